@@ -37,6 +37,7 @@ Columns = dict[str, RowColumn]
 DTYPES = {int: pl.Int64, float: pl.Float64, str: pl.String, bool: pl.Boolean}
 KINDS: dict[Any, tuple[type, ...]] = {dtype: (kind, type(None)) for kind, dtype in DTYPES.items()}  # in JSON
 KINDS[pl.Float64] += (int,)
+LARGEST = (1 << 63) - 1  # whole number that a column holds
 SEED = r', "seed": (-?\d+)'  # in a config as text
 PREFIX = "evaluation_"
 OPTIONAL = {"before": None}  # limits of a column that may be null
@@ -106,18 +107,21 @@ def columns_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns of `DERIVED` for a member's config, with or without its seed.
 
     Raises:
-        KeyError, TypeError, AttributeError: it is no member's config.
+        KeyError, TypeError, AttributeError, ValueError, OverflowError: it is no member's config.
     """
     columns = {"threshold": float(config["threshold"])}
     for part, cls in PARTS.items():
-        columns |= _columns(part, cls, tuple((config[part] or {}).items()))
+        items = tuple((name, type(value), value) for name, value in (config[part] or {}).items())
+        columns |= _columns(part, cls, items)
     return columns
 
 
 @lru_cache(maxsize=4096)
-def _columns(part: str, cls: type | None, items: tuple[tuple[str, Any], ...]) -> dict[str, Any]:
-    """Return the columns of a part of a config: many members have the same one."""
-    values = dict(items) if cls is None else completed(cls, dict(items))
+def _columns(part: str, cls: type | None, items: tuple[tuple[str, type, Any], ...]) -> dict[str, Any]:
+    """Return the columns of a part of a config: many members have the same one. The types of its values
+    count, too: 1 equals True."""
+    values = {name: value for name, _, value in items}
+    values = values if cls is None else completed(cls, values)
     if part == "task":
         columns = {name: values.pop(name) for name in ("lag", "length")} | {"task": values.pop("name")}
         columns["knobs"] = json.dumps(values, sort_keys=True)
@@ -131,8 +135,8 @@ def _columns(part: str, cls: type | None, items: tuple[tuple[str, Any], ...]) ->
         values["recipe"] = values.get("name")
         columns = {column: values[column] for column in (MODEL if part == "model" else RECIPE)}
     for column, value in columns.items():
-        if type(value) not in KINDS[DERIVED[column].dtype]:
-            raise TypeError(f"{column}={value}")
+        if type(value) not in KINDS[DERIVED[column].dtype] or (type(value) is int and abs(value) > LARGEST):
+            raise TypeError(f"{column}: {type(value)}")
     return columns
 
 
@@ -159,7 +163,7 @@ def _line(text: str | None) -> dict[str, Any]:
         return (
             {} if "seed" in config else columns_of(config)
         )  # a seed that stood elsewhere was taken for its own
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return {}
 
 

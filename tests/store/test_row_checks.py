@@ -3,6 +3,7 @@ from them."""
 
 import itertools
 import math
+import re
 from pathlib import Path
 
 import polars as pl
@@ -133,10 +134,15 @@ def test_a_config_that_no_member_has_is_refused_though_its_row_says_the_same():
             check_rows(complete(table([sealed(row_of() | {column: None})])))
     with pytest.raises(BadRowsError, match="seed=-1"):
         check_rows(complete(table([row_of(seed=-1)])))
-    row = row_of()
+    row = row_of(units=1)
+    check_rows(complete(table([row])))
     texts = ["3", "{}", "", '{"task": 3}', row["config"].replace('"made_up"', '"seed"')]
     texts += [row["config"].replace('"lag": 5', f'"lag": {value}') for value in ("2.5", '"5"', "[5]", "true")]
+    units = ("1.0", "true", str(10**20))  # the first two equal the row's own, which was read before
+    texts += [row["config"].replace('"units": 1', f'"units": {value}') for value in units]
+    texts.append(re.sub('"threshold": [^,}]+', f'"threshold": {10**400}', row["config"]))
     for text in texts:
+        assert text != row["config"]
         with pytest.raises(BadRowsError, match="its config is not a member's"):
             check_rows(complete(table([row | {"config": text, "key": row_checks.key_of(text)}])))
 
