@@ -106,7 +106,7 @@ def save(drawn: Drawn, folder: Path, name: str) -> Path:
             drawn.figure.savefig(Path(unfinished, f"{name}.png"), dpi=200)
             drawn.figure.savefig(Path(unfinished, f"{name}.pdf"))
             drawn.data.write_csv(Path(unfinished, f"{name}.csv"))
-            for file in Path(unfinished).iterdir():
+            for file in sorted(Path(unfinished).iterdir()):  # the PNG last: who sees it finds its numbers
                 file.replace(folder / file.name)
     except (OSError, zlib.error) as error:  # the latter of a picture that a full disk cuts short
         why = getattr(error, "strerror", None) or error

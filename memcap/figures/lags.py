@@ -82,7 +82,7 @@ def plot(lines: Sequence[Sequence[Point]]) -> Figure:
 def _shaded(lines: Sequence[Sequence[Point]], shades: str) -> list[Line]:
     """Return lines of one colour, the darker the more units they end with; of those that need one unit at
     every lag the widest at each."""
-    ones = [line for line in lines if all(round(p.fit.u90.units) == 1 for p in line)]
+    ones = [line for line in lines if all(map(_needs_one, line))]
     others = sorted((line for line in lines if line not in ones), key=lambda line: -line[-1].fit.u90.units)
     named = {line[0].label + _times(line): line for line in others}
     if ones:
@@ -99,6 +99,10 @@ def _shaded(lines: Sequence[Sequence[Point]], shades: str) -> list[Line]:
         threshold_line(name, line, colour)
         for (name, line), colour in zip(named.items(), colours, strict=True)
     ]
+
+
+def _needs_one(point: Point) -> bool:
+    return point.fit.u90.censored != "above" and round(point.fit.u90.units) == 1
 
 
 def _times(line: Sequence[Point]) -> str:

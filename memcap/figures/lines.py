@@ -166,7 +166,7 @@ def _draw_panel(axes: Axes, panel: Panel, most_ticks: int) -> None:
             ends += [threshold.low or threshold.units, highest_end(threshold)]
         axes.plot(lags, line.widths, label=line.name or "_unnamed", **line.look)
     all_lags = sorted({lag for line in panel.lines for lag in line.lags})
-    log2_axes(axes, all_lags, max(ends), min(ends), most_ticks)
+    log2_axes(axes, all_lags, max(ends, default=1.0), min(ends, default=1.0), most_ticks)
     axes.set_xlabel("lag (time steps)")
     axes.set_ylabel(panel.counted)
     axes.set_title(panel.title, fontsize=10, loc="left")
@@ -178,7 +178,7 @@ def _wrapped(name: str) -> str:
 
 def _name_lines(axes: Axes, lines: Sequence[Line]) -> None:
     """Write each name right of the axes, as near to the end of its line as its neighbours leave room."""
-    named = [(line, *_end(line)) for line in lines if line.name]
+    named = [(line, *end) for line in lines if line.name and (end := _end(line))]
     named.sort(key=lambda each: -each[2])
     bottom, top = np.log2(axes.get_ylim())
     heights = [(np.log2(width) - bottom) / (top - bottom) for _, _, width in named]
@@ -199,10 +199,12 @@ def _name_lines(axes: Axes, lines: Sequence[Line]) -> None:
         )
 
 
-def _end(line: Line) -> tuple[float, float]:
-    """Return the last mark of a line, or the last width that was tried where it has none."""
+def _end(line: Line) -> tuple[float, float] | None:
+    """Return the last mark of a line, or the last width that was tried where it has none; None: neither."""
     marks = [(lag, width) for lag, width in zip(line.lags, line.widths, strict=True) if not math.isnan(width)]
-    return marks[-1] if marks else (line.lags[-1], line.thresholds[-1].units)
+    if marks:
+        return marks[-1]
+    return (line.lags[-1], line.thresholds[-1].units) if line.thresholds else None
 
 
 def _apart(heights: Sequence[float], sizes: Sequence[float]) -> np.ndarray:

@@ -62,7 +62,7 @@ def _draws() -> dict[Any, str]:
     }
 
 
-def numpy_source(task: Task, with_length: bool = True) -> str:
+def numpy_source(task: Task, with_length: bool = True, lag: int = 2) -> str:
     """Return the source of a task's functions in NumPy.
 
     They are `sample(rng, lag, length, steps, batch)`, which returns those fields of a `Batch` that are not
@@ -72,6 +72,7 @@ def numpy_source(task: Task, with_length: bool = True) -> str:
     Args:
         task: whose.
         with_length: whether `length_of` is wanted.
+        lag: at which the source is tried, or the task's smallest one, if that is longer.
 
     Raises:
         NoTwinError: the task uses what has no NumPy source here.
@@ -85,7 +86,7 @@ def numpy_source(task: Task, with_length: bool = True) -> str:
         between = "\n\n\n" if "def " in text.rpartition("\n\n\n")[2] + each else "\n"
         text += (between if text else "") + each
     for name in draws:
-        _check_shapes(task, name, text)
+        _check_shapes(task, name, text, max(task.smallest_lag, lag))
     return text
 
 
@@ -94,13 +95,12 @@ def draws_unseen(task: Task) -> bool:
     return type(task).unseen is not Task.unseen
 
 
-def _check_shapes(task: Task, name: str, text: str) -> None:
+def _check_shapes(task: Task, name: str, text: str, lag: int) -> None:
     """Run a function of the source once, and compare its arrays with those of the task.
 
     Raises:
         NoTwinError: it does not run, or gives arrays of other shapes.
     """
-    lag = max(task.smallest_lag, 2)
     sizes = lag, task.length(lag), task.length(lag), 3
     wanted = jax.eval_shape(lambda key: getattr(task, name)(key, *sizes), jax.random.key(0))
     names: dict[str, Any] = {"np": np}

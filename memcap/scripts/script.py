@@ -120,7 +120,7 @@ def script(member: Member, framework: str, heading: str = "") -> str:
     knobs = set_words(task)
     with_length, imports, remark = recipe.curriculum is not None, "", ""
     try:
-        source = numpy_source(task, with_length)
+        source = numpy_source(task, with_length, min(member.lag, 2))  # a file may have no lag of 2
     except NoTwinError as error:
         source = memcap_source(task, with_length)
         imports = "import jax\n" * (framework != "flax") + "import memcap\n"

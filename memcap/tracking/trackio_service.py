@@ -32,6 +32,9 @@ class TrackioService:
         self.trackio: Any = trackio
         self.target, self.count = target, 0
         self.open: dict[str, tuple[Any, int]] = {}  # trackio's runs by id, each with its first new step
+        # For as long as this process lives: a thread of trackio's writes, and warns between two calls.
+        self.complaints = warnings.catch_warnings(record=True).__enter__()
+        warnings.simplefilter("always")
 
     def run(self, run: Run, points: Points, row: dict[str, Any] | None) -> None:
         """Add points to a run; with its `row` the run has ended."""
@@ -44,7 +47,7 @@ class TrackioService:
                 last = max(opened._next_step - 1, 0)
                 opened.log({f"row/{name}": value for name, value in row.items()}, step=last)
             del self.open[run.id]
-            with _strict():
+            with self._strict():
                 opened.finish()
 
     def progress(self, values: dict[str, float]) -> None:
@@ -64,7 +67,7 @@ class TrackioService:
     def close(self) -> str:
         """End all runs. Return where people find them."""
         for run, _ in self.open.values():
-            with _strict():
+            with self._strict():
                 run.finish()
         runs = f"trackio: {self.count} run{'s' * (self.count != 1)}"
         return (
@@ -83,22 +86,21 @@ class TrackioService:
             options |= {"resume": "allow", "embed": False, "auto_log_gpu": False, "auto_log_cpu": False}
             # In a context of its own: else trackio ends the run that is open.
             make = contextvars.copy_context().run
-            with _strict():
+            with self._strict():
                 opened = make(self.trackio.init, self.target.project, **options)
             self.open[run.id] = opened, opened._next_step
         return self.open[run.id]
 
+    @contextlib.contextmanager
+    def _strict(self) -> Generator[None]:
+        """Keep trackio from printing how to see each run, and raise what it only warns of: that it cannot
+        write, now or since the last call.
 
-@contextlib.contextmanager
-def _strict() -> Generator[None]:
-    """Keep trackio from printing how to see each run, and raise what it only warns of: that it cannot write.
-
-    Raises:
-        RuntimeError: trackio has warned.
-    """
-    with warnings.catch_warnings(record=True) as complaints, contextlib.redirect_stdout(io.StringIO()):
-        warnings.simplefilter("always")
-        yield
-    for complaint in complaints:
-        if str(complaint.message).startswith("trackio"):
-            raise RuntimeError(str(complaint.message))
+        Raises:
+            RuntimeError: trackio has warned.
+        """
+        with contextlib.redirect_stdout(io.StringIO()):
+            yield
+        for complaint in self.complaints or ():
+            if str(complaint.message).startswith("trackio"):
+                raise RuntimeError(str(complaint.message))

@@ -77,3 +77,9 @@ def test_one_budget_is_nothing_to_compare():
         draw(table(group()))
     with pytest.raises(UserError, match="no rows: nothing to compare"):
         draw(table())
+
+
+def test_a_task_that_no_seed_solved_is_drawn():
+    failed = table(*(group("latch", 4, {1: (0, 8)}, budget=budget) for budget in (100, 200)))
+    names = {text.get_text() for text in draw(failed).figure.axes[0].texts}
+    assert names == {"up to 100 steps", "up to 200 steps"}

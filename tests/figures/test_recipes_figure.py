@@ -76,3 +76,14 @@ def test_one_recipe_is_the_frontier_and_no_rows_are_one_line():
     assert draw(rows).data["u90"].to_list() == [p.fit.u90.units for p in frontier(rows)]
     with pytest.raises(UserError, match="nothing to draw"):
         draw(table())
+
+
+def test_recipes_that_no_width_was_enough_for_are_drawn_by_their_arrows():
+    failed = {15: (0, 8)}
+    one = table(group("latch", 4, recipe="good"), group("latch", 4, failed, recipe="bad"))
+    none = table(group("latch", 4, failed, recipe="bad"), group("latch", 4, failed, recipe="worse"))
+    for rows, named in ((one, {"good"}), (none, set())):
+        above, below = draw(rows).figure.axes
+        recipes = set(draw(rows).data["recipe"])
+        assert {text.get_text() for text in above.texts} == recipes
+        assert {text.get_text() for text in below.texts} == named

@@ -69,3 +69,31 @@ def test_what_trackio_cannot_write_is_one_warning(tmp_path):
     assert out == "\n"
     assert err.count("\n") == 1
     assert err.startswith("trackio does not work and is left: ")
+
+
+def test_what_trackio_could_not_write_between_two_calls_is_a_warning_and_not_counted(tmp_path):
+    script = (
+        LATCH
+        + """
+from trackio.sqlite_storage import SQLiteStorage
+t = sender("trackio", "p")
+t.send(lambda service: service.run(latch, {1: {"train/loss": 1.0}}, None))
+write, refused = SQLiteStorage.bulk_log, []
+def refuse(**values):
+    refused.append(values)
+    raise OSError("no space left")
+SQLiteStorage.bulk_log = refuse
+t.send(lambda service: service.run(latch, {2: {"train/loss": 0.5}}, None))
+while not refused:
+    time.sleep(0.1)
+time.sleep(0.5)  # the thread warns
+SQLiteStorage.bulk_log = write
+t.send(lambda service: service.run(latch, {3: {"train/loss": 0.3}}, row), 1)
+print(t.close(1).sent)
+"""
+    )
+    out, err = python(script, tmp_path, TRACKIO_DIR=str(tmp_path / "trackio"))
+    assert out == "0\n"
+    assert err.count("\n") == 1
+    assert err.startswith("trackio does not work and is left: ")
+    assert "no space left" in err
