@@ -121,8 +121,8 @@ def _say_if_alone(what: str, cls: type) -> None:
 
 def _with(part: Any, values: dict[str, Any]) -> Any:
     """Set some fields of a task or a recipe, all of them checked."""
-    where = "task" if isinstance(part, Task) else "recipe"
-    return typed(type(part), field_values(part) | values, where)
+    kind, where = (type(part), "task") if isinstance(part, Task) else (Recipe, "recipe")
+    return typed(kind, field_values(part) | values, where)
 
 
 def _names_of_cells(values: Any) -> Any:

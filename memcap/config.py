@@ -304,7 +304,8 @@ def _checked(part: Any, cls: type, where: str) -> Any:
     """Return a dataclass that was made by hand with its values converted and in their ranges."""
     if not isinstance(part, cls):
         raise UserError(f"{where}: must be an object of memcap.{cls.__name__}, not {type(part).__name__}")
-    return typed(type(part), field_values(part), where)
+    kind = Recipe if cls is Recipe else type(part)  # of a resolved one some values may be None again
+    return typed(kind, field_values(part), where)
 
 
 def _check_lengths(member: Member) -> None:

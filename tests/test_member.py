@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pytest
 
+from memcap import api
 from memcap.config import Engine, Evaluation, Member, member_of, resolve, task_defaults
 from memcap.knobs import UserError, completed, defaults, knob
 from memcap.models.model import Model
@@ -184,6 +185,15 @@ def test_no_value_of_a_recipe_may_be_missing(monkeypatch):
         UserError, match=r"^recipe\.clip: not set; give it a value in /.*/conf/recipe/hold\.yaml$"
     ):
         Member(Latch(), 9, recipe=Recipe("hold", batch=17))
+
+
+def test_a_value_of_a_members_recipe_may_be_set_back_to_the_files():
+    member = Member(Latch(), 5, recipe=Recipe(name="hold", budget=7))
+    again = replace(member, recipe=replace(member.recipe, budget=None))
+    assert again == Member(Latch(), 5, recipe=Recipe(name="hold"))
+    assert (
+        api.members(Latch(), member.recipe, lag=5, units=8, seed=1, budget=[None])[0].recipe == again.recipe
+    )
 
 
 def test_what_is_null_in_a_complete_recipe_stays_so():
