@@ -3,6 +3,7 @@
 It does so beside the job that trains (`memcap.tracking.process`), or by hand, long after it.
 """
 
+import contextlib
 import json
 import sys
 import time
@@ -137,7 +138,8 @@ class Sender:
     def _note(self, **values: Any) -> None:
         self.report = replace(self.report, **values)
         if self.path is not None:
-            self.report.write(self.path)
+            with contextlib.suppress(OSError):  # a full disk costs the report, not what is sent
+                self.report.write(self.path)
 
 
 class _Live:

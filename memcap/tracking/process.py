@@ -120,10 +120,10 @@ class MirrorProcess:
         for line in report.warnings:
             log.warning(line)
         self.where, left = report.where, report.left
-        if self._process.returncode:
-            if in_time:
-                mode = self._settings.mode
-                log.warning(f"tracking={mode} does not work and is left: its process ended{self._why()}")
+        if self._process.returncode and in_time:
+            mode = self._settings.mode
+            log.warning(f"tracking={mode} does not work and is left: its process ended{self._why()}")
+        if self._process.returncode or not (report.where or left):
             follower = Follower(self._absolute, self._study.session)
             rows = follower.poll().rows.filter(study=self._study.name).height
             drawn = figure_since(self._absolute, self._token) is not None

@@ -153,6 +153,15 @@ def test_after_the_last_service_nothing_is_sent_and_all_is_left(sender):
     assert not study.sender.works
 
 
+def test_a_report_that_cannot_be_written_holds_up_nothing(sender, tmp_path):
+    (tmp_path / "jobs").write_bytes(b"")  # no folder
+    service = ListService()
+    own = sender(lambda: service)
+    own.path = tmp_path / "jobs" / "0.mirror.json"
+    own.send(lambda each: each.progress({"a": 1}), count=1)
+    assert own.close(left=0) == Report("it", 1, (), "1 calls", 0)
+
+
 def test_a_service_that_cannot_be_found_is_one_warning():
     sender = Sender(Tracking("no_such_module:Service").target("study", Path("outputs")))
     sender.send(lambda service: service.progress({}))
