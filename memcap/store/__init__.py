@@ -12,17 +12,18 @@ import polars as pl
 
 from memcap.knobs import UserError
 from memcap.store import shards
-from memcap.store.columns import MODEL, RECIPE, model_of, recipe_of
+from memcap.store.columns import EVALUATION, MODEL, RECIPE, evaluation_of, model_of, recipe_of
 from memcap.store.columns import task_of as task_of
 from memcap.store.weights import weights_of as weights_of
 from memcap.terminal.words import warn_once
 
 KIND = ["task", "knobs", *(name for name in MODEL if name != "units"), *RECIPE, "forget_bias"]
+KIND += [name for name in EVALUATION if name != "lengths"]
 
 
 def read(folder: Path, strict: bool = False) -> pl.DataFrame:
-    """Read all rows at or below a folder (or of one Parquet file) whose task, network and recipe there are,
-    one per key (`memcap.store.rows.PREFERENCE`). A line on stderr says how many others were left out.
+    """Read all rows at or below a folder (or of one Parquet file) whose task, network, recipe and rule there
+    are, one per key (`memcap.store.rows.PREFERENCE`). A line on stderr says how many others were left out.
 
     For `strict` and errors see `memcap.store.shards.read`.
     """
@@ -43,8 +44,8 @@ def rows_of(results: Path, strict: bool = False) -> pl.DataFrame:
 
 
 def readable(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows whose task, network and recipe there are; a line on stderr says how many others were
-    left out."""
+    """Return the rows whose task, network, recipe and rule of evaluation there are; a line on stderr says how
+    many others were left out."""
     kinds = rows.group_by(KIND, maintain_order=True).len()
     problems = [_problem(kind) for kind in kinds.iter_rows(named=True)]
     kinds = kinds.with_columns(problem=pl.Series(problems, dtype=pl.String))
@@ -58,11 +59,12 @@ def readable(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _problem(kind: dict[str, Any]) -> str | None:
-    """Return why the task, the network or the recipe cannot be had; None if they can."""
+    """Return why the task, the network, the recipe or the rule cannot be had; None if they can."""
     try:
         task_of(kind["task"], kind["knobs"])
         model_of(kind)
         recipe_of(kind)
+        evaluation_of(kind)
     except (Exception, SystemExit) as error:  # whatever a module of the user's does when it is imported
         return (str(error) or type(error).__name__).splitlines()[0]
     return None

@@ -376,3 +376,11 @@ def test_arrays_are_written_whole(tmp_path):
     np.testing.assert_array_equal(np.load(tmp_path / "w.npz")["x"], np.arange(3))
     assert "must end in .npz" in refusal(lambda: write_arrays(tmp_path / "w.bin", {}))
     assert "cannot be written" in refusal(lambda: write_arrays(tmp_path / "no" / "w.npz", {}))
+
+
+def test_rows_with_a_value_that_this_version_has_not_are_left_out(capsys):
+    changes = {"schedule": "sine", "readout": "sparse", "evaluation_until": "bored"}
+    rows = [row_of(), *(sealed(row_of() | {name: value}) for name, value in changes.items())]
+    assert store.readable(frame(rows))["key"].to_list() == [rows[0]["key"]]
+    said = capsys.readouterr().err
+    assert all(f"={value}: must be one of" in said for value in changes.values())
