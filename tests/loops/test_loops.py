@@ -337,7 +337,8 @@ def counted(name: str, loop: loops.Loop) -> tuple[Any, list]:
         traces.append(len(inputs))
         return one(weights, carry, inputs, length, None, None)
 
-    return jax.jit(traced), traces
+    # optimised, XLA may round a Flax cell otherwise in a buffer of another size
+    return (jax.jit if name == "lstm" else quick_jit)(traced), traces
 
 
 @each_by_trip_count
