@@ -87,7 +87,7 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """What memcap makes of rows of members with a network and a recipe of tomorrow."""
+    """The results of memcap on rows whose network and recipe have a knob that it does not have yet."""
     done = subprocess.run(
         [sys.executable, "-c", TOMORROW + TODAY],
         cwd=tmp_path_factory.mktemp("tomorrow"),

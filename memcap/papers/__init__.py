@@ -37,7 +37,7 @@ PLACE = Path(__file__).parent
 
 
 class Finding(NamedTuple):
-    """What our rows say of a claim.
+    """The outcome of a claim on our rows.
 
     Args:
         ours: our number, in words.

@@ -1,4 +1,4 @@
-"""What all designs refuse; and, simulated, `adaptive` saves what the pages say it does."""
+"""All designs refuse the same mistakes; simulated, `adaptive` saves what the pages say it does."""
 
 import json
 from pathlib import Path

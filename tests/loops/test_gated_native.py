@@ -86,7 +86,7 @@ each_cell = pytest.mark.parametrize("name", CELLS)
 
 
 def material(name: str, sizes: Sizes, seed: int = 0) -> tuple[Any, Any]:
-    """What has a gradient: weights, carry, and inputs that are vectors; and symbols."""
+    """Draw what has a gradient (weights, carry, inputs that are vectors), and symbols."""
     rng, cell = np.random.default_rng(seed), CELLS[name].in_c
     T, _, B, F, U, O = sizes[:6]  # noqa: E741
 

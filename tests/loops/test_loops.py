@@ -329,7 +329,7 @@ each_by_trip_count = pytest.mark.parametrize(
 
 @cache
 def counted(name: str, loop: loops.Loop) -> tuple[Any, list]:
-    """What a loop makes of a member, compiled; and the lengths of the buffers for which it was traced."""
+    """Compile a loop's run of a member; list the lengths of the buffers for which it is traced."""
     traces: list[int] = []
     one = run(name, EXACT, loop)
 
