@@ -264,14 +264,15 @@ def _mirror(settings: Tracking, study: Study, members: Sequence[Member]) -> Mirr
 
 
 def frontier(
-    rows: pl.DataFrame | str | Path, at: At = "steady", budget: int | None = None, confidence: float = 0.95
+    rows: pl.DataFrame | str | Path, at: At = "up_to", budget: int | None = None, confidence: float = 0.95
 ) -> pl.DataFrame:
     """Return the units that each task and lag needs: a line for each, with u50, u90, intervals, counts,
     recipe and budget.
 
     Args:
         rows: what `train` returned, the folder of a study, or "atlas", the rows that memcap publishes.
-        at: "steady", members that also pass at the stretched length count, where the task is a stream
+        at: "up_to", members that also pass at every shorter lag count, where they were trained until that,
+            and elsewhere "steady", those that also pass at the stretched length, where the task is a stream
             or they were trained until steady;
             "trained", those that are solved at the trained length. `u50_trained` and `u90_trained` are always
             of the latter.
@@ -293,7 +294,7 @@ def answer(
     rows: pl.DataFrame | str | Path | None = None,
     *,
     share: float = 0.9,
-    at: At = "steady",
+    at: At = "up_to",
     budget: int | None = None,
     cell: str | type = "lstm",
     layers: int = 1,

@@ -52,6 +52,7 @@ class Stream(IntEnum):
     STRETCH = 2
     LENGTHS = 3
     PROBE = 4
+    UP_TO = 5
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,9 @@ class Evaluation:
     )
     until: str | None = knob(
         None,
-        "train until solved, or until steady: solved at the stretched length, too; null: steady where the"
-        " task is a stream",
-        choices=("solved", "steady"),
+        "train until solved; steady: at the stretched length, too; or up_to: at every shorter lag, too; null:"
+        " steady where the task is a stream, elsewhere solved",
+        choices=("solved", "steady", "up_to"),
         before="solved",
     )
     lengths: str | int | None = knob(
@@ -232,6 +233,11 @@ class Member:
         }
         for name, value in resolved.items():
             object.__setattr__(self, name, value)
+        if evaluation.until == "up_to" and not task.has_other_lags(lag):
+            raise UserError(
+                f"evaluation.until=up_to: the lag of {task.name} is part of what is asked, which a net cannot"
+                " know of a sequence; leave it null"
+            )
         _check_lengths(self)
         if model.initial_carry == "learned" and task.reset_carry:
             raise UserError(
@@ -244,6 +250,12 @@ class Member:
         """Lag and length of the sequences that `evaluation.lengths` asks for."""
         numbers = str(self.evaluation.lengths or "").split()
         return tuple(self.task.at_number(self.lag, int(number)) for number in numbers)
+
+    @cached_property
+    def lags_up_to(self) -> tuple[tuple[int, int], ...]:
+        """Lag and length of the sequences that `evaluation.until=up_to` asks for, the shortest first."""
+        *shorter, _ = self.task.lags_up_to(self.lag)
+        return *((lag, min(self.task.length(lag), self.length)) for lag in shorter), (self.lag, self.length)
 
     @property
     def architecture(self) -> "Architecture":

@@ -118,14 +118,20 @@ class Answer:
         return "trained" if self.first is None else self.first.at
 
     @property
+    def as_asked(self) -> bool:
+        """Whether the verdict is the one that was asked for: rows of the lag alone say nothing of shorter
+        ones."""
+        return self.at == "up_to" or not self.question.up_to
+
+    @property
     def stretch(self) -> int:
         """The multiple of the lag that "steady" asks for."""
         return 1 if self.first is None else self.first.evaluation.stretch
 
     @property
-    def label(self) -> str:
-        """The name of the line of the frontier."""
-        return label(self.task, self.question.model) if self.first is None else self.first.label
+    def subject(self) -> str:
+        """The name of the line of the frontier, without the lags that count."""
+        return label(self.task, self.question.model) if self.first is None else self.first.subject
 
     @property
     def budget(self) -> int | None:
@@ -216,6 +222,8 @@ def answer(question: Question, points: Sequence[Point], source: str | None = Non
     """
     task, lag = question.task, question.lag
     points = [p for p in points if (p.task, p.model) == (task, question.model)]
+    if question.up_to:
+        points = [p for p in points if p.at == "up_to"] or points
     # Where a lag was measured in several ways, the usual length and rule count first, then the one with most
     # runs.
     point = max((p for p in points if p.lag == lag), key=lambda p: (p.usual, sum(p.runs)), default=None)

@@ -4,7 +4,9 @@ It says what training reached under a verdict, a budget and a recipe, never what
 
 The verdict: at="trained" counts the members that are solved at the length they were trained at. at="steady"
 counts those that pass at the stretched length, too, if the task is a stream (`Task.stream`: a longer sequence
-asks the same at every step) or if members were trained until steady; elsewhere it is at="trained".
+asks the same at every step) or if members were trained until steady; elsewhere it is at="trained". at="up_to"
+counts those that are right at every shorter lag, too, if members were trained until that; elsewhere it is
+at="steady".
 
 The recipe: each is fitted by itself, and the one with the smallest u90 stands for the lag; ties go to the
 smaller u50, then to the most seeds passed. The point names it and counts those that competed, because the
@@ -27,13 +29,14 @@ from memcap.capacity.points import Point
 from memcap.knobs import UserError
 from memcap.store.columns import IDENTITY, evaluation_of, model_of, recipe_of, task_of
 from memcap.store.rows import VERDICTS, At, without_failed
+from memcap.tasks import Task
 from memcap.thresholds.curve import no_easier
 
-COLUMNS_BY_WIDTH = ["units", "solved", "steady", "runs", "seeds", "stretched"]
+COLUMNS_BY_WIDTH = ["units", "solved", "steady", "up_to", "runs", "seeds", "stretched"]
 
 
 def frontier(
-    rows: pl.DataFrame, at: At = "steady", budget: int | None = None, confidence: float = 0.95
+    rows: pl.DataFrame, at: At = "up_to", budget: int | None = None, confidence: float = 0.95
 ) -> list[Point]:
     """Return one point per task, lag and network, sorted by label and lag.
 
@@ -52,7 +55,7 @@ def frontier(
 
 
 def fit_all_recipes(
-    rows: pl.DataFrame, at: At = "steady", budget: int | None = None, confidence: float = 0.95
+    rows: pl.DataFrame, at: At = "up_to", budget: int | None = None, confidence: float = 0.95
 ) -> list[Point]:
     """Return one point per task, lag, network and recipe: those from which `frontier` chooses.
 
@@ -66,6 +69,7 @@ def fit_all_recipes(
     widths = rows.group_by(*IDENTITY, "units").agg(
         pl.col("solved").sum(),
         pl.col("steady").sum(),
+        pl.col("up_to").sum(),
         pl.len().alias("runs"),
         pl.col("seed").n_unique().alias("seeds"),
         pl.col("stretched").filter("solved").median(),
@@ -74,6 +78,7 @@ def fit_all_recipes(
     medians = rows.group_by(IDENTITY, maintain_order=True).agg(
         pl.col("steps_to_solve").filter("solved").median(),
         pl.col("steps_to_steady").filter("steady").median(),
+        pl.col("steps_to_up_to").filter("up_to").median(),
         pl.col("stretched").filter("solved").median().alias("stretched_median"),
         pl.col("run_seconds").sum(),
     )
@@ -106,12 +111,20 @@ def _rank(point: Point) -> tuple[float, ...]:
     return *measured, -sum(point.solved)
 
 
+def _verdict(at: At, task: Task, until: str) -> tuple[At, tuple[str, str]]:
+    """Return the strictest verdict up to `at` that members of a task, trained until one, have; and its
+    columns of rows: who passed, and the median steps."""
+    if at == "up_to" and until == "up_to":
+        return "up_to", ("up_to", "steps_to_up_to")
+    if at != "trained" and (task.stream or until == "steady"):
+        return "steady", ("steady", "steps_to_steady")
+    return "trained", ("solved", "steps_to_solve")
+
+
 def _point(row: dict[str, Any], at: At, confidence: float, fits: Memo) -> Point:
     """Return the point of one recipe at one task and lag, from its aggregated rows."""
     task = task_of(row["task"], row["knobs"])
-    stretches = task.stream or row["evaluation_until"] == "steady"
-    verdict: At = "steady" if at == "steady" and stretches else "trained"
-    count, steps = ("steady", "steps_to_steady") if verdict == "steady" else ("solved", "steps_to_solve")
+    verdict, (count, steps) = _verdict(at, task, row["evaluation_until"])
     passed, solved = row[count], row["solved"]
     fitted = fits.fit(row["units"], solved, row["runs"], confidence)
     point = Point(
@@ -139,6 +152,6 @@ def _point(row: dict[str, Any], at: At, confidence: float, fits: Memo) -> Point:
     )
     if passed == solved:
         return point
-    # Steady members are solved ones, so no steady threshold is below the trained one.
+    # Members that pass a stricter verdict are solved ones, so no threshold of it is below the trained one.
     strict = no_easier(fits.fit(row["units"], passed, row["runs"], confidence), fitted)
     return replace(point, fit=strict, u_exist=strict.u_exist)

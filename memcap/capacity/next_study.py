@@ -44,8 +44,14 @@ def command(
     """
     held = question.task.facts(question.lag, question.task.length(question.lag)).held
     near = point or next_longer(line, question.lag)
+    if question.up_to and near is not None and near.at != "up_to":  # rows of the lag alone: no word of others
+        point = near = widths = None
     study = re.sub(r"\W+", "_", f"{question.task.name}_L{question.lag}")
-    words = _words(question) + ([] if near is None else near.evaluation_words)
+    words = _words(question)
+    if near is not None:
+        words += near.evaluation_words
+    elif question.up_to:
+        words.append("evaluation.until=up_to")
     if point is not None and not point.trains:
         widest = min(max(point.units[-1], 2 * held, 4), MOST_UNITS)
         raced = race_axes(own_start=starts_itself(question.model.cell))

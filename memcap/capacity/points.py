@@ -31,9 +31,9 @@ class Point:
         model: the network, at one unit: what the nets of all widths have in common.
         threshold, evaluation: what decides the verdicts (memcap/training/early_stopping.py).
         recipe: the recipe that was used; recipes: how many competed.
-        at: the verdict that `solved`, `fit`, `posterior`, `u_exist` and `steps` are of: "steady", or
+        at: the verdict that `solved`, `fit`, `posterior`, `u_exist` and `steps` are of: "up_to", "steady", or
             "trained" (solved at the trained length), which is the only one where the task is no stream and
-            members were not trained until steady.
+            members were trained until solved.
         u_exist: smallest width at which any seed passed, with any recipe; None if none did.
         units, solved, runs: counts by width, ascending.
         fit: thresholds with intervals.
@@ -129,9 +129,18 @@ class Point:
 
     @property
     def label(self) -> str:
-        """Name of the line in a table or figure: the task, and what is not the default."""
+        """Name of the line in a table or figure: the task, what is not the default, and "every lag" where
+        those up to its own count."""
+        return self._label(*["every lag"] * (self.at == "up_to"))
+
+    @property
+    def subject(self) -> str:
+        """The same in a sentence that says which lags count."""
+        return self._label()
+
+    def _label(self, *others: str) -> str:
         length = [f"T={self.length}"] * (self.length != self.task.length(self.lag))
-        return label(self.task, self.model, *length, *self._unusual)
+        return label(self.task, self.model, *length, *self._unusual, *others)
 
     @property
     def usual(self) -> bool:
@@ -144,6 +153,8 @@ class Point:
         values = self.evaluation.unlike(usual_evaluation(self.task))
         if not (self.task.stream or self.evaluation.until == "steady"):
             values.pop("stretch", None)
+        if self.at == "up_to":
+            values.pop("until")
         forms = {"sequences": "{} sequences", "successive": "{} successive", "until": "trained until {}"}
         return [forms.get(name, name + " {}").format(v) for name, v in values.items() if name != "every"]
 

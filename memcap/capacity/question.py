@@ -32,9 +32,14 @@ class Question:
     lag: int
     model: Model = LSTM
     share: float = 0.9
-    at: At = "steady"
+    at: At = "up_to"
     budget: int | None = None
     config_dir: Path | None = None
+
+    @property
+    def up_to(self) -> bool:
+        """Whether every lag from the smallest on is meant, not this one alone."""
+        return self.at == "up_to" and self.task.has_other_lags(self.lag)
 
     def __post_init__(self) -> None:
         least = self.task.smallest_lag

@@ -42,7 +42,7 @@ def best_answer(question: Question, folder: Path | None = None, strict: bool = F
             each = from_rows(pl.concat(tables), question, source)
             if best is None or _evidence(each) > _evidence(best):
                 best = each
-            if best.settled:
+            if best.settled and best.as_asked:
                 break
     return best or Answer(question)
 
@@ -63,9 +63,9 @@ def _places(folder: Path | None) -> list[tuple[str, list[Path]]]:
     return [(f"./{folder}" if str(folder) in NAMES else str(folder), [folder])]
 
 
-def _evidence(answer: Answer) -> tuple[bool, bool, int]:
+def _evidence(answer: Answer) -> tuple[bool, bool, bool, int]:
     """Rank answers by what they rest on."""
-    return answer.settled, answer.point is not None, len(answer.lags)
+    return answer.as_asked and bool(answer.line), answer.settled, answer.point is not None, len(answer.lags)
 
 
 def _rows_of(question: Question, rows: pl.DataFrame) -> pl.DataFrame:

@@ -48,6 +48,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     about = "share of the seeds that train at all and should pass (default .9)"
     parser.add_argument("--confidence", type=share, default=0.9, help=about)
     add_verdict(parser)
+    about = "at this lag alone, whatever comes of shorter ones; short for --at steady"
+    parser.add_argument("--exactly", dest="at", action="store_const", const="steady", help=about)
     parser.add_argument(
         "--code",
         choices=FRAMEWORKS,

@@ -29,8 +29,9 @@ def add_verdict(parser: argparse.ArgumentParser) -> None:
     """Give a command the options `--at` and `--budget`: which members count as a pass, and which recipes
     compete."""
     about = (
-        "steady: right at 20 times the lag, too, where the task is a stream (default); trained: at the"
-        " trained length"
+        "up_to: right at every shorter lag, too, where members were trained until that, and elsewhere steady"
+        " (default); steady: right on longer sequences, too, where the task is a stream; trained: at the"
+        " trained lag and length"
     )
     parser.add_argument("--at", choices=VERDICTS, default=VERDICTS[0], help=about)
     about = "only recipes of at most so many training steps (default: all)"

@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from memcap.capacity.points import Point
 from memcap.config import Evaluation
 from memcap.thresholds.curve import Threshold
-from memcap.training.early_stopping import criterion, rule, steady_rule
+from memcap.training.early_stopping import criterion, rule, steady_rule, up_to_rule
 
 COLOURS = ("#0b5394", "#b45f06", "#38761d", "#741b47", "#5b5b5b", "#bf9000", "#134f5c", "#990000")
 MARKERS = "osD^vP<>"
@@ -118,7 +118,9 @@ def pass_rules(points: Sequence[Point]) -> list[str]:
         thresholds.setdefault(evaluation, {}).setdefault(p.task.metric, set()).add(p.threshold)
     sentences = [rule(" or ".join(_criteria(each)), evaluation) for evaluation, each in thresholds.items()]
     steady = {(p.evaluation.stretch, p.evaluation.every) for p in points if p.at == "steady"}
-    return sentences + [steady_rule(stretch, every) for stretch, every in sorted(steady)]
+    sentences += [steady_rule(stretch, every) for stretch, every in sorted(steady)]
+    up_to = {p.evaluation.every for p in points if p.at == "up_to"}
+    return sentences + [up_to_rule(every) for every in sorted(up_to)]
 
 
 def _criteria(thresholds: dict[str, set[float]]) -> Iterable[str]:
@@ -132,7 +134,7 @@ def which_seeds_count(points: Sequence[Point]) -> str:
     """Say which seeds count as a pass."""
     labels: dict[str, list[str]] = {}
     for p in points:
-        labels.setdefault("steady" if p.at == "steady" else "solved", []).append(p.label)
+        labels.setdefault("solved" if p.at == "trained" else p.at.replace("_", " "), []).append(p.label)
     seeds = "; ".join(f"{word} ones of {listing(names)}" for word, names in sorted(labels.items()))
     return f"Seeds that count: {seeds}."
 

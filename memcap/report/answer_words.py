@@ -1,5 +1,6 @@
 """An answer in words: plain English, JSON, and a script that trains the net."""
 
+import math
 import textwrap
 from dataclasses import dataclass, fields
 from typing import Any
@@ -117,20 +118,40 @@ def _width(result: Answer, units: int) -> list[str]:
     """Say the width to take."""
     each = "" if result.layers == 1 else f" in each of {result.layers} layers"
     few = result.passed_from < result.share * result.runs_from
-    runs = f"{_share(result)} {'runs that train at all' if few else 'training runs'}"
-    first = (
-        f"{_subject(result)}: {plural(units, 'unit')}{each}. From this width on, {runs} {_pass(result)},"
-        f" within {result.budget:,} training steps."
-    )
+    first = f"{_subject(result)}: {plural(units, 'unit')}{each}. {_outcomes(result, units)}"
     if few:
-        first += (
-            f" Of the {plural(result.runs_from, 'run')} measured {_where(result)}, {result.passed_from}"
-            " did: train several, keep the best."
-        )
+        first += f" {_share(result)} runs that train at all do: train several, keep the best."
+    lines = [first]
     if result.point is None:
-        prediction = f"{_predicted(result)} A prediction: the lag itself was not measured."
-        return [first, prediction, *_measure(result)]
-    return [first] if result.point.fit.fits else [first, _misfit(result.point)]
+        lines.append(f"{_predicted(result)} A prediction: the lag itself was not measured.")
+    elif not result.point.fit.fits:
+        lines.append(_misfit(result.point))
+    if not result.as_asked:
+        lines.append(
+            f"That is for lag {result.lag} alone: whether such a net is right at shorter lags, too, was not"
+            " measured, and often it is not."
+        )
+    return lines if result.point is not None and result.as_asked else [*lines, *_measure(result)]
+
+
+def _outcomes(result: Answer, units: int) -> str:
+    """Say how many of the runs of this width and wider ones passed, and which share would."""
+    passed, runs = result.passed_from, result.runs_from
+    if not runs:
+        return f"No run {_where(result)} had as many."
+    low, high = (100 * end for end in wilson(passed, runs))
+    return (
+        f"Of {plural(runs, 'training run')} {_where(result)} with {units} or more, {passed} {_pass(result)}"
+        f" within {result.budget:,} steps ({low:.0f} to {high:.0f} % do, by a 95 % interval)."
+    )
+
+
+def wilson(passed: int, runs: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a share, of which so many of so many runs passed."""
+    z = 1.96
+    middle = (passed + z * z / 2) / (runs + z * z)
+    half = z / (runs + z * z) * math.sqrt(passed * (runs - passed) / runs + z * z / 4)
+    return middle - half, middle + half
 
 
 def _not_measured(result: Answer) -> list[str]:
@@ -167,7 +188,8 @@ def _no_width(result: Answer, point: Point) -> list[str]:
 
 
 def _subject(result: Answer) -> str:
-    return f"{result.label} at lag {result.lag}"
+    lags = "every lag up to" if result.at == "up_to" else "lag"
+    return f"{result.subject} at {lags} {result.lag}"
 
 
 def _share(result: Answer) -> str:
@@ -176,8 +198,11 @@ def _share(result: Answer) -> str:
 
 def _pass(result: Answer) -> str:
     """Say what counts as a pass."""
-    if result.at == "steady":
-        return f"succeed, also on sequences {result.stretch} times as long"
+    if result.at == "up_to":
+        return "succeed at all of these lags"
+    if result.at == "steady" and result.first is not None:
+        times = result.first.task.stretched(result.lag, result.stretch)[1] / result.task.length(result.lag)
+        return f"succeed, also on sequences {times:.3g} times as long,"
     return "succeed at the length that they were trained at" if result.task.stream else "succeed"
 
 
@@ -262,8 +287,9 @@ def _measured(result: Answer, point: Point) -> list[str]:
         return lines
     f = point.fit
     lines.append(f"This lag alone: u50 {interval_text(f.u50)}, u90 {interval_text(f.u90)} units.")
-    if result.at == "steady":
-        lines.append(f"At the trained length alone: u90 {interval_text(point.trained.u90)} units.")
+    if result.at != "trained":
+        alone = f"lag {result.lag}" if result.at == "up_to" else "the trained length"
+        lines.append(f"At {alone} alone, by the same training: u90 {interval_text(point.trained.u90)} units.")
     more = closing(point)
     lines += [f"An interval is open; to close it, {more}."] if more else []
     if point.u_exist is not None:

@@ -38,6 +38,11 @@ FRONTIER = (
     Column("seeds", "per width, at most", right=True),
     Column("passed", "of how many seeds, by units"),
 )
+VERDICT_NOTES = {
+    "up_to": "up_to: the same weights also pass at every shorter lag.",
+    "steady": "steady: the same weights also pass at the stretched length.",
+    "trained": "trained: pass at the lag and length that they were trained at.",
+}
 FRONTIER_DROPS = (
     *("passed", "75 %", "any seed", "constructed", "one/number", "u50 trained", "u90 trained", "seeds"),
     *("floor", "verdict", "recipe", "lr", "budget"),
@@ -64,10 +69,11 @@ def threshold_text(point: Point, name: str) -> str:
 
 def frontier_table(points: Sequence[Point]) -> Listing:
     """Return one line per task and lag."""
-    both = any(point.at == "steady" for point in points)  # otherwise the two verdicts are the same
+    verdicts = {point.at for point in points}
+    both = verdicts != {"trained"}  # otherwise there is one verdict
     rows = []
     for point in points:
-        row, steady = columns(point), point.at == "steady"
+        row, strict = columns(point), point.at != "trained"
         rows.append(
             {
                 "task": point.label,
@@ -77,8 +83,8 @@ def frontier_table(points: Sequence[Point]) -> Listing:
                 "75 %": number(row["u75_observed"]),
                 "u50": threshold_text(point, "u50"),
                 "u90": threshold_text(point, "u90"),
-                "u50 trained": interval_text(point.trained.u50) if steady else "",
-                "u90 trained": interval_text(point.trained.u90) if steady else "",
+                "u50 trained": interval_text(point.trained.u50) if strict else "",
+                "u90 trained": interval_text(point.trained.u90) if strict else "",
                 "floor": number(row["information_floor"]),
                 "one/number": number(row["one_per_number"]),
                 "constructed": number(row["constructed"]),
@@ -88,11 +94,7 @@ def frontier_table(points: Sequence[Point]) -> Listing:
                 "passed": " ".join([row["counts"], *[MISFIT] * (not point.fit.fits)]),
             }
         )
-    notes = []
-    if both:
-        notes.append(
-            "steady: the same weights also pass at the stretched length; trained: at the trained one."
-        )
+    notes = [text for verdict, text in VERDICT_NOTES.items() if both and verdict in verdicts]
     if any(point.recipes > 1 for point in points):
         notes.append("best of k recipes: chosen on the seeds it is judged on.")
     if any(not point.trains for point in points):

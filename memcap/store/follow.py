@@ -12,8 +12,9 @@ from memcap.store import curves, heartbeat, rows, shards
 from memcap.store.files import BadFileError
 from memcap.store.heartbeat import Heartbeat
 
-EARLIER = ("key", "config", "solved", "steady", "evaluation_until", "status")
-EARLIER += ("final", "best", "stretched", "steps", "steps_to_solve", "steps_to_steady", "run_seconds")
+EARLIER = ("key", "config", "solved", "steady", "up_to", "evaluation_until", "status")
+EARLIER += ("final", "best", "stretched", "mean_up_to", "worst_up_to", "steps", "steps_to_solve")
+EARLIER += ("steps_to_steady", "steps_to_up_to", "run_seconds")
 State = tuple[int, int, int]  # of a file: inode, time of change, size
 
 

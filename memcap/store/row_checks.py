@@ -119,11 +119,8 @@ def _word(value: Any) -> str:
 def _rules() -> dict[str, pl.Expr]:
     """Return the rule of each column that says what came of the training."""
     status, solved, steady, steps = (pl.col(name) for name in ("status", "solved", "steady", "steps"))
-    to_solve, to_steady, accuracy = (
-        pl.col("steps_to_solve"),
-        pl.col("steps_to_steady"),
-        pl.col("metric") == "accuracy",
-    )
+    to_solve, accuracy = pl.col("steps_to_solve"), pl.col("metric") == "accuracy"
+    up_to, worst_lag = pl.col("up_to"), pl.col("worst_lag")
 
     def score(name: str, passed: pl.Expr) -> pl.Expr:
         """Return the rule of a score, which may be null: it must meet the criterion where `passed` holds."""
@@ -132,6 +129,11 @@ def _rules() -> dict[str, pl.Expr]:
         most = pl.when(accuracy).then(1.0).otherwise(float("inf"))
         possible = value.is_null() | (value.is_finite() & value.is_between(0, most))
         return possible & (~passed | meets.fill_null(False))
+
+    def steps_to(verdict: str) -> pl.Expr:
+        """Return the rule of the steps to a verdict that is stricter than solved."""
+        taken, passed = pl.col(f"steps_to_{verdict}"), pl.col(verdict)
+        return pl.when(passed).then(taken.is_between(to_solve, steps)).otherwise(taken.is_null())
 
     def at_lengths(name: str, number: str) -> pl.Expr:
         """Return the rule of a JSON list with a number or null for each length; it is null where there are no
@@ -151,15 +153,18 @@ def _rules() -> dict[str, pl.Expr]:
         # one that is solved trains on until it is steady, and may diverge by then
         "solved": (solved == (status == "solved")) | (status == "diverged"),
         "steady": ~steady | solved,
+        "up_to": ~up_to | (solved & (pl.col("evaluation_until") == "up_to")),
         "steps": steps.is_between(0, pl.col("budget")),
         "steps_to_solve": pl.when(solved).then(to_solve.is_between(1, steps)).otherwise(to_solve.is_null()),
-        "steps_to_steady": pl.when(steady)
-        .then(to_steady.is_between(to_solve, steps))
-        .otherwise(to_steady.is_null()),
+        "steps_to_steady": steps_to("steady"),
+        "steps_to_up_to": steps_to("up_to"),
         "metric": pl.col("metric").is_in(METRICS),
         "best": score("best", solved),
         "final": score("final", pl.lit(value=False)),
         "stretched": score("stretched", steady),
+        "mean_up_to": score("mean_up_to", up_to),
+        "worst_up_to": score("worst_up_to", pl.lit(value=False)),
+        "worst_lag": worst_lag.is_null() | worst_lag.is_between(1, pl.col("lag")),
         "score_at_lengths": pl.when(accuracy)
         .then(at_lengths("score_at_lengths", SHARE))
         .otherwise(at_lengths("score_at_lengths", NUMBER)),

@@ -19,7 +19,7 @@ from memcap.store.columns import (
 )
 from memcap.store.files import BadFileError
 
-At = Literal["steady", "trained"]  # which verdict counts: see `memcap.capacity.frontier`
+At = Literal["up_to", "steady", "trained"]  # which verdict counts: see `memcap.capacity.frontier`
 VERDICTS = get_args(At)
 
 LATER = {"before": None}  # of a column that came after rows were published, which their tables may lack
@@ -39,9 +39,15 @@ COLUMNS: Columns = {
     "reason": RowColumn(pl.String, "why it failed; null unless it did", LATER),
     "solved": RowColumn(pl.Boolean, "whether the criterion was met"),
     "steady": RowColumn(pl.Boolean, "solved, and by the same weights at the stretched length", LATER),
+    "up_to": RowColumn(
+        pl.Boolean,
+        "solved, and by the same weights right at every shorter lag; false unless asked",
+        {"before": False},
+    ),
     "steps": RowColumn(pl.Int64, "training steps taken"),
     "steps_to_solve": RowColumn(pl.Int64, "null unless solved"),
     "steps_to_steady": RowColumn(pl.Int64, "null unless steady", LATER),
+    "steps_to_up_to": RowColumn(pl.Int64, "null unless up_to", LATER),
     "metric": RowColumn(pl.String, "accuracy, or mse (mean squared error)"),
     **THRESHOLD,
     "final": RowColumn(pl.Float64, "last held-out metric; null if never evaluated"),
@@ -49,6 +55,11 @@ COLUMNS: Columns = {
     "train_loss": RowColumn(pl.Float64, "mean over the last chunk; nats, or squared error"),
     "stretch": EVALUATION["stretch"],
     "stretched": RowColumn(pl.Float64, "metric there"),
+    "mean_up_to": RowColumn(
+        pl.Float64, "mean of the metric at every lag up to its own; null unless asked", LATER
+    ),
+    "worst_up_to": RowColumn(pl.Float64, "the worst of them", LATER),
+    "worst_lag": RowColumn(pl.Int64, "the lag of that", LATER),
     "lengths": EVALUATION["lengths"],
     "score_at_lengths": RowColumn(pl.String, "metric at each of them, JSON", LATER),
     "whole_at_lengths": RowColumn(
@@ -147,4 +158,5 @@ def without_failed(rows: pl.DataFrame) -> pl.DataFrame:
 def passed_column() -> pl.Expr:
     """Return the column that says whether a member became what its training was for
     (`memcap.config.Evaluation.until`)."""
-    return pl.when(pl.col("evaluation_until") == "steady").then("steady").otherwise("solved").alias("passed")
+    until, verdicts = pl.col("evaluation_until"), ("solved", "steady", "up_to")
+    return pl.coalesce(pl.when(until == verdict).then(verdict) for verdict in verdicts).alias("passed")

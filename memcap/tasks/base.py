@@ -173,6 +173,12 @@ class Task(ABC):
         lag is part of the question."""
         return not self.stream and self.stretched(lag, 2) == (2 * lag, self.length(2 * lag))
 
+    def lags_up_to(self, lag: int) -> tuple[int, ...]:
+        """Return the lags at which a net is asked whether it is right up to a lag, rising to that one: all to
+        8, then about eight per doubling."""
+        grid = {*range(1, 9), *(round(8 * 2 ** (k / 8)) for k in range(1, 8 * lag.bit_length())), lag}
+        return tuple(sorted(each for each in grid if self.smallest_lag <= each <= lag))
+
     @property
     def higher_is_better(self) -> bool:
         """Tell whether the score is an accuracy (classes) or an error (values)."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 import jax.numpy as jnp
 
-from memcap.knobs import knob
+from memcap.knobs import LONGEST, knob
 from memcap.tasks.base import Batch, Facts, Operand, Task, integers, scored
 
 if TYPE_CHECKING:
@@ -17,19 +17,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Count(Task):
-    """The answer at every step is the count so far, the current step included, divided by `lag`.
+    """The answer at every step is the count so far, the current step included, divided by `scale`.
 
-    Examples: time 1 1 1 1 | lag 4 -> .25 .5 .75 1; tokens 0 1 1 0 | lag 4 -> 0 .25 .5 .5.
+    Examples: time 1 1 1 1 | scale 4 -> .25 .5 .75 1; tokens 0 1 1 0 | scale 4 -> 0 .25 .5 .5.
 
     "time" is f(t) = t from a constant input: does the net know where in the sequence it is? "tokens" counts
-    the ones among fair coin flips. `lag` is how far the net counts, and the length. The division keeps the
-    targets in [0, 1].
+    the ones among fair coin flips. `lag` is how far the net counts, and the length. Without a `scale` the
+    count is divided by the lag, so that no net can be right at two lags.
 
     Source: f(t) = t is the usual first question about a net's memory; counting of tokens by LSTMs: Gers &
     Schmidhuber (2001), "LSTM recurrent networks learn simple context-free and context-sensitive languages".
     """
 
     kind: str = knob("time", "what is counted: steps, or ones among random bits", choices=("time", "tokens"))
+    scale: int | None = knob(
+        50, "count at which the answer is 1; null: the lag", at_least=1, at_most=LONGEST, before=None
+    )
     name: ClassVar[str] = "count"
     question: ClassVar[str] = "how many steps have passed, or how often something came"
     asks: ClassVar[tuple[str, ...]] = ("kind",)
@@ -55,7 +58,7 @@ class Count(Task):
             increments = inputs + 1
         else:
             inputs = increments = integers(key, (steps, batch), 0, 2)
-        targets = jnp.cumsum(increments, axis=0) / lag
+        targets = jnp.cumsum(increments, axis=0) / (self.scale or lag)
         return Batch(inputs, targets, scored(targets, 0, length))
 
     def facts(self, lag: int, length: int) -> Facts:
@@ -67,13 +70,14 @@ class Count(Task):
         counts, and what stays unknown is the number of ones in the t - 1 earlier steps, Binomial(t - 1, 1/2):
         its variance is the mean of the variance, (T - 1) / 8, and the variance of the mean, (T^2 - 1) / 48.
         """
+        scale = self.scale or lag
         if self.kind == "time":
-            chance = (length**2 - 1) / 12 / lag**2
+            chance = (length**2 - 1) / 12 / scale**2
         else:
-            chance = ((length - 1) / 8 + (length**2 - 1) / 48) / lag**2
-        threshold = (0.5 / lag) ** 2
+            chance = ((length - 1) / 8 + (length**2 - 1) / 48) / scale**2
+        threshold = (0.5 / scale) ** 2
         return Facts(held=1, bits=0.5 * math.log2(chance / threshold), chance=chance, threshold=threshold)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """Keep the scale, counted `factor` times as far: the targets go up to `factor`."""
-        return lag, factor * lag
+        """Count `factor` times as far, on the same scale."""
+        return (factor * lag if self.scale else lag), factor * lag

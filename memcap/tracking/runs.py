@@ -15,7 +15,9 @@ from memcap.store.curves import Points, spread
 
 LONGEST_TAG = 64  # characters that W&B takes
 QUANTILES = {"q25": 0.25, "q50": 0.5, "q75": 0.75}
-SUMMARIZED = ("final", "best", "stretched", "steps", "steps_to_solve", "steps_to_steady", "run_seconds")
+VERDICTS = ("solved", "steady", "up_to")
+SUMMARIZED = ("final", "best", "stretched", "mean_up_to", "worst_up_to", "steps", "steps_to_solve")
+SUMMARIZED += ("steps_to_steady", "steps_to_up_to", "run_seconds")
 
 
 @dataclass(frozen=True)
@@ -174,7 +176,7 @@ class SeedGroups:
 def summary_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return how many members there are, the shares that passed, and quartiles over them."""
     summary: dict[str, Any] = {"members": len(rows), **Counter(f"members_{row['status']}" for row in rows)}
-    for name in ("solved", "steady"):
+    for name in VERDICTS:
         summary[f"share_{name}"] = sum(bool(row[name]) for row in rows) / len(rows)
     for name in SUMMARIZED:
         summary |= _quantiles(name, [row[name] for row in rows if row.get(name) is not None])
@@ -240,7 +242,7 @@ class StudyMetrics:
         self.solved += bool(row["solved"])
         where = (member.task_at_lag, member.config["model"]["units"], run_of_seeds(member, "").id)
         self.members[where] += 1
-        self.passed[where] += bool(row["steady" if row["evaluation_until"] == "steady" else "solved"])
+        self.passed[where] += bool(row[row["evaluation_until"]])
 
     def values(self) -> dict[str, float]:
         """Return members done and solved, their rate since the last call, and the frontier so far."""

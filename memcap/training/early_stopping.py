@@ -2,6 +2,7 @@
 words from here."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,10 @@ from memcap.terminal.printing import bound
 # a running training accuracy may be so far below the criterion for the held-out sequences to be asked
 NEAR = 0.01
 NEAR_ERROR = 1.5  # a running training error may be so many times the criterion
-RARELY = 5  # chunks between the evaluations that ask a solved member whether it is steady
+RARELY = (
+    5  # chunks between the evaluations that ask a solved member whether it is steady, or right up to its lag
+)
+DEVIATIONS = 3  # standard deviations by which a score on few sequences may miss the criterion
 
 
 def near(task: Task, train_score: float, threshold: float) -> bool:
@@ -55,6 +59,28 @@ def steady_rule(stretch: int, every: int) -> str:
     )
 
 
+def up_to_rule(every: int) -> str:
+    """Say in words what right up to a lag means; `every` is that of an evaluation."""
+    return (
+        "Up to: solved, and by the same weights right at every lag asked, from the smallest to its own (all"
+        " to 8, then eight per doubling, 256 sequences each): the mean of the scores meets the criterion, and"
+        f" none misses it by more than {DEVIATIONS} standard deviations of a net that just meets it. A solved"
+        f" member is asked at once, then every {RARELY * every} training steps, and at the end of the budget;"
+        " until then it trains on."
+    )
+
+
+def allowed(task: Task, threshold: float, sequences: int) -> float:
+    """Return the worst score that so few sequences may show of a net that meets the criterion.
+
+    Answers in one sequence may be wrong together, so it is sequences that are counted: as right or wrong, or
+    as a squared Gaussian error each.
+    """
+    if task.higher_is_better:
+        return threshold - DEVIATIONS * math.sqrt(threshold * (1 - threshold) / sequences)
+    return threshold * (1 + DEVIATIONS * math.sqrt(2 / sequences))
+
+
 @dataclass
 class EarlyStopping:
     """Decides after each chunk whether a member goes on, by its held-out evaluations.
@@ -66,7 +92,9 @@ class EarlyStopping:
         evaluations: how many there were.
         score: of the last one; best: of the best one; NaN before the first.
         stretched: score at the stretched length; NaN before the first.
-        solved: the step at which it was solved; steady: and steady; None before.
+        mean: of the scores at all lags up to its own; worst: the worst of them, at `worst_lag`; NaN before.
+        solved: the step at which it was solved; steady: and steady; up_to: and right at every shorter lag;
+            None before.
     """
 
     member: Member
@@ -76,8 +104,12 @@ class EarlyStopping:
     score: float = math.nan
     best: float = math.nan
     stretched: float = math.nan
+    mean: float = math.nan
+    worst: float = math.nan
+    worst_lag: int | None = None
     solved: int | None = None
     steady: int | None = None
+    up_to: int | None = None
 
     @property
     def running(self) -> bool:
@@ -118,9 +150,9 @@ class EarlyStopping:
             self.status = "solved"
 
     def wants_stretched(self) -> bool:
-        """Return whether to ask at the stretched length: a solved member that has just passed, or one that
-        has ended."""
-        return not self.running or (self.solved is not None and self.passed > 0)
+        """Return whether to ask at the stretched length: a member that has ended, or one that is to be steady
+        and has just passed."""
+        return not self.running or self._is_asked("steady")
 
     def update_stretched(self, step: int, score: float) -> None:
         """Decide after an evaluation at the stretched length.
@@ -134,6 +166,30 @@ class EarlyStopping:
             self.steady = step
         if self.running and (self.steady is not None or self._at_end(step)):
             self.status = "solved"
+
+    def wants_lags(self) -> bool:
+        """Return whether to ask at every lag up to its own: a member that is to be right there and has ended,
+        or has just passed."""
+        asked = self.member.evaluation.until == "up_to"
+        return asked and (not self.running or self._is_asked("up_to"))
+
+    def update_lags(self, step: int, scores: Sequence[float], sequences: int) -> None:
+        """Decide after an evaluation at each of `Member.lags_up_to`, on so many sequences each."""
+        task = self.member.task
+        self.mean = float(np.mean(scores))
+        place = int(np.argmin(scores) if task.higher_is_better else np.argmax(scores))
+        self.worst, self.worst_lag = scores[place], self.member.lags_up_to[place][0]
+        if self.solved is None or self.status == "diverged":
+            return
+        least = allowed(task, self.member.facts.threshold, sequences)
+        if self.passed > 0 and self._passes(self.mean) and task.passes(self.worst, least):
+            self.up_to = step
+        if self.running and (self.up_to is not None or self._at_end(step)):
+            self.status = "solved"
+
+    def _is_asked(self, until: str) -> bool:
+        """Return whether a solved member that trains until this verdict has just passed."""
+        return self.member.evaluation.until == until and self.solved is not None and self.passed > 0
 
     def _passes(self, score: float) -> bool:
         return self.member.task.passes(score, self.member.facts.threshold)

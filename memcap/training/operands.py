@@ -79,16 +79,20 @@ def eval_operands(trainer: Trainer, member: Member, stream: Stream, index: int =
         trainer: what trains it.
         member: the member that is evaluated.
         stream: EVALUATE, at its lag; or, over a quarter as many sequences, STRETCH, at `evaluation.stretch`
-            times its lag or length, or LENGTHS, at one of `evaluation.lengths`.
-        index: counts the evaluations at its lag, or says which of the lengths: each has sequences of its own.
+            times its lag or length, or LENGTHS, at one of `evaluation.lengths`; or, over a block, UP_TO, at
+            one of `Member.lags_up_to`.
+        index: counts the evaluations at its lag, or says which of the lengths or lags: each has sequences of
+            its own.
     """
     lag, length, sequences = member.lag, member.length, trainer.spec.evaluation.sequences
     if stream == Stream.STRETCH:
         lag, length = member.task.stretched(member.lag, member.evaluation.stretch)
     elif stream == Stream.LENGTHS:
         lag, length = member.lengths[index]
+    elif stream == Stream.UP_TO:
+        lag, length = member.lags_up_to[index]
     if stream != Stream.EVALUATE:
-        sequences //= 4
+        sequences = trainer.block if stream == Stream.UP_TO else sequences // 4
     blocks = max(1, -(-sequences // trainer.block))
     sizes = map(np.int32, (lag, length, blocks, member.model.units))
     return EvalOperands(stream_key(member, stream, index), *sizes)

@@ -23,9 +23,11 @@ class Result:
         status: "solved", "unsolved" (budget used up), "diverged", or "failed": it took two workers with it.
         steps: training steps taken.
         solved: steps to solve it, the evaluations that confirmed it included; steady: steps until it was
-            steady, too; None if never.
+            steady, too; up_to: until it was right at every shorter lag, too; None if never.
         score: last held-out score; best: best one; stretched: last score at `evaluation.stretch` times the
             lag (or length).
+        mean: of the scores at every lag up to its own; worst: the worst of them, at `worst_lag`; NaN and None
+            unless asked.
         train_loss: mean over the last chunk, in nats or squared error.
         weights: nested dict of arrays.
         compile_seconds: of the member's program, which all members in it share.
@@ -42,9 +44,13 @@ class Result:
     steps: int
     solved: int | None
     steady: int | None
+    up_to: int | None
     score: float
     best: float
     stretched: float
+    mean: float
+    worst: float
+    worst_lag: int | None
     train_loss: float
     weights: dict[str, Any]
     compile_seconds: float
@@ -61,14 +67,16 @@ class Result:
         """Return the result of a member that nobody could train: no measurement."""
         trainer, nan = program.trainer, math.nan
         size = program.spec.architecture.model.units, trainer.max_length
-        scores = (nan, nan, nan, nan)
+        scores = (nan, nan, nan, nan, nan, None, nan)
         ways = trainer.loop, trainer.side_by_side
-        return cls(member, "failed", 0, None, None, *scores, {}, 0.0, 0.0, *ways, *size, reason)
+        return cls(member, "failed", 0, None, None, None, *scores, {}, 0.0, 0.0, *ways, *size, reason)
 
     @property
     def passed(self) -> bool:
-        """True if it became what `evaluation.until` asks for: solved, or steady."""
-        return (self.steady if self.member.evaluation.until == "steady" else self.solved) is not None
+        """True if it became what `evaluation.until` asks for: solved, steady, or right up to its lag."""
+        return {"solved": self.solved, "steady": self.steady, "up_to": self.up_to}[
+            str(self.member.evaluation.until)
+        ] is not None
 
 
 @dataclass(frozen=True)

@@ -190,6 +190,9 @@ class Lanes:
         )
         for k, lane in active.items():
             lane.stopping.update(steps[k], scores[k][0] if k in scores else None)
+        asked = {k: lane for k, lane in active.items() if lane.stopping.wants_lags()}
+        for k, at_lags in self._evaluate_each(asked, Stream.UP_TO).items():
+            active[k].stopping.update_lags(steps[k], [score for score, *_ in at_lags], self.trainer.block)
         stretched = self._evaluate(
             {
                 k: eval_operands(self.trainer, lane.member, Stream.STRETCH)
@@ -199,7 +202,9 @@ class Lanes:
         )
         for k, (score, *_) in stretched.items():
             active[k].stopping.update_stretched(steps[k], score)
-        self._score_lengths()
+        ended = {k: lane for k, lane in active.items() if not lane.stopping.running}
+        for k, at_lengths in self._evaluate_each(ended, Stream.LENGTHS).items():
+            active[k].at_lengths = [(score, whole) for score, whole in at_lengths]
 
         if not all(lane.stopping.running for lane in active.values()):
             self.states = jax.tree.map(np.array, self.states)
@@ -228,19 +233,23 @@ class Lanes:
         lags = np.asarray(self.states.curriculum.lag).tolist()
         return {k: lags[k] for k, lane in lanes.items() if lane.member.recipe.curriculum is not None}
 
-    def _score_lengths(self) -> None:
-        """Score the members that have ended at each of their lengths."""
-        ended = {k: lane for k, lane in self.active.items() if not lane.stopping.running}
-        for index in range(max((len(lane.member.lengths) for lane in ended.values()), default=0)):
-            scores = self._evaluate(
-                {
-                    k: eval_operands(self.trainer, lane.member, Stream.LENGTHS, index)
-                    for k, lane in ended.items()
-                    if index < len(lane.member.lengths)
-                }
-            )
-            for k, (score, whole) in scores.items():
-                ended[k].at_lengths.append((score, whole))
+    def _evaluate_each(self, lanes: Mapping[int, Lane], stream: Stream) -> dict[int, list[list[float]]]:
+        """Evaluate some lanes, by number, at each of the members' `lags_up_to` or `lengths`, by the
+        stream."""
+        counts = {
+            k: len(lane.member.lags_up_to if stream == Stream.UP_TO else lane.member.lengths)
+            for k, lane in lanes.items()
+        }
+        scores: dict[int, list[list[float]]] = {k: [] for k in lanes}
+        for index in range(max(counts.values(), default=0)):
+            asked = {
+                k: eval_operands(self.trainer, lane.member, stream, index)
+                for k, lane in lanes.items()
+                if index < counts[k]
+            }
+            for k, each in self._evaluate(asked).items():
+                scores[k].append(each)
+        return scores
 
     def _evaluate(self, by_lane: Mapping[int, EvalOperands]) -> dict[int, list[float]]:
         """Evaluate some lanes, by number: score, and with `evaluation.lengths` the share of whole sequences
@@ -266,9 +275,13 @@ class Lanes:
             lane.steps,
             stopping.solved,
             stopping.steady,
+            stopping.up_to,
             stopping.score,
             stopping.best,
             stopping.stretched,
+            stopping.mean,
+            stopping.worst,
+            stopping.worst_lag,
             lane.loss,
             weights_of(self.trainer, lane.member, np.array(weights)),
             self.code.seconds,
