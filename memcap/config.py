@@ -223,7 +223,7 @@ class Member:
             "task": task,
             "length": length,
             "model": model,
-            "recipe": complete(recipe, task, lag, model.cell),
+            "recipe": complete(recipe, task, lag, model.cell, evaluation.until == "up_to"),
             "evaluation": typed(
                 Evaluation,
                 field_values(evaluation) | {"until": evaluation.until or usual_until(task)},

@@ -273,20 +273,23 @@ def _recommendations() -> dict[str, Any]:
     return _plain(root() / "conf" / "recommended.yaml")
 
 
-def recommended(task: Task, lag: int) -> str:
-    """Return the name of the recipe that is recommended for a task at a lag."""
+def recommended(task: Task, lag: int, up_to: bool = False) -> str:
+    """Return the name of the recipe that is recommended for a task at a lag, or at every lag up to it."""
     values = vars(task) | {"lag": lag}
     lines = _recommendations()[task.name if is_recommended(task.name) else "default"]
+    if up_to:
+        lines = [line for line in lines if "up_to" in line] or _recommendations()["up_to"]
     return next(
         line["recipe"]
         for line in lines
-        if all(values[k] <= most for k, most in line.items() if k != "recipe")
+        if line.get("up_to", False) == up_to
+        and all(values[k] <= most for k, most in line.items() if k not in ("recipe", "up_to"))
     )
 
 
 def is_recommended(task: str) -> bool:
     """Return whether a recipe is recommended for a task of this name."""
-    return task in _recommendations() and task not in ("default", "race")
+    return task in _recommendations() and task not in ("default", "up_to", "race")
 
 
 def race_names() -> list[str]:
@@ -306,15 +309,17 @@ def starts_itself(cell: str) -> bool:
     return cells.cell_class(cell).gates is None
 
 
-def race_axes(own_start: bool) -> dict[str, list[Any]]:
+def race_axes(own_start: bool, up_to: bool = False) -> dict[str, list[Any]]:
     """Return what races where no recipe is named: recipes or, for cells that start themselves, learning
-    rates."""
-    return {"recipe": [OWN_START], "recipe.lr": [*RATES]} if own_start else {"recipe": race_names()}
+    rates; with lags drawn up to the member's own, where it is to be right at all of them."""
+    raced = {"recipe": [OWN_START], "recipe.lr": [*RATES]} if own_start else {"recipe": race_names()}
+    return raced | ({"recipe.lags": ["uniform"]} if up_to else {})
 
 
 @lru_cache(maxsize=4096)
-def complete(recipe: Recipe, task: Task, lag: int, cell: str) -> ResolvedRecipe:
-    """Return the recipe with every value, from its file; what is set stays.
+def complete(recipe: Recipe, task: Task, lag: int, cell: str, up_to: bool = False) -> ResolvedRecipe:
+    """Return the recipe with every value, from its file; what is set stays. `up_to`: whether the member is to
+    be right at every lag up to its own, which another recipe may be recommended for.
 
     Raises:
         UserError: no such file, a value that nobody sets, or values that don't fit each other or the cell.
@@ -322,7 +327,7 @@ def complete(recipe: Recipe, task: Task, lag: int, cell: str) -> ResolvedRecipe:
     name = recipe.name
     if name == "auto":
         own = recipe.init is None and starts_itself(cell)
-        name = OWN_START if own else recommended(task, lag)
+        name = OWN_START if own else recommended(task, lag, up_to)
     set_here = {k: v for k, v in asdict(recipe).items() if v is not None and k != "name"}
     is_whole = all(k in set_here for k in NEEDED)  # as a row's is: what is null there is meant
     if "init" in set_here and set_here["init"] != "forget_bias":

@@ -54,7 +54,7 @@ def command(
         words.append("evaluation.until=up_to")
     if point is not None and not point.trains:
         widest = min(max(point.units[-1], 2 * held, 4), MOST_UNITS)
-        raced = race_axes(own_start=starts_itself(question.model.cell))
+        raced = race_axes(starts_itself(question.model.cell), question.up_to)
         recipes = ", ".join(f"{name}: [{', '.join(map(str, values))}]" for name, values in raced.items())
         axes = f"{recipes}, model.units: 1..{widest}, seed: 8"
         return " ".join([*words, f"study={study}_race", "design=race", f"'axes={{{axes}}}'"])

@@ -34,14 +34,20 @@ def raced_axes(config: dict[str, Any], design: str) -> list[Grid] | None:
         return None
     axes = config["axes"] if isinstance(config["axes"], list) else [config["axes"]]
     return [
-        grid if "recipe" in grid else _with_race(grid, own_start=kind == {True})
+        grid if "recipe" in grid else _with_race(grid, kind == {True}, _is_up_to(grid, config))
         for grid, kind in zip(axes, kinds, strict=True)
     ]
 
 
-def _with_race(grid: Grid, own_start: bool) -> Grid:
+def _with_race(grid: Grid, own_start: bool, up_to: bool) -> Grid:
     """Add to a grid the axes of a race that it does not have, after its own."""
-    return grid | {name: values for name, values in race_axes(own_start).items() if name not in grid}
+    return grid | {name: values for name, values in race_axes(own_start, up_to).items() if name not in grid}
+
+
+def _is_up_to(grid: Grid, config: dict[str, Any]) -> bool:
+    """Return whether the members of a grid are to be right at every lag up to their own."""
+    until = grid.get("evaluation.until", [(config["evaluation"] or {}).get("until")])
+    return set(until if isinstance(until, list) else [until]) == {"up_to"}
 
 
 def _kinds_of_cells(grid: Grid, config: dict[str, Any]) -> set[bool]:

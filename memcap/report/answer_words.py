@@ -7,7 +7,7 @@ from typing import Any
 
 from memcap.capacity.answer import PROBABILITY, Answer, next_to
 from memcap.capacity.points import Point, closing, columns, interval_text
-from memcap.config import Member
+from memcap.config import Evaluation, Member
 from memcap.knobs import UserError
 from memcap.models.model import MOST_UNITS, Model
 from memcap.recipes import Recipe
@@ -56,7 +56,8 @@ def code(result: Answer, framework: str) -> str:
             " there is nothing to write; the answer itself says what to measure"
         )
     model, recipe = Model("lstm", result.units), result.recipe or Recipe()
-    member = Member(result.task, result.lag, model=model, recipe=recipe)
+    until = "up_to" if result.at == "up_to" else None
+    member = Member(result.task, result.lag, model=model, recipe=recipe, evaluation=Evaluation(until=until))
     return script(member, framework, textwrap.fill(sentences(result)[0], HEADING_WIDTH))
 
 

@@ -5,6 +5,7 @@ What a member's script has in common in all frameworks is written here, in NumPy
 
 import math
 import re
+import textwrap
 from pathlib import Path
 from string import Template
 
@@ -19,6 +20,7 @@ from memcap.scripts.numpy_source import NoTwinError, draws_unseen, numpy_source
 from memcap.tasks import Batch
 from memcap.terminal.words import plural
 from memcap.training.curriculum import AFTER_A_RISE, DECAY, PER_THRESHOLD
+from memcap.training.early_stopping import allowed
 
 TEMPLATES = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.template"))}
 FRAMEWORKS = tuple(TEMPLATES)
@@ -38,6 +40,8 @@ CLIPPINGS = {
     "element": ("clipvalue", "clip_grad_value_", "clip"),
 }
 COMPILED = ("flax", "keras")  # where another length is another program: all batches have one buffer
+
+INDENT, LINE = "    ", 96  # of the lists in a script
 
 ORTHOGONAL = '''\
 def orthogonal(rng, size):
@@ -79,6 +83,15 @@ STEADY = """\
                 return f"STEADY after {{step}} steps: solved, and also on much longer sequences"
 """
 
+UP_TO = """\
+            scores = [evaluate(predict, rng, lag, length_of(lag), {sequences}) for lag in LAGS]
+            mean, worst = sum(scores) / len(scores), {worst}(scores)
+            at = LAGS[scores.index(worst)]
+            print(f"step {{step}}: {metric} {{mean:.4f}} at lags {{LAGS[0]}} to {{LAG}}, at worst {{worst:.4f}} at {{at}}")
+            if mean {better} THRESHOLD and worst {better} {allowed:.6g}:
+                return f"RIGHT AT EVERY LAG UP TO {{LAG}} after {{step}} steps"
+"""
+
 CURRICULUM = '''\
 class Curriculum:
     """Trains at a shorter lag first, which rises by one when the running score is good enough."""
@@ -118,7 +131,7 @@ def script(member: Member, framework: str, heading: str = "") -> str:
     model, task, recipe = member.model, member.task, member.recipe
     values = task.loss == "values"
     knobs = set_words(task)
-    with_length, imports, remark = recipe.curriculum is not None, "", ""
+    with_length, imports, remark = recipe.with_other_lags or _is_up_to(member), "", ""
     try:
         source = numpy_source(task, with_length, min(member.lag, 2))  # a file may have no lag of 2
     except NoTwinError as error:
@@ -174,13 +187,17 @@ def _check(member: Member, framework: str) -> None:
         )
     if model.initial_carry != "fixed":
         raise UserError(f"model.initial_carry={model.initial_carry}: a script starts from zeros")
-    for name, others in (("optimizer", OPTIMIZERS), ("lags", (None,))):
-        if (value := getattr(recipe, name)) not in (None, *others):
-            raise UserError(f"recipe.{name}={value}: no script trains by it; take another recipe")
+    if recipe.optimizer not in OPTIMIZERS:
+        raise UserError(f"recipe.optimizer={recipe.optimizer}: no script trains by it; take another recipe")
     if member.length != task.length(member.lag):
         raise UserError(
             f"task.length={member.length}: a script is of the task's own length, {task.length(member.lag)}"
         )
+
+
+def _is_up_to(member: Member) -> bool:
+    """Tell whether the member is to be right at every lag up to its own."""
+    return member.evaluation.until == "up_to"
 
 
 def _template(framework: str, windows: bool) -> str:
@@ -238,6 +255,13 @@ def _constants(member: Member) -> str:
         f"SEQUENCES, EVERY, SUCCESSIVE = {rule.sequences}, {rule.every}, {rule.successive}"
         "  # on fresh ones, so often in a row",
     ]
+    if recipe.lags is not None:
+        lines.append(f"SHORTEST_LAG = {task.smallest_lag}  # each batch has a lag of its own, from here on")
+    if _is_up_to(member):
+        lags = textwrap.fill(", ".join(str(lag) for lag, _ in member.lags_up_to), LINE)
+        lines.append(
+            f"LAGS = [  # at each of which the net is to be right\n{textwrap.indent(lags, INDENT)}\n]"
+        )
     if rule.until == "steady":
         lines.append(f"LONGER_LAG, LONGER_LENGTH = {longer[0]}, {longer[1]}  # steady: there, too")
     return "\n".join(lines)
@@ -400,22 +424,36 @@ def _train(member: Member, one_buffer: bool) -> str:
     }
     if member.evaluation.until == "steady":
         verdict = STEADY.format(**words)
+    elif _is_up_to(member):
+        sequences = min(256, member.evaluation.sequences)
+        verdict = UP_TO.format(
+            sequences=sequences,
+            worst="min" if member.task.higher_is_better else "max",
+            allowed=allowed(member.task, member.facts.threshold, sequences),
+            **words,
+        )
     else:
         verdict = '            return f"SOLVED after {step} steps"\n'
+    buffer = "LENGTH" if one_buffer else "length"
     if member.recipe.curriculum is None:
+        drawn = f"        lag = int(rng.integers(SHORTEST_LAG, LAG + 1))\n        length = length_of(lag)\n"
+        drawn += f"        batch = draw(rng, lag, length, {buffer}, BATCH)\n"
+        if member.recipe.lags is None:
+            drawn = "        batch = draw(rng, LAG, LENGTH, LENGTH, BATCH)\n"
         return TRAIN.format(
             start="",
-            draw="        batch = draw(rng, LAG, LENGTH, LENGTH, BATCH)\n"
-            "        train_step(*batch, learning_rate(step - 1))",
+            draw=f"{drawn}        train_step(*batch, learning_rate(step - 1))",
             update="",
             skip="step % EVERY",
             verdict=verdict,
             **words,
         )
-    buffer = "LENGTH" if one_buffer else "length"
+    lag = "curriculum.lag"
+    if member.recipe.lags is not None:
+        lag = "int(rng.integers(SHORTEST_LAG, curriculum.lag + 1))"
     return TRAIN.format(
         start="    curriculum = Curriculum()\n",
-        draw="        lag, length = curriculum.lag, length_of(curriculum.lag)\n"
+        draw=f"        lag = {lag}\n        length = length_of(lag)\n"
         f"        batch = draw(rng, lag, length, {buffer}, BATCH)\n"
         "        score = train_step(*batch, curriculum.rate(step - 1))",
         update="        curriculum.update(step, score)\n",
