@@ -57,7 +57,7 @@ def score_of(outputs, targets, due):
 
 def evaluate(predict, rng, lag, length, sequences):
     """The score on sequences that training never saw."""
-    inputs, targets, due = draw(rng, lag, length, length, sequences{unseen})
+    inputs, targets, due = draw(rng, lag, length, max(length, LENGTH), sequences{unseen})
     return score_of(np.asarray(predict(inputs)), targets, due)'''
 
 TRAIN = '''\
@@ -86,8 +86,8 @@ STEADY = """\
 UP_TO = """\
             scores = [evaluate(predict, rng, lag, length_of(lag), {sequences}) for lag in LAGS]
             mean, worst = sum(scores) / len(scores), {worst}(scores)
-            at = LAGS[scores.index(worst)]
-            print(f"step {{step}}: {metric} {{mean:.4f}} at lags {{LAGS[0]}} to {{LAG}}, at worst {{worst:.4f}} at {{at}}")
+            print(f"step {{step}}: {metric} {{mean:.4f}} over lags {{LAGS[0]}} to {{LAG}},")
+            print(f"    at worst {{worst:.4f}}, at lag {{LAGS[scores.index(worst)]}}")
             if mean {better} THRESHOLD and worst {better} {allowed:.6g}:
                 return f"RIGHT AT EVERY LAG UP TO {{LAG}} after {{step}} steps"
 """
@@ -259,9 +259,7 @@ def _constants(member: Member) -> str:
         lines.append(f"SHORTEST_LAG = {task.smallest_lag}  # each batch has a lag of its own, from here on")
     if _is_up_to(member):
         lags = textwrap.fill(", ".join(str(lag) for lag, _ in member.lags_up_to), LINE)
-        lines.append(
-            f"LAGS = [  # at each of which the net is to be right\n{textwrap.indent(lags, INDENT)}\n]"
-        )
+        lines += ["LAGS = [  # at each of which the net is to be right", textwrap.indent(lags, INDENT), "]"]
     if rule.until == "steady":
         lines.append(f"LONGER_LAG, LONGER_LENGTH = {longer[0]}, {longer[1]}  # steady: there, too")
     return "\n".join(lines)
@@ -420,7 +418,9 @@ def _train(member: Member, one_buffer: bool) -> str:
     words = {
         "metric": member.task.metric,
         "better": ">=" if member.task.higher_is_better else "<=",
-        "failure": f"NOT {member.evaluation.until}".upper(),
+        "failure": "NOT RIGHT AT EVERY LAG"
+        if _is_up_to(member)
+        else f"NOT {member.evaluation.until}".upper(),
     }
     if member.evaluation.until == "steady":
         verdict = STEADY.format(**words)
@@ -436,7 +436,7 @@ def _train(member: Member, one_buffer: bool) -> str:
         verdict = '            return f"SOLVED after {step} steps"\n'
     buffer = "LENGTH" if one_buffer else "length"
     if member.recipe.curriculum is None:
-        drawn = f"        lag = int(rng.integers(SHORTEST_LAG, LAG + 1))\n        length = length_of(lag)\n"
+        drawn = "        lag = int(rng.integers(SHORTEST_LAG, LAG + 1))\n        length = length_of(lag)\n"
         drawn += f"        batch = draw(rng, lag, length, {buffer}, BATCH)\n"
         if member.recipe.lags is None:
             drawn = "        batch = draw(rng, LAG, LENGTH, LENGTH, BATCH)\n"
