@@ -12,20 +12,21 @@ from memcap.tasks.count import Count
 
 @pytest.mark.parametrize("kind", ["time", "tokens"])
 @few
-@given(lag=st.integers(3, 40), extra=st.integers(0, 20), seed=seeds)
-def test_a_counter_solves_it(kind, lag, extra, seed):
+@given(lag=st.integers(3, 40), extra=st.integers(0, 20), scale=st.sampled_from([None, 50]), seed=seeds)
+def test_a_counter_solves_it(kind, lag, extra, scale, seed):
     length = min(lag + extra, STEPS)
-    batch = draw(Count(kind=kind), lag, length, seed=seed)
+    batch = draw(Count(kind=kind, scale=scale), lag, length, seed=seed)
     count = np.zeros(batch.inputs.shape[1])
     for t in range(length):
         count += 1 if kind == "time" else batch.inputs[t] == 1
-        np.testing.assert_allclose(batch.targets[t] * lag, count, rtol=1e-5)
+        np.testing.assert_allclose(batch.targets[t] * (scale or lag), count, rtol=1e-5)
     assert np.array_equal(batch.mask, np.broadcast_to(np.arange(STEPS)[:, None] < length, batch.mask.shape))
 
 
 @pytest.mark.parametrize("lag", [3, 4, 10, 50])
 def test_chance_for_time_by_the_variance(lag):
-    assert Count().facts(lag, lag).chance == pytest.approx(np.var(np.arange(1, lag + 1) / lag), rel=1e-12)
+    chance = Count(scale=None).facts(lag, lag).chance
+    assert chance == pytest.approx(np.var(np.arange(1, lag + 1) / lag), rel=1e-12)
 
 
 @pytest.mark.parametrize("lag", [3, 4, 10, 50])
@@ -40,7 +41,7 @@ def test_chance_for_tokens_by_enumeration(lag):
                 count.append((before + bit) / lag)
         mean = np.average(count, weights=weight)
         error += 0.5 * np.average((np.array(count) - mean) ** 2, weights=weight)
-    assert Count(kind="tokens").facts(lag, lag).chance == pytest.approx(error, rel=1e-9)
+    assert Count(kind="tokens", scale=None).facts(lag, lag).chance == pytest.approx(error, rel=1e-9)
 
 
 @pytest.mark.parametrize("kind", ["time", "tokens"])
@@ -55,10 +56,10 @@ def test_smallest_lag_and_precision(kind):
 
 def test_chance_of_a_count_that_goes_on_past_its_lag():
     """40 steps on a scale of 8: the variance of 1/8, 2/8 ... 40/8, not of the eight counts up to the lag."""
-    chance = Count(kind="time").facts(8, 40).chance
+    chance = Count(kind="time", scale=8).facts(8, 40).chance
     assert chance == pytest.approx(2.08, abs=0.005)
     assert chance == pytest.approx(np.var(np.arange(1, 41) / 8), rel=1e-12)
-    assert without_memory(Count(kind="time"), 8, 40).mean == pytest.approx(chance, rel=1e-6)
+    assert without_memory(Count(kind="time", scale=8), 8, 40).mean == pytest.approx(chance, rel=1e-6)
 
 
 def test_a_stretched_count_keeps_its_scale():
