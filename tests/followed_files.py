@@ -66,6 +66,7 @@ def put_rows(folder, token, seeds, status="solved", later=0, number=0, study="st
         "status": status,
         "solved": done,
         "steady": done,
+        "up_to": False,
     }
     rows = [
         common | {"key": key(seed), "config": config_of(seed), "seed": seed, "finished": finished}

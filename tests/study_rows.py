@@ -46,7 +46,14 @@ def row_of(**columns):
     row |= {"lag": 5, "seed": 0, "cell": "lstm", "readout": "dense", **RECIPE}
     row |= {"evaluation_sequences": 2048, "evaluation_every": 100, "evaluation_successive": 2, "stretch": 20}
     row |= {"evaluation_until": "steady" if task.stream else "solved", "metric": task.metric}
-    row |= {"status": "unsolved", "solved": False, "steady": False, "steps": 100, "train_loss": 0.5}
+    row |= {
+        "status": "unsolved",
+        "solved": False,
+        "steady": False,
+        "up_to": False,
+        "steps": 100,
+        "train_loss": 0.5,
+    }
     row |= {
         "carry_numbers": 2 * units * columns.get("layers", 1),
         "parameters": 5,
@@ -84,12 +91,14 @@ def sealed(row, name=None):
     return row | {"key": key_of(text), "config": text}
 
 
-def group(task="latch", lag=5, counts=None, *, steady=None, knobs=None, diverged=0, steps=100, **columns):
+def group(
+    task="latch", lag=5, counts=None, *, steady=None, up_to=None, knobs=None, diverged=0, steps=100, **columns
+):
     """Rows of one task and lag.
 
     counts: {units: (solved, runs)}; diverged: how many of the unsolved of each width are called so; steps: to
     solve, of the first solved, 10 more for each next, and 5 more to be steady; steady: {units: how many of
-    the solved are}, all where not named; knobs: that differ from the task's defaults; columns: as in the
+    the solved are}, all where not named; up_to: the same, of members trained until that; knobs: that differ from the task's defaults; columns: as in the
     schema.
     """
     generator = replace(task_class(task)(), **(knobs or {}))
@@ -100,16 +109,21 @@ def group(task="latch", lag=5, counts=None, *, steady=None, knobs=None, diverged
         for seed in range(runs):
             status = "solved" if seed < solved else "diverged" if seed < solved + diverged else "unsolved"
             done, taken = status == "solved", steps + 10 * (seed % 100)
+            asked = columns.get("evaluation_until") == "up_to"
+            everywhere = asked and done and seed < (up_to or {}).get(units, solved)
             lasts = done and seed < (steady or {}).get(units, solved)
             outcome = {
                 "status": status,
                 "solved": done,
                 "steady": lasts,
+                "up_to": everywhere,
                 "steps": taken + 5 * lasts,
                 "steps_to_solve": taken if done else None,
                 "steps_to_steady": taken + 5 if lasts else None,
                 "final": None if status == "diverged" else best if done else worst,
                 "best": None if status == "diverged" else best if done else worst,
+                "steps_to_up_to": taken if everywhere else None,
+                "mean_up_to": best if everywhere else None,
                 "stretched": (best * (1 - 0.001 * (seed % 10)) if lasts else worst) if done else None,
             }
             of_task = {

@@ -73,7 +73,7 @@ found = store.read(Path(), strict=True)
 points = fit_all_recipes(found)
 moody = [point for point in points if point.model.mood]
 best = next(point for point in moody if point.recipe.zeal == 0.25)
-result = as_dict(answer(Question(latch, 6, Model(units=1, mood=0.75)), [best, best]))
+result = as_dict(answer(Question(latch, 6, Model(units=1, mood=0.75), at="steady"), [best, best]))
 print(json.dumps({
     "columns": sorted(set(found.select("mood", "zeal").iter_rows())),
     "points": [[point.model.mood, point.recipe.zeal, sum(point.runs)] for point in points],

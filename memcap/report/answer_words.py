@@ -257,7 +257,7 @@ def why(result: Answer) -> list[str]:
     lines, point = [], result.point
     if result.estimate is not None and result.high is not None:
         lines.append(
-            f"Best estimate of the width from which on {_share(result)} of those runs pass that train at all:"
+            f"Best estimate of the width from which on {_share(result)} runs that train at all pass:"
             f" {result.estimate:.3g} units, 95 % interval {result.low:.3g} to {result.high:.3g}, from"
             f" {plural(len(result.lags), 'lag')} together. The width to take is enough with a probability of"
             f" {100 * PROBABILITY:.0f} %, and is never less than at a shorter lag."

@@ -23,11 +23,9 @@ class Result:
         status: "solved", "unsolved" (budget used up), "diverged", or "failed": it took two workers with it.
         steps: training steps taken.
         solved: steps to solve it, the evaluations that confirmed it included; steady: steps until it was
-            steady, too; up_to: until it was right at every shorter lag, too; None if never.
+            steady, too; None if never.
         score: last held-out score; best: best one; stretched: last score at `evaluation.stretch` times the
             lag (or length).
-        mean: of the scores at every lag up to its own; worst: the worst of them, at `worst_lag`; NaN and None
-            unless asked.
         train_loss: mean over the last chunk, in nats or squared error.
         weights: nested dict of arrays.
         compile_seconds: of the member's program, which all members in it share.
@@ -37,6 +35,8 @@ class Result:
         program_units, program_steps: width and length of the program, to which the member was padded.
         reason: why it failed.
         at_lengths: (score, share of whole sequences right) at each of `evaluation.lengths`.
+        up_to: steps until it was right at every lag up to its own; None if never. mean: of the scores there;
+            worst: the worst of them, at `worst_lag`; NaN and None unless asked.
     """
 
     member: Member
@@ -44,13 +44,9 @@ class Result:
     steps: int
     solved: int | None
     steady: int | None
-    up_to: int | None
     score: float
     best: float
     stretched: float
-    mean: float
-    worst: float
-    worst_lag: int | None
     train_loss: float
     weights: dict[str, Any]
     compile_seconds: float
@@ -61,22 +57,25 @@ class Result:
     program_steps: int
     reason: str | None = None
     at_lengths: tuple[tuple[float, float], ...] = ()
+    up_to: int | None = None
+    mean: float = math.nan
+    worst: float = math.nan
+    worst_lag: int | None = None
 
     @classmethod
     def failed(cls, member: Member, program: Program, reason: str) -> "Result":
         """Return the result of a member that nobody could train: no measurement."""
         trainer, nan = program.trainer, math.nan
         size = program.spec.architecture.model.units, trainer.max_length
-        scores = (nan, nan, nan, nan, nan, None, nan)
+        scores = (nan, nan, nan, nan)
         ways = trainer.loop, trainer.side_by_side
-        return cls(member, "failed", 0, None, None, None, *scores, {}, 0.0, 0.0, *ways, *size, reason)
+        return cls(member, "failed", 0, None, None, *scores, {}, 0.0, 0.0, *ways, *size, reason)
 
     @property
     def passed(self) -> bool:
         """True if it became what `evaluation.until` asks for: solved, steady, or right up to its lag."""
-        return {"solved": self.solved, "steady": self.steady, "up_to": self.up_to}[
-            str(self.member.evaluation.until)
-        ] is not None
+        steps = {"solved": self.solved, "steady": self.steady, "up_to": self.up_to}
+        return steps[str(self.member.evaluation.until)] is not None
 
 
 @dataclass(frozen=True)

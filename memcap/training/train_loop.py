@@ -275,13 +275,9 @@ class Lanes:
             lane.steps,
             stopping.solved,
             stopping.steady,
-            stopping.up_to,
             stopping.score,
             stopping.best,
             stopping.stretched,
-            stopping.mean,
-            stopping.worst,
-            stopping.worst_lag,
             lane.loss,
             weights_of(self.trainer, lane.member, np.array(weights)),
             self.code.seconds,
@@ -291,6 +287,10 @@ class Lanes:
             program.spec.architecture.model.units,
             program.trainer.max_length,
             at_lengths=tuple(lane.at_lengths),
+            up_to=stopping.up_to,
+            mean=stopping.mean,
+            worst=stopping.worst,
+            worst_lag=stopping.worst_lag,
         )
 
     def clear(self, numbers: Collection[int]) -> None:

@@ -41,7 +41,7 @@ def points():
 
 def asked(task, lag, share=0.9, **more):
     """What JSON and all the words say."""
-    question = Question(task, lag, Model(more.get("cell", "lstm"), 1), share)
+    question = Question(task, lag, Model(more.get("cell", "lstm"), 1), share, more.get("at", "steady"))
     found = answer(question, more.get("points") or points())
     values = as_dict(found)
     assert values.keys() >= KEYS
@@ -65,8 +65,9 @@ def test_measured():
     assert (values["u_exist"], values["budget"], values["runs"]) == (5, 3000, 40)
     assert (values["information_floor"], values["one_per_number"], values["constructed"]) == (1, 3, 5)
     assert words.startswith(
-        f"delay_line at lag 4: {values['units']} units. From this width on, 9 of 10 training runs succeed,"
-        " also on sequences 20 times as long, within 3,000 training steps.\n"
+        f"delay_line at lag 4: {values['units']} units. Of {values['runs_from']} training runs there with"
+        f" {values['units']} or more, {values['passed_from']} succeed, also on sequences 4.44 times as long,"
+        " within 3,000 steps ("
     )
     assert f"{values['estimate']:.3g} units, 95 % interval {values['low']:.3g} to" in words
     assert "at most 3,000 training steps. Passed, by units: 4:0/8 5:3/8" in words
@@ -88,7 +89,7 @@ def test_first_comes_the_width_and_a_sentence_and_what_it_rests_on_only_where_as
 def test_the_share_moves_the_answer():
     widths = [asked(DELAY, 4, share)[0]["estimate"] for share in (0.1, 0.5, 0.9)]
     assert widths == sorted(widths)
-    assert "50 % of training runs succeed" in asked(DELAY, 4, 0.5)[1]
+    assert "from which on 50 % of runs that train at all pass" in asked(DELAY, 4, 0.5)[1]
     values, words = asked(DELAY, 4, 0.9995)
     assert values["units"] is None
     assert "no width up to 8 units is known to be enough for 99.95 % of training runs to succeed" in words
@@ -107,7 +108,8 @@ def test_not_measured(lag, between):
     assert values["low"] < values["estimate"] < values["high"]
     assert values["estimate"] <= values["units"] < 2 * values["estimate"]
     first, how, measure, line = words.splitlines()[:4]
-    assert first.startswith(f"delay_line at lag {lag}: {values['units']} units. From this width on, 9 of 10")
+    counted = f"Of {values['runs_from']} training runs at lags 4 and 8 with" if between else "No run at lag 8"
+    assert first.startswith(f"delay_line at lag {lag}: {values['units']} units. {counted}")
     place = "It lies between lags 4 and 8, of those" if between else "It lies OUTSIDE the lags that were"
     assert how.startswith(place)
     assert how.endswith("A prediction: the lag itself was not measured.")
@@ -219,9 +221,8 @@ def test_counts_below_the_share_at_the_width_to_take_stand_beside_it(top, said):
     found = answer(Question(LATCH, 5), frontier(table(group(counts={1: (0, 8), 2: (7, 8), 3: top}))))
     passed, runs = found.point.passed_from(found.units)
     assert (passed < 0.9 * runs) == said
-    assert (f"Of the {runs} runs measured there, {passed} did: train several" in words_of(found)) == said
-    assert ("9 of 10 runs that train at all succeed" in words_of(found)) == said
-    assert ("9 of 10 training runs succeed" in words_of(found)) != said
+    assert f"Of {runs} training runs there with {found.units} or more, {passed} succeed" in words_of(found)
+    assert ("9 of 10 runs that train at all do: train several" in words_of(found)) == said
 
 
 @pytest.mark.parametrize(
@@ -319,8 +320,8 @@ def test_the_steady_verdict_counts_and_the_trained_length_alone_stands_beside():
     trained, others = asked(DELAY, 4, points=frontier(table(lost(), lost()), at="trained"))
     assert (steady["at"], trained["at"], trained["units"]) == ("steady", "trained", 5)
     assert steady["units"] in (7, 8)
-    assert "succeed, also on sequences 20 times as long" in words
-    assert "At the trained length alone: u90 " in words
+    assert "succeed, also on sequences 4.44 times as long" in words
+    assert "At the trained length alone, by the same training: u90 " in words
     assert "Passed, by units: 4:0/8 5:0/8 6:0/8 7:8/8 8:8/8." in words
     assert "succeed at the length that they were trained at" in others
     assert "the trained length alone" not in others
@@ -328,8 +329,8 @@ def test_the_steady_verdict_counts_and_the_trained_length_alone_stands_beside():
 
 def test_the_budget_is_that_of_the_recipe_that_stands():
     rows = table(group(counts=MIXED), group(counts={4: (0, 8), 5: (8, 8), 6: (8, 8)}, budget=12345))
-    assert "within 12,345 training steps" in asked(LATCH, 5, points=frontier(rows))[1]
-    assert "within 1,500 training steps" in asked(LATCH, 5, points=frontier(rows, budget=12344))[1]
+    assert "within 12,345 steps" in asked(LATCH, 5, points=frontier(rows))[1]
+    assert "within 1,500 steps" in asked(LATCH, 5, points=frontier(rows, budget=12344))[1]
 
 
 def test_the_stretched_score_is_that_of_the_width_to_take():
@@ -373,7 +374,10 @@ def test_advice_never_falls_with_the_lag_and_steady_never_takes_less_than_traine
     for line, some in lines.items():
         lags = [lag for lag in (3, 4, 14, 15, 16, 45, 49, 50) if lag >= some.task.smallest_lag]
         advised = {
-            at: [answer(Question(some.task, lag, Model(some.model.cell, 1)), published(at)).units for lag in lags]
+            at: [
+                answer(Question(some.task, lag, Model(some.model.cell, 1)), published(at)).units
+                for lag in lags
+            ]
             for at in (("steady", "trained") if some.task.stream else ("steady",))
         }
         for widths in advised.values():
@@ -393,7 +397,47 @@ def test_a_prediction_says_how_many_passed_at_the_lags_next_to_it():
     beside = [p.passed_from(between.units) for p in points if p.lag in (8, 16)]
     passed, runs = map(sum, zip(*beside, strict=True))
     assert (between.passed_from, between.runs_from) == (passed, runs)
-    assert f"Of the {runs} runs measured at lags 8 and 16, {passed} did:" in words_of(between)
+    said = f"Of {runs} training runs at lags 8 and 16 with {between.units} or more, {passed} succeed"
+    assert said in words_of(between)
     beyond = answer(Question(LATCH, 20), points)
-    assert f"runs measured at lag 16, {beyond.passed_from} did:" in words_of(beyond)
-    assert "did:" not in words_of(answer(Question(LATCH, 8), points))
+    assert f"training runs at lag 16 with {beyond.units} or more, {beyond.passed_from}" in words_of(beyond)
+
+
+# Every lag up to one
+
+
+UP_TO = {"evaluation_until": "up_to"}
+
+
+def test_rows_of_every_lag_answer_before_those_of_one_lag():
+    """Nets of 4 units are right at their own lag, whichever way they were trained, and elsewhere of 6."""
+    counts = {3: (0, 16), 4: (16, 16), 5: (16, 16), 6: (16, 16), 7: (16, 16)}
+    rows = [*group(lag=20, counts=counts), *group(lag=20, counts=counts, up_to={4: 0, 5: 0}, **UP_TO)]
+    found = answer(Question(LATCH, 20), frontier(table(rows)))
+    assert (found.units, found.at, found.as_asked) == (6, "up_to", True)
+    first, *more = sentences(found)
+    assert first.startswith(
+        "latch at every lag up to 20: 6 units. Of 32 training runs there with 6 or more, 32"
+    )
+    assert not more
+    alone = answer(Question(LATCH, 20, at="steady"), frontier(table(rows), "steady"))
+    assert (alone.units, alone.at, alone.as_asked) == (4, "trained", True)
+    assert sentences(alone)[0].startswith("latch at lag 20: 4 units.")
+
+
+def test_where_one_lag_alone_was_measured_the_answer_says_so_and_how_to_measure_the_others():
+    found = answer(Question(LATCH, 20), frontier(table(group(lag=20, counts=sharp(3)))))
+    assert not found.as_asked
+    assert "That is for lag 20 alone: whether such a net is right at shorter lags" in sentences(found)[1]
+    assert "task=latch task.lag=20 evaluation.until=up_to study=latch_L20" in sentences(found)[-1]
+    stream = answer(Question(DELAY, 4), points())
+    assert (stream.as_asked, stream.at, len(sentences(stream))) == (True, "steady", 1)
+
+
+def test_the_verdict_is_part_of_the_name_of_a_line():
+    both = [*group(lag=20), *group(lag=20, **UP_TO)]
+    assert [(p.label, p.at) for p in frontier(table(both))] == [
+        ("latch", "trained"),
+        ("latch (every lag)", "up_to"),
+    ]
+    assert [p.at for p in frontier(table(both), "trained")] == ["trained", "trained"]

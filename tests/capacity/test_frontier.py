@@ -247,7 +247,7 @@ def test_the_best_recipe_is_that_of_the_verdict_asked_for():
 
 
 def test_an_unknown_verdict_is_refused():
-    with pytest.raises(UserError, match=r"at=nope: must be one of steady, trained"):
+    with pytest.raises(UserError, match=r"at=nope: must be one of up_to, steady, trained"):
         frontier(table(group()), at="nope")
 
 

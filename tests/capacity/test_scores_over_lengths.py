@@ -135,7 +135,7 @@ def test_rows_without_lengths_have_no_lines():
         ("parity", "0 8", "must be rising"),
         ("parity", "8 1000000000000", "must be a whole number, at least 1 and at most 1000000"),
         ("delay_line", "5 30", "evaluation.lengths=5: must be a whole number, at least 7"),
-        ("count", "8 16", "evaluation.lengths=8 16: count has no sequences of other lags; leave it null"),
+        ("square_wave", "8 16", "evaluation.lengths=8 16: square_wave has no sequences of other lags; leave"),
     ],
 )
 def test_lengths_that_make_no_sense_are_refused_in_one_line(task, text, says):

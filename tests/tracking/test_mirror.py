@@ -68,6 +68,7 @@ def row_of(ours, passed=True):
         "status": "solved" if passed else "unsolved",
         "solved": passed,
         "steady": passed,
+        "up_to": False,
         "evaluation_until": "steady",
         "steps": 9,
         "finished": datetime(2025, 1, 1, tzinfo=UTC),

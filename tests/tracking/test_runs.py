@@ -80,6 +80,7 @@ def row(**more):
         "status": "solved",
         "solved": True,
         "steady": False,
+        "up_to": False,
         "steps": 10,
         "final": 1.0,
         "steps_to_solve": 10,
