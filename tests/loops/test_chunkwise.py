@@ -1,4 +1,4 @@
-"""Cells whose matrix goes over time by chunks: by these they are their own steps, in float64."""
+"""Cells that go over time by chunks, or by a parallel scan: by these they are their own steps, in float64."""
 
 from functools import cache
 
@@ -33,9 +33,13 @@ def material(name, steps):
     """The cell's graph, and weights, carry and inputs in double precision."""
     rng = np.random.default_rng(0)
     graph, weights = nnx.split(nnx.eval_shape(lambda: cell_class(name)(F, U, rngs=nnx.Rngs(0))))
-    weights = jax.tree.map(lambda leaf: rng.standard_normal(leaf.shape), weights)
     carry = jax.eval_shape(lambda: nnx.merge(graph, weights).initialize_carry((B, F)))
-    carry = jax.tree.map(lambda leaf: rng.standard_normal(leaf.shape), carry)
+
+    def drawn(leaf):
+        numbers = rng.standard_normal(leaf.shape)
+        return numbers + 1j * rng.standard_normal(leaf.shape) if jnp.iscomplexobj(leaf) else numbers
+
+    weights, carry = jax.tree.map(drawn, (weights, carry))
     return graph, weights, carry, rng.standard_normal((steps, B, F))
 
 
@@ -46,7 +50,7 @@ def run(loop, graph, options, weights, carry, inputs):
     def loss(*arguments):
         weights, carry, inputs = arguments
         carry, hidden = run_loop(loop, nnx.merge(graph, weights), inputs, carry, **options)
-        leaves = jax.tree.leaves((hidden, carry))
+        leaves = [part for leaf in jax.tree.leaves((hidden, carry)) for part in (leaf.real, leaf.imag)]
         total = sum(jnp.sum(leaf * jnp.sin(1 + jnp.arange(leaf.size)).reshape(leaf.shape)) for leaf in leaves)
         return total, (hidden, carry)
 
@@ -61,9 +65,11 @@ def errors(name, steps, length, **options):
         both = quick_jit(
             lambda *given: [run(loop, graph, options, *given) for loop in ("associative", "plain")]
         )
-        found, expected = both(*given)
-    assert all(leaf.dtype == np.float64 for leaf in jax.tree.leaves(found))
-    return jax.tree.leaves(jax.tree.map(relative_error, found, expected))
+        found, expected = jax.tree.map(np.asarray, both(*given))
+    assert {leaf.dtype for leaf in jax.tree.leaves(found)} <= {np.dtype("float64"), np.dtype("complex128")}
+    assert jax.tree.map(lambda leaf: leaf.dtype, found) == jax.tree.map(lambda leaf: leaf.dtype, expected)
+    each = [jax.tree.map(part, (found, expected)) for part in (np.real, np.imag)]
+    return jax.tree.leaves([jax.tree.map(relative_error, *parts) for parts in each])
 
 
 # A length that ends within a chunk, windows that begin with one, within one and after the length.
@@ -73,7 +79,9 @@ READOUT = np.random.default_rng(2).standard_normal((U, 2))
 
 CALLS = {
     "last": {"every": False},
+    "one": {},
     "cut-readout": {"starts": STARTS, "readout": READOUT},
+    "cut": {"starts": STARTS},
     "reset": {"starts": STARTS, "reset": True},
 }
 
@@ -86,7 +94,9 @@ class Decaying(cell_class("delta_product")):
 
 
 # The others of the delta rule have the first one's chunks, but for what is here.
-CHECKED = [(name, call) for name in (*ADDITIVE, "gated_delta_net") for call in CALLS]
+CHECKED = [
+    (name, call) for name in (*ADDITIVE, "gated_delta_net") for call in ("last", "cut-readout", "reset")
+]
 CHECKED += [("delta_net", "reset"), (f"{__name__}:Decaying", "cut-readout"), ("signed_delta_net", "last")]
 
 
@@ -94,6 +104,12 @@ CHECKED += [("delta_net", "reset"), (f"{__name__}:Decaying", "cut-readout"), ("s
 def test_chunks_and_their_gradient_equal_the_steps_in_float64(name, call):
     assert chunkwise.chunk_steps(20) == 10
     assert max(errors(name, 20, 17, **CALLS[call])) <= 1e-11
+
+
+@pytest.mark.parametrize("call", ["one", "cut", "reset"])
+@pytest.mark.parametrize("name", ["minGRU", "minLSTM", "LRU", "selective_LRU"])
+def test_a_parallel_scan_and_its_gradient_equal_the_steps_in_float64(name, call):
+    assert max(errors(name, 20, 17, **CALLS[call])) <= 1e-12
 
 
 @pytest.mark.parametrize("name", [*ADDITIVE, "gated_delta_net"])

@@ -183,15 +183,6 @@ def test_recurrent_blocks_may_be_gaussian():
     np.testing.assert_allclose(gains, [1, 1, 1.5, 1], rtol=0.05)
 
 
-@pytest.mark.parametrize("cell", LSTMS)
-def test_open_gate_starts_with_a_loop_gain_of_1_16(cell):
-    weights = architecture(cell).init(preset("open_gate", 50, 110), [2])
-    zero = jnp.zeros((1, U))
-    loop = jax.jacobian(lambda h: one_step(cell)(weights, (zero, h[None]), jnp.zeros((1, F)))[1][0])(zero[0])
-    np.testing.assert_allclose(np.linalg.svd(loop, compute_uv=False), expit(2) ** 2 * 1.5, rtol=1e-5)
-    assert round(expit(2) ** 2 * 1.5, 2) == 1.16
-
-
 @pytest.mark.parametrize("lag", [1, 10, 100])
 def test_hold_opens_the_forget_gate_by_the_log_of_the_lag(lag):
     init = preset("hold", lag, 3 * lag)
