@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from functools import cache, partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -42,6 +42,9 @@ from memcap.loops.score import Answers, Sums, loss_and_score_sums
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
+
+    # what `Loop.run` returns
+    CarryAndOutputs: TypeAlias = tuple[Any, Float[Array, "*T H B"] | Float[Array, "*T O B"]]
 
 Carry = Any
 Params = Any
@@ -177,9 +180,7 @@ class Loop:
             "kernel": "xla",
         }
 
-    def run(
-        self, cell: Cell, carry: Carry, over: Pass
-    ) -> tuple[Carry, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
+    def run(self, cell: Cell, carry: Carry, over: Pass) -> CarryAndOutputs:
         """Run a cell over the first `over.length` of T steps.
 
         Args:
@@ -194,9 +195,7 @@ class Loop:
         """
         raise NotImplementedError
 
-    def __call__(
-        self, cell: Cell, carry: Carry, over: Pass
-    ) -> tuple[Carry, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
+    def __call__(self, cell: Cell, carry: Carry, over: Pass) -> CarryAndOutputs:
         """Run a cell over a pass, and apply its read-out."""
         readout = over.readout
         if not self.fuses_readout:
@@ -237,7 +236,7 @@ def run_feature_major(
     carry: Carry,
     over: Pass,
     fuses: bool,
-) -> tuple[Carry, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
+) -> CarryAndOutputs:
     """Run a gated cell as `Loop.run` does, by a function whose arrays are (U, B).
 
     Args:

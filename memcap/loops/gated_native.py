@@ -25,7 +25,7 @@ from memcap.loops.score import Answers, Sums
 from memcap.loops.while_loop import WhileLoop
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float
+    from memcap.loops.base import CarryAndOutputs
 
 WORK, SLOTS, TWO_SLOTS, SLOTS_OF_A_BLOCK, WORK_WITH_LOSS = range(5)  # buffers, as `GatedC.size` counts them
 MOST_STEPS = 2**24
@@ -321,16 +321,12 @@ class GatedNative(WhileLoop):
         """Return the loop's columns, whose kernel is the C."""
         return super().row_columns(side_by_side) | {"kernel": "native"}
 
-    def __call__(
-        self, cell: Cell, carry: Any, over: Pass
-    ) -> tuple[Any, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
+    def __call__(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
         """Run a cell over a pass, by XLA what C does not serve."""
         served = takes((*self.weights(cell), *jax.tree.leaves(carry)), over)
         return super().__call__(cell, carry, over) if served else self.xla(cell, carry, over)
 
-    def run(
-        self, cell: Cell, carry: Any, over: Pass
-    ) -> tuple[Any, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
+    def run(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
         """Run as `Loop.run` does, by one call of C."""
         extents = _extents(cell, over)
 

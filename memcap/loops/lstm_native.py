@@ -1,16 +1,15 @@
 """memcap's LSTM over time as one call of C (lstm.c): what memcap/loops/lstm_while.py computes, each
 step to float rounding."""
 
-from functools import partial
 from typing import Any
 
 import jax
 import numpy as np
 
-from memcap.cells.lstm import LSTM, has_lstm_step
+from memcap.cells.lstm import LSTM
 from memcap.loops import lstm_while
 from memcap.loops.base import Request
-from memcap.loops.gated_native import GatedC, GatedNative, over_time
+from memcap.loops.gated_native import GatedC, GatedNative
 
 
 def _step(of_x: Any, of_h: Any, carry: Any) -> Any:
@@ -22,7 +21,6 @@ def _step(of_x: Any, of_h: Any, carry: Any) -> Any:
 
 
 IN_C = GatedC("lstm", "an LSTM", blocks=4, states=2, step=_step)
-lstm_native = partial(over_time, IN_C)
 
 
 class LSTMNative(GatedNative):
@@ -39,9 +37,7 @@ class LSTMNative(GatedNative):
 
     def refuses(self, request: Request) -> str | None:
         """Refuse other cells."""
-        return super().refuses(request) or (
-            None if has_lstm_step(request.cell) else "the cell is not memcap's LSTM"
-        )
+        return super().refuses(request) or self.xla.refuses(request)
 
 
 LOOP = LSTMNative()

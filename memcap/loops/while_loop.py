@@ -16,7 +16,7 @@ from memcap.cells import Cell
 from memcap.loops.base import Loop, Pass, read_row, run_stepwise, write_row
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float
+    from memcap.loops.base import CarryAndOutputs
 
 
 def trip_count(
@@ -44,7 +44,7 @@ class WhileLoop(Loop):
         """Return false: members run one after another."""
         return False
 
-    def run(self, cell: Cell, carry: Any, over: Pass) -> tuple[Any, Float[Array, "*T H B"]]:
+    def run(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
         """Run as `Loop.run` does, by a trip count."""
         return run_stepwise(trip_count, cell, carry, over)
 

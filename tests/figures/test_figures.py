@@ -37,6 +37,13 @@ def test_every_figure_of_the_package_draws_and_can_be_saved(name, tmp_path):
     assert figures.summaries()[name]
 
 
+@pytest.mark.parametrize("name", figures.summaries())
+def test_no_rows_are_one_line(name):
+    with pytest.raises(UserError, match=r"nothing to|1 to 60 lines|compared on one") as error:
+        figures.find(name).draw(table())
+    assert "\n" not in str(error.value)
+
+
 def test_a_figure_elsewhere_is_drawn_as_the_protocol_says(folder):
     assert figures.__doc__
     example = figures.__doc__.split("like this:\n")[1].split("\nIn a notebook")[0]

@@ -404,7 +404,7 @@ def one_step(loop: str, x: np.ndarray, gate: int, bias: list[float], c: float) -
 
     def run(weights: Any, carry: Any, inputs: Any) -> Any:
         if loop == "native":
-            return lstm_native.lstm_native(False, weights, carry, inputs, np.int32([1, 1]))
+            return over_time(lstm_native.IN_C, False, weights, carry, inputs, np.int32([1, 1]))
         return lstm_while(weights, carry, pass_over(inputs, every=False), None)
 
     (cells, _), _ = jax.jit(run)(weights, carry, inputs)
