@@ -42,9 +42,10 @@ from jax import lax
 from memcap.cells import Cell
 from memcap.cells.matrix import MatrixCell, token_shift
 from memcap.loops import chunk_terms
-from memcap.loops.base import Pass, Request, Step, read_row, select, stepwise, zero_unless
+from memcap.loops.base import Pass, Request, read_row, select, zero_unless
 from memcap.loops.chunk_terms import Terms
 from memcap.loops.masked_scan import MaskedScan, masked
+from memcap.loops.stepwise import Step, stepwise
 from memcap.loops.triangle import solve
 
 if TYPE_CHECKING:

@@ -18,7 +18,8 @@ from jax import lax
 from jax.custom_batching import custom_vmap
 
 from memcap.cells import Cell
-from memcap.loops.base import Loop, Pass, read_row, run_stepwise, select, write_row
+from memcap.loops.base import Loop, Pass, read_row, select, write_row
+from memcap.loops.stepwise import run_stepwise
 
 if TYPE_CHECKING:
     from memcap.loops.base import CarryAndOutputs

@@ -17,7 +17,8 @@ from flax import nnx
 from jax import lax
 
 from memcap.cells import Cell
-from memcap.loops.base import Loop, Pass, step_of
+from memcap.loops.base import Loop, Pass
+from memcap.loops.stepwise import step_of
 
 if TYPE_CHECKING:
     from memcap.loops.base import CarryAndOutputs

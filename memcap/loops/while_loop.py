@@ -2,7 +2,7 @@
 sequences cost little.
 
 For CPUs, one member after another: with a trip count per member, `vmap` would select and copy every buffer,
-whole, at every step. JAX has no gradient of such a loop, so it is written out (`memcap.loops.base.stepwise`).
+whole, at every step. JAX has no gradient of such a loop, so it is written out (memcap/loops/stepwise.py).
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import jax
 from jax import lax
 
 from memcap.cells import Cell
-from memcap.loops.base import Loop, Pass, read_row, run_stepwise, write_row
+from memcap.loops.base import Loop, Pass, read_row, write_row
+from memcap.loops.stepwise import run_stepwise
 
 if TYPE_CHECKING:
     from memcap.loops.base import CarryAndOutputs
