@@ -9,6 +9,7 @@ import numpy as np
 from memcap.cells.lstm import LSTM
 from memcap.loops import lstm_while
 from memcap.loops.base import Request
+from memcap.loops.gated_check import all_right
 from memcap.loops.gated_native import GatedC, GatedNative
 
 
@@ -20,7 +21,7 @@ def _step(of_x: Any, of_h: Any, carry: Any) -> Any:
     return c, o * np.tanh(c)
 
 
-IN_C = GatedC("lstm", "an LSTM", blocks=4, states=2, step=_step)
+IN_C = GatedC("lstm", "an LSTM", blocks=4, states=2, step=_step, check=all_right)
 
 
 class LSTMNative(GatedNative):

@@ -20,13 +20,15 @@ from memcap.loops import (
     Answers,
     Request,
     c_library,
+    gated_check,
     gated_native,
     gru_native,
     loss_and_score_sums,
     lstm_native,
     outputs_first,
 )
-from memcap.loops.gated_native import CASES, GatedC, all_right, is_right, loss_over_time, over_time
+from memcap.loops.gated_check import CASES, all_right, is_right
+from memcap.loops.gated_native import GatedC, loss_over_time, over_time
 from memcap.loops.lstm_while import lstm_while
 
 pytestmark = pytest.mark.skipif(
@@ -442,7 +444,7 @@ def test_where_a_grus_z_is_one_h_stays_to_the_bit_and_its_gradient_too():
     assert not any(np.any(slopes[part]) for part in ("kernel", "recurrent", "bias", "inputs"))
 
 
-in_numpy, called = gated_native._in_numpy, gated_native._call
+in_numpy, called = gated_check._in_numpy, gated_native._call
 
 
 def broken(*_: Any) -> Any:
@@ -459,7 +461,7 @@ def broken(*_: Any) -> Any:
     ids=["other numbers", "an error"],
 )
 def test_a_library_that_fails_its_test_is_not_used(monkeypatch, name, step, reason):
-    monkeypatch.setattr(gated_native, "_in_numpy", step)
+    monkeypatch.setattr(gated_check, "_in_numpy", step)
     monkeypatch.setattr(c_library, "_tested", lambda path: "")
     monkeypatch.setattr(c_library.Library, "passed", lambda self: pytest.fail("it passed"))
     assert re.search(reason.format(name), GatedC.missing.__wrapped__(CELLS[name].in_c))
