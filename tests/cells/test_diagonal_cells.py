@@ -1,4 +1,4 @@
-"""minGRU, minLSTM and two LRUs: the published equations. tests/loops/test_chunkwise.py has their loop."""
+"""minGRU, minLSTM and two LRUs: the published equations. tests/loops/test_loops.py has their loop."""
 
 from functools import cache, partial
 
