@@ -11,10 +11,10 @@ import pytest
 from loop_checks import pass_over
 from scipy.special import expit
 from scipy.stats import kstest
+from study_checks import refusal
 
 from memcap.cells import Gates, Init, cell_class
 from memcap.cells.gates import orthogonal
-from memcap.knobs import UserError
 from memcap.loops.lstm_while import lstm_while
 from memcap.models.architecture import Architecture
 from memcap.models.initializers import PRESETS, preset
@@ -144,6 +144,11 @@ def test_recurrent_blocks_may_be_gaussian():
     np.testing.assert_allclose(gains, [1, 1, 1.5, 1], rtol=0.05)
 
 
+def test_open_gate_starts_with_a_loop_gain_of_1_16():
+    init = preset("open_gate", 50, 110)
+    assert expit(init.input) * expit(init.output) * init.gain == pytest.approx(1.16, abs=0.005)
+
+
 @pytest.mark.parametrize("lag", [1, 10, 100])
 def test_hold_opens_the_forget_gate_by_the_log_of_the_lag(lag):
     init = preset("hold", lag, 3 * lag)
@@ -245,10 +250,7 @@ def test_a_dense_readout_starts_without_bias_and_an_lstm_readout_with_a_forget_b
     [(("xavier", 5, 9), "recipe.init=xavier"), (("chrono", 5, 9, 2.0), "recipe.forget_bias=2.0")],
 )
 def test_a_wrong_preset_is_one_line(arguments, named):
-    with pytest.raises(UserError) as error:
-        preset(*arguments)
-    message = str(error.value)
-    assert "\n" not in message
+    message = refusal(lambda: preset(*arguments))
     assert message.startswith(named)
     assert "forget_bias" in message
 
