@@ -10,7 +10,7 @@ import pytest
 from test_runs import member
 
 from memcap.store import curves
-from memcap.store.follow import EARLIER, News
+from memcap.store.follow import News
 from memcap.store.heartbeat import MEMBERS
 from memcap.store.rows import frame
 from memcap.tracking import Tracking, mirror
@@ -81,10 +81,9 @@ def news(ended=(), members=(), curve=None, earlier=(), running=(), over=False):
     named = [(each.key, each.name, each.metric, json.dumps(each.config), "study") for each in members]
     return News(
         frame([row_of(each) for each in ended]),
-        frame([row_of(each) for each in earlier]).select(EARLIER),
+        frame([row_of(each) for each in earlier]),
         lines,
         pl.DataFrame(named, {**MEMBERS, "study": pl.String}, orient="row"),
-        {},
         over,
     )
 
@@ -216,12 +215,15 @@ def test_the_study_has_points_and_a_result(sender, monkeypatch):
     assert len(service.calls) == 1
     monkeypatch.setattr(mirror, "SECONDS_BETWEEN_POINTS", 0.0)
     study.update(news(ended=ours[2:], earlier=ours[:1]))
+    monkeypatch.setattr(mirror, "SECONDS_BETWEEN_POINTS", 1000.0)
+    study.update(news(ended=ours[2:]))  # again: it counts once
     study.finish(StudyResult([{"lag": 3, "u50": 2.5}], Path("frontier.png")))
     points = [call for call in service.calls if isinstance(call, dict)]
     assert [point["study/done"] for point in points] == [3, 3]
     assert (points[0]["study/solved"], points[0]["frontier/delay_line-L8"]) == (3, 5)
+    assert points[0]["study/members_a_second"] > points[1]["study/members_a_second"] == 0
     assert service.calls[-1] == ([{"lag": 3, "u50": 2.5}], Path("frontier.png"))
-    assert (study.sender.report.sent, study.left) == (3, 0)
+    assert study.left == 0
 
 
 @pytest.mark.parametrize(("runs", "most"), [("auto", 3), ("seeds", 1000)])
@@ -232,14 +234,23 @@ def test_seeds_have_the_runs_of_a_large_study(sender, monkeypatch, runs, most):
     study = make_study(sender(lambda: service), runs)
     study.update(news(members=ours, running=ours))
     for each in ours:
+        assert len(service.runs) == (each.config["model"]["units"] == 6)
         study.update(news(ended=[each]))
-    assert [run for run, _, _ in service.runs] == [
-        run_of_seeds(ours[0], "study"),
-        run_of_seeds(ours[2], "study"),
-    ]
-    points = service.runs[0][1]
+        study.update(news(ended=ours[:1]))  # its row again, which counts once
+    assert [run for run, _, _ in service.runs] == [run_of_seeds(each, "study") for each in (ours[0], ours[2])]
+    _, points, summary = service.runs[0]
+    assert summary["members"] == 2
     assert points[2] == {"train/loss/q25": 0.5, "train/loss/q50": 0.5, "train/loss/q75": 0.5}
-    assert (study.sender.report.sent, study.left) == (4, 0)
+    assert study.sender.report.sent == 4
+
+
+def test_a_group_of_which_a_search_wanted_no_more_seeds_comes_last(sender):
+    service, ours = ListService(), [member(seed=seed) for seed in range(3)]
+    study = make_study(sender(lambda: service), "seeds")
+    study.update(news(members=ours, ended=ours[:1]))
+    assert service.calls == []
+    study.finish(None)
+    assert [(run, row["members"]) for run, _, row in service.calls] == [(run_of_seeds(ours[0], "study"), 1)]
 
 
 def test_groups_of_which_members_ended_in_an_earlier_command_are_counted_as_not_sent(sender):
