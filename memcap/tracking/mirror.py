@@ -14,10 +14,13 @@ from typing import Any, Protocol
 
 import polars as pl
 
+from memcap.knobs import UserError
 from memcap.runtime import plugins
-from memcap.store import curves
+from memcap.store import curves, heartbeat
+from memcap.store.columns import columns_of, task_of
 from memcap.store.curves import Points
 from memcap.store.follow import Follower, News
+from memcap.terminal.printing import member_name
 from memcap.tracking import trackio_service, wandb_service
 from memcap.tracking.report import ONLINE, Report
 from memcap.tracking.runs import (
@@ -165,11 +168,10 @@ class StudyMirror:
         runs: "member", "seeds" (a run per group of members that differ in the seed alone), or "auto": seeds
             if it begins with more than `MOST_MEMBER_RUNS` members. Where it has fewer, of a folder that has
             more, it may have only parts of groups: then members are left to a mirror of the whole folder.
-        name_of: gives the name of a member of which only the config is known.
     """
 
-    def __init__(self, sender: Sender, study: str, runs: str, name_of: Callable[[dict[str, Any]], str]):
-        self.sender, self.study, self.runs, self.name_of = sender, study, runs, name_of
+    def __init__(self, sender: Sender, study: str, runs: str):
+        self.sender, self.study, self.runs = sender, study, runs
         self.ended = 0  # members and results that there were to send
         self._members: dict[str, Entry] = {}  # that may come, by key as the next two
         self._rows: dict[str, dict[str, Any]] = {}  # of those that have ended, in an earlier command too
@@ -197,7 +199,7 @@ class StudyMirror:
         new = {row["key"]: row for row in rows if row["key"] not in self._members}
         if not new:
             return
-        members = {key: self._entry(row) for key, row in new.items()}
+        members = {key: _entry(row) for key, row in new.items()}
         there = earlier.filter(pl.col("key").is_in(list(new))).iter_rows(named=True)
         rows_there = {row["key"]: plain(row) for row in there}
         if not self._members:
@@ -215,10 +217,6 @@ class StudyMirror:
         if self._single is not None and self._single.key in rows_there:  # the agent waits for it nonetheless
             self.ended += 1
             self._send_run(self._single, {}, rows_there[self._single.key])
-
-    def _entry(self, row: Mapping[str, Any]) -> Entry:
-        config = json.loads(row["config"])
-        return Entry(row["key"], row.get("name") or self.name_of(config), config, row["metric"])
 
     def _group_of(self, member: Entry) -> SeedGroup:
         run = run_of_seeds(member, self.study)
@@ -308,6 +306,21 @@ class StudyMirror:
 
     def _frontier(self) -> dict[str, float]:
         return frontier_so_far((self._members[key], row) for key, row in self._rows.items())
+
+
+def _entry(row: Mapping[str, Any]) -> Entry:
+    """Return the member of a line of `News`: of a row its config tells the name."""
+    config = json.loads(row["config"])
+    return Entry(row["key"], row.get("name") or _name(config), config, row["metric"])
+
+
+def _name(config: dict[str, Any]) -> str:
+    columns = columns_of(config)
+    where = columns["lag"], columns["units"], config["seed"]
+    try:
+        return heartbeat.long_name(task_of(columns["task"], columns["knobs"]), *where)
+    except UserError:  # its task cannot be imported here
+        return member_name(columns["task"], *where)
 
 
 def mirror(

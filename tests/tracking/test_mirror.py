@@ -88,12 +88,8 @@ def news(ended=(), members=(), curve=None, earlier=(), running=(), over=False):
     )
 
 
-def name_of(config):
-    return f"latch-L5-u{config['model']['units']}-s{config['seed']}"
-
-
 def make_study(sender, runs="auto"):
-    return StudyMirror(sender, "study", runs, name_of)
+    return StudyMirror(sender, "study", runs)
 
 
 def test_a_member_is_sent_whole_once_it_has_ended(sender):
@@ -110,9 +106,9 @@ def test_a_member_is_sent_whole_once_it_has_ended(sender):
 
 
 def test_a_member_of_which_only_the_row_is_known_has_the_name_that_its_config_gives(sender):
-    service, ours = ListService(), member()
+    service, ours = ListService(), member(symbols=4)
     make_study(sender(lambda: service)).update(news(ended=[ours]))
-    assert service.runs[0][0].name == name_of(ours.config)
+    assert service.runs[0][0].name == ours.name == "delay_line(symbols=4)-L8-u7-s3"
 
 
 def test_numbers_that_are_none_come_through(sender):
