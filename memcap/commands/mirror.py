@@ -8,6 +8,7 @@ import threading
 import time
 from argparse import SUPPRESS, ArgumentParser, Namespace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -23,7 +24,7 @@ from memcap.store.shards import OUTPUTS
 from memcap.store.status import studies
 from memcap.terminal.words import warn_once
 from memcap.tracking import RUNS, WANDB_MODES, Tracking
-from memcap.tracking.mirror import SECONDS_BETWEEN_POLLS, Sender, StudyMirror, StudyResult, mirror
+from memcap.tracking.mirror import SECONDS_BETWEEN_POLLS, Sender, StudyMirror, mirror
 from memcap.tracking.report import figure_since, remove_files, report_path
 
 NICENESS = 10  # about a tenth of what a training process gets of a core that both want
@@ -92,7 +93,7 @@ def _by_hand(settings: Tracking, arguments: Namespace) -> None:
         if not mirrors:
             raise shards.no_rows(folder)
         for study, each in mirrors.items():
-            report = each.finish(_result(folder, study))
+            report = each.finish(*_result(folder, study))
             if report.where:
                 print(report.where)
             if report.left:
@@ -105,11 +106,11 @@ def _mirror_of(
     return StudyMirror(Sender(settings.target(study, follower.folder, part), report), study, settings.runs)
 
 
-def _result(folder: Path, study: str) -> StudyResult:
-    """Return what a study found, of all rows in its folder."""
+def _result(folder: Path, study: str) -> tuple[list[dict[str, Any]], Path | None]:
+    """Return the frontier of a study, of all rows in its folder, and the figure if there is one."""
     points = frontier(store.read(folder).filter(study=study))
     image = (folder.parent if folder.is_file() else folder) / "figures" / "frontier.png"
-    return StudyResult([columns(point) for point in points], image if image.exists() else None)
+    return [columns(point) for point in points], image if image.exists() else None
 
 
 def _beside_a_job(settings: Tracking, arguments: Namespace) -> None:
@@ -128,11 +129,10 @@ def _beside_a_job(settings: Tracking, arguments: Namespace) -> None:
         wait=lambda: over.wait(SECONDS_BETWEEN_POLLS),
         members=heartbeat.read_members(folder, token).with_columns(study=pl.lit(arguments.study)),
     )
-    result = None
-    if (figure := figure_since(folder, token)) is not None:
-        table = pl.read_csv(figure.with_suffix(".csv"), infer_schema_length=None)
-        result = StudyResult(table.to_dicts(), figure)
-    own.finish(result)
+    if (figure := figure_since(folder, token)) is None:
+        own.finish()
+    else:
+        own.finish(pl.read_csv(figure.with_suffix(".csv"), infer_schema_length=None).to_dicts(), figure)
     if os.getppid() != parent:
         remove_files(folder, token)  # the job, which reads them, was killed
 

@@ -8,7 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -65,14 +65,6 @@ class Service(Protocol):
 
     def close(self) -> str:
         """End all runs. Return where people find them, in one line."""
-
-
-@dataclass(frozen=True)
-class StudyResult:
-    """The frontier of a whole study, as a table and as a figure."""
-
-    table: list[dict[str, Any]]
-    image: Path | None
 
 
 def services(target: Target) -> Iterator[tuple[str, Callable[[], Service]]]:
@@ -227,8 +219,13 @@ class StudyMirror:
         """Return how many members and results were not sent."""
         return self.ended - self.sender.report.sent
 
-    def finish(self, result: StudyResult | None) -> Report:
-        """Send what waited for others and what the whole study found, and end all runs."""
+    def finish(self, table: list[dict[str, Any]] | None = None, image: Path | None = None) -> Report:
+        """Send what waited for others and what the whole study found, and end all runs.
+
+        Args:
+            table: the study's frontier, a dict per row; None: it is not known.
+            image: its figure.
+        """
         for group in list(self._groups.values()):  # as a search leaves them that wanted no more seeds
             self._send_group(group)
         agent, rows = self.sender.agent, list(self._rows.values())
@@ -236,10 +233,10 @@ class StudyMirror:
             run, summary = run_of_agent(agent), summary_of(rows) | self._frontier()
             self.ended += 1
             self.sender.send(lambda service: service.run(run, {}, summary), 1)
-        if result is not None:
+        if table is not None:
             self.ended += 1
             self._progress(at_once=True)
-            self.sender.send(lambda service: service.result(result.table, result.image), 1)
+            self.sender.send(lambda service: service.result(table, image), 1)
         return self.sender.close(self.left)
 
     def _has_run(self, member: Entry) -> bool:

@@ -11,7 +11,6 @@ from memcap import api, store
 from memcap.commands import mirror as command
 from memcap.config import Engine
 from memcap.store import curves
-from memcap.tracking.mirror import StudyResult
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
@@ -110,7 +109,7 @@ def test_a_study_that_trains_is_followed_to_its_end_by_hand(tmp_path, monkeypatc
             put_job(folder, token, range(3), ended="done")
 
     monkeypatch.setattr(command.time, "sleep", sleep)
-    monkeypatch.setattr(command, "_result", lambda folder, study: StudyResult([{}], None))
+    monkeypatch.setattr(command, "_result", lambda folder, study: ([{}], None))
     done = memcap(tmp_path, "mirror", "outputs", "--follow", "--to", "their_module:Service")
     names = [f"latch-L5-u1-s{seed}" for seed in range(3)]
     assert (done.status, done.out, done.err) == (0, f"study: {names}, 1 line\n", "")

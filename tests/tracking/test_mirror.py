@@ -14,7 +14,7 @@ from memcap.store.follow import News
 from memcap.store.heartbeat import MEMBERS
 from memcap.store.rows import frame
 from memcap.tracking import Tracking, mirror
-from memcap.tracking.mirror import Sender, StudyMirror, StudyResult
+from memcap.tracking.mirror import Sender, StudyMirror
 from memcap.tracking.report import Report
 from memcap.tracking.runs import run_of_member, run_of_seeds
 
@@ -126,7 +126,7 @@ def test_a_service_that_breaks_is_left_with_one_warning_and_what_it_refused_goes
     study.update(news(ended=ours))
     assert [run.id for run, _, _ in service.runs] == [each.key for each in ours]
     assert study.sender.report.warnings == ("it does not work and is left: disk full",)
-    assert study.finish(None).where == "3 calls"
+    assert study.finish().where == "3 calls"
 
 
 def test_a_service_that_cannot_be_made_counts_as_broken(sender):
@@ -143,7 +143,7 @@ def test_a_service_that_cannot_be_made_counts_as_broken(sender):
 def test_after_the_last_service_nothing_is_sent_and_all_is_left(sender):
     study = make_study(sender(BrokenService))
     study.update(news(ended=[member(seed=k) for k in range(5)]))
-    report = study.finish(StudyResult([], None))
+    report = study.finish([])
     assert report == Report("it", 0, ("it does not work and is left: disk full",), "", 6)
     assert not study.sender.works
 
@@ -213,7 +213,7 @@ def test_the_study_has_points_and_a_result(sender, monkeypatch):
     study.update(news(ended=ours[2:], earlier=ours[:1]))
     monkeypatch.setattr(mirror, "SECONDS_BETWEEN_POINTS", 1000.0)
     study.update(news(ended=ours[2:]))  # again: it counts once
-    study.finish(StudyResult([{"lag": 3, "u50": 2.5}], Path("frontier.png")))
+    study.finish([{"lag": 3, "u50": 2.5}], Path("frontier.png"))
     points = [call for call in service.calls if isinstance(call, dict)]
     assert [point["study/done"] for point in points] == [3, 3]
     assert (points[0]["study/solved"], points[0]["frontier/delay_line-L8"]) == (3, 5)
@@ -245,7 +245,7 @@ def test_a_group_of_which_a_search_wanted_no_more_seeds_comes_last(sender):
     study = make_study(sender(lambda: service), "seeds")
     study.update(news(members=ours, ended=ours[:1]))
     assert service.calls == []
-    study.finish(None)
+    study.finish()
     assert [(run, row["members"]) for run, _, row in service.calls] == [(run_of_seeds(ours[0], "study"), 1)]
 
 
@@ -254,7 +254,7 @@ def test_groups_of_which_members_ended_in_an_earlier_command_are_counted_as_not_
     study = make_study(sender(lambda: service), "seeds")
     study.update(news(members=ours[1:], earlier=ours[:1]))
     study.update(news(ended=ours[1:], earlier=ours[:1]))
-    study.finish(None)
+    study.finish()
     assert service.calls == []
     assert study.left == 2
 
