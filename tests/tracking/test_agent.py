@@ -118,14 +118,6 @@ def test_the_summary_has_what_ended_before(sender):  # noqa: F811
     assert (study.sender.report.sent, study.left) == (2, 0)
 
 
-def test_where_no_agent_is_nothing_is_summed_up(sender):  # noqa: F811
-    service, ours = ListService(), member()
-    study = make_study(sender(lambda: service))
-    study.update(news(members=[ours], ended=[ours]))
-    study.finish()
-    assert [run for run, _, _ in service.calls] == [run_of_member(ours)]
-
-
 def test_the_line_says_whose_run_waits(agent):
     line = Tracking("wandb").not_sent(3, Path("outputs/s"))
     assert line.endswith(
