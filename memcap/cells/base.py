@@ -57,7 +57,6 @@ class Cell(nnx.RNNCellBase):
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
         """Return the zero carry of inputs `(*batch, F)`: by default one array `(*batch, U)` of float32."""
-        del rngs, carry_init
         return jnp.zeros((*input_shape[:-1], self.hidden_features), jnp.float32)
 
     @property

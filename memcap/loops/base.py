@@ -155,7 +155,6 @@ class Loop:
 
     def refuses(self, request: Request) -> str | None:
         """Return why the loop cannot serve a request, in words that follow "as"; None: it can."""
-        del request
         return None
 
     def missing(self) -> str | None:

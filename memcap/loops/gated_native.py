@@ -236,7 +236,6 @@ def _loss_fwd(cell: GatedC, weights: Any, carry: Carry, inputs: jax.Array, *rest
 
 
 def _loss_bwd(cell: GatedC, slopes: Any, cotangent: jax.Array) -> tuple[Any, ...]:
-    del cell
     return *jax.tree.map(lambda slope: cotangent[0] * slope, slopes), None, None, None
 
 

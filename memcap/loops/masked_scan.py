@@ -80,7 +80,6 @@ class MaskedScan(Loop):
 
     def side_by_side(self, platform: str) -> bool:
         """Return true: members run under `vmap`."""
-        del platform
         return True
 
     def run(self, cell: Cell, carry: Any, over: Pass) -> tuple[Any, Float[Array, "*T H B"]]:

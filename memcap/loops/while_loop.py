@@ -42,7 +42,6 @@ class WhileLoop(Loop):
 
     def side_by_side(self, platform: str) -> bool:
         """Return false: members run one after another."""
-        del platform
         return False
 
     def run(self, cell: Cell, carry: Any, over: Pass) -> tuple[Any, Float[Array, "*T H B"]]:

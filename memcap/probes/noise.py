@@ -53,7 +53,6 @@ def add_noise(carry: Any, step: jax.Array, operands: Any) -> Any:
 
 def to_float32(carry: Any, step: jax.Array, operands: Any) -> Any:
     """Round to float32."""
-    del step, operands
     return jax.tree.map(
         lambda leaf: _real(lambda x: lax.reduce_precision(x, *FORMATS["float32"]), leaf), carry
     )
@@ -61,7 +60,6 @@ def to_float32(carry: Any, step: jax.Array, operands: Any) -> Any:
 
 def to_bfloat16(carry: Any, step: jax.Array, operands: Any) -> Any:
     """Round to bfloat16. A conversion there and back is one that XLA may leave out."""
-    del step, operands
     return jax.tree.map(
         lambda leaf: _real(lambda x: lax.reduce_precision(x, *FORMATS["bfloat16"]), leaf), carry
     )
@@ -70,7 +68,6 @@ def to_bfloat16(carry: Any, step: jax.Array, operands: Any) -> Any:
 def to_levels(carry: Any, step: jax.Array, operands: Any) -> Any:
     """Round to the nearest of equally spaced levels: operands are ((levels, least, most), key), the latter
     two as the carry."""
-    del step
     (levels, least, most), _ = operands
 
     def nearest(x: jax.Array, low: jax.Array, high: jax.Array) -> jax.Array:

@@ -4,7 +4,7 @@ The registry is walked: a new file of memcap/loops/ is compared without a line h
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -12,13 +12,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from jax import lax
 from loop_checks import pass_over
 from lstm_reference import quick_jit, relative_error
 from odd_cells import ODD_CELLS
 
 from memcap import loops
 from memcap.cells import cell_class, cell_classes
-from memcap.loops import chunkwise, gru_native, while_loop
+from memcap.loops import gru_native, while_loop
 
 T, B, F, U, OUT = 9, 3, 4, 5, 2
 LENGTHS = (7, T, 1)
@@ -265,31 +266,18 @@ def cropped(carry: Any) -> Any:
     return jax.tree.map(lambda leaf: leaf[..., :U], carry)
 
 
-SERVED = [
+PADDED = [
     (loop, name)
     for loop in loops.loops()
     for name in ("lstm", "minGRU", "SimpleCell")
-    if not loop.refuses(loops.Request(cell_class(name), "cpu", False))
+    if cell_class(name).can_pad and not loop.refuses(loops.Request(cell_class(name), "cpu", False))
 ]
-SERVED += [(gru_native.LOOP, "GRUCell"), *((chunkwise.LOOP, name) for name in ("mlstm", "gated_delta_net"))]
-PADDED = [(loop, name) for loop, name in SERVED if cell_class(name).can_pad]
+PADDED += [(gru_native.LOOP, "GRUCell")]
 
 
 def test_each_loop_serves_a_cell_of_these():
-    assert {loop for loop, _ in SERVED} == set(loops.loops())
-
-
-@pytest.mark.parametrize(("loop", "name"), SERVED, ids=lambda value: getattr(value, "name", value))
-def test_a_loop_is_as_exact_as_float32_allows(loop, name):
-    if why := loop.missing():
-        pytest.skip(f"{loop.name} cannot run here: {why}")
-    given = member(name, EXACT, 0)[:3]
-    found = padded_run(name, loop, U, *given)
-    with jax.enable_x64(True):
-        wide = jax.tree.map(lambda leaf: leaf.astype(np.float64), given)
-        exact = padded_run(name, PLAIN, U, *wide)
-    errors = jax.tree.map(relative_error, found, exact)
-    assert max(jax.tree.leaves(errors)) <= 1e-5, errors
+    found = {loop for name in CELLS for loop in serving(name, EXACT)}
+    assert found == {loop for loop in loops.loops() if not loop.missing()}
 
 
 class Simple(nnx.SimpleCell):
@@ -388,6 +376,34 @@ def test_vmap_of_a_trip_count_equals_a_loop(name, axes):
         looped = program(weights, carry, inputs, length)
         errors = jax.tree.map(relative_error, jax.tree.map(lambda leaf, n=n: leaf[n], mapped), looped)
         assert max(jax.tree.leaves(errors)) <= 1e-6, errors
+
+
+@pytest.mark.parametrize(
+    ("name", "case"),
+    [
+        *(("lstm", case) for case in READ_OUT[1:]),
+        ("GRUCell", READ_OUT[2]),
+        ("GRUCell", Case(every=False, windows=False, reset=False, real=True)),
+    ],
+    ids=label,
+)
+def test_a_gpu_has_the_bits_of_the_scan_whatever_lay_in_its_buffers(name, case, monkeypatch):
+    loop = loops.resolve("masked", loops.Request(cell_class(name), "gpu", case.windows))
+    members = [member(name, case, number) for number in range(len(LENGTHS))]
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *members)
+    scanned = quick_jit(jax.vmap(run(name, case, loop)))(*stacked)
+    made = []
+
+    def full_of_nan(shape: Any, dtype: Any) -> jax.Array:
+        made.append(shape)
+        return jnp.full(shape, jnp.nan, dtype)
+
+    monkeypatch.setattr(lax, "platform_dependent", lambda *operands, cuda, default: cuda(*operands))
+    monkeypatch.setattr(lax, "empty", full_of_nan)
+    written = quick_jit(jax.vmap(run(name, case, loop)))(*stacked)
+    assert made
+    jax.tree.map(partial(np.testing.assert_array_equal, strict=True), written, scanned)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(written))
 
 
 @pytest.mark.parametrize(("loop", "name"), PADDED, ids=lambda value: getattr(value, "name", value))
