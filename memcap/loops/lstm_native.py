@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from memcap.cells.lstm import LSTM
+from memcap.cells.lstm import LSTM, has_lstm_step
 from memcap.loops import lstm_while
 from memcap.loops.base import Request
 from memcap.loops.gated_check import all_right
@@ -38,7 +38,8 @@ class LSTMNative(GatedNative):
 
     def refuses(self, request: Request) -> str | None:
         """Refuse other cells."""
-        return super().refuses(request) or self.xla.refuses(request)
+        theirs = has_lstm_step(request.cell)
+        return super().refuses(request) or (None if theirs else "the cell is not memcap's LSTM")
 
 
 LOOP = LSTMNative()

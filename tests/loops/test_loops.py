@@ -19,7 +19,7 @@ from odd_cells import ODD_CELLS
 
 from memcap import loops
 from memcap.cells import cell_class, cell_classes
-from memcap.loops import chunkwise, gru_native
+from memcap.loops import chunkwise
 from memcap.loops.chunk_terms import owner_of
 
 T, B, F, U, OUT = 9, 3, 4, 5, 2
@@ -246,33 +246,6 @@ CUT = EXACT._replace(windows=True)
 PLAIN = loops.resolve("plain", loops.Request(cell_class("lstm"), "cpu", False))
 
 
-def padded_run(name: str, loop: loops.Loop, units: int, weights: Any, carry: Any, inputs: Any) -> Any:
-    """Gradients (weights by name, carry, inputs), and values (hidden states, carry); U of `units` count."""
-    kind: Any = cell_class(name)
-    graph = nnx.split(nnx.eval_shape(lambda: kind(F, units, rngs=nnx.Rngs(0))))[0]
-
-    def loss(weights: Any, carry: Any, inputs: Any) -> Any:
-        over = pass_over(inputs, np.int32(LENGTHS[0]), num_units=np.int32(U))
-        carry, hidden = loop(nnx.merge(graph, weights), carry, over)
-        return weighed((hidden[:, :U], cropped(carry))), (hidden, carry)
-
-    (slopes, *others), values = quick_jit(jax.grad(loss, (0, 1, 2), has_aux=True))(weights, carry, inputs)
-    return jax.tree.map(np.asarray, ((nnx.to_pure_dict(slopes), *others), values))
-
-
-def cropped(carry: Any) -> Any:
-    return jax.tree.map(lambda leaf: leaf[..., :U], carry)
-
-
-PADDED = [
-    (loop, name)
-    for loop in loops.loops()
-    for name in ("lstm", "minGRU", "SimpleCell")
-    if cell_class(name).can_pad and not loop.refuses(loops.Request(cell_class(name), "cpu", False))
-]
-PADDED += [(gru_native.LOOP, "GRUCell")]
-
-
 def test_each_loop_serves_a_cell_of_these():
     found = {loop for name in CELLS for loop in serving(name, EXACT)}
     assert found == {loop for loop in loops.loops() if not loop.missing()}
@@ -425,43 +398,3 @@ def test_a_gpu_has_the_bits_of_the_scan_whatever_lay_in_its_buffers(name, case, 
     assert made
     jax.tree.map(partial(np.testing.assert_array_equal, strict=True), written, scanned)
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(written))
-
-
-@pytest.mark.parametrize(("loop", "name"), PADDED, ids=lambda value: getattr(value, "name", value))
-def test_units_of_zero_weights_say_nothing_and_never_learn(loop, name):
-    if why := loop.missing():
-        pytest.skip(f"{loop.name} cannot run here: {why}")
-    weights, carry, inputs = member(name, EXACT, 0)[:3]
-    (slopes, *others), (hidden, last) = padded_run(name, loop, U, weights, carry, inputs)
-    kind: Any = cell_class(name)
-    wider = nnx.split(nnx.eval_shape(lambda: kind(F, U + 3, rngs=nnx.Rngs(0))))[1]
-    nnx.replace_by_pure_dict(wider, nested(kind.resized(nnx.to_pure_dict(weights), U + 3)))
-    state = jax.tree.map(lambda leaf: np.pad(leaf, [(0, 0), (0, 3)]), carry)
-    (wide_slopes, *wide_others), (wide_hidden, wide_last) = padded_run(
-        name, loop, U + 3, wider, state, inputs
-    )
-    assert not np.any(wide_hidden[:, U:])
-    assert not any(np.any(leaf[:, U:]) for leaf in jax.tree.leaves((wide_last, wide_others[0])))
-    kept = nested(kind.resized(wide_slopes, U))
-    for path, slope in kind.resized(kept, U + 3).items():
-        np.testing.assert_array_equal(leaf_at(wide_slopes, path), slope)
-    found = kept, cropped(wide_others[0]), wide_others[1], wide_hidden[:, :U], cropped(wide_last)
-    errors = jax.tree.map(relative_error, found, (slopes, *others, hidden, last))
-    assert max(jax.tree.leaves(errors)) <= 1e-6, errors
-
-
-def nested(flat: dict) -> dict:
-    """A tree of dicts, from arrays by path."""
-    tree: dict = {}
-    for (*path, last), value in flat.items():
-        place = tree
-        for key in path:
-            place = place.setdefault(key, {})
-        place[last] = np.asarray(value, np.float32)
-    return tree
-
-
-def leaf_at(tree: Any, path: tuple[str, ...]) -> Any:
-    for key in path:
-        tree = tree[key]
-    return tree
