@@ -98,8 +98,8 @@ def group(
 
     counts: {units: (solved, runs)}; diverged: how many of the unsolved of each width are called so; steps: to
     solve, of the first solved, 10 more for each next, and 5 more to be steady; steady: {units: how many of
-    the solved are}, all where not named; up_to: the same, of members trained until that; knobs: that differ from the task's defaults; columns: as in the
-    schema.
+    the solved are}, all where not named; up_to: the same, of members trained until that; knobs: that differ
+    from the task's defaults; columns: as in the schema.
     """
     generator = replace(task_class(task)(), **(knobs or {}))
     length = columns.get("length") or generator.length(lag)
