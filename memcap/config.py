@@ -219,6 +219,11 @@ class Member:
         _check_criterion(task, lag, length)
         model, recipe = _checked(self.model, Model, "model"), _checked(self.recipe, Recipe, "recipe")
         evaluation = _checked(self.evaluation, Evaluation, "evaluation")
+        if evaluation.until == "up_to" and not task.has_other_lags(lag):
+            raise UserError(
+                f"evaluation.until=up_to: the lag of {task.name} is part of what is asked, which a net cannot"
+                " know of a sequence; leave it null"
+            )
         resolved = {
             "task": task,
             "length": length,
@@ -233,11 +238,6 @@ class Member:
         }
         for name, value in resolved.items():
             object.__setattr__(self, name, value)
-        if evaluation.until == "up_to" and not task.has_other_lags(lag):
-            raise UserError(
-                f"evaluation.until=up_to: the lag of {task.name} is part of what is asked, which a net cannot"
-                " know of a sequence; leave it null"
-            )
         _check_lengths(self)
         if model.initial_carry == "learned" and task.reset_carry:
             raise UserError(

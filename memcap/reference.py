@@ -81,21 +81,29 @@ def train_step(weights: jax.Array, member: Member, state: Any, step: int) -> tup
     return new_weights, state, score / due, jnp.isfinite(loss) & jnp.isfinite(new_weights).all()
 
 
-@partial(jax.jit, static_argnums=(1, 2))
-def evaluate(weights: jax.Array, member: Member, stream: Stream, index: int) -> jax.Array:
-    """Return the mean score over fresh sequences, drawn block by block to save memory."""
-    lag, length, sequences = member.lag, member.length, member.evaluation.sequences
-    block = min(256, sequences)
-    if stream == Stream.STRETCH:  # fewer sequences, because they are longer
-        (lag, length), sequences = member.task.stretched(lag, member.evaluation.stretch), sequences // 4
-    blocks = max(1, ceil(sequences / block))
+@partial(jax.jit, static_argnums=(1, 2, 3))
+def mean_score(weights: jax.Array, member: Member, size: tuple[int, int], blocks: int, key: Any) -> jax.Array:
+    """Return the mean score over fresh sequences of a lag and length, drawn block by block to save memory."""
+    lag, length = size
 
     def scores(number: jax.Array) -> tuple[jax.Array, jax.Array]:
-        key = random_key(member, stream, index, number)
-        return loss_and_scores(weights, member, member.task.unseen(key, lag, length, length, block))[1]
+        block, draw = min(256, member.evaluation.sequences), member.task.unseen
+        batch = draw(jax.random.fold_in(key, number), lag, length, length, block)
+        return loss_and_scores(weights, member, batch)[1]
 
     score, due = jax.lax.map(scores, jnp.arange(blocks))
     return score.sum() / due.sum()
+
+
+def evaluate(weights: jax.Array, member: Member, stream: Stream, index: int = 0) -> float:
+    """Return the score of one of a member's evaluations."""
+    size, sequences = (member.lag, member.length), member.evaluation.sequences
+    if stream == Stream.STRETCH:  # fewer sequences, because they are longer
+        size, sequences = member.task.stretched(member.lag, member.evaluation.stretch), sequences // 4
+    if stream == Stream.UP_TO:  # fewer, because they have many lags
+        size, sequences = member.lags_up_to[index], 1
+    blocks = max(1, ceil(sequences / min(256, member.evaluation.sequences)))
+    return float(mean_score(weights, member, size, blocks, random_key(member, stream, index)))
 
 
 @dataclass
@@ -108,23 +116,27 @@ class Verdict:
     steps: int = 0
     solved: int | None = None  # steps taken when it was solved
     steady: int | None = None  # steps taken when it was steady
+    up_to: int | None = None  # steps taken when it was right at every lag up to its own
     score: float = nan  # of the last evaluation
     stretched: float = nan  # the score at the stretched length
     evaluations: int = 0
     passed_in_a_row: int = 0
 
+    def is_due(self, training_score: float) -> bool:
+        """Tell whether to evaluate the member: near the criterion, once solved at times, and at the end."""
+        task, criterion = self.member.task, self.member.facts.threshold
+        if self.steps >= self.member.recipe.budget:
+            return True
+        if self.solved is not None:
+            return self.steps % (5 * self.member.evaluation.every) == 0
+        return task.passes(training_score, criterion - 0.01 if task.higher_is_better else 1.5 * criterion)
+
     def decide(self, training_score: float) -> None:
         """Evaluate the member if it is due, and end its training once the verdict is in."""
         task, rule, criterion = self.member.task, self.member.evaluation, self.member.facts.threshold
-        at_end = self.steps >= self.member.recipe.budget
-        if self.solved is None:
-            near = criterion - 0.01 if task.higher_is_better else 1.5 * criterion
-            is_due = at_end or task.passes(training_score, near)
-        else:
-            is_due = at_end or self.steps % (5 * rule.every) == 0
         passed = False
-        if self.status == "running" and is_due:
-            self.score = float(evaluate(self.weights, self.member, Stream.EVALUATE, self.evaluations))
+        if self.status == "running" and self.is_due(training_score):
+            self.score = evaluate(self.weights, self.member, Stream.EVALUATE, self.evaluations)
             self.evaluations += 1
             passed = task.passes(self.score, criterion)
         self.passed_in_a_row = self.passed_in_a_row + 1 if passed else 0
@@ -133,13 +145,23 @@ class Verdict:
 
         is_solved = self.solved is not None
         once_more = passed and not is_solved  # another evaluation in a row may solve it, even at the end
-        has_ended = (at_end and not once_more) or (is_solved and rule.until == "solved")
-        if self.status == "running" and has_ended:
+        at_end = self.steps >= self.member.recipe.budget and not once_more
+        if self.status == "running" and (at_end or (is_solved and rule.until == "solved")):
             self.status = "solved" if is_solved else "unsolved"
-        if self.status != "running" or (is_solved and passed):
-            self.stretched = float(evaluate(self.weights, self.member, Stream.STRETCH, 0))
+        if is_solved and passed and rule.until == "up_to" and self.passes_up_to(criterion):
+            self.status, self.up_to = "solved", self.steps
+        if self.status != "running" or (is_solved and passed and rule.until == "steady"):
+            self.stretched = evaluate(self.weights, self.member, Stream.STRETCH)
         if is_solved and passed and task.passes(self.stretched, criterion):
             self.status, self.steady = "solved", self.steps
+
+    def passes_up_to(self, criterion: float) -> bool:
+        """Tell whether the mean over all lags up to its own passes, and none is worse than chance allows."""
+        task, lags = self.member.task, range(len(self.member.lags_up_to))
+        scores = [evaluate(self.weights, self.member, Stream.UP_TO, lag) for lag in lags]
+        worst = min(scores) if task.higher_is_better else max(scores)
+        least = task.allowed(criterion, min(256, self.member.evaluation.sequences))
+        return task.passes(sum(scores) / len(scores), criterion) and task.passes(worst, least)
 
 
 def train(member: Member) -> Verdict:

@@ -253,7 +253,7 @@ def test_answer_in_words_and_json(study, lag, measured):
     assert short.endswith("\n--why says what this rests on.\n")
     assert words.startswith(short.removesuffix("--why says what this rests on.\n"))
     assert f"delay_line at lag {lag}: {found['units']} units. " in short
-    assert ("interval" in words, "interval" in short) == (True, False)
+    assert ("Best estimate" in words, "Best estimate" in short) == (True, False)
     assert ("at most 1,500 training steps" in words) == measured
     assert ("was not measured" in words) == (found["recipe"] is None) == (not measured)
     assert (f"\nmemcap train task=delay_line task.lag={lag}" in short) == (not measured)

@@ -13,6 +13,7 @@ from memcap.training.engine import train
 SMALL = {"sequences": 512, "every": 50, "seed": 1}
 MEMBERS = {
     "solved_and_steady": {"task": "latch", "lag": 3, "units": 1, "recipe": "hold", "budget": 600},
+    "right_at_every_lag": {"task": "latch", "lag": 4, "units": 1, "recipe": "hold", "until": "up_to"},
     "values_by_cosine_in_two_layers": {
         "task": "adding",
         "lag": 4,
@@ -85,7 +86,9 @@ def compare(name):
     (engine,) = train([member], memcap.Engine(workers=1, lanes=1))
     own = reference.train(member)
     assert own.status == engine.status == STATUS.get(name, "solved")
-    assert (own.steps, own.solved, own.steady) == (engine.steps, engine.solved, engine.steady)
+    verdicts = [(each.steps, each.solved, each.steady, each.up_to) for each in (own, engine)]
+    assert verdicts[0] == verdicts[1]
+    assert (own.up_to is not None) == ("until" in MEMBERS[name])
     # Squared errors of .01 in outputs of about 1, each to 1e-7.
     scores = [own.score, own.stretched], [engine.score, engine.stretched]
     np.testing.assert_allclose(*scores, rtol=1e-5, atol=1e-8)

@@ -20,7 +20,6 @@ from memcap.scripts.numpy_source import NoTwinError, draws_unseen, numpy_source
 from memcap.tasks import Batch
 from memcap.terminal.words import plural
 from memcap.training.curriculum import AFTER_A_RISE, DECAY, PER_THRESHOLD
-from memcap.training.early_stopping import allowed
 
 TEMPLATES = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.template"))}
 FRAMEWORKS = tuple(TEMPLATES)
@@ -429,7 +428,7 @@ def _train(member: Member, one_buffer: bool) -> str:
         verdict = UP_TO.format(
             sequences=sequences,
             worst="min" if member.task.higher_is_better else "max",
-            allowed=allowed(member.task, member.facts.threshold, sequences),
+            allowed=member.task.allowed(member.facts.threshold, sequences),
             **words,
         )
     else:

@@ -26,6 +26,8 @@ BEYOND_CHANCE = 0.1
 # ask for more.
 SHARE_OF_BITS = 1 + 0.01 * math.log2(0.01) + 0.99 * math.log2(0.99)
 
+DEVIATIONS = 3  # standard deviations by which a score on few sequences may miss the criterion
+
 
 @dataclass(frozen=True)
 class Facts:
@@ -154,6 +156,16 @@ class Task(ABC):
     def passes(self, score: float, threshold: float) -> bool:
         """Tell whether a score meets a criterion; NaN meets none."""
         return score >= threshold if self.higher_is_better else score <= threshold
+
+    def allowed(self, threshold: float, sequences: int) -> float:
+        """Return the worst score that so few sequences may show of a net that meets a criterion.
+
+        Answers in one sequence may be wrong together, so it is sequences that are counted: each right or
+        wrong, or with a squared Gaussian error.
+        """
+        if self.higher_is_better:
+            return threshold - DEVIATIONS * math.sqrt(threshold * (1 - threshold) / sequences)
+        return threshold * (1 + DEVIATIONS * math.sqrt(2 / sequences))
 
     def is_chance(self, score: float, lag: int, length: int) -> bool:
         """Tell whether a score on sequences of this lag and length is about that of a net without memory."""

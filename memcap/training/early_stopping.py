@@ -9,6 +9,7 @@ import numpy as np
 
 from memcap.config import Evaluation, Member
 from memcap.tasks import Task
+from memcap.tasks.base import DEVIATIONS
 from memcap.terminal.printing import bound
 
 # a running training accuracy may be so far below the criterion for the held-out sequences to be asked
@@ -17,7 +18,6 @@ NEAR_ERROR = 1.5  # a running training error may be so many times the criterion
 RARELY = (
     5  # chunks between the evaluations that ask a solved member whether it is steady, or right up to its lag
 )
-DEVIATIONS = 3  # standard deviations by which a score on few sequences may miss the criterion
 
 
 def near(task: Task, train_score: float, threshold: float) -> bool:
@@ -68,17 +68,6 @@ def up_to_rule(every: int) -> str:
         f" member is asked at once, then every {RARELY * every} training steps, and at the end of the budget;"
         " until then it trains on."
     )
-
-
-def allowed(task: Task, threshold: float, sequences: int) -> float:
-    """Return the worst score that so few sequences may show of a net that meets the criterion.
-
-    Answers in one sequence may be wrong together, so it is sequences that are counted: as right or wrong, or
-    as a squared Gaussian error each.
-    """
-    if task.higher_is_better:
-        return threshold - DEVIATIONS * math.sqrt(threshold * (1 - threshold) / sequences)
-    return threshold * (1 + DEVIATIONS * math.sqrt(2 / sequences))
 
 
 @dataclass
@@ -181,7 +170,7 @@ class EarlyStopping:
         self.worst, self.worst_lag = scores[place], self.member.lags_up_to[place][0]
         if self.solved is None or self.status == "diverged":
             return
-        least = allowed(task, self.member.facts.threshold, sequences)
+        least = task.allowed(self.member.facts.threshold, sequences)
         if self.passed > 0 and self._passes(self.mean) and task.passes(self.worst, least):
             self.up_to = step
         if self.running and (self.up_to is not None or self._at_end(step)):

@@ -116,7 +116,14 @@ def test_a_failed_member_has_its_reason_until_it_is_in_hand_again(tmp_path):
 def test_a_measured_row_counts_and_not_one_that_failed_by_a_clock_ahead(tmp_path):
     (solved,) = group(counts={1: (1, 1)})
     outcome = dict.fromkeys(("steps_to_solve", "steps_to_steady", "final", "best", "stretched"))
-    outcome |= {"status": "failed", "reason": "died", "solved": False, "steady": False, "steps": 0}
+    outcome |= {
+        "status": "failed",
+        "reason": "died",
+        "solved": False,
+        "steady": False,
+        "up_to": False,
+        "steps": 0,
+    }
     write(tmp_path, [solved])
     ahead = solved | outcome | {"finished": solved["finished"] + timedelta(hours=1), "population": "q"}
     shards.write_table(tmp_path / "rows" / "ahead.parquet", table([ahead]))

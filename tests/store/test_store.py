@@ -24,7 +24,15 @@ EXAMPLES = {
     pl.Datetime("us", "UTC"): NOW,
 }
 FAILED = {"status": "failed", "reason": "died", "solved": False, "steps_to_solve": None, "best": None}
-FAILED |= {"final": None, "stretched": None, "steady": False, "steps_to_steady": None, "steps": 0}
+FAILED |= {
+    "final": None,
+    "stretched": None,
+    "steady": False,
+    "steps_to_steady": None,
+    "steps": 0,
+    "up_to": False,
+}
+FAILED |= {"steps_to_up_to": None}
 OLD = {"curriculum": None, "advance": None, "deadline": None, "falls_above": None}  # what a config then said
 OLD |= {
     "optimizer": "adam",
@@ -35,6 +43,7 @@ OLD |= {
 }
 OLD |= {"decay": None, "floor": None, "warmup_share": None, "lags": None}
 OLD |= {"score_at_lengths": None, "whole_at_lengths": None}
+OLD |= {"up_to": False, "steps_to_up_to": None, "mean_up_to": None, "worst_up_to": None, "worst_lag": None}
 
 
 def key(name):
@@ -45,6 +54,8 @@ def key(name):
 def row(name="a", **changes):
     """A row with something in every column but `reason`, as far as rows can have that."""
     known = row_of(status="solved", solved=True, steady=True, steps=90, steps_to_solve=70, steps_to_steady=80)
+    known |= {"evaluation_until": "up_to", "up_to": True, "steps_to_up_to": 80, "mean_up_to": 1.0}
+    known |= {"worst_up_to": 0.9, "worst_lag": 1}
     known |= {"best": 1.0, "final": 0.1, "stretched": 1.0, "curriculum": 0.1, "falls_above": 7}
     known |= {"optimizer": "adamw", "decay": 0.1, "floor": 0.1, "warmup_share": 0.1, "lags": "uniform"}
     known |= {"clip_by": "element", "initial_carry": "learned"}
@@ -233,7 +244,14 @@ def test_a_table_of_before_a_column_came_has_null_there(folder):
     """Beside one of this version. Only what came after rows were published may be missing."""
     later = {"scan", "program_units", "program_steps", "matmul_precision", "reason"}
     later |= {"score_at_lengths", "whole_at_lengths"}
-    follow = {"steady", "steps_to_steady", "kernel", "loop"}  # from other columns, or the same in all
+    later |= {"steps_to_up_to", "mean_up_to", "worst_up_to", "worst_lag"}
+    follow = {
+        "steady",
+        "steps_to_steady",
+        "up_to",
+        "kernel",
+        "loop",
+    }  # from other columns, or the same in all
     assert later | follow == {name for name in RESULTS if "before" in COLUMNS[name].limits}
     shards.write_table(folder / "rows" / "old.parquet", frame([row("old", **OLD)]).drop(*later, *follow))
     shards.write_table(folder / "rows" / "new.parquet", frame([row("new")]))

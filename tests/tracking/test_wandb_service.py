@@ -207,7 +207,7 @@ LATCH = """
 config = {"task": {"name": "latch", "lag": 5}, "model": {"units": 2, "cell": "lstm"}}
 config |= {"recipe": {"name": "hold"}, "seed": 3}
 latch = run_of_member(Entry("0123456789abcdef", "latch-L5-u2-s3", config, "accuracy"))
-row = {"solved": True, "steady": False, "evaluation_until": "solved", "status": "solved"}
+row = {"solved": True, "steady": False, "up_to": False, "evaluation_until": "solved", "status": "solved"}
 """
 
 

@@ -18,6 +18,7 @@ from memcap.training.early_stopping import (
     near,
     rule,
     steady_rule,
+    up_to_rule,
 )
 
 ONE = member("latch", 3, evaluation={"every": 10, "successive": 2}, recipe={"budget": 25})
@@ -239,3 +240,67 @@ def test_one_that_diverged_after_it_was_solved_stays_solved():
 def test_the_steady_rule_in_words_holds_the_numbers_of_the_code():
     said = [int(number) for number in re.findall(r"\d+", steady_rule(20, 30))]
     assert said == [20, 30 * RARELY]
+
+
+# Every lag up to its own
+
+UP_TO = member(
+    "latch", 20, evaluation={"every": 10, "successive": 1, "until": "up_to"}, recipe={"budget": 117}
+)
+LAGS = [lag for lag, _ in UP_TO.lags_up_to]
+LEAST = 0.99 - 3 * (0.99 * 0.01 / 256) ** 0.5  # .971: three standard deviations of 256 sequences
+REAL_UP_TO = member("adding", 20, evaluation={"until": "up_to"}, recipe={"budget": 117})
+
+
+def asked_at_lags(scores, step=10, score=PASS, of=UP_TO):
+    stopping = EarlyStopping(of)
+    stopping.update(step, score)
+    if stopping.wants_lags():
+        stopping.update_lags(step, scores, 256)
+    return stopping
+
+
+@pytest.mark.parametrize(
+    ("worst", "others", "passes"),
+    [(1.0, 1.0, True), (LEAST + 1e-6, 1.0, True), (LEAST - 1e-6, 1.0, False), (0.98, 0.9895, False)],
+)
+def test_the_mean_over_all_lags_must_pass_and_none_may_be_worse_than_chance_makes_it(worst, others, passes):
+    scores = [others] * len(LAGS)
+    scores[LAGS.index(15)] = worst
+    stopping = asked_at_lags(scores)
+    assert (stopping.solved, stopping.up_to) == (10, 10 if passes else None)
+    assert stopping.status == ("solved" if passes else "running")
+    assert (stopping.worst, stopping.mean) == (worst, pytest.approx(np.mean(scores)))
+    assert stopping.worst_lag == (15 if worst < others else 1)
+
+
+def test_of_errors_the_largest_is_the_worst():
+    threshold, count = REAL_UP_TO.facts.threshold, len(REAL_UP_TO.lags_up_to)
+    most = REAL_UP_TO.task.allowed(threshold, 256)
+    assert most == pytest.approx(threshold * (1 + 3 * (2 / 256) ** 0.5))
+    for worst, passes in ((0.999 * most, True), (1.001 * most, False)):
+        stopping = EarlyStopping(REAL_UP_TO, passed=1, solved=5)
+        stopping.update_lags(10, [0.5 * threshold] * (count - 1) + [worst], 256)
+        assert (stopping.up_to == 10, stopping.worst, stopping.worst_lag) == (passes, worst, 20)
+
+
+def test_lags_are_asked_of_solved_members_that_have_just_passed_and_at_the_end():
+    assert not asked_at_lags([], score=FAIL).wants_lags()
+    low = [0.5] * len(LAGS)
+    stopping = asked_at_lags(low)
+    assert not stopping.wants_stretched()  # which decides nothing here, and is long
+    assert [stopping.wants_evaluation(step, 1.0) for step in (20, 50, 60)] == [False, True, False]
+    stopping.update(117, PASS)
+    stopping.update_lags(117, low, 256)
+    assert (stopping.status, stopping.up_to, stopping.wants_stretched()) == ("solved", None, True)
+    failed = EarlyStopping(UP_TO)
+    failed.update(117, FAIL)
+    assert (failed.status, failed.wants_lags()) == ("unsolved", True)
+    assert not EarlyStopping(ONE, status="solved").wants_lags()
+
+
+def test_the_rule_in_words_names_its_numbers():
+    words = up_to_rule(10)
+    assert f"then every {RARELY * 10} training steps" in words
+    assert "256 sequences each" in words
+    assert "3 standard deviations" in words
