@@ -20,11 +20,12 @@ from memcap.capacity import nets
 from memcap.capacity.frontier import frontier
 from memcap.capacity.question import LSTM, Question
 from memcap.capacity.sources import from_rows
-from memcap.config import Member, usual_until
+from memcap.config import Evaluation, Member
 from memcap.models.network import Model
 from memcap.recipes import Recipe
 from memcap.runtime.published import ATLAS, rows_file, rows_files
 from memcap.store import shards
+from memcap.store.rows import passed_column
 
 FIRST_SEED = 9000  # that no study has
 SEEDS = 8
@@ -36,7 +37,7 @@ def advised() -> dict[str, Member]:
     `memcap answer` advises. Of lags that were measured between those of the atlas there is none."""
     members = {}
     rows = pl.concat([store.read(file) for file in rows_files(ATLAS)])
-    for point in (p for study in (ATLAS, "other_tasks") for p in frontier(store.read(rows_file(study)))):
+    for point in (p for study in nets.STUDIES for p in frontier(store.read(rows_file(study)))):
         if not point.usual or point.model != LSTM:
             continue
         advice = from_rows(rows, Question(point.task, point.lag))
@@ -46,23 +47,18 @@ def advised() -> dict[str, Member]:
                 point.lag,
                 model=Model("lstm", advice.units),
                 recipe=advice.recipe or Recipe(),
+                evaluation=Evaluation(until="up_to" if advice.at == "up_to" else None),
                 seed=FIRST_SEED,
             )
     return members
-
-
-def passing(rows: pl.DataFrame, member: Member) -> dict[str, Any] | None:
-    """The row of the first seed that passes as its task is usually judged; None if none does."""
-    rows = rows.filter("steady" if usual_until(member.task) == "steady" else "solved").sort("seed")
-    return None if rows.is_empty() else rows.row(0, named=True)
 
 
 def train_until_one_passes(member: Member) -> dict[str, Any] | None:
     """The row of a net that passes, trained where none has been yet; None if all seeds fail."""
     for seed in range(FIRST_SEED, FIRST_SEED + SEEDS):
         rows = api.train([replace(member, seed=seed)], WORK, study="nets", progress=False)
-        if row := passing(rows, member):
-            return row
+        if passing := rows.filter(passed_column()).to_dicts():
+            return passing[0]
     return None
 
 
@@ -84,7 +80,8 @@ def main() -> None:
     for name, member in advised().items():
         if wanted and name not in wanted:
             continue
-        if name in rows and rows[name]["units"] == member.model.units:
+        there = name in rows and (rows[name]["units"], rows[name]["evaluation_until"])
+        if there == (member.model.units, member.evaluation.until):
             continue
         row = train_until_one_passes(member)
         if row is None:

@@ -26,7 +26,7 @@ from scipy.stats import binomtest
 
 from memcap import cli, papers, store
 from memcap.capacity import cell_map
-from memcap.capacity.answer import answer
+from memcap.capacity.answer import Answer, answer
 from memcap.capacity.cell_map import needs
 from memcap.capacity.comparison import in_numbers
 from memcap.capacity.costs import content, costs, family, sentence
@@ -34,12 +34,13 @@ from memcap.capacity.frontier import best_recipes, fit_all_recipes, frontier
 from memcap.capacity.layers import COUNTS, shapes
 from memcap.capacity.points import Point, label
 from memcap.capacity.question import Question
+from memcap.capacity.sources import best_answer
 from memcap.config import Evaluation, task_of
 from memcap.knobs import typed
 from memcap.models.model import Model
 from memcap.runtime.published import ATLAS, rows_file
 from memcap.store import curves
-from memcap.store.rows import COLUMNS, passed_column
+from memcap.store.rows import COLUMNS, At, passed_column
 from memcap.tasks import task_class
 from memcap.thresholds.curve import Threshold
 from memcap.training import early_stopping
@@ -113,30 +114,53 @@ def filled(text: str) -> str:
     return "\n".join(lines)
 
 
-def advised(task: str, *knobs: str) -> int:
-    """Units that `memcap answer` says at lag 50."""
-    return answer(Question(task_of(task, list(knobs)), 50), points()).units
+@cache
+def advised(task: str, *knobs: str, at: At = "up_to") -> Answer:
+    """What `memcap answer` says at lag 50."""
+    return best_answer(Question(task_of(task, list(knobs)), 50, at=at), Path(ATLAS))
 
 
 def short_answer() -> str:
     """The answer in two sentences."""
     stream = point("delay_line", 50)
     return filled(
-        f"**One thing, seen once and held for 50 steps: {advised('latch')} unit. At every step, the bit"
-        f" of 50 steps ago, so that 50 bits are held all the time: {advised('delay_line')} units, with up to"
-        f" {stream.recipe.budget:,} training steps.** Lag alone costs next to no width; information does,"
-        " and how much depends on how well the net was trained."
+        f"**One thing, seen once and held for 50 steps or less: {advised('latch').units} unit. At every step,"
+        f" the bit of 50 steps ago, so that 50 bits are held all the time: {advised('delay_line').units}"
+        f" units, with up to {stream.recipe.budget:,} training steps.** Lag alone costs next to no width;"
+        " information does, and how much depends on how well the net was trained."
     )
 
 
 def questions(names: Iterable[str] = QUESTIONS) -> str:
-    """Units to take at lag 50."""
+    """Units to take up to lag 50, and how many runs of this width and wider ones passed."""
     lines = []
     for name in names:
         task, *knobs = QUESTIONS[name]
         words = "".join(f" --knob {knob}" for knob in knobs)
-        lines.append((name, f"`memcap answer --task {task} --lag 50{words}`", advised(task, *knobs)))
-    return table(("what must be known after 50 steps", "ask", "units to take"), lines)
+        told = advised(task, *knobs)
+        lines.append((name, f"`memcap answer --task {task} --lag 50{words}`", told.units, said(told)))
+    head = "what must be known after 50 steps or less", "ask", "units to take", "runs that passed"
+    return table(head, lines)
+
+
+def up_to() -> str:
+    """Units to take at every lag up to 50, beside those of lag 50 alone."""
+    lines = []
+    for each in dict.fromkeys((p.task, p.subject) for p in frontier(rows_of("up_to"))):
+        task, subject = each
+        of = {at: best_answer(Question(task, 50, at=at), Path(ATLAS)) for at in ("up_to", "steady")}
+        cells = [
+            (told.units or "", "" if told.point is None else width(told.point.fit.u90), said(told))
+            for told in of.values()
+        ]
+        lines.append((subject.replace("_", " "), *cells[0], *cells[1]))
+    head = ("task", "every lag to 50", "u90", "passed", "lag 50 alone", "u90", "passed")
+    return table(head, lines)
+
+
+def said(told: Answer) -> str:
+    """How many runs of the advised width and wider ones passed."""
+    return "" if told.units is None else f"{told.passed_from} of {told.runs_from}"
 
 
 def six() -> str:
@@ -620,6 +644,11 @@ def steady() -> str:
     return filled(early_stopping.steady_rule(Evaluation().stretch, Evaluation().every))
 
 
+def up_to_rule() -> str:
+    """The rule by which it is right at every lag up to its own."""
+    return filled(early_stopping.up_to_rule(Evaluation().every))
+
+
 def redrawn() -> str:
     """The papers, with how many of their claims hold here, and of ours about their experiments; apart from
     them the studies after a paper of which notes alone were read."""
@@ -776,6 +805,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "pattern": pattern,
     "solved": solved,
     "steady": steady,
+    "up to": up_to_rule,
+    "every lag up to": up_to,
     "papers": redrawn,
     "speed": speed,
     "speed of studies": studies,

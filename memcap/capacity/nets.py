@@ -8,10 +8,11 @@ from typing import Any
 from memcap import store
 from memcap.config import member_of
 from memcap.knobs import UserError, set_words
-from memcap.runtime.published import is_published, root
+from memcap.runtime.published import ATLAS, is_published, root
 from memcap.tasks import Task
 
 PREFIX = "atlas:"
+STUDIES = (ATLAS, "other_tasks", "up_to")  # of whose tasks and lags there is one each
 STEM = "nets"  # of its two files, rows/nets.parquet and weights/nets.npz
 
 

@@ -11,7 +11,7 @@ from memcap.capacity import nets
 from memcap.capacity.frontier import frontier
 from memcap.config import member_of, usual_until
 from memcap.knobs import UserError
-from memcap.runtime.published import ATLAS, rows_file
+from memcap.runtime.published import rows_file
 from memcap.studies.verify import verify
 from memcap.tasks import task_class
 
@@ -32,12 +32,13 @@ def test_they_are_whole_and_small():
 
 
 def test_each_passed_at_a_lag_of_the_atlas_on_a_seed_of_its_own():
-    rows = pl.concat([store.read(rows_file(study)) for study in (ATLAS, "other_tasks")])
+    rows = pl.concat([store.read(rows_file(study)) for study in nets.STUDIES])
     places = set(rows.select("task", "knobs", "lag").iter_rows())
     for name, row in nets.names().items():
-        assert (
-            row["steady"] if usual_until(member_of(store.config_of(row)).task) == "steady" else row["solved"]
-        )
+        task = member_of(store.config_of(row)).task
+        usual = "up_to" if task.has_other_lags(row["lag"]) else usual_until(task)
+        assert row["evaluation_until"] in (usual, "solved")
+        assert row[row["evaluation_until"]]
         assert (row["task"], row["knobs"], row["lag"]) in places, name
         assert rows.filter(pl.col("key") == row["key"]).is_empty()
 
@@ -45,12 +46,12 @@ def test_each_passed_at_a_lag_of_the_atlas_on_a_seed_of_its_own():
 def test_each_task_and_lag_of_the_atlas_has_one():
     points = [
         point
-        for study in (ATLAS, "other_tasks")
+        for study in nets.STUDIES
         for point in frontier(store.read(rows_file(study)))
         if point.usual and point.trains
     ]
     lstms = [point for point in points if (point.model.name, point.model.readout) == ("lstm", "dense")]
-    assert sorted(nets.name_of(point.task, point.lag) for point in lstms) == NAMES
+    assert sorted({nets.name_of(point.task, point.lag) for point in lstms}) == NAMES
 
 
 @pytest.mark.parametrize("name", ["atlas:latch-L50", "atlas:delay_line-L8"])
@@ -63,6 +64,22 @@ def test_it_does_what_its_row_says(name):
     due = batch.mask if batch.mask is not None else np.arange(length)[:, None] == length - 1
     right = outputs.argmax(-1) == np.broadcast_to(batch.targets, outputs.shape[:2])
     assert right[np.broadcast_to(due, right.shape)].mean() > 0.985
+
+
+@pytest.mark.parametrize("name", ["latch-symbols=32", "copy", "parity", "adding"])
+def test_it_is_right_at_shorter_lags_too(name):
+    net = memcap.load(f"atlas:{name}-L50")
+    task = net.member.task
+    for lag in (5, 12, 25, 40):
+        length = task.length(lag)
+        batch = draw(task, lag, seed=8, steps=length, batch=512)
+        outputs = net.run(batch.inputs)[0]
+        if task.loss == "values":
+            assert ((outputs[-1, :, 0] - batch.targets) ** 2).mean() < 1.3 * task.facts(lag, length).threshold
+            continue
+        due = batch.mask if batch.mask is not None else np.arange(length)[:, None] == length - 1
+        right = outputs.argmax(-1) == np.broadcast_to(batch.targets, outputs.shape[:2])
+        assert right[np.broadcast_to(due, right.shape)].mean() > 0.97
 
 
 def test_mistakes_are_one_line(tmp_path):
