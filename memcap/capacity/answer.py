@@ -43,6 +43,7 @@ class Answer:
             `MOST_UNITS` are predicted, or nothing is known.
         source: the place of the rows: a name of `memcap.runtime.published`, as "atlas", or a folder; None:
             rows that were handed over.
+        own: what the user's own rows say of the lag, where others rest on more.
     """
 
     question: Question
@@ -51,6 +52,7 @@ class Answer:
     widths: tuple[float, float, float] | None = None
     units: int | None = None
     source: str | None = None
+    own: "Answer | None" = None
 
     @property
     def task(self) -> Task:

@@ -1,6 +1,7 @@
 """The rows that answer a question: the user's own studies, or what memcap publishes."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -13,7 +14,8 @@ from memcap.knobs import completed, typed
 from memcap.runtime.published import NAMES, is_published, rows_files
 from memcap.store.shards import OUTPUTS
 
-CELLS = {"gru": "GRUCell", "elman": "SimpleCell"}  # what people call them, and Flax
+# What people call them, and Flax. An LSTM is one cell, whoever writes it.
+CELLS = {"gru": "GRUCell", "elman": "SimpleCell", "optimizedlstmcell": "lstm", "lstmcell": "lstm"}
 
 
 def cell_name(name: str) -> str:
@@ -27,24 +29,24 @@ def best_answer(question: Question, folder: Path | None = None, strict: bool = F
     Args:
         question: the question.
         folder: only the rows there count; a name of `memcap.runtime.published`: those that memcap publishes
-            under it. None: those in `outputs` or, where they measure no threshold of this task at this lag,
-            the first of the published ones that does. Where none measures it, the one that tried the lag
-            counts, then the one with the most lags to predict from; of equals the user's own. A place that
-            does not exist holds no rows.
+            under it. None: those in `outputs` or the published ones, whichever measure a threshold of this
+            task at this lag with more runs. Where none measures it, the one that tried the lag counts, then
+            the one with the most lags to predict from; of equals the user's own. `Answer.own` is what the
+            user's own rows say where others count. A place that does not exist holds no rows.
         strict: refuse bad files of rows, as in `memcap.store.read`.
 
     Raises:
         UserError: rows that cannot be read.
     """
-    best: Answer | None = None
+    answers: list[Answer] = []
     for source, files in _places(folder):
         if tables := [store.read(file, strict) for file in files if file.exists()]:
-            each = from_rows(pl.concat(tables), question, source)
-            if best is None or _evidence(each) > _evidence(best):
-                best = each
-            if best.settled and best.as_asked:
+            answers.append(from_rows(pl.concat(tables), question, source))
+            if source != str(OUTPUTS) and answers[-1].settled and answers[-1].as_asked:
                 break
-    return best or Answer(question)
+    best = max(answers, key=_evidence, default=Answer(question))
+    own = next((each for each in answers if each.source == str(OUTPUTS) and each.point is not None), None)
+    return best if own in (None, best) else replace(best, own=own)
 
 
 def from_rows(rows: pl.DataFrame, question: Question, source: str | None = None) -> Answer:
@@ -64,8 +66,10 @@ def _places(folder: Path | None) -> list[tuple[str, list[Path]]]:
 
 
 def _evidence(answer: Answer) -> tuple[bool, bool, bool, int]:
-    """Rank answers by what they rest on."""
-    return answer.as_asked and bool(answer.line), answer.settled, answer.point is not None, len(answer.lags)
+    """Rank answers by what they rest on: where the lag is settled its runs, elsewhere the lags."""
+    is_asked, point = answer.as_asked and bool(answer.line), answer.point
+    rests_on = sum(point.runs) if point is not None and answer.settled else len(answer.lags)
+    return is_asked, answer.settled, point is not None, rests_on
 
 
 def _rows_of(question: Question, rows: pl.DataFrame) -> pl.DataFrame:

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.prompt import IntPrompt, Prompt
 
 from memcap.capacity.question import Question
-from memcap.capacity.sources import CELLS, best_answer, cell_name
+from memcap.capacity.sources import best_answer, cell_name
 from memcap.commands.arguments import add_results, add_strict, add_verdict, layers, location, share, steps
 from memcap.config import task_of
 from memcap.knobs import UserError, allowed, typed
@@ -38,7 +38,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--knob", action="append", default=[], metavar="NAME=VALUE", help="a knob of the task, as symbols=4"
     )
-    about = f"cell: lstm (default), {', '.join(CELLS)}, or as in rows"
+    about = "cell: lstm (default), gru, elman, or as in rows"
     parser.add_argument("--cell", default="lstm", help=about)
     parser.add_argument("--layers", type=layers, default=1, help="of that cell (default 1)")
     parser.add_argument("--why", action="store_true", help="what the answer rests on, too")

@@ -109,10 +109,23 @@ def as_dict(result: Answer) -> dict[str, Any]:
 def sentences(result: Answer) -> list[str]:
     """Say the width, or why there is none, and the command that measures; a sentence per line."""
     if result.units is not None:
-        return _width(result, result.units)
-    if result.point is None:
-        return _not_measured(result)
-    return _no_width(result, result.point)
+        lines = _width(result, result.units)
+    elif result.point is None:
+        lines = _not_measured(result)
+    else:
+        lines = _no_width(result, result.point)
+    return lines if result.own is None else [*lines, _own(result.own)]
+
+
+def _own(own: Answer) -> str:
+    """Say what the user's own rows say, which count for less."""
+    runs = plural(sum(own.point.runs), "run") if own.point is not None else "runs"
+    lag = "" if own.as_asked else f", of lag {own.lag} alone,"
+    known = "no width" if own.units is None else plural(own.units, "unit")
+    return (
+        f"Your own {runs}{lag} in {own.source} would say {known}; the answer above rests on more. To go by"
+        f" yours alone, name the folder: memcap answer ... {own.source}"
+    )
 
 
 def _width(result: Answer, units: int) -> list[str]:

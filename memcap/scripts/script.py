@@ -228,10 +228,10 @@ def _window(member: Member) -> int | None:
         raise UserError(
             f"task {member.task.name}: windows of a script have one length, from the first step on"
         )
-    if member.recipe.curriculum is not None or member.evaluation.until == "steady":
+    if member.recipe.with_other_lags or member.evaluation.until != "solved":
         raise UserError(
             f"task {member.task.name}: a script with windows has sequences of one length; give it a recipe"
-            " without a curriculum, and evaluation.until=solved"
+            " of one lag, and evaluation.until=solved"
         )
     return window
 

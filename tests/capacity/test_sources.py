@@ -6,7 +6,7 @@ from study_rows import group, table, write
 
 from memcap.capacity import sources
 from memcap.capacity.question import Question
-from memcap.capacity.sources import best_answer, from_rows
+from memcap.capacity.sources import best_answer, cell_name, from_rows
 from memcap.knobs import UserError
 from memcap.report.answer_words import as_dict, sentences, why
 from memcap.runtime import published
@@ -67,6 +67,23 @@ def test_own_rows_that_try_the_lag_and_measure_nothing_do_not_hide_the_atlas(pla
     assert [best_answer(Question(DELAY, lag)).source for lag in (8, 16)] == ["atlas", "atlas"]
     assert best_answer(Question(DELAY, 20)).source == "outputs"  # nothing else tried it
     assert best_answer(Question(DELAY, 20)).units is None
+
+
+def test_of_rows_that_measure_the_lag_those_with_more_runs_count_and_the_others_are_named(place):
+    own(place, group("delay_line", 8, {6: (0, 2), 7: (2, 2), 8: (2, 2)}))
+    found = best_answer(Question(DELAY, 8))
+    assert (found.source, found.units) == ("atlas", 9)
+    said = sentences(found)[-1]
+    assert said.startswith(f"Your own 6 runs in outputs would say {found.own.units} unit")
+    assert said.endswith("name the folder: memcap answer ... outputs")
+    assert best_answer(Question(DELAY, 8), place / "outputs").own is None
+    own(place, sharp(8, 7, seeds=16))
+    found = best_answer(Question(DELAY, 8))
+    assert (found.source, found.units, found.own) == ("outputs", 7, None)
+
+
+def test_an_lstm_is_one_cell_by_whatever_name():
+    assert {cell_name(name) for name in ("lstm", "OptimizedLSTMCell", "LSTMCell")} == {"lstm"}
 
 
 def test_where_neither_measures_the_lag_the_one_with_most_lags_predicts(place):

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import jax
 import numpy as np
@@ -14,7 +15,7 @@ import optax
 import pytest
 from flax import nnx
 
-from memcap.config import Member, task_of
+from memcap.config import Evaluation, Member, task_of
 from memcap.knobs import UserError
 from memcap.models.initializers import PRESETS
 from memcap.models.network import Model
@@ -32,6 +33,11 @@ def member(task="delay_line", lag=8, units=7, knobs=(), recipe="auto", **values)
     return Member(
         task_of(task, list(knobs)), lag, model=Model("lstm", units), recipe=Recipe(recipe, **values)
     )
+
+
+def up_to(task, lag, units, **recipe):
+    """Right at every lag up to its own."""
+    return replace(member(task, lag, units, **recipe), evaluation=Evaluation(until="up_to"))
 
 
 def parts(text):
@@ -57,6 +63,8 @@ MEMBERS = [
     pytest.param(member("data", 11, 4), id="data"),
     pytest.param(member("bandlimited_delay", 8, 9), id="bandlimited"),
     pytest.param(member("reber", 8, 4, optimizer="rmsprop", clip_by="element"), id="loop"),
+    pytest.param(up_to("copy", 12, 4, recipe="uniform"), id="every lag, by a curriculum"),
+    pytest.param(up_to("adding", 12, 2, recipe="hold", lags="uniform"), id="every lag, of values"),
 ]
 
 
@@ -191,6 +199,36 @@ def test_the_verdict(each, right, capsys):
     assert "fresh sequences" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("wrong", "right"), [(0, True), (7, True), (8, False)])
+def test_the_verdict_at_every_lag(wrong, right, capsys):
+    """Of 256 sequences of one lag so many are answered wrongly: of up to 7 that may be chance."""
+    each = up_to("latch", 12, 1, recipe="hold", lags="uniform", budget=200)
+    names, lags, answers = parts(script(each, "torch")), set(), {}
+
+    def train_step(inputs, targets, due, rate):
+        lags.add(int(due[0].argmax()) - 1)
+
+    def draw(rng, lag, length, steps, batch, original=names["draw"]):
+        answers["last"] = lag, *original(rng, lag, length, steps, batch)
+        return answers["last"][1:]
+
+    def predict(inputs):
+        lag, _, targets, _ = answers["last"]
+        said = targets.copy()
+        if lag == 7:
+            said[:wrong] = 1 - said[:wrong]
+        return np.eye(2)[said]
+
+    names["draw"] = draw
+    verdict = names["train"](train_step, predict, np.random.default_rng(0))
+    assert names["LAGS"] == [lag for lag, _ in each.lags_up_to]
+    assert lags == {*range(1, 13)}
+    assert verdict.startswith(
+        "RIGHT AT EVERY LAG UP TO 12 after 200 steps" if right else "NOT RIGHT AT EVERY"
+    )
+    assert ("at worst 1.0000" in capsys.readouterr().out) == (wrong == 0)
+
+
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_an_optimizer_of_a_script_steps_as_the_engine_s(name):
     """Three gradients, some of them small, and a weight that has none; at a rate of .5."""
@@ -257,13 +295,13 @@ def test_refusals():
     learned = Member(task_of("latch", []), 8, model=Model("lstm", 2, initial_carry="learned"))
     with pytest.raises(UserError, match=r"model\.initial_carry=learned: a script starts from zeros"):
         script(learned, "torch")
-    with pytest.raises(UserError, match=r"recipe\.lags=uniform: no script trains by it"):
-        script(member("parity", 8, 2, recipe="forget_bias", lags="uniform"), "torch")
+    with pytest.raises(UserError, match="a script with windows has sequences of one length"):
+        script(up_to("windows", 12, 2, recipe="uniform"), "torch")
     with pytest.raises(UserError, match=r"recipe\.optimizer=adamw: no script trains by it"):
         script(member("parity", 8, 2, recipe="forget_bias", optimizer="adamw", decay=0.1), "torch")
     with pytest.raises(UserError, match="the task's own length"):
         script(Member(task_of("latch", []), 8, 20, model=Model("lstm", 2)), "torch")
-    with pytest.raises(UserError, match="sequences of one length; give it a recipe without a curriculum"):
+    with pytest.raises(UserError, match="sequences of one length; give it a recipe of one lag"):
         script(member("windows", 24, 1, recipe="curriculum"), "torch")
 
 
