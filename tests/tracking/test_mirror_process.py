@@ -229,27 +229,23 @@ def test_a_signal_to_all_processes_of_a_job_leaves_the_end_to_the_job(home):
     assert runs(home) == ["latch-L5-u1-s0", "latch-L5-u1-s1"]
 
 
-NOT_SENT = (
-    "tracking: 3 of the members and results were not mirrored; this sends them: memcap mirror study --to "
+@pytest.mark.parametrize(
+    ("service", "says"),
+    [
+        ("Breaks", "my_module:Breaks does not work and is left: disk full"),
+        (
+            "Dies",
+            'tracking=my_module:Dies does not work and is left: its process ended ("out of luck")',
+        ),
+    ],
 )
-
-
-def test_a_service_that_breaks_is_one_warning_and_what_it_lacks_another(home, caplog):
-    with start("Breaks"):
+def test_what_keeps_a_service_from_its_work_is_one_warning_and_what_it_lacks_another(
+    home, caplog, service, says
+):
+    with start(service):
         put_rows(home / "study", TOKEN, range(3))
-    assert warnings(caplog) == [
-        "my_module:Breaks does not work and is left: disk full",
-        f"{NOT_SENT}my_module:Breaks",
-    ]
-
-
-def test_a_process_that_ends_by_itself_has_its_last_words_in_a_warning(home, caplog):
-    with start("Dies"):
-        put_rows(home / "study", TOKEN, range(3))
-    assert warnings(caplog) == [
-        'tracking=my_module:Dies does not work and is left: its process ended ("out of luck")',
-        f"{NOT_SENT}my_module:Dies",
-    ]
+    left = "3 of the members and results were not mirrored; this sends them: memcap mirror study --to"
+    assert warnings(caplog) == [says, f"tracking: {left} my_module:{service}"]
 
 
 def test_what_a_library_prints_is_no_ones_business(home, caplog, capfd):
@@ -353,17 +349,10 @@ def test_a_service_that_cannot_be_used_ends_the_command_before_it_trains(home, h
     assert {name for name in files(home) if "__pycache__" not in name} == set(before)
 
 
-def test_cell_is_the_old_name_of_seeds():
-    assert Tracking("wandb", runs="cell") == Tracking("wandb", runs="seeds")
-
-
 @pytest.mark.parametrize("mode", ["auto", "online", "offline"])
 def test_disabled_by_the_environment_is_off(monkeypatch, mode):
     assert not Tracking("wandb", wandb=mode).is_off
     monkeypatch.setenv("WANDB_MODE", "disabled")
     assert Tracking("wandb", wandb=mode).is_off
     assert not Tracking("trackio").is_off
-
-
-def test_the_default_is_off():
     assert Tracking().is_off
