@@ -22,6 +22,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import IO, Any
 
+from memcap.knobs import UserError
 from memcap.runtime import signals
 
 MARK = b"memcap sha256 "
@@ -96,6 +97,16 @@ def write(path: Path, fill: Callable[[IO[bytes]], Any], with_digest: bool = True
             unfinished.unlink(missing_ok=True)
             raise
     _sync(path.parent)
+
+
+@contextlib.contextmanager
+def output_of(path: Path) -> Generator[None]:
+    """Turn what keeps a file from being written that a user asked for into a UserError."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or error
+        raise UserError(f"{path}: cannot be written ({why}); choose another file with -o") from error
 
 
 def replace(path: Path, content: bytes) -> None:

@@ -70,7 +70,7 @@ def new_token(session: str = "") -> str:
 
 def session_of(name: str) -> str:
     """Return the session of a token, or of a shard's name; "" where memcap 0.1 gave it, or nobody's job."""
-    token = name.split("-")[1] if NAME.fullmatch(name) else name
+    token = token_of(name) or name
     return token[:SESSION_DIGITS] if len(token) == 2 * SESSION_DIGITS else ""
 
 

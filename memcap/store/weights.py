@@ -64,12 +64,8 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """
     if path.suffix != ".npz":
         raise UserError(f"{path}: must end in .npz")
-    try:
+    with files.output_of(path):
         files.write(path, lambda file: np.savez(file, allow_pickle=False, **arrays), with_digest=False)
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror or error}); choose another file with -o"
-        ) from error
 
 
 def weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
