@@ -137,19 +137,6 @@ def test_nothing_to_send_makes_no_service(home, caplog):
     assert (mirror.where, sent(home), warnings(caplog)) == ("", [], [])
 
 
-def test_groups_of_seeds_of_jobs_elsewhere_are_whole(home):
-    """As of joblib, Ray and SLURM: jobs of one member each, in processes of their own."""
-    with start(seeds=range(3), runs="seeds"):
-        for seed in range(3):
-            assert runs(home) == []
-            token = f"{OURS}{seed:08x}"
-            put_job(home / "study", token, [seed], ended="done")
-            put_rows(home / "study", token, [seed])
-            time.sleep(1.5 if seed < 2 else 0)
-        wait_for(lambda: runs(home) == ["latch-L5-u1"])
-    assert runs(home) == ["latch-L5-u1"]
-
-
 def test_what_other_commands_write_is_not_sent(home):
     put_rows(home / "study", "bbbbbbbb00000000", [0])
     with start():
@@ -168,6 +155,7 @@ def test_a_slow_service_is_left_in_time_and_what_it_lacks_is_counted(home, caplo
     with mirror:
         put_figure(home / "study")
     assert time.monotonic() - began < 10
+    assert mirror._process.poll() is not None
     (line,) = warnings(caplog)
     left, _, rest = line.removeprefix("tracking: ").partition(" ")
     assert 31 - len(runs(home)) <= int(left) <= 32 - len(runs(home))
@@ -175,18 +163,6 @@ def test_a_slow_service_is_left_in_time_and_what_it_lacks_is_counted(home, caplo
         "of the members and results were not mirrored; this sends them: memcap mirror study --to"
         " my_module:Slow --project p"
     )
-
-
-def test_a_service_that_hangs_holds_up_nothing(home, caplog, monkeypatch):
-    monkeypatch.setattr(process, "SECONDS_AT_THE_END", 0.5)
-    mirror = start("Hangs")
-    put_rows(home / "study", TOKEN, range(3))
-    wait_for(lambda: runs(home))
-    with mirror:
-        began = time.monotonic()
-    assert time.monotonic() - began < 5
-    assert mirror._process.poll() is not None
-    assert warnings(caplog)[0].startswith("tracking: 3 of the members and results were not mirrored")
 
 
 def interrupted(mirror, error):
