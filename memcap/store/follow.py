@@ -12,8 +12,6 @@ from memcap.store import curves, heartbeat, rows, shards
 from memcap.store.files import BadFileError
 from memcap.store.heartbeat import Heartbeat
 
-EARLIER = ("key", "config", "solved", "steady", "evaluation_until", "status")
-EARLIER += ("final", "best", "stretched", "steps", "steps_to_solve", "steps_to_steady", "run_seconds")
 State = tuple[int, int, int]  # of a file: inode, time of change, size
 
 
@@ -22,12 +20,11 @@ class News(NamedTuple):
 
     Args:
         rows: of members that have ended, with the columns of `memcap.store.rows.SCHEMA`, one per key.
-        earlier: rows of other commands, as they were when the folder was first looked into, with the columns
-            `EARLIER`; none where all commands are followed.
+        earlier: the same of other commands, as it was when the folder was first looked into; none where all
+            commands are followed.
         curves: by key, with the columns of `memcap.store.curves.SCHEMA`: of the rows' members whole, of
             members in training as far as they are.
         members: that jobs may train, with the columns of `memcap.store.heartbeat.MEMBERS`, and `study`.
-        heartbeats: the last of each job, by token.
         over: whether no job trains any more, so that nothing else will come.
     """
 
@@ -35,7 +32,6 @@ class News(NamedTuple):
     earlier: pl.DataFrame
     curves: dict[str, pl.DataFrame]
     members: pl.DataFrame
-    heartbeats: dict[str, Heartbeat]
     over: bool
 
 
@@ -57,7 +53,7 @@ class Follower:
         self._states: dict[Path, State] = {}  # of the files as they were read
         self._places: dict[str, list[Any]] = {}  # of rows that were news, their place in `PREFERENCE`
         self._jobs: set[str] = set()  # tokens of those whose members were news
-        self._earlier: pl.DataFrame | None = None if session else rows.frame([]).select(EARLIER)
+        self._earlier: pl.DataFrame | None = None if session else rows.frame([])
 
     def poll(self) -> News:
         """Look into the folder again. Return what is new."""
@@ -70,7 +66,7 @@ class Follower:
         members = self._members(heartbeats)
         new_rows, lines = self._rows_and_curves(over=not alive)
         lines |= {key: each for key, each in self._running(alive).items() if key not in self._places}
-        return News(new_rows, self._earlier, lines, members, heartbeats, not alive)
+        return News(new_rows, self._earlier, lines, members, not alive)
 
     def _follows(self, name: str) -> bool:
         """Return whether a token, or a shard of that name, is one of the jobs followed."""
@@ -96,7 +92,7 @@ class Follower:
             if not self._follows(path.stem):
                 with contextlib.suppress(BadFileError, OSError):
                     tables.append(shards.read_file(path))
-        return rows.without_failed(rows.one_per_key(tables)).select(EARLIER)
+        return rows.without_failed(rows.one_per_key(tables))
 
     def _rows_and_curves(self, over: bool) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
         """Return the rows that are new, and their curves by key."""

@@ -24,9 +24,12 @@ from typing import Any
 
 import polars as pl
 
+from memcap.knobs import set_words
 from memcap.store import files, shards
 from memcap.store.files import BadFileError, open_regular
 from memcap.store.study import Study
+from memcap.tasks import Task
+from memcap.terminal.printing import member_name
 
 SECONDS = 2.0  # between two heartbeats
 HEARTBEAT_TIMEOUT = 60.0  # seconds without a heartbeat after which a job is taken for gone
@@ -41,6 +44,12 @@ MEMBERS = {
     "metric": pl.String,  # of the task: accuracy or mse
     "config": pl.String,  # the whole resolved config, as JSON and as in the rows
 }
+
+
+def long_name(task: Task, lag: int, units: int, seed: int) -> str:
+    """Return the name of a member in `MEMBERS`."""
+    knobs = ",".join(set_words(task))
+    return member_name(f"{task.name}({knobs})" if knobs else task.name, lag, units, seed)
 
 
 @dataclass(frozen=True)

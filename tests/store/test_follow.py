@@ -21,13 +21,7 @@ def seeds_of(table):
 def test_a_folder_that_is_not_there_yet_has_no_news(tmp_path):
     follower = Follower(tmp_path / "study", OURS)
     news = follower.poll()
-    assert (news.rows.height, news.members.height, news.curves, news.heartbeats, news.over) == (
-        0,
-        0,
-        {},
-        {},
-        True,
-    )
+    assert (news.rows.height, news.members.height, news.curves, news.over) == (0, 0, {}, True)
     put_rows(tmp_path / "study", f"{OURS}00000000", [0])
     assert seeds_of(follower.poll().rows) == [0]
 
