@@ -3,10 +3,10 @@ lengths, widths and lanes, under every transformation of JAX; and a library that
 not used."""
 
 import re
-from collections.abc import Callable
-from functools import cache, partial
-from typing import Any, NamedTuple
+from functools import cache
+from typing import Any
 
+import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,18 +15,21 @@ from flax import nnx
 from loop_checks import Sizes, pass_over, run_loop
 from lstm_reference import quick_jit, relative_error
 
+from memcap.cells import cell_class
 from memcap.cells.lstm import LSTM
 from memcap.loops import (
     Answers,
     Request,
     c_library,
+    gated_check,
     gated_native,
     gru_native,
     loss_and_score_sums,
     lstm_native,
     outputs_first,
 )
-from memcap.loops.gated_native import CASES, GatedC, all_right, is_right, loss_over_time, over_time
+from memcap.loops.gated_check import CASES, all_right, is_right
+from memcap.loops.gated_native import GatedC, loss_over_time, over_time
 from memcap.loops.lstm_while import lstm_while
 
 pytestmark = pytest.mark.skipif(
@@ -35,33 +38,9 @@ pytestmark = pytest.mark.skipif(
 LIMIT = 1e-5
 
 
-class Gated(NamedTuple):
-    """A cell in C.
-
-    Args:
-        loop: the loop that runs it.
-        module: (features, units) -> the cell that the plain loop runs.
-        places: of kernel, recurrent weights and bias among the module's parameters.
-    """
-
-    loop: Any
-    module: Callable[..., Any]
-    places: tuple[tuple[str, ...], ...]
-
-    @property
-    def in_c(self) -> GatedC:
-        """The cell as C has it."""
-        return self.loop.in_c
-
-
-CELLS = {
-    "LSTM": Gated(lstm_native.LOOP, partial(LSTM, rngs=None), (("kernel",), ("recurrent",), ("bias",))),
-    "GRU": Gated(
-        gru_native.LOOP,
-        lambda *sizes, **options: nnx.GRUCell(*sizes, rngs=nnx.Rngs(0), **options),
-        (("dense_i", "kernel"), ("dense_h", "kernel"), ("dense_i", "bias")),
-    ),
-}
+CELLS = {"LSTM": LSTM, "GRU": cell_class("GRUCell")}
+LOOPS = {"LSTM": lstm_native.LOOP, "GRU": gru_native.LOOP}
+IN_C = {name: loop.in_c for name, loop in LOOPS.items()}
 SIZES = [  # symbols looked up, and one-hot; vectors; units of one tile, of several, and of a part
     *(("LSTM", sizes) for sizes in [
         Sizes(12, 12, 32, 2, 1, 2, False, "readout"),
@@ -93,7 +72,7 @@ each_cell = pytest.mark.parametrize("name", CELLS)
 
 def material(name: str, sizes: Sizes, seed: int = 0) -> tuple[Any, Any]:
     """Draw what has a gradient (weights, carry, inputs that are vectors), and symbols."""
-    rng, cell = np.random.default_rng(seed), CELLS[name].in_c
+    rng, cell = np.random.default_rng(seed), IN_C[name]
     T, _, B, F, U, O = sizes[:6]  # noqa: E741
 
     def drawn(*shape: int) -> np.ndarray:
@@ -117,7 +96,7 @@ def material(name: str, sizes: Sizes, seed: int = 0) -> tuple[Any, Any]:
 def in_c(name: str, sizes: Sizes, arrays: Any, symbols: Any, extents: Any) -> Any:
     """The carry, and what is returned for every step; None where the last hidden state is. Or the sums of the
     loss."""
-    cell, carry, inputs = CELLS[name].in_c, arrays["carry"], arrays.get("inputs", symbols)
+    cell, carry, inputs = IN_C[name], arrays["carry"], arrays.get("inputs", symbols)
     weights = arrays["kernel"], arrays["recurrent"], arrays["bias"], arrays["readout"]
     if sizes.returned == "loss":
         weights = *weights, arrays["readout_bias"]
@@ -137,15 +116,12 @@ def answers(sizes: Sizes) -> tuple[np.ndarray, np.ndarray]:
 
 def by_the_plain_loop(name: str, sizes: Sizes, arrays: Any, symbols: Any, extents: Any) -> Any:
     """The same by the cell's own step."""
-    cell, carry = CELLS[name], [state.T for state in arrays["carry"]]
-    graph, state = nnx.split(nnx.eval_shape(lambda: cell.module(sizes.F, sizes.U)))
-    weights: dict[str, Any] = {}
-    for part, (*path, last) in zip(("kernel", "recurrent", "bias"), cell.places, strict=True):
-        place = weights
-        for key in path:
-            place = place.setdefault(key, {})
-        place[last] = arrays[part]
-    nnx.replace_by_pure_dict(state, weights)
+    kind, carry = CELLS[name], [state.T for state in arrays["carry"]]
+    graph, state = nnx.split(nnx.eval_shape(lambda: kind(sizes.F, sizes.U, rngs=nnx.Rngs(0))))
+    weights = dict(
+        zip(kind.gates.paths, (arrays["kernel"], arrays["recurrent"], arrays["bias"]), strict=True)
+    )
+    nnx.replace_by_pure_dict(state, flax.traverse_util.unflatten_dict(weights))
     inputs = arrays.get("inputs", jax.nn.one_hot(symbols, sizes.F, dtype=carry[0].dtype))
     options = {"length": extents[0], "every": sizes.returned != "last"}
     if sizes.returned in ("readout", "loss"):
@@ -234,7 +210,7 @@ def test_a_length_outside_of_the_buffer_ends_at_its_ends(name, sizes, steps):
 
 def widened(name: str, sizes: Sizes, arrays: Any, more: int, fill: float) -> Any:
     """Arrays with more units, which the carry has at zero."""
-    blocks = CELLS[name].in_c.blocks
+    blocks = IN_C[name].blocks
 
     def columns(array: Any, rows: int = 0) -> np.ndarray:
         parts = np.asarray(array).reshape(*array.shape[:-1], blocks, -1)
@@ -295,7 +271,7 @@ def test_a_symbol_that_is_none_is_refused_and_one_beyond_the_length_is_not_looke
     arrays, symbols = material(name, LAST)
     symbols[LAST.steps] = symbol
     compiled(name, LAST)(arrays, symbols, extents(LAST))
-    line = f"{CELLS[name].in_c.words}'s symbols must be at least 0 and below the number of its inputs"
+    line = f"{IN_C[name].words}'s symbols must be at least 0 and below the number of its inputs"
     with pytest.raises((ValueError, jax.errors.JaxRuntimeError), match=line):
         jax.block_until_ready(compiled(name, LAST)(arrays, symbols, extents(LAST, LAST.steps + 1)))
 
@@ -366,19 +342,19 @@ class OwnGate(nnx.GRUCell):
 
 @each_cell
 def test_what_it_does_not_serve_runs_in_xlas_loop(name):
-    cell = CELLS[name]
+    kind, loop = CELLS[name], LOOPS[name]
 
     def text(dtype: Any, starts: Any = None) -> str:
-        graph, state = nnx.split(nnx.eval_shape(lambda: cell.module(3, 2, param_dtype=dtype)))
+        graph, state = nnx.split(nnx.eval_shape(lambda: kind(3, 2, param_dtype=dtype, rngs=nnx.Rngs(0))))
         state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, dtype), state)
-        carry = [jnp.zeros((4, 2), dtype)] * cell.in_c.states
+        carry = [jnp.zeros((4, 2), dtype)] * loop.in_c.states
         start, inputs = tuple(carry) if len(carry) > 1 else carry[0], jnp.zeros((5, 4), jnp.int32)
         run = jax.make_jaxpr(
             lambda: run_loop("native", nnx.merge(graph, state), inputs, start, starts=starts)
         )
         return str(run())
 
-    call = f"memcap_{cell.in_c.name}"
+    call = f"memcap_{loop.in_c.name}"
     assert f"{call}_forward" in text(jnp.float32)
     assert call not in text(jnp.float32, jnp.zeros(5, bool))
     if name == "LSTM":  # Flax's GRU would promote it
@@ -386,13 +362,12 @@ def test_what_it_does_not_serve_runs_in_xlas_loop(name):
     with jax.enable_x64(True):
         assert call not in text(jnp.float64)
         assert f"{call}_forward" in text(jnp.float32)
-    kind = LSTM if name == "LSTM" else nnx.GRUCell
-    assert cell.loop.refuses(Request(kind, "cpu", windows=True)) == "it knows no windows"
-    assert cell.loop.refuses(Request(kind, "gpu", windows=False)) == "it is for CPUs"
-    assert cell.loop.refuses(Request(kind, "cpu", windows=False)) is None
+    assert loop.refuses(Request(kind, "cpu", windows=True)) == "it knows no windows"
+    assert loop.refuses(Request(kind, "gpu", windows=False)) == "it is for CPUs"
+    assert loop.refuses(Request(kind, "cpu", windows=False)) is None
     owner = {"LSTM": "memcap's LSTM", "GRU": "Flax's GRU"}[name]
     for other in (OwnStep, OwnGate, nnx.SimpleCell):
-        assert cell.loop.refuses(Request(other, "cpu", windows=False)) == f"the cell is not {owner}"
+        assert loop.refuses(Request(other, "cpu", windows=False)) == f"the cell is not {owner}"
 
 
 def one_step(loop: str, x: np.ndarray, gate: int, bias: list[float], c: float) -> np.ndarray:
@@ -404,7 +379,7 @@ def one_step(loop: str, x: np.ndarray, gate: int, bias: list[float], c: float) -
 
     def run(weights: Any, carry: Any, inputs: Any) -> Any:
         if loop == "native":
-            return lstm_native.lstm_native(False, weights, carry, inputs, np.int32([1, 1]))
+            return over_time(lstm_native.IN_C, False, weights, carry, inputs, np.int32([1, 1]))
         return lstm_while(weights, carry, pass_over(inputs, every=False), None)
 
     (cells, _), _ = jax.jit(run)(weights, carry, inputs)
@@ -442,7 +417,7 @@ def test_where_a_grus_z_is_one_h_stays_to_the_bit_and_its_gradient_too():
     assert not any(np.any(slopes[part]) for part in ("kernel", "recurrent", "bias", "inputs"))
 
 
-in_numpy, called = gated_native._in_numpy, gated_native._call
+in_numpy, called = gated_check._in_numpy, gated_native._call
 
 
 def broken(*_: Any) -> Any:
@@ -459,17 +434,17 @@ def broken(*_: Any) -> Any:
     ids=["other numbers", "an error"],
 )
 def test_a_library_that_fails_its_test_is_not_used(monkeypatch, name, step, reason):
-    monkeypatch.setattr(gated_native, "_in_numpy", step)
+    monkeypatch.setattr(gated_check, "_in_numpy", step)
     monkeypatch.setattr(c_library, "_tested", lambda path: "")
     monkeypatch.setattr(c_library.Library, "passed", lambda self: pytest.fail("it passed"))
-    assert re.search(reason.format(name), GatedC.missing.__wrapped__(CELLS[name].in_c))
+    assert re.search(reason.format(name), GatedC.missing.__wrapped__(IN_C[name]))
 
 
 GRADIENTS = 4  # of kernel, recurrent weights, bias and read-out, before those of the carry
 WRONG = [
-    *((name, 1, place) for name, cell in CELLS.items() for place in range(GRADIENTS + cell.in_c.states)),
+    *((name, 1, place) for name, cell in IN_C.items() for place in range(GRADIENTS + cell.states)),
     # with the loss: also of the read-out's bias and of inputs, and the sums
-    *((name, 4, place) for name, cell in CELLS.items() for place in range(GRADIENTS + 3 + cell.in_c.states)),
+    *((name, 4, place) for name, cell in IN_C.items() for place in range(GRADIENTS + 3 + cell.states)),
 ]
 
 
@@ -482,11 +457,11 @@ def test_what_is_wrong_by_a_hundredth_fails_the_test_at_first_use(monkeypatch, n
         return tuple(results)
 
     monkeypatch.setattr(gated_native, "_call", wrong)
-    assert not is_right(CELLS[name].in_c, CASES[case])
+    assert not is_right(IN_C[name], CASES[case])
 
 
 @each_cell
 @pytest.mark.parametrize("wide", [False, True], ids=["float32", "64-bit floats allowed"])
 def test_what_it_is_tested_by_passes(name, wide):
     with jax.enable_x64(wide):
-        assert all_right(CELLS[name].in_c)
+        assert all_right(IN_C[name])

@@ -12,10 +12,11 @@ from flax import nnx
 from hlo import time_loops
 
 from memcap.cells import cell_class
-from memcap.loops.base import Pass, step_of, stepwise
+from memcap.loops.base import Pass
 from memcap.loops.lstm_masked import lstm_masked
 from memcap.loops.lstm_while import lstm_while
 from memcap.loops.masked_scan import masked
+from memcap.loops.stepwise import step_of, stepwise
 from memcap.loops.while_loop import trip_count
 
 T, B, F, U = 37, 3, 4, 5  # no other size here is 37
