@@ -89,6 +89,7 @@ class CurveChunk:
         train_score: running training score at the chunk's end; score: held-out, None where no evaluation was
             wanted.
         lag: that the member's curriculum is at then; None without a curriculum.
+        worst: held-out score at the worst lag up to its own; None where these were not asked.
     """
 
     member: Member
@@ -97,6 +98,7 @@ class CurveChunk:
     train_score: float
     score: float | None
     lag: int | None = None
+    worst: float | None = None
 
     def points(self, most: int | None = None) -> Iterator[tuple[int, dict[str, float]]]:
         """Yield (step, values) for each step; the last one comes with the scores. No steps: a further
@@ -116,12 +118,17 @@ class CurveChunk:
                 point[f"train/{metric}"] = self.train_score
                 if self.lag is not None:
                     point["train/lag"] = self.lag
-                if self.score is not None:
-                    point[f"eval/{metric}"] = self.score
+                point |= self._held_out()
             yield step, point
 
-        if not len(self.losses) and self.score is not None:
-            yield last, {f"eval/{metric}": self.score}
+        if not len(self.losses) and (scores := self._held_out()):
+            yield last, scores
+
+    def _held_out(self) -> dict[str, float]:
+        """Return the held-out scores that there are."""
+        scores = {"": self.score, "_worst_lag": self.worst}
+        metric = self.member.task.metric
+        return {f"eval/{metric}{name}": score for name, score in scores.items() if score is not None}
 
 
 @dataclass(frozen=True)

@@ -221,6 +221,7 @@ class Lanes:
                     train_scores[k],
                     score=scores[k][0] if k in scores else None,
                     lag=lags.get(k),
+                    worst=lane.stopping.worst if k in asked else None,
                 )
                 chunks.append(chunk)
             lane.steps = steps[k]
