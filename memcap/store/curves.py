@@ -28,7 +28,10 @@ SCHEMA = {
     "train_score": pl.Float64,  # running training score; the metric is in the row
     "held_out": pl.Float64,  # held-out score, where there was an evaluation
     "lag": pl.Int64,  # that a curriculum is at
+    "worst": pl.Float64,  # held-out score at the worst lag up to the member's own, where these were asked
 }
+# Names of points by column; those of the scores end in the metric's.
+OWN_NAMES = {"train_loss": "train/loss", "lag": "train/lag", "worst": "eval/worst"}
 SECONDS_BETWEEN_WRITES = 10.0  # of running curves
 RUNNING_AFTER = 10.0  # seconds that a member trains before its curve is among them
 MOST_RUNNING = 300  # members, those that have trained longest
@@ -52,13 +55,11 @@ def table(curves: Mapping[str, Points]) -> pl.DataFrame:
 
 
 def _line(key: str, step: int, values: Mapping[str, float]) -> tuple:
-    loss, lag = values.get("train/loss"), values.get("train/lag")
+    loss, lag, worst = (values.get(name) for name in OWN_NAMES.values())
     scores = {
-        name.partition("/")[0]: value
-        for name, value in values.items()
-        if name not in ("train/loss", "train/lag")
+        name.partition("/")[0]: value for name, value in values.items() if name not in OWN_NAMES.values()
     }
-    return key, step, loss, scores.get("train"), scores.get("eval"), lag
+    return key, step, loss, scores.get("train"), scores.get("eval"), lag, worst
 
 
 def read(folder: Path) -> pl.DataFrame:
@@ -98,8 +99,8 @@ def read_file(path: Path) -> pl.DataFrame:
     files.check(content)
     try:
         lines = pl.read_parquet(content)
-        if "lag" not in lines.columns:  # it was written before curves had it
-            lines = lines.with_columns(lag=pl.lit(None))
+        later = [name for name in ("lag", "worst") if name not in lines.columns]  # it was written before them
+        lines = lines.with_columns(pl.lit(None).alias(name) for name in later)
         return lines.select(pl.col(n).cast(dtype) for n, dtype in SCHEMA.items())
     except (Exception, pl.exceptions.PanicException) as error:  # at a file without a digest Rust may panic
         raise BadFileError("not a readable table of curves") from error
@@ -112,12 +113,7 @@ def points(lines: pl.DataFrame, metric: str) -> Points:
         lines: of the member, as `read` gives them.
         metric: of its task.
     """
-    names = {
-        "train_loss": "train/loss",
-        "train_score": f"train/{metric}",
-        "held_out": f"eval/{metric}",
-        "lag": "train/lag",
-    }
+    names = OWN_NAMES | {"train_score": f"train/{metric}", "held_out": f"eval/{metric}"}
     return {
         line["step"]: {name: line[column] for column, name in names.items() if line[column] is not None}
         for line in lines.iter_rows(named=True)

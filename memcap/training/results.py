@@ -126,9 +126,8 @@ class CurveChunk:
 
     def _held_out(self) -> dict[str, float]:
         """Return the held-out scores that there are."""
-        scores = {"": self.score, "_worst_lag": self.worst}
-        metric = self.member.task.metric
-        return {f"eval/{metric}{name}": score for name, score in scores.items() if score is not None}
+        scores = {f"eval/{self.member.task.metric}": self.score, "eval/worst": self.worst}
+        return {name: score for name, score in scores.items() if score is not None}
 
 
 @dataclass(frozen=True)
