@@ -158,6 +158,20 @@ def up_to() -> str:
     return table(head, lines)
 
 
+def advice_up_to() -> str:
+    """How the advised widths did up to lags that nothing measured, and up to lag 50."""
+    rows = rows_of("up_to_fresh_seeds")
+    cells = rows.group_by("task", "knobs", "lag", maintain_order=True).agg(
+        pl.col("units").first(), pl.col("up_to").sum(), pl.len()
+    )
+    lags, by_task = sorted(set(cells["lag"])), dict[str, dict[int, str]]()
+    for task, knobs, lag, units, passed, seeds in cells.iter_rows():
+        name = label(typed(task_class(task), json.loads(knobs), "task"))
+        by_task.setdefault(name, {})[lag] = f"{passed}/{seeds} ({units})"
+    lines = [(name, *(of.get(lag, "") for lag in lags)) for name, of in by_task.items()]
+    return table(("task, passed (units)", *(f"up to {lag}" for lag in lags)), lines)
+
+
 def said(told: Answer) -> str:
     """How many runs of the advised width and wider ones passed."""
     return "" if told.units is None else f"{told.passed_from} of {told.runs_from}"
@@ -807,6 +821,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "steady": steady,
     "up to": up_to_rule,
     "every lag up to": up_to,
+    "advice up to": advice_up_to,
     "papers": redrawn,
     "speed": speed,
     "speed of studies": studies,

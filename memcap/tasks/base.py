@@ -181,8 +181,8 @@ class Task(ABC):
         return (lag, number) if self.stream else (number, self.length(number))
 
     def has_other_lags(self, lag: int) -> bool:
-        """Tell whether sequences of another lag ask the same, of more or less. In a stream they do not: the
-        lag is part of the question."""
+        """Tell whether sequences of another lag ask the same, of more or less. In a stream, or where nothing
+        in a sequence says that the answer is due, they do not: the lag is part of the question."""
         return not self.stream and self.stretched(lag, 2) == (2 * lag, self.length(2 * lag))
 
     def lags_up_to(self, lag: int) -> tuple[int, ...]:

@@ -42,6 +42,11 @@ class CueDiscrimination(Task):
         """Count cue, delay, answer."""
         return self.cue + lag + self.response
 
+    def has_other_lags(self, lag: int) -> bool:
+        """Tell that there are none: no symbol ends the delay, so the lag is part of what is asked."""
+        del lag
+        return False
+
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs, targets and mask (T, B). In a longer sequence more blanks come before the cue, where
         nothing is due."""
