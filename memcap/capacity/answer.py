@@ -148,18 +148,23 @@ class Answer:
 
     @property
     def runs_from(self) -> int:
-        """The number of runs of `units` units or more, at the lag or at the lags measured next to it; 0 where
-        there is no width."""
+        """The number of runs of `units` units or more, at `counted`; 0 where there is no width."""
         return self._outcomes[1]
 
     @cached_property
+    def counted(self) -> tuple[Point, ...]:
+        """The points whose runs of `units` units or more are counted: of the lag, or of those measured next
+        to it; where no net there was so wide, of all lags."""
+        if (units := self.units) is None:
+            return ()
+        near = [self.point] if self.point is not None else []
+        near = near or [self.trained[lag] for lag in next_to(self.trained, self.lag)]
+        places = (near, self.trained.values())
+        return next((wide for some in places if (wide := tuple(p for p in some if p.units[-1] >= units))), ())
+
+    @cached_property
     def _outcomes(self) -> tuple[int, int]:
-        if self.units is None:
-            return 0, 0
-        points = [self.point]
-        if self.point is None:
-            points = [self.trained[lag] for lag in next_to(self.trained, self.lag)]
-        counts = [point.passed_from(self.units) for point in points if point is not None]
+        counts = [point.passed_from(self.units or 1) for point in self.counted]
         return sum(passed for passed, _ in counts), sum(runs for _, runs in counts)
 
     @property

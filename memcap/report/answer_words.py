@@ -5,7 +5,7 @@ import textwrap
 from dataclasses import dataclass, fields
 from typing import Any
 
-from memcap.capacity.answer import PROBABILITY, Answer, next_to
+from memcap.capacity.answer import PROBABILITY, Answer
 from memcap.capacity.points import Point, closing, columns, interval_text
 from memcap.config import Evaluation, Member
 from memcap.knobs import UserError
@@ -152,7 +152,7 @@ def _outcomes(result: Answer, units: int) -> str:
     """Say how many of the runs of this width and wider ones passed, and which share would."""
     passed, runs = result.passed_from, result.runs_from
     if not runs:
-        return f"No run {_where(result)} had as many."
+        return "No net so wide was trained."
     low, high = (100 * end for end in wilson(passed, runs))
     return (
         f"Of {plural(runs, 'training run')} {_where(result)} with {units} or more, {passed} {_pass(result)}"
@@ -213,7 +213,7 @@ def _share(result: Answer) -> str:
 def _pass(result: Answer) -> str:
     """Say what counts as a pass."""
     if result.at == "up_to":
-        return "succeed at all of these lags"
+        return "succeed at every lag"
     if result.at == "steady" and result.first is not None:
         times = result.first.task.stretched(result.lag, result.stretch)[1] / result.task.length(result.lag)
         return f"succeed, also on sequences {times:.3g} times as long,"
@@ -222,10 +222,10 @@ def _pass(result: Answer) -> str:
 
 def _where(result: Answer) -> str:
     """Name the lags at which `Answer.runs_from` ran."""
-    if result.point is not None:
+    *lags, last = [str(point.lag) for point in result.counted]
+    if not lags and last == str(result.lag):
         return "there"
-    lags = next_to(result.lags, result.lag)
-    return f"at {'lags' if lags[1:] else 'lag'} {' and '.join(map(str, lags))}"
+    return f"at lag{'s' * bool(lags)} {', '.join(lags)}{' and ' * bool(lags)}{last}"
 
 
 def _measure(result: Answer) -> list[str]:

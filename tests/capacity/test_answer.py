@@ -108,7 +108,7 @@ def test_not_measured(lag, between):
     assert values["low"] < values["estimate"] < values["high"]
     assert values["estimate"] <= values["units"] < 2 * values["estimate"]
     first, how, measure, line = words.splitlines()[:4]
-    counted = f"Of {values['runs_from']} training runs at lags 4 and 8 with" if between else "No run at lag 8"
+    counted = f"Of {values['runs_from']} training runs at lag 8 with" if between else "No net so wide was"
     assert first.startswith(f"delay_line at lag {lag}: {values['units']} units. {counted}")
     place = "It lies between lags 4 and 8, of those" if between else "It lies OUTSIDE the lags that were"
     assert how.startswith(place)
