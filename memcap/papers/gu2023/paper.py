@@ -43,8 +43,7 @@ GREY: dict[str, Any] = {"color": "grey", "lw": 0.8}
 
 
 def without_order(items: int, symbols: int) -> float:
-    """Return the greatest accuracy of one who knows which symbols came, and how often, but not in what order:
-    always the most frequent."""
+    """Return the greatest accuracy of one who knows which symbols came, how often, and not their order."""
     sequences = product(range(symbols), repeat=items)
     return fmean(max(Counter(sequence).values()) / items for sequence in sequences)
 
@@ -61,8 +60,7 @@ def curves(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw accuracy by carry numbers, a panel per task, a line per cell, in the colour of what its recurrence
-    depends on."""
+    """Draw accuracy by carry numbers, a panel per task, a colour per kind of recurrence."""
     data = curves(rows)
     picture, panels = marks.panels((10.2, 4.6), 1, 2, sharey=True)
     picture.suptitle("Copying symbols, by what the recurrence depends on", y=0.98)

@@ -84,8 +84,7 @@ def lines(nets: pl.DataFrame) -> pl.DataFrame:
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw sequences to success against lag, ours filled and the paper's open; below, the share of seeds that
-    latch a bit, by arm, and the least width that most seeds solve."""
+    """Draw sequences to success against lag, ours and the paper's; the share that latch; the least width."""
     data = lines(nets(rows))
     shape = {"sharex": True, "height_ratios": [3, 1.2, 1], "gridspec_kw": {"hspace": 0.08}}
     picture, (above, middle, below) = marks.panels((7.2, 8.6), 3, 1, **shape)

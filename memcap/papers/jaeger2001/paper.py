@@ -55,8 +55,7 @@ def capacities(recurrent: np.ndarray, lags: int = LAGS) -> np.ndarray:
 
 
 def estimates(recurrent: np.ndarray, inward: np.ndarray) -> tuple[float, float]:
-    """Estimate the sum over lags below 2 N + 20 from one run: by QR in float64, and by normal equations in
-    float32."""
+    """Estimate the sum over lags below 2 N + 20: by QR in float64, and by normal equations in float32."""
     cells, lags = len(inward), 2 * len(inward) + 20
     inputs = np.random.default_rng(0).standard_normal(STEPS)
     states, state = np.empty((STEPS, cells)), np.zeros(cells)

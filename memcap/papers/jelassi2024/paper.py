@@ -74,8 +74,7 @@ def fewest(data: pl.DataFrame) -> dict[tuple[int, int, str], float]:
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw bits of the smallest state that copies half of the strings against bits of a string; and the share
-    of strings right against numbers of state per symbol, at one length."""
+    """Draw the smallest state that copies half of the strings by their bits; and what is right by state."""
     data = curves(rows)
     smallest = fewest(data)
     picture, (left, right) = marks.panels((9, 4.2), 1, 2)
@@ -104,11 +103,10 @@ def draw(rows: pl.DataFrame) -> Drawn:
     marks.legend(left, loc="upper left")
     marks.legend(right)
     caption = (
-        f"Left, in the colours of the right: 4 to 32 symbols of {SYMBOLS}; open, 4 of {MANY_SYMBOLS}; no"
-        " mark where no width has half of the strings right. Nets of one layer after at most"
+        f"Left, in the colours of the right: 4 to 32 symbols of {SYMBOLS}; open, 4 of {MANY_SYMBOLS}; no mark"
+        " where no width has half of the strings right. Nets of one layer after at most"
         f" {marks.greatest(rows, 'budget'):,} training steps, {data['nets'].min() or 0} or"
-        f" {marks.greatest(data, 'nets')} a width. After Jelassi et al. (2024), whose figures were not"
-        " read."
+        f" {marks.greatest(data, 'nets')} a width. After Jelassi et al. (2024), whose figures were not read."
     )
     return marks.finish(picture, data, caption, 145, left=0.08, right=0.98, top=0.93, wspace=0.2)
 
@@ -169,8 +167,7 @@ def _start(data: pl.DataFrame) -> Finding:
 
 
 def _matrix(data: pl.DataFrame) -> Finding:
-    """Compare cells with a matrix and the others at short strings, and judge the former at twice the
-    length."""
+    """Compare cells with a matrix with the others at short strings, and judge them at twice the length."""
     cells = MATRIX_CELLS, VECTOR_CELLS
     numbers = [_of(data, *((SYMBOLS, SHORT_LENGTH, cell) for cell in each)) for each in cells]
     words = f"{SHORT_LENGTH} symbols: {{a:g}} against {{b:g}}"

@@ -35,8 +35,7 @@ BOTH = ["forget_bias", "chrono"]
 
 
 def scores(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return each seed by task, T and start: of a copy its final accuracy, of adding the steps to solve
-    (infinite: unsolved)."""
+    """Return each seed by task, T and start: accuracy of a copy, steps to solve adding (infinite: never)."""
     own, adding = rows.filter(having(task=["copy", "adding"], init=STARTS)), pl.col("task") == "adding"
     varies = ~adding & having(waits="drawn").fill_null(value=False)
     task = pl.when(varies).then(pl.lit("variable copy")).otherwise("task").alias("task")
