@@ -166,6 +166,7 @@ def _fewest(nets: pl.DataFrame) -> Finding:
     return Finding(text, max(lstm) <= 2 and min(rnn) > max(lstm) and max(lstm) < arithmetic < math.inf)
 
 
+SOLVED = "solved in all ten seeds", "text and appendix"
 PAPER = Paper(
     source="Delétang, Ruoss, Grau-Moya, Genewein, Wenliang, Catt, Cundy, Hutter, Legg, Veness & Ortega,"
     " Neural networks and the Chomsky hierarchy, ICLR 2023 (2207.02098)",
@@ -175,35 +176,22 @@ PAPER = Paper(
         Claim(
             "an LSTM solves even pairs and parity in all seeds (mean accuracy at least .9 far beyond the"
             " lengths that it learnt at)",
-            "solved in all ten seeds",
-            "text and appendix",
+            *SOLVED,
             partial(_solves, LSTM, BITS),
         ),
-        Claim(
-            "and modular arithmetic",
-            "solved in all ten seeds",
-            "text and appendix",
-            partial(_solves, LSTM, [ARITHMETIC]),
-        ),
+        Claim("and modular arithmetic", *SOLVED, partial(_solves, LSTM, [ARITHMETIC])),
         Claim(
             "and cycle navigation",
-            "solved in all ten seeds",
-            "text and appendix",
+            *SOLVED,
             partial(_solves, LSTM, ["cycle_navigation"]),
             why="it counts on a line, not on a ring (a claim below): walks of 40 moves go beyond 12 places so"
             " seldom that this is right there, and nothing in training asks for more; a net that went on for"
             " 40,000 steps did the same",
         ),
-        Claim(
-            "a tanh RNN solves even pairs and parity in all seeds",
-            "solved in all ten seeds",
-            "text and appendix",
-            partial(_solves, RNN, BITS),
-        ),
+        Claim("a tanh RNN solves even pairs and parity in all seeds", *SOLVED, partial(_solves, RNN, BITS)),
         Claim(
             "and cycle navigation and modular arithmetic",
-            "solved in all ten seeds",
-            "text and appendix",
+            *SOLVED,
             partial(_solves, RNN, ["cycle_navigation", ARITHMETIC]),
             why="on the ring as the LSTM; in arithmetic at chance, also at a rate of .001, with 64 units, or"
             " after 24,000 steps: a fortieth of the paper's",

@@ -50,9 +50,9 @@ def without_order(items: int, symbols: int) -> float:
 
 def curves(rows: pl.DataFrame) -> pl.DataFrame:
     """Return accuracies over the seeds, and how many of them solved it, by task, cell and carry numbers."""
-    own = rows.filter(having(task=TASKS, cell=NAMES)).with_columns(
-        knob("items", pl.Int64), knob("symbols", pl.Int64), pl.col("final").fill_null(0.0)
-    )  # one that diverged has recalled nothing
+    recalled = pl.col("final").fill_null(0.0)  # one that diverged has recalled nothing
+    columns = knob("items", pl.Int64), knob("symbols", pl.Int64), recalled
+    own = rows.filter(having(task=TASKS, cell=NAMES)).with_columns(*columns)
     by = "task", "cell", "carry_numbers", "items", "symbols"
     more = pl.col("solved").sum(), pl.col("units").first(), pl.col("lr").first()
     order = pl.col("cell").replace_strict({cell: k for k, cell in enumerate(NAMES)})

@@ -87,7 +87,8 @@ def _twice_as_long(data: pl.DataFrame) -> Finding:
 
 def _narrowest(data: pl.DataFrame) -> pl.DataFrame:
     """Return the narrowest width whose median net is right, by types, depth and lag; null where none is."""
-    enough, by = pl.col("units").filter(pl.col("accuracy") >= PASS).min().alias("enough"), [*WORDS, "lag"]
+    enough = pl.col("units").filter(pl.col("accuracy") >= PASS).min().alias("enough")
+    by = *WORDS, "lag"
     return data.group_by(by).agg(enough, pl.col("units").min().alias("tried")).sort(by)
 
 

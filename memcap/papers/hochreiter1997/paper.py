@@ -89,7 +89,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
     shape = {"sharex": True, "height_ratios": [3, 1.2, 1], "gridspec_kw": {"hspace": 0.08}}
     picture, (above, middle, below) = marks.panels((7.2, 8.6), 3, 1, **shape)
     for k, (task, name) in enumerate(NAMES.items()):
-        own, look, units = data.filter(task=task), marks.look(k, lw=1), UNITS[task]
+        own, units = data.filter(task=task), UNITS[task]
+        look = marks.look(k, lw=1)
         theirs = own.drop_nulls("paper_sequences").unique("lag", maintain_order=True).sort("lag")
         shape = look | {"label": f"{name}, paper", "mfc": "white", "ls": "--"}
         above.plot(theirs["lag"], theirs["paper_sequences"], **shape)

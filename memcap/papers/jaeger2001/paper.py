@@ -86,8 +86,8 @@ def reservoirs() -> pl.DataFrame:
 
 def errors(rows: pl.DataFrame) -> pl.DataFrame:
     """Return least and median error over the seeds, by cell, lag and units, with the bound of linear nets."""
-    own, by = rows.filter(having(task="delay_line", reals=True, cell=NAMES)), ["cell", "lag", "units"]
-    final = pl.col("final")
+    own = rows.filter(having(task="delay_line", reals=True, cell=NAMES))
+    final, by = pl.col("final"), ["cell", "lag", "units"]
     scores = final.min().alias("least"), final.median().alias("error"), pl.len().alias("seeds")
     bound = (1 - pl.col("units") / (pl.col("lag") + 1)).clip(0).alias("bound")
     named = bound, pl.col("cell").replace_strict(NAMES)

@@ -178,7 +178,7 @@ def _matrix(data: pl.DataFrame) -> Finding:
 
 
 NOTES = "second-hand: notes of others"
-COROLLARY = "fewer than K log2 D - 1 bits of state: error above 1/2"
+COROLLARY = "fewer than K log2 D - 1 bits of state: error above 1/2", NOTES
 PAPER = Paper(
     source="Jelassi, Brandfonbrener, Kakade & Malach, Repeat after me: transformers are better than state"
     " space models at copying, ICML 2024 (2402.01032); github sjelassi/transformers_ssm_copy",
@@ -188,8 +188,7 @@ PAPER = Paper(
     claims=(
         Claim(
             "a net whose state has fewer than K log2 D - 1 bits has more than half of the strings wrong",
-            COROLLARY,
-            NOTES,
+            *COROLLARY,
             _bound,
         ),
         Claim(
@@ -204,8 +203,7 @@ PAPER = Paper(
             "the state must grow in proportion to the string: the fewest numbers that copy half of the"
             f" strings of {SYMBOLS} symbols have a log-log slope of 1, but for {DISTANCE:g}, over lengths"
             " of 4 to 32 (linear, LRU) and to 16 (GRU, LSTM)",
-            COROLLARY,
-            NOTES,
+            *COROLLARY,
             _length,
             why="only linear nets are within .2. Of GRU and LSTM it is training: after 6,000 steps GRUs of 10"
             " and 24 numbers have .68 and .77 of strings of 8 and 16 right, and LSTMs of 48 .73 of 16. LRUs"
@@ -222,8 +220,7 @@ PAPER = Paper(
         ),
         OurClaim(
             f"no cell with a vector copies with fewer than {OVERHEAD} bits of state for a bit of the string",
-            COROLLARY,
-            NOTES,
+            *COROLLARY,
             _overhead,
         ),
         OurClaim(

@@ -119,7 +119,8 @@ def _few_units(nets: pl.DataFrame) -> Finding:
     """Judge LSTMs of four units at the paper's longest lag: enough of them learn it, with the most steps."""
     own = nets.filter(cell=LSTM, units=FEW_UNITS, lag=LONGEST_LAG).sort("budget")
     learnt = group(own.with_columns(pl.col("steps").is_not_null()), "steps", "{budget:,} steps")
-    words, most = "{own.mean:.0%} in {name}", dict([learnt.popitem()]) if learnt else {}
+    most = dict([learnt.popitem()]) if learnt else {}
+    words = "{own.mean:.0%} in {name}"
     return all_of(
         each(learnt, words, at_most(0)),
         each(most, words, lambda own: sum(own) >= SHARE * len(own)),
