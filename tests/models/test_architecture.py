@@ -100,12 +100,11 @@ def test_the_gradient_through_complex_weights_is_that_of_their_two_parts():
     inputs = rng.standard_normal((T, B, F)).astype(np.float32)
     wanted = rng.standard_normal((OUT, T, B)).astype(np.float32)
 
-    @quick_jit
-    def loss(vector):
+    def mean_error(vector):
         return jnp.mean((net.build(net.unflatten(vector))(inputs, seq_lengths=T - 1) - wanted) ** 2)
 
-    vector = net.flatten(random_weights(net))
-    found = np.asarray(quick_jit(jax.grad(loss))(vector))
+    vector, loss = net.flatten(random_weights(net)), quick_jit(mean_error)
+    found = np.asarray(quick_jit(jax.grad(mean_error))(vector))
     assert found.dtype == np.float32
     steps = 0.01 * np.eye(len(vector), dtype=np.float32)
     differences = np.array([(loss(vector + step) - loss(vector - step)) / 0.02 for step in steps])
