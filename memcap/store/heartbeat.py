@@ -17,6 +17,7 @@ import os
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -181,7 +182,7 @@ class JobProgress:
         self.folder = str(Path.cwd())
         self.started, self.clock_started = time.time(), time.monotonic()
         self.done = self.solved = 0
-        self.counts = {"diverged": 0, "failed": 0}  # by status, of those that are worth a word
+        self.counts: Counter[str] = Counter()  # members that have ended, by status
         self.to_come = to_come
         self.training: dict[str, _Training] = {}  # by the member's key
         self.lock = threading.Lock()
@@ -208,8 +209,7 @@ class JobProgress:
         with self.lock:
             self.training.pop(key, None)
             self.done, self.solved, self.to_come = self.done + 1, self.solved + solved, self.to_come - 1
-            if status in self.counts:
-                self.counts[status] += 1
+            self.counts[status] += 1
 
     def expect(self, to_come: int) -> None:
         """Set how many members are still to come at most, where a design finds out as it goes."""

@@ -1,6 +1,5 @@
 """`memcap train`: what Hydra is asked for, and what is written. What is refused: test_errors.py."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -35,19 +34,6 @@ def multirun(tmp_path_factory):
     folder = tmp_path_factory.mktemp("multirun")
     arguments = ["train", "-m", "task=latch", "task.lag=5,50", "model.units=1,2", *TINY]
     return folder, arguments, memcap(folder, *arguments)
-
-
-def test_a_multirun_makes_a_row_a_job(multirun):
-    folder, _, done = multirun
-    assert done.status == 0
-    assert "Launching 4 jobs, 1 population" in done.out
-    assert done.out.count("1 member, ") == 4
-    rows = store.read(folder / "outputs")
-    assert sorted(rows.select("lag", "units").rows()) == [(5, 1), (5, 2), (50, 1), (50, 2)]
-    assert set(rows["task"]) == {"latch"}
-    assert set(rows["cell"]) == {"lstm"}
-    assert set(rows["budget"]) == {40}
-    assert all(json.loads(config)["evaluation"]["stretch"] == 2 for config in rows["config"])
 
 
 def test_hydra_keeps_its_records_under_the_study(multirun):

@@ -6,7 +6,7 @@ import pytest
 
 from memcap import papers, store
 from memcap.papers import NOT_MEASURED
-from memcap.papers.claims import knob
+from memcap.papers.claims import having
 
 LSTM, RNN, GRU = "OptimizedLSTMCell", "SimpleCell", "GRUCell"
 
@@ -37,10 +37,7 @@ CHANGES = {
         ({"cell": "irnn", "seed": 0}, {"train_loss": 1.7}),
         ({"recipe": "chrono", "seed": 0}, {"train_loss": 1.0}),
     ],
-    "arora2023": [
-        ({"pairs": 1}, {"final": 0.5}),
-        ({"units": [2, 4]}, {"final": 1.0}),
-    ],
+    "arora2023": [({"pairs": 1}, {"final": 0.5}), ({"units": [2, 4]}, {"final": 1.0})],
     "arora2024": [
         ({"cell": "gla", "units": 8, "pairs": 16}, {"final": 0.1}),
         ({"cell": "mamba2", "units": 4, "pairs": 16}, {"final": 0.99}),
@@ -164,6 +161,34 @@ CHANGES = {
 }
 
 
+# By paper and claim: further changes, and the verdict that they must give.
+ADDING_UP = {"final": pl.col("final") + 0.03 * (pl.col("units") - 3)}  # less at values of 2, more at 4
+FURTHER = [
+    (
+        "arora2024",
+        1,
+        {"cell": "delta_net", "units": 4, "pairs": 16},
+        {"final": pl.col("final") - 0.03},
+        False,
+    ),
+    ("arora2024", 1, {"cell": "delta_net", "units": [2, 4], "pairs": 16}, ADDING_UP, False),
+    ("bai2018", 0, {"coding": "number", "lag": [10, 25]}, {"final": 0.15}, False),  # it gets up again
+    ("grazzi2024", 0, {"cell": "signed_delta_net", "units": 4, "seed": [0, 1]}, {"final": 0.6}, True),
+    ("grazzi2024", 0, {"cell": "signed_delta_net", "units": 4, "seed": [0, 1, 2]}, {"final": 0.6}, False),
+    ("hochreiter1997", 2, {"task": "latch", "init": "hold"}, learns(400), False),  # no growth
+    (
+        "hochreiter1997",
+        2,
+        {"init": "hold", "lag": 100, "seed": [0, 1, 2, 3]},
+        {"steps_to_solve": None},
+        False,
+    ),
+    ("illium2022", 1, {"cell": GRU}, {"final": 0.9}, False),  # their reach does not follow the cells
+    ("tallec2018", 0, {"waits": None, "init": "forget_bias", "lag": 100, "seed": 0}, {"final": 0.3}, False),
+    ("tallec2018", 2, {"task": "adding", "lag": 99, "init": "chrono"}, {"steps_to_solve": 1290}, False),
+]
+
+
 # Of rows with one of these values alone, these claims are not measured, and the paper's others are.
 UNMEASURED = [
     ("arjovsky2016", {"cell": RNN}, [0, 1, 2]),
@@ -189,6 +214,7 @@ UNMEASURED = [
     ("hochreiter1997", {"cell": RNN}, [0, 1, 2, 3, 4]),
     ("hochreiter1997", {"cell": "lstm"}, [0, 3, 4]),
     ("hochreiter1997", {"task": "latch"}, [3, 4]),
+    ("hochreiter1997", {"lag": [5, 10, 25]}, [0, 1, 2, 3, 4]),
     ("illium2022", {"lag": 1}, [1]),
     ("illium2022", {"units": 1}, [0]),
     ("illium2022", {"units": 8}, [0, 1]),
@@ -212,42 +238,34 @@ UNMEASURED = [
 ]
 
 
-def which(rows, where):
-    """The rows with these values, or any of a list of them."""
-    own = pl.lit(True)
-    for name, value in where.items():
-        values = value if isinstance(value, list) else [value]
-        if name not in rows.columns:
-            values = [each if each is None else str(each) for each in values]
-        column = pl.col(name) if name in rows.columns else knob(name)
-        own &= column.is_null() if value is None else column.is_in(values)
-    return own
-
-
 def changed(rows, where, change):
     """Rows, of which those with these values have other outcomes."""
-    assert rows.filter(which(rows, where)).height, "no rows are changed"
+    own = having(**where) if where else pl.lit(True)
+    assert rows.filter(own).height, "no rows are changed"
     outcomes = {name: new if isinstance(new, pl.Expr) else pl.lit(new) for name, new in change.items()}
-    own = pl.when(which(rows, where))
-    return rows.with_columns(own.then(new).otherwise(name).alias(name) for name, new in outcomes.items())
+    return rows.with_columns(
+        pl.when(own).then(new).otherwise(name).alias(name) for name, new in outcomes.items()
+    )
 
 
-PUBLISHED = sorted(path.parent.name for path in papers.PLACE.glob("*/rows.parquet"))
-
-
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in papers.PLACE.glob("*/rows.parquet")))
 def test_a_change_of_outcomes_turns_each_verdict(name):
-    rows, claims = store.read(papers.folder(name)), papers.find(name).PAPER.claims
-    for claim, change in zip(claims, CHANGES[name], strict=True):
-        assert claim.judge(rows).holds is claim.expected
+    rows, paper = store.read(papers.folder(name)), papers.find(name).PAPER
+    for claim, was, change in zip(paper.claims, paper.findings(rows), CHANGES[name], strict=True):
+        assert was.holds is claim.expected
         if change is not None:
-            found = claim.judge(changed(rows, *change))
+            found = claim.judge(paper.table(changed(rows, *change)))
             assert found.holds is not claim.expected, f"{claim.text}: {found}"
             assert found.holds is not None, claim.text
 
 
+@pytest.mark.parametrize(("name", "claim", "where", "change", "holds"), FURTHER)
+def test_a_verdict_turns_where_the_words_of_its_claim_say_so(name, claim, where, change, holds):
+    rows, paper = store.read(papers.folder(name)), papers.find(name).PAPER
+    assert paper.findings(changed(rows, where, change))[claim].holds is holds
+
+
 @pytest.mark.parametrize(("name", "where", "unmeasured"), UNMEASURED)
 def test_a_claim_whose_nets_are_missing_is_not_measured(name, where, unmeasured):
-    rows, claims = store.read(papers.folder(name)), papers.find(name).PAPER.claims
-    own = rows.filter(which(rows, where))
-    assert [k for k, claim in enumerate(claims) if claim.judge(own) == NOT_MEASURED] == unmeasured
+    found = papers.find(name).PAPER.findings(store.read(papers.folder(name)).filter(having(**where)))
+    assert [k for k, finding in enumerate(found) if finding == NOT_MEASURED] == unmeasured

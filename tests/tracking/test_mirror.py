@@ -120,24 +120,18 @@ def test_numbers_that_are_none_come_through(sender):
     assert math.isnan(points[2]["train/loss"])
 
 
-def test_a_service_that_breaks_is_left_with_one_warning_and_what_it_refused_goes_to_the_next(sender):
+def cannot_be_made():
+    raise SystemExit("disk full")
+
+
+@pytest.mark.parametrize("broken", [BrokenService, cannot_be_made])
+def test_a_service_that_breaks_is_left_with_one_warning_and_what_it_refused_goes_to_the_next(sender, broken):
     service, ours = ListService(), [member(seed=k) for k in range(3)]
-    study = make_study(sender(BrokenService, lambda: service))
+    study = make_study(sender(broken, lambda: service))
     study.update(news(ended=ours))
     assert [run.id for run, _, _ in service.runs] == [each.key for each in ours]
     assert study.sender.report.warnings == ("it does not work and is left: disk full",)
     assert study.finish().where == "3 calls"
-
-
-def test_a_service_that_cannot_be_made_counts_as_broken(sender):
-    def make():
-        raise SystemExit("no core")
-
-    service = ListService()
-    study = make_study(sender(make, lambda: service))
-    study.update(news(ended=[member()]))
-    assert len(service.runs) == 1
-    assert study.sender.report.warnings == ("it does not work and is left: no core",)
 
 
 def test_after_the_last_service_nothing_is_sent_and_all_is_left(sender):
