@@ -18,6 +18,7 @@ from memcap.knobs import UserError
 
 FEWEST_LAGS = 2  # of a line
 SHADES = {False: "Blues", True: "Oranges"}  # of what holds, and of what shifts
+EVERY = ", right at every lag up to it"
 WORDS = {False: "Seen once, held until asked for", True: "Something new at every step, the last ones held"}
 
 
@@ -65,33 +66,36 @@ def _columns(point: Point) -> dict[str, Any]:
 def plot(lines: Sequence[Sequence[Point]]) -> Figure:
     """Draw u90 by lag, what holds in blue and what shifts in orange, and what needs one unit as one line."""
     drawn, key = [], []
+    every = all(p.at == "up_to" or shifts(p) for line in lines for p in line)  # said once, not by each name
     for kind in (True, False):
         own = [line for line in lines if shifts(line[0]) == kind]
         if own:
-            drawn += _shaded(own, SHADES[kind])
+            drawn += _shaded(own, SHADES[kind], every)
             times = sorted(each for each in map(growth, own) if not math.isnan(each))
             longer = (
                 f": {times[0]:.2g} to {times[-1]:.2g} times the units at the longest lag" if times else ""
             )
-            key.append((WORDS[kind] + longer, to_hex(colormaps[SHADES[kind]](0.8))))
+            words = WORDS[kind] + EVERY * (every and not kind)
+            key.append((words + longer, to_hex(colormaps[SHADES[kind]](0.8))))
     points = [p for line in lines for p in line]
     panel = Panel("units (90 % of seeds)", drawn)
     return picture([[panel]], "Units that training needs, by lag", caption(points), key)
 
 
-def _shaded(lines: Sequence[Sequence[Point]], shades: str) -> list[Line]:
+def _shaded(lines: Sequence[Sequence[Point]], shades: str, every: bool) -> list[Line]:
     """Return lines of one colour, the darker the more units they end with; of those that need one unit at
-    every lag the widest at each."""
+    every lag the widest at each. `every`: whether their names need not say which lags count."""
+    names = {line[0].label: line[0].subject if every else line[0].label for line in lines}
     ones = [line for line in lines if all(map(_needs_one, line))]
     others = sorted((line for line in lines if line not in ones), key=lambda line: -line[-1].fit.u90.units)
-    named = {line[0].label + _times(line): line for line in others}
+    named = {names[line[0].label] + _times(line): line for line in others}
     if ones:
         widest: dict[int, Point] = {}
         for point in sorted(
             (p for line in ones for p in line), key=lambda p: (p.fit.u90.units, p.fit.u90.high)
         ):
             widest[point.lag] = point
-        named["1 unit: " + ", ".join(line[0].label for line in ones)] = [
+        named["1 unit: " + ", ".join(names[line[0].label] for line in ones)] = [
             widest[lag] for lag in sorted(widest)
         ]
     colours = [to_hex(colormaps[shades](0.95 - 0.4 * k / len(named))) for k in range(len(named))]

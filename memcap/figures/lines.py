@@ -208,7 +208,9 @@ def _end(line: Line) -> tuple[float, float] | None:
 
 
 def _apart(heights: Sequence[float], sizes: Sequence[float]) -> np.ndarray:
-    """Move falling heights apart, as little as may be, so that texts of these sizes do not overlap."""
+    """Move falling heights apart, as little as may be, so that texts of these sizes do not overlap, and none
+    reaches below 0."""
     gaps = [(above + below) / 2 for above, below in pairwise(sizes)]
     offsets = np.cumsum([0, *gaps])
-    return isotonic_regression(np.array(heights) + offsets, increasing=False).x - offsets
+    apart = isotonic_regression(np.array(heights) + offsets, increasing=False).x - offsets
+    return np.maximum(apart, offsets[-1] - offsets + sizes[-1] / 2)

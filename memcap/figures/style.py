@@ -145,12 +145,15 @@ def _criteria(thresholds: dict[str, set[float]]) -> Iterable[str]:
         yield criterion(metric, most) + (f" (down to {least:.3g}, by lag)" if least < most else "")
 
 
+WHO_COUNTS = {"trained": "solved ones of", "steady": "steady ones of", "up_to": "those right at every lag of"}
+
+
 def which_seeds_count(points: Sequence[Point]) -> str:
     """Say which seeds count as a pass."""
     labels: dict[str, list[str]] = {}
     for p in points:
-        labels.setdefault("solved" if p.at == "trained" else p.at.replace("_", " "), []).append(p.label)
-    seeds = "; ".join(f"{word} ones of {listing(names)}" for word, names in sorted(labels.items()))
+        labels.setdefault(WHO_COUNTS[p.at], []).append(p.subject)
+    seeds = "; ".join(f"{words} {listing(names)}" for words, names in sorted(labels.items()))
     return f"Seeds that count: {seeds}."
 
 
