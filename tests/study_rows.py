@@ -125,6 +125,20 @@ def group(task="latch", lag=5, counts=None, *, steady=None, knobs=None, diverged
     return rows
 
 
+def seeds(task, lag, *outcomes, units=1, **columns):
+    """Rows of nets of a width, one a seed: an outcome is further columns of its row."""
+    nets = enumerate(outcomes)
+    return [
+        row for seed, own in nets for row in group(task, lag, {units: (0, 1)}, seed=seed, **columns | own)
+    ]
+
+
+def at_lengths(lengths, whole, score=None):
+    """Columns of a row with these shares of whole sequences right, and scores, at its lengths."""
+    texts = {"whole_at_lengths": json.dumps(whole), "score_at_lengths": json.dumps(score or whole)}
+    return texts | {"lengths": " ".join(map(str, lengths))}
+
+
 def sharp(edge, seeds=8):
     """Counts of a task that takes `edge` units: no seed passes with fewer, and all do from there on."""
     return {edge - 1: (0, seeds), edge: (seeds, seeds), edge + 1: (seeds, seeds)}

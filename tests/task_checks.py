@@ -37,6 +37,13 @@ def draw(task: Task, lag: int, length: int | None = None, *, seed=0, steps=STEPS
     return jax.tree.map(np.asarray, drawn)
 
 
+def evenly(counts: np.ndarray, kinds: int, errors: float = 4) -> bool:
+    """Tell whether each of so many kinds came about as often: within so many standard errors."""
+    share, total = 1 / kinds, np.sum(counts)
+    apart = abs(np.asarray(counts) / total - share)
+    return len(counts) == kinds and bool(np.all(apart < errors * (share * (1 - share) / total) ** 0.5))
+
+
 def recall(task: Copy | SelectiveCopy, row: np.ndarray) -> np.ndarray:
     """Keep what is a symbol, wherever it comes; after the cue say it, oldest first: (T,) symbols to (T,)
     answers."""

@@ -51,10 +51,6 @@ LATE = {  # who may import where it is needed, and what
     "memcap.__main__": {"memcap"},  # signals are heard before
     "memcap.runtime.jax_setup": {"jax"},  # flags must be set before JAX starts
     "memcap.training.workers": {"memcap.training.train_loop"},  # JAX, after the first heartbeat
-    "memcap.commands.mirror": {  # JAX, which a mirror beside a job does without
-        *("memcap.config", "memcap.studies.writer", "memcap.capacity.frontier", "memcap.capacity.points"),
-        "memcap",
-    },
     # seconds that nobody waits for whose tracking is off
     "memcap.tracking.wandb_service": {"wandb", "wandb.sdk.lib.wbauth"},
     "memcap.tracking.trackio_service": {"trackio"},

@@ -2,7 +2,6 @@
 as its own are."""
 
 import contextlib
-import inspect
 import os
 import subprocess
 import sys
@@ -12,7 +11,6 @@ import pytest
 from command import files, memcap
 
 from memcap import Member, Model, Recipe, recipes, store
-from memcap.cells import base
 from memcap.config import Engine, Evaluation, member_of
 from memcap.tasks import task_class
 from memcap.training.queue import LocalQueue, Queue
@@ -79,14 +77,7 @@ def folder(tmp_path_factory):
     look there."""
     made = tmp_path_factory.mktemp("outside")
     (made / "outside_tasks.py").write_text(TASKS)
-    example = (
-        (base.__doc__ or "")
-        .split("Least work, a leaky integrator:\n")[1]
-        .split("\nIn a module of your own")[0]
-    )
-    (made / "outside_cells.py").write_text(
-        f"from flax import nnx\nfrom memcap import Cell\n\n{inspect.cleandoc(example)}\n"
-    )
+    (made / "outside_cells.py").write_text(Path(__file__).with_name("odd_cells.py").read_text())
     for name, lines in {"recipe": None, "sweeps": {"mine": STUDY}}.items():
         (made / "configs" / name).mkdir(parents=True)
         for stem, text in (

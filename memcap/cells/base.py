@@ -1,17 +1,6 @@
 """The interface of a recurrent cell: that of Flax (one step, a zero carry), and facts with defaults.
 
-A cell is one file with a subclass of `Cell`. Least work, a leaky integrator:
-
-    class Leaky(Cell):
-        def __init__(self, in_features, hidden_features, *, rngs):
-            self.in_features, self.hidden_features = in_features, hidden_features
-            start = nnx.initializers.lecun_normal()
-            self.kernel = nnx.Param(start(rngs.params(), (in_features, hidden_features)))
-
-        def __call__(self, carry, inputs):
-            carry = 0.9 * carry + inputs @ self.kernel[...]
-            return carry, carry
-
+A cell is one file with a subclass of `Cell`: memcap/cells/leaky.py, and CONTRIBUTING.md has the least of one.
 In a module of your own it is `model.cell=my_module:Leaky`. Cells of Flax (or anybody's `nnx.RNNCellBase`)
 work as they are. Carries and parameters may be any pytree: complex numbers, other float types, and integers
 in the carry count and train. How a cell is run over time is no affair of the cell: memcap/loops/.
@@ -57,7 +46,6 @@ class Cell(nnx.RNNCellBase):
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
         """Return the zero carry of inputs `(*batch, F)`: by default one array `(*batch, U)` of float32."""
-        del rngs, carry_init
         return jnp.zeros((*input_shape[:-1], self.hidden_features), jnp.float32)
 
     @property

@@ -29,7 +29,6 @@ class DeltaNet(MatrixCell):
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
         """Start the strength at half of the greatest."""
-        del rngs
         return [0.0]
 
     def write(
@@ -53,4 +52,3 @@ class DeltaNet(MatrixCell):
 
     def log_decay(self, gates: list[Float[Array, "*T B"]]) -> Float[Array, "*T B"] | None:
         """Return the logarithm of the factor of the whole state; None: it stays as it is."""
-        del gates

@@ -29,7 +29,6 @@ class GatedLinearAttention(AdditiveCell):
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
         """Start each gate at a half, and its root at .96."""
-        del rngs
         return [0.0] * self.keys
 
     def decay_and_strength(self, gates: list[Float[Array, "*T B"]]) -> tuple[Float[Array, "*T B K"], None]:

@@ -21,5 +21,4 @@ class LinearAttention(AdditiveCell):
 
     def decay_and_strength(self, gates: list[Float[Array, "*T B"]]) -> tuple[Any, Any]:
         """Return neither."""
-        del gates
         return None, None

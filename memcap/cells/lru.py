@@ -60,5 +60,4 @@ class LRU(DiagonalCell):
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
         """Return zeros (*batch, U), complex64."""
-        del rngs, carry_init
         return jnp.zeros((*input_shape[:-1], self.hidden_features), jnp.complex64)

@@ -77,7 +77,6 @@ class LSTM(Cell):
     def __init__(
         self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs, param_dtype: DTypeLike = jnp.float32
     ):
-        del rngs
         self.in_features, self.hidden_features = in_features, hidden_features
         self.kernel = nnx.Param(jnp.zeros((in_features, 4 * hidden_features), param_dtype))
         self.recurrent = nnx.Param(jnp.zeros((hidden_features, 4 * hidden_features), param_dtype))
@@ -95,7 +94,6 @@ class LSTM(Cell):
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
         """Return zeros: (c, h), each (*batch, U)."""
-        del rngs, carry_init
         zeros = jnp.zeros((*input_shape[:-1], self.hidden_features), self.bias[...].dtype)
         return zeros, zeros
 

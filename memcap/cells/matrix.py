@@ -49,7 +49,6 @@ class MatrixCell(Cell):
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
         """Draw the start of each gate's bias; none: the cell has no gates."""
-        del rngs
         return []
 
     def write(
@@ -64,7 +63,6 @@ class MatrixCell(Cell):
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
         """Return S (*batch, K, U) and the last input (*batch, F), zeros."""
-        del rngs, carry_init
         *batch, features = input_shape
         state = jnp.zeros((*batch, self.keys, self.hidden_features), jnp.float32)
         return state, jnp.zeros((*batch, features), jnp.float32)

@@ -57,7 +57,6 @@ class URNN(Cell):
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
         """Return zeros (*batch, U), complex64."""
-        del rngs, carry_init
         return jnp.zeros((*input_shape[:-1], self.hidden_features), jnp.complex64)
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:

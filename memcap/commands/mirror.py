@@ -7,24 +7,24 @@ import sys
 import threading
 import time
 from argparse import SUPPRESS, ArgumentParser, Namespace
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from memcap import store
+from memcap.capacity.frontier import frontier
+from memcap.capacity.points import columns
 from memcap.commands.arguments import location
 from memcap.knobs import UserError
-from memcap.runtime import jax_setup
 from memcap.runtime.published import is_published
 from memcap.store import heartbeat, shards
 from memcap.store.follow import Follower
 from memcap.store.shards import OUTPUTS
 from memcap.store.status import studies
-from memcap.terminal.printing import member_name
 from memcap.terminal.words import warn_once
 from memcap.tracking import RUNS, WANDB_MODES, Tracking
-from memcap.tracking.mirror import SECONDS_BETWEEN_POLLS, Sender, StudyMirror, StudyResult, mirror
+from memcap.tracking.mirror import SECONDS_BETWEEN_POLLS, Sender, StudyMirror, mirror
 from memcap.tracking.report import figure_since, remove_files, report_path
 
 NICENESS = 10  # about a tenth of what a training process gets of a core that both want
@@ -82,19 +82,35 @@ def _by_hand(settings: Tracking, arguments: Namespace) -> None:
             raise shards.no_rows(place)
     for folder in [place] if arguments.follow or place.is_file() else studies(place):
         follower = Follower(folder, arguments.session)
-        ends = None if arguments.follow else lambda: True
-        make = _maker(settings, arguments, follower)
-        mirrors = mirror(follower, make, ends, lambda: time.sleep(SECONDS_BETWEEN_POLLS))
+        mirrors = mirror(
+            follower,
+            lambda study, follower=follower: _mirror_of(study, settings, follower),
+            ends=None if arguments.follow else lambda: True,
+            wait=lambda: time.sleep(SECONDS_BETWEEN_POLLS),
+        )
         for path, why in follower.bad.items():
             warn_once(f"{path}: {why}; passed over")
         if not mirrors:
             raise shards.no_rows(folder)
         for study, each in mirrors.items():
-            report = each.finish(_result(folder, study))
+            report = each.finish(*_result(folder, study))
             if report.where:
                 print(report.where)
             if report.left:
                 print(settings.not_sent(report.left, folder), file=sys.stderr)
+
+
+def _mirror_of(
+    study: str, settings: Tracking, follower: Follower, part: str = "", report: Path | None = None
+) -> StudyMirror:
+    return StudyMirror(Sender(settings.target(study, follower.folder, part), report), study, settings.runs)
+
+
+def _result(folder: Path, study: str) -> tuple[list[dict[str, Any]], Path | None]:
+    """Return the frontier of a study, of all rows in its folder, and the figure if there is one."""
+    points = frontier(store.read(folder).filter(study=study))
+    image = (folder.parent if folder.is_file() else folder) / "figures" / "frontier.png"
+    return [columns(point) for point in points], image if image.exists() else None
 
 
 def _beside_a_job(settings: Tracking, arguments: Namespace) -> None:
@@ -105,19 +121,18 @@ def _beside_a_job(settings: Tracking, arguments: Namespace) -> None:
     folder, token, parent, over = arguments.results, arguments.token, os.getppid(), threading.Event()
     threading.Thread(target=_watch, args=[over], name="memcap-mirror-job", daemon=True).start()
     follower = Follower(folder, shards.session_of(token))
-    mirrors = mirror(
+    own = _mirror_of(arguments.study, settings, follower, arguments.part, report_path(folder, token))
+    mirror(
         follower,
-        _maker(settings, arguments, follower, report_path(folder, token)),
-        lambda: over.is_set() or os.getppid() != parent,
-        lambda: over.wait(SECONDS_BETWEEN_POLLS),
-        heartbeat.read_members(folder, token).with_columns(study=pl.lit(arguments.study)),
+        lambda study: own if study == arguments.study else None,
+        ends=lambda: over.is_set() or os.getppid() != parent,
+        wait=lambda: over.wait(SECONDS_BETWEEN_POLLS),
+        members=heartbeat.read_members(folder, token).with_columns(study=pl.lit(arguments.study)),
     )
-    result = None
-    if (figure := figure_since(folder, token)) is not None:
-        table = pl.read_csv(figure.with_suffix(".csv"), infer_schema_length=None)
-        result = StudyResult(table.to_dicts(), figure)
-    for each in mirrors.values():
-        each.finish(result)
+    if (figure := figure_since(folder, token)) is None:
+        own.finish()
+    else:
+        own.finish(pl.read_csv(figure.with_suffix(".csv"), infer_schema_length=None).to_dicts(), figure)
     if os.getppid() != parent:
         remove_files(folder, token)  # the job, which reads them, was killed
 
@@ -128,42 +143,3 @@ def _watch(over: threading.Event) -> None:
     over.set()
     time.sleep(PATIENCE)  # it ends us before, unless it was killed
     os._exit(1)
-
-
-def _maker(
-    settings: Tracking, arguments: Namespace, follower: Follower, report: Path | None = None
-) -> Callable[[str], StudyMirror | None]:
-    """Return what makes the mirror of a study, by its name, where that study is wanted."""
-
-    def make(study: str) -> StudyMirror | None:
-        if arguments.study not in (None, study):
-            return None
-        sender = Sender(settings.target(study, follower.folder, arguments.part), report)
-        return StudyMirror(sender, study, settings.runs, _name)
-
-    return make
-
-
-def _name(config: dict[str, Any]) -> str:
-    """Return the name of a member of which a folder has the row alone."""
-    jax_setup.setup()
-    from memcap.config import member_of
-    from memcap.studies.writer import members_table
-
-    try:
-        return members_table([member_of(config)])["name"][0]
-    except UserError:  # its task cannot be imported here
-        task = config["task"]
-        return member_name(task["name"], task["lag"], config["model"]["units"], config["seed"])
-
-
-def _result(folder: Path, study: str) -> StudyResult:
-    """Return what a study found, of all rows in its folder."""
-    jax_setup.setup()
-    from memcap import store
-    from memcap.capacity.frontier import frontier
-    from memcap.capacity.points import columns
-
-    points = frontier(store.read(folder).filter(study=study))
-    image = (folder.parent if folder.is_file() else folder) / "figures" / "frontier.png"
-    return StudyResult([columns(point) for point in points], image if image.exists() else None)

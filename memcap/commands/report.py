@@ -8,7 +8,6 @@ The page is one file that fetches nothing; it can be mailed, or opened from a di
 from argparse import ArgumentParser, Namespace
 
 from memcap.commands.arguments import add_results, add_strict, folder_of, location
-from memcap.knobs import UserError
 from memcap.report.html import page
 from memcap.store import curves, files, rows_of
 
@@ -30,12 +29,8 @@ def run(arguments: Namespace) -> None:
     folder = folder_of(arguments.results)
     path = arguments.output or folder / "report.html"
     text = page(rows, curves.read(folder), f"memcap: {folder.name or folder.absolute().name}")
-    try:
+    with files.output_of(path):
         if arguments.output is None:  # that of what is made of the atlas need not be there
             files.make_folder(folder)
         files.write(path, lambda file: file.write(text.encode()), with_digest=False)
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror or error}); choose another file with -o"
-        ) from error
     print(path)

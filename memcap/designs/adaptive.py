@@ -228,6 +228,7 @@ class Adaptive(Design):
         self._line_of: dict[Member, LagLine] = {}
         for group in groups.values():
             self._line_of |= dict.fromkeys(group, LagLine(group, precision))
+        self.candidates = list(self._line_of)
         self._lines = list(dict.fromkeys(self._line_of.values()))
         self._rows: dict[LagLine, dict[Member, Outcome]] = {line: {} for line in self._lines}
         for member, line in self._line_of.items():
@@ -238,11 +239,6 @@ class Adaptive(Design):
     def first_members(self) -> list[Member]:
         """Return the members to begin with."""
         return [member for line in self._lines for member in self._advance(line)]
-
-    @property
-    def candidates(self) -> list[Member]:
-        """All members that it may ask for."""
-        return list(self._line_of)
 
     def next_members(self, member: Member, outcome: Outcome) -> list[Member]:
         """Return the members wanted now."""

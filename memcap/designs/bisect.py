@@ -16,7 +16,7 @@ seeds of 6 widths.
 Failures to train make counts that aren't monotone: 7 of 8 at 12 units, 5 of 8 at 13. The smallest width known
 to pass is then still a width that passes, but a full grid may know a smaller one. The stopping rule looks at
 nothing but the results, so the likelihood of memcap.thresholds.curve holds as it is.
-tests/designs/test_bisect.py measures what is saved and what is lost.
+docs/decides.md tells what is saved, beside the grid.
 
 A first guess is a straight line through the answers of shorter lags, so lags wait for each other; but not in
 single file, which would leave a machine waiting on one probe at a time. A lag starts once u50 is known at a
@@ -210,6 +210,7 @@ class Bisect(Design):
             search = Search(group)
             self._search_of |= dict.fromkeys(group, search)
             self._series.setdefault(key.across_lags.across_recipes, []).append(search)
+        self.candidates = list(self._search_of)
         self._requested: set[Member] = set()
         self._ended: set[Member] = set()
         for member in self._search_of:
@@ -222,11 +223,6 @@ class Bisect(Design):
         for series in self._series.values():
             first += self._request(self._begin_searches(series))
         return first
-
-    @property
-    def candidates(self) -> list[Member]:
-        """All members that it may ask for."""
-        return list(self._search_of)
 
     def next_members(self, member: Member, outcome: Outcome) -> list[Member]:
         """Return the members wanted now."""

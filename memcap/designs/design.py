@@ -82,12 +82,13 @@ def _at_one_unit(model: Model) -> Model:
 
 
 class Design(ABC):
-    """A design that decides from results which members are trained; they may end in any order."""
+    """A design that decides from results which members are trained; they may end in any order.
 
-    @property
-    @abstractmethod
-    def candidates(self) -> list[Member]:
-        """All members that it may ask for."""
+    Attributes:
+        candidates: all members that it may ask for.
+    """
+
+    candidates: list[Member]
 
     @property
     @abstractmethod

@@ -167,26 +167,20 @@ class Race(Design):
             key = SearchKey.of(member).across_recipes
             by_series.setdefault(key.across_lags, {}).setdefault(key, []).append(member)
         self._races = {series: [LagRace(lag) for lag in lags.values()] for series, lags in by_series.items()}
-        self._candidates: dict[Member, None] = {}
+        candidates: dict[Member, None] = {}
         # Before its recipes are known, a search is expected to be that of the first ones.
         self._expected: dict[SearchKey, int] = {}
         for series, races in self._races.items():
             for race in races:
-                self._candidates.update(dict.fromkeys(race.candidates()))
+                candidates.update(dict.fromkeys(race.candidates()))
             for lag in by_series[series].values():
-                self._candidates.update(dict.fromkeys(lag))
+                candidates.update(dict.fromkeys(lag))
             first = [member for race in races for member in race.members[race.rivals[0]]]
             self._expected[series] = Bisect(first, {}).estimate
+        self.candidates = list(candidates)
         self._searches: dict[SearchKey, Bisect] = {}
-        self._outcomes = {
-            member: outcome for member, outcome in outcomes.items() if member in self._candidates
-        }
+        self._outcomes = {member: outcome for member, outcome in outcomes.items() if member in candidates}
         self._requested: set[Member] = set()
-
-    @property
-    def candidates(self) -> list[Member]:
-        """All members that it may ask for."""
-        return list(self._candidates)
 
     @property
     def winners(self) -> dict[SearchKey, ResolvedRecipe]:

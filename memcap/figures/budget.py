@@ -10,16 +10,7 @@ from matplotlib.figure import Figure
 from memcap.capacity.frontier import best_recipes, fit_all_recipes
 from memcap.capacity.points import Point, ends
 from memcap.figures import Drawn
-from memcap.figures.lines import (
-    Line,
-    Panel,
-    by_label,
-    picture,
-    reference_line,
-    rules,
-    table,
-    threshold_line,
-)
+from memcap.figures.lines import Line, Panel, by_label, picture, reference_line, rules, table, threshold_line
 from memcap.figures.style import COLOURS, MARKERS, choice_of_recipe
 from memcap.knobs import UserError
 
@@ -74,9 +65,8 @@ def plot(within: dict[int, list[Point]]) -> Figure:
             own = [p for p in points if p.label == label]
             name = f"{task}up to {budget:,} steps"
             lines += [threshold_line(name, own, COLOURS[j % len(COLOURS)], marker)] if own else []
-    return picture(
-        [[Panel("units (90 % of seeds)", lines)]], "Units that training needs, by budget", caption(within)
-    )
+    panel = Panel("units (90 % of seeds)", lines)
+    return picture([[panel]], "Units that training needs, by budget", caption(within))
 
 
 def _any_seed(task: str, points: Sequence[Point], marker: str, budget: int) -> Line:

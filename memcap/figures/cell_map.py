@@ -13,7 +13,15 @@ from memcap.capacity.cell_map import COUNTS, Need, columns, needs
 from memcap.capacity.points import Point
 from memcap.figures import Drawn
 from memcap.figures.lines import NO_LIMIT, table
-from memcap.figures.style import budgets, caption_height, choice_of_recipe, pass_rules, write_below
+from memcap.figures.style import (
+    budgets,
+    caption_height,
+    choice_of_recipe,
+    draw_box,
+    pass_rules,
+    write_below,
+    write_in,
+)
 from memcap.knobs import UserError
 from memcap.terminal.printing import number
 
@@ -94,22 +102,22 @@ def _column(axes: Axes, there: Sequence[Need], name: str, cells: Sequence[str], 
     """Draw a box per cell on one task: the number with its interval, the darker the fewer."""
     fewest = min((need.u90[name].units for need in there if need.is_met), default=1.0)
     if name == "bytes":
-        axes.text(at, -1, number(there[0].floor), ha="center", va="center", fontsize=8, color="grey")
+        write_in(axes, at, -1, number(there[0].floor), fontsize=8, color="grey")
     for need in there:
         line = cells.index(need.cell)
         if not need.is_met:
             words = f"> {_short(need.most[name])}" if need.point.trains else "no"
-            axes.text(at, line, words, ha="center", va="center", fontsize=8, color="#999999")
+            write_in(axes, at, line, words, fontsize=8, color="#999999")
             continue
         more = math.log2(need.u90[name].units / fewest) / DOUBLINGS
         shade = max(EMPTY, FULL - (FULL - EMPTY) * more)
-        axes.barh(line, 0.96, left=at - 0.48, height=0.94, color=SHADES(shade), edgecolor="#bbbbbb", lw=0.5)
+        draw_box(axes, at, line, SHADES(shade))
         ink = "white" if shade > 0.55 else "black"
         u90 = need.u90[name]
         width = "<= " * (u90.censored == "below") + _short(u90.units)
         interval = f"[{_short(u90.low)}, {_short(u90.high)}]"
-        axes.text(at, line - 0.16, width, ha="center", va="center", fontsize=8.5, color=ink)
-        axes.text(at, line + 0.27, interval, ha="center", va="center", fontsize=6, color=ink)
+        write_in(axes, at, line - 0.16, width, fontsize=8.5, color=ink)
+        write_in(axes, at, line + 0.27, interval, fontsize=6, color=ink)
 
 
 def _short(value: float) -> str:

@@ -27,8 +27,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     if len(tasks) != 1:
         raise UserError(
             f"{len(tasks)} tasks, read-outs or ways of judging in these rows: cells are compared on one;"
-            " give the rows of a study"
-            " such as memcap train sweeps=cells_side_by_side"
+            " give the rows of a study such as memcap train sweeps=cells_side_by_side"
         )
     counts = {p.model.name: {name: count_by_units(rows, p, name) for name in COUNTS} for p in points}
     return Drawn(plot(points, counts), table(_columns(p, counts[p.model.name]) for p in points))
@@ -44,24 +43,19 @@ def _columns(point: Point, counts: dict[str, Count]) -> dict[str, Any]:
     for which in ("u50", "u90"):
         row |= ends(which, getattr(point.fit, which))
         for name in COUNTS:
-            number = in_numbers(point, which, counts[name])
-            row |= ends(f"{name}_{which}", number)
-    return (
-        row
-        | point.recipe_columns("recipe", "lr", "budget")
-        | {"recipes": point.recipes, "seeds": point.seeds}
-    )
+            row |= ends(f"{name}_{which}", in_numbers(point, which, counts[name]))
+    row |= point.recipe_columns("recipe", "lr", "budget")
+    return row | {"recipes": point.recipes, "seeds": point.seeds}
 
 
 def plot(points: Sequence[Point], counts: dict[str, dict[str, Count]]) -> Figure:
     """Draw carry numbers on the left, parameters on the right; a line per cell, u90 filled and u50 open."""
     held = {p.lag: symbols_held(p) for p in points}
-    look = {"color": "grey", "lw": 1, "ls": ":"}
-    least = Line("", sorted(held), [held[lag] for lag in sorted(held)], look)
+    least = Line("", sorted(held), [held[lag] for lag in sorted(held)], {"color": "grey", "lw": 1, "ls": ":"})
     panels = []
     for name in COUNTS:
         lines = _lines(points, {cell: counted[name] for cell, counted in counts.items()})
-        panels.append(Panel(name.replace("_", " "), [least, *lines] if name == "carry_numbers" else lines))
+        panels.append(Panel(name.replace("_", " "), [least] * (name == "carry_numbers") + lines))
     return picture([panels], "State and parameters that training needs, by cell and lag", caption(points))
 
 

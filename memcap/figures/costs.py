@@ -1,6 +1,5 @@
 """Units against what is held, and what a bit of it costs: a line per family of tasks, and none over all."""
 
-import math
 import textwrap
 from collections.abc import Sequence
 from itertools import groupby
@@ -16,7 +15,14 @@ from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point
 from memcap.figures import Drawn
 from memcap.figures.lines import NO_LIMIT, table
-from memcap.figures.style import budgets, colour_and_marker, pass_rules, which_seeds_count, write_below
+from memcap.figures.style import (
+    budgets,
+    colour_and_marker,
+    finite,
+    pass_rules,
+    which_seeds_count,
+    write_below,
+)
 from memcap.knobs import UserError
 from memcap.tasks.base import SHARE_OF_BITS
 
@@ -37,9 +43,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def _columns(point: Point, lines: Sequence[Cost]) -> dict[str, Any]:
-    cost = next((cost for cost in lines if cost.family == family(point)), None)
     width, references = point.fit.u90, point.references
-    return {
+    row = {
         "label": point.label,
         "family": family(point),
         "cell": point.model.cell,
@@ -49,17 +54,22 @@ def _columns(point: Point, lines: Sequence[Cost]) -> dict[str, Any]:
         "bits": references.bits,
         "u90": width.units,
         "u90_low": width.low or None,
-        "u90_high": None if math.isinf(width.high) else width.high,
+        "u90_high": finite(width.high),
         "carry_numbers": point.numbers_per_unit * width.units,
         "one_per_number": references.one_per_number,
         "information_floor": references.information_floor,
         **point.recipe_columns("recipe", "budget"),
-        "slope": None if cost is None else cost.slope,
-        "slope_low": None if cost is None or math.isinf(cost.low) else cost.low,
-        "slope_high": None if cost is None or math.isinf(cost.high) else cost.high,
-        "intercept": None if cost is None else cost.intercept,
-        "points": None if cost is None else cost.points,
-        "clusters": None if cost is None else cost.clusters,
+    }
+    cost = next((cost for cost in lines if cost.family == family(point)), None)
+    if cost is None:
+        return row | dict.fromkeys(("slope", "slope_low", "slope_high", "intercept", "points", "clusters"))
+    return row | {
+        "slope": cost.slope,
+        "slope_low": finite(cost.low),
+        "slope_high": finite(cost.high),
+        "intercept": cost.intercept,
+        "points": cost.points,
+        "clusters": cost.clusters,
     }
 
 
@@ -72,17 +82,11 @@ def plot(points: Sequence[Point], lines: Sequence[Cost]) -> Figure:
         cost = next((cost for cost in lines if cost.family == name), None)
         _family(axes, name, list(group), cost, *colour_and_marker(k))
     bits = _range([p for p in points if unit(p) == "bit"] or points)
-    axes.plot(
-        bits, bits / 2, color="grey", lw=0.8, ls=":", label="LSTM, one bit per carry number (a reference)"
-    )
-    axes.plot(
-        bits,
-        SHARE_OF_BITS * bits / 64,
-        color="grey",
-        lw=0.8,
-        ls=(0, (5, 5)),
-        label="LSTM, float32 information (a floor)",
-    )
+    for widths, ls, label in (
+        (bits / 2, ":", "LSTM, one bit per carry number (a reference)"),
+        (SHARE_OF_BITS * bits / 64, (0, (5, 5)), "LSTM, float32 information (a floor)"),
+    ):
+        axes.plot(bits, widths, color="grey", lw=0.8, ls=ls, label=label)
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
     axes.set_ylim(0.6, 1.8 * max(p.fit.u90.units for p in points))
@@ -109,9 +113,8 @@ def _family(
     contents, units = [content(p) for p in points], [p.fit.u90.units for p in points]
     for x, point in zip(contents, points, strict=True):
         width = point.fit.u90
-        high = width.units if math.isinf(width.high) else width.high
-        low = width.low or width.units
-        axes.plot([x, x], [low, high], color=colour, lw=0.8, alpha=0.6, label="_interval")
+        ends = width.low or width.units, finite(width.high) or width.units
+        axes.plot([x, x], ends, color=colour, lw=0.8, alpha=0.6, label="_interval")
     words = name if cost is None else f"{name}: {sentence(cost)}"
     axes.plot(contents, units, color=colour, marker=marker, ms=5, ls="", label=words)
     if cost is not None:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
@@ -12,7 +11,7 @@ from memcap.capacity.layers import COUNTS, Shape, sentence, shapes
 from memcap.capacity.points import ends
 from memcap.figures import Drawn
 from memcap.figures.lines import Panel, picture, rules, table, threshold_line
-from memcap.figures.style import budgets, choice_of_recipe, colour_and_marker
+from memcap.figures.style import budgets, choice_of_recipe, colour_and_marker, finite
 from memcap.knobs import UserError
 from memcap.terminal.words import plural
 
@@ -37,11 +36,10 @@ def _columns(net: Shape) -> dict[str, Any]:
         row |= ends(f"{name}_u90", in_numbers(point, "u90", net.counts[name]))
     for name in COUNTS:
         times = net.times.get(name)
-        row |= {f"{name}_times": None, f"{name}_times_low": None, f"{name}_times_high": None}
-        if times is not None:
-            row[f"{name}_times"] = times.ratio
-            row[f"{name}_times_low"] = times.low or None
-            row[f"{name}_times_high"] = times.high if np.isfinite(times.high) else None
+        ends_of = (
+            (None, None, None) if times is None else (times.ratio, times.low or None, finite(times.high))
+        )
+        row |= zip((f"{name}_times", f"{name}_times_low", f"{name}_times_high"), ends_of, strict=True)
     return row | point.recipe_columns("recipe", "budget") | {"seeds": point.seeds}
 
 

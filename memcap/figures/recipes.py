@@ -105,12 +105,9 @@ def caption(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]
         f"{name}: {' or '.join(map(str, sorted(steps)))} steps" for name, steps in budgets.items()
     )
     seeds = sorted({p.seeds for p in points})
-    most = max(p.recipes for p in best)
-    competition = (
-        "No lag has two that do."
-        if most == 1
-        else f"It is the best of up to {most}, chosen on the seeds it is judged on."
-    )
+    competition = "No lag has two that do."
+    if (most := max(p.recipes for p in best)) > 1:
+        competition = f"It is the best of up to {most}, chosen on the seeds it is judged on."
     return [
         f"Grey: the frontier, at each lag the best that competes. {competition} A recipe tried with fewer"
         " seeds than another at the same lag is drawn and does not compete.",

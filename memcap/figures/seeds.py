@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from memcap.capacity.frontier import fit_all_recipes
 from memcap.capacity.points import Point
 from memcap.figures import Drawn
-from memcap.figures.style import COLOURS, pass_rules, which_seeds_count, write_below
+from memcap.figures.style import COLOURS, draw_box, pass_rules, which_seeds_count, write_below, write_in
 from memcap.knobs import UserError
 
 MOST = 60  # lines that can still be read
@@ -30,19 +30,12 @@ def draw(rows: pl.DataFrame) -> Drawn:
             " of larger studies"
         )
     data = [
-        {
-            "label": p.label,
-            "lag": p.lag,
-            "recipe": p.recipe.name,
-            "at": p.at,
-            "units": u,
-            "passed": s,
-            "seeds": n,
-        }
+        (p.label, p.lag, p.recipe.name, p.at, *counts)
         for p in points
-        for u, s, n in zip(p.units, p.solved, p.runs, strict=True)
+        for counts in zip(p.units, p.solved, p.runs, strict=True)
     ]
-    return Drawn(plot(points), pl.DataFrame(data))
+    columns = ["label", "lag", "recipe", "at", "units", "passed", "seeds"]
+    return Drawn(plot(points), pl.DataFrame(data, columns, orient="row"))
 
 
 def plot(points: list[Point]) -> Figure:
@@ -60,21 +53,11 @@ def plot(points: list[Point]) -> Figure:
     for line, p in enumerate(points):
         for u, passed, seeds in zip(p.units, p.solved, p.runs, strict=True):
             share, place = passed / seeds, widths.index(u)
-            axes.barh(
-                line, 0.92, left=place - 0.46, height=0.86, color=SHADES(share), edgecolor="#bbbbbb", lw=0.5
-            )
-            axes.text(
-                place,
-                line,
-                f"{passed}/{seeds}",
-                ha="center",
-                va="center",
-                fontsize=8,
-                color="white" if share > 0.5 else "black",
-            )
-    axes.set_yticks(
-        range(len(points)), [f"{p.label}, lag {p.lag}, {p.recipe.name}" for p in points], fontsize=8
-    )
+            draw_box(axes, place, line, SHADES(share))
+            ink = "white" if share > 0.5 else "black"
+            write_in(axes, place, line, f"{passed}/{seeds}", fontsize=8, color=ink)
+    names = [f"{p.label}, lag {p.lag}, {p.recipe.name}" for p in points]
+    axes.set_yticks(range(len(points)), names, fontsize=8)
     axes.set_xticks(range(len(widths)), [str(u) for u in widths])
     axes.set(xlim=(-0.5, len(widths) - 0.5), ylim=(len(points) - 0.5, -0.5))
     axes.tick_params(length=0)

@@ -38,6 +38,21 @@ def draw_interval(axes: Axes, x: float, threshold: Threshold, colour: str) -> No
             axes.plot(x, end, marker=arrow, color=colour, ms=4, ls="", label="_open_end")
 
 
+def draw_box(axes: Axes, column: int, line: int, colour: Any) -> None:
+    """Draw a box of a table."""
+    axes.barh(line, 0.94, left=column - 0.47, height=0.9, color=colour, edgecolor="#bbbbbb", lw=0.5)
+
+
+def write_in(axes: Axes, x: float, y: float, text: str, **look: Any) -> None:
+    """Write a text in the middle of a box."""
+    axes.text(x, y, text, ha="center", va="center", **look)
+
+
+def finite(value: float) -> float | None:
+    """Return a number; None for the end of an interval that is open."""
+    return value if math.isfinite(value) else None
+
+
 def highest_end(threshold: Threshold) -> float:
     """Return the largest width of a threshold and its interval, without an arrow."""
     return max(threshold.units, threshold.high if math.isfinite(threshold.high) else threshold.low)

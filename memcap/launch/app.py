@@ -26,7 +26,7 @@ from memcap.knobs import UserError, defaults
 from memcap.launch import launcher, slurm, sweeper
 from memcap.launch.check import check, typed_overrides, typed_words
 from memcap.launch.composer import Composer
-from memcap.launch.errors import HYDRA_ERRORS, composing, exit_with, explaining
+from memcap.launch.errors import HYDRA_ERRORS, composing, explaining, mistakes_end
 from memcap.launch.jobs import GROUPS, Job, job_of, settings, use_config_folders, values_of
 from memcap.launch.preview import preview
 from memcap.launch.session import Session
@@ -38,31 +38,6 @@ from memcap.runtime.published import root
 
 IN_PROCESS = (".PopulationLauncher", ".BasicLauncher")  # run jobs in this process
 GRIDS = (".GridSweeper", ".BasicSweeper")  # know all jobs before any runs
-FLAGS: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = (  # of Hydra's command line
-    (("--help", "-h"), {"action": "store_true"}),
-    (("--hydra-help",), {"action": "store_true"}),
-    (("--version",), {"action": "version", "version": f"Hydra {hydra.__version__}"}),
-    (("--cfg", "-c"), {"choices": ["job", "hydra", "all"]}),
-    (("--resolve",), {"action": "store_true"}),
-    (("--package", "-p"), {}),
-    (("--run", "-r"), {"action": "store_true"}),
-    (("--multirun", "-m"), {"action": "store_true"}),
-    (("--shell-completion", "-sc"), {"action": "store_true"}),
-    (("--config-path", "-cp"), {}),
-    (("--config-name", "-cn"), {}),
-    (("--config-dir", "-cd"), {}),
-    (("--experimental-rerun",), {}),
-    (
-        ("--info", "-i"),
-        {
-            "nargs": "?",
-            "const": "all",
-            "choices": ["all", "config", "defaults", "defaults-tree", "plugins", "searchpath"],
-        },
-    ),
-)
-
-
 # options beside which `--cfg job` is Hydra's own
 OTHERS = ("help", "hydra_help", "run", "multirun", "shell_completion", "config_path", "config_name")
 OTHERS += ("experimental_rerun", "info")
@@ -74,8 +49,22 @@ class HydraParser(argparse.ArgumentParser):
     def __init__(self) -> None:
         super().__init__(add_help=False)
         self.add_argument("overrides", nargs="*")
-        for names, options in FLAGS:
-            self.add_argument(*names, **options)
+        for flag in (
+            "--help -h",
+            "--hydra-help",
+            "--resolve",
+            "--run -r",
+            "--multirun -m",
+            "--shell-completion -sc",
+        ):
+            self.add_argument(*flag.split(), action="store_true")
+        for option in ("--package -p", "--config-path -cp", "--config-name -cn", "--config-dir -cd"):
+            self.add_argument(*option.split())
+        self.add_argument("--experimental-rerun")
+        self.add_argument("--version", action="version", version=f"Hydra {hydra.__version__}")
+        self.add_argument("--cfg", "-c", choices=["job", "hydra", "all"])
+        parts = ["all", "config", "defaults", "defaults-tree", "plugins", "searchpath"]
+        self.add_argument("--info", "-i", nargs="?", const="all", choices=parts)
 
     def error(self, message: str) -> NoReturn:
         """Raise the complaint as a user's mistake."""
@@ -108,36 +97,28 @@ class CheckMembers(Callback):
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check one job."""
-        self._check(config, map(job_of, [config]), here=True)
+        with mistakes_end():
+            self._check(config, map(job_of, [config]), here=True)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check all jobs of a multirun; one that a sweeper makes up as it goes is checked as it starts."""
         self.session.composer = Composer(GlobalHydra.instance().config_loader(), config)
         here = config.hydra.launcher._target_.endswith(IN_PROCESS)
-        if _makes_all_jobs_at_once(config):
-            jobs = _multirun(config, self.session.composer)
-            self._check(config, jobs, here)
-        else:
-            self._add_jobs([Job(settings(values_of(config)), ())])
+        with mistakes_end():
+            if _makes_all_jobs_at_once(config):
+                self._check(config, _multirun(config, self.session.composer), here)
+            else:
+                self.session.ledger.expect([Job(settings(values_of(config)), ())])
         if not here:
             self.session.wait_elsewhere()
 
-    def _add_jobs(self, jobs: Sequence[Job]) -> None:
-        try:
-            self.session.add_jobs(jobs)
-        except UserError as error:
-            exit_with(str(error))
-
     def _check(self, config: DictConfig, jobs: Iterable[Job], here: bool) -> None:
-        try:
-            checked = check(config, jobs)
-            if here:  # elsewhere there may be other devices
-                jax_setup.platform()
-                for loop in dict.fromkeys(job.settings.engine.loop for job in checked):
-                    loops.check(loop)
-            self.session.add_jobs(checked)
-        except UserError as error:
-            exit_with(str(error))
+        checked = check(config, jobs)
+        if here:  # elsewhere there may be other devices
+            jax_setup.platform()
+            for loop in dict.fromkeys(job.settings.engine.loop for job in checked):
+                loops.check(loop)
+        self.session.ledger.expect(checked)
 
 
 def _makes_all_jobs_at_once(config: DictConfig) -> bool:

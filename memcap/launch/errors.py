@@ -116,6 +116,15 @@ def exit_with(line: str) -> NoReturn:
 
 
 @contextlib.contextmanager
+def mistakes_end() -> Generator[None]:
+    """End the process at a UserError; for Hydra's callbacks."""
+    try:
+        yield
+    except UserError as error:
+        exit_with(str(error))
+
+
+@contextlib.contextmanager
 def explaining(overrides: Sequence[str]) -> Generator[None]:
     """Turn what Hydra or OmegaConf complains of into a UserError; `overrides` are what the user typed."""
     try:

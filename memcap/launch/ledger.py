@@ -19,38 +19,38 @@ from memcap.tracking import MirrorProcess
 class Ledger:
     """The studies of one command, each by its `Settings.at_the_end`.
 
+    Args:
+        session: the command's.
+
     Attributes:
         rows: of the jobs that were trained in this process.
         expected: the members of all jobs, wherever they train; none where they are not known before.
         mirrors: the processes that follow the studies' folders, until all jobs have ended.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, session: str) -> None:
+        self.session = session
         self.rows: dict[Settings, list[pl.DataFrame]] = {}
         self.expected: dict[Settings, dict[Member, None]] = {}
         self.mirrors: dict[Settings, MirrorProcess] = {}
 
-    def expect(self, jobs: Iterable[Job], session: str) -> None:
-        """Take note of jobs before they run, and start the mirrors of their studies.
-
-        Args:
-            jobs: with their members; one without any where a sweeper makes up its jobs as it goes.
-            session: the command's.
-        """
+    def expect(self, jobs: Iterable[Job]) -> None:
+        """Take note of jobs before they run, and start the mirrors of their studies; of jobs that a sweeper
+        makes up as it goes, of one without members."""
         engines: dict[Settings, list[Engine]] = {}
         for job in jobs:
             study = job.settings.at_the_end
             self.expected.setdefault(study, {}).update(dict.fromkeys(job.members))
             engines.setdefault(study, []).append(job.settings.engine)
         for study, each in engines.items():
-            self.mirror(study, each, session)
+            self.mirror(study, each)
 
-    def mirror(self, study: Settings, engines: Iterable[Engine], session: str) -> None:
+    def mirror(self, study: Settings, engines: Iterable[Engine]) -> None:
         """Start a process that follows the study's folder, unless tracking is off or one does."""
         if study in self.mirrors or study.tracking.is_off:
             return
         members = members_table(list(self.expected.get(study, ())))
-        followed = replace(study.study, session=session)
+        followed = replace(study.study, session=self.session)
         self.mirrors[study] = MirrorProcess(study.tracking, followed, members, shares(engines))
 
     def end(

@@ -3,7 +3,7 @@
 import contextlib
 import logging
 import os
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -52,18 +52,12 @@ class Session:
         self.process = os.getpid()
         self.composer: Composer | None = None
         self.session = shards.new_session()
-        self.ledger = Ledger()
-        self.saving, self.waits_elsewhere = contextlib.ExitStack(), contextlib.ExitStack()
+        self.ledger = Ledger(self.session)
+        self.contexts = contextlib.ExitStack()  # that end with the command
 
     def __getstate__(self) -> dict[str, Any]:
         # No process of another host has the number 0, though one may have ours.
-        here = {"composer": None, "ledger": Ledger(), "saving": None, "waits_elsewhere": None}
-        return vars(self) | {"process": 0} | here
-
-    def add_jobs(self, jobs: Iterable[Job]) -> None:
-        """Announce the jobs before they run; of jobs that a sweeper makes up as it goes, one without
-        members."""
-        self.ledger.expect(jobs, self.session)
+        return vars(self) | {"process": 0, "composer": None, "ledger": Ledger(self.session), "contexts": None}
 
     def __call__(self, config: DictConfig) -> float:
         """Train one job; a mistake in the only one ends the process. Returns its score, see
@@ -98,7 +92,7 @@ class Session:
         tables = self.ledger.rows.setdefault(key, [])
         members = list(dict.fromkeys(member for job in jobs for member in job.members))
         if os.getpid() == self.process:
-            self.ledger.mirror(key, [settings.engine], self.session)
+            self.ledger.mirror(key, [settings.engine])
         study = replace(settings.study, session=self.session, command=self.command)
         with self.in_worker_process():
             rows = run_study(members, settings.engine, study)
@@ -126,20 +120,17 @@ class Session:
 
     def wait_elsewhere(self) -> None:
         """Prepare for a launcher that is not ours to wait for the jobs."""
-        self.waits_elsewhere.enter_context(signals.raising())
+        self.contexts.enter_context(signals.raising())
 
     def __enter__(self) -> "Session":
-        self.saving.enter_context(signals.saving(self.ledger.count))
+        self.contexts.enter_context(signals.saving(self.ledger.count))
+        self.contexts.push(self.ledger.end)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.waits_elsewhere.__exit__(kind, error, trace)
-        try:
-            self.ledger.end(kind, error, trace)
-        finally:
-            self.saving.__exit__(kind, error, trace)
+        self.contexts.__exit__(kind, error, trace)
 
 
 def job_label() -> str:

@@ -92,17 +92,23 @@ def _named(name: str) -> list[Loop]:
 
 
 def resolve(name: str, request: Request) -> Loop:
-    """Return the first loop of this name that serves and is here, else of its fallback.
+    """Return the first loop of this name that serves and is here, else of its fallback; of auto and
+    reproducible, the loop of the highest rank that they may choose.
 
     Raises:
         UserError: there is no loop of this name.
     """
-    loops = _named(name)
-    for loop in loops:
+    if name in GENERAL:
+        found = [loop for loop in loops() if request.platform in loop.chosen_on]
+        found = [loop for loop in found if name == "auto" or loop.reproducible]
+    else:
+        found = _named(name)
+    for loop in found:
         if not loop.refuses(request) and _is_here(loop):
             return loop
-    assert loops[-1].fallback != name, f"{name}: serves no cell"
-    return resolve(loops[-1].fallback, request)
+    fallback = found[-1].fallback if found else name
+    assert fallback != name, f"{name}: serves no cell on {request.platform}"
+    return resolve(fallback, request)
 
 
 def choose(name: str, request: Request) -> Choice:
@@ -115,18 +121,8 @@ def choose(name: str, request: Request) -> Choice:
     Raises:
         UserError: there is no loop of this name.
     """
-    loop = _first(name, request) if name in GENERAL else resolve(name, request)
+    loop = resolve(name, request)
     return Choice(loop.name, loop.side_by_side(request.platform))
-
-
-def _first(name: str, request: Request) -> Loop:
-    """Return the loop of the highest rank that serves and is here."""
-    for loop in loops():
-        if request.platform not in loop.chosen_on or (name == "reproducible" and not loop.reproducible):
-            continue
-        if not loop.refuses(request) and _is_here(loop):
-            return loop
-    raise AssertionError(f"no loop for any cell on {request.platform}")
 
 
 def _is_here(loop: Loop) -> bool:

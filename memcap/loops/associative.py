@@ -25,7 +25,9 @@ from memcap.loops.base import Pass, Request, zero_unless
 from memcap.loops.masked_scan import MaskedScan
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float, Inexact
+    from jaxtyping import Array, Inexact
+
+    from memcap.loops.base import CarryAndOutputs
 
 
 def _joined(first: Any, second: Any) -> Any:
@@ -91,7 +93,7 @@ class Associative(MaskedScan):
         own_step = issubclass(request.cell, DiagonalCell) and request.cell.__call__ is DiagonalCell.__call__
         return None if own_step else "the cell's step is not h' = a h + b of the input alone"
 
-    def run(self, cell: Cell, carry: Any, over: Pass) -> tuple[Any, Float[Array, "*T H B"]]:
+    def run(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
         """Run as `Loop.run` does, by a parallel scan."""
         cell = cast(DiagonalCell, cell)
         factor, inputs = over.carry_factor, over.vectors(cell.in_features)

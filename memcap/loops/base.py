@@ -1,39 +1,21 @@
-"""The interface of a loop over time, and a gradient that serves any cell.
+"""The interface of a loop over time.
 
 A loop runs a cell over the steps of a sequence, with exact gradients. It is a file of this folder with an
 object `LOOP`, or a class or object of your own: `engine.loop=my_loops:Fast`. memcap/loops/plain.py is the
-simplest one; this is the least that a loop needs:
-
-    class Unrolled(Loop):
-        def run(self, cell, carry, over):
-            outputs, last = [], 0
-            for t, x in enumerate(over.vectors(cell.in_features)):
-                new, output = cell(carry, x)
-                carry = select(t < over.length, new, carry)
-                last = jnp.where(t < over.length, output, last)
-                outputs.append(jnp.where(t < over.length, output, 0))
-            return carry, jnp.swapaxes(jnp.stack(outputs), 1, 2) if over.return_sequences else last.T
-
-        def refuses(self, request):
-            return "it knows no windows" if request.windows else None
+simplest one, and CONTRIBUTING.md has the least that a loop needs.
 
 A net of several layers calls the loop once per layer, on the hidden states of the layer below
 (memcap/models/network.py): a loop serves any number of them.
-
-`stepwise` is the gradient of any cell, which memcap/loops/while_loop.py and masked_scan.py use. Its forward
-pass stores the carry that enters each step; its backward pass computes each step again, the last one first.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
-from functools import cache, partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax import nnx
 from jax import lax
 
@@ -43,11 +25,11 @@ from memcap.loops.score import Answers, Sums, loss_and_score_sums
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
+    # what `Loop.run` returns
+    CarryAndOutputs: TypeAlias = tuple[Any, Float[Array, "*T H B"] | Float[Array, "*T O B"]]
+
 Carry = Any
-Params = Any
 Weights = tuple[jax.Array, jax.Array, jax.Array, jax.Array | None]  # kernel, recurrent, bias, read-out
-Step = Callable[[Params, Carry, jax.Array], tuple[Carry, jax.Array]]
-Drive = Callable[..., tuple[Any, Any]]
 
 
 class Readout(NamedTuple):
@@ -155,7 +137,6 @@ class Loop:
 
     def refuses(self, request: Request) -> str | None:
         """Return why the loop cannot serve a request, in words that follow "as"; None: it can."""
-        del request
         return None
 
     def missing(self) -> str | None:
@@ -178,9 +159,7 @@ class Loop:
             "kernel": "xla",
         }
 
-    def run(
-        self, cell: Cell, carry: Carry, over: Pass
-    ) -> tuple[Carry, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
+    def run(self, cell: Cell, carry: Carry, over: Pass) -> CarryAndOutputs:
         """Run a cell over the first `over.length` of T steps.
 
         Args:
@@ -195,9 +174,7 @@ class Loop:
         """
         raise NotImplementedError
 
-    def __call__(
-        self, cell: Cell, carry: Carry, over: Pass
-    ) -> tuple[Carry, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
+    def __call__(self, cell: Cell, carry: Carry, over: Pass) -> CarryAndOutputs:
         """Run a cell over a pass, and apply its read-out."""
         readout = over.readout
         if not self.fuses_readout:
@@ -238,7 +215,7 @@ def run_feature_major(
     carry: Carry,
     over: Pass,
     fuses: bool,
-) -> tuple[Carry, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
+) -> CarryAndOutputs:
     """Run a gated cell as `Loop.run` does, by a function whose arrays are (U, B).
 
     Args:
@@ -260,116 +237,6 @@ def run_feature_major(
     return jax.tree.map(lambda state: state.T, carry), outputs
 
 
-@cache
-def step_of(graph: nnx.GraphDef) -> Step:
-    """Return the step of a cell as a pure function, the same for equal graphs, so that they share a trace."""
-    return lambda params, carry, inputs: nnx.merge(graph, params)(carry, inputs)
-
-
-def run_stepwise(drive: Drive, cell: Cell, carry: Carry, over: Pass) -> tuple[Carry, Float[Array, "*T H B"]]:
-    """Run any cell as `Loop.run` does, step by step; `drive` is that of `stepwise`."""
-    factor = over.carry_factor
-    core = over.core(over.vectors(cell.in_features))
-    graph, params = nnx.split(cell)
-    carry, outputs = stepwise(drive, step_of(graph), params, carry, core, factor)
-    return carry, jnp.swapaxes(outputs, -1, -2)
-
-
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def stepwise(
-    drive: Drive, step: Step, params: Params, carry: Carry, over: Pass, factor: Float[Array, " T"] | None
-) -> tuple[Carry, Float[Array, "*T B H"]]:
-    """Apply `step` to the first `over.length` rows of `over.inputs`, with the gradient written out.
-
-    Args:
-        drive: a scan over time, (body, state, xs, ys, length, backwards) -> (state, ys). It calls
-            `body(state, t, valid, row of xs) -> (state, row of ys)` for the first `length` rows, the last one
-            first if `backwards`.
-            `state` is a pytree without a time axis; `xs` has leaves (T, ...); `ys` has leaves of zeros
-            (T, ...), into which the rows are written.
-            A drive may call `body` for the rows after `length` as well, and keep the state: then `valid` is
-            an array, false there, and the body passes rows that must be zero there through
-            `zero_unless`. Otherwise `valid` is True.
-        step: (params, carry, (B, F) input) -> (carry, (B, H) output), pure.
-        params: pytree of the cell's parameters.
-        carry: pytree, the state before the first step.
-        over: the `core` of a pass over vectors.
-        factor: the pass's `carry_factor`.
-
-    Returns:
-        The carry after `length` steps, and the outputs (T, B, H), zero after `length`, or the last one
-        (B, H).
-    """
-    carry, outputs, _ = _forward(drive, step, False, params, carry, over, factor)
-    return carry, outputs
-
-
-def _forward(
-    drive: Drive,
-    step: Step,
-    with_entered: bool,
-    params: Params,
-    carry: Carry,
-    over: Pass,
-    factor: jax.Array | None,
-) -> tuple[Carry, jax.Array, Any]:
-    """Return the last carry, the outputs and, if `with_entered`, the carry that entered each step."""
-    every, steps = over.return_sequences, over.inputs.shape[0]
-    _, output = jax.eval_shape(step, params, carry, over.inputs[0])
-    last = jnp.zeros(output.shape, output.dtype)
-
-    def body(state: Any, t: jax.Array, valid: Any, row: Any) -> tuple[Any, Any]:
-        carry, _ = state
-        x, factor = row
-        if over.reset_carry and factor is not None:
-            carry = _scaled(carry, factor)
-        entered = carry
-        carry, output = step(params, carry, x)
-        row = zero_unless(valid, output) if every else ()
-        return (carry, () if every else output), (row, entered if with_entered else ())
-
-    ys = _buffers((output if every else (), carry if with_entered else ()), steps)
-    state = carry, () if every else last
-    (carry, last), (outputs, entered) = drive(body, state, (over.inputs, factor), ys, over.length, False)
-    return carry, outputs if every else last, entered
-
-
-def _stepwise_fwd(
-    drive: Drive, step: Step, params: Params, carry: Carry, over: Pass, factor: jax.Array | None
-) -> tuple[tuple[Carry, jax.Array], Any]:
-    carry, outputs, entered = _forward(drive, step, True, params, carry, over, factor)
-    return (carry, outputs), (params, entered, over, factor)
-
-
-def _stepwise_bwd(drive: Drive, step: Step, residuals: Any, cotangents: Any) -> tuple[Any, ...]:
-    """Go backwards over time. No gradient passes the start of a window, be the carry reset or only cut."""
-    params, entered, over, factor = residuals
-    d_last, d_outputs = cotangents
-    carry_shape = jax.tree.map(lambda buffer: jax.ShapeDtypeStruct(buffer.shape[1:], buffer.dtype), entered)
-    d_carry = _differentiable_of(carry_shape, d_last)
-
-    def body(state: Any, t: jax.Array, valid: Any, row: Any) -> tuple[Any, Any]:
-        d_carry, d_params = state
-        entered, x, factor, d_output = row
-        if not over.return_sequences:  # only the last output was returned
-            d_output = jnp.where(t == over.length - 1, d_outputs, jnp.zeros_like(d_outputs))
-        _, pullback = jax.vjp(step, params, entered, x)
-        d_param, d_entered, d_input = pullback((_cotangent(carry_shape, d_carry), d_output))
-        d_entered = _differentiable_of(carry_shape, d_entered)
-        if factor is not None:
-            d_entered = _scaled(d_entered, factor)
-        added = jax.tree.map(jnp.add, d_params, _differentiable_of(params, d_param))
-        return (d_entered, added), zero_unless(valid, d_input)
-
-    state = d_carry, jax.tree.map(jnp.zeros_like, _differentiable_of(params, params))
-    xs = entered, over.inputs, factor, d_outputs if over.return_sequences else ()
-    (d_carry, d_params), d_inputs = drive(body, state, xs, jnp.zeros_like(over.inputs), over.length, True)
-    return _cotangent(params, d_params), _cotangent(carry_shape, d_carry), over.cotangent(d_inputs), None
-
-
-stepwise.defvjp(_stepwise_fwd, _stepwise_bwd)
-
-
 def read_row(buffer: jax.Array, t: jax.Array) -> jax.Array:
     """Return row t of a buffer whose first axis is time."""
     return lax.dynamic_index_in_dim(buffer, t, 0, keepdims=False)
@@ -388,33 +255,3 @@ def zero_unless(valid: Any, row: jax.Array) -> jax.Array:
 def select(condition: jax.Array, new: Any, old: Any) -> Any:
     """Return the leaves of `new` where the condition holds, else those of `old`."""
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), new, old)
-
-
-def _scaled(carry: Carry, factor: jax.Array) -> Carry:
-    """Multiply the carry by a number, each leaf in its own dtype."""
-    return jax.tree.map(lambda leaf: leaf * factor.astype(leaf.dtype), carry)
-
-
-def _buffers(rows: Any, steps: int) -> Any:
-    """Make zeros with a time axis in front of each leaf."""
-    return jax.tree.map(lambda row: jnp.zeros((steps, *row.shape), row.dtype), rows)
-
-
-def _has_gradient(leaf: Any) -> bool:
-    return jnp.issubdtype(leaf.dtype, jnp.inexact)
-
-
-def _differentiable_of(like: Any, cotangents: Any) -> list[Any]:
-    """Return the cotangents of the differentiable leaves of `like`; integers, as a clock, have none."""
-    pairs = zip(jax.tree.leaves(cotangents), jax.tree.leaves(like), strict=True)
-    return [cotangent for cotangent, leaf in pairs if _has_gradient(leaf)]
-
-
-def _cotangent(like: Any, leaves: list[Any]) -> Any:
-    """Make a cotangent of `like` from those of its differentiable leaves; JAX wants float0 for the others."""
-    cotangents = iter(leaves)
-    flat, tree = jax.tree.flatten(like)
-    full = [
-        next(cotangents) if _has_gradient(leaf) else np.zeros(leaf.shape, jax.dtypes.float0) for leaf in flat
-    ]
-    return jax.tree.unflatten(tree, full)

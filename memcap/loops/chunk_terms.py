@@ -80,20 +80,17 @@ def hidden(
     cell: Any, read: Float[Array, "*T B V"], scale: Float[Array, "*T B"] | None
 ) -> Float[Array, "*T B U"]:
     """Return the hidden state, of S^T q and of what else the state has."""
-    del cell, scale
     return rms_norm(read)
 
 
 @singledispatch
 def state_of(cell: Any, matrix: Float[Array, "B K V"], scale: Float[Array, " B"] | None) -> Any:
     """Return the state, without the last input, of S and of what else it has."""
-    del cell, scale
     return matrix
 
 
 @terms.register
 def _(cell: AdditiveCell, state: Any, shifted: Any, resets: Any) -> Terms:
-    del resets
     value = shifted @ cell.value[...]
     log_decay, strength = cell.decay_and_strength(cell.gates_of(shifted))
     if log_decay is None:
@@ -110,7 +107,6 @@ def _(cell: AdditiveCell, state: Any, shifted: Any, resets: Any) -> Terms:
 
 @terms.register
 def _(cell: DeltaNet, state: Any, shifted: Any, resets: Any) -> Terms:
-    del resets
     gates = cell.gates_of(shifted)
     log_decay = cell.log_decay(gates)
     return Terms(
@@ -127,7 +123,6 @@ def _(cell: DeltaNet, state: Any, shifted: Any, resets: Any) -> Terms:
 @terms.register
 def _(cell: DeltaProduct, state: Any, shifted: Any, resets: Any) -> Terms:
     """Return a step's writes one after another."""
-    del resets
 
     def in_turn(writes: list[Float[Array, "T B ..."]]) -> Float[Array, "W B ..."]:
         return jnp.stack(writes, 1).reshape(-1, *writes[0].shape[1:])
@@ -170,7 +165,6 @@ def _(cell: MLSTM, state: Any, shifted: Any, resets: Any) -> Terms:
 @hidden.register
 def _(cell: MLSTM, read: Any, scale: Any) -> jax.Array:
     """Return what `MLSTM.show` does: the last number that is read is n^T q, and `scale` is m."""
-    del cell
     factor = jnp.exp(jnp.minimum(scale, 0))[..., None]
     return divided(factor * read[..., :-1], factor * jnp.abs(read[..., -1:]), scale)
 
@@ -178,7 +172,6 @@ def _(cell: MLSTM, read: Any, scale: Any) -> jax.Array:
 @state_of.register
 def _(cell: MLSTM, matrix: Any, scale: Any) -> Any:
     """Return C, n and m."""
-    del cell
     return matrix[..., :-1], matrix[..., -1], scale
 
 

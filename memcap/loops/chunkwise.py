@@ -42,13 +42,16 @@ from jax import lax
 from memcap.cells import Cell
 from memcap.cells.matrix import MatrixCell, token_shift
 from memcap.loops import chunk_terms
-from memcap.loops.base import Pass, Request, Step, read_row, select, stepwise, zero_unless
+from memcap.loops.base import Pass, Request, read_row, select, zero_unless
 from memcap.loops.chunk_terms import Terms
 from memcap.loops.masked_scan import MaskedScan, masked
+from memcap.loops.stepwise import Step, stepwise
 from memcap.loops.triangle import solve
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Shaped
+
+    from memcap.loops.base import CarryAndOutputs
 
 CHUNKS = range(12, 7, -1)  # possible numbers of steps per chunk
 STEP = ("__call__", "update", "write", "show")  # the methods of a cell's step
@@ -231,9 +234,7 @@ class Chunkwise(MaskedScan):
             return None
         return "the cell's step is not S' = diag(a) S + k v^T of the input alone, or the delta rule"
 
-    def run(
-        self, cell: Cell, carry: Any, over: Pass
-    ) -> tuple[Any, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
+    def run(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
         """Run as `Loop.run` does, by chunks; each applies the read-out."""
         factor, inputs = over.carry_factor, over.vectors(cell.in_features)
         steps = len(inputs)

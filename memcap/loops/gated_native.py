@@ -1,5 +1,5 @@
 """A gated cell over time as one call of C: the frame of lstm_native.py and gru_native.py. The C is
-gated.h and a file per cell.
+gated.h and a file per cell; gated_check.py tests what was compiled.
 
 For CPUs, in float32, of one window. Under `vmap` members are called one after another.
 """
@@ -11,11 +11,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from memcap.cells import Cell
 from memcap.loops import c_library, while_loop
@@ -25,7 +24,7 @@ from memcap.loops.score import Answers, Sums
 from memcap.loops.while_loop import WhileLoop
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float
+    from memcap.loops.base import CarryAndOutputs
 
 WORK, SLOTS, TWO_SLOTS, SLOTS_OF_A_BLOCK, WORK_WITH_LOSS = range(5)  # buffers, as `GatedC.size` counts them
 MOST_STEPS = 2**24
@@ -42,6 +41,7 @@ class GatedC:
         states: how many arrays its carry has; the last one is h.
         step: the cell to read, in NumPy: x @ kernel + bias and h @ recurrent, each (B, blocks * U), and the
             carry, each (U, B) -> the next carry.
+        check: whether the C computes what the step does (memcap/loops/gated_check.py).
     """
 
     name: str
@@ -49,6 +49,7 @@ class GatedC:
     blocks: int
     states: int
     step: Callable[[Any, Any, Any], Any]
+    check: Callable[[GatedC], bool]
 
     @property
     def source(self) -> Path:
@@ -76,34 +77,12 @@ class GatedC:
     @cache  # noqa: B019
     def missing(self) -> str | None:
         """Say why this process cannot use it; None: it can. A library that is new here is tested first."""
-        return c_library.missing(self.library, lambda: all_right(self), self.words)
+        return c_library.missing(self.library, lambda: self.check(self), self.words)
 
     def size(self, which: int, *sizes: int) -> int:
         """Return how many floats a buffer has, by T, F, U, O, B and whether inputs are vectors; -1 where they
         are out of range."""
         return getattr(self.library().handle, f"memcap_{self.name}_size")(which, *sizes)
-
-
-class Case(NamedTuple):
-    """Sizes at which the C is tested; of no outputs, its hidden states are."""
-
-    steps: int
-    batch: int
-    features: int
-    units: int
-    outputs: int
-    vectors: bool
-    with_loss: bool
-
-
-CASES = (
-    Case(1, 2, 3, 2, 5, False, False),
-    Case(11, 33, 4, 11, 5, True, False),
-    Case(3, 4, 17, 3, 0, False, False),
-    Case(11, 33, 3, 11, 5, False, True),
-    Case(3, 4, 2, 33, 2, True, True),
-    Case(3, 33, 3, 33, 2, False, True),
-)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -236,7 +215,6 @@ def _loss_fwd(cell: GatedC, weights: Any, carry: Carry, inputs: jax.Array, *rest
 
 
 def _loss_bwd(cell: GatedC, slopes: Any, cotangent: jax.Array) -> tuple[Any, ...]:
-    del cell
     return *jax.tree.map(lambda slope: cotangent[0] * slope, slopes), None, None, None
 
 
@@ -322,16 +300,12 @@ class GatedNative(WhileLoop):
         """Return the loop's columns, whose kernel is the C."""
         return super().row_columns(side_by_side) | {"kernel": "native"}
 
-    def __call__(
-        self, cell: Cell, carry: Any, over: Pass
-    ) -> tuple[Any, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
+    def __call__(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
         """Run a cell over a pass, by XLA what C does not serve."""
         served = takes((*self.weights(cell), *jax.tree.leaves(carry)), over)
         return super().__call__(cell, carry, over) if served else self.xla(cell, carry, over)
 
-    def run(
-        self, cell: Cell, carry: Any, over: Pass
-    ) -> tuple[Any, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
+    def run(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
         """Run as `Loop.run` does, by one call of C."""
         extents = _extents(cell, over)
 
@@ -367,112 +341,3 @@ def _extents(cell: Any, over: Pass) -> jax.Array:
     """Return the steps that count, and the units: (2,) int32."""
     units = jnp.asarray(cell.hidden_features if over.num_units is None else over.num_units)
     return jnp.stack([over.length, units]).astype(jnp.int32)
-
-
-QUICK: dict[str, Any] = {"xla_backend_optimization_level": 0}  # to compile what tests it
-TOLERANCE = 1e-4  # relative; the largest difference from float64 that is rounding
-NUDGE = 1e-5  # by which an array is moved to see how a loss changes
-
-
-def all_right(cell: GatedC) -> bool:
-    """Return whether the C's values and gradients are those of float64 at all sizes that are tested."""
-    return all(is_right(cell, case) for case in CASES)
-
-
-def is_right(cell: GatedC, case: Case) -> bool:
-    """Return whether the C's values and gradients are those of float64, at one size.
-
-    A gradient is right if it says how fast a loss changes in a random direction that leans towards it, one
-    per array.
-    """
-    rng = np.random.default_rng(0)
-    arrays = _draw(cell, case, rng)
-    symbols = arrays[-1].argmax(-1).astype(np.int32)
-    in_c, in_numpy = _both(cell, case, symbols, rng)
-    start = [array.astype(float) for array in arrays]
-    if not case.vectors:
-        start[-1] = np.eye(case.features)[symbols]
-    expected = in_numpy(*start)
-    weighed = [np.sin(value).astype(np.float32) for value in expected]
-
-    def values_and_gradients(weighed: Any, *arrays: Any) -> Any:
-        values, pullback = jax.vjp(in_c, *arrays)
-        return values, pullback(weighed)
-
-    compiled = jax.jit(values_and_gradients).lower(tuple(weighed), *arrays).compile(QUICK)
-    values, gradients = jax.tree.map(np.asarray, compiled(tuple(weighed), *arrays))
-    right = [
-        np.abs(a - b).max() <= TOLERANCE * (1 + np.abs(b).max())
-        for a, b in zip(values, expected, strict=True)
-    ]
-    for k, gradient in enumerate(gradients if case.vectors else gradients[:-1]):
-        direction = rng.standard_normal(gradient.shape) + np.sign(gradient)  # so that its parts add up
-        ends = [[*start[:k], start[k] + far * direction, *start[k + 1 :]] for far in (-NUDGE, NUDGE)]
-        losses = [sum(map(np.vdot, weighed, in_numpy(*end))) for end in ends]
-        parts = gradient * direction
-        slope = (losses[1] - losses[0]) / (2 * NUDGE)
-        right.append(abs(slope - parts.sum()) <= TOLERANCE * (1 + np.abs(parts).sum()))
-    return all(right)
-
-
-def _draw(cell: GatedC, case: Case, rng: np.random.Generator) -> list[np.ndarray]:
-    """Draw weights, carry and inputs."""
-    columns = cell.blocks * case.units
-    shapes = (
-        (case.features, columns),
-        (case.units, columns),
-        (columns,),
-        (case.units, case.outputs),
-        *[(case.outputs,)] * case.with_loss,
-        *[(case.units, case.batch)] * cell.states,
-        (case.steps, case.batch, case.features),
-    )
-    return [rng.standard_normal(shape, np.float32) for shape in shapes]
-
-
-def _both(
-    cell: GatedC, case: Case, symbols: np.ndarray, rng: np.random.Generator
-) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Return the C and the cell to read as functions of the arrays of `_draw`: carry and outputs, or the sums
-    of the loss. One step less than T counts."""
-    extents = np.array([max(1, case.steps - 1), case.units], np.int32)
-    targets = rng.integers(max(1, case.outputs), size=symbols.shape, dtype=np.int32)
-    due = rng.random(symbols.shape) < 0.5
-    num_weights = 4 + case.with_loss
-
-    def in_c(*arrays: Any) -> Any:
-        inputs = arrays[-1] if case.vectors else symbols
-        if case.with_loss:
-            return (loss_over_time(cell, arrays[:5], arrays[5:-1], inputs, extents, targets, due),)
-        weights = arrays[:4] if case.outputs else (*arrays[:3], None)
-        carry, sequences = over_time(cell, True, weights, arrays[4:-1], inputs, extents)
-        return *carry, sequences
-
-    def in_numpy(*arrays: Any) -> Any:
-        *carry, sequences = _in_numpy(cell, *arrays[:4], *arrays[num_weights:], extents[0])
-        if not case.with_loss:
-            return *carry, sequences
-        due_by_then = due & (np.arange(case.steps) < extents[0])[:, None]
-        return (_sums_in_numpy(sequences + arrays[4][:, None], targets, due_by_then),)
-
-    return in_c, in_numpy
-
-
-def _in_numpy(
-    cell: GatedC, kernel: Any, recurrent: Any, bias: Any, readout: Any, *carry_inputs_steps: Any
-) -> Any:
-    """Run the cell to read: its carry, (U, B) each, after so many steps of inputs (T, B, F), and all
-    read-outs, or hidden states."""
-    *carry, inputs, steps = carry_inputs_steps
-    outputs = np.zeros((len(inputs), readout.shape[1] or len(recurrent), inputs.shape[1]))
-    for t in range(steps):
-        carry = cell.step(inputs[t] @ kernel + bias, carry[-1].T @ recurrent, carry)
-        outputs[t] = readout.T @ carry[-1] if readout.size else carry[-1]
-    return *carry, outputs
-
-
-def _sums_in_numpy(outputs: Any, targets: Any, due: Any) -> np.ndarray:
-    """Return the sums of `loss_over_time`, of outputs (T, O, B)."""
-    at = np.take_along_axis(outputs, targets[:, None], 1)[:, 0]
-    losses = np.log(np.exp(outputs).sum(1)) - at
-    return np.array([losses[due].sum(), (outputs.argmax(1) == targets)[due].sum(), due.sum()])

@@ -8,6 +8,7 @@ import numpy as np
 from flax import nnx
 
 from memcap.loops.base import Request
+from memcap.loops.gated_check import all_right
 from memcap.loops.gated_native import GatedC, GatedNative
 
 
@@ -18,7 +19,7 @@ def _step(of_x: Any, of_h: Any, carry: Any) -> Any:
     return ((1 - z) * np.tanh(x_n + r * h_n) + z * h,)
 
 
-IN_C = GatedC("gru", "a GRU", blocks=3, states=1, step=_step)
+IN_C = GatedC("gru", "a GRU", blocks=3, states=1, step=_step, check=all_right)
 
 
 class GRUNative(GatedNative):

@@ -14,11 +14,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from memcap.cells import Cell
 from memcap.cells.lstm import CarryCH, back_through_gates
-from memcap.loops.base import Pass, Request, Weights, zero_unless
-from memcap.loops.lstm_while import LOOP as LSTM_WHILE
-from memcap.loops.lstm_while import run_lstm, start_backward, start_forward, step_forward, weight_gradients
+from memcap.loops.base import Pass, Weights, zero_unless
+from memcap.loops.lstm_while import LSTMLoop, start_backward, start_forward, step_forward, weight_gradients
 from memcap.loops.masked_scan import MaskedScan, masked
 
 if TYPE_CHECKING:
@@ -127,21 +125,10 @@ def _lstm_masked_bwd(saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]
 lstm_masked.defvjp(_lstm_masked_fwd, _lstm_masked_bwd)
 
 
-class LSTMMasked(MaskedScan):
+class LSTMMasked(LSTMLoop, MaskedScan):
     """The loop `masked` for memcap's LSTM."""
 
-    rank = 1
-    fuses_readout = True
-
-    def refuses(self, request: Request) -> str | None:
-        """Refuse other cells."""
-        return LSTM_WHILE.refuses(request)
-
-    def run(
-        self, cell: Cell, carry: Any, over: Pass
-    ) -> tuple[Any, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
-        """Run as `Loop.run` does, by `lstm_masked`."""
-        return run_lstm(lstm_masked, cell, carry, over)
+    over_time = staticmethod(lstm_masked)
 
 
 LOOP = LSTMMasked()

@@ -1,7 +1,6 @@
 """memcap's LSTM over time as one call of C (lstm.c): what memcap/loops/lstm_while.py computes, each
 step to float rounding."""
 
-from functools import partial
 from typing import Any
 
 import jax
@@ -10,7 +9,8 @@ import numpy as np
 from memcap.cells.lstm import LSTM, has_lstm_step
 from memcap.loops import lstm_while
 from memcap.loops.base import Request
-from memcap.loops.gated_native import GatedC, GatedNative, over_time
+from memcap.loops.gated_check import all_right
+from memcap.loops.gated_native import GatedC, GatedNative
 
 
 def _step(of_x: Any, of_h: Any, carry: Any) -> Any:
@@ -21,8 +21,7 @@ def _step(of_x: Any, of_h: Any, carry: Any) -> Any:
     return c, o * np.tanh(c)
 
 
-IN_C = GatedC("lstm", "an LSTM", blocks=4, states=2, step=_step)
-lstm_native = partial(over_time, IN_C)
+IN_C = GatedC("lstm", "an LSTM", blocks=4, states=2, step=_step, check=all_right)
 
 
 class LSTMNative(GatedNative):
@@ -39,9 +38,8 @@ class LSTMNative(GatedNative):
 
     def refuses(self, request: Request) -> str | None:
         """Refuse other cells."""
-        return super().refuses(request) or (
-            None if has_lstm_step(request.cell) else "the cell is not memcap's LSTM"
-        )
+        theirs = has_lstm_step(request.cell)
+        return super().refuses(request) or (None if theirs else "the cell is not memcap's LSTM")
 
 
 LOOP = LSTMNative()

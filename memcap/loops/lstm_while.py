@@ -23,11 +23,13 @@ from memcap.cells.lstm import (
     stacked_weights,
     through_gates,
 )
-from memcap.loops.base import Pass, Request, Weights, read_row, run_feature_major, write_row
+from memcap.loops.base import Loop, Pass, Request, Weights, read_row, run_feature_major, write_row
 from memcap.loops.while_loop import WhileLoop
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
+
+    from memcap.loops.base import CarryAndOutputs
 
 OverTime = Callable[[Weights, CarryCH, Pass, jax.Array | None], tuple[CarryCH, jax.Array | None]]
 
@@ -210,32 +212,36 @@ def _lstm_while_bwd(saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]:
 lstm_while.defvjp(_lstm_while_fwd, _lstm_while_bwd)
 
 
-def run_lstm(over_time: OverTime, cell: Cell, carry: Any, over: Pass) -> tuple[Any, jax.Array]:
-    """Run an LSTM as `Loop.run` does, by `lstm_while` or a function with its arguments."""
-    lstm, factor = cast(LSTM, cell), over.carry_factor
-    factor = None if factor is None else factor.astype(lstm.kernel[...].dtype)
+class LSTMLoop(Loop):
+    """Base of the loops that XLA runs for memcap's LSTM.
 
-    def run(weights: Weights, carry: CarryCH, over: Pass) -> Any:
-        return over_time(weights, carry, over.core(over.inputs), factor)
-
-    return run_feature_major(run, lstm.weights, carry, over, over.return_sequences and factor is None)
-
-
-class LSTMWhile(WhileLoop):
-    """The loop `while` for memcap's LSTM."""
+    Attributes:
+        over_time: `lstm_while`, or a function with its arguments.
+    """
 
     rank = 1
     fuses_readout = True
+    over_time: OverTime
 
     def refuses(self, request: Request) -> str | None:
         """Refuse other cells."""
         return None if has_lstm_step(request.cell) else "the cell is not memcap's LSTM"
 
-    def run(
-        self, cell: Cell, carry: Any, over: Pass
-    ) -> tuple[Any, Float[Array, "*T H B"] | Float[Array, "*T O B"]]:
-        """Run as `Loop.run` does, by `lstm_while`."""
-        return run_lstm(lstm_while, cell, carry, over)
+    def run(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
+        """Run as `Loop.run` does, by `over_time`."""
+        lstm, factor = cast(LSTM, cell), over.carry_factor
+        factor = None if factor is None else factor.astype(lstm.kernel[...].dtype)
+
+        def run(weights: Weights, carry: CarryCH, over: Pass) -> Any:
+            return self.over_time(weights, carry, over.core(over.inputs), factor)
+
+        return run_feature_major(run, lstm.weights, carry, over, over.return_sequences and factor is None)
+
+
+class LSTMWhile(LSTMLoop, WhileLoop):
+    """The loop `while` for memcap's LSTM."""
+
+    over_time = staticmethod(lstm_while)
 
 
 LOOP = LSTMWhile()

@@ -18,10 +18,11 @@ from jax import lax
 from jax.custom_batching import custom_vmap
 
 from memcap.cells import Cell
-from memcap.loops.base import Loop, Pass, read_row, run_stepwise, select, write_row
+from memcap.loops.base import Loop, Pass, read_row, select, write_row
+from memcap.loops.stepwise import run_stepwise
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float
+    from memcap.loops.base import CarryAndOutputs
 
 
 def masked(body: Any, state: Any, xs: Any, ys: Any, length: jax.Array, backwards: bool) -> tuple[Any, Any]:
@@ -80,10 +81,9 @@ class MaskedScan(Loop):
 
     def side_by_side(self, platform: str) -> bool:
         """Return true: members run under `vmap`."""
-        del platform
         return True
 
-    def run(self, cell: Cell, carry: Any, over: Pass) -> tuple[Any, Float[Array, "*T H B"]]:
+    def run(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
         """Run as `Loop.run` does, by a masked scan."""
         return run_stepwise(masked, cell, carry, over)
 

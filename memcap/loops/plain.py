@@ -17,10 +17,11 @@ from flax import nnx
 from jax import lax
 
 from memcap.cells import Cell
-from memcap.loops.base import Loop, Pass, step_of
+from memcap.loops.base import Loop, Pass
+from memcap.loops.stepwise import step_of
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float
+    from memcap.loops.base import CarryAndOutputs
 
 
 class Plain(Loop):
@@ -32,7 +33,7 @@ class Plain(Loop):
         """Return the loop's columns, whose scan is a word of its own."""
         return super().row_columns(side_by_side) | {"scan": "plain"}
 
-    def run(self, cell: Cell, carry: Any, over: Pass) -> tuple[Any, Float[Array, "*T H B"]]:
+    def run(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
         """Run as `Loop.run` does."""
         factor, inputs = over.carry_factor, over.vectors(cell.in_features)
         graph, weights = nnx.split(cell)

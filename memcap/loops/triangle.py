@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax
 import jax.numpy as jnp
@@ -37,19 +37,12 @@ def _rows(lower: Float[Array, "W W B"], right: Float[Array, "W B V"]) -> Float[A
     return jnp.stack(rows)
 
 
-def _forward(
-    lower: Float[Array, "W W B"], cut: Float[Array, "W W B"] | None, right: Float[Array, "W B V"]
-) -> tuple[
-    Float[Array, "W B V"], tuple[Float[Array, "W W B"], Float[Array, "W W B"] | None, Float[Array, "W B V"]]
-]:
+def _forward(lower: jax.Array, cut: jax.Array | None, right: jax.Array) -> tuple[jax.Array, Any]:
     rows = solve(lower, cut, right)
     return rows, (lower, cut, rows)
 
 
-def _backward(
-    residuals: tuple[Float[Array, "W W B"], Float[Array, "W W B"] | None, Float[Array, "W B V"]],
-    slope: Float[Array, "W B V"],
-) -> tuple[Float[Array, "W W B"], Float[Array, "W W B"] | None, Float[Array, "W B V"]]:
+def _backward(residuals: Any, slope: Float[Array, "W B V"]) -> tuple[Any, ...]:
     lower, cut, rows = residuals
     d_right = _rows(jnp.swapaxes(lower, 0, 1)[::-1, ::-1], slope[::-1])[::-1]
     below = jnp.tri(len(lower), k=-1, dtype=bool)[..., None]

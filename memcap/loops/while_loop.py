@@ -2,7 +2,7 @@
 sequences cost little.
 
 For CPUs, one member after another: with a trip count per member, `vmap` would select and copy every buffer,
-whole, at every step. JAX has no gradient of such a loop, so it is written out (`memcap.loops.base.stepwise`).
+whole, at every step. JAX has no gradient of such a loop, so it is written out (memcap/loops/stepwise.py).
 """
 
 from __future__ import annotations
@@ -13,10 +13,11 @@ import jax
 from jax import lax
 
 from memcap.cells import Cell
-from memcap.loops.base import Loop, Pass, read_row, run_stepwise, write_row
+from memcap.loops.base import Loop, Pass, read_row, write_row
+from memcap.loops.stepwise import run_stepwise
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float
+    from memcap.loops.base import CarryAndOutputs
 
 
 def trip_count(
@@ -42,10 +43,9 @@ class WhileLoop(Loop):
 
     def side_by_side(self, platform: str) -> bool:
         """Return false: members run one after another."""
-        del platform
         return False
 
-    def run(self, cell: Cell, carry: Any, over: Pass) -> tuple[Any, Float[Array, "*T H B"]]:
+    def run(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
         """Run as `Loop.run` does, by a trip count."""
         return run_stepwise(trip_count, cell, carry, over)
 

@@ -41,7 +41,6 @@ def constructed(task: Task, lag: int) -> Constructed | None:
         kernel (F, 4U), recurrent (U, 4U), bias (4U,), read-out kernel (U, O) and bias (O,). None where no
         construction is known, which is no proof that there is none.
     """
-    del task, lag
     return None
 
 
@@ -68,7 +67,6 @@ def latch(task: Latch, lag: int) -> Constructed:
     with i = 0 and f = 1 nothing decays and no distractor enters. Only the read-out limits S: its weights grow
     as S^2 (`nearest`).
     """
-    del lag
     levels = np.linspace(-0.8, 0.8, task.symbols)
     others = task.vocabulary - task.symbols
     return one_unit([write(level) for level in levels] + [KEEP] * others, nearest(np.tanh(levels)))
@@ -95,7 +93,6 @@ def temporal_order(task: TemporalOrder, lag: int) -> Constructed:
     Hochreiter & Schmidhuber (1997), experiment 6, found solutions with few memory cells by training. The
     halving is a forget gate at sigmoid(0); distractors keep the cell.
     """
-    del lag
     # (classes, symbols), earliest first
     bits = np.arange(task.outputs)[:, None] >> np.arange(task.relevant)[::-1] & 1
     levels = (2 * bits - 1) @ 0.5 ** np.arange(task.relevant, 0, -1)
@@ -112,7 +109,6 @@ def pattern(task: Pattern, lag: int) -> Constructed | None:
     alone cannot. With a random middle the net must also know where in the sequence it is: no construction is
     given.
     """
-    del lag
     if task.middle == "random":
         return None
     one, two = np.tanh(0.9), np.tanh(1.8)
@@ -140,7 +136,6 @@ def adding(task: Adding, lag: int) -> Constructed:
     The small scale keeps both tanh linear: the sum s is read as s - (.01 s)^2 s / 3 and the like, an error
     below 1e-3.
     """
-    del task, lag
     scale = 0.01
     kernel = np.array([[0, 0, scale, 0], [OPEN - SHUT, 0, 0, 0]])
     return network(kernel, np.zeros((1, 4)), np.array(KEEP), (np.array([1 / scale]), np.zeros(1)))
@@ -189,7 +184,6 @@ def selective_copy(task: SelectiveCopy, lag: int) -> Constructed:
     which is read. Gain and scale are those of the delay line: two symbols are driven back to their levels,
     more of them use a nearly linear copy.
     """
-    del lag
     units = task.items + 2
     levels = np.linspace(-1, 1, task.symbols)
     two = task.symbols == 2

@@ -12,7 +12,6 @@ from memcap.knobs import UserError
 
 def forget_bias(lag: int, length: int) -> Init:
     """Set forget bias 1, the usual start (Jozefowicz et al., 2015); a recipe may set another bias."""
-    del lag, length
     return Init(forget=1.0)
 
 
@@ -23,7 +22,6 @@ def keras(lag: int, length: int) -> Init:
     From here 1,000 updates leave .67 of the error at a window of 400 steps, and .07 with forget_bias (one
     seed each, memcap/papers/voelker2019).
     """
-    del lag, length
     return Init(forget=1.0, together=True)
 
 
@@ -33,34 +31,29 @@ def open_gate(lag: int, length: int) -> Init:
 
     What makes a delay line of lag 50 trainable in seconds.
     """
-    del lag, length
     return Init(input=2.0, forget=-6.0, output=2.0, gain=1.5)
 
 
 def open_gate_relaxed(lag: int, length: int) -> Init:
     """Open the input and output gates, half open the forget gate, gain 1: for delay lines of short lag."""
-    del lag, length
     return Init(input=2.0, forget=0.0, output=2.0)
 
 
 def half_open(lag: int, length: int) -> Init:
     """Open the input and output gates; forget gate a little shut, candidate block a little above orthogonal:
     for the curriculum."""
-    del lag, length
     return Init(input=2.0, forget=-1.0, output=2.0, gain=1.1)
 
 
 def integrator(lag: int, length: int) -> Init:
     """Set forget bias 5, and a small recurrent block for the candidate: a cell sums what comes in,
     undisturbed by the others."""
-    del lag, length
     return Init(forget=5.0, gain=0.1)
 
 
 def hold(lag: int, length: int) -> Init:
     """Set forget bias log(lag + 1) + 1 and input bias its negative: one unit latches a bit at every lag that
     was tried."""
-    del length
     bias = math.log(lag + 1) + 1
     return Init(input=-bias, forget=bias)
 
@@ -68,7 +61,6 @@ def hold(lag: int, length: int) -> Init:
 def chrono(lag: int, length: int) -> Init:
     """Draw forget biases log U(1, T - 1), input biases their negatives (Tallec & Ollivier, 2018), with T the
     sequence's length."""
-    del lag
     return Init(spread=float(max(length - 1, 2)))
 
 

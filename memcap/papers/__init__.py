@@ -5,7 +5,8 @@ memcap/papers/NAME/ has
 * paper.py, a file with
     * a docstring: its first line is the question, which `memcap reproduce --list` prints; the rest is the
       protocol, and how ours differs;
-    * `PAPER`, a `Paper`: source, cost, and claims, each with the paper's number and a judge of our rows;
+    * `PAPER`, a `Paper`: source, cost, the table that is made of our rows, and claims, each with the
+      paper's number and a judge of that table;
     * `draw(rows)`, as a figure has it (memcap/figures/): the paper's figure, with the numbers drawn;
 * study.yaml, which `memcap train sweeps=NAME` and `memcap reproduce NAME` train. study_OTHER.yaml is a
   further study, for `sweeps=NAME_OTHER`; study_full.yaml may hold the paper's own sizes (`--full`);
@@ -67,11 +68,10 @@ class Claim:
         text: the claim, in one line.
         paper: the paper's number, as it stands there.
         where: the figure, table or section where it was read.
-        judge: our rows to a `Finding`; `NOT_MEASURED` where they lack what it needs.
+        judge: the paper's table of our rows to a `Finding`; `NOT_MEASURED` where it lacks what it needs.
         whose: "paper" where the paper makes the claim; "ours" where it only gives the experiment, and a
             number to compare with.
-        expected: true where it holds in the published rows.
-        why: the likely reason why it does not.
+        why: the likely reason why it does not hold in the published rows; empty where it does.
     """
 
     text: str
@@ -79,8 +79,12 @@ class Claim:
     where: str
     judge: Callable[[pl.DataFrame], Finding]
     whose: Whose = "paper"
-    expected: bool = True
     why: str = ""
+
+    @property
+    def expected(self) -> bool:
+        """Whether it holds in the published rows."""
+        return not self.why
 
 
 OurClaim = partial(Claim, whose="ours")
@@ -98,6 +102,7 @@ class Paper:
         read: "paper", its text or figures; "code", the authors' code, and of the text the abstract; "notes",
             notes that others wrote, and of the text its beginning at most. The last is no paper redrawn, but
             a study after a paper.
+        table: our rows to what the claims are judged on; by default the rows themselves.
     """
 
     source: str
@@ -105,6 +110,12 @@ class Paper:
     claims: tuple[Claim, ...]
     hardware: str = "2 CPU cores"
     read: Read = "paper"
+    table: Callable[[pl.DataFrame], pl.DataFrame] = pl.DataFrame.clone
+
+    def findings(self, rows: pl.DataFrame) -> list[Finding]:
+        """Judge each claim on rows of trained members."""
+        data = self.table(rows)
+        return [claim.judge(data) for claim in self.claims]
 
 
 class Reproduction(Protocol):
@@ -160,7 +171,6 @@ def judge_claims(paper: Paper, rows: pl.DataFrame) -> pl.DataFrame:
         paper: with its claims.
         rows: of trained members, as of `memcap.store.read`.
     """
-    findings = [claim.judge(rows) for claim in paper.claims]
     return pl.DataFrame(
         [
             {
@@ -173,6 +183,6 @@ def judge_claims(paper: Paper, rows: pl.DataFrame) -> pl.DataFrame:
                 "expected": finding.holds == claim.expected,
                 "why": claim.why,
             }
-            for claim, finding in zip(paper.claims, findings, strict=True)
+            for claim, finding in zip(paper.claims, paper.findings(rows), strict=True)
         ]
     )

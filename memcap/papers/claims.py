@@ -5,6 +5,7 @@ Both take a template for the words, and a test such as `at_least`; `all_of` join
 measured where a group that it needs has no nets.
 """
 
+import json
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,6 +17,7 @@ import polars as pl
 from scipy import stats
 
 from memcap.papers import NOT_MEASURED, Finding
+from memcap.store.rows import SCHEMA
 
 Test = Callable[[Sequence[float]], bool]
 
@@ -44,6 +46,21 @@ def knob(name: str, kind: Any = pl.String) -> pl.Expr:
     return pl.col("knobs").str.json_path_match(f"$.{name}").cast(kind).alias(name)
 
 
+def having(**values: Any) -> pl.Expr:
+    """Return which rows have these values in columns, or in knobs of their task.
+
+    Args:
+        values: by name of the column or knob; several for any of them, None where there is none.
+    """
+    return pl.all_horizontal(_has(name, value) for name, value in values.items())
+
+
+def first_of(column: str, **conditions: pl.Expr | bool) -> pl.Expr:
+    """Return a column with the name of the first condition that a row meets, null where it meets none."""
+    names = [pl.when(condition).then(pl.lit(name)) for name, condition in conditions.items()]
+    return pl.coalesce(*names).alias(column)
+
+
 def over_seeds(score: str) -> list[pl.Expr]:
     """Return aggregates of the seeds' final scores: `least`, `greatest`, `seeds`, and the median as `score`.
 
@@ -68,16 +85,17 @@ def group(data: pl.DataFrame, column: str, name: str) -> dict[str, list[float]]:
     return {name.format(**dict(zip(by, key, strict=True))): own[column].to_list() for key, own in parts}
 
 
-def pick(data: pl.DataFrame, column: str, key: str, names: Mapping[Any, str]) -> dict[str, list[float]]:
+def pick(data: pl.DataFrame, column: str, key: str, names: Iterable[Any]) -> dict[str, list[float]]:
     """Pick the values of a column by groups in another column; an empty list for a group without nets.
 
     Args:
         data: a line per net.
         column: the column of values.
         key: the column that tells groups apart.
-        names: the groups' names in words, by value of `key`.
+        names: the values of `key`, or a mapping from them to the groups' names in words.
     """
-    return {name: data.filter(pl.col(key) == value)[column].to_list() for value, name in names.items()}
+    words = names if isinstance(names, Mapping) else {value: value for value in names}
+    return {name: data.filter(pl.col(key) == value)[column].to_list() for value, name in words.items()}
 
 
 def each(own: Mapping[Any, Any], words: str, holds: Test, *, start: str = "", join: str = "; ") -> Finding:
@@ -90,7 +108,7 @@ def each(own: Mapping[Any, Any], words: str, holds: Test, *, start: str = "", jo
         start: the beginning of the finding's words.
         join: the words between two groups.
     """
-    numbers = {name: Numbers(each if isinstance(each, Sequence) else [each]) for name, each in own.items()}
+    numbers = {name: _numbers(values, alone=True) for name, values in own.items()}
     if not numbers or not all(numbers.values()):
         return NOT_MEASURED
     text = join.join(words.format(name=name, own=values) for name, values in numbers.items())
@@ -175,13 +193,26 @@ def rank_correlation(x: Iterable[float], y: Iterable[float]) -> float:
     return round(float(stats.spearmanr(np.asarray(x), np.asarray(y)).statistic), 12)
 
 
+def _has(name: str, value: Any) -> pl.Expr:
+    column = pl.col(name) if name in SCHEMA else knob(name)
+    if value is None:
+        return column.is_null()
+    values = [value] if isinstance(value, str | int | float) else [*value]
+    if name not in SCHEMA:  # knobs are text
+        values = [each if isinstance(each, str) else json.dumps(each) for each in values]
+    return column.is_in(values)
+
+
 def _infinite_if_null(values: pl.Series) -> list[float]:
     return [math.inf if value is None else value for value in values]
 
 
 def _is_missing(side: Any) -> bool:
-    return side is None or side in ([], ())
+    return side is None or (isinstance(side, list | tuple | pl.Series) and len(side) == 0)
 
 
-def _numbers(side: Any) -> Any:
-    return Numbers(side) if isinstance(side, list | tuple) else side
+def _numbers(side: Any, *, alone: bool = False) -> Any:
+    """Return the numbers of a group; a number as it is, or alone in its group."""
+    if isinstance(side, list | tuple | pl.Series):
+        return Numbers(side)
+    return Numbers([side]) if alone else side

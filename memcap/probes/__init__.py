@@ -37,6 +37,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import polars as pl
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from memcap.config import Stream
@@ -183,6 +184,14 @@ def carry_name(net: Trained) -> str:
     model = net.member.model
     alone = (model.readout, model.layers) == ("dense", 1)
     return "(h, c)" if net.network.cell.is_lstm and alone else "carry"
+
+
+def finish(axes: Axes, net: Trained, **legend: Any) -> None:
+    """Draw a grid and a legend, and put squared errors on a scale of powers."""
+    if net.member.task.loss == "values":
+        axes.set_yscale("log")
+    axes.grid(color="#dddddd", lw=0.5)
+    axes.legend(frameon=False, fontsize=8, **legend)
 
 
 def titled(figure: Figure, net: Trained, what: str, caption: str) -> Figure:

@@ -80,9 +80,8 @@ class Half:
 
     def add(self, states: np.ndarray, targets: np.ndarray) -> None:
         """Take in states (n, N) and targets (n, M)."""
-        x = np.concatenate(
-            [np.ones((len(states), 1)), states], 1
-        )  # the constant first, so that R's first row holds means
+        # the constant first, so that R's first row holds means
+        x = np.concatenate([np.ones((len(states), 1)), states], 1)
         if not self.samples:
             self.r, self.qty = np.zeros((0, x.shape[1])), np.zeros((0, targets.shape[1]))
             self.squares = np.zeros(targets.shape[1])
@@ -137,9 +136,8 @@ def probe(net: Trained) -> Probed:
         )
     halves = {name: (Half(), Half()) for name in ("h", carry_name(net))}
     for half in (0, 1):
-        for states, targets in read(
-            net, when, sequences, range(1 + half * chunks, 1 + (half + 1) * chunks), lift
-        ):
+        indices = range(1 + half * chunks, 1 + (half + 1) * chunks)
+        for states, targets in read(net, when, sequences, indices, lift):
             if same(*states):
                 halves.pop(carry_name(net), None)
             for name, values in zip(halves, states, strict=False):
@@ -199,39 +197,27 @@ def draw_memory(
         r2, null = memory(halves, when.lags)
         bound = halves[0].r.shape[1] - 1
         total, mean = r2.sum(1), r2.sum(1) / np.maximum(rank, 1)
+        ends = {"bound": bound, "samples": halves[0].samples}
         for k in range(when.lags):
             rows.append({"state": name, "k": k, "r2": mean[k], "coordinates": ranks[k], "numbers": total[k]})
-            rows[-1] |= {
-                "null": null[k, : max(ranks[k], 1)].mean(),
-                "bound": bound,
-                "samples": halves[0].samples,
-            }
+            rows[-1] |= {"null": null[k, : max(ranks[k], 1)].mean(), **ends}
         half = np.flatnonzero(mean > 0.5)
         table.append({"state": name, "MC": total.sum(), "bound": bound, "share": total.sum() / bound})
         table[-1] |= {"above_half": int(half[-1]) if len(half) else None, "samples": halves[0].samples}
-        varies = rank > 0
-        curves.plot(
-            np.arange(when.lags)[varies], mean[varies], "o-", ms=3, lw=1.2, color=colour, label=f"from {name}"
-        )
-        sums.plot(
-            np.arange(when.lags),
-            np.cumsum(total),
-            lw=1.4,
-            color=colour,
-            label=f"from {name}: MC {total.sum():.2f}",
-        )
-        sums.axhline(
-            bound, color=colour, lw=0.9, ls="--", label=f"bound of {name}: {plural(bound, 'number')}"
-        )
+        lags, varies = np.arange(when.lags), rank > 0
+        curves.plot(lags[varies], mean[varies], "o-", ms=3, lw=1.2, color=colour, label=f"from {name}")
+        label = f"from {name}: MC {total.sum():.2f}"
+        sums.plot(lags, np.cumsum(total), lw=1.4, color=colour, label=label)
+        label = f"bound of {name}: {plural(bound, 'number')}"
+        sums.axhline(bound, color=colour, lw=0.9, ls="--", label=label)
     curves.set(
         xlabel="k, steps ago", ylabel="r² of the input k steps ago, null subtracted", ylim=(-0.05, 1.08)
     )
     curves.axvline(net.member.lag, color="grey", lw=0.8, ls=":", label="lag")
     sums.set(xlabel="k, steps ago", ylabel="numbers of the past, up to k steps ago", ylim=(0, None))
-    for axes in (curves, sums):
+    for axes, loc in ((curves, "best"), (sums, "lower right")):
         axes.grid(color="#dddddd", lw=0.5)
-    curves.legend(frameon=False, fontsize=8)
-    sums.legend(frameon=False, fontsize=8, loc="lower right")
+        axes.legend(frameon=False, fontsize=8, loc=loc)
     place = "at every step" if net.member.task.stream else f"after step {when.first + 1} of {when.at[1]}"
     caption = (
         f"Linear regression on the state {place}, judged on the other half of {2 * table[0]['samples']:,}"

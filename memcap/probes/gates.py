@@ -20,21 +20,7 @@ def probe(net: Trained) -> Probed:
     cells the hidden state of the last layer alone."""
     maps = quantities(net)
     inputs = vectors(net, fresh_batch(net, 1).inputs)[:MOST_STEPS, 0].astype(np.float64)
-    parts = [
-        pl.DataFrame(
-            {
-                "what": "input",
-                "step": np.arange(len(inputs)).repeat(inputs.shape[1]),
-                "unit": _units(inputs),
-                "value": inputs.ravel(),
-            }
-        )
-    ]
-    for name, values in maps.items():
-        step = np.arange(len(values)).repeat(values.shape[1])
-        parts.append(
-            pl.DataFrame({"what": name, "step": step, "unit": _units(values), "value": values.ravel()})
-        )
+    data = pl.concat(_rows(name, values) for name, values in {"input": inputs, **maps}.items())
     table = pl.DataFrame(
         [
             {"what": name, "least": float(v.min()), "median": float(np.median(v)), "most": float(v.max())}
@@ -43,18 +29,11 @@ def probe(net: Trained) -> Probed:
         ],
         schema_overrides={"near_an_end": pl.Float64},
     )
-    notes = ["near_an_end: share of a gate's values below .1 or above .9."]
+    note = "near_an_end: share of a gate's values below .1 or above .9."
     if len(maps) == 1:
-        notes = [
-            f"gates: only an LSTM's are known here; of {net.member.model.cell} the hidden state alone is"
-            " drawn."
-        ]
-    return Probed(
-        _plot(net, inputs, maps),
-        pl.concat([p.cast({"value": pl.Float64}) for p in parts]),
-        table,
-        tuple(notes),
-    )
+        cell = net.member.model.cell
+        note = f"gates: only an LSTM's are known here; of {cell} the hidden state alone is drawn."
+    return Probed(_plot(net, inputs, maps), data, table, (note,))
 
 
 def quantities(net: Trained) -> dict[str, np.ndarray]:
@@ -93,8 +72,12 @@ def is_gate(name: str) -> bool:
     return name.partition(",")[0] in GATES.values()
 
 
-def _units(values: np.ndarray) -> np.ndarray:
-    return np.tile(np.arange(values.shape[1]), len(values))
+def _rows(name: str, values: np.ndarray) -> pl.DataFrame:
+    """Return a row per number of a map (T, U)."""
+    step, unit = np.divmod(np.arange(values.size), values.shape[1])
+    return pl.DataFrame(
+        {"what": name, "step": step, "unit": unit, "value": values.ravel().astype(np.float64)}
+    )
 
 
 def _plot(net: Trained, inputs: np.ndarray, maps: dict[str, np.ndarray]) -> Figure:
@@ -105,12 +88,9 @@ def _plot(net: Trained, inputs: np.ndarray, maps: dict[str, np.ndarray]) -> Figu
     for axes, (name, values) in zip(panels, panel_values.items(), strict=True):
         most = float(np.abs(values).max()) or 1.0
         positive = is_gate(name) or (name == "input" and net.member.task.vocabulary is not None)
-        look = (
-            {"cmap": "Greys", "vmin": 0, "vmax": 1}
-            if positive
-            else {"cmap": "RdBu_r", "vmin": -most, "vmax": most}
-        )
-        image = axes.imshow(values.T, aspect="auto", interpolation="nearest", **look)
+        cmap, vmin, vmax = ("Greys", 0, 1) if positive else ("RdBu_r", -most, most)
+        look = {"aspect": "auto", "interpolation": "nearest", "cmap": cmap, "vmin": vmin, "vmax": vmax}
+        image = axes.imshow(values.T, **look)
         figure.colorbar(image, ax=axes, pad=0.01, aspect=8)
         axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
         axes.set_yticks([])

@@ -37,38 +37,28 @@ def probe(net: Trained) -> Probed:
     singular = np.linalg.svd(matrices, compute_uv=False)
     moduli = -np.sort(-np.abs(np.linalg.eigvals(matrices)), axis=1)
     step, place = np.divmod(np.arange(steps * size), size)
-    spectrum = pl.DataFrame(
-        {
-            "what": "step",
-            "step": step,
-            "index": place,
-            "singular": singular.ravel(),
-            "modulus": moduli.ravel(),
-        }
-    )
+    spectrum = pl.DataFrame({"what": "step", "step": step, "index": place})
+    spectrum = spectrum.with_columns(singular=singular.ravel(), modulus=moduli.ravel())
     norms = products(matrices, min(2 * net.member.lag, steps))
-    over = pl.DataFrame(
-        [{"what": "product", "start": s, "k": k, "norm": norm} for (s, k), norm in norms.items()]
-    )
+    rows = [{"what": "product", "start": s, "k": k, "norm": norm} for (s, k), norm in norms.items()]
+    over = pl.DataFrame(rows)
     data = pl.concat([spectrum, over], how="diagonal")
     at_lag = over.filter(pl.col("k") == min(net.member.lag, steps))["norm"]
-    table = pl.DataFrame(
-        {
-            "steps": [steps],
-            "numbers": [size],
-            "largest_singular": [float(np.median(singular[:, 0]))],
-            "largest_modulus": [float(np.median(moduli[:, 0]))],
-            "moduli_above_.9": [float((moduli > 0.9).sum(1).mean())],
-            "product_at_lag": [at_lag.median()],
-        }
-    )
+    row = {
+        "steps": steps,
+        "numbers": size,
+        "largest_singular": float(np.median(singular[:, 0])),
+        "largest_modulus": float(np.median(moduli[:, 0])),
+        "moduli_above_.9": float((moduli > 0.9).sum(1).mean()),
+        "product_at_lag": at_lag.median(),
+    }
     notes = (
         "Medians over the steps of one sequence; moduli_above_.9: how many eigenvalues, on average;"
         " product_at_lag: norm"
         " of the product of `lag` Jacobians in a row, the most that a change of the carry is enlarged;"
         " median over its starts.",
     )
-    return Probed(_plot(net, data), data, table, notes)
+    return Probed(_plot(net, data), data, pl.DataFrame([row]), notes)
 
 
 def jacobians(net: Trained) -> np.ndarray:

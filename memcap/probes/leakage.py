@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from memcap.figures.style import COLOURS
-from memcap.probes import SEQUENCES, NotForThis, Probed, blocks, fresh_batch, titled, trace
+from memcap.probes import SEQUENCES, NotForThis, Probed, blocks, finish, fresh_batch, titled, trace
 from memcap.tasks import Batch
 from memcap.tasks.chance import sequences
 from memcap.trained import Trained
@@ -38,16 +38,11 @@ def probe(net: Trained) -> Probed:
     total = np.zeros((4, net.member.length))
     for index, block in enumerate(blocks(SEQUENCES)):
         batch = fresh_batch(net, block, index)
-        disturbed, undisturbed = (
-            trace(net, batch, swapped, np.int32(middle - 1)).outputs,
-            trace(net, batch).outputs,
-        )
+        disturbed = trace(net, batch, swapped, np.int32(middle - 1)).outputs
+        undisturbed = trace(net, batch).outputs
         targets, due = answers(net, batch)
-        partner = np.roll(targets, 1, axis=1)
-        for place, (outputs, reference) in enumerate(
-            ((disturbed, targets), (disturbed, partner), (undisturbed, targets))
-        ):
-            total[place] += (marks(net, outputs, reference) * due).sum(1)
+        pairs = (disturbed, targets), (disturbed, np.roll(targets, 1, axis=1)), (undisturbed, targets)
+        total[:3] += [(marks(net, *pair) * due).sum(1) for pair in pairs]
         total[3] += due.sum(1)
     steps = np.flatnonzero(total[3])
     steps = steps[steps >= middle]
@@ -88,31 +83,19 @@ def marks(net: Trained, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
 def _plot(net: Trained, data: pl.DataFrame, middle: int) -> Figure:
     figure = Figure(figsize=(6.8, 4.4), layout="constrained")
     axes, facts, metric = figure.add_subplot(), net.member.facts, net.member.task.metric
-    names = {
-        "own": "its own answers",
-        "partner": "its neighbour's answers",
-        "undisturbed": "its own, nothing exchanged",
+    lines: dict[str, dict[str, Any]] = {
+        "own": {"label": "its own answers", "ls": "-", "ms": 4},
+        "partner": {"label": "its neighbour's answers", "ls": "-", "ms": 4},
+        # rings around what they lie on
+        "undisturbed": {"label": "its own, nothing exchanged", "ls": "--", "ms": 8, "mfc": "none"},
     }
-    looks = zip(COLOURS, ("o-", "o-", "o--"), (4, 4, 8), strict=False)  # rings around what they lie on
-    for (name, label), (colour, style, size) in zip(names.items(), looks, strict=False):
-        axes.plot(
-            data["step"],
-            data[name],
-            style,
-            ms=size,
-            mfc="none" if size > 4 else None,
-            lw=1.2,
-            color=colour,
-            label=label,
-        )
+    for colour, (name, look) in zip(COLOURS, lines.items(), strict=False):
+        axes.plot(data["step"], data[name], marker="o", lw=1.2, color=colour, **look)
     axes.axhline(facts.chance, color="grey", lw=0.9, ls=":", label="chance")
     axes.axvline(middle - 0.5, color="grey", lw=0.9, ls="--", label="carries exchanged")
     axes.set(xlabel="step", ylabel=metric, xlim=(middle - 2, net.member.length))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if net.member.task.loss == "values":
-        axes.set_yscale("log")
-    axes.grid(color="#dddddd", lw=0.5)
-    axes.legend(frameon=False, fontsize=8)
+    finish(axes, net)
     caption = (
         f"After {middle} of {net.member.length} steps each sequence goes on with its neighbour's carry;"
         f" {SEQUENCES:,} fresh sequences."

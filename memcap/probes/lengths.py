@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from memcap.config import Member
 from memcap.figures.style import COLOURS
-from memcap.probes import NotForThis, Probed, key, titled
+from memcap.probes import NotForThis, Probed, finish, key, titled
 from memcap.runtime import jax_setup
 from memcap.trained import Trained
 from memcap.training.step import EvalOperands, Trainer, TrainSpec
@@ -84,9 +84,6 @@ def _plot(net: Trained, data: pl.DataFrame) -> Figure:
     axes.set_xticks([], minor=True)
     what = "times the trained lag; below: the lag" if grows else "times the trained length; below: the steps"
     axes.set(xlabel=what, ylabel=metric)
-    if net.member.task.loss == "values":
-        axes.set_yscale("log")
-    axes.grid(color="#dddddd", lw=0.5)
-    axes.legend(frameon=False, fontsize=8)
+    finish(axes, net)
     caption = f"{SEQUENCES} fresh sequences a mark; weights and read-out as trained."
     return titled(figure, net, "Longer than trained", caption)

@@ -7,6 +7,7 @@ sequences. Only what goes on to the next step is disturbed: a step computes and 
 net was not trained for it.
 """
 
+from functools import partial
 from typing import Any
 
 import jax
@@ -19,7 +20,7 @@ from matplotlib.figure import Figure
 
 from memcap.cells.variants import BFLOAT16
 from memcap.figures.style import COLOURS
-from memcap.probes import BLOCK, SEQUENCES, Probed, fresh_batch, fresh_score, titled, trace
+from memcap.probes import BLOCK, SEQUENCES, Probed, finish, fresh_batch, fresh_score, titled, trace
 from memcap.terminal.words import plural
 from memcap.trained import Trained
 
@@ -51,26 +52,17 @@ def add_noise(carry: Any, step: jax.Array, operands: Any) -> Any:
     return jax.tree.unflatten(tree, noisy)
 
 
-def to_float32(carry: Any, step: jax.Array, operands: Any) -> Any:
-    """Round to float32."""
-    del step, operands
-    return jax.tree.map(
-        lambda leaf: _real(lambda x: lax.reduce_precision(x, *FORMATS["float32"]), leaf), carry
-    )
+def _rounded(bits: tuple[int, int], carry: Any, step: jax.Array, operands: Any) -> Any:
+    """Round to a format. A conversion there and back is one that XLA may leave out."""
+    return jax.tree.map(lambda leaf: _real(lambda x: lax.reduce_precision(x, *bits), leaf), carry)
 
 
-def to_bfloat16(carry: Any, step: jax.Array, operands: Any) -> Any:
-    """Round to bfloat16. A conversion there and back is one that XLA may leave out."""
-    del step, operands
-    return jax.tree.map(
-        lambda leaf: _real(lambda x: lax.reduce_precision(x, *FORMATS["bfloat16"]), leaf), carry
-    )
+ROUNDED = {name: partial(_rounded, bits) for name, bits in FORMATS.items()}
 
 
 def to_levels(carry: Any, step: jax.Array, operands: Any) -> Any:
     """Round to the nearest of equally spaced levels: operands are ((levels, least, most), key), the latter
     two as the carry."""
-    del step
     (levels, least, most), _ = operands
 
     def nearest(x: jax.Array, low: jax.Array, high: jax.Array) -> jax.Array:
@@ -91,9 +83,8 @@ def ranges(net: Trained) -> tuple[Any, Any]:
             return (which(leaf.real, axis=(0, 1)) + 1j * which(leaf.imag, axis=(0, 1))).astype(leaf.dtype)
         return which(leaf, axis=(0, 1))
 
-    return jax.tree.map(lambda leaf: end(np.min, leaf), carries), jax.tree.map(
-        lambda leaf: end(np.max, leaf), carries
-    )
+    least, most = (jax.tree.map(partial(end, which), carries) for which in (np.min, np.max))
+    return least, most
 
 
 def probe(net: Trained) -> Probed:
@@ -102,32 +93,24 @@ def probe(net: Trained) -> Probed:
         {"what": "noise", "size": size, "score": fresh_score(net, add_noise, np.float32(size)).value}
         for size in NOISE
     ]
-    for name, change in (("float32", to_float32), ("bfloat16", to_bfloat16)):
+    for name, change in ROUNDED.items():
         rows.append({"what": name, "size": None, "score": fresh_score(net, change).value})
     least, most = ranges(net)
     for bits in BITS:
         score = fresh_score(net, to_levels, (np.float32(2**bits), least, most)).value
         rows.append({"what": plural(bits, "bit"), "size": None, "score": score})
     facts, task = net.member.facts, net.member.task
-    for row in rows:
-        row |= {
-            "metric": task.metric,
-            "threshold": facts.threshold,
-            "passes": task.passes(row["score"], facts.threshold),
-        }
-    data = pl.DataFrame(rows, schema_overrides={"size": pl.Float64})
-    labels = [f"noise {row['size']:g}" if row["what"] == "noise" else row["what"] for row in rows]
-    table = pl.DataFrame(
-        {
-            "carry": labels,
-            task.metric: data["score"],
-            "passes": ["yes" if passes else "no" for passes in data["passes"]],
-        }
+    data = pl.DataFrame(rows, schema_overrides={"size": pl.Float64}).with_columns(
+        metric=pl.lit(task.metric),
+        threshold=pl.lit(facts.threshold, pl.Float64),
+        passes=pl.Series([task.passes(row["score"], facts.threshold) for row in rows]),
     )
+    labels = [f"noise {row['size']:g}" if row["what"] == "noise" else row["what"] for row in rows]
+    passes = ["yes" if passed else "no" for passed in data["passes"]]
+    table = pl.DataFrame({"carry": labels, task.metric: data["score"], "passes": passes})
     notes = (
         f"Disturbed after each step, at test time only. It passes at {task.metric} {facts.threshold:g};"
-        " chance is"
-        f" {facts.chance:.3g}.",
+        f" chance is {facts.chance:.3g}.",
     )
     return Probed(_plot(net, data), data, table, notes)
 
@@ -154,14 +137,7 @@ def _plot(net: Trained, data: pl.DataFrame) -> Figure:
 
 def _references(axes: Axes, net: Trained) -> None:
     facts, values = net.member.facts, net.member.task.loss == "values"
-    if values:
-        axes.set_yscale("log")
     axes.axhline(facts.threshold, color="grey", lw=0.9, ls="--", label="criterion")
     axes.axhline(facts.chance, color="grey", lw=0.9, ls=":", label="chance")
-    axes.grid(color="#dddddd", lw=0.5)
-    axes.legend(
-        frameon=False,
-        fontsize=8,
-        loc="upper left" if values else "lower left",
-        bbox_to_anchor=(0, 0.94 if values else 0.06),
-    )
+    place = {"loc": "upper left", "bbox_to_anchor": (0, 0.94)}
+    finish(axes, net, **(place if values else {"loc": "lower left", "bbox_to_anchor": (0, 0.06)}))

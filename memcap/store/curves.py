@@ -3,14 +3,14 @@
     DIR/curves/SHARD.parquet            of members that have ended, beside DIR/rows/SHARD.parquet
     DIR/curves/TOKEN.running.parquet    of members that a job trains just now, every 10 seconds: of those 300
                                         that have trained longest, and for at least 10 seconds; gone at its
-                                        end
+                                        end, or, if it was killed, removed by the next job in the folder
     DIR/curves.parquet                  those of ended members folded into one, by `memcap collect`
 
 They are to look at: nothing that memcap says of a study rests on them, and a study without them is whole.
 Needs no JAX.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -158,29 +158,6 @@ def write_running(folder: Path, token: str, curves: Mapping[str, Points]) -> Non
     table(curves).write_parquet(content)
     path.parent.mkdir(parents=True, exist_ok=True)
     files.replace(path, content.getvalue())
-
-
-def read_running(folder: Path, tokens: Iterable[str] | None = None) -> dict[str, pl.DataFrame]:
-    """Read the curves of members that a study's jobs train just now, by the job's token, with the columns of
-    `SCHEMA`. A file that is gone, or cannot be read, is left out.
-
-    A job that was killed leaves its file behind, until the next job in the folder removes it: whether a job
-    is alive, its heartbeat says.
-
-    Args:
-        folder: the study's.
-        tokens: of the jobs that are wanted; None: all.
-    """
-    if tokens is None:
-        files_of_jobs = sorted((folder / "curves").glob("[!.]*.running.parquet"))
-        tokens = [path.name.partition(".")[0] for path in files_of_jobs]
-    tables = {}
-    for token in tokens:
-        try:
-            tables[token] = read_file(running_path(folder, token))
-        except (BadFileError, OSError):
-            continue
-    return tables
 
 
 def add_point(points: Points, step: int, values: Mapping[str, Any]) -> None:

@@ -22,6 +22,7 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import IO, Any
 
+from memcap.knobs import UserError
 from memcap.runtime import signals
 
 MARK = b"memcap sha256 "
@@ -33,6 +34,7 @@ CHUNK = 1 << 20
 # seconds; what is younger may be another host's in the making: not every file system shows its locks to
 # others
 STALE_AFTER = 60.0
+State = tuple[Path, int, int, int]  # of a file: it changes when the file does
 UNFINISHED = re.compile(r"\..+\.(parquet|npz)\.[0-9a-f]{8}")  # names that `write` gives
 
 
@@ -53,6 +55,16 @@ def open_regular(path: Path) -> IO[bytes]:
         file.close()
         raise BadFileError("not a regular file")
     return file
+
+
+def state_of(path: Path) -> State:
+    """Return the state of a file.
+
+    Raises:
+        OSError: it is not there, or cannot be asked for it.
+    """
+    status = path.stat()
+    return path, status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def write(path: Path, fill: Callable[[IO[bytes]], Any], with_digest: bool = True) -> None:
@@ -85,6 +97,16 @@ def write(path: Path, fill: Callable[[IO[bytes]], Any], with_digest: bool = True
             unfinished.unlink(missing_ok=True)
             raise
     _sync(path.parent)
+
+
+@contextlib.contextmanager
+def output_of(path: Path) -> Generator[None]:
+    """Turn what keeps a file from being written that a user asked for into a UserError."""
+    try:
+        yield
+    except OSError as error:
+        why = error.strerror or error
+        raise UserError(f"{path}: cannot be written ({why}); choose another file with -o") from error
 
 
 def replace(path: Path, content: bytes) -> None:

@@ -8,13 +8,9 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from memcap.store import curves, heartbeat, rows, shards
-from memcap.store.files import BadFileError
+from memcap.store import curves, files, heartbeat, rows, shards
+from memcap.store.files import BadFileError, State
 from memcap.store.heartbeat import Heartbeat
-
-EARLIER = ("key", "config", "solved", "steady", "evaluation_until", "status")
-EARLIER += ("final", "best", "stretched", "steps", "steps_to_solve", "steps_to_steady", "run_seconds")
-State = tuple[int, int, int]  # of a file: inode, time of change, size
 
 
 class News(NamedTuple):
@@ -22,12 +18,11 @@ class News(NamedTuple):
 
     Args:
         rows: of members that have ended, with the columns of `memcap.store.rows.SCHEMA`, one per key.
-        earlier: rows of other commands, as they were when the folder was first looked into, with the columns
-            `EARLIER`; none where all commands are followed.
+        earlier: the same of other commands, as it was when the folder was first looked into; none where all
+            commands are followed.
         curves: by key, with the columns of `memcap.store.curves.SCHEMA`: of the rows' members whole, of
             members in training as far as they are.
         members: that jobs may train, with the columns of `memcap.store.heartbeat.MEMBERS`, and `study`.
-        heartbeats: the last of each job, by token.
         over: whether no job trains any more, so that nothing else will come.
     """
 
@@ -35,7 +30,6 @@ class News(NamedTuple):
     earlier: pl.DataFrame
     curves: dict[str, pl.DataFrame]
     members: pl.DataFrame
-    heartbeats: dict[str, Heartbeat]
     over: bool
 
 
@@ -45,19 +39,18 @@ class Follower:
     A file that is replaced while it is read, or cannot be read, is left for the next time.
 
     Args:
-        folder: of a study, or one file of rows.
-        session: of the one command whose jobs are followed (`memcap.store.shards`); None: all.
+        place: a study's folder, or one file of rows.
+        session: of the one command whose jobs are followed (`memcap.store.shards`); None: all, as of a file.
     """
 
-    def __init__(self, folder: Path, session: str | None = None):
-        self.file = folder if folder.is_file() else None
-        self.folder = folder.parent if folder.is_file() else folder
-        self.session = session
+    def __init__(self, place: Path, session: str | None = None):
+        self.place, self.folder = place, place.parent if place.is_file() else place
+        self.session = None if place.is_file() else session
         self.bad: dict[Path, str] = {}  # files that could not be read the last time, and why
         self._states: dict[Path, State] = {}  # of the files as they were read
         self._places: dict[str, list[Any]] = {}  # of rows that were news, their place in `PREFERENCE`
         self._jobs: set[str] = set()  # tokens of those whose members were news
-        self._earlier: pl.DataFrame | None = None if session else rows.frame([]).select(EARLIER)
+        self._earlier: pl.DataFrame | None = None if self.session else rows.frame([])
 
     def poll(self) -> News:
         """Look into the folder again. Return what is new."""
@@ -70,7 +63,7 @@ class Follower:
         members = self._members(heartbeats)
         new_rows, lines = self._rows_and_curves(over=not alive)
         lines |= {key: each for key, each in self._running(alive).items() if key not in self._places}
-        return News(new_rows, self._earlier, lines, members, heartbeats, not alive)
+        return News(new_rows, self._earlier, lines, members, not alive)
 
     def _follows(self, name: str) -> bool:
         """Return whether a token, or a shard of that name, is one of the jobs followed."""
@@ -86,26 +79,21 @@ class Follower:
                 tables.append(table.with_columns(study=pl.lit(heartbeats[token].study)))
         return pl.concat(tables).filter(pl.col("config").is_not_null()).unique("key", maintain_order=True)
 
-    def _paths(self) -> list[Path]:
-        """Return the files of rows: the folded one, then shards."""
-        return [*self.folder.glob("rows.parquet"), *sorted((self.folder / "rows").glob("*.parquet"))]
-
     def _rows_of_others(self) -> pl.DataFrame:
         tables = []
-        for path in self._paths():
+        for path in shards.paths(self.place, below=False):
             if not self._follows(path.stem):
                 with contextlib.suppress(BadFileError, OSError):
                     tables.append(shards.read_file(path))
-        return rows.without_failed(rows.one_per_key(tables)).select(EARLIER)
+        return rows.without_failed(rows.one_per_key(tables))
 
     def _rows_and_curves(self, over: bool) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
         """Return the rows that are new, and their curves by key."""
         tables: list[pl.DataFrame] = []
         lines: dict[str, pl.DataFrame] = {}
-        followed = [path for path in self._paths() if self._follows(path.stem)]
-        for path in followed if self.file is None else [self.file]:
+        for path in filter(lambda path: self._follows(path.stem), shards.paths(self.place, below=False)):
             try:
-                state = _state(path)
+                state = files.state_of(path)
                 if self._states.get(path) == state:
                     continue
                 table = self._new_of(shards.read_file(path))
@@ -150,21 +138,15 @@ class Follower:
 
     def _running(self, tokens: Iterable[str]) -> dict[str, pl.DataFrame]:
         """Return the curves of members in training that have changed, by key."""
-        changed = []
+        lines: dict[str, pl.DataFrame] = {}
         for token in tokens:
             path = curves.running_path(self.folder, token)
-            with contextlib.suppress(OSError):
-                state = _state(path)
+            with contextlib.suppress(BadFileError, OSError):
+                state = files.state_of(path)
                 if self._states.get(path) != state:
+                    lines |= _by_key(curves.read_file(path))
                     self._states[path] = state
-                    changed.append(token)
-        tables = curves.read_running(self.folder, changed)
-        return {key: part for table in tables.values() for key, part in _by_key(table).items()}
-
-
-def _state(path: Path) -> State:
-    status = path.stat()
-    return status.st_ino, status.st_mtime_ns, status.st_size
+        return lines
 
 
 def _by_key(table: pl.DataFrame) -> dict[str, pl.DataFrame]:

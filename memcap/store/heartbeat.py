@@ -17,6 +17,7 @@ import os
 import socket
 import threading
 import time
+from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -24,9 +25,12 @@ from typing import Any
 
 import polars as pl
 
+from memcap.knobs import set_words
 from memcap.store import files, shards
 from memcap.store.files import BadFileError, open_regular
 from memcap.store.study import Study
+from memcap.tasks import Task
+from memcap.terminal.printing import member_name
 
 SECONDS = 2.0  # between two heartbeats
 HEARTBEAT_TIMEOUT = 60.0  # seconds without a heartbeat after which a job is taken for gone
@@ -41,6 +45,12 @@ MEMBERS = {
     "metric": pl.String,  # of the task: accuracy or mse
     "config": pl.String,  # the whole resolved config, as JSON and as in the rows
 }
+
+
+def long_name(task: Task, lag: int, units: int, seed: int) -> str:
+    """Return the name of a member in `MEMBERS`."""
+    knobs = ",".join(set_words(task))
+    return member_name(f"{task.name}({knobs})" if knobs else task.name, lag, units, seed)
 
 
 @dataclass(frozen=True)
@@ -172,7 +182,7 @@ class JobProgress:
         self.folder = str(Path.cwd())
         self.started, self.clock_started = time.time(), time.monotonic()
         self.done = self.solved = 0
-        self.counts = {"diverged": 0, "failed": 0}  # by status, of those that are worth a word
+        self.counts: Counter[str] = Counter()  # members that have ended, by status
         self.to_come = to_come
         self.training: dict[str, _Training] = {}  # by the member's key
         self.lock = threading.Lock()
@@ -199,8 +209,7 @@ class JobProgress:
         with self.lock:
             self.training.pop(key, None)
             self.done, self.solved, self.to_come = self.done + 1, self.solved + solved, self.to_come - 1
-            if status in self.counts:
-                self.counts[status] += 1
+            self.counts[status] += 1
 
     def expect(self, to_come: int) -> None:
         """Set how many members are still to come at most, where a design finds out as it goes."""

@@ -33,7 +33,7 @@ import polars as pl
 from memcap.knobs import UserError
 from memcap.runtime.published import is_published, rows_files
 from memcap.store import files
-from memcap.store.files import BadFileError
+from memcap.store.files import BadFileError, State
 from memcap.store.row_checks import BadRowsError, check_rows
 from memcap.store.rows import RESULTS, complete, frame, one_per_key
 from memcap.store.weights import write_weights
@@ -44,7 +44,6 @@ SESSION_DIGITS = 8  # of the command, as many of the job
 NAME = re.compile(r"[0-9a-f]{16}-(?:[0-9a-f]{8}){1,2}-\d+")  # that jobs give their shards
 UNFINISHED_FIGURE = re.compile(r"\.\w+\.[a-z0-9_]{8}")  # where `figures.save` writes before all is there
 
-State = tuple[Path, int, int, int]  # of a file: it changes when the file does
 _sound: set[State] = set()  # files whose rows this process has checked
 
 
@@ -71,7 +70,7 @@ def new_token(session: str = "") -> str:
 
 def session_of(name: str) -> str:
     """Return the session of a token, or of a shard's name; "" where memcap 0.1 gave it, or nobody's job."""
-    token = name.split("-")[1] if NAME.fullmatch(name) else name
+    token = token_of(name) or name
     return token[:SESSION_DIGITS] if len(token) == 2 * SESSION_DIGITS else ""
 
 
@@ -181,9 +180,8 @@ def read_files(folder: Path, below: bool = True) -> tuple[dict[Path, Table], dic
     bad: dict[Path, BadFileError] = {}
     for path in paths(folder, below):
         try:
-            status = path.stat()
-            state = (path, status.st_ino, status.st_mtime_ns, status.st_size)
-            tables[state] = _cached(*state)
+            state = files.state_of(path)
+            tables[state] = _cached(state)
         except BadFileError as error:
             bad[path] = error
         except OSError as error:
@@ -193,10 +191,9 @@ def read_files(folder: Path, below: bool = True) -> tuple[dict[Path, Table], dic
 
 
 @lru_cache(maxsize=1024)
-def _cached(path: Path, *state: int) -> Table:
+def _cached(state: State) -> Table:
     """Read one file, once per job."""
-    del state
-    return _table(path)
+    return _table(state[0])
 
 
 def _check(tables: dict[State, Table]) -> dict[Path, BadFileError]:

@@ -18,6 +18,8 @@ from memcap.store.heartbeat import Heartbeat, Running
 from memcap.store.rows import one_per_key, without_failed
 from memcap.terminal.printing import member_name
 
+MARKS = ("rows", "jobs", "rows.parquet")  # a folder that has one is a study's
+
 
 @dataclass(frozen=True)
 class Failure:
@@ -81,18 +83,10 @@ def studies(place: Path) -> list[Path]:
         return [place]
     if not place.is_dir():
         raise UserError(f"{place}: no such folder; give the folder of a study")
-    folders = [place] if _is_study(place) else sorted({p.parent for p in _marks(place)})
+    folders = sorted({path.parent for name in MARKS for path in place.rglob(name)})
     if not folders:
         raise UserError(f"{place}: holds no study; train one first, as in: memcap train sweeps=first_study")
-    return folders
-
-
-def _marks(place: Path) -> Iterable[Path]:
-    return (path for name in ("rows", "jobs", "rows.parquet") for path in place.rglob(name))
-
-
-def _is_study(folder: Path) -> bool:
-    return any((folder / part).exists() for part in ("rows", "jobs", "rows.parquet"))
+    return [place] if place in folders else folders
 
 
 def status(folder: Path) -> Status:

@@ -1,6 +1,5 @@
 """The weights of a study's members: an npz file per shard of rows, with arrays under KEY/path/of/array."""
 
-import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -10,11 +9,11 @@ import numpy as np
 
 from memcap.knobs import UserError
 from memcap.store import files
-from memcap.store.files import BadFileError
+from memcap.store.files import BadFileError, State, state_of
 
 T = TypeVar("T")
 # states of files whose digest was right: members of one file are often read one by one
-_sound: set[tuple[Any, ...]] = set()
+_sound: set[State] = set()
 
 
 def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, np.ndarray]:
@@ -65,12 +64,8 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     """
     if path.suffix != ".npz":
         raise UserError(f"{path}: must end in .npz")
-    try:
+    with files.output_of(path):
         files.write(path, lambda file: np.savez(file, allow_pickle=False, **arrays), with_digest=False)
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror or error}); choose another file with -o"
-        ) from error
 
 
 def weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
@@ -130,9 +125,8 @@ def read_sealed(path: Path, take: Callable[[Any], T]) -> T:
         BadFileError: the file is damaged, cannot be read, or holds other things than `take` expects.
     """
     try:
+        state = state_of(path)
         with files.open_regular(path) as file:
-            status = os.fstat(file.fileno())
-            state = (path, status.st_ino, status.st_mtime_ns, status.st_size)
             if state not in _sound:
                 files.check(file)
                 _sound.add(state)

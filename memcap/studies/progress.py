@@ -12,8 +12,6 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
-    ProgressColumn,
-    Task,
     TextColumn,
     TimeElapsedColumn,
 )
@@ -85,7 +83,7 @@ class _Bar(Progress):
             MofNCompleteColumn(),
             TextColumn("members, {task.fields[note]}"),
             TimeElapsedColumn(),
-            _LeftColumn(),
+            TextColumn("{task.fields[left]}"),
         )
         # Where there is no terminal it is drawn once, as it stops.
         super().__init__(
@@ -102,19 +100,13 @@ class _Bar(Progress):
         done, members = _counts(heartbeat, self.progress.before)
         begun = heartbeat.done or heartbeat.running
         note = _ends(heartbeat, self.progress.solved_before) if begun else "compiling, and the first steps"
+        left = _left(heartbeat) if done < members else ""
         for row in self.task_ids:  # none yet as rich begins, then the one
-            self.update(row, completed=done, total=members, note=note, left=_left(heartbeat))
+            self.update(row, completed=done, total=members, note=note, left=left)
         yield self.make_tasks_table(self.tasks)
         if self.stderr.is_terminal:
             longest = [each for each in heartbeat.longest if each.seconds >= LONG]
             yield from (Text(_line(each)) for each in longest[:MOST_SHOWN])
-
-
-class _LeftColumn(ProgressColumn):
-    """The time left, as the log's lines have it."""
-
-    def render(self, task: Task) -> Text:
-        return Text("" if task.finished else task.fields["left"])
 
 
 def _counts(heartbeat: Heartbeat, before: int) -> tuple[int, int]:

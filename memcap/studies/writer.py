@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from types import TracebackType
 from typing import Any, Self
 
@@ -17,7 +16,6 @@ import polars as pl
 
 from memcap import loops
 from memcap.config import Member
-from memcap.knobs import set_words
 from memcap.runtime.signals import Interrupted
 from memcap.store import curves, files, heartbeat, shards
 from memcap.store.columns import columns_of
@@ -25,7 +23,6 @@ from memcap.store.curves import Points, add_point, thin
 from memcap.store.heartbeat import JobProgress
 from memcap.studies.checkpoints import SECONDS_OF_TRAINING, Checkpoints
 from memcap.studies.environment import environment
-from memcap.tasks import Task
 from memcap.terminal.printing import member_name
 from memcap.training.engine import Checkpoint, CurveChunk, Listener, Result
 
@@ -91,20 +88,13 @@ def members_table(members: Sequence[Member]) -> pl.DataFrame:
     lines = [
         (
             member.key,
-            member_name(_label(member.task), member.lag, member.model.units, member.seed),
+            heartbeat.long_name(member.task, member.lag, member.model.units, member.seed),
             member.task.metric,
             json.dumps(member.config, sort_keys=True),
         )
         for member in members
     ]
     return pl.DataFrame(lines, heartbeat.MEMBERS, orient="row")
-
-
-@lru_cache(maxsize=1024)
-def _label(task: Task) -> str:
-    """Name the task, with its knobs that are not the default behind it."""
-    knobs = ",".join(set_words(task))
-    return task.name + (f"({knobs})" if knobs else "")
 
 
 @dataclass

@@ -61,6 +61,5 @@ class Adding(Task):
         Chance is 1/6, less the 1/12 that is seen when the last step is marked, once in ceil((lag + 1) / 2)
         sequences.
         """
-        del length
         chance, threshold = 1 / 6 - 1 / 12 / (lag + 1 - (lag + 1) // 2), 0.01
         return Facts(held=1, bits=0.5 * math.log2(1 / 6 / threshold), chance=chance, threshold=threshold)

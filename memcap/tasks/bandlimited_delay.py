@@ -97,7 +97,6 @@ class BandlimitedDelay(Task):
         Chance: the best guess of x(t - s) is r(s) x(t), with r the autocorrelation, and leaves 1 - r(s)^2 of
         the variance.
         """
-        del length
         cutoff = min(self.cycles / lag, 0.5)
         turns = [2 * cutoff * (part * lag // (DELAYS - 1)) for part in range(DELAYS)]
         errors = [1 - (math.sin(math.pi * z) / (math.pi * z) if z else 1.0) ** 2 for z in turns]

@@ -109,5 +109,4 @@ class Copy(Task):
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold K symbols, K log2 A bits, whatever the lag; chance is 1 / A."""
-        del lag, length
         return Facts(held=self.items, bits=self.items * math.log2(self.symbols), chance=1 / self.symbols)

@@ -61,6 +61,5 @@ class CueDiscrimination(Task):
     def facts(self, lag: int, length: int) -> Facts:
         """Hold one bit, the cue; the time is not counted. A blank is best answered by silence, or by a cue
         where silence is rare."""
-        del length
         silent = min(self.response, lag)
         return Facts(held=1, bits=1.0, chance=max(silent, self.response / 2) / (silent + self.response))

@@ -56,7 +56,6 @@ class CycleNavigation(Task):
     def facts(self, lag: int, length: int) -> Facts:
         """Hold one place, whatever the lag. Chance is that of the likeliest place, 0: 1/3 after one move, and
         soon hardly more than 1 / places."""
-        del length
         share = _share_of_the_likeliest(self.places, lag)
         return Facts(held=1, bits=math.log2(min(self.places, 2 * lag + 1)), chance=share)
 

@@ -149,7 +149,6 @@ class Data(Task):
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
         """Return the same sequences: there are no longer ones."""
-        del factor
         return lag, self.length(lag)
 
 

@@ -84,7 +84,6 @@ class DelayLine(Task):
 
         Chance is 1 / S, and solved is .99; for reals the variance 1, and a normalised squared error of .05.
         """
-        del length
         if self.reals:
             threshold = 0.05
             return Facts(

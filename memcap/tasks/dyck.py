@@ -97,7 +97,6 @@ class Dyck(Task):
 
         The paper counts m log2 k bits, with the bracket just read. Chance is 1 / k.
         """
-        del length
         held = 1 + min(self.depth - 1, lag // 2)
         return Facts(held=held, bits=max(1, held - 1) * math.log2(self.types), chance=1 / self.types)
 

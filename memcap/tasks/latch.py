@@ -60,5 +60,4 @@ class Latch(Task):
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold one symbol, log2 S bits, whatever the lag; chance is 1 / S."""
-        del lag, length
         return Facts(held=1, bits=math.log2(self.symbols), chance=1 / self.symbols)

@@ -84,7 +84,6 @@ class ModularArithmetic(Task):
         """Count a sum and a product that is not over, a digit each: after an operator all m^2 pairs differ, a
         sign being a product of 1 or -1. Chance is that of the likeliest value, 0: products are 0 more often
         than others."""
-        del length
         bits = 2 * math.log2(self.modulus)
         return Facts(held=2, bits=bits, chance=_share_of_the_likeliest(self.modulus, (lag + 1) // 2))
 

@@ -169,7 +169,6 @@ class Mqar(Task):
         The bits are those of the values, whose keys are asked for: a state need not know which keys came. A
         table of both has log2 C(V, N) more: 26 bits instead of 15 for 4 pairs of 16 symbols.
         """
-        del lag, length
         bits = sum(math.log2(self.symbols - i) for i in range(self.pairs))
         return Facts(held=2 * self.pairs, bits=bits, chance=1 / self.symbols)
 

@@ -87,5 +87,4 @@ class SelectiveCopy(Task):
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold K symbols, K log2 A bits, whatever the lag and wherever they came; chance is 1 / A."""
-        del lag, length
         return Facts(held=self.items, bits=self.items * math.log2(self.symbols), chance=1 / self.symbols)

@@ -78,5 +78,4 @@ class TemporalOrder(Task):
     def facts(self, lag: int, length: int) -> Facts:
         """Count the relevant symbols, a bit each, whatever the lag. Chance is 1/4 or 1/8: the trigger tells
         nothing."""
-        del lag, length
         return Facts(held=self.relevant, bits=float(self.relevant), chance=1 / self.outputs)

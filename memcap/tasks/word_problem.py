@@ -85,7 +85,6 @@ class WordProblem(Task):
 
         Chance: that of the likeliest product, given the element just read; 1 / order where all elements come.
         """
-        del length
         order = self.outputs
         if self.generators == "all":
             return Facts(held=1, bits=math.log2(order), chance=1 / order)

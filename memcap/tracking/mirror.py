@@ -7,29 +7,33 @@ import contextlib
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import polars as pl
 
+from memcap.knobs import UserError
 from memcap.runtime import plugins
-from memcap.store import curves
+from memcap.store import curves, heartbeat
+from memcap.store.columns import columns_of, task_of
 from memcap.store.curves import Points
 from memcap.store.follow import Follower, News
+from memcap.terminal.printing import member_name
 from memcap.tracking import trackio_service, wandb_service
 from memcap.tracking.report import ONLINE, Report
 from memcap.tracking.runs import (
     Entry,
     Run,
     SeedGroup,
-    SeedGroups,
-    StudyMetrics,
     Target,
+    frontier_so_far,
     plain,
+    quantiles,
     run_of_agent,
     run_of_member,
+    run_of_seeds,
     summary_of,
 )
 
@@ -61,14 +65,6 @@ class Service(Protocol):
 
     def close(self) -> str:
         """End all runs. Return where people find them, in one line."""
-
-
-@dataclass(frozen=True)
-class StudyResult:
-    """The frontier of a whole study, as a table and as a figure."""
-
-    table: list[dict[str, Any]]
-    image: Path | None
 
 
 def services(target: Target) -> Iterator[tuple[str, Callable[[], Service]]]:
@@ -164,29 +160,24 @@ class StudyMirror:
         runs: "member", "seeds" (a run per group of members that differ in the seed alone), or "auto": seeds
             if it begins with more than `MOST_MEMBER_RUNS` members. Where it has fewer, of a folder that has
             more, it may have only parts of groups: then members are left to a mirror of the whole folder.
-        name_of: gives the name of a member of which only the config is known.
     """
 
-    def __init__(self, sender: Sender, study: str, runs: str, name_of: Callable[[dict[str, Any]], str]):
-        self.sender, self.study, self.runs, self.name_of = sender, study, runs, name_of
+    def __init__(self, sender: Sender, study: str, runs: str):
+        self.sender, self.study, self.runs = sender, study, runs
         self.ended = 0  # members and results that there were to send
-        self._members: dict[str, Entry] = {}
-        self._earlier: dict[str, dict[str, Any]] = {}  # rows of other commands, by key
+        self._members: dict[str, Entry] = {}  # that may come, by key as the next two
+        self._rows: dict[str, dict[str, Any]] = {}  # of those that have ended, in an earlier command too
+        self._live: dict[str, _Live] = {}
         self._too_many = False
         self._single: Entry | None = None  # whose run is that of the agent which started the command
-        self._rows: list[dict[str, Any]] = []  # of all members, for the agent's run
-        self._groups = SeedGroups(study)
-        self._metrics = StudyMetrics()
-        self._live: dict[str, _Live] = {}
-        self._last_point = time.monotonic()  # when the study's run last had one
+        self._groups: dict[str, SeedGroup] = {}  # by the run's id, of those that were not sent
+        self._started = self._last_point = time.monotonic()  # of the study's run
+        self._trained = 0  # members that have ended since its last point
 
     def update(self, news: News) -> None:
         """Send what is new of this study."""
         ended = news.rows.select("key", "config", "metric")
-        if not self._members:
-            self._earlier = {row["key"]: row for row in news.earlier.iter_rows(named=True)}
-        entries = (*ended.iter_rows(named=True), *news.members.iter_rows(named=True))
-        self._expect({row["key"]: row for row in entries})
+        self._expect([*ended.iter_rows(named=True), *news.members.iter_rows(named=True)], news.earlier)
         for key in news.curves.keys() - set(ended["key"]):
             if key in self._members:
                 self._stream(self._members[key], news.curves[key])
@@ -195,56 +186,58 @@ class StudyMirror:
         if len(ended) or news.curves:
             self._progress()
 
-    def _expect(self, rows: Mapping[str, Mapping[str, Any]]) -> None:
-        """Note which members may come, by key, before they come."""
-        earlier = self._earlier
-        new = [self._entry(row) for key, row in rows.items() if key not in self._members]
-        if new and not self._members:
+    def _expect(self, rows: Sequence[Mapping[str, Any]], earlier: pl.DataFrame) -> None:
+        """Note which members may come, before they come, and which of them ended in an earlier command."""
+        new = {row["key"]: row for row in rows if row["key"] not in self._members}
+        if not new:
+            return
+        members = {key: _entry(row) for key, row in new.items()}
+        there = earlier.filter(pl.col("key").is_in(list(new))).iter_rows(named=True)
+        rows_there = {row["key"]: plain(row) for row in there}
+        if not self._members:
             if self.runs == "auto" and len(new) > MOST_MEMBER_RUNS:
                 self.runs = "seeds"
             if self.sender.agent is not None and len(new) == 1:
-                self._single = new[0]
-            if self.runs == "seeds":
-                self._groups.leave_out(json.loads(row["config"]) for row in earlier.values())
-        self._members |= {member.key: member for member in new}
-        self._too_many = len(self._members.keys() | earlier.keys()) > MOST_MEMBER_RUNS
-        self._groups.expect(member for member in new if member.key not in earlier)
-        for member in new:
-            if member.key in earlier:
-                self._metrics.add(member, earlier[member.key], trained=False)
-                self._rows.append(earlier[member.key])
+                (self._single,) = members.values()
+            for config in earlier["config"] if self.runs == "seeds" else ():
+                self._group_of(Entry("", "", json.loads(config), "")).is_partial = True
+        self._members |= members
+        self._rows |= rows_there
+        self._too_many = len(self._members.keys() | set(earlier["key"])) > MOST_MEMBER_RUNS
+        for key, member in members.items():
+            self._group_of(member).to_come += key not in rows_there
+        if self._single is not None and self._single.key in rows_there:  # the agent waits for it nonetheless
+            self.ended += 1
+            self._send_run(self._single, {}, rows_there[self._single.key])
 
-    def _entry(self, row: Mapping[str, Any]) -> Entry:
-        config = json.loads(row["config"])
-        return Entry(row["key"], row.get("name") or self.name_of(config), config, row["metric"])
+    def _group_of(self, member: Entry) -> SeedGroup:
+        run = run_of_seeds(member, self.study)
+        return self._groups.setdefault(run.id, SeedGroup(run))
 
     @property
     def left(self) -> int:
         """Return how many members and results were not sent."""
         return self.ended - self.sender.report.sent
 
-    def finish(self, result: StudyResult | None) -> Report:
-        """Send what waited for others and what the whole study found, and end all runs."""
-        for group in self._groups.rest():
+    def finish(self, table: list[dict[str, Any]] | None = None, image: Path | None = None) -> Report:
+        """Send what waited for others and what the whole study found, and end all runs.
+
+        Args:
+            table: the study's frontier, a dict per row; None: it is not known.
+            image: its figure.
+        """
+        for group in list(self._groups.values()):  # as a search leaves them that wanted no more seeds
             self._send_group(group)
-        self._end_agent()
-        if result is not None:
+        agent, rows = self.sender.agent, list(self._rows.values())
+        if agent is not None and self._single is None and rows:
+            run, summary = run_of_agent(agent), summary_of(rows) | self._frontier()
+            self.ended += 1
+            self.sender.send(lambda service: service.run(run, {}, summary), 1)
+        if table is not None:
             self.ended += 1
             self._progress(at_once=True)
-            self.sender.send(lambda service: service.result(result.table, result.image), 1)
+            self.sender.send(lambda service: service.result(table, image), 1)
         return self.sender.close(self.left)
-
-    def _end_agent(self) -> None:
-        """Send the agent's run: of several members a summary, of one that had ended before its row."""
-        agent, single, rows = self.sender.agent, self._single, self._rows
-        if agent is None or not rows or (single is not None and single.key not in self._earlier):
-            return
-        if single is not None:
-            run, summary = run_of_agent(agent, single), plain(rows[0])
-        else:
-            run, summary = run_of_agent(agent), summary_of(rows) | self._metrics.frontier()
-        self.ended += 1
-        self.sender.send(lambda service: service.run(run, {}, summary), 1)
 
     def _has_run(self, member: Entry) -> bool:
         """Return whether a member has a run of its own.
@@ -263,38 +256,68 @@ class StudyMirror:
         if time.monotonic() - live.since >= STREAM_AFTER - curves.RUNNING_AFTER:
             points = live.new_points(curves.points(lines, member.metric), POINTS_AT_ONCE)
             if points:
-                self.sender.send(lambda service: service.run(self._run_of(member), points, None))
+                self._send_run(member, points, None)
 
-    def _run_of(self, member: Entry) -> Run:
-        agent = self.sender.agent
-        if agent is None or member != self._single:
-            return run_of_member(member)
-        return run_of_agent(agent, member)
+    def _send_run(self, member: Entry, points: Points, row: dict[str, Any] | None) -> None:
+        agent = self.sender.agent if member == self._single else None
+        run = run_of_member(member) if agent is None else run_of_agent(agent, member)
+        self.sender.send(lambda service: service.run(run, points, row), row is not None)
 
     def _end(self, member: Entry, row: dict[str, Any], lines: pl.DataFrame | None) -> None:
-        self.ended += 1
-        values, curve = plain(row), {} if lines is None else curves.points(lines, member.metric)
-        self._metrics.add(member, values)
-        self._rows.append(values)
+        curve = {} if lines is None else curves.points(lines, member.metric)
+        is_new = member.key not in self._rows
+        self.ended, self._trained = self.ended + 1, self._trained + is_new
+        self._rows[member.key] = row = plain(row)
         if self._has_run(member):
             points = self._live.pop(member.key, _Live()).new_points(curve)
-            self.sender.send(lambda service: service.run(self._run_of(member), points, values), 1)
-        elif self.runs == "seeds":
-            group = self._groups.add(member.key, values, curves.thin(curve))
-            if group is not None:
+            self._send_run(member, points, row)
+        elif self.runs == "seeds" and is_new:
+            group = self._group_of(member)
+            group.rows.append(row)
+            group.curves.append(curves.thin(curve))
+            group.to_come -= 1
+            if not group.to_come:
                 self._send_group(group)
 
     def _send_group(self, group: SeedGroup) -> None:
-        count = len(group.rows)
-        self.sender.send(lambda service: service.run(group.run, group.points, group.summary), count)
+        """Send the run of a group of seeds, unless only a part of the group is here."""
+        del self._groups[group.run.id]
+        if group.rows and not group.is_partial:
+            points, summary = quantiles(group.curves), summary_of(group.rows)
+            self.sender.send(lambda service: service.run(group.run, points, summary), len(group.rows))
 
     def _progress(self, at_once: bool = False) -> None:
         """Give the study's run a point, if it had none lately."""
         now = time.monotonic()
-        if at_once or now - self._last_point > SECONDS_BETWEEN_POINTS:
-            self._last_point = now
-            values = self._metrics.values()
-            self.sender.send(lambda service: service.progress(values))
+        seconds = now - self._last_point
+        if not at_once and seconds <= SECONDS_BETWEEN_POINTS:
+            return
+        values = {
+            "study/seconds": now - self._started,
+            "study/done": len(self._rows),
+            "study/solved": sum(bool(row["solved"]) for row in self._rows.values()),
+            "study/members_a_second": self._trained / max(seconds, 1e-3),
+        } | self._frontier()
+        self._last_point, self._trained = now, 0
+        self.sender.send(lambda service: service.progress(values))
+
+    def _frontier(self) -> dict[str, float]:
+        return frontier_so_far((self._members[key], row) for key, row in self._rows.items())
+
+
+def _entry(row: Mapping[str, Any]) -> Entry:
+    """Return the member of a line of `News`: of a row its config tells the name."""
+    config = json.loads(row["config"])
+    return Entry(row["key"], row.get("name") or _name(config), config, row["metric"])
+
+
+def _name(config: dict[str, Any]) -> str:
+    columns = columns_of(config)
+    where = columns["lag"], columns["units"], config["seed"]
+    try:
+        return heartbeat.long_name(task_of(columns["task"], columns["knobs"]), *where)
+    except UserError:  # its task cannot be imported here
+        return member_name(columns["task"], *where)
 
 
 def mirror(

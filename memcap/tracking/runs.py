@@ -2,10 +2,10 @@
 
 import hashlib
 import json
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,13 @@ class Entry:
         """Return its task and lag, as `delay_line(symbols=4)-L8`."""
         return self.configuration.rpartition("-u")[0]
 
+    @cached_property
+    def config_without_seed(self) -> str:
+        """Return as JSON what the member has in common with those that differ in the seed alone."""
+        return json.dumps(
+            {name: value for name, value in self.config.items() if name != "seed"}, sort_keys=True
+        )
+
 
 def run_of_member(member: Entry) -> Run:
     """Return the run of a member."""
@@ -82,8 +89,8 @@ def run_of_member(member: Entry) -> Run:
 
 def run_of_seeds(member: Entry, study: str) -> Run:
     """Return the run of all members that differ from this one in the seed alone."""
-    config = {name: value for name, value in member.config.items() if name != "seed"}
-    identity = _digest(study, json.dumps(config, sort_keys=True))
+    identity = _digest(study, member.config_without_seed)
+    config = json.loads(member.config_without_seed)
     return Run(f"cell-{identity}", member.configuration, "cell", _tags(config), config)
 
 
@@ -114,61 +121,19 @@ def _tags(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 @dataclass
 class SeedGroup:
-    """Members that differ in the seed alone, with the rows and curves of those that have ended."""
+    """Members that differ in the seed alone, with the rows and curves of those that have ended.
+
+    Args:
+        run: theirs.
+        to_come: how many have not ended.
+        is_partial: whether some ended in an earlier command, so that what is collected is not all of it.
+    """
 
     run: Run
     to_come: int = 0
+    is_partial: bool = False
     rows: list[dict[str, Any]] = field(default_factory=list)
     curves: list[Points] = field(default_factory=list)
-
-    @property
-    def points(self) -> Points:
-        """Return the quartiles over seeds of every metric."""
-        return quantiles(self.curves)
-
-    @property
-    def summary(self) -> dict[str, Any]:
-        """Return the numbers of members, and quartiles over them."""
-        return summary_of(self.rows)
-
-
-class SeedGroups:
-    """Collects the members of a study in groups of seeds until all of a group have ended.
-
-    A group of which some members ended in an earlier command is left out: what is collected is not all of it.
-    """
-
-    def __init__(self, study: str):
-        self.study = study
-        self.groups: dict[str, SeedGroup] = {}  # by the run's id, of those that were not handed over
-        self.group_of: dict[str, str] = {}  # the run's id by the member's key
-        self.partial: set[str] = set()  # run's ids
-
-    def expect(self, members: Iterable[Entry]) -> None:
-        """Note which members may come, each once."""
-        for member in members:
-            run = run_of_seeds(member, self.study)
-            self.group_of[member.key] = run.id
-            self.groups.setdefault(run.id, SeedGroup(run)).to_come += 1
-
-    def leave_out(self, configs: Iterable[Mapping[str, Any]]) -> None:
-        """Leave out the groups of members that ended in an earlier command, by their configs."""
-        self.partial |= {run_of_seeds(Entry("", "", dict(config), ""), self.study).id for config in configs}
-
-    def add(self, key: str, row: dict[str, Any], curve: Points) -> SeedGroup | None:
-        """Take in a member that has ended. Return its group once that is whole."""
-        name = self.group_of.pop(key, None)
-        if name is None or name in self.partial:
-            return None
-        group = self.groups[name]
-        group.rows.append(row)
-        group.curves.append(curve)
-        group.to_come -= 1
-        return None if group.to_come else self.groups.pop(name)
-
-    def rest(self) -> list[SeedGroup]:
-        """Return the groups that are not whole, as a search leaves them that wanted no more."""
-        return [group for group in self.groups.values() if group.rows]
 
 
 def summary_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -220,50 +185,24 @@ def _quantiles(name: str, values: Sequence[float] | np.ndarray) -> dict[str, flo
     }
 
 
-class StudyMetrics:
-    """Counts the members of a study as they end, each once, for the points of the study's run."""
+def frontier_so_far(ended: Iterable[tuple[Entry, Mapping[str, Any]]]) -> dict[str, float]:
+    """Return for each task and lag the fewest units of which at least half of the seeds passed.
 
-    def __init__(self) -> None:
-        self.keys: set[str] = set()
-        self.solved = 0
-        self.members: Counter[tuple[str, int, str]] = Counter()  # by task at lag, units and seed group
-        self.passed: Counter[tuple[str, int, str]] = Counter()
-        self.started = self.last_call = time.monotonic()
-        self.trained = 0  # members that have ended since the last call of `values`
+    By any recipe and cell.
 
-    def add(self, member: Entry, row: Mapping[str, Any], trained: bool = True) -> None:
-        """Count one more member; `trained` by this command."""
-        if member.key in self.keys:
-            return
-        self.keys.add(member.key)
-        self.trained += trained
-        self.solved += bool(row["solved"])
-        where = (member.task_at_lag, member.config["model"]["units"], run_of_seeds(member, "").id)
-        self.members[where] += 1
-        self.passed[where] += bool(row["steady" if row["evaluation_until"] == "steady" else "solved"])
-
-    def values(self) -> dict[str, float]:
-        """Return members done and solved, their rate since the last call, and the frontier so far."""
-        now = time.monotonic()
-        counts = {
-            "seconds": now - self.started,
-            "done": len(self.keys),
-            "solved": self.solved,
-            "members_a_second": self.trained / max(now - self.last_call, 1e-3),
-        }
-        self.last_call, self.trained = now, 0
-        return {f"study/{k}": v for k, v in counts.items()} | self.frontier()
-
-    def frontier(self) -> dict[str, float]:
-        """Return for each task and lag the fewest units of which at least half of the seeds passed.
-
-        By any recipe and cell, of those that have ended.
-        """
-        least: dict[str, float] = {}
-        for (name, units, seeds), members in self.members.items():
-            if 2 * self.passed[name, units, seeds] >= members:
-                least[name] = min(units, least.get(name, units))
-        return {f"frontier/{k}": v for k, v in least.items()}
+    Args:
+        ended: members and their rows.
+    """
+    verdicts: dict[tuple[str, int, str], list[bool]] = {}
+    for member, row in ended:
+        where = member.task_at_lag, member.config["model"]["units"], member.config_without_seed
+        passed = bool(row["steady" if row["evaluation_until"] == "steady" else "solved"])
+        verdicts.setdefault(where, []).append(passed)
+    least: dict[str, float] = {}
+    for (task, units, _), passed in verdicts.items():
+        if 2 * sum(passed) >= len(passed):
+            least[f"frontier/{task}"] = min(units, least.get(f"frontier/{task}", units))
+    return least
 
 
 def plain(value: Any) -> Any:

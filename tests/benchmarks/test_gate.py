@@ -15,9 +15,8 @@ class WrongGradient(Linen):
 
     def loss_and_gradients(self, batch):
         loss, gradients = super().loss_and_gradients(batch)
-        gradients["cell"]["bias"] = (
-            gradients["cell"]["bias"] + np.eye(1, 4 * self.shape.units, dtype=np.float32)[0] * 1e-4
-        )
+        off = np.eye(1, 4 * self.shape.units, dtype=np.float32)[0] * 1e-4
+        gradients["cell"]["bias"] = gradients["cell"]["bias"] + off
         return loss, gradients
 
 
@@ -26,40 +25,29 @@ def ours():
     return Local(build("memcap", LAST))
 
 
-def through(ours, other):
-    return gate.check_gradients(
-        {"memcap": ours, "linen": Local(other)}, TITLES, ours, weights(LAST), batches(LAST, 2)
-    )
-
-
 @pytest.mark.slow
 def test_the_same_gradient_passes(ours):
-    found = through(ours, Linen(LAST, 0.01, 1.0, 0))
+    workers = {"memcap": ours, "linen": Local(Linen(LAST, 0.01, 1.0, 0))}
+    found = gate.check_gradients(workers, TITLES, ours, weights(LAST), batches(LAST, 2))
     assert set(found) == {"memcap", "linen"}
     assert max(found.values()) < 5e-6
 
 
 def test_a_wrong_gradient_is_caught(ours):
+    workers = {"memcap": ours, "linen": Local(WrongGradient(LAST, 0.01, 1.0, 0))}
     with pytest.raises(gate.GateError, match=r"^Flax: gradient of cell/bias is \d.*nothing was timed$"):
-        through(ours, WrongGradient(LAST, 0.01, 1.0, 0))
+        gate.check_gradients(workers, TITLES, ours, weights(LAST), batches(LAST, 2))
 
 
 @pytest.mark.parametrize("broken", [np.nan, np.inf])
-def test_numbers_that_are_none_are_caught(broken):
-    one = (1.0, weights(LAST))
-    other = (1.0, weights(LAST))
+def test_numbers_that_are_none_and_arrays_of_another_shape_are_caught(broken):
+    one, other, turned = ((1.0, weights(LAST)) for _ in range(3))
     other[1]["readout"]["bias"][0] = broken
-    with pytest.raises(gate.GateError, match="readout/bias"):
-        gate.agree("it", other, one, 5e-6)
-    with pytest.raises(gate.GateError, match="loss"):
-        gate.agree("it", (broken, one[1]), one, 5e-6)
-
-
-def test_an_array_of_another_shape_is_caught():
-    one, other = (1.0, weights(LAST)), (1.0, weights(LAST))
-    other[1]["cell"]["kernel"] = other[1]["cell"]["kernel"].T
-    with pytest.raises(gate.GateError, match="cell/kernel"):
-        gate.agree("it", other, one, 5e-6)
+    turned[1]["cell"]["kernel"] = turned[1]["cell"]["kernel"].T
+    found = {"readout/bias": other, "loss": (broken, one[1]), "cell/kernel": turned}
+    for told, values in found.items():
+        with pytest.raises(gate.GateError, match=told):
+            gate.agree("it", values, one, 5e-6)
 
 
 @pytest.mark.slow
@@ -86,10 +74,10 @@ def test_distance_is_relative_and_in_double_precision():
 
 
 def test_a_gradient_that_is_wrong_as_a_whole_is_caught():
-    right = {"cell": {"rate": np.array([1e-4]), "kernel": np.ones(4)}}
-    near = {"cell": {"rate": np.array([1.1e-4]), "kernel": np.ones(4)}}
-    far = {"cell": {"rate": np.array([1e-4]), "kernel": np.ones(4) * (1 + 1e-5)}}
-    whole = gate.joined((1.0, right))
-    assert gate.agree("it", gate.joined((1.0, near)), whole, gate.SINGLE) == pytest.approx(5e-6, rel=0.01)
+    def all_of(rate, kernel):
+        return gate.joined((1.0, {"cell": {"rate": np.array([rate]), "kernel": np.full(4, kernel)}}))
+
+    right = all_of(1e-4, 1.0)
+    assert gate.agree("it", all_of(1.1e-4, 1.0), right, gate.SINGLE) == pytest.approx(5e-6, rel=0.01)
     with pytest.raises(gate.GateError, match="gradient of all/weights"):
-        gate.agree("it", gate.joined((1.0, far)), whole, gate.SINGLE)
+        gate.agree("it", all_of(1e-4, 1 + 1e-5), right, gate.SINGLE)

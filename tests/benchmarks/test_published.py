@@ -30,39 +30,30 @@ def lines(title, columns):
     return [cells for line in found if len(cells := [cell.strip() for cell in line.split("|")]) == columns]
 
 
-def medians_of(stack, name, clock):
-    """Seconds a step by workload, contestant and width; clock: "samples", by the wall, or "cpu"."""
-    rows = report(stack, name)["rows"]
-    return {
-        (r["workload"], r["contestant"], r["shape"]["units"]): statistics.median(r["timing"][clock])
-        for r in rows
-    }
-
-
 @pytest.mark.parametrize("ours", OURS)
 @pytest.mark.parametrize(("workload", "place"), [("last", 0), ("every", 1)])
 @pytest.mark.parametrize("stack", STACKS)
 def test_the_ratios_are_those_that_were_measured(stack, workload, place, ours):
-    medians = medians_of(stack, "step", "samples")
-    widths = sorted({units for kind, _, units in medians if kind == workload})
+    rows = [row for row in report(stack, "step")["rows"] if row["workload"] == workload]
+    medians = {
+        (row["contestant"], row["shape"]["units"]): statistics.median(row["timing"]["samples"])
+        for row in rows
+    }
+    widths = sorted({units for _, units in medians})
 
     def shown(title):
         cells = lines(title, len(widths))[2 * STACKS.index(stack) + place]
         return [float(re.match(r"[\d.]+", cell)[0]) for cell in cells]
 
     def seconds(name):
-        return [medians[workload, name, units] for units in widths]
+        return [medians[name, units] for units in widths]
 
     best = [min(every) for every in zip(*map(seconds, PEERS), strict=True)]
     title, short = OURS[ours]
-    for line, others in (
-        (title, seconds("keras")),
-        (f"{short} over torch", seconds("torch")),
-        (f"{short} over the best peer", best),
-    ):
-        assert shown(line) == [
-            pytest.approx(o / m, abs=0.006) for o, m in zip(others, seconds(ours), strict=True)
-        ]
+    told = {title: seconds("keras"), f"{short} over torch": seconds("torch")}
+    for line, others in (told | {f"{short} over the best peer": best}).items():
+        ratios = [other / own for other, own in zip(others, seconds(ours), strict=True)]
+        assert shown(line) == pytest.approx(ratios, abs=0.006)
 
 
 @pytest.mark.parametrize(("title", "name"), STUDY.items())
@@ -73,13 +64,9 @@ def test_a_small_study_took_the_seconds_that_were_measured(stack, title, name):
         if sample["contestant"] == name:
             walls.setdefault(sample["state"], []).append(sample["wall"])
             compiling += [sample["phases"]["compile"]] if sample["state"] == "cold" else []
-    cold, filling, warm = (walls.get(state) for state in ("cold", "filling", "warm"))
-    expected = [
-        "" if each is None else f"{statistics.median(each):.1f}" for each in (cold, compiling, filling, warm)
-    ]
-    plain = [
-        cells for cells in lines(title, 4) if not any("(" in cell for cell in cells)
-    ]  # those of a step have shares
+    told = walls.get("cold"), compiling, walls.get("filling"), walls.get("warm")
+    expected = ["" if each is None else f"{statistics.median(each):.1f}" for each in told]
+    plain = [cells for cells in lines(title, 4) if "(" not in "".join(cells)]  # those of a step have shares
     assert plain[STACKS.index(stack)] == expected
 
 
@@ -87,15 +74,11 @@ def test_a_small_study_took_the_seconds_that_were_measured(stack, title, name):
 def test_a_frontier_took_the_minutes_that_were_measured(stack):
     """Ratios of the README's two tables, from the report's own."""
     page, readme = (FOLDER / stack / "frontier.md").read_text(), (FOLDER / "README.md").read_text()
-    found = re.findall(
-        r"^\| ([^|]+) \| ([\d.]+) \| ([\d.]+) \| \d+% \|$", page, re.MULTILINE
-    )  # at equal work
+    found = re.findall(r"^\| [^|]+ \| ([\d.]+) \| ([\d.]+) \| \d+% \|$", page, re.MULTILINE)  # equal work
     assert len(found) == 5
     shown = re.findall(r"^\| [^|]+ \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", readme, re.MULTILINE)
-    minutes = [float(row[1]) for row in found]
-    for k, row in enumerate(shown[5 * STACKS.index(stack) :][:5]):
-        assert [float(cell) for cell in row] == [
-            minutes[k],
-            float(found[k][2]),
-            pytest.approx(minutes[k] / minutes[-1], rel=0.03),
-        ]
+    least = float(found[-1][0])
+    for (minutes, other), row in zip(found, shown[5 * STACKS.index(stack) :][:5], strict=True):
+        *told, ratio = (float(cell) for cell in row)
+        assert told == [float(minutes), float(other)]
+        assert ratio == pytest.approx(float(minutes) / least, rel=0.03)

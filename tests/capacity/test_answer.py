@@ -373,7 +373,10 @@ def test_advice_never_falls_with_the_lag_and_steady_never_takes_less_than_traine
     for line, some in lines.items():
         lags = [lag for lag in (3, 4, 14, 15, 16, 45, 49, 50) if lag >= some.task.smallest_lag]
         advised = {
-            at: [answer(Question(some.task, lag, Model(some.model.cell, 1)), published(at)).units for lag in lags]
+            at: [
+                answer(Question(some.task, lag, Model(some.model.cell, 1)), published(at)).units
+                for lag in lags
+            ]
             for at in (("steady", "trained") if some.task.stream else ("steady",))
         }
         for widths in advised.values():

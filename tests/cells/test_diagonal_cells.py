@@ -1,5 +1,4 @@
-"""minGRU, minLSTM and two LRUs: the published equations, and a parallel scan that equals one step after the
-other in float64."""
+"""minGRU, minLSTM and two LRUs: the published equations. tests/loops/test_loops.py has their loop."""
 
 from functools import cache, partial
 
@@ -8,8 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from loop_checks import run_loop
-from lstm_reference import quick_jit, relative_error
+from lstm_reference import quick_jit
 from scipy.special import expit
 from scipy.stats import kstest
 
@@ -19,10 +17,9 @@ from memcap.loops.associative import diagonal_scan
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 
-T, LENGTH, B, F, U = 11, 9, 3, 4, 5
+B, F, U = 3, 4, 5
 CELLS = ("minGRU", "minLSTM", "LRU", "selective_LRU")
 TURNING = ("LRU", "selective_LRU")
-BOUNDARY = np.isin(np.arange(T), (3, 5, 10))
 
 
 @cache
@@ -35,69 +32,7 @@ def material(name):
         return rng.standard_normal(shape) + (1j * rng.standard_normal(shape) if wide else 0)
 
     weights = jax.tree.map(lambda leaf: draw(leaf.shape, jnp.iscomplexobj(leaf)), weights)
-    return graph, weights, draw((B, U), name in TURNING), draw((T, B, F), False)
-
-
-def weighed(outputs, carry):
-    """A loss to which every number adds with its own weight."""
-    parts = [part for leaf in (outputs, carry) for part in (leaf.real, leaf.imag)]
-    return sum(
-        jnp.sum(part * jnp.sin(1 + k + jnp.arange(part.size)).reshape(part.shape))
-        for k, part in enumerate(parts)
-    )
-
-
-def in_parallel(graph, window, every, weights, carry, inputs):
-    starts = None if window == "one" else jnp.asarray(BOUNDARY)
-    cell = nnx.merge(graph, weights)
-    options = {"starts": starts, "reset": window == "reset", "every": every}
-    carry, hidden = run_loop("associative", cell, inputs, carry, length=LENGTH, **options)
-    return weighed(hidden[:LENGTH] if every else hidden, carry), (hidden, carry)
-
-
-def step_by_step(graph, window, every, weights, carry, inputs):
-    cell = nnx.merge(graph, weights)
-
-    def step(carry, row):
-        x, starts = row
-        if window != "one":
-            cut = jnp.zeros_like(carry) if window == "reset" else jax.lax.stop_gradient(carry)
-            carry = jnp.where(starts, cut, carry)
-        return cell(carry, x)
-
-    carry, hidden = jax.lax.scan(step, carry, (inputs[:LENGTH], BOUNDARY[:LENGTH]))
-    hidden = jnp.swapaxes(hidden, 1, 2)
-    hidden = hidden if every else hidden[-1]
-    return weighed(hidden, carry), (hidden, carry)
-
-
-@pytest.mark.parametrize(("window", "every"), [("one", True), ("cut", True), ("reset", False)])
-@pytest.mark.parametrize("name", CELLS)
-def test_the_parallel_scan_and_its_gradient_equal_the_steps_in_float64(name, window, every):
-    graph, *arguments = material(name)
-    with jax.enable_x64(True):
-
-        @quick_jit
-        def both(*arguments):
-            runs = (in_parallel, step_by_step)
-            return [
-                jax.grad(lambda *a, run=run: run(graph, window, every, *a), (0, 1, 2), has_aux=True)(
-                    *arguments
-                )
-                for run in runs
-            ]
-
-        (found, (hidden, carry)), (expected, (right, last)) = both(*arguments)
-    if every:
-        assert not np.any(hidden[LENGTH:])
-        hidden = hidden[:LENGTH]
-    pairs = zip(
-        jax.tree.leaves((found, hidden, carry)), jax.tree.leaves((expected, right, last)), strict=True
-    )
-    for a, b in pairs:
-        assert a.dtype == b.dtype
-        assert a.dtype in (np.float64, np.complex128)
-        assert max(relative_error(a.real, b.real), relative_error(a.imag, b.imag)) <= 1e-12
+    return graph, weights, draw((B, U), name in TURNING), draw((B, F), False)
 
 
 def test_float32_holds_over_a_thousand_steps_whether_the_gates_are_shut_or_open():
@@ -116,32 +51,27 @@ def test_float32_holds_over_a_thousand_steps_whether_the_gates_are_shut_or_open(
     assert np.abs(found - np.array(right)).max() < 1e-6
 
 
-def gates(name, kernel, bias, x):
-    """The products of a cell's gates at inputs x, one (B, U) each, in NumPy."""
-    cell = cell_class(name)
-    roles = cell.gates.roles
-    return dict(zip(roles, np.split(x @ kernel + bias, len(roles), -1), strict=True))
-
-
 def test_a_step_is_what_the_papers_say():
     for name in CELLS:
         graph, weights, carry, inputs = material(name)
         with jax.enable_x64(True):
-            after, hidden = nnx.merge(graph, jax.tree.map(jnp.asarray, weights))(carry, inputs[0])
+            after, hidden = nnx.merge(graph, jax.tree.map(jnp.asarray, weights))(carry, inputs)
         w = nnx.to_pure_dict(weights)
         if name in TURNING:
             step = (
-                np.log1p(np.exp(inputs[0] @ w["step_kernel"] + w["step_bias"]))
+                np.log1p(np.exp(inputs @ w["step_kernel"] + w["step_bias"]))
                 if name == "selective_LRU"
                 else 1.0
             )
             decay = np.exp(step * (-np.exp(w["nu"]) + 1j * np.exp(w["theta"])))
-            right = decay * carry + step * np.exp(w["gamma"]) * (inputs[0] @ w["kernel"])
+            right = decay * carry + step * np.exp(w["gamma"]) * (inputs @ w["kernel"])
             np.testing.assert_allclose(
                 hidden, np.stack([right.real, right.imag], -1).reshape(B, 2 * U), rtol=1e-12
             )
         else:
-            z = gates(name, w["kernel"], w["bias"], inputs[0])
+            roles = cell_class(name).gates.roles
+            products = np.split(inputs @ w["kernel"] + w["bias"], len(roles), -1)
+            z = dict(zip(roles, products, strict=True))
             f = expit(z["forget"])
             keeps = f if name == "minGRU" else f / (f + expit(z["input"]))
             right = keeps * carry + (1 - keeps) * z["candidate"]
@@ -176,9 +106,9 @@ def test_a_selective_lru_is_the_lru_where_its_step_is_1_and_stands_still_where_i
         for name in ("nu", "theta", "gamma", "kernel"):
             getattr(plain, name).set_value(jnp.asarray(w[name]))
         cell.step_kernel.set_value(jnp.zeros((F, U)))
-        for bias, right in [(np.log(np.e - 1), plain(carry, inputs[0])[0]), (-800.0, carry)]:
+        for bias, right in [(np.log(np.e - 1), plain(carry, inputs)[0]), (-800.0, carry)]:
             cell.step_bias.set_value(jnp.full(U, bias))
-            np.testing.assert_allclose(cell(carry, inputs[0])[0], right, rtol=1e-12)
+            np.testing.assert_allclose(cell(carry, inputs)[0], right, rtol=1e-12)
 
 
 def test_what_is_counted():

@@ -1,16 +1,14 @@
-"""The LSTM's values and every gradient, against a NumPy loop and against Flax."""
+"""The LSTM's values and every gradient, against a NumPy loop; against Flax's: tests/models/test_layers.py."""
 
 import contextlib
-from functools import cache
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 from loop_checks import pass_over
-from lstm_reference import Result, network, quick_jit, relative_error
+from lstm_reference import network, quick_jit, relative_error
 
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
@@ -96,8 +94,7 @@ def weighed(outputs, carry, d_outputs, d_carry):
     return sum(jax.tree.leaves(products))
 
 
-@cache
-def ours(case: Case):
+def gradient(case: Case):
     architecture = Architecture(Model("lstm", U, case.readout), F, OUT)
 
     def loss(weights, carry, inputs, length, boundary, d_outputs, d_carry):
@@ -107,13 +104,6 @@ def ours(case: Case):
 
     compiled = quick_jit if case.dtype == "float64" else jax.jit
     return compiled(jax.grad(loss, argnums=(0, 1, 2) if case.real else (0, 1), has_aux=True))
-
-
-def run_ours(case: Case, weights, carry, inputs, boundary, d_outputs, d_carry) -> Result:
-    with precision(case.dtype):
-        grads, (outputs, final) = ours(case)(weights, carry, inputs, LENGTH, boundary, d_outputs, d_carry)
-        assert outputs.dtype == case.dtype
-    return Result(outputs, final, grads[0], grads[1], grads[2] if case.real else None)
 
 
 def float64(tree):
@@ -131,27 +121,13 @@ def outputs_by_time(case: Case, d_outputs):
     return np.concatenate([np.zeros((LENGTH - 1, B, OUT)), d_outputs.T[None]])
 
 
-def compare(case: Case, got: Result, reference: Result, limit: float):
-    outputs = np.moveaxis(np.asarray(reference.outputs), -1, 0)
-    found = got.outputs[:, :LENGTH] if case.every else got.outputs
-    assert relative_error(found, outputs if case.every else outputs[:, -1]) <= limit
-    pairs = [
-        (got.carry, reference.carry),
-        (got.d_weights, reference.d_weights),
-        (got.d_carry, reference.d_carry),
-    ]
-    if case.real:
-        assert not np.any(got.d_inputs[LENGTH:])
-        pairs.append((got.d_inputs[:LENGTH], reference.d_inputs))
-    for a, b in pairs:
-        errors = jax.tree.map(relative_error, a, b)
-        assert max(jax.tree.leaves(errors)) <= limit, errors
-
-
 @pytest.mark.parametrize("case", CASES, ids=label)
 def test_values_and_gradients_equal_a_numpy_loop(case):
     weights, carry, inputs, boundary, d_outputs, d_carry = material(case)
-    got = run_ours(case, weights, carry, inputs, boundary, d_outputs, d_carry)
+    with precision(case.dtype):
+        found = gradient(case)(weights, carry, inputs, LENGTH, boundary, d_outputs, d_carry)
+    slopes, (outputs, final) = jax.tree.map(np.asarray, found)
+    assert outputs.dtype == case.dtype
     boundary = np.zeros(T, bool) if boundary is None else boundary
     reference = network(
         float64(weights),
@@ -162,53 +138,16 @@ def test_values_and_gradients_equal_a_numpy_loop(case):
         outputs_by_time(case, float64(d_outputs)),
         float64(d_carry),
     )
-    compare(case, got, reference, LIMIT[case.dtype])
-
-
-def flax_rnn(weights, inputs, carry):
-    """`nnx.RNN` over Flax's own LSTM cell with these weights."""
-    features, units = weights["kernel"].shape[0], weights["recurrent"].shape[0]
-    graph, state = nnx.split(nnx.eval_shape(lambda: nnx.OptimizedLSTMCell(features, units, rngs=nnx.Rngs(0))))
-    top = {"kernel": weights["recurrent"], "bias": weights["bias"]}
-    nnx.replace_by_pure_dict(state, {"dense_i": {"kernel": weights["kernel"]}, "dense_h": top})
-    cell = nnx.merge(graph, state)
-    return nnx.RNN(cell, time_major=True, return_carry=True)(inputs, initial_carry=carry)
-
-
-@cache
-def flax(window: str, readout: str, dtype: str):
-    """A network of Flax's parts, run window by window, with automatic gradients."""
-    del dtype  # a program of its own
-
-    def loss(weights, carry, inputs, d_outputs, d_carry):
-        outputs = []
-        for start, stop in [(0, LENGTH)] if window == "one" else [(0, 3), (3, 5), (5, LENGTH)]:
-            if start:
-                carry = jax.tree.map(jnp.zeros_like if window == "reset" else jax.lax.stop_gradient, carry)
-            if readout == "lstm":
-                cell, hidden = flax_rnn(weights["cell"], inputs[start:stop], carry[0])
-                top, part = flax_rnn(weights["readout"], hidden, carry[1])
-                carry = cell, top
-            else:
-                carry, hidden = flax_rnn(weights["cell"], inputs[start:stop], carry)
-                part = hidden @ weights["readout"]["kernel"] + weights["readout"]["bias"]
-            outputs.append(part)
-        outputs = jnp.concatenate(outputs)
-        return weighed(outputs, carry, d_outputs, d_carry), (outputs, carry)
-
-    return quick_jit(jax.grad(loss, argnums=(0, 1, 2), has_aux=True))
-
-
-@pytest.mark.parametrize(
-    "case", [case for case in CASES if case.window != "reset" or case.readout == "lstm"], ids=label
-)
-def test_values_and_gradients_equal_flax(case):
-    weights, carry, inputs, boundary, d_outputs, d_carry = material(case)
-    got = run_ours(case, weights, carry, inputs, boundary, d_outputs, d_carry)
-    with precision(case.dtype):
-        by_time = outputs_by_time(case, d_outputs).astype(case.dtype)
-        run = flax(case.window, case.readout, case.dtype)
-        grads, (outputs, final) = run(
-            weights, carry, one_hot(inputs)[:LENGTH].astype(case.dtype), by_time, d_carry
-        )
-    compare(case, got, Result(outputs, final, *grads), LIMIT[case.dtype])
+    by_time = np.moveaxis(outputs, 0, -1)[:LENGTH] if case.every else outputs.T
+    pairs = [
+        (by_time, reference.outputs if case.every else reference.outputs[-1]),
+        (final, reference.carry),
+        (slopes[0], reference.d_weights),
+        (slopes[1], reference.d_carry),
+    ]
+    if case.real:
+        assert not np.any(slopes[2][LENGTH:])
+        pairs.append((slopes[2][:LENGTH], reference.d_inputs))
+    for each in pairs:
+        errors = jax.tree.map(relative_error, *each)
+        assert max(jax.tree.leaves(errors)) <= LIMIT[case.dtype], errors

@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
+from study_checks import refusal
 
 from memcap.cells import Cell, cell_class, cell_classes, registry
 from memcap.knobs import UserError
@@ -83,23 +84,7 @@ def test_cells_of_the_folder_and_of_flax_go_by_their_name():
     assert issubclass(cell_class("LSTMCell"), nnx.LSTMCell)
 
 
-DERIVED = "must be a class derived from memcap.cells.Cell or flax.nnx.RNNCellBase"
-
-
-@pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("no_such_module:Leaky", "no module no_such_module on Python's path or in the current folder"),
-        ("leaky_cell:Leeky", "the module leaky_cell has no Leeky"),
-        ("leaky_cell:NOTHING", DERIVED),
-        ("leaky_cell:nnx", DERIVED),
-        ("collections:OrderedDict", DERIVED),
-        ("leaky cell:Leaky", "must be MODULE:NAME, as in my_module:MyName"),
-        ("leaky_cell:Leaky:Leaky", "must be MODULE:NAME, as in my_module:MyName"),
-    ],
-)
-def test_a_wrong_name_is_one_line(module, name, said):
-    with pytest.raises(UserError) as error:
-        Model(name, 3)
-    assert str(error.value) == f"model.cell={name}: {said}"
-    assert "\n" not in str(error.value)
+@pytest.mark.parametrize("name", ["leaky_cell:NOTHING", "leaky_cell:nnx", "collections:OrderedDict"])
+def test_what_is_no_cell_is_one_line(module, name):
+    said = "must be a class derived from memcap.cells.Cell or flax.nnx.RNNCellBase"
+    assert refusal(lambda: Model(name, 3)) == f"model.cell={name}: {said}"

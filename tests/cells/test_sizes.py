@@ -1,11 +1,17 @@
-"""The table of what reference widths ask of cells says what their own carries say."""
+"""All cells: the table of what reference widths ask of them says what their own carries say, and none divides
+by a zero."""
 
 import subprocess
 import sys
 
+import jax
+import jax.numpy as jnp
+import numpy as np
 import pytest
+from flax import nnx
+from lstm_reference import quick_jit
 
-from memcap.cells import CellFacts, cell_class, cell_facts
+from memcap.cells import CellFacts, cell_class, cell_classes, cell_facts
 from memcap.cells.registry import count
 from memcap.cells.sizes import FACTS
 
@@ -20,6 +26,19 @@ def test_a_line_of_the_table_is_what_is_counted(name):
 def test_a_cell_without_a_line_is_counted():
     assert "lstm+bfloat16" not in FACTS
     assert cell_facts("lstm+bfloat16") == CellFacts(2, 32)
+
+
+@pytest.mark.parametrize("name", cell_classes())
+def test_gradients_are_finite_where_all_is_zero(name):
+    graph, weights = nnx.split(cell_class(name)(3, 5, rngs=nnx.Rngs(0)))
+    carry = nnx.merge(graph, weights).initialize_carry((2, 3), nnx.Rngs(0))
+
+    def loss(weights, carry, inputs):
+        after, hidden = nnx.merge(graph, weights)(carry, inputs)
+        return sum(leaf.real.sum() for leaf in jax.tree.leaves((after, hidden)))
+
+    slopes = quick_jit(jax.grad(loss, (0, 1, 2)))(weights, carry, jnp.zeros((2, 3)))
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(slopes))
 
 
 def test_the_names_of_the_package_are_there_and_no_others():

@@ -99,8 +99,7 @@ def test_the_help_lists_each_file_with_what_its_docstring_says_first(tmp_path):
         assert " ".join((commands.find(name).__doc__ or "").split()).startswith(summary)
 
 
-# A mirror beside a job does without JAX; tests/test_imports.py has what it imports late.
-@pytest.mark.parametrize("name", [name for name in commands.FOLDER.names if name != "mirror"])
+@pytest.mark.parametrize("name", commands.FOLDER.names)
 def test_a_command_imports_at_its_top(name):
     tree = ast.parse(inspect.getsource(commands.find(name)))
     imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]

@@ -57,21 +57,6 @@ def test_json_has_the_tables_and_what_was_left_out_and_why(study, tmp_path):
     assert (memcap(tmp_path, "probe", key, folder, "--what", "lengths").status) == 2  # nothing is left
 
 
-def test_mistakes_are_one_line(study):
-    folder, rows = study
-    for words, said in (
-        (
-            [rows["key"][0], folder, "--what", "nothing"],
-            f"no such probe; one of {', '.join(probes.FOLDER.names)}",
-        ),
-        (["x", folder], "0 members"),
-        ([rows["key"][0], folder / "nowhere"], "no such folder"),
-    ):
-        done = memcap(folder, "probe", *words)
-        assert (done.status, done.err.count("\n")) == (2, 1)
-        assert said in done.err
-
-
 def test_the_example_of_the_protocol_works(study, tmp_path, monkeypatch):
     folder, rows = study
     monkeypatch.setattr(sys, "path", [*sys.path])

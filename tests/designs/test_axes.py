@@ -7,39 +7,37 @@ from memcap.designs.axes import members
 from memcap.knobs import UserError
 from memcap.recipes import recipe_file
 
-
-def points(axes, **changes):
-    return [(m.lag, m.model.units, m.seed) for m in members(config(axes, **changes))]
-
-
-@pytest.mark.parametrize("axes", [None, {}, []])
-def test_no_axes_are_the_config_itself(axes):
-    assert points(axes) == [(3, 1, 0)]
-
-
-def test_axes_multiply_in_the_order_in_which_they_stand():
-    assert points({"task.lag": [1, 2], "model.units": [4, 5]}) == [(1, 4, 0), (1, 5, 0), (2, 4, 0), (2, 5, 0)]
-    assert points({"model.units": [4, 5], "task.lag": [1, 2]}) == [(1, 4, 0), (2, 4, 0), (1, 5, 0), (2, 5, 0)]
-
-
-def test_a_number_of_seeds_counts_from_the_configs_seed():
-    assert points({"seed": 4}) == [(3, 1, s) for s in range(4)]
-    assert points({"seed": 2}, seed=10) == [(3, 1, 10), (3, 1, 11)]
-    assert points({"seed": [7, 3]}) == [(3, 1, 7), (3, 1, 3)]
-
-
-def test_two_ends_are_all_whole_numbers_between():
-    assert points({"model.units": "2..4", "task.lag": "5..5"}) == [(5, 2, 0), (5, 3, 0), (5, 4, 0)]
-    assert points({"seed": "7..8"}) == [(3, 1, 7), (3, 1, 8)]
-
-
-def test_a_single_value_is_a_list_of_one():
-    assert points({"model.units": 6, "task.lag": 2}) == [(2, 6, 0)]
+POINTS = {  # axes, and (lag, units, seed) of each member; the config has lag 3, 1 unit and seed 10
+    "no axes are the config itself": (None, [(3, 1, 10)]),
+    "nor are none in a grid": ({}, [(3, 1, 10)]),
+    "nor no grids": ([], [(3, 1, 10)]),
+    "axes multiply": (
+        {"task.lag": [1, 2], "model.units": [4, 5]},
+        [(1, 4, 10), (1, 5, 10), (2, 4, 10), (2, 5, 10)],
+    ),
+    "in the order in which they stand": (
+        {"model.units": [4, 5], "task.lag": [1, 2]},
+        [(1, 4, 10), (2, 4, 10), (1, 5, 10), (2, 5, 10)],
+    ),
+    "a number of seeds counts from the config's": ({"seed": 2}, [(3, 1, 10), (3, 1, 11)]),
+    "a list of seeds does not": ({"seed": [7, 3]}, [(3, 1, 7), (3, 1, 3)]),
+    "two ends are all between": (
+        {"model.units": "2..4", "task.lag": "5..5"},
+        [(5, u, 10) for u in (2, 3, 4)],
+    ),
+    "of seeds, too": ({"seed": "7..8"}, [(3, 1, 7), (3, 1, 8)]),
+    "a single value is a list of one": ({"model.units": 6, "task.lag": 2}, [(2, 6, 10)]),
+    "grids add up, and each member comes once": (
+        [{"task.lag": [1, 2], "seed": 2}, {"task.lag": [2, 4]}, {"model.units": 1}],
+        [(1, 1, 10), (1, 1, 11), (2, 1, 10), (2, 1, 11), (4, 1, 10), (3, 1, 10)],
+    ),
+}
 
 
-def test_grids_add_up_and_each_member_comes_once():
-    grids = [{"task.lag": [1, 2], "seed": 2}, {"task.lag": [2, 4]}, {"model.units": 1}]
-    assert points(grids) == [(1, 1, 0), (1, 1, 1), (2, 1, 0), (2, 1, 1), (4, 1, 0), (3, 1, 0)]
+@pytest.mark.parametrize("name", POINTS)
+def test_axes_are_members(name):
+    axes, expected = POINTS[name]
+    assert [(m.lag, m.model.units, m.seed) for m in members(config(axes, seed=10))] == expected
 
 
 def test_the_config_is_left_alone():

@@ -5,7 +5,6 @@ from study_rows import group, sharp, sized, table
 
 from memcap.capacity.cell_map import needs
 from memcap.figures.cell_map import draw, of_needs
-from memcap.knobs import UserError
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 from memcap.tasks import task_class
@@ -90,11 +89,6 @@ def test_a_guest_is_told_from_the_others(rows):
     labels = of_needs(all_needs, "memcap.cells.leaky:Leaky").figure.axes[0].get_yticklabels()
     weights = {text.get_text(): text.get_fontweight() for text in labels}
     assert [name for name, weight in weights.items() if weight == "bold"] == ["memcap.cells.leaky:Leaky"]
-
-
-def test_nothing_to_draw_is_refused():
-    with pytest.raises(UserError, match="no rows: nothing to draw"):
-        draw(table())
 
 
 def test_what_the_narrowest_net_does_reaches_down_to_one_unit():

@@ -3,6 +3,7 @@ outside the package."""
 
 import inspect
 import os
+import re
 import subprocess
 import sys
 from itertools import pairwise
@@ -12,6 +13,7 @@ import polars as pl
 import pytest
 from command import files, memcap
 from matplotlib.figure import Figure
+from study_checks import refusal
 from study_rows import group, table, write
 
 from memcap import figures
@@ -35,6 +37,12 @@ def test_every_figure_of_the_package_draws_and_can_be_saved(name, tmp_path):
     drawn = figures.find(name).draw(table(*tried))
     assert figures.save(drawn, tmp_path, name) == tmp_path / f"{name}.png"
     assert figures.summaries()[name]
+
+
+@pytest.mark.parametrize("name", figures.summaries())
+def test_no_rows_are_one_line(name):
+    text = refusal(lambda: figures.find(name).draw(table()))
+    assert re.search("nothing to|1 to 60 lines|compared on one", text)
 
 
 def test_a_figure_elsewhere_is_drawn_as_the_protocol_says(folder):

@@ -94,11 +94,6 @@ def test_the_numbers_lie_beside_the_picture(rows, tmp_path):
         } == row
 
 
-def test_nothing_to_draw():
-    with pytest.raises(UserError, match="nothing to draw"):
-        draw(table())
-
-
 def test_a_folder_that_cannot_be_written(rows, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):

@@ -9,7 +9,6 @@ from memcap.capacity.comparison import shift
 from memcap.capacity.frontier import frontier
 from memcap.capacity.layers import sentence, shapes
 from memcap.figures.layers import draw
-from memcap.knobs import UserError
 
 EDGES = {1: {4: 6, 8: 12}, 2: {4: 5, 8: 6}}  # units from which on all pass, by layers and lag
 
@@ -83,8 +82,3 @@ def test_the_words_name_the_shape_that_needs_least_and_whether_that_is_sure(rows
     assert "least parameters 2 layers (" in second.split(";")[1]
     assert other.startswith("delay_line (symbols=5) at lag 4: least state 1 layer (")
     assert all(each in draw(rows).figure.texts[0].get_text() for each in (first, second, other))
-
-
-def test_no_rows_are_one_line():
-    with pytest.raises(UserError, match=r"^no rows: nothing to draw"):
-        draw(table())

@@ -7,7 +7,6 @@ from study_rows import group, sharp, table
 
 from memcap.capacity.frontier import fit_all_recipes, frontier
 from memcap.figures.recipes import draw, recipe_names
-from memcap.knobs import UserError
 
 
 @pytest.fixture(scope="module")
@@ -71,11 +70,9 @@ def test_recipes_of_one_name_are_told_apart_by_what_differs():
     assert names == {"hold, lr 0.1, batch 64", "hold, lr 0.2, batch 7", "other"}
 
 
-def test_one_recipe_is_the_frontier_and_no_rows_are_one_line():
+def test_one_recipe_is_the_frontier():
     rows = table(group("latch", 4))
     assert draw(rows).data["u90"].to_list() == [p.fit.u90.units for p in frontier(rows)]
-    with pytest.raises(UserError, match="nothing to draw"):
-        draw(table())
 
 
 def test_recipes_that_no_width_was_enough_for_are_drawn_by_their_arrows():

@@ -1,9 +1,5 @@
 """`memcap train`: what Hydra is asked for, and what is written. What is refused: test_errors.py."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -38,19 +34,6 @@ def multirun(tmp_path_factory):
     folder = tmp_path_factory.mktemp("multirun")
     arguments = ["train", "-m", "task=latch", "task.lag=5,50", "model.units=1,2", *TINY]
     return folder, arguments, memcap(folder, *arguments)
-
-
-def test_a_multirun_makes_a_row_a_job(multirun):
-    folder, _, done = multirun
-    assert done.status == 0
-    assert "Launching 4 jobs, 1 population" in done.out
-    assert done.out.count("1 member, ") == 4
-    rows = store.read(folder / "outputs")
-    assert sorted(rows.select("lag", "units").rows()) == [(5, 1), (5, 2), (50, 1), (50, 2)]
-    assert set(rows["task"]) == {"latch"}
-    assert set(rows["cell"]) == {"lstm"}
-    assert set(rows["budget"]) == {40}
-    assert all(json.loads(config)["evaluation"]["stretch"] == 2 for config in rows["config"])
 
 
 def test_hydra_keeps_its_records_under_the_study(multirun):
@@ -212,55 +195,6 @@ def test_completion(tmp_path, monkeypatch, line, expected):
 def test_completion_can_be_installed(tmp_path, arguments):
     done = memcap(tmp_path, *arguments.split())
     assert done.out.rstrip().endswith("complete -o nospace -o default -F hydra_bash_completion memcap")
-
-
-def test_a_tracked_study_leaves_a_run_a_member_and_one_with_table_and_figure(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "tracking"))
-    from readback import read_runs
-
-    folders = {f"WANDB_{name}_DIR": str(tmp_path / name.lower()) for name in ("CONFIG", "CACHE", "DATA")}
-    own = {"HOME": str(tmp_path), "PYTHONPATH": str(ROOT), "NETRC": str(tmp_path / "netrc"), **folders}
-    cache = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    environment = (
-        {k: v for k, v in os.environ.items() if not k.startswith("WANDB_")} | own | {"XDG_CACHE_HOME": cache}
-    )
-    arguments = ["task=latch", "task.lag=5", "axes={model.units: [1, 2]}", "study=tracked", *TINY]
-    arguments += ["tracking=wandb", "tracking.wandb=offline", "tracking.project=tests"]
-    patient = (
-        "from memcap import cli; from memcap.tracking import process;"
-        " process.SECONDS_AT_THE_END = 60; cli.main()"
-    )
-    command = [sys.executable, "-c", patient, "train", *arguments]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    folder = tmp_path / "outputs" / "tracked"
-    runs, rows = {run.id: run for run in read_runs(folder).values()}, store.read(folder)
-    (study,) = (runs.pop(name) for name in list(runs) if name.startswith("study-"))
-    assert runs.keys() == set(rows["key"])
-    assert len(runs) == 2
-    for row in rows.iter_rows(named=True):
-        run = runs[row["key"]]
-        assert (run.job_type, run.group, run.project, run.finished) == ("member", "tracked", "tests", True)
-        assert run.name == f"latch-L5-u{row['units']}-s0"
-        assert set(run.tags) == {"latch", "lag 5", row["recipe"], "lstm"}
-        assert run.summary["status"] == row["status"]
-        assert run.config["model"]["units"] == row["units"]
-        assert [step for step, _ in run.curve("train/loss")] == [*range(2, 41, 2)]
-        assert run.curve("eval/accuracy")[-1] == (40, pytest.approx(row["final"]))
-    assert (
-        done.stdout.splitlines()[-1]
-        == f"W&B: 3 runs in {folder}/wandb, sent by: wandb sync {folder}/wandb/offline-run-*"
-    )
-    assert (study.name, study.job_type) == ("tracked", "study")
-    shown = {k: v for point in study.history for k, v in point.items()}
-    assert shown["frontier"]["_type"] == "table-file"
-    assert (shown["frontier"]["nrows"], shown["figure"]["_type"]) == (1, "image-file")
-    read = json.loads(next(study.directory.rglob("*.table.json")).read_text())
-    (row,) = (dict(zip(read["columns"], values, strict=True)) for values in read["data"])
-    assert (row["task"], row["lag"], row["budget"], row["runs"]) == ("latch", 5, 40, 2)
-    assert list(study.directory.rglob("figure*.png"))
 
 
 def test_axes_may_be_pasted_over_several_lines():

@@ -1,5 +1,6 @@
 """Which mirrors a command starts, and how it leaves them."""
 
+import contextlib
 import pickle
 import signal
 from pathlib import Path
@@ -50,10 +51,11 @@ def job(*members, mode="wandb", name="study", **engine):
 
 @pytest.mark.parametrize("error", [None, Interrupted(signal.SIGTERM), ValueError("wrong")])
 def test_how_a_command_ended_reaches_each_mirror(mirrors, error):
-    training = Session("memcap train")
-    training.add_jobs([job(), job(name="other")])
     kind = None if error is None else type(error)
-    training.__exit__(kind, error, None)
+    with contextlib.suppress(kind or ()), Session("memcap train") as training:
+        training.ledger.expect([job(), job(name="other")])
+        if error is not None:
+            raise error
     assert [mirror.left for mirror in mirrors] == [kind, kind]
 
 
@@ -63,7 +65,7 @@ def test_how_a_command_ended_reaches_each_mirror(mirrors, error):
 )
 def test_the_run_of_a_study_names_the_shares_that_this_command_has(mirrors, ours, of, part):
     training, members = Session("memcap train"), [Member(Latch(), 5, seed=seed) for seed in ours]
-    training.add_jobs(
+    training.ledger.expect(
         job(member, shards=of, shard=shard) for member, shard in zip(members, ours, strict=True)
     )
     (mirror,) = mirrors
@@ -79,7 +81,7 @@ def test_one_mirror_follows_the_jobs_of_a_study_wherever_they_train(mirrors, mon
 
     monkeypatch.setattr(session, "run_study", run_study)
     training, jobs = Session("memcap train"), [job(Member(Latch(), 5, seed=seed)) for seed in range(2)]
-    training.add_jobs(jobs)
+    training.ledger.expect(jobs)
     training.train(jobs[:1])
     pickle.loads(pickle.dumps(training)).train(jobs[1:])  # as joblib, Ray and SLURM do
     (mirror,) = mirrors
@@ -89,9 +91,9 @@ def test_one_mirror_follows_the_jobs_of_a_study_wherever_they_train(mirrors, mon
 
 def test_no_mirror_is_started_where_tracking_is_off(mirrors, monkeypatch):
     training = Session("memcap train")
-    training.add_jobs([job(mode="off")])
+    training.ledger.expect([job(mode="off")])
     monkeypatch.setenv("WANDB_MODE", "disabled")
-    training.add_jobs([job()])
+    training.ledger.expect([job()])
     assert mirrors == []
 
 

@@ -1,14 +1,12 @@
-"""Cells whose matrix goes over time by chunks: by these they are their own steps, in float64."""
-
-from functools import cache
+"""Cells that go over time by chunks: what float32 keeps of them, and which they are. That they are their own
+steps in float64 is in test_loops.py."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
-from loop_checks import run_loop
 from lstm_reference import quick_jit, relative_error
+from test_loops import EXACT, RESET, member, run
 
 from memcap import loops
 from memcap.cells import cell_class, cell_classes
@@ -16,7 +14,7 @@ from memcap.loops import chunkwise
 from memcap.loops.chunk_terms import Terms, owner_of
 from memcap.loops.chunkwise import through_chunk
 
-F, U, B = 2, 3, 2
+U, B = 3, 2
 NAMES = [name for name, cell in cell_classes().items() if owner_of(cell)]
 
 
@@ -28,89 +26,19 @@ def test_the_cells_of_chunks_are_these():
     assert sorted(NAMES) == sorted(ADDITIVE + DELTA)
 
 
-@cache
-def material(name, steps):
-    """The cell's graph, and weights, carry and inputs in double precision."""
-    rng = np.random.default_rng(0)
-    graph, weights = nnx.split(nnx.eval_shape(lambda: cell_class(name)(F, U, rngs=nnx.Rngs(0))))
-    weights = jax.tree.map(lambda leaf: rng.standard_normal(leaf.shape), weights)
-    carry = jax.eval_shape(lambda: nnx.merge(graph, weights).initialize_carry((B, F)))
-    carry = jax.tree.map(lambda leaf: rng.standard_normal(leaf.shape), carry)
-    return graph, weights, carry, rng.standard_normal((steps, B, F))
-
-
-def run(loop, graph, options, weights, carry, inputs):
-    """Hidden states and the last carry; and the gradient of a loss to which each number adds with its own
-    weight."""
-
-    def loss(*arguments):
-        weights, carry, inputs = arguments
-        carry, hidden = run_loop(loop, nnx.merge(graph, weights), inputs, carry, **options)
-        leaves = jax.tree.leaves((hidden, carry))
-        total = sum(jnp.sum(leaf * jnp.sin(1 + jnp.arange(leaf.size)).reshape(leaf.shape)) for leaf in leaves)
-        return total, (hidden, carry)
-
-    return jax.grad(loss, (0, 1, 2), has_aux=True)(weights, carry, inputs)
-
-
-def errors(name, steps, length, **options):
-    """Of values and gradients by chunks, against those step by step, both in float64."""
-    graph, *given = material(name, steps)
-    options |= {"length": length}
-    with jax.enable_x64(True):
-        both = quick_jit(
-            lambda *given: [run(loop, graph, options, *given) for loop in ("associative", "plain")]
-        )
-        found, expected = both(*given)
-    assert all(leaf.dtype == np.float64 for leaf in jax.tree.leaves(found))
-    return jax.tree.leaves(jax.tree.map(relative_error, found, expected))
-
-
-# A length that ends within a chunk, windows that begin with one, within one and after the length.
-STARTS = np.isin(np.arange(20), (0, 3, 10, 13, 19))
-READOUT = np.random.default_rng(2).standard_normal((U, 2))
-
-
-CALLS = {
-    "last": {"every": False},
-    "cut-readout": {"starts": STARTS, "readout": READOUT},
-    "reset": {"starts": STARTS, "reset": True},
-}
-
-
-class Decaying(cell_class("delta_product")):
-    """Two writes a step, each after a decay."""
-
-    def log_decay(self, gates):
-        return -jax.nn.softplus(gates[0])
-
-
-# The others of the delta rule have the first one's chunks, but for what is here.
-CHECKED = [(name, call) for name in (*ADDITIVE, "gated_delta_net") for call in CALLS]
-CHECKED += [("delta_net", "reset"), (f"{__name__}:Decaying", "cut-readout"), ("signed_delta_net", "last")]
-
-
-@pytest.mark.parametrize(("name", "call"), CHECKED)
-def test_chunks_and_their_gradient_equal_the_steps_in_float64(name, call):
-    assert chunkwise.chunk_steps(20) == 10
-    assert max(errors(name, 20, 17, **CALLS[call])) <= 1e-11
-
-
 @pytest.mark.parametrize("name", [*ADDITIVE, "gated_delta_net"])
 def test_gradients_are_finite_at_a_matrix_of_zeros(name):
-    graph, *given = material(name, 9)
-    weights, carry, inputs = jax.tree.map(np.float32, given)
-    nothing = jax.tree.map(np.zeros_like, (carry, inputs))
-    slopes, _ = quick_jit(lambda *given: run("associative", graph, {}, *given))(weights, *nothing)
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(slopes))
+    weights, *given, length, starts, readout = member(name, EXACT, 0)
+    nothing = jax.tree.map(np.zeros_like, given)
+    _, slopes = quick_jit(run(name, EXACT, chunkwise.LOOP))(weights, *nothing, length, starts, readout)
+    assert all(np.isfinite(leaf).all() for leaf in slopes)
 
 
 def test_gradients_are_finite_where_a_great_stabiliser_is_reset():
-    graph, *given = material("mlstm", 9)
-    weights, ((matrix, total, largest), before), inputs = jax.tree.map(np.float32, given)
-    carry, options = ((matrix, total, largest + 200), before), {"starts": np.arange(9) == 3, "reset": True}
-    slopes, _ = quick_jit(lambda *given: run("associative", graph, options, *given))(weights, carry, inputs)
-    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(slopes))
+    weights, ((matrix, total, largest), before), *given = member("mlstm", RESET, 0)
+    carry = (matrix, total, largest + 200), before
+    _, slopes = quick_jit(run("mlstm", RESET, chunkwise.LOOP))(weights, carry, *given)
+    assert all(np.isfinite(leaf).all() for leaf in slopes)
 
 
 def in_float32(rng, log_decay, key, strength):

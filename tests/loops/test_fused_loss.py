@@ -1,12 +1,11 @@
-"""Answers that the C scores within its pass over time: sums and gradients are those of outputs that XLA
-scores in float64, and a training step is the same."""
+"""Answers that the C scores within its pass over time: as a network asks for them, at the ends of float32,
+and in a training step. test_gated_native.py has sums and gradients of all sizes."""
 
 import re
 from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from loop_checks import pass_over
@@ -14,79 +13,55 @@ from lstm_reference import quick_jit, relative_error
 
 import memcap
 from memcap.config import Engine
-from memcap.loops import Answers, loss_and_score_sums, lstm_native
+from memcap.loops import Answers, lstm_native
 from memcap.loops.gated_native import loss_over_time
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.tasks.base import Batch, Task
 from memcap.tasks.copy import Copy
-from memcap.tasks.delay_line import DelayLine
 from memcap.training.program import Program
 
 pytestmark = pytest.mark.skipif(
     lstm_native.IN_C.missing() is not None, reason=f"no native kernel: {lstm_native.IN_C.missing()}"
 )
-LIMIT = 1e-5
-CASES: dict[str, tuple[Task, int, int, Model]] = {  # lag, sequences
-    "two classes": (DelayLine(), 6, 40, Model(units=3)),
-    "a GRU": (DelayLine(), 6, 33, Model(units=3, cell="GRUCell")),
-    "layers, a carry of its own": (Copy(items=2), 2, 17, Model(units=5, layers=2, initial_carry="learned")),
-    "more classes than a vector has": (Copy(symbols=40), 1, 32, Model(units=9)),
-    "one sequence": (DelayLine(symbols=4), 5, 1, Model(units=2)),
-}
 
 
-def material(case: str) -> tuple[Task, Architecture, Any, Batch, int]:
-    """Weights of no particular start, which answer with some certainty, and sequences with steps beyond
-    their length."""
-    task, lag, count, model = CASES[case]
-    architecture, length = Architecture(model, task.features, task.outputs), task.length(lag)
-    rng = np.random.default_rng(0)
-    weights = jax.tree.map(
-        lambda leaf: 2 * rng.normal(size=leaf.shape).astype(np.float32), architecture.abstract_weights()
-    )
-    sample = quick_jit(lambda key: task.sample(key, lag, length, length + 3, count))
-    return task, architecture, weights, sample(jax.random.key(0)), length
-
-
-def by_c(architecture: Architecture, batch: Batch, length: int, weights: Any) -> tuple[Any, Any]:
-    """Mean loss, and the sums, by the pass in C."""
-    return mean_and_sums(architecture.build(weights), batch, length, "native")
-
-
-def mean_and_sums(network: Any, batch: Batch, length: Any, loop: str, **options: Any) -> tuple[Any, Any]:
+def score(model: Model, dtype: Any = np.float32) -> tuple[Any, Any]:
+    """A function of a loop and weights that scores a network on a task, and weights."""
+    task = Copy(items=2)
+    architecture, length = Architecture(model, task.features, task.outputs), task.length(2)
+    batch = quick_jit(lambda key: task.sample(key, 2, length, length + 3, 17))(jax.random.key(0))
     answers = Answers(batch.targets, batch.mask, "classes")
-    sums = jnp.stack(network.score(pass_over(batch.inputs, length, **options), answers, loop))
-    return sums[0] / sums[2], sums
+    rng, shapes = np.random.default_rng(0), architecture.abstract_weights()
+    weights = jax.tree.map(lambda leaf: 2 * rng.normal(size=leaf.shape).astype(dtype), shapes)
+
+    def run(loop: str, weights: Any) -> Any:
+        sums = architecture.build(weights).score(pass_over(batch.inputs, length), answers, loop)
+        return sums.loss, sums
+
+    return run, weights
 
 
-def by_xla(
-    task: Task, architecture: Architecture, batch: Batch, length: int, weights: Any
-) -> tuple[Any, Any]:
-    """The same by XLA's loop, and the outputs."""
-    network, dtype = architecture.build(weights), jax.tree.leaves(weights)[0].dtype
-    carry = jax.tree.map(lambda state: state.astype(dtype), network.carry(batch.inputs.shape[1]))
-    outputs = network(batch.inputs, initial_carry=carry, seq_lengths=length)
-    sums = jnp.stack(loss_and_score_sums(outputs, Answers(batch.targets, batch.mask, task.loss)))
-    return sums[0] / sums[2], sums
-
-
-@pytest.mark.parametrize("case", CASES)
-def test_sums_and_gradients_are_those_of_float64(case):
-    task, architecture, weights, batch, length = material(case)
-    gradient = partial(jax.value_and_grad, has_aux=True)
-    (_, sums), slopes = quick_jit(gradient(partial(by_c, architecture, batch, length)))(weights)
-    with jax.enable_x64(True):
-        wide = jax.tree.map(lambda leaf: leaf.astype(np.float64), weights)
-        of_wide = quick_jit(gradient(partial(by_xla, task, architecture, batch, length)))(wide)
-    (_, expected), expected_slopes = jax.tree.map(np.asarray, of_wide)
-    np.testing.assert_array_equal(sums[1:], expected[1:])
-    assert sums[0] == pytest.approx(expected[0], rel=LIMIT)
-    assert 0 < sums[1] < sums[2]
-    assert {"layers, a carry of its own": "initial_carry"}.get(case, "readout") in slopes
-    jax.tree.map(
-        lambda a, b: np.testing.assert_array_less(relative_error(a, b), LIMIT), slopes, expected_slopes
+def test_a_network_s_sums_and_gradients_are_those_of_xla():
+    """Of layers that begin with a carry of their own."""
+    run, weights = score(Model(units=5, layers=2, initial_carry="learned"))
+    found, expected = (
+        quick_jit(jax.value_and_grad(partial(run, loop), has_aux=True))(weights)
+        for loop in ("native", "while")
     )
+    errors = jax.tree.map(relative_error, found, expected)
+    assert max(jax.tree.leaves(errors)) < 1e-5, errors
+
+
+def test_what_it_does_not_serve_is_by_xla():
+    def text(loop: str = "native", readout: str = "dense", dtype: Any = np.float32) -> str:
+        run, weights = score(Model(units=3, readout=readout), dtype)
+        return str(jax.make_jaxpr(partial(run, loop))(weights))
+
+    assert "memcap_lstm_loss" in text()
+    assert "memcap_lstm" not in text("while")
+    assert "memcap_lstm_loss" not in text(readout="lstm")
+    with jax.enable_x64(True):
+        assert "memcap_lstm" not in text(dtype=np.float64)
 
 
 def of_logits(logits: np.ndarray, target: int, due: bool = True) -> tuple[np.ndarray, np.ndarray]:
@@ -136,71 +111,6 @@ def test_what_is_not_due_adds_nothing_not_even_a_nan():
 @pytest.mark.parametrize("logits", [[np.nan, 0.0], [0.0, np.nan], [np.inf, 0.0], [-np.inf, -np.inf]], ids=str)
 def test_a_loss_that_is_not_finite_says_so(logits):
     assert not np.isfinite(of_logits(np.array(logits), 1)[0][0])
-
-
-@pytest.mark.parametrize("width", [7, 40])
-def test_units_that_only_pad_have_no_gradient(width):
-    """Also where all units together would be summed up in another way than those that count."""
-    _, architecture, weights, batch, length = material("two classes")
-    wider = architecture.at_width(width)
-
-    def loss(weights: Any) -> jax.Array:
-        return mean_and_sums(wider.build(weights), batch, length, "native", num_units=jnp.int32(3))[1][0]
-
-    slopes = quick_jit(jax.grad(loss))(architecture.resized(weights, width))
-    alone = quick_jit(jax.grad(lambda weights: by_c(architecture, batch, length, weights)[1][0]))(weights)
-    padded = architecture.resized(jax.tree.map(np.asarray, alone), width)
-    jax.tree.map(np.testing.assert_array_equal, slopes, padded)
-
-
-@pytest.mark.parametrize("length", [-1, 0, 4, 99])
-def test_answers_after_the_length_are_left_out(length):
-    """And the length ends where the buffer does."""
-    _, architecture, weights, batch, _ = material("two classes")
-    steps = len(batch.inputs)
-    everywhere = batch._replace(mask=jnp.ones_like(batch.mask))
-    within_length = batch._replace(
-        mask=jnp.broadcast_to(jnp.arange(steps)[:, None] < length, batch.mask.shape)
-    )
-    within = min(max(length, 0), steps)
-    sums = by_c(architecture, everywhere, length, weights)[1]
-    assert sums[2] == within * batch.inputs.shape[1]
-    np.testing.assert_array_equal(sums, by_c(architecture, within_length, steps, weights)[1])
-
-
-def test_targets_that_are_none_of_the_outputs_count_as_in_xla():
-    task, architecture, weights, batch, length = material("more classes than a vector has")
-    strange = jnp.where(
-        batch.targets % 3 == 0, -1, jnp.where(batch.targets % 3 == 1, task.outputs, 2**31 - 1)
-    )
-    odd = batch._replace(targets=strange)
-    expected = by_xla(task, architecture, odd, length, weights)[1]
-    np.testing.assert_allclose(by_c(architecture, odd, length, weights)[1], expected, rtol=LIMIT)
-
-
-def test_members_side_by_side_equal_one_after_another():
-    _, architecture, weights, batch, length = material("two classes")
-    gradient = quick_jit(jax.grad(lambda weights: by_c(architecture, batch, length, weights)[0]))
-    members = [weights, jax.tree.map(lambda leaf: -leaf, weights)]
-    together = jax.vmap(gradient)(jax.tree.map(lambda *leaves: np.stack(leaves), *members))
-    for k, member in enumerate(members):
-        alone = jax.tree.map(lambda leaf, k=k: leaf[k], together)
-        jax.tree.map(np.testing.assert_array_equal, alone, gradient(member))
-
-
-def test_what_it_does_not_serve_is_by_xla():
-    task, architecture, weights, batch, length = material("two classes")
-
-    def text(network: Any, loop: str = "native") -> str:
-        return str(jax.make_jaxpr(lambda: mean_and_sums(network, batch, length, loop))())
-
-    assert "memcap_lstm_loss" in text(architecture.build(weights))
-    assert "memcap_lstm" not in text(architecture.build(weights), "while")
-    top = Architecture(Model(units=3, readout="lstm"), task.features, task.outputs)
-    assert "memcap_lstm_loss" not in text(top.network())
-    with jax.enable_x64(True):
-        wide = jax.tree.map(lambda leaf: leaf.astype(np.float64), weights)
-        assert "memcap_lstm" not in text(architecture.build(wide))
 
 
 @pytest.mark.parametrize(

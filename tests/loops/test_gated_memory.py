@@ -13,7 +13,8 @@ from native_checks import needs_compiler
 
 from memcap.loops import c_library, gru_native, lstm_native
 from memcap.loops.c_library import COMPILER
-from memcap.loops.gated_native import GatedC, all_right
+from memcap.loops.gated_check import all_right
+from memcap.loops.gated_native import GatedC
 
 LSTM, GRU = lstm_native.IN_C, gru_native.IN_C
 SANITIZED = (

@@ -3,10 +3,10 @@ lengths, widths and lanes, under every transformation of JAX; and a library that
 not used."""
 
 import re
-from collections.abc import Callable
-from functools import cache, partial
-from typing import Any, NamedTuple
+from functools import cache
+from typing import Any
 
+import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -15,18 +15,22 @@ from flax import nnx
 from loop_checks import Sizes, pass_over, run_loop
 from lstm_reference import quick_jit, relative_error
 
+from memcap.cells import cell_class
 from memcap.cells.lstm import LSTM
-from memcap.loops import Request, c_library, gated_native, gru_native, lstm_native
-from memcap.loops.gated_native import CASES, GatedC, all_right, is_right, over_time
+from memcap.loops import (
+    Answers,
+    Request,
+    c_library,
+    gated_check,
+    gated_native,
+    gru_native,
+    loss_and_score_sums,
+    lstm_native,
+    outputs_first,
+)
+from memcap.loops.gated_check import CASES, all_right, is_right
+from memcap.loops.gated_native import GatedC, loss_over_time, over_time
 from memcap.loops.lstm_while import lstm_while
-from memcap.models.architecture import Architecture
-from memcap.models.constructed import constructed
-from memcap.models.model import Model
-from memcap.tasks import task_class
-from memcap.tasks.adding import Adding
-from memcap.tasks.count import Count
-from memcap.tasks.delay_line import DelayLine
-from memcap.tasks.latch import Latch
 
 pytestmark = pytest.mark.skipif(
     lstm_native.IN_C.missing() is not None, reason=f"no cells in C: {lstm_native.IN_C.missing()}"
@@ -34,33 +38,9 @@ pytestmark = pytest.mark.skipif(
 LIMIT = 1e-5
 
 
-class Gated(NamedTuple):
-    """A cell in C.
-
-    Args:
-        loop: the loop that runs it.
-        module: (features, units) -> the cell that the plain loop runs.
-        places: of kernel, recurrent weights and bias among the module's parameters.
-    """
-
-    loop: Any
-    module: Callable[..., Any]
-    places: tuple[tuple[str, ...], ...]
-
-    @property
-    def in_c(self) -> GatedC:
-        """The cell as C has it."""
-        return self.loop.in_c
-
-
-CELLS = {
-    "LSTM": Gated(lstm_native.LOOP, partial(LSTM, rngs=None), (("kernel",), ("recurrent",), ("bias",))),
-    "GRU": Gated(
-        gru_native.LOOP,
-        lambda *sizes, **options: nnx.GRUCell(*sizes, rngs=nnx.Rngs(0), **options),
-        (("dense_i", "kernel"), ("dense_h", "kernel"), ("dense_i", "bias")),
-    ),
-}
+CELLS = {"LSTM": LSTM, "GRU": cell_class("GRUCell")}
+LOOPS = {"LSTM": lstm_native.LOOP, "GRU": gru_native.LOOP}
+IN_C = {name: loop.in_c for name, loop in LOOPS.items()}
 SIZES = [  # symbols looked up, and one-hot; vectors; units of one tile, of several, and of a part
     *(("LSTM", sizes) for sizes in [
         Sizes(12, 12, 32, 2, 1, 2, False, "readout"),
@@ -70,24 +50,29 @@ SIZES = [  # symbols looked up, and one-hot; vectors; units of one tile, of seve
         Sizes(12, 12, 100, 3, 33, 1, True, "readout"),
         Sizes(6, 5, 1, 9, 50, 2, True, "last"),
         Sizes(6, 6, 33, 1, 8, 2, True, "hidden"),
+        Sizes(9, 7, 40, 2, 3, 2, False, "loss"),
+        Sizes(6, 5, 32, 40, 9, 40, False, "loss"),
+        Sizes(7, 6, 1, 3, 2, 4, True, "loss"),
     ]),
     *(("GRU", sizes) for sizes in [
         Sizes(8, 7, 5, 2, 3, 2, False, "readout"),
         Sizes(6, 6, 33, 17, 7, 1, False, "hidden"),
         Sizes(7, 5, 40, 3, 10, 2, True, "readout"),
         Sizes(5, 4, 1, 9, 1, 3, True, "last"),
+        Sizes(9, 7, 33, 2, 3, 2, False, "loss"),
     ]),
 ]  # fmt: skip
 SYMBOLS = Sizes(8, 7, 5, 3, 3, 2, False, "readout")
 VECTORS = Sizes(7, 5, 40, 3, 10, 2, True, "readout")
 LAST = Sizes(20, 17, 64, 7, 2, 2, False, "last")
+LOSS = Sizes(9, 7, 40, 2, 3, 2, False, "loss")
 each_size = pytest.mark.parametrize(("name", "sizes"), SIZES, ids=str)
 each_cell = pytest.mark.parametrize("name", CELLS)
 
 
 def material(name: str, sizes: Sizes, seed: int = 0) -> tuple[Any, Any]:
     """Draw what has a gradient (weights, carry, inputs that are vectors), and symbols."""
-    rng, cell = np.random.default_rng(seed), CELLS[name].in_c
+    rng, cell = np.random.default_rng(seed), IN_C[name]
     T, _, B, F, U, O = sizes[:6]  # noqa: E741
 
     def drawn(*shape: int) -> np.ndarray:
@@ -101,36 +86,53 @@ def material(name: str, sizes: Sizes, seed: int = 0) -> tuple[Any, Any]:
         "readout": drawn(U, O),
         "carry": tuple(drawn(U, B) for _ in range(cell.states)),
     }
+    if sizes.returned == "loss":
+        arrays["readout_bias"] = drawn(O)
     if sizes.vectors:
         arrays["inputs"] = drawn(T, B, F)
     return arrays, rng.integers(F, size=(T, B), dtype=np.int32)
 
 
 def in_c(name: str, sizes: Sizes, arrays: Any, symbols: Any, extents: Any) -> Any:
-    """The carry, and what is returned for every step; None where the last hidden state is."""
-    readout = arrays["readout"] if sizes.returned == "readout" else None
-    weights = arrays["kernel"], arrays["recurrent"], arrays["bias"], readout
-    inputs, every = arrays.get("inputs", symbols), sizes.returned != "last"
-    return over_time(CELLS[name].in_c, every, weights, arrays["carry"], inputs, extents)
+    """The carry, and what is returned for every step; None where the last hidden state is. Or the sums of the
+    loss."""
+    cell, carry, inputs = IN_C[name], arrays["carry"], arrays.get("inputs", symbols)
+    weights = arrays["kernel"], arrays["recurrent"], arrays["bias"], arrays["readout"]
+    if sizes.returned == "loss":
+        weights = *weights, arrays["readout_bias"]
+        return tuple(loss_over_time(cell, weights, carry, inputs, extents, *answers(sizes)))
+    weights = weights if sizes.returned == "readout" else (*weights[:3], None)
+    return over_time(cell, sizes.returned != "last", weights, carry, inputs, extents)
+
+
+def answers(sizes: Sizes) -> tuple[np.ndarray, np.ndarray]:
+    """Targets, of which a few are none of the outputs, and where an answer is due."""
+    rng = np.random.default_rng(1)
+    shape = sizes.T, sizes.B
+    targets = rng.integers(sizes.O, size=shape, dtype=np.int32)
+    strange = rng.choice(np.int32([-1, sizes.O, 2**31 - 1]), shape)
+    return np.where(rng.random(shape) < 0.1, strange, targets), rng.random(shape) < 0.5
 
 
 def by_the_plain_loop(name: str, sizes: Sizes, arrays: Any, symbols: Any, extents: Any) -> Any:
     """The same by the cell's own step."""
-    cell, carry = CELLS[name], [state.T for state in arrays["carry"]]
-    graph, state = nnx.split(nnx.eval_shape(lambda: cell.module(sizes.F, sizes.U)))
-    weights: dict[str, Any] = {}
-    for part, (*path, last) in zip(("kernel", "recurrent", "bias"), cell.places, strict=True):
-        place = weights
-        for key in path:
-            place = place.setdefault(key, {})
-        place[last] = arrays[part]
-    nnx.replace_by_pure_dict(state, weights)
+    kind, carry = CELLS[name], [state.T for state in arrays["carry"]]
+    graph, state = nnx.split(nnx.eval_shape(lambda: kind(sizes.F, sizes.U, rngs=nnx.Rngs(0))))
+    weights = dict(
+        zip(kind.gates.paths, (arrays["kernel"], arrays["recurrent"], arrays["bias"]), strict=True)
+    )
+    nnx.replace_by_pure_dict(state, flax.traverse_util.unflatten_dict(weights))
     inputs = arrays.get("inputs", jax.nn.one_hot(symbols, sizes.F, dtype=carry[0].dtype))
     options = {"length": extents[0], "every": sizes.returned != "last"}
-    if sizes.returned == "readout":
+    if sizes.returned in ("readout", "loss"):
         options["readout"] = arrays["readout"]
     start = tuple(carry) if len(carry) > 1 else carry[0]
     after, outputs = run_loop("plain", nnx.merge(graph, state), inputs, start, **options)
+    if sizes.returned == "loss":
+        targets, due = answers(sizes)
+        due &= jnp.arange(sizes.T)[:, None] < extents[0]
+        outputs = outputs_first(outputs + arrays["readout_bias"][:, None])
+        return tuple(loss_and_score_sums(outputs, Answers(targets, due, "classes")))
     carry = tuple(state.T for state in jax.tree.leaves(after))
     return carry, None if sizes.returned == "last" else outputs
 
@@ -144,11 +146,11 @@ def weighed(tree: Any) -> jax.Array:
 
 
 def gradients(run: Any, name: str, sizes: Sizes) -> Any:
-    """(arrays, symbols, extents) -> gradients, values."""
+    """(arrays, symbols, extents) -> gradients, values. Of sums the loss alone has one."""
 
     def loss(arrays: Any, symbols: Any, extents: Any) -> Any:
         values = run(name, sizes, arrays, symbols, extents)
-        return weighed(values), values
+        return values[0] if sizes.returned == "loss" else weighed(values), values
 
     return jax.grad(loss, has_aux=True)
 
@@ -179,33 +181,36 @@ def test_values_and_gradients_are_those_of_the_plain_loop_in_float64(name, sizes
         wide = jax.tree.map(lambda leaf: leaf.astype(np.float64), arrays)
         expected = quick_jit(gradients(by_the_plain_loop, name, sizes))(wide, symbols, extents(sizes))
         expected = jax.tree.map(np.asarray, expected)
-    if sizes.returned != "readout":  # it has no gradient, and the plain loop's is zero
+    if sizes.returned in ("hidden", "last"):  # the read-out has no gradient, and the plain loop's is zero
         slopes, expected[0]["readout"] = dict(slopes), slopes["readout"]
         assert not np.any(slopes["readout"])
     assert apart((slopes, values), expected) <= LIMIT
-    if values[1] is not None:
+    if sizes.returned in ("hidden", "readout"):
         assert not np.any(values[1][sizes.steps :])
     if sizes.vectors:
         assert not np.any(slopes["inputs"][sizes.steps :])
 
 
 @each_cell
-@pytest.mark.parametrize("steps", [-1, 0, 1, SYMBOLS.T, SYMBOLS.T + 1])
-def test_a_length_outside_of_the_buffer_ends_at_its_ends(name, steps):
-    arrays, symbols = material(name, SYMBOLS)
-    slopes, (carry, outputs) = compiled(name, SYMBOLS)(arrays, symbols, extents(SYMBOLS, steps))
+@pytest.mark.parametrize("sizes", [SYMBOLS, LOSS], ids=lambda sizes: sizes.returned)
+@pytest.mark.parametrize("steps", [-1, 0, 1, 99])
+def test_a_length_outside_of_the_buffer_ends_at_its_ends(name, sizes, steps):
+    arrays, symbols = material(name, sizes)
+    slopes, values = compiled(name, sizes)(arrays, symbols, extents(sizes, steps))
     if steps > 0:
-        within = extents(SYMBOLS, min(steps, SYMBOLS.T))
-        same((slopes, (carry, outputs)), compiled(name, SYMBOLS)(arrays, symbols, within))
+        within = extents(sizes, min(steps, sizes.T))
+        same((slopes, values), compiled(name, sizes)(arrays, symbols, within))
+    elif sizes.returned == "loss":
+        assert not any(map(np.any, jax.tree.leaves((slopes, values))))
     else:
-        same(carry, arrays["carry"])
-        assert not np.any(outputs)
+        same(values[0], arrays["carry"])
+        assert not np.any(values[1])
         assert {part for part, slope in slopes.items() if np.any(jax.tree.leaves(slope)[0])} == {"carry"}
 
 
 def widened(name: str, sizes: Sizes, arrays: Any, more: int, fill: float) -> Any:
     """Arrays with more units, which the carry has at zero."""
-    blocks = CELLS[name].in_c.blocks
+    blocks = IN_C[name].blocks
 
     def columns(array: Any, rows: int = 0) -> np.ndarray:
         parts = np.asarray(array).reshape(*array.shape[:-1], blocks, -1)
@@ -223,12 +228,18 @@ def widened(name: str, sizes: Sizes, arrays: Any, more: int, fill: float) -> Any
     }
 
 
-@each_size
-@pytest.mark.parametrize("more", [1, 6])
+@pytest.mark.parametrize(
+    ("name", "sizes", "more"),
+    [*((*each, more) for each in SIZES for more in (1, 6)), ("LSTM", LOSS, 37)],
+    ids=str,
+)
 def test_units_that_do_not_count_are_not_computed_and_change_no_bit(name, sizes, more):
-    """A NaN in their weights would reach every unit of the next step."""
+    """A NaN in their weights would reach every unit of the next step. With 37 more, all units together would
+    be summed up in another way."""
 
     def cropped(name: str, _: Sizes, *call: Any) -> Any:
+        if sizes.returned == "loss":
+            return in_c(name, sizes, *call)
         carry, outputs = in_c(name, sizes._replace(U=sizes.U + more), *call)
         carry = tuple(state[: sizes.U] for state in carry)
         return carry, outputs[:, : sizes.U] if sizes.returned == "hidden" else outputs
@@ -239,11 +250,12 @@ def test_units_that_do_not_count_are_not_computed_and_change_no_bit(name, sizes,
     found, cut = quick_jit(gradients(cropped, name, sizes))(poison, symbols, extents(sizes))
     same(cut, values)
     same(found, widened(name, sizes, slopes, more, 0))
-    carry, outputs = in_c(name, sizes, widened(name, sizes, arrays, more, 0), symbols, extents(sizes))
-    assert not any(np.any(state[sizes.U :]) for state in carry)
-    assert sizes.returned != "hidden" or not np.any(outputs[:, sizes.U :])
     one_more = in_c(name, sizes, poison, symbols, extents(sizes, units=sizes.U + 1))
-    assert np.isnan(one_more[0][-1]).any()
+    assert np.isnan(jax.tree.leaves(one_more[0])[-1]).any()
+    if sizes.returned != "loss":
+        carry, outputs = in_c(name, sizes, widened(name, sizes, arrays, more, 0), symbols, extents(sizes))
+        assert not any(np.any(state[sizes.U :]) for state in carry)
+        assert sizes.returned != "hidden" or not np.any(outputs[:, sizes.U :])
 
 
 @each_cell
@@ -259,7 +271,7 @@ def test_a_symbol_that_is_none_is_refused_and_one_beyond_the_length_is_not_looke
     arrays, symbols = material(name, LAST)
     symbols[LAST.steps] = symbol
     compiled(name, LAST)(arrays, symbols, extents(LAST))
-    line = f"{CELLS[name].in_c.words}'s symbols must be at least 0 and below the number of its inputs"
+    line = f"{IN_C[name].words}'s symbols must be at least 0 and below the number of its inputs"
     with pytest.raises((ValueError, jax.errors.JaxRuntimeError), match=line):
         jax.block_until_ready(compiled(name, LAST)(arrays, symbols, extents(LAST, LAST.steps + 1)))
 
@@ -279,17 +291,23 @@ def test_nan_and_infinity_stay_in_their_sequence(name):
 
 
 @each_cell
-@pytest.mark.parametrize("axes", [(0, None, None), (None, 0, 0), (0, 0, 0)], ids=["weights", "inputs", "all"])
-def test_side_by_side_equals_one_after_another(name, axes):
-    members = [(*material(name, LAST, seed), extents(LAST, steps)) for seed, steps in enumerate((3, 20, 11))]
+@pytest.mark.parametrize(
+    ("sizes", "axes"),
+    [(LAST, (0, None, None)), (LAST, (None, 0, 0)), (LAST, (0, 0, 0)), (LOSS, (0, 0, 0))],
+    ids=["weights", "inputs", "all", "the loss of all"],
+)
+def test_side_by_side_equals_one_after_another(name, sizes, axes):
+    members = [
+        (*material(name, sizes, seed), extents(sizes, steps)) for seed, steps in enumerate((3, 20, 11))
+    ]
     given = [
         tuple(member[k] if axis == 0 else members[0][k] for k, axis in enumerate(axes)) for member in members
     ]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *members)
     arguments = (stacked[k] if axis == 0 else members[0][k] for k, axis in enumerate(axes))
-    mapped = quick_jit(jax.vmap(gradients(in_c, name, LAST), axes))(*arguments)
+    mapped = quick_jit(jax.vmap(gradients(in_c, name, sizes), axes))(*arguments)
     for k, member in enumerate(given):
-        same(jax.tree.map(lambda leaf, k=k: leaf[k], mapped), compiled(name, LAST)(*member))
+        same(jax.tree.map(lambda leaf, k=k: leaf[k], mapped), compiled(name, sizes)(*member))
 
 
 @each_cell
@@ -324,19 +342,19 @@ class OwnGate(nnx.GRUCell):
 
 @each_cell
 def test_what_it_does_not_serve_runs_in_xlas_loop(name):
-    cell = CELLS[name]
+    kind, loop = CELLS[name], LOOPS[name]
 
     def text(dtype: Any, starts: Any = None) -> str:
-        graph, state = nnx.split(nnx.eval_shape(lambda: cell.module(3, 2, param_dtype=dtype)))
+        graph, state = nnx.split(nnx.eval_shape(lambda: kind(3, 2, param_dtype=dtype, rngs=nnx.Rngs(0))))
         state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, dtype), state)
-        carry = [jnp.zeros((4, 2), dtype)] * cell.in_c.states
+        carry = [jnp.zeros((4, 2), dtype)] * loop.in_c.states
         start, inputs = tuple(carry) if len(carry) > 1 else carry[0], jnp.zeros((5, 4), jnp.int32)
         run = jax.make_jaxpr(
             lambda: run_loop("native", nnx.merge(graph, state), inputs, start, starts=starts)
         )
         return str(run())
 
-    call = f"memcap_{cell.in_c.name}"
+    call = f"memcap_{loop.in_c.name}"
     assert f"{call}_forward" in text(jnp.float32)
     assert call not in text(jnp.float32, jnp.zeros(5, bool))
     if name == "LSTM":  # Flax's GRU would promote it
@@ -344,13 +362,12 @@ def test_what_it_does_not_serve_runs_in_xlas_loop(name):
     with jax.enable_x64(True):
         assert call not in text(jnp.float64)
         assert f"{call}_forward" in text(jnp.float32)
-    kind = LSTM if name == "LSTM" else nnx.GRUCell
-    assert cell.loop.refuses(Request(kind, "cpu", windows=True)) == "it knows no windows"
-    assert cell.loop.refuses(Request(kind, "gpu", windows=False)) == "it is for CPUs"
-    assert cell.loop.refuses(Request(kind, "cpu", windows=False)) is None
+    assert loop.refuses(Request(kind, "cpu", windows=True)) == "it knows no windows"
+    assert loop.refuses(Request(kind, "gpu", windows=False)) == "it is for CPUs"
+    assert loop.refuses(Request(kind, "cpu", windows=False)) is None
     owner = {"LSTM": "memcap's LSTM", "GRU": "Flax's GRU"}[name]
     for other in (OwnStep, OwnGate, nnx.SimpleCell):
-        assert cell.loop.refuses(Request(other, "cpu", windows=False)) == f"the cell is not {owner}"
+        assert loop.refuses(Request(other, "cpu", windows=False)) == f"the cell is not {owner}"
 
 
 def one_step(loop: str, x: np.ndarray, gate: int, bias: list[float], c: float) -> np.ndarray:
@@ -362,7 +379,7 @@ def one_step(loop: str, x: np.ndarray, gate: int, bias: list[float], c: float) -
 
     def run(weights: Any, carry: Any, inputs: Any) -> Any:
         if loop == "native":
-            return lstm_native.lstm_native(False, weights, carry, inputs, np.int32([1, 1]))
+            return over_time(lstm_native.IN_C, False, weights, carry, inputs, np.int32([1, 1]))
         return lstm_while(weights, carry, pass_over(inputs, every=False), None)
 
     (cells, _), _ = jax.jit(run)(weights, carry, inputs)
@@ -400,71 +417,7 @@ def test_where_a_grus_z_is_one_h_stays_to_the_bit_and_its_gradient_too():
     assert not any(np.any(slopes[part]) for part in ("kernel", "recurrent", "bias", "inputs"))
 
 
-TASKS = {  # lag and sequences: symbols few and many, reals, read out at every step and at the last
-    "delay_line": (5, 40),
-    "latch": (9, 128),
-    "adding": (8, 33),
-    "copy": (4, 17),
-    "mqar": (4, 20),
-    "vector_hold": (3, 9),
-}
-
-
-@pytest.mark.parametrize("name", TASKS)
-def test_a_tasks_gradient_is_that_of_float64(name):
-    """Through the network, with the task's own sequences."""
-    task, (lag, batch) = task_class(name)(), TASKS[name]
-    architecture, length = Architecture(Model(units=6), task.features, task.outputs), task.length(lag)
-    rng = np.random.default_rng(0)
-    weights = jax.tree.map(
-        lambda leaf: rng.normal(size=leaf.shape).astype(np.float32) / 2, architecture.abstract_weights()
-    )
-    sample = quick_jit(lambda key: task.sample(key, lag, length, length + 2, batch))
-    sequences, every = sample(jax.random.key(0)), task.answers == "every"
-
-    def loss(weights: Any, loop: str) -> Any:
-        run = architecture.build(weights)
-        outputs = run(sequences.inputs, seq_lengths=length, return_sequences=every, loop=loop)
-        return weighed(outputs if sequences.mask is None else outputs * sequences.mask)
-
-    found = quick_jit(partial(jax.grad(loss), loop="native"))(weights)
-    with jax.enable_x64(True):
-        wide = jax.tree.map(lambda leaf: leaf.astype(np.float64), weights)
-        assert apart(found, quick_jit(partial(jax.grad(loss), loop="while"))(wide)) <= LIMIT
-
-
-@pytest.mark.parametrize(
-    ("task", "lag"),
-    [
-        (Latch(symbols=64), 1000),
-        (Latch(), 50),
-        (DelayLine(symbols=8), 50),
-        (DelayLine(reals=True), 50),
-        (Count(), 20),
-        (Adding(), 50),
-    ],
-    ids=str,
-)
-def test_hand_set_weights_solve_as_by_xla(task, lag):
-    model, weights = constructed(task, lag)
-    length = task.length(lag)
-    network = Architecture(model, task.features, task.outputs).build(weights)
-    options = {"seq_lengths": length, "return_sequences": task.answers == "every"}
-
-    @quick_jit
-    def drawn_and_run(key: jax.Array) -> Any:
-        batch = task.sample(key, lag, length, length, 256)
-        return batch, {loop: network(batch.inputs, loop=loop, **options) for loop in ("native", "while")}
-
-    batch, run = drawn_and_run(jax.random.key(lag))
-    due = np.ones(batch.targets.shape, bool) if batch.mask is None else np.asarray(batch.mask)
-    found, expected = (np.asarray(outputs)[:, due] for outputs in (run["native"], run["while"]))
-    if task.loss == "classes":
-        np.testing.assert_array_equal(found.argmax(0), np.asarray(batch.targets)[due])
-    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
-
-
-in_numpy, called = gated_native._in_numpy, gated_native._call
+in_numpy, called = gated_check._in_numpy, gated_native._call
 
 
 def broken(*_: Any) -> Any:
@@ -481,26 +434,17 @@ def broken(*_: Any) -> Any:
     ids=["other numbers", "an error"],
 )
 def test_a_library_that_fails_its_test_is_not_used(monkeypatch, name, step, reason):
-    monkeypatch.setattr(gated_native, "_in_numpy", step)
+    monkeypatch.setattr(gated_check, "_in_numpy", step)
     monkeypatch.setattr(c_library, "_tested", lambda path: "")
     monkeypatch.setattr(c_library.Library, "passed", lambda self: pytest.fail("it passed"))
-    assert re.search(reason.format(name), GatedC.missing.__wrapped__(CELLS[name].in_c))
-
-
-def test_a_gru_that_lets_r_through_to_all_of_the_candidate_is_not_right():
-    def other(of_x: Any, of_h: Any, carry: Any) -> Any:
-        r = 0.5 + 0.5 * np.tanh((of_x + of_h)[:, : of_x.shape[1] // 3] / 2)
-        of_x = np.concatenate([of_x[:, : -r.shape[1]], r * of_x[:, -r.shape[1] :]], 1)
-        return gru_native.IN_C.step(of_x, of_h, carry)
-
-    assert not is_right(GatedC("gru", "a GRU", blocks=3, states=1, step=other), CASES[1])
+    assert re.search(reason.format(name), GatedC.missing.__wrapped__(IN_C[name]))
 
 
 GRADIENTS = 4  # of kernel, recurrent weights, bias and read-out, before those of the carry
 WRONG = [
-    *((name, 1, place) for name, cell in CELLS.items() for place in range(GRADIENTS + cell.in_c.states)),
+    *((name, 1, place) for name, cell in IN_C.items() for place in range(GRADIENTS + cell.states)),
     # with the loss: also of the read-out's bias and of inputs, and the sums
-    *((name, 4, place) for name, cell in CELLS.items() for place in range(GRADIENTS + 3 + cell.in_c.states)),
+    *((name, 4, place) for name, cell in IN_C.items() for place in range(GRADIENTS + 3 + cell.states)),
 ]
 
 
@@ -513,11 +457,11 @@ def test_what_is_wrong_by_a_hundredth_fails_the_test_at_first_use(monkeypatch, n
         return tuple(results)
 
     monkeypatch.setattr(gated_native, "_call", wrong)
-    assert not is_right(CELLS[name].in_c, CASES[case])
+    assert not is_right(IN_C[name], CASES[case])
 
 
 @each_cell
 @pytest.mark.parametrize("wide", [False, True], ids=["float32", "64-bit floats allowed"])
 def test_what_it_is_tested_by_passes(name, wide):
     with jax.enable_x64(wide):
-        assert all_right(CELLS[name].in_c)
+        assert all_right(IN_C[name])

@@ -4,7 +4,7 @@ The registry is walked: a new file of memcap/loops/ is compared without a line h
 """
 
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -12,13 +12,15 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from jax import lax
 from loop_checks import pass_over
 from lstm_reference import quick_jit, relative_error
 from odd_cells import ODD_CELLS
 
 from memcap import loops
 from memcap.cells import cell_class, cell_classes
-from memcap.loops import chunkwise, gru_native, while_loop
+from memcap.loops import chunkwise
+from memcap.loops.chunk_terms import owner_of
 
 T, B, F, U, OUT = 9, 3, 4, 5, 2
 LENGTHS = (7, T, 1)
@@ -63,6 +65,8 @@ COVERING = [CASES[1], CASES[2], CASES[4]]
 SIDE_BY_SIDE = [*COVERING, *READ_OUT]
 # One of each kind: with loops of its own, with the loops for any cell, diagonal.
 IN_FULL = ("lstm", "GRUCell", "LRU")
+DIAGONAL = ("minGRU", "minLSTM", "LRU", "selective_LRU")
+CHUNKED = ("gla", "linear_attention", "mamba2", "mlstm", "gated_delta_net")
 # With the loops for any cell, and another carry: a matrix, integers.
 IN_PART = ("delta_net", "odd_cells:Clocked")
 
@@ -103,26 +107,21 @@ def structure(name: str) -> tuple[Any, Any, Any]:
     return graph, weights, carry
 
 
-def member(name: str, case: Case, number: int) -> tuple:
+def member(name: str, case: Case, number: int, steps: int = T, **ends: Any) -> tuple:
     """Weights, carry, inputs, length, window starts and read-out of a member, each of another draw.
 
-    Past its length, inputs go on.
+    Past its length, inputs go on. `ends`: another `length`, and other `starts`.
     """
     rng = np.random.default_rng(FIRST_DRAW.get(name, 0) + number)
     _, weights, carry = structure(name)
     weights, carry = jax.tree.map(lambda leaf: drawn(rng, leaf), (weights, carry))
-    inputs = (
-        rng.standard_normal((T, B, F)).astype(np.float32)
-        if case.real
-        else rng.integers(0, F, (T, B), np.int32)
-    )
-    starts = np.isin(np.arange(T), BOUNDARIES[number]) if case.windows else None
-    readout = (
-        rng.standard_normal((cell_class(name).hidden_per_unit * U, OUT)).astype(np.float32)
-        if case.readout
-        else None
-    )
-    return weights, carry, inputs, np.int32(LENGTHS[number]), starts, readout
+    inputs, readout = rng.integers(0, F, (steps, B), np.int32), None
+    if case.real:
+        inputs = rng.standard_normal((steps, B, F)).astype(np.float32)
+    starts = np.isin(np.arange(steps), ends.get("starts", BOUNDARIES[number])) if case.windows else None
+    if case.readout:
+        readout = rng.standard_normal((cell_class(name).hidden_per_unit * U, OUT)).astype(np.float32)
+    return weights, carry, inputs, np.int32(ends.get("length", LENGTHS[number])), starts, readout
 
 
 def weighed(tree: Any) -> jax.Array:
@@ -247,49 +246,9 @@ CUT = EXACT._replace(windows=True)
 PLAIN = loops.resolve("plain", loops.Request(cell_class("lstm"), "cpu", False))
 
 
-def padded_run(name: str, loop: loops.Loop, units: int, weights: Any, carry: Any, inputs: Any) -> Any:
-    """Gradients (weights by name, carry, inputs), and values (hidden states, carry); U of `units` count."""
-    kind: Any = cell_class(name)
-    graph = nnx.split(nnx.eval_shape(lambda: kind(F, units, rngs=nnx.Rngs(0))))[0]
-
-    def loss(weights: Any, carry: Any, inputs: Any) -> Any:
-        over = pass_over(inputs, np.int32(LENGTHS[0]), num_units=np.int32(U))
-        carry, hidden = loop(nnx.merge(graph, weights), carry, over)
-        return weighed((hidden[:, :U], cropped(carry))), (hidden, carry)
-
-    (slopes, *others), values = quick_jit(jax.grad(loss, (0, 1, 2), has_aux=True))(weights, carry, inputs)
-    return jax.tree.map(np.asarray, ((nnx.to_pure_dict(slopes), *others), values))
-
-
-def cropped(carry: Any) -> Any:
-    return jax.tree.map(lambda leaf: leaf[..., :U], carry)
-
-
-SERVED = [
-    (loop, name)
-    for loop in loops.loops()
-    for name in ("lstm", "minGRU", "SimpleCell")
-    if not loop.refuses(loops.Request(cell_class(name), "cpu", False))
-]
-SERVED += [(gru_native.LOOP, "GRUCell"), *((chunkwise.LOOP, name) for name in ("mlstm", "gated_delta_net"))]
-PADDED = [(loop, name) for loop, name in SERVED if cell_class(name).can_pad]
-
-
 def test_each_loop_serves_a_cell_of_these():
-    assert {loop for loop, _ in SERVED} == set(loops.loops())
-
-
-@pytest.mark.parametrize(("loop", "name"), SERVED, ids=lambda value: getattr(value, "name", value))
-def test_a_loop_is_as_exact_as_float32_allows(loop, name):
-    if why := loop.missing():
-        pytest.skip(f"{loop.name} cannot run here: {why}")
-    given = member(name, EXACT, 0)[:3]
-    found = padded_run(name, loop, U, *given)
-    with jax.enable_x64(True):
-        wide = jax.tree.map(lambda leaf: leaf.astype(np.float64), given)
-        exact = padded_run(name, PLAIN, U, *wide)
-    errors = jax.tree.map(relative_error, found, exact)
-    assert max(jax.tree.leaves(errors)) <= 1e-5, errors
+    found = {loop for name in CELLS for loop in serving(name, EXACT)}
+    assert found == {loop for loop in loops.loops() if not loop.missing()}
 
 
 class Simple(nnx.SimpleCell):
@@ -299,21 +258,44 @@ class Simple(nnx.SimpleCell):
         super().__init__(in_features, hidden_features, dtype=jnp.float64, rngs=rngs)
 
 
-FLAX = ("GRUCell", f"{__name__}:Simple", "OptimizedLSTMCell", "LSTMCell")
+class Decaying(cell_class("delta_product")):
+    """Two writes a step, each after a decay."""
+
+    def log_decay(self, gates):
+        return -jax.nn.softplus(gates[0])
 
 
-@pytest.mark.parametrize(
-    ("name", "case"), [*((name, CUT) for name in FLAX), ("OptimizedLSTMCell", CASES[4])], ids=label
-)
-def test_a_written_out_gradient_is_jaxs_own_in_float64(name, case):
-    weights, carry, inputs, *rest = member(name, case, 0)
+LAST = EXACT._replace(every=False)
+RESET, CUT_READOUT = CASES[4], READ_OUT[2]
+WRITTEN_OUT = [
+    *((name, CUT, "while") for name in ("GRUCell", f"{__name__}:Simple", "OptimizedLSTMCell", "LSTMCell")),
+    ("OptimizedLSTMCell", RESET, "while"),
+    *((name, case, "associative") for name in DIAGONAL for case in (EXACT, CUT, RESET)),
+    *((name, case, "associative") for name in CHUNKED for case in (LAST, CUT_READOUT, RESET)),
+    # the others of the delta rule have the first one's chunks, but for what is here
+    ("delta_net", RESET, "associative"),
+    (f"{__name__}:Decaying", CUT_READOUT, "associative"),
+    ("signed_delta_net", LAST, "associative"),
+]
+
+
+@pytest.mark.parametrize(("name", "case", "loop"), WRITTEN_OUT, ids=label)
+def test_a_written_out_gradient_is_jaxs_own_in_float64(name, case, loop):
+    """Of two chunks the length ends within one; windows begin with one, within one, and after the length."""
+    assert chunkwise.chunk_steps(20) == 10
+    given = member(name, case, 0, steps=20, length=17, starts=(0, 3, 10, 13, 19))
+    found_by = loops.resolve(loop, loops.Request(cell_class(name), "cpu", case.windows))
+    assert found_by.name == loop
     with jax.enable_x64(True):
-        wide = jax.tree.map(lambda leaf: leaf.astype(np.float64), (weights, carry, inputs))
-        both = [run(name, case, loop) for loop in (PLAIN, while_loop.LOOP)]
-        expected, found = quick_jit(lambda *member: [one(*member) for one in both])(*wide, *rest)
-    assert {leaf.dtype for leaf in jax.tree.leaves(found)} == {np.dtype("float64")}
-    errors = jax.tree.map(relative_error, found, expected)
-    assert max(jax.tree.leaves(errors)) <= 1e-12, errors
+        wide = jax.tree.map(
+            lambda leaf: leaf.astype(np.result_type(leaf, np.float64)) if is_float(leaf) else leaf, given
+        )
+        both = quick_jit(lambda *member: [run(name, case, each)(*member) for each in (PLAIN, found_by)])
+        expected, found = jax.tree.map(np.asarray, both(*wide))
+    assert {leaf.dtype for leaf in jax.tree.leaves(found)} <= {np.dtype("float64"), np.dtype("complex128")}
+    parts = [jax.tree.map(part, (found, expected)) for part in (np.real, np.imag)]
+    errors = jax.tree.map(relative_error, *zip(*parts, strict=True))
+    assert max(jax.tree.leaves(errors)) <= (1e-11 if owner_of(cell_class(name)) else 1e-12), errors
 
 
 BY_TRIP_COUNT = [
@@ -390,41 +372,29 @@ def test_vmap_of_a_trip_count_equals_a_loop(name, axes):
         assert max(jax.tree.leaves(errors)) <= 1e-6, errors
 
 
-@pytest.mark.parametrize(("loop", "name"), PADDED, ids=lambda value: getattr(value, "name", value))
-def test_units_of_zero_weights_say_nothing_and_never_learn(loop, name):
-    if why := loop.missing():
-        pytest.skip(f"{loop.name} cannot run here: {why}")
-    weights, carry, inputs = member(name, EXACT, 0)[:3]
-    (slopes, *others), (hidden, last) = padded_run(name, loop, U, weights, carry, inputs)
-    kind: Any = cell_class(name)
-    wider = nnx.split(nnx.eval_shape(lambda: kind(F, U + 3, rngs=nnx.Rngs(0))))[1]
-    nnx.replace_by_pure_dict(wider, nested(kind.resized(nnx.to_pure_dict(weights), U + 3)))
-    state = jax.tree.map(lambda leaf: np.pad(leaf, [(0, 0), (0, 3)]), carry)
-    (wide_slopes, *wide_others), (wide_hidden, wide_last) = padded_run(
-        name, loop, U + 3, wider, state, inputs
-    )
-    assert not np.any(wide_hidden[:, U:])
-    assert not any(np.any(leaf[:, U:]) for leaf in jax.tree.leaves((wide_last, wide_others[0])))
-    kept = nested(kind.resized(wide_slopes, U))
-    for path, slope in kind.resized(kept, U + 3).items():
-        np.testing.assert_array_equal(leaf_at(wide_slopes, path), slope)
-    found = kept, cropped(wide_others[0]), wide_others[1], wide_hidden[:, :U], cropped(wide_last)
-    errors = jax.tree.map(relative_error, found, (slopes, *others, hidden, last))
-    assert max(jax.tree.leaves(errors)) <= 1e-6, errors
+@pytest.mark.parametrize(
+    ("name", "case"),
+    [
+        *(("lstm", case) for case in READ_OUT[1:]),
+        ("GRUCell", READ_OUT[2]),
+        ("GRUCell", Case(every=False, windows=False, reset=False, real=True)),
+    ],
+    ids=label,
+)
+def test_a_gpu_has_the_bits_of_the_scan_whatever_lay_in_its_buffers(name, case, monkeypatch):
+    loop = loops.resolve("masked", loops.Request(cell_class(name), "gpu", case.windows))
+    members = [member(name, case, number) for number in range(len(LENGTHS))]
+    stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *members)
+    scanned = quick_jit(jax.vmap(run(name, case, loop)))(*stacked)
+    made = []
 
+    def full_of_nan(shape: Any, dtype: Any) -> jax.Array:
+        made.append(shape)
+        return jnp.full(shape, jnp.nan, dtype)
 
-def nested(flat: dict) -> dict:
-    """A tree of dicts, from arrays by path."""
-    tree: dict = {}
-    for (*path, last), value in flat.items():
-        place = tree
-        for key in path:
-            place = place.setdefault(key, {})
-        place[last] = np.asarray(value, np.float32)
-    return tree
-
-
-def leaf_at(tree: Any, path: tuple[str, ...]) -> Any:
-    for key in path:
-        tree = tree[key]
-    return tree
+    monkeypatch.setattr(lax, "platform_dependent", lambda *operands, cuda, default: cuda(*operands))
+    monkeypatch.setattr(lax, "empty", full_of_nan)
+    written = quick_jit(jax.vmap(run(name, case, loop)))(*stacked)
+    assert made
+    jax.tree.map(partial(np.testing.assert_array_equal, strict=True), written, scanned)
+    assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(written))

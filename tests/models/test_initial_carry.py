@@ -50,9 +50,7 @@ def of_lstm(initial_carry, parts=("part_0", "part_1")):
 def test_it_begins_at_the_cell_s_own_and_counts_as_many_parameters(cell):
     model = Model(cell, U, layers=2)
     fixed, learned = (Architecture(each, F, OUT) for each in (model, replace(model, **LEARNED)))
-    init = None if cell_class(cell).gates is None or not cell_class(cell).has_own_init else Init()
-    if cell_class(cell).gates is not None:
-        init = Init()
+    init = None if cell_class(cell).gates is None else Init()
     weights = learned.init(init, [3])
     start = weights.pop("initial_carry")
     assert jax.tree.all(jax.tree.map(np.array_equal, weights, fixed.init(init, [3])))
@@ -65,21 +63,6 @@ def test_it_begins_at_the_cell_s_own_and_counts_as_many_parameters(cell):
     clocks = 2 * cell.endswith("Clocked")
     assert learned.parameters() == fixed.parameters() + fixed.carry_numbers() - clocks
     assert len(learned.flatten(whole)) == learned.parameters()
-
-
-@pytest.mark.parametrize(
-    ("model", "more"),
-    [
-        (Model("lstm", U), 2 * U),
-        (Model("lstm", U, "lstm", 3), 3 * 2 * U + 2 * OUT),
-        (Model("GRUCell", U), U),
-        (Model("LRU", U), 2 * U),
-        (Model("delta_net", U), 16 * U + F),
-    ],
-)
-def test_parameters_counted_by_hand(model, more):
-    learned = Architecture(replace(model, **LEARNED), F, OUT)
-    assert learned.parameters() == Architecture(model, F, OUT).parameters() + more
 
 
 def test_decay_spares_it():

@@ -10,7 +10,6 @@ import pytest
 from flax import nnx
 from loop_checks import pass_over
 from lstm_reference import quick_jit, relative_error
-from test_export import keras_lstm, torch_lstm
 
 import memcap
 from memcap.cells import Init
@@ -168,34 +167,6 @@ def test_one_layer_has_the_key_that_it_had_and_two_have_another():
     for wrong in (0, 9):
         with pytest.raises(UserError, match=f"model.layers={wrong}: must be at least 1 and at most 8"):
             Model(layers=wrong)
-
-
-def test_exports_go_through_keras_s_and_torch_s_equations():
-    for readout in ("dense", "lstm"):
-        net = architecture(3, readout=readout)
-        weights, inputs = drawn(net)
-        expected = np.transpose(jax.jit(net.build(weights))(inputs), (2, 1, 0))
-        keras, torch = (export(net.model, weights, layout) for layout in ("keras", "torch"))
-        names = [f"lstm{end}" for end in ("", "_1", "_2", "_3")[: 3 + (readout == "lstm")]]
-        tops = ["dense/kernel", "dense/bias"] if readout == "dense" else []
-        kinds = ("kernel", "recurrent_kernel", "bias")
-        assert list(keras) == [*(f"{name}/{kind}" for name in names for kind in kinds), *tops]
-        hidden = np.swapaxes(inputs, 0, 1)
-        for name in names:
-            hidden = keras_lstm(hidden, *(keras[f"{name}/{kind}"] for kind in kinds))
-        if readout == "dense":
-            hidden = hidden @ keras["dense/kernel"] + keras["dense/bias"]
-        np.testing.assert_allclose(hidden, expected, atol=1e-6, rtol=0)
-
-        hidden = np.swapaxes(inputs, 0, 1)
-        kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")  # nn.LSTM(F, U, num_layers=3)
-        for place in range(3):
-            hidden = torch_lstm(hidden, *(torch[f"lstm.{kind}_l{place}"] for kind in kinds))
-        if readout == "dense":
-            hidden = hidden @ torch["readout.weight"].T + torch["readout.bias"]
-        else:
-            hidden = torch_lstm(hidden, *(torch[f"readout.{kind}_l0"] for kind in kinds))
-        np.testing.assert_allclose(hidden, expected, atol=1e-6, rtol=0)
 
 
 @needs_native

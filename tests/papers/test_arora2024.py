@@ -1,76 +1,26 @@
-"""Arora et al. (2024): what its judges and its arithmetic rest on."""
+"""Arora et al. (2024): recall without training, and what a lead is."""
 
 import numpy as np
 import polars as pl
 import pytest
-from study_rows import group, table
+from study_rows import seeds, table
 
-from memcap.papers.arora2024.paper import (
-    DELTA_CELLS,
-    FADING_CELLS,
-    MATRIX_CELLS,
-    NAMES,
-    PAPER,
-    constructed,
-    curves,
-)
-
-_, ONCE, FALLS, *_ = (claim.judge for claim in PAPER.claims)
-UNITS = (2, 8)
+from memcap.papers.arora2024.paper import PAPER, constructed, curves
 
 
-def accuracy(cell, units, pairs, rewrites):
-    """Rows in which everything holds."""
-    best = 0.45 * (1 + (units == 8)) + 0.05 * (pairs == 8)
-    lost = 0 if cell in DELTA_CELLS else 0.4 if cell not in MATRIX_CELLS else 0.08
-    return best - lost - (0.2 if rewrites and cell == "linear_attention" else 0)
-
-
-def rows(accuracy=accuracy, cells=tuple(NAMES), units=UNITS, writes=(0, 1)):
-    """Two seeds each, .01 to both sides of an accuracy."""
-    return table(
-        *(
-            group(
-                "mqar",
-                pairs,
-                {u: (0, 1)},
-                knobs={"symbols": 32, "pairs": pairs, "layout": "stacked", "rewrites": rewrites},
-                cell=cell,
-                final=accuracy(cell, u, pairs, rewrites) + spread,
-                carry_numbers=16 * u + 65,
-            )
-            for cell in cells
-            for u in units
-            for pairs in (8, 16)
-            for rewrites in writes
-            for spread in (-0.01, 0.01)
-        )
-    )
-
-
-def but(**other):
-    """The same rows, in which one cell has another accuracy."""
-    return rows(lambda cell, *condition: other.get(cell, lambda *_: accuracy(cell, *condition))(*condition))
-
-
-def test_one_net_that_has_more_pairs_right_denies_it():
-    better = but(mamba2=lambda units, pairs, rewrites: 0.3 + units / 20 + 0.01 * (pairs == 16 and rewrites))
-    assert (FALLS(better).ours, FALLS(better).holds) == ("16 of 20 nets", False)
-    assert (
-        FALLS(but(mamba2=lambda units, pairs, rewrites: 0.1 + 0.01 * (pairs == 16))).ours == "16 of 16 nets"
-    )
+def nets(cell, units, pairs, *finals, layout="stacked"):
+    knobs = {"symbols": 32, "pairs": pairs, "layout": layout}
+    return seeds("mqar", pairs, *({"final": each} for each in finals), units=units, knobs=knobs, cell=cell)
 
 
 @pytest.mark.parametrize(
     ("by", "holds"), [((0.01, 0.1), True), ((0.01, 0.08), False), ((-0.01, 0.12), False)]
 )
 def test_the_delta_rule_must_be_ahead_at_each_width_and_by_enough_on_average(by, holds):
-    behind = dict(zip(UNITS, by, strict=True))
-    fading = {
-        cell: lambda units, *rest: accuracy("delta_net", units, *rest) - behind[units]
-        for cell in FADING_CELLS
-    }
-    found = ONCE(but(**fading | {"mamba2": lambda *_: 0.1}))
+    some = [nets("delta_net", 2, 16, 0.5), nets("delta_net", 8, 16, 0.8)]
+    for units, best, lead in zip((2, 8), (0.5, 0.8), by, strict=True):
+        some += [nets("gla", units, 16, best - lead), nets("mamba2", units, 16, 0.1)]
+    found = PAPER.findings(table(*some))[1]
     assert found.ours == f"{by[0]:+.2f} at values of 2, {by[1]:+.2f} at values of 8"
     assert found.holds is holds
 
@@ -93,9 +43,8 @@ def recalled(cell, units, pairs, rewrites, strength=1.0, trials=300):
 
 
 def test_recall_without_training_is_that_of_the_rules():
-    assert constructed("linear_attention", 8, 16, 0) == pytest.approx(
-        recalled("linear_attention", 8, 16, 0), abs=0.03
-    )
+    linear = recalled("linear_attention", 8, 16, 0)
+    assert constructed("linear_attention", 8, 16, 0) == pytest.approx(linear, abs=0.03)
     best = max(recalled("delta_net", 8, 16, 1, strength) for strength in (0.5, 1.0))
     assert constructed("delta_net", 8, 16, 1) == pytest.approx(best, abs=0.03)
     # keys in few directions stand in each other's way, and eight of sixteen numbers hardly do
@@ -103,6 +52,6 @@ def test_recall_without_training_is_that_of_the_rules():
 
 
 def test_other_rows_of_the_task_are_left_out():
-    separate = table(group("mqar", 8, {8: (0, 1)}, knobs={"pairs": 8}, cell="gla", final=0.5))
+    own, separate = table(nets("gla", 8, 8, 0.9)), table(nets("gla", 8, 8, 0.5, layout="separate"))
     assert curves(separate).is_empty()
-    assert curves(pl.concat([separate, rows(cells=("gla",))])).equals(curves(rows(cells=("gla",))))
+    assert curves(pl.concat([separate, own])).equals(curves(own))

@@ -26,10 +26,9 @@ def test_a_group_without_nets_is_not_measured():
 
 
 def test_what_a_template_may_say_of_numbers():
-    words = (
-        "{own.total} of {own.number}, {own.mean:.0%}, {own.median:g}, {own.least:g}, {own.most:g}, {own:d}"
-    )
-    assert each({"": [True, False, True, True]}, words, all).ours == "3 of 4, 75%, 1, 0, 1, 1, 0, 1, 1"
+    words = "{own.total} of {own.number}, {own.mean:.0%}, {own.median:g}, {own.least:g}, {own:d}"
+    assert each({"": [True, False, True, True]}, words, all).ours == "3 of 4, 75%, 1, 0, 1, 0, 1, 1"
+    assert each({"": pl.Series([0.5, 0.25])}, "{own.most}", all).ours == "0.5"
 
 
 def test_pairs_of_groups_or_of_numbers_are_compared():
@@ -37,9 +36,8 @@ def test_pairs_of_groups_or_of_numbers_are_compared():
     assert compare({"x": ([1, 2], [3, 4])}, words, lambda a, b: max(a) < min(b)).holds
     found = compare({"x": ([1, 2], [3, 4]), "y": ([5], [4])}, words, lambda a, b: max(a) < min(b), join=", ")
     assert found == Finding("x: 2 against 3, y: 5 against 4", False)
-    assert (
-        compare({7: (1.0, 2.0)}, "{a:.1f} of {b:.1f} at {name}", lambda a, b: a < b).ours == "1.0 of 2.0 at 7"
-    )
+    found = compare({7: (1.0, 2.0)}, "{a:.1f} of {b:.1f} at {name}", lambda a, b: a < b)
+    assert found.ours == "1.0 of 2.0 at 7"
 
 
 def test_findings_must_all_hold():
@@ -70,6 +68,7 @@ def test_groups_are_named_by_their_columns_or_in_words():
     data = pl.DataFrame({"cell": ["a", "b", "a"], "units": [1, 1, 1], "score": [0.1, 0.2, 0.3]})
     assert claims.group(data, "score", "{cell} of {units}") == {"a of 1": [0.1, 0.3], "b of 1": [0.2]}
     assert claims.pick(data, "score", "cell", {"a": "A", "c": "C"}) == {"A": [0.1, 0.3], "C": []}
+    assert claims.pick(data, "score", "cell", ["b"]) == {"b": [0.2]}
 
 
 def test_the_least_width_is_the_first_that_suffices():
@@ -92,3 +91,23 @@ def test_knobs_are_read_and_seeds_counted():
     own = data.filter(task="mqar")
     medians = pl.concat([own, own.with_columns(final=1.0)]).select(claims.over_seeds("accuracy"))
     assert medians.row(0, named=True) == {"accuracy": 0.75, "least": 0.5, "greatest": 1.0, "seeds": 2}
+
+
+def test_rows_are_chosen_by_columns_and_by_knobs_of_their_task():
+    stacked = group("mqar", 8, {4: (0, 1)}, knobs={"pairs": 3, "layout": "stacked"}, cell="gla", final=0.5)
+    data = table(stacked, group("delay_line", 2, {1: (1, 1)}, knobs={"reals": True}), group("latch"))
+
+    def tasks(**values):
+        return sorted(set(data.filter(claims.having(**values))["task"]))
+
+    assert tasks(task=["mqar", "latch"]) == ["latch", "mqar"]
+    assert tasks(layout="stacked", pairs=[2, 3], cell="gla") == ["mqar"]
+    assert tasks(reals=True) == ["delay_line"]
+    assert tasks(reals=None, pairs=None) == ["latch"]
+    assert tasks(pairs=4) == []
+
+
+def test_the_first_condition_that_a_row_meets_names_it():
+    data = pl.DataFrame({"units": [1, 2, 3]})
+    arm = claims.first_of("arm", one=pl.col("units") == 1, few=pl.col("units") < 3)
+    assert data.select(arm)["arm"].to_list() == ["one", "few", None]

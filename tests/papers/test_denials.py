@@ -6,7 +6,7 @@ import pytest
 
 from memcap import papers, store
 from memcap.papers import NOT_MEASURED
-from memcap.papers.claims import knob
+from memcap.papers.claims import having
 
 LSTM, RNN, GRU = "OptimizedLSTMCell", "SimpleCell", "GRUCell"
 
@@ -37,10 +37,7 @@ CHANGES = {
         ({"cell": "irnn", "seed": 0}, {"train_loss": 1.7}),
         ({"recipe": "chrono", "seed": 0}, {"train_loss": 1.0}),
     ],
-    "arora2023": [
-        ({"pairs": 1}, {"final": 0.5}),
-        ({"units": [2, 4]}, {"final": 1.0}),
-    ],
+    "arora2023": [({"pairs": 1}, {"final": 0.5}), ({"units": [2, 4]}, {"final": 1.0})],
     "arora2024": [
         ({"cell": "gla", "units": 8, "pairs": 16}, {"final": 0.1}),
         ({"cell": "mamba2", "units": 4, "pairs": 16}, {"final": 0.99}),
@@ -212,42 +209,28 @@ UNMEASURED = [
 ]
 
 
-def which(rows, where):
-    """The rows with these values, or any of a list of them."""
-    own = pl.lit(True)
-    for name, value in where.items():
-        values = value if isinstance(value, list) else [value]
-        if name not in rows.columns:
-            values = [each if each is None else str(each) for each in values]
-        column = pl.col(name) if name in rows.columns else knob(name)
-        own &= column.is_null() if value is None else column.is_in(values)
-    return own
-
-
 def changed(rows, where, change):
     """Rows, of which those with these values have other outcomes."""
-    assert rows.filter(which(rows, where)).height, "no rows are changed"
+    own = having(**where) if where else pl.lit(True)
+    assert rows.filter(own).height, "no rows are changed"
     outcomes = {name: new if isinstance(new, pl.Expr) else pl.lit(new) for name, new in change.items()}
-    own = pl.when(which(rows, where))
-    return rows.with_columns(own.then(new).otherwise(name).alias(name) for name, new in outcomes.items())
+    return rows.with_columns(
+        pl.when(own).then(new).otherwise(name).alias(name) for name, new in outcomes.items()
+    )
 
 
-PUBLISHED = sorted(path.parent.name for path in papers.PLACE.glob("*/rows.parquet"))
-
-
-@pytest.mark.parametrize("name", PUBLISHED)
+@pytest.mark.parametrize("name", sorted(path.parent.name for path in papers.PLACE.glob("*/rows.parquet")))
 def test_a_change_of_outcomes_turns_each_verdict(name):
-    rows, claims = store.read(papers.folder(name)), papers.find(name).PAPER.claims
-    for claim, change in zip(claims, CHANGES[name], strict=True):
-        assert claim.judge(rows).holds is claim.expected
+    rows, paper = store.read(papers.folder(name)), papers.find(name).PAPER
+    for claim, was, change in zip(paper.claims, paper.findings(rows), CHANGES[name], strict=True):
+        assert was.holds is claim.expected
         if change is not None:
-            found = claim.judge(changed(rows, *change))
+            found = claim.judge(paper.table(changed(rows, *change)))
             assert found.holds is not claim.expected, f"{claim.text}: {found}"
             assert found.holds is not None, claim.text
 
 
 @pytest.mark.parametrize(("name", "where", "unmeasured"), UNMEASURED)
 def test_a_claim_whose_nets_are_missing_is_not_measured(name, where, unmeasured):
-    rows, claims = store.read(papers.folder(name)), papers.find(name).PAPER.claims
-    own = rows.filter(which(rows, where))
-    assert [k for k, claim in enumerate(claims) if claim.judge(own) == NOT_MEASURED] == unmeasured
+    found = papers.find(name).PAPER.findings(store.read(papers.folder(name)).filter(having(**where)))
+    assert [k for k, finding in enumerate(found) if finding == NOT_MEASURED] == unmeasured

@@ -1,4 +1,4 @@
-"""Gu & Dao (2023): what its judges and its arithmetic rest on."""
+"""Gu & Dao (2023): what its arithmetic rests on, and what all cells of its study share."""
 
 from itertools import product
 
@@ -8,12 +8,9 @@ from study_rows import group, table
 from memcap.launch.app import compose_jobs
 from memcap.papers.gu2023.paper import NAMES, TASKS, curves, without_order
 
-KNOBS = {"items": 4, "symbols": 4}
-ORDER = 0.53125
-
 
 @pytest.mark.parametrize(
-    ("items", "symbols", "accuracy"), [(1, 5, 1.0), (2, 2, 0.75), (3, 2, 0.75), (4, 4, ORDER)]
+    ("items", "symbols", "accuracy"), [(1, 5, 1.0), (2, 2, 0.75), (3, 2, 0.75), (4, 4, 0.53125)]
 )
 def test_who_knows_what_came_but_not_in_what_order(items, symbols, accuracy):
     """Two bits: 00 and 11 are known, of 01 and 10 one of two; three bits: 2 of 8 are all right, of the others
@@ -22,9 +19,8 @@ def test_who_knows_what_came_but_not_in_what_order(items, symbols, accuracy):
 
 
 def test_nets_that_diverged_have_recalled_nothing():
-    lost = group(
-        "selective_copy", 16, {16: (0, 3)}, knobs=KNOBS, cell="selective_LRU", carry_numbers=16, diverged=2
-    )
+    knobs, columns = {"items": 4, "symbols": 4}, {"cell": "selective_LRU", "carry_numbers": 16}
+    lost = group("selective_copy", 16, {16: (0, 3)}, knobs=knobs, diverged=2, **columns)
     assert curves(table(lost)).select("accuracy", "greatest", "seeds").row(0) == (0.0, 0.5, 3)
 
 
@@ -36,7 +32,5 @@ def test_all_cells_of_the_study_have_the_same_carry_numbers_and_training():
         numbers.add(member.architecture.carry_numbers())
     assert set(trained) == set(product(TASKS, NAMES))
     assert {frozenset(numbers) for numbers in trained.values()} == {frozenset({8, 16, 32, 64})}
-    recipes = [member.recipe for member in job.members]
-    assert {(r.schedule, r.warmup, r.batch, r.clip, r.budget) for r in recipes} == {
-        ("cosine", 0, 64, 1.0, 3000)
-    }
+    recipes = {(r.schedule, r.warmup, r.batch, r.clip, r.budget) for r in (m.recipe for m in job.members)}
+    assert recipes == {("cosine", 0, 64, 1.0, 3000)}

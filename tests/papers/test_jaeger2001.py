@@ -5,25 +5,7 @@ import pytest
 from study_rows import group, table
 
 from memcap.papers.jaeger2001 import paper
-from memcap.papers.jaeger2001.paper import (
-    PAPER,
-    capacities,
-    estimates,
-    reservoir,
-    reservoirs,
-)
-
-
-def rows(error=lambda cell, lag, units: 1.0 - units / (lag + 1)):
-    """Two seeds each; error: of so many cells at a lag."""
-    return table(
-        *(
-            group("delay_line", lag, {n: (0, 2)}, knobs={"reals": True}, cell=cell, final=error(cell, lag, n))
-            for cell in ("SimpleCell", "lstm")
-            for lag in (2, 4)
-            for n in range(1, lag + 2)
-        )
-    )
+from memcap.papers.jaeger2001.paper import PAPER, capacities, estimates, reservoir, reservoirs
 
 
 def test_a_shift_register_holds_as_many_numbers_as_it_has_cells():
@@ -53,7 +35,7 @@ def judged_with(monkeypatch, net):
     monkeypatch.setattr(paper, "reservoir", net)
     reservoirs.cache_clear()
     try:
-        return [claim.judge(rows()) for claim in PAPER.claims[:2]]
+        return PAPER.findings(table(group("delay_line", 2, knobs={"reals": True})))[:2]
     finally:
         reservoirs.cache_clear()
 

@@ -1,27 +1,13 @@
-"""Okpekpe & Orvieto (2025): what its judges and its arithmetic rest on."""
+"""Okpekpe & Orvieto (2025): the window of rates."""
 
 import numpy as np
-import polars as pl
 import pytest
-from study_rows import group, table
+from study_rows import seeds, table
 
-from memcap.papers.revisiting2025.paper import NAMES, curves, window, windows
+from memcap.papers.revisiting2025.paper import curves, window, windows
 
 RATES = (0.001, 0.01, 0.1, 1.0)
 KNOBS = {"symbols": 32, "pairs": 8, "layout": "stacked"}
-NARROW, FLAT = (0.1, 0.8, 0.1, 0.1), (0.1, 0.8, 0.79, 0.1)
-
-
-def rows(knobs=KNOBS, spread=(-0.01, 0.01), **curve):
-    """Two seeds each, .01 to both sides of a cell's accuracies at four rates."""
-    return table(
-        *(
-            group("mqar", 8, {4: (0, 1)}, knobs=knobs, cell=cell, lr=rate, final=accuracy and accuracy + by)
-            for cell in NAMES
-            for rate, accuracy in zip(RATES, curve.get(cell, NARROW), strict=True)
-            for by in spread
-        )
-    )
 
 
 @pytest.mark.parametrize(
@@ -44,13 +30,11 @@ def test_a_window_goes_on_from_the_best_rate_to_nine_tenths_of_its_accuracy(accu
     assert ("or more" in str(own)) is is_open
 
 
-def test_a_net_that_diverged_has_recalled_nothing():
-    assert windows(curves(rows(delta_net=(0.08, 0.8, 0.79, None))))["delta_net"].high < 0.2
+def test_a_net_that_diverged_has_recalled_nothing_and_other_rows_of_the_task_are_left_out():
+    def nets(final, lr, units=4, **knobs):
+        return seeds("mqar", 8, {"final": final}, units=units, knobs=KNOBS | knobs, cell="delta_net", lr=lr)
 
-
-def test_other_rows_of_the_task_are_left_out():
-    others = [
-        table(group("mqar", 8, {units: (0, 1)}, knobs=KNOBS | knobs, cell="gla", lr=0.01, final=0.5))
-        for units, knobs in ((8, {}), (4, {"rewrites": 1}), (4, {"layout": "separate"}), (4, {"pairs": 16}))
-    ]
-    assert curves(pl.concat([rows(), *others])).equals(curves(rows()))
+    some = [nets(*each) for each in zip((0.08, 0.8, 0.79, None), RATES, strict=True)]
+    assert windows(curves(table(*some)))["delta_net"].high < 0.2
+    others = [nets(0.5, 0.01, units=8), nets(0.5, 0.01, rewrites=1), nets(0.5, 0.01, layout="separate")]
+    assert curves(table(*some, *others, nets(0.5, 0.01, pairs=16))).equals(curves(table(*some)))

@@ -19,11 +19,11 @@ def nets(steps, units, share, rms=1.0, solved=2, **columns):
 
 def test_a_width_is_enough_only_where_every_seed_of_it_and_of_wider_ones_solves():
     some = table(nets(25, 20, 0.1, solved=1), nets(25, 40, 0.1, solved=2))
-    assert PAPER.claims[4].judge(some).ours == "40 at T = 25"
+    assert PAPER.findings(some)[4].ours == "40 at T = 25"
     gap = table(nets(25, 15, 0.1, solved=2), nets(25, 20, 0.1, solved=1), nets(25, 40, 0.1, solved=2))
-    assert PAPER.claims[4].judge(gap).ours == "40 at T = 25"
+    assert PAPER.findings(gap)[4].ours == "40 at T = 25"
     never = table(nets(25, 20, 0.1, solved=2), nets(25, 40, 0.1, solved=1))
-    assert PAPER.claims[4].judge(never).ours == "none tried at T = 25"
+    assert PAPER.findings(never)[4].ours == "none tried at T = 25"
 
 
 def test_nets_of_other_signals_are_none_of_the_arms():
@@ -47,9 +47,8 @@ def test_what_numbers_leave_is_what_a_drawn_signal_shows():
     x = draw_batch(BandlimitedDelay(), steps, 100, steps=100, batch=4096).inputs[-steps:, :, 0]
     directions = np.linalg.eigh(np.cov(x[:, :2048]))[1][:, -10:]
     others = x[:, 2048:]
-    assert 1 - ((directions.T @ others) ** 2).sum() / (others**2).sum() == pytest.approx(
-        leaves(steps)[10], abs=0.02
-    )
+    left = 1 - ((directions.T @ others) ** 2).sum() / (others**2).sum()
+    assert left == pytest.approx(leaves(steps)[10], abs=0.02)
 
 
 def test_the_net_of_the_paper_has_its_parameters():

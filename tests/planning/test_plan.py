@@ -120,28 +120,6 @@ def test_the_costliest_programs_are_shown(tmp_path, monkeypatch):
     )
 
 
-@pytest.mark.parametrize(
-    ("words", "says"),
-    [
-        (["task.lag=0"], "task.lag=0"),
-        (["design=bisect", "model.units=1"], "has 1 of the 3 widths it needs; list more in model.units"),
-        (["--device", "h99"], "h99: no such device; one of this, h100, v5e, v5e-4"),
-        (["-m", "task=latch", "model.units=1,0"], "model.units=0: must be at least 1"),
-        (["task=latch", "model.units=1,2"], "model.units=1,2: several values need -m"),
-        (["--config-dir", "nowhere", "task=latch"], "--config-dir nowhere: no such folder"),
-        (
-            ["-m", "hydra.sweeper._target_=hydra_plugins.made_up.MadeUp"],
-            "-m: this hydra/sweeper makes up its jobs as it goes",
-        ),
-    ],
-)
-def test_mistakes_are_one_line(tmp_path, words, says):
-    done = memcap(tmp_path, "plan", *words)
-    assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
-    assert says in done.err
-    assert not files(tmp_path)
-
-
 @pytest.fixture
 def own(tmp_path):
     """A folder with a recipe and a study of one's own."""

@@ -53,35 +53,34 @@ def outcomes(content, path, read, same):
     return named, equal, wrong
 
 
-def test_a_bit_that_flips_in_a_shard_is_seen(tmp_path):
-    rows = table(group("latch", 5, {1: (1, 2), 2: (2, 2)}))
-    path = tmp_path / "p.parquet"
+def shard_file(folder):
+    """A shard, its reader, and what it holds as anyone may read it."""
+    rows, path = table(group("latch", 5, {1: (1, 2), 2: (2, 2)})), folder / "p.parquet"
     shards.write_table(path, rows)
-    assert_frame_equal(pl.read_parquet(path), rows)  # anyone may read it
-    named, equal, wrong = outcomes(path.read_bytes(), path, shards.read_file, rows.equals)
-    assert wrong == 0
-    # of the mark alone: then no digest is found, and all is as it was
-    assert equal <= 8 * len(files.MARK) + FLIPS // 20
-    assert named >= FLIPS
+    assert_frame_equal(pl.read_parquet(path), rows)
+    return path, shards.read_file, rows.equals
 
 
-def test_a_bit_that_flips_in_weights_is_seen(tmp_path):
-    rng = np.random.default_rng(0)
+def weights_file(folder):
+    """The same of weights."""
+    rng, path = np.random.default_rng(0), folder / "p.npz"
     arrays = {"cell/kernel": rng.standard_normal((3, 8), np.float32), "cell/bias": np.zeros(8, np.float32)}
-    path = tmp_path / "p.npz"
     weights.write_weights(path, {"k": nested(arrays)})
-    with np.load(path, allow_pickle=False) as stored:  # anyone may read it
+    with np.load(path, allow_pickle=False) as stored:
         np.testing.assert_array_equal(stored["k/cell/kernel"], arrays["cell/kernel"])
 
     def same(found):
-        return found.keys() == arrays.keys() and all(
-            found[k].tobytes() == v.tobytes() for k, v in arrays.items()
-        )
+        return {k: v.tobytes() for k, v in found.items()} == {k: v.tobytes() for k, v in arrays.items()}
 
-    named, equal, wrong = outcomes(
-        path.read_bytes(), path, lambda file: weights.read_weights(file, "k"), same
-    )
+    return path, lambda file: weights.read_weights(file, "k"), same
+
+
+@pytest.mark.parametrize("make", [shard_file, weights_file])
+def test_a_bit_that_flips_is_seen(tmp_path, make):
+    path, read, same = make(tmp_path)
+    named, equal, wrong = outcomes(path.read_bytes(), path, read, same)
     assert wrong == 0
+    # of the mark alone: then no digest is found, and all is as it was
     assert equal <= 8 * len(files.MARK) + FLIPS // 20
     assert named >= FLIPS
 

@@ -4,7 +4,6 @@ from them."""
 import itertools
 import math
 import re
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -145,18 +144,6 @@ def test_a_config_that_no_member_has_is_refused_though_its_row_says_the_same():
         assert text != row["config"]
         with pytest.raises(BadRowsError, match="its config is not a member's"):
             check_rows(complete(table([row | {"config": text, "key": row_checks.key_of(text)}])))
-
-
-def test_rows_of_other_versions_pass():
-    """Published ones too: tests/test_results.py reads them all."""
-    folder = Path(__file__).with_name("older_folder")
-    rows = shards.read(folder, strict=True)
-    assert rows.height == 2
-    assert rows["layers"].to_list() == [1, 1]  # there was no such knob
-
-
-def test_rows_of_several_layers_pass():
-    check_rows(table(group(layers=3)))
 
 
 def test_rows_of_a_learned_carry_pass_and_say_so():

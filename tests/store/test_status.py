@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from beat_files import MEMBER, first, put
 from study_checks import refusal
-from study_rows import group, table, write
+from study_rows import group, write
 
 from memcap import store
 from memcap.store import shards
@@ -111,18 +111,6 @@ def test_a_failed_member_has_its_reason_until_it_is_in_hand_again(tmp_path):
     put(tmp_path, "again", first(), [row["key"]])
     found = status(tmp_path)
     assert (found.members, found.done, found.failed, found.waiting) == (3, 2, (), 1)
-
-
-def test_a_measured_row_counts_and_not_one_that_failed_by_a_clock_ahead(tmp_path):
-    (solved,) = group(counts={1: (1, 1)})
-    outcome = dict.fromkeys(("steps_to_solve", "steps_to_steady", "final", "best", "stretched"))
-    outcome |= {"status": "failed", "reason": "died", "solved": False, "steady": False, "steps": 0}
-    write(tmp_path, [solved])
-    ahead = solved | outcome | {"finished": solved["finished"] + timedelta(hours=1), "population": "q"}
-    shards.write_table(tmp_path / "rows" / "ahead.parquet", table([ahead]))
-    found = status(tmp_path)
-    assert (found.done, found.solved, found.failed) == (1, 1, ())
-    assert shards.collect(tmp_path)[1]["status"].to_list() == ["solved"]
 
 
 def test_a_failed_member_is_in_hand_of_a_job_whose_clock_is_behind(tmp_path):

@@ -97,13 +97,6 @@ def test_rows_and_weights_come_back_exactly(folder):
     assert files(folder) == ["rows/p.parquet", "weights/p.npz"]
 
 
-def test_a_shard_is_rewritten_as_its_members_end(folder):
-    shards.write(folder, "p", [row("a1")], {key("a1"): tree(1)})
-    shards.write(folder, "p", [row("a1"), row("b2")], {key("a1"): tree(1), key("b2"): tree(2)})
-    assert sorted(names(store.read(folder))) == ["a1", "b2"]
-    assert_trees_equal(store.weights_of(folder, row("a1")), tree(1))
-
-
 def test_a_write_that_breaks_leaves_the_old_file_and_nothing_else(folder, monkeypatch):
     shards.write(folder, "p", [row("a1")], {key("a1"): tree()})
     before = {name: (folder / name).read_bytes() for name in files(folder)}

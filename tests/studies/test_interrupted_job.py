@@ -162,18 +162,6 @@ def test_a_full_shard_is_left_alone_and_the_next_begun(tmp_path, monkeypatch):
         assert store.weights_of(tmp_path, each)
 
 
-def test_two_jobs_of_the_same_members_never_write_the_same_file(tmp_path):
-    first, second = members(small_job(axes={"seed": 2}))
-    shards.prepare(tmp_path)
-    keepers = [StudyWriter(JobProgress(2, Study(tmp_path, "s"))) for _ in range(2)]
-    for writer, member in zip(keepers, (first, second), strict=True):
-        writer.finish("population", [fake(member)])
-        writer.flush()
-    assert set(store.read(tmp_path)["key"]) == {first.key, second.key}
-    for row_ in store.read(tmp_path).iter_rows(named=True):
-        assert store.weights_of(tmp_path, row_)
-
-
 INTERRUPTED = """
 import os, signal, threading, time
 from memcap.runtime import jax_setup

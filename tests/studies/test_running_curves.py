@@ -42,12 +42,9 @@ def train(job, member, before, steps, score=None):
 
 def steps_by_key(folder):
     """Of each member whose curve is there, the steps of its points."""
-    tables = curves.read_running(folder).values()
-    return {
-        key: lines["step"].to_list()
-        for table in tables
-        for (key,), lines in table.group_by("key", maintain_order=True)
-    }
+    paths = (folder / "curves").glob("*.running.parquet")
+    tables = (curves.read_file(path).group_by("key", maintain_order=True) for path in paths)
+    return {key: lines["step"].to_list() for table in tables for (key,), lines in table}
 
 
 def test_they_are_written_every_few_seconds_once_a_member_has_trained_for_some(job, clock, tmp_path):
@@ -68,8 +65,7 @@ def test_they_are_written_every_few_seconds_once_a_member_has_trained_for_some(j
     clock.now = 22
     job.tick()
     assert steps_by_key(tmp_path) == {FIRST.key: [1, 2, 3, 4], SECOND.key: [1, 2]}
-    assert list(curves.read_running(tmp_path)) == [job.progress.token]
-    assert list(curves.read_running(tmp_path, ["another", job.progress.token])) == [job.progress.token]
+    assert list((tmp_path / "curves").iterdir()) == [curves.running_path(tmp_path, job.progress.token)]
 
 
 def test_what_was_written_is_not_written_again(job, clock, tmp_path):
@@ -88,7 +84,7 @@ def test_a_point_has_loss_and_scores(job, clock, tmp_path):
     train(job, FIRST, 0, 2, score=0.25)
     clock.now = 11
     job.tick()
-    (table,) = curves.read_running(tmp_path).values()
+    table = curves.read_file(curves.running_path(tmp_path, job.progress.token))
     points = curves.points(table, "accuracy")
     assert points == {
         1: {"train/loss": 0.5},
@@ -158,7 +154,6 @@ def test_readers_of_ended_members_do_not_see_them(tmp_path):
     assert curves.read(tmp_path).equals(before)
     report = verify(tmp_path)
     assert (report.curve_files, report.wrong) == (1, ())
-    assert list(curves.read_running(tmp_path)) == ["0123456789abcdef"]
     curves.collect(tmp_path)
     assert curves.read(tmp_path).equals(before)
 

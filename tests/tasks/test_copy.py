@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from task_checks import STEPS, draw, few, recall, seeds
+from task_checks import STEPS, draw, evenly, few, recall, seeds
 
 from memcap.recipes import recommended
 from memcap.tasks.chance import score, sequences
@@ -43,8 +43,7 @@ def test_each_wait_of_those_that_are_drawn_is_as_frequent():
     first = (inputs < 2).argmax(1)
     assert np.all(inputs[np.arange(8192), first + 1] < 2)
     counts = np.bincount(first, minlength=5)
-    assert len(counts) == 5
-    assert np.all(abs(counts / 8192 - 1 / 5) < 4 * (1 / 5 * 4 / 5 / 8192) ** 0.5)
+    assert evenly(counts, 5)
 
 
 @few
@@ -68,7 +67,7 @@ def test_numbers_say_what_vectors_say(seed):
 def test_all_sequences_of_symbols_are_drawn_alike():
     inputs, _, _ = sequences(Copy(items=3), draw(Copy(items=3), 2, batch=8192), 8)
     counts = np.bincount(inputs[:, :3] @ [4, 2, 1], minlength=8)
-    assert np.all(abs(counts / 8192 - 1 / 8) < 4 * (1 / 8 * 7 / 8 / 8192) ** 0.5)
+    assert evenly(counts, 8)
 
 
 @pytest.mark.parametrize(("lag", "known"), [(50, 0.29706), (100, 0.17329), (500, 0.03999), (1000, 0.02039)])

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from task_checks import STEPS, draw, few, seeds
+from task_checks import STEPS, draw, evenly, few, seeds
 
 from memcap.tasks.chance import sequences
 from memcap.tasks.counter_language import CounterLanguage
@@ -47,7 +47,7 @@ def test_each_number_of_letters_is_drawn_as_often():
     inputs, _, _ = sequences(CounterLanguage(), draw(CounterLanguage(), 9, batch=8192), 18)
     numbers, counts = np.unique((inputs == 0).sum(1), return_counts=True)
     assert numbers.tolist() == list(range(1, 10))
-    assert np.all(abs(counts / 8192 - 1 / 9) < 4 * (1 / 9 * 8 / 9 / 8192) ** 0.5)
+    assert evenly(counts, 9)
 
 
 @each_language

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from study_checks import refusal
 from task_checks import draw, few
 
 import memcap
@@ -189,10 +190,7 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 def test_a_bad_file_is_one_line(name, tmp_path):
     arrays, said = BAD[name]
-    with pytest.raises(UserError) as error:
-        saved(tmp_path / "bad.npz", **arrays)
-    assert said in str(error.value)
-    assert "\n" not in str(error.value)
+    assert said in refusal(lambda: saved(tmp_path / "bad.npz", **arrays))
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04 no archive", b"\x93NUMPY"])

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from task_checks import STEPS, draw, few, seeds
+from task_checks import STEPS, draw, evenly, few, seeds
 
 from memcap.recipes import recommended
 from memcap.tasks.chance import score, sequences
@@ -39,4 +39,4 @@ def test_lengths_and_recipes():
 def test_symbols_are_uniform():
     batch = draw(DelayLine(symbols=4), 3, batch=8192, seed=2)
     counts = np.bincount(batch.inputs.ravel(), minlength=4)
-    assert np.all(abs(counts / counts.sum() - 0.25) < 4 * (0.25 * 0.75 / counts.sum()) ** 0.5)
+    assert evenly(counts, 4)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from task_checks import draw, few, seeds
+from task_checks import draw, evenly, few, seeds
 
 from memcap.tasks.chance import score, sequences
 from memcap.tasks.dyck import Dyck
@@ -64,5 +64,4 @@ def test_all_words_within_the_first_bracket_are_drawn_alike():
     words = shapes(pairs, 3)
     drawn, counts = np.unique(inputs[:, 1:] < 2, axis=0, return_counts=True)
     assert sorted(map(tuple, drawn)) == sorted(words)
-    share = 1 / len(words)
-    assert np.all(abs(counts / 8192 - share) < 4 * (share * (1 - share) / 8192) ** 0.5)
+    assert evenly(counts, len(words))

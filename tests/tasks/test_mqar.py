@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from task_checks import draw, few, seeds
+from task_checks import draw, evenly, few, seeds
 
 from memcap.knobs import UserError
 from memcap.tasks.chance import score, sequences
@@ -82,9 +82,7 @@ def test_fillers_stand_where_blanks_do_and_are_any_key_or_value_alike(layout):
     assert np.array_equal(inputs[~fill], plain[~fill])
     assert fill.sum() == batch * (lag - task.pairs)
     shown = inputs[fill] if layout == "separate" else inputs[fill].argmax(-1)
-    counts, rate = np.bincount(shown, minlength=9), 1 / 8
-    assert counts[8] == 0
-    assert np.all(abs(counts[:8] / len(shown) - rate) < 4 * (rate * (1 - rate) / len(shown)) ** 0.5)
+    assert evenly(np.bincount(shown), 8)
 
 
 def test_writes_come_in_any_order():
@@ -93,7 +91,7 @@ def test_writes_come_in_any_order():
     inputs, _, _ = sequences(task, draw(task, 2, steps=10, batch=batch), task.length(2))
     counts = np.bincount((inputs[:, :8:2] == inputs[:, -1:]) @ [8, 4, 2, 1], minlength=16)
     orders = [n for n in range(16) if n.bit_count() == 2]
-    assert np.all(abs(counts[orders] / batch - 1 / 6) < 4 * (1 / 6 * 5 / 6 / batch) ** 0.5)
+    assert evenly(counts[orders], 6)
     assert counts[orders].sum() == batch
 
 

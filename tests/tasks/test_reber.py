@@ -7,7 +7,7 @@ import re
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from task_checks import STEPS, draw, few, seeds
+from task_checks import STEPS, draw, evenly, few, seeds
 
 from memcap.tasks.reber import _FAR, Reber, words_left
 
@@ -40,8 +40,7 @@ def test_all_words_of_a_length_are_as_likely():
     drawn = [written(row) for row in draw(Reber(), 8, batch=8192).inputs[2:10].T]
     counts = np.array([drawn.count(word) for word in words])
     assert counts.sum() == 8192
-    share = 1 / len(words)
-    assert np.all(abs(counts / 8192 - share) < 5 * (share * (1 - share) / 8192) ** 0.5)
+    assert evenly(counts, len(words), errors=5)
 
 
 def test_long_words_are_of_the_grammar_and_far_from_the_end_all_steps_are_alike():

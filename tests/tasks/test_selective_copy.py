@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from task_checks import STEPS, draw, few, recall, seeds
+from task_checks import STEPS, draw, evenly, few, recall, seeds
 
 from memcap.recipes import recommended
 from memcap.tasks.chance import score, sequences
@@ -53,8 +53,7 @@ def test_each_choice_of_places_is_as_frequent():
     places = (inputs[:, :5] < 2) @ [16, 8, 4, 2, 1]
     symbols = inputs[inputs < 2].reshape(batch, 2) @ [2, 1]
     for counts, kinds in ((np.unique(places, return_counts=True)[1], 10), (np.bincount(symbols), 4)):
-        assert len(counts) == kinds
-        assert np.all(abs(counts / batch - 1 / kinds) < 4 * (1 / kinds * (1 - 1 / kinds) / batch) ** 0.5)
+        assert evenly(counts, kinds)
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from task_checks import draw, few, seeds
+from task_checks import draw, evenly, few, seeds
 
 from memcap.tasks.chance import score, sequences
 from memcap.tasks.square_wave import SquareWave
@@ -46,8 +46,7 @@ def test_every_start_that_leaves_room_is_as_frequent():
     inputs, targets, _ = sequences(task, draw(task, lag, length, batch=batch), length)
     counts = np.bincount(inputs.argmax(1))
     starts = length - 2 * 2 - lag + 1
-    assert len(counts) == starts
-    assert np.all(abs(counts / batch - 1 / starts) < 4 * (1 / starts * (1 - 1 / starts) / batch) ** 0.5)
+    assert evenly(counts, starts)
     assert targets[:, -1].any(), "the answer to the last start ends with the sequence"
 
 

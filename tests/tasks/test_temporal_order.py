@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from task_checks import STEPS, draw, few, seeds
+from task_checks import STEPS, draw, evenly, few, seeds
 
 from memcap.tasks.temporal_order import TemporalOrder
 
@@ -55,4 +55,4 @@ def test_lengths_and_classes():
     assert [TemporalOrder().length(lag) for lag in (5, 50, 90)] == [7, 56, 101]
     assert [TemporalOrder(relevant=n).facts(50, 56).chance for n in (2, 3)] == [1 / 4, 1 / 8]
     counts = np.bincount(draw(TemporalOrder(relevant=3), 12, batch=8192).targets, minlength=8)
-    assert np.all(abs(counts / 8192 - 1 / 8) < 4 * (1 / 8 * 7 / 8 / 8192) ** 0.5)
+    assert evenly(counts, 8)

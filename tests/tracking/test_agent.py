@@ -97,7 +97,7 @@ def test_in_a_large_folder_the_single_member_is_sent_nonetheless(sender):  # noq
     study = make_study(agents(sender, service), "seeds")
     study.update(news(members=[ours], earlier=[member(seed=2), member(seed=3)]))
     study.update(news(ended=[ours]))
-    study.finish(None)
+    study.finish()
     ((run, points, _),) = service.calls
     assert run == run_of_agent(study.sender.agent, ours)
     assert run.id == "agentrun"
@@ -110,20 +110,12 @@ def test_the_summary_has_what_ended_before(sender):  # noqa: F811
     study = make_study(agents(sender, service), "member")
     study.update(news(members=[first, second], earlier=[first, other]))
     study.update(news(ended=[second]))
-    study.finish(None)
+    study.finish()
     (run, _, _), (last, points, summary) = service.calls
     assert run == run_of_member(second)
     assert (last.id, points, summary["members"], summary["share_solved"]) == ("agentrun", {}, 2, 1.0)
     assert summary[f"frontier/{first.task_at_lag}"] == first.config["model"]["units"]
     assert (study.sender.report.sent, study.left) == (2, 0)
-
-
-def test_where_no_agent_is_nothing_is_summed_up(sender):  # noqa: F811
-    service, ours = ListService(), member()
-    study = make_study(sender(lambda: service))
-    study.update(news(members=[ours], ended=[ours]))
-    study.finish(None)
-    assert [run for run, _, _ in service.calls] == [run_of_member(ours)]
 
 
 def test_the_line_says_whose_run_waits(agent):

@@ -10,11 +10,11 @@ import pytest
 from test_runs import member
 
 from memcap.store import curves
-from memcap.store.follow import EARLIER, News
+from memcap.store.follow import News
 from memcap.store.heartbeat import MEMBERS
 from memcap.store.rows import frame
 from memcap.tracking import Tracking, mirror
-from memcap.tracking.mirror import Sender, StudyMirror, StudyResult
+from memcap.tracking.mirror import Sender, StudyMirror
 from memcap.tracking.report import Report
 from memcap.tracking.runs import run_of_member, run_of_seeds
 
@@ -81,20 +81,15 @@ def news(ended=(), members=(), curve=None, earlier=(), running=(), over=False):
     named = [(each.key, each.name, each.metric, json.dumps(each.config), "study") for each in members]
     return News(
         frame([row_of(each) for each in ended]),
-        frame([row_of(each) for each in earlier]).select(EARLIER),
+        frame([row_of(each) for each in earlier]),
         lines,
         pl.DataFrame(named, {**MEMBERS, "study": pl.String}, orient="row"),
-        {},
         over,
     )
 
 
-def name_of(config):
-    return f"latch-L5-u{config['model']['units']}-s{config['seed']}"
-
-
 def make_study(sender, runs="auto"):
-    return StudyMirror(sender, "study", runs, name_of)
+    return StudyMirror(sender, "study", runs)
 
 
 def test_a_member_is_sent_whole_once_it_has_ended(sender):
@@ -111,9 +106,9 @@ def test_a_member_is_sent_whole_once_it_has_ended(sender):
 
 
 def test_a_member_of_which_only_the_row_is_known_has_the_name_that_its_config_gives(sender):
-    service, ours = ListService(), member()
+    service, ours = ListService(), member(symbols=4)
     make_study(sender(lambda: service)).update(news(ended=[ours]))
-    assert service.runs[0][0].name == name_of(ours.config)
+    assert service.runs[0][0].name == ours.name == "delay_line(symbols=4)-L8-u7-s3"
 
 
 def test_numbers_that_are_none_come_through(sender):
@@ -125,30 +120,24 @@ def test_numbers_that_are_none_come_through(sender):
     assert math.isnan(points[2]["train/loss"])
 
 
-def test_a_service_that_breaks_is_left_with_one_warning_and_what_it_refused_goes_to_the_next(sender):
+def cannot_be_made():
+    raise SystemExit("disk full")
+
+
+@pytest.mark.parametrize("broken", [BrokenService, cannot_be_made])
+def test_a_service_that_breaks_is_left_with_one_warning_and_what_it_refused_goes_to_the_next(sender, broken):
     service, ours = ListService(), [member(seed=k) for k in range(3)]
-    study = make_study(sender(BrokenService, lambda: service))
+    study = make_study(sender(broken, lambda: service))
     study.update(news(ended=ours))
     assert [run.id for run, _, _ in service.runs] == [each.key for each in ours]
     assert study.sender.report.warnings == ("it does not work and is left: disk full",)
-    assert study.finish(None).where == "3 calls"
-
-
-def test_a_service_that_cannot_be_made_counts_as_broken(sender):
-    def make():
-        raise SystemExit("no core")
-
-    service = ListService()
-    study = make_study(sender(make, lambda: service))
-    study.update(news(ended=[member()]))
-    assert len(service.runs) == 1
-    assert study.sender.report.warnings == ("it does not work and is left: no core",)
+    assert study.finish().where == "3 calls"
 
 
 def test_after_the_last_service_nothing_is_sent_and_all_is_left(sender):
     study = make_study(sender(BrokenService))
     study.update(news(ended=[member(seed=k) for k in range(5)]))
-    report = study.finish(StudyResult([], None))
+    report = study.finish([])
     assert report == Report("it", 0, ("it does not work and is left: disk full",), "", 6)
     assert not study.sender.works
 
@@ -216,12 +205,15 @@ def test_the_study_has_points_and_a_result(sender, monkeypatch):
     assert len(service.calls) == 1
     monkeypatch.setattr(mirror, "SECONDS_BETWEEN_POINTS", 0.0)
     study.update(news(ended=ours[2:], earlier=ours[:1]))
-    study.finish(StudyResult([{"lag": 3, "u50": 2.5}], Path("frontier.png")))
+    monkeypatch.setattr(mirror, "SECONDS_BETWEEN_POINTS", 1000.0)
+    study.update(news(ended=ours[2:]))  # again: it counts once
+    study.finish([{"lag": 3, "u50": 2.5}], Path("frontier.png"))
     points = [call for call in service.calls if isinstance(call, dict)]
     assert [point["study/done"] for point in points] == [3, 3]
     assert (points[0]["study/solved"], points[0]["frontier/delay_line-L8"]) == (3, 5)
+    assert points[0]["study/members_a_second"] > points[1]["study/members_a_second"] == 0
     assert service.calls[-1] == ([{"lag": 3, "u50": 2.5}], Path("frontier.png"))
-    assert (study.sender.report.sent, study.left) == (3, 0)
+    assert study.left == 0
 
 
 @pytest.mark.parametrize(("runs", "most"), [("auto", 3), ("seeds", 1000)])
@@ -232,14 +224,23 @@ def test_seeds_have_the_runs_of_a_large_study(sender, monkeypatch, runs, most):
     study = make_study(sender(lambda: service), runs)
     study.update(news(members=ours, running=ours))
     for each in ours:
+        assert len(service.runs) == (each.config["model"]["units"] == 6)
         study.update(news(ended=[each]))
-    assert [run for run, _, _ in service.runs] == [
-        run_of_seeds(ours[0], "study"),
-        run_of_seeds(ours[2], "study"),
-    ]
-    points = service.runs[0][1]
+        study.update(news(ended=ours[:1]))  # its row again, which counts once
+    assert [run for run, _, _ in service.runs] == [run_of_seeds(each, "study") for each in (ours[0], ours[2])]
+    _, points, summary = service.runs[0]
+    assert summary["members"] == 2
     assert points[2] == {"train/loss/q25": 0.5, "train/loss/q50": 0.5, "train/loss/q75": 0.5}
-    assert (study.sender.report.sent, study.left) == (4, 0)
+    assert study.sender.report.sent == 4
+
+
+def test_a_group_of_which_a_search_wanted_no_more_seeds_comes_last(sender):
+    service, ours = ListService(), [member(seed=seed) for seed in range(3)]
+    study = make_study(sender(lambda: service), "seeds")
+    study.update(news(members=ours, ended=ours[:1]))
+    assert service.calls == []
+    study.finish()
+    assert [(run, row["members"]) for run, _, row in service.calls] == [(run_of_seeds(ours[0], "study"), 1)]
 
 
 def test_groups_of_which_members_ended_in_an_earlier_command_are_counted_as_not_sent(sender):
@@ -247,7 +248,7 @@ def test_groups_of_which_members_ended_in_an_earlier_command_are_counted_as_not_
     study = make_study(sender(lambda: service), "seeds")
     study.update(news(members=ours[1:], earlier=ours[:1]))
     study.update(news(ended=ours[1:], earlier=ours[:1]))
-    study.finish(None)
+    study.finish()
     assert service.calls == []
     assert study.left == 2
 

@@ -1,4 +1,4 @@
-"""Names, ids and tags, from real members; runs of seeds, against NumPy; points of a study's run."""
+"""Names, ids and tags, from real members; quartiles over seeds, against NumPy; the frontier so far."""
 
 import json
 import math
@@ -15,13 +15,13 @@ from memcap.tasks import task_class
 from memcap.terminal.printing import member_name
 from memcap.tracking.runs import (
     Entry,
-    SeedGroups,
-    StudyMetrics,
+    frontier_so_far,
     plain,
     quantiles,
     run_of_member,
     run_of_seeds,
     run_of_study,
+    summary_of,
 )
 
 
@@ -119,64 +119,34 @@ def test_many_points_are_thinned():
     assert (min(points), max(points)) == (0, 4 + 7 * 89)
 
 
-def test_a_group_is_handed_over_once_it_is_whole():
-    seeds, other = [member(seed=k) for k in range(3)], member(units=8)
-    groups = SeedGroups("study")
-    groups.expect([*seeds, other])
-    assert groups.add(seeds[0].key, row(), {1: {"a": 1.0}}) is None
+def test_a_summary_counts_members_and_has_quartiles_over_them():
     diverged = row(solved=False, status="diverged", steps_to_solve=None)
-    assert groups.add(seeds[1].key, diverged, {1: {"a": 2.0}}) is None
-    group = groups.add(seeds[2].key, row(steady=True, steps_to_solve=30), {1: {"a": 3.0}})
-    assert (group.run.kind, group.run.name, group.points[1]["a/q50"]) == ("cell", "delay_line-L8-u7", 2.0)
-    wanted = {
-        "members": 3,
-        "members_solved": 2,
-        "members_diverged": 1,
-        "share_solved": 2 / 3,
-        "share_steady": 1 / 3,
-    }
-    assert len(group.rows) == 3
-    assert wanted.items() <= group.summary.items()
-    assert (group.summary["steps_to_solve/q25"], group.summary["steps_to_solve/q75"]) == (10, 30)
-    assert groups.rest() == []
-
-
-def test_groups_that_a_search_leaves_come_last_and_those_of_an_earlier_command_not_at_all():
-    seeds, others = [member(seed=k) for k in range(3)], [member(units=8, seed=k) for k in range(3)]
-    groups = SeedGroups("study")
-    groups.leave_out([others[0].config])
-    groups.expect([*seeds, *others[1:]])
-    for each in (seeds[0], others[1], others[2]):
-        assert groups.add(each.key, row(), {1: {"a": 1.0}}) is None
-    assert [(group.run.name, len(group.rows)) for group in groups.rest()] == [("delay_line-L8-u7", 1)]
+    summary = summary_of([row(), diverged, row(steady=True, steps_to_solve=30)])
+    wanted = {"members": 3, "members_solved": 2, "members_diverged": 1}
+    wanted |= {"share_solved": 2 / 3, "share_steady": 1 / 3}
+    wanted |= {"steps_to_solve/q25": 10, "steps_to_solve/q75": 30}
+    assert wanted.items() <= summary.items()
 
 
 def passes(passed, until="solved"):
     return {"solved": passed, "steady": passed and until == "steady", "evaluation_until": until}
 
 
-def test_members_are_counted_once_and_the_frontier_is_the_narrowest_group_that_half_of_its_seeds_pass():
-    metrics = StudyMetrics()
-    for units, verdicts in {4: [True, False, False], 5: [True, False], 6: [True, True]}.items():
-        for seed, passed in enumerate(verdicts):
-            metrics.add(member(units=units, seed=seed), passes(passed), trained=units > 4)
-    metrics.add(member(units=6, seed=0), passes(True))
-    metrics.add(member(lag=20), passes(False))
-    values = metrics.values()
-    assert (values["study/done"], values["study/solved"]) == (8, 4)
-    assert {name: value for name, value in values.items() if name.startswith("frontier/")} == {
-        "frontier/delay_line-L8": 5
-    }
-    assert values["study/members_a_second"] > 0
-    assert metrics.values()["study/members_a_second"] == 0
+def test_the_frontier_so_far_is_the_narrowest_group_that_half_of_its_seeds_pass():
+    verdicts = {4: [True, False, False], 5: [True, False], 6: [True, True]}
+    ended = [
+        (member(units=units, seed=seed), passes(passed))
+        for units, each in verdicts.items()
+        for seed, passed in enumerate(each)
+    ]
+    assert frontier_so_far([*ended, (member(lag=20), passes(False))]) == {"frontier/delay_line-L8": 5}
 
 
 def test_a_stream_passes_once_it_is_steady():
-    metrics = StudyMetrics()
-    metrics.add(member(), passes(True) | {"evaluation_until": "steady"})
-    assert not [name for name in metrics.values() if name.startswith("frontier/")]
-    metrics.add(member(seed=4), passes(True, until="steady"))
-    assert metrics.values()["frontier/delay_line-L8"] == 7
+    ended = [(member(), passes(True) | {"evaluation_until": "steady"})]
+    assert frontier_so_far(ended) == {}
+    ended.append((member(seed=4), passes(True, until="steady")))
+    assert frontier_so_far(ended) == {"frontier/delay_line-L8": 7}
 
 
 def test_plain_takes_whatever_a_row_may_hold():

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from followed_files import OURS, members_of, put_figure, put_rows
+from matplotlib.figure import Figure
 from readback import read_runs
 
 from memcap.store.study import Study
@@ -65,81 +66,32 @@ def python(script, home, **more):
     return done.stdout, done.stderr
 
 
-@pytest.fixture(scope="module")
-def offline(tmp_path_factory):
-    """Folder and runs of a study of two members that was mirrored without an account."""
-    home = tmp_path_factory.mktemp("offline")
-    from matplotlib.figure import Figure
-
-    Figure(figsize=(1, 1)).savefig(home / "frontier.png")
-    printed = python(
-        """
+def test_numbers_that_are_none_a_table_and_a_picture_come_through_without_a_word(tmp_path):
+    """All else that runs hold: test_reference_runs.py."""
+    Figure(figsize=(1, 1)).savefig(tmp_path / "frontier.png")
+    script = """
 t = sender()
-points = {0: {"train/loss": 1.5}, 10: {"train/loss": 0.25, "eval/accuracy": 0.5}}
-points[20] = {"train/loss": 0.125, "eval/accuracy": 1.0}
-config = {"task": {"name": "delay_line", "lag": 3}, "units": 4}
-config |= {"seed": 2**32 - 1, "clip": None, "tied": False}
-t.send(member("short", points, {"solved": True, "steps": 20, "train/loss": 0.0625, "note": "ok"}, config))
 points = {0: {"train/loss": math.inf}, 1: {"train/loss": math.nan, "eval/accuracy": -math.inf}}
-row = {"solved": False, "loss": math.nan, "norm": math.inf}
-t.send(member("diverged", points, row, {"lr": math.inf}))
+row = {"solved": False, "train/loss": 0.0625, "loss": math.nan, "norm": math.inf}
+t.send(member("diverged", points, row, {"lr": math.inf, "seed": 2**32 - 1, "clip": None}))
 table = [{"lag": 1, "u50": 1.5}, {"lag": 2, "u50": math.nan, "censored": "above"}]
 t.send(lambda service: service.result(table, Path("frontier.png")))
 t.close(0)
-""",
-        home,
-    )
-    return home, read_runs(home / "job"), printed
-
-
-def test_offline_prints_nothing_and_writes_only_in_its_directory(offline):
-    home, _, printed = offline
-    assert printed == ("", "")
-    assert sorted(p.name for p in (home / "job").iterdir()) == ["wandb"]
-
-
-def test_one_run_a_member_and_one_for_the_study(offline):
-    _, runs, _ = offline
-    kinds = {name: run.job_type for name, run in runs.items()}
-    assert kinds == {"short": "member", "diverged": "member", "delay": "study"}
-    for run in runs.values():
-        assert (run.project, run.group, run.tags, run.finished) == (
-            "memcap-test",
-            "delay",
-            ("ci", "small"),
-            True,
-        )
-
-
-def test_a_run_holds_config_curve_and_row(offline):
-    run = offline[1]["short"]
-    task = {"name": "delay_line", "lag": 3}
-    assert run.config == {"task": task, "units": 4, "seed": 2**32 - 1, "clip": None, "tied": False}
-    assert run.curve("train/loss") == [(0, 1.5), (10, 0.25), (20, 0.125)]
-    assert run.curve("eval/accuracy") == [(10, 0.5), (20, 1.0)]
-    row = {key: run.summary[key] for key in ("solved", "steps", "note")}
-    assert row == {"solved": True, "steps": 20, "note": "ok"}
-
-
-def test_the_row_wins_over_the_last_point_of_the_curve(offline):
-    assert offline[1]["short"].summary["train/loss"] == 0.0625
-
-
-def test_a_diverged_member_is_shown_as_it_was(offline):
-    run = offline[1]["diverged"]
+"""
+    assert python(script, tmp_path) == ("", "")
+    assert [path.name for path in (tmp_path / "job").iterdir()] == ["wandb"]
+    runs = read_runs(tmp_path / "job")
+    assert {name: run.finished for name, run in runs.items()} == {"diverged": True, "delay": True}
+    run, study = runs["diverged"], runs["delay"]
     (_, first), (_, last) = run.curve("train/loss")
-    assert first == math.inf
-    assert math.isnan(last)
-    assert run.curve("eval/accuracy") == [(1, -math.inf)]
-    assert run.summary["solved"] is False
+    assert (first, math.isnan(last), run.curve("eval/accuracy")) == (math.inf, True, [(1, -math.inf)])
+    assert (run.config["seed"], run.config["clip"]) == (2**32 - 1, None)
+    assert (run.summary["solved"], run.summary["train/loss"]) == (False, 0.0625)  # not that of the last point
     assert {"loss", "norm"} <= set(run.summary)
-
-
-def test_the_study_shows_its_table_and_picture(offline):
-    home, runs, _ = offline
-    run = runs["delay"]
-    table, figure = (run.directory / "files" / run.history[0][key]["path"] for key in ("frontier", "figure"))
-    assert figure.read_bytes() == (home / "frontier.png").read_bytes()
+    table, figure = (
+        study.directory / "files" / study.history[0][key]["path"] for key in ("frontier", "figure")
+    )
+    assert figure.read_bytes() == (tmp_path / "frontier.png").read_bytes()
     shown = json.loads(table.read_text())
     assert shown["columns"] == ["lag", "u50", "censored"]
     assert shown["data"] == [[1, 1.5, None], [2, None, "above"]]

@@ -14,7 +14,6 @@ import itertools
 import math
 
 import polars as pl
-from matplotlib.figure import Figure
 
 from memcap.figures import Drawn
 from memcap.figures.style import legend_in_order
@@ -22,49 +21,46 @@ from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
 from memcap.papers.claims import knob, least_widths, over_seeds, rank_correlation
 from memcap.terminal.words import plural
 
-TASK = "mqar"
 PASS = 0.9  # accuracy of the median net that recalls
 CORRELATION = 0.7  # least rank correlation of accuracy and bytes of state per pair
 GUESS = "one of the values seen"
 
 
 def curves(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return median and extreme accuracies over the seeds, by pairs, symbols and units, with the bytes of the
-    state."""
-    own = rows.filter(pl.col("task") == TASK).with_columns(knob("pairs", pl.Int64), knob("symbols", pl.Int64))
-    by = "pairs", "symbols", "units"
-    size = (4 * pl.col("carry_numbers")).max().alias("bytes")
+    """Return accuracies over the seeds, and the bytes of the state, by pairs, symbols and units."""
+    by, size = ("pairs", "symbols", "units"), (4 * pl.col("carry_numbers")).max().alias("bytes")
+    own = rows.filter(task="mqar").with_columns(knob(name, pl.Int64) for name in by[:2])
     return own.group_by(by).agg(*over_seeds("accuracy"), size).sort(by)
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw accuracy against units, a panel per number of pairs; and all of them against the bytes of the
-    state."""
+    """Draw accuracy against units, a panel per number of pairs; and all of them against bytes of state."""
     data = curves(rows)
-    panels = list(data.group_by("pairs", "symbols", maintain_order=True))
-    number = len(panels) + 1
-    picture = Figure(figsize=(2.6 * number, 4.2))
+    kinds = list(data.group_by("pairs", "symbols", maintain_order=True))
+    number = len(kinds) + 1
+    picture, (panels,) = marks.panels((2.6 * number, 4.2), 1, number, squeeze=False)
     picture.suptitle("Recall of key-value pairs by an LSTM, by width and by state", y=0.98)
-    scales = {"xscale": "log", "ylim": (0, 1.04)}
-    pooled = picture.add_subplot(1, number, number, xlabel="state, bytes", **scales)
-    for k, ((pairs, symbols), own) in enumerate(panels):
-        axes = picture.add_subplot(1, number, k + 1, xlabel="units", **scales)
-        look = marks.look(k, lw=1.2, label=plural(pairs, "pair"))
+    for axes in panels:
+        axes.set(xscale="log", ylim=(0, 1.04))
+    for k, ((pairs, symbols), own) in enumerate(kinds):
+        axes, look = panels[k], marks.look(k, lw=1.2, label=plural(pairs, "pair"))
         marks.with_bars(axes, own, "units", "accuracy", **look)
-        pooled.plot(own["bytes"], own["accuracy"], **look)
+        panels[-1].plot(own["bytes"], own["accuracy"], **look)
         if 1 < pairs < symbols:
             marks.level(axes, 1 / pairs, GUESS, "--")
         marks.level(axes, 1 / symbols, "chance")
         marks.number_x(axes, own["units"])
+        axes.set_xlabel("units")
         axes.set_title(f"{plural(pairs, 'pair')} of {symbols} symbols", fontsize=10)
         # white over the lines of chance
         place = {"framealpha": 1, "edgecolor": "none", "fontsize": 7, "loc": "lower right"}
         legend_in_order(axes, (look["label"], GUESS, "chance"), **place)
-    marks.number_x(pooled, data["bytes"].unique().sort())
-    pooled.tick_params("x", labelsize=8)
-    pooled.set_title("all, by bytes of state", fontsize=10)
-    marks.legend(pooled, fontsize=7, loc="lower right")
-    picture.axes[1].set_ylabel("accuracy of recalled values")
+    marks.number_x(panels[-1], data["bytes"].unique().sort())
+    panels[-1].tick_params("x", labelsize=8)
+    panels[-1].set_xlabel("state, bytes")
+    panels[-1].set_title("all, by bytes of state", fontsize=10)
+    marks.legend(panels[-1], fontsize=7, loc="lower right")
+    panels[0].set_ylabel("accuracy of recalled values")
     caption = (
         f"Points: median of up to {marks.greatest(data, 'seeds')} seeds; bars: all of them. A net stops once"
         " it is right at 99 %. After Arora et al., Zoology (2023), fig. 2, and Based (2024), fig. 2, scaled"
@@ -73,8 +69,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     return marks.finish(picture, data, caption, 150, left=0.065, right=0.985, top=0.85, wspace=0.24)
 
 
-def _wider_for_more(rows: pl.DataFrame) -> Finding:
-    data = curves(rows)
+def _wider_for_more(data: pl.DataFrame) -> Finding:
     widths = least_widths(data, "pairs", pl.col("accuracy") >= PASS)
     if len(widths) < 2 or math.isinf(min(widths.values())):
         return NOT_MEASURED
@@ -84,11 +79,11 @@ def _wider_for_more(rows: pl.DataFrame) -> Finding:
     return Finding(text, all(few < more for few, more in itertools.pairwise(widths.values())))
 
 
-def _by_state(rows: pl.DataFrame) -> Finding:
-    data = curves(rows).drop_nulls("bytes")
-    if data["pairs"].n_unique() < 2 or data["accuracy"].n_unique() < 3 or data["units"].n_unique() < 2:
+def _by_state(data: pl.DataFrame) -> Finding:
+    own = data.drop_nulls("bytes")
+    if own["pairs"].n_unique() < 2 or own["accuracy"].n_unique() < 3 or own["units"].n_unique() < 2:
         return NOT_MEASURED
-    correlation = rank_correlation(data["bytes"] / data["pairs"], data["accuracy"])
+    correlation = rank_correlation(own["bytes"] / own["pairs"], own["accuracy"])
     return Finding(f"rank correlation {correlation:.2f}", correlation >= CORRELATION)
 
 
@@ -97,6 +92,7 @@ PAPER = Paper(
     " recall in efficient"
     " language models, ICLR 2024 (2312.04927); Arora et al., Based, ICML 2024 (2402.18668)",
     cost="2 minutes on one core that some ten jobs shared, compiling aside (60 members)",
+    table=curves,
     claims=(
         Claim(
             f"more pairs ask for more units (here: the narrowest tried whose median net recalls {PASS:.0%}"

@@ -16,14 +16,12 @@ ends at n, and that the delay moves neither. So a second panel has nets whose re
 
 import numpy as np
 import polars as pl
-from matplotlib.axes import Axes
 
 from memcap.figures import Drawn
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
-from memcap.papers.claims import at_most, each, knob, least_widths, over_seeds, within
+from memcap.papers.claims import at_most, each, having, knob, least_widths, over_seeds, within
 from memcap.terminal.words import plural
 
-TASK = "vector_hold"
 H, CARRY = "lstm", "lstm+carry"  # the cells: the read-out sees h, or h and c
 ERROR = 0.02  # of a median net that holds the vector
 DISTANCE = 0.1  # from the line, as a share of the variance
@@ -31,16 +29,13 @@ MOVE = 0.1  # of n: how far the width that holds a vector may move with the dela
 
 
 def curves(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return median, least and greatest error over the seeds, by cell, numbers n, delay and units, beside the
-    line of the read-out.
-
-    The line is 1 - r / n, where the read-out sees r numbers: u, or 2 u of the whole carry.
-    """
-    own = rows.filter((pl.col("task") == TASK) & pl.col("cell").is_in([H, CARRY]))
+    """Return the error over the seeds, by cell, numbers n, delay and units, beside the line of the read-out:
+    1 - r / n, where it sees r numbers, u or of the whole carry 2 u."""
+    own = rows.filter(having(task="vector_hold", cell=[H, CARRY])).with_columns(knob("numbers", pl.Int64))
     by = "cell", "numbers", "lag", "units"
-    data = own.with_columns(knob("numbers", pl.Int64)).group_by(by).agg(*over_seeds("error")).sort(by)
     seen = pl.when(pl.col("cell") == CARRY).then(2 * pl.col("units")).otherwise("units")
-    return data.with_columns((1 - seen / pl.col("numbers")).clip(0).alias("line"))
+    line = (1 - seen / pl.col("numbers")).clip(0).alias("line")
+    return own.group_by(by).agg(*over_seeds("error")).sort(by).with_columns(line)
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
@@ -52,13 +47,15 @@ def draw(rows: pl.DataFrame) -> Drawn:
     picture, (panels,) = marks.panels((3.8 + 3.4 * number, 5.6), 1, number, sharey=True, squeeze=False)
     delays = data.select("numbers", "lag").unique().sort("numbers", "lag").rows()
     for axes, cell in zip(panels, cells, strict=False):
-        own = data.filter(cell=cell)
+        own, per_unit = data.filter(cell=cell), 2 if cell == CARRY else 1
         for numbers in own["numbers"].unique().sort():
-            _draw_line(axes, numbers, 2 if cell == CARRY else 1)
-        for numbers, lag in own.select("numbers", "lag").unique(maintain_order=True).iter_rows():
+            at = np.linspace(0, 1.5 * numbers, 200)
+            label = f"1 - {'2 ' * (per_unit == 2)}u / {numbers}"
+            marks.theirs(axes, at, np.clip(1 - per_unit * at / numbers, 0, None), lw=6, label=label)
+            axes.axvline(numbers, color="grey", lw=0.8, ls=":")
+        for (numbers, lag), line in own.group_by("numbers", "lag", maintain_order=True):
             look = marks.look(delays.index((numbers, lag)), ms=4, lw=1)
             label = f"{numbers} numbers, {plural(lag, 'step')}"
-            line = own.filter(numbers=numbers, lag=lag)
             marks.with_bars(axes, line, "units", "error", label=label, **look)
         axes.set_ylim(bottom=0)
         axes.set(xlabel="hidden units", title="read out of h and c" if cell == CARRY else "read out of h")
@@ -74,39 +71,30 @@ def draw(rows: pl.DataFrame) -> Drawn:
     return marks.finish(picture, data, caption, 60 + 60 * number, top=0.89, wspace=0.08)
 
 
-def _draw_line(axes: Axes, numbers: int, per_unit: int) -> None:
-    at = np.linspace(0, 1.5 * numbers, 200)
-    label = f"1 - {'2 ' * (per_unit == 2)}u / {numbers}"
-    marks.theirs(axes, at, np.clip(1 - per_unit * at / numbers, 0, None), lw=6, label=label)
-    axes.axvline(numbers, color="grey", lw=0.8, ls=":")
-
-
-def _largest(rows: pl.DataFrame) -> pl.DataFrame:
+def _largest(data: pl.DataFrame) -> pl.DataFrame:
     """Return the curves at the largest n there is; none where its widths do not lie on both sides of n."""
-    data = curves(rows).filter(cell=H)
-    own = data.filter(pl.col("numbers") == pl.col("numbers").max())
-    sides = (own["units"] - own["numbers"]).sign()
-    return own if {-1, 1} <= set(sides) else own.clear()
+    own = data.filter(cell=H).filter(pl.col("numbers") == pl.col("numbers").max())
+    return own if {-1, 1} <= set((own["units"] - own["numbers"]).sign()) else own.clear()
 
 
-def _widths(rows: pl.DataFrame) -> dict[int, float]:
+def _widths(data: pl.DataFrame) -> dict[int, float]:
     """Return the least width, as a share of n, whose median net holds the vector, by delay."""
-    own = _largest(rows).with_columns((pl.col("units") / pl.col("numbers")).alias("share"))
+    own = _largest(data).with_columns(share=pl.col("units") / pl.col("numbers"))
     return least_widths(own, "lag", pl.col("error") <= ERROR, "share")
 
 
-def _on_the_line(rows: pl.DataFrame) -> Finding:
-    narrow = _largest(rows).filter(pl.col("units") < pl.col("numbers"))
-    distances = (narrow["error"] - narrow["line"]).abs().to_list()
+def _on_the_line(data: pl.DataFrame) -> Finding:
+    narrow = _largest(data).filter(pl.col("units") < pl.col("numbers"))
+    distances = (narrow["error"] - narrow["line"]).abs()
     return each({"": distances}, "at most {own.most:.3f} from it", at_most(DISTANCE))
 
 
-def _held_at_n(rows: pl.DataFrame) -> Finding:
-    return each(_widths(rows), "{own:.2f} n after {name}", within(0.9, 1.15), join=", ")
+def _held_at_n(data: pl.DataFrame) -> Finding:
+    return each(_widths(data), "{own:.2f} n after {name}", within(0.9, 1.15), join=", ")
 
 
-def _delay_moves_nothing(rows: pl.DataFrame) -> Finding:
-    widths = _widths(rows)
+def _delay_moves_nothing(data: pl.DataFrame) -> Finding:
+    widths = _widths(data)
     if len(widths) < 2:
         return NOT_MEASURED
     move = max(widths.values()) - min(widths.values())
@@ -118,6 +106,7 @@ PAPER = Paper(
     source="Collins, Sohl-Dickstein & Sussillo, Capacity and trainability in recurrent neural networks,"
     " ICLR 2017 (1611.09913)",
     cost="9 minutes of one CPU core",
+    table=curves,
     claims=(
         Claim(
             "below n units the error is that of reconstructing a subspace of as many dimensions",

@@ -19,17 +19,15 @@ power is fitted by least squares through these rates in logs. Its interval cover
 does not say how far the rates are from a power law. We do not tell limit cycles from slow points.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from matplotlib.axes import Axes
 
 from memcap.figures import Drawn
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
 from memcap.thresholds import curve
 
-TASK, CELL = "cue_discrimination", "leaky"
 SCALE = 1000  # one over a rate, in whole numbers, is what takes the place of units
 DRAWS = 4000  # of the posterior, for the interval of the power
 DELAYS = 3  # at least, of which the largest rate is known, for a power
@@ -49,66 +47,58 @@ class Power(NamedTuple):
         return f"{-self.power:.1f} [{-self.high:.1f}, {-self.low:.1f}]"
 
 
-def _counts(rows: pl.DataFrame) -> pl.DataFrame:
+def counts(rows: pl.DataFrame) -> pl.DataFrame:
     """Count the seeds, and those that train, by delay and rate."""
-    own = rows.filter((pl.col("task") == TASK) & (pl.col("cell") == CELL))
     solved, seeds = pl.col("solved").sum().cast(pl.Int64), pl.len().cast(pl.Int64).alias("seeds")
+    own = rows.filter(task="cue_discrimination", cell="leaky")
     return own.group_by("lag", "lr").agg(solved, seeds).sort("lag", "lr")
 
 
-def _posteriors(rows: pl.DataFrame) -> dict[int, curve.Posterior]:
+def posteriors(counts: pl.DataFrame) -> dict[int, curve.Posterior]:
     """Fit the share of seeds that train at each delay."""
     fits = {}
-    for (lag,), own in _counts(rows).group_by("lag", maintain_order=True):
-        counts = (SCALE / own["lr"]).round(), own["solved"], own["seeds"]
-        fits[lag] = curve.posterior(*(each.to_numpy() for each in counts), curve.INDEPENDENT)
+    for (lag,), own in counts.group_by("lag", maintain_order=True):
+        numbers = (SCALE / own["lr"]).round(), own["solved"], own["seeds"]
+        fits[lag] = curve.posterior(*(each.to_numpy() for each in numbers), curve.INDEPENDENT)
     return fits
 
 
-def critical(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return, by delay, the largest rate that trains with its 95 % interval, whether it is beyond those
-    tried, and the lapse.
+def critical(fits: dict[int, curve.Posterior]) -> pl.DataFrame:
+    """Return, by delay, the largest rate that trains with its 95 % interval, and the lapse.
 
     `censored`: "no"; "below", even the largest rate tried trains; "above", not even the smallest does.
     """
     largest = []
-    for lag, posterior in _posteriors(rows).items():
+    for lag, posterior in fits.items():
         fitted = curve.fit_of(posterior)
         at = fitted.u50
         low = SCALE / at.high  # 0 where the interval is open
         high = SCALE / at.low if at.low > 0 else float("inf")
         largest.append((lag, SCALE / at.units, low, high, at.censored, fitted.lapse))
-    kinds: dict[str, Any] = {"lag": pl.Int64} | dict.fromkeys(("rate", "low", "high"), pl.Float64)
-    kinds |= {"censored": pl.String, "lapse": pl.Float64}
-    return pl.DataFrame(largest, kinds, orient="row")
+    kinds = dict.fromkeys(("lag", "rate", "low", "high", "censored", "lapse"), pl.Float64)
+    return pl.DataFrame(largest, kinds | {"lag": pl.Int64, "censored": pl.String}, orient="row")
 
 
-def power(rows: pl.DataFrame) -> Power | None:
+def power(fits: dict[int, curve.Posterior]) -> Power | None:
     """Fit the power of the delay, by least squares through draws of the posteriors; None where too few delays
     have a largest rate."""
-    lags = critical(rows).filter(censored="no")["lag"].to_list()
+    lags = critical(fits).filter(censored="no")["lag"].to_list()
     if len(lags) < DELAYS:
         return None
-    rng = np.random.default_rng(0)
-    samples = []
-    for lag, posterior in _posteriors(rows).items():
-        if lag in lags:
-            weights = posterior.weights.sum(axis=-1)
-            samples.append(rng.choice(posterior.mu, DRAWS, p=weights / weights.sum()))
+    rng, samples = np.random.default_rng(0), []
+    for lag in lags:
+        weights = fits[lag].weights.sum(axis=-1)
+        samples.append(rng.choice(fits[lag].mu, DRAWS, p=weights / weights.sum()))
     slopes, starts = np.polyfit(np.log2(lags), np.array(samples), 1)
     low, middle, high = np.quantile(slopes, [0.025, 0.5, 0.975])
     return Power(float(middle), float(low), float(high), float(SCALE / np.exp2(np.median(starts))))
 
 
-def curves(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the seeds that train at each delay and rate, beside the delay's largest rate that trains."""
-    return _counts(rows).join(critical(rows), on="lag").sort("lag", "lr")
-
-
 def draw(rows: pl.DataFrame) -> Drawn:
     """Draw the share of seeds that train against the learning rate, a colour per delay, and beside it the
     largest rate against delay."""
-    data, fits, line = curves(rows), _posteriors(rows), power(rows)
+    fits = posteriors(counts(rows))
+    data, line = counts(rows).join(critical(fits), on="lag").sort("lag", "lr"), power(fits)
     picture, (left, right) = marks.panels((9.4, 4.6), 1, 2)
     for k, ((lag,), own) in enumerate(data.group_by("lag", maintain_order=True)):
         look, share = marks.look(k), own["solved"] / own["seeds"]
@@ -116,7 +106,11 @@ def draw(rows: pl.DataFrame) -> Drawn:
         rates = np.geomspace(min(own["lr"].to_list()), max(own["lr"].to_list()), 60)
         fitted = curve.probability(fits[int(str(lag))], SCALE / rates).mean
         left.plot(rates, fitted, color=look["color"], lw=1)
-        _draw_largest(right, own.row(0, named=True), look)
+        largest = own.row(0, named=True)
+        if largest["censored"] == "no":  # it lies among the rates that were tried
+            rate, high = largest["rate"], min(largest["high"], 10 * largest["rate"])
+            ends = [[rate - largest["low"]], [high - rate]]
+            right.errorbar([lag], [rate], yerr=ends, capsize=2, ls="", **look)
     titles = {"title": "seeds that train, by learning rate", "xlabel": "learning rate"}
     left.set(xscale="log", ylabel="share of seeds that train", xlim=(None, 2), ylim=(-0.04, 1.04), **titles)
     marks.legend(left, title="delay", title_fontsize=8, loc="upper right")
@@ -142,24 +136,17 @@ def draw(rows: pl.DataFrame) -> Drawn:
     return marks.finish(picture, data, caption, 160, left=0.075, right=0.985, top=0.92, wspace=0.24)
 
 
-def _draw_largest(axes: Axes, line: dict[str, Any], look: dict[str, Any]) -> None:
-    """Draw the largest rate of a delay with its interval, where it lies among those tried."""
-    if line["censored"] == "no":
-        rate, high = line["rate"], min(line["high"], 10 * line["rate"])
-        ends = [[rate - line["low"]], [high - rate]]
-        axes.errorbar([line["lag"]], [rate], yerr=ends, capsize=2, ls="", **look)
-
-
-def _falls(rows: pl.DataFrame) -> Finding:
-    largest, line = critical(rows).filter(censored="no"), power(rows)
+def _falls(counts: pl.DataFrame) -> Finding:
+    fits = posteriors(counts)
+    largest, line = critical(fits).filter(censored="no"), power(fits)
     if line is None:
         return NOT_MEASURED
     text = ", ".join(f"{rate:.2g} at {lag} steps" for lag, rate in largest["lag", "rate"].iter_rows())
     return Finding(text, line.low > 0 and largest["rate"][0] > largest["rate"][-1])
 
 
-def _power(rows: pl.DataFrame) -> Finding:
-    line = power(rows)
+def _power(counts: pl.DataFrame) -> Finding:
+    line = power(posteriors(counts))
     if line is None:
         return NOT_MEASURED
     return Finding(str(line), POWERS[0] <= line.power <= POWERS[1])
@@ -170,6 +157,7 @@ PAPER = Paper(
     " (2502.17433)",
     cost="4 minutes on one core of a busy machine, compiling aside (248 members)",
     read="code",
+    table=counts,
     claims=(
         Claim(
             "the largest learning rate that trains falls with the delay (here: the interval of its power is"

@@ -16,18 +16,14 @@ most N. A few cells may still recall one far number. Only for linear cells is th
 """
 
 import math
-from typing import Any
 
 import numpy as np
 import polars as pl
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from memcap.figures import Drawn
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
-from memcap.papers.claims import each, knob
+from memcap.papers.claims import each, having
 
-TASK = "delay_line"
 ERROR = 0.05  # mean squared, of variance 1, up to which a number is recalled
 BOTTOM, TOP = 0.225, 0.85  # of the panels, as shares of the figure
 CORRELATION = 0.9  # least one of reach and cells, of each kind of cell, where there is a border along n = p
@@ -37,27 +33,43 @@ NAMES = {"SimpleCell": "Elman", "GRUCell": "GRU", "lstm": "LSTM"}
 def errors(rows: pl.DataFrame) -> pl.DataFrame:
     """Return the median error over the seeds, by cell, units (cells of a layer) and lag (position p); a net
     that diverged counts as lost."""
-    which = pl.col("task") == TASK, knob("reals") == "true", pl.col("cell").is_in(list(NAMES))
-    named = pl.col("cell").replace_strict(NAMES), pl.col("final").fill_null(math.inf)
+    own = rows.filter(having(task="delay_line", reals=True, cell=NAMES))
+    named = pl.col("cell").replace_strict(NAMES), pl.col("final").fill_null(math.inf).alias("error")
     by = "cell", "units", "lag"
-    own = rows.filter(*which).with_columns(*named).group_by(by)
-    return own.agg(pl.col("final").median().alias("error"), pl.len().alias("seeds")).sort(by)
+    nets = own.with_columns(*named).group_by(by)
+    return nets.agg(pl.col("error").median(), pl.len().alias("seeds")).sort(by)
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
     """Draw a map of cells by position for each kind of cell, the error as colour and number."""
     data = errors(rows)
-    panels = list(data.group_by("cell", maintain_order=True))
-    picture = Figure(figsize=(9.6, 4.2))
+    kinds = list(data.group_by("cell", maintain_order=True))
+    picture, (panels,) = marks.panels((9.6, 4.2), 1, max(1, len(kinds)), squeeze=False)
     picture.suptitle("Error of recalling a random number, by cells and position", y=0.98)
-    for at, ((cell,), own) in enumerate(panels):
-        axes = picture.add_subplot(1, len(panels), at + 1, xlabel="position p, steps back", title=cell)
-        image = _draw_map(axes, own)
-        if at == 0:
-            axes.set_ylabel("cells n")
-        if at == len(panels) - 1:
+    for axes, ((cell,), own) in zip(panels, kinds, strict=False):
+        lags, units = (own[column].unique().sort().to_list() for column in ("lag", "units"))
+        table = own.pivot("lag", index="units", values="error").sort("units")
+        values = table.select(map(str, lags)).to_numpy().astype(float)
+        image = axes.imshow(values, cmap="viridis_r", vmin=0, vmax=1, origin="lower", aspect="auto")
+        for row, column in np.ndindex(*values.shape):
+            error = values[row, column]
+            look = {
+                "ha": "center",
+                "va": "center",
+                "fontsize": 8,
+                "color": "white" if error > 0.5 else "black",
+            }
+            axes.text(column, row, f"{min(error, 9.99):.2f}".removeprefix("0"), **look)
+        axes.set(title=cell, xlabel="position p, steps back")
+        axes.set_xticks(range(len(lags)), map(str, lags))
+        axes.set_yticks(range(len(units)), map(str, units))
+        border = [sum(n <= lag for n in units) - 0.5 for lag in lags]  # between n <= p and n > p
+        edges = np.arange(len(lags) + 1) - 0.5
+        axes.step(edges, [*border, border[-1]], where="post", color="red", lw=1.5)
+        if axes is panels[-1]:
             box = picture.add_axes((0.915, BOTTOM, 0.014, TOP - BOTTOM), label="colours")
             picture.colorbar(image, cax=box, label="mean squared error")
+    panels[0].set_ylabel("cells n")
     caption = (
         "Colours and numbers: mean squared error of the number of p steps before (variance 1; beyond 1 the"
         f" colour is that of 1), median of up to {marks.greatest(data, 'seeds')} seeds. Above the red line"
@@ -67,28 +79,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
     return marks.finish(picture, data, caption, 170, **margins)
 
 
-def _draw_map(axes: Axes, own: pl.DataFrame) -> Any:
-    """Draw the errors of a kind of cell, and the border between n <= p and n > p."""
-    lags, units = (own[column].unique().sort().to_list() for column in ("lag", "units"))
-    table = own.pivot("lag", index="units", values="error").sort("units")
-    values = table.select(map(str, lags)).to_numpy().astype(float)
-    image = axes.imshow(values, cmap="viridis_r", vmin=0, vmax=1, origin="lower", aspect="auto")
-    for row, column in np.ndindex(*values.shape):
-        colour = "white" if values[row, column] > 0.5 else "black"
-        text = f"{min(values[row, column], 9.99):.2f}".removeprefix("0")
-        axes.text(column, row, text, ha="center", va="center", fontsize=8, color=colour)
-    axes.set_xticks(range(len(lags)), map(str, lags))
-    axes.set_yticks(range(len(units)), map(str, units))
-    border = [sum(n <= lag for n in units) - 0.5 for lag in lags]
-    edges = np.arange(len(lags) + 1) - 0.5
-    axes.step(edges, [*border, border[-1]], where="post", color="red", lw=1.5)
-    return image
-
-
-def _reach(rows: pl.DataFrame) -> dict[str, dict[int, int]]:
+def _reach(data: pl.DataFrame) -> dict[str, dict[int, int]]:
     """Return the farthest position up to which every one tried is recalled, by cell and units; 0: not even
     the nearest."""
-    data = errors(rows)
     lost = pl.col("lag").filter(pl.col("error") > ERROR).min().fill_null(math.inf)
     reach = pl.col("lag").filter(pl.col("lag") < lost).max().fill_null(0)
     by_cell: dict[str, dict[int, int]] = {}
@@ -97,18 +90,18 @@ def _reach(rows: pl.DataFrame) -> dict[str, dict[int, int]]:
     return by_cell
 
 
-def _rises(rows: pl.DataFrame) -> Finding:
-    reach = _reach(rows)
+def _rises(data: pl.DataFrame) -> Finding:
+    reach = _reach(data)
     if any(len(by_units) < 2 for by_units in reach.values()):
         return NOT_MEASURED
     far = {f"{cell} of {', '.join(map(str, own))}": [*own.values()] for cell, own in reach.items()}
     return each(far, "{name}: {own} steps", lambda own: list(own) == sorted(own) and own[-1] > own[0])
 
 
-def _bounded(rows: pl.DataFrame) -> Finding:
-    reach = _reach(rows)
+def _bounded(data: pl.DataFrame) -> Finding:
+    reach = _reach(data)
     beyond = [(far - units, cell, units, far) for cell, own in reach.items() for units, far in own.items()]
-    if not beyond or max(errors(rows)["lag"].to_list()) <= min(units for _, _, units, _ in beyond):
+    if not beyond or marks.greatest(data, "lag") <= min(data["units"]):
         return NOT_MEASURED
     most, cell, units, far = max(beyond)
     if most > 0:
@@ -128,6 +121,7 @@ PAPER = Paper(
     source="Illium, Schillman, Müller, Gabor & Linnhoff-Popien, Empirical analysis of limits for memory"
     " distance in recurrent neural networks, ICAART 2022 (2212.11085)",
     cost="2 minutes on one core that some 15 jobs shared, compiling aside (120 members)",
+    table=errors,
     claims=(
         Claim(
             f"more cells recall farther (here: an error of {ERROR:g} or less; the reach never falls with"

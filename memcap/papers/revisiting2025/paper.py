@@ -35,7 +35,7 @@ import polars as pl
 
 from memcap.figures import Drawn
 from memcap.papers import NOT_MEASURED, Claim, Finding, OurClaim, Paper, marks
-from memcap.papers.claims import knob, over_seeds
+from memcap.papers.claims import having, knob, over_seeds
 
 NAMES = {
     "delta_net": "DeltaNet",
@@ -52,14 +52,7 @@ RATE = 0.02  # at which memcap/papers/arora2024 trained every cell
 
 
 class Window(NamedTuple):
-    """Rates at which a cell trains.
-
-    Args:
-        best: the rate with the greatest accuracy.
-        low: the lowest rate of the window.
-        high: the highest one.
-        open: whether an end of it is an end of the rates that were tried.
-    """
+    """Rates at which a cell trains: the best one, the ends, and whether one is an end of the rates tried."""
 
     best: float
     low: float
@@ -76,30 +69,17 @@ class Window(NamedTuple):
 
 
 def curves(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return each cell at each rate: cell, lr; median and extreme accuracies over the seeds."""
-    own = rows.filter(
-        pl.col("cell").is_in([*NAMES]),
-        knob("layout") == "stacked",
-        knob("pairs") == str(PAIRS),
-        knob("rewrites").fill_null("0") == "0",
-        task="mqar",
-        units=UNITS,
-    ).with_columns(pl.col("final").fill_null(0.0))  # one that diverged has recalled nothing
-    return own.group_by("cell", "lr").agg(*over_seeds("accuracy")).sort("cell", "lr")
+    """Return the accuracy over the seeds of each cell at each rate."""
+    own = rows.filter(having(task="mqar", cell=NAMES, units=UNITS, layout="stacked", pairs=PAIRS))
+    nets = own.filter(knob("rewrites").fill_null("0") == "0")
+    recalled = nets.with_columns(pl.col("final").fill_null(0.0))  # one that diverged has recalled nothing
+    return recalled.group_by("cell", "lr").agg(*over_seeds("accuracy")).sort("cell", "lr")
 
 
 def windows(data: pl.DataFrame) -> dict[str, Window]:
-    """Return the window of each cell, in the order of `NAMES`; none for one that has fewer than two rates.
-
-    Args:
-        data: as from `curves`.
-    """
+    """Return the window of each cell of `curves`, in the order of `NAMES`; none for one of a single rate."""
     lines = {cell: data.filter(cell=cell) for cell in NAMES}
-    return {
-        cell: window(own["lr"].to_numpy(), own["accuracy"].to_numpy())
-        for cell, own in lines.items()
-        if own.height > 1
-    }
+    return {c: window(*own["lr", "accuracy"].to_numpy().T) for c, own in lines.items() if own.height > 1}
 
 
 def window(rates: np.ndarray, accuracies: np.ndarray) -> Window:
@@ -154,33 +134,31 @@ def draw(rows: pl.DataFrame) -> Drawn:
     return marks.finish(picture, drawn, caption, 115, left=0.16, right=0.98, top=0.97, hspace=0.06)
 
 
-def _wide(rows: pl.DataFrame) -> Finding:
-    own = windows(curves(rows)).get("delta_net")
+def _wide(data: pl.DataFrame) -> Finding:
+    own = windows(data).get("delta_net")
     return NOT_MEASURED if own is None else Finding(f"{own} decades", own.decades >= DECADES)
 
 
-def _no_wider(cell: str, rows: pl.DataFrame) -> Finding:
-    by_cell = windows(curves(rows))
+def _no_wider(cell: str, data: pl.DataFrame) -> Finding:
+    by_cell = windows(data)
     if not {cell, "delta_net"} <= by_cell.keys():
         return NOT_MEASURED
     own, delta = by_cell[cell], by_cell["delta_net"]
     return Finding(f"{own} decades against {delta}", delta.decades >= max(DECADES, own.decades))
 
 
-def _near(rows: pl.DataFrame) -> Finding:
-    by_cell = windows(curves(rows))
+def _near(data: pl.DataFrame) -> Finding:
+    by_cell = windows(data)
     if by_cell.keys() != NAMES.keys():
         return NOT_MEASURED
     best = sorted((each.best, NAMES[cell]) for cell, each in by_cell.items())
-    texts = [
-        f"{rate:g} of {', '.join(name for _, name in names)}"
-        for rate, names in itertools.groupby(best, key=lambda pair: pair[0])
-    ]
-    return Finding("; ".join(texts), round(math.log10(best[-1][0] / best[0][0]), 6) <= SPREAD)
+    groups = itertools.groupby(best, key=lambda pair: pair[0])
+    text = "; ".join(f"{rate:g} of {', '.join(name for _, name in names)}" for rate, names in groups)
+    return Finding(text, round(math.log10(best[-1][0] / best[0][0]), 6) <= SPREAD)
 
 
-def _one_rate(rows: pl.DataFrame) -> Finding:
-    by_cell = windows(curves(rows))
+def _one_rate(data: pl.DataFrame) -> Finding:
+    by_cell = windows(data)
     if by_cell.keys() != NAMES.keys():
         return NOT_MEASURED
     inside = [each.low <= RATE <= each.high for each in by_cell.values()]
@@ -192,6 +170,7 @@ PAPER = Paper(
     source="Okpekpe & Orvieto, Revisiting associative recall in modern recurrent models, 2025 (arXiv"
     " 2508.19029; version 1: When recalling in-context, Transformers are not SSMs)",
     cost="4 core minutes; 25 minutes on two cores of a busy machine (200 members)",
+    table=curves,
     claims=(
         Claim(
             f"DeltaNet trains over a wide range of learning rates (here: over {DECADES:g} decades or more)",

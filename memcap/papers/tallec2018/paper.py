@@ -21,7 +21,7 @@ from scipy.stats import mannwhitneyu
 
 from memcap.figures import Drawn
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
-from memcap.papers.claims import compare, knob
+from memcap.papers.claims import compare, having
 
 STARTS = {"forget_bias": "forget bias 1", "chrono": "chrono", "hold": "hold", "open_gate": "open gates"}
 TASKS = ("copy", "variable copy", "adding")
@@ -31,20 +31,19 @@ RISE = 0.1  # above chance, from which on an accuracy has left the plateau
 TOLERANCE = 0.05  # how far apart two accuracies are called even
 LEVEL = 0.05  # of the rank test over seeds by which one start is called faster
 SPREAD = 0.14  # over which the seeds of a start lie side by side
+BOTH = ["forget_bias", "chrono"]
 
 
 def scores(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return a line per seed, by task, T and start: of a copy its final accuracy, of adding the steps to
-    solve (infinite: unsolved)."""
-    own = rows.filter(pl.col("task").is_in(["copy", "adding"]) & pl.col("init").is_in(list(STARTS)))
-    adding = pl.col("task") == "adding"
-    varies = ~adding & (knob("waits").fill_null("fixed") == "drawn")
-    task = pl.when(varies).then(pl.lit("variable copy")).otherwise(pl.col("task")).alias("task")
-    length = pl.when(adding).then(pl.col("length")).otherwise(pl.col("lag")).alias("T")
+    """Return each seed by task, T and start: of a copy its final accuracy, of adding the steps to solve
+    (infinite: unsolved)."""
+    own, adding = rows.filter(having(task=["copy", "adding"], init=STARTS)), pl.col("task") == "adding"
+    varies = ~adding & having(waits="drawn").fill_null(value=False)
+    task = pl.when(varies).then(pl.lit("variable copy")).otherwise("task").alias("task")
+    length = pl.when(adding).then("length").otherwise("lag").alias("T")
     steps = pl.col("steps_to_solve").cast(pl.Float64).fill_null(math.inf)
-    score = pl.when(adding).then(steps).otherwise(pl.col("final")).alias("score")
+    score, by = pl.when(adding).then(steps).otherwise("final").alias("score"), ["task", "T", "start"]
     columns = own.select(task, length, pl.col("init").alias("start"), "seed", score, "budget")
-    by = "task", "T", "start"
     return (
         columns.drop_nulls("score").sort(*by, "seed").with_columns(median=pl.col("score").median().over(by))
     )
@@ -61,8 +60,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         for k, start in enumerate(STARTS):
             _draw_start(axes, own.filter(start=start), lengths, k)
         axes.set_xticks(range(len(lengths)), [f"T = {length}" for length in lengths])
-        axes.set_xlim(-0.5, max(len(lengths), 1) - 0.5)
-        axes.set_title(task)
+        axes.set(title=task, xlim=(-0.5, max(len(lengths), 1) - 0.5))
         axes.grid(axis="y", color="#dddddd", lw=0.5)
         if task == "adding":
             _draw_budget(axes, own, lengths)
@@ -94,14 +92,11 @@ def _draw_budget(axes: Axes, own: pl.DataFrame, lengths: list[int]) -> None:
 
 def _draw_start(axes: Axes, own: pl.DataFrame, lengths: list[int], k: int) -> None:
     """Draw the seeds of one start; one that has not solved its task is an open mark at the budget."""
-    look = marks.look(k, ls="", ms=4)
-    seeds = own["seed"].unique().sort().to_list()
+    look, seeds = marks.look(k, ls="", ms=4), own["seed"].unique().sort().to_list()
     beside = {seed: SPREAD * ((i + 0.5) / len(seeds) - 0.5) for i, seed in enumerate(seeds)}
-    place = [
-        lengths.index(length) + 0.2 * (k - 1.5) + beside[seed]
-        for length, seed in own.select("T", "seed").iter_rows()
-    ]
-    shown = own.with_columns(x=pl.Series(place, dtype=pl.Float64))
+    nets = own.select("T", "seed").iter_rows()
+    places = [lengths.index(length) + 0.2 * (k - 1.5) + beside[seed] for length, seed in nets]
+    shown = own.with_columns(x=pl.Series(places, dtype=pl.Float64))
     solved, never = (shown.filter(pl.col("score").is_finite() == finite) for finite in (True, False))
     axes.plot(solved["x"], solved["score"], label=[*STARTS.values()][k], **look)
     axes.plot(never["x"], never["budget"], mfc="white", label="_never", **look)
@@ -110,42 +105,35 @@ def _draw_start(axes: Axes, own: pl.DataFrame, lengths: list[int], k: int) -> No
     axes.hlines(middle["median"], middle["x"] - 0.08, middle["x"] + 0.08, color=look["color"], lw=1.5)
 
 
-def _medians(rows: pl.DataFrame, task: str) -> dict[int, tuple[float, float]]:
+def _medians(nets: pl.DataFrame, task: str) -> dict[int, tuple[float, float]]:
     """Return the median score of the constant bias and of chrono, by T; only where there are both."""
-    own = scores(rows).filter(task=task).unique(["T", "start"])
-    both = own.pivot("start", index="T", values="median").sort("T")
-    if not {"forget_bias", "chrono"} <= set(both.columns):
+    both = nets.filter(task=task).unique(["T", "start"]).pivot("start", index="T", values="median").sort("T")
+    if not {*BOTH} <= set(both.columns):
         return {}
-    columns = both.select("T", "forget_bias", "chrono").drop_nulls()
-    return {length: (usual, chrono) for length, usual, chrono in columns.iter_rows()}
+    return {length: (a, b) for length, a, b in both.select("T", *BOTH).drop_nulls().iter_rows()}
 
 
 START, WORDS = "constant and chrono, ", "T = {name}: {a:.2f} and {b:.2f}"
 
 
-def _leaves_the_plateau(rows: pl.DataFrame) -> Finding:
-    medians = _medians(rows, "copy")
-    if not medians:
-        return NOT_MEASURED
-    longest = scores(rows).filter(task="copy", T=max(medians))
-    usual, chrono = (
-        longest.filter(start=start)["score"] >= CHANCE + RISE for start in ("forget_bias", "chrono")
-    )
+def _leaves_the_plateau(nets: pl.DataFrame) -> Finding:
+    medians = _medians(nets, "copy")
+    longest = nets.filter(task="copy", T=max(medians, default=0))
+    usual, chrono = (longest.filter(start=start)["score"] >= CHANCE + RISE for start in BOTH)
     return compare(medians, WORDS, lambda *_: chrono.all() and not usual.any(), start=START)
 
 
-def _no_worse(rows: pl.DataFrame) -> Finding:
-    medians = _medians(rows, "variable copy")
+def _no_worse(nets: pl.DataFrame) -> Finding:
+    medians = _medians(nets, "variable copy")
     return compare(medians, WORDS, lambda usual, chrono: chrono >= usual - TOLERANCE, start=START)
 
 
-def _faster(rows: pl.DataFrame) -> Finding:
-    medians = _medians(rows, "adding")
+def _faster(nets: pl.DataFrame) -> Finding:
+    medians, chances = _medians(nets, "adding"), []
     if all(math.isinf(chrono) for _, chrono in medians.values()):
         return NOT_MEASURED
-    own, chances = scores(rows).filter(task="adding"), []
     for length in medians:
-        chrono, usual = (own.filter(T=length, start=start)["score"] for start in ("chrono", "forget_bias"))
+        usual, chrono = (nets.filter(task="adding", T=length, start=start)["score"] for start in BOTH)
         chances.append(mannwhitneyu(chrono, usual, alternative="less").pvalue)
     words, start = "T = {name}: {a:,.0f} and {b:,.0f}", f"median steps of {START}"
     return compare(medians, words, lambda *_: max(chances) <= LEVEL, start=start)
@@ -154,6 +142,7 @@ def _faster(rows: pl.DataFrame) -> Finding:
 PAPER = Paper(
     source="Tallec & Ollivier, Can recurrent neural networks warp time?, ICLR 2018 (1804.11188)",
     cost="74 minutes on one core of a very busy machine",
+    table=scores,
     claims=(
         Claim(
             "copy: chrono leaves the memoryless plateau, a constant bias does not (here: all seeds of the"
@@ -167,7 +156,6 @@ PAPER = Paper(
             "even at T = 500, far better at T = 1000, in curves",
             "training curves and text",
             _no_worse,
-            expected=False,
             why="at T = 50 waits are short and a bias of 1 is no handicap; at T = 100 chrono is better, as in"
             " the paper",
         ),

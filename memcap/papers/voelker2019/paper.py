@@ -26,7 +26,7 @@ from scipy.linalg import toeplitz
 
 from memcap.figures import Drawn
 from memcap.papers import NOT_MEASURED, Claim, Finding, OurClaim, Paper, marks
-from memcap.papers.claims import compare, knob, over_seeds
+from memcap.papers.claims import compare, first_of, having, knob, over_seeds
 from memcap.tasks.bandlimited_delay import BandlimitedDelay
 
 CYCLES, LEVEL, UNITS = 10, 0.37, 100
@@ -53,19 +53,17 @@ def leaves(steps: int) -> np.ndarray:
 
 
 def shares(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return, by arm, T and units, the error as a share of that without memory, over the seeds, and how many
-    of them solved it."""
-    level = knob("rms", pl.Float64)
-    theirs = (level == LEVEL) & (pl.col("units") == UNITS)
-    arm = pl.when(theirs & (pl.col("init") == "keras")).then(pl.lit("theirs"))
-    arm = arm.when(theirs).then(pl.lit("start")).when(level == TASK.rms).then(pl.lit("ours")).alias("arm")
-    own = rows.filter((pl.col("task") == TASK.name) & (knob("cycles") == str(CYCLES)))
+    """Return the error over the seeds as a share of that without memory, and how many of them solved it, by
+    arm, T and units."""
+    level, theirs = knob("rms", pl.Float64), having(rms=LEVEL, units=UNITS)
+    keras = theirs & having(init="keras")
+    arm = first_of("arm", theirs=keras, start=theirs, ours=level == TASK.rms)
+    own = rows.filter(having(task=TASK.name, cycles=CYCLES))
     without = {lag: TASK.facts(lag, lag).chance for lag in own["lag"].unique()}
     final = pl.col("final") / level**2 / pl.col("lag").replace_strict(without, return_dtype=pl.Float64)
-    nets = own.with_columns(arm, final).drop_nulls(["arm", "final"])
-    widths = nets.group_by("arm", "units", pl.col("lag").alias("T"))
+    nets = own.with_columns(arm, final, T="lag").drop_nulls(["arm", "final"])
     scores = *over_seeds("share"), pl.col("solved").sum(), pl.col("steps").median()
-    return widths.agg(*scores).sort("arm", "T", "units")
+    return nets.group_by("arm", "units", "T").agg(*scores).sort("arm", "T", "units")
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
@@ -80,15 +78,13 @@ def draw(rows: pl.DataFrame) -> Drawn:
     left.set_ylabel("error, as a share of that without memory")
     marks.number_x(left, sorted({*LOSSES, *data["T"]}))
     left.set_title("their net of 100 units, and 20 units with our recipe")
-    right.set(xlabel="units", xlim=(0, 42), ylim=(0, 1.05))
-    line = leaves(10 * FREEDOM)[:45]
+    right.set(title="ours, by width", xlabel="units", xlim=(0, 42), ylim=(0, 1.05))
+    line, label = leaves(10 * FREEDOM)[:45], "n = 2 units, as many as are carried"
     marks.theirs(right, range(45), line, label="left by the best n numbers, n = units")
-    label, dashes = "n = 2 units, as many as are carried", (0, (1, 0.6))
-    marks.theirs(right, np.arange(45) / 2, line, ls=dashes, label=label)
+    marks.theirs(right, np.arange(45) / 2, line, ls=(0, (1, 0.6)), label=label)
     for k, ((steps,), own) in enumerate(data.filter(arm="ours").group_by("T", maintain_order=True)):
         look = marks.look(k + len(ARMS), lw=1.2, label=f"T = {steps}")
         marks.with_bars(right, own, "units", "share", **look)
-    right.set_title("ours, by width")
     solved = TASK.facts(UNITS, UNITS)
     for axes in (left, right):
         marks.level(axes, solved.threshold / solved.chance, "solved: 5 % of the variance")
@@ -102,38 +98,38 @@ def draw(rows: pl.DataFrame) -> Drawn:
     return marks.finish(picture, data, caption, 160, left=0.065, right=0.985, top=0.93, wspace=0.13)
 
 
-def _medians(rows: pl.DataFrame, arm: str) -> dict[int, float]:
+def _medians(data: pl.DataFrame, arm: str) -> dict[int, float]:
     """Return the median share by T, of the nets of 100 units of an arm."""
-    return dict(shares(rows).filter(arm=arm).select("T", "share").iter_rows())
+    return dict(data.filter(arm=arm).select("T", "share").iter_rows())
 
 
-def _as_theirs(rows: pl.DataFrame) -> Finding:
-    losses = _medians(rows, "theirs")
+def _as_theirs(data: pl.DataFrame) -> Finding:
+    losses = _medians(data, "theirs")
     pairs = {steps: (losses.get(steps), LOSSES[steps] / CHANCE) for steps in SHORT_LAGS}
     words = "{a:.2f} at T = {name}"
     return compare(pairs, words, lambda ours, theirs: abs(ours - theirs) <= DISTANCE, join=", ")
 
 
-def _fails(rows: pl.DataFrame) -> Finding:
-    losses = _medians(rows, "theirs")
+def _fails(data: pl.DataFrame) -> Finding:
+    losses = _medians(data, "theirs")
     if not {*SHORT_LAGS, LONG_LAG} <= losses.keys():
         return NOT_MEASURED
     least = max(HALF, *(2 * losses[steps] for steps in SHORT_LAGS))
     return Finding(f"{losses[LONG_LAG]:.2f}", losses[LONG_LAG] > least)
 
 
-def _start_matters(rows: pl.DataFrame) -> Finding:
-    theirs, other = _medians(rows, "theirs"), _medians(rows, "start")
+def _start_matters(data: pl.DataFrame) -> Finding:
+    theirs, other = _medians(data, "theirs"), _medians(data, "start")
     lags = sorted({*SHORT_LAGS} | (theirs.keys() & other.keys()))
     pairs = {steps: (other.get(steps), theirs.get(steps)) for steps in lags}
     words = "{a:.2f} instead of {b:.2f} at T = {name}"
     return compare(pairs, words, lambda ours, theirs: ours <= theirs / 2, join=", ")
 
 
-def _widths(rows: pl.DataFrame) -> dict[int, int | None]:
+def _widths(data: pl.DataFrame) -> dict[int, int | None]:
     """Return the narrowest width from which on every seed solves it, by T; None where none does."""
     widths: dict[int, int | None] = {}
-    own = shares(rows).filter(arm="ours").select("T", "units", pl.col("solved") == pl.col("seeds"))
+    own = data.filter(arm="ours").select("T", "units", pl.col("solved") == pl.col("seeds"))
     for steps, units, solved in own.iter_rows():
         widths[steps] = (widths.get(steps) or units) if solved else None
     return widths
@@ -141,26 +137,23 @@ def _widths(rows: pl.DataFrame) -> dict[int, int | None]:
 
 def _judge_widths(widths: dict[int, int | None], most: float) -> Finding:
     text = ", ".join(f"{units or 'none tried'} at T = {steps}" for steps, units in widths.items())
-    return Finding(text, all(units is not None and units <= most for units in widths.values()))
+    holds = all(units is not None and units <= most for units in widths.values())
+    return Finding(text, holds) if widths else NOT_MEASURED
 
 
-def _same_width(rows: pl.DataFrame) -> Finding:
-    widths = _widths(rows)
+def _same_width(data: pl.DataFrame) -> Finding:
+    widths = _widths(data)
     first = widths.get(min(widths, default=0))
     if first is None or max(widths) < 4 * min(widths):
         return NOT_MEASURED
     return _judge_widths(widths, RISE * first)
 
 
-def _one_per_degree(rows: pl.DataFrame) -> Finding:
-    widths = _widths(rows)
-    return _judge_widths(widths, FREEDOM + 1) if widths else NOT_MEASURED
-
-
 PAPER = Paper(
     source="Voelker, Kajic & Eliasmith, Legendre memory units: continuous-time representation in recurrent"
     " neural networks, NeurIPS 2019",
     cost="58 minutes on one core that some ten jobs shared, compiling aside (34 members)",
+    table=shares,
     claims=(
         Claim(
             f"an LSTM of {UNITS} units, trained as theirs, leaves a fifth of the error without memory at T"
@@ -194,7 +187,7 @@ PAPER = Paper(
             " at every T",
             "its LMU has 100 for such a window",
             "their code",
-            _one_per_degree,
+            lambda data: _judge_widths(_widths(data), FREEDOM + 1),
         ),
     ),
 )
