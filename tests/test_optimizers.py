@@ -29,12 +29,13 @@ def architecture(cell="lstm", layers=2, units=U):
     return Architecture(Model(cell, units, layers=layers), F, OUT)
 
 
-def gradients(net, steps):
-    """Of changing size, along some directions more than along others."""
-    rng = np.random.default_rng(5)
+def gradients(net, steps, rank=None):
+    """Of changing size, along some directions more than along others; of a rank, along so many alone."""
+    rng = np.random.default_rng(0)
     size = net.parameters()
-    mixed = np.linalg.qr(rng.normal(size=(size, size)))[0] * np.exp(0.5 * rng.normal(size=size))
-    return [(mixed @ rng.normal(size=size) / (10 + t)).astype(np.float32) for t in range(steps)]
+    mixed = np.linalg.qr(rng.normal(size=(size, size)))[0] * np.exp(0.2 * rng.normal(size=size))
+    mixed = mixed[:, :rank]
+    return [(mixed @ rng.normal(size=mixed.shape[1]) / (10 + t)).astype(np.float32) for t in range(steps)]
 
 
 def directions(name, net, given, **values):
@@ -162,17 +163,18 @@ def ggt(given, size):
         yield basis.T @ (basis @ mean / np.sqrt(variance)) + mean_across / scale
 
 
-@pytest.mark.parametrize("size", [30, 400])
-def test_ggt_is_its_rule(size, monkeypatch):
-    """With fewer gradients in its window than there are weights, and with more."""
+@pytest.mark.parametrize(("size", "rank"), [(30, None), (400, 20)])
+def test_ggt_is_its_rule(size, rank, monkeypatch):
+    """With fewer gradients in its window than there are directions, and with as many as weights, of which
+    some have no gradient."""
     monkeypatch.setattr(optimizers, "GGT_WINDOW", size)
     net = architecture("irnn", layers=1)
-    given = gradients(net, 120)
+    given = gradients(net, 120, rank)
     assert 30 < net.parameters() < 50
     exact = [g.astype(np.float64) for g in given]
     found = directions("ggt", net, given)
     for ours, axes, rule in zip(found, adam(given), ggt(exact, min(size, net.parameters())), strict=True):
-        np.testing.assert_allclose(ours, axes if rule is None else rule, atol=2e-2)
+        np.testing.assert_allclose(ours, axes if rule is None else rule, atol=5e-3)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -81,13 +81,12 @@ MEMBERS = {
         "budget": 150,
         "optimizer": "soap",
     },
-    "ggt_by_an_lru": {
-        "task": "count",
+    "ggt": {
+        "task": "latch",
         "lag": 3,
         "units": 3,
-        "cell": "LRU",
-        "recipe": "own_start",
-        "budget": 100,
+        "recipe": "forget_bias",
+        "budget": 56,
         "optimizer": "ggt",
     },
     "diverged": {
@@ -103,8 +102,8 @@ MEMBERS = {
 }
 
 
-# A basis divides gradients by their size along it, down to 1e-4 and 1e-3 of the largest: rounding, too.
-TOLERANCE = {"soap": 1e-3, "ggt_by_an_lru": 1e-3}
+# A basis divides gradients by their size along it, down to 1e-4 of the largest: rounding, too.
+TOLERANCE = {"soap": 1e-3, "ggt": 1e-3}
 STATUS = {"values_by_cosine_in_two_layers": "unsolved", "diverged": "diverged"}
 
 

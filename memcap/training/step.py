@@ -302,10 +302,11 @@ class Trainer:
         params = state.params - lr * cast(jax.Array, direction)
         finite = jnp.isfinite(loss) & jnp.isfinite(params).all()
 
-        # A diverged member keeps its last finite weights and stops here.
+        # A diverged member keeps its last finite weights and stops here. A lane by itself needs no more of
+        # the optimizer then, whose matrices would take longer to choose than to use.
         applied = finite & state.active & on
         params, opt_state = jax.tree.map(
-            lambda new, old: jnp.where(applied, new, old),
+            lambda new, old: new if on is True and new.ndim > 1 else jnp.where(applied, new, old),
             (params, opt_state),
             (state.params, state.opt_state),
         )
