@@ -11,6 +11,11 @@ from memcap import cli
 from memcap.terminal import printing
 from memcap.terminal.words import warn_once
 
+# Overrides with which a member trains for a moment; and those of such members in a program per width,
+# whatever compiler is here.
+TINY = ["recipe.budget=40", "evaluation.every=20", "evaluation.sequences=64", "evaluation.stretch=2"]
+SMALL = ["task=latch", "task.lag=3", "recipe.budget=20", "evaluation.sequences=16", "evaluation.stretch=1"]
+SMALL += ["engine.workers=1", "engine.loop=reproducible"]
 printing.SECONDS_OF_SILENCE = 3600.0  # as on a machine that is never slow
 
 

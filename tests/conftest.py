@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -122,6 +123,14 @@ def nothing_stays_quick(request: pytest.FixtureRequest) -> Iterator[None]:
     yield
     if compiled_quickly:
         importlib.import_module("memcap.training.program")._jobs.clear()
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Give a clock that stands until it is set."""
+    clock = SimpleNamespace(now=0.0)
+    monkeypatch.setattr("time.monotonic", lambda: clock.now)
+    return clock
 
 
 @pytest.fixture

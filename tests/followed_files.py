@@ -49,28 +49,9 @@ def put_rows(folder, token, seeds, status="solved", later=0, number=0, study="st
     result = RESULT | (
         {} if done else dict.fromkeys(("steps_to_solve", "steps_to_steady", "best", "stretched"))
     )
-    common = {"task": "latch", "lag": 5, "length": 6, "knobs": "{}", "metric": "accuracy", "threshold": 0.99}
-    common |= {
-        "recipe": "hold",
-        "optimizer": "adam",
-        "clip_by": "norm",
-        "stretch": 20,
-        "evaluation_until": "solved",
-    }
-    common |= {f"evaluation_{each}": value for each, value in TIMES.items()} | MODEL | RECIPE | result
-    common |= {
-        "layers": 1,
-        "initial_carry": "fixed",
-        "study": study,
-        "population": name,
-        "status": status,
-        "solved": done,
-        "steady": done,
-    }
-    rows = [
-        common | {"key": key(seed), "config": config_of(seed), "seed": seed, "finished": finished}
-        for seed in seeds
-    ]
+    result |= {"status": status, "solved": done, "steady": done, "metric": "accuracy", "finished": finished}
+    result |= {"study": study, "population": name}
+    rows = [result | {"key": key(seed), "config": config_of(seed)} for seed in seeds]
     (folder / "rows").mkdir(parents=True, exist_ok=True)
     curves.write(folder, name, {key(seed): {1: {"train/loss": float(seed)}} for seed in seeds})
     shards.write_table(folder / "rows" / f"{name}.parquet", frame(rows))

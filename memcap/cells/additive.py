@@ -13,6 +13,8 @@ from memcap.cells.matrix import MatrixCell, add_outer
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
+    from memcap.cells.matrix import Key, State, Value
+
 
 class AdditiveCell(MatrixCell):
     """Base of the cells with S' = diag(a) S + k v^T; a subclass has `decay_and_strength`."""
@@ -23,13 +25,7 @@ class AdditiveCell(MatrixCell):
         """Return log a, one number or K, and the factor of the value; None: 0, and 1."""
         raise NotImplementedError
 
-    def write(
-        self,
-        state: Float[Array, "B K U"],
-        key: Float[Array, "B K"],
-        value: Float[Array, "B U"],
-        gates: list[Float[Array, " B"]],
-    ) -> Float[Array, "B K U"]:
+    def write(self, state: State, key: Key, value: Value, gates: list[Float[Array, " B"]]) -> State:
         """Decay, then add the value at the key."""
         log_decay, strength = self.decay_and_strength(gates)
         if log_decay is not None:

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from memcap.cells.gates import Gates, Init
+from memcap.cells.gates import Arrays, Gates, Init
 
 
 class Cell(nnx.RNNCellBase):
@@ -54,9 +54,7 @@ class Cell(nnx.RNNCellBase):
         return 1
 
     @classmethod
-    def draw(
-        cls, rng: np.random.Generator, init: Init, features: int, units: int
-    ) -> dict[tuple[str, ...], np.ndarray]:
+    def draw(cls, rng: np.random.Generator, init: Init, features: int, units: int) -> Arrays:
         """Draw the start of the weights by a named initialiser: {path of a parameter: array}; only for cells
         with known gates."""
         assert cls.gates is not None
@@ -74,7 +72,7 @@ class Cell(nnx.RNNCellBase):
         return kernel, recurrent, bias
 
     @classmethod
-    def resized(cls, weights: dict[str, Any], units: int) -> dict[tuple[str, ...], np.ndarray]:
+    def resized(cls, weights: dict[str, Any], units: int) -> Arrays:
         """Return the nested weights of a cell that `can_pad`, with zero units added or taken away: {path:
         array}."""
         assert cls.gates is not None

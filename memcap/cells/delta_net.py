@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from flax import nnx
     from jaxtyping import Array, Float
 
+    from memcap.cells.matrix import Key, State, Value
+
 
 class DeltaNet(MatrixCell):
     """S' = S + b k (v - S^T k)^T with b = sigmoid(w x + c) (memcap/cells/matrix.py): eigenvalues in [0, 1].
@@ -31,13 +33,7 @@ class DeltaNet(MatrixCell):
         """Start the strength at half of the greatest."""
         return [0.0]
 
-    def write(
-        self,
-        state: Float[Array, "B K U"],
-        key: Float[Array, "B K"],
-        value: Float[Array, "B U"],
-        gates: list[Float[Array, " B"]],
-    ) -> Float[Array, "B K U"]:
+    def write(self, state: State, key: Key, value: Value, gates: list[Float[Array, " B"]]) -> State:
         """Decay, if it does; then move what the key has towards the value, by the strength."""
         log_decay = self.log_decay(gates)
         if log_decay is not None:

@@ -4,7 +4,7 @@ alone. On accelerators they go over time by a parallel scan: memcap/loops/associ
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import jax.numpy as jnp
 from flax import nnx
@@ -14,6 +14,8 @@ from memcap.cells.base import Cell
 if TYPE_CHECKING:
     from jaxtyping import Array, Float, Inexact
 
+    Coefficients: TypeAlias = tuple[Inexact[Array, "... U"], Inexact[Array, "*T U"]]
+
 
 class DiagonalCell(Cell):
     """Base of the cells with h' = a h + b; a subclass has `coefficients`, and `hidden_of` if it shows not h.
@@ -21,9 +23,7 @@ class DiagonalCell(Cell):
     The carry is h, one array (B, U).
     """
 
-    def coefficients(
-        self, inputs: Float[Array, "*T F"]
-    ) -> tuple[Inexact[Array, "... U"], Inexact[Array, "*T U"]]:
+    def coefficients(self, inputs: Float[Array, "*T F"]) -> Coefficients:
         """Return the decay a, or one that broadcasts to it, and b, which is added."""
         raise NotImplementedError
 

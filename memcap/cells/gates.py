@@ -6,10 +6,11 @@ and 9e-16 with Flax's 0. Recurrent blocks add a path of their own, which can be 
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+
+Arrays = dict[tuple[str, ...], np.ndarray]  # parameters by their paths
 
 
 @dataclass(frozen=True)
@@ -58,9 +59,7 @@ class Gates:
         """Paths of all parameters."""
         return tuple(path for path in (self.kernel, self.recurrent, self.bias) if path is not None)
 
-    def draw(
-        self, rng: np.random.Generator, init: Init, features: int, units: int
-    ) -> dict[tuple[str, ...], np.ndarray]:
+    def draw(self, rng: np.random.Generator, init: Init, features: int, units: int) -> Arrays:
         """Draw a cell's weights: {path: float64 array}, kernel (F, G U), recurrent (U, G U) if any, bias (G
         U)."""
         forget = np.full(units, init.forget)
@@ -93,9 +92,7 @@ class Gates:
             )
         return drawn | {self.bias: np.concatenate([biases[role] for role in self.roles])}
 
-    def resized(
-        self, arrays: Mapping[tuple[str, ...], np.ndarray], units: int
-    ) -> dict[tuple[str, ...], np.ndarray]:
+    def resized(self, arrays: Arrays, units: int) -> Arrays:
         """Return the parameters of so many units: further ones have zero weights, those beyond are left out.
 
         Args:

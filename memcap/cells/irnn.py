@@ -11,7 +11,7 @@ import numpy as np
 from flax import nnx
 
 from memcap.cells.base import Cell
-from memcap.cells.gates import Gates, Init
+from memcap.cells.gates import Arrays, Gates, Init
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
@@ -40,9 +40,7 @@ class IRNN(Cell):
         self.bias = nnx.Param(jnp.zeros((hidden_features,)))
 
     @classmethod
-    def draw(
-        cls, rng: np.random.Generator, init: Init, features: int, units: int
-    ) -> dict[tuple[str, ...], np.ndarray]:
+    def draw(cls, rng: np.random.Generator, init: Init, features: int, units: int) -> Arrays:
         """Draw as `gates` does, with the identity for the orthogonal block."""
         return super().draw(rng, init, features, units) | {("recurrent",): init.gain * np.eye(units)}
 

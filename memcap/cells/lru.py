@@ -14,6 +14,8 @@ from memcap.cells.diagonal import DiagonalCell
 if TYPE_CHECKING:
     from jaxtyping import Array, Complex, Float, Inexact
 
+    from memcap.cells.diagonal import Coefficients
+
 
 class LRU(DiagonalCell):
     """The recurrence of an LRU layer; the read-out sees (Re h, Im h) of each unit, two numbers, as it carries
@@ -48,9 +50,7 @@ class LRU(DiagonalCell):
         """Return log lambda."""
         return jax.lax.complex(-jnp.exp(self.nu[...]), jnp.exp(self.theta[...]))
 
-    def coefficients(
-        self, inputs: Float[Array, "*T F"]
-    ) -> tuple[Inexact[Array, "... U"], Inexact[Array, "*T U"]]:
+    def coefficients(self, inputs: Float[Array, "*T F"]) -> Coefficients:
         """Return lambda (U,), the same at all steps, and gamma B x."""
         return jnp.exp(self.exponent()), inputs @ (jnp.exp(self.gamma[...]) * self.kernel[...])
 

@@ -11,7 +11,7 @@ input: K U + F numbers. No width is a padding of another: the root mean square i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,10 @@ from memcap.cells.base import Cell
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
+
+    State: TypeAlias = Float[Array, "B K U"]
+    Key: TypeAlias = Float[Array, "B K"]
+    Value: TypeAlias = Float[Array, "B U"]
 
 LEAST_DECAY, MOST_DECAY = 0.001, 0.1  # where a decay per step starts, drawn evenly in its logarithm
 EPSILON = 1e-6  # added to squares before a root is taken, so that nothing divides by 0
@@ -51,13 +55,7 @@ class MatrixCell(Cell):
         """Draw the start of each gate's bias; none: the cell has no gates."""
         return []
 
-    def write(
-        self,
-        state: Float[Array, "B K U"],
-        key: Float[Array, "B K"],
-        value: Float[Array, "B U"],
-        gates: list[Float[Array, " B"]],
-    ) -> Float[Array, "B K U"]:
+    def write(self, state: State, key: Key, value: Value, gates: list[Float[Array, " B"]]) -> State:
         """Return the state after a key and its value; `gates` are before their nonlinearities."""
         raise NotImplementedError
 
@@ -73,11 +71,11 @@ class MatrixCell(Cell):
             state, self.key_of(shifted, self.key[...]), shifted @ self.value[...], self.gates_of(shifted)
         )
 
-    def show(self, state: Any, shifted: Float[Array, "B F2"]) -> Float[Array, "B U"]:
+    def show(self, state: Any, shifted: Float[Array, "B F2"]) -> Value:
         """Read what the state has for the query, divided by its root mean square."""
         return rms_norm(retrieve(state, self.key_of(shifted, self.query[...])))
 
-    def key_of(self, shifted: Float[Array, "B F2"], kernel: Float[Array, "F2 K"]) -> Float[Array, "B K"]:
+    def key_of(self, shifted: Float[Array, "B F2"], kernel: Float[Array, "F2 K"]) -> Key:
         """Return a key or a query."""
         return l2_normalize(shifted @ kernel) if self.qk_l2_norm else shifted @ kernel
 
@@ -117,13 +115,11 @@ def rms_norm(vectors: Float[Array, "*T B U"]) -> Float[Array, "*T B U"]:
     return vectors * jax.lax.rsqrt(jnp.mean(vectors**2, axis=-1, keepdims=True) + EPSILON)
 
 
-def retrieve(state: Float[Array, "B K U"], key: Float[Array, "B K"]) -> Float[Array, "B U"]:
+def retrieve(state: State, key: Key) -> Value:
     """Read what the state has for a key, S^T k."""
     return jnp.sum(state * key[..., None], axis=-2)
 
 
-def add_outer(
-    state: Float[Array, "B K U"], key: Float[Array, "B K"], value: Float[Array, "B U"]
-) -> Float[Array, "B K U"]:
+def add_outer(state: State, key: Key, value: Value) -> State:
     """Add the outer product of a key and a value, S + k v^T."""
     return state + key[..., None] * value[..., None, :]

@@ -9,7 +9,9 @@ from memcap.cells.gates import Gates
 from memcap.cells.lstm import sigmoid
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float, Inexact
+    from jaxtyping import Array, Float
+
+    from memcap.cells.diagonal import Coefficients
 
 
 class MinGRU(GatedDiagonalCell):
@@ -23,9 +25,7 @@ class MinGRU(GatedDiagonalCell):
     name: ClassVar[str] = "minGRU"
     gates = Gates(("forget", "candidate"), ("kernel",), None, ("bias",))
 
-    def coefficients(
-        self, inputs: Float[Array, "*T F"]
-    ) -> tuple[Inexact[Array, "... U"], Inexact[Array, "*T U"]]:
+    def coefficients(self, inputs: Float[Array, "*T F"]) -> Coefficients:
         """Return z, and (1 - z) times the candidate."""
         z, candidate = self.blocks(inputs)
         return sigmoid(z), sigmoid(-z) * candidate

@@ -12,7 +12,9 @@ from memcap.cells.diagonal import GatedDiagonalCell
 from memcap.cells.gates import Gates
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float, Inexact
+    from jaxtyping import Array, Float
+
+    from memcap.cells.diagonal import Coefficients
 
 
 class MinLSTM(GatedDiagonalCell):
@@ -26,9 +28,7 @@ class MinLSTM(GatedDiagonalCell):
     name: ClassVar[str] = "minLSTM"
     gates = Gates(("forget", "input", "candidate"), ("kernel",), None, ("bias",))
 
-    def coefficients(
-        self, inputs: Float[Array, "*T F"]
-    ) -> tuple[Inexact[Array, "... U"], Inexact[Array, "*T U"]]:
+    def coefficients(self, inputs: Float[Array, "*T F"]) -> Coefficients:
         """Return f / (f + i), and i / (f + i) times the candidate."""
         u, v, candidate = self.blocks(inputs)
         largest = lax.stop_gradient(jnp.maximum(0, jnp.maximum(-u, -v)))

@@ -12,7 +12,9 @@ from flax import nnx
 from memcap.cells.lru import LRU
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float, Inexact
+    from jaxtyping import Array, Float
+
+    from memcap.cells.diagonal import Coefficients
 
 
 class SelectiveLRU(LRU):
@@ -34,9 +36,7 @@ class SelectiveLRU(LRU):
         )
         self.step_bias = nnx.Param(jnp.full((hidden_features,), math.log(math.e - 1)))
 
-    def coefficients(
-        self, inputs: Float[Array, "*T F"]
-    ) -> tuple[Inexact[Array, "... U"], Inexact[Array, "*T U"]]:
+    def coefficients(self, inputs: Float[Array, "*T F"]) -> Coefficients:
         """Return lambda^d, (..., U), and d gamma B x."""
         step = nnx.softplus(inputs @ self.step_kernel[...] + self.step_bias[...])
         return jnp.exp(step * self.exponent()), step * super().coefficients(inputs)[1]

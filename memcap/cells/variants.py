@@ -35,7 +35,10 @@ from memcap.cells.matrix import MatrixCell
 from memcap.knobs import UserError
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float, Inexact
+    from jaxtyping import Array, Float
+
+    from memcap.cells.diagonal import Coefficients
+    from memcap.cells.matrix import Key, State, Value
 
 BFLOAT16 = (8, 7)  # bits of the exponent and of the mantissa
 
@@ -168,9 +171,7 @@ class Signed(Variant):
 class SignedDiagonal(Signed, GatedDiagonalCell):
     """The signed cells with h' = a h + b."""
 
-    def coefficients(
-        self, inputs: Float[Array, "*T F"]
-    ) -> tuple[Inexact[Array, "... U"], Inexact[Array, "*T U"]]:
+    def coefficients(self, inputs: Float[Array, "*T F"]) -> Coefficients:
         """Return 2 a - 1, and what the cell adds."""
         decay, added = super().coefficients(inputs)
         return 2 * decay - 1, added
@@ -179,13 +180,7 @@ class SignedDiagonal(Signed, GatedDiagonalCell):
 class SignedSum(Signed, MatrixCell):
     """The signed cells with S' = diag(a) S + k v^T."""
 
-    def write(
-        self,
-        state: Float[Array, "B K U"],
-        key: Float[Array, "B K"],
-        value: Float[Array, "B U"],
-        gates: list[Float[Array, " B"]],
-    ) -> Float[Array, "B K U"]:
+    def write(self, state: State, key: Key, value: Value, gates: list[Float[Array, " B"]]) -> State:
         """Return diag(2 a - 1) S + k v^T."""
         return super().write(2 * state, key, value, gates) - state
 

@@ -48,10 +48,8 @@ LEAST_GAIN = 0.01  # share of the variance of log u90 that a member must be expe
 LAPSE, CORRELATION = 0.05, 0.1
 PASS_STEPS = 0.35  # share of its budget that a member takes which passes, as long as none has
 NEGLIGIBLE = 0.05  # of `memcap.thresholds.lags.believe`: coarser than for an answer, and quicker
-LOWER_MARGIN, UPPER_MARGIN = (
-    0.5,
-    1.3,
-)  # widths worth a thought, as shares of u50's lower and of u90's upper end
+# widths worth a thought, as shares of u50's lower and of u90's upper end
+LOWER_MARGIN, UPPER_MARGIN = 0.5, 1.3
 ENDS = np.array([0.025, 0.5, 0.975])
 SHARE = 0.9
 

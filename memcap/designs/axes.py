@@ -39,10 +39,8 @@ def members(config: dict[str, Any]) -> list[Member]:
     parts = {k: config.get(k) for k in ("task", "model", "recipe", "evaluation", "seed", "axes")}
     try:
         text = json.dumps(parts)
-    except (
-        TypeError,
-        ValueError,
-    ):  # dates and the like, which no member can have: let it be refused where it stands
+    except (TypeError, ValueError):
+        # dates and the like, which no member can have: let it be refused where it stands
         return list(_resolved(parts))
     return list(_members(text))
 
@@ -138,15 +136,12 @@ def _placed(base: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:
     if "recipe" in point:
         if values["recipe"].get("name", "auto") != "auto":
             # A named recipe has filled in its values: which of them the user typed can't be told any more.
-            raise UserError(
-                f"axes.recipe: leave recipe=auto, not {values['recipe']['name']}, and let the axis name the"
-                " recipes"
-            )
+            own = values["recipe"]["name"]
+            raise UserError(f"axes.recipe: leave recipe=auto, not {own}, and let the axis name the recipes")
         values["recipe"] = values["recipe"] | {"name": str(point["recipe"])}
     allowed = {
-        "task": [
-            k for k in values["task"] if k != "name"
-        ],  # a name goes by the axis `task`: its knobs come with it
+        # a name goes by the axis `task`: its knobs come with it
+        "task": [k for k in values["task"] if k != "name"],
         "model": names_of(Model),
         "recipe": [k for k in names_of(Recipe) if k != "name"],
         "evaluation": names_of(Evaluation),

@@ -10,19 +10,7 @@ A figure is an object, in this folder the file itself, with
 
 A figure that lives elsewhere is called by `module:name`: `memcap figure my_module:hello outputs/mine` draws
 the object `hello` of my_module.py, and `memcap figure my_folder:hello outputs/mine` the file
-my_folder/hello.py. Such a file may look like this:
-
-    '''How often each width was solved.'''
-
-    import polars as pl
-    from matplotlib.figure import Figure
-    from memcap.figures import Drawn
-
-    def draw(rows):
-        data = rows.group_by("units").agg(pl.col("solved").mean()).sort("units")
-        figure = Figure()
-        figure.add_subplot(xlabel="units", ylabel="solved").plot(data["units"], data["solved"])
-        return Drawn(figure, data)
+my_folder/hello.py. CONTRIBUTING.md has one.
 
 In a notebook: `memcap.figures.find("frontier").draw(rows).figure`.
 """

@@ -47,7 +47,7 @@ class Terms(NamedTuple):
     key: Float[Array, "W B K"]
     value: Float[Array, "W B V"]
     query: Float[Array, "T B K"]
-    scales: Float[Array, "T1 B"] | None
+    scales: Float[Array, "T1 B"] | None = None
     strength: Float[Array, "W B"] | None = None
 
     @property
@@ -101,7 +101,6 @@ def _(cell: AdditiveCell, state: Any, shifted: Any, resets: Any) -> Terms:
         cell.key_of(shifted, cell.key[...]),
         value if strength is None else strength[..., None] * value,
         cell.key_of(shifted, cell.query[...]),
-        None,
     )
 
 
@@ -115,8 +114,7 @@ def _(cell: DeltaNet, state: Any, shifted: Any, resets: Any) -> Terms:
         cell.key_of(shifted, cell.key[...]),
         shifted @ cell.value[...],
         cell.key_of(shifted, cell.query[...]),
-        None,
-        cell.beta_scale * sigmoid(gates[0]),
+        strength=cell.beta_scale * sigmoid(gates[0]),
     )
 
 
@@ -135,8 +133,7 @@ def _(cell: DeltaProduct, state: Any, shifted: Any, resets: Any) -> Terms:
         in_turn([cell.key_of(shifted, key) for key in cell.key[...]]),
         in_turn([shifted @ value for value in cell.value[...]]),
         cell.key_of(shifted, cell.query[...]),
-        None,
-        in_turn([cell.beta_scale * sigmoid(gate) for gate in gates]),
+        strength=in_turn([cell.beta_scale * sigmoid(gate) for gate in gates]),
     )
 
 

@@ -70,8 +70,7 @@ class Architecture:
             names = ", ".join(name for name, each in cell_classes().items() if each.gates is not None)
             raise UserError(
                 f"model.cell={self.model.cell}: its gates are not known here, so only recipe.init=flax (the"
-                " cell's own"
-                f" initialiser) can start it; cells with named presets: {names}"
+                f" cell's own initialiser) can start it; cells with named presets: {names}"
             )
         if self.model.readout == "lstm":
             for path, value in LSTM.draw(rng, Init(forget=1.0), self.model.hidden, self.outputs).items():
@@ -91,7 +90,7 @@ class Architecture:
 
     def at_width(self, units: int) -> Architecture:
         """Return the same with another number of units."""
-        return replace(self, model=replace(self.model, units=units))
+        return replace(self, model=self.model.at_width(units))
 
     def resized(self, weights: dict[str, Any], units: int) -> dict[str, Any]:
         """Return weights of this architecture for one with other units: padded with units that say zero and

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,9 @@ from memcap.models.model import Model
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float, Int
+
+    StepInputs: TypeAlias = Int[Array, " B"] | Float[Array, "B F"]  # symbols, or vectors
+    Inputs: TypeAlias = Int[Array, "T B"] | Float[Array, "T B F"]
 
 
 class Network(nnx.Module):
@@ -78,15 +81,13 @@ class Network(nnx.Module):
         cells = joined([carries[name] for name in self.names])
         return (cells, carries["readout"]) if isinstance(self.readout, LSTM) else cells
 
-    def step(
-        self, carry: Any, inputs: Int[Array, " B"] | Float[Array, "B F"]
-    ) -> tuple[Any, Float[Array, "B O"]]:
+    def step(self, carry: Any, inputs: StepInputs) -> tuple[Any, Float[Array, "B O"]]:
         """Take one time step of a stream: symbols or reals -> carry, outputs."""
         carry, _, outputs = self.open_step(carry, inputs)
         return carry, outputs
 
     def open_step(
-        self, carry: Any, inputs: Int[Array, " B"] | Float[Array, "B F"]
+        self, carry: Any, inputs: StepInputs
     ) -> tuple[Any, Float[Array, "B H"], Float[Array, "B O"]]:
         """Take a step as `step` does, with the hidden state that the last layer shows to the read-out: carry,
         hidden, outputs."""
@@ -97,9 +98,7 @@ class Network(nnx.Module):
         carry, hidden = self.cells_step(carry, inputs)
         return carry, hidden, self.readout(hidden)
 
-    def cells_step(
-        self, carry: Any, inputs: Int[Array, " B"] | Float[Array, "B F"]
-    ) -> tuple[Any, Float[Array, "B H"]]:
+    def cells_step(self, carry: Any, inputs: StepInputs) -> tuple[Any, Float[Array, "B H"]]:
         """Take one time step of the layers without the read-out: their carry, and the last one's hidden
         state."""
         hidden = jax.nn.one_hot(inputs, self.features) if inputs.ndim == 1 else inputs
@@ -115,7 +114,7 @@ class Network(nnx.Module):
 
     def __call__(
         self,
-        inputs: Int[Array, "T B"] | Float[Array, "T B F"],
+        inputs: Inputs,
         *,
         initial_carry: Any = None,
         seq_lengths: Int[Array, ""] | int | None = None,
@@ -179,7 +178,7 @@ class Network(nnx.Module):
         over = replace(over, inputs=hidden, readout=Readout(kernel, bias))
         return below, _Top(run, last, carries[-1], over)
 
-    def hidden(self, inputs: Int[Array, "T B"] | Float[Array, "T B F"]) -> tuple[Any, Float[Array, "T H B"]]:
+    def hidden(self, inputs: Inputs) -> tuple[Any, Float[Array, "T H B"]]:
         """Run the layers alone over all of the inputs: their carry, and hidden states of the last."""
         steps, batch = inputs.shape[:2]
         first = self._first_carries(batch)

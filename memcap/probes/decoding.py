@@ -221,13 +221,11 @@ def draw_memory(
     place = "at every step" if net.member.task.stream else f"after step {when.first + 1} of {when.at[1]}"
     caption = (
         f"Linear regression on the state {place}, judged on the other half of {2 * table[0]['samples']:,}"
-        " samples. The bounds"
-        " hold where the inputs of different steps are independent."
+        " samples. The bounds hold where the inputs of different steps are independent."
     )
     titled(figure, net, "What the state holds", caption)
     notes = (
         "MC: numbers of the past that a linear read-out finds; at most the bound where the inputs of"
-        " different steps are"
-        " independent. above_half: the last k with r² above .5.",
+        " different steps are independent. above_half: the last k with r² above .5.",
     )
     return Probed(figure, pl.DataFrame(rows), pl.DataFrame(table), notes)

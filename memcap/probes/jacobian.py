@@ -54,9 +54,8 @@ def probe(net: Trained) -> Probed:
     }
     notes = (
         "Medians over the steps of one sequence; moduli_above_.9: how many eigenvalues, on average;"
-        " product_at_lag: norm"
-        " of the product of `lag` Jacobians in a row, the most that a change of the carry is enlarged;"
-        " median over its starts.",
+        " product_at_lag: norm of the product of `lag` Jacobians in a row, the most that a change of the"
+        " carry is enlarged; median over its starts.",
     )
     return Probed(_plot(net, data), data, pl.DataFrame([row]), notes)
 

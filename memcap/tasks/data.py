@@ -90,11 +90,11 @@ class Data(Task):
         Raises:
             UserError: the file's sequences are shorter.
         """
-        if isinstance(lag, int) and lag >= self._all.steps:
-            most = self._all.steps - 1
+        steps = self._all.steps
+        if isinstance(lag, int) and lag >= steps:
             raise UserError(
-                f"task.lag={lag}: {self.file} has sequences of {most + 1} steps, so lag must be at most"
-                f" {most}"
+                f"task.lag={lag}: {self.file} has sequences of {steps} steps, so lag must be at most"
+                f" {steps - 1}"
             )
         return lag + 1
 
@@ -132,20 +132,14 @@ class Data(Task):
     def facts(self, lag: int, length: int) -> Facts:
         """Measure chance on the training sequences; what has to be held, nobody knows but you: `bits`,
         and one symbol."""
-        targets = self._all.targets
-        usual = (
-            0.99
-            if self._all.classes
-            else 0.05 * float(targets.var(axis=tuple(range(targets.ndim - self.several_values))).mean())
-        )
-        threshold = usual if self.criterion is None else self.criterion
-        return Facts(
-            held=1,
-            bits=self.bits,
-            chance=_chance(self, lag, length),
-            threshold=threshold,
-            data=self._all.digest,
-        )
+        threshold, targets = self.criterion, self._all.targets
+        if threshold is None and self._all.classes:
+            threshold = 0.99
+        elif threshold is None:
+            threshold = 0.05 * float(
+                targets.var(axis=tuple(range(targets.ndim - self.several_values))).mean()
+            )
+        return Facts(1, self.bits, _chance(self, lag, length), threshold, self._all.digest)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
         """Return the same sequences: there are no longer ones."""

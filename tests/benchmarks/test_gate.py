@@ -1,4 +1,4 @@
-"""The gate: it lets equals through and stops everyone else, with one line."""
+"""The gate: it stops everyone who does not train the same net, with one line."""
 
 import numpy as np
 import pytest
@@ -20,20 +20,8 @@ class WrongGradient(Linen):
         return loss, gradients
 
 
-@pytest.fixture(scope="module")
-def ours():
-    return Local(build("memcap", LAST))
-
-
-@pytest.mark.slow
-def test_the_same_gradient_passes(ours):
-    workers = {"memcap": ours, "linen": Local(Linen(LAST, 0.01, 1.0, 0))}
-    found = gate.check_gradients(workers, TITLES, ours, weights(LAST), batches(LAST, 2))
-    assert set(found) == {"memcap", "linen"}
-    assert max(found.values()) < 5e-6
-
-
-def test_a_wrong_gradient_is_caught(ours):
+def test_a_wrong_gradient_is_caught():
+    ours = Local(build("memcap", LAST))
     workers = {"memcap": ours, "linen": Local(WrongGradient(LAST, 0.01, 1.0, 0))}
     with pytest.raises(gate.GateError, match=r"^Flax: gradient of cell/bias is \d.*nothing was timed$"):
         gate.check_gradients(workers, TITLES, ours, weights(LAST), batches(LAST, 2))
@@ -51,21 +39,14 @@ def test_numbers_that_are_none_and_arrays_of_another_shape_are_caught(broken):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("lr", "clip", "passes"), [(0.01, 0.05, True), (0.011, 0.05, False), (0.01, 1e-7, False)]
-)
-def test_another_rate_or_clip_is_caught(lr, clip, passes):
+@pytest.mark.parametrize(("lr", "clip"), [(0.011, 0.05), (0.01, 1e-7)])
+def test_another_rate_or_clip_is_caught(lr, clip):
+    """The same ones pass: tests/benchmarks/test_tiny.py runs the whole gate."""
     workers = {"memcap": Local(build("memcap", LAST, clip=0.05)), "linen": Local(Linen(LAST, lr, clip, 0))}
     for worker in workers.values():
         worker.call("load", batches(LAST, 16))
-    if passes:
-        apart, seconds = gate.check_training(workers, TITLES, weights(LAST), 16)
-        assert apart["memcap"] == 0
-        assert apart["linen"] < gate.TRAINED
-        assert seconds == {"memcap": 1.0, "linen": 1.0}
-    else:
-        with pytest.raises(gate.GateError, match=r"^Flax: after 16 steps"):
-            gate.check_training(workers, TITLES, weights(LAST), 16)
+    with pytest.raises(gate.GateError, match=r"^Flax: after 16 steps"):
+        gate.check_training(workers, TITLES, weights(LAST), 16)
 
 
 def test_distance_is_relative_and_in_double_precision():

@@ -97,9 +97,7 @@ def test_noise_is_gaussian_of_the_size_that_is_named_and_new_for_each_sequence(n
     assert flat.mean() == pytest.approx(0, abs=4 * 0.1 / np.sqrt(flat.size))
     assert flat.std() == pytest.approx(0.1, rel=4 / np.sqrt(2 * flat.size))
     fourth = np.mean(flat**4) / np.mean(flat**2) ** 2
-    assert fourth == pytest.approx(
-        3, abs=4 * np.sqrt(96 / flat.size)
-    )  # the standard error of a Gaussian's kurtosis
+    assert fourth == pytest.approx(3, abs=4 * np.sqrt(96 / flat.size))  # a Gaussian's, and its standard error
     shared = np.corrcoef(flat.T) - np.eye(flat.shape[1])
     assert np.abs(shared).max() < 5 / np.sqrt(len(flat))
     assert abs(np.corrcoef(flat[:-1, 0], flat[1:, 0])[0, 1]) < 4 / np.sqrt(len(flat))

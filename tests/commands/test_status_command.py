@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 from beat_files import MEMBER, first, put
-from command import files, memcap
+from command import SMALL, files, memcap
 from study_rows import group, write
 
 pytestmark = pytest.mark.usefixtures("quick_file")
@@ -126,27 +126,13 @@ def test_a_file_that_cannot_be_read_is_told_of(tmp_path):
 
 
 def test_what_a_job_leaves_is_what_it_was_told(tmp_path):
-    tiny = [
-        "task=latch",
-        "task.lag=3",
-        "recipe.budget=20",
-        "evaluation.sequences=16",
-        "evaluation.stretch=1",
-        "engine.workers=1",
-        "engine.loop=reproducible",
-    ]
-    words = ["axes={model.units: [1, 2], seed: 2}", *tiny]
+    words = ["axes={model.units: [1, 2], seed: 2}", *SMALL]
     assert memcap(tmp_path, "train", *words).status == 0
     (found,) = json.loads(memcap(tmp_path, "status", "--json").out)
     (job,) = found["jobs"]
-    assert (found["done"], found["members"], job["ended"], job["done"], job["to_come"]) == (
-        4,
-        4,
-        "done",
-        4,
-        0,
-    )
-    assert job["command"] == "memcap train 'axes={model.units: [1, 2], seed: 2}' " + " ".join(tiny)
+    assert (found["done"], found["members"]) == (4, 4)
+    assert (job["ended"], job["done"], job["to_come"]) == ("done", 4, 0)
+    assert job["command"] == "memcap train 'axes={model.units: [1, 2], seed: 2}' " + " ".join(SMALL)
     kept = files(tmp_path / "outputs" / "adhoc" / "jobs")
     assert memcap(tmp_path, "train", *words).status == 0  # nothing is missing, and nothing is said
     assert files(tmp_path / "outputs" / "adhoc" / "jobs") == kept

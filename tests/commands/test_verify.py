@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from command import files, memcap
+from command import SMALL, files, memcap
 from study_rows import group, table
 
 from memcap import store
@@ -175,16 +175,7 @@ def test_curves_and_checkpoints_are_looked_at(study, monkeypatch, harm, says):
 
 
 def test_a_study_that_was_trained_is_sound(tmp_path):
-    words = [
-        "task=latch",
-        "task.lag=3",
-        "recipe.budget=10",
-        "evaluation.sequences=16",
-        "evaluation.stretch=1",
-        "engine.workers=1",
-        "engine.loop=reproducible",  # a program per width
-    ]
-    assert memcap(tmp_path, "train", *words, "axes={model.units: [1, 2], seed: 2}").status == 0
+    assert memcap(tmp_path, "train", *SMALL, "axes={model.units: [1, 2], seed: 2}").status == 0
     done = memcap(tmp_path, "verify")
     assert done.out == "OK: 4 rows in 2 files, 2 files of weights, 2 files of curves\n"
     assert memcap(tmp_path, "collect").status == 0

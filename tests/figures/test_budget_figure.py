@@ -1,8 +1,7 @@
 """A line a budget: the frontier of what trains for at most so many steps."""
 
-import math
-
 import pytest
+from figure_checks import line
 from study_rows import group, table
 
 from memcap.capacity.frontier import frontier
@@ -36,23 +35,16 @@ def rows():
     )
 
 
-def line(axes, label):
-    (found,) = (x for x in axes.lines if x.get_label() == label)
-    pairs = [*zip(*found.get_data(), strict=True)]
-    return [(round(x), pytest.approx(y)) for x, y in pairs if not math.isnan(y)]
-
-
 def test_each_budget_has_the_frontier_of_its_recipes(rows):
     (axes,) = draw(rows).figure.axes
     early, late = (
-        [(p.lag, p.fit.u90.units) for p in frontier(rows, budget=b) if p.task.stream] for b in (1500, 8000)
+        {p.lag: p.fit.u90.units for p in frontier(rows, budget=b) if p.task.stream} for b in (1500, 8000)
     )
-    assert early == line(axes, EARLY)
-    assert late == line(axes, LATE)
-    assert [a > b for (_, a), (_, b) in zip(early, late, strict=True)] == [True, True, False]
-    assert line(axes, EXIST) == [(4, 3), (8, 7), (16, 17)]
-    reference = line(axes, "_unnamed")
-    assert reference == [(4, 3), (8, 5), (16, 9)]
+    assert line(axes, EARLY) == pytest.approx(early)
+    assert line(axes, LATE) == pytest.approx(late)
+    assert [early[lag] > late[lag] for lag in (4, 8, 16)] == [True, True, False]
+    assert line(axes, EXIST) == {4: 3, 8: 7, 16: 17}
+    assert line(axes, "_unnamed") == {4: 3, 8: 5, 16: 9}
 
 
 def test_the_numbers_drawn_lie_beside(rows):

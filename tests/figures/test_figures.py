@@ -1,7 +1,6 @@
 """What every figure gets: it is found by name, saved whole, and chooses no backend; also one that lives
 outside the package."""
 
-import inspect
 import os
 import re
 import subprocess
@@ -43,21 +42,6 @@ def test_every_figure_of_the_package_draws_and_can_be_saved(name, tmp_path):
 def test_no_rows_are_one_line(name):
     text = refusal(lambda: figures.find(name).draw(table()))
     assert re.search("nothing to|1 to 60 lines|compared on one", text)
-
-
-def test_a_figure_elsewhere_is_drawn_as_the_protocol_says(folder):
-    assert figures.__doc__
-    example = figures.__doc__.split("like this:\n")[1].split("\nIn a notebook")[0]
-    (folder / "figure_folder").mkdir()
-    (folder / "figure_folder" / "widths.py").write_text(inspect.cleandoc(example))
-    done = memcap(folder, "figure", "figure_folder:widths", "outputs/x")
-    assert (done.status, done.out, done.err) == (0, "outputs/x/figures/widths.png\n", "")
-    assert {p.name for p in (folder / "outputs/x/figures").iterdir()} == {
-        "widths.png",
-        "widths.pdf",
-        "widths.csv",
-    }
-    assert pl.read_csv(folder / "outputs/x/figures/widths.csv").rows() == [(1, 0.25), (2, 1.0)]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,7 @@
 """Every recipe has its line, and the frontier takes the best that competes."""
 
-import math
-
 import pytest
+from figure_checks import line
 from study_rows import group, sharp, table
 
 from memcap.capacity.frontier import fit_all_recipes, frontier
@@ -24,25 +23,15 @@ def rows():
     )
 
 
-def line(axes, label):
-    (found,) = (x for x in axes.lines if x.get_label() == label)
-    pairs = [*zip(*found.get_data(), strict=True)]
-    return [(round(x), y) for x, y in pairs if not math.isnan(y)]
-
-
 def test_each_recipe_is_a_line_through_its_own_thresholds_and_the_frontier_takes_the_best(rows):
     above, below = draw(rows).figure.axes
     points = {(p.recipe.name, p.lag): p.fit.u90.units for p in fit_all_recipes(rows)}
     for name in ("open_gate", "curriculum"):
-        assert line(above, name) == [(lag, pytest.approx(points[name, lag])) for lag in (4, 8)]
-    assert line(above, "_unnamed") == [
-        (4, pytest.approx(points["curriculum", 4])),
-        (8, pytest.approx(points["open_gate", 8])),
-    ]
-    heights = [[y for y in x.get_ydata() if not math.isnan(y)] for x in below.lines]
-    assert [points["open_gate", 4] / 4, points["open_gate", 8] / 8] in [
-        pytest.approx(h) for h in heights if len(h) == 2
-    ]
+        own = {lag: points[name, lag] for lag in (4, 8)}
+        assert line(above, name) == pytest.approx(own)
+        assert line(below, name) == pytest.approx({lag: width / lag for lag, width in own.items()})
+    best = {4: points["curriculum", 4], 8: points["open_gate", 8]}
+    assert line(above, "_unnamed") == pytest.approx(best)
 
 
 def test_the_numbers_say_which_is_best(rows):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from command import files, memcap
+from command import TINY, files, memcap
 from omegaconf import OmegaConf
 
 from memcap import commands, store
@@ -13,7 +13,6 @@ from memcap.tasks import task_classes
 pytestmark = pytest.mark.usefixtures("quick_file")
 
 ROOT = Path(__file__).parents[2]
-TINY = ["recipe.budget=40", "evaluation.every=20", "evaluation.sequences=64", "evaluation.stretch=2"]
 
 
 @pytest.mark.parametrize("arguments", [["model.units=1"], ["-m", "model.units=1,2"]])

@@ -10,7 +10,7 @@ from functools import cache
 from types import ModuleType
 
 import pytest
-from command import memcap
+from command import TINY, memcap
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.core.utils import run_job
@@ -25,14 +25,7 @@ from memcap.training.engine import train
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
-TINY = [
-    "recipe.budget=40",
-    "evaluation.every=20",
-    "evaluation.sequences=64",
-    "evaluation.stretch=2",
-    "engine.workers=1",
-]
-LATCH = ["task=latch", "task.lag=3"]
+LATCH = ["task=latch", "task.lag=3", "engine.workers=1"]
 JOBS = [*LATCH, "model.units=1,2"]
 
 
@@ -135,17 +128,13 @@ def test_shares_of_a_study_end_as_one(tmp_path, told):
         ({"SUBMITIT_EXECUTOR": "slurm", "OMP_NUM_THREADS": "3"}, None),
     ],
 )
-def test_a_job_has_its_share_of_the_cores_and_hears_signals(
+def test_a_job_has_its_share_of_the_cores_hears_signals_and_logs_little(
     tmp_path, told, monkeypatch, environment, expected
 ):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     memcap(tmp_path, "train", "-m", "hydra/launcher=elsewhere", *LATCH, "model.units=1", *TINY)
     assert told == [(expected, "Watch._handle")]
-
-
-def test_logs_of_jobs_are_quiet(tmp_path, told):
-    memcap(tmp_path, "train", "-m", "hydra/launcher=elsewhere", *LATCH, "model.units=1", *TINY)
     assert logging.getLogger("jax").level == logging.WARNING
 
 

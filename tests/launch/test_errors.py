@@ -6,10 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import installed, memcap
+from command import TINY, installed, memcap
 
 ROOT = Path(__file__).parents[2]
-TINY = ["recipe.budget=40", "evaluation.every=20", "evaluation.sequences=256", "evaluation.stretch=2"]
 
 
 @pytest.mark.parametrize(

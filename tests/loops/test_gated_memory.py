@@ -27,11 +27,8 @@ SANITIZED = (
     "-Werror",
     "-Wno-psabi",
 )
-WIDTHS = {
-    "-msse2": ("sse2", 4),
-    "-mavx2 -mfma": ("avx2", 8),
-    "-mavx512f": ("avx512f", 16),
-}  # what the processor must know, and W
+# what the processor must know, and W
+WIDTHS = {"-msse2": ("sse2", 4), "-mavx2 -mfma": ("avx2", 8), "-mavx512f": ("avx512f", 16)}
 ALL_WIDTHS = list(WIDTHS) if platform.machine() in ("x86_64", "AMD64") else ["-march=native"]
 
 
@@ -66,10 +63,8 @@ def test_random_calls_stay_within_their_buffers(tmp_path, cell, flags):
     if "asan" in built.stderr and "cannot find" in built.stderr:
         pytest.skip("the compiler has no sanitizers")
     assert built.returncode == 0, built.stderr
-    environment = {
-        **os.environ,
-        "ASAN_OPTIONS": "detect_stack_use_after_return=0",
-    }  # GCC 12's own check of it aligns vectors badly
+    # GCC 12's own check of stacks aligns vectors badly
+    environment = os.environ | {"ASAN_OPTIONS": "detect_stack_use_after_return=0"}
     done = subprocess.run(
         [tmp_path / "fuzz", "1000"], capture_output=True, text=True, check=False, env=environment, timeout=200
     )

@@ -1,8 +1,6 @@
 """Weights as one vector, counts of numbers and bits, and training, for cells of complex numbers and of other
 float types."""
 
-from functools import cache
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -95,31 +93,18 @@ def test_what_is_counted(cell, parameters, carry, numbers_per_unit, bits_per_uni
     assert count(cell, F)[:2] == (numbers_per_unit, bits_per_unit)
 
 
-@cache
-def slope_of(loop: str):
-    """The loss of a diagonal cell's network as a function of its flat weights, and its gradient."""
-    net = architecture(DIAGONAL)
-    rng = np.random.default_rng(1)
-    inputs, wanted = (
-        rng.standard_normal((T, B, F)).astype(np.float32),
-        rng.standard_normal((OUT, T, B)).astype(np.float32),
-    )
-
-    def loss(vector):
-        return jnp.mean(
-            (net.build(net.unflatten(vector))(inputs, seq_lengths=T - 1, loop=loop) - wanted) ** 2
-        )
-
-    return quick_jit(loss), quick_jit(jax.grad(loss))
-
-
-@pytest.mark.parametrize("loop", ["while", "masked", "plain"])
-def test_the_gradient_through_complex_weights_is_that_of_their_two_parts(loop):
+def test_the_gradient_through_complex_weights_is_that_of_their_two_parts():
     """Central differences in every real and every imaginary part; float32 leaves them about 1e-4 of the
     largest slope."""
-    vector = architecture(DIAGONAL).flatten(random_weights(architecture(DIAGONAL)))
-    loss, gradient = slope_of(loop)
-    found = np.asarray(gradient(vector))
+    net, rng = architecture(DIAGONAL), np.random.default_rng(1)
+    inputs = rng.standard_normal((T, B, F)).astype(np.float32)
+    wanted = rng.standard_normal((OUT, T, B)).astype(np.float32)
+
+    def mean_error(vector):
+        return jnp.mean((net.build(net.unflatten(vector))(inputs, seq_lengths=T - 1) - wanted) ** 2)
+
+    vector, loss = net.flatten(random_weights(net)), quick_jit(mean_error)
+    found = np.asarray(quick_jit(jax.grad(mean_error))(vector))
     assert found.dtype == np.float32
     steps = 0.01 * np.eye(len(vector), dtype=np.float32)
     differences = np.array([(loss(vector + step) - loss(vector - step)) / 0.02 for step in steps])

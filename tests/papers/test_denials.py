@@ -161,6 +161,34 @@ CHANGES = {
 }
 
 
+# By paper and claim: further changes, and the verdict that they must give.
+ADDING_UP = {"final": pl.col("final") + 0.03 * (pl.col("units") - 3)}  # less at values of 2, more at 4
+FURTHER = [
+    (
+        "arora2024",
+        1,
+        {"cell": "delta_net", "units": 4, "pairs": 16},
+        {"final": pl.col("final") - 0.03},
+        False,
+    ),
+    ("arora2024", 1, {"cell": "delta_net", "units": [2, 4], "pairs": 16}, ADDING_UP, False),
+    ("bai2018", 0, {"coding": "number", "lag": [10, 25]}, {"final": 0.15}, False),  # it gets up again
+    ("grazzi2024", 0, {"cell": "signed_delta_net", "units": 4, "seed": [0, 1]}, {"final": 0.6}, True),
+    ("grazzi2024", 0, {"cell": "signed_delta_net", "units": 4, "seed": [0, 1, 2]}, {"final": 0.6}, False),
+    ("hochreiter1997", 2, {"task": "latch", "init": "hold"}, learns(400), False),  # no growth
+    (
+        "hochreiter1997",
+        2,
+        {"init": "hold", "lag": 100, "seed": [0, 1, 2, 3]},
+        {"steps_to_solve": None},
+        False,
+    ),
+    ("illium2022", 1, {"cell": GRU}, {"final": 0.9}, False),  # their reach does not follow the cells
+    ("tallec2018", 0, {"waits": None, "init": "forget_bias", "lag": 100, "seed": 0}, {"final": 0.3}, False),
+    ("tallec2018", 2, {"task": "adding", "lag": 99, "init": "chrono"}, {"steps_to_solve": 1290}, False),
+]
+
+
 # Of rows with one of these values alone, these claims are not measured, and the paper's others are.
 UNMEASURED = [
     ("arjovsky2016", {"cell": RNN}, [0, 1, 2]),
@@ -186,6 +214,7 @@ UNMEASURED = [
     ("hochreiter1997", {"cell": RNN}, [0, 1, 2, 3, 4]),
     ("hochreiter1997", {"cell": "lstm"}, [0, 3, 4]),
     ("hochreiter1997", {"task": "latch"}, [3, 4]),
+    ("hochreiter1997", {"lag": [5, 10, 25]}, [0, 1, 2, 3, 4]),
     ("illium2022", {"lag": 1}, [1]),
     ("illium2022", {"units": 1}, [0]),
     ("illium2022", {"units": 8}, [0, 1]),
@@ -228,6 +257,12 @@ def test_a_change_of_outcomes_turns_each_verdict(name):
             found = claim.judge(paper.table(changed(rows, *change)))
             assert found.holds is not claim.expected, f"{claim.text}: {found}"
             assert found.holds is not None, claim.text
+
+
+@pytest.mark.parametrize(("name", "claim", "where", "change", "holds"), FURTHER)
+def test_a_verdict_turns_where_the_words_of_its_claim_say_so(name, claim, where, change, holds):
+    rows, paper = store.read(papers.folder(name)), papers.find(name).PAPER
+    assert paper.findings(changed(rows, where, change))[claim].holds is holds
 
 
 @pytest.mark.parametrize(("name", "where", "unmeasured"), UNMEASURED)

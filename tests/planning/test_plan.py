@@ -6,7 +6,7 @@ import time
 
 import jax
 import pytest
-from command import files, memcap
+from command import SMALL, files, memcap
 
 from memcap.commands import plan
 from memcap.knobs import UserError
@@ -18,15 +18,6 @@ from memcap.terminal import printing
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
-SMALL = [
-    "task=latch",
-    "task.lag=3",
-    "recipe.budget=20",
-    "evaluation.sequences=16",
-    "evaluation.stretch=1",
-    "engine.workers=1",
-    "engine.loop=reproducible",  # a program per width, whatever compiler is here
-]
 AXES = "axes={model.units: [1, 2], seed: 3}"
 
 

@@ -33,9 +33,8 @@ def test_a_shift_register_of_n_units_holds_the_last_n_inputs_and_nothing_else(ta
 
 def test_a_latch_holds_the_symbol_and_none_of_the_distractors():
     found, table = curves(hand_set(Latch(), 6))
-    np.testing.assert_allclose(
-        found["h"], [0] * 7 + [1], atol=0.01
-    )  # after the trigger the symbol is lag + 1 steps old
+    # after the trigger the symbol is lag + 1 steps old
+    np.testing.assert_allclose(found["h"], [0] * 7 + [1], atol=0.01)
     assert table["h"]["MC"] == pytest.approx(1, abs=0.02)
 
 
@@ -78,9 +77,8 @@ def test_regression_on_nothing_finds_nothing_and_collinear_states_cost_nothing()
     for half in halves:
         for _ in range(3):  # in parts, which must not matter
             x, noise = rng.standard_normal((2, 2000, 2))
-            states = np.concatenate(
-                [x, x * 1e-3 + 5, np.ones((2000, 1))], 1
-            )  # each twice, and one that is constant
+            # each twice, and one that is constant
+            states = np.concatenate([x, x * 1e-3 + 5, np.ones((2000, 1))], 1)
             mixed = x @ [[1.0], [2.0]] + np.sqrt(5) * noise[:, :1]  # half of its variance is noise
             real = np.concatenate([x[:, :1], mixed, noise[:, 1:]], 1)
             half.add(states, np.concatenate([real, np.roll(real, 1, 0)], 1))
@@ -100,9 +98,8 @@ def test_few_samples_cost_nothing_on_average():
             half.add(states, np.concatenate([target, np.roll(target, 1, 0)], 1))
         held_out.append(decoding.explained(*halves)[0])
         found.append(decoding.memory(halves, 1)[0][0, 0])
-    assert np.mean(held_out) == pytest.approx(
-        1 - 0.5 * (1 + (size + 1) / (samples - size - 2)), abs=0.02
-    )  # of fresh samples
+    of_fresh_samples = 1 - 0.5 * (1 + (size + 1) / (samples - size - 2))
+    assert np.mean(held_out) == pytest.approx(of_fresh_samples, abs=0.02)
     assert np.mean(found) == pytest.approx(0.5, abs=0.02)
 
 

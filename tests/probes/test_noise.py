@@ -20,15 +20,10 @@ def test_noise_in_a_latch_is_a_random_walk():
     lag = 8
     data = noise.probe(hand_set(Latch(), lag)).data
     found = {row["size"] or row["what"]: row["score"] for row in data.to_dicts()}
-    for size in (
-        0.1,
-        0.2,
-        0.3,
-        1.0,
-    ):  # c is +-.8 and has taken lag + 1 draws when the trigger comes; its sign is the answer
-        assert found[size] == pytest.approx(
-            norm.cdf(0.8 / size / np.sqrt(lag + 1)), abs=0.035
-        )  # 3 sigma of 2,048
+    for size in (0.1, 0.2, 0.3, 1.0):
+        # c is +-.8 and has taken lag + 1 draws when the trigger comes; its sign is the answer
+        right = norm.cdf(0.8 / size / np.sqrt(lag + 1))
+        assert found[size] == pytest.approx(right, abs=0.035)  # 3 sigma of 2,048
     assert found["bfloat16"] == found["float32"] == found["1 bit"] == 1
 
 
@@ -40,9 +35,8 @@ def test_a_register_of_symbols_needs_one_bit():
 
 def test_formats_are_what_they_are_called():
     carry = np.asarray(np.random.default_rng(0).standard_normal((4, 500)), np.float32)
-    rounded = jax.jit(noise.ROUNDED["bfloat16"])(
-        carry, 0, ()
-    )  # compiled, where a conversion there and back would be left out
+    # compiled, where a conversion there and back would be left out
+    rounded = jax.jit(noise.ROUNDED["bfloat16"])(carry, 0, ())
     np.testing.assert_array_equal(rounded, carry.astype(ml_dtypes.bfloat16).astype(np.float32))
     np.testing.assert_array_equal(noise.ROUNDED["float32"](carry, 0, ()), carry)
     two = {"a": jnp.asarray([[-3.0, 0.4, 0.6, 9.0]]), "count": jnp.asarray([[7]])}

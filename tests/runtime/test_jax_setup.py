@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jax
 import pytest
+from test_flags import KNOWN, verdict_of, verdicts
 
 from memcap.config import Engine, Member
 from memcap.models.architecture import Architecture
@@ -31,7 +32,6 @@ product = float(jax.jit(lambda x: x + 1)(1.0))
 flags = os.environ.get("XLA_FLAGS", "")
 print(json.dumps({"product": product, "flags": flags, **jax.config.values}, default=str))
 """
-KNOWN = "--xla_cpu_prefer_vector_width=512"
 SECONDS, BYTES = "jax_persistent_cache_min_compile_time_secs", "jax_persistent_cache_min_entry_size_bytes"
 OWN = Member(task_class("latch")(), 1, model=Model(units=1), recipe=Recipe("hold", budget=2, batch=3))
 
@@ -61,15 +61,6 @@ def prepared(folder: Path, *flags: str, **environment: str) -> dict:
     found = json.loads(python(REPORT, folder, *flags, **environment))
     assert found["product"] == 2
     return found
-
-
-def verdict_of(flag: str) -> str:
-    """Name of the file that keeps the verdict on a flag."""
-    return f"flag-jaxlib-{flags.importlib.metadata.version('jaxlib')}-{flags.digest(flag)}"
-
-
-def verdicts(folder: Path) -> dict[str, str]:
-    return {path.name: path.read_text() for path in (folder / "memcap").glob("flag*")}
 
 
 def test_flags_and_cache_are_set_and_the_verdict_is_kept(tmp_path):

@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -26,14 +25,6 @@ from memcap.store.heartbeat import (
 from memcap.store.study import Study
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """A clock that stands until it is set."""
-    clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr(heartbeat.time, "monotonic", lambda: clock.now)
-    return clock
 
 
 def train(progress, key, before, steps, loss=0.5):

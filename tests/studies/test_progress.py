@@ -3,7 +3,6 @@
 import io
 import sys
 import time
-from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -12,14 +11,6 @@ from memcap.store.heartbeat import JobProgress
 from memcap.store.study import Study
 from memcap.studies import progress
 from memcap.studies.progress import ProgressBar
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """A clock that stands until it is set."""
-    clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr("time.monotonic", lambda: clock.now)
-    return clock
 
 
 def test_a_log_file_gets_a_line_now_and_then(clock, capsys):

@@ -1,7 +1,6 @@
 """Curves of members in training, beside those of members that have ended."""
 
 import contextlib
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,14 +18,6 @@ from memcap.studies.writer import StudyWriter
 from memcap.training.engine import CurveChunk
 
 FIRST, SECOND, THIRD = members(small_job({"seed": 3}, recipe__budget=1000))
-
-
-@pytest.fixture
-def clock(monkeypatch):
-    """A clock that stands until it is set."""
-    clock = SimpleNamespace(now=0.0)
-    monkeypatch.setattr("time.monotonic", lambda: clock.now)
-    return clock
 
 
 @pytest.fixture

@@ -114,13 +114,10 @@ def test_facts_lengths_and_recipe():
     assert [task.length(lag) for lag in (1, 25, 100, 400, 1600)] == [3, 62, 250, 1000, 4000]
     assert task.stretched(50, 20) == (50, 1000)
     assert [task.facts(lag, 1000).held for lag in (5, 20, 25, 400)] == [6, 21, 21, 21]
-    assert task.facts(100, 250).chance == pytest.approx(
-        0.8
-    )  # a quarter of the window is 5 zeros of the sinc away
-    assert BandlimitedDelay(rms=0.5).facts(100, 250).chance == pytest.approx(0.2)
-    assert BandlimitedDelay(cycles=1).facts(100, 250).chance == pytest.approx(
-        np.mean([1 - np.sinc(s / 2) ** 2 for s in range(5)])
-    )
+    one = np.mean([1 - np.sinc(s / 2) ** 2 for s in range(5)])
+    # of 10 cycles a quarter of the window is 5 zeros of the sinc away
+    for knobs, chance in (({}, 0.8), ({"rms": 0.5}, 0.2), ({"cycles": 1}, one)):
+        assert BandlimitedDelay(**knobs).facts(100, 250).chance == pytest.approx(chance)
     assert recommended(task, 50) == "forget_bias"
 
 

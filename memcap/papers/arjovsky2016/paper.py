@@ -40,8 +40,7 @@ SPAN = "{name} {own.least:.3f} to {own.most:.3f}"
 
 
 def losses(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return each net: its training loss at the end, a mean over all steps of the sequences; training steps
-    until it had learnt to copy, null where it had not."""
+    """Return each net: its last loss, over all steps as the paper has it, and the steps until it copied."""
     own = rows.filter(task="copy", lag=T).with_columns(start="recipe", steps="steps_to_solve")
     loss = (SHARE * pl.col("train_loss")).alias("loss")
     return own.select("cell", "start", "seed", loss, "steps").sort("cell", "start", "seed")

@@ -28,8 +28,9 @@ GUESS = "one of the values seen"
 
 def curves(rows: pl.DataFrame) -> pl.DataFrame:
     """Return accuracies over the seeds, and the bytes of the state, by pairs, symbols and units."""
-    by, size = ("pairs", "symbols", "units"), (4 * pl.col("carry_numbers")).max().alias("bytes")
+    by = "pairs", "symbols", "units"
     own = rows.filter(task="mqar").with_columns(knob(name, pl.Int64) for name in by[:2])
+    size = (4 * pl.col("carry_numbers")).max().alias("bytes")
     return own.group_by(by).agg(*over_seeds("accuracy"), size).sort(by)
 
 

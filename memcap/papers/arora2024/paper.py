@@ -91,8 +91,7 @@ def untrained(data: pl.DataFrame) -> pl.DataFrame:
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw accuracy against bytes of state, a line per cell, a panel per number of pairs and of writes; after
-    "Based", fig. 2."""
+    """Draw accuracy by bytes of state, a panel per number of pairs and of writes; after "Based", fig. 2."""
     data = curves(rows)
     beside = untrained(data)
     picture, grid = marks.panels((8, 6.4), 2, 2, sharex=True, sharey=True)

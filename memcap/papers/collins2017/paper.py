@@ -39,8 +39,7 @@ def curves(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw error against units, a colour per delay, over the line of the read-out: that sees h, after the
-    paper's fig. 2c, or (h, c)."""
+    """Draw error by units, a colour per delay, over the line of the read-out; after the paper's fig. 2c."""
     data = curves(rows)
     cells = [cell for cell in (H, CARRY) if cell in data["cell"]]
     number = max(1, len(cells))

@@ -66,8 +66,7 @@ def at_best_width(nets: pl.DataFrame, task: str, cell: str) -> pl.DataFrame:
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw accuracy by length, a line per net at its cell's best width. Below is its mean over the lengths
-    by units, a mark per net. A column per task."""
+    """Draw accuracy by length at the best widths, and below its means by units; a column per task."""
     data, all_nets = lines(rows), nets(rows)
     picture, panels = marks.panels((10, 5.6), 2, len(TASKS), sharey=True)
     for (above, below), (task, title) in zip(panels.T, TASKS.items(), strict=True):
@@ -132,8 +131,7 @@ def _front(nets: pl.DataFrame) -> Finding:
 
 @cache
 def on_a_line(moves: int, far: int) -> float:
-    """Return the accuracy on a ring of five after so many moves, of one who counts them on a line and is lost
-    beyond `far` places from the start."""
+    """Return the accuracy on a ring of five by a count on a line, lost beyond `far` places from the start."""
     share = np.zeros(2 * far + 1)
     share[far] = 1
     for _ in range(moves):
@@ -155,8 +153,7 @@ def _counts(nets: pl.DataFrame) -> Finding:
 
 
 def _fewest(nets: pl.DataFrame) -> Finding:
-    """Judge the fewest units with which all seeds solve a task: those of the LSTM are fewest, and grow from
-    the tasks of one bit to that of two digits."""
+    """Judge the fewest units with which all seeds solve a task: the LSTM has fewest, more for arithmetic."""
     enough = (pl.col("accuracy") >= PASS).all().over("task", "cell", "units").alias("enough")
     own = nets.filter(throughout=False).with_columns(enough)
     widths = least_widths(own, ["cell", "task"], pl.col("enough"))
@@ -169,6 +166,7 @@ def _fewest(nets: pl.DataFrame) -> Finding:
     return Finding(text, max(lstm) <= 2 and min(rnn) > max(lstm) and max(lstm) < arithmetic < math.inf)
 
 
+SOLVED = "solved in all ten seeds", "text and appendix"
 PAPER = Paper(
     source="Delétang, Ruoss, Grau-Moya, Genewein, Wenliang, Catt, Cundy, Hutter, Legg, Veness & Ortega,"
     " Neural networks and the Chomsky hierarchy, ICLR 2023 (2207.02098)",
@@ -178,35 +176,22 @@ PAPER = Paper(
         Claim(
             "an LSTM solves even pairs and parity in all seeds (mean accuracy at least .9 far beyond the"
             " lengths that it learnt at)",
-            "solved in all ten seeds",
-            "text and appendix",
+            *SOLVED,
             partial(_solves, LSTM, BITS),
         ),
-        Claim(
-            "and modular arithmetic",
-            "solved in all ten seeds",
-            "text and appendix",
-            partial(_solves, LSTM, [ARITHMETIC]),
-        ),
+        Claim("and modular arithmetic", *SOLVED, partial(_solves, LSTM, [ARITHMETIC])),
         Claim(
             "and cycle navigation",
-            "solved in all ten seeds",
-            "text and appendix",
+            *SOLVED,
             partial(_solves, LSTM, ["cycle_navigation"]),
             why="it counts on a line, not on a ring (a claim below): walks of 40 moves go beyond 12 places so"
             " seldom that this is right there, and nothing in training asks for more; a net that went on for"
             " 40,000 steps did the same",
         ),
-        Claim(
-            "a tanh RNN solves even pairs and parity in all seeds",
-            "solved in all ten seeds",
-            "text and appendix",
-            partial(_solves, RNN, BITS),
-        ),
+        Claim("a tanh RNN solves even pairs and parity in all seeds", *SOLVED, partial(_solves, RNN, BITS)),
         Claim(
             "and cycle navigation and modular arithmetic",
-            "solved in all ten seeds",
-            "text and appendix",
+            *SOLVED,
             partial(_solves, RNN, ["cycle_navigation", ARITHMETIC]),
             why="on the ring as the LSTM; in arithmetic at chance, also at a rate of .001, with 64 units, or"
             " after 24,000 steps: a fortieth of the paper's",

@@ -35,8 +35,7 @@ POWERS = (2.0, 5.0)  # set before training, about what is said of both mechanism
 
 
 class Power(NamedTuple):
-    """The power by which the largest rate falls, delay^-power: median and 95 % interval; `rate`, of the line
-    at a delay of one step."""
+    """The power by which the largest rate falls, its 95 % interval, and the rate at a delay of one step."""
 
     power: float
     low: float
@@ -80,8 +79,7 @@ def critical(fits: dict[int, curve.Posterior]) -> pl.DataFrame:
 
 
 def power(fits: dict[int, curve.Posterior]) -> Power | None:
-    """Fit the power of the delay, by least squares through draws of the posteriors; None where too few delays
-    have a largest rate."""
+    """Fit the power of the delay through draws of the posteriors; None where too few delays have a rate."""
     lags = critical(fits).filter(censored="no")["lag"].to_list()
     if len(lags) < DELAYS:
         return None
@@ -95,8 +93,7 @@ def power(fits: dict[int, curve.Posterior]) -> Power | None:
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw the share of seeds that train against the learning rate, a colour per delay, and beside it the
-    largest rate against delay."""
+    """Draw the share of seeds that train against the learning rate, and the largest rate against delay."""
     fits = posteriors(counts(rows))
     data, line = counts(rows).join(critical(fits), on="lag").sort("lag", "lr"), power(fits)
     picture, (left, right) = marks.panels((9.4, 4.6), 1, 2)

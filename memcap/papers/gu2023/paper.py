@@ -43,17 +43,16 @@ GREY: dict[str, Any] = {"color": "grey", "lw": 0.8}
 
 
 def without_order(items: int, symbols: int) -> float:
-    """Return the greatest accuracy of one who knows which symbols came, and how often, but not in what order:
-    always the most frequent."""
+    """Return the greatest accuracy of one who knows which symbols came, how often, and not their order."""
     sequences = product(range(symbols), repeat=items)
     return fmean(max(Counter(sequence).values()) / items for sequence in sequences)
 
 
 def curves(rows: pl.DataFrame) -> pl.DataFrame:
     """Return accuracies over the seeds, and how many of them solved it, by task, cell and carry numbers."""
-    own = rows.filter(having(task=TASKS, cell=NAMES)).with_columns(
-        knob("items", pl.Int64), knob("symbols", pl.Int64), pl.col("final").fill_null(0.0)
-    )  # one that diverged has recalled nothing
+    recalled = pl.col("final").fill_null(0.0)  # one that diverged has recalled nothing
+    columns = knob("items", pl.Int64), knob("symbols", pl.Int64), recalled
+    own = rows.filter(having(task=TASKS, cell=NAMES)).with_columns(*columns)
     by = "task", "cell", "carry_numbers", "items", "symbols"
     more = pl.col("solved").sum(), pl.col("units").first(), pl.col("lr").first()
     order = pl.col("cell").replace_strict({cell: k for k, cell in enumerate(NAMES)})
@@ -61,8 +60,7 @@ def curves(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw accuracy by carry numbers, a panel per task, a line per cell, in the colour of what its recurrence
-    depends on."""
+    """Draw accuracy by carry numbers, a panel per task, a colour per kind of recurrence."""
     data = curves(rows)
     picture, panels = marks.panels((10.2, 4.6), 1, 2, sharey=True)
     picture.suptitle("Copying symbols, by what the recurrence depends on", y=0.98)

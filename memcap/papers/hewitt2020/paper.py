@@ -34,8 +34,7 @@ def width(depth: int, types: int) -> int:
 
 
 def curves(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return accuracies over the seeds, by types, depth, lag and units, as trained; `longer`, the median at
-    `stretch` times the length; and the paper's width."""
+    """Return accuracies over the seeds by words, lag and units, trained and `longer`; the paper's width."""
     own = rows.filter(task="dyck").with_columns(knob(name, pl.Int64) for name in WORDS)
     longer = pl.col("stretched").median().alias("longer")
     medians = own.group_by(*WORDS, "lag", "units", "stretch").agg(*over_seeds("accuracy"), longer)
@@ -44,8 +43,7 @@ def curves(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw accuracy against units, a panel per number of types, a colour per length, with the paper's
-    width."""
+    """Draw accuracy by units, a panel per number of types, a colour per length, with the paper's width."""
     data = curves(rows)
     kinds = list(data.group_by(WORDS, maintain_order=True))
     picture, (panels,) = marks.panels((9.6, 4.6), 1, max(1, len(kinds)), squeeze=False)
@@ -89,13 +87,13 @@ def _twice_as_long(data: pl.DataFrame) -> Finding:
 
 def _narrowest(data: pl.DataFrame) -> pl.DataFrame:
     """Return the narrowest width whose median net is right, by types, depth and lag; null where none is."""
-    enough, by = pl.col("units").filter(pl.col("accuracy") >= PASS).min().alias("enough"), [*WORDS, "lag"]
+    enough = pl.col("units").filter(pl.col("accuracy") >= PASS).min().alias("enough")
+    by = *WORDS, "lag"
     return data.group_by(by).agg(enough, pl.col("units").min().alias("tried")).sort(by)
 
 
 def _by_bits(data: pl.DataFrame) -> Finding:
-    """Judge the width that is enough at all lags for each number of types, unless it is the narrowest tried:
-    no measurement."""
+    """Judge the width that is enough at all lags, by types; the narrowest tried is no measurement."""
     by_types = _narrowest(data).group_by(WORDS, maintain_order=True).agg(pl.all().exclude("lag").max())
     widths = by_types.filter(pl.col("enough") > pl.col("tried")).select(*WORDS, "enough").rows()
     if len(widths) < 2:

@@ -84,13 +84,13 @@ def lines(nets: pl.DataFrame) -> pl.DataFrame:
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw sequences to success against lag, ours filled and the paper's open; below, the share of seeds that
-    latch a bit, by arm, and the least width that most seeds solve."""
+    """Draw sequences to success against lag, ours and the paper's; the share that latch; the least width."""
     data = lines(nets(rows))
     shape = {"sharex": True, "height_ratios": [3, 1.2, 1], "gridspec_kw": {"hspace": 0.08}}
     picture, (above, middle, below) = marks.panels((7.2, 8.6), 3, 1, **shape)
     for k, (task, name) in enumerate(NAMES.items()):
-        own, look, units = data.filter(task=task), marks.look(k, lw=1), UNITS[task]
+        own, units = data.filter(task=task), UNITS[task]
+        look = marks.look(k, lw=1)
         theirs = own.drop_nulls("paper_sequences").unique("lag", maintain_order=True).sort("lag")
         shape = look | {"label": f"{name}, paper", "mfc": "white", "ls": "--"}
         above.plot(theirs["lag"], theirs["paper_sequences"], **shape)

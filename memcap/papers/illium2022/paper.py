@@ -31,8 +31,7 @@ NAMES = {"SimpleCell": "Elman", "GRUCell": "GRU", "lstm": "LSTM"}
 
 
 def errors(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the median error over the seeds, by cell, units (cells of a layer) and lag (position p); a net
-    that diverged counts as lost."""
+    """Return the median error over the seeds, by cell, units and lag; a net that diverged counts as lost."""
     own = rows.filter(having(task="delay_line", reals=True, cell=NAMES))
     named = pl.col("cell").replace_strict(NAMES), pl.col("final").fill_null(math.inf).alias("error")
     by = "cell", "units", "lag"
@@ -80,8 +79,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def _reach(data: pl.DataFrame) -> dict[str, dict[int, int]]:
-    """Return the farthest position up to which every one tried is recalled, by cell and units; 0: not even
-    the nearest."""
+    """Return, by cell and units, the farthest position up to which every one tried is recalled, or 0."""
     lost = pl.col("lag").filter(pl.col("error") > ERROR).min().fill_null(math.inf)
     reach = pl.col("lag").filter(pl.col("lag") < lost).max().fill_null(0)
     by_cell: dict[str, dict[int, int]] = {}

@@ -55,8 +55,7 @@ def capacities(recurrent: np.ndarray, lags: int = LAGS) -> np.ndarray:
 
 
 def estimates(recurrent: np.ndarray, inward: np.ndarray) -> tuple[float, float]:
-    """Estimate the sum over lags below 2 N + 20 from one run: by QR in float64, and by normal equations in
-    float32."""
+    """Estimate the sum over lags below 2 N + 20: by QR in float64, and by normal equations in float32."""
     cells, lags = len(inward), 2 * len(inward) + 20
     inputs = np.random.default_rng(0).standard_normal(STEPS)
     states, state = np.empty((STEPS, cells)), np.zeros(cells)
@@ -87,8 +86,8 @@ def reservoirs() -> pl.DataFrame:
 
 def errors(rows: pl.DataFrame) -> pl.DataFrame:
     """Return least and median error over the seeds, by cell, lag and units, with the bound of linear nets."""
-    own, by = rows.filter(having(task="delay_line", reals=True, cell=NAMES)), ["cell", "lag", "units"]
-    final = pl.col("final")
+    own = rows.filter(having(task="delay_line", reals=True, cell=NAMES))
+    final, by = pl.col("final"), ["cell", "lag", "units"]
     scores = final.min().alias("least"), final.median().alias("error"), pl.len().alias("seeds")
     bound = (1 - pl.col("units") / (pl.col("lag") + 1)).clip(0).alias("bound")
     named = bound, pl.col("cell").replace_strict(NAMES)

@@ -74,8 +74,7 @@ def fewest(data: pl.DataFrame) -> dict[tuple[int, int, str], float]:
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw bits of the smallest state that copies half of the strings against bits of a string; and the share
-    of strings right against numbers of state per symbol, at one length."""
+    """Draw the smallest state that copies half of the strings by their bits; and what is right by state."""
     data = curves(rows)
     smallest = fewest(data)
     picture, (left, right) = marks.panels((9, 4.2), 1, 2)
@@ -104,11 +103,10 @@ def draw(rows: pl.DataFrame) -> Drawn:
     marks.legend(left, loc="upper left")
     marks.legend(right)
     caption = (
-        f"Left, in the colours of the right: 4 to 32 symbols of {SYMBOLS}; open, 4 of {MANY_SYMBOLS}; no"
-        " mark where no width has half of the strings right. Nets of one layer after at most"
+        f"Left, in the colours of the right: 4 to 32 symbols of {SYMBOLS}; open, 4 of {MANY_SYMBOLS}; no mark"
+        " where no width has half of the strings right. Nets of one layer after at most"
         f" {marks.greatest(rows, 'budget'):,} training steps, {data['nets'].min() or 0} or"
-        f" {marks.greatest(data, 'nets')} a width. After Jelassi et al. (2024), whose figures were not"
-        " read."
+        f" {marks.greatest(data, 'nets')} a width. After Jelassi et al. (2024), whose figures were not read."
     )
     return marks.finish(picture, data, caption, 145, left=0.08, right=0.98, top=0.93, wspace=0.2)
 
@@ -169,8 +167,7 @@ def _start(data: pl.DataFrame) -> Finding:
 
 
 def _matrix(data: pl.DataFrame) -> Finding:
-    """Compare cells with a matrix and the others at short strings, and judge the former at twice the
-    length."""
+    """Compare cells with a matrix with the others at short strings, and judge them at twice the length."""
     cells = MATRIX_CELLS, VECTOR_CELLS
     numbers = [_of(data, *((SYMBOLS, SHORT_LENGTH, cell) for cell in each)) for each in cells]
     words = f"{SHORT_LENGTH} symbols: {{a:g}} against {{b:g}}"
@@ -181,7 +178,7 @@ def _matrix(data: pl.DataFrame) -> Finding:
 
 
 NOTES = "second-hand: notes of others"
-COROLLARY = "fewer than K log2 D - 1 bits of state: error above 1/2"
+COROLLARY = "fewer than K log2 D - 1 bits of state: error above 1/2", NOTES
 PAPER = Paper(
     source="Jelassi, Brandfonbrener, Kakade & Malach, Repeat after me: transformers are better than state"
     " space models at copying, ICML 2024 (2402.01032); github sjelassi/transformers_ssm_copy",
@@ -191,8 +188,7 @@ PAPER = Paper(
     claims=(
         Claim(
             "a net whose state has fewer than K log2 D - 1 bits has more than half of the strings wrong",
-            COROLLARY,
-            NOTES,
+            *COROLLARY,
             _bound,
         ),
         Claim(
@@ -207,8 +203,7 @@ PAPER = Paper(
             "the state must grow in proportion to the string: the fewest numbers that copy half of the"
             f" strings of {SYMBOLS} symbols have a log-log slope of 1, but for {DISTANCE:g}, over lengths"
             " of 4 to 32 (linear, LRU) and to 16 (GRU, LSTM)",
-            COROLLARY,
-            NOTES,
+            *COROLLARY,
             _length,
             why="only linear nets are within .2. Of GRU and LSTM it is training: after 6,000 steps GRUs of 10"
             " and 24 numbers have .68 and .77 of strings of 8 and 16 right, and LSTMs of 48 .73 of 16. LRUs"
@@ -225,8 +220,7 @@ PAPER = Paper(
         ),
         OurClaim(
             f"no cell with a vector copies with fewer than {OVERHEAD} bits of state for a bit of the string",
-            COROLLARY,
-            NOTES,
+            *COROLLARY,
             _overhead,
         ),
         OurClaim(

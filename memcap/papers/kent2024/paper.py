@@ -48,8 +48,7 @@ def with_most_steps(nets: pl.DataFrame) -> pl.DataFrame:
 
 
 def reach(nets: pl.DataFrame) -> dict[int, float]:
-    """Return, of nets of one cell by width, the median over the seeds of the longest lag learnt before the
-    first that is not; 0: none."""
+    """Return, by width, the median over seeds of the longest lag learnt before the first that is not."""
     first_not = pl.col("lag").filter(pl.col("steps").is_null()).min().fill_null(math.inf)
     longest = pl.col("lag").filter(pl.col("lag") < first_not).max().fill_null(0)
     of_seeds = nets.group_by("units", "seed").agg(longest)
@@ -57,8 +56,7 @@ def reach(nets: pl.DataFrame) -> dict[int, float]:
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw training steps to learn a lag, a mark per net, a panel per width; on the right the share of nets
-    of four units that learn it, by budget."""
+    """Draw training steps by lag, a panel per width, and the share of nets of four units that learn it."""
     data = nets(rows)
     most = with_most_steps(data)
     widths, budget = most["units"].unique().sort().to_list(), marks.greatest(most, "budget") or 1
@@ -121,7 +119,8 @@ def _few_units(nets: pl.DataFrame) -> Finding:
     """Judge LSTMs of four units at the paper's longest lag: enough of them learn it, with the most steps."""
     own = nets.filter(cell=LSTM, units=FEW_UNITS, lag=LONGEST_LAG).sort("budget")
     learnt = group(own.with_columns(pl.col("steps").is_not_null()), "steps", "{budget:,} steps")
-    words, most = "{own.mean:.0%} in {name}", dict([learnt.popitem()]) if learnt else {}
+    most = dict([learnt.popitem()]) if learnt else {}
+    words = "{own.mean:.0%} in {name}"
     return all_of(
         each(learnt, words, at_most(0)),
         each(most, words, lambda own: sum(own) >= SHARE * len(own)),

@@ -38,8 +38,7 @@ NET = ["symbols", "cell", "units", "batch", "seed"]
 
 
 def ranges(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return each net: its loss at the end of training; the number of the list at which it fails, null where
-    at none, and the last one before that, or 0; whether it has learnt all n of its training."""
+    """Return each net: its loss, where it fails, the number before, and whether it learnt n to 30."""
     own = rows.filter(having(task="counter_language", cell=CELLS)).drop_nulls("whole_at_lengths")
     scored = first_failures(own, "whole", 1).with_columns(knob("symbols", pl.Int64))
     fails = pl.col("fails_at").fill_null(math.inf)
@@ -50,8 +49,7 @@ def ranges(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw the number at which each net fails, over the largest in training, by language and units, a mark
-    per net; last, the same against the loss, of nets that have learnt all n of their training."""
+    """Draw where each net fails, over the largest n in training, by language and units; last, by its loss."""
     data = ranges(rows).with_columns((pl.col("fails_at") / LARGEST_N).alias("times"))
     shape = {"sharey": True, "width_ratios": [3, 3, 3, 4]}
     picture, (*panels, last) = marks.panels((10, 4), 1, len(LANGUAGES) + 1, **shape)

@@ -35,14 +35,15 @@ BOTH = ["forget_bias", "chrono"]
 
 
 def scores(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return each seed by task, T and start: of a copy its final accuracy, of adding the steps to solve
-    (infinite: unsolved)."""
-    own, adding = rows.filter(having(task=["copy", "adding"], init=STARTS)), pl.col("task") == "adding"
+    """Return each seed by task, T and start: accuracy of a copy, steps to solve adding (infinite: never)."""
+    own = rows.filter(having(task=["copy", "adding"], init=STARTS))
+    adding = pl.col("task") == "adding"
     varies = ~adding & having(waits="drawn").fill_null(value=False)
     task = pl.when(varies).then(pl.lit("variable copy")).otherwise("task").alias("task")
     length = pl.when(adding).then("length").otherwise("lag").alias("T")
     steps = pl.col("steps_to_solve").cast(pl.Float64).fill_null(math.inf)
-    score, by = pl.when(adding).then(steps).otherwise("final").alias("score"), ["task", "T", "start"]
+    score = pl.when(adding).then(steps).otherwise("final").alias("score")
+    by = "task", "T", "start"
     columns = own.select(task, length, pl.col("init").alias("start"), "seed", score, "budget")
     return (
         columns.drop_nulls("score").sort(*by, "seed").with_columns(median=pl.col("score").median().over(by))
@@ -92,7 +93,8 @@ def _draw_budget(axes: Axes, own: pl.DataFrame, lengths: list[int]) -> None:
 
 def _draw_start(axes: Axes, own: pl.DataFrame, lengths: list[int], k: int) -> None:
     """Draw the seeds of one start; one that has not solved its task is an open mark at the budget."""
-    look, seeds = marks.look(k, ls="", ms=4), own["seed"].unique().sort().to_list()
+    look = marks.look(k, ls="", ms=4)
+    seeds = own["seed"].unique().sort().to_list()
     beside = {seed: SPREAD * ((i + 0.5) / len(seeds) - 0.5) for i, seed in enumerate(seeds)}
     nets = own.select("T", "seed").iter_rows()
     places = [lengths.index(length) + 0.2 * (k - 1.5) + beside[seed] for length, seed in nets]

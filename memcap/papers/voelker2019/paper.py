@@ -46,15 +46,13 @@ FREEDOM = 2 * CYCLES
 
 
 def leaves(steps: int) -> np.ndarray:
-    """Compute (steps + 1,) the share of a window's variance that its best 0, 1, ... numbers leave, as a
-    linear code."""
+    """Compute (steps + 1,) the share of a window's variance that its best 0, 1, ... numbers leave."""
     eigenvalues = np.linalg.eigvalsh(toeplitz(np.sinc(2 * CYCLES / steps * np.arange(steps))))[::-1]
     return 1 - np.append(0, np.cumsum(eigenvalues)) / steps
 
 
 def shares(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the error over the seeds as a share of that without memory, and how many of them solved it, by
-    arm, T and units."""
+    """Return errors over the seeds as shares of that without memory, by arm, T and units."""
     level, theirs = knob("rms", pl.Float64), having(rms=LEVEL, units=UNITS)
     keras = theirs & having(init="keras")
     arm = first_of("arm", theirs=keras, start=theirs, ours=level == TASK.rms)
