@@ -1,18 +1,20 @@
 """The Hydra application behind `memcap train`: compose, check every member of every job, then train."""
 
 import argparse
+import contextlib
 import inspect
 import logging
 import os
 import shlex
 import sys
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Generator, Hashable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar, NoReturn
 
 import hydra
 from hydra import initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
@@ -153,14 +155,7 @@ def compose_jobs(
     overrides = typed_words(overrides)
     _check_config_dir(folder)
     mode = RunMode.MULTIRUN if multirun else RunMode.RUN
-    with (
-        explaining(overrides),
-        config_dir(folder),
-        initialize_config_dir(str(root() / "conf"), **version_base()),
-    ):
-        loader = GlobalHydra.instance().config_loader()
-        with composing():
-            config = loader.load_configuration("config", list(overrides), mode)
+    with explaining(overrides), _composed(overrides, folder, mode) as (loader, config):
         if not multirun:
             return [check(config, map(job_of, [config]))]
         if not _makes_all_jobs_at_once(config):
@@ -169,6 +164,18 @@ def compose_jobs(
                 " one of them, without -m"
             )
         return merge_jobs(config, check(config, _multirun(config, Composer(loader, config))))
+
+
+@contextlib.contextmanager
+def _composed(
+    overrides: Sequence[str], folder: Path | None, mode: RunMode
+) -> Generator[tuple[ConfigLoader, DictConfig]]:
+    """Compose a command's config without Hydra's own command line. Give Hydra's loader, and the config."""
+    with config_dir(folder), initialize_config_dir(str(root() / "conf"), **version_base()):
+        loader = GlobalHydra.instance().config_loader()
+        with composing():
+            config = loader.load_configuration("config", list(overrides), mode)
+        yield loader, config
 
 
 def _check_config_dir(folder: Path | str | None) -> None:
@@ -231,10 +238,7 @@ def _print_job(parsed: argparse.Namespace) -> None:
     folder = None if parsed.config_dir is None else Path(parsed.config_dir)
     members: Sequence[Member] = ()
     wrong = None
-    with config_dir(folder), initialize_config_dir(str(root() / "conf"), **version_base()):
-        loader = GlobalHydra.instance().config_loader()
-        with composing():
-            config = loader.load_configuration("config", parsed.overrides, RunMode.RUN)
+    with _composed(parsed.overrides, folder, RunMode.RUN) as (_, config):
         use_config_folders(config.hydra)
         try:
             members = job_of(config).members

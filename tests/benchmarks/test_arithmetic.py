@@ -132,11 +132,6 @@ def test_equal_work_is_shared_by_the_workers_and_memcap_pays_for_all_else():
     assert "| memcap, engine.loop=native | 4.0 | 0.45 | 5% |" in page
 
 
-def test_members_that_stop_early_are_refused():
-    with pytest.raises(process.ProgramError, match="1 of 3 members"):
-        frontier.check_steps(pl.DataFrame({"steps": [4, 3, 4]}), 4)
-
-
 def test_a_slope_is_that_of_the_upper_half():
     places = [1, 2, 4, 8, 16, 32]
     assert slope(places, [5.0, 5.0, 5.0, *(0.1 * x**2 for x in places[3:])]) == pytest.approx(2.0)
@@ -151,7 +146,9 @@ def test_a_points_members_differ_in_width_and_seed():
     assert shapes == {(4, 2, 6, 6)}
 
 
-def test_a_trainer_whose_members_stop_early_says_so(monkeypatch):
+def test_members_that_stop_early_are_refused(monkeypatch):
+    with pytest.raises(process.ProgramError, match="1 of 3 members"):
+        frontier.check_steps(pl.DataFrame({"steps": [4, 3, 4]}), 4)
     monkeypatch.setattr(cost, "train", lambda members, engine: [type("Ended", (), {"steps": 3})])
     with pytest.raises(RuntimeError, match=r"took \[3\] steps"):
         cost.Trainer().train(Point(steps=4))

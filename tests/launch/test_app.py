@@ -6,7 +6,7 @@ import pytest
 from command import TINY, files, memcap
 from omegaconf import OmegaConf
 
-from memcap import commands, store
+from memcap import commands
 from memcap.launch.app import compose_jobs
 from memcap.tasks import task_classes
 
@@ -62,30 +62,6 @@ def test_a_rerun_trains_nothing(multirun):
     } == before
     assert [line for line in again.out.splitlines() if "│" in line] == [
         x for x in first.out.splitlines() if "│" in x
-    ]
-
-
-def test_other_cells_and_axes_share_the_study(multirun):
-    folder, _, _ = multirun
-    arguments = [
-        "model.cell=GRUCell",
-        "recipe.init=flax",
-        "axes={model.units: [1, 2]}",
-        "task.lag=5",
-        "out=gru",
-    ]
-    done = memcap(folder, "train", "task=latch", *arguments, *TINY)
-    assert done.status == 0
-    assert "Training frontier" in done.out
-    assert sorted(p.name for p in (folder / "gru" / "figures").iterdir()) == [
-        "frontier.csv",
-        "frontier.pdf",
-        "frontier.png",
-    ]
-    rows = store.read(folder / "gru")
-    assert sorted(rows.select("cell", "units", "carry_numbers").rows()) == [
-        ("GRUCell", 1, 1),
-        ("GRUCell", 2, 2),
     ]
 
 

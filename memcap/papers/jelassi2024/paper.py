@@ -160,10 +160,11 @@ def _overhead(data: pl.DataFrame) -> Finding:
 
 def _start(data: pl.DataFrame) -> Finding:
     own = data.filter(cell="lstm", symbols=SYMBOLS, items=MIDDLE_LENGTH, numbers=WIDTH)
-    gates, usual = ([*own.filter(usual=usual)["least", "most"].iter_rows()] for usual in (False, True))
+    extremes = (own.filter(usual=usual)["least", "most"].to_numpy() for usual in (False, True))
+    gates, usual = (shares.ravel().tolist() for shares in extremes)
     span = "{own.least:.2f} to {own.most:.2f} from {name}"
-    copies = each({"open gates": [*sum(gates, ())]}, span, at_least(HALF))
-    return all_of(copies, each({"forget bias 1": [*sum(usual, ())]}, span, below(HALF)), join=", ")
+    copies = each({"open gates": gates}, span, at_least(HALF))
+    return all_of(copies, each({"forget bias 1": usual}, span, below(HALF)), join=", ")
 
 
 def _matrix(data: pl.DataFrame) -> Finding:
