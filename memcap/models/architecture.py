@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -130,7 +129,7 @@ class Architecture:
     def places(self) -> dict[str, Any]:
         """Return the nested dict of weights, with the slice of the flat vector that each of them is."""
         leaves, tree = jax.tree.flatten(self.abstract_weights())
-        ends = itertools.accumulate(_reals(leaf) for leaf in leaves)
+        ends = np.cumsum([_reals(leaf) for leaf in leaves]).tolist()
         places = [slice(end - _reals(leaf), end) for leaf, end in zip(leaves, ends, strict=True)]
         return jax.tree.unflatten(tree, places)
 
