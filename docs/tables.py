@@ -58,6 +58,7 @@ QUESTIONS = {  # what must be known after 50 steps: task, knobs
     "at every step, the bit of 50 steps ago": ("delay_line",),
 }
 COPIES = tuple(("copy", f"items={items}") for items in (2, 4, 8, 16))
+OPTIMIZERS = ("adam", "muon", "soap", "ggt")  # in the order of columns
 SHORT = ("a bit, seen once", "one of 32 symbols, seen once", "how many steps went by", *list(QUESTIONS)[5:])
 
 
@@ -271,6 +272,52 @@ def counts_of(members: pl.DataFrame) -> list[int]:
 def own_lags(marks: Sequence[Point]) -> str:
     """The shortest and the longest lag."""
     return f"{min(p.lag for p in marks)} to {max(p.lag for p in marks)}"
+
+
+def optimizers_on_delay_lines() -> str:
+    """How many nets passed by each optimizer, and how long a net took."""
+    rows = rows_of("optimizers").filter(task="delay_line")
+    return "\n\n".join(
+        [
+            passed_by_optimizer(rows),
+            "Mean seconds of a net, failing ones included:",
+            seconds_by_optimizer(rows),
+        ]
+    )
+
+
+def optimizers_elsewhere() -> str:
+    """How many nets passed by each optimizer of the tasks that hold."""
+    return passed_by_optimizer(rows_of("optimizers").filter(pl.col("task") != "delay_line"))
+
+
+def by_optimizer(rows: pl.DataFrame, cell: Callable[[pl.DataFrame], str]) -> str:
+    """A line for each task, lag and width, and a column for each optimizer with its rate."""
+    rows = rows.with_columns(passed_column()).sort("task", "lag", "units")
+    names = rows.select("optimizer", "lr").unique().rows()
+    names.sort(key=lambda name: (OPTIMIZERS.index(name[0]), name[1]))
+    lines = []
+    for (task, knobs, lag, units), own in rows.group_by("task", "knobs", "lag", "units", maintain_order=True):
+        what = label(typed(task_class(task), json.loads(knobs), "task")).replace("_", " ")
+        each = (own.filter(optimizer=name, lr=rate) for name, rate in names)
+        lines.append((what, lag, units, *("" if nets.is_empty() else cell(nets) for nets in each)))
+    return table(("task", "lag", "units", *(f"{name} {rate:g}" for name, rate in names)), lines)
+
+
+def passed_by_optimizer(rows: pl.DataFrame) -> str:
+    """How many nets passed, and the 95 % interval (Wilson) of their share."""
+
+    def share(nets: pl.DataFrame) -> str:
+        passed = nets["passed"].sum()
+        interval = binomtest(passed, nets.height).proportion_ci(method="wilson")
+        return f"{passed} of {nets.height} [{interval.low:.2f}, {interval.high:.2f}]"
+
+    return by_optimizer(rows, share)
+
+
+def seconds_by_optimizer(rows: pl.DataFrame) -> str:
+    """Mean seconds of a net."""
+    return by_optimizer(rows, lambda nets: f"{nets['run_seconds'].mean():.1f}")
 
 
 def costs_in_short() -> str:
@@ -797,6 +844,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "costs in short": costs_in_short,
     "loops": loops,
     "what training hid": hidden,
+    "optimizers on delay lines": optimizers_on_delay_lines,
+    "optimizers elsewhere": optimizers_elsewhere,
     "fresh seeds": fresh_seeds,
     "advice between lags": between_lags,
     "every lag": every_lag,

@@ -76,9 +76,10 @@ class Recipe:
     )
     optimizer: str | None = knob(
         None,
-        "Adam, gradient descent with momentum .9, RMSprop with a decay of .99, or Adam with the decay of"
-        " weights that `decay` says; null: adam",
-        choices=("adam", "sgd", "rmsprop", "adamw"),
+        "Adam, gradient descent with momentum .9, RMSprop with a decay of .99, Adam with the decay of"
+        " weights that `decay` says, or of memcap/optimizers.py Muon on the recurrent weights of gates, SOAP"
+        " on all weights of gates, GGT on all weights; null: adam",
+        choices=("adam", "sgd", "rmsprop", "adamw", "muon", "soap", "ggt"),
         before="adam",
     )
     decay: float | None = knob(
@@ -342,6 +343,7 @@ def complete(recipe: Recipe, task: Task, lag: int, cell: str, up_to: bool = Fals
     _check_curriculum(recipe)
     _check_parts(recipe, task, lag)
     _check_start(recipe, lag, cell)
+    _check_optimizer(recipe, cell)
     return recipe
 
 
@@ -379,6 +381,17 @@ def _check_start(recipe: ResolvedRecipe, lag: int, cell: str) -> None:
                 f"recipe.init={recipe.init}: model.cell={cell} has gates that are not known here, so only"
                 f" its own initialiser can start it; set recipe.init=flax{bias}"
             )
+
+
+def _check_optimizer(recipe: ResolvedRecipe, cell: str) -> None:
+    """Refuse an optimizer of weights that the cell has not."""
+    gates = cells.cell_class(cell).gates
+    whose = {"soap": "weights", "muon": "recurrent weights"}.get(recipe.optimizer)
+    if whose and (gates is None or (recipe.optimizer == "muon" and gates.recurrent is None)):
+        raise UserError(
+            f"recipe.optimizer={recipe.optimizer}: is of the {whose} of gates, and of model.cell={cell} none"
+            " are known here; recipe.optimizer=ggt is of any cell"
+        )
 
 
 def _check_parts(recipe: ResolvedRecipe, task: Task, lag: int) -> None:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import optax
 
 from memcap.config import Member, Stream
+from memcap.optimizers import NET_OPTIMIZERS
 from memcap.tasks import Batch
 
 
@@ -58,6 +59,8 @@ def optimizer_of(member: Member) -> optax.GradientTransformationExtraArgs:
     clip = optax.clip if recipe.clip_by == "element" else optax.clip_by_global_norm
     directions = {"sgd": optax.trace(0.9), "rmsprop": optax.scale_by_rms(0.99, 1e-8, eps_in_sqrt=False)}
     direction = directions.get(recipe.optimizer, optax.scale_by_adam())  # of adam and adamw
+    if recipe.optimizer in NET_OPTIMIZERS:
+        direction = NET_OPTIMIZERS[recipe.optimizer](member.architecture)
     decay: Any = (recipe.decay or 0.0) * member.architecture.matrices()
 
     def rate(step: Any) -> Any:
@@ -76,7 +79,7 @@ def train_step(weights: jax.Array, member: Member, state: Any, step: int) -> tup
     batch = member.task.sample(key, member.lag, member.length, member.length, member.recipe.batch)
     differentiate = jax.value_and_grad(loss_and_scores, has_aux=True)
     (loss, (score, due)), gradient = differentiate(weights, member, batch)
-    updates, state = optimizer_of(member).update(gradient, state, weights)
+    updates, state = optimizer_of(member).update(gradient, state, weights, units=member.model.units)
     new_weights = weights + cast(jax.Array, updates)
     return new_weights, state, score / due, jnp.isfinite(loss) & jnp.isfinite(new_weights).all()
 

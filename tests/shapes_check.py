@@ -13,7 +13,7 @@ import pytest
 from beartype import beartype
 
 LIBRARIES = ("flax.nnx", "hydra", "hypothesis", "matplotlib.figure", "optax", "polars", "scipy.stats")
-TYPED = ("tasks", "cells", "loops", "models", "training.step")
+TYPED = ("tasks", "cells", "loops", "models", "optimizers", "training.step")
 for library in LIBRARIES:  # these are imported as they are by everybody
     importlib.import_module(library)
 beartype(importlib.import_module)  # imports what beartype needs

@@ -18,7 +18,7 @@ FLOORS = [
     "tasks cells",
     "loops",
     "models",
-    "recipes",
+    "optimizers recipes",
     "config",
     "training trained thresholds",
     "designs planning reference store",

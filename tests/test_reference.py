@@ -64,6 +64,32 @@ MEMBERS = {
         "budget": 150,
         "optimizer": "sgd",
     },
+    "muon_in_two_layers_of_a_gru": {
+        "task": "latch",
+        "lag": 3,
+        "units": 3,
+        "layers": 2,
+        "cell": "GRUCell",
+        "recipe": "forget_bias",
+        "budget": 150,
+        "optimizer": "muon",
+    },
+    "soap": {
+        "task": "latch",
+        "lag": 3,
+        "units": 3,
+        "recipe": "forget_bias",
+        "budget": 150,
+        "optimizer": "soap",
+    },
+    "ggt": {
+        "task": "latch",
+        "lag": 3,
+        "units": 3,
+        "recipe": "forget_bias",
+        "budget": 56,
+        "optimizer": "ggt",
+    },
     "diverged": {
         "task": "delay_line",
         "lag": 2,
@@ -77,6 +103,8 @@ MEMBERS = {
 }
 
 
+# A basis divides gradients by their size along it, down to 1e-4 of the largest: rounding, too.
+TOLERANCE = {"soap": 1e-3, "ggt": 1e-3}
 STATUS = {"values_by_cosine_in_two_layers": "unsolved", "diverged": "diverged"}
 
 
@@ -92,7 +120,9 @@ def compare(name):
     # Squared errors of .01 in outputs of about 1, each to 1e-7.
     scores = [own.score, own.stretched], [engine.score, engine.stretched]
     np.testing.assert_allclose(*scores, rtol=1e-5, atol=1e-8)
-    np.testing.assert_allclose(own.weights, member.architecture.flatten(engine.weights), rtol=1e-5, atol=1e-5)
+    tolerance = TOLERANCE.get(name, 1e-5)
+    weights = member.architecture.flatten(engine.weights)
+    np.testing.assert_allclose(own.weights, weights, rtol=tolerance, atol=tolerance)
 
 
 @pytest.mark.usefixtures("quick_compile")
@@ -108,6 +138,7 @@ def test_they_agree_where_the_last_bits_are_blown_up():
 def test_it_is_a_page_of_short_functions_that_needs_nothing_of_the_engine():
     tree = ast.parse(Path(reference.__file__).read_text())
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
-    assert {name for name in imported if name.startswith("memcap")} == {"memcap.config", "memcap.tasks"}
+    ours = {name for name in imported if name.startswith("memcap")}
+    assert ours == {"memcap.config", "memcap.optimizers", "memcap.tasks"}
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     assert max(node.end_lineno - node.lineno + 1 for node in functions) <= 30

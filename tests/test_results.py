@@ -63,6 +63,7 @@ def test_published_rows_are_read_as_they_were_written(study):
         "failing_nets": ["native"],
         "layers": ["native"],
         "native": ["native"],
+        "optimizers": ["native"],
         "other_tasks": ["native"],
         "recipes_race": ["native", "xla"],
         "up_to": ["native", "xla"],

@@ -126,6 +126,13 @@ class Architecture:
         parts."""
         return np.concatenate([_parts(np.asarray(leaf)) for leaf in jax.tree.leaves(weights)])
 
+    def places(self) -> dict[str, Any]:
+        """Return the nested dict of weights, with the slice of the flat vector that each of them is."""
+        leaves, tree = jax.tree.flatten(self.abstract_weights())
+        ends = np.cumsum([_reals(leaf) for leaf in leaves]).tolist()
+        places = [slice(end - _reals(leaf), end) for leaf, end in zip(leaves, ends, strict=True)]
+        return jax.tree.unflatten(tree, places)
+
     def matrices(self) -> np.ndarray:
         """Return (P,) float32 beside `flatten`: 1 at the weights of matrices, 0 at those of vectors, as
         biases, and at a learned initial carry, which is no weight."""
@@ -139,12 +146,9 @@ class Architecture:
     def unflatten(self, vector: Any) -> dict[str, Any]:
         """Return the nested dict of weights from a (P,) vector, NumPy's or JAX's, each leaf in its own
         dtype."""
-        leaves, tree = jax.tree.flatten(self.abstract_weights())
-        ends = np.cumsum([_reals(leaf) for leaf in leaves])
-        parts = [
-            _whole(vector[end - _reals(leaf) : end], leaf) for leaf, end in zip(leaves, ends, strict=True)
-        ]
-        return jax.tree.unflatten(tree, parts)
+        return jax.tree.map(
+            lambda leaf, place: _whole(vector[place], leaf), self.abstract_weights(), self.places()
+        )
 
 
 def _assign(tree: dict[str, Any], path: tuple[str, ...], value: np.ndarray) -> None:

@@ -18,7 +18,6 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from memcap import loops
-from memcap.cells import cell_class
 from memcap.config import Engine, Member
 from memcap.training.program import Program, lengths, loop_of
 from memcap.training.step import TrainSpec
@@ -64,7 +63,7 @@ class Groups:
         for member in dict.fromkeys(members):
             spec = TrainSpec.of(member)
             loop, side_by_side = loop_of(spec, member.length, engine)
-            if not side_by_side and cell_class(member.model.cell).can_pad:
+            if not side_by_side and spec.can_pad:
                 steps[loop][spec] += member.recipe.budget
         self.programs: dict[TrainSpec, TrainSpec] = {}
         for loop, counts in steps.items():
@@ -79,7 +78,7 @@ class Groups:
         if not choice.side_by_side:
             return Group(self.programs.get(spec, spec), 0, *choice)
         spec = replace(spec, curriculum=True)
-        if cell_class(member.model.cell).can_pad:
+        if spec.can_pad:
             spec = spec.at_width(bucket(member.model.units, SMALLEST_WIDTH))
         return Group(spec, bucket(member.length, SMALLEST_BUFFER), *choice)
 

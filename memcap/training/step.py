@@ -19,10 +19,12 @@ import numpy as np
 import optax
 from jax import lax
 
+from memcap.cells import cell_class
 from memcap.config import Evaluation, Member
 from memcap.loops import Answers, Pass, loss_and_score_sums
 from memcap.models.architecture import Architecture
 from memcap.models.network import Network
+from memcap.optimizers import CAN_PAD, NET_OPTIMIZERS
 from memcap.recipes import EPSILON, MOMENTUM, RMS_DECAY
 from memcap.tasks import Batch, Task
 from memcap.tasks.base import integers
@@ -69,7 +71,8 @@ class EvalOperands(NamedTuple):
 class TrainState(NamedTuple):
     """State of one member in training.
 
-    `params` and each moment in `opt_state` are flat (P,) vectors, so that few, large operations are compiled.
+    `params` and each moment of Adam in `opt_state` are flat (P,) vectors, so that few, large operations are
+    compiled.
     `curriculum` is a `CurriculumState`, or () without one. The others are scalars: `active` turns false once
     the loss or a weight is not finite; `train_score` is a running mean over about 10 steps, and NaN until a
     curriculum has arrived at the member's lag.
@@ -95,7 +98,7 @@ class TrainSpec:
         evaluation: the rule by which a member is solved.
         curriculum: whether the training lag is that of a `CurriculumState`; a member whose recipe has no
             curriculum starts at its own lag.
-        optimizer: one of `OPTIMIZERS`.
+        optimizer: one of `OPTIMIZERS` or `NET_OPTIMIZERS`.
         decay: weight decay of matrices per step, before the learning rate.
         floor: share of the peak learning rate at which a cosine ends.
         uniform: whether each batch draws its lag, at most the curriculum's.
@@ -137,13 +140,19 @@ class TrainSpec:
         return replace(self, architecture=self.architecture.at_width(units))
 
     @property
+    def can_pad(self) -> bool:
+        """Whether members of several widths can share a program of this spec, the narrower ones padded."""
+        can_pad = self.optimizer not in NET_OPTIMIZERS or self.optimizer in CAN_PAD
+        return can_pad and cell_class(self.architecture.model.cell).can_pad
+
+    @property
     def name(self) -> str:
         """A digest of the spec, in 16 hex digits."""
         return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
 
 
-# Optimizers by `recipe.optimizer`, without the learning rate, which is an operand. Each starts from zeros and
-# maps zero gradients to zero updates, so units that only pad a member never move.
+# Optimizers of single elements by `recipe.optimizer`, without the learning rate, which is an operand. Each
+# starts from zeros and maps zero gradients to zero updates, so units that only pad a member never move.
 OPTIMIZERS: Mapping[str, Callable[[], optax.GradientTransformation]] = {
     "adam": optax.scale_by_adam,
     "sgd": partial(optax.trace, MOMENTUM),
@@ -159,10 +168,22 @@ CLIPPINGS: Mapping[str, Callable[[float], optax.GradientTransformation]] = {
 
 
 def optimizer_of(
-    name: str, clip: float, clip_by: str = "norm", decays: Float[np.ndarray, " P"] | None = None
+    name: str,
+    clip: float,
+    clip_by: str = "norm",
+    decays: Float[np.ndarray, " P"] | None = None,
+    architecture: Architecture | None = None,
 ) -> optax.GradientTransformationExtraArgs:
-    """Chain clipping, the optimizer of this name, and the weight decay of each weight, if there is any."""
-    steps = [CLIPPINGS[clip_by](clip), OPTIMIZERS[name]()]
+    """Chain clipping, the optimizer of this name, and the weight decay of each weight, if there is any.
+
+    One of `NET_OPTIMIZERS` needs the architecture, and at each update the member's `units`.
+    """
+    if name in NET_OPTIMIZERS:
+        assert architecture is not None
+        direction = NET_OPTIMIZERS[name](architecture)
+    else:
+        direction = OPTIMIZERS[name]()
+    steps = [CLIPPINGS[clip_by](clip), direction]
     if decays is not None:
         steps.append(optax.add_decayed_weights(jnp.asarray(decays)))
     return optax.chain(*steps)
@@ -213,7 +234,7 @@ class Trainer:
         """The optimizer of the flat weights, without the learning rate, which is an operand."""
         spec = self.spec
         decays = spec.decay * spec.architecture.matrices() if spec.decay else None
-        return optimizer_of(spec.optimizer, spec.clip, spec.clip_by, decays)
+        return optimizer_of(spec.optimizer, spec.clip, spec.clip_by, decays, spec.architecture)
 
     @property
     def block(self) -> int:
@@ -272,17 +293,20 @@ class Trainer:
             return loss / due, score / due
 
         (loss, score), gradient = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
-        direction, opt_state = self.optimizer.update(gradient, state.opt_state, state.params)
+        direction, opt_state = self.optimizer.update(
+            gradient, state.opt_state, state.params, units=operands.units
+        )
         lr = learning_rate(operands, state.step, self.spec.floor)
         if self.spec.curriculum:
             lr = lr * curriculum.lr_scale(state.curriculum, operands.curriculum, state.step, operands.budget)
         params = state.params - lr * cast(jax.Array, direction)
         finite = jnp.isfinite(loss) & jnp.isfinite(params).all()
 
-        # A diverged member keeps its last finite weights and stops here.
+        # A diverged member keeps its last finite weights and stops here. A lane by itself needs no more of
+        # the optimizer then, whose matrices would take longer to choose than to use.
         applied = finite & state.active & on
         params, opt_state = jax.tree.map(
-            lambda new, old: jnp.where(applied, new, old),
+            lambda new, old: new if on is True and new.ndim > 1 else jnp.where(applied, new, old),
             (params, opt_state),
             (state.params, state.opt_state),
         )

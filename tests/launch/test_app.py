@@ -147,7 +147,10 @@ def test_info_says_where_configurations_are_looked_for(tmp_path):
         ("memcap plan --device h100 -m --config-dir ./my_conf/ recipe=mi", {"recipe=mine"}),
         (
             "memcap train --config-dir nowhere recipe=cu",
-            {"recipe=curriculum", "recipe=curriculum_chrono", "recipe=curriculum_from_one"},
+            {
+                *("recipe=curriculum", "recipe=curriculum_chrono", "recipe=curriculum_from_one"),
+                *("recipe=curriculum_ggt", "recipe=curriculum_muon"),
+            },
         ),
         ("memcap my_module:hello --", set()),  # nothing of the current folder runs for a key press
     ],

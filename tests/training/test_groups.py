@@ -116,9 +116,17 @@ def test_resizing_there_and_back_changes_nothing(cell, readout, layers):
 
 
 @pytest.mark.usefixtures("quick_compile")
-@pytest.mark.parametrize(("cell", "layers"), [*((cell, 1) for cell in PADDING), ("lstm", 2)])
-def test_a_padded_unit_stays_zero_after_400_steps_of_adam_and_the_rest_learns_as_alone(cell, layers):
-    member = one(3, cell, layers=layers, every=20, budget=400)
+@pytest.mark.parametrize(
+    ("cell", "layers", "optimizer"),
+    [
+        *((cell, 1, "adam") for cell in PADDING),
+        ("lstm", 2, "adam"),
+        ("lstm", 2, "muon"),
+        ("SimpleCell", 1, "muon"),
+    ],
+)
+def test_a_padded_unit_stays_zero_after_400_steps_and_the_rest_learns_as_alone(cell, layers, optimizer):
+    member = one(3, cell, layers=layers, every=20, budget=400, optimizer=optimizer)
     alone = Trainer(TrainSpec.of(member), member.length, member.length, "associative", side_by_side=True)
     wide = replace(alone, spec=alone.spec.at_width(5))
     start = np.asarray(initial_state(alone, member).params)

@@ -1,0 +1,116 @@
+"""Units against training steps and seconds, a colour per optimizer: what does a width cost by each?"""
+
+import textwrap
+from collections.abc import Sequence
+from typing import Any
+
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FuncFormatter, NullFormatter
+
+from memcap.capacity.frontier import fit_all_recipes
+from memcap.capacity.points import Point, ends
+from memcap.figures import Drawn
+from memcap.figures.lines import NO_LIMIT, table
+from memcap.figures.style import (
+    COLOURS,
+    MARKERS,
+    budgets,
+    caption_height,
+    draw_interval,
+    pass_rules,
+    which_seeds_count,
+    write_below,
+)
+from memcap.knobs import UserError
+
+TITLE = "Units that 90 % of seeds need, by what they take to train"
+COSTS = {"steps": "training steps to the verdict, median", "seconds": "seconds of training per net, mean"}
+WIDTH, HIGH, LEFT, NAMES = 10.0, 4.2, 0.75, 2.6  # inches: of all, of the panels, of numbers, of the names
+ABOUT = (
+    "A mark: u90 of one task and lag by one optimizer at one peak rate, with its 95 % interval, over the"
+    " median steps of the nets that passed, and over the mean seconds of all nets, those that failed"
+    " included. An arrow: the widths tried leave this end open. Where no net passed there is no mark."
+)
+
+
+def draw(rows: pl.DataFrame) -> Drawn:
+    """Draw u90 of each task and lag by each optimizer and learning rate.
+
+    Raises:
+        UserError: no rows, or no width at which any net passed.
+    """
+    points = [p for p in fit_all_recipes(rows) if p.steps is not None]
+    if not points:
+        raise UserError("no net passed: nothing to draw; train some, as in: memcap train sweeps=optimizers")
+    return Drawn(plot(points), table(map(_columns, points)))
+
+
+def name_of(point: Point) -> str:
+    """Name a point's optimizer with its rate."""
+    return f"{point.recipe.optimizer} {point.recipe.lr:g}"
+
+
+def mark_of(point: Point) -> str:
+    """Name a point's task and lag."""
+    return f"{point.label}, lag {point.lag}"
+
+
+def costs_of(point: Point) -> dict[str, float]:
+    """Return what its nets took, by `COSTS`."""
+    assert point.steps is not None
+    return {"steps": point.steps, "seconds": point.seconds / sum(point.runs)}
+
+
+def _columns(point: Point) -> dict[str, Any]:
+    return {
+        "label": point.label,
+        "lag": point.lag,
+        "optimizer": point.recipe.optimizer,
+        **point.recipe_columns("lr", "budget"),
+        "recipe": point.recipe.name,
+        "at": point.at,
+        **ends("u90", point.fit.u90),
+        **costs_of(point),
+        "passed": sum(point.solved),
+        "runs": sum(point.runs),
+    }
+
+
+def plot(points: Sequence[Point]) -> Figure:
+    """Draw a panel per cost: a colour per optimizer and rate, a marker per task and lag."""
+    names, marks = (list(dict.fromkeys(map(of, points))) for of in (name_of, mark_of))
+    colours = {name: COLOURS[k % len(COLOURS)] for k, name in enumerate(sorted(names))}
+    markers = {mark: MARKERS[k % len(MARKERS)] for k, mark in enumerate(marks)}
+    last = " ".join([which_seeds_count(points), *pass_rules(points)])
+    parts = [ABOUT, f"{budgets(points)} {NO_LIMIT}", last]
+    text = "\n".join(textwrap.fill(part, round(18.5 * WIDTH)) for part in parts)
+    height = 0.5 + HIGH + caption_height(text)
+    figure = Figure(figsize=(WIDTH, height))
+    panels = figure.subplots(1, len(COSTS), sharey=True)
+    write_below(figure, text)
+    figure.subplots_adjust(left=LEFT / WIDTH, right=1 - NAMES / WIDTH, top=1 - 0.4 / height, wspace=0.08)
+    figure.text(LEFT / WIDTH, 1 - 0.1 / height, TITLE, va="top", fontsize=12)
+    for axes, cost in zip(panels, COSTS, strict=True):
+        for point in points:
+            colour, at = colours[name_of(point)], costs_of(point)[cost]
+            draw_interval(axes, at, point.fit.u90, colour)
+            axes.plot(at, point.fit.u90.units, color=colour, marker=markers[mark_of(point)], ms=6, ls="")
+        _scale(axes, COSTS[cost])
+    panels[0].set_ylabel("units (90 % of seeds)")
+    keys = [Line2D([], [], color=colours[name], lw=3, label=name) for name in sorted(names)]
+    keys += [Line2D([], [], color="grey", marker=markers[mark], ls="", label=mark) for mark in marks]
+    panels[-1].legend(handles=keys, fontsize=8, loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False)
+    return figure
+
+
+def _scale(axes: Axes, words: str) -> None:
+    axes.set_xscale("log")
+    axes.set_yscale("log", base=2)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,g}"))
+        axis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(words)
+    axes.grid(color="#dddddd", lw=0.5)

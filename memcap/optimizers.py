@@ -1,0 +1,326 @@
+"""Optimizers that see more of a gradient than one element at a time: Muon, SOAP and GGT.
+
+Each rescales the flat vector (P,) of a net's gradient, as optax's `scale_by_adam` does: without a learning
+rate, from a state of zeros, and a gradient of zeros gives zeros. They are written here, as `optax.contrib`
+has Muon alone, with constants in its state and no way to tell it a member's own width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+from jax import lax
+from jax.custom_batching import custom_vmap
+
+from memcap.cells import cell_class
+from memcap.models.architecture import Architecture
+from memcap.models.network import cell_names
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Bool, Float, Int
+
+# Of Newton and Schulz' iteration: Jordan's five steps, which leave singular values between .7 and 1.2, and
+# one that brings them close to 1.
+COEFFICIENTS = (*[(3.4445, -4.7750, 2.0315)] * 5, (1.875, -1.25, 0.375))
+MUON_DECAY, MUON_RMS = 0.95, 0.3  # of its momentum; root mean square of a step, about that of Adam
+MEAN_DECAY, SQUARE_DECAY = 0.95, 0.99  # of SOAP and GGT: of the gradient, and of its squares along a basis
+SOAP_DECAY, SOAP_EVERY = 0.99, 10  # of its factors; steps from a basis to the next
+GGT_DECAY, GGT_EVERY, GGT_WINDOW = 0.995, 50, 400  # of a gradient's weight by age; likewise; gradients
+# Share of the largest variance that any direction counts as having at least. Below it is rounding, which a
+# division by its own size would make as large as the gradient: in SOAP that of a product, in GGT that of a
+# matrix of products, whose eigenvalues are squares.
+SOAP_FLOOR, GGT_FLOOR = 1e-8, 1e-7
+EPSILON = 1e-10
+ADAM = optax.scale_by_adam()
+
+
+class MuonState(NamedTuple):
+    """Adam's state of all weights, and the momentum of the recurrent blocks (N, U, U)."""
+
+    adam: Any
+    momentum: Any
+
+
+def orthogonal(blocks: Float[Array, "N U U"]) -> Float[Array, "N U U"]:
+    """Return the orthogonal matrix next to each, nearly: its singular values brought to about 1, without
+    branches, by the iteration of Newton and Schulz."""
+    blocks = blocks / (jnp.linalg.norm(blocks, axis=(-2, -1), keepdims=True) + 1e-12)
+    for a, b, c in COEFFICIENTS:
+        gram = blocks @ blocks.mT
+        blocks = a * blocks + (b * gram + c * gram @ gram) @ blocks
+    return blocks
+
+
+def scale_by_muon(architecture: Architecture) -> optax.GradientTransformationExtraArgs:
+    """Rescale updates according to Muon where they are of recurrent weights, to Adam elsewhere.
+
+    The momentum of each gate's (U, U) block is brought to the orthogonal matrix next to it, so that a step
+    turns all directions of the hidden state alike. `update` takes `units`, the member's own if others only
+    pad it: those stay at zero and count for nothing.
+
+    Args:
+        architecture: of a cell whose gates have recurrent weights.
+
+    References:
+        Jordan et al., `Muon: An optimizer for hidden layers in neural networks
+        <https://kellerjordan.github.io/posts/muon/>`_, 2024
+    """
+    units = architecture.model.units
+    places = [layer[1] for layer in gate_places(architecture)]
+
+    def blocks(vector: Float[Array, " P"]) -> Float[Array, "N U U"]:
+        layers = [vector[place].reshape(units, -1, units).swapaxes(0, 1) for place in places]
+        return jnp.concatenate(layers)
+
+    def init(params: Any) -> MuonState:
+        return MuonState(ADAM.init(params), jnp.zeros_like(blocks(params)))
+
+    def update(
+        updates: Any, state: Any, params: Any = None, *, units: Any = units, **_: Any
+    ) -> tuple[Any, MuonState]:
+        direction, adam_state = _adam(updates, state.adam)
+        gradient = blocks(updates)
+        momentum = _mean(MUON_DECAY, state.momentum, gradient)
+        turn = orthogonal(_mean(MUON_DECAY, momentum, gradient))  # one step ahead, as Nesterov has it
+        turn = MUON_RMS * jnp.sqrt(jnp.float32(units)) * turn
+        for place, layer in zip(places, jnp.split(turn, len(places)), strict=True):
+            direction = _put(direction, layer.swapaxes(0, 1).ravel(), place)
+        return direction, MuonState(adam_state, momentum)
+
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+class SoapLayer(NamedTuple):
+    """SOAP's state of a layer's weights (R, C): means of the gradient and of its products with itself, over
+    columns and over rows; the eigenvectors of these, and the mean squares along them."""
+
+    mean: Any
+    factors: tuple[Any, Any]
+    bases: tuple[Any, Any]
+    squares: Any
+
+
+class SoapState(NamedTuple):
+    """Steps taken, Adam's state of all weights, and a `SoapLayer` for each layer."""
+
+    count: Any
+    adam: Any
+    layers: tuple[SoapLayer, ...]
+
+
+def scale_by_soap(architecture: Architecture) -> optax.GradientTransformation:
+    """Rescale updates according to SOAP where they are of weights into gates, to Adam elsewhere.
+
+    A layer's weights are one matrix, a row for each input, hidden number and the bias, a column for each gate
+    of each unit. Adam runs along the eigenvectors of Shampoo's two factors, which are found anew every 10
+    steps; until the first are there, along the axes.
+
+    Args:
+        architecture: of a cell whose gates are known.
+
+    References:
+        Vyas et al., `SOAP: Improving and Stabilizing Shampoo using Adam <https://arxiv.org/abs/2409.11321>`_,
+        2024
+    """
+    places = gate_places(architecture)
+    gates = cell_class(architecture.model.cell).gates
+    assert gates is not None
+    columns = len(gates.roles) * architecture.model.units
+
+    def matrix(vector: Float[Array, " P"], layer: list[slice]) -> Float[Array, "R C"]:
+        return jnp.concatenate([vector[place].reshape(-1, columns) for place in layer])
+
+    def init(params: Any) -> SoapState:
+        layers = []
+        for layer in places:
+            mean = jnp.zeros_like(matrix(params, layer))
+            square = jnp.zeros((len(mean), len(mean)), mean.dtype), jnp.zeros((columns, columns), mean.dtype)
+            layers.append(SoapLayer(mean, square, square, mean))
+        return SoapState(jnp.int32(0), ADAM.init(params), tuple(layers))
+
+    def update_layer(state: SoapLayer, gradient: Any, count: Any) -> tuple[Any, SoapLayer]:
+        mean = _mean(MEAN_DECAY, state.mean, gradient)
+        products = gradient @ gradient.T, gradient.T @ gradient
+        factors = tuple(_mean(SOAP_DECAY, *pair) for pair in zip(state.factors, products, strict=True))
+        old = state.bases, state.squares
+        (left, right), squares = renew(count % SOAP_EVERY == 0, _eigenvectors, old, factors, old[1], count)
+        squares = _mean(SQUARE_DECAY, squares, (left.T @ gradient @ right) ** 2)
+        along = (left.T @ mean @ right) / (1 - MEAN_DECAY**count)
+        direction = left @ (along / _deviation(squares, SOAP_FLOOR)) @ right.T
+        return direction, SoapLayer(mean, factors, (left, right), squares)
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, SoapState]:
+        direction, adam_state = _adam(updates, state.adam)
+        count, layers = state.count + 1, []
+        for layer, old in zip(places, state.layers, strict=True):
+            along, new = update_layer(old, matrix(updates, layer), count)
+            layers.append(new)
+            along = jnp.where(count < SOAP_EVERY, matrix(direction, layer), along).ravel()
+            for place in layer:
+                size = place.stop - place.start
+                direction, along = _put(direction, along[:size], place), along[size:]
+        return direction, SoapState(count, adam_state, tuple(layers))
+
+    return optax.GradientTransformation(init, update)
+
+
+class GgtState(NamedTuple):
+    """GGT's state of P weights: steps taken, Adam's state, the gradient's mean, and the last R gradients.
+    `basis` (R, P) has orthonormal rows, or zeros; `variance` (R,) is along them, `outside` () that of each
+    other direction."""
+
+    count: Any
+    adam: Any
+    mean: Any
+    window: Any
+    basis: Any
+    variance: Any
+    outside: Any
+
+
+def scale_by_ggt(architecture: Architecture) -> optax.GradientTransformation:
+    """Rescale updates by the square root of the gradient's whole second moment, as the last 400 gradients
+    show it.
+
+    Adam runs along the principal directions of these gradients, which are found anew every 50 steps; all
+    other directions share one scale. Until the first are there it runs along the axes. A gradient's weight
+    falls with its age. The state holds 800 numbers for each weight, of fewer than 400 weights 2 P.
+
+    References:
+        Agarwal et al., `Efficient Full-Matrix Adaptive Regularization <https://arxiv.org/abs/1806.02958>`_,
+        2019, which has the window, and one scale outside of it
+    """
+    del architecture
+
+    def init(params: Any) -> GgtState:
+        window = jnp.zeros((min(GGT_WINDOW, params.size), params.size), params.dtype)
+        zero, mean = jnp.zeros((), params.dtype), jnp.zeros_like(params)
+        return GgtState(jnp.int32(0), ADAM.init(params), mean, window, window, window[:, 0], zero)
+
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, GgtState]:
+        direction, adam_state = _adam(updates, state.adam)
+        count, mean = state.count + 1, _mean(MEAN_DECAY, state.mean, updates)
+        window = lax.dynamic_update_index_in_dim(state.window, updates, state.count % len(state.window), 0)
+        old = state.basis, state.variance
+        basis, variance = renew(count % GGT_EVERY == 0, _principal_directions, old, window, count)
+        # One vector at a time, as XLA multiplies a matrix with two in five times the time on a CPU.
+        along, mean_along = basis @ updates, basis @ mean
+        across, mean_across = updates - along @ basis, mean - mean_along @ basis
+        variance = jnp.where(variance > 0, _mean(SQUARE_DECAY, variance, along**2), 0)
+        free = jnp.maximum(updates.size - (variance > 0).sum(), 1)
+        outside = _mean(SQUARE_DECAY, state.outside, (across**2).sum() / free)
+        outside = jnp.where(count < GGT_EVERY, 0, outside)
+        share = 1 - SQUARE_DECAY ** jnp.maximum(count - GGT_EVERY + 1, 1)  # of its mean that is not zeros
+        deviations = _deviation(jnp.append(variance, outside / share), GGT_FLOOR)
+        whole = (mean_along / deviations[:-1]) @ basis + mean_across / deviations[-1]
+        direction = jnp.where(count < GGT_EVERY, direction, whole)
+        return direction, GgtState(count, adam_state, mean, window, basis, variance, outside)
+
+    return optax.GradientTransformation(init, update)
+
+
+# By `recipe.optimizer`: those that take a net's structure.
+NET_OPTIMIZERS: Mapping[str, Callable[[Architecture], optax.GradientTransformation]] = {
+    "muon": scale_by_muon,
+    "soap": scale_by_soap,
+    "ggt": scale_by_ggt,
+}
+# Those of them that can tell units that pad a member from its own. The others have a basis in which both
+# would be mixed.
+CAN_PAD = frozenset({"muon"})
+
+
+def gate_places(architecture: Architecture) -> list[list[slice]]:
+    """Return of each layer the places of its gates' parameters in the flat vector: kernel, recurrent weights
+    where there are some, bias."""
+    gates, weights = cell_class(architecture.model.cell).gates, architecture.places()
+    assert gates is not None
+    layers = []
+    for name in cell_names(architecture.model):
+        layer = []
+        for path in gates.paths:
+            place = weights[name]
+            for key in path:
+                place = place[key]
+            layer.append(place)
+        layers.append(layer)
+    return layers
+
+
+def renew(due: Bool[Array, ""], function: Callable[..., Any], old: Any, *operands: Any) -> Any:
+    """Return `function(*operands)` where it is due, or else the old value.
+
+    Under `vmap` a condition would become a choice, and the function run at every step; here it runs only
+    where it is due for any member.
+    """
+
+    @custom_vmap
+    def choose(due: Any, old: Any, operands: Any) -> Any:
+        return lax.cond(due, lambda: function(*operands), lambda: old)
+
+    @choose.def_vmap
+    def choose_for_all(size: int, batched: Any, *arguments: Any) -> tuple[Any, Any]:
+        due, old, operands = jax.tree.map(
+            lambda leaf, has_axis: leaf if has_axis else jnp.broadcast_to(leaf, (size, *leaf.shape)),
+            arguments,
+            tuple(batched),
+        )
+
+        def of_each(due: Any, old: Any, operands: Any) -> Any:
+            return jax.tree.map(lambda new, before: jnp.where(due, new, before), function(*operands), old)
+
+        result = lax.cond(due.any(), lambda: jax.vmap(of_each)(due, old, operands), lambda: old)
+        return result, jax.tree.map(lambda _: True, result)
+
+    return choose(due, old, operands)
+
+
+def _adam(updates: Any, state: Any) -> tuple[Any, Any]:
+    """Return Adam's direction and next state."""
+    return ADAM.update(updates, state)
+
+
+def _mean(decay: float, old: Any, new: Any) -> Any:
+    """Return the next value of a running mean."""
+    return decay * old + (1 - decay) * new
+
+
+def _put(vector: Float[Array, " P"], part: Float[Array, " N"], place: slice) -> Float[Array, " P"]:
+    return lax.dynamic_update_slice_in_dim(vector, part, place.start, 0)
+
+
+def _deviation(variance: Float[Array, "*shape"], floor: float) -> Float[Array, "*shape"]:
+    """Return the square root of variances, each at least a share of the largest."""
+    return jnp.sqrt(jnp.maximum(variance, floor * variance.max())) + EPSILON
+
+
+def _eigenvectors(
+    factors: tuple[Float[Array, "R R"], Float[Array, "C C"]],
+    squares: Float[Array, "R C"],
+    count: Int[Array, ""],
+) -> tuple[tuple[Float[Array, "R R"], Float[Array, "C C"]], Float[Array, "R C"]]:
+    """Return the eigenvectors of SOAP's factors, and the mean squares along them: at first what the factors
+    say of these, later those of before."""
+    (left_values, left), (right_values, right) = (jnp.linalg.eigh(factor) for factor in factors)
+    total = jnp.maximum(left_values.sum(), jnp.finfo(left.dtype).tiny)
+    by_factors = jnp.outer(jnp.maximum(left_values, 0), jnp.maximum(right_values, 0) / total)
+    by_factors = by_factors / (1 - SOAP_DECAY**count)
+    return (left, right), jnp.where(count == SOAP_EVERY, by_factors, squares)
+
+
+def _principal_directions(
+    window: Float[Array, "R P"], count: Int[Array, ""]
+) -> tuple[Float[Array, "R P"], Float[Array, " R"]]:
+    """Return the principal directions of the gradients in a window, a row each, and the variance along them;
+    zeros in place of those that rounding hides."""
+    age = (count - 1 - jnp.arange(len(window))) % len(window)
+    rows = window * jnp.sqrt((1 - GGT_DECAY) * GGT_DECAY**age)[:, None]
+    values, vectors = jnp.linalg.eigh(rows @ rows.T)
+    keep = values > GGT_FLOOR * values[-1]
+    values = jnp.where(keep, values, 1)
+    basis = jnp.where(keep[:, None], vectors.T @ rows / jnp.sqrt(values)[:, None], 0)
+    return basis, jnp.where(keep, values / (1 - GGT_DECAY**count), 0)
