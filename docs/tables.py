@@ -59,6 +59,7 @@ QUESTIONS = {  # what must be known after 50 steps: task, knobs
 }
 COPIES = tuple(("copy", f"items={items}") for items in (2, 4, 8, 16))
 OPTIMIZERS = ("adam", "muon", "soap", "ggt")  # in the order of columns
+NEAR_THRESHOLDS = ("8 5", "12 7", "20 10", "20 12")  # lags and units
 SHORT = ("a bit, seen once", "one of 32 symbols, seen once", "how many steps went by", *list(QUESTIONS)[5:])
 
 
@@ -277,13 +278,17 @@ def own_lags(marks: Sequence[Point]) -> str:
 def optimizers_on_delay_lines() -> str:
     """How many nets passed by each optimizer, and how long a net took."""
     rows = rows_of("optimizers").filter(task="delay_line")
-    return "\n\n".join(
-        [
-            passed_by_optimizer(rows),
-            "Mean seconds of a net, failing ones included:",
-            seconds_by_optimizer(rows),
-        ]
+    near = rows.filter(pl.concat_str("lag", "units", separator=" ").is_in(NEAR_THRESHOLDS))
+    near = (
+        near.with_columns(passed_column()).group_by("optimizer", "lr").agg(pl.col("passed").sum(), pl.len())
     )
+    near = sorted(near.rows(), key=lambda row: (OPTIMIZERS.index(row[0]), row[1]))
+    each = ", ".join(f"{passed} of {nets} by {name} {rate:g}" for name, rate, passed, nets in near)
+    together = (
+        f"Where thresholds lie (5 units at lag 8, 7 at 12, 10 and 12 at 20), these are together {each}."
+    )
+    seconds = "Mean seconds of a net, failing ones included:"
+    return "\n\n".join([passed_by_optimizer(rows), filled(together), seconds, seconds_by_optimizer(rows)])
 
 
 def optimizers_elsewhere() -> str:

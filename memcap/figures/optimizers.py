@@ -83,7 +83,8 @@ def plot(points: Sequence[Point]) -> Figure:
     """Draw a panel per cost: a colour per optimizer and rate, a marker per task and lag."""
     names, marks = (list(dict.fromkeys(map(of, points))) for of in (name_of, mark_of))
     colours = {name: COLOURS[k % len(COLOURS)] for k, name in enumerate(sorted(names))}
-    markers = {mark: MARKERS[k % len(MARKERS)] for k, mark in enumerate(marks)}
+    shapes = [shape for shape in MARKERS if shape not in "^v"]  # which end open intervals
+    markers = {mark: shapes[k % len(shapes)] for k, mark in enumerate(marks)}
     last = " ".join([which_seeds_count(points), *pass_rules(points)])
     parts = [ABOUT, f"{budgets(points)} {NO_LIMIT}", last]
     text = "\n".join(textwrap.fill(part, round(18.5 * WIDTH)) for part in parts)
