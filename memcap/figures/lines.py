@@ -213,4 +213,4 @@ def _apart(heights: Sequence[float], sizes: Sequence[float]) -> np.ndarray:
     gaps = [(above + below) / 2 for above, below in pairwise(sizes)]
     offsets = np.cumsum([0, *gaps])
     apart = isotonic_regression(np.array(heights) + offsets, increasing=False).x - offsets
-    return np.maximum(apart, offsets[-1] - offsets + sizes[-1] / 2)
+    return np.maximum(apart, offsets[-1] - offsets + np.array(sizes[-1:]) / 2)
