@@ -115,6 +115,9 @@ def _word(value: Any) -> str:
     return str(value) if isinstance(value, (str, float)) else json.dumps(value, default=str)
 
 
+SECONDS = ("compile_seconds", "run_seconds")
+
+
 @cache
 def _rules() -> dict[str, pl.Expr]:
     """Return the rule of each column that says what came of the training."""
@@ -144,9 +147,6 @@ def _rules() -> dict[str, pl.Expr]:
         absent = values.is_null() & (pl.col("lengths").is_null() | (status == "failed"))
         return absent | (there & pl.col("lengths").is_not_null())
 
-    def seconds(name: str) -> pl.Expr:
-        return pl.col(name).is_finite() & (pl.col(name) >= 0)
-
     rules = {
         "seed": pl.col("seed").is_between(0, MOST),
         "status": status.is_in(STATUSES),
@@ -172,11 +172,8 @@ def _rules() -> dict[str, pl.Expr]:
         "train_loss": pl.col("train_loss").is_null() | pl.col("train_loss").is_finite(),
         "carry_numbers": pl.col("carry_numbers") >= 0,
         "parameters": pl.col("parameters") >= 1,
-        "compile_seconds": seconds("compile_seconds"),
-        "run_seconds": seconds("run_seconds"),
         "reason": (status == "failed") | pl.col("reason").is_null(),
-        "population": pl.col("population").is_not_null(),
-        "study": pl.col("study").is_not_null(),
-        "finished": pl.col("finished").is_not_null(),
     }
+    rules |= {name: pl.col(name).is_finite() & (pl.col(name) >= 0) for name in SECONDS}
+    rules |= {name: pl.col(name).is_not_null() for name in ("population", "study", "finished")}
     return {name: rule.fill_null(value=False) for name, rule in rules.items()}
