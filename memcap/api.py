@@ -52,9 +52,9 @@ def members(task: Any = "delay_line", recipe: Any = "auto", **axes: Any) -> list
         recipe: name of a file in conf/recipe/, object, or a list of these.
         axes: any field by name, each a value or a list: `lag`, `length`, the task's knobs; `units`, `cell`,
             `layers`, `readout`; `lr`, `batch`, `budget` and the other values of a recipe; `every`,
-            `sequences`, `successive`, `stretch`, `until`; `seed`, where a number says how many, from 0 on, and a list
-            which. "1..64" is all whole numbers from 1 to 64. A cell may be a class, as `flax.nnx.GRUCell`.
-            Where two parts have a field of one name, write `**{"task.NAME": ...}`.
+            `sequences`, `successive`, `stretch`, `until`; `seed`, where a number says how many, from 0 on,
+            and a list which. "1..64" is all whole numbers from 1 to 64. A cell may be a class, as
+            `flax.nnx.GRUCell`. Where two parts have a field of one name, write `**{"task.NAME": ...}`.
 
     Returns:
         The members, fully resolved.
