@@ -78,9 +78,9 @@ def sentences(study: Status) -> list[str]:
     """Say in words what is known of a study."""
     unsolved = study.done - study.solved
     most = "at most " if study.at_most and study.members > study.done else ""
-    what = f"{study.solved:,} solved, {unsolved:,} not" + (
-        f" ({study.diverged:,} diverged)" if study.diverged else ""
-    )
+    every = "" if study.up_to is None else f", {study.up_to:,} of them at every lag"
+    diverged = f" ({study.diverged:,} diverged)" if study.diverged else ""
+    what = f"{study.solved:,} solved{every}, {unsolved:,} not{diverged}"
     lines = [
         f"{study.folder}: {study.done:,} of {most}{plural(study.members, 'member')} done: {what};"
         f" {len(study.failed):,} failed."

@@ -10,7 +10,7 @@ from memcap import figures, store
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point
 from memcap.report.tables import frontier_table, rows_table
-from memcap.store.rows import without_failed
+from memcap.store.rows import right_at_every_lag, without_failed
 from memcap.terminal.printing import show
 from memcap.terminal.words import plural
 
@@ -60,18 +60,19 @@ def print_summary(summary: Summary) -> None:
 
 
 def par2_score(rows: pl.DataFrame) -> float:
-    """Return the score of a job, for a sweeper that minimizes: the mean number of training steps to solve.
+    """Return the score of a job, for a sweeper that minimizes: the mean number of training steps to solve it,
+    at every lag up to its own where that is asked.
 
-    A member that was not solved counts as twice its budget: worse than any that was ("PAR2" in the comparison
-    of solvers).
+    A member that was not solved so counts as twice its budget: worse than any that was ("PAR2" in the
+    comparison of solvers).
 
     Args:
         rows: the job's. Without any, as in a share that has no members, the score is 0.
     """
     if rows.is_empty():
         return 0.0
-    steps = pl.when("solved").then("steps_to_solve").otherwise(2 * pl.col("budget"))
-    return float(rows.select(steps.mean()).item())
+    of_verdict = pl.when(evaluation_until="up_to").then("steps_to_up_to").otherwise("steps_to_solve")
+    return float(rows.select(of_verdict.fill_null(2 * pl.col("budget")).mean()).item())
 
 
 def print_places(places: Iterable[str]) -> None:
@@ -84,4 +85,6 @@ def totals(rows: pl.DataFrame) -> str:
     """Count the members, and those that were solved or failed, in words."""
     failed = rows.height - without_failed(rows).height
     counts = f"{plural(rows.height, 'member')}, {int(rows['solved'].sum()):,} solved"
+    if (every := right_at_every_lag(rows)) is not None:
+        counts += f", {every:,} of them at every lag up to their own"
     return counts + (f", {failed:,} failed (the same command trains these again)" if failed else "")

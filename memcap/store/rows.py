@@ -155,6 +155,12 @@ def without_failed(rows: pl.DataFrame) -> pl.DataFrame:
     return rows.filter(pl.col("status") != "failed")
 
 
+def right_at_every_lag(rows: pl.DataFrame) -> int | None:
+    """Count the members that are right at every lag up to their own; None where none was asked."""
+    asked = rows.filter(evaluation_until="up_to")
+    return None if asked.is_empty() else int(asked["up_to"].sum())
+
+
 def passed_column() -> pl.Expr:
     """Return the column that says whether a member became what its training was for
     (`memcap.config.Evaluation.until`)."""

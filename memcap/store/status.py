@@ -15,7 +15,7 @@ from memcap.knobs import UserError
 from memcap.runtime.published import is_published
 from memcap.store import heartbeat, shards
 from memcap.store.heartbeat import Heartbeat, Running
-from memcap.store.rows import one_per_key, without_failed
+from memcap.store.rows import one_per_key, right_at_every_lag, without_failed
 from memcap.terminal.printing import member_name
 
 MARKS = ("rows", "jobs", "rows.parquet")  # a folder that has one is a study's
@@ -36,8 +36,9 @@ class Status:
 
     Args:
         folder: the study's.
-        done: members whose rows are kept and measure something; solved: how many of them are; diverged: how
-            many of the others.
+        done: members whose rows are kept and measure something; solved: how many of them are; up_to: how many
+            are right at every lag up to their own, None where none was asked; diverged: how many of the
+            others.
         failed: members that could not be trained, unless a job has them in hand again.
         running: members in training.
         waiting: members that a living job has yet to train; of a search at most.
@@ -54,6 +55,7 @@ class Status:
     folder: Path
     done: int
     solved: int
+    up_to: int | None
     diverged: int
     failed: tuple[Failure, ...]
     running: int
@@ -128,6 +130,7 @@ def status(folder: Path) -> Status:
         folder=folder,
         done=measured.height,
         solved=int(measured["solved"].sum()),
+        up_to=right_at_every_lag(measured),
         diverged=measured.filter(pl.col("status") == "diverged", ~pl.col("solved")).height,
         failed=failed,
         running=running,

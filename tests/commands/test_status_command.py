@@ -136,3 +136,9 @@ def test_what_a_job_leaves_is_what_it_was_told(tmp_path):
     kept = files(tmp_path / "outputs" / "adhoc" / "jobs")
     assert memcap(tmp_path, "train", *words).status == 0  # nothing is missing, and nothing is said
     assert files(tmp_path / "outputs" / "adhoc" / "jobs") == kept
+
+
+def test_those_that_are_right_at_every_lag_are_counted_where_that_is_asked(tmp_path):
+    write(tmp_path / "mine", group(counts={1: (3, 4)}, up_to={1: 2}, evaluation_until="up_to"))
+    first_line = memcap(tmp_path, "status", "mine").out.splitlines()[0]
+    assert first_line == "mine: 4 of 4 members done: 3 solved, 2 of them at every lag, 1 not; 0 failed."
