@@ -46,7 +46,7 @@ def best_answer(question: Question, folder: Path | None = None, strict: bool = F
                 break
     best = max(answers, key=_evidence, default=Answer(question))
     own = next((each for each in answers if each.source == str(OUTPUTS) and each.point is not None), None)
-    return best if own in (None, best) else replace(best, own=own)
+    return best if own is None or own is best else replace(best, own=own)
 
 
 def from_rows(rows: pl.DataFrame, question: Question, source: str | None = None) -> Answer:

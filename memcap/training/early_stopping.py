@@ -15,9 +15,7 @@ from memcap.terminal.printing import bound
 # a running training accuracy may be so far below the criterion for the held-out sequences to be asked
 NEAR = 0.01
 NEAR_ERROR = 1.5  # a running training error may be so many times the criterion
-RARELY = (
-    5  # chunks between the evaluations that ask a solved member whether it is steady, or right up to its lag
-)
+RARELY = 5  # chunks between the evaluations that ask a solved member for a stricter verdict
 
 
 def near(task: Task, train_score: float, threshold: float) -> bool:
