@@ -202,10 +202,16 @@ def test_resolve_leaves_its_argument_alone():
     assert given == before
 
 
+OF_ONE_LAG = ("bandlimited_delay", "cue_discrimination", "data", "delay_line", "square_wave")
+
+
 @pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("task", task_classes())
 def test_every_recipe_fits_every_task(recipe, task):
     given = values({"recipe.name": recipe, "task.lag": 12}, task)
+    if recipe == "uniform" and task in OF_ONE_LAG:
+        assert "recipe.lags=uniform: the lag of" in refusal(lambda: resolve(given))
+        return
     if recipe_file(recipe).get("init") == "flax":
         given["model"]["cell"] = "LSTMCell"
     member = resolve(given)
@@ -221,7 +227,8 @@ def test_a_recipe_file_has_every_field_and_nothing_else(recipe):
     known = {f.name for f in dataclasses.fields(Recipe)}
     later = {f.name for f in dataclasses.fields(Recipe) if f.metadata["before"] is not dataclasses.MISSING}
     climbs = {"falls_above", "curriculum", "advance", "deadline"}
-    own = climbs if recipe.startswith("curriculum") else set()
+    own = climbs if recipe.startswith("curriculum") or recipe == "uniform" else set()
+    own |= {"lags"} if recipe == "uniform" else set()
     own |= {"optimizer"} if recipe in ("descent", "curriculum_muon", "curriculum_ggt") else set()
     assert set(file) == ({"name"} if recipe == "auto" else (known - later) | own)
 

@@ -59,6 +59,7 @@ CASES = {
                 # diverges
                 {
                     "task": "count",
+                    "scale": None,
                     "lag": 6,
                     "units": 2,
                     "cell": "linear",
@@ -70,6 +71,7 @@ CASES = {
                 {**LATCH, "lag": 3, "units": 2, "readout": "lstm", "recipe": "forget_bias"},
                 {
                     "task": "count",
+                    "scale": None,
                     "lag": 3,
                     "units": 2,
                     "cell": "GRUCell",

@@ -69,10 +69,11 @@ def lowered(lanes, loop, **axes):
 
 
 def tasks():
-    """Of each task the knobs that it needs."""
+    """Of each task the knobs that it needs; of a count those of before it had a scale."""
     from memcap.tasks import task_classes
 
-    return {name: {"file": SEQUENCES} if name == "data" else {} for name in task_classes()}
+    knobs = {"data": {"file": SEQUENCES}, "count": {"scale": None}}
+    return {name: knobs.get(name, {}) for name in task_classes()}
 
 
 def programs():

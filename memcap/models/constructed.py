@@ -125,7 +125,7 @@ def count(task: Count, lag: int) -> Constructed:
     """
     step = 2.0 ** math.floor(math.log2(0.01 * lag**-1.5))
     gates = [add(step)] if task.kind == "time" else [KEEP, add(step)]
-    return one_unit(gates, (np.array([1 / (step * lag)]), np.zeros(1)))
+    return one_unit(gates, (np.array([1 / (step * (task.scale or lag))]), np.zeros(1)))
 
 
 @constructed.register

@@ -135,7 +135,7 @@ def test_info_says_where_configurations_are_looked_for(tmp_path):
         ("memcap plan --d", {"--device"}),
         ("memcap answer --ta", {"--task"}),
         ("memcap frontier outputs --", {"--help", "--at", "--budget", "--strict", "--json"}),
-        ("memcap frontier --at ", {"steady", "trained"}),
+        ("memcap frontier --at ", {"up_to", "steady", "trained"}),
         ("memcap export abc --layout t", {"torch"}),
         ("memcap frontier --json ", set()),  # a path, which the shell completes
         ("memcap frontier -", {"-h", "--help", "--at", "--budget", "--strict", "--json"}),

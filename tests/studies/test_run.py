@@ -66,6 +66,10 @@ def test_each_member_has_one_row(trained):
 
 
 NOT_SET = {
+    "steps_to_up_to",
+    "mean_up_to",
+    "worst_up_to",
+    "worst_lag",
     "falls_above",
     "curriculum",
     "advance",

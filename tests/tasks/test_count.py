@@ -63,6 +63,8 @@ def test_chance_of_a_count_that_goes_on_past_its_lag():
 
 
 def test_a_stretched_count_keeps_its_scale():
-    lag, length = Count().stretched(8, 4)
+    lag, length = Count(scale=None).stretched(8, 4)
     assert (lag, length) == (8, 32)
-    assert draw(Count(), lag, length).targets[31, 0] == 4
+    assert draw(Count(scale=None), lag, length).targets[31, 0] == 4
+    assert Count(scale=8).stretched(8, 4) == (32, 32)
+    assert draw(Count(scale=8), 32, 32).targets[31, 0] == 4
