@@ -115,9 +115,11 @@ def member(name: str, case: Case, number: int, steps: int = T, **ends: Any) -> t
     rng = np.random.default_rng(FIRST_DRAW.get(name, 0) + number)
     _, weights, carry = structure(name)
     weights, carry = jax.tree.map(lambda leaf: drawn(rng, leaf), (weights, carry))
-    inputs, readout = rng.integers(0, F, (steps, B), np.int32), None
+    readout = None
     if case.real:
         inputs = rng.standard_normal((steps, B, F)).astype(np.float32)
+    else:
+        inputs = rng.integers(0, F, (steps, B), np.int32)
     starts = np.isin(np.arange(steps), ends.get("starts", BOUNDARIES[number])) if case.windows else None
     if case.readout:
         readout = rng.standard_normal((cell_class(name).hidden_per_unit * U, OUT)).astype(np.float32)
