@@ -141,7 +141,7 @@ def test_the_readmes_python_lines(tmp_path, monkeypatch, capsys):
     assert names["outputs"].shape == (7, 1, 2)
     assert names["outputs"][-1, 0].argmax() == 1
     said = capsys.readouterr().out
-    assert "latch at lag 50: 1 unit." in said
+    assert "latch at every lag up to 50: 1 unit." in said
 
 
 def test_the_page_of_the_python_face_lists_all_of_it():
