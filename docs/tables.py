@@ -161,17 +161,22 @@ def up_to() -> str:
 
 
 def advice_up_to() -> str:
-    """How the advised widths did up to lags that nothing measured, and up to lag 50."""
-    rows = rows_of("up_to_fresh_seeds")
+    """How the advised widths did up to lag 50, and to lags that nothing measured; of a stream at these."""
+    rows = rows_of("up_to_fresh_seeds").with_columns(passed_column())
     cells = rows.group_by("task", "knobs", "lag", maintain_order=True).agg(
-        pl.col("units").first(), pl.col("up_to").sum(), pl.len()
+        pl.col("units").first(), pl.col("passed").sum(), pl.len()
     )
-    lags, by_task = sorted(set(cells["lag"])), dict[str, dict[int, str]]()
-    for task, knobs, lag, units, passed, seeds in cells.iter_rows():
-        name = label(typed(task_class(task), json.loads(knobs), "task"))
-        by_task.setdefault(name, {})[lag] = f"{passed}/{seeds} ({units})"
+    of_lag, by_task = list[str](), dict[str, dict[int, str]]()
+    for task, knobs, lag, units, passed, seeds in cells.sort("task", "knobs", "lag").iter_rows():
+        kind = typed(task_class(task), json.loads(knobs), "task")
+        if kind.stream:
+            of_lag.append(f"{passed} of {seeds} at lag {lag} with {units} units")
+        else:
+            by_task.setdefault(label(kind), {})[lag] = f"{passed}/{seeds} ({units})"
+    lags = sorted({lag for of in by_task.values() for lag in of})
     lines = [(name, *(of.get(lag, "") for lag in lags)) for name, of in by_task.items()]
-    return table(("task, passed (units)", *(f"up to {lag}" for lag in lags)), lines)
+    whole = table(("task, passed (units)", *(f"up to {lag}" for lag in lags)), lines)
+    return f"{whole}\n\n" + filled(f"Of the delay line were steady: {', '.join(of_lag)}.")
 
 
 def said(told: Answer) -> str:
