@@ -45,9 +45,10 @@ def field_values(owner: Any) -> dict[str, Any]:
 
 
 def set_words(owner: Any, without: Collection[str] = ()) -> list[str]:
-    """Return the fields of a dataclass that are not at their defaults, as NAME=VALUE."""
+    """Return the fields of a dataclass that are not at their defaults, as NAME=VALUE, in Hydra's words."""
     usual = _default(type(owner))
-    return [f"{k}={v}" for k, v in field_values(owner).items() if k not in without and v != usual[k]]
+    values = {k: v for k, v in field_values(owner).items() if k not in without and v != usual[k]}
+    return [f"{k}={'null' if v is None else v}" for k, v in values.items()]
 
 
 @cache

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from memcap import api
-from memcap.config import Engine, Evaluation, Member, member_of, resolve, task_defaults
-from memcap.knobs import UserError, completed, defaults, knob
+from memcap.config import Engine, Evaluation, Member, member_of, resolve, task_defaults, task_of
+from memcap.knobs import UserError, completed, defaults, knob, set_words
 from memcap.models.model import Model
 from memcap.recipes import Recipe, ResolvedRecipe, recipe_file
 from memcap.tasks import Facts, task_class, task_classes
@@ -203,3 +203,9 @@ def test_what_is_null_in_a_complete_recipe_stays_so():
     assert without.recipe.falls_above is None
     assert member_of(without.config) == without
     assert without.key != whole.key
+
+
+def test_words_of_a_task_are_such_as_hydra_reads():
+    words = set_words(Count(kind="tokens", scale=None))
+    assert words == ["kind=tokens", "scale=null"]
+    assert task_of("count", words) == Count(kind="tokens", scale=None)
