@@ -44,7 +44,9 @@ def command(
     """
     held = question.task.facts(question.lag, question.task.length(question.lag)).held
     near = point or next_longer(line, question.lag)
-    if question.up_to and near is not None and near.at != "up_to":  # rows of the lag alone: no word of others
+    least_high = max(FEWEST_UNITS, 2.0 * held)
+    if question.up_to and near is not None and near.at != "up_to":  # rows of the lag alone: a hint at most
+        least_high = max(least_high, 0.0 if widths is None else (1 + MARGIN) * widths[2])
         point = near = widths = None
     study = re.sub(r"\W+", "_", f"{question.task.name}_L{question.lag}")
     words = _words(question)
@@ -58,7 +60,7 @@ def command(
         recipes = ", ".join(f"{name}: [{', '.join(map(str, values))}]" for name, values in raced.items())
         axes = f"{recipes}, model.units: 1..{widest}, seed: 8"
         return " ".join([*words, f"study={study}_race", "design=race", f"'axes={{{axes}}}'"])
-    low, high = 1.0, max(FEWEST_UNITS, 2.0 * held)
+    low, high = 1.0, least_high
     if widths is not None:
         low, high = (1 - MARGIN) * widths[1], (1 + MARGIN) * widths[2]
     if point is not None and not enough:
