@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 PROCESSES ?= 2
-QUICK := tests/loops/test_masked_scan.py tests/tasks --ignore=tests/tasks/test_interface.py tests/models/test_network.py tests/capacity/test_frontier.py tests/capacity/test_answer.py \
+QUICK := tests/loops/test_fused_loss.py tests/tasks --ignore=tests/tasks/test_interface.py tests/models/test_network.py tests/capacity/test_frontier.py tests/capacity/test_answer.py \
 	tests/designs/test_axes.py tests/store/test_store.py tests/training/test_early_stopping.py tests/test_config.py tests/test_imports.py
 
 TARGETS := .venv-targets

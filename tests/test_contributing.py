@@ -155,3 +155,12 @@ def test_package_citation_and_changelog_have_one_version():
     newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest is not None
     assert newest[1] == face.__version__
+
+
+def test_the_files_of_a_days_work_are_there():
+    text = (ROOT / "Makefile").read_text()
+    quick = re.search(r"^QUICK := (.*?[^\\])$", text, re.MULTILINE | re.DOTALL)
+    assert quick is not None
+    places = re.findall(r"tests/[\w/.]+", quick[1])
+    assert len(places) > 5
+    assert [each for each in places if not (ROOT / each).exists()] == []
