@@ -34,13 +34,14 @@ from memcap.capacity.frontier import best_recipes, fit_all_recipes, frontier
 from memcap.capacity.layers import COUNTS, shapes
 from memcap.capacity.points import Point, label
 from memcap.capacity.question import Question
-from memcap.capacity.sources import best_answer
+from memcap.capacity.sources import from_rows
 from memcap.config import Evaluation, task_of
 from memcap.knobs import typed
 from memcap.models.model import Model
-from memcap.runtime.published import ATLAS, rows_file
+from memcap.report.answer_words import wilson
+from memcap.runtime.published import ATLAS, rows_file, rows_files
 from memcap.store import curves
-from memcap.store.rows import COLUMNS, At, passed_column
+from memcap.store.rows import COLUMNS, passed_column
 from memcap.tasks import task_class
 from memcap.thresholds.curve import Threshold
 from memcap.training import early_stopping
@@ -117,9 +118,15 @@ def filled(text: str) -> str:
 
 
 @cache
-def advised(task: str, *knobs: str, at: At = "up_to") -> Answer:
-    """What `memcap answer` says at lag 50."""
-    return best_answer(Question(task_of(task, list(knobs)), 50, at=at), Path(ATLAS))
+def atlas_rows() -> pl.DataFrame:
+    """All rows that `memcap answer` reads under the name of the atlas."""
+    return pl.concat([store.read(file) for file in rows_files(ATLAS)])
+
+
+@cache
+def advised(task: str, *knobs: str) -> Answer:
+    """Return the answer of `memcap answer` at lag 50."""
+    return from_rows(atlas_rows(), Question(task_of(task, list(knobs)), 50))
 
 
 def short_answer() -> str:
@@ -139,8 +146,8 @@ def questions(names: Iterable[str] = QUESTIONS) -> str:
     for name in names:
         task, *knobs = QUESTIONS[name]
         words = "".join(f" --knob {knob}" for knob in knobs)
-        told = advised(task, *knobs)
-        lines.append((name, f"`memcap answer --task {task} --lag 50{words}`", told.units, said(told)))
+        result = advised(task, *knobs)
+        lines.append((name, f"`memcap answer --task {task} --lag 50{words}`", result.units, outcome(result)))
     head = "what must be known after 50 steps or less", "ask", "units to take", "runs that passed"
     return table(head, lines)
 
@@ -148,12 +155,11 @@ def questions(names: Iterable[str] = QUESTIONS) -> str:
 def up_to() -> str:
     """Units to take at every lag up to 50, beside those of lag 50 alone."""
     lines = []
-    for each in dict.fromkeys((p.task, p.subject) for p in frontier(rows_of("up_to"))):
-        task, subject = each
-        of = {at: best_answer(Question(task, 50, at=at), Path(ATLAS)) for at in ("up_to", "steady")}
+    for task, subject in dict.fromkeys((p.task, p.subject) for p in frontier(rows_of("up_to"))):
+        every, alone = (from_rows(atlas_rows(), Question(task, 50, at=at)) for at in ("up_to", "steady"))
         cells = [
-            (told.units or "", "" if told.point is None else width(told.point.fit.u90), said(told))
-            for told in of.values()
+            (result.units or "", "" if result.point is None else width(result.point.fit.u90), outcome(result))
+            for result in (every, alone)
         ]
         lines.append((subject.replace("_", " "), *cells[0], *cells[1]))
     head = ("task", "every lag to 50", "u90", "passed", "lag 50 alone", "u90", "passed")
@@ -179,9 +185,9 @@ def advice_up_to() -> str:
     return f"{whole}\n\n" + filled(f"Of the delay line were steady: {', '.join(of_lag)}.")
 
 
-def said(told: Answer) -> str:
-    """How many runs of the advised width and wider ones passed."""
-    return "" if told.units is None else f"{told.passed_from} of {told.runs_from}"
+def outcome(result: Answer) -> str:
+    """Say how many runs of the advised width and wider ones passed."""
+    return "" if result.units is None else f"{result.passed_from} of {result.runs_from}"
 
 
 def six() -> str:
@@ -319,8 +325,8 @@ def passed_by_optimizer(rows: pl.DataFrame) -> str:
 
     def share(nets: pl.DataFrame) -> str:
         passed = nets["passed"].sum()
-        interval = binomtest(passed, nets.height).proportion_ci(method="wilson")
-        return f"{passed} of {nets.height} [{interval.low:.2f}, {interval.high:.2f}]"
+        low, high = wilson(passed, nets.height)
+        return f"{passed} of {nets.height} [{low:.2f}, {high:.2f}]"
 
     return by_optimizer(rows, share)
 

@@ -121,8 +121,8 @@ class Answer:
 
     @property
     def as_asked(self) -> bool:
-        """Whether the verdict is the one that was asked for: rows of the lag alone say nothing of shorter
-        ones."""
+        """Tell whether the verdict is the one that the question asks for: rows of the lag alone say nothing
+        of shorter ones."""
         return self.at == "up_to" or not self.question.up_to
 
     @property
@@ -148,12 +148,12 @@ class Answer:
 
     @property
     def runs_from(self) -> int:
-        """The number of runs of `units` units or more, at `counted`; 0 where there is no width."""
+        """The number of runs of `units` units or more, at `points_from`; 0 where there is no width."""
         return self._outcomes[1]
 
     @cached_property
-    def counted(self) -> tuple[Point, ...]:
-        """The points whose runs of `units` units or more are counted: of the lag, or of those measured next
+    def points_from(self) -> tuple[Point, ...]:
+        """The points whose runs of `units` units or more count: of the lag, or of those measured next
         to it; where no net there was so wide, of all lags."""
         if (units := self.units) is None:
             return ()
@@ -164,7 +164,7 @@ class Answer:
 
     @cached_property
     def _outcomes(self) -> tuple[int, int]:
-        counts = [point.passed_from(self.units or 1) for point in self.counted]
+        counts = [point.passed_from(self.units or 1) for point in self.points_from]
         return sum(passed for passed, _ in counts), sum(runs for _, runs in counts)
 
     @property

@@ -38,7 +38,7 @@ class Question:
 
     @property
     def up_to(self) -> bool:
-        """Whether every lag from the smallest on is meant, not this one alone."""
+        """Tell whether every lag from the smallest on is meant, not this one alone."""
         return self.at == "up_to" and self.task.has_other_lags(self.lag)
 
     def __post_init__(self) -> None:

@@ -165,7 +165,7 @@ def wilson(passed: int, runs: int) -> tuple[float, float]:
     z = 1.96
     middle = (passed + z * z / 2) / (runs + z * z)
     half = z / (runs + z * z) * math.sqrt(passed * (runs - passed) / runs + z * z / 4)
-    return middle - half, middle + half
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def _not_measured(result: Answer) -> list[str]:
@@ -222,7 +222,7 @@ def _pass(result: Answer) -> str:
 
 def _where(result: Answer) -> str:
     """Name the lags at which `Answer.runs_from` ran."""
-    *lags, last = [str(point.lag) for point in result.counted]
+    *lags, last = [str(point.lag) for point in result.points_from]
     if not lags and last == str(result.lag):
         return "there"
     return f"at lag{'s' * bool(lags)} {', '.join(lags)}{' and ' * bool(lags)}{last}"
