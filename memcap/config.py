@@ -55,6 +55,9 @@ class Stream(IntEnum):
     UP_TO = 5
 
 
+VERDICTS = ("solved", "steady", "up_to")  # of a member; each is a column of rows, too
+
+
 @dataclass(frozen=True)
 class Evaluation:
     """The rule by which a member counts as solved."""
@@ -71,7 +74,7 @@ class Evaluation:
         None,
         "train until solved; steady: at the stretched length, too; or up_to: at every shorter lag, too; null:"
         " steady where the task is a stream, elsewhere solved",
-        choices=("solved", "steady", "up_to"),
+        choices=VERDICTS,
         before="solved",
     )
     lengths: str | int | None = knob(
@@ -251,11 +254,14 @@ class Member:
         numbers = str(self.evaluation.lengths or "").split()
         return tuple(self.task.at_number(self.lag, int(number)) for number in numbers)
 
+    def length_at(self, lag: int) -> int:
+        """Return the length of its sequences of a lag up to its own: the task's, and never above its own."""
+        return self.length if lag == self.lag else min(self.task.length(lag), self.length)
+
     @cached_property
     def lags_up_to(self) -> tuple[tuple[int, int], ...]:
         """Lag and length of the sequences that `evaluation.until=up_to` asks for, the shortest first."""
-        *shorter, _ = self.task.lags_up_to(self.lag)
-        return *((lag, min(self.task.length(lag), self.length)) for lag in shorter), (self.lag, self.length)
+        return tuple((lag, self.length_at(lag)) for lag in self.task.lags_up_to(self.lag))
 
     @property
     def architecture(self) -> "Architecture":

@@ -83,7 +83,7 @@ class Claim:
 
     @property
     def expected(self) -> bool:
-        """Whether it holds in the published rows."""
+        """Tell whether it holds in the published rows."""
         return not self.why
 
 

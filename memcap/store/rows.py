@@ -5,6 +5,7 @@ from typing import Any, Literal, get_args
 
 import polars as pl
 
+from memcap import config
 from memcap.store.columns import (
     DERIVED,
     EVALUATION,
@@ -157,12 +158,12 @@ def without_failed(rows: pl.DataFrame) -> pl.DataFrame:
 
 def right_at_every_lag(rows: pl.DataFrame) -> int | None:
     """Count the members that are right at every lag up to their own; None where none was asked."""
-    asked = rows.filter(evaluation_until="up_to")
-    return None if asked.is_empty() else int(asked["up_to"].sum())
+    rows = rows.filter(evaluation_until="up_to")
+    return None if rows.is_empty() else int(rows["up_to"].sum())
 
 
 def passed_column() -> pl.Expr:
     """Return the column that says whether a member became what its training was for
     (`memcap.config.Evaluation.until`)."""
-    until, verdicts = pl.col("evaluation_until"), ("solved", "steady", "up_to")
-    return pl.coalesce(pl.when(until == verdict).then(verdict) for verdict in verdicts).alias("passed")
+    until = pl.col("evaluation_until")
+    return pl.coalesce(pl.when(until == verdict).then(verdict) for verdict in config.VERDICTS).alias("passed")

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from memcap.config import VERDICTS
 from memcap.store.curves import Points, spread
 
 LONGEST_TAG = 64  # characters that W&B takes
 QUANTILES = {"q25": 0.25, "q50": 0.5, "q75": 0.75}
-VERDICTS = ("solved", "steady", "up_to")
 SUMMARIZED = ("final", "best", "stretched", "mean_up_to", "worst_up_to", "steps", "steps_to_solve")
 SUMMARIZED += ("steps_to_steady", "steps_to_up_to", "run_seconds")
 

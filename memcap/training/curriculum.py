@@ -54,7 +54,7 @@ def curriculum_of(member: Member, max_length: int) -> Curriculum:
     start = lag if recipe.curriculum is None else max(task.smallest_lag, math.ceil(recipe.curriculum * lag))
     lengths = np.full(max_length + 1, member.length, np.int32)
     for shorter in range(start if recipe.lags is None else task.smallest_lag, lag):
-        lengths[shorter] = min(task.length(shorter), member.length)
+        lengths[shorter] = member.length_at(shorter)
     deadline = (recipe.deadline or 0.0) * recipe.budget
     arrive = np.bool_(recipe.schedule == "arrive")
     falls_above = np.float32(lag if recipe.falls_above is None else recipe.falls_above)

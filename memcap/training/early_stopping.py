@@ -139,7 +139,7 @@ class EarlyStopping:
     def wants_stretched(self) -> bool:
         """Return whether to ask at the stretched length: a member that has ended, or one that is to be steady
         and has just passed."""
-        return not self.running or self._is_asked("steady")
+        return not self.running or (self.member.evaluation.until == "steady" and self._has_just_passed)
 
     def update_stretched(self, step: int, score: float) -> None:
         """Decide after an evaluation at the stretched length.
@@ -147,18 +147,13 @@ class EarlyStopping:
         A member is steady if it was solved and these weights pass at both lengths.
         """
         self.stretched = score
-        if self.solved is None or self.status == "diverged":
-            return
-        if self.passed > 0 and self._passes(score):
+        if self._settles(step, self._passes(score)):
             self.steady = step
-        if self.running and (self.steady is not None or self._at_end(step)):
-            self.status = "solved"
 
     def wants_lags(self) -> bool:
         """Return whether to ask at every lag up to its own: a member that is to be right there and has ended,
         or has just passed."""
-        asked = self.member.evaluation.until == "up_to"
-        return asked and (not self.running or self._is_asked("up_to"))
+        return self.member.evaluation.until == "up_to" and (not self.running or self._has_just_passed)
 
     def update_lags(self, step: int, scores: Sequence[float], sequences: int) -> None:
         """Decide after an evaluation at each of `Member.lags_up_to`, on so many sequences each."""
@@ -166,17 +161,23 @@ class EarlyStopping:
         self.mean = float(np.mean(scores))
         place = int(np.argmin(scores) if task.higher_is_better else np.argmax(scores))
         self.worst, self.worst_lag = scores[place], self.member.lags_up_to[place][0]
-        if self.solved is None or self.status == "diverged":
-            return
         least = task.allowed(self.member.facts.threshold, sequences)
-        if self.passed > 0 and self._passes(self.mean) and task.passes(self.worst, least):
+        if self._settles(step, self._passes(self.mean) and task.passes(self.worst, least)):
             self.up_to = step
-        if self.running and (self.up_to is not None or self._at_end(step)):
-            self.status = "solved"
 
-    def _is_asked(self, until: str) -> bool:
-        """Return whether a solved member that trains until this verdict has just passed."""
-        return self.member.evaluation.until == until and self.solved is not None and self.passed > 0
+    @property
+    def _has_just_passed(self) -> bool:
+        return self.solved is not None and self.passed > 0
+
+    def _settles(self, step: int, passes: bool) -> bool:
+        """Return whether an evaluation for a stricter verdict settles it; end the member then, and at the end
+        of its budget."""
+        if self.solved is None or self.status == "diverged":
+            return False
+        settled = passes and self.passed > 0
+        if self.running and (settled or self._at_end(step)):
+            self.status = "solved"
+        return settled
 
     def _passes(self, score: float) -> bool:
         return self.member.task.passes(score, self.member.facts.threshold)

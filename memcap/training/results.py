@@ -74,8 +74,7 @@ class Result:
     @property
     def passed(self) -> bool:
         """True if it became what `evaluation.until` asks for: solved, steady, or right up to its lag."""
-        steps = {"solved": self.solved, "steady": self.steady, "up_to": self.up_to}
-        return steps[str(self.member.evaluation.until)] is not None
+        return getattr(self, str(self.member.evaluation.until)) is not None
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ class TrainSpec:
 
     @property
     def can_pad(self) -> bool:
-        """Whether members of several widths can share a program of this spec, the narrower ones padded."""
+        """Tell whether members of several widths can share a program of this spec, the narrower padded."""
         can_pad = self.optimizer not in NET_OPTIMIZERS or self.optimizer in CAN_PAD
         return can_pad and cell_class(self.architecture.model.cell).can_pad
 

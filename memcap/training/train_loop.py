@@ -190,8 +190,8 @@ class Lanes:
         )
         for k, lane in active.items():
             lane.stopping.update(steps[k], scores[k][0] if k in scores else None)
-        asked = {k: lane for k, lane in active.items() if lane.stopping.wants_lags()}
-        for k, at_lags in self._evaluate_each(asked, Stream.UP_TO).items():
+        up_to = {k: lane for k, lane in active.items() if lane.stopping.wants_lags()}
+        for k, at_lags in self._evaluate_each(up_to, Stream.UP_TO).items():
             active[k].stopping.update_lags(steps[k], [score for score, *_ in at_lags], self.trainer.block)
         stretched = self._evaluate(
             {
@@ -221,7 +221,7 @@ class Lanes:
                     train_scores[k],
                     score=scores[k][0] if k in scores else None,
                     lag=lags.get(k),
-                    worst=lane.stopping.worst if k in asked else None,
+                    worst=lane.stopping.worst if k in up_to else None,
                 )
                 chunks.append(chunk)
             lane.steps = steps[k]
@@ -243,12 +243,12 @@ class Lanes:
         }
         scores: dict[int, list[list[float]]] = {k: [] for k in lanes}
         for index in range(max(counts.values(), default=0)):
-            asked = {
+            operands = {
                 k: eval_operands(self.trainer, lane.member, stream, index)
                 for k, lane in lanes.items()
                 if index < counts[k]
             }
-            for k, each in self._evaluate(asked).items():
+            for k, each in self._evaluate(operands).items():
                 scores[k].append(each)
         return scores
 

@@ -20,7 +20,7 @@ def study(tmp_path, monkeypatch):
 
 
 def test_a_study_is_sent_to_where_the_command_says_and_again_to_the_same_runs(study):
-    """What the runs hold: tests/tracking/test_reference_runs.py."""
+    """Mirror a folder; tests/tracking/test_reference_runs.py has what the runs hold."""
     folder = study / "outputs" / "small"
     done = memcap(study, "mirror", "outputs/small")
     assert (done.status, done.err) == (0, "")

@@ -42,7 +42,7 @@ def score(model: Model, dtype: Any = np.float32) -> tuple[Any, Any]:
 
 
 def test_a_network_s_sums_and_gradients_are_those_of_xla():
-    """Of layers that begin with a carry of their own."""
+    """Train layers that begin with a carry of their own."""
     run, weights = score(Model(units=5, layers=2, initial_carry="learned"))
     found, expected = (
         quick_jit(jax.value_and_grad(partial(run, loop), has_aux=True))(weights)

@@ -283,7 +283,7 @@ WRITTEN_OUT = [
 
 @pytest.mark.parametrize(("name", "case", "loop"), WRITTEN_OUT, ids=label)
 def test_a_written_out_gradient_is_jaxs_own_in_float64(name, case, loop):
-    """Of two chunks the length ends within one; windows begin with one, within one, and after the length."""
+    """Let the length end within one of two chunks; windows begin with one, within one, and after it."""
     assert chunkwise.chunk_steps(20) == 10
     given = member(name, case, 0, steps=20, length=17, starts=(0, 3, 10, 13, 19))
     found_by = loops.resolve(loop, loops.Request(cell_class(name), "cpu", case.windows))
