@@ -101,6 +101,15 @@ def test_where_the_lag_is_part_of_what_is_asked_it_is_refused(task):
         member(task, 5, evaluation={"until": "up_to"})
 
 
+def test_lengths_are_the_tasks_and_at_its_own_lag_the_members():
+    longer = member("temporal_order", 20, length=30)
+    assert longer.lags_up_to[0] == (3, longer.task.length(3))
+    assert longer.lags_up_to[-1] == (20, 30)
+    tight = member("temporal_order", 90, length=92)  # nearly without the steps before its first window
+    assert tight.lags_up_to[-2:] == ((83, 92), (90, 92))
+    assert tight.task.length(83) == 93
+
+
 def test_by_default_it_takes_the_recipe_that_draws_lags():
     assert (
         member("parity", 5, recipe={"name": "auto"}, evaluation={"until": "up_to"}).recipe.lags == "uniform"
