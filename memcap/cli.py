@@ -129,7 +129,7 @@ def _import_modules(arguments: list[str]) -> list[str]:
         if not all(part.isidentifier() for part in name.split(".")):
             raise UserError(f"--module {name}: must be the name of a module, as in --module my_tasks")
         jax_setup.setup()  # it may use JAX as it is imported
-        plugins.import_module(name, f"--module {name}")
+        plugins.import_named(name, f"--module {name}")
     return arguments
 
 

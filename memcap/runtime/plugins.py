@@ -62,7 +62,7 @@ def import_object(name: str, where: str) -> Any:
                 f" --module {module_name} frontier (in Python: import {module_name})"
             )
         return there[attribute]
-    module = import_module(module_name, f"{where}={name}")
+    module = import_named(module_name, f"{where}={name}")
     if hasattr(module, attribute):
         return getattr(module, attribute)
     try:
@@ -73,7 +73,7 @@ def import_object(name: str, where: str) -> Any:
         raise UserError(f"{where}={name}: the module {module_name} has no {attribute}") from error
 
 
-def import_module(name: str, what: str) -> ModuleType:
+def import_named(name: str, what: str) -> ModuleType:
     """Import a module that the user named.
 
     Args:
