@@ -107,19 +107,8 @@ def status(folder: Path) -> Status:
     unheard = _union(theirs for token, theirs in keys.items() if token not in jobs)
     alive = {token: job for token, job in jobs.items() if job.alive}
     gone = {token: job for token, job in jobs.items() if token not in alive and job.ended != "done"}
-    measured, failed_rows = without_failed(rows), rows.filter(pl.col("status") == "failed")
-    retrained = {
-        key
-        for key, population in failed_rows.select("key", "population").iter_rows()
-        if any(key in keys[token] for token in alive if token != shards.token_of(population))
-    }
-    failed = tuple(
-        Failure(key, member_name(*member), reason or "no reason given")
-        for key, *member, reason in failed_rows.select(
-            "key", "task", "lag", "units", "seed", "reason"
-        ).iter_rows()
-        if key not in retrained
-    )
+    measured = without_failed(rows)
+    failed = _failures(rows, {token: keys[token] for token in alive})
     failed_keys = frozenset(each.key for each in failed)
     ended = frozenset(measured["key"]) | failed_keys
     in_hand = _union(keys[token] for token in alive)
@@ -158,6 +147,21 @@ def status(folder: Path) -> Status:
         unreadable=tuple(bad),
         damaged=tuple(files.bad),
         more=any(theirs is None and token not in jobs for token, theirs in files.keys.items()),
+    )
+
+
+def _failures(rows: pl.DataFrame, in_hand: dict[str, frozenset[str]]) -> tuple[Failure, ...]:
+    """Return the members that failed, unless a living job has them in hand again.
+
+    Args:
+        rows: of the study.
+        in_hand: keys of the members of the living jobs, by token.
+    """
+    columns = ("key", "task", "lag", "units", "seed", "reason", "population")
+    return tuple(
+        Failure(key, member_name(*member), reason or "no reason given")
+        for key, *member, reason, population in rows.filter(status="failed").select(columns).iter_rows()
+        if not any(key in keys for token, keys in in_hand.items() if token != shards.token_of(population))
     )
 
 
