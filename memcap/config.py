@@ -35,6 +35,7 @@ from memcap.knobs import (
 from memcap.models.initializers import Init, preset
 from memcap.models.model import Model
 from memcap.recipes import Recipe, ResolvedRecipe, complete
+from memcap.runtime.plugins import names_in_data
 from memcap.tasks import Facts, Task, is_own, task_class
 from memcap.tasks.chance import without_memory
 from memcap.terminal.printing import bound
@@ -408,14 +409,19 @@ def resolve(values: dict[str, Any]) -> Member:
 
 def member_of(config: dict[str, Any]) -> Member:
     """Return the member of a row's config, under this version's knobs: later ones have the value that all had
-    before them."""
+    before them. Nothing is imported.
+
+    Raises:
+        UserError: its task or cell is not there, or has other knobs.
+    """
     task = dict(config["task"])
     values = {"model": completed(Model, config["model"]), "recipe": completed(Recipe, config["recipe"])}
-    values |= {
-        "task": completed(task_class(task["name"]), task),
-        "evaluation": completed(Evaluation, config["evaluation"]),
-    }
-    return resolve(values | {"seed": config["seed"]})
+    with names_in_data():
+        values |= {
+            "task": completed(task_class(task["name"]), task),
+            "evaluation": completed(Evaluation, config["evaluation"]),
+        }
+        return resolve(values | {"seed": config["seed"]})
 
 
 def task_of(name: str, knobs: Sequence[str]) -> Task:

@@ -42,6 +42,7 @@ class Facts:
         threshold: solved means accuracy at or above this; for values, mean squared error at or below it.
         data: digest of the file that the sequences come from, so that another file makes other members; ""
             where there is none.
+        answers_due: in each sequence, where that is what a user wants right as a whole; else 1.
     """
 
     held: int
@@ -49,6 +50,13 @@ class Facts:
     chance: float
     threshold: float = 0.99
     data: str = ""
+    answers_due: int = 1
+
+    @property
+    def least_whole(self) -> float:
+        """Least share of whole sequences that an accuracy at the threshold leaves right, however the mistakes
+        fall together."""
+        return max(0.0, 1 - self.answers_due * (1 - self.threshold))
 
 
 class Batch(NamedTuple):

@@ -133,6 +133,8 @@ def test_shapes_dtypes_and_ranges(task, data, seed):
         assert batch.mask.any(0).all()
         assert not batch.mask[length:].any()
         assert np.all(batch.mask[length - 1])
+        due = task.facts(lag, length).answers_due
+        assert due == 1 or np.all(batch.mask.sum(0) == due)
     if batch.window_starts is not None:
         assert batch.window_starts.shape == (steps,)
         assert batch.window_starts.dtype == bool
