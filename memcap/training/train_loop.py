@@ -7,7 +7,7 @@ are wanted, the states of members that train long are handed in now and then.
 
 import math
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -200,18 +200,7 @@ class Lanes:
         up_to = {k: lane for k, lane in active.items() if lane.stopping.wants_lags()}
         for k, at_lags in self._evaluate_each(up_to, Stream.UP_TO).items():
             active[k].stopping.update_lags(steps[k], [score for score, *_ in at_lags], self.trainer.block)
-        stretched = self._evaluate(
-            {
-                k: eval_operands(self.trainer, lane.member, Stream.STRETCH)
-                for k, lane in active.items()
-                if lane.stopping.wants_stretched()
-            }
-        )
-        for k, each in stretched.items():
-            lane = active[k]
-            lane.stopping.update_stretched(steps[k], each[0], each[-1])
-            if lane.member.task.by_loss:
-                lane.lowest = np.array(self.states.params[k])
+        self._evaluate_stretched(active, steps)
         ended = {k: lane for k, lane in active.items() if not lane.stopping.running}
         for k, at_lengths in self._evaluate_each(ended, Stream.LENGTHS).items():
             active[k].at_lengths = [(score, whole) for score, whole in at_lengths]
@@ -236,6 +225,19 @@ class Lanes:
                 chunks.append(chunk)
             lane.steps = steps[k]
         return chunks
+
+    def _evaluate_stretched(self, active: Mapping[int, Lane], steps: Sequence[int]) -> None:
+        """Evaluate the lanes that want it at the stretched length, or on held-out sequences where they decide;
+        `steps`: taken, by lane."""
+        operands = {
+            k: eval_operands(self.trainer, lane.member, Stream.STRETCH)
+            for k, lane in active.items()
+            if lane.stopping.wants_stretched()
+        }
+        for k, each in self._evaluate(operands).items():
+            active[k].stopping.update_stretched(steps[k], each[0], each[-1])
+            if active[k].member.task.by_loss:
+                active[k].lowest = np.array(self.states.params[k])
 
     def _lags(self, lanes: Mapping[int, Lane]) -> dict[int, int]:
         """Return the lags that curricula are at, by lane, for members that have one."""
