@@ -21,7 +21,7 @@ from memcap.store.study import Study
 from memcap.studies.run import run_study
 from memcap.tasks.data import Data
 
-BUDGET = 3000
+BUDGET = 6000
 RACE = (("hold", 0.03), ("hold", 0.01), ("forget_bias", 0.01), ("forget_bias", 0.003), ("chrono", 0.01))
 RACE_UNITS = (2, 16)
 RACE_SEEDS = 2
@@ -60,7 +60,7 @@ class WidthSearch:
 
     def race(self) -> Recipe:
         """Return the recipe whose nets have the lowest loss on validation of the first fold."""
-        recipes = [Recipe(name, lr=lr, budget=BUDGET) for name, lr in RACE]
+        recipes = [Recipe(name, lr=lr, budget=BUDGET, schedule="cosine") for name, lr in RACE]
         members = [
             self.member(units, recipe, 0, seed)
             for recipe in recipes
