@@ -57,8 +57,8 @@ class TrainOperands(NamedTuple):
 class EvalOperands(NamedTuple):
     """Operands of one member's evaluation.
 
-    `key` is (2,) uint32; the others are scalars. `blocks` is the number of blocks of sequences; 0 skips the
-    evaluation.
+    `key` is (2,) uint32, or says which sequences (`Trainer.evaluate_part`); the others are scalars. `blocks`
+    is the number of blocks of sequences; 0 skips the evaluation.
     """
 
     key: Any
@@ -412,6 +412,23 @@ class Trainer:
 
         score, due, whole = lax.fori_loop(0, operands.blocks, block, jnp.zeros(3))
         return jnp.stack([score / due, whole / (operands.blocks * self.block)])
+
+    def evaluate_part(self, params: Float[Array, " P"], operands: EvalOperands) -> Float[Array, 2]:
+        """Return the score and the loss of all of validation's sequences, or of those held out: `key` begins
+        with 0 or 1."""
+        held, task = operands.key[0].astype(jnp.int32), self.spec.task
+
+        def block(k: jax.Array, sums: Float[Array, 3]) -> Float[Array, 3]:
+            batch, counts = task.part(
+                held, k, operands.lag, operands.length, self.max_eval_length, self.block
+            )
+            over = self._pass(batch, operands.length, operands.units)
+            outputs = self._network(params).run(over, self.loop)[1]
+            due = counts if batch.mask is None else counts & batch.mask
+            return sums + jnp.stack(loss_and_score_sums(outputs, Answers(batch.targets, due, task.loss)))
+
+        loss, score, due = lax.fori_loop(0, operands.blocks, block, jnp.zeros(3))
+        return jnp.stack([score, loss]) / due
 
     def _unseen(
         self, params: Float[Array, " P"], operands: EvalOperands, key: Key[Array, ""]
