@@ -227,7 +227,7 @@ class Lanes:
         return chunks
 
     def _evaluate_stretched(self, active: Mapping[int, Lane], steps: Sequence[int]) -> None:
-        """Evaluate the lanes that want it at the stretched length, or on held-out sequences where they decide;
+        """Evaluate the lanes that want it at the stretched length, or on held-out sequences where they count;
         `steps`: taken, by lane."""
         operands = {
             k: eval_operands(self.trainer, lane.member, Stream.STRETCH)
