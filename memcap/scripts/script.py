@@ -191,6 +191,8 @@ def _check(member: Member, framework: str) -> None:
         raise UserError(f"model.initial_carry={model.initial_carry}: a script starts from zeros")
     if recipe.optimizer not in (*OPTIMIZERS, "muon"):
         raise UserError(f"recipe.optimizer={recipe.optimizer}: no script trains by it; take another recipe")
+    if recipe.freeze is not None:
+        raise UserError(f"recipe.freeze={recipe.freeze}: a script trains all weights; leave it null")
     if member.length != task.length(member.lag):
         raise UserError(
             f"task.length={member.length}: a script is of the task's own length, {task.length(member.lag)}"

@@ -362,6 +362,8 @@ def test_refusals():
         script(member("parity", 8, 2, recipe="forget_bias", optimizer="adamw", decay=0.1), "torch")
     with pytest.raises(UserError, match=r"recipe\.optimizer=ggt: no script trains by it"):
         script(member("parity", 8, 2, recipe="forget_bias", optimizer="ggt"), "flax")
+    with pytest.raises(UserError, match=r"recipe\.freeze=cell: a script trains all weights"):
+        script(member("parity", 8, 2, recipe="forget_bias", freeze="cell"), "keras")
     with pytest.raises(UserError, match="the task's own length"):
         script(Member(task_of("latch", []), 8, 20, model=Model("lstm", 2)), "torch")
     with pytest.raises(UserError, match="sequences of one length; give it a recipe of one lag"):
