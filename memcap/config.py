@@ -243,6 +243,8 @@ class Member:
         for name, value in resolved.items():
             object.__setattr__(self, name, value)
         _check_lengths(self)
+        if task.by_loss:
+            _check_by_loss(self)
         if model.initial_carry == "learned" and task.reset_carry:
             raise UserError(
                 f"model.initial_carry=learned: {task.name} sets the carry to zero at each window; take"
@@ -325,6 +327,18 @@ def _checked(part: Any, cls: type, where: str) -> Any:
         raise UserError(f"{where}: must be an object of memcap.{cls.__name__}, not {type(part).__name__}")
     kind = Recipe if cls is Recipe else type(part)  # of a resolved one some values may be None again
     return typed(kind, field_values(part), where)
+
+
+def _check_by_loss(member: Member) -> None:
+    """Refuse what waits for a score, where the lowest loss decides."""
+    if member.evaluation.until != "solved":
+        raise UserError(
+            f"evaluation.until={member.evaluation.until}: waits for a score, and criterion=best has none"
+        )
+    if member.recipe.curriculum is not None:
+        raise UserError(
+            f"recipe={member.recipe.name}: its curriculum waits for a score, and criterion=best has none"
+        )
 
 
 def _check_lengths(member: Member) -> None:

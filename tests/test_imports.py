@@ -15,6 +15,7 @@ FLOORS = [
     "terminal",
     "runtime",
     "sequences",
+    "long_form",
     "tasks cells",
     "loops",
     "models",

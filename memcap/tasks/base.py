@@ -106,6 +106,11 @@ class Task(ABC):
         return "classes"
 
     @property
+    def by_loss(self) -> bool:
+        """Tell whether a member is judged by its held-out loss, beside those of others, and by no score."""
+        return False
+
+    @property
     def reset_carry(self) -> bool:
         """Tell whether each window starts from a zero carry; else only the gradient is cut there."""
         return False
@@ -156,6 +161,18 @@ class Task(ABC):
         """Draw sequences for a verdict, which training never sees. Generated ones are fresh under another
         key."""
         return self.sample(key, lag, length, steps, batch)
+
+    @property
+    def part_sizes(self) -> tuple[int, int]:
+        """The number of validation's sequences, and of held-out ones, of who is judged by its loss."""
+        raise NotImplementedError(f"{self.name} draws its sequences")
+
+    def part(
+        self, held: Operand, block: Operand, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> tuple[Batch, Bool[Array, " B"]]:
+        """Return a block of validation's sequences (`held` 0), or of the held-out ones (1), where members are
+        judged by their loss; and which of them count, as the last block may have too few."""
+        raise NotImplementedError(f"{self.name} draws its sequences")
 
     @abstractmethod
     def facts(self, lag: int, length: int) -> Facts:
