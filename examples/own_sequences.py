@@ -1,10 +1,10 @@
-"""Make a file of sequences: 4,000 records of 30 readings, and how often each went over a limit (0 to 3 times).
+"""Make a file of sequences: 4,000 records of 30 readings, and how often each went over a limit (0 to 3).
 
 python examples/own_sequences.py readings.csv, then how many units they need:
 
 memcap fit readings.csv --target over
 
-As arrays, for any other study (python examples/own_sequences.py readings.npz): how much of the past they need.
+As arrays, for any other study (python examples/own_sequences.py readings.npz): how much past is needed.
 
 memcap train task=data task.file=readings.npz recipe=hold study=readings \
   'axes=[{task.lag: 29, model.units: [1, 2, 3, 4], seed: 4}, {task.lag: [7, 14], model.units: 4, seed: 4}]'

@@ -2,9 +2,9 @@
 
 A width is enough if its loss is not above that of the best width tried by more than one standard error of
 the latter over the folds: the one-standard-error rule of cross-validation (Breiman et al., 1984). With many
-sequences that error goes to zero, and only the best would be left; so a fiftieth of what state gains is
-forgiven, too. Of the seeds of a width and fold the one with the lowest loss on validation counts: a start
-that does not train says nothing of the width.
+sequences that error goes to zero, and only the best would be left; so 3 % of what state gains is forgiven,
+too. Of the seeds of a width and fold the one with the lowest loss on validation counts: a start that does not
+train says nothing of the width.
 
 State helps if the best width beats the best map of the current input, fold by fold, beyond chance (a t-test
 at 2.5 %: the best of several widths looks better than it is).
@@ -26,7 +26,7 @@ from memcap.store.rows import without_failed
 from memcap.tasks import Task
 from memcap.tasks.data import Data
 
-FORGIVEN = 0.02  # of what state gains
+FORGIVEN = 0.03  # of what state gains
 LEVEL = 0.975
 FALLS = 0.95  # of the loss without state, below which a training loss shows that the net learns what it sees
 
@@ -123,8 +123,12 @@ class LossCurve:
     @cached_property
     def margin(self) -> float:
         """How far above the best width's loss another one's may be."""
-        gain = max(0.0, self.without_state.mean - self.best.mean)
-        return max(FORGIVEN * gain, 0.0 if math.isnan(self.best.error) else self.best.error)
+        return max(self.forgiven, 0.0 if math.isnan(self.best.error) else self.best.error)
+
+    @property
+    def forgiven(self) -> float:
+        """The margin that is left where there are very many sequences."""
+        return FORGIVEN * max(0.0, self.without_state.mean - self.best.mean)
 
     @property
     def enough(self) -> tuple[WidthLoss, ...]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from memcap.capacity.losses import Loss, LossCurve
+from memcap.capacity.losses import FORGIVEN, Loss, LossCurve
 from memcap.terminal.printing import Column, Listing
 from memcap.terminal.words import plural
 
@@ -40,14 +40,16 @@ def sentences(curve: LossCurve) -> list[str]:
                 " asked is not in them.",
             ]
         return [*lines, "Training loss does not fall either: another learning rate or budget may train it."]
-    chosen = curve.enough[0]
-    lines = [
-        f"{plural(chosen.units, 'unit')}: held-out loss {loss_text(chosen)}, within {curve.margin:.2g} of the"
-        f" best of {tried} ({loss_text(best)} with {best.units}), over {len(curve.folds)} folds."
-    ]
+    chosen, why = curve.enough[0], "a standard error"
+    if curve.margin == curve.forgiven:
+        why = f"{FORGIVEN:.0%} of what state gains"
+    within = f"within {curve.margin:.2g} ({why}) of the best of {tried} ({loss_text(best)} with {best.units})"
+    units, folds = plural(chosen.units, "unit"), len(curve.folds)
+    lines = [f"{units}: held-out loss {loss_text(chosen)}, {within}, over {folds} folds."]
     if curve.below:
         below = next(each for each in curve.widths if each.units == curve.below)
-        lines.append(f"{curve.below} are not enough: {loss_text(below)}.")
+        verb = "are" if curve.below > 1 else "is"
+        lines.append(f"{curve.below} {verb} not enough: {loss_text(below)}.")
     score = f"{chosen.score:.3f}" if curve.task.loss == "classes" else f"{chosen.score:.4g}"
     lines.append(f"Held-out {curve.task.metric} of {chosen.units}: {score}. {references}")
     if not best.beats(curve.n_gram):
