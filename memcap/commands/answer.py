@@ -25,6 +25,7 @@ from memcap.report.answer_words import as_dict, code, sentences, why
 from memcap.scripts import FRAMEWORKS
 from memcap.tasks import Task, task_classes
 from memcap.terminal.printing import add_json, print_json
+from memcap.terminal.words import printable
 
 NOBODY = "--task: not given, and nobody answers; give both, as in: memcap answer --task delay_line --lag 50"
 
@@ -81,7 +82,7 @@ def run(arguments: Namespace) -> None:
         print_json(as_dict(answer))
         return
     for line in [*sentences(answer), *(why(answer) if arguments.why else [])]:
-        print(line if line == answer.command else folded(line))
+        print(printable(line) if line == answer.command else folded(printable(line)))
     if not arguments.why:
         print("--why says what this rests on.")
 
