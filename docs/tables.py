@@ -186,6 +186,22 @@ def advice_up_to() -> str:
     return f"{whole}\n\n" + filled(f"Of the delay line were steady: {', '.join(of_lag)}.")
 
 
+def whole_sequences() -> str:
+    """Of nets that pass, the share of sequences without one mistake."""
+    rows = rows_of("whole_sequences").filter(passed_column())
+    head, lines = [], []
+    for task, knobs, units in sorted(set(rows.select("task", "knobs", "units").iter_rows())):
+        own = rows.filter(task=task, knobs=knobs, units=units)
+        kind, lag = typed(task_class(task), json.loads(knobs), "task"), own["lag"][0]
+        lags = own["lengths"][0].split()
+        shares = zip(*map(json.loads, own["whole_at_lengths"]), strict=True)
+        head = ["task", "units", "nets", "at least", *(f"lag {each}: median (least)" for each in lags)]
+        facts = kind.facts(lag, kind.length(lag))
+        cells = (f"{statistics.median(each):.3f} ({min(each):.3f})" for each in shares)
+        lines.append((label(kind), units, own.height, f"{facts.least_whole:.2f}", *cells))
+    return table(head, lines)
+
+
 def outcome(result: Answer) -> str:
     """Say how many runs of the advised width and wider ones passed."""
     return "" if result.units is None else f"{result.passed_from} of {result.runs_from}"
@@ -910,6 +926,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "up to": up_to_rule,
     "every lag up to": up_to,
     "advice up to": advice_up_to,
+    "whole sequences": whole_sequences,
     "papers": redrawn,
     "claims resampled": resampled,
     "speed": speed,

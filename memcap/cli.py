@@ -26,7 +26,9 @@ FIRST_STEPS = """First steps:
   memcap inspect --units 5 --timesteps 2 --features 3    what `units` sets, and what it doesn't
   memcap train sweeps=first_study                        measure (minutes); memcap train --help says more
   memcap my_module:my_command                            a command of your own, from my_module.py
+  memcap --module my_tasks frontier                      of rows whose tasks or cells are in my_tasks.py
 """
+MODULE = "import a module of yours first, which rows name: rows themselves import nothing"
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -108,6 +110,7 @@ def _run(arguments: list[str]) -> None:
         if more is not None:
             _call("train", [*arguments, *more])
         return
+    arguments = _import_modules(arguments)
     if not arguments:
         print(f"{ABOUT}\n\n{FIRST_STEPS}\nmemcap --help lists all commands.")
         return
@@ -119,10 +122,22 @@ def _run(arguments: list[str]) -> None:
     _call(name, arguments[1:])
 
 
+def _import_modules(arguments: list[str]) -> list[str]:
+    """Import what `--module NAME` before the command names. Return the other words."""
+    while arguments[:1] == ["--module"]:
+        name, arguments = "".join(arguments[1:2]), arguments[2:]
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise UserError(f"--module {name}: must be the name of a module, as in --module my_tasks")
+        jax_setup.setup()  # it may use JAX as it is imported
+        plugins.import_named(name, f"--module {name}")
+    return arguments
+
+
 def _top() -> CommandParser:
     """Make the parser of the first word: a command's name, --help or --version."""
     parser = CommandParser(prog="memcap", description=ABOUT, epilog=FIRST_STEPS, formatter_class=LINES)
     parser.add_argument("--version", action="version", version=f"memcap {__version__}")
+    parser.add_argument("--module", metavar="NAME", action="append", help=MODULE)
     names = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, summary in commands.summaries().items():
         names.add_parser(name, help=summary.replace("%", "%%"))

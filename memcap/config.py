@@ -35,6 +35,7 @@ from memcap.knobs import (
 from memcap.models.initializers import Init, preset
 from memcap.models.model import Model
 from memcap.recipes import Recipe, ResolvedRecipe, complete
+from memcap.runtime.plugins import names_in_data
 from memcap.tasks import Facts, Task, is_own, task_class
 from memcap.tasks.chance import without_memory
 from memcap.terminal.printing import bound
@@ -242,6 +243,8 @@ class Member:
         for name, value in resolved.items():
             object.__setattr__(self, name, value)
         _check_lengths(self)
+        if task.by_loss:
+            _check_by_loss(self)
         if model.initial_carry == "learned" and task.reset_carry:
             raise UserError(
                 f"model.initial_carry=learned: {task.name} sets the carry to zero at each window; take"
@@ -326,6 +329,18 @@ def _checked(part: Any, cls: type, where: str) -> Any:
     return typed(kind, field_values(part), where)
 
 
+def _check_by_loss(member: Member) -> None:
+    """Refuse what waits for a score, where the lowest loss decides."""
+    if member.evaluation.until != "solved":
+        raise UserError(
+            f"evaluation.until={member.evaluation.until}: waits for a score, and criterion=best has none"
+        )
+    if member.recipe.curriculum is not None:
+        raise UserError(
+            f"recipe={member.recipe.name}: its curriculum waits for a score, and criterion=best has none"
+        )
+
+
 def _check_lengths(member: Member) -> None:
     """Refuse lengths at which the task has no sequences."""
     task, text = member.task, member.evaluation.lengths
@@ -394,14 +409,19 @@ def resolve(values: dict[str, Any]) -> Member:
 
 def member_of(config: dict[str, Any]) -> Member:
     """Return the member of a row's config, under this version's knobs: later ones have the value that all had
-    before them."""
+    before them. Nothing is imported.
+
+    Raises:
+        UserError: its task or cell is not there, or has other knobs.
+    """
     task = dict(config["task"])
     values = {"model": completed(Model, config["model"]), "recipe": completed(Recipe, config["recipe"])}
-    values |= {
-        "task": completed(task_class(task["name"]), task),
-        "evaluation": completed(Evaluation, config["evaluation"]),
-    }
-    return resolve(values | {"seed": config["seed"]})
+    with names_in_data():
+        values |= {
+            "task": completed(task_class(task["name"]), task),
+            "evaluation": completed(Evaluation, config["evaluation"]),
+        }
+        return resolve(values | {"seed": config["seed"]})
 
 
 def task_of(name: str, knobs: Sequence[str]) -> Task:

@@ -78,13 +78,11 @@ def sentences(study: Status) -> list[str]:
     """Say in words what is known of a study."""
     unsolved = study.done - study.solved
     most = "at most " if study.at_most and study.members > study.done else ""
+    members = plural(study.members, "member") + " or more" * study.more
     every = "" if study.up_to is None else f", {study.up_to:,} of them at every lag"
     diverged = f" ({study.diverged:,} diverged)" if study.diverged else ""
     what = f"{study.solved:,} solved{every}, {unsolved:,} not{diverged}"
-    lines = [
-        f"{study.folder}: {study.done:,} of {most}{plural(study.members, 'member')} done: {what};"
-        f" {len(study.failed):,} failed."
-    ]
+    lines = [f"{study.folder}: {study.done:,} of {most}{members} done: {what}; {len(study.failed):,} failed."]
     if any(job.alive for job in study.jobs):
         pace = [] if study.a_minute is None else [f"{number(study.a_minute)} members per minute"]
         pace += (
@@ -112,6 +110,10 @@ def sentences(study: Status) -> list[str]:
             f"{plural(len(study.unreadable), 'file')} of rows cannot be read: memcap verify"
             f" {shlex.quote(str(study.folder))}"
         )
+    lines += [
+        f"{path}: damaged, so of its job not all is known: run the job's command again, and delete the file."
+        for path in study.damaged
+    ]
     return lines
 
 
@@ -131,7 +133,7 @@ def goes_on(study: Status) -> list[str]:
     """Return the commands that train what no job does; or, where all is done, that show it."""
     if study.left_over or study.failed:
         return list(dict.fromkeys(f"Resume with: {_again(job)}" for job in study.unfinished))
-    if study.running or study.waiting:
+    if study.running or study.waiting or study.more:
         return []
     return [f"Then: memcap frontier {shlex.quote(str(study.folder))}"]
 
