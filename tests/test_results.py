@@ -65,6 +65,7 @@ def test_published_rows_are_read_as_they_were_written(study):
         "layers": ["native"],
         "native": ["native"],
         "optimizers": ["native"],
+        "rates": ["native"],
         "other_tasks": ["native"],
         "recipes_race": ["native", "xla"],
         "up_to": ["native", "xla"],
