@@ -85,8 +85,9 @@ def _remove_unfit(folder: Path) -> None:
     """Remove programs that another user wrote or may have written, and those that a killed process left
     half-written.
 
-    The folder is this user's alone by now (`cache.folder`): what it holds stays as it is. JAX writes a program where it is read, and never again: every later process would compile such a one. It
-    ends where a page of memory does. So do a few whole ones, which are compiled once more.
+    The folder is this user's alone by now (`cache.folder`): what it holds stays as it is. JAX writes a
+    program where it is read, and never again: every later process would compile a half-written one. It ends
+    where a page of memory does. So do a few whole ones, which are compiled once more.
     """
     with os.scandir(folder) as entries:
         for entry in entries:

@@ -21,13 +21,14 @@ import time
 from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_type_hints
 
 import polars as pl
 
 from memcap.knobs import set_words
-from memcap.store import files, shards
+from memcap.store import files, parquet, shards
 from memcap.store.files import BadFileError, open_regular
 from memcap.store.study import Study
 from memcap.tasks import Task
@@ -455,8 +456,9 @@ def _members(folder: Path, token: str, columns: Sequence[str]) -> pl.DataFrame:
     """
     try:
         with open_regular(members_path(folder, token)) as file:
-            files.check(file)
-            return pl.read_parquet(file, columns=list(columns))
+            content = BytesIO(file.read())
+        files.check(content)
+        return parquet.read(content, columns)
     except FileNotFoundError:
         return pl.DataFrame({"key": _older_keys(folder, token)}, {"key": pl.String}).select(
             "key" if name == "key" else pl.lit(None, pl.String).alias(name) for name in columns
