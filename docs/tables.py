@@ -38,6 +38,7 @@ from memcap.capacity.sources import from_rows
 from memcap.config import Evaluation, task_of
 from memcap.knobs import typed
 from memcap.models.model import Model
+from memcap.papers import resample
 from memcap.report.answer_words import wilson
 from memcap.runtime.published import ATLAS, rows_file, rows_files
 from memcap.store import curves
@@ -864,17 +865,39 @@ def _of_papers(names: Sequence[str]) -> str:
     """A table with a line per paper."""
     lines = []
     for name in names:
-        verdicts = pl.read_csv(papers.folder(name) / "verdicts.csv", infer_schema=False)
         picture = f"../memcap/papers/{name}/figure.png"
-        counts = [_holding(verdicts.filter(whose=whose)) for whose in get_args(papers.Whose)]
-        lines.append((f"[`{name}`]({picture})", papers.summaries()[name], *counts))
-    return table(("paper", "question", "its claims that hold here", "ours that hold"), lines)
+        lines.append((f"[`{name}`]({picture})", papers.summaries()[name], *papers.counts(name).values()))
+    heads = "its claims that hold here", "by stand-ins", "ours that hold"
+    return table(("paper", "question", *heads), lines)
 
 
-def _holding(verdicts: pl.DataFrame) -> str:
-    """How many claims hold, of how many there are."""
-    holds = verdicts.filter(verdict=get_args(papers.ClaimStatus)[0]).height
-    return f"{holds} of {verdicts.height}" if verdicts.height else "-"
+def resampled() -> str:
+    """Each claim: the share of shuffles in which it holds, and of draws of seeds that give its verdict."""
+    claims: list[dict[str, Any]] = []
+    lines: list[tuple[str, ...]] = []
+    for name in papers.summaries():
+        if (path := papers.folder(name) / "resampled.csv").is_file():
+            claims += [{"paper": name} | line for line in pl.read_csv(path).to_dicts()]
+    for claim in claims:
+        shuffled = "-" if claim["shuffled"] is None else f"{claim['shuffled']:.3f}"
+        text = re.sub(r"([|*_<])", r"\\\1", claim["claim"])
+        words = f"`{claim['paper']}`", text, claim["whose"], claim["verdict"], claim["within"] or "-"
+        lines.append((*words, shuffled, f"{claim['bootstrapped']:.2f}"))
+    held = [claim for claim in claims if claim["shuffled"] is not None]
+    stands = sum(claim["bootstrapped"] >= 0.95 for claim in claims)
+    text = (
+        f"{len(held)} of {len(claims)} claims hold, {_number(held)}; the most that one holds by chance"
+        f" is {max(claim['shuffled'] for claim in held):.1%} of {resample.NUMBER} shuffles. {stands} of the"
+        f" {len(claims)} verdicts stand in 95 % of {resample.NUMBER} draws of the seeds or more."
+    )
+    heads = "paper", "claim", "whose", "verdict", "alike in", "shuffled", "bootstrapped"
+    return f"{filled(text)}\n\n{table(heads, lines)}"
+
+
+def _number(claims: Sequence[dict[str, Any]]) -> str:
+    """How many of the claims are whose."""
+    of = [f"{sum(claim['whose'] == whose for claim in claims)}" for whose in get_args(papers.Whose)]
+    return f"{of[0]} of papers, {of[1]} of stand-ins and {of[2]} of ours"
 
 
 def speed() -> str:
@@ -1006,6 +1029,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "learned in short": learned_in_short,
     "fading kernel": fading_kernel,
     "papers": redrawn,
+    "claims resampled": resampled,
     "speed": speed,
     "speed of studies": studies,
     "designs": designs,
