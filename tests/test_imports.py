@@ -28,6 +28,7 @@ FLOORS = [
     "figures",
     "papers probes",
     "report",
+    "own_data",
     "api",
     "launch",
     "commands",

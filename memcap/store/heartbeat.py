@@ -179,12 +179,14 @@ class JobProgress:
         solved_before: how many of these were solved.
 
     Attributes:
+        by_loss: whether members are judged by their held-out loss, so that none is solved.
         token: 16 hexadecimal digits that name the job's files.
     """
 
     def __init__(self, to_come: int, study: Study = NO_STUDY, before: int = 0, solved_before: int = 0):
         self.study, self.token = study, shards.new_token(study.session)
         self.before, self.solved_before = before, solved_before
+        self.by_loss = False
         self.folder = str(Path.cwd())
         self.started, self.clock_started = time.time(), time.monotonic()
         self.done = self.solved = 0

@@ -114,6 +114,11 @@ class Data(Task):
         return file.classes or (1 if whole else file.targets.shape[-1])
 
     @property
+    def file_content(self) -> Sequences:
+        """The sequences of the file, scaled where they are to be."""
+        return self._all
+
+    @property
     def longest_lag(self) -> int:
         """The lag at which all of a sequence is seen."""
         return self._all.steps - 1
