@@ -8,11 +8,11 @@ import polars as pl
 
 from memcap import figures, store
 from memcap.capacity.frontier import frontier
-from memcap.capacity.losses import IS_BY_LOSS, LossCurve, loss_curves
+from memcap.capacity.losses import LossCurve, loss_curves
 from memcap.capacity.points import Point
 from memcap.report.loss_words import loss_table
 from memcap.report.tables import frontier_table, rows_table
-from memcap.store.rows import right_at_every_lag, without_failed
+from memcap.store.rows import IS_BY_LOSS, right_at_every_lag, without_failed
 from memcap.terminal.printing import show
 from memcap.terminal.words import plural
 
