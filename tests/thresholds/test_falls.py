@@ -1,10 +1,17 @@
 """Counts that fall with the width, against curves that we simulate.
 
-Of curves that fall, and of some that do not, the share of studies whose width to take passes with nine in ten
-of the seeds that train at all, and what passes on average, as `pytest -s -k nine_in_ten
-tests/thresholds/test_falls.py` prints it; beside it the same by a curve that cannot fall:
+As `pytest -s -m slow -k nine_in_ten tests/thresholds/test_falls.py` prints it, of 60 studies: the share of
+them in which nine in ten of the seeds that train at all pass at the width to take, what passes there on
+average, and the share in which no width is known to be enough; by a curve that cannot fall, and as it is
+done:
 
-TABLE
+| wider nets | cannot fall: nine in ten | mean | unknown | may fall: nine in ten | mean | unknown |
+| --- | --- | --- | --- | --- | --- | --- |
+| pass, too | .98 | .99 | .03 | .98 | .99 | .05 |
+| fail soon: .3 to .8 doublings behind u90 | .63 | .81 | .15 | .95 | .97 | .65 |
+| fail for about a doubling | .98 | .98 | .02 | .95 | .97 | .07 |
+| fail later: .5 to 2 doublings behind u90 | .91 | .96 | .07 | .96 | .98 | .13 |
+| fail slowly, by .15 to .5 a doubling | 1.00 | .99 | .02 | .98 | .99 | .03 |
 """
 
 import numpy as np
@@ -96,9 +103,9 @@ def outcomes(kind, correlation=0.0):
 @pytest.mark.parametrize("kind", ["none", "late", "slow", "soon", "valley"])
 def test_nine_in_ten_pass_at_the_width_to_take_where_wider_nets_fail_more(kind):
     _, (share, mean, unknown) = outcomes(kind)
-    assert share >= (0.8 if kind == "soon" else 0.9)  # .87 in 300 studies
+    assert share >= 0.9
     assert mean >= 0.9
-    assert unknown <= (0.6 if kind == "soon" else 0.25)
+    assert unknown <= (0.75 if kind == "soon" else 0.25)
 
 
 @pytest.mark.slow
@@ -141,7 +148,8 @@ def test_where_counts_hardly_fall_the_width_to_take_is_that_of_the_curve():
 
 
 def test_where_counts_fall_only_widths_that_pass_themselves_are_taken():
-    assert width_to_take(counts(*LATCH), 0.9, 5) == 4
+    assert width_to_take(counts(*LATCH), 0.9, 5) == 14
+    assert width_to_take(counts([3, 4, 5, 6, 8], [0, 16, 15, 4, 3], [16] * 5), 0.9, 6) == 4
     falls = counts([4, 5, 6, 8, 12], [0, 5, 3, 1, 0], [8] * 5)
     assert width_to_take(falls, 0.9, 8) is None
 
