@@ -9,9 +9,9 @@ import inspect
 import io
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 from unittest import mock
 
 import polars as pl
@@ -56,7 +56,7 @@ def _verdicts(name: str) -> pl.DataFrame:
 
 
 def _counts(name: str) -> list[list[str]]:
-    """Lines of the table of papers: one of the paper's own claims, and one of ours where there are any."""
+    """Lines of the table of papers: one for each of whose claims there are any."""
     lines = []
     for whose in get_args(papers.Whose):
         verdicts = _verdicts(name).filter(whose=whose)["verdict"].to_list()
@@ -85,7 +85,7 @@ def _paper(name: str) -> str:
         [
             f"### {name}",
             f"**{_text(question)}** {_text(reproduction.PAPER.source)}.{READ[reproduction.PAPER.read]}",
-            f"![{question}]({at}/figure.png)",
+            f"![{question} {_alt(reproduction.draw)}]({at}/figure.png)",
             _table(["claim", "whose", "paper", "here", "verdict"], lines),
             *(["Why not:", "\n".join(why)] if why else []),
             _fenced(f"memcap reproduce {name} --rows --check"),
@@ -97,6 +97,11 @@ def _paper(name: str) -> str:
             protocol.strip(),
         ]
     )
+
+
+def _alt(draw: Callable[..., Any]) -> str:
+    """What a picture shows, as the docstring of what draws it says after "Draw"."""
+    return " ".join((inspect.getdoc(draw) or "").split()).removeprefix("Draw ")
 
 
 def _studies(results: Path) -> list[str]:

@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import polars as pl
 from scipy.stats import binomtest
@@ -38,11 +38,12 @@ from memcap.capacity.sources import from_rows
 from memcap.config import Evaluation, task_of
 from memcap.knobs import typed
 from memcap.models.model import Model
+from memcap.papers import resample
 from memcap.report.answer_words import wilson
 from memcap.runtime.published import ATLAS, rows_file, rows_files
 from memcap.store import curves
 from memcap.store.rows import COLUMNS, passed_column
-from memcap.tasks import task_class
+from memcap.tasks import Task, task_class
 from memcap.thresholds.curve import Threshold
 from memcap.training import early_stopping
 
@@ -60,6 +61,7 @@ QUESTIONS = {  # what must be known after 50 steps: task, knobs
 }
 COPIES = tuple(("copy", f"items={items}") for items in (2, 4, 8, 16))
 OPTIMIZERS = ("adam", "muon", "soap", "ggt")  # in the order of columns
+FRESH_SEEDS = 8400  # of sweeps/rates.yaml: these and later ones chose no rate
 NEAR_THRESHOLDS = ("8 5", "12 7", "20 10", "20 12")  # lags and units
 SHORT = ("a bit, seen once", "one of 32 symbols, seen once", "how many steps went by", *list(QUESTIONS)[5:])
 
@@ -132,11 +134,16 @@ def advised(task: str, *knobs: str) -> Answer:
 def short_answer() -> str:
     """The answer in two sentences."""
     stream = point("delay_line", 50)
+    one = controls()["uniform", task_of("latch", [])]
+    frozen, bias = (f"{good} of {nets}" for good, nets in (one.frozen, one.bias))
     return filled(
         f"**One thing, seen once and held for 50 steps or less: {advised('latch').units} unit. At every step,"
         f" the bit of 50 steps ago, so that 50 bits are held all the time: {advised('delay_line').units}"
         f" units, with up to {stream.recipe.budget:,} training steps.** Lag alone costs next to no width;"
-        " information does, and how much depends on how well the net was trained."
+        " information does, and how much depends on how well the net was trained. The one unit"
+        f" {'inherits' if one.verdict.startswith('inherited') else 'learns'} its hold: {bias} nets pass from"
+        f" forget bias 1, which holds nothing so long, {frozen} with the cell left as it starts, and"
+        f" {max(one.by_recipe, one.wide)} of {one.draws:,} that are drawn and not trained."
     )
 
 
@@ -169,20 +176,129 @@ def up_to() -> str:
 def advice_up_to() -> str:
     """How the advised widths did up to lag 50, and to lags that nothing measured; of a stream at these."""
     rows = rows_of("up_to_fresh_seeds").with_columns(passed_column())
-    cells = rows.group_by("task", "knobs", "lag", maintain_order=True).agg(
-        pl.col("units").first(), pl.col("passed").sum(), pl.len()
-    )
+    cells = rows.group_by("task", "knobs", "lag", "units").agg(pl.col("passed").sum(), pl.len())
     of_lag, by_task = list[str](), dict[str, dict[int, str]]()
-    for task, knobs, lag, units, passed, seeds in cells.sort("task", "knobs", "lag").iter_rows():
+    for task, knobs, lag, units, passed, seeds in cells.sort("task", "knobs", "lag", "units").iter_rows():
         kind = typed(task_class(task), json.loads(knobs), "task")
         if kind.stream:
             of_lag.append(f"{passed} of {seeds} at lag {lag} with {units} units")
         else:
-            by_task.setdefault(label(kind), {})[lag] = f"{passed}/{seeds} ({units})"
+            of = by_task.setdefault(label(kind), {})
+            of[lag] = ", ".join([*filter(None, [of.get(lag)]), f"{passed}/{seeds} ({units})"])
     lags = sorted({lag for of in by_task.values() for lag in of})
     lines = [(name, *(of.get(lag, "") for lag in lags)) for name, of in by_task.items()]
     whole = table(("task, passed (units)", *(f"up to {lag}" for lag in lags)), lines)
     return f"{whole}\n\n" + filled(f"Of the delay line were steady: {', '.join(of_lag)}.")
+
+
+def whole_sequences() -> str:
+    """Of nets that pass, the share of sequences without one mistake."""
+    rows = rows_of("whole_sequences").filter(passed_column())
+    head, lines = [], []
+    for task, knobs, units in sorted(set(rows.select("task", "knobs", "units").iter_rows())):
+        own = rows.filter(task=task, knobs=knobs, units=units)
+        kind, lag = typed(task_class(task), json.loads(knobs), "task"), own["lag"][0]
+        lags = own["lengths"][0].split()
+        shares = zip(*map(json.loads, own["whole_at_lengths"]), strict=True)
+        head = ["task", "units", "nets", "at least", *(f"lag {each}: median (least)" for each in lags)]
+        facts = kind.facts(lag, kind.length(lag))
+        cells = (f"{statistics.median(each):.3f} ({min(each):.3f})" for each in shares)
+        lines.append((label(kind), units, own.height, f"{facts.least_whole:.2f}", *cells))
+    return table(head, lines)
+
+
+class Controls(NamedTuple):
+    """How many nets of a condition passed, of how many: as advised, with a frozen cell, from forget bias 1;
+    and how many of how many draws, of the recipe's start and wide ones."""
+
+    units: int
+    advised: tuple[int, int]
+    frozen: tuple[int, int]
+    bias: tuple[int, int]
+    by_recipe: int
+    wide: int
+    draws: int
+
+    @property
+    def verdict(self) -> str:
+        """What the nets owe to their start."""
+        if 2 * self.frozen[0] >= self.frozen[1]:
+            words = "inherited"
+        elif 2 * self.bias[0] >= self.bias[1]:
+            words = "learned"
+        else:
+            words = "learned, from that start alone"
+        luck = max(self.by_recipe, self.wide)
+        return words + (f", or guessed in {self.draws / luck:,.0f}" if luck else "")
+
+
+@cache
+def controls() -> dict[tuple[str, Task], Controls]:
+    """All conditions of results/learned, by recipe and task."""
+    counts, found = counts_by_control(), {}
+    for row in pl.read_csv(ROOT / "results" / "learned" / "guesses.csv").iter_rows(named=True):
+        place = row["recipe"], typed(task_class(row["task"]), json.loads(row["knobs"]), "task")
+        each = (counts[*place, control] for control in ("advised", "frozen", "bias"))
+        found[place] = Controls(row["units"], *each, *(row[name] for name in ("by_recipe", "wide", "draws")))
+    return found
+
+
+def learned() -> str:
+    """What the advised nets owe to their start: how many pass with a cell that stays as it starts, from a
+    start that knows no lag, and by luck."""
+    lines = []
+    for (recipe, task), found in controls().items():
+        counts = (f"{passed}/{nets}" for passed, nets in (found.advised, found.frozen, found.bias))
+        drawn = (f"{luck:,} of {found.draws:,}" for luck in (found.by_recipe, found.wide))
+        lines.append((label(task).replace("_", " "), found.units, recipe, *counts, *drawn, found.verdict))
+    head = (
+        "task",
+        "units",
+        "recipe",
+        "as advised",
+        "cell frozen",
+        "from forget bias 1",
+        "drawn",
+        "drawn wide",
+    )
+    return table((*head, "so it is"), lines)
+
+
+def learned_in_short() -> str:
+    """What the one unit of a latch owes to its start."""
+    found = controls()["uniform", task_of("latch", [])]
+    passed = [f"{good} of {nets}" for good, nets in (found.advised, found.bias, found.frozen)]
+    return filled(
+        f"As advised {passed[0]} nets of one unit latch a bit up to lag 50. From forget bias 1, which is told"
+        f" no lag and forgets within a few steps, {passed[1]} do. With the cell left as it starts and the"
+        f" read-out trained alone, {passed[2]} do. Of {found.draws:,} nets that are drawn and not trained,"
+        f" {found.by_recipe} pass as the recipe draws them, and {found.wide} with weights from -100 to 100."
+    )
+
+
+def fading_kernel() -> str:
+    """What a sum with fading weights takes, by lag."""
+    lines = []
+    for p in frontier(rows_of("fading_kernel")):
+        counts = (f"{good}/{nets}" for good, nets in zip(p.solved, p.runs, strict=True))
+        passed = dict(zip(p.units, counts, strict=True))
+        lines.append((p.lag, width(p.fit.u50), width(p.fit.u90), *(passed.get(k, "") for k in range(1, 5))))
+    head = ("lag", "units at which half of the seeds pass", "nine in ten", "1 unit", "2 units")
+    return table((*head, "3 units", "4 units"), lines)
+
+
+def counts_by_control() -> dict[tuple[str, Task, str], tuple[int, int]]:
+    """How many nets passed, and how many there were, by recipe, task and control."""
+    learned, usual = rows_of("learned"), rows_of("up_to_fresh_seeds").filter(lag=50)
+    rows = pl.concat([learned, usual.join(learned, on=["task", "knobs", "units"], how="semi")])
+    start = pl.when(init="forget_bias").then(pl.lit("bias")).otherwise(pl.lit("advised"))
+    control = pl.when(freeze="cell").then(pl.lit("frozen")).otherwise(start)
+    rows = rows.with_columns(passed_column(), control=control)
+    counts = rows.group_by("recipe", "task", "knobs", "control").agg(pl.col("passed").sum(), pl.len())
+    return {
+        (recipe, typed(task_class(task), json.loads(knobs), "task"), control): (passed, nets)
+        for recipe, task, knobs, control, passed, nets in counts.iter_rows()
+    }
 
 
 def outcome(result: Answer) -> str:
@@ -307,17 +423,30 @@ def optimizers_elsewhere() -> str:
     return passed_by_optimizer(rows_of("optimizers").filter(pl.col("task") != "delay_line"))
 
 
+def rates() -> str:
+    """How many nets passed at each learning rate: a table for each recipe and verdict, then fresh seeds."""
+    verdicts = {"solved": "one lag alone", "steady": "steady", "up_to": "every lag up to one"}
+    rows = rows_of("rates").sort("recipe", "evaluation_until")
+    chose = rows.filter(pl.col("seed") < FRESH_SEEDS)
+    parts = []
+    for (recipe, until), own in chose.group_by("recipe", "evaluation_until", maintain_order=True):
+        parts += [f"By `{recipe}`, {verdicts[until]}:", passed_by_optimizer(own)]
+    fresh = passed_by_optimizer(rows.filter(pl.col("seed") >= FRESH_SEEDS))
+    return "\n\n".join([*parts, "By `curriculum`, on seeds that did not choose the rate:", fresh])
+
+
 def by_optimizer(rows: pl.DataFrame, cell: Callable[[pl.DataFrame], str]) -> str:
     """A line for each task, lag and width, and a column for each optimizer with its rate."""
     rows = rows.with_columns(passed_column()).sort("task", "lag", "units")
-    names = rows.select("optimizer", "lr").unique().rows()
-    names.sort(key=lambda name: (OPTIMIZERS.index(name[0]), name[1]))
+    names = rows.select("optimizer", "lr", "lr_width").unique().rows()
+    names.sort(key=lambda name: (OPTIMIZERS.index(name[0]), *name[1:]))
     lines = []
     for (task, knobs, lag, units), own in rows.group_by("task", "knobs", "lag", "units", maintain_order=True):
         what = label(typed(task_class(task), json.loads(knobs), "task")).replace("_", " ")
-        each = (own.filter(optimizer=name, lr=rate) for name, rate in names)
+        each = (own.filter(optimizer=name, lr=rate, lr_width=power) for name, rate, power in names)
         lines.append((what, lag, units, *("" if nets.is_empty() else cell(nets) for nets in each)))
-    return table(("task", "lag", "units", *(f"{name} {rate:g}" for name, rate in names)), lines)
+    heads = (f"{name} {rate:g}" + (f" (8 / units)^{power:g}" if power else "") for name, rate, power in names)
+    return table(("task", "lag", "units", *heads), lines)
 
 
 def passed_by_optimizer(rows: pl.DataFrame) -> str:
@@ -750,17 +879,39 @@ def _of_papers(names: Sequence[str]) -> str:
     """A table with a line per paper."""
     lines = []
     for name in names:
-        verdicts = pl.read_csv(papers.folder(name) / "verdicts.csv", infer_schema=False)
         picture = f"../memcap/papers/{name}/figure.png"
-        counts = [_holding(verdicts.filter(whose=whose)) for whose in get_args(papers.Whose)]
-        lines.append((f"[`{name}`]({picture})", papers.summaries()[name], *counts))
-    return table(("paper", "question", "its claims that hold here", "ours that hold"), lines)
+        lines.append((f"[`{name}`]({picture})", papers.summaries()[name], *papers.counts(name).values()))
+    heads = "its claims that hold here", "by stand-ins", "ours that hold"
+    return table(("paper", "question", *heads), lines)
 
 
-def _holding(verdicts: pl.DataFrame) -> str:
-    """How many claims hold, of how many there are."""
-    holds = verdicts.filter(verdict=get_args(papers.ClaimStatus)[0]).height
-    return f"{holds} of {verdicts.height}" if verdicts.height else "-"
+def resampled() -> str:
+    """Each claim: the share of shuffles in which it holds, and of draws of seeds that give its verdict."""
+    claims: list[dict[str, Any]] = []
+    lines: list[tuple[str, ...]] = []
+    for name in papers.summaries():
+        if (path := papers.folder(name) / "resampled.csv").is_file():
+            claims += [{"paper": name} | line for line in pl.read_csv(path).to_dicts()]
+    for claim in claims:
+        shuffled = "-" if claim["shuffled"] is None else f"{claim['shuffled']:.3f}"
+        text = re.sub(r"([|*_<])", r"\\\1", claim["claim"])
+        words = f"`{claim['paper']}`", text, claim["whose"], claim["verdict"], claim["within"] or "-"
+        lines.append((*words, shuffled, f"{claim['bootstrapped']:.2f}"))
+    held = [claim for claim in claims if claim["shuffled"] is not None]
+    stands = sum(claim["bootstrapped"] >= 0.95 for claim in claims)
+    text = (
+        f"{len(held)} of {len(claims)} claims hold, {_number(held)}; the most that one holds by chance"
+        f" is {max(claim['shuffled'] for claim in held):.1%} of {resample.NUMBER} shuffles. {stands} of the"
+        f" {len(claims)} verdicts stand in 95 % of {resample.NUMBER} draws of the seeds or more."
+    )
+    heads = "paper", "claim", "whose", "verdict", "alike in", "shuffled", "bootstrapped"
+    return f"{filled(text)}\n\n{table(heads, lines)}"
+
+
+def _number(claims: Sequence[dict[str, Any]]) -> str:
+    """How many of the claims are whose."""
+    of = [f"{sum(claim['whose'] == whose for claim in claims)}" for whose in get_args(papers.Whose)]
+    return f"{of[0]} of papers, {of[1]} of stand-ins and {of[2]} of ours"
 
 
 def speed() -> str:
@@ -862,6 +1013,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "what training hid": hidden,
     "optimizers on delay lines": optimizers_on_delay_lines,
     "optimizers elsewhere": optimizers_elsewhere,
+    "rates": rates,
     "fresh seeds": fresh_seeds,
     "advice between lags": between_lags,
     "every lag": every_lag,
@@ -887,7 +1039,12 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "up to": up_to_rule,
     "every lag up to": up_to,
     "advice up to": advice_up_to,
+    "whole sequences": whole_sequences,
+    "learned or inherited": learned,
+    "learned in short": learned_in_short,
+    "fading kernel": fading_kernel,
     "papers": redrawn,
+    "claims resampled": resampled,
     "speed": speed,
     "speed of studies": studies,
     "designs": designs,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from memcap import cells, figures, tasks
-    from memcap.api import answer, draw, frontier, load, members, rank, train
+    from memcap.api import answer, data, draw, frontier, load, members, rank, train
     from memcap.cells import Cell
     from memcap.config import Engine, Evaluation, Member
     from memcap.knobs import UserError, knob
@@ -33,6 +33,7 @@ __all__ = [
     "UserError",
     "answer",
     "cells",
+    "data",
     "draw",
     "figures",
     "frontier",
@@ -44,7 +45,7 @@ __all__ = [
     "train",
 ]
 _HOMES = {
-    "memcap.api": ("answer", "draw", "frontier", "load", "members", "rank", "train"),
+    "memcap.api": ("answer", "data", "draw", "frontier", "load", "members", "rank", "train"),
     "memcap.cells": ("Cell",),
     "memcap.config": ("Engine", "Evaluation", "Member"),
     "memcap.knobs": ("UserError", "knob"),

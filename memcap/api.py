@@ -24,6 +24,7 @@ from memcap.config import Engine, Evaluation, Member, member_of, task_of
 from memcap.designs import DESIGNS, checked_precision
 from memcap.designs.axes import axis, check_count
 from memcap.knobs import LONGEST, MOST, UserError, field_values, names_of, typed, whole
+from memcap.long_form import Columns, long_form, words_of
 from memcap.models.model import MOST_LAYERS, Model
 from memcap.recipes import Recipe
 from memcap.report.answer_words import PrintedAnswer
@@ -37,6 +38,7 @@ from memcap.store.study import Study
 from memcap.studies.run import run_study
 from memcap.studies.writer import members_table
 from memcap.tasks import Task, task_class
+from memcap.tasks.data import Data
 from memcap.terminal.words import warn_once
 from memcap.tracking import MirrorProcess, Tracking
 from memcap.trained import Trained
@@ -169,10 +171,45 @@ def _number(value: Any, name: str) -> float:
 
 
 def _verdict(at: Any, budget: Any) -> None:
-    if at not in VERDICTS:
-        raise UserError(f"at={at}: must be one of {', '.join(VERDICTS)}")
+    if not isinstance(at, str) or at not in VERDICTS:
+        came = at if isinstance(at, str) else type(at).__name__
+        raise UserError(f"at={came}: must be one of {', '.join(VERDICTS)}")
     if budget is not None:
         whole(budget, "budget", 1, MOST)
+
+
+def data(frame: Any, target: str, file: str | Path | None = None, **columns: Any) -> Data:
+    """Write a frame of sequences in long form, a line per step, as a file of task=data; return that task.
+
+    Its members are judged by their held-out loss (`criterion=best`), and numbers are scaled.
+
+    Args:
+        frame: polars', pandas', or a dict of columns.
+        target: the column that is to be said.
+        file: the .npz to write; None: one in outputs/data, named by its content.
+        columns: which other columns mean what, as `memcap.long_form.Columns` says.
+
+    Raises:
+        UserError: the frame does not hold that.
+
+    Example:
+        >>> task = memcap.data(frame, target="fault", sequence="machine")
+        >>> members = memcap.members(task, recipe="hold", lag=task.longest_lag, units=[1, 2, 4], seed=2)
+    """
+    if not isinstance(frame, pl.DataFrame):
+        try:
+            frame = pl.DataFrame({str(name): list(frame[name]) for name in frame}, nan_to_null=True)
+        except (TypeError, KeyError, pl.exceptions.PolarsError) as error:
+            raise UserError(f"frame: must be a polars or pandas frame ({error})") from error
+    columns |= {name: words_of(columns[name]) for name in ("features", "categories") if name in columns}
+    try:
+        form = long_form(frame, Columns(target, **columns))
+    except TypeError as error:
+        raise UserError(
+            f"data: {str(error).rpartition(') ')[2]}; it has {', '.join(names_of(Columns))}"
+        ) from None
+    path = form.save(_place(file, "file") if file is not None else OUTPUTS / "data" / f"{form.digest}.npz")
+    return Data(file=str(path), criterion="best", scale=True)
 
 
 def train(

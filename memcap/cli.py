@@ -10,6 +10,7 @@ import shlex
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Generator, Mapping, Sequence
 from typing import NoReturn
 
@@ -26,7 +27,9 @@ FIRST_STEPS = """First steps:
   memcap inspect --units 5 --timesteps 2 --features 3    what `units` sets, and what it doesn't
   memcap train sweeps=first_study                        measure (minutes); memcap train --help says more
   memcap my_module:my_command                            a command of your own, from my_module.py
+  memcap --module my_tasks frontier                      of rows whose tasks or cells are in my_tasks.py
 """
+MODULE = "import a module of yours first, which rows name: rows themselves import nothing"
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -60,6 +63,10 @@ def _run_to_its_end(arguments: list[str]) -> None:
         # the interpreter flushes once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except (ValueError, TypeError, RuntimeError) as error:
+        if (line := _jax_setting(error)) is None:
+            raise
+        _stop(line, 2)
     except OSError as error:
         line = of_disk(error)
         if line is None:
@@ -69,6 +76,16 @@ def _run_to_its_end(arguments: list[str]) -> None:
         if ended.code:
             _leave(ended.code)
         raise
+
+
+def _jax_setting(error: Exception) -> str | None:
+    """Say which variables JAX does not take; None where the error is another."""
+    frames = traceback.extract_tb(error.__traceback__)
+    names = [name for name in os.environ if name.startswith("JAX_")]
+    if not names or not frames[-1].filename.endswith(os.path.join("jax", "_src", "config.py")):
+        return None
+    settings = " ".join(f"{name}={os.environ[name]}" for name in names)
+    return f"{settings}: JAX does not take it ({' '.join(str(error).split())}); mend or unset it"
 
 
 def _interruption(interrupted: signals.Interrupted, arguments: Sequence[str]) -> str:
@@ -108,6 +125,7 @@ def _run(arguments: list[str]) -> None:
         if more is not None:
             _call("train", [*arguments, *more])
         return
+    arguments = _import_modules(arguments)
     if not arguments:
         print(f"{ABOUT}\n\n{FIRST_STEPS}\nmemcap --help lists all commands.")
         return
@@ -119,10 +137,22 @@ def _run(arguments: list[str]) -> None:
     _call(name, arguments[1:])
 
 
+def _import_modules(arguments: list[str]) -> list[str]:
+    """Import what `--module NAME` before the command names. Return the other words."""
+    while arguments[:1] == ["--module"]:
+        name, arguments = "".join(arguments[1:2]), arguments[2:]
+        if not all(part.isidentifier() for part in name.split(".")):
+            raise UserError(f"--module {name}: must be the name of a module, as in --module my_tasks")
+        jax_setup.setup()  # it may use JAX as it is imported
+        plugins.import_named(name, f"--module {name}")
+    return arguments
+
+
 def _top() -> CommandParser:
     """Make the parser of the first word: a command's name, --help or --version."""
     parser = CommandParser(prog="memcap", description=ABOUT, epilog=FIRST_STEPS, formatter_class=LINES)
     parser.add_argument("--version", action="version", version=f"memcap {__version__}")
+    parser.add_argument("--module", metavar="NAME", action="append", help=MODULE)
     names = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, summary in commands.summaries().items():
         names.add_parser(name, help=summary.replace("%", "%%"))

@@ -35,7 +35,8 @@ from memcap.knobs import (
 from memcap.models.initializers import Init, preset
 from memcap.models.model import Model
 from memcap.recipes import Recipe, ResolvedRecipe, complete
-from memcap.tasks import Facts, Task, is_own, task_class
+from memcap.runtime.plugins import names_in_data
+from memcap.tasks import Facts, Task, contract, is_own, task_class
 from memcap.tasks.chance import without_memory
 from memcap.terminal.printing import bound
 from memcap.terminal.words import warn_once
@@ -139,6 +140,8 @@ class Engine:
 
     def __post_init__(self) -> None:
         check(self, "engine")
+        if not isinstance(self.loop, str):
+            raise UserError(f"engine.loop={self.loop!r}: must be text, as in engine.loop=reproducible")
         if (loop := _loop_of_former_knobs(self)) is not None:
             for name, value in {"loop": loop, "batching": None, "scan": None, "kernel": None}.items():
                 object.__setattr__(self, name, value)
@@ -213,6 +216,8 @@ class Member:
     def __post_init__(self) -> None:
         task, lag = _checked(self.task, Task, "task"), whole(self.lag, "task.lag", 1, LONGEST)
         whole(lag, "task.lag", task.smallest_lag, LONGEST)
+        if not is_own(task):
+            _check_sizes(task, lag)
         length = task.length(lag) if self.length is None else whole(self.length, "task.length", 1, LONGEST)
         if length < task.shortest(lag):
             raise UserError(
@@ -242,6 +247,8 @@ class Member:
         for name, value in resolved.items():
             object.__setattr__(self, name, value)
         _check_lengths(self)
+        if task.by_loss:
+            _check_by_loss(self)
         if model.initial_carry == "learned" and task.reset_carry:
             raise UserError(
                 f"model.initial_carry=learned: {task.name} sets the carry to zero at each window; take"
@@ -326,6 +333,18 @@ def _checked(part: Any, cls: type, where: str) -> Any:
     return typed(kind, field_values(part), where)
 
 
+def _check_by_loss(member: Member) -> None:
+    """Refuse what waits for a score, where the lowest loss decides."""
+    if member.evaluation.until != "solved":
+        raise UserError(
+            f"evaluation.until={member.evaluation.until}: waits for a score, and criterion=best has none"
+        )
+    if member.recipe.curriculum is not None:
+        raise UserError(
+            f"recipe={member.recipe.name}: its curriculum waits for a score, and criterion=best has none"
+        )
+
+
 def _check_lengths(member: Member) -> None:
     """Refuse lengths at which the task has no sequences."""
     task, text = member.task, member.evaluation.lengths
@@ -342,11 +361,14 @@ def _check_lengths(member: Member) -> None:
         whole(length, f"evaluation.lengths={text}: steps of a sequence", 1, LONGEST)
 
 
+_check_sizes = lru_cache(maxsize=4096)(contract.check_sizes)
+
+
 @lru_cache(maxsize=4096)
 def _check_criterion(task: Task, lag: int, length: int) -> None:
     """Refuse a criterion that needs no memory. The chance of memcap's own tasks is tested; that of others is
     measured here."""
-    facts = task.facts(lag, length)
+    facts = task.facts(lag, length) if is_own(task) else contract.facts_of(task, lag, length)
     scores = {"says": facts.chance} | (
         {} if is_own(task) else {"measured": without_memory(task, lag, length).mean}
     )
@@ -394,14 +416,19 @@ def resolve(values: dict[str, Any]) -> Member:
 
 def member_of(config: dict[str, Any]) -> Member:
     """Return the member of a row's config, under this version's knobs: later ones have the value that all had
-    before them."""
+    before them. Nothing is imported.
+
+    Raises:
+        UserError: its task or cell is not there, or has other knobs.
+    """
     task = dict(config["task"])
     values = {"model": completed(Model, config["model"]), "recipe": completed(Recipe, config["recipe"])}
-    values |= {
-        "task": completed(task_class(task["name"]), task),
-        "evaluation": completed(Evaluation, config["evaluation"]),
-    }
-    return resolve(values | {"seed": config["seed"]})
+    with names_in_data():
+        values |= {
+            "task": completed(task_class(task["name"]), task),
+            "evaluation": completed(Evaluation, config["evaluation"]),
+        }
+        return resolve(values | {"seed": config["seed"]})
 
 
 def task_of(name: str, knobs: Sequence[str]) -> Task:

@@ -121,6 +121,12 @@ class Recipe:
         at_most=4,
         before=0.0,
     )
+    freeze: str | None = knob(
+        None,
+        "cell: the layers stay as they start, and the read-out alone is trained; null: nothing stays",
+        choices=("cell",),
+        before=None,
+    )
 
     def __post_init__(self) -> None:
         check(self, "recipe")

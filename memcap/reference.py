@@ -68,7 +68,11 @@ def optimizer_of(member: Member) -> optax.GradientTransformationExtraArgs:
         cosine = optax.cosine_decay_schedule(peak, recipe.budget, floor)
         return cosine(step) * jnp.minimum(1.0, (step + 1) / max(recipe.warmup_steps, 1))
 
-    parts = clip(recipe.clip), direction, optax.add_decayed_weights(decay)
+    parts = [clip(recipe.clip), direction, optax.add_decayed_weights(decay)]
+    if recipe.freeze == "cell":
+        readout = min(place.start for place in jax.tree.leaves(member.architecture.places()["readout"]))
+        zero = optax.stateless(lambda updates, _: cast(Any, updates).at[:readout].set(0.0))
+        parts = [zero, *parts, zero]
     return optax.chain(*parts, optax.scale_by_learning_rate(rate))
 
 

@@ -6,7 +6,7 @@ import math
 import os
 import stat
 import zipfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from memcap.knobs import UserError
 
 EXAMPLE = "example"
+TEXTS = ("symbol_names", "class_names")  # for readers: what the numbers stand for
 LARGEST = 64 * 2**20  # bytes of arrays: they are constants of the compiled programs
 UNPACKED = 2 * LARGEST + 2**16  # bytes in the file, of numbers of 8 bytes, and heads
 MOST = 1e18  # its square is a number in float32, too
@@ -31,6 +32,8 @@ class Sequences:
         due: (N, T) bool, where an answer is due; None: at the last step.
         digest: of the file's bytes; "" of the example.
         source: NumPy statements that make the arrays of the file, called INPUTS, TARGETS and DUE.
+        lengths: (N,) how many of the T steps count; None: all.
+        groups: (N,) int64, sequences of one group are never on both sides of a split; None: each is its own.
     """
 
     inputs: np.ndarray
@@ -40,11 +43,31 @@ class Sequences:
     classes: int | None
     digest: str
     source: str
+    lengths: np.ndarray | None = None
+    groups: np.ndarray | None = None
 
     @property
     def steps(self) -> int:
         """T."""
         return self.inputs.shape[1]
+
+    def scaled(self, places: np.ndarray) -> "Sequences":
+        """Return the same with the mean and the spread that some of the sequences, by place, have in each
+        feature made 0 and 1, and blanks at 0."""
+        there = (
+            np.arange(self.steps)
+            >= self.steps
+            - (np.full(len(self.inputs), self.steps) if self.lengths is None else self.lengths)[:, None]
+        )
+        seen = self.inputs[places][there[places]].astype(np.float64)
+        mean, spread = ([float(f"{each:.6g}") for each in of] for of in (seen.mean(0), seen.std(0)))
+        spread = [each or 1.0 for each in spread]
+        inputs = np.where(there[..., None], (self.inputs - mean) / spread, 0).astype(np.float32)
+        line = f"INPUTS = ((INPUTS - {mean}) / {spread}).astype(np.float32)  # mean and spread of training's"
+        if self.lengths is not None:
+            there = f'np.arange({self.steps}) >= {self.steps} - FILE["lengths"][:, None]'
+            line += f"\nINPUTS[~({there})] = 0"
+        return replace(self, inputs=inputs, source=f"{self.source}\n{line}")
 
 
 @lru_cache(maxsize=8)
@@ -130,18 +153,25 @@ def _checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences
         if not (np.abs(array) <= MOST).all():
             raise _wrong(file, f"`{name}` holds numbers above {MOST:g}, too large for float32; scale them")
     source = _source(file, symbols, classes, due is not None, "mask" in arrays, lengths is not None)
-    return Sequences(inputs, targets, due, symbols, classes, digest, source)
+    groups = arrays.get("groups")
+    if groups is not None:
+        if groups.shape != (count,) or groups.dtype.kind not in "iu" or len(np.unique(groups)) < 2:
+            raise _wrong(file, f"`groups` must be ({count},) whole numbers, of at least two groups")
+        source += '\nGROUPS = FILE["groups"]'
+    return Sequences(inputs, targets, due, symbols, classes, digest, source, lengths, groups)
 
 
 def _check_arrays(file: str, arrays: dict[str, np.ndarray]) -> None:
     """Check that there are inputs and targets, and finite numbers alone."""
-    names = ("inputs", "targets", "mask", "lengths")
+    names = ("inputs", "targets", "mask", "lengths", "groups", *TEXTS)
     for name in ("inputs", "targets"):
         if name not in arrays:
             raise _wrong(file, f"has no array `{name}`")
     for name, array in arrays.items():
         if name not in names:
             raise _wrong(file, f"has an array `{name}`, which means nothing; it may have {', '.join(names)}")
+        if name in TEXTS and array.dtype.kind == "U":
+            continue
         if array.dtype.kind not in "biuf":
             raise _wrong(file, f"`{name}` must hold numbers, not {array.dtype}")
         if not np.isfinite(array).all():

@@ -14,7 +14,7 @@ SMALL = {"sequences": 512, "every": 50, "seed": 1}
 MEMBERS = {
     "solved_and_steady": {"task": "latch", "lag": 3, "units": 1, "recipe": "hold", "budget": 600},
     "right_at_every_lag": {"task": "latch", "lag": 4, "units": 1, "recipe": "hold", "until": "up_to"},
-    "values_by_cosine_in_two_layers": {
+    "values_by_cosine_on_two_frozen_layers": {
         "task": "adding",
         "lag": 4,
         "units": 3,
@@ -23,6 +23,7 @@ MEMBERS = {
         "budget": 150,
         "schedule": "cosine",
         "warmup": 20,
+        "freeze": "cell",
     },
     "decay_to_a_floor": {
         "task": "latch",
@@ -105,7 +106,7 @@ MEMBERS = {
 
 # A basis divides gradients by their size along it, down to 1e-4 of the largest: rounding, too.
 TOLERANCE = {"soap": 1e-3, "ggt": 1e-3}
-STATUS = {"values_by_cosine_in_two_layers": "unsolved", "diverged": "diverged"}
+STATUS = {"values_by_cosine_on_two_frozen_layers": "unsolved", "diverged": "diverged"}
 
 
 def compare(name):

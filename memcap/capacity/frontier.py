@@ -8,6 +8,8 @@ asks the same at every step) or if members were trained until steady; elsewhere 
 counts those that are right at every shorter lag, too, if members were trained until that; elsewhere it is
 at="steady".
 
+Rows of own sequences with task.criterion=best have no such verdict: `memcap.capacity.losses` compares widths.
+
 The recipe: each is fitted by itself, and the one with the smallest u90 stands for the lag; ties go to the
 smaller u50, then to the most seeds passed. The point names it and counts those that competed, because the
 best of several, judged by the seeds that chose it, looks better than it is.
@@ -24,6 +26,7 @@ from typing import Any
 
 import polars as pl
 
+from memcap.capacity.losses import IS_BY_LOSS
 from memcap.capacity.memo import Memo, memo
 from memcap.capacity.points import Point
 from memcap.knobs import UserError
@@ -63,7 +66,7 @@ def fit_all_recipes(
     """
     if at not in VERDICTS:
         raise UserError(f"at={at}: must be one of {', '.join(VERDICTS)}")
-    rows = without_failed(rows)
+    rows = without_failed(rows).filter(~IS_BY_LOSS)
     if budget is not None:
         rows = rows.filter(pl.col("budget") <= budget)
     widths = rows.group_by(*IDENTITY, "units").agg(

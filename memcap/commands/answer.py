@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.prompt import IntPrompt, Prompt
 
+from memcap.capacity.losses import loss_curves
 from memcap.capacity.question import Question
 from memcap.capacity.sources import best_answer, cell_name
 from memcap.commands.arguments import add_results, add_strict, add_verdict, layers, location, share, steps
@@ -21,10 +22,14 @@ from memcap.config import task_of
 from memcap.knobs import UserError, allowed, typed
 from memcap.models.model import Model
 from memcap.recipes import use_config_folders
+from memcap.report import loss_words
 from memcap.report.answer_words import as_dict, code, sentences, why
 from memcap.scripts import FRAMEWORKS
+from memcap.store import rows_of
+from memcap.store.shards import OUTPUTS
 from memcap.tasks import Task, task_classes
 from memcap.terminal.printing import add_json, print_json
+from memcap.terminal.words import printable
 
 NOBODY = "--task: not given, and nobody answers; give both, as in: memcap answer --task delay_line --lag 50"
 
@@ -71,6 +76,9 @@ def run(arguments: Namespace) -> None:
         if not arguments.config_dir.is_dir():
             raise UserError(f"--config-dir {arguments.config_dir}: no such folder")
         use_config_folders([arguments.config_dir])
+    if task.by_loss:
+        _answer_by_loss(arguments, task, lag)
+        return
     model = Model(cell_name(arguments.cell), 1, layers=arguments.layers)
     about = arguments.confidence, arguments.at, arguments.budget, arguments.config_dir
     answer = best_answer(Question(task, lag, model, *about), arguments.results, arguments.strict)
@@ -81,9 +89,22 @@ def run(arguments: Namespace) -> None:
         print_json(as_dict(answer))
         return
     for line in [*sentences(answer), *(why(answer) if arguments.why else [])]:
-        print(line if line == answer.command else folded(line))
+        print(printable(line) if line == answer.command else folded(printable(line)))
     if not arguments.why:
         print("--why says what this rests on.")
+
+
+def _answer_by_loss(arguments: Namespace, task: Task, lag: int) -> None:
+    """Answer of own sequences whose widths are compared by their held-out loss."""
+    rows = rows_of(arguments.results or OUTPUTS, arguments.strict)
+    curves = [curve for curve in loss_curves(rows) if curve.is_of(task, lag)]
+    if not curves:
+        raise UserError(f"no rows of these sequences at lag {lag}; train them by: memcap fit FILE")
+    if arguments.json:
+        print_json(loss_words.as_dict(curves[0]))
+        return
+    for line in loss_words.sentences(curves[0]):
+        print(folded(line))
 
 
 def folded(text: str) -> str:

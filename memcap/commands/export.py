@@ -6,9 +6,9 @@ from memcap import store
 from memcap.capacity.nets import find_net
 from memcap.commands.arguments import NET, location
 from memcap.models.export import export
-from memcap.models.model import Model
 from memcap.store.shards import OUTPUTS
 from memcap.store.weights import write_arrays
+from memcap.terminal.printing import show
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -24,8 +24,8 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> None:
     """Write the file, and say what is in it."""
     folder, row = find_net(arguments.results, arguments.run)
-    model = Model(**store.config_of(row)["model"])
+    model = store.model_of(row).at_width(row["units"])
     arrays = export(model, store.weights_of(folder, row), arguments.layout)
     write_arrays(arguments.output, arrays)
     member = f"{row['task']}, lag {row['lag']}, units {row['units']}, seed {row['seed']}, {row['status']}"
-    print(f"{arguments.output}: {', '.join(arrays)} ({member})")
+    show(f"{arguments.output}: {', '.join(arrays)} ({member})")

@@ -3,16 +3,20 @@
 from argparse import ArgumentParser, Namespace
 
 from memcap import figures
-from memcap.commands.arguments import add_results, add_strict, folder_of, location
+from memcap.commands.arguments import PLACE, add_strict, folder_of, location
 from memcap.store import rows_of
+from memcap.store.rows import one_per_key
+from memcap.store.shards import OUTPUTS
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the figure, the study, and the folder it goes to."""
     parser.add_argument("name", help="which figure: one of those below, or MODULE:NAME of your own")
-    add_results(parser)
+    about = f"{PLACE}; several are drawn together (default: {OUTPUTS})"
+    parser.add_argument("results", type=location, nargs="*", default=[OUTPUTS], help=about)
     add_strict(parser)
-    parser.add_argument("-o", "--output", type=location, help="folder to write to (default: RESULTS/figures)")
+    about = "folder to write to (default: figures/ in the first of RESULTS)"
+    parser.add_argument("-o", "--output", type=location, help=about)
     parser.epilog = "figures:\n" + "\n".join(
         f"  {name:<21} {text}" for name, text in figures.summaries().items()
     )
@@ -21,11 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> None:
     """Draw, and print the path of the picture."""
     name = figures.FORMER.get(arguments.name, arguments.name)
-    drawn = figures.find(name).draw(rows_of(arguments.results, arguments.strict))
-    print(
-        figures.save(
-            drawn,
-            arguments.output or folder_of(arguments.results) / "figures",
-            name.rpartition(":")[2],
-        )
-    )
+    figure = figures.find(name)
+    drawn = figure.draw(one_per_key([rows_of(place, arguments.strict) for place in arguments.results]))
+    folder = arguments.output or folder_of(arguments.results[0]) / "figures"
+    print(figures.save(drawn, folder, name.rpartition(":")[2]))

@@ -3,9 +3,11 @@
 from argparse import ArgumentParser, Namespace
 
 from memcap.capacity.frontier import frontier
+from memcap.capacity.losses import loss_curves
 from memcap.capacity.points import columns
 from memcap.commands.arguments import add_results, add_strict, add_verdict
 from memcap.report import tables
+from memcap.report.loss_words import as_dict, loss_table
 from memcap.store import rows_of
 from memcap.terminal.printing import add_json, order, print_json, show
 
@@ -21,8 +23,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Print one line per task and lag."""
-    points = frontier(rows_of(arguments.results, arguments.strict), arguments.at, arguments.budget)
+    rows = rows_of(arguments.results, arguments.strict)
+    points, curves = frontier(rows, arguments.at, arguments.budget), loss_curves(rows)
     if arguments.json:
-        print_json([columns(p) for p in points])
-    else:
+        print_json([*map(columns, points), *map(as_dict, curves)])
+        return
+    for curve in curves:
+        show(loss_table(curve))
+    if points or not curves:
         show(tables.frontier_table(points))

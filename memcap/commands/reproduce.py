@@ -6,6 +6,7 @@ Each is a folder, memcap/papers/NAME: study, claims, and the rows that were publ
   memcap reproduce collins2017                   train its study into outputs/collins2017, draw, compare
   memcap reproduce collins2017 --rows --check    judge its published rows; exit status 1 if a verdict changed
   memcap reproduce collins2017 --rows DIR        judge other rows
+  memcap reproduce collins2017 --rows --resample judge shuffled outcomes and other seeds, too
   memcap reproduce collins2017 --tiny            every part for a moment; its verdicts mean nothing
   memcap reproduce collins2017 engine.workers=1  further words are overrides, as `memcap train` takes them
   memcap reproduce my_papers:hello --config-dir my_conf
@@ -26,6 +27,7 @@ from memcap.commands.arguments import folder_of, location
 from memcap.config import Member
 from memcap.knobs import UserError
 from memcap.launch import app
+from memcap.papers import resample
 from memcap.runtime import plugins
 from memcap.runtime.published import root
 from memcap.store import files, rows_of
@@ -34,22 +36,36 @@ from memcap.terminal.printing import Column, Listing, order, show
 
 CLAIMS = (
     Column("claim", folds=True),
-    Column("whose", "the paper's claim, or ours about its experiment"),
+    Column(
+        "whose",
+        "the paper's claim; one that stand-ins make for it: another cell, group or length than the paper's;"
+        " or ours about its experiment",
+    ),
     Column("paper", "its number, as it stands there", folds=True),
     Column("here", "ours", folds=True),
     Column("verdict", "in these rows"),
     Column("read", "where the claim was read", folds=True),
 )
+RESAMPLED = (
+    Column("claim", folds=True),
+    Column("verdict", "in these rows"),
+    Column("within", "what nets have in common among which outcomes are shuffled", folds=True),
+    Column("shuffled", f"share of shuffles in which it holds; it counts up to {resample.BY_CHANCE:g}"),
+    Column("bootstrapped", "share of other draws of the seeds that give the same verdict"),
+)
 LISTED = (
     Column("name"),
     Column("question", folds=True),
+    Column("paper", "of its claims these hold"),
+    Column("stand-in", "of those made by another cell, group or length"),
+    Column("ours", "of ours about its experiment"),
     Column("read", "the paper, the authors' code, or notes of others", folds=True),
     Column("cost", "of the default study, measured", folds=True),
     Column("hardware", folds=True),
     Column("source", folds=True),
 )
 DROPS = ("read",)
-LISTED_DROPS = ("source", "hardware")
+LISTED_DROPS = ("source", "hardware", "read")
 TINY_BUDGET, TINY_SEQUENCES = 20, 256
 
 
@@ -78,7 +94,17 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--check",
         action="store_true",
-        help="exit status 1 if a verdict is not the one that the paper's file expects",
+        help="exit status 1 if a verdict is not the one that the paper's file expects, or with --resample one"
+        " comes by chance",
+    )
+    parser.add_argument(
+        "--resample",
+        type=int,
+        nargs="?",
+        const=resample.NUMBER,
+        metavar="N",
+        help="judge N shuffles of the outcomes, and N draws of the seeds, too: whether each verdict could be"
+        f" another, and whether it stands (default: {resample.NUMBER}); adds resampled.csv",
     )
     parser.add_argument(
         "--config-dir", type=location, help="folder with sweeps/NAME.yaml, for a paper of your own"
@@ -102,6 +128,8 @@ def run(arguments: Namespace) -> None:
     if arguments.list:
         _list()
         return
+    if arguments.resample is not None and arguments.resample < 1:
+        raise UserError(f"--resample {arguments.resample}: at least 1")
     if arguments.name is None:
         raise UserError(
             f"which paper? one of {', '.join(papers.summaries())}, or MODULE:NAME of your own; --list says"
@@ -112,18 +140,38 @@ def run(arguments: Namespace) -> None:
     table = papers.judge_claims(reproduction.PAPER, rows)
     place = arguments.output or place
     picture = figures.save(reproduction.draw(rows), place, "figure")
-    verdicts = table.write_csv().encode()
-    files.write(place / "verdicts.csv", lambda file: file.write(verdicts), with_digest=False)
+    _write(table, place / "verdicts.csv")
     notes = [f"Why not: {line['claim']}: {line['why']}" for line in table.to_dicts() if line["why"]]
     if arguments.tiny:
         notes.append("A tiny run shows that all parts work; its verdicts mean nothing.")
     title = f"{arguments.name}: {reproduction.PAPER.source}"
     show(Listing(title, CLAIMS, [[line[c.head] for c in CLAIMS] for line in table.to_dicts()], DROPS, notes))
     print(f"Figure: {picture} (numbers and verdicts beside it)")
-    if arguments.check and not table["expected"].all():
-        changed = table.filter(~pl.col("expected"))["claim"].to_list()
-        print(f"memcap: not as {arguments.name} expects: {'; '.join(changed)}", file=sys.stderr)
+    wrong = {f"not as {arguments.name} expects": table.filter(~pl.col("expected"))["claim"].to_list()}
+    if arguments.resample is not None:
+        by_chance = _resample(reproduction.PAPER, rows, arguments.resample, place)
+        wrong[f"in over {resample.BY_CHANCE:.0%} of shuffles these hold, too"] = by_chance
+    if arguments.check and any(wrong.values()):
+        for words, claims in wrong.items():
+            if claims:
+                print(f"memcap: {words}: {'; '.join(claims)}", file=sys.stderr)
         sys.exit(1)
+
+
+def _resample(paper: papers.Paper, rows: pl.DataFrame, number: int, place: Path) -> list[str]:
+    """Judge resampled rows, print what becomes of each verdict, and write it beside the verdicts; return the
+    claims that hold by chance."""
+    table = resample.resample(paper, rows, number)
+    _write(table, place / "resampled.csv")
+    shares = pl.col("shuffled", "bootstrapped").round(3).cast(pl.String).fill_null("-")
+    lines = table.with_columns(shares).select(column.head for column in RESAMPLED).rows()
+    show(Listing(f"Of {number} shuffles of outcomes, and {number} draws of seeds", RESAMPLED, lines))
+    return table.filter(pl.col("shuffled") > resample.BY_CHANCE)["claim"].to_list()
+
+
+def _write(table: pl.DataFrame, path: Path) -> None:
+    content = table.write_csv().encode()
+    files.write(path, lambda file: file.write(content), with_digest=False)
 
 
 def _rows(arguments: Namespace) -> tuple[pl.DataFrame, Path]:
@@ -205,10 +253,20 @@ def _list() -> None:
     rows = []
     for name, question in papers.summaries().items():
         paper = papers.find(name).PAPER
-        rows.append([name, question, paper.read, paper.cost, paper.hardware, paper.source])
-    after = sum(read == "notes" for _, _, read, *_ in rows)
+        rows.append([name, question, *_counts(name), paper.read, paper.cost, paper.hardware, paper.source])
+    after = sum(papers.find(name).PAPER.read == "notes" for name, *_ in rows)
     title = "Papers that memcap redraws: memcap reproduce NAME"
     note = (
         f"{len(rows) - after} papers redrawn, and {after} studies after a paper, known from notes of others."
     )
-    show(Listing(title, LISTED, rows, LISTED_DROPS, [note]))
+    totals = ", ".join(f"{whose} {held} of {of}" for whose, (held, of) in papers.totals().items())
+    show(
+        Listing(
+            title, LISTED, rows, LISTED_DROPS, [note, f"Claims that hold here, by whose they are: {totals}."]
+        )
+    )
+
+
+def _counts(name: str) -> list[str]:
+    """Return how many of the claims hold in the published rows, by whose they are."""
+    return [*papers.counts(name).values()]

@@ -25,12 +25,16 @@ WORDS = {False: "Seen once, held until asked for", True: "Something new at every
 def draw(rows: pl.DataFrame) -> Drawn:
     """Draw every task and set of knobs that was measured at two lags or more, of LSTMs where there are any.
 
+    Of a task that was trained until it is right at every lag up to its own, only that is drawn.
+
     Raises:
         UserError: no task was measured at two lags.
     """
     points = frontier(rows)
     lstms = [p for p in points if p.model.cell == "lstm"] or points  # the figure `cells` compares the others
     lines = [line for line in by_label(lstms).values() if len({p.lag for p in line}) >= FEWEST_LAGS]
+    up_to = {line[0].task.name for line in lines if line[0].at == "up_to"}
+    lines = [line for line in lines if line[0].at == "up_to" or line[0].task.name not in up_to]
     if not lines:
         raise UserError(
             "no task at two lags: nothing to draw; train one at several, as in: memcap train"

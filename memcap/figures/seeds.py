@@ -1,6 +1,8 @@
 """Seeds that passed of those that were trained: a line per task, lag and recipe, a column per width."""
 
 import textwrap
+from collections.abc import Sequence
+from itertools import groupby
 
 import polars as pl
 from matplotlib.colors import LinearSegmentedColormap
@@ -9,6 +11,7 @@ from matplotlib.figure import Figure
 from memcap.capacity.frontier import fit_all_recipes
 from memcap.capacity.points import Point
 from memcap.figures import Drawn
+from memcap.figures.recipes import recipe_names
 from memcap.figures.style import COLOURS, draw_box, pass_rules, which_seeds_count, write_below, write_in
 from memcap.knobs import UserError
 
@@ -30,15 +33,23 @@ def draw(rows: pl.DataFrame) -> Drawn:
             " of larger studies"
         )
     data = [
-        (p.label, p.lag, p.recipe.name, p.at, *counts)
-        for p in points
+        (p.label, p.lag, name, p.at, *counts)
+        for p, name in zip(points, _names(points), strict=True)
         for counts in zip(p.units, p.solved, p.runs, strict=True)
     ]
     columns = ["label", "lag", "recipe", "at", "units", "passed", "seeds"]
     return Drawn(plot(points), pl.DataFrame(data, columns, orient="row"))
 
 
-def plot(points: list[Point]) -> Figure:
+def _names(points: Sequence[Point]) -> list[str]:
+    """Name each point's recipe, with the values in which others of its task and lag differ."""
+    names = list[str]()
+    for _, own in groupby(points, key=lambda p: (p.label, p.lag)):
+        names += recipe_names(list(own))
+    return names
+
+
+def plot(points: Sequence[Point]) -> Figure:
     """Draw a box per width with "passed/trained" in it, the darker the larger the share."""
     widths = sorted({u for p in points for u in p.units})
     parts = [
@@ -56,7 +67,8 @@ def plot(points: list[Point]) -> Figure:
             draw_box(axes, place, line, SHADES(share))
             ink = "white" if share > 0.5 else "black"
             write_in(axes, place, line, f"{passed}/{seeds}", fontsize=8, color=ink)
-    names = [f"{p.label}, lag {p.lag}, {p.recipe.name}" for p in points]
+    named = zip(points, _names(points), strict=True)
+    names = [f"{p.label}, lag {p.lag}, {name}" for p, name in named]
     axes.set_yticks(range(len(points)), names, fontsize=8)
     axes.set_xticks(range(len(widths)), [str(u) for u in widths])
     axes.set(xlim=(-0.5, len(widths) - 0.5), ylim=(len(points) - 0.5, -0.5))

@@ -10,8 +10,9 @@ memcap/papers/NAME/ has
     * `draw(rows)`, as a figure has it (memcap/figures/): the paper's figure, with the numbers drawn;
 * study.yaml, which `memcap train sweeps=NAME` and `memcap reproduce NAME` train. study_OTHER.yaml is a
   further study, for `sweeps=NAME_OTHER`; study_full.yaml may hold the paper's own sizes (`--full`);
-* once it is published, rows.parquet, and what `memcap reproduce NAME --rows -o memcap/papers/NAME` makes of
-  it: figure.png, figure.csv, verdicts.csv.
+* by_eye.csv, where numbers were read by eye from the paper's figures (`by_eye`);
+* once it is published, rows.parquet, and what `memcap reproduce NAME --rows --resample -o
+  memcap/papers/NAME` makes of it: figure.png, figure.csv, verdicts.csv, resampled.csv.
 
 Judges are calls of memcap/papers/claims.py, and figures are put together from memcap/papers/marks.py.
 
@@ -23,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal, NamedTuple, Protocol
+from typing import Literal, NamedTuple, Protocol, get_args
 
 import polars as pl
 
@@ -32,7 +33,7 @@ from memcap.knobs import UserError
 from memcap.runtime import plugins
 
 ClaimStatus = Literal["holds", "does not hold", "not measured"]
-Whose = Literal["paper", "ours"]
+Whose = Literal["paper", "stand-in", "ours"]
 Read = Literal["paper", "code", "notes"]
 PLACE = Path(__file__).parent
 
@@ -61,16 +62,19 @@ NOT_MEASURED = Finding("", None)
 class Claim:
     """A claim of a paper, or one of ours about its experiment.
 
-    Rows must be able to deny it: it does not hold of outcomes shuffled over conditions
-    (tests/papers/test_shuffles.py).
+    Rows must be able to deny it: where it holds, it falls in 95 % of shuffles of the outcomes over what it
+    compares (memcap/papers/resample.py; tests/papers/test_resample.py).
 
     Args:
         text: the claim, in one line.
         paper: the paper's number, as it stands there.
         where: the figure, table or section where it was read.
         judge: the paper's table of our rows to a `Finding`; `NOT_MEASURED` where it lacks what it needs.
-        whose: "paper" where the paper makes the claim; "ours" where it only gives the experiment, and a
-            number to compare with.
+        whose: "paper" where the paper makes the claim; "stand-in" where it makes it of another cell, group
+            or length, for which ours stand; "ours" where it only gives the experiment, and a number to
+            compare with.
+        within: columns, or knobs of the task, that the claim does not compare: outcomes are shuffled among
+            nets that are alike in these, over all else.
         why: the likely reason why it does not hold in the published rows; empty where it does.
     """
 
@@ -79,6 +83,7 @@ class Claim:
     where: str
     judge: Callable[[pl.DataFrame], Finding]
     whose: Whose = "paper"
+    within: tuple[str, ...] = ()
     why: str = ""
 
     @property
@@ -87,6 +92,7 @@ class Claim:
         return not self.why
 
 
+StandIn = partial(Claim, whose="stand-in")
 OurClaim = partial(Claim, whose="ours")
 
 
@@ -142,6 +148,15 @@ def folder(name: str) -> Path:
     return PLACE / name
 
 
+def by_eye(paper: str) -> pl.DataFrame:
+    """Read by_eye.csv beside a paper's file.
+
+    Args:
+        paper: its `__file__`.
+    """
+    return pl.read_csv(Path(paper).with_name("by_eye.csv"))
+
+
 def studies() -> dict[str, Path]:
     """Return the studies of the package's papers, by the name that `sweeps=` takes."""
     return {p.parent.name + p.stem.removeprefix("study"): p for p in sorted(PLACE.glob("*/study*.yaml"))}
@@ -162,6 +177,34 @@ def find(name: str) -> Reproduction:
             f"paper={name}: has no PAPER, a memcap.papers.Paper; memcap.papers says what a paper must have"
         )
     return reproduction
+
+
+def held(name: str) -> dict[Whose, tuple[int, int]]:
+    """Count the claims that hold in a paper's published rows, and all of them, by whose they are.
+
+    Args:
+        name: a paper of the package.
+    """
+    path = folder(name) / "verdicts.csv"
+    if not path.is_file():
+        return dict.fromkeys(get_args(Whose), (0, 0))
+    verdicts = pl.read_csv(path, infer_schema=False)
+    own = {whose: verdicts.filter(whose=whose)["verdict"] for whose in get_args(Whose)}
+    return {whose: ((column == get_args(ClaimStatus)[0]).sum(), len(column)) for whose, column in own.items()}
+
+
+def counts(name: str) -> dict[Whose, str]:
+    """Write `held` in words: "2 of 3"; "-" of none."""
+    return {whose: f"{holding} of {of}" if of else "-" for whose, (holding, of) in held(name).items()}
+
+
+def totals() -> dict[Whose, tuple[int, int]]:
+    """Return the sums of `held` over all papers of the package."""
+    every = [held(name) for name in summaries()]
+    sums = {
+        whose: [sum(part) for part in zip(*(own[whose] for own in every), strict=True)] for whose in every[0]
+    }
+    return {whose: (holding, of) for whose, (holding, of) in sums.items()}
 
 
 def judge_claims(paper: Paper, rows: pl.DataFrame) -> pl.DataFrame:

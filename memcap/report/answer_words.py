@@ -137,7 +137,7 @@ def _width(result: Answer, units: int) -> list[str]:
     first = f"{_subject(result)}: {plural(units, 'unit')}{each}. {_outcomes(result, units)}"
     if few:
         first += f" {_share(result)} runs that train at all do: train several, keep the best."
-    lines = [first]
+    lines = [first, *_whole(result)]
     if result.trains_longer:
         lines.append(_longer(result))
     elif result.point is None:
@@ -178,6 +178,17 @@ def _outcomes(result: Answer, units: int) -> str:
         f"Of {plural(runs, 'training run')} {_where(result)} with {widths}, {passed} {_pass(result)}"
         f" within {result.budget:,} steps ({low:.0f} to {high:.0f} % do, by a 95 % interval)."
     )
+
+
+def _whole(result: Answer) -> list[str]:
+    """Say what a pass is of whole sequences, where a user wants these right."""
+    facts = result.task.facts(result.lag, result.task.length(result.lag))
+    if facts.answers_due == 1:
+        return []
+    return [
+        f"A pass is {100 * facts.threshold:g} % of the symbols right: of whole sequences of"
+        f" {facts.answers_due} at least {100 * facts.least_whole:.0f} %."
+    ]
 
 
 def wilson(passed: int, runs: int) -> tuple[float, float]:

@@ -8,7 +8,9 @@ import polars as pl
 
 from memcap import figures, store
 from memcap.capacity.frontier import frontier
+from memcap.capacity.losses import LossCurve, by_loss, loss_curves
 from memcap.capacity.points import Point
+from memcap.report.loss_words import loss_table
 from memcap.report.tables import frontier_table, rows_table
 from memcap.store.rows import right_at_every_lag, without_failed
 from memcap.terminal.printing import show
@@ -24,12 +26,14 @@ class Summary:
         folder: the study's folder.
         points: the frontier of these rows; none where the members say all.
         picture: the study's figure; None where none was drawn.
+        curves: of the study's members that are judged by their held-out loss.
     """
 
     rows: pl.DataFrame
     folder: Path
     points: tuple[Point, ...] = ()
     picture: Path | None = None
+    curves: tuple[LossCurve, ...] = ()
 
 
 def summarize(rows: pl.DataFrame, folder: Path) -> Summary:
@@ -43,6 +47,11 @@ def summarize(rows: pl.DataFrame, folder: Path) -> Summary:
         UserError: the figure cannot be written.
     """
     points = tuple(frontier(rows))
+    if curves := tuple(loss_curves(store.read(folder))):
+        picture = figures.save(
+            figures.find("held_out").draw(store.read(folder)), folder / "figures", "held_out"
+        )
+        return Summary(rows, folder, points, picture, curves)
     if all(len(p.units) == 1 for p in points):
         return Summary(rows, folder)
     # the picture is the study's, which may hold more than this job
@@ -53,7 +62,10 @@ def summarize(rows: pl.DataFrame, folder: Path) -> Summary:
 
 def print_summary(summary: Summary) -> None:
     """Print the frontier and where its figure is, or the members; then their number, and where they lie."""
-    show(frontier_table(summary.points) if summary.points else rows_table(summary.rows))
+    for curve in summary.curves:
+        show(loss_table(curve))
+    if summary.points or not summary.curves:
+        show(frontier_table(summary.points) if summary.points else rows_table(summary.rows))
     if summary.picture is not None:
         print(f"Figure: {summary.picture} (data beside it)")
     print(f"{totals(summary.rows)}. Rows and weights: {summary.folder}")
@@ -85,6 +97,8 @@ def totals(rows: pl.DataFrame) -> str:
     """Count the members, and those that were solved or failed, in words."""
     failed = rows.height - without_failed(rows).height
     counts = f"{plural(rows.height, 'member')}, {int(rows['solved'].sum()):,} solved"
+    if rows.height and by_loss(rows).height == rows.height:
+        counts = f"{plural(rows.height, 'member')}, judged by their held-out loss"
     if (every := right_at_every_lag(rows)) is not None:
         counts += f", {every:,} of them at every lag up to their own"
     return counts + (f", {failed:,} failed (the same command trains these again)" if failed else "")

@@ -8,6 +8,7 @@ import polars as pl
 
 from memcap import store
 from memcap.capacity.points import Point, closing, columns, fall_words, interval_text
+from memcap.knobs import UserError
 from memcap.store.columns import IDENTITY, START
 from memcap.terminal.printing import Column, Listing, number
 
@@ -177,5 +178,8 @@ def _is_chance(row: dict[str, Any]) -> bool:
     """Check whether a score at the stretched length is about what a net without memory has."""
     if row["stretched"] is None:
         return False
-    task = store.task_of(row["task"], row["knobs"])
+    try:
+        task = store.task_of(row["task"], row["knobs"])
+    except UserError:  # another process trained it, and this one has not imported it
+        return False
     return task.is_chance(row["stretched"], *task.stretched(row["lag"], row["stretch"]))

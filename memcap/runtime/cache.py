@@ -47,13 +47,19 @@ def not_ours(path: Path) -> str | None:
     return None
 
 
+def is_others(status: os.stat_result) -> bool:
+    """Tell whether another user wrote a file in a folder that is ours, or could while it was not. A link is
+    nobody's; and a group that may write, by the umask of many, does not come through the folder."""
+    return status.st_uid != os.geteuid() or bool(status.st_mode & stat.S_IWOTH)
+
+
 def _private_folder(why: str) -> Path:
     private = tempfile.mkdtemp(prefix="memcap-")
     atexit.register(shutil.rmtree, private, ignore_errors=True)
     os.environ[PRIVATE_VARIABLE] = private
     warn_once(
-        f"{why}, so no code from there is run, and nothing is cached beyond this command; chmod go-w"
-        " it, or set XDG_CACHE_HOME to a folder of your own"
+        f"{why}, so no code from there is run, and nothing is cached beyond this command; remove it, or set"
+        " XDG_CACHE_HOME to a folder of your own"
     )
     return Path(private)
 

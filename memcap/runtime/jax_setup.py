@@ -55,7 +55,7 @@ def setup() -> None:
             jax.config.update(name, ours)
     folder = cache.folder() / "xla"
     if _is_writable(folder):
-        _remove_half_written(folder)
+        _remove_unfit(folder)
         _ignore_half_written()
         jax.config.update("jax_compilation_cache_dir", str(folder))
 
@@ -81,16 +81,19 @@ def _is_writable(folder: Path) -> bool:
     return os.access(folder, os.W_OK)
 
 
-def _remove_half_written(folder: Path) -> None:
-    """Remove programs that a killed process left half-written.
+def _remove_unfit(folder: Path) -> None:
+    """Remove programs that another user wrote or may have written, and those that a killed process left
+    half-written.
 
-    JAX writes a program where it is read, and never again: every later process would compile such a one. It
-    ends where a page of memory does. So do a few whole ones, which are compiled once more.
+    The folder is this user's alone by now (`cache.folder`): what it holds stays as it is. JAX writes a
+    program where it is read, and never again: every later process would compile a half-written one. It ends
+    where a page of memory does. So do a few whole ones, which are compiled once more.
     """
     with os.scandir(folder) as entries:
         for entry in entries:
             with contextlib.suppress(OSError):  # another process removes it, too
-                if entry.is_file() and entry.stat().st_size % mmap.PAGESIZE == 0:
+                status = entry.stat(follow_symlinks=False)
+                if cache.is_others(status) or (entry.is_file() and status.st_size % mmap.PAGESIZE == 0):
                     os.unlink(entry.path)
 
 

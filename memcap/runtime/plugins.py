@@ -5,12 +5,14 @@ be named, but takes no other module's place.
 """
 
 import ast
+import contextlib
 import importlib
 import importlib.util
 import os
 import pkgutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar, cast
@@ -19,6 +21,18 @@ from memcap.knobs import UserError
 from memcap.terminal.words import first_paragraph
 
 T = TypeVar("T")
+_in_data: ContextVar[bool] = ContextVar("in_data", default=False)
+
+
+@contextlib.contextmanager
+def names_in_data() -> Generator[None]:
+    """Let names that are read from a row or a file, which anybody may have written, import nothing: within,
+    `import_object` knows the modules that this process has imported."""
+    token = _in_data.set(True)
+    try:
+        yield
+    finally:
+        _in_data.reset(token)
 
 
 def is_import_path(name: str) -> bool:
@@ -34,24 +48,21 @@ def import_object(name: str, where: str) -> Any:
         where: the field or argument where it stands, for the error.
 
     Raises:
-        UserError: there is no such module, or no such object in it. What the module itself raises is passed
-            on.
+        UserError: there is no such module, or no such object in it; within `names_in_data` one that is not
+            imported. What the module itself raises is passed on.
     """
     module_name, _, attribute = name.partition(":")
     if not all(part.isidentifier() for part in [*module_name.split("."), attribute]):
         raise UserError(f"{where}={name}: must be MODULE:NAME, as in my_module:MyName")
-    here = os.getcwd()
-    if here not in sys.path and "" not in sys.path:
-        sys.path.append(here)
-        importlib.invalidate_caches()
-    try:
-        module = importlib.import_module(module_name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
-            raise
-        raise UserError(
-            f"{where}={name}: no module {module_name} on Python's path or in the current folder"
-        ) from error
+    if _in_data.get():
+        there = vars(sys.modules.get(module_name, object))
+        if attribute not in there:
+            raise UserError(
+                f"{where}={name}: rows import nothing; if you trust that module, name it, as in memcap"
+                f" --module {module_name} frontier (in Python: import {module_name})"
+            )
+        return there[attribute]
+    module = import_named(module_name, f"{where}={name}")
     if hasattr(module, attribute):
         return getattr(module, attribute)
     try:
@@ -60,6 +71,28 @@ def import_object(name: str, where: str) -> Any:
         if error.name != f"{module_name}.{attribute}":
             raise
         raise UserError(f"{where}={name}: the module {module_name} has no {attribute}") from error
+
+
+def import_named(name: str, what: str) -> ModuleType:
+    """Import a module that the user named.
+
+    Args:
+        name: of the module.
+        what: what the user wrote, for the error.
+
+    Raises:
+        UserError: there is no such module. What the module itself raises is passed on.
+    """
+    here = os.getcwd()
+    if here not in sys.path and "" not in sys.path:
+        sys.path.append(here)
+        importlib.invalidate_caches()
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise
+        raise UserError(f"{what}: no module {name} on Python's path or in the current folder") from error
 
 
 class Folder(Generic[T]):

@@ -14,6 +14,7 @@ import numpy as np
 
 from memcap.config import Member
 from memcap.knobs import UserError, set_words
+from memcap.optimizers import COEFFICIENTS, MUON_DECAY, MUON_RMS
 from memcap.recipes import EPSILON, MOMENTUM, RMS_DECAY, ResolvedRecipe
 from memcap.scripts.memcap_source import memcap_source
 from memcap.scripts.numpy_source import NoTwinError, draws_unseen, numpy_source
@@ -23,7 +24,8 @@ from memcap.training.curriculum import AFTER_A_RISE, DECAY, PER_THRESHOLD
 
 TEMPLATES = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.template"))}
 FRAMEWORKS = tuple(TEMPLATES)
-# By `recipe.optimizer`, in Keras, PyTorch and optax. Keras adds RMSprop's epsilon under the root.
+# By `recipe.optimizer`, in Keras, PyTorch and optax. Keras adds RMSprop's epsilon under the root. Muon is in
+# the templates themselves: the frameworks' own would take the matrices of all gates for one.
 OPTIMIZERS = {
     "adam": ("Adam(epsilon=1e-8, ", "Adam(trained)", "scale_by_adam()"),
     "sgd": (f"SGD(momentum={MOMENTUM}, ", f"SGD(trained, momentum={MOMENTUM})", f"trace({MOMENTUM})"),
@@ -138,10 +140,11 @@ def script(member: Member, framework: str, heading: str = "") -> str:
         imports = "import jax\n" * (framework != "flax") + "import memcap\n"
         remark = f"\n\nIts sequences are drawn by memcap (pip install memcap), since {error}."
     window = _window(member)
-    in_keras, in_torch, in_flax = OPTIMIZERS[recipe.optimizer]
+    in_keras, in_torch, in_flax = OPTIMIZERS.get(recipe.optimizer, OPTIMIZERS["adam"])
     keras_clip, torch_clip, flax_clip = CLIPPINGS[recipe.clip_by]
     cut = window is not None and window < member.length
-    return Template(_template(framework, cut)).substitute(
+    muon = recipe.optimizer == "muon"
+    return Template(_template(framework, windows=cut, muon=muon)).substitute(
         size=plural(model.units, "unit"),
         label=task.name + (f" ({', '.join(knobs)})" if knobs else ""),
         lag=member.lag,
@@ -186,8 +189,10 @@ def _check(member: Member, framework: str) -> None:
         )
     if model.initial_carry != "fixed":
         raise UserError(f"model.initial_carry={model.initial_carry}: a script starts from zeros")
-    if recipe.optimizer not in OPTIMIZERS:
+    if recipe.optimizer not in (*OPTIMIZERS, "muon"):
         raise UserError(f"recipe.optimizer={recipe.optimizer}: no script trains by it; take another recipe")
+    if recipe.freeze is not None:
+        raise UserError(f"recipe.freeze={recipe.freeze}: a script trains all weights; leave it null")
     if member.length != task.length(member.lag):
         raise UserError(
             f"task.length={member.length}: a script is of the task's own length, {task.length(member.lag)}"
@@ -199,12 +204,13 @@ def _is_up_to(member: Member) -> bool:
     return member.evaluation.until == "up_to"
 
 
-def _template(framework: str, windows: bool) -> str:
-    """Read a framework's template, with those of its lines that are of windows, or the others."""
+def _template(framework: str, **marks: bool) -> str:
+    """Read a framework's template, with those of its lines that stand under a mark that is true, or else
+    under the "else" after it."""
     text = TEMPLATES[framework].read_text(encoding="utf-8")
     return re.sub(
-        r"^ *#windows\n(.*?)^ *#whole\n(.*?)^ *#end\n",
-        lambda match: match[1 if windows else 2],
+        rf"^ *#({'|'.join(marks)})\n(.*?)(?:^ *#else\n(.*?))?^ *#end\n",
+        lambda match: match[2] if marks[match[1]] else match[3] or "",
         text,
         flags=re.DOTALL | re.MULTILINE,
     )
@@ -246,6 +252,13 @@ def _constants(member: Member) -> str:
         f"UNITS = {member.model.units}",
         f"BATCH, BUDGET, RATE, CLIP = {recipe.batch}, {recipe.budget}, {_peak(member):.6g}, {recipe.clip:g}",
     ]
+    if recipe.optimizer == "muon":
+        lines += [
+            f"MOMENTUM, STEP_RMS = {MUON_DECAY}, {MUON_RMS}  # of Muon; its step's root mean square",
+            "NEWTON_SCHULZ = [  # brings singular values to 1",
+            *(f"{INDENT}{each}," for each in COEFFICIENTS),
+            "]",
+        ]
     if recipe.curriculum is not None:
         start = max(task.smallest_lag, math.ceil(recipe.curriculum * member.lag))
         lines.append(f"START, ADVANCE, DEADLINE = {start}, {recipe.advance}, {recipe.deadline}")

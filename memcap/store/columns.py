@@ -16,6 +16,7 @@ from memcap.config import Evaluation
 from memcap.knobs import LONGEST, completed, typed
 from memcap.models.model import Model
 from memcap.recipes import ResolvedRecipe
+from memcap.runtime.plugins import names_in_data
 from memcap.tasks import Task, task_class
 
 
@@ -163,27 +164,29 @@ def _line(text: str | None) -> dict[str, Any]:
         return (
             {} if "seed" in config else columns_of(config)
         )  # a seed that stood elsewhere was taken for its own
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return {}
 
 
 def task_of(task: str, knobs: str) -> Task:
-    """Return the task of a row, from its columns of these names.
+    """Return the task of a row, from its columns of these names. Nothing is imported.
 
     Raises:
         UserError: there is no such task, or it has no such knobs.
     """
-    cls = task_class(task)
+    with names_in_data():
+        cls = task_class(task)
     return typed(cls, completed(cls, json.loads(knobs)), "task")
 
 
 def model_of(row: Mapping[str, Any]) -> Model:
-    """Return the network of a row, at one unit.
+    """Return the network of a row, at one unit. Nothing is imported.
 
     Raises:
         UserError: there is no such cell, or a value is none of this version's.
     """
-    return typed(Model, {name: row[name] for name in MODEL if name != "units"} | {"units": 1}, "model")
+    with names_in_data():
+        return typed(Model, {name: row[name] for name in MODEL if name != "units"} | {"units": 1}, "model")
 
 
 def recipe_of(row: Mapping[str, Any]) -> ResolvedRecipe:

@@ -17,7 +17,7 @@ from typing import Any
 
 import polars as pl
 
-from memcap.store import files, shards
+from memcap.store import files, parquet, shards
 from memcap.store.files import BadFileError
 from memcap.terminal.words import warn_once
 
@@ -98,10 +98,12 @@ def read_file(path: Path) -> pl.DataFrame:
         content = BytesIO(file.read())
     files.check(content)
     try:
-        lines = pl.read_parquet(content)
+        lines = parquet.read(content)
         later = [name for name in ("lag", "worst") if name not in lines.columns]  # it was written before them
         lines = lines.with_columns(pl.lit(None).alias(name) for name in later)
         return lines.select(pl.col(n).cast(dtype) for n, dtype in SCHEMA.items())
+    except BadFileError:
+        raise
     except (Exception, pl.exceptions.PanicException) as error:  # at a file without a digest Rust may panic
         raise BadFileError("not a readable table of curves") from error
 

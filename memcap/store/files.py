@@ -24,6 +24,7 @@ from typing import IO, Any
 
 from memcap.knobs import UserError
 from memcap.runtime import signals
+from memcap.terminal.words import warn_once
 
 MARK = b"memcap sha256 "
 NO_DIGITS = b"0" * 64
@@ -34,6 +35,8 @@ CHUNK = 1 << 20
 # seconds; what is younger may be another host's in the making: not every file system shows its locks to
 # others
 STALE_AFTER = 60.0
+PATIENCE = 10.0  # seconds for one who has locked a folder alone, as memcap does for some milliseconds
+_impatient: set[Path] = set()  # folders whose lock was waited for in vain
 State = tuple[Path, int, int, int]  # of a file: it changes when the file does
 UNFINISHED = re.compile(r"\..+\.(parquet|npz)\.[0-9a-f]{8}")  # names that `write` gives
 
@@ -124,8 +127,13 @@ def replace(path: Path, content: bytes) -> None:
 @contextlib.contextmanager
 def shared_lock(folder: Path) -> Generator[None]:
     """Keep others from locking the folder alone, within the context. A file system without locks never lets
-    anybody do so."""
-    with _locked(folder, fcntl.LOCK_SH):
+    anybody do so.
+
+    Who has it alone and does not leave it within `PATIENCE` is no memcap that cleans up: it is named, and the
+    file is written without the lock, which nobody needs to write a file whole.
+    """
+    with _opened(folder) as descriptor:
+        _share(descriptor, folder)
         yield
 
 
@@ -133,22 +141,57 @@ def shared_lock(folder: Path) -> Generator[None]:
 def exclusive_lock(folder: Path) -> Generator[bool]:
     """Lock the folder alone, within the context, so that nobody writes into it. Gives false where somebody
     writes just now, or where a file system has no locks."""
-    with _locked(folder, fcntl.LOCK_EX | fcntl.LOCK_NB) as locked:
-        yield locked
+    with _opened(folder) as descriptor:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            yield False
+        else:
+            yield True
 
 
 @contextlib.contextmanager
-def _locked(folder: Path, how: int) -> Generator[bool]:
+def _opened(folder: Path) -> Generator[int]:
     descriptor = os.open(folder, os.O_RDONLY)
-    locked = True
     try:
-        try:
-            fcntl.flock(descriptor, how)
-        except OSError:
-            locked = False
-        yield locked
+        yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _share(descriptor: int, folder: Path) -> None:
+    """Take the lock of a folder with others, as soon as nobody has it alone; go on without it after a while,
+    or a signal."""
+    began = time.monotonic()
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            waited = time.monotonic() - began
+        except OSError:  # a file system without locks
+            return
+        else:
+            _impatient.discard(folder)
+            return
+        if waited > PATIENCE / 10:
+            holder = _holder(os.fstat(descriptor))
+            warn_once(f"{folder}: locked by {holder}; waits, and writes without it in {PATIENCE:g} seconds")
+        if waited > PATIENCE or folder in _impatient or signals.pending():
+            _impatient.add(folder)
+            return
+        time.sleep(0.01)
+
+
+def _holder(status: os.stat_result) -> str:
+    """Name the process that has locked a file or folder, where Linux tells."""
+    device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/locks").read_text().splitlines():
+            words = line.split()
+            if device in words and "WRITE" in words:
+                process = words[words.index(device) - 1]
+                return f"process {process} ({Path('/proc', process, 'comm').read_text().strip()})"
+    return "another process"
 
 
 def remove_unfinished(folder: Path) -> None:

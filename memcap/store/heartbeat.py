@@ -10,6 +10,7 @@ still read, and so are its heartbeats, in which `updated` was called heard and `
 """
 
 import contextlib
+import functools
 import hashlib
 import heapq
 import json
@@ -20,13 +21,14 @@ import time
 from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, replace
+from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 import polars as pl
 
 from memcap.knobs import set_words
-from memcap.store import files, shards
+from memcap.store import files, parquet, shards
 from memcap.store.files import BadFileError, open_regular
 from memcap.store.study import Study
 from memcap.tasks import Task
@@ -37,6 +39,10 @@ HEARTBEAT_TIMEOUT = 60.0  # seconds without a heartbeat after which a job is tak
 MOST_LISTED = 20  # members in training that a heartbeat tells of one by one
 DIGEST = "sha256"  # beside the fields, of them; memcap 0.1 wrote none
 NO_STUDY = Study()
+MOST_BYTES = 1 << 24  # of a heartbeat, of which a command line is most
+MOST_SECONDS = 1e11  # since 1970, or left: some thousand years
+MOST = {"pid": (1 << 31) - 1}  # of a whole number; of others what a float still tells apart
+MAY_OVERFLOW = ("loss",)  # of a member that diverges
 OLDER_NAMES = {"heard": "updated", "left": "seconds_left"}
 
 MEMBERS = {
@@ -173,12 +179,14 @@ class JobProgress:
         solved_before: how many of these were solved.
 
     Attributes:
+        by_loss: whether members are judged by their held-out loss, so that none is solved.
         token: 16 hexadecimal digits that name the job's files.
     """
 
     def __init__(self, to_come: int, study: Study = NO_STUDY, before: int = 0, solved_before: int = 0):
         self.study, self.token = study, shards.new_token(study.session)
         self.before, self.solved_before = before, solved_before
+        self.by_loss = False
         self.folder = str(Path.cwd())
         self.started, self.clock_started = time.time(), time.monotonic()
         self.done = self.solved = 0
@@ -310,21 +318,102 @@ def writing(progress: JobProgress, members: pl.DataFrame) -> Generator[None]:
         write(ended)
 
 
+class Jobs(NamedTuple):
+    """The files of a study's jobs.
+
+    Args:
+        heartbeats: the last ones, by token.
+        keys: of the members that a job may train, by token; None where they are not known.
+        bad: what is wrong with each file that cannot be read.
+    """
+
+    heartbeats: dict[str, Heartbeat]
+    keys: dict[str, frozenset[str] | None]
+    bad: dict[Path, BadFileError]
+
+
+def read_jobs(folder: Path) -> Jobs:
+    """Read the files of the jobs of a study's folder. A job that is removed meanwhile is none."""
+    heartbeats: dict[str, Heartbeat] = {}
+    keys: dict[str, frozenset[str] | None] = {}
+    bad: dict[Path, BadFileError] = {}
+    for path in heartbeat_paths(folder):
+        token = path.stem
+        beat, theirs, wrong = None, None, dict[Path, BadFileError]()
+        try:
+            beat = _read_heartbeat(folder, token)
+        except BadFileError as error:
+            wrong[path] = error
+        try:
+            theirs = frozenset(_members(folder, token, ["key"])["key"])
+        except BadFileError as error:
+            wrong[members_path(folder, token)] = error
+        if wrong and not path.exists():
+            continue
+        bad |= wrong
+        keys[token] = theirs
+        if beat is not None:
+            heartbeats[token] = beat
+    return Jobs(heartbeats, keys, bad)
+
+
 def read(folder: Path) -> dict[str, Heartbeat]:
     """Read the last heartbeats of the jobs of a study's folder, by token. Files that cannot be read are
     skipped."""
     heartbeats = {}
-    for path in sorted((folder / "jobs").glob("[!.]*.json")):
-        with contextlib.suppress(BadFileError, OSError, ValueError, TypeError, KeyError, AttributeError):
-            with open_regular(path) as file:
-                stored = json.load(file)
-            if stored.pop(DIGEST, None) not in (None, _digest(stored)):
-                continue  # it would say what nobody typed
-            values: dict[str, Any] = {OLDER_NAMES.get(name, name): value for name, value in stored.items()}
-            longest = tuple(Running(**each) for each in values.pop("longest"))
-            values = {"token": path.stem, **values, "longest": longest}
-            heartbeats[path.stem] = Heartbeat(**values)
+    for path in heartbeat_paths(folder):
+        with contextlib.suppress(BadFileError):
+            heartbeats[path.stem] = _read_heartbeat(folder, path.stem)
     return heartbeats
+
+
+def heartbeat_paths(folder: Path) -> list[Path]:
+    """Find the heartbeats of a study's folder."""
+    return sorted(each for each in (folder / "jobs").glob("[!.]*.json") if "." not in each.stem)
+
+
+def _read_heartbeat(folder: Path, token: str) -> Heartbeat:
+    """Read one heartbeat.
+
+    Raises:
+        BadFileError: it cannot be read, or says what no job writes of itself.
+    """
+    try:
+        with open_regular(_path(folder, token)) as file:
+            content = file.read(MOST_BYTES + 1)
+        stored = json.loads(content[:MOST_BYTES])
+        if stored.pop(DIGEST, None) not in (None, _digest(stored)):
+            raise BadFileError("damaged: it is not what was written (sha256)")
+        values: dict[str, Any] = {OLDER_NAMES.get(name, name): value for name, value in stored.items()}
+        longest = tuple(_checked(Running, each) for each in values.pop("longest"))
+        return _checked(Heartbeat, {"token": token, **values, "longest": longest})
+    except OSError as error:
+        raise BadFileError(f"cannot be read ({error.strerror or error})") from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise BadFileError("not what a job writes of itself") from error
+
+
+_hints = functools.cache(get_type_hints)
+
+
+def _checked(cls: Any, values: dict[str, Any]) -> Any:
+    """Build a dataclass of this file from JSON.
+
+    Raises:
+        TypeError: a value of another kind, or of a size that no job writes.
+    """
+    for name, value in values.items():
+        hint = _hints(cls)[name]
+        kinds = get_args(hint) or (hint,)
+        if type(value) not in kinds and not (float in kinds and type(value) is int):
+            if name != "longest":
+                raise TypeError(name)
+        elif type(value) is int and float not in kinds:
+            if not -1 <= value <= MOST.get(name, 1 << 53):
+                raise TypeError(name)
+        elif type(value) in (int, float) and name not in MAY_OVERFLOW and not abs(value) <= MOST_SECONDS:
+            raise TypeError(name)
+    return cls(**values)
 
 
 def _digest(values: dict[str, Any]) -> str:
@@ -351,14 +440,8 @@ def read_members(folder: Path, token: str, columns: Sequence[str] = tuple(MEMBER
     file.
     """
     try:
-        with open_regular(members_path(folder, token)) as file:
-            files.check(file)
-            return pl.read_parquet(file, columns=list(columns))
-    except FileNotFoundError:
-        return pl.DataFrame({"key": _older_keys(folder, token)}, {"key": pl.String}).select(
-            "key" if name == "key" else pl.lit(None, pl.String).alias(name) for name in columns
-        )
-    except (Exception, pl.exceptions.PanicException):  # at a file without a digest Rust may panic
+        return _members(folder, token, columns)
+    except BadFileError:
         return pl.DataFrame(schema={name: MEMBERS[name] for name in columns})
 
 
@@ -367,11 +450,39 @@ def keys_of(folder: Path, token: str) -> frozenset[str]:
     return frozenset(read_members(folder, token, ["key"])["key"])
 
 
+def _members(folder: Path, token: str, columns: Sequence[str]) -> pl.DataFrame:
+    """Read what `read_members` does.
+
+    Raises:
+        BadFileError: there is no sound file.
+    """
+    try:
+        with open_regular(members_path(folder, token)) as file:
+            content = BytesIO(file.read())
+        files.check(content)
+        return parquet.read(content, columns)
+    except FileNotFoundError:
+        return pl.DataFrame({"key": _older_keys(folder, token)}, {"key": pl.String}).select(
+            "key" if name == "key" else pl.lit(None, pl.String).alias(name) for name in columns
+        )
+    except BadFileError:
+        raise
+    except OSError as error:
+        raise BadFileError(f"cannot be read ({error.strerror or error})") from error
+    except (Exception, pl.exceptions.PanicException) as error:  # at a file without a digest Rust may panic
+        raise BadFileError("not a readable table of members") from error
+
+
 def _older_keys(folder: Path, token: str) -> list[str]:
+    """Read the keys that memcap 0.1 wrote.
+
+    Raises:
+        BadFileError: there is no such file, or no text in it.
+    """
     try:
         return (folder / "jobs" / f"{token}.keys").read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError):
-        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadFileError("cannot be read, so the members of its job are not known") from error
 
 
 def _path(folder: Path, token: str) -> Path:
@@ -384,8 +495,14 @@ def members_path(folder: Path, token: str) -> Path:
 
 
 def _remove_old(folder: Path, keys: frozenset[str]) -> None:
-    """Delete what jobs left that are done, or that are gone and wanted nothing but these members."""
-    for token, heartbeat in read(folder).items():
-        if heartbeat.ended == "done" or (not heartbeat.alive and keys_of(folder, token) <= keys):
+    """Delete what jobs left that are done, or that are gone and wanted nothing but these members; and drafts
+    of heartbeats whose jobs were killed."""
+    for path in (folder / "jobs").glob(".*.json"):
+        if files.is_stale(path):
+            path.unlink(missing_ok=True)
+    jobs = read_jobs(folder)
+    for token, heartbeat in jobs.heartbeats.items():
+        theirs = jobs.keys[token]
+        if heartbeat.ended == "done" or (not heartbeat.alive and theirs is not None and theirs <= keys):
             for name in (f"{token}.json", f"{token}.keys", f"{token}.members.parquet"):
                 (folder / "jobs" / name).unlink(missing_ok=True)

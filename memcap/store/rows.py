@@ -54,6 +54,10 @@ COLUMNS: Columns = {
     "final": RowColumn(pl.Float64, "last held-out metric; null if never evaluated"),
     "best": RowColumn(pl.Float64, "best held-out metric"),
     "train_loss": RowColumn(pl.Float64, "mean over the last chunk; nats, or squared error"),
+    "validation_loss": RowColumn(
+        pl.Float64, "of the validation split, at its lowest; null unless task.criterion=best", LATER
+    ),
+    "held_out_loss": RowColumn(pl.Float64, "of the held-out sequences, by the same weights", LATER),
     "stretch": EVALUATION["stretch"],
     "stretched": RowColumn(pl.Float64, "metric there"),
     "mean_up_to": RowColumn(

@@ -32,7 +32,7 @@ import polars as pl
 
 from memcap.knobs import UserError
 from memcap.runtime.published import is_published, rows_files
-from memcap.store import files
+from memcap.store import files, parquet
 from memcap.store.files import BadFileError, State
 from memcap.store.row_checks import BadRowsError, check_rows
 from memcap.store.rows import RESULTS, complete, frame, one_per_key
@@ -246,7 +246,7 @@ def _table(path: Path) -> Table:
     try:
         there = pl.read_parquet_schema(content)
         columns = [name for name in RESULTS if name in there]  # the others follow from the configs
-        return Table(complete(pl.read_parquet(content, columns=columns)), has_digest)
+        return Table(complete(parquet.read(content, columns)), has_digest)
     except BadFileError:
         raise
     except (Exception, pl.exceptions.PanicException) as error:  # at a file without a digest Rust may panic

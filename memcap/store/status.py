@@ -50,6 +50,8 @@ class Status:
         jobs: all that is known of the study's jobs, the latest last.
         unfinished: those of them that are gone, and whose members failed or are in nobody's hand.
         unreadable: files of rows that cannot be read.
+        damaged: files of jobs that cannot be read.
+        more: whether one of these hides which members its job had.
     """
 
     folder: Path
@@ -68,6 +70,8 @@ class Status:
     jobs: tuple[Heartbeat, ...]
     unfinished: tuple[Heartbeat, ...]
     unreadable: tuple[Path, ...]
+    damaged: tuple[Path, ...] = ()
+    more: bool = False
 
     @property
     def members(self) -> int:
@@ -96,28 +100,22 @@ def status(folder: Path) -> Status:
     tables, bad = shards.read_files(folder, below=False)
     shards.warn_of_no_digest(folder, tables)
     rows = one_per_key([table.rows for table in tables.values()])
-    jobs = dict(sorted(heartbeat.read(folder).items(), key=lambda each: each[1].started))
-    keys = {token: heartbeat.keys_of(folder, token) for token in jobs}
+    files = heartbeat.read_jobs(folder)
+    jobs = dict(sorted(files.heartbeats.items(), key=lambda each: each[1].started))
+    keys = {token: theirs or frozenset[str]() for token, theirs in files.keys.items()}
+    # of jobs whose heartbeats are damaged: nobody knows whether they train, so their members are in no hand
+    unheard = _union(theirs for token, theirs in keys.items() if token not in jobs)
     alive = {token: job for token, job in jobs.items() if job.alive}
     gone = {token: job for token, job in jobs.items() if token not in alive and job.ended != "done"}
-    measured, failed_rows = without_failed(rows), rows.filter(pl.col("status") == "failed")
-    retrained = {
-        key
-        for key, population in failed_rows.select("key", "population").iter_rows()
-        if any(key in keys[token] for token in alive if token != shards.token_of(population))
-    }
-    failed = tuple(
-        Failure(key, member_name(*member), reason or "no reason given")
-        for key, *member, reason in failed_rows.select(
-            "key", "task", "lag", "units", "seed", "reason"
-        ).iter_rows()
-        if key not in retrained
-    )
+    measured = without_failed(rows)
+    failed = _failures(rows, {token: keys[token] for token in alive})
     failed_keys = frozenset(each.key for each in failed)
     ended = frozenset(measured["key"]) | failed_keys
     in_hand = _union(keys[token] for token in alive)
-    to_come, left_over = _to_come(alive, keys, ended), _to_come(gone, keys, ended | in_hand)
+    to_come = _to_come(alive, files.keys, ended)
+    left_over = _to_come(gone, files.keys, ended | in_hand, unheard)
     lost = failed_keys | (_union(keys[token] for token in gone) - ended - in_hand)
+    unknown = {token for token, job in gone.items() if files.keys[token] is None and job.to_come > 0}
     running = min(sum(job.running for job in alive.values()), to_come)
     paces = [
         60 * job.done / (job.updated - job.started)
@@ -141,8 +139,29 @@ def status(folder: Path) -> Status:
         left=max(0.0, *seconds) if seconds and len(seconds) == len(alive) else None,
         longest=tuple(longest),
         jobs=tuple(jobs.values()),
-        unfinished=tuple(job for token, job in jobs.items() if token not in alive and keys[token] & lost),
+        unfinished=tuple(
+            job
+            for token, job in jobs.items()
+            if token not in alive and (keys[token] & lost or token in unknown)
+        ),
         unreadable=tuple(bad),
+        damaged=tuple(files.bad),
+        more=any(theirs is None and token not in jobs for token, theirs in files.keys.items()),
+    )
+
+
+def _failures(rows: pl.DataFrame, in_hand: dict[str, frozenset[str]]) -> tuple[Failure, ...]:
+    """Return the members that failed, unless a living job has them in hand again.
+
+    Args:
+        rows: of the study.
+        in_hand: keys of the members of the living jobs, by token.
+    """
+    columns = ("key", "task", "lag", "units", "seed", "reason", "population")
+    return tuple(
+        Failure(key, member_name(*member), reason or "no reason given")
+        for key, *member, reason, population in rows.filter(status="failed").select(columns).iter_rows()
+        if not any(key in keys for token, keys in in_hand.items() if token != shards.token_of(population))
     )
 
 
@@ -150,9 +169,21 @@ def _union(sets: Iterable[frozenset[str]]) -> frozenset[str]:
     return frozenset().union(*sets)
 
 
-def _to_come(jobs: dict[str, Heartbeat], keys: dict[str, frozenset[str]], ended: frozenset[str]) -> int:
-    """Count the members that these jobs have yet to train. A search says so itself, as it does not want all
-    that it may ask for."""
-    listed = _union(keys[token] for token, job in jobs.items() if not job.searched)
-    searched = (min(job.to_come, len(keys[token] - ended)) for token, job in jobs.items() if job.searched)
-    return len(listed - ended) + sum(searched)
+def _to_come(
+    jobs: dict[str, Heartbeat],
+    keys: dict[str, frozenset[str] | None],
+    ended: frozenset[str],
+    others: frozenset[str] = frozenset(),
+) -> int:
+    """Count the members that these jobs have yet to train, and `others`. A search says so itself, as it does
+    not want all that it may ask for; so does a job whose members are not known."""
+    listed, count = set(others), 0
+    for token, job in jobs.items():
+        theirs = keys[token]
+        if theirs is None:
+            count += max(job.to_come, 0)
+        elif job.searched:
+            count += min(job.to_come, len(theirs - ended))
+        else:
+            listed |= theirs
+    return len(listed - ended) + count

@@ -1,5 +1,7 @@
 """The weights of a study's members: an npz file per shard of rows, with arrays under KEY/path/of/array."""
 
+import math
+import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -75,7 +77,9 @@ def weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
         UserError: there are none, or their file is bad.
     """
     key, population, bad = row["key"], row["population"], ""
-    for path in folder.rglob(f"weights/{population}.npz"):
+    for path in folder.rglob("weights/*.npz"):
+        if path.stem != population:  # which may hold any letters, also those of patterns
+            continue
         try:
             if arrays := read_weights(path, key):
                 return nested(arrays)
@@ -130,6 +134,7 @@ def read_sealed(path: Path, take: Callable[[Any], T]) -> T:
             if state not in _sound:
                 files.check(file)
                 _sound.add(state)
+            _check_size(file)
             with np.load(file, allow_pickle=False) as stored:
                 return take(stored)
     except BadFileError:
@@ -140,3 +145,24 @@ def read_sealed(path: Path, take: Callable[[Any], T]) -> T:
         Exception
     ) as error:  # zipfile and NumPy raise nearly everything at bytes that are no archive of plain arrays
         raise BadFileError("not a readable npz file") from error
+
+
+def _check_size(file: IO[bytes]) -> None:
+    """Look at the heads of an open archive: memcap packs nothing, so its arrays have no more bytes than it.
+
+    Raises:
+        BadFileError: they have.
+        Exception: it is no archive of arrays.
+    """
+    size = file.seek(0, os.SEEK_END)
+    heads = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    total = 0
+    with zipfile.ZipFile(file) as archive:
+        for info in archive.infolist():
+            total += info.file_size
+            if total <= size:
+                with archive.open(info) as member:
+                    shape, _, dtype = heads[np.lib.format.read_magic(member)](member)
+            if total > size or math.prod(shape) * dtype.itemsize > info.file_size:
+                raise BadFileError(f"its {size:,} bytes say that they are more; memcap packs nothing")
+    file.seek(0)

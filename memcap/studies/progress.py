@@ -50,7 +50,7 @@ class ProgressBar:
             return
         heartbeat = self.progress.heartbeat()
         done, members = _counts(heartbeat, self.progress.before)
-        ends = _ends(heartbeat, self.progress.solved_before)
+        ends = _ends(heartbeat, self.progress)
         line = f"training {done}/{members} members, {ends}, {_left(heartbeat)}"
         print(line, file=sys.stderr, flush=True)
         self.last_line, self.done = now, heartbeat.done
@@ -99,7 +99,7 @@ class _Bar(Progress):
         heartbeat = self.progress.heartbeat()
         done, members = _counts(heartbeat, self.progress.before)
         begun = heartbeat.done or heartbeat.running
-        note = _ends(heartbeat, self.progress.solved_before) if begun else "compiling, and the first steps"
+        note = _ends(heartbeat, self.progress) if begun else "compiling, and the first steps"
         left = _left(heartbeat) if done < members else ""
         for row in self.task_ids:  # none yet as rich begins, then the one
             self.update(row, completed=done, total=members, note=note, left=left)
@@ -115,12 +115,12 @@ def _counts(heartbeat: Heartbeat, before: int) -> tuple[int, int]:
     return done, done + heartbeat.to_come
 
 
-def _ends(heartbeat: Heartbeat, solved_before: int) -> str:
+def _ends(heartbeat: Heartbeat, progress: JobProgress) -> str:
     """Say what became of the members that ended, here and before."""
     others = {"diverged": heartbeat.diverged, "failed": heartbeat.failed}
     return ", ".join(
         [
-            f"{solved_before + heartbeat.solved} solved",
+            "judged by loss" if progress.by_loss else f"{progress.solved_before + heartbeat.solved} solved",
             *(f"{count} {status}" for status, count in others.items() if count),
         ]
     )

@@ -98,6 +98,7 @@ def run_study(members: Sequence[Member], engine: Engine, study: Study, quiet: bo
         shards.prepare(study.folder)
     todo = what_is_missing(members, study)
     progress = JobProgress(todo.most, study, todo.rows.height, int(todo.rows["solved"].sum()))
+    progress.by_loss = all(member.task.by_loss for member in members)
     checkpoints = None
     if study.folder is not None:
         checkpoints = Checkpoints(study.folder, todo.candidates, engine, progress.token, todo.finished)

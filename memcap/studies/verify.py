@@ -9,7 +9,7 @@ import polars as pl
 
 from memcap.knobs import UserError
 from memcap.runtime.published import is_published
-from memcap.store import curves, shards
+from memcap.store import curves, heartbeat, shards
 from memcap.store.files import BadFileError, has_digest, is_stale
 from memcap.store.row_checks import BadRowsError
 from memcap.store.rows import one_per_key
@@ -40,7 +40,8 @@ class VerifyReport:
 
 
 def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
-    """Check every file at or below a folder: digests, keys, the weights of each row, curves and checkpoints.
+    """Check every file at or below a folder: digests, keys, the weights of each row, curves, checkpoints, and
+    what jobs say of themselves.
 
     Args:
         folder: of a study, or of several.
@@ -78,6 +79,8 @@ def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
         except BadFileError as error:
             if path.exists():  # else its job is done with it
                 wrong.append(f"{path}: {error}")
+    for place in sorted({path.parent.parent for path in folder.rglob("jobs/*.json")}):
+        wrong += [f"{path}: {why}" for path, why in heartbeat.read_jobs(place).bad.items()]
     without += sum(not _has_digest(path) for path in (*numbers_by_file, *tables_of_curves))
     return VerifyReport(
         rows.height,

@@ -58,6 +58,8 @@ def row_of(result: Result, study: str, shard: str) -> dict[str, Any]:
         "final": _finite(result.score),
         "best": _finite(result.best),
         "train_loss": _finite(result.train_loss),
+        "validation_loss": _finite(result.validation_loss),
+        "held_out_loss": _finite(result.held_out_loss),
         "stretched": _finite(result.stretched),
         "mean_up_to": _finite(result.mean),
         "worst_up_to": _finite(result.worst),

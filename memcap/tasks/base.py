@@ -42,6 +42,7 @@ class Facts:
         threshold: solved means accuracy at or above this; for values, mean squared error at or below it.
         data: digest of the file that the sequences come from, so that another file makes other members; ""
             where there is none.
+        answers_due: in each sequence, where that is what a user wants right as a whole; else 1.
     """
 
     held: int
@@ -49,6 +50,13 @@ class Facts:
     chance: float
     threshold: float = 0.99
     data: str = ""
+    answers_due: int = 1
+
+    @property
+    def least_whole(self) -> float:
+        """Least share of whole sequences that an accuracy at the threshold leaves right, however the mistakes
+        fall together."""
+        return max(0.0, 1 - self.answers_due * (1 - self.threshold))
 
 
 class Batch(NamedTuple):
@@ -96,6 +104,11 @@ class Task(ABC):
     def loss(self) -> Literal["classes", "values"]:
         """Cross entropy and accuracy, or squared error."""
         return "classes"
+
+    @property
+    def by_loss(self) -> bool:
+        """Tell whether a member is judged by its held-out loss, beside those of others, and by no score."""
+        return False
 
     @property
     def reset_carry(self) -> bool:
@@ -148,6 +161,18 @@ class Task(ABC):
         """Draw sequences for a verdict, which training never sees. Generated ones are fresh under another
         key."""
         return self.sample(key, lag, length, steps, batch)
+
+    @property
+    def part_sizes(self) -> tuple[int, int]:
+        """The number of validation's sequences, and of held-out ones, of who is judged by its loss."""
+        raise NotImplementedError(f"{self.name} draws its sequences")
+
+    def part(
+        self, held: Operand, block: Operand, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> tuple[Batch, Bool[Array, " B"]]:
+        """Return a block of validation's sequences (`held` 0), or of the held-out ones (1), where members are
+        judged by their loss; and which of them count, as the last block may have too few."""
+        raise NotImplementedError(f"{self.name} draws its sequences")
 
     @abstractmethod
     def facts(self, lag: int, length: int) -> Facts:

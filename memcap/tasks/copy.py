@@ -109,4 +109,5 @@ class Copy(Task):
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold K symbols, K log2 A bits, whatever the lag; chance is 1 / A."""
-        return Facts(held=self.items, bits=self.items * math.log2(self.symbols), chance=1 / self.symbols)
+        bits = self.items * math.log2(self.symbols)
+        return Facts(held=self.items, bits=bits, chance=1 / self.symbols, answers_due=self.items)

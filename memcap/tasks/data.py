@@ -15,7 +15,9 @@ from memcap.tasks.base import Batch, Facts, Operand, Task, integers
 from memcap.tasks.chance import best_map
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Key, Shaped
+    from jaxtyping import Array, Bool, Int, Key, Shaped
+
+BEST = "best"
 
 
 @dataclass(frozen=True)
@@ -33,27 +35,54 @@ class Data(Task):
     * `mask`, if an answer is not due at every step: (N, T), true where one is.
     * `lengths`, if not all sequences have T steps: (N,), how many of them count. Shorter ones begin later,
       after blanks.
+    * `groups`, if sequences of one subject or machine belong together: (N,) whole numbers. No group is on
+      both sides of a split.
 
     A share of the sequences is held out: training draws from the others, and the verdict is about these.
     Which are held out is a matter of `fold`, not of the member's seed. Scores of drawn sequences repeat those
     of few: 100 held-out sequences give an accuracy to a percent.
+
+    With `criterion=best` no score is a pass by itself: training ends where the loss on a further share, the
+    validation split, falls no more, and the losses on the held-out share tell which widths are enough
+    (`memcap.capacity.held_out`).
     """
 
     name: ClassVar[str] = "data"
     file: str = knob(EXAMPLE, "an .npz file of your sequences; example: 512 made-up ones, to see how it goes")
     held_out: float = knob(0.2, "share of the sequences that training never sees", above=0, below=1)
     fold: int = knob(0, "which split into training and held-out sequences", at_least=0, at_most=1000)
-    criterion: float | None = knob(
-        None, "accuracy, or mean squared error, that is a pass; null: .99, or 5 % of the variance"
+    criterion: float | str | None = knob(
+        None,
+        "accuracy, or mean squared error, that is a pass; null: .99, or 5 % of the variance; best: a held-out"
+        " loss within a standard error of the best width's",
     )
     bits: float = knob(1.0, "bits to hold, if you know them: for reference lines only", above=0, at_most=1e6)
+    scale: bool = knob(
+        False,
+        "whether each number of `inputs` is scaled by its mean and spread in training's sequences; symbols"
+        " have none",
+        before=False,
+    )
 
     def __post_init__(self) -> None:
+        if isinstance(self.criterion, str) and self.criterion != BEST:
+            try:  # YAML reads 1e-3 as text
+                object.__setattr__(self, "criterion", float(self.criterion))
+            except ValueError:
+                raise UserError(f"task.criterion={self.criterion}: must be a number, null or best") from None
         read(self.file)
 
     @property
     def _all(self) -> Sequences:
-        return read(self.file)
+        file = read(self.file)
+        if file.symbols is not None or not self.scale:
+            return file
+        return _scaled(self.file, self.held_out, self.fold, self.by_loss)
+
+    @property
+    def by_loss(self) -> bool:
+        """Tell whether members are judged by their held-out loss, which falls until training's end."""
+        return self.criterion == BEST
 
     @property
     # ty: ignore[incompatible-property-override]  # of a file, not of the class
@@ -84,6 +113,16 @@ class Data(Task):
         whole = file.targets.ndim == (1 if file.due is None else 2)
         return file.classes or (1 if whole else file.targets.shape[-1])
 
+    @property
+    def file_content(self) -> Sequences:
+        """The sequences of the file, scaled where they are to be."""
+        return self._all
+
+    @property
+    def longest_lag(self) -> int:
+        """The lag at which all of a sequence is seen."""
+        return self._all.steps - 1
+
     def shortest(self, lag: int) -> int:
         """Count the steps that are seen.
 
@@ -101,8 +140,17 @@ class Data(Task):
     def _drawn(
         self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int, unseen: bool
     ) -> Batch:
-        ours = _split(len(self._all.inputs), self.held_out, self.fold)[unseen]
+        if self.by_loss:
+            ours = self.parts[2 * unseen]
+        elif self._all.groups is None:
+            ours = _split(len(self._all.inputs), self.held_out, self.fold)[unseen]
+        else:
+            ours = _split_groups(self._all.groups, self.held_out, self.fold)[unseen]
         which = jnp.asarray(ours)[integers(key, (batch,), 0, len(ours))]
+        return self._laid_out(which, lag, length, steps)
+
+    def _laid_out(self, which: Int[Array, " B"], lag: Operand, length: Operand, steps: int) -> Batch:
+        batch = which.shape[0]
         step = jnp.arange(steps)
         # the end of a sequence at the end of `length` steps
         source = jnp.clip(step + self._all.steps - length, 0, self._all.steps - 1)
@@ -129,13 +177,39 @@ class Data(Task):
         """Draw held-out sequences, with replacement."""
         return self._drawn(key, lag, length, steps, batch, unseen=True)
 
+    @property
+    def parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The places of training's sequences, validation's, and those held out, for `criterion=best`."""
+        return _parts(self.file, self.held_out, self.fold)
+
+    @property
+    def part_sizes(self) -> tuple[int, int]:
+        """The number of validation's sequences, and of those held out."""
+        return len(self.parts[1]), len(self.parts[2])
+
+    def part(
+        self, held: Operand, block: Operand, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> tuple[Batch, Bool[Array, " B"]]:
+        """Return a block of validation's sequences (`held` 0), or of the held-out ones (1); and which of them
+        count."""
+        both = self.parts[1:]
+        most = max(map(len, both))
+        places = jnp.asarray(np.stack([np.resize(each, most) for each in both]))
+        at = block * batch + jnp.arange(batch)
+        which = places[held, jnp.clip(at, 0, most - 1)]
+        return self._laid_out(which, lag, length, steps), at < jnp.asarray([*map(len, both)])[held]
+
     def facts(self, lag: int, length: int) -> Facts:
         """Measure chance on the training sequences; what has to be held, nobody knows but you: `bits`,
         and one symbol."""
-        threshold, targets = self.criterion, self._all.targets
-        if threshold is None and self._all.classes:
+        targets = self._all.targets
+        if isinstance(self.criterion, str):  # best; no score is a pass by itself
+            threshold = 1.0 if self._all.classes else 0.0
+        elif self.criterion is not None:
+            threshold = self.criterion
+        elif self._all.classes:
             threshold = 0.99
-        elif threshold is None:
+        else:
             threshold = 0.05 * float(
                 targets.var(axis=tuple(range(targets.ndim - self.several_values))).mean()
             )
@@ -150,7 +224,7 @@ class Data(Task):
 def _chance(task: Data, lag: int, length: int) -> float:
     """Score a net without memory on training sequences; NumPy draws them, as facts need no JAX."""
     file = task._all
-    ours, _ = _split(len(file.inputs), task.held_out, task.fold)
+    ours = _training(task.file, task.held_out, task.fold, task.by_loss)
     which = np.random.default_rng(1).choice(ours, 8192)
     step = np.arange(length)
     source, blank = np.clip(step + file.steps - length, 0, file.steps - 1), step < length - 1 - lag
@@ -176,3 +250,47 @@ def _split(count: int, held_out: float, fold: int) -> tuple[np.ndarray, np.ndarr
     order = np.random.default_rng([fold, count]).permutation(count).astype(np.int32)
     held = min(max(round(held_out * count), 1), count - 1)
     return np.sort(order[held:]), np.sort(order[:held])
+
+
+def _split_groups(groups: np.ndarray, held_out: float, fold: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the same where the sequences of a group stay together."""
+    names, ours = np.unique(groups, return_inverse=True)
+    held = np.isin(ours, _split(len(names), held_out, fold)[1])
+    return np.flatnonzero(~held).astype(np.int32), np.flatnonzero(held).astype(np.int32)
+
+
+@lru_cache(maxsize=64)
+def _parts(file: str, held_out: float, fold: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the places of training's sequences, validation's, and those held out, which are one of the folds
+    of a cross-validation; the next fold is validation. Folds beyond the last are of another one."""
+    groups = read(file).groups
+    groups = np.arange(len(read(file).inputs)) if groups is None else groups
+    ours = np.unique(groups, return_inverse=True)[1]
+    names = int(ours.max()) + 1
+    folds = min(max(round(1 / held_out), 3), names)
+    if folds < 3:
+        raise UserError(f"task.criterion=best: {file} has too few sequences or groups; it takes at least 3")
+    order = np.random.default_rng([fold // folds, names]).permutation(names)
+    part = np.empty(names, np.int64)
+    part[order] = np.arange(names) * folds // names
+    away = (part[ours] - fold) % folds  # 0: held out, 1: validation
+    trained, validation, held = (
+        np.flatnonzero(each).astype(np.int32) for each in (away > 1, away == 1, away == 0)
+    )
+    return trained, validation, held
+
+
+def _training(file: str, held_out: float, fold: int, by_loss: bool) -> np.ndarray:
+    """Return the places of training's sequences, by whichever split."""
+    sequences = read(file)
+    if by_loss:
+        return _parts(file, held_out, fold)[0]
+    if sequences.groups is not None:
+        return _split_groups(sequences.groups, held_out, fold)[0]
+    return _split(len(sequences.inputs), held_out, fold)[0]
+
+
+@lru_cache(maxsize=16)
+def _scaled(file: str, held_out: float, fold: int, by_loss: bool) -> Sequences:
+    """Return the sequences of a file scaled by those of training."""
+    return read(file).scaled(_training(file, held_out, fold, by_loss))

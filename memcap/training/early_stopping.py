@@ -82,6 +82,7 @@ class EarlyStopping:
         mean: of the scores at all lags up to its own; worst: the worst of them, at `worst_lag`; NaN before.
         solved: the step at which it was solved; steady: and steady; up_to: and right at every shorter lag;
             None before.
+        validation_loss, held_out_loss: of members that are judged by these (`lowest_loss.py`); else NaN.
     """
 
     member: Member
@@ -97,6 +98,8 @@ class EarlyStopping:
     solved: int | None = None
     steady: int | None = None
     up_to: int | None = None
+    validation_loss: float = math.nan
+    held_out_loss: float = math.nan
 
     @property
     def running(self) -> bool:
@@ -112,7 +115,7 @@ class EarlyStopping:
         is_near = near(self.member.task, train_score, self.member.facts.threshold)
         return self.running and (is_near or self._at_end(step))
 
-    def update(self, step: int, score: float | None) -> None:
+    def update(self, step: int, score: float | None, loss: float = math.nan) -> None:
         """Decide after a chunk; `score`: held-out, None where it wasn't wanted.
 
         At the end of the budget a net that has just passed is asked again, on other sequences, until it has
@@ -141,7 +144,7 @@ class EarlyStopping:
         and has just passed."""
         return not self.running or (self.member.evaluation.until == "steady" and self._has_just_passed)
 
-    def update_stretched(self, step: int, score: float) -> None:
+    def update_stretched(self, step: int, score: float, loss: float = math.nan) -> None:
         """Decide after an evaluation at the stretched length.
 
         A member is steady if it was solved and these weights pass at both lengths.

@@ -80,11 +80,17 @@ def eval_operands(trainer: Trainer, member: Member, stream: Stream, index: int =
         member: the member that is evaluated.
         stream: EVALUATE, at its lag; or, over a quarter as many sequences, STRETCH, at `evaluation.stretch`
             times its lag or length, or LENGTHS, at one of `evaluation.lengths`; or, over a block, UP_TO, at
-            one of `Member.lags_up_to`.
+            one of `Member.lags_up_to`. Of members that are judged by their loss EVALUATE asks all of
+            validation's sequences, any other all held-out ones.
         index: counts the evaluations at its lag, or says which of the lengths or lags: each has sequences of
             its own.
     """
     lag, length, sequences = member.lag, member.length, trainer.spec.evaluation.sequences
+    if member.task.by_loss:
+        held = int(stream != Stream.EVALUATE)
+        blocks = -(-member.task.part_sizes[held] // trainer.block)
+        sizes = map(np.int32, (lag, length, blocks, member.model.units))
+        return EvalOperands(np.array([held, 0], np.uint32), *sizes)
     if stream == Stream.STRETCH:
         lag, length = member.task.stretched(member.lag, member.evaluation.stretch)
     elif stream == Stream.LENGTHS:

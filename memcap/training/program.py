@@ -181,7 +181,7 @@ class Executables:
     @property
     def evaluate(self) -> Any:
         """(params (lanes, P), eval operands) -> scores (lanes,); with `evaluation.lengths` (lanes, 2), as by
-        `Trainer.evaluate_sequences`. Waits until it is compiled.
+        `Trainer.evaluate_sequences`, or by `Trainer.evaluate_part`. Waits until it is compiled.
 
         Its buffer is that of the stretched evaluation: a buffer of its own for the shorter ones would save
         them 7 % of their time at 50 units, and cost a second program to compile.
@@ -254,6 +254,7 @@ def compile_both(program: Program, there: Sequence[jax.Device] = ()) -> tuple[An
     def compile_evaluate() -> tuple[Any, float]:
         with jax_setup.precision():
             function = trainer.evaluate_sequences if trainer.spec.evaluation.lengths else trainer.evaluate
+            function = trainer.evaluate_part if trainer.spec.task.by_loss else function
             evaluate = jax.jit(program.map_over_lanes(function, there))
             lowered = evaluate.lower(states.params, eval_operands)
             return lowered.compile(FAST_COMPILE if cpu else None), time.perf_counter()

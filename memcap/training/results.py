@@ -37,6 +37,7 @@ class Result:
         at_lengths: (score, share of whole sequences right) at each of `evaluation.lengths`.
         up_to: steps until it was right at every lag up to its own; None if never. mean: of the scores there;
             worst: the worst of them, at `worst_lag`; NaN and None unless asked.
+        validation_loss, held_out_loss: where validation's is lowest; NaN unless members are judged by it.
     """
 
     member: Member
@@ -61,6 +62,8 @@ class Result:
     mean: float = math.nan
     worst: float = math.nan
     worst_lag: int | None = None
+    validation_loss: float = math.nan
+    held_out_loss: float = math.nan
 
     @classmethod
     def failed(cls, member: Member, program: Program, reason: str) -> "Result":

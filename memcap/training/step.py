@@ -57,8 +57,8 @@ class TrainOperands(NamedTuple):
 class EvalOperands(NamedTuple):
     """Operands of one member's evaluation.
 
-    `key` is (2,) uint32; the others are scalars. `blocks` is the number of blocks of sequences; 0 skips the
-    evaluation.
+    `key` is (2,) uint32, or says which sequences (`Trainer.evaluate_part`); the others are scalars. `blocks`
+    is the number of blocks of sequences; 0 skips the evaluation.
     """
 
     key: Any
@@ -103,6 +103,7 @@ class TrainSpec:
         floor: share of the peak learning rate at which a cosine ends.
         uniform: whether each batch draws its lag, at most the curriculum's.
         clip_by: one of `CLIPPINGS`.
+        freeze: whether the read-out alone is trained.
     """
 
     task: Task
@@ -116,6 +117,7 @@ class TrainSpec:
     floor: float = 0.0
     uniform: bool = False
     clip_by: str = "norm"
+    freeze: bool = False
 
     @classmethod
     def of(cls, member: Member) -> TrainSpec:
@@ -133,6 +135,7 @@ class TrainSpec:
             recipe.floor or 0.0,
             recipe.lags == "uniform",
             recipe.clip_by,
+            recipe.freeze == "cell",
         )
 
     def at_width(self, units: int) -> TrainSpec:
@@ -189,6 +192,16 @@ def optimizer_of(
     return optax.chain(*steps)
 
 
+def freeze_cell(
+    architecture: Architecture, optimizer: optax.GradientTransformationExtraArgs
+) -> optax.GradientTransformationExtraArgs:
+    """Zero the updates of all weights but the read-out's, which come last, before an optimizer and after it:
+    what is frozen neither counts to a gradient's norm nor decays."""
+    first = min(place.start for place in jax.tree.leaves(architecture.places()["readout"]))
+    zero = optax.stateless(lambda updates, _: cast(jax.Array, updates).at[:first].set(0.0))
+    return optax.chain(zero, optimizer, zero)
+
+
 def right_sequences(outputs: Float[Array, "O *T B"], batch: Batch) -> Bool[Array, " B"]:
     """Return the sequences whose due answers are all right, as a mask; the task has classes."""
     right = jnp.argmax(outputs, axis=0) == batch.targets
@@ -234,7 +247,8 @@ class Trainer:
         """The optimizer of the flat weights, without the learning rate, which is an operand."""
         spec = self.spec
         decays = spec.decay * spec.architecture.matrices() if spec.decay else None
-        return optimizer_of(spec.optimizer, spec.clip, spec.clip_by, decays, spec.architecture)
+        optimizer = optimizer_of(spec.optimizer, spec.clip, spec.clip_by, decays, spec.architecture)
+        return freeze_cell(spec.architecture, optimizer) if spec.freeze else optimizer
 
     @property
     def block(self) -> int:
@@ -398,6 +412,23 @@ class Trainer:
 
         score, due, whole = lax.fori_loop(0, operands.blocks, block, jnp.zeros(3))
         return jnp.stack([score / due, whole / (operands.blocks * self.block)])
+
+    def evaluate_part(self, params: Float[Array, " P"], operands: EvalOperands) -> Float[Array, 2]:
+        """Return the score and the loss of all of validation's sequences, or of those held out: `key` begins
+        with 0 or 1."""
+        held, task = operands.key[0].astype(jnp.int32), self.spec.task
+
+        def block(k: jax.Array, sums: Float[Array, 3]) -> Float[Array, 3]:
+            batch, counts = task.part(
+                held, k, operands.lag, operands.length, self.max_eval_length, self.block
+            )
+            over = self._pass(batch, operands.length, operands.units)
+            outputs = self._network(params).run(over, self.loop)[1]
+            due = counts if batch.mask is None else counts & batch.mask
+            return sums + jnp.stack(loss_and_score_sums(outputs, Answers(batch.targets, due, task.loss)))
+
+        loss, score, due = lax.fori_loop(0, operands.blocks, block, jnp.zeros(3))
+        return jnp.stack([score, loss]) / due
 
     def _unseen(
         self, params: Float[Array, " P"], operands: EvalOperands, key: Key[Array, ""]

@@ -7,7 +7,7 @@ are wanted, the states of members that train long are handed in now and then.
 
 import math
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +16,7 @@ import numpy as np
 
 from memcap.config import Member, Stream
 from memcap.training.early_stopping import EarlyStopping
+from memcap.training.lowest_loss import stopping_of
 from memcap.training.operands import (
     empty_state,
     eval_operands,
@@ -76,6 +77,7 @@ class Lane:
         since: when it came into its lane, on the monotonic clock.
         at_lengths: of a member that has ended: score, and share of whole sequences right, at each of
             `evaluation.lengths`.
+        lowest: (P,) the weights of the lowest loss of validation's sequences; None where it decides nothing.
     """
 
     stopping: EarlyStopping
@@ -84,6 +86,7 @@ class Lane:
     seconds: float = 0.0
     since: float = field(default_factory=time.monotonic)
     at_lengths: list[tuple[float, float]] = field(default_factory=list)
+    lowest: np.ndarray | None = None
 
     @property
     def member(self) -> Member:
@@ -97,13 +100,16 @@ class Lane:
         its `TrainState` are all that it takes to train on as if nobody had stopped it.
         """
         stopping = {name: value for name, value in vars(self.stopping).items() if name != "member"}
-        return {"steps": self.steps, "loss": self.loss, "seconds": self.seconds, "stopping": stopping}
+        values = {"steps": self.steps, "loss": self.loss, "seconds": self.seconds, "stopping": stopping}
+        return values if self.lowest is None else values | {"lowest": self.lowest.tolist()}
 
     @classmethod
     def from_dict(cls, member: Member, values: Mapping[str, Any]) -> "Lane":
         """Return the lane of a member that goes on; see `to_dict`."""
-        stopping = EarlyStopping(member, **values["stopping"])
-        return cls(stopping, values["steps"], values["loss"], values["seconds"])
+        stopping = stopping_of(member)(member, **values["stopping"])
+        lane = cls(stopping, values["steps"], values["loss"], values["seconds"])
+        lane.lowest = np.asarray(values["lowest"], np.float32) if "lowest" in values else None
+        return lane
 
     def add_losses(self, step: int, finite: bool, losses: np.ndarray) -> None:
         """Note the losses of a chunk that ended at `step`. The step that diverged has a loss, but does not
@@ -162,7 +168,7 @@ class Lanes:
 
     def _start(self, member: Member, checkpoint: Checkpoint | None) -> tuple[Lane, TrainState]:
         if checkpoint is None or checkpoint.program != program_id(self.trainer):
-            return Lane(EarlyStopping(member)), initial_state(self.trainer, member)
+            return Lane(stopping_of(member)(member)), initial_state(self.trainer, member)
         structure = jax.tree.structure(empty_state(self.trainer))
         return Lane.from_dict(member, checkpoint.host_state), jax.tree.unflatten(structure, checkpoint.state)
 
@@ -189,19 +195,12 @@ class Lanes:
             }
         )
         for k, lane in active.items():
-            lane.stopping.update(steps[k], scores[k][0] if k in scores else None)
+            each = scores.get(k)
+            lane.stopping.update(steps[k], *((None,) if each is None else (each[0], each[-1])))
         up_to = {k: lane for k, lane in active.items() if lane.stopping.wants_lags()}
         for k, at_lags in self._evaluate_each(up_to, Stream.UP_TO).items():
             active[k].stopping.update_lags(steps[k], [score for score, *_ in at_lags], self.trainer.block)
-        stretched = self._evaluate(
-            {
-                k: eval_operands(self.trainer, lane.member, Stream.STRETCH)
-                for k, lane in active.items()
-                if lane.stopping.wants_stretched()
-            }
-        )
-        for k, (score, *_) in stretched.items():
-            active[k].stopping.update_stretched(steps[k], score)
+        self._evaluate_stretched(active, steps)
         ended = {k: lane for k, lane in active.items() if not lane.stopping.running}
         for k, at_lengths in self._evaluate_each(ended, Stream.LENGTHS).items():
             active[k].at_lengths = [(score, whole) for score, whole in at_lengths]
@@ -226,6 +225,19 @@ class Lanes:
                 chunks.append(chunk)
             lane.steps = steps[k]
         return chunks
+
+    def _evaluate_stretched(self, active: Mapping[int, Lane], steps: Sequence[int]) -> None:
+        """Evaluate the lanes that want it at the stretched length, or on held-out sequences where they count;
+        `steps`: taken, by lane."""
+        operands = {
+            k: eval_operands(self.trainer, lane.member, Stream.STRETCH)
+            for k, lane in active.items()
+            if lane.stopping.wants_stretched()
+        }
+        for k, each in self._evaluate(operands).items():
+            active[k].stopping.update_stretched(steps[k], each[0], each[-1])
+            if active[k].member.task.by_loss:
+                active[k].lowest = np.array(self.states.params[k])
 
     def _lags(self, lanes: Mapping[int, Lane]) -> dict[int, int]:
         """Return the lags that curricula are at, by lane, for members that have one."""
@@ -254,7 +266,7 @@ class Lanes:
 
     def _evaluate(self, by_lane: Mapping[int, EvalOperands]) -> dict[int, list[float]]:
         """Evaluate some lanes, by number: score, and with `evaluation.lengths` the share of whole sequences
-        right."""
+        right; or score and loss where that decides."""
         if not by_lane:
             return {}
         self.eval_operands.blocks[:] = 0  # none of the others
@@ -266,7 +278,11 @@ class Lanes:
     def results(self) -> dict[int, Result]:
         """Return the results of the members that have ended, by lane."""
         ended = {k: lane for k, lane in self.active.items() if not lane.stopping.running}
-        return {k: self._result(lane, self.states.params[k]) for k, lane in ended.items()}
+        params = self.states.params
+        return {
+            k: self._result(lane, params[k] if lane.lowest is None else lane.lowest)
+            for k, lane in ended.items()
+        }
 
     def _result(self, lane: Lane, weights: np.ndarray) -> Result:
         stopping, program = lane.stopping, self.program
@@ -292,6 +308,8 @@ class Lanes:
             mean=stopping.mean,
             worst=stopping.worst,
             worst_lag=stopping.worst_lag,
+            validation_loss=stopping.validation_loss,
+            held_out_loss=stopping.held_out_loss,
         )
 
     def clear(self, numbers: Collection[int]) -> None:

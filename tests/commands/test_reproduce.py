@@ -110,9 +110,21 @@ def test_a_paper_is_judged_by_the_rows_in_its_own_folder(tmp_path):
     written = (papers.folder("collins2017") / "verdicts.csv").read_bytes()
     assert (drawn / "verdicts.csv").read_bytes() == written
     again = memcap(
-        tmp_path, "reproduce", "collins2017", "--rows", str(papers.folder("collins2017")), "-o", "o"
+        tmp_path,
+        "reproduce",
+        "collins2017",
+        "--rows",
+        str(papers.folder("collins2017")),
+        "--resample",
+        "2",
+        "--check",
+        "-o",
+        "o",
     )
-    assert again.status == 0
+    assert again.status == 0, again.err
+    resampled = pl.read_csv(tmp_path / "o" / "resampled.csv")
+    assert resampled["bootstrapped"].to_list() == [1.0, 1.0, 1.0]
+    assert "Of 2 shuffles of outcomes, and 2 draws of seeds" in again.out
     assert (tmp_path / "o" / "verdicts.csv").read_bytes() == written
 
 
@@ -121,6 +133,9 @@ def test_the_list_has_all_papers_and_counts_apart_what_notes_alone_say(tmp_path)
     after = [name for name in papers.summaries() if papers.find(name).PAPER.read == "notes"]
     assert after == ["jaeger2001", "jelassi2024", "kent2024"]
     assert f"{len(papers.summaries()) - 3} papers redrawn, and 3 studies after a paper" in done.out
+    (collins,) = (line for line in done.out.splitlines() if line.startswith("collins2017"))
+    assert papers.counts("collins2017") == {"paper": "2 of 2", "stand-in": "1 of 1", "ours": "-"}
+    assert "  ".join(("2 of 2", "1 of 1  ", "-")) in collins
     for name, question in papers.summaries().items():
         assert f"{name}  " in done.out
         assert question in done.out

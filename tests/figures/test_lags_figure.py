@@ -2,6 +2,7 @@
 
 import math
 
+import polars as pl
 import pytest
 from matplotlib.colors import to_rgb
 from study_rows import group, sharp, table
@@ -53,6 +54,14 @@ def test_the_table_holds_every_line(rows):
     assert kinds == [("copy", False, 3), ("count", False, 2), ("delay_line", True, 3), ("latch", False, 2)]
     own = [p for p in frontier(rows) if p.model.cell == "lstm" and p.label != "pattern"]
     assert data["u90"].to_list() == [p.fit.u90.units for p in own]
+
+
+def test_of_a_task_that_is_right_at_every_lag_up_to_its_own_only_that_is_drawn(rows):
+    asked = table(*(group("latch", lag, {1: (8, 8)}) for lag in (5, 50))).with_columns(
+        up_to="solved", evaluation_until=pl.lit("up_to")
+    )
+    kinds = draw(pl.concat([rows, asked], how="diagonal")).data.group_by("label", maintain_order=True).len()
+    assert kinds.rows() == [("copy", 3), ("count", 2), ("delay_line", 3), ("latch (every lag)", 2)]
 
 
 def test_growth_is_of_u90_from_the_shortest_lag_to_the_longest(rows):

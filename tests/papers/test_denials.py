@@ -34,7 +34,7 @@ def learns(steps):
 CHANGES = {
     "arjovsky2016": [
         ({"cell": "urnn", "seed": [0, 1]}, {"steps_to_solve": 2100}),
-        ({"cell": "irnn", "seed": 0}, {"train_loss": 1.7}),
+        ({"cell": RNN, "seed": 0}, {"train_loss": 1.9}),
         ({"recipe": "chrono", "seed": 0}, {"train_loss": 1.0}),
     ],
     "arora2023": [({"pairs": 1}, {"final": 0.5}), ({"units": [2, 4]}, {"final": 1.0})],
@@ -48,7 +48,7 @@ CHANGES = {
     ],
     "bai2018": [
         ({"coding": "number", "lag": [25, 50, 100]}, {"final": 0.15}),
-        ({"init": "open_gate", "lag": 50}, {"final": 0.94}),
+        ({"init": "open_gate", "lag": 50}, {"final": 0.89}),
     ],
     "collins2017": [
         ({"cell": "lstm", "units": 8, "lag": 50}, {"final": 0.61}),
@@ -68,12 +68,11 @@ CHANGES = {
     ],
     "dynamical_phases2025": [
         ({}, {"solved": pl.col("lr") < 0.05}),
-        ({}, {"solved": pl.col("lr") < 0.5 / pl.col("lag")}),
     ],
     "grazzi2024": [
-        ({"cell": "signed_delta_net", "seed": [0, 1, 2, 3]}, {"final": 0.97}),
         ({"cell": "signed_delta_net", "seed": [0, 1, 2, 3]}, {"stretched": 0.89}),
-        ({"cell": "delta_net", "seed": 0}, {"final": 0.6}),
+        ({"cell": "delta_net", "seed": 0}, {"stretched": 0.6}),
+        ({"cell": "signed_delta_net", "seed": [0, 1, 2, 3]}, {"final": 0.97}),
         ({"cell": "minGRU", "seed": 0}, {"solved": True}),
     ],
     "gu2023": [
@@ -101,13 +100,10 @@ CHANGES = {
         ({"cell": "lstm", "units": 4}, {"final": 0.05}),
     ],
     "jaeger2001": [
-        None,  # of nets that have no rows: test_jaeger2001.py
-        None,
         ({"cell": RNN, "units": 1}, {"final": 0.6}),
         ({"cell": "lstm"}, {"final": 0.8}),
     ],
     "jelassi2024": [
-        ({"cell": "linear", "carry_numbers": 1}, whole(0.5)),
         ({"cell": "lstm", "items": 32, "seed": 0}, whole(0.5)),
         ({"items": 4, "cell": ["LRU", GRU, "lstm"], "carry_numbers": [4, 6, 12]}, whole(0.1)),
         ({"symbols": 8, "items": 8}, whole(0.4)),
@@ -129,10 +125,7 @@ CHANGES = {
         ({"cell": "minGRU", "group": "Z12", "seed": 0}, whole(0.9)),
     ],
     "revisiting2025": [
-        ({"cell": "delta_net", "lr": [0.1, 0.3, 1.0, 3.0]}, {"final": 0.1}),
-        ({"cell": "mamba2"}, {"final": 0.9}),
-        ({"cell": "gla"}, {"final": 0.9}),
-        ({"cell": "gla", "lr": 3.0}, {"final": 1.0}),
+        ({"cell": "mamba2", "seed": 0}, {"final": 0.9}),
         ({"cell": "mamba2", "lr": [0.001, 0.003, 0.01, 0.03]}, {"final": 0.1}),
     ],
     "suzgun2019": [
@@ -147,13 +140,12 @@ CHANGES = {
         ({"cell": "minGRU", "symbols": 3}, whole(1)),
     ],
     "tallec2018": [
-        ({"task": "copy", "waits": None, "init": "chrono", "lag": 100, "seed": 0}, {"final": 0.2}),
+        ({"task": "copy", "waits": None, "init": "chrono", "lag": 100}, {"final": 0.41}),
         ({"task": "copy", "waits": "drawn", "init": "chrono"}, {"final": 0.5}),
         ({"task": "adding", "init": "chrono"}, {"steps_to_solve": 1990}),
     ],
     "voelker2019": [
-        ({"init": "keras", "lag": 25}, {"final": 0.001}),
-        ({"init": "keras", "lag": 400}, {"final": 0.05}),
+        ({"init": "keras", "lag": 25, "seed": 0}, {"final": 0.001}),
         ({"init": "forget_bias", "units": 100, "lag": 400}, {"final": 0.1}),
         ({"rms": 1.0, "units": 20, "lag": 100}, {"solved": False}),
         ({"rms": 1.0, "units": 20, "lag": 50}, {"solved": False}),
@@ -173,8 +165,11 @@ FURTHER = [
     ),
     ("arora2024", 1, {"cell": "delta_net", "units": [2, 4], "pairs": 16}, ADDING_UP, False),
     ("bai2018", 0, {"coding": "number", "lag": [10, 25]}, {"final": 0.15}, False),  # it gets up again
-    ("grazzi2024", 0, {"cell": "signed_delta_net", "units": 4, "seed": [0, 1]}, {"final": 0.6}, True),
-    ("grazzi2024", 0, {"cell": "signed_delta_net", "units": 4, "seed": [0, 1, 2]}, {"final": 0.6}, False),
+    ("arora2023", 0, {"units": 8, "pairs": 4}, {"final": 0.7}, False),
+    ("grazzi2024", 2, {"cell": "signed_delta_net", "units": 4, "seed": [0, 1]}, {"final": 0.6}, True),
+    ("grazzi2024", 2, {"cell": "signed_delta_net", "units": 4, "seed": [0, 1, 2]}, {"final": 0.6}, False),
+    ("hewitt2020", 2, {"types": 32, "units": 4}, {"final": 0.995}, False),  # as many units as 8 types
+    ("hewitt2020", 2, {"types": 32, "units": 8}, {"final": 0.9}, False),  # four times as many
     ("hochreiter1997", 2, {"task": "latch", "init": "hold"}, learns(400), False),  # no growth
     (
         "hochreiter1997",
@@ -184,7 +179,7 @@ FURTHER = [
         False,
     ),
     ("illium2022", 1, {"cell": GRU}, {"final": 0.9}, False),  # their reach does not follow the cells
-    ("tallec2018", 0, {"waits": None, "init": "forget_bias", "lag": 100, "seed": 0}, {"final": 0.3}, False),
+    ("tallec2018", 0, {"waits": None, "init": "chrono", "lag": 100, "seed": 0}, {"final": 0.41}, False),
     ("tallec2018", 2, {"task": "adding", "lag": 99, "init": "chrono"}, {"steps_to_solve": 1290}, False),
 ]
 
@@ -204,9 +199,9 @@ UNMEASURED = [
     ("collins2017", {"lag": 1}, [2]),
     ("deletang2023", {"task": "even_pairs"}, [0, 1, 2, 3, 4, 5, 6, 7, 8]),
     ("deletang2023", {"cell": LSTM}, [3, 4, 6, 7]),
-    ("dynamical_phases2025", {"lag": 5}, [0, 1]),
+    ("dynamical_phases2025", {"lag": 5}, [0]),
     ("grazzi2024", {"cell": LSTM}, [0, 1, 2, 3]),
-    ("grazzi2024", {"cell": "signed_delta_net"}, [2, 3]),
+    ("grazzi2024", {"cell": "signed_delta_net"}, [1, 3]),
     ("gu2023", {"cell": GRU}, [0, 1, 2, 3, 4]),
     ("gu2023", {"init": "flax"}, [3, 4]),
     ("hewitt2020", {"units": 1}, [0, 1, 2, 3]),
@@ -218,23 +213,23 @@ UNMEASURED = [
     ("illium2022", {"lag": 1}, [1]),
     ("illium2022", {"units": 1}, [0]),
     ("illium2022", {"units": 8}, [0, 1]),
-    ("jaeger2001", {"units": 5}, [2, 3]),
-    ("jaeger2001", {"cell": RNN}, [3]),
-    ("jelassi2024", {"cell": "delta_net"}, [0, 1, 2, 3, 4, 5, 6]),
-    ("jelassi2024", {"items": 32}, [2, 3, 5, 6]),
+    ("jaeger2001", {"units": 5}, [0, 1]),
+    ("jaeger2001", {"cell": RNN}, [1]),
+    ("jelassi2024", {"cell": "delta_net"}, [0, 1, 2, 3, 4, 5]),
+    ("jelassi2024", {"items": 32}, [1, 2, 4, 5]),
     ("kent2024", {"cell": RNN}, [0, 1, 2, 3, 4]),
     ("kent2024", {"cell": LSTM}, [1, 4]),
     ("kent2024", {"lag": 5}, [0, 2, 4]),
     ("merrill2024", {"cell": "minGRU"}, [0, 1, 2, 3]),
     ("merrill2024", {"cell": LSTM}, [0, 1, 3]),
-    ("revisiting2025", {"cell": "gated_delta_net"}, [0, 1, 2, 3, 4]),
-    ("revisiting2025", {"cell": "delta_net"}, [1, 2, 3, 4]),
+    ("revisiting2025", {"cell": "gated_delta_net"}, [0, 1]),
+    ("revisiting2025", {"cell": ["delta_net", "mamba2"]}, [1]),
     ("suzgun2019", {"cell": GRU}, [0, 1, 2, 3, 4, 5, 6, 7, 8]),
     ("suzgun2019", {"cell": LSTM}, [7, 8]),
     ("tallec2018", {"init": "chrono"}, [0, 1, 2]),
     ("tallec2018", {"task": "copy"}, [2]),
-    ("voelker2019", {"lag": 400}, [0, 1, 2, 3, 4]),
-    ("voelker2019", {"units": 20}, [0, 1, 2]),
+    ("voelker2019", {"lag": 400}, [0, 1, 2, 3]),
+    ("voelker2019", {"units": 20}, [0, 1]),
 ]
 
 

@@ -2,20 +2,10 @@
 
 from itertools import product
 
-import pytest
 from study_rows import group, table
 
 from memcap.launch.app import compose_jobs
-from memcap.papers.gu2023.paper import NAMES, TASKS, curves, without_order
-
-
-@pytest.mark.parametrize(
-    ("items", "symbols", "accuracy"), [(1, 5, 1.0), (2, 2, 0.75), (3, 2, 0.75), (4, 4, 0.53125)]
-)
-def test_who_knows_what_came_but_not_in_what_order(items, symbols, accuracy):
-    """Two bits: 00 and 11 are known, of 01 and 10 one of two; three bits: 2 of 8 are all right, of the others
-    two thirds."""
-    assert without_order(items, symbols) == pytest.approx(accuracy)
+from memcap.papers.gu2023.paper import NAMES, TASKS, curves
 
 
 def test_nets_that_diverged_have_recalled_nothing():

@@ -16,7 +16,7 @@ from memcap.config import Engine, Member
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 from memcap.recipes import Recipe
-from memcap.runtime import flags
+from memcap.runtime import flags, jax_setup
 from memcap.tasks import task_class
 from memcap.trained import Trained
 from memcap.training import program as program_module
@@ -241,3 +241,18 @@ def test_the_products_of_a_loaded_network_are_exact_as_well(coarse, monkeypatch)
     loaded.run([[0]])
     loaded.step([0])
     assert precisions[1:] == ["highest", "highest"]
+
+
+def test_programs_of_others_are_removed_before_any_is_read(tmp_path):
+    """What anybody may write, a link, and, where this is root, what belongs to another."""
+    planted = {"open": 0o666, "ours": 0o600, "of_the_umask": 0o664, "theirs": 0o600}
+    for name, mode in planted.items():
+        (tmp_path / name).write_bytes(b"program")
+        (tmp_path / name).chmod(mode)
+    (tmp_path / "link").symlink_to(tmp_path / "ours")
+    if os.geteuid() == 0:
+        os.chown(tmp_path / "theirs", 65534, 65534)
+    jax_setup._remove_unfit(tmp_path)
+    left = {path.name for path in tmp_path.iterdir()}
+    assert left - {"theirs"} == {"ours", "of_the_umask"}
+    assert ("theirs" in left) == (os.geteuid() != 0)

@@ -19,6 +19,7 @@ from memcap.config import Evaluation, Member, task_of
 from memcap.knobs import UserError
 from memcap.models.initializers import PRESETS
 from memcap.models.network import Model
+from memcap.optimizers import scale_by_muon
 from memcap.recipes import Recipe
 from memcap.scripts import FRAMEWORKS, script
 from memcap.scripts.script import CLIPPINGS, OPTIMIZERS
@@ -63,6 +64,7 @@ MEMBERS = [
     pytest.param(member("data", 11, 4), id="data"),
     pytest.param(member("bandlimited_delay", 8, 9), id="bandlimited"),
     pytest.param(member("reber", 8, 4, optimizer="rmsprop", clip_by="element"), id="loop"),
+    pytest.param(member(recipe="curriculum_muon"), id="muon"),
     pytest.param(up_to("copy", 12, 4, recipe="uniform"), id="every lag, by a curriculum"),
     pytest.param(up_to("adding", 12, 2, recipe="hold", lags="uniform"), id="every lag, of values"),
 ]
@@ -257,6 +259,62 @@ def test_an_optimizer_of_a_script_steps_as_the_engine_s(name):
     np.testing.assert_allclose(trained[0].detach().numpy(), weights, rtol=1e-5, atol=1e-7)
 
 
+def turned_by_flax(names, starts, gradients):
+    """Weights after steps by a script's optimizer at a rate of .5: kernel, recurrent weights."""
+    weights = {"dense_i": {"kernel": starts[0]}, "dense_h": {"kernel": starts[1]}}
+    state = names["DIRECTION"].init(weights)
+    for kernel, recurrent in gradients:
+        tree = {"dense_i": {"kernel": kernel}, "dense_h": {"kernel": recurrent}}
+        direction, state = names["DIRECTION"].update(tree, state)
+        weights = jax.tree.map(lambda value, turn: value - 0.5 * turn, weights, direction)
+    return weights["dense_i"]["kernel"], weights["dense_h"]["kernel"]
+
+
+def turned_by_keras(names, starts, gradients):
+    variable = names["keras"].Variable
+    weights = [variable(starts[0], name="kernel"), variable(starts[1], name="recurrent_kernel")]
+    optimizer = names["Muon"](epsilon=1e-8, learning_rate=0.5)
+    for gradient in gradients:
+        optimizer.apply(gradient, weights)
+    return [np.asarray(weight.value) for weight in weights]
+
+
+def turned_by_torch(names, starts, gradients):
+    torch = names["torch"]
+    weights = [torch.zeros(start.T.shape, requires_grad=True) for start in starts]
+    optimizer = names["Muon"](weights, weights[1])
+    optimizer.param_groups[0]["lr"] = 0.5
+    for gradient in gradients:
+        for weight, own in zip(weights, gradient, strict=True):
+            weight.grad = torch.from_numpy(np.array(own.T))
+        optimizer.step()
+    return [weight.detach().numpy().T for weight in weights]
+
+
+@pytest.mark.parametrize("turned", [turned_by_flax, turned_by_keras, turned_by_torch])
+def test_muon_of_a_script_steps_as_the_engine_s(turned, monkeypatch):
+    """Three gradients of random numbers."""
+    framework = turned.__name__.rpartition("_")[2]
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    pytest.importorskip(framework)
+    each, names = member(units=3, recipe="curriculum_muon"), {"__name__": "script"}
+    exec(script(each, framework), names)
+
+    def blocks(vector):
+        weights = each.architecture.unflatten(vector)["cell"]
+        return [np.asarray(weights[name]) for name in ("kernel", "recurrent")]
+
+    weights = np.zeros_like(each.architecture.flatten(each.architecture.init(each.init, [0])))
+    gradients = np.random.default_rng(0).standard_normal((3, weights.size)).astype(np.float32)
+    starts, optimizer = blocks(weights), scale_by_muon(each.architecture)
+    state = optimizer.init(weights)
+    for gradient in gradients:
+        direction, state = optimizer.update(gradient, state)
+        weights = weights - 0.5 * np.asarray(direction)
+    for ours, own in zip(blocks(weights), turned(names, starts, map(blocks, gradients)), strict=True):
+        np.testing.assert_allclose(own, ours, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("name", CLIPPINGS)
 def test_a_gradient_of_a_script_is_clipped_as_the_engine_s(name):
     """At 1, of two arrays, one of whose numbers alone is larger; by the argument that Keras has for it."""
@@ -302,8 +360,10 @@ def test_refusals():
         script(up_to("windows", 12, 2, recipe="uniform"), "torch")
     with pytest.raises(UserError, match=r"recipe\.optimizer=adamw: no script trains by it"):
         script(member("parity", 8, 2, recipe="forget_bias", optimizer="adamw", decay=0.1), "torch")
-    with pytest.raises(UserError, match=r"recipe\.optimizer=muon: no script trains by it"):
-        script(member("parity", 8, 2, recipe="forget_bias", optimizer="muon"), "flax")
+    with pytest.raises(UserError, match=r"recipe\.optimizer=ggt: no script trains by it"):
+        script(member("parity", 8, 2, recipe="forget_bias", optimizer="ggt"), "flax")
+    with pytest.raises(UserError, match=r"recipe\.freeze=cell: a script trains all weights"):
+        script(member("parity", 8, 2, recipe="forget_bias", freeze="cell"), "keras")
     with pytest.raises(UserError, match="the task's own length"):
         script(Member(task_of("latch", []), 8, 20, model=Model("lstm", 2)), "torch")
     with pytest.raises(UserError, match="sequences of one length; give it a recipe of one lag"):

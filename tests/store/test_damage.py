@@ -1,7 +1,9 @@
 """Files that rot: what is read is what was written, or the file is named."""
 
+import contextlib
 import os
 import random
+import zipfile
 from io import BytesIO
 
 import numpy as np
@@ -13,7 +15,7 @@ from study_rows import group, table
 
 from memcap import store
 from memcap.designs.axes import members
-from memcap.store import files, shards, weights
+from memcap.store import columns, curves, files, heartbeat, parquet, shards, weights
 from memcap.store.files import BadFileError
 from memcap.store.study import Study
 from memcap.store.weights import nested, write_arrays
@@ -237,3 +239,83 @@ def test_the_umask_decides_who_reads(tmp_path, mask):
     finally:
         os.umask(before)
     assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o666 & ~mask}
+
+
+BOMBS = {
+    "many rows": lambda: pl.repeat("a", 2_000_000, eager=True),
+    "a long text": lambda: pl.Series(["a" * 30_000_000]),
+    "long texts": lambda: pl.Series([letter * 2_000_000 for letter in "abcdefghijklmno"]),
+}
+
+
+@pytest.mark.parametrize("kind", BOMBS)
+def test_a_table_that_unpacks_to_far_more_than_it_has_is_not_read(tmp_path, monkeypatch, kind):
+    """Whoever reads it: rows, curves, members."""
+    keys = pl.DataFrame({"key": BOMBS[kind]()})
+    for place in ("rows/a.parquet", "curves/a.parquet", "jobs/a.members.parquet"):
+        (tmp_path / place).parent.mkdir()
+        shards.write_table(tmp_path / place, keys)
+    monkeypatch.setattr(pl, "read_parquet", None)  # it is not reached
+    for read, bad in (
+        (shards.read_file, "rows/a.parquet"),
+        (curves.read_file, "curves/a.parquet"),
+        (lambda path: heartbeat._members(tmp_path, "a", ["key"]), "jobs"),
+    ):
+        with pytest.raises(BadFileError, match=r"its [\d,]+ bytes unpack to over [\d,]+ MiB"):
+            read(tmp_path / bad)
+
+
+def test_a_table_of_few_bytes_that_are_long_texts_is_not_taken_apart(monkeypatch):
+    content = BytesIO()
+    pl.DataFrame({"key": ["a" * 3_000_000] * 10}).write_parquet(content)
+    monkeypatch.setattr(parquet, "check_size", lambda content: None)  # as of one that lies
+    with pytest.raises(BadFileError, match="unpack to"):
+        parquet.read(content)
+
+
+def test_a_footer_of_any_bytes_is_read_or_refused():
+    """Without end, or a crash."""
+    content = BytesIO()
+    table(group("latch", 5, {1: (1, 2)})).write_parquet(content)
+    sound = content.getvalue()
+    parquet.check_size(sound)
+    draw = random.Random(0)
+    for _ in range(300):
+        changed = bytearray(sound)
+        for _ in range(draw.choice([1, 3, 30])):
+            changed[draw.randrange(len(sound) // 4, len(sound) - 8)] = draw.randrange(256)
+        with contextlib.suppress(ValueError, LookupError, TypeError, AttributeError, BadFileError):
+            parquet.check_size(bytes(changed))
+
+
+@pytest.mark.parametrize("kind", ["packed", "long head", "one for many"])
+def test_weights_that_unpack_to_more_than_the_file_has_are_not_read(tmp_path, monkeypatch, kind):
+    path = tmp_path / "p.npz"
+    if kind == "packed":
+        np.savez_compressed(path, **{"k/a": np.zeros(30_000_000, np.float32)})
+    else:
+        with zipfile.ZipFile(path, "w") as archive, archive.open("k/a.npy", "w") as file:
+            head = {"descr": "<f4", "fortran_order": False, "shape": (1 << 40,)}
+            np.lib.format.write_array_header_1_0(file, head)
+        if kind == "one for many":
+            with zipfile.ZipFile(path, "a") as archive:
+                (info,) = archive.infolist()
+                archive.filelist += [info] * 1000
+    monkeypatch.setattr(np, "load", None)  # it is not reached
+    with pytest.raises(BadFileError, match="say that they are more"):
+        weights.sizes(path)
+
+
+@pytest.mark.parametrize("population", ["**", "../p", "[", "a/b", ""])
+def test_a_population_of_any_name_is_no_pattern(tmp_path, population):
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "p.npz").write_bytes(b"")
+    text = refusal(lambda: store.weights_of(tmp_path / "weights", {"key": "k", "population": population}))
+    assert "holds no weights of member k" in text
+
+
+def test_knobs_that_nest_without_end_are_those_of_no_member():
+    """Of a row; nothing recurses to its end."""
+    nested_knobs = '{"task": ' + '{"a":' * 5000 + "1" + "}" * 5001
+    assert columns._line(nested_knobs) == {}
+    assert columns._line("[" * 100_000) == {}

@@ -1,21 +1,28 @@
 """How far a job is: counted while it trains, written, kept when it is killed, read by anybody."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict, fields
 from pathlib import Path
 
 import polars as pl
 import pytest
-from beat_files import first, listed, put
+from beat_files import MEMBER, first, listed, put
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
 
+from memcap.commands.status import goes_on, sentences
 from memcap.runtime.signals import Interrupted
 from memcap.store import heartbeat, shards
+from memcap.store import status as statuses
 from memcap.store.heartbeat import (
     HEARTBEAT_TIMEOUT,
     MEMBERS,
+    Heartbeat,
     JobProgress,
     keys_of,
     read,
@@ -198,12 +205,18 @@ def test_the_next_job_deletes_what_is_done_or_what_it_makes_up_for(tmp_path):
     put(tmp_path, "silent", first(updated=old), ["a"])
     put(tmp_path, "alive", first(), ["a"])
     put(tmp_path, "other", first(updated=old), ["a", "y"])
+    drafts = [tmp_path / "jobs" / f".{name}.json" for name in ("killed", "writing")]
+    for draft, age in zip(drafts, (1000, 0), strict=True):
+        draft.write_text("{")
+        os.utime(draft, (time.time() - age,) * 2)
     with writing(JobProgress(3, Study(tmp_path)), listed("abc")):
         left = read(tmp_path)
         assert len(left) == 3
         assert left.keys() > {"alive", "other"}
         names = {path.name for path in (tmp_path / "jobs").iterdir()}
-        assert names == {f"{token}.{kind}" for token in left for kind in ("json", "members.parquet")}
+        assert names == {drafts[1].name} | {
+            f"{token}.{kind}" for token in left for kind in ("json", "members.parquet")
+        }
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"longest": [{"key": 1}]}', '{"longest": 3}'])
@@ -244,3 +257,33 @@ def test_a_heartbeat_that_a_bit_has_changed_is_not_believed(tmp_path):
     content = path.read_bytes()
     path.write_bytes(content.replace(b"study=mine", b"study=lime"))
     assert read(tmp_path) == {}
+
+
+ODD = st.sampled_from(
+    ["x", "", None, True, [], {}, [[]], 1e400, -1e400, float("nan"), 10**400, -(10**20), 1e300]
+)
+
+
+@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(st.sampled_from([*(f.name for f in fields(Heartbeat)), "more"]), ODD)
+@example("pid", 2**31)
+@example("updated", -1e15)
+def test_no_value_in_a_heartbeat_ends_a_command(tmp_path, name, value):
+    """It is as a job writes it, or no heartbeat; a folder is prepared for the next job either way."""
+    put(tmp_path, "odd", first(longest=(MEMBER,)), ["a"])
+    path = tmp_path / "jobs" / "odd.json"
+    for values in ({name: value}, {"longest": [asdict(MEMBER) | {name: value}]}):
+        path.write_text(json.dumps(json.loads(path.read_text()) | values))
+        found = statuses.status(tmp_path)
+        assert all(isinstance(line, str) for line in (*sentences(found), *goes_on(found)))
+    with writing(JobProgress(1, Study(tmp_path)), listed("b")):
+        pass
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"a":' * 100_000, "9" * 5000, " " * (heartbeat.MOST_BYTES + 1)]
+)
+def test_a_heartbeat_without_end_is_none(tmp_path, text):
+    put(tmp_path, "odd", first(), ["a"])
+    (tmp_path / "jobs" / "odd.json").write_text(text)
+    assert heartbeat.read_jobs(tmp_path).bad.keys() == {tmp_path / "jobs" / "odd.json"}

@@ -1,9 +1,11 @@
 """What kills leave is swept by the next job; what another job is writing, and what memcap did not write, is
 not."""
 
+import fcntl
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +24,7 @@ from memcap.store.study import Study
 from memcap.store.weights import write_weights
 from memcap.studies.run import run_study
 from memcap.studies.writer import StudyWriter, row_of
+from memcap.terminal.words import warn_once
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
@@ -199,3 +202,25 @@ def test_the_next_job_sweeps_also_where_nothing_is_missing(study):
     (study / "weights" / f".{NAME}.npz.0123abcd").touch()
     run_study(found, ONE_LANE, Study(study, "s"))
     assert paths(study) == before
+
+
+def test_a_lock_that_nobody_leaves_holds_up_nothing(tmp_path, monkeypatch, capsys):
+    """Who has it is named; the file is written in a moment, and the next one at once."""
+    monkeypatch.setattr(files, "PATIENCE", 0.3)
+    warn_once.cache_clear()
+    theirs = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(theirs, fcntl.LOCK_EX)
+    times = []
+    for name in "abc":
+        began = time.monotonic()
+        files.write(tmp_path / name, lambda file: file.write(b"whole"), with_digest=False)
+        times.append(time.monotonic() - began)
+        assert (tmp_path / name).read_bytes() == b"whole"
+    assert times[0] > 0.3 > max(times[1:])
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"memcap: {tmp_path}: locked by ")
+    if sys.platform == "linux":
+        assert f"process {os.getpid()} (" in line
+    os.close(theirs)
+    with files.shared_lock(tmp_path), files.exclusive_lock(tmp_path) as alone:
+        assert not alone  # it is respected again

@@ -1,5 +1,7 @@
 """How far a study is: rows and jobs, added up by key."""
 
+import json
+import random
 import time
 from dataclasses import asdict, replace
 from datetime import UTC, datetime, timedelta
@@ -8,12 +10,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 from beat_files import MEMBER, first, put
+from command import memcap
 from study_checks import refusal
 from study_rows import group, write
 
 from memcap import store
-from memcap.store import shards
+from memcap.store import files, heartbeat, shards
 from memcap.store.status import status, studies
+from memcap.studies.verify import verify
 
 ROOT = Path(__file__).parents[2]
 OLD = time.time() - 1000
@@ -149,3 +153,36 @@ def test_studies_are_found_below_a_folder(tmp_path):
     assert refusal(lambda: studies(tmp_path / "none")).endswith(
         "none: no such folder; give the folder of a study"
     )
+
+
+@pytest.mark.parametrize("kind", ["json", "members.parquet"])
+def test_a_bit_that_flips_in_a_file_of_a_job_never_ends_a_study(tmp_path, kind):
+    """What is not done stays so, or the file is named, by `verify`, too."""
+    done = rows_of(tmp_path, group(counts={1: (2, 4)}))
+    token, command = "0123456789abcdef", "memcap train study=mine"
+    put(tmp_path, token, first(ended="interrupted", command=command, to_come=3), [*done, "b", "c", "d"])
+    beat = tmp_path / "jobs" / f"{token}.json"
+    values = json.loads(beat.read_text())
+    beat.write_text(json.dumps(values | {heartbeat.DIGEST: heartbeat._digest(values)}))
+    whole = status(tmp_path)
+    assert (whole.members, whole.left_over, whole.damaged) == (7, 3, ())
+    path = tmp_path / "jobs" / f"{token}.{kind}"
+    content, named = path.read_bytes(), 0
+    for place in random.Random(0).sample(range(8 * len(content)), 150):
+        changed = bytearray(content)
+        changed[place // 8] ^= 1 << place % 8
+        path.write_bytes(changed)
+        now = status(tmp_path)
+        assert now.left_over == 3
+        assert now.damaged == (path,) or now == whole
+        named += bool(now.damaged)
+        if place % 40 == 0:
+            found = verify(tmp_path, rows_only=False).wrong
+            assert any(line.startswith(f"{path}: ") for line in found) == bool(now.damaged)
+    assert named > 145 - len(files.MARK)
+    for each in (path, beat.with_name(f"{token}.members.parquet"), beat):
+        each.write_bytes(content[:50])
+    said = memcap(tmp_path, "status", ".").out.splitlines()
+    assert said[0] == ".: 4 of 4 members or more done: 2 solved, 2 not; 0 failed."
+    assert said[1].startswith(f"jobs/{token}.json: damaged, so of its job not all is known: run")
+    assert "Then: " not in "".join(said)

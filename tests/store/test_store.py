@@ -41,7 +41,7 @@ OLD |= {
     "evaluation_until": "solved",
     "lengths": None,
 }
-OLD |= {"decay": None, "floor": None, "warmup_share": None, "lags": None}
+OLD |= {"decay": None, "floor": None, "warmup_share": None, "lags": None, "freeze": None}
 OLD |= {"score_at_lengths": None, "whole_at_lengths": None}
 OLD |= {"up_to": False, "steps_to_up_to": None, "mean_up_to": None, "worst_up_to": None, "worst_lag": None}
 
@@ -58,7 +58,7 @@ def row(name="a", **changes):
     known |= {"worst_up_to": 0.9, "worst_lag": 1}
     known |= {"best": 1.0, "final": 0.1, "stretched": 1.0, "curriculum": 0.1, "falls_above": 7}
     known |= {"optimizer": "adamw", "decay": 0.1, "floor": 0.1, "warmup_share": 0.1, "lags": "uniform"}
-    known |= {"clip_by": "element", "initial_carry": "learned"}
+    known |= {"clip_by": "element", "initial_carry": "learned", "freeze": "cell"}
     known |= {"lengths": "7 9", "score_at_lengths": "[1.0, 0.5]", "whole_at_lengths": "[1.0, 0.0]"}
     whole = {column: EXAMPLES[kind] for column, kind in SCHEMA.items()}
     whole |= {column: value for column, value in known.items() if value is not None} | {"reason": None}

@@ -49,7 +49,7 @@ def same(a: list, b: list) -> bool:
 )
 def test_every_knob_changes_the_data(knob, other):
     """But for the two by which the owner of a file says when it is solved and what it holds: these change the
-    facts."""
+    facts. Symbols are never scaled: tests/test_long_form.py scales numbers."""
     task = type(other)()
     check(other, "task")
     assert getattr(other, knob) != getattr(task, knob)
@@ -57,7 +57,8 @@ def test_every_knob_changes_the_data(knob, other):
     if knob in ("criterion", "bits"):
         assert task.facts(lag, length) != other.facts(lag, length)
     else:
-        assert not same(seen(task, lag, length), seen(other, lag, length))
+        symbols = knob == "scale" and task.name == "data"
+        assert same(seen(task, lag, length), seen(other, lag, length)) == symbols
 
 
 def test_every_knob_says_what_it_means_and_has_another_value():
@@ -132,6 +133,8 @@ def test_shapes_dtypes_and_ranges(task, data, seed):
         assert batch.mask.any(0).all()
         assert not batch.mask[length:].any()
         assert np.all(batch.mask[length - 1])
+        due = task.facts(lag, length).answers_due
+        assert due == 1 or np.all(batch.mask.sum(0) == due)
     if batch.window_starts is not None:
         assert batch.window_starts.shape == (steps,)
         assert batch.window_starts.dtype == bool

@@ -81,7 +81,6 @@ def plain_score(member, weights, key, blocks, size, lag=None, length=None):
         member(
             "adding", 4, seed=6, model={"units": 2}, recipe={"budget": 20, "schedule": "cosine", "lr": 0.05}
         ),
-        member("latch", 3, seed=7, model={"units": 2}, recipe={"budget": 20, "lr": 0.3, "optimizer": "sgd"}),
         member(
             "latch", 3, seed=8, model={"units": 2}, recipe={"budget": 20, "lr": 0.02, "optimizer": "rmsprop"}
         ),
@@ -100,8 +99,16 @@ def plain_score(member, weights, key, blocks, size, lag=None, length=None):
             model={"units": 2},
             recipe={"budget": 20, "lr": 0.3, "optimizer": "sgd", "clip": 0.02, "clip_by": "element"},
         ),
+        member(
+            "latch",
+            3,
+            seed=11,
+            model={"units": 2},
+            recipe={"budget": 20, "lr": 0.1, "optimizer": "adamw", "decay": 0.9, "clip": 0.02}
+            | {"freeze": "cell"},
+        ),
     ],
-    ids=["symbols", "reals", "momentum", "rms", "decay", "elements"],
+    ids=["symbols", "reals", "rms", "decay", "momentum_by_elements", "frozen"],
 )
 def test_training_is_what_optax_writes(trained):
     task, recipe, architecture = trained.task, trained.recipe, trained.architecture
@@ -124,6 +131,9 @@ def test_training_is_what_optax_writes(trained):
     }[recipe.optimizer]
     clip = optax.clip_by_global_norm if recipe.clip_by == "norm" else optax.clip
     optimizer = optax.chain(clip(recipe.clip), descent)
+    if recipe.freeze == "cell":
+        zero = optax.masked(optax.set_to_zero(), {"cell": True, "readout": False})
+        optimizer = optax.chain(zero, optimizer, zero)
     network = stepped(architecture, task)
 
     def loss(weights, batch):

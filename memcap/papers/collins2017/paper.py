@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from memcap.figures import Drawn
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
+from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, StandIn, marks
 from memcap.papers.claims import at_most, each, having, knob, least_widths, over_seeds, within
 from memcap.terminal.words import plural
 
@@ -112,18 +112,21 @@ PAPER = Paper(
             "the curve of an n_h-dimensional subspace: 1 - u / n",
             "text beside fig. 2c, and the line drawn there",
             _on_the_line,
+            within=("cell", "lag"),
         ),
         Claim(
             "a random n-dimensional input can be said again if and only if there are n units",
             "n_h >= n_in",
             "text beside fig. 2c",
             _held_at_n,
+            within=("cell", "lag"),
         ),
-        Claim(
+        StandIn(
             "the delay does not move the width",
             '"at some time in the future"',
             "text beside fig. 2c; the delays are ours",
             _delay_moves_nothing,
+            within=("cell", "lag"),
         ),
     ),
 )

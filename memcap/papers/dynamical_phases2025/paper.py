@@ -16,7 +16,10 @@ net has learned, and stops, if it is right at .99 in four successive evaluations
 The largest rate that trains at a delay is the one at which half of the seeds train, of those that train at
 any rate. It comes from a logistic curve in the log of one over the rate (memcap/thresholds/curve.py). The
 power is fitted by least squares through these rates in logs. Its interval covers the chance of the seeds; it
-does not say how far the rates are from a power law. We do not tell limit cycles from slow points.
+does not say how far the rates are from a power law. Which of
+the paper's two powers it is, is no claim here: our interval holds the one and not the other, but so does that
+of one in seven shuffles of the delays, as long delays were tried at small rates alone. We look at no net, and
+do not tell limit cycles from slow points.
 """
 
 from typing import NamedTuple
@@ -31,7 +34,7 @@ from memcap.thresholds import curve
 SCALE = 1000  # one over a rate, in whole numbers, is what takes the place of units
 DRAWS = 4000  # of the posterior, for the interval of the power
 DELAYS = 3  # at least, of which the largest rate is known, for a power
-POWERS = (2.0, 5.0)  # set before training, about what is said of both mechanisms: 2 to 3 and 4 to 5
+FEWER = 0.5  # of the seeds, by which fewer train at the longest delay, on average over the rates
 
 
 class Power(NamedTuple):
@@ -134,19 +137,16 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def _falls(counts: pl.DataFrame) -> Finding:
-    fits = posteriors(counts)
-    largest, line = critical(fits).filter(censored="no"), power(fits)
+    """Judge the interval of the power, and at equal rates the shortest delay and the longest."""
+    line, shares = power(posteriors(counts)), pl.col("solved") / pl.col("seeds")
     if line is None:
         return NOT_MEASURED
-    text = ", ".join(f"{rate:.2g} at {lag} steps" for lag, rate in largest["lag", "rate"].iter_rows())
-    return Finding(text, line.low > 0 and largest["rate"][0] > largest["rate"][-1])
-
-
-def _power(counts: pl.DataFrame) -> Finding:
-    line = power(posteriors(counts))
-    if line is None:
-        return NOT_MEASURED
-    return Finding(str(line), POWERS[0] <= line.power <= POWERS[1])
+    ends = (
+        counts.sort("lag").group_by("lr").agg(shares.first().alias("a"), shares.last().alias("b"), pl.len())
+    )
+    both = ends.filter(pl.col("len") > 1).select(pl.col("a", "b").mean()).row(0, named=True)
+    text = f"as delay^{line}; at equal rates {both['a']:.0%} and {both['b']:.0%} train"
+    return Finding(text, line.low > 0 and both["a"] - both["b"] >= FEWER)
 
 
 PAPER = Paper(
@@ -158,16 +158,13 @@ PAPER = Paper(
     claims=(
         Claim(
             "the largest learning rate that trains falls with the delay (here: the interval of its power is"
-            " above 0)",
-            "a scaling law of the delay",
-            "abstract",
+            " above 0, and at equal rates fewer seeds train at the longest delay tried than at the shortest,"
+            f" by {FEWER:.0%} of the seeds on average)",
+            "as delay^-2.72 +- 0.07, where nets cease to learn; -4.05 +- 0.10, for slow-point manifolds",
+            "abstract; titles of the authors' figures, Figures/Figure4/code/nopost/scaling*.pdf in their"
+            " code",
             _falls,
-        ),
-        Claim(
-            f"as a power of {-POWERS[1]:g} to {-POWERS[0]:g} (here: the estimate lies there)",
-            "-2.72 +- 0.07, where nets cease to learn; -4.05 +- 0.10, for slow-point manifolds",
-            "titles of the authors' figures, Figures/Figure4/code/nopost/scaling*.pdf in their code",
-            _power,
+            within=("lr",),
         ),
     ),
 )

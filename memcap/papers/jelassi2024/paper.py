@@ -7,6 +7,9 @@ net is scored with the true letters fed in. Task, scoring and recipe were read i
 paper itself only the abstract was read: a state of fixed size limits copying, it says, without numbers. The
 corollary, the sizes and all results are second-hand, from notes that others wrote.
 
+That bound is a theorem, which no row can deny, and gets no verdict: the figure has its line, which all nets
+that copy are above by ten times and more.
+
 Ours: memcap's `copy` of 4 to 32 symbols of 8, or of 4 of 64, at lag 1. One layer, of four cells whose state
 is a vector and of two with a matrix; at most 2,000 steps of 64 strings, a rate per cell; LSTM and GRU start
 from open gates; two or three seeds. A string is right if all its symbols are. A width copies if half of the
@@ -29,7 +32,7 @@ import numpy as np
 import polars as pl
 
 from memcap.figures import Drawn
-from memcap.papers import Claim, Finding, OurClaim, Paper, marks
+from memcap.papers import Finding, OurClaim, Paper, StandIn, marks
 from memcap.papers.claims import all_of, at_least, below, compare, each, having, knob, least_widths, pick
 
 LINEAR_CELLS, GATED_CELLS = {"linear": "linear", "LRU": "LRU"}, {"GRUCell": "GRU", "lstm": "LSTM"}
@@ -37,7 +40,7 @@ VECTOR_CELLS = LINEAR_CELLS | GATED_CELLS
 MATRIX_CELLS = {"gla": "GLA", "delta_net": "DeltaNet"}
 USUAL_START = "forget_bias"  # start of the LSTMs that differ from the others in it alone
 BITS = 32  # of a number
-HALF = 0.5  # of the strings
+HALF, FEW = 0.5, 0.1  # of the strings
 SYMBOLS, MANY_SYMBOLS = 8, 64  # D: of most strings, and of those that have more bits at the same length
 SHORT_LENGTH, MIDDLE_LENGTH = 4, 8  # K: of strings of MANY_SYMBOLS, and of those of SYMBOLS of as many bits
 STRING = ["symbols", "items"]
@@ -77,7 +80,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     """Draw the smallest state that copies half of the strings by their bits; and what is right by state."""
     data = curves(rows)
     smallest = fewest(data)
-    picture, (left, right) = marks.panels((9, 4.2), 1, 2)
+    picture, (left, right) = marks.panels((10.4, 4.2), 1, 2)
     for k, (cell, name) in enumerate((VECTOR_CELLS | MATRIX_CELLS).items()):
         for symbols, beside, more in ((SYMBOLS, 1, {}), (MANY_SYMBOLS, 1.12, {"ls": "", "mfc": "w"})):
             items = sorted(items for d, items, c in smallest if (d, c) == (symbols, cell))
@@ -88,9 +91,10 @@ def draw(rows: pl.DataFrame) -> Drawn:
             own = data.filter(cell=cell, usual=usual, symbols=SYMBOLS, items=MIDDLE_LENGTH)
             look = marks.look(k, lw=1.1, label=f"{name}, forget bias 1" if usual else name, **style)
             if own.height:
-                right.plot(own["numbers"] / MIDDLE_LENGTH, own["whole"], **look)
+                aside = 1.06 ** (k - len(VECTOR_CELLS)) if cell in MATRIX_CELLS else 1
+                right.plot(aside * own["numbers"] / MIDDLE_LENGTH, own["whole"], **look)
     ends, grey = np.array([9.0, 130.0]), {"color": "grey", "lw": 1}
-    left.plot(ends, BITS / math.log2(SYMBOLS) * ends, ls="--", label="a number a symbol of 8", **grey)
+    left.plot(ends, BITS / math.log2(SYMBOLS) * ends, ls="--", label="one number per symbol of 8", **grey)
     left.plot(ends, ends, label="as many bits as the string", **grey)
     marks.level(right, HALF)
     left.set(xscale="log", yscale="log", xlabel="bits of a string", ylabel="bits of state", ylim=(8, 10_000))
@@ -98,30 +102,23 @@ def draw(rows: pl.DataFrame) -> Drawn:
     right.set_ylabel("share of strings right")
     marks.number_x(left, (12, 24, 48, 96))
     marks.number_x(right, (0.5, 1, 2, 4, 8, 16, 32))
-    left.set_title("half of the strings right", fontsize=10)
+    left.set_title("smallest state that has half of the strings right", fontsize=10)
     right.set_title(f"{MIDDLE_LENGTH} symbols of {SYMBOLS}", fontsize=10)
     marks.legend(left, loc="upper left")
-    marks.legend(right)
+    marks.legend(right, loc="upper left", bbox_to_anchor=(1.01, 1), title="both panels", title_fontsize=8)
     caption = (
-        f"Left, in the colours of the right: 4 to 32 symbols of {SYMBOLS}; open, 4 of {MANY_SYMBOLS}; no mark"
+        f"Left: 4 to 32 symbols of {SYMBOLS}; open, 4 of {MANY_SYMBOLS}; no mark"
         " where no width has half of the strings right. Nets of one layer after at most"
         f" {marks.greatest(rows, 'budget'):,} training steps, {data['nets'].min() or 0} or"
         f" {marks.greatest(data, 'nets')} a width. After Jelassi et al. (2024), whose figures were not read."
     )
-    return marks.finish(picture, data, caption, 145, left=0.08, right=0.98, top=0.93, wspace=0.2)
+    return marks.finish(picture, data, caption, 165, left=0.07, right=0.85, top=0.93, wspace=0.2)
 
 
 def _of(data: pl.DataFrame, *strings: tuple[int, int, str]) -> list[float]:
     """Return the `fewest` of these symbols, items and cells; none where one was not trained."""
     smallest = fewest(data)
     return [smallest[each] for each in strings] if smallest.keys() >= {*strings} else []
-
-
-def _bound(data: pl.DataFrame) -> Finding:
-    """Judge all nets whose state has fewer bits than a string less one."""
-    own = data.filter(BITS * pl.col("numbers") < pl.col("bits") - 1)
-    words = f"at most {{own.most:.3f}} of the strings right, in {own['nets'].sum()} nets"
-    return each({"": own["most"]}, words, below(HALF))
 
 
 def _long(data: pl.DataFrame) -> Finding:
@@ -175,7 +172,7 @@ def _matrix(data: pl.DataFrame) -> Finding:
     dear = compare({"": numbers}, words, lambda a, b: min(a) >= FACTOR * max(b))
     longer = pick(data.filter(symbols=SYMBOLS, items=MIDDLE_LENGTH), "most", "cell", MATRIX_CELLS)
     start = f"best at {MIDDLE_LENGTH}: "
-    return all_of(dear, each(longer, "{name} {own.most:.2f}", below(HALF), start=start, join=", "))
+    return all_of(dear, each(longer, "{name} {own.most:.2f}", below(FEW), start=start, join=", "))
 
 
 NOTES = "second-hand: notes of others"
@@ -187,18 +184,14 @@ PAPER = Paper(
     read="notes",
     table=curves,
     claims=(
-        Claim(
-            "a net whose state has fewer than K log2 D - 1 bits has more than half of the strings wrong",
-            *COROLLARY,
-            _bound,
-        ),
-        Claim(
+        StandIn(
             "a long string is not learnt within the budget by an LSTM (here: no GRU or LSTM, of up to 96"
             f" and 128 numbers, has half of the strings of {LONGEST_LENGTH} right in 2,000 steps, where"
             " linear nets and LRUs have)",
             "LSTM does not learn 300 letters within its budget",
             NOTES,
             _long,
+            within=("symbols", "items"),
         ),
         OurClaim(
             "the state must grow in proportion to the string: the fewest numbers that copy half of the"
@@ -206,9 +199,9 @@ PAPER = Paper(
             " of 4 to 32 (linear, LRU) and to 16 (GRU, LSTM)",
             *COROLLARY,
             _length,
-            why="only linear nets are within .2. Of GRU and LSTM it is training: after 6,000 steps GRUs of 10"
-            " and 24 numbers have .68 and .77 of strings of 8 and 16 right, and LSTMs of 48 .73 of 16. LRUs"
-            " of 48 have none of 32 right after as many",
+            within=("symbols", "cell"),
+            why="only linear nets are within .2; of the others it may be training, as 2,000 steps are few for"
+            " the longer strings",
         ),
         OurClaim(
             f"at equal bits length costs more than the alphabet: {SHORT_LENGTH} symbols of {MANY_SYMBOLS}"
@@ -216,6 +209,7 @@ PAPER = Paper(
             "26 letters",
             "the authors' code",
             _alphabet,
+            within=("items", "symbols", "cell"),
             why="what counts are the bits: 24 take each cell as many numbers either way, to the step between"
             " our widths",
         ),
@@ -223,6 +217,7 @@ PAPER = Paper(
             f"no cell with a vector copies with fewer than {OVERHEAD} bits of state for a bit of the string",
             *COROLLARY,
             _overhead,
+            within=("symbols", "items", "cell"),
         ),
         OurClaim(
             f"where training stops short it need not be for want of state: of LSTMs of {WIDTH} numbers each"
@@ -231,14 +226,16 @@ PAPER = Paper(
             "LSTM of up to 12 layers of 1,024 units",
             "the authors' code",
             _start,
+            within=("symbols", "items", "cell"),
         ),
         OurClaim(
             f"bytes alone do not copy: one layer of GLA or DeltaNet takes {FACTOR} times the numbers of any"
-            f" cell with a vector at {SHORT_LENGTH} symbols, and has not half of the strings of"
-            f" {MIDDLE_LENGTH}",
+            f" cell with a vector at {SHORT_LENGTH} symbols, and has not {FEW:g} of the strings of"
+            f" {MIDDLE_LENGTH} right",
             "Mamba is trained on 300 letters",
             NOTES,
             _matrix,
+            within=("symbols", "items"),
         ),
     ),
 )

@@ -1,0 +1,132 @@
+"""How many units your own sequences need: reads a table, trains, answers, and draws a figure.
+
+The file is a CSV, TSV, Parquet or Arrow file with a line per step (columns `sequence`, `step`, what the net
+sees, and what it is to say), or an .npz file as of `task=data` (docs/sequences.md). A width is enough if its
+loss on sequences that training never saw is within a standard error of the best width's.
+"""
+
+from argparse import ArgumentParser, Namespace
+from dataclasses import replace
+from pathlib import Path
+
+from memcap import figures, store
+from memcap.capacity.losses import LossCurve
+from memcap.commands.arguments import location, positive
+from memcap.config import Engine, Member
+from memcap.knobs import UserError
+from memcap.long_form import READERS, Columns, is_table, read_table, words_of
+from memcap.models.model import MOST_UNITS, Model
+from memcap.own_data import WidthSearch
+from memcap.recipes import Recipe
+from memcap.report.loss_words import as_dict, loss_table
+from memcap.scripts import FRAMEWORKS
+from memcap.scripts.script import script
+from memcap.store.shards import OUTPUTS
+from memcap.tasks.data import BEST, Data
+from memcap.terminal.printing import add_json, print_json, show
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Add the file, what its columns mean, and how much to train."""
+    parser.add_argument("file", type=location, help=f"{', '.join(READERS)} or .npz")
+    parser.add_argument("--target", help="column that is to be said (of a table)")
+    parser.add_argument(
+        "--sequence", default="sequence", help="column that tells sequences apart (default sequence)"
+    )
+    parser.add_argument(
+        "--step", help="column that orders a sequence's lines (default step, if there is one)"
+    )
+    parser.add_argument("--features", help="columns that the net sees, as in a,b (default: all others)")
+    parser.add_argument("--categories", help="those of them whose numbers are names, as in a,b")
+    parser.add_argument(
+        "--group", help="column of subjects or machines, of which none is on both sides of a split"
+    )
+    about = "missing features: refuse them (default), or tell the net where they are"
+    parser.add_argument("--missing", choices=("refuse", "mask"), default="refuse", help=about)
+    about = "the target's whole numbers are values, or classes (default: classes, if they are few)"
+    parser.add_argument("--values", action="store_true", default=None, help=about)
+    parser.add_argument("--classes", dest="values", action="store_false", help=about)
+    parser.add_argument(
+        "--out", type=location, help="folder of the study (default: outputs/NAME of the file)"
+    )
+    parser.add_argument("--most", type=positive, default=32, help="units of the widest net (default 32)")
+    parser.add_argument(
+        "--folds", type=positive, default=5, help="of the cross-validation, at most 5 (default 5)"
+    )
+    parser.add_argument("--seeds", type=positive, default=2, help="nets of each width and fold (default 2)")
+    parser.add_argument("--workers", type=positive, help="processes that train (default: one a core)")
+    parser.add_argument(
+        "--check", action="store_true", help="only say what the file holds, and train nothing"
+    )
+    about = "print a script of that framework, which trains a net of this width on the file"
+    parser.add_argument("--code", choices=FRAMEWORKS, help=about)
+    add_json(parser)
+
+
+def run(arguments: Namespace) -> None:
+    """Train what is missing, and answer."""
+    if arguments.most > MOST_UNITS:
+        raise UserError(f"--most {arguments.most}: must be at most {MOST_UNITS}")
+    if arguments.folds > 5:
+        raise UserError(f"--folds {arguments.folds}: must be at most 5, each a fifth of the sequences")
+    aside = arguments.json or arguments.code
+    folder = arguments.out or OUTPUTS / arguments.file.stem
+    task, words = _task(arguments, folder)
+    if not aside:
+        print("\n".join(words))
+    if arguments.check:
+        return
+    engine = Engine(workers=arguments.workers or 0)
+    sizes = arguments.most, arguments.folds, arguments.seeds
+    curve = WidthSearch(task, folder, *sizes, engine, quiet=bool(aside)).run()
+    if arguments.code:
+        print(_code(curve, arguments.code), end="")
+    elif arguments.json:
+        print_json(as_dict(curve))
+    else:
+        show(loss_table(curve))
+        drawn = figures.find("held_out").draw(store.read(folder))
+        print(f"Figure: {figures.save(drawn, folder / 'figures', 'held_out')} (data beside it)")
+        print(
+            f"Rows and weights: {folder}. A script that trains this net: the same command with --code keras"
+        )
+
+
+def _task(arguments: Namespace, folder: Path) -> tuple[Data, list[str]]:
+    """Return the task of a file, and what was found in it."""
+    file = arguments.file
+    if not is_table(file):
+        if file.suffix != ".npz":
+            raise UserError(f"{file}: must be a {', '.join(READERS)} or .npz file")
+        if arguments.target is not None:
+            raise UserError(f"--target {arguments.target}: an .npz file has no columns; leave it out")
+        task = Data(file=str(file), criterion=BEST, scale=True)
+        content = task.file_content
+        return task, [f"{file}: {len(content.inputs):,} sequences of {content.steps:,} steps."]
+    if arguments.target is None:
+        raise UserError(f"--target: not given; which column of {file} is to be said?")
+    columns = Columns(
+        arguments.target,
+        arguments.sequence,
+        arguments.step,
+        words_of(arguments.features),
+        words_of(arguments.categories),
+        arguments.group,
+        arguments.missing,
+        arguments.values,
+    )
+    form = read_table(file, columns)
+    path = form.save(folder / f"sequences-{form.digest}.npz")
+    return Data(file=str(path), criterion=BEST, scale=True), list(form.words)
+
+
+def _code(curve: LossCurve, framework: str) -> str:
+    """Return a script that trains a net of the width that is enough, until it is as good as those here."""
+    if curve.units is None:
+        raise UserError("--code: no width helps, so there is none to train")
+    chosen, classes = curve.enough[0], curve.task.loss == "classes"
+    criterion = round(chosen.score - 0.01, 3) if classes else float(f"{1.05 * chosen.score:.3g}")
+    task = replace(curve.task, criterion=criterion)
+    values = {name: getattr(curve.recipe, name) for name in ("name", "lr", "budget")}
+    member = Member(task, curve.lag, model=Model(units=curve.units), recipe=Recipe(**values))
+    return script(member, framework, f"{curve.units} units were enough by memcap fit.")

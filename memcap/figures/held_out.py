@@ -1,0 +1,60 @@
+"""Held-out loss against width, for own sequences (task.criterion=best): which width is enough."""
+
+import textwrap
+
+import polars as pl
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from memcap.capacity.losses import LossCurve, loss_curves
+from memcap.figures import Drawn
+from memcap.figures.style import COLOURS, write_below
+from memcap.knobs import UserError
+from memcap.terminal.words import plural
+
+
+def draw(rows: pl.DataFrame) -> Drawn:
+    """Draw the curve of the first file of some rows.
+
+    Raises:
+        UserError: no rows are judged so.
+    """
+    curves = [curve for curve in loss_curves(rows) if curve.widths]
+    if not curves:
+        raise UserError("no rows with task.criterion=best: nothing to draw; train them by: memcap fit FILE")
+    curve = curves[0]
+    columns = ["units", "loss", "error", "score", "enough"]
+    enough = {width.units for width in curve.enough}
+    data = [(w.units, w.mean, w.error, w.score, w.units in enough) for w in curve.widths]
+    return Drawn(plot(curve), pl.DataFrame(data, columns, orient="row"))
+
+
+def plot(curve: LossCurve) -> Figure:
+    """Draw the loss of each width with its standard error, the band that is enough, and what has no state."""
+    figure = Figure(figsize=(6.4, 4.2))
+    unit = "nats" if curve.task.loss == "classes" else "squared error"
+    axes = figure.add_subplot(xlabel="units", ylabel=f"held-out loss ({unit})")
+    units = [width.units for width in curve.widths]
+    axes.axhspan(curve.best.mean, curve.best.mean + curve.margin, color=COLOURS[0], alpha=0.15, lw=0)
+    means, errors = ([getattr(w, name) for w in curve.widths] for name in ("mean", "error"))
+    bars = errors if len(curve.folds) > 1 else None
+    axes.errorbar(units, means, bars, color=COLOURS[0], marker="o", capsize=3)
+    references = ((curve.without_state, "current input alone", "--"),)
+    references += ((curve.n_gram, f"last {curve.steps} steps alone", ":"),)
+    for loss, label, style in references:
+        axes.axhline(loss.mean, color=COLOURS[1], ls=style, label=label)
+    if curve.units is not None:
+        axes.axvline(curve.units, color=COLOURS[2], lw=1, label=plural(curve.units, "unit"))
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_locator(FixedLocator(units))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.legend(fontsize=8)
+    recipe = f"{curve.recipe.name}, lr {curve.recipe.lr:g}, budget {curve.recipe.budget} steps"
+    text = (
+        f"Mean over {len(curve.folds)} folds with standard errors; of the seeds of a fold the best on"
+        f" validation counts. Band: within {curve.margin:.2g} of the best width. Recipe {recipe}."
+    )
+    write_below(figure, "\n".join(textwrap.wrap(text, 110)))
+    figure.subplots_adjust(left=0.13)
+    return figure

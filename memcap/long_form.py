@@ -1,0 +1,397 @@
+"""Tables of sequences in long form, a line per step, as the arrays of an .npz file (`memcap.sequences`).
+
+sequence  step  load  weather  fault          two sequences, of which each has one answer, at its end;
+a            0   1.5     rain     no          `weather` has names, so it becomes a number per name
+a            1   0.2      sun     no
+b            0   1.1      sun    yes
+"""
+
+import hashlib
+import io
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from memcap.knobs import UserError
+from memcap.sequences import LARGEST
+from memcap.terminal.words import plural
+
+READERS = {
+    ".csv": pl.scan_csv,
+    ".tsv": pl.scan_csv,
+    ".parquet": pl.scan_parquet,
+    ".arrow": pl.scan_ipc,
+    ".feather": pl.scan_ipc,
+    ".ipc": pl.scan_ipc,
+}
+LARGEST_FILE = 2**29  # bytes
+MOST_NUMBERS = LARGEST // 4  # of the inputs: they are float32
+MOST_CLASSES = 20  # whole numbers of a target that are taken for classes; more are values
+MOST_NAMES = 4095  # of a column: symbols and classes of a file are below 4,096
+MOST_ENTRIES = 2**27  # of a table
+NO_VALUES = ["", "NA", "N/A", "NaN", "nan", "null", "NULL"]  # in a CSV file
+MISSING = "(missing)"
+POSITION, PLACE = "memcap:position", "memcap:place"  # of a step in its sequence, of a sequence among all
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a table, by what they mean.
+
+    Args:
+        target: what is to be said: names or few whole numbers are classes, other numbers are values. Where it
+            is the same at all steps of every sequence it is asked once, at the end; null: not asked there.
+        sequence: which sequence a line belongs to.
+        step: by which the lines of a sequence are put in order; None: "step", if there is one, else they are.
+        features: what the net sees; none: all other columns.
+        categories: whole numbers among these that are names.
+        group: sequences of one group (a subject, a machine) are never on both sides of a split.
+        missing: "refuse", or "mask": a missing feature is its mean, beside a feature that says so; a name of
+            its own among names.
+        values: whether the target is values; None: as its numbers suggest.
+    """
+
+    target: str
+    sequence: str = "sequence"
+    step: str | None = None
+    features: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    group: str | None = None
+    missing: str = "refuse"
+    values: bool | None = None
+
+
+@dataclass(frozen=True)
+class LongForm:
+    """The content of a table.
+
+    Args:
+        arrays: of the .npz file.
+        words: what was found, a sentence each.
+    """
+
+    arrays: dict[str, np.ndarray]
+    words: tuple[str, ...]
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits that tell its arrays from others."""
+        hashed = hashlib.sha256()
+        for name, array in self.arrays.items():
+            hashed.update(
+                f"{name} {array.dtype} {array.shape}".encode() + np.ascontiguousarray(array).tobytes()
+            )
+        return hashed.hexdigest()[:16]
+
+    def save(self, path: Path) -> Path:
+        """Write the .npz file, unless it is there with just this content; return its path.
+
+        Raises:
+            UserError: it is there with another content, which rows may be of.
+        """
+        content = io.BytesIO()
+        np.savez_compressed(content, allow_pickle=False, **self.arrays)
+        if path.exists():
+            if not path.is_file() or path.read_bytes() != content.getvalue():
+                raise UserError(f"{path}: is there already, and holds something else; name another file")
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            unfinished = path.with_name(f".{path.name}.{os.getpid()}")
+            unfinished.write_bytes(content.getvalue())
+            unfinished.replace(path)
+        return path
+
+
+def is_table(file: str | Path) -> bool:
+    """Tell by its name whether a file is a table."""
+    return Path(file).suffix.lower() in READERS
+
+
+def read_table(file: str | Path, columns: Columns) -> LongForm:
+    """Read a CSV, TSV, Parquet or Arrow file.
+
+    Raises:
+        UserError: it cannot be read, or does not hold what the columns say; says what is wrong.
+    """
+    path = Path(file)
+    try:
+        mode = os.stat(path)
+        if not stat.S_ISREG(mode.st_mode):  # a FIFO would be waited for, for ever
+            raise UserError(f"{path}: is no regular file")
+        if mode.st_size > LARGEST_FILE:
+            raise UserError(f"{path}: is larger than {LARGEST_FILE >> 20} MiB; take a part of the sequences")
+        more: dict[str, Any] = {}
+        if READERS[path.suffix.lower()] is pl.scan_csv:
+            tabs = path.suffix.lower() == ".tsv"
+            more = {"infer_schema_length": None, "separator": "\t" if tabs else ",", "null_values": NO_VALUES}
+        lazy = READERS[path.suffix.lower()](path, glob=False, **more)
+        lines, names = lazy.select(pl.len()).collect().item(), lazy.collect_schema().names()
+        if lines * len(names) > MOST_ENTRIES:
+            raise UserError(f"{path}: has {lines:,} lines of {len(names)} columns; take a part of them")
+        frame = lazy.collect()
+    except (OSError, ValueError) as error:  # the latter of a zero byte in its name
+        raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
+    except pl.exceptions.PolarsError as error:
+        kind = path.suffix[1:].upper()
+        why = " ".join(str(error).split(". ")[0].split())[:200]
+        raise UserError(f"{path}: cannot be read as {kind} ({why})") from error
+    return long_form(frame, columns, str(path))
+
+
+def long_form(frame: pl.DataFrame, columns: Columns, name: str = "frame") -> LongForm:
+    """Return the arrays of a table.
+
+    Args:
+        frame: the table.
+        columns: what its columns mean.
+        name: of the table, for complaints.
+
+    Raises:
+        UserError: it does not hold what the columns say.
+    """
+    table = _Table(frame, columns, name)
+    inputs, names, seen = table.inputs()
+    targets, class_names, told = table.targets()
+    arrays = {"inputs": inputs, **targets}
+    if table.lengths.min() < table.shape[1]:
+        arrays["lengths"] = table.lengths
+    texts = {"symbol_names": names, "class_names": class_names}
+    arrays |= {key: np.array(value, dtype=np.str_) for key, value in texts.items() if value}
+    if columns.group is not None:
+        arrays["groups"] = table.groups()
+    return LongForm(arrays, (table.words, seen, *told))
+
+
+class _Table:
+    """A table whose lines are in order and whose columns are there."""
+
+    def __init__(self, frame: pl.DataFrame, columns: Columns, name: str) -> None:
+        self.name = name
+        step = columns.step or ("step" if "step" in frame.columns else None)
+        self.columns = columns
+        self.wanted = {"--target": columns.target, "--sequence": columns.sequence}
+        self.wanted |= {k: v for k, v in (("--step", step), ("--group", columns.group)) if v is not None}
+        others = [each for each in frame.columns if each not in self.wanted.values()]
+        self.features = list(columns.features) or others
+        self._check(frame)
+        frame = frame.with_columns(pl.col(pl.Float32, pl.Float64).fill_nan(None))
+        for option in ("--sequence", "--step", "--group"):
+            column = self.wanted.get(option)
+            if column is not None and frame[column].null_count():
+                raise self.wrong(f"`{column}` ({option}) is missing in {frame[column].null_count():,} lines")
+        if step is not None:
+            frame = frame.sort(columns.sequence, step, maintain_order=True)
+            twice = frame.select(pl.struct(columns.sequence, step).is_duplicated()).to_series()
+            if twice.any():
+                line = frame.filter(twice).row(0, named=True)
+                raise self.wrong(f"has step {line[step]} of sequence {line[columns.sequence]} more than once")
+        self.frame = self._to_last_answer(frame)
+        self.place, self.position = (self.frame[each].to_numpy() for each in (PLACE, POSITION))
+        self.lengths = np.bincount(self.place).astype(np.int64)
+        self.shape = len(self.lengths), int(self.lengths.max())
+        if self.shape[0] * self.shape[1] > MOST_NUMBERS:
+            raise self.wrong(
+                f"{self.shape[0]:,} sequences, of which the longest has {self.shape[1]:,} steps, are more"
+                f" than {LARGEST >> 20} MiB; take a part of the sequences, or their last steps"
+            )
+
+    def wrong(self, what: str) -> UserError:
+        """Return a complaint of the table."""
+        return UserError(f"{self.name}: {what}")
+
+    def _check(self, frame: pl.DataFrame) -> None:
+        names = [*((option, name) for option, name in self.wanted.items())]
+        names += [("--features", name) for name in self.features]
+        names += [("--categories", name) for name in self.columns.categories]
+        for option, name in names:
+            if name not in frame.columns:
+                there = ", ".join(frame.columns[:20]) + (", ..." if len(frame.columns) > 20 else "")
+                raise self.wrong(f"has no column `{name}` ({option}); it has {there}")
+        if taken := [each for each in self.features if each in self.wanted.values()]:
+            raise self.wrong(f"--features {taken[0]}: is another column already")
+        if not self.features:
+            raise self.wrong("has no column that the net could see beside the target")
+        if frame.is_empty():
+            raise self.wrong("has no lines")
+        if self.columns.missing not in ("refuse", "mask"):
+            raise self.wrong(f"--missing {self.columns.missing}: must be refuse or mask")
+        for name in (*self.features, self.columns.target):
+            kind = frame.schema[name]
+            if not (kind.is_numeric() or kind == pl.Boolean or kind == pl.Null or _has_names(kind)):
+                raise self.wrong(f"`{name}` holds {kind}; it must hold numbers or names")
+
+    def _to_last_answer(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Give sequences and steps their numbers, and leave out steps after the last one with a target."""
+        sequence, target = self.columns.sequence, self.columns.target
+        order = frame.select(pl.col(sequence).unique(maintain_order=True)).with_row_index(PLACE)
+        frame = frame.join(order, on=sequence, how="left", maintain_order="left")
+        if self.wanted.get("--step") is None:
+            frame = frame.sort(PLACE, maintain_order=True)
+        frame = frame.with_columns(pl.int_range(pl.len()).over(PLACE).alias(POSITION))
+        last = pl.col(POSITION).filter(pl.col(target).is_not_null()).max().over(PLACE)
+        if (without := frame.filter(last.is_null())).height:
+            raise self.wrong(f"sequence {without[sequence][0]} has no `{target}` at any step")
+        return frame.filter(pl.col(POSITION) <= last)
+
+    @property
+    def words(self) -> str:
+        """The sentence on sequences and steps."""
+        steps = sorted({int(self.lengths.min()), int(np.median(self.lengths)), self.shape[1]})
+        text = " to ".join(f"{k:,}" for k in (steps[0], steps[-1])) if len(steps) > 1 else f"{steps[0]:,}"
+        median = f" (half of them at most {int(np.median(self.lengths)):,})" if len(steps) > 1 else ""
+        groups = ""
+        if self.columns.group is not None:
+            groups = f", in {plural(int(self.groups().max()) + 1, 'group')} of `{self.columns.group}`"
+        return f"{self.name}: {plural(self.shape[0], 'sequence')} of {text} steps{median}{groups}."
+
+    def groups(self) -> np.ndarray:
+        """Return the group of each sequence, (N,) from 0."""
+        group = self.wanted["--group"]
+        theirs = self.frame.group_by(PLACE, maintain_order=True).agg(
+            pl.col(group).first(), pl.col(group).n_unique().alias("memcap:count")
+        )
+        if theirs["memcap:count"].max() != 1:
+            raise self.wrong(f"`{group}` (--group) changes within a sequence")
+        return theirs[group].rank("dense").to_numpy().astype(np.int64) - 1
+
+    def inputs(self) -> tuple[np.ndarray, list[str], str]:
+        """Return the inputs, the names of symbols, and the sentence on them."""
+        if len(self.features) == 1 and self._is_named(self.features[0]):
+            (name,) = self.features
+            codes, names = self._codes(name)
+            return self._spread(codes), names, f"Inputs: {name}, one of {plural(len(names), 'name')} a step."
+        parts, said = [], []
+        for name in self.features:
+            column = self.frame[name]
+            if self._is_named(name):
+                codes, names = self._codes(name)
+                if len(names) * self.shape[0] * self.shape[1] > MOST_NUMBERS:
+                    raise self.wrong(f"`{name}` has {len(names):,} names, too many beside other features")
+                parts.append(np.eye(len(names), dtype=np.float32)[codes])
+                said.append(f"{name} ({len(names)} names)")
+                continue
+            numbers = column.cast(pl.Float64)
+            if numbers.is_infinite().any():
+                raise self.wrong(f"`{name}` holds infinite numbers")
+            said.append(name)
+            parts.append(self._without_missing(name, numbers)[:, None])
+            if column.null_count():
+                parts.append(column.is_null().to_numpy().astype(np.float32)[:, None])
+                said.append(f"whether {name} is missing")
+        width = sum(part.shape[1] for part in parts)
+        if width * self.shape[0] * self.shape[1] > MOST_NUMBERS:
+            raise self.wrong(
+                f"{self.shape[0]:,} sequences of up to {self.shape[1]:,} steps of {width} numbers are more"
+                f" than {LARGEST >> 20} MiB; take a part of the sequences, or fewer features"
+            )
+        table = np.concatenate(parts, axis=1).astype(np.float32)
+        return self._spread(table), [], f"Inputs: {plural(width, 'number')} a step: {', '.join(said)}."
+
+    def targets(self) -> tuple[dict[str, np.ndarray], list[str], list[str]]:
+        """Return the targets and, where they are not due at every step, the mask; names of classes; and the
+        sentences on them."""
+        name = self.columns.target
+        column = self.frame[name]
+        with_names = _has_names(column.dtype) or column.dtype == pl.Boolean
+        if self.columns.values and with_names:
+            raise self.wrong(f"`{name}` holds {column.dtype}, which are no values")
+        numbers = None if with_names else column.cast(pl.Float64)
+        if numbers is not None and numbers.is_infinite().any():
+            raise self.wrong(f"`{name}` holds infinite numbers")
+        whole = numbers is not None and bool((numbers.drop_nulls() % 1 == 0).all())
+        few = column.n_unique() - bool(column.null_count()) <= MOST_CLASSES
+        as_classes = with_names or (whole and few and not self.columns.values)
+        if self.columns.values is False and not as_classes and whole:
+            as_classes = True
+        names: list[str] = []
+        if as_classes:
+            codes, names = self._codes(name)
+            if len(names) < 2:
+                raise self.wrong(f"`{name}` is always {names[0]}: there is nothing to tell apart")
+            entries = codes
+        else:
+            entries = np.nan_to_num(numbers.to_numpy() if numbers is not None else 0.0).astype(np.float32)
+        due = column.is_not_null().to_numpy()
+        once = self._is_asked_once()
+        if once:
+            ends = np.cumsum(self.lengths) - 1
+            entries, arrays = entries[ends], {"targets": entries[ends]}
+        else:
+            arrays = {"targets": self._spread(entries), "mask": self._spread(due)}
+            entries = entries[due]
+        where = "at the end of a sequence" if once else f"at {due.mean():.0%} of the steps"
+        if once or due.all():
+            where = where if once else "at every step"
+            arrays.pop("mask", None)
+        if not as_classes:
+            about = f"values of mean {entries.mean():.4g} and deviation {entries.std():.4g}"
+            return arrays, [], [f"Target: {name}, {about}, {where}."]
+        shares = np.bincount(entries, minlength=len(names)) / len(entries)
+        order = np.argsort(-shares)[:8]
+        balance = ", ".join(f"{names[k]} {shares[k]:.1%}" for k in order)
+        more = ", ..." if len(names) > 8 else ""
+        return arrays, names, [f"Target: {name}, one of {len(names)} classes {where}: {balance}{more}."]
+
+    def _is_asked_once(self) -> bool:
+        """Tell whether the target is the same wherever it stands in a sequence."""
+        target = pl.col(self.columns.target).drop_nulls()
+        return bool(self.frame.group_by(PLACE).agg(target.n_unique().alias("n"))["n"].max() == 1)
+
+    def _is_named(self, name: str) -> bool:
+        return _has_names(self.frame.schema[name]) or name in self.columns.categories
+
+    def _codes(self, name: str) -> tuple[np.ndarray, list[str]]:
+        """Return the number of each name, 0 where it is missing in a target, and the names in order."""
+        column = self.frame[name]
+        there = column.drop_nulls().unique()
+        ordered = there.sort() if column.dtype.is_numeric() else there.cast(pl.String).unique().sort()
+        if len(ordered) > MOST_NAMES:
+            raise self.wrong(f"`{name}` has {len(ordered):,} different names, more than {MOST_NAMES:,}")
+        names = [_text(each) for each in ordered]
+        if column.null_count() and name != self.columns.target:
+            self._refuse_missing(name, column.null_count())
+            names.append(MISSING)
+        values = column if column.dtype.is_numeric() else column.cast(pl.String)
+        codes = values.replace_strict(ordered, np.arange(len(ordered)), default=None, return_dtype=pl.Int64)
+        missing = len(names) - 1 if names[-1:] == [MISSING] else 0
+        return codes.fill_null(missing).to_numpy(), names
+
+    def _without_missing(self, name: str, numbers: pl.Series) -> np.ndarray:
+        if count := numbers.null_count():
+            self._refuse_missing(name, count)
+            if count == len(numbers):
+                raise self.wrong(f"`{name}` is missing in every line; leave it out by --features")
+        return numbers.fill_null(numbers.mean()).to_numpy()
+
+    def _refuse_missing(self, name: str, count: int) -> None:
+        if self.columns.missing == "refuse":
+            raise self.wrong(
+                f"`{name}` is missing in {count:,} of {self.frame.height:,} lines; --missing mask tells the"
+                " net where, or fill them in"
+            )
+
+    def _spread(self, entries: np.ndarray) -> np.ndarray:
+        """Lay lines out as (N, T, ...), each sequence from step 0 on, zeros behind it."""
+        spread = np.zeros((*self.shape, *entries.shape[1:]), entries.dtype)
+        spread[self.place, self.position] = entries
+        return spread
+
+
+def _has_names(kind: Any) -> bool:
+    return kind == pl.String or isinstance(kind, (pl.Categorical, pl.Enum))
+
+
+def _text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def words_of(texts: Sequence[str] | str | None) -> tuple[str, ...]:
+    """Split a list of columns as a command takes it, as in a,b."""
+    words = texts.split(",") if isinstance(texts, str) else texts or ()
+    return tuple(word.strip() for word in words if word.strip())

@@ -1,0 +1,103 @@
+"""How many units do own sequences need? The members of the search, in rounds that a rerun goes on with.
+
+First recipes race on one fold, by the loss of validation. The best of them trains widths of doublings on all
+folds; then those between the narrowest that is enough and the next narrower one.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import polars as pl
+
+from memcap import store
+from memcap.capacity.losses import LossCurve, by_loss, loss_curves
+from memcap.config import Engine, Member
+from memcap.models.model import Model
+from memcap.recipes import Recipe
+from memcap.store import shards
+from memcap.store.study import Study
+from memcap.studies.run import run_study
+from memcap.tasks.data import Data
+
+BUDGET = 6000
+RACE = (("hold", 0.03), ("hold", 0.01), ("forget_bias", 0.01), ("forget_bias", 0.003), ("chrono", 0.01))
+RACE_UNITS = (2, 16)
+RACE_SEEDS = 2
+
+
+@dataclass(frozen=True)
+class WidthSearch:
+    """The search for a file's width.
+
+    Args:
+        task: the file, with criterion=best.
+        folder: of the study: where rows go, and what they say is not trained again.
+        most: the widest net at first.
+        folds, seeds: so many of each width.
+        engine: how members share the machine.
+        quiet: show no progress.
+    """
+
+    task: Data
+    folder: Path
+    most: int = 32
+    folds: int = 5
+    seeds: int = 2
+    engine: Engine = field(default_factory=Engine)
+    quiet: bool = False
+
+    def run(self) -> LossCurve:
+        """Train what is missing; return the losses of the widths."""
+        recipe = self.race()
+        widths = [2**k for k in range(int(math.log2(self.most)) + 1)]
+        widths = sorted({*widths, self.most})
+        curve = self.curve_of(widths, recipe)
+        while (width := next_width(curve)) is not None:
+            curve = self.curve_of([width], recipe)
+        return curve
+
+    def race(self) -> Recipe:
+        """Return the recipe whose nets have the lowest loss on validation of the first fold."""
+        recipes = [Recipe(name, lr=lr, budget=BUDGET, schedule="cosine") for name, lr in RACE]
+        members = [
+            self.member(units, recipe, 0, seed)
+            for recipe in recipes
+            for units in RACE_UNITS
+            for seed in range(RACE_SEEDS)
+        ]
+        rows = self._train(members)
+        means = rows.group_by("recipe", "lr").agg(pl.col("validation_loss").fill_null(math.inf).mean())
+        losses = {(name, lr): loss for name, lr, loss in means.iter_rows()}
+        return min(recipes, key=lambda recipe: losses[recipe.name, recipe.lr])
+
+    def curve_of(self, widths: Iterable[int], recipe: Recipe) -> LossCurve:
+        """Train some widths; return the curve of all that there are of this recipe."""
+        members = [
+            self.member(units, recipe, fold, seed)
+            for units in widths
+            for fold in range(self.folds)
+            for seed in range(self.seeds)
+        ]
+        self._train(members)
+        rows = by_loss(store.read(self.folder)).filter(recipe=recipe.name, lr=recipe.lr, budget=recipe.budget)
+        own = [text for text in rows["knobs"].unique() if f'"file": "{self.task.file}"' in text]
+        return loss_curves(rows.filter(pl.col("knobs").is_in(own)))[0]
+
+    def member(self, units: int, recipe: Recipe, fold: int, seed: int) -> Member:
+        """Return a member of a width."""
+        task = replace(self.task, fold=fold)
+        return Member(task, task.longest_lag, model=Model(units=units), recipe=recipe, seed=seed)
+
+    def _train(self, members: Sequence[Member]) -> pl.DataFrame:
+        study = Study(self.folder, self.folder.name, "grid", None, shards.new_session())
+        return run_study(members, self.engine, study, self.quiet)
+
+
+def next_width(curve: LossCurve) -> int | None:
+    """Return the width to try next, between what is enough and what is not; None where none is left, or the
+    answer is known to an eighth."""
+    if curve.units is None or not curve.below or curve.units - curve.below <= max(1, curve.units // 8):
+        return None
+    return round((curve.below * curve.units) ** 0.5)

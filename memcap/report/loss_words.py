@@ -1,0 +1,104 @@
+"""Widths judged by their held-out loss, in words, as a table, and as plain values."""
+
+from typing import Any
+
+from memcap.capacity.losses import FORGIVEN, Loss, LossCurve
+from memcap.terminal.printing import Column, Listing
+from memcap.terminal.words import plural
+
+COLUMNS = (
+    Column("units", right=True),
+    Column("held-out loss", "mean over the folds, in nats or squared error"),
+    Column("enough", "within a standard error of the best"),
+    Column("score", "held-out accuracy, or mean squared error", right=True),
+    Column("training loss", right=True),
+    Column("runs", "of which the best of each fold counts, by validation", right=True),
+)
+
+
+def loss_text(loss: Loss) -> str:
+    """Write a loss with its standard error."""
+    return f"{loss.mean:.4g}" + (f" +- {loss.error:.2g}" if len(loss.folds) > 1 else "")
+
+
+def sentences(curve: LossCurve) -> list[str]:
+    """Say which width is enough, or why none is."""
+    best, tried = curve.best, f"{curve.widths[0].units} to {curve.widths[-1].units} units"
+    references = (
+        f"Without state: {loss_text(curve.without_state)} (the best map of the current input);"
+        f" the last {curve.steps} steps alone: {loss_text(curve.n_gram)}."
+    )
+    if not curve.state_helps:
+        lines = [
+            f"No width helps: of {tried} the best held-out loss is {loss_text(best)} ({best.units}), no"
+            f" better than {loss_text(curve.without_state)} of the best map of the current input."
+        ]
+        if curve.too_few:
+            return [
+                *lines,
+                "Training loss falls and held-out loss does not: more sequences, not more units; or what is"
+                " asked is not in them.",
+            ]
+        return [*lines, "Training loss does not fall either: another learning rate or budget may train it."]
+    chosen, why = curve.enough[0], "a standard error"
+    if curve.margin == curve.forgiven:
+        why = f"{FORGIVEN:.0%} of what state gains"
+    within = f"within {curve.margin:.2g} ({why}) of the best of {tried} ({loss_text(best)} with {best.units})"
+    units, folds = plural(chosen.units, "unit"), len(curve.folds)
+    lines = [f"{units}: held-out loss {loss_text(chosen)}, {within}, over {folds} folds."]
+    if curve.below:
+        below = next(each for each in curve.widths if each.units == curve.below)
+        verb = "are" if curve.below > 1 else "is"
+        lines.append(f"{curve.below} {verb} not enough: {loss_text(below)}.")
+    score = f"{chosen.score:.3f}" if curve.task.loss == "classes" else f"{chosen.score:.4g}"
+    lines.append(f"Held-out {curve.task.metric} of {chosen.units}: {score}. {references}")
+    if not best.beats(curve.n_gram):
+        lines.append(f"No net beats what sees the last {curve.steps} steps: a window of so many is enough.")
+    if curve.widest_is_best:
+        lines.append("The widest net tried is still the best: wider ones may be better (--most).")
+    return lines
+
+
+def loss_table(curve: LossCurve) -> Listing:
+    """Return a line per width."""
+    enough = {width.units for width in curve.enough}
+    rows = [
+        [
+            str(width.units),
+            loss_text(width),
+            "yes" if width.units in enough else "",
+            f"{width.score:.4g}",
+            f"{width.train:.4g}",
+            str(width.runs),
+        ]
+        for width in curve.widths
+    ]
+    recipe = f"{curve.recipe.name} at {curve.recipe.lr:g}"
+    title = f"Held-out loss by width: {curve.task.file}, lag {curve.lag}, {recipe}"
+    return Listing(title, COLUMNS, rows, ("runs", "training loss", "score"), sentences(curve))
+
+
+def as_dict(curve: LossCurve) -> dict[str, Any]:
+    """Return what is known as plain values."""
+
+    def plain(loss: Loss) -> dict[str, float]:
+        return {"loss": loss.mean, "error": loss.error}
+
+    return {
+        "file": curve.task.file,
+        "lag": curve.lag,
+        "units": curve.units,
+        "not_enough": curve.below or None,
+        "best": curve.best.units,
+        "margin": curve.margin,
+        "state_helps": curve.state_helps,
+        "too_few": curve.too_few,
+        "widest_is_best": curve.widest_is_best,
+        "without_state": plain(curve.without_state),
+        "last_steps": {"steps": curve.steps, **plain(curve.n_gram)},
+        "recipe": curve.recipe.name,
+        "lr": curve.recipe.lr,
+        "folds": len(curve.folds),
+        "widths": [{"units": each.units, **plain(each), "score": each.score} for each in curve.widths],
+        "words": sentences(curve),
+    }

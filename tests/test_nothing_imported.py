@@ -1,0 +1,98 @@
+"""Reading a study runs nothing that its files name: neither a task, nor a cell, of rows, members or jobs."""
+
+import json
+import sys
+
+import polars as pl
+import pytest
+from command import memcap
+from study_rows import group, sealed, write
+
+import memcap as face
+from memcap import UserError, commands, store
+from memcap.store import heartbeat
+from memcap.store.heartbeat import JobProgress
+from memcap.store.study import Study
+
+EVIL = "planted.evil"
+COMMANDS = (
+    "frontier",
+    "status",
+    "verify",
+    "collect",
+    "report",
+    "figure frontier",
+    f"mirror --to {__name__}:Nowhere",
+)
+COMMANDS += (
+    "answer --task latch --lag 5",
+    "compare planted",
+    "probe KEY",
+    "export KEY --layout torch -o x.npz",
+)
+COMMANDS += ("train task=latch task.lag=5 model.units=1 out=planted --cfg job", "figure cell_map")
+
+
+class Nowhere:
+    """A service that takes everything."""
+
+    def __init__(self, target):
+        pass
+
+    def run(self, *_):
+        pass
+
+    progress = result = run
+
+    def close(self):
+        return ""
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with a study whose rows and members name a module in it, which writes a file if it runs."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    study = tmp_path / "planted"
+    rows = [sealed(row | named) for row in group("latch", 5) for named in ({}, {"task": f"{EVIL}:T"})]
+    rows += [sealed(row | {"cell": f"{EVIL}:C", "seed": 9}) for row in group("latch", 5)]
+    write(study, rows)
+    (study / "evil.py").write_text("import pathlib; pathlib.Path('it_ran').touch()\nT = C = object\n")
+    columns = ["key", pl.col("task").alias("name"), "metric", "config"]
+    with heartbeat.writing(JobProgress(1, Study(study, "planted")), pl.DataFrame(rows).select(columns)):
+        pass
+    for path in study.glob("jobs/*.json"):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"ended": "interrupted", "sha256": None}))
+    return tmp_path
+
+
+@pytest.mark.parametrize("words", COMMANDS)
+def test_no_command_imports_what_rows_name(folder, words):
+    keys = [row["key"] for row in store.shards.read(folder / "planted").to_dicts() if EVIL in row["config"]]
+    name, *more = words.replace("KEY", keys[0]).split()
+    place = {"export": ["--results", "planted"], "train": []}.get(name, ["planted"])
+    done = memcap(folder, name, *more, *place)
+    assert "Traceback" not in done.err
+    assert not (folder / "it_ran").exists()
+    assert EVIL not in sys.modules
+    assert name in commands.FOLDER.names
+
+
+def test_rows_left_out_say_how_to_name_their_module(folder):
+    done = memcap(folder, "frontier", "planted")
+    assert f"{EVIL}:T, cell lstm: 12 rows left out: task.name={EVIL}:T: rows import nothing" in done.err
+    assert f"memcap --module {EVIL} frontier (in Python: import {EVIL})" in done.err
+    assert "latch" in done.out
+    with pytest.raises(UserError, match="rows import nothing"):
+        face.load(
+            folder / "planted", store.shards.read(folder / "planted").filter(cell=f"{EVIL}:C")["key"][0]
+        )
+    assert not (folder / "it_ran").exists()
+    assert memcap(folder, "--module", EVIL, "frontier", "planted").status == 0  # who names it runs it
+    assert (folder / "it_ran").exists()
+    del sys.modules[EVIL], sys.modules["planted"]
+
+
+def test_a_module_that_is_not_there_is_a_line(tmp_path):
+    for name in ("nowhere.at_all", "a:b", ""):
+        done = memcap(tmp_path, "--module", name, "frontier")
+        assert (done.status, done.err.count("\n")) == (2, 1), done.err

@@ -1,0 +1,143 @@
+"""The search for the width of own sequences, and `memcap fit`: what it trains, says, and refuses."""
+
+import numpy as np
+import polars as pl
+import pytest
+from command import memcap
+from study_rows import row_of
+
+from memcap import own_data, store
+from memcap.own_data import WidthSearch
+from memcap.store.columns import columns_of
+from memcap.store.rows import frame
+from memcap.tasks.data import Data
+
+
+def table(targets, count=300, steps=6):
+    """A table whose sequences show names, and what some function of these says at their end."""
+    shown = np.random.default_rng(0).integers(0, 3, (count, steps))
+    names = np.array(["a", "b", "c"])[shown.ravel()]
+    said = np.repeat(targets(shown), steps)
+    return pl.DataFrame({"id": np.repeat(np.arange(count), steps), "seen": names, "y": said})
+
+
+@pytest.fixture
+def search(tmp_path, monkeypatch):
+    """A search of nets that nobody trains: their loss is a function of their width, and their recipe's."""
+    np.savez(tmp_path / "mine.npz", inputs=np.arange(600).reshape(100, 6) % 3, targets=np.arange(100) % 2)
+    rows = []
+
+    def make(loss):
+        def run_study(members, engine, study, quiet):
+            known = {row["key"] for row in rows}
+            new = [member for member in members if member.key not in known]
+            for member in new:
+                worse = 0.2 * (member.recipe.name != "chrono")
+                held = loss(member.model.units) + 0.001 * member.task.fold
+                outcome = {
+                    "validation_loss": held + worse,
+                    "held_out_loss": held,
+                    "train_loss": 0.3,
+                    "final": 0.9,
+                }
+                rows.append(
+                    row_of(**columns_of(member.config), seed=member.seed, **outcome) | {"key": member.key}
+                )
+            keys = {member.key for member in members}
+            return frame([row for row in rows if row["key"] in keys])
+
+        monkeypatch.setattr(own_data, "run_study", run_study)
+        monkeypatch.setattr(store, "read", lambda folder: frame(rows))
+        task = Data(file=str(tmp_path / "mine.npz"), criterion="best")
+        return WidthSearch(task, tmp_path)
+
+    return make, rows
+
+
+def test_the_recipe_that_validation_prefers_finds_the_width(search):
+    make, rows = search
+    curve = make(lambda units: 0.1 if units >= 11 else 0.5).run()
+    assert (curve.recipe.name, curve.units, curve.below) == ("chrono", 11, 10)
+    widths = [width.units for width in curve.widths]
+    assert widths == [1, 2, 4, 8, 9, 10, 11, 16, 32]
+    assert all(width.runs >= 10 for width in curve.widths)
+    before = len(rows)
+    assert make(lambda units: 0.1 if units >= 11 else 0.5).run() == curve
+    assert len(rows) == before  # a rerun trains nothing
+
+
+def test_where_no_width_helps_none_is_looked_for(search):
+    make, _ = search
+    curve = make(lambda units: 0.75).run()
+    assert curve.units is None
+    assert len(curve.widths) == 6
+
+
+CSV = "sequence,x,y\na,1,0\na,2,0\nb,3,1\nb,4,1\nc,1,0\nc,2,0\n"
+BAD = {
+    "mine.csv": "--target: not given; which column of mine.csv is to be said?",
+    "mine.csv --target z": "mine.csv: has no column `z` (--target); it has sequence, x, y",
+    "mine.txt --target y": "mine.txt: must be a .csv, .tsv, .parquet, .arrow, .feather, .ipc or .npz file",
+    "gone.csv --target y": "gone.csv: cannot be read (No such file",
+    "gone.npz": "task.file=gone.npz: cannot be read",
+    "gone.npz --target y": "--target y: an .npz file has no columns",
+    "mine.csv --target y --folds 6": "--folds 6: must be at most 5",
+    "mine.csv --target y --most 100000": "--most 100000: must be at most",
+    "mine.csv --target y --sequence id": "has no column `id` (--sequence)",
+    "mine.csv --target y --features x,y": "--features y: is another column already",
+    "mine.csv --target y --missing drop": "'drop'",
+    "two.csv --target y": "too few sequences or groups",
+    "one.csv --target y": "at least 2 sequences of at least 2 steps",
+}
+
+
+@pytest.mark.parametrize("words", BAD)
+def test_a_mistake_is_one_line_before_anything_trains(tmp_path, words):
+    (tmp_path / "mine.csv").write_text(CSV)
+    (tmp_path / "two.csv").write_text(CSV.rpartition("c,1")[0])
+    (tmp_path / "one.csv").write_text("sequence,x,y\na,1,0\nb,2,1\nc,1,0\n")
+    done = memcap(tmp_path, "fit", *words.split())
+    assert done.status == 2
+    assert done.err.count("\n") == 1
+    assert BAD[words] in done.err
+
+
+def test_check_says_what_a_file_holds(tmp_path):
+    table(lambda shown: shown[:, 0] == 0).write_parquet(tmp_path / "mine.parquet")
+    done = memcap(tmp_path, "fit", "mine.parquet", "--target", "y", "--sequence", "id", "--check")
+    assert done.err == ""
+    assert done.out.splitlines() == [
+        "mine.parquet: 300 sequences of 6 steps.",
+        "Inputs: seen, one of 3 names a step.",
+        "Target: y, one of 2 classes at the end of a sequence: false 66.7%, true 33.3%.",
+    ]
+
+
+@pytest.mark.slow
+def test_a_table_is_answered_drawn_and_written_as_a_script(tmp_path, monkeypatch):
+    monkeypatch.setattr(own_data, "RACE", (("hold", 0.03),))
+    monkeypatch.setattr(own_data, "BUDGET", 600)
+    table(lambda shown: shown[:, 0] == 0).write_csv(tmp_path / "mine.csv")
+    words = [
+        "fit",
+        "mine.csv",
+        "--target",
+        "y",
+        "--sequence",
+        "id",
+        "--most",
+        "2",
+        "--folds",
+        "2",
+        "--workers",
+        "1",
+    ]
+    done = memcap(tmp_path, *words)
+    assert "\n1 unit: held-out loss 0.0" in done.out
+    assert "Figure: outputs/mine/figures/held_out.png" in done.out
+    assert (tmp_path / "outputs" / "mine" / "figures" / "held_out.csv").exists()
+    script = memcap(tmp_path, *words, "--code", "keras").out
+    assert "outputs/mine/sequences-" in script
+    compile(script, "mine.py", "exec")
+    frontier = memcap(tmp_path, "frontier", "outputs/mine")
+    assert frontier.out.startswith("Held-out loss by width: outputs/mine/sequences-")

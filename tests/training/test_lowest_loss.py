@@ -1,0 +1,74 @@
+"""Members judged by their held-out loss: they end where validation's falls no more, and its weights count."""
+
+import numpy as np
+import pytest
+from study_checks import refusal
+
+import memcap
+from memcap.training.lowest_loss import LowestLoss
+from memcap.training.train_loop import Lane
+
+
+def file_of(tmp_path, targets, count=300):
+    file = tmp_path / f"{targets.__name__}.npz"  # a name of its own: files are read once
+    inputs = np.random.default_rng(0).integers(0, 8, (count, 4))
+    np.savez(file, inputs=inputs, targets=targets(inputs, np.random.default_rng(1)))
+    return str(file)
+
+
+def member_of(file, **axes):
+    values = {"recipe": "hold", "lag": 3, "units": 4, "budget": 1500, "every": 20} | axes
+    return memcap.members("data", file=file, criterion="best", **values)
+
+
+def first(inputs, rng):
+    return inputs[:, 0] % 2
+
+
+def drawn(inputs, rng):
+    return rng.integers(0, 2, len(inputs))
+
+
+def test_the_lowest_loss_counts_and_patience_ends_it(tmp_path):
+    (member,) = member_of(file_of(tmp_path, first))
+    stopping, step = LowestLoss(member), 0
+    for loss in (0.7, 0.5, 0.6):
+        step += 20
+        stopping.update(step, 0.5, loss)
+        assert stopping.wants_stretched() == (loss < 0.6 or loss == 0.7)
+        if stopping.wants_stretched():
+            stopping.update_stretched(step, 0.9, loss + 1)
+    assert (stopping.validation_loss, stopping.held_out_loss, stopping.lowest) == (0.5, 1.5, 40)
+    while stopping.running:
+        step += 20
+        stopping.update(step, 0.5, 0.5)
+    assert step == 240  # 10 evaluations of 20 steps after the lowest
+
+
+def test_its_lane_goes_on_as_if_nobody_had_stopped_it(tmp_path):
+    (member,) = member_of(file_of(tmp_path, first))
+    lane = Lane(LowestLoss(member, validation_loss=0.5, lowest=40), 60, lowest=np.arange(3, dtype=np.float32))
+    again = Lane.from_dict(member, lane.to_dict())
+    assert again.stopping == lane.stopping
+    assert again.to_dict() == lane.to_dict()
+
+
+@pytest.mark.slow
+def test_what_a_file_teaches_is_learnt_and_labels_that_mean_nothing_end_soon(tmp_path):
+    (taught,) = memcap.train(member_of(file_of(tmp_path, first)), progress=False).to_dicts()
+    assert taught["held_out_loss"] < 0.1
+    assert taught["final"] == 1
+    (by_heart,) = memcap.train(member_of(file_of(tmp_path, drawn), seed=[1]), progress=False).to_dicts()
+    assert by_heart["steps"] < 1500
+    assert by_heart["train_loss"] < by_heart["validation_loss"]
+    assert by_heart["held_out_loss"] == pytest.approx(np.log(2), abs=0.1)
+
+
+def test_what_waits_for_a_score_is_refused(tmp_path):
+    file = file_of(tmp_path, first)
+    assert "evaluation.until=steady: waits for a score" in refusal(lambda: member_of(file, until="steady"))
+    assert "its curriculum waits for a score" in refusal(lambda: member_of(file, recipe="curriculum"))
+    searched = member_of(file, units=[1, 2, 4], seed=4)
+    for design in ("bisect", "adaptive", "race"):
+        said = refusal(lambda design=design: memcap.train(searched, design=design, progress=False))
+        assert said.startswith(f"design={design}: searches by who passes")
