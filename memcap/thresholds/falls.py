@@ -8,7 +8,7 @@ Most curves do not fall (prior `PRIOR`). Those that do may fall anywhere in the 
 nine tenths, within a few units or over a doubling, and for good or for a doubling of the width. All of it is
 summed on a coarse grid, of each lag by itself.
 
-Counts are said to fall where the posterior of a fall reaches `SURE`. As its prior is `PRIOR`, that takes
+Counts are said to fall where the posterior of a fall reaches `ALARM`. As its prior is `PRIOR`, that takes
 counts 36 times as likely under a fall as without one. Of simulated curves that do not fall fewer than 1 in
 100 were said to, of 4 to 16 seeds a width, also where these are alike (an intraclass correlation of .2;
 `pytest -m slow -k false_alarms tests/thresholds/test_falls.py`).
@@ -30,7 +30,7 @@ from memcap.thresholds.logistic import logistic
 
 Floats32 = NDArray[np.float32]
 
-PRIOR, SURE = 0.2, 0.9  # of a fall; posterior from which counts are said to fall
+PRIOR, ALARM = 0.2, 0.9  # of a fall; posterior from which counts are said to fall
 SLOPES, SLOPE_PRIOR = np.array([3, 6, 12, 25, 60, 150.0]), np.array([0.5, 1, 1, 1, 0.6, 0.3])  # of the rise
 LAPSES, LAPSE_PRIOR = np.array([0.01, 0.04, 0.08, 0.15, 0.3, 0.5]), np.array([0.3, 0.3, 0.2, 0.1, 0.06, 0.04])
 DEPTHS, STEEPNESS, LENGTHS = (0.3, 0.5, 0.7, 0.9), (6.0, 30.0), (1.0, np.inf)  # of a fall; lengths: doublings
@@ -38,7 +38,7 @@ AROUND, BETWEEN, COARSEST = 1.5, 4, 1 / 8  # doublings of the rise beyond the wi
 LEAST_DROP = 6.0  # twice the log likelihood ratio of a drop, below which counts are not said to fall
 # The same below which a curve that cannot fall is relied on; the posterior of a fall from which it is not;
 # then how sure a width must be of the share; by how much its own share of seeds may miss it.
-SMALL_DROP, SUSPECT, ENOUGH, SLACK = 2.0, 0.1, 0.8, 0.1
+SMALL_DROP, DOUBT, CERTAINTY, SLACK = 2.0, 0.1, 0.8, 0.1
 LEVELS = 1000  # values of P(passes) at which counts have their likelihood
 
 
@@ -131,7 +131,7 @@ def curves(counts: Counts) -> Curves:
 def find_fall(counts: Counts) -> Fall | None:
     """Return where the counts of one study fall with the width, None where chance may explain it."""
     place, drop = _deepest(counts)
-    return None if drop < LEAST_DROP or curves(counts).fall < SURE else place
+    return None if drop < LEAST_DROP or curves(counts).fall < ALARM else place
 
 
 def before(counts: Counts, fall: Fall | None) -> Counts:
@@ -158,8 +158,8 @@ def width_to_take(counts: Counts, share: float, units: int | None) -> int | None
         return units
     posterior = curves(counts)
     own = counts.solved >= (share - SLACK) * counts.runs
-    enough = counts.widths[own & (posterior.reached(share, counts.widths) >= ENOUGH)]
-    if falls and posterior.fall >= SUSPECT:
+    enough = counts.widths[own & (posterior.reached(share, counts.widths) >= CERTAINTY)]
+    if falls and posterior.fall >= DOUBT:
         return int(enough[0]) if enough.size else None
     return int(enough[-1]) if beyond and enough.size else units
 
