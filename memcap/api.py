@@ -171,8 +171,9 @@ def _number(value: Any, name: str) -> float:
 
 
 def _verdict(at: Any, budget: Any) -> None:
-    if at not in VERDICTS:
-        raise UserError(f"at={at}: must be one of {', '.join(VERDICTS)}")
+    if not isinstance(at, str) or at not in VERDICTS:
+        came = at if isinstance(at, str) else type(at).__name__
+        raise UserError(f"at={came}: must be one of {', '.join(VERDICTS)}")
     if budget is not None:
         whole(budget, "budget", 1, MOST)
 

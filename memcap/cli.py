@@ -10,6 +10,7 @@ import shlex
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Generator, Mapping, Sequence
 from typing import NoReturn
 
@@ -62,6 +63,10 @@ def _run_to_its_end(arguments: list[str]) -> None:
         # the interpreter flushes once more at its end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except (ValueError, TypeError, RuntimeError) as error:
+        if (line := _jax_setting(error)) is None:
+            raise
+        _stop(line, 2)
     except OSError as error:
         line = of_disk(error)
         if line is None:
@@ -71,6 +76,16 @@ def _run_to_its_end(arguments: list[str]) -> None:
         if ended.code:
             _leave(ended.code)
         raise
+
+
+def _jax_setting(error: Exception) -> str | None:
+    """Say which variables JAX does not take; None where the error is another."""
+    frames = traceback.extract_tb(error.__traceback__)
+    names = [name for name in os.environ if name.startswith("JAX_")]
+    if not names or not frames[-1].filename.endswith(os.path.join("jax", "_src", "config.py")):
+        return None
+    settings = " ".join(f"{name}={os.environ[name]}" for name in names)
+    return f"{settings}: JAX does not take it ({' '.join(str(error).split())}); mend or unset it"
 
 
 def _interruption(interrupted: signals.Interrupted, arguments: Sequence[str]) -> str:

@@ -36,7 +36,7 @@ from memcap.models.initializers import Init, preset
 from memcap.models.model import Model
 from memcap.recipes import Recipe, ResolvedRecipe, complete
 from memcap.runtime.plugins import names_in_data
-from memcap.tasks import Facts, Task, is_own, task_class
+from memcap.tasks import Facts, Task, contract, is_own, task_class
 from memcap.tasks.chance import without_memory
 from memcap.terminal.printing import bound
 from memcap.terminal.words import warn_once
@@ -140,6 +140,8 @@ class Engine:
 
     def __post_init__(self) -> None:
         check(self, "engine")
+        if not isinstance(self.loop, str):
+            raise UserError(f"engine.loop={self.loop!r}: must be text, as in engine.loop=reproducible")
         if (loop := _loop_of_former_knobs(self)) is not None:
             for name, value in {"loop": loop, "batching": None, "scan": None, "kernel": None}.items():
                 object.__setattr__(self, name, value)
@@ -214,6 +216,8 @@ class Member:
     def __post_init__(self) -> None:
         task, lag = _checked(self.task, Task, "task"), whole(self.lag, "task.lag", 1, LONGEST)
         whole(lag, "task.lag", task.smallest_lag, LONGEST)
+        if not is_own(task):
+            _check_sizes(task, lag)
         length = task.length(lag) if self.length is None else whole(self.length, "task.length", 1, LONGEST)
         if length < task.shortest(lag):
             raise UserError(
@@ -357,11 +361,14 @@ def _check_lengths(member: Member) -> None:
         whole(length, f"evaluation.lengths={text}: steps of a sequence", 1, LONGEST)
 
 
+_check_sizes = lru_cache(maxsize=4096)(contract.check_sizes)
+
+
 @lru_cache(maxsize=4096)
 def _check_criterion(task: Task, lag: int, length: int) -> None:
     """Refuse a criterion that needs no memory. The chance of memcap's own tasks is tested; that of others is
     measured here."""
-    facts = task.facts(lag, length)
+    facts = task.facts(lag, length) if is_own(task) else contract.facts_of(task, lag, length)
     scores = {"says": facts.chance} | (
         {} if is_own(task) else {"measured": without_memory(task, lag, length).mean}
     )

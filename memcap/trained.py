@@ -160,6 +160,8 @@ class Trained:
         if array.ndim != axes + (not symbols) or (not symbols and array.shape[-1] != task.features):
             shape = f"({letters})" if symbols else f"({letters}, {task.features})"
             raise ValueError(f"inputs {array.shape}: {task.name} takes shape {shape}")
+        if not all(array.shape[:axes]):
+            raise ValueError(f"inputs {array.shape}: must have at least one step of one sequence")
         if symbols and not (
             np.issubdtype(array.dtype, np.integer) and np.all((array >= 0) & (array < task.features))
         ):

@@ -409,3 +409,10 @@ def test_a_figure_is_drawn_by_its_name(tmp_path):
     write(tmp_path, group(counts={1: (1, 4), 2: (4, 4)}))
     assert_frame_equal(memcap.draw("frontier", tmp_path).data, drawn.data)
     assert "no such figure" in refusal(lambda: memcap.draw("nope", rows))
+
+
+def test_a_value_of_another_kind_is_one_line():
+    assert refusal(lambda: memcap.Engine(loop=3)).startswith("engine.loop=3: must be text")
+    assert refusal(lambda: memcap.frontier("atlas", at=pl.DataFrame())).startswith(
+        "at=DataFrame: must be one of"
+    )

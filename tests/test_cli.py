@@ -4,6 +4,7 @@ test_hydra_app.py."""
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command import files, memcap
+from jax._src import config as jax_config
 from study_rows import group, sealed, write
 from task_checks import draw
 
@@ -20,6 +22,7 @@ from memcap.capacity import sources
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import columns
 from memcap.commands.answer import NOBODY
+from memcap.launch import session
 from memcap.tasks import task_class, task_classes
 
 pytestmark = pytest.mark.usefixtures("quick_file")
@@ -437,3 +440,42 @@ def test_a_terminal_that_lacks_a_letter_has_the_rest_of_the_line(monkeypatch):
     monkeypatch.setattr(cli, "_run", lambda arguments: print("700 µs"))
     cli.main([])
     assert written.getvalue() == b"700 ?s\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&-", "<&- >&- 2>&-", "<&- >&-", "<&- 2>&-"])
+def test_a_stream_that_is_closed_is_nowhere(tmp_path, closed):
+    """And no file that is opened later takes its place."""
+    script = (
+        "from memcap.__main__ import open_streams; open_streams()\n"
+        "import sys; print(1); print(2, file=sys.stderr); sys.stdin.read()\n"
+        "with open('opened', 'w') as file: assert file.fileno() > 2\n"
+    )
+    (tmp_path / "script.py").write_text(script)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = f"{shlex.quote(sys.executable)} script.py {closed}"
+    quiet = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "check": False}
+    done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, **quiet)
+    assert (tmp_path / "opened").exists()
+    assert (done.returncode, done.stderr.replace("2\n", "")) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "flag", ["--hydra-help", "--hydra-help task=latch", "--info", "--cfg all", "-sc query=sh"]
+)
+def test_a_flag_of_hydras_that_prints_trains_nothing(tmp_path, monkeypatch, flag):
+    """Nor does it compose where it need not."""
+    monkeypatch.setattr(session, "run_study", None)
+    monkeypatch.delenv("COMP_LINE", raising=False)
+    done = memcap(tmp_path, "train", *flag.split())
+    assert "Traceback" not in done.err
+    assert (done.status, bool(done.out)) == ((2, False) if flag.startswith("-sc") else (0, True))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_variable_that_jax_does_not_take_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("JAX_ENABLE_X64", "perhaps")
+    monkeypatch.setattr(cli, "_run", lambda arguments: jax_config.bool_env("JAX_ENABLE_X64", False))
+    done = memcap(tmp_path)
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert "JAX_ENABLE_X64=perhaps" in done.err
+    assert "JAX does not take it (invalid truth value" in done.err

@@ -138,6 +138,14 @@ def test_inputs_of_another_shape_are_refused(loaded):
             call(inputs)
 
 
+def test_no_steps_and_no_sequences_are_refused(loaded):
+    member, net = loaded
+    good = inputs_of(member)
+    for call, inputs in ((net.run, good[:0]), (net.run, good[:, :0]), (net.step, good[0, :0])):
+        with pytest.raises(ValueError, match="must have at least one step of one sequence"):
+            call(inputs)
+
+
 def test_symbols_that_there_are_not_are_refused(trained):
     folder, found, _ = trained
     net = memcap.load(folder, found[0].key)

@@ -29,6 +29,7 @@ from memcap.store import rows_of
 from memcap.store.shards import OUTPUTS
 from memcap.tasks import Task, task_classes
 from memcap.terminal.printing import add_json, print_json
+from memcap.terminal.words import printable
 
 NOBODY = "--task: not given, and nobody answers; give both, as in: memcap answer --task delay_line --lag 50"
 
@@ -88,7 +89,7 @@ def run(arguments: Namespace) -> None:
         print_json(as_dict(answer))
         return
     for line in [*sentences(answer), *(why(answer) if arguments.why else [])]:
-        print(line if line == answer.command else folded(line))
+        print(printable(line) if line == answer.command else folded(printable(line)))
     if not arguments.why:
         print("--why says what this rests on.")
 

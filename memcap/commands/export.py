@@ -8,6 +8,7 @@ from memcap.commands.arguments import NET, location
 from memcap.models.export import export
 from memcap.store.shards import OUTPUTS
 from memcap.store.weights import write_arrays
+from memcap.terminal.printing import show
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -27,4 +28,4 @@ def run(arguments: Namespace) -> None:
     arrays = export(model, store.weights_of(folder, row), arguments.layout)
     write_arrays(arguments.output, arrays)
     member = f"{row['task']}, lag {row['lag']}, units {row['units']}, seed {row['seed']}, {row['status']}"
-    print(f"{arguments.output}: {', '.join(arrays)} ({member})")
+    show(f"{arguments.output}: {', '.join(arrays)} ({member})")

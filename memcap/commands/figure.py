@@ -25,7 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> None:
     """Draw, and print the path of the picture."""
     name = figures.FORMER.get(arguments.name, arguments.name)
-    rows = one_per_key([rows_of(place, arguments.strict) for place in arguments.results])
-    drawn = figures.find(name).draw(rows)
+    figure = figures.find(name)
+    drawn = figure.draw(one_per_key([rows_of(place, arguments.strict) for place in arguments.results]))
     folder = arguments.output or folder_of(arguments.results[0]) / "figures"
     print(figures.save(drawn, folder, name.rpartition(":")[2]))

@@ -5,6 +5,7 @@ every few seconds. A member counts as running from its first chunk of training s
 is named as such, with the time of its last heartbeat.
 """
 
+import re
 import shlex
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
@@ -16,8 +17,14 @@ from memcap.commands.arguments import add_results
 from memcap.store.heartbeat import Heartbeat, Running
 from memcap.store.status import Failure, Status, status, studies
 from memcap.terminal.printing import Column, Listing, add_json, duration, number, print_json, show
-from memcap.terminal.words import plural
+from memcap.terminal.words import plural, printable
 
+# Words of a command that runs nothing but memcap: overrides of a job's own keys, and no module in them.
+OVERRIDE = re.compile(
+    r"-m$|--multirun$|(?:task|model|recipe|evaluation|engine|sweeps)(?:\.\w+)?=|"
+    r"(?:seed|axes|design|precision|study|out)="
+)
+IMPORT = re.compile(r"[A-Za-z_]\w*:[A-Za-z_]")
 SHOWN = 10  # members that are shown, of those that run and of those that failed
 RUNNING = (
     Column("key"),
@@ -53,7 +60,7 @@ def _columns(study: Status) -> dict[str, Any]:
     return asdict(study) | {
         "members": study.members,
         "jobs": jobs,
-        "goes_on": [_again(job) for job in study.unfinished],
+        "goes_on": [_again(job).removeprefix("Resume with: ") for job in study.unfinished],
     }
 
 
@@ -71,7 +78,7 @@ def _say(study: Status) -> None:
     if study.failed:
         show(_failed(study.failed))
     for line in goes_on(study):
-        print(line)  # whole, to be copied
+        print(printable(line))  # whole, to be copied
 
 
 def sentences(study: Status) -> list[str]:
@@ -132,16 +139,31 @@ def state(job: Heartbeat) -> str:
 def goes_on(study: Status) -> list[str]:
     """Return the commands that train what no job does; or, where all is done, that show it."""
     if study.left_over or study.failed:
-        return list(dict.fromkeys(f"Resume with: {_again(job)}" for job in study.unfinished))
+        return list(dict.fromkeys(_again(job) for job in study.unfinished))
     if study.running or study.waiting or study.more:
         return []
     return [f"Then: memcap frontier {shlex.quote(str(study.folder))}"]
 
 
 def _again(job: Heartbeat) -> str:
+    """Say how a job's members are trained. Its file may be a stranger's: a command of another program is not
+    advised, and one of memcap's that may run code of somebody's is marked."""
     if job.command is None:
-        return "the same call of memcap.train, with this folder"
-    return job.command if Path(job.folder) == Path.cwd() else f"cd {shlex.quote(job.folder)} && {job.command}"
+        return "Resume with: the same call of memcap.train, with this folder"
+    words = _words(job.command)
+    if words[:2] != ["memcap", "train"] or job.command != shlex.join(words):
+        return f"Resume with the command that trained it; its file says none of memcap's: {job.command!r}"
+    runs_nothing = all(OVERRIDE.match(word) and not IMPORT.search(word) for word in words[2:])
+    note = "" if runs_nothing else " (its file says so; read it first, as it names code or a service)"
+    here = "" if Path(job.folder) == Path.cwd() else f"cd {shlex.quote(job.folder)} && "
+    return f"Resume with{note}: {here}{job.command}"
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:
+        return []
 
 
 def _running(longest: Sequence[Running], running: int) -> Listing:

@@ -10,7 +10,7 @@ from dataclasses import asdict
 from memcap.commands.arguments import add_results
 from memcap.studies.verify import verify
 from memcap.terminal.printing import add_json, print_json
-from memcap.terminal.words import plural
+from memcap.terminal.words import plural, printable
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -36,6 +36,6 @@ def run(arguments: Namespace) -> None:
         old = f"; {report.without_digest} of these without a digest" if report.without_digest else ""
         problems = f"; {plural(len(report.wrong), 'problem')}" if report.wrong else ""
         rows = f"{plural(report.rows, 'row')} in {plural(report.row_files, 'file')}"
-        print("\n".join([*report.wrong, f"OK: {rows}{beside}{old}{problems}"]))
+        print("\n".join([*map(printable, report.wrong), f"OK: {rows}{beside}{old}{problems}"]))
     if report.wrong:
         sys.exit(1)

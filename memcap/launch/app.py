@@ -37,6 +37,7 @@ from memcap.launch.sweeper import expand
 from memcap.recipes import check_aliases, of_yaml
 from memcap.runtime import jax_setup, signals
 from memcap.runtime.published import root
+from memcap.terminal.printing import Waiting
 
 IN_PROCESS = (".PopulationLauncher", ".BasicLauncher")  # run jobs in this process
 GRIDS = (".GridSweeper", ".BasicSweeper")  # know all jobs before any runs
@@ -44,29 +45,40 @@ GRIDS = (".GridSweeper", ".BasicSweeper")  # know all jobs before any runs
 OTHERS = ("help", "hydra_help", "run", "multirun", "shell_completion", "config_path", "config_name")
 OTHERS += ("experimental_rerun", "info")
 
+FLAGS = {
+    "--help -h": "memcap's help",
+    "--hydra-help": "this help",
+    "--resolve": "with --cfg: with ${...} resolved",
+    "--run -r": "one job (the default)",
+    "--multirun -m": "a job for each combination of values, as in task.lag=5,50",
+    "--shell-completion -sc": "install=SHELL or uninstall=SHELL prints what completes words there",
+}
+OPTIONS = {
+    "--package -p": "with --cfg: the part that is printed",
+    "--config-path -cp": "another folder of configs in place of memcap's",
+    "--config-name -cn": "another config in place of memcap's",
+    "--config-dir -cd": "a folder of configs beside memcap's",
+    "--experimental-rerun": "run a job again from a pickle that Hydra wrote; a pickle may run anything",
+}
+
 
 class HydraParser(argparse.ArgumentParser):
     """Hydra's command line, as Hydra documents it. A mistake in a flag is a line."""
 
     def __init__(self) -> None:
-        super().__init__(add_help=False)
-        self.add_argument("overrides", nargs="*")
-        for flag in (
-            "--help -h",
-            "--hydra-help",
-            "--resolve",
-            "--run -r",
-            "--multirun -m",
-            "--shell-completion -sc",
-        ):
-            self.add_argument(*flag.split(), action="store_true")
-        for option in ("--package -p", "--config-path -cp", "--config-name -cn", "--config-dir -cd"):
-            self.add_argument(*option.split())
-        self.add_argument("--experimental-rerun")
+        super().__init__(prog="memcap train", add_help=False, epilog="Its overrides: https://hydra.cc/docs")
+        self.add_argument("overrides", nargs="*", help="KEY=VALUE, as in task.lag=8")
+        for flags, about in FLAGS.items():
+            self.add_argument(*flags.split(), action="store_true", help=about)
+        for flags, about in OPTIONS.items():
+            self.add_argument(*flags.split(), help=about)
         self.add_argument("--version", action="version", version=f"Hydra {hydra.__version__}")
-        self.add_argument("--cfg", "-c", choices=["job", "hydra", "all"])
+        about = "print the config of the job, Hydra's own part, or both"
+        self.add_argument("--cfg", "-c", choices=["job", "hydra", "all"], help=about)
         parts = ["all", "config", "defaults", "defaults-tree", "plugins", "searchpath"]
-        self.add_argument("--info", "-i", nargs="?", const="all", choices=parts)
+        self.add_argument(
+            "--info", "-i", nargs="?", const="all", choices=parts, help="print what Hydra found"
+        )
 
     def error(self, message: str) -> NoReturn:
         """Raise the complaint as a user's mistake."""
@@ -115,7 +127,8 @@ class CheckMembers(Callback):
             self.session.wait_elsewhere()
 
     def _check(self, config: DictConfig, jobs: Iterable[Job], here: bool) -> None:
-        checked = check(config, jobs)
+        with Waiting("checking every member of every job"):
+            checked = check(config, jobs)
         if here:  # elsewhere there may be other devices
             jax_setup.platform()
             for loop in dict.fromkeys(job.settings.engine.loop for job in checked):
@@ -212,6 +225,11 @@ def main(arguments: Sequence[str]) -> list[Path]:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises, and memcap decides what the user sees
     arguments = typed_words(arguments)
     parsed = HydraParser().parse_args(list(arguments))
+    if parsed.hydra_help:
+        print(HydraParser().format_help(), end="")
+        return []
+    if parsed.shell_completion and "COMP_LINE" not in os.environ and "query=" in " ".join(arguments):
+        raise UserError("-sc query: is asked by a shell as it completes a line; -sc install=bash says how")
     _check_config_dir(parsed.config_dir)
     sys.argv = ["memcap", *arguments]
     try:

@@ -41,13 +41,16 @@ def typed_words(words: Sequence[str]) -> list[str]:
     """Return the words of a command line, axes in one line: Hydra's grammar knows no line breaks.
 
     Raises:
-        UserError: a word is no text: rows, logs and pages are.
+        UserError: a word is no text: rows, logs and pages are. Axes name a field twice, of which Hydra would
+            take the last.
     """
     for word in words:
         try:
             word.encode()
         except UnicodeEncodeError as error:
             raise UserError(f"{word}: is not UTF-8; write it in letters that are") from error
+        if word.startswith("axes=") and (name := _repeated_key(word)) is not None:
+            raise UserError(f"axes: {name} stands twice in one grid; give all its values in one list")
     return [" ".join(word.splitlines()) if word.startswith("axes=") else word for word in words]
 
 
@@ -70,3 +73,30 @@ def _check_folder(folder: Path, name: str) -> None:
             f"{name}={folder}: cannot be written ({above.name} is no folder that can); set {name} to another"
             " folder"
         )
+
+
+def _repeated_key(text: str) -> str | None:
+    """Return the first key that stands twice between two braces."""
+    opened: list[set[str] | None] = []  # keys of the braces that are open; None of a bracket
+    word, quote, is_key = "", "", False
+    for letter in text:
+        if quote or letter in "\"'":
+            quote = (quote if letter != quote else "") if quote else letter
+            word += letter
+        elif letter in "{[":
+            opened.append(set() if letter == "{" else None)
+            word, is_key = "", letter == "{"
+        elif letter in "}]" and opened:
+            opened.pop()
+            is_key = False
+        elif letter == ",":
+            word, is_key = "", True
+        elif letter == ":" and is_key and opened and (keys := opened[-1]) is not None:
+            key = word.strip(" \"'")
+            if key in keys:
+                return key
+            keys.add(key)
+            is_key = False
+        else:
+            word += letter
+    return None

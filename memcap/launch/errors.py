@@ -4,7 +4,9 @@ import contextlib
 import difflib
 import re
 import sys
+import traceback
 from collections.abc import Generator, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -29,10 +31,11 @@ PLUGINS = {  # by what is missing without them
 HYDRA_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError)
 # They raise ValueErrors, too: of these the user's mistakes begin so.
 MISTAKES = ("Config group override", "Only one of --run", "The --resolve flag", "Expecting one subcommand")
+SHOWN = 200  # letters of overrides that Hydra cannot use
 NAMED = 12  # choices that a line names; of studies there are ever more
 
 
-def explain(error: Exception, overrides: Sequence[str] = ()) -> str:
+def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
     """Explain what Hydra or OmegaConf complains of in one line: what was wrong, what is allowed, where.
 
     Args:
@@ -131,10 +134,20 @@ def explaining(overrides: Sequence[str]) -> Generator[None]:
         yield
     except HYDRA_ERRORS as error:
         raise UserError(explain(error, overrides)) from error
-    except ValueError as error:
-        if not str(error).startswith(MISTAKES):
+    except (ValueError, TypeError, AttributeError, RuntimeError) as error:
+        if isinstance(error, ValueError) and str(error).startswith(MISTAKES):
+            raise UserError(explain(error)) from error
+        if not _is_hydras(error) or isinstance(error, RecursionError):
             raise
-        raise UserError(explain(error)) from error
+        cause = error.__cause__ or error
+        raise UserError(f"{' '.join(overrides)[:SHOWN]}: Hydra cannot use it ({explain(cause)})") from error
+
+
+def _is_hydras(error: Exception) -> bool:
+    """Tell whether an error arose where Hydra reads overrides, makes plug-ins, or sets up its logs."""
+    frames = traceback.extract_tb(error.__traceback__)
+    parts = Path(frames[-1].filename).parts[-4:] if frames else ()
+    return not {"hydra", "omegaconf", "logging"}.isdisjoint(parts)
 
 
 @contextlib.contextmanager

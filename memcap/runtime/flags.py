@@ -12,6 +12,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+from memcap.knobs import UserError
 from memcap.runtime import cache
 
 CPU_FLAGS = ("--xla_cpu_use_fusion_emitters=false", "--xla_cpu_prefer_vector_width=512")
@@ -25,6 +26,8 @@ _PROBES = (
 def add() -> None:
     """Add to XLA_FLAGS the flags that jaxlib knows, where the user has set no other value."""
     theirs = os.environ.get("XLA_FLAGS", "")
+    if theirs and _verdict(theirs) == "no":
+        raise UserError(f"XLA_FLAGS={theirs}: this jaxlib knows no such flag, and would abort; unset it")
     unset = [flag for flag in CPU_FLAGS if flag.split("=")[0] not in theirs]
     with ThreadPoolExecutor() as pool:
         known = list(pool.map(is_known, unset))
@@ -35,13 +38,18 @@ def add() -> None:
 
 def is_known(flag: str) -> bool:
     """Try a flag in a child process, unless the cache folder holds the verdict."""
-    verdict = cache.folder() / f"flag-jaxlib-{importlib.metadata.version('jaxlib')}-{digest(flag)}"
+    return _verdict(flag) == "yes"
+
+
+def _verdict(flag: str) -> str:
+    """Return whether jaxlib knows a flag, or several: "yes", "no", or "" where that cannot be said."""
+    path = cache.folder() / f"flag-jaxlib-{importlib.metadata.version('jaxlib')}-{digest(flag)}"
     try:
-        answer = verdict.read_text()
-    except OSError:
+        answer = path.read_text()
+    except (OSError, UnicodeDecodeError):
         answer = ""
     if answer in ("yes", "no"):
-        return answer == "yes"
+        return answer
     environment = {**os.environ, "XLA_FLAGS": flag, "JAX_PLATFORMS": "cpu"}
     works = unknown = False
     for probe in _PROBES:
@@ -52,9 +60,10 @@ def is_known(flag: str) -> bool:
         works, unknown = process.returncode == 0, b"Unknown flag" in process.stderr
         if works or unknown:
             break
-    if works or unknown:  # any other failure says nothing of the flag
-        cache.write(verdict, b"yes" if works else b"no")
-    return works
+    answer = "yes" if works else "no" if unknown else ""
+    if answer:  # any other failure says nothing of the flag
+        cache.write(path, answer.encode())
+    return answer
 
 
 def digest(flag: str) -> str:

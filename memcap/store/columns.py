@@ -164,7 +164,7 @@ def _line(text: str | None) -> dict[str, Any]:
         return (
             {} if "seed" in config else columns_of(config)
         )  # a seed that stood elsewhere was taken for its own
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return {}
 
 

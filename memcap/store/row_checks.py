@@ -170,6 +170,8 @@ def _rules() -> dict[str, pl.Expr]:
         .otherwise(at_lengths("score_at_lengths", NUMBER)),
         "whole_at_lengths": at_lengths("whole_at_lengths", SHARE),
         "train_loss": pl.col("train_loss").is_null() | pl.col("train_loss").is_finite(),
+        # a name stands in answers, in commands and in the scripts of `memcap answer --code`
+        "recipe": ~pl.col("recipe").str.contains(r'["\\\p{C}]'),
         "carry_numbers": pl.col("carry_numbers") >= 0,
         "parameters": pl.col("parameters") >= 1,
         "reason": (status == "failed") | pl.col("reason").is_null(),

@@ -77,7 +77,9 @@ def weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
         UserError: there are none, or their file is bad.
     """
     key, population, bad = row["key"], row["population"], ""
-    for path in folder.rglob(f"weights/{population}.npz"):
+    for path in folder.rglob("weights/*.npz"):
+        if path.stem != population:  # which may hold any letters, also those of patterns
+            continue
         try:
             if arrays := read_weights(path, key):
                 return nested(arrays)

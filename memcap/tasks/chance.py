@@ -10,6 +10,7 @@ import jax
 import numpy as np
 
 from memcap.runtime import jax_setup
+from memcap.tasks import contract
 from memcap.tasks.base import Batch, Task
 
 
@@ -60,11 +61,20 @@ def without_memory(task: Task, lag: int, length: int, batch: int = 4096, seed: i
         lag, length: what to draw.
         batch: sequences, both halves together.
         seed: of the draw.
+
+    Raises:
+        UserError: the task draws what no task may (`memcap.tasks.contract`).
     """
     jax_setup.setup()
     steps = 1 << (length - 1).bit_length()  # few sizes, so that a task compiles few samplers
-    arrays = _sampler(task, steps, batch)(jax.random.key(seed), lag, length)
-    return best_map(task, *sequences(task, jax.tree.map(np.asarray, arrays), length))
+    try:
+        arrays = _sampler(task, steps, batch)(jax.random.key(seed), lag, length)
+    except Exception as error:  # a task may be anybody's
+        raise contract.broken(task, "sample", error) from error
+    arrays = jax.tree.map(np.asarray, arrays)
+    if not type(task).__module__.startswith(f"{__package__}."):
+        contract.check_batch(task, arrays, length, steps, batch)
+    return best_map(task, *sequences(task, arrays, length))
 
 
 def best_map(task: Task, inputs: np.ndarray, targets: np.ndarray, mask: np.ndarray) -> Measured:

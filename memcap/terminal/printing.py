@@ -1,6 +1,6 @@
 """Tables, numbers and JSON in print: tables hide columns to fit a terminal, and are plain elsewhere.
 
-Nothing of memcap is imported, so that a command that only reads answers at once.
+Little of memcap is imported, so that a command that only reads answers at once.
 """
 
 import json
@@ -18,6 +18,8 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
+
+from memcap.terminal.words import printable
 
 UNBOUNDED = 1_000_000  # characters of a line where nobody's screen bounds it
 SECONDS_OF_SILENCE = 2.0
@@ -71,9 +73,9 @@ class Listing:
                 dropped.append(droppable.pop(0))
         table = self._table(dropped, plain=not console.is_terminal)
         width = max(Measurement.get(console, unbounded, table).minimum, options.max_width)
-        yield Text(self.title, style="bold")
+        yield Text(printable(self.title), style="bold")
         yield from console.render(table, options.update(max_width=width))
-        yield from (Text(note) for note in self._below(dropped))
+        yield from (Text(printable(note)) for note in self._below(dropped))
 
     def _width(self, console: Console, options: ConsoleOptions, dropped: Sequence[str]) -> int:
         """Return the characters of a line at least."""
@@ -82,11 +84,12 @@ class Listing:
     def _table(self, dropped: Sequence[str], plain: bool) -> Table:
         style, gap = (None, 2) if plain else (box.SIMPLE_HEAD, 1)  # which adds one
         table = Table(box=style, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False)
+        cells = [[printable(cell) for cell in row] for row in self.rows]
         places = [place for place, column in enumerate(self.columns) if column.head not in dropped]
         for place in places:
             column = self.columns[place]
             folds = column.folds and not plain
-            width = max(map(cell_len, [column.head, *(row[place] for row in self.rows)]))
+            width = max(map(cell_len, [column.head, *(row[place] for row in cells)]))
             table.add_column(
                 column.head,
                 justify="right" if column.right else "left",
@@ -94,7 +97,7 @@ class Listing:
                 min_width=min(width, FOLDED) if folds else None,
                 width=None if folds else width,  # which is not measured again, cell by cell
             )
-        for row in self.rows:
+        for row in cells:
             table.add_row(*(Text(row[place]) for place in places))
         return table
 
@@ -115,7 +118,8 @@ def order(drops: Sequence[str]) -> str:
 
 
 def show(what: RenderableType) -> None:
-    """Print on stdout. Words are folded on a terminal; elsewhere a line stays one."""
+    """Print a line, or more, on stdout. Words are folded on a terminal; elsewhere a line stays one."""
+    what = printable(what) if isinstance(what, str) else what
     console = Console()
     if console.is_terminal:
         console.print(what, crop=False, highlight=False, markup=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from memcap.knobs import UserError
 from memcap.runtime import flags
 
 KNOWN = "--xla_cpu_prefer_vector_width=512"
@@ -95,3 +96,10 @@ def test_jaxlib_alone_knows_the_flags(flag, works):
     )
     assert (tried.returncode == 0) is works
     assert (b"Unknown flag" in tried.stderr) is not works
+
+
+def test_a_users_flag_that_would_abort_is_one_line(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", UNKNOWN)
+    monkeypatch.setattr(flags, "_verdict", lambda flag: "no" if flag == UNKNOWN else "yes")
+    with pytest.raises(UserError, match=f"^XLA_FLAGS={UNKNOWN}: this jaxlib knows no such flag"):
+        flags.add()

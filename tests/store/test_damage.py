@@ -15,7 +15,7 @@ from study_rows import group, table
 
 from memcap import store
 from memcap.designs.axes import members
-from memcap.store import curves, files, heartbeat, parquet, shards, weights
+from memcap.store import columns, curves, files, heartbeat, parquet, shards, weights
 from memcap.store.files import BadFileError
 from memcap.store.study import Study
 from memcap.store.weights import nested, write_arrays
@@ -304,3 +304,18 @@ def test_weights_that_unpack_to_more_than_the_file_has_are_not_read(tmp_path, mo
     monkeypatch.setattr(np, "load", None)  # it is not reached
     with pytest.raises(BadFileError, match="say that they are more"):
         weights.sizes(path)
+
+
+@pytest.mark.parametrize("population", ["**", "../p", "[", "a/b", ""])
+def test_a_population_of_any_name_is_no_pattern(tmp_path, population):
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "p.npz").write_bytes(b"")
+    text = refusal(lambda: store.weights_of(tmp_path / "weights", {"key": "k", "population": population}))
+    assert "holds no weights of member k" in text
+
+
+def test_knobs_that_nest_without_end_are_those_of_no_member():
+    """Of a row; nothing recurses to its end."""
+    nested_knobs = '{"task": ' + '{"a":' * 5000 + "1" + "}" * 5001
+    assert columns._line(nested_knobs) == {}
+    assert columns._line("[" * 100_000) == {}

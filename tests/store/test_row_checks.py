@@ -25,6 +25,7 @@ from memcap.studies.run import run_study
 pytestmark = pytest.mark.usefixtures("quick_file")
 
 WRONG = [  # a column, what it is made in each row, and what is said
+    ("recipe", pl.lit('a"b'), 'recipe=a"b does not go with'),
     ("solved", pl.lit(value=True), "solved=true does not go with"),
     ("status", pl.lit("done"), "status=done does not go with"),
     ("status", pl.lit(None, pl.String), "status=null does not go with"),
@@ -194,3 +195,10 @@ def test_a_table_without_a_digest_is_told_of_in_one_line(tmp_path, command):
     assert done.err.startswith("memcap: study/rows/copy.parquet: has no digest")
     table(group("latch", 8)).write_parquet(tmp_path / "study" / "rows" / "two.parquet")
     assert "memcap: study: 2 files of rows have no digest" in memcap(tmp_path, *command.split()).err
+
+
+@pytest.mark.parametrize("name", ['x"""; import os; """', "a\nb", "\x1b[2J", "a\\"])
+def test_a_recipe_is_a_name_that_may_stand_in_a_script(name):
+    with pytest.raises(BadRowsError, match="recipe="):
+        check_rows(table(group("latch", 5, recipe=name)))
+    check_rows(table(group("latch", 5, recipe="my recipe-2.b")))

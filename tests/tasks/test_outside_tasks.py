@@ -142,3 +142,63 @@ def test_half_a_task_is_one_line(tmp_path, monkeypatch, body, says):
     monkeypatch.setattr(sys, "path", list(sys.path))
     assert says in refusal(lambda: task_class("half_a_task:Half"))
     sys.modules.pop("half_a_task")
+
+
+BROKEN = {  # a method of Honest's, its body, and what is said
+    "vocabulary": ("return 2.0", "vocabulary is 2.0; it must be a whole number, at least 1 or None for real"),
+    "outputs": ("return 0", "outputs is 0; it must be a whole number, at least 1"),
+    "shortest": ("return lag / 0", "shortest raises ZeroDivisionError: division by zero, at "),
+    "length": ("return None", "length(4) is None; it must be a whole number, at least 1"),
+    "loss": ("return 'words'", "loss is 'words'; it must be classes or values"),
+}
+FACTS = {
+    "None": "facts(4, 9) gives NoneType; it must be memcap.Facts",
+    "Facts(1, 1.0, 0.5, float('nan'))": "has threshold=nan; it must be a number above 0, as mse is",
+    "Facts(1, -1.0, 0.5, 0.1)": "has bits=-1.0; it must be a number from 0",
+    "1 / 0": "facts raises ZeroDivisionError: division by zero, at ",
+}
+SAMPLES = {
+    "3": "sample gives ndarray; it must be memcap.Batch",
+    "Batch(x[..., 0], y, m)": "sample gives inputs: float32 of shape (16, 4096); it must be float32",
+    "Batch(x > 0, y, m)": "sample gives inputs: bool of shape (16, 4096, 1); it must be float32",
+    "Batch(x, y.T, m)": "sample gives targets: float32 of shape (4096, 16); it must be float32",
+    "Batch(x, y)": "sample gives mask: none; it must be bool of shape (16, 4096)",
+    "Batch(x, y, m & False)": "sample gives a mask that asks for no answer; it must be true where",
+    "Batch(x, y, m | True)": "sample gives a mask that asks for answers after 9 steps",
+    "Batch(x / 0, y, m)": "sample gives inputs that are not finite; it must be numbers",
+    "Batch(x, y / 0, m)": "sample gives targets that are not finite; it must be numbers",
+    "Batch(x, y, m, m)": "sample gives window_starts: bool of shape (16, 4096); it must be bool",
+    "int(x)": "sample raises ",
+}
+
+
+def broken(method, body, tmp_path, monkeypatch):
+    """A task that is honest but for one method."""
+    head = {"facts": "(self, lag, length)", "sample": "(self, key, lag, length, steps, batch)"}.get(method)
+    head = head or ("(self, lag)" if method in ("shortest", "length") else "(self)")
+    prop = "" if "," in head or "lag" in head else "    @property\n"
+    name = f"broken_{abs(hash((method, body)))}"
+    text = f"@dataclass(frozen=True)\nclass Broken(Honest):\n{prop}    def {method}{head}:\n        {body}\n"
+    (tmp_path / f"{name}.py").write_text(f"{PULSES}\n\n{text}")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    said = refusal(lambda: Member(task_class(f"{name}:Broken")(), 4))
+    sys.modules.pop(name)
+    return said.removeprefix(f"task {name}:Broken: ")
+
+
+@pytest.mark.parametrize("method", BROKEN)
+def test_a_task_that_says_its_sizes_wrongly_is_one_line(tmp_path, monkeypatch, method):
+    body, says = BROKEN[method]
+    assert broken(method, body, tmp_path, monkeypatch).startswith(says)
+
+
+@pytest.mark.parametrize("facts", FACTS)
+def test_a_task_with_impossible_facts_is_one_line(tmp_path, monkeypatch, facts):
+    assert FACTS[facts] in broken("facts", f"return {facts}", tmp_path, monkeypatch)
+
+
+@pytest.mark.parametrize("batch", SAMPLES)
+def test_a_task_that_draws_what_no_task_may_is_one_line(tmp_path, monkeypatch, batch):
+    body = "x, y, m, _ = Honest.sample(self, key, lag, length, steps, batch); return " + batch
+    assert broken("sample", body, tmp_path, monkeypatch).startswith(SAMPLES[batch])

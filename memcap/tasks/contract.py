@@ -1,0 +1,157 @@
+"""The contract of a task of somebody's: a line names the task, the method, what came and what is expected.
+
+memcap's own tasks are tested (tests/tasks/test_interface.py), so nothing of this is asked of them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from memcap.knobs import LONGEST, UserError
+from memcap.tasks.base import Batch, Facts, Task
+
+Expected = list[tuple[str, Any, tuple[int, ...], str]]  # name, array, its shape, and its kinds of dtype
+
+
+def wrong(task: Task, method: str, came: str, expected: str) -> UserError:
+    """Return the error for what a method of a task gave."""
+    return UserError(f"task {task.name}: {method} {came}; it must be {expected} (memcap/tasks/base.py)")
+
+
+def call(task: Task, method: str, *arguments: Any) -> Any:
+    """Return what a method, or a property, gives.
+
+    Raises:
+        UserError: whatever else it raises, with the place.
+    """
+    try:
+        value = getattr(task, method)
+        return value(*arguments) if callable(value) else value
+    except UserError:
+        raise
+    except Exception as error:
+        raise broken(task, method, error) from error
+
+
+def broken(task: Task, method: str, error: Exception) -> UserError:
+    """Return the error for a method that raises: what, and the last line of the task's own module there."""
+    trace, place = error.__traceback__, ""
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__name__") == type(task).__module__:
+            place = f", at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    text = str(error).strip().split("\n")[0]
+    return UserError(f"task {task.name}: {method} raises {type(error).__name__}: {text}{place}")
+
+
+def check_sizes(task: Task, lag: int) -> None:
+    """Check what a task says of its sequences before any is drawn.
+
+    Raises:
+        UserError: the first that it says wrongly.
+    """
+    for name, choices in (("loss", ("classes", "values")), ("answers", ("last", "every"))):
+        if (value := call(task, name)) not in choices:
+            raise wrong(task, name, f"is {value!r}", " or ".join(choices))
+    numbers = {"outputs": 1 if call(task, "loss") == "values" else 2, "features": 1, "smallest_lag": 1}
+    vocabulary = call(task, "vocabulary")
+    if vocabulary is not None:
+        _check_number(task, "vocabulary", vocabulary, 1, "or None for real inputs")
+    for name, least in numbers.items():
+        _check_number(task, name, call(task, name), least)
+    for method in ("shortest", "length"):
+        _check_number(task, f"{method}({lag})", call(task, method, lag), 1)
+
+
+def _check_number(task: Task, name: str, value: Any, least: int, more: str = "") -> None:
+    kinds = int if "(" in name else (int, np.integer)  # lengths stand in a config, which is JSON
+    if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value <= LONGEST:
+        raise wrong(task, name, f"is {value!r}", f"a whole number, at least {least} {more}".strip())
+
+
+def facts_of(task: Task, lag: int, length: int) -> Facts:
+    """Return the facts of a task, checked.
+
+    Raises:
+        UserError: the first that cannot be.
+    """
+    facts, where = call(task, "facts", lag, length), f"facts({lag}, {length})"
+    if not isinstance(facts, Facts):
+        raise wrong(task, where, f"gives {type(facts).__name__}", "memcap.Facts")
+    most = 1.0 if task.higher_is_better else math.inf
+    limits = {"held": (0, math.inf), "bits": (0, math.inf), "chance": (0, most), "threshold": (0, most)}
+    for name, (least, top) in limits.items():
+        value = getattr(facts, name)
+        is_number = (
+            isinstance(value, (int, float, np.number))
+            and not isinstance(value, bool)
+            and math.isfinite(value)
+        )
+        if not (is_number and least <= value <= top) or (name == "threshold" and not value):
+            above = "above 0" if name == "threshold" else f"from {least}"
+            to = f" and at most {top:g}" if math.isfinite(top) else ""
+            what = f"a number {above}{to}, as {task.metric} is" if name in ("chance", "threshold") else ""
+            raise wrong(task, where, f"has {name}={value!r}", what or f"a number {above}{to}")
+    return facts
+
+
+def check_batch(task: Task, drawn: Any, length: int, steps: int, batch: int) -> None:
+    """Check sequences that a task drew.
+
+    Args:
+        task: that drew them.
+        drawn: the result of its `sample`, with arrays of NumPy.
+        length, steps, batch: that it was asked for.
+
+    Raises:
+        UserError: the first thing that is wrong with them.
+    """
+    if not isinstance(drawn, Batch):
+        raise wrong(task, "sample", f"gives {type(drawn).__name__}", "memcap.Batch")
+    every, values = task.answers == "every", task.loss == "values"
+    symbols = task.vocabulary is not None
+    inputs = (steps, batch) if symbols else (steps, batch, task.features)
+    targets = (task.outputs,) * task.several_values + ((steps, batch) if every else (batch,))
+    arrays: Expected = [("inputs", drawn.inputs, inputs, "iu" if symbols else "f")]
+    arrays += [("targets", drawn.targets, targets, "f" if values else "iu")]
+    if every:
+        arrays += [("mask", drawn.mask, (steps, batch), "b")]
+    elif drawn.mask is not None:
+        raise wrong(task, "sample", "gives a mask", 'none where answers is "last"')
+    if drawn.window_starts is not None:
+        arrays += [("window_starts", drawn.window_starts, (steps,), "b")]
+    for name, array, shape, kinds in arrays:
+        _check_array(task, name, array, shape, kinds)
+    _check_values(task, drawn, length)
+
+
+def _check_array(task: Task, name: str, array: Any, shape: tuple[int, ...], kinds: str) -> None:
+    words = {"iu": "int32", "f": "float32", "b": "bool"}
+    came = None if array is None else (array.shape, array.dtype.kind)
+    if came is None or came[0] != shape or came[1] not in kinds:
+        is_ = "none" if array is None else f"{array.dtype} of shape {array.shape}"
+        raise wrong(task, "sample", f"gives {name}: {is_}", f"{words[kinds]} of shape {shape}")
+
+
+def _check_values(task: Task, drawn: Batch, length: int) -> None:
+    """Check the numbers where they count: at steps of the sequence, and where an answer is due."""
+    inputs, targets = np.asarray(drawn.inputs)[:length], np.asarray(drawn.targets)
+    if drawn.mask is not None:
+        mask = np.asarray(drawn.mask)
+        if not mask.any() or mask[length:].any():
+            came = "asks for no answer" if not mask.any() else f"asks for answers after {length} steps"
+            raise wrong(task, "sample", f"gives a mask that {came}", "true where an answer is due")
+        targets = targets[..., mask]
+    tops = {"inputs": (inputs, task.vocabulary)}
+    tops["targets"] = (targets, task.outputs if task.loss == "classes" else None)
+    for name, (array, top) in tops.items():
+        if top is None:
+            if not np.isfinite(array).all():
+                raise wrong(task, "sample", f"gives {name} that are not finite", "numbers")
+        elif array.min() < 0 or array.max() >= top:
+            came = f"gives {name} from {array.min()} to {array.max()}"
+            limit = "vocabulary" if name == "inputs" else "outputs"
+            raise wrong(task, "sample", came, f"from 0 to {top - 1}, as {limit} says")
