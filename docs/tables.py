@@ -61,6 +61,7 @@ QUESTIONS = {  # what must be known after 50 steps: task, knobs
 }
 COPIES = tuple(("copy", f"items={items}") for items in (2, 4, 8, 16))
 OPTIMIZERS = ("adam", "muon", "soap", "ggt")  # in the order of columns
+FRESH_SEEDS = 8400  # of sweeps/rates.yaml: these and later ones chose no rate
 NEAR_THRESHOLDS = ("8 5", "12 7", "20 10", "20 12")  # lags and units
 SHORT = ("a bit, seen once", "one of 32 symbols, seen once", "how many steps went by", *list(QUESTIONS)[5:])
 
@@ -422,17 +423,30 @@ def optimizers_elsewhere() -> str:
     return passed_by_optimizer(rows_of("optimizers").filter(pl.col("task") != "delay_line"))
 
 
+def rates() -> str:
+    """How many nets passed at each learning rate: a table for each recipe and verdict, then fresh seeds."""
+    verdicts = {"solved": "one lag alone", "steady": "steady", "up_to": "every lag up to one"}
+    rows = rows_of("rates").sort("recipe", "evaluation_until")
+    chose = rows.filter(pl.col("seed") < FRESH_SEEDS)
+    parts = []
+    for (recipe, until), own in chose.group_by("recipe", "evaluation_until", maintain_order=True):
+        parts += [f"By `{recipe}`, {verdicts[until]}:", passed_by_optimizer(own)]
+    fresh = passed_by_optimizer(rows.filter(pl.col("seed") >= FRESH_SEEDS))
+    return "\n\n".join([*parts, "By `curriculum`, on seeds that did not choose the rate:", fresh])
+
+
 def by_optimizer(rows: pl.DataFrame, cell: Callable[[pl.DataFrame], str]) -> str:
     """A line for each task, lag and width, and a column for each optimizer with its rate."""
     rows = rows.with_columns(passed_column()).sort("task", "lag", "units")
-    names = rows.select("optimizer", "lr").unique().rows()
-    names.sort(key=lambda name: (OPTIMIZERS.index(name[0]), name[1]))
+    names = rows.select("optimizer", "lr", "lr_width").unique().rows()
+    names.sort(key=lambda name: (OPTIMIZERS.index(name[0]), *name[1:]))
     lines = []
     for (task, knobs, lag, units), own in rows.group_by("task", "knobs", "lag", "units", maintain_order=True):
         what = label(typed(task_class(task), json.loads(knobs), "task")).replace("_", " ")
-        each = (own.filter(optimizer=name, lr=rate) for name, rate in names)
+        each = (own.filter(optimizer=name, lr=rate, lr_width=power) for name, rate, power in names)
         lines.append((what, lag, units, *("" if nets.is_empty() else cell(nets) for nets in each)))
-    return table(("task", "lag", "units", *(f"{name} {rate:g}" for name, rate in names)), lines)
+    heads = (f"{name} {rate:g}" + (f" (8 / units)^{power:g}" if power else "") for name, rate, power in names)
+    return table(("task", "lag", "units", *heads), lines)
 
 
 def passed_by_optimizer(rows: pl.DataFrame) -> str:
@@ -999,6 +1013,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "what training hid": hidden,
     "optimizers on delay lines": optimizers_on_delay_lines,
     "optimizers elsewhere": optimizers_elsewhere,
+    "rates": rates,
     "fresh seeds": fresh_seeds,
     "advice between lags": between_lags,
     "every lag": every_lag,
