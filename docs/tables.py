@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NamedTuple, get_args
 
 import polars as pl
 from scipy.stats import binomtest
@@ -43,7 +43,7 @@ from memcap.report.answer_words import wilson
 from memcap.runtime.published import ATLAS, rows_file, rows_files
 from memcap.store import curves
 from memcap.store.rows import COLUMNS, passed_column
-from memcap.tasks import task_class
+from memcap.tasks import Task, task_class
 from memcap.thresholds.curve import Threshold
 from memcap.training import early_stopping
 
@@ -61,6 +61,7 @@ QUESTIONS = {  # what must be known after 50 steps: task, knobs
 }
 COPIES = tuple(("copy", f"items={items}") for items in (2, 4, 8, 16))
 OPTIMIZERS = ("adam", "muon", "soap", "ggt")  # in the order of columns
+FRESH_SEEDS = 8400  # of sweeps/rates.yaml: these and later ones chose no rate
 NEAR_THRESHOLDS = ("8 5", "12 7", "20 10", "20 12")  # lags and units
 SHORT = ("a bit, seen once", "one of 32 symbols, seen once", "how many steps went by", *list(QUESTIONS)[5:])
 
@@ -133,11 +134,16 @@ def advised(task: str, *knobs: str) -> Answer:
 def short_answer() -> str:
     """The answer in two sentences."""
     stream = point("delay_line", 50)
+    one = controls()["uniform", task_of("latch", [])]
+    frozen, bias = (f"{good} of {nets}" for good, nets in (one.frozen, one.bias))
     return filled(
         f"**One thing, seen once and held for 50 steps or less: {advised('latch').units} unit. At every step,"
         f" the bit of 50 steps ago, so that 50 bits are held all the time: {advised('delay_line').units}"
         f" units, with up to {stream.recipe.budget:,} training steps.** Lag alone costs next to no width;"
-        " information does, and how much depends on how well the net was trained."
+        " information does, and how much depends on how well the net was trained. The one unit"
+        f" {'inherits' if one.verdict.startswith('inherited') else 'learns'} its hold: {bias} nets pass from"
+        f" forget bias 1, which holds nothing so long, {frozen} with the cell left as it starts, and"
+        f" {max(one.by_recipe, one.wide)} of {one.draws:,} that are drawn and not trained."
     )
 
 
@@ -200,6 +206,99 @@ def whole_sequences() -> str:
         cells = (f"{statistics.median(each):.3f} ({min(each):.3f})" for each in shares)
         lines.append((label(kind), units, own.height, f"{facts.least_whole:.2f}", *cells))
     return table(head, lines)
+
+
+class Controls(NamedTuple):
+    """How many nets of a condition passed, of how many: as advised, with a frozen cell, from forget bias 1;
+    and how many of how many draws, of the recipe's start and wide ones."""
+
+    units: int
+    advised: tuple[int, int]
+    frozen: tuple[int, int]
+    bias: tuple[int, int]
+    by_recipe: int
+    wide: int
+    draws: int
+
+    @property
+    def verdict(self) -> str:
+        """What the nets owe to their start."""
+        if 2 * self.frozen[0] >= self.frozen[1]:
+            words = "inherited"
+        elif 2 * self.bias[0] >= self.bias[1]:
+            words = "learned"
+        else:
+            words = "learned, from that start alone"
+        luck = max(self.by_recipe, self.wide)
+        return words + (f", or guessed in {self.draws / luck:,.0f}" if luck else "")
+
+
+@cache
+def controls() -> dict[tuple[str, Task], Controls]:
+    """All conditions of results/learned, by recipe and task."""
+    counts, found = counts_by_control(), {}
+    for row in pl.read_csv(ROOT / "results" / "learned" / "guesses.csv").iter_rows(named=True):
+        place = row["recipe"], typed(task_class(row["task"]), json.loads(row["knobs"]), "task")
+        each = (counts[*place, control] for control in ("advised", "frozen", "bias"))
+        found[place] = Controls(row["units"], *each, *(row[name] for name in ("by_recipe", "wide", "draws")))
+    return found
+
+
+def learned() -> str:
+    """What the advised nets owe to their start: how many pass with a cell that stays as it starts, from a
+    start that knows no lag, and by luck."""
+    lines = []
+    for (recipe, task), found in controls().items():
+        counts = (f"{passed}/{nets}" for passed, nets in (found.advised, found.frozen, found.bias))
+        drawn = (f"{luck:,} of {found.draws:,}" for luck in (found.by_recipe, found.wide))
+        lines.append((label(task).replace("_", " "), found.units, recipe, *counts, *drawn, found.verdict))
+    head = (
+        "task",
+        "units",
+        "recipe",
+        "as advised",
+        "cell frozen",
+        "from forget bias 1",
+        "drawn",
+        "drawn wide",
+    )
+    return table((*head, "so it is"), lines)
+
+
+def learned_in_short() -> str:
+    """What the one unit of a latch owes to its start."""
+    found = controls()["uniform", task_of("latch", [])]
+    passed = [f"{good} of {nets}" for good, nets in (found.advised, found.bias, found.frozen)]
+    return filled(
+        f"As advised {passed[0]} nets of one unit latch a bit up to lag 50. From forget bias 1, which is told"
+        f" no lag and forgets within a few steps, {passed[1]} do. With the cell left as it starts and the"
+        f" read-out trained alone, {passed[2]} do. Of {found.draws:,} nets that are drawn and not trained,"
+        f" {found.by_recipe} pass as the recipe draws them, and {found.wide} with weights from -100 to 100."
+    )
+
+
+def fading_kernel() -> str:
+    """What a sum with fading weights takes, by lag."""
+    lines = []
+    for p in frontier(rows_of("fading_kernel")):
+        counts = (f"{good}/{nets}" for good, nets in zip(p.solved, p.runs, strict=True))
+        passed = dict(zip(p.units, counts, strict=True))
+        lines.append((p.lag, width(p.fit.u50), width(p.fit.u90), *(passed.get(k, "") for k in range(1, 5))))
+    head = ("lag", "units at which half of the seeds pass", "nine in ten", "1 unit", "2 units")
+    return table((*head, "3 units", "4 units"), lines)
+
+
+def counts_by_control() -> dict[tuple[str, Task, str], tuple[int, int]]:
+    """How many nets passed, and how many there were, by recipe, task and control."""
+    rows = pl.concat([rows_of("learned"), rows_of("up_to_fresh_seeds").filter(lag=50)])
+    start = pl.when(init="forget_bias").then(pl.lit("bias")).otherwise(pl.lit("advised"))
+    control = pl.when(freeze="cell").then(pl.lit("frozen")).otherwise(start)
+    rows = rows.with_columns(passed_column(), control=control)
+    counts = rows.group_by("recipe", "task", "knobs", "control").agg(pl.col("passed").sum(), pl.len())
+    return {
+        (recipe, typed(task_class(task), json.loads(knobs), "task"), control): (passed, nets)
+        for recipe, task, knobs, control, passed, nets in counts.iter_rows()
+    }
 
 
 def outcome(result: Answer) -> str:
@@ -324,17 +423,30 @@ def optimizers_elsewhere() -> str:
     return passed_by_optimizer(rows_of("optimizers").filter(pl.col("task") != "delay_line"))
 
 
+def rates() -> str:
+    """How many nets passed at each learning rate: a table for each recipe and verdict, then fresh seeds."""
+    verdicts = {"solved": "one lag alone", "steady": "steady", "up_to": "every lag up to one"}
+    rows = rows_of("rates").sort("recipe", "evaluation_until")
+    chose = rows.filter(pl.col("seed") < FRESH_SEEDS)
+    parts = []
+    for (recipe, until), own in chose.group_by("recipe", "evaluation_until", maintain_order=True):
+        parts += [f"By `{recipe}`, {verdicts[until]}:", passed_by_optimizer(own)]
+    fresh = passed_by_optimizer(rows.filter(pl.col("seed") >= FRESH_SEEDS))
+    return "\n\n".join([*parts, "By `curriculum`, on seeds that did not choose the rate:", fresh])
+
+
 def by_optimizer(rows: pl.DataFrame, cell: Callable[[pl.DataFrame], str]) -> str:
     """A line for each task, lag and width, and a column for each optimizer with its rate."""
     rows = rows.with_columns(passed_column()).sort("task", "lag", "units")
-    names = rows.select("optimizer", "lr").unique().rows()
-    names.sort(key=lambda name: (OPTIMIZERS.index(name[0]), name[1]))
+    names = rows.select("optimizer", "lr", "lr_width").unique().rows()
+    names.sort(key=lambda name: (OPTIMIZERS.index(name[0]), *name[1:]))
     lines = []
     for (task, knobs, lag, units), own in rows.group_by("task", "knobs", "lag", "units", maintain_order=True):
         what = label(typed(task_class(task), json.loads(knobs), "task")).replace("_", " ")
-        each = (own.filter(optimizer=name, lr=rate) for name, rate in names)
+        each = (own.filter(optimizer=name, lr=rate, lr_width=power) for name, rate, power in names)
         lines.append((what, lag, units, *("" if nets.is_empty() else cell(nets) for nets in each)))
-    return table(("task", "lag", "units", *(f"{name} {rate:g}" for name, rate in names)), lines)
+    heads = (f"{name} {rate:g}" + (f" (8 / units)^{power:g}" if power else "") for name, rate, power in names)
+    return table(("task", "lag", "units", *heads), lines)
 
 
 def passed_by_optimizer(rows: pl.DataFrame) -> str:
@@ -901,6 +1013,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "what training hid": hidden,
     "optimizers on delay lines": optimizers_on_delay_lines,
     "optimizers elsewhere": optimizers_elsewhere,
+    "rates": rates,
     "fresh seeds": fresh_seeds,
     "advice between lags": between_lags,
     "every lag": every_lag,
@@ -927,6 +1040,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "every lag up to": up_to,
     "advice up to": advice_up_to,
     "whole sequences": whole_sequences,
+    "learned or inherited": learned,
+    "learned in short": learned_in_short,
+    "fading kernel": fading_kernel,
     "papers": redrawn,
     "claims resampled": resampled,
     "speed": speed,

@@ -34,6 +34,8 @@ LARGEST_FILE = 2**29  # bytes
 MOST_NUMBERS = LARGEST // 4  # of the inputs: they are float32
 MOST_CLASSES = 20  # whole numbers of a target that are taken for classes; more are values
 MOST_NAMES = 4095  # of a column: symbols and classes of a file are below 4,096
+MOST_ENTRIES = 2**27  # of a table
+NO_VALUES = ["", "NA", "N/A", "NaN", "nan", "null", "NULL"]  # in a CSV file
 MISSING = "(missing)"
 POSITION, PLACE = "memcap:position", "memcap:place"  # of a step in its sequence, of a sequence among all
 
@@ -127,10 +129,11 @@ def read_table(file: str | Path, columns: Columns) -> LongForm:
         more: dict[str, Any] = {}
         if READERS[path.suffix.lower()] is pl.scan_csv:
             tabs = path.suffix.lower() == ".tsv"
-            more = {"infer_schema_length": None, "separator": "\t" if tabs else ","}
+            more = {"infer_schema_length": None, "separator": "\t" if tabs else ",", "null_values": NO_VALUES}
         lazy = READERS[path.suffix.lower()](path, glob=False, **more)
-        if (lines := lazy.select(pl.len()).collect().item()) > MOST_NUMBERS:
-            raise UserError(f"{path}: has {lines:,} lines; take a part of the sequences")
+        lines, names = lazy.select(pl.len()).collect().item(), lazy.collect_schema().names()
+        if lines * len(names) > MOST_ENTRIES:
+            raise UserError(f"{path}: has {lines:,} lines of {len(names)} columns; take a part of them")
         frame = lazy.collect()
     except (OSError, ValueError) as error:  # the latter of a zero byte in its name
         raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
@@ -192,6 +195,11 @@ class _Table:
         self.place, self.position = (self.frame[each].to_numpy() for each in (PLACE, POSITION))
         self.lengths = np.bincount(self.place).astype(np.int64)
         self.shape = len(self.lengths), int(self.lengths.max())
+        if self.shape[0] * self.shape[1] > MOST_NUMBERS:
+            raise self.wrong(
+                f"{self.shape[0]:,} sequences, of which the longest has {self.shape[1]:,} steps, are more"
+                f" than {LARGEST >> 20} MiB; take a part of the sequences, or their last steps"
+            )
 
     def wrong(self, what: str) -> UserError:
         """Return a complaint of the table."""

@@ -76,6 +76,13 @@ def test_files_of_each_kind_hold_the_same(tmp_path, ending):
     assert ours.words[0].startswith(f"{path}: 2 sequences")
 
 
+def test_what_a_csv_file_calls_missing_is_no_name(tmp_path):
+    (tmp_path / "mine.csv").write_text("sequence,x,y\na,1.5,u\na,NA,u\nb,2.5,v\nb,nan,v\n")
+    assert "`x` is missing in 2 of 4 lines" in refusal(
+        lambda: read_table(tmp_path / "mine.csv", Columns("y"))
+    )
+
+
 def changed(**columns):
     return GOOD.with_columns(**{name: pl.Series(values) for name, values in columns.items()})
 
@@ -106,6 +113,11 @@ BAD = {
     "lists": (changed(y=[[1]] * 5), {}, "`y` holds List(Int64)"),
     "names as values": (GOOD, {"values": True}, "`y` holds String, which are no values"),
     "group changes": (GOOD, {"group": "w"}, "`w` (--group) changes within a sequence"),
+    "one is far longer": (
+        pl.DataFrame({"sequence": np.minimum(np.arange(20_000), 10_000), "x": 0, "y": np.arange(20_000) % 2}),
+        {},
+        "10,001 sequences, of which the longest has 10,000 steps, are more than 64 MiB",
+    ),
     "missing": (GOOD, {"missing": "drop"}, "--missing drop: must be refuse or mask"),
 }
 

@@ -2,7 +2,7 @@
 
 A width is enough if its loss is not above that of the best width tried by more than one standard error of
 the latter over the folds: the one-standard-error rule of cross-validation (Breiman et al., 1984). With many
-sequences that error goes to zero, and only the best would be left; so 3 % of what state gains is forgiven,
+sequences that error goes to zero, and only the best would be left; so 2 % of what state gains is forgiven,
 too. Of the seeds of a width and fold the one with the lowest loss on validation counts: a start that does not
 train says nothing of the width.
 
@@ -26,7 +26,7 @@ from memcap.store.rows import without_failed
 from memcap.tasks import Task
 from memcap.tasks.data import Data
 
-FORGIVEN = 0.03  # of what state gains
+FORGIVEN = 0.02  # of what state gains
 LEVEL = 0.975
 FALLS = 0.95  # of the loss without state, below which a training loss shows that the net learns what it sees
 

@@ -36,6 +36,11 @@ def search_by(
     Raises:
         UserError: members that cannot be searched.
     """
+    if any(member.task.by_loss for member in members):
+        raise UserError(
+            f"design={design}: searches by who passes, and by task.criterion=best nobody does; take"
+            " design=grid, or let memcap fit search"
+        )
     if design == "adaptive":
         return Adaptive(members, outcomes, PRECISION if precision is None else precision)
     return {"bisect": Bisect, "race": Race}[design](members, outcomes)

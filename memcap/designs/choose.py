@@ -30,8 +30,8 @@ def raced_axes(config: dict[str, Any], design: str) -> list[Grid] | None:
     kinds = [_kinds_of_cells(grid, config) for grid in grids]
     if design == "race":
         _check_race(grids, kinds, config)
-    elif not _needs_race(grids, kinds, config):
-        return None
+    elif config["task"].get("criterion") == "best" or not _needs_race(grids, kinds, config):
+        return None  # nobody passes by a held-out loss, so nobody wins
     axes = config["axes"] if isinstance(config["axes"], list) else [config["axes"]]
     return [
         grid if "recipe" in grid else _with_race(grid, kind == {True}, _is_up_to(grid, config))

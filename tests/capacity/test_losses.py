@@ -92,8 +92,8 @@ def test_the_narrowest_width_within_a_standard_error_of_the_best_is_enough(task)
 
 
 def test_a_little_of_what_state_gains_is_forgiven(task):
-    assert curve_of(task, 0.3, 0.0205, 0.0001).units == 2
-    assert curve_of(task, 0.3, 0.0212, 0.0001).units == 4
+    assert curve_of(task, 0.3, 0.0137, 0.0001).units == 2
+    assert curve_of(task, 0.3, 0.0140, 0.0001).units == 4
 
 
 def test_it_says_what_is_enough_and_what_is_not(task):

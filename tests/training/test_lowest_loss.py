@@ -68,3 +68,7 @@ def test_what_waits_for_a_score_is_refused(tmp_path):
     file = file_of(tmp_path, first)
     assert "evaluation.until=steady: waits for a score" in refusal(lambda: member_of(file, until="steady"))
     assert "its curriculum waits for a score" in refusal(lambda: member_of(file, recipe="curriculum"))
+    searched = member_of(file, units=[1, 2, 4], seed=4)
+    for design in ("bisect", "adaptive", "race"):
+        said = refusal(lambda design=design: memcap.train(searched, design=design, progress=False))
+        assert said.startswith(f"design={design}: searches by who passes")
