@@ -61,6 +61,7 @@ QUESTIONS = {  # what must be known after 50 steps: task, knobs
 }
 COPIES = tuple(("copy", f"items={items}") for items in (2, 4, 8, 16))
 OPTIMIZERS = ("adam", "muon", "soap", "ggt")  # in the order of columns
+FRESH_SEEDS = 8400  # of sweeps/rates.yaml: these and later ones chose no rate
 NEAR_THRESHOLDS = ("8 5", "12 7", "20 10", "20 12")  # lags and units
 SHORT = ("a bit, seen once", "one of 32 symbols, seen once", "how many steps went by", *list(QUESTIONS)[5:])
 
@@ -175,16 +176,15 @@ def up_to() -> str:
 def advice_up_to() -> str:
     """How the advised widths did up to lag 50, and to lags that nothing measured; of a stream at these."""
     rows = rows_of("up_to_fresh_seeds").with_columns(passed_column())
-    cells = rows.group_by("task", "knobs", "lag", maintain_order=True).agg(
-        pl.col("units").first(), pl.col("passed").sum(), pl.len()
-    )
+    cells = rows.group_by("task", "knobs", "lag", "units").agg(pl.col("passed").sum(), pl.len())
     of_lag, by_task = list[str](), dict[str, dict[int, str]]()
-    for task, knobs, lag, units, passed, seeds in cells.sort("task", "knobs", "lag").iter_rows():
+    for task, knobs, lag, units, passed, seeds in cells.sort("task", "knobs", "lag", "units").iter_rows():
         kind = typed(task_class(task), json.loads(knobs), "task")
         if kind.stream:
             of_lag.append(f"{passed} of {seeds} at lag {lag} with {units} units")
         else:
-            by_task.setdefault(label(kind), {})[lag] = f"{passed}/{seeds} ({units})"
+            of = by_task.setdefault(label(kind), {})
+            of[lag] = ", ".join([*filter(None, [of.get(lag)]), f"{passed}/{seeds} ({units})"])
     lags = sorted({lag for of in by_task.values() for lag in of})
     lines = [(name, *(of.get(lag, "") for lag in lags)) for name, of in by_task.items()]
     whole = table(("task, passed (units)", *(f"up to {lag}" for lag in lags)), lines)
@@ -289,7 +289,8 @@ def fading_kernel() -> str:
 
 def counts_by_control() -> dict[tuple[str, Task, str], tuple[int, int]]:
     """How many nets passed, and how many there were, by recipe, task and control."""
-    rows = pl.concat([rows_of("learned"), rows_of("up_to_fresh_seeds").filter(lag=50)])
+    learned, usual = rows_of("learned"), rows_of("up_to_fresh_seeds").filter(lag=50)
+    rows = pl.concat([learned, usual.join(learned, on=["task", "knobs", "units"], how="semi")])
     start = pl.when(init="forget_bias").then(pl.lit("bias")).otherwise(pl.lit("advised"))
     control = pl.when(freeze="cell").then(pl.lit("frozen")).otherwise(start)
     rows = rows.with_columns(passed_column(), control=control)
@@ -422,17 +423,30 @@ def optimizers_elsewhere() -> str:
     return passed_by_optimizer(rows_of("optimizers").filter(pl.col("task") != "delay_line"))
 
 
+def rates() -> str:
+    """How many nets passed at each learning rate: a table for each recipe and verdict, then fresh seeds."""
+    verdicts = {"solved": "one lag alone", "steady": "steady", "up_to": "every lag up to one"}
+    rows = rows_of("rates").sort("recipe", "evaluation_until")
+    chose = rows.filter(pl.col("seed") < FRESH_SEEDS)
+    parts = []
+    for (recipe, until), own in chose.group_by("recipe", "evaluation_until", maintain_order=True):
+        parts += [f"By `{recipe}`, {verdicts[until]}:", passed_by_optimizer(own)]
+    fresh = passed_by_optimizer(rows.filter(pl.col("seed") >= FRESH_SEEDS))
+    return "\n\n".join([*parts, "By `curriculum`, on seeds that did not choose the rate:", fresh])
+
+
 def by_optimizer(rows: pl.DataFrame, cell: Callable[[pl.DataFrame], str]) -> str:
     """A line for each task, lag and width, and a column for each optimizer with its rate."""
     rows = rows.with_columns(passed_column()).sort("task", "lag", "units")
-    names = rows.select("optimizer", "lr").unique().rows()
-    names.sort(key=lambda name: (OPTIMIZERS.index(name[0]), name[1]))
+    names = rows.select("optimizer", "lr", "lr_width").unique().rows()
+    names.sort(key=lambda name: (OPTIMIZERS.index(name[0]), *name[1:]))
     lines = []
     for (task, knobs, lag, units), own in rows.group_by("task", "knobs", "lag", "units", maintain_order=True):
         what = label(typed(task_class(task), json.loads(knobs), "task")).replace("_", " ")
-        each = (own.filter(optimizer=name, lr=rate) for name, rate in names)
+        each = (own.filter(optimizer=name, lr=rate, lr_width=power) for name, rate, power in names)
         lines.append((what, lag, units, *("" if nets.is_empty() else cell(nets) for nets in each)))
-    return table(("task", "lag", "units", *(f"{name} {rate:g}" for name, rate in names)), lines)
+    heads = (f"{name} {rate:g}" + (f" (8 / units)^{power:g}" if power else "") for name, rate, power in names)
+    return table(("task", "lag", "units", *heads), lines)
 
 
 def passed_by_optimizer(rows: pl.DataFrame) -> str:
@@ -999,6 +1013,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "what training hid": hidden,
     "optimizers on delay lines": optimizers_on_delay_lines,
     "optimizers elsewhere": optimizers_elsewhere,
+    "rates": rates,
     "fresh seeds": fresh_seeds,
     "advice between lags": between_lags,
     "every lag": every_lag,

@@ -67,6 +67,7 @@ def test_published_rows_are_read_as_they_were_written(study):
         "learned": ["native", "xla"],
         "native": ["native"],
         "optimizers": ["native"],
+        "rates": ["native"],
         "other_tasks": ["native"],
         "recipes_race": ["native", "xla"],
         "up_to": ["native", "xla"],

@@ -33,7 +33,9 @@ def folder(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", figures.summaries())
 def test_every_figure_of_the_package_draws_and_can_be_saved(name, tmp_path):
     tried = [group("delay_line", lag, budget=budget) for lag in (2, 4) for budget in (1000, 4000)]
-    drawn = figures.find(name).draw(table(*tried))
+    outcome = {"validation_loss": 0.4, "held_out_loss": 0.5, "final": 0.9}
+    by_loss = group("data", 11, {1: (0, 2), 2: (0, 2)}, knobs={"criterion": "best"}, **outcome)
+    drawn = figures.find(name).draw(table(*tried, by_loss))
     assert figures.save(drawn, tmp_path, name) == tmp_path / f"{name}.png"
     assert figures.summaries()[name]
 

@@ -119,7 +119,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " share of nets of 2 units that latch the bit. Told the lag, the least width that most seeds solve is"
         f" {_widths(data)}, at every lag of every task."
     )
-    return marks.finish(picture, data, caption, 120)
+    return marks.finish(picture, data, f"{caption} {marks.seeds(rows)}", 120)
 
 
 def _widths(data: pl.DataFrame) -> str:
