@@ -245,6 +245,6 @@ def _sentences(about: dict[str, Any], plans: Sequence[ProgramPlan], device: Devi
         )
     else:
         sentences.append(
-            "How long it takes is not known: there are no rows from this device that trained long enough to go by."
+            "How long it takes is not known: there are no rows from this device to go by, or too few."
         )
     return sentences
