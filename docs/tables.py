@@ -176,16 +176,15 @@ def up_to() -> str:
 def advice_up_to() -> str:
     """How the advised widths did up to lag 50, and to lags that nothing measured; of a stream at these."""
     rows = rows_of("up_to_fresh_seeds").with_columns(passed_column())
-    cells = rows.group_by("task", "knobs", "lag", maintain_order=True).agg(
-        pl.col("units").first(), pl.col("passed").sum(), pl.len()
-    )
+    cells = rows.group_by("task", "knobs", "lag", "units").agg(pl.col("passed").sum(), pl.len())
     of_lag, by_task = list[str](), dict[str, dict[int, str]]()
-    for task, knobs, lag, units, passed, seeds in cells.sort("task", "knobs", "lag").iter_rows():
+    for task, knobs, lag, units, passed, seeds in cells.sort("task", "knobs", "lag", "units").iter_rows():
         kind = typed(task_class(task), json.loads(knobs), "task")
         if kind.stream:
             of_lag.append(f"{passed} of {seeds} at lag {lag} with {units} units")
         else:
-            by_task.setdefault(label(kind), {})[lag] = f"{passed}/{seeds} ({units})"
+            of = by_task.setdefault(label(kind), {})
+            of[lag] = ", ".join([*filter(None, [of.get(lag)]), f"{passed}/{seeds} ({units})"])
     lags = sorted({lag for of in by_task.values() for lag in of})
     lines = [(name, *(of.get(lag, "") for lag in lags)) for name, of in by_task.items()]
     whole = table(("task, passed (units)", *(f"up to {lag}" for lag in lags)), lines)
@@ -290,7 +289,8 @@ def fading_kernel() -> str:
 
 def counts_by_control() -> dict[tuple[str, Task, str], tuple[int, int]]:
     """How many nets passed, and how many there were, by recipe, task and control."""
-    rows = pl.concat([rows_of("learned"), rows_of("up_to_fresh_seeds").filter(lag=50)])
+    learned, usual = rows_of("learned"), rows_of("up_to_fresh_seeds").filter(lag=50)
+    rows = pl.concat([learned, usual.join(learned, on=["task", "knobs", "units"], how="semi")])
     start = pl.when(init="forget_bias").then(pl.lit("bias")).otherwise(pl.lit("advised"))
     control = pl.when(freeze="cell").then(pl.lit("frozen")).otherwise(start)
     rows = rows.with_columns(passed_column(), control=control)

@@ -2,8 +2,15 @@
 
 One rule holds for every lag, measured or not: the narrowest width that is enough, with a probability of at
 least `PROBABILITY`, for the wanted share of the seeds that train at all (memcap.thresholds.lags). A longer
-lag is never advised a narrower net than a shorter one (`advice`). In simulated studies 92 to 94 % of fresh
+lag is never advised a narrower net than a shorter one (`advise`). In simulated studies 92 to 94 % of fresh
 seeds pass at such widths; most of the others are seeds that no width saves (tests/thresholds/test_lags.py).
+
+A net that is right at every lag up to 50 is right at every lag up to 8. So where every lag counts, nets
+trained up to a longer lag compete at a shorter one, and the narrowest is advised; the answer says how far to
+train (`Answer.training_lag`).
+
+Where counts fall with the width, a curve that cannot fall is no guide: then only widths that were tried are
+advised, by their own counts (memcap.thresholds.falls).
 """
 
 import math
@@ -21,7 +28,8 @@ from memcap.cells import cell_facts
 from memcap.models.model import MOST_UNITS
 from memcap.recipes import ResolvedRecipe
 from memcap.tasks import Task
-from memcap.thresholds.curve import counts, threshold
+from memcap.thresholds.curve import Floats, counts, threshold
+from memcap.thresholds.falls import width_to_take
 from memcap.thresholds.lags import believe
 
 PROBABILITY = 0.9  # that the width to take is enough
@@ -41,6 +49,8 @@ class Answer:
             not this one.
         units: the width to take, of each layer. None where no width tried is known to be enough, more than
             `MOST_UNITS` are predicted, or nothing is known.
+        training_lag: the lag that nets of this width are trained at, or up to: a longer one than the
+            question's where fewer units are enough so, and `widths` are those of it.
         source: the place of the rows: a name of `memcap.runtime.published`, as "atlas", or a folder; None:
             rows that were handed over.
         own: what the user's own rows say of the lag, where others rest on more.
@@ -51,6 +61,7 @@ class Answer:
     point: Point | None = None
     widths: tuple[float, float, float] | None = None
     units: int | None = None
+    training_lag: int | None = None
     source: str | None = None
     own: "Answer | None" = None
 
@@ -138,13 +149,31 @@ class Answer:
     @property
     def budget(self) -> int | None:
         """The most training steps of the recipes that it rests on."""
-        points = self.trained.values() if self.point is None else [self.point]
+        own = self._training_point
+        points = self.trained.values() if own is None else [own]
         return max((point.recipe.budget for point in points), default=None)
+
+    @property
+    def trains_longer(self) -> bool:
+        """Tell whether nets are to be trained up to a longer lag than the one of the question."""
+        return self.training_lag not in (None, self.lag)
+
+    @property
+    def _training_point(self) -> Point | None:
+        """The point at the lag that nets are trained at; None where that was not measured."""
+        return self.trained.get(self.training_lag or self.lag) if self.trains_longer else self.point
 
     @property
     def passed_from(self) -> int:
         """The number of runs of `units` units or more that passed, of `runs_from`."""
         return self._outcomes[0]
+
+    @property
+    def widest_from(self) -> int | None:
+        """The widest net that `passed_from` counts, where wider ones fail more; None where none do."""
+        units = self.units or 1
+        falls = [p.fit.fall.last for p in self.points_from if p.fit.fall and units <= p.fit.fall.last]
+        return min(falls, default=None)
 
     @property
     def runs_from(self) -> int:
@@ -157,7 +186,7 @@ class Answer:
         to it; where no net there was so wide, of all lags."""
         if (units := self.units) is None:
             return ()
-        near = [self.point] if self.point is not None else []
+        near = [self._training_point] if self._training_point is not None else []
         near = near or [self.trained[lag] for lag in next_to(self.trained, self.lag)]
         places = (near, self.trained.values())
         return next((wide for some in places if (wide := tuple(p for p in some if p.units[-1] >= units))), ())
@@ -171,7 +200,7 @@ class Answer:
     def recipe(self) -> ResolvedRecipe | None:
         """The recipe that the width was measured by, the lag's own or the next longer one's; None where
         nothing was measured."""
-        point = self.point or next_longer(self.trained.values(), self.lag)
+        point = self._training_point or next_longer(self.trained.values(), self.lag)
         return None if point is None else point.recipe
 
     @cached_property
@@ -229,8 +258,9 @@ def answer(question: Question, points: Sequence[Point], source: str | None = Non
     """
     task, lag = question.task, question.lag
     points = [p for p in points if (p.task, p.model) == (task, question.model)]
-    if question.up_to:
-        points = [p for p in points if p.at == "up_to"] or points
+    # Rows of nets that were trained for one question answer another one only where there are no others.
+    same = [p for p in points if (p.evaluation.until == "up_to") == question.up_to]
+    points = same or points
     # Where a lag was measured in several ways, the usual length and rule count first, then the one with most
     # runs.
     point = max((p for p in points if p.lag == lag), key=lambda p: (p.usual, sum(p.runs)), default=None)
@@ -238,45 +268,79 @@ def answer(question: Question, points: Sequence[Point], source: str | None = Non
     result = Answer(question, tuple(line), point, source=source)
     if not (len(result.trained) > 1 if point is None else point.trains):
         return result
-    widths, units = advice(result.trained, lag, question.share)
-    enough = units <= (MOST_UNITS if point is None else 2 * point.units[-1])
-    if point is not None and threshold(point.posterior, question.share).censored == "above":
-        enough = False
-    return replace(result, widths=widths, units=units if enough else None)
+    up_to = line[0].at == "up_to"
+    widths, units, training_lag = advise(result.trained, lag, question.share, up_to)
+    return replace(result, widths=widths, units=units, training_lag=training_lag)
 
 
-def advice(points: Mapping[int, Point], lag: int, share: float) -> tuple[tuple[float, float, float], int]:
-    """Return estimate, low and high of the width that is enough at a lag, and the width to take there.
+def advise(
+    points: Mapping[int, Point], lag: int, share: float, up_to: bool = False
+) -> tuple[tuple[float, float, float], int | None, int]:
+    """Return estimate, low and high of the width that is enough at a lag, the width to take there, None where
+    none is known to be enough, and the lag to train nets of it at.
 
     What is enough for a lag that was measured is enough for the shorter ones down to the one measured before
     it; so no lag is advised less than a shorter one, measured or not, or more than the next one measured.
+
+    Where every lag up to one counts, no lag is advised more than any longer one that was measured: nets that
+    were trained up to that are right here, too. Then a lag that was measured need not have the width of
+    shorter ones, as they have its own where it is less.
 
     Args:
         points: by lag, at least one.
         lag: time steps.
         share: of the seeds that train at all and should pass.
+        up_to: whether nets are right at every lag up to their own.
     """
     shorter = [each for each in points if each <= lag]
-    longer = min((each for each in points if each > lag), default=None)
+    longer = sorted(each for each in points if each > lag)
     far = (round(EVERY_LAG * 1.4**k) for k in range(int(math.log(max(lag / EVERY_LAG, 1), 1.4)) + 1))
     gap = {each for each in (*range(1, EVERY_LAG + 1), *far, lag) if max(shorter, default=0) <= each <= lag}
-    lags = sorted({*shorter, *gap} if longer is None else {*shorter, *gap, longer})
+    lags = sorted({*shorter, *gap, *(longer if up_to else longer[:1])})
+    widths = _widths(points, lags, share)
+    sure = {each: float(width[3]) for each, width in widths.items()}
+    unknown = set()
+    for each in points.keys() & sure.keys():
+        if (units := _taken(points[each], sure[each], share)) is None:
+            unknown.add(each)
+        else:
+            sure[each] = units
+    nearest = shorter[-1:] if up_to else shorter
+    choices = {lag: max(sure[each] for each in (*nearest, *gap))}
+    if longer and lag not in points and not up_to:
+        choices[lag] = min(choices[lag], max(sure[each] for each in (*shorter, longer[0])))
+    if up_to:
+        if longer and unknown.intersection(nearest):
+            del choices[lag]  # not enough at a shorter lag, so not known to be enough here
+        choices |= {each: sure[each] for each in longer}
+    most = {each: 2 * points[each].units[-1] for each in points}
+    whole = {each: math.ceil(width - 1e-6) for each, width in choices.items() if each not in unknown}
+    whole = {each: units for each, units in whole.items() if units <= most.get(each, MOST_UNITS)}
+    best = min(whole, key=lambda each: (whole[each], each), default=lag)
+    estimate, low, high = (float(width) for width in widths[best][:3])
+    return (estimate, low, high), whole.get(best), best
+
+
+def _widths(points: Mapping[int, Point], lags: Sequence[int], share: float) -> dict[int, Floats]:
+    """Return estimate, low, high, and the width that is enough with `PROBABILITY`, at some lags."""
     ranks = np.array([0.5, 0.025, 0.975, PROBABILITY])
-    measured = [{each: counts(p.units, p.solved, p.runs) for each, p in points.items()}]
+    measured = [{each: p.rise(p.solved) for each, p in points.items()}]
     if any(p.solved_trained != p.solved for p in points.values()):
         # who passes at the stretched length, too, passes at the trained one: so no width is less there
-        measured.append({each: counts(p.units, p.solved_trained, p.runs) for each, p in points.items()})
+        measured.append({each: p.rise(p.solved_trained) for each, p in points.items()})
     beliefs = [believe(some, lags) for some in measured]
-    widths = {each: np.max([some[each].quantiles(share, ranks) for some in beliefs], axis=0) for each in lags}
-    sure = {each: float(width[3]) for each, width in widths.items()}
-    for each in points.keys() & sure.keys():
-        if points[each].fit.u90.censored == "below":
-            sure[each] = max(sure[each], points[each].units[0])  # nothing narrower was tried
-    units = max(sure[each] for each in lags if each <= lag)
-    if longer is not None and lag not in points:
-        units = min(units, max(sure[each] for each in (*shorter, longer)))
-    estimate, low, high = (float(width) for width in widths[lag][:3])
-    return (estimate, low, high), math.ceil(units - 1e-6)
+    return {each: np.max([some[each].quantiles(share, ranks) for some in beliefs], axis=0) for each in lags}
+
+
+def _taken(point: Point, width: float, share: float) -> int | None:
+    """Return the width to take at a lag that was measured, if `width` is enough with `PROBABILITY` by the
+    curves of all lags; None where no width is known to be enough."""
+    if point.fit.u90.censored == "below":
+        width = max(width, point.units[0])  # nothing narrower was tried
+    units = math.ceil(width - 1e-6)
+    reached = threshold(point.posterior, share).censored != "above"
+    known = reached and units <= 2 * point.units[-1]
+    return width_to_take(counts(point.units, point.solved, point.runs), share, units if known else None)
 
 
 def _line(points: Sequence[Point]) -> list[Point]:

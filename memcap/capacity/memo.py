@@ -10,15 +10,16 @@ import functools
 import hashlib
 import json
 from collections.abc import Generator, Sequence
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from memcap.runtime import cache
-from memcap.thresholds import curve, logistic
-from memcap.thresholds.curve import Fit, Threshold, fit_of, posterior
+from memcap.thresholds import curve, falls, logistic
+from memcap.thresholds.curve import Fall, Fit, Threshold, counts, fit_of, posterior
+from memcap.thresholds.falls import before, find_fall
 
 MOST = 4096  # fits that a file holds
 
@@ -35,14 +36,19 @@ class Memo:
         self.used: dict[str, list[Any]] = {}
 
     def fit(self, units: Sequence[int], solved: Sequence[int], runs: Sequence[int], confidence: float) -> Fit:
-        """Fit as `memcap.thresholds.curve.fit`, whose arguments and errors these are."""
+        """Fit as `memcap.thresholds.curve.fit`, whose arguments and errors these are; where counts fall, the
+        widths before that."""
         key = json.dumps([list(units), list(solved), list(runs), confidence])
         if key not in self.fits:
-            fit = fit_of(posterior(units, solved, runs), confidence)
+            data = counts(units, solved, runs)
+            fall = find_fall(data)
+            rise = before(data, fall)
+            fit = replace(fit_of(posterior(rise.widths, rise.solved, rise.runs), confidence), fall=fall)
             self.fits[key], self.grown = list(astuple(fit)), True
         self.used[key] = self.fits[key]
-        u_exist, bracket, u50, u90, *rest = self.fits[key]
-        return Fit(u_exist, tuple(bracket), Threshold(*u50), Threshold(*u90), *rest)
+        u_exist, bracket, u50, u90, *rest, fall = self.fits[key]
+        found = None if fall is None else Fall(*fall)
+        return Fit(u_exist, tuple(bracket), Threshold(*u50), Threshold(*u90), *rest, found)
 
 
 @contextlib.contextmanager
@@ -63,7 +69,7 @@ def memo() -> Generator[Memo]:
 @functools.cache
 def _version() -> str:
     """Compute a digest of all that a fit depends on beside its counts."""
-    sources = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in (curve, logistic)]
+    sources = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in (curve, falls, logistic)]
     return _digest("".join([np.__version__, *sources]))
 
 

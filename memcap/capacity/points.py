@@ -2,6 +2,7 @@
 beside it."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -17,7 +18,8 @@ from memcap.recipes import ResolvedRecipe
 from memcap.store.rows import At
 from memcap.tasks import Task, information_floor, one_per_number
 from memcap.terminal.printing import number
-from memcap.thresholds.curve import Fit, Posterior, Threshold, posterior
+from memcap.thresholds.curve import Counts, Fall, Fit, Posterior, Threshold, counts, posterior
+from memcap.thresholds.falls import before
 
 DEFAULT_MODEL = Model()
 
@@ -70,7 +72,12 @@ class Point:
     @cached_property
     def posterior(self) -> Posterior:
         """The posterior from which `fit` is read, for any other share."""
-        return posterior(self.units, self.solved, self.runs)
+        rise = self.rise(self.solved)
+        return posterior(rise.widths, rise.solved, rise.runs)
+
+    def rise(self, solved: Sequence[int]) -> Counts:
+        """Return some counts of the widths from which `fit` is read: those before a fall."""
+        return before(counts(self.units, solved, self.runs), self.fit.fall)
 
     def most(self, share: float) -> int | None:
         """Return the smallest width at which at least this share of the seeds passed; None if none did."""
@@ -78,10 +85,17 @@ class Point:
         return next((u for u, s, n in counts if s >= share * n), None)
 
     def passed_from(self, units: int) -> tuple[int, int]:
-        """Count the seeds that passed at this width and wider ones, and all that were trained there."""
+        """Count the seeds that passed at this width and wider ones, as far as the counts do not fall, and all
+        that were trained there."""
+        widest = self.widest_from(units)
         counts = zip(self.units, self.solved, self.runs, strict=True)
-        wide = [(s, n) for u, s, n in counts if u >= units]
+        wide = [(s, n) for u, s, n in counts if units <= u <= widest]
         return sum(s for s, _ in wide), sum(n for _, n in wide)
+
+    def widest_from(self, units: int) -> int:
+        """Return the widest net that may be taken for one of this width: before a fall, where counts fall."""
+        fall = self.fit.fall
+        return fall.last if fall is not None and units <= fall.last else self.units[-1]
 
     def stretched_at(self, units: int) -> tuple[int, float] | None:
         """Return the nearest width tried at or above this one, and the median stretched score of its solved
@@ -199,6 +213,20 @@ def label(task: Task, model: Model = DEFAULT_MODEL, *others: str) -> str:
     return task.name + (f" ({', '.join(words)})" if words else "")
 
 
+def fall_words(fall: Fall, which: str = "wider nets") -> str:
+    """Say that some nets fail more than narrower ones, with the counts."""
+    few = f"{fall.wider_passed} of {fall.wider_runs} passed with {widths_words(fall.wider, fall.widest)}"
+    more = f"{fall.passed} of {fall.runs} with {widths_words(fall.first, fall.last)}"
+    return f"{which} fail more: {few} units, {more}"
+
+
+def widths_words(first: int, last: int) -> str:
+    """Return a range of widths in words."""
+    if first == last:
+        return str(first)
+    return f"{first} {'or' if last == first + 1 else 'to'} {last}"
+
+
 def closing(point: Point) -> str | None:
     """Say which seeds to train to close the open ends of the intervals of u50 and u90; None where all are
     closed."""
@@ -263,6 +291,7 @@ def columns(point: Point) -> dict[str, Any]:
         "trains": point.trains,
         "misfit": f.misfit,
         "fits": f.fits,
+        "falls_from": None if f.fall is None else f.fall.wider,
         "bits": r.bits,
         "information_floor": r.information_floor,
         "one_per_number": r.one_per_number,

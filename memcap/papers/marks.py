@@ -83,6 +83,15 @@ def finish(picture: Figure, data: pl.DataFrame, caption: str, width: int, **marg
     return Drawn(picture, data)
 
 
+def seeds(rows: pl.DataFrame) -> str:
+    """Say which seeds the rows have: "Seeds 0 to 3 and 100."."""
+    own = rows["seed"].unique().sort().to_list()
+    starts = [seed for seed in own if seed - 1 not in own]
+    ends = [seed for seed in own if seed + 1 not in own]
+    runs = [f"{a} to {b}" if a < b else f"{a}" for a, b in zip(starts, ends, strict=True)]
+    return f"Seed{'s' * (len(own) > 1)} {' and '.join(runs)}." if own else ""
+
+
 def greatest(data: pl.DataFrame, column: str) -> int:
     """Return the greatest number of a column; 0 if there is none."""
     return max(data[column].drop_nulls().to_list(), default=0)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from memcap.capacity.answer import PROBABILITY, Answer
-from memcap.capacity.points import Point, closing, columns, interval_text
+from memcap.capacity.points import Point, closing, columns, fall_words, interval_text, widths_words
 from memcap.config import Evaluation, Member
 from memcap.knobs import UserError
 from memcap.models.model import MOST_UNITS, Model
@@ -57,7 +57,8 @@ def code(result: Answer, framework: str) -> str:
         )
     model, recipe = Model("lstm", result.units), result.recipe or Recipe()
     until = "up_to" if result.at == "up_to" else None
-    member = Member(result.task, result.lag, model=model, recipe=recipe, evaluation=Evaluation(until=until))
+    lag = result.training_lag or result.lag
+    member = Member(result.task, lag, model=model, recipe=recipe, evaluation=Evaluation(until=until))
     return script(member, framework, textwrap.fill(sentences(result)[0], HEADING_WIDTH))
 
 
@@ -82,6 +83,7 @@ def as_dict(result: Answer) -> dict[str, Any]:
         "at": result.at,
         "share": result.share,
         "units": result.units,
+        "training_lag": result.training_lag,
         "estimate": result.estimate,
         "low": result.low,
         "high": result.high,
@@ -89,7 +91,7 @@ def as_dict(result: Answer) -> dict[str, Any]:
         "between": result.between,
         "left_out": list(result.left_out),
         "trains": None if point is None else point.trains,
-        **{k: row.get(k) for k in ("u_exist", *ends, "misfit", "fits")},
+        **{k: row.get(k) for k in ("u_exist", *ends, "misfit", "fits", "falls_from")},
         "carry_numbers": result.carry_numbers,
         "information_floor": theory.information_floor,
         "one_per_number": theory.one_per_number,
@@ -136,16 +138,32 @@ def _width(result: Answer, units: int) -> list[str]:
     if few:
         first += f" {_share(result)} runs that train at all do: train several, keep the best."
     lines = [first, *_whole(result)]
-    if result.point is None:
+    if result.trains_longer:
+        lines.append(_longer(result))
+    elif result.point is None:
         lines.append(f"{_predicted(result)} A prediction: the lag itself was not measured.")
     elif not result.point.fit.fits:
         lines.append(_misfit(result.point))
+    for point in result.points_from:
+        if (fall := point.fit.fall) is not None:
+            which = "Wider nets" if units <= fall.last else "Nets in between"
+            lines.append(f"{fall_words(fall, which)}.")
     if not result.as_asked:
         lines.append(
             f"That is for lag {result.lag} alone: whether such a net is right at shorter lags, too, was not"
             " measured, and often it is not."
         )
-    return lines if result.point is not None and result.as_asked else [*lines, *_measure(result)]
+    known = result.as_asked and (result.point is not None or result.trains_longer)
+    return lines if known else [*lines, *_measure(result)]
+
+
+def _longer(result: Answer) -> str:
+    """Say that nets are to be trained up to a longer lag."""
+    lag, longer = result.lag, result.training_lag
+    return (
+        f"Train them up to lag {longer}, where fewer units are known to be enough than up to {lag}: what is"
+        f" right at every lag up to {longer} is right up to {lag}, too."
+    )
 
 
 def _outcomes(result: Answer, units: int) -> str:
@@ -154,8 +172,10 @@ def _outcomes(result: Answer, units: int) -> str:
     if not runs:
         return "No net so wide was trained."
     low, high = (100 * end for end in wilson(passed, runs))
+    widest = result.widest_from
+    widths = f"{units} or more" if widest is None else widths_words(units, widest)
     return (
-        f"Of {plural(runs, 'training run')} {_where(result)} with {units} or more, {passed} {_pass(result)}"
+        f"Of {plural(runs, 'training run')} {_where(result)} with {widths}, {passed} {_pass(result)}"
         f" within {result.budget:,} steps ({low:.0f} to {high:.0f} % do, by a 95 % interval)."
     )
 
@@ -207,6 +227,7 @@ def _no_width(result: Answer, point: Point) -> list[str]:
         " training, not of the net."
     ]
     lines += [] if point.fit.fits else [_misfit(point)]
+    lines += [] if point.fit.fall is None else [f"{fall_words(point.fit.fall, 'Wider nets')}."]
     if not result.command:
         return [*lines, f"Nets beyond {MOST_UNITS:,} units are not allowed."]
     return [*lines, "To measure wider nets:", result.command]

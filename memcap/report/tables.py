@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 
 from memcap import store
-from memcap.capacity.points import Point, closing, columns, interval_text
+from memcap.capacity.points import Point, closing, columns, fall_words, interval_text
 from memcap.knobs import UserError
 from memcap.store.columns import IDENTITY, START
 from memcap.terminal.printing import Column, Listing, number
@@ -15,7 +15,7 @@ from memcap.terminal.printing import Column, Listing, number
 SHOWN_ROWS = 20
 MOST_NOTES = 3  # lags of which the table says what would close their intervals
 UNTRAINED = "none trained"
-MISFIT = "misfit"
+MISFIT, FALLS = "misfit", "falls"
 HALF = (
     "units at which half of the seeds that train at all pass, and a 95 % interval"
     " (<=: the narrowest tried is enough; >: the widest is not)"
@@ -92,7 +92,7 @@ def frontier_table(points: Sequence[Point]) -> Listing:
                 "recipe": row["recipe"] + (f" (best of {point.recipes})" if point.recipes > 1 else ""),
                 "lr": f"{row['lr']:g}",
                 **{name: str(row[name]) for name in ("budget", "seeds")},
-                "passed": " ".join([row["counts"], *[MISFIT] * (not point.fit.fits)]),
+                "passed": " ".join([row["counts"], *_flags(point)]),
             }
         )
     notes = [text for verdict, text in VERDICT_NOTES.items() if both and verdict in verdicts]
@@ -107,6 +107,11 @@ def frontier_table(points: Sequence[Point]) -> Listing:
         notes.append(
             f"{MISFIT}: counts that do not rise with the width as the model expects; train more seeds there."
         )
+    falls = [(point, fall_words(point.fit.fall)) for point in points if point.fit.fall is not None]
+    if falls:
+        some = "; ".join(f"{p.label} at lag {p.lag}: {words}" for p, words in falls[:MOST_NOTES])
+        more = "; ..." * (len(falls) > MOST_NOTES)
+        notes.append(f"{FALLS}: beyond chance; the thresholds are of the widths before that. {some}{more}.")
     opened = [(point, closing(point)) for point in points if point.trains]
     more = [f"{point.label} at lag {point.lag}, {text}" for point, text in opened if text]
     if more:
@@ -122,6 +127,11 @@ def frontier_table(points: Sequence[Point]) -> Listing:
         FRONTIER_DROPS,
         notes,
     )
+
+
+def _flags(point: Point) -> list[str]:
+    """Return words for counts that are not as the model expects them."""
+    return [MISFIT] * (not point.fit.fits) + [FALLS] * (point.fit.fall is not None)
 
 
 def rows_table(rows: pl.DataFrame) -> Listing:

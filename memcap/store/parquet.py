@@ -5,7 +5,7 @@ up first, from the footer and the head of every page, which Thrift's compact pro
 https://github.com/apache/parquet-format (parquet.thrift; its numbers of fields stand below).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -18,9 +18,10 @@ MOST_TIMES = 256  # as many bytes as the file has; those that memcap writes unpa
 MOST_BESIDE = 1 << 24  # and so many more: small files are mostly footer
 BYTES_OF_A_VALUE = 16  # in polars, beside what a text is of
 SHARED_PREFIXES = 7  # an encoding (DELTA_BYTE_ARRAY) in which few bytes are many texts; nobody here writes it
-DEEPEST = 16  # fields within fields
 
-Struct = dict[int, Any]  # the fields of a struct by their numbers
+Struct = dict[int, Any]  # of fields by their numbers: values, or what is read of the structs in them
+FOOTER = {2: {4: None}, 3: None, 4: {1: {3: {7: None, 9: None, 11: None}}, 3: None}}
+PAGE = {2: None, 3: None, 5: {1: None, 2: None}, 7: {1: None, 2: None}, 8: {1: None, 4: None}}
 
 
 def read(content: BytesIO, columns: Sequence[str] | None = None) -> pl.DataFrame:
@@ -30,34 +31,57 @@ def read(content: BytesIO, columns: Sequence[str] | None = None) -> pl.DataFrame
         BadFileError: it would take far more memory than it has bytes.
         Exception, polars.exceptions.PanicException: it is no Parquet file.
     """
-    check_size(content.getvalue())
-    content.seek(0)
-    table = pl.read_parquet(content, columns=None if columns is None else list(columns))
+    check_size(content.getvalue(), columns)
+    return read_together([content], columns)
+
+
+def read_together(contents: Sequence[BytesIO], columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """Read the rows of files whose sizes were checked as one table, in their order: much sooner than one by
+    one.
+
+    Raises:
+        BadFileError: they would take far more memory than they have bytes.
+        Exception, polars.exceptions.PanicException: they have not the same columns of the same types, or one
+            is no Parquet file.
+    """
+    for content in contents:
+        content.seek(0)
+    table = pl.read_parquet(list(contents), columns=None if columns is None else list(columns))
     texts = [name for name, dtype in table.schema.items() if dtype == pl.String]
     unpacked = sum(int(table[name].str.len_bytes().sum() or 0) for name in texts)
-    _check(unpacked, content.getbuffer().nbytes)
+    _check(unpacked, sum(content.getbuffer().nbytes for content in contents))
     return table
 
 
-def check_size(content: bytes) -> None:
-    """Check that a file unpacks to no more than it may.
+def check_size(content: bytes, columns: Collection[str] | None = None) -> tuple[list[str], int]:
+    """Check that a file, or some of its columns, unpacks to no more than it may.
+
+    Returns:
+        The names of its columns, and how many rows it has.
 
     Raises:
         BadFileError: it does.
-        ValueError, LookupError, TypeError, AttributeError: it is no Parquet file.
+        ValueError, LookupError, TypeError, AttributeError, RecursionError: it is no Parquet file.
     """
     size = int.from_bytes(content[-8:-4], "little")
     if content[-4:] != MAGIC or size > len(content) - 8:
         raise ValueError("no Parquet file")
-    footer, _ = _struct(content, len(content) - 8 - size)
-    total = BYTES_OF_A_VALUE * max(footer[3], 0)
+    footer, _ = _struct(content, len(content) - 8 - size, FOOTER)
+    rows, most = footer[3], MOST_TIMES * len(content) + MOST_BESIDE
+    names = [element[4].decode() for element in footer[2][1:]]  # the first is the table itself
+    total = BYTES_OF_A_VALUE * rows * len(names)
     for group in footer.get(4, ()):
-        for chunk in group[1]:
-            total += BYTES_OF_A_VALUE * max(group[3], 0)
-            for unpacked in _pages(content, chunk[3], group[3]):
-                total += unpacked
-                _check(total, len(content))
-    _check(total, len(content))
+        total += BYTES_OF_A_VALUE * group[3]
+        for name, chunk in zip(names, group[1], strict=True):
+            if columns is not None and name not in columns:
+                continue
+            total += _unpacked(content, chunk[3], group[3])
+            if total > most:
+                break
+    if rows < 0 or total > most:
+        _check(total, len(content))
+        raise ValueError("no Parquet file")
+    return names, rows
 
 
 def _check(total: int, size: int) -> None:
@@ -65,67 +89,109 @@ def _check(total: int, size: int) -> None:
         raise BadFileError(f"its {size:,} bytes unpack to over {total >> 20:,} MiB, as none of memcap's do")
 
 
-def _pages(content: bytes, column: Struct, rows: int) -> Iterator[int]:
-    """Give the bytes that each page of a column unpacks to."""
-    place = min(each for number in (9, 11) if (each := column.get(number)) is not None)
-    end = place + column[7]
+def _unpacked(content: bytes, column: Struct, rows: int) -> int:
+    """Add up the bytes that the pages of a column unpack to."""
+    place = min(column[9], column.get(11, column[9]))
+    end, total = place + column[7], 0
     while place < end:
-        page, place = _struct(content, place)
+        page, place = _struct(content, place, PAGE)
         kind = page.get(5) or page.get(8) or page.get(7) or {}
-        if min(page[2], page[3]) < 0 or kind.get(1, 0) > rows + 1:
+        if min(page[2], page[3], kind.get(1, 0)) < 0 or kind.get(1, 0) > rows + 1:
             raise ValueError("no Parquet file")
         if SHARED_PREFIXES in (kind.get(2), kind.get(4)):
             raise BadFileError("packed in a way that memcap never does")
-        yield page[2]
+        total += page[2]
         place += page[3]
+    return total
 
 
-def _struct(content: bytes, place: int, depth: int = 0) -> tuple[Struct, int]:
-    """Read the fields of a struct. Return them, and the place after it."""
-    if depth > DEEPEST:
-        raise ValueError("no Parquet file")
-    fields: Struct = {}
+def _struct(content: bytes, place: int, fields: Mapping[int, Any]) -> tuple[Struct, int]:
+    """Read some fields of a struct. Return them, and the place after it."""
+    values: Struct = {}
     number = 0
     while head := content[place]:
         place += 1
-        if head >> 4:
+        kind = head & 15
+        if head > 15:
             number += head >> 4
         else:
             value, place = _varint(content, place)
             number = (value >> 1) ^ -(value & 1)
-        fields[number], place = _value(content, place, head & 15, depth)
-    return fields, place + 1
+        if number not in fields:
+            if kind == 8 and content[place] < 128:  # as below, without a call: these are most of a footer
+                place += content[place] + 1
+            elif kind > 2:
+                place = _skip(content, place, kind)
+        elif kind in (4, 5, 6):  # whole numbers, zigzag
+            if (value := content[place]) < 128:
+                place += 1
+            else:
+                value, place = _varint(content, place)
+            values[number] = (value >> 1) ^ -(value & 1)
+        elif kind == 8:
+            size, place = _varint(content, place)
+            values[number] = content[place : place + size]
+            place += size
+        elif kind == 12:
+            values[number], place = _struct(content, place, fields[number])
+        elif kind == 9 and content[place] & 15 == 12:
+            count, place = _count(content, place)
+            values[number] = []
+            for _ in range(count):
+                value, place = _struct(content, place, fields[number])
+                values[number].append(value)
+        else:
+            raise ValueError("no Parquet file")
+    return values, place + 1
 
 
-def _value(content: bytes, place: int, kind: int, depth: int) -> tuple[Any, int]:
-    """Read a value of one of Thrift's kinds. Return it, and the place after it."""
-    if kind in (4, 5, 6):  # whole numbers, zigzag
-        value, place = _varint(content, place)
-        return (value >> 1) ^ -(value & 1), place
-    if kind == 8:  # bytes, of which nothing is asked
+def _skip(content: bytes, place: int, kind: int) -> int:
+    """Return the place after a value of one of Thrift's kinds."""
+    if kind in (4, 5, 6):
+        while content[place] > 127:
+            place += 1
+        return place + 1
+    if kind == 8:
         size, place = _varint(content, place)
-        return None, place + size
-    if kind == 12:
-        return _struct(content, place, depth + 1)
+        return place + size
     if kind in (1, 2):  # true and false stand in the kind itself
-        return kind == 1, place
-    if kind == 3:
-        return content[place], place + 1
-    if kind == 7:  # a double
-        return None, place + 8
-    if kind != 9:  # a map, of which Parquet has none
-        raise ValueError("no Parquet file")
-    head, place = content[place], place + 1
-    count, inner = head >> 4, head & 15
+        return place
+    if kind == 12:
+        while head := content[place]:
+            place += 1
+            if head < 16:
+                _, place = _varint(content, place)
+            if (inner := head & 15) == 8 and content[place] < 128:
+                place += content[place] + 1
+            elif inner in (4, 5, 6):
+                while content[place] > 127:
+                    place += 1
+                place += 1
+            elif inner > 2:
+                place = _skip(content, place, inner)
+        return place + 1
+    if kind == 9:
+        inner = content[place] & 15
+        count, place = _count(content, place)
+        for _ in range(count):
+            if inner == 5 and content[place] < 128:
+                place += 1
+            else:
+                place = place + 1 if inner in (1, 2) else _skip(content, place, inner)
+        return place
+    if kind in (3, 7):  # a byte, a double
+        return place + (1 if kind == 3 else 8)
+    raise ValueError("no Parquet file")  # a map, of which Parquet has none
+
+
+def _count(content: bytes, place: int) -> tuple[int, int]:
+    """Read how many elements a list has. Return it, and the place of the first."""
+    count, place = content[place] >> 4, place + 1
     if count == 15:
         count, place = _varint(content, place)
     if count > len(content):
         raise ValueError("no Parquet file")
-    values = []
-    for _ in range(count):
-        value, place = (None, place + 1) if inner in (1, 2) else _value(content, place, inner, depth + 1)
-        values.append(value)
-    return values, place
+    return count, place
 
 
 def _varint(content: bytes, place: int) -> tuple[int, int]:

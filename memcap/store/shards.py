@@ -23,7 +23,6 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,6 +43,9 @@ SESSION_DIGITS = 8  # of the command, as many of the job
 NAME = re.compile(r"[0-9a-f]{16}-(?:[0-9a-f]{8}){1,2}-\d+")  # that jobs give their shards
 UNFINISHED_FIGURE = re.compile(r"\.\w+\.[a-z0-9_]{8}")  # where `figures.save` writes before all is there
 
+TOGETHER = 256  # files that are read at once
+MOST_TABLES = 1 << 15  # that are kept
+RESULT_NAMES = frozenset(RESULTS)
 _sound: set[State] = set()  # files whose rows this process has checked
 
 
@@ -52,6 +54,9 @@ class Table(NamedTuple):
 
     rows: pl.DataFrame
     has_digest: bool
+
+
+_tables: dict[State, Table] = {}  # of the files that this process has read
 
 
 def new_session() -> str:
@@ -176,24 +181,62 @@ def read_files(folder: Path, below: bool = True) -> tuple[dict[Path, Table], dic
         raise UserError(
             f"{folder}: no such folder or file; train a study first, as in: memcap train sweeps=first_study"
         )
-    tables: dict[State, Table] = {}
+    states: list[State] = []
     bad: dict[Path, BadFileError] = {}
     for path in paths(folder, below):
         try:
-            state = files.state_of(path)
-            tables[state] = _cached(state)
-        except BadFileError as error:
-            bad[path] = error
+            states.append(files.state_of(path))
         except OSError as error:
-            bad[path] = BadFileError(f"cannot be read ({error.strerror or error})")
+            bad[path] = _unreadable(error)
+    new = [state for state in states if state not in _tables]
+    if len(_tables) + len(new) > MOST_TABLES:
+        _tables.clear()
+        new = states
+    for first in range(0, len(new), TOGETHER):
+        bad |= _read_together(new[first : first + TOGETHER])
+    tables = {state: _tables[state] for state in states if state[0] not in bad}
     bad |= _check({state: table for state, table in tables.items() if state not in _sound})
     return {path: table for (path, *_), table in tables.items() if path not in bad}, bad
 
 
-@lru_cache(maxsize=1024)
-def _cached(state: State) -> Table:
-    """Read one file, once per job."""
-    return _table(state[0])
+def _unreadable(error: OSError) -> BadFileError:
+    return BadFileError(f"cannot be read ({error.strerror or error})")
+
+
+def _read_together(states: Sequence[State]) -> dict[Path, BadFileError]:
+    """Read some files into `_tables`. Return what is wrong with each other one."""
+    bad: dict[Path, BadFileError] = {}
+    alike: dict[tuple[str, ...], list[tuple[State, BytesIO, bool, int]]] = {}  # by their columns
+    for state in states:
+        try:
+            content, has_digest = _content(state[0])
+            names, rows = parquet.check_size(content.getvalue(), RESULT_NAMES)
+        except BadFileError as error:
+            bad[state[0]] = error
+        except OSError as error:
+            bad[state[0]] = _unreadable(error)
+        except Exception:  # of whatever is no Parquet file
+            bad[state[0]] = BadFileError("not a readable table of rows")
+        else:
+            columns = tuple(name for name in RESULTS if name in names)
+            alike.setdefault(columns, []).append((state, content, has_digest, rows))
+    for columns, group in alike.items():
+        try:
+            table = complete(parquet.read_together([content for _, content, _, _ in group], columns))
+        except (Exception, pl.exceptions.PanicException):  # of one of them; which one is found by itself
+            for state, *_ in group:
+                try:
+                    _tables[state] = _table(state[0])
+                except BadFileError as error:
+                    bad[state[0]] = error
+                except OSError as error:
+                    bad[state[0]] = _unreadable(error)
+            continue
+        first = 0
+        for state, _, has_digest, rows in group:
+            _tables[state] = Table(table.slice(first, rows), has_digest)
+            first += rows
+    return bad
 
 
 def _check(tables: dict[State, Table]) -> dict[Path, BadFileError]:
@@ -240,9 +283,7 @@ def read_file(path: Path) -> pl.DataFrame:
 
 def _table(path: Path) -> Table:
     """Read one file and check its bytes, not its rows. The errors are those of `read_file`."""
-    with files.open_regular(path) as file:
-        content = BytesIO(file.read())
-    has_digest = files.check(content)
+    content, has_digest = _content(path)
     try:
         there = pl.read_parquet_schema(content)
         columns = [name for name in RESULTS if name in there]  # the others follow from the configs
@@ -251,6 +292,17 @@ def _table(path: Path) -> Table:
         raise
     except (Exception, pl.exceptions.PanicException) as error:  # at a file without a digest Rust may panic
         raise BadFileError("not a readable table of rows") from error
+
+
+def _content(path: Path) -> tuple[BytesIO, bool]:
+    """Read the bytes of one file, and check them. Return whether a digest vouches for them, too.
+
+    Raises:
+        BadFileError, OSError: as `read_file`.
+    """
+    with files.open_regular(path) as file:
+        content = BytesIO(file.read())
+    return content, files.check(content)
 
 
 def collect(folder: Path, strict: bool = False) -> tuple[Path, pl.DataFrame]:

@@ -17,7 +17,7 @@ from memcap.capacity.sources import from_rows
 from memcap.knobs import UserError
 from memcap.models.model import MOST_UNITS, Model
 from memcap.report.answer_words import PrintedAnswer, as_dict, code, sentences, why
-from memcap.runtime.published import ATLAS, rows_file
+from memcap.runtime.published import ATLAS, rows_files
 from memcap.tasks import task_class
 
 DELAY, LATCH = task_class("delay_line")(), task_class("latch")()
@@ -216,6 +216,23 @@ def test_counts_that_do_not_fit_are_flagged_beside_the_width():
     assert words in words_of(found)
 
 
+def test_where_wider_nets_fail_more_widths_that_pass_are_advised_and_it_is_said():
+    counts = {3: (0, 8), 4: (16, 16), 5: (15, 16), 6: (4, 16), 8: (3, 16)}
+    found = answer(Question(LATCH, 5), frontier(table(group(counts=counts))))
+    assert (found.units, as_dict(found)["falls_from"]) == (4, 6)
+    assert "Of 32 training runs there with 4 or 5, 31 succeed" in words_of(found)
+    assert "Wider nets fail more: 7 of 32 passed with 6 to 8 units, 31 of 32 with 4 or 5." in words_of(found)
+    counts = {3: (4, 6), 4: (7, 7), 5: (6, 8), 6: (2, 8), 7: (3, 8), 9: (3, 8), 11: (7, 8), 14: (8, 8)}
+    found = answer(Question(LATCH, 5), frontier(table(group(counts=counts))))
+    assert found.units == 14
+    assert "Of 8 training runs there with 14 or more, 8 succeed" in words_of(found)
+    assert "Nets in between fail more: 8 of 24 passed with 6 to 9 units, 13 of 15 with 4" in words_of(found)
+    counts = {3: (0, 8), 4: (7, 8), 5: (3, 8), 6: (1, 8), 8: (0, 8)}
+    none = answer(Question(LATCH, 5), frontier(table(group(counts=counts))))
+    assert none.units is None
+    assert "Wider nets fail more" in words_of(none)
+
+
 @pytest.mark.parametrize(("top", "said"), [((6, 8), True), ((8, 8), False)])
 def test_counts_below_the_share_at_the_width_to_take_stand_beside_it(top, said):
     found = answer(Question(LATCH, 5), frontier(table(group(counts={1: (0, 8), 2: (7, 8), 3: top}))))
@@ -363,28 +380,27 @@ def test_rows_of_another_end_of_training_are_used_where_there_are_no_others_and_
 
 @cache
 def published(at):
-    return frontier(store.read(rows_file(ATLAS)), at)
+    return frontier(pl.concat(map(store.read, rows_files(ATLAS))), at)
 
 
 @pytest.mark.slow
-def test_advice_never_falls_with_the_lag_and_steady_never_takes_less_than_trained():
-    """Of every task and cell that the atlas has, lags 1 to 50."""
-    lines = {p.label: p for p in published("steady")}
-    assert len(lines) > 20
-    for line, some in lines.items():
-        lags = [lag for lag in (3, 4, 14, 15, 16, 45, 49, 50) if lag >= some.task.smallest_lag]
+def test_advice_never_falls_with_the_lag_and_a_stricter_verdict_never_takes_less():
+    """Of every task and cell that is published, by all rows, at and beside lags that one study or another
+    measured."""
+    nets = {(p.task, p.model): p for p in published("steady")}
+    assert len(nets) > 30
+    for task, model in nets:
+        lags = [lag for lag in (3, 4, 8, 9, 16, 17, 25, 26, 50) if lag >= task.smallest_lag]
+        verdicts = ("steady", "trained") if task.stream else ("up_to", "steady")
         advised = {
-            at: [
-                answer(Question(some.task, lag, Model(some.model.cell, 1)), published(at)).units
-                for lag in lags
-            ]
-            for at in (("steady", "trained") if some.task.stream else ("steady",))
+            at: [answer(Question(task, lag, model, at=at), published(at)).units for lag in lags]
+            for at in verdicts
         }
-        for widths in advised.values():
+        for at, widths in advised.items():
             known = [width for width in widths if width is not None]
-            assert known == sorted(known), line
-        for strict, loose in zip(*advised.values(), strict=True) if len(advised) == 2 else ():
-            assert strict is None or loose is None or strict >= loose, line
+            assert known == sorted(known), (task, model, at)
+        for strict, loose in zip(*advised.values(), strict=True) if task.stream else ():
+            assert strict is None or loose is None or strict >= loose, (task, model)
 
 
 def test_a_prediction_says_how_many_passed_at_the_lags_next_to_it():
@@ -432,6 +448,23 @@ def test_where_one_lag_alone_was_measured_the_answer_says_so_and_how_to_measure_
     assert "task=latch task.lag=20 evaluation.until=up_to study=latch_L20" in sentences(found)[-1]
     stream = answer(Question(DELAY, 4), points())
     assert (stream.as_asked, stream.at, len(sentences(stream))) == (True, "steady", 1)
+
+
+def test_nets_that_are_right_up_to_a_longer_lag_are_right_up_to_a_shorter_one():
+    rows = [*group(lag=8, counts=sharp(6), **UP_TO), *group(lag=40, counts=sharp(3), **UP_TO)]
+    points = frontier(table(rows))
+    long = answer(Question(LATCH, 40), points)
+    for lag in (8, 20):
+        found = answer(Question(LATCH, lag), points)
+        assert (found.units, found.training_lag, found.trains_longer) == (long.units, 40, True)
+        first, second = sentences(found)
+        assert f"latch at every lag up to {lag}: {found.units} units. Of " in first
+        assert "training runs at lag 40 with" in first
+        assert second.startswith(
+            "Train them up to lag 40, where fewer units are known to be enough than up to"
+        )
+        assert "\nLAG, LENGTH, FEATURES, OUTPUTS = 40, " in code(found, "torch")
+    assert (long.training_lag, long.trains_longer, len(sentences(long))) == (40, False, 1)
 
 
 def test_the_verdict_is_part_of_the_name_of_a_line():

@@ -50,3 +50,11 @@ def test_references_are_grey_and_pale_and_the_caption_is_below():
     assert picture.texts[0].get_text() == "of 3\nseeds"
     assert drawn.data is data
     assert marks.greatest(data.clear(), "seeds") == 0
+
+
+def test_seeds_are_named_by_their_runs():
+    def of(*own):
+        return marks.seeds(pl.DataFrame({"seed": own}, {"seed": pl.Int64}))
+
+    assert of(2, 0, 1, 1, 100) == "Seeds 0 to 2 and 100."
+    assert (of(7), of()) == ("Seed 7.", "")

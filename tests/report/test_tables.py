@@ -94,6 +94,16 @@ def test_counts_that_no_rising_curve_gives_are_flagged():
     assert "misfit" not in printed(frontier_table(usual))
 
 
+def test_counts_that_fall_are_flagged_and_said():
+    (point,) = points = frontier(table(group(counts={3: (0, 8), 4: (7, 7), 6: (2, 8), 9: (1, 8)})))
+    assert point.fit.u90.units <= 4
+    text = printed(frontier_table(points))
+    assert "9:1/8 falls" in text
+    said = "latch at lag 5: wider nets fail more: 3 of 16 passed with 6 to 9 units, 7 of 7 with 4"
+    assert said in " ".join(text.split())
+    assert columns(point)["falls_from"] == 6
+
+
 @pytest.mark.parametrize("counts", [{1: (1, 4), 2: (1, 4), 3: (0, 4)}, {2: (0, 8), 4: (0, 8), 8: (0, 8)}])
 def test_where_no_recipe_trains_a_task_no_lower_bound_is_printed(counts):
     points = frontier(table(group(counts=counts)))

@@ -268,7 +268,7 @@ def test_a_table_that_unpacks_to_far_more_than_it_has_is_not_read(tmp_path, monk
 def test_a_table_of_few_bytes_that_are_long_texts_is_not_taken_apart(monkeypatch):
     content = BytesIO()
     pl.DataFrame({"key": ["a" * 3_000_000] * 10}).write_parquet(content)
-    monkeypatch.setattr(parquet, "check_size", lambda content: None)  # as of one that lies
+    monkeypatch.setattr(parquet, "check_size", lambda *_: None)  # as of one that lies
     with pytest.raises(BadFileError, match="unpack to"):
         parquet.read(content)
 
@@ -319,3 +319,23 @@ def test_knobs_that_nest_without_end_are_those_of_no_member():
     nested_knobs = '{"task": ' + '{"a":' * 5000 + "1" + "}" * 5001
     assert columns._line(nested_knobs) == {}
     assert columns._line("[" * 100_000) == {}
+
+
+def test_files_that_are_read_together_are_what_each_is_by_itself(tmp_path, monkeypatch):
+    """Those with fewer columns, those of other types and bad ones among them."""
+    monkeypatch.setattr(shards, "TOGETHER", 4)
+    whole = [table([row]) for row in group("latch", 5, {1: (1, 6), 2: (3, 6)})]
+    for number, rows in enumerate(whole):
+        older = rows.drop("reason", "scan") if number % 3 == 0 else rows
+        other = older.with_columns(pl.col("steps").cast(pl.Int32)) if number == 7 else older
+        unsealed(tmp_path / "rows" / f"{number:02}.parquet", other)
+    sound = (tmp_path / "rows" / "05.parquet").read_bytes()
+    (tmp_path / "rows" / "05.parquet").write_bytes(sound[:-300])
+    third = len(sound) // 3
+    (tmp_path / "rows" / "06.parquet").write_bytes(sound[:third] + bytes(40) + sound[third:])
+    (tmp_path / "rows" / "12.parquet").symlink_to(tmp_path / "nowhere")
+    tables, bad = shards.read_files(tmp_path)
+    assert [path.stem for path in bad] == ["12", "05", "06"]
+    for number, rows in enumerate(whole):
+        if number not in (5, 6):
+            assert_frame_equal(tables[tmp_path / "rows" / f"{number:02}.parquet"].rows, rows)

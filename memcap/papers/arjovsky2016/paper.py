@@ -78,7 +78,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         f" 20 sequences. Grey, Arjovsky et al. (2016), by eye: x after {EARLY:,} sequences, + at the end of"
         " training."
     )
-    return marks.finish(picture, data, caption, 125, left=0.1, right=0.98, top=0.96)
+    return marks.finish(picture, data, f"{caption} {marks.seeds(rows)}", 125, left=0.1, right=0.98, top=0.96)
 
 
 def _of(nets: pl.DataFrame, cell: str, start: str = "own_start") -> list[float]:

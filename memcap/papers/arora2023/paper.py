@@ -72,7 +72,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " it is right at 99 %. After Arora et al., Zoology (2023), fig. 2, and Based (2024), fig. 2, scaled"
         " down, and with LSTMs of one layer and one recipe."
     )
-    return marks.finish(picture, data, caption, 150, left=0.065, right=0.985, top=0.85, wspace=0.24)
+    return marks.finish(
+        picture, data, f"{caption} {marks.seeds(rows)}", 150, left=0.065, right=0.985, top=0.85, wspace=0.24
+    )
 
 
 def _wider_for_more(data: pl.DataFrame) -> Finding:

@@ -67,7 +67,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         f" {marks.greatest(data, 'parameters'):,} parameters, at most {marks.greatest(rows, 'budget'):,}"
         " training steps of 32 sequences. After Bai, Kolter & Koltun (2018), fig. 5."
     )
-    return marks.finish(picture, data, caption, 120)
+    return marks.finish(picture, data, f"{caption} {marks.seeds(rows)}", 120)
 
 
 def _theirs_falls(nets: pl.DataFrame) -> Finding:

@@ -20,6 +20,15 @@ from memcap.papers.claims import all_of, at_most, each, having, pick, share_of
 
 POSITIVE_CELLS = ("linear_attention", "delta_net", "gated_delta_net", "minGRU")
 OTHER_CELLS = ("signed_delta_net", "selective_LRU", "OptimizedLSTMCell")
+NAMES = {
+    "linear_attention": "linear attention",
+    "delta_net": "DeltaNet, [0, 1]",
+    "gated_delta_net": "Gated DeltaNet",
+    "minGRU": "minGRU",
+    "signed_delta_net": "DeltaNet, [-1, 1]",
+    "selective_LRU": "selective LRU",
+    "OptimizedLSTMCell": "LSTM",
+}
 SHARE = 0.75  # of the nets that a claim speaks of
 PASS = 0.95  # the score from which a net has learnt what it was trained on
 PASS_BEYOND = 0.8  # and from which it goes on beyond that
@@ -48,14 +57,16 @@ def draw(rows: pl.DataFrame) -> Drawn:
         axes.axhline(len(OTHER_CELLS) - 0.5, color="grey", lw=0.8)
         axes.axvline(0, color="grey", lw=0.8, ls=":")
         axes.set(title=title, xlabel="score: 0 is chance", xlim=(-1.05, 1.05))
-        axes.set_yticks(range(len(cells)), cells)
+        axes.set_yticks(range(len(cells)), [NAMES[cell] for cell in cells])
     marks.legend(panels[0], loc="lower left")
     caption = (
         "Above the line all eigenvalues are positive. A mark is a net of one layer, of at most"
         f" {marks.greatest(rows, 'budget'):,} training steps. After Grazzi et al. (2024), table 3, whose nets"
         " have two layers."
     )
-    return marks.finish(picture, data, caption, 110, left=0.22, top=0.93, wspace=0.08)
+    return marks.finish(
+        picture, data, f"{caption} {marks.seeds(rows)}", 110, left=0.22, top=0.93, wspace=0.08
+    )
 
 
 def _signed(nets: pl.DataFrame, length: str, least: float) -> Finding:
@@ -68,14 +79,15 @@ def _signed(nets: pl.DataFrame, length: str, least: float) -> Finding:
 
 
 def _positive(nets: pl.DataFrame) -> Finding:
-    own = pick(nets, "longer", "cell", ["delta_net", "gated_delta_net"])
-    return each(own, "{name} {own.most:.2f}", at_most(NOTHING), join=", ")
+    own = pick(nets, "longer", "cell", {cell: NAMES[cell] for cell in ("delta_net", "gated_delta_net")})
+    return each(own, "{name}: {own.most:.2f}", at_most(NOTHING), join="; ")
 
 
 def _decides(nets: pl.DataFrame) -> Finding:
-    positive, others = (pick(nets, "solved", "cell", cells) for cells in (POSITIVE_CELLS, OTHER_CELLS))
-    none = each(positive, "{name} {own.mean:.0%}", at_most(0), start="solved: ", join=", ")
-    return all_of(none, each(others, "{name} {own.mean:.0%}", share_of(0.5), join=", "), join=", ")
+    kinds = ({cell: NAMES[cell] for cell in cells} for cells in (POSITIVE_CELLS, OTHER_CELLS))
+    positive, others = (pick(nets, "solved", "cell", names) for names in kinds)
+    none = each(positive, "{name}: {own.mean:.0%}", at_most(0), start="solved: ")
+    return all_of(none, each(others, "{name}: {own.mean:.0%}", share_of(0.5)))
 
 
 THEIRS = "1.000 best, .999 median, at 40 to 256 bits", "tables 3 and 5"
@@ -90,6 +102,7 @@ PAPER = Paper(
             " nets score at least .8 at four times as many bits)",
             *THEIRS,
             lambda nets: _signed(nets, "longer", PASS_BEYOND),
+            within=("units",),
         ),
         Claim(
             "DeltaNet with eigenvalues in [0, 1], gated or not, does not (there the best net scores at most"
@@ -97,6 +110,7 @@ PAPER = Paper(
             ".017 best, .010 median, at 40 to 256 bits",
             "tables 3 and 5",
             _positive,
+            within=("units",),
         ),
         OurClaim(
             "DeltaNet with eigenvalues in [-1, 1] learns the 16 bits that it was trained on (three of four"
@@ -104,6 +118,7 @@ PAPER = Paper(
             "scores beyond the trained lengths alone",
             "tables 3 and 5",
             lambda nets: _signed(nets, "trained", PASS),
+            within=("units",),
         ),
         OurClaim(
             "in one layer of 2 to 8 units no net with positive eigenvalues is solved, and at least half of"
@@ -111,6 +126,7 @@ PAPER = Paper(
             "Mamba .000 and 1.000 with a sign, sLSTM 1.000",
             "table 3",
             _decides,
+            within=("units",),
         ),
     ),
 )

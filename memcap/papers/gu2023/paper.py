@@ -90,7 +90,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " suits it; one stops once it is right at 99 %. After Gu & Dao, Mamba (2023), table 1 and fig. 2,"
         " scaled down."
     )
-    return marks.finish(picture, data, caption, 150, left=0.07, right=0.735, top=0.86, wspace=0.06)
+    return marks.finish(
+        picture, data, f"{caption} {marks.seeds(rows)}", 150, left=0.07, right=0.735, top=0.86, wspace=0.06
+    )
 
 
 def _solved(task: str, *cells: str) -> Callable[[pl.DataFrame], Finding]:

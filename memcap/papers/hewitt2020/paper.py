@@ -69,7 +69,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " answer that closes it. A net stops once it is right at 99 %. Grey: the width that Hewitt et al."
         " (2020) give their LSTMs; other widths are ours."
     )
-    return marks.finish(picture, data, caption, 170, left=0.07, right=0.985, top=0.86, wspace=0.16)
+    return marks.finish(
+        picture, data, f"{caption} {marks.seeds(rows)}", 170, left=0.07, right=0.985, top=0.86, wspace=0.16
+    )
 
 
 def _wide_enough(data: pl.DataFrame) -> Finding:

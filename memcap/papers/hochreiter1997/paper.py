@@ -119,7 +119,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " share of nets of 2 units that latch the bit. Told the lag, the least width that most seeds solve is"
         f" {_widths(data)}, at every lag of every task."
     )
-    return marks.finish(picture, data, caption, 120)
+    return marks.finish(picture, data, f"{caption} {marks.seeds(rows)}", 120)
 
 
 def _widths(data: pl.DataFrame) -> str:
@@ -189,7 +189,7 @@ PAPER = Paper(
             " 100",
             "experiments 2a and 2c, table and text",
             _cells_of_a_latch,
-            within=("task",),
+            within=("task", "lag"),
         ),
         StandIn(
             "sequences to success grow, but slowly, with the lag (here: from a forget bias of 5 at all lags;"

@@ -112,7 +112,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
         f" {marks.greatest(rows, 'budget'):,} training steps, {data['nets'].min() or 0} or"
         f" {marks.greatest(data, 'nets')} a width. After Jelassi et al. (2024), whose figures were not read."
     )
-    return marks.finish(picture, data, caption, 165, left=0.07, right=0.85, top=0.93, wspace=0.2)
+    return marks.finish(
+        picture, data, f"{caption} {marks.seeds(rows)}", 165, left=0.07, right=0.85, top=0.93, wspace=0.2
+    )
 
 
 def _of(data: pl.DataFrame, *strings: tuple[int, int, str]) -> list[float]:

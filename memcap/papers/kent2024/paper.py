@@ -100,7 +100,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
         "A mark is a net of one layer; open marks in the grey band have not learnt it. Dotted: 50,"
         " the longest lag of Kent & Murray (2024), by a GRU of six layers of 120 units."
     )
-    return marks.finish(picture, data, caption, 165, left=0.07, right=0.99, top=0.92, wspace=0.17)
+    return marks.finish(
+        picture, data, f"{caption} {marks.seeds(rows)}", 165, left=0.07, right=0.99, top=0.92, wspace=0.17
+    )
 
 
 def _beyond(nets: pl.DataFrame) -> Finding:

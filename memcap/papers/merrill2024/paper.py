@@ -64,7 +64,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
         f" {marks.greatest(rows, 'budget'):,} steps; dashed, short sequences came first. Grey, across:"
         " learnt. After Merrill et al. (2024), whose groups are of order 60."
     )
-    return marks.finish(picture, data, caption, 125, left=0.09, right=0.98, top=0.92, wspace=0.06)
+    return marks.finish(
+        picture, data, f"{caption} {marks.seeds(rows)}", 125, left=0.09, right=0.98, top=0.92, wspace=0.06
+    )
 
 
 def _learns_both(nets: pl.DataFrame, cell: str) -> Finding:

@@ -131,7 +131,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
     schema = {"cell": pl.String, "low": pl.Float64, "high": pl.Float64}
     ends = pl.DataFrame([(cell, own.low, own.high) for cell, own in by_cell.items()], schema, orient="row")
     drawn = data.join(ends, on="cell", how="left", maintain_order="left")
-    return marks.finish(picture, drawn, caption, 115, left=0.16, right=0.98, top=0.97, hspace=0.06)
+    return marks.finish(
+        picture, drawn, f"{caption} {marks.seeds(rows)}", 115, left=0.16, right=0.98, top=0.97, hspace=0.06
+    )
 
 
 def _narrower(nets: pl.DataFrame) -> Finding:

@@ -96,7 +96,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " units; dashed: at n up to 30, of widths that were not read; by eye from the figures of Suzgun et"
         " al. (2019)."
     )
-    return marks.finish(picture, data, caption, 175, left=0.07, right=0.99, top=0.92, wspace=0.08)
+    return marks.finish(
+        picture, data, f"{caption} {marks.seeds(rows)}", 175, left=0.07, right=0.99, top=0.92, wspace=0.08
+    )
 
 
 def fails_at(

@@ -1,0 +1,198 @@
+"""Curves that fall again: where wider nets fail more often than narrower ones.
+
+Of the seeds of u units the curve of memcap.thresholds.curve passes, times what is left after a fall:
+
+    P(passes | u) = (1 - lapse) * rise(log2 u) * (1 - depth * fall(log2 u))
+
+Most curves do not fall (prior `PRIOR`). Those that do may fall anywhere in the widths tried, by a tenth to
+nine tenths, within a few units or over a doubling, and for good or for a doubling of the width. All of it is
+summed on a coarse grid, of each lag by itself.
+
+Counts are said to fall where the posterior of a fall reaches `ALARM`. As its prior is `PRIOR`, that takes
+counts 36 times as likely under a fall as without one. Of simulated curves that do not fall fewer than 1 in
+100 were said to, of 4 to 16 seeds a width, also where these are alike (an intraclass correlation of .2;
+`pytest -m slow -k false_alarms tests/thresholds/test_falls.py`).
+
+Where a fall is less sure than that, it may still be too likely to lean on a curve that cannot fall:
+`width_to_take` then goes by the counts of the widths themselves.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from memcap.thresholds.curve import CORRELATIONS, Counts, Fall, Floats
+from memcap.thresholds.logistic import logistic
+
+Floats32 = NDArray[np.float32]
+
+PRIOR, ALARM = 0.2, 0.9  # of a fall; posterior from which counts are said to fall
+SLOPES, SLOPE_PRIOR = np.array([3, 6, 12, 25, 60, 150.0]), np.array([0.5, 1, 1, 1, 0.6, 0.3])  # of the rise
+LAPSES, LAPSE_PRIOR = np.array([0.01, 0.04, 0.08, 0.15, 0.3, 0.5]), np.array([0.3, 0.3, 0.2, 0.1, 0.06, 0.04])
+DEPTHS, STEEPNESS, LENGTHS = (0.3, 0.5, 0.7, 0.9), (6.0, 30.0), (1.0, np.inf)  # of a fall; lengths: doublings
+AROUND, BETWEEN, COARSEST = 1.5, 4, 1 / 8  # doublings of the rise beyond the widths; its values between two
+LEAST_DROP = 6.0  # twice the log likelihood ratio of a drop, below which counts are not said to fall
+# The same below which a curve that cannot fall is relied on; the posterior of a fall from which it is not;
+# then how sure a width must be of the share; by how much its own share of seeds may miss it.
+SMALL_DROP, DOUBT, CERTAINTY, SLACK = 2.0, 0.1, 0.8, 0.1
+LEVELS = 1000  # values of P(passes) at which counts have their likelihood
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """A posterior over curves that may fall: weights (N, F) of rises and falls; the first falls nowhere."""
+
+    mu: Floats
+    slope: Floats
+    falls: Floats  # (F, 4): where, steepness, depth, length
+    weights: Floats32
+
+    @property
+    def fall(self) -> float:
+        """The probability that the curve falls."""
+        return float(1 - self.weights[:, 0].sum())
+
+    def reached(self, share: float, units: Iterable[int]) -> Floats:
+        """Compute the probability that nets of `units` reach a share of the seeds that train at all."""
+        return np.array([self.weights[self._rates(np.log2(u)) >= share].sum() for u in units])
+
+    def _rates(self, x: float) -> Floats32:
+        return _rise(x, self.mu, self.slope)[:, None] * _left(x, self.falls)
+
+
+def _rise(x: float, mu: Floats, slope: Floats) -> Floats32:
+    return logistic(slope * (x - mu)).astype(np.float32)
+
+
+def _left(x: float, falls: Floats) -> Floats32:
+    """Compute what falls leave of each rate, (F,)."""
+    where, steep, depth, length = falls.T
+    return (1 - depth * logistic(steep * (x - where)) * logistic(steep * (where + length - x))).astype(
+        np.float32
+    )
+
+
+def _between(widths: Floats, beyond: float, values: int) -> tuple[Floats, Floats]:
+    """Return values about the logarithms of widths, and how far each is from the next."""
+    ends = [widths[0] - beyond, *widths, widths[-1] + beyond]
+    parts, steps = [], []
+    for low, high in pairwise(ends):
+        number = max(values, int(np.ceil((high - low) / COARSEST)))
+        parts.append(np.linspace(low, high, number, endpoint=False))
+        steps.append(np.full(number, (high - low) / number))
+    gaps = np.concatenate(steps)
+    return np.concatenate(parts) + gaps / 2, gaps
+
+
+@lru_cache(maxsize=1024)
+def _table(solved: int, runs: int) -> Floats32:
+    """Compute log P of counts, (correlations, LEVELS), by P(passes), as `curve.beta_binomial` does."""
+    p = np.linspace(0, 1, LEVELS + 2)[1:-1]
+    table = np.zeros((len(CORRELATIONS), LEVELS))
+    for row, (correlation, _) in zip(table, CORRELATIONS, strict=True):
+        ratio = correlation / (1 - correlation)
+        for part, count in ((p, solved), (1 - p, runs - solved)):
+            for k in range(count):
+                row += np.log(part + k * ratio)
+        row -= sum(np.log1p(k * ratio) for k in range(runs))
+    return table.astype(np.float32)
+
+
+def curves(counts: Counts) -> Curves:
+    """Compute the posterior over curves that may fall, given the counts of one study."""
+    x = np.log2(counts.widths)
+    mus, steps = _between(x, AROUND, BETWEEN)
+    mu, slope = np.repeat(mus, len(SLOPES)), np.tile(SLOPES, len(mus))
+    prior = np.outer(steps / steps.sum(), SLOPE_PRIOR / SLOPE_PRIOR.sum()).ravel()
+    nus, gaps = _between(x, COARSEST, 2)
+    shapes = [(steep, depth, length) for steep in STEEPNESS for depth in DEPTHS for length in LENGTHS]
+    falls = np.array([(0.0, 1.0, 0.0, 1.0), *((nu, *shape) for nu in nus for shape in shapes)])
+    odds = np.concatenate([[1 - PRIOR], np.repeat(PRIOR * gaps / gaps.sum() / len(shapes), len(shapes))])
+    rates = [_rise(at, mu, slope)[:, None] * _left(at, falls) * np.float32(LEVELS) for at in x]
+    log_p = np.zeros((len(LAPSES), len(CORRELATIONS), len(mu), len(falls)), np.float32)
+    for own, solved, runs in zip(rates, counts.solved, counts.runs, strict=True):
+        table = _table(int(solved), int(runs))
+        for each, lapse in zip(log_p, LAPSES, strict=True):
+            rows = np.minimum(own * np.float32(1 - lapse), LEVELS - 1).astype(np.int16)
+            for part, values in zip(each, table, strict=True):
+                part += values.take(rows)
+    shares = np.outer(LAPSE_PRIOR, [share for _, share in CORRELATIONS]).astype(np.float32)
+    likelihood = np.exp(log_p - log_p.max(), out=log_p)
+    weights = (
+        np.tensordot(shares, likelihood, 2) * prior[:, None].astype(np.float32) * odds.astype(np.float32)
+    )
+    return Curves(mu, slope, falls, weights / weights.sum(dtype=float))
+
+
+def find_fall(counts: Counts) -> Fall | None:
+    """Return where the counts of one study fall with the width, None where chance may explain it."""
+    place, drop = _deepest(counts)
+    return None if drop < LEAST_DROP or curves(counts).fall < ALARM else place
+
+
+def before(counts: Counts, fall: Fall | None) -> Counts:
+    """Return the counts of the widths before a fall; all where there is none."""
+    narrow = counts.widths <= (np.inf if fall is None else fall.last)
+    return Counts(counts.widths[narrow], counts.solved[narrow], counts.runs[narrow])
+
+
+def width_to_take(counts: Counts, share: float, units: int | None) -> int | None:
+    """Return the width to take, None where none is known to be enough.
+
+    It is `units` as long as the counts hardly fall and reach so far. Else it is the narrowest width tried
+    that is enough by the posterior over curves that may fall and by its own counts; for nets wider than any
+    tried, of counts that do not fall, the widest one.
+
+    Args:
+        counts: of one study.
+        share: of the seeds that train at all and should pass.
+        units: the width to take if the curve cannot fall; None: none is known to be enough.
+    """
+    falls = _deepest(counts)[1] >= SMALL_DROP
+    beyond = units is not None and units > counts.widths[-1]
+    if not falls and not beyond:
+        return units
+    posterior = curves(counts)
+    own = counts.solved >= (share - SLACK) * counts.runs
+    enough = counts.widths[own & (posterior.reached(share, counts.widths) >= CERTAINTY)]
+    if falls and posterior.fall >= DOUBT:
+        return int(enough[0]) if enough.size else None
+    return int(enough[-1]) if beyond and enough.size else units
+
+
+@lru_cache(maxsize=64)
+def _blocks(widths: int) -> NDArray[np.int64]:
+    """Return the first, the last and the widest place of any two blocks of widths side by side, (3, B)."""
+    blocks = [(a, j, k) for a in range(widths) for j in range(a, widths - 1) for k in range(j + 1, widths)]
+    return np.array(blocks, np.int64).reshape(-1, 3).T
+
+
+def _deepest(counts: Counts) -> tuple[Fall | None, float]:
+    """Return the two neighbouring blocks of widths that differ most, the wider one failing more, and twice
+    the log likelihood ratio of that."""
+    first, last, widest = _blocks(len(counts.widths))
+    if not first.size:
+        return None, 0.0
+    solved, runs = (np.concatenate([[0], np.cumsum(each)]) for each in (counts.solved, counts.runs))
+    passed, trained = solved[last + 1] - solved[first], runs[last + 1] - runs[first]
+    wide_passed, wide_trained = solved[widest + 1] - solved[last + 1], runs[widest + 1] - runs[last + 1]
+    drop = 2 * (
+        _log_likelihood(passed, trained)
+        + _log_likelihood(wide_passed, wide_trained)
+        - _log_likelihood(passed + wide_passed, trained + wide_trained)
+    )
+    drop = np.where(passed * wide_trained > wide_passed * trained, drop, 0)
+    best = int(np.argmax(np.round(drop, 6)))
+    places = counts.widths[first[best]], counts.widths[last[best]], passed[best], trained[best]
+    behind = counts.widths[last[best] + 1], counts.widths[widest[best]], wide_passed[best], wide_trained[best]
+    return Fall(*map(int, (*places, *behind))), float(drop[best])
+
+
+def _log_likelihood(passed: NDArray[np.int64], runs: NDArray[np.int64]) -> Floats:
+    """Compute the log likelihood of a block's counts at its own share."""
+    some, failed = np.maximum(passed, 1), np.maximum(runs - passed, 1)
+    return passed * np.log(some / runs) + (runs - passed) * np.log(failed / runs)
