@@ -87,9 +87,8 @@ def run(arguments: Namespace) -> None:
         show(loss_table(curve))
         drawn = figures.find("held_out").draw(store.read(folder))
         print(f"Figure: {figures.save(drawn, folder / 'figures', 'held_out')} (data beside it)")
-        print(
-            f"Rows and weights: {folder}. A script that trains this net: the same command with --code keras"
-        )
+        code = ". A script that trains this net: the same command with --code keras"
+        print(f"Rows and weights: {folder}{code if curve.units else ''}")
 
 
 def _task(arguments: Namespace, folder: Path) -> tuple[Data, list[str]]:
