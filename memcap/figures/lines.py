@@ -108,8 +108,8 @@ def by_label(points: Iterable[Point]) -> dict[str, list[Point]]:
 
 
 def table(rows: Iterable[dict[str, Any]]) -> pl.DataFrame:
-    """Return the numbers drawn as a table."""
-    return pl.DataFrame(list(rows), infer_schema_length=None)
+    """Return the numbers drawn as a table; a column without any is one of whole numbers."""
+    return pl.DataFrame(list(rows), infer_schema_length=None).cast({pl.Null: pl.Int64})
 
 
 def picture(
