@@ -159,7 +159,7 @@ def long_form(frame: pl.DataFrame, columns: Columns, name: str = "frame") -> Lon
     inputs, names, seen = table.inputs()
     targets, class_names, told = table.targets()
     arrays = {"inputs": inputs, **targets}
-    if table.lengths.min() < table.shape[1]:
+    if np.min(table.lengths) < table.shape[1]:
         arrays["lengths"] = table.lengths
     texts = {"symbol_names": names, "class_names": class_names}
     arrays |= {key: np.array(value, dtype=np.str_) for key, value in texts.items() if value}
@@ -194,7 +194,7 @@ class _Table:
         self.frame = self._to_last_answer(frame)
         self.place, self.position = (self.frame[each].to_numpy() for each in (PLACE, POSITION))
         self.lengths = np.bincount(self.place).astype(np.int64)
-        self.shape = len(self.lengths), int(self.lengths.max())
+        self.shape = len(self.lengths), int(np.max(self.lengths))
         if self.shape[0] * self.shape[1] > MOST_NUMBERS:
             raise self.wrong(
                 f"{self.shape[0]:,} sequences, of which the longest has {self.shape[1]:,} steps, are more"
@@ -242,7 +242,7 @@ class _Table:
     @property
     def words(self) -> str:
         """The sentence on sequences and steps."""
-        steps = sorted({int(self.lengths.min()), int(np.median(self.lengths)), self.shape[1]})
+        steps = sorted({int(np.min(self.lengths)), int(np.median(self.lengths)), self.shape[1]})
         text = " to ".join(f"{k:,}" for k in (steps[0], steps[-1])) if len(steps) > 1 else f"{steps[0]:,}"
         median = f" (half of them at most {int(np.median(self.lengths)):,})" if len(steps) > 1 else ""
         groups = ""
@@ -332,7 +332,7 @@ class _Table:
         if not as_classes:
             about = f"values of mean {entries.mean():.4g} and deviation {entries.std():.4g}"
             return arrays, [], [f"Target: {name}, {about}, {where}."]
-        shares = np.bincount(entries, minlength=len(names)) / len(entries)
+        shares = np.bincount(np.asarray(entries, np.int64), minlength=len(names)) / len(entries)
         order = np.argsort(-shares)[:8]
         balance = ", ".join(f"{names[k]} {shares[k]:.1%}" for k in order)
         more = ", ..." if len(names) > 8 else ""

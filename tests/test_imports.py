@@ -51,6 +51,9 @@ LATE = {  # who may import where it is needed, and what
         "submitit.helpers",
     },
     "memcap.__main__": {"memcap"},  # signals are heard before
+    # half a second that whoever reads rows of other tasks does without
+    "memcap.capacity.last_steps": {"scipy.optimize"},
+    "memcap.capacity.losses": {"scipy.special"},
     "memcap.runtime.jax_setup": {"jax"},  # flags must be set before JAX starts
     "memcap.training.workers": {"memcap.training.train_loop"},  # JAX, after the first heartbeat
     # seconds that nobody waits for whose tracking is off

@@ -26,12 +26,11 @@ from typing import Any
 
 import polars as pl
 
-from memcap.capacity.losses import IS_BY_LOSS
 from memcap.capacity.memo import Memo, memo
 from memcap.capacity.points import Point
 from memcap.knobs import UserError
 from memcap.store.columns import IDENTITY, evaluation_of, model_of, recipe_of, task_of
-from memcap.store.rows import VERDICTS, At, without_failed
+from memcap.store.rows import IS_BY_LOSS, VERDICTS, At, without_failed
 from memcap.tasks import Task
 from memcap.thresholds.curve import no_easier
 

@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
-from scipy.optimize import minimize
 
 from memcap.sequences import Sequences
 from memcap.tasks.data import Data
@@ -159,6 +158,8 @@ def _softmax(logits: np.ndarray) -> np.ndarray:
 
 def _logistic(x: np.ndarray, y: np.ndarray, penalty: float) -> np.ndarray:
     """Return the weights (P, C) of a multinomial logistic regression."""
+    from scipy.optimize import minimize
+
     shape = x.shape[1], y.shape[1]
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:

@@ -16,13 +16,12 @@ from functools import cached_property
 
 import numpy as np
 import polars as pl
-from scipy.stats import t as student
 
 from memcap.capacity.last_steps import MOST_STEPS, loss_of_last_steps
 from memcap.models.model import Model
 from memcap.recipes import ResolvedRecipe
 from memcap.store.columns import IDENTITY, model_of, recipe_of, task_of
-from memcap.store.rows import without_failed
+from memcap.store.rows import IS_BY_LOSS, without_failed
 from memcap.tasks import Task
 from memcap.tasks.data import Data
 
@@ -52,7 +51,9 @@ class Loss:
         apart = Loss(tuple(theirs - mine for mine, theirs in zip(self.folds, other.folds, strict=True)))
         if len(self.folds) < 2:
             return apart.mean > FORGIVEN * other.mean
-        return apart.mean > float(student.ppf(LEVEL, len(self.folds) - 1)) * apart.error
+        from scipy.special import stdtrit
+
+        return apart.mean > float(stdtrit(len(self.folds) - 1, LEVEL)) * apart.error
 
 
 @dataclass(frozen=True)
@@ -214,6 +215,3 @@ def _widths(rows: pl.DataFrame) -> tuple[tuple[int, ...], tuple[WidthLoss, ...]]
 def by_loss(rows: pl.DataFrame) -> pl.DataFrame:
     """Return the rows whose widths are judged by their held-out loss."""
     return without_failed(rows).filter(IS_BY_LOSS)
-
-
-IS_BY_LOSS = pl.col("knobs").str.contains('"criterion": "best"', literal=True)

@@ -1,8 +1,8 @@
 """How many units your own sequences need: reads a table, trains, answers, and draws a figure.
 
 The file is a CSV, TSV, Parquet or Arrow file with a line per step (columns `sequence`, `step`, what the net
-sees, and what it is to say), or an .npz file as of `task=data` (docs/sequences.md). A width is enough if its
-loss on sequences that training never saw is within a standard error of the best width's.
+sees, and what it is to say), or an .npz file (python -m pydoc memcap.tasks.data says what it holds).
+A width is enough if its loss on sequences that training never saw is within a standard error of the best.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -87,9 +87,8 @@ def run(arguments: Namespace) -> None:
         show(loss_table(curve))
         drawn = figures.find("held_out").draw(store.read(folder))
         print(f"Figure: {figures.save(drawn, folder / 'figures', 'held_out')} (data beside it)")
-        print(
-            f"Rows and weights: {folder}. A script that trains this net: the same command with --code keras"
-        )
+        code = ". A script that trains this net: the same command with --code keras"
+        print(f"Rows and weights: {folder}{code if curve.units else ''}")
 
 
 def _task(arguments: Namespace, folder: Path) -> tuple[Data, list[str]]:

@@ -56,6 +56,8 @@ HEADS = {
     "step": "",
 }
 
+FARTHEST = 10_000  # times as long as the rows trained: beyond that their pace says nothing
+
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add what `memcap train` takes, and the device."""
@@ -163,7 +165,8 @@ def _measured(studies: Sequence[StudyPlan]) -> tuple[float, int] | None:
     pace, used = rows.select(
         pl.col("run_seconds").sum() / done.sum(), used=pl.col("steps").sum() / pl.col("budget").sum()
     ).row(0)
-    return pace * used * sum(study.cost for study in studies), rows.height
+    seconds = pace * used * sum(study.cost for study in studies)
+    return None if seconds > FARTHEST * rows["run_seconds"].sum() else (seconds, rows.height)
 
 
 def _columns(each: ProgramPlan) -> dict[str, Any]:
@@ -241,5 +244,7 @@ def _sentences(about: dict[str, Any], plans: Sequence[ProgramPlan], device: Devi
             f" {about['folder']} and {OUTPUTS}; compiling comes on top."
         )
     else:
-        sentences.append("How long it takes is not known: there are no rows from this device to go by.")
+        sentences.append(
+            "How long it takes is not known: there are no rows from this device to go by, or too few."
+        )
     return sentences

@@ -1,4 +1,4 @@
-"""Check a study: digests, keys, each member's weights, curves and checkpoints.
+"""Check a study: digests, keys, each member's weights, curves and checkpoints, and the files of jobs.
 
 The exit status is 1 if anything is wrong.
 """

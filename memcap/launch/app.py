@@ -120,15 +120,15 @@ class CheckMembers(Callback):
         here = config.hydra.launcher._target_.endswith(IN_PROCESS)
         with mistakes_end():
             if _makes_all_jobs_at_once(config):
-                self._check(config, _multirun(config, self.session.composer), here)
+                with Waiting("checking the members of all jobs"):  # of a million it takes a while
+                    self._check(config, _multirun(config, self.session.composer), here)
             else:
                 self.session.ledger.expect([Job(settings(values_of(config)), ())])
         if not here:
             self.session.wait_elsewhere()
 
     def _check(self, config: DictConfig, jobs: Iterable[Job], here: bool) -> None:
-        with Waiting("checking every member of every job"):
-            checked = check(config, jobs)
+        checked = check(config, jobs)
         if here:  # elsewhere there may be other devices
             jax_setup.platform()
             for loop in dict.fromkeys(job.settings.engine.loop for job in checked):

@@ -8,11 +8,11 @@ import polars as pl
 
 from memcap import figures, store
 from memcap.capacity.frontier import frontier
-from memcap.capacity.losses import LossCurve, by_loss, loss_curves
+from memcap.capacity.losses import LossCurve, loss_curves
 from memcap.capacity.points import Point
 from memcap.report.loss_words import loss_table
 from memcap.report.tables import frontier_table, rows_table
-from memcap.store.rows import right_at_every_lag, without_failed
+from memcap.store.rows import IS_BY_LOSS, right_at_every_lag, without_failed
 from memcap.terminal.printing import show
 from memcap.terminal.words import plural
 
@@ -47,10 +47,10 @@ def summarize(rows: pl.DataFrame, folder: Path) -> Summary:
         UserError: the figure cannot be written.
     """
     points = tuple(frontier(rows))
-    if curves := tuple(loss_curves(store.read(folder))):
-        picture = figures.save(
-            figures.find("held_out").draw(store.read(folder)), folder / "figures", "held_out"
-        )
+    if rows.filter(IS_BY_LOSS).height:
+        everything = store.read(folder)
+        picture = figures.save(figures.find("held_out").draw(everything), folder / "figures", "held_out")
+        curves = tuple(loss_curves(everything))
         return Summary(rows, folder, points, picture, curves)
     if all(len(p.units) == 1 for p in points):
         return Summary(rows, folder)
@@ -97,7 +97,7 @@ def totals(rows: pl.DataFrame) -> str:
     """Count the members, and those that were solved or failed, in words."""
     failed = rows.height - without_failed(rows).height
     counts = f"{plural(rows.height, 'member')}, {int(rows['solved'].sum()):,} solved"
-    if rows.height and by_loss(rows).height == rows.height:
+    if rows.height and rows.filter(IS_BY_LOSS).height == rows.height:
         counts = f"{plural(rows.height, 'member')}, judged by their held-out loss"
     if (every := right_at_every_lag(rows)) is not None:
         counts += f", {every:,} of them at every lag up to their own"

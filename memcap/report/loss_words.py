@@ -30,7 +30,7 @@ def sentences(curve: LossCurve) -> list[str]:
     )
     if not curve.state_helps:
         lines = [
-            f"No width helps: of {tried} the best held-out loss is {loss_text(best)} ({best.units}), no"
+            f"No width helps: of {tried} the best held-out loss is {loss_text(best)} (with {best.units}), no"
             f" better than {loss_text(curve.without_state)} of the best map of the current input."
         ]
         if curve.too_few:

@@ -266,7 +266,7 @@ def _parts(file: str, held_out: float, fold: int) -> tuple[np.ndarray, np.ndarra
     groups = read(file).groups
     groups = np.arange(len(read(file).inputs)) if groups is None else groups
     ours = np.unique(groups, return_inverse=True)[1]
-    names = int(ours.max()) + 1
+    names = int(np.max(ours)) + 1
     folds = min(max(round(1 / held_out), 3), names)
     if folds < 3:
         raise UserError(f"task.criterion=best: {file} has too few sequences or groups; it takes at least 3")

@@ -121,7 +121,7 @@ def curves(counts: Counts) -> Curves:
             for part, values in zip(each, table, strict=True):
                 part += values.take(rows)
     shares = np.outer(LAPSE_PRIOR, [share for _, share in CORRELATIONS]).astype(np.float32)
-    likelihood = np.exp(log_p - log_p.max(), out=log_p)
+    likelihood = np.exp(log_p - np.max(log_p), out=log_p)
     weights = (
         np.tensordot(shares, likelihood, 2) * prior[:, None].astype(np.float32) * odds.astype(np.float32)
     )

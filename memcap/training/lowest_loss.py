@@ -3,7 +3,6 @@
 import math
 from dataclasses import dataclass
 
-from memcap.config import Member
 from memcap.training.early_stopping import EarlyStopping
 
 PATIENCE = 10  # evaluations without a lower loss, at least
@@ -52,8 +51,3 @@ class LowestLoss(EarlyStopping):
     def wants_lags(self) -> bool:
         """Return whether to ask at every lag: never."""
         return False
-
-
-def stopping_of(member: Member) -> type[EarlyStopping]:
-    """Return what decides when a member ends."""
-    return LowestLoss if member.task.by_loss else EarlyStopping

@@ -16,7 +16,7 @@ import numpy as np
 
 from memcap.config import Member, Stream
 from memcap.training.early_stopping import EarlyStopping
-from memcap.training.lowest_loss import stopping_of
+from memcap.training.lowest_loss import LowestLoss
 from memcap.training.operands import (
     empty_state,
     eval_operands,
@@ -106,7 +106,7 @@ class Lane:
     @classmethod
     def from_dict(cls, member: Member, values: Mapping[str, Any]) -> "Lane":
         """Return the lane of a member that goes on; see `to_dict`."""
-        stopping = stopping_of(member)(member, **values["stopping"])
+        stopping = _stopping_of(member)(member, **values["stopping"])
         lane = cls(stopping, values["steps"], values["loss"], values["seconds"])
         lane.lowest = np.asarray(values["lowest"], np.float32) if "lowest" in values else None
         return lane
@@ -168,7 +168,7 @@ class Lanes:
 
     def _start(self, member: Member, checkpoint: Checkpoint | None) -> tuple[Lane, TrainState]:
         if checkpoint is None or checkpoint.program != program_id(self.trainer):
-            return Lane(stopping_of(member)(member)), initial_state(self.trainer, member)
+            return Lane(_stopping_of(member)(member)), initial_state(self.trainer, member)
         structure = jax.tree.structure(empty_state(self.trainer))
         return Lane.from_dict(member, checkpoint.host_state), jax.tree.unflatten(structure, checkpoint.state)
 
@@ -325,6 +325,11 @@ class Lanes:
             for k, lane in self.active.items()
             if k in numbers
         ]
+
+
+def _stopping_of(member: Member) -> type[EarlyStopping]:
+    """Return what decides when a member ends."""
+    return LowestLoss if member.task.by_loss else EarlyStopping
 
 
 def _write(stacked: Any, k: int, value: Any) -> None:

@@ -73,6 +73,8 @@ def test_what_is_there_is_not_planned_again_and_gives_the_pace(tmp_path):
     assert (told["there"], told["at_most"], told["estimated_from_rows"]) == (3, 3, 3)
     assert [(p["members"], p["units"]) for p in told["programs"]] == [(3, 2)]
     assert 0 < told["estimated_seconds"] < 60
+    far = planned(tmp_path, *SMALL, "recipe.budget=1000000000", AXES)
+    assert far["estimated_seconds"] is None  # three rows of 20 steps do not say how long that takes
     done = memcap(tmp_path, "plan", *SMALL, "axes={model.units: [1], seed: 3}")
     assert (done.status, done.out) == (
         0,

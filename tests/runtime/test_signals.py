@@ -422,3 +422,11 @@ def test_no_signal_is_lost(small_study, tmp_path, name, seconds):
     assert f"memcap: interrupted ({number.name})" in said.splitlines()[-1]
     if count := re.search(r"; (\d+) members? saved", said):
         assert int(count[1]) == rows.height - 8
+
+
+def test_a_signal_before_the_command_begins_ends_without_a_traceback():
+    """While its own imports run: the handler of Python would raise in one of them."""
+    script = "import memcap.__main__, os, signal; os.kill(os.getpid(), signal.SIGINT)"
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")

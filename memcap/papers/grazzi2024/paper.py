@@ -102,6 +102,7 @@ PAPER = Paper(
             " nets score at least .8 at four times as many bits)",
             *THEIRS,
             lambda nets: _signed(nets, "longer", PASS_BEYOND),
+            within=("units",),
         ),
         Claim(
             "DeltaNet with eigenvalues in [0, 1], gated or not, does not (there the best net scores at most"
@@ -109,6 +110,7 @@ PAPER = Paper(
             ".017 best, .010 median, at 40 to 256 bits",
             "tables 3 and 5",
             _positive,
+            within=("units",),
         ),
         OurClaim(
             "DeltaNet with eigenvalues in [-1, 1] learns the 16 bits that it was trained on (three of four"
@@ -116,6 +118,7 @@ PAPER = Paper(
             "scores beyond the trained lengths alone",
             "tables 3 and 5",
             lambda nets: _signed(nets, "trained", PASS),
+            within=("units",),
         ),
         OurClaim(
             "in one layer of 2 to 8 units no net with positive eigenvalues is solved, and at least half of"
@@ -123,6 +126,7 @@ PAPER = Paper(
             "Mamba .000 and 1.000 with a sign, sLSTM 1.000",
             "table 3",
             _decides,
+            within=("units",),
         ),
     ),
 )

@@ -189,7 +189,7 @@ PAPER = Paper(
             " 100",
             "experiments 2a and 2c, table and text",
             _cells_of_a_latch,
-            within=("task",),
+            within=("task", "lag"),
         ),
         StandIn(
             "sequences to success grow, but slowly, with the lag (here: from a forget bias of 5 at all lags;"
