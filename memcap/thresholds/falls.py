@@ -144,8 +144,8 @@ def width_to_take(counts: Counts, share: float, units: int | None) -> int | None
     """Return the width to take, None where none is known to be enough.
 
     It is `units` as long as the counts hardly fall and reach so far. Else it is the narrowest width tried
-    that is enough by the posterior over curves that may fall and by its own counts; for nets wider than any
-    tried, of counts that do not fall, the widest one.
+    that is enough by the posterior over curves that may fall and by its own counts; in place of nets wider
+    than any tried, of counts that do not fall, the widest one, if that is enough as surely as they would be.
 
     Args:
         counts: of one study.
@@ -158,10 +158,11 @@ def width_to_take(counts: Counts, share: float, units: int | None) -> int | None
         return units
     posterior = curves(counts)
     own = counts.solved >= (share - SLACK) * counts.runs
-    enough = counts.widths[own & (posterior.reached(share, counts.widths) >= CERTAINTY)]
+    reached = posterior.reached(share, counts.widths)
     if falls and posterior.fall >= DOUBT:
+        enough = counts.widths[own & (reached >= CERTAINTY)]
         return int(enough[0]) if enough.size else None
-    return int(enough[-1]) if beyond and enough.size else units
+    return int(counts.widths[-1]) if beyond and reached[-1] >= ALARM else units
 
 
 @lru_cache(maxsize=64)

@@ -17,7 +17,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from scipy.special import expit, logit
+from study_rows import group, table
 
+from memcap.capacity.answer import advise
+from memcap.capacity.frontier import frontier
 from memcap.designs.bisect import Search
 from memcap.thresholds.curve import posterior
 from memcap.thresholds.lags import believe
@@ -27,6 +30,7 @@ TWELVE, FIVE = (1, 2, 3, 5, 8, 12, 16, 20, 25, 32, 40, 50), (1, 5, 12, 25, 50)
 UNMEASURED = (4, 10, 14, 18, 22, 28, 36, 45)
 WIDTHS = range(1, 129)
 ENDS = np.array([0.025, 0.975])
+UP_TO = {"evaluation_until": "up_to"}
 
 
 def bisected(rng, lag, guess, p_solved, correlation, seeds=8):
@@ -102,6 +106,33 @@ def test_coverage(lags, correlation):
     print(f"\n{len(lags)} lags, correlation {correlation}: {rates}, of all seeds pass {np.mean(passed):.3f}")
     assert min(rates.values()) >= 0.9  # .93 but for the chance of so few studies
     assert np.mean(passed) >= 0.9
+
+
+@pytest.mark.slow
+def test_nine_in_ten_pass_up_to_a_lag_by_nets_that_were_trained_up_to_a_longer_one():
+    """The narrowest of what is enough up to a lag or up to a longer one; it never falls with the lag. In 12
+    studies .981 of the seeds that train at all passed, 28 of 156 widths were of a longer lag."""
+    rng, passed, longer = np.random.default_rng(8), [], 0
+    for _ in range(STUDIES):
+        mu, slope, _, measured = simulated(rng, FIVE, 0.2)
+        rows = [
+            group(lag=lag, counts=dict(zip(units, zip(*counts, strict=True), strict=True)), **UP_TO)
+            for lag, post in measured.items()
+            for units, *counts in [[each.tolist() for each in (post.widths, post.solved, post.runs)]]
+        ]
+        points = {p.lag: p for p in frontier(table(*rows)) if p.trains}
+        advised = [advise(points, lag, 0.9, up_to=True) for lag in sorted({*FIVE, *UNMEASURED})]
+        known = [units for _, units, _ in advised if units is not None]
+        assert known == sorted(known)
+        for lag, (_, units, trained) in zip(sorted({*FIVE, *UNMEASURED}), advised, strict=True):
+            longer += trained > lag
+            if units is not None:
+                passed.append(expit(slope[trained - 1] * (np.log2(units) - mu[trained - 1])))
+    enough = np.mean(np.array(passed) >= 0.9)
+    print(f"\nup to a lag: {np.mean(passed):.3f} pass, {enough:.3f} enough, {longer} of {len(passed)} longer")
+    assert np.mean(passed) >= 0.93
+    assert enough >= 0.88
+    assert longer
 
 
 def sharp(lag, width):
