@@ -53,6 +53,7 @@ LATE = {  # who may import where it is needed, and what
     "memcap.__main__": {"memcap"},  # signals are heard before
     # half a second that whoever reads rows of other tasks does without
     "memcap.capacity.last_steps": {"scipy.optimize"},
+    "memcap.scripts.script": {"memcap.optimizers"},
     "memcap.capacity.losses": {"scipy.special"},
     "memcap.runtime.jax_setup": {"jax"},  # flags must be set before JAX starts
     "memcap.training.workers": {"memcap.training.train_loop"},  # JAX, after the first heartbeat

@@ -14,7 +14,6 @@ import numpy as np
 
 from memcap.config import Member
 from memcap.knobs import UserError, set_words
-from memcap.optimizers import COEFFICIENTS, MUON_DECAY, MUON_RMS
 from memcap.recipes import EPSILON, MOMENTUM, RMS_DECAY, ResolvedRecipe
 from memcap.scripts.memcap_source import memcap_source
 from memcap.scripts.numpy_source import NoTwinError, draws_unseen, numpy_source
@@ -253,6 +252,8 @@ def _constants(member: Member) -> str:
         f"BATCH, BUDGET, RATE, CLIP = {recipe.batch}, {recipe.budget}, {_peak(member):.6g}, {recipe.clip:g}",
     ]
     if recipe.optimizer == "muon":
+        from memcap.optimizers import COEFFICIENTS, MUON_DECAY, MUON_RMS  # which needs JAX
+
         lines += [
             f"MOMENTUM, STEP_RMS = {MUON_DECAY}, {MUON_RMS}  # of Muon; its step's root mean square",
             "NEWTON_SCHULZ = [  # brings singular values to 1",

@@ -75,7 +75,7 @@ NOT_SET = {
     "advance",
     "deadline",
     "reason",
-    *("decay", "floor", "warmup_share", "lags"),
+    *("decay", "floor", "warmup_share", "lags", "freeze"),
     *("lengths", "score_at_lengths", "whole_at_lengths", "validation_loss", "held_out_loss"),
 }  # by the recipes here, and by members that ended well
 OFTEN_NULL = {"steps_to_solve", "steps_to_steady", "git_commit", "final", "best"} | NOT_SET
