@@ -29,6 +29,7 @@ STUDY += ["study=reference", "engine.workers=1", "engine.batching=map", "engine.
 # columns of rows that came later
 SINCE = ("loop", "layers", "lengths", "score_at_lengths", "whole_at_lengths")
 SINCE += ("up_to", "steps_to_up_to", "mean_up_to", "worst_up_to", "worst_lag", "share_up_to")
+SINCE += ("validation_loss", "held_out_loss")
 SINCE += ("decay", "floor", "warmup_share", "lags", "clip_by", "lr_width", "initial_carry", "freeze")
 
 
