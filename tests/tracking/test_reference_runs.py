@@ -38,6 +38,10 @@ def runs_of(folder):
     runs = plain_runs(folder)
     for run in runs.values():
         run["summary"] = {name: value for name, value in run["summary"].items() if name not in SINCE}
+        for table in (each["frontier"] for each in (run["summary"], *run["points"]) if "frontier" in each):
+            kept = [k for k, name in enumerate(table["columns"]) if name != "falls_from"]
+            table["columns"] = [table["columns"][k] for k in kept]
+            table["data"] = [[line[k] for k in kept] for line in table["data"]]
     return runs
 
 
