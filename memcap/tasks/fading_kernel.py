@@ -67,6 +67,8 @@ class FadingKernel(Task):
         The weight w(s) counts at length - s of the steps. Chance knows x(t), of weight 1, and leaves the
         variance of the rest: the sum of w(s)^2 over s from 1 on, its mean over steps.
         """
-        past = sum((length - s) / length * (1 + s) ** (-2 * self.power) for s in range(1, lag + 1))
+        past = 0.0
+        for s in range(1, lag + 1):  # sum() rounds by Python's version, and a threshold is part of a key
+            past += (length - s) / length * (1 + s) ** (-2 * self.power)
         threshold = _SHARE * (1 + past)
         return Facts(1, bits=0.5 * math.log2(past / threshold), chance=past, threshold=threshold)
