@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from memcap import store
-from memcap.capacity.losses import LossCurve, by_loss, loss_curves
+from memcap.capacity.losses import LossCurve, loss_curves
 from memcap.config import Engine, Member
 from memcap.models.model import Model
 from memcap.recipes import Recipe
@@ -81,9 +81,9 @@ class WidthSearch:
             for seed in range(self.seeds)
         ]
         self._train(members)
-        rows = by_loss(store.read(self.folder)).filter(recipe=recipe.name, lr=recipe.lr, budget=recipe.budget)
-        own = [text for text in rows["knobs"].unique() if f'"file": "{self.task.file}"' in text]
-        return loss_curves(rows.filter(pl.col("knobs").is_in(own)))[0]
+        rows = store.read(self.folder).filter(recipe=recipe.name, lr=recipe.lr, budget=recipe.budget)
+        lag = self.task.longest_lag
+        return next(curve for curve in loss_curves(rows) if curve.is_of(self.task, lag))
 
     def member(self, units: int, recipe: Recipe, fold: int, seed: int) -> Member:
         """Return a member of a width."""

@@ -24,7 +24,8 @@ def table(targets, count=300, steps=6):
 @pytest.fixture
 def search(tmp_path, monkeypatch):
     """A search of nets that nobody trains: their loss is a function of their width, and their recipe's."""
-    np.savez(tmp_path / "mine.npz", inputs=np.arange(600).reshape(100, 6) % 3, targets=np.arange(100) % 2)
+    file = tmp_path / "données.npz"  # JSON writes its name otherwise
+    np.savez(file, inputs=np.arange(600).reshape(100, 6) % 3, targets=np.arange(100) % 2)
     rows = []
 
     def make(loss):
@@ -48,7 +49,7 @@ def search(tmp_path, monkeypatch):
 
         monkeypatch.setattr(own_data, "run_study", run_study)
         monkeypatch.setattr(store, "read", lambda folder: frame(rows))
-        task = Data(file=str(tmp_path / "mine.npz"), criterion="best")
+        task = Data(file=str(file), criterion="best")
         return WidthSearch(task, tmp_path)
 
     return make, rows
