@@ -26,7 +26,6 @@ import polars as pl
 from memcap.config import Member, Stream
 from memcap.knobs import field_values
 from memcap.launch.app import compose_jobs
-from memcap.tasks import Task
 from memcap.training.operands import eval_operands
 from memcap.training.program import lengths
 from memcap.training.step import Trainer, TrainSpec
@@ -67,13 +66,8 @@ def screen_of(member: Member) -> Member:
     return replace(member, evaluation=replace(member.evaluation, sequences=SCREEN))
 
 
-def passes(task: Task, scores: np.ndarray, criterion: float) -> np.ndarray:
-    """Which scores meet a criterion."""
-    return scores >= criterion if task.higher_is_better else scores <= criterion
-
-
 def passing(member: Member, weights: np.ndarray, scores: Scores) -> np.ndarray:
-    """Which of N nets pass as a trained one would: (N,) of truths."""
+    """Tell which of N nets pass as a trained one would: (N,) of truths."""
     task, evaluation, criterion = member.task, member.evaluation, member.facts.threshold
     good = np.ones(len(weights), bool)
 
@@ -84,14 +78,14 @@ def passing(member: Member, weights: np.ndarray, scores: Scores) -> np.ndarray:
 
     for index in range(evaluation.successive):
         if good.any():
-            good &= passes(task, ask(Stream.EVALUATE, index), criterion)
+            good &= task.passes(ask(Stream.EVALUATE, index), criterion)
     if good.any() and evaluation.until == "steady":
-        good &= passes(task, ask(Stream.STRETCH), criterion)
+        good &= task.passes(ask(Stream.STRETCH), criterion)
     if good.any() and evaluation.until == "up_to":
         by_lag = np.stack([ask(Stream.UP_TO, index) for index in range(len(member.lags_up_to))])
         worst = by_lag.min(0) if task.higher_is_better else by_lag.max(0)
         least = task.allowed(criterion, min(256, evaluation.sequences))
-        good &= passes(task, by_lag.mean(0), criterion) & passes(task, worst, least)
+        good &= task.passes(by_lag.mean(0), criterion) & task.passes(worst, least)
     return good
 
 
@@ -121,7 +115,7 @@ def guess(member: Member, draws: int) -> dict[str, list[int]]:
     for first in range(0, draws, CHUNK):
         for way, draw in DRAWS.items():
             weights = draw(member, range(first, min(first + CHUNK, draws)))
-            hopeful = np.flatnonzero(passes(task, look(weights, Stream.EVALUATE, 1000 + first), near))
+            hopeful = np.flatnonzero(task.passes(look(weights, Stream.EVALUATE, 1000 + first), near))
             if len(hopeful):
                 good = hopeful[passing(member, weights[hopeful], scores)]
                 found[way] += [1 + first + int(place) for place in good]

@@ -100,7 +100,7 @@ def _paper(name: str) -> str:
 
 
 def _alt(draw: Callable[..., Any]) -> str:
-    """What a picture shows, as the docstring of what draws it says after "Draw"."""
+    """Return what a picture shows, as the docstring of the function that draws it says after "Draw"."""
     return " ".join((inspect.getdoc(draw) or "").split()).removeprefix("Draw ")
 
 

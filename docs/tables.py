@@ -192,7 +192,7 @@ def advice_up_to() -> str:
 
 
 def whole_sequences() -> str:
-    """Of nets that pass, the share of sequences without one mistake."""
+    """Tabulate the share of sequences without one mistake, of nets that pass."""
     rows = rows_of("whole_sequences").filter(passed_column())
     head, lines = [], []
     for task, knobs, units in sorted(set(rows.select("task", "knobs", "units").iter_rows())):
@@ -221,7 +221,7 @@ class Controls(NamedTuple):
 
     @property
     def verdict(self) -> str:
-        """What the nets owe to their start."""
+        """Say what the nets owe to their start."""
         if 2 * self.frozen[0] >= self.frozen[1]:
             words = "inherited"
         elif 2 * self.bias[0] >= self.bias[1]:
@@ -244,8 +244,8 @@ def controls() -> dict[tuple[str, Task], Controls]:
 
 
 def learned() -> str:
-    """What the advised nets owe to their start: how many pass with a cell that stays as it starts, from a
-    start that knows no lag, and by luck."""
+    """Tabulate what the advised nets owe to their start: how many pass with a cell that stays as it starts,
+    from a start that knows no lag, and by luck."""
     lines = []
     for (recipe, task), found in controls().items():
         counts = (f"{passed}/{nets}" for passed, nets in (found.advised, found.frozen, found.bias))
@@ -265,7 +265,7 @@ def learned() -> str:
 
 
 def learned_in_short() -> str:
-    """What the one unit of a latch owes to its start."""
+    """Say what the one unit of a latch owes to its start."""
     found = controls()["uniform", task_of("latch", [])]
     passed = [f"{good} of {nets}" for good, nets in (found.advised, found.bias, found.frozen)]
     return filled(
@@ -277,7 +277,7 @@ def learned_in_short() -> str:
 
 
 def fading_kernel() -> str:
-    """What a sum with fading weights takes, by lag."""
+    """Tabulate the units that a sum with fading weights takes, by lag."""
     lines = []
     for p in frontier(rows_of("fading_kernel")):
         counts = (f"{good}/{nets}" for good, nets in zip(p.solved, p.runs, strict=True))

@@ -171,9 +171,8 @@ class Answer:
     @property
     def widest_from(self) -> int | None:
         """The widest net that `passed_from` counts, where wider ones fail more; None where none do."""
-        units = self.units or 1
-        falls = [p.fit.fall.last for p in self.points_from if p.fit.fall and units <= p.fit.fall.last]
-        return min(falls, default=None)
+        widest = [(p.widest_from(self.units or 1), p.units[-1]) for p in self.points_from]
+        return min((some for some, tried in widest if some < tried), default=None)
 
     @property
     def runs_from(self) -> int:

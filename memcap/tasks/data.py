@@ -73,7 +73,8 @@ class Data(Task):
         read(self.file)
 
     @property
-    def _all(self) -> Sequences:
+    def file_content(self) -> Sequences:
+        """The sequences of the file, scaled where they are to be."""
         file = read(self.file)
         if file.symbols is not None or not self.scale:
             return file
@@ -88,40 +89,35 @@ class Data(Task):
     # ty: ignore[incompatible-property-override]  # of a file, not of the class
     def answers(self) -> Literal["last", "every"]:
         """The answers that the file has."""
-        return "last" if self._all.due is None else "every"
+        return "last" if self.file_content.due is None else "every"
 
     @property
     def loss(self) -> Literal["classes", "values"]:
         """Classes where the targets are whole numbers."""
-        return "values" if self._all.classes is None else "classes"
+        return "values" if self.file_content.classes is None else "classes"
 
     @property
     def vocabulary(self) -> int | None:
         """The file's symbols and a blank; None for numbers."""
-        symbols = self._all.symbols
+        symbols = self.file_content.symbols
         return None if symbols is None else symbols + 1
 
     @property
     def features(self) -> int:
         """F numbers, or the symbols one-hot."""
-        return self.vocabulary or self._all.inputs.shape[2]
+        return self.vocabulary or self.file_content.inputs.shape[2]
 
     @property
     def outputs(self) -> int:
         """Classes, or values of an answer."""
-        file = self._all
+        file = self.file_content
         whole = file.targets.ndim == (1 if file.due is None else 2)
         return file.classes or (1 if whole else file.targets.shape[-1])
 
     @property
-    def file_content(self) -> Sequences:
-        """The sequences of the file, scaled where they are to be."""
-        return self._all
-
-    @property
     def longest_lag(self) -> int:
         """The lag at which all of a sequence is seen."""
-        return self._all.steps - 1
+        return self.file_content.steps - 1
 
     def shortest(self, lag: int) -> int:
         """Count the steps that are seen.
@@ -129,7 +125,7 @@ class Data(Task):
         Raises:
             UserError: the file's sequences are shorter.
         """
-        steps = self._all.steps
+        steps = self.file_content.steps
         if isinstance(lag, int) and lag >= steps:
             raise UserError(
                 f"task.lag={lag}: {self.file} has sequences of {steps} steps, so lag must be at most"
@@ -142,10 +138,10 @@ class Data(Task):
     ) -> Batch:
         if self.by_loss:
             ours = self.parts[2 * unseen]
-        elif self._all.groups is None:
-            ours = _split(len(self._all.inputs), self.held_out, self.fold)[unseen]
+        elif self.file_content.groups is None:
+            ours = _split(len(self.file_content.inputs), self.held_out, self.fold)[unseen]
         else:
-            ours = _split_groups(self._all.groups, self.held_out, self.fold)[unseen]
+            ours = _split_groups(self.file_content.groups, self.held_out, self.fold)[unseen]
         which = jnp.asarray(ours)[integers(key, (batch,), 0, len(ours))]
         return self._laid_out(which, lag, length, steps)
 
@@ -153,7 +149,7 @@ class Data(Task):
         batch = which.shape[0]
         step = jnp.arange(steps)
         # the end of a sequence at the end of `length` steps
-        source = jnp.clip(step + self._all.steps - length, 0, self._all.steps - 1)
+        source = jnp.clip(step + self.file_content.steps - length, 0, self.file_content.steps - 1)
         in_sequence = (step >= length - 1 - lag) & (step < length)
 
         def laid_out(array: np.ndarray, blank: Any) -> Shaped[Array, "T B ..."]:
@@ -161,13 +157,15 @@ class Data(Task):
             rows = jnp.moveaxis(jnp.asarray(array)[which[:, None], source], 0, 1)
             return jnp.where(in_sequence.reshape(-1, *[1] * (rows.ndim - 1)), rows, blank)
 
-        inputs = laid_out(self._all.inputs, 0 if self._all.symbols is None else self._all.symbols)
-        if self._all.due is None:
-            targets = jnp.asarray(self._all.targets)[which]
+        inputs = laid_out(
+            self.file_content.inputs, 0 if self.file_content.symbols is None else self.file_content.symbols
+        )
+        if self.file_content.due is None:
+            targets = jnp.asarray(self.file_content.targets)[which]
             return Batch(inputs, targets.T if self.several_values else targets.reshape(batch))
-        targets = laid_out(self._all.targets, 0)
+        targets = laid_out(self.file_content.targets, 0)
         targets = jnp.moveaxis(targets, -1, 0) if self.several_values else targets.reshape(steps, batch)
-        return Batch(inputs, targets, laid_out(self._all.due, False))
+        return Batch(inputs, targets, laid_out(self.file_content.due, False))
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw training sequences, with replacement."""
@@ -202,18 +200,18 @@ class Data(Task):
     def facts(self, lag: int, length: int) -> Facts:
         """Measure chance on the training sequences; what has to be held, nobody knows but you: `bits`,
         and one symbol."""
-        targets = self._all.targets
+        targets = self.file_content.targets
         if isinstance(self.criterion, str):  # best; no score is a pass by itself
-            threshold = 1.0 if self._all.classes else 0.0
+            threshold = 1.0 if self.file_content.classes else 0.0
         elif self.criterion is not None:
             threshold = self.criterion
-        elif self._all.classes:
+        elif self.file_content.classes:
             threshold = 0.99
         else:
             threshold = 0.05 * float(
                 targets.var(axis=tuple(range(targets.ndim - self.several_values))).mean()
             )
-        return Facts(1, self.bits, _chance(self, lag, length), threshold, self._all.digest)
+        return Facts(1, self.bits, _chance(self, lag, length), threshold, self.file_content.digest)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
         """Return the same sequences: there are no longer ones."""
@@ -223,7 +221,7 @@ class Data(Task):
 @lru_cache(maxsize=1024)
 def _chance(task: Data, lag: int, length: int) -> float:
     """Score a net without memory on training sequences; NumPy draws them, as facts need no JAX."""
-    file = task._all
+    file = task.file_content
     ours = _training(task.file, task.held_out, task.fold, task.by_loss)
     which = np.random.default_rng(1).choice(ours, 8192)
     step = np.arange(length)

@@ -246,11 +246,19 @@ def beta_binomial(
     r = correlation / (1 - correlation) it is the product of p + i r over the solved seeds and of 1 - p + j r
     over the failed ones, over that of 1 + k r over all.
     """
-    lapse, correlation = np.array(lapses), np.array(correlations)[:, None]
-    ratio = correlation / (1 - correlation)
+    lapse = np.array(lapses)
     z = np.arange(-LOGIT_MOST, LOGIT_MOST + LOGIT_STEP, LOGIT_STEP)[:, None, None]
     passes, fails = (1 - lapse) * logistic(z), lapse + (1 - lapse) * logistic(-z)
-    table = np.zeros((len(z), len(correlation), len(lapse)))
+    return log_probability(solved, runs, passes, fails, np.array(correlations)[:, None])
+
+
+def log_probability(
+    solved: int, runs: int, passes: Floats, fails: Floats, correlation: Floats
+) -> NDArray[np.float32]:
+    """Compute log P of `solved` of `runs` seeds in their order, as `beta_binomial` explains it, of the shape
+    to which P(solved), P(not solved) and the correlation are broadcast."""
+    ratio = correlation / (1 - correlation)
+    table = np.zeros(np.broadcast_shapes(passes.shape, correlation.shape))
     for part, count in ((passes, solved), (fails, runs - solved)):
         for k in range(count):
             table += np.log(part + k * ratio)

@@ -25,7 +25,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from memcap.thresholds.curve import CORRELATIONS, Counts, Fall, Floats
+from memcap.thresholds.curve import CORRELATIONS, Counts, Fall, Floats, log_probability
 from memcap.thresholds.logistic import logistic
 
 Floats32 = NDArray[np.float32]
@@ -61,14 +61,14 @@ class Curves:
         return np.array([self.weights[self._rates(np.log2(u)) >= share].sum() for u in units])
 
     def _rates(self, x: float) -> Floats32:
-        return _rise(x, self.mu, self.slope)[:, None] * _left(x, self.falls)
+        return _rise(x, self.mu, self.slope)[:, None] * _remainder(x, self.falls)
 
 
 def _rise(x: float, mu: Floats, slope: Floats) -> Floats32:
     return logistic(slope * (x - mu)).astype(np.float32)
 
 
-def _left(x: float, falls: Floats) -> Floats32:
+def _remainder(x: float, falls: Floats) -> Floats32:
     """Compute what falls leave of each rate, (F,)."""
     where, steep, depth, length = falls.T
     return (1 - depth * logistic(steep * (x - where)) * logistic(steep * (where + length - x))).astype(
@@ -90,16 +90,9 @@ def _between(widths: Floats, beyond: float, values: int) -> tuple[Floats, Floats
 
 @lru_cache(maxsize=1024)
 def _table(solved: int, runs: int) -> Floats32:
-    """Compute log P of counts, (correlations, LEVELS), by P(passes), as `curve.beta_binomial` does."""
+    """Compute log P of counts, (correlations, LEVELS), by P(passes)."""
     p = np.linspace(0, 1, LEVELS + 2)[1:-1]
-    table = np.zeros((len(CORRELATIONS), LEVELS))
-    for row, (correlation, _) in zip(table, CORRELATIONS, strict=True):
-        ratio = correlation / (1 - correlation)
-        for part, count in ((p, solved), (1 - p, runs - solved)):
-            for k in range(count):
-                row += np.log(part + k * ratio)
-        row -= sum(np.log1p(k * ratio) for k in range(runs))
-    return table.astype(np.float32)
+    return log_probability(solved, runs, p, 1 - p, np.array([[each] for each, _ in CORRELATIONS]))
 
 
 def curves(counts: Counts) -> Curves:
@@ -112,7 +105,7 @@ def curves(counts: Counts) -> Curves:
     shapes = [(steep, depth, length) for steep in STEEPNESS for depth in DEPTHS for length in LENGTHS]
     falls = np.array([(0.0, 1.0, 0.0, 1.0), *((nu, *shape) for nu in nus for shape in shapes)])
     odds = np.concatenate([[1 - PRIOR], np.repeat(PRIOR * gaps / gaps.sum() / len(shapes), len(shapes))])
-    rates = [_rise(at, mu, slope)[:, None] * _left(at, falls) * np.float32(LEVELS) for at in x]
+    rates = [_rise(at, mu, slope)[:, None] * _remainder(at, falls) * np.float32(LEVELS) for at in x]
     log_p = np.zeros((len(LAPSES), len(CORRELATIONS), len(mu), len(falls)), np.float32)
     for own, solved, runs in zip(rates, counts.solved, counts.runs, strict=True):
         table = _table(int(solved), int(runs))
