@@ -14,7 +14,7 @@ from memcap.capacity.costs import FEWEST_CLUSTERS, Cost, content, costs, family,
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point
 from memcap.figures import Drawn
-from memcap.figures.lines import NO_LIMIT, table
+from memcap.figures.lines import NO_LIMIT, falls, table
 from memcap.figures.style import (
     budgets,
     colour_and_marker,
@@ -132,6 +132,7 @@ def caption(points: Sequence[Point]) -> str:
         " task whose content grows with the lag, elsewhere the sets of knobs; of fewer than"
         f" {FEWEST_CLUSTERS} there is none.",
         f"{budgets(points)} {NO_LIMIT}",
+        *falls(points),
         " ".join([which_seeds_count(points), *pass_rules(points)]),
     ]
     return "\n".join(textwrap.fill(part, 190) for part in parts)

@@ -9,7 +9,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from memcap.capacity.frontier import frontier
-from memcap.capacity.points import Point, columns, fall_words
+from memcap.capacity.points import Point, columns
 from memcap.figures import Drawn
 from memcap.figures.lines import Line, Panel, by_label, picture, reference_line, rules, table, threshold_line
 from memcap.figures.style import choice_of_recipe, colour_and_marker, listing
@@ -61,13 +61,7 @@ def caption(points: Sequence[Point]) -> list[str]:
         " number per symbol held (a reference, not a limit). Crosses: hand-set weights, no training."
     )
     recipes = [_recipes(label, line) for label, line in by_label(points).items()]
-    return [marks, *recipes, *falls(points), *rules(points)]
-
-
-def falls(points: Sequence[Point]) -> list[str]:
-    """Say where counts fall with the width, one line each."""
-    found = [(f"{p.label} at lag {p.lag}", p.fit.fall) for p in points if p.fit.fall is not None]
-    return [f"{place}: {fall_words(fall)}; marks are of those before that." for place, fall in found]
+    return [marks, *recipes, *rules(points)]
 
 
 def _recipes(label: str, line: Sequence[Point]) -> str:

@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.optimize import isotonic_regression
 
-from memcap.capacity.points import Point
+from memcap.capacity.points import Point, fall_words
 from memcap.figures.style import (
     caption_height,
     draw_interval,
@@ -150,8 +150,16 @@ def picture(
 
 
 def rules(points: Sequence[Point]) -> list[str]:
-    """Return the last paragraphs of a caption: what the marks mean, what counts as a pass, and for what."""
-    return [f"{MARKS} {NO_LIMIT}", " ".join([which_seeds_count(points), *pass_rules(points)])]
+    """Return the last paragraphs of a caption: where counts fall, what the marks mean, what counts as a pass,
+    and for what."""
+    last = " ".join([which_seeds_count(points), *pass_rules(points)])
+    return [*falls(points), f"{MARKS} {NO_LIMIT}", last]
+
+
+def falls(points: Sequence[Point]) -> list[str]:
+    """Say where counts fall with the width, one line each."""
+    found = [(f"{p.label} at lag {p.lag}", p.fit.fall) for p in points if p.fit.fall is not None]
+    return [f"{place}: {fall_words(fall)}; marks are of those before that." for place, fall in found]
 
 
 def _draw_panel(axes: Axes, panel: Panel, most_ticks: int) -> None:

@@ -53,7 +53,9 @@ def sentences(curve: LossCurve) -> list[str]:
     score = f"{chosen.score:.3f}" if curve.task.loss == "classes" else f"{chosen.score:.4g}"
     lines.append(f"Held-out {curve.task.metric} of {chosen.units}: {score}. {references}")
     if not best.beats(curve.n_gram):
-        lines.append(f"No net beats what sees the last {curve.steps} steps: a window of so many is enough.")
+        lines.append(
+            f"No net beats what sees the last {curve.steps} steps beyond chance: a window of so many may do."
+        )
     if curve.widest_is_best:
         lines.append("The widest net tried is still the best: wider ones may be better (--most).")
     return lines
