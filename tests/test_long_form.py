@@ -160,7 +160,7 @@ def test_a_frame_is_a_task_whose_groups_stay_together_and_whose_numbers_are_scal
     parts = task.parts
     assert sorted(np.concatenate(parts).tolist()) == list(range(40))
     assert sum(len(set(part // 5)) for part in parts) == 8
-    inputs = task._all.inputs[parts[0]]
+    inputs = task.file_content.inputs[parts[0]]
     np.testing.assert_allclose([inputs.mean(), inputs.std()], [0, 1], atol=1e-5)
 
 
@@ -180,7 +180,7 @@ def test_each_sequence_is_held_out_in_one_fold_and_shown_once(tmp_path):
     for block in range(3):
         batch, count = show(block)
         shown = np.asarray(batch.inputs)[:, np.asarray(count), 0].T
-        seen += [int(np.abs(task._all.inputs[..., 0] - row).sum(1).argmin()) for row in shown]
+        seen += [int(np.abs(task.file_content.inputs[..., 0] - row).sum(1).argmin()) for row in shown]
     assert sorted(seen) == sorted(task.parts[2].tolist())
 
 
