@@ -291,7 +291,7 @@ class _Table:
                 f" than {LARGEST >> 20} MiB; take a part of the sequences, or fewer features"
             )
         table = np.concatenate(parts, axis=1).astype(np.float32)
-        return self._spread(table), [], f"Inputs: {plural(width, 'number')} a step: {', '.join(said)}."
+        return self._spread(table), [], f"Inputs: {plural(width, 'number')} a step: {_first(said)}."
 
     def targets(self) -> tuple[dict[str, np.ndarray], list[str], list[str]]:
         """Return the targets and, where they are not due at every step, the mask; names of classes; and the
@@ -333,10 +333,9 @@ class _Table:
             about = f"values of mean {entries.mean():.4g} and deviation {entries.std():.4g}"
             return arrays, [], [f"Target: {name}, {about}, {where}."]
         shares = np.bincount(np.asarray(entries, np.int64), minlength=len(names)) / len(entries)
-        order = np.argsort(-shares)[:8]
-        balance = ", ".join(f"{names[k]} {shares[k]:.1%}" for k in order)
-        more = ", ..." if len(names) > 8 else ""
-        return arrays, names, [f"Target: {name}, one of {len(names)} classes {where}: {balance}{more}."]
+        order = np.argsort(-shares)
+        balance = _first([f"{names[k]} {shares[k]:.1%}" for k in order])
+        return arrays, names, [f"Target: {name}, one of {len(names)} classes {where}: {balance}."]
 
     def _is_asked_once(self) -> bool:
         """Tell whether the target is the same wherever it stands in a sequence."""
@@ -385,6 +384,11 @@ class _Table:
 
 def _has_names(kind: Any) -> bool:
     return kind == pl.String or isinstance(kind, (pl.Categorical, pl.Enum))
+
+
+def _first(words: Sequence[str]) -> str:
+    """Write the first eight of some words."""
+    return ", ".join(words[:8]) + (f" and {len(words) - 8} others" if len(words) > 8 else "")
 
 
 def _text(value: Any) -> str:
