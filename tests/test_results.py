@@ -60,6 +60,7 @@ def test_published_rows_are_read_as_they_were_written(study):
     kernels = {
         "advice_fresh_seeds": ["native", "xla"],
         "atlas": ["native", "xla"],
+        "cycle_navigation": ["native"],
         "every_lag": ["native"],
         "fading_kernel": ["native"],
         "failing_nets": ["native"],
