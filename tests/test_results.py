@@ -21,7 +21,8 @@ STUDIES = sorted(
     p.parent for place in ("results", "memcap/papers") for p in (ROOT / place).rglob("rows.parquet")
 )
 LOOPS = sorted((ROOT / "results" / "loops").iterdir())
-TOGETHER = {"up_to/figures/lags.csv": ["up_to", "atlas"]}  # studies that are drawn together
+# studies that are drawn together
+TOGETHER = {"up_to/figures/lags.csv": ["up_to", "atlas"], "atlas/figures/gap.csv": ["atlas", "other_tasks"]}
 DRAWN = sorted((ROOT / "results").glob("*/figures/*.csv"))
 each_study = pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.name)
 
