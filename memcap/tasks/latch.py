@@ -64,10 +64,10 @@ class Latch(Task):
         symbol = integers(symbol_key, (batch,), 0, self.symbols)
         if self.vocabulary is None:
             is_first = jnp.arange(steps)[:, None] == length - 1 - lag
-            level = jnp.where(is_first, 2 * symbol / (self.symbols - 1) - 1, 0.0)
-            return Batch(
-                (level + self.noise * jax.random.normal(filler_key, level.shape))[:, :, None], symbol
-            )
+            level = jnp.where(is_first, (2 * symbol / (self.symbols - 1) - 1) / self.noise, 0.0)
+            # a sum, then a product: no compiler makes one operation of the two, whose last bit differs
+            numbers = self.noise * (level + jax.random.normal(filler_key, level.shape))
+            return Batch(numbers[:, :, None], symbol)
         filler = integers(filler_key, (steps, batch), self.symbols, self.symbols + max(self.distractors, 1))
         step = jnp.arange(steps)[:, None]
         inputs = jnp.where(step == length - 2 - lag, symbol, filler)
