@@ -24,7 +24,7 @@ class Latch(Task):
 
     Distractors come from another alphabet. With `distractors` = 0 the lag is blank, which teaches a clock
     rather than a memory: a net trained on a fixed blank lag often fails at every other lag. With `noise` one
-    number is seen at each step: -1 to 1 for the symbol, 0 after it, all with noise; there is no trigger.
+    number is seen at each step: -1 to 1 for the symbol, then Gaussian ones; there is no trigger.
 
     Source: Hochreiter & Schmidhuber (1997), experiment 2; Bengio et al. (1994).
     """
@@ -32,7 +32,11 @@ class Latch(Task):
     symbols: int = knob(2, "number S of symbols to tell apart", at_least=2, at_most=1024)
     distractors: int = knob(4, "size of the distractors' alphabet; 0: a blank lag", at_least=0, at_most=1024)
     noise: float = knob(
-        0.0, "standard deviation of the noise on numbers; 0: symbols", at_least=0.0, at_most=10.0, before=0.0
+        0.0,
+        "standard deviation of the numbers after the symbol's; 0: symbols are seen",
+        at_least=0.0,
+        at_most=10.0,
+        before=0.0,
     )
     name: ClassVar[str] = "latch"
     question: ClassVar[str] = "one thing, seen once, until it is asked for"
@@ -64,9 +68,9 @@ class Latch(Task):
         symbol = integers(symbol_key, (batch,), 0, self.symbols)
         if self.vocabulary is None:
             is_first = jnp.arange(steps)[:, None] == length - 1 - lag
-            level = jnp.where(is_first, (2 * symbol / (self.symbols - 1) - 1) / self.noise, 0.0)
-            # a sum, then a product: no compiler makes one operation of the two, whose last bit differs
-            numbers = self.noise * (level + jax.random.normal(filler_key, level.shape))
+            level, drawn = 2 * symbol / (self.symbols - 1) - 1, jax.random.normal(filler_key, (steps, batch))
+            # scaled last, so that what is compiled rounds as what is not
+            numbers = jnp.where(is_first, level, drawn) * jnp.where(is_first, 1, self.noise)
             return Batch(numbers[:, :, None], symbol)
         filler = integers(filler_key, (steps, batch), self.symbols, self.symbols + max(self.distractors, 1))
         step = jnp.arange(steps)[:, None]
