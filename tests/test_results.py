@@ -75,6 +75,7 @@ def test_published_rows_are_read_as_they_were_written(study):
         "up_to": ["native", "xla"],
         "up_to_fresh_seeds": ["native", "xla"],
         "whole_sequences": ["native"],
+        "zyxue2018": ["native", "xla"],
     }
     assert sorted(rows["kernel"].unique()) == kernels.get(study.name, ["xla"])
     assert_frame_equal(rows.select(written.columns), written, check_row_order=False)

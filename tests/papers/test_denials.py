@@ -157,6 +157,11 @@ CHANGES = {
         ({"rms": 1.0, "units": 20, "lag": 100}, {"solved": False}),
         ({"rms": 1.0, "units": 20, "lag": 50}, {"solved": False}),
     ],
+    "zyxue2018": [
+        ({"cell": "lstm", "lag": 29}, {"solved": True}),
+        ({"init": "hold", "lag": 9, "seed": [100, 101]}, {"solved": False}),
+        ({"lr": 0.01}, {"solved": True}),
+    ],
 }
 
 
@@ -239,6 +244,8 @@ UNMEASURED = [
     ("tallec2018", {"task": "copy"}, [2]),
     ("voelker2019", {"lag": 400}, [0, 1, 2, 3]),
     ("voelker2019", {"units": 20}, [0, 1]),
+    ("zyxue2018", {"init": "keras"}, [0, 1, 2]),
+    ("zyxue2018", {"lr": 0.001}, [2]),
 ]
 
 
