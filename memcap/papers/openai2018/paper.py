@@ -119,7 +119,6 @@ PAPER = Paper(
     source="OpenAI, Requests for research 2.0 (2018), the XOR problem; tries: github.com/enerrio/OpenAI-XOR"
     " and github.com/jperl/xor",
     cost="3 minutes on one core of a very busy machine",
-    read="code",
     table=scores,
     claims=(
         Claim(
