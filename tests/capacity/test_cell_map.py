@@ -80,7 +80,7 @@ def test_places_are_by_bytes_and_what_none_meets_comes_last():
     tie = "2 to 3 of 4"
     assert bands == {"LRU": "1 of 4", "minGRU": tie, GUEST: tie, "GRUCell": "4 of 4"}
     assert row(needs, GUEST)["best_cells"] == ["LRU"]
-    assert row(needs, GUEST)["words"].startswith("12 to 16 [")
+    assert row(needs, GUEST)["words"].startswith("24 to 32 [")
     none = row(needs, GUEST, "count")
     assert (none["band"], none["words"], none["best_cells"]) == (
         "2 to 3 of 3",
