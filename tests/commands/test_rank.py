@@ -46,7 +46,7 @@ def test_a_guest_is_trained_once_and_stands_beside_the_others(place):
     head, line = (text.split() for text in done.out.splitlines()[1:3])
     assert head == ["task", "lag", "verdict", "place", "bytes", "parameters", "fewest"]
     assert line[:8] == ["latch", "1", "trained", "3", "of", "3", "under", "half,"]
-    assert "  GRUCell 4 to 8 [" in done.out
+    assert "  GRUCell 8 to 16 [" in done.out
     assert done.out.splitlines()[-1].endswith("outputs/rank_memcap_cells_leaky_Leaky/figures/cell_map.png")
     assert {path.name for path in (folder / "figures").iterdir()} == {
         f"cell_map.{end}" for end in ("png", "pdf", "csv")
