@@ -1048,8 +1048,8 @@ def fading_beside_latch() -> str:
     *holds, last = (f"{width(point('latch', lag).fit.u90)} at lag {lag}" for lag in (1, 50, 200))
     return filled(
         f"A sum with weights that fade as a power of the age takes {near} units at lag 1 and {far} at lag"
-        f" 50 (u90; `memcap frontier results/fading_kernel`). A latch takes {', '.join(holds)} and {last} (`memcap frontier"
-        " atlas`)."
+        f" 50 (u90; `memcap frontier results/fading_kernel`). A latch takes {', '.join(holds)} and {last}"
+        " (`memcap frontier atlas`)."
     )
 
 
