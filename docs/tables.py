@@ -621,38 +621,55 @@ def layers() -> str:
     return table(("task", "lag", "layers", "units of each", "numbers of state", "parameters"), lines)
 
 
+@cache
+def map_needs() -> Sequence[cell_map.Need]:
+    """What each cell of the map needs, by the better of its recipes."""
+    return cell_map.needs(pl.concat([store.read(file) for file in rows_files(cell_map.STUDY)]))
+
+
 def cells_by_bytes() -> str:
     """Bytes of state that each cell of the map needs on each of its tasks; those that need fewest first."""
-    all_needs = needs(rows_of(cell_map.STUDY))
-    places = sorted(dict.fromkeys(need.place for need in all_needs))
-    lines: dict[str, list[str]] = {}
-    for need in all_needs:
-        cell = lines.setdefault(f"`{need.cell}`", [""] * len(places))
-        cell[places.index(need.place)] = need.words
-    floors = {need.place: f"{need.floor:.2g}" for need in all_needs}
-    bits = ["the bits that must be held", *(floors[place] for place in places)]
-    return table(("bytes of state", *places), [bits, *([cell, *line] for cell, line in lines.items())])
+    places = cell_map.by_place(map_needs())
+    lines: dict[str, list[str]] = {need.cell: [""] * len(places) for need in map_needs()}
+    for column, there in enumerate(places.values()):
+        best = cell_map.best_of(there)
+        for need in there:
+            lines[need.cell][column] = f"**{need.words}**" if need in best else need.words
+    bits = ["the bits that must be held", *(f"{there[0].floor:.2g}" for there in places.values())]
+    head = ("bytes of state", *places)
+    return table(head, [bits, *([f"`{cell}`", *line] for cell, line in lines.items())])
+
+
+def map_seeds() -> str:
+    """How many seeds the map rests on."""
+    counts = sorted({need.point.seeds for need in map_needs()})
+    fewest = [need for need in map_needs() if need.point.seeds == counts[0]]
+    none = sum(not need.point.trains for need in fewest)
+    return filled(
+        f"Each number rests on {counts[0]} to {counts[-1]} seeds per width: on {counts[0]} at"
+        f" {len(fewest)} of {len(map_needs())} pairs of cell and task, of which {none} are under half."
+    )
 
 
 def best_cells() -> str:
-    """On each task of the map, the cells that need the fewest bytes, and those that mostly fail."""
-    all_needs = needs(rows_of(cell_map.STUDY))
+    """On each task of the map, the cells that may need the fewest bytes, and those that mostly fail."""
     lines = []
-    for place in sorted(dict.fromkeys(need.place for need in all_needs)):
-        there = [need for need in all_needs if need.place == place]
-        met = sorted((n for n in there if n.is_met), key=lambda n: n.u90["bytes"].units)
-        fewest = ", ".join(f"{n.cell} {n.u90['bytes'].units:.0f}" for n in met[:3])
-        lines.append((place, fewest, ", ".join(sorted(n.cell for n in there if not n.point.trains))))
-    return table(("task", "fewest bytes of state", "fewer than half of the seeds at every width"), lines)
+    for place, there in cell_map.by_place(map_needs()).items():
+        best = ", ".join(f"{n.cell} {n.u90['bytes'].units:.0f}" for n in cell_map.best_of(there))
+        lines.append((place, best, ", ".join(sorted(n.cell for n in there if not n.point.trains))))
+    head = "may need the fewest bytes of state", "fewer than half of the seeds at every width"
+    return table(("task", *head), lines)
 
 
 def cell_map_again() -> str:
     """A second run of the map, with other seeds: where its thresholds lie, and where the two differ."""
-    again = {(n.cell, n.place, n.point.at): n for n in needs(rows_of(f"{cell_map.STUDY}_again"))}
-    pairs = [(n, again[n.cell, n.place, n.point.at]) for n in needs(rows_of(cell_map.STUDY))]
+    first, second = needs(rows_of(cell_map.STUDY)), needs(rows_of(cell_map.AGAIN))
+    again = {(n.cell, n.place): n for n in second}
+    pairs = [(n, again[n.cell, n.place]) for n in first]
     met = [(a.u90["bytes"], b.u90["bytes"]) for a, b in pairs if a.is_met and b.is_met]
     inside = sum(a.low <= b.units <= a.high for a, b in met)
     neither = sum(not a.is_met and not b.is_met for a, b in pairs)
+    taus = [tau for tau, _ in cell_map.agreement(first, second).values()]
     lines = [
         (f"`{a.cell}`", a.place, a.words, b.words)
         for a, b in pairs
@@ -662,7 +679,9 @@ def cell_map_again() -> str:
     return (
         filled(
             f"Of {len(pairs)} pairs of cell and task {len(met)} have a u90 in both runs; the second's lies in"
-            f" the first's 95 % interval at {inside}. At {neither} no width is enough in either. The others:"
+            f" the first's 95 % interval at {inside}. At {neither} no width is enough in either. Kendall's"
+            f" tau between the two orders, of the cells that have a u90 in both, is {min(taus):.2f} to"
+            f" {max(taus):.2f} by task (`memcap rank`). The others:"
         )
         + "\n\n"
         + table(("cell", "task", "first run, bytes", "second run, bytes"), lines)
@@ -1062,8 +1081,8 @@ def fading_beside_latch() -> str:
     *holds, last = (f"{width(point('latch', lag).fit.u90)} at lag {lag}" for lag in (1, 50, 200))
     return filled(
         f"A sum with weights that fade as a power of the age takes {near} units at lag 1 and {far} at lag"
-        f" 50 (u90; `memcap frontier results/fading_kernel`). A latch takes {', '.join(holds)} and {last} (`memcap frontier"
-        " atlas`)."
+        f" 50 (u90; `memcap frontier results/fading_kernel`). A latch takes {', '.join(holds)} and {last}"
+        " (`memcap frontier atlas`)."
     )
 
 
@@ -1181,6 +1200,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "races": races,
     "layers": layers,
     "cell map": cells_by_bytes,
+    "cell map seeds": map_seeds,
     "cell map again": cell_map_again,
     "cell map in short": best_cells,
     "budgets at lag 50": budgets_at_50,

@@ -2,7 +2,7 @@
 beside it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -250,12 +250,12 @@ def closing(point: Point) -> str | None:
     return f"train {seeds} seeds at {first} to {last} units"
 
 
-def interval_text(width: Threshold) -> str:
+def interval_text(width: Threshold, write: Callable[[float], str] = number) -> str:
     """Return a threshold with its interval in words: "open" at an end without bound, "<=" or ">" where it is
     censored."""
-    low = "open" if width.low == 0 else number(width.low)
-    high = "open" if math.isinf(width.high) else number(width.high)
-    units = {"no": "", "below": "<= ", "above": "> "}[width.censored] + number(width.units)
+    low = "open" if width.low == 0 else write(width.low)
+    high = "open" if math.isinf(width.high) else write(width.high)
+    units = {"no": "", "below": "<= ", "above": "> "}[width.censored] + write(width.units)
     return units if width.low == width.high or (low, high) == ("open", "open") else f"{units} [{low}, {high}]"
 
 
