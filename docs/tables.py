@@ -10,6 +10,7 @@ block is this line of Python and its table.
 
 import contextlib
 import io
+import itertools
 import json
 import math
 import re
@@ -473,6 +474,23 @@ def optimizers_on_delay_lines() -> str:
     )
     seconds = "Mean seconds of a net, failing ones included:"
     return "\n\n".join([passed_by_optimizer(rows), filled(together), seconds, seconds_by_optimizer(rows)])
+
+
+def widths_by_optimizer() -> str:
+    """Tabulate the units that delay lines take by Adam, at its recipe's rate and a larger one, and by Muon."""
+    studies = (all_recipes(), *(fit_all_recipes(rows_of(name)) for name in ("optimizers_frontier", "muon")))
+    lines: dict[tuple[str, int], dict[str, Point]] = {}
+    for p in itertools.chain.from_iterable(studies):
+        if p.task.name == "delay_line" and p.recipe.name in ("curriculum", "curriculum_muon"):
+            lines.setdefault((p.label, p.lag), {})[f"{p.recipe.optimizer} {p.recipe.lr:g}"] = p
+    names = ("adam 0.02", "adam 0.05", "muon 0.05")
+    cells = [
+        (name.replace("_", " "), lag, share, *(width(each(by[of])) if of in by else "" for of in names))
+        for (name, lag), by in lines.items()
+        if "muon 0.05" in by
+        for share, each in (("half", lambda p: p.fit.u50), ("nine in ten", lambda p: p.fit.u90))
+    ]
+    return table(("task", "lag", "seeds", *names), cells)
 
 
 def optimizers_elsewhere() -> str:
@@ -1233,6 +1251,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "loops": loops,
     "what training hid": hidden,
     "optimizers on delay lines": optimizers_on_delay_lines,
+    "widths by optimizer": widths_by_optimizer,
     "optimizers elsewhere": optimizers_elsewhere,
     "rates": rates,
     "fresh seeds": fresh_seeds,
