@@ -45,6 +45,7 @@ from memcap.runtime.published import ATLAS, rows_file, rows_files
 from memcap.store import curves
 from memcap.store.rows import COLUMNS, passed_column
 from memcap.tasks import Task, task_class
+from memcap.terminal.printing import number
 from memcap.thresholds.curve import Threshold
 from memcap.training import early_stopping
 
@@ -626,6 +627,24 @@ def cells_by_bytes() -> str:
     return table(head, [bits, *([f"`{cell}`", *line] for cell, line in lines.items())])
 
 
+def map_recipes() -> str:
+    """Bytes of state of the cells that were trained by recipes of the atlas, too, beside what it says."""
+    own = {(need.cell, need.place): need for need in needs(rows_of(cell_map.STUDY))}
+    cells = rows_of(cell_map.RECIPES)["cell"].unique()
+    lines = []
+    for need in sorted(map_needs(), key=lambda need: need.cell):
+        if need.cell in cells:
+            asked = Question(need.point.task, need.point.lag, need.point.model, at="steady")
+            told = from_rows(atlas_rows(), asked)
+            each = need.u90["bytes"].units / need.point.fit.u90.units
+            widths = told.widths if told.at == need.point.at else None
+            atlas = "{} [{}, {}]".format(*(number(each * width) for width in widths)) if widths else ""
+            recipe = need.point.recipe.name
+            line = own[need.cell, need.place].words, need.words, recipe, atlas
+            lines.append((f"`{need.cell}`", need.place, *line))
+    return table(("cell", "task", "as the other cells", "by the best recipe", "which", "atlas"), lines)
+
+
 def map_seeds() -> str:
     """How many seeds the map rests on."""
     counts = sorted({need.point.seeds for need in map_needs()})
@@ -633,7 +652,7 @@ def map_seeds() -> str:
     none = sum(not need.point.trains for need in fewest)
     return filled(
         f"Each number rests on {counts[0]} to {counts[-1]} seeds per width: on {counts[0]} at"
-        f" {len(fewest)} of {len(map_needs())} pairs of cell and task, of which {none} are under half."
+        f" {len(fewest)} of {len(map_needs())} pairs of cell and task, {none} of these under half."
     )
 
 
@@ -1186,6 +1205,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "layers": layers,
     "cell map": cells_by_bytes,
     "cell map seeds": map_seeds,
+    "cell map recipes": map_recipes,
     "cell map again": cell_map_again,
     "cell map in short": best_cells,
     "budgets at lag 50": budgets_at_50,
