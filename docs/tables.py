@@ -1144,6 +1144,43 @@ def beyond_50() -> str:
     )
 
 
+@cache
+def trained_rows() -> pl.DataFrame:
+    """All published rows, of studies and papers, each training once: some stand in several tables."""
+    files = [*(ROOT / "results").rglob("rows.parquet"), *(ROOT / "memcap" / "papers").rglob("rows.parquet")]
+    return pl.concat([store.read(file) for file in sorted(files)]).unique(["key", "finished"])
+
+
+def recipes_in_rows() -> str:
+    """What published rows have of each recipe: how many nets, and which rates and budgets."""
+    lines = []
+    for (recipe,), own in trained_rows().sort("recipe").group_by("recipe", maintain_order=True):
+        several = (own[name].unique().sort().to_list() for name in ("lr", "budget"))
+        rates, budgets = (
+            f"{least:g} to {most:g}" if least != most else f"{least:g}"
+            for least, most in ((each[0], each[-1]) for each in several)
+        )
+        steps, hours = own["steps"].sum() / 1e6, own["run_seconds"].sum() / 3600
+        seeds = own["seed"].n_unique()
+        lines.append(
+            (f"`{recipe}`", f"{own.height:,}", seeds, rates, budgets, f"{steps:.1f}", f"{hours:.1f}")
+        )
+    head = ("recipe", "nets", "seeds", "rates", "budgets", "million steps", "core hours")
+    return table(head, lines)
+
+
+def core_hours() -> str:
+    """What all published rows took."""
+    rows = trained_rows()
+    programs = rows.group_by("population").agg(pl.col("compile_seconds").max())
+    return filled(
+        f"{rows.height:,} trainings are published; by their own columns they took"
+        f" {rows['run_seconds'].sum() / 3600:.1f} hours of one core in training and evaluation"
+        f" (`run_seconds`), {rows['steps'].sum() / 1e6:.0f} million steps, and their {programs.height:,}"
+        f" programs {programs['compile_seconds'].sum() / 3600:.1f} hours in compiling."
+    )
+
+
 PARITY = ("curriculum_from_one", "uniform")  # at one lag, and at all up to it
 AGAIN = {"cell_map_again": "cell_map seed=4 out=outputs/cell_map_again"}  # rows of a study's other seeds
 MOST_OF_A_RACE = 1.5  # training steps of a race and its search, over those of the search
@@ -1206,6 +1243,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "recall beside ceilings": recall_beside_ceilings,
     "few units": few_units,
     "beyond 50": beyond_50,
+    "recipes in rows": recipes_in_rows,
+    "core hours": core_hours,
 }
 
 
