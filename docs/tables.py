@@ -37,6 +37,7 @@ from memcap.capacity.points import Point, label
 from memcap.capacity.question import Question
 from memcap.capacity.sources import from_rows
 from memcap.config import Evaluation, task_of
+from memcap.figures import gap
 from memcap.knobs import typed
 from memcap.models.model import Model
 from memcap.papers import resample
@@ -333,12 +334,25 @@ def marks(points: Iterable[Point]) -> str:
     lines = []
     for p in points:
         r = p.references
-        theory = (r.information_floor, r.one_per_number, "" if r.constructed is None else r.constructed)
+        floor = f"{r.least_bits / 8:.3g}", r.information_floor
+        theory = (*floor, r.one_per_number, "" if r.constructed is None else r.constructed)
         recipe = f"{p.recipe.name}, {p.recipe.budget:,}"
         widths = width(p.fit.u50), width(p.fit.u90)
         lines.append((p.label.replace("_", " "), p.lag, *widths, *theory, recipe))
-    head = "task", "lag", "u50", "u90", "floor", "one per number", "constructed", "recipe, budget"
-    return table(head, lines)
+    theory = "floor, bytes", "floor", "one per number", "constructed"
+    return table(("task", "lag", "u50", "u90", *theory, "recipe, budget"), lines)
+
+
+def gap_in_short() -> str:
+    """Say how far above the floor training ends, and where hand-set nets lie."""
+    found = gap.gaps(pl.concat([rows_of("atlas"), rows_of("other_tasks")]))
+    both = [each for each in found if each.hand_set and each.is_met]
+    wider = [each.point.label.replace("_", " ") for each in both if each.any_seed < each.hand_set]
+    return filled(
+        f"{gap.in_short(found)} Of {len(both)} hand-set nets some seed found one with less state at"
+        f" {len(wider)} ({', '.join(wider)}): a construction proves that its width is enough, not that it is"
+        " the least."
+    )
 
 
 def costs_by_family() -> str:
@@ -607,38 +621,55 @@ def layers() -> str:
     return table(("task", "lag", "layers", "units of each", "numbers of state", "parameters"), lines)
 
 
+@cache
+def map_needs() -> Sequence[cell_map.Need]:
+    """What each cell of the map needs, by the better of its recipes."""
+    return cell_map.needs(pl.concat([store.read(file) for file in rows_files(cell_map.STUDY)]))
+
+
 def cells_by_bytes() -> str:
     """Bytes of state that each cell of the map needs on each of its tasks; those that need fewest first."""
-    all_needs = needs(rows_of(cell_map.STUDY))
-    places = sorted(dict.fromkeys(need.place for need in all_needs))
-    lines: dict[str, list[str]] = {}
-    for need in all_needs:
-        cell = lines.setdefault(f"`{need.cell}`", [""] * len(places))
-        cell[places.index(need.place)] = need.words
-    floors = {need.place: f"{need.floor:.2g}" for need in all_needs}
-    bits = ["the bits that must be held", *(floors[place] for place in places)]
-    return table(("bytes of state", *places), [bits, *([cell, *line] for cell, line in lines.items())])
+    places = cell_map.by_place(map_needs())
+    lines: dict[str, list[str]] = {need.cell: [""] * len(places) for need in map_needs()}
+    for column, there in enumerate(places.values()):
+        best = cell_map.best_of(there)
+        for need in there:
+            lines[need.cell][column] = f"**{need.words}**" if need in best else need.words
+    bits = ["the bits that must be held", *(f"{there[0].floor:.2g}" for there in places.values())]
+    head = ("bytes of state", *places)
+    return table(head, [bits, *([f"`{cell}`", *line] for cell, line in lines.items())])
+
+
+def map_seeds() -> str:
+    """How many seeds the map rests on."""
+    counts = sorted({need.point.seeds for need in map_needs()})
+    fewest = [need for need in map_needs() if need.point.seeds == counts[0]]
+    none = sum(not need.point.trains for need in fewest)
+    return filled(
+        f"Each number rests on {counts[0]} to {counts[-1]} seeds per width: on {counts[0]} at"
+        f" {len(fewest)} of {len(map_needs())} pairs of cell and task, of which {none} are under half."
+    )
 
 
 def best_cells() -> str:
-    """On each task of the map, the cells that need the fewest bytes, and those that mostly fail."""
-    all_needs = needs(rows_of(cell_map.STUDY))
+    """On each task of the map, the cells that may need the fewest bytes, and those that mostly fail."""
     lines = []
-    for place in sorted(dict.fromkeys(need.place for need in all_needs)):
-        there = [need for need in all_needs if need.place == place]
-        met = sorted((n for n in there if n.is_met), key=lambda n: n.u90["bytes"].units)
-        fewest = ", ".join(f"{n.cell} {n.u90['bytes'].units:.0f}" for n in met[:3])
-        lines.append((place, fewest, ", ".join(sorted(n.cell for n in there if not n.point.trains))))
-    return table(("task", "fewest bytes of state", "fewer than half of the seeds at every width"), lines)
+    for place, there in cell_map.by_place(map_needs()).items():
+        best = ", ".join(f"{n.cell} {n.u90['bytes'].units:.0f}" for n in cell_map.best_of(there))
+        lines.append((place, best, ", ".join(sorted(n.cell for n in there if not n.point.trains))))
+    head = "may need the fewest bytes of state", "fewer than half of the seeds at every width"
+    return table(("task", *head), lines)
 
 
 def cell_map_again() -> str:
     """A second run of the map, with other seeds: where its thresholds lie, and where the two differ."""
-    again = {(n.cell, n.place, n.point.at): n for n in needs(rows_of(f"{cell_map.STUDY}_again"))}
-    pairs = [(n, again[n.cell, n.place, n.point.at]) for n in needs(rows_of(cell_map.STUDY))]
+    first, second = needs(rows_of(cell_map.STUDY)), needs(rows_of(cell_map.AGAIN))
+    again = {(n.cell, n.place): n for n in second}
+    pairs = [(n, again[n.cell, n.place]) for n in first]
     met = [(a.u90["bytes"], b.u90["bytes"]) for a, b in pairs if a.is_met and b.is_met]
     inside = sum(a.low <= b.units <= a.high for a, b in met)
     neither = sum(not a.is_met and not b.is_met for a, b in pairs)
+    taus = [tau for tau, _ in cell_map.agreement(first, second).values()]
     lines = [
         (f"`{a.cell}`", a.place, a.words, b.words)
         for a, b in pairs
@@ -648,7 +679,9 @@ def cell_map_again() -> str:
     return (
         filled(
             f"Of {len(pairs)} pairs of cell and task {len(met)} have a u90 in both runs; the second's lies in"
-            f" the first's 95 % interval at {inside}. At {neither} no width is enough in either. The others:"
+            f" the first's 95 % interval at {inside}. At {neither} no width is enough in either. Kendall's"
+            f" tau between the two orders, of the cells that have a u90 in both, is {min(taus):.2f} to"
+            f" {max(taus):.2f} by task (`memcap rank`). The others:"
         )
         + "\n\n"
         + table(("cell", "task", "first run, bytes", "second run, bytes"), lines)
@@ -1189,6 +1222,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "six questions": six,
     "questions": questions,
     "atlas": whole_atlas,
+    "gap": gap_in_short,
     "costs": costs_by_family,
     "costs in short": costs_in_short,
     "loops": loops,
@@ -1203,6 +1237,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "races": races,
     "layers": layers,
     "cell map": cells_by_bytes,
+    "cell map seeds": map_seeds,
     "cell map again": cell_map_again,
     "cell map in short": best_cells,
     "budgets at lag 50": budgets_at_50,
