@@ -37,6 +37,7 @@ from memcap.capacity.points import Point, label
 from memcap.capacity.question import Question
 from memcap.capacity.sources import from_rows
 from memcap.config import Evaluation, task_of
+from memcap.figures import gap
 from memcap.knobs import typed
 from memcap.models.model import Model
 from memcap.papers import resample
@@ -334,12 +335,25 @@ def marks(points: Iterable[Point]) -> str:
     lines = []
     for p in points:
         r = p.references
-        theory = (r.information_floor, r.one_per_number, "" if r.constructed is None else r.constructed)
+        floor = f"{r.least_bits / 8:.3g}", r.information_floor
+        theory = (*floor, r.one_per_number, "" if r.constructed is None else r.constructed)
         recipe = f"{p.recipe.name}, {p.recipe.budget:,}"
         widths = width(p.fit.u50), width(p.fit.u90)
         lines.append((p.label.replace("_", " "), p.lag, *widths, *theory, recipe))
-    head = "task", "lag", "u50", "u90", "floor", "one per number", "constructed", "recipe, budget"
-    return table(head, lines)
+    theory = "floor, bytes", "floor", "one per number", "constructed"
+    return table(("task", "lag", "u50", "u90", *theory, "recipe, budget"), lines)
+
+
+def gap_in_short() -> str:
+    """Say how far above the floor training ends, and where hand-set nets lie."""
+    found = gap.gaps(pl.concat([rows_of("atlas"), rows_of("other_tasks")]))
+    both = [each for each in found if each.hand_set and each.is_met]
+    wider = [each.point.label.replace("_", " ") for each in both if each.any_seed < each.hand_set]
+    return filled(
+        f"{gap.in_short(found)} Of {len(both)} hand-set nets some seed found one with less state at"
+        f" {len(wider)} ({', '.join(wider)}): a construction proves that its width is enough, not that it is"
+        " the least."
+    )
 
 
 def costs_by_family() -> str:
@@ -1182,6 +1196,43 @@ def beyond_50() -> str:
     )
 
 
+@cache
+def trained_rows() -> pl.DataFrame:
+    """All published rows, of studies and papers, each training once: some stand in several tables."""
+    files = [*(ROOT / "results").rglob("rows.parquet"), *(ROOT / "memcap" / "papers").rglob("rows.parquet")]
+    return pl.concat([store.read(file) for file in sorted(files)]).unique(["key", "finished"])
+
+
+def recipes_in_rows() -> str:
+    """What published rows have of each recipe: how many nets, and which rates and budgets."""
+    lines = []
+    for (recipe,), own in trained_rows().sort("recipe").group_by("recipe", maintain_order=True):
+        several = (own[name].unique().sort().to_list() for name in ("lr", "budget"))
+        rates, budgets = (
+            f"{least:g} to {most:g}" if least != most else f"{least:g}"
+            for least, most in ((each[0], each[-1]) for each in several)
+        )
+        steps, hours = own["steps"].sum() / 1e6, own["run_seconds"].sum() / 3600
+        seeds = own["seed"].n_unique()
+        lines.append(
+            (f"`{recipe}`", f"{own.height:,}", seeds, rates, budgets, f"{steps:.1f}", f"{hours:.1f}")
+        )
+    head = ("recipe", "nets", "seeds", "rates", "budgets", "million steps", "core hours")
+    return table(head, lines)
+
+
+def core_hours() -> str:
+    """What all published rows took."""
+    rows = trained_rows()
+    programs = rows.group_by("population").agg(pl.col("compile_seconds").max())
+    return filled(
+        f"{rows.height:,} trainings are published; by their own columns they took"
+        f" {rows['run_seconds'].sum() / 3600:.1f} hours of one core in training and evaluation"
+        f" (`run_seconds`), {rows['steps'].sum() / 1e6:.0f} million steps, and their {programs.height:,}"
+        f" programs {programs['compile_seconds'].sum() / 3600:.1f} hours in compiling."
+    )
+
+
 PARITY = ("curriculum_from_one", "uniform")  # at one lag, and at all up to it
 AGAIN = {"cell_map_again": "cell_map seed=4 out=outputs/cell_map_again"}  # rows of a study's other seeds
 MOST_OF_A_RACE = 1.5  # training steps of a race and its search, over those of the search
@@ -1190,6 +1241,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "six questions": six,
     "questions": questions,
     "atlas": whole_atlas,
+    "gap": gap_in_short,
     "costs": costs_by_family,
     "costs in short": costs_in_short,
     "loops": loops,
@@ -1246,6 +1298,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "recall beside ceilings": recall_beside_ceilings,
     "few units": few_units,
     "beyond 50": beyond_50,
+    "recipes in rows": recipes_in_rows,
+    "core hours": core_hours,
 }
 
 

@@ -16,7 +16,7 @@ from memcap.models.constructed import constructed_units
 from memcap.models.model import Model
 from memcap.recipes import ResolvedRecipe
 from memcap.store.rows import At
-from memcap.tasks import Task, information_floor, one_per_number
+from memcap.tasks import Task, information_floor, least_bits, one_per_number
 from memcap.terminal.printing import number
 from memcap.thresholds.curve import Counts, Fall, Fit, Posterior, Threshold, counts, posterior
 from memcap.thresholds.falls import before
@@ -189,6 +189,7 @@ class References:
     memcap.models.constructed."""
 
     bits: float
+    least_bits: float
     information_floor: int
     one_per_number: int
     constructed: int | None
@@ -201,9 +202,8 @@ def references(task: Task, lag: int, length: int | None = None, model: Model = D
     carry = cell_facts(model.cell, task.features)
     floor = information_floor(task, facts, model.layers * carry.bits_per_unit)
     hand_set = constructed_units(task, lag) if carry.is_lstm and model.layers == 1 else None
-    return References(
-        facts.bits, floor, one_per_number(facts, model.layers * carry.numbers_per_unit), hand_set
-    )
+    each = one_per_number(facts, model.layers * carry.numbers_per_unit)
+    return References(facts.bits, least_bits(task, facts), floor, each, hand_set)
 
 
 def label(task: Task, model: Model = DEFAULT_MODEL, *others: str) -> str:
