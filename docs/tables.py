@@ -47,6 +47,7 @@ from memcap.runtime.published import ATLAS, rows_file, rows_files
 from memcap.store import curves
 from memcap.store.rows import COLUMNS, passed_column
 from memcap.tasks import Task, task_class
+from memcap.terminal.printing import number
 from memcap.thresholds.curve import Threshold
 from memcap.training import early_stopping
 
@@ -700,6 +701,24 @@ def cells_by_bytes() -> str:
     return table(head, [bits, *([f"`{cell}`", *line] for cell, line in lines.items())])
 
 
+def map_recipes() -> str:
+    """Bytes of state of the cells that were trained by recipes of the atlas, too, beside what it says."""
+    own = {(need.cell, need.place): need for need in needs(rows_of(cell_map.STUDY))}
+    cells = rows_of(cell_map.RECIPES)["cell"].unique()
+    lines = []
+    for need in sorted(map_needs(), key=lambda need: need.cell):
+        if need.cell in cells:
+            asked = Question(need.point.task, need.point.lag, need.point.model, at="steady")
+            told = from_rows(atlas_rows(), asked)
+            each = need.u90["bytes"].units / need.point.fit.u90.units
+            widths = told.widths if told.at == need.point.at else None
+            atlas = "{} [{}, {}]".format(*(number(each * width) for width in widths)) if widths else ""
+            recipe = need.point.recipe.name
+            line = own[need.cell, need.place].words, need.words, recipe, atlas
+            lines.append((f"`{need.cell}`", need.place, *line))
+    return table(("cell", "task", "as the other cells", "by the best recipe", "which", "atlas"), lines)
+
+
 def map_seeds() -> str:
     """How many seeds the map rests on."""
     counts = sorted({need.point.seeds for need in map_needs()})
@@ -707,7 +726,7 @@ def map_seeds() -> str:
     none = sum(not need.point.trains for need in fewest)
     return filled(
         f"Each number rests on {counts[0]} to {counts[-1]} seeds per width: on {counts[0]} at"
-        f" {len(fewest)} of {len(map_needs())} pairs of cell and task, of which {none} are under half."
+        f" {len(fewest)} of {len(map_needs())} pairs of cell and task, {none} of these under half."
     )
 
 
@@ -1237,9 +1256,91 @@ def beyond_50() -> str:
     )
 
 
+@cache
+def trained_rows() -> pl.DataFrame:
+    """All published rows, of studies and papers, each training once: some stand in several tables."""
+    files = [*(ROOT / "results").rglob("rows.parquet"), *(ROOT / "memcap" / "papers").rglob("rows.parquet")]
+    return pl.concat([store.read(file) for file in sorted(files)]).unique(["key", "finished"])
+
+
+def recipes_in_rows() -> str:
+    """What published rows have of each recipe: how many nets, and which rates and budgets."""
+    lines = []
+    for (recipe,), own in trained_rows().sort("recipe").group_by("recipe", maintain_order=True):
+        several = (own[name].unique().sort().to_list() for name in ("lr", "budget"))
+        rates, budgets = (
+            f"{least:g} to {most:g}" if least != most else f"{least:g}"
+            for least, most in ((each[0], each[-1]) for each in several)
+        )
+        steps, hours = own["steps"].sum() / 1e6, own["run_seconds"].sum() / 3600
+        seeds = own["seed"].n_unique()
+        lines.append(
+            (f"`{recipe}`", f"{own.height:,}", seeds, rates, budgets, f"{steps:.1f}", f"{hours:.1f}")
+        )
+    head = ("recipe", "nets", "seeds", "rates", "budgets", "million steps", "core hours")
+    return table(head, lines)
+
+
+def core_hours() -> str:
+    """What all published rows took."""
+    rows = trained_rows()
+    programs = rows.group_by("population").agg(pl.col("compile_seconds").max())
+    return filled(
+        f"{rows.height:,} trainings are published; by their own columns they took"
+        f" {rows['run_seconds'].sum() / 3600:.1f} hours of one core in training and evaluation"
+        f" (`run_seconds`), {rows['steps'].sum() / 1e6:.0f} million steps, and their {programs.height:,}"
+        f" programs {programs['compile_seconds'].sum() / 3600:.1f} hours in compiling."
+    )
+
+
 PARITY = ("curriculum_from_one", "uniform")  # at one lag, and at all up to it
 AGAIN = {"cell_map_again": "cell_map seed=4 out=outputs/cell_map_again"}  # rows of a study's other seeds
 MOST_OF_A_RACE = 1.5  # training steps of a race and its search, over those of the search
+
+
+def need() -> str:
+    """Tabulate widths foretold from sequences alone beside those of the atlas, a line per line of it."""
+    lines = []
+    for (name,), marks in marks_of_need().group_by("line", maintain_order=True):
+        counts = [marks.filter(verdict=verdict).height for verdict in ("within", "off", "wrong", "unknown")]
+        kind = "numbers" if marks["values"].all() else "bits"
+        amount = f"{span(marks['amount'])} {kind}" if marks["amount"].count() else "unknown"
+        explained = f"{marks['explained'].min():.2f}"
+        cells = (span(marks["lag"], 0), explained, amount, span(marks["width"]), span(marks["u90"]))
+        lines.append((name.replace("_", " "), *cells, *counts))
+    head = ("line", "lags", "explained", "to hold", "foretold", "u90", "within", "off", "wrong", "unknown")
+    return table(head, lines)
+
+
+def need_in_short() -> str:
+    """Say how many widths are foretold."""
+    marks = marks_of_need()
+    number = dict(marks["verdict"].value_counts().iter_rows())
+    wider = marks.filter(pl.col("u90") >= 1.5)
+    within, said = wider.filter(verdict="within").height, wider.filter(pl.col("verdict") != "unknown").height
+    by_line = marks.group_by("line").agg((pl.col("verdict") == "within").mean())["verdict"].mean()
+    ones = marks.filter(pl.col("u90") <= 1.5).height
+    unknown, off, wrong = (number.get(verdict, 0) for verdict in ("unknown", "off", "wrong"))
+    return filled(
+        f"Of {marks.height} marks {number['within']} ({number['within'] / marks.height:.0%}) are foretold"
+        f" within a factor of 1.5, {by_line:.0%} if each line counts alike; {unknown} are unknown, {off} are"
+        f" off by more, and {wrong} wrong beyond doubt. Who always says one unit is within at {ones}"
+        f" ({ones / marks.height:.0%}). Of the {wider.height} marks that take 1.5 units or more,"
+        f" {within} are within, of the {said} of which anything is said."
+    )
+
+
+def marks_of_need() -> pl.DataFrame:
+    """The marks of docs/need.py."""
+    return pl.read_csv(ROOT / "results" / "atlas" / "need.csv", schema_overrides={"high": pl.Float64})
+
+
+def span(values: pl.Series, digits: int = 1) -> str:
+    """The least and the greatest of some numbers; "" of none."""
+    ends = [f"{end:.{digits}f}" for end in (values.min(), values.max()) if end is not None]
+    return " to ".join(dict.fromkeys(ends))
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "the answer": short_answer,
     "six questions": six,
@@ -1262,6 +1363,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "layers": layers,
     "cell map": cells_by_bytes,
     "cell map seeds": map_seeds,
+    "cell map recipes": map_recipes,
     "cell map again": cell_map_again,
     "cell map in short": best_cells,
     "budgets at lag 50": budgets_at_50,
@@ -1285,6 +1387,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "learned in short": learned_in_short,
     "fading kernel": fading_kernel,
     "lag and width": lag_and_width,
+    "need": need,
+    "need in short": need_in_short,
     "papers": redrawn,
     "claims resampled": resampled,
     "speed": speed,
@@ -1303,6 +1407,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "recall beside ceilings": recall_beside_ceilings,
     "few units": few_units,
     "beyond 50": beyond_50,
+    "recipes in rows": recipes_in_rows,
+    "core hours": core_hours,
 }
 
 

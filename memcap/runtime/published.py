@@ -5,8 +5,8 @@ from pathlib import Path
 ATLAS = "atlas"
 # Studies of results/ whose rows ship with the code, by the name that stands for them wherever a folder of
 # rows may stand. `memcap answer` reads them in this order. Lags between those of the atlas are a study of
-# their own, and so are tasks that came later, nets that are right at every lag up to their own, and delay
-# lines of several symbols by Muon.
+# their own, and so are tasks that came later, nets that are right at every lag up to their own, delay lines
+# of several symbols by Muon, and cells of the map by recipes of the atlas.
 STUDIES = {
     ATLAS: (ATLAS, "every_lag", "other_tasks", "up_to", "muon"),
     "layers": ("layers",),
