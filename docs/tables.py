@@ -478,7 +478,7 @@ def optimizers_on_delay_lines() -> str:
 
 
 def widths_by_optimizer() -> str:
-    """Tabulate the units that delay lines take by Adam, at its recipe's rate and a larger one, and by Muon."""
+    """Tabulate the units that delay lines take by Adam, at two rates, and by Muon."""
     studies = (all_recipes(), *(fit_all_recipes(rows_of(name)) for name in ("optimizers_frontier", "muon")))
     lines: dict[tuple[str, int], dict[str, Point]] = {}
     for p in itertools.chain.from_iterable(studies):
