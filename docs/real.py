@@ -51,14 +51,14 @@ class Published(LossCurve):
     @property
     def interval(self) -> tuple[int, int]:
         """The middle 95 % of the widths that are enough by folds drawn with replacement, in all ways."""
-        found = []
-        for drawn in itertools.product(range(len(self.folds)), repeat=len(self.folds)):
-            part = [replace(each, folds=tuple(each.folds[k] for k in drawn)) for each in self.widths]
-            losses = [Loss(tuple(loss.folds[k] for k in drawn)) for loss in self.by_steps]
-            best = min(part, key=lambda width: width.mean)
-            margin = max(best.error, FORGIVEN * max(0.0, losses[0].mean - best.mean))
-            found.append(min(each.units for each in part if each.mean <= best.mean + margin))
-        low, high = np.quantile(found, [0.025, 0.975], method="nearest")
+        drawn = np.array(list(itertools.product(range(len(self.folds)), repeat=len(self.folds))))
+        losses = np.array([width.folds for width in self.widths])[:, drawn]  # (widths, draws, folds)
+        means, errors = losses.mean(-1), losses.std(-1, ddof=1) / len(self.folds) ** 0.5
+        best, error = means.min(0), np.take_along_axis(errors, means.argmin(0)[None], 0)[0]
+        gain = np.array(self.by_steps[0].folds)[drawn].mean(-1) - best
+        enough = means <= best + np.maximum(error, FORGIVEN * np.maximum(gain, 0))
+        units = np.array([width.units for width in self.widths])[enough.argmax(0)]
+        low, high = np.quantile(units, [0.025, 0.975], method="nearest")
         return int(low), int(high)
 
 
@@ -149,7 +149,8 @@ def compared() -> pl.DataFrame:
             | {"beats_last_five": curve.best.beats(curve.n_gram)}
             | {"shuffled": shuffled.best.mean if shuffled else None}
         )
-    return pl.DataFrame(lines)
+    columns = {"measured": pl.Int64, "from": pl.Int64, "to": pl.Int64, "learnt": pl.Int64}
+    return pl.DataFrame(lines, schema_overrides=columns | {"shuffled": pl.Float64})
 
 
 def draw(data: pl.DataFrame) -> Figure:
