@@ -1236,6 +1236,51 @@ def core_hours() -> str:
 PARITY = ("curriculum_from_one", "uniform")  # at one lag, and at all up to it
 AGAIN = {"cell_map_again": "cell_map seed=4 out=outputs/cell_map_again"}  # rows of a study's other seeds
 MOST_OF_A_RACE = 1.5  # training steps of a race and its search, over those of the search
+
+
+def need() -> str:
+    """Tabulate widths foretold from sequences alone beside those of the atlas, a line per line of it."""
+    lines = []
+    for (name,), marks in marks_of_need().group_by("line", maintain_order=True):
+        counts = [marks.filter(verdict=verdict).height for verdict in ("within", "off", "wrong", "unknown")]
+        kind = "numbers" if marks["values"].all() else "bits"
+        amount = f"{span(marks['amount'])} {kind}" if marks["amount"].count() else "unknown"
+        explained = f"{marks['explained'].min():.2f}"
+        cells = (span(marks["lag"], 0), explained, amount, span(marks["width"]), span(marks["u90"]))
+        lines.append((name.replace("_", " "), *cells, *counts))
+    head = ("line", "lags", "explained", "to hold", "foretold", "u90", "within", "off", "wrong", "unknown")
+    return table(head, lines)
+
+
+def need_in_short() -> str:
+    """Say how many widths are foretold."""
+    marks = marks_of_need()
+    number = dict(marks["verdict"].value_counts().iter_rows())
+    wider = marks.filter(pl.col("u90") >= 1.5)
+    within, said = wider.filter(verdict="within").height, wider.filter(pl.col("verdict") != "unknown").height
+    by_line = marks.group_by("line").agg((pl.col("verdict") == "within").mean())["verdict"].mean()
+    ones = marks.filter(pl.col("u90") <= 1.5).height
+    unknown, off, wrong = (number.get(verdict, 0) for verdict in ("unknown", "off", "wrong"))
+    return filled(
+        f"Of {marks.height} marks {number['within']} ({number['within'] / marks.height:.0%}) are foretold"
+        f" within a factor of 1.5, {by_line:.0%} if each line counts alike; {unknown} are unknown, {off} are"
+        f" off by more, and {wrong} wrong beyond doubt. Who always says one unit is within at {ones}"
+        f" ({ones / marks.height:.0%}). Of the {wider.height} marks that take 1.5 units or more,"
+        f" {within} are within, of the {said} of which anything is said."
+    )
+
+
+def marks_of_need() -> pl.DataFrame:
+    """The marks of docs/need.py."""
+    return pl.read_csv(ROOT / "results" / "atlas" / "need.csv", schema_overrides={"high": pl.Float64})
+
+
+def span(values: pl.Series, digits: int = 1) -> str:
+    """The least and the greatest of some numbers; "" of none."""
+    ends = [f"{end:.{digits}f}" for end in (values.min(), values.max()) if end is not None]
+    return " to ".join(dict.fromkeys(ends))
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "the answer": short_answer,
     "six questions": six,
@@ -1280,6 +1325,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "learned or inherited": learned,
     "learned in short": learned_in_short,
     "fading kernel": fading_kernel,
+    "need": need,
+    "need in short": need_in_short,
     "papers": redrawn,
     "claims resampled": resampled,
     "speed": speed,
