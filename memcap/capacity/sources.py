@@ -32,15 +32,15 @@ def best_answer(question: Question, folder: Path | None = None, strict: bool = F
             under it. None: those in `outputs` or the published ones, whichever measure a threshold of this
             task at this lag with more runs. Where none measures it, the one that tried the lag counts, then
             the one with the most lags to predict from; of equals the user's own. `Answer.own` is what the
-            user's own rows say where others count. A place that does not exist holds no rows.
+            user's own rows say where others count.
         strict: refuse bad files of rows, as in `memcap.store.read`.
 
     Raises:
-        UserError: rows that cannot be read.
+        UserError: the folder does not exist, or its rows cannot be read.
     """
     answers: list[Answer] = []
     for source, files in _places(folder):
-        if tables := [store.read(file, strict) for file in files if file.exists()]:
+        if tables := [store.read(file, strict) for file in files]:
             answers.append(from_rows(pl.concat(tables), question, source))
             if source != str(OUTPUTS) and answers[-1].settled and answers[-1].as_asked:
                 break
@@ -59,7 +59,8 @@ def from_rows(rows: pl.DataFrame, question: Question, source: str | None = None)
 def _places(folder: Path | None) -> list[tuple[str, list[Path]]]:
     """Return the places to read, each with its files or folders, the first to be asked first."""
     if folder is None:
-        return [(str(OUTPUTS), [OUTPUTS]), *((name, rows_files(name)) for name in NAMES)]
+        own = [(str(OUTPUTS), [OUTPUTS])] if OUTPUTS.exists() else []
+        return [*own, *((name, rows_files(name)) for name in NAMES)]
     if is_published(folder):
         return [(str(folder), rows_files(str(folder)))]
     return [(f"./{folder}" if str(folder) in NAMES else str(folder), [folder])]

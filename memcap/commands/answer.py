@@ -7,8 +7,6 @@ Without --task and --lag it asks what has to be remembered. Without RESULTS it r
 import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import fields
-from shutil import get_terminal_size
-from textwrap import fill
 from typing import Any
 
 from rich.console import Console
@@ -29,7 +27,7 @@ from memcap.store import rows_of
 from memcap.store.shards import OUTPUTS
 from memcap.tasks import Task, task_classes
 from memcap.terminal.printing import add_json, print_json
-from memcap.terminal.words import printable
+from memcap.terminal.words import fold, printable
 
 NOBODY = "--task: not given, and nobody answers; give both, as in: memcap answer --task delay_line --lag 50"
 
@@ -89,7 +87,7 @@ def run(arguments: Namespace) -> None:
         print_json(as_dict(answer))
         return
     for line in [*sentences(answer), *(why(answer) if arguments.why else [])]:
-        print(printable(line) if line == answer.command else folded(printable(line)))
+        print(printable(line) if line == answer.command else fold(printable(line), sys.stdout))
     if not arguments.why:
         print("--why says what this rests on.")
 
@@ -104,13 +102,7 @@ def _answer_by_loss(arguments: Namespace, task: Task, lag: int) -> None:
         print_json(loss_words.as_dict(curves[0]))
         return
     for line in loss_words.sentences(curves[0]):
-        print(folded(line))
-
-
-def folded(text: str) -> str:
-    """Wrap words into lines of at most 80 characters on a terminal; elsewhere a line stays one."""
-    width = min(80, get_terminal_size().columns)
-    return fill(text, width, break_on_hyphens=False) if sys.stdout.isatty() else text
+        print(fold(line, sys.stdout))
 
 
 def _subject(arguments: Namespace) -> tuple[Task, int]:

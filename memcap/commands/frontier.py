@@ -6,6 +6,7 @@ from memcap.capacity.frontier import frontier
 from memcap.capacity.losses import loss_curves
 from memcap.capacity.points import columns
 from memcap.commands.arguments import add_results, add_strict, add_verdict
+from memcap.knobs import UserError
 from memcap.report import tables
 from memcap.report.loss_words import as_dict, loss_table
 from memcap.store import rows_of
@@ -15,6 +16,7 @@ from memcap.terminal.printing import add_json, order, print_json, show
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the study, the verdict, and how the frontier is printed."""
     add_results(parser)
+    parser.add_argument("--task", help="only of this task, as in rows")
     add_verdict(parser)
     add_strict(parser)
     add_json(parser)
@@ -24,6 +26,12 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> None:
     """Print one line per task and lag."""
     rows = rows_of(arguments.results, arguments.strict)
+    if (task := arguments.task) is not None:
+        tasks, rows = sorted(set(rows["task"])), rows.filter(task=task)
+        if rows.is_empty():
+            raise UserError(
+                f"--task {task}: {arguments.results} has no rows of it; one of {', '.join(tasks)}"
+            )
     points, curves = frontier(rows, arguments.at, arguments.budget), loss_curves(rows)
     if arguments.json:
         print_json([*map(columns, points), *map(as_dict, curves)])

@@ -1,5 +1,6 @@
 """Shapes of an LSTM's output and state, and why they don't depend on the length."""
 
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +15,7 @@ from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 from memcap.models.network import Network, cell_names
 from memcap.terminal.printing import add_json, print_json
+from memcap.terminal.words import fold
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -35,7 +37,7 @@ def run(arguments: Namespace) -> None:
     if arguments.json:
         print_json(asdict(shapes))
     else:
-        print("\n".join(sentences(shapes)))
+        print("\n".join(fold(line, sys.stdout) for line in sentences(shapes)))
 
 
 @dataclass(frozen=True)

@@ -92,11 +92,7 @@ def sentences(study: Status) -> list[str]:
     lines = [f"{study.folder}: {study.done:,} of {most}{members} done: {what}; {len(study.failed):,} failed."]
     if any(job.alive for job in study.jobs):
         pace = [] if study.a_minute is None else [f"{number(study.a_minute)} members per minute"]
-        pace += (
-            []
-            if study.left is None
-            else [f"{'at most' if study.at_most else 'about'} {duration(round(study.left))} left"]
-        )
+        pace += [] if study.left is None else [f"about {duration(round(study.left))} left"]
         pace += [] if study.running else ["compiling, or in the first steps"]
         lines.append(
             "; ".join(

@@ -43,7 +43,7 @@ IN_PROCESS = (".PopulationLauncher", ".BasicLauncher")  # run jobs in this proce
 GRIDS = (".GridSweeper", ".BasicSweeper")  # know all jobs before any runs
 # options beside which `--cfg job` is Hydra's own
 OTHERS = ("help", "hydra_help", "run", "multirun", "shell_completion", "config_path", "config_name")
-OTHERS += ("experimental_rerun", "info")
+OTHERS += ("info",)
 
 FLAGS = {
     "--help -h": "memcap's help",
@@ -58,7 +58,6 @@ OPTIONS = {
     "--config-path -cp": "another folder of configs in place of memcap's",
     "--config-name -cn": "another config in place of memcap's",
     "--config-dir -cd": "a folder of configs beside memcap's",
-    "--experimental-rerun": "run a job again from a pickle that Hydra wrote; a pickle may run anything",
 }
 
 

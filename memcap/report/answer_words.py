@@ -191,6 +191,11 @@ def _whole(result: Answer) -> list[str]:
     ]
 
 
+def _rounded(value: float, noun: str) -> str:
+    """Write a number with three significant digits, and its noun."""
+    return f"{value:.3g} {noun}" + "s" * (f"{value:.3g}" != "1")
+
+
 def wilson(passed: int, runs: int) -> tuple[float, float]:
     """Return Wilson's 95 % interval of a share, of which so many of so many runs passed."""
     z = 1.96
@@ -205,7 +210,7 @@ def _not_measured(result: Answer) -> list[str]:
         first = f"{_subject(result)} was not measured, nor enough other lags to predict it."
     else:
         first = (
-            f"{_subject(result)}: some {result.estimate:.3g} units are predicted, more than the"
+            f"{_subject(result)}: some {_rounded(result.estimate, 'unit')} are predicted, more than the"
             f" {MOST_UNITS:,} that are allowed at most. {_predicted(result)}"
         )
     return [first, *_measure(result)]
@@ -303,7 +308,7 @@ def why(result: Answer) -> list[str]:
     if result.estimate is not None and result.high is not None:
         lines.append(
             f"Best estimate of the width from which on {_share(result)} runs that train at all pass:"
-            f" {result.estimate:.3g} units, 95 % interval {result.low:.3g} to {result.high:.3g}, from"
+            f" {_rounded(result.estimate, 'unit')}, 95 % interval {result.low:.3g} to {result.high:.3g}, from"
             f" {plural(len(result.lags), 'lag')} together. The width to take is enough with a probability of"
             f" {100 * PROBABILITY:.0f} %, and is never less than at a shorter lag."
         )
@@ -312,7 +317,7 @@ def why(result: Answer) -> list[str]:
     lines += [] if point is None else _measured(result, point)
     theory, thing = result.references, "number" if result.task.vocabulary is None else "symbol"
     lines.append(
-        f"What has to be held: {plural(result.held, thing)}, {theory.bits:.3g} bits. Floor, float32"
+        f"What has to be held: {plural(result.held, thing)}, {_rounded(theory.bits, 'bit')}. Floor, float32"
         f" information: {plural(theory.information_floor, 'unit')}. One carry number per {thing} held (a"
         f" reference, not a floor): {plural(theory.one_per_number, 'unit')}."
     )

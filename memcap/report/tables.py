@@ -21,7 +21,7 @@ HALF = (
     " (<=: the narrowest tried is enough; >: the widest is not)"
 )
 FRONTIER = (
-    Column("task"),
+    Column("task", folds=True),
     Column("lag", right=True),
     Column("verdict", "what counts as a pass"),
     Column("any seed", "smallest width at which a seed passed", right=True),
@@ -37,7 +37,7 @@ FRONTIER = (
     Column("lr", "learning rate", right=True),
     Column("budget", "most training steps", right=True),
     Column("seeds", "per width, at most", right=True),
-    Column("passed", "of how many seeds, by units"),
+    Column("passed", "of how many seeds, by units", folds=True),
 )
 VERDICT_NOTES = {
     "up_to": "up_to: the same weights also pass at every shorter lag.",
@@ -45,8 +45,8 @@ VERDICT_NOTES = {
     "trained": "trained: pass at the lag and length that they were trained at.",
 }
 FRONTIER_DROPS = (
-    *("passed", "75 %", "any seed", "constructed", "one/number", "u50 trained", "u90 trained", "seeds"),
-    *("floor", "verdict", "recipe", "lr", "budget"),
+    *("75 %", "any seed", "constructed", "one/number", "u50 trained", "u90 trained", "seeds"),
+    *("floor", "lr", "budget", "verdict", "recipe", "passed"),
 )
 MEMBERS = (
     *(Column(head) for head in ("key", "task")),

@@ -104,6 +104,14 @@ def test_cfg_job_prints_the_recipe_that_will_be_used(tmp_path):
     assert "# recipe.lr: 0.03, 0.02\n" in done.out
 
 
+def test_a_recipe_whose_file_says_no_name_is_called_by_the_file(tmp_path):
+    (tmp_path / "recipe").mkdir()
+    hold = (ROOT / "conf" / "recipe" / "hold.yaml").read_text()
+    (tmp_path / "recipe" / "mine.yaml").write_text(hold.replace("name: hold\n", ""))
+    ((job,),) = compose_jobs(["task=latch", "recipe=mine"], tmp_path)
+    assert job.members[0].recipe.name == "mine"
+
+
 def test_cfg_job_prints_what_cannot_be_trained_and_says_why(tmp_path):
     done = memcap(tmp_path, "train", "--cfg", "job", "task.lag=-1")
     assert (done.status, done.err.count("\n")) == (2, 1)
