@@ -5,6 +5,7 @@ import contextlib
 import inspect
 import logging
 import os
+import re
 import shlex
 import sys
 from collections.abc import Generator, Hashable, Iterable, Sequence
@@ -81,11 +82,11 @@ class HydraParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise the complaint as a user's mistake."""
-        hint = (
-            "put options such as -m first"
-            if "unrecognized" in message and "=" in message
-            else "see memcap train --help"
-        )
+        hint = "see memcap train --help"
+        if "unrecognized" in message and "=" in message:
+            hint = "put options such as -m first"
+            if re.search(r" --\w+(\.\w+)*=", message):
+                hint = "write KEY=VALUE without dashes; a sweep of W&B does by ${args_no_hyphens}"
         raise UserError(f"{message.removeprefix('argument ')}; {hint}")
 
 

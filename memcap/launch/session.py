@@ -52,7 +52,7 @@ class Session:
         self.process = os.getpid()
         self.composer: Composer | None = None
         self.session = shards.new_session()
-        self.ledger = Ledger(self.session)
+        self.ledger = Ledger(self.session, command)
         self.contexts = contextlib.ExitStack()  # that end with the command
 
     def __getstate__(self) -> dict[str, Any]:
