@@ -99,7 +99,7 @@ def test_help_teaches(tmp_path):
         "task=      adding, bandlimited_delay, copy",
     ):
         assert part in train
-    assert "hides columns in this order: passed, 75 %, any seed," in " ".join(
+    assert "hides columns in this order: 75 %, any seed," in " ".join(
         memcap(tmp_path, "frontier", "--help").out.split()
     )
     assert memcap(tmp_path, "--version").out == f"memcap {package.__version__}\n"
@@ -200,7 +200,7 @@ def test_frontier_in_words_and_json(study):
     assert (latch["task"], latch["u_exist"], latch["counts"]) == ("latch", None, "1:0/2")
     words = memcap(study, "frontier").out
     assert "2:0/8 3:4/8 4:8/8 5:8/8" in words
-    assert "none trained" in words
+    assert "too few pass" in words
 
 
 def test_collect_folds_and_changes_nothing_that_is_said(study):

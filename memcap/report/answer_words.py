@@ -2,6 +2,7 @@
 
 import math
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -17,6 +18,7 @@ from memcap.terminal.printing import duration
 from memcap.terminal.words import plural
 
 HEADING_WIDTH = 100  # of the lines of a script's docstring
+MOST_LAGS = 8  # that a sentence lists
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,8 @@ def _width(result: Answer, units: int) -> list[str]:
     few = result.passed_from < result.share * result.runs_from
     first = f"{_subject(result)}: {plural(units, 'unit')}{each}. {_outcomes(result, units)}"
     if few:
-        first += f" {_share(result)} runs that train at all do: train several, keep the best."
+        others = _share(result).removesuffix(" of")
+        first += f" Some fail at any width; of the others {others} do: train several, keep the best."
     lines = [first, *_whole(result)]
     if result.trains_longer:
         lines.append(_longer(result))
@@ -275,7 +278,7 @@ def _measure(result: Answer) -> list[str]:
 
 def _predicted(result: Answer) -> str:
     """Say where the lag lies among those that were measured."""
-    between, lags = result.between, ", ".join(map(str, result.lags))
+    between, lags = result.between, _lags(result.lags)
     if between is not None:
         where = (
             f"It lies between lags {between[0]} and {between[1]}, of those measured: {lags}{_from(result)}."
@@ -285,6 +288,12 @@ def _predicted(result: Answer) -> str:
     if result.left_out:
         where += f" No recipe tried trained it at lag {', '.join(map(str, result.left_out))}: left out."
     return where
+
+
+def _lags(lags: Sequence[int]) -> str:
+    """List lags; of many the first ones and the last."""
+    shown = list(map(str, lags))
+    return ", ".join(shown if len(lags) <= MOST_LAGS else [*shown[: MOST_LAGS - 2], "...", shown[-1]])
 
 
 def _from(result: Answer) -> str:
@@ -307,10 +316,10 @@ def why(result: Answer) -> list[str]:
     lines, point = [], result.point
     if result.estimate is not None and result.high is not None:
         lines.append(
-            f"Best estimate of the width from which on {_share(result)} runs that train at all pass:"
-            f" {_rounded(result.estimate, 'unit')}, 95 % interval {result.low:.3g} to {result.high:.3g}, from"
-            f" {plural(len(result.lags), 'lag')} together. The width to take is enough with a probability of"
-            f" {100 * PROBABILITY:.0f} %, and is never less than at a shorter lag."
+            f"Best estimate of the width from which on {_share(result)} runs pass, without those that fail at"
+            f" any width: {_rounded(result.estimate, 'unit')}, 95 % interval {result.low:.3g} to"
+            f" {result.high:.3g}, from {plural(len(result.lags), 'lag')} together. The width to take is"
+            f" enough with a probability of {100 * PROBABILITY:.0f} %, and never less than at a shorter lag."
         )
     if result.units is not None:
         lines.append(f"The carry has {result.carry_numbers} numbers.")
@@ -349,7 +358,8 @@ def _measured(result: Answer, point: Point) -> list[str]:
         f"About {100 * f.lapse:.0f} % of runs fail at any width (95 % interval {100 * f.lapse_low:.0f} to"
         f" {100 * f.lapse_high:.0f} %): train several, keep the best."
     )
-    beyond = None if result.units is None else point.stretched_at(result.units)
+    here = point.task.stretched(point.lag, result.stretch) == (point.lag, point.length)  # as of own sequences
+    beyond = None if result.units is None or here else point.stretched_at(result.units)
     return lines if beyond is None else [*lines, _stretched(result, point, *beyond)]
 
 

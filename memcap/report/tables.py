@@ -14,10 +14,10 @@ from memcap.terminal.printing import Column, Listing, number
 
 SHOWN_ROWS = 20
 MOST_NOTES = 3  # lags of which the table says what would close their intervals
-UNTRAINED = "none trained"
+UNTRAINED = "too few pass"
 MISFIT, FALLS = "misfit", "falls"
 HALF = (
-    "units at which half of the seeds that train at all pass, and a 95 % interval"
+    "units at which half of the seeds pass, without those that fail at any width, and a 95 % interval"
     " (<=: the narrowest tried is enough; >: the widest is not)"
 )
 FRONTIER = (
@@ -100,8 +100,8 @@ def frontier_table(points: Sequence[Point]) -> Listing:
         notes.append("best of k recipes: chosen on the seeds it is judged on.")
     if any(not point.trains for point in points):
         notes.append(
-            f"{UNTRAINED}: no recipe tried trains this, which says nothing of wider nets; try"
-            " other recipes first."
+            f"{UNTRAINED}: under half of the seeds at every width, and no more with more units, which says"
+            " nothing of wider nets; try other recipes first."
         )
     if any(not point.fit.fits for point in points):
         notes.append(
