@@ -163,6 +163,10 @@ def test_rows_of_a_task_that_is_not_there_are_left_out(study):
     write(study / "outputs" / "others", rows)
     done = memcap(study, "frontier", "--json")
     assert (done.status, done.out) == (0, expected)
+    described = memcap(study, "frontier", "outputs/others")
+    assert described.status == 0
+    assert "nowhere_tasks:Pulses  {}" in described.out
+    assert described.out.count("1:1/2\n") == len(others)
     said = [
         line
         for line in done.err.splitlines()
@@ -299,6 +303,14 @@ def test_who_names_no_task_is_asked(study, monkeypatch):
     assert "What has to be remembered?" in done.err
     found = strict(done.out)
     assert (found["task"], found["lag"], found["measured"]) == ("delay_line", 3, True)
+
+
+def test_who_has_sequences_or_does_not_know_is_told_what_to_do(study, monkeypatch):
+    for k in (1, 2):
+        typed_in(monkeypatch, f"{sum(bool(cls.question) for cls in task_classes().values()) + k}\n")
+        done = memcap(study, "answer")
+        assert done.status == 0
+        assert "memcap fit my_table.csv --target COLUMN\n" in done.out
 
 
 @pytest.mark.parametrize("text", ["", "1\n"])

@@ -2,6 +2,7 @@
 
 from argparse import ArgumentParser, Namespace
 
+from memcap import store
 from memcap.capacity.frontier import frontier
 from memcap.capacity.losses import loss_curves
 from memcap.capacity.points import columns
@@ -9,7 +10,7 @@ from memcap.commands.arguments import add_results, add_strict, add_verdict
 from memcap.knobs import UserError
 from memcap.report import tables
 from memcap.report.loss_words import as_dict, loss_table
-from memcap.store import rows_of
+from memcap.store import shards
 from memcap.terminal.printing import add_json, order, print_json, show
 
 
@@ -25,10 +26,14 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Print one line per task and lag."""
-    rows = rows_of(arguments.results, arguments.strict)
+    rows = store.read(arguments.results, arguments.strict)
+    others = store.unknown(arguments.results)
+    if rows.is_empty() and others.is_empty():
+        raise shards.no_rows(arguments.results)
     if (task := arguments.task) is not None:
-        tasks, rows = sorted(set(rows["task"])), rows.filter(task=task)
-        if rows.is_empty():
+        tasks = sorted({*rows["task"], *others["task"]})
+        rows, others = rows.filter(task=task), others.filter(task=task)
+        if task not in tasks:
             raise UserError(
                 f"--task {task}: {arguments.results} has no rows of it; one of {', '.join(tasks)}"
             )
@@ -38,5 +43,7 @@ def run(arguments: Namespace) -> None:
         return
     for curve in curves:
         show(loss_table(curve))
-    if points or not curves:
+    if not others.is_empty():
+        show(tables.counts_table(others))
+    if points or not (curves or others.height):
         show(tables.frontier_table(points))

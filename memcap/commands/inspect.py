@@ -25,7 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--features", type=positive, default=3, help="numbers that come in at a step (default 3)"
     )
-    parser.add_argument("--cell", default="lstm", help="lstm (the default), or a Flax cell such as GRUCell")
+    parser.add_argument("--cell", default="lstm", help="lstm (the default), gru, elman, or as in rows")
     parser.add_argument("--layers", type=layers, default=1, help="of that cell (default 1)")
     add_json(parser)
 

@@ -33,6 +33,10 @@ class PrintedAnswer(Answer):
     def __str__(self) -> str:
         return "\n".join(sentences(self))
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Show the words in a notebook."""
+        printer.text(str(self))
+
     @property
     def why(self) -> str:
         """The words that say what it rests on."""
@@ -105,6 +109,7 @@ def as_dict(result: Answer) -> dict[str, Any]:
         **{k: row.get(k) for k in ("recipe", "recipes", "lr", "seeds", "runs", "lapse", "stretch", "counts")},
         "stretched_units": None if beyond is None else beyond[0],
         "stretched_median": None if beyond is None else beyond[1],
+        "beside": [{"knobs": dict(vars(each.task)), "units": each.units} for each in result.beside],
         "command": result.command,
         "seconds": result.seconds,
     }
@@ -144,7 +149,7 @@ def _width(result: Answer, units: int) -> list[str]:
     if result.trains_longer:
         lines.append(_longer(result))
     elif result.point is None:
-        lines.append(f"{_predicted(result)} A prediction: the lag itself was not measured.")
+        lines.append(f"{_predicted(result)} A prediction{_range(result)}: the lag itself was not measured.")
     elif not result.point.fit.fits:
         lines.append(_misfit(result.point))
     for point in result.points_from:
@@ -211,12 +216,20 @@ def _not_measured(result: Answer) -> list[str]:
     """Say why there is no width at a lag that was not measured."""
     if result.estimate is None:
         first = f"{_subject(result)} was not measured, nor enough other lags to predict it."
+        if result.beside:
+            first += f" Beside it were{_from(result.beside[0])}: {'; '.join(map(_brief, result.beside))}."
     else:
         first = (
             f"{_subject(result)}: some {_rounded(result.estimate, 'unit')} are predicted, more than the"
             f" {MOST_UNITS:,} that are allowed at most. {_predicted(result)}"
         )
     return [first, *_measure(result)]
+
+
+def _brief(result: Answer) -> str:
+    """Say a width in few words."""
+    units = "no width is known" if result.units is None else plural(result.units, "unit")
+    return f"{_subject(result)}, {units}"
 
 
 def _no_width(result: Answer, point: Point) -> list[str]:
@@ -288,6 +301,13 @@ def _predicted(result: Answer) -> str:
     if result.left_out:
         where += f" No recipe tried trained it at lag {', '.join(map(str, result.left_out))}: left out."
     return where
+
+
+def _range(result: Answer) -> str:
+    """Say how sure a prediction is."""
+    if result.estimate is None or result.high is None:
+        return ""
+    return f" (best estimate {result.estimate:.3g}, 95 % interval {result.low:.3g} to {result.high:.3g})"
 
 
 def _lags(lags: Sequence[int]) -> str:

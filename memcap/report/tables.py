@@ -134,6 +134,21 @@ def _flags(point: Point) -> list[str]:
     return [MISFIT] * (not point.fit.fits) + [FALLS] * (point.fit.fall is not None)
 
 
+def counts_table(rows: pl.DataFrame) -> Listing:
+    """Return one line per task, lag, cell and recipe of rows whose tasks or cells are not known here: what
+    their columns say."""
+    same = ["task", "knobs", "lag", "cell", "recipe"]
+    widths = rows.group_by(*same, "units", maintain_order=True).agg(pl.col("solved").sum(), pl.len())
+    counts = pl.format("{}:{}/{}", "units", "solved", "len").str.join(" ")
+    lines = widths.sort(*same, "units").group_by(same, maintain_order=True).agg(counts)
+    heads = [Column(head, folds=head == "knobs") for head in (*same, "solved")]
+    note = "Rows import no module; with --module NAME before the command their frontier is fitted, too."
+    title = "Members of tasks or cells that are not known here, as their columns describe them"
+    return Listing(
+        title, heads, [[str(cell) for cell in line] for line in lines.rows()], ("knobs", "recipe"), [note]
+    )
+
+
 def rows_table(rows: pl.DataFrame) -> Listing:
     """Return one line per member, with what else was swept, and a word where a score is one of chance."""
     rows, swept = _with_swept(rows)

@@ -36,7 +36,7 @@ class ProgressBar:
 
     def __init__(self, progress: JobProgress, quiet: bool = False):
         self.progress = progress
-        self.console = Console(stderr=True)
+        self.console = Console(stderr=True, force_jupyter=False)
         self.shows = not quiet and progress.to_come > 0
         self.bar = _Bar(progress, self.console, disable=not self.shows)
         self.last_line, self.done = time.monotonic(), 0

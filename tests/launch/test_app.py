@@ -142,11 +142,11 @@ def test_info_says_where_configurations_are_looked_for(tmp_path):
         ("memcap plan task=", {f"task={name}" for name in task_classes()}),
         ("memcap plan --d", {"--device"}),
         ("memcap answer --ta", {"--task"}),
-        ("memcap frontier outputs --", {"--help", "--at", "--budget", "--strict", "--json"}),
+        ("memcap frontier outputs --", {"--help", "--at", "--task", "--budget", "--strict", "--json"}),
         ("memcap frontier --at ", {"up_to", "steady", "trained"}),
         ("memcap export abc --layout t", {"torch"}),
         ("memcap frontier --json ", set()),  # a path, which the shell completes
-        ("memcap frontier -", {"-h", "--help", "--at", "--budget", "--strict", "--json"}),
+        ("memcap frontier -", {"-h", "--help", "--at", "--task", "--budget", "--strict", "--json"}),
         ("memcap train --config-d", {"--config-dir"}),
         ("memcap train --cfg ", {"job", "hydra", "all"}),
         ("memcap train --config-dir ", set()),
