@@ -34,9 +34,10 @@ test-slow: $(STAMP)
 docs: $(STAMP)
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build
 
-# The numbers of README and docs, from the published rows.
+# The numbers of README and docs, from the published rows; and what catalogues read of rows and software.
 tables: $(STAMP)
 	$(BIN)/python docs/tables.py
+	$(BIN)/python docs/metadata.py
 
 # The nets that `memcap.load("atlas:NAME")` gives: one that passes for each task and lag of the atlas, where it is missing.
 nets: $(STAMP)

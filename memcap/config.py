@@ -367,7 +367,9 @@ _check_sizes = lru_cache(maxsize=4096)(contract.check_sizes)
 @lru_cache(maxsize=4096)
 def _check_criterion(task: Task, lag: int, length: int) -> None:
     """Refuse a criterion that needs no memory. The chance of memcap's own tasks is tested; that of others is
-    measured here."""
+    measured here. Where the lowest loss decides, no score is a pass."""
+    if task.by_loss:
+        return
     facts = task.facts(lag, length) if is_own(task) else contract.facts_of(task, lag, length)
     scores = {"says": facts.chance} | (
         {} if is_own(task) else {"measured": without_memory(task, lag, length).mean}

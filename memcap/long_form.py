@@ -1,4 +1,5 @@
-"""Tables of sequences in long form, a line per step, as the arrays of an .npz file (`memcap.sequences`).
+"""Tables of sequences in long form, a line per step, and folders of .npy files, as the arrays of an .npz file
+(`memcap.sequences`).
 
 sequence  step  load  weather  fault          two sequences, of which each has one answer, at its end;
 a            0   1.5     rain     no          `weather` has names, so it becomes a number per name
@@ -19,7 +20,7 @@ import numpy as np
 import polars as pl
 
 from memcap.knobs import UserError
-from memcap.sequences import LARGEST
+from memcap.sequences import LARGEST, UNPACKED, checked
 from memcap.terminal.words import plural
 
 READERS = {
@@ -142,6 +143,28 @@ def read_table(file: str | Path, columns: Columns) -> LongForm:
         why = " ".join(str(error).split(". ")[0].split())[:200]
         raise UserError(f"{path}: cannot be read as {kind} ({why})") from error
     return long_form(frame, columns, str(path))
+
+
+def read_folder(folder: Path) -> LongForm:
+    """Read a folder of .npy files: each is the array of its name in an .npz file.
+
+    Raises:
+        UserError: a file cannot be read, or the arrays are not as they must be; says what is wrong.
+    """
+    files = sorted(folder.glob("*.npy"))
+    arrays = {}
+    try:
+        if odd := [file for file in files if not stat.S_ISREG(file.stat().st_mode)]:
+            raise UserError(f"{odd[0]}: is no regular file")
+        if sum(file.stat().st_size for file in files) > UNPACKED:
+            raise UserError(f"{folder}: holds more than {LARGEST >> 20} MiB of numbers")
+        for file in files:
+            arrays[file.stem] = np.load(file, mmap_mode="r", allow_pickle=False)  # a head may promise more
+    except (OSError, ValueError, EOFError) as error:  # the second of objects, and of what is no array
+        raise UserError(f"{file}: cannot be read as an array ({' '.join(str(error).split())})") from error
+    content = checked(str(folder), arrays, "")
+    words = f"{folder}: {len(content.inputs):,} sequences of {content.steps:,} steps."
+    return LongForm(arrays, (words,))
 
 
 def long_form(frame: pl.DataFrame, columns: Columns, name: str = "frame") -> LongForm:
@@ -291,7 +314,7 @@ class _Table:
                 f" than {LARGEST >> 20} MiB; take a part of the sequences, or fewer features"
             )
         table = np.concatenate(parts, axis=1).astype(np.float32)
-        return self._spread(table), [], f"Inputs: {plural(width, 'number')} a step: {', '.join(said)}."
+        return self._spread(table), [], f"Inputs: {plural(width, 'number')} a step: {_first(said)}."
 
     def targets(self) -> tuple[dict[str, np.ndarray], list[str], list[str]]:
         """Return the targets and, where they are not due at every step, the mask; names of classes; and the
@@ -333,10 +356,9 @@ class _Table:
             about = f"values of mean {entries.mean():.4g} and deviation {entries.std():.4g}"
             return arrays, [], [f"Target: {name}, {about}, {where}."]
         shares = np.bincount(np.asarray(entries, np.int64), minlength=len(names)) / len(entries)
-        order = np.argsort(-shares)[:8]
-        balance = ", ".join(f"{names[k]} {shares[k]:.1%}" for k in order)
-        more = ", ..." if len(names) > 8 else ""
-        return arrays, names, [f"Target: {name}, one of {len(names)} classes {where}: {balance}{more}."]
+        order = np.argsort(-shares)
+        balance = _first([f"{names[k]} {shares[k]:.1%}" for k in order])
+        return arrays, names, [f"Target: {name}, one of {len(names)} classes {where}: {balance}."]
 
     def _is_asked_once(self) -> bool:
         """Tell whether the target is the same wherever it stands in a sequence."""
@@ -385,6 +407,11 @@ class _Table:
 
 def _has_names(kind: Any) -> bool:
     return kind == pl.String or isinstance(kind, (pl.Categorical, pl.Enum))
+
+
+def _first(words: Sequence[str]) -> str:
+    """Write the first eight of some words."""
+    return ", ".join(words[:8]) + (f" and {len(words) - 8} others" if len(words) > 8 else "")
 
 
 def _text(value: Any) -> str:

@@ -103,7 +103,7 @@ def read(file: str) -> Sequences:
         raise _wrong(
             file, f"is no .npz file of plain arrays ({' '.join(str(error).split()) or type(error).__name__})"
         ) from error
-    return _checked(file, arrays, hashlib.sha256(content).hexdigest()[:16])
+    return checked(file, arrays, hashlib.sha256(content).hexdigest()[:16])
 
 
 def _unpacked(content: bytes) -> int:
@@ -127,7 +127,12 @@ def _wrong(file: str, what: str) -> UserError:
     )
 
 
-def _checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences:
+def checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences:
+    """Return the sequences of a file's arrays.
+
+    Raises:
+        UserError: they are not as `memcap.tasks.data` says; says what is wrong.
+    """
     _check_arrays(file, arrays)
     inputs, targets, lengths = arrays["inputs"], arrays["targets"], arrays.get("lengths")
     count, steps = _count_and_steps(file, inputs)

@@ -1,5 +1,7 @@
 """The search for the width of own sequences, and `memcap fit`: what it trains, says, and refuses."""
 
+import os
+
 import numpy as np
 import polars as pl
 import pytest
@@ -81,7 +83,12 @@ BAD = {
     "mine.txt --target y": "mine.txt: must be a .csv, .tsv, .parquet, .arrow, .feather, .ipc or .npz file",
     "gone.csv --target y": "gone.csv: cannot be read (No such file",
     "gone.npz": "task.file=gone.npz: cannot be read",
-    "gone.npz --target y": "--target y: an .npz file has no columns",
+    "gone.npz --target y": "--target y: arrays have no columns",
+    "arrays --target y": "--target y: arrays have no columns",
+    "arrays": "arrays: has no array `inputs`",
+    "objects": "objects/inputs.npy: cannot be read as an array (",
+    "cut": "cut/inputs.npy: cannot be read as an array (",
+    "waiting": "waiting/inputs.npy: is no regular file",
     "mine.csv --target y --folds 6": "--folds 6: must be at most 5",
     "mine.csv --target y --most 100000": "--most 100000: must be at most",
     "mine.csv --target y --sequence id": "has no column `id` (--sequence)",
@@ -97,6 +104,12 @@ def test_a_mistake_is_one_line_before_anything_trains(tmp_path, words):
     (tmp_path / "mine.csv").write_text(CSV)
     (tmp_path / "two.csv").write_text(CSV.rpartition("c,1")[0])
     (tmp_path / "one.csv").write_text("sequence,x,y\na,1,0\nb,2,1\nc,1,0\n")
+    for name in ("arrays", "objects", "cut", "waiting"):
+        (tmp_path / name).mkdir()
+    np.save(tmp_path / "objects" / "inputs.npy", np.array([{}]), allow_pickle=True)
+    np.save(tmp_path / "cut" / "inputs.npy", np.zeros(99))
+    os.truncate(tmp_path / "cut" / "inputs.npy", 300)
+    os.mkfifo(tmp_path / "waiting" / "inputs.npy")
     done = memcap(tmp_path, "fit", *words.split())
     assert done.status == 2
     assert done.err.count("\n") == 1
@@ -112,6 +125,19 @@ def test_check_says_what_a_file_holds(tmp_path):
         "Inputs: seen, one of 3 names a step.",
         "Target: y, one of 2 classes at the end of a sequence: false 66.7%, true 33.3%.",
     ]
+
+
+def test_a_folder_of_arrays_is_a_file_of_them(tmp_path):
+    arrays = {"inputs": np.arange(60).reshape(10, 6) % 3, "targets": np.arange(10) % 2}
+    (tmp_path / "mine").mkdir()
+    for name, array in arrays.items():
+        np.save(tmp_path / "mine" / f"{name}.npy", array)
+    done = memcap(tmp_path, "fit", "mine", "--check")
+    assert done.out == "mine: 10 sequences of 6 steps.\n"
+    (packed,) = (tmp_path / "outputs" / "mine").glob("*.npz")
+    with np.load(packed) as read:
+        assert sorted(read) == sorted(arrays)
+        assert all((read[name] == array).all() for name, array in arrays.items())
 
 
 @pytest.mark.slow

@@ -160,6 +160,13 @@ class LossCurve:
         return not self.state_helps and learnt < FALLS * self.without_state.mean
 
     @property
+    def learnt(self) -> WidthLoss | None:
+        """The narrowest width that leaves next to nothing of the training loss: what more units add is no
+        memory of what was asked, but a better guess at other sequences."""
+        nothing = FORGIVEN * self.without_state.mean
+        return next((width for width in self.widths if width.train <= nothing), None)
+
+    @property
     def widest_is_best(self) -> bool:
         """Whether wider nets may be better still: the widest one tried alone is enough."""
         return self.units == self.widths[-1].units and len(self.widths) > 1
@@ -180,7 +187,7 @@ def loss_curves(rows: pl.DataFrame) -> list[LossCurve]:
     )
     for _, group in rows.group_by("file", *same, maintain_order=True):
         row = group.row(0, named=True)
-        folds, widths = _widths(group)
+        folds, widths = width_losses(group)
         task = replace(tasks[row["knobs"]], fold=0)
         curve = LossCurve(task, row["lag"], model_of(row), recipe_of(row), folds, widths)
         curves.append((group.height, curve))
@@ -197,7 +204,7 @@ def _data(knobs: str) -> Data:
     return task
 
 
-def _widths(rows: pl.DataFrame) -> tuple[tuple[int, ...], tuple[WidthLoss, ...]]:
+def width_losses(rows: pl.DataFrame) -> tuple[tuple[int, ...], tuple[WidthLoss, ...]]:
     """Return the folds that the most widths have, and the widths that have all of them."""
     chosen = rows.sort("validation_loss").group_by("units", "fold").first().sort("units", "fold")
     runs = dict(rows.group_by("units").len().iter_rows())

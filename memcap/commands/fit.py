@@ -1,7 +1,8 @@
 """How many units your own sequences need: reads a table, trains, answers, and draws a figure.
 
 The file is a CSV, TSV, Parquet or Arrow file with a line per step (columns `sequence`, `step`, what the net
-sees, and what it is to say), or an .npz file (python -m pydoc memcap.tasks.data says what it holds).
+sees, and what it is to say), an .npz file (python -m pydoc memcap.tasks.data says what it holds), or a folder
+of its arrays as .npy files.
 A width is enough if its loss on sequences that training never saw is within a standard error of the best.
 """
 
@@ -14,7 +15,7 @@ from memcap.capacity.losses import LossCurve
 from memcap.commands.arguments import location, positive
 from memcap.config import Engine, Member
 from memcap.knobs import UserError
-from memcap.long_form import READERS, Columns, is_table, read_table, words_of
+from memcap.long_form import READERS, Columns, LongForm, is_table, read_folder, read_table, words_of
 from memcap.models.model import MOST_UNITS, Model
 from memcap.own_data import WidthSearch
 from memcap.recipes import Recipe
@@ -28,7 +29,7 @@ from memcap.terminal.printing import add_json, print_json, show
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the file, what its columns mean, and how much to train."""
-    parser.add_argument("file", type=location, help=f"{', '.join(READERS)} or .npz")
+    parser.add_argument("file", type=location, help=f"{', '.join(READERS)}, .npz, or a folder of .npy files")
     parser.add_argument("--target", help="column that is to be said (of a table)")
     parser.add_argument(
         "--sequence", default="sequence", help="column that tells sequences apart (default sequence)"
@@ -95,10 +96,12 @@ def _task(arguments: Namespace, folder: Path) -> tuple[Data, list[str]]:
     """Return the task of a file, and what was found in it."""
     file = arguments.file
     if not is_table(file):
-        if file.suffix != ".npz":
-            raise UserError(f"{file}: must be a {', '.join(READERS)} or .npz file")
+        if file.suffix != ".npz" and not file.is_dir():
+            raise UserError(f"{file}: must be a {', '.join(READERS)} or .npz file, or a folder of .npy files")
         if arguments.target is not None:
-            raise UserError(f"--target {arguments.target}: an .npz file has no columns; leave it out")
+            raise UserError(f"--target {arguments.target}: arrays have no columns; leave it out")
+        if file.is_dir():
+            return _saved(read_folder(file), folder)
         task = Data(file=str(file), criterion=BEST, scale=True)
         content = task.file_content
         return task, [f"{file}: {len(content.inputs):,} sequences of {content.steps:,} steps."]
@@ -114,7 +117,11 @@ def _task(arguments: Namespace, folder: Path) -> tuple[Data, list[str]]:
         arguments.missing,
         arguments.values,
     )
-    form = read_table(file, columns)
+    return _saved(read_table(file, columns), folder)
+
+
+def _saved(form: LongForm, folder: Path) -> tuple[Data, list[str]]:
+    """Write the arrays into the study's folder; return their task, and what was found in them."""
     path = form.save(folder / f"sequences-{form.digest}.npz")
     return Data(file=str(path), criterion=BEST, scale=True), list(form.words)
 

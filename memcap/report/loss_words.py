@@ -56,6 +56,12 @@ def sentences(curve: LossCurve) -> list[str]:
         lines.append(
             f"No net beats what sees the last {curve.steps} steps beyond chance: a window of so many may do."
         )
+    if curve.learnt is not None and curve.learnt.units < chosen.units:
+        verb = "have" if curve.learnt.units > 1 else "has"
+        lines.append(
+            f"{plural(curve.learnt.units, 'unit')} {verb} learnt the training sequences (loss"
+            f" {curve.learnt.train:.2g} there): more generalise better, as more sequences may do, too."
+        )
     if curve.widest_is_best:
         lines.append("The widest net tried is still the best: wider ones may be better (--most).")
     return lines
@@ -95,6 +101,7 @@ def as_dict(curve: LossCurve) -> dict[str, Any]:
         "margin": curve.margin,
         "state_helps": curve.state_helps,
         "too_few": curve.too_few,
+        "learnt": curve.learnt.units if curve.learnt else None,
         "widest_is_best": curve.widest_is_best,
         "without_state": plain(curve.without_state),
         "last_steps": {"steps": curve.steps, **plain(curve.n_gram)},

@@ -70,11 +70,11 @@ def test_answers_at_every_step_see_what_comes_before_them(file):
     assert fifth < 0.05 < 1 < first
 
 
-def curve_of(task, *means, spread=0.0, train=0.1, state=0.69, last=0.69, together=True):
+def curve_of(task, *means, spread=0.0, train=0.1, state=0.69, last=0.69, together=True, widths=None):
     """A curve of widths 1, 2, 4, ... with these losses, whose means over folds have this standard error,
     together with what has no state, or not."""
     wave = spread * np.array([1, -1, 1, -1, 0]) / np.std([1, -1, 1, -1, 0], ddof=1) * 5**0.5
-    widths = [WidthLoss(tuple(m + wave), 2**k, train, 0.9, 10) for k, m in enumerate(means)]
+    widths = widths or [WidthLoss(tuple(m + wave), 2**k, train, 0.9, 10) for k, m in enumerate(means)]
     recipe = complete(Recipe("hold"), task, STEPS - 1, "lstm")
     curve = LossCurve(task, STEPS - 1, Model(units=1), recipe, tuple(range(5)), tuple(widths))
     vars(curve).update(without_state=Loss(tuple(state + together * wave)), n_gram=Loss((last,) * 5))
@@ -112,6 +112,15 @@ def test_it_says_that_the_widest_is_best_and_that_a_window_does(task):
     text = " ".join(sentences(curve_of(task, 0.6, 0.5, 0.3, last=0.3)))
     assert "wider ones may be better" in text
     assert "No net beats what sees the last 5 steps" in text
+
+
+def test_it_says_which_width_leaves_nothing_of_the_training_loss(task):
+    losses = 0.5, 0.4, 0.3
+    curve = curve_of(task, *losses)
+    widths = [replace(width, train=train) for width, train in zip(curve.widths, (0.2, 0.01, 0), strict=True)]
+    text = " ".join(sentences(curve_of(task, *losses, widths=widths)))
+    assert "2 units have learnt the training sequences (loss 0.01 there)" in text
+    assert "learnt" not in " ".join(sentences(curve))
 
 
 @pytest.mark.parametrize(

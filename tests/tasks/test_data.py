@@ -118,6 +118,14 @@ def test_another_content_is_another_member_and_a_row_finds_its_own(tmp_path):
     assert "data" not in memcap.members("latch", lag=5)[0].config
 
 
+def test_where_the_lowest_loss_decides_no_score_of_no_memory_is_refused(tmp_path):
+    inputs = symbols()["inputs"]
+    task = saved(tmp_path / "a.npz", inputs=inputs, targets=inputs[:, -1])
+    with pytest.raises(UserError, match="a net without memory scores accuracy 1"):
+        memcap.members(task, lag=5, units=2)
+    assert memcap.members(replace(task, criterion="best"), recipe="hold", lag=5, units=2)
+
+
 def test_a_net_learns_what_a_file_teaches_and_is_judged_on_what_it_never_saw():
     """The example's class is shown 11 steps before the end: one step less, and a net can only learn by
     heart."""

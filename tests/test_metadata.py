@@ -1,0 +1,74 @@
+"""What catalogues read of the project is made from its sources, and is whole.
+
+CI has it judged by mlcroissant and cffconvert, too, which are not installed here.
+"""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from memcap.store.rows import COLUMNS
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def metadata():
+    """docs/metadata.py."""
+    spec = importlib.util.spec_from_file_location("metadata", ROOT / "docs" / "metadata.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_it_is_as_its_sources_are(metadata, capsys):
+    assert metadata.main(["--check"]) == 0, capsys.readouterr().out
+
+
+def test_another_version_is_seen_and_nothing_written(metadata, monkeypatch, capsys):
+    later = metadata.citation() | {"version": "9.9"}
+    monkeypatch.setattr(metadata, "citation", lambda: later)
+    assert metadata.main(["--check"]) == 3
+    named = [line.split(":")[0] for line in capsys.readouterr().out.splitlines()]
+    assert named == ["codemeta.json", ".zenodo.json", "results/croissant.json"]
+    assert "9.9" not in (ROOT / "codemeta.json").read_text()
+
+
+def test_croissant_names_each_table_and_each_column_that_tables_have():
+    about = json.loads((ROOT / "results" / "croissant.json").read_text())
+    files = [part for part in about["distribution"] if part["@type"] == "cr:FileObject"]
+    tables = {path.relative_to(ROOT / "results").as_posix() for path in ROOT.glob("results/**/rows.parquet")}
+    assert {file["contentUrl"] for file in files} == {file["@id"] for file in files} == tables
+    sets = {part["@id"]: part["includes"] for part in about["distribution"] if part["@type"] == "cr:FileSet"}
+    types = {"sc:Text": "String", "sc:Integer": "Int64", "sc:Float": "Float64", "sc:Boolean": "Boolean"}
+    columns = set()
+    for records in about["recordSet"]:
+        fields = {field["source"]["extract"]["column"]: field for field in records["field"]}
+        assert {field["@id"] for field in fields.values()} == {f"{records['@id']}/{name}" for name in fields}
+        assert records["key"]["@id"] == fields["key"]["@id"]
+        (files_of,) = {field["source"]["fileSet"]["@id"] for field in fields.values()}
+        for table in sets[files_of]:
+            schema = pl.read_parquet_schema(ROOT / "results" / table)
+            for name, field in fields.items():
+                kind = types.get(field["dataType"], "Datetime(time_unit='us', time_zone='UTC')")
+                assert str(schema[name]) == kind, (table, name)
+        columns |= set(fields)
+    assert columns == {c for table in tables for c in pl.read_parquet_schema(ROOT / "results" / table)}
+    assert columns <= set(COLUMNS)
+
+
+def test_croissant_says_where_rows_are_from_and_what_they_are_not_for():
+    about = json.loads((ROOT / "results" / "croissant.json").read_text())
+    required = "@context", "@type", "conformsTo", "name", "description", "license", "creator", "datePublished"
+    assert all(about[name] for name in required)
+    assert about["conformsTo"] == [
+        "http://mlcommons.org/croissant/1.1",
+        "http://mlcommons.org/croissant/RAI/1.0",
+    ]
+    told = "Collection Biases Limitations UseCases ReleaseMaintenancePlan SocialImpact CollectionTimeframe"
+    assert all(about[f"rai:data{name}"] for name in told.split())
+    assert about["rai:personalSensitiveInformation"]
+    assert "no sample" in about["rai:dataBiases"][0]

@@ -1,0 +1,81 @@
+"""The real sets of examples/real.py, where what ships them is installed, and what was foretold of them."""
+
+import importlib.util
+import os
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from memcap.long_form import Columns, long_form
+
+ROOT = Path(__file__).parent.parent
+DEBIAN = Path(os.environ.get("MEMCAP_DEBIAN", "/"))  # where its packages are unpacked
+SIZES = {  # sequences, the longest, numbers or symbols a step, classes
+    "vowels": (640, 29, 12, 9),
+    "power": (1096, 24, 1, 2),
+    "digits": (1797, 64, 1, 10),
+    "digit_rows": (1797, 8, 8, 10),
+    "mnist_rows": (5000, 28, 28, 10),
+    "splice": (3186, 60, 4, 3),
+    "language": (8000, 15, 26, 8),
+    "syllables": (8000, 15, 26, 5),
+    "spelling": (10000, 19, 27, 40),
+    "lives": (712, 71, 6, 6),
+    "metre": (4000, 50, 14, 5),
+    "melody": (3000, 49, 21, 21),
+}
+
+
+@pytest.fixture(scope="module")
+def real():
+    spec = importlib.util.spec_from_file_location("real", ROOT / "examples" / "real.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def table(real, name, **how):
+    try:
+        return real.table_of(name, DEBIAN, **how)
+    except (SystemExit, ModuleNotFoundError) as missing:
+        pytest.skip(f"{missing} (extra `data`)")
+
+
+def test_each_set_was_foretold(real):
+    foretold = pl.read_csv(ROOT / "results" / "real" / "predictions.csv")
+    assert foretold["set"].to_list() == [*SIZES] == [*real.PACKAGES]
+    assert (
+        foretold.filter(
+            (pl.col("low") <= pl.col("predicted")) & (pl.col("predicted") <= pl.col("high"))
+        ).height
+        == 12
+    )
+
+
+@pytest.mark.parametrize("name", SIZES)
+def test_a_set_is_a_table_that_fit_reads(real, name):
+    arrays = long_form(table(real, name), Columns("answer")).arrays
+    inputs = arrays["inputs"]
+    seen = inputs.shape[2] if inputs.ndim == 3 else len(arrays["symbol_names"])
+    classes = len(set(arrays["targets"][arrays.get("mask", ...)].ravel()))
+    assert (*inputs.shape[:2], seen, classes) == SIZES[name]
+
+
+def test_shuffled_steps_are_the_same_steps(real):
+    frame, shuffled = table(real, "spelling"), table(real, "spelling", shuffle=True)
+    assert frame["answer"].equals(shuffled["answer"])
+    assert not frame["letter"].equals(shuffled["letter"])
+    both = [each.filter(sequence=7)["letter"].to_list() for each in (frame, shuffled)]
+    marks = both[0].count("?")
+    assert both[1][-marks:] == ["?"] * marks
+    assert sorted(both[0]) == sorted(both[1])
+
+
+def test_what_is_not_installed_is_said_in_one_line(real, tmp_path):
+    with pytest.raises(
+        SystemExit, match=r"^nothing_of_this is not installed: pip install --no-deps nothing_of_this$"
+    ):
+        real.package("nothing_of_this", "x")
+    with pytest.raises(SystemExit, match="apt install r-cran-mlbench"):
+        real.table_of("splice", tmp_path)
