@@ -46,6 +46,7 @@ from memcap.runtime.published import ATLAS, rows_file, rows_files
 from memcap.store import curves
 from memcap.store.rows import COLUMNS, passed_column
 from memcap.tasks import Task, task_class
+from memcap.terminal.printing import number
 from memcap.thresholds.curve import Threshold
 from memcap.training import early_stopping
 
@@ -640,6 +641,24 @@ def cells_by_bytes() -> str:
     return table(head, [bits, *([f"`{cell}`", *line] for cell, line in lines.items())])
 
 
+def map_recipes() -> str:
+    """Bytes of state of the cells that were trained by recipes of the atlas, too, beside what it says."""
+    own = {(need.cell, need.place): need for need in needs(rows_of(cell_map.STUDY))}
+    cells = rows_of(cell_map.RECIPES)["cell"].unique()
+    lines = []
+    for need in sorted(map_needs(), key=lambda need: need.cell):
+        if need.cell in cells:
+            asked = Question(need.point.task, need.point.lag, need.point.model, at="steady")
+            told = from_rows(atlas_rows(), asked)
+            each = need.u90["bytes"].units / need.point.fit.u90.units
+            widths = told.widths if told.at == need.point.at else None
+            atlas = "{} [{}, {}]".format(*(number(each * width) for width in widths)) if widths else ""
+            recipe = need.point.recipe.name
+            line = own[need.cell, need.place].words, need.words, recipe, atlas
+            lines.append((f"`{need.cell}`", need.place, *line))
+    return table(("cell", "task", "as the other cells", "by the best recipe", "which", "atlas"), lines)
+
+
 def map_seeds() -> str:
     """How many seeds the map rests on."""
     counts = sorted({need.point.seeds for need in map_needs()})
@@ -647,7 +666,7 @@ def map_seeds() -> str:
     none = sum(not need.point.trains for need in fewest)
     return filled(
         f"Each number rests on {counts[0]} to {counts[-1]} seeds per width: on {counts[0]} at"
-        f" {len(fewest)} of {len(map_needs())} pairs of cell and task, of which {none} are under half."
+        f" {len(fewest)} of {len(map_needs())} pairs of cell and task, {none} of these under half."
     )
 
 
@@ -1217,6 +1236,51 @@ def core_hours() -> str:
 PARITY = ("curriculum_from_one", "uniform")  # at one lag, and at all up to it
 AGAIN = {"cell_map_again": "cell_map seed=4 out=outputs/cell_map_again"}  # rows of a study's other seeds
 MOST_OF_A_RACE = 1.5  # training steps of a race and its search, over those of the search
+
+
+def need() -> str:
+    """Tabulate widths foretold from sequences alone beside those of the atlas, a line per line of it."""
+    lines = []
+    for (name,), marks in marks_of_need().group_by("line", maintain_order=True):
+        counts = [marks.filter(verdict=verdict).height for verdict in ("within", "off", "wrong", "unknown")]
+        kind = "numbers" if marks["values"].all() else "bits"
+        amount = f"{span(marks['amount'])} {kind}" if marks["amount"].count() else "unknown"
+        explained = f"{marks['explained'].min():.2f}"
+        cells = (span(marks["lag"], 0), explained, amount, span(marks["width"]), span(marks["u90"]))
+        lines.append((name.replace("_", " "), *cells, *counts))
+    head = ("line", "lags", "explained", "to hold", "foretold", "u90", "within", "off", "wrong", "unknown")
+    return table(head, lines)
+
+
+def need_in_short() -> str:
+    """Say how many widths are foretold."""
+    marks = marks_of_need()
+    number = dict(marks["verdict"].value_counts().iter_rows())
+    wider = marks.filter(pl.col("u90") >= 1.5)
+    within, said = wider.filter(verdict="within").height, wider.filter(pl.col("verdict") != "unknown").height
+    by_line = marks.group_by("line").agg((pl.col("verdict") == "within").mean())["verdict"].mean()
+    ones = marks.filter(pl.col("u90") <= 1.5).height
+    unknown, off, wrong = (number.get(verdict, 0) for verdict in ("unknown", "off", "wrong"))
+    return filled(
+        f"Of {marks.height} marks {number['within']} ({number['within'] / marks.height:.0%}) are foretold"
+        f" within a factor of 1.5, {by_line:.0%} if each line counts alike; {unknown} are unknown, {off} are"
+        f" off by more, and {wrong} wrong beyond doubt. Who always says one unit is within at {ones}"
+        f" ({ones / marks.height:.0%}). Of the {wider.height} marks that take 1.5 units or more,"
+        f" {within} are within, of the {said} of which anything is said."
+    )
+
+
+def marks_of_need() -> pl.DataFrame:
+    """The marks of docs/need.py."""
+    return pl.read_csv(ROOT / "results" / "atlas" / "need.csv", schema_overrides={"high": pl.Float64})
+
+
+def span(values: pl.Series, digits: int = 1) -> str:
+    """The least and the greatest of some numbers; "" of none."""
+    ends = [f"{end:.{digits}f}" for end in (values.min(), values.max()) if end is not None]
+    return " to ".join(dict.fromkeys(ends))
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "the answer": short_answer,
     "six questions": six,
@@ -1238,6 +1302,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "layers": layers,
     "cell map": cells_by_bytes,
     "cell map seeds": map_seeds,
+    "cell map recipes": map_recipes,
     "cell map again": cell_map_again,
     "cell map in short": best_cells,
     "budgets at lag 50": budgets_at_50,
@@ -1260,6 +1325,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "learned or inherited": learned,
     "learned in short": learned_in_short,
     "fading kernel": fading_kernel,
+    "need": need,
+    "need in short": need_in_short,
     "papers": redrawn,
     "claims resampled": resampled,
     "speed": speed,

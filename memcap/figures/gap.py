@@ -14,7 +14,7 @@ from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point, ends
 from memcap.cells import cell_facts
 from memcap.figures import Drawn
-from memcap.figures.lines import NO_LIMIT, table
+from memcap.figures.lines import CHARACTER, NO_LIMIT, table
 from memcap.figures.style import COLOURS, budgets, finite, pass_rules
 from memcap.knobs import UserError
 from memcap.terminal.printing import number
@@ -23,7 +23,7 @@ from memcap.thresholds.curve import Threshold
 TITLE = "From the floor up: the state that theory asks for, and that training needs"
 FLOAT32 = 4  # bytes
 HAND_SET, ANY_SEED, TRAINED = COLOURS[1], COLOURS[2], COLOURS[0]
-ROW, NAMES, TIMES, TOP = 0.24, 2.7, 1.0, 1.0  # inches: a line, its name, the number at its end, the head
+ROW, TIMES, TOP = 0.24, 1.0, 1.0  # inches: a line, the number at its end, the head
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,11 @@ class Gap:
 
 
 def gaps(rows: pl.DataFrame) -> list[Gap]:
-    """Return the gap of each task and network at the longest lag that was trained, the widest first."""
+    """Return the gap of each task and network at the longest lag that was trained, the widest first, and last
+    those that no width tried is enough for."""
     longest = {point.label: point for point in frontier(rows)}
     found = [_gap(rows, point) for point in longest.values()]
-    return sorted(found, key=lambda gap: (gap.is_met, -gap.u90.units, -gap.floor, gap.point.label))
+    return sorted(found, key=lambda gap: (not gap.is_met, -gap.u90.units, -gap.floor, gap.point.label))
 
 
 def _gap(rows: pl.DataFrame, point: Point) -> Gap:
@@ -108,13 +109,15 @@ def columns(gap: Gap) -> dict[str, Any]:
 
 def plot(all_gaps: Sequence[Gap]) -> Figure:
     """Draw a line per task and network, from its floor to what nine in ten trained nets need."""
-    width = NAMES + 6.0 + TIMES
+    names = [f"{gap.point.label.replace('_', ' ')}, lag {gap.point.lag}" for gap in all_gaps]
+    beside = CHARACTER * max(map(len, names)) + 0.2
+    width = beside + 6.0 + TIMES
     text = "\n".join(textwrap.fill(part, round(18.5 * width)) for part in caption(all_gaps))
     below, high = 0.75 + 0.12 * (text.count("\n") + 1), ROW * (len(all_gaps) + 1)
     height = TOP + high + below
     figure = Figure(figsize=(width, height))
     axes = figure.add_subplot(xlabel="bytes of state")
-    figure.subplots_adjust(NAMES / width, below / height, 1 - TIMES / width, 1 - TOP / height)
+    figure.subplots_adjust(beside / width, below / height, 1 - TIMES / width, 1 - TOP / height)
     figure.text(0.1 / width, 1 - 0.1 / height, TITLE, va="top", fontsize=12)
     figure.text(0.1 / width, 0.1 / height, text, fontsize=7, va="bottom")
     for k, gap in enumerate(all_gaps):
@@ -124,7 +127,6 @@ def plot(all_gaps: Sequence[Gap]) -> Figure:
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(lambda value, _: f"1/{1 / value:g}" if value < 1 else f"{value:g}")
     axes.set_ylim(len(all_gaps), -1)
-    names = [f"{gap.point.label.replace('_', ' ')}, lag {gap.point.lag}" for gap in all_gaps]
     axes.set_yticks(range(len(all_gaps)), names, fontsize=8)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color="#dddddd", lw=0.5)
