@@ -25,7 +25,7 @@ COLUMNS = (
     Column("task"),
     Column("lag", right=True),
     Column("verdict", "steady: right on longer sequences, too"),
-    Column("place", "by bytes of state, of so many cells; those that do not train share the last ones"),
+    Column("place", "by bytes of state, of so many cells; those that do not train come last, by score"),
     Column(
         "bytes",
         "of state at which 90 % of the seeds that train at all pass, with a 95 % interval (A to B: none pass"
