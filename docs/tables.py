@@ -4,7 +4,8 @@ python docs/tables.py           writes them, as `make tables` does
 python docs/tables.py --check   writes nothing; exit status 1 and a line per page that would change
 
 A block of a page stands between `<!-- NAME -->` and `<!-- end -->`. NAME is one of this file's `BLOCKS`, or a
-line that begins with `memcap`: then the block is what this command prints.
+line that begins with `memcap`: then the block is what this command prints. Or it calls `counts`: then the
+block is this line of Python and its table.
 """
 
 import contextlib
@@ -37,6 +38,7 @@ from memcap.capacity.points import Point, label
 from memcap.capacity.question import Question
 from memcap.capacity.sources import from_rows
 from memcap.config import Evaluation, task_of
+from memcap.figures import gap
 from memcap.knobs import typed
 from memcap.models.model import Model
 from memcap.papers import resample
@@ -45,6 +47,7 @@ from memcap.runtime.published import ATLAS, rows_file, rows_files
 from memcap.store import curves
 from memcap.store.rows import COLUMNS, passed_column
 from memcap.tasks import Task, task_class
+from memcap.terminal.printing import number
 from memcap.thresholds.curve import Threshold
 from memcap.training import early_stopping
 
@@ -333,12 +336,25 @@ def marks(points: Iterable[Point]) -> str:
     lines = []
     for p in points:
         r = p.references
-        theory = (r.information_floor, r.one_per_number, "" if r.constructed is None else r.constructed)
+        floor = f"{r.least_bits / 8:.3g}", r.information_floor
+        theory = (*floor, r.one_per_number, "" if r.constructed is None else r.constructed)
         recipe = f"{p.recipe.name}, {p.recipe.budget:,}"
         widths = width(p.fit.u50), width(p.fit.u90)
         lines.append((p.label.replace("_", " "), p.lag, *widths, *theory, recipe))
-    head = "task", "lag", "u50", "u90", "floor", "one per number", "constructed", "recipe, budget"
-    return table(head, lines)
+    theory = "floor, bytes", "floor", "one per number", "constructed"
+    return table(("task", "lag", "u50", "u90", *theory, "recipe, budget"), lines)
+
+
+def gap_in_short() -> str:
+    """Say how far above the floor training ends, and where hand-set nets lie."""
+    found = gap.gaps(pl.concat([rows_of("atlas"), rows_of("other_tasks")]))
+    both = [each for each in found if each.hand_set and each.is_met]
+    wider = [each.point.label.replace("_", " ") for each in both if each.any_seed < each.hand_set]
+    return filled(
+        f"{gap.in_short(found)} Of {len(both)} hand-set nets some seed found one with less state at"
+        f" {len(wider)} ({', '.join(wider)}): a construction proves that its width is enough, not that it is"
+        " the least."
+    )
 
 
 def costs_by_family() -> str:
@@ -607,38 +623,73 @@ def layers() -> str:
     return table(("task", "lag", "layers", "units of each", "numbers of state", "parameters"), lines)
 
 
+@cache
+def map_needs() -> Sequence[cell_map.Need]:
+    """What each cell of the map needs, by the better of its recipes."""
+    return cell_map.needs(pl.concat([store.read(file) for file in rows_files(cell_map.STUDY)]))
+
+
 def cells_by_bytes() -> str:
     """Bytes of state that each cell of the map needs on each of its tasks; those that need fewest first."""
-    all_needs = needs(rows_of(cell_map.STUDY))
-    places = sorted(dict.fromkeys(need.place for need in all_needs))
-    lines: dict[str, list[str]] = {}
-    for need in all_needs:
-        cell = lines.setdefault(f"`{need.cell}`", [""] * len(places))
-        cell[places.index(need.place)] = need.words
-    floors = {need.place: f"{need.floor:.2g}" for need in all_needs}
-    bits = ["the bits that must be held", *(floors[place] for place in places)]
-    return table(("bytes of state", *places), [bits, *([cell, *line] for cell, line in lines.items())])
+    places = cell_map.by_place(map_needs())
+    lines: dict[str, list[str]] = {need.cell: [""] * len(places) for need in map_needs()}
+    for column, there in enumerate(places.values()):
+        best = cell_map.best_of(there)
+        for need in there:
+            lines[need.cell][column] = f"**{need.words}**" if need in best else need.words
+    bits = ["the bits that must be held", *(f"{there[0].floor:.2g}" for there in places.values())]
+    head = ("bytes of state", *places)
+    return table(head, [bits, *([f"`{cell}`", *line] for cell, line in lines.items())])
+
+
+def map_recipes() -> str:
+    """Bytes of state of the cells that were trained by recipes of the atlas, too, beside what it says."""
+    own = {(need.cell, need.place): need for need in needs(rows_of(cell_map.STUDY))}
+    cells = rows_of(cell_map.RECIPES)["cell"].unique()
+    lines = []
+    for need in sorted(map_needs(), key=lambda need: need.cell):
+        if need.cell in cells:
+            asked = Question(need.point.task, need.point.lag, need.point.model, at="steady")
+            told = from_rows(atlas_rows(), asked)
+            each = need.u90["bytes"].units / need.point.fit.u90.units
+            widths = told.widths if told.at == need.point.at else None
+            atlas = "{} [{}, {}]".format(*(number(each * width) for width in widths)) if widths else ""
+            recipe = need.point.recipe.name
+            line = own[need.cell, need.place].words, need.words, recipe, atlas
+            lines.append((f"`{need.cell}`", need.place, *line))
+    return table(("cell", "task", "as the other cells", "by the best recipe", "which", "atlas"), lines)
+
+
+def map_seeds() -> str:
+    """How many seeds the map rests on."""
+    counts = sorted({need.point.seeds for need in map_needs()})
+    fewest = [need for need in map_needs() if need.point.seeds == counts[0]]
+    none = sum(not need.point.trains for need in fewest)
+    return filled(
+        f"Each number rests on {counts[0]} to {counts[-1]} seeds per width: on {counts[0]} at"
+        f" {len(fewest)} of {len(map_needs())} pairs of cell and task, {none} of these under half."
+    )
 
 
 def best_cells() -> str:
-    """On each task of the map, the cells that need the fewest bytes, and those that mostly fail."""
-    all_needs = needs(rows_of(cell_map.STUDY))
+    """On each task of the map, the cells that may need the fewest bytes, and those that mostly fail."""
     lines = []
-    for place in sorted(dict.fromkeys(need.place for need in all_needs)):
-        there = [need for need in all_needs if need.place == place]
-        met = sorted((n for n in there if n.is_met), key=lambda n: n.u90["bytes"].units)
-        fewest = ", ".join(f"{n.cell} {n.u90['bytes'].units:.0f}" for n in met[:3])
-        lines.append((place, fewest, ", ".join(sorted(n.cell for n in there if not n.point.trains))))
-    return table(("task", "fewest bytes of state", "fewer than half of the seeds at every width"), lines)
+    for place, there in cell_map.by_place(map_needs()).items():
+        best = ", ".join(f"{need.cell} {need.width}" for need in cell_map.best_of(there))
+        lines.append((place, best, ", ".join(sorted(n.cell for n in there if not n.point.trains))))
+    head = "may need the fewest bytes of state", "fewer than half of the seeds at every width"
+    return table(("task", *head), lines)
 
 
 def cell_map_again() -> str:
     """A second run of the map, with other seeds: where its thresholds lie, and where the two differ."""
-    again = {(n.cell, n.place, n.point.at): n for n in needs(rows_of(f"{cell_map.STUDY}_again"))}
-    pairs = [(n, again[n.cell, n.place, n.point.at]) for n in needs(rows_of(cell_map.STUDY))]
+    first, second = needs(rows_of(cell_map.STUDY)), needs(rows_of(cell_map.AGAIN))
+    again = {(n.cell, n.place): n for n in second}
+    pairs = [(n, again[n.cell, n.place]) for n in first]
     met = [(a.u90["bytes"], b.u90["bytes"]) for a, b in pairs if a.is_met and b.is_met]
     inside = sum(a.low <= b.units <= a.high for a, b in met)
     neither = sum(not a.is_met and not b.is_met for a, b in pairs)
+    taus = [tau for tau, _ in cell_map.agreement(first, second).values()]
     lines = [
         (f"`{a.cell}`", a.place, a.words, b.words)
         for a, b in pairs
@@ -648,7 +699,9 @@ def cell_map_again() -> str:
     return (
         filled(
             f"Of {len(pairs)} pairs of cell and task {len(met)} have a u90 in both runs; the second's lies in"
-            f" the first's 95 % interval at {inside}. At {neither} no width is enough in either. The others:"
+            f" the first's 95 % interval at {inside}. At {neither} no width is enough in either. Kendall's"
+            f" tau between the two orders, of the cells that have a u90 in both, is {min(taus):.2f} to"
+            f" {max(taus):.2f} by task (`memcap rank`). The others:"
         )
         + "\n\n"
         + table(("cell", "task", "first run, bytes", "second run, bytes"), lines)
@@ -1065,13 +1118,240 @@ def foretold() -> pl.DataFrame:
     return pl.read_csv(ROOT / "results" / "real" / "foretold.csv")
 
 
+def counts(study: str, *by: str, **where: Any) -> pl.DataFrame:
+    """Count the nets of a study of results/ or of a paper that passed, and all of them.
+
+    Args:
+        study: its folder.
+        by: columns; `what` is the task with its knobs.
+        where: what rows to count have in a column.
+    """
+    place = ROOT / "results" / study
+    rows = store.read(place if place.is_dir() else papers.folder(study)).with_columns(passed_column())
+    tasks = rows.select("task", "knobs").unique()
+    names = [label(typed(task_class(t), json.loads(knobs), "task")) for t, knobs in tasks.iter_rows()]
+    rows = rows.join(tasks.with_columns(what=pl.Series(names)), on=["task", "knobs"])
+    rows = rows.filter(*(pl.col(name).eq_missing(pl.lit(value)) for name, value in where.items()))
+    return rows.group_by(*by).agg(pl.col("passed").sum(), nets=pl.len()).sort(*by)
+
+
+def counted(line: str) -> str:
+    """What a line of Python that calls `counts` gives: the line, and its table."""
+    found = eval(line, {"counts": counts})
+    lines = [["" if value is None else f"{value}" for value in row] for row in found.iter_rows()]
+    return f"```python\n{line}\n```\n\n{table(found.columns, lines)}"
+
+
+def beside(study: str) -> dict[tuple[str, int], Point]:
+    """The frontier of a study, by label and lag."""
+    return {(p.label, p.lag): p for p in frontier(rows_of(study))}
+
+
+def here(paper: str, begins: str) -> str:
+    """What a paper's rows say to the claim that begins so."""
+    claims = pl.read_csv(papers.folder(paper) / "verdicts.csv")
+    (said,) = claims.filter(pl.col("claim").str.starts_with(begins))["here"]
+    return said
+
+
+def passed(found: pl.DataFrame) -> str:
+    """How many nets of a table of counts passed."""
+    return f"{found['passed'].sum()} of {found['nets'].sum()}"
+
+
+def fading_beside_latch() -> str:
+    """The curse of memory."""
+    near, far = (width(beside("fading_kernel")["fading_kernel", lag].fit.u90) for lag in (1, 50))
+    *holds, last = (f"{width(point('latch', lag).fit.u90)} at lag {lag}" for lag in (1, 50, 200))
+    return filled(
+        f"A sum with weights that fade as a power of the age takes {near} units at lag 1 and {far} at lag"
+        f" 50 (u90; `memcap frontier results/fading_kernel`). A latch takes {', '.join(holds)} and {last}"
+        " (`memcap frontier atlas`)."
+    )
+
+
+def noisy_carries() -> str:
+    """Noise in the carry."""
+    marks = beside("carry_precision")
+    noisy = {noise: marks[f"delay_line (lstm+noise{noise})", 5].fit.u90 for noise in ("0.1", "0.2")}
+    some, more = map(width, noisy.values())
+    return filled(
+        f"A delay line of lag 5 takes {width(marks['delay_line', 5].fit.u90)} units where its carry has no"
+        f" noise, {some} where normal noise of .1 is added to every number of it at every step, and {more}"
+        " with noise of .2 (u90; `memcap frontier results/carry_precision`)."
+    )
+
+
+def numbers_per_unit() -> str:
+    """Vectors that are held."""
+    near, far = (width(beside("other_tasks")["vector_hold", lag].fit.u90) for lag in (2, 50))
+    return filled(
+        f"To hold n numbers takes so many units: {here('collins2017', 'a random n-dimensional')} steps"
+        f" (`memcap reproduce collins2017 --rows`). By thresholds, 16 numbers take {near} units for 2"
+        f" steps and {far} for 50 (u90; `memcap frontier atlas`, vector_hold)."
+    )
+
+
+def counting_languages() -> str:
+    """Counters that were trained."""
+    one = counts("up_to_fresh_seeds", "lag", what="counter_language")
+    return filled(
+        f"By gradients, one LSTM unit learns a^n b^n up to each of these lags in {passed(one)} nets"
+        f" ({', '.join(f'{lag}' for lag in one['lag'])}; `memcap frontier results/up_to_fresh_seeds`), but"
+        " no net counts for ever: those of four units that learnt n to 30 first fail at these n,"
+        f" {here('suzgun2019', 'LSTMs go on')} (`memcap reproduce suzgun2019 --rows`)."
+    )
+
+
+def parity_by_lags() -> str:
+    """Parity, one lag or all."""
+    rates = {recipe: counts("rates", "lr", what="parity", units=16, recipe=recipe) for recipe in PARITY}
+    alone, every = (passed(found) for found in rates.values())
+    fresh = counts("up_to_fresh_seeds", "units", what="parity", lag=50)
+    return filled(
+        f"Parity over 50 steps, LSTMs of 16 units: {alone} pass that train at one lag, which rises,"
+        f" {every} that draw all lags up to it (over all rates; `memcap figure seeds results/rates`). On"
+        f" fresh seeds nets of {fresh['units'][0]} units that draw all lags pass in {passed(fresh)}"
+        " (`memcap frontier results/up_to_fresh_seeds`)."
+    )
+
+
+def state_in_use() -> str:
+    """How much of a state is used."""
+    at_50 = point("delay_line", 50)
+    bits, units = at_50.references.bits, at_50.fit.u90.units
+    return filled(
+        f"A delay line of lag 50 must hold {bits:g} bits, and takes {units:.1f} units with {2 * units:.0f}"
+        f" numbers of state, {2 * units / bits:.1f} for each bit (u90; `memcap frontier atlas`)."
+    )
+
+
+def recall_beside_ceilings() -> str:
+    """What state recall takes."""
+    two = here("arora2024", "with keys written twice").split("; ")[1]
+    return filled(
+        "The fewest bits of state for a bit of the string, with which half of the strings of 4 to 32"
+        " symbols are copied, are"
+        f" {here('jelassi2024', 'no cell with a vector').removeprefix('at least ')} (`memcap reproduce"
+        " jelassi2024 --rows`). Of pairs whose keys are written twice cells of equal bytes recall, with"
+        f" the delta rule, with decay alone, and with neither, of {two} (`memcap reproduce arora2024"
+        " --rows`)."
+    )
+
+
+def few_units() -> str:
+    """Tasks that few units are enough for."""
+    kinds = list(dict.fromkeys((p.task, p.subject) for p in frontier(rows_of("up_to"))))
+    units = [from_rows(atlas_rows(), Question(task, 50)).units for task, _ in kinds]
+    few = sum(each is not None and each <= 4 for each in units)
+    return filled(
+        f"Of {len(kinds)} synthetic tasks up to lag 50 memcap advises four units or fewer for {few}"
+        " ([all](measured.md#every-lag-up-to-one); `memcap answer --task TASK --lag 50`)."
+    )
+
+
+def beyond_50() -> str:
+    """Lags that one layer counts."""
+    far = counts("kent2024", "cell", lag=100)
+    lstm = counts("kent2024", "budget", lag=50, cell="OptimizedLSTMCell", units=4)
+    by_budget = [f"{good} of {nets} in {budget:,} steps" for budget, good, nets in lstm.iter_rows()]
+    return filled(
+        f"In one layer, {passed(far)} nets of 4 and 16 units learn a lag of 100. One of 50 takes four LSTM"
+        f" units and enough training: {' and '.join(by_budget)} (`memcap reproduce kent2024 --rows`)."
+    )
+
+
+@cache
+def trained_rows() -> pl.DataFrame:
+    """All published rows, of studies and papers, each training once: some stand in several tables."""
+    files = [*(ROOT / "results").rglob("rows.parquet"), *(ROOT / "memcap" / "papers").rglob("rows.parquet")]
+    return pl.concat([store.read(file) for file in sorted(files)]).unique(["key", "finished"])
+
+
+def recipes_in_rows() -> str:
+    """What published rows have of each recipe: how many nets, and which rates and budgets."""
+    lines = []
+    for (recipe,), own in trained_rows().sort("recipe").group_by("recipe", maintain_order=True):
+        several = (own[name].unique().sort().to_list() for name in ("lr", "budget"))
+        rates, budgets = (
+            f"{least:g} to {most:g}" if least != most else f"{least:g}"
+            for least, most in ((each[0], each[-1]) for each in several)
+        )
+        steps, hours = own["steps"].sum() / 1e6, own["run_seconds"].sum() / 3600
+        seeds = own["seed"].n_unique()
+        lines.append(
+            (f"`{recipe}`", f"{own.height:,}", seeds, rates, budgets, f"{steps:.1f}", f"{hours:.1f}")
+        )
+    head = ("recipe", "nets", "seeds", "rates", "budgets", "million steps", "core hours")
+    return table(head, lines)
+
+
+def core_hours() -> str:
+    """What all published rows took."""
+    rows = trained_rows()
+    programs = rows.group_by("population").agg(pl.col("compile_seconds").max())
+    return filled(
+        f"{rows.height:,} trainings are published; by their own columns they took"
+        f" {rows['run_seconds'].sum() / 3600:.1f} hours of one core in training and evaluation"
+        f" (`run_seconds`), {rows['steps'].sum() / 1e6:.0f} million steps, and their {programs.height:,}"
+        f" programs {programs['compile_seconds'].sum() / 3600:.1f} hours in compiling."
+    )
+
+
+PARITY = ("curriculum_from_one", "uniform")  # at one lag, and at all up to it
 AGAIN = {"cell_map_again": "cell_map seed=4 out=outputs/cell_map_again"}  # rows of a study's other seeds
 MOST_OF_A_RACE = 1.5  # training steps of a race and its search, over those of the search
+
+
+def need() -> str:
+    """Tabulate widths foretold from sequences alone beside those of the atlas, a line per line of it."""
+    lines = []
+    for (name,), marks in marks_of_need().group_by("line", maintain_order=True):
+        counts = [marks.filter(verdict=verdict).height for verdict in ("within", "off", "wrong", "unknown")]
+        kind = "numbers" if marks["values"].all() else "bits"
+        amount = f"{span(marks['amount'])} {kind}" if marks["amount"].count() else "unknown"
+        explained = f"{marks['explained'].min():.2f}"
+        cells = (span(marks["lag"], 0), explained, amount, span(marks["width"]), span(marks["u90"]))
+        lines.append((name.replace("_", " "), *cells, *counts))
+    head = ("line", "lags", "explained", "to hold", "foretold", "u90", "within", "off", "wrong", "unknown")
+    return table(head, lines)
+
+
+def need_in_short() -> str:
+    """Say how many widths are foretold."""
+    marks = marks_of_need()
+    number = dict(marks["verdict"].value_counts().iter_rows())
+    wider = marks.filter(pl.col("u90") >= 1.5)
+    within, said = wider.filter(verdict="within").height, wider.filter(pl.col("verdict") != "unknown").height
+    by_line = marks.group_by("line").agg((pl.col("verdict") == "within").mean())["verdict"].mean()
+    ones = marks.filter(pl.col("u90") <= 1.5).height
+    unknown, off, wrong = (number.get(verdict, 0) for verdict in ("unknown", "off", "wrong"))
+    return filled(
+        f"Of {marks.height} marks {number['within']} ({number['within'] / marks.height:.0%}) are foretold"
+        f" within a factor of 1.5, {by_line:.0%} if each line counts alike; {unknown} are unknown, {off} are"
+        f" off by more, and {wrong} wrong beyond doubt. Who always says one unit is within at {ones}"
+        f" ({ones / marks.height:.0%}). Of the {wider.height} marks that take 1.5 units or more,"
+        f" {within} are within, of the {said} of which anything is said."
+    )
+
+
+def marks_of_need() -> pl.DataFrame:
+    """The marks of docs/need.py."""
+    return pl.read_csv(ROOT / "results" / "atlas" / "need.csv", schema_overrides={"high": pl.Float64})
+
+
+def span(values: pl.Series, digits: int = 1) -> str:
+    """The least and the greatest of some numbers; "" of none."""
+    ends = [f"{end:.{digits}f}" for end in (values.min(), values.max()) if end is not None]
+    return " to ".join(dict.fromkeys(ends))
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "the answer": short_answer,
     "six questions": six,
     "questions": questions,
     "atlas": whole_atlas,
+    "gap": gap_in_short,
     "costs": costs_by_family,
     "costs in short": costs_in_short,
     "loops": loops,
@@ -1086,6 +1366,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "races": races,
     "layers": layers,
     "cell map": cells_by_bytes,
+    "cell map seeds": map_seeds,
+    "cell map recipes": map_recipes,
     "cell map again": cell_map_again,
     "cell map in short": best_cells,
     "budgets at lag 50": budgets_at_50,
@@ -1108,6 +1390,8 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "learned or inherited": learned,
     "learned in short": learned_in_short,
     "fading kernel": fading_kernel,
+    "need": need,
+    "need in short": need_in_short,
     "papers": redrawn,
     "claims resampled": resampled,
     "speed": speed,
@@ -1120,6 +1404,17 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "real foretold": real_foretold,
     "tables of rows": tables_of_rows,
     "columns": columns,
+    "fading beside latch": fading_beside_latch,
+    "noisy carries": noisy_carries,
+    "numbers per unit": numbers_per_unit,
+    "counting languages": counting_languages,
+    "parity by lags": parity_by_lags,
+    "state in use": state_in_use,
+    "recall beside ceilings": recall_beside_ceilings,
+    "few units": few_units,
+    "beyond 50": beyond_50,
+    "recipes in rows": recipes_in_rows,
+    "core hours": core_hours,
 }
 
 
@@ -1144,7 +1439,10 @@ def renewed(page: str) -> str:
 
     def block(match: re.Match[str]) -> str:
         name = match["name"]
-        body = printed(name) if name.startswith("memcap ") else BLOCKS[name]()
+        if name.startswith("memcap "):
+            body = printed(name)
+        else:
+            body = counted(name) if name.startswith("counts(") else BLOCKS[name]()
         return f"{match[1]}\n{body}\n\n{match[4]}"
 
     return BLOCK.sub(block, page)

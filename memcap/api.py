@@ -343,9 +343,8 @@ def answer(
     Args:
         task: name, class or object.
         lag: time steps.
-        rows: what `train` returned, a folder of studies, or "atlas", the rows that memcap publishes; a folder
-            that does not exist holds no rows. None: the folder `outputs` and, where it does not measure the
-            lag, the atlas; `.source` says which.
+        rows: what `train` returned, a folder of studies, or "atlas", the rows that memcap publishes. None:
+            the folder `outputs` and, where it does not measure the lag, the atlas; `.source` says which.
         share: of the seeds that train at all and should pass.
         at, budget: as in `frontier`.
         cell: "lstm", "gru", "elman", a class, or as in rows; layers: how many of it, one on top of another.
@@ -395,24 +394,27 @@ def rank(
     *,
     engine: Engine | None = None,
     progress: bool = True,
+    seed: int = cell_map.FRESH_SEED,
 ) -> Ranking:
     """Train a cell on the tasks of the map of cells, and rank it among the cells that memcap publishes.
 
-    It trains what they trained: a race of learning rates at each task, then the widths that find u90.
+    It trains what they trained, with seeds of its own: a race of learning rates at each task, then the widths
+    that find u90. All are compared by that one recipe, also those that the map knows a better one for.
 
     Args:
         cell: a class, or as `model.cell` names it, as "my_module:MyCell". Of a cell that is on the map
             nothing is trained.
         folder, engine, progress: as in `train`; without a folder a second call trains all of it again.
+        seed: the first of its seeds.
 
     Raises:
         UserError: no such cell, or one that has no start of its own.
     """
     name = sources.cell_name(_text(_names_of_cells(cell), "cell"))
     rows = store.read(rows_file(cell_map.STUDY))
-    if name not in rows["cell"]:
+    if name not in rows["cell"].replace(cell_map.SAME):
         guest = train(
-            cell_map.members_of(name),
+            cell_map.members_of(name, whole(seed, "seed", 0, MOST)),
             folder,
             study="rank",
             design="race",

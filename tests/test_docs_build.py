@@ -10,6 +10,7 @@ import re
 import shlex
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 from command import memcap
@@ -22,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
-TAUGHT = ("question", "start")  # the pages whose commands are a walk
+TAUGHT = ("question", "start", "remember")  # the pages whose commands are a walk
 each_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
 
 
@@ -107,6 +108,7 @@ def test_a_notebook_runs(notebook, tmp_path, monkeypatch, capsys):
     if notebook.stem == "first_steps":
         assert "asked: [0 0 0 0 1 1 1 1] answered: [0 0 0 0 1 1 1 1]" in said
         assert names["frontier"]["u90"].to_list() == [1.0, 1.0]
+        assert names["drawn"]._repr_png_().startswith(b"\x89PNG")
     else:
         assert names["verdicts"]["expected"].all()
         assert names["published"] / 2 < names["again"] < 2 * names["published"]
@@ -119,9 +121,12 @@ def test_there_are_two_notebooks():
 @pytest.mark.parametrize(
     "line", [line for name in TAUGHT for line in lines_of(name) if line.startswith("memcap ")]
 )
-def test_a_command_is_sound(line, tmp_path):
+def test_a_command_is_sound(line, tmp_path, monkeypatch):
     _, command, *words = shlex.split(line)
     if command == "train":
+        monkeypatch.chdir(tmp_path)
+        symbols = np.random.default_rng(0).integers(0, 2, (40, 50))
+        np.savez("mine.npz", inputs=symbols, targets=symbols[:, 0])
         assert all(job.members for group in compose_jobs(words) for job in group)
         return
     assert command in commands.summaries()

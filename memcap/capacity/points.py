@@ -2,7 +2,7 @@
 beside it."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,7 +16,7 @@ from memcap.models.constructed import constructed_units
 from memcap.models.model import Model
 from memcap.recipes import ResolvedRecipe
 from memcap.store.rows import At
-from memcap.tasks import Task, information_floor, one_per_number
+from memcap.tasks import Task, information_floor, least_bits, one_per_number
 from memcap.terminal.printing import number
 from memcap.thresholds.curve import Counts, Fall, Fit, Posterior, Threshold, counts, posterior
 from memcap.thresholds.falls import before
@@ -189,6 +189,7 @@ class References:
     memcap.models.constructed."""
 
     bits: float
+    least_bits: float
     information_floor: int
     one_per_number: int
     constructed: int | None
@@ -201,9 +202,8 @@ def references(task: Task, lag: int, length: int | None = None, model: Model = D
     carry = cell_facts(model.cell, task.features)
     floor = information_floor(task, facts, model.layers * carry.bits_per_unit)
     hand_set = constructed_units(task, lag) if carry.is_lstm and model.layers == 1 else None
-    return References(
-        facts.bits, floor, one_per_number(facts, model.layers * carry.numbers_per_unit), hand_set
-    )
+    each = one_per_number(facts, model.layers * carry.numbers_per_unit)
+    return References(facts.bits, least_bits(task, facts), floor, each, hand_set)
 
 
 def label(task: Task, model: Model = DEFAULT_MODEL, *others: str) -> str:
@@ -250,12 +250,12 @@ def closing(point: Point) -> str | None:
     return f"train {seeds} seeds at {first} to {last} units"
 
 
-def interval_text(width: Threshold) -> str:
+def interval_text(width: Threshold, write: Callable[[float], str] = number) -> str:
     """Return a threshold with its interval in words: "open" at an end without bound, "<=" or ">" where it is
     censored."""
-    low = "open" if width.low == 0 else number(width.low)
-    high = "open" if math.isinf(width.high) else number(width.high)
-    units = {"no": "", "below": "<= ", "above": "> "}[width.censored] + number(width.units)
+    low = "open" if width.low == 0 else write(width.low)
+    high = "open" if math.isinf(width.high) else write(width.high)
+    units = {"no": "", "below": "<= ", "above": "> "}[width.censored] + write(width.units)
     return units if width.low == width.high or (low, high) == ("open", "open") else f"{units} [{low}, {high}]"
 
 

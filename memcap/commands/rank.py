@@ -1,18 +1,23 @@
 """Rank a cell among those of the map of cells, by the bytes of state that it needs on five tasks.
 
 It trains what the cells of that map trained, some minutes on a CPU: a race of learning rates at each task,
-then the widths that find u90 (sweeps/cell_map.yaml).
+then the widths that find u90 (sweeps/cell_map.yaml), with seeds of its own. Cells whose 95 % intervals
+overlap are not told apart: "3 to 7 of 16" are the places that are open to it.
 
+  memcap rank                          the published cells: who may need the fewest, and how sure that is
   memcap rank my_cells:Fast            into outputs/rank_my_cells_Fast; a rerun trains only what is missing
   memcap rank delta_net                of a cell that is on the map: nothing is trained
 """
 
 import re
 from argparse import ArgumentParser, Namespace
+from pathlib import Path
 from typing import Any
 
-from memcap import api, figures
+from memcap import api, figures, store
+from memcap.capacity import cell_map
 from memcap.commands.arguments import location
+from memcap.runtime.published import rows_file
 from memcap.store.shards import OUTPUTS
 from memcap.terminal.printing import Column, Listing, add_json, number, order, print_json, show
 
@@ -20,50 +25,85 @@ COLUMNS = (
     Column("task"),
     Column("lag", right=True),
     Column("verdict", "steady: right on longer sequences, too"),
-    Column("rank", "by bytes of state, of so many cells"),
+    Column("place", "by bytes of state, of so many cells; those that do not train come last, by score"),
     Column(
         "bytes",
-        "of state at which 90 % of the seeds that train at all pass, with a 95 % interval; open above: not"
-        " enough where the search ended; under half: of the seeds at every width",
+        "of state at which 90 % of the seeds that train at all pass, with a 95 % interval (A to B: none pass"
+        " with A, all with B, and no width between was tried); open above: not enough where the search ended;"
+        " under half: of the seeds at every width, and the best score of any net",
     ),
     Column("parameters", "of the whole net there", right=True),
-    Column("fewest", "the cell that needs the fewest bytes, and how many"),
+    Column("fewest", "the cell with the fewest bytes, and how many overlap with it"),
 )
 DROPS = ("parameters", "lag")
+PUBLISHED = (
+    Column("task"),
+    Column("tau", "Kendall's, between the orders in two runs with other seeds, by one recipe", right=True),
+    Column("of", "cells that have a u90 in both", right=True),
+    Column("train", "half of the seeds pass at some width, or more with more width"),
+    Column("may need the fewest bytes of state", "their 95 % intervals overlap with the smallest's"),
+)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the cell, and the folders of its rows and of the figure."""
-    parser.add_argument("cell", help="MODULE:CLASS of your own, a cell of memcap or of flax.nnx")
+    """Add the cell, its first seed, and the folders of its rows and of the figure."""
+    about = "MODULE:CLASS of your own, a cell of memcap or of flax.nnx; none: the published cells"
+    parser.add_argument("cell", nargs="?", help=about)
     about = f"folder of its rows and of the figure (default: {OUTPUTS}/rank_CELL)"
     parser.add_argument("-o", "--output", type=location, help=about)
+    about = f"first of its seeds (default: {cell_map.FRESH_SEED}; the published cells have 0 to 7)"
+    parser.add_argument("--seed", type=int, default=cell_map.FRESH_SEED, help=about)
     add_json(parser)
     parser.epilog = order(DROPS)
 
 
 def run(arguments: Namespace) -> None:
     """Train what is missing, print a line per task, and draw the map of cells with this one on it."""
+    if arguments.cell is None:
+        _show_published(arguments.json)
+        return
     word = re.sub(r"\W", "_", arguments.cell)
     folder = arguments.output or OUTPUTS / f"rank_{word}"
-    ranking = api.rank(arguments.cell, folder, progress=not arguments.json)
+    ranking = api.rank(arguments.cell, folder, progress=not arguments.json, seed=arguments.seed)
     picture = figures.save(ranking.map, folder / "figures", "cell_map")
     lines = ranking.table.to_dicts()
     if arguments.json:
         print_json({"cell": ranking.cell, "tasks": lines, "figure": str(picture)})
         return
-    title = f"{ranking.cell} on the map of cells"
+    title = f"{ranking.cell} on the map of cells, all by one recipe"
     show(Listing(title, COLUMNS, [_cells(line) for line in lines], DROPS))
     print(f"Figure: {picture}")
 
 
 def _cells(line: dict[str, Any]) -> list[str]:
-    is_met = line["rank"] is not None
+    parameters, others = line["parameters_u90"], len(line["best_cells"]) - 1
+    more = f" and {others} more" * (others > 0)
     return [
         line["task"],
         str(line["lag"]),
         line["verdict"],
-        f"{line['rank'] if is_met else 'open'} of {line['cells']}",
+        line["band"],
         line["words"],
-        f"{line['parameters_u90']:.0f}" if is_met else "",
-        f"{line['best_cell']} {number(line['best_bytes'])}" if line["best_cell"] else "none",
+        "" if parameters is None else f"{parameters:.0f}",
+        f"{line['best_cells'][0]} {line['best_words']}{more}" if line["best_cells"] else "none",
     ]
+
+
+def _show_published(as_json: bool) -> None:
+    """Print who may need the fewest bytes on each task, and how alike two runs of the map are."""
+    runs = [cell_map.needs(store.read(rows_file(name))) for name in (cell_map.STUDY, cell_map.AGAIN)]
+    taus = cell_map.agreement(*runs)
+    places = cell_map.by_place(cell_map.needs(store.rows_of(Path(cell_map.STUDY))))
+    rows, lines = [], []
+    for place, there in places.items():
+        tau, cells = taus[place]
+        train = sum(need.point.trains for need in there)
+        best = cell_map.best_of(there)
+        lines.append({"task": place, "tau": tau, "tau_cells": cells, "cells": len(there), "train": train})
+        lines[-1]["best"] = {need.cell: need.u90["bytes"].units for need in best}
+        words = ", ".join(f"{need.cell} {need.width}" for need in best)
+        rows.append([place, number(tau), str(cells), f"{train} of {len(there)}", words])
+    if as_json:
+        print_json({"tasks": lines})
+    else:
+        show(Listing("The map of cells", PUBLISHED, rows))

@@ -1,15 +1,13 @@
 """The map of cells: bytes of state, and parameters, that each cell needs on each task."""
 
-import math
 import textwrap
 from collections.abc import Sequence
 
 import polars as pl
-from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from memcap.capacity.cell_map import COUNTS, Need, columns, needs
+from memcap.capacity.cell_map import COUNTS, Need, best_of, by_place, columns, needs
 from memcap.capacity.points import Point
 from memcap.figures import Drawn
 from memcap.figures.lines import NO_LIMIT, table
@@ -25,13 +23,11 @@ from memcap.figures.style import (
 from memcap.knobs import UserError
 from memcap.terminal.printing import number
 
-TITLE = "What each cell needs on each task: the darker, the nearer to the fewest"
+TITLE = "What each cell needs on each task"
 GUEST = "#c2410c"
-SHADES = colormaps["Blues"]
-FULL, EMPTY = 0.75, 0.05  # of the shades: of the fewest, and of so many doublings more as follows
-DOUBLINGS = 5.0
-NAMES, WIDE, HIGH = 1.7, 1.08, 0.34  # inches: of the names of cells, of a box
-TITLE_HEIGHT, HEADS = 0.35, 0.7  # inches: of the title, of the names of tasks
+FEWEST, MORE = "#1f6cb0", "#dbe7f3"  # of boxes: of who may need the fewest, and of who needs more
+NAMES, WIDE, HIGH = 1.7, 1.2, 0.4  # inches: of the names of cells, of a box
+TITLE_HEIGHT, HEADS = 0.35, 0.75  # inches: of the title, of the names of tasks
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
@@ -56,11 +52,11 @@ def of_needs(all_needs: Sequence[Need], guest: str | None = None) -> Drawn:
 
 def plot(all_needs: Sequence[Need], guest: str | None = None) -> Figure:
     """Draw a table of bytes of state above one of parameters: a line per cell, a column per task."""
-    places = sorted(dict.fromkeys(need.place for need in all_needs))
+    places = by_place(all_needs)
     cells = list(dict.fromkeys(need.cell for need in all_needs))
     width = NAMES + WIDE * max(len(places), 4)
     parts = caption([need.point for need in all_needs])
-    text = "\n".join(textwrap.fill(part, round(18.5 * width)) for part in parts)
+    text = "\n".join(textwrap.fill(part, round(17 * width)) for part in parts)
     below, high = caption_height(text), HIGH * (len(cells) + 1)
     height = TITLE_HEIGHT + len(COUNTS) * (high + HEADS) + below
     figure = Figure(figsize=(width, height))
@@ -75,10 +71,9 @@ def plot(all_needs: Sequence[Need], guest: str | None = None) -> Figure:
     )
     figure.text(0.1 / width, 1 - 0.1 / height, TITLE, va="top", fontsize=12)
     for axes, name in zip(panels, COUNTS, strict=True):
-        _head(axes, name, cells, places, guest)
-        for place in places:
-            there = [need for need in all_needs if need.place == place]
-            _column(axes, there, name, cells, places.index(place))
+        _head(axes, name, cells, list(places), guest)
+        for column, there in enumerate(places.values()):
+            _column(axes, there, name, cells, column)
     return figure
 
 
@@ -99,40 +94,37 @@ def _head(axes: Axes, name: str, cells: Sequence[str], places: Sequence[str], gu
 
 
 def _column(axes: Axes, there: Sequence[Need], name: str, cells: Sequence[str], at: int) -> None:
-    """Draw a box per cell on one task: the number with its interval, the darker the fewer."""
-    fewest = min((need.u90[name].units for need in there if need.is_met), default=1.0)
+    """Draw a box per cell on one task: the number with its interval, dark where it may be the smallest."""
+    best = best_of(there, name)
     if name == "bytes":
-        write_in(axes, at, -1, number(there[0].floor), fontsize=8, color="grey")
+        write_in(axes, at, -1, number(there[0].floor), fontsize=9, color="grey")
     for need in there:
         line = cells.index(need.cell)
         if not need.is_met:
-            words = f"> {_short(need.most[name])}" if need.point.trains else "no"
-            write_in(axes, at, line, words, fontsize=8, color="#999999")
+            words = f"> {_short(need.most[name])}" if need.point.trains else f"no: {need.best:.2f}"
+            write_in(axes, at, line, words, fontsize=9, color="#777777")
             continue
-        more = math.log2(need.u90[name].units / fewest) / DOUBLINGS
-        shade = max(EMPTY, FULL - (FULL - EMPTY) * more)
-        draw_box(axes, at, line, SHADES(shade))
-        ink = "white" if shade > 0.55 else "black"
-        u90 = need.u90[name]
-        width = "<= " * (u90.censored == "below") + _short(u90.units)
-        interval = f"[{_short(u90.low)}, {_short(u90.high)}]"
-        write_in(axes, at, line - 0.16, width, fontsize=8.5, color=ink)
-        write_in(axes, at, line + 0.27, interval, fontsize=6, color=ink)
+        draw_box(axes, at, line, FEWEST if need in best else MORE)
+        ink = "white" if need in best else "black"
+        width, bracket, interval = need.in_words(name, _short).partition("[")
+        write_in(axes, at, line - 0.18, width.strip(), fontsize=10, color=ink)
+        write_in(axes, at, line + 0.24, bracket + interval, fontsize=8, color=ink)
 
 
 def _short(value: float) -> str:
-    if value == 0 or math.isinf(value):
-        return "open"
     return f"{value:,.0f}" if value >= 100 else number(value)
 
 
 def caption(points: Sequence[Point]) -> list[str]:
     """Say what the boxes mean."""
+    seeds = [point.seeds for point in points]
     return [
         "Each number: the width at which 90 % of the seeds that train at all pass, in bytes of the carry and"
-        " in parameters of the whole net, with its 95 % interval. No: fewer than half of the seeds pass at"
-        " every width. >: not enough where the search ended, and wider nets may be.",
-        f"One layer, no convolution, up to {max(p.seeds for p in points)} seeds."
+        " in parameters of the whole net, with its 95 % interval; A to B: none pass with A, all with B, and"
+        " no width between was tried. Dark: the interval overlaps with the smallest's. No: fewer than half"
+        " of the seeds pass at every width, and the best score of any net. >: not enough where the search"
+        " ended, and wider nets may be.",
+        f"One layer, no convolution, {' to '.join(map(str, sorted({min(seeds), max(seeds)})))} seeds."
         f"{choice_of_recipe(points)} {budgets(points)} {NO_LIMIT}",
         " ".join(pass_rules(points)),
     ]

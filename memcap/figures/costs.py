@@ -24,7 +24,7 @@ from memcap.figures.style import (
     write_below,
 )
 from memcap.knobs import UserError
-from memcap.tasks.base import SHARE_OF_BITS
+from memcap.tasks.base import fano
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
@@ -84,7 +84,7 @@ def plot(points: Sequence[Point], lines: Sequence[Cost]) -> Figure:
     bits = _range([p for p in points if unit(p) == "bit"] or points)
     for widths, ls, label in (
         (bits / 2, ":", "LSTM, one bit per carry number (a reference)"),
-        (SHARE_OF_BITS * bits / 64, (0, (5, 5)), "LSTM, float32 information (a floor)"),
+        ((1 - fano(0.01, 2)) * bits / 64, (0, (5, 5)), "LSTM, float32 information (a floor)"),
     ):
         axes.plot(bits, widths, color="grey", lw=0.8, ls=ls, label=label)
     axes.set_xscale("log", base=2)

@@ -59,14 +59,16 @@ def shift_register(lag: int) -> int:
 
 
 @constructed.register
-def latch(task: Latch, lag: int) -> Constructed:
-    """Build one unit. A symbol overwrites the cell with a level of its own, between -.8 and .8; all else
-    keeps it.
+def latch(task: Latch, lag: int) -> Constructed | None:
+    """Build one unit, for symbols. A symbol overwrites the cell with a level of its own, between -.8 and .8;
+    all else keeps it. For numbers under noise none is given.
 
     Example: S = 3 has the levels -.8, 0 and .8. It is the error carousel of Hochreiter & Schmidhuber (1997):
     with i = 0 and f = 1 nothing decays and no distractor enters. Only the read-out limits S: its weights grow
     as S^2 (`nearest`).
     """
+    if task.vocabulary is None:
+        return None
     levels = np.linspace(-0.8, 0.8, task.symbols)
     others = task.vocabulary - task.symbols
     return one_unit([write(level) for level in levels] + [KEEP] * others, nearest(np.tanh(levels)))

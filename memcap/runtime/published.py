@@ -5,11 +5,12 @@ from pathlib import Path
 ATLAS = "atlas"
 # Studies of results/ whose rows ship with the code, by the name that stands for them wherever a folder of
 # rows may stand. `memcap answer` reads them in this order. Lags between those of the atlas are a study of
-# their own, and so are tasks that came later, and nets that are right at every lag up to their own.
+# their own, and so are tasks that came later, nets that are right at every lag up to their own, and cells of
+# the map by recipes of the atlas.
 STUDIES = {
     ATLAS: (ATLAS, "every_lag", "other_tasks", "up_to"),
     "layers": ("layers",),
-    "cell_map": ("cell_map",),
+    "cell_map": ("cell_map", "cell_map_recipes"),
 }
 NAMES = tuple(STUDIES)
 FORMER = {"state": "cell_map"}  # names that stood for them

@@ -7,7 +7,7 @@ from typing import Any
 
 from memcap.knobs import UserError
 from memcap.runtime import plugins
-from memcap.tasks.base import Batch, Facts, Task, information_floor, one_per_number
+from memcap.tasks.base import Batch, Facts, Task, information_floor, least_bits, one_per_number
 
 __all__ = [
     "Batch",
@@ -15,6 +15,7 @@ __all__ = [
     "Task",
     "information_floor",
     "is_own",
+    "least_bits",
     "one_per_number",
     "task_class",
     "task_classes",

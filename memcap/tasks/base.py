@@ -22,10 +22,6 @@ Operand: TypeAlias = "int | Int[Array, '']"
 # Share of the way from chance to a perfect score up to which a score says nothing: a net with no better one
 # is as good as one without memory.
 BEYOND_CHANCE = 0.1
-# Share of the bits that an accuracy of .99 still asks for: 1 - H(.01), by rate-distortion; larger alphabets
-# ask for more.
-SHARE_OF_BITS = 1 + 0.01 * math.log2(0.01) + 0.99 * math.log2(0.99)
-
 DEVIATIONS = 3  # standard deviations by which a score on few sequences may miss the criterion
 
 
@@ -43,6 +39,8 @@ class Facts:
         data: digest of the file that the sequences come from, so that another file makes other members; ""
             where there is none.
         answers_due: in each sequence, where that is what a user wants right as a whole; else 1.
+        independent: what is held was drawn without regard to the rest, all values alike or Gaussian, and each
+            is asked for: so `bits` are an entropy, and a bound follows from it (`least_bits`).
     """
 
     held: int
@@ -51,6 +49,7 @@ class Facts:
     threshold: float = 0.99
     data: str = ""
     answers_due: int = 1
+    independent: bool = False
 
     @property
     def least_whole(self) -> float:
@@ -227,21 +226,42 @@ class Task(ABC):
         return "accuracy" if self.loss == "classes" else "mse"
 
 
-def information_floor(task: Task, facts: Facts, bits_per_unit: int) -> int:
-    """Return the fewest units whose carry can hold what the criterion asks for: a hard limit, far below what
-    training finds.
+def least_bits(task: Task, facts: Facts) -> float:
+    """Return the bits of state without which no network meets the criterion, whatever its cell or training.
+
+    Two theorems; the larger bound counts. A network of n states is right at most n times as often as one that
+    sees the current input alone, as each state can do no better than answer by it: n >= threshold / chance,
+    and 2 of values. And where what is held is independent, answers say all but Fano's share of it: a symbol
+    of O that is wrong at a rate e keeps back at most H(e) + e log2(O - 1) bits. Of Gaussian reals `bits` is
+    the rate-distortion function at the criterion's error, none kept back.
 
     Args:
         task: says whether accuracy or an error is asked for.
         facts: its facts.
+    """
+    if task.loss == "values":
+        return facts.bits if facts.independent else 1.0
+    states = math.log2(math.ceil(facts.threshold / facts.chance))
+    if not facts.independent:
+        return states
+    return max(states, facts.bits - facts.held * fano(1 - facts.threshold, task.outputs))
+
+
+def fano(error: float, symbols: int) -> float:
+    """Return the most bits about one of so many symbols that answers of this error rate keep back."""
+    entropy = -error * math.log2(error) - (1 - error) * math.log2(1 - error) if 0 < error < 1 else 0.0
+    return entropy + error * math.log2(max(symbols - 1, 1))
+
+
+def information_floor(task: Task, facts: Facts, bits_per_unit: int) -> int:
+    """Return the fewest units whose carry has the least bits: a hard limit, far below what training finds.
+
+    Args:
+        task, facts: as `least_bits` takes them.
         bits_per_unit: of carry; 32 a float32 number. Of a carry that does not grow with the width, 0, no
             number of units says more than 1.
     """
-    if not bits_per_unit:
-        return 1
-    # bits of a real are counted at the criterion's precision
-    share = SHARE_OF_BITS if task.loss == "classes" else 1.0
-    return max(1, math.ceil(share * facts.bits / bits_per_unit))
+    return max(1, math.ceil(least_bits(task, facts) / bits_per_unit)) if bits_per_unit else 1
 
 
 def one_per_number(facts: Facts, numbers_per_unit: int) -> int:

@@ -86,10 +86,9 @@ class DelayLine(Task):
         """
         if self.reals:
             threshold = 0.05
-            return Facts(
-                held=lag + 1, bits=lag * (0.5 * math.log2(1 / threshold)), chance=1.0, threshold=threshold
-            )
-        return Facts(held=lag + 1, bits=lag * math.log2(self.symbols), chance=1 / self.symbols)
+            bits = lag * (0.5 * math.log2(1 / threshold))
+            return Facts(lag + 1, bits, chance=1.0, threshold=threshold, independent=True)
+        return Facts(lag + 1, lag * math.log2(self.symbols), chance=1 / self.symbols, independent=True)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
         """Keep the lag in a sequence of factor * lag steps: does the net live without its zero start

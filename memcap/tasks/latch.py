@@ -23,21 +23,34 @@ class Latch(Task):
     Example (S = 2, 4 distractors d-g, trigger ?): 1 f d g ? | lag 3 -> 1.
 
     Distractors come from another alphabet. With `distractors` = 0 the lag is blank, which teaches a clock
-    rather than a memory: a net trained on a fixed blank lag often fails at every other lag.
+    rather than a memory: a net trained on a fixed blank lag often fails at every other lag. With `noise` one
+    number is seen at each step: -1 to 1 for the symbol, then Gaussian ones; there is no trigger.
 
     Source: Hochreiter & Schmidhuber (1997), experiment 2; Bengio et al. (1994).
     """
 
     symbols: int = knob(2, "number S of symbols to tell apart", at_least=2, at_most=1024)
     distractors: int = knob(4, "size of the distractors' alphabet; 0: a blank lag", at_least=0, at_most=1024)
+    noise: float = knob(
+        0.0,
+        "standard deviation of the numbers after the symbol's; 0: symbols are seen",
+        at_least=0.0,
+        at_most=10.0,
+        before=0.0,
+    )
     name: ClassVar[str] = "latch"
     question: ClassVar[str] = "one thing, seen once, until it is asked for"
     asks: ClassVar[tuple[str, ...]] = ("symbols",)
 
     @property
-    def vocabulary(self) -> int:
-        """S symbols, the distractors (or one blank), and the trigger, in that order."""
-        return self.symbols + max(self.distractors, 1) + 1
+    def vocabulary(self) -> int | None:
+        """S symbols, the distractors (or one blank), and the trigger, in that order; none of numbers."""
+        return None if self.noise else self.symbols + max(self.distractors, 1) + 1
+
+    @property
+    def features(self) -> int:
+        """One number per symbol, or the one that is seen under noise."""
+        return self.vocabulary or 1
 
     @property
     def outputs(self) -> int:
@@ -45,14 +58,20 @@ class Latch(Task):
         return self.symbols
 
     def shortest(self, lag: int) -> int:
-        """Count symbol, lag distractors, trigger."""
-        return lag + 2
+        """Count symbol, lag distractors, trigger; under noise there is none."""
+        return lag + (1 if self.noise else 2)
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Draw inputs (T, B), targets (B,). In a sequence longer than lag + 2 the symbol comes later, after
-        distractors."""
+        """Draw inputs (T, B), or (T, B, 1) under noise; targets (B,). In a longer sequence than is needed the
+        symbol comes later, after distractors."""
         symbol_key, filler_key = jax.random.split(key)
         symbol = integers(symbol_key, (batch,), 0, self.symbols)
+        if self.vocabulary is None:
+            is_first = jnp.arange(steps)[:, None] == length - 1 - lag
+            level, drawn = 2 * symbol / (self.symbols - 1) - 1, jax.random.normal(filler_key, (steps, batch))
+            # scaled last, so that what is compiled rounds as what is not
+            numbers = jnp.where(is_first, level, drawn) * jnp.where(is_first, 1, self.noise)
+            return Batch(numbers[:, :, None], symbol)
         filler = integers(filler_key, (steps, batch), self.symbols, self.symbols + max(self.distractors, 1))
         step = jnp.arange(steps)[:, None]
         inputs = jnp.where(step == length - 2 - lag, symbol, filler)

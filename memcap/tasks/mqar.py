@@ -170,7 +170,7 @@ class Mqar(Task):
         table of both has log2 C(V, N) more: 26 bits instead of 15 for 4 pairs of 16 symbols.
         """
         bits = sum(math.log2(self.symbols - i) for i in range(self.pairs))
-        return Facts(held=2 * self.pairs, bits=bits, chance=1 / self.symbols)
+        return Facts(held=2 * self.pairs, bits=bits, chance=1 / self.symbols, independent=True)
 
 
 def _some(key: Key[Array, ""], symbols: int, count: int, batch: int) -> Int[Array, "K B"]:

@@ -63,4 +63,5 @@ class VectorHold(Task):
             bits=self.numbers * 0.5 * math.log2(1 / threshold),
             chance=1.0,
             threshold=threshold,
+            independent=True,
         )

@@ -26,16 +26,16 @@ class WordProblem(Task):
     Example (Z6, whose product is the sum modulo 6): 3 5 4 | lag 2 -> . 2 0 (no answer is due at a dot).
 
     `lag` is the steps from the first element to the last. In a longer sequence blanks come before. S3 and S5
-    are all permutations of 3 and 5 things, A4 and A5 the even ones of 4 and 5; Z6, Z12 and Z60 are sums
-    modulo 6, 12, 60. Nets that track a state in general must do A5 and S5, which are not solvable; S3 and A4
-    do not commute; cyclic groups are counting.
+    are all permutations of 3 and 5 things, A4 and A5 the even ones of 4 and 5; Z2 (parity), Z6, Z12 and Z60
+    are sums modulo 2, 6, 12, 60. Nets that track a state in general must do A5 and S5, which are not
+    solvable; S3 and A4 do not commute; cyclic groups are counting.
 
     Source: Merrill, Petty & Sabharwal (2024), "The illusion of state in state-space models", with A5, A4 x Z5
     and Z60, up to 20 elements, and sequences of two elements among those that are trained. Swaps as the only
     generators: Grazzi et al. (2025).
     """
 
-    group: str = knob("S3", "the group", choices=("S3", "Z6", "A4", "Z12", "A5", "Z60", "S5"))
+    group: str = knob("S3", "the group", choices=("S3", "Z6", "A4", "Z12", "A5", "Z60", "S5", "Z2"))
     generators: str = knob(
         "all", "the elements that come: all, or swaps of two things (groups S)", choices=("all", "swaps")
     )

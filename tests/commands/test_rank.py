@@ -29,7 +29,7 @@ def place(tmp_path, monkeypatch):
     shards.write_table(published, table(*groups))
     monkeypatch.setattr(api, "rows_file", {cell_map.STUDY: published}.get)
 
-    def members_of(cell):
+    def members_of(cell, seed):
         recipes = [api.Recipe("own_start", budget=2, lr=lr) for lr in (0.01, 0.02)]
         return package.members(
             "latch", recipe=recipes, lag=1, cell=cell, units=[1, 2, 3], seed=2, sequences=8
@@ -44,9 +44,9 @@ def test_a_guest_is_trained_once_and_stands_beside_the_others(place):
     assert done.status == 0, done.err
     folder = place / "outputs" / "rank_memcap_cells_leaky_Leaky"
     head, line = (text.split() for text in done.out.splitlines()[1:3])
-    assert head == ["task", "lag", "verdict", "rank", "bytes", "parameters", "fewest"]
-    assert line[:6] == ["latch", "1", "trained", "open", "of", "3"]
-    assert line[-2] == "GRUCell"
+    assert head == ["task", "lag", "verdict", "place", "bytes", "parameters", "fewest"]
+    assert line[:8] == ["latch", "1", "trained", "3", "of", "3", "under", "half,"]
+    assert "  GRUCell 8 to 16 [" in done.out
     assert done.out.splitlines()[-1].endswith("outputs/rank_memcap_cells_leaky_Leaky/figures/cell_map.png")
     assert {path.name for path in (folder / "figures").iterdir()} == {
         f"cell_map.{end}" for end in ("png", "pdf", "csv")
@@ -55,15 +55,25 @@ def test_a_guest_is_trained_once_and_stands_beside_the_others(place):
     assert rows
     again = memcap(place, "rank", GUEST, "--json")
     values = json.loads(again.out)
-    assert (values["cell"], values["tasks"][0]["best_cell"]) == (GUEST, "GRUCell")
+    assert (values["cell"], values["tasks"][0]["best_cells"]) == (GUEST, ["GRUCell"])
     assert {path: files(folder)[path] for path in rows} == rows
 
 
 def test_of_a_cell_that_is_published_nothing_is_trained(place, monkeypatch):
     monkeypatch.setattr(api, "train", None)
     ranking = package.rank("gru")
-    assert ranking.table.select("cell", "rank", "cells").rows() == [("GRUCell", 1, 2)]
+    assert ranking.table.select("cell", "band").rows() == [("GRUCell", "1 of 2")]
     assert ranking.map.data["cell"].to_list() == ["GRUCell", "LRU"]
+
+
+def test_without_a_cell_the_published_ones_are_compared(tmp_path):
+    lines = json.loads(memcap(tmp_path, "rank", "--json").out)["tasks"]
+    assert len(lines) == 7
+    for line in lines:
+        assert 0.5 < line["tau"] <= 1
+        assert 0 < len(line["best"]) <= line["train"] < line["cells"] == 15
+    text = memcap(tmp_path, "rank").out
+    assert all(line["task"] in text for line in lines)
 
 
 def test_a_cell_that_is_none_is_refused():

@@ -124,6 +124,13 @@ CHANGES = {
         ({"cell": LSTM, "group": "Z12", "seed": 0}, whole(0.89)),
         ({"cell": "minGRU", "group": "Z12", "seed": 0}, whole(0.9)),
     ],
+    "openai2018": [
+        ({"task": "parity", "units": 32, "lags": None, "seed": 100}, {"final": 0.6}),
+        ({"task": "parity", "units": 32, "lags": "uniform"}, {"final": 0.9}),
+        ({"task": "word_problem", "units": 2, "lags": "uniform"}, {"final": 0.9}),
+        ({"task": "word_problem", "units": 2, "lags": "uniform"}, learns(2000)),
+        ({"task": "parity", "units": 2, "lags": None, "seed": 100}, {"final": 0.6}),
+    ],
     "revisiting2025": [
         ({"cell": "mamba2", "seed": 0}, {"final": 0.9}),
         ({"cell": "mamba2", "lr": [0.001, 0.003, 0.01, 0.03]}, {"final": 0.1}),
@@ -149,6 +156,11 @@ CHANGES = {
         ({"init": "forget_bias", "units": 100, "lag": 400}, {"final": 0.1}),
         ({"rms": 1.0, "units": 20, "lag": 100}, {"solved": False}),
         ({"rms": 1.0, "units": 20, "lag": 50}, {"solved": False}),
+    ],
+    "zyxue2018": [
+        ({"cell": "lstm", "lag": 29}, {"solved": True}),
+        ({"init": "hold", "lag": 9, "seed": [100, 101]}, {"solved": False}),
+        ({"lr": 0.01}, {"solved": True}),
     ],
 }
 
@@ -222,6 +234,8 @@ UNMEASURED = [
     ("kent2024", {"lag": 5}, [0, 2, 4]),
     ("merrill2024", {"cell": "minGRU"}, [0, 1, 2, 3]),
     ("merrill2024", {"cell": LSTM}, [0, 1, 3]),
+    ("openai2018", {"task": "parity"}, [2, 3, 4]),
+    ("openai2018", {"units": 32}, [2, 3, 4]),
     ("revisiting2025", {"cell": "gated_delta_net"}, [0, 1]),
     ("revisiting2025", {"cell": ["delta_net", "mamba2"]}, [1]),
     ("suzgun2019", {"cell": GRU}, [0, 1, 2, 3, 4, 5, 6, 7, 8]),
@@ -230,6 +244,8 @@ UNMEASURED = [
     ("tallec2018", {"task": "copy"}, [2]),
     ("voelker2019", {"lag": 400}, [0, 1, 2, 3]),
     ("voelker2019", {"units": 20}, [0, 1]),
+    ("zyxue2018", {"init": "keras"}, [0, 1, 2]),
+    ("zyxue2018", {"lr": 0.001}, [2]),
 ]
 
 

@@ -78,7 +78,7 @@ MARKS = {  # what must stand in each figure, of the numbers beside it
     "revisiting2025": lambda data: pl.concat([data["accuracy"], data["low"], data["high"]]),
 }
 COLUMNS = {"collins2017": "error", "illium2022": "error", "jaeger2001": "least", "merrill2024": "whole"}
-COLUMNS |= {"suzgun2019": "times", "tallec2018": "score", "voelker2019": "share"}
+COLUMNS |= {"suzgun2019": "times", "tallec2018": "score", "voelker2019": "share", "zyxue2018": "share"}
 
 
 @each_paper

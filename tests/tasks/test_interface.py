@@ -15,7 +15,7 @@ from task_checks import BATCH, STEPS, draw, every_task, few, other_values, sampl
 
 from memcap import recipes
 from memcap.knobs import check
-from memcap.tasks import Task, chance, information_floor, one_per_number, task_class, task_classes
+from memcap.tasks import Task, chance, information_floor, least_bits, one_per_number, task_class, task_classes
 from memcap.tasks.chance import sequences, without_memory
 
 RECIPES = {path.stem for path in (recipes.root() / "conf" / "recipe").glob("*.yaml")} - {"auto"}
@@ -178,6 +178,9 @@ def test_what_a_task_says_of_itself(task, lag):
         facts = task.facts(lag, length)
         assert facts.held >= 1
         assert facts.bits > 0
+        least = least_bits(task, facts)
+        assert least >= 1
+        assert not facts.independent or least <= max(1, facts.bits)  # others may need a clock, too
         assert information_floor(task, facts, 64) <= max(1, one_per_number(facts, 2))
         assert (facts.threshold > facts.chance) if task.higher_is_better else (facts.threshold < facts.chance)
         assert not task.passes(facts.chance, facts.threshold)

@@ -9,7 +9,7 @@ from task_checks import STEPS, draw, few, seeds
 from memcap.knobs import UserError
 from memcap.tasks.word_problem import WordProblem, _generators, _permutations, _table
 
-ORDERS = {"S3": 6, "Z6": 6, "A4": 12, "Z12": 12, "A5": 60, "Z60": 60, "S5": 120}
+ORDERS = {"S3": 6, "Z6": 6, "A4": 12, "Z12": 12, "A5": 60, "Z60": 60, "S5": 120, "Z2": 2}
 
 
 @pytest.mark.parametrize(("group", "order"), ORDERS.items())

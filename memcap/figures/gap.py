@@ -1,0 +1,189 @@
+"""From the floor up: bytes of state that theory asks for, that hand-set nets have, that training needs."""
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from memcap.capacity.comparison import count_by_units, in_numbers
+from memcap.capacity.frontier import frontier
+from memcap.capacity.points import Point, ends
+from memcap.cells import cell_facts
+from memcap.figures import Drawn
+from memcap.figures.lines import CHARACTER, NO_LIMIT, table
+from memcap.figures.style import COLOURS, budgets, finite, pass_rules
+from memcap.knobs import UserError
+from memcap.terminal.printing import number
+from memcap.thresholds.curve import Threshold
+
+TITLE = "From the floor up: the state that theory asks for, and that training needs"
+FLOAT32 = 4  # bytes
+HAND_SET, ANY_SEED, TRAINED = COLOURS[1], COLOURS[2], COLOURS[0]
+ROW, TIMES, TOP = 0.24, 1.0, 1.0  # inches: a line, the number at its end, the head
+
+
+@dataclass(frozen=True)
+class Gap:
+    """What a task asks for at a lag, and what nets of a kind needed, in bytes of state.
+
+    Args:
+        point: the frontier there.
+        floor: that any network has, by `memcap.tasks.least_bits`.
+        hand_set: of the net with hand-set weights; None where none is known.
+        any_seed: of the narrowest net that passed, whatever its recipe; None where none did.
+        u90: of nets of which nine in ten pass.
+    """
+
+    point: Point
+    floor: float
+    hand_set: float | None
+    any_seed: float | None
+    u90: Threshold
+
+    @property
+    def is_met(self) -> bool:
+        """True if a width that was tried is enough."""
+        return self.point.trains and self.u90.censored != "above"
+
+    @property
+    def times(self) -> float | None:
+        """What training needs over the floor; None where no width was enough."""
+        return self.u90.units / self.floor if self.is_met else None
+
+
+def gaps(rows: pl.DataFrame) -> list[Gap]:
+    """Return the gap of each task and network at the longest lag that was trained, the widest first, and last
+    those that no width tried is enough for."""
+    longest = {point.label: point for point in frontier(rows)}
+    found = [_gap(rows, point) for point in longest.values()]
+    return sorted(found, key=lambda gap: (not gap.is_met, -gap.u90.units, -gap.floor, gap.point.label))
+
+
+def _gap(rows: pl.DataFrame, point: Point) -> Gap:
+    facts, references = cell_facts(point.model.cell, point.task.features), point.references
+    each = facts.bits_per_unit / facts.numbers_per_unit / 8 if facts.numbers_per_unit else FLOAT32
+    numbers = count_by_units(rows.filter(task=point.task.name), point, "carry_numbers")
+
+    def count(units: float) -> float:
+        return round(each * numbers(units), 9)  # of a fit, which leaves 7.999... of 8
+
+    hand_set, any_seed = (
+        None if units is None else count(units) for units in (references.constructed, point.u_exist)
+    )
+    return Gap(point, references.least_bits / 8, hand_set, any_seed, in_numbers(point, "u90", count))
+
+
+def draw(rows: pl.DataFrame) -> Drawn:
+    """Draw each task at its longest lag.
+
+    Raises:
+        UserError: no rows.
+    """
+    all_gaps = gaps(rows)
+    if not all_gaps:
+        raise UserError("no rows: nothing to draw; train some, as in: memcap train sweeps=first_study")
+    return Drawn(plot(all_gaps), table(map(columns, all_gaps)))
+
+
+def columns(gap: Gap) -> dict[str, Any]:
+    """Return a gap as a flat row, in bytes, and the floor in float32 numbers and units, too."""
+    point = gap.point
+    return {
+        "label": point.label,
+        "lag": point.lag,
+        "floor_bytes": gap.floor,
+        "floor_numbers": gap.floor / FLOAT32,
+        "floor_units": point.references.information_floor,
+        "hand_set_bytes": gap.hand_set,
+        "any_seed_bytes": gap.any_seed,
+        **{f"bytes_{name}": value for name, value in ends("u90", gap.u90).items()},
+        "times": gap.times,
+        **point.recipe_columns("recipe", "budget"),
+        "seeds": point.seeds,
+    }
+
+
+def plot(all_gaps: Sequence[Gap]) -> Figure:
+    """Draw a line per task and network, from its floor to what nine in ten trained nets need."""
+    names = [f"{gap.point.label.replace('_', ' ')}, lag {gap.point.lag}" for gap in all_gaps]
+    beside = CHARACTER * max(map(len, names)) + 0.2
+    width = beside + 6.0 + TIMES
+    text = "\n".join(textwrap.fill(part, round(18.5 * width)) for part in caption(all_gaps))
+    below, high = 0.75 + 0.12 * (text.count("\n") + 1), ROW * (len(all_gaps) + 1)
+    height = TOP + high + below
+    figure = Figure(figsize=(width, height))
+    axes = figure.add_subplot(xlabel="bytes of state")
+    figure.subplots_adjust(beside / width, below / height, 1 - TIMES / width, 1 - TOP / height)
+    figure.text(0.1 / width, 1 - 0.1 / height, TITLE, va="top", fontsize=12)
+    figure.text(0.1 / width, 0.1 / height, text, fontsize=7, va="bottom")
+    for k, gap in enumerate(all_gaps):
+        _line(axes, k, gap)
+    if any(cell_facts(gap.point.model.cell).is_lstm for gap in all_gaps):
+        axes.axvline(2 * FLOAT32, color="grey", lw=1, ls=":", label="one unit of an LSTM")
+    axes.set_xscale("log", base=2)
+    axes.xaxis.set_major_formatter(lambda value, _: f"1/{1 / value:g}" if value < 1 else f"{value:g}")
+    axes.set_ylim(len(all_gaps), -1)
+    axes.set_yticks(range(len(all_gaps)), names, fontsize=8)
+    axes.tick_params(axis="y", length=0)
+    axes.grid(axis="x", color="#dddddd", lw=0.5)
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.text(1.02, -0.8, "x floor", transform=axes.get_yaxis_transform(), fontsize=8, color="grey")
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.03, 1.0), ncols=2, frameon=False, fontsize=8)
+    return figure
+
+
+def _line(axes: Axes, k: int, gap: Gap) -> None:
+    """Draw the marks of one task and network at height k; of the first, with the words of the legend."""
+    end = gap.u90.units
+    axes.plot([gap.floor, end], [k, k], color="#bbbbbb", lw=1.2, label="_gap", zorder=1)
+    axes.plot(
+        gap.floor, k, "|", color="black", ms=10, mew=2, label="_" * (k > 0) + "floor: no network has less"
+    )
+    marks = (
+        (gap.hand_set, "D", HAND_SET, "weights set by hand solve it"),
+        (gap.any_seed, "o", ANY_SEED, "the narrowest net of which any seed passed"),
+    )
+    for value, marker, colour, words in marks:
+        x = [] if value is None else [value]
+        axes.plot(
+            x, [k] * len(x), marker, color=colour, mfc="none", ms=7, label="_" * (k > 0) + words, zorder=3
+        )
+    x = [end] if gap.is_met else []
+    words = "training: nine in ten seeds pass, with the 95 % interval"
+    axes.plot(x, [k] * len(x), "o", color=TRAINED, ms=4.5, label="_" * (k > 0) + words, zorder=4)
+    if gap.is_met:
+        high = finite(gap.u90.high) or end
+        axes.plot(
+            [gap.u90.low or end, high], [k, k], color=TRAINED, lw=2.5, alpha=0.4, label="_interval", zorder=2
+        )
+    words = f"x {gap.times:,.0f}" if gap.times else f"> {number(end)} bytes"
+    axes.text(1.02, k, words, transform=axes.get_yaxis_transform(), fontsize=8, va="center", color="grey")
+
+
+def caption(all_gaps: Sequence[Gap]) -> list[str]:
+    """Say what the marks are and what the floors rest on."""
+    points = [gap.point for gap in all_gaps]
+    return [
+        in_short(all_gaps),
+        "Each line: a task at the longest lag that was trained, from its floor to what training needs. Floor:"
+        " the bytes below which no network of any kind meets the criterion, by counting states or by Fano's"
+        " inequality (1 bit, where neither says more); at the right, what training needs over it. A float32"
+        " number is 4 bytes, a unit of an LSTM 8 (h and c, the dotted line): a floor below that asks an LSTM"
+        " for one unit, and no more.",
+        f"{budgets(points)} {NO_LIMIT}",
+        " ".join(pass_rules(points)),
+    ]
+
+
+def in_short(all_gaps: Sequence[Gap]) -> str:
+    """Say where training ends at one unit, and how far above the floor elsewhere."""
+    met = [gap for gap in all_gaps if gap.times is not None]
+    more = sorted(gap.times or 0 for gap in met if round(gap.point.fit.u90.units) > 1)
+    words = f"At {len(met) - len(more)} of {len(all_gaps)} lines one unit is enough, the least that a net has"
+    return words + (
+        f"; at {len(more)} training needs {more[0]:,.0f} to {more[-1]:,.0f} times the floor." if more else "."
+    )

@@ -1,0 +1,42 @@
+"""The gap: floors, hand-set nets and trained ones stand at their bytes of state."""
+
+import math
+
+import pytest
+from study_rows import group, sized, table
+
+from memcap.figures.gap import draw, gaps
+
+
+@pytest.fixture(scope="module")
+def rows():
+    """A latch of 8 symbols at two lags, a delay line, and one that no width is enough for."""
+    return table(
+        *(sized(group("latch", lag, {1: (0, 8), 2: (8, 8)}, knobs={"symbols": 8})) for lag in (4, 12)),
+        sized(group("delay_line", 8, {4: (1, 8), 8: (8, 8), 16: (8, 8)})),
+        sized(group("delay_line", 16, {4: (0, 8), 8: (0, 8)}, knobs={"symbols": 4})),
+    )
+
+
+def test_each_task_stands_once_at_its_longest_lag_with_its_bytes(rows):
+    data = {row["label"]: row for row in draw(rows).data.iter_rows(named=True)}
+    latch, line, open_line = (
+        data[name] for name in ("latch (symbols=8)", "delay_line", "delay_line (symbols=4)")
+    )
+    assert (latch["lag"], latch["floor_bytes"], latch["hand_set_bytes"]) == (12, 3 / 8, 8)
+    assert latch["any_seed_bytes"] == 16
+    assert latch["times"] == pytest.approx(latch["bytes_u90"] / latch["floor_bytes"])
+    error = -0.01 * math.log2(0.01) - 0.99 * math.log2(0.99)  # of one bit, at an accuracy of .99
+    assert line["floor_bytes"] == pytest.approx((8 - 9 * error) / 8)
+    assert (line["hand_set_bytes"], line["any_seed_bytes"], line["floor_units"]) == (72, 32, 1)
+    assert (open_line["times"], open_line["any_seed_bytes"], open_line["bytes_u90"]) == (None, None, 64)
+
+
+def test_marks_are_drawn_at_these_bytes(rows):
+    axes = draw(rows).figure.axes[0]
+    for k, gap in enumerate(gaps(rows)):
+        drawn = {float(x) for line in axes.lines for x, y in zip(*line.get_data(), strict=True) if y == k}
+        expected = {gap.floor, gap.hand_set, gap.any_seed, gap.u90.units} - {None}
+        assert expected <= drawn
+    words = axes.figure.texts[1].get_text()
+    assert words.startswith("At 0 of 3 lines one unit is enough")
