@@ -674,7 +674,7 @@ def best_cells() -> str:
     """On each task of the map, the cells that may need the fewest bytes, and those that mostly fail."""
     lines = []
     for place, there in cell_map.by_place(map_needs()).items():
-        best = ", ".join(f"{n.cell} {n.u90['bytes'].units:.0f}" for n in cell_map.best_of(there))
+        best = ", ".join(f"{need.cell} {need.width}" for need in cell_map.best_of(there))
         lines.append((place, best, ", ".join(sorted(n.cell for n in there if not n.point.trains))))
     head = "may need the fewest bytes of state", "fewer than half of the seeds at every width"
     return table(("task", *head), lines)
