@@ -1346,6 +1346,34 @@ def span(values: pl.Series, digits: int = 1) -> str:
     return " to ".join(dict.fromkeys(ends))
 
 
+def dimensions() -> str:
+    """Tabulate how often nets of one to four units tell the number of an agent's variables, by two rules."""
+    widths = pl.read_csv(ROOT / "results" / "choices.csv")
+    agents = []
+    for _, rows in widths.group_by("agent", "seed", "sessions", maintain_order=True):
+        losses = rows.pivot("units", index="fold", values="loss").drop("fold")
+        best = losses[min(losses.columns, key=lambda units: losses[units].mean())]
+        excess = [(int(units), losses[units] - best) for units in losses.columns]
+        paired = next(n for n, each in excess if not each.mean() > each.std() / len(each) ** 0.5)
+        agents.append(rows.row(0, named=True) | {"paired": paired})
+    lines = []
+    for (sessions, count), some in pl.DataFrame(agents).group_by(
+        "sessions", "variables", maintain_order=True
+    ):
+        told = [(some[rule] == count).sum() for rule in ("fit", "paired")]
+        units = [f"{some[rule].fill_null(0).mean():.1f}" for rule in ("fit", "paired")]
+        cells = [f"{good} of {some.height} {interval(good, some.height)}" for good in told]
+        lines.append((sessions * 100, count, cells[0], units[0], cells[1], units[1]))
+    head = ("trials", "variables", "told by memcap fit", "units, mean", "told fold by fold", "units, mean")
+    return table(head, sorted(lines))
+
+
+def interval(good: int, number: int) -> str:
+    """A 95 % interval of a share."""
+    low, high = wilson(good, number)
+    return f"[{low:.2f}, {high:.2f}]"
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "the answer": short_answer,
     "six questions": six,
@@ -1392,6 +1420,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "fading kernel": fading_kernel,
     "need": need,
     "need in short": need_in_short,
+    "dimensions": dimensions,
     "papers": redrawn,
     "claims resampled": resampled,
     "speed": speed,
