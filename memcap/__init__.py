@@ -56,13 +56,15 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> Any:
-    for home, names in _HOMES.items():
-        if name in names:
-            return getattr(importlib.import_module(home), name)
-    if name in __all__:  # a folder or a file
-        return importlib.import_module(f"memcap.{name}")
-    raise AttributeError(f"module 'memcap' has no attribute {name!r}")
+if not TYPE_CHECKING:  # for a checker it would have every name
+
+    def __getattr__(name: str) -> Any:
+        for home, names in _HOMES.items():
+            if name in names:
+                return getattr(importlib.import_module(home), name)
+        if name in __all__:  # a folder or a file
+            return importlib.import_module(f"memcap.{name}")
+        raise AttributeError(f"module 'memcap' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

@@ -343,9 +343,8 @@ def answer(
     Args:
         task: name, class or object.
         lag: time steps.
-        rows: what `train` returned, a folder of studies, or "atlas", the rows that memcap publishes; a folder
-            that does not exist holds no rows. None: the folder `outputs` and, where it does not measure the
-            lag, the atlas; `.source` says which.
+        rows: what `train` returned, a folder of studies, or "atlas", the rows that memcap publishes. None:
+            the folder `outputs` and, where it does not measure the lag, the atlas; `.source` says which.
         share: of the seeds that train at all and should pass.
         at, budget: as in `frontier`.
         cell: "lstm", "gru", "elman", a class, or as in rows; layers: how many of it, one on top of another.

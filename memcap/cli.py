@@ -17,9 +17,8 @@ from typing import NoReturn
 from memcap import __version__, commands
 from memcap.knobs import UserError, of_disk
 from memcap.runtime import jax_setup, plugins, signals
-from memcap.terminal.words import plural
+from memcap.terminal.words import complain, fold_help, plural
 
-LINES = argparse.RawDescriptionHelpFormatter  # keeps the line breaks of docstrings and examples
 ABOUT = "How many units does a recurrent network need to remember this? Answered by measurement."
 FIRST_STEPS = """First steps:
   memcap answer --task delay_line --lag 50               how many units, from what was measured
@@ -30,6 +29,13 @@ FIRST_STEPS = """First steps:
   memcap --module my_tasks frontier                      of rows whose tasks or cells are in my_tasks.py
 """
 MODULE = "import a module of yours first, which rows name: rows themselves import nothing"
+
+
+class HelpFormatter(argparse.HelpFormatter):
+    """Keeps the paragraphs of docstrings, and the lines of their examples."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return fold_help(text, width)
 
 
 class CommandParser(argparse.ArgumentParser):
@@ -101,7 +107,7 @@ def _interruption(interrupted: signals.Interrupted, arguments: Sequence[str]) ->
 
 
 def _stop(line: str, status: int) -> NoReturn:
-    print(f"memcap: {line}", file=sys.stderr)
+    complain(line)
     _leave(status)
 
 
@@ -150,7 +156,9 @@ def _import_modules(arguments: list[str]) -> list[str]:
 
 def _top() -> CommandParser:
     """Make the parser of the first word: a command's name, --help or --version."""
-    parser = CommandParser(prog="memcap", description=ABOUT, epilog=FIRST_STEPS, formatter_class=LINES)
+    parser = CommandParser(
+        prog="memcap", description=ABOUT, epilog=FIRST_STEPS, formatter_class=HelpFormatter
+    )
     parser.add_argument("--version", action="version", version=f"memcap {__version__}")
     parser.add_argument("--module", metavar="NAME", action="append", help=MODULE)
     names = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -187,7 +195,9 @@ def _libraries_coming() -> Generator[None]:
 def _parser(name: str, command: commands.Command) -> CommandParser:
     """Make the parser of a command's words."""
     parser = CommandParser(
-        prog=f"memcap {name}", description=inspect.cleandoc(command.__doc__ or ""), formatter_class=LINES
+        prog=f"memcap {name}",
+        description=inspect.cleandoc(command.__doc__ or ""),
+        formatter_class=HelpFormatter,
     )
     command.add_arguments(parser)
     return parser

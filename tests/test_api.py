@@ -396,8 +396,9 @@ def test_an_answer_is_that_of_the_command(tmp_path):
     assert as_dict(found) == as_dict(wanted) == as_dict(memcap.answer(DelayLine(), 3, rows, share=0.5))
     assert found.units in (3, 4)
     assert str(found) == "\n".join(sentences(wanted))
-    assert memcap.answer("latch", 3, tmp_path / "nowhere", knobs=["symbols=4"]).references.bits == 2
-    assert memcap.answer("latch", 3, tmp_path / "nowhere").units is None
+    assert memcap.answer("latch", 3, rows, knobs=["symbols=4"]).references.bits == 2
+    assert memcap.answer("latch", 3, rows).units is None
+    assert "no such folder" in refusal(lambda: memcap.answer("latch", 3, tmp_path / "nowhere"))
     assert "no such task" in refusal(lambda: memcap.answer("nope", 3, rows))
     assert "the least lag" in refusal(lambda: memcap.answer("temporal_order", 1, rows))
 

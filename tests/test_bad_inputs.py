@@ -157,6 +157,7 @@ def place(tmp_path_factory):
     for part, texts, head in (("sweeps", YAML, "# @package _global_\n"), ("recipe", RECIPES, "")):
         for name, (text, _) in texts.items():
             (folder / "conf" / part / f"{name}.yaml").write_bytes((head + text + "\n").encode("latin-1"))
+    (folder / "conf" / "sweeps" / "package.yaml").write_text("study: x\n")
     return folder
 
 

@@ -99,7 +99,7 @@ def test_help_teaches(tmp_path):
         "task=      adding, bandlimited_delay, copy",
     ):
         assert part in train
-    assert "hides columns in this order: passed, 75 %, any seed," in " ".join(
+    assert "hides columns in this order: 75 %, any seed," in " ".join(
         memcap(tmp_path, "frontier", "--help").out.split()
     )
     assert memcap(tmp_path, "--version").out == f"memcap {package.__version__}\n"
@@ -163,6 +163,10 @@ def test_rows_of_a_task_that_is_not_there_are_left_out(study):
     write(study / "outputs" / "others", rows)
     done = memcap(study, "frontier", "--json")
     assert (done.status, done.out) == (0, expected)
+    described = memcap(study, "frontier", "outputs/others")
+    assert described.status == 0
+    assert "nowhere_tasks:Pulses  {}" in described.out
+    assert described.out.count("1:1/2\n") == len(others)
     said = [
         line
         for line in done.err.splitlines()
@@ -200,7 +204,7 @@ def test_frontier_in_words_and_json(study):
     assert (latch["task"], latch["u_exist"], latch["counts"]) == ("latch", None, "1:0/2")
     words = memcap(study, "frontier").out
     assert "2:0/8 3:4/8 4:8/8 5:8/8" in words
-    assert "none trained" in words
+    assert "too few pass" in words
 
 
 def test_collect_folds_and_changes_nothing_that_is_said(study):
@@ -250,8 +254,9 @@ def test_answer_in_words_and_json(study, lag, measured):
     )
     short = memcap(study, "answer", "--task", "delay_line", "--lag", lag).out
     words = memcap(study, "answer", "--task", "delay_line", "--lag", lag, "--why").out
-    assert short.endswith("\n--why says what this rests on.\n")
-    assert words.startswith(short.removesuffix("--why says what this rests on.\n"))
+    answered, _, more = short.rpartition("--why says what this rests on.")
+    assert (" --measure trains what is missing" in more) == (not measured)
+    assert words.startswith(answered)
     assert f"delay_line at lag {lag}: {found['units']} units. " in short
     assert ("Best estimate" in words, "Best estimate" in short) == (True, False)
     assert ("at most 1,500 training steps" in words) == measured
@@ -299,6 +304,14 @@ def test_who_names_no_task_is_asked(study, monkeypatch):
     assert "What has to be remembered?" in done.err
     found = strict(done.out)
     assert (found["task"], found["lag"], found["measured"]) == ("delay_line", 3, True)
+
+
+def test_who_has_sequences_or_does_not_know_is_told_what_to_do(study, monkeypatch):
+    for k in (1, 2):
+        typed_in(monkeypatch, f"{sum(bool(cls.question) for cls in task_classes().values()) + k}\n")
+        done = memcap(study, "answer")
+        assert done.status == 0
+        assert "memcap fit my_table.csv --target COLUMN\n" in done.out
 
 
 @pytest.mark.parametrize("text", ["", "1\n"])

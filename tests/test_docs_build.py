@@ -108,6 +108,7 @@ def test_a_notebook_runs(notebook, tmp_path, monkeypatch, capsys):
     if notebook.stem == "first_steps":
         assert "asked: [0 0 0 0 1 1 1 1] answered: [0 0 0 0 1 1 1 1]" in said
         assert names["frontier"]["u90"].to_list() == [1.0, 1.0]
+        assert names["drawn"]._repr_png_().startswith(b"\x89PNG")
     else:
         assert names["verdicts"]["expected"].all()
         assert names["published"] / 2 < names["again"] < 2 * names["published"]

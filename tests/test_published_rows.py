@@ -66,7 +66,7 @@ def test_what_is_made_of_it_goes_where_studies_are(place, words, path):
         "collect atlas",
         "mirror atlas",
         "probe 0 atlas",
-        "export 0 --results atlas --layout keras -o net.npz",
+        "export 0 atlas --layout keras -o net.npz",
     ],
 )
 def test_what_needs_more_than_rows_says_so_in_one_line(place, words):

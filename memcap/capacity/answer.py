@@ -54,6 +54,7 @@ class Answer:
         source: the place of the rows: a name of `memcap.runtime.published`, as "atlas", or a folder; None:
             rows that were handed over.
         own: what the user's own rows say of the lag, where others rest on more.
+        beside: where the task was not measured, answers of the nearest values of one of its knobs that were.
     """
 
     question: Question
@@ -64,6 +65,7 @@ class Answer:
     training_lag: int | None = None
     source: str | None = None
     own: "Answer | None" = None
+    beside: tuple["Answer", ...] = ()
 
     @property
     def task(self) -> Task:
@@ -214,8 +216,10 @@ class Answer:
 
     @property
     def seconds(self) -> float | None:
-        """The seconds that the lag takes to measure on one core, as its neighbours did; None where nobody
-        knows."""
+        """The seconds that the lag takes to measure on one core, as its neighbours did, or those beside it;
+        None where nobody knows."""
+        if self.beside:
+            return max((s for each in self.beside if (s := each.seconds) is not None), default=None)
         timed = [point for point in self.line if point.seconds > 0]
         if not timed or not timed[0].lag <= self.lag <= timed[-1].lag:
             return None

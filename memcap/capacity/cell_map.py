@@ -1,7 +1,7 @@
 """The map of cells: bytes of state and parameters that each needs on the tasks of sweeps/cell_map.yaml.
 
 Cells whose intervals overlap are not told apart, so a cell has no rank but a band of places: of those that
-train at all it may be any that its interval leaves open; cells that do not train share the places behind.
+train at all it may be any that its interval leaves open; behind them come cells that do not train, by score.
 """
 
 import math
@@ -24,6 +24,7 @@ from memcap.knobs import UserError, defaults, field_values
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 from memcap.runtime.published import root
+from memcap.tasks.base import BEYOND_CHANCE
 from memcap.terminal.printing import number
 from memcap.thresholds.curve import Threshold
 
@@ -95,6 +96,11 @@ class Need:
         return f"{' to '.join(map(write, self.step[name]))}{bracket}{ends_of_it}"
 
     @property
+    def width(self) -> str:
+        """The same without the interval, where a width is enough: "30.2", "<= 4", or "132 to 196"."""
+        return self.words.partition(" [")[0]
+
+    @property
     def floor(self) -> float:
         """Bytes that the bits to hold take up."""
         return self.point.references.bits / 8
@@ -157,6 +163,13 @@ def _best(rows: pl.DataFrame, point: Point) -> float:
     return float(best(scores)) if np.isfinite(scores).any() else math.nan
 
 
+def _above_chance(need: Need) -> float:
+    """Return how far from chance, 0, to a perfect score, 1, the best net came."""
+    point = need.point
+    chance = point.task.facts(point.lag, point.length).chance
+    return (need.best - chance) / (float(point.task.higher_is_better) - chance)
+
+
 def _points(rows: pl.DataFrame) -> list[Point]:
     """Return the points of both verdicts. Of a cell that `RECIPES` has, too, the study counts in which it
     needs less: `frontier` compares recipes by equally many seeds alone."""
@@ -178,11 +191,14 @@ def band(need: Need, there: Sequence[Need], name: str = "bytes") -> tuple[int, i
     by what is counted of `name`.
 
     A cell is before another where its 95 % interval ends below the other's. One that does not train at all
-    comes after all that do, and shares a band with its like: more width, or another recipe, may yet do it.
+    comes after all that do: more width, or another recipe, may yet do it. Of two such one is before the other
+    where its best score is better by more than says nothing (`BEYOND_CHANCE`).
     """
     trained = [each.u90[name] for each in there if each.point.trains]
     if not need.point.trains:
-        return len(trained) + 1, len(there)
+        ahead = [_above_chance(need) - _above_chance(each) for each in there if not each.point.trains]
+        better, worse = (sum(sign * gap > BEYOND_CHANCE for gap in ahead) for sign in (-1, 1))
+        return len(trained) + 1 + better, len(there) - worse
     before = sum(each.high < need.u90[name].low for each in trained)
     behind = sum(each.low > need.u90[name].high for each in trained)
     return before + 1, len(trained) - behind

@@ -1,6 +1,7 @@
 """The rows that answer a question: the user's own studies, or what memcap publishes."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +11,14 @@ from memcap import store
 from memcap.capacity.answer import Answer, answer
 from memcap.capacity.frontier import frontier
 from memcap.capacity.question import Question
+from memcap.cells import ALIASES
 from memcap.knobs import completed, typed
 from memcap.runtime.published import NAMES, is_published, rows_files
 from memcap.store.shards import OUTPUTS
+from memcap.tasks import Task
 
 # What people call them, and Flax. An LSTM is one cell, whoever writes it.
-CELLS = {"gru": "GRUCell", "elman": "SimpleCell", "optimizedlstmcell": "lstm", "lstmcell": "lstm"}
+CELLS = ALIASES | {"optimizedlstmcell": "lstm", "lstmcell": "lstm"}
 
 
 def cell_name(name: str) -> str:
@@ -32,21 +35,49 @@ def best_answer(question: Question, folder: Path | None = None, strict: bool = F
             under it. None: those in `outputs` or the published ones, whichever measure a threshold of this
             task at this lag with more runs. Where none measures it, the one that tried the lag counts, then
             the one with the most lags to predict from; of equals the user's own. `Answer.own` is what the
-            user's own rows say where others count. A place that does not exist holds no rows.
+            user's own rows say where others count.
         strict: refuse bad files of rows, as in `memcap.store.read`.
 
     Raises:
-        UserError: rows that cannot be read.
+        UserError: the folder does not exist, or its rows cannot be read.
     """
     answers: list[Answer] = []
     for source, files in _places(folder):
-        if tables := [store.read(file, strict) for file in files if file.exists()]:
+        if tables := [store.read(file, strict) for file in files]:
             answers.append(from_rows(pl.concat(tables), question, source))
             if source != str(OUTPUTS) and answers[-1].settled and answers[-1].as_asked:
                 break
     best = max(answers, key=_evidence, default=Answer(question))
+    if not best.line:
+        return replace(best, beside=_beside(question, folder, strict))
     own = next((each for each in answers if each.source == str(OUTPUTS) and each.point is not None), None)
     return best if own is None or own is best else replace(best, own=own)
+
+
+def _beside(question: Question, folder: Path | None, strict: bool) -> tuple[Answer, ...]:
+    """Answer of tasks that were measured and differ in one knob, a number: the nearest below and above, of
+    the first knob of which there are most."""
+    best: tuple[Answer, ...] = ()
+    for source, files in _places(folder):
+        if not (tables := [store.read(file, strict) for file in files]):
+            continue
+        rows = pl.concat(tables)
+        for tasks in _neighbours(question.task, _tasks(rows, type(question.task)).values()):
+            answers = [from_rows(rows, replace(question, task=each), source) for each in tasks]
+            known = tuple(each for each in answers if each.units is not None)
+            best = max(best, known, key=len)
+    return best
+
+
+def _neighbours(task: Task, others: Iterable[Task]) -> Iterable[list[Task]]:
+    """Yield for each knob that is a number the nearest tasks below and above that differ in it alone."""
+    mine, others = vars(task), list(others)
+    for name, value in mine.items():
+        if type(value) in (int, float):
+            alike = {vars(each)[name]: each for each in others if vars(each) | {name: value} == mine}
+            numbers = sorted(number for number in alike if type(number) in (int, float))
+            near = [*[n for n in numbers if n < value][-1:], *[n for n in numbers if n > value][:1]]
+            yield [alike[number] for number in near]
 
 
 def from_rows(rows: pl.DataFrame, question: Question, source: str | None = None) -> Answer:
@@ -59,7 +90,8 @@ def from_rows(rows: pl.DataFrame, question: Question, source: str | None = None)
 def _places(folder: Path | None) -> list[tuple[str, list[Path]]]:
     """Return the places to read, each with its files or folders, the first to be asked first."""
     if folder is None:
-        return [(str(OUTPUTS), [OUTPUTS]), *((name, rows_files(name)) for name in NAMES)]
+        own = [(str(OUTPUTS), [OUTPUTS])] if OUTPUTS.exists() else []
+        return [*own, *((name, rows_files(name)) for name in NAMES)]
     if is_published(folder):
         return [(str(folder), rows_files(str(folder)))]
     return [(f"./{folder}" if str(folder) in NAMES else str(folder), [folder])]
@@ -76,10 +108,11 @@ def _rows_of(question: Question, rows: pl.DataFrame) -> pl.DataFrame:
     """Return the rows of the question's task and network: nothing else needs a fit."""
     task, network = question.task, vars(question.model)
     rows = rows.filter(task=task.name, **{name: network[name] for name in network if name != "units"})
-    cls = type(task)
-    equal = [
-        text
-        for text in rows["knobs"].unique()
-        if typed(cls, completed(cls, json.loads(text)), "task") == task
-    ]
+    equal = [text for text, each in _tasks(rows, type(task)).items() if each == task]
     return rows.filter(pl.col("knobs").is_in(equal))
+
+
+def _tasks(rows: pl.DataFrame, cls: type[Task]) -> dict[str, Task]:
+    """Return the tasks of a class that there are rows of, by their knobs as text."""
+    texts = rows.filter(task=cls.name)["knobs"].unique()
+    return {text: typed(cls, completed(cls, json.loads(text)), "task") for text in texts}

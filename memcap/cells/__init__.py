@@ -7,7 +7,7 @@ What needs Flax is in registry.py, which is imported when it is first used.
 from typing import TYPE_CHECKING, Any
 
 from memcap.cells.gates import Gates, Init
-from memcap.cells.sizes import FACTS, CellFacts
+from memcap.cells.sizes import ALIASES, FACTS, CellFacts
 from memcap.runtime.lazy import LazyModule
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 registry = LazyModule("memcap.cells.registry")
 
 __all__ = [
+    "ALIASES",
     "Cell",
     "CellFacts",
     "Gates",

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from memcap.cells.base import Cell
-from memcap.cells.sizes import CellFacts
+from memcap.cells.sizes import ALIASES, CellFacts
 from memcap.cells.variants import variant
 from memcap.knobs import UserError
 from memcap.runtime import plugins
@@ -41,6 +41,7 @@ def cell_class(name: str) -> type[Cell]:
     Raises:
         UserError: there is none.
     """
+    name = ALIASES.get(name, name)
     if name in cell_classes():
         return cell_classes()[name]
     base, plus, suffix = name.rpartition("+")

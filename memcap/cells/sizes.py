@@ -21,6 +21,7 @@ class CellFacts(NamedTuple):
     is_lstm: bool = False
 
 
+ALIASES = {"gru": "GRUCell", "elman": "SimpleCell"}  # names that people type
 FACTS = {
     "GRUCell": CellFacts(1, 32),
     "LRU": CellFacts(2, 64),

@@ -4,16 +4,16 @@ Without --task and --lag it asks what has to be remembered. Without RESULTS it r
 `outputs` and, where they do not measure the lag, those that memcap publishes.
 """
 
+import shlex
 import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import fields
-from shutil import get_terminal_size
-from textwrap import fill
 from typing import Any
 
 from rich.console import Console
 from rich.prompt import IntPrompt, Prompt
 
+from memcap import commands
 from memcap.capacity.losses import loss_curves
 from memcap.capacity.question import Question
 from memcap.capacity.sources import best_answer, cell_name
@@ -29,8 +29,21 @@ from memcap.store import rows_of
 from memcap.store.shards import OUTPUTS
 from memcap.tasks import Task, task_classes
 from memcap.terminal.printing import add_json, print_json
-from memcap.terminal.words import printable
+from memcap.terminal.words import fold, printable
 
+OTHERS = {  # questions that no task answers, and what does
+    "my own sequences, which I have in a file": (
+        "Train on them; a table has a line per step, with a column that names the sequence:",
+        "memcap fit my_table.csv --target COLUMN",
+    ),
+    "I don't know": (
+        "Whoever has sequences need not know; a table of them is enough:",
+        "memcap fit my_table.csv --target COLUMN",
+        "Without any, these bound it: to hold one thing for 50 steps, and to hold all of the last 50 steps:",
+        "memcap answer --task latch --lag 50",
+        "memcap answer --task delay_line --lag 50",
+    ),
+}
 NOBODY = "--task: not given, and nobody answers; give both, as in: memcap answer --task delay_line --lag 50"
 
 
@@ -60,6 +73,9 @@ def add_arguments(parser: ArgumentParser) -> None:
         choices=FRAMEWORKS,
         help="print a script of that framework, which trains a net of this width",
     )
+    parser.add_argument(
+        "--measure", action="store_true", help="where the lag was not measured, train what would tell, first"
+    )
     add_strict(parser)
     add_results(parser, "outputs, and the published atlas where it does not measure the lag")
     add_json(parser)
@@ -67,7 +83,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Print the answer; without any rows it says so, and how to measure."""
-    task, lag = _subject(arguments)
+    subject = _subject(arguments)
+    if subject is None:
+        return
+    task, lag = subject
     if arguments.results is not None and "=" in arguments.results.name and not arguments.results.exists():
         raise UserError(
             f"{arguments.results}: no such folder; a knob of the task goes by --knob {arguments.results}"
@@ -82,6 +101,9 @@ def run(arguments: Namespace) -> None:
     model = Model(cell_name(arguments.cell), 1, layers=arguments.layers)
     about = arguments.confidence, arguments.at, arguments.budget, arguments.config_dir
     answer = best_answer(Question(task, lag, model, *about), arguments.results, arguments.strict)
+    if arguments.measure and not (answer.settled and answer.as_asked) and answer.command:
+        commands.find("train").run(Namespace(overrides=shlex.split(answer.command)[2:]))
+        answer = best_answer(answer.question, OUTPUTS, arguments.strict)
     if arguments.code:
         print(code(answer, arguments.code), end="")
         return
@@ -89,9 +111,14 @@ def run(arguments: Namespace) -> None:
         print_json(as_dict(answer))
         return
     for line in [*sentences(answer), *(why(answer) if arguments.why else [])]:
-        print(printable(line) if line == answer.command else folded(printable(line)))
+        print(printable(line) if line == answer.command else fold(printable(line), sys.stdout))
     if not arguments.why:
-        print("--why says what this rests on.")
+        more = (
+            " --measure trains what is missing, and answers then."
+            if answer.point is None and answer.command
+            else ""
+        )
+        print(fold(f"--why says what this rests on.{more}", sys.stdout))
 
 
 def _answer_by_loss(arguments: Namespace, task: Task, lag: int) -> None:
@@ -104,17 +131,11 @@ def _answer_by_loss(arguments: Namespace, task: Task, lag: int) -> None:
         print_json(loss_words.as_dict(curves[0]))
         return
     for line in loss_words.sentences(curves[0]):
-        print(folded(line))
+        print(fold(line, sys.stdout))
 
 
-def folded(text: str) -> str:
-    """Wrap words into lines of at most 80 characters on a terminal; elsewhere a line stays one."""
-    width = min(80, get_terminal_size().columns)
-    return fill(text, width, break_on_hyphens=False) if sys.stdout.isatty() else text
-
-
-def _subject(arguments: Namespace) -> tuple[Task, int]:
-    """Return the task and lag that were given, or ask for them."""
+def _subject(arguments: Namespace) -> tuple[Task, int] | None:
+    """Return the task and lag that were given, or ask for them; None where the answer is another command."""
     if arguments.task is None:
         if arguments.lag is not None or arguments.knob:
             raise UserError("--task: not given; give --task and --lag, or neither to be asked")
@@ -126,14 +147,15 @@ def _subject(arguments: Namespace) -> tuple[Task, int]:
     return task_of(arguments.task, arguments.knob), arguments.lag
 
 
-def ask(out: Console) -> tuple[Task, int]:
+def ask(out: Console) -> tuple[Task, int] | None:
     """Ask what has to be remembered, over how many steps, and for the task's `asks`.
 
     Args:
         out: where the questions are printed; the answers are read from stdin.
 
     Returns:
-        The task with its knobs, and the lag.
+        The task with its knobs, and the lag; None where none of memcap's tasks is meant, and what to do was
+        printed.
 
     Raises:
         UserError: stdin has ended.
@@ -145,14 +167,19 @@ def ask(out: Console) -> tuple[Task, int]:
         raise UserError(NOBODY) from error
 
 
-def _ask(out: Console) -> tuple[Task, int]:
+def _ask(out: Console) -> tuple[Task, int] | None:
     offered = [cls for cls in task_classes().values() if cls.question]
     out.print("What has to be remembered?")
-    for number, cls in enumerate(offered, start=1):
-        out.print(f"  {number}  {cls.question}", highlight=False)
+    questions = [*(cls.question for cls in offered), *OTHERS]
+    for number, question in enumerate(questions, start=1):
+        out.print(f"  {number}  {question}", highlight=False)
     which = IntPrompt.ask(
-        "Which", console=out, choices=[str(k + 1) for k in range(len(offered))], show_choices=False
+        "Which", console=out, choices=[str(k + 1) for k in range(len(questions))], show_choices=False
     )
+    if which > len(offered):
+        for line in OTHERS[questions[which - 1]]:
+            print(fold(line, sys.stdout))
+        return None
     cls = offered[which - 1]
     values: dict[str, Any] = {}
     for field in fields(cls):

@@ -4,9 +4,8 @@ from argparse import ArgumentParser, Namespace
 
 from memcap import store
 from memcap.capacity.nets import find_net
-from memcap.commands.arguments import NET, location
+from memcap.commands.arguments import NET, add_results, location
 from memcap.models.export import export
-from memcap.store.shards import OUTPUTS
 from memcap.store.weights import write_arrays
 from memcap.terminal.printing import show
 
@@ -16,9 +15,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("run", help=NET)
     parser.add_argument("-o", "--output", type=location, required=True, help="file to write, .npz")
     parser.add_argument("--layout", choices=["keras", "torch", "flax"], required=True)
-    parser.add_argument(
-        "--results", type=location, default=OUTPUTS, help="folder of the study (default: outputs)"
-    )
+    add_results(parser)
 
 
 def run(arguments: Namespace) -> None:

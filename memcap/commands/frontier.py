@@ -2,19 +2,22 @@
 
 from argparse import ArgumentParser, Namespace
 
+from memcap import store
 from memcap.capacity.frontier import frontier
 from memcap.capacity.losses import loss_curves
 from memcap.capacity.points import columns
 from memcap.commands.arguments import add_results, add_strict, add_verdict
+from memcap.knobs import UserError
 from memcap.report import tables
 from memcap.report.loss_words import as_dict, loss_table
-from memcap.store import rows_of
+from memcap.store import shards
 from memcap.terminal.printing import add_json, order, print_json, show
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the study, the verdict, and how the frontier is printed."""
     add_results(parser)
+    parser.add_argument("--task", help="only of this task, as in rows")
     add_verdict(parser)
     add_strict(parser)
     add_json(parser)
@@ -23,12 +26,24 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Print one line per task and lag."""
-    rows = rows_of(arguments.results, arguments.strict)
+    rows = store.read(arguments.results, arguments.strict)
+    others = store.unknown(arguments.results)
+    if rows.is_empty() and others.is_empty():
+        raise shards.no_rows(arguments.results)
+    if (task := arguments.task) is not None:
+        tasks = sorted({*rows["task"], *others["task"]})
+        rows, others = rows.filter(task=task), others.filter(task=task)
+        if task not in tasks:
+            raise UserError(
+                f"--task {task}: {arguments.results} has no rows of it; one of {', '.join(tasks)}"
+            )
     points, curves = frontier(rows, arguments.at, arguments.budget), loss_curves(rows)
     if arguments.json:
         print_json([*map(columns, points), *map(as_dict, curves)])
         return
     for curve in curves:
         show(loss_table(curve))
-    if points or not curves:
+    if not others.is_empty():
+        show(tables.counts_table(others))
+    if points or not (curves or others.height):
         show(tables.frontier_table(points))

@@ -1,5 +1,6 @@
 """Shapes of an LSTM's output and state, and why they don't depend on the length."""
 
+import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -14,6 +15,7 @@ from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 from memcap.models.network import Network, cell_names
 from memcap.terminal.printing import add_json, print_json
+from memcap.terminal.words import fold
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -23,7 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--features", type=positive, default=3, help="numbers that come in at a step (default 3)"
     )
-    parser.add_argument("--cell", default="lstm", help="lstm (the default), or a Flax cell such as GRUCell")
+    parser.add_argument("--cell", default="lstm", help="lstm (the default), gru, elman, or as in rows")
     parser.add_argument("--layers", type=layers, default=1, help="of that cell (default 1)")
     add_json(parser)
 
@@ -35,7 +37,7 @@ def run(arguments: Namespace) -> None:
     if arguments.json:
         print_json(asdict(shapes))
     else:
-        print("\n".join(sentences(shapes)))
+        print("\n".join(fold(line, sys.stdout) for line in sentences(shapes)))
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,11 @@ import polars as pl
 
 from memcap import store
 from memcap.capacity.frontier import frontier
+from memcap.capacity.losses import loss_curves
 from memcap.capacity.points import columns
 from memcap.commands.arguments import location
 from memcap.knobs import UserError
+from memcap.report.loss_words import as_dict
 from memcap.runtime.published import is_published
 from memcap.store import heartbeat, shards
 from memcap.store.follow import Follower
@@ -58,6 +60,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--token", help=SUPPRESS)
     parser.add_argument("--study", help=SUPPRESS)
     parser.add_argument("--part", default="", help=SUPPRESS)
+    parser.add_argument("--command", default="", help=SUPPRESS)
 
 
 def run(arguments: Namespace) -> None:
@@ -101,16 +104,32 @@ def _by_hand(settings: Tracking, arguments: Namespace) -> None:
 
 
 def _mirror_of(
-    study: str, settings: Tracking, follower: Follower, part: str = "", report: Path | None = None
+    study: str,
+    settings: Tracking,
+    follower: Follower,
+    part: str = "",
+    report: Path | None = None,
+    command: str = "",
 ) -> StudyMirror:
-    return StudyMirror(Sender(settings.target(study, follower.folder, part), report), study, settings.runs)
+    sender = Sender(settings.target(study, follower.folder, part), report)
+    return StudyMirror(sender, study, settings.runs, command or _last_command(follower.folder))
+
+
+def _last_command(folder: Path) -> str:
+    """Return the command of the study's last job, as far as it is known."""
+    jobs = sorted(heartbeat.read(folder).values(), key=lambda job: job.started)
+    return next((job.command for job in reversed(jobs) if job.command is not None), "")
 
 
 def _result(folder: Path, study: str) -> tuple[list[dict[str, Any]], Path | None]:
-    """Return the frontier of a study, of all rows in its folder, and the figure if there is one."""
-    points = frontier(store.read(folder).filter(study=study))
-    image = (folder.parent if folder.is_file() else folder) / "figures" / "frontier.png"
-    return [columns(point) for point in points], image if image.exists() else None
+    """Return the frontier of a study, of all rows in its folder, or the losses of its widths, and the figure
+    if there is one."""
+    rows = store.read(folder).filter(study=study)
+    curves = list(map(as_dict, loss_curves(rows)))
+    table = [{"file": curve["file"], **width} for curve in curves for width in curve["widths"]]
+    figures = (folder.parent if folder.is_file() else folder) / "figures"
+    image = figures / ("held_out.png" if table else "frontier.png")
+    return table or [columns(point) for point in frontier(rows)], image if image.exists() else None
 
 
 def _beside_a_job(settings: Tracking, arguments: Namespace) -> None:
@@ -121,7 +140,8 @@ def _beside_a_job(settings: Tracking, arguments: Namespace) -> None:
     folder, token, parent, over = arguments.results, arguments.token, os.getppid(), threading.Event()
     threading.Thread(target=_watch, args=[over], name="memcap-mirror-job", daemon=True).start()
     follower = Follower(folder, shards.session_of(token))
-    own = _mirror_of(arguments.study, settings, follower, arguments.part, report_path(folder, token))
+    report, command = report_path(folder, token), arguments.command
+    own = _mirror_of(arguments.study, settings, follower, arguments.part, report, command)
     mirror(
         follower,
         lambda study: own if study == arguments.study else None,

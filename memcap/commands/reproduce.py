@@ -6,7 +6,7 @@ Each is a folder, memcap/papers/NAME: study, claims, and the rows that were publ
   memcap reproduce collins2017                   train its study into outputs/collins2017, draw, compare
   memcap reproduce collins2017 --rows --check    judge its published rows; exit status 1 if a verdict changed
   memcap reproduce collins2017 --rows DIR        judge other rows
-  memcap reproduce collins2017 --rows --resample judge shuffled outcomes and other seeds, too
+  memcap reproduce collins2017 --rows --resample  judge shuffled outcomes and other seeds, too
   memcap reproduce collins2017 --tiny            every part for a moment; its verdicts mean nothing
   memcap reproduce collins2017 engine.workers=1  further words are overrides, as `memcap train` takes them
   memcap reproduce my_papers:hello --config-dir my_conf
@@ -33,6 +33,7 @@ from memcap.runtime.published import root
 from memcap.store import files, rows_of
 from memcap.store.shards import OUTPUTS
 from memcap.terminal.printing import Column, Listing, order, show
+from memcap.terminal.words import complain
 
 CLAIMS = (
     Column("claim", folds=True),
@@ -154,7 +155,7 @@ def run(arguments: Namespace) -> None:
     if arguments.check and any(wrong.values()):
         for words, claims in wrong.items():
             if claims:
-                print(f"memcap: {words}: {'; '.join(claims)}", file=sys.stderr)
+                complain(f"{words}: {'; '.join(claims)}")
         sys.exit(1)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from memcap.commands.arguments import add_results
 from memcap.store.heartbeat import Heartbeat, Running
+from memcap.store.rows import JUDGED
 from memcap.store.status import Failure, Status, status, studies
 from memcap.terminal.printing import Column, Listing, add_json, duration, number, print_json, show
 from memcap.terminal.words import plural, printable
@@ -83,20 +84,20 @@ def _say(study: Status) -> None:
 
 def sentences(study: Status) -> list[str]:
     """Say in words what is known of a study."""
-    unsolved = study.done - study.solved
+    judged = study.done - study.by_loss
     most = "at most " if study.at_most and study.members > study.done else ""
     members = plural(study.members, "member") + " or more" * study.more
     every = "" if study.up_to is None else f", {study.up_to:,} of them at every lag"
     diverged = f" ({study.diverged:,} diverged)" if study.diverged else ""
-    what = f"{study.solved:,} solved{every}, {unsolved:,} not{diverged}"
+    verdicts = [f"{study.solved:,} solved{every}, {judged - study.solved:,} not"] * bool(
+        judged or not study.by_loss
+    )
+    verdicts += [f"{study.by_loss:,} {JUDGED}"] * bool(study.by_loss)
+    what = ", ".join(verdicts) + diverged
     lines = [f"{study.folder}: {study.done:,} of {most}{members} done: {what}; {len(study.failed):,} failed."]
     if any(job.alive for job in study.jobs):
         pace = [] if study.a_minute is None else [f"{number(study.a_minute)} members per minute"]
-        pace += (
-            []
-            if study.left is None
-            else [f"{'at most' if study.at_most else 'about'} {duration(round(study.left))} left"]
-        )
+        pace += [] if study.left is None else [f"about {duration(round(study.left))} left"]
         pace += [] if study.running else ["compiling, or in the first steps"]
         lines.append(
             "; ".join(

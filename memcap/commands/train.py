@@ -1,6 +1,7 @@
 """Train members and keep their rows; arguments are Hydra overrides."""
 
 from argparse import REMAINDER, ArgumentParser, Namespace
+from shutil import get_terminal_size
 
 from memcap import papers
 from memcap.launch import app
@@ -8,6 +9,7 @@ from memcap.report import tables
 from memcap.runtime.published import root
 from memcap.tasks import task_classes
 from memcap.terminal.printing import order
+from memcap.terminal.words import WIDTH, fold_help
 
 HELP = """usage: memcap train [HYDRA OVERRIDES]
 
@@ -30,7 +32,7 @@ Trains what the configuration asks for and keeps one row per member. Arguments g
 Rows and weights go to outputs/STUDY (set study=NAME, or out=FOLDER); a rerun trains only what is missing.
 {order}
 Meanwhile, in another shell: memcap status
-Then: memcap frontier, memcap figure frontier, memcap answer --task latch --lag 50
+Then: memcap frontier, memcap figure frontier, memcap answer
 """
 
 
@@ -50,7 +52,8 @@ def run(arguments: Namespace) -> None:
     if set(arguments.overrides).isdisjoint({"-h", "--help"}):
         app.main(arguments.overrides)
     else:
-        print(HELP.replace("{choices}", _choices()).replace("{order}", order(tables.MEMBERS_DROPS)), end="")
+        text = HELP.replace("{choices}", _choices()).replace("{order}", order(tables.MEMBERS_DROPS))
+        print(fold_help(text, min(WIDTH, get_terminal_size().columns)))
 
 
 def _choices() -> str:

@@ -34,8 +34,9 @@ def run(arguments: Namespace) -> None:
         for count, what in ((report.curve_files, "curves"), (report.checkpoint_files, "checkpoints")):
             beside += f", {plural(count, 'file')} of {what}" if count else ""
         old = f"; {report.without_digest} of these without a digest" if report.without_digest else ""
-        problems = f"; {plural(len(report.wrong), 'problem')}" if report.wrong else ""
+        verdict = "Read" if report.wrong else "OK"
         rows = f"{plural(report.rows, 'row')} in {plural(report.row_files, 'file')}"
-        print("\n".join([*map(printable, report.wrong), f"OK: {rows}{beside}{old}{problems}"]))
+        problems = f"; {plural(len(report.wrong), 'problem')}" if report.wrong else ""
+        print("\n".join([*map(printable, report.wrong), f"{verdict}: {rows}{beside}{old}{problems}"]))
     if report.wrong:
         sys.exit(1)

@@ -18,6 +18,7 @@ In a notebook: `memcap.figures.find("frontier").draw(rows).figure`.
 import tempfile
 import zlib
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -37,6 +38,12 @@ class Drawn:
 
     figure: "Figure"
     data: pl.DataFrame
+
+    def _repr_png_(self) -> bytes:
+        """Return the picture, as a notebook shows it."""
+        content = BytesIO()
+        self.figure.savefig(content, format="png", dpi=100)
+        return content.getvalue()
 
 
 class Draws(Protocol):

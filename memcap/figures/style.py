@@ -145,16 +145,16 @@ def _criteria(thresholds: dict[str, set[float]]) -> Iterable[str]:
         yield criterion(metric, most) + (f" (down to {least:.3g}, by lag)" if least < most else "")
 
 
-WHO_COUNTS = {"trained": "solved ones of", "steady": "steady ones of", "up_to": "those right at every lag of"}
+VERDICT_WORDS = {"trained": "solved", "steady": "steady", "up_to": "right at every lag"}
 
 
 def which_seeds_count(points: Sequence[Point]) -> str:
     """Say which seeds count as a pass."""
     labels: dict[str, list[str]] = {}
     for p in points:
-        labels.setdefault(WHO_COUNTS[p.at], []).append(p.subject)
-    seeds = "; ".join(f"{words} {listing(names)}" for words, names in sorted(labels.items()))
-    return f"Seeds that count: {seeds}."
+        labels.setdefault(VERDICT_WORDS[p.at], []).append(p.subject)
+    seeds = "; ".join(f"{words} ({listing(names)})" for words, names in sorted(labels.items()))
+    return f"A seed passes if its net is {seeds}."
 
 
 def listing(values: Iterable[object]) -> str:

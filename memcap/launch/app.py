@@ -5,6 +5,7 @@ import contextlib
 import inspect
 import logging
 import os
+import re
 import shlex
 import sys
 from collections.abc import Generator, Hashable, Iterable, Sequence
@@ -43,7 +44,7 @@ IN_PROCESS = (".PopulationLauncher", ".BasicLauncher")  # run jobs in this proce
 GRIDS = (".GridSweeper", ".BasicSweeper")  # know all jobs before any runs
 # options beside which `--cfg job` is Hydra's own
 OTHERS = ("help", "hydra_help", "run", "multirun", "shell_completion", "config_path", "config_name")
-OTHERS += ("experimental_rerun", "info")
+OTHERS += ("info",)
 
 FLAGS = {
     "--help -h": "memcap's help",
@@ -58,7 +59,6 @@ OPTIONS = {
     "--config-path -cp": "another folder of configs in place of memcap's",
     "--config-name -cn": "another config in place of memcap's",
     "--config-dir -cd": "a folder of configs beside memcap's",
-    "--experimental-rerun": "run a job again from a pickle that Hydra wrote; a pickle may run anything",
 }
 
 
@@ -82,11 +82,11 @@ class HydraParser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise the complaint as a user's mistake."""
-        hint = (
-            "put options such as -m first"
-            if "unrecognized" in message and "=" in message
-            else "see memcap train --help"
-        )
+        hint = "see memcap train --help"
+        if "unrecognized" in message and "=" in message:
+            hint = "put options such as -m first"
+            if re.search(r" --\w+(\.\w+)*=", message):
+                hint = "write KEY=VALUE without dashes; a sweep of W&B does by ${args_no_hyphens}"
         raise UserError(f"{message.removeprefix('argument ')}; {hint}")
 
 

@@ -17,6 +17,7 @@ from yaml import YAMLError
 from memcap.knobs import UserError, of_disk
 from memcap.launch.jobs import GROUPS, JOB_KEYS, chosen_tasks, fields_of
 from memcap.recipes import of_yaml
+from memcap.terminal.words import complain
 
 PLUGINS = {  # by what is missing without them
     "hydra/launcher/joblib": "hydra-joblib-launcher",
@@ -114,7 +115,7 @@ def one_line(error: UserError | OSError | JaxRuntimeError) -> str | None:
 def exit_with(line: str) -> NoReturn:
     """End the process as a user's mistake does: Hydra turns a callback's exceptions into warnings, but not
     this one."""
-    print(f"memcap: {line}", file=sys.stderr)
+    complain(line)
     sys.exit(2)
 
 

@@ -151,6 +151,9 @@ def values_of(config: DictConfig) -> dict[str, Any]:
                 OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
             )
     for name in values:
+        if name == "sweeps":
+            choice = OmegaConf.select(config, "hydra.runtime.choices.sweeps")
+            raise UserError(f"sweeps={choice}: its file must begin with the line: # @package _global_")
         if name not in JOB_KEYS:
             raise UserError(f"{name}: no such key; one of {', '.join(sorted(JOB_KEYS))}")
     for name in JOB_KEYS:
@@ -166,7 +169,7 @@ def values_of(config: DictConfig) -> dict[str, Any]:
 
 def _check_choice(config: DictConfig, values: dict[str, Any]) -> None:
     """Refuse another task or recipe than the one that was chosen: the knobs, or the values, are those of the
-    choice."""
+    choice. Name a recipe whose file does not by the file."""
     choices = OmegaConf.select(config, "hydra.runtime.choices") or {}
     choice, name = choices.get("task"), values["task"].get("name")
     if choice != name and (choice in task_classes() or plugins.is_import_path(str(choice))):
@@ -174,11 +177,18 @@ def _check_choice(config: DictConfig, values: dict[str, Any]) -> None:
             f"task.name={name}: but the knobs are those of task={choice}; choose a task by task=NAME alone"
         )
     choice, name = choices.get("recipe"), values["recipe"].get("name")
-    if choice not in (None, "auto", name) and name != recipes.recipe_file(choice).get("name", "auto"):
-        raise UserError(
-            f"recipe.name={name}: but the values are those of recipe={choice}; choose a recipe by"
-            " recipe=NAME alone"
+    if choice in (None, "auto", name):
+        return
+    in_file = recipes.recipe_file(choice).get("name")
+    if in_file is None and name == "auto":
+        values["recipe"]["name"] = choice  # a file says its name, or is called by it
+    elif name != in_file:
+        more = (
+            f"write name: {choice} into its file"
+            if in_file is None
+            else "choose a recipe by recipe=NAME alone"
         )
+        raise UserError(f"recipe.name={name}: but the values are those of recipe={choice}; {more}")
 
 
 def settings(values: dict[str, Any]) -> Settings:

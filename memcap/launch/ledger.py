@@ -20,7 +20,7 @@ class Ledger:
     """The studies of one command, each by its `Settings.at_the_end`.
 
     Args:
-        session: the command's.
+        session, command: the command's.
 
     Attributes:
         rows: of the jobs that were trained in this process.
@@ -28,8 +28,8 @@ class Ledger:
         mirrors: the processes that follow the studies' folders, until all jobs have ended.
     """
 
-    def __init__(self, session: str) -> None:
-        self.session = session
+    def __init__(self, session: str, command: str = "") -> None:
+        self.session, self.command = session, command
         self.rows: dict[Settings, list[pl.DataFrame]] = {}
         self.expected: dict[Settings, dict[Member, None]] = {}
         self.mirrors: dict[Settings, MirrorProcess] = {}
@@ -50,7 +50,7 @@ class Ledger:
         if study in self.mirrors or study.tracking.is_off:
             return
         members = members_table(list(self.expected.get(study, ())))
-        followed = replace(study.study, session=self.session)
+        followed = replace(study.study, session=self.session, command=self.command)
         self.mirrors[study] = MirrorProcess(study.tracking, followed, members, shares(engines))
 
     def end(

@@ -52,7 +52,7 @@ class Session:
         self.process = os.getpid()
         self.composer: Composer | None = None
         self.session = shards.new_session()
-        self.ledger = Ledger(self.session)
+        self.ledger = Ledger(self.session, command)
         self.contexts = contextlib.ExitStack()  # that end with the command
 
     def __getstate__(self) -> dict[str, Any]:
@@ -64,7 +64,8 @@ class Session:
         `memcap.report.job_end.par2_score`."""
         use_config_folders(HydraConfig.get())
         try:
-            return self.result(self.train([job_of(config)]))
+            with contextlib.chdir(self.start):  # with hydra.job.chdir a job has another, where no rerun looks
+                return self.result(self.train([job_of(config)]))
         except (UserError, OSError, JaxRuntimeError) as error:
             line = one_line(error)
             if line is None:
@@ -84,11 +85,8 @@ class Session:
         Returns:
             The rows of all of them.
         """
-        settings, folder = jobs[0].settings, jobs[0].settings.folder
-        # hydra.job.chdir: the job is in a folder of its own, which it will leave
-        if not folder.is_absolute():
-            folder = Path(os.path.relpath(folder, self.start))
-        key = replace(settings, study=replace(settings.study, folder=folder)).at_the_end
+        settings = jobs[0].settings
+        key = settings.at_the_end
         tables = self.ledger.rows.setdefault(key, [])
         members = list(dict.fromkeys(member for job in jobs for member in job.members))
         if os.getpid() == self.process:

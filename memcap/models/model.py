@@ -24,8 +24,8 @@ class Model:
 
     cell: str = knob(
         "lstm",
-        "a cell of memcap/cells such as lstm or LRU, one of Flax NNX such as LSTMCell, or MODULE:CLASS;"
-        " with +bfloat16, +noise0.1, +carry or +signed a variant of it",
+        "a cell of memcap/cells such as lstm or LRU, gru, elman, one of Flax NNX such as LSTMCell, or"
+        " MODULE:CLASS; with +bfloat16, +noise0.1, +carry or +signed a variant of it",
     )
     units: int = knob(8, "hidden width U, of each layer", at_least=1, at_most=MOST_UNITS)
     readout: str = knob("dense", "a dense layer, or an LSTM of as many units as outputs", choices=READOUTS)
@@ -48,6 +48,7 @@ class Model:
         check(self, "model")
         if not isinstance(self.cell, str):
             raise UserError(f"model.cell={self.cell}: must be text, MODULE:CLASS for a cell of your own")
+        object.__setattr__(self, "cell", cells.ALIASES.get(self.cell, self.cell))
         cells.check_name(self.cell)
 
     def at_width(self, units: int) -> Model:

@@ -2,6 +2,7 @@
 
 import math
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -17,6 +18,7 @@ from memcap.terminal.printing import duration
 from memcap.terminal.words import plural
 
 HEADING_WIDTH = 100  # of the lines of a script's docstring
+MOST_LAGS = 8  # that a sentence lists
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,10 @@ class PrintedAnswer(Answer):
 
     def __str__(self) -> str:
         return "\n".join(sentences(self))
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Show the words in a notebook."""
+        printer.text(str(self))
 
     @property
     def why(self) -> str:
@@ -103,6 +109,7 @@ def as_dict(result: Answer) -> dict[str, Any]:
         **{k: row.get(k) for k in ("recipe", "recipes", "lr", "seeds", "runs", "lapse", "stretch", "counts")},
         "stretched_units": None if beyond is None else beyond[0],
         "stretched_median": None if beyond is None else beyond[1],
+        "beside": [{"knobs": dict(vars(each.task)), "units": each.units} for each in result.beside],
         "command": result.command,
         "seconds": result.seconds,
     }
@@ -136,12 +143,13 @@ def _width(result: Answer, units: int) -> list[str]:
     few = result.passed_from < result.share * result.runs_from
     first = f"{_subject(result)}: {plural(units, 'unit')}{each}. {_outcomes(result, units)}"
     if few:
-        first += f" {_share(result)} runs that train at all do: train several, keep the best."
+        others = _share(result).removesuffix(" of")
+        first += f" Some fail at any width; of the others {others} do: train several, keep the best."
     lines = [first, *_whole(result)]
     if result.trains_longer:
         lines.append(_longer(result))
     elif result.point is None:
-        lines.append(f"{_predicted(result)} A prediction: the lag itself was not measured.")
+        lines.append(f"{_predicted(result)} A prediction{_range(result)}: the lag itself was not measured.")
     elif not result.point.fit.fits:
         lines.append(_misfit(result.point))
     for point in result.points_from:
@@ -191,6 +199,11 @@ def _whole(result: Answer) -> list[str]:
     ]
 
 
+def _rounded(value: float, noun: str) -> str:
+    """Write a number with three significant digits, and its noun."""
+    return f"{value:.3g} {noun}" + "s" * (f"{value:.3g}" != "1")
+
+
 def wilson(passed: int, runs: int) -> tuple[float, float]:
     """Return Wilson's 95 % interval of a share, of which so many of so many runs passed."""
     z = 1.96
@@ -203,12 +216,20 @@ def _not_measured(result: Answer) -> list[str]:
     """Say why there is no width at a lag that was not measured."""
     if result.estimate is None:
         first = f"{_subject(result)} was not measured, nor enough other lags to predict it."
+        if result.beside:
+            first += f" Beside it were{_from(result.beside[0])}: {'; '.join(map(_brief, result.beside))}."
     else:
         first = (
-            f"{_subject(result)}: some {result.estimate:.3g} units are predicted, more than the"
+            f"{_subject(result)}: some {_rounded(result.estimate, 'unit')} are predicted, more than the"
             f" {MOST_UNITS:,} that are allowed at most. {_predicted(result)}"
         )
     return [first, *_measure(result)]
+
+
+def _brief(result: Answer) -> str:
+    """Say a width in few words."""
+    units = "no width is known" if result.units is None else plural(result.units, "unit")
+    return f"{_subject(result)}, {units}"
 
 
 def _no_width(result: Answer, point: Point) -> list[str]:
@@ -270,7 +291,7 @@ def _measure(result: Answer) -> list[str]:
 
 def _predicted(result: Answer) -> str:
     """Say where the lag lies among those that were measured."""
-    between, lags = result.between, ", ".join(map(str, result.lags))
+    between, lags = result.between, _lags(result.lags)
     if between is not None:
         where = (
             f"It lies between lags {between[0]} and {between[1]}, of those measured: {lags}{_from(result)}."
@@ -280,6 +301,19 @@ def _predicted(result: Answer) -> str:
     if result.left_out:
         where += f" No recipe tried trained it at lag {', '.join(map(str, result.left_out))}: left out."
     return where
+
+
+def _range(result: Answer) -> str:
+    """Say how sure a prediction is."""
+    if result.estimate is None or result.high is None:
+        return ""
+    return f" (best estimate {result.estimate:.3g}, 95 % interval {result.low:.3g} to {result.high:.3g})"
+
+
+def _lags(lags: Sequence[int]) -> str:
+    """List lags; of many the first ones and the last."""
+    shown = list(map(str, lags))
+    return ", ".join(shown if len(lags) <= MOST_LAGS else [*shown[: MOST_LAGS - 2], "...", shown[-1]])
 
 
 def _from(result: Answer) -> str:
@@ -302,17 +336,17 @@ def why(result: Answer) -> list[str]:
     lines, point = [], result.point
     if result.estimate is not None and result.high is not None:
         lines.append(
-            f"Best estimate of the width from which on {_share(result)} runs that train at all pass:"
-            f" {result.estimate:.3g} units, 95 % interval {result.low:.3g} to {result.high:.3g}, from"
-            f" {plural(len(result.lags), 'lag')} together. The width to take is enough with a probability of"
-            f" {100 * PROBABILITY:.0f} %, and is never less than at a shorter lag."
+            f"Best estimate of the width from which on {_share(result)} runs pass, without those that fail at"
+            f" any width: {_rounded(result.estimate, 'unit')}, 95 % interval {result.low:.3g} to"
+            f" {result.high:.3g}, from {plural(len(result.lags), 'lag')} together. The width to take is"
+            f" enough with a probability of {100 * PROBABILITY:.0f} %, and never less than at a shorter lag."
         )
     if result.units is not None:
         lines.append(f"The carry has {result.carry_numbers} numbers.")
     lines += [] if point is None else _measured(result, point)
     theory, thing = result.references, "number" if result.task.vocabulary is None else "symbol"
     lines.append(
-        f"What has to be held: {plural(result.held, thing)}, {theory.bits:.3g} bits. Floor, float32"
+        f"What has to be held: {plural(result.held, thing)}, {_rounded(theory.bits, 'bit')}. Floor, float32"
         f" information: {plural(theory.information_floor, 'unit')}. One carry number per {thing} held (a"
         f" reference, not a floor): {plural(theory.one_per_number, 'unit')}."
     )
@@ -344,7 +378,8 @@ def _measured(result: Answer, point: Point) -> list[str]:
         f"About {100 * f.lapse:.0f} % of runs fail at any width (95 % interval {100 * f.lapse_low:.0f} to"
         f" {100 * f.lapse_high:.0f} %): train several, keep the best."
     )
-    beyond = None if result.units is None else point.stretched_at(result.units)
+    here = point.task.stretched(point.lag, result.stretch) == (point.lag, point.length)  # as of own sequences
+    beyond = None if result.units is None or here else point.stretched_at(result.units)
     return lines if beyond is None else [*lines, _stretched(result, point, *beyond)]
 
 

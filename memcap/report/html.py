@@ -4,6 +4,7 @@ from anywhere."""
 import html
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 from typing import Any
@@ -11,10 +12,13 @@ from typing import Any
 import polars as pl
 
 from memcap.capacity.frontier import frontier
+from memcap.capacity.losses import LossCurve, loss_curves
 from memcap.capacity.points import Point, columns
 from memcap.figures.style import COLOURS, pass_rules, which_seeds_count
 from memcap.report.job_end import totals
+from memcap.report.loss_words import loss_table, loss_text
 from memcap.report.tables import frontier_table, threshold_text
+from memcap.terminal.words import plural
 
 MEMBERS = ("key", "task", "lag", "cell", "units", "layers", "carry_numbers", "parameters", "recipe", "seed")
 MEMBERS += ("status", "steps", "final", "stretched")
@@ -31,11 +35,15 @@ def page(rows: pl.DataFrame, curves: pl.DataFrame, title: str) -> str:
         curves: of these members, as `memcap.store.curves.read` gives them; may be empty.
         title: of the page.
     """
-    points = [point for point in frontier(rows) if len(point.units) > 1]
-    listing = frontier_table(points)
+    points, curves_by_width = frontier(rows), loss_curves(rows)
+    if all(len(point.units) == 1 for point in points):
+        points = []
+    listings = [loss_table(curve) for curve in curves_by_width]
+    listing = listings[0] if listings else frontier_table(points)
     some = rows.sort("task", "knobs", "cell", "layers", "lag", "units", "seed").head(MOST_MEMBERS)
     data = {
         "points": [_point(point) for point in points],
+        "widths": _widths(points, curves_by_width, rows),
         "heads": [column.head for column in listing.columns],
         "thresholds": [[_number(cell) for cell in row] for row in listing.rows],
         "memberHeads": MEMBERS,
@@ -45,7 +53,12 @@ def page(rows: pl.DataFrame, curves: pl.DataFrame, title: str) -> str:
     caption: list[str] = []
     if points:
         open_ends = "A dashed bar has no end: the widths tried leave it open."
-        caption = [which_seeds_count(points), *pass_rules(points), open_ends]
+        caption = [
+            which_seeds_count(points),
+            *pass_rules(points),
+            *([open_ends] if data["widths"] is None else []),
+        ]
+    caption += [sentence for each in listings for sentence in each.notes]
     texts = {
         "title": title,
         "summary": f"{totals(rows)}.",
@@ -75,6 +88,53 @@ def _point(point: Point) -> dict[str, Any]:
         "counts",
     )
     return {name: _plain(row[name]) for name in names} | {"said": threshold_text(point, "u90")}
+
+
+def _widths(
+    points: Sequence[Point], curves: Sequence[LossCurve], rows: pl.DataFrame
+) -> dict[str, Any] | None:
+    """Return what is drawn against the width, where a frontier against the lag would have one lag: losses, or
+    the share that passed, with each seed's score. None: the frontier is drawn."""
+    if curves:
+        series = [
+            {
+                "label": f"{Path(curve.task.file).stem}, lag {curve.lag}",
+                "line": [
+                    [w.units, _plain(w.mean), f"{plural(w.units, 'unit')}: loss {loss_text(w)}"]
+                    for w in curve.widths
+                ],
+                "dots": [[w.units, _plain(loss)] for w in curve.widths for loss in w.folds],
+            }
+            for curve in curves
+        ]
+        return {"y": "held-out loss (line: mean; points: folds)", "series": series}
+    if len({point.lag for point in points}) != 1:
+        return None
+    series = []
+    for point in points:
+        counts = zip(point.units, point.solved, point.runs, strict=True)
+        knobs = json.dumps(vars(point.task), sort_keys=True)
+        own = rows.filter(
+            task=point.task.name,
+            knobs=knobs,
+            cell=point.model.cell,
+            recipe=point.recipe.name,
+            lr=point.recipe.lr,
+        )
+        scores = own.select("units", "final").drop_nulls().iter_rows()
+        series.append(
+            {
+                "label": point.label,
+                "line": [[u, _plain(k / n), f"{plural(u, 'unit')}: {k} of {n} passed"] for u, k, n in counts],
+                "dots": [[units, _plain(score)] for units, score in scores]
+                if point.task.higher_is_better
+                else [],
+            }
+        )
+    return {
+        "y": f"share of seeds that passed at lag {points[0].lag} (line), and their scores",
+        "series": series,
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -12,7 +12,7 @@ from memcap.capacity.losses import LossCurve, loss_curves
 from memcap.capacity.points import Point
 from memcap.report.loss_words import loss_table
 from memcap.report.tables import frontier_table, rows_table
-from memcap.store.rows import IS_BY_LOSS, right_at_every_lag, without_failed
+from memcap.store.rows import IS_BY_LOSS, JUDGED, right_at_every_lag, without_failed
 from memcap.terminal.printing import show
 from memcap.terminal.words import plural
 
@@ -98,7 +98,7 @@ def totals(rows: pl.DataFrame) -> str:
     failed = rows.height - without_failed(rows).height
     counts = f"{plural(rows.height, 'member')}, {int(rows['solved'].sum()):,} solved"
     if rows.height and rows.filter(IS_BY_LOSS).height == rows.height:
-        counts = f"{plural(rows.height, 'member')}, judged by their held-out loss"
+        counts = f"{plural(rows.height, 'member')}, {JUDGED}"
     if (every := right_at_every_lag(rows)) is not None:
         counts += f", {every:,} of them at every lag up to their own"
     return counts + (f", {failed:,} failed (the same command trains these again)" if failed else "")

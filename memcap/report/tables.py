@@ -14,14 +14,14 @@ from memcap.terminal.printing import Column, Listing, number
 
 SHOWN_ROWS = 20
 MOST_NOTES = 3  # lags of which the table says what would close their intervals
-UNTRAINED = "none trained"
+UNTRAINED = "too few pass"
 MISFIT, FALLS = "misfit", "falls"
 HALF = (
-    "units at which half of the seeds that train at all pass, and a 95 % interval"
+    "units at which half of the seeds pass, without those that fail at any width, and a 95 % interval"
     " (<=: the narrowest tried is enough; >: the widest is not)"
 )
 FRONTIER = (
-    Column("task"),
+    Column("task", folds=True),
     Column("lag", right=True),
     Column("verdict", "what counts as a pass"),
     Column("any seed", "smallest width at which a seed passed", right=True),
@@ -37,7 +37,7 @@ FRONTIER = (
     Column("lr", "learning rate", right=True),
     Column("budget", "most training steps", right=True),
     Column("seeds", "per width, at most", right=True),
-    Column("passed", "of how many seeds, by units"),
+    Column("passed", "of how many seeds, by units", folds=True),
 )
 VERDICT_NOTES = {
     "up_to": "up_to: the same weights also pass at every shorter lag.",
@@ -45,8 +45,8 @@ VERDICT_NOTES = {
     "trained": "trained: pass at the lag and length that they were trained at.",
 }
 FRONTIER_DROPS = (
-    *("passed", "75 %", "any seed", "constructed", "one/number", "u50 trained", "u90 trained", "seeds"),
-    *("floor", "verdict", "recipe", "lr", "budget"),
+    *("75 %", "any seed", "constructed", "one/number", "u50 trained", "u90 trained", "seeds"),
+    *("floor", "lr", "budget", "verdict", "recipe", "passed"),
 )
 MEMBERS = (
     *(Column(head) for head in ("key", "task")),
@@ -100,8 +100,8 @@ def frontier_table(points: Sequence[Point]) -> Listing:
         notes.append("best of k recipes: chosen on the seeds it is judged on.")
     if any(not point.trains for point in points):
         notes.append(
-            f"{UNTRAINED}: no recipe tried trains this, which says nothing of wider nets; try"
-            " other recipes first."
+            f"{UNTRAINED}: under half of the seeds at every width, and no more with more units, which says"
+            " nothing of wider nets; try other recipes first."
         )
     if any(not point.fit.fits for point in points):
         notes.append(
@@ -132,6 +132,21 @@ def frontier_table(points: Sequence[Point]) -> Listing:
 def _flags(point: Point) -> list[str]:
     """Return words for counts that are not as the model expects them."""
     return [MISFIT] * (not point.fit.fits) + [FALLS] * (point.fit.fall is not None)
+
+
+def counts_table(rows: pl.DataFrame) -> Listing:
+    """Return one line per task, lag, cell and recipe of rows whose tasks or cells are not known here: what
+    their columns say."""
+    same = ["task", "knobs", "lag", "cell", "recipe"]
+    widths = rows.group_by(*same, "units", maintain_order=True).agg(pl.col("solved").sum(), pl.len())
+    counts = pl.format("{}:{}/{}", "units", "solved", "len").str.join(" ")
+    lines = widths.sort(*same, "units").group_by(same, maintain_order=True).agg(counts)
+    heads = [Column(head, folds=head == "knobs") for head in (*same, "solved")]
+    note = "Rows import no module; with --module NAME before the command their frontier is fitted, too."
+    title = "Members of tasks or cells that are not known here, as their columns describe them"
+    return Listing(
+        title, heads, [[str(cell) for cell in line] for line in lines.rows()], ("knobs", "recipe"), [note]
+    )
 
 
 def rows_table(rows: pl.DataFrame) -> Listing:

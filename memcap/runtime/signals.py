@@ -24,6 +24,8 @@ import time
 from collections.abc import Callable, Generator
 from types import FrameType
 
+from memcap.terminal.words import complain
+
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
 # seconds in which several signals count as one: `timeout` sends two, a service manager SIGTERM and SIGHUP
 ONE_SIGNAL = 0.3
@@ -154,7 +156,7 @@ class Watch:
             with contextlib.suppress(OSError, ValueError):
                 stream.flush()
         with contextlib.suppress(OSError, ValueError):
-            print(f"memcap: {self.line(interrupted)}", file=sys.stderr, flush=True)
+            complain(self.line(interrupted))
 
 
 _watch: Watch | None = None  # of this process

@@ -43,6 +43,12 @@ def rows_of(results: Path, strict: bool = False) -> pl.DataFrame:
     return rows
 
 
+def unknown(results: Path) -> pl.DataFrame:
+    """Read the rows of a folder that `read` leaves out."""
+    rows = shards.read(results)
+    return rows.join(readable(rows).select("key"), "key", "anti", maintain_order="left")
+
+
 def readable(rows: pl.DataFrame) -> pl.DataFrame:
     """Return the rows whose task, network, recipe and rule of evaluation there are; a line on stderr says how
     many others were left out."""

@@ -109,7 +109,8 @@ def read_file(path: Path) -> pl.DataFrame:
 
 
 def points(lines: pl.DataFrame, metric: str) -> Points:
-    """Return the curve of one member, as a tracking service takes it.
+    """Return the curve of one member, as a tracking service takes it; without scores where there are none,
+    as before a curriculum has arrived at the member's lag.
 
     Args:
         lines: of the member, as `read` gives them.
@@ -118,7 +119,7 @@ def points(lines: pl.DataFrame, metric: str) -> Points:
     names = OWN_NAMES | {"train_score": f"train/{metric}", "held_out": f"eval/{metric}"}
     return {
         line["step"]: {name: line[column] for column, name in names.items() if line[column] is not None}
-        for line in lines.iter_rows(named=True)
+        for line in lines.with_columns(pl.col("train_score").fill_nan(None)).iter_rows(named=True)
     }
 
 

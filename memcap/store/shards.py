@@ -43,6 +43,7 @@ SESSION_DIGITS = 8  # of the command, as many of the job
 NAME = re.compile(r"[0-9a-f]{16}-(?:[0-9a-f]{8}){1,2}-\d+")  # that jobs give their shards
 UNFINISHED_FIGURE = re.compile(r"\.\w+\.[a-z0-9_]{8}")  # where `figures.save` writes before all is there
 
+SCHEMA_VERSION = "1"  # of tables, in their metadata: raised where a column goes or means something else
 TOGETHER = 256  # files that are read at once
 MOST_TABLES = 1 << 15  # that are kept
 RESULT_NAMES = frozenset(RESULTS)
@@ -127,7 +128,8 @@ def write(
 def write_table(path: Path, table: pl.DataFrame) -> None:
     """Write one Parquet file, whole or not at all, with a digest."""
     content = BytesIO()  # on a full disk polars would raise errors of its own
-    table.write_parquet(content, metadata={"memcap": files.DIGEST_PLACEHOLDER.decode()})
+    metadata = {"memcap_schema": SCHEMA_VERSION, "memcap": files.DIGEST_PLACEHOLDER.decode()}
+    table.write_parquet(content, metadata=metadata)
     files.write(path, lambda file: file.write(content.getbuffer()))
 
 

@@ -15,7 +15,7 @@ from memcap.knobs import UserError
 from memcap.runtime.published import is_published
 from memcap.store import heartbeat, shards
 from memcap.store.heartbeat import Heartbeat, Running
-from memcap.store.rows import one_per_key, right_at_every_lag, without_failed
+from memcap.store.rows import IS_BY_LOSS, one_per_key, right_at_every_lag, without_failed
 from memcap.terminal.printing import member_name
 
 MARKS = ("rows", "jobs", "rows.parquet")  # a folder that has one is a study's
@@ -38,7 +38,7 @@ class Status:
         folder: the study's.
         done: members whose rows are kept and measure something; solved: how many of them are; up_to: how many
             are right at every lag up to their own, None where none was asked; diverged: how many of the
-            others.
+            others; by_loss: how many are judged by their held-out loss, and none of these is solved.
         failed: members that could not be trained, unless a job has them in hand again.
         running: members in training.
         waiting: members that a living job has yet to train; of a search at most.
@@ -72,6 +72,7 @@ class Status:
     unreadable: tuple[Path, ...]
     damaged: tuple[Path, ...] = ()
     more: bool = False
+    by_loss: int = 0
 
     @property
     def members(self) -> int:
@@ -129,6 +130,7 @@ def status(folder: Path) -> Status:
         done=measured.height,
         solved=int(measured["solved"].sum()),
         up_to=right_at_every_lag(measured),
+        by_loss=measured.filter(IS_BY_LOSS).height,
         diverged=measured.filter(pl.col("status") == "diverged", ~pl.col("solved")).height,
         failed=failed,
         running=running,

@@ -10,7 +10,6 @@ from types import TracebackType
 from rich.console import Console, RenderableType
 from rich.progress import (
     BarColumn,
-    MofNCompleteColumn,
     Progress,
     TextColumn,
     TimeElapsedColumn,
@@ -24,6 +23,7 @@ SECONDS_BETWEEN_LINES = 30.0
 SECONDS_BETWEEN_LOOKS = 0.5  # of whether it is time for a line
 LONG = 10.0  # seconds after which a member that is in training is shown by itself
 MOST_SHOWN = 3
+WIDE = 110  # characters of a terminal that has room for a long bar and the time
 
 
 class ProgressBar:
@@ -36,7 +36,7 @@ class ProgressBar:
 
     def __init__(self, progress: JobProgress, quiet: bool = False):
         self.progress = progress
-        self.console = Console(stderr=True)
+        self.console = Console(stderr=True, force_jupyter=False)
         self.shows = not quiet and progress.to_come > 0
         self.bar = _Bar(progress, self.console, disable=not self.shows)
         self.last_line, self.done = time.monotonic(), 0
@@ -49,9 +49,8 @@ class ProgressBar:
         if not self.shows or now - self.last_line <= SECONDS_BETWEEN_LINES or self.progress.done == self.done:
             return
         heartbeat = self.progress.heartbeat()
-        done, members = _counts(heartbeat, self.progress.before)
         ends = _ends(heartbeat, self.progress)
-        line = f"training {done}/{members} members, {ends}, {_left(heartbeat)}"
+        line = f"training {_members(heartbeat, self.progress.before)}, {ends}, {_left(heartbeat)}"
         print(line, file=sys.stderr, flush=True)
         self.last_line, self.done = now, heartbeat.done
 
@@ -77,12 +76,12 @@ class _Bar(Progress):
 
     def __init__(self, progress: JobProgress, console: Console, disable: bool):
         self.progress, self.stderr = progress, console
+        wide = console.width >= WIDE
         columns = (
             TextColumn("training"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("members, {task.fields[note]}"),
-            TimeElapsedColumn(),
+            BarColumn(40 if wide else 4),
+            TextColumn("{task.fields[note]}"),
+            *([TimeElapsedColumn()] if wide else []),
             TextColumn("{task.fields[left]}"),
         )
         # Where there is no terminal it is drawn once, as it stops.
@@ -99,7 +98,8 @@ class _Bar(Progress):
         heartbeat = self.progress.heartbeat()
         done, members = _counts(heartbeat, self.progress.before)
         begun = heartbeat.done or heartbeat.running
-        note = _ends(heartbeat, self.progress) if begun else "compiling, and the first steps"
+        ends = _ends(heartbeat, self.progress) if begun else "compiling, and the first steps"
+        note = f"{_members(heartbeat, self.progress.before)}, {ends}"
         left = _left(heartbeat) if done < members else ""
         for row in self.task_ids:  # none yet as rich begins, then the one
             self.update(row, completed=done, total=members, note=note, left=left)
@@ -113,6 +113,12 @@ def _counts(heartbeat: Heartbeat, before: int) -> tuple[int, int]:
     """Count the members of the job that are done, and all of them."""
     done = before + heartbeat.done
     return done, done + heartbeat.to_come
+
+
+def _members(heartbeat: Heartbeat, before: int) -> str:
+    """Say how many members are done, and of how many: a search leaves out those that cannot tell it more."""
+    done, members = _counts(heartbeat, before)
+    return f"{done}/{members} members" + " at most" * (heartbeat.searched and done < members)
 
 
 def _ends(heartbeat: Heartbeat, progress: JobProgress) -> str:
@@ -130,8 +136,7 @@ def _left(heartbeat: Heartbeat) -> str:
     """Say the time left; "" where it is not known."""
     if heartbeat.seconds_left is None:
         return ""
-    bound = "at most" if heartbeat.searched else "about"
-    return f"{bound} {duration(round(heartbeat.seconds_left))} left"
+    return f"about {duration(round(heartbeat.seconds_left))} left"
 
 
 def _line(member: Running) -> str:

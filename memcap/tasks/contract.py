@@ -6,6 +6,7 @@ memcap's own tasks are tested (tests/tasks/test_interface.py), so nothing of thi
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,29 @@ def facts_of(task: Task, lag: int, length: int) -> Facts:
             what = f"a number {above}{to}, as {task.metric} is" if name in ("chance", "threshold") else ""
             raise wrong(task, where, f"has {name}={value!r}", what or f"a number {above}{to}")
     return facts
+
+
+def check_keys(task: Task, draws: Sequence[Batch]) -> None:
+    """Check that a task draws by its key: training would see one batch for ever. A task of a single sequence
+    has no other.
+
+    Args:
+        task: that drew them.
+        draws: with several keys, as arrays of NumPy.
+
+    Raises:
+        UserError: all draws are the same, and of several sequences.
+    """
+    first = draws[0].inputs, draws[0].targets
+    same = all(
+        np.array_equal(one, other)
+        for each in draws[1:]
+        for one, other in zip(first, (each.inputs, each.targets), strict=True)
+    )
+    if same and np.any(first[0] != first[0][:, :1]):
+        raise wrong(
+            task, "sample", "gives the same sequences for every key", "drawn by jax.random from `key`"
+        )
 
 
 def check_batch(task: Task, drawn: Any, length: int, steps: int, batch: int) -> None:

@@ -23,7 +23,7 @@ from memcap.terminal.words import printable
 
 UNBOUNDED = 1_000_000  # characters of a line where nobody's screen bounds it
 SECONDS_OF_SILENCE = 2.0
-FOLDED = 20  # characters that a column that folds has at least
+FOLDED = 16  # characters that a column that folds has at least
 
 
 @dataclass(frozen=True)

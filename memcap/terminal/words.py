@@ -1,7 +1,16 @@
 """Words that many modules print; no library is needed."""
 
+import re
 import sys
 from functools import cache
+from shutil import get_terminal_size
+from textwrap import fill
+from typing import TextIO
+
+WIDTH = 80  # characters of a line of words at most; on a narrow terminal fewer
+COMMAND = re.compile(r"(?s)(.*?:) (memcap .+|cd .+ && memcap .+)")  # words, and a command that ends them
+EXAMPLE = re.compile(r"( +\S.*?  +)(\S.*)")  # an indented line of two columns
+HANGING = 6  # characters before the words of an example, where they stand below it
 
 
 def plural(count: int, noun: str) -> str:
@@ -24,7 +33,62 @@ def first_paragraph(doc: str | None) -> str:
     return " ".join((doc or "").strip().partition("\n\n")[0].split())
 
 
+def fold(text: str, stream: TextIO) -> str:
+    """Fold a line of words for a terminal: no word is broken, and a command that ends it stays in one piece.
+    Elsewhere a line stays one."""
+    if not stream.isatty():
+        return text
+    width = min(WIDTH, get_terminal_size().columns)
+    words, command = match.groups() if (match := COMMAND.fullmatch(text)) else (text, "")
+    return "\n".join(filter(None, [_fill(words, width), command]))
+
+
+def fold_help(text: str, width: int) -> str:
+    """Fold a help text: paragraphs as they come, and each indented line by itself. No word is broken, and no
+    command."""
+    lines: list[str] = []
+    goes_on = False
+    for line in text.splitlines():
+        if goes_on and line[:1].strip():
+            lines[-1] += " " + line
+        else:
+            lines.append(line)
+        goes_on = len(line) >= WIDTH and line[:1] != " "  # a shorter line ends a paragraph
+    return "\n".join(
+        line if len(line) <= width else _fold_example(line, width) if line[0] == " " else _fill(line, width)
+        for line in lines
+    )
+
+
+def _fold_example(line: str, width: int) -> str:
+    """Fold an indented line: the words of its second column stand below each other, or below the first."""
+    match = EXAMPLE.fullmatch(line)
+    head, words = match.groups() if match else ("", line.lstrip())
+    if head and 2 * len(head) <= width:
+        return _fill(words, width, head, " " * len(head))
+    if not head and words.startswith("memcap "):
+        return line
+    indent = " " * HANGING
+    return (head.rstrip() + "\n" if head else "") + _fill(words, width, indent, indent)
+
+
+def _fill(text: str, width: int, first: str = "", indent: str = "") -> str:
+    return fill(
+        text,
+        width,
+        initial_indent=first,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def complain(line: str) -> None:
+    """Print a line on stderr, as one of memcap's."""
+    print(fold(f"memcap: {line}", sys.stderr), file=sys.stderr)
+
+
 @cache
 def warn_once(line: str) -> None:
     """Print a line on stderr, unless this process has printed it before."""
-    print(f"memcap: {printable(line)}", file=sys.stderr)
+    complain(printable(line))

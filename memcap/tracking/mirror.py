@@ -29,6 +29,8 @@ from memcap.tracking.runs import (
     SeedGroup,
     Target,
     frontier_so_far,
+    is_by_loss,
+    of_members,
     plain,
     quantiles,
     run_of_agent,
@@ -94,14 +96,19 @@ class Sender:
 
     def __init__(self, target: Target, path: Path | None = None):
         self.report = Report({"wandb": "W&B"}.get(target.service, target.service))
-        self.path, self.works, self.agent = path, True, target.agent
-        self._services = services(target)
+        self.path, self.works, self.agent, self.target = path, True, target.agent, target
+        self._services: Iterator[tuple[str, Callable[[], Service]]] | None = None
         self._service: Service | None = None
+
+    def describe(self, study: Run) -> None:
+        """Set the study's run, as long as no service was called."""
+        self.target = replace(self.target, study=study)
 
     def send(self, call: Callable[[Service], Any], count: int = 0) -> None:
         """Call a service, which then has `count` more of the members and results."""
         while self.works:
             try:
+                self._services = self._services or services(self.target)
                 if self._service is None:
                     name, make = next(self._services)
                     self._note(service=name)
@@ -160,10 +167,11 @@ class StudyMirror:
         runs: "member", "seeds" (a run per group of members that differ in the seed alone), or "auto": seeds
             if it begins with more than `MOST_MEMBER_RUNS` members. Where it has fewer, of a folder that has
             more, it may have only parts of groups: then members are left to a mirror of the whole folder.
+        command: that trains it, as far as it is known.
     """
 
-    def __init__(self, sender: Sender, study: str, runs: str):
-        self.sender, self.study, self.runs = sender, study, runs
+    def __init__(self, sender: Sender, study: str, runs: str, command: str = ""):
+        self.sender, self.study, self.runs, self.command = sender, study, runs, command
         self.ended = 0  # members and results that there were to send
         self._members: dict[str, Entry] = {}  # that may come, by key as the next two
         self._rows: dict[str, dict[str, Any]] = {}  # of those that have ended, in an earlier command too
@@ -199,6 +207,8 @@ class StudyMirror:
                 self.runs = "seeds"
             if self.sender.agent is not None and len(new) == 1:
                 (self._single,) = members.values()
+            study = of_members(self.sender.target.study, self.study, self.command, members.values())
+            self.sender.describe(study)
             for config in earlier["config"] if self.runs == "seeds" else ():
                 self._group_of(Entry("", "", json.loads(config), "")).is_partial = True
         self._members |= members
@@ -295,9 +305,11 @@ class StudyMirror:
         values = {
             "study/seconds": now - self._started,
             "study/done": len(self._rows),
-            "study/solved": sum(bool(row["solved"]) for row in self._rows.values()),
             "study/members_a_second": self._trained / max(seconds, 1e-3),
         } | self._frontier()
+        rows = self._rows.values()
+        if not rows or not all(map(is_by_loss, rows)):
+            values["study/solved"] = sum(bool(row["solved"]) for row in rows)
         self._last_point, self._trained = now, 0
         self.sender.send(lambda service: service.progress(values))
 

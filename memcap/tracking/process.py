@@ -58,7 +58,7 @@ class MirrorProcess:
 
     def _start(self, wandb: str) -> subprocess.Popen[bytes]:
         options = {"wandb": wandb, "runs": self._settings.runs, "token": self._token}
-        options |= {"study": self._study.name, "part": self._part}
+        options |= {"study": self._study.name, "part": self._part, "command": self._study.command or ""}
         words = self._settings.command(self._absolute)[1:]
         words += [f"--{name}={value}" for name, value in options.items()]
         path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)

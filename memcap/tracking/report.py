@@ -59,11 +59,12 @@ def read_report(folder: Path, token: str) -> Report:
 
 def figure_since(folder: Path, token: str) -> Path | None:
     """Return the study's figure, if it was drawn since the mirror started."""
-    figure = folder / "figures" / "frontier.png"
-    with contextlib.suppress(OSError):
-        start = heartbeat.members_path(folder, token).stat().st_mtime_ns
-        if figure.stat().st_mtime_ns >= start:
-            return figure
+    for name in ("frontier.png", "held_out.png"):
+        figure = folder / "figures" / name
+        with contextlib.suppress(OSError):
+            start = heartbeat.members_path(folder, token).stat().st_mtime_ns
+            if figure.stat().st_mtime_ns >= start:
+                return figure
     return None
 
 

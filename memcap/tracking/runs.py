@@ -17,7 +17,16 @@ from memcap.store.curves import Points, spread
 LONGEST_TAG = 64  # characters that W&B takes
 QUANTILES = {"q25": 0.25, "q50": 0.5, "q75": 0.75}
 SUMMARIZED = ("final", "best", "stretched", "mean_up_to", "worst_up_to", "steps", "steps_to_solve")
-SUMMARIZED += ("steps_to_steady", "steps_to_up_to", "run_seconds")
+SUMMARIZED += ("steps_to_steady", "steps_to_up_to", "run_seconds", "validation_loss", "held_out_loss")
+SHARED = (
+    "task.name",
+    "task.lag",
+    "model.cell",
+    "model.units",
+    "recipe.name",
+    "recipe.lr",
+)  # of a study's config
+MOST_VALUES = 100  # of one of these
 
 
 @dataclass(frozen=True)
@@ -101,12 +110,31 @@ def run_of_study(study: str, part: str = "") -> Run:
     return Run(f"study-{_digest(study, part)}", " ".join(filter(None, (study, part))), "study")
 
 
+def of_members(run: Run, study: str, command: str, members: Iterable[Entry]) -> Run:
+    """Return the run of a study with what its members are, as its config and tags."""
+    configs = [member.config for member in members]
+    values: dict[str, Any] = {"study": study, "command": command, "members": len(configs)}
+    for name in SHARED:
+        part, _, field_ = name.partition(".")
+        some = {config[part].get(field_) for config in configs}
+        values[name] = sorted(some, key=lambda value: (str(type(value)), value))[:MOST_VALUES]
+    tags = (
+        str(tag)[:LONGEST_TAG] for name in ("task.name", "model.cell", "recipe.name") for tag in values[name]
+    )
+    return replace(run, config=values, tags=tuple(dict.fromkeys(tags)))
+
+
 def run_of_agent(agent: Agent, member: Entry | None = None) -> Run:
-    """Return the run of the agent that started this command, which trains one member, or several."""
+    """Return the run of the agent that started this command, which trains one member, or several. Its name is
+    what the sweep chose: members may differ in that alone."""
+    name = " ".join(
+        f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}"
+        for key, value in agent.config.items()
+    )
     if member is None:
-        return Run(agent.id, "", "agent", config=agent.config)
+        return Run(agent.id, name, "agent", config=agent.config)
     run = run_of_member(member)
-    return replace(run, id=agent.id, config={**agent.config, **run.config})
+    return replace(run, id=agent.id, name=name or run.name, config={**agent.config, **run.config})
 
 
 def _digest(*texts: str) -> str:
@@ -141,11 +169,16 @@ class SeedGroup:
 def summary_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return how many members there are, the shares that passed, and quartiles over them."""
     summary: dict[str, Any] = {"members": len(rows), **Counter(f"members_{row['status']}" for row in rows)}
-    for name in VERDICTS:
+    for name in VERDICTS if not all(map(is_by_loss, rows)) else ():
         summary[f"share_{name}"] = sum(bool(row[name]) for row in rows) / len(rows)
     for name in SUMMARIZED:
         summary |= _quantiles(name, [row[name] for row in rows if row.get(name) is not None])
     return summary
+
+
+def is_by_loss(row: Mapping[str, Any]) -> bool:
+    """Tell whether a row is of a member that is judged by its held-out loss: none of these is solved."""
+    return row.get("validation_loss") is not None
 
 
 def quantiles(curves: Sequence[Points]) -> Points:

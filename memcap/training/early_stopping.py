@@ -39,11 +39,9 @@ def rule(criterion: str, evaluation: Evaluation) -> str:
     return (
         f"Solved: {criterion} on {evaluation.sequences:,} fresh sequences, in {evaluation.successive}"
         " evaluations in a row."
-        f" One is made after each {evaluation.every} training steps if the running training score is near"
-        " the criterion (within"
-        f" {NEAR:g}; an error: within {NEAR_ERROR:g} times), and at the end of the budget;"
-        f" {evaluation.every} steps without one"
-        " start the count anew."
+        f" A net is evaluated after every {evaluation.every} training steps at which its running training"
+        f" score is near the criterion (within {NEAR:g}; an error: within {NEAR_ERROR:g} times), and at the"
+        " end of the budget; steps at which it is not start the count anew."
     )
 
 

@@ -87,8 +87,25 @@ def test_places_are_by_bytes_and_what_none_meets_comes_last():
         "under half, 0.25",
         ["GRUCell"],
     )
+    scores = {"minGRU": 0.69, GUEST: 0.71, "leaky": 0.5}  # of a pair whose chance is .5
+    rows = [group("latch", 5, {1: (0, 8), 2: (0, 8)}, cell=cell, best=best) for cell, best in scores.items()]
+    needs = cell_map.needs(table(*groups[:1], *rows))
+    bands = {cell: row(needs, cell)["band"] for cell in scores}
+    assert bands == {"minGRU": "2 to 3 of 4", GUEST: "2 to 3 of 4", "leaky": "4 of 4"}
     with pytest.raises(UserError, match="nope: none of its nets has a row"):
         cell_map.ranking(needs, "nope")
+
+
+def test_the_lstm_under_another_name_lands_in_its_own_band():
+    """With the other seeds of the second run, on each of the five tasks, at both lengths."""
+    again = rows_of(cell_map.AGAIN).filter(cell="OptimizedLSTMCell").with_columns(cell=pl.lit(GUEST))
+    places = cell_map.by_place(cell_map.needs(pl.concat([rows_of(cell_map.STUDY), again])))
+    assert len(places) == 7
+    for there in places.values():
+        own, other = (
+            cell_map.band(need, there) for cell in ("lstm", GUEST) for need in there if need.cell == cell
+        )
+        assert max(own[0], other[0]) <= min(own[1], other[1])
 
 
 def test_two_runs_agree_as_kendall_says():

@@ -1,6 +1,8 @@
 """Whose rows answer: the user's own where they measure the lag, else the published ones; or only those of a
 folder."""
 
+from pathlib import Path
+
 import pytest
 from study_rows import group, table, write
 
@@ -100,7 +102,6 @@ def test_a_folder_that_is_named_answers_alone(place):
     assert best_answer(Question(DELAY, 4), folder=place / "other").units == 3
     assert best_answer(Question(DELAY, 4)).units == 5
     assert best_answer(Question(DELAY, 8), folder=place / "other").units is None
-    assert best_answer(Question(DELAY, 8), folder=place / "nowhere").units is None
     assert str(place / "other") in "".join(why(best_answer(Question(DELAY, 4), folder=place / "other")))
 
 
@@ -147,3 +148,11 @@ def test_what_is_published_lies_with_the_results(name):
     assert [file.parts[-3:] for file in rows_files(name)] == [
         ("results", study, "rows.parquet") for study in STUDIES[name]
     ]
+
+
+def test_a_knob_that_was_not_measured_has_the_nearest_that_were_beside_it():
+    latch = task_class("latch")
+    found = best_answer(Question(latch(symbols=4), 50), Path("atlas"))
+    assert (found.units, [each.task.symbols for each in found.beside]) == (None, [2, 8])
+    assert "Beside it were, of memcap's published atlas: latch at every lag up to 50, " in sentences(found)[0]
+    assert found.seconds is not None

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from pathlib import Path
 
 import polars as pl
 import pytest
@@ -58,6 +59,14 @@ def test_it_fetches_nothing_and_takes_no_name_for_markup(study):
     assert set(re.findall(r"https?://[^\"' ]+", text)) == {"http://www.w3.org/2000/svg"}
     assert "<title>one &amp; &lt;two&gt;</title>" in text
     assert text.count("</script>") == 2
+
+
+def test_of_one_lag_it_draws_the_share_that_passed_against_the_width():
+    rows = table(group("latch", 5, {1: (2, 8), 2: (8, 8)}))
+    data = data_of(html.page(rows, curves.read(Path("nowhere")), "one"))
+    (series,) = data["widths"]["series"]
+    assert [point[:2] for point in series["line"]] == [[1, 0.25], [2, 1.0]]
+    assert len(data["points"]) == 1
 
 
 def test_a_large_study_is_below_a_megabyte_and_says_what_it_leaves_out():

@@ -119,7 +119,7 @@ def test_what_is_wrong_is_named(study, harm, says, sound):
         for k, key in enumerate(members):
             line = line.replace(key, f"K{k + 1}")
         assert part in line
-    assert last.startswith("OK: ")
+    assert last.startswith("Read: ")
     assert last.endswith(sound)
     assert json.loads(memcap(study, "verify", "--json").out)["wrong"] == lines
     rows_only = memcap(study, "verify", "--rows-only")

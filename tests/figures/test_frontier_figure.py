@@ -75,7 +75,7 @@ def test_the_steady_members_are_drawn_and_the_caption_says_what_that_is():
     assert steady[0].fit.u90.units > frontier(rows, "trained")[0].fit.u90.units + 1
     assert draw(rows).data["u90"].to_list() == [p.fit.u90.units for p in steady]
     text = " ".join(caption(steady))
-    assert "Seeds that count: solved ones of latch; steady ones of delay_line (stretch 7)." in text
+    assert "A seed passes if its net is solved (latch); steady (delay_line (stretch 7))." in text
     assert steady_rule(7, 100) in text
     assert rule(criterion("accuracy", 0.99), Evaluation()) in text
     assert "Steady:" not in " ".join(caption(frontier(rows, "trained")))

@@ -104,6 +104,14 @@ def test_cfg_job_prints_the_recipe_that_will_be_used(tmp_path):
     assert "# recipe.lr: 0.03, 0.02\n" in done.out
 
 
+def test_a_recipe_whose_file_says_no_name_is_called_by_the_file(tmp_path):
+    (tmp_path / "recipe").mkdir()
+    hold = (ROOT / "conf" / "recipe" / "hold.yaml").read_text()
+    (tmp_path / "recipe" / "mine.yaml").write_text(hold.replace("name: hold\n", ""))
+    ((job,),) = compose_jobs(["task=latch", "recipe=mine"], tmp_path)
+    assert job.members[0].recipe.name == "mine"
+
+
 def test_cfg_job_prints_what_cannot_be_trained_and_says_why(tmp_path):
     done = memcap(tmp_path, "train", "--cfg", "job", "task.lag=-1")
     assert (done.status, done.err.count("\n")) == (2, 1)
@@ -134,11 +142,11 @@ def test_info_says_where_configurations_are_looked_for(tmp_path):
         ("memcap plan task=", {f"task={name}" for name in task_classes()}),
         ("memcap plan --d", {"--device"}),
         ("memcap answer --ta", {"--task"}),
-        ("memcap frontier outputs --", {"--help", "--at", "--budget", "--strict", "--json"}),
+        ("memcap frontier outputs --", {"--help", "--at", "--task", "--budget", "--strict", "--json"}),
         ("memcap frontier --at ", {"up_to", "steady", "trained"}),
         ("memcap export abc --layout t", {"torch"}),
         ("memcap frontier --json ", set()),  # a path, which the shell completes
-        ("memcap frontier -", {"-h", "--help", "--at", "--budget", "--strict", "--json"}),
+        ("memcap frontier -", {"-h", "--help", "--at", "--task", "--budget", "--strict", "--json"}),
         ("memcap train --config-d", {"--config-dir"}),
         ("memcap train --cfg ", {"job", "hydra", "all"}),
         ("memcap train --config-dir ", set()),

@@ -167,10 +167,13 @@ def test_an_interrupted_multirun_stops_at_once(tmp_path, monkeypatch):
     assert "Training frontier" not in done.out
 
 
-def test_jobs_in_folders_of_their_own_end_with_what_they_found(tmp_path):
-    done = memcap(tmp_path, "train", "-m", *WIDTHS, *TINY, "hydra.job.chdir=true", "hydra/launcher=basic")
-    assert (done.status, done.err.count("memcap: ")) == (0, 0)
-    assert done.out.count("\n1 member, ") == 4
+def test_jobs_in_folders_of_their_own_write_the_rows_where_a_rerun_finds_them(tmp_path):
+    words = ["train", "-m", *WIDTHS, *TINY, "hydra.job.chdir=true", "hydra/launcher=basic"]
+    for seen in ("training", ""):
+        done = memcap(tmp_path, *words)
+        assert (done.status, done.err.count("memcap: "), seen in done.err) == (0, 0, True)
+        assert "\n4 members, " in done.out
+    assert len(list(tmp_path.rglob("rows/*.parquet"))) == 4
 
 
 def test_hydras_settings_of_a_job_hold(tmp_path):

@@ -101,3 +101,9 @@ def test_curves_are_thinned(tmp_path):
     steps = curves.read(tmp_path)["step"]
     assert curves.MOST_POINTS / 2 < len(steps) <= curves.MOST_POINTS
     assert (steps[0], steps[-1]) == (4, 4000)
+
+
+def test_a_score_that_is_none_is_no_point():
+    """As before a curriculum has arrived: the largest of W&B's numbers would be NaN."""
+    lines = curves.table({"a": {1: {"train/loss": np.nan, "train/accuracy": np.nan}}})
+    assert curves.points(lines, "accuracy")[1].keys() == {"train/loss"}

@@ -106,6 +106,7 @@ def test_rows_and_weights_come_back_exactly(folder):
     for each in found.iter_rows(named=True):
         assert_trees_equal(store.weights_of(folder, each), weights[each["key"]])
     assert files(folder) == ["rows/p.parquet", "weights/p.npz"]
+    assert pl.read_parquet_metadata(folder / "rows" / "p.parquet")["memcap_schema"] == "1"
 
 
 def test_a_write_that_breaks_leaves_the_old_file_and_nothing_else(folder, monkeypatch):

@@ -63,7 +63,9 @@ def test_what_is_still_to_come_may_change(clock, capsys):
     clock.now = 40
     job.ended("", "solved", True)
     bar.print_line()
-    assert capsys.readouterr().err.splitlines() == ["training 1/7 members, 1 solved, at most 4 minutes left"]
+    assert capsys.readouterr().err.splitlines() == [
+        "training 1/7 members at most, 1 solved, about 4 minutes left"
+    ]
 
 
 def test_quiet_is_quiet(clock, capsys):

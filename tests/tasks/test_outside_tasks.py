@@ -169,6 +169,9 @@ SAMPLES = {
     "Batch(x, y / 0, m)": "sample gives targets that are not finite; it must be numbers",
     "Batch(x, y, m, m)": "sample gives window_starts: bool of shape (16, 4096); it must be bool",
     "int(x)": "sample raises ",
+    "Honest.sample(self, jax.random.key(0), lag, length, steps, batch)": (
+        "sample gives the same sequences for every key; it must be drawn by jax.random from `key`"
+    ),
 }
 
 

@@ -112,6 +112,14 @@ def test_a_member_of_which_only_the_row_is_known_has_the_name_that_its_config_gi
     assert service.runs[0][0].name == ours.name == "delay_line(symbols=4)-L8-u7-s3"
 
 
+def test_the_study_s_run_says_what_its_members_are(sender):
+    it, ours = sender(ListService), [member(seed=k) for k in range(2)]
+    StudyMirror(it, "study", "auto", "memcap train task=latch").update(news(members=ours))
+    run = it.target.study
+    assert (run.config["command"], run.config["members"]) == ("memcap train task=latch", 2)
+    assert (run.config["task.lag"], run.tags[0]) == ([8], "delay_line")
+
+
 def test_numbers_that_are_none_come_through(sender):
     service, ours = ListService(), member()
     curve = {1: {"train/loss": math.inf}, 2: {"train/loss": math.nan, "eval/accuracy": -math.inf}}

@@ -103,7 +103,7 @@ PAPER = Paper(
     source="Arora, Eyuboglu, Timalsina, Johnson, Poli, Zou, Rudra & Ré, Zoology: measuring and improving"
     " recall in efficient"
     " language models, ICLR 2024 (2312.04927); Arora et al., Based, ICML 2024 (2402.18668)",
-    cost="2 minutes on one core that some ten jobs shared, compiling aside (60 members)",
+    cost="2 minutes on one core of a busy machine, without compilation (60 members)",
     table=curves,
     claims=(
         StandIn(

@@ -154,7 +154,7 @@ def _falls(counts: pl.DataFrame) -> Finding:
 PAPER = Paper(
     source="Kurtkaya, Dinc et al., Dynamical phases of short-term memory mechanisms in RNNs, ICML 2025"
     " (2502.17433)",
-    cost="4 minutes on one core of a busy machine, compiling aside (248 members)",
+    cost="4 minutes on one core of a busy machine, without compilation (248 members)",
     read="code",
     table=counts,
     claims=(

@@ -125,7 +125,7 @@ def _not_by_length(data: pl.DataFrame) -> Finding:
 PAPER = Paper(
     source="Hewitt, Hahn, Ganguli, Liang & Manning, RNNs can generate bounded hierarchical languages with"
     " optimal memory, EMNLP 2020 (2010.07515)",
-    cost="10 minutes on one core that some 15 jobs shared, compiling aside (96 members)",
+    cost="10 minutes on one core of a busy machine, without compilation (96 members)",
     table=curves,
     claims=(
         Claim(

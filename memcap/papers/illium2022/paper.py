@@ -121,7 +121,7 @@ def _correlation(by_units: dict[int, int]) -> float:
 PAPER = Paper(
     source="Illium, Schillman, Müller, Gabor & Linnhoff-Popien, Empirical analysis of limits for memory"
     " distance in recurrent neural networks, ICAART 2022 (2212.11085)",
-    cost="2 minutes on one core that some 15 jobs shared, compiling aside (120 members)",
+    cost="2 minutes on one core of a busy machine, without compilation (120 members)",
     table=errors,
     claims=(
         Claim(

@@ -142,7 +142,7 @@ def _above_the_line(cell: str, data: pl.DataFrame) -> Finding:
 PAPER = Paper(
     source="Jaeger, Short term memory in echo state networks, GMD report 152, 2001; estimates: Ballarin et"
     " al., 2023",
-    cost="27 seconds on one core that some ten jobs shared, compiling aside (64 members); 5 seconds to draw",
+    cost="27 seconds on one core of a busy machine, without compilation (64 members); 5 seconds to draw",
     read="notes",
     table=errors,
     claims=(

@@ -150,7 +150,7 @@ def _same_width(data: pl.DataFrame) -> Finding:
 PAPER = Paper(
     source="Voelker, Kajic & Eliasmith, Legendre memory units: continuous-time representation in recurrent"
     " neural networks, NeurIPS 2019",
-    cost="58 minutes on one core that some ten jobs shared, compiling aside (34 members)",
+    cost="58 minutes on one core of a busy machine, without compilation (34 members)",
     table=shares,
     claims=(
         Claim(
