@@ -22,8 +22,9 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
+import numpy as np
 import polars as pl
-from scipy.stats import binomtest
+from scipy.stats import binomtest, spearmanr
 
 from memcap import cli, papers, store
 from memcap.capacity import cell_map
@@ -674,7 +675,7 @@ def best_cells() -> str:
     """On each task of the map, the cells that may need the fewest bytes, and those that mostly fail."""
     lines = []
     for place, there in cell_map.by_place(map_needs()).items():
-        best = ", ".join(f"{n.cell} {n.u90['bytes'].units:.0f}" for n in cell_map.best_of(there))
+        best = ", ".join(f"{need.cell} {need.width}" for need in cell_map.best_of(there))
         lines.append((place, best, ", ".join(sorted(n.cell for n in there if not n.point.trains))))
     head = "may need the fewest bytes of state", "fewer than half of the seeds at every width"
     return table(("task", *head), lines)
@@ -1053,6 +1054,70 @@ def columns() -> str:
     return table(("column", "type", "meaning"), each)
 
 
+def real_sets() -> str:
+    """Each real set: what was foretold, and what was found."""
+    lines = []
+    for row in foretold().iter_rows(named=True):
+        units = (
+            "no width helps" if row["measured"] is None else f"{row['measured']} [{row['from']}, {row['to']}]"
+        )
+        told = f"{row['predicted']} [{row['low']}, {row['high']}]"
+        no_state, last = (
+            f"{row[name]:.2f} ({row[f'{name}_foretold']:g})" for name in ("current", "last_five")
+        )
+        shuffled = "" if row["shuffled"] is None else f"{row['shuffled']:.3f}"
+        best = f"{row['loss']:.3f} ± {row['error']:.2g} ({row['best']} units)"
+        count = f"{row['sequences']:,}, {row['steps']}"
+        lines.append((row["set"], count, no_state, last, best, shuffled, told, units, row["learnt"] or ""))
+    head = (
+        "set",
+        "sequences, steps",
+        "no state",
+        "last five",
+        "best net",
+        "shuffled",
+        "foretold",
+        "enough",
+        "learnt",
+    )
+    return table(head, lines)
+
+
+def real_foretold() -> str:
+    """What each real set was said to make a net hold."""
+    rows = pl.read_csv(ROOT / "results" / "real" / "predictions.csv")
+    lines = [
+        (row["set"], row["holds"], f"{row['predicted']} [{row['low']}, {row['high']}]")
+        for row in rows.iter_rows(named=True)
+    ]
+    return table(("set", "what is held", "units"), lines)
+
+
+def real_in_short() -> str:
+    """How well real widths were foretold."""
+    known = foretold().filter(pl.col("measured").is_not_null())
+    measured, predicted = (known[name].to_numpy() for name in ("measured", "predicted"))
+    misses = np.abs(np.log(measured / predicted))
+    close, near = (int((misses <= math.log(factor)).sum()) for factor in (1.5, 2))
+    inside = known.filter(pl.col("measured").is_between("low", "high")).height
+    constants = {units: np.abs(np.log(measured / units)).mean() for units in range(1, 65)}
+    constant = min(constants, key=constants.__getitem__)
+    rank = spearmanr(predicted, measured).statistic
+    miss, least = np.exp(misses.mean()), np.exp(constants[constant])
+    return filled(
+        f"**Of {known.height} widths, {close} were foretold within a factor of 1.5 and {near} within 2;"
+        f" {inside} lie in the range that was given.** The typical miss is a factor of {miss:.1f}; who says"
+        f" {constant} of every set, which is the best of all constants, misses by {least:.1f}. The order of"
+        f" the sets was foretold with a rank correlation of {rank:.2f}."
+    )
+
+
+@cache
+def foretold() -> pl.DataFrame:
+    """Foretold and measured widths of real sets, as docs/real.py compares them."""
+    return pl.read_csv(ROOT / "results" / "real" / "foretold.csv")
+
+
 def counts(study: str, *by: str, **where: Any) -> pl.DataFrame:
     """Count the nets of a study of results/ or of a paper that passed, and all of them.
 
@@ -1281,6 +1346,34 @@ def span(values: pl.Series, digits: int = 1) -> str:
     return " to ".join(dict.fromkeys(ends))
 
 
+def dimensions() -> str:
+    """Tabulate how often nets of one to four units tell the number of an agent's variables, by two rules."""
+    widths = pl.read_csv(ROOT / "results" / "choices.csv")
+    agents = []
+    for _, rows in widths.group_by("agent", "seed", "sessions", maintain_order=True):
+        losses = rows.pivot("units", index="fold", values="loss").drop("fold")
+        best = losses[min(losses.columns, key=lambda units: losses[units].mean())]
+        excess = [(int(units), losses[units] - best) for units in losses.columns]
+        paired = next(n for n, each in excess if not each.mean() > each.std() / len(each) ** 0.5)
+        agents.append(rows.row(0, named=True) | {"paired": paired})
+    lines = []
+    for (sessions, count), some in pl.DataFrame(agents).group_by(
+        "sessions", "variables", maintain_order=True
+    ):
+        told = [(some[rule] == count).sum() for rule in ("fit", "paired")]
+        units = [f"{some[rule].fill_null(0).mean():.1f}" for rule in ("fit", "paired")]
+        cells = [f"{good} of {some.height} {interval(good, some.height)}" for good in told]
+        lines.append((sessions * 100, count, cells[0], units[0], cells[1], units[1]))
+    head = ("trials", "variables", "told by memcap fit", "units, mean", "told fold by fold", "units, mean")
+    return table(head, sorted(lines))
+
+
+def interval(good: int, number: int) -> str:
+    """A 95 % interval of a share."""
+    low, high = wilson(good, number)
+    return f"[{low:.2f}, {high:.2f}]"
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "the answer": short_answer,
     "six questions": six,
@@ -1327,6 +1420,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "fading kernel": fading_kernel,
     "need": need,
     "need in short": need_in_short,
+    "dimensions": dimensions,
     "papers": redrawn,
     "claims resampled": resampled,
     "speed": speed,
@@ -1334,6 +1428,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "designs": designs,
     "failing nets": failing_nets,
     "failing nets by task": failing_nets_by_task,
+    "real in short": real_in_short,
+    "real sets": real_sets,
+    "real foretold": real_foretold,
     "tables of rows": tables_of_rows,
     "columns": columns,
     "fading beside latch": fading_beside_latch,

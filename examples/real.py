@@ -131,9 +131,9 @@ def mnist_rows(_: Path) -> pl.DataFrame:
 
 def splice(root: Path) -> pl.DataFrame:
     """3,186 pieces of primates' DNA: exon to intron, intron to exon, or neither, in the middle."""
+    path = system("usr/lib/R/site-library/mlbench/data/DNA.rda", root)
     import rdata  # noqa: PLC0415
 
-    path = system("usr/lib/R/site-library/mlbench/data/DNA.rda", root)
     table = rdata.read_rda(path)["DNA"]
     flags = table.to_numpy()[:, :-1].astype(int).reshape(-1, 60, 3)  # A, C, G; none of them: T
     bases = np.array(list("TACG"))[(flags * [1, 2, 3]).sum(2)]

@@ -411,7 +411,7 @@ def _has_names(kind: Any) -> bool:
 
 def _first(words: Sequence[str]) -> str:
     """Write the first eight of some words."""
-    return ", ".join(words[:8]) + (f" and {len(words) - 8} others" if len(words) > 8 else "")
+    return ", ".join(words[:8]) + (f" and {plural(len(words) - 8, 'other')}" if len(words) > 8 else "")
 
 
 def _text(value: Any) -> str:

@@ -1,13 +1,17 @@
 """The real sets of examples/real.py, where what ships them is installed, and what was foretold of them."""
 
 import importlib.util
+import json
 import os
+import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from memcap.long_form import Columns, long_form
+from memcap.own_data import RACE, RACE_UNITS
 
 ROOT = Path(__file__).parent.parent
 DEBIAN = Path(os.environ.get("MEMCAP_DEBIAN", "/"))  # where its packages are unpacked
@@ -27,12 +31,22 @@ SIZES = {  # sequences, the longest, numbers or symbols a step, classes
 }
 
 
-@pytest.fixture(scope="module")
-def real():
-    spec = importlib.util.spec_from_file_location("real", ROOT / "examples" / "real.py")
+def loaded(folder):
+    spec = importlib.util.spec_from_file_location(f"{folder}_real", ROOT / folder / "real.py")
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # its dataclass looks there
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="module")
+def real():
+    return loaded("examples")
+
+
+@pytest.fixture(scope="module")
+def published():
+    return loaded("docs")
 
 
 def table(real, name, **how):
@@ -53,13 +67,39 @@ def test_each_set_was_foretold(real):
     )
 
 
+def test_the_numbers_of_the_figure_are_those_of_the_rows(published):
+    data = published.compared()
+    assert_frame_equal(pl.read_csv(published.PLACE / "foretold.csv", schema=data.schema), data, rel_tol=1e-9)
+    assert data.height >= 6
+    for curve in published.curves().values():
+        assert curve.folds == (0, 1, 2, 3, 4)
+
+
+def test_rows_are_of_the_searches_of_fit_and_of_the_sets_as_they_are(published):
+    """Each width of the recipe that won its race has all folds, and the others only raced."""
+    rows = pl.read_parquet(published.PLACE / "fits.parquet")
+    assert set(rows["task"]) == {"data"}
+    tasks = [json.loads(text) for text in rows["knobs"]]
+    for name, curve in published.curves().items():
+        own = rows.filter([published.set_of(each["file"]) == name for each in tasks])
+        raced = own.filter((pl.col("recipe") != curve.recipe.name) | (pl.col("lr") != curve.recipe.lr))
+        shuffled = name.endswith(published.SHUFFLED)
+        assert {*raced.select("recipe", "lr").iter_rows()} | {(curve.recipe.name, curve.recipe.lr)} >= (
+            set() if shuffled else {*RACE}
+        )
+        assert set(raced["units"]) <= {*RACE_UNITS}
+
+
 @pytest.mark.parametrize("name", SIZES)
 def test_a_set_is_a_table_that_fit_reads(real, name):
-    arrays = long_form(table(real, name), Columns("answer")).arrays
+    form = long_form(table(real, name), Columns("answer"))
+    arrays = form.arrays
     inputs = arrays["inputs"]
     seen = inputs.shape[2] if inputs.ndim == 3 else len(arrays["symbol_names"])
     classes = len(set(arrays["targets"][arrays.get("mask", ...)].ravel()))
     assert (*inputs.shape[:2], seen, classes) == SIZES[name]
+    rows = pl.read_parquet(ROOT / "results" / "real" / "fits.parquet")
+    assert rows["knobs"].str.contains(f"real/{name}/sequences-{form.digest}").any()
 
 
 def test_shuffled_steps_are_the_same_steps(real):

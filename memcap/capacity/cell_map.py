@@ -96,6 +96,11 @@ class Need:
         return f"{' to '.join(map(write, self.step[name]))}{bracket}{ends_of_it}"
 
     @property
+    def width(self) -> str:
+        """The same without the interval, where a width is enough: "30.2", "<= 4", or "132 to 196"."""
+        return self.words.partition(" [")[0]
+
+    @property
     def floor(self) -> float:
         """Bytes that the bits to hold take up."""
         return self.point.references.bits / 8

@@ -98,10 +98,10 @@ def _show_published(as_json: bool) -> None:
     for place, there in places.items():
         tau, cells = taus[place]
         train = sum(need.point.trains for need in there)
-        best = {need.cell: need.u90["bytes"].units for need in cell_map.best_of(there)}
+        best = cell_map.best_of(there)
         lines.append({"task": place, "tau": tau, "tau_cells": cells, "cells": len(there), "train": train})
-        lines[-1]["best"] = best
-        words = ", ".join(f"{cell} {number(u90)}" for cell, u90 in best.items())
+        lines[-1]["best"] = {need.cell: need.u90["bytes"].units for need in best}
+        words = ", ".join(f"{need.cell} {need.width}" for need in best)
         rows.append([place, number(tau), str(cells), f"{train} of {len(there)}", words])
     if as_json:
         print_json({"tasks": lines})

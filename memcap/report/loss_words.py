@@ -34,10 +34,11 @@ def sentences(curve: LossCurve) -> list[str]:
             f" better than {loss_text(curve.without_state)} of the best map of the current input."
         ]
         if curve.too_few:
+            train = min(width.train for width in curve.widths)
             return [
                 *lines,
-                "Training loss falls and held-out loss does not: more sequences, not more units; or what is"
-                " asked is not in them.",
+                f"Training loss falls to {train:.2g}, and held-out loss does not follow: more sequences, not"
+                " more units; or what is asked is not in them.",
             ]
         return [*lines, "Training loss does not fall either: another learning rate or budget may train it."]
     chosen, why = curve.enough[0], "a standard error"
