@@ -44,7 +44,7 @@ from memcap.knobs import typed
 from memcap.models.model import Model
 from memcap.papers import resample
 from memcap.report.answer_words import wilson
-from memcap.runtime.published import ATLAS, rows_file, rows_files
+from memcap.runtime.published import ATLAS, rows_files
 from memcap.store import curves
 from memcap.store.rows import COLUMNS, passed_column
 from memcap.tasks import Task, task_class
@@ -85,8 +85,8 @@ def all_recipes() -> Sequence[Point]:
 
 @cache
 def points() -> Sequence[Point]:
-    """The frontier of the atlas."""
-    return frontier(store.read(rows_file(ATLAS)))
+    """The frontier of the atlas, and of delay lines by Muon."""
+    return frontier(pl.concat([rows_of("atlas"), rows_of("muon")]))
 
 
 def point(label: str, lag: int) -> Point:
@@ -390,7 +390,7 @@ def marks(points: Iterable[Point]) -> str:
 
 def gap_in_short() -> str:
     """Say how far above the floor training ends, and where hand-set nets lie."""
-    found = gap.gaps(pl.concat([rows_of("atlas"), rows_of("other_tasks")]))
+    found = gap.gaps(pl.concat([rows_of("atlas"), rows_of("other_tasks"), rows_of("muon")]))
     both = [each for each in found if each.hand_set and each.is_met]
     wider = [each.point.label.replace("_", " ") for each in both if each.any_seed < each.hand_set]
     return filled(

@@ -26,7 +26,8 @@ STUDIES = sorted(
 LOOPS = sorted((ROOT / "results" / "loops").iterdir())
 TOGETHER = {  # studies that are drawn together
     "up_to/figures/lags.csv": ["up_to", "atlas"],
-    "atlas/figures/gap.csv": ["atlas", "other_tasks"],
+    "atlas/figures/gap.csv": ["atlas", "other_tasks", "muon"],
+    "atlas/figures/costs.csv": ["atlas", "muon"],
     "cell_map/figures/cell_map.csv": ["cell_map", "cell_map_recipes"],
 }
 DRAWN = sorted((ROOT / "results").glob("*/figures/*.csv"))
