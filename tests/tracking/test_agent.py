@@ -78,7 +78,7 @@ def test_a_single_member_is_the_agents_run_also_where_its_row_was_there(agent):
         runs, (row,) = runs_by_id(folder), store.read(folder).to_dicts()
         assert runs.keys() - {run_of_study("s").id} == {"agentrun"}  # the study's has points after 10 s
         theirs = runs["agentrun"]
-        assert (theirs.sweep, theirs.job_type, theirs.name) == ("sweep123", "member", "latch-L3-u2-s0")
+        assert (theirs.sweep, theirs.job_type, theirs.name) == ("sweep123", "member", "model.units=2")
         assert theirs.config["model"]["units"] == theirs.config["model.units"] == 2
         assert theirs.summary["final"] == row["final"]
         assert bool(theirs.history) == (sent == "first")  # its curve

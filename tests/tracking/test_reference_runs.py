@@ -37,6 +37,9 @@ def runs_of(folder):
     """The runs in a folder, without what rows did not say then."""
     runs = plain_runs(folder)
     for run in runs.values():
+        if run["job_type"] == "study":
+            assert (run["config"]["members"], run["config"]["model.units"]) == (6, [1, 2])
+            run |= {"config": {}, "tags": []}
         run["summary"] = {name: value for name, value in run["summary"].items() if name not in SINCE}
         for table in (each["frontier"] for each in (run["summary"], *run["points"]) if "frontier" in each):
             kept = [k for k, name in enumerate(table["columns"]) if name != "falls_from"]
