@@ -182,7 +182,7 @@ def test_defaults_fill_in():
     assert member.recipe.name == recommended(member.task, 8) == "curriculum"
     assert member.recipe == ResolvedRecipe(**completed(Recipe, recipe_file("curriculum")))
     assert resolve(values({"task.lag": 5})).recipe.name == "forget_bias"
-    assert resolve(values({"task.lag": 5, "task.symbols": 3})).recipe.name == "curriculum"
+    assert resolve(values({"task.lag": 5, "task.symbols": 3})).recipe.name == "curriculum_muon"
     assert resolve(values({"task.lag": 17, "recipe.name": "hold"})).recipe.init == "hold"
 
 

@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from study_rows import group, write
 
-from memcap import commands
+from memcap import commands, own_data
 from memcap.cli import _parser
 from memcap.commands import plan
 from memcap.config import task_defaults
@@ -73,6 +73,7 @@ def nothing_trains():
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(session, "run_study", accepted)
+        patch.setattr(own_data, "run_study", accepted)
         patch.setattr(plan, "compile_plan", accepted)
         yield
 

@@ -92,8 +92,7 @@ def test_it_judges_a_papers_rows_in_an_empty_folder(run, tmp_path):
 
 def test_it_finds_every_study(run):
     text = run("-m", "memcap", "train", "--help")
-    (line,) = [line for line in text.splitlines() if line.startswith("  sweeps= ")]
-    assert line.split("= ")[1].strip() == ", ".join(study_files.NAMES)
+    assert f" sweeps= {', '.join(study_files.NAMES)} " in " ".join(text.split())
     assert "study: gu2023_rates\n" in run("-m", "memcap", "train", "--cfg", "job", "sweeps=gu2023_rates")
 
 

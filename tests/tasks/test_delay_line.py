@@ -29,7 +29,7 @@ def test_lengths_and_recipes():
     facts = task.facts(50, 200)
     assert (facts.held, facts.bits) == (51, 50)
     assert [recommended(task, lag) for lag in (5, 6, 50)] == ["forget_bias", "curriculum", "curriculum"]
-    assert [recommended(DelayLine(symbols=4), lag) for lag in (1, 20)] == ["curriculum", "curriculum"]
+    assert [recommended(DelayLine(symbols=4), lag) for lag in (3, 20)] == ["curriculum", "curriculum_muon"]
     assert [recommended(DelayLine(symbols=8), lag) for lag in (1, 8, 12, 50)] == 2 * ["curriculum"] + 2 * [
         "open_gate"
     ]
