@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from memcap.config import Member
-from memcap.knobs import key_of
+from memcap.knobs import key_of, keyed
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 from memcap.store import shards
@@ -130,7 +130,7 @@ def group(
                 "task": task,
                 "lag": lag,
                 "length": length,
-                "knobs": json.dumps(asdict(generator), sort_keys=True),
+                "knobs": json.dumps(keyed(generator), sort_keys=True),
                 "metric": generator.metric,
                 "threshold": generator.facts(lag, length).threshold,
                 "evaluation_until": "steady" if generator.stream else "solved",

@@ -160,7 +160,7 @@ def test_the_frontier_of_rows_without_a_later_knob_is_that_of_the_task_as_it_was
     monkeypatch.setattr("memcap.store.columns.task_class", config.task_class)
     old = table(group("latch", 5))
     member = Member(cls(mood=0.5), 5)
-    assert json.loads(old["knobs"][0]) == {"symbols": 2, "distractors": 4, "noise": 0.0}
+    assert json.loads(old["knobs"][0]) == {"symbols": 2, "distractors": 4}
     (point,) = frontier(old)
     assert point.task == member.task
     same, other = (row_of(fake(each), "s", "p") for each in (member, replace(member, task=cls(mood=0.25))))
