@@ -17,7 +17,7 @@ from study_rows import group, sealed, write
 from task_checks import draw
 
 import memcap as package
-from memcap import cli, store
+from memcap import cli, commands, store
 from memcap.capacity import sources
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import columns
@@ -268,6 +268,30 @@ def test_answer_in_words_and_json(study, lag, measured):
     )
     assert sure == found
     assert unsure["units"] < sure["units"]
+
+
+@pytest.mark.parametrize("flag", [(), ("--json",), ("--code", "keras")])
+def test_an_answer_is_measured_where_it_was_not(tmp_path, monkeypatch, flag):
+    """What training prints stands above the words, and nowhere in JSON or a script."""
+    trained = []
+
+    def run(arguments):
+        trained.append(arguments.overrides)
+        print("trained")
+        write(tmp_path / "outputs" / "new", group("latch", 7, {1: (0, 8), 2: (8, 8)}, knobs={"symbols": 3}))
+
+    monkeypatch.setattr(commands.find("train"), "run", run)
+    words = "answer", "--task", "latch", "--knob", "symbols=3", "--lag", 7, "--exactly"
+    asked = memcap(tmp_path, *words, *flag, "--measure")
+    assert asked.status == 0, asked.err
+    assert [words[0] for words in trained] == ["task=latch"]
+    if flag:
+        assert asked.out == memcap(tmp_path, *words, *flag).out
+        assert "trained" in asked.err
+    else:
+        assert asked.out.startswith("trained\nlatch (symbols=3) at lag 7: 2 units. ")
+    memcap(tmp_path, *words, *flag, "--measure")
+    assert len(trained) == 1
 
 
 def test_answer_and_frontier_take_a_verdict_and_a_budget(tmp_path):

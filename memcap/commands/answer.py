@@ -7,6 +7,7 @@ Without --task and --lag it asks what has to be remembered. Without RESULTS it r
 import shlex
 import sys
 from argparse import ArgumentParser, Namespace
+from contextlib import redirect_stdout
 from dataclasses import fields
 from typing import Any
 
@@ -102,7 +103,9 @@ def run(arguments: Namespace) -> None:
     about = arguments.confidence, arguments.at, arguments.budget, arguments.config_dir
     answer = best_answer(Question(task, lag, model, *about), arguments.results, arguments.strict)
     if arguments.measure and not (answer.settled and answer.as_asked) and answer.command:
-        commands.find("train").run(Namespace(overrides=shlex.split(answer.command)[2:]))
+        aside = sys.stderr if arguments.json or arguments.code else sys.stdout
+        with redirect_stdout(aside):
+            commands.find("train").run(Namespace(overrides=shlex.split(answer.command)[2:]))
         answer = best_answer(answer.question, OUTPUTS, arguments.strict)
     if arguments.code:
         print(code(answer, arguments.code), end="")
