@@ -16,11 +16,11 @@ import yaml
 
 from memcap.capacity.comparison import count_by_units, in_numbers
 from memcap.capacity.frontier import frontier
-from memcap.capacity.points import Point, ends, interval_text, label
+from memcap.capacity.points import Point, ends, interval_text, label, of_network
 from memcap.cells import cell_facts
 from memcap.config import Evaluation, Member, task_defaults
 from memcap.designs import axes
-from memcap.knobs import UserError, defaults, field_values
+from memcap.knobs import UserError, defaults
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 from memcap.runtime.published import root
@@ -156,9 +156,8 @@ def _step(point: Point) -> tuple[int, int] | None:
 
 
 def _best(rows: pl.DataFrame, point: Point) -> float:
-    net = {name: value for name, value in field_values(point.model).items() if name != "units"}
     name = "stretched" if point.at == "steady" else "best"
-    scores = rows.filter(**net)[name].drop_nulls().to_numpy()
+    scores = of_network(rows, point.model)[name].drop_nulls().to_numpy()
     best = np.nanmax if point.task.higher_is_better else np.nanmin
     return float(best(scores)) if np.isfinite(scores).any() else math.nan
 

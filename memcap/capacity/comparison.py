@@ -14,8 +14,7 @@ import numpy as np
 import polars as pl
 from numpy.polynomial import Polynomial
 
-from memcap.capacity.points import Point
-from memcap.knobs import field_values
+from memcap.capacity.points import Point, of_network
 from memcap.thresholds.curve import Floats, Posterior, Threshold, threshold
 from memcap.thresholds.logistic import logit
 
@@ -118,8 +117,8 @@ def count_by_units(rows: pl.DataFrame, point: Point, name: str) -> Count:
     Both are polynomials in the width, of degree 2 where units see each other, so that the rows of three
     widths fix them.
     """
-    net = {name: value for name, value in field_values(point.model).items() if name != "units"}
-    widths = rows.filter(**net).select("units", name).unique().sort("units").to_numpy().astype(np.float64)
+    own = of_network(rows, point.model).select("units", name)
+    widths = own.unique().sort("units").to_numpy().astype(np.float64)
     polynomial = Polynomial.fit(*widths.T, deg=min(2, len(widths) - 1))
     return lambda units: float(polynomial(units))
 

@@ -8,10 +8,11 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from memcap.cells import cell_facts
 from memcap.config import Evaluation, usual_evaluation
-from memcap.knobs import set_words
+from memcap.knobs import field_values, set_words
 from memcap.models.constructed import constructed_units
 from memcap.models.model import Model
 from memcap.recipes import ResolvedRecipe
@@ -211,6 +212,11 @@ def label(task: Task, model: Model = DEFAULT_MODEL, *others: str) -> str:
     `others`."""
     words = [*set_words(task), *model.words, *others]
     return task.name + (f" ({', '.join(words)})" if words else "")
+
+
+def of_network(rows: pl.DataFrame, model: Model) -> pl.DataFrame:
+    """Return the rows of a network, of any width."""
+    return rows.filter(**{name: value for name, value in field_values(model).items() if name != "units"})
 
 
 def fall_words(fall: Fall, which: str = "wider nets") -> str:

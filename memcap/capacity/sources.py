@@ -10,9 +10,11 @@ import polars as pl
 from memcap import store
 from memcap.capacity.answer import Answer, answer
 from memcap.capacity.frontier import frontier
+from memcap.capacity.points import of_network
 from memcap.capacity.question import Question
 from memcap.cells import ALIASES
 from memcap.knobs import completed, typed
+from memcap.models.model import Model
 from memcap.runtime.published import NAMES, is_published, rows_files
 from memcap.store.shards import OUTPUTS
 from memcap.tasks import Task
@@ -82,7 +84,7 @@ def _neighbours(task: Task, others: Iterable[Task]) -> Iterable[list[Task]]:
 
 def from_rows(rows: pl.DataFrame, question: Question, source: str | None = None) -> Answer:
     """Answer a question from some rows; `source` is what they are called."""
-    rows = _rows_of(question, rows)
+    rows = rows_for(rows, question.task, question.model)
     points = frontier(rows, question.at, question.budget)
     return answer(question, points, source)
 
@@ -104,10 +106,9 @@ def _evidence(answer: Answer) -> tuple[bool, bool, bool, int]:
     return is_asked, answer.settled, point is not None, rests_on
 
 
-def _rows_of(question: Question, rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows of the question's task and network: nothing else needs a fit."""
-    task, network = question.task, vars(question.model)
-    rows = rows.filter(task=task.name, **{name: network[name] for name in network if name != "units"})
+def rows_for(rows: pl.DataFrame, task: Task, model: Model) -> pl.DataFrame:
+    """Return the rows of a task and a network, of any width: nothing else needs a fit."""
+    rows = of_network(rows.filter(task=task.name), model)
     equal = [text for text, each in _tasks(rows, type(task)).items() if each == task]
     return rows.filter(pl.col("knobs").is_in(equal))
 

@@ -14,6 +14,7 @@ import polars as pl
 from memcap.capacity.frontier import frontier
 from memcap.capacity.losses import LossCurve, loss_curves
 from memcap.capacity.points import Point, columns
+from memcap.capacity.sources import rows_for
 from memcap.figures.style import COLOURS, pass_rules, which_seeds_count
 from memcap.report.job_end import totals
 from memcap.report.loss_words import loss_table, loss_text
@@ -113,14 +114,8 @@ def _widths(
     series = []
     for point in points:
         counts = zip(point.units, point.solved, point.runs, strict=True)
-        knobs = json.dumps(vars(point.task), sort_keys=True)
-        own = rows.filter(
-            task=point.task.name,
-            knobs=knobs,
-            cell=point.model.cell,
-            recipe=point.recipe.name,
-            lr=point.recipe.lr,
-        )
+        own = rows_for(rows, point.task, point.model)
+        own = own.filter(recipe=point.recipe.name, lr=point.recipe.lr)
         scores = own.select("units", "final").drop_nulls().iter_rows()
         series.append(
             {

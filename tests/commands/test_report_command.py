@@ -66,6 +66,7 @@ def test_of_one_lag_it_draws_the_share_that_passed_against_the_width():
     data = data_of(html.page(rows, curves.read(Path("nowhere")), "one"))
     (series,) = data["widths"]["series"]
     assert [point[:2] for point in series["line"]] == [[1, 0.25], [2, 1.0]]
+    assert [dot[0] for dot in series["dots"]] == 8 * [1] + 8 * [2]
     assert len(data["points"]) == 1
 
 
