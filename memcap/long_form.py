@@ -153,15 +153,16 @@ def read_folder(folder: Path) -> LongForm:
     """
     files = sorted(folder.glob("*.npy"))
     arrays = {}
-    try:
-        if odd := [file for file in files if not stat.S_ISREG(file.stat().st_mode)]:
-            raise UserError(f"{odd[0]}: is no regular file")
-        if sum(file.stat().st_size for file in files) > UNPACKED:
-            raise UserError(f"{folder}: holds more than {LARGEST >> 20} MiB of numbers")
-        for file in files:
-            arrays[file.stem] = np.load(file, mmap_mode="r", allow_pickle=False)  # a head may promise more
-    except (OSError, ValueError, EOFError) as error:  # the second of objects, and of what is no array
-        raise UserError(f"{file}: cannot be read as an array ({' '.join(str(error).split())})") from error
+    for file in files:
+        if not file.is_file():  # a FIFO would be waited for, for ever
+            raise UserError(f"{file}: is no regular file")
+    if sum(file.stat().st_size for file in files) > UNPACKED:
+        raise UserError(f"{folder}: holds more than {LARGEST >> 20} MiB of numbers")
+    for file in files:
+        try:
+            arrays[file.stem] = np.lib.format.open_memmap(file, "r")  # a head may promise more than follows
+        except (OSError, ValueError) as error:  # the latter of objects, and of what is no array
+            raise UserError(f"{file}: cannot be read as an array ({' '.join(str(error).split())})") from error
     content = checked(str(folder), arrays, "")
     words = f"{folder}: {len(content.inputs):,} sequences of {content.steps:,} steps."
     return LongForm(arrays, (words,))
