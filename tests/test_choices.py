@@ -1,16 +1,12 @@
 """The agents of docs/choices.py."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
+from own_programs import program
 
 from memcap.tasks.data import Data
 
-spec = importlib.util.spec_from_file_location("choices", Path(__file__).parents[1] / "docs" / "choices.py")
-choices = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(choices)
+choices = program("docs/choices.py")
 
 
 @pytest.mark.parametrize("agent", choices.AGENTS)

@@ -4,7 +4,6 @@ those of the rows.
 `make docs` builds them, with warnings as errors.
 """
 
-import importlib.util
 import json
 import re
 import shlex
@@ -14,6 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 from command import memcap
+from own_programs import program
 
 import memcap as face
 from memcap import commands, figures, papers
@@ -50,10 +50,7 @@ def lines_of(name):
 @pytest.fixture(scope="module")
 def made():
     """docs/pages.py."""
-    spec = importlib.util.spec_from_file_location("pages", DOCS / "pages.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return program("docs/pages.py")
 
 
 def test_every_page_is_in_the_table_of_contents_once():

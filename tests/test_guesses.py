@@ -1,10 +1,8 @@
 """Nets that are drawn and not trained (docs/guesses.py) are judged as trained ones are."""
 
-import importlib.util
-from pathlib import Path
-
 import numpy as np
 import pytest
+from own_programs import program
 
 import memcap
 from memcap.training.operands import initial_state
@@ -15,12 +13,7 @@ pytestmark = pytest.mark.usefixtures("quick_file")
 
 @pytest.fixture(scope="module")
 def guesses():
-    spec = importlib.util.spec_from_file_location(
-        "guesses", Path(__file__).parents[1] / "docs" / "guesses.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return program("docs/guesses.py")
 
 
 def test_a_draw_is_the_start_of_a_member_and_passes_where_training_ends(guesses, tmp_path):

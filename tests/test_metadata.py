@@ -3,12 +3,12 @@
 CI has it judged by mlcroissant and cffconvert, too, which are not installed here.
 """
 
-import importlib.util
 import json
 from pathlib import Path
 
 import polars as pl
 import pytest
+from own_programs import program
 
 from memcap.store.rows import COLUMNS
 
@@ -18,10 +18,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture
 def metadata():
     """docs/metadata.py."""
-    spec = importlib.util.spec_from_file_location("metadata", ROOT / "docs" / "metadata.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return program("docs/metadata.py")
 
 
 def test_it_is_as_its_sources_are(metadata, capsys):

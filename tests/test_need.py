@@ -1,10 +1,10 @@
 """What docs/need.py says of sequences whose content is known."""
 
-import importlib.util
 from pathlib import Path
 
 import numpy as np
 import pytest
+from own_programs import program
 
 ROOT = Path(__file__).parents[1]
 BITS = np.random.default_rng(0).integers(0, 2, (2000, 12))
@@ -12,10 +12,7 @@ BITS = np.random.default_rng(0).integers(0, 2, (2000, 12))
 
 @pytest.fixture(scope="module")
 def need():
-    spec = importlib.util.spec_from_file_location("need", ROOT / "docs" / "need.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return program("docs/need.py")
 
 
 def last(answers):

@@ -1,10 +1,10 @@
 """The numbers of README and docs are made from the rows, and nobody has typed over them."""
 
-import importlib.util
 import re
 from pathlib import Path
 
 import pytest
+from own_programs import program
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "results" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -13,10 +13,7 @@ PAGES = [ROOT / "README.md", ROOT / "results" / "README.md", *sorted((ROOT / "do
 @pytest.fixture(scope="module")
 def tables():
     """docs/tables.py."""
-    spec = importlib.util.spec_from_file_location("tables", ROOT / "docs" / "tables.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return program("docs/tables.py")
 
 
 @pytest.mark.slow

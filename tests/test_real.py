@@ -1,13 +1,12 @@
 """The real sets of examples/real.py, where what ships them is installed, and what was foretold of them."""
 
-import importlib.util
 import json
 import os
-import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
+from own_programs import program
 from polars.testing import assert_frame_equal
 
 from memcap.long_form import Columns, long_form
@@ -31,22 +30,14 @@ SIZES = {  # sequences, the longest, numbers or symbols a step, classes
 }
 
 
-def loaded(folder):
-    spec = importlib.util.spec_from_file_location(f"{folder}_real", ROOT / folder / "real.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclass looks there
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def real():
-    return loaded("examples")
+    return program("examples/real.py")
 
 
 @pytest.fixture(scope="module")
 def published():
-    return loaded("docs")
+    return program("docs/real.py")
 
 
 def table(real, name, **how):
