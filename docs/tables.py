@@ -165,7 +165,7 @@ def dearer_by_lag() -> tuple[Sequence[tuple[Point, Point]], int]:
     lines: dict[str, list[Point]] = {}
     for p in frontier(atlas_rows()):
         if p.trains and p.model.cell == "lstm" and p.model.layers == 1:
-            lines.setdefault(label(p.task).partition(" (scale")[0], []).append(p)
+            lines.setdefault(label(p.task), []).append(p)
     ends = []
     for some in lines.values():
         own = [p for p in some if p.at == "up_to"] or some

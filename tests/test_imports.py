@@ -55,6 +55,7 @@ LATE = {  # who may import where it is needed, and what
     "memcap.capacity.last_steps": {"scipy.optimize"},
     "memcap.scripts.script": {"memcap.optimizers"},
     "memcap.capacity.losses": {"scipy.special"},
+    "memcap.capacity.cell_map": {"scipy.stats"},
     "memcap.runtime.jax_setup": {"jax"},  # flags must be set before JAX starts
     "memcap.training.workers": {"memcap.training.train_loop"},  # JAX, after the first heartbeat
     # seconds that nobody waits for whose tracking is off

@@ -14,10 +14,9 @@ import numpy as np
 import polars as pl
 import yaml
 
-from memcap.capacity.comparison import count_by_units, in_numbers
+from memcap.capacity.comparison import count_by_units, count_bytes, in_numbers
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point, ends, interval_text, label, of_network
-from memcap.cells import cell_facts
 from memcap.config import Evaluation, Member, task_defaults
 from memcap.designs import axes
 from memcap.knobs import UserError, defaults
@@ -36,7 +35,6 @@ FRESH_SEED = 100  # the first of a guest: no cell of the map was trained, or tun
 LIKE = "GRUCell"  # the cell whose grids a guest takes
 MOST_NUMBERS = 288  # of a guest's carry: the widest matrices of the map have 257 to 277
 LEAST_WIDTHS = 3  # of a guest that has more
-FLOAT32 = 4.0  # bytes of a number, where a carry does not grow with the width, which would tell
 COUNTS = {"bytes": "bytes of state", "parameters": "parameters"}
 
 
@@ -120,11 +118,8 @@ def needs(rows: pl.DataFrame) -> list[Need]:
     rows = rows.with_columns(pl.col("cell").replace(SAME))
     for _, own in rows.group_by("task", "knobs", maintain_order=True):
         for point in _points(own):
-            numbers = count_by_units(own, point, "carry_numbers")
-            facts = cell_facts(point.model.cell, point.task.features)
-            each = facts.bits_per_unit / facts.numbers_per_unit / 8 if facts.numbers_per_unit else FLOAT32
             counts = {
-                "bytes": lambda units, numbers=numbers, each=each: each * numbers(units),
+                "bytes": count_bytes(own, point),
                 "parameters": count_by_units(own, point, "parameters"),
             }
             most = {name: count(point.units[-1]) for name, count in counts.items()}
@@ -215,14 +210,14 @@ def agreement(first: Sequence[Need], second: Sequence[Need]) -> dict[str, tuple[
 
     It is 1 where the orders agree, -1 where one is the other's reverse, NaN where a run tells no cells apart.
     """
+    from scipy.stats import kendalltau
+
     taus, runs = {}, (by_place(first), by_place(second))
     for place in (each for each in runs[0] if each in runs[1]):
         u90s = [{need.cell: need.u90["bytes"].units for need in run[place] if need.is_met} for run in runs]
         cells = [cell for cell in u90s[0] if cell in u90s[1]]
-        x, y = (np.array([run[cell] for cell in cells]) for run in u90s)
-        x, y = (np.sign(np.subtract.outer(u90, u90)) for u90 in (x, y))
-        untied = math.sqrt(np.sum(x * x) * np.sum(y * y))
-        taus[place] = (float(np.sum(x * y)) / untied if untied else math.nan), len(cells)
+        tau = kendalltau(*([run[cell] for cell in cells] for run in u90s)).statistic
+        taus[place] = float(tau), len(cells)
     return taus
 
 

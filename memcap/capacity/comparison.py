@@ -15,6 +15,7 @@ import polars as pl
 from numpy.polynomial import Polynomial
 
 from memcap.capacity.points import Point, of_network
+from memcap.cells import cell_facts
 from memcap.thresholds.curve import Floats, Posterior, Threshold, threshold
 from memcap.thresholds.logistic import logit
 
@@ -22,6 +23,7 @@ Bound = Literal["no", "below", "above", "open"]
 Side = Literal["no", "below", "above"]
 Count = Callable[[float], float]  # of units: what is compared in their place, and rises with them
 
+FLOAT32 = 4.0  # bytes of a number, where a carry does not grow with the width, which would tell
 DRAWS = 400  # quantiles of each posterior; every one of the one meets every one of the other
 # What is known of the ratio, by how the first and the second threshold are censored.
 BOUNDS: dict[tuple[Side, Side], Bound] = {
@@ -121,6 +123,14 @@ def count_by_units(rows: pl.DataFrame, point: Point, name: str) -> Count:
     widths = own.unique().sort("units").to_numpy().astype(np.float64)
     polynomial = Polynomial.fit(*widths.T, deg=min(2, len(widths) - 1))
     return lambda units: float(polynomial(units))
+
+
+def count_bytes(rows: pl.DataFrame, point: Point) -> Count:
+    """Return the bytes of a point's whole carry as a function of its units, as `count_by_units` does."""
+    facts = cell_facts(point.model.cell, point.task.features)
+    each = facts.bits_per_unit / facts.numbers_per_unit / 8 if facts.numbers_per_unit else FLOAT32
+    numbers = count_by_units(rows, point, "carry_numbers")
+    return lambda units: each * numbers(units)
 
 
 def in_numbers(point: Point, which: str, count: Count) -> Threshold:

@@ -9,7 +9,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from memcap.capacity.comparison import count_by_units, in_numbers
+from memcap.capacity.comparison import FLOAT32, count_bytes, in_numbers
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point, ends
 from memcap.cells import cell_facts
@@ -21,7 +21,6 @@ from memcap.terminal.printing import number
 from memcap.thresholds.curve import Threshold
 
 TITLE = "From the floor up: the state that theory asks for, and that training needs"
-FLOAT32 = 4  # bytes
 HAND_SET, ANY_SEED, TRAINED = COLOURS[1], COLOURS[2], COLOURS[0]
 ROW, TIMES, TOP = 0.24, 1.0, 1.0  # inches: a line, the number at its end, the head
 
@@ -64,12 +63,10 @@ def gaps(rows: pl.DataFrame) -> list[Gap]:
 
 
 def _gap(rows: pl.DataFrame, point: Point) -> Gap:
-    facts, references = cell_facts(point.model.cell, point.task.features), point.references
-    each = facts.bits_per_unit / facts.numbers_per_unit / 8 if facts.numbers_per_unit else FLOAT32
-    numbers = count_by_units(rows.filter(task=point.task.name), point, "carry_numbers")
+    references, size = point.references, count_bytes(rows.filter(task=point.task.name), point)
 
     def count(units: float) -> float:
-        return round(each * numbers(units), 9)  # of a fit, which leaves 7.999... of 8
+        return round(size(units), 9)  # of a fit, which leaves 7.999... of 8
 
     hand_set, any_seed = (
         None if units is None else count(units) for units in (references.constructed, point.u_exist)

@@ -104,7 +104,8 @@ COLUMNS: Columns = {
 SCHEMA: dict[str, Any] = {name: column.dtype for name, column in COLUMNS.items()}
 RESULTS = [name for name in COLUMNS if name not in (*DERIVED, "seed")]  # what does not follow from the config
 # Whether a member is judged by its held-out loss, beside those of others: task.criterion=best.
-IS_BY_LOSS = pl.col("knobs").str.contains('"criterion": "best"', literal=True)
+BY_LOSS = '"criterion": "best"'  # stands in its knobs
+IS_BY_LOSS = pl.col("knobs").str.contains(BY_LOSS, literal=True)
 JUDGED = "judged by their held-out loss"  # as is said of these
 # Which of several rows of a member counts is the last in this order: one that measures something before one
 # that failed. Clocks of different machines differ, so of rows alike it is that of the shard whose name comes

@@ -13,6 +13,7 @@ import numpy as np
 
 from memcap.config import VERDICTS
 from memcap.store.curves import Points, spread
+from memcap.store.rows import BY_LOSS
 
 LONGEST_TAG = 64  # characters that W&B takes
 QUANTILES = {"q25": 0.25, "q50": 0.5, "q75": 0.75}
@@ -178,7 +179,7 @@ def summary_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 def is_by_loss(row: Mapping[str, Any]) -> bool:
     """Tell whether a row is of a member that is judged by its held-out loss: none of these is solved."""
-    return row.get("validation_loss") is not None
+    return BY_LOSS in (row.get("knobs") or "")
 
 
 def quantiles(curves: Sequence[Points]) -> Points:
