@@ -1,4 +1,4 @@
-"""What catalogues read of the project: made from CITATION.cff, the published rows and the table of columns.
+"""Write what catalogues read of the project, from CITATION.cff, the published rows and the table of columns.
 
 python docs/metadata.py           writes it, as `make tables` does
 python docs/metadata.py --check   writes nothing; exit status 1 and a line per file that would change
@@ -117,20 +117,20 @@ def authors() -> list[dict[str, str]]:
 
 def codemeta() -> str:
     """Describe the software."""
-    cited, known = citation(), project()
+    cited, package = citation(), project()
     about = {
         "@context": "https://w3id.org/codemeta/3.0",
         "type": "SoftwareSourceCode",
-        "name": known["name"],
-        "description": known["description"],
+        "name": package["name"],
+        "description": package["description"],
         "version": cited["version"],
         "datePublished": str(cited["date-released"]),
         "license": SPDX + cited["license"],
         "author": authors(),
         "keywords": cited["keywords"],
         "programmingLanguage": ["Python", "C"],
-        "runtimePlatform": f"Python {known['requires-python']}",
-        "softwareRequirements": known["dependencies"],
+        "runtimePlatform": f"Python {package['requires-python']}",
+        "softwareRequirements": package["dependencies"],
         **places(),
     }
     return _json(about)

@@ -41,7 +41,7 @@ FACTOR = 1.5
 
 @dataclass(frozen=True)
 class Estimate:
-    """What sequences say of the state that they need.
+    """An estimate, from sequences alone, of the state that they need.
 
     Args:
         explained: share of a constant's errors that a linear map of all inputs so far avoids.

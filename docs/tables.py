@@ -390,11 +390,11 @@ def marks(points: Iterable[Point]) -> str:
 
 def gap_in_short() -> str:
     """Say how far above the floor training ends, and where hand-set nets lie."""
-    found = gap.gaps(pl.concat([rows_of("atlas"), rows_of("other_tasks"), rows_of("muon")]))
-    both = [each for each in found if each.hand_set and each.is_met]
+    all_gaps = gap.gaps(pl.concat([rows_of("atlas"), rows_of("other_tasks"), rows_of("muon")]))
+    both = [each for each in all_gaps if each.hand_set and each.is_met]
     wider = [each.point.label.replace("_", " ") for each in both if each.any_seed < each.hand_set]
     return filled(
-        f"{gap.in_short(found)} Of {len(both)} hand-set nets some seed found one with less state at"
+        f"{gap.in_short(all_gaps)} Of {len(both)} hand-set nets some seed found one with less state at"
         f" {len(wider)} ({', '.join(wider)}): a construction proves that its width is enough, not that it is"
         " the least."
     )
@@ -685,7 +685,7 @@ def layers() -> str:
 
 @cache
 def map_needs() -> Sequence[cell_map.Need]:
-    """What each cell of the map needs, by the better of its recipes."""
+    """Tabulate what each cell of the map needs, by the better of its recipes."""
     return cell_map.needs(pl.concat([store.read(file) for file in rows_files(cell_map.STUDY)]))
 
 
@@ -709,10 +709,10 @@ def map_recipes() -> str:
     lines = []
     for need in sorted(map_needs(), key=lambda need: need.cell):
         if need.cell in cells:
-            asked = Question(need.point.task, need.point.lag, need.point.model, at="steady")
-            told = from_rows(atlas_rows(), asked)
+            question = Question(need.point.task, need.point.lag, need.point.model, at="steady")
+            result = from_rows(atlas_rows(), question)
             each = need.u90["bytes"].units / need.point.fit.u90.units
-            widths = told.widths if told.at == need.point.at else None
+            widths = result.widths if result.at == need.point.at else None
             atlas = "{} [{}, {}]".format(*(number(each * width) for width in widths)) if widths else ""
             recipe = need.point.recipe.name
             line = own[need.cell, need.place].words, need.words, recipe, atlas
@@ -1121,14 +1121,14 @@ def real_sets() -> str:
         units = (
             "no width helps" if row["measured"] is None else f"{row['measured']} [{row['from']}, {row['to']}]"
         )
-        told = f"{row['predicted']} [{row['low']}, {row['high']}]"
+        guess = f"{row['predicted']} [{row['low']}, {row['high']}]"
         no_state, last = (
             f"{row[name]:.2f} ({row[f'{name}_foretold']:g})" for name in ("current", "last_five")
         )
         shuffled = "" if row["shuffled"] is None else f"{row['shuffled']:.3f}"
         best = f"{row['loss']:.3f} ± {row['error']:.2g} ({row['best']} units)"
         count = f"{row['sequences']:,}, {row['steps']}"
-        lines.append((row["set"], count, no_state, last, best, shuffled, told, units, row["learnt"] or ""))
+        lines.append((row["set"], count, no_state, last, best, shuffled, guess, units, row["learnt"] or ""))
     head = (
         "set",
         "sequences, steps",
@@ -1144,7 +1144,7 @@ def real_sets() -> str:
 
 
 def real_foretold() -> str:
-    """What each real set was said to make a net hold."""
+    """Tabulate what each real set was said to make a net hold."""
     rows = pl.read_csv(ROOT / "results" / "real" / "predictions.csv")
     lines = [
         (row["set"], row["holds"], f"{row['predicted']} [{row['low']}, {row['high']}]")
@@ -1155,17 +1155,17 @@ def real_foretold() -> str:
 
 def real_in_short() -> str:
     """How well real widths were foretold."""
-    known = foretold().filter(pl.col("measured").is_not_null())
-    measured, predicted = (known[name].to_numpy() for name in ("measured", "predicted"))
+    sets = foretold().filter(pl.col("measured").is_not_null())
+    measured, predicted = (sets[name].to_numpy() for name in ("measured", "predicted"))
     misses = np.abs(np.log(measured / predicted))
     close, near = (int((misses <= math.log(factor)).sum()) for factor in (1.5, 2))
-    inside = known.filter(pl.col("measured").is_between("low", "high")).height
+    inside = sets.filter(pl.col("measured").is_between("low", "high")).height
     constants = {units: np.abs(np.log(measured / units)).mean() for units in range(1, 65)}
     constant = min(constants, key=constants.__getitem__)
     rank = spearmanr(predicted, measured).statistic
     miss, least = np.exp(misses.mean()), np.exp(constants[constant])
     return filled(
-        f"**Of {known.height} widths, {close} were foretold within a factor of 1.5 and {near} within 2;"
+        f"**Of {sets.height} widths, {close} were foretold within a factor of 1.5 and {near} within 2;"
         f" {inside} lie in the range that was given.** The typical miss is a factor of {miss:.1f}; who says"
         f" {constant} of every set, which is the best of all constants, misses by {least:.1f}. The order of"
         f" the sets was foretold with a rank correlation of {rank:.2f}."
@@ -1196,7 +1196,7 @@ def counts(study: str, *by: str, **where: Any) -> pl.DataFrame:
 
 
 def counted(line: str) -> str:
-    """What a line of Python that calls `counts` gives: the line, and its table."""
+    """Return a line of Python that calls `counts`, and the table that it gives."""
     found = eval(line, {"counts": counts})
     lines = [["" if value is None else f"{value}" for value in row] for row in found.iter_rows()]
     return f"```python\n{line}\n```\n\n{table(found.columns, lines)}"
@@ -1208,15 +1208,15 @@ def beside(study: str) -> dict[tuple[str, int], Point]:
 
 
 def here(paper: str, begins: str) -> str:
-    """What a paper's rows say to the claim that begins so."""
+    """Return what a paper's rows say to the claim that begins so."""
     claims = pl.read_csv(papers.folder(paper) / "verdicts.csv")
     (said,) = claims.filter(pl.col("claim").str.starts_with(begins))["here"]
     return said
 
 
-def passed(found: pl.DataFrame) -> str:
+def passed(rows: pl.DataFrame) -> str:
     """How many nets of a table of counts passed."""
-    return f"{found['passed'].sum()} of {found['nets'].sum()}"
+    return f"{rows['passed'].sum()} of {rows['nets'].sum()}"
 
 
 def fading_beside_latch() -> str:
@@ -1287,7 +1287,7 @@ def state_in_use() -> str:
 
 
 def recall_beside_ceilings() -> str:
-    """What state recall takes."""
+    """Say what state recall takes."""
     two = here("arora2024", "with keys written twice").split("; ")[1]
     return filled(
         "The fewest bits of state for a bit of the string, with which half of the strings of 4 to 32"
@@ -1329,7 +1329,7 @@ def trained_rows() -> pl.DataFrame:
 
 
 def recipes_in_rows() -> str:
-    """What published rows have of each recipe: how many nets, and which rates and budgets."""
+    """Tabulate what published rows have of each recipe: how many nets, and which rates and budgets."""
     lines = []
     for (recipe,), own in trained_rows().sort("recipe").group_by("recipe", maintain_order=True):
         several = (own[name].unique().sort().to_list() for name in ("lr", "budget"))
@@ -1347,7 +1347,7 @@ def recipes_in_rows() -> str:
 
 
 def core_hours() -> str:
-    """What all published rows took."""
+    """Say what all published rows took."""
     rows = trained_rows()
     programs = rows.group_by("population").agg(pl.col("compile_seconds").max())
     return filled(

@@ -66,8 +66,8 @@ def _beside(question: Question, folder: Path | None, strict: bool) -> tuple[Answ
         rows = pl.concat(tables)
         for tasks in _neighbours(question.task, _tasks(rows, type(question.task)).values()):
             answers = [from_rows(rows, replace(question, task=each), source) for each in tasks]
-            known = tuple(each for each in answers if each.units is not None)
-            best = max(best, known, key=len)
+            with_width = tuple(each for each in answers if each.units is not None)
+            best = max(best, with_width, key=len)
     return best
 
 

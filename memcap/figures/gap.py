@@ -27,7 +27,7 @@ ROW, TIMES, TOP = 0.24, 1.0, 1.0  # inches: a line, the number at its end, the h
 
 @dataclass(frozen=True)
 class Gap:
-    """What a task asks for at a lag, and what nets of a kind needed, in bytes of state.
+    """The bytes of state that a task asks for at a lag, and that nets of a kind needed.
 
     Args:
         point: the frontier there.
@@ -50,7 +50,7 @@ class Gap:
 
     @property
     def times(self) -> float | None:
-        """What training needs over the floor; None where no width was enough."""
+        """The ratio of what training needs to the floor; None where no width was enough."""
         return self.u90.units / self.floor if self.is_met else None
 
 
@@ -58,8 +58,8 @@ def gaps(rows: pl.DataFrame) -> list[Gap]:
     """Return the gap of each task and network at the longest lag that was trained, the widest first, and last
     those that no width tried is enough for."""
     longest = {point.label: point for point in frontier(rows)}
-    found = [_gap(rows, point) for point in longest.values()]
-    return sorted(found, key=lambda gap: (not gap.is_met, -gap.u90.units, -gap.floor, gap.point.label))
+    all_gaps = [_gap(rows, point) for point in longest.values()]
+    return sorted(all_gaps, key=lambda gap: (not gap.is_met, -gap.u90.units, -gap.floor, gap.point.label))
 
 
 def _gap(rows: pl.DataFrame, point: Point) -> Gap:

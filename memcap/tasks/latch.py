@@ -68,9 +68,9 @@ class Latch(Task):
         symbol = integers(symbol_key, (batch,), 0, self.symbols)
         if self.vocabulary is None:
             is_first = jnp.arange(steps)[:, None] == length - 1 - lag
-            level, drawn = 2 * symbol / (self.symbols - 1) - 1, jax.random.normal(filler_key, (steps, batch))
+            level, normal = 2 * symbol / (self.symbols - 1) - 1, jax.random.normal(filler_key, (steps, batch))
             # scaled last, so that what is compiled rounds as what is not
-            numbers = jnp.where(is_first, level, drawn) * jnp.where(is_first, 1, self.noise)
+            numbers = jnp.where(is_first, level, normal) * jnp.where(is_first, 1, self.noise)
             return Batch(numbers[:, :, None], symbol)
         filler = integers(filler_key, (steps, batch), self.symbols, self.symbols + max(self.distractors, 1))
         step = jnp.arange(steps)[:, None]

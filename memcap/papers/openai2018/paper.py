@@ -107,10 +107,10 @@ def _is_sooner(slow: Sequence[float], fast: Sequence[float]) -> bool:
 
 
 def _due_decides(nets: pl.DataFrame) -> Finding:
-    end, told = (_kind(nets, "accuracy", due, "50 bits", 2, 32) for due in DUE.values())
-    fails = each(end, "{name}: best {own.most:.3f}", at_most(MOST), start="at the end, ")
+    at_end, every_bit = (_kind(nets, "accuracy", due, "50 bits", 2, 32) for due in DUE.values())
+    fails = each(at_end, "{name}: best {own.most:.3f}", at_most(MOST), start="at the end, ")
     learns = each(
-        told, "{name}: median {own.median:.3f}", share_of(MOSTLY, _is_solved), start="after every bit, "
+        every_bit, "{name}: median {own.median:.3f}", share_of(MOSTLY, _is_solved), start="after every bit, "
     )
     return all_of(fails, learns)
 
