@@ -156,3 +156,5 @@ def test_a_knob_that_was_not_measured_has_the_nearest_that_were_beside_it():
     assert (found.units, [each.task.symbols for each in found.beside]) == (None, [2, 8])
     assert "Beside it were, of memcap's published atlas: latch at every lag up to 50, " in sentences(found)[0]
     assert found.seconds is not None
+    wider = best_answer(Question(latch(symbols=16), 50), Path("atlas"))
+    assert [each.task.symbols for each in wider.beside] == [8, 32]

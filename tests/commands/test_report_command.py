@@ -62,12 +62,14 @@ def test_it_fetches_nothing_and_takes_no_name_for_markup(study):
 
 
 def test_of_one_lag_it_draws_the_share_that_passed_against_the_width():
-    rows = table(group("latch", 5, {1: (2, 8), 2: (8, 8)}))
+    eight = group("latch", 5, {3: (4, 8)}, knobs={"symbols": 8})
+    rows = table(group("latch", 5, {1: (2, 8), 2: (8, 8)}), eight)
     data = data_of(html.page(rows, curves.read(Path("nowhere")), "one"))
-    (series,) = data["widths"]["series"]
+    series, other = data["widths"]["series"]
     assert [point[:2] for point in series["line"]] == [[1, 0.25], [2, 1.0]]
     assert [dot[0] for dot in series["dots"]] == 8 * [1] + 8 * [2]
-    assert len(data["points"]) == 1
+    assert [dot[0] for dot in other["dots"]] == 8 * [3]
+    assert len(data["points"]) == 2
 
 
 def test_a_large_study_is_below_a_megabyte_and_says_what_it_leaves_out():
