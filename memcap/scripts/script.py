@@ -172,15 +172,9 @@ def script(member: Member, framework: str, heading: str = "") -> str:
     in_keras, in_torch, in_flax = OPTIMIZERS.get(recipe.optimizer, OPTIMIZERS["adam"])
     keras_clip, torch_clip, flax_clip = CLIPPINGS[recipe.clip_by]
     cut = window is not None and window < member.length
-    muon, layer = recipe.optimizer == "muon", LAYERS[model.cell]
+    muon = recipe.optimizer == "muon"
     return Template(_template(framework, windows=cut, muon=muon)).substitute(
-        net=layer.words,
-        layer=layer.torch.lower(),
-        keras_layer=layer.keras,
-        torch_layer=layer.torch,
-        flax_cell=layer.flax,
-        flax_bias=layer.flax_bias,
-        gates=len(layer.letters),
+        **_layer_names(member),
         size=plural(model.units, "unit"),
         label=task.name + (f" ({', '.join(knobs)})" if knobs else ""),
         lag=member.lag,
@@ -206,9 +200,6 @@ def script(member: Member, framework: str, heading: str = "") -> str:
         else "optax.softmax_cross_entropy_with_integer_labels(outputs, targets)",
         flax_direction=in_flax,
         flax_clip=flax_clip,
-        keras_carry="None" if task.reset_carry else "[keras.ops.stop_gradient(each) for each in carry]",
-        torch_carry=_torch_carry(member),
-        flax_carry="None" if task.reset_carry else "jax.lax.stop_gradient(carry)",
     )
 
 
@@ -379,11 +370,24 @@ def _draw(member: Member, windows: bool) -> str:
     )
 
 
-def _torch_carry(member: Member) -> str:
-    """Write the carry that enters PyTorch's next window."""
-    if member.task.reset_carry:
-        return "None"
-    return "tuple(each.detach() for each in carry)" if member.model.cell == "lstm" else "carry.detach()"
+def _layer_names(member: Member) -> dict[str, str]:
+    """Write what the templates call the layer by, and the carry that enters the next window."""
+    layer = LAYERS[member.model.cell]
+    carries = {
+        "keras": "[keras.ops.stop_gradient(each) for each in carry]",
+        "torch": "tuple(each.detach() for each in carry)" if layer.torch == "LSTM" else "carry.detach()",
+        "flax": "jax.lax.stop_gradient(carry)",
+    }
+    return {
+        "net": layer.words,
+        "layer": layer.torch.lower(),
+        "keras_layer": layer.keras,
+        "torch_layer": layer.torch,
+        "flax_cell": layer.flax,
+        "flax_bias": layer.flax_bias,
+        "gates": str(len(layer.letters)),
+        **{f"{name}_carry": "None" if member.task.reset_carry else each for name, each in carries.items()},
+    }
 
 
 def _weights(member: Member, framework: str) -> str:
