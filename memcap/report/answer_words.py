@@ -13,7 +13,7 @@ from memcap.knobs import UserError
 from memcap.models.model import MOST_UNITS, Model
 from memcap.recipes import Recipe
 from memcap.runtime.published import ATLAS, NAMES
-from memcap.scripts import script
+from memcap.scripts import check_network, script
 from memcap.terminal.printing import duration
 from memcap.terminal.words import plural
 
@@ -53,15 +53,13 @@ class PrintedAnswer(Answer):
 
 def code(result: Answer, framework: str) -> str:
     """Return the answer as a script; framework and errors as in `PrintedAnswer.code`."""
-    if (result.cell, result.layers) != ("lstm", 1):
-        what = result.cell if result.layers == 1 else f"{result.layers} layers of {result.cell}"
-        raise UserError(f"code={framework}: is written for one layer of an LSTM only, not for {what}")
+    check_network(Model(result.cell, 1, layers=result.layers), framework)
     if result.units is None:
         raise UserError(
             f"code={framework}: no width is known to be enough for {result.task.name} at lag {result.lag}, so"
             " there is nothing to write; the answer itself says what to measure"
         )
-    model, recipe = Model("lstm", result.units), result.recipe or Recipe()
+    model, recipe = Model(result.cell, result.units), result.recipe or Recipe()
     until = "up_to" if result.at == "up_to" else None
     lag = result.training_lag or result.lag
     member = Member(result.task, lag, model=model, recipe=recipe, evaluation=Evaluation(until=until))

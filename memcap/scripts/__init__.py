@@ -6,4 +6,5 @@ asks script.py for what it needs.
 """
 
 from memcap.scripts.script import FRAMEWORKS as FRAMEWORKS
+from memcap.scripts.script import check_network as check_network
 from memcap.scripts.script import script as script

@@ -6,6 +6,7 @@ What a member's script has in common in all frameworks is written here, in NumPy
 import math
 import re
 import textwrap
+from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from memcap.config import Member
 from memcap.knobs import UserError, set_words
+from memcap.models.model import Model
 from memcap.recipes import EPSILON, MOMENTUM, RMS_DECAY, ResolvedRecipe
 from memcap.scripts.memcap_source import memcap_source
 from memcap.scripts.numpy_source import NoTwinError, draws_unseen, numpy_source
@@ -38,6 +40,34 @@ OPTIMIZERS = {
 CLIPPINGS = {
     "norm": ("global_clipnorm", "clip_grad_norm_", "clip_by_global_norm"),
     "element": ("clipvalue", "clip_grad_value_", "clip"),
+}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A cell as the frameworks have it: what a sentence calls it, the layer's class in Keras, in PyTorch and
+    in Flax, the letters of its gates by role, in PyTorch's and Flax's order, and where Flax has its bias."""
+
+    words: str
+    keras: str
+    torch: str
+    flax: str
+    letters: dict[str, str]
+    flax_bias: str = "dense_i"
+
+
+# By `model.cell`: those whose equations all frameworks have.
+LAYERS = {
+    "lstm": Layer(
+        "an LSTM",
+        "LSTM",
+        "LSTM",
+        "OptimizedLSTMCell",
+        {"input": "i", "forget": "f", "candidate": "c", "output": "o"},
+        "dense_h",
+    ),
+    "GRUCell": Layer("a GRU", "GRU", "GRU", "GRUCell", {"output": "r", "forget": "z", "candidate": "n"}),
+    "SimpleCell": Layer("an Elman network", "SimpleRNN", "RNN", "SimpleCell", {"candidate": "n"}),
 }
 COMPILED = ("flax", "keras")  # where another length is another program: all batches have one buffer
 
@@ -119,8 +149,8 @@ def script(member: Member, framework: str, heading: str = "") -> str:
     """Write a Python script that trains and judges a member.
 
     Args:
-        member: an LSTM of one layer with a dense read-out and a fixed initial carry, on sequences of the
-            task's own length.
+        member: a net of one layer of an LSTM, a GRU or an Elman network with a dense read-out and a fixed
+            initial carry, on sequences of the task's own length.
         framework: one of `FRAMEWORKS`.
         heading: what its docstring says of the width.
 
@@ -144,6 +174,7 @@ def script(member: Member, framework: str, heading: str = "") -> str:
     cut = window is not None and window < member.length
     muon = recipe.optimizer == "muon"
     return Template(_template(framework, windows=cut, muon=muon)).substitute(
+        **_layer_names(member),
         size=plural(model.units, "unit"),
         label=task.name + (f" ({', '.join(knobs)})" if knobs else ""),
         lag=member.lag,
@@ -152,7 +183,7 @@ def script(member: Member, framework: str, heading: str = "") -> str:
         file=f"{task.name.replace(':', '_')}_{member.lag}",
         constants=_constants(member) + (f"\nWINDOW = {window}  # steps between cuts" if cut else ""),
         task=f"{source}\n\n\n{_draw(member, window is not None)}",
-        weights=_weights(member),
+        weights=_weights(member, framework),
         schedule=_learning_rate(member) if recipe.curriculum is None else _curriculum(member),
         judge=_judge(member),
         train=_train(member, framework in COMPILED),
@@ -169,10 +200,22 @@ def script(member: Member, framework: str, heading: str = "") -> str:
         else "optax.softmax_cross_entropy_with_integer_labels(outputs, targets)",
         flax_direction=in_flax,
         flax_clip=flax_clip,
-        keras_carry="None" if task.reset_carry else "[keras.ops.stop_gradient(each) for each in carry]",
-        torch_carry="None" if task.reset_carry else "tuple(each.detach() for each in carry)",
-        flax_carry="None" if task.reset_carry else "jax.lax.stop_gradient(carry)",
     )
+
+
+def check_network(model: Model, framework: str) -> None:
+    """Raise UserError at a network that no script has."""
+    if model.cell not in LAYERS:
+        raise UserError(
+            f"code={framework}: scripts are for the cells {', '.join(LAYERS)}, not for {model.cell}, which"
+            f" memcap alone trains: memcap train model.cell={model.cell}"
+        )
+    if (model.readout, model.layers) != ("dense", 1):
+        what = f"{model.layers} layers" if model.layers > 1 else f"a read-out by an {model.readout}"
+        raise UserError(
+            f"code={framework}: a script is of one layer with a dense read-out, not of {what}; train it by"
+            f" memcap, and take its weights: memcap export KEY --layout {framework} -o weights.npz"
+        )
 
 
 def _check(member: Member, framework: str) -> None:
@@ -180,16 +223,13 @@ def _check(member: Member, framework: str) -> None:
     if framework not in TEMPLATES:
         raise UserError(f"code={framework}: no such framework; one of {', '.join(FRAMEWORKS)}")
     model, task, recipe = member.model, member.task, member.recipe
-    if (model.cell, model.readout, model.layers) != ("lstm", "dense", 1):
-        layers = "" if model.layers == 1 else f", model.layers={model.layers}"
-        raise UserError(
-            f"model.cell={model.cell}, model.readout={model.readout}{layers}: a script is of one layer of an"
-            " LSTM with a dense read-out"
-        )
+    check_network(model, framework)
     if model.initial_carry != "fixed":
         raise UserError(f"model.initial_carry={model.initial_carry}: a script starts from zeros")
     if recipe.optimizer not in (*OPTIMIZERS, "muon"):
         raise UserError(f"recipe.optimizer={recipe.optimizer}: no script trains by it; take another recipe")
+    if recipe.init == "flax":
+        raise UserError("recipe.init=flax: a script starts as memcap does; set recipe.init=forget_bias")
     if recipe.freeze is not None:
         raise UserError(f"recipe.freeze={recipe.freeze}: a script trains all weights; leave it null")
     if member.length != task.length(member.lag):
@@ -330,32 +370,65 @@ def _draw(member: Member, windows: bool) -> str:
     )
 
 
-def _weights(member: Member) -> str:
-    """Write the start of the LSTM as its preset draws it (memcap/cells/gates.py)."""
-    init = member.init
-    assert init is not None  # memcap's LSTM has no start of Flax's
-    lines, bias = [], f"np.repeat([{init.input:.6g}, {init.forget:.6g}, 0, {init.output:g}], UNITS)"
-    if init.spread is not None:
+def _layer_names(member: Member) -> dict[str, str]:
+    """Write what the templates call the layer by, and the carry that enters the next window."""
+    layer = LAYERS[member.model.cell]
+    carries = {
+        "keras": "[keras.ops.stop_gradient(each) for each in carry]",
+        "torch": "tuple(each.detach() for each in carry)" if layer.torch == "LSTM" else "carry.detach()",
+        "flax": "jax.lax.stop_gradient(carry)",
+    }
+    return {
+        "net": layer.words,
+        "layer": layer.torch.lower(),
+        "keras_layer": layer.keras,
+        "torch_layer": layer.torch,
+        "flax_cell": layer.flax,
+        "flax_bias": layer.flax_bias,
+        "gates": str(len(layer.letters)),
+        **{f"{name}_carry": "None" if member.task.reset_carry else each for name, each in carries.items()},
+    }
+
+
+def _weights(member: Member, framework: str) -> str:
+    """Write the start of the layer as its preset draws it (memcap/cells/gates.py)."""
+    init, letters = member.init, LAYERS[member.model.cell].letters
+    assert init is not None  # `_check` refuses a start of Flax's
+    in_keras = framework == "keras" and member.model.cell == "GRUCell"
+    roles = ["forget", "output", "candidate"] if in_keras else list(letters)
+    biases = {"input": f"{init.input:.6g}", "forget": f"{init.forget:.6g}", "output": f"{init.output:g}"}
+    biases["candidate"] = "0"
+    lines, gates = [], len(roles)
+    bias = f"np.repeat([{', '.join(biases[role] for role in roles)}], UNITS)"
+    if init.spread is not None and "forget" in roles:
         lines = [f"    keep = np.log(rng.uniform(1, {init.spread:g}, UNITS))"]
-        bias = f"np.concatenate([-keep, keep, np.repeat([0, {init.output:g}], UNITS)])"
-    blocks = "    blocks = [orthogonal(rng, UNITS) for _ in range(4)]"
+        parts = {"input": "-keep", "forget": "keep"}
+        parts = [parts.get(role, f"np.full(UNITS, {biases[role]})") for role in roles]
+        bias = f"np.concatenate([{', '.join(parts)}])"
+    wide = f"{gates} * UNITS" if gates > 1 else "UNITS"
+    blocks = f"    blocks = [orthogonal(rng, UNITS) for _ in range({gates})]"
     if init.together:
-        blocks = "    blocks = np.split(orthogonal(rng, 4 * UNITS)[:UNITS], 4, 1)"
+        blocks = f"    blocks = np.split(orthogonal(rng, {wide})[:UNITS], {gates}, 1)"
     lines += [
-        "    limit = np.sqrt(6 / (FEATURES + 4 * UNITS))",
-        "    kernel = rng.uniform(-limit, limit, (FEATURES, 4 * UNITS))",
+        f"    limit = np.sqrt(6 / (FEATURES + {wide}))",
+        f"    kernel = rng.uniform(-limit, limit, (FEATURES, {wide}))",
         blocks,
     ]
     if init.gain != 1:
-        lines.append(f"    blocks[2] = {init.gain:g} * blocks[2]")
-    lines += [
-        "    recurrent = np.concatenate(blocks, axis=1)",
-        f"    bias = {bias}",
-        "    return [array.astype(np.float32) for array in (kernel, recurrent, bias)]",
-    ]
+        place = roles.index("candidate")
+        lines.append(f"    blocks[{place}] = {init.gain:g} * blocks[{place}]")
+    lines += ["    recurrent = np.concatenate(blocks, axis=1)", f"    bias = {bias}"]
+    if in_keras:
+        lines += [
+            "    # Keras trains a second bias, of the state's product; memcap's GRU has none",
+            "    bias = np.stack([bias, np.zeros_like(bias)])",
+        ]
+    lines.append("    return [array.astype(np.float32) for array in (kernel, recurrent, bias)]")
+    wide = f"{gates} UNITS" if gates > 1 else "UNITS"
+    order = f", gates {', '.join(letters[role] for role in roles)}" if gates > 1 else ""
     head = [
         "def initial_weights(rng):",
-        '    """Kernel (FEATURES, 4 UNITS), recurrent (UNITS, 4 UNITS) and bias, gates i, f, c, o.',
+        f'    """Kernel (FEATURES, {wide}), recurrent (UNITS, {wide}) and bias{order}.',
         "",
         f"    As memcap's `{member.recipe.init}` starts them: what trains depends on it.",
         '    """',

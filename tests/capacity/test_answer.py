@@ -277,7 +277,9 @@ def test_layers_answer_for_themselves():
     assert as_dict(found)["layers"] == 2
     assert from_rows(rows, Question(LATCH, 5, Model(units=1, layers=2))).units == found.units
     assert from_rows(rows, Question(LATCH, 5)).units == answer(Question(LATCH, 5), frontier(rows)).units < 12
-    with pytest.raises(UserError, match="is written for one layer of an LSTM only, not for 2 layers of lstm"):
+    with pytest.raises(
+        UserError, match=r"code=keras: a script is of one layer .*, not of 2 layers; train it by"
+    ):
         code(found, "keras")
 
 

@@ -48,11 +48,12 @@ def test_an_unmeasured_lag_has_the_recipe_of_the_next_longer_one(rows):
     assert f"`{recipe.init}`" in code(result, "torch")
 
 
-def test_another_cell_has_none(rows):
-    with pytest.raises(
-        UserError, match="code=torch: is written for one layer of an LSTM only, not for GRUCell"
-    ):
-        code(from_rows(rows, Question(LATCH, 12, Model("GRUCell", 1))), "torch")
+def test_a_gru_has_its_own_layer_and_other_cells_have_none(rows):
+    text = code(from_rows(rows, Question(LATCH, 12, Model("GRUCell", 1))), "torch")
+    assert text.startswith('"""Train a GRU of 1 unit in PyTorch')
+    assert "self.gru = nn.GRU(FEATURES, UNITS, batch_first=True)" in text
+    with pytest.raises(UserError, match=r"code=torch: scripts are for the cells .*, not for minGRU"):
+        code(from_rows(rows, Question(LATCH, 12, Model("minGRU", 1))), "torch")
 
 
 def test_another_recipe_of_the_rows_is_another_script():

@@ -15,6 +15,7 @@ import optax
 import pytest
 from flax import nnx
 
+from memcap.cells import cell_class
 from memcap.config import Evaluation, Member, task_of
 from memcap.knobs import UserError
 from memcap.models.initializers import PRESETS
@@ -22,7 +23,7 @@ from memcap.models.network import Model
 from memcap.optimizers import scale_by_muon
 from memcap.recipes import Recipe
 from memcap.scripts import FRAMEWORKS, script
-from memcap.scripts.script import CLIPPINGS, OPTIMIZERS
+from memcap.scripts.script import CLIPPINGS, LAYERS, OPTIMIZERS
 from memcap.training import curriculum
 from memcap.training.operands import train_operands
 from memcap.training.step import Trainer, TrainSpec, learning_rate, optimizer_of
@@ -30,10 +31,8 @@ from memcap.training.step import Trainer, TrainSpec, learning_rate, optimizer_of
 MODULES = {"flax": {"jax", "optax", "flax"}, "keras": {"keras"}, "torch": {"torch"}}
 
 
-def member(task="delay_line", lag=8, units=7, knobs=(), recipe="auto", **values):
-    return Member(
-        task_of(task, list(knobs)), lag, model=Model("lstm", units), recipe=Recipe(recipe, **values)
-    )
+def member(task="delay_line", lag=8, units=7, knobs=(), recipe="auto", cell="lstm", **values):
+    return Member(task_of(task, list(knobs)), lag, model=Model(cell, units), recipe=Recipe(recipe, **values))
 
 
 def up_to(task, lag, units, **recipe):
@@ -65,6 +64,8 @@ MEMBERS = [
     pytest.param(member("bandlimited_delay", 8, 9), id="bandlimited"),
     pytest.param(member("reber", 8, 4, optimizer="rmsprop", clip_by="element"), id="loop"),
     pytest.param(member(recipe="curriculum_muon"), id="muon"),
+    pytest.param(member(recipe="curriculum_muon", cell="GRUCell"), id="gru"),
+    pytest.param(member("windows", 24, 2, ["window=10"], cell="SimpleCell"), id="elman"),
     pytest.param(up_to("copy", 12, 4, recipe="uniform"), id="every lag, by a curriculum"),
     pytest.param(up_to("adding", 12, 2, recipe="hold", lags="uniform"), id="every lag, of values"),
 ]
@@ -107,15 +108,47 @@ def test_batches_have_the_batch_first_and_what_is_due_at_every_step(each):
         np.testing.assert_array_equal(inputs.sum(-1), 1)
 
 
-@pytest.mark.parametrize("init", sorted(PRESETS))
-def test_weights_start_as_the_engine_starts_them(init):
-    each = member("latch", 20, 6, recipe="hold", init=init)
+@pytest.mark.parametrize(
+    ("cell", "init"),
+    [(cell, init) for cell in LAYERS for init in PRESETS if (cell, init) != ("SimpleCell", "chrono")],
+)  # of a forget gate that an Elman network lacks the engine draws all the same
+def test_weights_start_as_the_engine_starts_them(cell, init):
+    each = member("latch", 20, 6, recipe="hold", init=init, cell=cell)
     entropy = [3, 20, 6]
-    kernel, recurrent, bias = parts(script(each, "torch"))["initial_weights"](np.random.default_rng(entropy))
-    wanted = each.architecture.init(each.init, entropy)["cell"]
-    np.testing.assert_allclose(kernel, wanted["kernel"], rtol=1e-5)
-    np.testing.assert_allclose(recurrent, wanted["recurrent"], rtol=1e-5, atol=1e-7)
-    np.testing.assert_allclose(bias, wanted["bias"], rtol=1e-5, atol=1e-7)
+    arrays = parts(script(each, "torch"))["initial_weights"](np.random.default_rng(entropy))
+    wanted = cell_class(cell).arrays(each.architecture.init(each.init, entropy)["cell"])
+    for ours, engines in zip(arrays, wanted, strict=True):
+        np.testing.assert_allclose(ours, engines, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("framework", ["keras", "torch"])
+@pytest.mark.parametrize("cell", ["GRUCell", "SimpleCell"])
+def test_a_layer_of_a_script_steps_as_memcap_s_cell(cell, framework, monkeypatch):
+    """At its start, where each gate has another bias."""
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    pytest.importorskip(framework)
+    each, names = member("latch", 4, 3, recipe="hold", init="half_open", cell=cell), {"__name__": "script"}
+    exec(script(each, framework), names)
+    kernel, recurrent, bias = names["initial_weights"](np.random.default_rng(0))
+    inputs = np.random.default_rng(1).standard_normal((2, 5, each.task.features)).astype(np.float32)
+    if framework == "keras":
+        net = names["build"](np.random.default_rng(0))
+        outputs = np.asarray(net(inputs))
+        readout, shift = (np.asarray(weight.value) for weight in net.layers[-1].weights)
+        if cell == "GRUCell":  # gates z, r, n
+            bias = bias[0]
+            kernel, recurrent, bias = (
+                np.concatenate([np.split(array, 3, -1)[k] for k in (1, 0, 2)], -1)
+                for array in (kernel, recurrent, bias)
+            )
+    else:
+        net = names["Net"](np.random.default_rng(0))
+        outputs = net(names["torch"].from_numpy(inputs)).detach().numpy()
+        readout, shift = (each.detach().numpy().T for each in net.readout.parameters())
+    ours = cell_class(cell)(each.task.features, 3, rngs=nnx.Rngs(0))
+    ours.dense_i.kernel[...], ours.dense_h.kernel[...], ours.dense_i.bias[...] = kernel, recurrent, bias
+    hidden = nnx.RNN(ours)(inputs)
+    np.testing.assert_allclose(outputs, hidden @ readout + shift, rtol=1e-4, atol=1e-5)
 
 
 def trainer(each):
@@ -351,8 +384,12 @@ def test_a_rate_that_falls_with_the_width_is_that_of_the_width(name):
 def test_refusals():
     with pytest.raises(UserError, match="code=jax: no such framework; one of flax, keras, torch"):
         script(member(), "jax")
-    with pytest.raises(UserError, match="an LSTM with a dense"):
-        script(Member(task_of("latch", []), 8, model=Model("GRUCell", 2)), "torch")
+    with pytest.raises(
+        UserError, match="scripts are for the cells lstm, GRUCell, SimpleCell, not for linear"
+    ):
+        script(member("latch", cell="linear"), "torch")
+    with pytest.raises(UserError, match=r"a script starts as memcap does; set recipe\.init=forget_bias"):
+        script(member("latch", cell="GRUCell", recipe="hold", init="flax"), "torch")
     learned = Member(task_of("latch", []), 8, model=Model("lstm", 2, initial_carry="learned"))
     with pytest.raises(UserError, match=r"model\.initial_carry=learned: a script starts from zeros"):
         script(learned, "torch")
