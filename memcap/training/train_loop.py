@@ -254,7 +254,7 @@ class Lanes:
             (self.states.step, self.states.curriculum, self.operands),
         )
         rates = self.trainer.learning_rate(step, at, operands, np)
-        return dict(zip(lanes, np.asarray(rates, np.float32).tolist(), strict=True))
+        return {k: float(f"{rate:.7g}") for k, rate in zip(lanes, rates.tolist(), strict=True)}  # as float32
 
     def _evaluate_each(self, lanes: Mapping[int, Lane], stream: Stream) -> dict[int, list[list[float]]]:
         """Evaluate some lanes, by number, at each of the members' `lags_up_to` or `lengths`, by the
