@@ -274,7 +274,8 @@ def test_a_suffix_stands_once(name):
 )
 def test_a_suffix_that_is_none_is_refused_in_one_line(suffix):
     with pytest.raises(
-        UserError, match=r"no such variant; \+bfloat16, \+bitsN, N from 1 to 16, \+carry, \+signed or \+noiseS, S above"
+        UserError,
+        match=r"no such variant; \+bfloat16, \+bitsN, N from 1 to 16, \+carry, \+signed or \+noiseS, S above",
     ):
         Model(f"lstm+{suffix}")
 
