@@ -265,8 +265,8 @@ def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
         fields["size"] = size
     else:
         raise UserError(
-            f"model.cell={name}: no such variant; +bfloat16, +bitsN, N from 1 to 16, +carry, +signed or +noiseS, S"
-            " above 0, as in +noise0.1"
+            f"model.cell={name}: no such variant; +bfloat16, +bitsN, N from 1 to 16, +carry, +signed or"
+            " +noiseS, S above 0, as in +noise0.1"
         )
     if issubclass(cls, kind):
         raise UserError(f"model.cell={name}: each suffix can stand once; leave out +{suffix}")
