@@ -20,7 +20,6 @@ But for +signed a variant has a step of its own, so loops for a cell's own step 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -247,12 +246,12 @@ def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
         UserError: there is none, or none of this cell, or the cell has that suffix already.
     """
     fields: dict[str, Any] = {"name": name, "__module__": cls.__module__}
-    size, bits = _size(suffix), re.fullmatch(r"bits([1-9]|1[0-6])", suffix)
+    size, bits = _size(suffix), next((n for n in range(1, 17) if suffix == f"bits{n}"), None)
     if suffix == "bfloat16":
         kind: type[Variant] = Bfloat16
-    elif bits:
+    elif bits is not None:
         kind = FewBits
-        fields["bits"] = int(bits[1])
+        fields["bits"] = bits
     elif suffix == "carry":
         kind = WholeCarry
         fields["hidden_per_unit"] = sum(
