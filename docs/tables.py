@@ -906,6 +906,35 @@ def carry_precision() -> str:
     return table(("carry", "lag", "half of the seeds", "nine in ten"), lines)
 
 
+def few_bits() -> str:
+    """How many units theory asks for where a number of the carry has few bits, and how many training needs."""
+    lines = [
+        (
+            p.label.removesuffix(f", {p.model.cell}"),
+            p.lag,
+            p.model.cell.removeprefix("lstm+bits").replace("lstm", "32"),
+            p.references.information_floor,
+            p.u_exist or "",
+            width(p.fit.u50),
+            width(p.fit.u90),
+        )
+        for p in sorted(
+            frontier(rows_of("few_bits")),
+            key=lambda p: (p.task.name, p.references.least_bits, p.references.information_floor),
+        )
+    ]
+    head = (
+        "task",
+        "lag",
+        "bits of a number",
+        "by theory",
+        "narrowest that passed",
+        "half of the seeds",
+        "nine in ten",
+    )
+    return table(head, lines)
+
+
 def _side_question(by: dict[str, str], widths: Sequence[int], which: pl.Expr) -> str:
     """Seeds that passed, of those tried: a table of results/side_questions.
 
@@ -1466,6 +1495,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "budgets": budgets,
     "four symbols": four_symbols,
     "carry precision": carry_precision,
+    "few bits": few_bits,
     "read-outs": readouts,
     "windows": windows,
     "counting": counting,
