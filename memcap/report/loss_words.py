@@ -9,9 +9,7 @@ from memcap.terminal.words import plural
 COLUMNS = (
     Column("units", right=True),
     Column("held-out loss", "mean over the folds, in nats or squared error"),
-    Column(
-        "enough", "no worse than the best, fold by fold, than chance makes it, or 2 % of what state gains"
-    ),
+    Column("enough", "as good as the best but for chance, or for 2 % of what state gains"),
     Column("score", "held-out accuracy, or mean squared error", right=True),
     Column("training loss", right=True),
     Column("runs", "of which the best of each fold counts, by validation", right=True),
