@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from memcap import cells, figures, tasks
-    from memcap.api import answer, data, draw, frontier, load, members, rank, train
+    from memcap.api import answer, data, draw, frontier, judge, load, members, rank, train
     from memcap.cells import Cell
     from memcap.config import Engine, Evaluation, Member
     from memcap.knobs import UserError, knob
@@ -37,6 +37,7 @@ __all__ = [
     "draw",
     "figures",
     "frontier",
+    "judge",
     "knob",
     "load",
     "members",
@@ -45,7 +46,7 @@ __all__ = [
     "train",
 ]
 _HOMES = {
-    "memcap.api": ("answer", "data", "draw", "frontier", "load", "members", "rank", "train"),
+    "memcap.api": ("answer", "data", "draw", "frontier", "judge", "load", "members", "rank", "train"),
     "memcap.cells": ("Cell",),
     "memcap.config": ("Engine", "Evaluation", "Member"),
     "memcap.knobs": ("UserError", "knob"),

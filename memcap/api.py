@@ -3,7 +3,7 @@
 import itertools
 import math
 import reprlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +23,8 @@ from memcap.cells import cell_classes, flax_cell_names
 from memcap.config import Engine, Evaluation, Member, member_of, task_of
 from memcap.designs import DESIGNS, checked_precision
 from memcap.designs.axes import axis, check_count
+from memcap.judgement import Judgement
+from memcap.judgement import judge as judge_net
 from memcap.knobs import LONGEST, MOST, UserError, field_values, names_of, typed, whole
 from memcap.long_form import Columns, long_form, words_of
 from memcap.models.model import MOST_LAYERS, Model
@@ -110,6 +112,16 @@ def _task_class(task: Any) -> type[Task]:
         return task_class(_text(task, "task"))
     _say_if_alone("task", task)
     return task_class(task.name)
+
+
+def _task(task: Any, knobs: Sequence[str], values: dict[str, Any]) -> Task:
+    """Return a task with knobs as texts and by keyword."""
+    words = [*knobs, *(f"{name}={value}" for name, value in values.items())]
+    if not isinstance(task, Task):
+        return task_of(_task_class(task).name, words)
+    if words:
+        raise UserError(f"{words[0]}: a task that is an object has its knobs already; give its name")
+    return task
 
 
 def _say_if_alone(what: str, cls: type) -> None:
@@ -358,11 +370,7 @@ def answer(
     _number(share, "share")
     if not isinstance(knobs, (list, tuple)) or not all(isinstance(each, str) for each in knobs):
         raise UserError(f'knobs={knobs!r}: must be a list of texts, as in ["symbols=4"]')
-    words = [*knobs, *(f"{name}={value}" for name, value in values.items())]
-    if not isinstance(task, Task):
-        task = task_of(_task_class(task).name, words)
-    elif words:
-        raise UserError(f"{words[0]}: a task that is an object has its knobs already; give its name")
+    task = _task(task, knobs, values)
     lag = whole(_plain(lag), "lag", 1, LONGEST)
     layers = whole(_plain(layers), "layers", 1, MOST_LAYERS)
     name = sources.cell_name(_text(_names_of_cells(cell), "cell"))
@@ -371,6 +379,39 @@ def answer(
         return PrintedAnswer.of(sources.from_rows(_rows(rows), question))
     place = None if rows is None else _place(rows, "rows")
     return PrintedAnswer.of(sources.best_answer(question, place))
+
+
+def judge(
+    net: Callable[[np.ndarray], Any],
+    task: Task | type[Task] | str,
+    lag: int,
+    *,
+    one_hot: bool = True,
+    sequences: int = 256,
+    seed: int = 0,
+    **knobs: Any,
+) -> Judgement:
+    """Judge a network of any library by its answers to fresh sequences of a task. Print it for words.
+
+    Args:
+        net: a function of inputs (N, T, F) float32, one-hot symbols or numbers, that returns logits or values
+            (N, T, O), or (N, O) of the last step; or, of classes, whole numbers (N, T). A Keras model is one.
+        task: name, class or object.
+        lag: the longest; the net is asked at about eight lags per doubling up to it, but for streams.
+        one_hot: False: symbols are given as whole numbers (N, T), as an embedding takes them.
+        sequences: fresh ones at each lag.
+        seed: of these.
+        knobs: of a task given by name, as `symbols=4`.
+
+    Raises:
+        UserError: no such task or lag, or outputs of another shape.
+
+    Example:
+        >>> memcap.judge(lambda inputs: net(torch.from_numpy(inputs)), task="copy", lag=50, items=16).right
+        True
+    """
+    lag = whole(_plain(lag), "lag", 1, LONGEST)
+    return judge_net(net, _task(task, [], knobs), lag, one_hot, sequences, seed)
 
 
 @dataclass(frozen=True)

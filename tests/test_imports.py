@@ -21,7 +21,7 @@ FLOORS = [
     "models",
     "optimizers recipes",
     "config",
-    "training trained thresholds",
+    "training trained judgement thresholds",
     "designs planning reference store",
     "scripts studies",
     "tracking capacity",

@@ -5,9 +5,11 @@ up first, from the footer and the head of every page, which Thrift's compact pro
 https://github.com/apache/parquet-format (parquet.thrift; its numbers of fields stand below).
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
+from functools import lru_cache
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
@@ -20,8 +22,42 @@ BYTES_OF_A_VALUE = 16  # in polars, beside what a text is of
 SHARED_PREFIXES = 7  # an encoding (DELTA_BYTE_ARRAY) in which few bytes are many texts; nobody here writes it
 
 Struct = dict[int, Any]  # of fields by their numbers: values, or what is read of the structs in them
-FOOTER = {2: {4: None}, 3: None, 4: {1: {3: {7: None, 9: None, 11: None}}, 3: None}}
-PAGE = {2: None, 3: None, 5: {1: None, 2: None}, 7: {1: None, 2: None}, 8: {1: None, 4: None}}
+
+
+class Fields(NamedTuple):
+    """What is read of a struct.
+
+    Args:
+        of: its fields by their numbers, and what is read of each that is a struct, or a list of structs.
+        usual: matches such a struct whole as polars writes it, which is far faster than one field after the
+            other.
+    """
+
+    of: Mapping[int, Any]
+    usual: re.Pattern[bytes] | None = None
+
+
+def _usual(pattern: bytes) -> re.Pattern[bytes]:
+    """Compile a pattern with letters for a whole number, a text of up to 64 bytes, statistics."""
+    text = b"|".join(b"\\x%02x.{%d}" % (size, size) for size in range(65))
+    pattern = pattern.replace(b"S", rb"\x36W(?:\x28T\x18T)?[\x11\x12]*\x00").replace(b"T", b"(?:%b)" % text)
+    return re.compile(pattern.replace(b"W", rb"[\x80-\xff]{0,9}[\x00-\x7f]"), re.DOTALL)
+
+
+ELEMENT = Fields({4: None}, _usual(rb"\x15W\x25W\x18(T)(?:\x25W\x4c\x1c\x00\x00)?\x00"))
+COLUMN = Fields(
+    {3: Fields({7: None, 9: None, 11: None})},
+    _usual(
+        rb"\x26W\x1c\x15W\x19(?:\x15W|\x25WW|\x35WWW)\x19\x18T\x15W\x16W\x16W\x16(W)\x26(W)"
+        rb"(?:\x3cS|\x26(W)(?:\x1cS)?)?\x00(?:\x16W\x15W(?:\x16W\x15W)?)?\x00"
+    ),
+)
+FOOTER = Fields({2: ELEMENT, 3: None, 4: Fields({1: COLUMN, 3: None})})
+HEAD = Fields({1: None, 2: None})
+PAGE = Fields(
+    {2: None, 3: None, 5: HEAD, 7: HEAD, 8: Fields({1: None, 4: None})},
+    _usual(rb"\x15W\x15(W)\x15(W)[\x2c\x4c]\x15(W)\x15(W)(?:\x15W\x15W(?:\x1cS)?)?\x00\x00"),
+)
 
 
 def read(content: BytesIO, columns: Sequence[str] | None = None) -> pl.DataFrame:
@@ -68,14 +104,15 @@ def check_size(content: bytes, columns: Collection[str] | None = None) -> tuple[
         raise ValueError("no Parquet file")
     footer, _ = _struct(content, len(content) - 8 - size, FOOTER)
     rows, most = footer[3], MOST_TIMES * len(content) + MOST_BESIDE
-    names = [element[4].decode() for element in footer[2][1:]]  # the first is the table itself
+    elements = footer[2][1:]  # the first is the table itself
+    names = [(each[1][1:] if isinstance(each, re.Match) else each[4]).decode() for each in elements]
     total = BYTES_OF_A_VALUE * rows * len(names)
     for group in footer.get(4, ()):
         total += BYTES_OF_A_VALUE * group[3]
         for name, chunk in zip(names, group[1], strict=True):
             if columns is not None and name not in columns:
                 continue
-            total += _unpacked(content, chunk[3], group[3])
+            total += _unpacked(content, chunk, group[3])
             if total > most:
                 break
     if rows < 0 or total > most:
@@ -89,24 +126,35 @@ def _check(total: int, size: int) -> None:
         raise BadFileError(f"its {size:,} bytes unpack to over {total >> 20:,} MiB, as none of memcap's do")
 
 
-def _unpacked(content: bytes, column: Struct, rows: int) -> int:
+def _unpacked(content: bytes, column: Struct | re.Match[bytes], rows: int) -> int:
     """Add up the bytes that the pages of a column unpack to."""
-    place = min(column[9], column.get(11, column[9]))
-    end, total = place + column[7], 0
+    if isinstance(column, re.Match):
+        size, *places = (_number(each) for each in column.groups() if each)
+    else:
+        size, places = column[3][7], [column[3][9], column[3].get(11, column[3][9])]
+    place = min(places)
+    end, total = place + size, 0
     while place < end:
         page, place = _struct(content, place, PAGE)
-        kind = page.get(5) or page.get(8) or page.get(7) or {}
-        if min(page[2], page[3], kind.get(1, 0)) < 0 or kind.get(1, 0) > rows + 1:
+        if isinstance(page, re.Match):
+            unpacked, packed, values, encoding = map(_number, page.groups())
+        else:
+            kind = page.get(5) or page.get(8) or page.get(7) or {}
+            unpacked, packed, values, encoding = page[2], page[3], kind.get(1, 0), kind.get(2, kind.get(4))
+        if min(unpacked, packed, values) < 0 or values > rows + 1:
             raise ValueError("no Parquet file")
-        if SHARED_PREFIXES in (kind.get(2), kind.get(4)):
+        if encoding == SHARED_PREFIXES:
             raise BadFileError("packed in a way that memcap never does")
-        total += page[2]
-        place += page[3]
+        total += unpacked
+        place += packed
     return total
 
 
-def _struct(content: bytes, place: int, fields: Mapping[int, Any]) -> tuple[Struct, int]:
-    """Read some fields of a struct. Return them, and the place after it."""
+def _struct(content: bytes, place: int, fields: Fields) -> tuple[Any, int]:
+    """Read some fields of a struct. Return them, or the match of one that is as usual, and the place after
+    it."""
+    if fields.usual and (match := fields.usual.match(content, place)):
+        return match, match.end()
     values: Struct = {}
     number = 0
     while head := content[place]:
@@ -117,7 +165,7 @@ def _struct(content: bytes, place: int, fields: Mapping[int, Any]) -> tuple[Stru
         else:
             value, place = _varint(content, place)
             number = (value >> 1) ^ -(value & 1)
-        if number not in fields:
+        if number not in fields.of:
             if kind == 8 and content[place] < 128:  # as below, without a call: these are most of a footer
                 place += content[place] + 1
             elif kind > 2:
@@ -133,12 +181,12 @@ def _struct(content: bytes, place: int, fields: Mapping[int, Any]) -> tuple[Stru
             values[number] = content[place : place + size]
             place += size
         elif kind == 12:
-            values[number], place = _struct(content, place, fields[number])
+            values[number], place = _struct(content, place, fields.of[number])
         elif kind == 9 and content[place] & 15 == 12:
             count, place = _count(content, place)
             values[number] = []
             for _ in range(count):
-                value, place = _struct(content, place, fields[number])
+                value, place = _struct(content, place, fields.of[number])
                 values[number].append(value)
         else:
             raise ValueError("no Parquet file")
@@ -173,6 +221,8 @@ def _skip(content: bytes, place: int, kind: int) -> int:
     if kind == 9:
         inner = content[place] & 15
         count, place = _count(content, place)
+        if inner == 12 and content.startswith(b"\x1c\x00\x00" * count, place):  # how columns are ordered
+            return place + 3 * count
         for _ in range(count):
             if inner == 5 and content[place] < 128:
                 place += 1
@@ -192,6 +242,13 @@ def _count(content: bytes, place: int) -> tuple[int, int]:
     if count > len(content):
         raise ValueError("no Parquet file")
     return count, place
+
+
+@lru_cache(maxsize=4096)
+def _number(written: bytes) -> int:
+    """Return a whole number, zigzag."""
+    value, _ = _varint(written, 0)
+    return (value >> 1) ^ -(value & 1)
 
 
 def _varint(content: bytes, place: int) -> tuple[int, int]:

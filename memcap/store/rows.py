@@ -111,6 +111,7 @@ JUDGED = "judged by their held-out loss"  # as is said of these
 # that failed. Clocks of different machines differ, so of rows alike it is that of the shard whose name comes
 # last, which is chance: names begin with digits drawn at random for each program and job.
 PREFERENCE = (pl.col("status") != "failed", pl.col("population"), pl.col("finished"))
+STACKED = 256  # tables, at once
 ORDER = ("study", "task", "lag", "units", "recipe", "seed")  # in which rows are listed
 
 
@@ -149,9 +150,16 @@ def _later(name: str, there: Collection[str]) -> pl.Expr:
     return values.get(name, pl.lit(COLUMNS[name].limits.get("before")))
 
 
+def stack(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Return the rows of any number of tables as one. Of thousands, polars stacks some at a time sooner."""
+    some = range(0, len(tables), STACKED)
+    stacked = [pl.concat(tables[first : first + STACKED], rechunk=True) for first in some]
+    return pl.concat([frame([]), *stacked], rechunk=True)
+
+
 def one_per_key(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Merge the rows of several tables, one per key: the last in the order of `PREFERENCE`."""
-    rows = pl.concat([frame([]), *tables], rechunk=True)
+    rows = stack(tables)
     # places are sorted, and rows gathered once: most columns decide no order
     places = rows.select("key", "status", "population", "finished", *ORDER, place=pl.int_range(pl.len()))
     places = places.sort(PREFERENCE, maintain_order=True).unique("key", keep="last", maintain_order=True)

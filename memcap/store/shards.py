@@ -23,6 +23,7 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,7 +35,7 @@ from memcap.runtime.published import is_published, rows_files
 from memcap.store import files, parquet
 from memcap.store.files import BadFileError, State
 from memcap.store.row_checks import BadRowsError, check_rows
-from memcap.store.rows import RESULTS, complete, frame, one_per_key
+from memcap.store.rows import RESULTS, complete, frame, one_per_key, stack
 from memcap.store.weights import write_weights
 from memcap.terminal.words import warn_once
 
@@ -194,8 +195,10 @@ def read_files(folder: Path, below: bool = True) -> tuple[dict[Path, Table], dic
     if len(_tables) + len(new) > MOST_TABLES:
         _tables.clear()
         new = states
-    for first in range(0, len(new), TOGETHER):
-        bad |= _read_together(new[first : first + TOGETHER])
+    some = [new[first : first + TOGETHER] for first in range(0, len(new), TOGETHER)]
+    with ThreadPoolExecutor(2) as pool:  # polars unpacks one lot while the heads of the next are looked at
+        for damaged in pool.map(_read_together, some):
+            bad |= damaged
     tables = {state: _tables[state] for state in states if state[0] not in bad}
     bad |= _check({state: table for state, table in tables.items() if state not in _sound})
     return {path: table for (path, *_), table in tables.items() if path not in bad}, bad
@@ -245,7 +248,7 @@ def _check(tables: dict[State, Table]) -> dict[Path, BadFileError]:
     """Return what is wrong with the rows of some files. All are checked together first, as a check costs as
     much for few rows as for many."""
     try:
-        check_rows(pl.concat([frame([]), *(table.rows for table in tables.values())], rechunk=True))
+        check_rows(stack([table.rows for table in tables.values()]))
     except BadRowsError:
         bad = {}
         for state, table in tables.items():

@@ -1,8 +1,8 @@
 """Files that rot: what is read is what was written, or the file is named."""
 
-import contextlib
 import os
 import random
+import re
 import zipfile
 from io import BytesIO
 
@@ -273,19 +273,38 @@ def test_a_table_of_few_bytes_that_are_long_texts_is_not_taken_apart(monkeypatch
         parquet.read(content)
 
 
-def test_a_footer_of_any_bytes_is_read_or_refused():
-    """Without end, or a crash."""
+def test_a_footer_of_any_bytes_is_read_or_refused(monkeypatch):
+    """Without end, or a crash; and a struct that is matched whole as field by field."""
+
+    def field_by_field(fields):
+        return fields and parquet.Fields({name: field_by_field(each) for name, each in fields.of.items()})
+
+    def outcome(content):
+        try:
+            return parquet.check_size(content)
+        except (ValueError, LookupError, TypeError, AttributeError, BadFileError) as error:
+            return type(error)
+
+    fields = {name: field_by_field(getattr(parquet, name)) for name in ("FOOTER", "PAGE")}
     content = BytesIO()
     table(group("latch", 5, {1: (1, 2)})).write_parquet(content)
     sound = content.getvalue()
-    parquet.check_size(sound)
     draw = random.Random(0)
+    contents = [sound]
     for _ in range(300):
         changed = bytearray(sound)
         for _ in range(draw.choice([1, 3, 30])):
-            changed[draw.randrange(len(sound) // 4, len(sound) - 8)] = draw.randrange(256)
-        with contextlib.suppress(ValueError, LookupError, TypeError, AttributeError, BadFileError):
-            parquet.check_size(bytes(changed))
+            changed[draw.randrange(4, len(sound) - 8)] = draw.randrange(256)
+        contents.append(bytes(changed))
+    start = len(sound) - 8 - int.from_bytes(sound[-8:-4], "little")
+    columns = parquet._struct(sound, start, parquet.FOOTER)[0][4][0][1]
+    assert all(isinstance(column, re.Match) for column in columns)  # so thousands of files take seconds
+    outcomes = [outcome(content) for content in contents]
+    for name, slow in fields.items():
+        monkeypatch.setattr(parquet, name, slow)
+    assert outcomes == [outcome(content) for content in contents]
+    assert isinstance(outcomes[0], tuple)
+    assert len(set(map(str, outcomes))) > 2
 
 
 @pytest.mark.parametrize("kind", ["packed", "long head", "one for many"])

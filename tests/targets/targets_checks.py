@@ -69,14 +69,20 @@ def check(
     back: int,
     draws: int = 0,
     trips: tuple[int, int] = (STEPS, EVALUATION_STEPS),
+    sums: int = 0,
 ) -> None:
     """Each row of a buffer is touched alone, devices never wait for each other, and a time step has few
     kernels.
 
     draws: loops over time in which the task draws its sequences; kernels are not counted then, as it is not
     told whose they are.
+    sums: loops in which the task adds up whole sequences.
     """
     training, evaluation = loops(name, program, trips)
+    for each in (training, evaluation) if sums else ():
+        added = [loop for loop in each if loop.whole]
+        assert len(added) == sums
+        each[:] = [loop for loop in each if loop not in added]
     assert (len(training), len(evaluation)) == (2 + draws, 1 + draws)
     for loop in training + evaluation:
         assert not loop.whole
