@@ -54,7 +54,7 @@ class Data(Task):
     criterion: float | str | None = knob(
         None,
         "accuracy, or mean squared error, that is a pass; null: .99, or 5 % of the variance; best: a held-out"
-        " loss within a standard error of the best width's",
+        " loss that is no worse than the best width's beyond chance",
     )
     bits: float = knob(1.0, "bits to hold, if you know them: for reference lines only", above=0, at_most=1e6)
     scale: bool = knob(
