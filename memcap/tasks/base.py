@@ -110,6 +110,16 @@ class Task(ABC):
         return False
 
     @property
+    def doubts(self) -> tuple[str, ...]:
+        """What looks like a mistake of the user's, and may be none, a line each."""
+        return ()
+
+    @property
+    def mend_criterion(self) -> str:
+        """Say what to do about a criterion that a net without memory meets."""
+        return "mend the task's `facts`"
+
+    @property
     def reset_carry(self) -> bool:
         """Tell whether each window starts from a zero carry; else only the gradient is cut there."""
         return False
