@@ -13,7 +13,7 @@ from task_checks import draw, few
 
 import memcap
 from memcap import sequences
-from memcap.config import member_of
+from memcap.config import Member, member_of
 from memcap.knobs import UserError
 from memcap.tasks.data import Data, _split
 
@@ -237,6 +237,7 @@ def test_a_lag_beyond_the_sequences_is_refused(tmp_path):
 def test_what_looks_like_a_mistake_is_named(tmp_path, targets, scale, words):
     inputs = np.random.default_rng(0).normal(300, 50, (COUNT, STEPS, 2))
     task = replace(saved(tmp_path / "a.npz", inputs=inputs, targets=targets), scale=scale)
+    assert not task.has_other_lags(STEPS - 1)
     assert [doubt.endswith(words) for doubt in task.doubts] == [True] * (words is not None)
 
 
