@@ -26,9 +26,10 @@ study: $(STAMP)
 test: lint
 	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
-# What hangs on no version of Python, and takes minutes: simulations, kills at random moments, what benchmarks and their peers compute.
+# What hangs on no version of Python, and takes minutes: simulations, kills at random moments, all studies, programs as they were, what
+# benchmarks and their peers compute.
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m slow -n $(PROCESSES) --max-worker-restart 0
+	$(BIN)/python -m pytest -m slow -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 # The pages, into docs/_build; a warning is an error.
 docs: $(STAMP)

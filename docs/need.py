@@ -138,9 +138,9 @@ class LinearMap:
         past_fit = self.guesses(0, moment, half=0)[:, after].reshape(self.half, -1)
         directions = np.linalg.eigh(past_fit.T @ past_fit)[1][:, ::-1]
         past = self.guesses(0, moment)[:, after].reshape(flat) @ directions
-        left = (self.y[self.half :] - self.guesses(moment + 1))[:, after].reshape(flat) @ directions
-        gains = np.cumsum((2 * left * past - past**2).mean(0))
-        if gains.max() <= 0.01 * (left**2).mean(0).sum():
+        rest = (self.y[self.half :] - self.guesses(moment + 1))[:, after].reshape(flat) @ directions
+        gains = np.cumsum((2 * rest * past - past**2).mean(0))
+        if gains.max() <= 0.01 * (rest**2).mean(0).sum():
             return 0
         return int(np.argmax(gains >= (1 - LEFT_OUT) * gains.max())) + 1
 

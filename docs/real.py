@@ -19,9 +19,10 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from scipy.special import stdtrit
 
 from memcap import figures, store
-from memcap.capacity.losses import FORGIVEN, Loss, LossCurve, loss_curves, width_losses
+from memcap.capacity.losses import ENOUGH, FORGIVEN, Loss, LossCurve, loss_curves, width_losses
 from memcap.figures.style import COLOURS
 from memcap.long_form import Columns, read_table
 from memcap.own_data import WidthSearch
@@ -51,15 +52,25 @@ class Published(LossCurve):
     @property
     def interval(self) -> tuple[int, int]:
         """The middle 95 % of the widths that are enough by folds drawn with replacement, in all ways."""
-        drawn = np.array(list(itertools.product(range(len(self.folds)), repeat=len(self.folds))))
-        losses = np.array([width.folds for width in self.widths])[:, drawn]  # (widths, draws, folds)
-        means, errors = losses.mean(-1), losses.std(-1, ddof=1) / len(self.folds) ** 0.5
-        best, error = means.min(0), np.take_along_axis(errors, means.argmin(0)[None], 0)[0]
-        gain = np.array(self.by_steps[0].folds)[drawn].mean(-1) - best
-        enough = means <= best + np.maximum(error, FORGIVEN * np.maximum(gain, 0))
+        draws = np.array(list(itertools.product(range(len(self.folds)), repeat=len(self.folds))))
+        losses = np.array([width.folds for width in self.widths])[:, draws]  # (widths, draws, folds)
+        means = losses.mean(-1)
+        best = means.argmin(0)
+        differences = losses - np.take_along_axis(losses, best[None, :, None], 0)
+        errors = differences.std(-1, ddof=1) / len(self.folds) ** 0.5
+        np.put_along_axis(errors, best[None], np.nan, 0)
+        chance = stdtrit(len(self.folds) - 1, ENOUGH) * np.nanmedian(errors, 0)
+        gain = np.array(self.by_steps[0].folds)[draws].mean(-1) - means.min(0)
+        enough = means <= means.min(0) + np.maximum(chance, FORGIVEN * np.maximum(gain, 0))
         units = np.array([width.units for width in self.widths])[enough.argmax(0)]
         low, high = np.quantile(units, [0.025, 0.975], method="nearest")
         return int(low), int(high)
+
+    @property
+    def units_by_one_error(self) -> int | None:
+        """The narrowest width within a standard error of the best's own loss, the rule at first."""
+        most = self.best.mean + max(self.forgiven, self.best.error)
+        return next(each.units for each in self.widths if each.mean <= most) if self.state_helps else None
 
 
 def shuffle() -> None:
@@ -108,7 +119,7 @@ def curves() -> dict[str, Published]:
         fold=pl.Series([each["fold"] for each in task]),
     )
     no_state = pl.read_csv(PLACE / "no_state.csv")
-    found = {}
+    by_set = {}
     for (name,), own in rows.group_by("set", maintain_order=True):
         recipe = own.group_by("recipe", "lr").len().sort("len").row(-1)  # the others only raced
         own = own.filter(recipe=recipe[0], lr=recipe[1])
@@ -116,40 +127,47 @@ def curves() -> dict[str, Published]:
         folds, widths = width_losses(own)
         losses = no_state.filter(set=str(name).removesuffix(SHUFFLED)).sort("fold")
         by_steps = tuple(Loss(tuple(losses[column])) for column in ("current", "last_five"))
-        found[str(name)] = Published(
+        by_set[str(name)] = Published(
             Data(), row["lag"], model_of(row), recipe_of(row), folds, widths, (by_steps[0], by_steps[1])
         )
-    return found
+    return by_set
 
 
 @cache
 def compared() -> pl.DataFrame:
     """Return a line per set: foretold and measured."""
-    lines, found = [], curves()
+    lines, by_set = [], curves()
     sizes = {
         name: size
         for name, *size in pl.read_csv(PLACE / "no_state.csv")["set", "sequences", "steps"]
         .unique()
         .iter_rows()
     }
-    for told in pl.read_csv(PLACE / "predictions.csv").iter_rows(named=True):
-        curve = found.get(told["set"])
+    for prediction in pl.read_csv(PLACE / "predictions.csv").iter_rows(named=True):
+        curve = by_set.get(prediction["set"])
         if curve is None:
             continue
-        shuffled = found.get(told["set"] + SHUFFLED)
+        shuffled = by_set.get(prediction["set"] + SHUFFLED)
         low, high = curve.interval if curve.units else (None, None)
         lines.append(
-            {name: told[name] for name in ("set", "predicted", "low", "high")}
-            | dict(zip(("sequences", "steps"), sizes[told["set"]], strict=True))
+            {name: prediction[name] for name in ("set", "predicted", "low", "high")}
+            | dict(zip(("sequences", "steps"), sizes[prediction["set"]], strict=True))
             | {"measured": curve.units, "from": low, "to": high, "best": curve.best.units}
+            | {"one_error": curve.units_by_one_error, "widest": curve.widths[-1].units}
             | {"learnt": curve.learnt.units if curve.learnt else None}
             | {"loss": curve.best.mean, "error": curve.best.error, "score": curve.best.score}
-            | {"current": curve.without_state.mean, "current_foretold": told["no_state"]}
-            | {"last_five": curve.n_gram.mean, "last_five_foretold": told["last_five"]}
+            | {"current": curve.without_state.mean, "current_foretold": prediction["no_state"]}
+            | {"last_five": curve.n_gram.mean, "last_five_foretold": prediction["last_five"]}
             | {"beats_last_five": curve.best.beats(curve.n_gram)}
             | {"shuffled": shuffled.best.mean if shuffled else None}
         )
-    columns = {"measured": pl.Int64, "from": pl.Int64, "to": pl.Int64, "learnt": pl.Int64}
+    columns = {
+        "measured": pl.Int64,
+        "from": pl.Int64,
+        "to": pl.Int64,
+        "one_error": pl.Int64,
+        "learnt": pl.Int64,
+    }
     return pl.DataFrame(lines, schema_overrides=columns | {"shuffled": pl.Float64})
 
 
@@ -157,8 +175,8 @@ def draw(data: pl.DataFrame) -> Figure:
     """Draw measured against foretold widths, with their intervals."""
     figure = Figure(figsize=(6.4, 5.6))
     axes = figure.add_subplot(xlabel="units foretold", ylabel="units that are enough")
-    known = data.filter(pl.col("measured").is_not_null())
-    for k, row in enumerate(known.sort("predicted", "measured").iter_rows(named=True)):
+    known = data.filter(pl.col("measured").is_not_null()).sort("predicted", "measured")
+    for k, row in enumerate(known.iter_rows(named=True)):
         x = row["predicted"] * (1 + 0.05 * ((k % 3) - 1))  # side by side, where they would hide each other
         colour = COLOURS[k % len(COLOURS)]
         axes.plot([row["low"], row["high"]], [row["measured"]] * 2, color=colour, lw=1, alpha=0.35)
@@ -166,10 +184,10 @@ def draw(data: pl.DataFrame) -> Figure:
         axes.plot(x, row["measured"], "o", color=colour)
         if row["learnt"]:
             axes.plot(x, row["learnt"], "o", mfc="white", color=colour)
-        axes.annotate(
-            row["set"].replace("_", " "), (x, row["measured"]), (4, 4), textcoords="offset points", fontsize=8
-        )
-    ends = [1, 64]
+        near = known[:k].filter(pl.col("measured") == row["measured"], pl.col("predicted") > x / 1.3).height
+        name = row["set"].replace("_", " ")  # above those of others at the same place
+        axes.annotate(name, (x, row["measured"]), (4, 4 + 9 * near), textcoords="offset points", fontsize=8)
+    ends = [0.8, 90]
     axes.plot(ends, ends, color="#5b5b5b", lw=1)
     for factor in (0.5, 2):
         axes.plot(ends, [factor * each for each in ends], color="#5b5b5b", lw=0.7, ls=":")
@@ -178,7 +196,7 @@ def draw(data: pl.DataFrame) -> Figure:
         axis.set_major_locator(FixedLocator([1, 2, 4, 8, 16, 32, 64]))
         axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_locator(NullLocator())
-    axes.set(xlim=(0.8, 70), ylim=(0.8, 70))
+    axes.set(xlim=(0.8, 90), ylim=(0.8, 90))
     return figure
 
 

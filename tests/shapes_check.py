@@ -84,7 +84,7 @@ def test_each_loop_with_windows_reals_and_an_lstm_as_read_out(values, loop):
     trace(loop, **values)
 
 
-@pytest.mark.parametrize("suffix", ["bfloat16", "noise0.1", "carry"])
+@pytest.mark.parametrize("suffix", ["bfloat16", "bits4", "noise0.1", "carry"])
 def test_variants(suffix):
     trace(task="latch", cell=f"lstm+{suffix}")
 

@@ -45,6 +45,7 @@ def test_a_line_is_composed_and_its_members_are_sound(line):
     assert all(job.members for group in jobs(line) for job in group)
 
 
+@pytest.mark.slow
 def test_all_studies_are_run_by_one_line(tmp_path):
     (line,) = [line for line in TRAIN if "glob(*)" in line]
     found = [job.settings.study.name for group in jobs(f"{line} axes=null design=grid") for job in group]

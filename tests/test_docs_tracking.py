@@ -25,6 +25,7 @@ def followed(tmp_path_factory):
     return tmp_path_factory.mktemp("page")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(len(BLOCKS)))
 def test_block(number, followed, monkeypatch, capsys, own_module):
     monkeypatch.chdir(followed)

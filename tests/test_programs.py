@@ -155,6 +155,7 @@ def digest(name):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_program_is_what_it_was(name):
     if jax.__version__ not in KNOWN:

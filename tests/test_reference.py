@@ -104,6 +104,12 @@ MEMBERS = {
 }
 
 
+QUICK = ("solved_and_steady", "windows_reset", "a_stream_by_a_gru", "descent_by_an_lru")
+NAMES = [
+    pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
+    for name in MEMBERS
+    if name != "diverged"
+]
 # A basis divides gradients by their size along it, down to 1e-4 of the largest: rounding, too.
 TOLERANCE = {"soap": 1e-3, "ggt": 1e-3}
 STATUS = {"values_by_cosine_on_two_frozen_layers": "unsolved", "diverged": "diverged"}
@@ -127,7 +133,7 @@ def compare(name):
 
 
 @pytest.mark.usefixtures("quick_compile")
-@pytest.mark.parametrize("name", [name for name in MEMBERS if name != "diverged"])
+@pytest.mark.parametrize("name", NAMES)
 def test_the_reference_and_the_engine_agree(name):
     compare(name)
 

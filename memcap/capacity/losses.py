@@ -1,13 +1,17 @@
 """Widths judged by their held-out loss, as `task.criterion=best` asks: the frontier of own sequences.
 
-A width is enough if its loss is not above that of the best width tried by more than one standard error of
-the latter over the folds: the one-standard-error rule of cross-validation (Breiman et al., 1984). With many
-sequences that error goes to zero, and only the best would be left; so 2 % of what state gains is forgiven,
-too. Of the seeds of a width and fold the one with the lowest loss on validation counts: a start that does not
-train says nothing of the width.
+A width is enough if its loss is above that of the best width tried by no more than chance makes of a
+difference. Folds differ in how hard they are, for all widths alike, so differences are taken fold by fold:
+the margin is their standard error times the one-sided 5 % quantile of t. (The one-standard-error rule of
+Breiman et al., 1984, takes the standard error of the best width's own loss, which is too much where folds
+differ, and too little where they do not.) Of the standard errors of all widths the median counts: a narrow
+width of which one fold did not train has a large one, and would be enough by its own. With many sequences the
+margin goes to zero, and only the best would be left; so 2 % of what state gains is forgiven, too. Of the
+seeds of a width and fold the one with the lowest loss on validation counts: a start that does not train says
+nothing of the width.
 
-State helps if the best width beats the best map of the current input, fold by fold, beyond chance (a t-test
-at 2.5 %: the best of several widths looks better than it is).
+State helps if the best width beats the best map of the current input, fold by fold, beyond chance (at 2.5 %:
+the best of several widths looks better than it is).
 """
 
 import math
@@ -26,7 +30,7 @@ from memcap.tasks import Task
 from memcap.tasks.data import Data
 
 FORGIVEN = 0.02  # of what state gains
-LEVEL = 0.975
+ENOUGH, HELPS = 0.95, 0.975  # levels of the t-tests
 FALLS = 0.95  # of the loss without state, below which a training loss shows that the net learns what it sees
 
 
@@ -46,14 +50,20 @@ class Loss:
         """The standard error of the mean; NaN of one fold."""
         return float(np.std(self.folds, ddof=1) / len(self.folds) ** 0.5) if len(self.folds) > 1 else math.nan
 
-    def beats(self, other: "Loss") -> bool:
-        """Tell whether it is lower than another one of the same folds, beyond chance."""
-        apart = Loss(tuple(theirs - mine for mine, theirs in zip(self.folds, other.folds, strict=True)))
-        if len(self.folds) < 2:
-            return apart.mean > FORGIVEN * other.mean
+    def minus(self, other: "Loss") -> "Loss":
+        """Return the differences from another one of the same folds, fold by fold."""
+        return Loss(tuple(mine - theirs for mine, theirs in zip(self.folds, other.folds, strict=True)))
+
+    def chance(self, level: float) -> float:
+        """Return how far the mean of differences comes above zero by chance; NaN of one fold."""
         from scipy.special import stdtrit
 
-        return apart.mean > float(stdtrit(len(self.folds) - 1, LEVEL)) * apart.error
+        return float(stdtrit(len(self.folds) - 1, level)) * self.error
+
+    def beats(self, other: "Loss") -> bool:
+        """Tell whether it is lower than another one of the same folds, beyond chance."""
+        gain = other.minus(self)
+        return gain.mean > (FORGIVEN * other.mean if len(self.folds) < 2 else gain.chance(HELPS))
 
 
 @dataclass(frozen=True)
@@ -124,7 +134,10 @@ class LossCurve:
     @cached_property
     def margin(self) -> float:
         """How far above the best width's loss another one's may be."""
-        return max(self.forgiven, 0.0 if math.isnan(self.best.error) else self.best.error)
+        others = [each.minus(self.best) for each in self.widths if each is not self.best]
+        if not others or len(self.folds) < 2:
+            return self.forgiven
+        return max(self.forgiven, float(np.median([each.chance(ENOUGH) for each in others])))
 
     @property
     def forgiven(self) -> float:

@@ -10,7 +10,7 @@ from flax import nnx
 
 from memcap.cells.base import Cell
 from memcap.cells.sizes import ALIASES, CellFacts
-from memcap.cells.variants import variant
+from memcap.cells.variants import FewBits, variant
 from memcap.knobs import UserError
 from memcap.runtime import plugins
 
@@ -92,7 +92,8 @@ def count(name: str, features: int) -> CellFacts:
 
         leaves = jax.tree.leaves(nnx.eval_shape(carry))
         numbers = sum(leaf.size * (2 if jnp.iscomplexobj(leaf) else 1) for leaf in leaves)
-        return numbers, sum(8 * leaf.size * leaf.dtype.itemsize for leaf in leaves)
+        stored = sum(8 * leaf.size * leaf.dtype.itemsize for leaf in leaves)
+        return numbers, numbers * cls.bits if issubclass(cls, FewBits) else stored
 
     one, two = sizes(1), sizes(2)
     return CellFacts(two[0] - one[0], two[1] - one[1], cls.is_lstm)

@@ -4,13 +4,14 @@ read out, and whether it may turn its sign.
 `model.cell=lstm+bfloat16`, and so for every cell; several suffixes apply one after the other.
 
     +bfloat16   the carry is stored as bfloat16 between steps; a step computes in float32
+    +bits4      each number of the carry is one of 2^4 between -1 and 1; 1 to 16 bits
     +noise0.1   N(0, 0.1^2) is added to each number of the carry after each step, in training and in every
                 evaluation
     +carry      the read-out sees the whole carry: of an LSTM h and c
     +signed     what a step leaves of the state lies between -1 and 1 in place of 0 and 1: of minGRU, minLSTM,
                 gla, mamba2, delta_net, gated_delta_net, and cells of their kinds
 
-A step's own output is read out before its carry is rounded or disturbed, as in the probe of the same
+A step's own output is read out before its carry is rounded or disturbed, as in the probes of the same
 (memcap/probes/noise.py). With +carry as the last suffix, what is read out is the carry as it goes on.
 But for +signed a variant has a step of its own, so loops for a cell's own step leave it to those for any cell
 (memcap/loops/).
@@ -80,6 +81,39 @@ def _loaded(stored: jax.Array, like: jax.Array) -> jax.Array:
         return stored.astype(like.dtype)
     parts = stored.astype(like.real.dtype)
     return lax.complex(parts[..., 0], parts[..., 1])
+
+
+class FewBits(Variant):
+    """Each number of the carry, real or imaginary, is the nearest of 2^bits that are equally spaced from -1
+    to 1, from the start on; so the carry holds `bits` of each, and no more.
+
+    Gradients pass as if it had not been rounded, and end where it was cut to -1 or 1 (Hubara et al. 2016,
+    "Quantized neural networks").
+
+    Attributes:
+        bits: of each number.
+    """
+
+    bits: ClassVar[int]
+
+    def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
+        """Return the cell's own, rounded."""
+        return jax.tree.map(self._rounded, super().initialize_carry(input_shape, rngs, carry_init))
+
+    def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
+        """Take one step: carry, inputs (B, F) -> carry, hidden (B, H)."""
+        carry, hidden = super().__call__(carry, inputs)
+        return jax.tree.map(self._rounded, carry), hidden
+
+    def _rounded(self, leaf: jax.Array) -> jax.Array:
+        if jnp.iscomplexobj(leaf):
+            return lax.complex(self._rounded(leaf.real), self._rounded(leaf.imag))
+        if not jnp.issubdtype(leaf.dtype, jnp.floating):
+            return leaf
+        inside = jnp.clip(leaf, -1, 1)
+        spaces = 2**self.bits - 1
+        nearest = jnp.round((inside + 1) / 2 * spaces) / spaces * 2 - 1
+        return inside + lax.stop_gradient(nearest.astype(leaf.dtype) - inside)
 
 
 class Noisy(Variant):
@@ -212,9 +246,12 @@ def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
         UserError: there is none, or none of this cell, or the cell has that suffix already.
     """
     fields: dict[str, Any] = {"name": name, "__module__": cls.__module__}
-    size = _size(suffix)
+    size, bits = _size(suffix), next((n for n in range(1, 17) if suffix == f"bits{n}"), None)
     if suffix == "bfloat16":
         kind: type[Variant] = Bfloat16
+    elif bits is not None:
+        kind = FewBits
+        fields["bits"] = bits
     elif suffix == "carry":
         kind = WholeCarry
         fields["hidden_per_unit"] = sum(
@@ -227,8 +264,8 @@ def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
         fields["size"] = size
     else:
         raise UserError(
-            f"model.cell={name}: no such variant; +bfloat16, +carry, +signed or +noiseS, S above 0, as in"
-            " +noise0.1"
+            f"model.cell={name}: no such variant; +bfloat16, +bitsN, N from 1 to 16, +carry, +signed or"
+            " +noiseS, S above 0, as in +noise0.1"
         )
     if issubclass(cls, kind):
         raise UserError(f"model.cell={name}: each suffix can stand once; leave out +{suffix}")

@@ -3,7 +3,7 @@
 The file is a CSV, TSV, Parquet or Arrow file with a line per step (columns `sequence`, `step`, what the net
 sees, and what it is to say), an .npz file (python -m pydoc memcap.tasks.data says what it holds), or a folder
 of its arrays as .npy files.
-A width is enough if its loss on sequences that training never saw is within a standard error of the best.
+A width is enough if its loss on sequences that training never saw is no worse than the best beyond chance.
 """
 
 from argparse import ArgumentParser, Namespace

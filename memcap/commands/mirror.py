@@ -19,7 +19,7 @@ from memcap.capacity.points import columns
 from memcap.commands.arguments import location
 from memcap.knobs import UserError
 from memcap.report.loss_words import as_dict
-from memcap.runtime.published import is_published
+from memcap.runtime.published import git_commit, is_published
 from memcap.store import heartbeat, shards
 from memcap.store.follow import Follower
 from memcap.store.shards import OUTPUTS
@@ -112,7 +112,8 @@ def _mirror_of(
     command: str = "",
 ) -> StudyMirror:
     sender = Sender(settings.target(study, follower.folder, part), report)
-    return StudyMirror(sender, study, settings.runs, command or _last_command(follower.folder))
+    made = command or _last_command(follower.folder), git_commit() if report else None  # beside the job
+    return StudyMirror(sender, study, settings.runs, *made)
 
 
 def _last_command(folder: Path) -> str:

@@ -9,7 +9,7 @@ from memcap.terminal.words import plural
 COLUMNS = (
     Column("units", right=True),
     Column("held-out loss", "mean over the folds, in nats or squared error"),
-    Column("enough", "within a standard error of the best"),
+    Column("enough", "as good as the best but for chance, or for 2 % of what state gains"),
     Column("score", "held-out accuracy, or mean squared error", right=True),
     Column("training loss", right=True),
     Column("runs", "of which the best of each fold counts, by validation", right=True),
@@ -41,7 +41,7 @@ def sentences(curve: LossCurve) -> list[str]:
                 " more units; or what is asked is not in them.",
             ]
         return [*lines, "Training loss does not fall either: another learning rate or budget may train it."]
-    chosen, why = curve.enough[0], "a standard error"
+    chosen, why = curve.enough[0], "chance, fold by fold"
     if curve.margin == curve.forgiven:
         why = f"{FORGIVEN:.0%} of what state gains"
     within = f"within {curve.margin:.2g} ({why}) of the best of {tried} ({loss_text(best)} with {best.units})"

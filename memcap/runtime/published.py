@@ -1,5 +1,6 @@
 """The rows that memcap publishes with its code: their place, and the names under which they are read."""
 
+import subprocess
 from pathlib import Path
 
 ATLAS = "atlas"
@@ -21,6 +22,18 @@ def root() -> Path:
     checkout."""
     package = Path(__file__).resolve().parents[1]
     return package if (package / "conf").is_dir() else package.parent
+
+
+def git_commit() -> str | None:
+    """Return the commit of a checkout; None of a wheel, or where nobody says."""
+    if not (root() / ".git").exists():
+        return None
+    git = ["git", "-C", str(root()), "rev-parse", "HEAD"]
+    try:
+        result = subprocess.run(git, capture_output=True, text=True, check=False, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return result.stdout.strip() or None
 
 
 def rows_file(study: str) -> Path:

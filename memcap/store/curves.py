@@ -29,9 +29,11 @@ SCHEMA = {
     "held_out": pl.Float64,  # held-out score, where there was an evaluation
     "lag": pl.Int64,  # that a curriculum is at
     "worst": pl.Float64,  # held-out score at the worst lag up to the member's own, where these were asked
+    "lr": pl.Float64,  # learning rate of the next step
 }
+LATER = ("lag", "worst", "lr")  # columns that older files lack
 # Names of points by column; those of the scores end in the metric's.
-OWN_NAMES = {"train_loss": "train/loss", "lag": "train/lag", "worst": "eval/worst"}
+OWN_NAMES = {"train_loss": "train/loss", "lag": "train/lag", "worst": "eval/worst", "lr": "train/lr"}
 SECONDS_BETWEEN_WRITES = 10.0  # of running curves
 RUNNING_AFTER = 10.0  # seconds that a member trains before its curve is among them
 MOST_RUNNING = 300  # members, those that have trained longest
@@ -55,11 +57,11 @@ def table(curves: Mapping[str, Points]) -> pl.DataFrame:
 
 
 def _line(key: str, step: int, values: Mapping[str, float]) -> tuple:
-    loss, lag, worst = (values.get(name) for name in OWN_NAMES.values())
+    loss, *others = (values.get(name) for name in OWN_NAMES.values())
     scores = {
         name.partition("/")[0]: value for name, value in values.items() if name not in OWN_NAMES.values()
     }
-    return key, step, loss, scores.get("train"), scores.get("eval"), lag, worst
+    return key, step, loss, scores.get("train"), scores.get("eval"), *others
 
 
 def read(folder: Path) -> pl.DataFrame:
@@ -99,8 +101,7 @@ def read_file(path: Path) -> pl.DataFrame:
     files.check(content)
     try:
         lines = parquet.read(content)
-        later = [name for name in ("lag", "worst") if name not in lines.columns]  # it was written before them
-        lines = lines.with_columns(pl.lit(None).alias(name) for name in later)
+        lines = lines.with_columns(pl.lit(None).alias(name) for name in LATER if name not in lines.columns)
         return lines.select(pl.col(n).cast(dtype) for n, dtype in SCHEMA.items())
     except BadFileError:
         raise

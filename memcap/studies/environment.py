@@ -6,7 +6,6 @@ import importlib.metadata
 import json
 import os
 import platform
-import subprocess
 import sys
 from functools import cache
 from pathlib import Path
@@ -18,18 +17,12 @@ import memcap
 from memcap.cells import cell_class
 from memcap.config import Member
 from memcap.runtime import jax_setup
-from memcap.runtime.published import root
+from memcap.runtime.published import git_commit
 
 
 @cache
 def environment() -> dict[str, Any]:
     """Return the versions, device and flags that rows are made with, and the commit of a checkout."""
-    git = ["git", "-C", str(root()), "rev-parse", "HEAD"]
-    try:
-        result = subprocess.run(git, capture_output=True, text=True, check=False, timeout=10)
-        commit = result.stdout.strip() or None
-    except (OSError, subprocess.TimeoutExpired):
-        commit = None
     device = jax.devices()[0]
     return {
         "memcap": memcap.__version__,
@@ -39,7 +32,7 @@ def environment() -> dict[str, Any]:
         "device": device.device_kind,
         "matmul_precision": jax_setup.PRECISION,
         "xla_flags": os.environ.get("XLA_FLAGS", ""),
-        "git_commit": commit if (root() / ".git").exists() else None,
+        "git_commit": git_commit(),
     }
 
 

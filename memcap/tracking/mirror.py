@@ -167,11 +167,14 @@ class StudyMirror:
         runs: "member", "seeds" (a run per group of members that differ in the seed alone), or "auto": seeds
             if it begins with more than `MOST_MEMBER_RUNS` members. Where it has fewer, of a folder that has
             more, it may have only parts of groups: then members are left to a mirror of the whole folder.
-        command: that trains it, as far as it is known.
+        command: that trains it, as far as it is known; git_commit: of its code. None: that of its rows.
     """
 
-    def __init__(self, sender: Sender, study: str, runs: str, command: str = ""):
-        self.sender, self.study, self.runs, self.command = sender, study, runs, command
+    def __init__(
+        self, sender: Sender, study: str, runs: str, command: str = "", git_commit: str | None = None
+    ):
+        self.sender, self.study, self.runs = sender, study, runs
+        self.command, self.git_commit = command, git_commit
         self.ended = 0  # members and results that there were to send
         self._members: dict[str, Entry] = {}  # that may come, by key as the next two
         self._rows: dict[str, dict[str, Any]] = {}  # of those that have ended, in an earlier command too
@@ -185,6 +188,7 @@ class StudyMirror:
     def update(self, news: News) -> None:
         """Send what is new of this study."""
         ended = news.rows.select("key", "config", "metric")
+        self.git_commit = self.git_commit or next(filter(None, news.rows["git_commit"]), None)
         self._expect([*ended.iter_rows(named=True), *news.members.iter_rows(named=True)], news.earlier)
         for key in news.curves.keys() - set(ended["key"]):
             if key in self._members:
@@ -207,8 +211,8 @@ class StudyMirror:
                 self.runs = "seeds"
             if self.sender.agent is not None and len(new) == 1:
                 (self._single,) = members.values()
-            study = of_members(self.sender.target.study, self.study, self.command, members.values())
-            self.sender.describe(study)
+            made = self.study, self.command, self.git_commit
+            self.sender.describe(of_members(self.sender.target.study, *made, members.values()))
             for config in earlier["config"] if self.runs == "seeds" else ():
                 self._group_of(Entry("", "", json.loads(config), "")).is_partial = True
         self._members |= members

@@ -111,10 +111,11 @@ def run_of_study(study: str, part: str = "") -> Run:
     return Run(f"study-{_digest(study, part)}", " ".join(filter(None, (study, part))), "study")
 
 
-def of_members(run: Run, study: str, command: str, members: Iterable[Entry]) -> Run:
+def of_members(run: Run, study: str, command: str, git_commit: str | None, members: Iterable[Entry]) -> Run:
     """Return the run of a study with what its members are, as its config and tags."""
     configs = [member.config for member in members]
-    values: dict[str, Any] = {"study": study, "command": command, "members": len(configs)}
+    values: dict[str, Any] = {"study": study, "command": command, "git_commit": git_commit}
+    values |= {"members": len(configs)}
     for name in SHARED:
         part, _, field_ = name.partition(".")
         some = {config[part].get(field_) for config in configs}

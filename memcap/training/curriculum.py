@@ -99,10 +99,12 @@ def update(
     return CurriculumState(new_lag, jnp.where(new_lag > state.lag, AFTER_A_RISE, mean), arrived)
 
 
-def lr_scale(state: CurriculumState, curriculum: Curriculum, step: jax.Array, budget: jax.Array) -> jax.Array:
+def lr_scale(
+    state: CurriculumState, curriculum: Curriculum, step: jax.Array, budget: jax.Array, xp: Any = jnp
+) -> jax.Array:
     """Return the factor of the learning rate by the lag at hand; with schedule=arrive, times a cosine to 0
-    once the curriculum has arrived."""
-    since = jnp.maximum(step - state.arrived, 0) / jnp.maximum(budget - state.arrived, 1)
-    cosine = 0.5 * (1 + jnp.cos(jnp.pi * since))
-    at_lag = jnp.minimum(1.0, curriculum.falls_above / jnp.maximum(state.lag, 1))
-    return at_lag * jnp.where(curriculum.arrive & (state.arrived >= 0), cosine, 1.0)
+    once the curriculum has arrived. `xp`: jax.numpy or NumPy."""
+    since = xp.maximum(step - state.arrived, 0) / xp.maximum(budget - state.arrived, 1)
+    cosine = 0.5 * (1 + xp.cos(xp.pi * since))
+    at_lag = xp.minimum(1.0, curriculum.falls_above / xp.maximum(state.lag, 1))
+    return at_lag * xp.where(curriculum.arrive & (state.arrived >= 0), cosine, 1.0)

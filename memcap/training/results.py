@@ -92,6 +92,7 @@ class CurveChunk:
             wanted.
         lag: that the member's curriculum is at then; None without a curriculum.
         worst: held-out score at the worst lag up to its own; None where these were not asked.
+        lr: learning rate of the next step; None where it is not known.
     """
 
     member: Member
@@ -101,6 +102,7 @@ class CurveChunk:
     score: float | None
     lag: int | None = None
     worst: float | None = None
+    lr: float | None = None
 
     def points(self, most: int | None = None) -> Iterator[tuple[int, dict[str, float]]]:
         """Yield (step, values) for each step; the last one comes with the scores. No steps: a further
@@ -118,8 +120,8 @@ class CurveChunk:
             step, point = self.first_step + end, {"train/loss": float(self.losses[start:end].mean())}
             if step == last:
                 point[f"train/{metric}"] = self.train_score
-                if self.lag is not None:
-                    point["train/lag"] = self.lag
+                beside = {"train/lag": self.lag, "train/lr": self.lr}
+                point |= {name: value for name, value in beside.items() if value is not None}
                 point |= self._held_out()
             yield step, point
 

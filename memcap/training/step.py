@@ -208,19 +208,20 @@ def right_sequences(outputs: Float[Array, "O *T B"], batch: Batch) -> Bool[Array
     return right if batch.mask is None else (right | ~batch.mask).all(0)
 
 
-def learning_rate(operands: TrainOperands, step: Int[Array, ""], floor: float = 0.0) -> Float[Array, ""]:
+def learning_rate(operands: TrainOperands, step: Any, floor: float = 0.0, xp: Any = jnp) -> Any:
     """Return the learning rate at a step: linear warmup, then constant, or a cosine that ends at the budget.
 
     Args:
-        operands: the member's.
-        step: steps taken before.
+        operands: of a member, or of N, stacked.
+        step: steps taken before: scalar, or (N,).
         floor: share of the peak at which the cosine ends.
+        xp: jax.numpy, or NumPy to know the rate beside a program.
     """
-    warm = jnp.minimum(1.0, (step + 1) / jnp.maximum(operands.warmup, 1))
-    cosine = 0.5 * (1 + jnp.cos(jnp.pi * step / operands.budget))
+    warm = xp.minimum(1.0, (step + 1) / xp.maximum(operands.warmup, 1))
+    cosine = 0.5 * (1 + xp.cos(xp.pi * step / operands.budget))
     if floor:
         cosine = floor + (1 - floor) * cosine
-    return operands.lr * warm * jnp.where(operands.cosine, cosine, 1.0)
+    return operands.lr * warm * xp.where(operands.cosine, cosine, 1.0)
 
 
 @dataclass(frozen=True)
@@ -287,6 +288,13 @@ class Trainer:
             lag = integers(key, (), self.spec.task.smallest_lag, lag + 1)
         return lag, operands.curriculum.lengths[lag]
 
+    def learning_rate(self, step: Any, at: Any, operands: TrainOperands, xp: Any = jnp) -> Any:
+        """Return the learning rate at a step, where the curriculum is `at`; else as `learning_rate`."""
+        lr = learning_rate(operands, step, self.spec.floor, xp)
+        if self.spec.curriculum:
+            lr = lr * curriculum.lr_scale(at, operands.curriculum, step, operands.budget, xp)
+        return lr
+
     def train_step(
         self, state: TrainState, operands: TrainOperands, batch: Batch, on: Bool[Array, ""] | bool = True
     ) -> tuple[TrainState, Float[Array, ""]]:
@@ -310,9 +318,7 @@ class Trainer:
         direction, opt_state = self.optimizer.update(
             gradient, state.opt_state, state.params, units=operands.units
         )
-        lr = learning_rate(operands, state.step, self.spec.floor)
-        if self.spec.curriculum:
-            lr = lr * curriculum.lr_scale(state.curriculum, operands.curriculum, state.step, operands.budget)
+        lr = self.learning_rate(state.step, state.curriculum, operands)
         params = state.params - lr * cast(jax.Array, direction)
         finite = jnp.isfinite(loss) & jnp.isfinite(params).all()
 

@@ -183,7 +183,7 @@ class Lanes:
             np.asarray(leaf).tolist()
             for leaf in (self.states.step, self.states.active, self.states.train_score)
         )
-        losses, lags = np.array(losses), self._lags(active)
+        losses, lags, rates = np.array(losses), self._lags(active), self._learning_rates(active)
         for k, lane in active.items():
             lane.add_losses(steps[k], finite[k], losses[k])
 
@@ -220,6 +220,7 @@ class Lanes:
                     train_scores[k],
                     score=scores[k][0] if k in scores else None,
                     lag=lags.get(k),
+                    lr=rates[k],
                     worst=lane.stopping.worst if k in up_to else None,
                 )
                 chunks.append(chunk)
@@ -245,6 +246,15 @@ class Lanes:
             return {}
         lags = np.asarray(self.states.curriculum.lag).tolist()
         return {k: lags[k] for k, lane in lanes.items() if lane.member.recipe.curriculum is not None}
+
+    def _learning_rates(self, lanes: Mapping[int, Lane]) -> dict[int, float]:
+        """Return the learning rates of the next step, by lane."""
+        step, at, operands = jax.tree.map(
+            lambda leaf: np.asarray(leaf)[list(lanes)],
+            (self.states.step, self.states.curriculum, self.operands),
+        )
+        rates = self.trainer.learning_rate(step, at, operands, np)
+        return {k: float(f"{rate:.7g}") for k, rate in zip(lanes, rates.tolist(), strict=True)}  # as float32
 
     def _evaluate_each(self, lanes: Mapping[int, Lane], stream: Stream) -> dict[int, list[list[float]]]:
         """Evaluate some lanes, by number, at each of the members' `lags_up_to` or `lengths`, by the

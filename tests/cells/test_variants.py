@@ -1,4 +1,4 @@
-"""Variants of cells: a carry in bfloat16, a noisy one, and one that is read out whole."""
+"""Variants of cells: a carry in bfloat16 or of few bits, a noisy one, and one that is read out whole."""
 
 from typing import Any
 
@@ -129,7 +129,31 @@ def test_the_whole_carry_is_what_the_step_hands_on(name, inputs):
     np.testing.assert_array_equal(hidden, np.concatenate(given, -1))
 
 
-@pytest.mark.parametrize("suffix", ["bfloat16", "noise0.1", "carry"])
+@pytest.mark.parametrize("bits", [1, 3])
+@pytest.mark.parametrize("name", ["lstm", "LRU"])
+def test_a_carry_of_few_bits_is_the_nearest_of_so_many_levels_after_each_step(name, bits, inputs):
+    plain, few = network(name), network(f"{name}+bits{bits}")
+    levels = np.linspace(-1, 1, 2**bits)
+
+    def nearest(leaf: np.ndarray) -> np.ndarray:
+        if np.iscomplexobj(leaf):
+            return nearest(leaf.real) + 1j * nearest(leaf.imag)
+        return levels[np.abs(leaf[..., None] - levels).argmin(-1)]
+
+    carry = few.carry(B)
+    for leaf in parts(carry):
+        np.testing.assert_allclose(leaf, nearest(leaf), atol=1e-6)
+    for x in inputs:
+        (after, hidden), (usual, shown) = few.cell(carry, x), plain.cell(carry, x)
+        np.testing.assert_array_equal(hidden, shown)
+        for leaf, whole in zip(parts(after), parts(usual), strict=True):
+            np.testing.assert_allclose(leaf, nearest(whole), atol=1e-6)
+        carry = after
+    facts = cell_facts(f"{name}+bits{bits}")
+    assert facts.bits_per_unit == facts.numbers_per_unit * bits
+
+
+@pytest.mark.parametrize("suffix", ["bfloat16", "bits3", "noise0.1", "carry"])
 def test_gradients_are_those_of_the_plain_loop(suffix, inputs):
     net = network(f"GRUCell+{suffix}")
     build = Architecture(Model(f"GRUCell+{suffix}", U), F, 2).build
@@ -239,6 +263,9 @@ def test_a_suffix_stands_once(name):
         "noiseinf",
         "noise1_0",
         "noise 1",
+        "bits0",
+        "bits17",
+        "bits04",
         "noise.1",
         "noise0.10",
         "noise01",
@@ -247,7 +274,8 @@ def test_a_suffix_stands_once(name):
 )
 def test_a_suffix_that_is_none_is_refused_in_one_line(suffix):
     with pytest.raises(
-        UserError, match=r"no such variant; \+bfloat16, \+carry, \+signed or \+noiseS, S above 0, as in"
+        UserError,
+        match=r"no such variant; \+bfloat16, \+bitsN, N from 1 to 16, \+carry, \+signed or \+noiseS, S above",
     ):
         Model(f"lstm+{suffix}")
 

@@ -70,6 +70,7 @@ def test_every_paper_is_drawn_and_judged_where_nothing_was_solved(name, tmp_path
     tiny_run(tmp_path, name)
 
 
+@pytest.mark.slow
 def test_a_tiny_run_trains(tmp_path):
     tiny_run(tmp_path, "collins2017")
     assert set(store.read(tmp_path / "outputs" / "collins2017_tiny")["steps"]) == {reproduce.TINY_BUDGET}

@@ -174,6 +174,7 @@ def test_curves_and_checkpoints_are_looked_at(study, monkeypatch, harm, says):
     assert memcap(study, "verify", "--rows-only").status == 0
 
 
+@pytest.mark.slow
 def test_a_study_that_was_trained_is_sound(tmp_path):
     assert memcap(tmp_path, "train", *SMALL, "axes={model.units: [1, 2], seed: 2}").status == 0
     done = memcap(tmp_path, "verify")

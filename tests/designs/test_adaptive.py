@@ -5,6 +5,7 @@ in test_designs.py."""
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from study_checks import refusal
@@ -65,6 +66,7 @@ def chance(seed):
     return coins.get
 
 
+@pytest.mark.slow
 @few
 @given(st.integers(0, 1 << 30), st.randoms(use_true_random=False))
 def test_ends_and_asks_for_no_member_twice_whatever_the_results_and_their_order(seed, random):
@@ -74,11 +76,13 @@ def test_ends_and_asks_for_no_member_twice_whatever_the_results_and_their_order(
         assert LEAST_WIDTHS * SEEDS <= count <= MOST_WIDTHS * SEEDS
 
 
+@pytest.mark.slow
 def test_the_order_of_results_decides_nothing():
     first, last = (trained(line(), step, pick=lambda flying, k=k: k)[0] for k in (0, -1))
     assert first == last
 
 
+@pytest.mark.slow
 @few
 @given(st.integers(0, 1 << 30), st.integers(0, 20))
 def test_a_study_that_was_killed_asks_for_the_members_in_flight(seed, stop):

@@ -82,6 +82,7 @@ def studies(draw, monotone=False):
     return lags, widths, seeds, outcomes
 
 
+@pytest.mark.slow
 @steady
 @given(studies(), st.randoms(use_true_random=False))
 def test_ends_with_neighbours_whatever_the_results_and_their_order(study, random):
@@ -95,6 +96,7 @@ def test_ends_with_neighbours_whatever_the_results_and_their_order(study, random
             assert place == 0 or some[place - 1] in not_passed
 
 
+@pytest.mark.slow
 @steady
 @given(studies(monotone=True), st.randoms(use_true_random=False))
 def test_where_counts_are_monotone_the_thresholds_are_those_of_the_grid(study, random):
@@ -106,6 +108,7 @@ def test_where_counts_are_monotone_the_thresholds_are_those_of_the_grid(study, r
             assert min(mine, default=None) == min(full, default=None)
 
 
+@pytest.mark.slow
 @steady
 @given(studies(monotone=True), st.randoms(use_true_random=False))
 def test_the_estimate_is_a_bound_where_counts_are_monotone(study, random):
@@ -120,6 +123,7 @@ def test_the_estimate_is_a_bound_where_counts_are_monotone(study, random):
     assert all(bound >= left for left, bound in enumerate(reversed(bounds)))
 
 
+@pytest.mark.slow
 @steady
 @given(studies(), st.randoms(use_true_random=False))
 def test_what_is_known_is_used_and_not_trained(study, random):
@@ -169,6 +173,7 @@ def first_widths(asked) -> dict[int, int]:
     return {m.lag: m.model.units for m in reversed(list(asked))}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "other",
     [

@@ -217,6 +217,7 @@ def test_a_preset_is_refused_for_a_cell_whose_gates_are_not_known():
     net.init(None, [0])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick_compile")
 @pytest.mark.skipif(not MAPS.exists(), reason="nobody says how much memory is mapped")
 def test_a_width_that_was_drawn_leaves_nothing_behind():

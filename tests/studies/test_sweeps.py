@@ -51,6 +51,7 @@ def test_there_are_studies_of_sweeps_and_of_papers():
     assert {"first_study", "collins2017", "collins2017_full", "gu2023_rates"} <= {*NAMES}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_sweep_composes_and_its_members_resolve(name):
     values = composed(f"sweeps={name}")
@@ -66,6 +67,7 @@ def test_a_sweep_composes_and_its_members_resolve(name):
         assert 0 < len(Bisect(found, {}).first_members()) < len(found)
 
 
+@pytest.mark.slow
 def test_every_study_is_accepted(tmp_path):
     """But for where it would be written, which is asked once all members are checked."""
     (tmp_path / "file").touch()
@@ -74,6 +76,7 @@ def test_every_study_is_accepted(tmp_path):
         assert done.err.startswith("memcap: out=file/in: cannot be written")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("study", PUBLISHED, ids=lambda path: path.name)
 def test_published_rows_are_those_of_the_study_as_it_stands(study):
     """All of a grid; of a search those that it asked for. Who changes a recommendation or a file of recipes

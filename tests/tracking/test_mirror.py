@@ -118,6 +118,11 @@ def test_the_study_s_run_says_what_its_members_are(sender):
     run = it.target.study
     assert (run.config["command"], run.config["members"]) == ("memcap train task=latch", 2)
     assert (run.config["task.lag"], run.tags[0]) == ([8], "delay_line")
+    for known, of_rows, says in (("c0", "c1", "c0"), (None, "c1", "c1"), (None, None, None)):
+        new, it = news(ended=ours), sender(ListService)
+        rows = new.rows.with_columns(git_commit=pl.lit(of_rows, pl.String))
+        StudyMirror(it, "study", "auto", git_commit=known).update(new._replace(rows=rows))
+        assert it.target.study.config["git_commit"] == says
 
 
 def test_numbers_that_are_none_come_through(sender):

@@ -68,6 +68,7 @@ def test_rows_and_curves_on_disk_give_the_runs_of_the_reference(home, monkeypatc
     assert runs_of(folder) == RUNS[runs]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs", ["member", "cell"])
 def test_a_study_that_trains_gives_the_runs_of_the_reference(home, monkeypatch, runs):
     monkeypatch.setattr("memcap.tracking.process.SECONDS_AT_THE_END", 60.0)

@@ -131,6 +131,7 @@ def test_what_keeps_wandb_offline_costs_one_warning(tmp_path, options, netrc, wh
     assert read_runs(tmp_path / "job")["m"].curve("train/loss") == [(1, 0.5)]
 
 
+@pytest.mark.slow
 def test_a_key_in_netrc_means_online_and_offline_in_the_environment_forbids_it(tmp_path):
     script = """
 from memcap.tracking.wandb_service import chosen_mode, resolve_mode
@@ -184,6 +185,7 @@ time.sleep(100)
     assert runs["ended"].summary["solved"] is True
 
 
+@pytest.mark.slow
 def test_what_the_environment_says_of_wandb_is_heeded_and_a_rerun_has_the_same_ids(tmp_path):
     script = """
 t = sender(project=None)

@@ -150,8 +150,15 @@ def test_nothing_is_asked_before_the_front_has_arrived():
     asked = [step for step, values in listener.points[slow] if "eval/accuracy" in values]
     assert asked
     assert min(asked) > 70
-    lags = {step: values["train/lag"] for step, values in listener.points[slow] if step % 10 == 0}
+    ends = {step: values for step, values in listener.points[slow] if step % 10 == 0}
+    lags = {step: values["train/lag"] for step, values in ends.items()}
     assert lags == dict.fromkeys(range(10, 70, 10), 1) | dict.fromkeys(range(70, 101, 10), 2)
+    trainer, operands = Program.of(slow).trainer, train_operands(Program.of(slow).trainer, slow)
+    for step, values in ends.items():
+        at = CurriculumState(np.int32(lags[step]), np.float32(0), np.int32(-1 if step < 70 else 70))
+        rate = trainer.learning_rate(np.int32(step), at, operands)
+        assert values["train/lr"] == pytest.approx(float(rate), rel=1e-5, abs=1e-9)
+    assert ends[60]["train/lr"] > ends[90]["train/lr"] > 0
 
 
 @pytest.mark.parametrize(

@@ -72,9 +72,9 @@ def test_points_of_a_chunk():
         {"train/loss": 0.25, "train/mse": 0.75, "eval/mse": 0.5},
     )
     assert list(CurveChunk(REAL, 8, losses[:0], 0.75, 0.5).points()) == [(8, {"eval/mse": 0.5})]
-    at_a_front = dict(CurveChunk(ONE, 8, losses, 0.75, None, lag=5).points())
+    at_a_front = dict(CurveChunk(ONE, 8, losses, 0.75, None, lag=5, lr=0.01).points())
     assert at_a_front[9] == {"train/loss": 0.5}
-    assert at_a_front[10] == {"train/loss": 0.25, "train/accuracy": 0.75, "train/lag": 5}
+    assert at_a_front[10] == {"train/loss": 0.25, "train/accuracy": 0.75, "train/lag": 5, "train/lr": 0.01}
 
 
 def test_few_points_of_a_chunk_have_the_means_between_them():
