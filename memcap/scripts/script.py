@@ -106,7 +106,7 @@ def train(train_step, predict, rng):
 {verdict}
     return "{failure} within the budget: try another seed, as some starts fail at any width"'''
 
-BELOW = """\
+SHORT_LAG = """\
         if curriculum.lag < LAG:
             print(f"step {step}: trains at lag {curriculum.lag} of {LAG}")
             continue
@@ -550,7 +550,7 @@ def _train(member: Member, one_buffer: bool) -> str:
         f"        batch = draw(rng, lag, length, {buffer}, BATCH)\n"
         "        score = train_step(*batch, curriculum.rate(step - 1))",
         update="        curriculum.update(step, score)\n",
-        skip=BELOW,
+        skip=SHORT_LAG,
         verdict=verdict,
         **words,
     )
