@@ -86,6 +86,22 @@ class Data(Task):
         return self.criterion == BEST
 
     @property
+    def doubts(self) -> tuple[str, ...]:
+        """Of the file's content, as far as this task uses it."""
+        content = read(self.file)
+        found = [f"{self.file}: {doubt}" for doubt in content.doubts]
+        if content.is_unscaled and not self.scale:
+            found.append(
+                f"{self.file}: numbers far from mean 0 and spread 1 train badly; set task.scale=true"
+            )
+        return tuple(found)
+
+    @property
+    def mend_criterion(self) -> str:
+        """Name the knob."""
+        return "set task.criterion beyond that, or task.criterion=best, which compares nets by their loss"
+
+    @property
     # ty: ignore[incompatible-property-override]  # of a file, not of the class
     def answers(self) -> Literal["last", "every"]:
         """The answers that the file has."""
