@@ -906,6 +906,24 @@ def carry_precision() -> str:
     return table(("carry", "lag", "half of the seeds", "nine in ten"), lines)
 
 
+def few_bits() -> str:
+    """Units by theory, where a number of the carry has few bits, and units that training needs."""
+    lines = [
+        (
+            p.label.partition(",")[0],
+            p.lag,
+            p.model.cell.removeprefix("lstm+bits").replace("lstm", "32"),
+            p.references.information_floor,
+            p.u_exist or "",
+            width(p.fit.u50),
+            width(p.fit.u90),
+        )
+        for p in frontier(rows_of("few_bits"))
+    ]
+    head = ("task", "lag", "bits of a number", "by theory", "narrowest", "half of the seeds", "nine in ten")
+    return table(head, lines)
+
+
 def _side_question(by: dict[str, str], widths: Sequence[int], which: pl.Expr) -> str:
     """Seeds that passed, of those tried: a table of results/side_questions.
 
@@ -1481,6 +1499,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "budgets": budgets,
     "four symbols": four_symbols,
     "carry precision": carry_precision,
+    "few bits": few_bits,
     "read-outs": readouts,
     "windows": windows,
     "counting": counting,

@@ -26,7 +26,7 @@ from memcap.designs.axes import axis, check_count
 from memcap.judgement import Judgement
 from memcap.judgement import judge as judge_net
 from memcap.knobs import LONGEST, MOST, UserError, field_values, names_of, typed, whole
-from memcap.long_form import Columns, long_form, words_of
+from memcap.long_form import Columns, LongForm, array_form, long_form, words_of
 from memcap.models.model import MOST_LAYERS, Model
 from memcap.recipes import Recipe
 from memcap.report.answer_words import PrintedAnswer
@@ -190,16 +190,18 @@ def _verdict(at: Any, budget: Any) -> None:
         whole(budget, "budget", 1, MOST)
 
 
-def data(frame: Any, target: str, file: str | Path | None = None, **columns: Any) -> Data:
-    """Write a frame of sequences in long form, a line per step, as a file of task=data; return that task.
+def data(frame: Any, target: Any, file: str | Path | None = None, **columns: Any) -> Data:
+    """Write sequences as a file of task=data; return that task.
 
     Its members are judged by their held-out loss (`criterion=best`), and numbers are scaled.
 
     Args:
-        frame: polars', pandas', or a dict of columns.
-        target: the column that is to be said.
+        frame: in long form, a line per step: polars', pandas', or a dict of columns. Or sequences, an array
+            (N, T) of whole numbers or (N, T, F) of numbers, or a list of N such of unlike lengths.
+        target: the column that is to be said; of sequences their N targets, or one for each step.
         file: the .npz to write; None: one in outputs/data, named by its content.
-        columns: which other columns mean what, as `memcap.long_form.Columns` says.
+        columns: which other columns mean what, as `memcap.long_form.Columns` says; of sequences `groups`
+            alone.
 
     Raises:
         UserError: the frame does not hold that.
@@ -208,6 +210,22 @@ def data(frame: Any, target: str, file: str | Path | None = None, **columns: Any
         >>> task = memcap.data(frame, target="fault", sequence="machine")
         >>> members = memcap.members(task, recipe="hold", lag=task.longest_lag, units=[1, 2, 4], seed=2)
     """
+    form = (
+        _table_form(frame, target, columns)
+        if isinstance(target, str)
+        else _array_form(frame, target, columns)
+    )
+    path = form.save(_place(file, "file") if file is not None else OUTPUTS / "data" / f"{form.digest}.npz")
+    return Data(file=str(path), criterion="best", scale=True)
+
+
+def _array_form(inputs: Any, targets: Any, more: dict[str, Any]) -> LongForm:
+    if unknown := set(more) - {"groups"}:
+        raise UserError(f"data: {min(unknown)} is for a frame; sequences and their targets have groups alone")
+    return array_form(inputs, targets, **more)
+
+
+def _table_form(frame: Any, target: str, columns: dict[str, Any]) -> LongForm:
     if not isinstance(frame, pl.DataFrame):
         try:
             frame = pl.DataFrame({str(name): list(frame[name]) for name in frame}, nan_to_null=True)
@@ -215,13 +233,11 @@ def data(frame: Any, target: str, file: str | Path | None = None, **columns: Any
             raise UserError(f"frame: must be a polars or pandas frame ({error})") from error
     columns |= {name: words_of(columns[name]) for name in ("features", "categories") if name in columns}
     try:
-        form = long_form(frame, Columns(target, **columns))
+        return long_form(frame, Columns(target, **columns))
     except TypeError as error:
         raise UserError(
             f"data: {str(error).rpartition(') ')[2]}; it has {', '.join(names_of(Columns))}"
         ) from None
-    path = form.save(_place(file, "file") if file is not None else OUTPUTS / "data" / f"{form.digest}.npz")
-    return Data(file=str(path), criterion="best", scale=True)
 
 
 def train(

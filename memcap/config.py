@@ -382,8 +382,7 @@ def _check_criterion(task: Task, lag: int, length: int) -> None:
                 f"task {task.name} at lag {lag}, length {length}: a net without memory scores {task.metric}"
                 f" {score:.3g}"
                 f" ({source}), which meets the criterion {sign} {bound(facts.threshold)}: solving it would"
-                " show nothing; mend the"
-                " task's `facts`"
+                f" show nothing; {task.mend_criterion}"
             )
 
 

@@ -168,6 +168,44 @@ def read_folder(folder: Path) -> LongForm:
     return LongForm(arrays, (words,))
 
 
+def array_form(inputs: Any, targets: Any, groups: Any = None) -> LongForm:
+    """Return the arrays of sequences that are given one by one, and may be of unlike lengths.
+
+    Args:
+        inputs: of each sequence (T,) whole numbers, or (T, F) numbers.
+        targets: of each sequence one answer, or one for each of its steps.
+        groups: of each sequence, a whole number; None: each is its own.
+
+    Raises:
+        UserError: they are not as they must be; says what is wrong.
+    """
+    try:
+        lengths = np.array([len(each) for each in inputs])
+        every = all(np.ndim(each) and len(each) == n for each, n in zip(targets, lengths, strict=True))
+        arrays = {"inputs": _padded(inputs), "targets": _padded(targets) if every else np.asarray(targets)}
+    except (TypeError, ValueError) as error:
+        raise UserError(
+            f"data: {' '.join(str(error).split())}; must be sequences (T,) of whole numbers or (T, F) of"
+            " numbers, and a target of each, or of each step"
+        ) from error
+    if np.ptp(lengths):
+        arrays["lengths"] = lengths
+    if groups is not None:
+        arrays["groups"] = np.asarray(groups)
+    content = checked("data", arrays, "")
+    return LongForm(arrays, (f"{len(content.inputs):,} sequences of up to {content.steps:,} steps.",))
+
+
+def _padded(sequences: Any) -> np.ndarray:
+    """Lay arrays of unlike lengths side by side, zeros after the shorter ones."""
+    arrays = [np.asarray(each) for each in sequences]
+    shape = len(arrays), max(map(len, arrays)), *arrays[0].shape[1:]
+    result = np.zeros(shape, np.result_type(*arrays))
+    for row, each in zip(result, arrays, strict=True):
+        row[: len(each)] = each
+    return result
+
+
 def long_form(frame: pl.DataFrame, columns: Columns, name: str = "frame") -> LongForm:
     """Return the arrays of a table.
 

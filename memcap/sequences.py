@@ -69,6 +69,27 @@ class Sequences:
             line += f"\nINPUTS[~({there})] = 0"
         return replace(self, inputs=inputs, source=f"{self.source}\n{line}")
 
+    @property
+    def doubts(self) -> list[str]:
+        """What looks like a mistake, and may be none, a sentence each."""
+        targets = self.targets[:1000]
+        if self.classes is not None:
+            return []
+        several = targets.ndim == (2 if self.due is None else 3) and targets.shape[-1] > 1
+        if several and (targets.sum(-1) == 1).all() and (targets.max(-1) == 1).all():
+            return ["targets are one-hot numbers, so they count as values; as classes: targets.argmax(-1)"]
+        if (targets == targets.round()).all() and len(np.unique(targets)) <= 20:
+            return ["targets are not integers, so they count as values; as classes: targets.astype(int)"]
+        return []
+
+    @property
+    def is_unscaled(self) -> bool:
+        """Tell whether some feature's mean is far from 0, or its spread from 1."""
+        if self.symbols is not None:
+            return False
+        numbers = self.inputs[:1000].reshape(-1, self.inputs.shape[-1])
+        return bool((np.abs(numbers.mean(0)) > 10).any() or (numbers.std(0) > 10).any())
+
 
 @lru_cache(maxsize=8)
 def read(file: str) -> Sequences:
@@ -91,7 +112,9 @@ def read(file: str) -> Sequences:
             f"task.file={file}: cannot be read ({why}); name an .npz file of your sequences"
         ) from error
     if len(content) > LARGEST:
-        raise _wrong(file, f"is larger than {LARGEST >> 20} MiB")
+        raise _wrong(
+            file, f"is larger than {LARGEST >> 20} MiB; take a part of the sequences, or their last steps"
+        )
     try:
         if _unpacked(content) > UNPACKED:
             raise _wrong(file, f"holds more than {LARGEST >> 20} MiB of numbers")
@@ -214,7 +237,8 @@ def _classes(file: str, targets: np.ndarray, every: bool) -> int | None:
     if targets.dtype.kind not in "biu":
         return None
     if targets.ndim != (2 if every else 1):
-        raise _wrong(file, f"`targets` has shape {targets.shape}; classes, whole numbers, are one an answer")
+        what = "classes, whole numbers, are one an answer; of one-hot labels write targets.argmax(-1)"
+        raise _wrong(file, f"`targets` has shape {targets.shape}; {what}")
     if targets.min() < 0 or targets.max() < 1:
         raise _wrong(file, "`targets` must be classes from 0, of which there are at least two")
     return int(targets.max()) + 1

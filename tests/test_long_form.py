@@ -11,7 +11,8 @@ from study_checks import refusal
 
 import memcap
 from memcap import sequences
-from memcap.long_form import MISSING, Columns, long_form, read_table
+from memcap.knobs import UserError
+from memcap.long_form import MISSING, Columns, array_form, long_form, read_table
 from memcap.tasks.data import Data
 
 GOOD = pl.DataFrame(
@@ -190,3 +191,22 @@ def test_blanks_before_a_sequence_stay_blank_where_numbers_are_scaled(tmp_path):
     scaled = sequences.read(task.file).scaled(task.parts[0])
     assert not scaled.inputs[1::2, :2].any()
     assert scaled.inputs[1::2, 2:].all()
+
+
+def test_sequences_of_unlike_lengths_are_arrays():
+    form = array_form([[1, 2], np.array([3, 1, 2])], [0, 1], groups=[4, 7])
+    assert {name: array.tolist() for name, array in form.arrays.items()} == {
+        "inputs": [[1, 2, 0], [3, 1, 2]],
+        "targets": [0, 1],
+        "lengths": [2, 3],
+        "groups": [4, 7],
+    }
+    steps = array_form([np.ones((2, 1)), np.ones((3, 1))], [[1.5, 2], [3, 1, 2]]).arrays
+    assert steps["targets"].tolist() == [[1.5, 2, 0], [3, 1, 2]]
+    assert steps["inputs"].shape == (2, 3, 1)
+    with pytest.raises(UserError, match=r"data: .*; must be sequences"):
+        array_form([[1, 2], [[3.0], [1.0]]], [0, 1])
+    with pytest.raises(UserError, match="for 2 sequences"):
+        array_form([[1, 2], [3, 1]], [0, 1, 2])
+    with pytest.raises(UserError, match="holds numbers that are not finite"):
+        array_form([[[1.0], [np.nan]], [[1.0], [2.0]]], [0, 1])

@@ -94,42 +94,34 @@ def _point(point: Point) -> dict[str, Any]:
 def _widths(
     points: Sequence[Point], curves: Sequence[LossCurve], rows: pl.DataFrame
 ) -> dict[str, Any] | None:
-    """Return what is drawn against the width, where a frontier against the lag would have one lag: losses, or
-    the share that passed, with each seed's score. None: the frontier is drawn."""
+    """Return what is drawn against the width, where a frontier against the lag would have one lag. None: the
+    frontier is drawn."""
     if curves:
-        series = [
-            {
-                "label": f"{Path(curve.task.file).stem}, lag {curve.lag}",
-                "line": [
-                    [w.units, _plain(w.mean), f"{plural(w.units, 'unit')}: loss {loss_text(w)}"]
-                    for w in curve.widths
-                ],
-                "dots": [[w.units, _plain(loss)] for w in curve.widths for loss in w.folds],
-            }
-            for curve in curves
-        ]
-        return {"y": "held-out loss (line: mean; points: folds)", "series": series}
-    if len({point.lag for point in points}) != 1:
+        y, series = "held-out loss (line: mean; points: folds)", [_losses(curve) for curve in curves]
+    elif len({point.lag for point in points}) == 1:
+        y = f"share of seeds that passed at lag {points[0].lag} (line), and their scores"
+        series = [_shares(point, rows) for point in points]
+    else:
         return None
-    series = []
-    for point in points:
-        counts = zip(point.units, point.solved, point.runs, strict=True)
-        own = rows_for(rows, point.task, point.model)
-        own = own.filter(recipe=point.recipe.name, lr=point.recipe.lr)
-        scores = own.select("units", "final").drop_nulls().iter_rows()
-        series.append(
-            {
-                "label": point.label,
-                "line": [[u, _plain(k / n), f"{plural(u, 'unit')}: {k} of {n} passed"] for u, k, n in counts],
-                "dots": [[units, _plain(score)] for units, score in scores]
-                if point.task.higher_is_better
-                else [],
-            }
-        )
-    return {
-        "y": f"share of seeds that passed at lag {points[0].lag} (line), and their scores",
-        "series": series,
-    }
+    return {"y": y, "series": series}
+
+
+def _losses(curve: LossCurve) -> dict[str, Any]:
+    """Return the held-out losses of a data file by width."""
+    means = [
+        [w.units, _plain(w.mean), f"{plural(w.units, 'unit')}: loss {loss_text(w)}"] for w in curve.widths
+    ]
+    folds = [[w.units, _plain(loss)] for w in curve.widths for loss in w.folds]
+    return {"label": f"{Path(curve.task.file).stem}, lag {curve.lag}", "line": means, "dots": folds}
+
+
+def _shares(point: Point, rows: pl.DataFrame) -> dict[str, Any]:
+    """Return the shares that passed by width, with each seed's score where that is an accuracy."""
+    counts = zip(point.units, point.solved, point.runs, strict=True)
+    shares = [[u, _plain(k / n), f"{plural(u, 'unit')}: {k} of {n} passed"] for u, k, n in counts]
+    own = rows_for(rows, point.task, point.model).filter(recipe=point.recipe.name, lr=point.recipe.lr)
+    scores = own.select("units", "final").drop_nulls().rows() if point.task.higher_is_better else []
+    return {"label": point.label, "line": shares, "dots": [[u, _plain(score)] for u, score in scores]}
 
 
 def _plain(value: Any) -> Any:

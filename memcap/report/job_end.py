@@ -11,7 +11,7 @@ from memcap.capacity.frontier import frontier
 from memcap.capacity.losses import LossCurve, loss_curves
 from memcap.capacity.points import Point
 from memcap.report.loss_words import loss_table
-from memcap.report.tables import frontier_table, rows_table
+from memcap.report.tables import rows_table, short_table
 from memcap.store.rows import IS_BY_LOSS, JUDGED, right_at_every_lag, without_failed
 from memcap.terminal.printing import show
 from memcap.terminal.words import plural
@@ -65,7 +65,8 @@ def print_summary(summary: Summary) -> None:
     for curve in summary.curves:
         show(loss_table(curve))
     if summary.points or not summary.curves:
-        show(frontier_table(summary.points) if summary.points else rows_table(summary.rows))
+        table = short_table(summary.points, summary.folder) if summary.points else rows_table(summary.rows)
+        show(table)
     if summary.picture is not None:
         print(f"Figure: {summary.picture} (data beside it)")
     print(f"{totals(summary.rows)}. Rows and weights: {summary.folder}")

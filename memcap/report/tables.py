@@ -1,7 +1,9 @@
 """Tables of rows and of the frontier."""
 
 import json
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -12,6 +14,7 @@ from memcap.knobs import UserError
 from memcap.store.columns import IDENTITY, START
 from memcap.terminal.printing import Column, Listing, number
 
+TITLE = "Training frontier: units that a task needs at a lag"
 SHOWN_ROWS = 20
 MOST_NOTES = 3  # lags of which the table says what would close their intervals
 UNTRAINED = "too few pass"
@@ -48,6 +51,8 @@ FRONTIER_DROPS = (
     *("75 %", "any seed", "constructed", "one/number", "u50 trained", "u90 trained", "seeds"),
     *("floor", "lr", "budget", "verdict", "recipe", "passed"),
 )
+SHORT = ("task", "lag", "u50", "u90", "passed")
+TELL_APART = ("verdict", "recipe", "lr", "budget")
 MEMBERS = (
     *(Column(head) for head in ("key", "task")),
     *(Column(head, right=True) for head in ("lag", "units", "layers", "seed")),
@@ -98,6 +103,44 @@ def frontier_table(points: Sequence[Point]) -> Listing:
     notes = [text for verdict, text in VERDICT_NOTES.items() if both and verdict in verdicts]
     if any(point.recipes > 1 for point in points):
         notes.append("best of k recipes: chosen on the seeds it is judged on.")
+    opened = [(point, closing(point)) for point in points if point.trains]
+    more = [f"{point.label} at lag {point.lag}, {text}" for point, text in opened if text]
+    close = [f"To close open intervals: {'; '.join(more[:MOST_NOTES])}{'; ...' * (len(more) > MOST_NOTES)}."]
+    only_both = () if both else ("verdict", "u50 trained", "u90 trained")
+    heads = [each for each in FRONTIER if each.head not in only_both]
+    return Listing(
+        TITLE,
+        heads,
+        [[row[each.head] for each in heads] for row in rows],
+        FRONTIER_DROPS,
+        [*notes, *_warnings(points), *close * bool(more)],
+    )
+
+
+def short_table(points: Sequence[Point], folder: Path) -> Listing:
+    """Return the frontier's columns that a newcomer reads, those that tell apart lines of one task and lag,
+    and the command for the others."""
+    whole = frontier_table(points)
+    at = [column.head for column in whole.columns]
+
+    def differs(head: str) -> bool:
+        lines = {(row[at.index("task")], row[at.index("lag")], row[at.index(head)]) for row in whole.rows}
+        return len(lines) > len({line[:2] for line in lines})
+
+    places = [
+        place for place, head in enumerate(at) if head in SHORT or (head in TELL_APART and differs(head))
+    ]
+    heads = [whole.columns[place] for place in places]
+    rows = [[row[place] for place in places] for row in whole.rows]
+    other = f"Other columns, and seeds that close open intervals: memcap frontier {shlex.quote(str(folder))}"
+    verdicts = {point.at for point in points} - {"trained"}
+    notes = [text for verdict, text in VERDICT_NOTES.items() if verdict in verdicts]
+    return Listing(TITLE, heads, rows, FRONTIER_DROPS, [*notes, *_warnings(points), other])
+
+
+def _warnings(points: Sequence[Point]) -> list[str]:
+    """Return the lines that explain words in the place of numbers."""
+    notes = []
     if any(not point.trains for point in points):
         notes.append(
             f"{UNTRAINED}: under half of the seeds at every width, and no more with more units, which says"
@@ -112,21 +155,7 @@ def frontier_table(points: Sequence[Point]) -> Listing:
         some = "; ".join(f"{p.label} at lag {p.lag}: {words}" for p, words in falls[:MOST_NOTES])
         more = "; ..." * (len(falls) > MOST_NOTES)
         notes.append(f"{FALLS}: beyond chance; the thresholds are of the widths before that. {some}{more}.")
-    opened = [(point, closing(point)) for point in points if point.trains]
-    more = [f"{point.label} at lag {point.lag}, {text}" for point, text in opened if text]
-    if more:
-        notes.append(
-            f"To close open intervals: {'; '.join(more[:MOST_NOTES])}{'; ...' * (len(more) > MOST_NOTES)}."
-        )
-    only_both = () if both else ("verdict", "u50 trained", "u90 trained")
-    heads = [each for each in FRONTIER if each.head not in only_both]
-    return Listing(
-        "Training frontier: units that a task needs at a lag",
-        heads,
-        [[row[each.head] for each in heads] for row in rows],
-        FRONTIER_DROPS,
-        notes,
-    )
+    return notes
 
 
 def _flags(point: Point) -> list[str]:

@@ -96,15 +96,21 @@ def train(train_step, predict, rng):
     passes = 0
 {start}    for step in range(1, BUDGET + 1):
 {draw}
-{update}        if {skip}:
+{update}        if step % EVERY:
             continue
-
+{skip}
         held_out = evaluate(predict, rng, LAG, LENGTH, SEQUENCES)
         passes = passes + 1 if held_out {better} THRESHOLD else 0
-        print(f"step {{step}}: {metric} {{held_out:.4f}} on {{SEQUENCES}} fresh sequences")
+        print(f"step {{step}}: {metric} {{held_out:.4f}} on {{SEQUENCES}} {fresh} sequences")
         if passes >= SUCCESSIVE:
 {verdict}
     return "{failure} within the budget: try another seed, as some starts fail at any width"'''
+
+SHORT_LAG = """\
+        if curriculum.lag < LAG:
+            print(f"step {step}: trains at lag {curriculum.lag} of {LAG}")
+            continue
+"""
 
 STEADY = """\
             longer = evaluate(predict, rng, LONGER_LAG, LONGER_LENGTH, SEQUENCES // 4)
@@ -503,6 +509,7 @@ def _judge(member: Member) -> str:
 def _train(member: Member, one_buffer: bool) -> str:
     words = {
         "metric": member.task.metric,
+        "fresh": "held-out" if draws_unseen(member.task) else "fresh",
         "better": ">=" if member.task.higher_is_better else "<=",
         "failure": "NOT RIGHT AT EVERY LAG"
         if _is_up_to(member)
@@ -530,7 +537,7 @@ def _train(member: Member, one_buffer: bool) -> str:
             start="",
             draw=f"{drawn}        train_step(*batch, learning_rate(step - 1))",
             update="",
-            skip="step % EVERY",
+            skip="",
             verdict=verdict,
             **words,
         )
@@ -543,7 +550,7 @@ def _train(member: Member, one_buffer: bool) -> str:
         f"        batch = draw(rng, lag, length, {buffer}, BATCH)\n"
         "        score = train_step(*batch, curriculum.rate(step - 1))",
         update="        curriculum.update(step, score)\n",
-        skip="step % EVERY or curriculum.lag < LAG",
+        skip=SHORT_LAG,
         verdict=verdict,
         **words,
     )

@@ -110,6 +110,16 @@ class Task(ABC):
         return False
 
     @property
+    def doubts(self) -> tuple[str, ...]:
+        """What looks like a mistake of the user's, and may be none, a line each."""
+        return ()
+
+    @property
+    def mend_criterion(self) -> str:
+        """Say what to do about a criterion that a net without memory meets."""
+        return "mend the task's `facts`"
+
+    @property
     def reset_carry(self) -> bool:
         """Tell whether each window starts from a zero carry; else only the gradient is cut there."""
         return False
@@ -207,7 +217,8 @@ class Task(ABC):
     def has_other_lags(self, lag: int) -> bool:
         """Tell whether sequences of another lag ask the same, of more or less. In a stream, or where nothing
         in a sequence says that the answer is due, they do not: the lag is part of the question."""
-        return not self.stream and self.stretched(lag, 2) == (2 * lag, self.length(2 * lag))
+        longer = self.stretched(lag, 2)
+        return not self.stream and longer[0] == 2 * lag and longer[1] == self.length(2 * lag)
 
     def lags_up_to(self, lag: int) -> tuple[int, ...]:
         """Return the lags at which a net is asked whether it is right up to a lag, rising to that one: all to

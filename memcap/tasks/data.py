@@ -86,6 +86,22 @@ class Data(Task):
         return self.criterion == BEST
 
     @property
+    def doubts(self) -> tuple[str, ...]:
+        """Of the file's content, as far as this task uses it."""
+        content = read(self.file)
+        found = [f"{self.file}: {doubt}" for doubt in content.doubts]
+        if content.is_unscaled and not self.scale:
+            found.append(
+                f"{self.file}: numbers far from mean 0 and spread 1 train badly; set task.scale=true"
+            )
+        return tuple(found)
+
+    @property
+    def mend_criterion(self) -> str:
+        """Name the knob."""
+        return "set task.criterion beyond that, or task.criterion=best, which compares nets by their loss"
+
+    @property
     # ty: ignore[incompatible-property-override]  # of a file, not of the class
     def answers(self) -> Literal["last", "every"]:
         """The answers that the file has."""
@@ -136,12 +152,7 @@ class Data(Task):
     def _drawn(
         self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int, unseen: bool
     ) -> Batch:
-        if self.by_loss:
-            ours = self.parts[2 * unseen]
-        elif self.file_content.groups is None:
-            ours = _split(len(self.file_content.inputs), self.held_out, self.fold)[unseen]
-        else:
-            ours = _split_groups(self.file_content.groups, self.held_out, self.fold)[unseen]
+        ours = _sides(self.file, self.held_out, self.fold, self.by_loss)[unseen]
         which = jnp.asarray(ours)[integers(key, (batch,), 0, len(ours))]
         return self._laid_out(which, lag, length, steps)
 
@@ -222,7 +233,7 @@ class Data(Task):
 def _chance(task: Data, lag: int, length: int) -> float:
     """Score a net without memory on training sequences; NumPy draws them, as facts need no JAX."""
     file = task.file_content
-    ours = _training(task.file, task.held_out, task.fold, task.by_loss)
+    ours = _sides(task.file, task.held_out, task.fold, task.by_loss)[0]
     which = np.random.default_rng(1).choice(ours, 8192)
     step = np.arange(length)
     source, blank = np.clip(step + file.steps - length, 0, file.steps - 1), step < length - 1 - lag
@@ -278,17 +289,18 @@ def _parts(file: str, held_out: float, fold: int) -> tuple[np.ndarray, np.ndarra
     return trained, validation, held
 
 
-def _training(file: str, held_out: float, fold: int, by_loss: bool) -> np.ndarray:
-    """Return the places of training's sequences, by whichever split."""
+def _sides(file: str, held_out: float, fold: int, by_loss: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return the places of the training sequences, and of the held-out ones, by whichever split."""
     sequences = read(file)
     if by_loss:
-        return _parts(file, held_out, fold)[0]
+        trained, _, held = _parts(file, held_out, fold)
+        return trained, held
     if sequences.groups is not None:
-        return _split_groups(sequences.groups, held_out, fold)[0]
-    return _split(len(sequences.inputs), held_out, fold)[0]
+        return _split_groups(sequences.groups, held_out, fold)
+    return _split(len(sequences.inputs), held_out, fold)
 
 
 @lru_cache(maxsize=16)
 def _scaled(file: str, held_out: float, fold: int, by_loss: bool) -> Sequences:
     """Return the sequences of a file scaled by those of training."""
-    return read(file).scaled(_training(file, held_out, fold, by_loss))
+    return read(file).scaled(_sides(file, held_out, fold, by_loss)[0])

@@ -10,6 +10,7 @@ import contextlib
 import math
 import os
 import shlex
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ LEAN = {
 }
 # What `wandb agent` sets: the run, the sweep, and the file of what the sweep chose.
 OF_AGENT = ("WANDB_RUN_ID", "WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH")
+HEAD = 7  # bytes of a run's file before anything is in it, at which `wandb sync` fails
 SUMMARIES = {
     "train/loss": "min",
     "train/accuracy": "max",
@@ -182,6 +184,9 @@ class WandbService:
     def _opened(self, run: Run) -> Any:
         if run.id in self.open:
             return self.open[run.id]
+        for left in (self.target.directory / "wandb").glob(f"offline-run-*-{run.id}/*.wandb"):
+            if left.stat().st_size <= HEAD:  # by a mirror that was killed
+                shutil.rmtree(left.parent, ignore_errors=True)
         tags, options = tuple(dict.fromkeys([*run.tags, *self.target.tags])), dict(self.common)
         if (agent := self.target.agent) is not None and run.id == agent.id:
             options |= {key: value for key in ("project", "entity") if (value := getattr(agent, key))}

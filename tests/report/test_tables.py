@@ -173,7 +173,10 @@ def test_a_job_that_swept_widths_ends_with_the_frontier_its_figure_and_a_table(t
     outcome = summarize(rows, tmp_path)
     print_summary(outcome)
     out = capsys.readouterr().out
-    assert "Training frontier" in out
+    _, heads, *lines = out.splitlines()
+    assert heads.split() == ["task", "lag", "u50", "u90", "passed"]  # also where it is piped
+    assert max(map(len, lines[:2])) <= 80
+    assert f"Other columns, and seeds that close open intervals: memcap frontier {tmp_path}\n" in out
     assert f"24 members, 14 solved. Rows and weights: {tmp_path}\n" in out
     picture = tmp_path / "figures" / "frontier.png"
     assert f"Figure: {picture} (data beside it)\n" in out

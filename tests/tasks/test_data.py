@@ -13,7 +13,7 @@ from task_checks import draw, few
 
 import memcap
 from memcap import sequences
-from memcap.config import member_of
+from memcap.config import Member, member_of
 from memcap.knobs import UserError
 from memcap.tasks.data import Data, _split
 
@@ -222,3 +222,28 @@ def test_a_large_file_is_not_read(tmp_path, monkeypatch):
 def test_a_lag_beyond_the_sequences_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"sequences of 6 steps, so lag must be at most 5"):
         memcap.members(saved(tmp_path / "a.npz", **symbols()), lag=6)
+
+
+@pytest.mark.parametrize(
+    ("targets", "scale", "words"),
+    [
+        (np.arange(COUNT) % 2.0, True, "as classes: targets.astype(int)"),
+        (np.eye(2)[np.arange(COUNT) % 2], True, "as classes: targets.argmax(-1)"),
+        (np.arange(COUNT) % 2, False, "set task.scale=true"),
+        (np.arange(COUNT) % 2, True, None),
+        (np.linspace(0, 1, COUNT), True, None),
+    ],
+)
+def test_what_looks_like_a_mistake_is_named(tmp_path, targets, scale, words):
+    inputs = np.random.default_rng(0).normal(300, 50, (COUNT, STEPS, 2))
+    task = replace(saved(tmp_path / "a.npz", inputs=inputs, targets=targets), scale=scale)
+    assert not task.has_other_lags(STEPS - 1)
+    assert [doubt.endswith(words) for doubt in task.doubts] == [True] * (words is not None)
+
+
+def test_a_criterion_below_chance_names_its_knob(tmp_path):
+    targets = np.zeros(2000, int)
+    targets[:4] = 1
+    task = saved(tmp_path / "a.npz", inputs=np.zeros((2000, STEPS, 1)), targets=targets)
+    with pytest.raises(UserError, match=r"set task\.criterion beyond that, or task\.criterion=best"):
+        Member(task, STEPS - 1)

@@ -4,6 +4,7 @@ afterwards."""
 import json
 import math
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -67,7 +68,11 @@ def python(script, home, **more):
 
 
 def test_numbers_that_are_none_a_table_and_a_picture_come_through_without_a_word(tmp_path):
-    """All else that runs hold: test_reference_runs.py."""
+    """All else that runs hold: test_reference_runs.py. What a mirror left that was killed is gone."""
+    for name, size in (("diverged", 7), ("another", 7), ("whole", 8)):
+        left = tmp_path / "job" / "wandb" / f"offline-run-20260101_000000-{name}"
+        left.mkdir(parents=True)
+        (left / f"run-{name}.wandb").write_bytes(b"w" * size)
     Figure(figsize=(1, 1)).savefig(tmp_path / "frontier.png")
     script = """
 t = sender()
@@ -80,6 +85,10 @@ t.close(0)
 """
     assert python(script, tmp_path) == ("", "")
     assert [path.name for path in (tmp_path / "job").iterdir()] == ["wandb"]
+    there = list((tmp_path / "job" / "wandb").glob("offline-run-20260101*"))
+    assert {path.name.rpartition("-")[2] for path in there} == {"another", "whole"}
+    for path in there:
+        shutil.rmtree(path)
     runs = read_runs(tmp_path / "job")
     assert {name: run.finished for name, run in runs.items()} == {"diverged": True, "delay": True}
     run, study = runs["diverged"], runs["delay"]
