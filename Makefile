@@ -45,9 +45,10 @@ nets: $(STAMP)
 	$(BIN)/python docs/nets.py
 
 # XLA's compilers for accelerators that are not here: 1.7 GB, in an environment of their own, as JAX complains of missing chips.
+# Without -c: the lock is installed by then, and as a constraint it would want hashes of these, too.
 targets:
 	$(MAKE) $(TARGETS)/installed VENV=$(TARGETS)
-	$(TARGETS)/bin/python -m pip install --quiet --disable-pip-version-check -c requirements.lock --editable '.[targets]'
+	$(TARGETS)/bin/python -m pip install --quiet --disable-pip-version-check --editable '.[targets]'
 
 test-targets: targets
 	JAX_PLATFORMS=cpu $(TARGETS)/bin/python -m pytest $(COMPILED)
@@ -78,9 +79,10 @@ $(STAMP): pyproject.toml requirements.lock memcap/__init__.py
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $(STAMP)
 
+# With the hashes of all platforms' files, which pip then asks for: a file that was exchanged since is refused.
 lock:
-	uv pip compile --universal --python-version 3.11 --extra dev --extra docs --no-header --no-annotate --no-emit-index-url \
-		pyproject.toml -o requirements.lock
+	uv pip compile --universal --python-version 3.11 --extra dev --extra docs --generate-hashes --no-header --no-annotate \
+		--no-emit-index-url pyproject.toml -o requirements.lock
 
 clean:
 	rm -rf $(VENV) $(TARGETS) $(CLUSTER) outputs docs/_build docs/_generated

@@ -4,6 +4,7 @@ CI has it judged by mlcroissant and cffconvert, too, which are not installed her
 """
 
 import json
+import re
 from pathlib import Path
 
 import polars as pl
@@ -69,3 +70,13 @@ def test_croissant_says_where_rows_are_from_and_what_they_are_not_for():
     assert all(about[f"rai:data{name}"] for name in told.split())
     assert about["rai:personalSensitiveInformation"]
     assert "no sample" in about["rai:dataBiases"][0]
+
+
+def test_the_lock_has_a_hash_of_each_library_and_names_no_host():
+    lock = (ROOT / "requirements.lock").read_text()
+    entries = lock.replace("\\\n", " ").splitlines()
+    assert len(entries) > 100
+    assert [
+        entry for entry in entries if not re.match(r"[\w.-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", entry)
+    ] == []
+    assert "://" not in lock
