@@ -57,9 +57,8 @@ class Published(LossCurve):
         means = losses.mean(-1)
         best = means.argmin(0)
         differences = losses - np.take_along_axis(losses, best[None, :, None], 0)
-        errors = differences.std(-1, ddof=1) / len(self.folds) ** 0.5
-        np.put_along_axis(errors, best[None], np.nan, 0)
-        chance = stdtrit(len(self.folds) - 1, ENOUGH) * np.nanmedian(errors, 0)
+        errors = np.sort(differences.std(-1, ddof=1), 0)[1:] / len(self.folds) ** 0.5  # but the best's own, 0
+        chance = stdtrit(len(self.folds) - 1, ENOUGH) * np.median(errors, 0)
         gain = np.array(self.by_steps[0].folds)[draws].mean(-1) - means.min(0)
         enough = means <= means.min(0) + np.maximum(chance, FORGIVEN * np.maximum(gain, 0))
         units = np.array([width.units for width in self.widths])[enough.argmax(0)]
@@ -186,7 +185,7 @@ def draw(data: pl.DataFrame) -> Figure:
             axes.plot(x, row["learnt"], "o", mfc="white", color=colour)
         near = known[:k].filter(pl.col("measured") == row["measured"], pl.col("predicted") > x / 1.3).height
         name = row["set"].replace("_", " ")  # above those of others at the same place
-        axes.annotate(name, (x, row["measured"]), (4, 4 + 9 * near), textcoords="offset points", fontsize=8)
+        axes.annotate(name, (x, row["measured"]), (4, 4 + 9 * near), textcoords="offset points", fontsize=7)
     ends = [0.8, 90]
     axes.plot(ends, ends, color="#5b5b5b", lw=1)
     for factor in (0.5, 2):

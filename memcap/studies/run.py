@@ -19,6 +19,7 @@ from memcap.store.study import Study
 from memcap.studies.checkpoints import Checkpoints
 from memcap.studies.progress import ProgressBar
 from memcap.studies.writer import StudyWriter, members_table
+from memcap.tasks import Task
 from memcap.terminal.words import warn_once
 from memcap.training.engine import Result, train
 
@@ -95,7 +96,10 @@ def run_study(members: Sequence[Member], engine: Engine, study: Study, quiet: bo
     jax_setup.setup()
     jax_setup.platform()
     loops.check(engine.loop)
-    for doubt in [doubt for task in dict.fromkeys(m.task for m in members) for doubt in task.doubts]:
+    lags: dict[Task, int] = {}
+    for member in members:
+        lags[member.task] = max(member.lag, lags.get(member.task, 0))
+    for doubt in [doubt for task, lag in lags.items() for doubt in task.doubts(lag)]:
         warn_once(doubt)
     if study.folder is not None:
         shards.prepare(study.folder)

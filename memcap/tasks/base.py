@@ -109,10 +109,11 @@ class Task(ABC):
         """Tell whether a member is judged by its held-out loss, beside those of others, and by no score."""
         return False
 
-    @property
-    def doubts(self) -> tuple[str, ...]:
-        """What looks like a mistake of the user's, and may be none, a line each."""
-        return ()
+    def doubts(self, longest_lag: int) -> list[str]:
+        """Return what looks like a mistake of the user's, and may be none, a line each; `longest_lag` of the
+        members that are to train."""
+        del longest_lag
+        return []
 
     @property
     def mend_criterion(self) -> str:

@@ -44,7 +44,7 @@ class Data(Task):
 
     With `criterion=best` no score is a pass by itself: training ends where the loss on a further share, the
     validation split, falls no more, and the losses on the held-out share tell which widths are enough
-    (`memcap.capacity.held_out`).
+    (`memcap.capacity.losses`).
     """
 
     name: ClassVar[str] = "data"
@@ -85,16 +85,20 @@ class Data(Task):
         """Tell whether members are judged by their held-out loss, which falls until training's end."""
         return self.criterion == BEST
 
-    @property
-    def doubts(self) -> tuple[str, ...]:
-        """Of the file's content, as far as this task uses it."""
+    def doubts(self, longest_lag: int) -> list[str]:
+        """Return those about the file, its scale, and steps that no net would see."""
+        if self.file == EXAMPLE:
+            return []
         content = read(self.file)
         found = [f"{self.file}: {doubt}" for doubt in content.doubts]
         if content.is_unscaled and not self.scale:
             found.append(
                 f"{self.file}: numbers far from mean 0 and spread 1 train badly; set task.scale=true"
             )
-        return tuple(found)
+        if longest_lag < self.longest_lag:
+            seen = f"{self.file}: the nets see the last {longest_lag + 1} of {content.steps} steps"
+            found.append(f"{seen}; task.lag={self.longest_lag} is all of them")
+        return found
 
     @property
     def mend_criterion(self) -> str:

@@ -238,7 +238,14 @@ def test_what_looks_like_a_mistake_is_named(tmp_path, targets, scale, words):
     inputs = np.random.default_rng(0).normal(300, 50, (COUNT, STEPS, 2))
     task = replace(saved(tmp_path / "a.npz", inputs=inputs, targets=targets), scale=scale)
     assert not task.has_other_lags(STEPS - 1)
-    assert [doubt.endswith(words) for doubt in task.doubts] == [True] * (words is not None)
+    assert [doubt.endswith(words) for doubt in task.doubts(STEPS - 1)] == [True] * (words is not None)
+
+
+def test_steps_that_no_net_would_see_are_named(tmp_path):
+    task = saved(tmp_path / "a.npz", **symbols())
+    assert task.doubts(STEPS - 1) == []
+    (doubt,) = task.doubts(2)
+    assert doubt.endswith(f"the nets see the last 3 of {STEPS} steps; task.lag={STEPS - 1} is all of them")
 
 
 def test_a_criterion_below_chance_names_its_knob(tmp_path):
