@@ -910,7 +910,7 @@ def few_bits() -> str:
     """Units by theory, where a number of the carry has few bits, and units that training needs."""
     lines = [
         (
-            p.label.partition(",")[0],
+            p.label.replace(f" ({p.model.cell})", "").replace(f", {p.model.cell}", ""),
             p.lag,
             p.model.cell.removeprefix("lstm+bits").replace("lstm", "32"),
             p.references.information_floor,

@@ -54,11 +54,11 @@ def package(name: str, file: str) -> Path:
     Raises:
         SystemExit: it is not installed.
     """
-    found = find_spec(name)
-    if found is None or not found.submodule_search_locations:
+    spec = find_spec(name)
+    if spec is None or not spec.submodule_search_locations:
         name = "scikit-learn" if name == "sklearn" else name
         raise SystemExit(f"{name} is not installed: pip install --no-deps {name}")
-    return Path(found.submodule_search_locations[0]) / file
+    return Path(spec.submodule_search_locations[0]) / file
 
 
 def system(file: str, root: Path) -> Path:
@@ -197,14 +197,14 @@ def songs() -> list[tuple[str, str, str, str]]:
         p.read_text(encoding="utf-8")
         for p in sorted(package("music21", "corpus/essenFolksong").glob("*.abc"))
     )
-    found = []
+    tunes = []
     for song in (song for text in texts for song in re.split(r"\n(?=X:)", text)):
         heads = dict(re.findall(r"^([MLK]):\s*(\S+)", song, re.MULTILINE))
         if len(heads) == 3:
-            found.append(
+            tunes.append(
                 (heads["M"], heads["L"], heads["K"], re.sub(r"^\w:.*$", "", song, flags=re.MULTILINE))
             )
-    return found
+    return tunes
 
 
 def metre(_: Path) -> pl.DataFrame:

@@ -44,7 +44,7 @@ class Data(Task):
 
     With `criterion=best` no score is a pass by itself: training ends where the loss on a further share, the
     validation split, falls no more, and the losses on the held-out share tell which widths are enough
-    (`memcap.capacity.held_out`).
+    (`memcap.capacity.losses`).
     """
 
     name: ClassVar[str] = "data"
