@@ -89,8 +89,15 @@ def read_together(contents: Sequence[BytesIO], columns: Sequence[str] | None = N
     return table
 
 
-def check_size(content: bytes, columns: Collection[str] | None = None) -> tuple[list[str], int]:
+def check_size(
+    content: bytes, columns: Collection[str] | None = None, files: int = 1
+) -> tuple[list[str], int]:
     """Check that a file, or some of its columns, unpacks to no more than it may.
+
+    Args:
+        content: of the file.
+        columns: that are read; None: all.
+        files: that are read at once, among which `MOST_BESIDE` is shared out: each alone may be small.
 
     Returns:
         The names of its columns, and how many rows it has.
@@ -103,7 +110,7 @@ def check_size(content: bytes, columns: Collection[str] | None = None) -> tuple[
     if content[-4:] != MAGIC or size > len(content) - 8:
         raise ValueError("no Parquet file")
     footer, _ = _struct(content, len(content) - 8 - size, FOOTER)
-    rows, most = footer[3], MOST_TIMES * len(content) + MOST_BESIDE
+    rows, most = footer[3], MOST_TIMES * len(content) + MOST_BESIDE // files
     elements = footer[2][1:]  # the first is the table itself
     names = [(each[1][1:] if isinstance(each, re.Match) else each[4]).decode() for each in elements]
     total = BYTES_OF_A_VALUE * rows * len(names)
@@ -116,13 +123,13 @@ def check_size(content: bytes, columns: Collection[str] | None = None) -> tuple[
             if total > most:
                 break
     if rows < 0 or total > most:
-        _check(total, len(content))
+        _check(total, len(content), files)
         raise ValueError("no Parquet file")
     return names, rows
 
 
-def _check(total: int, size: int) -> None:
-    if total > MOST_TIMES * size + MOST_BESIDE:
+def _check(total: int, size: int, files: int = 1) -> None:
+    if total > MOST_TIMES * size + MOST_BESIDE // files:
         raise BadFileError(f"its {size:,} bytes unpack to over {total >> 20:,} MiB, as none of memcap's do")
 
 

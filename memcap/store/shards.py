@@ -215,7 +215,7 @@ def _read_together(states: Sequence[State]) -> dict[Path, BadFileError]:
     for state in states:
         try:
             content, has_digest = _content(state[0])
-            names, rows = parquet.check_size(content.getvalue(), RESULT_NAMES)
+            names, rows = parquet.check_size(content.getvalue(), RESULT_NAMES, len(states))
         except BadFileError as error:
             bad[state[0]] = error
         except OSError as error:

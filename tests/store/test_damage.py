@@ -3,6 +3,7 @@
 import os
 import random
 import re
+import shutil
 import zipfile
 from io import BytesIO
 
@@ -263,6 +264,17 @@ def test_a_table_that_unpacks_to_far_more_than_it_has_is_not_read(tmp_path, monk
     ):
         with pytest.raises(BadFileError, match=r"its [\d,]+ bytes unpack to over [\d,]+ MiB"):
             read(tmp_path / bad)
+
+
+def test_small_tables_that_unpack_to_much_together_are_not_read(tmp_path, monkeypatch):
+    (tmp_path / "rows").mkdir()
+    shards.write_table(tmp_path / "rows" / "0.parquet", pl.DataFrame({"config": ["a" * 5_000_000]}))
+    for number in range(1, 20):
+        shutil.copy(tmp_path / "rows" / "0.parquet", tmp_path / "rows" / f"{number}.parquet")
+    monkeypatch.setattr(pl, "read_parquet", None)  # it is not reached
+    tables, bad = shards.read_files(tmp_path)
+    assert (tables, len(bad)) == ({}, 20)
+    assert all("unpack to over 4 MiB" in str(why) for why in bad.values())
 
 
 def test_a_table_of_few_bytes_that_are_long_texts_is_not_taken_apart(monkeypatch):
