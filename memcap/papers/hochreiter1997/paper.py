@@ -52,6 +52,7 @@ THEIRS = pl.DataFrame(  # what we call the lag, sequences to success, and weight
     ["task", "lag", "paper_sequences", "paper_weights"],
     orient="row",
 )
+LAGS = (5, 10, 25, 50, 100, 200, 500, 1000)  # that the axis names
 NAMES = {"latch": "2c: one bit", "adding": "4: adding", "temporal_order": "6a: order of two"}
 UNITS = {"latch": 2, "adding": 4, "temporal_order": 2}  # whose sequences are drawn
 ARMS = {
@@ -110,8 +111,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
     above.set(xscale="log", yscale="log", ylabel="sequences to success", title=title)
     marks.legend(above)
     below.set(xlabel="lag (time steps)", ylabel="share that latch", ylim=(-0.08, 1.08))
-    marks.legend(below, loc="lower right" if data["lag"].min() < HOLD else "center right")
-    marks.number_x(below, [lag for lag in (5, 10, 25, 50, 100, 200, 500, 1000) if lag >= data["lag"].min()])
+    shortest = min(data["lag"])
+    marks.legend(below, loc="lower right" if shortest < HOLD else "center right")
+    marks.number_x(below, [lag for lag in LAGS if lag >= shortest])
     for axes in (above, below):
         axes.grid(color="#dddddd", lw=0.5)
     caption = (
