@@ -156,7 +156,13 @@ class Data(Task):
     def _drawn(
         self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int, unseen: bool
     ) -> Batch:
-        ours = _sides(self.file, self.held_out, self.fold, self.by_loss)[unseen]
+        # Branches of its own in place of `_sides`, which reads the file: scripts are made of these lines.
+        if self.by_loss:
+            ours = self.parts[2 * unseen]
+        elif self.file_content.groups is None:
+            ours = _split(len(self.file_content.inputs), self.held_out, self.fold)[unseen]
+        else:
+            ours = _split_groups(self.file_content.groups, self.held_out, self.fold)[unseen]
         which = jnp.asarray(ours)[integers(key, (batch,), 0, len(ours))]
         return self._laid_out(which, lag, length, steps)
 
