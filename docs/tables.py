@@ -906,6 +906,15 @@ def carry_precision() -> str:
     return table(("carry", "lag", "half of the seeds", "nine in ten"), lines)
 
 
+def noisy_latch() -> str:
+    """What noise in the carry costs a bit that is held, and a line of bits that is shifted."""
+    lines = [
+        (p.task.name, p.lag, p.model.cell.removeprefix("lstm+noise"), width(p.fit.u50), width(p.fit.u90))
+        for p in frontier(rows_of("noisy_latch"))
+    ]
+    return table(("task", "lag", "noise", "half of the seeds", "nine in ten"), lines)
+
+
 def few_bits() -> str:
     """Units by theory, where a number of the carry has few bits, and units that training needs."""
     lines = [
@@ -1500,6 +1509,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "four symbols": four_symbols,
     "carry precision": carry_precision,
     "few bits": few_bits,
+    "noisy latch": noisy_latch,
     "read-outs": readouts,
     "windows": windows,
     "counting": counting,
