@@ -126,7 +126,7 @@ def _verdict(member: Member, table: pl.DataFrame) -> Judgement:
         and table["passes"][: place + 1].all()
     ]
     up_to = right_to[-1] if right_to and not task.stream else None
-    worst = int(scores.argmin() if task.higher_is_better else scores.argmax())
+    worst = int(np.argmin(scores) if task.higher_is_better else np.argmax(scores))
     about = f"without memory {number(table['chance'][worst])}; criterion {bound(member.facts.threshold)}"
     if task.stream:
         first, longer = scores
