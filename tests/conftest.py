@@ -28,11 +28,15 @@ importlib.import_module("absl.logging").get_absl_handler().python_handler.stream
 
 # These take longest and come first: pytest-xdist gives a process whole files, and the last should be short.
 LONGEST = (
+    "tests/benchmarks/",
+    "tests/studies/test_sweeps.py",
+    "tests/thresholds/test_falls.py",
+    "tests/capacity/test_answer.py",
+    "tests/designs/",
     "tests/tasks/test_interface.py",
     "tests/loops/test_loops.py",
     "tests/thresholds/test_curve.py",
     "tests/training/test_everything_trains.py",
-    "tests/studies/test_sweeps.py",
     "tests/models/test_network.py",
     "tests/commands/test_reproduce.py",
     "tests/test_programs.py",
