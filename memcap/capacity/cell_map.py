@@ -82,7 +82,8 @@ class Need:
         if not self.point.trains:
             return f"under half, {self.best:.2f}"
         if not self.is_met:
-            return f"open above {number(round(self.most['bytes'], 9))}"  # of a fit, which leaves 7.999... of 8
+            most = round(self.most["bytes"], 9)  # of a fit, which leaves 7.999... of 8
+            return f"open above {number(most)}"
         return self.in_words("bytes", number)
 
     def in_words(self, name: str, write: Callable[[float], str]) -> str:
