@@ -907,7 +907,7 @@ def carry_precision() -> str:
 
 
 def noisy_latch() -> str:
-    """What noise in the carry costs a bit that is held, and a line of bits that is shifted."""
+    """Count the units that noise in the carry costs a latch and a delay line."""
     lines = [
         (p.task.name, p.lag, p.model.cell.removeprefix("lstm+noise"), width(p.fit.u50), width(p.fit.u90))
         for p in frontier(rows_of("noisy_latch"))
@@ -916,7 +916,7 @@ def noisy_latch() -> str:
 
 
 def few_bits() -> str:
-    """Units by theory, where a number of the carry has few bits, and units that training needs."""
+    """Count the units that few bits of a carry cost, by theory and in training."""
     lines = [
         (
             p.label.replace(f" ({p.model.cell})", "").replace(f", {p.model.cell}", ""),

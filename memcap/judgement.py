@@ -20,7 +20,7 @@ from memcap.terminal.printing import bound, number
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the answers of a network show. Print it for words.
+    """The scores of a network on a task, and the verdict. Print it for words.
 
     Args:
         task, lag: that it was asked for.

@@ -71,7 +71,7 @@ class Sequences:
 
     @property
     def doubts(self) -> list[str]:
-        """What looks like a mistake, and may be none, a sentence each."""
+        """Return what looks like a mistake, and may be none, a sentence each."""
         targets = self.targets[:1000]
         if self.classes is not None:
             return []

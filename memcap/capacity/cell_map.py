@@ -82,8 +82,7 @@ class Need:
         if not self.point.trains:
             return f"under half, {self.best:.2f}"
         if not self.is_met:
-            most = round(self.most["bytes"], 9)  # of a fit, which leaves 7.999... of 8
-            return f"open above {number(most)}"
+            return f"open above {number(self.most['bytes'])}"
         return self.in_words("bytes", number)
 
     def in_words(self, name: str, write: Callable[[float], str]) -> str:

@@ -130,7 +130,7 @@ def count_bytes(rows: pl.DataFrame, point: Point) -> Count:
     facts = cell_facts(point.model.cell, point.task.features)
     each = facts.bits_per_unit / facts.numbers_per_unit / 8 if facts.numbers_per_unit else FLOAT32
     numbers = count_by_units(rows, point, "carry_numbers")
-    return lambda units: each * numbers(units)
+    return lambda units: round(each * numbers(units), 9)  # of a fit, which leaves 7.999... of 8
 
 
 def in_numbers(point: Point, which: str, count: Count) -> Threshold:

@@ -112,8 +112,8 @@ def _mirror_of(
     command: str = "",
 ) -> StudyMirror:
     sender = Sender(settings.target(study, follower.folder, part), report)
-    made = command or _last_command(follower.folder), git_commit() if report else None  # beside the job
-    return StudyMirror(sender, study, settings.runs, *made)
+    commit = git_commit() if report else None  # beside the job, whose code is this one's
+    return StudyMirror(sender, study, settings.runs, command or _last_command(follower.folder), commit)
 
 
 def _last_command(folder: Path) -> str:

@@ -63,11 +63,7 @@ def gaps(rows: pl.DataFrame) -> list[Gap]:
 
 
 def _gap(rows: pl.DataFrame, point: Point) -> Gap:
-    references, size = point.references, count_bytes(rows.filter(task=point.task.name), point)
-
-    def count(units: float) -> float:
-        return round(size(units), 9)  # of a fit, which leaves 7.999... of 8
-
+    references, count = point.references, count_bytes(rows.filter(task=point.task.name), point)
     hand_set, any_seed = (
         None if units is None else count(units) for units in (references.constructed, point.u_exist)
     )

@@ -25,7 +25,7 @@ Struct = dict[int, Any]  # of fields by their numbers: values, or what is read o
 
 
 class Fields(NamedTuple):
-    """What is read of a struct.
+    """The fields of a struct that are read.
 
     Args:
         of: its fields by their numbers, and what is read of each that is a struct, or a list of structs.

@@ -211,8 +211,8 @@ class StudyMirror:
                 self.runs = "seeds"
             if self.sender.agent is not None and len(new) == 1:
                 (self._single,) = members.values()
-            made = self.study, self.command, self.git_commit
-            self.sender.describe(of_members(self.sender.target.study, *made, members.values()))
+            about = self.study, self.command, self.git_commit
+            self.sender.describe(of_members(self.sender.target.study, *about, members.values()))
             for config in earlier["config"] if self.runs == "seeds" else ():
                 self._group_of(Entry("", "", json.loads(config), "")).is_partial = True
         self._members |= members

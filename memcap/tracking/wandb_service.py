@@ -184,9 +184,9 @@ class WandbService:
     def _opened(self, run: Run) -> Any:
         if run.id in self.open:
             return self.open[run.id]
-        for left in (self.target.directory / "wandb").glob(f"offline-run-*-{run.id}/*.wandb"):
-            if left.stat().st_size <= HEAD:  # by a mirror that was killed
-                shutil.rmtree(left.parent, ignore_errors=True)
+        for file in (self.target.directory / "wandb").glob(f"offline-run-*-{run.id}/*.wandb"):
+            if file.stat().st_size <= HEAD:  # of a mirror that was killed
+                shutil.rmtree(file.parent, ignore_errors=True)
         tags, options = tuple(dict.fromkeys([*run.tags, *self.target.tags])), dict(self.common)
         if (agent := self.target.agent) is not None and run.id == agent.id:
             options |= {key: value for key in ("project", "entity") if (value := getattr(agent, key))}

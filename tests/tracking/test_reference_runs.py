@@ -33,7 +33,7 @@ SINCE += ("validation_loss", "held_out_loss")
 SINCE += ("decay", "floor", "warmup_share", "lags", "clip_by", "lr_width", "initial_carry", "freeze")
 
 
-def known(values):
+def without_later(values):
     """Values without those that came later; of `train/lr` its quantiles over seeds, too."""
     return {k: value for k, value in values.items() if k not in SINCE and not k.startswith("train/lr")}
 
@@ -45,8 +45,8 @@ def runs_of(folder):
         if run["job_type"] == "study":
             assert (run["config"]["members"], run["config"]["model.units"]) == (6, [1, 2])
             run |= {"config": {}, "tags": []}
-        run["summary"] = known(run["summary"])
-        run["points"] = [known(point) for point in run["points"]]
+        run["summary"] = without_later(run["summary"])
+        run["points"] = [without_later(point) for point in run["points"]]
         for table in (each["frontier"] for each in (run["summary"], *run["points"]) if "frontier" in each):
             kept = [k for k, name in enumerate(table["columns"]) if name != "falls_from"]
             table["columns"] = [table["columns"][k] for k in kept]
