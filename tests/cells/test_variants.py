@@ -153,6 +153,16 @@ def test_a_carry_of_few_bits_is_the_nearest_of_so_many_levels_after_each_step(na
     assert facts.bits_per_unit == facts.numbers_per_unit * bits
 
 
+def test_a_gradient_passes_a_carry_of_few_bits_as_if_it_had_not_been_rounded(inputs):
+    plain, few = network("GRUCell"), network("GRUCell+bits2")
+    carry = few.carry(B) / 2  # so that the next one is inside of -1 and 1, where nothing is cut
+    slopes = [
+        jax.grad(lambda carry, net=net: net.cell(carry, inputs[0])[0].sum())(carry) for net in (plain, few)
+    ]
+    np.testing.assert_allclose(*slopes, rtol=1e-6)
+    assert np.abs(slopes[0]).min() > 0
+
+
 @pytest.mark.parametrize("suffix", ["bfloat16", "bits3", "noise0.1", "carry"])
 def test_gradients_are_those_of_the_plain_loop(suffix, inputs):
     net = network(f"GRUCell+{suffix}")
