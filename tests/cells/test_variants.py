@@ -163,6 +163,15 @@ def test_a_gradient_passes_a_carry_of_few_bits_as_if_it_had_not_been_rounded(inp
     assert np.abs(slopes[0]).min() > 0
 
 
+def test_it_ends_where_the_carry_was_cut(inputs):
+    plain, few = network("lstm"), network("lstm+bits2")
+    c, h = (jnp.full_like(leaf, 2.0) for leaf in plain.carry(B))
+    slopes = [jax.grad(lambda c, net=net: net.cell((c, h), inputs[0])[0][0].sum())(c) for net in (plain, few)]
+    is_cut = np.abs(plain.cell((c, h), inputs[0])[0][0]) > 1
+    assert 0 < is_cut.mean() < 1
+    np.testing.assert_allclose(slopes[1], np.where(is_cut, 0, slopes[0]), rtol=1e-6)
+
+
 @pytest.mark.parametrize("suffix", ["bfloat16", "bits3", "noise0.1", "carry"])
 def test_gradients_are_those_of_the_plain_loop(suffix, inputs):
     net = network(f"GRUCell+{suffix}")
