@@ -77,8 +77,8 @@ class MatrixCell(Cell):
 
     def update(self, state: Any, shifted: Float[Array, "B F2"]) -> Any:
         """Return the state after this input and the one before (B, 2 F)."""
-        value = self.project(shifted, "value")
-        return self.write(state, self.key_of(shifted), value, self.gates_of(shifted))
+        key, value = self.key_of(shifted), self.project(shifted, "value")
+        return self.write(state, key, value, self.gates_of(shifted))
 
     def show(self, state: Any, shifted: Float[Array, "B F2"]) -> Value:
         """Return what `read` does, divided by its root mean square."""
