@@ -80,12 +80,14 @@ class WidthLoss(Loss):
         train: mean training loss at the end.
         score: mean held-out accuracy, or error.
         runs: how many nets were trained.
+        keys: of the members whose losses count, one a fold.
     """
 
     units: int
     train: float
     score: float
     runs: int
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -236,7 +238,9 @@ def width_losses(rows: pl.DataFrame) -> tuple[tuple[int, ...], tuple[WidthLoss, 
         part = part.filter(pl.col("fold").is_in(folds))
         if tuple(part["fold"]) == folds:
             means = part.select(pl.col("train_loss", "final").mean()).row(0)
-            widths.append(WidthLoss(tuple(part["held_out_loss"]), units, *means, runs[units]))
+            widths.append(
+                WidthLoss(tuple(part["held_out_loss"]), units, *means, runs[units], tuple(part["key"]))
+            )
     return folds, tuple(widths)
 
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from memcap import figures, store
+from memcap.api import load
 from memcap.capacity.losses import LossCurve
 from memcap.commands.arguments import location, positive
 from memcap.config import Engine, Member
@@ -20,6 +21,7 @@ from memcap.models.model import MOST_UNITS, Model
 from memcap.own_data import WidthSearch
 from memcap.recipes import Recipe
 from memcap.report.loss_words import as_dict, loss_table
+from memcap.report.rare_classes import has_rare_class, rare_words
 from memcap.scripts import FRAMEWORKS
 from memcap.scripts.script import script
 from memcap.store.shards import OUTPUTS
@@ -91,6 +93,8 @@ def run(arguments: Namespace) -> None:
         print_json(as_dict(curve))
     else:
         show(loss_table(curve))
+        if curve.enough and has_rare_class(curve.task):
+            print(rare_words(curve, (load(folder, key) for key in curve.enough[0].keys)))
         drawn = figures.find("held_out").draw(store.read(folder))
         print(f"Figure: {figures.save(drawn, folder / 'figures', 'held_out')} (data beside it)")
         code = ". A script that trains this net: the same command with --code keras"
