@@ -201,8 +201,8 @@ def data(frame: Any, target: Any, file: str | Path | None = None, **columns: Any
             (N, T) of whole numbers or (N, T, F) of numbers, or a list of N such of unlike lengths.
         target: the column that is to be said; of sequences their N targets, or one for each step.
         file: the .npz to write; None: one in outputs/data, named by its content.
-        columns: which other columns mean what, as `memcap.long_form.Columns` says; of sequences `groups`
-            alone.
+        columns: which other columns mean what, as `memcap.long_form.Columns` says; of sequences `groups` and
+            `split` alone.
 
     Raises:
         UserError: the frame does not hold that.
@@ -221,8 +221,8 @@ def data(frame: Any, target: Any, file: str | Path | None = None, **columns: Any
 
 
 def _array_form(inputs: Any, targets: Any, more: dict[str, Any]) -> LongForm:
-    if unknown := set(more) - {"groups"}:
-        raise UserError(f"data: {min(unknown)} is for a frame; sequences and their targets have groups alone")
+    if unknown := set(more) - {"groups", "split"}:
+        raise UserError(f"data: {min(unknown)} is for a frame; sequences have groups and split alone")
     return array_form(inputs, targets, **more)
 
 

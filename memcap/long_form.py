@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 
 from memcap.knobs import UserError
-from memcap.sequences import LARGEST, UNPACKED, checked
+from memcap.sequences import LARGEST, PARTS, UNPACKED, checked
 from memcap.terminal.words import plural
 
 READERS = {
@@ -38,6 +38,7 @@ MOST_NAMES = 4095  # of a column: symbols and classes of a file are below 4,096
 MOST_ENTRIES = 2**27  # of a table
 NO_VALUES = ["", "NA", "N/A", "NaN", "nan", "null", "NULL"]  # in a CSV file
 MISSING = "(missing)"
+PART_NAMES = dict(zip(PARTS, PARTS, strict=True)) | dict.fromkeys(("val", "valid", "dev"), PARTS[1])
 POSITION, PLACE = "memcap:position", "memcap:place"  # of a step in its sequence, of a sequence among all
 
 
@@ -56,6 +57,7 @@ class Columns:
         missing: "refuse", or "mask": a missing feature is its mean, beside a feature that says so; a name of
             its own among names.
         values: whether the target is values; None: as its numbers suggest.
+        split: which part a sequence is of: train, validation (or val, valid, dev), test.
     """
 
     target: str
@@ -66,6 +68,7 @@ class Columns:
     group: str | None = None
     missing: str = "refuse"
     values: bool | None = None
+    split: str | None = None
 
 
 @dataclass(frozen=True)
@@ -165,16 +168,17 @@ def read_folder(folder: Path) -> LongForm:
             raise UserError(f"{file}: cannot be read as an array ({' '.join(str(error).split())})") from error
     content = checked(str(folder), arrays, "")
     words = f"{folder}: {len(content.inputs):,} sequences of {content.steps:,} steps."
-    return LongForm(arrays, (words,))
+    return LongForm(arrays, (words, *content.split_words))
 
 
-def array_form(inputs: Any, targets: Any, groups: Any = None) -> LongForm:
+def array_form(inputs: Any, targets: Any, groups: Any = None, split: Any = None) -> LongForm:
     """Return the arrays of sequences that are given one by one, and may be of unlike lengths.
 
     Args:
         inputs: of each sequence (T,) whole numbers, or (T, F) numbers.
         targets: of each sequence one answer, or one for each of its steps.
         groups: of each sequence, a whole number; None: each is its own.
+        split: of each sequence train, validation or test; None: it is drawn.
 
     Raises:
         UserError: they are not as they must be; says what is wrong.
@@ -192,6 +196,8 @@ def array_form(inputs: Any, targets: Any, groups: Any = None) -> LongForm:
         arrays["lengths"] = lengths
     if groups is not None:
         arrays["groups"] = np.asarray(groups)
+    if split is not None:
+        arrays["split"] = np.asarray(split)
     content = checked("data", arrays, "")
     return LongForm(arrays, (f"{len(content.inputs):,} sequences of up to {content.steps:,} steps.",))
 
@@ -227,7 +233,10 @@ def long_form(frame: pl.DataFrame, columns: Columns, name: str = "frame") -> Lon
     arrays |= {key: np.array(value, dtype=np.str_) for key, value in texts.items() if value}
     if columns.group is not None:
         arrays["groups"] = table.groups()
-    return LongForm(arrays, (table.words, seen, *told))
+    if columns.split is None:
+        return LongForm(arrays, (table.words, seen, *told))
+    arrays["split"] = table.split()
+    return LongForm(arrays, (table.words, seen, *told, *checked(name, arrays, "").split_words))
 
 
 class _Table:
@@ -238,12 +247,13 @@ class _Table:
         step = columns.step or ("step" if "step" in frame.columns else None)
         self.columns = columns
         self.wanted = {"--target": columns.target, "--sequence": columns.sequence}
-        self.wanted |= {k: v for k, v in (("--step", step), ("--group", columns.group)) if v is not None}
+        optional = (("--step", step), ("--group", columns.group), ("--split", columns.split))
+        self.wanted |= {option: name for option, name in optional if name is not None}
         others = [each for each in frame.columns if each not in self.wanted.values()]
         self.features = list(columns.features) or others
         self._check(frame)
         frame = frame.with_columns(pl.col(pl.Float32, pl.Float64).fill_nan(None))
-        for option in ("--sequence", "--step", "--group"):
+        for option in ("--sequence", "--step", "--group", "--split"):
             column = self.wanted.get(option)
             if column is not None and frame[column].null_count():
                 raise self.wrong(f"`{column}` ({option}) is missing in {frame[column].null_count():,} lines")
@@ -314,13 +324,26 @@ class _Table:
 
     def groups(self) -> np.ndarray:
         """Return the group of each sequence, (N,) from 0."""
-        group = self.wanted["--group"]
+        return self._of_sequences("--group").rank("dense").to_numpy().astype(np.int64) - 1
+
+    def split(self) -> np.ndarray:
+        """Return the name of the part of each sequence, (N,)."""
+        column = self._of_sequences("--split").cast(pl.String)
+        parts = column.str.to_lowercase().replace_strict(PART_NAMES, default=None)
+        if parts.null_count():
+            odd = column.filter(parts.is_null())[0]
+            raise self.wrong(f"`{column.name}` (--split) holds {odd}; it must be {', '.join(PARTS)}")
+        return np.array(parts.to_list(), np.str_)
+
+    def _of_sequences(self, option: str) -> pl.Series:
+        """Return what a column says of each sequence."""
+        name = self.wanted[option]
         theirs = self.frame.group_by(PLACE, maintain_order=True).agg(
-            pl.col(group).first(), pl.col(group).n_unique().alias("memcap:count")
+            pl.col(name).first(), pl.col(name).n_unique().alias("memcap:count")
         )
         if theirs["memcap:count"].max() != 1:
-            raise self.wrong(f"`{group}` (--group) changes within a sequence")
-        return theirs[group].rank("dense").to_numpy().astype(np.int64) - 1
+            raise self.wrong(f"`{name}` ({option}) changes within a sequence")
+        return theirs[name]
 
     def inputs(self) -> tuple[np.ndarray, list[str], str]:
         """Return the inputs, the names of symbols, and the sentence on them."""

@@ -120,6 +120,33 @@ BAD = {
         "10,001 sequences, of which the longest has 10,000 steps, are more than 64 MiB",
     ),
     "missing": (GOOD, {"missing": "drop"}, "--missing drop: must be refuse or mask"),
+    "no split": (GOOD, {"split": "q"}, "has no column `q` (--split)"),
+    "split changes": (GOOD, {"split": "w"}, "`w` (--split) changes within a sequence"),
+    "odd part": (
+        changed(w=["train", "fold 3", "train", "fold 3", "train"]),
+        {"split": "w"},
+        "`w` (--split) holds fold 3; it must be train, validation, test",
+    ),
+    "no part": (
+        changed(w=[None, "test", "train", "test", "train"]),
+        {"split": "w"},
+        "`w` (--split) is missing in 1 lines",
+    ),
+    "numbers as parts": (
+        changed(z=[1, 0, 1, 0, 1]),
+        {"split": "z"},
+        "`z` (--split) holds 0; it must be train, validation, test",
+    ),
+    "no test": (
+        changed(w=["train"] * 5),
+        {"split": "w"},
+        "`split` leaves no sequences for test",
+    ),
+    "one part alone trains": (
+        changed(w=["train", "test", "train", "test", "train"]),
+        {"split": "w"},
+        "`split` leaves no sequences for train",
+    ),
 }
 
 
@@ -210,3 +237,22 @@ def test_sequences_of_unlike_lengths_are_arrays():
         array_form([[1, 2], [3, 1]], [0, 1, 2])
     with pytest.raises(UserError, match="holds numbers that are not finite"):
         array_form([[[1.0], [np.nan]], [[1.0], [2.0]]], [0, 1])
+
+
+def test_a_split_of_its_own_is_kept_and_validation_is_drawn_where_it_has_none(tmp_path):
+    frame = pl.DataFrame(frame_of())
+    names = np.array(["Train", "train", "dev", "test"])
+    columns = {"three": names[frame["sequence"] % 4], "two": names[frame["sequence"] // 10 // 3 * 3]}
+    frame = frame.with_columns(**{name: pl.Series(value) for name, value in columns.items()})
+    task = memcap.data(frame.drop("two"), "y", tmp_path / "three.npz", split="three")
+    expected = [[k for k in range(40) if k % 4 in part] for part in ((0, 1), (2,), (3,))]
+    assert [part.tolist() for part in task.parts] == expected
+    task = memcap.data(frame.drop("three"), "y", tmp_path / "two.npz", split="two", group="who")
+    parts = [set(part // 5) for part in task.parts]
+    assert parts[2] == {6, 7}
+    assert (len(parts[0]), len(parts[1]), len(parts[0] | parts[1])) == (5, 1, 6)
+    assert task.file_content.split_words == (
+        "Split of its own: 25 sequences train, 5 say where to stop, 10 judge.",
+    )
+    np.testing.assert_allclose(task.file_content.inputs[task.parts[0]].mean(), 0, atol=1e-5)
+    assert "has a split of its own; leave it 0" in refusal(lambda: replace(task, fold=1))
