@@ -90,7 +90,9 @@ class MirrorProcess:
         elif not mistake:
             end = time.monotonic() + MOST_SECONDS_AT_THE_END
             rest = shlex.join(self._settings.command(self._folder))
-            with Waiting(f"mirroring the last results, a minute at most; Ctrl-C leaves them to {rest}"):
+            with Waiting(
+                f"mirroring the last results (Ctrl-C ends this; {rest} does it later), a minute at most"
+            ):
                 self._finish(end)
                 report = read_report(self._absolute, self._token)
                 if self._process.poll() is None and report.service == ONLINE and not report.sent:
