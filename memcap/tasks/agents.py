@@ -18,7 +18,7 @@ from memcap.tasks.base import Batch, Facts, Operand, Task, scored
 if TYPE_CHECKING:
     from jaxtyping import Array, Float, Key
 
-PAYS = 0.8  # how often the better arm, or state, pays; the other one pays as often as it does not
+REWARDED = 0.8  # how often the better arm, or state, is rewarded; the other one is as often not
 SHARE = 0.001  # of the squared error without memory, that a solved net may have
 SESSIONS, TRIALS, SETTLED = 1 << 14, 100, 60  # drawn for `facts`; after so many, trials are alike
 
@@ -27,7 +27,7 @@ class Rates(NamedTuple):
     """How an agent learns and chooses.
 
     Args:
-        learn: share of the way by which a value goes to what was paid.
+        learn: share of the way by which a value goes to a reward of 0 or 1.
         slope: log odds of a choice per difference of values.
         repeat: log odds per trace of past choices, 1 where all were the same.
         fade: share of the way by which the trace goes to a choice.
@@ -41,28 +41,31 @@ class Rates(NamedTuple):
 
 @dataclass(frozen=True)
 class Agents(Task):
-    """Base of the tasks whose sequences are an agent's sessions: choices, pay, and the log odds of the next
-    choice.
+    """Base of the tasks whose sequences are an agent's sessions: choices, rewards, and the log odds of
+    the next choice.
 
-    A session has `lag` + 1 trials. In a longer one the last `lag` + 1 are asked. The net says the agent's log
-    odds themselves, which choices drawn from them would teach it too, more slowly. So its squared error is
-    what it loses to the agent: the log loss of the choices is above the agent's own by at most an eighth of
-    it, in nats, and no net comes below 0.
+    A session has `lag` + 1 trials; in a longer one answers are due at the last `lag` + 1. The net is to say
+    the agent's own log odds; choices drawn from them would teach the same, more slowly. So the score is a
+    distance from the agent, 0 at best: in nats, the log loss of choices that a net foretells is above the
+    agent's own by at most an eighth of its squared error.
 
-    The agent carries `values` numbers, and one more with `habit`. A trace fades more slowly than values are
-    learnt: at one rate they would be a single number.
+    The agent carries `values` numbers from trial to trial, and one more with `habit`. Its trace of choices
+    fades more slowly than it learns values: at one rate both would be a single number.
     """
 
     values: int = knob(
-        1, "values that it learns: 1, a difference, which every pay moves; 2, one each", at_least=1, at_most=2
+        1,
+        "values that it learns: 1, their difference, moved by every reward; 2, one each",
+        at_least=1,
+        at_most=2,
     )
     habit: bool = knob(False, "whether it also repeats its choices, of which it carries a fading trace")
-    subject: int = knob(0, "which of all such agents: each has its own rates", at_least=0, at_most=1_000_000)
+    subject: int = knob(0, "which of such agents: each has rates of its own", at_least=0, at_most=1_000_000)
     answers: ClassVar[Literal["last", "every"]] = "every"
     loss: ClassVar[Literal["classes", "values"]] = "values"
     outputs: ClassVar[int] = 1  # the log odds
     reversal: ClassVar[float] = 0.0  # how often, per trial, the better arm becomes the worse one
-    common: ClassVar[float] = 1.0  # how often an arm leads to the state of its own, which pays
+    common: ClassVar[float] = 1.0  # how often an arm leads to its own state, which is rewarded or not
 
     @property
     def two_steps(self) -> bool:
@@ -71,7 +74,7 @@ class Agents(Task):
 
     @property
     def vocabulary(self) -> int:
-        """Arm, state where there are two, and pay: two of each."""
+        """Arm, state if arms do not tell it, and reward: two of each."""
         return 8 if self.two_steps else 4
 
     @property
@@ -91,26 +94,26 @@ class Agents(Task):
             carry: two values, the trace, whether arm 1 is the better one, and the log odds of choosing it,
                 (B,) each.
             row: (B,) each: a logistic variable, below which log odds choose arm 0; and uniform ones for a
-                reversal, for the state, and for the pay.
+                reversal, for the state, and for the reward.
 
         Returns:
             The new carry; the symbol that is seen and the log odds of the next choice.
         """
-        (first, second, trace, better, odds), (lean, change, way, luck) = carry, row
+        (value_0, value_1, trace, better, odds), (lean, change, way, luck) = carry, row
         better = better != (change < self.reversal)
         choice = odds > lean
         state = choice != (way >= self.common)
-        pay = (luck < PAYS) == (state == better)
-        if self.values == 1:  # what one state gains the other one loses
-            second = second + self.rates.learn * ((pay == state) - second)
-            first = 1 - second
+        reward = (luck < REWARDED) == (state == better)
+        if self.values == 1:  # what one gains the other loses
+            value_1 = value_1 + self.rates.learn * ((reward == state) - value_1)
+            value_0 = 1 - value_1
         else:
-            first = first + self.rates.learn * (1 - state) * (pay - first)
-            second = second + self.rates.learn * state * (pay - second)
+            value_0 = value_0 + self.rates.learn * (1 - state) * (reward - value_0)
+            value_1 = value_1 + self.rates.learn * state * (reward - value_1)
         trace = trace + self.rates.fade * (2 * choice - 1 - trace)
-        odds = self.rates.slope * (second - first) + self.rates.repeat * trace
-        symbol = 4 * choice + 2 * state + pay if self.two_steps else 2 * choice + pay
-        return (first, second, trace, better, odds), (symbol, odds)
+        odds = self.rates.slope * (value_1 - value_0) + self.rates.repeat * trace
+        symbol = 4 * choice + 2 * state + reward if self.two_steps else 2 * choice + reward
+        return (value_0, value_1, trace, better, odds), (symbol, odds)
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs, targets and mask (T, B)."""
@@ -130,7 +133,7 @@ class Agents(Task):
         return Batch(seen[:, 0].astype(jnp.int32), targets, scored(targets, length - 1 - lag, length))
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold the agent's variables, to a hundredth of the variance.
+        """Hold the agent's variables, to a thousandth of the variance.
 
         Chance knows the last trial. It is measured on sessions that NumPy draws, and rounded: a criterion is
         part of a member's key.

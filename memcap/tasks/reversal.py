@@ -13,7 +13,7 @@ from memcap.tasks.agents import Agents
 class Reversal(Agents):
     """As `bandit`, but at each trial the better arm becomes the worse one with probability 1/20.
 
-    Example (one value, learnt by half, slope 4): arm 1 paid, arm 1 did not, arm 1 did not | lag 2 ->
+    Example (one value, learnt by half, slope 4): arm 1, rewarded the first time of three | lag 2 ->
     2 -1 -2.5.
 
     Source: as of `bandit`.

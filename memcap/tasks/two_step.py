@@ -1,5 +1,5 @@
-"""Two-step task: foretell the next choice of an agent whose choice mostly, not always, leads where it is to
-lead, and whose pay hangs on where it came."""
+"""Two-step task: foretell the next choice of an agent whose arms mostly, not always, lead to a state of their
+own, where it is rewarded or not."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from memcap.tasks.agents import Agents
 
 @dataclass(frozen=True)
 class TwoStep(Agents):
-    """As `reversal`, but an arm leads to the state of its own at 4 of 5 choices, else to the other one's; the
-    state is shown, and it is the states that pay and are learnt.
+    """As `reversal`, but an arm leads to its own of two states at 4 of 5 choices, else to the other one; the
+    state is shown, too, and it is states that are rewarded and learnt.
 
-    Example (one value, learnt by half, slope 4): arm 1 led to state 1, which paid; arm 1 to state 0, which
-    paid | lag 1 -> 2 -1.
+    Example (one value, learnt by half, slope 4): arm 1 leads to state 1, then to state 0, both rewarded |
+    lag 1 -> 2 -1.
 
-    So the agent is model-based: it chooses the arm that mostly leads to the state that has paid more. Its
-    slope is that between arms.
+    So the agent is model-based: it prefers the arm that mostly leads to the state it values more.
 
     Source: Daw, Gershman, Seymour, Dayan & Dolan (2011), "Model-based influences on humans' choices and
-    striatal prediction errors"; here the second step has no choice, as with the rats of Miller, Botvinick &
-    Brody (2017), to whom Ji-An, Benna & Mattar (2025) fit nets, too.
+    striatal prediction errors"; without a choice at the second step, as rats had it in Miller, Botvinick &
+    Brody (2017), "Dorsal hippocampus contributes to model-based planning".
     """
 
     name: ClassVar[str] = "two_step"
