@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 
 from memcap.knobs import UserError
-from memcap.sequences import LARGEST, PARTS, UNPACKED, checked
+from memcap.sequences import LARGEST, MOST, PARTS, TOO_MUCH, UNPACKED, checked
 from memcap.terminal.words import plural
 
 READERS = {
@@ -39,6 +39,7 @@ MOST_ENTRIES = 2**27  # of a table
 NO_VALUES = ["", "NA", "N/A", "NaN", "nan", "null", "NULL"]  # in a CSV file
 MISSING = "(missing)"
 PART_NAMES = dict(zip(PARTS, PARTS, strict=True)) | dict.fromkeys(("val", "valid", "dev"), PARTS[1])
+TIME = r"^(\d{4}-\d\d-\d\d|\d\d:\d\d)"  # how texts begin whose order is that of time
 POSITION, PLACE = "memcap:position", "memcap:place"  # of a step in its sequence, of a sequence among all
 
 
@@ -160,7 +161,7 @@ def read_folder(folder: Path) -> LongForm:
         if not file.is_file():  # a FIFO would be waited for, for ever
             raise UserError(f"{file}: is no regular file")
     if sum(file.stat().st_size for file in files) > UNPACKED:
-        raise UserError(f"{folder}: holds more than {LARGEST >> 20} MiB of numbers")
+        raise UserError(f"{folder}: holds {TOO_MUCH}")
     for file in files:
         try:
             arrays[file.stem] = np.lib.format.open_memmap(file, "r")  # a head may promise more than follows
@@ -258,6 +259,12 @@ class _Table:
             if column is not None and frame[column].null_count():
                 raise self.wrong(f"`{column}` ({option}) is missing in {frame[column].null_count():,} lines")
         if step is not None:
+            has_texts = frame.schema[step] in (pl.String, pl.Categorical)
+            if has_texts and not frame[step].cast(pl.String).str.contains(TIME).all():
+                raise self.wrong(
+                    f"`{step}` (--step) holds names, which have no order; it must hold numbers, or times as"
+                    " 2026-11-29 12:00"
+                )
             frame = frame.sort(columns.sequence, step, maintain_order=True)
             twice = frame.select(pl.struct(columns.sequence, step).is_duplicated()).to_series()
             if twice.any():
@@ -285,8 +292,17 @@ class _Table:
             if name not in frame.columns:
                 there = ", ".join(frame.columns[:20]) + (", ..." if len(frame.columns) > 20 else "")
                 raise self.wrong(f"has no column `{name}` ({option}); it has {there}")
+        for option, name in list(self.wanted.items())[1:]:
+            if name == self.columns.target:
+                raise self.wrong(f"--target {name}: is the column of {option}, too")
+        if own := {POSITION, PLACE} & {*frame.columns}:
+            raise self.wrong(f"has a column `{min(own)}`, a name that memcap needs; call it otherwise")
         if taken := [each for each in self.features if each in self.wanted.values()]:
             raise self.wrong(f"--features {taken[0]}: is another column already")
+        if twice := [each for each in self.features if self.features.count(each) > 1]:
+            raise self.wrong(f"--features {twice[0]}: stands there twice")
+        if odd := {*self.columns.categories} - {*self.features}:
+            raise self.wrong(f"--categories {min(odd)}: is no column that the net sees")
         if not self.features:
             raise self.wrong("has no column that the net could see beside the target")
         if frame.is_empty():
@@ -328,7 +344,10 @@ class _Table:
 
     def split(self) -> np.ndarray:
         """Return the name of the part of each sequence, (N,)."""
-        column = self._of_sequences("--split").cast(pl.String)
+        column = self._of_sequences("--split")
+        if not _has_names(column.dtype):
+            raise self.wrong(f"`{column.name}` (--split) holds {column.dtype}; it must be {', '.join(PARTS)}")
+        column = column.cast(pl.String)
         parts = column.str.to_lowercase().replace_strict(PART_NAMES, default=None)
         if parts.null_count():
             odd = column.filter(parts.is_null())[0]
@@ -361,9 +380,7 @@ class _Table:
                 parts.append(np.eye(len(names), dtype=np.float32)[codes])
                 said.append(f"{name} ({len(names)} names)")
                 continue
-            numbers = column.cast(pl.Float64)
-            if numbers.is_infinite().any():
-                raise self.wrong(f"`{name}` holds infinite numbers")
+            numbers = self._numbers(name)
             said.append(name)
             parts.append(self._without_missing(name, numbers)[:, None])
             if column.null_count():
@@ -386,9 +403,7 @@ class _Table:
         with_names = _has_names(column.dtype) or column.dtype == pl.Boolean
         if self.columns.values and with_names:
             raise self.wrong(f"`{name}` holds {column.dtype}, which are no values")
-        numbers = None if with_names else column.cast(pl.Float64)
-        if numbers is not None and numbers.is_infinite().any():
-            raise self.wrong(f"`{name}` holds infinite numbers")
+        numbers = None if with_names else self._numbers(name)
         whole = numbers is not None and bool((numbers.drop_nulls() % 1 == 0).all())
         few = column.n_unique() - bool(column.null_count()) <= MOST_CLASSES
         as_classes = with_names or (whole and few and not self.columns.values)
@@ -421,6 +436,15 @@ class _Table:
         order = np.argsort(-shares)
         balance = _first([f"{names[k]} {shares[k]:.1%}" for k in order])
         return arrays, names, [f"Target: {name}, one of {len(names)} classes {where}: {balance}."]
+
+    def _numbers(self, name: str) -> pl.Series:
+        """Return a column's numbers, of which float32 has the squares."""
+        numbers = self.frame[name].cast(pl.Float64)
+        if numbers.is_infinite().any():
+            raise self.wrong(f"`{name}` holds infinite numbers")
+        if (numbers.abs() > MOST).any():
+            raise self.wrong(f"`{name}` holds numbers above {MOST:g}, too large for float32; scale them")
+        return numbers
 
     def _is_asked_once(self) -> bool:
         """Tell whether the target is the same wherever it stands in a sequence."""
@@ -481,6 +505,12 @@ def _text(value: Any) -> str:
 
 
 def words_of(texts: Sequence[str] | str | None) -> tuple[str, ...]:
-    """Split a list of columns as a command takes it, as in a,b."""
+    """Split a list of columns as a command takes it, as in a,b.
+
+    Raises:
+        UserError: they are no names.
+    """
     words = texts.split(",") if isinstance(texts, str) else texts or ()
+    if not isinstance(words, (list, tuple)) or not all(isinstance(word, str) for word in words):
+        raise UserError(f"{texts!r}: must be names of columns, as in a,b")
     return tuple(word.strip() for word in words if word.strip())
