@@ -82,7 +82,8 @@ def members(task: Any = "delay_line", recipe: Any = "auto", **axes: Any) -> list
 
 def _member(task: Any, recipe: Any, **values: Any) -> Member:
     cls = type(task) if isinstance(task, Task) else _task_class(task)
-    parts: dict[str, dict[str, Any]] = {"task": {}, **{group: {} for group in GROUPS}, "member": {}}
+    parts: dict[str, dict[str, Any]] = {"task": {}, **{group: {} for group in GROUPS}}
+    parts["member"] = {"lag": cls.default_lag}
     owned = {"task": {*names_of(cls)}, "member": {"lag", "length", "seed"}}
     owned |= {group: {*names_of(part)} - {"name"} for group, part in GROUPS.items()}
     for name, value in values.items():
@@ -103,7 +104,7 @@ def _member(task: Any, recipe: Any, **values: Any) -> Member:
         recipe=_with(base, parts["recipe"]),
         model=typed(Model, parts["model"], "model"),
         evaluation=typed(Evaluation, parts["evaluation"], "evaluation"),
-        **{"lag": 8, **parts["member"]},
+        **parts["member"],
     )
 
 
@@ -200,15 +201,15 @@ def data(frame: Any, target: Any, file: str | Path | None = None, **columns: Any
             (N, T) of whole numbers or (N, T, F) of numbers, or a list of N such of unlike lengths.
         target: the column that is to be said; of sequences their N targets, or one for each step.
         file: the .npz to write; None: one in outputs/data, named by its content.
-        columns: which other columns mean what, as `memcap.long_form.Columns` says; of sequences `groups`
-            alone.
+        columns: which other columns mean what, as `memcap.long_form.Columns` says; of sequences `groups` and
+            `split` alone.
 
     Raises:
         UserError: the frame does not hold that.
 
     Example:
         >>> task = memcap.data(frame, target="fault", sequence="machine")
-        >>> members = memcap.members(task, recipe="hold", lag=task.longest_lag, units=[1, 2, 4], seed=2)
+        >>> members = memcap.members(task, recipe="hold", units=[1, 2, 4], seed=2)
     """
     form = (
         _table_form(frame, target, columns)
@@ -220,8 +221,8 @@ def data(frame: Any, target: Any, file: str | Path | None = None, **columns: Any
 
 
 def _array_form(inputs: Any, targets: Any, more: dict[str, Any]) -> LongForm:
-    if unknown := set(more) - {"groups"}:
-        raise UserError(f"data: {min(unknown)} is for a frame; sequences and their targets have groups alone")
+    if unknown := set(more) - {"groups", "split"}:
+        raise UserError(f"data: {min(unknown)} is for a frame; sequences have groups and split alone")
     return array_form(inputs, targets, **more)
 
 

@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 
 from memcap.knobs import UserError
-from memcap.sequences import LARGEST, UNPACKED, checked
+from memcap.sequences import LARGEST, MOST, PARTS, TOO_MUCH, UNPACKED, checked
 from memcap.terminal.words import plural
 
 READERS = {
@@ -38,6 +38,8 @@ MOST_NAMES = 4095  # of a column: symbols and classes of a file are below 4,096
 MOST_ENTRIES = 2**27  # of a table
 NO_VALUES = ["", "NA", "N/A", "NaN", "nan", "null", "NULL"]  # in a CSV file
 MISSING = "(missing)"
+PART_NAMES = dict(zip(PARTS, PARTS, strict=True)) | dict.fromkeys(("val", "valid", "dev"), PARTS[1])
+TIME = r"^(\d{4}-\d\d-\d\d|\d\d:\d\d)"  # how texts begin whose order is that of time
 POSITION, PLACE = "memcap:position", "memcap:place"  # of a step in its sequence, of a sequence among all
 
 
@@ -56,6 +58,7 @@ class Columns:
         missing: "refuse", or "mask": a missing feature is its mean, beside a feature that says so; a name of
             its own among names.
         values: whether the target is values; None: as its numbers suggest.
+        split: which part a sequence is of: train, validation (or val, valid, dev), test.
     """
 
     target: str
@@ -66,6 +69,7 @@ class Columns:
     group: str | None = None
     missing: str = "refuse"
     values: bool | None = None
+    split: str | None = None
 
 
 @dataclass(frozen=True)
@@ -157,7 +161,7 @@ def read_folder(folder: Path) -> LongForm:
         if not file.is_file():  # a FIFO would be waited for, for ever
             raise UserError(f"{file}: is no regular file")
     if sum(file.stat().st_size for file in files) > UNPACKED:
-        raise UserError(f"{folder}: holds more than {LARGEST >> 20} MiB of numbers")
+        raise UserError(f"{folder}: holds {TOO_MUCH}")
     for file in files:
         try:
             arrays[file.stem] = np.lib.format.open_memmap(file, "r")  # a head may promise more than follows
@@ -165,16 +169,17 @@ def read_folder(folder: Path) -> LongForm:
             raise UserError(f"{file}: cannot be read as an array ({' '.join(str(error).split())})") from error
     content = checked(str(folder), arrays, "")
     words = f"{folder}: {len(content.inputs):,} sequences of {content.steps:,} steps."
-    return LongForm(arrays, (words,))
+    return LongForm(arrays, (words, *content.split_words))
 
 
-def array_form(inputs: Any, targets: Any, groups: Any = None) -> LongForm:
+def array_form(inputs: Any, targets: Any, groups: Any = None, split: Any = None) -> LongForm:
     """Return the arrays of sequences that are given one by one, and may be of unlike lengths.
 
     Args:
         inputs: of each sequence (T,) whole numbers, or (T, F) numbers.
         targets: of each sequence one answer, or one for each of its steps.
         groups: of each sequence, a whole number; None: each is its own.
+        split: of each sequence train, validation or test; None: it is drawn.
 
     Raises:
         UserError: they are not as they must be; says what is wrong.
@@ -192,6 +197,8 @@ def array_form(inputs: Any, targets: Any, groups: Any = None) -> LongForm:
         arrays["lengths"] = lengths
     if groups is not None:
         arrays["groups"] = np.asarray(groups)
+    if split is not None:
+        arrays["split"] = np.asarray(split)
     content = checked("data", arrays, "")
     return LongForm(arrays, (f"{len(content.inputs):,} sequences of up to {content.steps:,} steps.",))
 
@@ -227,7 +234,10 @@ def long_form(frame: pl.DataFrame, columns: Columns, name: str = "frame") -> Lon
     arrays |= {key: np.array(value, dtype=np.str_) for key, value in texts.items() if value}
     if columns.group is not None:
         arrays["groups"] = table.groups()
-    return LongForm(arrays, (table.words, seen, *told))
+    if columns.split is None:
+        return LongForm(arrays, (table.words, seen, *told))
+    arrays["split"] = table.split()
+    return LongForm(arrays, (table.words, seen, *told, *checked(name, arrays, "").split_words))
 
 
 class _Table:
@@ -238,16 +248,23 @@ class _Table:
         step = columns.step or ("step" if "step" in frame.columns else None)
         self.columns = columns
         self.wanted = {"--target": columns.target, "--sequence": columns.sequence}
-        self.wanted |= {k: v for k, v in (("--step", step), ("--group", columns.group)) if v is not None}
+        optional = (("--step", step), ("--group", columns.group), ("--split", columns.split))
+        self.wanted |= {option: name for option, name in optional if name is not None}
         others = [each for each in frame.columns if each not in self.wanted.values()]
         self.features = list(columns.features) or others
         self._check(frame)
         frame = frame.with_columns(pl.col(pl.Float32, pl.Float64).fill_nan(None))
-        for option in ("--sequence", "--step", "--group"):
+        for option in ("--sequence", "--step", "--group", "--split"):
             column = self.wanted.get(option)
             if column is not None and frame[column].null_count():
                 raise self.wrong(f"`{column}` ({option}) is missing in {frame[column].null_count():,} lines")
         if step is not None:
+            has_texts = frame.schema[step] in (pl.String, pl.Categorical)
+            if has_texts and not frame[step].cast(pl.String).str.contains(TIME).all():
+                raise self.wrong(
+                    f"`{step}` (--step) holds names, which have no order; it must hold numbers, or times as"
+                    " 2026-11-29 12:00"
+                )
             frame = frame.sort(columns.sequence, step, maintain_order=True)
             twice = frame.select(pl.struct(columns.sequence, step).is_duplicated()).to_series()
             if twice.any():
@@ -275,8 +292,17 @@ class _Table:
             if name not in frame.columns:
                 there = ", ".join(frame.columns[:20]) + (", ..." if len(frame.columns) > 20 else "")
                 raise self.wrong(f"has no column `{name}` ({option}); it has {there}")
+        for option, name in list(self.wanted.items())[1:]:
+            if name == self.columns.target:
+                raise self.wrong(f"--target {name}: is the column of {option}, too")
+        if own := {POSITION, PLACE} & {*frame.columns}:
+            raise self.wrong(f"has a column `{min(own)}`, a name that memcap needs; call it otherwise")
         if taken := [each for each in self.features if each in self.wanted.values()]:
             raise self.wrong(f"--features {taken[0]}: is another column already")
+        if twice := [each for each in self.features if self.features.count(each) > 1]:
+            raise self.wrong(f"--features {twice[0]}: stands there twice")
+        if odd := {*self.columns.categories} - {*self.features}:
+            raise self.wrong(f"--categories {min(odd)}: is no column that the net sees")
         if not self.features:
             raise self.wrong("has no column that the net could see beside the target")
         if frame.is_empty():
@@ -314,13 +340,29 @@ class _Table:
 
     def groups(self) -> np.ndarray:
         """Return the group of each sequence, (N,) from 0."""
-        group = self.wanted["--group"]
+        return self._of_sequences("--group").rank("dense").to_numpy().astype(np.int64) - 1
+
+    def split(self) -> np.ndarray:
+        """Return the name of the part of each sequence, (N,)."""
+        column = self._of_sequences("--split")
+        if not _has_names(column.dtype):
+            raise self.wrong(f"`{column.name}` (--split) holds {column.dtype}; it must be {', '.join(PARTS)}")
+        column = column.cast(pl.String)
+        parts = column.str.to_lowercase().replace_strict(PART_NAMES, default=None)
+        if parts.null_count():
+            odd = column.filter(parts.is_null())[0]
+            raise self.wrong(f"`{column.name}` (--split) holds {odd}; it must be {', '.join(PARTS)}")
+        return np.array(parts.to_list(), np.str_)
+
+    def _of_sequences(self, option: str) -> pl.Series:
+        """Return what a column says of each sequence."""
+        name = self.wanted[option]
         theirs = self.frame.group_by(PLACE, maintain_order=True).agg(
-            pl.col(group).first(), pl.col(group).n_unique().alias("memcap:count")
+            pl.col(name).first(), pl.col(name).n_unique().alias("memcap:count")
         )
         if theirs["memcap:count"].max() != 1:
-            raise self.wrong(f"`{group}` (--group) changes within a sequence")
-        return theirs[group].rank("dense").to_numpy().astype(np.int64) - 1
+            raise self.wrong(f"`{name}` ({option}) changes within a sequence")
+        return theirs[name]
 
     def inputs(self) -> tuple[np.ndarray, list[str], str]:
         """Return the inputs, the names of symbols, and the sentence on them."""
@@ -338,9 +380,7 @@ class _Table:
                 parts.append(np.eye(len(names), dtype=np.float32)[codes])
                 said.append(f"{name} ({len(names)} names)")
                 continue
-            numbers = column.cast(pl.Float64)
-            if numbers.is_infinite().any():
-                raise self.wrong(f"`{name}` holds infinite numbers")
+            numbers = self._numbers(name)
             said.append(name)
             parts.append(self._without_missing(name, numbers)[:, None])
             if column.null_count():
@@ -363,9 +403,7 @@ class _Table:
         with_names = _has_names(column.dtype) or column.dtype == pl.Boolean
         if self.columns.values and with_names:
             raise self.wrong(f"`{name}` holds {column.dtype}, which are no values")
-        numbers = None if with_names else column.cast(pl.Float64)
-        if numbers is not None and numbers.is_infinite().any():
-            raise self.wrong(f"`{name}` holds infinite numbers")
+        numbers = None if with_names else self._numbers(name)
         whole = numbers is not None and bool((numbers.drop_nulls() % 1 == 0).all())
         few = column.n_unique() - bool(column.null_count()) <= MOST_CLASSES
         as_classes = with_names or (whole and few and not self.columns.values)
@@ -398,6 +436,15 @@ class _Table:
         order = np.argsort(-shares)
         balance = _first([f"{names[k]} {shares[k]:.1%}" for k in order])
         return arrays, names, [f"Target: {name}, one of {len(names)} classes {where}: {balance}."]
+
+    def _numbers(self, name: str) -> pl.Series:
+        """Return a column's numbers, of which float32 has the squares."""
+        numbers = self.frame[name].cast(pl.Float64)
+        if numbers.is_infinite().any():
+            raise self.wrong(f"`{name}` holds infinite numbers")
+        if (numbers.abs() > MOST).any():
+            raise self.wrong(f"`{name}` holds numbers above {MOST:g}, too large for float32; scale them")
+        return numbers
 
     def _is_asked_once(self) -> bool:
         """Tell whether the target is the same wherever it stands in a sequence."""
@@ -458,6 +505,12 @@ def _text(value: Any) -> str:
 
 
 def words_of(texts: Sequence[str] | str | None) -> tuple[str, ...]:
-    """Split a list of columns as a command takes it, as in a,b."""
+    """Split a list of columns as a command takes it, as in a,b.
+
+    Raises:
+        UserError: they are no names.
+    """
     words = texts.split(",") if isinstance(texts, str) else texts or ()
+    if not isinstance(words, (list, tuple)) or not all(isinstance(word, str) for word in words):
+        raise UserError(f"{texts!r}: must be names of columns, as in a,b")
     return tuple(word.strip() for word in words if word.strip())

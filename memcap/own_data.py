@@ -12,7 +12,7 @@ from pathlib import Path
 import polars as pl
 
 from memcap import store
-from memcap.capacity.losses import LossCurve, loss_curves
+from memcap.capacity.losses import REPEATS, LossCurve, loss_curves
 from memcap.config import Engine, Member
 from memcap.models.model import Model
 from memcap.recipes import Recipe
@@ -35,7 +35,7 @@ class WidthSearch:
         task: the file, with criterion=best.
         folder: of the study: where rows go, and what they say is not trained again.
         most: the widest net at first.
-        folds, seeds: so many of each width.
+        folds, seeds: so many of each width; where the file has a split of its own repeats, not folds.
         engine: how members share the machine.
         quiet: show no progress.
     """
@@ -86,8 +86,12 @@ class WidthSearch:
         return next(curve for curve in loss_curves(rows) if curve.is_of(self.task, lag))
 
     def member(self, units: int, recipe: Recipe, fold: int, seed: int) -> Member:
-        """Return a member of a width."""
-        task = replace(self.task, fold=fold)
+        """Return a member of a width; where the file has a split of its own a repeat takes a fold's place."""
+        task = self.task
+        if task.has_own_split:
+            seed = seed * REPEATS + fold
+        else:
+            task = replace(task, fold=fold)
         return Member(task, task.longest_lag, model=Model(units=units), recipe=recipe, seed=seed)
 
     def _train(self, members: Sequence[Member]) -> pl.DataFrame:

@@ -16,8 +16,10 @@ from memcap.knobs import UserError
 
 EXAMPLE = "example"
 TEXTS = ("symbol_names", "class_names")  # for readers: what the numbers stand for
+PARTS = ("train", "validation", "test")  # of a file's own split
 LARGEST = 64 * 2**20  # bytes of arrays: they are constants of the compiled programs
 UNPACKED = 2 * LARGEST + 2**16  # bytes in the file, of numbers of 8 bytes, and heads
+TOO_MUCH = f"more than {LARGEST >> 20} MiB of numbers; take a part of the sequences, or their last steps"
 MOST = 1e18  # its square is a number in float32, too
 
 
@@ -34,6 +36,7 @@ class Sequences:
         source: NumPy statements that make the arrays of the file, called INPUTS, TARGETS and DUE.
         lengths: (N,) how many of the T steps count; None: all.
         groups: (N,) int64, sequences of one group are never on both sides of a split; None: each is its own.
+        split: (N,) the place in `PARTS` of each sequence's part; None: parts are drawn.
     """
 
     inputs: np.ndarray
@@ -45,6 +48,7 @@ class Sequences:
     source: str
     lengths: np.ndarray | None = None
     groups: np.ndarray | None = None
+    split: np.ndarray | None = None
 
     @property
     def steps(self) -> int:
@@ -68,6 +72,15 @@ class Sequences:
             there = f'np.arange({self.steps}) >= {self.steps} - FILE["lengths"][:, None]'
             line += f"\nINPUTS[~({there})] = 0"
         return replace(self, inputs=inputs, source=f"{self.source}\n{line}")
+
+    @property
+    def split_words(self) -> tuple[str, ...]:
+        """A sentence on the file's own split, if it has one."""
+        if self.split is None:
+            return ()
+        trained, validation, held = np.bincount(self.split, minlength=3)
+        parts = f"{trained:,} sequences train, {validation:,} say where to stop, {held:,} judge"
+        return (f"Split of its own: {parts}.",)
 
     @property
     def doubts(self) -> list[str]:
@@ -117,7 +130,7 @@ def read(file: str) -> Sequences:
         )
     try:
         if _unpacked(content) > UNPACKED:
-            raise _wrong(file, f"holds more than {LARGEST >> 20} MiB of numbers")
+            raise _wrong(file, f"holds {TOO_MUCH}")
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except UserError:
@@ -186,26 +199,59 @@ def checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences:
         if groups.shape != (count,) or groups.dtype.kind not in "iu" or len(np.unique(groups)) < 2:
             raise _wrong(file, f"`groups` must be ({count},) whole numbers, of at least two groups")
         source += '\nGROUPS = FILE["groups"]'
-    return Sequences(inputs, targets, due, symbols, classes, digest, source, lengths, groups)
+    split = _split(file, arrays, count)
+    if split is not None:
+        source += f'\nSPLIT = parts_of(FILE["split"], {"None" if groups is None else "GROUPS"})'
+    return Sequences(inputs, targets, due, symbols, classes, digest, source, lengths, groups, split)
+
+
+def _split(file: str, arrays: dict[str, np.ndarray], count: int) -> np.ndarray | None:
+    """Return the part of each sequence; None: the file has no split of its own."""
+    split, groups = arrays.get("split"), arrays.get("groups")
+    if split is None:
+        return None
+    if split.shape != (count,) or split.dtype.kind != "U" or not np.isin(split, PARTS).all():
+        raise _wrong(file, f"`split` must be ({count},) texts: {', '.join(PARTS)}")
+    if groups is not None:
+        parts = np.unique([groups, np.unique(split, return_inverse=True)[1]], axis=1)[0]
+        if len(parts) > len(np.unique(parts)):
+            raise _wrong(file, "`split` has sequences of one group in several parts")
+    parts = parts_of(split, groups)
+    for name, size in zip(PARTS, np.bincount(parts, minlength=len(PARTS)), strict=True):
+        if not size:
+            raise _wrong(file, f"`split` leaves no sequences for {name}")
+    return parts
+
+
+def parts_of(split: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+    """Return 0 for each sequence of training, 1 of validation, 2 of test. Where validation has none it gets a
+    fifth of training's, by whole groups."""
+    parts = 1 * (split == "validation") + 2 * (split == "test")
+    if not (parts == 1).any():
+        names = np.arange(len(split)) if groups is None else groups
+        trained = np.unique(names[parts == 0])
+        chosen = np.random.default_rng(0).permutation(trained)[: max(len(trained) // 5, 1)]
+        parts[(parts == 0) & np.isin(names, chosen)] = 1
+    return parts
 
 
 def _check_arrays(file: str, arrays: dict[str, np.ndarray]) -> None:
     """Check that there are inputs and targets, and finite numbers alone."""
-    names = ("inputs", "targets", "mask", "lengths", "groups", *TEXTS)
+    names = ("inputs", "targets", "mask", "lengths", "groups", "split", *TEXTS)
     for name in ("inputs", "targets"):
         if name not in arrays:
             raise _wrong(file, f"has no array `{name}`")
     for name, array in arrays.items():
         if name not in names:
             raise _wrong(file, f"has an array `{name}`, which means nothing; it may have {', '.join(names)}")
-        if name in TEXTS and array.dtype.kind == "U":
+        if name == "split" or (name in TEXTS and array.dtype.kind == "U"):
             continue
         if array.dtype.kind not in "biuf":
             raise _wrong(file, f"`{name}` must hold numbers, not {array.dtype}")
         if not np.isfinite(array).all():
             raise _wrong(file, f"`{name}` holds numbers that are not finite")
     if sum(array.size for array in arrays.values()) * 4 > LARGEST:
-        raise _wrong(file, f"holds more than {LARGEST >> 20} MiB of numbers")
+        raise _wrong(file, f"holds {TOO_MUCH}")
 
 
 def _count_and_steps(file: str, inputs: np.ndarray) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """The search for the width of own sequences, and `memcap fit`: what it trains, says, and refuses."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -74,6 +75,17 @@ def test_where_no_width_helps_none_is_looked_for(search):
     curve = make(lambda units: 0.75).run()
     assert curve.units is None
     assert len(curve.widths) == 6
+
+
+def test_where_the_file_has_a_split_repeats_of_other_seeds_are_in_place_of_folds(search, tmp_path):
+    make, rows = search
+    mine = make(lambda units: 0.1 if units >= 3 else 0.5)
+    parts = np.array(["train", "train", "test"])[np.arange(100) % 3]
+    np.savez(tmp_path / "split.npz", **np.load(mine.task.file), split=parts)
+    curve = replace(mine, task=replace(mine.task, file=str(tmp_path / "split.npz"))).run()
+    assert (curve.units, curve.folds) == (3, tuple(range(5)))
+    assert [width.runs for width in curve.widths] == [10] * 7
+    assert {row["seed"] for row in rows} == set(range(10))
 
 
 CSV = "sequence,x,y\na,1,0\na,2,0\nb,3,1\nb,4,1\nc,1,0\nc,2,0\n"

@@ -10,6 +10,10 @@ margin goes to zero, and only the best would be left; so 2 % of what state gains
 seeds of a width and fold the one with the lowest loss on validation counts: a start that does not train says
 nothing of the width.
 
+A file that has a split of its own has no folds: repeats of training stand in their place, each of its own
+seeds, and the margin is what chance makes of training alone. What it makes of the test sequences is the same
+for all repeats, and no margin says how much that is.
+
 State helps if the best width beats the best map of the current input, fold by fold, beyond chance (at 2.5 %:
 the best of several widths looks better than it is).
 """
@@ -31,6 +35,7 @@ from memcap.tasks.data import Data
 
 FORGIVEN = 0.02  # of what state gains
 ENOUGH, HELPS = 0.95, 0.975  # levels of the t-tests
+REPEATS = 5  # that seeds are dealt to where the file has a split of its own
 FALLS = 0.95  # of the loss without state, below which a training loss shows that the net learns what it sees
 
 
@@ -75,12 +80,14 @@ class WidthLoss(Loss):
         train: mean training loss at the end.
         score: mean held-out accuracy, or error.
         runs: how many nets were trained.
+        keys: of the members whose losses count, one a fold.
     """
 
     units: int
     train: float
     score: float
     runs: int
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,7 +97,7 @@ class LossCurve:
     Args:
         task: at fold 0.
         lag, model, recipe: theirs.
-        folds: by number.
+        folds: by number; or repeats, where the file has a split of its own.
         widths: the narrowest first; those that have all folds.
     """
 
@@ -107,8 +114,9 @@ class LossCurve:
 
     def last_steps(self, steps: int) -> Loss:
         """Return the losses of what sees so many steps and has no state."""
+        folds = [0] * len(self.folds) if self.task.has_own_split else self.folds
         return Loss(
-            tuple(loss_of_last_steps(replace(self.task, fold=fold), self.lag, steps) for fold in self.folds)
+            tuple(loss_of_last_steps(replace(self.task, fold=fold), self.lag, steps) for fold in folds)
         )
 
     @cached_property
@@ -192,11 +200,13 @@ def loss_curves(rows: pl.DataFrame) -> list[LossCurve]:
     curves: list[tuple[int, LossCurve]] = []
     tasks = {text: _data(text) for text in rows["knobs"].unique()}
     names = {text: repr(replace(task, fold=0)) for text, task in tasks.items()}
+    repeats = [text for text, task in tasks.items() if task.has_own_split]
+    folds = {text: task.fold for text, task in tasks.items()}
     rows = rows.with_columns(
         file=pl.col("knobs").replace_strict(names, return_dtype=pl.String),
-        fold=pl.col("knobs").replace_strict(
-            {text: task.fold for text, task in tasks.items()}, return_dtype=pl.Int64
-        ),
+        fold=pl.when(pl.col("knobs").is_in(repeats))
+        .then(pl.col("seed") % REPEATS)
+        .otherwise(pl.col("knobs").replace_strict(folds, return_dtype=pl.Int64)),
     )
     for _, group in rows.group_by("file", *same, maintain_order=True):
         row = group.row(0, named=True)
@@ -228,7 +238,9 @@ def width_losses(rows: pl.DataFrame) -> tuple[tuple[int, ...], tuple[WidthLoss, 
         part = part.filter(pl.col("fold").is_in(folds))
         if tuple(part["fold"]) == folds:
             means = part.select(pl.col("train_loss", "final").mean()).row(0)
-            widths.append(WidthLoss(tuple(part["held_out_loss"]), units, *means, runs[units]))
+            widths.append(
+                WidthLoss(tuple(part["held_out_loss"]), units, *means, runs[units], tuple(part["key"]))
+            )
     return folds, tuple(widths)
 
 

@@ -37,7 +37,8 @@ def command(
         point: the point of the lag itself, where it was measured.
         widths: estimate, low and high of the width that it takes; None where that is not known.
         enough: whether a width is known to be enough. Where none is, wider nets than were tried are
-            measured; where no recipe tried trains the task, other recipes.
+            measured; more seeds of those that pass most, where wider ones may fail more; where no recipe
+            tried trains the task, other recipes.
 
     Returns:
         The command; "" where no wider nets are allowed.
@@ -60,6 +61,10 @@ def command(
         recipes = ", ".join(f"{name}: [{', '.join(map(str, values))}]" for name, values in raced.items())
         axes = f"{recipes}, model.units: 1..{widest}, seed: 8"
         return " ".join([*words, f"study={study}_race", "design=race", f"'axes={{{axes}}}'"])
+    if point is not None and not enough and point.possible_fall is not None:
+        first, last = point.around_best
+        axes = f"'axes={{model.units: {first}..{last}, seed: {2 * max(point.runs)}}}'"
+        return " ".join([*words, *point.recipe.words, f"study={study}", axes])
     low, high = 1.0, least_high
     if widths is not None:
         low, high = (1 - MARGIN) * widths[1], (1 + MARGIN) * widths[2]

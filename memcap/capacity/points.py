@@ -20,9 +20,10 @@ from memcap.store.rows import At
 from memcap.tasks import Task, information_floor, least_bits, one_per_number
 from memcap.terminal.printing import number
 from memcap.thresholds.curve import Counts, Fall, Fit, Posterior, Threshold, counts, posterior
-from memcap.thresholds.falls import before
+from memcap.thresholds.falls import before, possible_fall
 
 DEFAULT_MODEL = Model()
+REACH = 4  # units on either side of the width at which most seeds passed
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,18 @@ class Point:
     def rise(self, solved: Sequence[int]) -> Counts:
         """Return some counts of the widths from which `fit` is read: those before a fall."""
         return before(counts(self.units, solved, self.runs), self.fit.fall)
+
+    @cached_property
+    def possible_fall(self) -> Fall | None:
+        """Where wider nets may well fail more; `fit.fall` is where they do."""
+        return possible_fall(counts(self.units, self.solved, self.runs))
+
+    @property
+    def around_best(self) -> tuple[int, int]:
+        """The widths about the one at which most seeds passed, between those tried: first and last."""
+        shares = [(s / n, n) for s, n in zip(self.solved, self.runs, strict=True)]
+        tried, best = (0, *self.units, self.units[-1] + 1), shares.index(max(shares)) + 1
+        return max(tried[best - 1] + 1, tried[best] - REACH), min(tried[best + 1] - 1, tried[best] + REACH)
 
     def most(self, share: float) -> int | None:
         """Return the smallest width at which at least this share of the seeds passed; None if none did."""

@@ -42,5 +42,5 @@ class DeltaProduct(SignedDeltaNet):
     def update(self, state: Any, shifted: Float[Array, "B F2"]) -> Any:
         """Return the state after all writes, one after another."""
         for gate, key, value in zip(self.gates_of(shifted), self.key[...], self.value[...], strict=True):
-            state = self.write(state, self.key_of(shifted, key), shifted @ value, [gate])
+            state = self.write(state, self.at_length(shifted @ key), shifted @ value, [gate])
         return state

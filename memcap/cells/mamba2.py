@@ -25,11 +25,13 @@ class Mamba2(AdditiveCell):
     r and d start as there. k and q are not brought to length 1. The carry is S (K, U), K numbers a channel as
     in the paper, and the last input.
 
-    Also left out: the skip D x.
+    Also left out: the skip D x, which `mamba2+skip` has.
     """
 
     name: ClassVar[str] = "mamba2"
     qk_l2_norm: ClassVar[bool] = False
+    conv_bias: ClassVar[bool] = True
+    norm_before_gate: ClassVar[bool] = False
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)

@@ -5,8 +5,9 @@ and shows S^T q, divided by its root mean square. k and q have length 1, unless 
 
 What is left out of the published layers: several heads (one here), the convolution over four steps (queries,
 keys and values see this input and the one before, as a value often comes a step after its key), SiLU, and
-output gates. `units` is U; `keys` is K, 16 unless a subclass says otherwise. The carry is S, and the last
-input: K U + F numbers. No width is a padding of another: the root mean square is over U.
+output gates; but for the heads, variants have them (memcap/cells/layer_parts.py). `units` is U; `keys` is K,
+16 unless a subclass says otherwise. The carry is S, and the last input: K U + F numbers. No width is a
+padding of another: the root mean square is over U.
 """
 
 from __future__ import annotations
@@ -36,14 +37,23 @@ class MatrixCell(Cell):
     Attributes:
         keys: numbers K of a key.
         qk_l2_norm: whether keys and queries are brought to length 1.
+        window: inputs that a step sees, this one and those before, which are carried.
+        kernel_inputs: of these, how many queries, keys, values and gates are linear in; with a convolution
+            1.
+        conv_bias, norm_before_gate: what variants do, as the published layer has it
+            (memcap/cells/layer_parts.py).
     """
 
     keys: ClassVar[int] = 16
     qk_l2_norm: ClassVar[bool] = True
+    window: ClassVar[int] = 2
+    kernel_inputs: ClassVar[int] = 2
+    conv_bias: ClassVar[bool] = False
+    norm_before_gate: ClassVar[bool] = True
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         self.in_features, self.hidden_features = in_features, hidden_features
-        start, features = nnx.initializers.lecun_normal(), 2 * in_features
+        start, features = nnx.initializers.lecun_normal(), self.kernel_inputs * in_features
         self.query = nnx.Param(start(rngs.params(), (features, self.keys)))
         self.key = nnx.Param(start(rngs.params(), (features, self.keys)))
         self.value = nnx.Param(start(rngs.params(), (features, hidden_features)))
@@ -60,24 +70,35 @@ class MatrixCell(Cell):
         raise NotImplementedError
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
-        """Return S (*batch, K, U) and the last input (*batch, F), zeros."""
+        """Return S (*batch, K, U) and the last inputs (*batch, (window - 1) F), zeros."""
         *batch, features = input_shape
         state = jnp.zeros((*batch, self.keys, self.hidden_features), jnp.float32)
-        return state, jnp.zeros((*batch, features), jnp.float32)
+        return state, jnp.zeros((*batch, (self.window - 1) * features), jnp.float32)
 
     def update(self, state: Any, shifted: Float[Array, "B F2"]) -> Any:
         """Return the state after this input and the one before (B, 2 F)."""
-        return self.write(
-            state, self.key_of(shifted, self.key[...]), shifted @ self.value[...], self.gates_of(shifted)
-        )
+        key, value = self.key_of(shifted), self.project(shifted, "value")
+        return self.write(state, key, value, self.gates_of(shifted))
 
     def show(self, state: Any, shifted: Float[Array, "B F2"]) -> Value:
-        """Read what the state has for the query, divided by its root mean square."""
-        return rms_norm(retrieve(state, self.key_of(shifted, self.query[...])))
+        """Return what `read` does, divided by its root mean square."""
+        return rms_norm(self.read(state, shifted))
 
-    def key_of(self, shifted: Float[Array, "B F2"], kernel: Float[Array, "F2 K"]) -> Key:
+    def read(self, state: Any, shifted: Float[Array, "B F2"]) -> Value:
+        """Read what the state has for the query."""
+        return retrieve(state, self.key_of(shifted, "query"))
+
+    def key_of(self, shifted: Float[Array, "B F2"], name: str = "key") -> Key:
         """Return a key or a query."""
-        return l2_normalize(shifted @ kernel) if self.qk_l2_norm else shifted @ kernel
+        return self.at_length(self.project(shifted, name))
+
+    def at_length(self, key: Key) -> Key:
+        """Bring a key or a query to length 1, if the cell does."""
+        return l2_normalize(key) if self.qk_l2_norm else key
+
+    def project(self, shifted: Float[Array, "*T B F2"], name: str) -> Float[Array, "*T B N"]:
+        """Return what the query, the key or the value is made of, before its length is set."""
+        return shifted @ getattr(self, name)[...]
 
     def gates_of(self, shifted: Float[Array, "B F2"]) -> list[Float[Array, " B"]]:
         """Return the gates before their nonlinearities; none if the cell has none."""
@@ -86,15 +107,17 @@ class MatrixCell(Cell):
         return list(jnp.moveaxis(shifted @ self.gate[...] + self.bias[...], -1, 0))
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B U"]]:
-        """Take one step: (S, the input before), inputs (B, F) -> carry, hidden."""
+        """Take one step: (S, the inputs before), inputs (B, F) -> carry, hidden."""
         state, before = carry
         shifted = token_shift(inputs, before)
         state = self.update(state, shifted)
-        return (state, inputs), self.show(state, shifted)
+        last = inputs if self.window == 2 else shifted[..., : -self.in_features]
+        return (state, last), self.show(state, shifted)
 
 
-def token_shift(inputs: Float[Array, "*T B F"], before: Float[Array, "*T B F"]) -> Float[Array, "*T B F2"]:
-    """Join each input and the one before, so that a key may be of one and its value of the other."""
+def token_shift(inputs: Float[Array, "*T B F"], before: Float[Array, "*T B F1"]) -> Float[Array, "*T B F2"]:
+    """Join each input and the one before, or those, the latest first, so that a key may be of one and its
+    value of another."""
     return jnp.concatenate([inputs, before], axis=-1)
 
 

@@ -57,7 +57,7 @@ class MLSTM(MatrixCell):
         # What is shown does not depend on m, so that its gradient is left out.
         stabilizer = jax.lax.stop_gradient(jnp.maximum(log_keep, write))
         keep, write = jnp.exp(log_keep - stabilizer)[..., None], jnp.exp(write - stabilizer)[..., None]
-        key = write * self.key_of(shifted, self.key[...]) / math.sqrt(self.keys)
+        key = write * self.key_of(shifted) / math.sqrt(self.keys)
         return (
             add_outer(keep[..., None] * matrix, key, shifted @ self.value[...]),
             keep * normalizer + key,
@@ -67,7 +67,7 @@ class MLSTM(MatrixCell):
     def show(self, state: Any, shifted: Float[Array, "B F2"]) -> Float[Array, "B U"]:
         """Return C^T q over |n^T q| or 1, both times exp(-max(m, 0))."""
         matrix, normalizer, stabilizer = state
-        query = self.key_of(shifted, self.query[...])
+        query = self.key_of(shifted, "query")
         scale = jnp.exp(jnp.minimum(stabilizer, 0))[..., None]
         read = scale * retrieve(matrix, query)
         weight = scale * jnp.abs(jnp.sum(normalizer * query, axis=-1, keepdims=True))

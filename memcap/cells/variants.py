@@ -1,5 +1,5 @@
 """Variants of a cell, by a suffix of its name: what its carry is stored in, what disturbs it, what of it is
-read out, and whether it may turn its sign.
+read out, whether it may turn its sign, and parts of published layers.
 
 `model.cell=lstm+bfloat16`, and so for every cell; several suffixes apply one after the other.
 
@@ -10,11 +10,12 @@ read out, and whether it may turn its sign.
     +carry      the read-out sees the whole carry: of an LSTM h and c
     +signed     what a step leaves of the state lies between -1 and 1 in place of 0 and 1: of minGRU, minLSTM,
                 gla, mamba2, delta_net, gated_delta_net, and cells of their kinds
+    +conv4, +gate, +skip, +rate     parts of the layers around cells with a matrix (layer_parts.py)
 
 A step's own output is read out before its carry is rounded or disturbed, as in the probes of the same
 (memcap/probes/noise.py). With +carry as the last suffix, what is read out is the carry as it goes on.
-But for +signed a variant has a step of its own, so loops for a cell's own step leave it to those for any cell
-(memcap/loops/).
+But for +signed and +rate a variant has a step of its own, so loops for a cell's own step leave it to those
+for any cell (memcap/loops/).
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from memcap.cells.additive import AdditiveCell
 from memcap.cells.base import Cell
 from memcap.cells.delta_net import DeltaNet
 from memcap.cells.diagonal import GatedDiagonalCell
+from memcap.cells.layer_parts import PARTS, part
 from memcap.cells.matrix import MatrixCell
 from memcap.knobs import UserError
 
@@ -248,24 +250,26 @@ def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
     fields: dict[str, Any] = {"name": name, "__module__": cls.__module__}
     size, bits = _size(suffix), next((n for n in range(1, 17) if suffix == f"bits{n}"), None)
     if suffix == "bfloat16":
-        kind: type[Variant] = Bfloat16
+        kind: type[Cell] = Bfloat16
     elif bits is not None:
         kind = FewBits
         fields["bits"] = bits
     elif suffix == "carry":
         kind = WholeCarry
-        fields["hidden_per_unit"] = sum(
-            part.size for part in nnx.eval_shape(lambda: _numbers(_one_unit(cls)))
-        )
+        fields["hidden_per_unit"] = _numbers_per_unit(cls, name)
     elif suffix == "signed":
         kind = _signed(cls, name)
+    elif suffix in PARTS:
+        kind, more = part(cls, suffix, name)
+        fields |= more
     elif size is not None:
         kind = Noisy
         fields["size"] = size
     else:
         raise UserError(
-            f"model.cell={name}: no such variant; +bfloat16, +bitsN, N from 1 to 16, +carry, +signed or"
-            " +noiseS, S above 0, as in +noise0.1"
+            f"model.cell={name}: no such variant; +bfloat16, +bitsN, N from 1 to 16, +carry, +signed,"
+            " +noiseS, S above 0, as in +noise0.1, or a part of a layer: +convN, N from 2 to 16, +gate, +skip"
+            " or +rate"
         )
     if issubclass(cls, kind):
         raise UserError(f"model.cell={name}: each suffix can stand once; leave out +{suffix}")
@@ -282,7 +286,20 @@ def _size(suffix: str) -> float | None:
     return size if suffix == f"noise{size:g}" and 0 < size < math.inf else None
 
 
-def _one_unit(cls: type[Cell]) -> Any:
-    """Return the carry of a cell of one unit, for one sequence."""
+def _numbers_per_unit(cls: type[Cell], name: str) -> int:
+    """Return the floats of the carry of each unit."""
     make = cast(Callable[..., Cell], cls)
-    return make(1, 1, rngs=nnx.Rngs(0)).initialize_carry((1, 1), nnx.Rngs(0))
+
+    def count(features: int) -> int:
+        def numbers() -> list[jax.Array]:
+            cell = make(features, 1, rngs=nnx.Rngs(0))
+            return _numbers(cell.initialize_carry((1, features), nnx.Rngs(0)))
+
+        return sum(array.size for array in nnx.eval_shape(numbers))
+
+    if count(1) != count(2):
+        raise UserError(
+            f"model.cell={name}: +carry is for cells whose carry is alike in each unit; this one's"
+            " has the last input, too"
+        )
+    return count(1)

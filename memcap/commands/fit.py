@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from memcap import figures, store
+from memcap.api import load
 from memcap.capacity.losses import LossCurve
 from memcap.commands.arguments import location, positive
 from memcap.config import Engine, Member
@@ -20,6 +21,7 @@ from memcap.models.model import MOST_UNITS, Model
 from memcap.own_data import WidthSearch
 from memcap.recipes import Recipe
 from memcap.report.loss_words import as_dict, loss_table
+from memcap.report.rare_classes import has_rare_class, rare_words
 from memcap.scripts import FRAMEWORKS
 from memcap.scripts.script import script
 from memcap.store.shards import OUTPUTS
@@ -42,6 +44,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--group", help="column of subjects or machines, of which none is on both sides of a split"
     )
+    about = "column that says which sequences train and which judge: train, validation, test (default: folds)"
+    parser.add_argument("--split", help=about)
     about = "missing features: refuse them (default), or tell the net where they are"
     parser.add_argument("--missing", choices=("refuse", "mask"), default="refuse", help=about)
     about = "the target's whole numbers are values, or classes (default: classes, if they are few)"
@@ -52,7 +56,10 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     parser.add_argument("--most", type=positive, default=32, help="units of the widest net (default 32)")
     parser.add_argument(
-        "--folds", type=positive, default=5, help="of the cross-validation, at most 5 (default 5)"
+        "--folds",
+        type=positive,
+        default=5,
+        help="of the cross-validation, at most 5 (default 5); with a split of your own, repeats",
     )
     parser.add_argument("--seeds", type=positive, default=2, help="nets of each width and fold (default 2)")
     parser.add_argument("--workers", type=positive, help="processes that train (default: one a core)")
@@ -86,6 +93,8 @@ def run(arguments: Namespace) -> None:
         print_json(as_dict(curve))
     else:
         show(loss_table(curve))
+        if curve.enough and has_rare_class(curve.task):
+            print(rare_words(curve, (load(folder, key) for key in curve.enough[0].keys)))
         drawn = figures.find("held_out").draw(store.read(folder))
         print(f"Figure: {figures.save(drawn, folder / 'figures', 'held_out')} (data beside it)")
         code = ". A script that trains this net: the same command with --code keras"
@@ -98,13 +107,15 @@ def _task(arguments: Namespace, folder: Path) -> tuple[Data, list[str]]:
     if not is_table(file):
         if file.suffix != ".npz" and not file.is_dir():
             raise UserError(f"{file}: must be a {', '.join(READERS)} or .npz file, or a folder of .npy files")
-        if arguments.target is not None:
-            raise UserError(f"--target {arguments.target}: arrays have no columns; leave it out")
+        for option in ("target", "split"):
+            if (given := getattr(arguments, option)) is not None:
+                raise UserError(f"--{option} {given}: arrays have no columns; leave it out")
         if file.is_dir():
             return _saved(read_folder(file), folder)
         task = Data(file=str(file), criterion=BEST, scale=True)
         content = task.file_content
-        return task, [f"{file}: {len(content.inputs):,} sequences of {content.steps:,} steps."]
+        said = f"{file}: {len(content.inputs):,} sequences of {content.steps:,} steps."
+        return task, [said, *content.split_words]
     if arguments.target is None:
         raise UserError(f"--target: not given; which column of {file} is to be said?")
     columns = Columns(
@@ -116,6 +127,7 @@ def _task(arguments: Namespace, folder: Path) -> tuple[Data, list[str]]:
         arguments.group,
         arguments.missing,
         arguments.values,
+        arguments.split,
     )
     return _saved(read_table(file, columns), folder)
 

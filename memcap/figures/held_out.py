@@ -51,8 +51,9 @@ def plot(curve: LossCurve) -> Figure:
     axes.xaxis.set_minor_locator(NullLocator())
     axes.legend(fontsize=8)
     recipe = f"{curve.recipe.name}, lr {curve.recipe.lr:g}, budget {curve.recipe.budget} steps"
+    fold = "repeat" if curve.task.has_own_split else "fold"
     text = (
-        f"Mean over {len(curve.folds)} folds with standard errors; of the seeds of a fold the best on"
+        f"Mean over {len(curve.folds)} {fold}s with standard errors; of the seeds of a {fold} the best on"
         f" validation counts. Band: within {curve.margin:.2g} of the best width. Recipe {recipe}."
     )
     write_below(figure, "\n".join(textwrap.wrap(text, 110)))

@@ -98,9 +98,9 @@ def _(cell: AdditiveCell, state: Any, shifted: Any, resets: Any) -> Terms:
     return Terms(
         state,
         log_decay if log_decay.ndim == shifted.ndim else log_decay[..., None],
-        cell.key_of(shifted, cell.key[...]),
+        cell.key_of(shifted),
         value if strength is None else strength[..., None] * value,
-        cell.key_of(shifted, cell.query[...]),
+        cell.key_of(shifted, "query"),
     )
 
 
@@ -111,9 +111,9 @@ def _(cell: DeltaNet, state: Any, shifted: Any, resets: Any) -> Terms:
     return Terms(
         state,
         None if log_decay is None else log_decay[..., None],
-        cell.key_of(shifted, cell.key[...]),
+        cell.key_of(shifted),
         shifted @ cell.value[...],
-        cell.key_of(shifted, cell.query[...]),
+        cell.key_of(shifted, "query"),
         strength=cell.beta_scale * sigmoid(gates[0]),
     )
 
@@ -130,9 +130,9 @@ def _(cell: DeltaProduct, state: Any, shifted: Any, resets: Any) -> Terms:
     return Terms(
         state,
         in_turn(log_decays)[..., None] if log_decays else None,
-        in_turn([cell.key_of(shifted, key) for key in cell.key[...]]),
+        in_turn([cell.at_length(shifted @ key) for key in cell.key[...]]),
         in_turn([shifted @ value for value in cell.value[...]]),
-        cell.key_of(shifted, cell.query[...]),
+        cell.key_of(shifted, "query"),
         strength=in_turn([cell.beta_scale * sigmoid(gate) for gate in gates]),
     )
 
@@ -147,14 +147,14 @@ def _(cell: MLSTM, state: Any, shifted: Any, resets: Any) -> Terms:
     before = jnp.concatenate([start[None], stabilizers[:-1]])
     if resets is not None:  # else a decay over a reset, which counts for nothing, could be infinite
         before = jnp.where(resets[:, None], 0, before)
-    key = cell.key_of(shifted, cell.key[...]) / math.sqrt(cell.keys)
+    key = cell.key_of(shifted) / math.sqrt(cell.keys)
     value = shifted @ cell.value[...]
     return Terms(
         jnp.concatenate([matrix, total[..., None]], -1),
         (log_keep + before - stabilizers)[..., None],
         jnp.exp(write - stabilizers)[..., None] * key,
         jnp.concatenate([value, jnp.ones_like(value[..., :1])], -1),
-        cell.key_of(shifted, cell.query[...]),
+        cell.key_of(shifted, "query"),
         jnp.concatenate([start[None], stabilizers]),
     )
 

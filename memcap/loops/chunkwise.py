@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from memcap.loops.base import CarryAndOutputs
 
 CHUNKS = range(12, 7, -1)  # possible numbers of steps per chunk
-STEP = ("__call__", "update", "write", "show")  # the methods of a cell's step
+STEP = ("__call__", "update", "write", "show", "read", "project")  # the methods of a cell's step
 
 
 def chunk_steps(steps: int) -> int:

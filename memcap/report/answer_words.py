@@ -245,11 +245,16 @@ def _no_width(result: Answer, point: Point) -> list[str]:
         f" runs to {_pass(result)}, within {result.budget:,} training steps. That is a result of this"
         " training, not of the net."
     ]
-    lines += [] if point.fit.fits else [_misfit(point)]
-    lines += [] if point.fit.fall is None else [f"{fall_words(point.fit.fall, 'Wider nets')}."]
+    if (fall := point.possible_fall) is not None:
+        lines.append(f"{fall_words(fall, 'Wider nets' if point.fit.fall else 'Wider nets may')}.")
+    elif not point.fit.fits:
+        lines.append(_misfit(point))
     if not result.command:
         return [*lines, f"Nets beyond {MOST_UNITS:,} units are not allowed."]
-    return [*lines, "To measure wider nets:", result.command]
+    if not result.as_asked:
+        return [*lines, "To measure every lag up to it:", result.command]
+    more = "wider nets" if fall is None else "more seeds of the widths that pass most"
+    return [*lines, f"To measure {more}:", result.command]
 
 
 def _subject(result: Answer) -> str:

@@ -97,7 +97,10 @@ def _widths(
     """Return what is drawn against the width, where a frontier against the lag would have one lag. None: the
     frontier is drawn."""
     if curves:
-        y, series = "held-out loss (line: mean; points: folds)", [_losses(curve) for curve in curves]
+        y, series = (
+            "held-out loss (line: mean; points: folds or repeats)",
+            [_losses(curve) for curve in curves],
+        )
     elif len({point.lag for point in points}) == 1:
         y = f"share of seeds that passed at lag {points[0].lag} (line), and their scores"
         series = [_shares(point, rows) for point in points]

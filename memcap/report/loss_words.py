@@ -8,7 +8,7 @@ from memcap.terminal.words import plural
 
 COLUMNS = (
     Column("units", right=True),
-    Column("held-out loss", "mean over the folds, in nats or squared error"),
+    Column("held-out loss", "mean over the folds or repeats, in nats or squared error"),
     Column("enough", "as good as the best but for chance, or for 2 % of what state gains"),
     Column("score", "held-out accuracy, or mean squared error", right=True),
     Column("training loss", right=True),
@@ -41,12 +41,18 @@ def sentences(curve: LossCurve) -> list[str]:
                 " more units; or what is asked is not in them.",
             ]
         return [*lines, "Training loss does not fall either: another learning rate or budget may train it."]
-    chosen, why = curve.enough[0], "chance, fold by fold"
+    own_split = curve.task.has_own_split
+    chosen, why = curve.enough[0], "chance in training" if own_split else "chance, fold by fold"
     if curve.margin == curve.forgiven:
         why = f"{FORGIVEN:.0%} of what state gains"
     within = f"within {curve.margin:.2g} ({why}) of the best of {tried} ({loss_text(best)} with {best.units})"
-    units, folds = plural(chosen.units, "unit"), len(curve.folds)
-    lines = [f"{units}: held-out loss {loss_text(chosen)}, {within}, over {folds} folds."]
+    units, folds = plural(chosen.units, "unit"), f"{len(curve.folds)} folds"
+    if own_split:
+        folds = f"{plural(len(curve.folds), 'repeat')} on the file's own split"
+    lines = [f"{units}: held-out loss {loss_text(chosen)}, {within}, over {folds}."]
+    if own_split:
+        judges = curve.task.part_sizes[1]
+        lines.append(f"Other test sequences than these {judges:,} may say otherwise: no margin is of that.")
     if curve.below:
         below = next(each for each in curve.widths if each.units == curve.below)
         verb = "are" if curve.below > 1 else "is"

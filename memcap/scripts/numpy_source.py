@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from memcap.sequences import Sequences, at_the_end, example
+from memcap.sequences import Sequences, at_the_end, example, parts_of
 from memcap.tasks import Batch, Task
 from memcap.tasks.base import integers
 
@@ -294,7 +294,7 @@ class _Translator(ast.NodeTransformer):
         file = self.value(node.value)
         if not isinstance(file, Sequences):
             raise NoTwinError(f"it uses {ast.unparse(node)}")
-        for each in (at_the_end, example):
+        for each in (at_the_end, example, parts_of):
             if f"{each.__name__}(" in file.source:
                 _translate(self.task, each, self.functions)
         self.functions["FILE"] = file.source

@@ -37,6 +37,8 @@ class Data(Task):
       after blanks.
     * `groups`, if sequences of one subject or machine belong together: (N,) whole numbers. No group is on
       both sides of a split.
+    * `split`, if it is not to be drawn: (N,) texts, train, validation or test; without validation a fifth of
+      training's is drawn for it. Then `held_out` and `fold` mean nothing.
 
     A share of the sequences is held out: training draws from the others, and the verdict is about these.
     Which are held out is a matter of `fold`, not of the member's seed. Scores of drawn sequences repeat those
@@ -48,6 +50,7 @@ class Data(Task):
     """
 
     name: ClassVar[str] = "data"
+    default_lag: ClassVar[int | None] = None
     file: str = knob(EXAMPLE, "an .npz file of your sequences; example: 512 made-up ones, to see how it goes")
     held_out: float = knob(0.2, "share of the sequences that training never sees", above=0, below=1)
     fold: int = knob(0, "which split into training and held-out sequences", at_least=0, at_most=1000)
@@ -70,7 +73,8 @@ class Data(Task):
                 object.__setattr__(self, "criterion", float(self.criterion))
             except ValueError:
                 raise UserError(f"task.criterion={self.criterion}: must be a number, null or best") from None
-        read(self.file)
+        if self.has_own_split and self.fold:
+            raise UserError(f"task.fold={self.fold}: {self.file} has a split of its own; leave it 0")
 
     @property
     def file_content(self) -> Sequences:
@@ -79,6 +83,11 @@ class Data(Task):
         if file.symbols is not None or not self.scale:
             return file
         return _scaled(self.file, self.held_out, self.fold, self.by_loss)
+
+    @property
+    def has_own_split(self) -> bool:
+        """Tell whether the file says which of its sequences train, and which judge."""
+        return read(self.file).split is not None
 
     @property
     def by_loss(self) -> bool:
@@ -159,6 +168,8 @@ class Data(Task):
         # Branches of its own in place of `_sides`, which reads the file: scripts are made of these lines.
         if self.by_loss:
             ours = self.parts[2 * unseen]
+        elif self.file_content.split is not None:
+            ours = np.flatnonzero(self.file_content.split == 2 * unseen)
         elif self.file_content.groups is None:
             ours = _split(len(self.file_content.inputs), self.held_out, self.fold)[unseen]
         else:
@@ -281,8 +292,12 @@ def _split_groups(groups: np.ndarray, held_out: float, fold: int) -> tuple[np.nd
 @lru_cache(maxsize=64)
 def _parts(file: str, held_out: float, fold: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the places of training's sequences, validation's, and those held out, which are one of the folds
-    of a cross-validation; the next fold is validation. Folds beyond the last are of another one."""
-    groups = read(file).groups
+    of a cross-validation; the next fold is validation. Folds beyond the last are of another one. Or the parts
+    that the file has."""
+    split, groups = read(file).split, read(file).groups
+    if split is not None:
+        trained, validation, held = (np.flatnonzero(split == part).astype(np.int32) for part in range(3))
+        return trained, validation, held
     groups = np.arange(len(read(file).inputs)) if groups is None else groups
     ours = np.unique(groups, return_inverse=True)[1]
     names = int(np.max(ours)) + 1
@@ -302,7 +317,7 @@ def _parts(file: str, held_out: float, fold: int) -> tuple[np.ndarray, np.ndarra
 def _sides(file: str, held_out: float, fold: int, by_loss: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return the places of the training sequences, and of the held-out ones, by whichever split."""
     sequences = read(file)
-    if by_loss:
+    if by_loss or sequences.split is not None:
         trained, _, held = _parts(file, held_out, fold)
         return trained, held
     if sequences.groups is not None:

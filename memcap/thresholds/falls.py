@@ -127,6 +127,13 @@ def find_fall(counts: Counts) -> Fall | None:
     return None if drop < LEAST_DROP or curves(counts).fall < ALARM else place
 
 
+def possible_fall(counts: Counts) -> Fall | None:
+    """Return where the counts of one study may well fall with the width, so that a curve that cannot fall is
+    no guide; None where it is one."""
+    place, drop = _deepest(counts)
+    return place if drop >= SMALL_DROP and curves(counts).fall >= DOUBT else None
+
+
 def before(counts: Counts, fall: Fall | None) -> Counts:
     """Return the counts of the widths before a fall; all where there is none."""
     narrow = counts.widths <= (np.inf if fall is None else fall.last)
@@ -145,14 +152,13 @@ def width_to_take(counts: Counts, share: float, units: int | None) -> int | None
         share: of the seeds that train at all and should pass.
         units: the width to take if the curve cannot fall; None: none is known to be enough.
     """
-    falls = _deepest(counts)[1] >= SMALL_DROP
+    falls = possible_fall(counts) is not None
     beyond = units is not None and units > counts.widths[-1]
     if not falls and not beyond:
         return units
-    posterior = curves(counts)
     own = counts.solved >= (share - SLACK) * counts.runs
-    reached = posterior.reached(share, counts.widths)
-    if falls and posterior.fall >= DOUBT:
+    reached = curves(counts).reached(share, counts.widths)
+    if falls:
         enough = counts.widths[own & (reached >= CERTAINTY)]
         return int(enough[0]) if enough.size else None
     return int(counts.widths[-1]) if beyond and reached[-1] >= ALARM else units

@@ -229,9 +229,11 @@ def test_where_wider_nets_fail_more_widths_that_pass_are_advised_and_it_is_said(
     assert "Of 8 training runs there with 14 or more, 8 succeed" in words_of(found)
     assert "Nets in between fail more: 8 of 24 passed with 6 to 9 units, 13 of 15 with 4" in words_of(found)
     counts = {3: (0, 8), 4: (7, 8), 5: (3, 8), 6: (1, 8), 8: (0, 8)}
-    none = answer(Question(LATCH, 5), frontier(table(group(counts=counts))))
+    none = answer(Question(LATCH, 5, at="steady"), frontier(table(group(counts=counts))))
     assert none.units is None
-    assert "Wider nets fail more" in words_of(none)
+    said = "Wider nets fail more: 4 of 24 passed with 5 to 8 units, 7 of 8 with 4.\nTo measure more seeds of"
+    assert said in words_of(none)
+    assert "axes={model.units: 4..4, seed: 16}" in none.command
 
 
 @pytest.mark.parametrize(("top", "said"), [((6, 8), True), ((8, 8), False)])

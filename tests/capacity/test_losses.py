@@ -189,3 +189,18 @@ def test_of_each_fold_the_seed_that_validation_prefers_counts_and_widths_have_al
     assert [(w.units, w.folds, w.runs) for w in curve.widths] == [(1, (0.7, 0.5), 3), (2, (0.3, 0.2), 2)]
     assert frontier(rows) == []
     assert loss_curves(rows.with_columns(held_out_loss=pl.lit(None, pl.Float64))) == []
+
+
+def test_where_the_file_has_a_split_seeds_are_repeats_and_nothing_is_said_of_other_sequences(task):
+    parts = np.array(["train", "train", "train", "validation", "test"])
+    np.savez(f"{task.file}.npz", **np.load(task.file), split=parts[np.arange(COUNT) % 5])
+    own = replace(task, file=f"{task.file}.npz")
+    losses = {0: 0.5, 1: 0.4, 5: 0.3, 6: 0.6}  # by seed
+    (curve,) = loss_curves(rows_of(own, [(1, 0, seed, loss, loss) for seed, loss in losses.items()]))
+    assert [(width.folds, width.runs) for width in curve.widths] == [((0.3, 0.4), 4)]
+    assert len(set(curve.without_state.folds)) == 1
+    curve = replace(curve, widths=(replace(curve.widths[0], score=0.9, train=0.3),))
+    vars(curve).update(without_state=Loss((2.0, 2.0)), n_gram=Loss((2.0, 2.0)))
+    text = " ".join(sentences(curve))
+    assert "over 2 repeats on the file's own split." in text
+    assert f"Other test sequences than these {COUNT // 5} may say otherwise" in text

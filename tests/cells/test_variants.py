@@ -229,7 +229,8 @@ def test_the_signed_delta_net_is_a_cell_of_its_own_name(inputs):
 
 
 @pytest.mark.parametrize(
-    ("name", "loop"), [("minGRU", "associative"), ("gated_delta_net", "associative"), ("mamba2", "masked")]
+    ("name", "loop"),
+    [("minGRU", "associative"), ("gated_delta_net+rate", "associative"), ("mamba2", "masked")],
 )
 def test_accelerators_run_signed_cells_by_the_loops_of_their_kind(name, loop, inputs):
     signed = f"{name}+signed"
@@ -245,6 +246,13 @@ def test_accelerators_run_signed_cells_by_the_loops_of_their_kind(name, loop, in
 def test_a_cell_without_such_a_factor_has_no_sign_to_turn(name):
     with pytest.raises(UserError, match=r"\+signed is for cells whose input says what share of the state"):
         Model(f"{name}+signed")
+
+
+def test_a_carry_that_is_not_alike_in_each_unit_is_not_read_out_whole():
+    with pytest.raises(
+        UserError, match=r"model\.cell=delta_net\+carry: \+carry is for cells whose carry is alike"
+    ):
+        Model("delta_net+carry")
 
 
 def test_suffixes_apply_one_after_the_other():
@@ -289,12 +297,14 @@ def test_a_suffix_stands_once(name):
         "noise0.10",
         "noise01",
         "0.1",
+        "conv1",
+        "conv04",
     ],
 )
 def test_a_suffix_that_is_none_is_refused_in_one_line(suffix):
     with pytest.raises(
         UserError,
-        match=r"no such variant; \+bfloat16, \+bitsN, N from 1 to 16, \+carry, \+signed or \+noiseS, S above",
+        match=r"no such variant; \+bfloat16, \+bitsN, N from 1 to 16, \+carry, \+signed, \+noiseS, S above",
     ):
         Model(f"lstm+{suffix}")
 

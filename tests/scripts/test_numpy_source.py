@@ -172,15 +172,18 @@ def arrays_of(kind):
         return {"inputs": rng.integers(0, 5, (9, 6)), "targets": rng.integers(0, 3, 9)}
     arrays = {"inputs": rng.normal(size=(9, 6, 2)), "targets": rng.normal(size=(9, 6, 3))}
     lengths = rng.integers(2, 7, 9)
+    if kind == "split":
+        split = np.array(["train", "test", "train"])
+        return arrays | {"split": np.repeat(split, 3), "groups": np.arange(9) // 3}
     return arrays if kind == "every" else arrays | {"lengths": lengths, "mask": np.ones((9, 6), int)}
 
 
-@pytest.mark.parametrize("kind", ["last", "every", "of several lengths"])
+@pytest.mark.parametrize("kind", ["last", "every", "of several lengths", "split"])
 @pytest.mark.parametrize("name", ["sample", "unseen"])
 def test_a_users_sequences_are_read_and_split_as_memcap_does(kind, name, monkeypatch, tmp_path):
     path = tmp_path / "mine.npz"
     np.savez(path, **arrays_of(kind))
-    task = task_of("data", [f"file={path}", "fold=2"])
+    task = task_of("data", [f"file={path}", f"fold={0 if kind == 'split' else 2}"])
     names = {"np": np}
     exec(numpy_source(task), names)
     recorder = Recorder(monkeypatch, task)

@@ -1,0 +1,132 @@
+"""Parts of published layers around a cell with a matrix, each by a suffix of its name.
+
+    +conv4   queries, keys and values are SiLU of a convolution over the last 4 inputs, in place of a kernel
+             over the last 2, and gates see the last input alone; 2 to 16 inputs
+    +gate    what is read is multiplied by SiLU of a linear map of the last input
+    +skip    mamba2: what is read has D times the last value added
+    +rate    gated_delta_net: the logarithm of its decay is multiplied by a learned number, as of mamba2
+
+So `delta_net+conv4`, `gla+gate`, `gated_delta_net+conv4+gate+rate` and `mamba2+conv4+gate+skip` are the
+published layers, but for what the page of cells lists (docs/cell_map.md). Held against NumPy recurrences that
+are written from the code of flash-linear-attention and of mamba (tests/cells/test_layer_parts.py).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from memcap.cells.base import Cell
+from memcap.cells.gated_delta_net import GatedDeltaNet
+from memcap.cells.mamba2 import MOST_RATE, Mamba2
+from memcap.cells.matrix import MatrixCell, rms_norm
+from memcap.knobs import UserError
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
+
+    from memcap.cells.matrix import Value
+
+KERNELS = ("query", "key", "value")
+LEAST_RATE = 1e-4  # a rate that is drawn as 0 has no logarithm
+
+
+class Convolution(MatrixCell):
+    """Queries, keys and values of the last `window` inputs: each of their numbers has a linear map of an
+    input, and a weight for each of the inputs; SiLU of the sum.
+
+    The carry is S and the last inputs, (window - 1) F numbers. Published layers carry what queries, keys and
+    values are made of, (window - 1) (2 K + U) numbers, which follow from the inputs.
+    """
+
+    kernel_inputs: ClassVar[int] = 1
+
+    def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
+        super().__init__(in_features, hidden_features, rngs=rngs)
+        for name in KERNELS:
+            width = getattr(self, name)[...].shape[-1]
+            setattr(self, f"{name}_taps", self._param(rngs, self.window, width))
+            if self.conv_bias:
+                setattr(self, f"{name}_bias", self._param(rngs, width))
+
+    def _param(self, rngs: nnx.Rngs, *shape: int) -> nnx.Param:
+        """Draw as torch.nn.Conv1d does."""
+        most = 1 / math.sqrt(self.window)
+        return nnx.Param(jax.random.uniform(rngs.params(), shape, minval=-most, maxval=most))
+
+    def project(self, shifted: Float[Array, "*T B F4"], name: str) -> Float[Array, "*T B N"]:
+        """Return SiLU of the convolution."""
+        inputs = shifted.reshape(*shifted.shape[:-1], self.window, self.in_features)
+        taps = getattr(self, f"{name}_taps")[...]
+        summed = jnp.sum(inputs @ getattr(self, name)[...] * taps, axis=-2)
+        return jax.nn.silu(summed + getattr(self, f"{name}_bias")[...] if self.conv_bias else summed)
+
+    def gates_of(self, shifted: Float[Array, "B F4"]) -> list[Float[Array, " B"]]:
+        """Return the gates, which see the last input alone."""
+        return super().gates_of(shifted[..., : self.in_features])
+
+
+class OutputGate(MatrixCell):
+    """What is read is gated by the last input: before it is divided by its root mean square in Mamba-2,
+    elsewhere after."""
+
+    def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
+        super().__init__(in_features, hidden_features, rngs=rngs)
+        start = nnx.initializers.lecun_normal()
+        self.output_gate = nnx.Param(start(rngs.params(), (in_features, hidden_features)))
+
+    def show(self, state: Any, shifted: Float[Array, "B F2"]) -> Value:
+        """Read, and gate."""
+        gate = jax.nn.silu(shifted[..., : self.in_features] @ self.output_gate[...])
+        read = self.read(state, shifted)
+        return rms_norm(read) * gate if self.norm_before_gate else rms_norm(read * gate)
+
+
+class Skip(Mamba2):
+    """S^T q + D v, with D one learned number."""
+
+    def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
+        super().__init__(in_features, hidden_features, rngs=rngs)
+        self.skip = nnx.Param(jnp.ones(1))
+
+    def read(self, state: Any, shifted: Float[Array, "B F2"]) -> Value:
+        """Add the last value to what is read."""
+        return super().read(state, shifted) + self.skip[...] * self.project(shifted, "value")
+
+
+class Rate(GatedDeltaNet):
+    """a = exp(-r softplus(w x + c)), with r > 0 one learned number."""
+
+    def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
+        super().__init__(in_features, hidden_features, rngs=rngs)
+        rate = jax.random.uniform(rngs.params(), (1,), minval=LEAST_RATE, maxval=MOST_RATE)
+        self.log_rate = nnx.Param(jnp.log(rate))
+
+    def log_decay(self, gates: list[Float[Array, "*T B"]]) -> Float[Array, "*T B"]:
+        """Return what the second gate says, so many times."""
+        return jnp.exp(self.log_rate[...]) * super().log_decay(gates)
+
+
+MATRIX = "a cell with a matrix and one write per step, as gla, mamba2, delta_net and gated_delta_net"
+PARTS: dict[str, tuple[type[MatrixCell], type[MatrixCell], str]] = {  # and the cells that may have it
+    **{f"conv{inputs}": (Convolution, MatrixCell, MATRIX) for inputs in range(2, 17)},
+    "gate": (OutputGate, MatrixCell, MATRIX),
+    "skip": (Skip, Mamba2, "mamba2"),
+    "rate": (Rate, GatedDeltaNet, "gated_delta_net"),
+}
+
+
+def part(cls: type[Cell], suffix: str, name: str) -> tuple[type[MatrixCell], dict[str, Any]]:
+    """Return the class that has the part, and what its subclass sets.
+
+    Raises:
+        UserError: it is no part of this cell.
+    """
+    kind, whole, which = PARTS[suffix]
+    if not issubclass(cls, whole) or cls.update is not MatrixCell.update:
+        raise UserError(f"model.cell={name}: +{suffix} is a part of {which}")
+    return kind, {"window": int(suffix.removeprefix("conv"))} if kind is Convolution else {}

@@ -1,0 +1,56 @@
+"""What a width makes of rare classes of own sequences: accuracy hides it, as who never says one is right of
+all the others."""
+
+from collections.abc import Iterable
+
+import numpy as np
+
+from memcap.capacity.losses import LossCurve
+from memcap.tasks.data import Data
+from memcap.trained import Trained
+
+RARE = 0.1  # share of the answers
+
+
+def shares_of(task: Data) -> np.ndarray:
+    """Return the share of each class among the answers of a file, (C,)."""
+    file = task.file_content
+    answers = file.targets if file.due is None else file.targets[file.due]
+    return np.bincount(answers.ravel(), minlength=task.outputs) / answers.size
+
+
+def has_rare_class(task: Data) -> bool:
+    """Tell whether a class has less than a tenth of the answers."""
+    return task.loss == "classes" and any(0 < share < RARE for share in shares_of(task))
+
+
+def recalls(nets: Iterable[Trained]) -> np.ndarray:
+    """Return the share of each class's held-out answers that nets of the same file get right, (C,); NaN of a
+    class that none has."""
+    right, count = np.zeros(()), np.zeros(())
+    for net in nets:
+        task = net.member.task
+        assert isinstance(task, Data)
+        file, held = task.file_content, task.parts[2]
+        guesses = net.run(np.moveaxis(file.inputs[held], 0, 1))[0].argmax(-1).T
+        answers = file.targets[held].reshape(len(held), -1)
+        due = (slice(None), slice(-1, None)) if file.due is None else file.due[held]
+        guesses, answers = guesses[due].ravel(), (answers if file.due is None else answers[due]).ravel()
+        right = right + np.bincount(answers[answers == guesses], minlength=task.outputs)
+        count = count + np.bincount(answers, minlength=task.outputs)
+    return np.divide(right, count, out=np.full_like(right, np.nan), where=count > 0)
+
+
+def rare_words(curve: LossCurve, nets: Iterable[Trained]) -> str:
+    """Say how well the width that is enough knows each class, beside who always says the commonest."""
+    with np.load(curve.task.file) as arrays:
+        names = arrays["class_names"] if "class_names" in arrays else np.arange(curve.task.outputs)
+    shares, each = shares_of(curve.task), recalls(nets)
+    there = shares > 0  # numbers of classes may have gaps
+    rarest, most, least = np.where(there, shares, 1).argmin(), shares.argmax(), int(np.nanargmin(each))
+    return (
+        f"{names[rarest]} is only {shares[rarest]:.1%} of the answers. Balanced accuracy of {curve.units}:"
+        f" {np.nanmean(each):.3f}, the mean of each class's share that is found; the least, of"
+        f" {names[least]}, is {each[least]:.3f}. Who always says {names[most]}: accuracy {shares[most]:.3f},"
+        f" balanced {1 / there.sum():.3f}."
+    )

@@ -1,0 +1,137 @@
+"""Parts of published layers: their recurrence in plain NumPy, as flash-linear-attention and mamba have it."""
+
+import jax
+import numpy as np
+import pytest
+from flax import nnx
+from lstm_reference import quick_jit
+
+from memcap import loops
+from memcap.cells import cell_class
+from memcap.cells.matrix import EPSILON
+from memcap.knobs import UserError
+from memcap.models.architecture import Architecture
+from memcap.models.model import Model
+
+F, U, K, B, T = 3, 5, 16, 2, 7
+LAYERS = (
+    "delta_net+conv4",
+    "gated_delta_net+conv4+gate+rate",
+    "gla+conv4+gate",
+    "mamba2+conv4+gate+skip",
+)
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def silu(x):
+    return x * sigmoid(x)
+
+
+def softplus(x):
+    return np.log1p(np.exp(x))
+
+
+def rms_norm(x):
+    return x / np.sqrt(np.mean(x**2) + EPSILON)
+
+
+def l2_norm(x):
+    return x / np.sqrt(x @ x + EPSILON)
+
+
+def short_convolution(x, kernel, taps, bias=0.0):
+    """(T, N): project, then convolve each channel causally over time, as torch.nn.Conv1d with groups=N does,
+    whose last tap is of the last step; SiLU."""
+    projected = x @ kernel
+    padded = np.concatenate([np.zeros((len(taps) - 1, taps.shape[1])), projected])
+    torch_taps = taps[::-1]
+    return silu(np.stack([(padded[t : t + len(taps)] * torch_taps).sum(0) for t in range(len(x))]) + bias)
+
+
+def published(name, w, x):
+    """(T, U) of one sequence (T, F) by the layer before its output projection: FLA's layers/delta_net.py,
+    gated_deltanet.py, gla.py; mamba_ssm/modules/mamba2.py, `step`."""
+    q, k, v = (
+        short_convolution(x, w[part], w[f"{part}_taps"], w.get(f"{part}_bias", 0.0))
+        for part in ("query", "key", "value")
+    )
+    gates = x @ w["gate"] + w["bias"]
+    z = x @ w["output_gate"] if "output_gate" in w else None
+    state, out = np.zeros((K, U)), []
+    for t in range(T):
+        if name.startswith("mamba2"):
+            dt, a = softplus(gates[t, 0]), -np.exp(w["log_rate"][0])
+            state = state * np.exp(dt * a) + np.outer(k[t], dt * v[t])
+            out.append(rms_norm((q[t] @ state + w["skip"][0] * v[t]) * silu(z[t])))
+        elif name.startswith("gla"):
+            state = np.exp(np.log(sigmoid(gates[t])) / 16)[:, None] * state + np.outer(k[t], v[t])
+            out.append(rms_norm(q[t] @ state) * silu(z[t]))
+        else:
+            key, query, beta = l2_norm(k[t]), l2_norm(q[t]), sigmoid(gates[t, 0])
+            if name.startswith("gated"):
+                state = state * np.exp(-np.exp(w["log_rate"][0]) * softplus(gates[t, 1]))
+            state = state + np.outer(key, beta * (v[t] - key @ state))
+            out.append(rms_norm(query @ state) * (1.0 if z is None else silu(z[t])))
+    return np.stack(out)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_it_is_the_recurrence_of_the_published_layer(name):
+    cell = cell_class(name)(F, U, rngs=nnx.Rngs(0))
+    weights = {key: np.asarray(value, np.float64) for key, value in nnx.to_pure_dict(nnx.state(cell)).items()}
+    x = np.random.default_rng(1).standard_normal((T, B, F)).astype(np.float32)
+    right = np.stack([published(name, weights, x[:, b]) for b in range(B)], 1)
+    carry, hidden = quick_jit(lambda x: jax.lax.scan(cell, cell.initialize_carry((B, F)), x))(x)
+    np.testing.assert_allclose(hidden, right, rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(carry[1], np.concatenate([x[-1], x[-2], x[-3]], -1))
+
+
+def test_the_carry_counts_the_inputs_that_a_convolution_sees_again():
+    assert Architecture(Model("gla+conv4+gate", U), F, 2).carry_numbers() == K * U + 3 * F
+    assert Architecture(Model("gla+conv9", U, layers=2), F, 2).carry_numbers() == 2 * K * U + 8 * (F + U)
+
+
+@pytest.mark.usefixtures("quick_compile")
+def test_a_rate_starts_as_published():
+    """U(0, 16): nets forget eight times as fast on average as without."""
+    nets = [
+        Architecture(Model("gated_delta_net+rate", U), F, 2).init(None, [seed])["cell"] for seed in range(20)
+    ]
+    rates = np.exp([net["log_rate"][0] for net in nets])
+    assert 0 < rates.min() < 3
+    assert 13 < rates.max() <= 16
+
+
+def test_a_convolution_and_a_carry_of_few_bits_go_together_in_either_order():
+    x = jax.random.normal(jax.random.key(0), (B, F))
+    hidden = []
+    for name in ("delta_net+conv4+bfloat16", "delta_net+bfloat16+conv4"):
+        cell = cell_class(name)(F, U, rngs=nnx.Rngs(0))
+        carry, out = cell(cell.initialize_carry((B, F)), x)
+        assert all(leaf.dtype == "bfloat16" for leaf in jax.tree.leaves(carry))
+        hidden.append(out)
+    np.testing.assert_array_equal(*hidden)
+
+
+@pytest.mark.parametrize("part", ["conv4", "gate", "skip"])
+def test_accelerators_leave_a_step_of_its_own_to_the_loop_for_any_cell(part):
+    cell = cell_class(f"mamba2+{part}")
+    assert loops.choose("auto", loops.Request(cell, "gpu", False)).loop == "masked"
+
+
+@pytest.mark.parametrize(
+    ("name", "which"),
+    [
+        ("lstm+conv4", "a cell with a matrix"),
+        ("mlstm+gate", "a cell with a matrix"),
+        ("delta_product+conv4", "a cell with a matrix"),
+        ("gla+skip", "mamba2"),
+        ("delta_net+rate", "gated_delta_net"),
+    ],
+)
+def test_a_part_of_another_layer_is_refused_in_one_line(name, which):
+    with pytest.raises(UserError, match=rf"model\.cell={name.split('+')[0]}\+.*is a part of {which}"):
+        Model(name)
