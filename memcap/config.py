@@ -194,7 +194,7 @@ class Member:
 
     Args:
         task: with its knobs.
-        lag: time steps to remember.
+        lag: time steps to remember; None: all of a sequence, of a task that has a `longest_lag`.
         length: steps T of a sequence; None: the task's own for this lag.
         model: cell, units and read-out.
         recipe: values that it lacks come from its file.
@@ -206,16 +206,17 @@ class Member:
     """
 
     task: Task
-    lag: int
-    length: int = cast(int, None)  # filled in below: whoever reads it has a number
+    lag: int = cast(int, None)  # filled in below: whoever reads it has a number
+    length: int = cast(int, None)  # as well
     model: Model = field(default_factory=Model)
     recipe: _Resolution = _Resolution()
     evaluation: Evaluation = field(default_factory=Evaluation)
     seed: int = 0
 
     def __post_init__(self) -> None:
-        task, lag = _checked(self.task, Task, "task"), whole(self.lag, "task.lag", 1, LONGEST)
-        whole(lag, "task.lag", task.smallest_lag, LONGEST)
+        task = _checked(self.task, Task, "task")
+        lag = task.longest_lag if self.lag is None else self.lag
+        lag = whole(whole(lag, "task.lag", 1, LONGEST), "task.lag", task.smallest_lag, LONGEST)
         if not is_own(task):
             _check_sizes(task, lag)
         length = task.length(lag) if self.length is None else whole(self.length, "task.length", 1, LONGEST)
@@ -234,6 +235,7 @@ class Member:
             )
         resolved = {
             "task": task,
+            "lag": lag,
             "length": length,
             "model": model,
             "recipe": complete(recipe, task, lag, model.cell, evaluation.until == "up_to"),
@@ -388,7 +390,8 @@ def _check_criterion(task: Task, lag: int, length: int) -> None:
 
 def task_defaults(name: str) -> dict[str, Any]:
     """Return all that `task.*` may hold for this task, with defaults."""
-    return {"name": name, "lag": 8, "length": None, **defaults(task_class(name))}
+    cls = task_class(name)
+    return {"name": name, "lag": cls.default_lag, "length": None, **defaults(cls)}
 
 
 def resolve(values: dict[str, Any]) -> Member:

@@ -24,7 +24,7 @@ from memcap.models.model import Model
 from memcap.recipes import OPTIONAL, Recipe
 
 Grid = dict[str, list[Any]]
-MOST_MEMBERS = 1_000_000  # of a command: to make and check so many takes minutes
+MOST_MEMBERS = 100_000  # of a command: to make and check so many takes ten seconds or more
 
 
 def members(config: dict[str, Any]) -> list[Member]:
@@ -132,7 +132,8 @@ def _placed(base: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:
     """Put one point's values into their fields of the base config."""
     values = {k: dict(v) if isinstance(v, dict) else v for k, v in base.items()}
     if "task" in point and point["task"] != values["task"]["name"]:
-        values["task"] = task_defaults(str(point["task"])) | {k: values["task"][k] for k in ("lag", "length")}
+        own = {k: v for k in ("lag", "length") if (v := values["task"][k]) is not None}
+        values["task"] = task_defaults(str(point["task"])) | own
     if "recipe" in point:
         if values["recipe"].get("name", "auto") != "auto":
             # A named recipe has filled in its values: which of them the user typed can't be told any more.

@@ -120,7 +120,7 @@ class CheckMembers(Callback):
         here = config.hydra.launcher._target_.endswith(IN_PROCESS)
         with mistakes_end():
             if _makes_all_jobs_at_once(config):
-                with Waiting("checking the members of all jobs"):  # of a million it takes a while
+                with Waiting("checking the members of all jobs"):  # of very many it takes a while
                     self._check(config, _multirun(config, self.session.composer), here)
             else:
                 self.session.ledger.expect([Job(settings(values_of(config)), ())])

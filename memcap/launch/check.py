@@ -7,6 +7,7 @@ from pathlib import Path
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from memcap.designs.axes import check_count
 from memcap.knobs import UserError
 from memcap.launch.errors import HYDRA_ERRORS, explain
 from memcap.launch.jobs import Job, use_config_folders
@@ -25,7 +26,11 @@ def check(config: DictConfig, jobs: Iterable[Job]) -> list[Job]:
     """
     use_config_folders(config.hydra)
     try:
-        checked = list(jobs)
+        checked, count = [], 0
+        for job in jobs:
+            checked.append(job)
+            count += len(job.members)
+            check_count(count, "-m: members")
         for folder in sorted({job.settings.folder for job in checked}):
             _check_folder(folder, "out")
             if folder.exists():

@@ -20,10 +20,12 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
-from memcap.designs.axes import MOST_MEMBERS, check_count
+from memcap.designs.axes import MOST_MEMBERS
 from memcap.knobs import UserError
 from memcap.launch.errors import alternatives
 from memcap.launch.plugin import MODULE, register_plugin
+
+MOST_JOBS = 10_000  # Hydra composes each for milliseconds, and makes it a folder
 
 
 @dataclass
@@ -110,7 +112,7 @@ def expand(
             )
         if isinstance(sweep := each.value(), RangeSweep) and not sweep.step:
             raise UserError(f"{each.input_line}: has a step of 0, and so no end; give it another step")
-        check_count(_count(each), each.input_line or key)
+        _check_count(_count(each), each.input_line or key)
         choices[key] = [f"{key}={value}" for value in each.sweep_string_iterator()]
         if not choices[key]:
             options = loader.get_group_options(each.key_or_group)
@@ -118,8 +120,17 @@ def expand(
                 f"{each.input_line}: matches nothing, so there is no job"
                 + (f"; {alternatives('', options)}" if options else "")
             )
-    check_count(math.prod(map(len, choices.values())), "-m: jobs")
+    _check_count(math.prod(map(len, choices.values())), "-m")
     return [list(job) for job in itertools.product(*choices.values())]
+
+
+def _check_count(jobs: int, what: str) -> None:
+    """Refuse more jobs than a multirun can have, before they are made."""
+    if jobs > MOST_JOBS:
+        raise UserError(
+            f"{what}: {jobs:,} jobs are more than the {MOST_JOBS:,} of a multirun; one job can have"
+            f" {MOST_MEMBERS:,} members, as in 'axes={{seed: 1000, model.units: [1, 2]}}'"
+        )
 
 
 def _count(override: Override) -> int:
@@ -129,7 +140,7 @@ def _count(override: Override) -> int:
         return 1  # they are in memory, as they were typed
     ends = float(sweep.start or 0), float(sweep.stop or 0), float(sweep.step)
     steps = (ends[1] - ends[0]) / ends[2]
-    return math.ceil(steps) if math.isfinite(steps) else MOST_MEMBERS + 1
+    return math.ceil(steps) if math.isfinite(steps) else MOST_JOBS + 1
 
 
 def register() -> None:

@@ -88,6 +88,7 @@ class Task(ABC):
     name: ClassVar[str]
     # read out at the last step only, or at every step (masked)
     answers: ClassVar[Literal["last", "every"]] = "last"
+    default_lag: ClassVar[int | None] = 8  # None: a matter of the object, its `longest_lag`
     # whether a sequence has no end of its own: a longer one asks the same at every step
     stream: ClassVar[bool] = False
     question: ClassVar[str] = (
@@ -108,6 +109,11 @@ class Task(ABC):
     def by_loss(self) -> bool:
         """Tell whether a member is judged by its held-out loss, beside those of others, and by no score."""
         return False
+
+    @property
+    def longest_lag(self) -> int | None:
+        """The lag at which all of a sequence is seen; None where sequences have any lag."""
+        return None
 
     def doubts(self, longest_lag: int) -> list[str]:
         """Return what looks like a mistake of the user's, and may be none, a line each; `longest_lag` of the

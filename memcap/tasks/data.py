@@ -50,6 +50,7 @@ class Data(Task):
     """
 
     name: ClassVar[str] = "data"
+    default_lag: ClassVar[int | None] = None
     file: str = knob(EXAMPLE, "an .npz file of your sequences; example: 512 made-up ones, to see how it goes")
     held_out: float = knob(0.2, "share of the sequences that training never sees", above=0, below=1)
     fold: int = knob(0, "which split into training and held-out sequences", at_least=0, at_most=1000)

@@ -15,6 +15,7 @@ import memcap
 from memcap import sequences
 from memcap.config import Member, member_of
 from memcap.knobs import UserError
+from memcap.launch.app import compose_jobs
 from memcap.tasks.data import Data, _split
 
 COUNT, STEPS = 40, 6
@@ -274,6 +275,15 @@ def test_steps_that_no_net_would_see_are_named(tmp_path):
     assert task.doubts(STEPS - 1) == []
     (doubt,) = task.doubts(2)
     assert doubt.endswith(f"the nets see the last 3 of {STEPS} steps; task.lag={STEPS - 1} is all of them")
+
+
+def test_a_net_sees_the_whole_sequence_where_no_lag_is_given(tmp_path):
+    file = saved(tmp_path / "a.npz", **symbols()).file
+    ((job,),) = compose_jobs(["task=data", f"task.file={file}", "recipe=hold"])
+    assert list(job.members) == memcap.members("data", file=file, recipe="hold")
+    assert job.members[0] == replace(job.members[0], lag=STEPS - 1)
+    ((other,),) = compose_jobs(["task=data", "recipe=hold", "axes={task: [latch]}"])
+    assert other.members[0].lag == 8
 
 
 def test_a_criterion_below_chance_names_its_knob(tmp_path):
