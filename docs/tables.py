@@ -18,7 +18,7 @@ import shlex
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -31,7 +31,7 @@ from memcap import cli, papers, store
 from memcap.capacity import cell_map
 from memcap.capacity.answer import Answer, answer
 from memcap.capacity.cell_map import needs
-from memcap.capacity.comparison import in_numbers
+from memcap.capacity.comparison import in_numbers, shift
 from memcap.capacity.costs import content, costs, family, sentence
 from memcap.capacity.frontier import best_recipes, fit_all_recipes, frontier
 from memcap.capacity.layers import COUNTS, shapes
@@ -479,20 +479,38 @@ def optimizers_on_delay_lines() -> str:
 
 
 def widths_by_optimizer() -> str:
-    """Tabulate the units that delay lines take by Adam, at two rates, and by Muon."""
-    studies = (all_recipes(), *(fit_all_recipes(rows_of(name)) for name in ("optimizers_frontier", "muon")))
+    """Tabulate the units that delay lines take by Adam, at two rates and for longer, by Muon and by GGT."""
+    rows = (rows_of(name) for name in ("optimizers_frontier", "muon", "delay_line_budgets"))
+    by_optimizer = ("curriculum", "curriculum_muon", "curriculum_ggt")
     lines: dict[tuple[str, int], dict[str, Point]] = {}
-    for p in itertools.chain.from_iterable(studies):
-        if p.task.name == "delay_line" and p.recipe.name in ("curriculum", "curriculum_muon"):
-            lines.setdefault((p.label, p.lag), {})[f"{p.recipe.optimizer} {p.recipe.lr:g}"] = p
-    names = ("adam 0.02", "adam 0.05", "muon 0.05")
+    for p in itertools.chain(all_recipes(), *map(fit_all_recipes, rows)):
+        if p.task.name == "delay_line" and p.recipe.name in by_optimizer:
+            longer = f", {p.recipe.budget:,} steps" * (p.recipe.budget != 8000)
+            by = f"{p.recipe.optimizer} {p.recipe.lr:g}{longer}"
+            lines.setdefault((p.label, p.lag), {})[by] = p
+    names = ("adam 0.02", "adam 0.02, 24,000 steps", "adam 0.05", "muon 0.05", "ggt 0.03")
     cells = [
         (name.replace("_", " "), lag, share, *(width(each(by[of])) if of in by else "" for of in names))
         for (name, lag), by in lines.items()
         if "muon 0.05" in by
         for share, each in (("half", lambda p: p.fit.u50), ("nine in ten", lambda p: p.fit.u90))
     ]
-    return table(("task", "lag", "seeds", *names), cells)
+    by_lag = {lag: by for (_, lag), by in lines.items() if "ggt 0.03" in by}
+    sentence = filled(
+        f"For nine in ten GGT takes {ratios(by_lag, names[0], 'ggt 0.03')} of the units that Adam takes in as"
+        f" many steps, and {ratios(by_lag, names[1], 'ggt 0.03')} of those that it takes in three times as"
+        " many."
+    )
+    return f"{table(('task', 'lag', 'seeds', *names), cells)}\n\n{sentence}"
+
+
+def ratios(by_lag: Mapping[int, Mapping[str, Point]], first: str, second: str) -> str:
+    """Write u90 of the one over that of the other, with 95 % intervals, at each lag."""
+    parts = []
+    for lag, by in by_lag.items():
+        it = shift(by[first].posterior, by[second].posterior, 0.9)
+        parts.append(f"{it.ratio:.2f} [{it.low:.2f}, {it.high:.2f}] at lag {lag}")
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def optimizers_elsewhere() -> str:
