@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -15,12 +16,16 @@ from memcap.runtime import signals
 from memcap.store import heartbeat, shards
 from memcap.store.follow import Follower
 from memcap.store.study import Study
-from memcap.tracking.report import ONLINE, figure_since, read_report, remove_files
+from memcap.terminal.printing import Waiting
+from memcap.tracking.report import OFFLINE, ONLINE, figure_since, read_report, remove_files
 from memcap.tracking.settings import Tracking
 
 log = logging.getLogger(__package__)
 
-SECONDS_AT_THE_END = 5.0  # that a mirror has once its job has ended
+# Seconds that a mirror has once its job has ended: without getting on, in all, and after a signal. In all it
+# is less than the mirror gives itself.
+SECONDS_AT_THE_END = 5.0
+MOST_SECONDS_AT_THE_END = 50.0
 SECONDS_WHEN_INTERRUPTED = 0.5
 SECONDS_BETWEEN_LOOKS = 0.1  # whether there was a signal
 
@@ -75,21 +80,26 @@ class MirrorProcess:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        """Wait some seconds until all is sent, half a second after an interrupt, and end the process.
+        """Wait until all is sent, as long as it gets on, half a second after an interrupt; end the process.
 
         What was not sent is counted in one warning. A mistake, before anything trains, waits for nothing.
         """
         mistake = kind is not None and issubclass(kind, SystemExit)
         if kind is not None and issubclass(kind, KeyboardInterrupt):
-            self._finish(SECONDS_WHEN_INTERRUPTED)
+            self._finish(time.monotonic() + SECONDS_WHEN_INTERRUPTED)
         elif not mistake:
-            self._finish(SECONDS_AT_THE_END / 2)
-            report = read_report(self._absolute, self._token)
-            if self._process.poll() is None and report.service == ONLINE and not report.sent:
-                log.warning(f"{ONLINE} does not work and is left: did not answer in time")
-                self._kill()
-                self._process = self._start("offline")
-            self._finish(SECONDS_AT_THE_END / 2)
+            end = time.monotonic() + MOST_SECONDS_AT_THE_END
+            rest = shlex.join(self._settings.command(self._folder))
+            with Waiting(
+                f"mirroring the last results (Ctrl-C ends this; {rest} does it later), a minute at most"
+            ):
+                self._finish(end)
+                report = read_report(self._absolute, self._token)
+                if self._process.poll() is None and report.service == ONLINE and not report.sent:
+                    log.warning(f"{ONLINE} does not work and is left: did not answer in time")
+                    self._kill()
+                    self._process = self._start("offline")
+                    self._finish(end)
         in_time = self._process.poll() is not None
         self._kill()
         if not mistake:
@@ -97,16 +107,24 @@ class MirrorProcess:
         remove_files(self._absolute, self._token)
         self._errors.close()
 
-    def _finish(self, seconds: float) -> None:
-        """Tell the process to end, and wait for so many seconds; after a signal half a second at most."""
+    def _finish(self, end: float) -> None:
+        """Tell the process to end, and wait for it while it gets on; after a signal half a second at most.
+
+        What needs no network gets on, however slow the machine is.
+        """
         assert self._process.stdin is not None
         self._process.stdin.close()
-        end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0 and self._process.poll() is None:
+        seen, since = None, time.monotonic()
+        while (now := time.monotonic()) < end and self._process.poll() is None:
+            report = read_report(self._absolute, self._token)
+            if report != seen or report.service in OFFLINE:
+                seen, since = report, now
+            if now - since >= SECONDS_AT_THE_END:
+                return
             if signals.pending():
-                end = min(end, time.monotonic() + SECONDS_WHEN_INTERRUPTED)
+                end = min(end, now + SECONDS_WHEN_INTERRUPTED)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(min(left, SECONDS_BETWEEN_LOOKS))
+                self._process.wait(min(end - now, SECONDS_BETWEEN_LOOKS))
 
     def _kill(self) -> None:
         assert self._process.stdin is not None

@@ -14,6 +14,7 @@ from pathlib import Path
 from memcap.store import files, heartbeat
 
 ONLINE = "W&B online"
+OFFLINE = ("", "W&B offline", "trackio")  # "": before the first service is called
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Report:
     """The state of a mirror.
 
     Args:
-        service: the one that is called now.
+        service: the one that is called now; "" before.
         sent: members and results that it has.
         warnings: lines on services that did not work.
         where: people find the runs, in one line; "" before the mirror has ended.
