@@ -1488,6 +1488,31 @@ def dimensions() -> str:
     return table(head, sorted(lines))
 
 
+def beside_keras() -> str:
+    """Tabulate the losses of `memcap fit` and of Keras's best width on the same test sequences."""
+    lines = []
+    of_files = pl.read_csv(ROOT / "results" / "beside_keras.csv")
+    for (file,), rows in of_files.group_by("file", maintain_order=True):
+        ours, keras = (rows.filter(by=name).sort("loss") for name in ("memcap", "keras"))
+        enough, best = (
+            ours.filter(pl.col("units") == pl.col("fit")).row(0, named=True),
+            ours.row(0, named=True),
+        )
+        theirs = keras.sort("validation").row(0, named=True)
+        cells = [f"{each['loss']:.4f} ({each['units']})" for each in (enough, best)]
+        cells.append(f"{theirs['loss']:.4f} ± {theirs['error']:.4f} ({theirs['units']})")
+        errors = [f"{(each['loss'] - theirs['loss']) / theirs['error']:+.1f}" for each in (enough, best)]
+        lines.append((f"{file}.csv", *cells, " / ".join(errors)))
+    head = (
+        "file",
+        "enough by memcap fit",
+        "its best width",
+        "Keras's best width",
+        "standard errors above Keras",
+    )
+    return table(head, lines)
+
+
 def interval(good: int, number: int) -> str:
     """A 95 % interval of a share."""
     low, high = wilson(good, number)
@@ -1545,6 +1570,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "need": need,
     "need in short": need_in_short,
     "dimensions": dimensions,
+    "beside Keras": beside_keras,
     "papers": redrawn,
     "claims resampled": resampled,
     "speed": speed,
