@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from memcap import store
-from memcap.capacity.points import Point, closing, columns, fall_words, interval_text
+from memcap.capacity.points import Point, closing, columns, fall_words, interval_text, scores_words
 from memcap.knobs import UserError
 from memcap.store.columns import IDENTITY, START
 from memcap.terminal.printing import Column, Listing, number
@@ -144,10 +144,12 @@ def short_table(points: Sequence[Point], folder: Path) -> Listing:
 def _warnings(points: Sequence[Point]) -> list[str]:
     """Return the lines that explain words in the place of numbers."""
     notes = []
-    if any(not point.trains for point in points):
+    if untrained := [point for point in points if not point.trains]:
+        some = "; ".join(f"{p.label} at lag {p.lag}: {scores_words(p)}" for p in untrained[:MOST_NOTES])
+        more = "; ..." * (len(untrained) > MOST_NOTES)
         notes.append(
             f"{UNTRAINED}: under half of the seeds at every width, and no more with more units, which says"
-            " nothing of wider nets; try other recipes first."
+            f" nothing of wider nets; try other recipes first. {some}{more}."
         )
     if any(not point.fit.fits for point in points):
         notes.append(

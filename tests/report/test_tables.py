@@ -110,6 +110,7 @@ def test_where_no_recipe_trains_a_task_no_lower_bound_is_printed(counts):
     text = printed(frontier_table(points))
     assert not points[0].trains
     assert "too few pass: under half of the seeds at every width" in text
+    assert f"median accuracy at the end, by units: {points[0].units[0]}:0." in " ".join(text.split())
     assert ">" not in text.replace("(<=: the narrowest tried is enough; >: the widest is not)", "")
 
 
