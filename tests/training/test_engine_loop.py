@@ -79,10 +79,6 @@ def test_where_there_is_a_compiler_a_cell_in_c_passes_its_test(tmp_path, cell):
     assert cell.missing() is None
 
 
-def test_the_default_is_the_fastest_loop():
-    assert Engine().loop == "auto"
-
-
 @needs_native
 @pytest.mark.parametrize("cell", ["lstm", "GRUCell"])
 def test_where_it_can_a_cell_in_c_is_chosen_and_says_nothing(capsys, cell):
@@ -419,19 +415,6 @@ def test_without_a_compiler_the_command_refuses_native_and_leaves_nothing(tmp_pa
         f"{line} engine.loop=reproducible runs anywhere\n",
     )
     assert list((tmp_path / "here").iterdir()) == []
-
-
-def test_without_a_compiler_auto_trains_by_xla(tmp_path):
-    done = run(tmp_path, "engine.kernel=auto", XDG_CACHE_HOME=str(tmp_path / "cache"), **EMPTY_PATH)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("memcap: engine.kernel=auto is now engine.loop=auto\n") == 1
-    assert (
-        done.stderr.count(
-            "memcap: XLA runs the LSTM's loop, as engine.loop=native cannot run here: there is no C comp"
-        )
-        == 1
-    )
-    assert store.read(tmp_path / "outputs").select("kernel", "loop").row(0) == ("xla", "while")
 
 
 @needs_native

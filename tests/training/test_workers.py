@@ -41,20 +41,6 @@ def child():
     started.close()
 
 
-class Interrupts(LocalQueue):
-    """Lets something happen to a worker that asks for members: it waits for the answer, so it has sent all
-    and is at rest."""
-
-    def __init__(self, queue, number, happens):
-        super().__init__(queue, number)
-        self.happens = happens
-
-    def take_members(self, program, most):
-        members = super().take_members(program, most)
-        self.happens(members)
-        return members
-
-
 def killed(process):
     process.kill()
     process.wait()
@@ -71,19 +57,6 @@ def test_a_process_trains_as_this_one_does(child):
     assert {m: [step for step, _ in points] for m, points in listener.points.items()} == {
         m: [*range(1, 61)] for m in FOUR
     }
-
-
-def test_a_killed_worker_is_noticed_and_loses_nothing(child):
-    started, listener = child
-    queue = Queue(FOUR, TWO, 2, listener)
-    with pytest.raises(PeerDiedError):
-        started.serve(Interrupts(queue, 1, lambda members: killed(started.process)))
-    suspects, failed = queue.worker_died(1, started.exit_reason())
-    assert (len(suspects), failed) == (1, [])
-    with contextlib.closing(WorkerProcess()) as successor:
-        successor.serve(LocalQueue(queue, 1))
-    assert sorted(m.key for m in queue.results) == sorted(m.key for m in FOUR)
-    assert len(listener.results) == 4
 
 
 class Keeps(Remembers):
