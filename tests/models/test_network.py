@@ -190,24 +190,6 @@ def test_every_cell_plugs_in_and_trains_a_step(cell, readout):
     assert after < before
 
 
-@pytest.mark.parametrize(
-    ("arguments", "named", "allowed"),
-    [
-        ({"cell": "lsmt"}, "model.cell=lsmt", f"{', '.join(cell_classes())}, LSTMCell, or MODULE:CLASS"),
-        ({"cell": "RNNCellBase"}, "model.cell=RNNCellBase", "GRUCell"),
-        ({"cell": "Linear"}, "model.cell=Linear", "GRUCell"),
-        ({"cell": "relu"}, "model.cell=relu", "GRUCell"),
-        ({"readout": "softmax"}, "model.readout=softmax", "dense, lstm"),
-        ({"units": 0}, "model.units=0", "at least 1"),
-        ({"units": 4097}, "model.units=4097", "at most 4096"),
-    ],
-)
-def test_a_wrong_model_is_one_line(arguments, named, allowed):
-    message = refusal(lambda: Model(**arguments))
-    assert message.startswith(named)
-    assert allowed in message
-
-
 def test_a_preset_is_refused_for_a_cell_whose_gates_are_not_known():
     net = architecture("LSTMCell")
     message = refusal(lambda: net.init(Init(forget=1.0), [0]))
