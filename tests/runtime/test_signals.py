@@ -107,7 +107,6 @@ def reach_the_long_chunk(process):
 @pytest.mark.parametrize(
     ("number", "arguments"),
     [
-        (signal.SIGINT, [AXES, "engine.workers=1"]),
         (signal.SIGTERM, [AXES, "engine.workers=2"]),
         (signal.SIGHUP, ["-m", "recipe.budget=20,21,22,30000000", "engine.workers=1"]),
         (signal.SIGINT, [AXES, "engine.workers=1", "tracking=wandb", "tracking.wandb=offline"]),
