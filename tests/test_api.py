@@ -2,16 +2,12 @@
 test_trained.py has `load`."""
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
-from command import files
+from command import files, python
 from flax import nnx
 from polars.testing import assert_frame_equal
 from study_checks import refusal
@@ -31,7 +27,6 @@ from memcap.studies import run
 from memcap.tasks import DelayLine, Latch
 from memcap.tracking import Tracking
 
-ROOT = Path(__file__).parents[1]
 TINY = {"budget": 4, "batch": 8, "every": 2, "sequences": 16, "stretch": 1}
 ONE = memcap.Engine(loop="while", workers=1)
 
@@ -53,16 +48,14 @@ def test_what_is_not_promised_is_not_there():
         assert not hasattr(room, "nope")
 
 
-def test_importing_memcap_imports_nothing_else():
+def test_importing_memcap_imports_nothing_else(tmp_path):
     script = (
         "import sys, memcap; dir(memcap); memcap.UserError; memcap.knob; memcap.__version__\n"
         "found = {'jax', 'flax', 'numpy', 'polars', 'hydra', 'matplotlib', 'wandb', 'scipy'} &"
         " set(sys.modules)\n"
         "assert not found, found"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = python(tmp_path, "-c", script)
     assert done.returncode == 0, done.stderr
 
 
@@ -180,14 +173,7 @@ def test_a_class_of_the_script_itself_trains_in_its_process_alone(tmp_path):
         " budget=2, batch=8, every=2, sequences=16, stretch=1)\n"
         "print(memcap.train(runs, engine=memcap.Engine(loop='plain'), progress=False)['cell'].to_list())\n"
     )
-    done = subprocess.run(
-        [sys.executable, "script.py"],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = python(tmp_path, "script.py")
     assert done.stdout == "['__main__:Mine', '__main__:Mine']\n", done.stderr
     assert done.stderr.startswith("memcap: cell=Mine: is defined here, so it trains in this process alone")
 

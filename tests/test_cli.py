@@ -7,11 +7,10 @@ import os
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from command import files, memcap
+from command import ROOT, files, memcap, python
 from jax._src import config as jax_config
 from lstm_reference import keras_outputs
 from study_rows import group, sealed, write
@@ -28,7 +27,6 @@ from memcap.tasks import task_class, task_classes
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
-ROOT = Path(__file__).parents[1]
 COUNTS = {1: (0, 8), 2: (4, 8), 3: (8, 8), 4: (8, 8)}
 
 
@@ -381,9 +379,7 @@ def test_an_exported_member_is_the_one_that_was_trained(tmp_path):
 
 def in_a_new_process(folder, script, **environment):
     """Run a script where nothing is imported yet; it must end well."""
-    environment = os.environ | {"PYTHONPATH": str(ROOT)} | environment
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = python(folder, "-c", script, **environment)
     assert done.returncode == 0, done.stderr
 
 

@@ -16,7 +16,6 @@ from memcap.training.workers import WorkerProcess
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
-RECIPES = {path.stem for path in (recipes.root() / "conf" / "recipe").glob("*.yaml")}
 TINY = [
     "recipe.budget=4",
     "evaluation.every=2",
@@ -156,10 +155,6 @@ def test_a_task_of_a_study_file_and_what_is_said_of_it(folder):
         (
             "-m task=latch,outside_tasks:Nope",
             "task.name=outside_tasks:Nope: the module outside_tasks has no Nope",
-        ),
-        (
-            "--config-dir configs axes={recipe:[yours]}",
-            f"recipe=yours: no such recipe; one of {', '.join(sorted({*RECIPES, 'mine'}))}, or a file",
         ),
     ],
 )

@@ -168,28 +168,6 @@ def test_no_gradient_reaches_a_write_in_an_earlier_window(cell, readout, reset):
     assert np.array_equal(joined, output) != reset
 
 
-@pytest.mark.parametrize(("cell", "readout"), [*((cell, "dense") for cell in CELLS), ("lstm", "lstm")])
-def test_every_cell_plugs_in_and_trains_a_step(cell, readout):
-    net = architecture(cell, readout)
-    weights = net.init(None, [0])
-    target = symbols(3)[-1] % OUT
-
-    @quick_jit
-    def train(weights, inputs):
-        def loss(weights):
-            scores = net.build(weights)(inputs, return_sequences=False)
-            return -jnp.mean(jax.nn.log_softmax(scores, 0)[target, jnp.arange(B)])
-
-        value, grads = jax.value_and_grad(loss)(weights)
-        return value, grads, jax.tree.map(lambda leaf, slope: leaf - 0.1 * slope, weights, grads)
-
-    before, grads, stepped = train(weights, symbols())
-    after, _, _ = train(stepped, symbols())
-    assert jax.tree.structure(grads) == jax.tree.structure(weights)
-    assert all(np.all(np.isfinite(leaf)) and np.any(leaf) for leaf in jax.tree.leaves(grads))
-    assert after < before
-
-
 def test_a_preset_is_refused_for_a_cell_whose_gates_are_not_known():
     net = architecture("LSTMCell")
     message = refusal(lambda: net.init(Init(forget=1.0), [0]))

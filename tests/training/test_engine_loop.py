@@ -1,16 +1,14 @@
 """`engine.loop`: what each value trains with, what it says where it can't, and the knobs before it; and that
 loops come to the same verdicts."""
 
-import os
 import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import jax
 import numpy as np
 import polars as pl
 import pytest
+from command import python
 from native_checks import EMPTY_PATH, needs_compiler
 from task_checks import draw
 from training_checks import ONE, member, programs, vector
@@ -32,7 +30,6 @@ from memcap.training.queue import Queue
 from memcap.training.results import program_id
 from memcap.training.step import TrainSpec
 
-ROOT = Path(__file__).parents[2]
 NATIVE = replace(ONE, loop="native")
 SECONDS_A_WEIGHT = loops.padding_cost("native") or 0.0
 NO_COMPILER = "there is no C compiler `cc` here"
@@ -253,7 +250,7 @@ def test_a_loop_from_outside_trains_and_names_its_rows():
 
 def test_what_is_no_loop_is_refused():
     with pytest.raises(UserError, match=r"must be a class or an object of memcap\.loops\.Loop"):
-        Engine(loop=f"{__name__}:ROOT")
+        Engine(loop=f"{__name__}:NATIVE")
 
 
 @needs_native
@@ -387,21 +384,8 @@ def test_members_that_may_come_and_those_that_were_trained_decide_a_program_too(
 
 def run(folder, *arguments, **environment):
     """`memcap train` in a process of its own."""
-    variables = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"} | environment
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "memcap",
-        "train",
-        "task=latch",
-        "model.units=1",
-        *TINY,
-        *arguments,
-    ]
-    return subprocess.run(
-        command, cwd=folder, env=variables, capture_output=True, text=True, timeout=200, check=False
-    )
+    words = ["-P", "-m", "memcap", "train", "task=latch", "model.units=1", *TINY, *arguments]
+    return python(folder, *words, JAX_PLATFORMS="cpu", **environment)
 
 
 def test_without_a_compiler_the_command_refuses_native_and_leaves_nothing(tmp_path):
