@@ -3,16 +3,14 @@ cannot be."""
 
 from dataclasses import dataclass, replace
 
-import numpy as np
 import pytest
 
 from memcap import api
-from memcap.config import Engine, Evaluation, Member, member_of, resolve, task_defaults, task_of
+from memcap.config import Evaluation, Member, member_of, resolve, task_defaults, task_of
 from memcap.knobs import UserError, completed, defaults, knob, set_words
 from memcap.models.model import Model
 from memcap.recipes import Recipe, ResolvedRecipe, recipe_file
 from memcap.tasks import Facts, task_class, task_classes
-from memcap.training.engine import train
 
 Latch, Count, DelayLine = (task_class(name) for name in ("latch", "count", "delay_line"))
 
@@ -104,21 +102,6 @@ def test_to_replace_nothing_changes_nothing(task):
         assert member_of(made.config) == made
         other = replace(made, seed=1)
         assert (other.recipe, other.length, other.key == made.key) == (made.recipe, made.length, False)
-
-
-def test_it_trains():
-    made = Member(
-        Latch(),
-        1,
-        model=Model(units=1),
-        recipe=Recipe("hold", budget=20, batch=16),
-        evaluation=Evaluation(10, 64),
-    )
-    (result,) = train([made], Engine(loop="while", workers=1))
-    assert result.member is made
-    assert result.status in ("solved", "unsolved")
-    started = made.architecture.flatten(made.architecture.init(made.init, [0, 1, 1]))
-    assert np.abs(made.architecture.flatten(result.weights) - started).max() > 1e-3
 
 
 MISTAKES = [
