@@ -5,6 +5,7 @@ from study_rows import group, table
 
 from memcap.capacity.frontier import fit_all_recipes, frontier
 from memcap.capacity.points import columns, label, references
+from memcap.knobs import UserError
 from memcap.models.model import Model
 from memcap.tasks import task_class
 from memcap.thresholds.curve import fit
@@ -236,6 +237,11 @@ def test_the_best_recipe_is_that_of_the_verdict_asked_for():
         "sure",
         "early",
     ]
+
+
+def test_an_unknown_verdict_is_refused():
+    with pytest.raises(UserError, match=r"at=nope: must be one of up_to, steady, trained"):
+        frontier(table(group()), at="nope")
 
 
 @pytest.mark.parametrize(
