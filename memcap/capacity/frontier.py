@@ -35,7 +35,7 @@ from memcap.store.rows import IS_BY_LOSS, VERDICTS, At, without_failed
 from memcap.tasks import Task
 from memcap.thresholds.curve import no_easier
 
-COLUMNS_BY_WIDTH = ["units", "solved", "steady", "up_to", "runs", "seeds", "stretched"]
+COLUMNS_BY_WIDTH = ["units", "solved", "steady", "up_to", "runs", "seeds", "stretched", "final"]
 
 
 def frontier(
@@ -76,6 +76,7 @@ def fit_all_recipes(
         pl.len().alias("runs"),
         pl.col("seed").n_unique().alias("seeds"),
         pl.col("stretched").filter("solved").median(),
+        pl.col("final").median(),
     )
     by_width = widths.sort("units").group_by(IDENTITY, maintain_order=True).agg(COLUMNS_BY_WIDTH)
     medians = rows.group_by(IDENTITY, maintain_order=True).agg(
@@ -151,6 +152,7 @@ def _point(row: dict[str, Any], at: At, confidence: float, fits: Memo) -> Point:
         steps=row[steps],
         stretched=row["stretched_median"],
         stretched_by_width=tuple(row["stretched"]),
+        final_by_width=tuple(row["final"]),
         seconds=row["run_seconds"],
     )
     if passed == solved:

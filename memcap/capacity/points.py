@@ -19,6 +19,7 @@ from memcap.recipes import ResolvedRecipe
 from memcap.store.rows import At
 from memcap.tasks import Task, information_floor, least_bits, one_per_number
 from memcap.terminal.printing import number
+from memcap.terminal.words import plural
 from memcap.thresholds.curve import Counts, Fall, Fit, Posterior, Threshold, counts, posterior
 from memcap.thresholds.falls import before, possible_fall
 
@@ -46,6 +47,7 @@ class Point:
         steps: median steps to the verdict over all members that passed; None if none did.
         stretched: median score of the solved members at `evaluation.stretch` times the lag; None if none was.
         stretched_by_width: the same by width.
+        final_by_width: median of the last held-out score by width, of all members; None where all diverged.
         seconds: training time of all its members together.
     """
 
@@ -69,6 +71,7 @@ class Point:
     steps: float | None
     stretched: float | None
     stretched_by_width: tuple[float | None, ...]
+    final_by_width: tuple[float | None, ...]
     seconds: float
 
     @cached_property
@@ -255,9 +258,9 @@ def closing(point: Point) -> str | None:
         return None
     if point.fit.u50.censored == "below":
         return (
-            f"train 8 seeds at {max(1, units[0] // 2)} to {units[0]} units"
+            f"train 8 seeds {_at(max(1, units[0] // 2), units[0])}"
             if low
-            else f"train {2 * point.seeds} seeds at {units[0]} units"
+            else f"train {2 * point.seeds} seeds {_at(units[0], units[0])}"
         )
     under = [u for u in units if u < point.fit.u50.units]
     over = [u for u in units if u >= point.fit.u90.units]
@@ -267,7 +270,19 @@ def closing(point: Point) -> str | None:
         last = max(last, math.ceil(1.25 * units[-1]))
     few = [n for u, n in zip(units, point.runs, strict=True) if first <= u <= last]
     seeds = 8 if min(few, default=0) < 8 else 16
-    return f"train {seeds} seeds at {first} to {last} units"
+    return f"train {seeds} seeds {_at(first, last)}"
+
+
+def _at(first: int, last: int) -> str:
+    return f"at {first} to {last} units" if first < last else f"at {plural(last, 'unit')}"
+
+
+def scores_words(point: Point) -> str:
+    """Return what nets of each width scored at last, and what else could compare the widths."""
+    scores = zip(point.units, point.final_by_width, strict=True)
+    texts = [f"{units}:{number(score) or 'diverged'}" for units, score in scores]
+    words = f"median {point.task.metric} at the end, by units: {' '.join(texts)}"
+    return f"{words}; {point.task.mend_unsolved}" if point.task.mend_unsolved else words
 
 
 def interval_text(width: Threshold, write: Callable[[float], str] = number) -> str:

@@ -124,6 +124,11 @@ class Task(ABC):
         return []
 
     @property
+    def mend_unsolved(self) -> str:
+        """Say what to do where no net meets the criterion; "" where nothing but training can."""
+        return ""
+
+    @property
     def mend_criterion(self) -> str:
         """Say how to mend a criterion that a net without memory meets."""
         return "mend the task's `facts`"
