@@ -220,6 +220,21 @@ def up_to() -> str:
     return table(head, lines)
 
 
+def up_to_by_gru() -> str:
+    """Units of a GRU at every lag up to one, beside those of an LSTM."""
+    by_lstm = {(p.task, p.lag): p for p in frontier(rows_of("up_to"))}
+    lines = [
+        (
+            label(p.task).replace("_", " "),
+            p.lag,
+            *(width(each.fit.u90) for each in (by_lstm[p.task, p.lag], p)),
+            ", ".join(f"{u}: {s}/{n}" for u, s, n in zip(p.units, p.solved, p.runs, strict=True)),
+        )
+        for p in frontier(rows_of("up_to_gru"))
+    ]
+    return table(("task", "every lag to", "u90 of an LSTM", "of a GRU", "GRUs that passed, by units"), lines)
+
+
 def advice_up_to() -> str:
     """How the advised widths did up to lag 50, and to lags that nothing measured; of a stream at these."""
     rows = rows_of("up_to_fresh_seeds").with_columns(passed_column())
@@ -1561,6 +1576,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "steady": steady,
     "up to": up_to_rule,
     "every lag up to": up_to,
+    "every lag by GRU": up_to_by_gru,
     "advice up to": advice_up_to,
     "whole sequences": whole_sequences,
     "learned or inherited": learned,

@@ -79,7 +79,7 @@ def test_open_intervals_are_said_to_be_open_with_what_closes_them():
     (point,) = frontier(table(group(counts={30: (0, 4), 34: (3, 4), 38: (3, 4)})))
     text = printed(frontier_table([point]))
     assert " [open, " in text
-    assert "To close open intervals: latch at lag 5, train 8 seeds at 30 to" in text
+    assert "is at least 20. To close such intervals: latch at lag 5, train 8 seeds at 30 to" in text
     closed = table(group(counts={u: (0 if u < 5 else 16, 16) for u in range(1, 9)}))
     assert "To close" not in printed(frontier_table(frontier(closed)))
 
