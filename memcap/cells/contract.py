@@ -3,8 +3,8 @@
 memcap's own cells, and Flax's, are tested, so nothing of this is asked of them.
 """
 
-import contextlib
-from collections.abc import Callable, Generator
+from collections.abc import Callable
+from functools import partial
 from typing import Any, cast
 
 import jax
@@ -33,15 +33,14 @@ def check(name: str, features: int, units: int) -> None:
 
 
 def _step(cls: type[Cell], name: str, features: int, units: int) -> None:
-    with _blamed(cls, name, "__init__"):
-        cell = cast(Callable[..., Cell], cls)(features, units, rngs=nnx.Rngs(0))
+    make = partial(cast(Callable[..., Cell], cls), rngs=nnx.Rngs(0))
+    cell = _call(cls, name, "__init__", make, features, units)
     for field, value in (("in_features", features), ("hidden_features", units)):
         if (came := getattr(cell, field, None)) != value:
             raise _wrong(name, f"__init__ keeps {field}={came}", f"{value}, the number that it was made with")
-    with _blamed(cls, name, "initialize_carry"):
-        carry = cell.initialize_carry((BATCH, features), nnx.Rngs(0))
-    with _blamed(cls, name, "__call__"):
-        given = cell(carry, jnp.zeros((BATCH, features)))
+    shape, start = (BATCH, features), cell.initialize_carry
+    carry = _call(cls, name, "initialize_carry", start, shape, nnx.Rngs(0))
+    given = _call(cls, name, "__call__", cell, carry, jnp.zeros(shape))
     if not (isinstance(given, tuple) and len(given) == 2):
         raise _wrong(name, f"__call__ gives {type(given).__name__}", "the next carry and the hidden state")
     before, after, hidden = map(_words, (carry, *given))
@@ -65,11 +64,10 @@ def _wrong(name: str, came: str, expected: str) -> UserError:
     return UserError(f"model.cell={name}: {came}; it must be {expected} (memcap/cells/base.py)")
 
 
-@contextlib.contextmanager
-def _blamed(cls: type[Cell], name: str, method: str) -> Generator[None]:
-    """Turn what the cell raises into a UserError."""
+def _call(cls: type[Cell], name: str, method: str, of: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what a method gives; what it raises is a UserError."""
     try:
-        yield
+        return of(*arguments)
     except UserError:
         raise
     except Exception as error:
