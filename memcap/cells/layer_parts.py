@@ -6,7 +6,7 @@
     +skip    mamba2: what is read has D times the last value added
     +rate    gated_delta_net: the logarithm of its decay is multiplied by a learned number, as of mamba2
 
-So `delta_net+conv4`, `gla+gate`, `gated_delta_net+conv4+gate+rate` and `mamba2+conv4+gate+skip` are the
+So `delta_net+conv4`, `gla+conv4+gate`, `gated_delta_net+conv4+gate+rate` and `mamba2+conv4+gate+skip` are the
 published layers, but for what the page of cells lists (docs/cell_map.md). Held against NumPy recurrences that
 are written from the code of flash-linear-attention and of mamba (tests/cells/test_layer_parts.py).
 """
