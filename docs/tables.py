@@ -18,7 +18,7 @@ import shlex
 import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -31,7 +31,7 @@ from memcap import cli, papers, store
 from memcap.capacity import cell_map
 from memcap.capacity.answer import Answer, answer
 from memcap.capacity.cell_map import needs
-from memcap.capacity.comparison import in_numbers
+from memcap.capacity.comparison import in_numbers, shift
 from memcap.capacity.costs import content, costs, family, sentence
 from memcap.capacity.frontier import best_recipes, fit_all_recipes, frontier
 from memcap.capacity.layers import COUNTS, shapes
@@ -218,6 +218,21 @@ def up_to() -> str:
         lines.append((subject.replace("_", " "), *cells[0], *cells[1]))
     head = ("task", "every lag to 50", "u90", "passed", "lag 50 alone", "u90", "passed")
     return table(head, lines)
+
+
+def up_to_by_gru() -> str:
+    """Units of a GRU at every lag up to one, beside those of an LSTM."""
+    by_lstm = {(p.task, p.lag): p for p in frontier(rows_of("up_to"))}
+    lines = [
+        (
+            label(p.task).replace("_", " "),
+            p.lag,
+            *(width(each.fit.u90) for each in (by_lstm[p.task, p.lag], p)),
+            ", ".join(f"{u}: {s}/{n}" for u, s, n in zip(p.units, p.solved, p.runs, strict=True)),
+        )
+        for p in frontier(rows_of("up_to_gru"))
+    ]
+    return table(("task", "every lag to", "u90 of an LSTM", "of a GRU", "GRUs that passed, by units"), lines)
 
 
 def advice_up_to() -> str:
@@ -479,20 +494,38 @@ def optimizers_on_delay_lines() -> str:
 
 
 def widths_by_optimizer() -> str:
-    """Tabulate the units that delay lines take by Adam, at two rates, and by Muon."""
-    studies = (all_recipes(), *(fit_all_recipes(rows_of(name)) for name in ("optimizers_frontier", "muon")))
+    """Tabulate the units that delay lines take by Adam, at two rates and for longer, by Muon and by GGT."""
+    rows = (rows_of(name) for name in ("optimizers_frontier", "muon", "delay_line_budgets"))
+    by_optimizer = ("curriculum", "curriculum_muon", "curriculum_ggt")
     lines: dict[tuple[str, int], dict[str, Point]] = {}
-    for p in itertools.chain.from_iterable(studies):
-        if p.task.name == "delay_line" and p.recipe.name in ("curriculum", "curriculum_muon"):
-            lines.setdefault((p.label, p.lag), {})[f"{p.recipe.optimizer} {p.recipe.lr:g}"] = p
-    names = ("adam 0.02", "adam 0.05", "muon 0.05")
+    for p in itertools.chain(all_recipes(), *map(fit_all_recipes, rows)):
+        if p.task.name == "delay_line" and p.recipe.name in by_optimizer:
+            longer = f", {p.recipe.budget:,} steps" * (p.recipe.budget != 8000)
+            by = f"{p.recipe.optimizer} {p.recipe.lr:g}{longer}"
+            lines.setdefault((p.label, p.lag), {})[by] = p
+    names = ("adam 0.02", "adam 0.02, 24,000 steps", "adam 0.05", "muon 0.05", "ggt 0.03")
     cells = [
         (name.replace("_", " "), lag, share, *(width(each(by[of])) if of in by else "" for of in names))
         for (name, lag), by in lines.items()
         if "muon 0.05" in by
         for share, each in (("half", lambda p: p.fit.u50), ("nine in ten", lambda p: p.fit.u90))
     ]
-    return table(("task", "lag", "seeds", *names), cells)
+    by_lag = {lag: by for (_, lag), by in lines.items() if "ggt 0.03" in by}
+    sentence = filled(
+        f"For nine in ten GGT takes {ratios(by_lag, names[0], 'ggt 0.03')} of the units that Adam takes in as"
+        f" many steps, and {ratios(by_lag, names[1], 'ggt 0.03')} of those that it takes in three times as"
+        " many."
+    )
+    return f"{table(('task', 'lag', 'seeds', *names), cells)}\n\n{sentence}"
+
+
+def ratios(by_lag: Mapping[int, Mapping[str, Point]], first: str, second: str) -> str:
+    """Write u90 of the one over that of the other, with 95 % intervals, at each lag."""
+    parts = []
+    for lag, by in by_lag.items():
+        it = shift(by[first].posterior, by[second].posterior, 0.9)
+        parts.append(f"{it.ratio:.2f} [{it.low:.2f}, {it.high:.2f}] at lag {lag}")
+    return f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def optimizers_elsewhere() -> str:
@@ -1493,6 +1526,31 @@ def dimensions() -> str:
     return table(head, sorted(lines))
 
 
+def beside_keras() -> str:
+    """Tabulate the losses of `memcap fit` and of Keras's best width on the same test sequences."""
+    lines = []
+    of_files = pl.read_csv(ROOT / "results" / "beside_keras.csv")
+    for (file,), rows in of_files.group_by("file", maintain_order=True):
+        ours, keras = (rows.filter(by=name).sort("loss") for name in ("memcap", "keras"))
+        enough, best = (
+            ours.filter(pl.col("units") == pl.col("fit")).row(0, named=True),
+            ours.row(0, named=True),
+        )
+        theirs = keras.sort("validation").row(0, named=True)
+        cells = [f"{each['loss']:.4f} ({each['units']})" for each in (enough, best)]
+        cells.append(f"{theirs['loss']:.4f} ± {theirs['error']:.4f} ({theirs['units']})")
+        errors = [f"{(each['loss'] - theirs['loss']) / theirs['error']:+.1f}" for each in (enough, best)]
+        lines.append((f"{file}.csv", *cells, " / ".join(errors)))
+    head = (
+        "file",
+        "enough by memcap fit",
+        "its best width",
+        "Keras's best width",
+        "standard errors above Keras",
+    )
+    return table(head, lines)
+
+
 def interval(good: int, number: int) -> str:
     """A 95 % interval of a share."""
     low, high = wilson(good, number)
@@ -1542,6 +1600,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "steady": steady,
     "up to": up_to_rule,
     "every lag up to": up_to,
+    "every lag by GRU": up_to_by_gru,
     "advice up to": advice_up_to,
     "whole sequences": whole_sequences,
     "learned or inherited": learned,
@@ -1551,6 +1610,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "need": need,
     "need in short": need_in_short,
     "dimensions": dimensions,
+    "beside Keras": beside_keras,
     "papers": redrawn,
     "claims resampled": resampled,
     "speed": speed,

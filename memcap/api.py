@@ -82,7 +82,8 @@ def members(task: Any = "delay_line", recipe: Any = "auto", **axes: Any) -> list
 
 def _member(task: Any, recipe: Any, **values: Any) -> Member:
     cls = type(task) if isinstance(task, Task) else _task_class(task)
-    parts: dict[str, dict[str, Any]] = {"task": {}, **{group: {} for group in GROUPS}, "member": {}}
+    parts: dict[str, dict[str, Any]] = {"task": {}, **{group: {} for group in GROUPS}}
+    parts["member"] = {"lag": cls.default_lag}
     owned = {"task": {*names_of(cls)}, "member": {"lag", "length", "seed"}}
     owned |= {group: {*names_of(part)} - {"name"} for group, part in GROUPS.items()}
     for name, value in values.items():
@@ -103,7 +104,7 @@ def _member(task: Any, recipe: Any, **values: Any) -> Member:
         recipe=_with(base, parts["recipe"]),
         model=typed(Model, parts["model"], "model"),
         evaluation=typed(Evaluation, parts["evaluation"], "evaluation"),
-        **{"lag": 8, **parts["member"]},
+        **parts["member"],
     )
 
 
@@ -208,7 +209,7 @@ def data(frame: Any, target: Any, file: str | Path | None = None, **columns: Any
 
     Example:
         >>> task = memcap.data(frame, target="fault", sequence="machine")
-        >>> members = memcap.members(task, recipe="hold", lag=task.longest_lag, units=[1, 2, 4], seed=2)
+        >>> members = memcap.members(task, recipe="hold", units=[1, 2, 4], seed=2)
     """
     form = (
         _table_form(frame, target, columns)

@@ -19,6 +19,7 @@ TEXTS = ("symbol_names", "class_names")  # for readers: what the numbers stand f
 PARTS = ("train", "validation", "test")  # of a file's own split
 LARGEST = 64 * 2**20  # bytes of arrays: they are constants of the compiled programs
 UNPACKED = 2 * LARGEST + 2**16  # bytes in the file, of numbers of 8 bytes, and heads
+TOO_MUCH = f"more than {LARGEST >> 20} MiB of numbers; take a part of the sequences, or their last steps"
 MOST = 1e18  # its square is a number in float32, too
 
 
@@ -129,7 +130,7 @@ def read(file: str) -> Sequences:
         )
     try:
         if _unpacked(content) > UNPACKED:
-            raise _wrong(file, f"holds more than {LARGEST >> 20} MiB of numbers")
+            raise _wrong(file, f"holds {TOO_MUCH}")
         with np.load(io.BytesIO(content), allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     except UserError:
@@ -243,14 +244,14 @@ def _check_arrays(file: str, arrays: dict[str, np.ndarray]) -> None:
     for name, array in arrays.items():
         if name not in names:
             raise _wrong(file, f"has an array `{name}`, which means nothing; it may have {', '.join(names)}")
-        if name in (*TEXTS, "split") and array.dtype.kind == "U":
+        if name == "split" or (name in TEXTS and array.dtype.kind == "U"):
             continue
         if array.dtype.kind not in "biuf":
             raise _wrong(file, f"`{name}` must hold numbers, not {array.dtype}")
         if not np.isfinite(array).all():
             raise _wrong(file, f"`{name}` holds numbers that are not finite")
     if sum(array.size for array in arrays.values()) * 4 > LARGEST:
-        raise _wrong(file, f"holds more than {LARGEST >> 20} MiB of numbers")
+        raise _wrong(file, f"holds {TOO_MUCH}")
 
 
 def _count_and_steps(file: str, inputs: np.ndarray) -> tuple[int, int]:

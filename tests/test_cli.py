@@ -96,7 +96,7 @@ def test_help_teaches(tmp_path):
         "--cfg job",
         "-sc install=bash",
         "recipe=    auto, chrono",
-        "task=      adding, bandlimited_delay, copy",
+        "task=      adding, bandit, bandlimited_delay",
     ):
         assert part in train
     assert "hides columns in this order: 75 %, any seed," in " ".join(

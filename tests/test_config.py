@@ -59,7 +59,7 @@ MISTAKES = [
     ("task.symbols", 2.5, "a whole number"),
     ("task.reals", "yes", "true or false"),
     ("task.reals", 1, "true or false"),
-    ("task.name", "delayline", "one of adding, bandlimited_delay, copy"),
+    ("task.name", "delayline", "one of adding, bandit, bandlimited_delay"),
     ("evaluation.until", "dawn", "one of solved, steady"),
     ("task.distractors", 4, "lag, length, symbols, reals"),
     ("model.units", 0, "at least 1"),

@@ -1,7 +1,7 @@
 """Tables in long form: what the lines say stands in the arrays, and what they do not say is one line."""
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 
 import jax
 import numpy as np
@@ -119,6 +119,35 @@ BAD = {
         {},
         "10,001 sequences, of which the longest has 10,000 steps, are more than 64 MiB",
     ),
+    "too large": (changed(x=[1e300, 1, 2, 3, 4]), {}, "`x` holds numbers above 1e+18, too large"),
+    "too large a target": (changed(y=[1e300, 1, 2, 3, 4]), {}, "`y` holds numbers above 1e+18, too large"),
+    "target is the sequence": (
+        GOOD,
+        {"target": "sequence"},
+        "--target sequence: is the column of --sequence",
+    ),
+    "target is the split": (GOOD, {"split": "y"}, "--target y: is the column of --split, too"),
+    "feature twice": (GOOD, {"features": ("x", "x")}, "--features x: stands there twice"),
+    "category unseen": (GOOD, {"categories": ("y",)}, "--categories y: is no column that the net sees"),
+    "steps by name": (
+        changed(step=["first", "second", "last", "last", "second"]),
+        {},
+        "`step` (--step) holds names, which have no order",
+    ),
+    "our own name": (
+        GOOD.rename({"x": "memcap:place"}),
+        {},
+        "has a column `memcap:place`, a name that memcap",
+    ),
+    "structs": (changed(x=[{"a": 1}] * 5), {}, "`x` holds Struct({'a': Int64})"),
+    "bytes": (changed(y=[b"a"] * 5), {}, "`y` holds Binary; it must hold numbers or names"),
+    "durations": (changed(x=[timedelta(1)] * 5), {}, "`x` holds Duration("),
+    "no sequence number": (
+        changed(sequence=[np.nan, 1, 2, 3, 4]),
+        {},
+        "`sequence` (--sequence) is missing in 1 lines",
+    ),
+    "lists as parts": (changed(w=[[1]] * 5), {"split": "w", "features": ("x",)}, "`w` (--split) holds List("),
     "missing": (GOOD, {"missing": "drop"}, "--missing drop: must be refuse or mask"),
     "no split": (GOOD, {"split": "q"}, "has no column `q` (--split)"),
     "split changes": (GOOD, {"split": "w"}, "`w` (--split) changes within a sequence"),
@@ -135,7 +164,7 @@ BAD = {
     "numbers as parts": (
         changed(z=[1, 0, 1, 0, 1]),
         {"split": "z"},
-        "`z` (--split) holds 0; it must be train, validation, test",
+        "`z` (--split) holds Int64; it must be train, validation, test",
     ),
     "no test": (
         changed(w=["train"] * 5),
@@ -164,6 +193,12 @@ def test_a_bad_table_is_one_line(name):
         ("bad.arrow", b"\0" * 40, "cannot be read as ARROW ("),
         ("ragged.csv", b"sequence,y\n1,2,3,4\n", "cannot be read as CSV ("),
         ("empty.csv", b"", "cannot be read as CSV ("),
+        ("other.csv", b"sequence;x;y\na;1;u\n", "has no column `y` (--target); it has sequence;x;y"),
+        ("latin.csv", b"sequence,x,y\n\xe9,1,u\n", "cannot be read as CSV (invalid utf-8"),
+        ("quoted.csv", b'sequence,x,y\na,"1,u\nb,2,v\n', "cannot be read as CSV ("),
+        ("no.parquet", b"sequence,x,y\na,1,u\n", "cannot be read as PARQUET ("),
+        ("\0.csv", None, "cannot be read ("),
+        ("*.csv", None, "cannot be read (No such file"),
     ],
 )
 def test_a_bad_file_is_one_line(tmp_path, name, content, said):
@@ -197,6 +232,8 @@ def test_a_file_that_rows_may_be_of_is_not_written_over(tmp_path):
     memcap.data(frame_of(), "y", tmp_path / "mine.npz")
     assert "holds something else" in refusal(lambda: memcap.data(frame_of(20), "y", tmp_path / "mine.npz"))
     assert "it has target, sequence, step" in refusal(lambda: memcap.data(frame_of(), "y", steps="x"))
+    assert "must be names of columns" in refusal(lambda: memcap.data(frame_of(), "y", features=3))
+    assert "frame: must be a polars or pandas frame" in refusal(lambda: memcap.data([1, 2], "y"))
 
 
 def test_each_sequence_is_held_out_in_one_fold_and_shown_once(tmp_path):
@@ -235,6 +272,12 @@ def test_sequences_of_unlike_lengths_are_arrays():
         array_form([[1, 2], [[3.0], [1.0]]], [0, 1])
     with pytest.raises(UserError, match="for 2 sequences"):
         array_form([[1, 2], [3, 1]], [0, 1, 2])
+    with pytest.raises(UserError, match="must be sequences"):
+        array_form([], [])
+    with pytest.raises(UserError, match="must be sequences"):
+        array_form([1, 2], [0, 1])
+    with pytest.raises(UserError, match="`split` must be"):
+        array_form([[1, 2], [3, 1]], [0, 1], split=["train", "rest"])
     with pytest.raises(UserError, match="holds numbers that are not finite"):
         array_form([[[1.0], [np.nan]], [[1.0], [2.0]]], [0, 1])
 

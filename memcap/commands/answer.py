@@ -53,7 +53,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--task", help="name of a task, as in `memcap tasks`; without it you are asked what to remember"
     )
-    parser.add_argument("--lag", type=steps, help="time steps")
+    parser.add_argument("--lag", type=steps, help="time steps (default of data: all of a sequence)")
     parser.add_argument(
         "--knob", action="append", default=[], metavar="NAME=VALUE", help="a knob of the task, as symbols=4"
     )
@@ -143,11 +143,13 @@ def _subject(arguments: Namespace) -> tuple[Task, int] | None:
         if arguments.lag is not None or arguments.knob:
             raise UserError("--task: not given; give --task and --lag, or neither to be asked")
         return ask(Console(stderr=True))
-    if arguments.lag is None:
+    task = task_of(arguments.task, arguments.knob)
+    lag = arguments.lag or task.longest_lag
+    if lag is None:
         raise UserError(
             f"--lag: not given; how many time steps, as in: memcap answer --task {arguments.task} --lag 50"
         )
-    return task_of(arguments.task, arguments.knob), arguments.lag
+    return task, lag
 
 
 def ask(out: Console) -> tuple[Task, int] | None:

@@ -126,9 +126,9 @@ def _any_task() -> KnobGroup:
     length = Knob(
         "task.length", "null", f"null, or {span}", "steps of a sequence; null: the task's own for this lag"
     )
+    about = "time steps to remember; of data: null, all of a sequence"
     return KnobGroup(
-        "Every task",
-        (Knob("task.lag", str(task_defaults("latch")["lag"]), span, "time steps to remember"), length),
+        "Every task", (Knob("task.lag", str(task_defaults("latch")["lag"]), span, about), length)
     )
 
 

@@ -13,7 +13,9 @@ from memcap.training.program import Program
 LEAST = {"h100": (7, 7), "v5e": (12, 23), "v5e-4": (12, 23)}
 MORE = 2
 # A symbol, or its answer, depends on those before it.
-DRAWN_IN_A_LOOP = {"dyck": 1, "modular_arithmetic": 1, "reber": 1, "word_problem": 1}
+DRAWN_IN_A_LOOP = dict.fromkeys(
+    ("bandit", "dyck", "modular_arithmetic", "reber", "reversal", "two_step", "word_problem"), 1
+)
 # Answers are sums over ages, in a loop of whole sequences: it runs once a batch, not at each step.
 ADDED_IN_A_LOOP = {"fading_kernel": 1}
 

@@ -15,6 +15,7 @@ import memcap
 from memcap import sequences
 from memcap.config import Member, member_of
 from memcap.knobs import UserError
+from memcap.launch.app import compose_jobs
 from memcap.tasks.data import Data, _split
 
 COUNT, STEPS = 40, 6
@@ -191,6 +192,34 @@ BAD = {
         {**GOOD, "lengths": np.zeros(COUNT, int)},
         "`lengths` must be (40,) whole numbers from 1 to 6",
     ),
+    "lengths of other sequences": ({**GOOD, "lengths": np.full(3, 6)}, "`lengths` must be (40,) whole"),
+    "longer than they are": ({**GOOD, "lengths": np.full(COUNT, 7)}, "numbers from 1 to 6"),
+    "halves of lengths": ({**GOOD, "lengths": np.full(COUNT, 2.5)}, "`lengths` must be (40,) whole"),
+    "one group": (
+        {**GOOD, "groups": np.ones(COUNT, int)},
+        "`groups` must be (40,) whole numbers, of at least",
+    ),
+    "groups by half": ({**GOOD, "groups": np.arange(COUNT) / 2}, "`groups` must be (40,) whole numbers"),
+    "parts by number": ({**GOOD, "split": np.arange(COUNT) % 3}, "`split` must be (40,) texts: train,"),
+    "parts of groups": (
+        {**GOOD, "groups": np.arange(COUNT) % 2, "split": np.array(["train"] * 39 + ["test"])},
+        "`split` has sequences of one group in several parts",
+    ),
+    "no test": ({**GOOD, "split": np.array(["train"] * COUNT)}, "`split` leaves no sequences for test"),
+    "complex": ({**GOOD, "targets": np.arange(COUNT) * 1j}, "`targets` must hold numbers, not complex128"),
+    "structured": (
+        {**GOOD, "targets": np.zeros(COUNT, [("a", int)])},
+        "`targets` must hold numbers, not [('a'",
+    ),
+    "dates": ({**GOOD, "targets": np.arange(COUNT).astype("M8[s]")}, "`targets` must hold numbers, not date"),
+    "one number": ({**GOOD, "inputs": np.array(3)}, "`inputs` must be (N, T) whole numbers or"),
+    "pictures": ({**GOOD, "inputs": np.ones((COUNT, 6, 2, 2))}, "not (40, 6, 2, 2) of float64"),
+    "no sequence": (
+        {"inputs": np.zeros((0, 6), int), "targets": np.zeros(0, int)},
+        "`inputs` has shape (0, 6)",
+    ),
+    "classes too many": ({**GOOD, "targets": np.arange(COUNT) * 999}, "above 4,095"),
+    "negative classes": ({**GOOD, "targets": np.arange(COUNT) - 1}, "must be classes from 0"),
     "object": ({**GOOD, "targets": np.array([None] * COUNT)}, "is no .npz file of plain arrays"),
 }
 
@@ -246,6 +275,15 @@ def test_steps_that_no_net_would_see_are_named(tmp_path):
     assert task.doubts(STEPS - 1) == []
     (doubt,) = task.doubts(2)
     assert doubt.endswith(f"the nets see the last 3 of {STEPS} steps; task.lag={STEPS - 1} is all of them")
+
+
+def test_a_net_sees_the_whole_sequence_where_no_lag_is_given(tmp_path):
+    file = saved(tmp_path / "a.npz", **symbols()).file
+    ((job,),) = compose_jobs(["task=data", f"task.file={file}", "recipe=hold"])
+    assert list(job.members) == memcap.members("data", file=file, recipe="hold")
+    assert job.members[0] == replace(job.members[0], lag=STEPS - 1)
+    ((other,),) = compose_jobs(["task=data", "recipe=hold", "axes={task: [latch]}"])
+    assert other.members[0].lag == 8
 
 
 def test_a_criterion_below_chance_names_its_knob(tmp_path):

@@ -1,0 +1,162 @@
+"""Agents that choose between two arms, whose number of variables is known; the tasks of choices share it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+
+from memcap.knobs import knob
+from memcap.tasks.base import Batch, Facts, Operand, Task, scored
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float, Key
+
+REWARDED = 0.8  # how often the better arm, or state, is rewarded; the other one is as often not
+SHARE = 0.001  # of the squared error without memory, that a solved net may have
+SESSIONS, TRIALS, SETTLED = 1 << 14, 100, 60  # drawn for `facts`; after so many, trials are alike
+
+
+class Rates(NamedTuple):
+    """How an agent learns and chooses.
+
+    Args:
+        learn: share of the way by which a value goes to a reward of 0 or 1.
+        slope: log odds of a choice per difference of values.
+        repeat: log odds per trace of past choices, 1 where all were the same.
+        fade: share of the way by which the trace goes to a choice.
+    """
+
+    learn: float
+    slope: float
+    repeat: float
+    fade: float
+
+
+@dataclass(frozen=True)
+class Agents(Task):
+    """Base of the tasks whose sequences are an agent's sessions: choices, rewards, and the log odds of
+    the next choice.
+
+    A session has `lag` + 1 trials; in a longer one answers are due at the last `lag` + 1. The net is to say
+    the agent's own log odds; choices drawn from them would teach the same, more slowly. So the score is a
+    distance from the agent, 0 at best: in nats, the log loss of choices that a net foretells is above the
+    agent's own by at most an eighth of its squared error.
+
+    The agent carries `values` numbers from trial to trial, and one more with `habit`. Its trace of choices
+    fades more slowly than it learns values: at one rate both would be a single number.
+    """
+
+    values: int = knob(
+        1,
+        "values that it learns: 1, their difference, moved by every reward; 2, one each",
+        at_least=1,
+        at_most=2,
+    )
+    habit: bool = knob(False, "whether it also repeats its choices, of which it carries a fading trace")
+    subject: int = knob(0, "which of such agents: each has rates of its own", at_least=0, at_most=1_000_000)
+    answers: ClassVar[Literal["last", "every"]] = "every"
+    loss: ClassVar[Literal["classes", "values"]] = "values"
+    outputs: ClassVar[int] = 1  # the log odds
+    reversal: ClassVar[float] = 0.0  # how often, per trial, the better arm becomes the worse one
+    common: ClassVar[float] = 1.0  # how often an arm leads to its own state, which is rewarded or not
+
+    @property
+    def two_steps(self) -> bool:
+        """Tell whether an arm may lead to either state, which is then seen."""
+        return self.common < 1
+
+    @property
+    def vocabulary(self) -> int:
+        """Arm, state if arms do not tell it, and reward: two of each."""
+        return 8 if self.two_steps else 4
+
+    @property
+    def rates(self) -> Rates:
+        """The subject's own."""
+        learn, slope, repeat, fade = np.random.default_rng(self.subject).random(4).tolist()
+        return Rates(0.25 + 0.2 * learn, 4 + 2 * slope, (1 + repeat) * self.habit, 0.08 + 0.08 * fade)
+
+    def shortest(self, lag: int) -> int:
+        """Count the first trial, and `lag` more."""
+        return lag + 1
+
+    def trial(self, carry: Any, row: Any) -> tuple[Any, Any]:
+        """Go through a trial of B sessions, in arrays of JAX or of NumPy.
+
+        Args:
+            carry: two values, the trace, whether arm 1 is the better one, and the log odds of choosing it,
+                (B,) each.
+            row: (B,) each: a logistic variable, below which log odds choose arm 0; and uniform ones for a
+                reversal, for the state, and for the reward.
+
+        Returns:
+            The new carry; the symbol that is seen and the log odds of the next choice.
+        """
+        (value_0, value_1, trace, better, odds), (lean, change, way, luck) = carry, row
+        better = better != (change < self.reversal)
+        choice = odds > lean
+        state = choice != (way >= self.common)
+        reward = (luck < REWARDED) == (state == better)
+        if self.values == 1:  # what one gains the other loses
+            value_1 = value_1 + self.rates.learn * ((reward == state) - value_1)
+            value_0 = 1 - value_1
+        else:
+            value_0 = value_0 + self.rates.learn * (1 - state) * (reward - value_0)
+            value_1 = value_1 + self.rates.learn * state * (reward - value_1)
+        trace = trace + self.rates.fade * (2 * choice - 1 - trace)
+        odds = self.rates.slope * (value_1 - value_0) + self.rates.repeat * trace
+        symbol = 4 * choice + 2 * state + reward if self.two_steps else 2 * choice + reward
+        return (value_0, value_1, trace, better, odds), (symbol, odds)
+
+    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+        """Draw inputs, targets and mask (T, B)."""
+        first, draws = jax.random.split(key)
+        better = jax.random.uniform(first, (batch,)) < 0.5
+        u = jax.random.uniform(draws, (steps, 4, batch))
+        zero = jnp.zeros(batch)
+
+        def step(carry: Any, row: Any) -> tuple[Any, Float[Array, "2 B"]]:
+            carry, seen = self.trial(carry, row)
+            return carry, jnp.stack(seen)
+
+        lean = jnp.log(u[:, 0] / (1 - u[:, 0]))
+        start = (zero + 0.5, zero + 0.5, zero, better, zero)
+        _, seen = lax.scan(step, start, (lean, u[:, 1], u[:, 2], u[:, 3]))
+        targets = seen[:, 1]
+        return Batch(seen[:, 0].astype(jnp.int32), targets, scored(targets, length - 1 - lag, length))
+
+    def facts(self, lag: int, length: int) -> Facts:
+        """Hold the agent's variables, to a thousandth of the variance.
+
+        Chance knows the last trial. It is measured on sessions that NumPy draws, and rounded: a criterion is
+        part of a member's key.
+        """
+        trials = np.minimum(np.arange(length - 1 - lag, length), TRIALS - 1)
+        number, total, squares = _moments(self)[trials].sum(0)
+        chance = float(f"{(squares - total**2 / number).sum() / number.sum():.4g}")
+        held = self.values + self.habit
+        return Facts(held, held * 0.5 * math.log2(1 / SHARE), chance, float(f"{SHARE * chance:.4g}"))
+
+
+@lru_cache(maxsize=256)
+def _moments(agent: Agents) -> Float[np.ndarray, "T 3 V"]:
+    """Return, of each trial and each symbol then seen, how often it came in `SESSIONS`, and the sums of the
+    next choice's log odds and of their squares."""
+    rng, zero = np.random.default_rng(1), np.zeros(SESSIONS)
+    carry = (zero + 0.5, zero + 0.5, zero, rng.random(SESSIONS) < 0.5, zero)
+    moments = []
+    for _ in range(TRIALS):
+        row = (rng.logistic(size=SESSIONS), *rng.random((3, SESSIONS)))
+        carry, (symbol, odds) = agent.trial(carry, row)
+        weights = (None, odds, odds**2)
+        moments.append([np.bincount(symbol, each, agent.vocabulary) for each in weights])
+    found = np.array(moments)
+    found[SETTLED:] = found[SETTLED:].mean(0)
+    return found

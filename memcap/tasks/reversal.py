@@ -1,0 +1,23 @@
+"""Reversal learning: foretell the next choice of an agent whose better arm becomes the worse one now and
+then."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from memcap.tasks.agents import Agents
+
+
+@dataclass(frozen=True)
+class Reversal(Agents):
+    """As `bandit`, but at each trial the better arm becomes the worse one with probability 1/20.
+
+    Example (one value, learnt by half, slope 4): arm 1, rewarded the first time of three | lag 2 ->
+    2 -1 -2.5.
+
+    Source: as of `bandit`.
+    """
+
+    name: ClassVar[str] = "reversal"
+    reversal: ClassVar[float] = 0.05
