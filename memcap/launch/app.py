@@ -235,6 +235,8 @@ def main(arguments: Sequence[str]) -> list[Path]:
     if parsed.hydra_help:
         print(HydraParser().format_help(), end="")
         return []
+    if parsed.package is not None and parsed.cfg is None:
+        raise UserError("--package: says which part --cfg prints, as in --cfg job --package task")
     if parsed.shell_completion and "COMP_LINE" not in os.environ and "query=" in " ".join(arguments):
         raise UserError("-sc query: is asked by a shell as it completes a line; -sc install=bash says how")
     _check_config_dir(parsed.config_dir)
