@@ -105,6 +105,8 @@ BAD = {
     "mine.csv --target y --folds 6": "--folds 6: must be at most 5",
     "mine.csv --target y --most 100000": "--most 100000: must be at most",
     "mine.csv --target y --missing drop": "'drop'",
+    "mine.csv --target y --split part": "mine.csv: has no column `part` (--split); it has sequence, x, y",
+    "arrays --split part": "--split part: arrays have no columns; leave it out",
     "two.csv --target y": "too few sequences or groups",
     "one.csv --target y": "at least 2 sequences of at least 2 steps",
 }
