@@ -1329,6 +1329,24 @@ def parity_by_lags() -> str:
     )
 
 
+def parity_by_heads() -> str:
+    """The parity of the last N bits, by a read-out for each N or for the last alone."""
+    paper = papers.find("khajehabdollahi2024")
+    nets = paper.steps_to_solve(store.read(papers.folder("khajehabdollahi2024")))
+    size = int(nets["N"].max())
+
+    def learnt(kind: str, size: int) -> str:
+        own = nets.filter(kind=kind, N=size, cell="LSTM")["taken"]
+        return f"{own.is_finite().sum()} of {len(own)}"
+
+    return filled(
+        f"LSTMs that learn the parity of the last {size} bits, by a read-out for each N up to it, all from the"
+        f" first step on: {learnt(paper.ALL, size)}; with N rising: {learnt(paper.RISING, size)}. By one"
+        f" read-out for an N that rises: {learnt(paper.SINGLE, size)}; for 5 bits from the first step on:"
+        f" {learnt(paper.NONE, 5)} (`memcap reproduce khajehabdollahi2024 --rows`)."
+    )
+
+
 def state_in_use() -> str:
     """How much of a state is used."""
     at_50 = point("delay_line", 50)
@@ -1562,6 +1580,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "numbers per unit": numbers_per_unit,
     "counting languages": counting_languages,
     "parity by lags": parity_by_lags,
+    "parity by heads": parity_by_heads,
     "state in use": state_in_use,
     "recall beside ceilings": recall_beside_ceilings,
     "few units": few_units,

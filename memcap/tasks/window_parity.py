@@ -14,22 +14,22 @@ from memcap.tasks.base import Batch, Facts, Operand, Task, integers
 if TYPE_CHECKING:
     from jaxtyping import Array, Key
 
-_WRONG = 0.02  # share of answers
+_WRONG = 0.02  # share of answers that a solved net may get wrong
 
 
 @dataclass(frozen=True)
 class WindowParity(Task):
-    """Bits come, -1 or 1, and at the last step it is due whether the ones among the last N = `lag` were odd
-    in number: 1, or even: -1.
+    """Bits come, -1 or 1. At the last step the answer is 1 if the ones among the last N = `lag` bits are odd in
+    number, else -1.
 
-    Example: 1 -1 1 1 1 -1 | lag 4 -> 1, three of the last four are ones.
+    Example: 1 -1 1 1 1 -1 | lag 4 -> 1: three of the last four are ones.
 
-    With H = `lag` - 1 `heads` it is due for every N from 2 to `lag`, by a read-out each. At a smaller lag, as
-    of a curriculum, 0 is due of those for more bits than that; at a larger one the last head answers for
-    `lag`.
+    With `heads` = `lag` - 1 each N from 2 to `lag` has a read-out of its own, and all are asked at once. At a
+    smaller lag, as under a curriculum, the heads for more bits than the lag should answer 0; at a larger one
+    the last head answers for `lag` bits.
 
-    A sequence has `lag` + 2 to 4 `lag` + 1 bits, drawn anew for each, after zeros. Nothing tells a net that
-    the end is near, so it holds the whole window, and the lag is part of what is asked.
+    Each sequence has `lag` + 2 to 4 `lag` + 1 bits, a number drawn at random, after zeros. Nothing tells a net
+    that the end is near, so it has to hold the whole window. The lag is part of what is asked.
 
     Source: the N-parity task of Khajehabdollahi, Zeraati et al. (2024), "Emergent mechanisms for long
     timescales depend on training curriculum and affect performance in memory tasks", ICLR, and its code.
@@ -78,7 +78,8 @@ class WindowParity(Task):
         return Batch(inputs[:, :, None].astype(jnp.float32), targets if self.several_values else targets[0])
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold the last `lag` bits. A net without memory knows nothing of a parity, and is wrong by 1 where
-        one is due; solved if the heads' errors sum up to what one has that is wrong in 2 % of its answers."""
+        """Hold the last `lag` bits. A net without memory knows nothing of a parity, so that its squared error
+        is 1 for each head that is asked. A net is solved when its heads' errors add up to no more than that
+        of one head that gets 2 % of its answers wrong."""
         due = max(1, min(self.heads, lag - 1))
         return Facts(lag, bits=float(lag), chance=due / self.heads, threshold=4 * _WRONG / self.heads)

@@ -59,14 +59,14 @@ def draw(rows: pl.DataFrame) -> Drawn:
         for k, kind in enumerate(KINDS):
             own = data.filter(cell=cell, kind=kind)
             factor = 1.05 ** (k - 1.5) * 1.008 ** (own["seed"] - (own["seed"].mean() or 0))
-            axes.plot(own["N"] * factor, own["at"], ls="", label=kind, alpha=0.7, **marks.look(k))
+            axes.plot(own["N"] * factor, own["at"], ls="", label=kind, alpha=0.6, **marks.look(k))
             medians = own.group_by("N").agg(pl.col("at").median()).sort("N").filter(pl.col("at") < top)
             axes.plot(medians["N"] * 1.05 ** (k - 1.5), medians["at"], color=marks.look(k)["color"], lw=1)
         axes.set(title=cell, xscale="log", yscale="log", xlabel="N (bits)")
         marks.number_x(axes, sizes)
         marks.level(axes, top / math.sqrt(ABOVE))
-    panels[0].set_ylabel("training steps until solved")
-    panels[0].text(sizes[0], 1.08 * top, "not solved", fontsize=8) if sizes else None
+    panels[0].set(ylabel="training steps until solved", ylim=(None, 1.4 * top))
+    panels[0].text(0.02, 0.97, "not solved", va="top", fontsize=8, transform=panels[0].transAxes)
     marks.legend(panels[1], loc="lower right")
     caption = (
         "Asked for the parity of the last 2, 3, ..., N bits at once, by a read-out each, nets learn what they"
