@@ -19,8 +19,8 @@ _WRONG = 0.02  # share of answers that a solved net may get wrong
 
 @dataclass(frozen=True)
 class WindowParity(Task):
-    """Bits come, -1 or 1. At the last step the answer is 1 if the ones among the last N = `lag` bits are odd in
-    number, else -1.
+    """Bits come, -1 or 1. At the last step the answer is 1 if the ones among the last N = `lag` bits are odd
+    in number, else -1.
 
     Example: 1 -1 1 1 1 -1 | lag 4 -> 1: three of the last four are ones.
 
@@ -28,8 +28,8 @@ class WindowParity(Task):
     smaller lag, as under a curriculum, the heads for more bits than the lag should answer 0; at a larger one
     the last head answers for `lag` bits.
 
-    Each sequence has `lag` + 2 to 4 `lag` + 1 bits, a number drawn at random, after zeros. Nothing tells a net
-    that the end is near, so it has to hold the whole window. The lag is part of what is asked.
+    Each sequence has `lag` + 2 to 4 `lag` + 1 bits, a number drawn at random, after zeros. Nothing tells a
+    net that the end is near, so it has to hold the whole window. The lag is part of what is asked.
 
     Source: the N-parity task of Khajehabdollahi, Zeraati et al. (2024), "Emergent mechanisms for long
     timescales depend on training curriculum and affect performance in memory tasks", ICLR, and its code.
