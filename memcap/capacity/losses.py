@@ -198,9 +198,12 @@ def loss_curves(rows: pl.DataFrame) -> list[LossCurve]:
     rows = by_loss(rows).filter(pl.col("held_out_loss").is_not_null())
     same = [name for name in IDENTITY if name != "knobs"]
     curves: list[tuple[int, LossCurve]] = []
-    tasks = {text: _data(text) for text in rows["knobs"].unique()}
+    tasks, repeats = {}, []
+    for text in rows["knobs"].unique():
+        tasks[text] = _data(text)
+        if tasks[text].has_own_split:  # asked here, where its file has just been read
+            repeats.append(text)
     names = {text: repr(replace(task, fold=0)) for text, task in tasks.items()}
-    repeats = [text for text, task in tasks.items() if task.has_own_split]
     folds = {text: task.fold for text, task in tasks.items()}
     rows = rows.with_columns(
         file=pl.col("knobs").replace_strict(names, return_dtype=pl.String),

@@ -1,7 +1,7 @@
 """Recurrent cells, one file each. A new file here that defines a named `Cell` is found; nothing else
 changes.
 
-What needs Flax is in registry.py, which is imported when it is first used.
+Code that needs Flax is in registry.py, which is imported at its first use.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,7 @@ def cell_facts(name: str, features: int = 1) -> CellFacts:
 
 
 def check_name(name: str) -> None:
-    """Refuse a cell that there is not.
+    """Refuse a cell that does not exist.
 
     Raises:
         UserError: there is none of this name.

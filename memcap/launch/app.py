@@ -77,7 +77,13 @@ class HydraParser(argparse.ArgumentParser):
         self.add_argument("--cfg", "-c", choices=["job", "hydra", "all"], help=about)
         parts = ["all", "config", "defaults", "defaults-tree", "plugins", "searchpath"]
         self.add_argument(
-            "--info", "-i", nargs="?", const="all", choices=parts, help="print what Hydra found"
+            "--info",
+            "-i",
+            nargs="?",
+            const="all",
+            choices=parts,
+            metavar="PART",
+            help=f"print what Hydra found: {', '.join(parts)}",
         )
 
     def error(self, message: str) -> NoReturn:

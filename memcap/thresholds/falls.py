@@ -130,8 +130,7 @@ def find_fall(counts: Counts) -> Fall | None:
 def possible_fall(counts: Counts) -> Fall | None:
     """Return where the counts of one study may well fall with the width, so that a curve that cannot fall is
     no guide; None where it is one."""
-    place, drop = _deepest(counts)
-    return place if drop >= SMALL_DROP and curves(counts).fall >= DOUBT else None
+    return None if _doubtful(counts) is None else _deepest(counts)[0]
 
 
 def before(counts: Counts, fall: Fall | None) -> Counts:
@@ -152,16 +151,24 @@ def width_to_take(counts: Counts, share: float, units: int | None) -> int | None
         share: of the seeds that train at all and should pass.
         units: the width to take if the curve cannot fall; None: none is known to be enough.
     """
-    falls = possible_fall(counts) is not None
+    doubtful = _doubtful(counts)
     beyond = units is not None and units > counts.widths[-1]
-    if not falls and not beyond:
+    if doubtful is None and not beyond:
         return units
     own = counts.solved >= (share - SLACK) * counts.runs
-    reached = curves(counts).reached(share, counts.widths)
-    if falls:
+    reached = (doubtful or curves(counts)).reached(share, counts.widths)
+    if doubtful is not None:
         enough = counts.widths[own & (reached >= CERTAINTY)]
         return int(enough[0]) if enough.size else None
-    return int(counts.widths[-1]) if beyond and reached[-1] >= ALARM else units
+    return int(counts.widths[-1]) if reached[-1] >= ALARM else units
+
+
+def _doubtful(counts: Counts) -> Curves | None:
+    """Return the posterior over curves that may fall where the counts may well do; None elsewhere."""
+    if _deepest(counts)[1] < SMALL_DROP:
+        return None
+    posterior = curves(counts)
+    return posterior if posterior.fall >= DOUBT else None
 
 
 @lru_cache(maxsize=64)

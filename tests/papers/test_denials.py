@@ -119,9 +119,9 @@ CHANGES = {
         ({"cell": RNN, "budget": 4000}, {"steps_to_solve": 900 - pl.col("lag")}),
     ],
     "khajehabdollahi2024": [
-        ({"cell": "GRUCell", "curriculum": 0.01, "heads": 1}, learns(1000)),
-        ({"cell": "lstm", "lag": 16, "heads": 15}, {"steps_to_solve": None}),
-        ({"heads": 1, "curriculum": None, "seed": 100}, learns(9000)),
+        ({"cell": GRU, "curriculum": 0.01, "heads": 1}, learns(1000)),
+        ({"cell": GRU, "lag": 16, "heads": 15}, learns(9000)),
+        ({"cell": GRU, "lag": 16, "heads": 15}, learns(9000)),
     ],
     "merrill2024": [
         ({"cell": "irnn"}, whole(0.9)),

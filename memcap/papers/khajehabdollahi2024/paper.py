@@ -125,7 +125,7 @@ def _needs_no_curriculum(nets: pl.DataFrame) -> Finding:
 PAPER = Paper(
     source="Khajehabdollahi, Zeraati et al., Emergent mechanisms for long timescales depend on training"
     " curriculum and affect performance in memory tasks, ICLR 2024 (2309.12927)",
-    cost="to be measured",
+    cost="12 minutes on one core of a very busy machine, without compilation",
     read="code",
     table=steps_to_solve,
     claims=(
@@ -143,6 +143,7 @@ PAPER = Paper(
             "abstract",
             _further,
             within=("cell",),
+            why="GRUs of 32 units do not learn 16 bits in 10,000 steps, however they are asked; LSTMs do",
         ),
         OurClaim(
             "a head for each N needs no curriculum: asked for all N from the first step on, three of four"
@@ -151,6 +152,7 @@ PAPER = Paper(
             "training/train.py in its code",
             _needs_no_curriculum,
             within=("cell",),
+            why="of GRUs all learn 5 and 10 bits so, and one of six learns 16 in 10,000 steps",
         ),
     ),
 )
