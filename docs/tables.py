@@ -1037,7 +1037,8 @@ def redrawn() -> str:
         if (papers.folder(name) / "verdicts.csv").is_file():
             names[papers.find(name).PAPER.read].append(name)
     own = sorted(names["paper"] + names["code"])
-    code = " and ".join(f"`{name}`" for name in names["code"])
+    *others, last = (f"`{name}`" for name in names["code"])
+    code = f"{', '.join(others)} and {last}"
     counted = (
         f"{len(own)} papers are redrawn. Of {code} the authors' code was read, and of the text the abstract"
         " alone."
