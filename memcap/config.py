@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from memcap.cells import check_contract
 from memcap.knobs import (
     LONGEST,
     MOST,
@@ -227,6 +228,7 @@ class Member:
             )
         _check_criterion(task, lag, length)
         model, recipe = _checked(self.model, Model, "model"), _checked(self.recipe, Recipe, "recipe")
+        check_contract(model.cell, task.features, model.units)
         evaluation = _checked(self.evaluation, Evaluation, "evaluation")
         if evaluation.until == "up_to" and not task.has_other_lags(lag):
             raise UserError(

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from memcap.cells.gates import Gates, Init
 from memcap.cells.sizes import ALIASES, FACTS, CellFacts
 from memcap.runtime.lazy import LazyModule
+from memcap.runtime.plugins import is_import_path
 
 if TYPE_CHECKING:
     from memcap.cells.base import Cell
     from memcap.cells.registry import cell_class, cell_classes, flax_cell_names
 
 registry = LazyModule("memcap.cells.registry")
+contract = LazyModule("memcap.cells.contract")
 
 __all__ = [
     "ALIASES",
@@ -25,6 +27,7 @@ __all__ = [
     "cell_class",
     "cell_classes",
     "cell_facts",
+    "check_contract",
     "check_name",
     "flax_cell_names",
 ]
@@ -47,6 +50,16 @@ def check_name(name: str) -> None:
     """
     if name not in FACTS:
         registry.cell_class(name)
+
+
+def check_contract(name: str, features: int, units: int) -> None:
+    """Refuse a cell of somebody's that takes no step as cells do.
+
+    Raises:
+        UserError: there is none of this name, or the first thing that is wrong with it.
+    """
+    if is_import_path(name):
+        contract.check(name, features, units)
 
 
 def __getattr__(name: str) -> Any:
