@@ -1356,9 +1356,9 @@ def parity_by_heads() -> str:
         return f"{own.is_finite().sum()} of {len(own)}"
 
     return filled(
-        f"LSTMs that learn the parity of the last {size} bits, by a read-out for each N up to it, all from the"
-        f" first step on: {learnt(paper.ALL, size)}; with N rising: {learnt(paper.RISING, size)}. By one"
-        f" read-out for an N that rises: {learnt(paper.SINGLE, size)}; for 5 bits from the first step on:"
+        f"LSTMs that learn the parity of the last {size} bits: by a read-out for each N up to it, all from"
+        f" the first step on, {learnt(paper.ALL, size)}; with N rising {learnt(paper.RISING, size)}; by one"
+        f" read-out for an N that rises {learnt(paper.SINGLE, size)}. Of 5 bits alone, from the first step on:"
         f" {learnt(paper.NONE, 5)} (`memcap reproduce khajehabdollahi2024 --rows`)."
     )
 
