@@ -1358,7 +1358,7 @@ def parity_by_heads() -> str:
     return filled(
         f"LSTMs that learn the parity of the last {size} bits: by a read-out for each N up to it, all from"
         f" the first step on, {learnt(paper.ALL, size)}; with N rising {learnt(paper.RISING, size)}; by one"
-        f" read-out for an N that rises {learnt(paper.SINGLE, size)}. Of 5 bits alone, from the first step on:"
+        f" read-out for an N that rises {learnt(paper.SINGLE, size)}. Of 5 bits alone from the start:"
         f" {learnt(paper.NONE, 5)} (`memcap reproduce khajehabdollahi2024 --rows`)."
     )
 
