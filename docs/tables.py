@@ -764,6 +764,29 @@ def map_seeds() -> str:
     )
 
 
+def published_layers() -> str:
+    """Count the nets of layers with parts of the published ones that pass, as the map judges them."""
+    heads = {"delay_line": "delay line of 8", "copy": "copy of 8, lag 4", "mqar": "recall of 4 pairs"}
+    lines: dict[tuple[str, int], dict[str, str]] = {}
+    for (cell, layers, task), own in rows_of("published_layers").group_by("cell", "layers", "task"):
+        verdict, score = ("steady", "stretched") if task == "delay_line" else ("solved", "best")
+        passed = own.filter(verdict)
+        taken = passed["steps_to_steady" if verdict == "steady" else "steps_to_solve"].median()
+        steps = "" if passed.is_empty() else f", {taken:.0f} steps"
+        best = "" if passed.height == own.height else f", {own[score].max():.2f}"
+        line = lines.setdefault((cell, layers), {"bytes": ""})
+        line[task] = f"{passed.height} of {own.height}{steps or best}"
+        line["bytes"] = f"{4 * own['carry_numbers'][0]}" if task == "delay_line" else line["bytes"]
+    order = sorted(lines, key=lambda line: (line[0].partition("+")[0], line[1], len(line[0]), line[0]))
+    return table(
+        ("cell", "layers", *heads.values(), "bytes of state, delay line"),
+        [
+            (f"`{line[0]}`", line[1], *(lines[line].get(key, "") for key in (*heads, "bytes")))
+            for line in order
+        ],
+    )
+
+
 def best_cells() -> str:
     """On each task of the map, the cells that may need the fewest bytes, and those that mostly fail."""
     lines = []
@@ -1576,6 +1599,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "cell map": cells_by_bytes,
     "cell map seeds": map_seeds,
     "cell map recipes": map_recipes,
+    "published layers": published_layers,
     "cell map again": cell_map_again,
     "cell map in short": best_cells,
     "budgets at lag 50": budgets_at_50,
