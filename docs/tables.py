@@ -1380,9 +1380,10 @@ def parity_by_heads() -> str:
 
     return filled(
         f"LSTMs that learn the parity of the last {size} bits: by a read-out for each N up to it, all from"
-        f" the first step on, {learnt(paper.ALL, size)}; with N rising {learnt(paper.RISING, size)}; by one"
-        f" read-out for an N that rises {learnt(paper.SINGLE, size)}. Of 5 bits alone from the start:"
-        f" {learnt(paper.NONE, 5)} (`memcap reproduce khajehabdollahi2024 --rows`)."
+        f" the first step on, {learnt(paper.ALL_AT_ONCE, size)}; with N rising"
+        f" {learnt(paper.ALL_IN_TURN, size)}; by one read-out for an N that rises"
+        f" {learnt(paper.ONE_IN_TURN, size)}. Of 5 bits alone from the start: {learnt(paper.ONE_AT_ONCE, 5)}"
+        " (`memcap reproduce khajehabdollahi2024 --rows`)."
     )
 
 

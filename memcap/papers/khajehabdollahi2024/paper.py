@@ -24,24 +24,24 @@ from memcap.papers import Claim, Finding, OurClaim, Paper, marks
 from memcap.papers.claims import all_of, compare, each, having, knob, pick, share_of
 
 CELLS = {"lstm": "LSTM", "GRUCell": "GRU"}
-NONE = "one head, no curriculum"
-SINGLE = "one head, N rises"
-RISING = "a head per N, N rises"
-ALL = "a head per N, no curriculum"
-KINDS = (ALL, RISING, SINGLE, NONE)
-MIDDLE, LARGE = 10, 16  # N
+ONE_AT_ONCE = "one head, no curriculum"
+ONE_IN_TURN = "one head, N rises"
+ALL_IN_TURN = "a head per N, N rises"
+ALL_AT_ONCE = "a head per N, no curriculum"
+KINDS = (ALL_AT_ONCE, ALL_IN_TURN, ONE_IN_TURN, ONE_AT_ONCE)
+BITS, MOST_BITS = 10, 16  # N
 MORE = 0.5  # of the nets
-LEVEL = 0.05  # of the rank test by which one kind is called sooner
+P = 0.05  # of the rank test by which one kind is called sooner
 MOSTLY = 0.75  # of the nets
-ABOVE = 1.5  # where nets that never learn are drawn, in budgets
+HEIGHT = 1.5  # budgets, at which nets that never learn are drawn
 
 
 def steps_to_solve(rows: pl.DataFrame) -> pl.DataFrame:
     """Return each net: its cell, N, how it was asked, and the steps to solve it, infinite if none did."""
     own = rows.filter(having(task="window_parity", cell=list(CELLS))).drop_nulls("final")
     many, rises = knob("heads", pl.Int64).fill_null(1) > 1, pl.col("curriculum").is_not_null()
-    kind = pl.when(many & rises).then(pl.lit(RISING)).when(many).then(pl.lit(ALL))
-    kind = kind.when(rises).then(pl.lit(SINGLE)).otherwise(pl.lit(NONE)).alias("kind")
+    kind = pl.when(many & rises).then(pl.lit(ALL_IN_TURN)).when(many).then(pl.lit(ALL_AT_ONCE))
+    kind = kind.when(rises).then(pl.lit(ONE_IN_TURN)).otherwise(pl.lit(ONE_AT_ONCE)).alias("kind")
     cell = pl.col("cell").replace_strict(CELLS, default=None)
     taken = pl.col("steps_to_solve").cast(pl.Float64).fill_null(math.inf).alias("taken")
     nets = own.select(cell, pl.col("lag").alias("N"), kind, "seed", taken, "final", "budget")
@@ -51,7 +51,7 @@ def steps_to_solve(rows: pl.DataFrame) -> pl.DataFrame:
 def draw(rows: pl.DataFrame) -> Drawn:
     """Draw the steps that each net took against N, a panel per cell; nets that none solved are at the top."""
     data = steps_to_solve(rows)
-    top = ABOVE * marks.greatest(data, "budget")
+    top = HEIGHT * marks.greatest(data, "budget")
     data = data.with_columns(pl.col("taken").clip(upper_bound=top).alias("at"))
     picture, panels = marks.panels((8.6, 4.6), 1, 2, sharey=True)
     sizes = data["N"].unique().sort().to_list()
@@ -64,7 +64,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
             axes.plot(medians["N"] * 1.05 ** (k - 1.5), medians["at"], color=marks.look(k)["color"], lw=1)
         axes.set(title=cell, xscale="log", yscale="log", xlabel="N (bits)")
         marks.number_x(axes, sizes)
-        marks.level(axes, top / math.sqrt(ABOVE))
+        marks.level(axes, top / math.sqrt(HEIGHT))
     panels[0].set(ylabel="training steps until solved", ylim=(None, 1.4 * top))
     panels[0].text(0.02, 0.97, "not solved", va="top", fontsize=8, transform=panels[0].transAxes)
     marks.legend(panels[1], loc="lower right")
@@ -94,22 +94,22 @@ def _taken(nets: pl.DataFrame, kind: str, size: int | None = None) -> dict[str, 
 
 def _pairs(nets: pl.DataFrame, size: int) -> dict[str, tuple[list[float], list[float]]]:
     """Return for each cell the steps with one head and with many, while N rises to a size."""
-    one, many = (_taken(nets, kind, size) for kind in (SINGLE, RISING))
+    one, many = (_taken(nets, kind, size) for kind in (ONE_IN_TURN, ALL_IN_TURN))
     return {cell: (one[cell], many[cell]) for cell in one}
 
 
 def _is_sooner(slow: Sequence[float], fast: Sequence[float]) -> bool:
-    return bool(mannwhitneyu(fast, slow, alternative="less").pvalue <= LEVEL)
+    return bool(mannwhitneyu(fast, slow, alternative="less").pvalue <= P)
 
 
 def _faster(nets: pl.DataFrame) -> Finding:
-    return compare(_pairs(nets, MIDDLE), "{name} {b:,.0f} steps against {a:,.0f}", _is_sooner)
+    return compare(_pairs(nets, BITS), "{name} {b:,.0f} steps against {a:,.0f}", _is_sooner)
 
 
 def _further(nets: pl.DataFrame) -> Finding:
     learnt = {
         cell: tuple([math.isfinite(taken) for taken in kind] for kind in pair)
-        for cell, pair in _pairs(nets, LARGE).items()
+        for cell, pair in _pairs(nets, MOST_BITS).items()
     }
     words = "{name} {b.total} of {b.number} nets against {a.total} of {a.number}"
     return compare(learnt, words, lambda one, many: many.mean - one.mean >= MORE)
@@ -117,8 +117,10 @@ def _further(nets: pl.DataFrame) -> Finding:
 
 def _needs_no_curriculum(nets: pl.DataFrame) -> Finding:
     words = "{name}: {own.number} nets, median {own.median:,.0f} steps"
-    learns = each(_taken(nets, ALL), words, share_of(MOSTLY, math.isfinite), start="a head per N, ")
-    fails = each(_taken(nets, NONE), "{name}: {own:.0f}", share_of(1.0, math.isinf), start="one head, ")
+    learns = each(_taken(nets, ALL_AT_ONCE), words, share_of(MOSTLY, math.isfinite), start="a head per N, ")
+    fails = each(
+        _taken(nets, ONE_AT_ONCE), "{name}: {own:.0f}", share_of(1.0, math.isinf), start="one head, "
+    )
     return all_of(learns, fails)
 
 
@@ -131,14 +133,15 @@ PAPER = Paper(
     claims=(
         Claim(
             "a head for each N learns sooner than one head while N rises (here: LSTMs and GRUs at N ="
-            f" {MIDDLE}, by a rank test at .05)",
+            f" {BITS}, by a rank test at .05)",
             "7,200 steps for all N to 12 against 14,400 (its published leaky nets, one each)",
             "abstract; trained_models/*/stats.npy in its code",
             _faster,
             within=("cell",),
         ),
         Claim(
-            f"and it learns large N (here: at N = {LARGE}, at least half of the nets more, LSTMs and GRUs)",
+            f"and it learns large N (here: at N = {MOST_BITS}, at least half of the nets more, LSTMs and"
+            " GRUs)",
             "significantly improves training GRUs and LSTMs for large-N tasks",
             "abstract",
             _further,
