@@ -1060,7 +1060,8 @@ def redrawn() -> str:
         if (papers.folder(name) / "verdicts.csv").is_file():
             names[papers.find(name).PAPER.read].append(name)
     own = sorted(names["paper"] + names["code"])
-    code = " and ".join(f"`{name}`" for name in names["code"])
+    *others, last = (f"`{name}`" for name in names["code"])
+    code = f"{', '.join(others)} and {last}"
     counted = (
         f"{len(own)} papers are redrawn. Of {code} the authors' code was read, and of the text the abstract"
         " alone."
@@ -1367,6 +1368,25 @@ def parity_by_lags() -> str:
     )
 
 
+def parity_by_heads() -> str:
+    """The parity of the last N bits, by a read-out for each N or for the last alone."""
+    paper = papers.find("khajehabdollahi2024")
+    nets = paper.steps_to_solve(store.read(papers.folder("khajehabdollahi2024")))
+    size = int(nets["N"].max())
+
+    def learnt(kind: str, size: int) -> str:
+        own = nets.filter(kind=kind, N=size, cell="LSTM")["taken"]
+        return f"{own.is_finite().sum()} of {len(own)}"
+
+    return filled(
+        f"LSTMs that learn the parity of the last {size} bits: by a read-out for each N up to it, all from"
+        f" the first step on, {learnt(paper.ALL_AT_ONCE, size)}; with N rising"
+        f" {learnt(paper.ALL_IN_TURN, size)}; by one read-out for an N that rises"
+        f" {learnt(paper.ONE_IN_TURN, size)}. Of 5 bits alone from the start: {learnt(paper.ONE_AT_ONCE, 5)}"
+        " (`memcap reproduce khajehabdollahi2024 --rows`)."
+    )
+
+
 def state_in_use() -> str:
     """How much of a state is used."""
     at_50 = point("delay_line", 50)
@@ -1628,6 +1648,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "numbers per unit": numbers_per_unit,
     "counting languages": counting_languages,
     "parity by lags": parity_by_lags,
+    "parity by heads": parity_by_heads,
     "state in use": state_in_use,
     "recall beside ceilings": recall_beside_ceilings,
     "few units": few_units,
