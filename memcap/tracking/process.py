@@ -27,34 +27,34 @@ log = logging.getLogger(__package__)
 SECONDS_AT_THE_END = 5.0
 MOST_SECONDS_AT_THE_END = 50.0
 SECONDS_WHEN_INTERRUPTED = 0.5
-SECONDS_BETWEEN_LOOKS = 0.1  # whether there was a signal
+SECONDS_BETWEEN_LOOKS = 0.1  # for a signal
 
 
 class MirrorProcess:
     """A process that mirrors a study's folder while jobs train in it; a context manager, which ends it.
 
-    It reads the folder alone, ends once its standard input does, and leaves a report (`report.py`). It costs
-    the job neither imports nor Python's lock, can be killed at any moment, and outlives a job that is killed
-    until it has sent what that wrote.
+    It reads only the folder, ends when its standard input does, and leaves a report (`report.py`). It costs
+    the job neither imports nor Python's lock, and can be killed at any moment. If the job is killed, it lives
+    on until it has sent what the job wrote.
 
     Args:
-        settings: what it does.
-        study: the study of the jobs that it follows; its folder need not be there yet.
-        members: that may come, with the columns of `memcap.store.heartbeat.MEMBERS`, as far as they are
-            known.
+        settings: the knobs of tracking.
+        study: the study of the jobs that it follows; its folder need not exist yet.
+        members: members that may come, with the columns of `memcap.store.heartbeat.MEMBERS`, as far as they
+            are known.
         part: tells apart commands that share a study.
 
     Raises:
-        UserError: a service of one's own that cannot be used.
+        UserError: the user's own service cannot be used.
     """
 
     def __init__(self, settings: Tracking, study: Study, members: pl.DataFrame, part: str = ""):
         settings.check_service()
         assert study.folder is not None
-        self.where = ""  # once it has ended: where people find the runs, in one line
+        self.where = ""  # once it has ended: where to find the runs, in one line
         self._settings, self._study, self._part = settings, study, part
         self._folder = study.folder
-        self._absolute = study.folder.absolute()  # whatever folder the job goes to
+        self._absolute = study.folder.absolute()  # even if the job changes its folder
         self._token = shards.new_token(study.session)
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (read once the process is dead)
         with contextlib.suppress(OSError):
@@ -68,21 +68,23 @@ class MirrorProcess:
         words += [f"--{name}={value}" for name, value in options.items()]
         path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
         return subprocess.Popen(
-            [sys.executable, "-P", "-m", "memcap", *words],  # -P: import nothing from here
+            [sys.executable, "-P", "-m", "memcap", *words],  # -P: import nothing from this folder
             stdin=subprocess.PIPE,
             stdout=self._errors,
             stderr=self._errors,
             env={**os.environ, "PYTHONPATH": path},
-            start_new_session=True,  # Ctrl-C is for the job
+            start_new_session=True,  # Ctrl-C reaches only the job
         )
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        """Wait until all is sent, as long as it gets on, half a second after an interrupt; end the process.
+        """Wait until all is sent, as long as the process makes progress, but only half a second after an
+        interrupt; then end it.
 
-        What was not sent is counted in one warning. A mistake, before anything trains, waits for nothing.
+        One warning counts what was not sent. After a user's mistake, before anything trains, it does not
+        wait.
         """
         mistake = kind is not None and issubclass(kind, SystemExit)
         if kind is not None and issubclass(kind, KeyboardInterrupt):
@@ -108,9 +110,10 @@ class MirrorProcess:
         self._errors.close()
 
     def _finish(self, end: float) -> None:
-        """Tell the process to end, and wait for it while it gets on; after a signal half a second at most.
+        """Tell the process to end, and wait while it makes progress; after a signal for half a second at
+        most.
 
-        What needs no network gets on, however slow the machine is.
+        Without a network it counts as making progress, however slow the machine is.
         """
         assert self._process.stdin is not None
         self._process.stdin.close()
@@ -133,7 +136,7 @@ class MirrorProcess:
         self._process.wait()
 
     def _say_what_came(self, in_time: bool) -> None:
-        """Log the warnings of the report, and count what was not sent."""
+        """Log the report's warnings, and the number that was not sent."""
         report = read_report(self._absolute, self._token)
         for line in report.warnings:
             log.warning(line)
@@ -145,7 +148,7 @@ class MirrorProcess:
             follower = Follower(self._absolute, self._study.session)
             rows = follower.poll().rows.filter(study=self._study.name).height
             drawn = figure_since(self._absolute, self._token) is not None
-            left = max(rows + drawn - report.sent, min(rows, 1))  # it never said that all is sent
+            left = max(rows + drawn - report.sent, min(rows, 1))  # it never reported that all is sent
         if left > 0:
             log.warning(self._settings.not_sent(left, self._folder))
 
