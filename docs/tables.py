@@ -48,6 +48,7 @@ from memcap.runtime.published import ATLAS, rows_files
 from memcap.store import curves
 from memcap.store.rows import COLUMNS, passed_column
 from memcap.tasks import Task, task_class
+from memcap.tasks.agents import Agents
 from memcap.terminal.printing import number
 from memcap.thresholds.curve import Threshold
 from memcap.training import early_stopping
@@ -1459,33 +1460,44 @@ def span(values: pl.Series, digits: int = 1) -> str:
     return " to ".join(dict.fromkeys(ends))
 
 
-def dimensions() -> str:
-    """Tabulate how often nets of one to four units tell the number of an agent's variables, by two rules."""
-    widths = pl.read_csv(ROOT / "results" / "choices.csv")
-    agents = []
-    for _, rows in widths.group_by("agent", "seed", "sessions", maintain_order=True):
+WORLDS = ("bandit", "reversal", "two_step")
+
+
+def agent_widths() -> pl.DataFrame:
+    """The units that each agent of docs/choices.py and sweeps/agents.yaml takes: by memcap fit and by one
+    standard error of the best width's loss, or, of sessions without end (null), the fewest that pass."""
+    found = []
+    files = pl.read_csv(ROOT / "results" / "choices.csv")
+    for _, rows in files.group_by("world", "values", "habit", "subject", "sessions", maintain_order=True):
         losses = rows.pivot("units", index="fold", values="loss").drop("fold")
         best = min(losses, key=lambda width: width.mean())
         error = best.std() / len(best) ** 0.5
         classic = next(int(width.name) for width in losses if width.mean() <= best.mean() + error)
-        agents.append(rows.row(0, named=True) | {"classic": classic})
+        first = rows.row(0, named=True)
+        about = {name: first[name] for name in ("world", "variables", "sessions", "fit")}
+        found.append(about | {"one error": classic})
+    for (world, knobs), rows in rows_of("agents").group_by("task", "knobs", maintain_order=True):
+        units, task = rows.filter("solved")["units"].min(), task_of(world, knobs)
+        assert isinstance(task, Agents)
+        about = {"world": world, "variables": task.values + task.habit, "sessions": None}
+        found.append(about | {"fit": units, "one error": units})
+    return pl.DataFrame(found)
+
+
+def dimensions() -> str:
+    """Tabulate how often nets of one to four units tell the number of an agent's variables."""
     lines = []
-    for (sessions, count), some in pl.DataFrame(agents).group_by(
-        "sessions", "variables", maintain_order=True
-    ):
-        hits = [(some[rule] == count).sum() for rule in ("fit", "classic")]
-        units = [f"{some[rule].fill_null(0).mean():.1f}" for rule in ("fit", "classic")]
-        cells = [f"{good} of {some.height} {interval(good, some.height)}" for good in hits]
-        lines.append((sessions * 100, count, cells[0], units[0], cells[1], units[1]))
-    head = (
-        "trials",
-        "variables",
-        "right by memcap fit",
-        "units, mean",
-        "right by one standard error",
-        "units, mean",
-    )
-    return table(head, sorted(lines))
+    groups = agent_widths().sort("sessions", "variables", nulls_last=True)
+    for (sessions, count), some in groups.group_by("sessions", "variables", maintain_order=True):
+        cells = []
+        for rule in ("fit", "one error"):
+            right = (some[rule] == count).fill_null(False)
+            parts = [f"{right.filter(some['world'] == world).sum()}" for world in WORLDS]
+            good = f"{right.sum()} of {some.height} {interval(int(right.sum()), some.height)}"
+            cells += [f"{good}: {', '.join(parts)}", f"{some[rule].fill_null(0).mean():.1f}"]
+        lines.append((f"{sessions * 100:,}" if sessions else "no end", count, *cells))
+    head = ("trials", "variables", "right by memcap fit", "units, mean", "right by one standard error")
+    return table((*head, "units, mean"), lines)
 
 
 def interval(good: int, number: int) -> str:
