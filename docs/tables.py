@@ -220,6 +220,21 @@ def up_to() -> str:
     return table(head, lines)
 
 
+def up_to_by_gru() -> str:
+    """Units of a GRU at every lag up to one, beside those of an LSTM."""
+    by_lstm = {(p.task, p.lag): p for p in frontier(rows_of("up_to"))}
+    lines = [
+        (
+            label(p.task).replace("_", " "),
+            p.lag,
+            *(width(each.fit.u90) for each in (by_lstm[p.task, p.lag], p)),
+            ", ".join(f"{u}: {s}/{n}" for u, s, n in zip(p.units, p.solved, p.runs, strict=True)),
+        )
+        for p in frontier(rows_of("up_to_gru"))
+    ]
+    return table(("task", "every lag to", "u90 of an LSTM", "of a GRU", "GRUs that passed, by units"), lines)
+
+
 def advice_up_to() -> str:
     """How the advised widths did up to lag 50, and to lags that nothing measured; of a stream at these."""
     rows = rows_of("up_to_fresh_seeds").with_columns(passed_column())
@@ -1518,6 +1533,31 @@ def dimensions_by_world() -> str:
     return table(("world", *map(trials, amounts)), lines)
 
 
+def beside_keras() -> str:
+    """Tabulate the losses of `memcap fit` and of Keras's best width on the same test sequences."""
+    lines = []
+    of_files = pl.read_csv(ROOT / "results" / "beside_keras.csv")
+    for (file,), rows in of_files.group_by("file", maintain_order=True):
+        ours, keras = (rows.filter(by=name).sort("loss") for name in ("memcap", "keras"))
+        enough, best = (
+            ours.filter(pl.col("units") == pl.col("fit")).row(0, named=True),
+            ours.row(0, named=True),
+        )
+        theirs = keras.sort("validation").row(0, named=True)
+        cells = [f"{each['loss']:.4f} ({each['units']})" for each in (enough, best)]
+        cells.append(f"{theirs['loss']:.4f} ± {theirs['error']:.4f} ({theirs['units']})")
+        errors = [f"{(each['loss'] - theirs['loss']) / theirs['error']:+.1f}" for each in (enough, best)]
+        lines.append((f"{file}.csv", *cells, " / ".join(errors)))
+    head = (
+        "file",
+        "enough by memcap fit",
+        "its best width",
+        "Keras's best width",
+        "standard errors above Keras",
+    )
+    return table(head, lines)
+
+
 def interval(good: int, number: int) -> str:
     """A 95 % interval of a share."""
     low, high = wilson(good, number)
@@ -1566,6 +1606,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "steady": steady,
     "up to": up_to_rule,
     "every lag up to": up_to,
+    "every lag by GRU": up_to_by_gru,
     "advice up to": advice_up_to,
     "whole sequences": whole_sequences,
     "learned or inherited": learned,
@@ -1576,6 +1617,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "need in short": need_in_short,
     "dimensions": dimensions,
     "dimensions by world": dimensions_by_world,
+    "beside Keras": beside_keras,
     "papers": redrawn,
     "claims resampled": resampled,
     "speed": speed,

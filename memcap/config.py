@@ -1,5 +1,5 @@
-"""A member: one training run with every knob, typed and checked. Its key is the hash of all that decides the
-result.
+"""A member: one training run with every knob, typed and checked. Its key is the hash of everything that
+decides the result.
 
 Knobs of a task live in the task's own dataclass (memcap/tasks/), those of the network in `Model`, those of
 training in `Recipe` (memcap/recipes.py); the rest is here.
@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
+from memcap.cells import check_contract
 from memcap.knobs import (
     LONGEST,
     MOST,
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
 
 
 class Stream(IntEnum):
-    """A member's streams of random numbers: what is drawn from one never comes up in another."""
+    """A member's streams of random numbers, which never overlap."""
 
     TRAIN = 0
     EVALUATE = 1
@@ -56,7 +57,7 @@ class Stream(IntEnum):
     UP_TO = 5
 
 
-VERDICTS = ("solved", "steady", "up_to")  # of a member; each is a column of rows, too
+VERDICTS = ("solved", "steady", "up_to")  # of a member; each is also a column of rows
 
 
 @dataclass(frozen=True)
@@ -96,17 +97,17 @@ class Evaluation:
             object.__setattr__(self, "lengths", " ".join(map(str, numbers)))
 
     def unlike(self, usual: "Evaluation") -> dict[str, Any]:
-        """Return the values that another one has otherwise and that bear on a verdict, by name."""
+        """Return the values that differ from those of `usual` and affect a verdict, by name."""
         theirs = field_values(usual) | {"lengths": self.lengths}
         return {name: value for name, value in field_values(self).items() if value != theirs[name]}
 
 
 @dataclass(frozen=True)
 class Engine:
-    """The way in which members share the machine. It moves last bits, by which single verdicts may turn;
+    """The way in which members share the machine. It changes last bits, which may turn single verdicts;
     counts agree within chance.
 
-    `batching`, `scan` and `kernel` are former knobs: given, they decide `loop`, and are forgotten.
+    `batching`, `scan` and `kernel` are former knobs: if given, they set `loop` and are dropped.
     """
 
     loop: str = knob(
@@ -156,7 +157,7 @@ class Engine:
 
 
 def _loop_of_former_knobs(engine: Engine) -> str | None:
-    """Return `loop` by the knobs before it, with a note; None where none of them is given."""
+    """Return the `loop` that the former knobs mean, with a note; None if none of them is given."""
     former = {
         name: value for name in ("batching", "scan", "kernel") if (value := getattr(engine, name)) is not None
     }
@@ -179,7 +180,7 @@ def _loop_of_former_knobs(engine: Engine) -> str | None:
 
 
 class _Resolution:
-    """The field `Member.recipe`: given as a `Recipe`, it is resolved when it is read."""
+    """The field `Member.recipe`: given as a `Recipe`, resolved when it is read."""
 
     def __get__(self, member: Any, owner: Any = None) -> ResolvedRecipe:
         return cast(ResolvedRecipe, Recipe() if member is None else vars(member)["recipe"])
@@ -194,20 +195,20 @@ class Member:
 
     Args:
         task: with its knobs.
-        lag: time steps to remember; None: all of a sequence, of a task that has a `longest_lag`.
+        lag: time steps to remember; None: a whole sequence, for a task with a `longest_lag`.
         length: steps T of a sequence; None: the task's own for this lag.
         model: cell, units and read-out.
-        recipe: values that it lacks come from its file.
+        recipe: how to train; missing values come from the recipe's file.
         evaluation: when the member counts as solved.
         seed: of weights and data.
 
     Raises:
-        UserError: anything that the user should mend, in one line.
+        UserError: a mistake that the user should mend, in one line.
     """
 
     task: Task
-    lag: int = cast(int, None)  # filled in below: whoever reads it has a number
-    length: int = cast(int, None)  # as well
+    lag: int = cast(int, None)  # filled in below: readers get a number
+    length: int = cast(int, None)  # likewise
     model: Model = field(default_factory=Model)
     recipe: _Resolution = _Resolution()
     evaluation: Evaluation = field(default_factory=Evaluation)
@@ -227,6 +228,7 @@ class Member:
             )
         _check_criterion(task, lag, length)
         model, recipe = _checked(self.model, Model, "model"), _checked(self.recipe, Recipe, "recipe")
+        check_contract(model.cell, task.features, model.units)
         evaluation = _checked(self.evaluation, Evaluation, "evaluation")
         if evaluation.until == "up_to" and not task.has_other_lags(lag):
             raise UserError(
@@ -259,17 +261,18 @@ class Member:
 
     @property
     def lengths(self) -> tuple[tuple[int, int], ...]:
-        """Lag and length of the sequences that `evaluation.lengths` asks for."""
+        """Lag and length for each number of `evaluation.lengths`."""
         numbers = str(self.evaluation.lengths or "").split()
         return tuple(self.task.at_number(self.lag, int(number)) for number in numbers)
 
     def length_at(self, lag: int) -> int:
-        """Return the length of its sequences of a lag up to its own: the task's, and never above its own."""
+        """Return the length of its sequences at a lag up to its own: the task's, but never above the
+        member's."""
         return self.length if lag == self.lag else min(self.task.length(lag), self.length)
 
     @cached_property
     def lags_up_to(self) -> tuple[tuple[int, int], ...]:
-        """Lag and length of the sequences that `evaluation.until=up_to` asks for, the shortest first."""
+        """Lag and length of each evaluation for `evaluation.until=up_to`, the shortest first."""
         return tuple((lag, self.length_at(lag)) for lag in self.task.lags_up_to(self.lag))
 
     @property
@@ -286,16 +289,17 @@ class Member:
 
     @property
     def init(self) -> Init | None:
-        """The start of the weights; None: Flax's own."""
+        """The initialiser of the weights; None: Flax's own."""
         if self.recipe.init == "flax":
             return None
         return preset(self.recipe.init, self.lag, self.length, self.recipe.forget_bias)
 
     @property
     def config(self) -> dict[str, Any]:
-        """Everything that decides the result, as plain values, of which the key is the hash.
+        """Everything that decides the result, as plain values; the key is their hash.
 
-        A knob that came later is left out at the value that all had before it (`memcap.knobs.knob`).
+        A knob that was added later is left out at the value that all members had before
+        (`memcap.knobs.knob`).
         """
         return {
             "task": {"name": self.task.name, "lag": self.lag, "length": self.length, **keyed(self.task)},
@@ -303,8 +307,7 @@ class Member:
             "recipe": keyed(self.recipe),
             "evaluation": keyed(self.evaluation),
             "seed": self.seed,
-            # What the code makes of a preset or a criterion: a member trained by an older one is another
-            # member.
+            # How the code implements a preset or a criterion: with an older version it is another member.
             "start": None if self.init is None else keyed(self.init),
             "threshold": self.facts.threshold,
             **({"data": self.facts.data} if self.facts.data else {}),
@@ -317,26 +320,27 @@ class Member:
 
 
 def usual_until(task: Task) -> str:
-    """Return what members of a task are trained for unless `Evaluation.until` says otherwise."""
+    """Return the verdict until which members of a task are trained unless `Evaluation.until` says
+    otherwise."""
     return "steady" if task.stream else "solved"
 
 
 @lru_cache(maxsize=1024)
 def usual_evaluation(task: Task) -> Evaluation:
-    """Return how members of a task are judged where nobody says otherwise."""
+    """Return the default evaluation of a task's members."""
     return Evaluation(until=usual_until(task))
 
 
 def _checked(part: Any, cls: type, where: str) -> Any:
-    """Return a dataclass that was made by hand with its values converted and in their ranges."""
+    """Check a dataclass that was made by hand: return it with its values converted and in range."""
     if not isinstance(part, cls):
         raise UserError(f"{where}: must be an object of memcap.{cls.__name__}, not {type(part).__name__}")
-    kind = Recipe if cls is Recipe else type(part)  # of a resolved one some values may be None again
+    kind = Recipe if cls is Recipe else type(part)  # in a resolved recipe some values may be None again
     return typed(kind, field_values(part), where)
 
 
 def _check_by_loss(member: Member) -> None:
-    """Refuse what waits for a score, where the lowest loss decides."""
+    """Refuse values that wait for a score if the lowest loss decides."""
     if member.evaluation.until != "solved":
         raise UserError(
             f"evaluation.until={member.evaluation.until}: waits for a score, and criterion=best has none"
@@ -369,7 +373,7 @@ _check_sizes = lru_cache(maxsize=4096)(contract.check_sizes)
 @lru_cache(maxsize=4096)
 def _check_criterion(task: Task, lag: int, length: int) -> None:
     """Refuse a criterion that needs no memory. The chance of memcap's own tasks is tested; that of others is
-    measured here. Where the lowest loss decides, no score is a pass."""
+    measured here. If the lowest loss decides, there is nothing to refuse."""
     if task.by_loss:
         return
     facts = task.facts(lag, length) if is_own(task) else contract.facts_of(task, lag, length)
@@ -389,16 +393,16 @@ def _check_criterion(task: Task, lag: int, length: int) -> None:
 
 
 def task_defaults(name: str) -> dict[str, Any]:
-    """Return all that `task.*` may hold for this task, with defaults."""
+    """Return all fields of `task.*` for this task, with defaults."""
     cls = task_class(name)
     return {"name": name, "lag": cls.default_lag, "length": None, **defaults(cls)}
 
 
 def resolve(values: dict[str, Any]) -> Member:
-    """Return one member from plain nested values with the keys task, model, recipe, evaluation and seed.
+    """Return the member given by plain nested values with the keys task, model, recipe, evaluation and seed.
 
     Raises:
-        UserError: anything that the user should mend, before anything trains.
+        UserError: a mistake that the user should mend, before anything trains.
     """
     task_values = dict(values["task"])
     name, lag, length = (task_values.pop(k, None) for k in ("name", "lag", "length"))
@@ -419,11 +423,11 @@ def resolve(values: dict[str, Any]) -> Member:
 
 
 def member_of(config: dict[str, Any]) -> Member:
-    """Return the member of a row's config, under this version's knobs: later ones have the value that all had
-    before them. Nothing is imported.
+    """Return the member of a row's config under this version's knobs: later knobs get the value that all
+    members had before. Nothing is imported.
 
     Raises:
-        UserError: its task or cell is not there, or has other knobs.
+        UserError: its task or cell does not exist, or has other knobs.
     """
     task = dict(config["task"])
     values = {"model": completed(Model, config["model"]), "recipe": completed(Recipe, config["recipe"])}

@@ -1,4 +1,5 @@
-"""Judges a network of any library as memcap judges its own: by its answers to fresh sequences of a task."""
+"""Judgement of a network of any library, as memcap judges its own: by its answers to fresh sequences of a
+task."""
 
 from __future__ import annotations
 
@@ -23,13 +24,13 @@ class Judgement:
     """The scores of a network on a task, and the verdict. Print it for words.
 
     Args:
-        task, lag: that it was asked for.
+        task, lag: the task and lag at which it was judged.
         table: a row for each lag and length: `lag`, `length`, the score (`accuracy` or `mse`), `chance`, the
             score of a net without memory, and `passes`.
-        right: whether it does what a member is trained for: of a stream steady, elsewhere right at every lag
-            up to its own, or at that lag where there is no other.
-        up_to: the longest lag for which it is right at every lag up to it; None: not at the shortest, or that
-            is not asked of this task.
+        right: whether it reaches what members are trained for: to be steady on a stream, otherwise to be
+            right at every lag up to its own, or at its own if the task has no others.
+        up_to: the longest lag up to which it is right at every lag; None: not even at the shortest, or not a
+            question for this task.
         words: the verdict.
     """
 
@@ -56,7 +57,7 @@ def judge(
     sequences: int = 256,
     seed: int = 0,
 ) -> Judgement:
-    """Judge a network by its answers to fresh sequences; arguments as of `memcap.judge`.
+    """Judge a network by its answers to fresh sequences; arguments are those of `memcap.judge`.
 
     Raises:
         UserError: no such lag, a task that has no criterion, or outputs of another shape.
@@ -88,14 +89,14 @@ def judge(
 
 
 def _as_given(task: Task, inputs: np.ndarray, one_hot: bool) -> np.ndarray:
-    """Return inputs (N, T) or (N, T, F) as the net takes them."""
+    """Return inputs (N, T) or (N, T, F) in the form that the net takes."""
     if task.vocabulary is None:
         return inputs.astype(np.float32)
     return np.eye(task.vocabulary, dtype=np.float32)[inputs] if one_hot else inputs.astype(np.int64)
 
 
 def _answers(task: Task, outputs: Any, shape: tuple[int, int]) -> np.ndarray:
-    """Return the answers (N, T), or (N, T, O) of several values, that outputs of a net say."""
+    """Return the answers in a net's outputs, (N, T), or (N, T, O) for several values."""
     if hasattr(outputs, "detach"):  # PyTorch's, which may have a gradient
         outputs = outputs.detach().cpu()
     array, classes = np.asarray(outputs), task.loss == "classes"
@@ -106,7 +107,7 @@ def _answers(task: Task, outputs: Any, shape: tuple[int, int]) -> np.ndarray:
     elif not (classes or task.several_values) and array.ndim > 1 and array.shape[-1] == 1 < shape[1]:
         array = array[..., 0]
     if task.answers == "last" and array.shape == (shape[0], *tail):
-        array = np.repeat(array[:, None], shape[1], 1)  # of which the last step alone counts
+        array = np.repeat(array[:, None], shape[1], 1)  # only the last step counts
     if array.shape != (*shape, *tail) or (classes and array.dtype.kind not in "biu"):
         what = "logits" if classes else "values"
         forms = [f"{what} {(*shape, task.outputs)}"]
@@ -117,7 +118,7 @@ def _answers(task: Task, outputs: Any, shape: tuple[int, int]) -> np.ndarray:
 
 
 def _verdict(member: Member, table: pl.DataFrame) -> Judgement:
-    """Decide as a member is decided: on the mean over all lags, and on each."""
+    """Decide as for a member: by the mean over all lags, and by each lag."""
     task, scores = member.task, table[member.task.metric].to_numpy()
     right_to = [
         row["lag"]

@@ -1,5 +1,5 @@
-"""Tables of sequences in long form, a line per step, and folders of .npy files, as the arrays of an .npz file
-(`memcap.sequences`).
+"""Conversion of tables in long form, a line per step, and of folders of .npy files to the arrays of an .npz
+file (`memcap.sequences`).
 
 sequence  step  load  weather  fault          two sequences, of which each has one answer, at its end;
 a            0   1.5     rain     no          `weather` has names, so it becomes a number per name
@@ -32,14 +32,14 @@ READERS = {
     ".ipc": pl.scan_ipc,
 }
 LARGEST_FILE = 2**29  # bytes
-MOST_NUMBERS = LARGEST // 4  # of the inputs: they are float32
-MOST_CLASSES = 20  # whole numbers of a target that are taken for classes; more are values
-MOST_NAMES = 4095  # of a column: symbols and classes of a file are below 4,096
+MOST_NUMBERS = LARGEST // 4  # of the inputs, which are float32
+MOST_CLASSES = 20  # a target with at most this many whole numbers has classes, with more it has values
+MOST_NAMES = 4095  # in a column: symbols and classes of a file are below 4,096
 MOST_ENTRIES = 2**27  # of a table
 NO_VALUES = ["", "NA", "N/A", "NaN", "nan", "null", "NULL"]  # in a CSV file
 MISSING = "(missing)"
 PART_NAMES = dict(zip(PARTS, PARTS, strict=True)) | dict.fromkeys(("val", "valid", "dev"), PARTS[1])
-TIME = r"^(\d{4}-\d\d-\d\d|\d\d:\d\d)"  # how texts begin whose order is that of time
+TIME = r"^(\d{4}-\d\d-\d\d|\d\d:\d\d)"  # texts that begin so are in the order of time
 POSITION, PLACE = "memcap:position", "memcap:place"  # of a step in its sequence, of a sequence among all
 
 
@@ -48,17 +48,20 @@ class Columns:
     """The columns of a table, by what they mean.
 
     Args:
-        target: what is to be said: names or few whole numbers are classes, other numbers are values. Where it
-            is the same at all steps of every sequence it is asked once, at the end; null: not asked there.
-        sequence: which sequence a line belongs to.
-        step: by which the lines of a sequence are put in order; None: "step", if there is one, else they are.
-        features: what the net sees; none: all other columns.
-        categories: whole numbers among these that are names.
+        target: the column to predict: names or few whole numbers are classes, other numbers are values. If it
+            is the same at all steps of every sequence, it is asked once, at the end; at a null it is not
+            asked.
+        sequence: the column that says to which sequence a line belongs.
+        step: the column that orders the lines of a sequence; None: "step" if there is one, otherwise they are
+            in order.
+        features: the columns that the net sees; empty: all other columns.
+        categories: features with whole numbers that are names.
         group: sequences of one group (a subject, a machine) are never on both sides of a split.
-        missing: "refuse", or "mask": a missing feature is its mean, beside a feature that says so; a name of
-            its own among names.
-        values: whether the target is values; None: as its numbers suggest.
-        split: which part a sequence is of: train, validation (or val, valid, dev), test.
+        missing: "refuse", or "mask": a missing number becomes the mean, beside a feature that says so; a
+            missing name becomes a name of its own.
+        values: whether the target has values; None: judged by its numbers.
+        split: the column that says to which part a sequence belongs: train, validation (or val, valid, dev),
+            test.
     """
 
     target: str
@@ -77,8 +80,8 @@ class LongForm:
     """The content of a table.
 
     Args:
-        arrays: of the .npz file.
-        words: what was found, a sentence each.
+        arrays: the arrays of the .npz file.
+        words: sentences that describe the content.
     """
 
     arrays: dict[str, np.ndarray]
@@ -86,7 +89,7 @@ class LongForm:
 
     @property
     def digest(self) -> str:
-        """16 hex digits that tell its arrays from others."""
+        """A digest of its arrays, 16 hex digits."""
         hashed = hashlib.sha256()
         for name, array in self.arrays.items():
             hashed.update(
@@ -95,10 +98,10 @@ class LongForm:
         return hashed.hexdigest()[:16]
 
     def save(self, path: Path) -> Path:
-        """Write the .npz file, unless it is there with just this content; return its path.
+        """Write the .npz file, unless it exists with this content; return its path.
 
         Raises:
-            UserError: it is there with another content, which rows may be of.
+            UserError: it exists with other content, to which rows may belong.
         """
         content = io.BytesIO()
         np.savez_compressed(content, allow_pickle=False, **self.arrays)
@@ -114,7 +117,7 @@ class LongForm:
 
 
 def is_table(file: str | Path) -> bool:
-    """Tell by its name whether a file is a table."""
+    """Tell from its name whether a file is a table."""
     return Path(file).suffix.lower() in READERS
 
 
@@ -122,12 +125,12 @@ def read_table(file: str | Path, columns: Columns) -> LongForm:
     """Read a CSV, TSV, Parquet or Arrow file.
 
     Raises:
-        UserError: it cannot be read, or does not hold what the columns say; says what is wrong.
+        UserError: it cannot be read, or does not match `columns`; says what is wrong.
     """
     path = Path(file)
     try:
         mode = os.stat(path)
-        if not stat.S_ISREG(mode.st_mode):  # a FIFO would be waited for, for ever
+        if not stat.S_ISREG(mode.st_mode):  # a FIFO would block for ever
             raise UserError(f"{path}: is no regular file")
         if mode.st_size > LARGEST_FILE:
             raise UserError(f"{path}: is larger than {LARGEST_FILE >> 20} MiB; take a part of the sequences")
@@ -140,7 +143,7 @@ def read_table(file: str | Path, columns: Columns) -> LongForm:
         if lines * len(names) > MOST_ENTRIES:
             raise UserError(f"{path}: has {lines:,} lines of {len(names)} columns; take a part of them")
         frame = lazy.collect()
-    except (OSError, ValueError) as error:  # the latter of a zero byte in its name
+    except (OSError, ValueError) as error:  # the latter for a zero byte in its name
         raise UserError(f"{path}: cannot be read ({getattr(error, 'strerror', None) or error})") from error
     except pl.exceptions.PolarsError as error:
         kind = path.suffix[1:].upper()
@@ -150,22 +153,22 @@ def read_table(file: str | Path, columns: Columns) -> LongForm:
 
 
 def read_folder(folder: Path) -> LongForm:
-    """Read a folder of .npy files: each is the array of its name in an .npz file.
+    """Read a folder of .npy files, each with the name of an array of an .npz file.
 
     Raises:
-        UserError: a file cannot be read, or the arrays are not as they must be; says what is wrong.
+        UserError: a file cannot be read, or the arrays have a wrong form; says what is wrong.
     """
     files = sorted(folder.glob("*.npy"))
     arrays = {}
     for file in files:
-        if not file.is_file():  # a FIFO would be waited for, for ever
+        if not file.is_file():  # a FIFO would block for ever
             raise UserError(f"{file}: is no regular file")
     if sum(file.stat().st_size for file in files) > UNPACKED:
         raise UserError(f"{folder}: holds {TOO_MUCH}")
     for file in files:
         try:
-            arrays[file.stem] = np.lib.format.open_memmap(file, "r")  # a head may promise more than follows
-        except (OSError, ValueError) as error:  # the latter of objects, and of what is no array
+            arrays[file.stem] = np.lib.format.open_memmap(file, "r")  # a header may promise more than follows
+        except (OSError, ValueError) as error:  # the latter for objects, and for files without an array
             raise UserError(f"{file}: cannot be read as an array ({' '.join(str(error).split())})") from error
     content = checked(str(folder), arrays, "")
     words = f"{folder}: {len(content.inputs):,} sequences of {content.steps:,} steps."
@@ -173,16 +176,16 @@ def read_folder(folder: Path) -> LongForm:
 
 
 def array_form(inputs: Any, targets: Any, groups: Any = None, split: Any = None) -> LongForm:
-    """Return the arrays of sequences that are given one by one, and may be of unlike lengths.
+    """Return the arrays of sequences that are given one by one, possibly of different lengths.
 
     Args:
-        inputs: of each sequence (T,) whole numbers, or (T, F) numbers.
-        targets: of each sequence one answer, or one for each of its steps.
-        groups: of each sequence, a whole number; None: each is its own.
-        split: of each sequence train, validation or test; None: it is drawn.
+        inputs: for each sequence (T,) whole numbers, or (T, F) numbers.
+        targets: for each sequence one answer, or one for each of its steps.
+        groups: for each sequence a whole number; None: each is a group of its own.
+        split: for each sequence train, validation or test; None: drawn at random.
 
     Raises:
-        UserError: they are not as they must be; says what is wrong.
+        UserError: they have a wrong form; says what is wrong.
     """
     try:
         lengths = np.array([len(each) for each in inputs])
@@ -204,7 +207,7 @@ def array_form(inputs: Any, targets: Any, groups: Any = None, split: Any = None)
 
 
 def _padded(sequences: Any) -> np.ndarray:
-    """Lay arrays of unlike lengths side by side, zeros after the shorter ones."""
+    """Stack arrays of different lengths, with zeros after the shorter ones."""
     arrays = [np.asarray(each) for each in sequences]
     shape = len(arrays), max(map(len, arrays)), *arrays[0].shape[1:]
     result = np.zeros(shape, np.result_type(*arrays))
@@ -218,11 +221,11 @@ def long_form(frame: pl.DataFrame, columns: Columns, name: str = "frame") -> Lon
 
     Args:
         frame: the table.
-        columns: what its columns mean.
-        name: of the table, for complaints.
+        columns: the meaning of its columns.
+        name: its name, for error messages.
 
     Raises:
-        UserError: it does not hold what the columns say.
+        UserError: it does not match `columns`.
     """
     table = _Table(frame, columns, name)
     inputs, names, seen = table.inputs()
@@ -241,7 +244,7 @@ def long_form(frame: pl.DataFrame, columns: Columns, name: str = "frame") -> Lon
 
 
 class _Table:
-    """A table whose lines are in order and whose columns are there."""
+    """A table whose lines are in order and whose columns exist."""
 
     def __init__(self, frame: pl.DataFrame, columns: Columns, name: str) -> None:
         self.name = name
@@ -281,7 +284,7 @@ class _Table:
             )
 
     def wrong(self, what: str) -> UserError:
-        """Return a complaint of the table."""
+        """Return an error about the table."""
         return UserError(f"{self.name}: {what}")
 
     def _check(self, frame: pl.DataFrame) -> None:
@@ -315,7 +318,7 @@ class _Table:
                 raise self.wrong(f"`{name}` holds {kind}; it must hold numbers or names")
 
     def _to_last_answer(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Give sequences and steps their numbers, and leave out steps after the last one with a target."""
+        """Add the numbers of sequences and steps, and leave out steps after the last one with a target."""
         sequence, target = self.columns.sequence, self.columns.target
         order = frame.select(pl.col(sequence).unique(maintain_order=True)).with_row_index(PLACE)
         frame = frame.join(order, on=sequence, how="left", maintain_order="left")
@@ -329,7 +332,7 @@ class _Table:
 
     @property
     def words(self) -> str:
-        """The sentence on sequences and steps."""
+        """The sentence about sequences and steps."""
         steps = sorted({int(np.min(self.lengths)), int(np.median(self.lengths)), self.shape[1]})
         text = " to ".join(f"{k:,}" for k in (steps[0], steps[-1])) if len(steps) > 1 else f"{steps[0]:,}"
         median = f" (half of them at most {int(np.median(self.lengths)):,})" if len(steps) > 1 else ""
@@ -355,7 +358,7 @@ class _Table:
         return np.array(parts.to_list(), np.str_)
 
     def _of_sequences(self, option: str) -> pl.Series:
-        """Return what a column says of each sequence."""
+        """Return a column's value for each sequence."""
         name = self.wanted[option]
         theirs = self.frame.group_by(PLACE, maintain_order=True).agg(
             pl.col(name).first(), pl.col(name).n_unique().alias("memcap:count")
@@ -365,7 +368,7 @@ class _Table:
         return theirs[name]
 
     def inputs(self) -> tuple[np.ndarray, list[str], str]:
-        """Return the inputs, the names of symbols, and the sentence on them."""
+        """Return the inputs, the names of symbols, and a sentence about them."""
         if len(self.features) == 1 and self._is_named(self.features[0]):
             (name,) = self.features
             codes, names = self._codes(name)
@@ -396,8 +399,8 @@ class _Table:
         return self._spread(table), [], f"Inputs: {plural(width, 'number')} a step: {_first(said)}."
 
     def targets(self) -> tuple[dict[str, np.ndarray], list[str], list[str]]:
-        """Return the targets and, where they are not due at every step, the mask; names of classes; and the
-        sentences on them."""
+        """Return the targets, with a mask if they are not due at every step; the names of classes; and
+        sentences about them."""
         name = self.columns.target
         column = self.frame[name]
         with_names = _has_names(column.dtype) or column.dtype == pl.Boolean
@@ -438,7 +441,7 @@ class _Table:
         return arrays, names, [f"Target: {name}, one of {len(names)} classes {where}: {balance}."]
 
     def _numbers(self, name: str) -> pl.Series:
-        """Return a column's numbers, of which float32 has the squares."""
+        """Return a column's numbers, whose squares fit into float32."""
         numbers = self.frame[name].cast(pl.Float64)
         if numbers.is_infinite().any():
             raise self.wrong(f"`{name}` holds infinite numbers")
@@ -447,7 +450,7 @@ class _Table:
         return numbers
 
     def _is_asked_once(self) -> bool:
-        """Tell whether the target is the same wherever it stands in a sequence."""
+        """Tell whether the target is the same at all steps of each sequence that have one."""
         target = pl.col(self.columns.target).drop_nulls()
         return bool(self.frame.group_by(PLACE).agg(target.n_unique().alias("n"))["n"].max() == 1)
 
@@ -455,7 +458,7 @@ class _Table:
         return _has_names(self.frame.schema[name]) or name in self.columns.categories
 
     def _codes(self, name: str) -> tuple[np.ndarray, list[str]]:
-        """Return the number of each name, 0 where it is missing in a target, and the names in order."""
+        """Return the number of each name, 0 where a target is missing, and the names in order."""
         column = self.frame[name]
         there = column.drop_nulls().unique()
         ordered = there.sort() if column.dtype.is_numeric() else there.cast(pl.String).unique().sort()
@@ -485,7 +488,7 @@ class _Table:
             )
 
     def _spread(self, entries: np.ndarray) -> np.ndarray:
-        """Lay lines out as (N, T, ...), each sequence from step 0 on, zeros behind it."""
+        """Arrange lines as (N, T, ...), each sequence from step 0 on, with zeros after it."""
         spread = np.zeros((*self.shape, *entries.shape[1:]), entries.dtype)
         spread[self.place, self.position] = entries
         return spread
@@ -496,7 +499,7 @@ def _has_names(kind: Any) -> bool:
 
 
 def _first(words: Sequence[str]) -> str:
-    """Write the first eight of some words."""
+    """Join the first eight of some words."""
     return ", ".join(words[:8]) + (f" and {plural(len(words) - 8, 'other')}" if len(words) > 8 else "")
 
 
@@ -505,10 +508,10 @@ def _text(value: Any) -> str:
 
 
 def words_of(texts: Sequence[str] | str | None) -> tuple[str, ...]:
-    """Split a list of columns as a command takes it, as in a,b.
+    """Split a command's list of columns, as in a,b.
 
     Raises:
-        UserError: they are no names.
+        UserError: some are no names.
     """
     words = texts.split(",") if isinstance(texts, str) else texts or ()
     if not isinstance(words, (list, tuple)) or not all(isinstance(word, str) for word in words):

@@ -1,8 +1,8 @@
 """Optimizers that see more of a gradient than one element at a time: Muon, SOAP and GGT.
 
-Each rescales the flat vector (P,) of a net's gradient, as optax's `scale_by_adam` does: without a learning
-rate, from a state of zeros, and a gradient of zeros gives zeros. They are written here, as `optax.contrib`
-has Muon alone, with constants in its state and no way to tell it a member's own width.
+Each rescales the flat gradient (P,) of a net, as optax's `scale_by_adam` does: without a learning rate and
+from a state of zeros; a zero gradient gives a zero update. They are written here because `optax.contrib` has
+only Muon, with constants in its state and no argument for a member's own width.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ from memcap.models.network import cell_names
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int
 
-# Of Newton and Schulz' iteration: Jordan's five steps, which leave singular values between .7 and 1.2, and
-# one that brings them close to 1.
+# Coefficients of the Newton-Schulz iteration: Jordan's five steps, which leave singular values between .7
+# and 1.2, and one that brings them close to 1.
 COEFFICIENTS = (*[(3.4445, -4.7750, 2.0315)] * 5, (1.875, -1.25, 0.375))
-MUON_DECAY, MUON_RMS = 0.95, 0.3  # of its momentum; root mean square of a step, about that of Adam
-MEAN_DECAY, SQUARE_DECAY = 0.95, 0.99  # of SOAP and GGT: of the gradient, and of its squares along a basis
-SOAP_DECAY, SOAP_EVERY = 0.99, 10  # of its factors; steps from a basis to the next
+MUON_DECAY, MUON_RMS = 0.95, 0.3  # of the momentum; root mean square of a step, about that of Adam
+MEAN_DECAY, SQUARE_DECAY = 0.95, 0.99  # SOAP and GGT: of the gradient, and of its squares along a basis
+SOAP_DECAY, SOAP_EVERY = 0.99, 10  # of SOAP's factors; steps from one basis to the next
 GGT_DECAY, GGT_EVERY, GGT_WINDOW = 0.995, 50, 400  # of a gradient's weight by age; likewise; gradients
-# Share of the largest variance that any direction counts as having at least. Below it is rounding, which a
-# division by its own size would make as large as the gradient: in SOAP that of a product, in GGT that of a
-# matrix of products, whose eigenvalues are squares.
+# Floor of a direction's variance, as a share of the largest. Below it there is only rounding, which a
+# division by its own size would make as large as the gradient: in SOAP the rounding of a product, in GGT that
+# of a matrix of products, whose eigenvalues are squares.
 SOAP_FLOOR, GGT_FLOOR = 1e-8, 1e-7
 EPSILON = 1e-10
 ADAM = optax.scale_by_adam()
@@ -46,8 +46,8 @@ class MuonState(NamedTuple):
 
 
 def orthogonal(blocks: Float[Array, "N U U"]) -> Float[Array, "N U U"]:
-    """Return the orthogonal matrix next to each, nearly: its singular values brought to about 1, without
-    branches, by the iteration of Newton and Schulz."""
+    """Return nearly the nearest orthogonal matrix to each block: the Newton-Schulz iteration brings its
+    singular values to about 1, without branches."""
     blocks = blocks / (jnp.linalg.norm(blocks, axis=(-2, -1), keepdims=True) + 1e-12)
     for a, b, c in COEFFICIENTS:
         gram = blocks @ blocks.mT
@@ -56,11 +56,11 @@ def orthogonal(blocks: Float[Array, "N U U"]) -> Float[Array, "N U U"]:
 
 
 def scale_by_muon(architecture: Architecture) -> optax.GradientTransformationExtraArgs:
-    """Rescale updates according to Muon where they are of recurrent weights, to Adam elsewhere.
+    """Rescale updates of recurrent weights according to Muon, and all others according to Adam.
 
-    The momentum of each gate's (U, U) block is brought to the orthogonal matrix next to it, so that a step
-    turns all directions of the hidden state alike. `update` takes `units`, the member's own if others only
-    pad it: those stay at zero and count for nothing.
+    The momentum of each gate's (U, U) block is replaced by the nearest orthogonal matrix, so that a step
+    moves all directions of the hidden state alike. `update` takes the keyword `units`, a padded member's own
+    number of units: the others stay at zero and do not count.
 
     Args:
         architecture: of a cell whose gates have recurrent weights.
@@ -85,7 +85,7 @@ def scale_by_muon(architecture: Architecture) -> optax.GradientTransformationExt
         direction, adam_state = _adam(updates, state.adam)
         gradient = blocks(updates)
         momentum = _mean(MUON_DECAY, state.momentum, gradient)
-        turn = orthogonal(_mean(MUON_DECAY, momentum, gradient))  # one step ahead, as Nesterov has it
+        turn = orthogonal(_mean(MUON_DECAY, momentum, gradient))  # one step ahead, as in Nesterov's momentum
         turn = MUON_RMS * jnp.sqrt(jnp.float32(units)) * turn
         for place, layer in zip(places, jnp.split(turn, len(places)), strict=True):
             direction = _put(direction, layer.swapaxes(0, 1).ravel(), place)
@@ -96,7 +96,7 @@ def scale_by_muon(architecture: Architecture) -> optax.GradientTransformationExt
 
 class SoapLayer(NamedTuple):
     """SOAP's state of a layer's weights (R, C): means of the gradient and of its products with itself, over
-    columns and over rows; the eigenvectors of these, and the mean squares along them."""
+    columns and over rows; the eigenvectors of these products, and the mean squares along them."""
 
     mean: Any
     factors: tuple[Any, Any]
@@ -113,11 +113,11 @@ class SoapState(NamedTuple):
 
 
 def scale_by_soap(architecture: Architecture) -> optax.GradientTransformation:
-    """Rescale updates according to SOAP where they are of weights into gates, to Adam elsewhere.
+    """Rescale updates of weights into gates according to SOAP, and all others according to Adam.
 
-    A layer's weights are one matrix, a row for each input, hidden number and the bias, a column for each gate
-    of each unit. Adam runs along the eigenvectors of Shampoo's two factors, which are found anew every 10
-    steps; until the first are there, along the axes.
+    A layer's weights are one matrix, with a row for each input, for each hidden number and for the bias, and
+    a column for each gate of each unit. Adam runs along the eigenvectors of Shampoo's two factors, which are
+    computed every 10 steps; before the first, along the axes.
 
     Args:
         architecture: of a cell whose gates are known.
@@ -170,8 +170,8 @@ def scale_by_soap(architecture: Architecture) -> optax.GradientTransformation:
 
 class GgtState(NamedTuple):
     """GGT's state of P weights: steps taken, Adam's state, the gradient's mean, and the last R gradients.
-    `basis` (R, P) has orthonormal rows, or zeros; `variance` (R,) is along them, `outside` () that of each
-    other direction."""
+    `basis` (R, P) has orthonormal rows, or zeros; `variance` (R,) is the variance along them, `outside` ()
+    that of every other direction."""
 
     count: Any
     adam: Any
@@ -183,16 +183,16 @@ class GgtState(NamedTuple):
 
 
 def scale_by_ggt(architecture: Architecture) -> optax.GradientTransformation:
-    """Rescale updates by the square root of the gradient's whole second moment, as the last 400 gradients
-    show it.
+    """Rescale updates by the square root of the gradient's full second moment, estimated from the last 400
+    gradients.
 
-    Adam runs along the principal directions of these gradients, which are found anew every 50 steps; all
-    other directions share one scale. Until the first are there it runs along the axes. A gradient's weight
-    falls with its age. The state holds 800 numbers for each weight, of fewer than 400 weights 2 P.
+    Adam runs along the principal directions of these gradients, which are computed every 50 steps; all other
+    directions share one scale. Before the first it runs along the axes. A gradient's weight falls with its
+    age. The state holds 800 numbers for each weight, or 2 P if there are fewer than 400 weights.
 
     References:
         Agarwal et al., `Efficient Full-Matrix Adaptive Regularization <https://arxiv.org/abs/1806.02958>`_,
-        2019, which has the window, and one scale outside of it
+        2019, with the window and one scale for all directions outside of it
     """
     del architecture
 
@@ -207,14 +207,14 @@ def scale_by_ggt(architecture: Architecture) -> optax.GradientTransformation:
         window = lax.dynamic_update_index_in_dim(state.window, updates, state.count % len(state.window), 0)
         old = state.basis, state.variance
         basis, variance = renew(count % GGT_EVERY == 0, _principal_directions, old, window, count)
-        # One vector at a time, as XLA multiplies a matrix with two in five times the time on a CPU.
+        # One vector at a time: on a CPU XLA takes five times as long for a matrix times two vectors.
         along, mean_along = basis @ updates, basis @ mean
         across, mean_across = updates - along @ basis, mean - mean_along @ basis
         variance = jnp.where(variance > 0, _mean(SQUARE_DECAY, variance, along**2), 0)
         free = jnp.maximum(updates.size - (variance > 0).sum(), 1)
         outside = _mean(SQUARE_DECAY, state.outside, (across**2).sum() / free)
         outside = jnp.where(count < GGT_EVERY, 0, outside)
-        share = 1 - SQUARE_DECAY ** jnp.maximum(count - GGT_EVERY + 1, 1)  # of its mean that is not zeros
+        share = 1 - SQUARE_DECAY ** jnp.maximum(count - GGT_EVERY + 1, 1)  # of the mean: without its zeros
         deviations = _deviation(jnp.append(variance, outside / share), GGT_FLOOR)
         whole = (mean_along / deviations[:-1]) @ basis + mean_across / deviations[-1]
         direction = jnp.where(count < GGT_EVERY, direction, whole)
@@ -223,20 +223,19 @@ def scale_by_ggt(architecture: Architecture) -> optax.GradientTransformation:
     return optax.GradientTransformation(init, update)
 
 
-# By `recipe.optimizer`: those that take a net's structure.
+# By `recipe.optimizer`: the optimizers that need a net's structure.
 NET_OPTIMIZERS: Mapping[str, Callable[[Architecture], optax.GradientTransformation]] = {
     "muon": scale_by_muon,
     "soap": scale_by_soap,
     "ggt": scale_by_ggt,
 }
-# Those of them that can tell units that pad a member from its own. The others have a basis in which both
-# would be mixed.
+# Those that can tell padding from a member's own units. The others would mix both in their basis.
 CAN_PAD = frozenset({"muon"})
 
 
 def gate_places(architecture: Architecture) -> list[list[slice]]:
-    """Return of each layer the places of its gates' parameters in the flat vector: kernel, recurrent weights
-    where there are some, bias."""
+    """Return the places of each layer's gate parameters in the flat vector: kernel, recurrent weights if
+    there are any, bias."""
     gates, weights = cell_class(architecture.model.cell).gates, architecture.places()
     assert gates is not None
     layers = []
@@ -254,8 +253,8 @@ def gate_places(architecture: Architecture) -> list[list[slice]]:
 def renew(due: Bool[Array, ""], function: Callable[..., Any], old: Any, *operands: Any) -> Any:
     """Return `function(*operands)` where it is due, or else the old value.
 
-    Under `vmap` a condition would become a choice, and the function run at every step; here it runs only
-    where it is due for any member.
+    Under `vmap` a condition would become a selection, and the function would run at every step; here it runs
+    only when due for at least one member.
     """
 
     @custom_vmap
@@ -294,7 +293,7 @@ def _put(vector: Float[Array, " P"], part: Float[Array, " N"], place: slice) -> 
 
 
 def _deviation(variance: Float[Array, "*shape"], floor: float) -> Float[Array, "*shape"]:
-    """Return the square root of variances, each at least a share of the largest."""
+    """Return the square root of variances, each raised to at least a share of the largest."""
     return jnp.sqrt(jnp.maximum(variance, floor * variance.max())) + EPSILON
 
 
@@ -303,8 +302,8 @@ def _eigenvectors(
     squares: Float[Array, "R C"],
     count: Int[Array, ""],
 ) -> tuple[tuple[Float[Array, "R R"], Float[Array, "C C"]], Float[Array, "R C"]]:
-    """Return the eigenvectors of SOAP's factors, and the mean squares along them: at first what the factors
-    say of these, later those of before."""
+    """Return the eigenvectors of SOAP's factors, and the mean squares along them: at first those that the
+    factors imply, later the previous ones."""
     (left_values, left), (right_values, right) = (jnp.linalg.eigh(factor) for factor in factors)
     total = jnp.maximum(left_values.sum(), jnp.finfo(left.dtype).tiny)
     by_factors = jnp.outer(jnp.maximum(left_values, 0), jnp.maximum(right_values, 0) / total)
@@ -316,7 +315,7 @@ def _principal_directions(
     window: Float[Array, "R P"], count: Int[Array, ""]
 ) -> tuple[Float[Array, "R P"], Float[Array, " R"]]:
     """Return the principal directions of the gradients in a window, a row each, and the variance along them;
-    zeros in place of those that rounding hides."""
+    zeros for directions lost to rounding."""
     age = (count - 1 - jnp.arange(len(window))) % len(window)
     rows = window * jnp.sqrt((1 - GGT_DECAY) * GGT_DECAY**age)[:, None]
     values, vectors = jnp.linalg.eigh(rows @ rows.T)

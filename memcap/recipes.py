@@ -18,18 +18,18 @@ from memcap.models.initializers import PRESETS, preset
 from memcap.runtime.published import root
 from memcap.tasks import Task
 
-MOST_VALUES = 100_000  # of a file of configs
+MOST_VALUES = 100_000  # in a file of configs
 MOMENTUM = 0.9  # of gradient descent
 RMS_DECAY, EPSILON = 0.99, 1e-8  # of RMSprop: per step of its running mean of squares; added to the root
-OWN_START = "own_start"  # of cells that only their own initialiser can start
-RATES = (0.003, 0.01, 0.03)  # that race where it is the only recipe
+OWN_START = "own_start"  # for cells that only their own initialiser can start
+RATES = (0.003, 0.01, 0.03)  # learning rates that race if it is the only recipe
 _folders: list[Path] = []  # where Hydra looks for configs, --config-dir among them
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """A way to train a member, as it is typed in. A recipe's file gives every value; None means "as the file
-    says"."""
+    """A way to train a member, as the user gives it. The recipe's file has every value; None means "as in the
+    file"."""
 
     name: str = knob(
         "auto",
@@ -133,7 +133,7 @@ class Recipe:
 
 
 class ResolvedRecipe(Recipe):
-    """A recipe with every value, as a member holds it. None is left where it means "none", as of a
+    """A recipe with every value, as a member holds it. A None that is left means "none", such as no
     curriculum."""
 
     init: str
@@ -152,7 +152,7 @@ class ResolvedRecipe(Recipe):
         return self.lr * (8 / units) ** self.lr_width
 
     def peak(self, lag: int, units: int) -> float:
-        """Return the peak learning rate at a lag, under a curriculum its front's, and a width."""
+        """Return the peak learning rate at a lag (under a curriculum, its current lag) and a width."""
         return self.rate(units) * min(1.0, (self.falls_above or lag) / lag)
 
     @property
@@ -162,16 +162,16 @@ class ResolvedRecipe(Recipe):
 
     @property
     def words(self) -> list[str]:
-        """Words of a command: its name, and the values that its file has otherwise."""
+        """The recipe as words of a command: its name, and the values that differ from its file."""
         words = [f"recipe={self.name}"]
         try:
             in_file = completed(Recipe, recipe_file(self.name))
-        except UserError:  # a user's own, whose folder is not here
+        except UserError:  # a user's own recipe, whose folder is not here
             return words
         values = field_values(self)
         del values["name"]
         if self.init != "forget_bias":
-            del values["forget_bias"]  # it comes with the start
+            del values["forget_bias"]  # it belongs to the initialiser
         for name, value in values.items():
             if value is not None and value != in_file.get(name):
                 text = f"{value:g}" if isinstance(value, float) else value
@@ -184,8 +184,8 @@ class ResolvedRecipe(Recipe):
         return self.curriculum is not None or self.lags is not None
 
 
-OPTIONAL = frozenset(f.name for f in fields(Recipe) if f.metadata["before"] is None)  # which may be absent
-NEEDED = tuple(  # which a recipe's file must say
+OPTIONAL = frozenset(f.name for f in fields(Recipe) if f.metadata["before"] is None)  # may be absent
+NEEDED = tuple(  # a recipe's file must have these
     f.name
     for f in fields(Recipe)[1:]
     if f.metadata["before"] is MISSING and type(None) not in get_args(get_type_hints(ResolvedRecipe)[f.name])
@@ -193,7 +193,7 @@ NEEDED = tuple(  # which a recipe's file must say
 
 
 def use_config_folders(folders: Iterable[Path]) -> None:
-    """Search the folders recipe/ of these for recipes, in this order, and then conf/."""
+    """Search the recipe/ folders of these folders for recipes, in this order, and then that of conf/."""
     absolute = [folder.absolute() for folder in folders]
     if absolute != _folders:
         _folders[:] = absolute
@@ -228,7 +228,7 @@ def _file(name: str) -> Path | None:
 
 
 def of_yaml(error: YAMLError | UnicodeDecodeError | RecursionError) -> str:
-    """Say what is wrong with a file of YAML, and where."""
+    """Say what is wrong with a YAML file, and where."""
     if isinstance(error, RecursionError):
         return "a file of configs nests too deep, or has an alias that contains itself, as in a: &a [*a]"
     mark = getattr(error, "problem_mark", None)
@@ -238,7 +238,8 @@ def of_yaml(error: YAMLError | UnicodeDecodeError | RecursionError) -> str:
 
 
 def check_aliases(path: Path) -> None:
-    """Refuse a file of YAML whose aliases stand for more than anybody writes, before anything copies them.
+    """Refuse a YAML file whose aliases expand to more values than anybody writes, before anything copies
+    them.
 
     Raises:
         UserError: they do.
@@ -247,12 +248,12 @@ def check_aliases(path: Path) -> None:
         text = path.read_bytes()
         root = yaml.compose(text, yaml.SafeLoader) if b"&" in text and b"*" in text else None
     except (YAMLError, ValueError, RecursionError, OSError):
-        return  # whoever reads it says so, if it is used
+        return  # its reader will say so, if it is used
     sizes: dict[int, float] = {}
 
     def size(node: Any) -> float:
         if id(node) not in sizes:
-            sizes[id(node)] = 0  # of an alias that contains itself, of which is said elsewhere
+            sizes[id(node)] = 0  # for an alias that contains itself, which is reported elsewhere
             inside = node.value if isinstance(node, yaml.CollectionNode) else ()
             parts = (part for each in inside for part in (each if isinstance(each, tuple) else (each,)))
             sizes[id(node)] = 1 + sum(map(size, parts))
@@ -300,7 +301,7 @@ def is_recommended(task: str) -> bool:
 
 
 def race_names() -> list[str]:
-    """Return the names of the recipes that race where none is named: all of the user's own, then those of
+    """Return the names of the recipes that race by default: all of the user's own, then those of
     conf/recommended.yaml."""
     folders = [folder for folder in _folders if folder != root() / "conf"]
     own = [path.stem for folder in folders for path in sorted((folder / "recipe").glob("*.yaml"))]
@@ -308,7 +309,7 @@ def race_names() -> list[str]:
 
 
 def starts_itself(cell: str) -> bool:
-    """Return whether only its own initialiser can start a cell, as no named one knows its gates.
+    """Return whether only a cell's own initialiser can start it, as no named one knows its gates.
 
     Raises:
         UserError: no such cell.
@@ -317,33 +318,34 @@ def starts_itself(cell: str) -> bool:
 
 
 def race_axes(own_start: bool, up_to: bool = False) -> dict[str, list[Any]]:
-    """Return what races where no recipe is named: recipes or, for cells that start themselves, learning
-    rates; with lags drawn up to the member's own, where it is to be right at all of them."""
+    """Return the axes that race by default: recipes or, for cells that start themselves, learning rates; if
+    members are to be right up to their lag, also whether lags are drawn up to it."""
     raced = {"recipe": [OWN_START], "recipe.lr": [*RATES]} if own_start else {"recipe": race_names()}
     return raced | ({"recipe.lags": ["uniform"]} if up_to else {})
 
 
 @lru_cache(maxsize=4096)
 def complete(recipe: Recipe, task: Task, lag: int, cell: str, up_to: bool = False) -> ResolvedRecipe:
-    """Return the recipe with every value, from its file; what is set stays. `up_to`: whether the member is to
-    be right at every lag up to its own, which another recipe may be recommended for.
+    """Return the recipe with every value: missing ones come from its file. `up_to`: whether the member is to
+    be right at every lag up to its own, for which another recipe may be recommended.
 
     Raises:
-        UserError: no such file, a value that nobody sets, or values that don't fit each other or the cell.
+        UserError: no such file, a value that is set nowhere, or values that do not fit each other or the
+            cell.
     """
     name = recipe.name
     if name == "auto":
         own = recipe.init is None and starts_itself(cell)
         name = OWN_START if own else recommended(task, lag, up_to)
     set_here = {k: v for k, v in asdict(recipe).items() if v is not None and k != "name"}
-    is_whole = all(k in set_here for k in NEEDED)  # as a row's is: what is null there is meant
+    is_whole = all(k in set_here for k in NEEDED)  # like a row's, whose nulls are meant
     if "init" in set_here and set_here["init"] != "forget_bias":
-        set_here.setdefault("forget_bias", None)  # the file's bias belonged to the file's initialiser
+        set_here.setdefault("forget_bias", None)  # the file's bias belongs to the file's initialiser
     in_file = recipe_file(name) if _file(name) is not None or not is_whole else {}
     in_file = {k: v for k, v in in_file.items() if v is not None and not (is_whole and k in OPTIONAL)}
     values = completed(Recipe, in_file) | set_here | {"name": name}
     if missing := [k for k in NEEDED if values.get(k) is None]:
-        typed(Recipe, values, "recipe")  # says first what is wrong with the others
+        typed(Recipe, values, "recipe")  # reports first what is wrong with the others
         raise UserError(f"recipe.{missing[0]}: not set; give it a value in {_file(name)}")
     recipe = typed(ResolvedRecipe, values, "recipe")
     _check_curriculum(recipe)
@@ -367,7 +369,7 @@ def _check_curriculum(recipe: ResolvedRecipe) -> None:
 
 
 def _check_start(recipe: ResolvedRecipe, lag: int, cell: str) -> None:
-    """Refuse a start of the weights that the cell has not."""
+    """Refuse an initialiser that does not fit the cell."""
     if recipe.init == "flax":
         if not cells.cell_class(cell).has_own_init:
             raise UserError(
@@ -390,7 +392,7 @@ def _check_start(recipe: ResolvedRecipe, lag: int, cell: str) -> None:
 
 
 def _check_optimizer(recipe: ResolvedRecipe, cell: str) -> None:
-    """Refuse an optimizer of weights that the cell has not."""
+    """Refuse an optimizer of weights that the cell does not have."""
     gates = cells.cell_class(cell).gates
     whose = {"soap": "weights", "muon": "recurrent weights"}.get(recipe.optimizer)
     if whose and (gates is None or (recipe.optimizer == "muon" and gates.recurrent is None)):
@@ -401,7 +403,7 @@ def _check_optimizer(recipe: ResolvedRecipe, cell: str) -> None:
 
 
 def _check_parts(recipe: ResolvedRecipe, task: Task, lag: int) -> None:
-    """Refuse values that go with others that the recipe has not."""
+    """Refuse values that need others which the recipe lacks."""
     if (recipe.decay is None) != (recipe.optimizer != "adamw"):
         raise UserError(
             f"recipe.decay={_shown(recipe.decay)}: recipe.optimizer=adamw needs it, as in recipe.decay=0.01,"

@@ -19,7 +19,7 @@ from memcap.tasks import Batch
 
 
 def random_key(member: Member, *parts: Any) -> jax.Array:
-    """Return a key that depends on the member and the parts alone, never on what else trains."""
+    """Return a key that depends only on the member and the parts, never on what else trains."""
     parts = member.lag, member.model.units, *parts
     return reduce(jax.random.fold_in, parts, jax.random.key(member.seed))
 
@@ -29,7 +29,7 @@ def outputs_of(weights: jax.Array, member: Member, batch: Batch) -> jax.Array:
     network = member.architecture.build(member.architecture.unflatten(weights))
     starts = jnp.zeros(len(batch.inputs), bool) if batch.window_starts is None else batch.window_starts
     if member.model.initial_carry == "learned":
-        starts = starts.at[0].set(False)  # a cut there would leave the initial carry without a gradient
+        starts = starts.at[0].set(False)  # a cut at step 0 would leave the initial carry without a gradient
 
     def step(carry: Any, row: Any) -> Any:
         inputs, starts_window = row
@@ -58,7 +58,7 @@ def optimizer_of(member: Member) -> optax.GradientTransformationExtraArgs:
     recipe, peak = member.recipe, member.recipe.peak(member.lag, member.model.units)
     clip = optax.clip if recipe.clip_by == "element" else optax.clip_by_global_norm
     directions = {"sgd": optax.trace(0.9), "rmsprop": optax.scale_by_rms(0.99, 1e-8, eps_in_sqrt=False)}
-    direction = directions.get(recipe.optimizer, optax.scale_by_adam())  # of adam and adamw
+    direction = directions.get(recipe.optimizer, optax.scale_by_adam())  # adam and adamw
     if recipe.optimizer in NET_OPTIMIZERS:
         direction = NET_OPTIMIZERS[recipe.optimizer](member.architecture)
     decay: Any = (recipe.decay or 0.0) * member.architecture.matrices()
@@ -130,7 +130,8 @@ class Verdict:
     passed_in_a_row: int = 0
 
     def is_due(self, training_score: float) -> bool:
-        """Tell whether to evaluate the member: near the criterion, once solved at times, and at the end."""
+        """Tell whether to evaluate the member: near the criterion; once solved, now and then; and at the
+        end."""
         task, criterion = self.member.task, self.member.facts.threshold
         if self.steps >= self.member.recipe.budget:
             return True
@@ -163,7 +164,8 @@ class Verdict:
             self.status, self.steady = "solved", self.steps
 
     def passes_up_to(self, criterion: float) -> bool:
-        """Tell whether the mean over all lags up to its own passes, and none is worse than chance allows."""
+        """Tell whether its mean score over all lags up to its own passes, and no lag's is worse than chance
+        allows."""
         task, lags = self.member.task, range(len(self.member.lags_up_to))
         scores = [evaluate(self.weights, self.member, Stream.UP_TO, lag) for lag in lags]
         worst = min(scores) if task.higher_is_better else max(scores)

@@ -61,7 +61,9 @@ def test_the_page_says_the_numbers_of_the_code():
     assert f"at most {MOST_POINTS} points" in words
     assert f"more than {MOST_MEMBER_RUNS} members" in words
     assert f"every {SECONDS_BETWEEN_POINTS:g} seconds" in words
-    assert f"it has {process.SECONDS_AT_THE_END:g} seconds" in words
+    assert f"{process.MOST_SECONDS_AT_THE_END:g} seconds at most" in words
+    assert f"no sign has {process.SECONDS_AT_THE_END:g} seconds" in words
+    assert process.MOST_SECONDS_AT_THE_END < PATIENCE
     assert process.SECONDS_WHEN_INTERRUPTED == 0.5
     assert "has half a second more" in words
     assert (STREAM_AFTER, PATIENCE) == (30, 60)

@@ -108,6 +108,8 @@ BAD = {
     "mine.csv --target y --sequence id": "has no column `id` (--sequence)",
     "mine.csv --target y --features x,y": "--features y: is another column already",
     "mine.csv --target y --missing drop": "'drop'",
+    "mine.csv --target y --split part": "mine.csv: has no column `part` (--split); it has sequence, x, y",
+    "arrays --split part": "--split part: arrays have no columns; leave it out",
     "two.csv --target y": "too few sequences or groups",
     "one.csv --target y": "at least 2 sequences of at least 2 steps",
 }

@@ -1,16 +1,16 @@
-"""The answer: how many units for this task at this lag, from what was measured at all lags.
+"""The answer: how many units a task takes at a lag, given the measurements at all lags.
 
-One rule holds for every lag, measured or not: the narrowest width that is enough, with a probability of at
-least `PROBABILITY`, for the wanted share of the seeds that train at all (memcap.thresholds.lags). A longer
-lag is never advised a narrower net than a shorter one (`advise`). In simulated studies 92 to 94 % of fresh
-seeds pass at such widths; most of the others are seeds that no width saves (tests/thresholds/test_lags.py).
+One rule holds for every lag, measured or not: take the narrowest width that is enough, with a probability of
+at least `PROBABILITY`, for the wanted share of the seeds that train at all (memcap.thresholds.lags). The
+width never falls with the lag (`advise`). In simulated studies 92 to 94 % of fresh seeds pass at such widths;
+most of the others are seeds that no width saves (tests/thresholds/test_lags.py).
 
-A net that is right at every lag up to 50 is right at every lag up to 8. So where every lag counts, nets
-trained up to a longer lag compete at a shorter one, and the narrowest is advised; the answer says how far to
+A net that is right at every lag up to 50 is right at every lag up to 8. So if every lag counts, nets trained
+up to a longer lag compete at a shorter one, and the narrowest is advised; the answer says up to which lag to
 train (`Answer.training_lag`).
 
-Where counts fall with the width, a curve that cannot fall is no guide: then only widths that were tried are
-advised, by their own counts (memcap.thresholds.falls).
+If counts fall with the width, a rising curve is no guide: then only widths that were tried are advised, by
+their own counts (memcap.thresholds.falls).
 """
 
 import math
@@ -32,8 +32,8 @@ from memcap.thresholds.curve import Floats, counts, threshold
 from memcap.thresholds.falls import width_to_take
 from memcap.thresholds.lags import believe
 
-PROBABILITY = 0.9  # that the width to take is enough
-EVERY_LAG = 50  # to this lag the advice of every lag counts for longer ones; beyond it that of each next 40 %
+PROBABILITY = 0.9  # least probability that the advised width is enough
+EVERY_LAG = 50  # up to this lag longer lags heed the advice of each one; beyond it that of lags 40 % apart
 
 
 @dataclass(frozen=True)
@@ -42,19 +42,18 @@ class Answer:
 
     Args:
         question: the question.
-        line: the frontier that it is read from, a point per lag, the shortest first.
+        line: the frontier from which it is read, one point per lag, the shortest first.
         point: the frontier at the lag; None if the lag was not measured.
-        widths: estimate, low and high of the width at which the share passes, from all lags, with a 95 %
-            interval; None where it is not known: no width passed, or fewer than two lags were measured, and
-            not this one.
-        units: the width to take, of each layer. None where no width tried is known to be enough, more than
-            `MOST_UNITS` are predicted, or nothing is known.
-        training_lag: the lag that nets of this width are trained at, or up to: a longer one than the
-            question's where fewer units are enough so, and `widths` are those of it.
-        source: the place of the rows: a name of `memcap.runtime.published`, as "atlas", or a folder; None:
-            rows that were handed over.
-        own: what the user's own rows say of the lag, where others rest on more.
-        beside: where the task was not measured, answers of the nearest values of one of its knobs that were.
+        widths: estimate, low and high (95 % interval) of the width at which the share passes, from all lags;
+            None if it is not known: no width passed, or fewer than two lags were measured, and not this one.
+        units: the width to take, for each layer. None if no width tried is known to be enough, if more than
+            `MOST_UNITS` are predicted, or if nothing is known.
+        training_lag: the lag at which, or up to which, to train nets of this width. It is longer than the
+            question's if fewer units are then enough; `widths` are those of this lag.
+        source: the place of the rows: a name of `memcap.runtime.published`, such as "atlas", or a folder;
+            None: rows that were passed in.
+        own: the answer of the user's own rows about the lag, if the published ones rest on more.
+        beside: if the task was not measured, answers for the nearest measured values of one of its knobs.
     """
 
     question: Question
@@ -89,7 +88,7 @@ class Answer:
 
     @property
     def layers(self) -> int:
-        """The number of its layers."""
+        """The number of the network's layers."""
         return self.question.model.layers
 
     @property
@@ -109,7 +108,7 @@ class Answer:
 
     @cached_property
     def trained(self) -> dict[int, Point]:
-        """The points of the line at which a recipe trains the task, by lag."""
+        """The line's points at which a recipe trains the task, by lag."""
         return {point.lag: point for point in self.line if point.trains}
 
     @property
@@ -119,12 +118,12 @@ class Answer:
 
     @property
     def left_out(self) -> tuple[int, ...]:
-        """The lags at which no recipe trained the task, and which say nothing of widths."""
+        """The lags at which no recipe trained the task, so that they say nothing about widths."""
         return tuple(point.lag for point in self.line if not point.trains)
 
     @property
     def first(self) -> Point | None:
-        """The point that says how the line was measured and judged; None where nothing is known."""
+        """The point that says how the line was measured and judged; None if nothing is known."""
         return self.point or (None if self.widths is None else self.line[0])
 
     @property
@@ -134,8 +133,8 @@ class Answer:
 
     @property
     def as_asked(self) -> bool:
-        """Tell whether the verdict is the one that the question asks for: rows of the lag alone say nothing
-        of shorter ones."""
+        """Tell whether the verdict is the one that the question asks for: rows about one lag say nothing
+        about shorter ones."""
         return self.at == "up_to" or not self.question.up_to
 
     @property
@@ -150,19 +149,19 @@ class Answer:
 
     @property
     def budget(self) -> int | None:
-        """The most training steps of the recipes that it rests on."""
+        """The most training steps of the recipes on which it rests."""
         own = self._training_point
         points = self.trained.values() if own is None else [own]
         return max((point.recipe.budget for point in points), default=None)
 
     @property
     def trains_longer(self) -> bool:
-        """Tell whether nets are to be trained up to a longer lag than the one of the question."""
+        """Tell whether nets are to be trained up to a longer lag than the question's."""
         return self.training_lag not in (None, self.lag)
 
     @property
     def _training_point(self) -> Point | None:
-        """The point at the lag that nets are trained at; None where that was not measured."""
+        """The point at the training lag; None if that was not measured."""
         return self.trained.get(self.training_lag or self.lag) if self.trains_longer else self.point
 
     @property
@@ -172,19 +171,19 @@ class Answer:
 
     @property
     def widest_from(self) -> int | None:
-        """The widest net that `passed_from` counts, where wider ones fail more; None where none do."""
+        """The widest net that `passed_from` counts, if wider ones fail more; None if none do."""
         widest = [(p.widest_from(self.units or 1), p.units[-1]) for p in self.points_from]
         return min((some for some, tried in widest if some < tried), default=None)
 
     @property
     def runs_from(self) -> int:
-        """The number of runs of `units` units or more, at `points_from`; 0 where there is no width."""
+        """The number of runs of `units` units or more, at `points_from`; 0 if there is no width."""
         return self._outcomes[1]
 
     @cached_property
     def points_from(self) -> tuple[Point, ...]:
-        """The points whose runs of `units` units or more count: of the lag, or of those measured next
-        to it; where no net there was so wide, of all lags."""
+        """The points whose runs of `units` units or more count: that of the lag, or those of the measured
+        lags next to it; if no net there was as wide, those of all lags."""
         if (units := self.units) is None:
             return ()
         near = [self._training_point] if self._training_point is not None else []
@@ -199,7 +198,7 @@ class Answer:
 
     @property
     def recipe(self) -> ResolvedRecipe | None:
-        """The recipe that the width was measured by, the lag's own or the next longer one's; None where
+        """The recipe by which the width was measured, that of the lag or of the next longer one; None if
         nothing was measured."""
         point = self._training_point or next_longer(self.trained.values(), self.lag)
         return None if point is None else point.recipe
@@ -211,13 +210,13 @@ class Answer:
 
     @cached_property
     def command(self) -> str:
-        """A command that would measure it; "" where only more than `MOST_UNITS` would tell more."""
+        """A command that would measure it; "" if only more than `MOST_UNITS` units would tell more."""
         return command(self.question, self.line, self.point, self.widths, self.units is not None)
 
     @property
     def seconds(self) -> float | None:
-        """The seconds that the lag takes to measure on one core, as its neighbours did, or those beside it;
-        None where nobody knows."""
+        """The seconds that it takes to measure the lag on one core, judged by its neighbours or by the
+        answers beside it; None if unknown."""
         if self.beside:
             return max((s for each in self.beside if (s := each.seconds) is not None), default=None)
         timed = [point for point in self.line if point.seconds > 0]
@@ -240,13 +239,13 @@ class Answer:
 
     @property
     def between(self) -> tuple[int, int] | None:
-        """The measured lags on either side, where the lag was not measured and lies between two."""
+        """The measured lags on either side, if the lag was not measured and lies between two."""
         lags = next_to(self.lags, self.lag)
         return (lags[0], lags[1]) if self.point is None and len(lags) == 2 else None
 
     @property
     def settled(self) -> bool:
-        """Whether the lag was measured, a width is known to be enough, and the threshold is a number."""
+        """True if the lag was measured, a width is known to be enough, and the threshold is a number."""
         point = self.point
         return point is not None and self.units is not None and point.fit.u90.is_number(point.units[0])
 
@@ -256,15 +255,15 @@ def answer(question: Question, points: Sequence[Point], source: str | None = Non
 
     Args:
         question: the question; only points of its task and its network count.
-        points: a frontier, of one verdict.
+        points: a frontier, all of one verdict.
         source: the place of its rows, for `Answer.source`.
     """
     task, lag = question.task, question.lag
     points = [p for p in points if (p.task, p.model) == (task, question.model)]
-    # Rows of nets that were trained for one question answer another one only where there are no others.
+    # Nets that were trained for another question count only if there are no others.
     same = [p for p in points if (p.evaluation.until == "up_to") == question.up_to]
     points = same or points
-    # Where a lag was measured in several ways, the usual length and rule count first, then the one with most
+    # If a lag was measured in several ways, the usual length and rule count first, then the one with most
     # runs.
     point = max((p for p in points if p.lag == lag), key=lambda p: (p.usual, sum(p.runs)), default=None)
     line = _line(points if point is None else [p for p in points if p.label == point.label])
@@ -279,20 +278,21 @@ def answer(question: Question, points: Sequence[Point], source: str | None = Non
 def advise(
     points: Mapping[int, Point], lag: int, share: float, up_to: bool = False
 ) -> tuple[tuple[float, float, float], int | None, int]:
-    """Return estimate, low and high of the width that is enough at a lag, the width to take there, None where
-    none is known to be enough, and the lag to train nets of it at.
+    """Return estimate, low and high of the width that is enough at a lag; the width to take there, None if
+    none is known to be enough; and the lag at which to train nets of this width.
 
-    What is enough for a lag that was measured is enough for the shorter ones down to the one measured before
-    it; so no lag is advised less than a shorter one, measured or not, or more than the next one measured.
+    A width that is enough for a measured lag is enough for all shorter lags down to the previous measured
+    one; so no lag is advised fewer units than a shorter one, measured or not, or more than the next measured
+    one.
 
-    Where every lag up to one counts, no lag is advised more than any longer one that was measured: nets that
-    were trained up to that are right here, too. Then a lag that was measured need not have the width of
-    shorter ones, as they have its own where it is less.
+    If every lag up to the question's counts, no lag is advised more units than any longer measured one, as
+    nets trained up to that one are right here, too. Then a measured lag need not take over the width of
+    shorter ones, as they take over its own if that is less.
 
     Args:
         points: by lag, at least one.
         lag: time steps.
-        share: of the seeds that train at all and should pass.
+        share: the share, of the seeds that train at all, that should pass.
         up_to: whether nets are right at every lag up to their own.
     """
     shorter = [each for each in points if each <= lag]
@@ -329,15 +329,15 @@ def _widths(points: Mapping[int, Point], lags: Sequence[int], share: float) -> d
     ranks = np.array([0.5, 0.025, 0.975, PROBABILITY])
     measured = [{each: p.rise(p.solved) for each, p in points.items()}]
     if any(p.solved_trained != p.solved for p in points.values()):
-        # who passes at the stretched length, too, passes at the trained one: so no width is less there
+        # nets that pass at the stretched length pass at the trained one, so no width is less there
         measured.append({each: p.rise(p.solved_trained) for each, p in points.items()})
     beliefs = [believe(some, lags) for some in measured]
     return {each: np.max([some[each].quantiles(share, ranks) for some in beliefs], axis=0) for each in lags}
 
 
 def _taken(point: Point, width: float, share: float) -> int | None:
-    """Return the width to take at a lag that was measured, if `width` is enough with `PROBABILITY` by the
-    curves of all lags; None where no width is known to be enough."""
+    """Return the width to take at a measured lag, if by the curves of all lags `width` is enough with
+    `PROBABILITY`; None if no width is known to be enough."""
     if point.fit.u90.censored == "below":
         width = max(width, point.units[0])  # nothing narrower was tried
     units = math.ceil(width - 1e-6)
@@ -347,7 +347,7 @@ def _taken(point: Point, width: float, share: float) -> int | None:
 
 
 def _line(points: Sequence[Point]) -> list[Point]:
-    """Return the points to read lags from, one per lag: all measured and judged as usual, or else all in one
+    """Return the points from which to read lags, one per lag: all measured and judged as usual, or all in one
     other way, that of most lags."""
     ways = [list(way) for _, way in groupby(sorted(points, key=lambda p: p.label), key=lambda p: p.label)]
     best = max(ways, key=lambda way: (way[0].usual, len({p.lag for p in way})), default=[])
@@ -355,7 +355,7 @@ def _line(points: Sequence[Point]) -> list[Point]:
 
 
 def next_to(lags: Collection[int], lag: int) -> tuple[int, ...]:
-    """Return the next shorter and the next longer one of some lags, as far as there are any."""
+    """Return the next shorter and the next longer one of some lags, if there are any."""
     shorter = sorted(each for each in lags if each < lag)
     longer = sorted(each for each in lags if each > lag)
     return (*shorter[-1:], *longer[:1])

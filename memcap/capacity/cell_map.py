@@ -1,7 +1,9 @@
-"""The map of cells: bytes of state and parameters that each needs on the tasks of sweeps/cell_map.yaml.
+"""The map of cells: the bytes of state and the parameters that each cell needs on the tasks of
+sweeps/cell_map.yaml.
 
-Cells whose intervals overlap are not told apart, so a cell has no rank but a band of places: of those that
-train at all it may be any that its interval leaves open; behind them come cells that do not train, by score.
+Cells whose intervals overlap cannot be told apart, so a cell has a band of places instead of a rank: among
+the cells that train at all, every place that its interval leaves open. Cells that do not train come after
+them, by score.
 """
 
 import math
@@ -28,13 +30,13 @@ from memcap.terminal.printing import number
 from memcap.thresholds.curve import Threshold
 
 STUDY = "cell_map"
-AGAIN = f"{STUDY}_again"  # the same with other seeds
-RECIPES = f"{STUDY}_recipes"  # three of its cells by recipes of the atlas
+AGAIN = f"{STUDY}_again"  # the same study with other seeds
+RECIPES = f"{STUDY}_recipes"  # three of its cells with recipes of the atlas
 SAME = {"OptimizedLSTMCell": "lstm"}  # the same equations: one cell on the map
-FRESH_SEED = 100  # the first of a guest: no cell of the map was trained, or tuned, on it and later ones
-LIKE = "GRUCell"  # the cell whose grids a guest takes
-MOST_NUMBERS = 288  # of a guest's carry: the widest matrices of the map have 257 to 277
-LEAST_WIDTHS = 3  # of a guest that has more
+FRESH_SEED = 100  # a guest's first: no cell of the map was trained or tuned on this seed or later ones
+LIKE = "GRUCell"  # a guest takes this cell's grids
+MOST_NUMBERS = 288  # in a guest's carry: the widest matrices of the map have 257 to 277
+LEAST_WIDTHS = 3  # for a guest with larger carries
 COUNTS = {"bytes": "bytes of state", "parameters": "parameters"}
 
 
@@ -44,12 +46,12 @@ class Need:
 
     Args:
         point: the frontier there.
-        most: by name, what is counted of the widest net that was tried.
-        u90: by name, the threshold in what is counted.
-        step: by name, what is counted at two neighbouring widths, of which none of the seeds pass with the
-            one, and all with the other and wider ones: u90 lies between, and the widths tried say no more.
-            None where counts rise more slowly.
-        best: the best held-out score of any net; at four times the length, where that must be solved.
+        most: the counts (such as bytes) of the widest net tried, by name.
+        u90: the threshold in each of these counts, by name.
+        step: by name, the counts at two neighbouring widths, if no seed passes at the narrower and all pass
+            at the wider one and beyond: u90 lies between them, and the widths tried say no more. None if
+            passes rise more slowly.
+        best: the best held-out score of any net; at four times the length if that must be solved.
     """
 
     point: Point
@@ -60,12 +62,12 @@ class Need:
 
     @property
     def cell(self) -> str:
-        """The cell, and its layers if several."""
+        """The cell, with its number of layers if there are several."""
         return self.point.model.name
 
     @property
     def place(self) -> str:
-        """The task with its knobs, its lag, and a word where longer sequences must be solved, too."""
+        """The task with its knobs and lag, and whether longer sequences must be solved, too."""
         point = self.point
         longer = point.at == "steady" and not point.task.stream
         beyond = f", also {point.evaluation.stretch} times as long" if longer else ""
@@ -73,12 +75,12 @@ class Need:
 
     @property
     def is_met(self) -> bool:
-        """True if a width that was tried is enough."""
+        """True if a width tried is enough."""
         return self.point.trains and self.point.fit.u90.censored != "above"
 
     @property
     def words(self) -> str:
-        """Bytes of state that it takes, with their interval; or what is known where no width is enough."""
+        """The bytes of state that it takes, with their interval; or what is known if no width is enough."""
         if not self.point.trains:
             return f"under half, {self.best:.2f}"
         if not self.is_met:
@@ -86,7 +88,7 @@ class Need:
         return self.in_words("bytes", number)
 
     def in_words(self, name: str, write: Callable[[float], str]) -> str:
-        """Return what is needed of `name` in words: the two widths of a step, or u90; with its interval."""
+        """Return the need in `name` in words: the two widths of a step, or u90, with its interval."""
         words = interval_text(self.u90[name], write)
         if self.step is None:
             return words
@@ -95,24 +97,24 @@ class Need:
 
     @property
     def width(self) -> str:
-        """The same without the interval, where a width is enough: "30.2", "<= 4", or "132 to 196"."""
+        """The bytes of state without the interval, if a width is enough: "30.2", "<= 4", or "132 to 196"."""
         return self.words.partition(" [")[0]
 
     @property
     def floor(self) -> float:
-        """Bytes that the bits to hold take up."""
+        """The bytes of the bits that must be held."""
         return self.point.references.bits / 8
 
 
 def needs(rows: pl.DataFrame) -> list[Need]:
-    """Return the need of each cell on each task and lag, those first that need the fewest bytes on most
-    tasks.
+    """Return the need of each cell on each task and lag; cells that need the fewest bytes on most tasks come
+    first.
 
-    Of members that were trained until steady on a task that is no stream both verdicts are there: who follows
-    a state as far as it was trained need not go on.
+    Members that were trained until steady on a task that is no stream have needs for both verdicts: a net
+    that follows a state at the trained length may fail on longer sequences.
 
     Args:
-        rows: of trained members, as `memcap.store.read` gives them.
+        rows: trained members, as `memcap.store.read` returns them.
     """
     all_needs = []
     rows = rows.with_columns(pl.col("cell").replace(SAME))
@@ -135,7 +137,7 @@ def needs(rows: pl.DataFrame) -> list[Need]:
 
 
 def by_place(all_needs: Iterable[Need]) -> dict[str, list[Need]]:
-    """Return the needs of each task and lag, in the order of their places."""
+    """Group the needs by task and lag, in the order of their places."""
     places: dict[str, list[Need]] = {}
     for need in sorted(all_needs, key=lambda need: need.place):
         places.setdefault(need.place, []).append(need)
@@ -143,7 +145,7 @@ def by_place(all_needs: Iterable[Need]) -> dict[str, list[Need]]:
 
 
 def _step(point: Point) -> tuple[int, int] | None:
-    """Return the neighbouring widths between which counts go from none to all."""
+    """Return the neighbouring widths between which passes go from none to all."""
     none, every = point.fit.bracket
     if none is None or every is None or point.units.index(none) + 1 != point.units.index(every):
         return None
@@ -158,15 +160,15 @@ def _best(rows: pl.DataFrame, point: Point) -> float:
 
 
 def _above_chance(need: Need) -> float:
-    """Return how far from chance, 0, to a perfect score, 1, the best net came."""
+    """Return how far the best net came, from chance, 0, to a perfect score, 1."""
     point = need.point
     chance = point.task.facts(point.lag, point.length).chance
     return (need.best - chance) / (float(point.task.higher_is_better) - chance)
 
 
 def _points(rows: pl.DataFrame) -> list[Point]:
-    """Return the points of both verdicts. Of a cell that `RECIPES` has, too, the study counts in which it
-    needs less: `frontier` compares recipes by equally many seeds alone."""
+    """Return the points of both verdicts. For a cell that is in `RECIPES`, too, the study in which it needs
+    less counts, since `frontier` compares only recipes with equally many seeds."""
     points: list[Point] = []
     for _, own in rows.group_by(pl.col("study") == RECIPES, maintain_order=True):
         trained = frontier(own.filter(evaluation_until="steady"), "trained")
@@ -182,11 +184,11 @@ def _points(rows: pl.DataFrame) -> list[Point]:
 
 def band(need: Need, there: Sequence[Need], name: str = "bytes") -> tuple[int, int]:
     """Return the first and the last place, from 1, that are open to a need among those of one task and lag,
-    by what is counted of `name`.
+    by its count `name`.
 
-    A cell is before another where its 95 % interval ends below the other's. One that does not train at all
-    comes after all that do: more width, or another recipe, may yet do it. Of two such one is before the other
-    where its best score is better by more than says nothing (`BEYOND_CHANCE`).
+    A cell is before another if its 95 % interval ends below the other's. A cell that does not train at all
+    comes after all that do; more width, or another recipe, may yet train it. Of two such cells one is before
+    the other if its best score is better by more than `BEYOND_CHANCE`.
     """
     trained = [each.u90[name] for each in there if each.point.trains]
     if not need.point.trains:
@@ -205,10 +207,10 @@ def band_text(need: Need, there: Sequence[Need]) -> str:
 
 
 def agreement(first: Sequence[Need], second: Sequence[Need]) -> dict[str, tuple[float, int]]:
-    """Return Kendall's tau (tau-b) between the orders, by u90 in bytes, of two runs of the map, by place; and
-    of how many cells, those that have a u90 in both.
+    """Return, by place, Kendall's tau (tau-b) between two runs' orders of the cells by u90 in bytes, and the
+    number of cells that have a u90 in both.
 
-    It is 1 where the orders agree, -1 where one is the other's reverse, NaN where a run tells no cells apart.
+    It is 1 if the orders agree, -1 if one is the other's reverse, NaN if a run tells no cells apart.
     """
     from scipy.stats import kendalltau
 
@@ -222,24 +224,24 @@ def agreement(first: Sequence[Need], second: Sequence[Need]) -> dict[str, tuple[
 
 
 def best_of(there: Sequence[Need], name: str = "bytes") -> list[Need]:
-    """Return the needs of one task and lag that may be the smallest, as no interval ends below theirs; the
-    smallest u90 first."""
+    """Return the needs of one task and lag that may be the smallest, because no other's interval ends below
+    theirs; the smallest u90 first."""
     met = [need for need in there if need.is_met and band(need, there, name)[0] == 1]
     return sorted(met, key=lambda need: need.u90[name].units)
 
 
 def members_of(cell: str, seed: int = FRESH_SEED) -> list[Member]:
-    """Return what the design `race` chooses from to put a cell on the map of cells.
+    """Return the members from which the design `race` chooses to put a cell on the map of cells.
 
-    They are the members of a cell that is there, with this one in its place, of widths whose carries have at
-    most `MOST_NUMBERS` numbers; three at least.
+    They are the members of a cell of the map with this one in its place, at widths whose carries have at most
+    `MOST_NUMBERS` numbers; at least three widths.
 
     Args:
-        cell: as `model.cell` names it.
-        seed: the first.
+        cell: its name in `model.cell`.
+        seed: the first seed.
 
     Raises:
-        UserError: no such cell, or one that has no start of its own.
+        UserError: no such cell, or one without an initialiser of its own.
     """
     study = yaml.safe_load((root() / "sweeps" / f"{STUDY}.yaml").read_text(encoding="utf-8"))
     grids = [
@@ -267,13 +269,13 @@ def ranking(all_needs: Sequence[Need], cell: str) -> pl.DataFrame:
     """Rank a cell on each task of the map of cells.
 
     Args:
-        all_needs: of all cells, `cell` among them.
-        cell: as its rows have it.
+        all_needs: the needs of all cells, `cell` among them.
+        cell: its name in rows.
 
     Returns:
-        One row per task: what it needs there (`columns`, and `Need.words`), the places open to it by bytes of
-        state (`band`), among how many cells, the cells that may need the fewest (`best_of`), and what the
-        first of these needs.
+        One row per task: its need (`columns`, and `Need.words`), the places open to it by bytes of state
+        (`band`), the number of cells, the cells that may need the fewest (`best_of`), and the need of the
+        first of these.
 
     Raises:
         UserError: the cell has no needs.
@@ -293,7 +295,7 @@ def ranking(all_needs: Sequence[Need], cell: str) -> pl.DataFrame:
 
 
 def columns(need: Need) -> dict[str, Any]:
-    """Return a need as one flat row. Thresholds are null where no recipe trains the task."""
+    """Return a need as one flat row. Thresholds are null if no recipe trains the task."""
     point = need.point
     row: dict[str, Any] = {"cell": need.cell, "task": label(point.task), "lag": point.lag}
     row |= {"verdict": point.at, "trains": point.trains, "floor_bytes": need.floor}

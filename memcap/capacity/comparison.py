@@ -2,8 +2,8 @@
 have.
 
 The two posteriors are taken as independent, which they are if the studies share no trained member: draws of
-one are divided by draws of the other. Where a study's widths leave an end of its threshold open, they leave
-an end of the ratio open, too.
+one are divided by draws of the other. If a study's widths leave an end of its threshold open, an end of the
+ratio is open, too.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -21,11 +21,11 @@ from memcap.thresholds.logistic import logit
 
 Bound = Literal["no", "below", "above", "open"]
 Side = Literal["no", "below", "above"]
-Count = Callable[[float], float]  # of units: what is compared in their place, and rises with them
+Count = Callable[[float], float]  # of units: a count that is compared in their place, and rises with them
 
-FLOAT32 = 4.0  # bytes of a number, where a carry does not grow with the width, which would tell
-DRAWS = 400  # quantiles of each posterior; every one of the one meets every one of the other
-# What is known of the ratio, by how the first and the second threshold are censored.
+FLOAT32 = 4.0  # bytes of a number, if the carry does not grow with the width and so does not tell
+DRAWS = 400  # quantiles of each posterior; each of one is paired with each of the other
+# What is known about the ratio, given how the first and the second threshold are censored.
 BOUNDS: dict[tuple[Side, Side], Bound] = {
     ("no", "no"): "no",
     ("no", "below"): "below",
@@ -44,10 +44,10 @@ class Shift:
     """The second threshold over the first.
 
     Args:
-        ratio: None where neither an estimate nor a bound is known.
-        low, high: ends of the interval; 0 or inf where it is open.
-        bound: "no": `ratio` is an estimate; "below": an upper bound, "above": a lower bound, as a threshold
-            is censored; "open": nothing is known, both are.
+        ratio: None if neither an estimate nor a bound is known.
+        low, high: ends of the interval; 0 or inf if open.
+        bound: "no": `ratio` is an estimate; "below": an upper bound; "above": a lower bound, because a
+            threshold is censored; "open": nothing is known, because both are.
     """
 
     ratio: float | None
@@ -57,7 +57,7 @@ class Shift:
 
     @property
     def sure(self) -> bool:
-        """True if the interval leaves out 1, so that the studies differ."""
+        """True if the interval excludes 1, so that the studies differ."""
         return self.low > 1 or self.high < 1
 
 
@@ -66,8 +66,8 @@ class Pair:
     """A task and lag that both studies have.
 
     Args:
-        first, second: its point in each.
-        u50, u90: shifts from the first to the second.
+        first, second: the point in each study.
+        u50, u90: shift from the first to the second.
     """
 
     first: Point
@@ -81,12 +81,12 @@ def compare(
 ) -> tuple[list[Pair], list[Point]]:
     """Pair two frontiers by task and lag.
 
-    Points that are measured and judged in one way are paired first. Of what is left, points of an equal task
-    and lag are paired if each study has but one, as where the studies differ in their cell.
+    Points that are measured and judged in the same way are paired first. Of the others, points of the same
+    task and lag are paired if each study has only one, as when the studies differ in their cell.
 
     Args:
         first, second: frontiers of the same verdict.
-        confidence: of the intervals.
+        confidence: level of the intervals.
 
     Returns:
         The pairs in the order of the first frontier, and the points of either that have no partner.
@@ -108,16 +108,15 @@ def compare(
 
 
 def in_units(units: float) -> float:
-    """Return a width itself: the `Count` of `shift` that compares widths."""
+    """Return the width itself: the `Count` with which `shift` compares widths."""
     return units
 
 
 def count_by_units(rows: pl.DataFrame, point: Point, name: str) -> Count:
-    """Return the carry numbers or parameters of a point's whole net as a function of its units, which need
-    not be whole, through those of its rows.
+    """Return the carry numbers or parameters of a point's whole net as a function of its units, fitted to its
+    rows; the units need not be whole.
 
-    Both are polynomials in the width, of degree 2 where units see each other, so that the rows of three
-    widths fix them.
+    Both are polynomials in the width, of degree 2 if units see each other, so three widths determine them.
     """
     own = of_network(rows, point.model).select("units", name)
     widths = own.unique().sort("units").to_numpy().astype(np.float64)
@@ -126,15 +125,15 @@ def count_by_units(rows: pl.DataFrame, point: Point, name: str) -> Count:
 
 
 def count_bytes(rows: pl.DataFrame, point: Point) -> Count:
-    """Return the bytes of a point's whole carry as a function of its units, as `count_by_units` does."""
+    """Return the bytes of a point's whole carry as a function of its units, like `count_by_units`."""
     facts = cell_facts(point.model.cell, point.task.features)
     each = facts.bits_per_unit / facts.numbers_per_unit / 8 if facts.numbers_per_unit else FLOAT32
     numbers = count_by_units(rows, point, "carry_numbers")
-    return lambda units: round(each * numbers(units), 9)  # of a fit, which leaves 7.999... of 8
+    return lambda units: round(each * numbers(units), 9)  # as a fit may return 7.999... for 8
 
 
 def in_numbers(point: Point, which: str, count: Count) -> Threshold:
-    """Return a point's "u50" or "u90" in what is counted instead of in units; an open end stays open."""
+    """Return a point's "u50" or "u90" in another count than units; an open end stays open."""
     width: Threshold = getattr(point.fit, which)
     low = 0.0 if width.low == 0 else count(width.low)
     high = width.high if np.isinf(width.high) else count(width.high)
@@ -154,9 +153,9 @@ def shift(
     Args:
         first, second: posteriors, each of one study.
         p: the share, between 0 and 1.
-        confidence: of the interval, between 0 and 1; equal tails.
-        counts: what is compared in place of the widths, of the first and of the second study's nets, as their
-            parameters.
+        confidence: level of the interval, between 0 and 1; equal tails.
+        counts: counts to compare in place of widths, such as parameters, for the first and for the second
+            study's nets.
 
     Raises:
         ValueError: `p` or `confidence` out of range.
@@ -179,7 +178,7 @@ def shift(
 
 
 def _log2_of(count: Count, log_units: Floats) -> Floats:
-    """Return log2 of what is counted, from log2 of units. A value without bound stays so."""
+    """Return log2 of the count, given log2 of units. Infinite values stay infinite."""
     if count is in_units:
         return log_units
     finite = np.isfinite(log_units)
@@ -190,16 +189,15 @@ def _log2_of(count: Count, log_units: Floats) -> Floats:
 
 
 def _side(width: Threshold, post: Posterior) -> Side:
-    """Return on which side of its number a threshold lies. A bound of 1 is a number: there is no net
-    below."""
+    """Return the side on which a threshold is censored. A bound of 1 is no bound: there is no narrower
+    net."""
     return "no" if width.is_number(int(post.widths[0])) else width.censored
 
 
 def _draws(post: Posterior, width: Threshold, p: float) -> tuple[Floats, Floats]:
-    """Return equally likely values of log2 of the threshold, (DRAWS,): the least and the most that each may
-    be.
+    """Return equally likely values of log2 of the threshold, (DRAWS,), as a lower and an upper bound of each.
 
-    These differ where `memcap.thresholds.curve.interval` has open ends: too far beyond the widths tried,
+    The bounds differ where `memcap.thresholds.curve.interval` has open ends: too far beyond the widths tried,
     or where censored.
     """
     log_units, weights = post.mu + logit(p) / post.slope, post.weights.sum(axis=-1)

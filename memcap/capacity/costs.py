@@ -1,8 +1,8 @@
-"""The cost of information: units per bit, or per number, of each family of tasks.
+"""The cost of information: units per bit, or per number, for each family of tasks.
 
-Families do not cost the same. What is held until it is asked for is one thing; what is shifted on at every
-step, as in a delay line, is another; the bits of a real number follow from the error that was allowed, so
-that reals are counted in numbers. A slope over all of them would be an average of unlike things.
+Families do not cost the same. Holding symbols until they are asked for is one thing, shifting them on at
+every step, as in a delay line, is another. The bits of a real number follow from the error allowed, so reals
+are counted in numbers. A slope over all of them would average unlike things.
 """
 
 import math
@@ -15,7 +15,7 @@ from scipy.special import stdtrit
 
 from memcap.capacity.points import Point, label
 
-FEWEST_CLUSTERS = 3  # that an interval is made from
+FEWEST_CLUSTERS = 3  # from which an interval is computed
 
 
 @dataclass(frozen=True)
@@ -24,14 +24,15 @@ class Cost:
     over its thresholds (u90).
 
     Args:
-        family: its name, with the cell where that is not the LSTM.
+        family: its name, with the cell unless that is the LSTM.
         unit: of the content, "bit" or "number".
         intercept: units at no content.
         slope: units per bit, or per number.
-        low, high: its 95 % interval, which takes as independent only the clusters; -inf and inf where there
+        low, high: 95 % interval of the slope, which takes only clusters as independent; -inf and inf if there
             are too few of them.
-        points, clusters: thresholds that the line goes through, and in how many clusters: the lags of a task
-            whose content grows with the lag; elsewhere the sets of knobs, as the lags of one are alike.
+        points, clusters: numbers of thresholds to which the line is fitted, and of their clusters: the lags
+            of a task whose content grows with the lag; otherwise the sets of knobs, as the lags of one set
+            are alike.
     """
 
     family: str
@@ -49,13 +50,13 @@ class Cost:
 
 
 def family(point: Point) -> str:
-    """Name the family of a point: its task, and of one whose content grows with the lag its knobs, too."""
+    """Name the family of a point: its task, with its knobs if its content grows with the lag."""
     task = point.task if point.task.stream else type(point.task)()
     return label(task, replace(point.model, readout="dense"))
 
 
 def unit(point: Point) -> str:
-    """Name what a point's content is counted in: bits have a meaning of their own for symbols alone."""
+    """Name the unit of a point's content: numbers for reals, as only symbols have bits of their own."""
     return "bit" if point.task.loss == "classes" else "number"
 
 
@@ -67,13 +68,13 @@ def content(point: Point) -> float:
 
 
 def cluster(point: Point) -> Hashable:
-    """Return what a point shares with those that say the same as it: of a stream the lag, else the label."""
+    """Return the cluster of a point: for a stream the lag, otherwise the label."""
     return point.lag if point.task.stream else point.label
 
 
 def costs(points: Iterable[Point]) -> list[Cost]:
-    """Fit one cost per family, sorted by name, to its measured points: to three or more, at more than one
-    content."""
+    """Fit one cost to the measured points of each family that has three or more, at more than one content;
+    sorted by name."""
     ordered = sorted((p for p in points if p.measured), key=family)
     groups = [(name, list(group)) for name, group in groupby(ordered, key=family)]
     return [

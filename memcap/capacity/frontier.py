@@ -3,20 +3,21 @@
 It says what training reached under a verdict, a budget and a recipe, never what a network could hold.
 
 The verdict: at="trained" counts the members that are solved at the length they were trained at. at="steady"
-counts those that pass at the stretched length, too, if the task is a stream (`Task.stream`: a longer sequence
-asks the same at every step) or if members were trained until steady; elsewhere it is at="trained". at="up_to"
-counts those that are right at every shorter lag, too, if members were trained until that; elsewhere it is
-at="steady".
+counts those that also pass at the stretched length, if the task is a stream (`Task.stream`: a longer sequence
+asks the same at every step) or if members were trained until steady; otherwise it is the same as
+at="trained". at="up_to" counts those that are also right at every shorter lag, if members were trained until
+that; otherwise it is the same as at="steady".
 
-Rows of own sequences with task.criterion=best have no such verdict: `memcap.capacity.losses` compares widths.
+Rows of a user's own sequences with task.criterion=best have no such verdict: `memcap.capacity.losses`
+compares their widths.
 
-The recipe: each is fitted by itself, and the one with the smallest u90 stands for the lag; ties go to the
-smaller u50, then to the most seeds passed. The point names it and counts those that competed, because the
+The recipe: each recipe is fitted by itself, and the one with the smallest u90 stands for the lag; ties go to
+the smaller u50, then to the most seeds passed. The point names it and says how many competed, because the
 best of several, judged by the seeds that chose it, looks better than it is.
 
 A recipe competes if its fullest width has as many distinct seeds as the fullest width of any recipe at that
-task and lag; otherwise one lucky run of another recipe would set the frontier. Widths may differ, because a
-search gives each recipe widths of its own, and a censored threshold says what they left open.
+task and lag; otherwise one lucky run of another recipe would set the frontier. Widths may differ between
+recipes, because a search chooses them for each recipe; a censored threshold says what they leave open.
 """
 
 import math
@@ -34,7 +35,7 @@ from memcap.store.rows import IS_BY_LOSS, VERDICTS, At, without_failed
 from memcap.tasks import Task
 from memcap.thresholds.curve import no_easier
 
-COLUMNS_BY_WIDTH = ["units", "solved", "steady", "up_to", "runs", "seeds", "stretched"]
+COLUMNS_BY_WIDTH = ["units", "solved", "steady", "up_to", "runs", "seeds", "stretched", "final"]
 
 
 def frontier(
@@ -75,6 +76,7 @@ def fit_all_recipes(
         pl.len().alias("runs"),
         pl.col("seed").n_unique().alias("seeds"),
         pl.col("stretched").filter("solved").median(),
+        pl.col("final").median(),
     )
     by_width = widths.sort("units").group_by(IDENTITY, maintain_order=True).agg(COLUMNS_BY_WIDTH)
     medians = rows.group_by(IDENTITY, maintain_order=True).agg(
@@ -102,7 +104,7 @@ def _winner(points: list[Point]) -> Point:
     """Return the point of the best recipe that competes, for one task, lag and network."""
     seeds = max(p.seeds for p in points)
     rivals = [p for p in points if p.seeds == seeds]
-    # One passed seed shows that a width suffices, whichever recipe trained it.
+    # One seed that passed shows that a width is enough, whichever recipe trained it.
     exist = [p.u_exist for p in points if p.u_exist is not None]
     return replace(min(rivals, key=_rank), recipes=len(rivals), u_exist=min(exist, default=None))
 
@@ -114,8 +116,8 @@ def _rank(point: Point) -> tuple[float, ...]:
 
 
 def _verdict(at: At, task: Task, until: str) -> tuple[At, tuple[str, str]]:
-    """Return the strictest verdict up to `at` that members of a task, trained until one, have; and its
-    columns of rows: who passed, and the median steps."""
+    """Return the strictest verdict up to `at` that members of a task have, given the one until which they
+    were trained; and its columns: which members passed, and their median steps."""
     if at == "up_to" and until == "up_to":
         return "up_to", ("up_to", "steps_to_up_to")
     if at != "trained" and (task.stream or until == "steady"):
@@ -150,6 +152,7 @@ def _point(row: dict[str, Any], at: At, confidence: float, fits: Memo) -> Point:
         steps=row[steps],
         stretched=row["stretched_median"],
         stretched_by_width=tuple(row["stretched"]),
+        final_by_width=tuple(row["final"]),
         seconds=row["run_seconds"],
     )
     if passed == solved:

@@ -1,9 +1,9 @@
-"""The held-out loss of what sees the last steps of a user's sequences and has no state.
+"""The held-out loss of predictors without state that see the last steps of a user's sequences.
 
-One step: the best map of the current input, which includes the best constant. Of symbols it is a table of the
-answers after each of the last k symbols, smoothed by the table of the last k - 1 (an interpolated n-gram); of
-numbers a regression on these and, of one step, on their products. How much to smooth is chosen on the
-validation split.
+One step: the best map of the current input, which includes the best constant. For symbols the predictor is a
+table of the answers after each of the last k symbols, smoothed by the table of the last k - 1 (an
+interpolated n-gram); for numbers a regression on these and, if it is one step, on their products. The
+validation split chooses how much to smooth.
 """
 
 from collections.abc import Sequence
@@ -14,8 +14,8 @@ import numpy as np
 from memcap.sequences import Sequences
 from memcap.tasks.data import Data
 
-MOST_STEPS = 5  # that an n-gram looks back
-SMOOTHINGS = (0.5, 2.0, 10.0, 50.0, 1e12)  # answers of the shorter context that each context is given; all
+MOST_STEPS = 5  # to which an n-gram looks back
+SMOOTHINGS = (0.5, 2.0, 10.0, 50.0, 1e12)  # answers that each context takes from the shorter one
 PENALTIES = (1e-3, 1e-1)  # on squared weights of a regression, per answer
 MOST_ROWS, MOST_PRODUCTS, MOST_CELLS = 8000, 300, 20_000_000
 LEAST = 1e-6  # probability of a class
@@ -28,8 +28,8 @@ def loss_of_last_steps(task: Data, lag: int, steps: int) -> float:
 
     Args:
         task: with criterion=best; its fold says which sequences are held out.
-        lag: how far back a sequence is seen at all.
-        steps: how many steps it sees before each answer, the current one included.
+        lag: the most steps of a sequence that count.
+        steps: number of steps that it sees before each answer, including the current one.
     """
     file = task.file_content
     most = MOST_CELLS // (task.outputs * (1 if file.symbols else 8))
@@ -48,7 +48,7 @@ def loss_of_last_steps(task: Data, lag: int, steps: int) -> float:
 def _windows(
     file: Sequences, places: np.ndarray, lag: int, steps: int, most: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the last steps before each answer of some sequences, (A, steps, ...), and the answers."""
+    """Return the last steps up to each answer of some sequences, (A, steps, ...), and the answers."""
     first = file.steps - 1 - lag
     if file.due is None:
         which, when = places, np.full(len(places), file.steps - 1)
@@ -83,7 +83,7 @@ def _loss(guess: np.ndarray, answers: np.ndarray, classes: bool) -> float:
 def _tables(
     windows: Sequence[np.ndarray], answers: Sequence[np.ndarray], symbols: int, classes: bool
 ) -> list[tuple[float, float]]:
-    """Return the losses on validation and on held-out answers of the table of each number of symbols."""
+    """Return the validation and held-out losses of the table for each number of symbols."""
     count, total = len(answers[0]), answers[0].sum(0)
     constant = (total + classes) / (count + classes * len(total))
     guesses = [np.tile(constant, (len(each), 1)) for each in answers[1:]]
@@ -113,7 +113,7 @@ def _tables(
 
 
 def _features(windows: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Return numbers of the last steps as (A, P): a 1, they and their squares, or all products of two where
+    """Return features of the last steps, (A, P): 1, the numbers and their squares, or all products of two if
     these are few."""
     flat = [each.reshape(len(each), -1).astype(np.float64) for each in windows]
     few = (flat[0].shape[1] + 1) ** 2 <= MOST_PRODUCTS and windows[0].shape[1] == 1
@@ -130,8 +130,8 @@ def _features(windows: Sequence[np.ndarray]) -> list[np.ndarray]:
 def _regressions(
     seen: Sequence[np.ndarray], answers: Sequence[np.ndarray], classes: bool
 ) -> list[tuple[float, float]]:
-    """Return the losses on validation and on held-out answers of a regression for each penalty, and of the
-    best constant."""
+    """Return the validation and held-out losses of a regression for each penalty, and of the best
+    constant."""
     rows = np.random.default_rng(0).permutation(len(seen[0]))[:MOST_ROWS]
     x, y = seen[0][rows], answers[0][rows]
     constant = (answers[0].sum(0) + classes) / (len(answers[0]) + classes * y.shape[1])

@@ -1,4 +1,4 @@
-"""Layers: the state and the parameters that nets of one layer and of several need at the same lags."""
+"""Layers: the state and the parameters that nets with one layer and with several need at the same lags."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -12,18 +12,18 @@ from memcap.capacity.points import Point
 from memcap.terminal.words import plural
 
 COUNTS = {"carry_numbers": "state", "parameters": "parameters"}
-SHARE = 0.9  # of the seeds that train at all
+SHARE = 0.9  # share of the seeds that train at all
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A net of some layers at one task and lag.
+    """A net with a number of layers at one task and lag.
 
     Args:
         point: the frontier there.
         counts: carry numbers and parameters of the whole net by its units, by name.
-        times: u90 in each of them over that of the net of the fewest layers there, by name; empty for that
-            net itself.
+        times: u90 in each of these counts over that of the net with the fewest layers, by name; empty for
+            that net itself.
     """
 
     point: Point
@@ -32,7 +32,7 @@ class Shape:
 
     @property
     def line(self) -> str:
-        """Label of the task and the net but for its layers."""
+        """Label of the task and the net, without its layers."""
         return _of_one_layer(self.point).label
 
 
@@ -41,10 +41,10 @@ def _of_one_layer(point: Point) -> Point:
 
 
 def shapes(rows: pl.DataFrame) -> list[list[Shape]]:
-    """Group the nets of each task and lag that differ in their layers alone, those of the fewest first.
+    """Group the nets of each task and lag that differ only in their layers, those with the fewest first.
 
     Args:
-        rows: of trained members, as `memcap.store.read` gives them.
+        rows: trained members, as `memcap.store.read` returns them.
     """
     places: dict[Any, list[Shape]] = {}
     for _, own in rows.group_by("task", "knobs", maintain_order=True):
@@ -66,8 +66,8 @@ def least(nets: Sequence[Shape], name: str) -> tuple[Shape | None, bool]:
     """Find the net of one task and lag that needs the fewest carry numbers, or parameters, by estimate.
 
     Returns:
-        The net, None where none was reached; and whether it surely is: no interval of another's over its own
-        holds 1.
+        The net, None if no threshold was reached; and whether it is surely the least: no interval of another
+        net's ratio to it includes 1.
     """
     reached = [net for net in nets if net.point.fit.u90.censored != "above"]
     if not reached:
@@ -83,7 +83,7 @@ def layers(net: Shape) -> str:
 
 
 def sentence(nets: Sequence[Shape]) -> str:
-    """Say which shape needs least at one task and lag."""
+    """Say which shape needs the least at one task and lag."""
     parts = []
     for name, word in COUNTS.items():
         best, sure = least(nets, name)

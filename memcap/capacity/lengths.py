@@ -1,5 +1,5 @@
-"""Scores over lengths: the scores of a trained net at lags, or lengths of a stream, that it was not trained
-on (`evaluation.lengths`), from rows alone."""
+"""Scores over lengths: a trained net's scores at lags, or lengths of a stream, at which it was not trained
+(`evaluation.lengths`), read from rows."""
 
 import json
 from functools import lru_cache
@@ -15,15 +15,15 @@ SCORES |= {"chance": pl.Float64, "scaled": pl.Float64, "passes": pl.Boolean}
 
 
 def over_lengths(rows: pl.DataFrame) -> pl.DataFrame:
-    """Repeat each row for each of its lengths, with all of its columns, and
+    """Repeat each row for each of its lengths, and add the columns
 
-    * `number`: the lag, or of a stream the length;
-    * `score`: the metric there; `whole`: the share of sequences without a wrong answer, null of values;
-    * `chance`: what a net without memory scores there; `scaled`: (score - chance) / (perfect - chance), 0 at
+    * `number`: the lag, or for a stream the length;
+    * `score`: the metric there; `whole`: the share of sequences without a wrong answer, null for values;
+    * `chance`: the score of a net without memory there; `scaled`: (score - chance) / (perfect - chance), 0 at
       chance and 1 at best;
     * `passes`: whether the score meets the member's criterion.
 
-    Members without lengths, or that failed, have no line.
+    Members without lengths, or that failed, are left out.
     """
     scored = rows.filter(pl.col("score_at_lengths").is_not_null())
     columns = ["task", "knobs", "lag", "metric", "threshold", "lengths", *TEXTS]
@@ -42,13 +42,13 @@ def over_lengths(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def first_failures(rows: pl.DataFrame, by: str = "score", least: float | None = None) -> pl.DataFrame:
-    """Return the rows that have lengths with a column `fails_at`: the first of a row's lengths that fails,
-    null where none does.
+    """Return the rows with lengths, and a column `fails_at`: the first length of a row that fails, null if
+    none does.
 
     Args:
         rows: of trained members.
         by: `score`, `scaled` or `whole`.
-        least: what it must be; None: the score must meet the member's criterion.
+        least: least value that passes; None: the score must meet the member's criterion.
     """
     lines = over_lengths(rows)
     fails = ~pl.col("passes") if least is None else (pl.col(by) < least).fill_null(value=True)

@@ -1,21 +1,20 @@
-"""Widths judged by their held-out loss, as `task.criterion=best` asks: the frontier of own sequences.
+"""Widths judged by their held-out loss, for `task.criterion=best`: the frontier of a user's own sequences.
 
-A width is enough if its loss is above that of the best width tried by no more than chance makes of a
-difference. Folds differ in how hard they are, for all widths alike, so differences are taken fold by fold:
-the margin is their standard error times the one-sided 5 % quantile of t. (The one-standard-error rule of
-Breiman et al., 1984, takes the standard error of the best width's own loss, which is too much where folds
-differ, and too little where they do not.) Of the standard errors of all widths the median counts: a narrow
-width of which one fold did not train has a large one, and would be enough by its own. With many sequences the
-margin goes to zero, and only the best would be left; so 2 % of what state gains is forgiven, too. Of the
-seeds of a width and fold the one with the lowest loss on validation counts: a start that does not train says
-nothing of the width.
+A width is enough if its loss exceeds that of the best width tried by no more than chance explains. Some folds
+are harder than others, for all widths alike, so differences are taken fold by fold: the margin is their
+standard error times the one-sided 5 % quantile of t. (The one-standard-error rule of Breiman et al., 1984,
+takes the standard error of the best width's own loss, which is too large if folds differ, and too small if
+they do not.) The median of all widths' standard errors is used: a narrow width that failed to train in one
+fold has a large one, by which it would be enough. With many sequences the margin goes to zero, and only the
+best width would be left; so 2 % of the gain from state is forgiven, too. Of the seeds of a width and fold the
+one with the lowest validation loss counts: a start that does not train says nothing about the width.
 
-A file that has a split of its own has no folds: repeats of training stand in their place, each of its own
-seeds, and the margin is what chance makes of training alone. What it makes of the test sequences is the same
-for all repeats, and no margin says how much that is.
+A file with a split of its own has no folds: repeats of the training, each with its own seeds, take their
+place, and the margin covers only the chance in training. The choice of test sequences affects all repeats
+alike, and no margin says by how much.
 
-State helps if the best width beats the best map of the current input, fold by fold, beyond chance (at 2.5 %:
-the best of several widths looks better than it is).
+State helps if the best width beats the best map of the current input, fold by fold, beyond chance (at 2.5 %,
+because the best of several widths looks better than it is).
 """
 
 import math
@@ -33,40 +32,40 @@ from memcap.store.rows import IS_BY_LOSS, without_failed
 from memcap.tasks import Task
 from memcap.tasks.data import Data
 
-FORGIVEN = 0.02  # of what state gains
+FORGIVEN = 0.02  # of the gain from state
 ENOUGH, HELPS = 0.95, 0.975  # levels of the t-tests
-REPEATS = 5  # that seeds are dealt to where the file has a split of its own
-FALLS = 0.95  # of the loss without state, below which a training loss shows that the net learns what it sees
+REPEATS = 5  # over which seeds are spread if the file has a split of its own
+FALLS = 0.95  # of the loss without state: a training loss below it shows that the net learns its data
 
 
 @dataclass(frozen=True)
 class Loss:
-    """Held-out losses, nats or squared error, one a fold."""
+    """Held-out losses, nats or squared error, one per fold."""
 
     folds: tuple[float, ...]
 
     @property
     def mean(self) -> float:
-        """Over the folds."""
+        """The mean over the folds."""
         return float(np.mean(self.folds))
 
     @property
     def error(self) -> float:
-        """The standard error of the mean; NaN of one fold."""
+        """The standard error of the mean; NaN for one fold."""
         return float(np.std(self.folds, ddof=1) / len(self.folds) ** 0.5) if len(self.folds) > 1 else math.nan
 
     def minus(self, other: "Loss") -> "Loss":
-        """Return the differences from another one of the same folds, fold by fold."""
+        """Return the differences from another loss on the same folds, fold by fold."""
         return Loss(tuple(mine - theirs for mine, theirs in zip(self.folds, other.folds, strict=True)))
 
     def chance(self, level: float) -> float:
-        """Return how far the mean of differences comes above zero by chance; NaN of one fold."""
+        """Return how far chance brings the mean of differences above zero; NaN for one fold."""
         from scipy.special import stdtrit
 
         return float(stdtrit(len(self.folds) - 1, level)) * self.error
 
     def beats(self, other: "Loss") -> bool:
-        """Tell whether it is lower than another one of the same folds, beyond chance."""
+        """Tell whether it is lower than another loss on the same folds, beyond chance."""
         gain = other.minus(self)
         return gain.mean > (FORGIVEN * other.mean if len(self.folds) < 2 else gain.chance(HELPS))
 
@@ -79,8 +78,8 @@ class WidthLoss(Loss):
         units: the width.
         train: mean training loss at the end.
         score: mean held-out accuracy, or error.
-        runs: how many nets were trained.
-        keys: of the members whose losses count, one a fold.
+        runs: number of nets trained.
+        keys: keys of the members whose losses count, one per fold.
     """
 
     units: int
@@ -96,9 +95,9 @@ class LossCurve:
 
     Args:
         task: at fold 0.
-        lag, model, recipe: theirs.
-        folds: by number; or repeats, where the file has a split of its own.
-        widths: the narrowest first; those that have all folds.
+        lag, model, recipe: those of the members.
+        folds: numbers of the folds; or of the repeats, if the file has a split of its own.
+        widths: the widths that have all folds, the narrowest first.
     """
 
     task: Data
@@ -109,11 +108,11 @@ class LossCurve:
     widths: tuple[WidthLoss, ...]
 
     def is_of(self, task: Task, lag: int) -> bool:
-        """Tell whether it is of a task's file, at this lag."""
+        """Tell whether it belongs to a task's file, at this lag."""
         return isinstance(task, Data) and self.task.file == task.file and self.lag == lag
 
     def last_steps(self, steps: int) -> Loss:
-        """Return the losses of what sees so many steps and has no state."""
+        """Return the losses of the predictor without state that sees this many steps."""
         folds = [0] * len(self.folds) if self.task.has_own_split else self.folds
         return Loss(
             tuple(loss_of_last_steps(replace(self.task, fold=fold), self.lag, steps) for fold in folds)
@@ -126,7 +125,7 @@ class LossCurve:
 
     @property
     def steps(self) -> int:
-        """The steps that an n-gram sees."""
+        """The number of steps that the n-gram sees."""
         return min(MOST_STEPS, self.lag + 1)
 
     @cached_property
@@ -141,7 +140,7 @@ class LossCurve:
 
     @cached_property
     def margin(self) -> float:
-        """How far above the best width's loss another one's may be."""
+        """The margin by which a width's loss may exceed that of the best width."""
         others = [each.minus(self.best) for each in self.widths if each is not self.best]
         if not others or len(self.folds) < 2:
             return self.forgiven
@@ -149,12 +148,12 @@ class LossCurve:
 
     @property
     def forgiven(self) -> float:
-        """The margin that is left where there are very many sequences."""
+        """The margin that is left with very many sequences."""
         return FORGIVEN * max(0.0, self.without_state.mean - self.best.mean)
 
     @property
     def enough(self) -> tuple[WidthLoss, ...]:
-        """The widths that are enough: none where state does not help."""
+        """The widths that are enough; none if state does not help."""
         if not self.state_helps:
             return ()
         return tuple(width for width in self.widths if width.mean <= self.best.mean + self.margin)
@@ -166,41 +165,45 @@ class LossCurve:
 
     @property
     def below(self) -> int:
-        """The widest width tried below `units`; 0 where there is none."""
+        """The widest width tried below `units`; 0 if there is none."""
         return max((each.units for each in self.widths if each.units < (self.units or 0)), default=0)
 
     @cached_property
     def state_helps(self) -> bool:
-        """Whether a net beats what has no state."""
+        """True if a net beats the best map without state."""
         return self.best.beats(self.without_state)
 
     @property
     def too_few(self) -> bool:
-        """Whether nets learn what they are shown by heart, and nothing of it holds for others."""
+        """True if nets learn the training sequences by heart, and nothing of it carries over to others."""
         learnt = min(width.train for width in self.widths)
         return not self.state_helps and learnt < FALLS * self.without_state.mean
 
     @property
     def learnt(self) -> WidthLoss | None:
-        """The narrowest width that leaves next to nothing of the training loss: what more units add is no
-        memory of what was asked, but a better guess at other sequences."""
+        """The narrowest width that leaves next to nothing of the training loss: further units add no memory,
+        but a better guess at other sequences."""
         nothing = FORGIVEN * self.without_state.mean
         return next((width for width in self.widths if width.train <= nothing), None)
 
     @property
     def widest_is_best(self) -> bool:
-        """Whether wider nets may be better still: the widest one tried alone is enough."""
+        """True if wider nets may be better still: only the widest one tried is enough."""
         return self.units == self.widths[-1].units and len(self.widths) > 1
 
 
 def loss_curves(rows: pl.DataFrame) -> list[LossCurve]:
-    """Return a curve per file, lag and network of the rows that are judged so: its recipe has most runs."""
+    """Return a curve per file, lag and network of the rows that are judged by loss, with the recipe that has
+    most runs."""
     rows = by_loss(rows).filter(pl.col("held_out_loss").is_not_null())
     same = [name for name in IDENTITY if name != "knobs"]
     curves: list[tuple[int, LossCurve]] = []
-    tasks = {text: _data(text) for text in rows["knobs"].unique()}
+    tasks, repeats = {}, []
+    for text in rows["knobs"].unique():
+        tasks[text] = _data(text)
+        if tasks[text].has_own_split:  # asked here, where its file has just been read
+            repeats.append(text)
     names = {text: repr(replace(task, fold=0)) for text, task in tasks.items()}
-    repeats = [text for text, task in tasks.items() if task.has_own_split]
     folds = {text: task.fold for text, task in tasks.items()}
     rows = rows.with_columns(
         file=pl.col("knobs").replace_strict(names, return_dtype=pl.String),
@@ -228,7 +231,7 @@ def _data(knobs: str) -> Data:
 
 
 def width_losses(rows: pl.DataFrame) -> tuple[tuple[int, ...], tuple[WidthLoss, ...]]:
-    """Return the folds that the most widths have, and the widths that have all of them."""
+    """Return the folds that most widths have, and the widths that have all of them."""
     chosen = rows.sort("validation_loss").group_by("units", "fold").first().sort("units", "fold")
     runs = dict(rows.group_by("units").len().iter_rows())
     by_width = {units: part for (units,), part in chosen.group_by("units", maintain_order=True)}

@@ -1,8 +1,8 @@
-"""Fits of counts that were fitted before, in memcap's cache folder.
+"""A cache of fits to counts, in memcap's cache folder.
 
 A fit is a pure function of its counts, and takes milliseconds of sums over a grid; `memcap frontier atlas`
-has hundreds of them. The file's name is a digest of the source that makes them, so a fit of another version
-is never read.
+has hundreds of them. The file's name is a digest of the source of the fit, so a fit of another version is
+never read.
 """
 
 import contextlib
@@ -25,10 +25,10 @@ MOST = 4096  # fits that a file holds
 
 
 class Memo:
-    """Fits by counts, as `memo` gives it.
+    """Fits by counts; made by `memo`.
 
     Args:
-        fits: by counts as JSON, each as its fields.
+        fits: the fields of each fit, by its counts as JSON.
     """
 
     def __init__(self, fits: dict[str, list[Any]]):
@@ -36,8 +36,8 @@ class Memo:
         self.used: dict[str, list[Any]] = {}
 
     def fit(self, units: Sequence[int], solved: Sequence[int], runs: Sequence[int], confidence: float) -> Fit:
-        """Fit as `memcap.thresholds.curve.fit`, whose arguments and errors these are; where counts fall, the
-        widths before that."""
+        """Fit as `memcap.thresholds.curve.fit` does, with its arguments and errors; if counts fall, only to
+        the widths before the fall."""
         key = json.dumps([list(units), list(solved), list(runs), confidence])
         if key not in self.fits:
             data = counts(units, solved, runs)
@@ -53,11 +53,10 @@ class Memo:
 
 @contextlib.contextmanager
 def memo() -> Generator[Memo]:
-    """Read the fits of earlier commands; new ones are added at the end, if the cache folder can be
-    written."""
+    """Read the fits of earlier commands, and add new ones at the end, if the cache folder can be written."""
     path = cache.folder() / "fits" / f"{_version()}.json"
     digest, text = "", ""
-    with contextlib.suppress(OSError, ValueError):  # it is not there, or no text
+    with contextlib.suppress(OSError, ValueError):  # it does not exist, or is no text
         digest, _, text = path.read_text(encoding="utf-8").partition("\n")
     ours = Memo(json.loads(text) if digest == _digest(text) else {})
     yield ours
@@ -68,7 +67,7 @@ def memo() -> Generator[Memo]:
 
 @functools.cache
 def _version() -> str:
-    """Compute a digest of all that a fit depends on beside its counts."""
+    """Compute a digest of everything but the counts that a fit depends on."""
     sources = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in (curve, falls, logistic)]
     return _digest("".join([np.__version__, *sources]))
 

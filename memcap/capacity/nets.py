@@ -1,5 +1,5 @@
-"""Trained nets that memcap publishes, by name: `atlas:delay_line-L50` is one that passed there, of the width
-that was advised when it was trained."""
+"""Trained nets that memcap publishes, by name: `atlas:delay_line-L50` passed at that task and lag, with the
+width advised at the time."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,12 +12,12 @@ from memcap.runtime.published import ATLAS, is_published, root
 from memcap.tasks import Task
 
 PREFIX = "atlas:"
-STUDIES = (ATLAS, "other_tasks", "up_to")  # of whose tasks and lags there is one each
-STEM = "nets"  # of its two files, rows/nets.parquet and weights/nets.npz
+STUDIES = (ATLAS, "other_tasks", "up_to")  # there is a net for each task and lag of these
+STEM = "nets"  # of the two files, rows/nets.parquet and weights/nets.npz
 
 
 def folder() -> Path:
-    """Return the folder of the nets, which is laid out as a study's; it need not be there."""
+    """Return the folder of the nets, with the layout of a study's; it need not exist."""
     return root() / "results" / "nets"
 
 
@@ -27,8 +27,7 @@ def name_of(task: Task, lag: int) -> str:
 
 
 def names(place: Path | None = None) -> dict[str, dict[str, Any]]:
-    """Return the row of each net by its name, in the order of tasks and lags; none where there is no
-    folder."""
+    """Return the row of each net by its name, in the order of tasks and lags; none without the folder."""
     place = place or folder()
     if not place.exists():
         return {}
@@ -38,8 +37,7 @@ def names(place: Path | None = None) -> dict[str, dict[str, Any]]:
 
 
 def _there_are(run: str, published: Sequence[str]) -> str:
-    """Say which nets there are in place of one that there is not: those of its task, or the tasks that have
-    some."""
+    """Suggest nets in place of one that does not exist: those of its task, or the tasks that have some."""
     if not published:
         return "none is published with this memcap"
     task, lags = run.partition("-")[0], dict[str, list[str]]()
@@ -57,11 +55,11 @@ def find_net(results: Path, run: str) -> tuple[Path, dict[str, Any]]:
     """Find the folder and the row of a member that a user names.
 
     Args:
-        results: folder of a study, or of several; nobody looks there for a published net.
+        results: folder of a study, or of several; not used for a published net.
         run: key of the member there, or its first digits; or the name of a published net.
 
     Raises:
-        UserError: no such net, or as `memcap.store.find_row`.
+        UserError: no such net, or an error of `memcap.store.find_row`.
     """
     if not run.startswith(PREFIX):
         if is_published(results):

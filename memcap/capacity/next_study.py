@@ -11,13 +11,13 @@ from memcap.knobs import set_words
 from memcap.models.model import MOST_UNITS
 from memcap.recipes import race_axes, starts_itself
 
-FEWEST_UNITS = 16  # of the widest net where nothing is known: to hold one thing may take several units
+FEWEST_UNITS = 16  # of the widest net if nothing is known: holding one thing may take several units
 MARGIN = 0.25  # by which the widths reach beyond the predicted interval, as a share of its ends
 
 
 def next_longer(line: Iterable[Point], lag: int) -> Point | None:
-    """Return the point whose recipe an unmeasured lag takes: of the next longer lag, as what trains a lag
-    trains shorter ones, too; of the longest where there is none."""
+    """Return the point whose recipe an unmeasured lag takes: that of the next longer lag, as a recipe that
+    trains a lag trains shorter ones, too; if there is none, that of the longest."""
     points = sorted(line, key=lambda p: p.lag)
     return next((p for p in points if p.lag >= lag), points[-1] if points else None)
 
@@ -33,20 +33,21 @@ def command(
 
     Args:
         question: the task, lag and network to measure.
-        line: points of other lags; the next longer one's recipe is taken, without any the recommended one.
-        point: the point of the lag itself, where it was measured.
-        widths: estimate, low and high of the width that it takes; None where that is not known.
-        enough: whether a width is known to be enough. Where none is, wider nets than were tried are
-            measured; more seeds of those that pass most, where wider ones may fail more; where no recipe
-            tried trains the task, other recipes.
+        line: points of other lags; the recipe is that of the next longer one, or the recommended one if there
+            are no points.
+        point: the point of the lag itself, if it was measured.
+        widths: estimate, low and high of the width that it takes; None if unknown.
+        enough: whether a width is known to be enough. If not, the command measures wider nets than were
+            tried; if wider ones may fail more, more seeds of the widths that pass most; if no recipe tried
+            trains the task, other recipes.
 
     Returns:
-        The command; "" where no wider nets are allowed.
+        The command; "" if no wider nets are allowed.
     """
     held = question.task.facts(question.lag, question.task.length(question.lag)).held
     near = point or next_longer(line, question.lag)
     least_high = max(FEWEST_UNITS, 2.0 * held)
-    if question.up_to and near is not None and near.at != "up_to":  # rows of the lag alone: a hint at most
+    if question.up_to and near is not None and near.at != "up_to":  # rows of this lag only: a hint
         least_high = max(least_high, 0.0 if widths is None else (1 + MARGIN) * widths[2])
         point = near = widths = None
     study = re.sub(r"\W+", "_", f"{question.task.name}_L{question.lag}")
@@ -81,7 +82,7 @@ def command(
 
 
 def _words(question: Question) -> list[str]:
-    """Return the words that name the task, the lag and the network."""
+    """Return the command's words for the task, the lag and the network."""
     words = ["memcap train"]
     if question.config_dir is not None:
         words.append(f"--config-dir {shlex.quote(str(question.config_dir))}")

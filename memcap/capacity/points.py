@@ -1,5 +1,5 @@
-"""Points of a frontier: what was counted at one task and lag, what was fitted to it, and what theory says
-beside it."""
+"""Points of a frontier: the counts at one task and lag, the thresholds fitted to them, and theory's reference
+widths."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -19,6 +19,7 @@ from memcap.recipes import ResolvedRecipe
 from memcap.store.rows import At
 from memcap.tasks import Task, information_floor, least_bits, one_per_number
 from memcap.terminal.printing import number
+from memcap.terminal.words import plural
 from memcap.thresholds.curve import Counts, Fall, Fit, Posterior, Threshold, counts, posterior
 from memcap.thresholds.falls import before, possible_fall
 
@@ -31,12 +32,12 @@ class Point:
     """One task and lag of a frontier.
 
     Args:
-        task: the task with its knobs; lag, length: what was trained.
-        model: the network, at one unit: what the nets of all widths have in common.
+        task: the task with its knobs; lag, length: those of the training.
+        model: the network that all widths have in common, given at one unit.
         threshold, evaluation: what decides the verdicts (memcap/training/early_stopping.py).
         recipe: the recipe that was used; recipes: how many competed.
-        at: the verdict that `solved`, `fit`, `posterior`, `u_exist` and `steps` are of: "up_to", "steady", or
-            "trained" (solved at the trained length), which is the only one where the task is no stream and
+        at: the verdict of `solved`, `fit`, `posterior`, `u_exist` and `steps`: "up_to", "steady", or
+            "trained" (solved at the trained length), which is the only one if the task is no stream and
             members were trained until solved.
         u_exist: smallest width at which any seed passed, with any recipe; None if none did.
         units, solved, runs: counts by width, ascending.
@@ -46,7 +47,8 @@ class Point:
         steps: median steps to the verdict over all members that passed; None if none did.
         stretched: median score of the solved members at `evaluation.stretch` times the lag; None if none was.
         stretched_by_width: the same by width.
-        seconds: that all its members trained, one after the other.
+        final_by_width: median of the last held-out score by width, of all members; None where all diverged.
+        seconds: training time of all its members together.
     """
 
     task: Task
@@ -69,26 +71,27 @@ class Point:
     steps: float | None
     stretched: float | None
     stretched_by_width: tuple[float | None, ...]
+    final_by_width: tuple[float | None, ...]
     seconds: float
 
     @cached_property
     def posterior(self) -> Posterior:
-        """The posterior from which `fit` is read, for any other share."""
+        """The posterior from which `fit` is read; gives the width for any other share of seeds, too."""
         rise = self.rise(self.solved)
         return posterior(rise.widths, rise.solved, rise.runs)
 
     def rise(self, solved: Sequence[int]) -> Counts:
-        """Return some counts of the widths from which `fit` is read: those before a fall."""
+        """Return the part of some counts to which `fit` is fitted: the widths before a fall."""
         return before(counts(self.units, solved, self.runs), self.fit.fall)
 
     @cached_property
     def possible_fall(self) -> Fall | None:
-        """Where wider nets may well fail more; `fit.fall` is where they do."""
+        """The width from which wider nets may fail more; `fit.fall` is set if they do."""
         return possible_fall(counts(self.units, self.solved, self.runs))
 
     @property
     def around_best(self) -> tuple[int, int]:
-        """The widths about the one at which most seeds passed, between those tried: first and last."""
+        """The first and last width to try around the one at which most seeds passed."""
         shares = [(s / n, n) for s, n in zip(self.solved, self.runs, strict=True)]
         tried, best = (0, *self.units, self.units[-1] + 1), shares.index(max(shares)) + 1
         return max(tried[best - 1] + 1, tried[best] - REACH), min(tried[best + 1] - 1, tried[best] + REACH)
@@ -99,15 +102,16 @@ class Point:
         return next((u for u, s, n in counts if s >= share * n), None)
 
     def passed_from(self, units: int) -> tuple[int, int]:
-        """Count the seeds that passed at this width and wider ones, as far as the counts do not fall, and all
-        that were trained there."""
+        """Count the seeds that passed at this width and wider ones, up to a fall of the counts, and all seeds
+        trained there."""
         widest = self.widest_from(units)
         counts = zip(self.units, self.solved, self.runs, strict=True)
         wide = [(s, n) for u, s, n in counts if units <= u <= widest]
         return sum(s for s, _ in wide), sum(n for _, n in wide)
 
     def widest_from(self, units: int) -> int:
-        """Return the widest net that may be taken for one of this width: before a fall, where counts fall."""
+        """Return the widest width that may be counted with this one: the last before a fall, if counts
+        fall."""
         fall = self.fit.fall
         return fall.last if fall is not None and units <= fall.last else self.units[-1]
 
@@ -125,7 +129,7 @@ class Point:
 
     @property
     def numbers_per_unit(self) -> int:
-        """Carry numbers that each unit of width brings: of the cell, times the layers."""
+        """Carry numbers that each unit of width adds: the cell's, times the layers."""
         return self.model.layers * cell_facts(self.model.cell, self.task.features).numbers_per_unit
 
     @property
@@ -141,7 +145,7 @@ class Point:
     @property
     def trains(self) -> bool:
         """True if the recipe trains the task at all: at some width at least half of the seeds passed, or
-        counts rise with the width. Where it does not, widths say nothing."""
+        counts rise with the width. Otherwise widths say nothing."""
         if any(2 * s >= n for s, n in zip(self.solved, self.runs, strict=True)):
             return True
         solved, runs, x = np.array(self.solved), np.array(self.runs), np.log2(self.units)
@@ -152,18 +156,18 @@ class Point:
 
     @property
     def place(self) -> tuple[Any, ...]:
-        """All that the recipes that compete have in common."""
+        """Everything that competing recipes have in common."""
         return self.task, self.lag, self.length, self.model, self.threshold, self.evaluation
 
     @property
     def label(self) -> str:
-        """Name of the line in a table or figure: the task, what is not the default, and "every lag" where
-        those up to its own count."""
+        """Name of the line in a table or figure: the task, all values that are not the default, and "every
+        lag" if the verdict is about all lags up to its own."""
         return self._label(*["every lag"] * (self.at == "up_to"))
 
     @property
     def subject(self) -> str:
-        """The same in a sentence that says which lags count."""
+        """The label without "every lag", for a sentence that says which lags count."""
         return self._label()
 
     def _label(self, *others: str) -> str:
@@ -177,7 +181,7 @@ class Point:
 
     @property
     def _unusual(self) -> list[str]:
-        """The values of the evaluation that are not the default and bear on a verdict, in words."""
+        """The values of the evaluation that are not the default and affect the verdict, in words."""
         values = self.evaluation.unlike(usual_evaluation(self.task))
         if not (self.task.stream or self.evaluation.until == "steady"):
             values.pop("stretch", None)
@@ -210,8 +214,8 @@ class References:
 
 
 def references(task: Task, lag: int, length: int | None = None, model: Model = DEFAULT_MODEL) -> References:
-    """Return the reference widths of a task at a lag and length (the task's own by default), for a net.
-    Hand-set weights are known for one layer alone."""
+    """Return the reference widths of a task at a lag and length (by default the task's own), for a net.
+    Hand-set weights are known only for one layer."""
     facts = task.facts(lag, task.length(lag) if length is None else length)
     carry = cell_facts(model.cell, task.features)
     floor = information_floor(task, facts, model.layers * carry.bits_per_unit)
@@ -221,7 +225,7 @@ def references(task: Task, lag: int, length: int | None = None, model: Model = D
 
 
 def label(task: Task, model: Model = DEFAULT_MODEL, *others: str) -> str:
-    """Return the task's name, and in brackets its knobs and what of the net differs from the defaults, then
+    """Return the task's name, and in brackets its knobs, the net's values that are not the default, and
     `others`."""
     words = [*set_words(task), *model.words, *others]
     return task.name + (f" ({', '.join(words)})" if words else "")
@@ -254,9 +258,9 @@ def closing(point: Point) -> str | None:
         return None
     if point.fit.u50.censored == "below":
         return (
-            f"train 8 seeds at {max(1, units[0] // 2)} to {units[0]} units"
+            f"train 8 seeds {_at(max(1, units[0] // 2), units[0])}"
             if low
-            else f"train {2 * point.seeds} seeds at {units[0]} units"
+            else f"train {2 * point.seeds} seeds {_at(units[0], units[0])}"
         )
     under = [u for u in units if u < point.fit.u50.units]
     over = [u for u in units if u >= point.fit.u90.units]
@@ -266,11 +270,23 @@ def closing(point: Point) -> str | None:
         last = max(last, math.ceil(1.25 * units[-1]))
     few = [n for u, n in zip(units, point.runs, strict=True) if first <= u <= last]
     seeds = 8 if min(few, default=0) < 8 else 16
-    return f"train {seeds} seeds at {first} to {last} units"
+    return f"train {seeds} seeds {_at(first, last)}"
+
+
+def _at(first: int, last: int) -> str:
+    return f"at {first} to {last} units" if first < last else f"at {plural(last, 'unit')}"
+
+
+def scores_words(point: Point) -> str:
+    """Return what nets of each width scored at last, and what else could compare the widths."""
+    scores = zip(point.units, point.final_by_width, strict=True)
+    texts = [f"{units}:{number(score) or 'diverged'}" for units, score in scores]
+    words = f"median {point.task.metric} at the end, by units: {' '.join(texts)}"
+    return f"{words}; {point.task.mend_unsolved}" if point.task.mend_unsolved else words
 
 
 def interval_text(width: Threshold, write: Callable[[float], str] = number) -> str:
-    """Return a threshold with its interval in words: "open" at an end without bound, "<=" or ">" where it is
+    """Return a threshold with its interval in words: "open" for an end without bound, "<=" or ">" if it is
     censored."""
     low = "open" if width.low == 0 else write(width.low)
     high = "open" if math.isinf(width.high) else write(width.high)
@@ -279,8 +295,8 @@ def interval_text(width: Threshold, write: Callable[[float], str] = number) -> s
 
 
 def ends(name: str, width: Threshold) -> dict[str, Any]:
-    """Return a threshold as columns that begin with `name`: its width, the ends of its interval (null where
-    open), its censoring."""
+    """Return a threshold as columns that begin with `name`: its width, the ends of its interval (null if
+    open) and its censoring."""
     return {
         name: width.units,
         f"{name}_low": None if width.low == 0 else width.low,
@@ -290,7 +306,7 @@ def ends(name: str, width: Threshold) -> dict[str, Any]:
 
 
 def columns(point: Point) -> dict[str, Any]:
-    """Return a point as one flat row: for a table, a CSV file, JSON, or W&B. `u50` and `u90` are of the
+    """Return a point as one flat row for a table, a CSV file, JSON or W&B. `u50` and `u90` are those of the
     verdict `at`."""
     f, t, r = point.fit, point.trained, point.references
     row: dict[str, Any] = {

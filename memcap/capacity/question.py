@@ -1,4 +1,4 @@
-"""A question after a width, as it travels from a command or a call to the rows."""
+"""A question about a width, as a command or a call asks it."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +13,16 @@ LSTM = Model(units=1)
 
 @dataclass(frozen=True)
 class Question:
-    """How many units does this task take at this lag?
+    """The question how many units a task takes at a lag.
 
     Args:
         task: the task with its knobs.
         lag: time steps.
         model: the network, at one unit.
-        share: the share, 0 to 1 exclusive, of the seeds that train at all and should pass.
+        share: the share, between 0 and 1, of the seeds that train at all that should pass.
         at, budget: the verdict that counts and the recipes that compete, as in
             `memcap.capacity.frontier.frontier`.
-        config_dir: where a user's own recipes are, for the command that would measure the width.
+        config_dir: folder of the user's own recipes, for the command that would measure the width.
 
     Raises:
         UserError: the task has no such lag.
@@ -38,7 +38,7 @@ class Question:
 
     @property
     def up_to(self) -> bool:
-        """Tell whether every lag from the smallest on is meant, not this one alone."""
+        """Tell whether the question is about every lag from the smallest up to this one."""
         return self.at == "up_to" and self.task.has_other_lags(self.lag)
 
     def __post_init__(self) -> None:

@@ -19,25 +19,25 @@ from memcap.runtime.published import NAMES, is_published, rows_files
 from memcap.store.shards import OUTPUTS
 from memcap.tasks import Task
 
-# What people call them, and Flax. An LSTM is one cell, whoever writes it.
+# Other names of cells, also Flax's. An LSTM is one cell, whoever wrote it.
 CELLS = ALIASES | {"optimizedlstmcell": "lstm", "lstmcell": "lstm"}
 
 
 def cell_name(name: str) -> str:
-    """Return the name that a cell has in rows."""
+    """Return the name of a cell in rows."""
     return CELLS.get(name.lower(), name)
 
 
 def best_answer(question: Question, folder: Path | None = None, strict: bool = False) -> Answer:
-    """Answer a question from the rows that say most.
+    """Answer a question from the rows that say the most about it.
 
     Args:
         question: the question.
-        folder: only the rows there count; a name of `memcap.runtime.published`: those that memcap publishes
-            under it. None: those in `outputs` or the published ones, whichever measure a threshold of this
-            task at this lag with more runs. Where none measures it, the one that tried the lag counts, then
-            the one with the most lags to predict from; of equals the user's own. `Answer.own` is what the
-            user's own rows say where others count.
+        folder: only its rows count; a name of `memcap.runtime.published`: the rows that memcap publishes
+            under it. None: the rows in `outputs` or the published ones, whichever measure a threshold of this
+            task at this lag with more runs. If none does, the source that tried the lag counts, then the one
+            with the most lags to predict from; among equals the user's own. `Answer.own` is the answer of the
+            user's own rows if others count.
         strict: refuse bad files of rows, as in `memcap.store.read`.
 
     Raises:
@@ -57,8 +57,8 @@ def best_answer(question: Question, folder: Path | None = None, strict: bool = F
 
 
 def _beside(question: Question, folder: Path | None, strict: bool) -> tuple[Answer, ...]:
-    """Answer of tasks that were measured and differ in one knob, a number: the nearest below and above, of
-    the first knob of which there are most."""
+    """Answer for measured tasks that differ in one numeric knob: the nearest below and above, for the first
+    knob with the most neighbours."""
     best: tuple[Answer, ...] = ()
     for source, files in _places(folder):
         if not (tables := [store.read(file, strict) for file in files]):
@@ -72,7 +72,7 @@ def _beside(question: Question, folder: Path | None, strict: bool) -> tuple[Answ
 
 
 def _neighbours(task: Task, others: Iterable[Task]) -> Iterable[list[Task]]:
-    """Yield for each knob that is a number the nearest tasks below and above that differ in it alone."""
+    """Yield, for each numeric knob, the nearest tasks below and above that differ only in it."""
     mine, others = vars(task), list(others)
     for name, value in mine.items():
         if type(value) in (int, float):
@@ -83,14 +83,14 @@ def _neighbours(task: Task, others: Iterable[Task]) -> Iterable[list[Task]]:
 
 
 def from_rows(rows: pl.DataFrame, question: Question, source: str | None = None) -> Answer:
-    """Answer a question from some rows; `source` is what they are called."""
+    """Answer a question from some rows; `source` is their name."""
     rows = rows_for(rows, question.task, question.model)
     points = frontier(rows, question.at, question.budget)
     return answer(question, points, source)
 
 
 def _places(folder: Path | None) -> list[tuple[str, list[Path]]]:
-    """Return the places to read, each with its files or folders, the first to be asked first."""
+    """Return the places to read, each with its files or folders, in the order of reading."""
     if folder is None:
         own = [(str(OUTPUTS), [OUTPUTS])] if OUTPUTS.exists() else []
         return [*own, *((name, rows_files(name)) for name in NAMES)]
@@ -100,20 +100,20 @@ def _places(folder: Path | None) -> list[tuple[str, list[Path]]]:
 
 
 def _evidence(answer: Answer) -> tuple[bool, bool, bool, int]:
-    """Rank answers by what they rest on: where the lag is settled its runs, elsewhere the lags."""
+    """Rank answers by their evidence: the runs at the lag if it is settled, otherwise the number of lags."""
     is_asked, point = answer.as_asked and bool(answer.line), answer.point
     rests_on = sum(point.runs) if point is not None and answer.settled else len(answer.lags)
     return is_asked, answer.settled, point is not None, rests_on
 
 
 def rows_for(rows: pl.DataFrame, task: Task, model: Model) -> pl.DataFrame:
-    """Return the rows of a task and a network, of any width: nothing else needs a fit."""
+    """Return the rows of a task and a network, of any width; only these need a fit."""
     rows = of_network(rows.filter(task=task.name), model)
     equal = [text for text, each in _tasks(rows, type(task)).items() if each == task]
     return rows.filter(pl.col("knobs").is_in(equal))
 
 
 def _tasks(rows: pl.DataFrame, cls: type[Task]) -> dict[str, Task]:
-    """Return the tasks of a class that there are rows of, by their knobs as text."""
+    """Return the tasks of a class that have rows, by their knobs as text."""
     texts = rows.filter(task=cls.name)["knobs"].unique()
     return {text: typed(cls, completed(cls, json.loads(text)), "task") for text in texts}

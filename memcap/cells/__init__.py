@@ -1,7 +1,7 @@
 """Recurrent cells, one file each. A new file here that defines a named `Cell` is found; nothing else
 changes.
 
-What needs Flax is in registry.py, which is imported when it is first used.
+Code that needs Flax is in registry.py, which is imported at its first use.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from memcap.cells.gates import Gates, Init
 from memcap.cells.sizes import ALIASES, FACTS, CellFacts
 from memcap.runtime.lazy import LazyModule
+from memcap.runtime.plugins import is_import_path
 
 if TYPE_CHECKING:
     from memcap.cells.base import Cell
     from memcap.cells.registry import cell_class, cell_classes, flax_cell_names
 
 registry = LazyModule("memcap.cells.registry")
+contract = LazyModule("memcap.cells.contract")
 
 __all__ = [
     "ALIASES",
@@ -25,6 +27,7 @@ __all__ = [
     "cell_class",
     "cell_classes",
     "cell_facts",
+    "check_contract",
     "check_name",
     "flax_cell_names",
 ]
@@ -40,13 +43,23 @@ def cell_facts(name: str, features: int = 1) -> CellFacts:
 
 
 def check_name(name: str) -> None:
-    """Refuse a cell that there is not.
+    """Refuse a cell that does not exist.
 
     Raises:
         UserError: there is none of this name.
     """
     if name not in FACTS:
         registry.cell_class(name)
+
+
+def check_contract(name: str, features: int, units: int) -> None:
+    """Refuse a cell of somebody's that takes no step as cells do.
+
+    Raises:
+        UserError: there is none of this name, or the first thing that is wrong with it.
+    """
+    if is_import_path(name):
+        contract.check(name, features, units)
 
 
 def __getattr__(name: str) -> Any:

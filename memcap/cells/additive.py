@@ -1,5 +1,5 @@
-"""Cells with a matrix that decays and is added to: S' = diag(a) S + k v^T, with a, k and v of the inputs
-alone.
+"""Cells with a matrix that decays and is added to: S' = diag(a) S + k v^T, where a, k and v depend only on
+the inputs.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class AdditiveCell(MatrixCell):
     def decay_and_strength(
         self, gates: list[Float[Array, "*T B"]]
     ) -> tuple[Float[Array, "*T B"] | Float[Array, "*T B K"] | None, Float[Array, "*T B"] | None]:
-        """Return log a, one number or K, and the factor of the value; None: 0, and 1."""
+        """Return log a, one number or K of them, and the factor of the value; None: 0, and 1."""
         raise NotImplementedError
 
     def write(self, state: State, key: Key, value: Value, gates: list[Float[Array, " B"]]) -> State:

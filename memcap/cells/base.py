@@ -1,9 +1,10 @@
-"""The interface of a recurrent cell: that of Flax (one step, a zero carry), and facts with defaults.
+"""The interface of a recurrent cell: Flax's (one step, a zero carry), and facts with defaults.
 
-A cell is one file with a subclass of `Cell`: memcap/cells/leaky.py, and CONTRIBUTING.md has the least of one.
-In a module of your own it is `model.cell=my_module:Leaky`. Cells of Flax (or anybody's `nnx.RNNCellBase`)
-work as they are. Carries and parameters may be any pytree: complex numbers, other float types, and integers
-in the carry count and train. How a cell is run over time is no affair of the cell: memcap/loops/.
+A cell is one file with a subclass of `Cell`, such as memcap/cells/leaky.py; CONTRIBUTING.md has the smallest
+one. In a module of your own it is `model.cell=my_module:Leaky`. Cells of Flax (or any other
+`nnx.RNNCellBase`) work as they are. Carries and parameters may be any pytree: complex numbers, other float
+types, and integers in the carry are counted, and trained. A cell does not run itself over time: memcap/loops/
+does.
 """
 
 from typing import Any, ClassVar
@@ -18,18 +19,18 @@ from memcap.cells.gates import Arrays, Gates, Init
 class Cell(nnx.RNNCellBase):
     """Base of all cells.
 
-    A subclass is made by `(in_features, hidden_features, *, rngs)`, keeps both numbers under these names, and
-    has `__call__(carry, inputs (B, F)) -> carry, hidden (B, H)`. Every other method has a default.
+    A subclass has the constructor `(in_features, hidden_features, *, rngs)`, keeps both numbers under these
+    names, and has `__call__(carry, inputs (B, F)) -> carry, hidden (B, H)`. Every other method has a default.
 
     Attributes:
-        name: how `model.cell` calls it; a cell outside the package goes by `module:Class`.
-        gates: where its gates are, so that named initialisers can start it; None: only its own initialiser
-            can.
+        name: its name in `model.cell`; a cell outside the package goes by `module:Class`.
+        gates: the places of its gates, so that named initialisers can start it; None: only its own
+            initialiser can.
         has_own_init: whether its constructor draws weights (`recipe.init=flax`).
-        hidden_per_unit: numbers of each unit that the hidden state shows to the read-out, unit by unit: H is
-            so many times U. 1 but where a unit is more than one number and no gate chooses among them.
-        can_pad: whether a unit whose weights are all zero says zero and never learns, and all weights are in
-            `gates`: then members of several widths can share a compiled program, the narrower ones padded
+        hidden_per_unit: numbers of each unit in the hidden state that the read-out sees: H is this times U. 1
+            unless a unit has several numbers and no gate chooses among them.
+        can_pad: whether a unit whose weights are all zero outputs zero and never learns, and all weights are
+            in `gates`: then members of several widths can share a compiled program, the narrower ones padded
             with such units.
         is_lstm: whether it computes the LSTM's equations, so that an LSTM's hand-set weights and exports fit
             it.
@@ -45,7 +46,7 @@ class Cell(nnx.RNNCellBase):
     hidden_features: int
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
-        """Return the zero carry of inputs `(*batch, F)`: by default one array `(*batch, U)` of float32."""
+        """Return the zero carry for inputs `(*batch, F)`: by default one array `(*batch, U)` of float32."""
         return jnp.zeros((*input_shape[:-1], self.hidden_features), jnp.float32)
 
     @property
@@ -55,15 +56,15 @@ class Cell(nnx.RNNCellBase):
 
     @classmethod
     def draw(cls, rng: np.random.Generator, init: Init, features: int, units: int) -> Arrays:
-        """Draw the start of the weights by a named initialiser: {path of a parameter: array}; only for cells
-        with known gates."""
+        """Draw initial weights by a named initialiser, {path of a parameter: array}; only for cells with
+        known gates."""
         assert cls.gates is not None
         return cls.gates.draw(rng, init, features, units)
 
     @classmethod
     def arrays(cls, weights: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return kernel (F, G U), recurrent weights (U, G U), bias (G U,) out of the nested weights of a cell
-        whose gates see both."""
+        """Return kernel (F, G U), recurrent weights (U, G U) and bias (G U,) from the nested weights of a
+        cell whose gates see input and hidden state."""
         assert cls.gates is not None
         assert cls.gates.recurrent is not None
         kernel, recurrent, bias = (

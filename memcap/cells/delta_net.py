@@ -23,18 +23,18 @@ class DeltaNet(MatrixCell):
     Yang et al. (2024), "Parallelizing linear transformers with the delta rule over sequence length".
 
     Attributes:
-        allow_neg_eigval: whether b goes up to 2, where a write turns the sign of what a key has.
+        allow_neg_eigval: whether b goes up to 2, at which a write flips the sign of a key's value.
     """
 
     name: ClassVar[str] = "delta_net"
     allow_neg_eigval: ClassVar[bool] = False
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
-        """Start the strength at half of the greatest."""
+        """Start the strength at half of its maximum."""
         return [0.0]
 
     def write(self, state: State, key: Key, value: Value, gates: list[Float[Array, " B"]]) -> State:
-        """Decay, if it does; then move what the key has towards the value, by the strength."""
+        """Decay, if the cell does; then move the key's old value towards the new one, by the strength."""
         log_decay = self.log_decay(gates)
         if log_decay is not None:
             state = jnp.exp(log_decay)[..., None, None] * state
@@ -47,4 +47,4 @@ class DeltaNet(MatrixCell):
         return 2.0 if self.allow_neg_eigval else 1.0
 
     def log_decay(self, gates: list[Float[Array, "*T B"]]) -> Float[Array, "*T B"] | None:
-        """Return the logarithm of the factor of the whole state; None: it stays as it is."""
+        """Return the logarithm of the whole state's decay; None: it does not decay."""

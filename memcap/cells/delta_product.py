@@ -17,8 +17,8 @@ class DeltaProduct(SignedDeltaNet):
     (memcap/cells/matrix.py).
 
     Two reflections make a rotation, which no single write is. Source: Siems et al. (2025), "DeltaProduct",
-    arXiv 2502.10297, with eigenvalues in [-1, 1]. The carry is S (K, U), as in the paper, and the
-    last input: what is between two writes is carried by no step.
+    arXiv 2502.10297, with eigenvalues in [-1, 1]. The carry is S (K, U), as in the paper, and the last input;
+    states between the writes of a step are not carried.
 
     Also left out: the factor of the gated variant. With `writes = 1` it is `signed_delta_net`.
 
@@ -36,7 +36,7 @@ class DeltaProduct(SignedDeltaNet):
         self.value = nnx.Param(start(rngs.params(), (self.writes, features, hidden_features)))
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
-        """Start each strength at half of the greatest."""
+        """Start each strength at half of its maximum."""
         return self.writes * super().gate_biases(rngs)
 
     def update(self, state: Any, shifted: Float[Array, "B F2"]) -> Any:

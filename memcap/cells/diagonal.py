@@ -1,5 +1,5 @@
-"""Cells whose units do not see each other's past: h' = a h + b, number by number, with a and b of the input
-alone. On accelerators they go over time by a parallel scan: memcap/loops/associative.py.
+"""Cells whose units do not see each other's past: h' = a h + b, elementwise, where a and b depend only on the
+input. On accelerators they run by a parallel scan over time: memcap/loops/associative.py.
 """
 
 from __future__ import annotations
@@ -18,17 +18,18 @@ if TYPE_CHECKING:
 
 
 class DiagonalCell(Cell):
-    """Base of the cells with h' = a h + b; a subclass has `coefficients`, and `hidden_of` if it shows not h.
+    """Base of the cells with h' = a h + b; a subclass has `coefficients`, and `hidden_of` if its hidden state
+    is not h.
 
     The carry is h, one array (B, U).
     """
 
     def coefficients(self, inputs: Float[Array, "*T F"]) -> Coefficients:
-        """Return the decay a, or one that broadcasts to it, and b, which is added."""
+        """Return the decay a, or an array that broadcasts to it, and the added b."""
         raise NotImplementedError
 
     def hidden_of(self, state: Inexact[Array, "*T U"]) -> Float[Array, "*T H"]:
-        """Return the hidden state that a carry shows."""
+        """Return the hidden state of a carry."""
         return state
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
@@ -39,8 +40,7 @@ class DiagonalCell(Cell):
 
 
 class GatedDiagonalCell(DiagonalCell):
-    """Base of the minimal gated cells: one kernel (F, G U) and one bias (G U,) for all G gates, named in
-    `gates`."""
+    """Base of the minimal gated cells: one kernel (F, G U) and one bias (G U,) for all G gates of `gates`."""
 
     can_pad = True
 

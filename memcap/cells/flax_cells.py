@@ -1,4 +1,5 @@
-"""Cells of Flax whose gates memcap knows. All others of `flax.nnx` work too, from their own start alone."""
+"""Cells of Flax whose gates memcap knows. All others of `flax.nnx` work too, but only with their own
+initialiser."""
 
 from typing import ClassVar
 
@@ -9,7 +10,7 @@ from memcap.cells.gates import Gates
 
 
 class Elman(nnx.SimpleCell, Cell):
-    """`flax.nnx.SimpleCell` (Elman, 1990): h' = tanh(W_x x + W_h h + b); a candidate, and no gates."""
+    """`flax.nnx.SimpleCell` (Elman, 1990): h' = tanh(W_x x + W_h h + b), a candidate without gates."""
 
     name: ClassVar[str] = "SimpleCell"
     gates = Gates(("candidate",), ("dense_i", "kernel"), ("dense_h", "kernel"), ("dense_i", "bias"))
@@ -19,7 +20,8 @@ class Elman(nnx.SimpleCell, Cell):
 class GRU(nnx.GRUCell, Cell):
     """`flax.nnx.GRUCell` (Cho et al., 2014): one number per unit in its carry.
 
-    Its z gate keeps (role "forget"), its r gate lets the old state reach the candidate (role "output").
+    Its z gate keeps the state (role "forget"), its r gate lets the old state reach the candidate (role
+    "output").
     """
 
     name: ClassVar[str] = "GRUCell"
@@ -30,8 +32,8 @@ class GRU(nnx.GRUCell, Cell):
 
 
 class FlaxLSTM(nnx.OptimizedLSTMCell, Cell):
-    """`flax.nnx.OptimizedLSTMCell`, its gates in one product, in the order i, f, g, o: the same equations as
-    memcap's, and a check on them."""
+    """`flax.nnx.OptimizedLSTMCell`, with its gates in one product, in the order i, f, g, o: the same
+    equations as memcap's LSTM, as a check on it."""
 
     name: ClassVar[str] = "OptimizedLSTMCell"
     gates = Gates(

@@ -1,4 +1,5 @@
-"""Gated DeltaNet as a recurrent cell: the whole state decays by a factor of the input before each write."""
+"""Gated DeltaNet as a recurrent cell: before each write the whole state decays by a factor that the input
+sets."""
 
 from __future__ import annotations
 
@@ -18,8 +19,7 @@ class GatedDeltaNet(DeltaNet):
     """DeltaNet on a S instead of S, with a = exp(-softplus(w x + c)).
 
     Source: Yang, Kautz & Hatamizadeh (2025), "Gated delta networks". There softplus is scaled by a trained
-    number per head, drawn up to 16, so that at the start it forgets eight times as fast:
-    `gated_delta_net+rate`.
+    number per head, drawn up to 16, so that it starts to forget eight times as fast: `gated_delta_net+rate`.
     """
 
     name: ClassVar[str] = "gated_delta_net"
@@ -29,5 +29,5 @@ class GatedDeltaNet(DeltaNet):
         return [*super().gate_biases(rngs), decay_bias(rngs)]
 
     def log_decay(self, gates: list[Float[Array, "*T B"]]) -> Float[Array, "*T B"]:
-        """Return what the second gate says."""
+        """Return the log decay of the second gate."""
         return -jax.nn.softplus(gates[1])

@@ -1,8 +1,8 @@
-"""The places of a cell's gates, and the draw of their weights, on the host, so that nothing is compiled.
+"""The places of a cell's gates, and the draw of their weights on the host, so that nothing is compiled.
 
-A start gives the biases of the gates by their role and the gain of the candidate's recurrent block. At the
-start an LSTM's cell keeps by itself sigmoid(forget bias)^lag: 1.6e-7 at lag 50 with Keras's forget bias of 1,
-and 9e-16 with Flax's 0. Recurrent blocks add a path of their own, which can be far stronger.
+An initialiser gives the biases of the gates by role and the gain of the candidate's recurrent block. An
+untrained LSTM's cell alone keeps a share sigmoid(forget bias)^lag: 1.6e-7 at lag 50 with Keras's forget bias
+of 1, and 9e-16 with Flax's 0. Recurrent blocks add a path of their own, which can be far stronger.
 """
 
 import math
@@ -15,7 +15,7 @@ Arrays = dict[tuple[str, ...], np.ndarray]  # parameters by their paths
 
 @dataclass(frozen=True)
 class Init:
-    """Start of a cell's weights, by role; a cell uses the roles that it has.
+    """Initialiser of a cell's weights, by role; a cell uses the roles that it has.
 
     Args:
         input: bias of the gate that writes (LSTM i).
@@ -25,8 +25,8 @@ class Init:
             orthogonal.
         orthogonal: draw recurrent blocks orthogonal; otherwise Gaussian with variance 1 / U.
         spread: if set, `forget` is drawn per unit as log U(1, spread), and `input` is its negative (chrono).
-        together: the recurrent blocks of G gates are those of one (U, G U) matrix with orthonormal rows, as
-            in Keras: each is 1 / sqrt(G) as large.
+        together: draw the recurrent blocks of G gates as one (U, G U) matrix with orthonormal rows, as in
+            Keras: each is 1 / sqrt(G) as large.
     """
 
     input: float = 0.0
@@ -44,9 +44,9 @@ class Gates:
     parameters.
 
     Args:
-        roles: "input", "forget", "output", or "candidate", one a block.
-        kernel: path of the (F, G U) input weights of G gates; recurrent: of the (U, G U) weights, None where
-            gates see the input alone; bias: of the (G U,) biases.
+        roles: "input", "forget", "output" or "candidate", one for each block.
+        kernel: path of the (F, G U) input weights of G gates; recurrent: path of the (U, G U) weights, None
+            if gates see only the input; bias: path of the (G U,) biases.
     """
 
     roles: tuple[str, ...]
@@ -93,10 +93,10 @@ class Gates:
         return drawn | {self.bias: np.concatenate([biases[role] for role in self.roles])}
 
     def resized(self, arrays: Arrays, units: int) -> Arrays:
-        """Return the parameters of so many units: further ones have zero weights, those beyond are left out.
+        """Return the parameters for `units` units: new units have zero weights, surplus ones are left out.
 
         Args:
-            arrays: of all the cell's parameters, by path, as `draw` gives them.
+            arrays: all the cell's parameters by path, as from `draw`.
             units: new width.
         """
         gates, result = len(self.roles), {}

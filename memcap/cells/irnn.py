@@ -23,8 +23,8 @@ class IRNN(Cell):
     """h' = max(0, W_h h + W_x x + b); one number per unit, which is the carry.
 
     Source: "A simple way to initialize recurrent networks of rectified linear units", arXiv 1504.00941: W_h
-    starts as the identity and b at 0, by named initialisers, too, where `gain` scales the identity. Nothing
-    is left out.
+    starts as the identity and b at 0. Named initialisers do the same, and their `gain` scales the identity.
+    Nothing is left out.
     """
 
     name: ClassVar[str] = "irnn"
@@ -41,10 +41,10 @@ class IRNN(Cell):
 
     @classmethod
     def draw(cls, rng: np.random.Generator, init: Init, features: int, units: int) -> Arrays:
-        """Draw as `gates` does, with the identity for the orthogonal block."""
+        """Draw as `Gates.draw` does, with the identity for the orthogonal block."""
         return super().draw(rng, init, features, units) | {("recurrent",): init.gain * np.eye(units)}
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B U"]]:
-        """Take one step: carry (B, U), inputs (B, F) -> carry, and it again as the hidden state."""
+        """Take one step: carry (B, U), inputs (B, F) -> carry, and the same as the hidden state."""
         carry = jax.nn.relu(carry @ self.recurrent[...] + inputs @ self.kernel[...] + self.bias[...])
         return carry, carry

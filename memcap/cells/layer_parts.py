@@ -1,4 +1,4 @@
-"""Parts of published layers around a cell with a matrix, each by a suffix of its name.
+"""Parts of published layers around a cell with a matrix, chosen by suffixes of the cell's name.
 
     +conv4   queries, keys and values are SiLU of a convolution over the last 4 inputs, in place of a kernel
              over the last 2, and gates see the last input alone; 2 to 16 inputs
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
     from memcap.cells.matrix import Value
 
 KERNELS = ("query", "key", "value")
-LEAST_RATE = 1e-4  # a rate that is drawn as 0 has no logarithm
+LEAST_RATE = 1e-4  # as a rate drawn as 0 would have no logarithm
 
 
 class Convolution(MatrixCell):
-    """Queries, keys and values of the last `window` inputs: each of their numbers has a linear map of an
-    input, and a weight for each of the inputs; SiLU of the sum.
+    """Makes queries, keys and values from the last `window` inputs: each number is SiLU of a sum over these
+    inputs, of one linear map of the input times a weight for its place.
 
-    The carry is S and the last inputs, (window - 1) F numbers. Published layers carry what queries, keys and
-    values are made of, (window - 1) (2 K + U) numbers, which follow from the inputs.
+    The carry is S and the last inputs, (window - 1) F numbers. Published layers carry the linear maps
+    instead, (window - 1) (2 K + U) numbers, which follow from the inputs.
     """
 
     kernel_inputs: ClassVar[int] = 1
@@ -54,7 +54,7 @@ class Convolution(MatrixCell):
                 setattr(self, f"{name}_bias", self._param(rngs, width))
 
     def _param(self, rngs: nnx.Rngs, *shape: int) -> nnx.Param:
-        """Draw as torch.nn.Conv1d does."""
+        """Draw a parameter as torch.nn.Conv1d does."""
         most = 1 / math.sqrt(self.window)
         return nnx.Param(jax.random.uniform(rngs.params(), shape, minval=-most, maxval=most))
 
@@ -66,13 +66,13 @@ class Convolution(MatrixCell):
         return jax.nn.silu(summed + getattr(self, f"{name}_bias")[...] if self.conv_bias else summed)
 
     def gates_of(self, shifted: Float[Array, "B F4"]) -> list[Float[Array, " B"]]:
-        """Return the gates, which see the last input alone."""
+        """Return the gates, which see only the last input."""
         return super().gates_of(shifted[..., : self.in_features])
 
 
 class OutputGate(MatrixCell):
-    """What is read is gated by the last input: before it is divided by its root mean square in Mamba-2,
-    elsewhere after."""
+    """Gates what is read by the last input: in Mamba-2 before the division by the root mean square, otherwise
+    after it."""
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
@@ -80,7 +80,7 @@ class OutputGate(MatrixCell):
         self.output_gate = nnx.Param(start(rngs.params(), (in_features, hidden_features)))
 
     def show(self, state: Any, shifted: Float[Array, "B F2"]) -> Value:
-        """Read, and gate."""
+        """Read, and gate what is read."""
         gate = jax.nn.silu(shifted[..., : self.in_features] @ self.output_gate[...])
         read = self.read(state, shifted)
         return rms_norm(read) * gate if self.norm_before_gate else rms_norm(read * gate)
@@ -107,12 +107,12 @@ class Rate(GatedDeltaNet):
         self.log_rate = nnx.Param(jnp.log(rate))
 
     def log_decay(self, gates: list[Float[Array, "*T B"]]) -> Float[Array, "*T B"]:
-        """Return what the second gate says, so many times."""
+        """Return the log decay of the second gate, times the learned rate."""
         return jnp.exp(self.log_rate[...]) * super().log_decay(gates)
 
 
 MATRIX = "a cell with a matrix and one write per step, as gla, mamba2, delta_net and gated_delta_net"
-PARTS: dict[str, tuple[type[MatrixCell], type[MatrixCell], str]] = {  # and the cells that may have it
+PARTS: dict[str, tuple[type[MatrixCell], type[MatrixCell], str]] = {  # with the cells that may have it
     **{f"conv{inputs}": (Convolution, MatrixCell, MATRIX) for inputs in range(2, 17)},
     "gate": (OutputGate, MatrixCell, MATRIX),
     "skip": (Skip, Mamba2, "mamba2"),
@@ -121,10 +121,10 @@ PARTS: dict[str, tuple[type[MatrixCell], type[MatrixCell], str]] = {  # and the 
 
 
 def part(cls: type[Cell], suffix: str, name: str) -> tuple[type[MatrixCell], dict[str, Any]]:
-    """Return the class that has the part, and what its subclass sets.
+    """Return the class that has the part, and the attributes that its subclass sets.
 
     Raises:
-        UserError: it is no part of this cell.
+        UserError: this cell cannot have the part.
     """
     kind, whole, which = PARTS[suffix]
     if not issubclass(cls, whole) or cls.update is not MatrixCell.update:

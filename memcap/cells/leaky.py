@@ -1,5 +1,5 @@
-"""A leaky recurrent network of rates: h' = (1 - a) h + a tanh(W_x x + W_h h + b), with a = .5: a step is half
-a time constant.
+"""A leaky rate network: h' = (1 - a) h + a tanh(W_x x + W_h h + b), with a = .5: a step is half a time
+constant.
 
 With a = 1 it is Elman's. Source: Sussillo & Barak (2013), Opening the black box; a as in Kurtkaya, Dinc et
 al. (2025), steps of 5 ms and a time constant of 10 ms. Another leak is a subclass:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Leaky(Cell):
-    """One number per unit; starts as Glorot and Bengio have it, without biases."""
+    """One number per unit; starts with Glorot and Bengio's weights and zero biases."""
 
     name: ClassVar[str] = "leaky"
     gates = Gates(("candidate",), ("kernel",), ("recurrent",), ("bias",))
@@ -36,7 +36,7 @@ class Leaky(Cell):
         self.bias = nnx.Param(nnx.initializers.zeros_init()(rngs.params(), (hidden_features,)))
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
-        """Take one step: carry (B, U), inputs (B, F) -> carry, and it again as the hidden state."""
+        """Take one step: carry (B, U), inputs (B, F) -> carry, and the same as the hidden state."""
         rate = jnp.tanh(carry @ self.recurrent[...] + inputs @ self.kernel[...] + self.bias[...])
         carry = (1 - self.leak) * carry + self.leak * rate
         return carry, carry

@@ -1,9 +1,9 @@
-"""A linear recurrent network: h' = W_h h + W_x x + b. What it holds is known exactly (Jaeger, 2001).
+"""A linear recurrent network: h' = W_h h + W_x x + b. Its memory is known exactly (Jaeger, 2001).
 
-To say a stream of independent numbers again after L steps, without error, takes exactly L + 1 units: the last
-L + 1 inputs are all still to be said, so the state must fix them, and N numbers that are linear in them fix
-no more than N. A shift register does. Its units see each other, so there is no cheap parallel scan: the
-product of two stretches of time would cost U^3.
+Repeating a stream of independent numbers after L steps without error takes exactly L + 1 units: the last L +
+1 inputs are still to be output, so the state must determine them, and N linear functions of them determine at
+most N. A shift register reaches that. The units see each other, so there is no cheap parallel scan: joining
+two stretches of time would cost U^3.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Linear(Cell):
-    """One number per unit, no nonlinearity; starts orthogonal, by its own start as by name."""
+    """One number per unit, no nonlinearity; starts orthogonal, by its own and by named initialisers."""
 
     name: ClassVar[str] = "linear"
     gates = Gates(("candidate",), ("kernel",), ("recurrent",), ("bias",))
@@ -37,6 +37,6 @@ class Linear(Cell):
         self.bias = nnx.Param(nnx.initializers.zeros_init()(rngs.params(), (hidden_features,)))
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
-        """Take one step: carry (B, U), inputs (B, F) -> carry, and it again as the hidden state."""
+        """Take one step: carry (B, U), inputs (B, F) -> carry, and the same as the hidden state."""
         carry = carry @ self.recurrent[...] + inputs @ self.kernel[...] + self.bias[...]
         return carry, carry

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 class LinearAttention(AdditiveCell):
     """S' = S + k v^T (memcap/cells/matrix.py).
 
-    Left out: the feature map and the normaliser z of Katharopoulos et al. (2020), "Transformers are RNNs",
-    for which the division by the root mean square stands, as in later layers.
+    Left out: the feature map and the normaliser z of Katharopoulos et al. (2020), "Transformers are RNNs";
+    the division by the root mean square replaces it, as in later layers.
     """
 
     name: ClassVar[str] = "linear_attention"
 
     def decay_and_strength(self, gates: list[Float[Array, "*T B"]]) -> tuple[Any, Any]:
-        """Return neither."""
+        """Return (None, None): no decay, and a factor of 1."""
         return None, None

@@ -1,5 +1,5 @@
-"""The Linear Recurrent Unit (Orvieto et al., 2023): a complex number per unit that turns and decays,
-h' = lambda h + gamma B x."""
+"""The Linear Recurrent Unit (Orvieto et al., 2023): one complex number per unit, which turns and decays, h' =
+lambda h + gamma B x."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
 
 class LRU(DiagonalCell):
-    """The recurrence of an LRU layer; the read-out sees (Re h, Im h) of each unit, two numbers, as it carries
-    two.
+    """The recurrence of an LRU layer; the read-out sees Re h and Im h, the two numbers that each unit
+    carries.
 
     lambda = exp(-exp(nu) + i exp(theta)) stays inside the unit circle whatever is learned. It starts with
     |lambda|^2 uniform between R_MIN^2 and R_MAX^2 and a phase uniform up to PHASE; gamma, learned as its

@@ -5,9 +5,9 @@ Gers et al., 2000):
 
     z = W_x x + W_h h + b        c' = sigmoid(f) c + sigmoid(i) tanh(g)        h' = sigmoid(o) tanh(c')
 
-`lstm_step` is all of it, and what memcap/loops/plain.py runs. The functions after it are the same,
+`lstm_step` is all of it, and memcap/loops/plain.py runs it. The functions below compute the same
 feature-major: arrays are (U, B), so that the batch lies in the vector lanes. memcap/loops/lstm_while.py and
-lstm_masked.py are made of them.
+lstm_masked.py use them.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ CarryCH = tuple[jax.Array, jax.Array]
 
 
 def sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Compute the logistic function as one tanh: faster on CPUs, and within 2e-7 of it, which is 1e-4 of a
-    gate that is shut to 1e-3."""
+    """Compute the logistic function as one tanh: faster on CPUs, with an error up to 2e-7, which is a
+    relative 2e-4 for a gate of 1e-3."""
     return 0.5 * jnp.tanh(0.5 * x) + 0.5
 
 
@@ -46,10 +46,10 @@ def lstm_step(
     Args:
         kernel, recurrent, bias: of the gates i, f, g, o, side by side: G = 4 U.
         carry: (c, h).
-        inputs: of a batch.
+        inputs: the inputs of a batch.
 
     Returns:
-        The next carry (c, h), and h again as the output.
+        The next carry (c, h), and h as the output.
     """
     c, h = carry
     z = inputs @ kernel + h @ recurrent + bias
@@ -65,7 +65,7 @@ class LSTM(Cell):
     Args:
         in_features: F.
         hidden_features: units U.
-        rngs: unused: the weights start at zero, and `Gates.draw` draws them.
+        rngs: unused, as the weights start at zero and `Gates.draw` draws them.
     """
 
     name: ClassVar[str] = "lstm"
@@ -99,8 +99,8 @@ class LSTM(Cell):
 
 
 def has_lstm_step(cell: type[nnx.RNNCellBase]) -> bool:
-    """Tell whether a cell's step is the one of this file: it is `LSTM`, or derived from it with other
-    parameters alone."""
+    """Tell whether a cell's step is the one of this file: it is `LSTM`, or a subclass that changes only
+    parameters."""
     return issubclass(cell, LSTM) and cell.__call__ is LSTM.__call__
 
 
@@ -111,10 +111,10 @@ def stacked_weights(
     readout: Float[Array, "U O"] | None,
     symbols: bool,
 ) -> Float[Array, "G_and_O F_and_U"]:
-    """Return (4U + O, F + U): all that a step multiplies its input and h with, in one matrix.
+    """Return all weights that a step multiplies with its input and h as one matrix, (4U + O, F + U).
 
-    Of symbols exactly one is on at a step, so its column can carry the bias; the bias beside vectors is left
-    to the caller. The product that makes step t's gates reads out step t - 1.
+    With symbols, exactly one is on at a step, so each column includes the bias; with vectors the caller adds
+    the bias. The product that makes step t's gates also reads out step t - 1.
     """
     table = kernel + bias if symbols else kernel
     weights = jnp.concatenate([table, recurrent], 0).T
@@ -144,12 +144,12 @@ def back_through_gates(
     """Return the gradient of `through_gates`.
 
     Args:
-        gates: i, f, g, o as it gave them; c: as it entered.
+        gates: i, f, g, o as returned by it; c: its argument c.
         dc: gradient of the next c; dh: of the next h.
-        d_readout: of what the same product read out, or None.
+        d_readout: gradient of what the same product read out, or None.
 
     Returns:
-        The gradient of the product, (4U + O, B), and of c; and h again, which the step made.
+        The gradients of the product, (4U + O, B), and of c; and the step's h, computed again.
     """
     i, f, g, o = gates
     tanh_c = jnp.tanh(f * c + i * g)

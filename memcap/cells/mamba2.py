@@ -1,4 +1,5 @@
-"""Mamba-2 as a recurrent cell: one step size of the input says how much is forgotten and how much written."""
+"""Mamba-2 as a recurrent cell: one step size, computed from the input, sets how much is forgotten and how
+much is written."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ from memcap.cells.matrix import decay_bias
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
-LEAST_RATE, MOST_RATE = 1.0, 16.0  # where the rate of decay starts, drawn evenly
+LEAST_RATE, MOST_RATE = 1.0, 16.0  # range of the initial rate of decay, drawn uniformly
 
 
 class Mamba2(AdditiveCell):
@@ -22,8 +23,8 @@ class Mamba2(AdditiveCell):
 
     Source: Dao & Gu (2024), "Transformers are SSMs", arXiv 2405.21060. There k is B x, q is C x, d is Delta,
     r is exp(A), and K is the size of the state, 128.
-    r and d start as there. k and q are not brought to length 1. The carry is S (K, U), K numbers a channel as
-    in the paper, and the last input.
+    r and d start as there. k and q are not normalised. The carry is S (K, U), K numbers per channel as in the
+    paper, and the last input.
 
     Also left out: the skip D x, which `mamba2+skip` has.
     """
@@ -39,12 +40,12 @@ class Mamba2(AdditiveCell):
         self.log_rate = nnx.Param(jnp.log(rate))
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
-        """Start the step small."""
+        """Start with small step sizes."""
         return [decay_bias(rngs)]
 
     def decay_and_strength(
         self, gates: list[Float[Array, "*T B"]]
     ) -> tuple[Float[Array, "*T B"], Float[Array, "*T B"]]:
-        """Return both, which the step says."""
+        """Return both, which the step size sets."""
         step = jax.nn.softplus(gates[0])
         return -jnp.exp(self.log_rate[...]) * step, step

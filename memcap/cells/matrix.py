@@ -1,13 +1,14 @@
 """Cells whose state is a matrix: values are written at keys, and read by queries.
 
-S is (K, U), from 0: K numbers of a key by U of a value. A step writes with a key k (K,) and a value v (U,)
-and shows S^T q, divided by its root mean square. k and q have length 1, unless a subclass says otherwise.
+S is (K, U) and starts at 0: K numbers of a key by U of a value. A step writes with a key k (K,) and a value v
+(U,); the hidden state is S^T q, divided by its root mean square. k and q have length 1, unless a subclass
+says otherwise.
 
-What is left out of the published layers: several heads (one here), the convolution over four steps (queries,
-keys and values see this input and the one before, as a value often comes a step after its key), SiLU, and
-output gates; but for the heads, variants have them (memcap/cells/layer_parts.py). `units` is U; `keys` is K,
-16 unless a subclass says otherwise. The carry is S, and the last input: K U + F numbers. No width is a
-padding of another: the root mean square is over U.
+Left out of the published layers: several heads (one here), the convolution over four steps (queries, keys and
+values see this input and the previous one, as a value often comes a step after its key), SiLU, and output
+gates. Variants have all but the heads (memcap/cells/layer_parts.py). `units` is U; `keys` is K, 16 unless a
+subclass says otherwise. The carry is S and the last input: K U + F numbers. Widths cannot be padded, as the
+root mean square is over U.
 """
 
 from __future__ import annotations
@@ -27,20 +28,20 @@ if TYPE_CHECKING:
     Key: TypeAlias = Float[Array, "B K"]
     Value: TypeAlias = Float[Array, "B U"]
 
-LEAST_DECAY, MOST_DECAY = 0.001, 0.1  # where a decay per step starts, drawn evenly in its logarithm
-EPSILON = 1e-6  # added to squares before a root is taken, so that nothing divides by 0
+LEAST_DECAY, MOST_DECAY = 0.001, 0.1  # range of the initial decay per step, log-uniform
+EPSILON = 1e-6  # added to squares before the root, so that nothing divides by 0
 
 
 class MatrixCell(Cell):
     """Base of the cells with a matrix; a subclass has `write`, and `gate_biases` if it has gates.
 
     Attributes:
-        keys: numbers K of a key.
-        qk_l2_norm: whether keys and queries are brought to length 1.
-        window: inputs that a step sees, this one and those before, which are carried.
-        kernel_inputs: of these, how many queries, keys, values and gates are linear in; with a convolution
-            1.
-        conv_bias, norm_before_gate: what variants do, as the published layer has it
+        keys: size K of a key.
+        qk_l2_norm: whether keys and queries are normalised to length 1.
+        window: number of inputs that a step sees: this one, and the previous ones, which are carried.
+        kernel_inputs: number of these inputs from which kernels make queries, keys, values and gates; with a
+            convolution 1.
+        conv_bias, norm_before_gate: choices of the published layer, for its variants
             (memcap/cells/layer_parts.py).
     """
 
@@ -62,7 +63,7 @@ class MatrixCell(Cell):
             self.bias = nnx.Param(jnp.asarray(biases, jnp.float32))
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
-        """Draw the start of each gate's bias; none: the cell has no gates."""
+        """Draw the initial bias of each gate; none if the cell has no gates."""
         return []
 
     def write(self, state: State, key: Key, value: Value, gates: list[Float[Array, " B"]]) -> State:
@@ -76,16 +77,16 @@ class MatrixCell(Cell):
         return state, jnp.zeros((*batch, (self.window - 1) * features), jnp.float32)
 
     def update(self, state: Any, shifted: Float[Array, "B F2"]) -> Any:
-        """Return the state after this input and the one before (B, 2 F)."""
+        """Return the state after this input, given with the previous one, (B, 2 F)."""
         key, value = self.key_of(shifted), self.project(shifted, "value")
         return self.write(state, key, value, self.gates_of(shifted))
 
     def show(self, state: Any, shifted: Float[Array, "B F2"]) -> Value:
-        """Return what `read` does, divided by its root mean square."""
+        """Return the result of `read`, divided by its root mean square."""
         return rms_norm(self.read(state, shifted))
 
     def read(self, state: Any, shifted: Float[Array, "B F2"]) -> Value:
-        """Read what the state has for the query."""
+        """Read the state at the query."""
         return retrieve(state, self.key_of(shifted, "query"))
 
     def key_of(self, shifted: Float[Array, "B F2"], name: str = "key") -> Key:
@@ -93,11 +94,11 @@ class MatrixCell(Cell):
         return self.at_length(self.project(shifted, name))
 
     def at_length(self, key: Key) -> Key:
-        """Bring a key or a query to length 1, if the cell does."""
+        """Normalise a key or a query to length 1, if the cell does."""
         return l2_normalize(key) if self.qk_l2_norm else key
 
     def project(self, shifted: Float[Array, "*T B F2"], name: str) -> Float[Array, "*T B N"]:
-        """Return what the query, the key or the value is made of, before its length is set."""
+        """Return a query, key or value before normalisation."""
         return shifted @ getattr(self, name)[...]
 
     def gates_of(self, shifted: Float[Array, "B F2"]) -> list[Float[Array, " B"]]:
@@ -107,7 +108,7 @@ class MatrixCell(Cell):
         return list(jnp.moveaxis(shifted @ self.gate[...] + self.bias[...], -1, 0))
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B U"]]:
-        """Take one step: (S, the inputs before), inputs (B, F) -> carry, hidden."""
+        """Take one step: (S, previous inputs), inputs (B, F) -> carry, hidden."""
         state, before = carry
         shifted = token_shift(inputs, before)
         state = self.update(state, shifted)
@@ -116,20 +117,20 @@ class MatrixCell(Cell):
 
 
 def token_shift(inputs: Float[Array, "*T B F"], before: Float[Array, "*T B F1"]) -> Float[Array, "*T B F2"]:
-    """Join each input and the one before, or those, the latest first, so that a key may be of one and its
-    value of another."""
+    """Join each input and the previous ones, the latest first, so that a key may come from one input and its
+    value from another."""
     return jnp.concatenate([inputs, before], axis=-1)
 
 
 def decay_bias(rngs: nnx.Rngs) -> jax.Array:
-    """Draw the bias of a gate whose softplus is a decay, which starts small."""
+    """Draw the bias of a gate whose softplus is a decay that starts small."""
     low, high = jnp.log(LEAST_DECAY), jnp.log(MOST_DECAY)
     decay = jnp.exp(jax.random.uniform(rngs.params(), (), minval=low, maxval=high))
     return jnp.log(jnp.expm1(decay))
 
 
 def l2_normalize(vectors: Float[Array, "B K"]) -> Float[Array, "B K"]:
-    """Bring vectors to length 1; 0 stays 0."""
+    """Normalise vectors to length 1; 0 stays 0."""
     return vectors * jax.lax.rsqrt(jnp.sum(vectors**2, axis=-1, keepdims=True) + EPSILON)
 
 
@@ -139,7 +140,7 @@ def rms_norm(vectors: Float[Array, "*T B U"]) -> Float[Array, "*T B U"]:
 
 
 def retrieve(state: State, key: Key) -> Value:
-    """Read what the state has for a key, S^T k."""
+    """Read the state at a key, S^T k."""
     return jnp.sum(state * key[..., None], axis=-2)
 
 

@@ -1,4 +1,4 @@
-"""minGRU (Feng et al., 2024, "Were RNNs all we needed?"): a GRU whose gate sees the input alone."""
+"""minGRU (Feng et al., 2024, "Were RNNs all we needed?"): a GRU whose gate sees only the input."""
 
 from __future__ import annotations
 

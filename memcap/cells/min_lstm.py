@@ -1,5 +1,5 @@
-"""minLSTM (Feng et al., 2024, "Were RNNs all we needed?"): an LSTM whose gates see the input alone and share
-one whole."""
+"""minLSTM (Feng et al., 2024, "Were RNNs all we needed?"): an LSTM whose gates see only the input and add up
+to 1."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ class MinLSTM(GatedDiagonalCell):
     """h' = f / (f + i) h + i / (f + i) (W x + b), with f and i sigmoids of the input. No output gate, and one
     number per unit.
 
-    f / (f + i) is computed as (1 + exp(-v)) / (2 + exp(-u) + exp(-v)) for f = sigmoid(u) and i = sigmoid(v),
-    and all four terms over the largest of them: where both gates are shut the quotient itself would be 0 / 0.
+    For f = sigmoid(u) and i = sigmoid(v), f / (f + i) is computed as (1 + exp(-v)) / (2 + exp(-u) + exp(-v)),
+    with all terms divided by the largest of them: if both gates were shut, the quotient itself would be 0 /
+    0.
     """
 
     name: ClassVar[str] = "minLSTM"

@@ -1,4 +1,4 @@
-"""mLSTM of xLSTM as a recurrent cell: exponential gates on a matrix, read over all that it has."""
+"""mLSTM of xLSTM as a recurrent cell: a matrix with exponential gates, normalised when it is read."""
 
 from __future__ import annotations
 
@@ -14,22 +14,21 @@ from memcap.cells.matrix import EPSILON, MatrixCell, add_outer, retrieve
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
-FORGET_BIAS, INPUT_SPREAD = 3.0, 0.1  # where the gates' biases start: f, and the standard deviation of i's
+FORGET_BIAS, INPUT_SPREAD = 3.0, 0.1  # initial bias of f, and standard deviation of that of i
 
 
 class MLSTM(MatrixCell):
-    """C' = f C + i k v^T and n' = f n + i k, with i = exp(w x + c) and f a sigmoid; shown is
-    C^T q / max(|n^T q|, 1).
+    """C' = f C + i k v^T and n' = f n + i k, with i = exp(w x + c) and f a sigmoid; the hidden state is C^T q
+    / max(|n^T q|, 1).
 
-    Source: Beck et al. (2024), "xLSTM", arXiv 2405.04517. i has no bound: so C and n are carried divided by
-    exp(m), m' = max(log f + m, log i), as there, and no exponent here is above 0. k is divided by sqrt(K),
-    and neither k nor q is brought to length 1. The gates' weights start at 0 and their biases as in the
-    authors' code.
+    Source: Beck et al. (2024), "xLSTM", arXiv 2405.04517. i has no bound, so C and n are carried divided by
+    exp(m), m' = max(log f + m, log i), as there, and no exponent is above 0. k is divided by sqrt(K), and
+    neither k nor q is normalised. The gates' weights start at 0 and their biases as in the authors' code.
 
     The carry is C (K, U), n (K,) and m, K U + K + 1 numbers as in the paper, and the last input.
 
-    Also left out: the output gate, biases of k, q and v, and the norm of what is shown, which with one head
-    would undo the division.
+    Also left out: the output gate, biases of k, q and v, and the norm of the hidden state, which with one
+    head would undo the division.
     """
 
     name: ClassVar[str] = "mlstm"
@@ -40,7 +39,7 @@ class MLSTM(MatrixCell):
         self.gate[...] = jnp.zeros_like(self.gate[...])
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
-        """Draw i about 0, and open f."""
+        """Draw the biases of i about 0, and start with f open."""
         return [INPUT_SPREAD * jax.random.normal(rngs.params()), FORGET_BIAS]
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
@@ -54,7 +53,7 @@ class MLSTM(MatrixCell):
         matrix, normalizer, stabilizer = state
         write, keep = self.gates_of(shifted)
         log_keep = jax.nn.log_sigmoid(keep) + stabilizer
-        # What is shown does not depend on m, so that its gradient is left out.
+        # The hidden state does not depend on m, so the gradient of m is left out.
         stabilizer = jax.lax.stop_gradient(jnp.maximum(log_keep, write))
         keep, write = jnp.exp(log_keep - stabilizer)[..., None], jnp.exp(write - stabilizer)[..., None]
         key = write * self.key_of(shifted) / math.sqrt(self.keys)
@@ -65,7 +64,7 @@ class MLSTM(MatrixCell):
         )
 
     def show(self, state: Any, shifted: Float[Array, "B F2"]) -> Float[Array, "B U"]:
-        """Return C^T q over |n^T q| or 1, both times exp(-max(m, 0))."""
+        """Return C^T q / max(|n^T q|, 1), with numerator and denominator scaled by exp(-max(m, 0))."""
         matrix, normalizer, stabilizer = state
         query = self.key_of(shifted, "query")
         scale = jnp.exp(jnp.minimum(stabilizer, 0))[..., None]
@@ -77,5 +76,5 @@ class MLSTM(MatrixCell):
 def divided(
     read: Float[Array, "*T B U"], weight: Float[Array, "*T B 1"], stabilizer: Float[Array, "*T B"]
 ) -> Float[Array, "*T B U"]:
-    """Divide what was read by its weight or 1, all times exp(-max(m, 0))."""
+    """Divide what was read by its weight, at least 1, with both scaled by exp(-max(m, 0))."""
     return read / (jnp.maximum(weight, jnp.exp(-jnp.maximum(stabilizer, 0))[..., None]) + EPSILON)

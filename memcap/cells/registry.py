@@ -1,4 +1,4 @@
-"""Cells by name: of this folder, of Flax, or of a module elsewhere."""
+"""Cells by name: from this folder, from Flax, or from another module."""
 
 from collections.abc import Callable
 from functools import cache
@@ -33,8 +33,8 @@ _outside: dict[str, type[nnx.RNNCellBase]] = {}
 
 
 def cell_class(name: str) -> type[Cell]:
-    """Return the cell of this name: of this folder, any of `flax.nnx`, or `module:Class` for one outside the
-    package.
+    """Return the cell of this name: one of this folder or of `flax.nnx`, or `module:Class` for one outside
+    the package.
 
     With a suffix it is a variant of the cell (memcap/cells/variants.py): `lstm+bfloat16`.
 
@@ -53,7 +53,7 @@ def cell_class(name: str) -> type[Cell]:
             raise UserError(
                 f"model.cell={name}: must be a class derived from memcap.cells.Cell or flax.nnx.RNNCellBase"
             )
-        if _outside.setdefault(name, cls) is not cls:  # programs and rows go by the name
+        if _outside.setdefault(name, cls) is not cls:  # programs and rows identify it by name
             raise UserError(
                 f"model.cell={name}: was defined anew in this process; give the new class another name"
             )
@@ -73,14 +73,14 @@ def _variant(base: str, suffix: str) -> type[Cell]:
 
 @cache
 def _adopted(cls: type[nnx.RNNCellBase], name: str) -> type[Cell]:
-    """Return a cell that knows nothing of memcap, with `Cell`'s methods added; its own come first."""
+    """Return a foreign cell with `Cell`'s methods added; its own come first."""
     if issubclass(cls, Cell):
         return cls
     return cast(type[Cell], type(cls.__name__, (cls, Cell), {"name": name, "__module__": cls.__module__}))
 
 
 def count(name: str, features: int) -> CellFacts:
-    """Count the facts of a cell that sees `features` numbers at a step on its own carry."""
+    """Count the facts of a cell with `features` inputs on its own carry."""
     cls = cell_class(name)
 
     def sizes(units: int) -> tuple[int, int]:

@@ -1,5 +1,5 @@
-"""An LRU whose step is of the input: the selection of Mamba (Gu & Dao, 2023) on the recurrence of Orvieto et
-al. (2023)."""
+"""An LRU whose step size depends on the input: the selection of Mamba (Gu & Dao, 2023) on the recurrence of
+Orvieto et al. (2023)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class SelectiveLRU(LRU):
-    """h' = lambda^d h + d gamma B x, with d = softplus(W_d x + b_d) a unit: at d = 0 time stands still, and x
-    is left out.
+    """h' = lambda^d h + d gamma B x, with d = softplus(W_d x + b_d) for each unit: at d = 0 the state stays
+    and x is ignored.
 
-    b_d starts where d = 1; with W_d = 0, too, this is the LRU. d is Mamba's step size Delta (algorithm 2,
-    S6), in which B x and the read-out C x are of the input as well. Of one-hot inputs B x is any function of
-    the symbol here, too; the read-out is not. Mamba's lambda is real by default, with 16 numbers a channel;
+    b_d starts where d = 1; with W_d = 0 this is the LRU. d is Mamba's step size Delta (algorithm 2, S6). In
+    Mamba B and the read-out C depend on the input as well; for one-hot inputs B x is any function of the
+    symbol here, too, but the read-out is not. Mamba's lambda is real by default, with 16 numbers per channel;
     ours is complex, one number per unit, as in the LRU.
     """
 

@@ -1,4 +1,4 @@
-"""DeltaNet with negative eigenvalues: a write can turn the sign of what a key has."""
+"""DeltaNet with negative eigenvalues: a write can flip the sign of a key's value."""
 
 from __future__ import annotations
 

@@ -1,18 +1,18 @@
-"""Facts of the cells of this folder that reference widths ask for, so that reading rows needs no Flax.
+"""Facts of this folder's cells that reference widths need, so that reading rows needs no Flax.
 
-A test counts each line on the cell's own carry. A cell without a line is counted when it is asked for.
+A test counts each line on the cell's own carry. A cell without a line is counted when needed.
 """
 
 from typing import NamedTuple
 
 
 class CellFacts(NamedTuple):
-    """Facts of a cell that theory asks for.
+    """Facts of a cell that theory needs.
 
     Args:
-        numbers_per_unit: carry numbers that each further unit brings: 2 for an LSTM (h and c), 1 for a GRU; a
-            complex number is two.
-        bits_per_unit: of carry: 32 a float32 number.
+        numbers_per_unit: carry numbers that each unit adds: 2 for an LSTM (h and c), 1 for a GRU; a complex
+            number counts as two.
+        bits_per_unit: bits of carry that each unit adds: 32 for a float32 number.
         is_lstm: as `Cell.is_lstm`.
     """
 

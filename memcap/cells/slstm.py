@@ -1,4 +1,4 @@
-"""sLSTM of xLSTM: an LSTM whose input gate is an exponential, and whose cell is an average."""
+"""sLSTM of xLSTM: an LSTM with an exponential input gate, whose cell is a weighted average."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ from memcap.cells.lstm import sigmoid
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
-LEAST_BIAS, MOST_BIAS = 3.0, 6.0  # where the units' forget biases start, at equal distances
+LEAST_BIAS, MOST_BIAS = 3.0, 6.0  # range of the units' initial forget biases, equally spaced
 
 
 class SLSTM(Cell):
     """c' = f c + i tanh(z) and n' = f n + i, with i = exp(i~) and f = sigmoid(f~); h' = sigmoid(o) c' / n'.
 
-    Source: Beck et al. (2024), "xLSTM", arXiv 2405.04517. i has no bound: so c and n are
-    carried divided by exp(m), m' = max(log f + m, log i), and no exponent here is above 0. The larger of both
-    has weight 1, so that n is at least 1 from the first step on; where it is 0 there was no step yet, and
-    m' = log i.
+    Source: Beck et al. (2024), "xLSTM", arXiv 2405.04517. i has no bound, so c and n are carried divided by
+    exp(m), m' = max(log f + m, log i), and no exponent is above 0. The larger of the two terms has weight 1,
+    so that n is at least 1 from the first step on; n = 0 means that there was no step yet, and then m' = log
+    i.
 
-    The carry is h, c, n and m, each (B, U): four numbers per unit, as in the paper. By itself it starts
-    without recurrent weights and with forget biases from 3 to 6 (`small_init` in the authors' code).
+    The carry is h, c, n and m, each (B, U): four numbers per unit, as in the paper. Its own initialiser has
+    zero recurrent weights and forget biases from 3 to 6 (`small_init` in the authors' code).
 
-    Left out: several heads (the recurrent weights are full), the convolution before i and f, and the norm
-    of what is shown. It is not padded to other widths: a number added to i at all steps changes nothing that
-    is shown, so rounding alone moves i's biases, and moves them another way at another width.
+    Left out: several heads (the recurrent weights are full), the convolution before i and f, and the norm of
+    the hidden state. It is not padded to other widths: a constant added to i at all steps does not change the
+    hidden state, so rounding alone moves i's biases, and differently at another width.
     """
 
     name: ClassVar[str] = "slstm"
@@ -58,7 +58,7 @@ class SLSTM(Cell):
         gates = inputs @ self.kernel[...] + hidden @ self.recurrent[...] + self.bias[...]
         write, keep, candidate, output = jnp.split(gates, 4, -1)
         log_keep = jnp.where(normalizer > 0, jax.nn.log_sigmoid(keep) + stabilizer, -jnp.inf)
-        # What is shown does not depend on m, so that its gradient is left out.
+        # The hidden state does not depend on m, so the gradient of m is left out.
         stabilizer = jax.lax.stop_gradient(jnp.maximum(log_keep, write))
         keep, write = jnp.exp(log_keep - stabilizer), jnp.exp(write - stabilizer)
         cell, normalizer = keep * cell + write * jnp.tanh(candidate), keep * normalizer + write

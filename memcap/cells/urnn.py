@@ -1,4 +1,4 @@
-"""The unitary RNN (Arjovsky, Shah & Bengio, 2016): a complex state that is only ever turned, and then cut off
+"""The unitary RNN (Arjovsky, Shah & Bengio, 2016): a complex state that is only rotated, and then cut off
 near zero."""
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Complex, Float
 
 BIAS = 0.01  # greatest bias at the start
-EPSILON = 1e-10  # added to squares before a root is taken, which has no gradient at 0
+EPSILON = 1e-10  # added to squares before the root, which has no gradient at 0
 
 
 class URNN(Cell):
     """h' = modReLU(W h + V x), with W = D3 R2 F^-1 D2 P R1 F D1; the read-out sees (Re h, Im h) of each unit.
 
-    D turn each unit by a learned phase, R are reflections at a learned complex vector, F is the unitary
-    Fourier transform, P a permutation, drawn once for a width: W is unitary whatever is learned, at 7 numbers
-    per unit. modReLU(z) = max(|z| + b, 0) z / |z|.
+    Each D turns every unit by a learned phase, each R is a reflection at a learned complex vector, F is the
+    unitary Fourier transform, and P is a permutation, fixed for each width: W is unitary whatever is learned,
+    with 7 numbers per unit. modReLU(z) = max(|z| + b, 0) z / |z|.
 
-    Source: "Unitary evolution recurrent neural networks", arXiv 1511.06464, and its authors' code, from which
-    the start of the weights is: phases, reflections and V as by Glorot, b within .01. Left out: a learned
-    first state; it is 0.
+    Source: "Unitary evolution recurrent neural networks", arXiv 1511.06464, and its authors' code for the
+    initial weights: phases, reflections and V as by Glorot, b within .01. Left out: the learned first state,
+    which is 0 here.
     """
 
     name: ClassVar[str] = "urnn"
@@ -60,8 +60,8 @@ class URNN(Cell):
         return jnp.zeros((*input_shape[:-1], self.hidden_features), jnp.complex64)
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
-        """Take one step: carry (B, U) complex64, inputs (B, F) -> carry, and its parts side by side, H = 2
-        U."""
+        """Take one step: carry (B, U) complex64, inputs (B, F) -> carry, and its real and imaginary parts
+        side by side, H = 2 U."""
         state = self.turned(carry) + inputs @ self.kernel[...]
         modulus = jnp.sqrt(state.real**2 + state.imag**2 + EPSILON)
         carry = state * (jax.nn.relu(modulus + self.bias[...]) / modulus)
@@ -69,6 +69,6 @@ class URNN(Cell):
 
 
 def _reflected(state: Complex[Array, "B U"], mirror: Complex[Array, " U"]) -> Complex[Array, "B U"]:
-    """Return h - 2 v (v* h) / (v* v), a sequence a row."""
+    """Return h - 2 v (v* h) / (v* v) for each row, a sequence."""
     along = state @ jnp.conj(mirror) / jnp.sum(jnp.abs(mirror) ** 2)
     return state - 2 * along[:, None] * mirror

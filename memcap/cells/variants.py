@@ -1,5 +1,5 @@
-"""Variants of a cell, by a suffix of its name: what its carry is stored in, what disturbs it, what of it is
-read out, whether it may turn its sign, and parts of published layers.
+"""Variants of a cell, chosen by suffixes of its name: a carry that is stored in fewer bits, disturbed, read
+out as a whole, or free to change its sign, and parts of published layers.
 
 `model.cell=lstm+bfloat16`, and so for every cell; several suffixes apply one after the other.
 
@@ -12,10 +12,10 @@ read out, whether it may turn its sign, and parts of published layers.
                 gla, mamba2, delta_net, gated_delta_net, and cells of their kinds
     +conv4, +gate, +skip, +rate     parts of the layers around cells with a matrix (layer_parts.py)
 
-A step's own output is read out before its carry is rounded or disturbed, as in the probes of the same
-(memcap/probes/noise.py). With +carry as the last suffix, what is read out is the carry as it goes on.
-But for +signed and +rate a variant has a step of its own, so loops for a cell's own step leave it to those
-for any cell (memcap/loops/).
+A step's own output is read out before its carry is rounded or disturbed, as in the probes of the same names
+(memcap/probes/noise.py). With +carry as the last suffix, the carry that goes on is read out. Except for
++signed and +rate a variant has a step of its own, so loops written for one cell's step leave it to those for
+any cell (memcap/loops/).
 """
 
 from __future__ import annotations
@@ -47,19 +47,18 @@ BFLOAT16 = (8, 7)  # bits of the exponent and of the mantissa
 
 
 class Variant(Cell):
-    """Base of the variants: a cell of another class comes after it. No unit of it is a padding, and no
-    hand-set weights fit."""
+    """Base of the variants, to be put before the cell's class. Variants are not padded, and no hand-set
+    weights fit them."""
 
     is_lstm = False
     can_pad = False
 
 
 class Bfloat16(Variant):
-    """The carry's floats are bfloat16; a complex number is stored as its two parts, on a last axis of its
-    own."""
+    """The carry's floats are bfloat16; a complex number is stored as its two parts, on a new last axis."""
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
-        """Return the cell's own, stored."""
+        """Return the cell's initial carry as bfloat16."""
         return jax.tree.map(_stored, super().initialize_carry(input_shape, rngs, carry_init))
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
@@ -74,7 +73,7 @@ def _stored(leaf: jax.Array) -> jax.Array:
         leaf = jnp.stack([leaf.real, leaf.imag], -1)
     if not jnp.issubdtype(leaf.dtype, jnp.floating):
         return leaf
-    # Rounded before it is converted: a conversion there and back is one that XLA may leave out.
+    # Round before converting: XLA may leave out a conversion back and forth.
     return lax.reduce_precision(leaf, *BFLOAT16).astype(jnp.bfloat16)
 
 
@@ -86,20 +85,20 @@ def _loaded(stored: jax.Array, like: jax.Array) -> jax.Array:
 
 
 class FewBits(Variant):
-    """Each number of the carry, real or imaginary, is the nearest of 2^bits that are equally spaced from -1
-    to 1, from the start on; so the carry holds `bits` of each, and no more.
+    """Each number of the carry, real or imaginary, is rounded to the nearest of 2^bits values, equally spaced
+    from -1 to 1, also at the start; so each holds `bits` bits and no more.
 
-    Gradients pass as if it had not been rounded, and end where it was cut to -1 or 1 (Hubara et al. 2016,
-    "Quantized neural networks").
+    Gradients pass as if nothing had been rounded, and are zero where a number was cut to -1 or 1 (Hubara et
+    al. 2016, "Quantized neural networks").
 
     Attributes:
-        bits: of each number.
+        bits: bits of each number.
     """
 
     bits: ClassVar[int]
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
-        """Return the cell's own, rounded."""
+        """Return the cell's initial carry, rounded."""
         return jax.tree.map(self._rounded, super().initialize_carry(input_shape, rngs, carry_init))
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
@@ -121,11 +120,11 @@ class FewBits(Variant):
 class Noisy(Variant):
     """Gaussian noise in each number of the carry.
 
-    A sequence's noise is drawn from a generator that its own carry and input seed at each step, so that no
-    key has to be handed on: the same sequence has the same noise again, another has another (at the first
-    step, where all carries are zero, another input or place in the batch), and no net can tell it from
-    chance. A carry that differs in its last bit has other noise from there on: a row repeats to the bit on
-    the same program, and in law alone on another.
+    The noise of a sequence is drawn at each step from a generator seeded by its own carry and input, so that
+    no key has to be passed on: the same sequence gets the same noise, another sequence gets other noise (at
+    the first step, where all carries are zero, if its input or place in the batch differs), and no net can
+    tell it from chance. A carry that differs in its last bit gets other noise from there on: a row repeats to
+    the bit on the same program, and only in distribution on another.
 
     Attributes:
         size: its standard deviation.
@@ -174,8 +173,8 @@ def _mixed(x: jax.Array) -> jax.Array:
 
 
 class WholeCarry(Variant):
-    """The hidden state is the whole carry, its arrays side by side, of complex numbers both parts; whole
-    numbers are left out."""
+    """The hidden state is the whole carry: its arrays side by side, with both parts of complex numbers and
+    without integers."""
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
         """Take one step: carry, inputs (B, F) -> carry, hidden (B, `hidden_per_unit` U)."""
@@ -197,10 +196,10 @@ def _numbers(carry: Any) -> list[jax.Array]:
 
 
 class Signed(Variant):
-    """Base of the cells whose state may turn its sign: a factor a from 0 to 1 of the cell is 2 a - 1 here.
+    """Base of the cells whose state may change its sign: the cell's factor a between 0 and 1 becomes 2 a - 1.
 
     Source: Grazzi et al. (2024), "Unlocking state-tracking in linear RNNs through negative eigenvalues",
-    arXiv 2411.12537, who do so to Mamba and to DeltaNet.
+    arXiv 2411.12537, for Mamba and DeltaNet.
     """
 
 
@@ -208,7 +207,7 @@ class SignedDiagonal(Signed, GatedDiagonalCell):
     """The signed cells with h' = a h + b."""
 
     def coefficients(self, inputs: Float[Array, "*T F"]) -> Coefficients:
-        """Return 2 a - 1, and what the cell adds."""
+        """Return 2 a - 1, and the cell's own b."""
         decay, added = super().coefficients(inputs)
         return 2 * decay - 1, added
 
@@ -222,8 +221,8 @@ class SignedSum(Signed, MatrixCell):
 
 
 class SignedDelta(Signed):
-    """The signed cells that write by the delta rule: along a key of strength b they leave 1 - b, here 1 - 2
-    b."""
+    """The signed cells that write by the delta rule: along a key a write of strength b leaves 1 - 2 b instead
+    of 1 - b."""
 
     allow_neg_eigval: ClassVar[bool] = True
 
@@ -245,7 +244,7 @@ def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
     """Return the variant of a cell that a suffix names.
 
     Raises:
-        UserError: there is none, or none of this cell, or the cell has that suffix already.
+        UserError: there is no such variant, or not of this cell, or the cell has that suffix already.
     """
     fields: dict[str, Any] = {"name": name, "__module__": cls.__module__}
     size, bits = _size(suffix), next((n for n in range(1, 17) if suffix == f"bits{n}"), None)
@@ -277,8 +276,8 @@ def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
 
 
 def _size(suffix: str) -> float | None:
-    """Return the standard deviation that "noise0.1" names; None if it names none. One way to write it, so one
-    name and key a cell."""
+    """Return the standard deviation in "noise0.1"; None if there is none. Only one spelling is accepted, so
+    that a cell has one name and key."""
     try:
         size = float(suffix.removeprefix("noise"))
     except ValueError:
@@ -287,7 +286,7 @@ def _size(suffix: str) -> float | None:
 
 
 def _numbers_per_unit(cls: type[Cell], name: str) -> int:
-    """Return the floats of the carry of each unit."""
+    """Return the number of floats in the carry of each unit."""
     make = cast(Callable[..., Cell], cls)
 
     def count(features: int) -> int:

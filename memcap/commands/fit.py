@@ -48,9 +48,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--split", help=about)
     about = "missing features: refuse them (default), or tell the net where they are"
     parser.add_argument("--missing", choices=("refuse", "mask"), default="refuse", help=about)
-    about = "the target's whole numbers are values, or classes (default: classes, if they are few)"
+    about = "the target's whole numbers are values (default: classes, if they are few)"
     parser.add_argument("--values", action="store_true", default=None, help=about)
-    parser.add_argument("--classes", dest="values", action="store_false", help=about)
+    parser.add_argument("--classes", dest="values", action="store_false", help="they are classes")
     parser.add_argument(
         "--out", type=location, help="folder of the study (default: outputs/NAME of the file)"
     )

@@ -14,10 +14,10 @@ __all__ = ["DESIGNS", "Design", "Outcome", "checked_precision", "search_by", "un
 
 
 def checked_precision(value: Any, design: str) -> float | None:
-    """Return the precision that a user has set for a design; None: none.
+    """Return the precision that the user has set for a design; None if not set.
 
     Raises:
-        UserError: no share, or another design.
+        UserError: it is no share, or the design has none.
     """
     if value is None:
         return None
@@ -31,10 +31,10 @@ def checked_precision(value: Any, design: str) -> float | None:
 def search_by(
     design: str, members: Sequence[Member], outcomes: Mapping[Member, Outcome], precision: float | None
 ) -> Design:
-    """Return the search that a design other than "grid" makes.
+    """Return the search of a design other than "grid".
 
     Raises:
-        UserError: members that cannot be searched.
+        UserError: the members cannot be searched.
     """
     if any(member.task.by_loss for member in members):
         raise UserError(

@@ -1,27 +1,27 @@
-"""The design `adaptive`: the members that say most about u90 per training step, until u90 of every lag is
-known as well as the user wants.
+"""The design `adaptive`: trains the members that say most about u90 per training step, until u90 of every lag
+is known as precisely as the user wants.
 
-The lags of one task, network and recipe are a line. What its counts say is read by the model of all lags
-(`memcap.thresholds.lags`), the one that `memcap answer` reads: lags share their trend, steepness and lapse,
-so that after two or three lags the next one is predicted to some 10 %, and few members there settle it.
+The lags of one task, network and recipe are a line. Its counts are read by the model of all lags
+(`memcap.thresholds.lags`), as in `memcap answer`: lags share their trend, steepness and lapse, so that after
+two or three lags the next one is predicted to some 10 %, and few members settle it.
 
-Members come in rounds; the next one is chosen from the results of all before it. First every lag that is near
-enough to a shorter one whose u50 is known, until the u50 of all is; then every lag whose u90 is not yet known
-to `precision`. Each such lag gets `BATCH` members, one by one: at the width whose next seed is expected to
-narrow the variance of log u90 most per training step, as if those before it had come out as expected. Nets
-that fail take their whole budget, so that widths somewhat above the threshold are often worth more. Seeds of
-one width are alike, so that each one more there counts for less.
+Members come in rounds, each chosen from the results of all earlier rounds. At first a round has every lag
+that is near enough to a shorter one whose u50 is known, until the u50 of all lags is known; then every lag
+whose u90 is not yet known to `precision`. Each such lag gets `BATCH` members, one by one: at the width whose
+next seed is expected to reduce the variance of log u90 most per training step, as if the members chosen
+before it had come out as expected. Nets that fail take their whole budget, so widths somewhat above the
+threshold are often worth more. Seeds of one width are alike, so each further one counts for less.
 
 A lag ends when the 95 % interval of its u90 lies within a factor of 1 + `precision` of its middle, or within
-one unit, and as many members were trained as a width has seeds; when no member left there would tell much;
-when the widest nets have spent their seeds and u90 lies beyond them; or at the seeds of `MOST_WIDTHS` widths.
+one unit, and enough members were trained (`LEAST_WIDTHS`); when no remaining member would tell much; when the
+widest nets have used up their seeds and u90 lies beyond them; or after the seeds of `MOST_WIDTHS` widths.
 
-Rows of other designs are taken up. A study that was killed asks for the members that it had asked for: rounds
-are gone through again, by the rows that are there, to the first one that lacks any.
+Rows of other designs are used. A study that was killed asks for the same members again: it repeats its rounds
+with the rows that exist, up to the first round that lacks some.
 
-Which members are chosen depends on nothing but results, so the likelihood of `memcap.thresholds.lags` holds
-as it is. Choosing by expected information, one trial at a time, is that of Kontsevich & Tyler (1999) and
-QUEST+ (Watson, 2017). docs/decides.md tells what it saves, beside `bisect` and the grid.
+The choice of members depends only on results, so the likelihood of `memcap.thresholds.lags` holds unchanged.
+Choosing by expected information, one trial at a time, is from Kontsevich & Tyler (1999) and QUEST+ (Watson,
+2017). docs/decides.md compares its cost with that of `bisect` and the grid.
 """
 
 from collections.abc import Iterable, Mapping
@@ -36,19 +36,19 @@ from memcap.thresholds.curve import SMALLEST, Counts, Floats
 from memcap.thresholds.lags import Belief, believe
 from memcap.thresholds.logistic import logistic, logit
 
-PRECISION = 0.15  # of u90, where no other is set
-BATCH = 4  # members of a lag in one round
-LEAST_WIDTHS = 1.5  # how many widths' seeds a lag trains at least, or few that pass by luck would end it
-MOST_WIDTHS = 4  # how many widths' seeds a lag trains at most
-USUAL_WIDTHS = 1.8  # and about how many in simulated studies (docs/decides.md)
-SETTLED_RATIO = 1.6  # high / low of the interval of u50 of a lag from which longer ones may start
+PRECISION = 0.15  # of u90, by default
+BATCH = 4  # members per lag and round
+LEAST_WIDTHS = 1.5  # least seeds at a lag, in widths' worth, so that a few lucky passes do not end it
+MOST_WIDTHS = 4  # most seeds at a lag, in widths' worth
+USUAL_WIDTHS = 1.8  # about how many in simulated studies (docs/decides.md)
+SETTLED_RATIO = 1.6  # high / low of a lag's interval of u50 at which longer lags may start
 SETTLED_WIDTHS = 1.5  # or high - low, in units
-LEAST_GAIN = 0.01  # share of the variance of log u90 that a member must be expected to take away
-# of seeds, where members are chosen: the share that no width saves, and intraclass correlation at one width
+LEAST_GAIN = 0.01  # least share of the variance of log u90 that a member must be expected to remove
+# assumed of seeds in choosing members: the share that no width saves, and intraclass correlation at one width
 LAPSE, CORRELATION = 0.05, 0.1
-PASS_STEPS = 0.35  # share of its budget that a member takes which passes, as long as none has
-NEGLIGIBLE = 0.05  # of `memcap.thresholds.lags.believe`: coarser than for an answer, and quicker
-# widths worth a thought, as shares of u50's lower and of u90's upper end
+PASS_STEPS = 0.35  # share of its budget that a passing member is assumed to take, until one has passed
+NEGLIGIBLE = 0.05  # for `memcap.thresholds.lags.believe`: coarser and faster than for an answer
+# range of widths to consider, as shares of u50's lower and u90's upper end
 LOWER_MARGIN, UPPER_MARGIN = 0.5, 1.3
 ENDS = np.array([0.025, 0.5, 0.975])
 SHARE = 0.9
@@ -58,11 +58,11 @@ class LagLine:
     """The lags of one task, network and recipe.
 
     Args:
-        members: all that differ in lag, width and seed alone.
+        members: all members that differ only in lag, width and seed.
         precision: how far the ends of the interval of u90 may lie from its middle, as a share of it.
 
     Raises:
-        UserError: as `Search`; or one lag with several lengths.
+        UserError: as for `Search`; or one lag has several lengths.
     """
 
     def __init__(self, members: Iterable[Member], precision: float):
@@ -80,7 +80,7 @@ class LagLine:
         self.precision = precision
         self._pass_steps: dict[int, list[float]] = {lag: [] for lag in self.lags}
         self._ended: set[Member] = set()
-        self._open = list(range(len(self.searches)))  # places of the lags that are not done
+        self._open = list(range(len(self.searches)))  # indices of the lags that are not done
 
     def record(self, member: Member, outcome: Outcome) -> None:
         """Count one result."""
@@ -90,8 +90,8 @@ class LagLine:
             self._pass_steps[member.lag].append(outcome.steps / member.recipe.budget)
 
     def next_round(self) -> list[Member]:
-        """Return the members of the next round; empty once u90 of every lag is known well enough. A function
-        of the results so far."""
+        """Return the members of the next round; empty once u90 of every lag is known well enough. The round
+        depends only on the results so far."""
         beliefs = believe(self._counts(), self.lags, NEGLIGIBLE)
         u50, u90 = ([beliefs[lag].quantiles(share, ENDS) for lag in self.lags] for share in (0.5, SHARE))
         self._open = [k for k in range(len(self.lags)) if not self._is_done(k, u90[k])]
@@ -109,11 +109,11 @@ class LagLine:
         return []
 
     def most_left(self) -> int:
-        """Return how many more members it takes at most."""
+        """Return the most further members that it may take."""
         return sum(self._most(search) - total(search) for search in self._still())
 
     def usual_left(self) -> int:
-        """Return about how many more members it takes in simulated studies."""
+        """Return about how many further members it takes in simulated studies."""
         return sum(
             min(self._most(s) - total(s), max(BATCH, round(USUAL_WIDTHS * s.seeds) - total(s)))
             for s in self._still()
@@ -130,8 +130,8 @@ class LagLine:
     def _counts(self) -> dict[int, Counts]:
         """Return the counts of the lags with results, by lag.
 
-        The shortest lag has its outermost widths without any result, so that the model knows how wide nets
-        may be.
+        The shortest lag includes its outermost widths even without results, so that the model knows how wide
+        nets may be.
         """
         counts = {}
         for search in self.searches:
@@ -165,7 +165,7 @@ class LagLine:
         places = np.arange(first, min(int(np.searchsorted(widths, UPPER_MARGIN * highest)) + 1, len(widths)))
         at, slope = (each.ravel() for each in np.broadcast_arrays(belief.mu[:, None], belief.slope))
         weights = belief.weights.ravel()
-        likely = weights > 1e-3 * np.max(weights)  # the rest moves no choice, and takes most of the time
+        likely = weights > 1e-3 * np.max(weights)  # the rest changes no choice, and takes most of the time
         at, slope, weights = at[likely], slope[likely], weights[likely] / weights[likely].sum()
         log_u90 = np.maximum(at + logit(SHARE) / slope, 0)
         passes = (1 - LAPSE) * logistic(slope * (np.log2(widths[places])[:, None] - at))
@@ -183,7 +183,7 @@ class LagLine:
             narrowed = chance * (if_passed - mean) ** 2 + (1 - chance) * (if_failed - mean) ** 2
             narrowed *= np.array([len(seeds) > 0 for seeds in left]) / (1 + CORRELATION * count) ** 2
             best = int(np.argmax(narrowed / (chance * share + 1 - chance)))
-            if runs.sum() < BATCH and narrowed[best] == 0:  # all is known, but nothing was measured here
+            if runs.sum() < BATCH and narrowed[best] == 0:  # all is known, but too little was measured here
                 best = int(np.argmin(np.abs(np.log2(widths[places]) - mean)))
             elif narrowed[best] <= LEAST_GAIN * (weights @ (log_u90 - mean) ** 2) and runs.sum() >= BATCH:
                 break
@@ -198,7 +198,7 @@ class LagLine:
 
 
 def total(search: Search) -> int:
-    """Return how many results a search has."""
+    """Return the number of a search's results."""
     return sum(search.solved) + sum(search.failed)
 
 
@@ -206,12 +206,12 @@ class Adaptive(Design):
     """The design `adaptive` of one job.
 
     Args:
-        members: all that may be asked for, as the axes give them.
-        outcomes: what the store holds; others than `members` are ignored.
+        members: all members that it may ask for, from the axes.
+        outcomes: outcomes in the store; only those of `members` are used.
         precision: how far the ends of the interval of u90 may lie from its middle, as a share of it.
 
     Raises:
-        UserError: a design that cannot be searched; see `LagLine`.
+        UserError: the members cannot be searched; see `LagLine`.
     """
 
     def __init__(
@@ -249,7 +249,7 @@ class Adaptive(Design):
 
     @property
     def estimate(self) -> int:
-        """The number of members still to end, at most."""
+        """The most members that are still to end."""
         return sum(line.most_left() for line in self._lines)
 
     @property
@@ -258,12 +258,13 @@ class Adaptive(Design):
         return sum(line.usual_left() for line in self._lines)
 
     def _advance(self, line: LagLine) -> list[Member]:
-        """Go through rounds as far as rows are there. Return the members of the first that lacks some."""
+        """Go through the rounds for which there are rows. Return the members of the first round that lacks
+        some."""
         rows = self._rows[line]
         while chosen := line.next_round():
             there = [member for member in chosen if member in rows]
             missing = [member for member in chosen if member not in rows]
-            if not there:  # no round of an earlier run: whatever else there is counts from here on
+            if not there:  # not a round of an earlier run: all other rows count from here on
                 there = list(rows)
                 missing = [] if there else chosen
             for member in there:

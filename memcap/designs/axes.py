@@ -4,10 +4,10 @@
     axes: [{...}, {...}]                                               the members of one grid, then of the
     next
 
-An axis is a field of the config and a list of values, or all whole numbers from one to another, `1..64`.
-`seed: 4` means four seeds from the config's own seed on. `task` and `recipe` take names. Another task has its
-default knobs and the config's lag and length; another recipe, the values of its file in conf/recipe/ and what
-the config sets beside those of its own.
+An axis is a field of the config with a list of values, or with a range of integers, `1..64`. `seed: 4` means
+four seeds from the config's own seed on. `task` and `recipe` take names. Another task has its default knobs
+and the config's lag and length; another recipe has the values of its file in conf/recipe/, and the values
+that the config sets on top of its own recipe.
 """
 
 import itertools
@@ -24,11 +24,11 @@ from memcap.models.model import Model
 from memcap.recipes import OPTIONAL, Recipe
 
 Grid = dict[str, list[Any]]
-MOST_MEMBERS = 100_000  # of a command: to make and check so many takes ten seconds or more
+MOST_MEMBERS = 100_000  # of a command, as to make and check so many takes ten seconds or more
 
 
 def members(config: dict[str, Any]) -> list[Member]:
-    """Make all members of a job, each once, every one of them checked.
+    """Make all members of a job, each once and checked.
 
     Args:
         config: nested plain values with the keys task, model, recipe, evaluation, seed and axes.
@@ -40,15 +40,15 @@ def members(config: dict[str, Any]) -> list[Member]:
     try:
         text = json.dumps(parts)
     except (TypeError, ValueError):
-        # dates and the like, which no member can have: let it be refused where it stands
+        # dates and the like, which no member can have, are refused in their own place
         return list(_resolved(parts))
     return list(_members(text))
 
 
 @lru_cache(maxsize=8)
 def _members(text: str) -> tuple[Member, ...]:
-    """Resolve the members of the last few jobs once: a job is checked before Hydra makes its folder, and runs
-    after."""
+    """Resolve the members of a job, cached for the last few jobs: a job is checked before Hydra makes its
+    folder, and runs afterwards."""
     return _resolved(json.loads(text))
 
 
@@ -64,14 +64,14 @@ def _resolved(config: dict[str, Any]) -> tuple[Member, ...]:
 
 
 def grids_of(axes: Any, base: dict[str, Any]) -> Iterator[Grid]:
-    """Yield the grids of axes, each axis with its values; one without axes where there are none.
+    """Yield the grids of axes, each axis with its values; one empty grid if there are no axes.
 
     Args:
         axes: a grid, a list of grids, or None.
         base: the config that the axes vary.
 
     Raises:
-        UserError: axes that are none.
+        UserError: the axes are not valid.
     """
     if axes is None or axes in ({}, []):
         yield {}
@@ -89,12 +89,11 @@ def axis(name: str, values: Any, first: Any = 0) -> list[Any]:
 
     Args:
         name: of the field.
-        values: a list, one value, `1..64` for all whole numbers from one to another; for `seed` also how
-            many.
+        values: a list, one value, or `1..64` for a range of integers; for `seed` also their number.
         first: the first seed.
 
     Raises:
-        UserError: no value, or one that is no plain value.
+        UserError: there is no value, or one is not a plain value.
     """
     if name == "seed" and isinstance(values, int) and not isinstance(values, bool):
         if values < 1 or not isinstance(first, int):
@@ -136,12 +135,12 @@ def _placed(base: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:
         values["task"] = task_defaults(str(point["task"])) | own
     if "recipe" in point:
         if values["recipe"].get("name", "auto") != "auto":
-            # A named recipe has filled in its values: which of them the user typed can't be told any more.
+            # A named recipe has filled in its values, so it is no longer known which of them the user typed.
             own = values["recipe"]["name"]
             raise UserError(f"axes.recipe: leave recipe=auto, not {own}, and let the axis name the recipes")
         values["recipe"] = values["recipe"] | {"name": str(point["recipe"])}
     allowed = {
-        # a name goes by the axis `task`: its knobs come with it
+        # a name is for the axis `task`, as the knobs come with it
         "task": [k for k in values["task"] if k != "name"],
         "model": names_of(Model),
         "recipe": [k for k in names_of(Recipe) if k != "name"],

@@ -1,29 +1,29 @@
-"""The design `bisect`: it finds u50 and u90 of every lag by halving the gap between widths that pass and
-widths that do not.
+"""The design `bisect`: finds u50 and u90 of every lag by halving the gap between widths that pass and widths
+that do not.
 
 The axes give the members of a full grid. Members that differ only in width and seed are one search. A width
 passes at u50 if half of its seeds solved, at u90 if nine in ten did (8 seeds: 4 and 7; 4 seeds: 2 and 3).
 Each search gallops from a first guess until it has a width that passes and one that does not, then halves the
-gap, until the smallest width known to pass stands beside one that does not. A probe asks for the fewest seeds
+gap, until the smallest width known to pass is next to one that does not. A probe asks for the fewest seeds
 that can settle its verdict, then for more if they did not. Every result counts for both thresholds, and u90
-starts from u50's answer. Last, half of the seeds of a width well below u50 and all of one well above u90 are
-asked for: without them a fit to the counts cannot tell steep from shallow, and leaves intervals open. Where
-that one does not pass (of a GRU on parity 3 of 3 at 6 units, 2 of 4 at 8) a fit could not say that any wider
-one does, so wider ones follow, each well above the one before, until two in a row pass or none is left. Where
-no width passes, the gallop ends at the widest: of 64 widths and 8 seeds, from a guess of 25, it asks for 5
-seeds of 6 widths.
+starts from u50's answer. At the end it asks for half of the seeds of a width well below u50 and all of one
+well above u90: without them a fit to the counts cannot tell steep from shallow, and leaves intervals open. If
+the one above does not pass (a GRU on parity: 3 of 3 at 6 units, 2 of 4 at 8), a fit could not say that any
+wider one does, so wider ones follow, each well above the previous one, until two in a row pass or none is
+left. If no width passes, the gallop ends at the widest: with 64 widths and 8 seeds, from a guess of 25, it
+asks for 5 seeds of 6 widths.
 
-Failures to train make counts that aren't monotone: 7 of 8 at 12 units, 5 of 8 at 13. The smallest width known
-to pass is then still a width that passes, but a full grid may know a smaller one. The stopping rule looks at
-nothing but the results, so the likelihood of memcap.thresholds.curve holds as it is.
-docs/decides.md tells what is saved, beside the grid.
+Failures to train make counts that are not monotone: 7 of 8 at 12 units, 5 of 8 at 13. The smallest width
+known to pass still passes then, but a full grid may know a smaller one. The stopping rule depends only on the
+results, so the likelihood of memcap.thresholds.curve holds unchanged. docs/decides.md compares its cost with
+the grid's.
 
-A first guess is a straight line through the answers of shorter lags, so lags wait for each other; but not in
-single file, which would leave a machine waiting on one probe at a time. A lag starts once u50 is known at a
-lag of at least 1 / `REACH` of it. Short lags, which wait most, cost next to nothing (a member's work grows
-with lag x units^2), and the longest lags, which cost nearly all, search side by side. Each recipe has
-searches of its own, which go by its own answers; at the shortest lag of a recipe, by those of any other at
-shorter ones.
+The first guess is on a straight line through the answers of shorter lags, so lags wait for each other; but
+not in single file, which would leave a machine waiting for one probe at a time. A lag starts once u50 is
+known at a lag of at least 1 / `REACH` of it. Short lags, which wait most, cost next to nothing (a member's
+work grows with lag x units^2), and the longest lags, which cost nearly everything, search side by side. Each
+recipe has its own searches, which go by its own answers; at its shortest lag, by the answers of any other
+recipe at shorter lags.
 """
 
 from collections.abc import Iterable, Mapping
@@ -34,16 +34,16 @@ from memcap.config import Member
 from memcap.designs.design import FEWEST_WIDTHS, Design, Outcome, SearchKey
 from memcap.knobs import UserError
 
-REACH = 2.5  # how many times the longest lag known a lag may be, to start from its answer
-GALLOP = 0.1  # first step of a gallop, as a share of the width that it starts at
-BESIDE = 0.25  # how far below u50's answer and above u90's, as a share of it, the two last widths lie
+REACH = 2.5  # most times the longest known lag that a lag may be to start from its answer
+GALLOP = 0.1  # first step of a gallop, as a share of its first width
+BESIDE = 0.25  # distance of the two last widths below u50's answer and above u90's, as a share of it
 
 
 def seeds_needed(seeds: int) -> tuple[int, int]:
-    """Return how many of a width's seeds must solve for it to pass at u50 and at u90.
+    """Return the number of a width's seeds that must solve for it to pass at u50, and at u90.
 
-    u90 counts down, to 7 of 8: some seeds fail at any width, and 8 of 8 would read a failure to train as a
-    lack of width. With 2 or 3 seeds the two rules are one.
+    For u90 the number is rounded down, to 7 of 8: some seeds fail at any width, and 8 of 8 would read a
+    failure to train as a lack of width. With 2 or 3 seeds the two rules are the same.
     """
     return (seeds + 1) // 2, max(1, 9 * seeds // 10)
 
@@ -52,10 +52,10 @@ class Search:
     """The widths and seeds of one task, lag and recipe. Widths are given by their place in `widths`.
 
     Args:
-        members: all that differ in width and seed alone.
+        members: all members that differ only in width and seed.
 
     Raises:
-        UserError: fewer than 3 widths, or other seeds at one width than at another.
+        UserError: there are fewer than 3 widths, or widths have different seeds.
     """
 
     def __init__(self, members: Iterable[Member]):
@@ -82,11 +82,11 @@ class Search:
         self.u50, self.u90 = seeds_needed(self.seeds)
         self.solved, self.failed = [0] * len(self.widths), [0] * len(self.widths)
         self.start: int | None = None
-        self._brackets: dict[int, tuple[int, int]] = {}  # by need; as long as no result comes
+        self._brackets: dict[int, tuple[int, int]] = {}  # by need; cleared when a result comes
 
     @property
     def answer(self) -> int:
-        """The smallest width known to pass at u50; the largest there is if none does."""
+        """The smallest width known to pass at u50; the largest width if none does."""
         return self.widths[min(self.bracket(self.u50)[1], len(self.widths) - 1)]
 
     def begin(self, guess: float) -> None:
@@ -99,14 +99,14 @@ class Search:
         self._brackets.clear()
 
     def verdict(self, place: int, need: int) -> bool | None:
-        """Return whether the width passes; None as long as its missing seeds could decide either way."""
+        """Return whether the width passes; None while its missing seeds could decide either way."""
         if self.solved[place] >= need:
             return True
         return False if self.failed[place] > self.seeds - need else None
 
     def bracket(self, need: int) -> tuple[int, int]:
-        """Return two places: of the widest width below it that does not pass (-1: none), and of the narrowest
-        width that passes (len(widths): none)."""
+        """Return the places of the widest width that fails below the narrowest one that passes (-1: none),
+        and of that narrowest one (len(widths): none)."""
         if need not in self._brackets:
             last = len(self.widths)
             high = next((k for k in range(last) if self.verdict(k, need)), last)
@@ -117,13 +117,13 @@ class Search:
         return self._brackets[need]
 
     def is_settled(self, need: int) -> bool:
-        """Return whether no width is left between those that pass and those that do not."""
+        """Return whether no width is left between one that passes and one that does not."""
         low, high = self.bracket(need)
         return high - low == 1
 
     def demand(self) -> dict[int, int]:
-        """Return how many results each width should have by now, by place. It depends on the results alone,
-        not on their order."""
+        """Return the number of results that each width should have by now, by place. It depends on the
+        results, but not on their order."""
         if self.start is None:
             return {}
         if not self.is_settled(self.u50):
@@ -132,7 +132,7 @@ class Search:
         if not self.is_settled(self.u90):
             return self._probe(self.u90, middle)
         if self.bracket(self.u50)[1] == len(self.widths):
-            return {}  # no width passes: there are no answers to confirm
+            return {}  # no width passes, so there are no answers to confirm
         last = min(self.bracket(self.u90)[1], len(self.widths) - 1)
         below = min(self._nearest((1 - BESIDE) * self.widths[middle]), max(middle - 1, 0))
         return {below: (self.seeds + 1) // 2} | dict.fromkeys(self._above(last), self.seeds)
@@ -140,8 +140,8 @@ class Search:
     def _above(self, place: int) -> list[int]:
         """Return the widths that confirm u90's answer.
 
-        One lies well above it. Where that one does not pass, wider ones follow, each well above the one
-        before, until two in a row pass or none is left.
+        One lies well above the answer. If it does not pass, wider ones follow, each well above the previous
+        one, until two in a row pass or none is left.
         """
         places, in_a_row, widest = [], self.verdict(place, self.u90) is True, len(self.widths) - 1
         while not places or (place < widest and in_a_row < 2):
@@ -154,11 +154,11 @@ class Search:
         return places
 
     def _nearest(self, width: float) -> int:
-        """Return the place of the width nearest to this one, the narrower of two."""
+        """Return the place of the width nearest to this one; of two, the narrower."""
         return min(range(len(self.widths)), key=lambda place: abs(self.widths[place] - width))
 
     def _probe(self, need: int, start: int) -> dict[int, int]:
-        """Return the next width to ask of, and how many of its results could settle the verdict at best."""
+        """Return the next width to ask for, and the fewest results that could settle its verdict."""
         low, high = self.bracket(need)
         step = max(1, round(GALLOP * (start + 1)))
         if low >= 0 and high < len(self.widths):
@@ -173,7 +173,7 @@ class Search:
         return {place: self.solved[place] + self.failed[place] + least}
 
     def most_left(self) -> int:
-        """Return how many more results it takes at most, if counts are monotone in width."""
+        """Return the most further results that it takes, if counts are monotone in width."""
         gaps = [(low, high) for low, high in map(self.bracket, (self.u50, self.u90)) if high - low > 1]
         if gaps or self.start is None:
             wide = len(self.widths).bit_length()
@@ -192,11 +192,11 @@ class Bisect(Design):
     """The design `bisect` of one job.
 
     Args:
-        members: all that may be asked for, as the axes give them.
-        outcomes: what the store holds; others than `members` are ignored.
+        members: all members that it may ask for, from the axes.
+        outcomes: outcomes in the store; only those of `members` are used.
 
     Raises:
-        UserError: a design that cannot be searched; see `Search`.
+        UserError: the members cannot be searched; see `Search`.
     """
 
     def __init__(self, members: Iterable[Member], outcomes: Mapping[Member, Outcome]):
@@ -204,7 +204,7 @@ class Bisect(Design):
         for member in dict.fromkeys(members):
             groups.setdefault(SearchKey.of(member), []).append(member)
         self._search_of: dict[Member, Search] = {}
-        # The searches of one task and network: longer lags wait for shorter ones.
+        # The searches of one task and network, whose longer lags wait for shorter ones.
         self._series: dict[SearchKey, list[Search]] = {}
         for key, group in groups.items():
             search = Search(group)
@@ -235,8 +235,7 @@ class Bisect(Design):
 
     @property
     def estimate(self) -> int:
-        """The number of members still to end, at most; only counts that are not monotone in width can raise
-        it."""
+        """The most members that are still to end; only counts that are not monotone in width can raise it."""
         return sum(search.most_left() for series in self._series.values() for search in series)
 
     def _record(self, member: Member, solved: bool) -> None:
@@ -245,7 +244,7 @@ class Bisect(Design):
         self._search_of[member].record(member.model.units, solved)
 
     def _begin_searches(self, series: list[Search]) -> list[Search]:
-        """Begin the searches of a series that need not wait any longer."""
+        """Begin the searches of a series that need wait no longer."""
         begun = []
         for search in sorted((s for s in series if s.start is None), key=lambda s: s.position):
             shorter = [s for s in series if s.position < search.position]
@@ -258,7 +257,7 @@ class Bisect(Design):
         return begun
 
     def _request(self, searches: list[Search]) -> list[Member]:
-        """Return what the searches want and have not been given."""
+        """Return the members that the searches want and have not asked for yet."""
         more = []
         for search in searches:
             for place, count in search.demand().items():
@@ -271,7 +270,7 @@ class Bisect(Design):
 
 def _guess(answers: list[tuple[int, int]], lag: int) -> float:
     """Return the units that a lag may need: on a line through the answers, or in proportion to the only one;
-    1 without any."""
+    1 if there is none."""
     lags, units = zip(*answers, strict=True) if answers else ((), ())
     if len(set(lags)) > 1:
         slope, intercept = np.polyfit(lags, units, 1)

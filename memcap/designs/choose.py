@@ -1,4 +1,4 @@
-"""The choice of a race: which configs race, and over which recipes and rates."""
+"""The choice of races: which configs race, and over which recipes and rates."""
 
 from typing import Any
 
@@ -11,18 +11,18 @@ from memcap.recipes import is_recommended, race_axes, starts_itself
 def raced_axes(config: dict[str, Any], design: str) -> list[Grid] | None:
     """Add the recipes and rates that race (`memcap.recipes.race_axes`) to the axes that name no recipe.
 
-    Either design=race asks for a race; or recipe=auto has nothing to go by: nothing is recommended for the
-    task, and the axes leave room for a search, three widths or more.
+    A config races if design=race asks for it, or if recipe=auto has nothing to go by: no recipe is
+    recommended for the task, and the axes have room for a search, three widths or more.
 
     Args:
-        config: as in `memcap.designs.axes.members`.
+        config: as for `memcap.designs.axes.members`.
         design: one of `memcap.designs.DESIGNS`.
 
     Returns:
-        The axes; None where nothing races.
+        The axes; None if nothing races.
 
     Raises:
-        UserError: one recipe alone, or one learning rate of it, which is no race; axes that are none.
+        UserError: only one recipe or learning rate, which is no race; or the axes are not valid.
     """
     grids = list(grids_of(config["axes"], config))
     if not any(grids):
@@ -31,7 +31,7 @@ def raced_axes(config: dict[str, Any], design: str) -> list[Grid] | None:
     if design == "race":
         _check_race(grids, kinds, config)
     elif config["task"].get("criterion") == "best" or not _needs_race(grids, kinds, config):
-        return None  # nobody passes by a held-out loss, so nobody wins
+        return None  # judged by a held-out loss no member passes, so no recipe wins
     axes = config["axes"] if isinstance(config["axes"], list) else [config["axes"]]
     return [
         grid if "recipe" in grid else _with_race(grid, kind == {True}, _is_up_to(grid, config))
@@ -40,7 +40,7 @@ def raced_axes(config: dict[str, Any], design: str) -> list[Grid] | None:
 
 
 def _with_race(grid: Grid, own_start: bool, up_to: bool) -> Grid:
-    """Add to a grid the axes of a race that it does not have, after its own."""
+    """Add the axes of a race that a grid lacks, after its own."""
     return grid | {name: values for name, values in race_axes(own_start, up_to).items() if name not in grid}
 
 
@@ -51,7 +51,7 @@ def _is_up_to(grid: Grid, config: dict[str, Any]) -> bool:
 
 
 def _kinds_of_cells(grid: Grid, config: dict[str, Any]) -> set[bool]:
-    """Return whether the cells of a grid start themselves; both values where they differ."""
+    """Return whether the cells of a grid start themselves; both values if they differ."""
     cells = grid.get("model.cell", [config["model"]["cell"]])
     return {starts_itself(cell) for cell in sorted(set(map(str, cells)))}
 
@@ -78,7 +78,7 @@ def _check_race(grids: list[Grid], kinds: list[set[bool]], config: dict[str, Any
 
 
 def _needs_race(grids: list[Grid], kinds: list[set[bool]], config: dict[str, Any]) -> bool:
-    """Return whether recipe=auto has nothing to go by, and the axes leave room for a search."""
+    """Return whether recipe=auto has nothing to go by, and the axes have room for a search."""
     recipe = (config["recipe"] or {}).get("name", "auto")
     if recipe != "auto" or any("recipe" in grid for grid in grids):
         return False
@@ -91,7 +91,7 @@ def _needs_race(grids: list[Grid], kinds: list[set[bool]], config: dict[str, Any
 
 
 def _has_one_rate(grids: list[Grid], kinds: list[set[bool]], config: dict[str, Any]) -> bool:
-    """Return whether some grid names no recipe and one rate, though rates are what races for its cells."""
+    """Return whether a grid has no recipe and one rate, although its cells race over rates."""
     rate = (config["recipe"] or {}).get("lr")
     for grid, kind in zip(grids, kinds, strict=True):
         rates = grid.get("recipe.lr", [rate] if rate else [])

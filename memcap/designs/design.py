@@ -1,4 +1,4 @@
-"""The interface of a design: which members of a study are trained, and in which order."""
+"""The interface of a design, which decides the members of a study to train, and their order."""
 
 import math
 from abc import ABC, abstractmethod
@@ -16,11 +16,11 @@ FEWEST_WIDTHS = 3  # of a search
 
 
 class Outcome(NamedTuple):
-    """The part of a member's result that a design asks for.
+    """The part of a member's result that a design needs.
 
     Args:
-        passed: whether it became what its training was for.
-        steps: training steps that it took.
+        passed: whether it reached the verdict that it trained for.
+        steps: training steps taken.
         share: its best held-out score, on a scale from 0 at chance to 1 for a perfect one.
     """
 
@@ -30,20 +30,20 @@ class Outcome(NamedTuple):
 
     @classmethod
     def of(cls, member: Member, passed: bool, steps: int, best: float) -> "Outcome":
-        """Return the outcome of a member with the best held-out score `best`, an accuracy or an error; NaN
-        if it has none."""
+        """Return the outcome of a member; `best` is its best held-out score, an accuracy or an error, or
+        NaN."""
         chance, perfect = member.facts.chance, float(member.task.higher_is_better)
         share = (best - chance) / (perfect - chance)
         return cls(passed, steps, min(1.0, max(0.0, share)) if math.isfinite(share) else 0.0)
 
 
 class SearchKey(NamedTuple):
-    """The facts that the members of one search of widths share: all but width and seed.
+    """The values that the members of one search of widths share: all but width and seed.
 
     Args:
         model: the network, at one unit.
-        lag, length: None where the key spans all lags.
-        recipe: None where the key spans all recipes.
+        lag, length: None if the key spans all lags.
+        recipe: None if the key spans all recipes.
     """
 
     task: Task
@@ -67,12 +67,12 @@ class SearchKey(NamedTuple):
 
     @property
     def across_lags(self) -> "SearchKey":
-        """The same key for all lags and lengths."""
+        """The key without lag and length."""
         return self._replace(lag=None, length=None)
 
     @property
     def across_recipes(self) -> "SearchKey":
-        """The same key for all recipes."""
+        """The key without the recipe."""
         return self._replace(recipe=None)
 
 
@@ -82,7 +82,7 @@ def _at_one_unit(model: Model) -> Model:
 
 
 class Design(ABC):
-    """A design that decides from results which members are trained; they may end in any order.
+    """A design that chooses members by results; members may end in any order.
 
     Attributes:
         candidates: all members that it may ask for.
@@ -93,21 +93,20 @@ class Design(ABC):
     @property
     @abstractmethod
     def estimate(self) -> int:
-        """The number of members that are still to end, at most, as far as can be said by now."""
+        """The most members that are still to end, as far as can be said by now."""
 
     @property
     def usual(self) -> int | None:
-        """The number of members that are still to end in most simulated studies, where that is known."""
+        """The number of members that are still to end in most simulated studies, if known."""
         return None
 
     @abstractmethod
     def first_members(self) -> list[Member]:
-        """Return the members to begin with; empty if the store holds all that is wanted."""
+        """Return the first members to train; empty if the store has all that are wanted."""
 
     @abstractmethod
     def next_members(self, member: Member, outcome: Outcome) -> list[Member]:
-        """Return the members wanted now that one that it asked for has ended; empty while others must end
-        first.
+        """Return the members wanted after one that it asked for has ended; empty while others must end first.
 
         Raises:
             ValueError: the member was not asked for, or has ended before.

@@ -1,24 +1,24 @@
-"""The design `race`: it finds the recipe that trains a task at a lag, before `bisect` finds how many units
-the task takes by that recipe.
+"""The design `race`: finds the recipe that trains a task at a lag, before `bisect` finds the units that the
+task takes with that recipe.
 
-The recipes that compete train a few seeds each. First they take turns at a narrow width, half a unit per
-symbol that is to be held, with a small budget. The first that passes there, with at least half of its seeds
-solved, trains narrow nets, and wins. (Recipes of one name, which differ in their rates, take one turn
-together, and the best of them wins.) The recipe that trains wide nets soonest need not be the one: some are
-quick with room to spare and fail without.
+The competing recipes train a few seeds each. First they take turns at a narrow width, half a unit per symbol
+to be held, with a small budget. The first one that passes there, with at least half of its seeds solved,
+trains narrow nets, and wins. (Recipes of one name, which differ in their rates, share a turn, and the best of
+them wins.) The fastest recipe for wide nets is not always the one: some are quick with room to spare and fail
+without it.
 
-Where none passes at the narrow width, all race at a wide one. The worse half is left behind and the budget
-doubles (successive halving), until one is left or until one passes. Where no recipe is beyond chance yet,
-none is left behind. Recipes are compared by how many seeds passed, then by how few steps those took, then by
+If none passes at the narrow width, all race at a wide one. The worse half is dropped and the budget doubles
+(successive halving), until one is left or until one passes. If no recipe is beyond chance yet, none is
+dropped. Recipes are compared by the number of seeds that passed, then by the steps that those took, then by
 the best held-out score.
 
-Budgets and steps are counted from the end of a recipe's warmup on. A budget that reaches a recipe's own is
-its own, so that those members count for the search that follows. Every net of a race is a member like any
-other, with a row and a key; only its budget is its own.
+Budgets and steps are counted from the end of a recipe's warmup. A budget is at most the recipe's own, so that
+members with that budget count for the search that follows. Every net of a race is a member like any other,
+with a row and a key; only its budget differs.
 
 The winners of all lags of a task then go into one search (`memcap.designs.bisect.Bisect`).
 
-Source: successive halving is that of Jamieson & Talwalkar (2016).
+Source: Jamieson & Talwalkar (2016), for successive halving.
 """
 
 import statistics
@@ -31,10 +31,10 @@ from memcap.designs.design import Design, Outcome, SearchKey
 from memcap.recipes import ResolvedRecipe
 from memcap.tasks.base import BEYOND_CHANCE
 
-SEEDS = 3  # that each recipe trains in a race
+SEEDS = 3  # per recipe in a race
 FIRST_BUDGET = 1500  # steps of the first round, after the warmup
-NARROW_PER_SYMBOL = 0.5  # units per symbol that is to be held, of the width that races first
-WIDE_PER_SYMBOL = 2  # and of the width that races where none passes there
+NARROW_PER_SYMBOL = 0.5  # units per symbol to be held, at the first width of a race
+WIDE_PER_SYMBOL = 2  # likewise, at the width of a race if none passes there
 FEWEST_WIDE_UNITS = 16
 
 
@@ -42,7 +42,7 @@ class LagRace:
     """The race of one task and lag.
 
     Args:
-        members: all that differ in width, seed and recipe alone.
+        members: all members that differ only in width, seed and recipe.
     """
 
     def __init__(self, members: Iterable[Member]):
@@ -51,7 +51,7 @@ class LagRace:
             self.members.setdefault(member.recipe, []).append(member)
         self.rivals = list(self.members)
         names = dict.fromkeys(recipe.name for recipe in self.rivals)
-        # The recipes of each turn that is still to come at the narrow width.
+        # The recipes of each remaining turn at the narrow width.
         self.turns = [[recipe for recipe in self.rivals if recipe.name == name] for name in names]
         self.budget = FIRST_BUDGET
         held = next(iter(self.members.values()))[0].facts.held
@@ -61,11 +61,11 @@ class LagRace:
 
     @property
     def winner(self) -> ResolvedRecipe | None:
-        """The recipe that is left; None while several are."""
+        """The recipe that is left; None while there are several."""
         return self.rivals[0] if len(self.rivals) == 1 else None
 
     def nets(self, recipe: ResolvedRecipe, units: float, budget: int) -> list[Member]:
-        """Return the nets of about so many units that a recipe trains in the round of this budget."""
+        """Return the nets of about `units` units that a recipe trains in the round with this budget."""
         if (recipe, units, budget) not in self._nets:
             self._nets[recipe, units, budget] = self._nets_of(recipe, units, budget)
         return self._nets[recipe, units, budget]
@@ -77,7 +77,7 @@ class LagRace:
         return [replace(net, recipe=replace(recipe, budget=_budget(recipe, budget))) for net in nets]
 
     def candidates(self) -> list[Member]:
-        """Return all nets that the race may come to train."""
+        """Return all nets that the race may train."""
         if self.winner is not None:
             return []
         nets: dict[Member, None] = {}
@@ -91,8 +91,8 @@ class LagRace:
         return list(nets)
 
     def advance(self, outcomes: Mapping[Member, Outcome]) -> list[Member]:
-        """Go on as far as the outcomes allow. Return the nets of this round that have none yet; empty once
-        there is a winner."""
+        """Go on as far as the outcomes allow. Return the nets of the current round without an outcome; empty
+        once there is a winner."""
         while self.winner is None:
             racing, units = self.rivals, float(self.wide_units)
             if self.turns:
@@ -108,7 +108,7 @@ class LagRace:
             if passes:
                 self.rivals = racing[:1]
             elif self.turns:
-                # Of two that are equal at the wide width the better one here comes first.
+                # Of two recipes that tie at the wide width, the better one here comes first.
                 self.rivals = [recipe for recipe in self.rivals if recipe not in racing] + racing
                 del self.turns[0]
             else:
@@ -117,23 +117,23 @@ class LagRace:
         return []
 
     def _survivors(self, ranked: list[ResolvedRecipe], best: float) -> list[ResolvedRecipe]:
-        """Return the recipes that go on after a round that none of them passed.
+        """Return the recipes that go on after a round in which none passed.
 
         Args:
             ranked: the recipes of the round, the best first.
-            best: the share of the best net, as in `Outcome`.
+            best: the `Outcome.share` of the best net.
         """
         if all(_budget(recipe, self.budget) == recipe.budget for recipe in ranked):
             return ranked[:1]
         return ranked[: (len(ranked) + 1) // 2] if best > BEYOND_CHANCE else ranked
 
     def most_left(self, outcomes: Mapping[Member, Outcome]) -> int:
-        """Return how many nets are still to train at most."""
+        """Return the most nets that are still to train."""
         return 0 if self.winner is not None else sum(net not in outcomes for net in self.candidates())
 
 
 def _budget(recipe: ResolvedRecipe, steps: int) -> int:
-    """Return the budget of a recipe's nets in the round of so many steps: after its warmup, and at most its
+    """Return the budget of a recipe's nets in a round of `steps` steps: after its warmup, and at most its
     own."""
     return min(steps + recipe.warmup_steps, recipe.budget)
 
@@ -152,12 +152,12 @@ class Race(Design):
     """The design `race` of one job.
 
     Args:
-        members: of the axes: every recipe that competes, with the widths and seeds of the search that
+        members: members of the axes: every competing recipe, with the widths and seeds of the search that
             follows.
         outcomes: the outcomes in the store, of `members` and of `candidates`.
 
     Raises:
-        UserError: widths and seeds that cannot be searched; see `Bisect`.
+        UserError: the widths and seeds cannot be searched; see `Bisect`.
     """
 
     def __init__(self, members: Iterable[Member], outcomes: Mapping[Member, Outcome]):
@@ -168,7 +168,7 @@ class Race(Design):
             by_series.setdefault(key.across_lags, {}).setdefault(key, []).append(member)
         self._races = {series: [LagRace(lag) for lag in lags.values()] for series, lags in by_series.items()}
         candidates: dict[Member, None] = {}
-        # Before its recipes are known, a search is expected to be that of the first ones.
+        # Before its recipes are known, a search is expected to use the first ones.
         self._expected: dict[SearchKey, int] = {}
         for series, races in self._races.items():
             for race in races:
@@ -184,7 +184,7 @@ class Race(Design):
 
     @property
     def winners(self) -> dict[SearchKey, ResolvedRecipe]:
-        """The recipe that won, by the key of its race, where one has."""
+        """The winning recipes, by the key of their race."""
         races = [race for each in self._races.values() for race in each]
         return {
             SearchKey.of(race.members[race.winner][0]).across_recipes: race.winner
@@ -206,7 +206,7 @@ class Race(Design):
 
     @property
     def estimate(self) -> int:
-        """The number of members still to end, at most, as far as can be said before a race has ended."""
+        """The most members that are still to end, as far as can be said before a race has ended."""
         total = 0
         for series, races in self._races.items():
             search = self._searches.get(series)

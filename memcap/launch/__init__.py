@@ -1,1 +1,1 @@
-"""Hydra's jobs: composed, checked, and trained one by one or as populations."""
+"""Hydra's jobs: composed, checked, and trained one by one or together."""

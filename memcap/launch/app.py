@@ -41,8 +41,8 @@ from memcap.runtime.published import root
 from memcap.terminal.printing import Waiting
 
 IN_PROCESS = (".PopulationLauncher", ".BasicLauncher")  # run jobs in this process
-GRIDS = (".GridSweeper", ".BasicSweeper")  # know all jobs before any runs
-# options beside which `--cfg job` is Hydra's own
+GRIDS = (".GridSweeper", ".BasicSweeper")  # these know all jobs before any runs
+# options with which `--cfg job` is left to Hydra
 OTHERS = ("help", "hydra_help", "run", "multirun", "shell_completion", "config_path", "config_name")
 OTHERS += ("info",)
 
@@ -63,7 +63,7 @@ OPTIONS = {
 
 
 class HydraParser(argparse.ArgumentParser):
-    """Hydra's command line, as Hydra documents it. A mistake in a flag is a line."""
+    """Hydra's command line, as Hydra documents it. A mistake in a flag gives one line."""
 
     def __init__(self) -> None:
         super().__init__(prog="memcap train", add_help=False, epilog="Its overrides: https://hydra.cc/docs")
@@ -77,7 +77,13 @@ class HydraParser(argparse.ArgumentParser):
         self.add_argument("--cfg", "-c", choices=["job", "hydra", "all"], help=about)
         parts = ["all", "config", "defaults", "defaults-tree", "plugins", "searchpath"]
         self.add_argument(
-            "--info", "-i", nargs="?", const="all", choices=parts, help="print what Hydra found"
+            "--info",
+            "-i",
+            nargs="?",
+            const="all",
+            choices=parts,
+            metavar="PART",
+            help=f"print what Hydra found: {', '.join(parts)}",
         )
 
     def error(self, message: str) -> NoReturn:
@@ -92,7 +98,7 @@ class HydraParser(argparse.ArgumentParser):
 
 @cache
 def register() -> None:
-    """Give Hydra the defaults of every dataclass, so that they live in one place and unknown keys are
+    """Register the defaults of every dataclass with Hydra, so that they are in one place and unknown keys are
     refused."""
     schema = ConfigStore.instance()
     schema.store(name="schema", node={name: defaults(cls) for name, cls in GROUPS.items()})
@@ -103,10 +109,10 @@ def register() -> None:
 
 
 class CheckMembers(Callback):
-    """Checks every member of every job, and the rows that are there, before Hydra makes a folder or anything
+    """Checks every member of every job, and the existing rows, before Hydra makes a folder or anything
     trains."""
 
-    # Of the command; Hydra makes the callback from a config, which can't hold it.
+    # The command's; Hydra makes the callback from a config, which cannot hold it.
     session: ClassVar[Session]
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
@@ -115,12 +121,13 @@ class CheckMembers(Callback):
             self._check(config, map(job_of, [config]), here=True)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check all jobs of a multirun; one that a sweeper makes up as it goes is checked as it starts."""
+        """Check all jobs of a multirun; a job that a sweeper makes up as it goes is checked when it
+        starts."""
         self.session.composer = Composer(GlobalHydra.instance().config_loader(), config)
         here = config.hydra.launcher._target_.endswith(IN_PROCESS)
         with mistakes_end():
             if _makes_all_jobs_at_once(config):
-                with Waiting("checking the members of all jobs"):  # of very many it takes a while
+                with Waiting("checking the members of all jobs"):  # takes a while if there are very many
                     self._check(config, _multirun(config, self.session.composer), here)
             else:
                 self.session.ledger.expect([Job(settings(values_of(config)), ())])
@@ -129,7 +136,7 @@ class CheckMembers(Callback):
 
     def _check(self, config: DictConfig, jobs: Iterable[Job], here: bool) -> None:
         checked = check(config, jobs)
-        if here:  # elsewhere there may be other devices
+        if here:  # another machine may have other devices
             jax_setup.platform()
             for loop in dict.fromkeys(job.settings.engine.loop for job in checked):
                 loops.check(loop)
@@ -141,7 +148,7 @@ def _makes_all_jobs_at_once(config: DictConfig) -> bool:
 
 
 def _multirun(config: DictConfig, composer: Composer) -> Iterable[Job]:
-    """Yield the jobs of a multirun, each composed when its turn comes."""
+    """Yield the jobs of a multirun, each composed in its turn."""
     loader = GlobalHydra.instance().config_loader()
     for overrides in expand(config.hydra.sweeper.params, typed_overrides(config), loader):
         signals.look()
@@ -154,12 +161,12 @@ def compose_jobs(
     """Compose and check what `memcap train` would train.
 
     Args:
-        overrides: as it takes them.
+        overrides: its overrides.
         folder: --config-dir.
         multirun: -m.
 
     Returns:
-        The jobs; those that it would train as one are in one list.
+        The jobs, in lists of those that it would train as one.
 
     Raises:
         UserError: the first mistake, in one line.
@@ -183,7 +190,7 @@ def compose_jobs(
 def _composed(
     overrides: Sequence[str], folder: Path | None, mode: RunMode
 ) -> Generator[tuple[ConfigLoader, DictConfig]]:
-    """Compose a command's config without Hydra's own command line. Give Hydra's loader, and the config."""
+    """Compose a command's config without Hydra's own command line. Yield Hydra's loader, and the config."""
     with config_dir(folder), initialize_config_dir(str(root() / "conf"), **version_base()):
         loader = GlobalHydra.instance().config_loader()
         with composing():
@@ -200,9 +207,9 @@ def _check_config_dir(folder: Path | str | None) -> None:
 
 
 def merge_jobs(config: DictConfig, jobs: Sequence[Job]) -> list[list[Job]]:
-    """Put the jobs of a multirun into lists by what the launcher trains as one.
+    """Group the jobs of a multirun into lists that the launcher trains as one.
 
-    Any other launcher than `population` trains each by itself.
+    A launcher other than `population` trains each job by itself.
     """
     together = config.hydra.launcher._target_.endswith(launcher.PopulationLauncher.__name__)
     merged: dict[Hashable, list[Job]] = {}
@@ -218,16 +225,18 @@ def main(arguments: Sequence[str]) -> list[Path]:
         The folder of each study that was trained.
 
     Raises:
-        UserError: what Hydra itself complains of.
+        UserError: Hydra itself finds a mistake.
     """
     register()
-    logging.raiseExceptions = False  # Hydra prints by logging: a closed pipe would give a traceback a line
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # so that Hydra raises, and memcap decides what the user sees
+    logging.raiseExceptions = False  # Hydra prints by logging: else a closed pipe gives a traceback a line
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and memcap decides what the user sees
     arguments = typed_words(arguments)
     parsed = HydraParser().parse_args(list(arguments))
     if parsed.hydra_help:
         print(HydraParser().format_help(), end="")
         return []
+    if parsed.package is not None and parsed.cfg is None:
+        raise UserError("--package: says which part --cfg prints, as in --cfg job --package task")
     if parsed.shell_completion and "COMP_LINE" not in os.environ and "query=" in " ".join(arguments):
         raise UserError("-sc query: is asked by a shell as it completes a line; -sc install=bash says how")
     _check_config_dir(parsed.config_dir)
@@ -242,16 +251,16 @@ def main(arguments: Sequence[str]) -> list[Path]:
                     CheckMembers.session
                 )()
     except RecursionError as error:
-        if CheckMembers.session.ledger.expected:  # so all configs had been read
+        if CheckMembers.session.ledger.expected:  # then all configs had been read
             raise
         raise UserError(of_yaml(error)) from error
     return [study.folder for study in CheckMembers.session.ledger.expected]
 
 
 def _print_job(parsed: argparse.Namespace) -> None:
-    """Print the config of a job with the values that its members will have.
+    """Print the config of a job, with the values of its members filled in.
 
-    One that cannot be trained is printed as it was composed; then what is wrong is raised.
+    If it cannot be trained, it is printed as composed, and the mistake is raised.
     """
     folder = None if parsed.config_dir is None else Path(parsed.config_dir)
     members: Sequence[Member] = ()
@@ -268,12 +277,12 @@ def _print_job(parsed: argparse.Namespace) -> None:
 
 
 def version_base() -> dict[str, Any]:
-    """Say which defaults of Hydra are meant: 1.3 wants to be told, 1.4 no longer."""
+    """Return the `version_base`, which Hydra 1.3 requires and 1.4 does not."""
     return (
         {} if "execution_whitelist" in inspect.signature(hydra.main).parameters else {"version_base": "1.3"}
     )
 
 
 def _options() -> dict[str, Any]:
-    """Return what `hydra.main` wants to know: since 1.4 also what a config's `_target_` may run."""
+    """Return the options of `hydra.main`; since 1.4 they include what a config's `_target_` may run."""
     return version_base() or {"execution_whitelist": ["memcap.*", "hydra.*", "hydra_plugins.*"]}

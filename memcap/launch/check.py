@@ -1,4 +1,4 @@
-"""All jobs of a command are checked before Hydra makes a folder or anything trains."""
+"""Checks of all jobs of a command, before Hydra makes a folder or anything trains."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -15,11 +15,11 @@ from memcap.store import shards
 
 
 def check(config: DictConfig, jobs: Iterable[Job]) -> list[Job]:
-    """Check every member of the jobs of a run or a multirun, and the rows that are there. Return the jobs.
+    """Check every member of the jobs of a run or a multirun, and the existing rows. Return the jobs.
 
     Args:
-        config: of the command.
-        jobs: made one by one, so that what Hydra says against one is a mistake as well.
+        config: the command's config.
+        jobs: an iterator that composes them one by one, so that Hydra's errors are reported as mistakes, too.
 
     Raises:
         UserError: the first mistake, in one line.
@@ -43,11 +43,11 @@ def check(config: DictConfig, jobs: Iterable[Job]) -> list[Job]:
 
 
 def typed_words(words: Sequence[str]) -> list[str]:
-    """Return the words of a command line, axes in one line: Hydra's grammar knows no line breaks.
+    """Return the words of a command line with axes on one line, as Hydra's grammar has no line breaks.
 
     Raises:
-        UserError: a word is no text: rows, logs and pages are. Axes name a field twice, of which Hydra would
-            take the last.
+        UserError: a word is not UTF-8, as rows, logs and pages must be; or axes name a field twice, of which
+            Hydra would take the last.
     """
     for word in words:
         try:
@@ -60,13 +60,13 @@ def typed_words(words: Sequence[str]) -> list[str]:
 
 
 def typed_overrides(config: DictConfig) -> list[str]:
-    """Return the overrides of the command line as they stand there, ${...} and all."""
+    """Return the overrides of the command line as typed, with ${...} unresolved."""
     overrides = OmegaConf.to_container(config.hydra.overrides.task, resolve=False)
     return [str(override) for override in overrides] if isinstance(overrides, list) else []
 
 
 def _check_folder(folder: Path, name: str) -> None:
-    """Raise UserError if nothing can be written to the folder that a key names."""
+    """Raise UserError if the folder that a key names cannot be written."""
     try:
         above = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     except OSError as error:
@@ -81,8 +81,8 @@ def _check_folder(folder: Path, name: str) -> None:
 
 
 def _repeated_key(text: str) -> str | None:
-    """Return the first key that stands twice between two braces."""
-    opened: list[set[str] | None] = []  # keys of the braces that are open; None of a bracket
+    """Return the first key that occurs twice in one pair of braces."""
+    opened: list[set[str] | None] = []  # keys of each open brace; None for a bracket
     word, quote, is_key = "", "", False
     for letter in text:
         if quote or letter in "\"'":

@@ -1,8 +1,8 @@
-"""Composes the jobs of a multirun quickly.
+"""Fast composition of the jobs of a multirun.
 
-Hydra reads all files again and builds the defaults list anew whenever it composes a job. Most jobs differ in
-plain values, `task.lag=8`, which no file and no choice depends on: those are set in a copy of what Hydra
-composed for the first job of the same choices.
+Hydra reads all files again and rebuilds the defaults list whenever it composes a job. Most jobs differ only
+in plain values, `task.lag=8`, on which no file and no choice depends: these are set in a copy of what Hydra
+composed for the first job with the same choices.
 """
 
 import pickle
@@ -19,30 +19,30 @@ from omegaconf.errors import OmegaConfBaseException
 from memcap.launch.errors import composing
 from memcap.launch.jobs import Job, job_of
 
-# A group is never written with a dot, and of the config's own keys only these have none.
+# Groups are written without a dot, as are only these of the config's own keys.
 VALUE = re.compile(r"(?:seed|axes|design|study|out|(?!hydra\.)\w+(?:\.\w+)+)=")
 
 
 class Composer:
-    """The jobs of one multirun, composed as Hydra would, from a base for each choice of groups.
+    """The jobs of one multirun, composed as Hydra would from a base for each choice of groups.
 
     Args:
-        loader: Hydra's.
-        config: of the multirun.
+        loader: Hydra's loader.
+        config: the multirun's config.
     """
 
     def __init__(self, loader: ConfigLoader, config: DictConfig):
         self._loader, self._multirun = loader, config
-        # By choices: the config before any plain value is set. Pickled, as that makes a copy 5 times sooner
-        # than deepcopy.
+        # By choices: the config before any plain value is set. Pickled, as that copies 5 times faster than
+        # deepcopy.
         self._bases: dict[tuple[str, ...], bytes] = {}
         self._parsed: dict[str, Override] = {}  # by their text
         self._jobs: dict[tuple[str, ...], Job] = {}
 
     def job(self, overrides: Sequence[str]) -> Job:
-        """Return the job of these overrides, its members checked.
+        """Return the job of these overrides, with its members checked.
 
-        It is made once, though it is wanted twice, to be checked and to be trained.
+        It is made once and used twice, for checking and for training.
 
         Raises:
             UserError: the first mistake, in one line.
@@ -66,17 +66,17 @@ class Composer:
         own = [each for each in map(self._parse, overrides) if not each.is_hydra_override()]
         config.hydra.overrides.task = [each.input_line for each in own]
         job = config.hydra.job
-        if not OmegaConf.is_interpolation(job, "override_dirname"):  # since Hydra 1.4 it is one
+        if not OmegaConf.is_interpolation(job, "override_dirname"):  # an interpolation since Hydra 1.4
             job.override_dirname = _override_dirname(own, job.config.override_dirname)
         return config
 
     def _with_values(self, overrides: Sequence[str]) -> DictConfig | None:
         """Set the values of a job in a copy of the base of its choices.
 
-        Return None where only Hydra can do it, or say what is wrong.
+        Return None if only Hydra can do it, or say what is wrong.
         """
         choices = tuple(text for text in overrides if not VALUE.match(text))
-        if any(text[:1] in "+~" for text in choices):  # these add and delete in the order in which they stand
+        if any(text[:1] in "+~" for text in choices):  # these add and delete in their order
             return None
         try:
             parsed = list(map(self._parse, overrides))
@@ -106,7 +106,7 @@ class Composer:
 
 
 def _override_dirname(overrides: Sequence[Override], options: DictConfig) -> str:
-    """Return `hydra.job.override_dirname`, a folder's name that says the overrides."""
+    """Return `hydra.job.override_dirname`, a folder's name made from the overrides."""
     lines = sorted(
         str(each.input_line) for each in overrides if each.key_or_group not in options.exclude_keys
     )

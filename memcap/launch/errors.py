@@ -19,7 +19,7 @@ from memcap.launch.jobs import GROUPS, JOB_KEYS, chosen_tasks, fields_of
 from memcap.recipes import of_yaml
 from memcap.terminal.words import complain
 
-PLUGINS = {  # by what is missing without them
+PLUGINS = {  # by the choices that need them
     "hydra/launcher/joblib": "hydra-joblib-launcher",
     "hydra/launcher/ray": "hydra-ray-launcher",
     "hydra/launcher/submitit_local": "hydra-submitit-launcher",
@@ -28,19 +28,19 @@ PLUGINS = {  # by what is missing without them
     "hydra/sweeper/nevergrad": "hydra-nevergrad-sweeper",
     "hydra/sweeper/optuna": "hydra-optuna-sweeper",
 }
-# What they raise where a config is wrong.
+# Raised by Hydra and OmegaConf if a config is wrong.
 HYDRA_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError)
-# They raise ValueErrors, too: of these the user's mistakes begin so.
+# They also raise ValueErrors; those about the user's mistakes begin so.
 MISTAKES = ("Config group override", "Only one of --run", "The --resolve flag", "Expecting one subcommand")
-SHOWN = 200  # letters of overrides that Hydra cannot use
-NAMED = 12  # choices that a line names; of studies there are ever more
+SHOWN = 200  # characters shown of overrides that Hydra cannot use
+NAMED = 12  # choices that a line names, as there are ever more studies
 
 
 def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
-    """Explain what Hydra or OmegaConf complains of in one line: what was wrong, what is allowed, where.
+    """Explain an error of Hydra or OmegaConf in one line: what was wrong, what is allowed, where.
 
     Args:
-        error: theirs.
+        error: the error.
         overrides: what the user typed.
     """
     text = str(error)
@@ -80,7 +80,7 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
 
 
 def alternatives(typed: str, names: Sequence[str]) -> str:
-    """Name what could have been typed: names that look like it, and the first `NAMED` of all."""
+    """Suggest names: those that look like the typed one, and the first `NAMED` of all."""
     near = difflib.get_close_matches(typed, names)
     more = f" and {len(names) - NAMED} more (memcap train --help lists all)" if len(names) > NAMED else ""
     return f"did you mean {' or '.join(near)}? " * bool(near) + f"one of {', '.join(names[:NAMED])}{more}"
@@ -101,7 +101,7 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> str:
 
 
 def one_line(error: UserError | OSError | JaxRuntimeError) -> str | None:
-    """Say what the user can mend; None where it is nothing of the kind."""
+    """Say what the user can mend; None if it is not the user's mistake."""
     if isinstance(error, UserError):
         return str(error)
     if isinstance(error, OSError):
@@ -113,15 +113,15 @@ def one_line(error: UserError | OSError | JaxRuntimeError) -> str | None:
 
 
 def exit_with(line: str) -> NoReturn:
-    """End the process as a user's mistake does: Hydra turns a callback's exceptions into warnings, but not
-    this one."""
+    """End the process as after a user's mistake, with the one exception that Hydra does not turn into a
+    warning in a callback."""
     complain(line)
     sys.exit(2)
 
 
 @contextlib.contextmanager
 def mistakes_end() -> Generator[None]:
-    """End the process at a UserError; for Hydra's callbacks."""
+    """End the process at a UserError, for Hydra's callbacks."""
     try:
         yield
     except UserError as error:
@@ -130,7 +130,7 @@ def mistakes_end() -> Generator[None]:
 
 @contextlib.contextmanager
 def explaining(overrides: Sequence[str]) -> Generator[None]:
-    """Turn what Hydra or OmegaConf complains of into a UserError; `overrides` are what the user typed."""
+    """Turn errors of Hydra and OmegaConf into a UserError; `overrides` are what the user typed."""
     try:
         yield
     except HYDRA_ERRORS as error:
@@ -145,7 +145,7 @@ def explaining(overrides: Sequence[str]) -> Generator[None]:
 
 
 def _is_hydras(error: Exception) -> bool:
-    """Tell whether an error arose where Hydra reads overrides, makes plug-ins, or sets up its logs."""
+    """Tell whether an error arose while Hydra read overrides, made plug-ins, or set up its logs."""
     frames = traceback.extract_tb(error.__traceback__)
     parts = Path(frames[-1].filename).parts[-4:] if frames else ()
     return not {"hydra", "omegaconf", "logging"}.isdisjoint(parts)
@@ -153,7 +153,7 @@ def _is_hydras(error: Exception) -> bool:
 
 @contextlib.contextmanager
 def composing() -> Generator[None]:
-    """Turn a recursion error into a UserError: only configs are read, so one of them nests without end."""
+    """Turn a recursion error into a UserError: as only configs are read, one of them nests without end."""
     try:
         yield
     except RecursionError as error:

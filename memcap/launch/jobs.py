@@ -1,4 +1,4 @@
-"""A job as Hydra composed it: checked, with its members and the settings by which they are trained."""
+"""A job as Hydra composed it: checked, with its members and the settings for their training."""
 
 import re
 from collections.abc import Hashable, Iterable, Sequence
@@ -29,7 +29,8 @@ JOB_KEYS = ("task", *GROUPS, "seed", "axes", "design", "precision", "study", "ou
 
 @dataclass(frozen=True)
 class Settings:
-    """The part of a job's config that says nothing of its members. Jobs that share it can be trained as one.
+    """The part of a job's config that does not describe its members. Jobs that share it can be trained as
+    one.
 
     Args:
         engine: how members share the machine.
@@ -49,34 +50,34 @@ class Settings:
 
     @property
     def at_the_end(self) -> "Settings":
-        """The settings by which jobs count as one study at the end, such as its shares."""
+        """The settings by which jobs, such as shares, count as one study at the end."""
         return replace(self, engine=Engine(), study=replace(self.study, design=""))
 
 
 @dataclass(frozen=True)
 class Job:
-    """The members of one job, and how they are trained."""
+    """The members of one job, and the settings for their training."""
 
     settings: Settings
     members: tuple[Member, ...]
 
     def merge_key(self, place: int) -> tuple[Settings, int | None]:
-        """Return what the jobs of a multirun that are trained as one have in common.
+        """Return a key that the jobs of a multirun share if they are trained as one.
 
-        A job whose design decides as it goes is trained by itself: in what order its members come is a matter
-        of what it has seen.
+        A job whose design chooses members by results is trained by itself, as the order of its members
+        depends on what it has seen.
 
         Args:
-            place: the job's own among those of the multirun.
+            place: the job's number in the multirun.
         """
         return self.settings, place if self.settings.study.is_searched else None
 
 
 def job_of(config: DictConfig) -> Job:
-    """Make the job that a config asks for, every member of it checked.
+    """Make the job of a config, with every member checked.
 
     Args:
-        config: as Hydra composed it.
+        config: the config that Hydra composed.
 
     Raises:
         UserError: the first mistake, in one line.
@@ -104,15 +105,15 @@ def job_of(config: DictConfig) -> Job:
 
 
 def share(members: Sequence[Member], engine: Engine, design: str) -> list[Member]:
-    """Return the members that this job trains of a study that several jobs share, as on a SLURM array,
-    several GPUs or hosts: every `engine.shards`-th, from `engine.shard` on.
+    """Return this job's members of a study that several jobs share, as on a SLURM array, several GPUs or
+    hosts: every `engine.shards`-th, from `engine.shard` on.
 
-    Keys stay as they are, and all jobs write into one folder. Neighbours in a list of axes differ in seed,
-    then width, so each job gets some of every lag. Members that need each other's results
+    Keys do not change, and all jobs write into one folder. Neighbours in a list of axes differ in seed, then
+    width, so each job gets some members of every lag. Members that need each other's results
     (`memcap.designs.unsplit_part`) stay together.
 
     Args:
-        members: all of the study, in the same order in every job.
+        members: all members of the study, in the same order in every job.
         engine: `shard` and `shards`.
         design: one of `DESIGNS`.
     """
@@ -128,7 +129,7 @@ def share(members: Sequence[Member], engine: Engine, design: str) -> list[Member
 
 
 def shares(engines: Iterable[Engine]) -> str:
-    """Name the shares of a study that some jobs train, as in "0, 1 of 3"; "" where they are all of it."""
+    """Name the shares of a study that some jobs train, as in "0, 1 of 3"; "" if they train all of it."""
     indices: dict[int, set[int]] = {}
     for engine in engines:
         indices.setdefault(engine.shards, set()).add(engine.shard)
@@ -141,8 +142,8 @@ def shares(engines: Iterable[Engine]) -> str:
 
 
 def values_of(config: DictConfig) -> dict[str, Any]:
-    """Return the job's config as plain values, without Hydra's own part, which can't be resolved before a
-    job."""
+    """Return the job's config as plain values, without Hydra's own part, which cannot be resolved before the
+    job runs."""
     values = {}
     for name in config:
         if name != "hydra":
@@ -168,8 +169,8 @@ def values_of(config: DictConfig) -> dict[str, Any]:
 
 
 def _check_choice(config: DictConfig, values: dict[str, Any]) -> None:
-    """Refuse another task or recipe than the one that was chosen: the knobs, or the values, are those of the
-    choice. Name a recipe whose file does not by the file."""
+    """Refuse a task or recipe other than the one chosen, whose knobs or values the config has. Name a recipe
+    by its file if the file does not name it."""
     choices = OmegaConf.select(config, "hydra.runtime.choices") or {}
     choice, name = choices.get("task"), values["task"].get("name")
     if choice != name and (choice in task_classes() or plugins.is_import_path(str(choice))):
@@ -181,7 +182,7 @@ def _check_choice(config: DictConfig, values: dict[str, Any]) -> None:
         return
     in_file = recipes.recipe_file(choice).get("name")
     if in_file is None and name == "auto":
-        values["recipe"]["name"] = choice  # a file says its name, or is called by it
+        values["recipe"]["name"] = choice  # a file names its recipe, or is named after it
     elif name != in_file:
         more = (
             f"write name: {choice} into its file"
@@ -192,7 +193,7 @@ def _check_choice(config: DictConfig, values: dict[str, Any]) -> None:
 
 
 def settings(values: dict[str, Any]) -> Settings:
-    """Read the parts of a job's config that decide no result, and the design.
+    """Read the parts of a job's config that do not affect results, and the design.
 
     Raises:
         UserError: the first mistake, in one line.
@@ -214,15 +215,15 @@ def settings(values: dict[str, Any]) -> Settings:
 
 
 def fields_of(group: str, task: str = "delay_line") -> list[str]:
-    """Return the names that a group may hold."""
+    """Return the names of a group's fields."""
     return (
         list(defaults(GROUPS[group])) if group != "task" else [k for k in task_defaults(task) if k != "name"]
     )
 
 
 def chosen_tasks(overrides: Sequence[str]) -> list[str]:
-    """Return the tasks that overrides choose: several in a multirun; all where a pattern chooses, the default
-    one if none does."""
+    """Return the tasks that overrides choose: several in a multirun, all for a pattern, the default one if
+    none is chosen."""
     chosen = [text.partition("=")[2] for text in overrides if text.startswith("task=")]
     if not chosen:
         return ["delay_line"]
@@ -235,8 +236,7 @@ def chosen_tasks(overrides: Sequence[str]) -> list[str]:
 
 
 def use_config_folders(hydra_config: Any) -> None:
-    """Let recipes that axes name be the files that Hydra finds: in --config-dir, too, and in a launcher's
-    process."""
+    """Let axes name any recipe that Hydra finds, also in --config-dir, and in a launcher's process."""
     recipes.use_config_folders(
         Path(source.path) for source in hydra_config.runtime.config_sources if source.schema == "file"
     )

@@ -1,8 +1,8 @@
-"""Hydra's launcher `population`: the jobs of a multirun are trained together, as axes inside one job are.
+"""Hydra's launcher `population`: trains the jobs of a multirun together, like axes inside one job.
 
-Their members share compiled programs, all workers of a CPU, and the lanes of an accelerator. Each job has
-what any launcher gives it: its folder with `.hydra/` and its log, callbacks, a status and a return value; but
-Hydra runs it when its members have ended, with a function that hands over what became of them.
+Their members share compiled programs, all workers of a CPU, and the lanes of an accelerator. Each job gets
+what any launcher gives it: a folder with `.hydra/` and a log, callbacks, a status and a return value. But
+Hydra runs it only after its members have ended, with a function that returns their results.
 """
 
 import errno
@@ -32,18 +32,17 @@ from memcap.terminal.words import plural
 
 log = logging.getLogger(__name__)
 
-DISK = (errno.ENOSPC, errno.EROFS, errno.EIO, errno.EDQUOT)  # it is full or gone, for all jobs
-Results = dict[int, pl.DataFrame | Exception]  # by the job's place: its rows, or why it failed
+DISK = (errno.ENOSPC, errno.EROFS, errno.EIO, errno.EDQUOT)  # the disk is full or gone, for all jobs
+Results = dict[int, pl.DataFrame | Exception]  # by the job's number: its rows, or the error
 
 
 class PopulationLauncher(Launcher):
-    """Trains all jobs of a batch that have their settings in common as one, but for searches; see
-    `Job.merge_key`."""
+    """Trains all jobs of a batch that share their settings as one, except searches; see `Job.merge_key`."""
 
     __module__ = MODULE
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        """Keep what Hydra gives before the launch."""
+        """Keep the objects that Hydra passes before the launch."""
         assert isinstance(task_function, Session)
         self.context, self.session, self.config = hydra_context, task_function, config
         self.composer = self.session.composer or Composer(hydra_context.config_loader, config)
@@ -52,11 +51,11 @@ class PopulationLauncher(Launcher):
         """Run a batch of jobs.
 
         Args:
-            job_overrides: of each job.
-            initial_job_idx: number of the first.
+            job_overrides: the overrides of each job.
+            initial_job_idx: number of the first job.
 
         Returns:
-            What each returned or raised. Nothing is raised here but Ctrl-C, and what the disk refuses.
+            What each job returned or raised. Only Ctrl-C and errors of the disk are raised here.
         """
         setup_globals()
         self._log_as_multirun()
@@ -70,7 +69,7 @@ class PopulationLauncher(Launcher):
                 job = self.composer.job(overrides)
                 groups[self.merge_key(job, place)][place] = job
             except Exception as error:
-                # A mistake, or a bug in somebody's task: this job fails, the others go on.
+                # A mistake, or a bug in a user's task: this job fails, the others go on.
                 refused[place] = error
         log.info(f"Launching {len(job_overrides)} jobs, {plural(len(groups), 'population')}")
         returned: dict[int, JobReturn] = {}
@@ -89,22 +88,22 @@ class PopulationLauncher(Launcher):
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
 
     def merge_key(self, job: Job, place: int) -> Hashable:
-        """Return what the jobs that are trained as one have in common.
+        """Return a key that jobs share if they are trained as one.
 
         Args:
-            job: of the batch.
-            place: its own among those of the batch.
+            job: a job of the batch.
+            place: its number in the batch.
         """
         return job.merge_key(place)
 
     def train_groups(self, groups: Sequence[dict[int, Job]]) -> Iterator[Results]:
-        """Train one group of jobs after another. Yield what became of the jobs of each as it ends."""
+        """Train one group of jobs after another. Yield the results of each group's jobs as it ends."""
         return map(self._train, groups)
 
     def _train(self, jobs: dict[int, Job]) -> Results:
         """Train jobs as one.
 
-        Where that raises, halve them until the culprit is alone: what had ended is in the store.
+        If that raises, halve them until the culprit is alone; members that had ended are in the store.
         """
         try:
             rows = self.session.train(list(jobs.values()))
@@ -114,7 +113,7 @@ class PopulationLauncher(Launcher):
             line = one_line(error) if isinstance(error, JaxRuntimeError) else None
             if line and len(jobs) == 1:
                 return dict.fromkeys(jobs, UserError(line))
-            if len(jobs) == 1 or isinstance(error, UserError):  # a mistake in the settings is one of all
+            if len(jobs) == 1 or isinstance(error, UserError):  # a mistake in the settings affects all
                 return dict.fromkeys(jobs, error)
             log.warning(
                 f"{len(jobs)} jobs together raised {line or f'{type(error).__name__}: {error}'}; now in"
@@ -126,7 +125,7 @@ class PopulationLauncher(Launcher):
         return self.rows_by_job(jobs, rows)
 
     def rows_by_job(self, jobs: dict[int, Job], rows: pl.DataFrame) -> Results:
-        """Return each job's own rows, of those of all of them."""
+        """Split the rows of all jobs into each job's own."""
         numbers: dict[str, list[int]] = defaultdict(list)
         for number, key in enumerate(rows["key"]):
             numbers[key].append(number)
@@ -136,11 +135,11 @@ class PopulationLauncher(Launcher):
     def _run_hydra_job(
         self, overrides: Sequence[str], number: int, result: pl.DataFrame | Exception
     ) -> JobReturn:
-        """Run a job that has been trained, as Hydra does."""
+        """Run a trained job as Hydra does."""
         try:
             config = self.composer.config(overrides)
         except (HydraException, OmegaConfBaseException, UserError) as error:
-            # There is no config to give it a folder from.
+            # Without a config it has no folder.
             self._log_as_multirun()
             log.error(f"#{number} {' '.join(overrides)}: failed, {type(error).__name__}: {error}")
             failed = JobReturn(overrides=overrides, status=JobStatus.FAILED)
@@ -164,9 +163,9 @@ def register(
     """Make a launcher known to Hydra.
 
     Args:
-        launcher: of `__module__` MODULE.
+        launcher: a class with `__module__` MODULE.
         name: `hydra/launcher=NAME`.
-        parameters: configs of the same group that it has its parameters from.
+        parameters: configs of the same group from which it takes its parameters.
     """
     node = {"defaults": [*parameters, "_self_"], "_target_": f"{MODULE}.{launcher.__qualname__}"}
     register_plugin(launcher, "hydra/launcher", name, node)

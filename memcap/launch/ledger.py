@@ -1,4 +1,4 @@
-"""The studies of one command, while it runs: which members to expect, who mirrors them, which rows came."""
+"""The studies of one command while it runs: their expected members, their mirrors, and their rows."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -20,11 +20,11 @@ class Ledger:
     """The studies of one command, each by its `Settings.at_the_end`.
 
     Args:
-        session, command: the command's.
+        session, command: those of the command.
 
     Attributes:
-        rows: of the jobs that were trained in this process.
-        expected: the members of all jobs, wherever they train; none where they are not known before.
+        rows: rows of the jobs that were trained in this process.
+        expected: the members of all jobs, wherever they train; empty if they are not known beforehand.
         mirrors: the processes that follow the studies' folders, until all jobs have ended.
     """
 
@@ -35,8 +35,8 @@ class Ledger:
         self.mirrors: dict[Settings, MirrorProcess] = {}
 
     def expect(self, jobs: Iterable[Job]) -> None:
-        """Take note of jobs before they run, and start the mirrors of their studies; of jobs that a sweeper
-        makes up as it goes, of one without members."""
+        """Record jobs before they run, and start the mirrors of their studies; for jobs that a sweeper makes
+        up as it goes, start a mirror without members."""
         engines: dict[Settings, list[Engine]] = {}
         for job in jobs:
             study = job.settings.at_the_end
@@ -46,7 +46,7 @@ class Ledger:
             self.mirror(study, each)
 
     def mirror(self, study: Settings, engines: Iterable[Engine]) -> None:
-        """Start a process that follows the study's folder, unless tracking is off or one does."""
+        """Start a process that follows the study's folder, unless tracking is off or there is one already."""
         if study in self.mirrors or study.tracking.is_off:
             return
         members = members_table(list(self.expected.get(study, ())))
@@ -56,7 +56,7 @@ class Ledger:
     def end(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Print what the studies found, unless the command was interrupted, and end the mirrors."""
+        """Print the studies' results, unless the command was interrupted, and end the mirrors."""
         if isinstance(error, Interrupted):
             self.count(error)
         interrupted = kind is not None and not issubclass(kind, Exception)
@@ -65,19 +65,19 @@ class Ledger:
                 print_summary(summarize(rows, study.folder))
         finally:
             for mirror in self.mirrors.values():
-                mirror.__exit__(kind, error, trace)  # which waits less for one that was interrupted
+                mirror.__exit__(kind, error, trace)  # waits less if the command was interrupted
         if not interrupted:
             print_places(mirror.where for mirror in self.mirrors.values())
 
     def count(self, interrupted: Interrupted) -> None:
-        """Add the rows of the jobs that have ended to what an interruption says is saved."""
+        """Add the rows of ended jobs to the count of saved rows that an interruption reports."""
         tables = self.rows_by_study()
         if tables or interrupted.rows_saved is not None:
             saved = interrupted.rows_saved or 0
             interrupted.rows_saved = saved + sum(rows.height for rows in tables.values())
 
     def rows_by_study(self) -> dict[Settings, pl.DataFrame]:
-        """Return the rows of each study: those trained here; if none ever was, those that other processes
+        """Return the rows of each study: those trained here or, if there are none, those that other processes
         left in its folder."""
         tables = {study: one_per_key(rows) for study, rows in self.rows.items() if rows}
         elsewhere = {} if self.rows else self.expected

@@ -1,7 +1,6 @@
-"""Makes memcap's launchers and its sweeper known to Hydra.
+"""Registration of memcap's launchers and sweeper with Hydra.
 
-A folder of plugins that Hydra finds by itself would have every other Hydra program import memcap, and JAX
-with it.
+If Hydra found them in a plugin folder, every other Hydra program would import memcap, and JAX with it.
 """
 
 import sys
@@ -12,17 +11,17 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 from hydra.plugins.plugin import Plugin
 
-# Hydra finds plugins by name, and takes none whose module is called otherwise.
+# Hydra finds plugins by name, and accepts only those whose module has this name.
 MODULE = "hydra_plugins.memcap"
 
 
 def register_plugin(plugin: type[Plugin], group: str, name: str, node: Any) -> None:
-    """Make a plugin a choice of a group.
+    """Register a plugin as a choice of a group.
 
     Args:
-        plugin: a class of `__module__` MODULE.
+        plugin: a class with `__module__` MODULE.
         group: "hydra/launcher", "hydra/sweeper".
-        name: of the choice.
+        name: name of the choice.
         node: its config.
     """
     Plugins.instance().register(plugin)

@@ -1,4 +1,4 @@
-"""The text that `memcap train --cfg job` prints: a job's config, with its members' values in open places."""
+"""The text of `memcap train --cfg job`: a job's config, with its members' values in place of open ones."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,7 +9,7 @@ from memcap.config import Member
 from memcap.knobs import UserError
 
 PARTS = ("task", "model", "recipe", "evaluation")
-SHOWN = 20  # values of a key in which members differ
+SHOWN = 20  # values shown of a key in which members differ
 AUTO = ("recipe", "name", "auto")  # as open as a null
 
 
@@ -17,10 +17,10 @@ def preview(config: DictConfig, members: Sequence[Member], package: str | None, 
     """Return the text.
 
     Args:
-        config: as Hydra composed it.
-        members: of the job; without any nothing is filled in.
-        package: the key of the part that is printed; None: all.
-        resolve: whether ${...} are resolved.
+        config: the config that Hydra composed.
+        members: the job's members; if there are none, nothing is filled in.
+        package: key of the part to print; None: all.
+        resolve: whether to resolve ${...}.
 
     Raises:
         UserError: there is no such part.
@@ -42,7 +42,7 @@ def preview(config: DictConfig, members: Sequence[Member], package: str | None, 
 
 
 def _fill(values: dict[Any, Any], members: Sequence[Member]) -> dict[str, list[str]]:
-    """Set what is open to what all members have. Return by key the values in which members differ."""
+    """Set open values to those that all members share. Return, by key, the values in which members differ."""
     differ = {}
     for part in PARTS:
         kinds = list(map(dict, dict.fromkeys(_part(member, part) for member in members)))
@@ -59,7 +59,7 @@ def _fill(values: dict[Any, Any], members: Sequence[Member]) -> dict[str, list[s
 
 
 def _part(member: Member, part: str) -> tuple[tuple[str, Any], ...]:
-    """Return the values of a part of a member's config, as the job's has them."""
+    """Return the values of a part of a member's config, in the form of the job's."""
     if part != "task":
         return tuple(vars(getattr(member, part)).items())
     values = {"name": member.task.name, "lag": member.lag, "length": member.length, **vars(member.task)}

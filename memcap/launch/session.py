@@ -1,4 +1,4 @@
-"""The callable that Hydra runs for each job, whatever launcher has it run."""
+"""The callable that Hydra runs for each job, under any launcher."""
 
 import contextlib
 import logging
@@ -30,13 +30,12 @@ log = logging.getLogger(__name__)
 
 
 class Session:
-    """Trains the jobs of one command, and says at its end what all of them found; a context manager.
+    """Trains the jobs of one command, and prints all their results at its end; a context manager.
 
-    What has ended by then is said also where a job failed, but not where the command was interrupted or ended
-    by a mistake.
+    Results are printed even if a job failed, but not if the command was interrupted or ended by a mistake.
 
-    Launchers send it to other processes, too, where it does what the command does here; the end is said here,
-    from their rows.
+    Launchers also send it to other processes, where it does the same; their results are printed here, from
+    their rows.
 
     Args:
         command: the command line, as it was typed.
@@ -53,18 +52,18 @@ class Session:
         self.composer: Composer | None = None
         self.session = shards.new_session()
         self.ledger = Ledger(self.session, command)
-        self.contexts = contextlib.ExitStack()  # that end with the command
+        self.contexts = contextlib.ExitStack()  # these end with the command
 
     def __getstate__(self) -> dict[str, Any]:
-        # No process of another host has the number 0, though one may have ours.
+        # No process of another host has the number 0, but one may have ours.
         return vars(self) | {"process": 0, "composer": None, "ledger": Ledger(self.session), "contexts": None}
 
     def __call__(self, config: DictConfig) -> float:
-        """Train one job; a mistake in the only one ends the process. Returns its score, see
-        `memcap.report.job_end.par2_score`."""
+        """Train one job and return its score (`memcap.report.job_end.par2_score`); a mistake in the only job
+        ends the process."""
         use_config_folders(HydraConfig.get())
         try:
-            with contextlib.chdir(self.start):  # with hydra.job.chdir a job has another, where no rerun looks
+            with contextlib.chdir(self.start):  # not in that of hydra.job.chdir, where no rerun looks
                 return self.result(self.train([job_of(config)]))
         except (UserError, OSError, JaxRuntimeError) as error:
             line = one_line(error)
@@ -74,10 +73,10 @@ class Session:
                 if isinstance(error, JaxRuntimeError):
                     raise UserError(line) from error
                 raise
-            exit_with(line)  # raised, Hydra would announce it first
+            exit_with(line)  # if it were raised, Hydra would announce it first
 
     def train(self, jobs: Sequence[Job]) -> pl.DataFrame:
-        """Train the members of jobs that have their settings in common, and keep the rows for the end.
+        """Train the members of jobs that share their settings, and keep the rows for the end.
 
         Args:
             jobs: at least one.
@@ -99,25 +98,25 @@ class Session:
 
     @contextlib.contextmanager
     def in_worker_process(self) -> Generator[None]:
-        """End by signals as the command does, and leave the other jobs their cores, where this is another
-        process than the command's."""
+        """End by signals as the command does, and leave the other jobs their cores, if this is not the
+        command's process."""
         if os.getpid() == self.process:
             yield
             return
-        # joblib and Ray say how many cores a job has by OMP_NUM_THREADS
+        # joblib and Ray give the cores of a job in OMP_NUM_THREADS
         if os.environ.get("SUBMITIT_EXECUTOR") != "slurm":
             os.environ.setdefault(cores.CORES_VARIABLE, os.environ.get("OMP_NUM_THREADS") or "1")
         with signals.watching():
             yield
 
     def result(self, rows: pl.DataFrame) -> float:
-        """Log what became of the members of the job that Hydra runs now. Returns the job's score."""
+        """Log the results of the job that Hydra is running, and return its score."""
         if HydraConfig.get().mode == RunMode.MULTIRUN:
             log.info(f"{job_label()}: {totals(rows)}")
         return par2_score(rows)
 
     def wait_elsewhere(self) -> None:
-        """Prepare for a launcher that is not ours to wait for the jobs."""
+        """Prepare for another launcher, which waits for the jobs."""
         self.contexts.enter_context(signals.raising())
 
     def __enter__(self) -> "Session":
@@ -132,6 +131,6 @@ class Session:
 
 
 def job_label() -> str:
-    """Name the job that Hydra runs now by its number and overrides."""
+    """Name the job that Hydra is running by its number and overrides."""
     job = HydraConfig.get()
     return " ".join([f"#{job.job.num}", *filter_overrides(job.overrides.task)])

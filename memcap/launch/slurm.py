@@ -1,9 +1,9 @@
-"""Hydra's launcher `population_slurm`: a task of a SLURM array for each population of a multirun, through
+"""Hydra's launcher `population_slurm`: runs each population of a multirun as a task of a SLURM array, through
 submitit.
 
-A population is here what shares programs on an accelerator (memcap/training/groups.py): on a CPU a few
-widths. Its parameters are those of `submitit_slurm`. This process waits, then hands each job what became of
-it, as the launcher `population` does.
+A population here is a set of jobs that share programs on an accelerator (memcap/training/groups.py), or a few
+widths on a CPU. The launcher's parameters are those of `submitit_slurm`. This process waits, then gives each
+job its results, as the launcher `population` does.
 """
 
 import logging
@@ -28,23 +28,24 @@ ON_ACCELERATOR = Groups(Engine(loop="associative"))
 
 
 class ArrayTask:
-    """The callable that a task of the array runs.
+    """The callable of a task of the array.
 
     Args:
-        session: of the command.
-        environment: variables that jobs are to have (`hydra.job.env_set`).
+        session: the command's session.
+        environment: environment variables of jobs (`hydra.job.env_set`).
     """
 
     def __init__(self, session: Session, environment: dict[str, str]):
         self.session, self.environment = session, environment
 
     def __call__(self, jobs: Sequence[Job]) -> pl.DataFrame:
-        """Train the jobs as one. Return their rows."""
+        """Train the jobs as one, and return their rows."""
         with env_override(self.environment):
             return self.session.train(jobs)
 
     def checkpoint(self, jobs: Sequence[Job]) -> Any:
-        """Return what submitit runs after a preemption by SLURM: the same, which trains what is missing."""
+        """Return the task that submitit runs after a preemption by SLURM: the same, which trains the missing
+        members."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self, jobs)
@@ -54,7 +55,7 @@ class SlurmPopulationLauncher(PopulationLauncher):
     """Trains each population in a task of one array.
 
     Args:
-        parameters: of `submitit_slurm`.
+        parameters: those of `submitit_slurm`.
     """
 
     __module__ = MODULE
@@ -85,7 +86,7 @@ class SlurmPopulationLauncher(PopulationLauncher):
                 **{k if k in common else f"slurm_{k}": v for k, v in parameters.items()}
             )
             tasks = executor.map_array(task, [list(jobs.values()) for jobs in groups])
-        except RuntimeError as error:  # there is no SLURM, or it refuses
+        except RuntimeError as error:  # SLURM is missing, or refuses
             raise UserError(f"hydra/launcher=population_slurm: {str(error).splitlines()[-1]}") from error
         log.info(f"submitted {len(tasks)} tasks: {', '.join(each.job_id for each in tasks)}")
         for each, jobs in zip(tasks, groups, strict=True):
@@ -102,6 +103,6 @@ class SlurmPopulationLauncher(PopulationLauncher):
 
 
 def register() -> None:
-    """Make the launcher known to Hydra. Its parameters come with the plugin for `submitit_slurm`, without
+    """Register the launcher with Hydra. Its parameters come from the plugin for `submitit_slurm`, without
     which it is refused."""
     launcher.register(SlurmPopulationLauncher, "population_slurm", ["submitit_slurm"])

@@ -1,9 +1,9 @@
-"""Hydra's group `task`, made from the tasks themselves, and the studies of papers in the group `sweeps`.
+"""Hydra's group `task`, made from the tasks themselves, and the papers' studies in the group `sweeps`.
 
-A task's choice is its name, and holds the defaults of its knobs. So a task needs no file in conf/, and
+A task's choice is its name, and has the defaults of its knobs. So a task needs no file in conf/, and
 `task=my_module:MyTask` works on the command line, in a study file and in a defaults list. A paper's study
-lies in the paper's own folder (memcap/papers/NAME/study.yaml). Tasks and studies are on Hydra's search path
-by a plugin, not by `hydra.searchpath`, which `glob(*)` in a multirun would not see.
+lies in the paper's own folder (memcap/papers/NAME/study.yaml). A plugin puts tasks and studies on Hydra's
+search path; `glob(*)` in a multirun would not see them through `hydra.searchpath`.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from memcap.runtime import plugins
 from memcap.runtime.published import root
 from memcap.tasks import task_classes
 
-FORMER = {"state": "cell_map"}  # studies of sweeps/ by the names that they had
+FORMER = {"state": "cell_map"}  # studies of sweeps/ by their former names
 
 
 class GroupSource(ConfigSource):
@@ -36,11 +36,11 @@ class GroupSource(ConfigSource):
         raise NotImplementedError
 
     def available(self) -> bool:
-        """Return True: it needs nothing."""
+        """Return True: it is always available."""
         return True
 
     def is_group(self, config_path: str) -> bool:
-        """Return whether a path is the group, or the folder it is in."""
+        """Return whether a path is the group, or its parent folder."""
         return config_path.strip("/") in ("", self.group)
 
     def is_config(self, config_path: str) -> bool:
@@ -49,14 +49,14 @@ class GroupSource(ConfigSource):
         return group == self.group and _name(name) in self.choices()
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
-        """Return what is in the group, or the group itself."""
+        """Return the names in the group, or the group itself."""
         path = config_path.strip("/")
         if path == "":
             return [self.group] if results_filter in (None, ObjectType.GROUP) else []
         return [*self.choices()] if path == self.group and results_filter in (None, ObjectType.CONFIG) else []
 
     def result(self, node: Container, package: str | None) -> ConfigResult:
-        """Return what Hydra wants to know of a config."""
+        """Return a config in Hydra's form."""
         header = {"package": package}
         return ConfigResult(config=node, path=self.full_path(), provider=self.provider, header=header)
 
@@ -68,7 +68,7 @@ class TaskSource(GroupSource):
 
     @staticmethod
     def scheme() -> str:
-        """Return memcap's own."""
+        """Return memcap's own scheme."""
         return "memcap"
 
     def choices(self) -> Iterable[str]:
@@ -76,14 +76,14 @@ class TaskSource(GroupSource):
         return task_classes()
 
     def is_config(self, config_path: str) -> bool:
-        """Return whether a path is one of the tasks, or a tracking service of one's own."""
+        """Return whether a path is one of the tasks, or a user's own tracking service."""
         group, _, name = config_path.strip("/").partition("/")
         if plugins.is_import_path(name):
             return group in (self.group, "tracking")
         return super().is_config(config_path)
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Load the defaults of one task, or a tracking service of one's own."""
+        """Load the defaults of one task, or a user's own tracking service."""
         name = _name(config_path)
         is_task = config_path.strip("/").partition("/")[0] == self.group
         return self.result(OmegaConf.create(task_defaults(name) if is_task else {"mode": name}), None)
@@ -96,7 +96,7 @@ class PaperSource(GroupSource):
 
     @staticmethod
     def scheme() -> str:
-        """Return memcap's own."""
+        """Return memcap's own scheme."""
         return "memcap-papers"
 
     def choices(self) -> Iterable[str]:
@@ -104,12 +104,13 @@ class PaperSource(GroupSource):
         return papers.studies()
 
     def is_config(self, config_path: str) -> bool:
-        """Return whether a path is one of the studies, by its former name too."""
+        """Return whether a path is one of the studies, also by its former name."""
         group, _, name = config_path.strip("/").partition("/")
         return (group == self.group and _name(name) in FORMER) or super().is_config(config_path)
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Load one study, which sets keys of any group. By its former name its rows lie where they lay."""
+        """Load one study, which sets keys of any group. Under its former name its rows stay where they
+        were."""
         name = _name(config_path)
         if name in FORMER:
             file = root() / self.group / f"{FORMER[name]}.yaml"
@@ -118,12 +119,12 @@ class PaperSource(GroupSource):
 
 
 class SearchPath(SearchPathPlugin):
-    """The places of the groups that are not in conf/.
+    """The search paths of groups that are not in conf/.
 
-    `sweeps` is a folder beside it, and in the folders of papers; `task` is made.
+    `sweeps` lies beside conf/ and in the papers' folders; `task` is made from the tasks.
     """
 
-    folders: ClassVar[list[Path]] = []  # of a --config-dir that Hydra's own command line does not see
+    folders: ClassVar[list[Path]] = []  # a --config-dir that Hydra's own command line does not see
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Add all places to the search path."""
@@ -136,7 +137,7 @@ class SearchPath(SearchPathPlugin):
 
 @contextlib.contextmanager
 def config_dir(folder: Path | None) -> Generator[None]:
-    """Let Hydra look in this folder as well, as by --config-dir."""
+    """Let Hydra search this folder as well, like --config-dir."""
     SearchPath.folders[:] = [] if folder is None else [folder]
     try:
         yield

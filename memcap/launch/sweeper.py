@@ -1,8 +1,8 @@
-"""Hydra's sweeper `grid`, the default of memcap: each combination of what sweeps is a job, as in Hydra's own
+"""Hydra's sweeper `grid`, the default of memcap: each combination of swept values is a job, as in Hydra's own
 `basic`.
 
-That one composes all jobs by Hydra's own loader before it launches any, to see whether they can be: 50 ms
-each. Here they have been composed and checked by then (memcap/launch/app.py).
+`basic` composes all jobs with Hydra's own loader before it launches any, to see whether it can, at 50 ms
+each. Here they have already been composed and checked (memcap/launch/app.py).
 """
 
 import itertools
@@ -25,12 +25,12 @@ from memcap.knobs import UserError
 from memcap.launch.errors import alternatives
 from memcap.launch.plugin import MODULE, register_plugin
 
-MOST_JOBS = 10_000  # Hydra composes each for milliseconds, and makes it a folder
+MOST_JOBS = 10_000  # Hydra takes milliseconds to compose each, and makes it a folder
 
 
 @dataclass
 class GridSweeperConf:
-    """The config `hydra.sweeper`, with the names of Hydra's own sweeper."""
+    """The config `hydra.sweeper`, with the fields of Hydra's own sweeper."""
 
     _target_: str = f"{MODULE}.GridSweeper"
     max_batch_size: int | None = None
@@ -38,11 +38,11 @@ class GridSweeperConf:
 
 
 class GridSweeper(Sweeper):
-    """Launches each combination of what sweeps.
+    """Launches a job for each combination of swept values.
 
     Args:
-        max_batch_size: jobs that the launcher gets at a time; None: all.
-        params: overrides beside those of the command line, which beat them.
+        max_batch_size: most jobs that the launcher gets at a time; None: all.
+        params: overrides beside those of the command line, which take precedence.
     """
 
     __module__ = MODULE
@@ -61,10 +61,10 @@ class GridSweeper(Sweeper):
         """Launch the jobs of a command line's overrides, batch by batch.
 
         Returns:
-            What the jobs of each batch returned.
+            The return values of each batch's jobs.
 
         Raises:
-            Exception: what the first job raised that failed, once its batch has ended.
+            Exception: that of the first job that failed, once its batch has ended.
         """
         assert self.config is not None
         assert self.launcher is not None
@@ -79,7 +79,7 @@ class GridSweeper(Sweeper):
         for first in range(0, len(jobs), size):
             batch = self.launcher.launch(jobs[first : first + size], initial_job_idx=first)
             for job in batch:
-                _ = job.return_value  # raises what a job raised that failed
+                _ = job.return_value  # raises the exception of a job that failed
             returned.append(batch)
         return returned
 
@@ -91,15 +91,15 @@ def expand(
 
     Args:
         params: `hydra.sweeper.params`.
-        arguments: the overrides of the command line, which beat them.
-        loader: Hydra's, which knows what glob(*) may be.
+        arguments: the overrides of the command line, which take precedence.
+        loader: Hydra's loader, which resolves glob(*).
 
     Raises:
-        UserError: there is no job.
+        UserError: there are no jobs.
         HydraException: it cannot read an override.
     """
     overrides = [f"{key}={value}" for key, value in (params or {}).items()] + list(arguments)
-    choices: dict[str, list[str]] = {}  # by key: where one comes twice, the last counts
+    choices: dict[str, list[str]] = {}  # by key; if one comes twice, the last counts
     for each in OverridesParser.create(config_loader=loader).parse_overrides(overrides):
         key = each.get_key_element()
         if not each.is_sweep_override():
@@ -137,12 +137,12 @@ def _count(override: Override) -> int:
     """Count the values of an override without making them."""
     sweep = override.value()
     if not isinstance(sweep, RangeSweep):
-        return 1  # they are in memory, as they were typed
+        return 1  # as typed values they are in memory
     ends = float(sweep.start or 0), float(sweep.stop or 0), float(sweep.step)
     steps = (ends[1] - ends[0]) / ends[2]
     return math.ceil(steps) if math.isfinite(steps) else MOST_JOBS + 1
 
 
 def register() -> None:
-    """Make the sweeper known to Hydra."""
+    """Register the sweeper with Hydra."""
     register_plugin(GridSweeper, "hydra/sweeper", "grid", GridSweeperConf)

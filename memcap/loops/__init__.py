@@ -1,14 +1,14 @@
 """Ways to run a cell over time, one file each; `engine.loop` chooses.
 
-    auto           the fastest that is here and serves the members: on CPUs LSTM and GRU in C where there is a
-                   compiler, elsewhere XLA's loops
+    auto           the fastest available that serves the members: on CPUs LSTM and GRU in C if there is a
+                   compiler, otherwise XLA's loops
     reproducible   XLA's loops alone, by which a study has the same rows to the bit on machines with the same
                    jaxlib and kind of processor; published studies name it
     NAME           one of this folder: plain, while, masked, associative, native
     MODULE:OBJECT  one of your own, see memcap/loops/base.py
 
-A new file here with an object `LOOP` is found; nothing else changes. Two files may have one name, such as
-`while` for the LSTM and for any cell: the one of higher rank that serves the members is run.
+A new file here with an object `LOOP` is found; nothing else changes. Two files may share a name, such as
+`while` for the LSTM and for any cell: the one of highest rank that serves the members runs.
 """
 
 from collections.abc import Iterable
@@ -61,7 +61,7 @@ def loops() -> list[Loop]:
 
 
 def names() -> list[str]:
-    """Return what `engine.loop` may be, but for a loop of one's own."""
+    """Return the values of `engine.loop`, except for loops of your own."""
     return [*GENERAL, *sorted({loop.name for loop in loops()})]
 
 
@@ -92,7 +92,7 @@ def _named(name: str) -> list[Loop]:
 
 
 def resolve(name: str, request: Request) -> Loop:
-    """Return the first loop of this name that serves and is here, else of its fallback; of auto and
+    """Return the first available loop of this name that serves the request, or of its fallback; for auto and
     reproducible, the loop of the highest rank that they may choose.
 
     Raises:
@@ -116,7 +116,7 @@ def choose(name: str, request: Request) -> Choice:
 
     Args:
         name: auto, reproducible, a name, or module:object.
-        request: what the program needs.
+        request: the program's request.
 
     Raises:
         UserError: there is no loop of this name.
@@ -126,7 +126,7 @@ def choose(name: str, request: Request) -> Choice:
 
 
 def _is_here(loop: Loop) -> bool:
-    """Return whether a loop that would have been chosen can run; print a note where it can't."""
+    """Return whether a loop that would be chosen can run; print a note if it cannot."""
     why = loop.missing()
     if why is not None:
         warn_once(f"XLA runs {loop.what}'s loop, as engine.loop={loop.name} cannot run here: {why}")
@@ -144,11 +144,11 @@ def check_name(name: str) -> None:
 
 
 def check(name: str) -> None:
-    """Refuse a loop that is named and cannot run in this process, before anything trains. Of several of one
-    name any will do: members of the others train by XLA.
+    """Refuse a named loop that cannot run in this process, before anything trains. If several share the name,
+    one that can run is enough: XLA trains the members of the others.
 
     Raises:
-        UserError: there is no such loop, or it is missing here.
+        UserError: there is no such loop, or it cannot run here.
     """
     if name in GENERAL:
         return
@@ -169,7 +169,7 @@ def version(name: str, requests: Iterable[Request]) -> str:
 
 
 def row_columns(name: str, side_by_side: bool) -> dict[str, str]:
-    """Return the columns of a row that say what ran its member over time."""
+    """Return the columns of a row that say which loop ran its member."""
     return {"loop": name, **_named(name)[0].row_columns(side_by_side)}
 
 

@@ -1,13 +1,12 @@
-"""A parallel scan over time, for cells whose units do not see each other's past: h' = a h + b, number by
-number.
+"""A parallel scan over time, for cells whose units do not see each other's past: h' = a h + b, elementwise.
 
 Such a recurrence is associative, so a machine with many lanes finds all T states in about 2 log2 T passes
 over the buffer (`jax.lax.associative_scan`; Blelloch, 1990) instead of T steps that wait for each other.
 
-States are computed as they stand, not as logarithms. minGRU's authors take sums over time in log space
-(Heinsen, 2023), as there each state is divided by the product of all decays before it, which float32 cannot
-hold; and logarithms allow positive states only. The associative scan multiplies decays and divides by none:
-where a product underflows to 0, the state was forgotten.
+States are computed directly, not as logarithms. minGRU's authors sum over time in log space (Heinsen, 2023),
+as their sums divide each state by the product of all earlier decays, which float32 cannot hold; and
+logarithms allow positive states only. The associative scan multiplies decays and never divides by them: if a
+product underflows to 0, the state was forgotten.
 """
 
 from __future__ import annotations

@@ -115,12 +115,12 @@ class Loop:
     Attributes:
         name: value of `engine.loop`, and of the column `loop`; a loop outside the package goes by
             `module:object`.
-        what: the cell it runs, in words, for the message that the loop is missing.
+        what: the cell that it runs, in words, for the note that the loop cannot run here.
         chosen_on: platforms on which `engine.loop=auto` may choose it.
         rank: order of choice; `auto` takes the loop of the highest rank that may be chosen and serves.
         reproducible: whether `engine.loop=reproducible` may choose it, which promises equal bits on machines
             with the same jaxlib and the same kind of processor.
-        fallback: name of the loop that takes what this one refuses, such as the LSTM of a read-out.
+        fallback: name of the loop that serves the requests that this one refuses.
         fuses_readout: whether `run` applies the read-out's kernel itself; otherwise `Loop.__call__` does.
         seconds_per_padded_weight: cost of each weight of padding per training step; None: on a CPU, members
             of several widths do not share a program of this loop.
@@ -148,7 +148,8 @@ class Loop:
         return platform != "cpu"
 
     def version(self) -> str:
-        """Return the version of the loop's arithmetic; a half-trained member continues only with the same."""
+        """Return the version of the loop's arithmetic; a half-trained member continues only with the same
+        version."""
         return self.name
 
     def row_columns(self, side_by_side: bool) -> dict[str, str]:
@@ -219,8 +220,8 @@ def run_feature_major(
     """Run a gated cell as `Loop.run` does, by a function whose arrays are (U, B).
 
     Args:
-        over_time: (weights, carry of (U, B) arrays, pass) -> (carry, outputs). Outputs may be None, for the
-            hidden state of the carry that it returns.
+        over_time: (weights, carry of (U, B) arrays, pass) -> (carry, outputs). Outputs may be None if they
+            are the hidden state of the carry.
         weights: kernel (F, G), recurrent (U, G), bias (G,) of the cell.
         carry: its last array is the hidden state.
         over: the pass.

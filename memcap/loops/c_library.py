@@ -1,12 +1,10 @@
-"""A C source as a library of this process: compiled at first use by the system's `cc` for the processor at
-hand.
+"""A C source as a library of this process: compiled at first use by the system's `cc` for this processor.
 
 The library lies in memcap's cache folder, under a name that changes with the source, the headers beside it,
-the compiler, what the compiler knows of the processor, and XLA's header: a home that unlike machines share
-holds one per kind.
-Beside it lies the digest of what was tested; a library that has another one, or none, is made and tested
-anew. Nothing is needed at install. Where there is no compiler, the library comes out of the wheel, if it is
-one that has them (hatch_build.py); without one nothing is lost but speed.
+the compiler, what the compiler knows of the processor, and XLA's header: a home folder shared by unlike
+machines holds one for each kind. Beside it lies the digest of the library that was tested; one with another
+digest, or none, is made and tested again. Nothing is needed at install. Without a compiler the library comes
+from the wheel, if the wheel has it (hatch_build.py); without either, only speed is lost.
 """
 
 import ctypes
@@ -26,16 +24,16 @@ from memcap.runtime import cache
 
 COMPILER = "cc"
 FLAGS = ("-O2", "-march=native")
-MOST_SECONDS = 120  # that a compiler may take: it takes one
+MOST_SECONDS = 120  # that a compiler may take; it usually takes one
 PREBUILT = Path(__file__).with_name("prebuilt")
-# What the wheel's libraries use, as Linux calls it; the fastest first.
+# Instructions that the wheel's libraries use, by Linux's names; the fastest first.
 AVX2 = {"avx2", "fma", "f16c", "bmi1", "bmi2", "abm", "movbe"}
 LEVELS = {"avx512": AVX2 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}, "avx2": AVX2}
 CPU_INFO = Path("/proc/cpuinfo")
 
 
 class LibraryError(RuntimeError):
-    """Raised where the library can't be had on this machine; says why, in words that go on after "as"."""
+    """Raised if this machine cannot have the library; says why, in words that follow "as"."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +41,9 @@ class Library:
     """A library in this process.
 
     Args:
-        path: where it came from.
+        path: the file that it was loaded from.
         digest: of its bytes.
-        handle: what ctypes loaded.
+        handle: the library as ctypes loaded it.
     """
 
     path: Path
@@ -54,12 +52,12 @@ class Library:
 
     @property
     def name(self) -> str:
-        """A name that the same bytes alone have."""
+        """The library's name, unique to its bytes."""
         return f"{self.path.stem}-{self.digest[:8]}"
 
     def target(self, call: str) -> str:
-        """Return the name by which XLA knows a function of the library. An executable in XLA's cache asks for
-        the very library it was made with."""
+        """Return the name by which XLA knows a function of the library: an executable in XLA's cache needs
+        the very library that it was made with."""
         return f"{call}_{self.name}"
 
     @property
@@ -73,11 +71,11 @@ class Library:
 
 
 def load(source: Path, calls: Sequence[str] = ()) -> Library:
-    """Load a source's library from the cache, or compile it there first, or take the wheel's.
+    """Load a source's library from the cache, after compiling it there if needed, or load the wheel's.
 
     Args:
-        source: a file of C; what it includes lies beside it or is XLA's.
-        calls: its functions that XLA is to know, each a handler of XLA's foreign functions.
+        source: a C file; the files that it includes lie beside it or are XLA's.
+        calls: its functions that XLA will call, each a handler of XLA's foreign functions.
 
     Raises:
         LibraryError: no compiler, or one that fails, and nothing in the wheel; a cache folder that can't be
@@ -104,7 +102,7 @@ def load(source: Path, calls: Sequence[str] = ()) -> Library:
 
 
 def prebuilt(stem: str) -> Path | None:
-    """Return the wheel's library for the processor at hand; None: it has none."""
+    """Return the wheel's library for this processor; None: it has none."""
     try:
         lines = CPU_INFO.read_text().splitlines()
     except OSError:
@@ -127,8 +125,8 @@ def _compiled(source: Path) -> Path:
 
 
 def _cached(stem: str, parts: list[bytes], make: Callable[[Path], Any]) -> Path:
-    """Return the library that `make` writes of these parts. It is made where it isn't in the cache yet, or
-    isn't what was tested."""
+    """Return the library that `make` writes from these parts, making it if it is not in the cache or is not
+    the one that was tested."""
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
     path = cache.folder() / "native" / f"{stem}-{key}.so"
     theirs = any(map(cache.not_ours, (path, path.with_suffix(".tested"))))
@@ -137,8 +135,8 @@ def _cached(stem: str, parts: list[bytes], make: Callable[[Path], Any]) -> Path:
         with tempfile.TemporaryDirectory(dir=path.parent) as scratch:
             library = Path(scratch, path.name)
             make(library)
-            library.chmod(0o700)  # whatever the umask: nobody else may write it
-            library.replace(path)  # whole or not at all: other processes may be at it
+            library.chmod(0o700)  # whatever the umask, nobody else may write it
+            library.replace(path)  # whole or not at all: other processes may make it, too
     return path
 
 
@@ -148,7 +146,7 @@ def missing(library: Callable[[], Library], right: Callable[[], bool], what: str
     Args:
         library: loads it.
         right: the test: whether it computes what it should.
-        what: it computes, such as "an LSTM".
+        what: the thing that it computes, such as "an LSTM".
     """
     if jax.default_backend() != "cpu":
         return "it is for CPUs"
@@ -188,7 +186,7 @@ def _digest(path: Path) -> str:
 
 
 def _tested(path: Path) -> str:
-    """Return the digest of the library that passed; nothing where none did."""
+    """Return the digest of the library that passed its test; empty if none did."""
     try:
         return path.with_suffix(".tested").read_text()
     except (OSError, UnicodeDecodeError):

@@ -1,7 +1,7 @@
-"""The terms of the chunkwise loop (chunkwise.py): each step of a matrix cell as what it does to a matrix.
+"""The terms of the chunkwise loop (chunkwise.py): each step of a matrix cell as an update of a matrix.
 
-A cell takes part by its class: `terms.register(MyCell)`, and `hidden` and `state_of` where its state is more
-than the matrix.
+A cell takes part by its class: `terms.register(MyCell)`, and also `hidden` and `state_of` if its state is
+more than the matrix.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
 
 class Terms(NamedTuple):
     """Effect of T steps on a matrix, S[t] = diag(exp(log_decay[t])) S[t - 1] + key[t] value[t]^T, and what
-    they read of it, S[t]^T query[t].
+    they read from it, S[t]^T query[t].
 
-    By the delta rule a value replaces what the key has, by a strength: for value[t] stands
-    strength[t] (value[t] - S^T key[t]), S being the matrix after the decay. A step may have several writes,
-    one after another, each with its own decay.
+    By the delta rule a value replaces what the key has, in part: value[t] becomes strength[t] (value[t] - S^T
+    key[t]), S being the matrix after the decay. A step may have several writes, one after another, each with
+    its own decay.
 
     Args:
         matrix: S before the first step.
         log_decay: per write, at most 0, for each number of a key, or one for all of them; None: 0.
         key, value: per write; their number W is T or a multiple of T.
         query: per step.
-        scales: what else the state has, before the first step and after each; None: nothing.
-        strength: per write by the delta rule; None: values are added.
+        scales: the rest of the state, before the first step and after each; None: there is none.
+        strength: per write, for the delta rule; None: values are added.
     """
 
     matrix: Float[Array, "B K V"]
@@ -61,9 +61,9 @@ def terms(cell: Any, state: Any, shifted: Float[Array, "T B F2"], resets: Bool[A
     """Return the terms of T steps.
 
     Args:
-        cell: its class is registered.
-        state: the cell's before the first step, without the last input.
-        shifted: each step's input, and the one before.
+        cell: a cell whose class is registered.
+        state: the cell's state before the first step, without the last input.
+        shifted: each step's input, and the previous one.
         resets: steps before which the state is set to zero; None: none. The loop itself sets S and the last
             input.
     """
@@ -71,7 +71,7 @@ def terms(cell: Any, state: Any, shifted: Float[Array, "T B F2"], resets: Bool[A
 
 
 def owner_of(cell: type[nnx.RNNCellBase]) -> type | None:
-    """Return the class whose terms a cell has; None: it has none."""
+    """Return the registered class of a cell; None: it has none."""
     return next((each for each in cell.__mro__[:-1] if each in terms.registry), None)
 
 
@@ -79,13 +79,13 @@ def owner_of(cell: type[nnx.RNNCellBase]) -> type | None:
 def hidden(
     cell: Any, read: Float[Array, "*T B V"], scale: Float[Array, "*T B"] | None
 ) -> Float[Array, "*T B U"]:
-    """Return the hidden state, of S^T q and of what else the state has."""
+    """Return the hidden state, given S^T q and the rest of the state."""
     return rms_norm(read)
 
 
 @singledispatch
 def state_of(cell: Any, matrix: Float[Array, "B K V"], scale: Float[Array, " B"] | None) -> Any:
-    """Return the state, without the last input, of S and of what else it has."""
+    """Return the state, without the last input, given S and the rest of it."""
     return matrix
 
 
@@ -139,13 +139,13 @@ def _(cell: DeltaProduct, state: Any, shifted: Any, resets: Any) -> Terms:
 
 @terms.register
 def _(cell: MLSTM, state: Any, shifted: Any, resets: Any) -> Terms:
-    """Return C and n as one matrix, as n is what C would be of the value 1; m goes ahead of them."""
+    """Return C and n as one matrix, as n is what C would be for the value 1; m is computed before them."""
     matrix, total, start = state
     write, keep = cell.gates_of(shifted)
     log_keep = jax.nn.log_sigmoid(keep)
     stabilizers = jax.lax.stop_gradient(running_stabilizer(log_keep, write, start, resets))
     before = jnp.concatenate([start[None], stabilizers[:-1]])
-    if resets is not None:  # else a decay over a reset, which counts for nothing, could be infinite
+    if resets is not None:  # otherwise a decay across a reset, which is never used, could be infinite
         before = jnp.where(resets[:, None], 0, before)
     key = cell.key_of(shifted) / math.sqrt(cell.keys)
     value = shifted @ cell.value[...]
@@ -186,7 +186,7 @@ def running_stabilizer(
         return a + c, jnp.maximum(b + c, d)
 
     stays = log_keep
-    if resets is not None:  # nothing of the m before is left; its own place takes 0
+    if resets is not None:  # nothing of the previous m is left; 0 takes its place
         write = jnp.where(resets[:, None], jnp.maximum(log_keep, write), write)
         stays = jnp.where(resets[:, None], -jnp.inf, log_keep)
     stays, least = jax.lax.associative_scan(joined, (stays, write))

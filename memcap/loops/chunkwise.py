@@ -1,5 +1,5 @@
-"""Chunks of steps, one after another, for cells with a matrix that decays and is added to: S' = diag(a) S +
-k v^T; and by the delta rule, S' = a S + b k (v - a S^T k)^T.
+"""Chunks of steps, one after another, for cells whose matrix decays and is added to, S' = diag(a) S + k v^T,
+or follows the delta rule, S' = a S + b k (v - a S^T k)^T.
 
 Within a chunk no step waits for another: what is read after step t is a sum over the chunk's own writes and
 over the matrix that entered it,
@@ -9,7 +9,7 @@ over the matrix that entered it,
 d[t, s] being the product of the decays after s, up to t: a few products of matrices. Source: Yang et al.
 (2024), "Gated linear attention transformers", section 4; Dao & Gu (2024), "Transformers are SSMs", section 6.
 As there, the logarithms between s and t are added up for each pair: a difference of two sums from the chunk's
-start would lose digits where much was forgotten. The stabiliser of mLSTM goes ahead of its matrix, by a
+start would lose digits where much was forgotten. The stabiliser of mLSTM is computed before its matrix, by a
 parallel scan of maxima (chunk_terms.py).
 
 By the delta rule what is added at k[t] is not v[t] but u[t] = b[t] (v[t] - what k[t] reads just before), a
@@ -20,13 +20,13 @@ triangular system for all u of a chunk (memcap/loops/triangle.py):
 With it, all else is as above. Source: Yang et al. (2024), "Parallelizing linear transformers with the delta
 rule over sequence length", arXiv 2406.06484, section 3; with decays, Yang, Kautz & Hatamizadeh (2025), "Gated
 delta networks". They solve for two matrices of a chunk, W and U, without S[-1], to do all chunks at once;
-here chunks follow one another, and one system will do. The n writes of a step of `delta_product` are n rows
-of it, the last of which is read.
+here chunks follow one another, and one system is enough. The n writes of a step of `delta_product` are n of
+its rows, and the last of them is read.
 
-A chunk is a step of the masked scan: forward the matrix that enters each chunk is stored, backward a chunk is
-gone through again. The read-out is applied within, so that no hidden states are stored.
+A chunk is a step of the masked scan: the forward pass stores the matrix that enters each chunk, the backward
+pass computes each chunk again. The read-out is applied within, so that no hidden states are stored.
 
-What other forms cost in memory and kernels is in docs/accelerators.md.
+docs/accelerators.md has the cost of other forms in memory and kernels.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ STEP = ("__call__", "update", "write", "show", "read", "project")  # the methods
 
 
 def chunk_steps(steps: int) -> int:
-    """Return how many steps a chunk has: the one of CHUNKS that leaves least over, as a copy without what is
-    over would be one of all hidden states."""
+    """Return the number of steps per chunk: the one of CHUNKS with the smallest remainder, since cutting off
+    a remainder copies all hidden states."""
     return min(steps, min(CHUNKS, key=lambda chunk: -steps % chunk))
 
 
@@ -68,8 +68,8 @@ def chunk_of(graph: nnx.GraphDef, windows: bool, reset: bool, return_sequences: 
     """Return a cell's steps through a chunk, as one step of `stepwise`.
 
     Its inputs (C, B, F + 1), with windows (C, B, F + 2), are the cell's and, for each step, whether it counts
-    and whether it begins a window: 0 or 1. Its output is hidden states (C, B, H), or that of the last step
-    that counts (B, H); or what the read-out makes of them, if its weights come with the cell's.
+    and whether it begins a window: 0 or 1. Its output is the hidden states (C, B, H), or that of the last
+    step that counts (B, H); or the read-out's outputs, if its weights come with the cell's.
     """
 
     def cut(starts: jax.Array, entered: Any) -> Any:
@@ -89,7 +89,7 @@ def chunk_of(graph: nnx.GraphDef, windows: bool, reset: bool, return_sequences: 
         shifted = token_shift(inputs, entered)
         terms = chunk_terms.terms(cell, state, shifted, starts if reset else None)
         counts, log_decay = each_write(terms, valid), terms.log_decay
-        terms = terms._replace(  # past the length the matrix stands still
+        terms = terms._replace(  # past the length the matrix does not change
             log_decay=None if log_decay is None else zero_unless(counts, log_decay),
             key=zero_unless(counts, terms.key),
         )
@@ -108,20 +108,20 @@ def chunk_of(graph: nnx.GraphDef, windows: bool, reset: bool, return_sequences: 
 
 
 def each_write(terms: Terms, of_steps: Shaped[Array, "C ..."]) -> Shaped[Array, "W ..."]:
-    """Repeat what is said of each step for each of its writes."""
+    """Repeat the values of each step for each of its writes."""
     return of_steps if terms.writes == 1 else jnp.repeat(of_steps, terms.writes, 0)
 
 
 def through_chunk(
     terms: Terms, starts: Bool[Array, " C"] | None, reset: bool, every: bool
 ) -> tuple[Float[Array, "B K V"], Float[Array, "C B V"] | None]:
-    """Return S after the last step of a chunk, and what is read of it after each, if that is wanted.
+    """Return S after the last step of a chunk, and what is read from it after each step, if wanted.
 
     Args:
         terms: of the chunk's steps.
         starts: where windows begin; None: nowhere.
         reset: whether nothing of a window goes on into the next; otherwise it does, with its gradient cut.
-        every: whether to read.
+        every: whether to read after each step.
     """
     writes, dtype = len(terms.key), terms.key.dtype
     # A row is a write, a column what was written: before the chunk, and by each of its writes.
@@ -135,7 +135,7 @@ def through_chunk(
         return written.astype(dtype) if logs is None else jnp.where(written, jnp.exp(logs), 0)
 
     def gathered(decays: jax.Array, *content: jax.Array) -> tuple[Any, Any]:
-        step = terms.writes  # what is read of it is there after its last write
+        step = terms.writes  # it is read after its last write
         of_queries = decays if step == 1 else decays[step - 1 :: step]
         return _last(decays, *content), _read(terms.query, of_queries, *content) if every else None
 
@@ -168,7 +168,8 @@ def _value(
     Args:
         terms: of the chunk's steps.
         inside: decays of what was written in the write's own window.
-        outside: of what was written before it, which has no gradient; None: it counts for nothing.
+        outside: decays of what was written before that window, which gets no gradient; None: it counts for
+            nothing.
     """
     if terms.strength is None:
         return terms.value
@@ -185,7 +186,7 @@ def _value(
 def _weights(
     query: Float[Array, "C B K"], own: Float[Array, "C W B D"], key: Float[Array, "W B K"]
 ) -> Float[Array, "C W B"]:
-    """Return each query's weight of each write that is left by then."""
+    """Return the weight that each query gives to each write that is left by then."""
     return jnp.sum(query[:, None] * own * key, -1)
 
 
@@ -195,7 +196,7 @@ def _last(
     key: Float[Array, "W B K"],
     value: Float[Array, "W B V"],
 ) -> Float[Array, "B K V"]:
-    """Return what is left after the last step of what was there and was written."""
+    """Return what is left after the last step of the matrix before the chunk and of its writes."""
     before, own = decays[-1, 0], decays[-1, 1:]
     return before[..., None] * matrix + jnp.einsum("sbk,sbv->bkv", own * key, value)
 
@@ -207,7 +208,7 @@ def _read(
     key: Float[Array, "W B K"],
     value: Float[Array, "W B V"],
 ) -> Float[Array, "C B V"]:
-    """Read with each step's query what is left by then."""
+    """Read what is left at each step with that step's query."""
     before, own = decays[:, 0], decays[:, 1:]
     weights = _weights(query, own, key)
     return _read_matrix(query, before, matrix) + jnp.einsum("tsb,sbv->tbv", weights, value)
@@ -216,7 +217,7 @@ def _read(
 def _read_matrix(
     query: Float[Array, "C B K"], before: Float[Array, "C B D"], matrix: Float[Array, "B K V"]
 ) -> Float[Array, "C B V"]:
-    """Read with each query the matrix before the chunk."""
+    """Read the matrix before the chunk with each query."""
     return jnp.einsum("tbk,bkv->tbv", query * before, matrix)
 
 

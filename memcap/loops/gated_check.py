@@ -1,5 +1,5 @@
-"""The test that a gated cell in C passes on this machine before it is used: its values and gradients are
-those of its step in NumPy, in float64."""
+"""The test that a gated cell in C must pass on this machine before it is used: its values and gradients must
+equal those of its step in NumPy, in float64."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 
 from memcap.loops.gated_native import GatedC, loss_over_time, over_time
 
-QUICK: dict[str, Any] = {"xla_backend_optimization_level": 0}  # to compile what tests it
-TOLERANCE = 1e-4  # relative; the largest difference from float64 that is rounding
+QUICK: dict[str, Any] = {"xla_backend_optimization_level": 0}  # for compiling the test
+TOLERANCE = 1e-4  # relative; a larger difference from float64 is no rounding
 NUDGE = 1e-5  # by which an array is moved to see how a loss changes
 
 
 class Case(NamedTuple):
-    """Sizes at which the C is tested; of no outputs, its hidden states are."""
+    """Sizes at which the C is tested; with no outputs, its hidden states are tested."""
 
     steps: int
     batch: int
@@ -39,12 +39,12 @@ CASES = (
 
 
 def all_right(cell: GatedC) -> bool:
-    """Return whether the C's values and gradients are those of float64 at all sizes that are tested."""
+    """Return whether the C's values and gradients equal those of float64 at all tested sizes."""
     return all(is_right(cell, case) for case in CASES)
 
 
 def is_right(cell: GatedC, case: Case) -> bool:
-    """Return whether the C's values and gradients are those of float64, at one size.
+    """Return whether the C's values and gradients equal those of float64 at one size.
 
     A gradient is right if it says how fast a loss changes in a random direction that leans towards it, one
     per array.
@@ -97,8 +97,8 @@ def _draw(cell: GatedC, case: Case, rng: np.random.Generator) -> list[np.ndarray
 def _both(
     cell: GatedC, case: Case, symbols: np.ndarray, rng: np.random.Generator
 ) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """Return the C and the cell to read as functions of the arrays of `_draw`: carry and outputs, or the sums
-    of the loss. One step less than T counts."""
+    """Return the C and the NumPy cell as functions of the arrays of `_draw`: carry and outputs, or the sums
+    of the loss. T - 1 steps count."""
     extents = np.array([max(1, case.steps - 1), case.units], np.int32)
     targets = rng.integers(max(1, case.outputs), size=symbols.shape, dtype=np.int32)
     due = rng.random(symbols.shape) < 0.5
@@ -123,7 +123,7 @@ def _both(
 
 
 def _in_numpy(cell: GatedC, weights: Any, carry: Any, inputs: Any, steps: int) -> Any:
-    """Run the cell to read: its carry, (U, B) each, after so many steps of inputs (T, B, F), and all
+    """Run the NumPy cell; return its carry, (U, B) each, after `steps` steps of inputs (T, B, F), and all
     read-outs, or hidden states."""
     kernel, recurrent, bias, readout = weights
     outputs = np.zeros((len(inputs), readout.shape[1] or len(recurrent), inputs.shape[1]))
@@ -134,7 +134,7 @@ def _in_numpy(cell: GatedC, weights: Any, carry: Any, inputs: Any, steps: int) -
 
 
 def _sums_in_numpy(outputs: Any, targets: Any, due: Any) -> np.ndarray:
-    """Return the sums of `loss_over_time`, of outputs (T, O, B)."""
+    """Return the sums of `loss_over_time` for outputs (T, O, B)."""
     at = np.take_along_axis(outputs, targets[:, None], 1)[:, 0]
     losses = np.log(np.exp(outputs).sum(1)) - at
     return np.array([losses[due].sum(), (outputs.argmax(1) == targets)[due].sum(), due.sum()])

@@ -1,7 +1,7 @@
-"""A gated cell over time as one call of C: the frame of lstm_native.py and gru_native.py. The C is
-gated.h and a file per cell; gated_check.py tests what was compiled.
+"""A gated cell over time as one call of C: the base of lstm_native.py and gru_native.py. The C is gated.h and
+a file per cell; gated_check.py tests the compiled library.
 
-For CPUs, in float32, of one window. Under `vmap` members are called one after another.
+For CPUs, float32 and one window. Under `vmap` members are called one after another.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ MOST_STEPS = 2**24
 
 @dataclass(frozen=True)
 class GatedC:
-    """A cell that C runs.
+    """A cell that runs in C.
 
     Args:
-        name: of its source, NAME.c, and in its calls, memcap_NAME_forward.
-        words: what it is, "an LSTM".
-        blocks: of columns in its weights, each of U columns.
-        states: how many arrays its carry has; the last one is h.
-        step: the cell to read, in NumPy: x @ kernel + bias and h @ recurrent, each (B, blocks * U), and the
-            carry, each (U, B) -> the next carry.
+        name: the NAME of its source, NAME.c, and of its calls, memcap_NAME_forward.
+        words: the cell in words, "an LSTM".
+        blocks: number of blocks of U columns in its weights.
+        states: number of arrays in its carry; the last one is h.
+        step: the cell in NumPy: (x @ kernel + bias and h @ recurrent, each (B, blocks * U); the carry, each
+            (U, B)) -> the next carry.
         check: whether the C computes what the step does (memcap/loops/gated_check.py).
     """
 
@@ -67,7 +67,7 @@ class GatedC:
         """Load the library and make its calls known to XLA; once per process.
 
         Raises:
-            LibraryError: it can't be had here; `missing` says so beforehand.
+            LibraryError: this machine cannot have it; `missing` says so beforehand.
         """
         loaded = c_library.load(self.source, self.calls)
         size = getattr(loaded.handle, f"memcap_{self.name}_size")
@@ -80,8 +80,8 @@ class GatedC:
         return c_library.missing(self.library, lambda: self.check(self), self.words)
 
     def size(self, which: int, *sizes: int) -> int:
-        """Return how many floats a buffer has, by T, F, U, O, B and whether inputs are vectors; -1 where they
-        are out of range."""
+        """Return the number of floats of a buffer, given T, F, U, O, B and whether inputs are vectors; -1 if
+        they are out of range."""
         return getattr(self.library().handle, f"memcap_{self.name}_size")(which, *sizes)
 
 
@@ -98,22 +98,21 @@ def over_time(
 
     Args:
         cell: with G = blocks * U columns in its weights.
-        return_sequences: whether something is returned for every step, the hidden state or what the read-out
-            makes of it.
+        return_sequences: whether to return the hidden state, or the read-out's outputs, of every step.
         weights: kernel (F, G), recurrent (U, G), bias (G,), and a read-out (U, O) or None; float32.
         carry: a pytree of (U, B) arrays, the last one h; float32.
         inputs: (T, B) int symbols below F, or (T, B, F) float32.
-        extents: (2,) int32, how many of the T steps count, and of the U units; may be traced. Weights of the
-            other units, and their carry, must be zero; so is all that comes of them, and their gradients.
+        extents: (2,) int32, how many of the T steps and of the U units count; may be traced. The other units'
+            weights and carry must be zero; so are their outputs and gradients.
 
     Returns:
         The carry after the steps that count, and the hidden states (T, U, B), or read-outs (T, O, B), zero
         after them; or None.
 
     Raises:
-        LibraryError: it can't be had here; `GatedC.missing` says so beforehand.
-        ValueError: as it runs, if a symbol is outside of 0 ... F - 1; or jax.errors.JaxRuntimeError, where
-            JAX calls it so.
+        LibraryError: this machine cannot have it; `GatedC.missing` says so beforehand.
+        ValueError: at run time, if a symbol is outside 0 ... F - 1; JAX may raise it as
+            jax.errors.JaxRuntimeError.
     """
     return _forward(cell, return_sequences, False, weights, carry, inputs, extents)[:2]
 
@@ -127,7 +126,8 @@ def _forward(
     inputs: jax.Array,
     extents: jax.Array,
 ) -> Any:
-    """Return the carry after the last step, the outputs, and what the backward pass needs, if wanted."""
+    """Return the carry after the last step, the outputs, and, if wanted, the residuals of the backward
+    pass."""
     kernel, recurrent, bias, readout = weights
     states, tree = jax.tree.flatten(carry)
     matrix, inputs = _matrix(recurrent, readout), _time_last(inputs)
@@ -188,15 +188,15 @@ def loss_over_time(
     Args:
         cell, carry, inputs, extents: see `over_time`.
         weights: kernel (F, G), recurrent (U, G), bias (G,), read-out (U, O) and its bias (O,); float32.
-        targets: (T, B) int32, the class that is right.
-        due: (T, B) bool, whether an answer is.
+        targets: (T, B) int32, the right class.
+        due: (T, B) bool, whether an answer is due.
 
     Returns:
-        (3,) float32, sums over the answers that are due by then: cross entropy in nats, how many are right,
-        and how many there are. The first one alone has a gradient, which is computed with it, wanted or not.
+        (3,) float32, sums over the answers that are due in these steps: cross entropy in nats, number right,
+        and number due. Only the first has a gradient, which is always computed with it.
 
     Raises:
-        LibraryError, ValueError: as `over_time` does.
+        LibraryError, ValueError: as for `over_time`.
     """
     return _loss_fwd(cell, weights, carry, inputs, extents, targets, due)[0]
 
@@ -224,31 +224,31 @@ loss_over_time.defvjp(_loss_fwd, _loss_bwd)
 def _slopes(
     arrays: tuple[jax.Array, ...], kernel: jax.Array, inputs: jax.Array
 ) -> tuple[jax.ShapeDtypeStruct, ...]:
-    """Return the shapes of the gradients of arrays, and of inputs (T, F, B): symbols have none."""
+    """Return the shapes of the gradients of arrays, and of inputs (T, F, B); symbols have none."""
     steps = inputs.shape[0] if inputs.ndim == 3 else 0
     shapes = *(array.shape for array in arrays), (steps, kernel.shape[0], inputs.shape[-1])
     return tuple(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes)
 
 
 def _batch_last(d_inputs: jax.Array, inputs: jax.Array) -> jax.Array | None:
-    """Return the gradient of inputs as they were, (T, B, F); None for symbols."""
+    """Return the gradient of inputs in their own layout, (T, B, F); None for symbols."""
     return jnp.swapaxes(d_inputs, 1, 2) if inputs.ndim == 3 else None
 
 
 def _matrix(recurrent: jax.Array, readout: jax.Array | None) -> jax.Array:
-    """Return the read-out (U, O); for none, one of no outputs."""
+    """Return the read-out (U, O); if there is none, one without outputs."""
     return jnp.zeros((recurrent.shape[0], 0), jnp.float32) if readout is None else readout
 
 
 def _time_last(inputs: jax.Array) -> jax.Array:
-    """Return inputs as the C takes them: symbols (T, B) int32, or vectors (T, F, B)."""
+    """Return inputs in the layout of the C: symbols (T, B) int32, or vectors (T, F, B)."""
     return jnp.swapaxes(inputs, 1, 2) if inputs.ndim == 3 else inputs.astype(jnp.int32)
 
 
 def _buffer(
     cell: GatedC, which: int, kernel: jax.Array, matrix: jax.Array, inputs: jax.Array
 ) -> jax.ShapeDtypeStruct:
-    """Return the shape of a buffer that the C asks for."""
+    """Return the shape of a buffer that the C needs."""
     sizes = inputs.shape[0], kernel.shape[0], *matrix.shape, inputs.shape[-1], int(inputs.ndim == 3)
     return jax.ShapeDtypeStruct((cell.size(which, *sizes),), jnp.float32)
 
@@ -261,12 +261,12 @@ def _call(
 
 
 class GatedNative(WhileLoop):
-    """A gated cell on CPUs in C: the fastest loop there is. Compiled for the machine at hand, its rows repeat
-    to the bit there alone.
+    """A gated cell on CPUs in C: the fastest loop there is. It is compiled for this machine, so its rows
+    repeat to the bit only here.
 
     Attributes:
         in_c: the cell.
-        xla: the loop that runs what C can't count or hold, such as float64.
+        xla: the loop that runs what the C does not serve, such as float64.
     """
 
     name = "native"
@@ -301,7 +301,7 @@ class GatedNative(WhileLoop):
         return super().row_columns(side_by_side) | {"kernel": "native"}
 
     def __call__(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
-        """Run a cell over a pass, by XLA what C does not serve."""
+        """Run a cell over a pass, by XLA if the C does not serve it."""
         served = takes((*self.weights(cell), *jax.tree.leaves(carry)), over)
         return super().__call__(cell, carry, over) if served else self.xla(cell, carry, over)
 
@@ -315,7 +315,7 @@ class GatedNative(WhileLoop):
         return run_feature_major(run_in_c, self.weights(cell), carry, over, fuses=over.return_sequences)
 
     def score(self, cell: Cell, carry: Any, over: Pass, answers: Answers) -> Sums:
-        """Run a cell over a pass, score it and find the gradient in one call of C, where every step answers
+        """Run a cell over a pass, score it and compute the gradient in one call of C, if every step answers
         with a class."""
         fits = answers.loss == "classes" and over.return_sequences and answers.due is not None
         if not fits or over.readout is None:
@@ -330,14 +330,14 @@ class GatedNative(WhileLoop):
 
 
 def takes(arrays: tuple[jax.Array, ...], over: Pass) -> bool:
-    """Return whether C serves a pass: float32 weights and carries, one window, and no more steps than it can
-    count."""
+    """Return whether the C serves a pass: float32 weights and carry, one window, and no more steps than it
+    can count."""
     steps, batch = over.inputs.shape[:2]
     fits = steps <= MOST_STEPS and steps * batch < 2**31
     return over.window_starts is None and fits and all(array.dtype == jnp.float32 for array in arrays)
 
 
 def _extents(cell: Any, over: Pass) -> jax.Array:
-    """Return the steps that count, and the units: (2,) int32."""
+    """Return the numbers of steps and units that count: (2,) int32."""
     units = jnp.asarray(cell.hidden_features if over.num_units is None else over.num_units)
     return jnp.stack([over.length, units]).astype(jnp.int32)

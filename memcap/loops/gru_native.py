@@ -1,5 +1,5 @@
-"""`flax.nnx.GRUCell` over time as one call of C (gru.c): what memcap/loops/while_loop.py computes of it, each
-step to float rounding."""
+"""`flax.nnx.GRUCell` over time as one call of C (gru.c). Each step equals that of memcap/loops/while_loop.py
+to float rounding."""
 
 from typing import Any
 
@@ -35,7 +35,7 @@ class GRUNative(GatedNative):
         return cell.dense_i.kernel[...], cell.dense_h.kernel[...], cell.dense_i.bias[...]
 
     def refuses(self, request: Request) -> str | None:
-        """Refuse other cells: a constructor of its own may have chosen another activation."""
+        """Refuse other cells, as a constructor of their own may have chosen another activation."""
         kind, flax = request.cell, nnx.GRUCell
         theirs = kind.__call__ is flax.__call__ and kind.__init__ is flax.__init__
         return super().refuses(request) or (None if theirs else "the cell is not Flax's GRU")

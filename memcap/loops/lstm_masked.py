@@ -1,9 +1,10 @@
-"""memcap's LSTM by a masked `lax.scan`, its gradient written out: accelerators, members side by side.
+"""memcap's LSTM by a masked `lax.scan`, with the gradient written out: for accelerators, members side by
+side.
 
-Two things differ from memcap/loops/lstm_while.py. The backward pass is bound by memory here: h is not kept
-but made again, so the gradient of the weights that step t + 1 used is due at step t. And of a one-hot array a
-TPU's compiler would make a kernel, and turn h into its layout and back at every step: a symbol's 1 is written
-element by element, which goes into the product itself.
+Two things differ from memcap/loops/lstm_while.py. The backward pass is bound by memory here: h is not stored
+but computed again, so the gradient of the weights that step t + 1 used is added at step t. And a TPU's
+compiler would make a kernel of a one-hot array, and convert h to its layout and back at every step: so a
+symbol's 1 is written elementwise, which fuses into the product.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def _joined(x: jax.Array, h: jax.Array, features: int) -> jax.Array:
-    """Stack what a step's product takes, (F + U, B): the input, symbols (B,) or vectors (B, F), above the
+    """Stack the operand of a step's product, (F + U, B): the input, symbols (B,) or vectors (B, F), above the
     hidden state."""
     if x.ndim > 1:
         return jnp.concatenate([x.T.astype(h.dtype), h], 0)
@@ -45,8 +46,8 @@ def lstm_masked(
 def _forward(
     with_residuals: bool, weights: Weights, carry: CarryCH, over: Pass, factor: jax.Array | None
 ) -> tuple[CarryCH, jax.Array, jax.Array | None]:
-    """Return the carry after the last step, residuals, if wanted, and the outputs. Residuals are each step's
-    i, f, g, o, c, (T, 5U, B)."""
+    """Return the carry after the last step, the residuals if wanted, and the outputs. Residuals are each
+    step's i, f, g, o, c, (T, 5U, B)."""
     kernel, _, bias, readout = weights
     features, bias = len(kernel), None if over.inputs.ndim == 2 else bias
     matrix, rows, buffers = start_forward(weights, over, factor, 5 if with_residuals else 0)
@@ -60,11 +61,11 @@ def _forward(
         residuals = jnp.concatenate([*gates, c], 0) if with_residuals else jnp.zeros(*no_row)
         return (c_next, h_next), (residuals, zero_unless(valid, h_next[:rows]) if readout is None else read)
 
-    # zeros that a TPU's compiler knows of, it would select anew at every step
+    # zeros that a TPU's compiler knows of would be selected again at every step
     carry = lax.optimization_barrier(carry)
     xs = over.inputs, factor
     carry, (residuals, outputs) = masked(step, carry, xs, buffers, over.length, False)
-    if readout is not None:  # what was read a step late, a step earlier
+    if readout is not None:  # outputs were read a step late: move them a step earlier
         last, now = readout.T @ carry[1], jnp.arange(len(outputs))[:, None, None]
         shifted = jnp.concatenate([outputs[1:], outputs[:1]], 0)
         outputs = jnp.where(now == over.length - 1, last, jnp.where(now < over.length, shifted, 0))
@@ -88,8 +89,8 @@ def _lstm_masked_bwd(saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]
     start = start_backward(weights, over, last, cotangents)
 
     def step(state: Any, _: Any, valid: Any, row: Any) -> tuple[Any, Any]:
-        """Go back through a step. The h that enters step t + 1 is what step t made: its weights' gradient is
-        due here."""
+        """Go back through a step. Step t makes the h that enters step t + 1, whose weights get their gradient
+        here."""
         (dc, dh), dw, db, dz_after = state
         (x_after, factor_after), here, residuals, d_output = row
         *gates, c = jnp.split(residuals, 5, 0)

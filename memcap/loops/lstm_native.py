@@ -1,5 +1,5 @@
-"""memcap's LSTM over time as one call of C (lstm.c): what memcap/loops/lstm_while.py computes, each
-step to float rounding."""
+"""memcap's LSTM over time as one call of C (lstm.c). Each step equals that of memcap/loops/lstm_while.py to
+float rounding."""
 
 from typing import Any
 

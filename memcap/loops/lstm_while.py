@@ -1,8 +1,8 @@
-"""memcap's LSTM by a loop with a trip count, its gradient written out: CPUs, by XLA.
+"""memcap's LSTM by a loop with a trip count, with the gradient written out: for CPUs, by XLA.
 
 Weight gradients are accumulated in the backward loop: on a CPU, stacking the gates' gradients for one large
-product afterwards is slower. Arrays are (U, B), so that the batch lies in the vector lanes; what the backward
-loop needs of a step is kept in one buffer, as XLA would fill and copy several.
+product afterwards is slower. Arrays are (U, B), so that the batch lies in the vector lanes; the residuals of
+a step are kept in one buffer, as XLA would fill and copy several.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ OverTime = Callable[[Weights, CarryCH, Pass, jax.Array | None], tuple[CarryCH, j
 
 
 def _joined(x: jax.Array, h: jax.Array, features: int) -> jax.Array:
-    """Stack what a step's product takes, (F + U, B): the input above the hidden state. Symbols (B,) become
-    one-hot, vectors (B, F) stay."""
+    """Stack the operand of a step's product, (F + U, B): the input above the hidden state. Symbols (B,)
+    become one-hot, vectors (B, F) stay."""
     if x.ndim == 1:
         column = (jnp.arange(features)[:, None] == x[None, :]).astype(h.dtype)
     else:
@@ -52,8 +52,8 @@ def lstm_while(
 
     Args:
         weights: kernel (F, 4U), recurrent (U, 4U), bias (4U,), and a read-out (U, O) of every step, or None.
-            Rows of the recurrent product, the read-out costs next to nothing. It needs one window, `factor`
-            None: at a window's start, what is read out is not what flows on.
+            As rows of the recurrent product, the read-out costs next to nothing. It needs one window,
+            `factor` None: at a window's start, the h that is read out is not the h that flows on.
         carry: (c, h), each (U, B), the state before the first step.
         over: the `core` of a pass.
         factor: the pass's `carry_factor`.
@@ -69,8 +69,8 @@ def lstm_while(
 def start_forward(
     weights: Weights, over: Pass, factor: Any, saved: int
 ) -> tuple[jax.Array, int, tuple[jax.Array, jax.Array]]:
-    """Return the matrix of a step's product, how many numbers each step returns, and buffers of zeros for
-    `saved` arrays (U, B) per step, and for what is returned."""
+    """Return the matrix of a step's product, the number of outputs per step, and buffers of zeros for `saved`
+    arrays (U, B) per step and for the outputs."""
     kernel, recurrent, bias, readout = weights
     assert readout is None or (over.return_sequences and factor is None)
     matrix = stacked_weights(kernel, recurrent, bias, readout, over.inputs.ndim == 2)
@@ -83,8 +83,7 @@ def start_forward(
 def step_forward(
     matrix: jax.Array, joined: jax.Array, bias: jax.Array | None, c: jax.Array
 ) -> tuple[list[jax.Array], jax.Array, jax.Array, jax.Array]:
-    """Return a step's gates, next c and next h, and what it reads out; `bias` is None where the matrix has
-    it."""
+    """Return a step's gates, next c, next h and outputs; `bias` is None if the matrix includes it."""
     z, columns = matrix @ joined, 4 * len(c)
     z, read = z[:columns], z[columns:]
     if bias is not None:
@@ -95,8 +94,8 @@ def step_forward(
 def _forward(
     with_residuals: bool, weights: Weights, carry: CarryCH, over: Pass, factor: jax.Array | None
 ) -> tuple[CarryCH, jax.Array, jax.Array | None]:
-    """Return the carry after the last step, residuals, if wanted, and the outputs. Residuals are each step's
-    i, f, g, o, c, h, (T, 6U, B)."""
+    """Return the carry after the last step, the residuals if wanted, and the outputs. Residuals are each
+    step's i, f, g, o, c, h, (T, 6U, B)."""
     kernel, _, bias, readout = weights
     features, bias = len(kernel), None if over.inputs.ndim == 2 else bias
     matrix, rows, buffers = start_forward(weights, over, factor, 6 if with_residuals else 0)
@@ -133,7 +132,7 @@ class Backward(NamedTuple):
     """Start of an LSTM's gradient over time.
 
     Args:
-        matrix: (U, 4U + O), what takes the gradient of a step's product to that of h.
+        matrix: (U, 4U + O), maps the gradient of a step's product to that of h.
         dc, dh: (U, B), gradients of the last carry.
         d_readout: (U, O), the read-out's gradient by the last step; None: no read-out.
         sums: zeros, for the gradients of the matrix (F + U, 4U + O) and the bias (4U,).
@@ -161,12 +160,12 @@ def start_backward(weights: Weights, over: Pass, last: jax.Array, cotangents: An
 
 
 def weight_gradients(weights: Weights, d_readout: Any, dw: Any, db: Any, symbols: bool) -> Weights:
-    """Return the gradients of the weights, of the sums that the backward loop made."""
+    """Return the gradients of the weights, from the sums of the backward loop."""
     features, columns = len(weights[0]), weights[0].shape[1]
     d_kernel, d_recurrent = dw[:features, :columns], dw[features:, :columns]
     if d_readout is not None:
         d_readout = d_readout + dw[features:, columns:]
-    if symbols:  # one symbol is on at a step, so the rows of the table's gradient add up to the bias's
+    if symbols:  # each step has one symbol, so the rows of the kernel's gradient add up to the bias's
         db = d_kernel.sum(0)
     return d_kernel, d_recurrent, db, d_readout
 
@@ -213,7 +212,7 @@ lstm_while.defvjp(_lstm_while_fwd, _lstm_while_bwd)
 
 
 class LSTMLoop(Loop):
-    """Base of the loops that XLA runs for memcap's LSTM.
+    """Base of XLA's loops for memcap's LSTM.
 
     Attributes:
         over_time: `lstm_while`, or a function with its arguments.

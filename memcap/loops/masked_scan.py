@@ -1,11 +1,11 @@
 """`lax.scan` over all T steps of the buffer, for any cell, with the gradient written out.
 
-A length masks the small carry only, so that members of several lengths side by side each read and write their
-own step of a buffer. For GPUs and TPUs.
+The length masks only the small carry, so that members of several lengths run side by side, and each reads and
+writes its own step of a buffer. For GPUs and TPUs.
 
-On GPUs `lax.scan` fills what it will return with zeros before it writes each row of it: of the residuals of a
-training step one pass in three. There the rows are written into buffers that are only allocated. Every row is
-written, those after `length` too, so nothing that lay there is ever read.
+On GPUs `lax.scan` fills its outputs with zeros before it writes each row: one in three passes over the
+residuals of a training step. So there the rows are written into buffers that are only allocated. Every row is
+written, also after `length`, so that no old content is ever read.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def masked(body: Any, state: Any, xs: Any, ys: Any, length: jax.Array, backwards: bool) -> tuple[Any, Any]:
-    """Go over all T rows; from `length` on the state stands still. See `stepwise`."""
+    """Go over all T rows; from `length` on the state does not change. See `stepwise`."""
     steps = jax.tree.leaves((xs, ys))[0].shape[0]
 
     def scan_rows(state: Any, xs: Any) -> tuple[Any, Any]:
@@ -36,7 +36,7 @@ def masked(body: Any, state: Any, xs: Any, ys: Any, length: jax.Array, backwards
             return select(valid, new, state), y
 
         t = jnp.arange(steps)
-        # compared in the step, it would be a kernel more
+        # a comparison in the step would cost another kernel
         return lax.scan(step, state, (t, t < length, xs), reverse=backwards)
 
     def write_rows(state: Any, xs: Any) -> tuple[Any, Any]:
@@ -55,7 +55,7 @@ def masked(body: Any, state: Any, xs: Any, ys: Any, length: jax.Array, backwards
 
 @custom_vmap
 def write_row_in_place(buffer: jax.Array, row: jax.Array, t: jax.Array) -> jax.Array:
-    """Write a row as `write_row` does, at a `t` that all members share. By JAX's own rule it would become a
+    """Write a row as `write_row` does, at a `t` that all members share. JAX's own rule would make it a
     scatter, for which XLA reads the row first."""
     return write_row(buffer, row, t)
 
@@ -72,7 +72,7 @@ def _write_rows(
 
 
 class MaskedScan(Loop):
-    """Any cell, members side by side: on accelerators, and where it is asked for by name."""
+    """Any cell, members side by side: on accelerators, or if chosen by name."""
 
     name = "masked"
     chosen_on = ("gpu", "tpu")

@@ -3,7 +3,7 @@
     carry, hidden = cell(carry, inputs[t])        for t = 0, 1, ... length - 1
 
 The other loops compute the same faster, with the gradient written out, and are tested against this one.
-`engine.loop=plain` trains any cell this way: each step is the same to float rounding, which long training
+`engine.loop=plain` trains any cell this way: each step agrees to float rounding, which long training
 amplifies, so that counts agree within chance.
 """
 
@@ -43,7 +43,7 @@ class Plain(Loop):
             carry, last = state
             t, x, factor = row
             entered = carry
-            if factor is not None:  # where a window begins nothing flows in, or no gradient flows back
+            if factor is not None:  # at the start of a window no carry flows in, or no gradient flows back
                 cut = jax.tree.map(jnp.zeros_like if over.reset_carry else lax.stop_gradient, carry)
                 entered = jax.tree.map(lambda there, here: jnp.where(factor == 0, there, here), cut, carry)
             new, output = step(weights, entered, x)

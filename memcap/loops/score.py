@@ -1,4 +1,4 @@
-"""The loss and the score of what a network says, as sums over the answers that are due."""
+"""The loss and the score of a network's outputs, as sums over the answers that are due."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Answers:
-    """The answers that are right.
+    """The right answers.
 
     Args:
-        targets: (T, B), or (B,) of the last step: classes, int, or values. Several values per answer have an
+        targets: (T, B), or (B,) for the last step: classes, int, or values. Several values per answer have an
             axis O in front.
         due: bool, (T, B) or (B,), where an answer is due; None: everywhere.
-        loss: "classes": cross entropy (nats), and hits as the score. "values": squared error as both; its
-            mean over several values.
+        loss: "classes": cross entropy (nats), with hits as the score. "values": squared error as both,
+            averaged over several values.
     """
 
     targets: Any
@@ -31,7 +31,7 @@ class Answers:
 
 
 class Sums(NamedTuple):
-    """Sums over the answers that are due: loss, score, and how many there are; each a scalar."""
+    """Sums over the answers that are due: loss, score, and number of answers; each a scalar."""
 
     loss: Any
     score: Any
@@ -39,7 +39,7 @@ class Sums(NamedTuple):
 
 
 def loss_and_score_sums(outputs: Float[Array, "O *T B"], answers: Answers) -> Sums:
-    """Score outputs, which are logits of classes, or values."""
+    """Score outputs: logits of classes, or values."""
     targets = answers.targets
     if answers.loss == "classes":
         at_target = jnp.arange(outputs.shape[0]).reshape(-1, *[1] * targets.ndim) == targets

@@ -1,4 +1,4 @@
-"""The gradient over time of any cell, written out: what while_loop.py and masked_scan.py are made of.
+"""The gradient over time of any cell, written out: the base of while_loop.py and masked_scan.py.
 
 The forward pass stores the carry that enters each step; the backward pass computes each step again, the last
 one first.
@@ -28,7 +28,8 @@ Drive = Callable[..., tuple[Any, Any]]
 
 @cache
 def step_of(graph: nnx.GraphDef) -> Step:
-    """Return the step of a cell as a pure function, the same for equal graphs, so that they share a trace."""
+    """Return the step of a cell as a pure function; equal graphs get the same one, so that they share a
+    trace."""
     return lambda params, carry, inputs: nnx.merge(graph, params)(carry, inputs)
 
 
@@ -109,7 +110,8 @@ def _stepwise_fwd(
 
 
 def _stepwise_bwd(drive: Drive, step: Step, residuals: Any, cotangents: Any) -> tuple[Any, ...]:
-    """Go backwards over time. No gradient passes the start of a window, be the carry reset or only cut."""
+    """Go backwards over time. No gradient passes the start of a window, whether the carry is reset or only
+    cut."""
     params, entered, over, factor = residuals
     d_last, d_outputs = cotangents
     carry_shape = jax.tree.map(lambda buffer: jax.ShapeDtypeStruct(buffer.shape[1:], buffer.dtype), entered)
@@ -147,13 +149,14 @@ def _has_gradient(leaf: Any) -> bool:
 
 
 def _differentiable_of(like: Any, cotangents: Any) -> list[Any]:
-    """Return the cotangents of the differentiable leaves of `like`; integers, as a clock, have none."""
+    """Return the cotangents of the differentiable leaves of `like`; integers, such as a clock, have none."""
     pairs = zip(jax.tree.leaves(cotangents), jax.tree.leaves(like), strict=True)
     return [cotangent for cotangent, leaf in pairs if _has_gradient(leaf)]
 
 
 def _cotangent(like: Any, leaves: list[Any]) -> Any:
-    """Make a cotangent of `like` from those of its differentiable leaves; JAX wants float0 for the others."""
+    """Make a cotangent of `like` from those of its differentiable leaves; JAX expects float0 for the
+    others."""
     cotangents = iter(leaves)
     flat, tree = jax.tree.flatten(like)
     full = [

@@ -15,17 +15,16 @@ if TYPE_CHECKING:
 def solve(
     lower: Float[Array, "W W B"], cut: Float[Array, "W W B"] | None, right: Float[Array, "W B V"]
 ) -> Float[Array, "W B V"]:
-    """Return X with X + (lower + cut) X = right, a row after the other; the gradient solves once more, by the
-    transpose.
+    """Solve X + (lower + cut) X = right for X, row by row; the gradient solves the transposed system.
 
-    Written out, the rows are a kernel or two on a GPU, as each number waits for none but those above it. The
+    Written out, the rows are a kernel or two on a GPU, as each number waits only for those above it. The
     inverse as a product of 1 + (-lower)^(2^i) would lose all digits of float32 where powers of `lower` are
-    large and X is not: of equal keys at strength 2.
+    large and X is not, as for equal keys at strength 2.
 
     Args:
         lower: rows by columns; only what is below the diagonal counts.
-        cut: as `lower`, but no gradient goes back through what it multiplies; None: zeros.
-        right: the right sides.
+        cut: like `lower`, but no gradient flows back through what it multiplies; None: zeros.
+        right: the right-hand sides.
     """
     return _rows(lower if cut is None else lower + cut, right)
 

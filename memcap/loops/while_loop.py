@@ -1,8 +1,8 @@
 """A loop whose trip count is an operand, for any cell: one compiled program serves every length, and short
 sequences cost little.
 
-For CPUs, one member after another: with a trip count per member, `vmap` would select and copy every buffer,
-whole, at every step. JAX has no gradient of such a loop, so it is written out (memcap/loops/stepwise.py).
+For CPUs, one member after another: with a trip count per member, `vmap` would select and copy every whole
+buffer at every step. JAX has no gradient of such a loop, so it is written out (memcap/loops/stepwise.py).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def trip_count(
 
 
 class WhileLoop(Loop):
-    """Any cell, on CPUs; where it is asked for by name, anywhere."""
+    """Any cell, on CPUs; on any device if chosen by name."""
 
     name = "while"
     chosen_on = ("cpu",)
@@ -46,7 +46,7 @@ class WhileLoop(Loop):
         return False
 
     def run(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
-        """Run as `Loop.run` does, by a trip count."""
+        """Run as `Loop.run` does, with a trip count."""
         return run_stepwise(trip_count, cell, carry, over)
 
 

@@ -1,4 +1,4 @@
-"""The weights of a network: their shapes, their start, and their form as one flat vector."""
+"""The weights of a network: their shapes, initial values, and layout as one flat vector."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Architecture:
     outputs: int
 
     def network(self, key: Any = 0) -> Network:
-        """Return a network with Flax's own start."""
+        """Return a network with Flax's own initial weights."""
         return Network(self.model, self.features, self.outputs, rngs=nnx.Rngs(key))
 
     def abstract_weights(self) -> dict[str, Any]:
@@ -47,7 +47,7 @@ class Architecture:
         """Draw the weights: a nested dict of NumPy arrays, each of its parameter's dtype.
 
         Args:
-            init: gate biases and gains; None leaves the cell to its own initialiser.
+            init: gate biases and gains; None: the cell's own initialiser.
             entropy: non-negative integers that seed the draw.
 
         Raises:
@@ -61,7 +61,7 @@ class Architecture:
         elif cell.gates is not None:
             weights = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.abstract_weights())
             features = self.features
-            for name in cell_names(self.model):  # every layer starts alike
+            for name in cell_names(self.model):  # all layers have one initialiser
                 for path, value in cell.draw(rng, init or Init(), features, self.model.units).items():
                     _assign(weights[name], path, value)
                 features = self.model.hidden
@@ -88,16 +88,16 @@ class Architecture:
         return nnx.merge(graph, state)
 
     def at_width(self, units: int) -> Architecture:
-        """Return the same with another number of units."""
+        """Return the architecture with another number of units."""
         return replace(self, model=self.model.at_width(units))
 
     def resized(self, weights: dict[str, Any], units: int) -> dict[str, Any]:
-        """Return weights of this architecture for one with other units: padded with units that say zero and
-        never learn, or cropped.
+        """Return this architecture's weights for another number of units: cropped, or padded with units that
+        output zero and never learn.
 
         Args:
             weights: nested dict of NumPy arrays.
-            units: new width; the cell must be one that `can_pad`.
+            units: new width; the cell must have `can_pad`.
         """
         result = jax.tree.map(
             lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.at_width(units).abstract_weights()
@@ -113,29 +113,29 @@ class Architecture:
         return result
 
     def carry_numbers(self) -> int:
-        """Count the real numbers that one sequence's state holds, counted from the carry itself; a complex
-        number is two."""
+        """Count the real numbers in one sequence's carry, from the carry itself; a complex number counts as
+        two."""
         return sum(_reals(leaf) for leaf in _carry(self))
 
     def parameters(self) -> int:
-        """Count the P trained real numbers; a complex weight is two."""
+        """Count the P trained real numbers; a complex weight counts as two."""
         return sum(_reals(leaf) for leaf in jax.tree.leaves(self.abstract_weights()))
 
     def flatten(self, weights: dict[str, Any]) -> np.ndarray:
-        """Return the weights as one (P,) vector; of a complex array first all real parts, then all imaginary
+        """Return the weights as one (P,) vector; a complex array has first all real parts, then all imaginary
         parts."""
         return np.concatenate([_parts(np.asarray(leaf)) for leaf in jax.tree.leaves(weights)])
 
     def places(self) -> dict[str, Any]:
-        """Return the nested dict of weights, with the slice of the flat vector that each of them is."""
+        """Return the nested dict of weights with each weight's slice of the flat vector."""
         leaves, tree = jax.tree.flatten(self.abstract_weights())
         ends = np.cumsum([_reals(leaf) for leaf in leaves]).tolist()
         places = [slice(end - _reals(leaf), end) for leaf, end in zip(leaves, ends, strict=True)]
         return jax.tree.unflatten(tree, places)
 
     def matrices(self) -> np.ndarray:
-        """Return (P,) float32 beside `flatten`: 1 at the weights of matrices, 0 at those of vectors, as
-        biases, and at a learned initial carry, which is no weight."""
+        """Return a mask of the flat vector, (P,) float32: 1 for matrices; 0 for vectors such as biases, and
+        for a learned initial carry, which is no weight."""
 
         def mark(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> np.ndarray:
             weighs = len(leaf.shape) > 1 and path[0].key != "initial_carry"
@@ -158,8 +158,8 @@ def _assign(tree: dict[str, Any], path: tuple[str, ...], value: np.ndarray) -> N
 
 
 def _fit(tree: Any, path: tuple[str, ...], value: np.ndarray) -> None:
-    """Put an array in the place of zeros that may have more or fewer rows: a kernel has one for each hidden
-    number of the layer below, a carry one for each unit."""
+    """Copy an array into zeros that may have more or fewer rows: a kernel has one for each hidden number of
+    the layer below, a carry one for each unit."""
     for key in path:
         tree = tree[key]
     rows = min(len(tree), len(value))
@@ -186,7 +186,7 @@ def _whole(part: Any, leaf: Any) -> Any:
         half = math.prod(leaf.shape)
         return (part[:half] + 1j * part[half:]).reshape(leaf.shape).astype(leaf.dtype)
     part = part.reshape(leaf.shape)
-    # in float64, a test of numbers stays there
+    # so that tests in float64 stay in float64
     return part if leaf.dtype == jnp.float32 else part.astype(leaf.dtype)
 
 
@@ -200,7 +200,7 @@ def _carry(architecture: Architecture) -> list[Any]:
     return jax.tree.leaves(nnx.eval_shape(lambda: architecture.network().carry(1)))
 
 
-# Each takes some hundred areas of memory, of 65,530 that Linux gives a process: the last few are kept.
+# Each takes some hundred of the 65,530 memory maps that Linux allows a process: keep the last few.
 @lru_cache(maxsize=16)
 def _own_init(architecture: Architecture) -> Callable[[int], nnx.State]:
     return jax.jit(lambda seed: nnx.split(architecture.network(jax.random.key(seed)))[1])
@@ -208,5 +208,5 @@ def _own_init(architecture: Architecture) -> Callable[[int], nnx.State]:
 
 @lru_cache(maxsize=16)
 def _own_carry(architecture: Architecture) -> Callable[[], dict[str, Any]]:
-    """Return a function that draws the start of a learned carry."""
+    """Return a function that draws the initial value of a learned carry."""
     return jax.jit(lambda: nnx.to_pure_dict(nnx.state(architecture.network().initial_carry)))

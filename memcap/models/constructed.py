@@ -1,12 +1,12 @@
-"""Hand-set weights: LSTMs that solve a task with no training, which proves that their width is enough.
+"""Hand-set weights: LSTMs that solve a task without training, which proves that their width is enough.
 
 They separate what is representable from what training finds. All but the delay line and the selective copy,
-which are shift registers, need one unit, at any lag: its cell c holds one number, and gates saturated at
-+-20, where a float32 sigmoid is 1 or 0, keep, add or overwrite it. The input alone decides which, so the
-recurrent weights are zero. What is read out is h = tanh(c), times the output gate. They are of one layer: of
-several none is given.
+which are shift registers, need one unit at any lag: its cell c holds one number, and gates saturated at +-20,
+where a float32 sigmoid is 1 or 0, keep it, add to it or overwrite it. Only the input decides which, so the
+recurrent weights are zero. The read-out sees h = tanh(c) times the output gate. All have one layer; none is
+known here for several.
 
-`constructed(task, lag)` is one function a task, chosen by the task's class; a task without one gets None.
+`constructed(task, lag)` has one function per task, chosen by the task's class; a task without one gets None.
 """
 
 import math
@@ -38,34 +38,34 @@ def constructed(task: Task, lag: int) -> Constructed | None:
 
     Returns:
         The model, and its weights as `Architecture.build` takes them: float32, gates in the order i, f, g, o,
-        kernel (F, 4U), recurrent (U, 4U), bias (4U,), read-out kernel (U, O) and bias (O,). None where no
-        construction is known, which is no proof that there is none.
+        kernel (F, 4U), recurrent (U, 4U), bias (4U,), read-out kernel (U, O) and bias (O,). None if no
+        construction is known here, which does not prove that there is none.
     """
     return None
 
 
 def constructed_units(task: Task, lag: int) -> int | None:
-    """Return the width at which hand-set weights solve `task` at `lag`, or None: enough units, perhaps not
-    the fewest."""
-    if isinstance(task, DelayLine):  # whose weights at a long lag fit into no memory
+    """Return the width at which hand-set weights solve `task` at `lag`, perhaps not the least one; None if
+    unknown."""
+    if isinstance(task, DelayLine):  # at a long lag its weights would not fit into memory
         return shift_register(lag)
     network_there = constructed(task, lag)
     return None if network_there is None else network_there[0].units
 
 
 def shift_register(lag: int) -> int:
-    """Count the units of a chain that still holds, next to the newest symbol, that of `lag` steps ago."""
+    """Count the units of a chain that holds the newest symbol and all others up to `lag` steps ago."""
     return lag + 1
 
 
 @constructed.register
 def latch(task: Latch, lag: int) -> Constructed | None:
-    """Build one unit, for symbols. A symbol overwrites the cell with a level of its own, between -.8 and .8;
-    all else keeps it. For numbers under noise none is given.
+    """Build one unit, for symbols: a symbol overwrites the cell with its level, between -.8 and .8; all other
+    inputs keep it. None for numbers under noise.
 
-    Example: S = 3 has the levels -.8, 0 and .8. It is the error carousel of Hochreiter & Schmidhuber (1997):
-    with i = 0 and f = 1 nothing decays and no distractor enters. Only the read-out limits S: its weights grow
-    as S^2 (`nearest`).
+    Example: S = 3 has the levels -.8, 0 and .8. This is the error carousel of Hochreiter & Schmidhuber
+    (1997): with i = 0 and f = 1 nothing decays and no distractor enters. Only the read-out limits S, as its
+    weights grow as S^2 (`nearest`).
     """
     if task.vocabulary is None:
         return None
@@ -76,11 +76,11 @@ def latch(task: Latch, lag: int) -> Constructed | None:
 
 @constructed.register
 def windows(task: Windows, lag: int) -> Constructed | None:
-    """Build one unit. A 1 overwrites the cell with .8, zeros keep it: a latch. It holds across windows if the
-    carry does.
+    """Build one unit, a latch: a 1 overwrites the cell with .8, zeros keep it. It holds across windows if the
+    carry is kept.
 
-    So where truncated backpropagation learns nothing (label "last"), that is not for want of memory. With
-    carry "reset" it solves a single window only.
+    So if truncated backpropagation learns nothing (label "last"), this is not for lack of memory. With carry
+    "reset" it solves only a single window.
     """
     if task.reset_carry and lag >= task.window:
         return None
@@ -89,7 +89,7 @@ def windows(task: Windows, lag: int) -> Constructed | None:
 
 @constructed.register
 def temporal_order(task: TemporalOrder, lag: int) -> Constructed:
-    """Build one unit. X and Y halve the cell and add -.5 or .5, so the order is a binary fraction: XY leaves
+    """Build one unit: X and Y halve the cell and add -.5 or .5, so the order is a binary fraction: XY leaves
     -.25 + .5.
 
     Hochreiter & Schmidhuber (1997), experiment 6, found solutions with few memory cells by training. The
@@ -104,12 +104,12 @@ def temporal_order(task: TemporalOrder, lag: int) -> Constructed:
 
 @constructed.register
 def pattern(task: Pattern, lag: int) -> Constructed | None:
-    """Build one unit, if the middle is zeros. A 1 adds .9 to the cell and half shuts the output gate; a 0
-    keeps and opens.
+    """Build one unit, if the middle is zeros: a 1 adds .9 to the cell and half shuts the output gate; a 0
+    keeps the cell and opens the gate.
 
     The cell counts the ones, and the output gate tells a single first 1 from a single last 1, as the cell
-    alone cannot. With a random middle the net must also know where in the sequence it is: no construction is
-    given.
+    alone cannot. With a random middle the net must also know its place in the sequence, and no construction
+    is given.
     """
     if task.middle == "random":
         return None
@@ -119,11 +119,11 @@ def pattern(task: Pattern, lag: int) -> Constructed | None:
 
 @constructed.register
 def count(task: Count, lag: int) -> Constructed:
-    """Build one unit. What is counted adds a small step to the cell, and the read-out divides by it.
+    """Build one unit: each counted symbol adds a small step to the cell, and the read-out divides by the
+    step.
 
     The cell counts exactly: the step is a power of two, which float32 adds without rounding. h = tanh(c)
-    falls short by c^3 / 3; the step shrinks as lag^-1.5, so that the error stays below 1e-4 counts at `lag`
-    whatever the lag.
+    falls short by c^3 / 3; the step shrinks as lag^-1.5, so that the error is below 1e-4 counts at every lag.
     """
     step = 2.0 ** math.floor(math.log2(0.01 * lag**-1.5))
     gates = [add(step)] if task.kind == "time" else [KEEP, add(step)]
@@ -132,10 +132,10 @@ def count(task: Count, lag: int) -> Constructed:
 
 @constructed.register
 def adding(task: Adding, lag: int) -> Constructed:
-    """Build one unit. The marker opens the input gate, the candidate is the number times .01, and the cell
+    """Build one unit: the marker opens the input gate, the candidate is the number times .01, and the cell
     adds up.
 
-    The small scale keeps both tanh linear: the sum s is read as s - (.01 s)^2 s / 3 and the like, an error
+    The small scale keeps both tanh nearly linear: the sum s is read as about s - (.01 s)^2 s / 3, an error
     below 1e-3.
     """
     scale = 0.01
@@ -146,14 +146,14 @@ def adding(task: Adding, lag: int) -> Constructed:
 @constructed.register
 def delay_line(task: DelayLine, lag: int) -> Constructed:
     """Build lag + 1 units, a shift register: with i = o = 1 and f = 0, unit j takes over h of unit j - 1; the
-    last is read.
+    last unit is read.
 
-    A step maps h to tanh(tanh(gain h)). Two symbols use gain 20, which drives each copy back to +-tanh(1):
+    A step maps h to tanh(tanh(gain h)). Two symbols use gain 20, which drives each copy back to +-tanh(1), so
     noise dies out. That map has no third stable level, so more symbols, and reals, use gain 1 and values so
-    small that both tanh are nearly linear: k copies of h lose (2/3) k h^3, and the scale holds that below an
-    eighth of the distance of neighbouring symbols, or at 1e-4 for a real of size 1.
+    small that both tanh are nearly linear: k copies of h lose (2/3) k h^3, and the scale keeps this loss
+    below an eighth of the distance between neighbouring symbols, or at 1e-4 for a real of size 1.
 
-    Lag + 1 is Jaeger's (2001) bound for linear reservoirs. An LSTM may do with fewer, as training at short
+    Lag + 1 is Jaeger's (2001) bound for linear reservoirs. An LSTM may need fewer units, as training at short
     lags shows.
     """
     units = shift_register(lag)
@@ -179,10 +179,10 @@ def delay_line(task: DelayLine, lag: int) -> Constructed:
 @constructed.register
 def selective_copy(task: SelectiveCopy, lag: int) -> Constructed:
     """Build K + 2 units at every lag: a shift register that moves at each symbol and at each step of the
-    recall; blanks keep it still.
+    recall, but not at blanks.
 
-    Unit 0 is a flag that the cue raises: from the next step on the register moves, whatever comes. A symbol
-    goes into unit 1. At the first step of the recall the first symbol has moved on K times, into unit K + 1,
+    Unit 0 is a flag that the cue raises: from the next step on the register moves at every input. A symbol
+    goes into unit 1. At the first step of the recall the first symbol has moved K times, into unit K + 1,
     which is read. Gain and scale are those of the delay line: two symbols are driven back to their levels,
     more of them use a nearly linear copy.
     """
@@ -203,21 +203,21 @@ def selective_copy(task: SelectiveCopy, lag: int) -> Constructed:
 
 
 def add(value: float) -> tuple[float, float, float, float]:
-    """Return pre-activations of i, f, g, o with which one step adds `value` to the cell."""
+    """Return pre-activations of i, f, g, o that add `value` to the cell in one step."""
     return OPEN, OPEN, math.atanh(value), OPEN
 
 
 def write(value: float) -> tuple[float, float, float, float]:
-    """Return pre-activations of i, f, g, o with which one step overwrites the cell with `value`."""
+    """Return pre-activations of i, f, g, o that overwrite the cell with `value` in one step."""
     return OPEN, SHUT, math.atanh(value), OPEN
 
 
 def nearest(levels: Sequence[float] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return a read-out of one hidden number h that says which of O levels is nearest: weights (O,) and bias
+    """Return a read-out that finds the nearest of O levels to one hidden number h: weights (O,) and bias
     (O,).
 
-    The logits a (l h - l^2 / 2) differ from -a (h - l)^2 / 2 by a term that all classes share; a is such that
-    at a level each other logit is at least 20 below.
+    The logits a (l h - l^2 / 2) differ from -a (h - l)^2 / 2 by a term that all classes share; a is large
+    enough that, at a level, every other logit is at least 20 lower.
     """
     levels = np.asarray(levels)
     sharpness = 40 / np.diff(np.sort(levels)).min() ** 2
@@ -232,7 +232,7 @@ def one_unit(gates: Sequence[Sequence[float]], readout: tuple[np.ndarray, np.nda
 def network(
     kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, readout: tuple[np.ndarray, np.ndarray]
 ) -> Constructed:
-    """Return model and weights from the cell's arrays and a read-out (O,), (O,) of the last unit."""
+    """Return model and weights from the cell's arrays and a read-out (O,), (O,) that sees the last unit."""
     units = recurrent.shape[0]
     top = np.zeros((units, len(readout[0])))
     top[-1] = readout[0]

@@ -1,5 +1,4 @@
-"""Export: a network's weights under the names, in the shapes and in the gate order of Keras, PyTorch or
-Flax."""
+"""Export of a network's weights, with the names, shapes and gate order of Keras, PyTorch or Flax."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,8 +15,7 @@ Arrays = dict[str, np.ndarray]
 
 
 def export(model: Model, weights: dict[str, Any], layout: str) -> Arrays:
-    """Return the weights as a flat dict of float32 arrays, in the order in which `layout`'s library lists
-    them.
+    """Return the weights as a flat dict of float32 arrays, in the order of the library of `layout`.
 
     Args:
         model: cell, units U, layers and read-out.
@@ -25,7 +23,7 @@ def export(model: Model, weights: dict[str, Any], layout: str) -> Arrays:
         layout: "keras", "torch" or "flax"; see the function of that name for the arrays and how to load them.
 
     Raises:
-        UserError: no such layout, or, but for "flax", a cell that isn't the library's LSTM, or a learned
+        UserError: no such layout; or, except for "flax", a cell that is not the library's LSTM, or a learned
             initial carry.
     """
     if layout not in LAYOUTS:
@@ -42,8 +40,8 @@ def keras(model: Model, weights: dict[str, Any]) -> Arrays:
     `LSTM`.
 
     lstm/kernel (F, 4U) with gates i, f, c, o, lstm/recurrent_kernel (U, 4U), lstm/bias (4U,); dense/kernel
-    (U, O), dense/bias (O,), or lstm_1/kernel and so on. Of several layers the second is lstm_1, and the
-    network has a layer more for each. To load, with numbers or one-hot symbols (B, T, F) as input:
+    (U, O), dense/bias (O,), or lstm_1/kernel and so on. With several layers the second is lstm_1, and `net`
+    needs a further layer for each. To load, with numbers or one-hot symbols (B, T, F) as input:
 
         arrays = np.load("weights.npz")
         lstm = keras.layers.LSTM(U, return_sequences=True)
@@ -70,9 +68,9 @@ def torch(model: Model, weights: dict[str, Any]) -> Arrays:
     """Return arrays for `torch.nn.LSTM` and `Linear` or a second `LSTM`.
 
     lstm.weight_ih_l0 (4U, F) with gates i, f, g, o, lstm.weight_hh_l0 (4U, U), lstm.bias_ih_l0 (4U,), and
-    zeros for lstm.bias_hh_l0 (4U,), which PyTorch adds to it; of further layers lstm.weight_ih_l1 (4U, U) and
-    so on; readout.weight (O, U), readout.bias (O,), or readout.weight_ih_l0 and so on. To load, with numbers
-    or one-hot symbols (B, T, F) as input, and `num_layers` in `nn.LSTM` if there are several:
+    zeros for lstm.bias_hh_l0 (4U,), which PyTorch adds to it; for further layers lstm.weight_ih_l1 (4U, U)
+    and so on; readout.weight (O, U), readout.bias (O,), or readout.weight_ih_l0 and so on. To load, with
+    numbers or one-hot symbols (B, T, F) as input, and `num_layers` in `nn.LSTM` if there are several:
 
         arrays = np.load("weights.npz")
         net = nn.ModuleDict({"lstm": nn.LSTM(F, U, batch_first=True), "readout": nn.Linear(U, O)})
@@ -91,7 +89,7 @@ def flax(model: Model, weights: dict[str, Any]) -> Arrays:
     an LSTM cell.
 
     cell.dense_i.kernel (F, 4U) with gates i, f, g, o, cell.dense_h.kernel (U, 4U), cell.dense_h.bias (4U,);
-    of further layers cell_2.dense_i.kernel (U, 4U) and so on; readout.kernel (U, O), readout.bias (O,), or
+    for further layers cell_2.dense_i.kernel (U, 4U) and so on; readout.kernel (U, O), readout.bias (O,), or
     readout.dense_i.kernel and so on. To load, with numbers or one-hot symbols (B, T, F) as input:
 
         arrays, rngs = np.load("weights.npz"), nnx.Rngs(0)
@@ -99,9 +97,9 @@ def flax(model: Model, weights: dict[str, Any]) -> Arrays:
         nnx.update(net, flax.traverse_util.unflatten_dict(dict(arrays), sep="."))
         outputs = net.readout(nnx.RNN(net.cell)(inputs))
 
-    A learned initial carry is initial_carry.cell.part_0 and so on, in the order of the cell's carry, of an
-    LSTM c and h (U,): no arrays of `net`, but, repeated for each sequence, what `nnx.RNN` takes as its
-    `initial_carry`.
+    A learned initial carry is initial_carry.cell.part_0 and so on, in the order of the cell's carry, for an
+    LSTM c and h (U,). These are no arrays of `net`: repeat them for each sequence and pass them to `nnx.RNN`
+    as its `initial_carry`.
     """
     is_lstm, readout, arrays = cell_class(model.cell) is LSTM, weights["readout"], {}
     for name in cell_names(model):
@@ -119,7 +117,7 @@ LAYOUTS: dict[str, Callable[[Model, dict[str, Any]], Arrays]] = {"keras": keras,
 
 def _lstms(model: Model, weights: dict[str, Any], layout: str) -> list[tuple[np.ndarray, ...]]:
     """Return each LSTM layer's kernel (F, 4U), recurrent (U, 4U) and bias (4U,), gates i, f, g, o; F is U in
-    all but the first."""
+    all layers but the first."""
     cell = cell_class(model.cell)
     if not cell.is_lstm:
         names = " and ".join(name for name, each in cell_classes().items() if each.is_lstm)
@@ -145,7 +143,7 @@ def _flax_lstm(prefix: str, kernel: np.ndarray, recurrent: np.ndarray, bias: np.
 
 
 def _flat(prefix: str, tree: Any) -> Arrays:
-    """Return the leaves of a nested dict, keys joined by dots."""
+    """Return the leaves of a nested dict, with keys joined by dots."""
     if not isinstance(tree, dict):
         return {prefix: tree}
     return {

@@ -1,8 +1,8 @@
-"""A carry before the first step that is learned: parameters beside the weights.
+"""A learned initial carry: parameters beside the weights.
 
-    carry = network.carry(batch)        the same for all sequences, in the shapes of the cell's own
+    carry = network.carry(batch)        the same for all sequences, with the shapes of the cell's own
 
-Its gradient comes out of the loop over time, each of which has that of the carry it is given.
+Its gradient comes from the loop over time: every loop returns the gradient of the carry that it is given.
 """
 
 from typing import Any
@@ -13,12 +13,12 @@ from flax import nnx
 
 
 class InitialCarry(nnx.Module):
-    """The carry of a cell before the first step. Of each of its arrays, in the order of its leaves, there is
-    a parameter part_0, part_1, ..., in float32 at least. Whole numbers, such as a clock, have no gradient:
-    they stay the cell's own.
+    """The carry of a cell before the first step. Its arrays are parameters part_0, part_1, ..., in the order
+    of its leaves, and at least float32. Integers, such as a clock, have no gradient: they stay the cell's
+    own.
 
     Args:
-        own: the cell's own of one sequence, arrays (1, ...), where the parameters begin.
+        own: the cell's own initial carry for one sequence, arrays (1, ...), with which the parameters start.
     """
 
     def __init__(self, own: Any):
@@ -27,7 +27,7 @@ class InitialCarry(nnx.Module):
                 setattr(self, name, nnx.Param(leaf[0].astype(jnp.promote_types(leaf.dtype, jnp.float32))))
 
     def __call__(self, own: Any) -> Any:
-        """Return the cell's own of B sequences, arrays (B, ...), with the parameters in their places."""
+        """Return the cell's own carry for B sequences, arrays (B, ...), with the parameters put in."""
         leaves = [
             jnp.broadcast_to(getattr(self, name)[...].astype(leaf.dtype), leaf.shape)
             if hasattr(self, name)

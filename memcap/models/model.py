@@ -1,4 +1,4 @@
-"""The network: layers of a cell of some width, and how they are read out. Needs no JAX."""
+"""The network's knobs: cell, width, layers and read-out. Needs no JAX."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ MOST_LAYERS = 8
 class Model:
     """Layers of a cell of some width, and how they are read out.
 
-    The first layer sees the task's inputs, each further one the hidden states of the one below it at the same
-    step, and the read-out those of the last. `units` is the width of each. `initial_carry` is of all of them,
-    of an LSTM read-out, too.
+    The first layer sees the task's inputs, each further layer the hidden states of the one below it at the
+    same step, and the read-out those of the last. `units` is the width of each layer. `initial_carry` applies
+    to all layers, and to an LSTM read-out.
     """
 
     cell: str = knob(
@@ -53,18 +53,18 @@ class Model:
         cells.check_name(self.cell)
 
     def at_width(self, units: int) -> Model:
-        """Return the same net with another number of units."""
+        """Return the net with another number of units."""
         return replace(self, units=units)
 
     @property
     def words(self) -> list[str]:
-        """The knobs that have not their defaults, but for the width."""
+        """The knobs that differ from their defaults, except the width."""
         others = set_words(self, without=("cell", "units"))
         return others if self.cell == type(self).cell else [self.cell, *others]
 
     @property
     def name(self) -> str:
-        """The cell, and what else is not the default, but for the width."""
+        """The cell, and the other knobs that differ from their defaults, except the width."""
         layers = [f"{self.layers} layers"] * (self.layers != 1)
         carry = ["learned initial carry"] * (self.initial_carry == "learned")
         others = set_words(self, without=("cell", "units", "layers", "initial_carry"))
@@ -72,6 +72,6 @@ class Model:
 
     @property
     def hidden(self) -> int:
-        """Numbers H that a layer shows to the next, or to the read-out: U, but for a cell whose units show
-        more than one."""
+        """Size H of a layer's hidden state, which the next layer or the read-out sees: U, unless a unit of
+        the cell shows several numbers."""
         return self.units * cells.cell_class(self.cell).hidden_per_unit

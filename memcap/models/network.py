@@ -1,12 +1,11 @@
 """The network: input -> layers of a recurrent cell -> read-out, as a Flax NNX module.
 
-Layers are run over time one after another: the loop (memcap/loops/) takes the first one through the whole
-sequence, and its hidden states are the inputs of the next. That is the same as all layers at each step, as no
-layer sees those above it; so any loop serves any number of layers, and a window that cuts a carry cuts each
-layer's.
+Layers run over time one after another: the loop (memcap/loops/) runs the first one over the whole sequence,
+and its hidden states are the inputs of the next. This equals running all layers at each step, as no layer
+sees those above it; so any loop serves any number of layers, and a window cuts the carry of every layer.
 
-NNX rather than linen: its cells are plain objects that can be built, read and stepped without an `apply`, and
-`nnx.split` gives the pure function over a pytree of parameters that the training engine needs.
+NNX rather than linen: its cells are plain objects that can be built, read and stepped without `apply`, and
+`nnx.split` gives the pure function of a pytree of parameters that the training engine needs.
 """
 
 from __future__ import annotations
@@ -38,11 +37,11 @@ class Network(nnx.Module):
 
     Attributes:
         cell: the first layer; further ones are cell_2, cell_3, ... (`cells` has all of them).
-        initial_carry: an `InitialCarry` of each layer, and of an LSTM read-out, by name; None: not learned.
+        initial_carry: by name, an `InitialCarry` for each layer, and for an LSTM read-out; None: not learned.
 
     Args:
         model: cell, units, layers and read-out.
-        features: numbers F that enter at a step; symbols enter as one-hot vectors of that size.
+        features: size F of the inputs at a step; symbols enter as one-hot vectors of that size.
         outputs: width O of the read-out.
         rngs: keys for Flax's own initialisers.
     """
@@ -75,8 +74,8 @@ class Network(nnx.Module):
         return [getattr(self, name) for name in self.names]
 
     def carry(self, batch: int) -> Any:
-        """Return the state before the first step of B sequences: as the cell lays it out; of several layers a
-        tuple, from the inputs up; with an LSTM read-out, (the layers', read-out's)."""
+        """Return the state before the first step of B sequences: the cell's carry; for several layers a tuple
+        of them, from the inputs up; with an LSTM read-out, (the layers' carry, the read-out's)."""
         carries = self._first_carries(batch)
         cells = joined([carries[name] for name in self.names])
         return (cells, carries["readout"]) if isinstance(self.readout, LSTM) else cells
@@ -89,8 +88,8 @@ class Network(nnx.Module):
     def open_step(
         self, carry: Any, inputs: StepInputs
     ) -> tuple[Any, Float[Array, "B H"], Float[Array, "B O"]]:
-        """Take a step as `step` does, with the hidden state that the last layer shows to the read-out: carry,
-        hidden, outputs."""
+        """Take a step as `step` does, and return the last layer's hidden state, too: carry, hidden,
+        outputs."""
         if isinstance(self.readout, LSTM):
             cells, hidden = self.cells_step(carry[0], inputs)
             top, outputs = self.readout(carry[1], hidden)
@@ -99,7 +98,7 @@ class Network(nnx.Module):
         return carry, hidden, self.readout(hidden)
 
     def cells_step(self, carry: Any, inputs: StepInputs) -> tuple[Any, Float[Array, "B H"]]:
-        """Take one time step of the layers without the read-out: their carry, and the last one's hidden
+        """Take one time step of the layers without the read-out; return their carry and the last one's hidden
         state."""
         hidden = jax.nn.one_hot(inputs, self.features) if inputs.ndim == 1 else inputs
         carries = []
@@ -109,7 +108,7 @@ class Network(nnx.Module):
         return joined(carries), hidden
 
     def by_layer(self, carry: Any) -> Sequence[Any]:
-        """Return the carry of each layer out of the layers' carry: the inverse of `joined`."""
+        """Split the layers' carry into one for each layer: the inverse of `joined`."""
         return (carry,) if len(self.names) == 1 else carry
 
     def __call__(
@@ -122,14 +121,15 @@ class Network(nnx.Module):
         return_sequences: bool = True,
         loop: str = "while",
     ) -> Any:
-        """Run whole sequences; arguments are called as in `flax.nnx.RNN`, and time comes first.
+        """Run whole sequences; arguments are named as in `flax.nnx.RNN`, and time comes first.
 
         Args:
             inputs: symbols or floats.
             initial_carry: state to start from (default `carry`).
-            seq_lengths: how many of the T steps count (default all), of every sequence; may be traced.
-            return_carry: return the carry after the last step that counts, too.
-            return_sequences: read out at every step, or at the last one only.
+            seq_lengths: how many of the T steps count (default all), the same for every sequence; may be
+                traced.
+            return_carry: also return the carry after the last step that counts.
+            return_sequences: read out at every step, or only at the last one.
             loop: name of the loop over time (memcap/loops/).
 
         Returns:
@@ -143,7 +143,7 @@ class Network(nnx.Module):
     def run(
         self, over: Pass, loop: str = "while", initial_carry: Any = None
     ) -> tuple[Any, Float[Array, "O *T B"]]:
-        """Run a pass: the carry after its last step, and the outputs, (O, T, B) or (O, B).
+        """Run a pass; return the carry after its last step, and the outputs, (O, T, B) or (O, B).
 
         Args:
             over: the pass, without a read-out.
@@ -156,15 +156,15 @@ class Network(nnx.Module):
         return carry, outputs_first(outputs)
 
     def score(self, over: Pass, answers: Answers, loop: str) -> Sums:
-        """Run a pass as `run` does, and score it: the sums over the answers that are due."""
+        """Run a pass as `run` does, and return the sums over the answers that are due."""
         _, top = self._up_to_the_top(over, loop, None)
         return top.loop.score(top.cell, top.carry, top.over, answers)
 
     def _up_to_the_top(self, over: Pass, loop: str, initial_carry: Any) -> tuple[list[Any], _Top]:
-        """Run all layers below the one that is read out: their carries, and the pass that remains."""
+        """Run all cells below the top one; return their carries, and the pass that remains."""
         carry = self.carry(over.inputs.shape[1]) if initial_carry is None else initial_carry
         if over.window_starts is not None and self.initial_carry is not None:
-            # A window that begins with the sequence would cut the gradient of what it begins with.
+            # A window that starts with the sequence would cut the gradient of its initial carry.
             over = replace(over, window_starts=over.window_starts.at[0].set(False))
         windows = over.window_starts is not None
         run = self._loop(self.cell, loop, windows)
@@ -179,7 +179,7 @@ class Network(nnx.Module):
         return below, _Top(run, last, carries[-1], over)
 
     def hidden(self, inputs: Inputs) -> tuple[Any, Float[Array, "T H B"]]:
-        """Run the layers alone over all of the inputs: their carry, and hidden states of the last."""
+        """Run only the layers over all inputs; return their carry and the last one's hidden states."""
         steps, batch = inputs.shape[:2]
         first = self._first_carries(batch)
         carries = [first[name] for name in self.names]
@@ -188,14 +188,14 @@ class Network(nnx.Module):
         return joined(after), jnp.swapaxes(hidden, 1, 2)
 
     def _first_carries(self, batch: int) -> dict[str, Any]:
-        """Return the carry before the first step of each layer, and of an LSTM read-out, by name."""
+        """Return, by name, the carry before the first step of each layer and of an LSTM read-out."""
         own = self._own_carries(batch)
         if self.initial_carry is None:
             return own
         return {name: self.initial_carry[name](each) for name, each in own.items()}
 
     def _own_carries(self, batch: int) -> dict[str, Any]:
-        """Return the same, as the cells have them."""
+        """Return the cells' own carries before the first step, by name."""
         keys, cells = nnx.Rngs(0), dict(zip(self.names, self.cells, strict=True))
         if isinstance(self.readout, LSTM):
             cells["readout"] = self.readout
@@ -207,7 +207,7 @@ class Network(nnx.Module):
 
 
 class _Top(NamedTuple):
-    """The pass that is left for the cell that is read out."""
+    """The pass that is left for the top cell."""
 
     loop: loops.Loop
     cell: Cell
@@ -221,15 +221,15 @@ def cell_names(model: Model) -> tuple[str, ...]:
 
 
 def joined(carries: Sequence[Any]) -> Any:
-    """Join the layers' carries: of one layer its own, of several a tuple of theirs."""
+    """Join the layers' carries: for one layer its own, for several a tuple of them."""
     return carries[0] if len(carries) == 1 else tuple(carries)
 
 
 def _run_layers(
     run: loops.Loop, cells: Sequence[Cell], over: Pass, carries: Sequence[Any]
 ) -> tuple[list[Any], jax.Array]:
-    """Run layers over time: the carry of each after the last step, and the hidden states of the last one,
-    (T, B, H); of no layers the inputs."""
+    """Run layers over time; return the carry of each after the last step, and the hidden states of the last
+    one, (T, B, H), or the inputs if there are no layers."""
     last, over = [], replace(over, return_sequences=True)
     for cell, carry in zip(cells, carries, strict=True):
         after, hidden = run(cell, carry, over)

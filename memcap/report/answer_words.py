@@ -7,7 +7,15 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from memcap.capacity.answer import PROBABILITY, Answer
-from memcap.capacity.points import Point, closing, columns, fall_words, interval_text, widths_words
+from memcap.capacity.points import (
+    Point,
+    closing,
+    columns,
+    fall_words,
+    interval_text,
+    scores_words,
+    widths_words,
+)
 from memcap.config import Evaluation, Member
 from memcap.knobs import UserError
 from memcap.models.model import MOST_UNITS, Model
@@ -237,7 +245,7 @@ def _no_width(result: Answer, point: Point) -> list[str]:
         first = (
             f"{_subject(result)}: no recipe tried trains this. Of {plural(sum(point.runs), 'run')} with up to"
             f" {widest} {sum(point.solved)} passed, and no more with more units, which says nothing of wider"
-            " nets. To try other recipes first:"
+            f" nets ({scores_words(point)}). To try other recipes first:"
         )
         return [first, result.command]
     lines = [

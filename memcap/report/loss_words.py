@@ -17,8 +17,8 @@ COLUMNS = (
 
 
 def loss_text(loss: Loss) -> str:
-    """Write a loss with its standard error."""
-    return f"{loss.mean:.4g}" + (f" +- {loss.error:.2g}" if len(loss.folds) > 1 else "")
+    """Write a loss with its standard error, where it has one."""
+    return f"{loss.mean:.4g}" + (f" +- {loss.error:.2g}" if len(set(loss.folds)) > 1 else "")
 
 
 def sentences(curve: LossCurve) -> list[str]:

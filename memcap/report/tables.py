@@ -9,13 +9,14 @@ from typing import Any
 import polars as pl
 
 from memcap import store
-from memcap.capacity.points import Point, closing, columns, fall_words, interval_text
+from memcap.capacity.points import Point, closing, columns, fall_words, interval_text, scores_words
 from memcap.knobs import UserError
 from memcap.store.columns import IDENTITY, START
 from memcap.terminal.printing import Column, Listing, number
 
 TITLE = "Training frontier: units that a task needs at a lag"
 SHOWN_ROWS = 20
+OPEN_NOTE = "open: so few seeds set no bound there; [20, open] is at least 20."
 MOST_NOTES = 3  # lags of which the table says what would close their intervals
 UNTRAINED = "too few pass"
 MISFIT, FALLS = "misfit", "falls"
@@ -105,7 +106,8 @@ def frontier_table(points: Sequence[Point]) -> Listing:
         notes.append("best of k recipes: chosen on the seeds it is judged on.")
     opened = [(point, closing(point)) for point in points if point.trains]
     more = [f"{point.label} at lag {point.lag}, {text}" for point, text in opened if text]
-    close = [f"To close open intervals: {'; '.join(more[:MOST_NOTES])}{'; ...' * (len(more) > MOST_NOTES)}."]
+    some = "; ".join(more[:MOST_NOTES]) + "; ..." * (len(more) > MOST_NOTES)
+    close = [f"{OPEN_NOTE} To close such intervals: {some}."]
     only_both = () if both else ("verdict", "u50 trained", "u90 trained")
     heads = [each for each in FRONTIER if each.head not in only_both]
     return Listing(
@@ -135,16 +137,19 @@ def short_table(points: Sequence[Point], folder: Path) -> Listing:
     other = f"Other columns, and seeds that close open intervals: memcap frontier {shlex.quote(str(folder))}"
     verdicts = {point.at for point in points} - {"trained"}
     notes = [text for verdict, text in VERDICT_NOTES.items() if verdict in verdicts]
+    notes += [OPEN_NOTE] * any("open" in cell for row in rows for cell in row)
     return Listing(TITLE, heads, rows, FRONTIER_DROPS, [*notes, *_warnings(points), other])
 
 
 def _warnings(points: Sequence[Point]) -> list[str]:
     """Return the lines that explain words in the place of numbers."""
     notes = []
-    if any(not point.trains for point in points):
+    if untrained := [point for point in points if not point.trains]:
+        some = "; ".join(f"{p.label} at lag {p.lag}: {scores_words(p)}" for p in untrained[:MOST_NOTES])
+        more = "; ..." * (len(untrained) > MOST_NOTES)
         notes.append(
             f"{UNTRAINED}: under half of the seeds at every width, and no more with more units, which says"
-            " nothing of wider nets; try other recipes first."
+            f" nothing of wider nets; try other recipes first. {some}{more}."
         )
     if any(not point.fit.fits for point in points):
         notes.append(

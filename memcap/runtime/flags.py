@@ -21,13 +21,16 @@ _PROBES = (
     "from jaxlib import xla_client; xla_client.make_cpu_client()",
     "import jax; jax.jit(lambda x: x + 1)(1.0)",
 )
+_REFUSALS = (b"Unknown flag", b"Couldn't interpret value")  # of a flag, of its value
 
 
 def add() -> None:
     """Add to XLA_FLAGS the flags that jaxlib knows, where the user has set no other value."""
     theirs = os.environ.get("XLA_FLAGS", "")
     if theirs and _verdict(theirs) == "no":
-        raise UserError(f"XLA_FLAGS={theirs}: this jaxlib knows no such flag, and would abort; unset it")
+        raise UserError(
+            f"XLA_FLAGS={theirs}: this jaxlib knows no such flag or value, and would abort; unset it"
+        )
     unset = [flag for flag in CPU_FLAGS if flag.split("=")[0] not in theirs]
     with ThreadPoolExecutor() as pool:
         known = list(pool.map(is_known, unset))
@@ -57,7 +60,7 @@ def _verdict(flag: str) -> str:
         process = subprocess.run(
             [sys.executable, "-P", "-c", probe], env=environment, capture_output=True, check=False
         )
-        works, unknown = process.returncode == 0, b"Unknown flag" in process.stderr
+        works, unknown = process.returncode == 0, any(words in process.stderr for words in _REFUSALS)
         if works or unknown:
             break
     answer = "yes" if works else "no" if unknown else ""

@@ -73,6 +73,17 @@ def import_object(name: str, where: str) -> Any:
         raise UserError(f"{where}={name}: the module {module_name} has no {attribute}") from error
 
 
+def raised(error: Exception, module: str) -> str:
+    """Say in words what code of a module raised, and at which of its lines."""
+    trace, place = error.__traceback__, ""
+    while trace is not None:
+        if trace.tb_frame.f_globals.get("__name__") == module:
+            place = f", at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    text = str(error).strip().split("\n")[0]
+    return f"raises {type(error).__name__}: {text}{place}"
+
+
 def import_named(name: str, what: str) -> ModuleType:
     """Import a module that the user named.
 

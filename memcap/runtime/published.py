@@ -9,7 +9,7 @@ ATLAS = "atlas"
 # their own, and so are tasks that came later, nets that are right at every lag up to their own, delay lines
 # of several symbols by Muon, and cells of the map by recipes of the atlas.
 STUDIES = {
-    ATLAS: (ATLAS, "every_lag", "other_tasks", "up_to", "muon"),
+    ATLAS: (ATLAS, "every_lag", "other_tasks", "up_to", "up_to_gru", "muon"),
     "layers": ("layers",),
     "cell_map": ("cell_map", "cell_map_recipes"),
 }

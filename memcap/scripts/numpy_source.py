@@ -357,10 +357,10 @@ class _Translator(ast.NodeTransformer):
     def visit_Compare(self, node: ast.Compare) -> Any:
         """Compute the value, where the knobs decide it; also whether there is such an array."""
         match node:
-            case ast.Compare(ops=[ast.Is()], comparators=[ast.Constant(value=None)]):
+            case ast.Compare(ops=[ast.Is() | ast.IsNot() as test], comparators=[ast.Constant(value=None)]):
                 value = self.value(node.left)
                 if value is not MISSING:
-                    return ast.Constant(value is None)
+                    return ast.Constant((value is None) == isinstance(test, ast.Is))
         return self._folded(self.generic_visit(node))
 
     def _folded(self, node: Any) -> Any:

@@ -1,7 +1,8 @@
-"""The rows of a study's folder whose task and cell can be imported, and one member's row, config and weights.
+"""Readers of a study's folder: the rows whose task and cell can be imported, and one member's row, config and
+weights.
 
-A study of one's own task may lie beside others (`memcap frontier` reads all of outputs/), and be read where
-the task's module is not. Its rows are as good as ever; but nobody can say what they ask of memory.
+A study of your own task may lie beside others (`memcap frontier` reads all of outputs/), and be read where
+the task's module is missing. Its rows are still good, but nothing can say what they ask of memory.
 """
 
 import json
@@ -22,8 +23,8 @@ KIND += [name for name in EVALUATION if name != "lengths"]
 
 
 def read(folder: Path, strict: bool = False) -> pl.DataFrame:
-    """Read all rows at or below a folder (or of one Parquet file) whose task, network, recipe and rule there
-    are, one per key (`memcap.store.rows.PREFERENCE`). A line on stderr says how many others were left out.
+    """Read all rows at or below a folder (or of one Parquet file) whose task, network, recipe and rule exist,
+    one per key (`memcap.store.rows.PREFERENCE`). A line on stderr says how many others were left out.
 
     For `strict` and errors see `memcap.store.shards.read`.
     """
@@ -34,8 +35,8 @@ def rows_of(results: Path, strict: bool = False) -> pl.DataFrame:
     """Read the rows of a folder or file that a user named, at least one.
 
     Raises:
-        UserError: there is no such place, it cannot be read, or it holds no rows; a bad file of rows, if
-            `strict`.
+        UserError: there is no such place, it cannot be read, or it has no rows; or, if `strict`, a file of
+            rows is bad.
     """
     rows = read(results, strict)
     if rows.is_empty():
@@ -50,7 +51,7 @@ def unknown(results: Path) -> pl.DataFrame:
 
 
 def readable(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows whose task, network, recipe and rule of evaluation there are; a line on stderr says how
+    """Return the rows whose task, network, recipe and rule of evaluation exist; a line on stderr says how
     many others were left out."""
     kinds = rows.group_by(KIND, maintain_order=True).len()
     problems = [_problem(kind) for kind in kinds.iter_rows(named=True)]
@@ -65,13 +66,13 @@ def readable(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _problem(kind: dict[str, Any]) -> str | None:
-    """Return why the task, the network, the recipe or the rule cannot be had; None if they can."""
+    """Return why the task, network, recipe or rule cannot be made; None if they can."""
     try:
         task_of(kind["task"], kind["knobs"])
         model_of(kind)
         recipe_of(kind)
         evaluation_of(kind)
-    except (Exception, SystemExit) as error:  # whatever a module of the user's does when it is imported
+    except (Exception, SystemExit) as error:  # anything that a user's module may do when it is imported
         return (str(error) or type(error).__name__).splitlines()[0]
     return None
 
@@ -80,7 +81,7 @@ def find_row(folder: Path, key: str) -> dict[str, Any]:
     """Return the row of the one member whose key begins with `key`.
 
     Raises:
-        UserError: there is none, or there are several; as `memcap.store.shards.read`.
+        UserError: there is none, or there are several; or an error of `memcap.store.shards.read`.
     """
     rows = shards.read(folder).filter(pl.col("key").str.starts_with(key))
     if rows.height != 1 or not key:

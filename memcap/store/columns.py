@@ -1,7 +1,8 @@
-"""The plain columns of a row: what follows from its member's config. Needs no JAX.
+"""The plain columns of a row, derived from its member's config. Needs no JAX.
 
-Each knob of the network, the recipe and the evaluation is a column, named by its dataclass: a new knob is a
-column without an edit here. A file may hold these columns for other readers; memcap reads the config alone.
+Each knob of the network, the recipe and the evaluation is a column, named by its dataclass: a new knob
+becomes a column without an edit here. A file may hold these columns for other readers; memcap reads only the
+config.
 """
 
 import json
@@ -25,8 +26,8 @@ class RowColumn(NamedTuple):
 
     Args:
         dtype: its type in polars.
-        doc: what it is, in which units.
-        limits: what it allows, as the metadata of a knob.
+        doc: its meaning and unit.
+        limits: the values that it allows, like the metadata of a knob.
     """
 
     dtype: Any
@@ -38,8 +39,8 @@ Columns = dict[str, RowColumn]
 DTYPES = {int: pl.Int64, float: pl.Float64, str: pl.String, bool: pl.Boolean}
 KINDS: dict[Any, tuple[type, ...]] = {dtype: (kind, type(None)) for kind, dtype in DTYPES.items()}  # in JSON
 KINDS[pl.Float64] += (int,)
-LARGEST = (1 << 63) - 1  # whole number that a column holds
-SEED = r', "seed": (-?\d+)'  # in a config as text
+LARGEST = (1 << 63) - 1  # largest integer of a column
+SEED = r', "seed": (-?\d+)'  # in the text of a config
 PREFIX = "evaluation_"
 OPTIONAL = {"before": None}  # limits of a column that may be null
 
@@ -97,10 +98,10 @@ DERIVED: Columns = {
     **{name: EVALUATION[name] for name in ("stretch", "lengths", "evaluation_sequences")},
     **EVALUATION,
 }
-# The parts of a config, and the dataclasses that later knobs of them come from.
+# The parts of a config, and the dataclasses that have their later knobs.
 PARTS = {"task": None, "model": Model, "recipe": ResolvedRecipe, "start": None, "evaluation": Evaluation}
-# What members that are counted together have in common. Lengths at which they are scored at the end bear on
-# no verdict.
+# What members that are counted together have in common. The lengths at which they are scored at the end
+# affect no verdict.
 IDENTITY = [name for name in DERIVED if name not in ("units", "lengths")]
 
 
@@ -108,7 +109,7 @@ def columns_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the columns of `DERIVED` for a member's config, with or without its seed.
 
     Raises:
-        KeyError, TypeError, AttributeError, ValueError, OverflowError: it is no member's config.
+        KeyError, TypeError, AttributeError, ValueError, OverflowError: it is not a member's config.
     """
     columns = {"threshold": float(config["threshold"])}
     for part, cls in PARTS.items():
@@ -119,8 +120,8 @@ def columns_of(config: Mapping[str, Any]) -> dict[str, Any]:
 
 @lru_cache(maxsize=4096)
 def _columns(part: str, cls: type | None, items: tuple[tuple[str, type, Any], ...]) -> dict[str, Any]:
-    """Return the columns of a part of a config: many members have the same one. The types of its values
-    count, too: 1 equals True."""
+    """Return the columns of a part of a config, cached because many members share it. The cache also compares
+    types, as 1 equals True."""
     values = {name: value for name, _, value in items}
     values = values if cls is None else completed(cls, values)
     if part == "task":
@@ -142,9 +143,9 @@ def _columns(part: str, cls: type | None, items: tuple[tuple[str, type, Any], ..
 
 
 def derive(configs: pl.Series) -> pl.DataFrame:
-    """Return the columns of `DERIVED`, and the seed, of configs as text; nulls where one is no member's.
+    """Return the columns of `DERIVED`, and the seed, for configs as text; nulls if one is not a member's.
 
-    Configs that only the seed tells apart are parsed once: the 11,000 rows of the atlas are 1,700 of them.
+    Configs that differ only in the seed are parsed once: the 11,000 rows of the atlas have 1,700 of them.
     """
     texts = pl.DataFrame({"text": configs.str.replace(SEED, "")})
     different = texts["text"].unique(maintain_order=True)
@@ -158,7 +159,7 @@ def derive(configs: pl.Series) -> pl.DataFrame:
 
 @lru_cache(maxsize=1 << 14)
 def _line(text: str | None) -> dict[str, Any]:
-    """Return the columns of a config without its seed; none where it is no member's."""
+    """Return the columns of a config without its seed; none if it is not a member's."""
     try:
         config = json.loads(text or "")
         return (
@@ -169,7 +170,7 @@ def _line(text: str | None) -> dict[str, Any]:
 
 
 def task_of(task: str, knobs: str) -> Task:
-    """Return the task of a row, from its columns of these names. Nothing is imported.
+    """Return the task of a row, given its columns `task` and `knobs`. Nothing is imported.
 
     Raises:
         UserError: there is no such task, or it has no such knobs.
@@ -183,7 +184,7 @@ def model_of(row: Mapping[str, Any]) -> Model:
     """Return the network of a row, at one unit. Nothing is imported.
 
     Raises:
-        UserError: there is no such cell, or a value is none of this version's.
+        UserError: there is no such cell, or this version does not have a value.
     """
     with names_in_data():
         return typed(Model, {name: row[name] for name in MODEL if name != "units"} | {"units": 1}, "model")
@@ -193,7 +194,7 @@ def recipe_of(row: Mapping[str, Any]) -> ResolvedRecipe:
     """Return the recipe of a row.
 
     Raises:
-        UserError: a value is none of this version's.
+        UserError: this version does not have a value.
     """
     values = {name: row[name] for name in RECIPE if name != "recipe"}
     forget_bias = row["forget_bias"] if row["init"] == "forget_bias" else None
@@ -201,6 +202,6 @@ def recipe_of(row: Mapping[str, Any]) -> ResolvedRecipe:
 
 
 def evaluation_of(row: Mapping[str, Any]) -> Evaluation:
-    """Return how the member of a row was judged, but for the lengths at which it was scored at the end."""
+    """Return the evaluation of a row's member, without the lengths at which it was scored at the end."""
     values = {name.removeprefix(PREFIX): row[name] for name in EVALUATION if name != "lengths"}
     return typed(Evaluation, values, "evaluation")

@@ -6,8 +6,8 @@
                                         end, or, if it was killed, removed by the next job in the folder
     DIR/curves.parquet                  those of ended members folded into one, by `memcap collect`
 
-They are to look at: nothing that memcap says of a study rests on them, and a study without them is whole.
-Needs no JAX.
+They are only for looking at: nothing that memcap says about a study rests on them, and a study without them
+is complete. Needs no JAX.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,21 +24,21 @@ from memcap.terminal.words import warn_once
 SCHEMA = {
     "key": pl.String,  # of the member
     "step": pl.Int64,  # training steps done
-    "train_loss": pl.Float64,  # mean over the steps just before, in nats or squared error
+    "train_loss": pl.Float64,  # mean over the preceding steps, in nats or squared error
     "train_score": pl.Float64,  # running training score; the metric is in the row
-    "held_out": pl.Float64,  # held-out score, where there was an evaluation
-    "lag": pl.Int64,  # that a curriculum is at
-    "worst": pl.Float64,  # held-out score at the worst lag up to the member's own, where these were asked
+    "held_out": pl.Float64,  # held-out score, if there was an evaluation
+    "lag": pl.Int64,  # current lag of a curriculum
+    "worst": pl.Float64,  # held-out score at the worst lag up to the member's own, if evaluated
     "lr": pl.Float64,  # learning rate of the next step
 }
 LATER = ("lag", "worst", "lr")  # columns that older files lack
-# Names of points by column; those of the scores end in the metric's.
+# Names of points by column; those of scores end in the metric's name.
 OWN_NAMES = {"train_loss": "train/loss", "lag": "train/lag", "worst": "eval/worst", "lr": "train/lr"}
 SECONDS_BETWEEN_WRITES = 10.0  # of running curves
-RUNNING_AFTER = 10.0  # seconds that a member trains before its curve is among them
+RUNNING_AFTER = 10.0  # seconds that a member trains before its curve is written
 MOST_RUNNING = 300  # members, those that have trained longest
 MOST_POINTS = 100  # a curve on a screen needs no more; W&B costs about 0.2 ms and 335 bytes a point
-MOST_HELD = 3 * MOST_POINTS  # of a running curve: 4,096 members in flight hold up to 0.35 GB
+MOST_HELD = 3 * MOST_POINTS  # of a running curve: those of 4,096 members in flight take up to 0.35 GB
 
 Points = dict[int, dict[str, Any]]
 
@@ -65,8 +65,8 @@ def _line(key: str, step: int, values: Mapping[str, float]) -> tuple:
 
 
 def read(folder: Path) -> pl.DataFrame:
-    """Read the curves of ended members at or below a folder, with the columns of `SCHEMA`; empty where there
-    are none. Bad files are named on stderr."""
+    """Read the curves of ended members at or below a folder, with the columns of `SCHEMA`; empty if there are
+    none. Bad files are named on stderr."""
     tables, bad = read_files(folder)
     for path, why in bad.items():
         warn_once(f"{path}: {why}; these curves are skipped")
@@ -75,8 +75,8 @@ def read(folder: Path) -> pl.DataFrame:
 
 
 def read_files(folder: Path) -> tuple[dict[Path, pl.DataFrame], dict[Path, str]]:
-    """Read each file of curves of ended members at or below a folder. Return the tables, and what is wrong
-    with each bad file."""
+    """Read each file of curves of ended members at or below a folder. Return the tables, and the fault of
+    each bad file."""
     tables, bad = {}, {}
     shards_of_curves = [path for path in sorted(folder.rglob("curves/*.parquet")) if not is_running(path)]
     for path in sorted(folder.rglob("curves.parquet")) + shards_of_curves:
@@ -93,7 +93,7 @@ def read_file(path: Path) -> pl.DataFrame:
     """Read the curves of one file, and check them.
 
     Raises:
-        BadFileError: it is damaged, or no table of curves.
+        BadFileError: it is damaged, or not a table of curves.
         OSError: it cannot be read.
     """
     with files.open_regular(path) as file:
@@ -105,17 +105,17 @@ def read_file(path: Path) -> pl.DataFrame:
         return lines.select(pl.col(n).cast(dtype) for n, dtype in SCHEMA.items())
     except BadFileError:
         raise
-    except (Exception, pl.exceptions.PanicException) as error:  # at a file without a digest Rust may panic
+    except (Exception, pl.exceptions.PanicException) as error:  # Rust may panic on a file without a digest
         raise BadFileError("not a readable table of curves") from error
 
 
 def points(lines: pl.DataFrame, metric: str) -> Points:
-    """Return the curve of one member, as a tracking service takes it; without scores where there are none,
-    as before a curriculum has arrived at the member's lag.
+    """Return the curve of one member for a tracking service; without scores where there are none, as before a
+    curriculum has arrived at the member's lag.
 
     Args:
-        lines: of the member, as `read` gives them.
-        metric: of its task.
+        lines: the member's lines, as `read` returns them.
+        metric: its task's metric.
     """
     names = OWN_NAMES | {"train_score": f"train/{metric}", "held_out": f"eval/{metric}"}
     return {
@@ -125,8 +125,7 @@ def points(lines: pl.DataFrame, metric: str) -> Points:
 
 
 def collect(folder: Path) -> Path | None:
-    """Fold all curves of a study into DIR/curves.parquet. Returns where they are; None where there are
-    none."""
+    """Fold all curves of a study into DIR/curves.parquet. Return its path; None if there are no curves."""
     curves = read(folder)
     if curves.is_empty():
         return None
@@ -141,14 +140,15 @@ def running_path(folder: Path, token: str) -> Path:
 
 
 def is_running(path: Path) -> bool:
-    """Return whether a file holds curves of members in training."""
+    """Return whether a file has curves of members in training."""
     return path.name.endswith(".running.parquet")
 
 
 def write_running(folder: Path, token: str, curves: Mapping[str, Points]) -> None:
-    """Write the curves of members in training by key, over those written before; without any the file goes.
+    """Write the curves of members in training by key, replacing those written before; if there are none,
+    remove the file.
 
-    It need not outlive the machine, so nobody waits for the disk.
+    The file need not survive a crash of the machine, so nothing waits for the disk.
     """
     path = running_path(folder, token)
     if not curves:
@@ -161,8 +161,7 @@ def write_running(folder: Path, token: str, curves: Mapping[str, Points]) -> Non
 
 
 def add_point(points: Points, step: int, values: Mapping[str, Any]) -> None:
-    """Add `values` at `step`, in place. Values of one step that come in several calls share a point; the
-    later wins."""
+    """Add `values` at `step`, in place. Several calls for one step share a point; later values win."""
     points.setdefault(step, {}).update(values)
     if len(points) > MOST_HELD:
         subset = _coarse(points, 2 * MOST_POINTS)
@@ -171,10 +170,10 @@ def add_point(points: Points, step: int, values: Mapping[str, Any]) -> None:
 
 
 def thin(points: Points, most: int = MOST_POINTS) -> Points:
-    """Return at most `most` of the points, in the order of their steps, evenly spread over the steps.
+    """Return at most `most` of the points, evenly spread over the steps and in their order.
 
-    The first and the last are always kept. A metric that is seldom logged is not starved by one that is
-    logged often: the points are shared out among the sets of metrics that appear together.
+    The first and the last are always kept. A metric that is logged often does not crowd out one that is
+    logged seldom: the points are shared among the sets of metrics that appear together.
 
     Args:
         points: metrics by step, in any order.
@@ -189,7 +188,7 @@ def thin(points: Points, most: int = MOST_POINTS) -> Points:
 
 
 def _groups(points: Points) -> list[list[int]]:
-    """Return the sorted steps of the points of each set of metrics."""
+    """Return the sorted steps of each set of metrics."""
     groups: dict[frozenset[str], list[int]] = {}
     for step in sorted(points):
         groups.setdefault(frozenset(points[step]), []).append(step)
@@ -197,11 +196,10 @@ def _groups(points: Points) -> list[list[int]]:
 
 
 def _coarse(points: Points, most: int) -> Points:
-    """Return about `most` of the points, or fewer. A curve that is made coarse again and again does not
-    become uneven.
+    """Return at most about `most` of the points. A curve that is thinned repeatedly does not become uneven.
 
-    Of each stretch of steps the first point is kept, and of all the last. Lengths of stretches are powers of
-    two: two short ones make a longer one.
+    The first point of each stretch of steps is kept, and the very last one. Stretches have lengths of powers
+    of two, so two short ones make a longer one.
     """
     groups, subset = _groups(points), {max(points)}
     for steps in groups:
@@ -214,8 +212,8 @@ def _coarse(points: Points, most: int) -> Points:
 
 
 def spread(steps: Sequence[int], most: int = MOST_POINTS) -> Sequence[int]:
-    """Return at most `most` of the sorted `steps`: for each of `most` evenly spaced marks, the last step not
-    beyond it."""
+    """Return at most `most` of the sorted `steps`: the last one at or before each of `most` evenly spaced
+    marks."""
     if len(steps) <= most:
         return steps
     first, span = steps[0], steps[-1] - steps[0]

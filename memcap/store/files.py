@@ -1,12 +1,12 @@
-"""Files that are written whole or not at all, reach the disk before anyone is told, and carry a digest of
+"""Files that are written whole or not at all, reach the disk before a call returns, and carry a digest of
 their own bytes.
 
-The digest stands inside the file, where its format has room for a text: 64 hexadecimal digits after `MARK`,
-the SHA-256 of all bytes of the file with zeros in these 64 places. So a file and its digest cannot part, and
-who knows the format still reads it.
+The digest stands inside the file, where its format has room for text: 64 hexadecimal digits after `MARK`, the
+SHA-256 of all bytes of the file with zeros in these 64 places. So a file cannot lose its digest, and other
+programs can still read it.
 
-Who writes into a folder holds its lock (`flock`), shared with others who write. So one that has the lock
-alone knows what nobody will finish any more: what a process left that was killed.
+Writers share a folder's lock (`flock`) while they write. So a process that holds the lock exclusively knows
+which files a killed process has left unfinished.
 """
 
 import contextlib
@@ -28,29 +28,28 @@ from memcap.terminal.words import warn_once
 
 MARK = b"memcap sha256 "
 NO_DIGITS = b"0" * 64
-DIGEST_PLACEHOLDER = MARK + NO_DIGITS  # what a writer leaves in a file for `write` to fill
-# the mark stands in so many last bytes: in the footer of Parquet, in the comment of a zip archive
+DIGEST_PLACEHOLDER = MARK + NO_DIGITS  # writers put this into a file, and `write` fills it in
+# the mark is within this many last bytes: in the footer of Parquet, in the comment of a zip archive
 TAIL = 1 << 16
 CHUNK = 1 << 20
-# seconds; what is younger may be another host's in the making: not every file system shows its locks to
-# others
+# seconds; another host may still be writing a younger file, as not every file system shares locks between
+# hosts
 STALE_AFTER = 60.0
-PATIENCE = 10.0  # seconds for one who has locked a folder alone, as memcap does for some milliseconds
+PATIENCE = 10.0  # seconds to wait for an exclusive lock, which memcap itself holds for some milliseconds
 _impatient: set[Path] = set()  # folders whose lock was waited for in vain
-State = tuple[Path, int, int, int]  # of a file: it changes when the file does
+State = tuple[Path, int, int, int]  # state of a file, which changes when the file does
 UNFINISHED = re.compile(r"\..+\.(parquet|npz)\.[0-9a-f]{8}")  # names that `write` gives
 
 
 class BadFileError(Exception):
-    """A file that is not what was written, or was never of its kind. The message says why, without the file's
-    name."""
+    """A file that is damaged or not of the expected kind. The message says why, without the file's name."""
 
 
 def open_regular(path: Path) -> IO[bytes]:
     """Open a file to read it.
 
     Raises:
-        BadFileError: a FIFO or the like, for which others would wait for ever.
+        BadFileError: a FIFO or the like, which could block for ever.
         OSError: it cannot be opened, or is a folder.
     """
     file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
@@ -64,23 +63,22 @@ def state_of(path: Path) -> State:
     """Return the state of a file.
 
     Raises:
-        OSError: it is not there, or cannot be asked for it.
+        OSError: it does not exist, or its state cannot be read.
     """
     status = path.stat()
     return path, status.st_ino, status.st_mtime_ns, status.st_size
 
 
 def write(path: Path, fill: Callable[[IO[bytes]], Any], with_digest: bool = True) -> None:
-    """Write a file: whole or not at all, and on disk when this returns, its name too.
+    """Write a file whole or not at all; it is on disk, with its name, when this returns.
 
     Args:
-        path: of the file; an older one is replaced in one step.
+        path: path of the file; an older file is replaced in one step.
         fill: writes the content into the open file.
         with_digest: whether the content has `DIGEST_PLACEHOLDER` near its end, where the digest goes.
 
     Raises:
-        OSError: it cannot be written; the older file is still there. A device or a FIFO is
-            never replaced.
+        OSError: it cannot be written; an older file is unchanged. A device or a FIFO is never replaced.
     """
     if not path.name or path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -104,7 +102,7 @@ def write(path: Path, fill: Callable[[IO[bytes]], Any], with_digest: bool = True
 
 @contextlib.contextmanager
 def output_of(path: Path) -> Generator[None]:
-    """Turn what keeps a file from being written that a user asked for into a UserError."""
+    """Turn errors in writing a file that the user asked for into a UserError."""
     try:
         yield
     except OSError as error:
@@ -113,11 +111,11 @@ def output_of(path: Path) -> Generator[None]:
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, without a digest. It need not outlive the machine, so nobody waits
-    for the disk.
+    """Write a file whole or not at all, without a digest. It need not survive a crash of the machine, so
+    nothing waits for the disk.
 
     Raises:
-        OSError: it cannot be written; the older file is still there.
+        OSError: it cannot be written; an older file is unchanged.
     """
     unfinished = path.with_name(f".{path.name}")
     unfinished.write_bytes(content)
@@ -126,11 +124,11 @@ def replace(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def shared_lock(folder: Path) -> Generator[None]:
-    """Keep others from locking the folder alone, within the context. A file system without locks never lets
-    anybody do so.
+    """Hold a shared lock of a folder within the context, so that nobody can lock it exclusively. On a file
+    system without locks nobody can anyway.
 
-    Who has it alone and does not leave it within `PATIENCE` is no memcap that cleans up: it is named, and the
-    file is written without the lock, which nobody needs to write a file whole.
+    A process that holds it exclusively for longer than `PATIENCE` is not memcap cleaning up: it is named, and
+    the file is written without the lock, which writing a file whole does not need.
     """
     with _opened(folder) as descriptor:
         _share(descriptor, folder)
@@ -139,8 +137,8 @@ def shared_lock(folder: Path) -> Generator[None]:
 
 @contextlib.contextmanager
 def exclusive_lock(folder: Path) -> Generator[bool]:
-    """Lock the folder alone, within the context, so that nobody writes into it. Gives false where somebody
-    writes just now, or where a file system has no locks."""
+    """Lock a folder exclusively within the context, so that nobody writes into it. Yield false if somebody is
+    writing, or if the file system has no locks."""
     with _opened(folder) as descriptor:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -160,8 +158,8 @@ def _opened(folder: Path) -> Generator[int]:
 
 
 def _share(descriptor: int, folder: Path) -> None:
-    """Take the lock of a folder with others, as soon as nobody has it alone; go on without it after a while,
-    or a signal."""
+    """Take a folder's shared lock as soon as nobody holds it exclusively; go on without it after a while, or
+    at a signal."""
     began = time.monotonic()
     while True:
         try:
@@ -183,7 +181,7 @@ def _share(descriptor: int, folder: Path) -> None:
 
 
 def _holder(status: os.stat_result) -> str:
-    """Name the process that has locked a file or folder, where Linux tells."""
+    """Name the process that has locked a file or folder, if Linux tells."""
     device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
     with contextlib.suppress(OSError, ValueError):
         for line in Path("/proc/locks").read_text().splitlines():
@@ -195,7 +193,7 @@ def _holder(status: os.stat_result) -> str:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove the unfinished files that `write` had no time to finish or to remove."""
+    """Remove the files that `write` had no time to finish or to remove."""
     with exclusive_lock(folder) as nobody_writes:
         for path in folder.iterdir() if nobody_writes else ():
             if UNFINISHED.fullmatch(path.name) and is_stale(path):
@@ -203,12 +201,12 @@ def remove_unfinished(folder: Path) -> None:
 
 
 def is_stale(path: Path) -> bool:
-    """Return whether nobody can be at work on a file any more."""
+    """Return whether nobody can still be writing a file."""
     return time.time() - path.stat().st_mtime >= STALE_AFTER
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it, and bring their names to disk."""
+    """Make a folder and its parents, and sync their names to disk."""
     new = [each for each in (path, *path.parents) if not each.exists()]
     path.mkdir(parents=True, exist_ok=True)
     for each in new:
@@ -216,7 +214,7 @@ def make_folder(path: Path) -> None:
 
 
 def has_digest(file: IO[bytes]) -> bool:
-    """Return whether an open file has a digest, right or wrong. Files of memcap 0.1 have none."""
+    """Return whether an open file has a digest, right or wrong. Files written by memcap 0.1 have none."""
     return _place(file) is not None
 
 
@@ -249,7 +247,7 @@ def _write_digest(file: IO[bytes]) -> None:
 
 
 def _place(file: IO[bytes]) -> int | None:
-    """Return where the digits stand; None without a mark. Leaves the file at its start."""
+    """Return the position of the digits; None without a mark. Leave the file at its start."""
     start = max(0, file.seek(0, os.SEEK_END) - TAIL)
     file.seek(start)
     mark = file.read().rfind(MARK)
@@ -258,7 +256,7 @@ def _place(file: IO[bytes]) -> int | None:
 
 
 def _digits(file: IO[bytes], place: int) -> bytes:
-    """Compute the SHA-256 of the file with zeros in the place of its digits, in chunks: weights may be larger
+    """Compute the SHA-256 of the file with zeros in place of its digits, in chunks, as weights may be larger
     than memory."""
     digest = hashlib.sha256()
     file.seek(0)
@@ -275,12 +273,12 @@ def _digits(file: IO[bytes], place: int) -> bytes:
 
 
 def _sync(folder: Path) -> None:
-    """Bring the names of a folder's files to disk."""
+    """Sync the names of a folder's files to disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that has no such thing
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that cannot sync folders
             raise
     finally:
         os.close(descriptor)

@@ -1,5 +1,5 @@
-"""A follower of a study's folder: it finds rows, curves, and what jobs say that is new. It only reads, and
-needs no JAX."""
+"""A follower of a study's folder: it finds new rows, curves and heartbeats. It only reads, and needs no
+JAX."""
 
 import contextlib
 from collections.abc import Iterable
@@ -17,13 +17,14 @@ class News(NamedTuple):
     """New things in a folder.
 
     Args:
-        rows: of members that have ended, with the columns of `memcap.store.rows.SCHEMA`, one per key.
-        earlier: the same of other commands, as it was when the folder was first looked into; none where all
-            commands are followed.
-        curves: by key, with the columns of `memcap.store.curves.SCHEMA`: of the rows' members whole, of
-            members in training as far as they are.
-        members: that jobs may train, with the columns of `memcap.store.heartbeat.MEMBERS`, and `study`.
-        over: whether no job trains any more, so that nothing else will come.
+        rows: rows of members that have ended, with the columns of `memcap.store.rows.SCHEMA`, one per key.
+        earlier: the rows of other commands at the first look into the folder; none if all commands are
+            followed.
+        curves: by key, with the columns of `memcap.store.curves.SCHEMA`: whole for the members of `rows`, so
+            far for members in training.
+        members: members that jobs may train, with the columns of `memcap.store.heartbeat.MEMBERS`, and
+            `study`.
+        over: whether no job trains any more, so that nothing more will come.
     """
 
     rows: pl.DataFrame
@@ -34,30 +35,31 @@ class News(NamedTuple):
 
 
 class Follower:
-    """A reader that comes back to a study's folder, which need not be there yet.
+    """A reader that looks into a study's folder again and again; the folder need not exist yet.
 
-    A file that is replaced while it is read, or cannot be read, is left for the next time.
+    A file that is replaced while it is read, or cannot be read, is tried again the next time.
 
     Args:
         place: a study's folder, or one file of rows.
-        session: of the one command whose jobs are followed (`memcap.store.shards`); None: all, as of a file.
+        session: session of the command whose jobs are followed (`memcap.store.shards`); None: all commands,
+            as for a file.
     """
 
     def __init__(self, place: Path, session: str | None = None):
         self.place, self.folder = place, place.parent if place.is_file() else place
         self.session = None if place.is_file() else session
-        self.bad: dict[Path, str] = {}  # files that could not be read the last time, and why
-        self._states: dict[Path, State] = {}  # of the files as they were read
-        self._places: dict[str, list[Any]] = {}  # of rows that were news, their place in `PREFERENCE`
-        self._jobs: set[str] = set()  # tokens of those whose members were news
+        self.bad: dict[Path, str] = {}  # files that could not be read last time, and why
+        self._states: dict[Path, State] = {}  # states of the files when they were read
+        self._places: dict[str, list[Any]] = {}  # place in `PREFERENCE` of reported rows, by key
+        self._jobs: set[str] = set()  # tokens of jobs whose members were reported
         self._earlier: pl.DataFrame | None = None if self.session else rows.frame([])
 
     def poll(self) -> News:
-        """Look into the folder again. Return what is new."""
+        """Look into the folder again, and return what is new."""
         heartbeats = {
             token: each for token, each in heartbeat.read(self.folder).items() if self._follows(token)
         }
-        alive = [token for token, each in heartbeats.items() if each.alive]  # before rows are read
+        alive = [token for token, each in heartbeats.items() if each.alive]  # must come before rows are read
         if self._earlier is None:
             self._earlier = self._rows_of_others()
         members = self._members(heartbeats)
@@ -66,11 +68,11 @@ class Follower:
         return News(new_rows, self._earlier, lines, members, not alive)
 
     def _follows(self, name: str) -> bool:
-        """Return whether a token, or a shard of that name, is one of the jobs followed."""
+        """Return whether a token, or a shard's name, belongs to a job that is followed."""
         return self.session is None or shards.session_of(name) == self.session
 
     def _members(self, heartbeats: dict[str, Heartbeat]) -> pl.DataFrame:
-        """Return the members of jobs that are new."""
+        """Return the members of new jobs."""
         tables = [pl.DataFrame(schema={**heartbeat.MEMBERS, "study": pl.String})]
         for token in heartbeats.keys() - self._jobs:
             table = heartbeat.read_members(self.folder, token)
@@ -88,7 +90,7 @@ class Follower:
         return rows.without_failed(rows.one_per_key(tables))
 
     def _rows_and_curves(self, over: bool) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
-        """Return the rows that are new, and their curves by key."""
+        """Return the new rows, and their curves by key."""
         tables: list[pl.DataFrame] = []
         lines: dict[str, pl.DataFrame] = {}
         for path in filter(lambda path: self._follows(path.stem), shards.paths(self.place, below=False)):
@@ -108,16 +110,16 @@ class Follower:
         return rows.one_per_key(tables), lines
 
     def _new_of(self, table: pl.DataFrame) -> pl.DataFrame:
-        """Return the rows of a file that are not known, or count instead of those known."""
+        """Return the rows of a file that are unknown, or that replace known ones."""
         places = table.select("key", *rows.PREFERENCE).iter_rows()
         new = [key not in self._places or place > self._places[key] for key, *place in places]
         return table.filter(pl.Series(new, dtype=pl.Boolean))
 
     def _curves_of(self, table: pl.DataFrame, over: bool) -> dict[str, pl.DataFrame]:
-        """Return the curves of rows, by key: those written with a row's shard, or the folded ones.
+        """Return the curves of rows, by key: those written with the row's shard, or the folded ones.
 
         Raises:
-            BadFileError, OSError: they cannot be read, and may be the next time.
+            BadFileError, OSError: they cannot be read now, but perhaps the next time.
         """
         folded = self.folder / "curves.parquet"
         by_path: dict[Path, list[str]] = {}
@@ -150,6 +152,6 @@ class Follower:
 
 
 def _by_key(table: pl.DataFrame) -> dict[str, pl.DataFrame]:
-    """Return the lines of each member, in the order of their steps."""
+    """Return the lines of each member by key, in the order of their steps."""
     lines = table.unique(["key", "step"], keep="last", maintain_order=True).sort("key", "step")
     return {str(key): part for (key,), part in lines.partition_by("key", as_dict=True).items()}

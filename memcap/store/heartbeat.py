@@ -1,12 +1,13 @@
-"""The progress of a job: counted once as it trains, written every couple of seconds, read by all who show it.
-Needs no JAX.
+"""The progress of a job: counted as it trains, written every couple of seconds, and read by everything that
+shows it. Needs no JAX.
 
     DIR/jobs/TOKEN.json             its heartbeat: who it is and how far, written aside and renamed
     DIR/jobs/TOKEN.members.parquet  the members that it may train, written once as it begins (`MEMBERS`)
 
-The rows are the truth; this says who is still at it. A job that was killed leaves its files behind, with the
-time of its last heartbeat. memcap 0.1 wrote DIR/jobs/TOKEN.keys instead of the members, a key per line; it is
-still read, and so are its heartbeats, in which `updated` was called heard and `seconds_left` left.
+The rows are the truth; heartbeats say which jobs still train. A job that was killed leaves its files behind,
+with the time of its last heartbeat. memcap 0.1 wrote DIR/jobs/TOKEN.keys instead of the members, a key per
+line; this file is still read, and so are its heartbeats, in which `updated` was called heard and
+`seconds_left` left.
 """
 
 import contextlib
@@ -35,21 +36,21 @@ from memcap.tasks import Task
 from memcap.terminal.printing import member_name
 
 SECONDS = 2.0  # between two heartbeats
-HEARTBEAT_TIMEOUT = 60.0  # seconds without a heartbeat after which a job is taken for gone
-MOST_LISTED = 20  # members in training that a heartbeat tells of one by one
-DIGEST = "sha256"  # beside the fields, of them; memcap 0.1 wrote none
+HEARTBEAT_TIMEOUT = 60.0  # seconds without a heartbeat after which a job counts as gone
+MOST_LISTED = 20  # members in training that a heartbeat lists one by one
+DIGEST = "sha256"  # name of the fields' digest beside them; memcap 0.1 wrote none
 NO_STUDY = Study()
-MOST_BYTES = 1 << 24  # of a heartbeat, of which a command line is most
-MOST_SECONDS = 1e11  # since 1970, or left: some thousand years
-MOST = {"pid": (1 << 31) - 1}  # of a whole number; of others what a float still tells apart
-MAY_OVERFLOW = ("loss",)  # of a member that diverges
+MOST_BYTES = 1 << 24  # of a heartbeat, which is mostly a command line
+MOST_SECONDS = 1e11  # since 1970, or left: some three thousand years
+MOST = {"pid": (1 << 31) - 1}  # of an integer; of others, up to what a float represents exactly
+MAY_OVERFLOW = ("loss",)  # if a member diverges
 OLDER_NAMES = {"heard": "updated", "left": "seconds_left"}
 
 MEMBERS = {
     "key": pl.String,
-    "name": pl.String,  # as delay_line(symbols=4)-L8-u7-s3: with the task's knobs that are not the default
+    "name": pl.String,  # such as delay_line(symbols=4)-L8-u7-s3, with the knobs that are not the default
     "metric": pl.String,  # of the task: accuracy or mse
-    "config": pl.String,  # the whole resolved config, as JSON and as in the rows
+    "config": pl.String,  # the whole resolved config, as JSON, like in rows
 }
 
 
@@ -66,9 +67,9 @@ class Running:
     Args:
         key, name: of the member.
         step, budget: training steps taken, and how many it may take.
-        loss: mean over its last chunk; None if that took no step.
+        loss: mean over its last chunk; None if that chunk took no step.
         seconds: since its first chunk.
-        left: seconds to its budget, at its pace so far; None if that is not known.
+        left: seconds to its budget, at its pace so far; None if unknown.
     """
 
     key: str
@@ -85,17 +86,17 @@ class Heartbeat:
     """The report of a job on itself.
 
     Args:
-        token: of the job, which names its files (shards.py).
-        study, command, folder: what was started, and where; command: None if it was started from Python.
-        host, pid: of its process.
-        started, updated: seconds since 1970: when it began, and when it wrote this.
-        ended: None while it trains, then "done", "interrupted", or the error that ended it.
-        searched: whether a design decides as it goes which members are trained.
-        done: members that have ended since it began, of which `solved` were solved; `diverged` and `failed`
-            are counted by how they ended, so a member may be solved and diverged.
-        to_come: members that have not ended, at most.
+        token: the job's token, which names its files (shards.py).
+        study, command, folder: what was started and where; `command` is None if it was started from Python.
+        host, pid: host and number of its process.
+        started, updated: when it began, and when it wrote this, in seconds since 1970.
+        ended: None while it trains, then "done", "interrupted" or the error that ended it.
+        searched: whether the design chooses members as results come.
+        done: members that have ended since it began; `solved` of them were solved. `diverged` and `failed`
+            count how they ended, so a member may be both solved and diverged.
+        to_come: most members that have yet to end.
         running: members in training.
-        seconds_left: to the end, at the pace so far; None before anything has trained.
+        seconds_left: seconds to the end, at the pace so far; None before anything has trained.
         longest: the members that have trained longest, the longest first.
     """
 
@@ -125,14 +126,14 @@ class Heartbeat:
 
     @property
     def exists(self) -> bool:
-        """True if the process is there, as far as this host can see."""
+        """True if the process exists, as far as this host can see."""
         if not self.here:
             return True
         try:
             os.kill(self.pid, 0)
         except ProcessLookupError:
             return False
-        except OSError:  # somebody else's
+        except OSError:  # another user's process
             return True
         return True
 
@@ -143,13 +144,13 @@ class Heartbeat:
 
     @property
     def alive(self) -> bool:
-        """True if the job still trains: it has not ended, is there, and this is no older than
-        `HEARTBEAT_TIMEOUT`."""
+        """True if the job still trains: it has not ended, its process exists, and this heartbeat is no older
+        than `HEARTBEAT_TIMEOUT`."""
         return self.ended is None and self.exists and self.age < HEARTBEAT_TIMEOUT
 
 
 class _Training:
-    """A member in training: its last chunk, and when its first one came."""
+    """A member in training: its last chunk, and the time of its first one."""
 
     def __init__(self, name: str, budget: int, before: int, step: int, loss: float | None, now: float):
         self.name, self.budget = name, budget
@@ -157,7 +158,7 @@ class _Training:
         self.step, self.loss, self.time = step, loss, now
 
     def share(self, since: int = 0) -> float:
-        """Return the share of the budget that was trained since a step."""
+        """Return the share of the budget trained since a step."""
         return (self.step - since) / (self.budget or self.step or 1)
 
     def left(self, now: float) -> float | None:
@@ -170,16 +171,16 @@ class _Training:
 
 
 class JobProgress:
-    """The counts of a job, from which its heartbeat is made; thread-safe. It takes plain values only.
+    """The counts of a job, from which its heartbeat is made; thread-safe. It takes only plain values.
 
     Args:
-        to_come: members that the job trains, at most.
+        to_come: most members that the job may train.
         study: the study that it trains.
-        before: members of the job that had rows before.
-        solved_before: how many of these were solved.
+        before: number of the job's members that already had rows.
+        solved_before: number of these that were solved.
 
     Attributes:
-        by_loss: whether members are judged by their held-out loss, so that none is solved.
+        by_loss: whether members are judged by their held-out loss, so that none counts as solved.
         token: 16 hexadecimal digits that name the job's files.
     """
 
@@ -196,18 +197,17 @@ class JobProgress:
         self.lock = threading.Lock()
 
     def chunk(self, key: str, name: str, budget: int, before: int, step: int, loss: float | None) -> None:
-        """Take note of a chunk of a member's training.
+        """Record a chunk of a member's training.
 
         Args:
             key, name, budget: of the member.
-            before, step: steps taken before the chunk, and after it; the same where it was only evaluated
-                again.
+            before, step: steps taken before and after the chunk; equal if it was only evaluated again.
             loss: mean over the chunk; None if it took no step.
         """
         now = time.monotonic()
         with self.lock:
             member = self.training.get(key)
-            if member is None or step < member.step:  # it begins, or begins again
+            if member is None or step < member.step:  # the member begins, or begins again
                 self.training[key] = _Training(name, budget, before, step, loss, now)
             elif step > before:
                 member.step, member.loss, member.time = step, loss, now
@@ -220,7 +220,7 @@ class JobProgress:
             self.counts[status] += 1
 
     def expect(self, to_come: int) -> None:
-        """Set how many members are still to come at most, where a design finds out as it goes."""
+        """Set the most members that are still to come, for a design that finds out as it goes."""
         with self.lock:
             self.to_come = to_come
 
@@ -248,8 +248,8 @@ class JobProgress:
             )
 
     def longest(self, most: int, seconds: float = 0.0) -> list[Running]:
-        """Return the members that have trained longest, at most so many, of those that have for so many
-        seconds."""
+        """Return the at most `most` members that have trained longest, among those that have trained for
+        `seconds`."""
         with self.lock:
             return self._longest(most, seconds)
 
@@ -263,7 +263,7 @@ class JobProgress:
 
     def _seconds_left(self) -> float | None:
         """Estimate the seconds left. Members in training count by the share of their budgets."""
-        # Only what this job has trained tells of its pace: a member may have been half-trained when it began.
+        # Only what this job has trained shows its pace: a member may have been half-trained when it began.
         trained = self.done + sum(each.share(since=each.resumed_at) for each in self.training.values())
         if not trained:
             return None
@@ -274,14 +274,15 @@ class JobProgress:
 @contextlib.contextmanager
 def writing(progress: JobProgress, members: pl.DataFrame) -> Generator[None]:
     """Write the job's heartbeat from a thread every couple of seconds, within the context; the last one says
-    how the job ended. It costs the job nothing.
+    how the job ended. This does not slow the job down.
 
-    Whatever cannot be written is left out: training goes on. Files of earlier jobs that this one makes up for
+    If something cannot be written, training goes on without it. Files of earlier jobs that this one replaces
     are deleted.
 
     Args:
-        progress: the job's; of a study without a folder nothing is written.
-        members: that it may train, with the columns of `MEMBERS`; without any nothing is written.
+        progress: the job's progress; for a study without a folder nothing is written.
+        members: the members that it may train, with the columns of `MEMBERS`; if there are none, nothing is
+            written.
     """
     folder = progress.study.folder
     if folder is None or members.is_empty():
@@ -322,9 +323,9 @@ class Jobs(NamedTuple):
     """The files of a study's jobs.
 
     Args:
-        heartbeats: the last ones, by token.
-        keys: of the members that a job may train, by token; None where they are not known.
-        bad: what is wrong with each file that cannot be read.
+        heartbeats: the last heartbeats, by token.
+        keys: keys of the members that a job may train, by token; None if unknown.
+        bad: the fault of each file that cannot be read.
     """
 
     heartbeats: dict[str, Heartbeat]
@@ -333,7 +334,7 @@ class Jobs(NamedTuple):
 
 
 def read_jobs(folder: Path) -> Jobs:
-    """Read the files of the jobs of a study's folder. A job that is removed meanwhile is none."""
+    """Read the files of the jobs in a study's folder. A job that is removed meanwhile is left out."""
     heartbeats: dict[str, Heartbeat] = {}
     keys: dict[str, frozenset[str] | None] = {}
     bad: dict[Path, BadFileError] = {}
@@ -358,7 +359,7 @@ def read_jobs(folder: Path) -> Jobs:
 
 
 def read(folder: Path) -> dict[str, Heartbeat]:
-    """Read the last heartbeats of the jobs of a study's folder, by token. Files that cannot be read are
+    """Read the last heartbeats of the jobs in a study's folder, by token. Files that cannot be read are
     skipped."""
     heartbeats = {}
     for path in heartbeat_paths(folder):
@@ -376,7 +377,7 @@ def _read_heartbeat(folder: Path, token: str) -> Heartbeat:
     """Read one heartbeat.
 
     Raises:
-        BadFileError: it cannot be read, or says what no job writes of itself.
+        BadFileError: it cannot be read, or is not what a job writes.
     """
     try:
         with open_regular(_path(folder, token)) as file:
@@ -400,7 +401,7 @@ def _checked(cls: Any, values: dict[str, Any]) -> Any:
     """Build a dataclass of this file from JSON.
 
     Raises:
-        TypeError: a value of another kind, or of a size that no job writes.
+        TypeError: a value has another type, or a size that no job writes.
     """
     for name, value in values.items():
         hint = _hints(cls)[name]
@@ -417,12 +418,12 @@ def _checked(cls: Any, values: dict[str, Any]) -> Any:
 
 
 def _digest(values: dict[str, Any]) -> str:
-    """Compute the digest of a heartbeat, which the digest itself is no part of."""
+    """Compute the digest of a heartbeat, without the digest itself."""
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 
 def write_members(folder: Path, token: str, members: pl.DataFrame) -> None:
-    """Write down the members that a job may train, with the columns of `MEMBERS`.
+    """Write the members that a job may train, with the columns of `MEMBERS`.
 
     Raises:
         OSError: it cannot be written.
@@ -433,11 +434,11 @@ def write_members(folder: Path, token: str, members: pl.DataFrame) -> None:
 
 
 def read_members(folder: Path, token: str, columns: Sequence[str] = tuple(MEMBERS)) -> pl.DataFrame:
-    """Read the members that a job may train (of a search all that it may ask for), with the columns of
+    """Read the members that a job may train (for a search, all that it may ask for), with the columns of
     `MEMBERS`.
 
-    Of jobs of memcap 0.1 only the keys are known, all else is null. None are known where there is no sound
-    file.
+    For jobs of memcap 0.1 only the keys are known, and all else is null. Without a sound file no members are
+    known.
     """
     try:
         return _members(folder, token, columns)
@@ -451,7 +452,7 @@ def keys_of(folder: Path, token: str) -> frozenset[str]:
 
 
 def _members(folder: Path, token: str, columns: Sequence[str]) -> pl.DataFrame:
-    """Read what `read_members` does.
+    """Read the file of `read_members`.
 
     Raises:
         BadFileError: there is no sound file.
@@ -469,7 +470,7 @@ def _members(folder: Path, token: str, columns: Sequence[str]) -> pl.DataFrame:
         raise
     except OSError as error:
         raise BadFileError(f"cannot be read ({error.strerror or error})") from error
-    except (Exception, pl.exceptions.PanicException) as error:  # at a file without a digest Rust may panic
+    except (Exception, pl.exceptions.PanicException) as error:  # Rust may panic on a file without a digest
         raise BadFileError("not a readable table of members") from error
 
 
@@ -477,7 +478,7 @@ def _older_keys(folder: Path, token: str) -> list[str]:
     """Read the keys that memcap 0.1 wrote.
 
     Raises:
-        BadFileError: there is no such file, or no text in it.
+        BadFileError: there is no such file, or it is not text.
     """
     try:
         return (folder / "jobs" / f"{token}.keys").read_text(encoding="utf-8").split()
@@ -495,8 +496,8 @@ def members_path(folder: Path, token: str) -> Path:
 
 
 def _remove_old(folder: Path, keys: frozenset[str]) -> None:
-    """Delete what jobs left that are done, or that are gone and wanted nothing but these members; and drafts
-    of heartbeats whose jobs were killed."""
+    """Delete the files of jobs that are done, or that are gone and wanted only these members; and unfinished
+    heartbeats of jobs that were killed."""
     for path in (folder / "jobs").glob(".*.json"):
         if files.is_stale(path):
             path.unlink(missing_ok=True)

@@ -1,8 +1,9 @@
-"""Parquet files of rows, curves and members, read once their heads say that they fit into memory.
+"""Reading of Parquet files of rows, curves and members, after their headers have shown that they fit into
+memory.
 
-Compressed, a thousandth of a file's bytes may stand for all of memory. So what the pages unpack to is added
-up first, from the footer and the head of every page, which Thrift's compact protocol writes:
-https://github.com/apache/parquet-format (parquet.thrift; its numbers of fields stand below).
+A small compressed file may unpack to more than all of memory. So the unpacked sizes of its pages are added up
+first, from the footer and every page's header, in Thrift's compact protocol:
+https://github.com/apache/parquet-format (parquet.thrift, whose field numbers are used below).
 """
 
 import re
@@ -16,21 +17,20 @@ import polars as pl
 from memcap.store.files import BadFileError
 
 MAGIC = b"PAR1"
-MOST_TIMES = 256  # as many bytes as the file has; those that memcap writes unpack to 60 times as many at most
-MOST_BESIDE = 1 << 24  # and so many more: small files are mostly footer
-BYTES_OF_A_VALUE = 16  # in polars, beside what a text is of
-SHARED_PREFIXES = 7  # an encoding (DELTA_BYTE_ARRAY) in which few bytes are many texts; nobody here writes it
+MOST_TIMES = 256  # most unpacked bytes per byte of the file; memcap's own files reach 60 at most
+MOST_BESIDE = 1 << 24  # more unpacked bytes that are allowed, as small files are mostly footer
+BYTES_OF_A_VALUE = 16  # in polars, beside a text's own bytes
+SHARED_PREFIXES = 7  # an encoding (DELTA_BYTE_ARRAY) in which few bytes may be many texts; not memcap's
 
-Struct = dict[int, Any]  # of fields by their numbers: values, or what is read of the structs in them
+Struct = dict[int, Any]  # fields by number: values, or the structs in them
 
 
 class Fields(NamedTuple):
-    """The fields of a struct that are read.
+    """The fields of a struct to read.
 
     Args:
-        of: its fields by their numbers, and what is read of each that is a struct, or a list of structs.
-        usual: matches such a struct whole as polars writes it, which is far faster than one field after the
-            other.
+        of: its fields by number, with the `Fields` of each that is a struct or a list of structs.
+        usual: matches the whole struct as polars writes it, which is far faster than reading field by field.
     """
 
     of: Mapping[int, Any]
@@ -38,7 +38,7 @@ class Fields(NamedTuple):
 
 
 def _usual(pattern: bytes) -> re.Pattern[bytes]:
-    """Compile a pattern with letters for a whole number, a text of up to 64 bytes, statistics."""
+    """Compile a pattern with letters for an integer, a text of up to 64 bytes, and statistics."""
     text = b"|".join(b"\\x%02x.{%d}" % (size, size) for size in range(65))
     pattern = pattern.replace(b"S", rb"\x36W(?:\x28T\x18T)?[\x11\x12]*\x00").replace(b"T", b"(?:%b)" % text)
     return re.compile(pattern.replace(b"W", rb"[\x80-\xff]{0,9}[\x00-\x7f]"), re.DOTALL)
@@ -72,13 +72,12 @@ def read(content: BytesIO, columns: Sequence[str] | None = None) -> pl.DataFrame
 
 
 def read_together(contents: Sequence[BytesIO], columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """Read the rows of files whose sizes were checked as one table, in their order: much sooner than one by
-    one.
+    """Read the rows of files whose sizes were checked as one table, in their order, which is much faster than
+    one by one.
 
     Raises:
         BadFileError: they would take far more memory than they have bytes.
-        Exception, polars.exceptions.PanicException: they have not the same columns of the same types, or one
-            is no Parquet file.
+        Exception, polars.exceptions.PanicException: their columns or types differ, or one is no Parquet file.
     """
     for content in contents:
         content.seek(0)
@@ -92,18 +91,18 @@ def read_together(contents: Sequence[BytesIO], columns: Sequence[str] | None = N
 def check_size(
     content: bytes, columns: Collection[str] | None = None, files: int = 1
 ) -> tuple[list[str], int]:
-    """Check that a file, or some of its columns, unpacks to no more than it may.
+    """Check that a file, or some of its columns, does not unpack to more than is allowed.
 
     Args:
-        content: of the file.
-        columns: that are read; None: all.
-        files: that are read at once, among which `MOST_BESIDE` is shared out: each alone may be small.
+        content: the file's content.
+        columns: the columns to read; None: all.
+        files: number of files read at once, which share `MOST_BESIDE`, as each alone may be small.
 
     Returns:
-        The names of its columns, and how many rows it has.
+        The names of its columns, and its number of rows.
 
     Raises:
-        BadFileError: it does.
+        BadFileError: it unpacks to more.
         ValueError, LookupError, TypeError, AttributeError, RecursionError: it is no Parquet file.
     """
     size = int.from_bytes(content[-8:-4], "little")
@@ -111,7 +110,7 @@ def check_size(
         raise ValueError("no Parquet file")
     footer, _ = _struct(content, len(content) - 8 - size, FOOTER)
     rows, most = footer[3], MOST_TIMES * len(content) + MOST_BESIDE // files
-    elements = footer[2][1:]  # the first is the table itself
+    elements = footer[2][1:]  # the first element is the table itself
     names = [(each[1][1:] if isinstance(each, re.Match) else each[4]).decode() for each in elements]
     total = BYTES_OF_A_VALUE * rows * len(names)
     for group in footer.get(4, ()):
@@ -134,7 +133,7 @@ def _check(total: int, size: int, files: int = 1) -> None:
 
 
 def _unpacked(content: bytes, column: Struct | re.Match[bytes], rows: int) -> int:
-    """Add up the bytes that the pages of a column unpack to."""
+    """Add up the unpacked bytes of a column's pages."""
     if isinstance(column, re.Match):
         size, *places = (_number(each) for each in column.groups() if each)
     else:
@@ -158,8 +157,7 @@ def _unpacked(content: bytes, column: Struct | re.Match[bytes], rows: int) -> in
 
 
 def _struct(content: bytes, place: int, fields: Fields) -> tuple[Any, int]:
-    """Read some fields of a struct. Return them, or the match of one that is as usual, and the place after
-    it."""
+    """Read some fields of a struct. Return them, or the match of `usual`, and the place after the struct."""
     if fields.usual and (match := fields.usual.match(content, place)):
         return match, match.end()
     values: Struct = {}
@@ -173,11 +171,11 @@ def _struct(content: bytes, place: int, fields: Fields) -> tuple[Any, int]:
             value, place = _varint(content, place)
             number = (value >> 1) ^ -(value & 1)
         if number not in fields.of:
-            if kind == 8 and content[place] < 128:  # as below, without a call: these are most of a footer
+            if kind == 8 and content[place] < 128:  # as below, without a call: most of a footer is such
                 place += content[place] + 1
             elif kind > 2:
                 place = _skip(content, place, kind)
-        elif kind in (4, 5, 6):  # whole numbers, zigzag
+        elif kind in (4, 5, 6):  # integers, zigzag
             if (value := content[place]) < 128:
                 place += 1
             else:
@@ -209,7 +207,7 @@ def _skip(content: bytes, place: int, kind: int) -> int:
     if kind == 8:
         size, place = _varint(content, place)
         return place + size
-    if kind in (1, 2):  # true and false stand in the kind itself
+    if kind in (1, 2):  # true and false are in the kind itself
         return place
     if kind == 12:
         while head := content[place]:
@@ -228,7 +226,7 @@ def _skip(content: bytes, place: int, kind: int) -> int:
     if kind == 9:
         inner = content[place] & 15
         count, place = _count(content, place)
-        if inner == 12 and content.startswith(b"\x1c\x00\x00" * count, place):  # how columns are ordered
+        if inner == 12 and content.startswith(b"\x1c\x00\x00" * count, place):  # the orders of columns
             return place + 3 * count
         for _ in range(count):
             if inner == 5 and content[place] < 128:
@@ -236,13 +234,13 @@ def _skip(content: bytes, place: int, kind: int) -> int:
             else:
                 place = place + 1 if inner in (1, 2) else _skip(content, place, inner)
         return place
-    if kind in (3, 7):  # a byte, a double
+    if kind in (3, 7):  # a byte or a double
         return place + (1 if kind == 3 else 8)
-    raise ValueError("no Parquet file")  # a map, of which Parquet has none
+    raise ValueError("no Parquet file")  # a map, which Parquet does not use
 
 
 def _count(content: bytes, place: int) -> tuple[int, int]:
-    """Read how many elements a list has. Return it, and the place of the first."""
+    """Read the length of a list. Return it, and the place of the first element."""
     count, place = content[place] >> 4, place + 1
     if count == 15:
         count, place = _varint(content, place)
@@ -253,13 +251,13 @@ def _count(content: bytes, place: int) -> tuple[int, int]:
 
 @lru_cache(maxsize=4096)
 def _number(written: bytes) -> int:
-    """Return a whole number, zigzag."""
+    """Decode a zigzag integer."""
     value, _ = _varint(written, 0)
     return (value >> 1) ^ -(value & 1)
 
 
 def _varint(content: bytes, place: int) -> tuple[int, int]:
-    """Read a whole number of any length. Return it, and the place after it."""
+    """Read an integer of any length. Return it, and the place after it."""
     value, shift = content[place] & 127, 0
     while content[place] > 127:
         place, shift = place + 1, shift + 7

@@ -1,8 +1,8 @@
 """The rules that rows obey. Needs no JAX.
 
 A digest vouches for a file, and a key for a row's config, from which its plain columns follow
-(`memcap.store.columns`). Neither says anything of a table that somebody made anew: whether its configs are of
-members, and what came of the training by the rules by which a job writes it, is asked here.
+(`memcap.store.columns`). Neither helps with a table that somebody made by hand. So this file checks that its
+configs are those of members, and that its results obey the rules by which a job writes them.
 """
 
 import json
@@ -20,16 +20,16 @@ from memcap.store.files import BadFileError
 STATUSES = ("solved", "unsolved", "diverged", "failed")
 METRICS = ("accuracy", "mse")
 SHOWN = 3  # rows that a line names
-NUMBER = r"\d+(?:\.\d+)?(?:e[-+]\d+)?"  # at least 0, as JSON has it
+NUMBER = r"\d+(?:\.\d+)?(?:e[-+]\d+)?"  # at least 0, as written in JSON
 SHARE = r"(?:0\.\d+|1\.0|\d(?:\.\d+)?e-\d+)"  # from 0 to 1
 NO_CONFIG = "its config is not a member's"
 
 
 class BadRowsError(BadFileError):
-    """A table whose rows are not those of their members.
+    """A table with rows that do not belong to their members.
 
     Args:
-        rows: what is wrong with each, by key.
+        rows: the fault of each bad row, by key.
     """
 
     def __init__(self, rows: dict[str, str]):
@@ -43,22 +43,23 @@ def check_rows(table: pl.DataFrame) -> None:
     """Check rows with all columns of `memcap.store.rows.SCHEMA`.
 
     Raises:
-        BadRowsError: a row has the config of another, or one with a value out of its range, or a result that
-            no training has.
+        BadRowsError: a row has the config of another, a config with a value out of range, or a result that no
+            training gives.
     """
     if wrong := _against_rules(table) | _out_of_range(table) | _of_others(table):
         raise BadRowsError(wrong)
 
 
 def check_copies(table: pl.DataFrame, completed: pl.DataFrame) -> None:
-    """Check the plain columns of a table that somebody has in hand: who changed them meant something by it.
+    """Check the plain columns of a table that was passed in, as a user who changed them meant something by
+    it.
 
     Args:
-        table: as it was handed over.
-        completed: `memcap.store.rows.complete` of it, whose columns follow from the configs.
+        table: the table as passed in.
+        completed: `memcap.store.rows.complete(table)`, whose columns follow from the configs.
 
     Raises:
-        BadRowsError: a value is another one than the config's.
+        BadRowsError: a value differs from the config's.
     """
     for name in (name for name in (*DERIVED, "seed") if name in table.columns):
         given, own = table[name].cast(completed[name].dtype), completed[name]
@@ -68,7 +69,7 @@ def check_copies(table: pl.DataFrame, completed: pl.DataFrame) -> None:
 
 
 def _of_others(table: pl.DataFrame) -> dict[str, str]:
-    """Return rows whose key is not their config's."""
+    """Return rows whose key does not fit their config."""
     pairs = zip(table["key"].to_list(), table["config"].to_list(), strict=True)
     keys = [key for key, config in pairs if config is None or key != key_of(config)]
     return dict.fromkeys(map(str, keys), "damaged: it has the config of another")
@@ -86,13 +87,13 @@ def _out_of_range(table: pl.DataFrame) -> dict[str, str]:
 
 
 def _against_rules(table: pl.DataFrame) -> dict[str, str]:
-    """Return rows that say of their training what no job writes."""
+    """Return rows with results that no job writes."""
     breaches = _breaches(table, _rules())
     return {key: f"{name}={_word(value)} does not go with what else it says" for key, name, value in breaches}
 
 
 def _breaches(table: pl.DataFrame, rules: dict[str, pl.Expr]) -> Iterator[tuple[str, str, Any]]:
-    """Give the key, column and value of each breach of a rule, those of the first rules last."""
+    """Yield the key, column and value of each breach of a rule, those of the first rules last."""
     if table.select(pl.all_horizontal(rules.values()).all()).item():
         return
     for name, rule in reversed(rules.items()):
@@ -120,13 +121,13 @@ SECONDS = ("compile_seconds", "run_seconds")
 
 @cache
 def _rules() -> dict[str, pl.Expr]:
-    """Return the rule of each column that says what came of the training."""
+    """Return the rule of each column of results."""
     status, solved, steady, steps = (pl.col(name) for name in ("status", "solved", "steady", "steps"))
     to_solve, accuracy = pl.col("steps_to_solve"), pl.col("metric") == "accuracy"
     up_to, worst_lag = pl.col("up_to"), pl.col("worst_lag")
 
     def score(name: str, passed: pl.Expr) -> pl.Expr:
-        """Return the rule of a score, which may be null: it must meet the criterion where `passed` holds."""
+        """Return the rule of a score: it may be null, and must meet the criterion where `passed` holds."""
         value, threshold = pl.col(name), pl.col("threshold")
         meets = pl.when(accuracy).then(value >= threshold).otherwise(value <= threshold)
         most = pl.when(accuracy).then(1.0).otherwise(float("inf"))
@@ -134,13 +135,13 @@ def _rules() -> dict[str, pl.Expr]:
         return possible & (~passed | meets.fill_null(False))
 
     def steps_to(verdict: str) -> pl.Expr:
-        """Return the rule of the steps to a verdict that is stricter than solved."""
+        """Return the rule of the steps to a verdict stricter than solved."""
         taken, passed = pl.col(f"steps_to_{verdict}"), pl.col(verdict)
         return pl.when(passed).then(taken.is_between(to_solve, steps)).otherwise(taken.is_null())
 
     def at_lengths(name: str, number: str) -> pl.Expr:
-        """Return the rule of a JSON list with a number or null for each length; it is null where there are no
-        lengths, or the member failed."""
+        """Return the rule of a JSON list with a number or null for each length; it is null if there are no
+        lengths, or if the member failed."""
         values, spaces = pl.col(name), pl.col("lengths").str.count_matches(" ")
         alike = values.str.contains(rf"^\[(?:{number}|null)(?:, (?:{number}|null))*\]$")
         there = alike & (values.str.count_matches(",") == spaces)
@@ -150,7 +151,7 @@ def _rules() -> dict[str, pl.Expr]:
     rules = {
         "seed": pl.col("seed").is_between(0, MOST),
         "status": status.is_in(STATUSES),
-        # one that is solved trains on until it is steady, and may diverge by then
+        # a solved member trains on until it is steady, and may diverge before that
         "solved": (solved == (status == "solved")) | (status == "diverged"),
         "steady": ~steady | solved,
         "up_to": ~up_to | (solved & (pl.col("evaluation_until") == "up_to")),
@@ -170,7 +171,7 @@ def _rules() -> dict[str, pl.Expr]:
         .otherwise(at_lengths("score_at_lengths", NUMBER)),
         "whole_at_lengths": at_lengths("whole_at_lengths", SHARE),
         "train_loss": pl.col("train_loss").is_null() | pl.col("train_loss").is_finite(),
-        # a name stands in answers, in commands and in the scripts of `memcap answer --code`
+        # names appear in answers, in commands and in the scripts of `memcap answer --code`
         "recipe": ~pl.col("recipe").str.contains(r'["\\\p{C}]'),
         "carry_numbers": pl.col("carry_numbers") >= 0,
         "parameters": pl.col("parameters") >= 1,

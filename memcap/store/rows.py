@@ -20,10 +20,10 @@ from memcap.store.columns import (
 )
 from memcap.store.files import BadFileError
 
-At = Literal["up_to", "steady", "trained"]  # which verdict counts: see `memcap.capacity.frontier`
+At = Literal["up_to", "steady", "trained"]  # the verdict that counts: see `memcap.capacity.frontier`
 VERDICTS = get_args(At)
 
-LATER = {"before": None}  # of a column that came after rows were published, which their tables may lack
+LATER = {"before": None}  # of a column that was added later, so that published tables may lack it
 # Every column. `make tables` prints this into results/README.md.
 COLUMNS: Columns = {
     "key": RowColumn(pl.String, "hash of `config`: who has the same key is the same member"),
@@ -102,17 +102,17 @@ COLUMNS: Columns = {
     "finished": RowColumn(pl.Datetime("us", "UTC"), "when, UTC"),
 }
 SCHEMA: dict[str, Any] = {name: column.dtype for name, column in COLUMNS.items()}
-RESULTS = [name for name in COLUMNS if name not in (*DERIVED, "seed")]  # what does not follow from the config
-# Whether a member is judged by its held-out loss, beside those of others: task.criterion=best.
-BY_LOSS = '"criterion": "best"'  # stands in its knobs
+RESULTS = [name for name in COLUMNS if name not in (*DERIVED, "seed")]  # do not follow from the config
+# Whether members are judged by comparing their held-out losses: task.criterion=best.
+BY_LOSS = '"criterion": "best"'  # in the text of its knobs
 IS_BY_LOSS = pl.col("knobs").str.contains(BY_LOSS, literal=True)
-JUDGED = "judged by their held-out loss"  # as is said of these
-# Which of several rows of a member counts is the last in this order: one that measures something before one
-# that failed. Clocks of different machines differ, so of rows alike it is that of the shard whose name comes
-# last, which is chance: names begin with digits drawn at random for each program and job.
+JUDGED = "judged by their held-out loss"  # the words for these members
+# If a member has several rows, the last one in this order counts, so that a measurement beats a failure.
+# Clocks of machines differ, so among equals the name of the shard decides, which is chance: names begin with
+# digits drawn at random for each program and job.
 PREFERENCE = (pl.col("status") != "failed", pl.col("population"), pl.col("finished"))
-STACKED = 256  # tables, at once
-ORDER = ("study", "task", "lag", "units", "recipe", "seed")  # in which rows are listed
+STACKED = 256  # tables stacked at once
+ORDER = ("study", "task", "lag", "units", "recipe", "seed")  # of rows in lists
 
 
 def frame(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
@@ -121,12 +121,12 @@ def frame(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
 
 
 def complete(table: pl.DataFrame) -> pl.DataFrame:
-    """Return a table of rows with all columns of `SCHEMA`: the results that it has, those that came later,
-    and what follows from the configs, whatever the table says beside them.
+    """Return a table of rows with all columns of `SCHEMA`: its results, defaults for results that were added
+    later, and the columns that follow from the configs, whatever the table has for those.
 
     Raises:
-        BadFileError: a result is missing that all tables of rows have.
-        polars.exceptions.PolarsError: a column cannot have the type of the schema.
+        BadFileError: it lacks a result that all tables of rows have.
+        polars.exceptions.PolarsError: a column cannot be cast to the schema's type.
     """
     there = table.columns
     required = [name for name in RESULTS if "before" not in COLUMNS[name].limits]
@@ -139,7 +139,7 @@ def complete(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def _later(name: str, there: Collection[str]) -> pl.Expr:
-    """Return the values of a result that a table lacks, as it was written before there was such a column."""
+    """Return values for a result that a table lacks, because it was written before the column existed."""
     passes = pl.when(pl.col("metric") == "accuracy").then(pl.col("stretched") >= pl.col("threshold"))
     steady = pl.col("solved") & passes.otherwise(pl.col("stretched") <= pl.col("threshold")).fill_null(False)
     loop = pl.when(pl.col("batching") == "vmap").then(pl.lit("masked")).otherwise(pl.lit("while"))
@@ -151,35 +151,35 @@ def _later(name: str, there: Collection[str]) -> pl.Expr:
 
 
 def stack(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Return the rows of any number of tables as one. Of thousands, polars stacks some at a time sooner."""
+    """Stack the rows of any number of tables. Thousands are stacked in groups, which is faster in polars."""
     some = range(0, len(tables), STACKED)
     stacked = [pl.concat(tables[first : first + STACKED], rechunk=True) for first in some]
     return pl.concat([frame([]), *stacked], rechunk=True)
 
 
 def one_per_key(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Merge the rows of several tables, one per key: the last in the order of `PREFERENCE`."""
+    """Merge the rows of several tables; of each key keep the last row in the order of `PREFERENCE`."""
     rows = stack(tables)
-    # places are sorted, and rows gathered once: most columns decide no order
+    # sort places and gather rows once, as most columns play no part in the order
     places = rows.select("key", "status", "population", "finished", *ORDER, place=pl.int_range(pl.len()))
     places = places.sort(PREFERENCE, maintain_order=True).unique("key", keep="last", maintain_order=True)
     return rows[places.sort(ORDER, maintain_order=True)["place"]]
 
 
 def without_failed(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows that measure something, without those of members that failed, which a rerun trains
-    again."""
+    """Return the rows without those of members that failed, which measure nothing and are trained again by a
+    rerun."""
     return rows.filter(pl.col("status") != "failed")
 
 
 def right_at_every_lag(rows: pl.DataFrame) -> int | None:
-    """Count the members that are right at every lag up to their own; None where none was asked."""
+    """Count the members that are right at every lag up to their own; None if none was evaluated so."""
     rows = rows.filter(evaluation_until="up_to")
     return None if rows.is_empty() else int(rows["up_to"].sum())
 
 
 def passed_column() -> pl.Expr:
-    """Return the column that says whether a member became what its training was for
+    """Return the column that says whether a member reached the verdict that it trained for
     (`memcap.config.Evaluation.until`)."""
     until = pl.col("evaluation_until")
     return pl.coalesce(pl.when(until == verdict).then(verdict) for verdict in config.VERDICTS).alias("passed")

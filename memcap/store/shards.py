@@ -3,18 +3,19 @@ JAX.
 
     DIR/rows/PROGRAM-TOKEN-N.parquet    rows of one program's members in one job, rewritten whole as they end
     DIR/weights/PROGRAM-TOKEN-N.npz     its members' weights, under KEY/path/of/array
-    DIR/curves/PROGRAM-TOKEN-N.parquet  their curves (curves.py)
-    DIR/rows.parquet                    all shards folded into one, by `memcap collect`
-    DIR/jobs/TOKEN.*                    what the job says of itself (heartbeat.py)
-    DIR/checkpoints/TOKEN.npz           members in training (checkpoints.py), while there are any
+    DIR/curves/PROGRAM-TOKEN-N.parquet  their curves (curves.py) DIR/rows.parquet                    all
+    shards folded into one, by `memcap collect` DIR/jobs/TOKEN.*                    the job's heartbeat and
+    list of members (heartbeat.py) DIR/checkpoints/TOKEN.npz           members in training (checkpoints.py),
+    if there are any
 
-PROGRAM has 16 hexadecimal digits. TOKEN has 8 of the session, which all jobs of one command share, and 8 of
-the job, so that two jobs in one folder never write the same file; before memcap 0.2 it had only the latter.
+PROGRAM has 16 hexadecimal digits. TOKEN has 8 digits of the session, which all jobs of one command share, and
+8 of the job, so that two jobs in one folder never write the same file; before memcap 0.2 it had only those of
+the job.
 
 A member's key is the hash of its whole config and seed, so a rerun replaces its row and never adds one. Each
 file carries a digest of its bytes (files.py), and each row's key is compared with its config. A file that
-fails is named, left where it is and skipped: what only it held is missing, so a rerun trains it into new
-files.
+fails is named, left where it is and skipped: rows that only it held are missing, so a rerun trains their
+members again, into new files.
 """
 
 import contextlib
@@ -39,14 +40,14 @@ from memcap.store.rows import RESULTS, complete, frame, one_per_key, stack
 from memcap.store.weights import write_weights
 from memcap.terminal.words import warn_once
 
-OUTPUTS = Path("outputs")  # where studies are, unless one says another place
-SESSION_DIGITS = 8  # of the command, as many of the job
-NAME = re.compile(r"[0-9a-f]{16}-(?:[0-9a-f]{8}){1,2}-\d+")  # that jobs give their shards
-UNFINISHED_FIGURE = re.compile(r"\.\w+\.[a-z0-9_]{8}")  # where `figures.save` writes before all is there
+OUTPUTS = Path("outputs")  # where studies are by default
+SESSION_DIGITS = 8  # of the command; the job has as many
+NAME = re.compile(r"[0-9a-f]{16}-(?:[0-9a-f]{8}){1,2}-\d+")  # of shards that jobs write
+UNFINISHED_FIGURE = re.compile(r"\.\w+\.[a-z0-9_]{8}")  # of a folder in which `figures.save` writes first
 
-SCHEMA_VERSION = "1"  # of tables, in their metadata: raised where a column goes or means something else
+SCHEMA_VERSION = "1"  # in the metadata of tables: raised if a column is removed or changes its meaning
 TOGETHER = 256  # files that are read at once
-MOST_TABLES = 1 << 15  # that are kept
+MOST_TABLES = 1 << 15  # that are kept in memory
 RESULT_NAMES = frozenset(RESULTS)
 _sound: set[State] = set()  # files whose rows this process has checked
 
@@ -62,7 +63,7 @@ _tables: dict[State, Table] = {}  # of the files that this process has read
 
 
 def new_session() -> str:
-    """Draw 8 hexadecimal digits, with which the tokens of all jobs of one command begin."""
+    """Draw 8 hexadecimal digits with which the tokens of one command's jobs begin."""
     return secrets.token_hex(SESSION_DIGITS // 2)
 
 
@@ -70,19 +71,21 @@ def new_token(session: str = "") -> str:
     """Draw 16 hexadecimal digits, which name the files of one run of one job.
 
     Args:
-        session: of the command; "": the job is alone.
+        session: the command's session; "": the job is alone.
     """
     return (session or new_session()) + secrets.token_hex(SESSION_DIGITS // 2)
 
 
 def session_of(name: str) -> str:
-    """Return the session of a token, or of a shard's name; "" where memcap 0.1 gave it, or nobody's job."""
+    """Return the session of a token, or of a shard's name; "" if the name is from memcap 0.1 or from no
+    job."""
     token = token_of(name) or name
     return token[:SESSION_DIGITS] if len(token) == 2 * SESSION_DIGITS else ""
 
 
 def token_of(name: str) -> str:
-    """Return the token of the job that wrote a shard, from the shard's name; "" where no job gave it."""
+    """Return the token of the job that wrote a shard, from the shard's name; "" if the name is from no
+    job."""
     return name.split("-")[1] if NAME.fullmatch(name) else ""
 
 
@@ -92,7 +95,7 @@ def shard_name(program: str, token: str, number: int) -> str:
 
 
 def check_study(name: str) -> None:
-    """Raise UserError at a study's name that would lead to another folder."""
+    """Raise UserError if a study's name would lead to another folder."""
     if name in (".", "..") or set(name) & {"/", "\\", "\0"}:
         raise UserError(
             f"study={name}: must be a name, without / and \\; for another folder set out (in Python: folder)"
@@ -100,7 +103,7 @@ def check_study(name: str) -> None:
 
 
 def prepare(folder: Path) -> None:
-    """Make the folder, check that it can be written, and remove what killed jobs left in it.
+    """Make the folder, check that it can be written, and remove the files that killed jobs left in it.
 
     Raises:
         UserError: it cannot be written.
@@ -121,27 +124,27 @@ def write(
     folder: Path, name: str, rows: Sequence[dict[str, Any]], weights: dict[str, dict[str, Any]]
 ) -> None:
     """Write a shard's weights, then its rows: a row that exists has its weights."""
-    with files.shared_lock(folder / "weights"):  # nobody takes the weights for orphans
+    with files.shared_lock(folder / "weights"):  # so that nobody takes the weights for orphans
         write_weights(folder / "weights" / f"{name}.npz", weights)
         write_table(folder / "rows" / f"{name}.parquet", frame(rows))
 
 
 def write_table(path: Path, table: pl.DataFrame) -> None:
     """Write one Parquet file, whole or not at all, with a digest."""
-    content = BytesIO()  # on a full disk polars would raise errors of its own
+    content = BytesIO()  # as polars raises errors of its own if the disk is full
     metadata = {"memcap_schema": SCHEMA_VERSION, "memcap": files.DIGEST_PLACEHOLDER.decode()}
     table.write_parquet(content, metadata=metadata)
     files.write(path, lambda file: file.write(content.getbuffer()))
 
 
 def no_rows(folder: Path) -> UserError:
-    """Return the error for a place that holds no rows."""
+    """Return the error for a place without rows."""
     return UserError(f"{folder}: holds no rows; train a study first, as in: memcap train sweeps=first_study")
 
 
 def paths(folder: Path, below: bool = True) -> list[Path]:
     """Find all files of rows in a study's folder and, unless `below` is false, in the folders below it:
-    folded files, then shards. A file's only one is itself."""
+    folded files, then shards. The path of a file is returned as it is."""
     if is_published(folder):
         return rows_files(str(folder))
     if folder.is_file():
@@ -151,16 +154,16 @@ def paths(folder: Path, below: bool = True) -> list[Path]:
 
 
 def read(folder: Path, strict: bool = False) -> pl.DataFrame:
-    """Read all rows at or below a folder, one per key (`memcap.store.rows.PREFERENCE`). Rows of tasks and
-    cells that cannot be imported are among them, which `memcap.store.read` leaves out.
+    """Read all rows at or below a folder, one per key (`memcap.store.rows.PREFERENCE`). They include rows of
+    tasks and cells that cannot be imported, which `memcap.store.read` leaves out.
 
     Args:
-        folder: of a study or of several, or one Parquet file; or a name of
-            `memcap.runtime.published`, as `atlas`.
-        strict: refuse a bad file. Otherwise it is named on stderr, and the others are read.
+        folder: folder of a study or of several, or one Parquet file; or a name of `memcap.runtime.published`,
+            such as `atlas`.
+        strict: refuse a bad file; otherwise name it on stderr, and read the others.
 
     Raises:
-        UserError: a bad file, if `strict` or if it is the one that was named; the folder doesn't exist.
+        UserError: the folder does not exist; or a file is bad, if `strict` or if `folder` is that file.
     """
     tables, bad = read_files(folder)
     for path, why in bad.items():
@@ -174,11 +177,11 @@ def read(folder: Path, strict: bool = False) -> pl.DataFrame:
 
 
 def read_files(folder: Path, below: bool = True) -> tuple[dict[Path, Table], dict[Path, BadFileError]]:
-    """Read all files of rows. Return the tables of those that are sound, and what is wrong with each other
-    one. `paths` explains the arguments.
+    """Read all files of rows. Return the tables of the sound files, and the fault of each other one.
+    Arguments are those of `paths`.
 
     Raises:
-        UserError: the folder doesn't exist.
+        UserError: the folder does not exist.
     """
     if not (rows_files(str(folder)) if is_published(folder) else folder.exists()):
         raise UserError(
@@ -196,7 +199,7 @@ def read_files(folder: Path, below: bool = True) -> tuple[dict[Path, Table], dic
         _tables.clear()
         new = states
     some = [new[first : first + TOGETHER] for first in range(0, len(new), TOGETHER)]
-    with ThreadPoolExecutor(2) as pool:  # polars unpacks one lot while the heads of the next are looked at
+    with ThreadPoolExecutor(2) as pool:  # polars unpacks one lot while the headers of the next are checked
         for damaged in pool.map(_read_together, some):
             bad |= damaged
     tables = {state: _tables[state] for state in states if state[0] not in bad}
@@ -209,7 +212,7 @@ def _unreadable(error: OSError) -> BadFileError:
 
 
 def _read_together(states: Sequence[State]) -> dict[Path, BadFileError]:
-    """Read some files into `_tables`. Return what is wrong with each other one."""
+    """Read some files into `_tables`. Return the fault of each that cannot be read."""
     bad: dict[Path, BadFileError] = {}
     alike: dict[tuple[str, ...], list[tuple[State, BytesIO, bool, int]]] = {}  # by their columns
     for state in states:
@@ -220,7 +223,7 @@ def _read_together(states: Sequence[State]) -> dict[Path, BadFileError]:
             bad[state[0]] = error
         except OSError as error:
             bad[state[0]] = _unreadable(error)
-        except Exception:  # of whatever is no Parquet file
+        except Exception:  # from anything that is no Parquet file
             bad[state[0]] = BadFileError("not a readable table of rows")
         else:
             columns = tuple(name for name in RESULTS if name in names)
@@ -228,7 +231,7 @@ def _read_together(states: Sequence[State]) -> dict[Path, BadFileError]:
     for columns, group in alike.items():
         try:
             table = complete(parquet.read_together([content for _, content, _, _ in group], columns))
-        except (Exception, pl.exceptions.PanicException):  # of one of them; which one is found by itself
+        except (Exception, pl.exceptions.PanicException):  # from one of them; reading each alone finds it
             for state, *_ in group:
                 try:
                     _tables[state] = _table(state[0])
@@ -245,8 +248,8 @@ def _read_together(states: Sequence[State]) -> dict[Path, BadFileError]:
 
 
 def _check(tables: dict[State, Table]) -> dict[Path, BadFileError]:
-    """Return what is wrong with the rows of some files. All are checked together first, as a check costs as
-    much for few rows as for many."""
+    """Return the faults in the rows of some files. All are checked together first, as a check of few rows
+    costs as much as one of many."""
     try:
         check_rows(stack([table.rows for table in tables.values()]))
     except BadRowsError:
@@ -264,7 +267,7 @@ def _check(tables: dict[State, Table]) -> dict[Path, BadFileError]:
 
 
 def warn_of_no_digest(folder: Path, tables: Mapping[Path, Table]) -> None:
-    """Print a line on stderr, once, where no digest vouches for a file of rows."""
+    """Print a line on stderr, once, if files of rows have no digest."""
     without = [path for path, table in tables.items() if not table.has_digest]
     if not without:
         return
@@ -278,7 +281,7 @@ def read_file(path: Path) -> pl.DataFrame:
     """Read the rows of one file, and check them.
 
     Raises:
-        BadFileError: it is damaged, no table of rows, or one whose rows are not their members'.
+        BadFileError: it is damaged, not a table of rows, or has rows that do not belong to their members.
         OSError: it cannot be read.
     """
     rows = _table(path).rows
@@ -287,7 +290,7 @@ def read_file(path: Path) -> pl.DataFrame:
 
 
 def _table(path: Path) -> Table:
-    """Read one file and check its bytes, not its rows. The errors are those of `read_file`."""
+    """Read one file and check its bytes, but not its rows. Errors are those of `read_file`."""
     content, has_digest = _content(path)
     try:
         there = pl.read_parquet_schema(content)
@@ -295,15 +298,15 @@ def _table(path: Path) -> Table:
         return Table(complete(parquet.read(content, columns)), has_digest)
     except BadFileError:
         raise
-    except (Exception, pl.exceptions.PanicException) as error:  # at a file without a digest Rust may panic
+    except (Exception, pl.exceptions.PanicException) as error:  # Rust may panic on a file without a digest
         raise BadFileError("not a readable table of rows") from error
 
 
 def _content(path: Path) -> tuple[BytesIO, bool]:
-    """Read the bytes of one file, and check them. Return whether a digest vouches for them, too.
+    """Read the bytes of one file, and check them. Also return whether they have a digest.
 
     Raises:
-        BadFileError, OSError: as `read_file`.
+        BadFileError, OSError: as for `read_file`.
     """
     with files.open_regular(path) as file:
         content = BytesIO(file.read())
@@ -314,8 +317,8 @@ def collect(folder: Path, strict: bool = False) -> tuple[Path, pl.DataFrame]:
     """Fold all shards of a study into DIR/rows.parquet. The shards stay; folding again gives the same rows.
 
     Raises:
-        UserError: not a study's folder, or one without rows; a bad rows.parquet, which would be written over;
-            as `read`.
+        UserError: not a study's folder, or one without rows; a bad rows.parquet, which would be overwritten;
+            or an error of `read`.
     """
     path = folder / "rows.parquet"
     if folder.is_file() or is_published(folder):
@@ -335,14 +338,14 @@ def collect(folder: Path, strict: bool = False) -> tuple[Path, pl.DataFrame]:
 
 
 def remove_stale_files(folder: Path) -> None:
-    """Remove what killed jobs left: unfinished files, weights and curves that no row tells of, curves of
-    members that nobody trains any more, and empty folders of Hydra's.
+    """Remove what killed jobs left: unfinished files, weights and curves without rows, curves of members that
+    no job trains any more, and empty folders of Hydra's.
 
-    What another job is writing just now stays, and what is younger than `files.STALE_AFTER`; so does what may
+    Files that another job is writing stay, as do files younger than `files.STALE_AFTER`, and files that may
     not be removed.
 
     Args:
-        folder: of a study; made, with its parts, by `prepare`.
+        folder: folder of a study; `prepare` makes it, with its parts.
     """
     for part in (folder, *(folder / name for name in ("rows", "weights", "curves", "checkpoints", "jobs"))):
         with contextlib.suppress(OSError):
@@ -351,13 +354,13 @@ def remove_stale_files(folder: Path) -> None:
         with contextlib.suppress(OSError):
             remove(folder)
     for path in (*folder.glob("hydra/*/*"), *folder.glob("hydra/*")):
-        with contextlib.suppress(OSError):  # it is no folder, or not empty
+        with contextlib.suppress(OSError):  # not a folder, or not empty
             if not path.samefile("."):
                 path.rmdir()
 
 
 def _remove_orphans(folder: Path) -> None:
-    """Remove weights and curves that no row tells of."""
+    """Remove weights and curves without rows."""
     with files.exclusive_lock(folder / "weights") as nobody_writes:
         if not nobody_writes:
             return
@@ -366,14 +369,14 @@ def _remove_orphans(folder: Path) -> None:
         orphans = [path for path in beside if path.stem not in with_rows and NAME.fullmatch(path.stem)]
         tables, bad = read_files(folder) if orphans else ({}, {})
         folded = {name for table in tables.values() for name in table.rows["population"]}
-        # Rows that are bad, or were put aside, may have told of them.
+        # Their rows may be bad, or put aside.
         for path in orphans if folded and not bad else ():
             if path.stem not in folded and files.is_stale(path):
                 path.unlink()
 
 
 def _remove_running_curves(folder: Path) -> None:
-    """Remove curves of members in training whose jobs write them no more."""
+    """Remove curves of members in training whose jobs no longer write them."""
     for path in (folder / "curves").glob("*.running.parquet"):
         if files.is_stale(path):
             path.unlink(missing_ok=True)

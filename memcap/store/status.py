@@ -1,7 +1,7 @@
-"""The progress of a study, seen from outside: from the rows in its folder and from what its jobs say of
-themselves. Needs no JAX.
+"""The progress of a study, seen from outside: from the rows in its folder and from its jobs' heartbeats.
+Needs no JAX.
 
-Several jobs may share a folder (an array of jobs, `engine.shard`) or follow each other; their members are
+Several jobs may share a folder (an array of jobs, `engine.shard`) or run one after another; their members are
 counted once, by key.
 """
 
@@ -18,12 +18,12 @@ from memcap.store.heartbeat import Heartbeat, Running
 from memcap.store.rows import IS_BY_LOSS, one_per_key, right_at_every_lag, without_failed
 from memcap.terminal.printing import member_name
 
-MARKS = ("rows", "jobs", "rows.parquet")  # a folder that has one is a study's
+MARKS = ("rows", "jobs", "rows.parquet")  # a folder with one of these is a study's
 
 
 @dataclass(frozen=True)
 class Failure:
-    """A member that could not be trained, and why."""
+    """A member that could not be trained, with the reason."""
 
     key: str
     name: str
@@ -35,23 +35,23 @@ class Status:
     """The progress of a study.
 
     Args:
-        folder: the study's.
-        done: members whose rows are kept and measure something; solved: how many of them are; up_to: how many
-            are right at every lag up to their own, None where none was asked; diverged: how many of the
-            others; by_loss: how many are judged by their held-out loss, and none of these is solved.
-        failed: members that could not be trained, unless a job has them in hand again.
+        folder: the study's folder.
+        done: members with rows that measure something. Among them, solved: those that were solved; up_to:
+            those right at every lag up to their own, None if not evaluated; diverged: unsolved ones that
+            diverged; by_loss: those judged by their held-out loss, of which none counts as solved.
+        failed: members that could not be trained, unless a job is training them again.
         running: members in training.
-        waiting: members that a living job has yet to train; of a search at most.
-        left_over: members that jobs which are gone set out to train, and that nobody has in hand.
-        at_most: whether a search has a part in these numbers.
-        a_minute: members that end in a minute, all living jobs together; None without any that ended.
-        left: seconds to the end of the last living job; None if that is not known.
+        waiting: members that a living job has yet to train; for a search, the most.
+        left_over: members of jobs that are gone, which no other job is training.
+        at_most: whether these numbers include those of a search.
+        a_minute: members that end per minute, in all living jobs together; None if none has ended.
+        left: seconds to the end of the last living job; None if unknown.
         longest: the members in training that have trained longest.
-        jobs: all that is known of the study's jobs, the latest last.
-        unfinished: those of them that are gone, and whose members failed or are in nobody's hand.
+        jobs: heartbeats of the study's jobs, the latest last.
+        unfinished: those of jobs that are gone, with members that failed or that no job is training.
         unreadable: files of rows that cannot be read.
         damaged: files of jobs that cannot be read.
-        more: whether one of these hides which members its job had.
+        more: whether a damaged file hides which members its job had.
     """
 
     folder: Path
@@ -76,7 +76,7 @@ class Status:
 
     @property
     def members(self) -> int:
-        """The number of all members that are known of."""
+        """The number of all known members."""
         return self.done + len(self.failed) + self.running + self.waiting + self.left_over
 
 
@@ -104,7 +104,7 @@ def status(folder: Path) -> Status:
     files = heartbeat.read_jobs(folder)
     jobs = dict(sorted(files.heartbeats.items(), key=lambda each: each[1].started))
     keys = {token: theirs or frozenset[str]() for token, theirs in files.keys.items()}
-    # of jobs whose heartbeats are damaged: nobody knows whether they train, so their members are in no hand
+    # of jobs with damaged heartbeats: nobody knows whether they train, so their members count as left over
     unheard = _union(theirs for token, theirs in keys.items() if token not in jobs)
     alive = {token: job for token, job in jobs.items() if job.alive}
     gone = {token: job for token, job in jobs.items() if token not in alive and job.ended != "done"}
@@ -153,10 +153,10 @@ def status(folder: Path) -> Status:
 
 
 def _failures(rows: pl.DataFrame, in_hand: dict[str, frozenset[str]]) -> tuple[Failure, ...]:
-    """Return the members that failed, unless a living job has them in hand again.
+    """Return the members that failed, unless a living job is training them again.
 
     Args:
-        rows: of the study.
+        rows: the study's rows.
         in_hand: keys of the members of the living jobs, by token.
     """
     columns = ("key", "task", "lag", "units", "seed", "reason", "population")
@@ -177,8 +177,8 @@ def _to_come(
     ended: frozenset[str],
     others: frozenset[str] = frozenset(),
 ) -> int:
-    """Count the members that these jobs have yet to train, and `others`. A search says so itself, as it does
-    not want all that it may ask for; so does a job whose members are not known."""
+    """Count the members that these jobs have yet to train, and `others`. A search reports the number itself,
+    as it will not want all its candidates; so does a job whose members are unknown."""
     listed, count = set(others), 0
     for token, job in jobs.items():
         theirs = keys[token]

@@ -1,4 +1,4 @@
-"""A study as its jobs carry it."""
+"""The study that a job belongs to."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,12 +9,12 @@ class Study:
     """The place and the name of a study, and the design by which its members are trained.
 
     Args:
-        folder: where its rows, weights and curves lie. None: nothing is read or written.
+        folder: folder of its rows, weights and curves. None: nothing is read or written.
         name: the study's name in every row.
         design: one of `memcap.designs.DESIGNS`.
         precision: half the width of the interval of u90 at which design="adaptive" stops, as a share of u90.
             None: the design's default.
-        session: 8 hexadecimal digits that all jobs of one command share (`shards.new_session`), so that a
+        session: 8 hexadecimal digits that all jobs of one command share (`shards.new_session`), by which a
             follower of the folder knows their files. "": the job is alone.
         command: the command line that started it. None: it was started from Python.
     """
@@ -28,5 +28,5 @@ class Study:
 
     @property
     def is_searched(self) -> bool:
-        """True if the design decides from results which members are trained."""
+        """True if the design chooses members by results."""
         return self.design != "grid"

@@ -14,7 +14,7 @@ from memcap.store import files
 from memcap.store.files import BadFileError, State, state_of
 
 T = TypeVar("T")
-# states of files whose digest was right: members of one file are often read one by one
+# states of files whose digest was right, as members of one file are often read one by one
 _sound: set[State] = set()
 
 
@@ -74,11 +74,11 @@ def weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
     """Return the nested weights of one row's member, from the study's folder.
 
     Raises:
-        UserError: there are none, or their file is bad.
+        UserError: there are no weights, or their file is bad.
     """
     key, population, bad = row["key"], row["population"], ""
     for path in folder.rglob("weights/*.npz"):
-        if path.stem != population:  # which may hold any letters, also those of patterns
+        if path.stem != population:  # it may contain any characters, also those of patterns
             continue
         try:
             if arrays := read_weights(path, key):
@@ -93,7 +93,7 @@ def weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_weights(path: Path, key: str) -> dict[str, np.ndarray]:
-    """Read a member's arrays by path, as `flat` gives them; empty if the file has none.
+    """Read a member's arrays by path, as `flat` returns them; empty if the file has none.
 
     Raises:
         BadFileError: the file is damaged, or no npz file.
@@ -105,8 +105,8 @@ def read_weights(path: Path, key: str) -> dict[str, np.ndarray]:
 
 
 def sizes(path: Path) -> dict[str, int]:
-    """Count the real numbers that a file holds of each member, by key; a complex number is two. All arrays
-    are read.
+    """Count the real numbers of each member in a file, by key; a complex number counts as two. All arrays are
+    read.
 
     Raises:
         BadFileError: the file is damaged, or no npz file.
@@ -123,10 +123,10 @@ def sizes(path: Path) -> dict[str, int]:
 
 
 def read_sealed(path: Path, take: Callable[[Any], T]) -> T:
-    """Return what `take` gets from the open archive, if the file is sound.
+    """Call `take` on the open archive and return its result, if the file is sound.
 
     Raises:
-        BadFileError: the file is damaged, cannot be read, or holds other things than `take` expects.
+        BadFileError: the file is damaged, cannot be read, or lacks what `take` expects.
     """
     try:
         state = state_of(path)
@@ -141,18 +141,17 @@ def read_sealed(path: Path, take: Callable[[Any], T]) -> T:
         raise
     except OSError as error:
         raise BadFileError(f"cannot be read ({error.strerror or error})") from error
-    except (
-        Exception
-    ) as error:  # zipfile and NumPy raise nearly everything at bytes that are no archive of plain arrays
+    except Exception as error:  # zipfile and NumPy may raise nearly anything for other bytes
         raise BadFileError("not a readable npz file") from error
 
 
 def _check_size(file: IO[bytes]) -> None:
-    """Look at the heads of an open archive: memcap packs nothing, so its arrays have no more bytes than it.
+    """Check the headers of an open archive: memcap does not compress, so arrays cannot have more bytes than
+    the file.
 
     Raises:
-        BadFileError: they have.
-        Exception: it is no archive of arrays.
+        BadFileError: they have more.
+        Exception: it is not an archive of arrays.
     """
     size = file.seek(0, os.SEEK_END)
     heads = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}

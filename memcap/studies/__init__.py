@@ -1,1 +1,1 @@
-"""One job of a study: what is missing is trained, and written as it ends."""
+"""One job of a study: trains the missing members, and writes each as it ends."""

@@ -1,13 +1,13 @@
-"""The half-trained members of a job: each as it was a few seconds ago in memory, and half a minute ago on
+"""The half-trained members of a job: each as of a few seconds ago in memory, and as of half a minute ago on
 disk.
 
     DIR/checkpoints/TOKEN.npz    those of one run of a job: "index", JSON with a part a program and the curves
     so far; PART/0,
                                  PART/1, ...: leaves of the states, a row a member
 
-A job that begins takes over the states of its members from the files of others, and removes these once it has
-written its own. A state serves only the member, the program, the loop and the stack that it was made by:
-all other members begin anew.
+A new job takes over its members' states from the files of other jobs, and removes these files once it has
+written its own. A state serves only with the same member, program, loop and software as before; otherwise the
+member begins anew.
 """
 
 import contextlib
@@ -30,7 +30,7 @@ from memcap.terminal.words import plural, warn_once
 from memcap.training.engine import Checkpoint
 from memcap.training.program import Program, loop_version
 
-SECONDS_OF_TRAINING = 5.0  # after which a member's state is wanted: one that takes less has none
+SECONDS_OF_TRAINING = 5.0  # after which a member's state is wanted; shorter ones have none
 SECONDS_BETWEEN_WRITES = 30.0
 
 
@@ -38,11 +38,11 @@ class Checkpoints:
     """The states of the members of one run of a job; thread-safe.
 
     Args:
-        folder: the study's.
-        members: the job's.
+        folder: the study's folder.
+        members: the job's members.
         engine: how they are trained.
-        token: of the job, which names its file; a token of its own if there is none.
-        finished: keys of the members, of any job, that have rows: their states are not needed any more.
+        token: the job's token, which names its file; a new one if there is none.
+        finished: keys of members of any job that have rows, so that their states are no longer needed.
     """
 
     def __init__(
@@ -58,9 +58,9 @@ class Checkpoints:
         self.members = {member.key: member for member in members}
         self.lock = threading.Lock()
         self.states: dict[str, Checkpoint] = {}
-        self.curves: dict[str, Points] = {}  # by key, to where the state is
-        self.adopted_files: list[Path] = []  # what they hold is held here, or has rows
-        self.foreign: set[str] = set()  # whose states another stack or other code made
+        self.curves: dict[str, Points] = {}  # by key, up to the state
+        self.adopted_files: list[Path] = []  # their states are held here, or have rows
+        self.foreign: set[str] = set()  # keys whose states come from other software
         for path in sorted(self.path.parent.glob("*.npz")):
             self._adopt(path, finished)
         if begin := self.foreign - set(self.states):
@@ -97,17 +97,17 @@ class Checkpoints:
             self.adopted_files.append(path)
 
     def find(self, keys: Sequence[str]) -> dict[str, Checkpoint]:
-        """Return the states of those that have one."""
+        """Return the states of members with these keys, if they have one."""
         with self.lock:
             return {key: self.states[key] for key in keys if key in self.states}
 
     def curve(self, key: str) -> Points:
-        """Return the curve of a member, as it was when its state was taken."""
+        """Return the curve of a member at the time of its state."""
         with self.lock:
             return dict(self.curves.get(key, {}))
 
     def keep(self, states: Sequence[Checkpoint], curves: Mapping[str, Points]) -> None:
-        """Take newer states, and the curves so far by key."""
+        """Take newer states, and the curves so far, by key."""
         with self.lock:
             self.states |= {state.key: state for state in states}
             self.curves |= {state.key: dict(curves.get(state.key, {})) for state in states}
@@ -121,23 +121,23 @@ class Checkpoints:
                 self.curves.pop(key, None)
 
     def write_late(self) -> None:
-        """Write what is new, if it has waited long enough."""
+        """Write new states, if they have waited long enough."""
         if time.monotonic() - self.written > SECONDS_BETWEEN_WRITES:
             self.write()
 
     def write(self) -> None:
-        """Write what is new, and remove what isn't needed any more."""
+        """Write new states, and remove files that are no longer needed."""
         with self.lock:
             states, curves, version = list(self.states.values()), dict(self.curves), self.version
         if version != self.on_disk:
             if states:
                 arrays = _arrays(states, [fingerprint(self.members[state.key]) for state in states], curves)
-                make_folder(self.path.parent)  # just before: another job may have removed it, as it was empty
+                make_folder(self.path.parent)  # only now, as another job may have removed the empty folder
                 write_sealed(self.path, arrays)
             for path in self.adopted_files if states else (*self.adopted_files, self.path):
                 path.unlink(missing_ok=True)
             if not states:
-                with contextlib.suppress(OSError):  # others have states there
+                with contextlib.suppress(OSError):  # other jobs have states there
                     self.path.parent.rmdir()
             self.adopted_files, self.on_disk = [], version
         self.written = time.monotonic()
@@ -168,7 +168,7 @@ def _arrays(
 
 
 def states_of(stored: Any) -> list[tuple[Checkpoint, str, Points]]:
-    """Return the states of an open file, each with its stamp and the curve that led there."""
+    """Return the states of an open file, each with its fingerprint and the curve up to it."""
     states = []
     for number, part in enumerate(json.loads(stored["index"].tobytes())):
         leaves = [stored[f"{number}/{k}"] for k in range(part["leaves"])]

@@ -1,4 +1,4 @@
-"""The environment that members are trained in: versions, device and flags, which rows tell of, and the code
+"""The environment in which members are trained: the versions, device and flags of rows, and the code
 itself."""
 
 import hashlib
@@ -22,7 +22,7 @@ from memcap.runtime.published import git_commit
 
 @cache
 def environment() -> dict[str, Any]:
-    """Return the versions, device and flags that rows are made with, and the commit of a checkout."""
+    """Return the versions, device and flags for rows, and the commit of a checkout."""
     device = jax.devices()[0]
     return {
         "memcap": memcap.__version__,
@@ -37,14 +37,14 @@ def environment() -> dict[str, Any]:
 
 
 def fingerprint(member: Member) -> str:
-    """Return 64 hex digits of all that must be the same for a member to come out the same, beside its config
-    and its program."""
+    """Return a digest, 64 hex digits, of everything beside config and program on which a member's result
+    depends."""
     return _fingerprint(type(member.task).__module__, cell_class(member.model.cell).__module__)
 
 
 @cache
 def _fingerprint(*modules: str) -> str:
-    # Without the commit: the code itself says more.
+    # Without the commit, as the code itself says more.
     stack = {name: value for name, value in environment().items() if name != "git_commit"}
     return hashlib.sha256(json.dumps([stack, *map(_code, ("memcap", *modules))]).encode()).hexdigest()
 
@@ -52,6 +52,6 @@ def _fingerprint(*modules: str) -> str:
 @cache
 def _code(module: str) -> str:
     """Return a digest of a module's source, or of all sources of a package."""
-    path = Path(getattr(sys.modules[module], "__file__", None) or "")  # what a notebook defines has no file
+    path = Path(getattr(sys.modules[module], "__file__", None) or "")  # a notebook's definitions have no file
     files = sorted(path.parent.rglob("*.py")) if path.stem == "__init__" else [path] if path.name else []
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -20,17 +20,17 @@ from memcap.store.heartbeat import Heartbeat, JobProgress, Running
 from memcap.terminal.printing import duration, number
 
 SECONDS_BETWEEN_LINES = 30.0
-SECONDS_BETWEEN_LOOKS = 0.5  # of whether it is time for a line
-LONG = 10.0  # seconds after which a member that is in training is shown by itself
+SECONDS_BETWEEN_LOOKS = 0.5  # whether a line is due
+LONG = 10.0  # seconds after which a member in training gets a line of its own
 MOST_SHOWN = 3
-WIDE = 110  # characters of a terminal that has room for a long bar and the time
+WIDE = 110  # characters of a terminal with room for a long bar and the time
 
 
 class ProgressBar:
     """The progress of a job on stderr; a context manager.
 
     Args:
-        progress: the job's.
+        progress: the job's progress.
         quiet: show nothing.
     """
 
@@ -44,7 +44,8 @@ class ProgressBar:
         self.thread = threading.Thread(target=self._print_lines, name="memcap-progress", daemon=True)
 
     def print_line(self) -> None:
-        """Print a line for a log file, if members have ended since the last one, and it was long ago."""
+        """Print a line for a log file, if members have ended since the last line, and if that was long
+        ago."""
         now = time.monotonic()
         if not self.shows or now - self.last_line <= SECONDS_BETWEEN_LINES or self.progress.done == self.done:
             return
@@ -72,7 +73,7 @@ class ProgressBar:
 
 
 class _Bar(Progress):
-    """The bar, and below it the members that train long."""
+    """The bar, and below it the members that have trained long."""
 
     def __init__(self, progress: JobProgress, console: Console, disable: bool):
         self.progress, self.stderr = progress, console
@@ -84,7 +85,7 @@ class _Bar(Progress):
             *([TimeElapsedColumn()] if wide else []),
             TextColumn("{task.fields[left]}"),
         )
-        # Where there is no terminal it is drawn once, as it stops.
+        # Without a terminal it is drawn once, when it stops.
         super().__init__(
             *columns,
             console=console,
@@ -101,7 +102,7 @@ class _Bar(Progress):
         ends = _ends(heartbeat, self.progress) if begun else "compiling, and the first steps"
         note = f"{_members(heartbeat, self.progress.before)}, {ends}"
         left = _left(heartbeat) if done < members else ""
-        for row in self.task_ids:  # none yet as rich begins, then the one
+        for row in self.task_ids:  # none at first, then one
             self.update(row, completed=done, total=members, note=note, left=left)
         yield self.make_tasks_table(self.tasks)
         if self.stderr.is_terminal:
@@ -110,19 +111,20 @@ class _Bar(Progress):
 
 
 def _counts(heartbeat: Heartbeat, before: int) -> tuple[int, int]:
-    """Count the members of the job that are done, and all of them."""
+    """Count the job's members that are done, and all its members."""
     done = before + heartbeat.done
     return done, done + heartbeat.to_come
 
 
 def _members(heartbeat: Heartbeat, before: int) -> str:
-    """Say how many members are done, and of how many: a search leaves out those that cannot tell it more."""
+    """Say how many members are done, and of how many; a search leaves out those that would tell it nothing
+    more."""
     done, members = _counts(heartbeat, before)
     return f"{done}/{members} members" + " at most" * (heartbeat.searched and done < members)
 
 
 def _ends(heartbeat: Heartbeat, progress: JobProgress) -> str:
-    """Say what became of the members that ended, here and before."""
+    """Say how members ended, here and before."""
     others = {"diverged": heartbeat.diverged, "failed": heartbeat.failed}
     return ", ".join(
         [
@@ -133,7 +135,7 @@ def _ends(heartbeat: Heartbeat, progress: JobProgress) -> str:
 
 
 def _left(heartbeat: Heartbeat) -> str:
-    """Say the time left; "" where it is not known."""
+    """Say the time left; "" if unknown."""
     if heartbeat.seconds_left is None:
         return ""
     return f"about {duration(round(heartbeat.seconds_left))} left"

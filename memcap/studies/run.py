@@ -1,4 +1,4 @@
-"""A run of one job: it trains the members that the study's folder lacks, and writes each row as it comes."""
+"""A run of one job: trains the members that the study's folder lacks, and writes each row as it comes."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -26,19 +26,19 @@ from memcap.training.engine import Result, train
 
 @dataclass(frozen=True)
 class Todo:
-    """The part of a job that its folder holds, and the part that it lacks.
+    """The part of a job that its folder holds, and the part that is missing.
 
     Args:
-        rows: of the job's members that the folder holds.
-        finished: keys of all rows in the folder, also of other members.
+        rows: rows in the folder of the job's members.
+        finished: keys of all rows in the folder, including other members'.
         missing: the job's other members, each once.
         candidates: all members that may be trained.
-        search: the search of a design that decides as it goes, which knows the rows. None: every missing
+        search: the search of a design that chooses members by results; it knows the rows. None: every missing
             member is trained.
-        first: the members to train first: all that is missing, or those that the search begins with.
-        most: the number of members that are trained at most. Where counts are not monotone in width, a
-            search may come to want more.
-        usual: the number that such a search trains in simulated studies, where that is known.
+        first: the members to train first: all missing ones, or those with which the search begins.
+        most: the most members that will be trained. If counts are not monotone in width, a search may want
+            more.
+        usual: the number that such a search trains in simulated studies, if known.
     """
 
     rows: pl.DataFrame
@@ -55,11 +55,11 @@ def what_is_missing(members: Sequence[Member], study: Study) -> Todo:
     """Compare a job's members with the rows in the study's folder; write nothing.
 
     Args:
-        members: the job's.
+        members: the job's members.
         study: the study; its folder need not exist.
 
     Raises:
-        UserError: members that cannot be searched.
+        UserError: the members cannot be searched.
     """
     candidates = members if study.design != "race" else Race(members, {}).candidates
     by_key = {member.key: member for member in candidates}
@@ -82,16 +82,16 @@ def what_is_missing(members: Sequence[Member], study: Study) -> Todo:
 def run_study(members: Sequence[Member], engine: Engine, study: Study, quiet: bool = False) -> pl.DataFrame:
     """Train the members that are missing.
 
-    Rows that the folder holds are not trained again, unless the member failed. Half-trained members go on.
+    Members with rows are not trained again, unless they failed. Half-trained members continue.
 
     Args:
         members: the job's members.
         engine: how members share the machine.
-        study: the study that they belong to.
+        study: the study to which they belong.
         quiet: show no progress.
 
     Returns:
-        The rows of these members, as far as the design wanted them.
+        The rows of those members that the design wanted.
     """
     jax_setup.setup()
     jax_setup.platform()
@@ -132,7 +132,7 @@ def run_study(members: Sequence[Member], engine: Engine, study: Study, quiet: bo
 
 
 def _train(todo: Todo, engine: Engine, writer: StudyWriter) -> None:
-    """Train what is to do, and all that its search comes to want."""
+    """Train the first members of a job, and all that its search then wants."""
     search = todo.search
     if search is None:
         train(todo.first, engine, writer, None, (), todo.candidates)
@@ -148,5 +148,5 @@ def _train(todo: Todo, engine: Engine, writer: StudyWriter) -> None:
 
         train(todo.first, engine, writer, next_members, todo.candidates)
     if writer.checkpoints is not None:
-        # The rest are of members that a search wanted before, and now does not.
+        # The rest are members that an earlier search wanted, and this one does not.
         writer.checkpoints.drop(list(writer.checkpoints.states))

@@ -1,5 +1,4 @@
-"""A check that a study's folder holds what it should: sound files, and the whole weights of each row's
-member."""
+"""A check that a study's folder is complete: sound files, and the whole weights of each row's member."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,12 +20,12 @@ SHOWN_KEYS = 3
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """The files that were checked, and what is wrong with them.
+    """The files that were checked, and their faults.
 
     Args:
         rows: one per member.
-        row_files, weight_files, curve_files, checkpoint_files: how many were sound.
-        without_digest: how many of these no digest vouches for, because memcap 0.1 wrote them.
+        row_files, weight_files, curve_files, checkpoint_files: number of sound files.
+        without_digest: number of these without a digest, because memcap 0.1 wrote them.
         wrong: one line per fault.
     """
 
@@ -40,19 +39,19 @@ class VerifyReport:
 
 
 def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
-    """Check every file at or below a folder: digests, keys, the weights of each row, curves, checkpoints, and
-    what jobs say of themselves.
+    """Check every file at or below a folder: digests, keys, the weights of each row, curves, checkpoints and
+    heartbeats.
 
     Args:
-        folder: of a study, or of several.
-        rows_only: leave all but the rows aside; a published table has nothing else.
+        folder: folder of a study, or of several.
+        rows_only: check only the rows; a published table has nothing else.
 
     Raises:
-        UserError: no such folder, or no files of rows in it; weights of rows that are published.
+        UserError: no such folder, or no files of rows in it; or weights are to be checked of published rows.
     """
     if is_published(folder) and not rows_only:
         raise UserError(f"{folder}: rows without weights; check them by: memcap verify {folder} --rows-only")
-    # before the rows, which come after them
+    # before the rows, which are written after them
     tables_of_curves, bad_curves = ({}, {}) if rows_only else curves.read_files(folder)
     tables, bad = shards.read_files(folder)
     if not tables and not bad:
@@ -62,7 +61,7 @@ def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
     without = sum(not table.has_digest for table in tables.values())
     if rows_only:
         return VerifyReport(rows.height, len(tables), 0, 0, 0, without, tuple(wrong))
-    numbers_by_file: dict[Path, dict[str, int]] = {}  # numbers by key, of each file of weights
+    numbers_by_file: dict[Path, dict[str, int]] = {}  # count of numbers by key, for each file of weights
     for path in sorted(folder.rglob("weights/*.npz")):
         try:
             numbers_by_file[path] = sizes(path)
@@ -70,14 +69,14 @@ def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
             wrong.append(f"{path}: {error}")
     wrong += _without_weights(rows, numbers_by_file)
     wrong += [f"{path}: {why}" for path, why in bad_curves.items()]
-    wrong += [] if bad else _without_rows(rows, tables_of_curves)  # what is bad may have told of them
+    wrong += [] if bad else _without_rows(rows, tables_of_curves)  # a bad file may have their rows
     half_trained = 0
     for path in sorted(folder.rglob("checkpoints/*.npz")):
         try:
             read_sealed(path, states_of)
             half_trained += 1
         except BadFileError as error:
-            if path.exists():  # else its job is done with it
+            if path.exists():  # otherwise its job no longer needs it
                 wrong.append(f"{path}: {error}")
     for place in sorted({path.parent.parent for path in folder.rglob("jobs/*.json")}):
         wrong += [f"{path}: {why}" for path, why in heartbeat.read_jobs(place).bad.items()]
@@ -94,7 +93,7 @@ def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
 
 
 def _lines(error: BadFileError) -> list[str]:
-    """Say what is wrong with a file: a line for each of its rows that is."""
+    """Return the faults of a file: a line for each bad row."""
     if not isinstance(error, BadRowsError):
         return [str(error)]
     return [f"row {key}: {why}" for key, why in error.rows.items()]
@@ -106,8 +105,8 @@ def _has_digest(path: Path) -> bool:
 
 
 def _without_weights(rows: pl.DataFrame, numbers_by_file: dict[Path, dict[str, int]]) -> list[str]:
-    """Return a line for each population that lacks weights, and one for each member that has not as many as
-    its row says."""
+    """Return a line for each population that lacks weights, and for each member with another number of
+    weights than its row says."""
     held: dict[tuple[str, str], set[int]] = {}
     for path, numbers in numbers_by_file.items():
         for key, size in numbers.items():
@@ -128,8 +127,8 @@ def _without_weights(rows: pl.DataFrame, numbers_by_file: dict[Path, dict[str, i
 
 
 def _without_rows(rows: pl.DataFrame, tables_of_curves: Mapping[Path, pl.DataFrame]) -> list[str]:
-    """Return a line for each file with curves of members that have no row, unless a job may be about to write
-    these."""
+    """Return a line for each file with curves of members without rows, unless a job may be about to write
+    them."""
     lines = []
     for path, table in tables_of_curves.items():
         keys = sorted(set(table["key"]) - set(rows["key"]))

@@ -27,17 +27,17 @@ from memcap.terminal.printing import member_name
 from memcap.training.engine import Checkpoint, CurveChunk, Listener, Result
 
 SECONDS_BETWEEN_WRITES = 5.0
-ROWS_OF_A_SHARD = 256  # a shard is rewritten whole until it has as many
-POINTS_OF_A_CHUNK = 10  # of a curve: a point costs as much as some steps of a tiny net
+ROWS_OF_A_SHARD = 256  # a shard is rewritten whole until it has this many
+POINTS_OF_A_CHUNK = 10  # of a curve, as a point costs as much as some steps of a tiny net
 
 
 def row_of(result: Result, study: str, shard: str) -> dict[str, Any]:
-    """Make a member's row: everything in `memcap.store.rows.SCHEMA`.
+    """Make a member's row, with all columns of `memcap.store.rows.SCHEMA`.
 
     Args:
-        result: what came of the member.
+        result: the member's result.
         study: name of the study.
-        shard: stem of the file that the row goes to.
+        shard: stem of the file for the row.
     """
     member, config = result.member, result.member.config
     return {
@@ -81,17 +81,17 @@ def row_of(result: Result, study: str, shard: str) -> dict[str, Any]:
 
 
 def _at_lengths(values: Iterable[float]) -> str | None:
-    """Write one number per length as JSON; None where there is no length."""
+    """Write one number per length as JSON; None if there are no lengths."""
     return json.dumps(finite) if (finite := [_finite(value) for value in values]) else None
 
 
 def _finite(value: float) -> float | None:
-    """Return None for what was never measured, or overflowed in a diverged run."""
+    """Return a number, or None if it was never measured, or overflowed in a diverged run."""
     return value if math.isfinite(value) else None
 
 
 def members_table(members: Sequence[Member]) -> pl.DataFrame:
-    """List members as a job writes them down before it trains, with the columns of `heartbeat.MEMBERS`."""
+    """List members as a job writes them before it trains, with the columns of `heartbeat.MEMBERS`."""
     lines = [
         (
             member.key,
@@ -106,10 +106,10 @@ def members_table(members: Sequence[Member]) -> pl.DataFrame:
 
 @dataclass
 class _Shard:
-    """Members of one program that have ended, as they will stand in one file.
+    """Ended members of one program, for one file.
 
     Args:
-        rows: theirs, in the order in which they ended; weights, curves: by key.
+        rows: their rows, in the order in which they ended; weights, curves: by key.
         written: when they were last written, on the monotonic clock; changed: whether more have ended since.
     """
 
@@ -123,19 +123,19 @@ class _Shard:
 class StudyWriter(Listener):
     """Writes rows, weights and curves as members end, and counts the job's progress; a context manager.
 
-    A shard is written every few seconds at most. At the end whatever is left is written, also where the job
-    is interrupted.
+    A shard is written every few seconds at most. At the end the rest is written, even if the job is
+    interrupted.
 
-    States of members that train long go to the checkpoints, and leave these when their rows are written. The
-    curves of those that have trained longest are written as they grow (`memcap.store.curves`).
+    States of members that train for long go to the checkpoints, and are removed there when their rows are
+    written. The curves of members that have trained longest are written as they grow (`memcap.store.curves`).
 
     A shard belongs to one run of one job: its name has the job's token, so that two jobs in one folder, even
-    of the same members, never write the same file. Readers take one row per key. Without a folder rows are
-    collected here, and weights and curves are not.
+    of the same members, never write the same file. Readers take one row per key. Without a folder only rows
+    are collected, without weights and curves.
 
     Args:
-        progress: counts of the job; its study and its token name the files.
-        checkpoints: of the job; None: no states are wanted.
+        progress: the job's counts; its study and token name the files.
+        checkpoints: the job's checkpoints; None: no states are wanted.
     """
 
     def __init__(self, progress: JobProgress, checkpoints: Checkpoints | None = None):
@@ -146,8 +146,8 @@ class StudyWriter(Listener):
         self.lock = threading.Lock()
         self.running: dict[str, Points] = {}  # curves by key of the members in training
         self.shards: dict[str, _Shard] = {}  # by name, those that are not full
-        self.full_shards: dict[str, int] = {}  # how many, by program
-        # when and what was last written of `running`
+        self.full_shards: dict[str, int] = {}  # number of them, by program
+        # when `running` was last written, and what
         self.running_time, self.running_steps = time.monotonic(), {}
 
     def add_curve(self, chunk: CurveChunk) -> None:
@@ -165,19 +165,19 @@ class StudyWriter(Listener):
             if member.key not in self.running:
                 self.running[member.key] = self._curve_before(chunk)
             curve = self.running[member.key]
-            if next(reversed(curve), 0) > chunk.first_step:  # it begins again, after the death of its worker
+            if next(reversed(curve), 0) > chunk.first_step:  # it begins again, after its worker's death
                 curve = self.running[member.key] = up_to(chunk.first_step, curve)
             for step, values in chunk.points(POINTS_OF_A_CHUNK):
                 add_point(curve, step, values)
             self._write_late()
 
     def _curve_before(self, chunk: CurveChunk) -> Points:
-        """Return the curve of a member that goes on from a checkpoint, up to there."""
+        """Return the curve, up to the checkpoint, of a member that continues from one."""
         earlier = {} if self.checkpoints is None else self.checkpoints.curve(chunk.member.key)
         return up_to(chunk.first_step, earlier)
 
     def finish(self, program: str, results: Sequence[Result]) -> None:
-        """Take the results of members that have ended; `program` is the name of what trained them."""
+        """Take the results of ended members; `program` is the name of their program."""
         with self.lock:
             number = self.full_shards.get(program, 0)
             name = shards.shard_name(program, self.progress.token, number)
@@ -197,14 +197,14 @@ class StudyWriter(Listener):
             self._write_late()
 
     def save_checkpoints(self, checkpoints: Sequence[Checkpoint]) -> None:
-        """Keep states of members in flight."""
+        """Keep the states of members in flight."""
         assert self.checkpoints is not None
         with self.lock:
             curves_so_far = {each.key: dict(self.running.get(each.key, {})) for each in checkpoints}
         self.checkpoints.keep(checkpoints, curves_so_far)
 
     def load_checkpoints(self, members: Sequence[Member]) -> dict[str, Checkpoint]:
-        """Return the states from which members go on that have trained before."""
+        """Return the states of members that have trained before."""
         assert self.checkpoints is not None
         return self.checkpoints.find([member.key for member in members])
 
@@ -217,7 +217,7 @@ class StudyWriter(Listener):
 
     def _write_late(self) -> None:
         """Write the shards that have waited long enough; called after every chunk, so that no row waits for
-        another to end."""
+        another member to end."""
         now = time.monotonic()
         for name, shard in self.shards.items():
             if shard.changed and now - shard.written > SECONDS_BETWEEN_WRITES:
@@ -226,7 +226,7 @@ class StudyWriter(Listener):
     def _write(self, name: str) -> None:
         shard = self.shards[name]
         if self.folder is not None:
-            with files.shared_lock(self.folder / "weights"):  # nobody takes the curves for orphans
+            with files.shared_lock(self.folder / "weights"):  # so that nobody takes the curves for orphans
                 curves.write(self.folder, name, shard.curves)
                 shards.write(self.folder, name, shard.rows, shard.weights)
         if self.checkpoints is not None:
@@ -243,13 +243,13 @@ class StudyWriter(Listener):
             grown = {each.key: dict(self.running[each.key]) for each in longest if each.key in self.running}
         steps = {key: next(reversed(curve), 0) for key, curve in grown.items()}
         if steps != self.running_steps:
-            with contextlib.suppress(OSError):  # they are to look at: training goes on
+            with contextlib.suppress(OSError):  # they are only to look at: training goes on
                 thinned = {key: thin(curve) for key, curve in grown.items()}
                 curves.write_running(self.folder, self.progress.token, thinned)
                 self.running_steps = steps
 
     def flush(self) -> None:
-        """Write whatever has ended, and what is half-trained."""
+        """Write all ended members, and all half-trained ones."""
         with self.lock:
             for name, shard in self.shards.items():
                 if shard.changed:
@@ -258,7 +258,7 @@ class StudyWriter(Listener):
             self.checkpoints.write()
 
     def count(self, interrupted: Interrupted) -> None:
-        """Count what is written of a job that is interrupted."""
+        """Record what an interrupted job has written."""
         interrupted.rows_saved = self.progress.before + len(self.rows)
         interrupted.half_trained = len(self.checkpoints.states) if self.checkpoints else 0
 

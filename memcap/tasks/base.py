@@ -1,4 +1,5 @@
-"""The interface of a task: a generator of sequences with a `lag`, and the facts known before training.
+"""The interface of a task: a generator of sequences with a `lag`, and its facts, which are known before
+training.
 
 A task is a frozen dataclass whose fields are its knobs. It is pure: `sample` draws from a key, and `lag` and
 `length` may be traced integers, so that one compiled program serves every lag up to its buffer's size. Axis
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
 Operand: TypeAlias = "int | Int[Array, '']"
-# Share of the way from chance to a perfect score up to which a score says nothing: a net with no better one
-# is as good as one without memory.
+# Share of the way from chance to a perfect score up to which a score says nothing: such a net is as good as
+# one without memory.
 BEYOND_CHANCE = 0.1
-DEVIATIONS = 3  # standard deviations by which a score on few sequences may miss the criterion
+DEVIATIONS = 3  # number of standard deviations by which a score on few sequences may miss the criterion
 
 
 @dataclass(frozen=True)
@@ -32,15 +33,16 @@ class Facts:
     Args:
         held: symbols (or reals) that must be held at the worst moment, the current one included if it is
             asked later.
-        bits: to hold at the worst moment. For reals: at the precision that the criterion asks for.
-        chance: the best expected score of a predictor that sees the current input only: no memory, and no
-            clock. Over the steps where an answer is due: accuracy for classes, mean squared error for values.
+        bits: bits to hold at the worst moment. For reals: at the precision that the criterion asks for.
+        chance: the best expected score of a predictor that sees only the current input, without memory or
+            clock. It is taken over the steps where an answer is due: accuracy for classes, mean squared error
+            for values.
         threshold: solved means accuracy at or above this; for values, mean squared error at or below it.
-        data: digest of the file that the sequences come from, so that another file makes other members; ""
-            where there is none.
-        answers_due: in each sequence, where that is what a user wants right as a whole; else 1.
-        independent: what is held was drawn without regard to the rest, all values alike or Gaussian, and each
-            is asked for: so `bits` are an entropy, and a bound follows from it (`least_bits`).
+        data: digest of the file that the sequences come from, so that another file makes other members; "" if
+            there is none.
+        answers_due: number of answers due per sequence, if a user wants them right as a whole; else 1.
+        independent: whether the held values are drawn independently, uniform or Gaussian, and each is asked
+            for: then `bits` is an entropy, and a bound follows from it (`least_bits`).
     """
 
     held: int
@@ -53,8 +55,8 @@ class Facts:
 
     @property
     def least_whole(self) -> float:
-        """Least share of whole sequences that an accuracy at the threshold leaves right, however the mistakes
-        fall together."""
+        """Least share of whole sequences that are right at an accuracy at the threshold, however the mistakes
+        are spread."""
         return max(0.0, 1 - self.answers_due * (1 - self.threshold))
 
 
@@ -63,8 +65,8 @@ class Batch(NamedTuple):
 
     Args:
         inputs: int32 symbols below `task.vocabulary`, or float32.
-        targets: int32 classes or float32 values; (B,) where `task.answers` is "last", else (T, B). Values of
-            a task with several outputs O have them first, as the read-out does: (O, B) or (O, T, B).
+        targets: int32 classes or float32 values; (B,) where `task.answers` is "last", else (T, B). The values
+            of a task with several outputs O have that axis first, as the read-out does: (O, B) or (O, T, B).
         mask: true where an answer is due, never after `length`; None where `task.answers` is "last".
         window_starts: true at the first step of each window; the carry enters there with its
             gradient stopped (or is reset, see `Task.reset_carry`). None: one window.
@@ -79,7 +81,7 @@ class Batch(NamedTuple):
 @dataclass(frozen=True)
 class Task(ABC):
     """Base of all tasks. A subclass sets `name`, its knobs as fields, and the methods below; nothing else
-    knows it.
+    needs to know it.
 
     A task outside memcap/tasks/ is called `module:Class`, as `task_class` finds it; a `name` of its own is
     not needed.
@@ -88,13 +90,13 @@ class Task(ABC):
     name: ClassVar[str]
     # read out at the last step only, or at every step (masked)
     answers: ClassVar[Literal["last", "every"]] = "last"
-    default_lag: ClassVar[int | None] = 8  # None: a matter of the object, its `longest_lag`
+    default_lag: ClassVar[int | None] = 8  # None: the object's `longest_lag`
     # whether a sequence has no end of its own: a longer one asks the same at every step
     stream: ClassVar[bool] = False
     question: ClassVar[str] = (
-        ""  # what has to be remembered, in a user's words; "": not offered to one who asks in words
+        ""  # what has to be remembered, in a user's words; "": not offered in plain words
     )
-    asks: ClassVar[tuple[str, ...]] = ()  # the knobs that such a user is asked for
+    asks: ClassVar[tuple[str, ...]] = ()  # the knobs that this user is asked for
 
     def __init_subclass__(cls) -> None:
         if not cls.__module__.startswith(f"{__package__}."):
@@ -107,23 +109,28 @@ class Task(ABC):
 
     @property
     def by_loss(self) -> bool:
-        """Tell whether a member is judged by its held-out loss, beside those of others, and by no score."""
+        """Tell whether members are judged by comparing their held-out losses, not by a score."""
         return False
 
     @property
     def longest_lag(self) -> int | None:
-        """The lag at which all of a sequence is seen; None where sequences have any lag."""
+        """The lag that covers a whole sequence; None if sequences can have any lag."""
         return None
 
     def doubts(self, longest_lag: int) -> list[str]:
-        """Return what looks like a mistake of the user's, and may be none, a line each; `longest_lag` of the
-        members that are to train."""
+        """Return what may be a mistake of the user's, a line each; `longest_lag` is that of the members to
+        train."""
         del longest_lag
         return []
 
     @property
+    def mend_unsolved(self) -> str:
+        """Say what to do where no net meets the criterion; "" where nothing but training can."""
+        return ""
+
+    @property
     def mend_criterion(self) -> str:
-        """Say what to do about a criterion that a net without memory meets."""
+        """Say how to mend a criterion that a net without memory meets."""
         return "mend the task's `facts`"
 
     @property
@@ -138,7 +145,7 @@ class Task(ABC):
 
     @property
     def features(self) -> int:
-        """Numbers that the network sees at a step: V (one-hot) for symbols, F for reals."""
+        """Size of the network's input at a step: V (one-hot) for symbols, F for reals."""
         if self.vocabulary is None:
             raise NotImplementedError(f"{type(self).__name__} has real inputs and must say how many features")
         return self.vocabulary
@@ -146,7 +153,7 @@ class Task(ABC):
     @property
     @abstractmethod
     def outputs(self) -> int:
-        """Width O of the read-out: classes, or values of which the mean squared error counts."""
+        """Width O of the read-out: number of classes, or of values, whose mean squared error counts."""
 
     @property
     def several_values(self) -> bool:
@@ -160,10 +167,10 @@ class Task(ABC):
 
     @abstractmethod
     def shortest(self, lag: int) -> int:
-        """Return the shortest length that really needs this lag."""
+        """Return the shortest length at which a sequence really needs this lag."""
 
     def length(self, lag: int) -> int:
-        """Return the length that is used when none is asked for."""
+        """Return the default length."""
         return self.shortest(lag)
 
     @abstractmethod
@@ -174,20 +181,20 @@ class Task(ABC):
         """
 
     def unseen(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Draw sequences for a verdict, which training never sees. Generated ones are fresh under another
+        """Draw sequences for an evaluation, which training never sees. Generated ones are fresh under another
         key."""
         return self.sample(key, lag, length, steps, batch)
 
     @property
     def part_sizes(self) -> tuple[int, int]:
-        """The number of validation's sequences, and of held-out ones, of who is judged by its loss."""
+        """The numbers of validation's and of held-out sequences, if members are judged by their loss."""
         raise NotImplementedError(f"{self.name} draws its sequences")
 
     def part(
         self, held: Operand, block: Operand, lag: Operand, length: Operand, steps: int, batch: int
     ) -> tuple[Batch, Bool[Array, " B"]]:
-        """Return a block of validation's sequences (`held` 0), or of the held-out ones (1), where members are
-        judged by their loss; and which of them count, as the last block may have too few."""
+        """Return a block of validation's sequences (`held` 0) or of the held-out ones (1), if members are
+        judged by their loss; and a mask of those that count, as the last block may be short."""
         raise NotImplementedError(f"{self.name} draws its sequences")
 
     @abstractmethod
@@ -199,17 +206,17 @@ class Task(ABC):
         return score >= threshold if self.higher_is_better else score <= threshold
 
     def allowed(self, threshold: float, sequences: int) -> float:
-        """Return the worst score that so few sequences may show of a net that meets a criterion.
+        """Return the worst score that a net which meets the criterion may show on so few sequences.
 
-        Answers in one sequence may be wrong together, so it is sequences that are counted: each right or
-        wrong, or with a squared Gaussian error.
+        Answers in one sequence may be wrong together, so sequences are counted: each right or wrong, or with
+        a squared Gaussian error.
         """
         if self.higher_is_better:
             return threshold - DEVIATIONS * math.sqrt(threshold * (1 - threshold) / sequences)
         return threshold * (1 + DEVIATIONS * math.sqrt(2 / sequences))
 
     def is_chance(self, score: float, lag: int, length: int) -> bool:
-        """Tell whether a score on sequences of this lag and length is about that of a net without memory."""
+        """Tell whether a score at this lag and length is about that of a net without memory."""
         chance, sign = self.facts(lag, length).chance, 1 if self.higher_is_better else -1
         return sign * (score - chance) <= BEYOND_CHANCE * sign * (float(self.higher_is_better) - chance)
 
@@ -218,18 +225,19 @@ class Task(ABC):
         return lag * factor, self.length(lag * factor)
 
     def at_number(self, lag: int, number: int) -> tuple[int, int]:
-        """Return the (lag, length) that `number` of `evaluation.lengths` means to a net trained at `lag`."""
+        """Return the (lag, length) that a `number` of `evaluation.lengths` means for a net trained at
+        `lag`."""
         return (lag, number) if self.stream else (number, self.length(number))
 
     def has_other_lags(self, lag: int) -> bool:
-        """Tell whether sequences of another lag ask the same, of more or less. In a stream, or where nothing
-        in a sequence says that the answer is due, they do not: the lag is part of the question."""
+        """Tell whether sequences of another lag ask the same question. In a stream, or if nothing in a
+        sequence says when the answer is due, they do not: the lag is part of the question."""
         longer = self.stretched(lag, 2)
         return not self.stream and longer[0] == 2 * lag and longer[1] == self.length(2 * lag)
 
     def lags_up_to(self, lag: int) -> tuple[int, ...]:
-        """Return the lags at which a net is asked whether it is right up to a lag, rising to that one: all to
-        8, then about eight per doubling."""
+        """Return the lags at which to evaluate whether a net is right up to a lag, ascending to that lag: all
+        to 8, then about eight per doubling."""
         grid = {*range(1, 9), *(round(8 * 2 ** (k / 8)) for k in range(1, 8 * lag.bit_length())), lag}
         return tuple(sorted(each for each in grid if self.smallest_lag <= each <= lag))
 
@@ -248,13 +256,13 @@ def least_bits(task: Task, facts: Facts) -> float:
     """Return the bits of state without which no network meets the criterion, whatever its cell or training.
 
     Two theorems; the larger bound counts. A network of n states is right at most n times as often as one that
-    sees the current input alone, as each state can do no better than answer by it: n >= threshold / chance,
-    and 2 of values. And where what is held is independent, answers say all but Fano's share of it: a symbol
-    of O that is wrong at a rate e keeps back at most H(e) + e log2(O - 1) bits. Of Gaussian reals `bits` is
-    the rate-distortion function at the criterion's error, none kept back.
+    sees only the current input, as in each state it can do no better than answer by that input: n >=
+    threshold / chance, and 2 for values. And if the held symbols are independent, answers reveal all but
+    Fano's share of them: one of O symbols, wrong at rate e, hides at most H(e) + e log2(O - 1) bits. For
+    Gaussian reals `bits` is the rate-distortion function at the criterion's error, and nothing is hidden.
 
     Args:
-        task: says whether accuracy or an error is asked for.
+        task: says whether the score is an accuracy or an error.
         facts: its facts.
     """
     if task.loss == "values":
@@ -266,7 +274,7 @@ def least_bits(task: Task, facts: Facts) -> float:
 
 
 def fano(error: float, symbols: int) -> float:
-    """Return the most bits about one of so many symbols that answers of this error rate keep back."""
+    """Return the most bits about one of `symbols` symbols that answers with this error rate can hide."""
     entropy = -error * math.log2(error) - (1 - error) * math.log2(1 - error) if 0 < error < 1 else 0.0
     return entropy + error * math.log2(max(symbols - 1, 1))
 
@@ -275,9 +283,9 @@ def information_floor(task: Task, facts: Facts, bits_per_unit: int) -> int:
     """Return the fewest units whose carry has the least bits: a hard limit, far below what training finds.
 
     Args:
-        task, facts: as `least_bits` takes them.
-        bits_per_unit: of carry; 32 a float32 number. Of a carry that does not grow with the width, 0, no
-            number of units says more than 1.
+        task, facts: as for `least_bits`.
+        bits_per_unit: bits of carry per unit, 32 for each float32 number. 0 if the carry does not grow with
+            the width; then the result is 1.
     """
     return max(1, math.ceil(least_bits(task, facts) / bits_per_unit)) if bits_per_unit else 1
 
@@ -285,7 +293,7 @@ def information_floor(task: Task, facts: Facts, bits_per_unit: int) -> int:
 def one_per_number(facts: Facts, numbers_per_unit: int) -> int:
     """Return the units that own one carry number for each symbol held at the worst moment.
 
-    A theorem for linear cells and reals; for others a reference line, never a floor. 1 where a carry does not
+    A theorem for linear cells and reals; for others a reference line, never a floor. 1 if the carry does not
     grow with the width.
     """
     if not numbers_per_unit:
@@ -310,7 +318,8 @@ def integers(
     """Draw int32 uniformly from [least, end), which may be traced; no value is favoured by more than
     (end - least) / 2^32.
 
-    One pass of random bits, where `jax.random.randint` takes two: half the time to compile and to run.
+    Takes one pass of random bits instead of the two of `jax.random.randint`: half the time to compile and to
+    run.
     """
     bits = jax.random.bits(key, shape, jnp.uint32)
     return least + (bits % jnp.asarray(end - least, jnp.uint32)).astype(jnp.int32)

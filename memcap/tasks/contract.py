@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from memcap.knobs import LONGEST, UserError
+from memcap.runtime.plugins import raised
 from memcap.tasks.base import Batch, Facts, Task
 
 Expected = list[tuple[str, Any, tuple[int, ...], str]]  # name, array, its shape, and its kinds of dtype
@@ -38,14 +39,8 @@ def call(task: Task, method: str, *arguments: Any) -> Any:
 
 
 def broken(task: Task, method: str, error: Exception) -> UserError:
-    """Return the error for a method that raises: what, and the last line of the task's own module there."""
-    trace, place = error.__traceback__, ""
-    while trace is not None:
-        if trace.tb_frame.f_globals.get("__name__") == type(task).__module__:
-            place = f", at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
-        trace = trace.tb_next
-    text = str(error).strip().split("\n")[0]
-    return UserError(f"task {task.name}: {method} raises {type(error).__name__}: {text}{place}")
+    """Return the error for a method that raises."""
+    return UserError(f"task {task.name}: {method} {raised(error, type(task).__module__)}")
 
 
 def check_sizes(task: Task, lag: int) -> None:

@@ -1,1 +1,1 @@
-"""Counts of seeds that pass, turned into a posterior over widths: NumPy alone."""
+"""Posteriors over widths, given counts of seeds that pass. Needs only NumPy."""

@@ -1,51 +1,52 @@
-"""Thresholds: the units that it takes until a given share of seeds solves, with an interval.
+"""Thresholds: the units at which a given share of seeds solves the task, with an interval.
 
-Model of one task and lag, for a seed of u units:
+The model for one task and lag, for a seed with u units:
 
     P(solved | u) = (1 - lapse) * logistic(slope * (log2 u - mu))
 
-`lapse` is the share of seeds that no width saves: a failure of training, not of size. `slope` is in logits a
-doubling.
+`lapse` is the share of seeds that no width saves: a failure of training, not of size. `slope` is in logits
+per doubling.
 
 Counts such as 0/4 at one width and 4/4 at the next are the normal case. Maximum likelihood has no answer
-there (the slope diverges), so thresholds are read from a posterior on a grid. Priors: the slope on [1, 500],
-from a transition (10 % to 90 %) that takes 4.4 doublings to one that takes 0.6 % more units, 0.4 of a unit in
-64. Up to 25, a factor of 1.13 in units, it is log-uniform; beyond, it is the width of the transition that is
-uniform, so that steps are possible and yet curves that no design could tell from a step weigh little. mu
-uniform over the tested widths and two doublings at either end; the lapse on [0, 0.6], four parts of
-Beta(1, 15), with mean 0.06, and one part uniform.
-Between two widths the data do not say where a steeper transition lies; the prior of mu does.
+there (the slope diverges), so thresholds are read from a posterior on a grid. Priors: the slope lies in [1,
+500], from a transition (10 % to 90 %) over 4.4 doublings to one over 0.6 % more units, 0.4 of a unit in 64.
+Up to 25, a factor of 1.13 in units, it is log-uniform; beyond, the width of the transition is uniform, so
+that steps are possible but curves that no design could tell from a step weigh little. mu is uniform over the
+tested widths and two doublings at either end. The lapse lies in [0, 0.6], four parts Beta(1, 15), with mean
+0.06, and one part uniform. Between two widths the data do not say where a steep transition lies; the prior of
+mu does.
 
-Of which share? u50 and u90 are the widths at which 50 % and 90 % of the seeds that can train at all solve
-(`of="trainable"`), so that a failure of training does not read as a lack of width; the lapse stands beside
-them. "Nine in ten of ALL seeds solve" is a stronger statement, and with a lapse above 0.1 no width makes it
-true: `of="all"`.
+Shares: u50 and u90 are the widths at which 50 % and 90 % of the seeds that can train at all solve the task
+(`of="trainable"`), so that a failure of training is not read as a lack of width; the lapse is reported beside
+them. "Nine in ten of ALL seeds solve" (`of="all"`) is a stronger statement, and with a lapse above 0.1 no
+width makes it true.
 
-Where the data end, so does the claim. A median outside the tested widths, or inside them without one failure
-or without one success in the counts, gives a censored threshold. An end of an interval may lie beyond the
-tested widths, carried there by the shape of the curve, but by one doubling at most; further out only the
-prior speaks and the end is opened.
+Claims end with the data. The threshold is censored if its median lies outside the tested widths, or if the
+counts have no failure or no success. An end of an interval may lie beyond the tested widths, because of the
+curve's shape, but at most by one doubling; further out only the prior decides, and the end is open.
 
-An estimate is the median of the posterior, but not against what counts say plainly of u50. It never lies at
-or below a width at which no seed solved, nor at any narrower; nor at or below the narrowest, if fewer than
-half solved there and a lapse is not the better explanation; nor above the widest, if more than half solved
-there (unless the posterior all but excludes that: `DOUBT`). There it is the median over the curves whose u50
-is where these allow. Ends of intervals are those of the whole posterior: 0 of 4 seeds at 46 units and 3 of 4
-at 47 and 48 give 46 < u50 <= 48, with an interval that is open below, since by chance and a lapse, or a
-shallow transition, 4 seeds may all fail at a width that is enough.
+An estimate is the median of the posterior, unless that contradicts what counts plainly say about u50. It
+never lies at or below a width if no seed solved there or at any narrower one; nor at or below the narrowest,
+if fewer than half solved there and a lapse is not the better explanation; nor above the widest, if more than
+half solved there (unless the posterior all but excludes that: `DOUBT`). In these cases it is the median over
+the curves whose u50 is allowed. Ends of intervals are those of the whole posterior: 0 of 4 seeds at 46 units
+and 3 of 4 at 47 and 48 give 46 < u50 <= 48, with an interval that is open below, since by chance and a lapse,
+or a shallow transition, 4 seeds may all fail at a width that is enough.
 
-The curve never falls. Where counts do, with the width and beyond chance, memcap.thresholds.falls finds it.
+The curve never falls. If counts fall with the width beyond chance, memcap.thresholds.falls finds it.
 
-The seeds of a width may be alike, by what they share (data, a program, a width that trains badly): the
+The seeds of a width may be alike because of what they share (data, a program, a width that trains badly): the
 posterior sums over intraclass correlations (`CORRELATIONS`: none, .1, .25). The price is wider intervals:
-with a correlation of .2, u50 is covered in .936 to .956, and in .978 to 1 where seeds are independent after
-all. Taken as independent (`INDEPENDENT`), seeds with that correlation would have it covered in 78 to 90 %.
+they cover u50 in .936 to .956 of cases with a correlation of .2, and in .978 to 1 if seeds are independent
+after all. If seeds with that correlation were taken as independent (`INDEPENDENT`), they would cover it in 78
+to 90 %.
 
-Coverage of the 95 % intervals where seeds are independent and taken so, by simulation (`pytest -s -k coverage
-tests/thresholds/test_curve.py` prints it): for transitions within a factor 1.2 to 1.6 and a lapse to 0.1, at
-every width to 16, u50 0.95 to 0.96 and u90 0.97 with 8 or 16 seeds, 0.99 with 4; for those within 1.02 to
-1.13, 0.93 to 0.97 and 0.95 to 0.97. Conservative, to 1.0, where widths are as far apart as the transition is
-wide. A lapse above 0.6 is beyond its prior, and intervals are then not to be trusted.
+Coverage of the 95 % intervals if seeds are independent and taken so, by simulation (`pytest -s -k coverage
+tests/thresholds/test_curve.py` prints it): for transitions within a factor of 1.2 to 1.6 and a lapse up to
+0.1, at every width up to 16, u50 0.95 to 0.96 and u90 0.97 with 8 or 16 seeds, 0.99 with 4; for transitions
+within 1.02 to 1.13, 0.93 to 0.97 and 0.95 to 0.97. Intervals are conservative, up to 1.0, if widths are as
+far apart as the transition is wide. A lapse above 0.6 is beyond its prior, and intervals are then not to be
+trusted.
 """
 
 from collections.abc import Sequence
@@ -61,42 +62,42 @@ from memcap.thresholds.logistic import log_logistic, logistic, logit
 Floats = NDArray[np.float64]
 Share = Literal["trainable", "all"]
 
-MARGIN = 2.0  # doublings by which mu may leave the tested widths
-STEP = 1 / 32  # doublings between values of mu, on average from a width to half-way to the next
+MARGIN = 2.0  # doublings by which mu may lie beyond the tested widths
+STEP = 1 / 32  # doublings between values of mu, on average between a width and half-way to the next
 OUTER = 1 / 8  # the same beyond the tested widths
 NEAR, WIDEN = (
     0.15,
     0.4,
-)  # logits between values of mu beside a width, and by how much of the distance to it they grow
+)  # logits between values of mu beside a width, and their growth per distance from it
 SLOPES, STEEP = (
     np.geomspace(1, 500, 31),
     25.0,
 )  # the prior is flat in log slope to STEEP, and in 1 / slope, the width, beyond it
-GOLDEN = (5**0.5 - 1) / 2  # whose multiples, modulo 1, are spread evenly
-# how likely u50 must be on the side of an outermost width on which the share of its seeds puts it, to be put
-# there
+GOLDEN = (5**0.5 - 1) / 2  # its multiples, modulo 1, are spread evenly
+# least probability that u50 is on the side of an outermost width on which the share of its seeds puts it, for
+# the estimate to follow that share
 DOUBT = 0.025
 LAPSE_MOST, LAPSES = 0.6, 11
 LAPSE_RUNS, LAPSE_ODD = 14, 0.2  # Beta(1, 15) weighs as much as 14 solved runs; share of the uniform part
 # Intraclass correlation of the seeds of one width, and its prior.
 CORRELATIONS = ((0.0, 0.4), (0.1, 0.3), (0.25, 0.3))
-INDEPENDENT = ((0.0, 1.0),)  # the same where seeds have nothing in common
-MISFIT = 0.02  # the chance of such counts below which they are said not to fit
+INDEPENDENT = ((0.0, 1.0),)  # if seeds have nothing in common
+MISFIT = 0.02  # probability of counts below which they do not fit
 SURPRISE, MOST_SURPRISE = 0.05, 40.0  # steps and range of minus log probability in `misfit`
-SMALLEST = np.finfo(float).tiny  # of a probability whose logarithm is taken
-LOGIT_STEP, LOGIT_MOST = 0.04, 12.0  # where the beta-binomial is tabulated
+SMALLEST = np.finfo(float).tiny  # least probability whose logarithm is taken
+LOGIT_STEP, LOGIT_MOST = 0.04, 12.0  # of the beta-binomial's table
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """A width in units, not rounded: ceil(units) is the smallest net that reaches the share. Numbers are at
+    """A width in units, not rounded: ceil(units) is the narrowest net that reaches the share. Numbers are at
     least 1 and never NaN; an open end is 0 or inf.
 
     censored = "no": `units` is the posterior median, [low, high] the interval. censored = "below": the
-    smallest width tested is enough; `units` is that width, an upper bound; low is open, or 1 where no width
-    is left between; high is beyond it where the counts leave room for doubt. If that width is 1 nothing is
-    left open: 1 unit is enough. censored = "above": not reached; `units` is the largest width tested, a lower
-    bound; low <= units; high = inf.
+    smallest width tested is enough; `units` is that width, an upper bound; low is open, or 1 if no width is
+    left between; high is beyond it if the counts leave room for doubt. If that width is 1, nothing is open: 1
+    unit is enough. censored = "above": not reached; `units` is the largest width tested, a lower bound; low
+    <= units; high = inf.
     """
 
     units: float
@@ -105,8 +106,8 @@ class Threshold:
     censored: Literal["no", "below", "above"]
 
     def is_number(self, narrowest: int) -> bool:
-        """Return whether it was measured: not censored, or enough at a `narrowest` width tried of 1, below
-        which there is no net."""
+        """Return whether it was measured: not censored, or reached at a `narrowest` width of 1, below which
+        there is no net."""
         return self.censored == "no" or (self.censored == "below" and narrowest == 1)
 
 
@@ -114,8 +115,9 @@ class Threshold:
 class Fall:
     """Counts that fall with the width beyond chance.
 
-    first, last: the widths tried between which more pass; passed, runs: of their seeds.
-    wider, widest: those behind them, between which fewer do; wider_passed, wider_runs: of theirs.
+    first, last: the range of widths tried at which more pass; passed, runs: counts of their seeds.
+    wider, widest: the range of wider ones at which fewer pass; wider_passed, wider_runs: counts of their
+    seeds.
     """
 
     first: int
@@ -130,18 +132,19 @@ class Fall:
 
 @dataclass(frozen=True)
 class Fit:
-    """The thresholds and the lapse that fit the counts of one task and lag.
+    """The thresholds and the lapse fitted to the counts of one task and lag.
 
     u_exist: smallest width that any seed solved.
     bracket: largest width that no seed solved; smallest width from which on all seeds of all tested widths
     solved. u50, u90: widths at which 50 % and 90 % of the seeds that can train at all solve.
-    lapse, lapse_low, lapse_high: posterior mean and interval of the share that no width saves. Where no width
-    is wide enough to tell, that is the prior, with mean 0.1: only a lapse_low well above 0 is a finding.
+    lapse, lapse_low, lapse_high: posterior mean and interval of the share that no width saves. If no width is
+    wide enough to tell, this is the prior, with mean 0.1: only a lapse_low well above 0 is a finding.
     slope: posterior median, in logits per doubling of units.
     runs: seeds counted, over all widths.
-    misfit: how likely counts as unlike the fitted curve as these are, if every seed is independent: below
-    `MISFIT` the model does not describe them.
-    fall: where wider nets fail more (memcap.thresholds.falls); the fit is then of the widths before that.
+    misfit: the probability of counts as unlike the fitted curve as these, if all seeds are independent: below
+    `MISFIT` the model does not describe the counts.
+    fall: the fall beyond which wider nets fail more (memcap.thresholds.falls); the fit is then to the widths
+    before it.
     """
 
     u_exist: int | None
@@ -158,13 +161,13 @@ class Fit:
 
     @property
     def fits(self) -> bool:
-        """True if the counts are such as the model would give."""
+        """True if the model describes the counts."""
         return self.misfit >= MISFIT
 
 
 @dataclass(frozen=True)
 class Band:
-    """Posterior mean of P(solved) and the ends of its pointwise interval, one number per width."""
+    """Posterior mean of P(solved) and its pointwise interval, one number per width."""
 
     mean: Floats
     low: Floats
@@ -173,7 +176,7 @@ class Band:
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """Numbers of seeds that passed, in one study or in many of one design along leading axes.
+    """Counts of seeds that passed, in one study, or in many of one design along leading axes.
 
     widths: (W,), ascending and distinct; solved and runs: (..., W), merged by width.
     """
@@ -185,7 +188,7 @@ class Counts:
 
 @dataclass(frozen=True, eq=False)
 class Posterior(Counts):
-    """A posterior given counts: weights on a grid of (mu, slope, lapse).
+    """The posterior given counts: weights on a grid of (mu, slope, lapse).
 
     mu, slope: (N,), slopes ascending, and mu within each; lapse: (K,).
     weights: (..., N, K), summing to 1 over the last two axes.
@@ -202,8 +205,8 @@ def _grid(widths: tuple[int, ...]) -> tuple[Floats, Floats, Floats, Floats, Floa
     """Return the grid of one design: mu and slope (N,), lapse (K,), log prior (N, K), logits of the logistic
     (W, N)."""
     x = np.log2(np.asarray(widths, float))
-    # A steep curve's likelihood changes where mu is near a width and is flat between widths, so values of mu
-    # lie densest beside the widths: at equal steps of log(1 + distance), half-way to the next width. They are
+    # A steep curve's likelihood changes if mu is near a width and is flat between widths, so values of mu are
+    # densest beside the widths: at equal steps of log(1 + distance), half-way to the next width. They are
     # staggered from slope to slope, so that quantiles are finer than a step.
     centre, side = np.repeat(x, 2), np.tile([-1.0, 1.0], x.size)
     reach = np.concatenate([[MARGIN], np.repeat(np.diff(x) / 2, 2), [MARGIN]])
@@ -231,7 +234,7 @@ def _binomial(widths: tuple[int, ...]) -> tuple[Floats, Floats]:
     """Return the log logistic (W, N) and the log P of failed seeds (W, N * K) of one design."""
     *_, lapse, _, z = _grid(widths)
     failed = (1 - lapse) * logistic(-z)[..., None]
-    failed += lapse  # in place, here and below: new pages take longer than the sums
+    failed += lapse  # in place, here and below, as new pages of memory take longer than the sums
     return log_logistic(z), np.log(failed, out=failed).reshape(len(widths), -1)
 
 
@@ -239,12 +242,12 @@ def _binomial(widths: tuple[int, ...]) -> tuple[Floats, Floats]:
 def beta_binomial(
     solved: int, runs: int, lapses: tuple[float, ...], correlations: tuple[float, ...]
 ) -> NDArray[np.float32]:
-    """Compute log P of `solved` of `runs` seeds in their order, (Z, R, K), by the logit of the logistic
-    (`nearest` says which row), by correlation and by lapse.
+    """Compute log P of `solved` of `runs` seeds in a given order, (Z, R, K): by the logistic's logit
+    (`nearest` finds the row), correlation and lapse.
 
-    P(solved) of a width has a beta distribution about p = (1 - lapse) * logistic. So with
-    r = correlation / (1 - correlation) it is the product of p + i r over the solved seeds and of 1 - p + j r
-    over the failed ones, over that of 1 + k r over all.
+    P(solved) of a width has a beta distribution around p = (1 - lapse) * logistic. So with r = correlation /
+    (1 - correlation) the result is the product of p + i r over the solved seeds and of 1 - p + j r over the
+    failed ones, divided by that of 1 + k r over all.
     """
     lapse = np.array(lapses)
     z = np.arange(-LOGIT_MOST, LOGIT_MOST + LOGIT_STEP, LOGIT_STEP)[:, None, None]
@@ -255,8 +258,8 @@ def beta_binomial(
 def log_probability(
     solved: int, runs: int, passes: Floats, fails: Floats, correlation: Floats
 ) -> NDArray[np.float32]:
-    """Compute log P of `solved` of `runs` seeds in their order, as `beta_binomial` explains it, of the shape
-    to which P(solved), P(not solved) and the correlation are broadcast."""
+    """Compute log P of `solved` of `runs` seeds in a given order, as in `beta_binomial`, with the shape to
+    which P(solved), P(not solved) and the correlation broadcast."""
     ratio = correlation / (1 - correlation)
     table = np.zeros(np.broadcast_shapes(passes.shape, correlation.shape))
     for part, count in ((passes, solved), (fails, runs - solved)):
@@ -268,7 +271,7 @@ def log_probability(
 
 
 def nearest(z: Floats) -> NDArray[np.int64]:
-    """Return the rows of `beta_binomial` for some logits."""
+    """Return the rows of `beta_binomial` nearest to some logits."""
     return np.rint((np.clip(z, -LOGIT_MOST, LOGIT_MOST) + LOGIT_MOST) / LOGIT_STEP).astype(np.int64)
 
 
@@ -291,13 +294,13 @@ def counts(units: ArrayLike, solved: ArrayLike, runs: ArrayLike) -> Counts:
     """Return `solved` of `runs` seeds at each of `units` as counts.
 
     Args:
-        units: (D,) widths >= 1, whole, in any order; a width that occurs twice is merged.
+        units: (D,) integer widths >= 1, in any order; repeated widths are merged.
         solved: (D,), or (..., D) for many studies of one design.
-        runs: as `solved`, >= 1.
+        runs: like `solved`, >= 1.
 
     Raises:
-        ValueError: shapes that do not fit, numbers that are not whole, units or runs < 1, or not 0 <= solved
-            <= runs.
+        ValueError: shapes do not match, a number is not an integer, units or runs < 1, or not 0 <= solved <=
+            runs.
     """
     units, solved, runs = _counts("units", units), _counts("solved", solved), _counts("runs", runs)
     if units.ndim != 1 or solved.shape[-1] != units.size or runs.shape[-1] != units.size:
@@ -307,7 +310,7 @@ def counts(units: ArrayLike, solved: ArrayLike, runs: ArrayLike) -> Counts:
     solved, runs = np.broadcast_arrays(solved, runs)
     if np.any(units < 1) or np.any(runs < 1) or np.any(solved < 0) or np.any(solved > runs):
         raise ValueError("units and runs must be at least 1, and solved from 0 to runs")
-    widths = np.array(sorted(set(units.tolist())))  # np.unique would import numpy.ma, .05 s
+    widths = np.array(sorted(set(units.tolist())))  # np.unique would import numpy.ma, which takes .05 s
     same = (units[:, None] == widths).astype(np.int64)
     return Counts(widths, solved @ same, runs @ same)
 
@@ -321,7 +324,7 @@ def posterior(
     """Compute the posterior given `solved` of `runs` seeds at each of `units`.
 
     Args:
-        units, solved, runs: as in `counts`, which has the errors, too.
+        units, solved, runs: as for `counts`, with its errors.
         correlations: intraclass correlations of the seeds of a width, each with its prior; ((0, 1),) takes
             seeds as independent.
     """
@@ -361,8 +364,8 @@ def _log_likelihood(
 
 
 def _ruled_out(post: Posterior) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return whether the counts rule out the smallest width as u50, (...), and the curves whose u50 they do
-    not rule out, (..., N)."""
+    """Return whether the counts rule out the smallest width as u50, (...), and a mask of the curves whose u50
+    they allow, (..., N)."""
     unsolved = np.logical_and.accumulate(post.solved == 0, axis=-1).sum(axis=-1)
     marginal, log_widths = post.weights.sum(axis=-1), np.log2(post.widths)
     wider = post.mu > log_widths[np.maximum(unsolved, 1) - 1][..., None]
@@ -378,7 +381,7 @@ def interval(
     post: Posterior, p: float, confidence: float = 0.95, of: Share = "trainable"
 ) -> tuple[Floats, Floats, Floats, NDArray[np.int64]]:
     """Compute the `threshold` of many studies: units, low, high and side (-1 below, 0 measured, 1 above),
-    each of shape (...)."""
+    each (...)."""
     _within("p", p)
     _within("confidence", confidence)
     ruled_out, possible = _ruled_out(post)
@@ -414,7 +417,7 @@ def interval(
     below = ((middle < least) & ~ruled_out) | (every & (middle <= most))
     above = (middle > most) | (none & (middle >= least))
     units = np.where(below, least, np.where(above, most, np.maximum(middle, least)))
-    furthest = 1.0 if least <= 2 else 0.0  # within a doubling there is no net narrower than 1
+    furthest = 1.0 if least <= 2 else 0.0  # there is no net narrower than 1 within a doubling
     low = np.where(below | (low < least / 2), furthest, np.maximum(np.minimum(low, units), 1.0))
     high = np.where(above | (high > 2 * most), np.inf, np.maximum(high, units))
     return units, low, high, above.astype(np.int64) - below
@@ -426,7 +429,7 @@ def threshold(post: Posterior, p: float, confidence: float = 0.95, of: Share = "
     Args:
         post: the posterior of one study.
         p: the share, between 0 and 1.
-        confidence: of the interval, between 0 and 1; equal tails.
+        confidence: level of the interval, between 0 and 1; equal tails.
         of: "trainable", p of the seeds that can train at all; "all", p of all seeds.
 
     Raises:
@@ -437,8 +440,8 @@ def threshold(post: Posterior, p: float, confidence: float = 0.95, of: Share = "
 
 
 def probability(post: Posterior, units: ArrayLike, confidence: float = 0.95) -> Band:
-    """Compute P(solved) of a seed, lapse included, at each of `units` (any shape, > 0, tested or not), for
-    one study.
+    """Compute P(solved) of a seed, including the lapse, at each of `units` (any shape, > 0, tested or not),
+    for one study.
 
     Raises:
         ValueError: `units` or `confidence` out of range.
@@ -449,7 +452,7 @@ def probability(post: Posterior, units: ArrayLike, confidence: float = 0.95) -> 
         raise ValueError(f"units={units}: must be above 0")
     n, k = np.nonzero(
         post.weights > 1e-8 * np.max(post.weights)
-    )  # the rest moves no quantile, and sorting it is slow
+    )  # the rest does not change quantiles, and is slow to sort
     weights = post.weights[n, k]
     curves = (1 - post.lapse[k]) * logistic(post.slope[n] * (np.log2(x)[..., None] - post.mu[n]))
     tail = (1 - confidence) / 2
@@ -458,8 +461,8 @@ def probability(post: Posterior, units: ArrayLike, confidence: float = 0.95) -> 
 
 
 def fit(units: ArrayLike, solved: ArrayLike, runs: ArrayLike, confidence: float = 0.95) -> Fit:
-    """Fit all that is reported of one task and lag. Arguments and errors are those of `posterior` and
-    `threshold`, for one study.
+    """Fit everything that is reported about one task and lag. Arguments and errors are those of `posterior`
+    and `threshold`, for one study.
 
     Example: units 4 5 6 7 8, solved 0 0 3 7 8 of 8 each -> u_exist 6, bracket (5, 8), u50 6.1, u90 6.8.
     """
@@ -467,7 +470,7 @@ def fit(units: ArrayLike, solved: ArrayLike, runs: ArrayLike, confidence: float 
 
 
 def fit_of(post: Posterior, confidence: float = 0.95) -> Fit:
-    """Fit as `fit`, from a posterior that the caller keeps as well.
+    """Fit as `fit` does, given the posterior.
 
     Raises:
         ValueError: `confidence` out of range, or more than one study.
@@ -497,15 +500,14 @@ def fit_of(post: Posterior, confidence: float = 0.95) -> Fit:
 
 
 def misfit(post: Posterior) -> float:
-    """Compute how likely counts are that the fitted curve gives at most the probability of these, seeds
-    independent.
+    """Compute the probability of counts that are at most as likely as these under the fitted curve, with
+    independent seeds.
 
-    The posterior-predictive check of the model, at the posterior mean of P(solved), summed over all counts
-    that could have come.
+    This is a posterior-predictive check at the posterior mean of P(solved), summed over all possible counts.
     """
     *_, z = _grid(tuple(post.widths.tolist()))
     p = logistic(z) @ (post.weights @ (1 - post.lapse))
-    surprise, beside = 0, np.ones(1)  # in steps of SURPRISE; of the widths so far, how likely each is
+    surprise, beside = 0, np.ones(1)  # in steps of SURPRISE; the probability of each, over the widths so far
     for mean, solved, runs in zip(p, post.solved, post.runs, strict=True):
         counts = np.arange(int(runs) + 1)
         log_factorials = np.cumsum(np.log(np.maximum(counts, 1)))
@@ -521,9 +523,9 @@ def misfit(post: Posterior) -> float:
 
 
 def no_easier(strict: Fit, loose: Fit) -> Fit:
-    """Return the fit of a verdict that implies another one, whose thresholds cannot be lower.
+    """Return the fit of a strict verdict, with thresholds at least those of the loose one that it implies.
 
-    The two are fitted to counts of their own; each quantile of a threshold is the larger of the two.
+    Each is fitted to its own counts; each quantile of a threshold is the larger of the two.
     """
     return replace(strict, u50=_larger(strict.u50, loose.u50), u90=_larger(strict.u90, loose.u90))
 

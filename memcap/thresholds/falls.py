@@ -1,20 +1,21 @@
-"""Curves that fall again: where wider nets fail more often than narrower ones.
+"""Curves that fall again, because wider nets fail more often than narrower ones.
 
-Of the seeds of u units the curve of memcap.thresholds.curve passes, times what is left after a fall:
+The probability that a seed with u units passes is the curve of memcap.thresholds.curve times what a fall
+leaves:
 
     P(passes | u) = (1 - lapse) * rise(log2 u) * (1 - depth * fall(log2 u))
 
-Most curves do not fall (prior `PRIOR`). Those that do may fall anywhere in the widths tried, by a tenth to
-nine tenths, within a few units or over a doubling, and for good or for a doubling of the width. All of it is
-summed on a coarse grid, of each lag by itself.
+Most curves do not fall (prior `PRIOR`). Those that do may fall anywhere within the widths tried, by three
+tenths to nine tenths, within a few units or over a doubling, and for good or for a doubling of the width. All
+of this is summed on a coarse grid, for each lag by itself.
 
-Counts are said to fall where the posterior of a fall reaches `ALARM`. As its prior is `PRIOR`, that takes
-counts 36 times as likely under a fall as without one. Of simulated curves that do not fall fewer than 1 in
-100 were said to, of 4 to 16 seeds a width, also where these are alike (an intraclass correlation of .2;
-`pytest -m slow -k false_alarms tests/thresholds/test_falls.py`).
+Counts are said to fall if the posterior of a fall reaches `ALARM`. As its prior is `PRIOR`, this takes counts
+that are 36 times as likely under a fall as without one. Of simulated curves that do not fall, with 4 to 16
+seeds per width, fewer than 1 in 100 were said to fall, even if seeds are alike (an intraclass correlation of
+.2; `pytest -m slow -k false_alarms tests/thresholds/test_falls.py`).
 
-Where a fall is less sure than that, it may still be too likely to lean on a curve that cannot fall:
-`width_to_take` then goes by the counts of the widths themselves.
+A less certain fall may still be too likely to trust a curve that cannot fall: `width_to_take` then goes by
+the counts of the widths themselves.
 """
 
 from collections.abc import Iterable
@@ -30,25 +31,29 @@ from memcap.thresholds.logistic import logistic
 
 Floats32 = NDArray[np.float32]
 
-PRIOR, ALARM = 0.2, 0.9  # of a fall; posterior from which counts are said to fall
+PRIOR, ALARM = 0.2, 0.9  # of a fall; the posterior from which counts are said to fall
 SLOPES, SLOPE_PRIOR = np.array([3, 6, 12, 25, 60, 150.0]), np.array([0.5, 1, 1, 1, 0.6, 0.3])  # of the rise
 LAPSES, LAPSE_PRIOR = np.array([0.01, 0.04, 0.08, 0.15, 0.3, 0.5]), np.array([0.3, 0.3, 0.2, 0.1, 0.06, 0.04])
 DEPTHS, STEEPNESS, LENGTHS = (0.3, 0.5, 0.7, 0.9), (6.0, 30.0), (1.0, np.inf)  # of a fall; lengths: doublings
-AROUND, BETWEEN, COARSEST = 1.5, 4, 1 / 8  # doublings of the rise beyond the widths; its values between two
-LEAST_DROP = 6.0  # twice the log likelihood ratio of a drop, below which counts are not said to fall
-# The same below which a curve that cannot fall is relied on; the posterior of a fall from which it is not;
-# then how sure a width must be of the share; by how much its own share of seeds may miss it.
+AROUND, BETWEEN, COARSEST = (
+    1.5,
+    4,
+    1 / 8,
+)  # of the rise's grid: doublings beyond the widths; values between two; step
+LEAST_DROP = 6.0  # twice the log likelihood ratio of a drop: below this counts are not said to fall
+# The same ratio below which a curve that cannot fall is trusted; the posterior of a fall from which it is
+# not; then the least probability that a width reaches the share, and by how much its own seeds may miss it.
 SMALL_DROP, DOUBT, CERTAINTY, SLACK = 2.0, 0.1, 0.8, 0.1
 LEVELS = 1000  # values of P(passes) at which counts have their likelihood
 
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """A posterior over curves that may fall: weights (N, F) of rises and falls; the first falls nowhere."""
+    """The posterior over curves that may fall: weights (N, F) of rises and falls; the first fall is none."""
 
     mu: Floats
     slope: Floats
-    falls: Floats  # (F, 4): where, steepness, depth, length
+    falls: Floats  # (F, 4): place, steepness, depth, length
     weights: Floats32
 
     @property
@@ -69,7 +74,7 @@ def _rise(x: float, mu: Floats, slope: Floats) -> Floats32:
 
 
 def _remainder(x: float, falls: Floats) -> Floats32:
-    """Compute what falls leave of each rate, (F,)."""
+    """Compute the factor that each fall leaves, (F,)."""
     where, steep, depth, length = falls.T
     return (1 - depth * logistic(steep * (x - where)) * logistic(steep * (where + length - x))).astype(
         np.float32
@@ -77,7 +82,7 @@ def _remainder(x: float, falls: Floats) -> Floats32:
 
 
 def _between(widths: Floats, beyond: float, values: int) -> tuple[Floats, Floats]:
-    """Return values about the logarithms of widths, and how far each is from the next."""
+    """Return values around the logarithms of widths, and the distance of each from the next."""
     ends = [widths[0] - beyond, *widths, widths[-1] + beyond]
     parts, steps = [], []
     for low, high in pairwise(ends):
@@ -90,7 +95,7 @@ def _between(widths: Floats, beyond: float, values: int) -> tuple[Floats, Floats
 
 @lru_cache(maxsize=1024)
 def _table(solved: int, runs: int) -> Floats32:
-    """Compute log P of counts, (correlations, LEVELS), by P(passes)."""
+    """Compute log P of counts, (correlations, LEVELS), given P(passes)."""
     p = np.linspace(0, 1, LEVELS + 2)[1:-1]
     return log_probability(solved, runs, p, 1 - p, np.array([[each] for each, _ in CORRELATIONS]))
 
@@ -122,58 +127,66 @@ def curves(counts: Counts) -> Curves:
 
 
 def find_fall(counts: Counts) -> Fall | None:
-    """Return where the counts of one study fall with the width, None where chance may explain it."""
+    """Return the fall of one study's counts with the width; None if chance may explain it."""
     place, drop = _deepest(counts)
     return None if drop < LEAST_DROP or curves(counts).fall < ALARM else place
 
 
 def possible_fall(counts: Counts) -> Fall | None:
-    """Return where the counts of one study may well fall with the width, so that a curve that cannot fall is
-    no guide; None where it is one."""
-    place, drop = _deepest(counts)
-    return place if drop >= SMALL_DROP and curves(counts).fall >= DOUBT else None
+    """Return the fall that one study's counts may well have, so that a curve that cannot fall is no guide;
+    None if it is a good guide."""
+    return None if _doubtful(counts) is None else _deepest(counts)[0]
 
 
 def before(counts: Counts, fall: Fall | None) -> Counts:
-    """Return the counts of the widths before a fall; all where there is none."""
+    """Return the counts of the widths before a fall; all counts if there is none."""
     narrow = counts.widths <= (np.inf if fall is None else fall.last)
     return Counts(counts.widths[narrow], counts.solved[narrow], counts.runs[narrow])
 
 
 def width_to_take(counts: Counts, share: float, units: int | None) -> int | None:
-    """Return the width to take, None where none is known to be enough.
+    """Return the width to take; None if none is known to be enough.
 
-    It is `units` as long as the counts hardly fall and reach so far. Else it is the narrowest width tried
-    that is enough by the posterior over curves that may fall and by its own counts; in place of nets wider
-    than any tried, of counts that do not fall, the widest one, if that is enough as surely as they would be.
+    It is `units` if the counts hardly fall and reach that far. Otherwise it is the narrowest width tried that
+    is enough both by the posterior over curves that may fall and by its own counts. If counts do not fall and
+    `units` is wider than any width tried, it is the widest one, if that is enough as surely as `units` would
+    be.
 
     Args:
-        counts: of one study.
-        share: of the seeds that train at all and should pass.
+        counts: counts of one study.
+        share: the share, of the seeds that train at all, that should pass.
         units: the width to take if the curve cannot fall; None: none is known to be enough.
     """
-    falls = possible_fall(counts) is not None
+    doubtful = _doubtful(counts)
     beyond = units is not None and units > counts.widths[-1]
-    if not falls and not beyond:
+    if doubtful is None and not beyond:
         return units
     own = counts.solved >= (share - SLACK) * counts.runs
-    reached = curves(counts).reached(share, counts.widths)
-    if falls:
+    reached = (doubtful or curves(counts)).reached(share, counts.widths)
+    if doubtful is not None:
         enough = counts.widths[own & (reached >= CERTAINTY)]
         return int(enough[0]) if enough.size else None
-    return int(counts.widths[-1]) if beyond and reached[-1] >= ALARM else units
+    return int(counts.widths[-1]) if reached[-1] >= ALARM else units
+
+
+def _doubtful(counts: Counts) -> Curves | None:
+    """Return the posterior over curves that may fall where the counts may well do; None elsewhere."""
+    if _deepest(counts)[1] < SMALL_DROP:
+        return None
+    posterior = curves(counts)
+    return posterior if posterior.fall >= DOUBT else None
 
 
 @lru_cache(maxsize=64)
 def _blocks(widths: int) -> NDArray[np.int64]:
-    """Return the first, the last and the widest place of any two blocks of widths side by side, (3, B)."""
+    """Return the first, the last and the widest place of all pairs of adjacent blocks of widths, (3, B)."""
     blocks = [(a, j, k) for a in range(widths) for j in range(a, widths - 1) for k in range(j + 1, widths)]
     return np.array(blocks, np.int64).reshape(-1, 3).T
 
 
 def _deepest(counts: Counts) -> tuple[Fall | None, float]:
-    """Return the two neighbouring blocks of widths that differ most, the wider one failing more, and twice
-    the log likelihood ratio of that."""
+    """Return the two adjacent blocks of widths that differ most, with the wider one failing more, and twice
+    the log likelihood ratio of their difference."""
     first, last, widest = _blocks(len(counts.widths))
     if not first.size:
         return None, 0.0
@@ -193,6 +206,6 @@ def _deepest(counts: Counts) -> tuple[Fall | None, float]:
 
 
 def _log_likelihood(passed: NDArray[np.int64], runs: NDArray[np.int64]) -> Floats:
-    """Compute the log likelihood of a block's counts at its own share."""
+    """Compute the log likelihood of a block's counts at the block's own share."""
     some, failed = np.maximum(passed, 1), np.maximum(runs - passed, 1)
     return passed * np.log(some / runs) + (runs - passed) * np.log(failed / runs)

@@ -1,19 +1,19 @@
-"""Thresholds of a task over all its lags, from one model: measured lags and others are read alike.
+"""Thresholds of a task over all its lags, from one model that serves measured and unmeasured lags alike.
 
-Of the seeds of a lag the model says what memcap.thresholds.curve says, with mu = log2 u50. Over lags:
+For the seeds of one lag the model is that of memcap.thresholds.curve, with mu = log2 u50. Over lags:
 
     mu(lag) = trend(lag) + scatter(lag)
 
 The trend never falls. Over log2(lag) it is a straight line whose slope, in doublings of units per doubling of
-lag, changes now and then to the next one of `RISES`. The scatter is independent from lag to lag; its size
-cannot be seen in lags that are far apart, so it has a prior, with median 4.5 %, from lags of the delay line
-that lie side by side. The steepness of the transition and the lapse of a lag lie about values that all lags
-share, and which have the priors that a single lag has.
+lag, changes now and then to a neighbour in `RISES`. The scatter is independent from lag to lag; its size
+cannot be seen from lags that are far apart, so it has a prior, with median 4.5 %, taken from adjacent lags of
+the delay line. The steepness of the transition and the lapse of each lag vary around values that all lags
+share, which have the priors of a single lag.
 
-All of it is summed on fixed grids: nothing is sampled. Trend and rise are the state of a Markov chain over
-the lags, so that one pass forward and one back (Rabiner, 1989) give the trend at any lag; the scatter is a
-convolution of each lag's likelihood, with a wide tail for a lag that is out of line; what lags share is a
-grid, of which cells that no lag supports are dropped before the passes.
+Everything is summed on fixed grids, without sampling. Trend and rise are the state of a Markov chain over the
+lags, so that one pass forward and one back (Rabiner, 1989) give the trend at any lag. The scatter is a
+convolution of each lag's likelihood, with a wide tail for a lag that is out of line. The shared values are a
+grid; its cells that no lag supports are dropped before the passes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -30,18 +30,18 @@ Floats32 = NDArray[np.float32]
 
 STEP = 1 / 48  # doublings of units between values of mu
 SLOPES = np.geomspace(2, 200, 12)  # steepness of a transition, in logits per doubling of units
-SLOPE_SPREAD = 0.5  # of log steepness from lag to lag
+SLOPE_SPREAD = 0.5  # standard deviation of log steepness from lag to lag
 LAPSES = 0.6 * ((np.arange(8) + 0.5) / 8) ** 2  # of a lag; finest near 0
 LAPSE_MEANS, LAPSE_PRIOR = np.array([0.02, 0.06, 0.15, 0.3]), np.array([0.3, 0.4, 0.2, 0.1])
-LAPSE_RUNS = 15  # seeds that the mean lapse of all lags counts for at one of them
+LAPSE_RUNS = 15  # seeds for which the mean lapse of all lags counts at one of them
 SCATTER = np.log2(1 + 0.045 * np.exp(0.6 * np.array([-1.5, -0.5, 0.5, 1.5, 2.5])))  # median 4.5 %
 SCATTER_PRIOR = np.exp(-0.5 * np.array([-1.5, -0.5, 0.5, 1.5, 2.5]) ** 2)
 RISES = np.array([0, 0.15, 0.3, 0.5, 0.7, 0.9, 1.15, 1.5, 2.0])
-CHANGES = 1.5  # how often a rise changes to one of its neighbours, per doubling of the lag
-NEGLIGIBLE = 5e-3  # share of the best cell's weight below which a cell of what lags share is dropped
-ODD_SHARE, ODD_SCATTER = 0.01, 1.0  # lags that are out of line altogether, and by how many doublings
-LEAST = 1e-20  # likelihood, against the best: so that no lag rules out what all others say
-MOST_LOG_UNITS = 14.0  # where the grid of mu ends
+CHANGES = 1.5  # changes of a rise to one of its neighbours per doubling of the lag
+NEGLIGIBLE = 5e-3  # share of the best cell's weight below which a cell of the shared grid is dropped
+ODD_SHARE, ODD_SCATTER = 0.01, 1.0  # share of lags that are out of line, and by how many doublings
+LEAST = 1e-20  # likelihood relative to the best, so that no lag overrules all others
+MOST_LOG_UNITS = 14.0  # end of the grid of mu
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +66,7 @@ class Belief:
         return np.sum(each, axis=0)
 
     def quantiles(self, share: float, ranks: Floats) -> Floats:
-        """Return the widths that reach the share with these probabilities, (...); 1 where narrower ones
-        would."""
+        """Return the widths that reach the share with these probabilities, (...), at least 1."""
         units = np.exp2(np.arange(0, self.mu[-1] + 4, STEP / 2))
         mass = self.reached(share, units)
         return units[np.minimum(np.searchsorted(mass, ranks), len(units) - 1)]
@@ -76,15 +75,15 @@ class Belief:
 def believe(
     measured: Mapping[int, Counts], lags: Iterable[int], negligible: float = NEGLIGIBLE
 ) -> dict[int, Belief]:
-    """Compute the posterior at some lags from the counts of some lags.
+    """Compute the posterior at some lags, given counts at some lags.
 
     Args:
-        measured: by lag, at least one. A width without runs says no more than that nets may be so wide.
-        lags: of which it is asked.
-        negligible: share of the best cell's weight below which a cell of what lags share is dropped.
+        measured: counts by lag, at least one. A width without runs only says that nets may be that wide.
+        lags: lags at which to compute it.
+        negligible: share of the best cell's weight below which a cell of the shared grid is dropped.
 
     Returns:
-        By lag, ascending.
+        The posteriors by lag, ascending.
     """
     lags = sorted(set(lags))
     mu = _grid(measured, lags[-1])
@@ -115,7 +114,7 @@ def believe(
 
 
 def _grid(measured: Mapping[int, Counts], furthest: int) -> Floats:
-    """Return values of mu: two doublings beyond the widths tried, and as far as the trend may rise behind
+    """Return the grid of mu: two doublings beyond the widths tried, and as far as the trend may rise after
     them."""
     narrowest = min(int(counts.widths[0]) for counts in measured.values())
     widest = max(int(counts.widths[-1]) for counts in measured.values())
@@ -125,14 +124,14 @@ def _grid(measured: Mapping[int, Counts], furthest: int) -> Floats:
 
 
 def _about(values: Floats, spread: float) -> Floats:
-    """Compute the likelihood of each value at a lag, (V, V), by the value that lags lie about."""
+    """Compute the likelihood of each value at a lag, (V, V), given the value around which lags vary."""
     weights = np.exp(-0.5 * (np.log(values[:, None] / values) / spread) ** 2)
     return weights / weights.sum(axis=1, keepdims=True)
 
 
 @lru_cache(maxsize=1)
 def _lapses() -> Floats:
-    """Compute the likelihood of each lapse of a lag by the mean of all lags, (K, P)."""
+    """Compute the likelihood of each lapse at a lag, given the mean of all lags, (K, P)."""
     lapse, solved = LAPSES[:, None], LAPSE_RUNS * (1 - LAPSE_MEANS)
     density = lapse ** (LAPSE_RUNS - solved - 1) * (1 - lapse) ** (solved - 1)  # of Beta(failed, solved)
     weights = density * np.sqrt(lapse)  # the grid's spacing
@@ -140,7 +139,7 @@ def _lapses() -> Floats:
 
 
 def _likelihood(counts: Counts, mu: Floats) -> Floats:
-    """Compute the likelihood of one lag's counts by mu, steepness and mean lapse, (M, S, P), at most about
+    """Compute the likelihood of one lag's counts given mu, steepness and mean lapse, (M, S, P), at most about
     1."""
     correlations, prior = (tuple(each) for each in zip(*CORRELATIONS, strict=True))
     log_p: NDArray[np.float32] = np.zeros((len(mu), len(SLOPES), len(prior), len(LAPSES)), np.float32)
@@ -151,19 +150,19 @@ def _likelihood(counts: Counts, mu: Floats) -> Floats:
 
 
 def _supported(curves: Iterable[Floats], negligible: float) -> NDArray[np.bool_]:
-    """Return which steepness and mean lapse the lags support, were they independent, (S, P)."""
+    """Return a mask of the steepness and mean lapse that the lags support, taken as independent, (S, P)."""
     prior = np.log(LAPSE_PRIOR) - np.log1p(SLOPES / STEEP)[:, None]
     evidence = prior + sum(np.log(each.mean(axis=0)) for each in curves)
     return evidence > evidence.max() + np.log(negligible)
 
 
 class _Chain:
-    """The trend over the lags, for each cell (C,) of what the lags share.
+    """The trend over the lags, for each cell (C,) of the shared grid.
 
-    Messages are (B, M, C): by rise, trend and cell.
+    Messages have shape (B, M, C): rise, trend and cell.
 
     Args:
-        curves: by lag, the likelihood of mu by mu, and steepness and lapse: (M, D). Each of D makes a
+        curves: by lag, the likelihood given mu, and D pairs of steepness and lapse: (M, D). Each pair makes a
             cell with each scatter.
     """
 
@@ -195,7 +194,7 @@ class _Chain:
         }
 
     def _passes_forward(self) -> Iterator[tuple[Floats32, Floats]]:
-        """Return at each measured lag the message of shorter ones, and the likelihood of its counts after
+        """Return at each measured lag the message from shorter lags, and the likelihood of its counts given
         theirs."""
         message, before = np.broadcast_to(self.start, (*self.start.shape[:2], len(self.which))), None
         for lag in self.lags:
@@ -206,8 +205,8 @@ class _Chain:
             yield ahead, scale
 
     def predictive(self, lag: int) -> tuple[Floats, NDArray[np.int64], Floats32]:
-        """Return of one lag the cells' shares (C,), which of D they belong to, and what other lags say of mu
-        (M, C)."""
+        """Return for one lag the cells' shares (C,), their places among the D pairs, and the distribution of
+        mu given other lags (M, C)."""
         if lag in self.ahead:
             ahead, behind = self.ahead[lag], self.behind[lag]
         else:
@@ -223,18 +222,19 @@ class _Chain:
 
 
 def _scatter(values: Floats32, scatter: NDArray[np.int64]) -> Floats32:
-    """Blur values by mu, (M, C), by each cell's scatter."""
+    """Blur values over mu, (M, C), by each cell's scatter."""
     rows, edge = len(values), int(4 * ODD_SCATTER / STEP)
     size = 1 << (rows + 2 * edge).bit_length()
     padded = np.pad(values, ((edge, size - rows - edge), (0, 0)), mode="edge")
-    squares = -2 * (np.pi * np.fft.rfftfreq(size)[:, None] / STEP) ** 2  # of normal distributions
+    squares = -2 * (np.pi * np.fft.rfftfreq(size)[:, None] / STEP) ** 2  # exponents of normal distributions
     blur = (1 - ODD_SHARE) * np.exp(squares * SCATTER**2) + ODD_SHARE * np.exp(squares * ODD_SCATTER**2)
     blurred = np.fft.irfft(np.fft.rfft(padded, axis=0) * blur[:, scatter].astype(values.dtype), size, axis=0)
     return np.maximum(blurred[edge : edge + rows], 0)
 
 
 def _change(message: Floats32, octaves: float) -> Floats32:
-    """Pass a message by rise over so many doublings of the lag, in which rises change to their neighbours."""
+    """Pass a message by rise over `octaves` doublings of the lag, in which rises change to their
+    neighbours."""
     steps = max(1, int(np.ceil(2 * octaves)))
     share = np.float32(CHANGES * octaves / steps / 2)
     for _ in range(steps):
@@ -246,7 +246,7 @@ def _change(message: Floats32, octaves: float) -> Floats32:
 
 
 def _forth(message: Floats32, octaves: float) -> Floats32:
-    """Pass a message to a lag so many doublings longer."""
+    """Pass a message to a lag `octaves` doublings longer."""
     moved, rows = np.zeros_like(message), message.shape[1]
     for k, rise in enumerate(RISES):
         whole, part = divmod(rise * octaves / STEP, 1)
@@ -258,7 +258,7 @@ def _forth(message: Floats32, octaves: float) -> Floats32:
 
 
 def _back(message: Floats32, octaves: float) -> Floats32:
-    """Pass a message to a lag so many doublings shorter."""
+    """Pass a message to a lag `octaves` doublings shorter."""
     changed = _change(message, octaves)
     moved, rows = np.empty_like(changed), changed.shape[1]
     for k, rise in enumerate(RISES):

@@ -1,6 +1,7 @@
-"""The logistic function, its logarithm and its inverse, without overflow at any float.
+"""The logistic function, its logarithm and its inverse, without overflow for any float.
 
-SciPy has them, too; but its special functions take a third of the time in which `memcap answer` starts.
+SciPy has them, too, but importing its special functions would take a third of the time in which `memcap
+answer` starts.
 """
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 
 def logistic(z: ArrayLike) -> NDArray[np.float64]:
-    """Compute 1 / (1 + exp(-z)), of any shape."""
+    """Compute 1 / (1 + exp(-z)), for any shape."""
     z = np.asarray(z, float)
     small = np.exp(-np.abs(z))
     return np.where(z < 0, small, 1) / (1 + small)
@@ -21,6 +22,6 @@ def log_logistic(z: ArrayLike) -> NDArray[np.float64]:
 
 
 def logit(p: ArrayLike) -> NDArray[np.float64]:
-    """Invert `logistic`, for shares above 0 and below 1."""
+    """Invert `logistic`, for values between 0 and 1."""
     p = np.asarray(p, float)
     return np.log(p) - np.log1p(-p)

@@ -1,6 +1,6 @@
 """The mirror: follows a study's folder and sends what is new to a tracking service.
 
-It does so beside the job that trains (`memcap.tracking.process`), or by hand, long after it.
+It runs beside the job that trains (`memcap.tracking.process`), or by hand, long after it.
 """
 
 import contextlib
@@ -40,37 +40,37 @@ from memcap.tracking.runs import (
 )
 
 SECONDS_BETWEEN_POLLS = 1.0
-SECONDS_BETWEEN_POINTS = 10.0  # of the study's run; a live curve comes as often, see `memcap.store.curves`
-# Seconds that a member trains before its curve is streamed, of which it spends the first ones before the job
-# writes its curve at all.
+SECONDS_BETWEEN_POINTS = 10.0  # in the study's run; live curves come as often, see `memcap.store.curves`
+# Seconds that a member trains before its curve is streamed, including those before the job writes the curve
+# at all.
 STREAM_AFTER = 30.0
-POINTS_AT_ONCE = 10  # of a live curve, from what came since it was last sent on
-# Members beyond which groups of seeds have runs. A project of W&B holds some 10,000, but a run costs some
-# 20 ms: no more than this many are written in the seconds that there are for it where members train as fast.
+POINTS_AT_ONCE = 10  # that a live curve sends at a time
+# With more members, groups of seeds have runs instead. A project of W&B holds some 10,000 runs, but a run
+# costs some 20 ms, and there may be only seconds to write them if members train as fast.
 MOST_MEMBER_RUNS = 300
 
 
 class Service(Protocol):
-    """A tracking service, made with a `memcap.tracking.runs.Target`.
+    """A tracking service, made from a `memcap.tracking.runs.Target`.
 
-    It may be slow. Whatever it raises is caught: it is then left, with one warning.
+    It may be slow. If it raises anything, it is no longer used, with one warning.
     """
 
     def run(self, run: Run, points: Points, row: dict[str, Any] | None) -> None:
-        """Add points to a run, by their steps; with its `row` the run has ended."""
+        """Add points to a run, by step; with `row` the run has ended."""
 
     def progress(self, values: dict[str, float]) -> None:
         """Add a point to the study's run."""
 
     def result(self, table: list[dict[str, Any]], image: Path | None) -> None:
-        """Show a table, one dict per row, and a picture (PNG) in the study's run."""
+        """Show a table, a dict per row, and a picture (PNG) in the study's run."""
 
     def close(self) -> str:
-        """End all runs. Return where people find them, in one line."""
+        """End all runs. Return in one line where to find them."""
 
 
 def services(target: Target) -> Iterator[tuple[str, Callable[[], Service]]]:
-    """Yield the services to try, the best first, each with its name. W&B offline comes after online."""
+    """Yield the services to try, with their names, the best first. W&B offline comes after online."""
     if target.service == "trackio":
         yield "trackio", lambda: trackio_service.TrackioService(target)
     elif target.service != "wandb":
@@ -86,12 +86,12 @@ def services(target: Target) -> Iterator[tuple[str, Callable[[], Service]]]:
 class Sender:
     """Calls the first of several services that works.
 
-    One that raises is left with one warning, and what it refused goes to the next; after the last one nothing
-    is sent any more.
+    A service that raises is no longer used, with one warning, and the next one gets the call that failed;
+    after the last one nothing more is sent.
 
     Args:
         target: where runs go.
-        path: of the report; None: warnings are printed.
+        path: path of the report; None: warnings are printed.
     """
 
     def __init__(self, target: Target, path: Path | None = None):
@@ -101,11 +101,11 @@ class Sender:
         self._service: Service | None = None
 
     def describe(self, study: Run) -> None:
-        """Set the study's run, as long as no service was called."""
+        """Set the study's run, before any service is called."""
         self.target = replace(self.target, study=study)
 
     def send(self, call: Callable[[Service], Any], count: int = 0) -> None:
-        """Call a service, which then has `count` more of the members and results."""
+        """Call a service; if this works, it has `count` more members and results."""
         while self.works:
             try:
                 self._services = self._services or services(self.target)
@@ -125,7 +125,7 @@ class Sender:
                 return
 
     def close(self, left: int) -> Report:
-        """End all runs. Return the report, with the members and results that were left."""
+        """End all runs. Return the report, with the number of members and results that were not sent."""
         places = [""]
         if self._service is not None:
             self.send(lambda service: places.append(service.close()))
@@ -141,33 +141,34 @@ class Sender:
     def _note(self, **values: Any) -> None:
         self.report = replace(self.report, **values)
         if self.path is not None:
-            with contextlib.suppress(OSError):  # a full disk costs the report, not what is sent
+            with contextlib.suppress(OSError):  # if the disk is full, go on sending without a report
                 self.report.write(self.path)
 
 
 class _Live:
-    """A curve in training: since when it is known, and the last step that was sent on."""
+    """A curve in training: since when it is known, and the last step that was sent."""
 
     def __init__(self) -> None:
         self.since, self.last = time.monotonic(), -1
 
     def new_points(self, curve: Points, most: int = curves.MOST_POINTS) -> Points:
-        """Return what was not sent on yet, thinned. A member that began again goes on from where it was."""
+        """Return the points that were not sent yet, thinned. If a member began again, its curve continues
+        from where it was."""
         points = curves.thin({step: values for step, values in curve.items() if step > self.last}, most)
         self.last = max(points, default=self.last)
         return points
 
 
 class StudyMirror:
-    """The members of one study, sent on as their rows and curves come.
+    """The mirror of one study: sends its members as their rows and curves come.
 
     Args:
         sender: takes runs.
-        study: its name.
-        runs: "member", "seeds" (a run per group of members that differ in the seed alone), or "auto": seeds
-            if it begins with more than `MOST_MEMBER_RUNS` members. Where it has fewer, of a folder that has
-            more, it may have only parts of groups: then members are left to a mirror of the whole folder.
-        command: that trains it, as far as it is known; git_commit: of its code. None: that of its rows.
+        study: the study's name.
+        runs: "member", "seeds" (a run for each group of members that differ only in the seed), or "auto":
+            seeds if it starts with more than `MOST_MEMBER_RUNS` members. If it has fewer but the folder has
+            more, it may have only parts of groups; then members are left to a mirror of the whole folder.
+        command: the command that trains it, if known; git_commit: commit of its code. None: that of its rows.
     """
 
     def __init__(
@@ -175,13 +176,13 @@ class StudyMirror:
     ):
         self.sender, self.study, self.runs = sender, study, runs
         self.command, self.git_commit = command, git_commit
-        self.ended = 0  # members and results that there were to send
-        self._members: dict[str, Entry] = {}  # that may come, by key as the next two
-        self._rows: dict[str, dict[str, Any]] = {}  # of those that have ended, in an earlier command too
+        self.ended = 0  # number of members and results to send
+        self._members: dict[str, Entry] = {}  # members that may come; by key, like the next two
+        self._rows: dict[str, dict[str, Any]] = {}  # rows of ended members, also of earlier commands
         self._live: dict[str, _Live] = {}
         self._too_many = False
-        self._single: Entry | None = None  # whose run is that of the agent which started the command
-        self._groups: dict[str, SeedGroup] = {}  # by the run's id, of those that were not sent
+        self._single: Entry | None = None  # its run is that of the agent that started the command
+        self._groups: dict[str, SeedGroup] = {}  # groups that were not sent, by the run's id
         self._started = self._last_point = time.monotonic()  # of the study's run
         self._trained = 0  # members that have ended since its last point
 
@@ -199,7 +200,7 @@ class StudyMirror:
             self._progress()
 
     def _expect(self, rows: Sequence[Mapping[str, Any]], earlier: pl.DataFrame) -> None:
-        """Note which members may come, before they come, and which of them ended in an earlier command."""
+        """Record which members may come, before they come, and which of them ended in an earlier command."""
         new = {row["key"]: row for row in rows if row["key"] not in self._members}
         if not new:
             return
@@ -220,7 +221,7 @@ class StudyMirror:
         self._too_many = len(self._members.keys() | set(earlier["key"])) > MOST_MEMBER_RUNS
         for key, member in members.items():
             self._group_of(member).to_come += key not in rows_there
-        if self._single is not None and self._single.key in rows_there:  # the agent waits for it nonetheless
+        if self._single is not None and self._single.key in rows_there:  # the agent still waits for its run
             self.ended += 1
             self._send_run(self._single, {}, rows_there[self._single.key])
 
@@ -230,17 +231,17 @@ class StudyMirror:
 
     @property
     def left(self) -> int:
-        """Return how many members and results were not sent."""
+        """Return the number of members and results that were not sent."""
         return self.ended - self.sender.report.sent
 
     def finish(self, table: list[dict[str, Any]] | None = None, image: Path | None = None) -> Report:
-        """Send what waited for others and what the whole study found, and end all runs.
+        """Send the groups that still wait and the results of the whole study, and end all runs.
 
         Args:
-            table: the study's frontier, a dict per row; None: it is not known.
+            table: the study's frontier, a dict per row; None: unknown.
             image: its figure.
         """
-        for group in list(self._groups.values()):  # as a search leaves them that wanted no more seeds
+        for group in list(self._groups.values()):  # a search may have wanted no more of their seeds
             self._send_group(group)
         agent, rows = self.sender.agent, list(self._rows.values())
         if agent is not None and self._single is None and rows:
@@ -256,8 +257,8 @@ class StudyMirror:
     def _has_run(self, member: Entry) -> bool:
         """Return whether a member has a run of its own.
 
-        It has none where groups have them, nor where members are too many and perhaps only parts of groups
-        are here.
+        It has none if groups have runs, or if there are too many members and perhaps only parts of groups
+        here.
         """
         return member == self._single or (
             self.runs != "seeds" and not (self.runs == "auto" and self._too_many)
@@ -294,14 +295,14 @@ class StudyMirror:
                 self._send_group(group)
 
     def _send_group(self, group: SeedGroup) -> None:
-        """Send the run of a group of seeds, unless only a part of the group is here."""
+        """Send the run of a group of seeds, unless only part of the group is here."""
         del self._groups[group.run.id]
         if group.rows and not group.is_partial:
             points, summary = quantiles(group.curves), summary_of(group.rows)
             self.sender.send(lambda service: service.run(group.run, points, summary), len(group.rows))
 
     def _progress(self, at_once: bool = False) -> None:
-        """Give the study's run a point, if it had none lately."""
+        """Add a point to the study's run, if there was none lately."""
         now = time.monotonic()
         seconds = now - self._last_point
         if not at_once and seconds <= SECONDS_BETWEEN_POINTS:
@@ -322,7 +323,7 @@ class StudyMirror:
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:
-    """Return the member of a line of `News`: of a row its config tells the name."""
+    """Return the member of a line of `News`; a row's name follows from its config."""
     config = json.loads(row["config"])
     return Entry(row["key"], row.get("name") or _name(config), config, row["metric"])
 
@@ -343,14 +344,15 @@ def mirror(
     wait: Callable[[], Any],
     members: pl.DataFrame | None = None,
 ) -> dict[str, StudyMirror]:
-    """Send what a folder holds, and what comes, until it ends.
+    """Send what is in a folder, and what comes, until the end.
 
     Args:
-        follower: of the folder.
-        make: gives the mirror of a study, by its name; None of a study that is not wanted.
-        ends: says whether to look only once more; called before each look. None: until no job trains.
+        follower: follower of the folder.
+        make: makes the mirror of a study, given its name; returns None for a study that is not wanted.
+        ends: tells whether the next look is the last one; called before each look. None: look until no job
+            trains.
         wait: called between two looks.
-        members: that may come, as `memcap.store.follow.News` has them.
+        members: members that may come, like those of `memcap.store.follow.News`.
 
     Returns:
         The mirrors of the studies in the folder, by name; none of them is finished.

@@ -3,7 +3,8 @@
     DIR/jobs/TOKEN.members.parquet  the members that may come, written by the job as the mirror starts
     DIR/jobs/TOKEN.mirror.json      the report
 
-TOKEN begins with the digits of the command's session, as those of its jobs do. Both files go with the mirror.
+TOKEN begins with the digits of the command's session, like the tokens of its jobs. Both files are removed
+with the mirror.
 """
 
 import contextlib
@@ -14,6 +15,7 @@ from pathlib import Path
 from memcap.store import files, heartbeat
 
 ONLINE = "W&B online"
+OFFLINE = ("", "W&B offline", "trackio")  # "": before the first service is called
 
 
 @dataclass(frozen=True)
@@ -21,11 +23,11 @@ class Report:
     """The state of a mirror.
 
     Args:
-        service: the one that is called now.
-        sent: members and results that it has.
-        warnings: lines on services that did not work.
-        where: people find the runs, in one line; "" before the mirror has ended.
-        left: members and results that no service has; 0 before the mirror has ended.
+        service: the service in use; "" before the first call.
+        sent: number of members and results that it has.
+        warnings: lines about services that did not work.
+        where: where to find the runs, in one line; "" before the mirror has ended.
+        left: number of members and results that no service has; 0 before the mirror has ended.
     """
 
     service: str = ""
@@ -50,7 +52,7 @@ def report_path(folder: Path, token: str) -> Path:
 
 
 def read_report(folder: Path, token: str) -> Report:
-    """Read a mirror's report. One that was never written is empty."""
+    """Read a mirror's report; if it was never written, return an empty one."""
     try:
         return Report(**json.loads(report_path(folder, token).read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError):

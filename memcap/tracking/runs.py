@@ -15,7 +15,7 @@ from memcap.config import VERDICTS
 from memcap.store.curves import Points, spread
 from memcap.store.rows import BY_LOSS
 
-LONGEST_TAG = 64  # characters that W&B takes
+LONGEST_TAG = 64  # most characters that W&B allows
 QUANTILES = {"q25": 0.25, "q50": 0.5, "q75": 0.75}
 SUMMARIZED = ("final", "best", "stretched", "mean_up_to", "worst_up_to", "steps", "steps_to_solve")
 SUMMARIZED += ("steps_to_steady", "steps_to_up_to", "run_seconds", "validation_loss", "held_out_loss")
@@ -27,44 +27,44 @@ SHARED = (
     "recipe.name",
     "recipe.lr",
 )  # of a study's config
-MOST_VALUES = 100  # of one of these
+MOST_VALUES = 100  # of one of these keys
 
 
 @dataclass(frozen=True)
 class Run:
-    """A run of the service, by an id that is always the same for the same thing."""
+    """A run of the service, with an id that is always the same for the same thing."""
 
     id: str  # at most 64 characters
-    name: str  # for people; need not be unique
-    kind: str  # "member", "cell" (members that differ in the seed alone), "study" or "agent"
+    name: str  # for people to read; need not be unique
+    kind: str  # "member", "cell" (members that differ only in the seed), "study" or "agent"
     tags: tuple[str, ...] = ()
     config: dict[str, Any] = field(default_factory=dict)  # all that decides the result
 
 
 @dataclass(frozen=True)
 class Agent:
-    """The run as which `wandb agent` started this command: the sweep looks at no other."""
+    """The run under which `wandb agent` started this command: the sweep looks at no other."""
 
     id: str
     sweep: str  # its id
     project: str | None = None  # of the sweep, as the entity is
     entity: str | None = None
-    config: dict[str, Any] = field(default_factory=dict)  # what the sweep chose
+    config: dict[str, Any] = field(default_factory=dict)  # the values that the sweep chose
 
 
 @dataclass(frozen=True)
 class Target:
     """The place where runs go."""
 
-    service: str  # "wandb", "trackio", or `module:name` of a class of one's own
-    mode: str  # of W&B: "online", "offline", or "auto", online where an API key is found
+    service: str  # "wandb", "trackio", or `module:name` of a user's own class
+    mode: str  # of W&B: "online", "offline", or "auto": online if an API key is found
     project: str
     entity: str | None
     group: str
     tags: tuple[str, ...]  # of every run
-    directory: Path  # where W&B makes a folder `wandb`
+    directory: Path  # in which W&B makes a folder `wandb`
     study: Run
-    agent: Agent | None = None  # the run that waits for what this command finds, under an agent of W&B
+    agent: Agent | None = None  # under an agent of W&B: the run that waits for this command's results
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ class Entry:
 
     @cached_property
     def config_without_seed(self) -> str:
-        """Return as JSON what the member has in common with those that differ in the seed alone."""
+        """Return the member's config without the seed, as JSON."""
         return json.dumps(
             {name: value for name, value in self.config.items() if name != "seed"}, sort_keys=True
         )
@@ -100,19 +100,19 @@ def run_of_member(member: Entry) -> Run:
 
 
 def run_of_seeds(member: Entry, study: str) -> Run:
-    """Return the run of all members that differ from this one in the seed alone."""
+    """Return the run of all members that differ from this one only in the seed."""
     identity = _digest(study, member.config_without_seed)
     config = json.loads(member.config_without_seed)
     return Run(f"cell-{identity}", member.configuration, "cell", _tags(config), config)
 
 
 def run_of_study(study: str, part: str = "") -> Run:
-    """Return the run of a study; `part` tells apart commands that share it."""
+    """Return the run of a study; `part` distinguishes commands that share it."""
     return Run(f"study-{_digest(study, part)}", " ".join(filter(None, (study, part))), "study")
 
 
 def of_members(run: Run, study: str, command: str, git_commit: str | None, members: Iterable[Entry]) -> Run:
-    """Return the run of a study with what its members are, as its config and tags."""
+    """Return the run of a study with config and tags that describe its members."""
     configs = [member.config for member in members]
     values: dict[str, Any] = {"study": study, "command": command, "git_commit": git_commit}
     values |= {"members": len(configs)}
@@ -127,8 +127,8 @@ def of_members(run: Run, study: str, command: str, git_commit: str | None, membe
 
 
 def run_of_agent(agent: Agent, member: Entry | None = None) -> Run:
-    """Return the run of the agent that started this command, which trains one member, or several. Its name is
-    what the sweep chose: members may differ in that alone."""
+    """Return the run of the agent that started this command, which trains one member or several. Its name is
+    the values that the sweep chose, as members may differ only in these."""
     name = " ".join(
         f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}"
         for key, value in agent.config.items()
@@ -153,12 +153,12 @@ def _tags(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 @dataclass
 class SeedGroup:
-    """Members that differ in the seed alone, with the rows and curves of those that have ended.
+    """Members that differ only in the seed, with the rows and curves of those that have ended.
 
     Args:
-        run: theirs.
-        to_come: how many have not ended.
-        is_partial: whether some ended in an earlier command, so that what is collected is not all of it.
+        run: their run.
+        to_come: number of members that have not ended.
+        is_partial: whether some ended in an earlier command, so that the group here is not complete.
     """
 
     run: Run
@@ -169,7 +169,7 @@ class SeedGroup:
 
 
 def summary_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return how many members there are, the shares that passed, and quartiles over them."""
+    """Return the number of members, the shares that passed, and quartiles of their values."""
     summary: dict[str, Any] = {"members": len(rows), **Counter(f"members_{row['status']}" for row in rows)}
     for name in VERDICTS if not all(map(is_by_loss, rows)) else ():
         summary[f"share_{name}"] = sum(bool(row[name]) for row in rows) / len(rows)
@@ -179,7 +179,7 @@ def summary_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def is_by_loss(row: Mapping[str, Any]) -> bool:
-    """Tell whether a row is of a member that is judged by its held-out loss: none of these is solved."""
+    """Tell whether a row's member is judged by its held-out loss, so that it cannot be solved."""
     return BY_LOSS in (row.get("knobs") or "")
 
 
@@ -212,7 +212,7 @@ def _last_values(curve: Points, metric: str, steps: np.ndarray) -> np.ndarray:
 def _quantiles(name: str, values: Sequence[float] | np.ndarray) -> dict[str, float]:
     """Return quantiles of the values that are not NaN.
 
-    They are values that are there, no means between them, as some may be infinite.
+    They are existing values, never means of two, as some may be infinite.
     """
     numbers = np.sort([value for value in values if value == value])
     return {
@@ -223,9 +223,9 @@ def _quantiles(name: str, values: Sequence[float] | np.ndarray) -> dict[str, flo
 
 
 def frontier_so_far(ended: Iterable[tuple[Entry, Mapping[str, Any]]]) -> dict[str, float]:
-    """Return for each task and lag the fewest units of which at least half of the seeds passed.
+    """Return for each task and lag the fewest units at which at least half of the seeds passed.
 
-    By any recipe and cell.
+    Any recipe and cell counts.
 
     Args:
         ended: members and their rows.

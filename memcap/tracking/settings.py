@@ -30,20 +30,20 @@ class Tracking:
     )
 
     def __post_init__(self) -> None:
-        if self.runs == "cell":  # its name before memcap 0.2
+        if self.runs == "cell":  # the value's name before memcap 0.2
             object.__setattr__(self, "runs", "seeds")
         if isinstance(self.mode, str) and self.mode not in MODES and not plugins.is_import_path(self.mode):
             raise UserError(
                 f"tracking.mode={self.mode}: must be one of {', '.join(MODES)}; or MODULE:NAME of your own"
             )
         for name in ("project", "entity"):
-            if getattr(self, name) == "":  # nobody's but the default would be taken
+            if getattr(self, name) == "":  # W&B would silently use the default
                 raise UserError(f"tracking.{name}: is empty; name one, or leave it out")
         check(self, "tracking")
 
     @property
     def is_off(self) -> bool:
-        """Return whether nothing is mirrored; WANDB_MODE=disabled turns W&B off."""
+        """Return whether mirroring is off; WANDB_MODE=disabled turns W&B off."""
         return self.mode == "off" or (
             self.mode == "wandb" and wandb_service.resolve_mode(self.wandb) == "disabled"
         )
@@ -52,7 +52,7 @@ class Tracking:
         """Import a service of the user's own, before anything trains for it.
 
         Raises:
-            UserError: there is no such module, it cannot be imported, or what it names is no service.
+            UserError: there is no such module, it cannot be imported, or the object is no service.
         """
         if not plugins.is_import_path(self.mode):
             return
@@ -79,10 +79,10 @@ class Tracking:
         """Return where the runs of a study go, by these settings and the environment.
 
         Args:
-            study: name of the study; the group of all its runs, unless WANDB_RUN_GROUP names another, and the
-                name of its own, unless WANDB_NAME does.
-            folder: of the study. W&B writes a folder `wandb` in it, or in WANDB_DIR.
-            part: tells apart commands that share a study, which have study runs of their own.
+            study: name of the study; also the group of its runs, unless WANDB_RUN_GROUP names another, and
+                the name of its own run, unless WANDB_NAME does.
+            folder: the study's folder. W&B writes a folder `wandb` in it, or in WANDB_DIR.
+            part: distinguishes commands that share a study, each of which has its own run of the study.
         """
         environment: Mapping[str, str] = os.environ if self.mode == "wandb" else {}
         run = run_of_study(study, part)
@@ -100,7 +100,7 @@ class Tracking:
 
     @property
     def agent(self) -> Agent | None:
-        """Return the run as which an agent of W&B started this command."""
+        """Return the run under which an agent of W&B started this command."""
         return wandb_service.agent() if self.mode == "wandb" else None
 
     def command(self, folder: Path) -> list[str]:
@@ -115,6 +115,6 @@ class Tracking:
     def not_sent(self, left: int, folder: Path) -> str:
         """Return the line that counts what was not sent, with the command that sends it."""
         command = shlex.join(self.command(folder))
-        if (agent := self.agent) is not None:  # or its run would stay as it is
+        if (agent := self.agent) is not None:  # otherwise its run would stay as it is
             command = f"WANDB_SWEEP_ID={agent.sweep} WANDB_RUN_ID={agent.id} {command}"
         return f"tracking: {left} of the members and results were not mirrored; this sends them: {command}"

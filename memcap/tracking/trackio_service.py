@@ -1,8 +1,7 @@
 """trackio: the runs that W&B would get, in a local database, with a dashboard and without an account.
 
-trackio knows a run by its name, so the names end in the last digits of the id; it has no summary, so the row
-stands at the last step, as row/NAME. trackio is imported when it is called for, which is in the mirror's
-process alone.
+trackio identifies a run by its name, so names end in the last digits of the id; it has no summary, so the row
+is logged at the last step, as row/NAME. trackio is imported only when used, in the mirror's process.
 """
 
 import contextlib
@@ -32,18 +31,18 @@ class TrackioService:
         self.trackio: Any = trackio
         self.target, self.count = target, 0
         self.open: dict[str, tuple[Any, int]] = {}  # trackio's runs by id, each with its first new step
-        # For as long as this process lives: a thread of trackio's writes, and warns between two calls.
+        # As long as this process lives, since a thread of trackio's writes, and may warn between two calls.
         self.complaints = warnings.catch_warnings(record=True).__enter__()
         warnings.simplefilter("always")
 
     def run(self, run: Run, points: Points, row: dict[str, Any] | None) -> None:
-        """Add points to a run; with its `row` the run has ended."""
+        """Add points to a run; with `row` the run has ended."""
         opened, first = self._opened(run)
         for step, values in points.items():
             if step >= first:
                 opened.log(values, step=step)
         if row is not None:
-            if opened._next_step > first or not first:  # else the run is there, with its row
+            if opened._next_step > first or not first:  # otherwise the run exists, with its row
                 last = max(opened._next_step - 1, 0)
                 opened.log({f"row/{name}": value for name, value in row.items()}, step=last)
             del self.open[run.id]
@@ -65,7 +64,7 @@ class TrackioService:
         self._opened(self.target.study)[0].log(media)
 
     def close(self) -> str:
-        """End all runs. Return where people find them."""
+        """End all runs. Return where to find them."""
         for run, _ in self.open.values():
             with self._strict():
                 run.finish()
@@ -84,7 +83,7 @@ class TrackioService:
                 "group": self.target.group,
             }
             options |= {"resume": "allow", "embed": False, "auto_log_gpu": False, "auto_log_cpu": False}
-            # In a context of its own: else trackio ends the run that is open.
+            # In a context of its own, as otherwise trackio ends the run that is open.
             make = contextvars.copy_context().run
             with self._strict():
                 opened = make(self.trackio.init, self.target.project, **options)
@@ -93,8 +92,8 @@ class TrackioService:
 
     @contextlib.contextmanager
     def _strict(self) -> Generator[None]:
-        """Keep trackio from printing how to see each run, and raise what it only warns of: that it cannot
-        write, now or since the last call.
+        """Keep trackio from printing how to see each run, and raise an error where it only warns that it
+        cannot write, now or since the last call.
 
         Raises:
             RuntimeError: trackio has warned.

@@ -1,9 +1,8 @@
 """W&B: a run for each member or group of seeds, and one for the study.
 
-Ids are stable, so that W&B takes what comes again for the same run, whether it comes at once
-(`resume="allow"`) or with `wandb sync`. A run is created, filled and finished in one go once its member has
-ended, unless it is live: so a process that is killed leaves whole runs on disk. wandb is imported
-when it is called for, which is in the mirror's process alone.
+Ids are stable, so that W&B recognises a run that is sent again, whether at once (`resume="allow"`) or with
+`wandb sync`. Unless it is live, a run is created, filled and finished in one go once its member has ended, so
+a process that is killed leaves whole runs on disk. wandb is imported only when used, in the mirror's process.
 """
 
 import contextlib
@@ -20,8 +19,8 @@ from memcap.store.curves import Points
 from memcap.tracking.runs import Agent, Run, Target, table_parts
 
 # Runs last for milliseconds and come by the thousand: no system statistics, no code, no console, nothing
-# printed. finish_timeout keeps a server that dies half-way from holding up the end; the flush, what a killed
-# process loses of a live run.
+# printed. finish_timeout keeps a server that dies half-way from holding up the end; the flush bounds what a
+# live run loses if the process is killed.
 LEAN = {
     "console": "off",
     "silent": True,
@@ -37,9 +36,9 @@ LEAN = {
     "finish_timeout": 15.0,
     "finish_timeout_raises": True,
 }
-# What `wandb agent` sets: the run, the sweep, and the file of what the sweep chose.
+# Set by `wandb agent`: the run, the sweep, and the file with the sweep's choices.
 OF_AGENT = ("WANDB_RUN_ID", "WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH")
-HEAD = 7  # bytes of a run's file before anything is in it, at which `wandb sync` fails
+HEAD = 7  # bytes of a run's file that is still empty, on which `wandb sync` fails
 SUMMARIES = {
     "train/loss": "min",
     "train/accuracy": "max",
@@ -50,7 +49,7 @@ SUMMARIES = {
 
 
 def resolve_mode(wandb_mode: str) -> str:
-    """Return the mode that an argument and the environment variable WANDB_MODE decide; may be "disabled"."""
+    """Return the mode that the argument and the environment variable WANDB_MODE give; may be "disabled"."""
     from_environment = {"dryrun": "offline", "run": "online"}.get(
         mode := os.environ.get("WANDB_MODE", ""), mode
     )
@@ -60,13 +59,13 @@ def resolve_mode(wandb_mode: str) -> str:
 
 
 def chosen_mode(mode: str) -> str:
-    """Return "online" or "offline": for "auto", by whether an API key is found. Imports wandb."""
+    """Return "online" or "offline"; "auto" is online if an API key is found. Imports wandb."""
     _start_wandb()
     return ("online" if has_api_key() else "offline") if mode == "auto" else mode
 
 
 def has_api_key() -> bool:
-    """Return whether credentials for the W&B server in use are configured, valid or not. Asks no server."""
+    """Return whether credentials for the W&B server are configured, valid or not. Does not ask the server."""
     if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
         return True
     wandb, settings = _start_wandb()
@@ -79,7 +78,7 @@ def has_api_key() -> bool:
 
 
 def agent() -> Agent | None:
-    """Return the run as which `wandb agent` started this process, by the environment."""
+    """Return the run under which `wandb agent` started this process, from the environment."""
     run, sweep, parameters = (os.environ.get(name) for name in OF_AGENT)
     if not run or not sweep:
         return None
@@ -94,14 +93,14 @@ def agent() -> Agent | None:
 
 
 def _start_wandb() -> tuple[Any, Any]:
-    """Return the wandb module, kept from printing, with settings from the environment and the user's files.
+    """Return the wandb module, silenced, with settings from the environment and the user's files.
 
-    Under an agent W&B gives every run the agent's id, whatever it is asked for; so it is not told of one. The
-    run that is the agent's says so itself.
+    Under an agent W&B would give every run the agent's id, so it is not told of the agent; only the agent's
+    own run sets that id.
     """
     for name in OF_AGENT:
         os.environ.pop(name, None)
-    # W&B's reports on its own health go to the server even offline; where nothing answers, they hold up the
+    # W&B sends reports on its own health to the server even offline; if nothing answers, they hold up the
     # exit.
     os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
     import wandb
@@ -110,7 +109,7 @@ def _start_wandb() -> tuple[Any, Any]:
 
 
 def _json_value(value: Any) -> Any:
-    # A table is a JSON file that browsers read, and JSON has no NaN.
+    # Browsers read a table as JSON, which has no NaN.
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -118,14 +117,14 @@ class WandbService:
     """W&B as a `memcap.tracking.mirror.Service`.
 
     Raises:
-        RuntimeError: the mode is "online" and no API key is configured (W&B itself would ask for one on the
+        RuntimeError: the mode is "online" and no API key is configured (W&B itself would ask for one in the
             terminal).
     """
 
     def __init__(self, target: Target):
         if target.mode == "online" and not has_api_key():
             raise RuntimeError("no API key is configured; `wandb login` stores one")
-        _start_wandb()[0].teardown()  # so that one that was left before holds no run
+        _start_wandb()[0].teardown()  # so that an earlier service, now unused, holds no run
         self.wandb, _ = _start_wandb()
         names = self.wandb.Settings.model_fields
         target.directory.mkdir(parents=True, exist_ok=True)
@@ -143,12 +142,12 @@ class WandbService:
         }
 
     def run(self, run: Run, points: Points, row: dict[str, Any] | None) -> None:
-        """Add points to a run; with its `row` the run has ended."""
+        """Add points to a run; with `row` the run has ended."""
         opened = self._opened(run)
-        there = opened.step  # of a run that goes on: what the server has
+        there = opened.step  # steps that the server has, if the run is resumed
         for step, values in points.items():
             if step >= there:
-                # Uncommitted, the last point would overwrite the summary.
+                # If not committed, the last point would overwrite the summary.
                 opened.log(values, step=step, commit=True)
         if row is not None:
             opened.summary.update(row)
@@ -171,7 +170,7 @@ class WandbService:
         self._opened(self.target.study).log(media)
 
     def close(self) -> str:
-        """End all runs. Return where people find them."""
+        """End all runs. Return where to find them."""
         for run in self.open.values():
             run.finish()
         self.wandb.teardown()  # waits until W&B's own process has written all
@@ -185,7 +184,7 @@ class WandbService:
         if run.id in self.open:
             return self.open[run.id]
         for file in (self.target.directory / "wandb").glob(f"offline-run-*-{run.id}/*.wandb"):
-            if file.stat().st_size <= HEAD:  # of a mirror that was killed
+            if file.stat().st_size <= HEAD:  # left by a mirror that was killed
                 shutil.rmtree(file.parent, ignore_errors=True)
         tags, options = tuple(dict.fromkeys([*run.tags, *self.target.tags])), dict(self.common)
         if (agent := self.target.agent) is not None and run.id == agent.id:

@@ -2,11 +2,11 @@
 own.
 
 The lag rises by one when the running accuracy on training batches reaches `advance`, and is pushed along a
-line that reaches the member's lag at `deadline` of the budget. An error counts as an accuracy, too: 1 less
-`PER_THRESHOLD` for each threshold that is in it, so that solved is .99 there as well. Held-out sequences are
-drawn at the member's lag only, once the curriculum has arrived there. A learning rate that falls with the lag
-(`falls_above`) falls with the curriculum's. With schedule=arrive it is that until the curriculum has arrived,
-and falls to 0 as a cosine over what is left of the budget.
+line that reaches the member's lag at `deadline` of the budget. An error is turned into an accuracy: 1 minus
+`PER_THRESHOLD` times the error over the threshold, so that an error at the threshold is .99. Held-out
+sequences are drawn at the member's lag only, once the curriculum has arrived there. A learning rate that
+falls with the lag (`falls_above`) follows the curriculum's lag. With schedule=arrive it then falls to 0, as a
+cosine over the rest of the budget, once the curriculum has arrived.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from memcap.config import Member
 
 DECAY = 0.8  # of the running accuracy
 AFTER_A_RISE = 0.5  # the running accuracy starts here again
-PER_THRESHOLD = 0.01  # an error as large as the threshold takes so much from an accuracy of 1
+PER_THRESHOLD = 0.01  # what an error as large as the threshold takes off an accuracy of 1
 
 
 class Curriculum(NamedTuple):
-    """A member's curriculum, as operands: scalars, and `lengths` (T + 1,) int32, of sequences by lag.
-    `threshold`: the error at which the member counts as solved; () of a task with an accuracy."""
+    """A member's curriculum, as operands: scalars, and `lengths` (T + 1,) int32, the length of sequences for
+    each lag. `threshold`: the error at which the member counts as solved; () for a task scored by
+    accuracy."""
 
     start: Any
     advance: Any
@@ -39,8 +40,8 @@ class Curriculum(NamedTuple):
 
 
 class CurriculumState(NamedTuple):
-    """Progress of a curriculum; scalars: the lag at hand, the running accuracy there, and the step at which
-    it `arrived` at the member's lag; -1 before."""
+    """Progress of a curriculum, as scalars: the current lag, the running accuracy there, and the step at
+    which it `arrived` at the member's lag; -1 before."""
 
     lag: Any
     score: Any
@@ -48,8 +49,8 @@ class CurriculumState(NamedTuple):
 
 
 def curriculum_of(member: Member, max_length: int) -> Curriculum:
-    """Return a member's curriculum, for a buffer of `max_length` steps. Without one in its recipe, it starts
-    at the member's lag. With uniform lags it has lengths for all that may be drawn."""
+    """Return a member's curriculum, for a buffer of `max_length` steps. If its recipe has none, it starts at
+    the member's lag. With uniform lags it has a length for each lag that may be drawn."""
     recipe, task, lag = member.recipe, member.task, member.lag
     start = lag if recipe.curriculum is None else max(task.smallest_lag, math.ceil(recipe.curriculum * lag))
     lengths = np.full(max_length + 1, member.length, np.int32)
@@ -71,7 +72,7 @@ def curriculum_of(member: Member, max_length: int) -> Curriculum:
 
 
 def initial_state(curriculum: Curriculum, lag: int) -> CurriculumState:
-    """Return the state before the first step of a member with this lag."""
+    """Return the state before the first step, for a member with this lag."""
     arrived = np.int32(0 if curriculum.start >= lag else -1)
     return CurriculumState(curriculum.start, np.float32(AFTER_A_RISE), arrived)
 
@@ -82,11 +83,11 @@ def update(
     """Return the state after a training step.
 
     Args:
-        state: before it.
+        state: before the step.
         curriculum: the member's.
         lag: () int32, the member's lag.
         step: () int32, steps taken, this one included.
-        score: () of the step's batch, an accuracy or an error.
+        score: (), accuracy or error on the step's batch.
     """
     if not isinstance(curriculum.threshold, tuple):
         score = jnp.clip(1 - PER_THRESHOLD * score / curriculum.threshold, 0, 1)
@@ -102,7 +103,7 @@ def update(
 def lr_scale(
     state: CurriculumState, curriculum: Curriculum, step: jax.Array, budget: jax.Array, xp: Any = jnp
 ) -> jax.Array:
-    """Return the factor of the learning rate by the lag at hand; with schedule=arrive, times a cosine to 0
+    """Return the factor of the learning rate at the current lag; with schedule=arrive, times a cosine to 0
     once the curriculum has arrived. `xp`: jax.numpy or NumPy."""
     since = xp.maximum(step - state.arrived, 0) / xp.maximum(budget - state.arrived, 1)
     cosine = 0.5 * (1 + xp.cos(xp.pi * since))

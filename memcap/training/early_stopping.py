@@ -12,14 +12,14 @@ from memcap.tasks import Task
 from memcap.tasks.base import DEVIATIONS
 from memcap.terminal.printing import bound
 
-# a running training accuracy may be so far below the criterion for the held-out sequences to be asked
+# evaluate once the running training accuracy is at most this far below the criterion
 NEAR = 0.01
-NEAR_ERROR = 1.5  # a running training error may be so many times the criterion
-RARELY = 5  # chunks between the evaluations that ask a solved member for a stricter verdict
+NEAR_ERROR = 1.5  # evaluate once the running training error is at most this many times the criterion
+RARELY = 5  # chunks between evaluations of a solved member for a stricter verdict
 
 
 def near(task: Task, train_score: float, threshold: float) -> bool:
-    """Return whether a running training score is good enough to ask the held-out sequences. It decides
+    """Return whether a running training score is good enough to evaluate on held-out sequences. It decides
     nothing else; NaN is not near."""
     return task.passes(train_score, threshold - NEAR if task.higher_is_better else NEAR_ERROR * threshold)
 
@@ -33,8 +33,8 @@ def rule(criterion: str, evaluation: Evaluation) -> str:
     """Return the rule in words.
 
     Args:
-        criterion: what an evaluation must show, in words.
-        evaluation: how often, on how much.
+        criterion: the criterion that an evaluation must meet, in words.
+        evaluation: how often to evaluate, and on how many sequences.
     """
     return (
         f"Solved: {criterion} on {evaluation.sequences:,} fresh sequences, in {evaluation.successive}"
@@ -46,7 +46,7 @@ def rule(criterion: str, evaluation: Evaluation) -> str:
 
 
 def steady_rule(stretch: int, every: int) -> str:
-    """Say in words what steady means; `stretch` and `every` are those of an evaluation."""
+    """Say in words what "steady" means; `stretch` and `every` are those of `Evaluation`."""
     return (
         f"Steady: solved, and the criterion met by the same weights on sequences of {stretch} times the"
         " lag. A solved member is"
@@ -56,7 +56,7 @@ def steady_rule(stretch: int, every: int) -> str:
 
 
 def up_to_rule(every: int) -> str:
-    """Say in words what right up to a lag means; `every` is that of an evaluation."""
+    """Say in words what "right up to a lag" means; `every` is that of `Evaluation`."""
     return (
         "Up to: solved, and by the same weights right at every lag asked, from the smallest to its own (all"
         " to 8, then eight per doubling, 256 sequences each): the mean of the scores meets the criterion, and"
@@ -68,19 +68,20 @@ def up_to_rule(every: int) -> str:
 
 @dataclass
 class EarlyStopping:
-    """Decides after each chunk whether a member goes on, by its held-out evaluations.
+    """Decides after each chunk whether a member trains on, by its held-out evaluations.
 
     Args:
         member: the member.
         status: "running", "solved", "unsolved" or "diverged".
-        passed: successive evaluations that passed, up to the last one.
-        evaluations: how many there were.
-        score: of the last one; best: of the best one; NaN before the first.
+        passed: number of successive evaluations that passed, up to the last one.
+        evaluations: number of evaluations so far.
+        score: last held-out score; best: the best so far; NaN before the first.
         stretched: score at the stretched length; NaN before the first.
-        mean: of the scores at all lags up to its own; worst: the worst of them, at `worst_lag`; NaN before.
-        solved: the step at which it was solved; steady: and steady; up_to: and right at every shorter lag;
+        mean: mean score over all lags up to its own; worst: the worst of them, at `worst_lag`; NaN before.
+        solved, steady, up_to: steps at which it was solved, was steady, and was right at every shorter lag;
             None before.
-        validation_loss, held_out_loss: of members that are judged by these (`lowest_loss.py`); else NaN.
+        validation_loss, held_out_loss: losses of members that are judged by them (`lowest_loss.py`); else
+            NaN.
     """
 
     member: Member
@@ -101,11 +102,11 @@ class EarlyStopping:
 
     @property
     def running(self) -> bool:
-        """True while the member goes on."""
+        """True while the member trains on."""
         return self.status == "running"
 
     def wants_evaluation(self, step: int, train_score: float) -> bool:
-        """Return whether to ask the held-out sequences after a chunk that ended at `step`."""
+        """Return whether to evaluate on held-out sequences after a chunk that ended at `step`."""
         if self.solved is not None:
             return self.running and (
                 step % (RARELY * self.member.evaluation.every) == 0 or self._at_end(step)
@@ -114,10 +115,10 @@ class EarlyStopping:
         return self.running and (is_near or self._at_end(step))
 
     def update(self, step: int, score: float | None, loss: float = math.nan) -> None:
-        """Decide after a chunk; `score`: held-out, None where it wasn't wanted.
+        """Decide after a chunk; `score`: held-out score, None if it was not evaluated.
 
-        At the end of the budget a net that has just passed is asked again, on other sequences, until it has
-        passed often enough or fails.
+        At the end of the budget a net that has just passed is evaluated again, on other sequences, until it
+        has passed often enough or fails.
         """
         if not self.running:
             return
@@ -138,26 +139,26 @@ class EarlyStopping:
             self.status = "solved"
 
     def wants_stretched(self) -> bool:
-        """Return whether to ask at the stretched length: a member that has ended, or one that is to be steady
-        and has just passed."""
+        """Return whether to evaluate at the stretched length: once the member has ended, or if it trains
+        until steady and has just passed."""
         return not self.running or (self.member.evaluation.until == "steady" and self._has_just_passed)
 
     def update_stretched(self, step: int, score: float, loss: float = math.nan) -> None:
         """Decide after an evaluation at the stretched length.
 
-        A member is steady if it was solved and these weights pass at both lengths.
+        A member is steady if it was solved and the same weights pass at both lengths.
         """
         self.stretched = score
         if self._settles(step, self._passes(score)):
             self.steady = step
 
     def wants_lags(self) -> bool:
-        """Return whether to ask at every lag up to its own: a member that is to be right there and has ended,
-        or has just passed."""
+        """Return whether to evaluate at every lag up to its own: if the member trains until right at all of
+        them, and has ended or has just passed."""
         return self.member.evaluation.until == "up_to" and (not self.running or self._has_just_passed)
 
     def update_lags(self, step: int, scores: Sequence[float], sequences: int) -> None:
-        """Decide after an evaluation at each of `Member.lags_up_to`, on so many sequences each."""
+        """Decide after an evaluation at each of `Member.lags_up_to`, on `sequences` sequences each."""
         task = self.member.task
         self.mean = float(np.mean(scores))
         place = int(np.argmin(scores) if task.higher_is_better else np.argmax(scores))
@@ -171,8 +172,8 @@ class EarlyStopping:
         return self.solved is not None and self.passed > 0
 
     def _settles(self, step: int, passes: bool) -> bool:
-        """Return whether an evaluation for a stricter verdict settles it; end the member then, and at the end
-        of its budget."""
+        """Return whether an evaluation for a stricter verdict settles it; end the member if so, or if its
+        budget is used up."""
         if self.solved is None or self.status == "diverged":
             return False
         settled = passes and self.passed > 0

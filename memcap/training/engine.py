@@ -1,7 +1,7 @@
 """The engine: `train(members)` groups members by the program that they can share, trains them on all cores,
 and reports each member as it ends.
 
-On a CPU there is a worker per core: a thread of this process is one, the others are processes of their own
+On a CPU there is a worker per core: one is a thread of this process, the others are processes of their own
 (workers.py). On an accelerator this process drives all devices of the host by itself.
 
 Members that can share a compiled program (groups.py, program.py) wait together in the queue (queue.py). A
@@ -34,7 +34,7 @@ def worker_count(engine: Engine) -> int:
     """Return how many workers this host has.
 
     Raises:
-        UserError: several are asked for where one process drives all devices; JAX finds no device.
+        UserError: several are requested where one process drives all devices; JAX finds no device.
     """
     if jax_setup.platform() != "cpu":
         if engine.workers > 1:
@@ -57,16 +57,16 @@ def train(
     """Train all members.
 
     Args:
-        members: in any order; equal members train once each.
-        engine: how to share the machine. It moves last bits, by which single verdicts may turn.
-        listener: told of curves and ended members as they come.
-        next_members: members that are wanted now that these have ended; called with each batch of results,
-            one call at a time.
-        candidates: all that `next_members` may ask for.
-        study: all members, where some have been trained before; see `Queue`.
+        members: the members, in any order; equal ones train once.
+        engine: how to share the machine. It changes last bits, which may turn single verdicts.
+        listener: receives curves and ended members as they come.
+        next_members: returns further members to train, given a batch of results; called for each batch, one
+            call at a time.
+        candidates: all members that `next_members` may return.
+        study: all members, if some have been trained before; see `Queue`.
 
     Returns:
-        One result per member: those of `members` in their order, then those that `next_members` asked for.
+        One result per member: those of `members` in their order, then those that `next_members` returned.
     """
     jax_setup.setup()
     engine = engine or Engine()
@@ -90,8 +90,8 @@ def train(
 
 
 def _compile_ahead(queue: Queue) -> None:
-    """Compile the next programs in threads while the first one trains. A worker that comes to one that can't
-    be compiled says why."""
+    """Compile the next programs in threads while the first one trains. If one cannot be compiled, the worker
+    that gets it says why."""
     programs = deque(queue.programs_to_compile()[:MAX_PROGRAMS])
 
     def compile_next() -> None:

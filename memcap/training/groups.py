@@ -1,15 +1,14 @@
-"""Groups of members that share compiled programs, and the sizes of these.
+"""Groups of members that share compiled programs, and the sizes of those programs.
 
 On a CPU a program serves all lengths, at no cost. On accelerators compiling takes longer than a short study
 trains, so members of several widths and lengths share a program, padded to the widest and longest of them.
-That is exact: a unit whose weights are all zero says zero and never learns. Widths are put together up to 4,
-16, 64, ... units, lengths up to 64, 256, ... steps. A member without a curriculum shares the program of those
-with one: it starts where theirs ends.
+That is exact: a unit whose weights are all zero outputs zero and never learns. Widths are grouped up to 4,
+16, 64, ... units, lengths up to 64, 256, ... steps. Members with and without a curriculum share a program:
+without one, a member starts where a curriculum ends.
 
-On a CPU XLA's loops have a program per width: units that pad would take their time, and published rows would
-change in their last bits. Loops in C leave such units out, so that padding costs what the optimizer takes
-for their weights (`Loop.seconds_per_padded_weight`). There widths share a program where that is less than
-compiling another one.
+On a CPU XLA's loops have a program per width: padding would take time, and published rows would change in
+their last bits. Loops in C skip the padding, which then costs only the optimizer's time for its weights
+(`Loop.seconds_per_padded_weight`). There widths share a program if that is less than compiling another one.
 """
 
 from collections import Counter, defaultdict
@@ -23,16 +22,16 @@ from memcap.training.program import Program, lengths, loop_of
 from memcap.training.step import TrainSpec
 
 SMALLEST_WIDTH, SMALLEST_BUFFER, GROWTH = 4, 64, 4
-# to compile another one, on a core of an AMD EPYC (Zen 4); `python -m benchmarks study` counts them, too
+# to compile another program, on a core of an AMD EPYC (Zen 4); see `python -m benchmarks study`
 SECONDS_A_PROGRAM = 1.0
 
 
 class Group(NamedTuple):
-    """Members that share programs: of one spec, but for their width where it is padded, and of lengths of
+    """Members that share programs: of one spec, except for the width where it is padded, and with lengths of
     one bucket.
 
-    spec: theirs, at the width of their bucket; bucket: of lengths, 0 where a program serves every length at
-    no cost; loop: over time; side_by_side: whether members run under `vmap`.
+    spec: their spec, at the width of their bucket; bucket: their bucket of lengths, 0 where a program serves
+    every length at no cost; loop: their loop over time; side_by_side: whether they run under `vmap`.
     """
 
     spec: TrainSpec
@@ -53,8 +52,9 @@ class Groups:
     """The groups of a study's members.
 
     Args:
-        engine: says which loop is wanted.
-        members: of the study, where one has to know all of them; in C others have a program per width.
+        engine: chooses the loop.
+        members: all members of the study, for loops in C, whose programs depend on all of them; a member that
+            is not among them has a program per width.
     """
 
     def __init__(self, engine: Engine, members: Iterable[Member] = ()):
@@ -86,15 +86,15 @@ class Groups:
 def shared_programs(steps: Mapping[TrainSpec, int], seconds_per_weight: float) -> dict[TrainSpec, TrainSpec]:
     """Return the spec of the program in which the members of each spec train.
 
-    From the widest on, a width joins the program at hand if padding its members to it takes less than
-    compiling another one.
+    From the widest down, a width joins the current program if padding its members takes less than compiling
+    another one.
 
     Args:
         steps: training steps of the members of each spec; one loop serves them all.
         seconds_per_weight: cost of a padding weight per training step.
     """
     shared: dict[TrainSpec, TrainSpec] = {}
-    wider: dict[TrainSpec, TrainSpec] = {}  # the program at hand, by what all widths have in common
+    wider: dict[TrainSpec, TrainSpec] = {}  # the current program, by what all widths have in common
     for spec in sorted(steps, key=lambda spec: -spec.architecture.model.units):
         family = spec.at_width(1)
         program = wider.get(family, spec)
@@ -119,11 +119,11 @@ class Size(NamedTuple):
 
     @classmethod
     def max_of(cls, sizes: Iterable["Size"]) -> "Size":
-        """Return the size that all of them fit into."""
+        """Return the size into which all of these fit."""
         return cls(*map(max, zip(*sizes, strict=True)))
 
     def fits(self, other: "Size") -> bool:
-        """Return whether it is at most as large in every way."""
+        """Return whether this size is at most as large in every dimension."""
         return all(mine <= theirs for mine, theirs in zip(self, other, strict=True))
 
 

@@ -1,29 +1,30 @@
-"""The end of members that are judged by their held-out loss: where the loss of validation falls no more."""
+"""The stopping rule of members that are judged by their held-out loss: stop once the validation loss falls no
+more."""
 
 import math
 from dataclasses import dataclass
 
 from memcap.training.early_stopping import EarlyStopping
 
-PATIENCE = 10  # evaluations without a lower loss, at least
-SHARE = 0.4  # of the steps so far, at least: a net that learned late may fall late again
+PATIENCE = 10  # least evaluations without a lower loss
+SHARE = 0.4  # least share of the steps so far: a loss that fell late may fall late again
 
 
 @dataclass
 class LowestLoss(EarlyStopping):
-    """Decides after each chunk whether a member goes on, by the loss of validation's sequences.
+    """Decides after each chunk whether a member trains on, by the loss on validation's sequences.
 
-    Where that is lowest, and there alone, the held-out sequences are asked: nothing is chosen by them.
+    The held-out sequences are evaluated only with the weights of the lowest loss: they choose nothing.
 
     Args:
-        lowest: the step of the lowest loss; falls: whether the last evaluation was that.
+        lowest: the step of the lowest loss; falls: whether that was the last evaluation.
     """
 
     lowest: int = 0
     falls: bool = False
 
     def wants_evaluation(self, step: int, train_score: float) -> bool:
-        """Return whether to ask validation's sequences: after every chunk."""
+        """Return true: validation's sequences are evaluated after every chunk."""
         return self.running
 
     def update(self, step: int, score: float | None, loss: float = math.nan) -> None:
@@ -40,14 +41,14 @@ class LowestLoss(EarlyStopping):
             self.status = "unsolved"
 
     def wants_stretched(self) -> bool:
-        """Return whether to ask the held-out sequences."""
+        """Return whether to evaluate on the held-out sequences."""
         return self.falls
 
     def update_stretched(self, step: int, score: float, loss: float = math.nan) -> None:
-        """Take what the held-out sequences say of the weights of the lowest loss."""
+        """Record the held-out score and loss of the weights of the lowest validation loss."""
         self.score = self.stretched = score
         self.held_out_loss = loss
 
     def wants_lags(self) -> bool:
-        """Return whether to ask at every lag: never."""
+        """Return false: shorter lags are never evaluated."""
         return False

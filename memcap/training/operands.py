@@ -1,5 +1,5 @@
-"""The host's side of a member: its first state, its operands, those of its evaluations, and its weights out
-of a state. Scalars and vectors are NumPy's; step.py describes each of them."""
+"""The host's side of a member: its first state, the operands of its training and evaluations, and its weights
+taken from a state. Scalars and vectors are NumPy's; step.py describes each of them."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from memcap.training.step import EvalOperands, Trainer, TrainOperands, TrainStat
 
 
 def stream_key(member: Member, stream: Stream, index: int = 0) -> np.ndarray:
-    """Return the key of one of a member's streams of random numbers, (2,) uint32; `index` counts
+    """Return the key of one of a member's streams of random numbers, (2,) uint32; `index` numbers its
     evaluations."""
     return np.asarray(_stream_key(member.seed, member.lag, member.model.units, stream, index))
 
@@ -26,7 +26,8 @@ def _stream_key(seed: Any, *parts: Any) -> jax.Array:
 
 
 def empty_state(trainer: Trainer) -> TrainState:
-    """Return zeros. The optimizer's state starts at zero, so `initial_state` needs only the weights."""
+    """Return a state of zeros. The optimizer's state starts at zero, so `initial_state` adds only the
+    weights."""
     params = np.zeros(trainer.spec.architecture.parameters(), np.float32)
     shapes = jax.eval_shape(trainer.optimizer.init, params)
     opt_state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
@@ -76,14 +77,13 @@ def eval_operands(trainer: Trainer, member: Member, stream: Stream, index: int =
     """Return the operands of one of a member's evaluations.
 
     Args:
-        trainer: what trains it.
+        trainer: the functions that train it.
         member: the member that is evaluated.
         stream: EVALUATE, at its lag; or, over a quarter as many sequences, STRETCH, at `evaluation.stretch`
             times its lag or length, or LENGTHS, at one of `evaluation.lengths`; or, over a block, UP_TO, at
-            one of `Member.lags_up_to`. Of members that are judged by their loss EVALUATE asks all of
-            validation's sequences, any other all held-out ones.
-        index: counts the evaluations at its lag, or says which of the lengths or lags: each has sequences of
-            its own.
+            one of `Member.lags_up_to`. For members that are judged by their loss, EVALUATE takes all of
+            validation's sequences, any other stream all held-out ones.
+        index: number of the evaluation at its lag, or of the length or lag: each has sequences of its own.
     """
     lag, length, sequences = member.lag, member.length, trainer.spec.evaluation.sequences
     if member.task.by_loss:

@@ -2,8 +2,8 @@
 seed.
 
 A member in flight occupies a lane. One call takes every running lane through a chunk of training steps;
-another scores lanes on fresh sequences. What a lane computes is step.py's; here are lanes, devices, compiling
-and memory.
+another scores lanes on fresh sequences. step.py has what a lane computes; this file has lanes, devices,
+compilation and memory.
 """
 
 import math
@@ -30,7 +30,7 @@ from memcap.training.operands import empty_state
 from memcap.training.step import EvalOperands, Trainer, TrainOperands, TrainSpec, TrainState
 
 MEMBERS = "members"  # the axis of the device mesh
-# Less of LLVM's work, for CPUs. An evaluation compiles in two thirds of the time and runs as fast. So does
+# Less work for LLVM, on CPUs. An evaluation compiles in two thirds of the time and runs as fast. So does
 # training on at most 32 sequences, whose loops LLVM unrolls: 1.3 s instead of 3.3 s (delay line, lag 50, 50
 # units). With 128 it runs 15 % slower.
 FAST_COMPILE: dict[str, Any] = {"xla_backend_optimization_level": 2}
@@ -48,10 +48,10 @@ def lengths(member: Member) -> tuple[int, int]:
 
 
 def loop_of(spec: TrainSpec, steps: int, engine: Engine) -> loops.Choice:
-    """Choose the loop over time of members of this spec, and whether they run side by side.
+    """Choose the loop over time for members of this spec, and whether they run side by side.
 
     Args:
-        spec: of the members.
+        spec: the members' spec.
         steps: buffer T of their training sequences.
         engine: says which loop is wanted.
     """
@@ -62,7 +62,8 @@ def loop_of(spec: TrainSpec, steps: int, engine: Engine) -> loops.Choice:
 
 
 def loop_version(trainer: Trainer) -> str:
-    """Return what decides the bits of a member's loops: its cell's and its read-out's `Loop.version`."""
+    """Return the versions that decide the bits of a member's loops: its cell's and its read-out's
+    `Loop.version`."""
     model, platform = trainer.spec.architecture.model, jax.default_backend()
     cells = [cell_class(model.cell), *[LSTM] * (model.readout == "lstm")]
     return loops.version(trainer.loop, [loops.Request(cell, platform, windows=False) for cell in cells])
@@ -80,7 +81,7 @@ def _has_windows(task: Task, steps: int) -> bool:
 
 @dataclass(frozen=True)
 class Program:
-    """All that a pair of executables depends on.
+    """Everything that a pair of executables depends on.
 
     Args:
         trainer: the functions of a lane; `trainer.side_by_side` says whether lanes run side by side (GPU,
@@ -115,14 +116,13 @@ class Program:
         return "vmap" if self.trainer.side_by_side else "map"
 
     def mesh(self, there: Sequence[jax.Device] = ()) -> jax.sharding.Mesh:
-        """Return the devices that share the lanes: the first of those over there, or of this host."""
+        """Return the mesh of devices that share the lanes: the first of `there`, or of this host."""
         return jax.sharding.Mesh((there or jax.local_devices())[: self.devices], (MEMBERS,))
 
     def map_over_lanes(
         self, function: Callable[..., Any], there: Sequence[jax.Device] = ()
     ) -> Callable[..., Any]:
-        """Return the function of one member as a function of all lanes; each device has its share of them, as
-        `mesh` says."""
+        """Map a function of one member over all lanes, which the devices of `mesh` share."""
         if not self.trainer.side_by_side:
             return lambda *arguments: lax.map(lambda each: function(*each), arguments)
         if self.devices == 1:
@@ -134,7 +134,8 @@ class Program:
         )
 
     def example(self, there: Sequence[jax.Device] = ()) -> tuple[TrainState, TrainOperands, EvalOperands]:
-        """Return the shapes of what the executables take, all lanes stacked; placed, if devices are given."""
+        """Return the shapes of the executables' arguments, all lanes stacked; with shardings, if devices are
+        given."""
         place = (
             jax.sharding.NamedSharding(self.mesh(there), jax.sharding.PartitionSpec(MEMBERS))
             if there
@@ -166,9 +167,9 @@ class Executables:
         program: the program that was compiled.
         train_chunk: (states, operands) -> states, losses (lanes, evaluation.every); the states that go in are
             used up.
-        evaluate_future: `evaluate`, and when it was there; where memory doesn't limit the lanes it may still
-            be compiling.
-        started: when compiling began; train_ready: when `train_chunk` was there. On the clock of
+        evaluate_future: `evaluate`, and when it was ready; it may still be compiling where memory does not
+            limit the lanes.
+        started: when compilation began; train_ready: when `train_chunk` was ready. Both by
             `time.perf_counter`.
     """
 
@@ -180,8 +181,9 @@ class Executables:
 
     @property
     def evaluate(self) -> Any:
-        """(params (lanes, P), eval operands) -> scores (lanes,); with `evaluation.lengths` (lanes, 2), as by
-        `Trainer.evaluate_sequences`, or by `Trainer.evaluate_part`. Waits until it is compiled.
+        """The compiled (params (lanes, P), eval operands) -> scores (lanes,); or (lanes, 2), those of
+        `Trainer.evaluate_sequences` with `evaluation.lengths`, or of `Trainer.evaluate_part`. Waits until it
+        is compiled.
 
         Its buffer is that of the stretched evaluation: a buffer of its own for the shorter ones would save
         them 7 % of their time at 50 units, and cost a second program to compile.
@@ -190,13 +192,13 @@ class Executables:
 
     @property
     def seconds(self) -> float:
-        """Seconds that it took to get both; waits for them."""
+        """Seconds that it took to compile both; waits for them."""
         return max(self.train_ready, self.evaluate_future.result()[1]) - self.started
 
 
 def compiled(program: Program) -> Executables:
-    """Compile a program, once per process, also when several threads ask; with fewer lanes where memory can't
-    hold as many."""
+    """Compile a program, once per process even if several threads ask; with fewer lanes if memory cannot hold
+    them all."""
     with _lock:
         job = _jobs.pop(program, None)
         mine = job is None
@@ -206,7 +208,7 @@ def compiled(program: Program) -> Executables:
     if mine:
         try:
             job.set_result(_compile(program))
-        except BaseException as error:  # for whoever waits; asked again, it is tried again
+        except BaseException as error:  # for those who wait; the next call tries again
             with _lock:
                 _jobs.pop(program, None)
             job.set_exception(error)
@@ -222,9 +224,9 @@ def compile_to_fit(program: Program, memory: float, there: Sequence[jax.Device] 
     device.
 
     Args:
-        program: with the lanes that are wanted.
+        program: the program with all wanted lanes.
         memory: bytes that it may take on each device.
-        there: devices to compile for, also such as this machine doesn't have; none: those of this host.
+        there: devices to compile for, which this machine need not have; none: those of this host.
     """
     started = time.perf_counter()
     while True:
@@ -246,8 +248,8 @@ def compile_to_fit(program: Program, memory: float, there: Sequence[jax.Device] 
 
 
 def compile_both(program: Program, there: Sequence[jax.Device] = ()) -> tuple[Any, Future[tuple[Any, float]]]:
-    """Return `Executables.train_chunk` and `Executables.evaluate_future`, which is compiled meanwhile; the
-    arguments are those of `compile_to_fit`."""
+    """Return `Executables.train_chunk` and `Executables.evaluate_future`, which compiles in another thread.
+    Arguments are those of `compile_to_fit`."""
     trainer, cpu = program.trainer, (there or jax.local_devices())[0].platform == "cpu"
     states, operands, eval_operands = program.example(there)
 
@@ -268,8 +270,8 @@ def compile_both(program: Program, there: Sequence[jax.Device] = ()) -> tuple[An
 
 
 def needed_memory(program: Program, train_chunk: Any, evaluate: Any) -> float:
-    """Return the bytes that a device needs for its lanes and the larger of the two executables, as the
-    compiler has planned them."""
+    """Return the bytes that a device needs for its lanes and the larger of the two executables, as planned by
+    the compiler."""
 
     def planned(executable: Any) -> float:
         plan = executable.memory_analysis()
@@ -287,9 +289,11 @@ def needed_memory(program: Program, train_chunk: Any, evaluate: Any) -> float:
 
 @cache
 def device_memory() -> float:
-    """Return the bytes that a program may take on each device; infinite where a device doesn't say, as a CPU.
+    """Return the bytes that a program may take on each device; infinite if a device such as a CPU reports
+    none.
 
-    What others held when it was first asked is theirs; what our own programs hold goes as they end.
+    Memory that was in use at the first call belongs to others; what our own programs hold is freed as they
+    end.
     """
     all_stats = [
         stats for device in jax.local_devices() if (stats := device.memory_stats()) and "bytes_limit" in stats

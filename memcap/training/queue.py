@@ -1,11 +1,11 @@
-"""The members that wait, those in flight, and the results: shared by all workers of a job.
+"""The queue of a job, shared by all its workers: members that wait, members in flight, and results.
 
 Members that differ only in what is an operand share a program. A worker claims the costliest program that
 nobody else has; if all are claimed it helps with one that another worker has already compiled, so that the
 compilation cache serves it.
 
 A dead worker's members wait again, as suspects: each is trained alone, and not by this process, whose death
-would be the job's. Of a second death they are guilty, and have failed.
+would end the job. A member that kills a second worker has failed.
 """
 
 import math
@@ -22,30 +22,29 @@ from memcap.training.program import Program
 from memcap.training.results import Checkpoint, CurveChunk, Result
 from memcap.training.step import Trainer
 
-MAX_LANES = 4096  # members in flight on an accelerator; what its memory holds may be fewer
-MIN_LANES_OF_A_SEARCH = 256  # where more members are asked for as results come, if it may ask for so many
+MAX_LANES = 4096  # members in flight on an accelerator, if its memory holds so many
+MIN_LANES_OF_A_SEARCH = 256  # least lanes of an adaptive search, if it has that many candidates
 
 
 class Listener:
-    """Listener to what happens while members train. This one ignores it all; every method may be called from
+    """Listener to the events of a training. This one ignores them all; every method may be called from
     several threads.
 
     Attributes:
-        checkpoint_after: seconds of training after which a member's state is handed in, and again after as
-            many; infinite: never.
+        checkpoint_after: seconds of training between two checkpoints of a member; infinite: none.
     """
 
     checkpoint_after = math.inf
 
     def add_curve(self, chunk: CurveChunk) -> None:
-        """Take a piece of a member's curve. A member that was taken over from a dead worker goes on at its
-        checkpoint, or at step 0."""
+        """Take a piece of a member's curve. A member of a dead worker starts again from its checkpoint, or
+        from step 0."""
 
     def finish(self, program: str, results: Sequence[Result]) -> None:
         """Take the results of members that have ended; `program` names the one that trained them."""
 
     def save_checkpoints(self, checkpoints: Sequence[Checkpoint]) -> None:
-        """Take states of members in flight. From here on a member's course is the same, whoever trains it."""
+        """Take the states of members in flight, from which any worker continues a member the same way."""
 
     def load_checkpoints(self, members: Sequence[Member]) -> Mapping[str, Checkpoint]:
         """Return, by key, the checkpoints of those members that have trained before."""
@@ -53,7 +52,7 @@ class Listener:
         return {}
 
     def tick(self) -> None:
-        """Do what is due; called several times a second, by the thread that called `train`."""
+        """Do regular work; called several times a second, by the thread that called `train`."""
 
 
 class WorkerQueue(Protocol):
@@ -61,8 +60,7 @@ class WorkerQueue(Protocol):
     (`workers.RemoteQueue`).
 
     Attributes:
-        checkpoint_after: seconds of training after which a member's state is wanted, and wanted again;
-            infinite: never.
+        checkpoint_after: seconds of training between two checkpoints of a member; infinite: none.
     """
 
     @property
@@ -75,7 +73,7 @@ class WorkerQueue(Protocol):
         ...
 
     def claim_program(self) -> Program | None:
-        """Claim the next program to train; None when all is done. Waits where members may still come."""
+        """Claim the next program to train; None when all is done. Waits while members may still come."""
         ...
 
     def take_members(self, program: Program, most: int) -> list[Member]:
@@ -97,13 +95,13 @@ class WorkerQueue(Protocol):
 
 
 def cost(member: Member) -> float:
-    """Return the rough cost of a member that takes its whole budget, to start the longest first."""
+    """Return the rough cost of a member that uses its whole budget; the costliest start first."""
     recipe, model = member.recipe, member.model
     return work(recipe.budget, member.length, recipe.batch, model.layers, model.units)
 
 
 def work(steps: Any, length: Any, batch: Any, layers: Any, units: Any) -> Any:
-    """Return steps x length x batch x layers x (units + overhead)^2, of numbers or of columns."""
+    """Return steps x length x batch x layers x (units + overhead)^2, for numbers or for columns."""
     return steps * length * batch * (layers * (units + 8.0) ** 2)
 
 
@@ -111,19 +109,19 @@ class Queue:
     """Members waiting and in flight; thread-safe.
 
     Args:
-        members: to train; equal members train once.
+        members: the members to train; equal ones train once.
         engine: how to share the machine.
-        workers: how many workers will ask; nobody takes more than a fair share of what waits.
+        workers: number of workers; each takes at most a fair share of the waiting members.
         listener: told of curves and ended members.
-        next_members: members that are wanted after these have ended.
-        candidates: all that `next_members` may ask for, so that programs are made as large as they will have
-            to be.
-        study: all members of the study. Programs, which the rows tell of, are made for all of them, also
-            where some have been trained before.
+        next_members: returns further members to train, given those that have ended.
+        candidates: all members that `next_members` may return, so that programs are large enough from the
+            start.
+        study: all members of the study. Programs, which rows record, are sized for all of them, even if some
+            have been trained before.
 
     Attributes:
         done: set when all is over, or the job was stopped.
-        results: of the members that have ended, in the order in which they did.
+        results: results of the members that have ended, in that order.
     """
 
     def __init__(
@@ -151,7 +149,7 @@ class Queue:
         self.failures: Counter[Member] = Counter()  # deaths of workers that had the member
 
         # Programs
-        self.sizes: dict[Group, tuple[Size, int]] = {}  # what a group may come to: size, and how many members
+        self.sizes: dict[Group, tuple[Size, int]] = {}  # largest size and number of members
         self.programs: dict[Group, list[Program]] = {}
         self.owners: dict[Group, set[int]] = {}
         self.claims: dict[int, Program] = {}  # by worker
@@ -160,8 +158,8 @@ class Queue:
         members, candidates, study = list(members), list(candidates), list(study)
         self.groups = Groups(engine, [*members, *candidates, *study])
         for member in dict.fromkeys([*members, *candidates]):
-            # One after another, a program of the lengths at hand runs as fast, and larger ones are seldom
-            # needed.
+            # If members run one after another, a program for the current lengths is as fast, and larger
+            # ones are seldom needed.
             if self.groups.of(member).side_by_side:
                 self._expect(member, 1)
         for member in study:
@@ -169,17 +167,17 @@ class Queue:
         self.add(members)
 
     def _expect(self, member: Member, count: int) -> None:
-        """Let the programs of a member's group be large enough for it, with so many more lanes."""
+        """Make the programs of a member's group large enough for it, with `count` more lanes."""
         group = self.groups.of(member)
         size, so_far = self.sizes.get(group, (Size.needed_by(member), 0))
         self.sizes[group] = Size.max_of([size, Size.needed_by(member)]), so_far + count
 
     def for_worker(self, worker: int) -> "LocalQueue":
-        """Return the queue as this worker sees it."""
+        """Return this worker's view of the queue."""
         return LocalQueue(self, worker)
 
     def add(self, members: Iterable[Member]) -> None:
-        """Let more members wait."""
+        """Add members that wait."""
         with self.changed:
             for member in members:
                 if member not in self.seen:
@@ -190,13 +188,13 @@ class Queue:
             self._notify()
 
     def stop(self) -> None:
-        """Let every worker end after its chunk."""
+        """Make every worker stop after its chunk."""
         with self.changed:
             self.done.set()
             self.changed.notify_all()
 
     def detach(self) -> None:
-        """Accept nothing more from the workers: `train` returns, and leaves them to their chunks."""
+        """Accept nothing more from the workers: `train` returns while they finish their chunks."""
         self.stop()
         self.detached = True
 
@@ -207,7 +205,7 @@ class Queue:
         return [self.results[member] for member in [*members, *others]]
 
     def _notify(self) -> None:
-        """Wake all that wait for a change; all is over once nothing waits and nothing is in flight."""
+        """Wake every thread that waits for a change. The job is done once no member waits or is in flight."""
         if not any(self.pending.values()) and not any(self.in_flight.values()):
             self.done.set()
         self.changed.notify_all()
@@ -215,7 +213,7 @@ class Queue:
     # Programs
 
     def programs_to_compile(self) -> list[Program]:
-        """Return the programs of all that waits, the costliest first."""
+        """Return the programs of all waiting members, the costliest first."""
         with self.changed:
             groups = [group for group, members in self.pending.items() if members]
             return [self._program(group) for group in sorted(groups, key=lambda g: -self.pending_cost[g])]
@@ -241,8 +239,7 @@ class Queue:
             return None
 
     def _may_train(self, worker: int, member: Member) -> bool:
-        """Return whether a worker may train a member: suspects train in another process than this one, and
-        alone."""
+        """Return whether a worker may train a member: suspects train alone, and never in this process."""
         return member not in self.failures or (worker != 0 and not self.in_flight[worker])
 
     def _release(self, worker: int) -> None:
@@ -251,7 +248,7 @@ class Queue:
         self.changed.notify_all()
 
     def _program(self, group: Group) -> Program:
-        """Return the smallest program of this group whose width, buffers and lanes serve all that wait; a new
+        """Return the group's smallest program whose width, buffers and lanes serve all waiting members; a new
         one if there is none."""
         pending = self.pending[group]
         size, lanes = Size.max_of(map(Size.needed_by, pending)), self.engine.lanes or 1
@@ -278,8 +275,7 @@ class Queue:
         return programs[-1]
 
     def _group(self, program: Program) -> Group:
-        """Return the group of a program; one with fewer lanes, as memory allows, is the same to its
-        members."""
+        """Return the group of a program, which may have fewer lanes than planned if memory is short."""
         return next(
             group
             for group, programs in self.programs.items()
@@ -289,7 +285,7 @@ class Queue:
     # Members
 
     def take_members(self, worker: int, program: Program, most: int) -> list[Member]:
-        """Take a share of what waits and fits into the program's buffers; see `WorkerQueue`."""
+        """Take a share of the waiting members that fit into the program's buffers; see `WorkerQueue`."""
         with self.changed:
             if program not in self.compiled:  # a worker compiles before it takes members
                 self.compiled.add(program)
@@ -331,8 +327,8 @@ class Queue:
             reason: how it ended.
 
         Returns:
-            The members that may have killed it: what it had, or all that wait for the program that it was
-            compiling. And those of them that had killed another one before, and have failed.
+            The members that may have killed it: those that it had, or all that wait for the program that it
+            was compiling; and those among them that have failed, because they had killed a worker before.
         """
         with self.changed:
             had, program = list(self.in_flight[worker]), self.claims.get(worker)
@@ -366,7 +362,7 @@ class LocalQueue:
 
     Args:
         queue: of the job.
-        worker: the number of the worker that asks; 0 is this process.
+        worker: the worker's number; 0 is this process.
     """
 
     def __init__(self, queue: Queue, worker: int):
@@ -374,7 +370,7 @@ class LocalQueue:
 
     @property
     def checkpoint_after(self) -> float:
-        """Seconds of training, as the listener says."""
+        """Seconds of training between checkpoints, from the listener."""
         return self.queue.listener.checkpoint_after
 
     def should_continue(self) -> bool:

@@ -1,5 +1,5 @@
-"""The products of training: results of members that have ended; pieces of the curves, and checkpoints, of
-members that train."""
+"""The products of training: results of members that have ended, and curves and checkpoints of those in
+flight."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -22,8 +22,8 @@ class Result:
         member: the member.
         status: "solved", "unsolved" (budget used up), "diverged", or "failed": it took two workers with it.
         steps: training steps taken.
-        solved: steps to solve it, the evaluations that confirmed it included; steady: steps until it was
-            steady, too; None if never.
+        solved: steps until it was solved, including the evaluations that confirmed it; steady: steps until it
+            was steady; None if never.
         score: last held-out score; best: best one; stretched: last score at `evaluation.stretch` times the
             lag (or length).
         train_loss: mean over the last chunk, in nats or squared error.
@@ -36,8 +36,9 @@ class Result:
         reason: why it failed.
         at_lengths: (score, share of whole sequences right) at each of `evaluation.lengths`.
         up_to: steps until it was right at every lag up to its own; None if never. mean: of the scores there;
-            worst: the worst of them, at `worst_lag`; NaN and None unless asked.
-        validation_loss, held_out_loss: where validation's is lowest; NaN unless members are judged by it.
+            worst: the worst of them, at `worst_lag`; NaN and None if not evaluated.
+        validation_loss, held_out_loss: losses at the lowest validation loss; NaN unless members are judged by
+            it.
     """
 
     member: Member
@@ -67,7 +68,7 @@ class Result:
 
     @classmethod
     def failed(cls, member: Member, program: Program, reason: str) -> "Result":
-        """Return the result of a member that nobody could train: no measurement."""
+        """Return the result of a member that no worker could train: no measurement."""
         trainer, nan = program.trainer, math.nan
         size = program.spec.architecture.model.units, trainer.max_length
         scores = (nan, nan, nan, nan)
@@ -76,7 +77,7 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        """True if it became what `evaluation.until` asks for: solved, steady, or right up to its lag."""
+        """True if it reached what `evaluation.until` asks for: solved, steady, or right up to its lag."""
         return getattr(self, str(self.member.evaluation.until)) is not None
 
 
@@ -88,10 +89,10 @@ class CurveChunk:
         member: the member.
         first_step: steps taken before the chunk.
         losses: (steps of the chunk,) float32, the training loss of each.
-        train_score: running training score at the chunk's end; score: held-out, None where no evaluation was
-            wanted.
-        lag: that the member's curriculum is at then; None without a curriculum.
-        worst: held-out score at the worst lag up to its own; None where these were not asked.
+        train_score: running training score at the chunk's end; score: held-out score, None if it was not
+            evaluated.
+        lag: lag of the member's curriculum at the chunk's end; None without a curriculum.
+        worst: held-out score at the worst lag up to its own; None if it was not evaluated.
         lr: learning rate of the next step; None where it is not known.
     """
 
@@ -105,12 +106,12 @@ class CurveChunk:
     lr: float | None = None
 
     def points(self, most: int | None = None) -> Iterator[tuple[int, dict[str, float]]]:
-        """Yield (step, values) for each step; the last one comes with the scores. No steps: a further
-        evaluation of the last one.
+        """Yield (step, values) for each step; the last one has the scores. A chunk without steps is a further
+        evaluation of the last step.
 
         Args:
-            most: points that are wanted; where there are more steps, a point has the mean loss since the one
-                before.
+            most: most points to yield; if there are more steps, a point has the mean loss since the previous
+                one.
         """
         metric, last = self.member.task.metric, self.first_step + len(self.losses)
         count = min(most or len(self.losses), len(self.losses))
@@ -129,7 +130,7 @@ class CurveChunk:
             yield last, scores
 
     def _held_out(self) -> dict[str, float]:
-        """Return the held-out scores that there are."""
+        """Return the held-out scores that were evaluated."""
         scores = {f"eval/{self.member.task.metric}": self.score, "eval/worst": self.worst}
         return {name: score for name, score in scores.items() if score is not None}
 
@@ -140,7 +141,7 @@ class Checkpoint:
 
     Args:
         key: of the member.
-        program: its program in words (`program_id`); only the same one goes on from here.
+        program: its program in words (`program_id`); only an equal one may continue it.
         host_state: the host's part, as plain values: `train_loop.Lane.to_dict`.
         state: the leaves of its `TrainState`.
     """
@@ -157,7 +158,7 @@ class Checkpoint:
 
 
 def program_id(trainer: Trainer) -> str:
-    """Return, in words, what decides how a state is laid out and what comes of it. Buffers and lanes
-    don't."""
+    """Return a program in words: all that decides the layout of a state and its results, so no buffers or
+    lanes."""
     together = "side by side" if trainer.side_by_side else "one after another"
     return f"{trainer.spec!r} {together} {loop_version(trainer)}"

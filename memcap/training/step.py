@@ -39,7 +39,7 @@ EVALUATION_BATCH = 256
 class TrainOperands(NamedTuple):
     """Operands of one member's training: all that may differ between the members of a program.
 
-    `key` is (2,) uint32, of the training stream. `curriculum` is a `Curriculum`, or () without one. The
+    `key`, (2,) uint32, is that of the training stream. `curriculum` is a `Curriculum`, or () without one. The
     others are scalars.
     """
 
@@ -57,8 +57,8 @@ class TrainOperands(NamedTuple):
 class EvalOperands(NamedTuple):
     """Operands of one member's evaluation.
 
-    `key` is (2,) uint32, or says which sequences (`Trainer.evaluate_part`); the others are scalars. `blocks`
-    is the number of blocks of sequences; 0 skips the evaluation.
+    `key` is (2,) uint32, and may instead choose validation's or held-out sequences (`Trainer.evaluate_part`);
+    the others are scalars. `blocks` is the number of blocks of sequences; 0 skips the evaluation.
     """
 
     key: Any
@@ -96,7 +96,7 @@ class TrainSpec:
         batch: sequences per training step.
         clip: limit of the gradient's norm, or of each of its elements, by `clip_by`.
         evaluation: the rule by which a member is solved.
-        curriculum: whether the training lag is that of a `CurriculumState`; a member whose recipe has no
+        curriculum: whether the training lag is read from a `CurriculumState`; a member whose recipe has no
             curriculum starts at its own lag.
         optimizer: one of `OPTIMIZERS` or `NET_OPTIMIZERS`.
         decay: weight decay of matrices per step, before the learning rate.
@@ -160,7 +160,7 @@ OPTIMIZERS: Mapping[str, Callable[[], optax.GradientTransformation]] = {
     "adam": optax.scale_by_adam,
     "sgd": partial(optax.trace, MOMENTUM),
     "rmsprop": partial(optax.scale_by_rms, RMS_DECAY, EPSILON, eps_in_sqrt=False),  # as PyTorch has it
-    "adamw": optax.scale_by_adam,  # to whose direction the decay is added
+    "adamw": optax.scale_by_adam,  # the decay is added to its direction
 }
 
 # Clippings by `recipe.clip_by`; their argument is `recipe.clip`.
@@ -196,7 +196,7 @@ def freeze_cell(
     architecture: Architecture, optimizer: optax.GradientTransformationExtraArgs
 ) -> optax.GradientTransformationExtraArgs:
     """Zero the updates of all weights but the read-out's, which come last, before an optimizer and after it:
-    what is frozen neither counts to a gradient's norm nor decays."""
+    frozen weights do not decay, and do not count towards the gradient's norm."""
     first = min(place.start for place in jax.tree.leaves(architecture.places()["readout"]))
     zero = optax.stateless(lambda updates, _: cast(jax.Array, updates).at[:first].set(0.0))
     return optax.chain(zero, optimizer, zero)
@@ -212,10 +212,10 @@ def learning_rate(operands: TrainOperands, step: Any, floor: float = 0.0, xp: An
     """Return the learning rate at a step: linear warmup, then constant, or a cosine that ends at the budget.
 
     Args:
-        operands: of a member, or of N, stacked.
-        step: steps taken before: scalar, or (N,).
+        operands: those of a member, or of N members, stacked.
+        step: steps taken so far: scalar, or (N,).
         floor: share of the peak at which the cosine ends.
-        xp: jax.numpy, or NumPy to know the rate beside a program.
+        xp: jax.numpy, or NumPy to compute the rate outside a program.
     """
     warm = xp.minimum(1.0, (step + 1) / xp.maximum(operands.warmup, 1))
     cosine = 0.5 * (1 + xp.cos(xp.pi * step / operands.budget))
@@ -289,7 +289,7 @@ class Trainer:
         return lag, operands.curriculum.lengths[lag]
 
     def learning_rate(self, step: Any, at: Any, operands: TrainOperands, xp: Any = jnp) -> Any:
-        """Return the learning rate at a step, where the curriculum is `at`; else as `learning_rate`."""
+        """Return the learning rate at a step of a member whose curriculum is in state `at`."""
         lr = learning_rate(operands, step, self.spec.floor, xp)
         if self.spec.curriculum:
             lr = lr * curriculum.lr_scale(at, operands.curriculum, step, operands.budget, xp)
@@ -322,8 +322,8 @@ class Trainer:
         params = state.params - lr * cast(jax.Array, direction)
         finite = jnp.isfinite(loss) & jnp.isfinite(params).all()
 
-        # A diverged member keeps its last finite weights and stops here. A lane by itself needs no more of
-        # the optimizer then, whose matrices would take longer to choose than to use.
+        # A diverged member keeps its last finite weights and stops here. A lane by itself has no further
+        # use for the optimizer's matrices, and selecting them would take longer than using them.
         applied = finite & state.active & on
         params, opt_state = jax.tree.map(
             lambda new, old: new if on is True and new.ndim > 1 else jnp.where(applied, new, old),
@@ -420,8 +420,8 @@ class Trainer:
         return jnp.stack([score / due, whole / (operands.blocks * self.block)])
 
     def evaluate_part(self, params: Float[Array, " P"], operands: EvalOperands) -> Float[Array, 2]:
-        """Return the score and the loss of all of validation's sequences, or of those held out: `key` begins
-        with 0 or 1."""
+        """Return the score and the loss on all of validation's sequences if `key` begins with 0, or on all
+        held-out ones if it begins with 1."""
         held, task = operands.key[0].astype(jnp.int32), self.spec.task
 
         def block(k: jax.Array, sums: Float[Array, 3]) -> Float[Array, 3]:

@@ -1,8 +1,8 @@
-"""A worker's loop: take members from the queue, train them in the lanes of one program after another, hand in
-the results.
+"""A worker's loop: take members from the queue, train them in the lanes of one program after another, and
+hand in the results.
 
-Between chunks an ended member leaves its lane and a waiting one takes it, at no recompile. Where checkpoints
-are wanted, the states of members that train long are handed in now and then.
+Between chunks an ended member leaves its lane and a waiting one takes it, without a recompile. If checkpoints
+are wanted, the states of members that train for long are handed in now and then.
 """
 
 import math
@@ -29,11 +29,11 @@ from memcap.training.queue import WorkerQueue
 from memcap.training.results import Checkpoint, CurveChunk, Result, program_id
 from memcap.training.step import EvalOperands, TrainState
 
-MAX_SAVING = 0.01  # at most so much of the time goes into handing in states
+MAX_SAVING = 0.01  # share of the time that handing in states may take
 
 
 def run_worker(queue: WorkerQueue) -> None:
-    """Train whatever the queue has, until there is nothing left."""
+    """Train members of the queue until none is left."""
     while (program := queue.claim_program()) is not None:
         train_program(program, queue)
 
@@ -74,10 +74,10 @@ class Lane:
         steps: taken before the chunk in hand.
         loss: mean over the last chunk.
         seconds: its share of the time so far.
-        since: when it came into its lane, on the monotonic clock.
-        at_lengths: of a member that has ended: score, and share of whole sequences right, at each of
+        since: when it entered its lane, on the monotonic clock.
+        at_lengths: once the member has ended: score, and share of whole sequences right, at each of
             `evaluation.lengths`.
-        lowest: (P,) the weights of the lowest loss of validation's sequences; None where it decides nothing.
+        lowest: (P,) the weights of the lowest validation loss; None where that loss decides nothing.
     """
 
     stopping: EarlyStopping
@@ -94,10 +94,10 @@ class Lane:
         return self.stopping.member
 
     def to_dict(self) -> dict[str, Any]:
-        """Return all but the member, and when it came here, as plain values.
+        """Return the lane as plain values, without the member and `since`.
 
-        A member's data are drawn from its seed and its step, and its evaluations are counted, so these and
-        its `TrainState` are all that it takes to train on as if nobody had stopped it.
+        A member's data depend on its seed and step alone, and its evaluations are numbered, so with these
+        values and its `TrainState` it trains on as if it had never stopped.
         """
         stopping = {name: value for name, value in vars(self.stopping).items() if name != "member"}
         values = {"steps": self.steps, "loss": self.loss, "seconds": self.seconds, "stopping": stopping}
@@ -105,14 +105,14 @@ class Lane:
 
     @classmethod
     def from_dict(cls, member: Member, values: Mapping[str, Any]) -> "Lane":
-        """Return the lane of a member that goes on; see `to_dict`."""
+        """Return the lane of a member that continues from a checkpoint; see `to_dict`."""
         stopping = _stopping_of(member)(member, **values["stopping"])
         lane = cls(stopping, values["steps"], values["loss"], values["seconds"])
         lane.lowest = np.asarray(values["lowest"], np.float32) if "lowest" in values else None
         return lane
 
     def add_losses(self, step: int, finite: bool, losses: np.ndarray) -> None:
-        """Note the losses of a chunk that ended at `step`. The step that diverged has a loss, but does not
+        """Record the losses of a chunk that ended at `step`. A step that diverged has a loss, but does not
         count as taken."""
         count = step - self.steps + (not finite)
         if count:
@@ -129,7 +129,7 @@ class Lanes:
 
     def __init__(self, program: Program):
         self.code = compiled(program)
-        self.program = self.code.program  # with fewer lanes, where memory holds no more
+        self.program = self.code.program  # with fewer lanes if memory is short
         self.trainer = self.program.trainer
         self.lanes: list[Lane | None] = [None] * self.program.lanes
         self.states = jax.tree.map(
@@ -151,18 +151,18 @@ class Lanes:
         return [k for k, lane in enumerate(self.lanes) if lane is None]
 
     def older_than(self, seconds: float) -> list[int]:
-        """Return the numbers of the lanes whose member has been there for longer."""
+        """Return the numbers of the lanes whose member entered more than `seconds` ago."""
         now = time.monotonic()
         return [k for k, lane in self.active.items() if now - lane.since > seconds]
 
     def fill(self, members: Mapping[int, Member], checkpoints: Mapping[str, Checkpoint]) -> None:
-        """Put members into lanes, by number; those with a checkpoint, by key, go on from there."""
+        """Put members into lanes, by number; a member with a checkpoint, by key, continues from it."""
         self.states = jax.tree.map(np.array, self.states)
         for k, member in members.items():
             self.lanes[k], state = self._start(member, checkpoints.get(member.key))
             _write(self.states, k, state)
             _write(self.operands, k, train_operands(self.trainer, member))
-        # Handed over once, not every chunk.
+        # Copied to the device once, not every chunk.
         one_device = self.program.devices == 1
         self.operands_on_device = jax.device_put(self.operands) if one_device else self.operands
 
@@ -173,11 +173,11 @@ class Lanes:
         return Lane.from_dict(member, checkpoint.host_state), jax.tree.unflatten(structure, checkpoint.state)
 
     def train_chunk(self) -> list[CurveChunk]:
-        """Take all members through a chunk of training, and through the evaluations that are due after it."""
+        """Train all members for a chunk, then run the evaluations that are due."""
         start, active = time.perf_counter(), self.active
         losses = np.zeros((self.program.lanes, self.program.spec.evaluation.every), np.float32)
         if any(lane.steps < lane.member.recipe.budget for lane in active.values()):
-            # Else they are only evaluated once more.
+            # Otherwise they are only evaluated once more.
             self.states, losses = self.code.train_chunk(self.states, self.operands_on_device)
         steps, finite, train_scores = (
             np.asarray(leaf).tolist()
@@ -228,8 +228,8 @@ class Lanes:
         return chunks
 
     def _evaluate_stretched(self, active: Mapping[int, Lane], steps: Sequence[int]) -> None:
-        """Evaluate the lanes that want it at the stretched length, or on held-out sequences where they count;
-        `steps`: taken, by lane."""
+        """Evaluate the lanes that want it at the stretched length, or on held-out sequences if members are
+        judged by their loss. `steps`: steps taken, by lane."""
         operands = {
             k: eval_operands(self.trainer, lane.member, Stream.STRETCH)
             for k, lane in active.items()
@@ -241,7 +241,7 @@ class Lanes:
                 active[k].lowest = np.array(self.states.params[k])
 
     def _lags(self, lanes: Mapping[int, Lane]) -> dict[int, int]:
-        """Return the lags that curricula are at, by lane, for members that have one."""
+        """Return the current lags of curricula, by lane, for members that have one."""
         if not self.trainer.spec.curriculum:
             return {}
         lags = np.asarray(self.states.curriculum.lag).tolist()
@@ -276,10 +276,10 @@ class Lanes:
 
     def _evaluate(self, by_lane: Mapping[int, EvalOperands]) -> dict[int, list[float]]:
         """Evaluate some lanes, by number: score, and with `evaluation.lengths` the share of whole sequences
-        right; or score and loss where that decides."""
+        right; or score and loss for members that are judged by their loss."""
         if not by_lane:
             return {}
-        self.eval_operands.blocks[:] = 0  # none of the others
+        self.eval_operands.blocks[:] = 0  # of all other lanes
         for k, operands in by_lane.items():
             _write(self.eval_operands, k, operands)
         scores = np.asarray(self.code.evaluate(self.states.params, self.eval_operands))
@@ -338,7 +338,7 @@ class Lanes:
 
 
 def _stopping_of(member: Member) -> type[EarlyStopping]:
-    """Return what decides when a member ends."""
+    """Return the stopping rule of a member."""
     return LowestLoss if member.task.by_loss else EarlyStopping
 
 

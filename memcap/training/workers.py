@@ -1,9 +1,9 @@
-"""Worker processes, both ends of them, in the order of a worker's life: it is started, sends heartbeats,
+"""Worker processes, seen from both ends and in the order of a worker's life: it is started, sends heartbeats,
 trains the members of its parent's queue, and is replaced when it dies or hangs.
 
-No `multiprocessing`: that would run a user's script again in every worker unless the script guards against
-it. And no fork: a process in which JAX has threads cannot be forked. This file imports JAX in no other place
-than `worker_main`, so that a worker sends heartbeats while it still imports.
+Without `multiprocessing`, which would run a user's script again in every worker unless the script guards
+against it, and without fork, as a process in which JAX has threads cannot be forked. Only `worker_main`
+imports JAX, so that a worker sends heartbeats while it still imports.
 """
 
 import gc
@@ -31,25 +31,24 @@ if TYPE_CHECKING:  # these import JAX
 MAIN = "from memcap.training.workers import worker_main; worker_main()"
 ENVIRONMENT = {
     "PJRT_NPROC": "1"
-}  # threads of XLA for the worker of one core; a variable of ours overrules it
-HEARTBEAT_TIMEOUT = 60.0  # seconds without a word after which a worker hangs, or was stopped
-HEARTBEATS = 30  # in as many seconds
-# Calls of a `WorkerQueue` whose answer a worker waits for; it goes on after the others.
+}  # XLA's threads in a worker of one core; set it in our own environment to overrule it
+HEARTBEAT_TIMEOUT = 60.0  # seconds of silence after which a worker counts as hung or stopped
+HEARTBEATS = 30  # in that time
+# Calls of a `WorkerQueue` for whose answer a worker waits; after any other it goes on at once.
 ANSWERED = ("claim_program", "take_members", "load_checkpoints")
-MAX_FALSE_STARTS = 3  # deaths in a row of workers that had no members, after which the environment is broken
-CLOCK_JUMP = 5.0  # seconds between two checks of ours after which it was this process that was stopped
-# seconds that a worker in this process has to end its chunk once the job is over; then it is left to it
+MAX_FALSE_STARTS = 3  # deaths in a row of workers without members: the environment is broken
+CLOCK_JUMP = 5.0  # seconds between two of our checks after which this process itself was stopped
+# seconds that a worker in this process has to end its chunk once the job is over; then we leave it
 SHUTDOWN_WAIT = 0.3
 
 
 class PeerDiedError(Exception):
-    """Raised where the process at the other end of a pipe ended without a word, as one that was killed
-    does."""
+    """Raised when the process at the other end of a pipe has ended without a word, as if killed."""
 
 
 class Pipe:
-    """One end of a connection that nothing else uses, so that nothing that is printed comes between the
-    messages; thread-safe to send."""
+    """One end of a connection for messages alone: printed text cannot come between them. Sending is
+    thread-safe."""
 
     def __init__(self, connection: Connection):
         self.connection, self.lock = connection, threading.Lock()
@@ -82,21 +81,21 @@ class Pipe:
 
 
 def spawn(code: str, *arguments: str) -> tuple[subprocess.Popen[str], Connection]:
-    """Start Python on some code, with our import path, in a session of its own: Ctrl-C is for the process
-    that starts it.
+    """Start Python on some code, with our import path, in a session of its own, so that Ctrl-C reaches only
+    the process that starts it.
 
     Args:
-        code: what it runs.
+        code: the code to run.
         arguments: its `sys.argv[2:]`; the first one is for `parent_pipe`.
 
     Returns:
-        The process, whose `stdout` has all that it prints, and our end of the connection with it.
+        The process, whose `stdout` has all that it prints, and our end of the connection.
     """
     path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
     ours, theirs = multiprocessing.Pipe()
     with theirs:
         process = subprocess.Popen(
-            # -P: import nothing from here; -u: what is printed comes at once
+            # -P: import nothing from this folder; -u: do not buffer what is printed
             [sys.executable, "-P", "-u", "-c", code, str(theirs.fileno()), *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -114,14 +113,14 @@ def spawn(code: str, *arguments: str) -> tuple[subprocess.Popen[str], Connection
 
 
 def parent_pipe() -> Pipe:
-    """Return the end of the connection of a process that was started; no child of its own inherits it."""
+    """Return a started process's end of the connection; its own children do not inherit it."""
     descriptor = int(sys.argv[1])
     os.set_inheritable(descriptor, False)
     return Pipe(Connection(descriptor))
 
 
 def worker_main() -> None:
-    """Run a worker's process: heartbeats first and JAX after them, then members until there is nothing left.
+    """Run a worker's process: send heartbeats, import JAX, then train members until none is left.
 
     Its arguments are the connection, and the seconds between heartbeats.
     """
@@ -146,7 +145,8 @@ def worker_main() -> None:
 
 
 def _send_heartbeats(pipe: Pipe, seconds: float, parent: int) -> None:
-    """Send heartbeats: programs run without Python's lock. End this process soon after its parent."""
+    """Send heartbeats, also while programs run, which release Python's lock. End this process soon after its
+    parent."""
     while os.getppid() == parent:
         try:
             pipe.send(("heartbeat", ()))
@@ -169,7 +169,7 @@ class RemoteQueue:
         self._pipe, self.checkpoint_after = pipe, checkpoint_after
 
     def should_continue(self) -> bool:
-        """Return true: it is the parent that ends this process."""
+        """Return true: the parent ends this process."""
         return True
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
@@ -184,10 +184,10 @@ class RemoteQueue:
 
 
 class WorkerProcess:
-    """A worker's process as its parent sees it, started as the object is made.
+    """A worker's process as its parent sees it; making the object starts it.
 
-    What it prints, wherever it prints it, is passed on to stderr once it has asked for something. One that
-    can't even start, and its successors, would say the same many times: of those only the last line is kept.
+    Whatever it prints is passed on to stderr, once it has made its first call. Before that only the last line
+    is kept, as a worker that cannot start, and its successors, would print the same many times.
     """
 
     def __init__(self) -> None:
@@ -232,7 +232,7 @@ class WorkerProcess:
                 self._print([])
             if name == "error":
                 raise RuntimeError(f"a worker failed\n{arguments[0]}")
-            self.last_message = math.inf  # it waits for us
+            self.last_message = math.inf  # the worker waits for us
             answer = getattr(queue, name)(*arguments)
             self.last_message = time.monotonic()
             if name in ANSWERED:
@@ -244,7 +244,7 @@ class WorkerProcess:
         return call
 
     def kill_if_hung(self) -> None:
-        """Kill it if nothing has come from it for long; `serve` then finds it dead."""
+        """Kill it if it has been silent for too long; `serve` then finds it dead."""
         if time.monotonic() - self.last_message > HEARTBEAT_TIMEOUT:
             self.timed_out = True
             self.kill()
@@ -254,8 +254,8 @@ class WorkerProcess:
         self.process.kill()
 
     def exit_reason(self) -> str:
-        """Return how a dead process ended, and what it printed last."""
-        self.reader.join(5)  # at most, as somebody may have inherited its stderr
+        """Return how a dead process ended, and the last line that it printed."""
+        self.reader.join(5)  # no longer, as another process may have inherited its stderr
         if self.timed_out:
             reason = f"said nothing for {HEARTBEAT_TIMEOUT:g} s and was killed"
         else:
@@ -263,7 +263,7 @@ class WorkerProcess:
         return reason + (f', its last line: "{self.last_line}"' if self.last_line else "")
 
     def close(self) -> None:
-        """End the process and close what leads to it."""
+        """End the process and close the connections to it."""
         self.kill()
         self.process.wait()
         self.pipe.connection.close()
@@ -273,14 +273,15 @@ class WorkerProcess:
 
 
 class WorkerPool:
-    """All workers of a job: a thread of this process, and for each further one a process, with a thread of
-    ours that answers it.
+    """All workers of a job: one is a thread of this process, each other one a process with a thread here that
+    answers it.
 
-    Entered, they work; on leaving, those that still do are ended, and what one of them raised is raised.
+    A context manager: entering starts them; leaving ends those that still run, and raises an error that one
+    of them raised.
 
     Args:
-        queue: the members; it says how many workers there are.
-        run_worker: trains what a `WorkerQueue` has, `memcap.training.train_loop.run_worker`.
+        queue: the job's queue; it knows the number of workers.
+        run_worker: trains the members of a `WorkerQueue`: `memcap.training.train_loop.run_worker`.
     """
 
     def __init__(self, queue: "Queue", run_worker: "Callable[[WorkerQueue], None]"):
@@ -320,7 +321,7 @@ class WorkerPool:
         self.queue.detach()
 
     def serve(self, number: int) -> None:
-        """Have one process at work, this one or its successors, until all is done.
+        """Keep one worker at work until all is done, this one or its successors.
 
         Raises:
             UserError: none can start.
@@ -348,7 +349,7 @@ class WorkerPool:
                 worker.close()
 
     def _requeue(self, number: int, worker: WorkerProcess) -> bool:
-        """Queue a dead worker's members again, print so, and return whether it had any."""
+        """Queue a dead worker's members again, print a note, and return whether it had any."""
         reason = worker.exit_reason()
         suspects, failed = self.queue.worker_died(number, reason)
         if suspects:
@@ -361,7 +362,7 @@ class WorkerPool:
         return bool(suspects)
 
     def kill_hung(self) -> None:
-        """Kill the processes that hang. If the last check is long ago, it was this process that was
+        """Kill the processes that hang; none if the last check is long ago, as then this process was
         stopped."""
         now = time.monotonic()
         workers = list(self.processes.values())
@@ -374,8 +375,7 @@ class WorkerPool:
 
 
 def in_thread(function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-    """Call a function in a daemon thread: nobody waits for it when the job is over, not even the interpreter
-    at its end."""
+    """Call a function in a daemon thread, for which neither the job nor the interpreter waits at its end."""
     job: Future[Any] = Future()
 
     def call() -> None:

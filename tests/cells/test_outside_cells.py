@@ -9,9 +9,12 @@ from flax import nnx
 from study_checks import refusal
 
 from memcap.cells import Cell, cell_class, cell_classes, registry
+from memcap.config import Member
 from memcap.knobs import UserError
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
+from memcap.recipes import Recipe
+from memcap.tasks.latch import Latch
 
 LEAKY = '''
 from flax import nnx
@@ -55,6 +58,66 @@ def test_a_class_that_was_defined_anew_is_refused(module, tmp_path):
     sys.modules.pop(module)
     with pytest.raises(UserError, match="was defined anew in this process"):
         cell_class(f"{module}:Leaky")
+
+
+WRONG = """
+from leaky_cell import Leaky
+
+class Made(Leaky):
+    def __init__(self, units):
+        pass
+
+class Keeps(Leaky):
+    def __init__(self, in_features, hidden_features, *, rngs):
+        super().__init__(in_features, 1, rngs=rngs)
+
+class Starts(Leaky):
+    def initialize_carry(self, input_shape, rngs=None, carry_init=None):
+        return self.nothing
+
+class Raises(Leaky):
+    def __call__(self, carry, inputs):
+        raise RuntimeError("no\\nway")
+
+class Alone(Leaky):
+    def __call__(self, carry, inputs):
+        return carry
+
+class Shrinks(Leaky):
+    def __call__(self, carry, inputs):
+        return carry[:, :1], carry
+
+class Rounds(Leaky):
+    def __call__(self, carry, inputs):
+        return carry.astype(int), carry
+
+class Shows(Leaky):
+    def __call__(self, carry, inputs):
+        return carry, carry[:, :1]
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("Made", r"__init__ raises TypeError: .*unexpected keyword argument 'rngs'"),
+        ("Keeps", "__init__ keeps hidden_features=1; it must be 3, the number that it was made with"),
+        (
+            "Starts",
+            r"initialize_carry raises AttributeError: .* no attribute 'nothing', at .*wrong_cells.py:14",
+        ),
+        ("Raises", r"__call__ raises RuntimeError: no, at .*wrong_cells.py:18"),
+        ("Alone", "__call__ gives .*; it must be the next carry and the hidden state"),
+        ("Shrinks", r"__call__ gives a carry of float32 \(2, 1\); it must be float32 \(2, 3\), as"),
+        ("Rounds", r"__call__ gives a carry of int32 \(2, 3\); it must be float32 \(2, 3\), as"),
+        ("Shows", r"__call__ gives a hidden state of float32 \(2, 1\); it must be of shape \(2, 3\)"),
+    ],
+)
+def test_a_cell_that_takes_no_step_as_cells_do_is_one_line(module, tmp_path, name, says):
+    (tmp_path / "wrong_cells.py").write_text(WRONG)
+    sys.modules.pop("wrong_cells", None)
+    with pytest.raises(UserError, match=f"^model.cell=wrong_cells:{name}: {says}"):
+        Member(Latch(), 2, model=Model(f"wrong_cells:{name}", units=3), recipe=Recipe(init="flax"))
 
 
 def test_a_cell_of_memcap_s_protocol(module):

@@ -79,7 +79,7 @@ def test_open_intervals_are_said_to_be_open_with_what_closes_them():
     (point,) = frontier(table(group(counts={30: (0, 4), 34: (3, 4), 38: (3, 4)})))
     text = printed(frontier_table([point]))
     assert " [open, " in text
-    assert "To close open intervals: latch at lag 5, train 8 seeds at 30 to" in text
+    assert "is at least 20. To close such intervals: latch at lag 5, train 8 seeds at 30 to" in text
     closed = table(group(counts={u: (0 if u < 5 else 16, 16) for u in range(1, 9)}))
     assert "To close" not in printed(frontier_table(frontier(closed)))
 
@@ -110,6 +110,7 @@ def test_where_no_recipe_trains_a_task_no_lower_bound_is_printed(counts):
     text = printed(frontier_table(points))
     assert not points[0].trains
     assert "too few pass: under half of the seeds at every width" in text
+    assert f"median accuracy at the end, by units: {points[0].units[0]}:0." in " ".join(text.split())
     assert ">" not in text.replace("(<=: the narrowest tried is enough; >: the widest is not)", "")
 
 

@@ -185,7 +185,8 @@ def test_a_users_sequences_are_read_and_split_as_memcap_does(kind, name, monkeyp
     np.savez(path, **arrays_of(kind))
     task = task_of("data", [f"file={path}", f"fold={0 if kind == 'split' else 2}"])
     names = {"np": np}
-    exec(numpy_source(task), names)
+    exec(source := numpy_source(task), names)
+    assert ("def _split(" in source) == (kind != "split")
     recorder = Recorder(monkeypatch, task)
     batch = recorder.compiled(getattr(task, name), 3, 3, 4, 7, 50)
     arrays = names[name](Replay(recorder.drawn), 3, 4, 7, 50)
