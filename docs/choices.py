@@ -1,6 +1,6 @@
 """Fits nets of one to four units to the choices of made-up agents: is their number of variables found again?
 
-python docs/choices.py                      the study; writes results/choices.csv (30 minutes of one core)
+python docs/choices.py                      the study; writes results/choices.csv (5 minutes of one core)
 python docs/choices.py reversal 40 a.npz --values 2 --habit
                                             an agent's choices in 40 sessions, as a file of memcap fit
 
@@ -31,7 +31,7 @@ from memcap.tasks.two_step import TwoStep
 TRIALS = 100  # of a session
 UNITS, FOLDS = (1, 2, 3, 4), 5
 SESSIONS = (20, 100, 500)
-SUBJECTS, SEED = (100, 101), 100
+SUBJECTS, SEED = (100,), 100
 RECIPE = Recipe("forget_bias", lr=0.02, budget=1500, batch=32, schedule="cosine")  # chosen on subject 0
 OUT = Path(__file__).parents[1] / "results" / "choices.csv"
 WORLDS = {world.name: world for world in (Bandit, Reversal, TwoStep)}
