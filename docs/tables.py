@@ -764,6 +764,29 @@ def map_seeds() -> str:
     )
 
 
+def published_layers() -> str:
+    """Count the nets of layers with parts of the published ones that pass, as the map judges them."""
+    heads = {"delay_line": "delay line of 8", "copy": "copy of 8, lag 4", "mqar": "recall of 4 pairs"}
+    lines: dict[tuple[str, int], dict[str, str]] = {}
+    for (cell, layers, task), own in rows_of("published_layers").group_by("cell", "layers", "task"):
+        verdict, score = ("steady", "stretched") if task == "delay_line" else ("solved", "best")
+        passed = own.filter(verdict)
+        taken = passed["steps_to_steady" if verdict == "steady" else "steps_to_solve"].median()
+        steps = "" if passed.is_empty() else f", {taken:.0f} steps"
+        best = "" if passed.height == own.height else f", {own[score].max():.2f}"
+        line = lines.setdefault((cell, layers), {"bytes": ""})
+        line[task] = f"{passed.height} of {own.height}{steps or best}"
+        line["bytes"] = f"{4 * own['carry_numbers'][0]}" if task == "delay_line" else line["bytes"]
+    order = sorted(lines, key=lambda line: (line[0].partition("+")[0], line[1], len(line[0]), line[0]))
+    return table(
+        ("cell", "layers", *heads.values(), "bytes of state, delay line"),
+        [
+            (f"`{line[0]}`", line[1], *(lines[line].get(key, "") for key in (*heads, "bytes")))
+            for line in order
+        ],
+    )
+
+
 def best_cells() -> str:
     """On each task of the map, the cells that may need the fewest bytes, and those that mostly fail."""
     lines = []
@@ -1037,7 +1060,8 @@ def redrawn() -> str:
         if (papers.folder(name) / "verdicts.csv").is_file():
             names[papers.find(name).PAPER.read].append(name)
     own = sorted(names["paper"] + names["code"])
-    code = " and ".join(f"`{name}`" for name in names["code"])
+    *others, last = (f"`{name}`" for name in names["code"])
+    code = f"{', '.join(others)} and {last}"
     counted = (
         f"{len(own)} papers are redrawn. Of {code} the authors' code was read, and of the text the abstract"
         " alone."
@@ -1344,6 +1368,25 @@ def parity_by_lags() -> str:
     )
 
 
+def parity_by_heads() -> str:
+    """The parity of the last N bits, by a read-out for each N or for the last alone."""
+    paper = papers.find("khajehabdollahi2024")
+    nets = paper.steps_to_solve(store.read(papers.folder("khajehabdollahi2024")))
+    size = int(nets["N"].max())
+
+    def learnt(kind: str, size: int) -> str:
+        own = nets.filter(kind=kind, N=size, cell="LSTM")["taken"]
+        return f"{own.is_finite().sum()} of {len(own)}"
+
+    return filled(
+        f"LSTMs that learn the parity of the last {size} bits: by a read-out for each N up to it, all from"
+        f" the first step on, {learnt(paper.ALL_AT_ONCE, size)}; with N rising"
+        f" {learnt(paper.ALL_IN_TURN, size)}; by one read-out for an N that rises"
+        f" {learnt(paper.ONE_IN_TURN, size)}. Of 5 bits alone from the start: {learnt(paper.ONE_AT_ONCE, 5)}"
+        " (`memcap reproduce khajehabdollahi2024 --rows`)."
+    )
+
+
 def state_in_use() -> str:
     """How much of a state is used."""
     at_50 = point("delay_line", 50)
@@ -1587,6 +1630,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "cell map": cells_by_bytes,
     "cell map seeds": map_seeds,
     "cell map recipes": map_recipes,
+    "published layers": published_layers,
     "cell map again": cell_map_again,
     "cell map in short": best_cells,
     "budgets at lag 50": budgets_at_50,
@@ -1635,6 +1679,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "numbers per unit": numbers_per_unit,
     "counting languages": counting_languages,
     "parity by lags": parity_by_lags,
+    "parity by heads": parity_by_heads,
     "state in use": state_in_use,
     "recall beside ceilings": recall_beside_ceilings,
     "few units": few_units,

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from memcap.store import shards
-from memcap.store.heartbeat import MEMBERS, Heartbeat, Running
+from memcap.store.heartbeat import MEMBERS, Heartbeat, Running, read_members
 
 MEMBER = Running("0123456789abcdef", "latch-L5-u1-s0", 100, 1500, 0.5, 3.0, None)
 
@@ -26,6 +26,11 @@ def listed(keys):
     """Members of these keys, as a job writes them down."""
     values = {name: list(keys) if name == "key" else [None] * len(keys) for name in MEMBERS}
     return pl.DataFrame(values, MEMBERS)
+
+
+def keys_of(folder, token):
+    """The keys of the members that a job may train."""
+    return {*read_members(folder, token, ["key"])["key"]}
 
 
 def put(folder, token, heartbeat, keys):

@@ -4,6 +4,9 @@ import contextlib
 import importlib.metadata
 import io
 import logging
+import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +14,7 @@ from memcap import cli
 from memcap.terminal import printing
 from memcap.terminal.words import warn_once
 
+ROOT = Path(__file__).parents[1]
 # Overrides with which a member trains for a moment; and those of such members in a program per width,
 # whatever compiler is here.
 TINY = ["recipe.budget=40", "evaluation.every=20", "evaluation.sequences=64", "evaluation.stretch=2"]
@@ -42,6 +46,15 @@ def memcap(folder, *arguments):
             logging.root.removeHandler(handler)
             handler.close()
     return Done(status, out.getvalue(), err.getvalue())
+
+
+def python(folder, *words, **variables):
+    """Run Python in a process of its own, where nothing is imported yet; memcap is on its path."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT)} | variables
+    command = [sys.executable, *words]
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
 
 
 def installed(package):

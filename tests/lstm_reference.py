@@ -55,6 +55,15 @@ def forward(weights, inputs, carry, boundary, reset):
     return np.stack(hidden), (c, h), tape
 
 
+def keras_outputs(arrays, inputs):
+    """Inputs (B, T, F) -> outputs (B, T, O) of Keras's LSTM and Dense with weights in the layout `keras`."""
+    kernel, recurrent, bias, dense, dense_bias = arrays.values()
+    start, no_window = np.zeros((len(inputs), len(recurrent))), np.zeros(inputs.shape[1], bool)
+    weights = {"kernel": kernel, "recurrent": recurrent, "bias": bias}
+    hidden, *_ = forward(weights, inputs.swapaxes(0, 1), (start, start), no_window, reset=False)
+    return hidden.swapaxes(0, 1) @ dense + dense_bias
+
+
 def backward(weights, tape, d_hidden, d_carry, boundary):
     """Gradients of the weights, of the carry before the first step, and of the inputs; none passes a
     boundary."""

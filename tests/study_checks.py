@@ -40,4 +40,5 @@ def refusal(call: Callable[[], Any]) -> str:
         call()
     text = str(caught.value)
     assert "\n" not in text
+    assert len(text) < 700
     return text

@@ -6,10 +6,11 @@ from copy import deepcopy
 
 import pytest
 from omegaconf import OmegaConf
+from study_checks import refusal
 
 from memcap.cells import cell_classes
 from memcap.config import Engine, Evaluation, resolve, task_defaults, task_of
-from memcap.knobs import UserError, completed, defaults, typed
+from memcap.knobs import completed, defaults, typed
 from memcap.models.model import Model
 from memcap.recipes import OPTIONAL, Recipe, ResolvedRecipe, recipe_file, recommended, root
 from memcap.tasks import task_class, task_classes
@@ -36,69 +37,35 @@ def values(changes=None, task="delay_line"):
     return found
 
 
-def refusal(call) -> str:
-    with pytest.raises(UserError) as caught:
-        call()
-    text = str(caught.value)
-    assert "\n" not in text
-    return text
-
-
+# One of each kind of limit: docs/knobs.md has those of every field.
 MISTAKES = [
     ("task.lag", 0, "at least 1"),
-    ("task.lag", -3, "at least 1"),
     ("task.lag", 2.5, "a whole number"),
-    ("task.lag", "8", "a whole number"),
     ("task.lag", True, "a whole number"),
     ("task.lag", None, "a whole number"),
     ("task.lag", 10**9, "at most 1000000"),
     ("task.length", 16, "at least 17"),
-    ("task.length", 0, "at least 1"),
-    ("task.length", 1.5, "a whole number"),
-    ("task.symbols", 1, "at least 2"),
-    ("task.symbols", 2.5, "a whole number"),
-    ("task.reals", "yes", "true or false"),
     ("task.reals", 1, "true or false"),
-    ("task.name", "delayline", "one of adding, bandit, bandlimited_delay"),
     ("evaluation.until", "dawn", "one of solved, steady"),
     ("task.distractors", 4, "lag, length, symbols, reals"),
-    ("model.units", 0, "at least 1"),
     ("model.units", 5000, "at most 4096"),
     ("model.units", "four", "a whole number"),
-    ("model.units", None, "a whole number"),
     ("model.cell", "LSTMM", f"one of {', '.join(cell_classes())}, LSTMCell, or "),
-    ("model.cell", "Linear", f"one of {', '.join(cell_classes())}, LSTMCell, or "),
+    ("model.cell", "RNNCellBase", f"one of {', '.join(cell_classes())}, LSTMCell, or "),
     ("model.readout", "relu", "one of dense, lstm"),
-    ("model.initial_carry", "zero", "one of fixed, learned"),
     ("model.width", 3, "cell, units, readout"),
-    ("recipe.init", "orthogonal", "one of forget_bias"),
     ("recipe.lr", 0, "above 0"),
-    ("recipe.lr", -0.1, "above 0"),
     ("recipe.lr", 11, "at most 10"),
     ("recipe.lr", float("nan"), "above 0"),
     ("recipe.lr", float("inf"), "above 0"),
     ("recipe.lr", "fast", "a number"),
-    ("recipe.schedule", "linear", "one of constant, cosine"),
     ("recipe.warmup", -1, "at least 0"),
-    ("recipe.batch", 0, "at least 1"),
-    ("recipe.clip", 0.0, "above 0"),
-    ("recipe.clip_by", "value", "one of norm, element"),
     ("recipe.lr_width", 5, "at least -4 and at most 4"),
     ("recipe.freeze", "readout", "cell"),
-    ("recipe.budget", 0, "at least 1"),
-    ("recipe.budget", 2**31, "at most 1,000,000,000"),
-    ("recipe.forget_bias", 101, "at most 100"),
     ("recipe.momentum", 0.9, "name, init"),
     ("evaluation.every", 0, "at least 1"),
-    ("evaluation.every", 2**31, "at most 1,000,000,000"),
-    ("evaluation.sequences", 0, "at least 1"),
-    ("evaluation.successive", 0, "at least 1"),
-    ("evaluation.successive", 101, "at most 100"),
-    ("evaluation.stretch", 0, "at least 1"),
-    ("evaluation.stretch", 101, "at most 100"),
     ("evaluation.often", 1, "every, sequences"),
     ("seed", -1, "at least 0"),
-    ("seed", 1.0, "a whole number"),
     ("seed", None, "a whole number"),
     ("seed", 2**31, "at most 1000000000"),
 ]
@@ -120,10 +87,7 @@ def test_an_unknown_recipe_names_the_known_ones():
     ("cls", "field", "value", "allowed"),
     [
         (Engine, "batching", "pmap", "one of auto, map, vmap"),
-        (Engine, "lanes", -1, "at least 0"),
-        (Engine, "workers", 1.5, "a whole number"),
         (Tracking, "mode", "on", "one of off, wandb, trackio; or MODULE:NAME of your own"),
-        (Tracking, "wandb", "never", "one of auto, online, offline"),
         (Tracking, "project", 3, "text"),
     ],
 )
@@ -356,6 +320,3 @@ def test_a_stream_trains_until_it_is_steady_and_others_until_solved_with_the_key
 def test_task_of_reads_knobs_as_on_the_command_line():
     assert task_of("latch", ["symbols=4", "distractors=0"]) == task_class("latch")(symbols=4, distractors=0)
     assert task_of("delay_line", ["reals=true"]).reals is True
-    assert "NAME=VALUE" in refusal(lambda: task_of("latch", ["symbols"]))
-    assert "at least 2" in refusal(lambda: task_of("latch", ["symbols=1"]))
-    assert "task.size" in refusal(lambda: task_of("latch", ["size=1"]))

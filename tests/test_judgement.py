@@ -1,8 +1,11 @@
 """Nets of other libraries, judged by their answers: here LSTMs in NumPy, with weights that memcap exports."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from command import memcap as command
+from lstm_reference import keras_outputs
 
 import memcap
 from memcap.knobs import UserError
@@ -11,21 +14,7 @@ from memcap.models.export import export
 
 def numpy_lstm(net):
     """A function of one-hot inputs (N, T, F), with the weights that Keras would have."""
-    arrays = export(net.member.model, net.weights, "keras").values()
-    kernel, recurrent, bias, readout, shift = arrays
-
-    def predict(inputs):
-        hidden = cell = np.zeros((len(inputs), len(recurrent)))
-        outputs = []
-        for x in inputs.swapaxes(0, 1):
-            i, f, c, o = np.split(x @ kernel + hidden @ recurrent + bias, 4, -1)
-            i, f, o = (1 / (1 + np.exp(-gate)) for gate in (i, f, o))
-            cell = f * cell + i * np.tanh(c)
-            hidden = o * np.tanh(cell)
-            outputs.append(hidden @ readout + shift)
-        return np.stack(outputs, 1)
-
-    return predict
+    return partial(keras_outputs, export(net.member.model, net.weights, "keras"))
 
 
 def test_a_net_is_right_at_every_lag_up_to_its_own_and_no_further():

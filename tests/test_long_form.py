@@ -196,7 +196,6 @@ def test_a_bad_table_is_one_line(name):
         ("other.csv", b"sequence;x;y\na;1;u\n", "has no column `y` (--target); it has sequence;x;y"),
         ("latin.csv", b"sequence,x,y\n\xe9,1,u\n", "cannot be read as CSV (invalid utf-8"),
         ("quoted.csv", b'sequence,x,y\na,"1,u\nb,2,v\n', "cannot be read as CSV ("),
-        ("no.parquet", b"sequence,x,y\na,1,u\n", "cannot be read as PARQUET ("),
         ("\0.csv", None, "cannot be read ("),
         ("*.csv", None, "cannot be read (No such file"),
     ],

@@ -2,8 +2,6 @@
 as its own are."""
 
 import contextlib
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -18,7 +16,6 @@ from memcap.training.workers import WorkerProcess
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
-RECIPES = {path.stem for path in (recipes.root() / "conf" / "recipe").glob("*.yaml")}
 TINY = [
     "recipe.budget=4",
     "evaluation.every=2",
@@ -152,42 +149,13 @@ def test_a_task_of_a_study_file_and_what_is_said_of_it(folder):
     [
         ("task=outside_tasks:Nope", "task.name=outside_tasks:Nope: the module outside_tasks has no Nope"),
         (
-            "task=outside_tasks:jnp",
-            "task.name=outside_tasks:jnp: must be a class derived from memcap.tasks.Task",
-        ),
-        (
-            "task=nowhere:Nope",
-            "task.name=nowhere:Nope: no module nowhere on Python's path or in the current folder",
-        ),
-        ("task=outside_tasks", "task=outside_tasks: no such choice; one of adding,"),
-        ("task=outside_tasks:Pulses task.pulses=1", "task.pulses=1: must be at least 2 (kinds S of pulses)"),
-        (
             "task=outside_tasks:Pulses task.symbols=2",
             "task.symbols: no such field; task has lag, length, pulses",
-        ),
-        (
-            "axes={task:['outside_tasks:Nope']}",
-            "task.name=outside_tasks:Nope: the module outside_tasks has no Nope",
         ),
         (
             "-m task=latch,outside_tasks:Nope",
             "task.name=outside_tasks:Nope: the module outside_tasks has no Nope",
         ),
-        (
-            "model.cell=outside_tasks:Pulses",
-            "must be a class derived from memcap.cells.Cell or flax.nnx.RNNCellBase",
-        ),
-        (
-            "model.cell=outside_cells:Leaky recipe=hold",
-            "model.cell=outside_cells:Leaky has gates that are not known here",
-        ),
-        ("recipe=mine", "recipe=mine: no such choice; one of auto, chrono,"),
-        ("axes={recipe:[mine]}", "recipe=mine: no such recipe; one of auto, chrono,"),
-        (
-            "--config-dir configs axes={recipe:[yours]}",
-            f"recipe=yours: no such recipe; one of {', '.join(sorted({*RECIPES, 'mine'}))}, or a file",
-        ),
-        ("--config-dir nowhere task=latch", "nowhere"),
     ],
 )
 def test_a_mistake_is_one_line_and_leaves_nothing(folder, arguments, expected):
@@ -257,33 +225,3 @@ def test_a_worker_process_finds_tasks_and_cells_as_well(folder):
         with contextlib.closing(WorkerProcess()) as worker:
             worker.serve(LocalQueue(queue, 0))
     assert [queue.results[member].steps for member in found] == [4, 4]
-
-
-def test_the_command_trains_them_with_several_workers(folder):
-    arguments = [
-        "task=outside_tasks:Pulses",
-        "model.cell=outside_cells:Leaky",
-        "recipe.init=flax",
-        "engine.workers=2",
-    ]
-    grid = "axes={model.units: [2, 3], recipe: [mine, forget_bias], seed: 2}"
-    command = [
-        sys.executable,
-        "-m",
-        "memcap",
-        "train",
-        "--config-dir",
-        "configs",
-        *arguments,
-        grid,
-        *TINY,
-        "out=workers",
-    ]
-    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert "queued again" not in done.stderr
-    rows = store.read(folder / "workers")
-    assert rows_of(rows, "units", "recipe", "seed") == [
-        (u, r, s) for u in (2, 3) for r in ("forget_bias", "mine") for s in (0, 1)
-    ]

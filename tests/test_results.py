@@ -77,6 +77,7 @@ def test_published_rows_are_read_as_they_were_written(study):
         "layers": ["native"],
         "learned": ["native", "xla"],
         "native": ["native"],
+        "khajehabdollahi2024": ["native"],
         "openai2018": ["native"],
         "muon": ["native"],
         "optimizers": ["native"],

@@ -164,6 +164,18 @@ class LossCurve:
         return self.enough[0].units if self.enough else None
 
     @property
+    def right_as_often(self) -> WidthLoss | None:
+        """The narrowest width that says the right class as often as the one that is enough, within a standard
+        error: more units make its probabilities better. None of values, and where no width is enough."""
+        if not self.enough or self.task.loss == "values":
+            return None
+        score, judges = self.enough[0].score, self.task.part_sizes[1]
+        if not self.task.has_own_split:
+            judges *= len(self.folds)
+        least = score - (score * (1 - score) / judges) ** 0.5
+        return next(width for width in self.widths if width.score >= least)
+
+    @property
     def below(self) -> int:
         """The widest width tried below `units`; 0 if there is none."""
         return max((each.units for each in self.widths if each.units < (self.units or 0)), default=0)

@@ -6,7 +6,7 @@
     +skip    mamba2: what is read has D times the last value added
     +rate    gated_delta_net: the logarithm of its decay is multiplied by a learned number, as of mamba2
 
-So `delta_net+conv4`, `gla+gate`, `gated_delta_net+conv4+gate+rate` and `mamba2+conv4+gate+skip` are the
+So `delta_net+conv4`, `gla+conv4+gate`, `gated_delta_net+conv4+gate+rate` and `mamba2+conv4+gate+skip` are the
 published layers, but for what the page of cells lists (docs/cell_map.md). Held against NumPy recurrences that
 are written from the code of flash-linear-attention and of mamba (tests/cells/test_layer_parts.py).
 """
@@ -60,9 +60,9 @@ class Convolution(MatrixCell):
 
     def project(self, shifted: Float[Array, "*T B F4"], name: str) -> Float[Array, "*T B N"]:
         """Return SiLU of the convolution."""
-        inputs = shifted.reshape(*shifted.shape[:-1], self.window, self.in_features)
-        taps = getattr(self, f"{name}_taps")[...]
-        summed = jnp.sum(inputs @ getattr(self, name)[...] * taps, axis=-2)
+        # As one kernel of all inputs of the window, which takes half the time.
+        kernel = getattr(self, f"{name}_taps")[...][:, None] * getattr(self, name)[...]
+        summed = shifted @ kernel.reshape(shifted.shape[-1], -1)
         return jax.nn.silu(summed + getattr(self, f"{name}_bias")[...] if self.conv_bias else summed)
 
     def gates_of(self, shifted: Float[Array, "B F4"]) -> list[Float[Array, " B"]]:

@@ -59,6 +59,13 @@ def sentences(curve: LossCurve) -> list[str]:
         lines.append(f"{curve.below} {verb} not enough: {loss_text(below)}.")
     score = f"{chosen.score:.3f}" if curve.task.loss == "classes" else f"{chosen.score:.4g}"
     lines.append(f"Held-out {curve.task.metric} of {chosen.units}: {score}. {references}")
+    often = curve.right_as_often
+    if often is not None and often.units < chosen.units:
+        verb = "say" if often.units > 1 else "says"
+        lines.append(
+            f"{plural(often.units, 'unit')} {verb} the right class as often ({often.score:.3f}): with more,"
+            " probabilities are better."
+        )
     if not best.beats(curve.n_gram):
         lines.append(
             f"No net beats what sees the last {curve.steps} steps beyond chance: a window of so many may do."
@@ -105,6 +112,7 @@ def as_dict(curve: LossCurve) -> dict[str, Any]:
         "units": curve.units,
         "not_enough": curve.below or None,
         "best": curve.best.units,
+        "right_as_often": curve.right_as_often.units if curve.right_as_often else None,
         "margin": curve.margin,
         "state_helps": curve.state_helps,
         "too_few": curve.too_few,

@@ -1,4 +1,4 @@
-"""The process that runs: JAX's flags and cache, cores, signals, what is found by name, where results lie."""
+"""This process: JAX's flags and cache, cores, signals, plug-ins, and the place of published results."""
 
 from memcap.runtime import lazy
 

@@ -1,6 +1,6 @@
-"""The cache folder: compiled programs and what else is dear to make again, from which code is loaded.
+"""The cache folder: compiled programs and other things that are costly to make again. Code is loaded from it.
 
-It is $XDG_CACHE_HOME/memcap, by default ~/.cache/memcap. Where another user owns it or may write it, this
+It is $XDG_CACHE_HOME/memcap, by default ~/.cache/memcap. If another user owns it or may write it, this
 process and those that it starts use a private one instead.
 """
 
@@ -14,11 +14,11 @@ from pathlib import Path
 
 from memcap.terminal.words import warn_once
 
-PRIVATE_VARIABLE = "MEMCAP_PRIVATE_CACHE"  # set where the usual cache is not this user's alone
+PRIVATE_VARIABLE = "MEMCAP_PRIVATE_CACHE"  # set if other users may write the usual cache
 
 
 def folder() -> Path:
-    """Return the cache folder; for a user without a home a place that cannot be made."""
+    """Return the cache folder; for a user without a home, a path that cannot be made."""
     usual = Path(os.environ.get(PRIVATE_VARIABLE) or _usual_folder())
     places = (usual, *(usual / part for part in ("native", "xla")))
     why = next(filter(None, map(not_ours, places)), None)
@@ -35,7 +35,7 @@ def _usual_folder() -> Path:
 
 
 def not_ours(path: Path) -> str | None:
-    """Say why a file or folder may hold another user's code; None: it is ours, or not there."""
+    """Say why a file or folder may hold another user's code; None: it is ours, or does not exist."""
     try:
         status = path.stat()
     except OSError:
@@ -48,8 +48,9 @@ def not_ours(path: Path) -> str | None:
 
 
 def is_others(status: os.stat_result) -> bool:
-    """Tell whether another user wrote a file in a folder that is ours, or could while it was not. A link is
-    nobody's; and a group that may write, by the umask of many, does not come through the folder."""
+    """Tell whether another user wrote a file in our folder, or could have before it was ours. A link counts
+    as nobody's, and group write permission, which many umasks give, does not count, as the folder keeps the
+    group out."""
     return status.st_uid != os.geteuid() or bool(status.st_mode & stat.S_IWOTH)
 
 
@@ -76,8 +77,8 @@ def make(place: Path) -> None:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a small file of the cache, whole or not at all, if it can be written. A process that finds none
-    makes it anew."""
+    """Write a small file of the cache, whole or not at all, if it can be written. A process that does not
+    find it makes it again."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with contextlib.suppress(OSError):
         make(path.parent)

@@ -5,26 +5,26 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-CORES_VARIABLE = "MEMCAP_CORES"  # set in a job that a launcher runs beside others: its share of the cores
-# The first is set where it was asked for.
+CORES_VARIABLE = "MEMCAP_CORES"  # the share of the cores of a job that a launcher runs beside others
+# The first is set only if it was requested.
 SLURM_VARIABLES = ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE")
 
 
 def count() -> int:
-    """Return how many cores this process may use, at least 1."""
+    """Return the number of cores that this process may use, at least 1."""
     visible = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     by_slurm = [count for name in SLURM_VARIABLES if (count := _env_int(name))]
     return max(1, min([visible, *quotas(), *by_slurm[:1], *filter(None, [_env_int(CORES_VARIABLE)])]))
 
 
 def _env_int(name: str) -> int:
-    """Return the whole number that an environment variable holds; 0 where it holds none."""
+    """Return the integer value of an environment variable; 0 if it has none."""
     text = os.environ.get(name, "")
     return int(text) if text.isdecimal() else 0
 
 
 def quotas(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> Iterator[int]:
-    """Yield the cores that each cgroup of this process leaves it, rounded up, in versions 1 and 2.
+    """Yield the cores that each of this process's cgroups allows, rounded up, in versions 1 and 2.
 
     A container may see the name that its cgroup has outside and only the cgroup itself inside: the folder at
     the top.
@@ -47,7 +47,7 @@ def quotas(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/
 
 
 def _quota_and_period(*paths: Path) -> tuple[str, str]:
-    """Read the two words that the files hold; two empty ones where they don't."""
+    """Read the two words in the files; two empty ones if there are none."""
     try:
         quota, period = " ".join(path.read_text() for path in paths).split()
     except (OSError, ValueError):

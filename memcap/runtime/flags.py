@@ -1,8 +1,8 @@
 """XLA flags that make the small programs of a study compile in less time and run faster on a CPU.
 
-A jaxlib that doesn't know a flag aborts the process. Version 0.12 no longer knows the first, and its steps
-are slower. So each flag is tried in a child process first, once per jaxlib version. The flags in use are in
-every row (`xla_flags`).
+A jaxlib that does not know a flag aborts the process (version 0.12 no longer knows the first one, and its
+steps are slower). So each flag is first tried in a child process, once per jaxlib version. The flags in use
+are in every row (`xla_flags`).
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from memcap.knobs import UserError
 from memcap.runtime import cache
 
 CPU_FLAGS = ("--xla_cpu_use_fusion_emitters=false", "--xla_cpu_prefer_vector_width=512")
-# The first need not import JAX, but is not public: it may be gone one day.
+# The first does not import JAX, but is not public and may be removed one day.
 _PROBES = (
     "from jaxlib import xla_client; xla_client.make_cpu_client()",
     "import jax; jax.jit(lambda x: x + 1)(1.0)",
@@ -25,7 +25,7 @@ _REFUSALS = (b"Unknown flag", b"Couldn't interpret value")  # of a flag, of its 
 
 
 def add() -> None:
-    """Add to XLA_FLAGS the flags that jaxlib knows, where the user has set no other value."""
+    """Add to XLA_FLAGS the flags that jaxlib knows, unless the user has set another value."""
     theirs = os.environ.get("XLA_FLAGS", "")
     if theirs and _verdict(theirs) == "no":
         raise UserError(
@@ -45,7 +45,7 @@ def is_known(flag: str) -> bool:
 
 
 def _verdict(flag: str) -> str:
-    """Return whether jaxlib knows a flag, or several: "yes", "no", or "" where that cannot be said."""
+    """Return whether jaxlib knows a flag, or several: "yes", "no", or "" if unknown."""
     path = cache.folder() / f"flag-jaxlib-{importlib.metadata.version('jaxlib')}-{digest(flag)}"
     try:
         answer = path.read_text()
@@ -56,7 +56,7 @@ def _verdict(flag: str) -> str:
     environment = {**os.environ, "XLA_FLAGS": flag, "JAX_PLATFORMS": "cpu"}
     works = unknown = False
     for probe in _PROBES:
-        # -P: a file jax.py in the current folder is none of ours
+        # -P: do not import a file jax.py of the current folder
         process = subprocess.run(
             [sys.executable, "-P", "-c", probe], env=environment, capture_output=True, check=False
         )
@@ -64,7 +64,7 @@ def _verdict(flag: str) -> str:
         if works or unknown:
             break
     answer = "yes" if works else "no" if unknown else ""
-    if answer:  # any other failure says nothing of the flag
+    if answer:  # any other failure says nothing about the flag
         cache.write(path, answer.encode())
     return answer
 

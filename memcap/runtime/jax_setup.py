@@ -1,6 +1,6 @@
-"""JAX as memcap uses it: its flags, a cache of programs that outlives the process, precision, platform.
+"""The setup of JAX: its flags, a cache of programs that outlives the process, precision, platform.
 
-The library sets it up by itself before it compiles anything, with and without the command.
+The library does this by itself before it compiles anything, with or without the command.
 """
 
 import contextlib
@@ -15,15 +15,15 @@ from typing import Any
 from memcap.knobs import UserError
 from memcap.runtime import cache, flags
 
-# Accelerators would round the factors of a product to 8 or 11 bits: enough noise to blur what a carry holds.
+# Accelerators would round the factors of a product to 8 or 11 bits, which blurs what a carry holds.
 PRECISION = "highest"
-# JAX's own values and ours: a setting that differs from JAX's is the user's.
+# JAX's own values, and ours; a setting that differs from JAX's own is the user's.
 _CACHE = {
     "jax_persistent_cache_min_compile_time_secs": (1.0, 0.0),
     "jax_persistent_cache_min_entry_size_bytes": (0, -1),
 }
-EXTRAS = {"cuda": "cuda", "gpu": "cuda", "tpu": "tpu"}  # by JAX_PLATFORMS: memcap's extra that brings it
-WORKER_SETTINGS = (  # what a worker takes over from the process that starts it
+EXTRAS = {"cuda": "cuda", "gpu": "cuda", "tpu": "tpu"}  # memcap's extra for each JAX_PLATFORMS
+WORKER_SETTINGS = (  # a worker takes these over from the process that starts it
     "jax_compilation_cache_dir",
     "jax_default_prng_impl",
     "jax_enable_x64",
@@ -38,18 +38,18 @@ WORKER_SETTINGS = (  # what a worker takes over from the process that starts it
 def setup() -> None:
     """Set flags and the compilation cache, once per process. A user's own XLA_FLAGS and cache settings stay.
 
-    JAX reads flags when it first meets a device: where that has happened, they stay as they were.
+    JAX reads flags when it first uses a device; after that they do not change.
     """
     import jax
 
     if not _devices_are_known():
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # no user acts on XLA's remarks on cached CPU code
-        # Eigenvectors (memcap/optimizers.py) are SciPy's BLAS's. Its threads wait by spinning, which where
-        # cores are busy takes 20 times the work: 34 ms, not 1.4, for a matrix of 172 on two cores.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # no user needs XLA's remarks on cached CPU code
+        # Eigenvectors (memcap/optimizers.py) come from SciPy's BLAS. Its threads wait by spinning, which
+        # takes 20 times as long if cores are busy: 34 ms instead of 1.4 for a matrix of 172 on two cores.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         flags.add()
     if jax.config.values["jax_compilation_cache_dir"] is not None:
-        return  # the user has a cache of his own, with rules of his own
+        return  # the user has a cache with rules of its own
     for name, (theirs, ours) in _CACHE.items():
         if jax.config.values[name] == theirs and name.upper() not in os.environ:
             jax.config.update(name, ours)
@@ -61,7 +61,7 @@ def setup() -> None:
 
 
 def _devices_are_known() -> bool:
-    """Ask whether JAX has met its devices: it then refuses another number of them."""
+    """Return whether JAX has initialised its devices: it then refuses another number of them."""
     import jax
 
     number = jax.config.values["jax_num_cpu_devices"]
@@ -85,25 +85,27 @@ def _remove_unfit(folder: Path) -> None:
     """Remove programs that another user wrote or may have written, and those that a killed process left
     half-written.
 
-    The folder is this user's alone by now (`cache.folder`): what it holds stays as it is. JAX writes a
-    program where it is read, and never again: every later process would compile a half-written one. It ends
-    where a page of memory does. So do a few whole ones, which are compiled once more.
+    The folder is by now this user's alone (`cache.folder`), so its content does not change meanwhile. JAX
+    writes a program once and in place, so every later process would fail to read a half-written one and
+    compile it. Half-written programs end at a page boundary. So do a few whole ones, which are compiled once
+    more.
     """
     with os.scandir(folder) as entries:
         for entry in entries:
-            with contextlib.suppress(OSError):  # another process removes it, too
+            with contextlib.suppress(OSError):  # another process may remove it, too
                 status = entry.stat(follow_symlinks=False)
                 if cache.is_others(status) or (entry.is_file() and status.st_size % mmap.PAGESIZE == 0):
                     os.unlink(entry.path)
 
 
 def _ignore_half_written() -> None:
-    """Silence JAX's warning of a program that another process writes at this moment: it compiles it anew."""
+    """Silence JAX's warning about a program that another process is writing: JAX then compiles it."""
     warnings.filterwarnings("ignore", "Error reading persistent compilation cache entry")
 
 
 def precision() -> Any:
-    """Return a context in which programs are compiled with float32 products, whatever the process has set."""
+    """Return a context in which programs are compiled with float32 products, whatever the process's
+    setting."""
     import jax
 
     return jax.default_matmul_precision(PRECISION)
@@ -113,13 +115,13 @@ def platform() -> str:
     """Return JAX's platform: cpu, gpu or tpu.
 
     Raises:
-        UserError: JAX_PLATFORMS asks for what is not there.
+        UserError: JAX_PLATFORMS asks for a platform that does not exist here.
     """
     import jax
 
     try:
         return jax.default_backend()
-    except (RuntimeError, AssertionError) as error:  # the latter is JAX's answer to CUDA without its packages
+    except (RuntimeError, AssertionError) as error:  # JAX raises the latter for CUDA without its packages
         requested = jax.config.values["jax_platforms"]
         if not requested:
             raise
@@ -131,7 +133,7 @@ def platform() -> str:
 
 
 def worker_settings() -> dict[str, Any]:
-    """Return JAX's settings of this process that its workers take over."""
+    """Return this process's settings of JAX that its workers take over."""
     import jax
 
     return {name: jax.config.values[name] for name in WORKER_SETTINGS}

@@ -1,9 +1,9 @@
-"""JAX, imported when it is first used, as by Python 3.15's `lazy import`: what only asks a task for its facts
-starts without it, which saves most of a second.
+"""Late import of JAX, at its first use, like Python 3.15's `lazy import`: commands that only read a task's
+facts start without it, which saves most of a second.
 
-A file of `LATE` says `import jax`, `import jax.numpy as jnp` and `from jax import lax` as any file does, and
-gets modules that are imported when one of their names is first asked for. It has `from __future__ import
-annotations`, as an annotation such as `jax.Array` would use JAX otherwise.
+A file of `LATE` says `import jax`, `import jax.numpy as jnp` and `from jax import lax` like any file, and
+gets modules that are imported when one of their names is first used. It has `from __future__ import
+annotations`, because an annotation such as `jax.Array` would otherwise use JAX.
 """
 
 import builtins
@@ -18,7 +18,7 @@ LATE = ("memcap.tasks.", "memcap.scripts.", "memcap.training.curriculum.")
 
 
 class LazyModule(ModuleType):
-    """A module that is imported when one of its names is first asked for."""
+    """A module that is imported when one of its names is first used."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(importlib.import_module(self.__name__), name)
@@ -31,7 +31,7 @@ vars(JAX).update(numpy=LazyModule("jax.numpy"), lax=LazyModule("jax.lax"))
 def import_late(
     name: str, globals_: Any = None, locals_: Any = None, fromlist: Sequence[str] | None = (), level: int = 0
 ) -> ModuleType:
-    """Import a module as `__import__` does, but JAX when it is first used."""
+    """Import a module as `__import__` does, but JAX only at its first use."""
     if name == "jax" or (name == "jax.numpy" and not fromlist):
         return JAX
     return __import__(name, globals_, locals_, fromlist, level)
@@ -51,7 +51,7 @@ class Finder:
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
-        """Return how to load a module; None: it is none of these."""
+        """Return the spec of a module; None: it is not one of these."""
         spec = PathFinder.find_spec(name, path, target) if f"{name}.".startswith(LATE) else None
         if spec is not None and isinstance(spec.loader, SourceFileLoader):
             spec.loader = LateLoader(name, spec.loader.path)
@@ -59,6 +59,6 @@ class Finder:
 
 
 def install() -> None:
-    """Find the files of `LATE` from now on."""
+    """Start finding the files of `LATE`."""
     if Finder not in sys.meta_path:
         sys.meta_path.insert(0, Finder)

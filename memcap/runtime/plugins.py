@@ -1,7 +1,7 @@
-"""Plug-ins, found by name: a file of one of memcap's folders, or `module:name` for what lives elsewhere.
+"""Plug-ins, found by name: a file of one of memcap's folders, or `module:name` for an object elsewhere.
 
-A module elsewhere is looked for where Python looks, and last in the current folder: so that a file there can
-be named, but takes no other module's place.
+A module elsewhere is searched on Python's path, and last in the current folder, so that a file there can be
+named but does not shadow another module.
 """
 
 import ast
@@ -26,8 +26,8 @@ _in_data: ContextVar[bool] = ContextVar("in_data", default=False)
 
 @contextlib.contextmanager
 def names_in_data() -> Generator[None]:
-    """Let names that are read from a row or a file, which anybody may have written, import nothing: within,
-    `import_object` knows the modules that this process has imported."""
+    """Keep names from a row or a file, which anybody may have written, from importing anything: within this
+    context `import_object` only finds modules that this process has already imported."""
     token = _in_data.set(True)
     try:
         yield
@@ -45,11 +45,11 @@ def import_object(name: str, where: str) -> Any:
 
     Args:
         name: as the user wrote it.
-        where: the field or argument where it stands, for the error.
+        where: the field or argument that has it, for the error.
 
     Raises:
-        UserError: there is no such module, or no such object in it; within `names_in_data` one that is not
-            imported. What the module itself raises is passed on.
+        UserError: there is no such module, or no such object in it; or within `names_in_data` the module is
+            not imported. Errors of the module itself are passed on.
     """
     module_name, _, attribute = name.partition(":")
     if not all(part.isidentifier() for part in [*module_name.split("."), attribute]):
@@ -88,11 +88,11 @@ def import_named(name: str, what: str) -> ModuleType:
     """Import a module that the user named.
 
     Args:
-        name: of the module.
+        name: the module's name.
         what: what the user wrote, for the error.
 
     Raises:
-        UserError: there is no such module. What the module itself raises is passed on.
+        UserError: there is no such module. Errors of the module itself are passed on.
     """
     here = os.getcwd()
     if here not in sys.path and "" not in sys.path:
@@ -112,9 +112,9 @@ class Folder(Generic[T]):
     Args:
         package: the package's name.
         what: the kind of thing, for errors: "command", "figure".
-        functions: names that each of them has.
-        shared: files that the others share, and that are none themselves.
-        inner: the file's name where each is a folder: "paper" for papers/NAME/paper.py.
+        functions: names of functions that each must have.
+        shared: files that the others share, and that are not plug-ins themselves.
+        inner: the file's name if each is a folder: "paper" for papers/NAME/paper.py.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class Folder(Generic[T]):
 
     @property
     def names(self) -> list[str]:
-        """Names in the package, in alphabetical order; none is imported."""
+        """The names in the package, in alphabetical order; none is imported."""
         path = sys.modules[self.package].__path__
         if self.inner:
             return sorted(
@@ -141,7 +141,7 @@ class Folder(Generic[T]):
         """Import the one of this name.
 
         Args:
-            name: a file of the package, or `module:name` for an object elsewhere that stands for one.
+            name: a file of the package, or `module:name` for an object elsewhere.
 
         Raises:
             UserError: there is no such file or object, or it lacks a function.
@@ -179,10 +179,10 @@ def modules(package: str) -> Iterable[ModuleType]:
 
 
 def classes(package: str, base: type[T]) -> dict[str, type[T]]:
-    """Import a package's classes that derive from `base`, by the `name` of their own, in alphabetical order.
+    """Import a package's classes that derive from `base`, by their own `name`, in alphabetical order.
 
     Raises:
-        ValueError: two have one name.
+        ValueError: two have the same name.
     """
     classes = [
         value

@@ -1,20 +1,20 @@
-"""The rows that memcap publishes with its code: their place, and the names under which they are read."""
+"""The rows that memcap publishes with its code: their place, and their names."""
 
 import subprocess
 from pathlib import Path
 
 ATLAS = "atlas"
-# Studies of results/ whose rows ship with the code, by the name that stands for them wherever a folder of
-# rows may stand. `memcap answer` reads them in this order. Lags between those of the atlas are a study of
-# their own, and so are tasks that came later, nets that are right at every lag up to their own, delay lines
-# of several symbols by Muon, and cells of the map by recipes of the atlas.
+# Studies of results/ whose rows ship with the code, by the name that may be used in place of a folder of
+# rows. `memcap answer` reads them in this order. Lags between those of the atlas are a study of their own,
+# and so are tasks that were added later, nets that are right at every lag up to their own, delay lines of
+# several symbols trained by Muon, and cells of the map trained by recipes of the atlas.
 STUDIES = {
     ATLAS: (ATLAS, "every_lag", "other_tasks", "up_to", "up_to_gru", "muon"),
     "layers": ("layers",),
     "cell_map": ("cell_map", "cell_map_recipes"),
 }
 NAMES = tuple(STUDIES)
-FORMER = {"state": "cell_map"}  # names that stood for them
+FORMER = {"state": "cell_map"}  # their former names
 
 
 def root() -> Path:
@@ -25,7 +25,7 @@ def root() -> Path:
 
 
 def git_commit() -> str | None:
-    """Return the commit of a checkout; None of a wheel, or where nobody says."""
+    """Return the commit of a checkout; None for a wheel, or if unknown."""
     if not (root() / ".git").exists():
         return None
     git = ["git", "-C", str(root()), "rev-parse", "HEAD"]
@@ -37,15 +37,16 @@ def git_commit() -> str | None:
 
 
 def rows_file(study: str) -> Path:
-    """Return the file of a study's rows in results/; it need not be there."""
+    """Return the file of a study's rows in results/; it need not exist."""
     return root() / "results" / study / "rows.parquet"
 
 
 def rows_files(name: str) -> list[Path]:
-    """Return the files of rows, where they are there, that one of `NAMES` or `FORMER` stands for."""
+    """Return the existing files of rows of one of `NAMES` or `FORMER`."""
     return [file for file in map(rows_file, STUDIES[FORMER.get(name, name)]) if file.exists()]
 
 
 def is_published(place: Path) -> bool:
-    """Check whether a place is one of `NAMES` or `FORMER`. A folder or file here of that name comes first."""
+    """Check whether a place is one of `NAMES` or `FORMER`. A folder or file of that name here takes
+    precedence."""
     return str(place) in (*NAMES, *FORMER) and not place.exists()

@@ -1,8 +1,8 @@
 """The end of a command on Ctrl-C, on SIGTERM of a scheduler or container, on SIGHUP of a closed terminal.
 
-Python runs a handler between two steps of whatever the main thread runs: what it raised would vanish in a
-callback of the garbage collector, and break an import. So the handlers do nothing. A signal wakes a thread of
-its own (`signal.set_wakeup_fd`), at once, and that thread decides:
+Python runs a handler between two steps of the main thread: an exception from it would vanish in a callback of
+the garbage collector, and could break an import. So the handlers do nothing. A signal at once wakes a
+separate thread (`signal.set_wakeup_fd`), which decides:
 
 * Where nothing is unsaved, it ends the process: while libraries are imported, rows are read, a figure is
   drawn. Files are written whole or not at all.
@@ -27,13 +27,13 @@ from types import FrameType
 from memcap.terminal.words import complain
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
-# seconds in which several signals count as one: `timeout` sends two, a service manager SIGTERM and SIGHUP
+# seconds in which several signals count as one, as `timeout` sends two, a service manager SIGTERM and SIGHUP
 ONE_SIGNAL = 0.3
-PATIENCE = 1.0  # seconds that the main thread has to look, once there was a signal
-# The same where the handler raises: libraries end processes of theirs then.
+PATIENCE = 1.0  # seconds that the main thread has to look after a signal
+# The same if the handler raises, as libraries then end their processes.
 PATIENCE_WITH_LIBRARIES = 6.0
-REPEAT = 2.0  # seconds after which a handler raises again what has vanished
-SECONDS_TO_SAVE = 2.0  # that what is cheap has to be written
+REPEAT = 2.0  # seconds after which a handler raises again, if its exception has vanished
+SECONDS_TO_SAVE = 2.0  # for writing what is cheap to write
 END = 0  # no signal: the command has ended
 
 
@@ -41,8 +41,8 @@ class Interrupted(KeyboardInterrupt):
     """A signal asked the process to end.
 
     Args:
-        number: of the signal.
-        rows_saved: members whose rows are saved; None where nothing was trained.
+        number: the signal's number.
+        rows_saved: members whose rows are saved; None if nothing was trained.
         half_trained: members that resume from a checkpoint.
     """
 
@@ -63,13 +63,13 @@ class Watch:
     """A thread that hears signals.
 
     Args:
-        line: the words on a process that ends.
+        line: the words about a process that ends.
 
     Attributes:
         number: the first signal; None: there was none.
-        ending: the main thread is about to end.
+        ending: whether the main thread is about to end.
         unsaved: functions that write what is unsaved, the innermost last.
-        raises: the handler raises.
+        raises: whether the handler raises.
     """
 
     def __init__(self, line: Callable[[Interrupted], str]) -> None:
@@ -83,14 +83,14 @@ class Watch:
         self._handlers = {
             number: signal.signal(number, self._handle)
             for number in (getattr(signal, name) for name in NAMES if hasattr(signal, name))
-            if signal.getsignal(number) not in (signal.SIG_IGN, None)  # as under nohup: it stays ignored
+            if signal.getsignal(number) not in (signal.SIG_IGN, None)  # as under nohup, which stays so
         }
         self._descriptor = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         self._thread = threading.Thread(target=self._listen, name="memcap-signals", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
-        """Leave signals to whoever had them before."""
+        """Return signals to their former handlers."""
         self.restore()
         os.write(self._writer, bytes([END]))
         self._thread.join()
@@ -98,7 +98,7 @@ class Watch:
         os.close(self._writer)
 
     def restore(self) -> None:
-        """Set the handlers that were there before."""
+        """Set the former handlers."""
         signal.set_wakeup_fd(self._descriptor)
         for number, handler in self._handlers.items():
             signal.signal(number, handler)
@@ -113,7 +113,7 @@ class Watch:
             if number == END:
                 return
             self.number = number
-        first = last = time.monotonic()  # the last one may be a repetition of ours
+        first = last = time.monotonic()  # the last one may be our own repetition
         while True:
             number = self._next(0.02)
             now = time.monotonic()
@@ -129,15 +129,15 @@ class Watch:
                 signal.pthread_kill(threading.main_thread().ident or 0, self.number)
 
     def _next(self, seconds: float | None = None) -> int | None:
-        """Wait for one of the signals, or the end; None after so many seconds without."""
+        """Wait for one of the signals, or the end; None after this many seconds without."""
         while select.select([self._reader], [], [], seconds)[0]:
             number = os.read(self._reader, 1)[0]
-            if number == END or number in self._handlers:  # others have handlers, too
+            if number == END or number in self._handlers:  # other signals have handlers, too
                 return number
         return None
 
     def _leave(self, number: int) -> None:
-        """End the process, with what is cheap to write written. Whatever hangs holds up nothing."""
+        """End the process after writing what is cheap to write, even if something hangs."""
         interrupted = Interrupted(number)
         saving = threading.Thread(target=self._save, args=[interrupted], daemon=True)
         saving.start()
@@ -163,7 +163,7 @@ _watch: Watch | None = None  # of this process
 
 
 def _leave_to_parent() -> None:
-    """Restore the handlers in a fork: it has no thread that would hear."""
+    """Restore the handlers in a fork, which has no thread to hear signals."""
     global _watch
     if _watch is not None:
         _watch.restore()
@@ -175,13 +175,13 @@ os.register_at_fork(after_in_child=_leave_to_parent)
 
 @contextlib.contextmanager
 def watching(line: Callable[[Interrupted], str] = str) -> Generator[None]:
-    """Let signals end the process as this module says; one that is ignored, as under nohup, stays ignored.
+    """Let signals end the process as this module describes; an ignored signal, as under nohup, stays ignored.
 
-    Only the main thread can set this up; elsewhere nothing changes. Within another `watching` only the line
-    does.
+    Only the main thread can set this up; other threads change nothing. Within another `watching` only the
+    line changes.
 
     Args:
-        line: the words where the main thread is not the one that ends.
+        line: the words if the main thread is not the one that ends.
     """
     global _watch
     if threading.current_thread() is not threading.main_thread():
@@ -200,8 +200,8 @@ def watching(line: Callable[[Interrupted], str] = str) -> Generator[None]:
 
 
 def look() -> None:
-    """Raise `Interrupted` if there was a signal, every time, as somebody may have caught it. The main thread
-    calls it where it may end.
+    """Raise `Interrupted` if there was a signal, each time, as an earlier one may have been caught. The main
+    thread calls this where it may end.
 
     Raises:
         Interrupted: within `watching`.
@@ -212,13 +212,13 @@ def look() -> None:
 
 
 def pending() -> bool:
-    """Tell whether there was a signal: what waits at the end of a command waits less then."""
+    """Tell whether there was a signal, so that the end of a command waits less."""
     return _watch is not None and _watch.number is not None
 
 
 @contextlib.contextmanager
 def _noticing(watch: Watch) -> Generator[None]:
-    """Tell the thread, by an `Interrupted` that passes, that the main thread is about to end."""
+    """Tell the thread, when an `Interrupted` passes, that the main thread is about to end."""
     try:
         yield
     except Interrupted:
@@ -227,16 +227,16 @@ def _noticing(watch: Watch) -> Generator[None]:
 
 
 def _nothing(interrupted: Interrupted) -> None:
-    """Write nothing: no part of the file is cheap."""
+    """Write nothing, as no part of the file is cheap to write."""
 
 
 @contextlib.contextmanager
 def saving(save: Callable[[Interrupted], None] = _nothing) -> Generator[None]:
-    """Give the main thread time to end by itself: it looks within, or finishes a file.
+    """Give the main thread time to end by itself: within this context it looks, or finishes a file.
 
     Args:
-        save: writes what is cheap to write, and counts it. Another thread calls it, perhaps while this one
-            does the same.
+        save: writes what is cheap to write, and counts it. Another thread calls it, perhaps while this one is
+            writing, too.
     """
     watch = _watch
     if watch is None:
@@ -252,8 +252,8 @@ def saving(save: Callable[[Interrupted], None] = _nothing) -> Generator[None]:
 
 @contextlib.contextmanager
 def raising() -> Generator[None]:
-    """Let handlers raise `Interrupted`, again and again until it comes through here: for libraries that wait
-    for their processes in the main thread."""
+    """Let handlers raise `Interrupted`, repeatedly until it arrives here, for libraries that wait for their
+    processes in the main thread."""
     watch = _watch
     if watch is None:
         yield

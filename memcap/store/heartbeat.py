@@ -446,11 +446,6 @@ def read_members(folder: Path, token: str, columns: Sequence[str] = tuple(MEMBER
         return pl.DataFrame(schema={name: MEMBERS[name] for name in columns})
 
 
-def keys_of(folder: Path, token: str) -> frozenset[str]:
-    """Read the keys of the members that a job may train."""
-    return frozenset(read_members(folder, token, ["key"])["key"])
-
-
 def _members(folder: Path, token: str, columns: Sequence[str]) -> pl.DataFrame:
     """Read the file of `read_members`.
 

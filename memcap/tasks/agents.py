@@ -1,4 +1,5 @@
-"""Agents that choose between two arms, whose number of variables is known; the tasks of choices share it."""
+"""Agents that choose between two arms, with a known number of variables; the base of the tasks about
+choices."""
 
 from __future__ import annotations
 
@@ -18,19 +19,19 @@ from memcap.tasks.base import Batch, Facts, Operand, Task, scored
 if TYPE_CHECKING:
     from jaxtyping import Array, Float, Int, Key
 
-REWARDED = 0.8  # how often the better arm, or state, is rewarded; the other one is as often not
-SHARE = 0.001  # of the squared error without memory, that a solved net may have
-SESSIONS, TRIALS, SETTLED = 1 << 14, 100, 60  # drawn for `facts`; after so many, trials are alike
+REWARDED = 0.8  # probability that the better arm, or state, is rewarded, and that the other one is not
+SHARE = 0.001  # of the squared error without memory that a solved net may have
+SESSIONS, TRIALS, SETTLED = 1 << 14, 100, 60  # drawn for `facts`; after SETTLED trials, all are alike
 
 
 class Rates(NamedTuple):
-    """How an agent learns and chooses.
+    """The rates by which an agent learns and chooses.
 
     Args:
-        learn: share of the way by which a value goes to a reward of 0 or 1.
+        learn: share of the way that a value moves towards a reward of 0 or 1.
         slope: log odds of a choice per difference of values.
-        repeat: log odds per trace of past choices, 1 where all were the same.
-        fade: share of the way by which the trace goes to a choice.
+        repeat: log odds per trace of past choices, which is 1 if all were the same.
+        fade: share of the way that the trace moves towards a choice.
     """
 
     learn: float
@@ -44,10 +45,10 @@ class Agents(Task):
     """Base of the tasks whose sequences are an agent's sessions: choices, rewards, and the log odds of
     the next choice.
 
-    A session has `lag` + 1 trials; in a longer one answers are due at the last `lag` + 1. The net is to say
-    the agent's own log odds; choices drawn from them would teach the same, more slowly. So the score is a
-    distance from the agent, 0 at best: in nats, the log loss of choices that a net foretells is above the
-    agent's own by at most an eighth of its squared error.
+    A session has `lag` + 1 trials; in a longer one answers are due at the last `lag` + 1. The net is to
+    output the agent's own log odds; choices drawn from them would teach the same, more slowly. So the score
+    is a distance from the agent, 0 at best: in nats, the log loss of the choices that a net predicts exceeds
+    the agent's own by at most an eighth of the squared error.
 
     The agent carries `values` numbers from trial to trial, and one more with `habit`. Its trace of choices
     fades more slowly than it learns values: at one rate both would be a single number.
@@ -79,7 +80,7 @@ class Agents(Task):
 
     @property
     def rates(self) -> Rates:
-        """The subject's own."""
+        """The rates of the subject."""
         learn, slope, repeat, fade = np.random.default_rng(self.subject).random(4).tolist()
         return Rates(0.25 + 0.2 * learn, 4 + 2 * slope, (1 + repeat) * self.habit, 0.08 + 0.08 * fade)
 
@@ -88,23 +89,23 @@ class Agents(Task):
         return lag + 1
 
     def trial(self, carry: Any, row: Any) -> tuple[Any, Any]:
-        """Go through a trial of B sessions, in arrays of JAX or of NumPy.
+        """Run a trial of B sessions, with arrays of JAX or of NumPy.
 
         Args:
             carry: two values, the trace, whether arm 1 is the better one, and the log odds of choosing it,
                 (B,) each.
-            row: (B,) each: a logistic variable, below which log odds choose arm 0; and uniform ones for a
-                reversal, for the state, and for the reward.
+            row: (B,) each: a logistic variable, below which log odds choose arm 0; and uniform variables for
+                a reversal, the state and the reward.
 
         Returns:
-            The new carry; the symbol that is seen and the log odds of the next choice.
+            The new carry, the symbol that is seen, and the log odds of the next choice.
         """
         (value_0, value_1, trace, better, odds), (lean, change, way, luck) = carry, row
         better = better != (change < self.reversal)
         choice = odds > lean
         state = choice != (way >= self.common)
         reward = (luck < REWARDED) == (state == better)
-        if self.values == 1:  # what one gains the other loses
+        if self.values == 1:  # what one value gains the other loses
             value_1 = value_1 + self.rates.learn * ((reward == state) - value_1)
             value_0 = 1 - value_1
         else:
@@ -135,8 +136,8 @@ class Agents(Task):
     def facts(self, lag: int, length: int) -> Facts:
         """Hold the agent's variables, to a thousandth of the variance.
 
-        Chance knows the last trial. It is measured on sessions that NumPy draws, and rounded: a criterion is
-        part of a member's key.
+        Chance knows the last trial. It is measured on sessions that NumPy draws, and rounded, as a criterion
+        is part of a member's key.
         """
         trials = np.minimum(np.arange(length - 1 - lag, length), TRIALS - 1)
         number, total, squares = _moments(self)[trials].sum(0)
@@ -160,8 +161,8 @@ def play(
 
 @lru_cache(maxsize=256)
 def _moments(agent: Agents) -> Float[np.ndarray, "T 3 V"]:
-    """Return, of each trial and each symbol then seen, how often it came, and the sums of the next choice's
-    log odds and of their squares."""
+    """Return, for each trial and each symbol seen there, its count in `SESSIONS` sessions, and the sums of
+    the next choice's log odds and of their squares."""
     each = zip(*play(agent, SESSIONS, TRIALS, seed=1), strict=True)
     found = np.array(
         [[np.bincount(s, weights, agent.vocabulary) for weights in (None, o, o**2)] for s, o in each]

@@ -1,4 +1,4 @@
-"""Bandit: foretell the next choice of an agent that learns which of two arms is rewarded more often."""
+"""Bandit: predict the next choice of an agent that learns which of two arms is rewarded more often."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Bandit(Agents):
 
     Example (one value, learnt by half, slope 4): arm 1, 1, 0, all rewarded | lag 2 -> 2 3 -.5.
 
-    The better arm is rewarded at 4 of 5 choices, the other one at 1 of 5, and it stays so for a session.
-    `values` and `habit` say which agent it is, and how many numbers it carries from trial to trial.
+    The better arm is rewarded at 4 of 5 choices, the other one at 1 of 5, throughout a session. `values` and
+    `habit` say which agent it is, and how many numbers it carries from trial to trial.
 
     Source: Ji-An, Benna & Mattar (2025), "Discovering cognitive strategies with tiny recurrent neural
     networks", fit nets of one to four units to choices of animals and people, in tasks such as `reversal` and

@@ -1,4 +1,4 @@
-"""Band-limited delay: say at every step what a smooth signal was at five rows of a sliding window of `lag`
+"""Band-limited delay: say at every step what a smooth signal was at five points of a sliding window of `lag`
 steps."""
 
 from __future__ import annotations
@@ -17,29 +17,29 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Key
 
 DELAYS = 5
-TURN = 2**32  # a phase is a uint32, so that it adds up without rounding however long the sequence
-FEWEST_TERMS = 4096  # in a batch: on a CPU, XLA adds up fewer cosines in another order
+TURN = 2**32  # a phase is a uint32, so that it adds up without rounding in sequences of any length
+FEWEST_TERMS = 4096  # in a batch, as on a CPU XLA adds up fewer cosines in another order
 
 
 @dataclass(frozen=True)
 class BandlimitedDelay(Task):
-    """White noise below a cut-off frequency; due are its values of 0, 1/4, 1/2, 3/4 and all of `lag` steps
-    before.
+    """White noise below a cut-off frequency; its values 0, 1/4, 1/2, 3/4 and all of `lag` steps before are
+    due.
 
     Example: .1 .7 .9 .4 -.3 | lag 4 -> . . . . (-.3 .4 .9 .7 .1) (no answer is due at a dot).
 
-    The cut-off is at c cycles a window of `lag` steps. More steps are denser samples of the same signal:
-    whatever the lag, a window has about 2 c degrees of freedom (Landau & Pollak, 1962). In windows of up to 2
-    c steps the cut-off is at half the sampling rate, where the noise is white, and each step counts.
+    The cut-off is at c cycles per window of `lag` steps. More steps are denser samples of the same signal: at
+    any lag, a window has about 2 c degrees of freedom (Landau & Pollak, 1962). In windows of up to 2 c steps
+    the cut-off is at half the sampling rate, so the noise is white and each step counts.
 
     A sequence is a sum of K = max(32, 4 c) waves of one amplitude, one in each of K equal bands below the
     cut-off: phase, and frequency within the band, are uniform (Rice, 1944). So each has the same power, its
     spectrum ends at the cut-off, it never repeats, and its autocorrelation is exactly that of band-limited
     white noise, sinc(2 c s / lag).
 
-    Source: Voelker, Kajic & Eliasmith (2019), as their code has it (experiments/capacity.ipynb). There the
-    signal has period 2.5 windows and Gaussian amplitudes, each sequence is divided by its greatest absolute
-    value, and in training answers count from the first step on, as zeros before there are any.
+    Source: Voelker, Kajic & Eliasmith (2019), after their code (experiments/capacity.ipynb). There the signal
+    has a period of 2.5 windows and Gaussian amplitudes, each sequence is divided by its greatest absolute
+    value, and in training answers count from the first step on, as zeros until there are any.
     """
 
     cycles: int = knob(10, "cycles c that the fastest wave makes in `lag` steps", at_least=1, at_most=1000)
@@ -53,7 +53,7 @@ class BandlimitedDelay(Task):
     outputs: ClassVar[int] = DELAYS  # one value per delay
 
     def shortest(self, lag: int) -> int:
-        """Return 2 lag + 1: the first moment at which a whole window is held, and all of it is still asked
+        """Return 2 lag + 1: the first length at which a whole window is held and all of it is still asked
         for."""
         return 2 * lag + 1
 
@@ -78,13 +78,13 @@ class BandlimitedDelay(Task):
         )
         turned = phase.astype(jnp.int32).astype(jnp.float32)  # -half to half a turn
         cosines = jnp.cos(turned * (2 * math.pi / TURN))
-        # On a CPU, XLA hands the sum to a library, from jaxlib 0.12 on with the cosine before it, which ends
-        # in other bits there. The barrier keeps the cosine here, so that a draw has the same bits op by op
-        # and compiled, in any buffer.
+        # On a CPU, XLA hands the sum to a library, from jaxlib 0.12 on together with the cosine, which has
+        # other bits there. The barrier keeps the cosine out of the library, so that a draw has the same bits
+        # op by op and compiled, in any buffer.
         cosines = jax.lax.platform_dependent(cosines, cpu=jax.lax.optimization_barrier, default=lambda x: x)
         x = self.rms * math.sqrt(2 / waves) * cosines.sum(1)[:steps]
         mask = scored(x, lag, length)
-        # The roll wraps in from the buffer's end, where nothing is due.
+        # The roll wraps around from the buffer's end, where nothing is due.
         due = jnp.stack(
             [jnp.where(mask, jnp.roll(x, part * lag // (DELAYS - 1), axis=0), 0.0) for part in range(DELAYS)]
         )
@@ -108,6 +108,6 @@ class BandlimitedDelay(Task):
         )
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """Keep the window in a sequence of factor * lag steps: does the net live without its zero start
-        state?"""
+        """Keep the window in a sequence of factor * lag steps, which tests whether the net needs its zero
+        start state."""
         return lag, max(factor * lag, self.length(lag))

@@ -1,4 +1,4 @@
-"""The score of a net without memory, measured on drawn sequences: a check on what a task says of itself."""
+"""The score of a net without memory, measured on drawn sequences: a check of a task's facts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Measured:
 def sequences(task: Task, batch: Batch, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return inputs (B, length, ...), targets and mask (B, length): one form for both kinds of answers.
 
-    Targets of several values an answer are (B, length, O).
+    Targets with several values per answer are (B, length, O).
     """
     inputs, due = np.moveaxis(np.asarray(batch.inputs)[:length], 0, 1), np.asarray(batch.targets)
     if task.several_values:
@@ -41,8 +41,8 @@ def sequences(task: Task, batch: Batch, length: int) -> tuple[np.ndarray, np.nda
 
 
 def score(task: Task, guess: np.ndarray, targets: np.ndarray, mask: np.ndarray) -> Measured:
-    """Return the task's own score, over all answers that are due; for its error each sequence is one
-    observation."""
+    """Return the task's own score over all answers that are due, with a standard error for which each
+    sequence is one observation."""
     each = (guess == targets) if task.loss == "classes" else (guess - targets) ** 2
     each = each.mean(-1) if task.several_values else each
     due = mask.sum(1)
@@ -54,16 +54,16 @@ def score(task: Task, guess: np.ndarray, targets: np.ndarray, mask: np.ndarray) 
 
 @lru_cache(maxsize=1024)
 def without_memory(task: Task, lag: int, length: int, batch: int = 4096, seed: int = 1) -> Measured:
-    """Apply `best_map` to sequences that are drawn.
+    """Apply `best_map` to drawn sequences.
 
     Args:
         task: any task.
-        lag, length: what to draw.
-        batch: sequences, both halves together.
-        seed: of the draw.
+        lag, length: those of the sequences.
+        batch: number of sequences in both halves together.
+        seed: seed of the draw.
 
     Raises:
-        UserError: the task draws what no task may (`memcap.tasks.contract`).
+        UserError: the task breaks its contract (`memcap.tasks.contract`).
     """
     jax_setup.setup()
     steps = 1 << (length - 1).bit_length()  # few sizes, so that a task compiles few samplers
@@ -71,7 +71,7 @@ def without_memory(task: Task, lag: int, length: int, batch: int = 4096, seed: i
     keys = [jax.random.key(seed + each) for each in range(3 if anybodys else 1)]
     try:
         draws = [_sampler(task, steps, batch)(key, lag, length) for key in keys]
-    except Exception as error:  # a task may be anybody's
+    except Exception as error:  # it may be a user's task
         raise contract.broken(task, "sample", error) from error
     arrays, *others = jax.tree.map(np.asarray, draws)
     if anybodys:
@@ -88,13 +88,13 @@ def best_map(task: Task, inputs: np.ndarray, targets: np.ndarray, mask: np.ndarr
 
     Args:
         task: any task.
-        inputs, targets, mask: as by `sequences`, (B, length, ...) and (B, length).
+        inputs, targets, mask: as from `sequences`, (B, length, ...) and (B, length).
     """
     fit, test = slice(0, len(inputs) // 2), slice(len(inputs) // 2, None)
     due = targets[fit][mask[fit]]
     answers = np.eye(task.outputs)[due] if task.loss == "classes" else due.reshape(len(due), -1)
     if task.vocabulary is None:
-        seen = inputs[fit][mask[fit]].any(0)  # of one-hot inputs few are ever seen where an answer is due
+        seen = inputs[fit][mask[fit]].any(0)  # few one-hot inputs are ever seen where an answer is due
         weights = np.linalg.lstsq(_quadratic(inputs[fit][mask[fit]][:, seen]), answers, rcond=None)[0]
         out = np.zeros((*inputs[test].shape[:2], answers.shape[1]))
         out[mask[test]] = _quadratic(inputs[test][mask[test]][:, seen]) @ weights

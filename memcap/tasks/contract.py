@@ -1,6 +1,7 @@
-"""The contract of a task of somebody's: a line names the task, the method, what came and what is expected.
+"""The contract of a user's own task: errors are one line with the task, the method, its result and what is
+expected.
 
-memcap's own tasks are tested (tests/tasks/test_interface.py), so nothing of this is asked of them.
+memcap's own tasks are tested (tests/tasks/test_interface.py), so they are not checked here.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ from memcap.knobs import LONGEST, UserError
 from memcap.runtime.plugins import raised
 from memcap.tasks.base import Batch, Facts, Task
 
-Expected = list[tuple[str, Any, tuple[int, ...], str]]  # name, array, its shape, and its kinds of dtype
+Expected = list[tuple[str, Any, tuple[int, ...], str]]  # name, array, expected shape and kinds of dtype
 
 
 def wrong(task: Task, method: str, came: str, expected: str) -> UserError:
-    """Return the error for what a method of a task gave."""
+    """Return the error for a wrong result of a task's method."""
     return UserError(f"task {task.name}: {method} {came}; it must be {expected} (memcap/tasks/base.py)")
 
 
 def call(task: Task, method: str, *arguments: Any) -> Any:
-    """Return what a method, or a property, gives.
+    """Call a method, or read a property, and return the result.
 
     Raises:
-        UserError: whatever else it raises, with the place.
+        UserError: any other error that it raises, with its place.
     """
     try:
         value = getattr(task, method)
@@ -44,10 +45,10 @@ def broken(task: Task, method: str, error: Exception) -> UserError:
 
 
 def check_sizes(task: Task, lag: int) -> None:
-    """Check what a task says of its sequences before any is drawn.
+    """Check a task's sizes before any sequence is drawn.
 
     Raises:
-        UserError: the first that it says wrongly.
+        UserError: the first wrong one.
     """
     for name, choices in (("loss", ("classes", "values")), ("answers", ("last", "every"))):
         if (value := call(task, name)) not in choices:
@@ -63,7 +64,7 @@ def check_sizes(task: Task, lag: int) -> None:
 
 
 def _check_number(task: Task, name: str, value: Any, least: int, more: str = "") -> None:
-    kinds = int if "(" in name else (int, np.integer)  # lengths stand in a config, which is JSON
+    kinds = int if "(" in name else (int, np.integer)  # lengths are written into a config as JSON
     if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value <= LONGEST:
         raise wrong(task, name, f"is {value!r}", f"a whole number, at least {least} {more}".strip())
 
@@ -72,7 +73,7 @@ def facts_of(task: Task, lag: int, length: int) -> Facts:
     """Return the facts of a task, checked.
 
     Raises:
-        UserError: the first that cannot be.
+        UserError: the first one that is impossible.
     """
     facts, where = call(task, "facts", lag, length), f"facts({lag}, {length})"
     if not isinstance(facts, Facts):
@@ -95,11 +96,11 @@ def facts_of(task: Task, lag: int, length: int) -> Facts:
 
 
 def check_keys(task: Task, draws: Sequence[Batch]) -> None:
-    """Check that a task draws by its key: training would see one batch for ever. A task of a single sequence
-    has no other.
+    """Check that a task draws by its key, as otherwise training would see one batch for ever. A task with a
+    single sequence passes.
 
     Args:
-        task: that drew them.
+        task: the task that drew them.
         draws: with several keys, as arrays of NumPy.
 
     Raises:
@@ -121,7 +122,7 @@ def check_batch(task: Task, drawn: Any, length: int, steps: int, batch: int) -> 
     """Check sequences that a task drew.
 
     Args:
-        task: that drew them.
+        task: the task that drew them.
         drawn: the result of its `sample`, with arrays of NumPy.
         length, steps, batch: that it was asked for.
 

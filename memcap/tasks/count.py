@@ -62,13 +62,13 @@ class Count(Task):
         return Batch(inputs, targets, scored(targets, 0, length))
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold one number, up to `length` counts; solved at a root mean squared error of half a count, to
-        which `bits` counts it.
+        """Hold one number, up to `length` counts; solved at a root mean squared error of half a count, the
+        precision of `bits`.
 
         Chance, with T the length. Time: (T^2 - 1) / 12 counts squared, the variance of t uniform on 1..T.
         Tokens: (T - 1) / 8 + (T^2 - 1) / 48. There the best answer from the current bit x is x + (T - 1) / 4
-        counts, and what stays unknown is the number of ones in the t - 1 earlier steps, Binomial(t - 1, 1/2):
-        its variance is the mean of the variance, (T - 1) / 8, and the variance of the mean, (T^2 - 1) / 48.
+        counts, and the number of ones in the t - 1 earlier steps stays unknown, Binomial(t - 1, 1/2): its
+        variance is the mean of the variance, (T - 1) / 8, plus the variance of the mean, (T^2 - 1) / 48.
         """
         scale = self.scale or lag
         if self.kind == "time":

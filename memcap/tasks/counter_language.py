@@ -23,11 +23,11 @@ class CounterLanguage(Task):
     Example (letters a and b, blank _): a a a b b b _ _ | lag 4 -> . . . b b ! . ! (no answer is due at a dot;
     ! is due where the word is over).
 
-    `lag` is the largest n: each sequence has its own n, drawn evenly from 1 to `lag`. If all had n = lag, a
-    clock would do in place of a count of the a's; so the first b comes at no known step, and a net that is
-    right on all sequences of a lag counts up to it. A word begins at the first step, and blanks follow it.
-    All sequences of a batch have their last answer at the last step, as in other tasks: there it is asked
-    once more whether the word is over, which is in sight unless its last letter comes just then.
+    `lag` is the largest n: each sequence has its own n, drawn uniformly from 1 to `lag`. If all had n = lag,
+    a clock could replace the count of the a's; as it is, the first b comes at no known step, and a net that
+    is right on all sequences of a lag counts up to it. A word begins at the first step, and blanks follow it.
+    All sequences of a batch have their last answer at the last step, as in other tasks: it is once more
+    whether the word is over, which is in sight unless the last letter comes at that step.
 
     With `recipe.lags` = uniform each batch has its own largest n, so that short words come more often.
 
@@ -39,7 +39,7 @@ class CounterLanguage(Task):
     symbols: int = knob(2, "letters: 2 are a and b, 4 are a to d", choices=(2, 3, 4))
     name: ClassVar[str] = "counter_language"
     answers: ClassVar[Literal["last", "every"]] = "every"
-    smallest_lag: ClassVar[int] = 2  # where each letter comes once, what is next is in sight
+    smallest_lag: ClassVar[int] = 2  # if each letter comes once, the next one is in sight
 
     @property
     def vocabulary(self) -> int:
@@ -66,14 +66,14 @@ class CounterLanguage(Task):
         return Batch(inputs, jnp.where(mask, targets, 0), mask)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Count the values of what is counted, where the letter just read is known. Of a^n b^n that is one
-        number with `lag` values: after an a the n so far, after a b how many are left. In longer words c is
-        due n times again, so that n is held beside what is left of the b's: lag (lag + 1) / 2 pairs.
+        """Count the values that must be held beside the letter just read. For a^n b^n that is one number with
+        `lag` values: after an a the n so far, after a b the number that are left. In longer words c is due n
+        times again, so n is held beside the number of b's that are left: lag (lag + 1) / 2 pairs.
 
-        Chance is that of the likelier answer to each letter: that it comes again, right n - 1 times of n, or
-        the next one, right once; n is (lag + 1) / 2 on average. After the word the answer is in sight. As
-        chance grows with the lag, so does the criterion: it leaves one in 50 of the mistakes that are made
-        without memory, as .99 does of a fair coin's.
+        Chance is that of the likelier answer to each letter: that it comes again, right n - 1 times out of n,
+        or the next letter, right once; n is (lag + 1) / 2 on average. After the word the answer is in sight.
+        As chance grows with the lag, so does the criterion: it allows one in 50 of the mistakes that are made
+        without memory, as .99 does for a fair coin.
         """
         blocks, after_word = self.symbols - 1, 1 - (length == self.shortest(lag)) / lag
         due = blocks * (lag + 1) / 2 + after_word

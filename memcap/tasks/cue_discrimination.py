@@ -23,9 +23,10 @@ class CueDiscrimination(Task):
 
     Example (cue of 2 steps, answer of 3): a a . . . . . . . | lag 4 -> . . silent silent silent silent a a a.
 
-    In the delay silence is due, a third class, and no symbol ends the delay: the net keeps the cue and the
-    time. Of the delay as many steps as the answer has (all, if it has fewer), spread evenly and drawn anew
-    for each sequence, count: so silence and answer weigh alike at every lag, as in the source's loss.
+    During the delay silence is due, a third class, and no symbol ends the delay: the net must keep the cue
+    and the time. Only as many steps of the delay count as the answer has (all, if it has fewer), spread
+    evenly and drawn anew for each sequence: so silence and answer weigh the same at every lag, as in the
+    source's loss.
 
     Source: Kurtkaya, Dinc et al., Dynamical phases of short-term memory mechanisms in RNNs, ICML 2025
     (2502.17433), and its code.
@@ -43,7 +44,7 @@ class CueDiscrimination(Task):
         return self.cue + lag + self.response
 
     def has_other_lags(self, lag: int) -> bool:
-        """Tell that there are none: no symbol ends the delay, so the lag is part of what is asked."""
+        """Return false: no symbol ends the delay, so the lag is part of the question."""
         del lag
         return False
 
@@ -56,7 +57,7 @@ class CueDiscrimination(Task):
         into = step - (length - self.response - lag)  # steps since the delay began
         inputs = jnp.where((into >= -self.cue) & (into < 0), cue, 2)
         answer = (into >= lag) & (step < length)
-        parts = jnp.minimum(self.response, lag)  # of the delay, one in each of so many even parts
+        parts = jnp.minimum(self.response, lag)  # of the delay, with one step that counts in each
         part = jnp.arange(self.response)[:, None]
         place = integers(place_key, (self.response, batch), part * lag // parts, (part + 1) * lag // parts)
         own = jnp.clip(((into + 1) * parts - 1) // lag, 0, self.response - 1)[:, 0]
@@ -64,7 +65,7 @@ class CueDiscrimination(Task):
         return Batch(inputs, jnp.where(answer, cue, 2), silent | answer)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold one bit, the cue; the time is not counted. A blank is best answered by silence, or by a cue
-        where silence is rare."""
+        """Hold one bit, the cue; the time is not counted. A blank is best answered by silence, or by a cue if
+        silence is rare."""
         silent = min(self.response, lag)
         return Facts(held=1, bits=1.0, chance=max(silent, self.response / 2) / (silent + self.response))

@@ -54,15 +54,15 @@ class CycleNavigation(Task):
         return Batch(jnp.where(counts, moves, _BLANK), jnp.sum(by, axis=0) % self.places)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold one place, whatever the lag. Chance is that of the likeliest place, 0: 1/3 after one move, and
-        soon hardly more than 1 / places."""
+        """Hold one place at any lag. Chance is the probability of the likeliest place, 0: 1/3 after one move,
+        and soon hardly more than 1 / places."""
         share = _share_of_the_likeliest(self.places, lag)
         return Facts(held=1, bits=math.log2(min(self.places, 2 * lag + 1)), chance=share)
 
 
 @lru_cache(maxsize=256)
 def _share_of_the_likeliest(places: int, moves: int) -> float:
-    """Return the probability of the likeliest place after so many moves: the walk's Fourier sum, at place
+    """Return the probability of the likeliest place after `moves` moves: the walk's Fourier sum at place
     0."""
     waves = (1 + 2 * np.cos(2 * np.pi * np.arange(places) / places)) / _MOVES
     return float(np.mean(waves**moves))

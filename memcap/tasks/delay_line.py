@@ -58,12 +58,12 @@ class DelayLine(Task):
         return self.features
 
     def shortest(self, lag: int) -> int:
-        """Return 2 lag + 1: the first moment at which lag + 1 symbols are held and all are still asked
+        """Return 2 lag + 1: the first length at which lag + 1 symbols are held and all are still asked
         for."""
         return 2 * lag + 1
 
     def length(self, lag: int) -> int:
-        """Return 4 lag, long enough that a net cannot lean on its zero start state. At least 2 lag + 10 at
+        """Return 4 lag, long enough that a net cannot rely on its zero start state; at least 2 lag + 10 for
         short lags."""
         return max(4 * lag, 2 * lag + 10)
 
@@ -75,7 +75,7 @@ class DelayLine(Task):
             else integers(key, (steps, batch), 0, self.symbols)
         )
         mask = scored(x, lag, length)
-        targets = jnp.where(mask, jnp.roll(x, lag, axis=0), 0)  # the roll wraps in from the buffer's end
+        targets = jnp.where(mask, jnp.roll(x, lag, axis=0), 0)  # the roll wraps around from the buffer's end
         return Batch(x[:, :, None] if self.reals else x, targets, mask)
 
     def facts(self, lag: int, length: int) -> Facts:
@@ -91,6 +91,6 @@ class DelayLine(Task):
         return Facts(lag + 1, lag * math.log2(self.symbols), chance=1 / self.symbols, independent=True)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """Keep the lag in a sequence of factor * lag steps: does the net live without its zero start
-        state?"""
+        """Keep the lag in a sequence of factor * lag steps, which tests whether the net needs its zero start
+        state."""
         return lag, max(factor * lag, self.length(lag))

@@ -21,9 +21,9 @@ class EvenPairs(Task):
 
     Example: 0 0 1 0 _ | lag 4 -> 1: one pair 01 and one 10.
 
-    They do just if the first and the last bit are alike, so that one bit is latched, and nothing marks it.
-    `lag` is the number of bits: steps from the first of them to the answer. In a longer sequence blanks come
-    before.
+    They do if and only if the first and the last bit are equal, so one bit must be latched, and nothing marks
+    it. `lag` is the number of bits: steps from the first of them to the answer. In a longer sequence blanks
+    come before.
 
     Source: Delétang et al. (2023), "Neural networks and the Chomsky hierarchy".
     """

@@ -1,5 +1,4 @@
-"""Fading kernel: say at every step a sum of all that came, each value with a weight that fades as a power of
-its age."""
+"""Fading kernel: say at every step the sum of all values so far, weighted by a power of their age."""
 
 from __future__ import annotations
 
@@ -16,7 +15,7 @@ from memcap.tasks.base import Batch, Facts, Operand, Task, scored
 if TYPE_CHECKING:
     from jaxtyping import Array, Key
 
-_SHARE = 0.001  # of the variance of the answers, that a solved net's squared error may have
+_SHARE = 0.001  # of the answers' variance that a solved net's squared error may have
 
 
 @dataclass(frozen=True)
@@ -26,9 +25,9 @@ class FadingKernel(Task):
 
     Example (p = 1): 6 0 0 -2 | lag 3 -> 6 3 2 -.5.
 
-    `lag` is the greatest age that counts, and a sequence has `lag` + 1 steps, so that a shorter one asks the
-    same. No gate holds that: what one unit keeps fades by a factor per step, an exponential, and a power is a
-    sum of several, at each scale of time another one. So the width grows with the lag, slower than it.
+    `lag` is the greatest age that counts, and a sequence has `lag` + 1 steps, so a shorter one asks the same.
+    No single gate holds this: a unit's memory fades by a factor per step, an exponential, and a power law is
+    a sum of several, one for each scale of time. So the width grows with the lag, but more slowly.
 
     Source: Li, Han, E & Li (2021), "On the curse of memory in recurrent neural networks: approximation and
     optimization analysis", whose kernels have no end.
@@ -61,14 +60,14 @@ class FadingKernel(Task):
         return Batch(x[:, :, None], targets, scored(targets, 0, length))
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold one number at least, what is known of the next answer, to a thousandth of the variance. How
-        many it takes is what is asked: each answer weighs all that came anew.
+        """Hold at least one number, what is known of the next answer, to a thousandth of the variance. How
+        many it takes is the question, as each answer weighs all values anew.
 
         The weight w(s) counts at length - s of the steps. Chance knows x(t), of weight 1, and leaves the
         variance of the rest: the sum of w(s)^2 over s from 1 on, its mean over steps.
         """
         past = 0.0
-        for s in range(1, lag + 1):  # sum() rounds by Python's version, and a threshold is part of a key
+        for s in range(1, lag + 1):  # sum() rounds by Python's version, but this is part of a key
             past += (length - s) / length * (1 + s) ** (-2 * self.power)
         threshold = _SHARE * (1 + past)
         return Facts(1, bits=0.5 * math.log2(past / threshold), chance=past, threshold=threshold)

@@ -62,14 +62,14 @@ class Latch(Task):
         return lag + (1 if self.noise else 2)
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Draw inputs (T, B), or (T, B, 1) under noise; targets (B,). In a longer sequence than is needed the
-        symbol comes later, after distractors."""
+        """Draw inputs (T, B), or (T, B, 1) under noise; targets (B,). In a longer sequence the symbol comes
+        later, after distractors."""
         symbol_key, filler_key = jax.random.split(key)
         symbol = integers(symbol_key, (batch,), 0, self.symbols)
         if self.vocabulary is None:
             is_first = jnp.arange(steps)[:, None] == length - 1 - lag
             level, normal = 2 * symbol / (self.symbols - 1) - 1, jax.random.normal(filler_key, (steps, batch))
-            # scaled last, so that what is compiled rounds as what is not
+            # scaled last, so that compiled code rounds like uncompiled code
             numbers = jnp.where(is_first, level, normal) * jnp.where(is_first, 1, self.noise)
             return Batch(numbers[:, :, None], symbol)
         filler = integers(filler_key, (steps, batch), self.symbols, self.symbols + max(self.distractors, 1))

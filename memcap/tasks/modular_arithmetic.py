@@ -66,7 +66,7 @@ class ModularArithmetic(Task):
         def read(
             state: tuple[Int[Array, " B"], ...], row: tuple[jax.Array, ...]
         ) -> tuple[tuple[Int[Array, " B"], ...], None]:
-            total, product = state  # of the terms that are over; of the term that is not, with its sign
+            total, product = state  # of the finished terms; of the current term, with its sign
             digit, operator, reads, joins = row
             product = jnp.where(reads, product * digit % self.modulus, product)
             ends = joins & (operator < 2)
@@ -81,17 +81,17 @@ class ModularArithmetic(Task):
         return Batch(inputs, (total + product) % self.modulus)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Count a sum and a product that is not over, a digit each: after an operator all m^2 pairs differ, a
-        sign being a product of 1 or -1. Chance is that of the likeliest value, 0: products are 0 more often
-        than others."""
+        """Count a sum and an unfinished product, a digit each: after an operator all m^2 pairs differ, as a
+        sign is a product of 1 or -1. Chance is the probability of the likeliest value, 0, as products are 0
+        more often."""
         bits = 2 * math.log2(self.modulus)
         return Facts(held=2, bits=bits, chance=_share_of_the_likeliest(self.modulus, (lag + 1) // 2))
 
 
 @lru_cache(maxsize=256)
 def _share_of_the_likeliest(modulus: int, digits: int) -> float:
-    """Return the probability of the likeliest value of an expression of so many digits, by passing over all
-    sums and products."""
+    """Return the probability of the likeliest value of an expression with `digits` digits, from the
+    distribution over all pairs of sum and product."""
     shares = np.zeros((modulus, modulus))  # of each (sum, product)
     shares[0, 1] = 1
     for left in reversed(range(digits)):

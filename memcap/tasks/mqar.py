@@ -32,14 +32,14 @@ class Mqar(Task):
     from V symbols of its own.
 
     With R `rewrites` each key is written R + 1 times, each time with another value, and the latest is due;
-    all N (R + 1) writes come in random order, so that no step, and no age of a value, says which are the
-    latest: a 2 c 0 c 3 a 1 _ c a -> . . . . . . . . . 3 1. In the `layout` "stacked" a pair takes one step:
-    its input is the sum of the one-hot vectors of key and value, a query's that of a key: a2 c0 _ c a ->
-    . . . 0 2.
+    all N (R + 1) writes come in random order, so that neither the step nor the age of a value tells which is
+    the latest: a 2 c 0 c 3 a 1 _ c a -> . . . . . . . . . 3 1. In the `layout` "stacked" a pair takes one
+    step: its input is the sum of the one-hot vectors of key and value, a query's that of a key: a2 c0 _ c a
+    -> . . . 0 2.
 
     With `fillers` = random a random key or value stands at each step after the pairs that has no query: a 2 c
-    0 d c a 3 a -> . . . . . 0 . . 2. Some look like a query, of which no answer is due, or with the next one
-    like a pair: what counts are the pairs alone, and where these end is for the net to know.
+    0 d c a 3 a -> . . . . . 0 . . 2. Some look like a query, but no answer to them is due, or together with
+    the next one like a pair: only the real pairs count, and the net must know where these end.
 
     Source: Arora et al. (2024), "Zoology". Their generator: a vocabulary of 8,192, queries at every other
     step only, none of them set to the end, and random symbols between them, unless they are switched off. Of
@@ -139,7 +139,7 @@ class Mqar(Task):
             return jnp.sum(jnp.where(step == at[:, None], symbols[:, None] + 1, 0), 0)
 
         start = ends - self.steps_per_write * self.writes  # the step before the first key
-        turns, written = jnp.arange(self.pairs)[:, None], keys  # of each value the write, and its key
+        turns, written = jnp.arange(self.pairs)[:, None], keys  # the write, and the key, of each value
         if self.rewrites:
             turn_key = jax.random.fold_in(order_key, 1)
             turns = _some(turn_key, self.writes, self.writes, batch).reshape(-1, self.pairs, batch)
@@ -163,8 +163,7 @@ class Mqar(Task):
         return Batch(inputs, jnp.maximum(due - 1, 0), due > 0)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold N keys and N values, whatever the lag, the layout and the fillers: of a key's values the
-        latest alone. Chance is 1 / V.
+        """Hold N keys and their N latest values, at any lag, layout and fillers. Chance is 1 / V.
 
         The bits are those of the values, whose keys are asked for: a state need not know which keys came. A
         table of both has log2 C(V, N) more: 26 bits instead of 15 for 4 pairs of 16 symbols.

@@ -21,7 +21,7 @@ class Parity(Task):
 
     Example: 1 0 1 1 _ | lag 4 -> 1.
 
-    `lag` is the number of bits, of which each one counts: steps from the first of them to the answer. In a
+    `lag` is the number of bits, each of which counts: the steps from the first of them to the answer. In a
     longer sequence blanks come before.
 
     Source: the parity check of Delétang et al. (2023), "Neural networks and the Chomsky hierarchy"; that no

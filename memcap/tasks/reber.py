@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Key
 
 _SYMBOLS = "BTPSXVE"
-# From each state of the grammar (Reber, 1967) two branches, and the symbols that they write; 7 is the end.
+# Two branches from each state of the grammar (Reber, 1967), and their symbols; 7 is the end.
 _NEXT = np.array([(1, 1), (2, 3), (2, 4), (3, 5), (3, 6), (4, 6), (7, 7), (7, 7)])
 _WRITES = np.array(
     [[_SYMBOLS.index(symbol) for symbol in pair] for pair in ("BB", "TP", "SX", "TV", "XS", "PV", "EE", "EE")]
@@ -27,8 +27,8 @@ _FAR = 128
 
 
 def words_left(most: int) -> np.ndarray:
-    """Return (most, 8): by symbols left, 0 to most - 1, and state how many words end so, as shares of those
-    from all states."""
+    """Return (most, 8): by number of symbols left, 0 to most - 1, and by state, the number of words that end
+    so, as a share of those from all states."""
     rows = [np.eye(8)[7]]
     while len(rows) < most:
         more = rows[-1][_NEXT].sum(1) * (np.arange(8) < 7)
@@ -46,8 +46,8 @@ class Reber(Task):
 
     Example: B P B T S S X S E | lag 7 -> P.
 
-    The word itself is full of T and P, so what is to be held must be told from what looks the same. All words
-    of one length are as likely, as in the grammar, whose branches are taken with even odds.
+    The word itself is full of T and P, so the symbol to hold must be told from others that look the same. All
+    words of one length are equally likely, as in the grammar, whose branches have equal odds.
 
     Source: Hochreiter & Schmidhuber (1997), experiment 1. There a net predicts every next symbol of words of
     any length; here one batch has one length, and only the symbol with the long lag is judged.
@@ -84,6 +84,6 @@ class Reber(Task):
         return Batch(inputs.astype(jnp.int32), symbol)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold one symbol, one bit, whatever the lag; the word's end, which is all that is seen, says
+        """Hold one symbol, one bit, at any lag; the end of the word, which is all that is in sight, says
         nothing."""
         return Facts(held=1, bits=1.0, chance=1 / 2)

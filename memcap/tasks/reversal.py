@@ -1,4 +1,4 @@
-"""Reversal learning: foretell the next choice of an agent whose better arm becomes the worse one now and
+"""Reversal learning: predict the next choice of an agent whose better arm becomes the worse one now and
 then."""
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ from memcap.tasks.agents import Agents
 
 @dataclass(frozen=True)
 class Reversal(Agents):
-    """As `bandit`, but at each trial the better arm becomes the worse one with probability 1/20.
+    """Like `bandit`, but at each trial the better arm becomes the worse one with probability 1/20.
 
     Example (one value, learnt by half, slope 4): arm 1, rewarded the first time of three | lag 2 ->
     2 -1 -2.5.
 
-    Source: as of `bandit`.
+    Source: that of `bandit`.
     """
 
     name: ClassVar[str] = "reversal"

@@ -26,15 +26,14 @@ class SelectiveCopy(Task):
     at a dot).
 
     It has the symbols, blanks, cue and length 2 K + lag of `copy`, which shows its symbols in a row: there
-    the answer is what came K + lag steps ago, here it was at any of so many steps, and which ones is for the
-    net to see. Each of the places is as likely as any other. At lag 1 there is no blank to leave out, and the
-    two tasks are the same. With `distractors`, all blanks are random symbols of an alphabet of their own.
-    With `cue` = throughout the recall looks other than the wait: gates that see the input alone cannot keep a
-    state at a blank of the wait, and move it on at one of the recall.
+    the answer is the symbol of K + lag steps ago, here the net must see at which steps the symbols come. All
+    sets of places are equally likely. At lag 1 there are no blanks, and the two tasks are the same. With
+    `distractors`, all blanks are random symbols of an alphabet of their own. With `cue` = throughout the
+    recall looks different from the wait: otherwise gates that see only the input cannot keep a state at a
+    blank of the wait and move it on at one of the recall.
 
-    Source: Jing et al. (2019), "Gated orthogonal recurrent units", where it is the denoise task; Gu & Dao
-    (2023), "Mamba", sec. 4.1.1 and app. E.1, with K = 16 in 4,096 steps, of a vocabulary of 16 with the
-    blank.
+    Source: Jing et al. (2019), "Gated orthogonal recurrent units", as the denoise task; Gu & Dao (2023),
+    "Mamba", sec. 4.1.1 and app. E.1, with K = 16 in 4,096 steps, of a vocabulary of 16 with the blank.
     """
 
     items: int = knob(4, "number K of symbols to recall", at_least=1, at_most=1024)

@@ -23,16 +23,17 @@ class SquareWave(Task):
 
     Example (d = 2): 0 1 1 0 0 0 0 0 0 0 | lag 2 -> 0 0 0 0 0 1 1 0 0 0. An answer is due at every step.
 
-    The run comes once, at a random step: a clock alone says nothing. Its place need not be held, only how
-    long ago it was, so this is one event and a count. The first one after it is due d + `lag` steps later.
+    The run comes once, at a random step, so a clock alone says nothing. Its place need not be held, only how
+    long ago it was: this is one event and a count.
 
-    Most answers are zeros, and a net that says nothing but zeros is right at 1 - d / T of T steps: accuracies
-    are near 1 throughout, and a curriculum's `advance` must be above that. So solved is not .99: it is at
-    most a hundredth of the errors that zeros make, which leaves at least 1 - d / 100 of the sequences without
-    any.
+    Most answers are zeros, and a net that outputs only zeros is right at 1 - d / T of T steps: accuracies are
+    near 1 throughout, and a curriculum's `advance` must be above that. So solved does not mean .99, but at
+    most a hundredth of the errors of a net that outputs zeros, which leaves at least 1 - d / 100 of the
+    sequences without any error.
 
     Source: Kent & Murray (2024), "A technical note on the architectural effects on maximum dependency lengths
-    of recurrent neural networks", with d = 5, by a summary; how long their sequences are it does not say.
+    of recurrent neural networks", with d = 5, from a summary, which does not say how long their sequences
+    are.
     """
 
     ones: int = knob(5, "number d of ones in the run", at_least=1, at_most=1024)
@@ -42,13 +43,12 @@ class SquareWave(Task):
     outputs: ClassVar[int] = 2  # one logit each
 
     def shortest(self, lag: int) -> int:
-        """Return 3 d + 2 lag: so many that at one moment the run may be at every place that is to be told
-        apart."""
+        """Return 3 d + 2 lag, so that at one moment the run may be at every place that must be told apart."""
         return 3 * self.ones + 2 * lag
 
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Draw inputs, targets and mask (T, B). Every start is as frequent that leaves room for the
-        answer."""
+        """Draw inputs, targets and mask (T, B). All starts that leave room for the answer are equally
+        likely."""
         start = integers(key, (batch,), 0, length - 2 * self.ones - lag + 1)
         age = jnp.arange(steps)[:, None] - start
         inputs = ((age >= 0) & (age < self.ones)).astype(jnp.int32)
@@ -58,7 +58,7 @@ class SquareWave(Task):
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold one count: zero to d + lag - 1 steps since the run was last seen, or that there is nothing to
-        wait for: d + lag + 1 states, alike in what comes and unlike in what is due. Chance is 1 - d / T.
+        wait for: d + lag + 1 states that see the same inputs but differ in what is due. Chance is 1 - d / T.
         """
         share = self.ones / length
         return Facts(
@@ -69,6 +69,6 @@ class SquareWave(Task):
         )
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """Keep the lag in a sequence `factor` times as long, in which the run may come late: no batch says
-        which lag it has."""
+        """Keep the lag in a sequence `factor` times as long, in which the run may come late, as no batch
+        tells its lag."""
         return lag, factor * self.length(lag)

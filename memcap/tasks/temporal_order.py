@@ -14,9 +14,9 @@ from memcap.tasks.base import Batch, Facts, Operand, Task, integers
 if TYPE_CHECKING:
     from jaxtyping import Array, Key
 
-_TO_TRIGGER = 90  # in the paper, steps from the first step that may hold a relevant symbol to the trigger
-_OPENS = {2: (0, 40), 3: (0, 23, 56)}  # of these, where the window of each relevant symbol opens
-_WIDE = 10  # and how many steps later it closes
+_TO_TRIGGER = 90  # the paper's steps from the first possible relevant symbol to the trigger
+_OPENS = {2: (0, 40), 3: (0, 23, 56)}  # of these, the step at which each relevant symbol's window opens
+_WIDE = 10  # steps until it closes
 _DISTRACTORS, _START, _TRIGGER = 4, 6, 7
 
 

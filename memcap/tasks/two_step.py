@@ -1,5 +1,5 @@
-"""Two-step task: foretell the next choice of an agent whose arms mostly, not always, lead to a state of their
-own, where it is rewarded or not."""
+"""Two-step task: predict the next choice of an agent whose arms mostly lead to a state of their own, where it
+is rewarded or not."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from memcap.tasks.agents import Agents
 
 @dataclass(frozen=True)
 class TwoStep(Agents):
-    """As `reversal`, but an arm leads to its own of two states at 4 of 5 choices, else to the other one; the
-    state is shown, too, and it is states that are rewarded and learnt.
+    """Like `reversal`, but an arm leads to its own of two states at 4 of 5 choices, otherwise to the other
+    one; the state is shown, too, and states, not arms, are rewarded and learnt.
 
     Example (one value, learnt by half, slope 4): arm 1 leads to state 1, then to state 0, both rewarded |
     lag 1 -> 2 -1.

@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WordProblem(Task):
-    """Elements of a finite group; the product of all so far is due at every step but the first, where it is
-    in sight.
+    """Elements of a finite group; the product of all so far is due at every step except the first, where it
+    is in sight.
 
     Example (Z6, whose product is the sum modulo 6): 3 5 4 | lag 2 -> . 2 0 (no answer is due at a dot).
 
     `lag` is the steps from the first element to the last. In a longer sequence blanks come before. S3 and S5
     are all permutations of 3 and 5 things, A4 and A5 the even ones of 4 and 5; Z2 (parity), Z6, Z12 and Z60
-    are sums modulo 2, 6, 12, 60. Nets that track a state in general must do A5 and S5, which are not
-    solvable; S3 and A4 do not commute; cyclic groups are counting.
+    are sums modulo 2, 6, 12, 60. Nets that track states in general must solve A5 and S5, which are not
+    solvable groups; S3 and A4 do not commute; cyclic groups are counting.
 
     Source: Merrill, Petty & Sabharwal (2024), "The illusion of state in state-space models", with A5, A4 x Z5
     and Z60, up to 20 elements, and sequences of two elements among those that are trained. Swaps as the only
@@ -80,10 +80,11 @@ class WordProblem(Task):
         return Batch(inputs, products, scored(products, first + 1, length))
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold one element, whatever the lag. By swaps, half of the group can be reached in a given number of
-        steps, so that a net that knows the time holds a bit less.
+        """Hold one element at any lag. With swaps, only half of the group can be reached in a given number of
+        steps, so a net that knows the time holds a bit less.
 
-        Chance: that of the likeliest product, given the element just read; 1 / order where all elements come.
+        Chance is the probability of the likeliest product, given the element just read; 1 / order if all
+        elements come.
         """
         order = self.outputs
         if self.generators == "all":
@@ -93,8 +94,8 @@ class WordProblem(Task):
 
 @lru_cache(maxsize=16)
 def _permutations(group: str) -> np.ndarray:
-    """Return (order, n): all permutations of n things in lexicographic order, so that the first changes
-    nothing; of a group A the even ones."""
+    """Return (order, n): all permutations of n things in lexicographic order, so that the first is the
+    identity; for a group A the even ones."""
     n = int(group[1:])
     rows = np.indices((n,) * n).reshape(n, -1).T
     rows = rows[np.all(np.sort(rows, axis=1) == np.arange(n), axis=1)]
@@ -110,7 +111,7 @@ def _table(group: str) -> np.ndarray:
         return ((np.arange(n)[:, None] + np.arange(n)) % n).astype(np.int32)
     rows = _permutations(group)
     digits = n ** np.arange(n)[::-1]
-    products = np.transpose(rows[:, rows], (1, 0, 2))  # [a, b]: b of what a gives
+    products = np.transpose(rows[:, rows], (1, 0, 2))  # [a, b]: a, then b
     return np.searchsorted(rows @ digits, products @ digits).astype(np.int32)
 
 
@@ -129,7 +130,7 @@ def _chance_by_swaps(group: str, lag: int) -> float:
     table, swaps = _table(group), _generators(group, "swaps")
     before = np.zeros(len(table))
     before[swaps] = 1 / len(swaps)
-    after = np.zeros((len(swaps), len(table)))  # how often each swap was read and each product is due
+    after = np.zeros((len(swaps), len(table)))  # probability that each swap was read and each product is due
     for _ in range(lag):
         each = np.zeros_like(after)
         for k, swap in enumerate(swaps):

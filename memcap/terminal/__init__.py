@@ -1,1 +1,1 @@
-"""The terminal: tables, numbers and words as they are printed."""
+"""Printing to the terminal: tables, numbers and words."""

@@ -1,6 +1,6 @@
-"""Tables, numbers and JSON in print: tables hide columns to fit a terminal, and are plain elsewhere.
+"""Printing of tables, numbers and JSON: tables hide columns to fit a terminal, and are plain elsewhere.
 
-Little of memcap is imported, so that a command that only reads answers at once.
+It imports little of memcap, so that commands that only read start at once.
 """
 
 import json
@@ -21,9 +21,9 @@ from rich.text import Text
 
 from memcap.terminal.words import printable
 
-UNBOUNDED = 1_000_000  # characters of a line where nobody's screen bounds it
+UNBOUNDED = 1_000_000  # characters of a line that no screen limits
 SECONDS_OF_SILENCE = 2.0
-FOLDED = 16  # characters that a column that folds has at least
+FOLDED = 16  # least characters of a column that folds
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class Column:
     """A column of a listing.
 
     Args:
-        head: its name.
-        about: the name's meaning, for the lines below the table; "": the name says it.
-        right: its cells are numbers, which stand at the right.
-        folds: long cells are folded on a narrow terminal; otherwise they stay on one line.
+        head: the column's name.
+        about: the name's meaning, for the lines below the table; "" if the name is clear.
+        right: whether its cells are numbers, aligned to the right.
+        folds: whether long cells fold on a narrow terminal; otherwise they stay on one line.
     """
 
     head: str
@@ -47,14 +47,14 @@ class Column:
 class Listing:
     """A table with a line that explains its heads.
 
-    On a narrow terminal columns are hidden, the first of `drops` first, and named below the table; no cell is
+    On a narrow terminal columns are hidden in the order of `drops`, and named below the table; no cell is
     cut. Elsewhere it is plain: all columns, one line per row.
 
     Args:
         title: the line above.
         columns: all of them.
         rows: one text per column.
-        drops: heads of columns that may be hidden, in this order.
+        drops: heads of the columns that may be hidden, in this order.
         notes: further lines below the table.
     """
 
@@ -78,11 +78,11 @@ class Listing:
         yield from (Text(printable(note)) for note in self._below(dropped))
 
     def _width(self, console: Console, options: ConsoleOptions, dropped: Sequence[str]) -> int:
-        """Return the characters of a line at least."""
+        """Return the least width of a line in characters."""
         return Measurement.get(console, options, self._table(dropped, plain=False)).minimum
 
     def _table(self, dropped: Sequence[str], plain: bool) -> Table:
-        style, gap = (None, 2) if plain else (box.SIMPLE_HEAD, 1)  # which adds one
+        style, gap = (None, 2) if plain else (box.SIMPLE_HEAD, 1)  # the box adds one
         table = Table(box=style, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False)
         cells = [[printable(cell) for cell in row] for row in self.rows]
         places = [place for place, column in enumerate(self.columns) if column.head not in dropped]
@@ -95,7 +95,7 @@ class Listing:
                 justify="right" if column.right else "left",
                 no_wrap=not folds,
                 min_width=min(width, FOLDED) if folds else None,
-                width=None if folds else width,  # which is not measured again, cell by cell
+                width=None if folds else width,  # not measured again, cell by cell
             )
         for row in cells:
             table.add_row(*(Text(row[place]) for place in places))
@@ -113,12 +113,12 @@ class Listing:
 
 
 def order(drops: Sequence[str]) -> str:
-    """Say in which order a listing hides columns, for the help of a command that prints it."""
+    """Say in which order a listing hides columns, for a command's help."""
     return f"A narrow terminal hides columns in this order: {', '.join(drops)}."
 
 
 def show(what: RenderableType) -> None:
-    """Print a line, or more, on stdout. Words are folded on a terminal; elsewhere a line stays one."""
+    """Print one or more lines on stdout. Words are folded on a terminal; elsewhere lines stay whole."""
     what = printable(what) if isinstance(what, str) else what
     console = Console()
     if console.is_terminal:
@@ -141,7 +141,7 @@ def number(value: float | None) -> str:
 
 
 def bound(value: float) -> str:
-    """Write the number of a criterion, with three significant digits; five where three would make 1 of it."""
+    """Write the number of a criterion with three significant digits, or five if three would round it to 1."""
     text = f"{value:.3g}"
     return f"{value:.5g}" if text == "1" else text
 
@@ -154,17 +154,17 @@ def scaled(value: float, unit: str) -> str:
 
 
 def member_name(task: str, lag: int, units: int | None = None, seed: int | None = None) -> str:
-    """Name a member, or all that have so much in common, in a few characters: `delay_line-L8-u7-s3`."""
+    """Name a member, or all members with these values, in a few characters: `delay_line-L8-u7-s3`."""
     parts = {"L": lag, "u": units, "s": seed}
     return "-".join([task, *(f"{letter}{value}" for letter, value in parts.items() if value is not None)])
 
 
 class Waiting:
-    """A context manager that says on stderr what a slow command is doing: after two seconds, and then as
-    often as that changes, but every two seconds at most.
+    """A context manager that says on stderr what a slow command is doing: after two seconds, and then
+    whenever that changes, but at most every two seconds.
 
     Args:
-        what: the first thing.
+        what: the first activity.
     """
 
     def __init__(self, what: str):
@@ -172,7 +172,7 @@ class Waiting:
         self._thread = threading.Thread(target=self._say, daemon=True)
 
     def now(self, what: str) -> None:
-        """Go on to something else."""
+        """Change to another activity."""
         self._what = what
 
     def _say(self) -> None:

@@ -1,4 +1,4 @@
-"""Words that many modules print; no library is needed."""
+"""Words that many modules print; needs no library."""
 
 import re
 import sys
@@ -7,10 +7,10 @@ from shutil import get_terminal_size
 from textwrap import fill
 from typing import TextIO
 
-WIDTH = 80  # characters of a line of words at most; on a narrow terminal fewer
-COMMAND = re.compile(r"(?s)(.*?:) (memcap .+|cd .+ && memcap .+)")  # words, and a command that ends them
+WIDTH = 80  # most characters of a line of words; fewer on a narrow terminal
+COMMAND = re.compile(r"(?s)(.*?:) (memcap .+|cd .+ && memcap .+)")  # words that end in a command
 EXAMPLE = re.compile(r"( +\S.*?  +)(\S.*)")  # an indented line of two columns
-HANGING = 6  # characters before the words of an example, where they stand below it
+HANGING = 6  # characters before the words of an example that stand below it
 
 
 def plural(count: int, noun: str) -> str:
@@ -19,8 +19,7 @@ def plural(count: int, noun: str) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text, which may come from a stranger's file, with what would end its line or steer a terminal
-    escaped."""
+    """Escape line ends and control characters of a text, which may come from a stranger's file."""
     return text if text.isprintable() else "".join(map(_escaped, text))
 
 
@@ -34,8 +33,8 @@ def first_paragraph(doc: str | None) -> str:
 
 
 def fold(text: str, stream: TextIO) -> str:
-    """Fold a line of words for a terminal: no word is broken, and a command that ends it stays in one piece.
-    Elsewhere a line stays one."""
+    """Fold a line of words for a terminal without breaking words or a command at its end. Elsewhere the line
+    stays whole."""
     if not stream.isatty():
         return text
     width = min(WIDTH, get_terminal_size().columns)
@@ -44,8 +43,8 @@ def fold(text: str, stream: TextIO) -> str:
 
 
 def fold_help(text: str, width: int) -> str:
-    """Fold a help text: paragraphs as they come, and each indented line by itself. No word is broken, and no
-    command."""
+    """Fold a help text: each paragraph, and each indented line by itself, without breaking words or
+    commands."""
     lines: list[str] = []
     goes_on = False
     for line in text.splitlines():
@@ -61,7 +60,8 @@ def fold_help(text: str, width: int) -> str:
 
 
 def _fold_example(line: str, width: int) -> str:
-    """Fold an indented line: the words of its second column stand below each other, or below the first."""
+    """Fold an indented line, with the words of its second column below each other, or below the first
+    column."""
     match = EXAMPLE.fullmatch(line)
     head, words = match.groups() if match else ("", line.lstrip())
     if head and 2 * len(head) <= width:
@@ -84,7 +84,7 @@ def _fill(text: str, width: int, first: str = "", indent: str = "") -> str:
 
 
 def complain(line: str) -> None:
-    """Print a line on stderr, as one of memcap's."""
+    """Print a line on stderr, marked as memcap's."""
     print(fold(f"memcap: {line}", sys.stderr), file=sys.stderr)
 
 

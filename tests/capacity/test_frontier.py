@@ -46,16 +46,9 @@ def test_the_recipe_with_the_smallest_u90_stands_and_is_named_with_the_number_tr
         assert sum(point.runs) == 16  # the losers' runs are not mixed in
 
 
-@pytest.mark.parametrize("column", ["lr", "budget", "forget_bias", "init", "batch"])
-def test_runs_of_recipes_that_differ_in_one_value_are_not_mixed(column):
-    values = {
-        "lr": (0.1, 0.2),
-        "budget": (1, 2),
-        "forget_bias": (None, 1.0),
-        "init": ("hold", "flax"),
-        "batch": (1, 2),
-    }
-    (point,) = frontier(table(*(group(counts=SHARP, **{column: value}) for value in values[column])))
+@pytest.mark.parametrize(("column", "values"), [("lr", (0.1, 0.2)), ("forget_bias", (None, 1.0))])
+def test_runs_of_recipes_that_differ_in_one_value_are_not_mixed(column, values):
+    (point,) = frontier(table(*(group(counts=SHARP, **{column: value}) for value in values)))
     assert point.recipes == 2
     assert point.runs == (4, 4, 4, 4)
 

@@ -9,7 +9,6 @@ from study_rows import group, table, write
 from memcap.capacity import sources
 from memcap.capacity.question import Question
 from memcap.capacity.sources import best_answer, cell_name, from_rows
-from memcap.knobs import UserError
 from memcap.report.answer_words import as_dict, sentences, why
 from memcap.runtime import published
 from memcap.runtime.published import NAMES, STUDIES, rows_file, rows_files
@@ -111,19 +110,6 @@ def test_without_rows_and_atlas_nothing_is_known(place, monkeypatch):
     found = best_answer(Question(DELAY, 8))
     assert (found.source, found.units) == (None, None)
     assert "was not measured, nor enough other lags to predict it" in sentences(found)[0]
-
-
-def test_verdict_and_budget_reach_the_frontier(place):
-    counts = {4: (0, 8), 5: (8, 8), 6: (8, 8), 7: (8, 8)}
-    own(
-        place,
-        group("delay_line", 5, counts, steady={5: 0}),
-        group("delay_line", 5, {3: (0, 8), 4: (8, 8)}, budget=9000),
-    )
-    asks = (("steady", 1500), ("trained", 1500), ("steady", None))
-    assert [best_answer(Question(DELAY, 5, at=at, budget=budget)).units for at, budget in asks] == [6, 5, 4]
-    with pytest.raises(UserError, match="at=nope"):
-        best_answer(Question(DELAY, 5, at="nope"))
 
 
 def test_only_rows_that_can_answer_are_fitted(monkeypatch):

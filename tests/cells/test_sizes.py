@@ -1,13 +1,11 @@
 """All cells: the table of what reference widths ask of them says what their own carries say, and none divides
 by a zero."""
 
-import subprocess
-import sys
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from command import python
 from flax import nnx
 from lstm_reference import quick_jit
 
@@ -41,8 +39,8 @@ def test_gradients_are_finite_where_all_is_zero(name):
     assert all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(slopes))
 
 
-def test_the_names_of_the_package_are_there_and_no_others():
+def test_the_names_of_the_package_are_there_and_no_others(tmp_path):
     script = "from memcap import cells; print([getattr(cells, name) for name in cells.__all__]); cells.cell"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    done = python(tmp_path, "-c", script)
     assert done.stdout
     assert done.stderr.endswith("AttributeError: module 'memcap.cells' has no attribute 'cell'\n")

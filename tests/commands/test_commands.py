@@ -83,16 +83,6 @@ def test_the_example_of_the_protocol_works(folder):
 
 def test_the_help_lists_each_file_with_what_its_docstring_says_first(tmp_path):
     out = " ".join(memcap(tmp_path, "--help").out.split())
-    assert {
-        "answer",
-        "collect",
-        "export",
-        "figure",
-        "frontier",
-        "inspect",
-        "tasks",
-        "train",
-    } <= commands.summaries().keys()
     for name, summary in commands.summaries().items():
         assert summary
         assert f" {name} {summary}" in out

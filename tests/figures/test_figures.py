@@ -1,16 +1,13 @@
 """What every figure gets: it is found by name, saved whole, and chooses no backend; also one that lives
 outside the package."""
 
-import os
 import re
-import subprocess
 import sys
 from itertools import pairwise
-from pathlib import Path
 
 import polars as pl
 import pytest
-from command import files, memcap
+from command import files, memcap, python
 from matplotlib.figure import Figure
 from study_checks import refusal
 from study_rows import group, table, write
@@ -18,8 +15,6 @@ from study_rows import group, table, write
 from memcap import figures
 from memcap.figures.style import log2_axes
 from memcap.knobs import UserError
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -89,7 +84,7 @@ def test_the_files_appear_together_or_not_at_all(tmp_path):
     assert files(tmp_path) == before
 
 
-def test_importing_drawing_and_saving_choose_no_backend(tmp_path):
+def test_importing_drawing_and_saving_choose_no_backend(tmp_path, monkeypatch):
     """A notebook's own backend must stay."""
     write(tmp_path, group("delay_line", 2), group("delay_line", 4))
     script = (
@@ -101,9 +96,8 @@ def test_importing_drawing_and_saving_choose_no_backend(tmp_path):
         "figures.save(frontier.draw(store.read(Path())), Path('drawn'), 'frontier')\n"
         "assert untouched()"
     )
-    environment = {k: v for k, v in os.environ.items() if k != "MPLBACKEND"} | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", script]
-    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    monkeypatch.delenv("MPLBACKEND", raising=False)
+    done = python(tmp_path, "-c", script)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "drawn" / "frontier.png").is_file()
 

@@ -13,7 +13,6 @@ from memcap.capacity.points import columns
 from memcap.config import Evaluation
 from memcap.figures.frontier import caption, draw
 from memcap.figures.style import write_below
-from memcap.knobs import UserError
 from memcap.training.early_stopping import criterion, rule, steady_rule
 
 LAGS = (2, 4, 16)
@@ -92,12 +91,6 @@ def test_the_numbers_lie_beside_the_picture(rows, tmp_path):
         assert {
             k: v if v is None or isinstance(v, str) else pytest.approx(v) for k, v in point.items()
         } == row
-
-
-def test_a_folder_that_cannot_be_written(rows, tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="cannot be written"):
-        figures.save(draw(rows), tmp_path / "file" / "figures", "frontier")
 
 
 def test_a_caption_of_many_lines_has_a_higher_figure():

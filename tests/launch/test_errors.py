@@ -1,16 +1,9 @@
 """What is missing for a job, a plugin or an accelerator: one line, which says what installs it."""
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
-from command import TINY, installed, memcap
+from command import TINY, installed, memcap, python
 
 from memcap.launch.check import _repeated_key
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize(
@@ -33,11 +26,7 @@ def test_a_missing_plugin_is_named_with_what_installs_it(tmp_path, choice, packa
 
 @pytest.mark.parametrize("arguments", [["task=latch"], ["-m", "task=latch", "model.units=1,2"]])
 def test_a_missing_accelerator_is_named_with_what_installs_it(tmp_path, arguments):
-    environment = os.environ | {"JAX_PLATFORMS": "cuda", "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-P", "-m", "memcap", "train", *arguments, *TINY]
-    done = subprocess.run(
-        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=100, check=False
-    )
+    done = python(tmp_path, "-P", "-m", "memcap", "train", *arguments, *TINY, JAX_PLATFORMS="cuda")
     line = (
         "memcap: JAX_PLATFORMS=cuda: JAX finds no such device here; pip install 'memcap[cuda]', or"
         " JAX_PLATFORMS=cpu\n"

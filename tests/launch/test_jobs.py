@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 import memcap
 from memcap.config import Engine
-from memcap.knobs import UserError
 from memcap.launch.jobs import share
 
 MEMBERS = memcap.members(task=["latch", "delay_line"], lag=[2, 3, 5], units=[1, 2, 3], seed=3)
@@ -43,8 +42,3 @@ def test_a_search_is_never_split(members):
             homes.setdefault((m.task, m.lag, m.recipe), set()).add(k)
     assert all(len(jobs) == 1 for jobs in homes.values())
     assert len(set.union(*homes.values())) == 4
-
-
-def test_a_shard_that_does_not_exist():
-    with pytest.raises(UserError, match=r"^engine\.shard=3: must be below engine\.shards=3"):
-        Engine(shard=3, shards=3)

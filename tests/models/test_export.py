@@ -84,16 +84,6 @@ def shapes(arrays):
 
 
 @pytest.mark.parametrize("cell", ["lstm", "OptimizedLSTMCell"])
-def test_keras_names_and_shapes(cell):
-    model, weights, *_ = drawn(cell, "dense")
-    expected = {"lstm/kernel": (F, 4 * U), "lstm/recurrent_kernel": (U, 4 * U), "lstm/bias": (4 * U,)}
-    expected |= {"dense/kernel": (U, OUT), "dense/bias": (OUT,)}
-    arrays = export(model, weights, "keras")
-    assert shapes(arrays) == expected
-    assert all(array.dtype == np.float32 for array in arrays.values())
-
-
-@pytest.mark.parametrize("cell", ["lstm", "OptimizedLSTMCell"])
 def test_torch_names_and_shapes(cell):
     model, weights, *_ = drawn(cell, "dense")
     arrays = export(model, weights, "torch")

@@ -168,46 +168,6 @@ def test_no_gradient_reaches_a_write_in_an_earlier_window(cell, readout, reset):
     assert np.array_equal(joined, output) != reset
 
 
-@pytest.mark.parametrize(("cell", "readout"), [*((cell, "dense") for cell in CELLS), ("lstm", "lstm")])
-def test_every_cell_plugs_in_and_trains_a_step(cell, readout):
-    net = architecture(cell, readout)
-    weights = net.init(None, [0])
-    target = symbols(3)[-1] % OUT
-
-    @quick_jit
-    def train(weights, inputs):
-        def loss(weights):
-            scores = net.build(weights)(inputs, return_sequences=False)
-            return -jnp.mean(jax.nn.log_softmax(scores, 0)[target, jnp.arange(B)])
-
-        value, grads = jax.value_and_grad(loss)(weights)
-        return value, grads, jax.tree.map(lambda leaf, slope: leaf - 0.1 * slope, weights, grads)
-
-    before, grads, stepped = train(weights, symbols())
-    after, _, _ = train(stepped, symbols())
-    assert jax.tree.structure(grads) == jax.tree.structure(weights)
-    assert all(np.all(np.isfinite(leaf)) and np.any(leaf) for leaf in jax.tree.leaves(grads))
-    assert after < before
-
-
-@pytest.mark.parametrize(
-    ("arguments", "named", "allowed"),
-    [
-        ({"cell": "lsmt"}, "model.cell=lsmt", f"{', '.join(cell_classes())}, LSTMCell, or MODULE:CLASS"),
-        ({"cell": "RNNCellBase"}, "model.cell=RNNCellBase", "GRUCell"),
-        ({"cell": "Linear"}, "model.cell=Linear", "GRUCell"),
-        ({"cell": "relu"}, "model.cell=relu", "GRUCell"),
-        ({"readout": "softmax"}, "model.readout=softmax", "dense, lstm"),
-        ({"units": 0}, "model.units=0", "at least 1"),
-        ({"units": 4097}, "model.units=4097", "at most 4096"),
-    ],
-)
-def test_a_wrong_model_is_one_line(arguments, named, allowed):
-    message = refusal(lambda: Model(**arguments))
-    assert message.startswith(named)
-    assert allowed in message
-
-
 def test_a_preset_is_refused_for_a_cell_whose_gates_are_not_known():
     net = architecture("LSTMCell")
     message = refusal(lambda: net.init(Init(forget=1.0), [0]))

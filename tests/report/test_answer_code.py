@@ -1,10 +1,9 @@
 """The script of an answer: its width, its recipe, and what is refused."""
 
-import subprocess
-import sys
 from dataclasses import replace
 
 import pytest
+from command import memcap
 
 from memcap import store
 from memcap.capacity.answer import answer
@@ -71,14 +70,10 @@ def test_without_a_width_there_is_none():
         code(answer(Question(DELAY, 7), []), "keras")
 
 
-def test_the_command_prints_it_and_nothing_else(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    command_line = ["answer", "--task", "latch", "--lag", "5", "--code", "keras"]
-    done = subprocess.run(
-        [sys.executable, "-m", "memcap", *command_line], capture_output=True, text=True, check=True
-    )
-    compile(done.stdout, "script", "exec")
-    assert done.stdout.startswith('"""Train an LSTM of 1 unit in Keras 3 on latch at lag 5')
+def test_the_command_prints_it_and_nothing_else(tmp_path):
+    done = memcap(tmp_path, "answer", "--task", "latch", "--lag", "5", "--code", "keras")
+    compile(done.out, "script", "exec")
+    assert done.out.startswith('"""Train an LSTM of 1 unit in Keras 3 on latch at lag 5')
 
 
 @pytest.mark.parametrize("name", task_classes())

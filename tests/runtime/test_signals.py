@@ -11,10 +11,9 @@ import subprocess
 import sys
 import threading
 import time
-from pathlib import Path
 
 import pytest
-from command import memcap
+from command import ROOT, memcap, python
 
 from memcap import cli, store
 from memcap.runtime import signals
@@ -47,8 +46,6 @@ cli.main(sys.argv[2:])
 STUDY = ["task=latch", "task.lag=3", "model.units=9", "recipe=hold", "engine.lanes=1"]
 STUDY += ["evaluation.every=30000000", "evaluation.sequences=64"]
 AXES = "axes={recipe.budget: [20, 21, 22, 30000000]}"
-PATHS = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, PATHS))}
 
 
 @pytest.fixture(autouse=True)
@@ -86,7 +83,7 @@ def begun(folder, script, *arguments):
     return subprocess.Popen(
         [sys.executable, "-c", script, *arguments],
         cwd=folder,
-        env=ENVIRONMENT,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -107,7 +104,6 @@ def reach_the_long_chunk(process):
 @pytest.mark.parametrize(
     ("number", "arguments"),
     [
-        (signal.SIGINT, [AXES, "engine.workers=1"]),
         (signal.SIGTERM, [AXES, "engine.workers=2"]),
         (signal.SIGHUP, ["-m", "recipe.budget=20,21,22,30000000", "engine.workers=1"]),
         (signal.SIGINT, [AXES, "engine.workers=1", "tracking=wandb", "tracking.wandb=offline"]),
@@ -334,10 +330,8 @@ with signals.watching():
 """
 
 
-def test_a_fork_ends_as_it_would_without():
-    done = subprocess.run(
-        [sys.executable, "-c", FORKS], env=ENVIRONMENT, capture_output=True, text=True, timeout=60, check=True
-    )
+def test_a_fork_ends_as_it_would_without(tmp_path):
+    done = python(tmp_path, "-c", FORKS)
     assert done.stdout == f"{int(signal.SIGTERM)} False\n"
 
 
@@ -424,9 +418,8 @@ def test_no_signal_is_lost(small_study, tmp_path, name, seconds):
         assert int(count[1]) == rows.height - 8
 
 
-def test_a_signal_before_the_command_begins_ends_without_a_traceback():
+def test_a_signal_before_the_command_begins_ends_without_a_traceback(tmp_path):
     """While its own imports run: the handler of Python would raise in one of them."""
     script = "import memcap.__main__, os, signal; os.kill(os.getpid(), signal.SIGINT)"
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, check=False)
-    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, b"", b"")
+    done = python(tmp_path, "-c", script)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from beat_files import MEMBER, first, listed, put
+from beat_files import MEMBER, first, keys_of, listed, put
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +24,6 @@ from memcap.store.heartbeat import (
     MEMBERS,
     Heartbeat,
     JobProgress,
-    keys_of,
     read,
     read_members,
     writing,
@@ -225,7 +224,7 @@ def test_what_is_no_such_file_is_skipped(tmp_path, text):
     (tmp_path / "jobs" / "bad.json").write_text(text)
     (tmp_path / "jobs" / "binary.json").write_bytes(b"\xff\xfe")
     assert read(tmp_path).keys() == {"good"}
-    assert keys_of(tmp_path, "bad") == frozenset()
+    assert keys_of(tmp_path, "bad") == set()
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 and nothing else PAR1", None])
@@ -235,7 +234,7 @@ def test_members_that_cannot_be_read_are_not_known(tmp_path, content):
     sound = path.read_bytes()
     path.write_bytes(sound[:100] + bytes([sound[100] ^ 1]) + sound[101:] if content is None else content)
     assert read_members(tmp_path, "job").schema == pl.Schema(MEMBERS)
-    assert keys_of(tmp_path, "job") == frozenset()
+    assert keys_of(tmp_path, "job") == set()
 
 
 def test_keys_of_memcap_0_1_that_are_no_text_are_not_known(tmp_path):
@@ -244,7 +243,7 @@ def test_keys_of_memcap_0_1_that_are_no_text_are_not_known(tmp_path):
     keys.write_bytes(b"a\nb\n")
     assert keys_of(tmp_path, "job") == {"a", "b"}
     keys.write_bytes(b"a\n\xe2\n")
-    assert keys_of(tmp_path, "job") == frozenset()
+    assert keys_of(tmp_path, "job") == set()
 
 
 def test_a_heartbeat_that_a_bit_has_changed_is_not_believed(tmp_path):

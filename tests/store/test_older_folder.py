@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from beat_files import keys_of
 from command import memcap as command
 from polars.testing import assert_frame_equal
 from study_checks import ONE_LANE
@@ -46,7 +47,7 @@ def test_its_job_is_read(folder, members):
     assert datetime.fromtimestamp(job.updated, UTC).year == 2026
     assert job.seconds_left == pytest.approx(0.04, abs=0.01)
     assert [(each.key, each.step) for each in job.longest] == [(members[2].key, 40)]
-    assert heartbeat.keys_of(folder, TOKEN) == {member.key for member in members[1:]}
+    assert keys_of(folder, TOKEN) == {member.key for member in members[1:]}
     table = heartbeat.read_members(folder, TOKEN)
     assert table.columns == list(heartbeat.MEMBERS)
     assert table["config"].null_count() == 3

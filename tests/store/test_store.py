@@ -203,10 +203,6 @@ def test_an_empty_folder_has_no_rows(folder):
     assert "holds no rows" in refusal(lambda: shards.collect(folder))
 
 
-def test_no_folder_at_all(tmp_path):
-    assert "no such folder" in refusal(lambda: store.read(tmp_path / "nowhere"))
-
-
 def test_a_file_that_is_no_table_is_named_and_passed_over(folder, capsys):
     whole = folder / "rows" / "p.parquet"
     shards.write_table(whole, frame([row()]))

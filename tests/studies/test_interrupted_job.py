@@ -2,15 +2,12 @@
 stopped."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
+from command import python
 from polars.testing import assert_frame_equal
 from study_checks import ONE_LANE, config, small_job
 from study_rows import fake
@@ -98,13 +95,7 @@ run.run_study(members(values), Engine(loop="while", lanes=1, workers=1), Study(f
 def test_a_killed_job_goes_on_where_it_stopped(tmp_path, monkeypatch):
     """Killed as the second row is about to be put in place, its weights already written."""
     values = small_job({"seed": 4})
-    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
-    ran = subprocess.run(
-        [sys.executable, "-c", KILLED, json.dumps(values), str(tmp_path), "4"],
-        env={**os.environ, "PYTHONPATH": path},
-        capture_output=True,
-        check=False,
-    )
+    ran = python(tmp_path, "-c", KILLED, json.dumps(values), str(tmp_path), "4")
     assert ran.returncode == -signal.SIGKILL, ran.stderr
     found = members(values)
     before = store.read(tmp_path)
@@ -186,8 +177,6 @@ except KeyboardInterrupt:
 """
 
 
-def test_ctrl_c_stops_a_job_between_chunks():
-    done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=120, check=False
-    )
+def test_ctrl_c_stops_a_job_between_chunks(tmp_path):
+    done = python(tmp_path, "-c", INTERRUPTED)
     assert done.stdout == "interrupted\n", done.stderr

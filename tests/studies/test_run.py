@@ -123,19 +123,6 @@ def test_a_row_has_every_column(trained):
         assert each["jax"] == jax.__version__
 
 
-def test_a_row_counts_carry_and_parameters(trained):
-    """An LSTM of U units on 7 symbols: 2 U numbers, 4 U (7 + U + 1) + 2 (U + 1) weights, all of them in the
-    store."""
-    _, folder, rows, _ = trained
-    for each in rows.iter_rows(named=True):
-        units = each["units"]
-        assert each["carry_numbers"] == 2 * units
-        assert each["parameters"] == 4 * units * (7 + units + 1) + 2 * (units + 1)
-        weights = flat(store.weights_of(folder, each))
-        assert sum(array.size for array in weights.values()) == each["parameters"]
-        assert all(array.dtype == np.float32 for array in weights.values())
-
-
 def test_the_stored_weights_are_those_that_were_trained(trained):
     found, folder, _, _ = trained
     (ended,) = train([found[0]], ONE_LANE)

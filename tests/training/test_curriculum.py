@@ -161,10 +161,8 @@ def test_nothing_is_asked_before_the_front_has_arrived():
     assert ends[60]["train/lr"] > ends[90]["train/lr"] > 0
 
 
-@pytest.mark.parametrize(
-    ("task", "loop"), [("delay_line", "while"), ("delay_line", "associative"), ("count", "while")]
-)
-def test_it_solves_what_it_should(task, loop):
+@pytest.mark.parametrize("task", ["delay_line", "count"])
+def test_it_solves_what_it_should(task):
     easy = memcap.members(
         task=task,
         lag=[3, 4],
@@ -175,7 +173,7 @@ def test_it_solves_what_it_should(task, loop):
         sequences=256,
         stretch=1,
     )
-    rows = memcap.train(easy, engine=Engine(loop=loop, workers=1), progress=False)
+    rows = memcap.train(easy, engine=Engine(loop="while", workers=1), progress=False)
     assert rows["solved"].all()
     assert rows["curriculum"].to_list() == [0.5, 0.5]
 

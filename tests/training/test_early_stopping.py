@@ -28,14 +28,6 @@ STREAM = member("delay_line", 2, evaluation={"every": 10, "successive": 2}, reci
 PASS, FAIL = 0.995, 0.985
 
 
-def test_one_pass_is_not_enough():
-    stopping = EarlyStopping(ONE)
-    stopping.update(10, PASS)
-    assert (stopping.status, stopping.passed, stopping.evaluations) == ("running", 1, 1)
-    stopping.update(20, PASS)
-    assert (stopping.status, stopping.evaluations) == ("solved", 2)
-
-
 @pytest.mark.parametrize("between", [FAIL, None])
 def test_passes_must_be_successive(between):
     """A failure starts the count anew, and so does a chunk without an evaluation."""
@@ -54,17 +46,7 @@ def test_exactly_the_threshold_passes():
     assert one.status == real.status == "solved"
 
 
-def test_an_evaluation_is_asked_for_near_the_threshold_and_at_the_end():
-    assert [EarlyStopping(ONE).wants_evaluation(10, score) for score in (0.97, 0.985, 1.0)] == [
-        False,
-        True,
-        True,
-    ]
-    assert [EarlyStopping(REAL).wants_evaluation(10, score) for score in (0.08, 0.07, 0.0)] == [
-        False,
-        True,
-        True,
-    ]
+def test_an_evaluation_is_asked_for_at_the_end_and_never_of_one_that_diverged():
     assert EarlyStopping(ONE).wants_evaluation(25, 0.5)
     assert not EarlyStopping(ONE, status="diverged").wants_evaluation(25, 1.0)
     assert not EarlyStopping(ONE).wants_evaluation(10, np.nan)
@@ -78,28 +60,15 @@ def test_near_is_as_near_as_the_rule_says(judged, edge, inside):
         assert EarlyStopping(judged).wants_evaluation(10, edge + inside * off) == is_near
 
 
-def test_at_the_budgets_end_a_pass_is_asked_again():
-    for last, status in ((PASS, "solved"), (FAIL, "unsolved")):
-        stopping = EarlyStopping(ONE)
-        stopping.update(25, PASS)
-        assert stopping.status == "running"
-        assert stopping.wants_evaluation(25, 0.0)
-        stopping.update(25, last)
-        assert stopping.status == status
-    stopping = EarlyStopping(ONE)
-    stopping.update(25, FAIL)
-    assert stopping.status == "unsolved"
-
-
 def test_at_the_budgets_end_it_is_asked_until_the_verdict_is_in():
     thrice = member("latch", 3, evaluation={"every": 10, "successive": 4}, recipe={"budget": 25})
-    for scores, status in (([PASS] * 4, "solved"), ([PASS, PASS, PASS, FAIL], "unsolved")):
+    for scores, status in (([PASS] * 4, "solved"), ([PASS] * 3 + [FAIL], "unsolved"), ([FAIL], "unsolved")):
         stopping = EarlyStopping(thrice)
         for score in scores:
             assert stopping.running
             assert stopping.wants_evaluation(25, np.nan)
             stopping.update(25, score)
-        assert (stopping.status, stopping.evaluations) == (status, 4)
+        assert (stopping.status, stopping.evaluations) == (status, len(scores))
         assert not stopping.wants_evaluation(25, 1.0)
 
 
@@ -227,14 +196,6 @@ def test_errors_are_steady_below_the_criterion():
         assert (stopping.running, stopping.solved) == (True, 20)
         stopping.update_stretched(20, score)
         assert (stopping.running, stopping.steady) == (steady is None, steady)
-
-
-def test_one_that_diverged_after_it_was_solved_stays_solved():
-    stopping = EarlyStopping(STREAM, status="diverged", solved=30, passed=1)
-    stopping.update(50, PASS)
-    stopping.update_stretched(50, PASS)
-    assert result(stopping) == ("diverged", 30, None)
-    assert stopping.stretched == PASS
 
 
 def test_the_steady_rule_in_words_holds_the_numbers_of_the_code():

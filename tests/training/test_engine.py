@@ -42,10 +42,6 @@ def reference():
     return train(POPULATION, ONE, listener), listener
 
 
-def test_results_come_in_the_order_of_the_members(reference):
-    assert [e.member for e in reference[0]] == POPULATION
-
-
 def test_a_member_alone_and_among_others_has_one_result(reference):
     listener = Remembers()
     (alone,) = train([TARGET], ONE, listener)
@@ -69,34 +65,6 @@ def test_how_members_share_the_machine_changes_no_result(reference, other):
     for one, same in zip(reference[0], train(POPULATION, other), strict=True):
         assert_same(one, same)
         assert same.side_by_side == (other.loop == "associative")
-
-
-def test_the_plain_loop_over_time_trains_to_the_same_rows():
-    """`engine.loop=plain`: `lax.scan` over the cell's own step, differentiated by JAX."""
-    ask, recipe = (
-        {"every": 10, "sequences": 128},
-        {"lr": 0.1, "budget": 80, "batch": 32, "schedule": "constant"},
-    )
-    study = [
-        *(
-            member("latch", lag, model={"units": 2}, recipe=recipe, evaluation=ask, seed=seed)
-            for lag in (3, 5)
-            for seed in (0, 1)
-        ),
-        member(
-            "delay_line",
-            2,
-            model={"units": 3, "cell": "GRUCell"},
-            recipe=recipe | {"budget": 25},
-            evaluation=ask,
-        ),
-    ]
-    usual, plain = train(study, ONE), train(study, replace(ONE, loop="plain"))
-    assert {each.status for each in usual} == {"solved", "unsolved"}
-    for one, other in zip(usual, plain, strict=True):
-        assert (one.status, one.steps, one.loop) == (other.status, other.steps, "while")
-        assert other.loop == "plain"
-        np.testing.assert_allclose(vector(one), vector(other), rtol=1e-3, atol=1e-3)
 
 
 def test_members_of_another_seed_lag_or_width_have_other_results(reference):
@@ -285,13 +253,6 @@ def test_programs_group_by_what_a_program_depends_on():
     assert program.trainer.max_length == 20
     assert program.trainer.max_eval_length == 20
     assert (program.lanes, program.trainer.side_by_side, program.devices) == (4, False, 1)
-
-
-def test_the_costliest_program_starts_first():
-    groups = programs(
-        [member(model={"units": u}, recipe={"budget": b}) for u, b in ((1, 10), (9, 10), (2, 900))], ONE
-    )
-    assert [program.spec.architecture.model.units for program in groups] == [2, 9, 1]
 
 
 def test_defaults_of_the_engine_on_a_cpu():

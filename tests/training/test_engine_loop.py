@@ -1,16 +1,14 @@
 """`engine.loop`: what each value trains with, what it says where it can't, and the knobs before it; and that
 loops come to the same verdicts."""
 
-import os
 import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import jax
 import numpy as np
 import polars as pl
 import pytest
+from command import python
 from native_checks import EMPTY_PATH, needs_compiler
 from task_checks import draw
 from training_checks import ONE, member, programs, vector
@@ -32,7 +30,6 @@ from memcap.training.queue import Queue
 from memcap.training.results import program_id
 from memcap.training.step import TrainSpec
 
-ROOT = Path(__file__).parents[2]
 NATIVE = replace(ONE, loop="native")
 SECONDS_A_WEIGHT = loops.padding_cost("native") or 0.0
 NO_COMPILER = "there is no C compiler `cc` here"
@@ -77,10 +74,6 @@ def test_where_there_is_a_compiler_a_cell_in_c_passes_its_test(tmp_path, cell):
     if done.returncode:
         pytest.skip("the compiler compiles nothing")
     assert cell.missing() is None
-
-
-def test_the_default_is_the_fastest_loop():
-    assert Engine().loop == "auto"
 
 
 @needs_native
@@ -257,7 +250,7 @@ def test_a_loop_from_outside_trains_and_names_its_rows():
 
 def test_what_is_no_loop_is_refused():
     with pytest.raises(UserError, match=r"must be a class or an object of memcap\.loops\.Loop"):
-        Engine(loop=f"{__name__}:ROOT")
+        Engine(loop=f"{__name__}:NATIVE")
 
 
 @needs_native
@@ -346,7 +339,7 @@ def test_a_program_leaves_out_the_units_that_pad():
 
 
 def test_widths_in_c_share_a_program_where_padding_costs_less_than_compiling_another_one():
-    def widths(engine, budget, cell="lstm", most=21):
+    def widths(engine, budget, cell="lstm", most=8):
         recipe = {"budget": budget, "batch": 16}
         study = [
             member("delay_line", n, model={"units": u, "cell": cell}, recipe=recipe)
@@ -355,12 +348,12 @@ def test_widths_in_c_share_a_program_where_padding_costs_less_than_compiling_ano
         ]
         return sorted(size_of(program).units for program in programs(study, engine))
 
-    assert widths(NATIVE, 200) == [21]
-    assert len(widths(NATIVE, 3000, most=64)) < 6
-    assert widths(NATIVE, 10**8) == list(range(1, 22))
-    assert widths(ONE, 200) == list(range(1, 22))
-    assert widths(NATIVE, 200, cell="GRUCell") == [21]
-    assert widths(NATIVE, 200, cell="SimpleCell") == list(range(1, 22))
+    assert widths(NATIVE, 200) == [8]
+    assert len(widths(NATIVE, 3000, most=32)) < 5
+    assert widths(NATIVE, 10**8) == list(range(1, 9))
+    assert widths(ONE, 200) == list(range(1, 9))
+    assert widths(NATIVE, 200, cell="GRUCell") == [8]
+    assert widths(NATIVE, 200, cell="SimpleCell") == list(range(1, 9))
 
 
 def test_what_is_joined_to_a_program_costs_less_than_it_saves():
@@ -391,21 +384,8 @@ def test_members_that_may_come_and_those_that_were_trained_decide_a_program_too(
 
 def run(folder, *arguments, **environment):
     """`memcap train` in a process of its own."""
-    variables = os.environ | {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"} | environment
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "memcap",
-        "train",
-        "task=latch",
-        "model.units=1",
-        *TINY,
-        *arguments,
-    ]
-    return subprocess.run(
-        command, cwd=folder, env=variables, capture_output=True, text=True, timeout=200, check=False
-    )
+    words = ["-P", "-m", "memcap", "train", "task=latch", "model.units=1", *TINY, *arguments]
+    return python(folder, *words, JAX_PLATFORMS="cpu", **environment)
 
 
 def test_without_a_compiler_the_command_refuses_native_and_leaves_nothing(tmp_path):
@@ -419,19 +399,6 @@ def test_without_a_compiler_the_command_refuses_native_and_leaves_nothing(tmp_pa
         f"{line} engine.loop=reproducible runs anywhere\n",
     )
     assert list((tmp_path / "here").iterdir()) == []
-
-
-def test_without_a_compiler_auto_trains_by_xla(tmp_path):
-    done = run(tmp_path, "engine.kernel=auto", XDG_CACHE_HOME=str(tmp_path / "cache"), **EMPTY_PATH)
-    assert done.returncode == 0, done.stderr
-    assert done.stderr.count("memcap: engine.kernel=auto is now engine.loop=auto\n") == 1
-    assert (
-        done.stderr.count(
-            "memcap: XLA runs the LSTM's loop, as engine.loop=native cannot run here: there is no C comp"
-        )
-        == 1
-    )
-    assert store.read(tmp_path / "outputs").select("kernel", "loop").row(0) == ("xla", "while")
 
 
 @needs_native

@@ -19,10 +19,10 @@ def wide(units, count=1, lag=3, **recipe):
 
 
 def test_workers_claim_different_programs_the_costliest_first():
-    queue = Queue([*wide(1, 4), *wide(9, 4), *wide(2, 4)], ONE, 2)
-    assert [queue.claim_program(worker).spec.architecture.model.units for worker in (0, 1, 0)] == [9, 2, 9]
+    queue = Queue([*wide(1, 4), *wide(9, 4), *wide(2, 4, budget=900)], ONE, 2)
+    assert [queue.claim_program(worker).spec.architecture.model.units for worker in (0, 1, 0)] == [2, 9, 2]
     # what it had is costlier than what is left
-    assert queue.claim_program(1).spec.architecture.model.units == 2
+    assert queue.claim_program(1).spec.architecture.model.units == 9
 
 
 def test_no_worker_takes_more_than_its_share():

@@ -4,8 +4,6 @@ members wait again, and who kills two has failed."""
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -13,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from command import python
 from training_checks import Remembers, assert_same, member, unchecked, vector
 
 from memcap.config import Engine
@@ -24,8 +23,6 @@ from memcap.training.train_loop import run_worker
 from memcap.training.workers import PeerDiedError, WorkerPool, WorkerProcess
 
 TWO = Engine(loop="while", workers=2)
-PATHS = [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, PATHS))}
 FOUR = [
     member("latch", 3, seed=seed, model={"units": u}, recipe={"lr": 1e-9, "budget": 60})
     for u in (1, 2)
@@ -41,49 +38,9 @@ def child():
     started.close()
 
 
-class Interrupts(LocalQueue):
-    """Lets something happen to a worker that asks for members: it waits for the answer, so it has sent all
-    and is at rest."""
-
-    def __init__(self, queue, number, happens):
-        super().__init__(queue, number)
-        self.happens = happens
-
-    def take_members(self, program, most):
-        members = super().take_members(program, most)
-        self.happens(members)
-        return members
-
-
 def killed(process):
     process.kill()
     process.wait()
-
-
-def test_a_process_trains_as_this_one_does(child):
-    started, listener = child
-    queue = Queue(FOUR, TWO, 1, listener)
-    started.serve(LocalQueue(queue, 0))
-    assert started.process.wait(30) == 0
-    assert len(listener.results) == 4
-    for ours in train(FOUR, replace(TWO, workers=1)):
-        assert_same(ours, queue.results[ours.member])
-    assert {m: [step for step, _ in points] for m, points in listener.points.items()} == {
-        m: [*range(1, 61)] for m in FOUR
-    }
-
-
-def test_a_killed_worker_is_noticed_and_loses_nothing(child):
-    started, listener = child
-    queue = Queue(FOUR, TWO, 2, listener)
-    with pytest.raises(PeerDiedError):
-        started.serve(Interrupts(queue, 1, lambda members: killed(started.process)))
-    suspects, failed = queue.worker_died(1, started.exit_reason())
-    assert (len(suspects), failed) == (1, [])
-    with contextlib.closing(WorkerProcess()) as successor:
-        successor.serve(LocalQueue(queue, 1))
-    assert sorted(m.key for m in queue.results) == sorted(m.key for m in FOUR)
-    assert len(listener.results) == 4
 
 
 class Keeps(Remembers):
@@ -140,20 +97,19 @@ def test_a_listeners_broken_pipe_is_no_dead_worker(child):
         started.serve(LocalQueue(Queue(FOUR, TWO, 1, Broken()), 0))
 
 
-def test_a_worker_can_say_that_it_lives_before_it_imports_jax():
+def test_a_worker_can_say_that_it_lives_before_it_imports_jax(tmp_path):
     alone = "import sys; from memcap.training import workers; assert 'jax' not in sys.modules"
-    subprocess.run([sys.executable, "-c", alone], env=ENVIRONMENT, check=True)
+    done = python(tmp_path, "-c", alone)
+    assert done.returncode == 0, done.stderr
 
 
-def test_a_worker_ends_with_the_process_that_started_it():
+def test_a_worker_ends_with_the_process_that_started_it(tmp_path):
     orphan = (
         "import os, sys; from memcap.training.workers import WorkerProcess;"
         " print(WorkerProcess().process.pid,"
         " flush=True); os._exit(0)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", orphan], env=ENVIRONMENT, capture_output=True, text=True, check=True
-    )
+    done = python(tmp_path, "-c", orphan)
     pid, end = int(done.stdout), time.monotonic() + 60
     while Path(f"/proc/{pid}").exists():
         assert time.monotonic() < end
@@ -176,7 +132,7 @@ def test_what_a_worker_prints_is_passed_on_and_breaks_nothing(tmp_path, monkeypa
     listener = Remembers()
     with contextlib.closing(WorkerProcess()) as started:
         started.serve(LocalQueue(Queue(FOUR[:1], TWO, 1, listener), 0))
-        started.process.wait(30)
+        assert started.process.wait(30) == 0
     assert len(listener.results) == 1
     assert capfd.readouterr().err == "a greeting\npast Python\n"
 
@@ -349,21 +305,16 @@ print([ended.member.task.name for ended in train([made(0), made(1)], Engine(work
 
 
 def test_a_script_without_a_main_guard_runs_once(tmp_path):
-    script = tmp_path / "script.py"
-    script.write_text(SCRIPT)
+    (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "random.py").write_text(
         "raise ImportError"
     )  # a name of the standard library, in the user's own folder
-    command = [sys.executable, "-P", str(script)]
-    done = subprocess.run(command, env=ENVIRONMENT, cwd=tmp_path, capture_output=True, text=True, check=False)
+    done = python(tmp_path, "-P", "script.py")
     assert done.stdout == "once\n2\n", done.stderr
 
 
 def test_a_task_of_the_users_own_script_trains(tmp_path):
     """No other process could import it, so this one trains all members by itself."""
-    script = tmp_path / "script.py"
-    script.write_text(OWN_TASK)
-    done = subprocess.run(
-        [sys.executable, str(script)], env=ENVIRONMENT, capture_output=True, text=True, check=False
-    )
+    (tmp_path / "script.py").write_text(OWN_TASK)
+    done = python(tmp_path, "script.py")
     assert done.stdout == "once\n['__main__:Mine', '__main__:Mine']\n", done.stderr
