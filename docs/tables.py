@@ -1525,33 +1525,63 @@ def span(values: pl.Series, digits: int = 1) -> str:
     return " to ".join(dict.fromkeys(ends))
 
 
-def dimensions() -> str:
-    """Tabulate how often nets of one to four units tell the number of an agent's variables, by two rules."""
-    widths = pl.read_csv(ROOT / "results" / "choices.csv")
-    agents = []
-    for _, rows in widths.group_by("agent", "seed", "sessions", maintain_order=True):
+def agent_widths() -> pl.DataFrame:
+    """The units that each agent takes by two rules: of docs/choices.py, that of memcap fit and one standard
+    error of the best width's loss; of sweeps/agents.yaml, whose sessions have no end (null), the criterion
+    and one ten times as loose."""
+    found = []
+    files = pl.read_csv(ROOT / "results" / "choices.csv")
+    for _, rows in files.group_by("world", "values", "habit", "subject", "sessions", maintain_order=True):
         losses = rows.pivot("units", index="fold", values="loss").drop("fold")
         best = min(losses, key=lambda width: width.mean())
         error = best.std() / len(best) ** 0.5
         classic = next(int(width.name) for width in losses if width.mean() <= best.mean() + error)
-        agents.append(rows.row(0, named=True) | {"classic": classic})
+        first = rows.row(0, named=True)
+        about = {name: first[name] for name in ("world", "variables", "sessions")}
+        found.append(about | {"units": first["fit"], "other": classic})
+    for (world, knobs), rows in rows_of("agents").group_by("task", "knobs", maintain_order=True):
+        agent = json.loads(str(knobs))
+        about = {"world": world, "variables": agent["values"] + agent["habit"], "sessions": None}
+        rules = {"units": 1, "other": 10}
+        passed = {rule: rows.filter(pl.col("best") <= pl.col("threshold") * k) for rule, k in rules.items()}
+        found.append(about | {rule: nets["units"].min() for rule, nets in passed.items()})
+    right = pl.col("units", "other") == pl.col("variables")
+    return pl.DataFrame(found).with_columns(right.fill_null(False).name.suffix(" right"))
+
+
+def trials(sessions: int | None) -> str:
+    """How many trials an agent's sessions have."""
+    return "no end" if sessions is None else f"{sessions * 100:,}"
+
+
+def share(right: pl.Series) -> str:
+    """How many are right, with a 95 % interval."""
+    good = int(right.sum())
+    return f"{good} of {len(right)} {interval(good, len(right))}"
+
+
+def dimensions() -> str:
+    """Tabulate how often nets of one to four units tell the number of an agent's variables."""
     lines = []
-    for (sessions, count), some in pl.DataFrame(agents).group_by(
-        "sessions", "variables", maintain_order=True
-    ):
-        hits = [(some[rule] == count).sum() for rule in ("fit", "classic")]
-        units = [f"{some[rule].fill_null(0).mean():.1f}" for rule in ("fit", "classic")]
-        cells = [f"{good} of {some.height} {interval(good, some.height)}" for good in hits]
-        lines.append((sessions * 100, count, cells[0], units[0], cells[1], units[1]))
-    head = (
-        "trials",
-        "variables",
-        "right by memcap fit",
-        "units, mean",
-        "right by one standard error",
-        "units, mean",
+    agents = agent_widths().sort("sessions", "variables", nulls_last=True)
+    for (sessions, count), some in agents.group_by("sessions", "variables", maintain_order=True):
+        units = (f"{some[rule].fill_null(0).mean():.1f}" for rule in ("units", "other"))
+        right = (share(some[f"{rule} right"]) for rule in ("units", "other"))
+        cells = itertools.chain(*zip(right, units, strict=True))
+        lines.append((trials(sessions), count, *cells))
+    return table(
+        ("trials", "variables", "right", "units, mean", "right by the other rule", "units, mean"), lines
     )
-    return table(head, sorted(lines))
+
+
+def dimensions_by_world() -> str:
+    """Tabulate the same by world, of agents of any number of variables."""
+    agents = agent_widths().sort("sessions", nulls_last=True)
+    groups = agents.group_by("world", "sessions", maintain_order=True)
+    cells = {key: share(some["units right"]) for key, some in groups}
+    worlds, amounts = (dict.fromkeys(names) for names in zip(*cells, strict=True))
+    lines = [(f"`{world}`", *(cells[world, amount] for amount in amounts)) for world in sorted(worlds)]
+    return table(("world", *map(trials, amounts)), lines)
 
 
 def beside_keras() -> str:
@@ -1638,6 +1668,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "need": need,
     "need in short": need_in_short,
     "dimensions": dimensions,
+    "dimensions by world": dimensions_by_world,
     "beside Keras": beside_keras,
     "papers": redrawn,
     "claims resampled": resampled,
