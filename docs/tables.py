@@ -66,6 +66,7 @@ QUESTIONS = {  # what must be known after 50 steps: task, knobs
 }
 COPIES = tuple(("copy", f"items={items}") for items in (2, 4, 8, 16))
 OPTIMIZERS = ("adam", "muon", "soap", "ggt")  # in the order of columns
+UNIFORM_RATE = 0.06  # of recipe=uniform
 FRESH_SEEDS = 8400  # of sweeps/rates.yaml: these and later ones chose no rate
 NEAR_THRESHOLDS = ("8 5", "12 7", "20 10", "20 12")  # lags and units
 SHORT = ("a bit, seen once", "one of 32 symbols, seen once", "how many steps went by", *list(QUESTIONS)[5:])
@@ -144,7 +145,8 @@ def short_answer() -> str:
     return filled(
         f"**One thing, seen once and held for 50 steps or less: {advised('latch').units} unit. At every step,"
         f" the bit of 50 steps ago, so that 50 bits are held all the time: {advised('delay_line').units}"
-        f" units, with up to {stream.recipe.budget:,} training steps.** Lag alone costs next to no width,"
+        f" units, by {stream.recipe.optimizer.capitalize()} in up to {stream.recipe.budget:,} training"
+        " steps.** Lag alone costs next to no width,"
         f" in {tasks - len(dearer)} of {tasks} tasks; information does, and how much depends on how well the"
         " net was trained. The one unit"
         f" {'inherits' if one.verdict.startswith('inherited') else 'learns'} its hold: {bias} nets pass from"
@@ -238,7 +240,10 @@ def up_to_by_gru() -> str:
 def advice_up_to() -> str:
     """How the advised widths did up to lag 50, and to lags that nothing measured; of a stream at these."""
     rows = rows_of("up_to_fresh_seeds").with_columns(passed_column())
-    cells = rows.group_by("task", "knobs", "lag", "units").agg(pl.col("passed").sum(), pl.len())
+    slower = (pl.col("recipe") == "uniform") & (pl.col("lr") < UNIFORM_RATE)
+    count = pl.col("passed").sum(), pl.len()
+    by_half = rows.filter(slower).group_by("lag", "units").agg(*count).sort("lag")
+    cells = rows.filter(~slower).group_by("task", "knobs", "lag", "units").agg(*count)
     of_lag, by_task = list[str](), dict[str, dict[int, str]]()
     for task, knobs, lag, units, passed, seeds in cells.sort("task", "knobs", "lag", "units").iter_rows():
         kind = typed(task_class(task), json.loads(knobs), "task")
@@ -250,7 +255,10 @@ def advice_up_to() -> str:
     lags = sorted({lag for of in by_task.values() for lag in of})
     lines = [(name, *(of.get(lag, "") for lag in lags)) for name, of in by_task.items()]
     whole = table(("task, passed (units)", *(f"up to {lag}" for lag in lags)), lines)
-    return f"{whole}\n\n" + filled(f"Of the delay line were steady: {', '.join(of_lag)}.")
+    half = ", ".join(f"{n} of {of} up to {lag} with {units} units" for lag, units, n, of in by_half.rows())
+    copies = filled(f"By half the rate ({UNIFORM_RATE / 2:g}) these copies of 16 pass: {half}.")
+    steady = filled(f"Of the delay line were steady: {', '.join(of_lag)}.")
+    return f"{whole}\n\n{copies}\n\n{steady}"
 
 
 def whole_sequences() -> str:
@@ -1517,33 +1525,63 @@ def span(values: pl.Series, digits: int = 1) -> str:
     return " to ".join(dict.fromkeys(ends))
 
 
-def dimensions() -> str:
-    """Tabulate how often nets of one to four units tell the number of an agent's variables, by two rules."""
-    widths = pl.read_csv(ROOT / "results" / "choices.csv")
-    agents = []
-    for _, rows in widths.group_by("agent", "seed", "sessions", maintain_order=True):
+def agent_widths() -> pl.DataFrame:
+    """The units that each agent takes by two rules: of docs/choices.py, that of memcap fit and one standard
+    error of the best width's loss; of sweeps/agents.yaml, whose sessions have no end (null), the criterion
+    and one ten times as loose."""
+    found = []
+    files = pl.read_csv(ROOT / "results" / "choices.csv")
+    for _, rows in files.group_by("world", "values", "habit", "subject", "sessions", maintain_order=True):
         losses = rows.pivot("units", index="fold", values="loss").drop("fold")
         best = min(losses, key=lambda width: width.mean())
         error = best.std() / len(best) ** 0.5
         classic = next(int(width.name) for width in losses if width.mean() <= best.mean() + error)
-        agents.append(rows.row(0, named=True) | {"classic": classic})
+        first = rows.row(0, named=True)
+        about = {name: first[name] for name in ("world", "variables", "sessions")}
+        found.append(about | {"units": first["fit"], "other": classic})
+    for (world, knobs), rows in rows_of("agents").group_by("task", "knobs", maintain_order=True):
+        agent = json.loads(str(knobs))
+        about = {"world": world, "variables": agent["values"] + agent["habit"], "sessions": None}
+        rules = {"units": 1, "other": 10}
+        passed = {rule: rows.filter(pl.col("best") <= pl.col("threshold") * k) for rule, k in rules.items()}
+        found.append(about | {rule: nets["units"].min() for rule, nets in passed.items()})
+    right = pl.col("units", "other") == pl.col("variables")
+    return pl.DataFrame(found).with_columns(right.fill_null(False).name.suffix(" right"))
+
+
+def trials(sessions: int | None) -> str:
+    """How many trials an agent's sessions have."""
+    return "no end" if sessions is None else f"{sessions * 100:,}"
+
+
+def share(right: pl.Series) -> str:
+    """How many are right, with a 95 % interval."""
+    good = int(right.sum())
+    return f"{good} of {len(right)} {interval(good, len(right))}"
+
+
+def dimensions() -> str:
+    """Tabulate how often nets of one to four units tell the number of an agent's variables."""
     lines = []
-    for (sessions, count), some in pl.DataFrame(agents).group_by(
-        "sessions", "variables", maintain_order=True
-    ):
-        hits = [(some[rule] == count).sum() for rule in ("fit", "classic")]
-        units = [f"{some[rule].fill_null(0).mean():.1f}" for rule in ("fit", "classic")]
-        cells = [f"{good} of {some.height} {interval(good, some.height)}" for good in hits]
-        lines.append((sessions * 100, count, cells[0], units[0], cells[1], units[1]))
-    head = (
-        "trials",
-        "variables",
-        "right by memcap fit",
-        "units, mean",
-        "right by one standard error",
-        "units, mean",
+    agents = agent_widths().sort("sessions", "variables", nulls_last=True)
+    for (sessions, count), some in agents.group_by("sessions", "variables", maintain_order=True):
+        units = (f"{some[rule].fill_null(0).mean():.1f}" for rule in ("units", "other"))
+        right = (share(some[f"{rule} right"]) for rule in ("units", "other"))
+        cells = itertools.chain(*zip(right, units, strict=True))
+        lines.append((trials(sessions), count, *cells))
+    return table(
+        ("trials", "variables", "right", "units, mean", "right by the other rule", "units, mean"), lines
     )
-    return table(head, sorted(lines))
+
+
+def dimensions_by_world() -> str:
+    """Tabulate the same by world, of agents of any number of variables."""
+    agents = agent_widths().sort("sessions", nulls_last=True)
+    groups = agents.group_by("world", "sessions", maintain_order=True)
+    cells = {key: share(some["units right"]) for key, some in groups}
+    worlds, amounts = (dict.fromkeys(names) for names in zip(*cells, strict=True))
+    lines = [(f"`{world}`", *(cells[world, amount] for amount in amounts)) for world in sorted(worlds)]
+    return table(("world", *map(trials, amounts)), lines)
 
 
 def beside_keras() -> str:
@@ -1630,6 +1668,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "need": need,
     "need in short": need_in_short,
     "dimensions": dimensions,
+    "dimensions by world": dimensions_by_world,
     "beside Keras": beside_keras,
     "papers": redrawn,
     "claims resampled": resampled,

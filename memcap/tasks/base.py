@@ -187,7 +187,7 @@ class Task(ABC):
 
     @property
     def part_sizes(self) -> tuple[int, int]:
-        """The numbers of validation's and of side-out sequences, if members are judged by their loss."""
+        """The numbers of validation's and of held-out sequences, if members are judged by their loss."""
         raise NotImplementedError(f"{self.name} draws its sequences")
 
     def part(
