@@ -1,6 +1,6 @@
 """Ask `memcap fit` for widths that are known: ten marks of the atlas, written out as 10,000 sequences each.
 
-python docs/known_widths.py    trains what results/known_widths.csv has not, a minute of CPU a mark, and adds it
+python docs/known_widths.py    adds what results/known_widths.csv has not, at a minute of CPU a mark
 
 Three marks come again with noise (a tenth of the labels is another class: no net is right of more than 90 %),
 and one with all labels drawn at random, of which nothing can be learnt.

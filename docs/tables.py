@@ -67,6 +67,7 @@ QUESTIONS = {  # what must be known after 50 steps: task, knobs
 COPIES = tuple(("copy", f"items={items}") for items in (2, 4, 8, 16))
 OPTIMIZERS = ("adam", "muon", "soap", "ggt")  # in the order of columns
 SEQUENCES_OF_MARKS = 10_000  # of docs/known_widths.py
+UNIFORM_RATE = 0.06  # of recipe=uniform
 FRESH_SEEDS = 8400  # of sweeps/rates.yaml: these and later ones chose no rate
 NEAR_THRESHOLDS = ("8 5", "12 7", "20 10", "20 12")  # lags and units
 SHORT = ("a bit, seen once", "one of 32 symbols, seen once", "how many steps went by", *list(QUESTIONS)[5:])
@@ -145,7 +146,8 @@ def short_answer() -> str:
     return filled(
         f"**One thing, seen once and held for 50 steps or less: {advised('latch').units} unit. At every step,"
         f" the bit of 50 steps ago, so that 50 bits are held all the time: {advised('delay_line').units}"
-        f" units, with up to {stream.recipe.budget:,} training steps.** Lag alone costs next to no width,"
+        f" units, by {stream.recipe.optimizer.capitalize()} in up to {stream.recipe.budget:,} training"
+        " steps.** Lag alone costs next to no width,"
         f" in {tasks - len(dearer)} of {tasks} tasks; information does, and how much depends on how well the"
         " net was trained. The one unit"
         f" {'inherits' if one.verdict.startswith('inherited') else 'learns'} its hold: {bias} nets pass from"
@@ -239,7 +241,10 @@ def up_to_by_gru() -> str:
 def advice_up_to() -> str:
     """How the advised widths did up to lag 50, and to lags that nothing measured; of a stream at these."""
     rows = rows_of("up_to_fresh_seeds").with_columns(passed_column())
-    cells = rows.group_by("task", "knobs", "lag", "units").agg(pl.col("passed").sum(), pl.len())
+    slower = (pl.col("recipe") == "uniform") & (pl.col("lr") < UNIFORM_RATE)
+    count = pl.col("passed").sum(), pl.len()
+    by_half = rows.filter(slower).group_by("lag", "units").agg(*count).sort("lag")
+    cells = rows.filter(~slower).group_by("task", "knobs", "lag", "units").agg(*count)
     of_lag, by_task = list[str](), dict[str, dict[int, str]]()
     for task, knobs, lag, units, passed, seeds in cells.sort("task", "knobs", "lag", "units").iter_rows():
         kind = typed(task_class(task), json.loads(knobs), "task")
@@ -251,7 +256,10 @@ def advice_up_to() -> str:
     lags = sorted({lag for of in by_task.values() for lag in of})
     lines = [(name, *(of.get(lag, "") for lag in lags)) for name, of in by_task.items()]
     whole = table(("task, passed (units)", *(f"up to {lag}" for lag in lags)), lines)
-    return f"{whole}\n\n" + filled(f"Of the delay line were steady: {', '.join(of_lag)}.")
+    half = ", ".join(f"{n} of {of} up to {lag} with {units} units" for lag, units, n, of in by_half.rows())
+    copies = filled(f"By half the rate ({UNIFORM_RATE / 2:g}) these copies of 16 pass: {half}.")
+    steady = filled(f"Of the delay line were steady: {', '.join(of_lag)}.")
+    return f"{whole}\n\n{copies}\n\n{steady}"
 
 
 def whole_sequences() -> str:
@@ -767,7 +775,7 @@ def map_seeds() -> str:
 
 def published_layers() -> str:
     """Count the nets of layers with parts of the published ones that pass, as the map judges them."""
-    heads = {"delay_line": "delay line of 8", "copy": "copy of 8, lag 4", "mqar": "recall of 4 pairs"}
+    heads = {"delay_line": "delay line of 8", "copy": "copy of 8, lag 4"}
     lines: dict[tuple[str, int], dict[str, str]] = {}
     for (cell, layers, task), own in rows_of("published_layers").group_by("cell", "layers", "task"):
         verdict, score = ("steady", "stretched") if task == "delay_line" else ("solved", "best")
@@ -1061,7 +1069,8 @@ def redrawn() -> str:
         if (papers.folder(name) / "verdicts.csv").is_file():
             names[papers.find(name).PAPER.read].append(name)
     own = sorted(names["paper"] + names["code"])
-    code = " and ".join(f"`{name}`" for name in names["code"])
+    *others, last = (f"`{name}`" for name in names["code"])
+    code = f"{', '.join(others)} and {last}"
     counted = (
         f"{len(own)} papers are redrawn. Of {code} the authors' code was read, and of the text the abstract"
         " alone."
@@ -1368,6 +1377,25 @@ def parity_by_lags() -> str:
     )
 
 
+def parity_by_heads() -> str:
+    """The parity of the last N bits, by a read-out for each N or for the last alone."""
+    paper = papers.find("khajehabdollahi2024")
+    nets = paper.steps_to_solve(store.read(papers.folder("khajehabdollahi2024")))
+    size = int(nets["N"].max())
+
+    def learnt(kind: str, size: int) -> str:
+        own = nets.filter(kind=kind, N=size, cell="LSTM")["taken"]
+        return f"{own.is_finite().sum()} of {len(own)}"
+
+    return filled(
+        f"LSTMs that learn the parity of the last {size} bits: by a read-out for each N up to it, all from"
+        f" the first step on, {learnt(paper.ALL_AT_ONCE, size)}; with N rising"
+        f" {learnt(paper.ALL_IN_TURN, size)}; by one read-out for an N that rises"
+        f" {learnt(paper.ONE_IN_TURN, size)}. Of 5 bits alone from the start: {learnt(paper.ONE_AT_ONCE, 5)}"
+        " (`memcap reproduce khajehabdollahi2024 --rows`)."
+    )
+
+
 def state_in_use() -> str:
     """How much of a state is used."""
     at_50 = point("delay_line", 50)
@@ -1498,33 +1526,63 @@ def span(values: pl.Series, digits: int = 1) -> str:
     return " to ".join(dict.fromkeys(ends))
 
 
-def dimensions() -> str:
-    """Tabulate how often nets of one to four units tell the number of an agent's variables, by two rules."""
-    widths = pl.read_csv(ROOT / "results" / "choices.csv")
-    agents = []
-    for _, rows in widths.group_by("agent", "seed", "sessions", maintain_order=True):
+def agent_widths() -> pl.DataFrame:
+    """The units that each agent takes by two rules: of docs/choices.py, that of memcap fit and one standard
+    error of the best width's loss; of sweeps/agents.yaml, whose sessions have no end (null), the criterion
+    and one ten times as loose."""
+    found = []
+    files = pl.read_csv(ROOT / "results" / "choices.csv")
+    for _, rows in files.group_by("world", "values", "habit", "subject", "sessions", maintain_order=True):
         losses = rows.pivot("units", index="fold", values="loss").drop("fold")
         best = min(losses, key=lambda width: width.mean())
         error = best.std() / len(best) ** 0.5
         classic = next(int(width.name) for width in losses if width.mean() <= best.mean() + error)
-        agents.append(rows.row(0, named=True) | {"classic": classic})
+        first = rows.row(0, named=True)
+        about = {name: first[name] for name in ("world", "variables", "sessions")}
+        found.append(about | {"units": first["fit"], "other": classic})
+    for (world, knobs), rows in rows_of("agents").group_by("task", "knobs", maintain_order=True):
+        agent = json.loads(str(knobs))
+        about = {"world": world, "variables": agent["values"] + agent["habit"], "sessions": None}
+        rules = {"units": 1, "other": 10}
+        passed = {rule: rows.filter(pl.col("best") <= pl.col("threshold") * k) for rule, k in rules.items()}
+        found.append(about | {rule: nets["units"].min() for rule, nets in passed.items()})
+    right = pl.col("units", "other") == pl.col("variables")
+    return pl.DataFrame(found).with_columns(right.fill_null(False).name.suffix(" right"))
+
+
+def trials(sessions: int | None) -> str:
+    """How many trials an agent's sessions have."""
+    return "no end" if sessions is None else f"{sessions * 100:,}"
+
+
+def share(right: pl.Series) -> str:
+    """How many are right, with a 95 % interval."""
+    good = int(right.sum())
+    return f"{good} of {len(right)} {interval(good, len(right))}"
+
+
+def dimensions() -> str:
+    """Tabulate how often nets of one to four units tell the number of an agent's variables."""
     lines = []
-    for (sessions, count), some in pl.DataFrame(agents).group_by(
-        "sessions", "variables", maintain_order=True
-    ):
-        hits = [(some[rule] == count).sum() for rule in ("fit", "classic")]
-        units = [f"{some[rule].fill_null(0).mean():.1f}" for rule in ("fit", "classic")]
-        cells = [f"{good} of {some.height} {interval(good, some.height)}" for good in hits]
-        lines.append((sessions * 100, count, cells[0], units[0], cells[1], units[1]))
-    head = (
-        "trials",
-        "variables",
-        "right by memcap fit",
-        "units, mean",
-        "right by one standard error",
-        "units, mean",
+    agents = agent_widths().sort("sessions", "variables", nulls_last=True)
+    for (sessions, count), some in agents.group_by("sessions", "variables", maintain_order=True):
+        units = (f"{some[rule].fill_null(0).mean():.1f}" for rule in ("units", "other"))
+        right = (share(some[f"{rule} right"]) for rule in ("units", "other"))
+        cells = itertools.chain(*zip(right, units, strict=True))
+        lines.append((trials(sessions), count, *cells))
+    return table(
+        ("trials", "variables", "right", "units, mean", "right by the other rule", "units, mean"), lines
     )
-    return table(head, sorted(lines))
+
+
+def dimensions_by_world() -> str:
+    """Tabulate the same by world, of agents of any number of variables."""
+    agents = agent_widths().sort("sessions", nulls_last=True)
+    groups = agents.group_by("world", "sessions", maintain_order=True)
+    cells = {key: share(some["units right"]) for key, some in groups}
+    worlds, amounts = (dict.fromkeys(names) for names in zip(*cells, strict=True))
+    lines = [(f"`{world}`", *(cells[world, amount] for amount in amounts)) for world in sorted(worlds)]
+    return table(("world", *map(trials, amounts)), lines)
 
 
 def known_widths() -> str:
@@ -1549,7 +1607,7 @@ def known_widths() -> str:
     rules = [
         f"{rule} {sum(each[k] for each in hits['true'])} of {len(hits['true'])} marks, and"
         f" {sum(each[k] for each in hits['noisy'])} of {len(hits['noisy'])} with noise"
-        for k, rule in enumerate(("by loss", "by who says the right class as often"))
+        for k, rule in enumerate(("by loss", "by how often the class is right"))
     ]
     head = ("sequences of", "labels", "atlas", "memcap fit", "right as often", "score")
     text = filled(f"**Within the atlas's interval are {'; '.join(rules)}.**")
@@ -1641,6 +1699,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "need in short": need_in_short,
     "dimensions": dimensions,
     "known widths": known_widths,
+    "dimensions by world": dimensions_by_world,
     "beside Keras": beside_keras,
     "papers": redrawn,
     "claims resampled": resampled,
@@ -1659,6 +1718,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "numbers per unit": numbers_per_unit,
     "counting languages": counting_languages,
     "parity by lags": parity_by_lags,
+    "parity by heads": parity_by_heads,
     "state in use": state_in_use,
     "recall beside ceilings": recall_beside_ceilings,
     "few units": few_units,

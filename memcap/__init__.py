@@ -1,7 +1,6 @@
 """memcap: how many units does a recurrent network need to remember this? Answered by measurement.
 
-What a notebook or script uses is here, and listed in docs/python.md. Nothing is imported before it is asked
-for.
+The names for notebooks and scripts are here, and listed in docs/python.md. Each is imported at its first use.
 """
 
 import importlib

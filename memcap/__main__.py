@@ -1,8 +1,8 @@
-"""The command `memcap`, also as `python -m memcap`: hears signals first, and only then imports the rest."""
+"""The command `memcap`, also as `python -m memcap`: handles signals first, and only then imports the rest."""
 
 import signal
 
-# until `main` hears it: Python's own handler would end an import by a traceback
+# until `main` handles it, as Python's own handler would end an import with a traceback
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -22,13 +22,13 @@ def main() -> None:
 
 
 def open_streams() -> None:
-    """Open the standard streams that the shell closed, as by `>&-`, to nowhere: a file that is opened later
-    would take their place, and what is printed would go into it."""
+    """Open standard streams that the shell closed, as by `>&-`, to nowhere: otherwise a file that is opened
+    later would take their place, and printed text would go into it."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number
         if getattr(sys, name) is None:
             setattr(sys, name, open(number, "w" if number else "r", closefd=False))  # noqa: SIM115
 

@@ -1,4 +1,4 @@
-"""The Python face of memcap: the same engine and rows as the command's, for notebooks and scripts."""
+"""memcap for notebooks and scripts: the same engine and rows as the command's."""
 
 import itertools
 import math
@@ -56,9 +56,10 @@ def members(task: Any = "delay_line", recipe: Any = "auto", **axes: Any) -> list
         recipe: name of a file in conf/recipe/, object, or a list of these.
         axes: any field by name, each a value or a list: `lag`, `length`, the task's knobs; `units`, `cell`,
             `layers`, `readout`; `lr`, `batch`, `budget` and the other values of a recipe; `every`,
-            `sequences`, `successive`, `stretch`, `until`; `seed`, where a number says how many, from 0 on,
-            and a list which. "1..64" is all whole numbers from 1 to 64. A cell may be a class, as
-            `flax.nnx.GRUCell`. Where two parts have a field of one name, write `**{"task.NAME": ...}`.
+            `sequences`, `successive`, `stretch`, `until`; `seed`, for which a number means that many seeds
+            from 0 on, and a list the seeds themselves. "1..64" is all whole numbers from 1 to 64. A cell may
+            be a class, such as `flax.nnx.GRUCell`. If two parts have a field of the same name, write
+            `**{"task.NAME": ...}`.
 
     Returns:
         The members, fully resolved.
@@ -116,7 +117,7 @@ def _task_class(task: Any) -> type[Task]:
 
 
 def _task(task: Any, knobs: Sequence[str], values: dict[str, Any]) -> Task:
-    """Return a task with knobs as texts and by keyword."""
+    """Return a task with knobs given as texts and by keyword."""
     words = [*knobs, *(f"{name}={value}" for name, value in values.items())]
     if not isinstance(task, Task):
         return task_of(_task_class(task).name, words)
@@ -126,7 +127,7 @@ def _task(task: Any, knobs: Sequence[str], values: dict[str, Any]) -> Task:
 
 
 def _say_if_alone(what: str, cls: type) -> None:
-    """Say once of a class of the script or notebook itself that no other process can import it."""
+    """Say once that no other process can import a class of the script or notebook itself."""
     if cls.__module__ == "__main__":
         warn_once(
             f"{what}={cls.__name__}: is defined here, so it trains in this process alone; in a module of its"
@@ -135,13 +136,13 @@ def _say_if_alone(what: str, cls: type) -> None:
 
 
 def _with(part: Any, values: dict[str, Any]) -> Any:
-    """Set some fields of a task or a recipe, all of them checked."""
+    """Set some fields of a task or a recipe, with checks."""
     kind, where = (type(part), "task") if isinstance(part, Task) else (Recipe, "recipe")
     return typed(kind, field_values(part) | values, where)
 
 
 def _names_of_cells(values: Any) -> Any:
-    """Name cells as members do; classes become names."""
+    """Return the names of cells; classes become names."""
     if isinstance(values, (list, tuple)):
         return [_names_of_cells(each) for each in values]
     if isinstance(values, nnx.Module):
@@ -158,7 +159,7 @@ def _names_of_cells(values: Any) -> Any:
 
 
 def _plain(values: Any) -> Any:
-    """Convert numbers of NumPy, and arrays of them, to Python's own."""
+    """Convert NumPy's numbers and arrays to Python's own."""
     if isinstance(values, (np.ndarray, np.generic)):
         return values.tolist()
     return list(map(_plain, values)) if isinstance(values, (list, tuple)) else values
@@ -192,20 +193,21 @@ def _verdict(at: Any, budget: Any) -> None:
 
 
 def data(frame: Any, target: Any, file: str | Path | None = None, **columns: Any) -> Data:
-    """Write sequences as a file of task=data; return that task.
+    """Write sequences to a file for task=data, and return that task.
 
     Its members are judged by their held-out loss (`criterion=best`), and numbers are scaled.
 
     Args:
-        frame: in long form, a line per step: polars', pandas', or a dict of columns. Or sequences, an array
-            (N, T) of whole numbers or (N, T, F) of numbers, or a list of N such of unlike lengths.
-        target: the column that is to be said; of sequences their N targets, or one for each step.
+        frame: a table in long form, a line per step, from polars or pandas or as a dict of columns. Or
+            sequences: an array (N, T) of whole numbers or (N, T, F) of numbers, or a list of N such sequences
+            of different lengths.
+        target: the column to predict; for sequences their N targets, or one for each step.
         file: the .npz to write; None: one in outputs/data, named by its content.
-        columns: which other columns mean what, as `memcap.long_form.Columns` says; of sequences `groups` and
-            `split` alone.
+        columns: the meaning of other columns, as in `memcap.long_form.Columns`; for sequences only `groups`
+            and `split`.
 
     Raises:
-        UserError: the frame does not hold that.
+        UserError: the frame does not match.
 
     Example:
         >>> task = memcap.data(frame, target="fault", sequence="machine")
@@ -256,27 +258,27 @@ def train(
     """Train members on all cores, or on this host's accelerators.
 
     Args:
-        members: what `members` gave, or made one by one.
-        folder: where rows and weights go; members whose rows it holds are not trained again, and half-trained
-            ones go on. None: rows are returned, and nothing is written.
-        study: its name in every row.
-        design: "grid" trains all; "bisect" those that find u50 and u90 on the widths of the members;
-            "adaptive" fewer, until u90 is known to `precision`; "race" first those that tell which of the
+        members: the result of `members`, or members made one by one.
+        folder: folder for rows and weights; members with rows there are not trained again, and half-trained
+            ones continue. None: rows are returned, and nothing is written.
+        study: the study's name in every row.
+        design: "grid" trains all members; "bisect" only those that find u50 and u90 among the members'
+            widths; "adaptive" fewer, until u90 is known to `precision`; "race" first finds out which of the
             members' recipes to take.
         precision: how far the ends of the 95 % interval of u90 may lie from its middle, as a share of it;
-            None: 0.15. Of design="adaptive" alone.
-        engine: how to share the machine. It moves last bits, by which single verdicts may turn.
-        tracking: where a process of its own mirrors the folder meanwhile: "wandb", "trackio", "module:name"
-            of a class with the methods of `memcap.tracking.mirror.Service`, or all of it as
-            `memcap.tracking.Tracking`. "off": nowhere.
-        progress: whether to show progress on stderr, and to print where runs are.
+            None: 0.15. Only for design="adaptive".
+        engine: how to share the machine. It changes last bits, which may turn single verdicts.
+        tracking: service to which a separate process mirrors the folder meanwhile: "wandb", "trackio",
+            "module:name" of a class with the methods of `memcap.tracking.mirror.Service`, or all settings as
+            `memcap.tracking.Tracking`. "off": none.
+        progress: whether to show progress on stderr, and to print where to find runs.
         tracker: refused; `tracking` is its name now.
 
     Returns:
         One row per member, with the columns of `memcap.store.rows.SCHEMA`.
 
     Raises:
-        UserError: anything that the user should mend, before anything trains.
+        UserError: a mistake that the user should mend, before anything trains.
     """
     if design not in DESIGNS:
         raise UserError(f"design={design}: must be one of {', '.join(DESIGNS)}")
@@ -321,7 +323,7 @@ def _checked_members(members: Any) -> list[Member]:
 
 
 def _mirror(settings: Tracking, study: Study, members: Sequence[Member]) -> MirrorProcess | None:
-    """Start a process that mirrors the study's folder; None where tracking is off."""
+    """Start a process that mirrors the study's folder; None if tracking is off."""
     if settings.is_off:
         return None
     if study.folder is None:
@@ -336,14 +338,14 @@ def frontier(
     recipe and budget.
 
     Args:
-        rows: what `train` returned, the folder of a study, or "atlas", the rows that memcap publishes.
+        rows: the result of `train`, the folder of a study, or "atlas", the rows that memcap publishes.
         at: "up_to", members that also pass at every shorter lag count, where they were trained until that,
             and elsewhere "steady", those that also pass at the stretched length, where the task is a stream
             or they were trained until steady;
             "trained", those that are solved at the trained length. `u50_trained` and `u90_trained` are always
             of the latter.
-        budget: only recipes of at most so many training steps compete; None: all.
-        confidence: of the intervals.
+        budget: most training steps of a recipe that competes; None: any.
+        confidence: level of the intervals.
 
     Raises:
         UserError: no such folder, or no such verdict.
@@ -372,13 +374,13 @@ def answer(
     Args:
         task: name, class or object.
         lag: time steps.
-        rows: what `train` returned, a folder of studies, or "atlas", the rows that memcap publishes. None:
-            the folder `outputs` and, where it does not measure the lag, the atlas; `.source` says which.
-        share: of the seeds that train at all and should pass.
+        rows: the result of `train`, a folder of studies, or "atlas", the rows that memcap publishes. None:
+            the folder `outputs` and, if it does not measure the lag, the atlas; `.source` says which.
+        share: the share, of the seeds that train at all, that should pass.
         at, budget: as in `frontier`.
-        cell: "lstm", "gru", "elman", a class, or as in rows; layers: how many of it, one on top of another.
-        knobs: of a task given by name, as "symbols=4".
-        values: the same by keyword, as `symbols=4`.
+        cell: "lstm", "gru", "elman", a class, or a name from rows; layers: number of layers of it.
+        knobs: knobs of a task given by name, such as "symbols=4".
+        values: the same by keyword, such as `symbols=4`.
 
     Raises:
         UserError: no such task, no such lag, or no such verdict.
@@ -414,11 +416,11 @@ def judge(
         net: a function of inputs (N, T, F) float32, one-hot symbols or numbers, that returns logits or values
             (N, T, O), or (N, O) of the last step; or, of classes, whole numbers (N, T). A Keras model is one.
         task: name, class or object.
-        lag: the longest; the net is asked at about eight lags per doubling up to it, but for streams.
+        lag: the longest lag; the net is judged at about eight lags per doubling up to it, except for streams.
         one_hot: False: symbols are given as whole numbers (N, T), as an embedding takes them.
         sequences: fresh ones at each lag.
-        seed: of these.
-        knobs: of a task given by name, as `symbols=4`.
+        seed: seed of these sequences.
+        knobs: knobs of a task given by name, such as `symbols=4`.
 
     Raises:
         UserError: no such task or lag, or outputs of another shape.
@@ -456,17 +458,17 @@ def rank(
 ) -> Ranking:
     """Train a cell on the tasks of the map of cells, and rank it among the cells that memcap publishes.
 
-    It trains what they trained, with seeds of its own: a race of learning rates at each task, then the widths
-    that find u90. All are compared by that one recipe, also those that the map knows a better one for.
+    It trains the same studies with its own seeds: a race of learning rates at each task, then the widths that
+    find u90. All cells are compared by that one recipe, even if the map has a better one for some.
 
     Args:
         cell: a class, or as `model.cell` names it, as "my_module:MyCell". Of a cell that is on the map
             nothing is trained.
-        folder, engine, progress: as in `train`; without a folder a second call trains all of it again.
+        folder, engine, progress: as in `train`; without a folder a second call trains everything again.
         seed: the first of its seeds.
 
     Raises:
-        UserError: no such cell, or one that has no start of its own.
+        UserError: no such cell, or one without an initialiser of its own.
     """
     name = sources.cell_name(_text(_names_of_cells(cell), "cell"))
     rows = store.read(rows_file(cell_map.STUDY))
@@ -481,7 +483,7 @@ def rank(
         )
         rows = pl.concat([rows, guest])
     needs = cell_map.needs(rows)
-    figure: Any = figures.find("cell_map")  # Matplotlib, which who only trains does without
+    figure: Any = figures.find("cell_map")  # Matplotlib, not needed for training
     return Ranking(name, cell_map.ranking(needs, name), figure.of_needs(needs, name))
 
 
@@ -489,8 +491,9 @@ def load(folder: str | Path, key: str | None = None) -> Trained:
     """Load a trained member of a study's folder, or a net that memcap publishes.
 
     Args:
-        folder: of a study, or of several; or the name of a published net, as "atlas:delay_line-L50".
-        key: of the member, or its first digits, as the rows have it; None for a published net.
+        folder: folder of a study, or of several; or the name of a published net, such as
+            "atlas:delay_line-L50".
+        key: key of the member in its row, or its first digits; None for a published net.
 
     Raises:
         UserError: no such folder or net, not exactly one such member, or no weights.
@@ -511,7 +514,7 @@ def draw(figure: str, rows: pl.DataFrame | str | Path) -> figures.Drawn:
 
     Args:
         figure: a file of memcap/figures/, or `module:name`.
-        rows: what `train` returned, the folder of a study, or "atlas".
+        rows: the result of `train`, the folder of a study, or "atlas".
 
     Raises:
         UserError: no such figure, no such folder, or nothing to draw.
@@ -520,7 +523,7 @@ def draw(figure: str, rows: pl.DataFrame | str | Path) -> figures.Drawn:
 
 
 def _rows(rows: pl.DataFrame | str | Path) -> pl.DataFrame:
-    """Read rows of a folder, or check a table of them as a file's are."""
+    """Read the rows of a folder, or check a table of rows as if it came from a file."""
     if not isinstance(rows, pl.DataFrame):
         return store.read(_place(rows, "rows"))
     try:

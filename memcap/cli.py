@@ -50,16 +50,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; a user's mistake ends it with one line and status 2."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a letter has the rest of the line
+        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a character shows the others
     with signals.watching(lambda interrupted: _interruption(interrupted, arguments)):
         _run_to_its_end(arguments)
 
 
 def _run_to_its_end(arguments: list[str]) -> None:
-    """Run the command, and say in one line what ended it."""
+    """Run the command, and say in one line what ended it, if anything did."""
     try:
         _run(arguments)
-        sys.stdout.flush()  # so that a closed pipe shows here
+        sys.stdout.flush()  # so that a closed pipe raises here
     except UserError as error:
         _stop(f"{error}", 2)
     except KeyboardInterrupt as error:
@@ -85,7 +85,7 @@ def _run_to_its_end(arguments: list[str]) -> None:
 
 
 def _jax_setting(error: Exception) -> str | None:
-    """Say which variables JAX does not take; None where the error is another."""
+    """Say which variables JAX does not accept; None if the error is another one."""
     frames = traceback.extract_tb(error.__traceback__)
     names = [name for name in os.environ if name.startswith("JAX_")]
     if not names or not frames[-1].filename.endswith(os.path.join("jax", "_src", "config.py")):
@@ -112,7 +112,8 @@ def _stop(line: str, status: int) -> NoReturn:
 
 
 def _leave(status: int | str) -> NoReturn:
-    """Exit without waiting for a worker's thread amid its chunk, where the interpreter's end would abort."""
+    """Exit without waiting for a worker's thread in the middle of a chunk, which would abort the interpreter
+    at its end."""
     if isinstance(status, int) and any(thread.name == "memcap-worker" for thread in threading.enumerate()):
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError):
@@ -123,9 +124,9 @@ def _leave(status: int | str) -> NoReturn:
 
 def _run(arguments: list[str]) -> None:
     for word in arguments:
-        if "\0" in word:  # no shell hands one over, but a caller of `main` may
+        if "\0" in word:  # no shell passes one, but a caller of `main` may
             raise UserError(f"{word}: holds a zero byte, which no name or value does")
-    # the shell asks how to complete a line, or somebody follows memcap train --hydra-help
+    # a shell completes a line, or a user follows memcap train --hydra-help
     if arguments[:1] == ["-sc"]:
         more = _complete() if arguments[-1].startswith("query=") else []
         if more is not None:
@@ -137,7 +138,7 @@ def _run(arguments: list[str]) -> None:
         return
     name = arguments[0]
     if plugins.is_import_path(name):
-        jax_setup.setup()  # its module may use JAX as it is imported
+        jax_setup.setup()  # its module may use JAX on import
     elif name not in commands.FOLDER.names:
         _top().parse_args(arguments[:1])  # prints the help or the version, or complains
     _call(name, arguments[1:])
@@ -149,7 +150,7 @@ def _import_modules(arguments: list[str]) -> list[str]:
         name, arguments = "".join(arguments[1:2]), arguments[2:]
         if not all(part.isidentifier() for part in name.split(".")):
             raise UserError(f"--module {name}: must be the name of a module, as in --module my_tasks")
-        jax_setup.setup()  # it may use JAX as it is imported
+        jax_setup.setup()  # it may use JAX on import
         plugins.import_named(name, f"--module {name}")
     return arguments
 
@@ -171,7 +172,7 @@ def _call(name: str, words: list[str]) -> None:
     """Import a command, parse its words, and run it."""
     with _libraries_coming():
         command = commands.find(name)
-    if "jax" in sys.modules:  # memcap's own modules import it and use it later; some do without
+    if "jax" in sys.modules:  # memcap's own modules use JAX only later, and some not at all
         jax_setup.setup()
     parser = _parser(name, command)
     takes_all = any(action.nargs in (argparse.REMAINDER, argparse.PARSER) for action in parser._actions)
@@ -180,8 +181,9 @@ def _call(name: str, words: list[str]) -> None:
 
 @contextlib.contextmanager
 def _libraries_coming() -> Generator[None]:
-    """Collect no garbage while the libraries are imported, and never theirs: that is much of the start."""
-    if "jax" in sys.modules or not gc.isenabled():  # this process is not ours alone
+    """Pause garbage collection while libraries are imported, and never collect their objects: this saves much
+    of the start."""
+    if "jax" in sys.modules or not gc.isenabled():  # this process is not only ours
         yield
         return
     gc.disable()
@@ -204,11 +206,10 @@ def _parser(name: str, command: commands.Command) -> CommandParser:
 
 
 def _complete() -> list[str] | None:
-    """Complete the subcommand's name, its options, and what an option may be. Leave a line's overrides to
-    Hydra.
+    """Complete the subcommand's name, its options, and their values. Leave a line's overrides to Hydra.
 
     Returns:
-        The options that Hydra has to know beside the line; None: it is not asked.
+        The options that Hydra needs beside the line; None: Hydra is not used.
     """
     program, _, rest = os.environ.get("COMP_LINE", "").partition(" ")
     name, space, words = rest.lstrip().partition(" ")
@@ -235,8 +236,8 @@ def _complete() -> list[str] | None:
 def _leave_to_hydra(
     program: str, before: list[str], last: str, options: Mapping[str, argparse.Action]
 ) -> list[str]:
-    """Set the line that Hydra completes: it wants overrides after the name of the program. Return the folder
-    of configs that the line names, as an option."""
+    """Set the line that Hydra completes, with the overrides right after the program's name. Return the line's
+    folder of configs, as an option."""
     overrides, folder = [], ""
     words = iter(before)
     for word in words:

@@ -23,7 +23,7 @@ def names_of(cls: Any) -> tuple[str, ...]:
 
 class UserError(Exception):
     """A mistake that the user can mend. The command prints it as one line and exits with status 2, without a
-    traceback. What the user wrote may stand in it: letters that would end the line are escaped."""
+    traceback. It may quote the user's text: characters that would end the line are escaped."""
 
     def __init__(self, line: str):
         super().__init__(
@@ -32,8 +32,7 @@ class UserError(Exception):
 
 
 def of_disk(error: OSError) -> str | None:
-    """Say what is wrong with a file that cannot be read or written; None where that is no doing of the
-    user's."""
+    """Say what is wrong with a file that cannot be read or written; None if the user cannot mend it."""
     if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
         return None
     return f"{error.filename or 'disk'}: cannot be read or written ({error.strerror})"
@@ -45,7 +44,7 @@ def field_values(owner: Any) -> dict[str, Any]:
 
 
 def set_words(owner: Any, without: Collection[str] = ()) -> list[str]:
-    """Return the fields of a dataclass that are not at their defaults, as NAME=VALUE, in Hydra's words."""
+    """Return the fields of a dataclass that differ from their defaults, as NAME=VALUE in Hydra's syntax."""
     usual = _default(type(owner))
     values = {k: v for k, v in field_values(owner).items() if k not in without and v != usual[k]}
     return [f"{k}={'null' if v is None else v}" for k, v in values.items()]
@@ -68,17 +67,16 @@ def knob(
     kw_only: bool = False,
     before: Any = MISSING,
 ) -> Any:
-    """Make a dataclass field that says what it means and what it allows. `check` enforces the range; None
-    passes it.
+    """Make a dataclass field with a meaning and a range, which `check` enforces; None always passes.
 
     Args:
-        default: its value where nobody sets it.
-        doc: what it means, in a few words.
+        default: the default value.
+        doc: its meaning in a few words.
         at_least, above, at_most, below: range of a number.
-        choices: the values that are allowed.
-        kw_only: whether it is given by name alone when the dataclass is made by hand.
-        before: for a knob that came after rows were published: what all members had before it came. At this
-            value it is left out of a member's key, so that those rows are still found; a row that lacks it
+        choices: the allowed values.
+        kw_only: whether the dataclass takes it only by keyword.
+        before: for a knob that was added after rows were published: the value of all members before. At this
+            value it is left out of a member's key, so that those rows are still found; a row without the knob
             has this value.
     """
     allowed = {"at_least": at_least, "above": above, "at_most": at_most, "below": below, "choices": choices}
@@ -86,20 +84,19 @@ def knob(
 
 
 def keyed(owner: Any) -> dict[str, Any]:
-    """Return the fields of a dataclass as plain values, for a key: without those at the value that they had
-    before they came."""
+    """Return the fields of a dataclass as plain values for a key, without those at their `before`."""
     values = ((name, getattr(owner, name), before) for name, before in _befores(type(owner)))
     return {name: value for name, value, before in values if before is MISSING or value != before}
 
 
 @cache
 def _befores(cls: Any) -> tuple[tuple[str, Any], ...]:
-    """Return the fields of a dataclass, each with the value that all had before it came."""
+    """Return the fields of a dataclass that have a `before`, each with that value."""
     return tuple((f.name, f.metadata.get("before", MISSING)) for f in fields(cls))
 
 
 def completed(cls: Any, values: dict[str, Any]) -> dict[str, Any]:
-    """Invert `keyed`: add to plain values the fields that came later, at what they were before."""
+    """Invert `keyed`: add to plain values the later fields, at their `before`."""
     return _later(cls) | values
 
 
@@ -128,11 +125,10 @@ def _short(limit: float) -> str:
 
 
 def check(owner: Any, where: str) -> None:
-    """Raise UserError, in one line, at the first field of the dataclass `owner` whose value is out of its
-    range.
+    """Raise UserError, in one line, for the first field of the dataclass `owner` with a value out of range.
 
     Args:
-        owner: a dataclass instance; fields that were not made by `knob` are passed over.
+        owner: a dataclass instance; fields that were not made by `knob` are skipped.
         where: dotted prefix under which the user sets the fields, such as "task".
     """
     for f in fields(owner):
@@ -170,14 +166,14 @@ def typed(cls: type[T], values: Mapping[str, Any], where: str) -> T:
     items = tuple((key, type(value), value) for key, value in values.items())
     try:
         return _typed(cls, items, where)
-    except TypeError:  # of a list or a dict, which has no hash
+    except TypeError:  # for a list or a dict, which has no hash
         return _typed.__wrapped__(cls, items, where)
 
 
 @lru_cache(maxsize=4096)
 def _typed(cls: type[T], items: tuple[tuple[str, type, Any], ...], where: str) -> T:
-    """Build a dataclass once per set of values, as a study has few different tasks, models and recipes. Their
-    types count, too: 1 equals True."""
+    """Build a dataclass once per set of values, as a study has few different tasks, models and recipes. The
+    cache also compares types, as 1 equals True."""
     hints, names = _hints(cls), names_of(cls)
     for key, _, _ in items:
         if key not in names:
@@ -211,7 +207,7 @@ def _converted(value: Any, hint: Any, name: str) -> Any:
 
 
 def _shown(value: Any) -> str:
-    """Return a value as an error names it: text that reads like a number in its quotes."""
+    """Return a value as shown in an error: text that reads like a number is quoted."""
     quoted = isinstance(value, str) and value.replace(".", "", 1).lstrip("-").isdecimal()
     return repr(value) if quoted else str(value)
 

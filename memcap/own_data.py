@@ -1,7 +1,7 @@
-"""How many units do own sequences need? The members of the search, in rounds that a rerun goes on with.
+"""The search for the units that a user's own sequences need, in rounds that a rerun continues.
 
-First recipes race on one fold, by the loss of validation. The best of them trains widths of doublings on all
-folds; then those between the narrowest that is enough and the next narrower one.
+First recipes race on one fold, by validation loss. The best of them trains widths that double, on all folds;
+then widths between the narrowest that is enough and the next narrower one.
 """
 
 import math
@@ -33,9 +33,10 @@ class WidthSearch:
 
     Args:
         task: the file, with criterion=best.
-        folder: of the study: where rows go, and what they say is not trained again.
+        folder: the study's folder; members with rows there are not trained again.
         most: the widest net at first.
-        folds, seeds: so many of each width; where the file has a split of its own repeats, not folds.
+        folds, seeds: number of folds and of seeds at each width; repeats instead of folds if the file has a
+            split of its own.
         engine: how members share the machine.
         quiet: show no progress.
     """
@@ -59,7 +60,7 @@ class WidthSearch:
         return curve
 
     def race(self) -> Recipe:
-        """Return the recipe whose nets have the lowest loss on validation of the first fold."""
+        """Return the recipe whose nets have the lowest validation loss on the first fold."""
         recipes = [Recipe(name, lr=lr, budget=BUDGET, schedule="cosine") for name, lr in RACE]
         members = [
             self.member(units, recipe, 0, seed)
@@ -73,7 +74,7 @@ class WidthSearch:
         return min(recipes, key=lambda recipe: losses[recipe.name, recipe.lr])
 
     def curve_of(self, widths: Iterable[int], recipe: Recipe) -> LossCurve:
-        """Train some widths; return the curve of all that there are of this recipe."""
+        """Train some widths; return the curve of all widths with this recipe."""
         members = [
             self.member(units, recipe, fold, seed)
             for units in widths
@@ -86,7 +87,7 @@ class WidthSearch:
         return next(curve for curve in loss_curves(rows) if curve.is_of(self.task, lag))
 
     def member(self, units: int, recipe: Recipe, fold: int, seed: int) -> Member:
-        """Return a member of a width; where the file has a split of its own a repeat takes a fold's place."""
+        """Return a member of a width; if the file has a split of its own, repeats take the place of folds."""
         task = self.task
         if task.has_own_split:
             seed = seed * REPEATS + fold
@@ -100,8 +101,8 @@ class WidthSearch:
 
 
 def next_width(curve: LossCurve) -> int | None:
-    """Return the width to try next, between what is enough and what is not; None where none is left, or the
-    answer is known to an eighth."""
+    """Return the next width to try, between one that is enough and one that is not; None if none is left, or
+    if the answer is known to an eighth."""
     if curve.units is None or not curve.below or curve.units - curve.below <= max(1, curve.units // 8):
         return None
     return round((curve.below * curve.units) ** 0.5)

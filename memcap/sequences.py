@@ -15,24 +15,24 @@ import numpy as np
 from memcap.knobs import UserError
 
 EXAMPLE = "example"
-TEXTS = ("symbol_names", "class_names")  # for readers: what the numbers stand for
+TEXTS = ("symbol_names", "class_names")  # for readers: the meaning of the numbers
 PARTS = ("train", "validation", "test")  # of a file's own split
-LARGEST = 64 * 2**20  # bytes of arrays: they are constants of the compiled programs
-UNPACKED = 2 * LARGEST + 2**16  # bytes in the file, of numbers of 8 bytes, and heads
+LARGEST = 64 * 2**20  # bytes of arrays, which are constants of the compiled programs
+UNPACKED = 2 * LARGEST + 2**16  # bytes in the file, with numbers of 8 bytes and headers
 TOO_MUCH = f"more than {LARGEST >> 20} MiB of numbers; take a part of the sequences, or their last steps"
-MOST = 1e18  # its square is a number in float32, too
+MOST = 1e18  # its square still fits into float32
 
 
 @dataclass(frozen=True)
 class Sequences:
-    """The arrays of a file, checked, each sequence moved to the end of the T steps.
+    """The checked arrays of a file, with each sequence moved to the end of the T steps.
 
     Args:
-        inputs: (N, T) int32 symbols below `symbols`, which itself stands for steps before a sequence begins;
-            or (N, T, F) float32.
+        inputs: (N, T) int32 symbols below `symbols`, which itself marks steps before a sequence begins; or
+            (N, T, F) float32.
         targets: (N,), (N, O), (N, T) or (N, T, O): int32 classes below `classes`, or float32 values.
         due: (N, T) bool, where an answer is due; None: at the last step.
-        digest: of the file's bytes; "" of the example.
+        digest: digest of the file's bytes; "" for the example.
         source: NumPy statements that make the arrays of the file, called INPUTS, TARGETS and DUE.
         lengths: (N,) how many of the T steps count; None: all.
         groups: (N,) int64, sequences of one group are never on both sides of a split; None: each is its own.
@@ -56,8 +56,8 @@ class Sequences:
         return self.inputs.shape[1]
 
     def scaled(self, places: np.ndarray) -> "Sequences":
-        """Return the same with the mean and the spread that some of the sequences, by place, have in each
-        feature made 0 and 1, and blanks at 0."""
+        """Return the sequences scaled so that those at `places` have mean 0 and spread 1 in each feature,
+        with blanks at 0."""
         there = (
             np.arange(self.steps)
             >= self.steps
@@ -75,7 +75,7 @@ class Sequences:
 
     @property
     def split_words(self) -> tuple[str, ...]:
-        """A sentence on the file's own split, if it has one."""
+        """A sentence about the file's own split, if it has one."""
         if self.split is None:
             return ()
         trained, validation, held = np.bincount(self.split, minlength=3)
@@ -84,7 +84,7 @@ class Sequences:
 
     @property
     def doubts(self) -> list[str]:
-        """Return what looks like a mistake, and may be none, a sentence each."""
+        """Return possible mistakes in the file, a sentence each."""
         targets = self.targets[:1000]
         if self.classes is not None:
             return []
@@ -109,17 +109,17 @@ def read(file: str) -> Sequences:
     """Read the sequences of a file.
 
     Raises:
-        UserError: it cannot be read, or is no such file; says what is wrong.
+        UserError: it cannot be read, or is not such a file; says what is wrong.
     """
     if file == EXAMPLE:
         return _example()
     try:
         mode = os.stat(file).st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a FIFO would be waited for, for ever
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a FIFO would block for ever
             raise _wrong(file, "is no regular file")
         with open(file, "rb") as opened:
             content = opened.read(LARGEST + 1)
-    except (OSError, ValueError) as error:  # the latter of a zero byte in its name
+    except (OSError, ValueError) as error:  # the latter for a zero byte in its name
         why = getattr(error, "strerror", None) or error
         raise UserError(
             f"task.file={file}: cannot be read ({why}); name an .npz file of your sequences"
@@ -135,7 +135,7 @@ def read(file: str) -> Sequences:
             arrays = {name: archive[name] for name in archive.files}
     except UserError:
         raise
-    except Exception as error:  # of zipfile, zlib and NumPy, a dozen kinds
+    except Exception as error:  # zipfile, zlib and NumPy raise a dozen kinds
         raise _wrong(
             file, f"is no .npz file of plain arrays ({' '.join(str(error).split()) or type(error).__name__})"
         ) from error
@@ -143,7 +143,7 @@ def read(file: str) -> Sequences:
 
 
 def _unpacked(content: bytes) -> int:
-    """Read from an archive's heads how many bytes its arrays have, or its members if that is more."""
+    """Read from an archive's headers the bytes of its arrays, or of its members if these are more."""
     heads = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     arrays = members = 0
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -167,7 +167,7 @@ def checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences:
     """Return the sequences of a file's arrays.
 
     Raises:
-        UserError: they are not as `memcap.tasks.data` says; says what is wrong.
+        UserError: they do not have the form of `memcap.tasks.data`; says what is wrong.
     """
     _check_arrays(file, arrays)
     inputs, targets, lengths = arrays["inputs"], arrays["targets"], arrays.get("lengths")
@@ -177,7 +177,7 @@ def checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences:
     if (symbols or 0) > 4096 or (classes or 0) > 4096:
         raise _wrong(file, "has symbols or classes above 4,095; number them from 0 without gaps")
     due = _due(file, arrays, every, count, steps)
-    with np.errstate(over="ignore"):  # what is too large is refused below
+    with np.errstate(over="ignore"):  # too large numbers are refused below
         inputs = inputs.astype(np.int32 if symbols else np.float32)
     if lengths is not None:
         whole = lengths.shape == (count,) and lengths.dtype.kind in "iu"
@@ -224,7 +224,7 @@ def _split(file: str, arrays: dict[str, np.ndarray], count: int) -> np.ndarray |
 
 
 def parts_of(split: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
-    """Return 0 for each sequence of training, 1 of validation, 2 of test. Where validation has none it gets a
+    """Return 0 for each sequence of training, 1 of validation, 2 of test. If validation has none, it gets a
     fifth of training's, by whole groups."""
     parts = 1 * (split == "validation") + 2 * (split == "test")
     if not (parts == 1).any():
@@ -236,7 +236,7 @@ def parts_of(split: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
 
 
 def _check_arrays(file: str, arrays: dict[str, np.ndarray]) -> None:
-    """Check that there are inputs and targets, and finite numbers alone."""
+    """Check that there are inputs and targets, and only finite numbers."""
     names = ("inputs", "targets", "mask", "lengths", "groups", "split", *TEXTS)
     for name in ("inputs", "targets"):
         if name not in arrays:
@@ -268,7 +268,7 @@ def _count_and_steps(file: str, inputs: np.ndarray) -> tuple[int, int]:
 
 
 def _answers_every_step(file: str, targets: np.ndarray, count: int, steps: int) -> bool:
-    """Tell whether there is a target at every step, not at the last one alone."""
+    """Tell whether there is a target at every step, not only at the last."""
     if targets.shape[:1] != (count,):
         raise _wrong(file, f"`targets` has shape {targets.shape}, for {count} sequences")
     every = targets.ndim > 1 and targets.shape[1] == steps
@@ -279,7 +279,7 @@ def _answers_every_step(file: str, targets: np.ndarray, count: int, steps: int) 
 
 
 def _classes(file: str, targets: np.ndarray, every: bool) -> int | None:
-    """Count the classes; None: targets are values."""
+    """Count the classes; None if targets are values."""
     if targets.dtype.kind not in "biu":
         return None
     if targets.ndim != (2 if every else 1):
@@ -291,7 +291,7 @@ def _classes(file: str, targets: np.ndarray, every: bool) -> int | None:
 
 
 def _symbols(file: str, inputs: np.ndarray) -> int | None:
-    """Count the symbols; None: inputs are vectors."""
+    """Count the symbols; None if inputs are vectors."""
     if inputs.dtype.kind not in "biu" or inputs.ndim != 2:
         return None
     if inputs.min() < 0:
@@ -302,7 +302,7 @@ def _symbols(file: str, inputs: np.ndarray) -> int | None:
 def _source(
     file: str, symbols: int | None, classes: int | None, every: bool, mask: bool, lengths: bool
 ) -> str:
-    """Write statements that read a file which was checked."""
+    """Write statements that read a checked file."""
     kinds = {"inputs": "int32" if symbols else "float32", "targets": "int32" if classes else "float32"}
     lines = [f'{name.upper()} = FILE["{name}"].astype(np.{kind})' for name, kind in kinds.items()]
     if every:

@@ -22,10 +22,10 @@ def unchanged(carry: Any, step: jax.Array, operands: Any) -> Any:
 
 
 class Trace(NamedTuple):
-    """A run with every state. T steps, B sequences.
+    """A run with all its states. T steps, B sequences.
 
     outputs: (T, B, O), logits or values.
-    hidden: (T, B, H), what the read-out sees: the hidden state of the last layer.
+    hidden: (T, B, H), the hidden state of the last layer, which the read-out sees.
     carries: the state after each step, a pytree of arrays (T, B, ...).
     """
 
@@ -38,7 +38,7 @@ class Trained:
     """A member with its weights.
 
     Args:
-        member: what was trained.
+        member: the member that was trained.
         weights: nested dict of arrays, as `Architecture.build` takes it.
 
     Attributes:
@@ -67,7 +67,7 @@ class Trained:
 
     def initialize_carry(self, batch: int = 1) -> Any:
         """Return the state before the first step of B sequences, a pytree of arrays with the batch first; an
-        LSTM's is (c, h), and of several layers there is one for each, from the inputs up."""
+        LSTM's is (c, h), and with several layers there is one per layer, from the inputs up."""
         return self.network.carry(batch)
 
     zero_carry = initialize_carry  # its earlier name
@@ -96,7 +96,7 @@ class Trained:
 
         Args:
             inputs: (B,) whole numbers, or (B, F) numbers.
-            carry: as the step before returned it; None: `initialize_carry`.
+            carry: the carry that the previous step returned; None: `initialize_carry`.
 
         Returns:
             Outputs (B, O), and the carry for the next step.
@@ -124,10 +124,10 @@ class Trained:
         Args:
             inputs: as for `run`.
             carry: state to start from; None: `initialize_carry`.
-            reset: (T,) bool, true where the state is set to zero before a step; None: nowhere.
-            change: what becomes of the state after each step: (carry, () int step, operands) -> carry, of the
-                same shapes and dtypes. A function that stays the same object compiles once.
-            operands: a pytree of arrays that `change` gets.
+            reset: (T,) bool, true at steps before which the state is set to zero; None: never.
+            change: applied to the state after each step: (carry, () int step, operands) -> carry, with the
+                same shapes and dtypes. The same function object compiles once.
+            operands: a pytree of arrays for `change`.
 
         Raises:
             ValueError: inputs of another shape.
@@ -142,8 +142,7 @@ class Trained:
     follow = trace  # its earlier name
 
     def _carry(self, carry: Any, batch: int) -> Any:
-        """Return the state that was given, if it is one of so many sequences; the net's first one if none
-        was."""
+        """Return the given state, if it fits the number of sequences; the initial one if none was given."""
         first = self.initialize_carry(batch)
         if carry is None:
             return first

@@ -114,6 +114,7 @@ NAMES = {  # of what there is, as the table has them
     "<cells>": ", ".join(cell_classes()),
     "<figures>": ", ".join(figures.summaries()),
     "<300 x>": "x" * 300,
+    "<5000 9>": "9" * 5000,
 }
 # Words of the libraries below, which mean nothing to a user.
 NOISE = ("search path:", "full_key", "object_type", "In 'config'", "Traceback", "Warning", "pkg://")

@@ -1,5 +1,5 @@
-"""Each line of docs/sweeps.md and docs/clusters.md is composed and checked here, as far as can be without
-training.
+"""Each line of docs/sweeps.md and docs/clusters.md, and of docs/accelerators.md those that share a study, is
+composed and checked here, as far as can be without training.
 
 Where a plugin of Hydra is missing its line is composed without it: `make test-cluster` has the plugins.
 """
@@ -27,6 +27,8 @@ BLOCKS = [block for page in PAGES.values() for block in re.findall(r"```bash\n(.
 FILES = {found[1]: block for block in BLOCKS if (found := re.match(r"# file: (\S+)\n", block))}
 LINES = [line for block in BLOCKS if block not in FILES.values() for line in block.splitlines()]
 TRAIN = [line for line in LINES if line.startswith(("memcap train", "memcap plan"))]
+ACCELERATORS = (ROOT / "docs" / "accelerators.md").read_text()
+SHARED = re.findall(r"^.*(memcap train .* engine\.shards=\d+).*$", ACCELERATORS, re.MULTILINE)
 PLUGGED = re.compile(r"\+?hydra[/.](launcher|sweeper)\b")
 
 
@@ -60,9 +62,30 @@ def keys(groups):
     return sorted(member.key for group in groups for job in group for member in job.members)
 
 
+def shares(command, first, last, variables):
+    """The keys of all shares of a command that names its share by a variable of a shell."""
+    lines = [
+        re.sub(r"\$\w+", lambda found, k=k: variables.get(found[0], str(k)), command)
+        for k in range(first, last + 1)
+    ]
+    return sorted(key for line in lines for key in keys(jobs(line)))
+
+
 @pytest.mark.parametrize("line", [line for line in TRAIN if "engine.shard=range" in line])
 def test_the_shares_of_a_line_are_the_study(line):
     assert keys(jobs(line)) == keys(compose_jobs(["sweeps=first_study"]))
+
+
+@pytest.mark.parametrize("command", SHARED)
+def test_the_shares_of_a_line_about_accelerators_are_the_study(command):
+    last = int(command.rpartition("=")[2]) - 1 if "$" in command else 0
+    assert shares(command, 0, last, {}) == keys(compose_jobs(["sweeps=first_study"]))
+
+
+def test_each_kind_of_place_has_a_line():
+    lines = [line for line in ACCELERATORS.splitlines() if any(command in line for command in SHARED)]
+    kinds = ("CUDA", "sbatch", "submitit", "gcloud")
+    assert [next(kind for kind in kinds if kind in line) for line in lines] == [*kinds]
 
 
 def test_the_shares_of_the_script_are_the_study():
@@ -70,14 +93,9 @@ def test_the_shares_of_the_script_are_the_study():
     assert f"sbatch {name}" in LINES
     command = next(line for line in script.splitlines() if line.startswith("exec memcap train "))
     first, last = map(int, re.search(r"--array=(\d+)-(\d+) ", script).groups())
-    places = {"$SLURM_ARRAY_TASK_COUNT": str(last - first + 1)}
-    found = []
-    for number in range(first, last + 1):
-        line = re.sub(
-            r"\$\w+", lambda m, k=number: (places | {"$SLURM_ARRAY_TASK_ID": str(k)})[m[0]], command
-        )
-        found += keys(jobs(line.removeprefix("exec ")))
-    assert sorted(found) == keys(compose_jobs(["sweeps=first_study"]))
+    count = {"$SLURM_ARRAY_TASK_COUNT": str(last - first + 1)}
+    found = shares(command.removeprefix("exec "), first, last, count)
+    assert found == keys(compose_jobs(["sweeps=first_study"]))
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if line not in TRAIN and line.startswith("memcap ")])

@@ -1,6 +1,6 @@
 """The subcommands of `memcap`, one file each. A new file here is a new subcommand; nothing else changes.
 
-A command is an object, in this room the file itself, with
+A command is an object, in this folder the file itself, with
 
 * a docstring: its first line stands in `memcap --help`, all of it in `memcap COMMAND --help`;
 * `add_arguments(parser)`, which adds what the command takes to an `argparse.ArgumentParser`;
@@ -36,10 +36,10 @@ class Command(Protocol):
     __doc__: str | None
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        """Add what the command takes."""
+        """Add the command's arguments."""
 
     def run(self, arguments: Namespace) -> None:
-        """Do it."""
+        """Run the command."""
 
 
 FOLDER = plugins.Folder[Command](__name__, "command", ("add_arguments", "run"), shared=("arguments",))

@@ -64,7 +64,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--config-dir", type=location, help="folder with recipes of your own, for the command that measures"
     )
-    about = "share of the seeds that train at all and should pass (default .9)"
+    about = "share of the seeds that should pass, of those that train at all (default .9)"
     parser.add_argument("--confidence", type=share, default=0.9, help=about)
     add_verdict(parser)
     about = "at this lag alone, whatever comes of shorter ones; short for --at steady"

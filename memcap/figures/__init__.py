@@ -28,19 +28,19 @@ from memcap.knobs import UserError
 from memcap.runtime import plugins
 from memcap.store import files
 
-if TYPE_CHECKING:  # a job that trains need not wait for it; it draws at its end
+if TYPE_CHECKING:  # so that a job imports it only at its end, to draw
     from matplotlib.figure import Figure
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A picture with the numbers that are drawn in it."""
+    """A picture with the numbers drawn in it."""
 
     figure: "Figure"
     data: pl.DataFrame
 
     def _repr_png_(self) -> bytes:
-        """Return the picture, as a notebook shows it."""
+        """Return the picture for a notebook."""
         content = BytesIO()
         self.figure.savefig(content, format="png", dpi=100)
         return content.getvalue()
@@ -56,11 +56,11 @@ class Draws(Protocol):
 
 FOLDER = plugins.Folder[Draws](__name__, "figure", ("draw",), shared=("lines", "style"))
 summaries = FOLDER.summaries
-FORMER = {"law": "costs", "state": "cell_map"}  # names that figures had
+FORMER = {"law": "costs", "state": "cell_map"}  # former names of figures
 
 
 def find(name: str) -> Draws:
-    """Return the figure of this name, or of this former one, imported.
+    """Import and return the figure of this name, or former name.
 
     Args:
         name: a file of this folder, or `module:name` for one that lives elsewhere.
@@ -72,13 +72,13 @@ def find(name: str) -> Draws:
 
 
 def save(drawn: Drawn, folder: Path, name: str) -> Path:
-    """Write folder/NAME.png, NAME.pdf, and the numbers drawn as NAME.csv. The three appear when all could be
-    written.
+    """Write folder/NAME.png, NAME.pdf, and the numbers drawn as NAME.csv. The three files appear only if all
+    could be written.
 
     Args:
-        drawn: what a figure gave.
-        folder: made if it isn't there.
-        name: of the files.
+        drawn: the result of a figure's `draw`.
+        folder: folder of the files, made if needed.
+        name: name of the files.
 
     Returns:
         Path of the PNG.
@@ -101,9 +101,9 @@ def save(drawn: Drawn, folder: Path, name: str) -> Path:
             drawn.figure.savefig(Path(unfinished, f"{name}.png"), dpi=200)
             drawn.figure.savefig(Path(unfinished, f"{name}.pdf"))
             drawn.data.write_csv(Path(unfinished, f"{name}.csv"))
-            for file in sorted(Path(unfinished).iterdir()):  # the PNG last: who sees it finds its numbers
+            for file in sorted(Path(unfinished).iterdir()):  # the PNG last: its numbers are there first
                 file.replace(folder / file.name)
-    except (OSError, zlib.error) as error:  # the latter of a picture that a full disk cuts short
+    except (OSError, zlib.error) as error:  # the latter if a full disk cuts a picture short
         why = getattr(error, "strerror", None) or error
         raise UserError(
             f"{folder}: the figure cannot be written ({why}); rows are safe, and memcap figure {name} STUDY"

@@ -51,10 +51,11 @@ def _columns(point: Point, budget: int) -> dict[str, Any]:
 
 
 def plot(within: dict[int, list[Point]]) -> Figure:
-    """Draw u90 by lag, a colour per budget and a marker per task; of the longest also the least of any seed.
+    """Draw u90 by lag, a colour per budget and a marker per task; for the longest budget also the least width
+    of any seed.
 
     Args:
-        within: the frontier by budget.
+        within: the frontier of each budget.
     """
     longest, lines = max(within), []
     by_task = by_label(within[longest])

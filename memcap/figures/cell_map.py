@@ -25,9 +25,9 @@ from memcap.terminal.printing import number
 
 TITLE = "What each cell needs on each task"
 GUEST = "#c2410c"
-FEWEST, MORE = "#1f6cb0", "#dbe7f3"  # of boxes: of who may need the fewest, and of who needs more
-NAMES, WIDE, HIGH = 1.7, 1.2, 0.4  # inches: of the names of cells, of a box
-TITLE_HEIGHT, HEADS = 0.35, 0.75  # inches: of the title, of the names of tasks
+FEWEST, MORE = "#1f6cb0", "#dbe7f3"  # colours of boxes: cells that may need the fewest bytes, and others
+NAMES, WIDE, HIGH = 1.7, 1.2, 0.4  # inches: names of cells, width and height of a box
+TITLE_HEIGHT, HEADS = 0.35, 0.75  # inches: the title, the names of tasks
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
@@ -40,7 +40,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def of_needs(all_needs: Sequence[Need], guest: str | None = None) -> Drawn:
-    """Draw needs that are known; one cell, the guest, stands out.
+    """Draw known needs, with one cell, the guest, highlighted.
 
     Raises:
         UserError: there are none.
@@ -78,7 +78,7 @@ def plot(all_needs: Sequence[Need], guest: str | None = None) -> Figure:
 
 
 def _head(axes: Axes, name: str, cells: Sequence[str], places: Sequence[str], guest: str | None) -> None:
-    """Write the names of cells and tasks, and what is counted."""
+    """Write the names of cells and tasks, and the quantity that is counted."""
     axes.set(xlim=(-0.5, len(places) - 0.5), ylim=(len(cells) - 0.5, -1.5))
     axes.xaxis.tick_top()
     axes.set_xticks(range(len(places)), [textwrap.fill(place, 16) for place in places], fontsize=8)
@@ -94,7 +94,7 @@ def _head(axes: Axes, name: str, cells: Sequence[str], places: Sequence[str], gu
 
 
 def _column(axes: Axes, there: Sequence[Need], name: str, cells: Sequence[str], at: int) -> None:
-    """Draw a box per cell on one task: the number with its interval, dark where it may be the smallest."""
+    """Draw a box per cell on one task: the number with its interval, dark if it may be the smallest."""
     best = best_of(there, name)
     if name == "bytes":
         write_in(axes, at, -1, number(there[0].floor), fontsize=9, color="grey")

@@ -1,4 +1,4 @@
-"""Cells side by side: carry numbers and parameters that each needs, by lag."""
+"""Cells side by side: the carry numbers and parameters that each needs, by lag."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,10 +17,10 @@ from memcap.knobs import UserError
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw u50 and u90 of each cell, turned into carry numbers and parameters by what the rows counted.
+    """Draw u50 and u90 of each cell, converted to carry numbers and parameters by the counts in rows.
 
     Raises:
-        UserError: no rows, or not one task alone.
+        UserError: no rows, or more than one task.
     """
     points = frontier(rows)
     tasks = {(p.task, p.model.readout, p.evaluation) for p in points}
@@ -34,7 +34,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def symbols_held(point: Point) -> int:
-    """Return how many symbols the task must hold at once: lag + 1 of a delay line."""
+    """Return the number of symbols that the task must hold at once: lag + 1 for a delay line."""
     return point.task.facts(point.lag, point.length).held
 
 
@@ -49,7 +49,8 @@ def _columns(point: Point, counts: dict[str, Count]) -> dict[str, Any]:
 
 
 def plot(points: Sequence[Point], counts: dict[str, dict[str, Count]]) -> Figure:
-    """Draw carry numbers on the left, parameters on the right; a line per cell, u90 filled and u50 open."""
+    """Draw carry numbers on the left and parameters on the right; a line per cell, u90 filled and u50
+    open."""
     held = {p.lag: symbols_held(p) for p in points}
     least = Line("", sorted(held), [held[lag] for lag in sorted(held)], {"color": "grey", "lw": 1, "ls": ":"})
     panels = []
@@ -71,7 +72,7 @@ def _lines(points: Sequence[Point], counts: dict[str, Count]) -> list[Line]:
 
 
 def caption(points: Sequence[Point]) -> list[str]:
-    """Say what the marks are, and each cell's recipes."""
+    """Explain the marks, and name each cell's recipes."""
     used: dict[str, list[str]] = {}
     for p in points:
         recipe = f"{p.recipe.name} at lr {p.recipe.lr:g}, {p.recipe.budget:,} steps"

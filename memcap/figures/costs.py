@@ -94,7 +94,7 @@ def plot(points: Sequence[Point], lines: Sequence[Cost]) -> Figure:
         axis.set_major_formatter(lambda value, _: f"{value:g}")
     axes.set_title("Units that training needs, by what is held")
     axes.grid(color="#dddddd", lw=0.5)
-    # beside the marks: families may be many
+    # beside the marks, as there may be many families
     axes.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1.01, 1))
     write_below(figure, caption(points))
     figure.subplots_adjust(left=0.06, right=0.63)
@@ -102,7 +102,7 @@ def plot(points: Sequence[Point], lines: Sequence[Cost]) -> Figure:
 
 
 def _range(points: Sequence[Point]) -> np.ndarray:
-    """Return (100,) contents from the least to the most of some points."""
+    """Return 100 contents from the least to the greatest of some points, (100,)."""
     contents = [content(p) for p in points]
     return np.geomspace(min(contents), max(contents), 100)
 

@@ -45,14 +45,14 @@ def plot(points: Sequence[Point]) -> Figure:
 
 
 def _hand_set(line: Sequence[Point], colour: str) -> list[Line]:
-    """Return the widths at which hand-set weights solve the task, where they are known."""
+    """Return the widths at which hand-set weights solve the task, if known."""
     known = [(p.lag, p.references.constructed) for p in line if p.references.constructed is not None]
     look = {"color": colour, "ls": "", "marker": "x", "ms": 8, "mew": 1}
     return [Line("", [lag for lag, _ in known], [width for _, width in known], look)] if known else []
 
 
 def caption(points: Sequence[Point]) -> list[str]:
-    """Say what the marks are, and the recipes with learning rate, budget and seeds.
+    """Explain the marks, and name the recipes with learning rate, budget and seeds.
 
     A frontier is never shown without them.
     """

@@ -22,19 +22,19 @@ from memcap.thresholds.curve import Threshold
 
 TITLE = "From the floor up: the state that theory asks for, and that training needs"
 HAND_SET, ANY_SEED, TRAINED = COLOURS[1], COLOURS[2], COLOURS[0]
-ROW, TIMES, TOP = 0.24, 1.0, 1.0  # inches: a line, the number at its end, the head
+ROW, TIMES, TOP = 0.24, 1.0, 1.0  # inches: a line, the number at its end, the title
 
 
 @dataclass(frozen=True)
 class Gap:
-    """The bytes of state that a task asks for at a lag, and that nets of a kind needed.
+    """The bytes of state that a task needs at a lag in theory, and that nets needed.
 
     Args:
         point: the frontier there.
-        floor: that any network has, by `memcap.tasks.least_bits`.
-        hand_set: of the net with hand-set weights; None where none is known.
-        any_seed: of the narrowest net that passed, whatever its recipe; None where none did.
-        u90: of nets of which nine in ten pass.
+        floor: least bytes of any network, by `memcap.tasks.least_bits`.
+        hand_set: bytes of the net with hand-set weights; None if none is known.
+        any_seed: bytes of the narrowest net that passed, with any recipe; None if none did.
+        u90: bytes at which nine in ten nets pass.
     """
 
     point: Point
@@ -45,18 +45,18 @@ class Gap:
 
     @property
     def is_met(self) -> bool:
-        """True if a width that was tried is enough."""
+        """True if a width tried is enough."""
         return self.point.trains and self.u90.censored != "above"
 
     @property
     def times(self) -> float | None:
-        """The ratio of what training needs to the floor; None where no width was enough."""
+        """The ratio of the bytes that training needs to the floor; None if no width was enough."""
         return self.u90.units / self.floor if self.is_met else None
 
 
 def gaps(rows: pl.DataFrame) -> list[Gap]:
-    """Return the gap of each task and network at the longest lag that was trained, the widest first, and last
-    those that no width tried is enough for."""
+    """Return the gap of each task and network at its longest lag, the widest first, and last those for which
+    no width tried is enough."""
     longest = {point.label: point for point in frontier(rows)}
     all_gaps = [_gap(rows, point) for point in longest.values()]
     return sorted(all_gaps, key=lambda gap: (not gap.is_met, -gap.u90.units, -gap.floor, gap.point.label))
@@ -83,7 +83,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def columns(gap: Gap) -> dict[str, Any]:
-    """Return a gap as a flat row, in bytes, and the floor in float32 numbers and units, too."""
+    """Return a gap as a flat row, in bytes, with the floor also in float32 numbers and units."""
     point = gap.point
     return {
         "label": point.label,
@@ -101,7 +101,7 @@ def columns(gap: Gap) -> dict[str, Any]:
 
 
 def plot(all_gaps: Sequence[Gap]) -> Figure:
-    """Draw a line per task and network, from its floor to what nine in ten trained nets need."""
+    """Draw a line per task and network, from its floor to the need of nine in ten trained nets."""
     names = [f"{gap.point.label.replace('_', ' ')}, lag {gap.point.lag}" for gap in all_gaps]
     beside = CHARACTER * max(map(len, names)) + 0.2
     width = beside + 6.0 + TIMES
@@ -130,7 +130,7 @@ def plot(all_gaps: Sequence[Gap]) -> Figure:
 
 
 def _line(axes: Axes, k: int, gap: Gap) -> None:
-    """Draw the marks of one task and network at height k; of the first, with the words of the legend."""
+    """Draw the marks of one task and network at height k; the first has the words of the legend."""
     end = gap.u90.units
     axes.plot([gap.floor, end], [k, k], color="#bbbbbb", lw=1.2, label="_gap", zorder=1)
     axes.plot(
@@ -158,7 +158,7 @@ def _line(axes: Axes, k: int, gap: Gap) -> None:
 
 
 def caption(all_gaps: Sequence[Gap]) -> list[str]:
-    """Say what the marks are and what the floors rest on."""
+    """Explain the marks and the floors."""
     points = [gap.point for gap in all_gaps]
     return [
         in_short(all_gaps),
@@ -173,7 +173,7 @@ def caption(all_gaps: Sequence[Gap]) -> list[str]:
 
 
 def in_short(all_gaps: Sequence[Gap]) -> str:
-    """Say where training ends at one unit, and how far above the floor elsewhere."""
+    """Say where training needs only one unit, and how far above the floor it ends elsewhere."""
     met = [gap for gap in all_gaps if gap.times is not None]
     more = sorted(gap.times or 0 for gap in met if round(gap.point.fit.u90.units) > 1)
     words = f"At {len(met) - len(more)} of {len(all_gaps)} lines one unit is enough, the least that a net has"

@@ -17,7 +17,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     """Draw the curve of the first file of some rows.
 
     Raises:
-        UserError: no rows are judged so.
+        UserError: no rows are judged by their held-out loss.
     """
     curves = [curve for curve in loss_curves(rows) if curve.widths]
     if not curves:
@@ -30,7 +30,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def plot(curve: LossCurve) -> Figure:
-    """Draw the loss of each width with its standard error, the band that is enough, and what has no state."""
+    """Draw the loss of each width with its standard error, the band that is enough, and the losses without
+    state."""
     figure = Figure(figsize=(6.4, 4.2))
     unit = "nats" if curve.task.loss == "classes" else "squared error"
     axes = figure.add_subplot(xlabel="units", ylabel=f"held-out loss ({unit})")

@@ -17,21 +17,21 @@ from memcap.figures.style import budgets, choice_of_recipe
 from memcap.knobs import UserError
 
 FEWEST_LAGS = 2  # of a line
-SHADES = {False: "Blues", True: "Oranges"}  # of what holds, and of what shifts
+SHADES = {False: "Blues", True: "Oranges"}  # of tasks that hold, and of tasks that shift
 EVERY = ", right at every lag up to it"
 WORDS = {False: "Seen once, held until asked for", True: "Something new at every step, the last ones held"}
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw every task and set of knobs that was measured at two lags or more, of LSTMs where there are any.
+    """Draw every task and set of knobs that was measured at two lags or more, for LSTMs if there are any.
 
-    Of a task that was trained until it is right at every lag up to its own, only that is drawn.
+    If a task has nets that trained until right at every lag up to their own, only these are drawn.
 
     Raises:
         UserError: no task was measured at two lags.
     """
     points = frontier(rows)
-    lstms = [p for p in points if p.model.cell == "lstm"] or points  # the figure `cells` compares the others
+    lstms = [p for p in points if p.model.cell == "lstm"] or points  # the figure `cells` compares other cells
     lines = [line for line in by_label(lstms).values() if len({p.lag for p in line}) >= FEWEST_LAGS]
     up_to = {line[0].task.name for line in lines if line[0].at == "up_to"}
     lines = [line for line in lines if line[0].at == "up_to" or line[0].task.name not in up_to]
@@ -49,7 +49,7 @@ def shifts(point: Point) -> bool:
 
 
 def growth(line: Sequence[Point]) -> float:
-    """Return u90 at the longest lag over u90 at the shortest; NaN where either was not reached."""
+    """Return u90 at the longest lag over u90 at the shortest; NaN if either was not reached."""
     ends_of_line = [p.fit.u90 for p in (line[0], line[-1])]
     first, last = (math.nan if u90.censored == "above" else u90.units for u90 in ends_of_line)
     return last / first
@@ -68,9 +68,10 @@ def _columns(point: Point) -> dict[str, Any]:
 
 
 def plot(lines: Sequence[Sequence[Point]]) -> Figure:
-    """Draw u90 by lag, what holds in blue and what shifts in orange, and what needs one unit as one line."""
+    """Draw u90 by lag: tasks that hold in blue, tasks that shift in orange, and tasks that need one unit as
+    one line."""
     drawn, key = [], []
-    every = all(p.at == "up_to" or shifts(p) for line in lines for p in line)  # said once, not by each name
+    every = all(p.at == "up_to" or shifts(p) for line in lines for p in line)  # then names need not say it
     for kind in (True, False):
         own = [line for line in lines if shifts(line[0]) == kind]
         if own:
@@ -87,8 +88,8 @@ def plot(lines: Sequence[Sequence[Point]]) -> Figure:
 
 
 def _shaded(lines: Sequence[Sequence[Point]], shades: str, every: bool) -> list[Line]:
-    """Return lines of one colour, the darker the more units they end with; of those that need one unit at
-    every lag the widest at each. `every`: whether their names need not say which lags count."""
+    """Return lines of one colour, darker if they end with more units; tasks that need one unit at every lag
+    become one line, the widest at each. `every`: whether names need not say which lags count."""
     names = {line[0].label: line[0].subject if every else line[0].label for line in lines}
     ones = [line for line in lines if all(map(_needs_one, line))]
     others = sorted((line for line in lines if line not in ones), key=lambda line: -line[-1].fit.u90.units)

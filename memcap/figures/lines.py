@@ -1,4 +1,4 @@
-"""Pictures of thresholds against lag, a line for each of what is compared: panels, lines, and their names."""
+"""Pictures of thresholds against lag, with a line for each thing compared: panels, lines, and their names."""
 
 import math
 import textwrap
@@ -27,9 +27,9 @@ from memcap.thresholds.curve import Threshold
 
 LONGEST_NAME = 30  # characters of a name in one row of text
 CHARACTER, ROW_OF_TEXT = 0.066, 0.135  # inches, of 8 points
-LEFT, BETWEEN = 0.75, 0.75  # inches: of an axis' numbers, between panels
-WIDTHS, HEIGHT = {1: 6.0, 2: 3.4}, 4.2  # inches, of a panel by the panels in a row
-TICKS_PER_INCH = 5  # of numbers of one or two digits, seldom three
+LEFT, BETWEEN = 0.75, 0.75  # inches: for an axis' numbers, between panels
+WIDTHS, HEIGHT = {1: 6.0, 2: 3.4}, 4.2  # inches, of a panel, by the number of panels in a row
+TICKS_PER_INCH = 5  # for numbers of one or two digits, seldom three
 MARKS = (
     "Bars are 95 % intervals; an arrow marks an end that the widths tried leave open, and a line breaks where"
     " no width tried was enough."
@@ -42,11 +42,11 @@ class Line:
     """A line of a panel.
 
     Args:
-        name: written at its end; empty for one that needs none.
+        name: written at its end; empty if it needs none.
         lags: (N,) steps.
-        widths: (N,) in units or in what the panel counts; NaN where the line breaks.
-        look: how Matplotlib draws it: `color`, `marker`, and so on.
-        thresholds: (N,) with the intervals to draw; none of a reference.
+        widths: (N,) in units or in the panel's count; NaN where the line breaks.
+        look: Matplotlib's arguments: `color`, `marker`, and so on.
+        thresholds: (N,) with the intervals to draw; empty for a reference.
     """
 
     name: str
@@ -61,8 +61,8 @@ class Panel:
     """Axes with lines.
 
     Args:
-        counted: what the vertical axis counts.
-        lines: all that is drawn, the first below.
+        counted: the quantity on the vertical axis.
+        lines: all lines, drawn in this order.
         title: above the axes.
     """
 
@@ -79,14 +79,14 @@ def threshold_line(
     which: str = "u90",
     thresholds: Sequence[Threshold] | None = None,
 ) -> Line:
-    """Return the line of a threshold by lag, u90 filled and u50 open. It breaks where no width was enough.
+    """Return the line of a threshold by lag, u90 filled and u50 open, which breaks where no width was enough.
 
     Args:
         name: written at its end.
-        points: of one task, by lag.
-        colour, marker: of the line.
+        points: points of one task, by lag.
+        colour, marker: those of the line.
         which: "u50" or "u90".
-        thresholds: (N,) of the points, where they are counted in something else than units.
+        thresholds: (N,) of the points, if not counted in units.
     """
     if thresholds is None:
         thresholds = [getattr(p.fit, which) for p in points]
@@ -103,12 +103,12 @@ def reference_line(points: Sequence[Point], colour: str = "grey") -> Line:
 
 
 def by_label(points: Iterable[Point]) -> dict[str, list[Point]]:
-    """Group neighbouring points by their labels."""
+    """Group consecutive points by label."""
     return {label: list(group) for label, group in groupby(points, key=lambda p: p.label)}
 
 
 def table(rows: Iterable[dict[str, Any]]) -> pl.DataFrame:
-    """Return the numbers drawn as a table; a column without any is one of whole numbers."""
+    """Return the numbers drawn as a table; a column without numbers is one of integers."""
     return pl.DataFrame(list(rows), infer_schema_length=None).cast({pl.Null: pl.Int64})
 
 
@@ -118,13 +118,13 @@ def picture(
     caption: Sequence[str],
     key: Sequence[tuple[str, str]] = (),
 ) -> Figure:
-    """Draw rows of panels, each line with its name at its end, and the caption below.
+    """Draw rows of panels, with each line's name at its end, and the caption below.
 
     Args:
-        panels: rows of as many panels each.
+        panels: rows of equally many panels.
         title: above all of them.
         caption: paragraphs; see `rules` for the last ones.
-        key: what colours say: texts and their colours, below the title.
+        key: the meaning of colours: texts and their colours, below the title.
     """
     columns = len(panels[0])
     wide = WIDTHS[columns]
@@ -150,8 +150,8 @@ def picture(
 
 
 def rules(points: Sequence[Point]) -> list[str]:
-    """Return the last paragraphs of a caption: where counts fall, what the marks mean, what counts as a pass,
-    and for what."""
+    """Return the last paragraphs of a caption: falls of counts, the marks, the rule for a pass, and its
+    limits."""
     last = " ".join([which_seeds_count(points), *pass_rules(points)])
     return [*falls(points), f"{MARKS} {NO_LIMIT}", last]
 
@@ -164,7 +164,7 @@ def falls(points: Sequence[Point]) -> list[str]:
 
 def _draw_panel(axes: Axes, panel: Panel, most_ticks: int) -> None:
     measured = [line for line in panel.lines if line.thresholds]
-    step = min(0.05, 0.3 / max(len(measured), 1))  # in doublings: so the intervals of neighbours lie apart
+    step = min(0.05, 0.3 / max(len(measured), 1))  # in doublings: neighbouring intervals lie apart
     ends = [width for line in panel.lines for width in line.widths if not math.isnan(width)]
     for line in panel.lines:
         place = measured.index(line) - (len(measured) - 1) / 2 if line.thresholds else 0
@@ -185,7 +185,7 @@ def _wrapped(name: str) -> str:
 
 
 def _name_lines(axes: Axes, lines: Sequence[Line]) -> None:
-    """Write each name right of the axes, as near to the end of its line as its neighbours leave room."""
+    """Write each name right of the axes, as near to its line's end as its neighbours allow."""
     named = [(line, *end) for line in lines if line.name and (end := _end(line))]
     named.sort(key=lambda each: -each[2])
     bottom, top = np.log2(axes.get_ylim())
@@ -208,7 +208,7 @@ def _name_lines(axes: Axes, lines: Sequence[Line]) -> None:
 
 
 def _end(line: Line) -> tuple[float, float] | None:
-    """Return the last mark of a line, or the last width that was tried where it has none; None: neither."""
+    """Return the last mark of a line, or the last width tried if it has none; None if neither."""
     marks = [(lag, width) for lag, width in zip(line.lags, line.widths, strict=True) if not math.isnan(width)]
     if marks:
         return marks[-1]
@@ -216,8 +216,8 @@ def _end(line: Line) -> tuple[float, float] | None:
 
 
 def _apart(heights: Sequence[float], sizes: Sequence[float]) -> np.ndarray:
-    """Move falling heights apart, as little as may be, so that texts of these sizes do not overlap, and none
-    reaches below 0."""
+    """Move descending heights apart, as little as possible, so that texts of these sizes do not overlap, and
+    none reaches below 0."""
     gaps = [(above + below) / 2 for above, below in pairwise(sizes)]
     offsets = np.cumsum([0, *gaps])
     apart = isotonic_regression(np.array(heights) + offsets, increasing=False).x - offsets

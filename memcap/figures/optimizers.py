@@ -28,7 +28,7 @@ from memcap.knobs import UserError
 
 TITLE = "Units that 90 % of seeds need, by what they take to train"
 COSTS = {"steps": "training steps to the verdict, median", "seconds": "seconds of training per net, mean"}
-WIDTH, HIGH, LEFT, NAMES = 10.0, 4.2, 0.75, 2.6  # inches: of all, of the panels, of numbers, of the names
+WIDTH, HIGH, LEFT, NAMES = 10.0, 4.2, 0.75, 2.6  # inches: the whole, the panels, the numbers, the names
 ABOUT = (
     "A mark: u90 of one task and lag by one optimizer at one peak rate, with its 95 % interval, over the"
     " median steps of the nets that passed, and over the mean seconds of all nets, those that failed"
@@ -59,7 +59,7 @@ def mark_of(point: Point) -> str:
 
 
 def costs_of(point: Point) -> dict[str, float]:
-    """Return what its nets took, by `COSTS`."""
+    """Return the costs of a point's nets, by `COSTS`."""
     assert point.steps is not None
     return {"steps": point.steps, "seconds": point.seconds / sum(point.runs)}
 
@@ -83,7 +83,7 @@ def plot(points: Sequence[Point]) -> Figure:
     """Draw a panel per cost: a colour per optimizer and rate, a marker per task and lag."""
     names, marks = (list(dict.fromkeys(map(of, points))) for of in (name_of, mark_of))
     colours = {name: COLOURS[k % len(COLOURS)] for k, name in enumerate(sorted(names))}
-    shapes = [shape for shape in MARKERS if shape not in "^v"]  # which end open intervals
+    shapes = [shape for shape in MARKERS if shape not in "^v"]  # these mark open intervals
     markers = {mark: shapes[k % len(shapes)] for k, mark in enumerate(marks)}
     last = " ".join([which_seeds_count(points), *pass_rules(points)])
     parts = [ABOUT, f"{budgets(points)} {NO_LIMIT}", last]

@@ -16,8 +16,8 @@ from memcap.knobs import UserError, field_values
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw every recipe's u90 of some rows, for the tasks that several recipes were tried on, or for all if
-    there is no such task.
+    """Draw every recipe's u90 for the tasks on which several recipes were tried, or for all if there are
+    none.
 
     Raises:
         UserError: there are no rows.
@@ -39,7 +39,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def recipe_names(points: Sequence[Point]) -> list[str]:
-    """Name each point's recipe, with those values in which it differs from another of that name."""
+    """Name each point's recipe, with the values in which it differs from others of that name."""
     recipes = {p.recipe for p in points}
     names = []
     for own in (p.recipe for p in points):
@@ -69,7 +69,7 @@ def _columns(point: Point, name: str, best: bool) -> dict[str, Any]:
 
 
 def plot(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]) -> Figure:
-    """Draw units above, units per step of lag below; a colour per recipe, a marker per task, grey for the
+    """Draw units above and units per step of lag below: a colour per recipe, a marker per task, grey for the
     best."""
     above: list[Line] = []
     named = [*zip(points, names, strict=True)]
@@ -91,13 +91,13 @@ def plot(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]) -
 
 
 def _per_lag(line: Line) -> Line:
-    """Return the same widths over their lags, without intervals."""
+    """Return the line with widths divided by their lags, without intervals."""
     widths = [width / lag for lag, width in zip(line.lags, line.widths, strict=True)]
     return replace(line, widths=widths, thresholds=())
 
 
 def caption(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]) -> list[str]:
-    """Say how the frontier chooses among the recipes, and with how many steps and seeds each trained."""
+    """Say how the frontier chooses among recipes, and the steps and seeds of each."""
     budgets: dict[str, set[int]] = {}
     for point, name in zip(points, names, strict=True):
         budgets.setdefault(name, set()).add(point.recipe.budget)

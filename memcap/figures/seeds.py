@@ -15,13 +15,13 @@ from memcap.figures.recipes import recipe_names
 from memcap.figures.style import COLOURS, draw_box, pass_rules, which_seeds_count, write_below, write_in
 from memcap.knobs import UserError
 
-MOST = 60  # lines that can still be read
-NAMES, LINE = 3.6, 0.26  # inches: of the names, of a line
+MOST = 60  # most lines that can be read
+NAMES, LINE = 3.6, 0.26  # inches: the names, a line
 SHADES = LinearSegmentedColormap.from_list("shares", ["white", COLOURS[0]])
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw counts as they are, with no curve fitted to them: for studies of a few widths.
+    """Draw the counts without a fitted curve, for studies of a few widths.
 
     Raises:
         UserError: no rows, or more lines than can be read.
@@ -42,7 +42,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def _names(points: Sequence[Point]) -> list[str]:
-    """Name each point's recipe, with the values in which others of its task and lag differ."""
+    """Name each point's recipe, with the values in which it differs from others of its task and lag."""
     names = list[str]()
     for _, own in groupby(points, key=lambda p: (p.label, p.lag)):
         names += recipe_names(list(own))

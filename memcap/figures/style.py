@@ -19,15 +19,15 @@ MARKERS = "osD^vP<>"
 
 
 def colour_and_marker(k: int) -> tuple[str, str]:
-    """Return colour and marker of line `k`; both come again at other lines, so that 64 lines differ."""
+    """Return colour and marker of line `k`; the combinations distinguish 64 lines."""
     return COLOURS[k % len(COLOURS)], MARKERS[(k + k // len(COLOURS)) % len(MARKERS)]
 
 
 def draw_interval(axes: Axes, x: float, threshold: Threshold, colour: str) -> None:
     """Draw a bar from low to high.
 
-    An arrow points up where the high end is open or the threshold was not reached, and down where the low
-    end is open.
+    An arrow points up if the high end is open or the threshold was not reached, and down if the low end is
+    open.
     """
     open_high, open_low = math.isinf(threshold.high), threshold.low == 0
     high = max(threshold.units, threshold.low) * 1.25 if open_high else threshold.high
@@ -49,7 +49,7 @@ def write_in(axes: Axes, x: float, y: float, text: str, **look: Any) -> None:
 
 
 def finite(value: float) -> float | None:
-    """Return a number; None for the end of an interval that is open."""
+    """Return a number; None for an open end of an interval."""
     return value if math.isfinite(value) else None
 
 
@@ -63,9 +63,9 @@ def log2_axes(axes: Axes, lags: Sequence[int], widest: float, lowest: float, mos
 
     Args:
         axes: to scale.
-        lags: all that are drawn, ascending.
+        lags: all drawn lags, ascending.
         widest, lowest: ends of the vertical axis.
-        most_ticks: that the axis of lags has room for.
+        most_ticks: most ticks for which the axis of lags has room.
     """
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
@@ -81,7 +81,7 @@ def log2_axes(axes: Axes, lags: Sequence[int], widest: float, lowest: float, mos
 
 
 def _apart(lags: Sequence[int], most: int) -> list[int]:
-    """Choose of rising lags as many as have room for their numbers, from the last one down."""
+    """Choose as many of the ascending lags as there is room for, from the last one down."""
     gap = math.log2(lags[-1] * 1.25 / (lags[0] / 1.25)) / most
     ticks = [lags[-1]]
     for lag in reversed(lags):
@@ -91,7 +91,7 @@ def _apart(lags: Sequence[int], most: int) -> list[int]:
 
 
 def legend_in_order(axes: Axes, labels: Iterable[str], **look: Any) -> None:
-    """Draw a legend with its entries in this order; Matplotlib itself names lines before lines with bars."""
+    """Draw a legend with its entries in this order, as Matplotlib would put lines before lines with bars."""
     handles, names = axes.get_legend_handles_labels()
     by_label = dict(zip(names, handles, strict=True))
     in_order = [label for label in labels if label in by_label]
@@ -99,12 +99,12 @@ def legend_in_order(axes: Axes, labels: Iterable[str], **look: Any) -> None:
 
 
 def caption_height(text: str) -> float:
-    """Return the inches below the axes that a caption takes, with the numbers and the name of an axis."""
+    """Return the inches below the axes for a caption, an axis' numbers and its name."""
     return 0.64 + 0.12 * (text.count("\n") + 1)
 
 
 def write_below(figure: Figure, text: str) -> None:
-    """Write lines below the axes, and make room for them: in half of the figure, or in a higher one."""
+    """Write lines below the axes, and make room for them in up to half of the figure, or in a taller one."""
     below = caption_height(text)
     figure.set_figheight(max(figure.get_figheight(), 2 * below))
     figure.subplots_adjust(left=0.09, right=0.97, top=0.95, bottom=below / figure.get_figheight())
@@ -112,7 +112,7 @@ def write_below(figure: Figure, text: str) -> None:
 
 
 def choice_of_recipe(points: Sequence[Point]) -> str:
-    """Say how many recipes competed; nothing where none did."""
+    """Say how many recipes competed; nothing if none did."""
     most = max(p.recipes for p in points)
     if most == 1:
         return ""
@@ -125,7 +125,7 @@ def budgets(points: Iterable[Point]) -> str:
 
 
 def pass_rules(points: Sequence[Point]) -> list[str]:
-    """Say what "solved" and, where it counts, "steady" mean: a sentence per way of judging."""
+    """Explain "solved" and, if it counts, "steady": a sentence for each way of judging."""
     thresholds: dict[Evaluation, dict[str, set[float]]] = {}
     for p in points:
         # neither stretch nor until decides whether a member is solved

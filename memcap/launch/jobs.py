@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from memcap import recipes
@@ -171,7 +172,10 @@ def values_of(config: DictConfig) -> dict[str, Any]:
 def _check_choice(config: DictConfig, values: dict[str, Any]) -> None:
     """Refuse a task or recipe other than the one chosen, whose knobs or values the config has. Name a recipe
     by its file if the file does not name it."""
-    choices = OmegaConf.select(config, "hydra.runtime.choices") or {}
+    choices = OmegaConf.select(config, "hydra.runtime.choices")
+    if choices is None and HydraConfig.initialized():  # a job that runs gets its config without Hydra's part
+        choices = HydraConfig.get().runtime.choices
+    choices = choices or {}
     choice, name = choices.get("task"), values["task"].get("name")
     if choice != name and (choice in task_classes() or plugins.is_import_path(str(choice))):
         raise UserError(

@@ -1,4 +1,4 @@
-"""Papers that are redrawn here, a folder each. A new folder is a new paper; nothing else changes.
+"""Redrawn papers, one folder each. A new folder is a new paper; nothing else changes.
 
 memcap/papers/NAME/ has
 
@@ -11,8 +11,8 @@ memcap/papers/NAME/ has
 * study.yaml, which `memcap train sweeps=NAME` and `memcap reproduce NAME` train. study_OTHER.yaml is a
   further study, for `sweeps=NAME_OTHER`; study_full.yaml may hold the paper's own sizes (`--full`);
 * by_eye.csv, where numbers were read by eye from the paper's figures (`by_eye`);
-* once it is published, rows.parquet, and what `memcap reproduce NAME --rows --resample -o
-  memcap/papers/NAME` makes of it: figure.png, figure.csv, verdicts.csv, resampled.csv.
+* once it is published, rows.parquet, and the files that `memcap reproduce NAME --rows --resample -o
+  memcap/papers/NAME` writes: figure.png, figure.csv, verdicts.csv, resampled.csv.
 
 Judges are calls of memcap/papers/claims.py, and figures are put together from memcap/papers/marks.py.
 
@@ -43,7 +43,7 @@ class Finding(NamedTuple):
 
     Args:
         ours: our number, in words.
-        holds: true where the claim holds here; None where the rows do not say.
+        holds: whether the claim holds here; None if the rows do not say.
     """
 
     ours: str
@@ -62,20 +62,21 @@ NOT_MEASURED = Finding("", None)
 class Claim:
     """A claim of a paper, or one of ours about its experiment.
 
-    Rows must be able to deny it: where it holds, it falls in 95 % of shuffles of the outcomes over what it
-    compares (memcap/papers/resample.py; tests/papers/test_resample.py).
+    Rows must be able to deny it: a claim that holds must fail in 95 % of shuffles of the outcomes over the
+    conditions that it compares (memcap/papers/resample.py; tests/papers/test_resample.py).
 
     Args:
         text: the claim, in one line.
-        paper: the paper's number, as it stands there.
+        paper: the paper's number, as written there.
         where: the figure, table or section where it was read.
-        judge: the paper's table of our rows to a `Finding`; `NOT_MEASURED` where it lacks what it needs.
-        whose: "paper" where the paper makes the claim; "stand-in" where it makes it of another cell, group
-            or length, for which ours stand; "ours" where it only gives the experiment, and a number to
-            compare with.
+        judge: maps the paper's table of our rows to a `Finding`; `NOT_MEASURED` if the table lacks what it
+            needs.
+        whose: "paper" if the paper makes the claim; "stand-in" if it makes it about another cell, group or
+            length, which ours stand in for; "ours" if it only gives the experiment, and a number to compare
+            with.
         within: columns, or knobs of the task, that the claim does not compare: outcomes are shuffled among
-            nets that are alike in these, over all else.
-        why: the likely reason why it does not hold in the published rows; empty where it does.
+            nets that are equal in these.
+        why: the likely reason why it does not hold in the published rows; empty if it does.
     """
 
     text: str
@@ -102,13 +103,13 @@ class Paper:
 
     Args:
         source: authors, title, venue, year, and where to find it.
-        cost: of the study, measured.
+        cost: measured cost of the study.
         claims: at least one.
-        hardware: what the default study needs.
-        read: "paper", its text or figures; "code", the authors' code, and of the text the abstract; "notes",
-            notes that others wrote, and of the text its beginning at most. The last is no paper redrawn, but
-            a study after a paper.
-        table: our rows to what the claims are judged on; by default the rows themselves.
+        hardware: the hardware that the default study needs.
+        read: what was read: "paper", its text or figures; "code", the authors' code and the abstract;
+            "notes", notes by others and at most the beginning of the text. The last does not count as a
+            redrawn paper, but as a study after a paper.
+        table: maps our rows to the table on which claims are judged; by default the rows themselves.
     """
 
     source: str
@@ -158,7 +159,7 @@ def by_eye(paper: str) -> pl.DataFrame:
 
 
 def studies() -> dict[str, Path]:
-    """Return the studies of the package's papers, by the name that `sweeps=` takes."""
+    """Return the studies of the package's papers, by their name for `sweeps=`."""
     return {p.parent.name + p.stem.removeprefix("study"): p for p in sorted(PLACE.glob("*/study*.yaml"))}
 
 
@@ -180,7 +181,7 @@ def find(name: str) -> Reproduction:
 
 
 def held(name: str) -> dict[Whose, tuple[int, int]]:
-    """Count the claims that hold in a paper's published rows, and all of them, by whose they are.
+    """Count the claims that hold in a paper's published rows, and all claims, by `Claim.whose`.
 
     Args:
         name: a paper of the package.
@@ -194,7 +195,7 @@ def held(name: str) -> dict[Whose, tuple[int, int]]:
 
 
 def counts(name: str) -> dict[Whose, str]:
-    """Write `held` in words: "2 of 3"; "-" of none."""
+    """Write `held` in words: "2 of 3"; "-" if there are no claims."""
     return {whose: f"{holding} of {of}" if of else "-" for whose, (holding, of) in held(name).items()}
 
 
@@ -208,11 +209,12 @@ def totals() -> dict[Whose, tuple[int, int]]:
 
 
 def judge_claims(paper: Paper, rows: pl.DataFrame) -> pl.DataFrame:
-    """Judge each claim: a line with the paper's number, ours, the verdict, and whether the file expects it.
+    """Judge each claim; return a line with the paper's number, ours, the verdict, and whether the paper's
+    file expects it.
 
     Args:
-        paper: with its claims.
-        rows: of trained members, as of `memcap.store.read`.
+        paper: the paper with its claims.
+        rows: trained members, as from `memcap.store.read`.
     """
     return pl.DataFrame(
         [

@@ -1,8 +1,9 @@
-"""Whether a verdict could be another: claims judged on outcomes shuffled over conditions, and over seeds.
+"""Tests of how stable verdicts are: claims judged on outcomes shuffled over conditions, and resampled over
+seeds.
 
-A shuffle gives each net the outcome of another one among those that are alike in all that the claim does not
-compare (`Claim.within`): were its condition of no account, the claim would hold as often. A bootstrap gives
-each net the outcome of one of its own condition, drawn with replacement: another set of seeds.
+A shuffle gives each net the outcome of another one among those that are equal in everything that the claim
+does not compare (`Claim.within`): if conditions did not matter, the claim would hold as often. A bootstrap
+gives each net the outcome of one of its own condition, drawn with replacement: another set of seeds.
 """
 
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ BY_CHANCE = 0.05  # share of shuffles in which a claim that counts may hold
 
 
 def groups(rows: pl.DataFrame, within: Sequence[str]) -> list[np.ndarray]:
-    """Return the places of the rows that are alike in these columns, or knobs of their task, and in the
+    """Return the places of rows that are equal in these columns, or knobs of their task, and in the
     metric."""
     keys = [pl.col(name) if name in SCHEMA else knob(name) for name in ("metric", *within)]
     numbered = rows.select(*keys).with_row_index("place")
@@ -43,13 +44,13 @@ def resample(paper: Paper, rows: pl.DataFrame, number: int = NUMBER) -> pl.DataF
     """Judge each claim on shuffled outcomes and on bootstraps over the seeds.
 
     Args:
-        paper: with its claims.
-        rows: of trained members.
-        number: of shuffles, and of bootstraps.
+        paper: the paper with its claims.
+        rows: trained members.
+        number: number of shuffles, and of bootstraps.
 
     Returns:
-        A line per claim: `within`; the share of shuffles in which it holds, null where it does not hold in
-        the rows; the share of bootstraps that give its verdict in the rows.
+        A line per claim: `within`; the share of shuffles in which it holds, null if it does not hold in the
+        rows; and the share of bootstraps that give the rows' verdict.
     """
     findings = paper.findings(rows)
     conditions = [name for name in DERIVED if name in rows.columns]

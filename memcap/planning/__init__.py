@@ -1,1 +1,1 @@
-"""Plans of what would train, also on chips that this machine does not have."""
+"""Plans of a training, also for chips that this machine does not have."""

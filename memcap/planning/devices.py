@@ -1,8 +1,8 @@
-"""Accelerators to compile for on a machine that has none: `compile_for(program, device)`.
+"""Accelerators for which a machine without them can compile: `compile_for(program, device)`.
 
-XLA's compilers need a description of a chip, not the chip. What comes out is real: memory, the instructions
-of a time step, sharding, what does not compile. How long it runs takes the chip. The packages come with the
-extra `targets` (`make targets`).
+XLA's compilers need a description of a chip, not the chip. Their results are real: memory, the instructions
+of a time step, sharding, and compile errors. Only timings need the chip. The packages come with the extra
+`targets` (`make targets`).
 """
 
 import importlib.util
@@ -28,16 +28,16 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True)
 class Device:
-    """Chips of a kind. Numbers are a chip's.
+    """Chips of one kind. Numbers are per chip.
 
     Args:
-        name: as `memcap plan --device` takes it.
-        about: in words.
-        platform: "cuda" or "tpu", as JAX calls it.
-        kind: as JAX calls such a device.
-        chips: that share the lanes of a program.
+        name: its name for `memcap plan --device`.
+        about: the device in words.
+        platform: JAX's name of the platform, "cuda" or "tpu".
+        kind: JAX's name of the kind of device.
+        chips: number of chips that share the lanes of a program.
         memory: bytes.
-        bandwidth: of that memory, bytes per second.
+        bandwidth: bytes per second of that memory.
         cache: bytes between that memory and the cores.
         peak: float32 operations per second, at the precision at which memcap multiplies.
     """
@@ -110,7 +110,8 @@ def find(name: str) -> Device:
 
 
 def topology(platform: str) -> Sequence[Any]:
-    """Devices that can be compiled for but not used. From then on the process uses no compilation cache.
+    """Return devices for which this process can compile, but which it cannot use. From then on it uses no
+    compilation cache.
 
     What is compiled for them can be written to a cache, but not read back without them.
     """
@@ -135,14 +136,15 @@ def _topology(platform: str) -> Sequence[Any]:
 
 
 def force_cpu() -> None:
-    """Let JAX compute on this machine's CPU alone, so that it looks for no chips whose compilers are
+    """Let JAX compute only on this machine's CPU, so that it does not look for chips whose compilers are
     installed. Call it first."""
     if not os.environ.get("JAX_PLATFORMS"):
         jax.config.update("jax_platforms", "cpu")
 
 
 def compile_for(program: Program, device: Device) -> Executables:
-    """Compile a program for chips that need not be here, with as many of its lanes as their memory holds.
+    """Compile a program for chips that this machine need not have, with as many lanes as fit into their
+    memory.
 
     The result can't run here; ask its executables for `memory_analysis()` and `as_text()`.
     """

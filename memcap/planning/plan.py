@@ -1,4 +1,4 @@
-"""Plans: the programs of members, compiled for this machine or another before anything is trained."""
+"""Plans: the programs of members, compiled for this machine or another one before anything trains."""
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ from memcap.training.groups import Group, Groups
 from memcap.training.program import Executables, Program, compiled, needed_memory
 from memcap.training.queue import Queue, cost
 
-CHOSEN_BY_PLATFORM = (*loops.GENERAL, "native")  # loops that are others on an accelerator
+CHOSEN_BY_PLATFORM = (*loops.GENERAL, "native")  # loops that differ on an accelerator
 
 
 @dataclass(frozen=True)
@@ -27,14 +27,14 @@ class StudyPlan:
 
     Args:
         engine: how its members share the device.
-        folder: of its rows.
+        folder: folder of its rows.
         members: all of them.
-        there: how many rows the folder holds of what the design may train.
-        missing: what it may train, and the folder does not hold; of a race candidates at smaller budgets,
-            too.
-        most: how many of these are trained at most: all, unless a search decides.
-        searched: whether one does.
-        usual: about how many of them a search trains, where that is known.
+        there: number of rows in the folder of members that the design may train.
+        missing: members that it may train and the folder lacks; for a race also candidates at smaller
+            budgets.
+        most: the most of these that are trained: all, unless a search decides.
+        searched: whether a search decides.
+        usual: about how many of them a search trains, if known.
     """
 
     engine: Engine
@@ -47,10 +47,10 @@ class StudyPlan:
     usual: int | None = None
 
     def programs(self, here: bool) -> list[tuple[Program, list[Member]]]:
-        """Group the members by the programs that would be compiled, the costliest first.
+        """Group the members by the programs to compile, the costliest first.
 
         Args:
-            here: for this machine, or for an accelerator.
+            here: whether to group for this machine, or for an accelerator.
         """
         if not self.most:
             return []
@@ -59,27 +59,27 @@ class StudyPlan:
 
     @property
     def cost(self) -> float:
-        """The cost of its missing members, as far as they are trained, over the workers that share it."""
+        """The cost of the missing members that are trained, per worker."""
         mean = sum(map(cost, self.missing)) / max(len(self.missing), 1)
         return (self.usual or self.most) * mean / worker_count(self.engine)
 
 
 def elsewhere(engine: Engine) -> Engine:
-    """Return the engine of an accelerator, where this machine is none."""
+    """Return the engine for an accelerator, if this machine has none."""
     return replace(engine, loop="associative") if engine.loop in CHOSEN_BY_PLATFORM else engine
 
 
 def group_programs(
     members: Iterable[Member], study: Iterable[Member], engine: Engine, searched: bool
 ) -> list[tuple[Program, list[Member]]]:
-    """Group members by the programs that would be made, the costliest first.
+    """Group members by the programs to compile, the costliest first.
 
     Args:
         members: to train.
         study: all its members, trained before or not; see `Queue`.
         engine: how to share the machine.
-        searched: whether members are asked for as results come, a few at a time; then `members` are all that
-            may be.
+        searched: whether members are requested as results come, a few at a time; then `members` are all
+            candidates.
     """
     loops.check(engine.loop)
     members, study = list(members), list(study)
@@ -105,12 +105,12 @@ def _by_group(groups: Groups, members: Iterable[Member]) -> dict[Group, list[Mem
 
 @dataclass(frozen=True)
 class ProgramPlan:
-    """A program and what it asks of a device.
+    """A program and its demands on a device.
 
     Args:
-        code: as compiled, with as many lanes as fit.
-        members: that would train in it.
-        device: whose numbers are known, or None.
+        code: the compiled program, with as many lanes as fit.
+        members: the members that would train in it.
+        device: the device, if its numbers are known, or None.
     """
 
     code: Executables
@@ -124,7 +124,7 @@ class ProgramPlan:
 
     @cached_property
     def memory(self) -> float:
-        """Bytes that each device needs, as the compiler has planned them."""
+        """Bytes that each device needs, as planned by the compiler."""
         return needed_memory(self.program, self.code.train_chunk, self.code.evaluate)
 
     @property
@@ -144,12 +144,12 @@ class ProgramPlan:
 
     @cached_property
     def bytes(self) -> float:
-        """Bytes that a training step's passes over time hand on, in all lanes of a device at once."""
+        """Bytes that a training step's passes over time read and write, in all lanes of a device at once."""
         return self.lanes_at_once * sum(self.step_cost.buffer_bytes)
 
     @property
     def floor(self) -> float | None:
-        """Least seconds of a training step: its products at the peak, or what no cache holds at the
+        """Least seconds of a training step: its products at the peak, or the bytes beyond the cache at the
         bandwidth."""
         if self.device is None:
             return None
@@ -173,8 +173,8 @@ def compile_plan(
 
     Args:
         programs: and their members.
-        device: for which; None: this machine.
-        when_done: is called with how many are compiled, as their number grows.
+        device: the device to compile for; None: this machine.
+        when_done: called with the number of compiled programs, as it grows.
     """
     here = jax.devices()[0].device_kind
     target = device or next((each for each in DEVICES.values() if each.kind == here), None)

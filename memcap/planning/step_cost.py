@@ -1,8 +1,8 @@
-"""The cost of a training step, counted in the traced program: operations, and bytes that its passes over
-time hand on.
+"""The cost of a training step, counted in the traced program: operations, and bytes that its passes over time
+read and write.
 
-The compilers' own `cost_analysis()` would not do: it counts the body of a loop once, and says nothing of a
-GPU that isn't here.
+The compilers' own `cost_analysis()` is not enough: it counts the body of a loop once, and says nothing about
+a GPU that this machine lacks.
 """
 
 import math
@@ -21,9 +21,9 @@ class StepCost(NamedTuple):
     """The cost of one training step of one member.
 
     Args:
-        flops: of its products: a multiplication and an addition count two. What else there is grows less with
-            the width.
-        buffer_bytes: of each array with an axis of time that a pass over time reads or writes, row by row.
+        flops: operations of its products; a multiplication and an addition count as two. All others grow less
+            with the width.
+        buffer_bytes: bytes of all arrays with a time axis that a pass over time reads or writes, row by row.
     """
 
     flops: float
@@ -32,7 +32,7 @@ class StepCost(NamedTuple):
 
 def step_cost(program: Program) -> StepCost:
     """Count the cost of a member's training step, whatever the device and the loop over time."""
-    # whose loops say how often they run
+    # with loops that say how often they run
     trainer = replace(program.trainer, loop="associative", side_by_side=True)
     state, operands, _ = jax.tree.map(
         lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), program.example()
@@ -68,7 +68,7 @@ def _costs(jaxpr: Jaxpr) -> Iterator[StepCost]:
             ]  # cut by time
             yield StepCost(0.0, tuple(float(row.size * row.dtype.itemsize) for row in rows))
         parts = list(parameters.values())
-        if parameters.get("branches_platforms"):  # the same work, as each platform does it
+        if parameters.get("branches_platforms"):  # the same work on each platform
             parts = parameters["branches"][-1:]
         for part in jax.tree.leaves(parts, is_leaf=lambda part: isinstance(part, (ClosedJaxpr, Jaxpr))):
             if isinstance(part, (ClosedJaxpr, Jaxpr)):

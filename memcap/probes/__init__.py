@@ -50,18 +50,18 @@ from memcap.terminal.words import plural
 from memcap.trained import Change, Trace, Trained, unchanged
 from memcap.training.operands import stream_key
 
-SEQUENCES, BLOCK = 2048, 256  # of a score, and how many of them run at once
+SEQUENCES, BLOCK = 2048, 256  # of a score, and of those that run at once
 
 
 class NotForThis(UserError):  # noqa: N818  # it ends the command only if no probe is left
-    """This probe says nothing about this net, and why, in one line."""
+    """Raised if a probe says nothing about a net, with the reason in one line."""
 
 
 @dataclass(frozen=True)
 class Probed(Drawn):
     """The findings of a probe: a picture with the numbers drawn in it, and words.
 
-    table: a few of the numbers, to print.
+    table: some of the numbers, to print.
     notes: sentences below the table.
     """
 
@@ -70,7 +70,7 @@ class Probed(Drawn):
 
 
 class Probes(Protocol):
-    """The interface of a file of this folder, or of an object elsewhere."""
+    """The interface of a probe: a file of this folder, or an object elsewhere."""
 
     def probe(self, net: Trained) -> Probed:
         """Look into a net."""
@@ -78,7 +78,7 @@ class Probes(Protocol):
 
 
 class Score(NamedTuple):
-    """A mean over answers (accuracy, or squared error), and how many there were."""
+    """A mean over answers (accuracy, or squared error), and their number."""
 
     value: float
     answers: int
@@ -89,12 +89,12 @@ find, summaries = FOLDER.find, FOLDER.summaries
 
 
 def fresh_batch(net: Trained, sequences: int, index: int = 0, at: tuple[int, int] | None = None) -> Batch:
-    """Draw sequences of the member's task that nothing was trained or judged on.
+    """Draw sequences of the member's task on which nothing was trained or judged.
 
     Args:
-        net: says which task, lag, length and seed.
+        net: the net with its task, lag, length and seed.
         sequences: B.
-        index: which block of them; the same block is the same sequences.
+        index: number of the block; equal numbers give equal sequences.
         at: lag and length T; None: the member's.
     """
     lag, length = at or (net.member.lag, net.member.length)
@@ -112,8 +112,7 @@ def _sample(task: Task, key: jax.Array, lag: int, length: int, sequences: int) -
 
 
 def trace(net: Trained, batch: Batch, change: Change = unchanged, operands: Any = ()) -> Trace:
-    """Run a batch as the verdict does: the carry is set to zero at windows where the task does
-    so."""
+    """Run a batch as an evaluation does: with the carry set to zero at windows if the task does so."""
     reset = batch.window_starts if net.member.task.reset_carry else None
     return net.trace(batch.inputs, reset=reset, change=change, operands=operands)
 
@@ -121,13 +120,13 @@ def trace(net: Trained, batch: Batch, change: Change = unchanged, operands: Any 
 def fresh_score(
     net: Trained, change: Change = unchanged, operands: Any = (), sequences: int = SEQUENCES
 ) -> Score:
-    """Score the member on fresh sequences while something happens to its carry after each step.
+    """Score the member on fresh sequences while `change` acts on its carry after each step.
 
     Args:
         net: the net.
         change: as in `Trained.trace`; its operands are (`operands`, a random key of the block).
         operands: a pytree of arrays.
-        sequences: how many, in blocks of `BLOCK`.
+        sequences: their number, in blocks of `BLOCK`.
     """
     total, due = 0.0, 0.0
     for index, block in enumerate(blocks(sequences)):
@@ -139,13 +138,13 @@ def fresh_score(
 
 
 def blocks(sequences: int) -> Iterator[int]:
-    """Yield the sizes of blocks that make so many sequences."""
+    """Yield the sizes of the blocks of `sequences` sequences."""
     for start in range(0, sequences, BLOCK):
         yield min(BLOCK, sequences - start)
 
 
 def score_sums(net: Trained, outputs: np.ndarray, batch: Batch) -> tuple[float, float]:
-    """Sum the scores of outputs (T, B, O) over the answers that are due, and count these."""
+    """Sum the scores of outputs (T, B, O) over the answers that are due, and count the answers."""
     task = net.member.task
     answers = outputs if task.answers == "every" else outputs[-1]
     right = Answers(jnp.asarray(batch.targets), batch.mask, task.loss)
@@ -157,19 +156,19 @@ _tally = jax.jit(loss_and_score_sums)
 
 
 def vectors(net: Trained, inputs: Any) -> np.ndarray:
-    """Return the vectors that a net sees, (..., F): symbols as one-hot vectors, numbers as they are. `inputs`
-    as of a batch, whatever its axes."""
+    """Return the vectors that a net sees, (..., F): symbols as one-hot vectors, numbers unchanged. `inputs`
+    are those of a batch, with any axes."""
     array = np.asarray(inputs)
     return array if net.member.task.vocabulary is None else np.eye(net.member.task.features)[array]
 
 
 def numbers(carry: Any, axes: int) -> np.ndarray:
-    """Return the real numbers of a carry side by side, (..., N); of complex ones first the real parts, then
+    """Return the real numbers of a carry side by side, (..., N); for complex ones first the real parts, then
     the imaginary ones.
 
     Args:
         carry: a pytree of arrays.
-        axes: how many leading axes they share.
+        axes: number of leading axes that they share.
     """
     parts: list[np.ndarray] = []
     for leaf in map(np.asarray, jax.tree.leaves(carry)):
@@ -179,15 +178,15 @@ def numbers(carry: Any, axes: int) -> np.ndarray:
 
 
 def carry_name(net: Trained) -> str:
-    """Name the whole carry: "(h, c)" of one layer of an LSTM, "carry" of others: of all layers, and
-    of an LSTM read-out."""
+    """Name the whole carry: "(h, c)" for one layer of an LSTM, otherwise "carry", which includes all layers
+    and an LSTM read-out."""
     model = net.member.model
     alone = (model.readout, model.layers) == ("dense", 1)
     return "(h, c)" if net.network.cell.is_lstm and alone else "carry"
 
 
 def finish(axes: Axes, net: Trained, **legend: Any) -> None:
-    """Draw a grid and a legend, and put squared errors on a scale of powers."""
+    """Draw a grid and a legend, and use a logarithmic scale for squared errors."""
     if net.member.task.loss == "values":
         axes.set_yscale("log")
     axes.grid(color="#dddddd", lw=0.5)
@@ -195,7 +194,7 @@ def finish(axes: Axes, net: Trained, **legend: Any) -> None:
 
 
 def titled(figure: Figure, net: Trained, what: str, caption: str) -> Figure:
-    """Write what is drawn, and of which net, above the axes, and a caption below them."""
+    """Write the title and the net above the axes, and a caption below them."""
     member, layers = net.member, net.member.model.layers
     who = (
         f"{member.task.name}, lag {member.lag}, {member.model.cell}, {plural(member.model.units, 'unit')},"

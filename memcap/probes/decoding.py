@@ -10,9 +10,8 @@ Symbols are read as vectors of uncorrelated coordinates: S equally likely symbol
 at every step, and inputs up to twice the lag ago; other tasks at the first step at which an answer is due,
 over all of the past.
 
-The null is the same regression on inputs of another sequence. Its finding is subtracted:
-(r^2 - null) / (1 - null) is 1 where the input is read off exactly and 0 where nothing is, however many
-samples there are.
+The null is the same regression on inputs of another sequence. It is subtracted: (r^2 - null) / (1 - null) is
+1 if the input is read off exactly and 0 if nothing is, for any number of samples.
 
 Everything is float64, solved through QR factors: normal equations in float32 lose close to half of the MC of
 50 linear units.
@@ -30,16 +29,16 @@ from memcap.probes import NotForThis, Probed, carry_name, fresh_batch, numbers, 
 from memcap.terminal.words import plural
 from memcap.trained import Trained
 
-SAMPLES = 100  # times lags times numbers, at least, in each half
+SAMPLES = 100  # least samples in each half, per lag and number
 LEAST, MOST = 20_000, 1 << 20  # samples in each half
-CHUNK = 1 << 22  # numbers that a run keeps at once, about
-FLOAT32 = 1e-7  # directions of the state that are smaller than this share of it are rounding
-RANK = 1e-4  # of an input's directions, against the largest
+CHUNK = 1 << 22  # about how many numbers a run keeps at once
+FLOAT32 = 1e-7  # directions of the state below this share of it are rounding
+RANK = 1e-4  # least size of an input's directions, relative to the largest
 
 
 @dataclass(frozen=True)
 class ReadingPlan:
-    """The steps at which the state is read, and the lags back from there.
+    """The steps at which the state is read, and the lags to read.
 
     first, end: steps at which it is read, [first, end).
     lags: inputs k = 0 .. lags - 1 steps ago.
@@ -53,8 +52,8 @@ class ReadingPlan:
 
 
 def reading_plan(net: Trained) -> ReadingPlan:
-    """Plan a reading: of a stream all steps once the start is forgotten, else the first one, from `lag` on,
-    at which an answer is due."""
+    """Plan a reading: for a stream all steps after the start is forgotten, otherwise the first step from
+    `lag` on at which an answer is due."""
     member, lag = net.member, net.member.lag
     if member.task.stream:
         first, most = 4 * lag, 2 * lag
@@ -70,8 +69,7 @@ def reading_plan(net: Trained) -> ReadingPlan:
 
 @dataclass
 class Half:
-    """QR factors of a regression, fed sample by sample: X = Q R, of which R, Q'Y and the squares of Y are
-    kept."""
+    """QR factors of a regression, fed sample by sample: of X = Q R it keeps R, Q'Y and the squares of Y."""
 
     r: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     qty: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
@@ -92,7 +90,8 @@ class Half:
 
 
 def explained(fitted: Half, held_out: Half) -> np.ndarray:
-    """Return r^2 (M,) on one half of what was fitted on the other; 0 for targets that are constant there."""
+    """Return r^2 (M,) on one half of the regression fitted on the other; 0 for targets that are constant
+    there."""
     scale = np.linalg.norm(fitted.r, axis=0)
     scale[scale == 0] = 1
     weights = np.linalg.lstsq(fitted.r / scale, fitted.qty, rcond=FLOAT32)[0] / scale[:, None]
@@ -104,8 +103,8 @@ def explained(fitted: Half, held_out: Half) -> np.ndarray:
 
 
 def memory(halves: Sequence[Half], lags: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return r^2 (K, D) by lag and coordinate with the null subtracted, and the null, both means of two
-    directions.
+    """Return r^2 (K, D) by lag and coordinate with the null subtracted, and the null; both are means over the
+    two halves' roles.
 
     Args:
         halves: two; the first half of their targets is real, the second shuffled.
@@ -120,7 +119,7 @@ def probe(net: Trained) -> Probed:
     """Draw memory curves of the hidden state h and of the whole carry.
 
     Raises:
-        NotForThis: no input is ever different from another.
+        NotForThis: all inputs are the same.
     """
     when, member = reading_plan(net), net.member
     carried = member.architecture.carry_numbers()
@@ -146,13 +145,13 @@ def probe(net: Trained) -> Probed:
 
 
 def same(hidden: np.ndarray, carry: np.ndarray) -> bool:
-    """Tell whether the carry holds the numbers of the hidden state and no others."""
+    """Tell whether the carry has exactly the numbers of the hidden state."""
     return hidden.shape == carry.shape and np.array_equal(np.sort(hidden, 1), np.sort(carry, 1))
 
 
 def past(net: Trained, when: ReadingPlan, inputs: np.ndarray) -> np.ndarray:
-    """Return the inputs k = 0 .. K - 1 steps before each step that is read, (steps read, B, K, F), of inputs
-    (T, B) or (T, B, F)."""
+    """Return the inputs k = 0 .. K - 1 steps before each step that is read, (steps read, B, K, F), from
+    inputs (T, B) or (T, B, F)."""
     places = np.arange(when.first, when.end)[:, None] - np.arange(when.lags)
     return np.moveaxis(vectors(net, inputs)[places], 1, 2)
 
@@ -189,7 +188,7 @@ def read(
 def draw_memory(
     net: Trained, when: ReadingPlan, states: dict[str, tuple[Half, Half]], ranks: Sequence[int]
 ) -> Probed:
-    """Draw the curves by lag, their running sums with the bounds, and a line a state."""
+    """Draw the curves by lag and their running sums with the bounds, a line per state."""
     figure = Figure(figsize=(9.6, 4.4), layout="constrained")
     curves, sums = figure.subplots(1, 2)
     rows, table, rank = [], [], np.asarray(ranks)

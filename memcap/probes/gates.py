@@ -16,8 +16,8 @@ GATES = {"input": "input gate i", "forget": "forget gate f", "output": "output g
 
 
 def probe(net: Trained) -> Probed:
-    """Draw heat maps, a row per unit: of each layer of an LSTM its gates, cell c and hidden state h; of other
-    cells the hidden state of the last layer alone."""
+    """Draw heat maps, a row per unit: for each layer of an LSTM its gates, cell c and hidden state h; for
+    other cells only the last layer's hidden state."""
     maps = quantities(net)
     inputs = vectors(net, fresh_batch(net, 1).inputs)[:MOST_STEPS, 0].astype(np.float64)
     data = pl.concat(_rows(name, values) for name, values in {"input": inputs, **maps}.items())
@@ -37,8 +37,8 @@ def probe(net: Trained) -> Probed:
 
 
 def quantities(net: Trained) -> dict[str, np.ndarray]:
-    """Return (T, U) each: gates in [0, 1], candidate, c and h of each layer of an LSTM, or h (T, H) of the
-    last layer alone, of the first fresh sequence."""
+    """Return, for the first fresh sequence, gates in [0, 1], candidate, c and h of each layer of an LSTM, (T,
+    U) each, or only h (T, H) of the last layer."""
     batch = fresh_batch(net, 1)
     run = trace(net, batch)
     cls, member = cell_class(net.member.model.cell), net.member
@@ -68,7 +68,7 @@ def quantities(net: Trained) -> dict[str, np.ndarray]:
 
 
 def is_gate(name: str) -> bool:
-    """Tell whether a map is of a gate, whose values are from 0 to 1."""
+    """Tell whether a map shows a gate, with values from 0 to 1."""
     return name.partition(",")[0] in GATES.values()
 
 

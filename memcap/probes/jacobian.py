@@ -21,16 +21,16 @@ from memcap.probes import NotForThis, Probed, fresh_batch, titled, trace
 from memcap.runtime import jax_setup
 from memcap.trained import Trained
 
-MOST_NUMBERS, MOST_STEPS = 512, 256  # of the carry, and of the sequence
+MOST_NUMBERS, MOST_STEPS = 512, 256  # limits of the carry and of the sequence
 STARTS = 16  # steps, evenly spaced, from which products begin
-FLOOR = 1e-6  # what is smaller is drawn there
+FLOOR = 1e-6  # smaller values are drawn here
 
 
 def probe(net: Trained) -> Probed:
     """Draw singular values and eigenvalue moduli by step, and the product's norm by lag.
 
     Raises:
-        NotForThis: the cell's carry has more numbers than Jacobians are made of here.
+        NotForThis: the cell's carry has too many numbers.
     """
     matrices = jacobians(net)
     steps, size, _ = matrices.shape
@@ -64,8 +64,8 @@ def jacobians(net: Trained) -> np.ndarray:
     """Return d carry[t + 1] / d carry[t] of the cell along one sequence: (T, N, N) float64, row the number
     after, column the one before.
 
-    Complex numbers count as two, first all real parts of an array, then all imaginary ones. Whole numbers are
-    left out.
+    Complex numbers count as two, first all real parts of an array, then all imaginary ones. Integers are left
+    out.
     """
     task = net.member.task
     lstm_on_top = net.member.model.readout == "lstm"
@@ -129,7 +129,7 @@ def _vector(carry: Any) -> jax.Array:
 
 
 def _carry(vector: jax.Array, like: Any) -> Any:
-    """Invert `_vector`; what has no derivative is taken from `like`."""
+    """Invert `_vector`; integers are taken from `like`."""
     leaves, place = [], 0
     for leaf in map(jnp.asarray, jax.tree.leaves(like)):
         parts = 2 if jnp.iscomplexobj(leaf) else int(jnp.issubdtype(leaf.dtype, jnp.floating))

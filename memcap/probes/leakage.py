@@ -1,9 +1,9 @@
 """The carry of another sequence, put in midway: is the carry all that the net knows of the past?
 
-At its middle every sequence takes over its neighbour's carry. Answers that hang on what came before must then
-be the neighbour's: a sequence's own score falls to chance, and the score on its neighbour's answers stays.
-Where its own does not fall, the answer was not in the carry: it came by the input, or from elsewhere in the
-batch, which would be a leak.
+In its middle every sequence takes over its neighbour's carry. Answers that depend on the past must then be
+the neighbour's: a sequence's own score falls to chance, and the score on its neighbour's answers stays. If
+its own score does not fall, the answer was not in the carry: it came through the input, or from elsewhere in
+the batch, which would be a leak.
 """
 
 from typing import Any
@@ -23,12 +23,12 @@ from memcap.trained import Trained
 
 
 def swapped(carry: Any, step: jax.Array, operands: Any) -> Any:
-    """Let sequence b go on after step `operands` with the carry of sequence b - 1."""
+    """Continue sequence b after step `operands` with the carry of sequence b - 1."""
     return jax.tree.map(lambda leaf: jnp.where(step == operands, jnp.roll(leaf, 1, 0), leaf), carry)
 
 
 def probe(net: Trained) -> Probed:
-    """Draw the scores against a sequence's own answers and its neighbour's, by step where answers are due at
+    """Draw the scores against a sequence's own answers and its neighbour's, by step if answers are due at
     several.
 
     Raises:
@@ -86,7 +86,7 @@ def _plot(net: Trained, data: pl.DataFrame, middle: int) -> Figure:
     lines: dict[str, dict[str, Any]] = {
         "own": {"label": "its own answers", "ls": "-", "ms": 4},
         "partner": {"label": "its neighbour's answers", "ls": "-", "ms": 4},
-        # rings around what they lie on
+        # rings, so that marks below stay visible
         "undisturbed": {"label": "its own, nothing exchanged", "ls": "--", "ms": 8, "mfc": "none"},
     }
     for colour, (name, look) in zip(COLOURS, lines.items(), strict=False):

@@ -21,7 +21,8 @@ SEQUENCES = 512
 
 
 def probe(net: Trained) -> Probed:
-    """Score at each factor, beside chance, criterion, and of classes the share of whole sequences right.
+    """Draw the score at each factor, with chance, criterion, and for classes the share of whole sequences
+    right.
 
     A stream keeps its lag and gets longer; other tasks' lags grow.
 
@@ -56,8 +57,8 @@ def longer(member: Member, factor: int) -> tuple[int, int]:
 
 
 def scores(net: Trained, pairs: Sequence[tuple[int, int]]) -> list[tuple[float, float]]:
-    """Score, and share of whole sequences right, over fresh sequences of these lags and lengths, as a verdict
-    is made, by one program."""
+    """Return the score and the share of whole sequences right on fresh sequences of these lags and lengths,
+    evaluated as for a verdict, by one program."""
     member = net.member
     longest = max(length for _, length in pairs)
     trainer = Trainer(TrainSpec.of(member), member.length, longest)

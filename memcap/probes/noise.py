@@ -30,8 +30,7 @@ BITS = (8, 7, 6, 5, 4, 3, 2, 1)
 
 
 def _real(change: Any, leaf: jax.Array, *others: Any) -> jax.Array:
-    """Apply `change` to a leaf of the carry; to both parts of a complex one; whole numbers stay as they
-    are."""
+    """Apply `change` to a leaf of the carry: to both parts of a complex one, but not to integers."""
     if jnp.iscomplexobj(leaf):
         return lax.complex(*(change(part(leaf), *map(part, others)) for part in (jnp.real, jnp.imag)))
     return change(leaf, *others).astype(leaf.dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
@@ -53,7 +52,7 @@ def add_noise(carry: Any, step: jax.Array, operands: Any) -> Any:
 
 
 def _rounded(bits: tuple[int, int], carry: Any, step: jax.Array, operands: Any) -> Any:
-    """Round to a format. A conversion there and back is one that XLA may leave out."""
+    """Round to a format; not by a conversion back and forth, which XLA may leave out."""
     return jax.tree.map(lambda leaf: _real(lambda x: lax.reduce_precision(x, *bits), leaf), carry)
 
 
@@ -74,8 +73,8 @@ def to_levels(carry: Any, step: jax.Array, operands: Any) -> Any:
 
 
 def ranges(net: Trained) -> tuple[Any, Any]:
-    """Return the least and most of each number of the carry over undisturbed sequences, two pytrees as the
-    carry of one sequence."""
+    """Return the least and greatest value of each number of the carry over undisturbed sequences: two pytrees
+    like the carry of one sequence."""
     carries = trace(net, fresh_batch(net, BLOCK)).carries
 
     def end(which: Any, leaf: np.ndarray) -> np.ndarray:

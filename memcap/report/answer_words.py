@@ -25,17 +25,17 @@ from memcap.scripts import check_network, script
 from memcap.terminal.printing import duration
 from memcap.terminal.words import plural
 
-HEADING_WIDTH = 100  # of the lines of a script's docstring
+HEADING_WIDTH = 100  # of lines in a script's docstring
 MOST_LAGS = 8  # that a sentence lists
 
 
 @dataclass(frozen=True)
 class PrintedAnswer(Answer):
-    """An answer that prints as words, for the Python face."""
+    """An answer that prints as words, for Python."""
 
     @classmethod
     def of(cls, result: Answer) -> "PrintedAnswer":
-        """Return the same answer, to be printed."""
+        """Return an answer in the form that prints."""
         return cls(*(getattr(result, field.name) for field in fields(Answer)))
 
     def __str__(self) -> str:
@@ -47,14 +47,14 @@ class PrintedAnswer(Answer):
 
     @property
     def why(self) -> str:
-        """The words that say what it rests on."""
+        """The words that say what the answer rests on."""
         return "\n".join(why(self))
 
     def code(self, framework: str) -> str:
         """Return a script that trains and judges a net of this width, in "keras", "torch" or "flax".
 
         Raises:
-            UserError: no such framework, no width, another cell, or no script for this task.
+            UserError: there is no such framework, no width, or no script for this cell or task.
         """
         return code(self, framework)
 
@@ -75,7 +75,7 @@ def code(result: Answer, framework: str) -> str:
 
 
 def as_dict(result: Answer) -> dict[str, Any]:
-    """Return the answer as plain values, for JSON. Numbers that don't exist are null."""
+    """Return the answer as plain values, for JSON. Missing numbers are null."""
     point, theory = result.point, result.references
     row = {} if point is None else columns(point)
     ends = [
@@ -122,7 +122,7 @@ def as_dict(result: Answer) -> dict[str, Any]:
 
 
 def sentences(result: Answer) -> list[str]:
-    """Say the width, or why there is none, and the command that measures; a sentence per line."""
+    """Say the width, or why there is none, and the command that would measure it; a sentence per line."""
     if result.units is not None:
         lines = _width(result, result.units)
     elif result.point is None:
@@ -133,7 +133,7 @@ def sentences(result: Answer) -> list[str]:
 
 
 def _own(own: Answer) -> str:
-    """Say what the user's own rows say, which count for less."""
+    """Say what the user's own rows say, if published rows answer."""
     runs = plural(sum(own.point.runs), "run") if own.point is not None else "runs"
     lag = "" if own.as_asked else f", of lag {own.lag} alone,"
     known = "no width" if own.units is None else plural(own.units, "unit")
@@ -172,7 +172,7 @@ def _width(result: Answer, units: int) -> list[str]:
 
 
 def _longer(result: Answer) -> str:
-    """Say that nets are to be trained up to a longer lag."""
+    """Say that nets should be trained up to a longer lag."""
     lag, longer = result.lag, result.training_lag
     return (
         f"Train them up to lag {longer}, where fewer units are known to be enough than up to {lag}: what is"
@@ -181,7 +181,7 @@ def _longer(result: Answer) -> str:
 
 
 def _outcomes(result: Answer, units: int) -> str:
-    """Say how many of the runs of this width and wider ones passed, and which share would."""
+    """Say how many runs of this width and wider ones passed, with an interval of the share."""
     passed, runs = result.passed_from, result.runs_from
     if not runs:
         return "No net so wide was trained."
@@ -195,7 +195,7 @@ def _outcomes(result: Answer, units: int) -> str:
 
 
 def _whole(result: Answer) -> list[str]:
-    """Say what a pass is of whole sequences, where a user wants these right."""
+    """Say what a pass means for whole sequences, if a user wants these right."""
     facts = result.task.facts(result.lag, result.task.length(result.lag))
     if facts.answers_due == 1:
         return []
@@ -211,7 +211,7 @@ def _rounded(value: float, noun: str) -> str:
 
 
 def wilson(passed: int, runs: int) -> tuple[float, float]:
-    """Return Wilson's 95 % interval of a share, of which so many of so many runs passed."""
+    """Return Wilson's 95 % interval of a share, given that `passed` of `runs` runs passed."""
     z = 1.96
     middle = (passed + z * z / 2) / (runs + z * z)
     half = z / (runs + z * z) * math.sqrt(passed * (runs - passed) / runs + z * z / 4)
@@ -285,7 +285,7 @@ def _pass(result: Answer) -> str:
 
 
 def _where(result: Answer) -> str:
-    """Name the lags at which `Answer.runs_from` ran."""
+    """Name the lags of `Answer.runs_from`."""
     *lags, last = [str(point.lag) for point in result.points_from]
     if not lags and last == str(result.lag):
         return "there"
@@ -301,7 +301,7 @@ def _measure(result: Answer) -> list[str]:
 
 
 def _predicted(result: Answer) -> str:
-    """Say where the lag lies among those that were measured."""
+    """Say where the lag lies among the measured ones."""
     between, lags = result.between, _lags(result.lags)
     if between is not None:
         where = (
@@ -315,14 +315,14 @@ def _predicted(result: Answer) -> str:
 
 
 def _range(result: Answer) -> str:
-    """Say how sure a prediction is."""
+    """Say how certain a prediction is."""
     if result.estimate is None or result.high is None:
         return ""
     return f" (best estimate {result.estimate:.3g}, 95 % interval {result.low:.3g} to {result.high:.3g})"
 
 
 def _lags(lags: Sequence[int]) -> str:
-    """List lags; of many the first ones and the last."""
+    """List lags; if there are many, the first ones and the last."""
     shown = list(map(str, lags))
     return ", ".join(shown if len(lags) <= MOST_LAGS else [*shown[: MOST_LAGS - 2], "...", shown[-1]])
 
@@ -335,7 +335,7 @@ def _from(result: Answer) -> str:
 
 
 def _misfit(point: Point) -> str:
-    """Warn of counts that the model does not fit."""
+    """Warn about counts that the model does not fit."""
     return (
         f"These counts do not rise with the width as the model expects ({columns(point)['counts']}): do not"
         " lean on this number before more seeds are trained."
@@ -367,7 +367,7 @@ def why(result: Answer) -> list[str]:
 
 
 def _measured(result: Answer, point: Point) -> list[str]:
-    """Say what was counted at the lag itself."""
+    """Say what was measured at the lag itself."""
     chosen = f" (best of {point.recipes}, chosen on the seeds it is judged on)" if point.recipes > 1 else ""
     lines = [
         f"Measured there: {plural(sum(point.runs), 'run')}, up to {point.seeds} seeds per width"
@@ -395,7 +395,7 @@ def _measured(result: Answer, point: Point) -> list[str]:
 
 
 def _stretched(result: Answer, point: Point, units: int, median: float) -> str:
-    """Say how the solved nets of a width score at the stretched length."""
+    """Say how solved nets of a width score at the stretched length."""
     score = "accuracy" if point.task.higher_is_better else "error"
     longer = point.task.stretched(point.lag, result.stretch)
     chance = ""

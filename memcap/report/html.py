@@ -32,9 +32,9 @@ def page(rows: pl.DataFrame, curves: pl.DataFrame, title: str) -> str:
     """Write the page, as HTML.
 
     Args:
-        rows: of trained members, as `memcap.store.read` gives them.
-        curves: of these members, as `memcap.store.curves.read` gives them; may be empty.
-        title: of the page.
+        rows: trained members, as `memcap.store.read` returns them.
+        curves: their curves, as `memcap.store.curves.read` returns them; may be empty.
+        title: title of the page.
     """
     points, curves_by_width = frontier(rows), loss_curves(rows)
     if all(len(point.units) == 1 for point in points):
@@ -94,8 +94,8 @@ def _point(point: Point) -> dict[str, Any]:
 def _widths(
     points: Sequence[Point], curves: Sequence[LossCurve], rows: pl.DataFrame
 ) -> dict[str, Any] | None:
-    """Return what is drawn against the width, where a frontier against the lag would have one lag. None: the
-    frontier is drawn."""
+    """Return the values to draw against the width, if a frontier against the lag would have only one lag.
+    None: draw the frontier."""
     if curves:
         y, series = (
             "held-out loss (line: mean; points: folds or repeats)",
@@ -119,7 +119,7 @@ def _losses(curve: LossCurve) -> dict[str, Any]:
 
 
 def _shares(point: Point, rows: pl.DataFrame) -> dict[str, Any]:
-    """Return the shares that passed by width, with each seed's score where that is an accuracy."""
+    """Return the shares that passed by width, with each seed's score if that is an accuracy."""
     counts = zip(point.units, point.solved, point.runs, strict=True)
     shares = [[u, _plain(k / n), f"{plural(u, 'unit')}: {k} of {n} passed"] for u, k, n in counts]
     own = rows_for(rows, point.task, point.model).filter(recipe=point.recipe.name, lr=point.recipe.lr)
@@ -128,14 +128,14 @@ def _shares(point: Point, rows: pl.DataFrame) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value that JSON has, with four digits."""
+    """Return a value for JSON, with four digits."""
     if isinstance(value, float):
         return float(f"{value:.4g}") if math.isfinite(value) else None
     return value
 
 
 def _number(text: str) -> Any:
-    """Return a cell of a table: a number where it is one, so that it sorts as one."""
+    """Return a cell of a table, as a number if it is one, so that it sorts as one."""
     try:
         return _plain(float(text)) if text else None
     except ValueError:
@@ -143,7 +143,7 @@ def _number(text: str) -> Any:
 
 
 def _curves(curves: pl.DataFrame, keys: pl.Series) -> dict[str, list[list[Any]]]:
-    """Return [step, loss, held-out score] by key, evenly thinned to what a page holds."""
+    """Return [step, loss, held-out score] by key, thinned evenly to fit a page."""
     own = curves.filter(pl.col("key").is_in(keys.to_list())).select("key", "step", "train_loss", "held_out")
     most = max(2, BYTES_OF_CURVES // BYTES_OF_A_POINT // max(own["key"].n_unique(), 1))
     points = {}

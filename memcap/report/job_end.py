@@ -19,14 +19,14 @@ from memcap.terminal.words import plural
 
 @dataclass(frozen=True)
 class Summary:
-    """The findings of the rows of a job, or of all jobs of a multirun.
+    """The results of a job, or of all jobs of a multirun.
 
     Args:
-        rows: theirs.
+        rows: their rows.
         folder: the study's folder.
-        points: the frontier of these rows; none where the members say all.
-        picture: the study's figure; None where none was drawn.
-        curves: of the study's members that are judged by their held-out loss.
+        points: the frontier of these rows; empty if listing the members says all.
+        picture: the study's figure; None if none was drawn.
+        curves: loss curves of the study's members that are judged by their held-out loss.
     """
 
     rows: pl.DataFrame
@@ -37,10 +37,10 @@ class Summary:
 
 
 def summarize(rows: pl.DataFrame, folder: Path) -> Summary:
-    """Fit the frontier and draw the figure into folder/figures/, unless all is of one width.
+    """Fit the frontier and draw the figure into folder/figures/, unless there is only one width.
 
     Args:
-        rows: of the job, or of all jobs of a multirun.
+        rows: rows of the job, or of all jobs of a multirun.
         folder: the study's folder.
 
     Raises:
@@ -54,14 +54,14 @@ def summarize(rows: pl.DataFrame, folder: Path) -> Summary:
         return Summary(rows, folder, points, picture, curves)
     if all(len(p.units) == 1 for p in points):
         return Summary(rows, folder)
-    # the picture is the study's, which may hold more than this job
+    # the picture shows the whole study, which may have more than this job
     drawing = figures.find("frontier").draw(store.read(folder))
     picture = figures.save(drawing, folder / "figures", "frontier")
     return Summary(rows, folder, points, picture)
 
 
 def print_summary(summary: Summary) -> None:
-    """Print the frontier and where its figure is, or the members; then their number, and where they lie."""
+    """Print the frontier and the path of its figure, or the members; then their number and folder."""
     for curve in summary.curves:
         show(loss_table(curve))
     if summary.points or not summary.curves:
@@ -73,14 +73,14 @@ def print_summary(summary: Summary) -> None:
 
 
 def par2_score(rows: pl.DataFrame) -> float:
-    """Return the score of a job, for a sweeper that minimizes: the mean number of training steps to solve it,
-    at every lag up to its own where that is asked.
+    """Return the score of a job, for a sweeper that minimizes: the mean training steps until members are
+    solved, or right at every lag up to their own if they train for that.
 
-    A member that was not solved so counts as twice its budget: worse than any that was ("PAR2" in the
-    comparison of solvers).
+    A member that did not get there counts as twice its budget, worse than any that did ("PAR2" in comparisons
+    of solvers).
 
     Args:
-        rows: the job's. Without any, as in a share that has no members, the score is 0.
+        rows: the job's rows. Without rows, as in a share without members, the score is 0.
     """
     if rows.is_empty():
         return 0.0
@@ -89,7 +89,7 @@ def par2_score(rows: pl.DataFrame) -> float:
 
 
 def print_places(places: Iterable[str]) -> None:
-    """Print where runs are (`memcap.tracking.MirrorProcess.where`)."""
+    """Print where to find runs (`memcap.tracking.MirrorProcess.where`)."""
     for place in filter(None, places):
         print(place)
 

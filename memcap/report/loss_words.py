@@ -101,7 +101,7 @@ def loss_table(curve: LossCurve) -> Listing:
 
 
 def as_dict(curve: LossCurve) -> dict[str, Any]:
-    """Return what is known as plain values."""
+    """Return the curve as plain values."""
 
     def plain(loss: Loss) -> dict[str, float]:
         return {"loss": loss.mean, "error": loss.error}

@@ -1,5 +1,5 @@
-"""What a width makes of rare classes of own sequences: accuracy hides it, as who never says one is right of
-all the others."""
+"""How well nets find rare classes of a user's own sequences. Accuracy hides this: a net that never names a
+rare class is still right on all others."""
 
 from collections.abc import Iterable
 
@@ -25,8 +25,8 @@ def has_rare_class(task: Data) -> bool:
 
 
 def recalls(nets: Iterable[Trained]) -> np.ndarray:
-    """Return the share of each class's held-out answers that nets of the same file get right, (C,); NaN of a
-    class that none has."""
+    """Return the share of each class's held-out answers that nets of the same file get right, (C,); NaN for a
+    class without answers."""
     right, count = np.zeros(()), np.zeros(())
     for net in nets:
         task = net.member.task
@@ -42,11 +42,12 @@ def recalls(nets: Iterable[Trained]) -> np.ndarray:
 
 
 def rare_words(curve: LossCurve, nets: Iterable[Trained]) -> str:
-    """Say how well the width that is enough knows each class, beside who always says the commonest."""
+    """Say how well the width that is enough finds each class, compared with always answering the
+    commonest."""
     with np.load(curve.task.file) as arrays:
         names = arrays["class_names"] if "class_names" in arrays else np.arange(curve.task.outputs)
     shares, each = shares_of(curve.task), recalls(nets)
-    there = shares > 0  # numbers of classes may have gaps
+    there = shares > 0  # class numbers may have gaps
     rarest, most, least = np.where(there, shares, 1).argmin(), shares.argmax(), int(np.nanargmin(each))
     return (
         f"{names[rarest]} is only {shares[rarest]:.1%} of the answers. Balanced accuracy of {curve.units}:"

@@ -17,7 +17,7 @@ from memcap.terminal.printing import Column, Listing, number
 TITLE = "Training frontier: units that a task needs at a lag"
 SHOWN_ROWS = 20
 OPEN_NOTE = "open: so few seeds set no bound there; [20, open] is at least 20."
-MOST_NOTES = 3  # lags of which the table says what would close their intervals
+MOST_NOTES = 3  # lags for which the table says how to close their intervals
 UNTRAINED = "too few pass"
 MISFIT, FALLS = "misfit", "falls"
 HALF = (
@@ -63,7 +63,7 @@ MEMBERS = (
     Column("stretched", "the same at the stretched length", right=True),
     Column("budget", "most training steps", right=True),
 )
-DECIDERS = ("task", "lag", "cell", "recipe")  # what decides the other values of members, unless they are set
+DECIDERS = ("task", "lag", "cell", "recipe")  # these decide the other values of members, unless those are set
 NOT_SWEPT = ("knobs", "threshold", *(name for name in START if name != "forget_bias"))  # follow from others
 CHANCE = "chance"
 MEMBERS_DROPS = ("cell", "budget", "recipe", "stretched", "final", "steps", "task", "seed", "lag", "units")
@@ -77,7 +77,7 @@ def threshold_text(point: Point, name: str) -> str:
 def frontier_table(points: Sequence[Point]) -> Listing:
     """Return one line per task and lag."""
     verdicts = {point.at for point in points}
-    both = verdicts != {"trained"}  # otherwise there is one verdict
+    both = verdicts != {"trained"}  # otherwise there is only one verdict
     rows = []
     for point in points:
         row, strict = columns(point), point.at != "trained"
@@ -120,8 +120,8 @@ def frontier_table(points: Sequence[Point]) -> Listing:
 
 
 def short_table(points: Sequence[Point], folder: Path) -> Listing:
-    """Return the frontier's columns that a newcomer reads, those that tell apart lines of one task and lag,
-    and the command for the others."""
+    """Return the frontier's columns for a newcomer, those that distinguish lines of one task and lag, and the
+    command for the others."""
     whole = frontier_table(points)
     at = [column.head for column in whole.columns]
 
@@ -142,7 +142,7 @@ def short_table(points: Sequence[Point], folder: Path) -> Listing:
 
 
 def _warnings(points: Sequence[Point]) -> list[str]:
-    """Return the lines that explain words in the place of numbers."""
+    """Return the lines that explain words in place of numbers."""
     notes = []
     if untrained := [point for point in points if not point.trains]:
         some = "; ".join(f"{p.label} at lag {p.lag}: {scores_words(p)}" for p in untrained[:MOST_NOTES])
@@ -164,13 +164,13 @@ def _warnings(points: Sequence[Point]) -> list[str]:
 
 
 def _flags(point: Point) -> list[str]:
-    """Return words for counts that are not as the model expects them."""
+    """Return words for counts that differ from what the model expects."""
     return [MISFIT] * (not point.fit.fits) + [FALLS] * (point.fit.fall is not None)
 
 
 def counts_table(rows: pl.DataFrame) -> Listing:
-    """Return one line per task, lag, cell and recipe of rows whose tasks or cells are not known here: what
-    their columns say."""
+    """Return one line per task, lag, cell and recipe, from the columns of rows whose tasks or cells are
+    unknown here."""
     same = ["task", "knobs", "lag", "cell", "recipe"]
     widths = rows.group_by(*same, "units", maintain_order=True).agg(pl.col("solved").sum(), pl.len())
     counts = pl.format("{}:{}/{}", "units", "solved", "len").str.join(" ")
@@ -184,7 +184,7 @@ def counts_table(rows: pl.DataFrame) -> Listing:
 
 
 def rows_table(rows: pl.DataFrame) -> Listing:
-    """Return one line per member, with what else was swept, and a word where a score is one of chance."""
+    """Return one line per member, with the swept values, and a word if a score is at chance."""
     rows, swept = _with_swept(rows)
     columns = [each for each in MEMBERS if each.head != "layers" or (rows["layers"] > 1).any()]
     place = [each.head for each in columns].index("status")
@@ -208,7 +208,7 @@ def _with_swept(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
     """Add a column for each knob of the rows' tasks.
 
     Returns:
-        The rows, and the columns beside those of `MEMBERS` in which members differ that these tell alike.
+        The rows, and the further columns that distinguish members which are alike in `MEMBERS`.
     """
     knobs = {text: json.loads(text) for text in rows["knobs"].unique()}
     names = sorted({name for each in knobs.values() for name in each})
@@ -224,11 +224,11 @@ def _with_swept(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:
 
 
 def _is_chance(row: dict[str, Any]) -> bool:
-    """Check whether a score at the stretched length is about what a net without memory has."""
+    """Check whether a score at the stretched length is about that of a net without memory."""
     if row["stretched"] is None:
         return False
     try:
         task = store.task_of(row["task"], row["knobs"])
-    except UserError:  # another process trained it, and this one has not imported it
+    except UserError:  # this process has not imported the task
         return False
     return task.is_chance(row["stretched"], *task.stretched(row["lag"], row["stretch"]))

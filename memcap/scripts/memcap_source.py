@@ -1,4 +1,4 @@
-"""A task's sequences drawn by memcap: source for a script, where NumPy's alone cannot be had."""
+"""Source for a script that draws a task's sequences by memcap, if NumPy alone cannot."""
 
 from dataclasses import fields
 
@@ -21,10 +21,10 @@ def length_of(lag):
 
 
 def memcap_source(task: Task, with_length: bool = True) -> str:
-    """Return source of the functions of `numpy_source`, which draws by memcap and JAX.
+    """Return the source of the functions of `numpy_source`, drawing by memcap and JAX.
 
     Args:
-        task: whose; one that another process can import.
+        task: a task that another process can import.
         with_length: whether `length_of` is wanted.
     """
     knobs = ", ".join(f"{each.name}={getattr(task, each.name)!r}" for each in fields(task))

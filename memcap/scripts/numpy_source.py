@@ -1,10 +1,10 @@
-"""A task's sequences in NumPy: source that imports nothing of memcap, made from the task's own `sample`.
+"""A task's sequences in NumPy: source without memcap, translated from the task's own `sample`.
 
-JAX's arrays have NumPy's functions under the same names, so what a task draws reads nearly the same in both.
-Names of the task's knobs become their values, branches that these rule out are left out, keys become one
-`np.random.Generator`, and functions that are called come along, as do arrays of a module, and those of a
-user's file. There is no second copy of a task that could differ from the first one: what has no such twin, or
-whose source does not run, is drawn by memcap instead (memcap_source.py).
+JAX's arrays have NumPy's functions under the same names, so a task's code reads nearly the same in both.
+Knobs become their values, branches that these rule out are dropped, keys become one `np.random.Generator`,
+and called functions are included, as are arrays of a module and of a user's file. So there is no second copy
+of a task that could differ from the first: a task that cannot be translated, or whose translation does not
+run, is drawn by memcap instead (memcap_source.py).
 """
 
 import ast
@@ -26,13 +26,13 @@ from memcap.sequences import Sequences, at_the_end, example, parts_of
 from memcap.tasks import Batch, Task
 from memcap.tasks.base import integers
 
-MISSING = object()  # the value of a name that stands for nothing outside its function
+MISSING = object()  # the value of a name that has none outside its function
 RENAMED = {"length": "length_of"}  # as `sample` has an argument `length`
 # Functions of Python that are the same in a script.
 PYTHON = {"abs", "bool", "enumerate", "float", "int", "len", "list", "max", "min", "range", "reversed"}
 PYTHON |= {"round", "sorted", "sum", "tuple", "zip"}
-MATHS = {"cos", "exp", "log", "log2", "sin", "sqrt"}  # of `math`, which NumPy has under the same names
-SMALL = 64  # numbers of an array that is written out
+MATHS = {"cos", "exp", "log", "log2", "sin", "sqrt"}  # of `math`; NumPy has them by the same names
+SMALL = 64  # most numbers of an array that is written out
 
 SCAN = '''\
 def scan(step, carry, rows):
@@ -45,12 +45,12 @@ def scan(step, carry, rows):
 
 
 class NoTwinError(Exception):
-    """Something that a task uses and that NumPy has not under the same name; says in a clause what."""
+    """Raised if a task uses something without a NumPy twin; says what, in a clause."""
 
 
 @cache
 def _draws() -> dict[Any, str]:
-    """Return NumPy's calls by the functions that draw; {0} is the first argument after the key."""
+    """Return NumPy's call for each function that draws; {0} is the first argument after the key."""
     return {
         integers: "rng.integers({1}, {2}, {0})",
         jax.random.randint: "rng.integers({1}, {2}, {0})",
@@ -65,17 +65,17 @@ def _draws() -> dict[Any, str]:
 def numpy_source(task: Task, with_length: bool = True, lag: int = 2) -> str:
     """Return the source of a task's functions in NumPy.
 
-    They are `sample(rng, lag, length, steps, batch)`, which returns those fields of a `Batch` that are not
-    None, as NumPy arrays; `unseen`, the same of held-out sequences, where the task draws them in another way;
-    and `length_of(lag)`. What they use comes before them.
+    They are `sample(rng, lag, length, steps, batch)`, which returns the fields of a `Batch` that are not
+    None, as NumPy arrays; `unseen`, the same for held-out sequences, if the task draws them differently; and
+    `length_of(lag)`. Functions that they use come before them.
 
     Args:
-        task: whose.
+        task: the task.
         with_length: whether `length_of` is wanted.
-        lag: at which the source is tried, or the task's smallest one, if that is longer.
+        lag: the lag at which to try the source; at least the task's smallest one.
 
     Raises:
-        NoTwinError: the task uses what has no NumPy source here.
+        NoTwinError: the task uses something that cannot be translated.
     """
     functions: dict[str, str] = {}
     draws = ("sample", "unseen") if draws_unseen(task) else ("sample",)
@@ -91,15 +91,15 @@ def numpy_source(task: Task, with_length: bool = True, lag: int = 2) -> str:
 
 
 def draws_unseen(task: Task) -> bool:
-    """Return whether the task draws its held-out sequences in another way than those of training."""
+    """Return whether the task draws held-out sequences differently from those of training."""
     return type(task).unseen is not Task.unseen
 
 
 def _check_shapes(task: Task, name: str, text: str, lag: int) -> None:
-    """Run a function of the source once, and compare its arrays with those of the task.
+    """Run a function of the source once, and compare its arrays' shapes with those of the task.
 
     Raises:
-        NoTwinError: it does not run, or gives arrays of other shapes.
+        NoTwinError: it does not run, or returns arrays of other shapes.
     """
     sizes = lag, task.length(lag), task.length(lag), 3
     wanted = jax.eval_shape(lambda key: getattr(task, name)(key, *sizes), jax.random.key(0))
@@ -114,7 +114,7 @@ def _check_shapes(task: Task, name: str, text: str, lag: int) -> None:
 
 
 def _translate(task: Task, function: Any, functions: dict[str, str]) -> str:
-    """Put a function's source into `functions`, after those that it calls. Return its name there."""
+    """Add a function's source to `functions`, after those that it calls. Return its name there."""
     function = inspect.unwrap(getattr(function, "__func__", function))
     name = RENAMED.get(function.__name__, function.__name__)
     if name in functions:
@@ -137,7 +137,8 @@ def _parse(source: Any, name: str) -> list[ast.stmt]:
 
 
 def _constant(task: Task, name: str, names: dict[str, Any], functions: dict[str, str]) -> None:
-    """Put an array of a module into `functions`: its numbers where they are few, else what makes it."""
+    """Add an array of a module to `functions`: its numbers if they are few, otherwise the code that makes
+    it."""
     value = names[name]
     if name in functions:
         return
@@ -154,7 +155,7 @@ def _constant(task: Task, name: str, names: dict[str, Any], functions: dict[str,
 
 
 class _Translator(ast.NodeTransformer):
-    """One function of a task, or the making of an array of its module, from JAX to NumPy."""
+    """Translates a function of a task, or the code of an array in its module, from JAX to NumPy."""
 
     def __init__(self, task: Task, names: dict[str, Any], tree: ast.stmt, functions: dict[str, str]) -> None:
         self.task, self.globals, self.functions = task, names, functions
@@ -165,7 +166,7 @@ class _Translator(ast.NodeTransformer):
         self.keys = {"key"}
 
     def value(self, node: ast.AST) -> Any:
-        """Return what a dotted name stands for outside the function; MISSING where there is no such name."""
+        """Return the value of a dotted name outside the function; MISSING if there is none."""
         if isinstance(node, ast.Attribute):
             owner = self.value(node.value)
             return MISSING if owner is MISSING else getattr(owner, node.attr, MISSING)
@@ -191,11 +192,11 @@ class _Translator(ast.NodeTransformer):
             new = self.visit(each)
             statements += new if isinstance(new, list) else [new] if new is not None else []
             if statements and isinstance(statements[-1], ast.Return):
-                break  # what follows is of other knobs
+                break  # what follows is for other knobs
         return statements
 
     def visit_Delete(self, node: ast.Delete) -> None:
-        """Leave it out: it says that an argument is not used."""
+        """Leave out a `del`, which only marks an unused argument."""
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> Any:
         """Leave out the annotation."""
@@ -203,7 +204,7 @@ class _Translator(ast.NodeTransformer):
         return self.visit_Assign(ast.Assign([node.target], node.value))
 
     def visit_Assign(self, node: ast.Assign) -> Any:
-        """Leave out keys, and set in place what JAX sets in a copy."""
+        """Leave out keys, and turn JAX's updates of a copy into assignments."""
         value = node.value
         if isinstance(value, ast.Call) and self.value(value.func) in (jax.random.split, jax.random.fold_in):
             names = {n.id for each in node.targets for n in ast.walk(each) if isinstance(n, ast.Name)}
@@ -228,7 +229,7 @@ class _Translator(ast.NodeTransformer):
         return None if list(map(ast.unparse, node.targets)) == [ast.unparse(node.value)] else node
 
     def visit_Return(self, node: ast.Return) -> Any:
-        """Make a batch the tuple of what is in it."""
+        """Turn a returned batch into a tuple of its arrays."""
         match node.value:
             case ast.Call(func=func, args=args, keywords=keywords) if self.value(func) is Batch:
                 values = [*args, *(each.value for each in keywords)]
@@ -236,9 +237,9 @@ class _Translator(ast.NodeTransformer):
         return self.generic_visit(node)
 
     def visit_If(self, node: ast.If) -> Any:
-        """Take the branch that the knobs leave, where they decide.
+        """Take the branch that the knobs choose, if they decide it.
 
-        Leave out what refuses arguments: a member's are good.
+        Leave out checks of arguments, as a member's are valid.
         """
         if isinstance(node.body[-1], ast.Raise) and not node.orelse:
             return None
@@ -248,20 +249,20 @@ class _Translator(ast.NodeTransformer):
         return ast.If(test, self._statements(node.body), self._statements(node.orelse))
 
     def visit_IfExp(self, node: ast.IfExp) -> Any:
-        """Take the value that the knobs leave, where they decide."""
+        """Take the value that the knobs choose, if they decide it."""
         test = self.visit(node.test)
         if isinstance(test, ast.Constant):
             return self.visit(node.body if test.value else node.orelse)
         return ast.IfExp(test, self.visit(node.body), self.visit(node.orelse))
 
     def visit_Name(self, node: ast.Name) -> Any:
-        """Make a knob or a constant its value, and a key the generator."""
+        """Replace a knob or a constant by its value, and a key by the generator."""
         if isinstance(node.ctx, ast.Store) or node.id in self.locals:
             return node
         return ast.Name("rng") if node.id in self.keys else self._named(node)
 
     def visit_Attribute(self, node: ast.Attribute) -> Any:
-        """Make a knob or a constant its value, and a function of JAX's arrays NumPy's."""
+        """Replace a knob or a constant by its value, and a JAX function by NumPy's."""
         return self.generic_visit(node) if self.value(node) is MISSING else self._named(node)
 
     def _named(self, node: ast.Name | ast.Attribute) -> Any:
@@ -287,7 +288,7 @@ class _Translator(ast.NodeTransformer):
         raise NoTwinError(f"it uses {name}")
 
     def _array(self, node: ast.Name | ast.Attribute) -> ast.Name:
-        """Return the name of an array of the module, or of a user's file."""
+        """Return the script's name of an array of the module or of a user's file."""
         if isinstance(node, ast.Name):
             _constant(self.task, node.id, self.globals, self.functions)
             return ast.Name(node.id)
@@ -301,7 +302,7 @@ class _Translator(ast.NodeTransformer):
         return ast.Name(node.attr.upper())
 
     def visit_Call(self, node: ast.Call) -> Any:
-        """Draw from the generator, and leave out what is for JAX's compiler alone."""
+        """Draw from the generator, and leave out calls that only concern JAX's compiler."""
         function = self.value(node.func)
         if function in (lax.platform_dependent, lax.optimization_barrier):
             return self.visit(node.args[0])
@@ -315,14 +316,14 @@ class _Translator(ast.NodeTransformer):
         return _expression(draw.format(*(ast.unparse(self.visit(each)) for each in node.args[1:])))
 
     def _scan(self, node: ast.Call) -> ast.Call:
-        """Make a scan over rows a loop in Python."""
+        """Turn a scan over rows into a Python loop."""
         if node.keywords or len(node.args) != 3 or not isinstance(node.args[2], ast.Tuple):
             raise NoTwinError(f"it loops by {ast.unparse(node)}")
         self.functions["scan"] = SCAN
         return ast.Call(ast.Name("scan"), [self.visit(each) for each in node.args], [])
 
     def _of_math(self, node: Any) -> Any:
-        """Make a function of Python's `math`, which the script does not import, NumPy's."""
+        """Replace a function of Python's `math`, which the script does not import, by NumPy's."""
         match node:
             case ast.Call(func=ast.Attribute(value=ast.Name(id="math"), attr=name)) if name in MATHS:
                 return ast.Call(_expression(f"np.{name}"), node.args, [])
@@ -355,7 +356,7 @@ class _Translator(ast.NodeTransformer):
         return self._folded(self.generic_visit(node))
 
     def visit_Compare(self, node: ast.Compare) -> Any:
-        """Compute the value, where the knobs decide it; also whether there is such an array."""
+        """Compute the value, if the knobs decide it; also tests whether an array exists."""
         match node:
             case ast.Compare(ops=[ast.Is() | ast.IsNot() as test], comparators=[ast.Constant(value=None)]):
                 value = self.value(node.left)
@@ -364,7 +365,7 @@ class _Translator(ast.NodeTransformer):
         return self._folded(self.generic_visit(node))
 
     def _folded(self, node: Any) -> Any:
-        """Return the value of an expression of constants alone."""
+        """Return an expression with its value in its place, if it has only constants."""
         names = [each for each in ast.walk(node) if isinstance(each, ast.Name)]
         if any(each.id not in {"math", *PYTHON} - self.locals for each in names):
             return node
@@ -373,17 +374,17 @@ class _Translator(ast.NodeTransformer):
 
 
 def _is_module(value: Any, module: Any) -> bool:
-    """Return whether a value is this module, be it imported at once or when it is first used."""
+    """Return whether a value is this module, imported at once or late."""
     return isinstance(value, ModuleType) and value.__name__ == module.__name__
 
 
 def _is_of_numpy(value: Any) -> bool:
-    """Return whether a value is NumPy or a module of its own, or `math`, whose calls are looked at later."""
+    """Return whether a value is NumPy or one of its modules, or `math`, whose calls are translated later."""
     return value is math or (isinstance(value, ModuleType) and value.__name__.partition(".")[0] == "numpy")
 
 
 def _is_plain(value: Any) -> bool:
-    """Return whether a value is written as it is."""
+    """Return whether a value can be written as a literal."""
     if isinstance(value, (tuple, list)):
         return all(map(_is_plain, value))
     if isinstance(value, dict):

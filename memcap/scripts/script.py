@@ -1,6 +1,6 @@
-"""Fills in the template of a framework.
+"""Writes a member's script from the template of a framework.
 
-What a member's script has in common in all frameworks is written here, in NumPy.
+The parts that scripts of all frameworks share are written here, in NumPy.
 """
 
 import math
@@ -45,8 +45,8 @@ CLIPPINGS = {
 
 @dataclass(frozen=True)
 class Layer:
-    """A cell as the frameworks have it: what a sentence calls it, the layer's class in Keras, in PyTorch and
-    in Flax, the letters of its gates by role, in PyTorch's and Flax's order, and where Flax has its bias."""
+    """A cell in the frameworks: its words, the layer's class in Keras, PyTorch and Flax, the letters of its
+    gates by role, in PyTorch's and Flax's order, and the place of its bias in Flax."""
 
     words: str
     keras: str
@@ -56,7 +56,7 @@ class Layer:
     flax_bias: str = "dense_i"
 
 
-# By `model.cell`: those whose equations all frameworks have.
+# By `model.cell`: the cells whose equations all frameworks have.
 LAYERS = {
     "lstm": Layer(
         "an LSTM",
@@ -69,7 +69,7 @@ LAYERS = {
     "GRUCell": Layer("a GRU", "GRU", "GRU", "GRUCell", {"output": "r", "forget": "z", "candidate": "n"}),
     "SimpleCell": Layer("an Elman network", "SimpleRNN", "RNN", "SimpleCell", {"candidate": "n"}),
 }
-COMPILED = ("flax", "keras")  # where another length is another program: all batches have one buffer
+COMPILED = ("flax", "keras")  # another length would be another program, so all batches have one buffer
 
 INDENT, LINE = "    ", 96  # of the lists in a script
 
@@ -158,7 +158,7 @@ def script(member: Member, framework: str, heading: str = "") -> str:
         member: a net of one layer of an LSTM, a GRU or an Elman network with a dense read-out and a fixed
             initial carry, on sequences of the task's own length.
         framework: one of `FRAMEWORKS`.
-        heading: what its docstring says of the width.
+        heading: what its docstring says about the width.
 
     Raises:
         UserError: no such framework, another network or length, or windows of several lengths.
@@ -169,7 +169,7 @@ def script(member: Member, framework: str, heading: str = "") -> str:
     knobs = set_words(task)
     with_length, imports, remark = recipe.with_other_lags or _is_up_to(member), "", ""
     try:
-        source = numpy_source(task, with_length, min(member.lag, 2))  # a file may have no lag of 2
+        source = numpy_source(task, with_length, min(member.lag, 2))  # a file may not have a lag of 2
     except NoTwinError as error:
         source = memcap_source(task, with_length)
         imports = "import jax\n" * (framework != "flax") + "import memcap\n"
@@ -210,7 +210,7 @@ def script(member: Member, framework: str, heading: str = "") -> str:
 
 
 def check_network(model: Model, framework: str) -> None:
-    """Raise UserError at a network that no script has."""
+    """Raise UserError if no script has this network."""
     if model.cell not in LAYERS:
         raise UserError(
             f"code={framework}: scripts are for the cells {', '.join(LAYERS)}, not for {model.cell}, which"
@@ -225,7 +225,7 @@ def check_network(model: Model, framework: str) -> None:
 
 
 def _check(member: Member, framework: str) -> None:
-    """Raise UserError at what no script can have."""
+    """Raise UserError if no script can train this member."""
     if framework not in TEMPLATES:
         raise UserError(f"code={framework}: no such framework; one of {', '.join(FRAMEWORKS)}")
     model, task, recipe = member.model, member.task, member.recipe
@@ -250,8 +250,8 @@ def _is_up_to(member: Member) -> bool:
 
 
 def _template(framework: str, **marks: bool) -> str:
-    """Read a framework's template, with those of its lines that stand under a mark that is true, or else
-    under the "else" after it."""
+    """Read a framework's template, keeping the lines under each mark that is true, and under the "else" of
+    each other."""
     text = TEMPLATES[framework].read_text(encoding="utf-8")
     return re.sub(
         rf"^ *#({'|'.join(marks)})\n(.*?)(?:^ *#else\n(.*?))?^ *#end\n",
@@ -262,10 +262,11 @@ def _template(framework: str, **marks: bool) -> str:
 
 
 def _window(member: Member) -> int | None:
-    """Return the steps of a window, of which the first begins with the sequence; None where there is but one.
+    """Return the steps of a window, the first of which starts with the sequence; None if there is only one
+    window.
 
     Raises:
-        UserError: windows of several lengths, of a curriculum, or of longer sequences, where they may be.
+        UserError: windows have several lengths, or come with a curriculum or longer sequences.
     """
 
     def draw() -> Batch:
@@ -288,7 +289,7 @@ def _window(member: Member) -> int | None:
 
 
 def _constants(member: Member) -> str:
-    """Write what the script's other parts name in capitals."""
+    """Write the script's constants."""
     task, recipe, rule = member.task, member.recipe, member.evaluation
     longer = task.stretched(member.lag, rule.stretch)
     sign = "least" if task.higher_is_better else "most"
@@ -332,7 +333,8 @@ def _peak(member: Member) -> float:
 
 
 def _draw(member: Member, windows: bool) -> str:
-    """Write what draws a batch as layers take it: batch first, one-hot, and what is due at every step."""
+    """Write the function that draws a batch for the layers: batch first, one-hot, and with a mask of due
+    answers."""
     task = member.task
     arguments, source = "rng, lag, length, steps, batch", "sample"
     if draws_unseen(task):
@@ -377,7 +379,7 @@ def _draw(member: Member, windows: bool) -> str:
 
 
 def _layer_names(member: Member) -> dict[str, str]:
-    """Write what the templates call the layer by, and the carry that enters the next window."""
+    """Return the templates' names of the layer and of the carry that enters the next window."""
     layer = LAYERS[member.model.cell]
     carries = {
         "keras": "[keras.ops.stop_gradient(each) for each in carry]",
@@ -397,9 +399,10 @@ def _layer_names(member: Member) -> dict[str, str]:
 
 
 def _weights(member: Member, framework: str) -> str:
-    """Write the start of the layer as its preset draws it (memcap/cells/gates.py)."""
+    """Write the function that draws the layer's initial weights as its preset does
+    (memcap/cells/gates.py)."""
     init, letters = member.init, LAYERS[member.model.cell].letters
-    assert init is not None  # `_check` refuses a start of Flax's
+    assert init is not None  # `_check` refuses Flax's own initialiser
     in_keras = framework == "keras" and member.model.cell == "GRUCell"
     roles = ["forget", "output", "candidate"] if in_keras else list(letters)
     biases = {"input": f"{init.input:.6g}", "forget": f"{init.forget:.6g}", "output": f"{init.output:g}"}
@@ -443,7 +446,7 @@ def _weights(member: Member, framework: str) -> str:
 
 
 def _warm(member: Member) -> str:
-    """Write the factor of a warmup, where there is one."""
+    """Write the factor of a warmup, if there is one."""
     warmup = member.recipe.warmup_steps
     return f" * min(1, (step + 1) / {warmup})" if warmup > 1 else ""
 
@@ -467,7 +470,7 @@ def _learning_rate(member: Member) -> str:
 
 
 def _curriculum(member: Member) -> str:
-    """Write the curriculum of a recipe: its lag and its learning rate hang on each other."""
+    """Write the curriculum of a recipe, with its lag and the learning rate that depends on it."""
     recipe, task = member.recipe, member.task
     words = f"less at lags above {recipe.falls_above}" if recipe.falls_above else "the same at any lag"
     rate = "RATE" + _warm(member)

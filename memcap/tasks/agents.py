@@ -17,7 +17,7 @@ from memcap.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, Task, scored
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float, Key
+    from jaxtyping import Array, Float, Int, Key
 
 REWARDED = 0.8  # probability that the better arm, or state, is rewarded, and that the other one is not
 SHARE = 0.001  # of the squared error without memory that a solved net may have
@@ -146,18 +146,26 @@ class Agents(Task):
         return Facts(held, held * 0.5 * math.log2(1 / SHARE), chance, float(f"{SHARE * chance:.4g}"))
 
 
+def play(
+    agent: Agents, sessions: int, trials: int, seed: int
+) -> tuple[Int[np.ndarray, "T N"], Float[np.ndarray, "T N"]]:
+    """Draw what `Agents.sample` draws, by NumPy: symbols, and the log odds of the next choice."""
+    rng, zero = np.random.default_rng(seed), np.zeros(sessions)
+    carry = (zero + 0.5, zero + 0.5, zero, rng.random(sessions) < 0.5, zero)
+    symbols, odds = np.zeros((trials, sessions), np.int64), np.zeros((trials, sessions))
+    for trial in range(trials):
+        row = (rng.logistic(size=sessions), *rng.random((3, sessions)))
+        carry, (symbols[trial], odds[trial]) = agent.trial(carry, row)
+    return symbols, odds
+
+
 @lru_cache(maxsize=256)
 def _moments(agent: Agents) -> Float[np.ndarray, "T 3 V"]:
     """Return, for each trial and each symbol seen there, its count in `SESSIONS` sessions, and the sums of
     the next choice's log odds and of their squares."""
-    rng, zero = np.random.default_rng(1), np.zeros(SESSIONS)
-    carry = (zero + 0.5, zero + 0.5, zero, rng.random(SESSIONS) < 0.5, zero)
-    moments = []
-    for _ in range(TRIALS):
-        row = (rng.logistic(size=SESSIONS), *rng.random((3, SESSIONS)))
-        carry, (symbol, odds) = agent.trial(carry, row)
-        weights = (None, odds, odds**2)
-        moments.append([np.bincount(symbol, each, agent.vocabulary) for each in weights])
-    found = np.array(moments)
+    each = zip(*play(agent, SESSIONS, TRIALS, seed=1), strict=True)
+    found = np.array(
+        [[np.bincount(s, weights, agent.vocabulary) for weights in (None, o, o**2)] for s, o in each]
+    )
     found[SETTLED:] = found[SETTLED:].mean(0)
     return found

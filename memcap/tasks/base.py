@@ -191,9 +191,9 @@ class Task(ABC):
         raise NotImplementedError(f"{self.name} draws its sequences")
 
     def part(
-        self, held: Operand, block: Operand, lag: Operand, length: Operand, steps: int, batch: int
+        self, side: Operand, block: Operand, lag: Operand, length: Operand, steps: int, batch: int
     ) -> tuple[Batch, Bool[Array, " B"]]:
-        """Return a block of validation's sequences (`held` 0) or of the held-out ones (1), if members are
+        """Return a block of validation's sequences (`side` 0) or of the held-out ones (1), if members are
         judged by their loss; and a mask of those that count, as the last block may be short."""
         raise NotImplementedError(f"{self.name} draws its sequences")
 

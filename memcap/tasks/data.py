@@ -223,16 +223,16 @@ class Data(Task):
         return len(self.parts[1]), len(self.parts[2])
 
     def part(
-        self, held: Operand, block: Operand, lag: Operand, length: Operand, steps: int, batch: int
+        self, side: Operand, block: Operand, lag: Operand, length: Operand, steps: int, batch: int
     ) -> tuple[Batch, Bool[Array, " B"]]:
-        """Return a block of validation's sequences (`held` 0), or of the held-out ones (1); and which of them
+        """Return a block of validation's sequences (`side` 0), or of the held-out ones (1); and which of them
         count."""
         both = self.parts[1:]
         most = max(map(len, both))
         places = jnp.asarray(np.stack([np.resize(each, most) for each in both]))
         at = block * batch + jnp.arange(batch)
-        which = places[held, jnp.clip(at, 0, most - 1)]
-        return self._laid_out(which, lag, length, steps), at < jnp.asarray([*map(len, both)])[held]
+        which = places[side, jnp.clip(at, 0, most - 1)]
+        return self._laid_out(which, lag, length, steps), at < jnp.asarray([*map(len, both)])[side]
 
     def facts(self, lag: int, length: int) -> Facts:
         """Measure chance on the training sequences; what has to be held, nobody knows but you: `bits`,
@@ -283,15 +283,15 @@ def _split(count: int, held_out: float, fold: int) -> tuple[np.ndarray, np.ndarr
     """Return the places of the training sequences among all, and of the held-out ones, at least one of
     each."""
     order = np.random.default_rng([fold, count]).permutation(count).astype(np.int32)
-    held = min(max(round(held_out * count), 1), count - 1)
-    return np.sort(order[held:]), np.sort(order[:held])
+    tests = min(max(round(held_out * count), 1), count - 1)
+    return np.sort(order[tests:]), np.sort(order[:tests])
 
 
 def _split_groups(groups: np.ndarray, held_out: float, fold: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the same where the sequences of a group stay together."""
     names, ours = np.unique(groups, return_inverse=True)
-    held = np.isin(ours, _split(len(names), held_out, fold)[1])
-    return np.flatnonzero(~held).astype(np.int32), np.flatnonzero(held).astype(np.int32)
+    is_test = np.isin(ours, _split(len(names), held_out, fold)[1])
+    return np.flatnonzero(~is_test).astype(np.int32), np.flatnonzero(is_test).astype(np.int32)
 
 
 @lru_cache(maxsize=64)
@@ -301,8 +301,8 @@ def _parts(file: str, held_out: float, fold: int) -> tuple[np.ndarray, np.ndarra
     that the file has."""
     split, groups = read(file).split, read(file).groups
     if split is not None:
-        trained, validation, held = (np.flatnonzero(split == part).astype(np.int32) for part in range(3))
-        return trained, validation, held
+        training, validation, test = (np.flatnonzero(split == part).astype(np.int32) for part in range(3))
+        return training, validation, test
     groups = np.arange(len(read(file).inputs)) if groups is None else groups
     ours = np.unique(groups, return_inverse=True)[1]
     names = int(np.max(ours)) + 1
@@ -313,18 +313,18 @@ def _parts(file: str, held_out: float, fold: int) -> tuple[np.ndarray, np.ndarra
     part = np.empty(names, np.int64)
     part[order] = np.arange(names) * folds // names
     away = (part[ours] - fold) % folds  # 0: held out, 1: validation
-    trained, validation, held = (
+    training, validation, test = (
         np.flatnonzero(each).astype(np.int32) for each in (away > 1, away == 1, away == 0)
     )
-    return trained, validation, held
+    return training, validation, test
 
 
 def _sides(file: str, held_out: float, fold: int, by_loss: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return the places of the training sequences, and of the held-out ones, by whichever split."""
     sequences = read(file)
     if by_loss or sequences.split is not None:
-        trained, _, held = _parts(file, held_out, fold)
-        return trained, held
+        training, _, test = _parts(file, held_out, fold)
+        return training, test
     if sequences.groups is not None:
         return _split_groups(sequences.groups, held_out, fold)
     return _split(len(sequences.inputs), held_out, fold)

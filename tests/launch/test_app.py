@@ -6,7 +6,7 @@ import pytest
 from command import TINY, files, memcap
 from omegaconf import OmegaConf
 
-from memcap import commands
+from memcap import commands, store
 from memcap.launch.app import compose_jobs
 from memcap.tasks import task_classes
 
@@ -108,8 +108,11 @@ def test_a_recipe_whose_file_says_no_name_is_called_by_the_file(tmp_path):
     (tmp_path / "recipe").mkdir()
     hold = (ROOT / "conf" / "recipe" / "hold.yaml").read_text()
     (tmp_path / "recipe" / "mine.yaml").write_text(hold.replace("name: hold\n", ""))
-    ((job,),) = compose_jobs(["task=latch", "recipe=mine"], tmp_path)
+    words = ["task=latch", "recipe=mine", *TINY]
+    ((job,),) = compose_jobs(words, tmp_path)
     assert job.members[0].recipe.name == "mine"
+    assert memcap(tmp_path, "train", "--config-dir", str(tmp_path), *words, "out=here").status == 0
+    assert store.read(tmp_path / "here")["recipe"].to_list() == ["mine"]  # the job that runs says so, too
 
 
 def test_cfg_job_prints_what_cannot_be_trained_and_says_why(tmp_path):

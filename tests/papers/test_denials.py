@@ -118,6 +118,11 @@ CHANGES = {
         ({"cell": GRU, "units": 1, "lag": 5, "seed": 0}, {"steps_to_solve": 900}),
         ({"cell": RNN, "budget": 4000}, {"steps_to_solve": 900 - pl.col("lag")}),
     ],
+    "khajehabdollahi2024": [
+        ({"cell": GRU, "curriculum": 0.01, "heads": 1}, learns(1000)),
+        ({"cell": GRU, "lag": 16, "heads": 15}, learns(9000)),
+        ({"cell": GRU, "lag": 16, "heads": 15}, learns(9000)),
+    ],
     "merrill2024": [
         ({"cell": "irnn"}, whole(0.9)),
         ({"cell": "minGRU", "group": "A4", "seed": 0}, whole(0.9)),
@@ -232,6 +237,8 @@ UNMEASURED = [
     ("kent2024", {"cell": RNN}, [0, 1, 2, 3, 4]),
     ("kent2024", {"cell": LSTM}, [1, 4]),
     ("kent2024", {"lag": 5}, [0, 2, 4]),
+    ("khajehabdollahi2024", {"cell": "lstm"}, [0, 1, 2]),
+    ("khajehabdollahi2024", {"lag": 5}, [0, 1]),
     ("merrill2024", {"cell": "minGRU"}, [0, 1, 2, 3]),
     ("merrill2024", {"cell": LSTM}, [0, 1, 3]),
     ("openai2018", {"task": "parity"}, [2, 3, 4]),

@@ -77,8 +77,19 @@ MARKS = {  # what must stand in each figure, of the numbers beside it
     "kent2024": lambda data: data.filter(budget=4000)["steps"],
     "revisiting2025": lambda data: pl.concat([data["accuracy"], data["low"], data["high"]]),
 }
-COLUMNS = {"collins2017": "error", "illium2022": "error", "jaeger2001": "least", "merrill2024": "whole"}
-COLUMNS |= {"suzgun2019": "times", "tallec2018": "score", "voelker2019": "share", "zyxue2018": "share"}
+COLUMNS = {
+    "collins2017": "error",
+    "illium2022": "error",
+    "jaeger2001": "least",
+    "khajehabdollahi2024": "taken",
+}
+COLUMNS |= {
+    "merrill2024": "whole",
+    "suzgun2019": "times",
+    "tallec2018": "score",
+    "voelker2019": "share",
+    "zyxue2018": "share",
+}
 
 
 @each_paper

@@ -5,16 +5,16 @@ the mean over all T + 20 steps: a net without memory has 10 ln 8 / (T + 20), whi
 have about 6,500 parameters: a uRNN of 128 units, an LSTM of 40 (forget bias 1, learned first states, output
 gates that see the cell), a tanh RNN and an IRNN of 80. RMSprop at .001 with a decay of .9, batches of 20;
 gradients are clipped at 1, number by number, in all nets but the uRNN. Code and text were read. The numbers
-beside the claims were read by eye from the paper's figure, which has one run of each net (by_eye.csv). At T =
-100, and at no longer T, its LSTM comes below the loss without memory in the end.
+beside the claims were read by eye from the paper's figure, which has one run of each net (by_eye.csv). Its
+LSTM ends below the loss without memory at T = 100, but at no longer T.
 
 Ours: T = 100; five seeds; 4,000 steps of 20 sequences, which are 80,000 of the paper's 1,000,000; RMSprop
 with a decay of .99; the norm of every gradient is clipped at 1; first states are 0. At these widths our nets
 have 5,640 parameters (uRNN), 7,928 (tanh RNN, IRNN) and 8,488 (LSTM). Our loss counts the ten answers only,
-and is multiplied here by 10 / (T + 20). The LSTM from a chrono start is our own question: it may lack
-training alone. All five of these stop at .139, the loss of who knows which symbols came, and nothing of their
-order (memcap/papers/without_order.py). Our uRNN learns in 200 steps and the paper's in some 750; why is not
-known. A state that is only turned forgets nothing, so that little but the read-out has to be learnt.
+and is multiplied here by 10 / (T + 20). The LSTM from a chrono start is our own question: it may only lack
+training. All five of these stop at .139, the loss of a net that knows which symbols came but nothing of their
+order (memcap/papers/without_order.py). Our uRNN learns in 200 steps and the paper's in some 750; we do not
+know why. A state that is only rotated forgets nothing, so little but the read-out has to be learnt.
 """
 
 import math
@@ -27,9 +27,9 @@ from memcap.papers import Claim, Finding, OurClaim, Paper, by_eye, marks, withou
 from memcap.papers.claims import all_of, at_least, each, share_of
 
 ITEMS, SYMBOLS, T = 10, 8, 100
-SHARE = ITEMS / (T + 2 * ITEMS)  # of the steps at which something is due
+SHARE = ITEMS / (T + 2 * ITEMS)  # share of the steps at which an answer is due
 BASELINE = SHARE * math.log(SYMBOLS)  # the loss without memory
-WHICH = SHARE * without_order.nats(ITEMS, SYMBOLS)  # of who knows which symbols came, and not their order
+WHICH = SHARE * without_order.nats(ITEMS, SYMBOLS)  # with the symbols known, but not their order
 NETS = {  # by cell and start
     ("urnn", "own_start"): "uRNN, 128",
     ("lstm", "forget_bias"): "LSTM, 40",
@@ -46,7 +46,7 @@ SPAN = "{name} {own.least:.3f} to {own.most:.3f}"
 
 
 def losses(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return each net: its last loss, over all steps as the paper has it, and the steps until it copied."""
+    """Return each net: its last loss, over all steps as in the paper, and the steps until it copied."""
     own = rows.filter(task="copy", lag=T).with_columns(start="recipe", steps="steps_to_solve")
     loss = (SHARE * pl.col("train_loss")).alias("loss")
     return own.select("cell", "start", "seed", loss, "steps").sort("cell", "start", "seed")

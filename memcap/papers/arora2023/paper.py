@@ -7,8 +7,8 @@ learning rates, 100,000 sequences. It has no LSTM; the accuracies beside the fir
 (by_eye.csv). Their next paper, "Based", compares models by the bytes of their state.
 
 Ours (memcap/tasks/mqar.py) is smaller: LSTMs of one layer and 2 to 32 units; 1, 2 and 4 pairs of 8 keys and 8
-values; queries within 16 steps; fresh sequences; one recipe (conf/recipe/hold.yaml, 3,000 steps) that was
-tuned for no net. A net that fails may have failed to train: its state could still hold the pairs.
+values; queries within 16 steps; fresh sequences; one recipe (conf/recipe/hold.yaml, 3,000 steps), not tuned
+for any net. A net that fails may have failed to train: its state could still hold the pairs.
 """
 
 import itertools

@@ -10,13 +10,14 @@ from the figure of that code's README (by_eye.csv), which has models newer than 
 Ours (memcap/tasks/mqar.py) is smaller: 8 or 16 pairs of 32 keys and 32 values. Key and value come in one
 step, so that one layer binds them without a convolution, and nothing stands between the queries. One layer
 with keys of 16 numbers and values of 2, 4 or 8, and an LSTM and a GRU of no fewer bytes; 1,000 steps of 32
-sequences at one rate, which nobody tuned. Bytes are those of the whole carry; a cell with a matrix also
+sequences at one rate, which was not tuned. Bytes are those of the whole carry; a cell with a matrix also
 carries its last input, 65 numbers that are of no use here. Keys are written once, as in the paper, or twice.
-If twice, the second value is due, which is our own question. LSTM and GRU come last, and it may be by
-training: of 16 pairs they say any value that came (1/16). Their state may still be able to hold the pairs.
+If twice, the second value is due, which is our own question. LSTM and GRU come last, perhaps because of
+training: with 16 pairs they answer with any value that came (1/16). Their state may still be able to hold the
+pairs.
 
-We first meant to ask of the delta rule a lead of .05 at each width, where keys are written once. Where all
-cells recall nearly nothing or nearly everything the lead is .02; so it is judged on average over the widths.
+We first meant to require a lead of .05 for the delta rule at each width with keys written once. Where all
+cells recall nearly nothing or nearly everything the lead is .02, so it is judged on average over the widths.
 
 Dashed lines in the figure are not trained: linear attention or the delta rule writes random keys and values
 of length 1 in NumPy, and the answer is the value nearest to what a key reads. The delta rule has the better
@@ -50,7 +51,7 @@ NAMES = {
 }
 KEYS, SYMBOLS = 16, 32  # numbers of a key; symbols of each kind
 FEW_PAIRS, MANY_PAIRS = 8, 16
-TIMES = ("once", "twice")  # that a key is written, by rewrites
+TIMES = ("once", "twice")  # number of writes of a key, by rewrites
 STRENGTHS = {"linear_attention": (None,), "delta_net": (0.5, 1.0)}  # of a write, without training
 LEAD, LONG_LEAD = 0.05, 0.15  # accuracy by which one cell is ahead of another
 GAP = 0.1  # by which the LSTM is behind

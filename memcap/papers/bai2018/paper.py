@@ -6,7 +6,7 @@ step of the answer. The loss is over all T + 20 steps; the figure shows the accu
 at .0005, clip 1, batches of 32, 50 epochs of 10,000 sequences. For LSTMs the paper searches optimiser, rate,
 clip and forget bias.
 
-A net that knows which symbols came, and nothing of their order, is right at .302
+A net that knows which symbols came, but nothing of their order, has an accuracy of .302
 (memcap/papers/without_order.py): the figure has that line, and at T = 50 arm `theirs` is below it.
 
 Ours: the same sequences, always fresh, by Adam. Loss and accuracy are over the last ten steps, with eight

@@ -1,16 +1,16 @@
 """Does a recurrent net hold about one number a unit, whatever the delay?
 
-Protocol: a vector of n numbers from N(0, 1) is shown once. After a delay of blank steps the net says it
-again, and the mean squared error counts. Collins et al. vary architecture and depth, tune every net, and draw
-the error against the hidden units at n = 64.
+Protocol: a vector of n numbers from N(0, 1) is shown once. After a delay of blank steps the net outputs it,
+and the mean squared error counts. Collins et al. vary architecture and depth, tune every net, and draw the
+error against the hidden units at n = 64.
 
 Ours: n = 16 (study_full.yaml: 64), one LSTM layer, one recipe for all widths and delays
-(conf/recipe/integrator.yaml), delays of 1, 10, 25 and 50 steps. The text that was read does not say theirs. A
-net stops once its error is .02.
+(conf/recipe/integrator.yaml), delays of 1, 10, 25 and 50 steps. The text that we read does not give the
+paper's delays. A net stops once its error is .02.
 
-Below n units the line 1 - u / n says nothing of the state: whatever the cell, a linear read-out of u hidden
+Below n units the line 1 - u / n says nothing about the state: with any cell, a linear read-out of u hidden
 numbers answers in a subspace of u dimensions. The measurement is that nets reach the line, that the error
-ends at n, and that the delay moves neither. So a second panel has nets whose read-out sees h and c
+ends at n units, and that the delay changes neither. So a second panel has nets whose read-out sees h and c
 (`model.cell=lstm+carry`), with the line 1 - 2 u / n: it shows what an LSTM carries beyond its h.
 """
 
@@ -29,8 +29,8 @@ MOVE = 0.1  # of n: how far the width that holds a vector may move with the dela
 
 
 def curves(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the error over the seeds, by cell, numbers n, delay and units, beside the line of the read-out:
-    1 - r / n, where it sees r numbers, u or of the whole carry 2 u."""
+    """Return the error over the seeds, by cell, numbers n, delay and units, with the line of the read-out: 1
+    - r / n if it sees r numbers, which are u, or 2 u for the whole carry."""
     own = rows.filter(having(task="vector_hold", cell=[H, CARRY])).with_columns(knob("numbers", pl.Int64))
     by = "cell", "numbers", "lag", "units"
     seen = pl.when(pl.col("cell") == CARRY).then(2 * pl.col("units")).otherwise("units")
@@ -39,7 +39,8 @@ def curves(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw error by units, a colour per delay, over the line of the read-out; after the paper's fig. 2c."""
+    """Draw the error by units, a colour per delay, with the line of the read-out; after the paper's fig.
+    2c."""
     data = curves(rows)
     cells = [cell for cell in (H, CARRY) if cell in data["cell"]]
     number = max(1, len(cells))
@@ -73,13 +74,13 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def _largest(data: pl.DataFrame) -> pl.DataFrame:
-    """Return the curves at the largest n there is; none where its widths do not lie on both sides of n."""
+    """Return the curves at the largest n; empty unless its widths lie on both sides of n."""
     own = data.filter(cell=H).filter(pl.col("numbers") == pl.col("numbers").max())
     return own if {-1, 1} <= set((own["units"] - own["numbers"]).sign()) else own.clear()
 
 
 def _widths(data: pl.DataFrame) -> dict[int, float]:
-    """Return the least width, as a share of n, whose median net holds the vector, by delay."""
+    """Return, by delay, the least width, as a share of n, whose median net holds the vector."""
     own = _largest(data).with_columns(share=pl.col("units") / pl.col("numbers"))
     return least_widths(own, "lag", pl.col("error") <= ERROR, "share")
 

@@ -34,17 +34,17 @@ TASKS = {
 BITS, ARITHMETIC = ("even_pairs", "parity"), "modular_arithmetic"
 LSTM, RNN = "OptimizedLSTMCell", "SimpleCell"
 CELLS = {LSTM: "LSTM", RNN: "tanh RNN", "minGRU": "minGRU"}
-PASS = 0.9  # mean accuracy over the lengths of the test, from which on a net has solved a task
+PASS = 0.9  # mean accuracy over the test's lengths from which a net has solved a task
 LINE = 0.1  # how far accuracies may be from those of a count on a line
-NOTHING = 0.15  # the mean score up to which a net has learnt nothing, where 0 is chance and 1 perfect
+NOTHING = 0.15  # the mean score up to which a net has learnt nothing; 0 is chance and 1 perfect
 NET = ["task", "cell", "units", "lr", "throughout", "seed"]
 SPAN, MOST = "{name} {own.least:.2f} to {own.most:.2f}", "{name} at most {own.most:.2f}"
 
 
 def lines(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return each net at each length of the test: accuracy, score from chance, 0, to 1, and chance.
+    """Return each net at each length of the test: accuracy, score scaled from chance, 0, to 1, and chance.
 
-    `throughout`: all lengths were drawn throughout, beside nets with a front.
+    `throughout`: whether all lengths were drawn throughout, rather than up to a front.
     """
     own = over_lengths(rows.filter(having(task=TASKS, cell=CELLS)))
     throughout = (pl.col("curriculum") == 1).fill_null(value=False).alias("throughout")
@@ -59,7 +59,7 @@ def nets(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def at_widest(nets: pl.DataFrame, task: str, cell: str) -> pl.DataFrame:
-    """Return those of the widest nets, at the rate at which the poorest seed is best."""
+    """Return the widest nets, at the rate whose poorest seed is best."""
     own = nets.filter(task=task, cell=cell, throughout=False)
     widest = own.filter(pl.col("units") == pl.col("units").max())
     poorest = widest.group_by("lr").agg(pl.col("accuracy").min()).sort("accuracy", "lr")
@@ -72,7 +72,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     picture, panels = marks.panels((10, 5.6), 2, len(TASKS), sharey=True)
     for (above, below), (task, title) in zip(panels.T, TASKS.items(), strict=True):
         for k, (cell, name) in enumerate(CELLS.items()):
-            look, beside = marks.look(k, ms=4, alpha=0.75), 1.06 ** (k - 1)  # cells stand beside each other
+            look, beside = marks.look(k, ms=4, alpha=0.75), 1.06 ** (k - 1)  # cells side by side
             for net in at_widest(all_nets, task, cell).iter_rows(named=True):
                 above.plot(np.array(net["number"]) * beside, net["accuracies"], lw=1, **look)
             own = all_nets.filter(task=task, cell=cell, throughout=False)
@@ -132,7 +132,8 @@ def _front(nets: pl.DataFrame) -> Finding:
 
 @cache
 def on_a_line(moves: int, far: int) -> float:
-    """Return the accuracy on a ring of five by a count on a line, lost beyond `far` places from the start."""
+    """Return the accuracy on a ring of five of a count on a line that is lost beyond `far` places from the
+    start."""
     share = np.zeros(2 * far + 1)
     share[far] = 1
     for _ in range(moves):

@@ -13,13 +13,12 @@ batches of 16, 8 seeds. The loss is the cross entropy over two cues and silence.
 nothing is noisy, where theirs draws the state (.1) and adds noise (.001); no weight decay (theirs: 1e-7). A
 net has learned, and stops, if it is right at .99 in four successive evaluations, 50 steps apart.
 
-The largest rate that trains at a delay is the one at which half of the seeds train, of those that train at
-any rate. It comes from a logistic curve in the log of one over the rate (memcap/thresholds/curve.py). The
-power is fitted by least squares through these rates in logs. Its interval covers the chance of the seeds; it
-does not say how far the rates are from a power law. Which of
-the paper's two powers it is, is no claim here: our interval holds the one and not the other, but so does that
-of one in seven shuffles of the delays, as long delays were tried at small rates alone. We look at no net, and
-do not tell limit cycles from slow points.
+The largest rate that trains at a delay is the one at which half of the seeds that train at any rate do. It
+comes from a logistic curve in the log of one over the rate (memcap/thresholds/curve.py). The power is fitted
+by least squares through these rates in logs. Its interval covers the chance of the seeds; it does not say how
+far the rates are from a power law. We do not claim which of the paper's two powers it is: our interval
+contains one and not the other, but so does that of one in seven shuffles of the delays, as long delays were
+tried only at small rates. We do not look into the nets, so we do not tell limit cycles from slow points.
 """
 
 from typing import NamedTuple
@@ -31,9 +30,9 @@ from memcap.figures import Drawn
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
 from memcap.thresholds import curve
 
-SCALE = 1000  # one over a rate, in whole numbers, is what takes the place of units
+SCALE = 1000  # one over a rate, as a whole number, takes the place of units
 DRAWS = 4000  # of the posterior, for the interval of the power
-DELAYS = 3  # at least, of which the largest rate is known, for a power
+DELAYS = 3  # least number of delays with a known largest rate, for a power
 FEWER = 0.5  # of the seeds, by which fewer train at the longest delay, on average over the rates
 
 
@@ -82,7 +81,7 @@ def critical(fits: dict[int, curve.Posterior]) -> pl.DataFrame:
 
 
 def power(fits: dict[int, curve.Posterior]) -> Power | None:
-    """Fit the power of the delay through draws of the posteriors; None where too few delays have a rate."""
+    """Fit the power of the delay through draws of the posteriors; None if too few delays have a rate."""
     lags = critical(fits).filter(censored="no")["lag"].to_list()
     if len(lags) < DELAYS:
         return None

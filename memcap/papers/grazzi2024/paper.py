@@ -5,9 +5,9 @@ ones of 40 to 256 bits test it, at the best of four rates. The eigenvalues of De
 1]; twice the strength of a write, or of the gate, lets them lie in [-1, 1]. The score goes from chance, 0, to
 1: (accuracy - .5) / .5.
 
-Ours: one layer without what is around it (memcap/cells/matrix.py), 2 to 8 units, one rate. A curriculum lets
-sequences grow to 16 bits; the test has 16 and 64, of which the paper speaks of the latter alone. A net trains
-until it is right at both, or to the end of its budget.
+Ours: one bare layer (memcap/cells/matrix.py), 2 to 8 units, one rate. A curriculum lets sequences grow to 16
+bits; the test has 16 and 64, and only the latter is in the paper. A net trains until it is right at both, or
+to the end of its budget.
 """
 
 import math

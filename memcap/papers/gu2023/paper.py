@@ -41,8 +41,9 @@ GREY: dict[str, Any] = {"color": "grey", "lw": 0.8}
 
 
 def curves(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return accuracies over the seeds, and how many of them solved it, by task, cell and carry numbers."""
-    recalled = pl.col("final").fill_null(0.0)  # one that diverged has recalled nothing
+    """Return accuracies over the seeds, and the number of seeds that solved the task, by task, cell and carry
+    numbers."""
+    recalled = pl.col("final").fill_null(0.0)  # a net that diverged has recalled nothing
     columns = knob("items", pl.Int64), knob("symbols", pl.Int64), recalled
     own = rows.filter(having(task=TASKS, cell=NAMES)).with_columns(*columns)
     by = "task", "cell", "carry_numbers", "items", "symbols"

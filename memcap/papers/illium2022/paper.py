@@ -10,8 +10,9 @@ of p steps before; one layer, 1 to 8 cells, p from 1 to 8, one recipe for all (c
 mean squared error of the median net is at most .05 of the variance. A net's reach is the farthest position up
 to which it recalls every one that was tried.
 
-By more steps LSTMs recall farther than they have cells: in 3,000 all seven of 11 cells recall 12 steps, and
-some of 4, 7, 14 and 15 recall 5, 8 and 16 (results/atlas). So the border below is that of this recipe.
+With more training steps LSTMs recall farther than they have cells: in 3,000 steps all seven nets of 11 cells
+recall 12 steps, and some of 4, 7, 14 and 15 cells recall 5, 8 and 16 (results/atlas). So the border below
+belongs to this recipe.
 
 Jaeger's bound (2001): the squared correlations of N numbers, read linearly, with all past inputs add up to at
 most N. A few cells may still recall one far number. Only for linear cells is the error at least 1 - N / (p +

@@ -5,11 +5,11 @@ fitted to the number of k steps before; its squared correlation is the capacity 
 capacities add up to at most N, and to N in linear nets whose states are independent. The report is known from
 summaries that others wrote.
 
-Without training, and without a verdict, as no row can deny it: random linear reservoirs (Gaussian, spectral
-radius .9) of 5 to 50 cells. The curves come from the eigenvalues alone: they are the energies of the
+Untrained: random linear reservoirs (Gaussian, spectral radius .9) of 5 to 50 cells. They get no verdict, as
+no row can deny the theorem. The curves come from the eigenvalues alone: they are the energies of the
 Takenaka-Malmquist functions, an orthonormal basis of what independent states can say of the past, and add up
-to N by arithmetic. Two estimates from the states of one run of 20,000 steps stand beside: by QR in float64,
-which comes within 2 % of N, and by normal equations in float32 with a ridge of 1e-7, which comes out too
+to N by arithmetic. Two estimates from the states of one run of 20,000 steps are shown beside: by QR in
+float64, which comes within 2 % of N, and by normal equations in float32 with a ridge of 1e-7, which is too
 small (Ballarin, Grigoryeva & Ortega, 2023), at N = 50 by over 10 %.
 
 Trained: Elman nets and LSTMs that recall one number (memcap/tasks/delay_line.py, 2 and 4 steps before, one

@@ -1,14 +1,14 @@
 """How much state does a recurrent net need to copy a string?
 
-Protocol: say a string of random letters again. A state of fewer bits than the string, K log2 D for K letters
-of D, must fail: with fewer than K log2 D - 1 bits more than half of the strings are wrong (corollary 2.8).
+Protocol: repeat a string of random letters. A state of fewer bits than the string, K log2 D for K letters of
+D, must fail: with fewer than K log2 D - 1 bits more than half of the strings are wrong (corollary 2.8).
 Transformers and Mamba of about 160 million parameters and an LSTM of 40 million are trained, on 26 letters. A
 net is scored with the true letters fed in. Task, scoring and recipe were read in the authors' code. Of the
 paper itself only the abstract was read: a state of fixed size limits copying, it says, without numbers. The
 corollary, the sizes and all results are second-hand, from notes that others wrote.
 
-That bound is a theorem, which no row can deny, and gets no verdict: the figure has its line, which all nets
-that copy are above by ten times and more.
+That bound is a theorem, which no row can deny, so it gets no verdict: the figure shows its line, and all nets
+that copy are above it by ten times and more.
 
 Ours: memcap's `copy` of 4 to 32 symbols of 8, or of 4 of 64, at lag 1. One layer, of four cells whose state
 is a vector and of two with a matrix; at most 2,000 steps of 64 strings, a rate per cell; LSTM and GRU start
@@ -19,8 +19,8 @@ LSTM at 4 of 64). The claim of the two starts was then put as each net against n
 passed it.
 
 Nothing is fed in while the string is due. All steps then look alike, and the state must find the next symbol
-by its own motion, which is harder than with the true letters. One input, again and again, moves a state by
-the delta rule along one line, and GLA's numbers only fade: a likely reason why a matrix copies little here.
+by its own dynamics, which is harder than with the true letters. By the delta rule the same input, repeated,
+moves a state along one line, and GLA's numbers only fade: a likely reason why a matrix copies little here.
 
 Left out: lengths beyond those of training, as memcap's `copy` has one number of symbols per net;
 transformers; strings with a key; and 26 letters.
@@ -72,7 +72,7 @@ def curves(rows: pl.DataFrame) -> pl.DataFrame:
 
 def fewest(data: pl.DataFrame) -> dict[tuple[int, int, str], float]:
     """Return, by symbols, items and cell, the fewest numbers of state of `curves` that copy half of the
-    strings; infinite where none do. Without the LSTMs from the usual start."""
+    strings, infinite if none do; without the LSTMs from the usual start."""
     return least_widths(data.filter(usual=False), [*STRING, "cell"], pl.col("whole") >= HALF, "numbers")
 
 

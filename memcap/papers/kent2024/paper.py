@@ -1,6 +1,6 @@
 """Is a lag of 50 the most that a recurrent net learns to count, and does it take six layers?
 
-Protocol: a run of five ones among zeros is said again, from `lag` steps after its end on; an answer is due at
+Protocol: a run of five ones among zeros is repeated, starting `lag` steps after its end; an answer is due at
 every step (memcap/tasks/square_wave.py). For each net the lag is raised until training no longer succeeds.
 There are 384 nets: tanh RNN, GRU and LSTM, 1 to 8 layers of 8 to 128 units; cross entropy, Adam. The longest
 lag is 50, by a GRU of six layers of 120 units.
@@ -12,13 +12,13 @@ net goes on from the lag before, and any net but the best.
 Ours: one layer of 1, 4 and 16 units. Each lag is trained anew from the cell's own start, in sequences of 15 +
 2 lag steps with the run at a random one; batches of 64, at most 4,000 steps, a rate per cell, four seeds. A
 net has learnt a lag when its wrong answers are at most one per hundred that are due; with zeros throughout
-they are a hundred. Lags are 5, 20, 50 and 100 (for a tanh RNN, and for one unit, to 50). A net goes as far as
-the lag before the first that its seed has not learnt, even where it has learnt a longer one, as two of the
-four GRUs of four units have.
+they are a hundred. Lags are 5, 20, 50 and 100 (for a tanh RNN, and for one unit, to 50). A net's reach ends
+before the first lag that its seed has not learnt, even if it has learnt a longer one, as two of the four GRUs
+of four units have.
 
-What one unit does not learn here is no limit of its state: by a curriculum over the lag and up to 24,000
-steps (conf/recipe/curriculum_from_one.yaml) an LSTM of one unit learns lags of 5, 20 and 50 in 4 of 6, 4 of 8
-and 3 of 8 seeds (results/other_tasks).
+If one unit fails here, this is no limit of its state: with a curriculum over the lag and up to 24,000 steps
+(conf/recipe/curriculum_from_one.yaml) an LSTM of one unit learns lags of 5, 20 and 50 in 4 of 6, 4 of 8 and 3
+of 8 seeds (results/other_tasks).
 """
 
 import math

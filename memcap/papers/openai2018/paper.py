@@ -7,10 +7,10 @@ strings of 50 right, and all of those of 1 to 50 with zeros before them. The oth
 gradient descent with momentum at a rate of 1, batches of 8, and finds that both converge, the strings of 50
 after 16,000, the others after 4,000. Its code trains on the parity after every bit, not at the end alone.
 
-Ours: both, two by two, and both widths: the answer due at the end (task parity) or after every bit (the
-group Z2 of task word_problem), strings of 50 bits or of 1 to 50. Adam at .01, chosen on another seed, batches
-of 32 fresh strings, a batch of one length, up to 4,000 steps: 128,000 strings. Accuracies are at 50 bits;
-after every bit a mean over the bits.
+Ours: both tries, crossed two by two, at both widths: the answer due at the end (task parity) or after every
+bit (the group Z2 of task word_problem), strings of 50 bits or of 1 to 50. Adam at .01, chosen on another
+seed, batches of 32 fresh strings, a batch of one length, up to 4,000 steps: 128,000 strings. Accuracies are
+at 50 bits; after every bit a mean over the bits.
 """
 
 import math
@@ -33,7 +33,8 @@ LEVEL = 0.05  # of the rank test by which one kind is called sooner
 
 
 def scores(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return each net: when an answer is due, which strings it had, its accuracy, the strings to solve it."""
+    """Return each net: when an answer is due, its strings, its accuracy, and the number of strings until it
+    was solved."""
     own = rows.filter(having(task=list(DUE))).drop_nulls("final")
     due = pl.col("task").replace_strict(DUE, default=None).alias("due")
     strings = pl.when(lags="uniform").then(pl.lit(STRINGS[1])).otherwise(pl.lit(STRINGS[0])).alias("strings")

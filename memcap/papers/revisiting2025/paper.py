@@ -14,13 +14,13 @@ tried may be wider.
 
 Rates were meant to be judged cell by cell: over two decades for DeltaNet, its window no narrower than those
 of Mamba-2 and GLA, all best rates within a decade. With rates or cells shuffled these hold in a quarter to
-two thirds of the cases, so they are no claims here; the figure has the windows. Of the paper's comparison
+two thirds of the cases, so they are no claims here; the figure has the windows. In the paper's comparison
 each seed is judged by itself. Two seeds were planned; three more were trained, because nets at high rates
-lose everything or nearly nothing: two DeltaNets of five at a rate of 1 recall nothing.
+lose everything or nearly nothing: two of five DeltaNets at a rate of 1 recall nothing.
 
-What we did not ask: linear attention, without a gate, has the widest window. Where one number decays the
-whole state (Mamba-2, Gated DeltaNet) most nets collapse from .3 on. Warmup over a tenth of the steps, as in
-the paper, might keep some of them.
+A result that we did not ask for: linear attention, without a gate, has the widest window. If one number
+decays the whole state (Mamba-2, Gated DeltaNet) most nets collapse from .3 on. Warmup over a tenth of the
+steps, as in the paper, might keep some of them.
 """
 
 import math
@@ -64,10 +64,10 @@ class Window(NamedTuple):
 
 
 def nets(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return each net: its cell, rate and seed, and what it recalled."""
+    """Return each net: its cell, rate and seed, and the accuracy of its recall."""
     own = rows.filter(having(task="mqar", cell=NAMES, units=UNITS, layout="stacked", pairs=PAIRS))
     once = own.filter(knob("rewrites").fill_null("0") == "0")
-    recalled = pl.col("final").fill_null(0.0)  # one that diverged has recalled nothing
+    recalled = pl.col("final").fill_null(0.0)  # a net that diverged has recalled nothing
     return once.select("cell", "lr", "seed", recalled).sort("cell", "lr", "seed")
 
 
@@ -77,7 +77,8 @@ def curves(nets: pl.DataFrame) -> pl.DataFrame:
 
 
 def windows(data: pl.DataFrame) -> dict[str, Window]:
-    """Return the window of each cell of `curves`, in the order of `NAMES`; none for one of a single rate."""
+    """Return the window of each cell of `curves`, in the order of `NAMES`; none for a cell with a single
+    rate."""
     lines = {cell: data.filter(cell=cell) for cell in NAMES}
     return {c: window(*own["lr", "accuracy"].to_numpy().T) for c, own in lines.items() if own.height > 1}
 

@@ -44,7 +44,8 @@ NET = ["symbols", "cell", "units", "batch", "seed"]
 
 
 def ranges(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return each net: its loss, where it fails, the number before, and whether it learnt n to 30."""
+    """Return each net: its loss, the number at which it fails, the one before, and whether it learnt n to
+    30."""
     own = rows.filter(having(task="counter_language", cell=CELLS)).drop_nulls("whole_at_lengths")
     scored = first_failures(own, "whole", 1).with_columns(knob("symbols", pl.Int64))
     fails = pl.col("fails_at").fill_null(math.inf)
@@ -55,7 +56,8 @@ def ranges(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw where each net fails, over the largest n in training, by language and units; last, by its loss."""
+    """Draw the number at which each net fails, over the largest n in training, by language and units; in the
+    last panel by its loss."""
     data = ranges(rows).with_columns((pl.col("fails_at") / LARGEST_N).alias("times"))
     shape = {"sharey": True, "width_ratios": [3, 3, 3, 4]}
     picture, (*panels, last) = marks.panels((10, 4), 1, len(LANGUAGES) + 1, **shape)
@@ -104,7 +106,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
 def fails_at(
     nets: pl.DataFrame, symbols: int, cell: str = LSTM, units: int = WIDTH, batch: int = BATCH
 ) -> list[float]:
-    """Return where each of these nets fails, in order; infinite where at no number of the list."""
+    """Return the number at which each of these nets fails, in order; infinite if at none of the list."""
     own = nets.filter(cell=cell, symbols=symbols, units=units, batch=batch)
     return own["fails_at"].cast(pl.Float64).fill_null(math.inf).sort().to_list()
 

@@ -9,9 +9,9 @@ training curves.
 Ours: 32 units, T = 50 and 100, Adam at .005, batches of 32, clip 1, 2,000 steps, the same for all starts. Two
 starts are added: `hold` (one bias for all units, by the lag) and `open_gate` (gates open, forget gate shut).
 T_max is the length of the sequence. Only the last ten steps of a copy are scored, where the paper averages
-over all: our plateau without memory is an accuracy of 1/8. Above it is another, .302, of who knows which
-symbols came, how often, and nothing of their order (memcap/papers/without_order.py): copies are judged from
-there on. Rows hold no curves, so final scores and steps to solve are drawn.
+over all: our plateau without memory is an accuracy of 1/8. Above it is another plateau, .302, that of a net
+which knows which symbols came, and how often, but nothing of their order (memcap/papers/without_order.py):
+copies are judged from there on. Rows hold no curves, so final scores and steps to solve are drawn.
 """
 
 import math
@@ -29,8 +29,8 @@ TASKS = ("copy", "variable copy", "adding")
 CHANCE = 1 / 8
 PLATEAU = without_order.accuracy(10, 8)
 FACTOR = 7  # times as fast: adding from chrono at T = 750, in the paper
-RISE = 0.1  # above the plateau, from which on a net knows of the order
-TOLERANCE = 0.05  # how far apart two accuracies are called even
+RISE = 0.1  # above the plateau, from which a net knows something of the order
+TOLERANCE = 0.05  # largest difference of two accuracies that count as even
 LEVEL = 0.05  # of the rank test over seeds by which one start is called faster
 SPREAD = 0.14  # over which the seeds of a start lie side by side
 BOTH = ["forget_bias", "chrono"]

@@ -11,7 +11,7 @@ count the steps before, where the past has not begun and zero is due. Three arms
 rate and updates); `start` (as theirs, but each recurrent block is orthogonal by itself, and so twice as
 large); `ours` (10 to 40 units, recipe `forget_bias` with a bias of 2, a rate of .03 that falls as a cosine,
 batches of 32, up to 10,000 updates, ended once a twentieth of the variance is left). At T = 400 each of the
-first two arms is one net, so none of the paper's claims is of that T. At T = 1,600 their loss is that of a
+first two arms is one net, so none of the paper's claims is about that T. At T = 1,600 their loss is that of a
 net without memory; study_full.yaml has it, and was not run.
 
 Errors are shares of the error without memory: for their validation losses .0851, that of T = 1,600, at each
