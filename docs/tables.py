@@ -66,6 +66,7 @@ QUESTIONS = {  # what must be known after 50 steps: task, knobs
 }
 COPIES = tuple(("copy", f"items={items}") for items in (2, 4, 8, 16))
 OPTIMIZERS = ("adam", "muon", "soap", "ggt")  # in the order of columns
+UNIFORM_RATE = 0.06  # of recipe=uniform
 FRESH_SEEDS = 8400  # of sweeps/rates.yaml: these and later ones chose no rate
 NEAR_THRESHOLDS = ("8 5", "12 7", "20 10", "20 12")  # lags and units
 SHORT = ("a bit, seen once", "one of 32 symbols, seen once", "how many steps went by", *list(QUESTIONS)[5:])
@@ -144,7 +145,8 @@ def short_answer() -> str:
     return filled(
         f"**One thing, seen once and held for 50 steps or less: {advised('latch').units} unit. At every step,"
         f" the bit of 50 steps ago, so that 50 bits are held all the time: {advised('delay_line').units}"
-        f" units, with up to {stream.recipe.budget:,} training steps.** Lag alone costs next to no width,"
+        f" units, by {stream.recipe.optimizer.capitalize()} in up to {stream.recipe.budget:,} training"
+        " steps.** Lag alone costs next to no width,"
         f" in {tasks - len(dearer)} of {tasks} tasks; information does, and how much depends on how well the"
         " net was trained. The one unit"
         f" {'inherits its hold' if one.verdict.startswith('inherited') else 'learns to hold'}: {bias} nets"
@@ -239,7 +241,10 @@ def up_to_by_gru() -> str:
 def advice_up_to() -> str:
     """How the advised widths did up to lag 50, and to lags that nothing measured; of a stream at these."""
     rows = rows_of("up_to_fresh_seeds").with_columns(passed_column())
-    cells = rows.group_by("task", "knobs", "lag", "units").agg(pl.col("passed").sum(), pl.len())
+    slower = (pl.col("recipe") == "uniform") & (pl.col("lr") < UNIFORM_RATE)
+    count = pl.col("passed").sum(), pl.len()
+    by_half = rows.filter(slower).group_by("lag", "units").agg(*count).sort("lag")
+    cells = rows.filter(~slower).group_by("task", "knobs", "lag", "units").agg(*count)
     of_lag, by_task = list[str](), dict[str, dict[int, str]]()
     for task, knobs, lag, units, passed, seeds in cells.sort("task", "knobs", "lag", "units").iter_rows():
         kind = typed(task_class(task), json.loads(knobs), "task")
@@ -251,7 +256,10 @@ def advice_up_to() -> str:
     lags = sorted({lag for of in by_task.values() for lag in of})
     lines = [(name, *(of.get(lag, "") for lag in lags)) for name, of in by_task.items()]
     whole = table(("task, passed (units)", *(f"up to {lag}" for lag in lags)), lines)
-    return f"{whole}\n\n" + filled(f"Of the delay line were steady: {', '.join(of_lag)}.")
+    half = ", ".join(f"{n} of {of} up to {lag} with {units} units" for lag, units, n, of in by_half.rows())
+    copies = filled(f"By half the rate ({UNIFORM_RATE / 2:g}) these copies of 16 pass: {half}.")
+    steady = filled(f"Of the delay line were steady: {', '.join(of_lag)}.")
+    return f"{whole}\n\n{copies}\n\n{steady}"
 
 
 def whole_sequences() -> str:
@@ -767,7 +775,7 @@ def map_seeds() -> str:
 
 def published_layers() -> str:
     """Count the nets of layers with parts of the published ones that pass, as the map judges them."""
-    heads = {"delay_line": "delay line of 8", "copy": "copy of 8, lag 4", "mqar": "recall of 4 pairs"}
+    heads = {"delay_line": "delay line of 8", "copy": "copy of 8, lag 4"}
     lines: dict[tuple[str, int], dict[str, str]] = {}
     for (cell, layers, task), own in rows_of("published_layers").group_by("cell", "layers", "task"):
         verdict, score = ("steady", "stretched") if task == "delay_line" else ("solved", "best")

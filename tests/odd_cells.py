@@ -85,9 +85,15 @@ class SquareCarry(Leaky):
         units = self.hidden_features
         return jnp.zeros((*input_shape[:-1], units, units), jnp.float32)
 
+    def __call__(self, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array]:
+        return carry, inputs @ self.kernel[...]
+
 
 class FixedCarry(Leaky):
     """Four numbers in the carry, whatever the width."""
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
         return jnp.zeros((*input_shape[:-1], 4), jnp.float32)
+
+    def __call__(self, carry: Any, inputs: jax.Array) -> tuple[Any, jax.Array]:
+        return carry, inputs @ self.kernel[...]

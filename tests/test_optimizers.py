@@ -76,15 +76,6 @@ def test_a_block_is_brought_to_the_orthogonal_matrix_next_to_it():
     assert not optimizers.orthogonal(zeros).any()
 
 
-def test_a_block_is_orthogonal_as_in_optax():
-    blocks = np.random.default_rng(1).normal(size=(4, U, U)).astype(np.float32)
-    each = optax.contrib.MuonDimensionNumbers(1, 2)
-    steps = len(optimizers.COEFFICIENTS)
-    other = optax.contrib.scale_by_muon(optimizers.COEFFICIENTS, steps, weight_dimension_numbers=each)
-    wanted, _ = other.update(blocks, other.init(blocks))
-    np.testing.assert_allclose(optimizers.orthogonal(blocks), wanted, atol=1e-5)
-
-
 def test_muon_is_its_rule():
     net = architecture()
     given = gradients(net, 30)
