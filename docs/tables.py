@@ -66,6 +66,7 @@ QUESTIONS = {  # what must be known after 50 steps: task, knobs
 }
 COPIES = tuple(("copy", f"items={items}") for items in (2, 4, 8, 16))
 OPTIMIZERS = ("adam", "muon", "soap", "ggt")  # in the order of columns
+SEQUENCES_OF_MARKS = 10_000  # of docs/known_widths.py
 UNIFORM_RATE = 0.06  # of recipe=uniform
 FRESH_SEEDS = 8400  # of sweeps/rates.yaml: these and later ones chose no rate
 NEAR_THRESHOLDS = ("8 5", "12 7", "20 10", "20 12")  # lags and units
@@ -1585,6 +1586,35 @@ def dimensions_by_world() -> str:
     return table(("world", *map(trials, amounts)), lines)
 
 
+def known_widths() -> str:
+    """Tabulate what `memcap fit` finds in sequences of tasks whose width the atlas has."""
+    lines, hits = [], {"true": [], "noisy": []}
+    of_marks = pl.read_csv(ROOT / "results" / "known_widths.csv", schema_overrides={"knobs": pl.String})
+    of_marks = of_marks.sort(pl.col("labels") != "true", maintain_order=True)
+    for _, rows in of_marks.group_by("task", "knobs", "lag", "labels", maintain_order=True):
+        row = rows.row(0, named=True)
+        task = task_of(row["task"], row["knobs"].split(",") if row["knobs"] else ())
+        name, labels, units = label(task), row["labels"], row["fit"]
+        threshold = point(name, row["lag"]).fit.u90
+        low, high = math.ceil(threshold.low), math.ceil(threshold.high)
+        score = rows.filter(units=units or rows["units"][0])["score"][0]
+        found = f"{units}, more than {row['below']}" if row["below"] else units or "no width helps"
+        least = score - (score * (1 - score) / SEQUENCES_OF_MARKS) ** 0.5 if task.loss == "classes" else 1
+        often = rows.filter(pl.col("score") >= least)["units"].min() if units else None
+        if labels in hits:
+            hits[labels].append((low <= (units or 0) <= high, low <= (often or units or 0) <= high))
+        atlas = f"{max(1, math.ceil(threshold.units))} [{low}, {high}]" if labels in hits else ""
+        lines.append((f"{name}, lag {row['lag']}", labels, atlas, found, often or "", number(score)))
+    rules = [
+        f"{rule} {sum(each[k] for each in hits['true'])} of {len(hits['true'])} marks, and"
+        f" {sum(each[k] for each in hits['noisy'])} of {len(hits['noisy'])} with noise"
+        for k, rule in enumerate(("by loss", "by how often the class is right"))
+    ]
+    head = ("sequences of", "labels", "atlas", "memcap fit", "right as often", "score")
+    text = filled(f"**Within the atlas's interval are {'; '.join(rules)}.**")
+    return f"{text}\n\n{table(head, lines)}"
+
+
 def beside_keras() -> str:
     """Tabulate the losses of `memcap fit` and of Keras's best width on the same test sequences."""
     lines = []
@@ -1669,6 +1699,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "need": need,
     "need in short": need_in_short,
     "dimensions": dimensions,
+    "known widths": known_widths,
     "dimensions by world": dimensions_by_world,
     "beside Keras": beside_keras,
     "papers": redrawn,

@@ -456,9 +456,10 @@ def run(text, framework, folder):
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_a_script_trains_a_delay_line_of_lag_8(framework, tmp_path):
-    assert run(script(member(units=8), framework), framework, tmp_path).startswith("STEADY after")
-    assert len(list(tmp_path.glob("delay_line_8.*"))) == 1
+def test_a_script_trains_a_delay_line_by_a_curriculum(framework, tmp_path):
+    each = member(lag=4, units=8, recipe="curriculum")
+    assert run(script(each, framework), framework, tmp_path).startswith("STEADY after")
+    assert len(list(tmp_path.glob("delay_line_4.*"))) == 1
 
 
 SORTED = """

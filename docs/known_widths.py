@@ -1,0 +1,105 @@
+"""Ask `memcap fit` for widths that are known: ten marks of the atlas, written out as 10,000 sequences each.
+
+python docs/known_widths.py    adds what results/known_widths.csv has not, at a minute of CPU a mark
+
+Three marks come again with noise (a tenth of the labels is another class: no net is right of more than 90 %),
+and one with all labels drawn at random, of which nothing can be learnt.
+"""
+
+from pathlib import Path
+
+import jax
+import numpy as np
+import polars as pl
+
+from memcap.capacity.losses import LossCurve
+from memcap.config import Engine, task_of
+from memcap.own_data import WidthSearch
+from memcap.tasks import Task
+from memcap.tasks.data import BEST, Data
+
+MARKS = (  # task, knobs, lag
+    ("latch", (), 20),
+    ("adding", (), 20),
+    ("temporal_order", (), 20),
+    ("latch", ("symbols=8",), 20),
+    ("copy", ("items=2",), 12),
+    ("latch", ("symbols=32",), 12),
+    ("copy", (), 12),
+    ("copy", ("items=8",), 5),
+    ("delay_line", ("symbols=4",), 5),
+    ("delay_line", ("reals=true",), 5),
+)
+NOISY, RANDOM = (0, 3, 6), (0,)  # of these
+WRONG = 0.1  # of the labels under noise
+SEQUENCES, SEED = 10_000, 100
+MOST, FOLDS, NETS = 16, 5, 1  # units of the widest net; nets of each width and fold
+FILES = Path("outputs/known_widths")
+OUT = Path(__file__).parents[1] / "results" / "known_widths.csv"
+
+
+def write(file: Path, task: Task, lag: int, labels: str, sequences: int = SEQUENCES) -> None:
+    """Write sequences of a task as a file of task=data.
+
+    Args:
+        file: the .npz.
+        task, lag: what is asked.
+        labels: "true", "noisy" or "random".
+        sequences: how many.
+    """
+    length, rng = task.length(lag), np.random.default_rng(SEED)
+    batch = task.sample(jax.random.key(SEED), lag, length, length, sequences)
+    targets = np.asarray(batch.targets).T
+    if labels == "noisy":
+        other = rng.integers(1, task.outputs, targets.shape)
+        targets = (targets + other * (rng.random(targets.shape) < WRONG)) % task.outputs
+    elif labels == "random":
+        targets = rng.integers(0, task.outputs, targets.shape)
+    arrays = {"inputs": np.moveaxis(np.asarray(batch.inputs), 1, 0), "targets": targets}
+    if batch.mask is not None:
+        arrays["mask"] = np.asarray(batch.mask).T
+    file.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(file, allow_pickle=False, **arrays)
+
+
+def fit(file: Path) -> LossCurve:
+    """Search the width of a file as `memcap fit --most 16 --seeds 1` does."""
+    task = Data(file=str(file), criterion=BEST, scale=True)
+    return WidthSearch(task, file.with_suffix(""), MOST, FOLDS, NETS, Engine(workers=1), quiet=True).run()
+
+
+def main() -> None:
+    """Fit all marks, and write what was found."""
+    studied = [(MARKS[k], "random") for k in RANDOM] + [(MARKS[k], "noisy") for k in NOISY]
+    studied += [(mark, "true") for mark in MARKS]
+    lines = pl.read_csv(OUT, schema_overrides={"fit": pl.Int64}).to_dicts() if OUT.exists() else []
+    there = {(line["task"], line["knobs"] or "", line["lag"], line["labels"]) for line in lines}
+    for (name, knobs, lag), labels in studied:
+        if (name, ",".join(knobs), lag, labels) in there:
+            continue
+        words = [name, *(each.partition("=")[2] for each in knobs), str(lag), labels]
+        file = FILES / f"{'-'.join(words)}.npz"
+        if not file.exists():
+            write(file, task_of(name, knobs), lag, labels)
+        curve = fit(file)
+        print(f"{file.stem}: {curve.units} units, more than {curve.below}", flush=True)
+        about = {"task": name, "knobs": ",".join(knobs), "lag": lag}
+        about |= {
+            "labels": labels,
+            "fit": curve.units,
+            "below": curve.below,
+            "recipe": curve.recipe.name,
+            "lr": curve.recipe.lr,
+        }
+        for width in curve.widths:
+            own = {"units": width.units, "score": width.score, "train_loss": width.train}
+            for fold, loss in enumerate(width.folds):
+                current = curve.without_state.folds[fold]
+                lines.append(about | own | {"fold": fold, "loss": loss, "no_state": current})
+        pl.DataFrame(lines, schema_overrides={"fit": pl.Int64, "knobs": pl.String}).write_csv(
+            OUT, float_precision=5
+        )
+
+
+if __name__ == "__main__":
+    main()
