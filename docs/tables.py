@@ -60,7 +60,7 @@ QUESTIONS = {  # what must be known after 50 steps: task, knobs
     "the sum of two of 51 numbers": ("adding",),
     "the order of two symbols": ("temporal_order",),
     "how many steps went by": ("count",),
-    "four bits, to be said again in their order": ("copy",),
+    "four bits, to be repeated in order": ("copy",),
     "sixteen bits, likewise": ("copy", "items=16"),
     "at every step, the bit of 50 steps ago": ("delay_line",),
 }
@@ -150,9 +150,9 @@ def short_answer() -> str:
         " steps.** Lag alone costs next to no width,"
         f" in {tasks - len(dearer)} of {tasks} tasks; information does, and how much depends on how well the"
         " net was trained. The one unit"
-        f" {'inherits' if one.verdict.startswith('inherited') else 'learns'} its hold: {bias} nets pass from"
-        f" forget bias 1, which holds nothing so long, {frozen} with the cell left as it starts, and"
-        f" {max(one.by_recipe, one.wide)} of {one.draws:,} that are drawn and not trained."
+        f" {'inherits its hold' if one.verdict.startswith('inherited') else 'learns to hold'}: {bias} nets"
+        f" pass that start from forget bias 1, which alone holds nothing that long; {frozen} pass if the cell"
+        f" is not trained, and {max(one.by_recipe, one.wide)} of {one.draws:,} without any training."
     )
 
 
@@ -190,10 +190,11 @@ def lag_and_width() -> str:
     counts = rows.group_by("units").agg(pl.col("passed").sum(), pl.len()).sort("units").iter_rows()
     passed = ", ".join(f"{good} of {nets} with {units}" for units, good, nets in counts)
     return filled(
-        f"So it is in {tasks - len(dearer)} of the {tasks} tasks that hold as many bits at each lag and"
-        " were measured up to lag 50: they take at most twice the units of the shortest lag, and two more"
-        f" (u90). The exception is {each}. Nets that draw all lags, by Adam and Muon at rates from .005 to"
-        f" .06, pass up to lag 50 in {passed} units (`memcap train sweeps=cycle_navigation`)."
+        f"The same is true of {tasks - len(dearer)} of the {tasks} tasks that hold equally many bits at each"
+        " lag and were measured up to lag 50: at lag 50 they take at most twice the units of the shortest"
+        f" lag, plus two (u90). The exception is {each}. Nets that train on all lags, with Adam and Muon at"
+        f" rates from .005 to .06, pass up to lag 50 in {passed} units (`memcap train"
+        " sweeps=cycle_navigation`)."
     )
 
 
@@ -340,10 +341,10 @@ def learned_in_short() -> str:
     found = controls()["uniform", task_of("latch", [])]
     passed = [f"{good} of {nets}" for good, nets in (found.advised, found.bias, found.frozen)]
     return filled(
-        f"As advised {passed[0]} nets of one unit latch a bit up to lag 50. From forget bias 1, which is told"
-        f" no lag and forgets within a few steps, {passed[1]} do. With the cell left as it starts and the"
-        f" read-out trained alone, {passed[2]} do. Of {found.draws:,} nets that are drawn and not trained,"
-        f" {found.by_recipe} pass as the recipe draws them, and {found.wide} with weights from -100 to 100."
+        f"With the advised recipe {passed[0]} nets of one unit latch a bit up to lag 50. From forget bias 1,"
+        f" which knows no lag and forgets within a few steps, {passed[1]} do. If only the read-out trains and"
+        f" the cell stays as it starts, {passed[2]} do. Of {found.draws:,} untrained nets {found.by_recipe}"
+        f" pass as the recipe draws them, and {found.wide} with weights from -100 to 100."
     )
 
 
@@ -588,10 +589,10 @@ def costs_in_short() -> str:
     """What differs between the families."""
     by_family = {cost.family: cost for cost in costs(points())}
     return filled(
-        f"What a bit costs depends on the task. In a copy it is {sentence(by_family['copy'])}, at whatever"
-        f" lag; in a delay line, which shifts at every step, {sentence(by_family['delay_line'])} where there"
-        f" are two symbols, {sentence(by_family['delay_line (symbols=4)'])} where there are four and"
-        f" {sentence(by_family['delay_line (symbols=8)'])} where there are eight. A delay line of reals costs"
+        f"What a bit costs depends on the task. In a copy it is {sentence(by_family['copy'])}, at any lag; in"
+        f" a delay line, which shifts at every step, {sentence(by_family['delay_line'])} with two symbols,"
+        f" {sentence(by_family['delay_line (symbols=4)'])} with four and"
+        f" {sentence(by_family['delay_line (symbols=8)'])} with eight. A delay line of reals costs"
         f" {sentence(by_family['delay_line (reals=True)'])}. No slope over all of them means anything."
     )
 
@@ -1229,7 +1230,7 @@ def real_sets() -> str:
         "last five",
         "best net",
         "shuffled",
-        "foretold",
+        "predicted",
         "enough",
         "learnt",
     )
@@ -1254,11 +1255,11 @@ def real_in_short() -> str:
     constants = {units: np.abs(np.log(sets["measured"].to_numpy() / units)).mean() for units in range(1, 65)}
     constant = min(constants, key=constants.__getitem__)
     return filled(
-        f"**Of {sets.height} widths, {close} were foretold within a factor of 1.5 and {near} within 2;"
-        f" {inside} lie in the range that was given.** The typical miss is a factor of {miss:.1f}; who says"
-        f" {constant} of every set, which is the best of all constants, misses by"
-        f" {np.exp(constants[constant]):.1f}. The order of the sets was foretold with a rank correlation of"
-        f" {rank:.2f}. (By the rule at first: {by_one_error[0]} within 1.5, {by_one_error[1]} within 2,"
+        f"**Of {sets.height} widths, {close} were predicted within a factor of 1.5 and {near} within 2;"
+        f" {inside} lie in the predicted range.** The typical miss is a factor of {miss:.1f}; the best"
+        f" constant, {constant} for every set, misses by {np.exp(constants[constant]):.1f}. The order of the"
+        f" sets was predicted with a rank correlation of {rank:.2f}."
+        f" (By the first rule: {by_one_error[0]} within 1.5, {by_one_error[1]} within 2,"
         f" {by_one_error[2]} in the range; a factor of {by_one_error[3]:.1f}; {by_one_error[4]:.2f}.)"
     )
 

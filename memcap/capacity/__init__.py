@@ -1,2 +1,1 @@
-"""Statements about trained networks: the frontier, reference lines, comparisons, the map of cells, the
-answer."""
+"""Analysis of trained networks: the frontier, reference widths, comparisons, the map of cells, the answer."""

@@ -83,7 +83,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Print the answer; without any rows it says so, and how to measure."""
+    """Print the answer; without any rows say so, and how to measure."""
     subject = _subject(arguments)
     if subject is None:
         return
@@ -125,7 +125,7 @@ def run(arguments: Namespace) -> None:
 
 
 def _answer_by_loss(arguments: Namespace, task: Task, lag: int) -> None:
-    """Answer of own sequences whose widths are compared by their held-out loss."""
+    """Answer for a user's own sequences, whose widths are compared by held-out loss."""
     rows = rows_of(arguments.results or OUTPUTS, arguments.strict)
     curves = [curve for curve in loss_curves(rows) if curve.is_of(task, lag)]
     if not curves:
@@ -138,7 +138,7 @@ def _answer_by_loss(arguments: Namespace, task: Task, lag: int) -> None:
 
 
 def _subject(arguments: Namespace) -> tuple[Task, int] | None:
-    """Return the task and lag that were given, or ask for them; None where the answer is another command."""
+    """Return the task and lag that were given, or ask for them; None if the answer is another command."""
     if arguments.task is None:
         if arguments.lag is not None or arguments.knob:
             raise UserError("--task: not given; give --task and --lag, or neither to be asked")
@@ -156,11 +156,10 @@ def ask(out: Console) -> tuple[Task, int] | None:
     """Ask what has to be remembered, over how many steps, and for the task's `asks`.
 
     Args:
-        out: where the questions are printed; the answers are read from stdin.
+        out: console for the questions; the answers are read from stdin.
 
     Returns:
-        The task with its knobs, and the lag; None where none of memcap's tasks is meant, and what to do was
-        printed.
+        The task with its knobs, and the lag; None if no task of memcap's fits, and advice was printed.
 
     Raises:
         UserError: stdin has ended.
@@ -198,7 +197,7 @@ def _ask(out: Console) -> tuple[Task, int] | None:
 
 
 def _knob(out: Console, cls: type[Task], name: str, metadata: Any, default: Any) -> dict[str, Any]:
-    """Ask for the value of one knob, again and again until the task takes it."""
+    """Ask for the value of one knob, until the task accepts it."""
     doc = metadata["doc"]
     while True:
         text = Prompt.ask(

@@ -1,4 +1,4 @@
-"""Arguments that several commands have, and their types. No JAX is needed."""
+"""Arguments that several commands share, and their types. Needs no JAX."""
 
 import argparse
 import math
@@ -17,8 +17,8 @@ PLACE = "folder of a study, or of many; or atlas, the rows that memcap publishes
 
 
 def add_results(parser: argparse.ArgumentParser, otherwise: str = "") -> None:
-    """Give a command the argument `results`: where rows are read; `otherwise`: what None, the default, stands
-    for in words."""
+    """Give a command the argument `results`, the place of rows; `otherwise` says in words what the default
+    None means."""
     about = f"{PLACE} (default: {otherwise or OUTPUTS})"
     parser.add_argument(
         "results", type=location, nargs="?", default=None if otherwise else OUTPUTS, help=about
@@ -48,7 +48,7 @@ def add_strict(parser: argparse.ArgumentParser) -> None:
 
 
 def location(text: str) -> Path:
-    """Read the name of a file or folder. An empty one, as of a shell's variable that is not set, would mean
+    """Read the name of a file or folder. An empty name, as from an unset variable of the shell, would mean
     the current folder."""
     if not text:
         raise argparse.ArgumentTypeError("is empty; name a file or folder, . for this one")
@@ -93,8 +93,8 @@ def share(text: str) -> float:
 
 
 def folder_of(results: Path) -> Path:
-    """Return the folder beside whose rows things are written: the one that a user named, or that of the file.
-    What is made of published rows goes beside studies, apart from those of the same name."""
+    """Return the folder to write into: the one that a user named, or that of the file. Results from published
+    rows go beside studies, apart from studies of the same name."""
     if is_published(results):
         return OUTPUTS / "published" / results
     return results if results.is_dir() else results.parent

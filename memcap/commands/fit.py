@@ -102,7 +102,7 @@ def run(arguments: Namespace) -> None:
 
 
 def _task(arguments: Namespace, folder: Path) -> tuple[Data, list[str]]:
-    """Return the task of a file, and what was found in it."""
+    """Return the task of a file, and sentences about its content."""
     file = arguments.file
     if not is_table(file):
         if file.suffix != ".npz" and not file.is_dir():
@@ -133,7 +133,7 @@ def _task(arguments: Namespace, folder: Path) -> tuple[Data, list[str]]:
 
 
 def _saved(form: LongForm, folder: Path) -> tuple[Data, list[str]]:
-    """Write the arrays into the study's folder; return their task, and what was found in them."""
+    """Write the arrays into the study's folder; return their task, and sentences about them."""
     path = form.save(folder / f"sequences-{form.digest}.npz")
     return Data(file=str(path), criterion=BEST, scale=True), list(form.words)
 

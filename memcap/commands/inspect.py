@@ -44,7 +44,7 @@ def run(arguments: Namespace) -> None:
 class Inspection:
     """The shapes that `memcap inspect` shows, the batch first, as in Keras.
 
-    every: hidden states of all steps, of the last layer; last: of the last one; carry: each array of the
+    every, last: the last layer's hidden states at all steps, and at the last one; carry: each array of the
     state, by name.
     """
 

@@ -78,10 +78,10 @@ def run(arguments: Namespace) -> None:
 
 
 def groups(name: str | None = None) -> list[KnobGroup]:
-    """Return the groups of knobs, or those that a name stands for.
+    """Return the groups of knobs, or those of a name.
 
     Args:
-        name: of a group or a task, one of the user's own, too; None: all.
+        name: name of a group or a task, also a user's own; None: all.
 
     Raises:
         UserError: no such group or task.
@@ -103,7 +103,7 @@ def groups(name: str | None = None) -> list[KnobGroup]:
 def recipe_values() -> dict[str, dict[str, Any]]:
     """Read the values of each file of conf/recipe/, by its name."""
     names = sorted(path.stem for path in (root() / "conf" / "recipe").glob("*.yaml"))
-    return {name: values for name in names if len(values := recipe_file(name)) > 1}  # auto names another one
+    return {name: values for name in names if len(values := recipe_file(name)) > 1}  # auto names another
 
 
 def _job() -> KnobGroup:
@@ -154,7 +154,7 @@ def _range(field: Field, hint: Any) -> str:
 
 
 def _plain(value: Any) -> str:
-    """Write a value as YAML has it."""
+    """Write a value as in YAML."""
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 

@@ -29,8 +29,8 @@ from memcap.tracking import RUNS, WANDB_MODES, Tracking
 from memcap.tracking.mirror import SECONDS_BETWEEN_POLLS, Sender, StudyMirror, mirror
 from memcap.tracking.report import figure_since, remove_files, report_path
 
-NICENESS = 10  # about a tenth of what a training process gets of a core that both want
-PATIENCE = 60.0  # seconds that a mirror has at most once the job beside it was killed
+NICENESS = 10  # about a tenth of a training process's share of a core that both want
+PATIENCE = 60.0  # most seconds that a mirror lives once the job beside it was killed
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -56,7 +56,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--runs", choices=[*RUNS, "cell"], default="auto", metavar="{auto,member,seeds}", help=about
     )
-    # As the process that trains starts it.
+    # Arguments with which a training process starts it.
     parser.add_argument("--token", help=SUPPRESS)
     parser.add_argument("--study", help=SUPPRESS)
     parser.add_argument("--part", default="", help=SUPPRESS)
@@ -64,11 +64,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Send what one study after another holds, or follow one."""
+    """Send one study after another, or follow one."""
     settings = Tracking(arguments.to, arguments.project, arguments.entity, arguments.wandb, arguments.runs)
     if arguments.token:
         _beside_a_job(settings, arguments)
-        os._exit(0)  # threads of a service that hangs hold nothing up
+        os._exit(0)  # without waiting for the threads of a service that hangs
     if settings.is_off:
         raise UserError(f"--to {arguments.to}: is turned off, by the service off or by WANDB_MODE=disabled")
     settings.check_service()
@@ -112,19 +112,19 @@ def _mirror_of(
     command: str = "",
 ) -> StudyMirror:
     sender = Sender(settings.target(study, follower.folder, part), report)
-    commit = git_commit() if report else None  # beside the job, whose code is this one's
+    commit = git_commit() if report else None  # the job beside it has the same code
     return StudyMirror(sender, study, settings.runs, command or _last_command(follower.folder), commit)
 
 
 def _last_command(folder: Path) -> str:
-    """Return the command of the study's last job, as far as it is known."""
+    """Return the command of the study's last job, if known."""
     jobs = sorted(heartbeat.read(folder).values(), key=lambda job: job.started)
     return next((job.command for job in reversed(jobs) if job.command is not None), "")
 
 
 def _result(folder: Path, study: str) -> tuple[list[dict[str, Any]], Path | None]:
-    """Return the frontier of a study, of all rows in its folder, or the losses of its widths, and the figure
-    if there is one."""
+    """Return the frontier of all rows in a study's folder, or the losses of its widths, and the figure if
+    there is one."""
     rows = store.read(folder).filter(study=study)
     curves = list(map(as_dict, loss_curves(rows)))
     table = [{"file": curve["file"], **width} for curve in curves for width in curve["widths"]]
@@ -136,7 +136,7 @@ def _result(folder: Path, study: str) -> tuple[list[dict[str, Any]], Path | None
 def _beside_a_job(settings: Tracking, arguments: Namespace) -> None:
     """Follow one command until it ends, or is gone."""
     os.nice(NICENESS)
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the job ends it, or its own end does
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the job ends it, or the job's own end
         signal.signal(number, signal.SIG_IGN)
     folder, token, parent, over = arguments.results, arguments.token, os.getppid(), threading.Event()
     threading.Thread(target=_watch, args=[over], name="memcap-mirror-job", daemon=True).start()
@@ -155,12 +155,12 @@ def _beside_a_job(settings: Tracking, arguments: Namespace) -> None:
     else:
         own.finish(pl.read_csv(figure.with_suffix(".csv"), infer_schema_length=None).to_dicts(), figure)
     if os.getppid() != parent:
-        remove_files(folder, token)  # the job, which reads them, was killed
+        remove_files(folder, token)  # the job would read them, but was killed
 
 
 def _watch(over: threading.Event) -> None:
-    """Wait in a thread for the end of the job, with which standard input ends."""
-    os.read(sys.stdin.fileno(), 1)  # which holds no lock that the process needs to end
+    """Wait in a thread for the end of standard input, which is that of the job."""
+    os.read(sys.stdin.fileno(), 1)  # holds no lock that the process needs to end
     over.set()
-    time.sleep(PATIENCE)  # it ends us before, unless it was killed
+    time.sleep(PATIENCE)  # the job ends this process before that, unless it was killed
     os._exit(1)

@@ -43,7 +43,7 @@ from memcap.training.engine import worker_count
 from memcap.training.program import Program
 from memcap.training.queue import cost, work
 
-MOST_PROGRAMS = 12  # that are compiled and shown, the costliest
+MOST_PROGRAMS = 12  # that are compiled and shown, the costliest first
 HEADS = {
     "members": "",
     "lanes": "members in flight",
@@ -56,7 +56,7 @@ HEADS = {
     "step": "",
 }
 
-FARTHEST = 10_000  # times as long as the rows trained: beyond that their pace says nothing
+FARTHEST = 10_000  # times the training of the rows, beyond which their pace says nothing
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -106,7 +106,7 @@ def run(arguments: Namespace) -> None:
 
 
 def _study(jobs: Sequence[Job]) -> StudyPlan:
-    """Plan the study of jobs that have their settings in common."""
+    """Plan the study of jobs that share their settings."""
     settings = jobs[0].settings
     members = list(dict.fromkeys(member for job in jobs for member in job.members))
     now = what_is_missing(members, settings.study)
@@ -125,7 +125,7 @@ def _study(jobs: Sequence[Job]) -> StudyPlan:
 def _about(
     studies: Sequence[StudyPlan], plans: Sequence[ProgramPlan], programs: int, device: Device | None
 ) -> dict[str, Any]:
-    """Return all that is known beside the programs themselves, for JSON and for the sentences."""
+    """Return everything known about the studies except the programs, for JSON and for the sentences."""
     members, there, missing, most = (
         sum(counts)
         for counts in zip(*((len(s.members), s.there, len(s.missing), s.most) for s in studies), strict=True)
@@ -151,7 +151,7 @@ def _about(
 
 
 def _measured(studies: Sequence[StudyPlan]) -> tuple[float, int] | None:
-    """Estimate the seconds that this CPU needs, with the number of its rows that say so; None without any."""
+    """Estimate the seconds on this CPU, with the number of rows behind the estimate; None without any."""
     if jax.default_backend() != "cpu":
         return None
     folders = [folder for folder in {OUTPUTS, *(study.folder for study in studies)} if folder.exists()]
@@ -170,7 +170,7 @@ def _measured(studies: Sequence[StudyPlan]) -> tuple[float, int] | None:
 
 
 def _columns(each: ProgramPlan) -> dict[str, Any]:
-    """Return a program as JSON has it."""
+    """Return a program's values for JSON."""
     program, trainer = each.program, each.program.trainer
     return {
         "task": program.spec.task.name,
@@ -204,7 +204,7 @@ def _table(plans: Sequence[ProgramPlan], device: str) -> Listing:
         floor = "" if each.floor is None else scaled(each.floor, "s")
         rows.append([row["task"] + cell, *numbers, *amounts, floor])
     columns = [Column("program"), *(Column(head, about, right=True) for head, about in HEADS.items())]
-    if not any(row[-1] for row in rows):  # as on a CPU, of which no floor is known
+    if not any(row[-1] for row in rows):  # as on a CPU, which has no known floor
         columns, rows = columns[:-1], [row[:-1] for row in rows]
     return Listing(
         f"Programs for {device}", columns, rows, drops=("lanes", "eval", "passes", "products", "length")

@@ -30,7 +30,7 @@ def run(arguments: Namespace) -> None:
     path = arguments.output or folder / "report.html"
     text = page(rows, curves.read(folder), f"memcap: {folder.name or folder.absolute().name}")
     with files.output_of(path):
-        if arguments.output is None:  # that of what is made of the atlas need not be there
+        if arguments.output is None:  # the folder for the atlas may not exist
             files.make_folder(folder)
         files.write(path, lambda file: file.write(text.encode()), with_digest=False)
     print(path)

@@ -160,7 +160,7 @@ def run(arguments: Namespace) -> None:
 
 
 def _resample(paper: papers.Paper, rows: pl.DataFrame, number: int, place: Path) -> list[str]:
-    """Judge resampled rows, print what becomes of each verdict, and write it beside the verdicts; return the
+    """Judge resampled rows, print how each verdict fares, and write this beside the verdicts; return the
     claims that hold by chance."""
     table = resample.resample(paper, rows, number)
     _write(table, place / "resampled.csv")
@@ -176,7 +176,7 @@ def _write(table: pl.DataFrame, path: Path) -> None:
 
 
 def _rows(arguments: Namespace) -> tuple[pl.DataFrame, Path]:
-    """Return the rows to judge, after training what lacks, and the folder of the figure."""
+    """Return the rows to judge, after training missing members, and the folder of the figure."""
     name = arguments.name.rpartition(":")[2]
     if arguments.rows is not None:
         if arguments.overrides:
@@ -212,17 +212,17 @@ def _published(name: str) -> pl.DataFrame:
 
 
 def _is_study(name: str, config_dir: Path | None) -> bool:
-    """Tell whether `sweeps=NAME` finds something."""
+    """Tell whether there is a study for `sweeps=NAME`."""
     folders = [config_dir or root(), root()]
     return name in papers.studies() or any((f / "sweeps" / f"{name}.yaml").is_file() for f in folders)
 
 
 def tiny(members: Sequence[Member]) -> list[Member]:
-    """Take the narrowest and the widest member at the shortest lag, per task, recipe and network but for its
-    width, for some training steps.
+    """Take the narrowest and the widest member at the shortest lag of each task, recipe and network, with a
+    budget of some steps.
 
     Args:
-        members: of a study.
+        members: members of a study.
     """
     groups: dict[tuple, list[Member]] = {}
     for member in members:
@@ -269,5 +269,5 @@ def _list() -> None:
 
 
 def _counts(name: str) -> list[str]:
-    """Return how many of the claims hold in the published rows, by whose they are."""
+    """Return the numbers of claims that hold in the published rows, by `Claim.whose`."""
     return [*papers.counts(name).values()]

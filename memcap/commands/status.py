@@ -20,13 +20,13 @@ from memcap.store.status import Failure, Status, status, studies
 from memcap.terminal.printing import Column, Listing, add_json, duration, number, print_json, show
 from memcap.terminal.words import plural, printable
 
-# Words of a command that runs nothing but memcap: overrides of a job's own keys, and no module in them.
+# Words of a command that runs only memcap: overrides of a job's own keys, without a module.
 OVERRIDE = re.compile(
     r"-m$|--multirun$|(?:task|model|recipe|evaluation|engine|sweeps)(?:\.\w+)?=|"
     r"(?:seed|axes|design|precision|study|out)="
 )
 IMPORT = re.compile(r"[A-Za-z_]\w*:[A-Za-z_]")
-SHOWN = 10  # members that are shown, of those that run and of those that failed
+SHOWN = 10  # members shown, of the running and of the failed ones
 RUNNING = (
     Column("key"),
     Column("member"),
@@ -66,7 +66,7 @@ def _columns(study: Status) -> dict[str, Any]:
 
 
 def _job_columns(job: Heartbeat) -> dict[str, Any]:
-    """Write a job, with two fields under the names that they have always had in this JSON."""
+    """Return a job's fields for JSON, two of them under their older names."""
     columns = {"updated": "heard", "seconds_left": "left"}
     return {columns.get(name, name): value for name, value in asdict(job).items()} | {"state": state(job)}
 
@@ -79,7 +79,7 @@ def _say(study: Status) -> None:
     if study.failed:
         show(_failed(study.failed))
     for line in goes_on(study):
-        print(printable(line))  # whole, to be copied
+        print(printable(line))  # unfolded, for copying
 
 
 def sentences(study: Status) -> list[str]:
@@ -107,7 +107,7 @@ def sentences(study: Status) -> list[str]:
         )
     if study.left_over:
         lines.append(f"{plural(study.left_over, 'member')} unfinished: no running job trains them.")
-    over = study.done == study.members  # then nobody asks any more who was interrupted
+    over = study.done == study.members  # then interrupted jobs no longer matter
     lines += [
         f"Job {job.pid} on {job.host}: {state(job)}."
         for job in study.jobs
@@ -126,7 +126,7 @@ def sentences(study: Status) -> list[str]:
 
 
 def state(job: Heartbeat) -> str:
-    """Say the state of a job in words."""
+    """Describe the state of a job."""
     ago = f"{duration(round(job.age))} ago"
     if job.ended is not None:
         return f"{job.ended}, {ago}"
@@ -138,7 +138,7 @@ def state(job: Heartbeat) -> str:
 
 
 def goes_on(study: Status) -> list[str]:
-    """Return the commands that train what no job does; or, where all is done, that show it."""
+    """Return commands that train members without a job; or, if all is done, that show the results."""
     if study.left_over or study.failed:
         return list(dict.fromkeys(_again(job) for job in study.unfinished))
     if study.running or study.waiting or study.more:
@@ -147,8 +147,8 @@ def goes_on(study: Status) -> list[str]:
 
 
 def _again(job: Heartbeat) -> str:
-    """Say how a job's members are trained. Its file may be a stranger's: a command of another program is not
-    advised, and one of memcap's that may run code of somebody's is marked."""
+    """Say how to train a job's members. Its file may be a stranger's: a command of another program is not
+    advised, and one of memcap's that may run other code is marked."""
     if job.command is None:
         return "Resume with: the same call of memcap.train, with this folder"
     words = _words(job.command)

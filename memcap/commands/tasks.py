@@ -42,7 +42,7 @@ DROPS = ("shortest", "held", "length", "constructed", "chance", "one/number", "r
 
 
 def tasks_table(lag: int) -> Listing:
-    """One line per task, with its default knobs."""
+    """Return a table with one line per task, with its default knobs."""
     rows = [
         [number(v) if isinstance(v, (int, float)) else "" if v is None else v for v in row.values()]
         for row in task_rows(lag)
@@ -53,7 +53,7 @@ def tasks_table(lag: int) -> Listing:
 
 
 def task_rows(lag: int) -> list[dict[str, Any]]:
-    """Return what each task knows of itself at a lag."""
+    """Return the facts of each task at a lag."""
     rows: list[dict[str, Any]] = []
     for name, cls in task_classes().items():
         task = cls()

@@ -37,13 +37,13 @@ Then: memcap frontier, memcap figure frontier, memcap answer
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Everything is Hydra's, also what begins with a dash: no word is an option of memcap."""
+    """Pass all words to Hydra, also those that begin with a dash: none is an option of memcap."""
     parser.prefix_chars = ""
     parser.add_argument("overrides", nargs=REMAINDER)
 
 
 def options() -> ArgumentParser:
-    """Hydra's options, for completion."""
+    """Return Hydra's options, for completion."""
     return app.HydraParser()
 
 

@@ -14,7 +14,7 @@ from memcap.terminal.words import plural, printable
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the study, and what is checked of it."""
+    """Add the study, and the extent of the check."""
     add_results(parser)
     parser.add_argument(
         "--rows-only",
@@ -25,7 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Print a line per problem, and how much was OK."""
+    """Print a line per problem, and the number of sound files."""
     report = verify(arguments.results, arguments.rows_only)
     if arguments.json:
         print_json(asdict(report))

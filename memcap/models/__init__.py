@@ -1,1 +1,1 @@
-"""Networks: a cell and its read-out, initialisers, hand-set weights, export to other libraries, shapes."""
+"""Networks: a cell and its read-out, initialisers, hand-set weights, and export to other libraries."""
