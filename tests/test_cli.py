@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import numpy as np
+import polars as pl
 import pytest
 from command import ROOT, files, memcap, python
 from jax._src import config as jax_config
@@ -165,8 +166,11 @@ def test_rows_of_a_task_that_is_not_there_are_left_out(study):
         assert any(part in line for line in said), part
     assert memcap(study, "answer", "--task", "delay_line", "--lag", 3).out == answer
     assert memcap(study, "figure", "frontier").status == 0
-    collected = memcap(study, "collect", "outputs/others", "--json")
-    assert strict(collected.out)["rows"] == 2 * len(others)  # they are as good as ever
+    collected = memcap(study, "collect", "outputs/others", "--json", "--csv")
+    assert strict(collected.out) == {"file": "outputs/others/rows.csv", "rows": 2 * len(others)}
+    assert pl.read_csv(study / "outputs/others/rows.csv")["key"].to_list() == (
+        pl.read_parquet(study / "outputs/others/rows.parquet")["key"].to_list()
+    )
 
 
 @pytest.mark.parametrize("command", ["figure frontier -o", "collect", "export zz --layout flax -o"])

@@ -167,7 +167,7 @@ def test_resolve_leaves_its_argument_alone():
     assert given == before
 
 
-OF_ONE_LAG = ("bandlimited_delay", "cue_discrimination", "data", "delay_line", "square_wave")
+OF_ONE_LAG = ("bandlimited_delay", "cue_discrimination", "data", "delay_line", "square_wave", "window_parity")
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

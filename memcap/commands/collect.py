@@ -3,7 +3,8 @@
 from argparse import ArgumentParser, Namespace
 
 from memcap.commands.arguments import add_results, add_strict
-from memcap.store import curves, shards
+from memcap.knobs import UserError
+from memcap.store import curves, files, shards
 from memcap.terminal.printing import add_json, print_json
 
 
@@ -11,6 +12,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add the study, and how the outcome is printed."""
     add_results(parser)
     add_strict(parser)
+    parser.add_argument("--csv", action="store_true", help="write the rows to DIR/rows.csv, too")
     add_json(parser)
 
 
@@ -18,6 +20,14 @@ def run(arguments: Namespace) -> None:
     """Fold, and say where the rows are."""
     path, rows = shards.collect(arguments.results, arguments.strict)
     curves.collect(arguments.results)
+    if arguments.csv:
+        path = path.with_suffix(".csv")
+        try:
+            files.replace(path, rows.write_csv().encode())
+        except OSError as error:
+            raise UserError(
+                f"{path}: cannot be written ({error.strerror}); give the folder of a study"
+            ) from error
     if arguments.json:
         print_json({"file": str(path), "rows": rows.height})
     else:
