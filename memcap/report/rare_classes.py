@@ -48,7 +48,8 @@ def rare_words(curve: LossCurve, nets: Iterable[Trained]) -> str:
         names = arrays["class_names"] if "class_names" in arrays else np.arange(curve.task.outputs)
     shares, each = shares_of(curve.task), recalls(nets)
     there = shares > 0  # class numbers may have gaps
-    rarest, most, least = np.where(there, shares, 1).argmin(), shares.argmax(), int(np.nanargmin(each))
+    rarest, most = np.argmin(np.where(there, shares, 1)), np.argmax(shares)
+    least = int(np.nanargmin(each))
     return (
         f"{names[rarest]} is only {shares[rarest]:.1%} of the answers. Balanced accuracy of {curve.units}:"
         f" {np.nanmean(each):.3f}, the mean of each class's share that is found; the least, of"
