@@ -776,7 +776,7 @@ def map_seeds() -> str:
 
 def published_layers() -> str:
     """Count the nets of layers with parts of the published ones that pass, as the map judges them."""
-    heads = {"delay_line": "delay line of 8", "copy": "copy of 8, lag 4"}
+    heads = {"delay_line": "delay line of 8", "copy": "copy of 8, lag 4", "mqar": "recall of 4 pairs"}
     lines: dict[tuple[str, int], dict[str, str]] = {}
     for (cell, layers, task), own in rows_of("published_layers").group_by("cell", "layers", "task"):
         verdict, score = ("steady", "stretched") if task == "delay_line" else ("solved", "best")
