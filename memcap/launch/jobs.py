@@ -1,12 +1,11 @@
 """A job as Hydra composed it: checked, with its members and the settings for their training."""
 
 import re
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from memcap import recipes
@@ -74,17 +73,18 @@ class Job:
         return self.settings, place if self.settings.study.is_searched else None
 
 
-def job_of(config: DictConfig) -> Job:
+def job_of(config: DictConfig, choices: Mapping[str, Any] | None = None) -> Job:
     """Make the job of a config, with every member checked.
 
     Args:
         config: the config that Hydra composed.
+        choices: as `values_of` takes them.
 
     Raises:
         UserError: the first mistake, in one line.
         OmegaConfBaseException: a value that cannot be resolved.
     """
-    values = values_of(config)
+    values = values_of(config, choices)
     decided = settings(values)
     raced = raced_axes(values, decided.study.design)
     if raced is not None:
@@ -142,10 +142,15 @@ def shares(engines: Iterable[Engine]) -> str:
     return "" if len(parts) < len(indices) else "; ".join(parts)
 
 
-def values_of(config: DictConfig) -> dict[str, Any]:
+def values_of(config: DictConfig, choices: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the job's config as plain values, without Hydra's own part, which cannot be resolved before the
-    job runs."""
-    values = {}
+    job runs.
+
+    Args:
+        config: the job's.
+        choices: files chosen, by group; None if Hydra's part of the config has them.
+    """
+    choices, values = choices or OmegaConf.select(config, "hydra.runtime.choices") or {}, {}
     for name in config:
         if name != "hydra":
             value = config[name]
@@ -154,8 +159,9 @@ def values_of(config: DictConfig) -> dict[str, Any]:
             )
     for name in values:
         if name == "sweeps":
-            choice = OmegaConf.select(config, "hydra.runtime.choices.sweeps")
-            raise UserError(f"sweeps={choice}: its file must begin with the line: # @package _global_")
+            raise UserError(
+                f"sweeps={choices.get(name)}: its file must begin with the line: # @package _global_"
+            )
         if name not in JOB_KEYS:
             raise UserError(f"{name}: no such key; one of {', '.join(sorted(JOB_KEYS))}")
     for name in JOB_KEYS:
@@ -165,17 +171,13 @@ def values_of(config: DictConfig) -> dict[str, Any]:
             raise UserError(
                 f"{name}={values[name]}: must hold fields, as in {name}.{fields_of(name)[0]}=VALUE"
             )
-    _check_choice(config, values)
+    _check_choice(choices, values)
     return values
 
 
-def _check_choice(config: DictConfig, values: dict[str, Any]) -> None:
+def _check_choice(choices: Mapping[str, Any], values: dict[str, Any]) -> None:
     """Refuse a task or recipe other than the one chosen, whose knobs or values the config has. Name a recipe
     by its file if the file does not name it."""
-    choices = OmegaConf.select(config, "hydra.runtime.choices")
-    if choices is None and HydraConfig.initialized():  # a job that runs gets its config without Hydra's part
-        choices = HydraConfig.get().runtime.choices
-    choices = choices or {}
     choice, name = choices.get("task"), values["task"].get("name")
     if choice != name and (choice in task_classes() or plugins.is_import_path(str(choice))):
         raise UserError(

@@ -61,15 +61,16 @@ class Session:
     def __call__(self, config: DictConfig) -> float:
         """Train one job and return its score (`memcap.report.job_end.par2_score`); a mistake in the only job
         ends the process."""
-        use_config_folders(HydraConfig.get())
+        hydra = HydraConfig.get()
+        use_config_folders(hydra)
         try:
             with contextlib.chdir(self.start):  # not in that of hydra.job.chdir, where no rerun looks
-                return self.result(self.train([job_of(config)]))
+                return self.result(self.train([job_of(config, hydra.runtime.choices)]))
         except (UserError, OSError, JaxRuntimeError) as error:
             line = one_line(error)
             if line is None:
                 raise
-            if HydraConfig.get().mode == RunMode.MULTIRUN:
+            if hydra.mode == RunMode.MULTIRUN:
                 if isinstance(error, JaxRuntimeError):
                     raise UserError(line) from error
                 raise
