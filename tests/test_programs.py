@@ -72,7 +72,7 @@ def tasks():
     """Of each task the knobs that it needs; of a count those of before it had a scale."""
     from memcap.tasks import task_classes
 
-    knobs = {"data": {"file": SEQUENCES}, "count": {"scale": None}}
+    knobs = {"data": {"file": SEQUENCES, "lag": 8}, "count": {"scale": None}}
     return {name: knobs.get(name, {}) for name in task_classes()}
 
 

@@ -24,7 +24,7 @@ from memcap.models.model import Model
 from memcap.recipes import OPTIONAL, Recipe
 
 Grid = dict[str, list[Any]]
-MOST_MEMBERS = 100_000  # of a command, as to make and check so many takes ten seconds or more
+MOST_MEMBERS = 1_000_000  # of a command: to make and check so many takes minutes
 
 
 def members(config: dict[str, Any]) -> list[Member]:
