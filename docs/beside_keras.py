@@ -39,14 +39,16 @@ def table(steps: np.ndarray, **columns: np.ndarray) -> pl.DataFrame:
 
 def classes(rng: np.random.Generator) -> pl.DataFrame:
     """Events, and which of two came last; one label in ten is drawn at random."""
-    shown = rng.choice(6, (SEQUENCES, 24), p=[0.04, 0.04, 0.23, 0.23, 0.23, 0.23])
+    events = rng.choice(6, (SEQUENCES, 24), p=[0.04, 0.04, 0.23, 0.23, 0.23, 0.23])
     last = np.full(SEQUENCES, 2)
-    for events in shown.T:
-        last = np.where(events < 2, events, last)
+    for event in events.T:
+        last = np.where(event < 2, event, last)
     last = np.where(rng.random(SEQUENCES) < 0.1, rng.integers(0, 3, SEQUENCES), last)
     names = np.array(["open", "shut", "none"])[last]
     return table(
-        np.full(SEQUENCES, 24), event=np.array(list("osabcd"))[shown], target=np.repeat(names[:, None], 24, 1)
+        np.full(SEQUENCES, 24),
+        event=np.array(list("osabcd"))[events],
+        target=np.repeat(names[:, None], 24, 1),
     )
 
 
@@ -146,16 +148,16 @@ def main() -> None:
         done = subprocess.run(
             [sys.executable, "-m", "memcap", *words, "--json"], check=True, stdout=subprocess.PIPE
         )
-        found = json.loads(done.stdout)
-        for width in found["widths"]:
+        answer = json.loads(done.stdout)
+        for width in answer["widths"]:
             own = {
                 "units": width["units"],
                 "validation": None,
                 "loss": width["loss"],
                 "error": width["error"],
             }
-            lines.append({"file": name, "by": "memcap", "fit": found["units"], **own})
-        print(name, "memcap", found["units"], time.process_time() - start, flush=True)
+            lines.append({"file": name, "by": "memcap", "fit": answer["units"], **own})
+        print(name, "memcap", answer["units"], time.process_time() - start, flush=True)
         (file,) = glob.glob(f"outputs/{name}/sequences-*.npz")
         for units in WIDTHS:
             validation, losses = train_keras(file, units)

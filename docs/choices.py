@@ -40,10 +40,10 @@ WORLDS = {world.name: world for world in (Bandit, Reversal, TwoStep)}
 def write(file: Path, agent: Agents, sessions: int) -> float:
     """Write what each trial shows (N, T), and the next choice, as a file of task=data; return the mean log
     loss by the agent's own log odds, in nats, below which no net comes."""
-    shown, odds = (each.T for each in play(agent, sessions, TRIALS + 1, agent.subject))
-    choices = shown[:, 1:] // (agent.vocabulary // 2)
+    symbols, odds = (each.T for each in play(agent, sessions, TRIALS + 1, agent.subject))
+    choices = symbols[:, 1:] // (agent.vocabulary // 2)
     file.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(file, inputs=shown[:, :-1], targets=choices)
+    np.savez(file, inputs=symbols[:, :-1], targets=choices)
     return float(np.logaddexp(0, np.where(choices == 1, -odds[:, :-1], odds[:, :-1])).mean())
 
 

@@ -781,8 +781,8 @@ def published_layers() -> str:
     for (cell, layers, task), own in rows_of("published_layers").group_by("cell", "layers", "task"):
         verdict, score = ("steady", "stretched") if task == "delay_line" else ("solved", "best")
         passed = own.filter(verdict)
-        taken = passed["steps_to_steady" if verdict == "steady" else "steps_to_solve"].median()
-        steps = "" if passed.is_empty() else f", {taken:.0f} steps"
+        median = passed["steps_to_steady" if verdict == "steady" else "steps_to_solve"].median()
+        steps = "" if passed.is_empty() else f", {median:.0f} steps"
         best = "" if passed.height == own.height else f", {own[score].max():.2f}"
         line = lines.setdefault((cell, layers), {"bytes": ""})
         line[task] = f"{passed.height} of {own.height}{steps or best}"
@@ -1385,7 +1385,7 @@ def parity_by_heads() -> str:
     size = int(nets["N"].max())
 
     def learnt(kind: str, size: int) -> str:
-        own = nets.filter(kind=kind, N=size, cell="LSTM")["taken"]
+        own = nets.filter(kind=kind, N=size, cell="LSTM")["steps"]
         return f"{own.is_finite().sum()} of {len(own)}"
 
     return filled(
@@ -1531,7 +1531,7 @@ def agent_widths() -> pl.DataFrame:
     """The units that each agent takes by two rules: of docs/choices.py, that of memcap fit and one standard
     error of the best width's loss; of sweeps/agents.yaml, whose sessions have no end (null), the criterion
     and one ten times as loose."""
-    found = []
+    agents = []
     files = pl.read_csv(ROOT / "results" / "choices.csv")
     for _, rows in files.group_by("world", "values", "habit", "subject", "sessions", maintain_order=True):
         losses = rows.pivot("units", index="fold", values="loss").drop("fold")
@@ -1540,15 +1540,15 @@ def agent_widths() -> pl.DataFrame:
         classic = next(int(width.name) for width in losses if width.mean() <= best.mean() + error)
         first = rows.row(0, named=True)
         about = {name: first[name] for name in ("world", "variables", "sessions")}
-        found.append(about | {"units": first["fit"], "other": classic})
+        agents.append(about | {"units": first["fit"], "other": classic})
     for (world, knobs), rows in rows_of("agents").group_by("task", "knobs", maintain_order=True):
         agent = json.loads(str(knobs))
         about = {"world": world, "variables": agent["values"] + agent["habit"], "sessions": None}
         rules = {"units": 1, "other": 10}
         passed = {rule: rows.filter(pl.col("best") <= pl.col("threshold") * k) for rule, k in rules.items()}
-        found.append(about | {rule: nets["units"].min() for rule, nets in passed.items()})
+        agents.append(about | {rule: nets["units"].min() for rule, nets in passed.items()})
     right = pl.col("units", "other") == pl.col("variables")
-    return pl.DataFrame(found).with_columns(right.fill_null(False).name.suffix(" right"))
+    return pl.DataFrame(agents).with_columns(right.fill_null(False).name.suffix(" right"))
 
 
 def trials(sessions: int | None) -> str:
@@ -1598,13 +1598,13 @@ def known_widths() -> str:
         threshold = point(name, row["lag"]).fit.u90
         low, high = math.ceil(threshold.low), math.ceil(threshold.high)
         score = rows.filter(units=units or rows["units"][0])["score"][0]
-        found = f"{units}, more than {row['below']}" if row["below"] else units or "no width helps"
+        answer = f"{units}, more than {row['below']}" if row["below"] else units or "no width helps"
         least = score - (score * (1 - score) / SEQUENCES_OF_MARKS) ** 0.5 if task.loss == "classes" else 1
         often = rows.filter(pl.col("score") >= least)["units"].min() if units else None
         if labels in hits:
             hits[labels].append((low <= (units or 0) <= high, low <= (often or units or 0) <= high))
         atlas = f"{max(1, math.ceil(threshold.units))} [{low}, {high}]" if labels in hits else ""
-        lines.append((f"{name}, lag {row['lag']}", labels, atlas, found, often or "", number(score)))
+        lines.append((f"{name}, lag {row['lag']}", labels, atlas, answer, often or "", number(score)))
     rules = [
         f"{rule} {sum(each[k] for each in hits['true'])} of {len(hits['true'])} marks, and"
         f" {sum(each[k] for each in hits['noisy'])} of {len(hits['noisy'])} with noise"

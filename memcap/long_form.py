@@ -171,8 +171,7 @@ def read_folder(folder: Path) -> LongForm:
         except (OSError, ValueError) as error:  # the latter for objects, and for files without an array
             raise UserError(f"{file}: cannot be read as an array ({' '.join(str(error).split())})") from error
     content = checked(str(folder), arrays, "")
-    words = f"{folder}: {len(content.inputs):,} sequences of {content.steps:,} steps."
-    return LongForm(arrays, (words, *content.split_words))
+    return LongForm(arrays, content.words(str(folder)))
 
 
 def array_form(inputs: Any, targets: Any, groups: Any = None, split: Any = None) -> LongForm:

@@ -73,13 +73,18 @@ class Sequences:
             line += f"\nINPUTS[~({there})] = 0"
         return replace(self, inputs=inputs, source=f"{self.source}\n{line}")
 
+    def words(self, file: str) -> tuple[str, ...]:
+        """Say how large a file is, and how its own split divides it."""
+        size = f"{file}: {len(self.inputs):,} sequences of {self.steps:,} steps."
+        return (size, *self.split_words)
+
     @property
     def split_words(self) -> tuple[str, ...]:
         """A sentence about the file's own split, if it has one."""
         if self.split is None:
             return ()
-        trained, validation, held = np.bincount(self.split, minlength=3)
-        parts = f"{trained:,} sequences train, {validation:,} say where to stop, {held:,} judge"
+        training, validation, tests = np.bincount(self.split, minlength=3)
+        parts = f"{training:,} sequences train, {validation:,} say where to stop, {tests:,} judge"
         return (f"Split of its own: {parts}.",)
 
     @property

@@ -65,7 +65,7 @@ def keys(groups):
 def shares(command, first, last, variables):
     """The keys of all shares of a command that names its share by a variable of a shell."""
     lines = [
-        re.sub(r"\$\w+", lambda found, k=k: variables.get(found[0], str(k)), command)
+        re.sub(r"\$\w+", lambda match, k=k: variables.get(match[0], str(k)), command)
         for k in range(first, last + 1)
     ]
     return sorted(key for line in lines for key in keys(jobs(line)))
@@ -94,8 +94,8 @@ def test_the_shares_of_the_script_are_the_study():
     command = next(line for line in script.splitlines() if line.startswith("exec memcap train "))
     first, last = map(int, re.search(r"--array=(\d+)-(\d+) ", script).groups())
     count = {"$SLURM_ARRAY_TASK_COUNT": str(last - first + 1)}
-    found = shares(command.removeprefix("exec "), first, last, count)
-    assert found == keys(compose_jobs(["sweeps=first_study"]))
+    shared = shares(command.removeprefix("exec "), first, last, count)
+    assert shared == keys(compose_jobs(["sweeps=first_study"]))
 
 
 @pytest.mark.parametrize("line", [line for line in LINES if line not in TRAIN and line.startswith("memcap ")])

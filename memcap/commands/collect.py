@@ -3,7 +3,6 @@
 from argparse import ArgumentParser, Namespace
 
 from memcap.commands.arguments import add_results, add_strict
-from memcap.knobs import UserError
 from memcap.store import curves, files, shards
 from memcap.terminal.printing import add_json, print_json
 
@@ -22,12 +21,8 @@ def run(arguments: Namespace) -> None:
     curves.collect(arguments.results)
     if arguments.csv:
         path = path.with_suffix(".csv")
-        try:
+        with files.output_of(path, "give the folder of a study"):
             files.replace(path, rows.write_csv().encode())
-        except OSError as error:
-            raise UserError(
-                f"{path}: cannot be written ({error.strerror}); give the folder of a study"
-            ) from error
     if arguments.json:
         print_json({"file": str(path), "rows": rows.height})
     else:

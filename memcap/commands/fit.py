@@ -108,14 +108,12 @@ def _task(arguments: Namespace, folder: Path) -> tuple[Data, list[str]]:
         if file.suffix != ".npz" and not file.is_dir():
             raise UserError(f"{file}: must be a {', '.join(READERS)} or .npz file, or a folder of .npy files")
         for option in ("target", "split"):
-            if (given := getattr(arguments, option)) is not None:
-                raise UserError(f"--{option} {given}: arrays have no columns; leave it out")
+            if (value := getattr(arguments, option)) is not None:
+                raise UserError(f"--{option} {value}: arrays have no columns; leave it out")
         if file.is_dir():
             return _saved(read_folder(file), folder)
         task = Data(file=str(file), criterion=BEST, scale=True)
-        content = task.file_content
-        said = f"{file}: {len(content.inputs):,} sequences of {content.steps:,} steps."
-        return task, [said, *content.split_words]
+        return task, [*task.file_content.words(str(file))]
     if arguments.target is None:
         raise UserError(f"--target: not given; which column of {file} is to be said?")
     columns = Columns(

@@ -19,6 +19,8 @@ from scipy import stats
 from memcap.papers import NOT_MEASURED, Finding
 from memcap.store.rows import SCHEMA
 
+LEVEL = 0.05  # of the rank test
+
 Test = Callable[[Sequence[float]], bool]
 
 
@@ -164,6 +166,12 @@ def below(limit: float) -> Test:
 def within(least: float, most: float) -> Test:
     """Test that all numbers lie between the two, inclusive."""
     return lambda own: least <= min(own) and max(own) <= most
+
+
+def is_lower(high: Sequence[float], low: Sequence[float]) -> bool:
+    """Test by ranks (Mann and Whitney, one-sided, at .05) that the second group's numbers are the lower ones;
+    infinite numbers count as the highest."""
+    return bool(stats.mannwhitneyu(low, high, alternative="less").pvalue <= LEVEL)
 
 
 def share_of(least: float, holds: Callable[[float], bool] = bool) -> Test:

@@ -31,10 +31,10 @@ def recalls(nets: Iterable[Trained]) -> np.ndarray:
     for net in nets:
         task = net.member.task
         assert isinstance(task, Data)
-        file, held = task.file_content, task.parts[2]
-        guesses = net.run(np.moveaxis(file.inputs[held], 0, 1))[0].argmax(-1).T
-        answers = file.targets[held].reshape(len(held), -1)
-        due = (slice(None), slice(-1, None)) if file.due is None else file.due[held]
+        file, tests = task.file_content, task.parts[2]
+        guesses = net.run(np.moveaxis(file.inputs[tests], 0, 1))[0].argmax(-1).T
+        answers = file.targets[tests].reshape(len(tests), -1)
+        due = (slice(None), slice(-1, None)) if file.due is None else file.due[tests]
         guesses, answers = guesses[due].ravel(), (answers if file.due is None else answers[due]).ravel()
         right = right + np.bincount(answers[answers == guesses], minlength=task.outputs)
         count = count + np.bincount(answers, minlength=task.outputs)

@@ -101,13 +101,13 @@ def write(path: Path, fill: Callable[[IO[bytes]], Any], with_digest: bool = True
 
 
 @contextlib.contextmanager
-def output_of(path: Path) -> Generator[None]:
-    """Turn errors in writing a file that the user asked for into a UserError."""
+def output_of(path: Path, mend: str = "choose another file with -o") -> Generator[None]:
+    """Turn errors in writing a file that the user asked for into a UserError, which says how to `mend` it."""
     try:
         yield
     except OSError as error:
         why = error.strerror or error
-        raise UserError(f"{path}: cannot be written ({why}); choose another file with -o") from error
+        raise UserError(f"{path}: cannot be written ({why}); {mend}") from error
 
 
 def replace(path: Path, content: bytes) -> None:

@@ -328,12 +328,8 @@ def collect(folder: Path, strict: bool = False) -> tuple[Path, pl.DataFrame]:
     rows = read(folder, strict)
     if rows.is_empty():
         raise no_rows(folder)
-    try:
+    with files.output_of(path, "give the folder of a study"):
         write_table(path, rows)
-    except OSError as error:
-        raise UserError(
-            f"{path}: cannot be written ({error.strerror}); give the folder of a study"
-        ) from error
     return path, rows
 
 

@@ -128,7 +128,7 @@ class Agents(Task):
             return carry, jnp.stack(seen)
 
         lean = jnp.log(u[:, 0] / (1 - u[:, 0]))
-        start = (zero + 0.5, zero + 0.5, zero, better, zero)
+        start = _start(zero, better)
         _, seen = lax.scan(step, start, (lean, u[:, 1], u[:, 2], u[:, 3]))
         targets = seen[:, 1]
         return Batch(seen[:, 0].astype(jnp.int32), targets, scored(targets, length - 1 - lag, length))
@@ -142,16 +142,23 @@ class Agents(Task):
         trials = np.minimum(np.arange(length - 1 - lag, length), TRIALS - 1)
         number, total, squares = _moments(self)[trials].sum(0)
         chance = float(f"{(squares - total**2 / number).sum() / number.sum():.4g}")
-        held = self.values + self.habit
-        return Facts(held, held * 0.5 * math.log2(1 / SHARE), chance, float(f"{SHARE * chance:.4g}"))
+        variables = self.values + self.habit
+        return Facts(
+            variables, variables * 0.5 * math.log2(1 / SHARE), chance, float(f"{SHARE * chance:.4g}")
+        )
+
+
+def _start(zero: Any, better: Any) -> Any:
+    """Return the carry of `Agents.trial` before the first trial: values of one half, no choices so far."""
+    return zero + 0.5, zero + 0.5, zero, better, zero
 
 
 def play(
     agent: Agents, sessions: int, trials: int, seed: int
 ) -> tuple[Int[np.ndarray, "T N"], Float[np.ndarray, "T N"]]:
     """Draw what `Agents.sample` draws, by NumPy: symbols, and the log odds of the next choice."""
-    rng, zero = np.random.default_rng(seed), np.zeros(sessions)
-    carry = (zero + 0.5, zero + 0.5, zero, rng.random(sessions) < 0.5, zero)
+    rng = np.random.default_rng(seed)
+    carry = _start(np.zeros(sessions), rng.random(sessions) < 0.5)
     symbols, odds = np.zeros((trials, sessions), np.int64), np.zeros((trials, sessions))
     for trial in range(trials):
         row = (rng.logistic(size=sessions), *rng.random((3, sessions)))
@@ -164,8 +171,8 @@ def _moments(agent: Agents) -> Float[np.ndarray, "T 3 V"]:
     """Return, for each trial and each symbol seen there, its count in `SESSIONS` sessions, and the sums of
     the next choice's log odds and of their squares."""
     each = zip(*play(agent, SESSIONS, TRIALS, seed=1), strict=True)
-    found = np.array(
+    moments = np.array(
         [[np.bincount(s, weights, agent.vocabulary) for weights in (None, o, o**2)] for s, o in each]
     )
-    found[SETTLED:] = found[SETTLED:].mean(0)
-    return found
+    moments[SETTLED:] = moments[SETTLED:].mean(0)
+    return moments

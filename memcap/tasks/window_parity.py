@@ -59,11 +59,6 @@ class WindowParity(Task):
         """Return the same window, in a sequence of so many steps."""
         return lag, number
 
-    def has_other_lags(self, lag: int) -> bool:
-        """Tell that there are none: no symbol says how long the window is."""
-        del lag
-        return False
-
     def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs (T, B, 1), targets (H, B), or (B,) of one head."""
         bits_key, number_key = jax.random.split(key)

@@ -22,7 +22,7 @@ from memcap.store.curves import Points
 from memcap.store.follow import Follower, News
 from memcap.terminal.printing import member_name
 from memcap.tracking import trackio_service, wandb_service
-from memcap.tracking.report import ONLINE, Report
+from memcap.tracking.report import OFFLINE, ONLINE, TRACKIO, Report
 from memcap.tracking.runs import (
     Entry,
     Run,
@@ -71,8 +71,8 @@ class Service(Protocol):
 
 def services(target: Target) -> Iterator[tuple[str, Callable[[], Service]]]:
     """Yield the services to try, with their names, the best first. W&B offline comes after online."""
-    if target.service == "trackio":
-        yield "trackio", lambda: trackio_service.TrackioService(target)
+    if target.service == TRACKIO:
+        yield TRACKIO, lambda: trackio_service.TrackioService(target)
     elif target.service != "wandb":
         make = plugins.import_object(target.service, "tracking")
         yield target.service, lambda: make(target)
@@ -80,7 +80,7 @@ def services(target: Target) -> Iterator[tuple[str, Callable[[], Service]]]:
         mode = wandb_service.chosen_mode(target.mode)
         if mode == "online":
             yield ONLINE, lambda: wandb_service.WandbService(replace(target, mode="online"))
-        yield "W&B offline", lambda: wandb_service.WandbService(replace(target, mode="offline"))
+        yield OFFLINE, lambda: wandb_service.WandbService(replace(target, mode="offline"))
 
 
 class Sender:

@@ -17,7 +17,7 @@ from memcap.store import heartbeat, shards
 from memcap.store.follow import Follower
 from memcap.store.study import Study
 from memcap.terminal.printing import Waiting
-from memcap.tracking.report import OFFLINE, ONLINE, figure_since, read_report, remove_files
+from memcap.tracking.report import ONLINE, WITHOUT_NETWORK, figure_since, read_report, remove_files
 from memcap.tracking.settings import Tracking
 
 log = logging.getLogger(__package__)
@@ -120,7 +120,7 @@ class MirrorProcess:
         seen, since = None, time.monotonic()
         while (now := time.monotonic()) < end and self._process.poll() is None:
             report = read_report(self._absolute, self._token)
-            if report != seen or report.service in OFFLINE:
+            if report != seen or report.service in WITHOUT_NETWORK:
                 seen, since = report, now
             if now - since >= SECONDS_AT_THE_END:
                 return

@@ -15,7 +15,9 @@ from pathlib import Path
 from memcap.store import files, heartbeat
 
 ONLINE = "W&B online"
-OFFLINE = ("", "W&B offline", "trackio")  # "": before the first service is called
+OFFLINE = "W&B offline"
+TRACKIO = "trackio"
+WITHOUT_NETWORK = ("", OFFLINE, TRACKIO)  # "": before the first service is called
 
 
 @dataclass(frozen=True)

@@ -231,8 +231,8 @@ def test_where_wider_nets_fail_more_widths_that_pass_are_advised_and_it_is_said(
     counts = {3: (0, 8), 4: (7, 8), 5: (3, 8), 6: (1, 8), 8: (0, 8)}
     none = answer(Question(LATCH, 5, at="steady"), frontier(table(group(counts=counts))))
     assert none.units is None
-    said = "Wider nets fail more: 4 of 24 passed with 5 to 8 units, 7 of 8 with 4.\nTo measure more seeds of"
-    assert said in words_of(none)
+    words = "Wider nets fail more: 4 of 24 passed with 5 to 8 units, 7 of 8 with 4.\nTo measure more seeds of"
+    assert words in words_of(none)
     assert "axes={model.units: 4..4, seed: 16}" in none.command
 
 

@@ -81,7 +81,7 @@ COLUMNS = {
     "collins2017": "error",
     "illium2022": "error",
     "jaeger2001": "least",
-    "khajehabdollahi2024": "taken",
+    "khajehabdollahi2024": "steps",
 }
 COLUMNS |= {
     "merrill2024": "whole",

@@ -25,9 +25,9 @@ class Net:
 @pytest.fixture(params=["last", "every"])
 def task(request, tmp_path):
     """Classes 0, 1 and 2, of which 2 is rare, at the end or at the last two steps."""
-    shown = np.random.default_rng(0).choice(3, (COUNT, STEPS), p=[0.7, 0.25, 0.05])
-    arrays = {"inputs": shown, "class_names": np.array(["calm", "wind", "storm"])}
-    arrays["targets"] = shown[:, -1] if request.param == "last" else shown
+    symbols = np.random.default_rng(0).choice(3, (COUNT, STEPS), p=[0.7, 0.25, 0.05])
+    arrays = {"inputs": symbols, "class_names": np.array(["calm", "wind", "storm"])}
+    arrays["targets"] = symbols[:, -1] if request.param == "last" else symbols
     if request.param == "every":
         arrays["mask"] = np.arange(STEPS) >= STEPS - 2 + np.zeros((COUNT, 1))
     np.savez(tmp_path / "mine.npz", **arrays)
@@ -38,11 +38,11 @@ def test_each_class_counts_alike(task):
     net = Net(SimpleNamespace(task=task))
     assert recalls([net, net]).tolist() == [1, 1, 0]
     assert has_rare_class(task)
-    said = rare_words(SimpleNamespace(task=task, units=4), [net])
-    assert said.startswith("storm is only ")
-    assert "Balanced accuracy of 4: 0.667" in said
-    assert "the least, of storm, is 0.000. Who always says calm: accuracy 0." in said
-    assert said.endswith(", balanced 0.333.")
+    words = rare_words(SimpleNamespace(task=task, units=4), [net])
+    assert words.startswith("storm is only ")
+    assert "Balanced accuracy of 4: 0.667" in words
+    assert "the least, of storm, is 0.000. Who always says calm: accuracy 0." in words
+    assert words.endswith(", balanced 0.333.")
 
 
 def test_values_and_classes_alike_in_number_have_none(tmp_path):

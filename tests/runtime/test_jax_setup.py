@@ -58,21 +58,21 @@ def python(script: str, folder: Path, *arguments: str, **environment: str) -> st
 
 def prepared(folder: Path, *flags: str, **environment: str) -> dict:
     """What REPORT says: the flags, and every value of JAX's config."""
-    found = json.loads(python(REPORT, folder, *flags, **environment))
-    assert found["product"] == 2
-    return found
+    options = json.loads(python(REPORT, folder, *flags, **environment))
+    assert options["product"] == 2
+    return options
 
 
 def test_flags_and_cache_are_set_and_the_verdict_is_kept(tmp_path):
     (tmp_path / "jax.py").write_text("raise ImportError('not this one')")  # in the current folder
-    found = prepared(tmp_path, KNOWN)
-    assert found["flags"] == KNOWN
-    cache = Path(found["jax_compilation_cache_dir"])
+    options = prepared(tmp_path, KNOWN)
+    assert options["flags"] == KNOWN
+    cache = Path(options["jax_compilation_cache_dir"])
     assert cache == tmp_path / "memcap" / "xla"
     assert list(cache.iterdir())  # also the smallest program is kept
-    assert (found[SECONDS], found[BYTES]) == (0.0, -1)
+    assert (options[SECONDS], options[BYTES]) == (0.0, -1)
     # the process's own products are no concern of memcap
-    assert found["jax_default_matmul_precision"] is None
+    assert options["jax_default_matmul_precision"] is None
     assert verdicts(tmp_path) == {verdict_of(KNOWN): "yes"}
 
 
@@ -85,17 +85,17 @@ def test_a_chance_that_is_measured_is_compiled_with_the_flags(tmp_path):
 def test_a_users_flags_and_cache_are_kept(tmp_path):
     own = "--xla_cpu_enable_fast_math=false"
     mine = str(tmp_path / "mine")
-    found = prepared(tmp_path, KNOWN, XLA_FLAGS=own, JAX_COMPILATION_CACHE_DIR=mine)
-    assert found["flags"] == f"{own} {KNOWN}"
-    assert found["jax_compilation_cache_dir"] == mine
-    assert (found[SECONDS], found[BYTES]) == (1.0, 0)  # JAX's own
+    options = prepared(tmp_path, KNOWN, XLA_FLAGS=own, JAX_COMPILATION_CACHE_DIR=mine)
+    assert options["flags"] == f"{own} {KNOWN}"
+    assert options["jax_compilation_cache_dir"] == mine
+    assert (options[SECONDS], options[BYTES]) == (1.0, 0)  # JAX's own
 
 
 def test_what_a_user_says_of_memcaps_cache_is_kept(tmp_path):
     """Also where he says what JAX would say by itself."""
-    found = prepared(tmp_path, KNOWN, **{SECONDS.upper(): "1.0"})
-    assert (found[SECONDS], found[BYTES]) == (1.0, -1)
-    assert found["jax_compilation_cache_dir"] == str(tmp_path / "memcap" / "xla")
+    options = prepared(tmp_path, KNOWN, **{SECONDS.upper(): "1.0"})
+    assert (options[SECONDS], options[BYTES]) == (1.0, -1)
+    assert options["jax_compilation_cache_dir"] == str(tmp_path / "memcap" / "xla")
 
 
 COMPILES = """

@@ -23,8 +23,8 @@ def sessions(task, trials=TRIALS):
 
 
 def log_odds(task, arms, states, reward):
-    """What a GRU says that has a unit for each variable: h' = (1 - z) n + z h, where z and n hang on the last
-    trial alone, and a read-out."""
+    """Return the log odds of a GRU with a unit for each variable: h' = (1 - z) n + z h, where z and n hang on
+    the last trial alone, and a read-out."""
     learn, slope, repeat, fade = task.rates
     good = 2 * reward - 1
     if task.values == 1:
@@ -87,7 +87,7 @@ def test_worlds():
     ids=str,
 )
 def test_the_examples_of_the_docstrings(task, arms, states, reward, odds, monkeypatch):
-    """Of an agent that learns by half, with a slope of 4."""
+    """Work the documented examples through an agent that learns by half, with a slope of 4."""
     monkeypatch.setattr(type(task), "rates", task.rates._replace(learn=0.5, slope=4))
     seen = (np.array(each)[:, None] for each in (arms, states, reward))
     assert log_odds(task, *seen)[:, 0].tolist() == odds
@@ -95,7 +95,8 @@ def test_the_examples_of_the_docstrings(task, arms, states, reward, odds, monkey
 
 @each_task
 def test_who_meets_the_criterion_leaves_little_of_the_log_loss_to_gain(task):
-    """Of what a net without memory loses to the agent itself: less than 1/300."""
+    """Compare with what a net without memory loses to the agent itself: a solved one loses less than 1/300 of
+    it."""
     arms, states, reward, odds = sessions(task)
     symbols = (4 * arms + 2 * states + reward)[:-1]
     own = np.logaddexp(0, np.where(arms[1:] == 1, -odds[:-1], odds[:-1])).mean()

@@ -14,14 +14,12 @@ without a curriculum all heads are asked from the first step. Delayed matching i
 """
 
 import math
-from collections.abc import Sequence
 
 import polars as pl
-from scipy.stats import mannwhitneyu
 
 from memcap.figures import Drawn
 from memcap.papers import Claim, Finding, OurClaim, Paper, marks
-from memcap.papers.claims import all_of, compare, each, having, knob, pick, share_of
+from memcap.papers.claims import all_of, compare, each, having, is_lower, knob, pick, share_of
 
 CELLS = {"lstm": "LSTM", "GRUCell": "GRU"}
 ONE_AT_ONCE = "one head, no curriculum"
@@ -31,7 +29,6 @@ ALL_AT_ONCE = "a head per N, no curriculum"
 KINDS = (ALL_AT_ONCE, ALL_IN_TURN, ONE_IN_TURN, ONE_AT_ONCE)
 BITS, MOST_BITS = 10, 16  # N
 MORE = 0.5  # of the nets
-P = 0.05  # of the rank test by which one kind is called sooner
 MOSTLY = 0.75  # of the nets
 HEIGHT = 1.5  # budgets, at which nets that never learn are drawn
 
@@ -43,8 +40,8 @@ def steps_to_solve(rows: pl.DataFrame) -> pl.DataFrame:
     kind = pl.when(many & rises).then(pl.lit(ALL_IN_TURN)).when(many).then(pl.lit(ALL_AT_ONCE))
     kind = kind.when(rises).then(pl.lit(ONE_IN_TURN)).otherwise(pl.lit(ONE_AT_ONCE)).alias("kind")
     cell = pl.col("cell").replace_strict(CELLS, default=None)
-    taken = pl.col("steps_to_solve").cast(pl.Float64).fill_null(math.inf).alias("taken")
-    nets = own.select(cell, pl.col("lag").alias("N"), kind, "seed", taken, "final", "budget")
+    steps = pl.col("steps_to_solve").cast(pl.Float64).fill_null(math.inf).alias("steps")
+    nets = own.select(cell, pl.col("lag").alias("N"), kind, "seed", steps, "final", "budget")
     return nets.sort("cell", "N", "kind", "seed", descending=[True, False, False, False])
 
 
@@ -52,7 +49,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     """Draw the steps that each net took against N, a panel per cell; nets that none solved are at the top."""
     data = steps_to_solve(rows)
     top = HEIGHT * marks.greatest(data, "budget")
-    data = data.with_columns(pl.col("taken").clip(upper_bound=top).alias("at"))
+    data = data.with_columns(pl.col("steps").clip(upper_bound=top).alias("at"))
     picture, panels = marks.panels((8.6, 4.6), 1, 2, sharey=True)
     sizes = data["N"].unique().sort().to_list()
     for axes, cell in zip(panels, CELLS.values(), strict=True):
@@ -86,29 +83,25 @@ def draw(rows: pl.DataFrame) -> Drawn:
     )
 
 
-def _taken(nets: pl.DataFrame, kind: str, size: int | None = None) -> dict[str, list[float]]:
+def _steps_of(nets: pl.DataFrame, kind: str, size: int | None = None) -> dict[str, list[float]]:
     """Return the steps of the nets of each cell that were asked so, of one N or of all."""
     own = nets.filter(kind=kind) if size is None else nets.filter(kind=kind, N=size)
-    return pick(own, "taken", "cell", CELLS.values())
+    return pick(own, "steps", "cell", CELLS.values())
 
 
 def _pairs(nets: pl.DataFrame, size: int) -> dict[str, tuple[list[float], list[float]]]:
     """Return for each cell the steps with one head and with many, while N rises to a size."""
-    one, many = (_taken(nets, kind, size) for kind in (ONE_IN_TURN, ALL_IN_TURN))
+    one, many = (_steps_of(nets, kind, size) for kind in (ONE_IN_TURN, ALL_IN_TURN))
     return {cell: (one[cell], many[cell]) for cell in one}
 
 
-def _is_sooner(slow: Sequence[float], fast: Sequence[float]) -> bool:
-    return bool(mannwhitneyu(fast, slow, alternative="less").pvalue <= P)
-
-
 def _faster(nets: pl.DataFrame) -> Finding:
-    return compare(_pairs(nets, BITS), "{name} {b:,.0f} steps against {a:,.0f}", _is_sooner)
+    return compare(_pairs(nets, BITS), "{name} {b:,.0f} steps against {a:,.0f}", is_lower)
 
 
 def _further(nets: pl.DataFrame) -> Finding:
     learnt = {
-        cell: tuple([math.isfinite(taken) for taken in kind] for kind in pair)
+        cell: tuple([math.isfinite(steps) for steps in kind] for kind in pair)
         for cell, pair in _pairs(nets, MOST_BITS).items()
     }
     words = "{name} {b.total} of {b.number} nets against {a.total} of {a.number}"
@@ -117,9 +110,11 @@ def _further(nets: pl.DataFrame) -> Finding:
 
 def _needs_no_curriculum(nets: pl.DataFrame) -> Finding:
     words = "{name}: {own.number} nets, median {own.median:,.0f} steps"
-    learns = each(_taken(nets, ALL_AT_ONCE), words, share_of(MOSTLY, math.isfinite), start="a head per N, ")
+    learns = each(
+        _steps_of(nets, ALL_AT_ONCE), words, share_of(MOSTLY, math.isfinite), start="a head per N, "
+    )
     fails = each(
-        _taken(nets, ONE_AT_ONCE), "{name}: {own:.0f}", share_of(1.0, math.isinf), start="one head, "
+        _steps_of(nets, ONE_AT_ONCE), "{name}: {own:.0f}", share_of(1.0, math.isinf), start="one head, "
     )
     return all_of(learns, fails)
 

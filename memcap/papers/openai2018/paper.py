@@ -14,14 +14,12 @@ at 50 bits; after every bit a mean over the bits.
 """
 
 import math
-from collections.abc import Sequence
 
 import polars as pl
-from scipy.stats import mannwhitneyu
 
 from memcap.figures import Drawn
 from memcap.papers import Claim, Finding, OurClaim, Paper, marks
-from memcap.papers.claims import all_of, at_most, compare, each, having, share_of
+from memcap.papers.claims import all_of, at_most, compare, each, having, is_lower, share_of
 
 DUE = {"parity": "at the end", "word_problem": "after every bit"}
 STRINGS = ("50 bits", "1 to 50 bits")
@@ -29,7 +27,6 @@ CHANCE, SPREAD = 0.5, 0.04
 SOLVED = 0.99
 MOST = 0.55  # the accuracy up to which a net has learnt nothing of 50 bits
 MOSTLY, NEARLY = 0.75, 0.9  # of the nets
-LEVEL = 0.05  # of the rank test by which one kind is called sooner
 
 
 def scores(rows: pl.DataFrame) -> pl.DataFrame:
@@ -100,11 +97,7 @@ def _told_converges(nets: pl.DataFrame) -> Finding:
 def _told_sooner(nets: pl.DataFrame) -> Finding:
     fixed, varied = (_kind(nets, "taken", "after every bit", strings, 2)["2 units"] for strings in STRINGS)
     words = "{b.median:,.0f} strings against {a.median:,.0f} (medians)"
-    return compare({"2 units": (fixed, varied)}, words, _is_sooner)
-
-
-def _is_sooner(slow: Sequence[float], fast: Sequence[float]) -> bool:
-    return bool(mannwhitneyu(fast, slow, alternative="less").pvalue <= LEVEL)
+    return compare({"2 units": (fixed, varied)}, words, is_lower)
 
 
 def _due_decides(nets: pl.DataFrame) -> Finding:
