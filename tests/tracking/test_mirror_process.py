@@ -170,7 +170,7 @@ def test_a_service_that_gets_on_is_waited_for_until_it_is_left_and_what_it_lacks
 
 def test_one_that_needs_no_network_is_waited_for_however_long_it_takes_to_start(home, monkeypatch):
     monkeypatch.setattr(process, "SECONDS_AT_THE_END", 0.05)  # Python alone takes longer
-    monkeypatch.setattr(process, "OFFLINE", ("", "my_module:Service"))
+    monkeypatch.setattr(process, "WITHOUT_NETWORK", ("", "my_module:Service"))
     with start() as mirror:
         put_rows(home / "study", TOKEN, range(3))
     assert mirror.where == "here"
