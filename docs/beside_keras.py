@@ -1,10 +1,11 @@
-"""Compare `memcap fit` with Keras's LSTMs of 1 to 64 units, on three unlike files and one split of each.
+"""Compare `memcap fit` with Keras's LSTMs of 1 to 64 units, on three unlike files, each drawn three times.
 
-KERAS_BACKEND=jax python docs/beside_keras.py    writes results/beside_keras.csv (10 minutes of one core)
+KERAS_BACKEND=jax python docs/beside_keras.py    adds what results/beside_keras.csv lacks (10 minutes of one
+                                                 core per draw)
 
-It makes three tables of 5,000 sequences, asks `memcap fit` of each with `--split part`, and trains
-a net of each width in Keras on the same training sequences, with early stopping by the same validation. The
-width whose loss on validation is lowest counts, by its loss on the same test sequences.
+It makes tables of 5,000 sequences, asks `memcap fit` of each with `--split part`, and trains a net of each
+width in Keras on the same training sequences, with early stopping by the same validation. The width whose
+loss on validation is lowest counts, by its loss on the same test sequences.
 
 classes.csv  24 events a sequence; its class, at the end, is which of two rare ones came last, or none
 values.csv   20 numbers, and at every step a value: the difference of a slow and a fast running mean
@@ -23,6 +24,7 @@ import numpy as np
 import polars as pl
 
 WIDTHS = (1, 2, 4, 8, 16, 32, 64)
+DRAWS = 3  # of each file's sequences
 SEQUENCES, BATCH, EPOCHS, PATIENCE, RATE = 5000, 128, 40, 5, 0.01
 OUT = Path(__file__).parents[1] / "results" / "beside_keras.csv"
 FILES = {"classes": [], "values": [], "gaps": ["--missing", "mask"]}
@@ -136,37 +138,40 @@ def train_keras(file: str, units: int) -> tuple[float, np.ndarray]:
     return float(losses[0].mean()), losses[1]
 
 
+def compare(name: str, draw: int, number: int) -> list[dict]:
+    """Return the losses of memcap fit and of Keras on a file, a line per width."""
+    stem = f"{name}-{draw}"
+    globals()[name](np.random.default_rng(100 * draw + number)).write_csv(f"{stem}.csv")
+    words = ["fit", f"{stem}.csv", "--target", "target", "--split", "part", "--workers", "1", *FILES[name]]
+    done = subprocess.run(
+        [sys.executable, "-m", "memcap", *words, "--json"], check=True, stdout=subprocess.PIPE
+    )
+    answer = json.loads(done.stdout)
+    about, lines = {"draw": draw, "file": name}, []
+    for width in answer["widths"]:
+        own = {"units": width["units"], "validation": None, "loss": width["loss"], "error": width["error"]}
+        lines.append(about | {"by": "memcap", "fit": answer["units"], **own})
+    (file,) = glob.glob(f"outputs/{stem}/sequences-*.npz")
+    for units in WIDTHS:
+        validation, losses = train_keras(file, units)
+        error = losses.std() / len(losses) ** 0.5
+        own = {"units": units, "validation": validation, "loss": losses.mean(), "error": error}
+        lines.append(about | {"by": "keras", "fit": None, **own})
+    return lines
+
+
 def main() -> None:
-    """Make the files, and compare."""
-    lines = []
-    for number, (name, options) in enumerate(FILES.items()):
-        make = globals()[name]
-        make(np.random.default_rng(number)).write_csv(f"{name}.csv")
-        words = ["fit", f"{name}.csv", "--target", "target", "--split", "part", "--workers", "1"]
-        words += options
-        start = time.process_time()
-        done = subprocess.run(
-            [sys.executable, "-m", "memcap", *words, "--json"], check=True, stdout=subprocess.PIPE
-        )
-        answer = json.loads(done.stdout)
-        for width in answer["widths"]:
-            own = {
-                "units": width["units"],
-                "validation": None,
-                "loss": width["loss"],
-                "error": width["error"],
-            }
-            lines.append({"file": name, "by": "memcap", "fit": answer["units"], **own})
-        print(name, "memcap", answer["units"], time.process_time() - start, flush=True)
-        (file,) = glob.glob(f"outputs/{name}/sequences-*.npz")
-        for units in WIDTHS:
-            validation, losses = train_keras(file, units)
-            own = {"loss": losses.mean(), "error": losses.std() / len(losses) ** 0.5}
-            lines.append(
-                {"file": name, "by": "keras", "fit": None, "units": units, "validation": validation, **own}
-            )
-            print(name, "keras", units, validation, own, flush=True)
-        pl.DataFrame(lines, infer_schema_length=None).write_csv(OUT, float_precision=5)
+    """Compare on each draw of each file."""
+    lines = pl.read_csv(OUT).to_dicts() if OUT.exists() else []
+    there = {(line["draw"], line["file"]) for line in lines}
+    for draw in range(DRAWS):
+        for number, name in enumerate(FILES):
+            if (draw, name) in there:
+                continue
+            start = time.process_time()
+            lines += compare(name, draw, number)
+            pl.DataFrame(lines, infer_schema_length=None).write_csv(OUT, float_precision=5)
+            print(draw, name, round(time.process_time() - start), "seconds beside memcap fit", flush=True)
 
 
 if __name__ == "__main__":
