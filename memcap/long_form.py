@@ -432,6 +432,8 @@ class _Table:
             where = where if once else "at every step"
             arrays.pop("mask", None)
         if not as_classes:
+            if not np.ptp(entries):
+                raise self.wrong(f"`{name}` is always {entries.ravel()[0]:g}: there is nothing to tell apart")
             about = f"values of mean {entries.mean():.4g} and deviation {entries.std():.4g}"
             return arrays, [], [f"Target: {name}, {about}, {where}."]
         shares = np.bincount(np.asarray(entries, np.int64), minlength=len(names)) / len(entries)

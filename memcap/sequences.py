@@ -198,6 +198,8 @@ def checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences:
     for name, array in (("inputs", inputs), ("targets", targets)):
         if not (np.abs(array) <= MOST).all():
             raise _wrong(file, f"`{name}` holds numbers above {MOST:g}, too large for float32; scale them")
+    if not np.ptp(targets if due is None else targets[due], axis=0).any():
+        raise _wrong(file, "`targets` are the same for all sequences: there is nothing to tell apart")
     source = _source(file, symbols, classes, due is not None, "mask" in arrays, lengths is not None)
     groups = arrays.get("groups")
     if groups is not None:

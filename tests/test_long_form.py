@@ -110,6 +110,7 @@ BAD = {
     ),
     "unlabelled": (changed(y=[None, "no", None, "no", None]), {}, "sequence b has no `y` at any step"),
     "one class": (changed(y=["no"] * 5), {}, "`y` is always no: there is nothing to tell apart"),
+    "one value": (changed(y=[0.5] * 5), {}, "`y` is always 0.5: there is nothing to tell apart"),
     "dates": (changed(x=[date(2026, 1, 1)] * 5), {}, "`x` holds Date; it must hold numbers or names"),
     "lists": (changed(y=[[1]] * 5), {}, "`y` holds List(Int64)"),
     "names as values": (GOOD, {"values": True}, "`y` holds String, which are no values"),

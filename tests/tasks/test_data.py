@@ -178,6 +178,7 @@ BAD = {
         "classes, whole numbers, are one an answer",
     ),
     "one class": ({**GOOD, "targets": np.zeros(COUNT, int)}, "of which there are at least two"),
+    "one value": ({**GOOD, "targets": np.full(COUNT, 0.5)}, "`targets` are the same for all sequences"),
     "symbol below 0": ({**GOOD, "inputs": GOOD["inputs"] - 1}, "`inputs` has symbols below 0"),
     "symbols too large": ({**GOOD, "inputs": GOOD["inputs"] * 5000}, "above 4,095"),
     "mask at the last step": (
