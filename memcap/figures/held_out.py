@@ -45,7 +45,11 @@ def plot(curve: LossCurve) -> Figure:
     for loss, label, style in references:
         axes.axhline(loss.mean, color=COLOURS[1], ls=style, label=label)
     if curve.units is not None:
-        axes.axvline(curve.units, color=COLOURS[2], lw=1, label=plural(curve.units, "unit"))
+        axes.axvline(curve.units, color=COLOURS[2], lw=1, label=f"{plural(curve.units, 'unit')}: enough")
+        often = curve.right_as_often
+        if often is not None and often.units < curve.units:
+            label = f"{plural(often.units, 'unit')}: right as often"
+            axes.axvline(often.units, color=COLOURS[2], lw=1, ls="--", label=label)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_locator(FixedLocator(units))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -55,7 +59,8 @@ def plot(curve: LossCurve) -> Figure:
     fold = "repeat" if curve.task.has_own_split else "fold"
     text = (
         f"Mean over {len(curve.folds)} {fold}s with standard errors; of the seeds of a {fold} the best on"
-        f" validation counts. Band: within {curve.margin:.2g} of the best width. Recipe {recipe}."
+        f" validation counts. Band: within {curve.margin:.2g} of the best of {units[0]} to {units[-1]} units."
+        f" Recipe {recipe}."
     )
     write_below(figure, "\n".join(textwrap.wrap(text, 110)))
     figure.subplots_adjust(left=0.13)

@@ -57,15 +57,15 @@ def sentences(curve: LossCurve) -> list[str]:
         below = next(each for each in curve.widths if each.units == curve.below)
         verb = "are" if curve.below > 1 else "is"
         lines.append(f"{curve.below} {verb} not enough: {loss_text(below)}.")
-    score = f"{chosen.score:.3f}" if curve.task.loss == "classes" else f"{chosen.score:.4g}"
-    lines.append(f"Held-out {curve.task.metric} of {chosen.units}: {score}. {references}")
     often = curve.right_as_often
     if often is not None and often.units < chosen.units:
-        verb = "say" if often.units > 1 else "says"
+        verb = "are" if often.units > 1 else "is"
         lines.append(
-            f"{plural(often.units, 'unit')} {verb} the right class as often ({often.score:.3f}): with more,"
-            " probabilities are better."
+            f"{plural(often.units, 'unit')} {verb} right as often (accuracy {often.score:.3f}): enough if you"
+            " need only the class; with more, probabilities are better."
         )
+    score = f"{chosen.score:.3f}" if curve.task.loss == "classes" else f"{chosen.score:.4g}"
+    lines.append(f"Held-out {curve.task.metric} of {chosen.units}: {score}. {references}")
     if not best.beats(curve.n_gram):
         lines.append(
             f"No net beats what sees the last {curve.steps} steps beyond chance: a window of so many may do."
@@ -123,6 +123,9 @@ def as_dict(curve: LossCurve) -> dict[str, Any]:
         "recipe": curve.recipe.name,
         "lr": curve.recipe.lr,
         "folds": len(curve.folds),
-        "widths": [{"units": each.units, **plain(each), "score": each.score} for each in curve.widths],
+        "widths": [
+            {"units": each.units, **plain(each), "score": each.score, "enough": each in curve.enough}
+            for each in curve.widths
+        ],
         "words": sentences(curve),
     }

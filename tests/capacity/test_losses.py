@@ -152,7 +152,10 @@ def test_it_says_which_width_leaves_nothing_of_the_training_loss(task):
 def test_it_says_which_width_is_right_as_often_and_has_worse_probabilities(task):
     """A standard error of .9 is .012, of 600 sequences."""
     curve = curve_of(task, 0.5, 0.4, 0.3)
-    for first, line in ((0.89, "1 unit says the right class as often (0.890)"), (0.88, "2 units say the")):
+    for first, line in (
+        (0.89, "1 unit is right as often (accuracy 0.890)"),
+        (0.88, "2 units are right as often (accuracy 0.900)"),
+    ):
         scores = zip(curve.widths, (first, 0.9, 0.9), strict=True)
         widths = [replace(width, score=score) for width, score in scores]
         assert line in " ".join(sentences(curve_of(task, widths=widths)))
