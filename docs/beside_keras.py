@@ -1,7 +1,8 @@
 """Compare `memcap fit` with Keras's LSTMs of 1 to 64 units, on three unlike files, each drawn three times.
 
-KERAS_BACKEND=jax python docs/beside_keras.py    adds what results/beside_keras.csv lacks (10 minutes of one
-                                                 core per draw)
+KERAS_BACKEND=jax python docs/beside_keras.py           adds what results/beside_keras.csv lacks
+                                                        (10 minutes of one core per draw)
+KERAS_BACKEND=jax python docs/beside_keras.py values    only of this file
 
 It makes tables of 5,000 sequences, asks `memcap fit` of each with `--split part`, and trains a net of each
 width in Keras on the same training sequences, with early stopping by the same validation. The width whose
@@ -164,14 +165,12 @@ def main() -> None:
     """Compare on each draw of each file."""
     lines = pl.read_csv(OUT).to_dicts() if OUT.exists() else []
     there = {(line["draw"], line["file"]) for line in lines}
-    for draw in range(DRAWS):
-        for number, name in enumerate(FILES):
-            if (draw, name) in there:
-                continue
-            start = time.process_time()
-            lines += compare(name, draw, number)
-            pl.DataFrame(lines, infer_schema_length=None).write_csv(OUT, float_precision=5)
-            print(draw, name, round(time.process_time() - start), "seconds beside memcap fit", flush=True)
+    for name in sys.argv[1:] or FILES:
+        for draw in range(DRAWS):
+            if (draw, name) not in there:
+                lines += compare(name, draw, list(FILES).index(name))
+                pl.DataFrame(lines, infer_schema_length=None).write_csv(OUT, float_precision=5)
+                print(f"{name}, draw {draw}: {time.process_time():.0f} s beside memcap fit", flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Foretells widths from sequences alone, without training, and compares them with those of the atlas.
+"""Predicts widths from sequences alone, without training, and compares them with those of the atlas.
 
 python docs/need.py   every LSTM line of the atlas; prints all marks, and writes results/atlas/need.csv
 

@@ -1,6 +1,6 @@
-"""Compare what was foretold of real sequences with what `memcap fit` found: results/real.
+"""Compare what was predicted of real sequences with what `memcap fit` found: results/real.
 
-python docs/real.py             # draws results/real/foretold.png, its numbers beside it
+python docs/real.py             # draws results/real/predicted.png, its numbers beside it
 python docs/real.py --collect   # first fetches the rows of outputs/real (docs/real.md has the commands)
 python docs/real.py --shuffle   # trains each set's best width on data/SET-shuffled.parquet
 
@@ -134,7 +134,7 @@ def curves() -> dict[str, Published]:
 
 @cache
 def compared() -> pl.DataFrame:
-    """Return a line per set: foretold and measured."""
+    """Return a line per set: predicted and measured."""
     lines, by_set = [], curves()
     sizes = {
         name: size
@@ -155,8 +155,8 @@ def compared() -> pl.DataFrame:
             | {"one_error": curve.units_by_one_error, "widest": curve.widths[-1].units}
             | {"learnt": curve.learnt.units if curve.learnt else None}
             | {"loss": curve.best.mean, "error": curve.best.error, "score": curve.best.score}
-            | {"current": curve.without_state.mean, "current_foretold": prediction["no_state"]}
-            | {"last_five": curve.n_gram.mean, "last_five_foretold": prediction["last_five"]}
+            | {"current": curve.without_state.mean, "current_predicted": prediction["no_state"]}
+            | {"last_five": curve.n_gram.mean, "last_five_predicted": prediction["last_five"]}
             | {"beats_last_five": curve.best.beats(curve.n_gram)}
             | {"shuffled": shuffled.best.mean if shuffled else None}
         )
@@ -171,9 +171,9 @@ def compared() -> pl.DataFrame:
 
 
 def draw(data: pl.DataFrame) -> Figure:
-    """Draw measured against foretold widths, with their intervals."""
+    """Draw measured against predicted widths, with their intervals."""
     figure = Figure(figsize=(6.4, 5.6))
-    axes = figure.add_subplot(xlabel="units foretold", ylabel="units that are enough")
+    axes = figure.add_subplot(xlabel="units predicted", ylabel="units that are enough")
     known = data.filter(pl.col("measured").is_not_null()).sort("predicted", "measured")
     for k, row in enumerate(known.iter_rows(named=True)):
         x = row["predicted"] * (1 + 0.05 * ((k % 3) - 1))  # side by side, where they would hide each other
@@ -211,7 +211,7 @@ def main() -> None:
     if words.collect:
         collect()
     data = compared()
-    print(figures.save(figures.Drawn(draw(data), data), PLACE, "foretold"))
+    print(figures.save(figures.Drawn(draw(data), data), PLACE, "predicted"))
 
 
 if __name__ == "__main__":

@@ -1209,15 +1209,15 @@ def columns() -> str:
 
 
 def real_sets() -> str:
-    """Each real set: what was foretold, and what was found."""
+    """Each real set: what was predicted, and what was found."""
     lines = []
-    for row in foretold().iter_rows(named=True):
+    for row in predicted_widths().iter_rows(named=True):
         units = (
             "no width helps" if row["measured"] is None else f"{row['measured']} [{row['from']}, {row['to']}]"
         )
         guess = f"{row['predicted']} [{row['low']}, {row['high']}]"
         no_state, last = (
-            f"{row[name]:.2f} ({row[f'{name}_foretold']:g})" for name in ("current", "last_five")
+            f"{row[name]:.2f} ({row[f'{name}_predicted']:g})" for name in ("current", "last_five")
         )
         shuffled = "" if row["shuffled"] is None else f"{row['shuffled']:.3f}"
         best = f"{row['loss']:.3f} ± {row['error']:.2g} ({row['best']} units)"
@@ -1237,7 +1237,7 @@ def real_sets() -> str:
     return table(head, lines)
 
 
-def real_foretold() -> str:
+def real_predictions() -> str:
     """Tabulate what each real set was said to make a net hold."""
     rows = pl.read_csv(ROOT / "results" / "real" / "predictions.csv")
     lines = [
@@ -1248,8 +1248,8 @@ def real_foretold() -> str:
 
 
 def real_in_short() -> str:
-    """How well real widths were foretold."""
-    sets = foretold().filter(pl.col("measured").is_not_null())
+    """How well real widths were predicted."""
+    sets = predicted_widths().filter(pl.col("measured").is_not_null())
     close, near, inside, miss, rank = foresight(sets, "measured")
     by_one_error = foresight(sets, "one_error")
     constants = {units: np.abs(np.log(sets["measured"].to_numpy() / units)).mean() for units in range(1, 65)}
@@ -1265,7 +1265,7 @@ def real_in_short() -> str:
 
 
 def foresight(sets: pl.DataFrame, column: str) -> tuple[int, int, int, float, float]:
-    """Return how many widths were foretold within 1.5, within 2, and in their range; the typical factor of a
+    """Return how many widths were predicted within 1.5, within 2, and in their range; the typical factor of a
     miss; and the rank correlation."""
     measured, predicted = (sets[name].to_numpy() for name in (column, "predicted"))
     misses = np.abs(np.log(measured / predicted))
@@ -1275,9 +1275,9 @@ def foresight(sets: pl.DataFrame, column: str) -> tuple[int, int, int, float, fl
 
 
 @cache
-def foretold() -> pl.DataFrame:
-    """Foretold and measured widths of real sets, as docs/real.py compares them."""
-    return pl.read_csv(ROOT / "results" / "real" / "foretold.csv")
+def predicted_widths() -> pl.DataFrame:
+    """Predicted and measured widths of real sets, as docs/real.py compares them."""
+    return pl.read_csv(ROOT / "results" / "real" / "predicted.csv")
 
 
 def counts(study: str, *by: str, **where: Any) -> pl.DataFrame:
@@ -1485,7 +1485,7 @@ MOST_OF_A_RACE = 1.5  # training steps of a race and its search, over those of t
 
 
 def need() -> str:
-    """Tabulate widths foretold from sequences alone beside those of the atlas, a line per line of it."""
+    """Tabulate widths predicted from sequences alone beside those of the atlas, a line per line of it."""
     lines = []
     for (name,), marks in marks_of_need().group_by("line", maintain_order=True):
         counts = [marks.filter(verdict=verdict).height for verdict in ("within", "off", "wrong", "unknown")]
@@ -1494,12 +1494,12 @@ def need() -> str:
         explained = f"{marks['explained'].min():.2f}"
         cells = (span(marks["lag"], 0), explained, amount, span(marks["width"]), span(marks["u90"]))
         lines.append((name.replace("_", " "), *cells, *counts))
-    head = ("line", "lags", "explained", "to hold", "foretold", "u90", "within", "off", "wrong", "unknown")
+    head = ("line", "lags", "explained", "to hold", "predicted", "u90", "within", "off", "wrong", "unknown")
     return table(head, lines)
 
 
 def need_in_short() -> str:
-    """Say how many widths are foretold."""
+    """Say how many widths are predicted."""
     marks = marks_of_need()
     number = dict(marks["verdict"].value_counts().iter_rows())
     wider = marks.filter(pl.col("u90") >= 1.5)
@@ -1508,7 +1508,7 @@ def need_in_short() -> str:
     ones = marks.filter(pl.col("u90") <= 1.5).height
     unknown, off, wrong = (number.get(verdict, 0) for verdict in ("unknown", "off", "wrong"))
     return filled(
-        f"Of {marks.height} marks {number['within']} ({number['within'] / marks.height:.0%}) are foretold"
+        f"Of {marks.height} marks {number['within']} ({number['within'] / marks.height:.0%}) are predicted"
         f" within a factor of 1.5, {by_line:.0%} if each line counts alike; {unknown} are unknown, {off} are"
         f" off by more, and {wrong} wrong beyond doubt. Who always says one unit is within at {ones}"
         f" ({ones / marks.height:.0%}). Of the {wider.height} marks that take 1.5 units or more,"
@@ -1617,27 +1617,31 @@ def known_widths() -> str:
 
 def beside_keras() -> str:
     """Tabulate the losses of `memcap fit` and of Keras's best width on the same test sequences."""
-    lines = []
-    of_files = pl.read_csv(ROOT / "results" / "beside_keras.csv")
-    for (file,), rows in of_files.group_by("file", maintain_order=True):
+    lines, above = [], {}
+    of_files = pl.read_csv(ROOT / "results" / "beside_keras.csv").sort("file", "draw", maintain_order=True)
+    for (file, draw), rows in of_files.group_by("file", "draw", maintain_order=True):
         ours, keras = (rows.filter(by=name).sort("loss") for name in ("memcap", "keras"))
-        enough, best = (
-            ours.filter(pl.col("units") == pl.col("fit")).row(0, named=True),
-            ours.row(0, named=True),
-        )
-        theirs = keras.sort("validation").row(0, named=True)
+        enough = ours.filter(pl.col("units") == pl.col("fit")).row(0, named=True)
+        best, theirs = ours.row(0, named=True), keras.sort("validation").row(0, named=True)
         cells = [f"{each['loss']:.4f} ({each['units']})" for each in (enough, best)]
         cells.append(f"{theirs['loss']:.4f} ± {theirs['error']:.4f} ({theirs['units']})")
-        errors = [f"{(each['loss'] - theirs['loss']) / theirs['error']:+.1f}" for each in (enough, best)]
-        lines.append((f"{file}.csv", *cells, " / ".join(errors)))
+        errors = [(each["loss"] - theirs["loss"]) / theirs["error"] for each in (enough, best)]
+        above.setdefault(file, []).append(errors[0])
+        lines.append((f"{file}, {draw}", *cells, " / ".join(f"{each:+.2f}" for each in errors)))
+    means = ", ".join(f"{np.mean(each):+.2f} for {file}" for file, each in above.items())
+    within = sum(each <= 1 for some in above.values() for each in some)
+    text = filled(
+        f"**In {within} of {len(lines)} comparisons the width called enough is at most one standard error"
+        f" above Keras's best; the means over the draws are {means}.**"
+    )
     head = (
-        "file",
+        "file, draw",
         "enough by memcap fit",
         "its best width",
         "Keras's best width",
         "standard errors above Keras",
     )
-    return table(head, lines)
+    return f"{text}\n\n{table(head, lines)}"
 
 
 def interval(good: int, number: int) -> str:
@@ -1711,7 +1715,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "failing nets by task": failing_nets_by_task,
     "real in short": real_in_short,
     "real sets": real_sets,
-    "real foretold": real_foretold,
+    "real predictions": real_predictions,
     "tables of rows": tables_of_rows,
     "columns": columns,
     "fading beside latch": fading_beside_latch,

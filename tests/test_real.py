@@ -1,4 +1,4 @@
-"""The real sets of examples/real.py, where what ships them is installed, and what was foretold of them."""
+"""The real sets of examples/real.py, where what ships them is installed, and what was predicted of them."""
 
 import json
 import os
@@ -48,17 +48,17 @@ def table(real, name, **how):
         pytest.skip(f"{missing} (extra `data`)")
 
 
-def test_each_set_was_foretold(real):
-    foretold = pl.read_csv(ROOT / "results" / "real" / "predictions.csv")
-    assert foretold["set"].to_list() == [*SIZES] == [*real.PACKAGES]
-    assert foretold.filter(
+def test_each_set_has_a_prediction(real):
+    predictions = pl.read_csv(ROOT / "results" / "real" / "predictions.csv")
+    assert predictions["set"].to_list() == [*SIZES] == [*real.PACKAGES]
+    assert predictions.filter(
         (pl.col("low") <= pl.col("predicted")) & (pl.col("predicted") <= pl.col("high"))
     ).height == len(SIZES)
 
 
 def test_the_numbers_of_the_figure_are_those_of_the_rows(published):
     data = published.compared()
-    assert_frame_equal(pl.read_csv(published.PLACE / "foretold.csv", schema=data.schema), data, rel_tol=1e-9)
+    assert_frame_equal(pl.read_csv(published.PLACE / "predicted.csv", schema=data.schema), data, rel_tol=1e-9)
     assert data.height >= 6
     for curve in published.curves().values():
         assert curve.folds == (0, 1, 2, 3, 4)
