@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import jax
@@ -24,16 +23,13 @@ from memcap.config import Evaluation, Member
 from memcap.loops import Answers, Pass, loss_and_score_sums
 from memcap.models.architecture import Architecture
 from memcap.models.network import Network
-from memcap.optimizers import CAN_PAD, NET_OPTIMIZERS
-from memcap.recipes import EPSILON, MOMENTUM, RMS_DECAY
+from memcap.optimizers import CAN_PAD, NET_OPTIMIZERS, OPTIMIZERS, freeze_cell
 from memcap.tasks import Batch, Task
 from memcap.tasks.base import integers
 from memcap.training import curriculum
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int, Key
-
-EVALUATION_BATCH = 256
 
 
 class TrainOperands(NamedTuple):
@@ -98,7 +94,7 @@ class TrainSpec:
         evaluation: the rule by which a member is solved.
         curriculum: whether the training lag is read from a `CurriculumState`; a member whose recipe has no
             curriculum starts at its own lag.
-        optimizer: one of `OPTIMIZERS` or `NET_OPTIMIZERS`.
+        optimizer: its name, of those in memcap/optimizers.py.
         decay: weight decay of matrices per step, before the learning rate.
         floor: share of the peak learning rate at which a cosine ends.
         uniform: whether each batch draws its lag, at most the curriculum's.
@@ -154,15 +150,6 @@ class TrainSpec:
         return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
 
 
-# Optimizers of single elements by `recipe.optimizer`, without the learning rate, which is an operand. Each
-# starts from zeros and maps zero gradients to zero updates, so units that only pad a member never move.
-OPTIMIZERS: Mapping[str, Callable[[], optax.GradientTransformation]] = {
-    "adam": optax.scale_by_adam,
-    "sgd": partial(optax.trace, MOMENTUM),
-    "rmsprop": partial(optax.scale_by_rms, RMS_DECAY, EPSILON, eps_in_sqrt=False),  # as PyTorch has it
-    "adamw": optax.scale_by_adam,  # the decay is added to its direction
-}
-
 # Clippings by `recipe.clip_by`; their argument is `recipe.clip`.
 CLIPPINGS: Mapping[str, Callable[[float], optax.GradientTransformation]] = {
     "norm": optax.clip_by_global_norm,
@@ -190,16 +177,6 @@ def optimizer_of(
     if decays is not None:
         steps.append(optax.add_decayed_weights(jnp.asarray(decays)))
     return optax.chain(*steps)
-
-
-def freeze_cell(
-    architecture: Architecture, optimizer: optax.GradientTransformationExtraArgs
-) -> optax.GradientTransformationExtraArgs:
-    """Zero the updates of all weights but the read-out's, which come last, before an optimizer and after it:
-    frozen weights do not decay, and do not count towards the gradient's norm."""
-    first = min(place.start for place in jax.tree.leaves(architecture.places()["readout"]))
-    zero = optax.stateless(lambda updates, _: cast(jax.Array, updates).at[:first].set(0.0))
-    return optax.chain(zero, optimizer, zero)
 
 
 def right_sequences(outputs: Float[Array, "O *T B"], batch: Batch) -> Bool[Array, " B"]:
@@ -250,11 +227,6 @@ class Trainer:
         decays = spec.decay * spec.architecture.matrices() if spec.decay else None
         optimizer = optimizer_of(spec.optimizer, spec.clip, spec.clip_by, decays, spec.architecture)
         return freeze_cell(spec.architecture, optimizer) if spec.freeze else optimizer
-
-    @property
-    def block(self) -> int:
-        """The number B of sequences that an evaluation draws at once."""
-        return min(EVALUATION_BATCH, self.spec.evaluation.sequences)
 
     def _network(self, params: Float[Array, " P"]) -> Network:
         architecture = self.spec.architecture
@@ -417,7 +389,7 @@ class Trainer:
             return sums + jnp.stack([score, due, jnp.float32(whole)])
 
         score, due, whole = lax.fori_loop(0, operands.blocks, block, jnp.zeros(3))
-        return jnp.stack([score / due, whole / (operands.blocks * self.block)])
+        return jnp.stack([score / due, whole / (operands.blocks * self.spec.evaluation.block)])
 
     def evaluate_part(self, params: Float[Array, " P"], operands: EvalOperands) -> Float[Array, 2]:
         """Return the score and the loss on all of validation's sequences if `key` begins with 0, or on all
@@ -426,7 +398,7 @@ class Trainer:
 
         def block(k: jax.Array, sums: Float[Array, 3]) -> Float[Array, 3]:
             batch, counts = task.part(
-                held, k, operands.lag, operands.length, self.max_eval_length, self.block
+                held, k, operands.lag, operands.length, self.max_eval_length, self.spec.evaluation.block
             )
             over = self._pass(batch, operands.length, operands.units)
             outputs = self._network(params).run(over, self.loop)[1]
@@ -440,6 +412,8 @@ class Trainer:
         self, params: Float[Array, " P"], operands: EvalOperands, key: Key[Array, ""]
     ) -> tuple[Batch, Float[Array, "O *T B"]]:
         """Draw a block of sequences that training never sees; return it and the network's outputs."""
-        batch = self.spec.task.unseen(key, operands.lag, operands.length, self.max_eval_length, self.block)
+        batch = self.spec.task.unseen(
+            key, operands.lag, operands.length, self.max_eval_length, self.spec.evaluation.block
+        )
         over = self._pass(batch, operands.length, operands.units)
         return batch, self._network(params).run(over, self.loop)[1]
