@@ -1,16 +1,13 @@
-"""Optimizers by `recipe.optimizer`: optax's, and Muon, SOAP and GGT, which see more of a gradient than one
-element at a time.
+"""Optimizers that see more of a gradient than one element at a time: Muon, SOAP and GGT.
 
 Each rescales the flat gradient (P,) of a net, as optax's `scale_by_adam` does: without a learning rate and
-from a state of zeros; a zero gradient gives a zero update, so units that only pad a member never move. The
-last three are written here because `optax.contrib` has only Muon, with constants in its state and no argument
-for a member's own width.
+from a state of zeros; a zero gradient gives a zero update. They are written here because `optax.contrib` has
+only Muon, with constants in its state and no argument for a member's own width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import jax
@@ -22,8 +19,6 @@ from jax.custom_batching import custom_vmap
 from memcap.cells import cell_class
 from memcap.models.architecture import Architecture
 from memcap.models.network import cell_names
-from memcap.recipes import EPSILON as RMS_EPSILON
-from memcap.recipes import MOMENTUM, RMS_DECAY
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int
@@ -228,15 +223,7 @@ def scale_by_ggt(architecture: Architecture) -> optax.GradientTransformation:
     return optax.GradientTransformation(init, update)
 
 
-# Those of single elements.
-OPTIMIZERS: Mapping[str, Callable[[], optax.GradientTransformation]] = {
-    "adam": optax.scale_by_adam,
-    "sgd": partial(optax.trace, MOMENTUM),
-    "rmsprop": partial(optax.scale_by_rms, RMS_DECAY, RMS_EPSILON, eps_in_sqrt=False),  # as PyTorch has it
-    "adamw": optax.scale_by_adam,  # the decay is added to its direction
-}
-
-# Those that need a net's structure.
+# By `recipe.optimizer`: the optimizers that need a net's structure.
 NET_OPTIMIZERS: Mapping[str, Callable[[Architecture], optax.GradientTransformation]] = {
     "muon": scale_by_muon,
     "soap": scale_by_soap,

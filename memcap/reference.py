@@ -1,44 +1,42 @@
-"""The whole method in plain JAX: train a net until its verdict is in (docs/decides.md).
-
-The engine (memcap/training/) gives the same numbers, only faster, and alone trains at several lags.
-"""
+"""The whole method in plain JAX: train a net until its verdict is in (docs/decides.md). The engine
+(memcap/training/) gives the same numbers, only faster, and alone trains at several lags."""
 
 from dataclasses import dataclass, field
 from functools import partial
-from math import isnan, nan
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from memcap.config import Member, Stream
-from memcap.loops import Pass
-from memcap.optimizers import NET_OPTIMIZERS, OPTIMIZERS, freeze_cell
+from memcap.models.network import pass_of
+from memcap.optimizers import NET_OPTIMIZERS, freeze_cell
 from memcap.tasks.base import Batch, random_key
 
 
 def loss_and_score(weights: jax.Array, member: Member, batch: Batch) -> tuple[jax.Array, Any]:
-    """Return the mean loss over the answers that are due; as aux, their mean score and their number."""
+    """Return the mean loss over the answers that are due; as aux, their summed score and their number."""
     task, network = member.task, member.architecture.build(member.architecture.unflatten(weights))
-    length, every = len(batch.inputs), task.answers == "every"
-    over = Pass(batch.inputs, length, batch.window_starts, task.reset_carry, every)
-    _, outputs = network.run(over, "plain")  # (O, T, B), or (O, B) at the last step
+    _, outputs = network.run(pass_of(task, batch), "plain")  # (O, T, B), or (O, B) at the last step
     if task.loss == "classes":
         loss = optax.softmax_cross_entropy_with_integer_labels(outputs, batch.targets, axis=0)
         score = outputs.argmax(0) == batch.targets
     else:
         loss = score = ((outputs - batch.targets) ** 2).mean(0)
-    mean = partial(jnp.average, weights=batch.mask)
-    return mean(loss), mean(score, returned=True)
+    due = jnp.ones(loss.shape) if batch.mask is None else batch.mask
+    return (loss * due).sum() / due.sum(), ((score * due).sum(), due.sum())
 
 
 def optimizer_of(member: Member) -> optax.GradientTransformationExtraArgs:
     """Return the recipe's optimizer: clipping, direction, weight decay, learning rate."""
     recipe, net, name = member.recipe, member.architecture, member.recipe.optimizer
     clip = optax.clip if recipe.clip_by == "element" else optax.clip_by_global_norm
-    # In most recipes the direction is optax.scale_by_adam().
-    direction = NET_OPTIMIZERS[name](net) if name in NET_OPTIMIZERS else OPTIMIZERS[name]()
+    others = {"sgd": optax.trace(0.9), "rmsprop": optax.scale_by_rms(0.99, 1e-8, eps_in_sqrt=False)}
+    direction = others.get(name, optax.scale_by_adam())
+    if name in NET_OPTIMIZERS:
+        direction = NET_OPTIMIZERS[name](net)
     decay: Any = (recipe.decay or 0.0) * net.matrices()
     optimizer = optax.chain(clip(recipe.clip), direction, optax.add_decayed_weights(decay))
     end = (recipe.floor or 0.0) if recipe.schedule == "cosine" else 1.0
@@ -53,15 +51,15 @@ def train_step(weights: Any, member: Member, state: Any, step: int) -> tuple[Any
     """Return weights and optimizer state after a step, the batch's mean score, and whether all is finite."""
     key = random_key(*member.seeds, Stream.TRAIN, 0, step)
     batch = member.task.sample(key, member.lag, member.length, member.length, member.recipe.batch)
-    (loss, (score, _)), gradient = jax.value_and_grad(loss_and_score, has_aux=True)(weights, member, batch)
+    (loss, (score, due)), gradient = jax.value_and_grad(loss_and_score, has_aux=True)(weights, member, batch)
     updates, state = optimizer_of(member).update(gradient, state, weights, units=member.model.units)
     weights = weights + updates
-    return weights, state, score, jnp.isfinite(loss) & jnp.isfinite(weights).all()
+    return weights, state, score / due, jnp.isfinite(loss) & jnp.isfinite(weights).all()
 
 
 @partial(jax.jit, static_argnums=(1, 2, 3))
 def score_block(weights: jax.Array, member: Member, lag: int, length: int, key: jax.Array) -> Any:
-    """Return the mean score on a block of fresh sequences, and the number of answers that are due."""
+    """Return the summed score of a block of fresh sequences, and the number of answers that are due."""
     batch = member.task.unseen(key, lag, length, length, member.evaluation.block)
     return loss_and_score(weights, member, batch)[1]
 
@@ -83,16 +81,15 @@ class Net:
         """Evaluate it; tell whether the mean score over all lags passes, and none is worse than by chance."""
         member, scores = self.member, []
         for number, (lag, length, blocks) in enumerate(member.sizes(stream), index):
-            keys = [random_key(*member.seeds, stream, number, block) for block in range(blocks)]
-            parts = [score_block(self.weights, member, lag, length, key) for key in keys]
-            score, due = map(jnp.stack, zip(*parts, strict=True))
-            scores.append(float(jnp.average(score, weights=due)))
+            keys = (random_key(*member.seeds, stream, number, block) for block in range(blocks))
+            score, due = np.sum([score_block(self.weights, member, lag, length, key) for key in keys], 0)
+            scores.append(float(score / due))
         self.scores[stream] = mean = sum(scores) / len(scores)
         task, criterion = member.task, member.facts.threshold
         allowed = task.allowed(criterion, member.evaluation.block)
         return task.passes(mean, criterion) and all(task.passes(each, allowed) for each in scores)
 
-    def decide(self, training_score: float) -> None:
+    def decide(self, training_score: Any) -> None:
         """Evaluate it near the criterion, now and then once solved, and at the end; end it by its verdict."""
         rule, task, criterion = self.member.evaluation, self.member.task, self.member.facts.threshold
         near = task.passes(training_score, criterion - 0.01 if task.higher_is_better else 1.5 * criterion)
@@ -115,7 +112,7 @@ def train(member: Member) -> Net:
     if member.recipe.with_other_lags:
         raise ValueError(f"recipe={member.recipe.name}: has other lags, which the engine alone trains by")
     start = member.architecture.init(member.init, member.seeds)
-    net, mean = Net(member, jnp.asarray(member.architecture.flatten(start))), nan
+    net, mean = Net(member, jnp.asarray(member.architecture.flatten(start))), None
     state, budget = optimizer_of(member).init(net.weights), member.recipe.budget
     while net.status == "running":
         if net.steps < budget:
@@ -124,7 +121,7 @@ def train(member: Member) -> Net:
                 net.status = "diverged"  # with the last finite weights
                 break
             net.weights, net.steps = weights, net.steps + 1
-            mean = float(score) if isnan(mean) else 0.9 * mean + 0.1 * float(score)
+            mean = float(score) if mean is None else 0.9 * mean + 0.1 * float(score)
         if net.steps % member.evaluation.every == 0 or net.steps == budget:
             net.decide(mean)
     if net.passes(Stream.STRETCH) and net.status == "solved" and net.passed_in_a_row:

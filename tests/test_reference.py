@@ -149,6 +149,6 @@ def test_it_is_a_page_of_short_functions_that_needs_nothing_of_the_engine():
     tree = ast.parse(Path(reference.__file__).read_text())
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     ours = {name for name in imported if name.startswith("memcap")}
-    assert ours == {"memcap.config", "memcap.loops", "memcap.optimizers", "memcap.tasks.base"}
+    assert ours == {"memcap.config", "memcap.models.network", "memcap.optimizers", "memcap.tasks.base"}
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     assert max(node.end_lineno - node.lineno + 1 for node in functions) <= 30

@@ -77,12 +77,12 @@ def eval_operands(trainer: Trainer, member: Member, stream: Stream, index: int =
     Args:
         trainer: the functions that train it.
         member: the member that is evaluated.
-        stream: with the sizes of `Member.sizes`. For members that are judged by their loss, EVALUATE takes
-            all of validation's sequences, any other stream all held-out ones.
+        stream: with the sizes of `Member.sizes`. Of a file's sequences all held-out ones are taken; for
+            members that are judged by their loss, EVALUATE takes all of validation's.
         index: number of the evaluation at its lag, or of the length or lag: each has sequences of its own.
     """
-    if member.task.by_loss:
-        held = int(stream != Stream.EVALUATE)
+    if member.task.part_sizes[1]:
+        held = int(stream != Stream.EVALUATE or not member.task.by_loss)
         size = member.lag, member.length, -(-member.task.part_sizes[held] // member.evaluation.block)
         key = np.array([held, 0], np.uint32)
     else:

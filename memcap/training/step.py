@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import jax
@@ -20,16 +21,17 @@ from jax import lax
 
 from memcap.cells import cell_class
 from memcap.config import Evaluation, Member
-from memcap.loops import Answers, Pass, loss_and_score_sums
+from memcap.loops import Answers, loss_and_score_sums
 from memcap.models.architecture import Architecture
-from memcap.models.network import Network
-from memcap.optimizers import CAN_PAD, NET_OPTIMIZERS, OPTIMIZERS, freeze_cell
+from memcap.models.network import Network, pass_of
+from memcap.optimizers import CAN_PAD, NET_OPTIMIZERS, freeze_cell
+from memcap.recipes import EPSILON, MOMENTUM, RMS_DECAY
 from memcap.tasks import Batch, Task
 from memcap.tasks.base import integers
 from memcap.training import curriculum
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Bool, Float, Int, Key
+    from jaxtyping import Array, Bool, Float, Key
 
 
 class TrainOperands(NamedTuple):
@@ -94,7 +96,7 @@ class TrainSpec:
         evaluation: the rule by which a member is solved.
         curriculum: whether the training lag is read from a `CurriculumState`; a member whose recipe has no
             curriculum starts at its own lag.
-        optimizer: its name, of those in memcap/optimizers.py.
+        optimizer: one of `OPTIMIZERS` or `NET_OPTIMIZERS`.
         decay: weight decay of matrices per step, before the learning rate.
         floor: share of the peak learning rate at which a cosine ends.
         uniform: whether each batch draws its lag, at most the curriculum's.
@@ -149,6 +151,15 @@ class TrainSpec:
         """A digest of the spec, in 16 hex digits."""
         return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
 
+
+# Optimizers of single elements by `recipe.optimizer`, without the learning rate, which is an operand. Each
+# starts from zeros and maps zero gradients to zero updates, so units that only pad a member never move.
+OPTIMIZERS: Mapping[str, Callable[[], optax.GradientTransformation]] = {
+    "adam": optax.scale_by_adam,
+    "sgd": partial(optax.trace, MOMENTUM),
+    "rmsprop": partial(optax.scale_by_rms, RMS_DECAY, EPSILON, eps_in_sqrt=False),  # as PyTorch has it
+    "adamw": optax.scale_by_adam,  # the decay is added to its direction
+}
 
 # Clippings by `recipe.clip_by`; their argument is `recipe.clip`.
 CLIPPINGS: Mapping[str, Callable[[float], optax.GradientTransformation]] = {
@@ -232,17 +243,6 @@ class Trainer:
         architecture = self.spec.architecture
         return architecture.build(architecture.unflatten(params))
 
-    def _pass(self, batch: Batch, length: Int[Array, ""], units: Int[Array, ""]) -> Pass:
-        task = self.spec.task
-        return Pass(
-            batch.inputs,
-            length,
-            batch.window_starts,
-            task.reset_carry,
-            return_sequences=task.answers == "every",
-            num_units=units,
-        )
-
     def _answers(self, batch: Batch) -> Answers:
         return Answers(batch.targets, batch.mask, self.spec.task.loss)
 
@@ -282,7 +282,7 @@ class Trainer:
         def mean_loss(params: Float[Array, " P"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
             length = self.lag_and_length(state, operands)[1]
             network = self._network(params)
-            over = self._pass(batch, length, operands.units)
+            over = pass_of(self.spec.task, batch, length, operands.units)
             loss, score, due = network.score(over, self._answers(batch), self.loop)
             return loss / due, score / due
 
@@ -400,7 +400,7 @@ class Trainer:
             batch, counts = task.part(
                 held, k, operands.lag, operands.length, self.max_eval_length, self.spec.evaluation.block
             )
-            over = self._pass(batch, operands.length, operands.units)
+            over = pass_of(self.spec.task, batch, operands.length, operands.units)
             outputs = self._network(params).run(over, self.loop)[1]
             due = counts if batch.mask is None else counts & batch.mask
             return sums + jnp.stack(loss_and_score_sums(outputs, Answers(batch.targets, due, task.loss)))
@@ -415,5 +415,5 @@ class Trainer:
         batch = self.spec.task.unseen(
             key, operands.lag, operands.length, self.max_eval_length, self.spec.evaluation.block
         )
-        over = self._pass(batch, operands.length, operands.units)
+        over = pass_of(self.spec.task, batch, operands.length, operands.units)
         return batch, self._network(params).run(over, self.loop)[1]
