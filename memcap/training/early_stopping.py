@@ -29,16 +29,17 @@ def criterion(metric: str, threshold: float) -> str:
     return f"{metric} at {'least' if metric == 'accuracy' else 'most'} {bound(threshold)}"
 
 
-def rule(criterion: str, evaluation: Evaluation) -> str:
+def rule(criterion: str, evaluation: Evaluation, of_file: bool = False) -> str:
     """Return the rule in words.
 
     Args:
         criterion: the criterion that an evaluation must meet, in words.
         evaluation: how often to evaluate, and on how many sequences.
+        of_file: whether sequences come from a file, of which all held-out ones are evaluated.
     """
+    which = "all held-out sequences" if of_file else f"{evaluation.sequences:,} fresh sequences"
     return (
-        f"Solved: {criterion} on {evaluation.sequences:,} fresh sequences, in {evaluation.successive}"
-        " evaluations in a row."
+        f"Solved: {criterion} on {which}, in {evaluation.successive} evaluations in a row."
         f" A net is evaluated after every {evaluation.every} training steps at which its running training"
         f" score is near the criterion (within {NEAR:g}; an error: within {NEAR_ERROR:g} times), and at the"
         " end of the budget; steps at which it is not start the count anew."
