@@ -28,16 +28,17 @@ def criterion(metric: str, threshold: float) -> str:
     return f"{metric} at {'least' if metric == 'accuracy' else 'most'} {bound(threshold)}"
 
 
-def rule(criterion: str, evaluation: Evaluation) -> str:
+def rule(criterion: str, evaluation: Evaluation, of_file: bool = False) -> str:
     """Return the rule in words.
 
     Args:
         criterion: the criterion that an evaluation must meet, in words.
         evaluation: how often to evaluate, and on how many sequences.
+        of_file: True for a file's sequences, whose held-out ones are all evaluated.
     """
+    which = "all held-out sequences" if of_file else f"{evaluation.sequences:,} fresh sequences"
     return (
-        f"Solved: {criterion} on {evaluation.sequences:,} fresh sequences, in {evaluation.successive}"
-        " evaluations in a row."
+        f"Solved: {criterion} on {which}, in {evaluation.successive} evaluations in a row."
         f" After every {evaluation.every} training steps, a net is evaluated if its running training score is"
         f" near the criterion (an accuracy within {NEAR:g}, an error within {NEAR_ERROR:g} times); if not, the"
         " count starts anew. A net is also evaluated at the end of the budget."
