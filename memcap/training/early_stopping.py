@@ -40,8 +40,8 @@ def rule(criterion: str, evaluation: Evaluation, of_file: bool = False) -> str:
     return (
         f"Solved: {criterion} on {which}, in {evaluation.successive} evaluations in a row."
         f" After every {evaluation.every} training steps, a net is evaluated if its running training score is"
-        f" near the criterion (an accuracy within {NEAR:g}, an error within {NEAR_ERROR:g} times); if not, the"
-        " count starts anew. A net is also evaluated at the end of the budget."
+        f" near the criterion (an accuracy within {NEAR:g}, an error within {NEAR_ERROR:g} times); if not,"
+        " the count starts anew. A net is also evaluated at the end of the budget."
     )
 
 
