@@ -38,7 +38,8 @@ STALE_AFTER = 60.0
 PATIENCE = 10.0  # seconds to wait for an exclusive lock, which memcap itself holds for some milliseconds
 _impatient: set[Path] = set()  # folders whose lock was waited for in vain
 State = tuple[Path, int, int, int]  # state of a file, which changes when the file does
-UNFINISHED = re.compile(r"\..+\.(parquet|npz)\.[0-9a-f]{8}")  # names that `write` gives
+# names that `write` gives, and `replace` to heartbeats and to reports of mirrors
+UNFINISHED = re.compile(r"\..+\.(parquet|npz)\.[0-9a-f]{8}|\.[0-9a-f]{16}(\.mirror)?\.json")
 
 
 class BadFileError(Exception):
@@ -193,7 +194,7 @@ def _holder(status: os.stat_result) -> str:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove the files that `write` had no time to finish or to remove."""
+    """Remove the files that `write` and `replace` had no time to finish or to remove."""
     with exclusive_lock(folder) as nobody_writes:
         for path in folder.iterdir() if nobody_writes else ():
             if UNFINISHED.fullmatch(path.name) and is_stale(path):

@@ -491,11 +491,7 @@ def members_path(folder: Path, token: str) -> Path:
 
 
 def _remove_old(folder: Path, keys: frozenset[str]) -> None:
-    """Delete the files of jobs that are done, or that are gone and wanted only these members; and unfinished
-    heartbeats of jobs that were killed."""
-    for path in (folder / "jobs").glob(".*.json"):
-        if files.is_stale(path):
-            path.unlink(missing_ok=True)
+    """Delete the files of jobs that are done, or that are gone and wanted only these members."""
     jobs = read_jobs(folder)
     for token, heartbeat in jobs.heartbeats.items():
         theirs = jobs.keys[token]

@@ -330,12 +330,13 @@ def collect(folder: Path, strict: bool = False) -> tuple[Path, pl.DataFrame]:
         raise no_rows(folder)
     with files.output_of(path, "give the folder of a study"):
         write_table(path, rows)
+    remove_stale_files(folder)
     return path, rows
 
 
 def remove_stale_files(folder: Path) -> None:
-    """Remove what killed jobs left: unfinished files, weights and curves without rows, curves of members that
-    no job trains any more, and empty folders of Hydra's.
+    """Remove what killed jobs left: unfinished files and heartbeats, weights and curves without rows, curves
+    of members that no job trains any more, and empty folders of Hydra's.
 
     Files that another job is writing stay, as do files younger than `files.STALE_AFTER`, and files that may
     not be removed.

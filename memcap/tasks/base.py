@@ -187,14 +187,14 @@ class Task(ABC):
 
     @property
     def part_sizes(self) -> tuple[int, int]:
-        """The numbers of validation's and of held-out sequences, if members are judged by their loss."""
-        raise NotImplementedError(f"{self.name} draws its sequences")
+        """The numbers of validation's and of held-out sequences; 0 where sequences are drawn without end."""
+        return 0, 0
 
     def part(
         self, side: Operand, block: Operand, lag: Operand, length: Operand, steps: int, batch: int
     ) -> tuple[Batch, Bool[Array, " B"]]:
-        """Return a block of validation's sequences (`side` 0) or of the held-out ones (1), if members are
-        judged by their loss; and a mask of those that count, as the last block may be short."""
+        """Return a block of validation's sequences (`side` 0) or of the held-out ones (1), if there are only
+        so many; and a mask of those that count, as the last block may be short."""
         raise NotImplementedError(f"{self.name} draws its sequences")
 
     @abstractmethod

@@ -81,13 +81,13 @@ def eval_operands(trainer: Trainer, member: Member, stream: Stream, index: int =
         member: the member that is evaluated.
         stream: EVALUATE, at its lag; or, over a quarter as many sequences, STRETCH, at `evaluation.stretch`
             times its lag or length, or LENGTHS, at one of `evaluation.lengths`; or, over a block, UP_TO, at
-            one of `Member.lags_up_to`. For members that are judged by their loss, EVALUATE takes all of
-            validation's sequences, any other stream all held-out ones.
+            one of `Member.lags_up_to`. Of a file's sequences all held-out ones are taken; for members that
+            are judged by their loss, EVALUATE takes all of validation's.
         index: number of the evaluation at its lag, or of the length or lag: each has sequences of its own.
     """
     lag, length, sequences = member.lag, member.length, trainer.spec.evaluation.sequences
-    if member.task.by_loss:
-        held = int(stream != Stream.EVALUATE)
+    if member.task.part_sizes[1]:
+        held = int(stream != Stream.EVALUATE or not member.task.by_loss)
         blocks = -(-member.task.part_sizes[held] // trainer.block)
         sizes = map(np.int32, (lag, length, blocks, member.model.units))
         return EvalOperands(np.array([held, 0], np.uint32), *sizes)
