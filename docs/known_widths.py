@@ -1,16 +1,21 @@
 """Ask `memcap fit` for widths that are known: ten marks of the atlas, written out as 10,000 sequences each.
 
-python docs/known_widths.py    adds what results/known_widths.csv has not, at a minute of CPU a mark
+python docs/known_widths.py            adds what results/known_widths.csv has not, at a minute of CPU a mark
+python docs/known_widths.py --least    the least loss that noisy classes leave to a linear read-out
 
 Three marks come again with noise (a tenth of the labels is another class: no net is right of more than 90 %),
 and one with all labels drawn at random, of which nothing can be learnt.
 """
 
+import sys
+from functools import partial
 from pathlib import Path
 
 import jax
 import numpy as np
 import polars as pl
+from scipy.optimize import minimize
+from scipy.special import log_softmax, softmax
 
 from memcap.capacity.losses import LossCurve
 from memcap.config import Engine, task_of
@@ -62,6 +67,33 @@ def write(file: Path, task: Task, lag: int, labels: str, sequences: int = SEQUEN
     np.savez(file, allow_pickle=False, **arrays)
 
 
+def excess(flat: np.ndarray, shares: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the loss above the entropy of a state and a read-out, and its gradient.
+
+    Args:
+        flat: the numbers that the state holds for each of C classes, the read-out of these, and its bias.
+        shares: (C, C) how often a sequence of one class has the label of another.
+    """
+    weights = flat.reshape(len(shares), -1)
+    states, readout = np.split(weights[:, :-1], 2, axis=1)
+    outputs = states @ readout.T + weights[:, -1]
+    errors = (softmax(outputs, axis=1) - shares) / len(shares)
+    slopes = np.column_stack([errors @ readout, errors.T @ states, errors.sum(0)])
+    return float(np.sum(shares * (np.log(shares) - log_softmax(outputs, axis=1)))) / len(
+        shares
+    ), slopes.ravel()
+
+
+def least_excess(numbers: int, classes: int, starts: int = 5) -> float:
+    """Return the least loss above the entropy of noisy labels, where a linear read-out sees so many numbers;
+    the lowest of a few minima."""
+    shares = np.full((classes, classes), WRONG / (classes - 1))
+    np.fill_diagonal(shares, 1 - WRONG)
+    draws = np.random.default_rng(SEED).normal(size=(starts, classes * (2 * numbers + 1)))
+    find = partial(minimize, partial(excess, shares=shares), jac=True, options={"maxiter": 3000})
+    return min(find(draw).fun for draw in draws)
+
+
 def fit(file: Path) -> LossCurve:
     """Search the width of a file as `memcap fit --most 16 --seeds 1` does."""
     task = Data(file=str(file), criterion=BEST, scale=True)
@@ -69,7 +101,11 @@ def fit(file: Path) -> LossCurve:
 
 
 def main() -> None:
-    """Fit all marks, and write what was found."""
+    """Fit all marks, and write what was found; or print what noise leaves to a read-out."""
+    if sys.argv[1:] == ["--least"]:
+        for numbers in range(1, 8):
+            print(f"{numbers} numbers, 8 classes: {least_excess(numbers, 8):.4f} nats above the entropy")
+        return
     studied = [(MARKS[k], "random") for k in RANDOM] + [(MARKS[k], "noisy") for k in NOISY]
     studied += [(mark, "true") for mark in MARKS]
     lines = pl.read_csv(OUT, schema_overrides={"fit": pl.Int64}).to_dicts() if OUT.exists() else []

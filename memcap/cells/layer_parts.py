@@ -5,6 +5,9 @@
     +gate    what is read is multiplied by SiLU of a linear map of the last input
     +skip    mamba2: what is read has D times the last value added
     +rate    gated_delta_net: the logarithm of its decay is multiplied by a learned number, as of mamba2
+    +key8    keys and queries have 8 numbers, in place of 16; 1 to 256
+    +heads2  two such matrices side by side, each with keys, values, gates and weights of its own; 2 to 16.
+             U is the size of a value of each head, so the state has H K U numbers. After the other parts
 
 So `delta_net+conv4`, `gla+conv4+gate`, `gated_delta_net+conv4+gate+rate` and `mamba2+conv4+gate+skip` are the
 published layers, but for what the page of cells lists (docs/cell_map.md). Held against NumPy recurrences that
@@ -111,22 +114,75 @@ class Rate(GatedDeltaNet):
         return jnp.exp(self.log_rate[...]) * super().log_decay(gates)
 
 
+class KeySize(MatrixCell):
+    """Has keys and queries of another size."""
+
+
+class Heads(Cell):
+    """Several cells with a matrix side by side, which share the last inputs; shows what each reads. As
+    Mamba-2 with as many groups as heads.
+
+    Attributes:
+        head: the cell that each head is.
+        hidden_per_unit: the number of heads.
+    """
+
+    head: ClassVar[type[MatrixCell]]
+
+    def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
+        self.in_features, self.hidden_features = in_features, hidden_features
+        for k in range(self.hidden_per_unit):
+            setattr(self, f"head_{k}", self.head(in_features, hidden_features, rngs=rngs))
+
+    def _heads(self) -> list[MatrixCell]:
+        return [getattr(self, f"head_{k}") for k in range(self.hidden_per_unit)]
+
+    def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
+        """Return the state of each head and the last inputs (*batch, (window - 1) F), zeros."""
+        carries = [head.initialize_carry(input_shape, rngs, carry_init) for head in self._heads()]
+        return tuple(state for state, _ in carries), carries[0][1]
+
+    def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B HU"]]:
+        """Take one step: (states, previous inputs), inputs (B, F) -> carry, hidden."""
+        states, before = carry
+        steps = [head((state, before), inputs) for head, state in zip(self._heads(), states, strict=True)]
+        carries, hidden = zip(*steps, strict=True)
+        return (tuple(state for state, _ in carries), carries[0][1]), jnp.concatenate(hidden, -1)
+
+
+MOST_KEYS, MOST_HEADS = 256, 16
 MATRIX = "a cell with a matrix and one write per step, as gla, mamba2, delta_net and gated_delta_net"
-PARTS: dict[str, tuple[type[MatrixCell], type[MatrixCell], str]] = {  # with the cells that may have it
+ANY_MATRIX = "a cell with a matrix"
+# With the cells that may have it.
+PARTS: dict[str, tuple[type[Cell], type[MatrixCell], str]] = {
     **{f"conv{inputs}": (Convolution, MatrixCell, MATRIX) for inputs in range(2, 17)},
     "gate": (OutputGate, MatrixCell, MATRIX),
     "skip": (Skip, Mamba2, "mamba2"),
     "rate": (Rate, GatedDeltaNet, "gated_delta_net"),
+    **{f"key{size}": (KeySize, MatrixCell, ANY_MATRIX) for size in range(1, MOST_KEYS + 1)},
+    **{
+        f"heads{number}": (Heads, MatrixCell, f"{ANY_MATRIX}, before a variant of its carry")
+        for number in range(2, MOST_HEADS + 1)
+    },
 }
 
 
-def part(cls: type[Cell], suffix: str, name: str) -> tuple[type[MatrixCell], dict[str, Any]]:
+def part(cls: type[Cell], suffix: str, name: str) -> tuple[type[Cell], dict[str, Any]]:
     """Return the class that has the part, and the attributes that its subclass sets.
 
     Raises:
         UserError: this cell cannot have the part.
     """
     kind, whole, which = PARTS[suffix]
-    if not issubclass(cls, whole) or cls.update is not MatrixCell.update:
+    changed = "__call__" if kind is Heads else "update"
+    if not issubclass(cls, whole) or (
+        kind is not KeySize and getattr(cls, changed) is not getattr(MatrixCell, changed)
+    ):
         raise UserError(f"model.cell={name}: +{suffix} is a part of {which}")
-    return kind, {"window": int(suffix.removeprefix("conv"))} if kind is Convolution else {}
+    size = int("".join(filter(str.isdigit, suffix)) or 0)
+    fields = {
+        Convolution: {"window": size},
+        KeySize: {"keys": size},
+        Heads: {"head": cls, "hidden_per_unit": size},
+    }
+    return kind, fields.get(kind, {})

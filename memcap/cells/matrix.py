@@ -6,9 +6,9 @@ says otherwise.
 
 Left out of the published layers: several heads (one here), the convolution over four steps (queries, keys and
 values see this input and the previous one, as a value often comes a step after its key), SiLU, and output
-gates. Variants have all but the heads (memcap/cells/layer_parts.py). `units` is U; `keys` is K, 16 unless a
-subclass says otherwise. The carry is S and the last input: K U + F numbers. Widths cannot be padded, as the
-root mean square is over U.
+gates. Variants have all of them (memcap/cells/layer_parts.py). `units` is U; `keys` is K, 16 unless a
+subclass says otherwise, as `+key8` does. The carry is S and the last input: K U + F numbers. Widths cannot be
+padded, as the root mean square is over U.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ out as a whole, or free to change its sign, and parts of published layers.
     +carry      the read-out sees the whole carry: of an LSTM h and c
     +signed     what a step leaves of the state lies between -1 and 1 in place of 0 and 1: of minGRU, minLSTM,
                 gla, mamba2, delta_net, gated_delta_net, and cells of their kinds
-    +conv4, +gate, +skip, +rate     parts of the layers around cells with a matrix (layer_parts.py)
+    +conv4, +gate, +skip, +rate, +key8, +heads2     parts of the layers around cells with a matrix, their size
+                of a key, and several of them (layer_parts.py)
 
 A step's own output is read out before its carry is rounded or disturbed, as in the probes of the same names
 (memcap/probes/noise.py). With +carry as the last suffix, the carry that goes on is read out. Except for
@@ -33,7 +34,7 @@ from memcap.cells.additive import AdditiveCell
 from memcap.cells.base import Cell
 from memcap.cells.delta_net import DeltaNet
 from memcap.cells.diagonal import GatedDiagonalCell
-from memcap.cells.layer_parts import PARTS, part
+from memcap.cells.layer_parts import MOST_HEADS, MOST_KEYS, PARTS, Heads, part
 from memcap.cells.matrix import MatrixCell
 from memcap.knobs import UserError
 
@@ -267,12 +268,13 @@ def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
     else:
         raise UserError(
             f"model.cell={name}: no such variant; +bfloat16, +bitsN, N from 1 to 16, +carry, +signed,"
-            " +noiseS, S above 0, as in +noise0.1, or a part of a layer: +convN, N from 2 to 16, +gate, +skip"
-            " or +rate"
+            " +noiseS, S above 0, as in +noise0.1, or a part of a layer: +convN, N from 2 to 16, +gate,"
+            f" +skip, +rate, +keyN, N from 1 to {MOST_KEYS}, or +headsN, N from 2 to {MOST_HEADS}"
         )
     if issubclass(cls, kind):
         raise UserError(f"model.cell={name}: each suffix can stand once; leave out +{suffix}")
-    return type(cls.__name__, (kind, cls), fields)
+    # Heads are cells of that class, and not one themselves.
+    return type(cls.__name__, (kind,) if kind is Heads else (kind, cls), fields)
 
 
 def _size(suffix: str) -> float | None:

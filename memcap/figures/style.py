@@ -126,12 +126,12 @@ def budgets(points: Iterable[Point]) -> str:
 
 def pass_rules(points: Sequence[Point]) -> list[str]:
     """Explain "solved" and, if it counts, "steady": a sentence for each way of judging."""
-    thresholds: dict[Evaluation, dict[str, set[float]]] = {}
+    thresholds: dict[tuple[Evaluation, bool], dict[str, set[float]]] = {}
     for p in points:
         # neither stretch nor until decides whether a member is solved
-        evaluation = replace(p.evaluation, stretch=1, until=None)
-        thresholds.setdefault(evaluation, {}).setdefault(p.task.metric, set()).add(p.threshold)
-    sentences = [rule(" or ".join(_criteria(each)), evaluation) for evaluation, each in thresholds.items()]
+        way = replace(p.evaluation, stretch=1, until=None), p.task.part_sizes[1] > 0
+        thresholds.setdefault(way, {}).setdefault(p.task.metric, set()).add(p.threshold)
+    sentences = [rule(" or ".join(_criteria(each)), *way) for way, each in thresholds.items()]
     steady = {(p.evaluation.stretch, p.evaluation.every) for p in points if p.at == "steady"}
     sentences += [steady_rule(stretch, every) for stretch, every in sorted(steady)]
     up_to = {p.evaluation.every for p in points if p.at == "up_to"}

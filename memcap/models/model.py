@@ -25,8 +25,8 @@ class Model:
     cell: str = knob(
         "lstm",
         "a cell of memcap/cells such as lstm or LRU, gru, elman, one of Flax NNX such as LSTMCell, or"
-        " MODULE:CLASS; with +bfloat16, +bits4, +noise0.1, +carry, +signed, +conv4, +gate, +skip or +rate a"
-        " variant of it",
+        " MODULE:CLASS; with +bfloat16, +bits4, +noise0.1, +carry, +signed, +conv4, +gate, +skip, +rate,"
+        " +key8 or +heads2 a variant of it",
     )
     units: int = knob(8, "hidden width U, of each layer", at_least=1, at_most=MOST_UNITS)
     readout: str = knob("dense", "a dense layer, or an LSTM of as many units as outputs", choices=READOUTS)

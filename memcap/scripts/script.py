@@ -218,8 +218,8 @@ def check_network(model: Model, framework: str) -> None:
         )
     if model.readout != "dense":
         raise UserError(
-            f"code={framework}: a script has a dense read-out, not one by an {model.readout}; train it by"
-            f" memcap, and take its weights: memcap export KEY --layout {framework} -o weights.npz"
+            f"code={framework}: a script has a dense read-out, not one by an {model.readout};"
+            f" {_by_memcap(framework)}"
         )
 
 
@@ -232,7 +232,9 @@ def _check(member: Member, framework: str) -> None:
     if model.initial_carry != "fixed":
         raise UserError(f"model.initial_carry={model.initial_carry}: a script starts from zeros")
     if recipe.optimizer not in (*OPTIMIZERS, "muon"):
-        raise UserError(f"recipe.optimizer={recipe.optimizer}: no script trains by it; take another recipe")
+        raise UserError(
+            f"recipe.optimizer={recipe.optimizer}: no script trains by it; {_by_memcap(framework)}"
+        )
     if recipe.init == "flax":
         raise UserError("recipe.init=flax: a script starts as memcap does; set recipe.init=forget_bias")
     if recipe.freeze is not None:
@@ -241,6 +243,11 @@ def _check(member: Member, framework: str) -> None:
         raise UserError(
             f"task.length={member.length}: a script is of the task's own length, {task.length(member.lag)}"
         )
+
+
+def _by_memcap(framework: str) -> str:
+    """Say how to have a net in a framework that no script there can train."""
+    return f"train it by memcap, and take its weights: memcap export KEY --layout {framework} -o weights.npz"
 
 
 def _is_up_to(member: Member) -> bool:

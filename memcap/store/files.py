@@ -19,8 +19,11 @@ import secrets
 import stat
 import time
 from collections.abc import Callable, Generator
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
+
+import polars as pl
 
 from memcap.knobs import UserError
 from memcap.runtime import signals
@@ -38,11 +41,27 @@ STALE_AFTER = 60.0
 PATIENCE = 10.0  # seconds to wait for an exclusive lock, which memcap itself holds for some milliseconds
 _impatient: set[Path] = set()  # folders whose lock was waited for in vain
 State = tuple[Path, int, int, int]  # state of a file, which changes when the file does
-UNFINISHED = re.compile(r"\..+\.(parquet|npz)\.[0-9a-f]{8}")  # names that `write` gives
+# names that `write` gives, and `replace` to heartbeats and to reports of mirrors
+UNFINISHED = re.compile(r"\..+\.(parquet|npz)\.[0-9a-f]{8}|\.[0-9a-f]{16}(\.mirror)?\.json")
 
 
 class BadFileError(Exception):
     """A file that is damaged or not of the expected kind. The message says why, without the file's name."""
+
+
+@contextlib.contextmanager
+def reading(kind: str) -> Generator[None]:
+    """Turn every error in reading a file within the context into a BadFileError; `kind` says what it should
+    be, as in "a readable table of rows"."""
+    try:
+        yield
+    except BadFileError:
+        raise
+    except OSError as error:
+        raise BadFileError(f"cannot be read ({error.strerror or error})") from error
+    # Rust may panic on a file without a digest; zipfile and NumPy may raise nearly anything.
+    except (Exception, pl.exceptions.PanicException) as error:
+        raise BadFileError(f"not {kind}") from error
 
 
 def open_regular(path: Path) -> IO[bytes]:
@@ -59,13 +78,26 @@ def open_regular(path: Path) -> IO[bytes]:
     return file
 
 
+def content(path: Path) -> tuple[BytesIO, bool]:
+    """Read the bytes of a file, and check them. Also return whether they have a digest.
+
+    Raises:
+        BadFileError: they are damaged, or it is not a regular file.
+        OSError: it cannot be read.
+    """
+    with open_regular(path) as file:
+        content = BytesIO(file.read())
+    return content, check(content)
+
+
 def state_of(path: Path) -> State:
     """Return the state of a file.
 
     Raises:
-        OSError: it does not exist, or its state cannot be read.
+        BadFileError: it does not exist, or its state cannot be read.
     """
-    status = path.stat()
+    with reading("a file"):
+        status = path.stat()
     return path, status.st_ino, status.st_mtime_ns, status.st_size
 
 
@@ -193,7 +225,7 @@ def _holder(status: os.stat_result) -> str:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove the files that `write` had no time to finish or to remove."""
+    """Remove the files that `write` and `replace` had no time to finish or to remove."""
     with exclusive_lock(folder) as nobody_writes:
         for path in folder.iterdir() if nobody_writes else ():
             if UNFINISHED.fullmatch(path.name) and is_stale(path):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, TypeAlias
 
 import jax
@@ -187,14 +188,14 @@ class Task(ABC):
 
     @property
     def part_sizes(self) -> tuple[int, int]:
-        """The numbers of validation's and of held-out sequences, if members are judged by their loss."""
-        raise NotImplementedError(f"{self.name} draws its sequences")
+        """The numbers of validation's and of held-out sequences; 0 where sequences are drawn without end."""
+        return 0, 0
 
     def part(
         self, side: Operand, block: Operand, lag: Operand, length: Operand, steps: int, batch: int
     ) -> tuple[Batch, Bool[Array, " B"]]:
-        """Return a block of validation's sequences (`side` 0) or of the held-out ones (1), if members are
-        judged by their loss; and a mask of those that count, as the last block may be short."""
+        """Return a block of validation's sequences (`side` 0) or of the held-out ones (1), if there are only
+        so many; and a mask of those that count, as the last block may be short."""
         raise NotImplementedError(f"{self.name} draws its sequences")
 
     @abstractmethod
@@ -307,6 +308,11 @@ def scored(
     """Mark the steps from `lag` to the end of the sequence."""
     step = jnp.arange(targets.shape[0])
     return jnp.broadcast_to(((step >= lag) & (step < length))[:, None], targets.shape)
+
+
+def random_key(seed: Operand, *parts: Operand) -> Key[Array, ""]:
+    """Return a key that depends on a seed and all parts."""
+    return reduce(jax.random.fold_in, parts, jax.random.key(seed))
 
 
 def integers(

@@ -41,8 +41,8 @@ class Data(Task):
       training's is drawn for it. Then `held_out` and `fold` mean nothing.
 
     A share of the sequences is held out: training draws from the others, and the verdict is about these.
-    Which are held out is a matter of `fold`, not of the member's seed. Scores of drawn sequences repeat those
-    of few: 100 held-out sequences give an accuracy to a percent.
+    Which are held out is a matter of `fold`, not of the member's seed. An evaluation scores each of them
+    once, whatever `evaluation.sequences` says: 100 held-out sequences give an accuracy to a percent.
 
     With `criterion=best` no score is a pass by itself: training ends where the loss on a further share, the
     validation split, falls no more, and the losses on the held-out share tell which widths are enough
@@ -170,7 +170,7 @@ class Data(Task):
     def _drawn(
         self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int, unseen: bool
     ) -> Batch:
-        # Branches of its own in place of `_sides`, which reads the file: scripts are made of these lines.
+        # Branches of its own in place of `parts`, which reads the file: scripts are made of these lines.
         if self.by_loss:
             ours = self.parts[2 * unseen]
         elif self.file_content.split is not None:
@@ -214,8 +214,9 @@ class Data(Task):
 
     @property
     def parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """The places of training's sequences, validation's, and those held out, for `criterion=best`."""
-        return _parts(self.file, self.held_out, self.fold)
+        """The places of training's sequences, validation's (none where a score decides), and those held
+        out."""
+        return _parts(self.file, self.held_out, self.fold, self.by_loss)
 
     @property
     def part_sizes(self) -> tuple[int, int]:
@@ -259,8 +260,7 @@ class Data(Task):
 def _chance(task: Data, lag: int, length: int) -> float:
     """Score a net without memory on training sequences; NumPy draws them, as facts need no JAX."""
     file = task.file_content
-    ours = _sides(task.file, task.held_out, task.fold, task.by_loss)[0]
-    which = np.random.default_rng(1).choice(ours, 8192)
+    which = np.random.default_rng(1).choice(task.parts[0], 8192)
     step = np.arange(length)
     source, blank = np.clip(step + file.steps - length, 0, file.steps - 1), step < length - 1 - lag
     inputs = file.inputs[which[:, None], source]
@@ -295,14 +295,18 @@ def _split_groups(groups: np.ndarray, held_out: float, fold: int) -> tuple[np.nd
 
 
 @lru_cache(maxsize=64)
-def _parts(file: str, held_out: float, fold: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the places of training's sequences, validation's, and those held out, which are one of the folds
-    of a cross-validation; the next fold is validation. Folds beyond the last are of another one. Or the parts
-    that the file has."""
+def _parts(file: str, held_out: float, fold: int, by_loss: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the places of training's sequences, validation's, and those held out. They are the parts that
+    the file has; or, by loss, folds of a cross-validation, of which the next one is validation, and folds
+    beyond the last are of another one."""
     split, groups = read(file).split, read(file).groups
     if split is not None:
         training, validation, test = (np.flatnonzero(split == part).astype(np.int32) for part in range(3))
         return training, validation, test
+    if not by_loss:
+        count = len(read(file).inputs)
+        sides = _split(count, held_out, fold) if groups is None else _split_groups(groups, held_out, fold)
+        return sides[0], sides[0][:0], sides[1]
     groups = np.arange(len(read(file).inputs)) if groups is None else groups
     ours = np.unique(groups, return_inverse=True)[1]
     names = int(np.max(ours)) + 1
@@ -319,18 +323,7 @@ def _parts(file: str, held_out: float, fold: int) -> tuple[np.ndarray, np.ndarra
     return training, validation, test
 
 
-def _sides(file: str, held_out: float, fold: int, by_loss: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return the places of the training sequences, and of the held-out ones, by whichever split."""
-    sequences = read(file)
-    if by_loss or sequences.split is not None:
-        training, _, test = _parts(file, held_out, fold)
-        return training, test
-    if sequences.groups is not None:
-        return _split_groups(sequences.groups, held_out, fold)
-    return _split(len(sequences.inputs), held_out, fold)
-
-
 @lru_cache(maxsize=16)
 def _scaled(file: str, held_out: float, fold: int, by_loss: bool) -> Sequences:
     """Return the sequences of a file scaled by those of training."""
-    return read(file).scaled(_sides(file, held_out, fold, by_loss)[0])
+    return read(file).scaled(_parts(file, held_out, fold, by_loss)[0])

@@ -256,7 +256,7 @@ def compile_both(program: Program, there: Sequence[jax.Device] = ()) -> tuple[An
     def compile_evaluate() -> tuple[Any, float]:
         with jax_setup.precision():
             function = trainer.evaluate_sequences if trainer.spec.evaluation.lengths else trainer.evaluate
-            function = trainer.evaluate_part if trainer.spec.task.by_loss else function
+            function = trainer.evaluate_part if trainer.spec.task.part_sizes[1] else function
             evaluate = jax.jit(program.map_over_lanes(function, there))
             lowered = evaluate.lower(states.params, eval_operands)
             return lowered.compile(FAST_COMPILE if cpu else None), time.perf_counter()

@@ -116,7 +116,20 @@ def test_a_convolution_and_a_carry_of_few_bits_go_together_in_either_order():
     np.testing.assert_array_equal(*hidden)
 
 
-@pytest.mark.parametrize("part", ["conv4", "gate", "skip"])
+def test_the_parts_go_with_another_size_of_a_key_and_within_heads():
+    """The two heads of a Mamba-2 with two groups, each as it is alone."""
+    whole = cell_class("mamba2+key4+conv4+gate+skip+heads2")(F, U, rngs=nnx.Rngs(0))
+    x = jax.random.normal(jax.random.key(0), (T, B, F))
+    carry, hidden = jax.lax.scan(whole, whole.initialize_carry((B, F)), x)
+    for k, head in enumerate((whole.head_0, whole.head_1)):
+        alone, shown = jax.lax.scan(head, head.initialize_carry((B, F)), x)
+        np.testing.assert_allclose(hidden[..., k * U : (k + 1) * U], shown, atol=1e-6)
+        np.testing.assert_allclose(carry[0][k], alone[0], atol=1e-6)
+        assert alone[0].shape == (B, 4, U)
+    np.testing.assert_array_equal(carry[1], alone[1])
+
+
+@pytest.mark.parametrize("part", ["conv4", "gate", "skip", "heads2"])
 def test_accelerators_leave_a_step_of_its_own_to_the_loop_for_any_cell(part):
     cell = cell_class(f"mamba2+{part}")
     assert loops.choose("auto", loops.Request(cell, "gpu", False)).loop == "masked"

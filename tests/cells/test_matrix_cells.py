@@ -5,10 +5,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from loop_checks import run_loop
 from lstm_reference import quick_jit
 
-from memcap.cells import cell_class
+from memcap.cells import cell_class, cell_facts
 from memcap.cells.matrix import EPSILON
+from memcap.knobs import UserError
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 
@@ -22,17 +24,20 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def recurrence(name, cell, x):
+def weights_of(cell):
+    return jax.tree.map(lambda value: np.asarray(value, np.float64), nnx.to_pure_dict(nnx.state(cell)))
+
+
+def recurrence(name, weights, x):
     """(T, B, U) hidden states, one sequence and step at a time, float64, with I - b k k^T written out."""
-    weights = {key: np.asarray(value, np.float64) for key, value in nnx.to_pure_dict(nnx.state(cell)).items()}
-    raw = name in ("mamba2", "gla")
+    keys, raw = weights["query"].shape[-1], name in ("mamba2", "gla")
 
     def length_1(vector):
         return vector if raw else vector / np.sqrt(vector @ vector + EPSILON)
 
     out = np.zeros((T, B, U))
     for b in range(B):
-        state, before = np.zeros((cell.keys, U)), np.zeros(F)
+        state, before = np.zeros((keys, U)), np.zeros(F)
         for t in range(T):
             seen, before = np.concatenate([x[t, b], before]), x[t, b]
             q, k = length_1(seen @ weights["query"]), seen @ weights["key"]
@@ -51,7 +56,7 @@ def recurrence(name, cell, x):
                 writes = zip(gates, map(length_1, k), v, strict=True) if k.ndim == 2 else [(gates[0], k, v)]
                 for gate, key, value in writes:
                     strength = (2 if name in SIGNED else 1) * sigmoid(gate)
-                    state = (np.eye(cell.keys) - strength * np.outer(key, key)) @ state
+                    state = (np.eye(keys) - strength * np.outer(key, key)) @ state
                     state = state + strength * np.outer(key, value)
             read = state.T @ q
             out[t, b] = read / np.sqrt(np.mean(read**2) + EPSILON)
@@ -63,7 +68,56 @@ def test_it_is_the_recurrence_of_the_papers(name):
     cell = cell_class(name)(F, U, rngs=nnx.Rngs(0))
     x = np.random.default_rng(1).standard_normal((T, B, F)).astype(np.float32)
     hidden = quick_jit(lambda x: jax.lax.scan(cell, cell.initialize_carry((B, F)), x)[1])(x)
-    np.testing.assert_allclose(hidden, recurrence(name, cell, x), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(hidden, recurrence(name, weights_of(cell), x), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("keys", [1, 4, 32])
+def test_a_suffix_sets_the_size_of_a_key(name, keys):
+    cell = cell_class(f"{name}+key{keys}")(F, U, rngs=nnx.Rngs(0))
+    assert cell.query.shape[-1] == keys
+    x = np.random.default_rng(1).standard_normal((T, B, F)).astype(np.float32)
+    for loop in ("masked", "associative"):
+        hidden = run_loop(loop, cell, jnp.asarray(x), cell.initialize_carry((B, F)))[1]
+        right = recurrence(name, weights_of(cell), x)
+        np.testing.assert_allclose(np.swapaxes(hidden, -1, -2), right, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_heads_are_as_many_recurrences_side_by_side(name):
+    cell = cell_class(f"{name}+key4+heads3")(F, U, rngs=nnx.Rngs(0))
+    x = np.random.default_rng(1).standard_normal((T, B, F)).astype(np.float32)
+    hidden = quick_jit(lambda x: jax.lax.scan(cell, cell.initialize_carry((B, F)), x)[1])(x)
+    heads = [recurrence(name, weights, x) for weights in weights_of(cell).values()]
+    assert np.abs(heads[0] - heads[1]).max() > 0.1
+    np.testing.assert_allclose(hidden, np.concatenate(heads, -1), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", [*NAMES, "mlstm"])
+def test_the_state_is_counted_with_its_size_of_a_key_and_its_heads(name):
+    more = 5 if name == "mlstm" else 0  # n and m
+    for suffix, heads in ((f"{name}+key4", 1), (f"{name}+key4+heads3", 3)):
+        assert Architecture(Model(suffix, U), F, 2).carry_numbers() == heads * (4 * U + more) + F
+        facts = cell_facts(suffix, F)
+        assert (facts.numbers_per_unit, facts.bits_per_unit) == (4 * heads, 128 * heads)
+        assert Model(suffix, U).hidden == heads * U
+    assert cell_facts(f"{name}+key4+heads3+bits2", F).bits_per_unit == 4 * 3 * 2
+
+
+def test_a_key_or_heads_of_another_cell_are_refused_in_one_line():
+    for name, why in (
+        ("lstm+key8", "part of a cell with a matrix"),
+        ("delta_net+bits2+heads2", "before a variant of its carry"),
+        ("delta_net+heads2+heads2", "before a variant of its carry"),
+        ("delta_net+heads2+key4", "part of a cell with a matrix"),
+        ("delta_net+heads2+conv4", "part of a cell with a matrix and one write"),
+        ("delta_net+key4+key8", "each suffix can stand once"),
+        ("delta_net+key08", "no such variant"),
+        ("delta_net+key257", "no such variant"),
+        ("delta_net+heads1", "no such variant"),
+    ):
+        with pytest.raises(UserError, match=why):
+            Model(name)
 
 
 @pytest.mark.parametrize("name", NAMES)

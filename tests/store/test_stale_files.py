@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from matplotlib.figure import Figure
 from study_checks import ONE_LANE, small_job
-from study_rows import fake
+from study_rows import fake, group, write
 
 from memcap import figures
 from memcap.designs.axes import members
@@ -70,6 +70,24 @@ def test_an_unfinished_file_is_swept_once_its_writer_is_dead(study):
 
     files.write(path, fill)
     assert path.exists()
+
+
+@pytest.mark.parametrize("writer", [shards.prepare, shards.collect])
+def test_an_unfinished_heartbeat_is_swept_by_whatever_writes_next(tmp_path, writer):
+    """Also by a job that trains nothing, and while nobody else may still write it."""
+    write(tmp_path, group())
+    (tmp_path / "jobs").mkdir()
+    old, young = f".{'a' * 16}.json", f".{'b' * 16}.mirror.json"
+    for name, age in {
+        old: 1000,
+        old.replace(".json", ".mirror.json"): 1000,
+        young: 0,
+        ".mine.json": 1000,
+    }.items():
+        (tmp_path / "jobs" / name).write_text("{")
+        os.utime(tmp_path / "jobs" / name, (time.time() - age,) * 2)
+    writer(tmp_path)
+    assert {path.name for path in (tmp_path / "jobs").iterdir()} == {young, ".mine.json"}
 
 
 def test_weights_without_rows_are_swept(study):

@@ -154,6 +154,25 @@ def test_the_verdict_is_about_held_out_sequences(tmp_path):
     assert row["final"] < 0.1
 
 
+@pytest.mark.parametrize("every", [False, True])
+def test_an_evaluation_scores_each_held_out_sequence_once(tmp_path, every):
+    """Draws with replacement would give other scores each time, and none of them the net's own."""
+    rng = np.random.default_rng(0)
+    inputs, targets = rng.integers(0, 3, (1500, 5)), rng.integers(0, 2, (1500, 5))
+    mask = rng.random((1500, 5)) < 0.5
+    mask[:, -1] = True
+    due = {"targets": targets, "mask": mask} if every else {"targets": targets[:, -1]}
+    task = replace(saved(tmp_path / "a.npz", inputs=inputs, **due), held_out=0.4)
+    members = memcap.members(task, recipe="hold", lag=4, units=2, budget=20)
+    (row,) = memcap.train(members, tmp_path / "rows", progress=False).to_dicts()
+    held = task.parts[2]
+    outputs = memcap.load(tmp_path / "rows", row["key"]).run(inputs[held].T)[0]
+    answers = targets[held] if every else targets[held, -1:]
+    right = answers == outputs.argmax(-1).T
+    true = right[mask[held]].mean() if every else right.mean()
+    assert row["final"] == row["stretched"] == pytest.approx(true, abs=1e-6)
+
+
 GOOD = symbols()
 BAD = {
     "no targets": ({"inputs": GOOD["inputs"]}, "has no array `targets`"),
