@@ -66,6 +66,8 @@ QUESTIONS = {  # what must be known after 50 steps: task, knobs
 }
 COPIES = tuple(("copy", f"items={items}") for items in (2, 4, 8, 16))
 OPTIMIZERS = ("adam", "muon", "soap", "ggt")  # in the order of columns
+ADAM = ("adam 0.02", "adam 0.02, 24,000 steps")  # by the rate of its recipe
+BESIDE_ADAM = ("adam 0.05", "muon 0.05", "ggt 0.03")
 SEQUENCES_OF_MARKS = 10_000  # of docs/known_widths.py
 UNIFORM_RATE = 0.06  # of recipe=uniform
 FRESH_SEEDS = 8400  # of sweeps/rates.yaml: these and later ones chose no rate
@@ -468,9 +470,9 @@ def loops() -> str:
     lost = turned["passed"].sum()
     chance = binomtest(lost, turned.height).pvalue
     sentence = filled(
-        f"Of {turned.height} nets that turned, {lost} passed by `while` alone and {turned.height - lost} by"
-        f" `native` alone (sign test: p = {chance:.2f}). Other step: training ended after another number of"
-        " steps."
+        f"Of {turned.height} nets whose verdicts differ, {lost} passed with `while` alone and"
+        f" {turned.height - lost} with `native` alone (sign test: p = {chance:.2f}). *Other step* counts nets"
+        " whose training ended after another number of steps."
     )
     return f"{table(head, lines)}\n\n{sentence}"
 
@@ -503,39 +505,47 @@ def optimizers_on_delay_lines() -> str:
     return "\n\n".join([passed_by_optimizer(rows), filled(together), seconds, seconds_by_optimizer(rows)])
 
 
-def widths_by_optimizer() -> str:
-    """Tabulate the units that delay lines take by Adam, at two rates and for longer, by Muon and by GGT."""
-    rows = (rows_of(name) for name in ("optimizers_frontier", "muon", "delay_line_budgets"))
-    by_optimizer = ("curriculum", "curriculum_muon", "curriculum_ggt")
+@cache
+def by_optimizer_of_delay_lines() -> Mapping[tuple[str, int], Mapping[str, Point]]:
+    """The points of delay lines that Muon or GGT trained, by task and lag, then by optimizer and rate."""
+    rows = map(rows_of, ("optimizers_frontier", "muon", "delay_line_budgets"))
+    recipes = ("curriculum", "curriculum_muon", "curriculum_ggt")
     lines: dict[tuple[str, int], dict[str, Point]] = {}
     for p in itertools.chain(all_recipes(), *map(fit_all_recipes, rows)):
-        if p.task.name == "delay_line" and p.recipe.name in by_optimizer:
+        if p.task.name == "delay_line" and p.recipe.name in recipes:
             longer = f", {p.recipe.budget:,} steps" * (p.recipe.budget != 8000)
             by = f"{p.recipe.optimizer} {p.recipe.lr:g}{longer}"
             lines.setdefault((p.label, p.lag), {})[by] = p
-    names = ("adam 0.02", "adam 0.02, 24,000 steps", "adam 0.05", "muon 0.05", "ggt 0.03")
+    return {place: by for place, by in lines.items() if "muon 0.05" in by}
+
+
+def widths_by_optimizer() -> str:
+    """Tabulate the units that delay lines take by Adam, at two rates and for longer, by Muon and by GGT."""
+    names = (*ADAM, *BESIDE_ADAM)
     cells = [
         (name.replace("_", " "), lag, share, *(width(each(by[of])) if of in by else "" for of in names))
-        for (name, lag), by in lines.items()
-        if "muon 0.05" in by
+        for (name, lag), by in by_optimizer_of_delay_lines().items()
         for share, each in (("half", lambda p: p.fit.u50), ("nine in ten", lambda p: p.fit.u90))
     ]
-    by_lag = {lag: by for (_, lag), by in lines.items() if "ggt 0.03" in by}
-    sentence = filled(
-        f"For nine in ten GGT takes {ratios(by_lag, names[0], 'ggt 0.03')} of the units that Adam takes in as"
-        f" many steps, and {ratios(by_lag, names[1], 'ggt 0.03')} of those that it takes in three times as"
-        " many."
-    )
-    return f"{table(('task', 'lag', 'seeds', *names), cells)}\n\n{sentence}"
+    return table(("task", "lag", "seeds", *names), cells)
 
 
-def ratios(by_lag: Mapping[int, Mapping[str, Point]], first: str, second: str) -> str:
-    """Write u90 of the one over that of the other, with 95 % intervals, at each lag."""
-    parts = []
-    for lag, by in by_lag.items():
-        it = shift(by[first].posterior, by[second].posterior, 0.9)
-        parts.append(f"{it.ratio:.2f} [{it.low:.2f}, {it.high:.2f}] at lag {lag}")
-    return f"{', '.join(parts[:-1])} and {parts[-1]}"
+def units_of_adam() -> str:
+    """Tabulate u90 of delay lines of two symbols by an optimizer over that of Adam, with 95 % intervals."""
+    by_lag = {lag: by for (name, lag), by in by_optimizer_of_delay_lines().items() if name == "delay_line"}
+
+    def ratio(by: Mapping[str, Point], first: str, second: str) -> str:
+        if not {first, second} <= by.keys():
+            return ""
+        found = shift(by[first].posterior, by[second].posterior, 0.9)
+        return f"{found.ratio:.2f} [{found.low:.2f}, {found.high:.2f}]"
+
+    lines = [
+        (second, first, *(ratio(by, first, second) for by in by_lag.values()))
+        for second in BESIDE_ADAM
+        for first in ADAM
+    ]
+    return table(("by", "of the units by", *(f"lag {lag}" for lag in by_lag)), lines)
 
 
 def optimizers_elsewhere() -> str:
@@ -1508,11 +1518,12 @@ def need_in_short() -> str:
     ones = marks.filter(pl.col("u90") <= 1.5).height
     unknown, off, wrong = (number.get(verdict, 0) for verdict in ("unknown", "off", "wrong"))
     return filled(
-        f"Of {marks.height} marks {number['within']} ({number['within'] / marks.height:.0%}) are predicted"
-        f" within a factor of 1.5, {by_line:.0%} if each line counts alike; {unknown} are unknown, {off} are"
-        f" off by more, and {wrong} wrong beyond doubt. Who always says one unit is within at {ones}"
-        f" ({ones / marks.height:.0%}). Of the {wider.height} marks that take 1.5 units or more,"
-        f" {within} are within, of the {said} of which anything is said."
+        f"The prediction is within a factor of 1.5 at {number['within']} of {marks.height} marks"
+        f" ({number['within'] / marks.height:.0%}), or at {by_line:.0%} if each line counts alike. It is"
+        f" unknown at {unknown} marks, off by more at {off}, and wrong beyond doubt at {wrong}. A constant of"
+        f" one unit is within the factor at {ones} marks ({ones / marks.height:.0%}). {wider.height} marks"
+        f" take 1.5 units or more: the prediction says something at {said} of them, and is within the factor"
+        f" at {within}."
     )
 
 
@@ -1662,6 +1673,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "what training hid": hidden,
     "optimizers on delay lines": optimizers_on_delay_lines,
     "widths by optimizer": widths_by_optimizer,
+    "units of Adam": units_of_adam,
     "optimizers elsewhere": optimizers_elsewhere,
     "rates": rates,
     "fresh seeds": fresh_seeds,
