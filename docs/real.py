@@ -172,8 +172,8 @@ def compared() -> pl.DataFrame:
 
 def draw(data: pl.DataFrame) -> Figure:
     """Draw measured against predicted widths, with their intervals."""
-    figure = Figure(figsize=(6.4, 5.6))
-    axes = figure.add_subplot(xlabel="units predicted", ylabel="units that are enough")
+    figure = Figure(figsize=(6.4, 5.6), layout="constrained")
+    axes = figure.add_subplot(xlabel="units predicted before training", ylabel="units that are enough")
     known = data.filter(pl.col("measured").is_not_null()).sort("predicted", "measured")
     for k, row in enumerate(known.iter_rows(named=True)):
         x = row["predicted"] * (1 + 0.05 * ((k % 3) - 1))  # side by side, where they would hide each other
@@ -186,10 +186,17 @@ def draw(data: pl.DataFrame) -> Figure:
         near = known[:k].filter(pl.col("measured") == row["measured"], pl.col("predicted") > x / 1.3).height
         name = row["set"].replace("_", " ")  # above those of others at the same place
         axes.annotate(name, (x, row["measured"]), (4, 4 + 9 * near), textcoords="offset points", fontsize=7)
-    ends = [0.8, 90]
-    axes.plot(ends, ends, color="#5b5b5b", lw=1)
-    for factor in (0.5, 2):
-        axes.plot(ends, [factor * each for each in ends], color="#5b5b5b", lw=0.7, ls=":")
+    ends, grey = [0.8, 90], "#5b5b5b"
+    axes.plot(ends, ends, color=grey, lw=1, label="as predicted")
+    for factor, label in (0.5, None), (2, "half or twice as many"):
+        axes.plot(ends, [factor * each for each in ends], color=grey, lw=0.7, ls=":", label=label)
+    axes.plot([], [], "o", color=grey, label="enough, with its interval")
+    axes.plot([], [], "o", mfc="white", color=grey, label="enough to learn the training sequences")
+    axes.legend(loc="lower right", fontsize=7)
+    near = np.abs(np.log2((known["measured"] / known["predicted"]).to_numpy())) <= 1
+    axes.set_title(
+        f"{near.sum()} of {len(near)} real sets take half to twice the units predicted", loc="left"
+    )
     for axis, scale in ((axes.xaxis, axes.set_xscale), (axes.yaxis, axes.set_yscale)):
         scale("log", base=2)
         axis.set_major_locator(FixedLocator([1, 2, 4, 8, 16, 32, 64]))

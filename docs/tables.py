@@ -470,9 +470,9 @@ def loops() -> str:
     lost = turned["passed"].sum()
     chance = binomtest(lost, turned.height).pvalue
     sentence = filled(
-        f"Of {turned.height} nets that turned, {lost} passed by `while` alone and {turned.height - lost} by"
-        f" `native` alone (sign test: p = {chance:.2f}). Other step: training ended after another number of"
-        " steps."
+        f"Of {turned.height} nets whose verdicts differ, {lost} passed with `while` alone and"
+        f" {turned.height - lost} with `native` alone (sign test: p = {chance:.2f}). *Other step* counts nets"
+        " whose training ended after another number of steps."
     )
     return f"{table(head, lines)}\n\n{sentence}"
 
@@ -1518,11 +1518,12 @@ def need_in_short() -> str:
     ones = marks.filter(pl.col("u90") <= 1.5).height
     unknown, off, wrong = (number.get(verdict, 0) for verdict in ("unknown", "off", "wrong"))
     return filled(
-        f"Of {marks.height} marks {number['within']} ({number['within'] / marks.height:.0%}) are predicted"
-        f" within a factor of 1.5, {by_line:.0%} if each line counts alike; {unknown} are unknown, {off} are"
-        f" off by more, and {wrong} wrong beyond doubt. Who always says one unit is within at {ones}"
-        f" ({ones / marks.height:.0%}). Of the {wider.height} marks that take 1.5 units or more,"
-        f" {within} are within, of the {said} of which anything is said."
+        f"The prediction is within a factor of 1.5 at {number['within']} of {marks.height} marks"
+        f" ({number['within'] / marks.height:.0%}), or at {by_line:.0%} if each line counts alike. It is"
+        f" unknown at {unknown} marks, off by more at {off}, and wrong beyond doubt at {wrong}. A constant of"
+        f" one unit is within the factor at {ones} marks ({ones / marks.height:.0%}). {wider.height} marks"
+        f" take 1.5 units or more: the prediction says something at {said} of them, and is within the factor"
+        f" at {within}."
     )
 
 

@@ -1,5 +1,4 @@
-"""The rule by which a member counts as solved, and its words. Figures, README and docs quote the
-words from here."""
+"""The rule by which a member counts as solved, and its words, which figures and pages quote."""
 
 import math
 from collections.abc import Sequence
@@ -35,35 +34,35 @@ def rule(criterion: str, evaluation: Evaluation, of_file: bool = False) -> str:
     Args:
         criterion: the criterion that an evaluation must meet, in words.
         evaluation: how often to evaluate, and on how many sequences.
-        of_file: whether sequences come from a file, of which all held-out ones are evaluated.
+        of_file: True for a file's sequences, whose held-out ones are all evaluated.
     """
     which = "all held-out sequences" if of_file else f"{evaluation.sequences:,} fresh sequences"
     return (
         f"Solved: {criterion} on {which}, in {evaluation.successive} evaluations in a row."
-        f" A net is evaluated after every {evaluation.every} training steps at which its running training"
-        f" score is near the criterion (within {NEAR:g}; an error: within {NEAR_ERROR:g} times), and at the"
-        " end of the budget; steps at which it is not start the count anew."
+        f" After every {evaluation.every} training steps, a net is evaluated if its running training score is"
+        f" near the criterion (an accuracy within {NEAR:g}, an error within {NEAR_ERROR:g} times); if not,"
+        " the count starts anew. A net is also evaluated at the end of the budget."
     )
 
 
 def steady_rule(stretch: int, every: int) -> str:
     """Say in words what "steady" means; `stretch` and `every` are those of `Evaluation`."""
     return (
-        f"Steady: solved, and the criterion met by the same weights on sequences of {stretch} times the"
-        " lag. A solved member is"
-        f" asked at once, then every {RARELY * every} training steps, and at the end of the budget; until"
-        " then it trains on."
+        f"Steady: solved, and the same weights meet the criterion on sequences of {stretch} times the lag. A"
+        f" solved net is tested for this at once, then every {RARELY * every} training steps, and at the end"
+        " of the budget. Until one of these tests passes, it trains on."
     )
 
 
 def up_to_rule(every: int) -> str:
     """Say in words what "right up to a lag" means; `every` is that of `Evaluation`."""
     return (
-        "Up to: solved, and by the same weights right at every lag asked, from the smallest to its own (all"
-        " to 8, then eight per doubling, 256 sequences each): the mean of the scores meets the criterion, and"
-        f" none misses it by more than {DEVIATIONS} standard deviations of a net that just meets it. A solved"
-        f" member is asked at once, then every {RARELY * every} training steps, and at the end of the budget;"
-        " until then it trains on."
+        "Up to: solved, and the same weights are right at every lag tested, from the smallest to the net's"
+        " own (all lags to 8, then eight per doubling; 256 sequences each). Right means that the mean of the"
+        f" scores meets the criterion, and that no score misses it by more than {DEVIATIONS} standard"
+        " deviations of a net that just meets it. A solved net is tested for this at once, then every"
+        f" {RARELY * every} training steps, and at the end of the budget. Until one of these tests passes, it"
+        " trains on."
     )
 
 
@@ -158,13 +157,13 @@ class EarlyStopping:
         them, and has ended or has just passed."""
         return self.member.evaluation.until == "up_to" and (not self.running or self._has_just_passed)
 
-    def update_lags(self, step: int, scores: Sequence[float], sequences: int) -> None:
-        """Decide after an evaluation at each of `Member.lags_up_to`, on `sequences` sequences each."""
+    def update_lags(self, step: int, scores: Sequence[float]) -> None:
+        """Decide after an evaluation at each of `Member.lags_up_to`, on a block of sequences each."""
         task = self.member.task
         self.mean = float(np.mean(scores))
         place = int(np.argmin(scores) if task.higher_is_better else np.argmax(scores))
         self.worst, self.worst_lag = scores[place], self.member.lags_up_to[place][0]
-        least = task.allowed(self.member.facts.threshold, sequences)
+        least = task.allowed(self.member.facts.threshold, self.member.evaluation.block)
         if self._settles(step, self._passes(self.mean) and task.passes(self.worst, least)):
             self.up_to = step
 
