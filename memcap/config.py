@@ -96,6 +96,11 @@ class Evaluation:
                 )
             object.__setattr__(self, "lengths", " ".join(map(str, numbers)))
 
+    @property
+    def block(self) -> int:
+        """The number of sequences that an evaluation draws at once."""
+        return min(256, self.sequences)
+
     def unlike(self, usual: "Evaluation") -> dict[str, Any]:
         """Return the values that differ from those of `usual` and affect a verdict, by name."""
         theirs = field_values(usual) | {"lengths": self.lengths}
@@ -217,9 +222,10 @@ class Member:
     def __post_init__(self) -> None:
         task = _checked(self.task, Task, "task")
         lag = task.longest_lag if self.lag is None else self.lag
-        lag = whole(whole(lag, "task.lag", 1, LONGEST), "task.lag", task.smallest_lag, LONGEST)
+        lag = whole(lag, "task.lag", 1, LONGEST)
         if not is_own(task):
             _check_sizes(task, lag)
+        lag = whole(lag, "task.lag", task.smallest_lag, LONGEST)
         length = task.length(lag) if self.length is None else whole(self.length, "task.length", 1, LONGEST)
         if length < task.shortest(lag):
             raise UserError(
@@ -274,6 +280,27 @@ class Member:
     def lags_up_to(self) -> tuple[tuple[int, int], ...]:
         """Lag and length of each evaluation for `evaluation.until=up_to`, the shortest first."""
         return tuple((lag, self.length_at(lag)) for lag in self.task.lags_up_to(self.lag))
+
+    def sizes(self, stream: Stream) -> tuple[tuple[int, int, int], ...]:
+        """Return the lag, the length and the number of blocks of sequences of each evaluation from a stream.
+
+        EVALUATE is of its own lag and length. Of a quarter as many sequences, as these are longer, are
+        STRETCH, at `evaluation.stretch` times its lag or length, and LENGTHS; UP_TO is of a block at each of
+        `lags_up_to`.
+        """
+        rule = self.evaluation
+        if stream == Stream.UP_TO:
+            return tuple((*each, 1) for each in self.lags_up_to)
+        if stream == Stream.EVALUATE:
+            return ((self.lag, self.length, max(1, -(-rule.sequences // rule.block))),)
+        blocks = max(1, -(-(rule.sequences // 4) // rule.block))
+        stretched = self.task.stretched(self.lag, rule.stretch)
+        return tuple((*each, blocks) for each in (self.lengths if stream == Stream.LENGTHS else (stretched,)))
+
+    @property
+    def seeds(self) -> tuple[int, int, int]:
+        """The numbers from which its weights and data are drawn: they never depend on what else trains."""
+        return self.seed, self.lag, self.model.units
 
     @property
     def architecture(self) -> "Architecture":
