@@ -181,9 +181,10 @@ class Member:
     def __post_init__(self) -> None:
         task = _checked(self.task, Task, "task")
         lag = task.longest_lag if self.lag is None else self.lag
-        lag = whole(whole(lag, "task.lag", 1, LONGEST), "task.lag", task.smallest_lag, LONGEST)
+        lag = whole(lag, "task.lag", 1, LONGEST)
         if not is_own(task):
             _check_sizes(task, lag)
+        lag = whole(lag, "task.lag", task.smallest_lag, LONGEST)
         length = task.length(lag) if self.length is None else whole(self.length, "task.length", 1, LONGEST)
         if length < task.shortest(lag):
             raise UserError(
