@@ -23,20 +23,19 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def forward(weights, inputs):
-    """Inputs (T, B, F) -> hidden states (T, B, U), from a state of zeros."""
-    kernel, recurrent, bias = weights
-    c = h = np.zeros((inputs.shape[1], len(recurrent)))
-    hidden = []
-    for x in inputs:
-        i, f, g, o = np.split(x @ kernel + h @ recurrent + bias, 4, 1)
-        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+def keras_lstm(x, kernel, recurrent_kernel, bias):
+    """keras.layers.LSTM(return_sequences=True), from its documentation: x (B, T, F) -> (B, T, U)."""
+    h = c = np.zeros((len(x), len(recurrent_kernel)))
+    outputs = []
+    for x_t in np.swapaxes(x, 0, 1):
+        i, f, candidate, o = np.split(x_t @ kernel + h @ recurrent_kernel + bias, 4, 1)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(candidate)
         h = sigmoid(o) * np.tanh(c)
-        hidden.append(h)
-    return np.stack(hidden)
+        outputs.append(h)
+    return np.stack(outputs, 1)
 
 
 def keras_outputs(arrays, inputs):
     """Inputs (B, T, F) -> outputs (B, T, O) of Keras's LSTM and Dense with weights in the layout `keras`."""
     *weights, dense, dense_bias = arrays.values()
-    return forward(weights, inputs.swapaxes(0, 1)).swapaxes(0, 1) @ dense + dense_bias
+    return keras_lstm(inputs, *weights) @ dense + dense_bias
