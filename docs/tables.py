@@ -61,7 +61,7 @@ QUESTIONS = {  # what must be known after 50 steps: task, knobs
     "the order of two symbols": ("temporal_order",),
     "how many steps went by": ("count",),
     "four bits, to be repeated in order": ("copy",),
-    "sixteen bits, likewise": ("copy", "items=16"),
+    "sixteen bits, to be repeated in order": ("copy", "items=16"),
     "at every step, the bit of 50 steps ago": ("delay_line",),
 }
 COPIES = tuple(("copy", f"items={items}") for items in (2, 4, 8, 16))
