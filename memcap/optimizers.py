@@ -8,7 +8,7 @@ only Muon, with constants in its state and no argument for a member's own width.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
@@ -231,6 +231,16 @@ NET_OPTIMIZERS: Mapping[str, Callable[[Architecture], optax.GradientTransformati
 }
 # Those that can tell padding from a member's own units. The others would mix both in their basis.
 CAN_PAD = frozenset({"muon"})
+
+
+def freeze_cell(
+    architecture: Architecture, optimizer: optax.GradientTransformationExtraArgs
+) -> optax.GradientTransformationExtraArgs:
+    """Zero the updates of all weights but the read-out's, which come last, before an optimizer and after it:
+    frozen weights do not decay, and do not count towards the gradient's norm."""
+    first = min(place.start for place in jax.tree.leaves(architecture.places()["readout"]))
+    zero = optax.stateless(lambda updates, _: cast(jax.Array, updates).at[:first].set(0.0))
+    return optax.chain(zero, optimizer, zero)
 
 
 def gate_places(architecture: Architecture) -> list[list[slice]]:

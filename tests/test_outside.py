@@ -11,7 +11,7 @@ from command import files, memcap
 from memcap import Member, Model, Recipe, recipes, store
 from memcap.config import Engine, Evaluation, member_of
 from memcap.tasks import task_class
-from memcap.training.queue import LocalQueue, Queue
+from memcap.training.queue import Queue, WorkerQueue
 from memcap.training.workers import WorkerProcess
 
 pytestmark = pytest.mark.usefixtures("quick_file")
@@ -223,5 +223,5 @@ def test_a_worker_process_finds_tasks_and_cells_as_well(folder):
         ]
         queue = Queue(found, Engine(loop="while", workers=1))
         with contextlib.closing(WorkerProcess()) as worker:
-            worker.serve(LocalQueue(queue, 0))
+            worker.serve(WorkerQueue(queue, 0))
     assert [queue.results[member].steps for member in found] == [4, 4]

@@ -81,7 +81,8 @@ def _head(axes: Axes, name: str, cells: Sequence[str], places: Sequence[str], gu
     """Write the names of cells and tasks, and the quantity that is counted."""
     axes.set(xlim=(-0.5, len(places) - 0.5), ylim=(len(cells) - 0.5, -1.5))
     axes.xaxis.tick_top()
-    axes.set_xticks(range(len(places)), [textwrap.fill(place, 16) for place in places], fontsize=8)
+    heads = [textwrap.fill(place.replace("lag ", "lag\N{NO-BREAK SPACE}"), 16) for place in places]
+    axes.set_xticks(range(len(places)), heads, fontsize=8)
     held = "bits held, in bytes" if name == "bytes" else ""
     axes.set_yticks(range(-1, len(cells)), [held, *cells], fontsize=9)
     axes.annotate(COUNTS[name], (0, 1), (-NAMES * 72 + 8, 6), "axes fraction", "offset points", fontsize=10)

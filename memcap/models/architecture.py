@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Any
@@ -43,7 +43,7 @@ class Architecture:
         """Return the nested dict of weights as shapes and dtypes."""
         return _shapes(self)
 
-    def init(self, init: Init | None, entropy: list[int]) -> dict[str, Any]:
+    def init(self, init: Init | None, entropy: Sequence[int]) -> dict[str, Any]:
         """Draw the weights: a nested dict of NumPy arrays, each of its parameter's dtype.
 
         Args:

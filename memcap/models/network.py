@@ -28,6 +28,8 @@ from memcap.models.model import Model
 if TYPE_CHECKING:
     from jaxtyping import Array, Float, Int
 
+    from memcap.tasks import Batch, Task
+
     StepInputs: TypeAlias = Int[Array, " B"] | Float[Array, "B F"]  # symbols, or vectors
     Inputs: TypeAlias = Int[Array, "T B"] | Float[Array, "T B F"]
 
@@ -204,6 +206,13 @@ class Network(nnx.Module):
     @staticmethod
     def _loop(cell: Cell, name: str, windows: bool) -> loops.Loop:
         return loops.resolve(name, loops.Request(type(cell), jax.default_backend(), windows))
+
+
+def pass_of(task: Task, batch: Batch, length: Any = None, num_units: Any = None) -> Pass:
+    """Return the pass over a task's batch, of the length that counts (default all)."""
+    length = len(batch.inputs) if length is None else length
+    every, windows = task.answers == "every", batch.window_starts
+    return Pass(batch.inputs, length, windows, task.reset_carry, every, num_units=num_units)
 
 
 class _Top(NamedTuple):

@@ -63,7 +63,7 @@ def scores(net: Trained, pairs: Sequence[tuple[int, int]]) -> list[tuple[float, 
     longest = max(length for _, length in pairs)
     trainer = Trainer(TrainSpec.of(member), member.length, longest)
     weights = member.architecture.flatten(net.weights)
-    blocks = np.int32(-(-SEQUENCES // trainer.block))
+    blocks = np.int32(-(-SEQUENCES // trainer.spec.evaluation.block))
     with jax_setup.precision():
         evaluate = jax.jit(trainer.evaluate_sequences)
         units = np.int32(member.model.units)

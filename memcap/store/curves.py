@@ -74,7 +74,7 @@ def read(folder: Path) -> pl.DataFrame:
     return whole.unique(["key", "step"], keep="last", maintain_order=True).sort("key", "step")
 
 
-def read_files(folder: Path) -> tuple[dict[Path, pl.DataFrame], dict[Path, str]]:
+def read_files(folder: Path) -> tuple[dict[Path, pl.DataFrame], dict[Path, BadFileError]]:
     """Read each file of curves of ended members at or below a folder. Return the tables, and the fault of
     each bad file."""
     tables, bad = {}, {}
@@ -83,9 +83,7 @@ def read_files(folder: Path) -> tuple[dict[Path, pl.DataFrame], dict[Path, str]]
         try:
             tables[path] = read_file(path)
         except BadFileError as error:
-            bad[path] = str(error)
-        except OSError as error:
-            bad[path] = f"cannot be read ({error.strerror or error})"
+            bad[path] = error
     return tables, bad
 
 
@@ -93,20 +91,12 @@ def read_file(path: Path) -> pl.DataFrame:
     """Read the curves of one file, and check them.
 
     Raises:
-        BadFileError: it is damaged, or not a table of curves.
-        OSError: it cannot be read.
+        BadFileError: it cannot be read, is damaged, or is no table of curves.
     """
-    with files.open_regular(path) as file:
-        content = BytesIO(file.read())
-    files.check(content)
-    try:
-        lines = parquet.read(content)
+    with files.reading("a readable table of curves"):
+        lines = parquet.read(files.content(path)[0])
         lines = lines.with_columns(pl.lit(None).alias(name) for name in LATER if name not in lines.columns)
         return lines.select(pl.col(n).cast(dtype) for n, dtype in SCHEMA.items())
-    except BadFileError:
-        raise
-    except (Exception, pl.exceptions.PanicException) as error:  # Rust may panic on a file without a digest
-        raise BadFileError("not a readable table of curves") from error
 
 
 def points(lines: pl.DataFrame, metric: str) -> Points:

@@ -19,8 +19,11 @@ import secrets
 import stat
 import time
 from collections.abc import Callable, Generator
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
+
+import polars as pl
 
 from memcap.knobs import UserError
 from memcap.runtime import signals
@@ -46,6 +49,21 @@ class BadFileError(Exception):
     """A file that is damaged or not of the expected kind. The message says why, without the file's name."""
 
 
+@contextlib.contextmanager
+def reading(kind: str) -> Generator[None]:
+    """Turn every error in reading a file within the context into a BadFileError; `kind` says what it should
+    be, as in "a readable table of rows"."""
+    try:
+        yield
+    except BadFileError:
+        raise
+    except OSError as error:
+        raise BadFileError(f"cannot be read ({error.strerror or error})") from error
+    # Rust may panic on a file without a digest; zipfile and NumPy may raise nearly anything.
+    except (Exception, pl.exceptions.PanicException) as error:
+        raise BadFileError(f"not {kind}") from error
+
+
 def open_regular(path: Path) -> IO[bytes]:
     """Open a file to read it.
 
@@ -60,13 +78,26 @@ def open_regular(path: Path) -> IO[bytes]:
     return file
 
 
+def content(path: Path) -> tuple[BytesIO, bool]:
+    """Read the bytes of a file, and check them. Also return whether they have a digest.
+
+    Raises:
+        BadFileError: they are damaged, or it is not a regular file.
+        OSError: it cannot be read.
+    """
+    with open_regular(path) as file:
+        content = BytesIO(file.read())
+    return content, check(content)
+
+
 def state_of(path: Path) -> State:
     """Return the state of a file.
 
     Raises:
-        OSError: it does not exist, or its state cannot be read.
+        BadFileError: it does not exist, or its state cannot be read.
     """
-    status = path.stat()
+    with reading("a file"):
+        status = path.stat()
     return path, status.st_ino, status.st_mtime_ns, status.st_size
 
 

@@ -85,7 +85,7 @@ class Follower:
         tables = []
         for path in shards.paths(self.place, below=False):
             if not self._follows(path.stem):
-                with contextlib.suppress(BadFileError, OSError):
+                with contextlib.suppress(BadFileError):
                     tables.append(shards.read_file(path))
         return rows.without_failed(rows.one_per_key(tables))
 
@@ -100,7 +100,7 @@ class Follower:
                     continue
                 table = self._new_of(shards.read_file(path))
                 lines |= self._curves_of(table, over)
-            except (BadFileError, OSError) as error:
+            except BadFileError as error:
                 self.bad[path] = str(error)
                 continue
             self.bad.pop(path, None)
@@ -119,7 +119,7 @@ class Follower:
         """Return the curves of rows, by key: those written with the row's shard, or the folded ones.
 
         Raises:
-            BadFileError, OSError: they cannot be read now, but perhaps the next time.
+            BadFileError: they cannot be read now, but perhaps the next time.
         """
         folded = self.folder / "curves.parquet"
         by_path: dict[Path, list[str]] = {}
@@ -130,9 +130,9 @@ class Follower:
         for path, keys in by_path.items():
             try:
                 lines |= _by_key(curves.read_file(path).filter(pl.col("key").is_in(keys)))
-            except FileNotFoundError:
-                continue
-            except (BadFileError, OSError) as error:
+            except BadFileError as error:
+                if isinstance(error.__cause__, FileNotFoundError):
+                    continue
                 if not over:
                     raise
                 self.bad[path] = str(error)
@@ -143,7 +143,7 @@ class Follower:
         lines: dict[str, pl.DataFrame] = {}
         for token in tokens:
             path = curves.running_path(self.folder, token)
-            with contextlib.suppress(BadFileError, OSError):
+            with contextlib.suppress(BadFileError):
                 state = files.state_of(path)
                 if self._states.get(path) != state:
                     lines |= _by_key(curves.read_file(path))

@@ -22,7 +22,6 @@ import time
 from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass, replace
-from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple, get_args, get_type_hints
 
@@ -379,7 +378,7 @@ def _read_heartbeat(folder: Path, token: str) -> Heartbeat:
     Raises:
         BadFileError: it cannot be read, or is not what a job writes.
     """
-    try:
+    with files.reading("what a job writes of itself"):
         with open_regular(_path(folder, token)) as file:
             content = file.read(MOST_BYTES + 1)
         stored = json.loads(content[:MOST_BYTES])
@@ -388,10 +387,6 @@ def _read_heartbeat(folder: Path, token: str) -> Heartbeat:
         values: dict[str, Any] = {OLDER_NAMES.get(name, name): value for name, value in stored.items()}
         longest = tuple(_checked(Running, each) for each in values.pop("longest"))
         return _checked(Heartbeat, {"token": token, **values, "longest": longest})
-    except OSError as error:
-        raise BadFileError(f"cannot be read ({error.strerror or error})") from error
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise BadFileError("not what a job writes of itself") from error
 
 
 _hints = functools.cache(get_type_hints)
@@ -452,21 +447,13 @@ def _members(folder: Path, token: str, columns: Sequence[str]) -> pl.DataFrame:
     Raises:
         BadFileError: there is no sound file.
     """
-    try:
-        with open_regular(members_path(folder, token)) as file:
-            content = BytesIO(file.read())
-        files.check(content)
-        return parquet.read(content, columns)
-    except FileNotFoundError:
-        return pl.DataFrame({"key": _older_keys(folder, token)}, {"key": pl.String}).select(
-            "key" if name == "key" else pl.lit(None, pl.String).alias(name) for name in columns
-        )
-    except BadFileError:
-        raise
-    except OSError as error:
-        raise BadFileError(f"cannot be read ({error.strerror or error})") from error
-    except (Exception, pl.exceptions.PanicException) as error:  # Rust may panic on a file without a digest
-        raise BadFileError("not a readable table of members") from error
+    with files.reading("a readable table of members"):
+        try:
+            return parquet.read(files.content(members_path(folder, token))[0], columns)
+        except FileNotFoundError:
+            return pl.DataFrame({"key": _older_keys(folder, token)}, {"key": pl.String}).select(
+                "key" if name == "key" else pl.lit(None, pl.String).alias(name) for name in columns
+            )
 
 
 def _older_keys(folder: Path, token: str) -> list[str]:

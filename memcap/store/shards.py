@@ -3,10 +3,10 @@ JAX.
 
     DIR/rows/PROGRAM-TOKEN-N.parquet    rows of one program's members in one job, rewritten whole as they end
     DIR/weights/PROGRAM-TOKEN-N.npz     its members' weights, under KEY/path/of/array
-    DIR/curves/PROGRAM-TOKEN-N.parquet  their curves (curves.py) DIR/rows.parquet                    all
-    shards folded into one, by `memcap collect` DIR/jobs/TOKEN.*                    the job's heartbeat and
-    list of members (heartbeat.py) DIR/checkpoints/TOKEN.npz           members in training (checkpoints.py),
-    if there are any
+    DIR/curves/PROGRAM-TOKEN-N.parquet  their curves (curves.py)
+    DIR/rows.parquet                    all shards folded into one, by `memcap collect`
+    DIR/jobs/TOKEN.*                    the job's heartbeat and list of members (heartbeat.py)
+    DIR/checkpoints/TOKEN.npz           members in training (checkpoints.py), if there are any
 
 PROGRAM has 16 hexadecimal digits. TOKEN has 8 digits of the session, which all jobs of one command share, and
 8 of the job, so that two jobs in one folder never write the same file; before memcap 0.2 it had only those of
@@ -46,6 +46,7 @@ NAME = re.compile(r"[0-9a-f]{16}-(?:[0-9a-f]{8}){1,2}-\d+")  # of shards that jo
 UNFINISHED_FIGURE = re.compile(r"\.\w+\.[a-z0-9_]{8}")  # of a folder in which `figures.save` writes first
 
 SCHEMA_VERSION = "1"  # in the metadata of tables: raised if a column is removed or changes its meaning
+TABLE = "a readable table of rows"
 TOGETHER = 256  # files that are read at once
 MOST_TABLES = 1 << 15  # that are kept in memory
 RESULT_NAMES = frozenset(RESULTS)
@@ -192,8 +193,8 @@ def read_files(folder: Path, below: bool = True) -> tuple[dict[Path, Table], dic
     for path in paths(folder, below):
         try:
             states.append(files.state_of(path))
-        except OSError as error:
-            bad[path] = _unreadable(error)
+        except BadFileError as error:
+            bad[path] = error
     new = [state for state in states if state not in _tables]
     if len(_tables) + len(new) > MOST_TABLES:
         _tables.clear()
@@ -207,24 +208,17 @@ def read_files(folder: Path, below: bool = True) -> tuple[dict[Path, Table], dic
     return {path: table for (path, *_), table in tables.items() if path not in bad}, bad
 
 
-def _unreadable(error: OSError) -> BadFileError:
-    return BadFileError(f"cannot be read ({error.strerror or error})")
-
-
 def _read_together(states: Sequence[State]) -> dict[Path, BadFileError]:
     """Read some files into `_tables`. Return the fault of each that cannot be read."""
     bad: dict[Path, BadFileError] = {}
     alike: dict[tuple[str, ...], list[tuple[State, BytesIO, bool, int]]] = {}  # by their columns
     for state in states:
         try:
-            content, has_digest = _content(state[0])
-            names, rows = parquet.check_size(content.getvalue(), RESULT_NAMES, len(states))
+            with files.reading(TABLE):
+                content, has_digest = files.content(state[0])
+                names, rows = parquet.check_size(content.getvalue(), RESULT_NAMES, len(states))
         except BadFileError as error:
             bad[state[0]] = error
-        except OSError as error:
-            bad[state[0]] = _unreadable(error)
-        except Exception:  # from anything that is no Parquet file
-            bad[state[0]] = BadFileError("not a readable table of rows")
         else:
             columns = tuple(name for name in RESULTS if name in names)
             alike.setdefault(columns, []).append((state, content, has_digest, rows))
@@ -237,8 +231,6 @@ def _read_together(states: Sequence[State]) -> dict[Path, BadFileError]:
                     _tables[state] = _table(state[0])
                 except BadFileError as error:
                     bad[state[0]] = error
-                except OSError as error:
-                    bad[state[0]] = _unreadable(error)
             continue
         first = 0
         for state, _, has_digest, rows in group:
@@ -281,8 +273,8 @@ def read_file(path: Path) -> pl.DataFrame:
     """Read the rows of one file, and check them.
 
     Raises:
-        BadFileError: it is damaged, not a table of rows, or has rows that do not belong to their members.
-        OSError: it cannot be read.
+        BadFileError: it cannot be read, is damaged or no table of rows, or has rows that do not belong to
+            their members.
     """
     rows = _table(path).rows
     check_rows(rows)
@@ -291,26 +283,11 @@ def read_file(path: Path) -> pl.DataFrame:
 
 def _table(path: Path) -> Table:
     """Read one file and check its bytes, but not its rows. Errors are those of `read_file`."""
-    content, has_digest = _content(path)
-    try:
+    with files.reading(TABLE):
+        content, has_digest = files.content(path)
         there = pl.read_parquet_schema(content)
         columns = [name for name in RESULTS if name in there]  # the others follow from the configs
         return Table(complete(parquet.read(content, columns)), has_digest)
-    except BadFileError:
-        raise
-    except (Exception, pl.exceptions.PanicException) as error:  # Rust may panic on a file without a digest
-        raise BadFileError("not a readable table of rows") from error
-
-
-def _content(path: Path) -> tuple[BytesIO, bool]:
-    """Read the bytes of one file, and check them. Also return whether they have a digest.
-
-    Raises:
-        BadFileError, OSError: as for `read_file`.
-    """
-    with files.open_regular(path) as file:
-        content = BytesIO(file.read())
-    return content, files.check(content)
 
 
 def collect(folder: Path, strict: bool = False) -> tuple[Path, pl.DataFrame]:

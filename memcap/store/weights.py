@@ -128,7 +128,7 @@ def read_sealed(path: Path, take: Callable[[Any], T]) -> T:
     Raises:
         BadFileError: the file is damaged, cannot be read, or lacks what `take` expects.
     """
-    try:
+    with files.reading("a readable npz file"):
         state = state_of(path)
         with files.open_regular(path) as file:
             if state not in _sound:
@@ -137,12 +137,6 @@ def read_sealed(path: Path, take: Callable[[Any], T]) -> T:
             _check_size(file)
             with np.load(file, allow_pickle=False) as stored:
                 return take(stored)
-    except BadFileError:
-        raise
-    except OSError as error:
-        raise BadFileError(f"cannot be read ({error.strerror or error})") from error
-    except Exception as error:  # zipfile and NumPy may raise nearly anything for other bytes
-        raise BadFileError("not a readable npz file") from error
 
 
 def _check_size(file: IO[bytes]) -> None:

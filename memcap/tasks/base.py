@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, TypeAlias
 
 import jax
@@ -307,6 +308,11 @@ def scored(
     """Mark the steps from `lag` to the end of the sequence."""
     step = jnp.arange(targets.shape[0])
     return jnp.broadcast_to(((step >= lag) & (step < length))[:, None], targets.shape)
+
+
+def random_key(seed: Operand, *parts: Operand) -> Key[Array, ""]:
+    """Return a key that depends on a seed and all parts."""
+    return reduce(jax.random.fold_in, parts, jax.random.key(seed))
 
 
 def integers(

@@ -68,16 +68,25 @@ def without_memory(task: Task, lag: int, length: int, batch: int = 4096, seed: i
     jax_setup.setup()
     steps = 1 << (length - 1).bit_length()  # few sizes, so that a task compiles few samplers
     anybodys = not type(task).__module__.startswith(f"{__package__}.")
-    keys = [jax.random.key(seed + each) for each in range(3 if anybodys else 1)]
-    try:
-        draws = [_sampler(task, steps, batch)(key, lag, length) for key in keys]
-    except Exception as error:  # it may be a user's task
-        raise contract.broken(task, "sample", error) from error
-    arrays, *others = jax.tree.map(np.asarray, draws)
+    seeds = range(seed, seed + (3 if anybodys else 1))
+    arrays, *others = (_draw(task, "sample", each, (lag, length, steps, batch)) for each in seeds)
     if anybodys:
-        contract.check_batch(task, arrays, length, steps, batch)
+        contract.check_batch(task, "sample", arrays, length, steps, batch)
         contract.check_keys(task, [arrays, *others])
+        if type(task).unseen is not Task.unseen:
+            held_out = _draw(task, "unseen", seed, (lag, length, steps, batch))
+            contract.check_batch(task, "unseen", held_out, length, steps, batch)
     return best_map(task, *sequences(task, arrays, length))
+
+
+def _draw(task: Task, method: str, seed: int, sizes: tuple[int, int, int, int]) -> Any:
+    """Draw sequences of a lag and length, in so many steps and of so many in a batch."""
+    lag, length, steps, batch = sizes
+    try:
+        drawn = _sampler(task, method, steps, batch)(jax.random.key(seed), lag, length)
+    except Exception as error:  # it may be a user's task
+        raise contract.broken(task, method, error) from error
+    return jax.tree.map(np.asarray, drawn)
 
 
 def best_map(task: Task, inputs: np.ndarray, targets: np.ndarray, mask: np.ndarray) -> Measured:
@@ -114,5 +123,5 @@ def _quadratic(inputs: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=64)
-def _sampler(task: Task, steps: int, batch: int) -> Any:
-    return jax.jit(partial(task.sample, steps=steps, batch=batch))
+def _sampler(task: Task, method: str, steps: int, batch: int) -> Any:
+    return jax.jit(partial(getattr(task, method), steps=steps, batch=batch))

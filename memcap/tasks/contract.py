@@ -59,8 +59,17 @@ def check_sizes(task: Task, lag: int) -> None:
         _check_number(task, "vocabulary", vocabulary, 1, "or None for real inputs")
     for name, least in numbers.items():
         _check_number(task, name, call(task, name), least)
+    if lag < task.smallest_lag:  # which is refused
+        return
     for method in ("shortest", "length"):
         _check_number(task, f"{method}({lag})", call(task, method, lag), 1)
+    longer = call(task, "stretched", lag, 2)
+    if not isinstance(longer, tuple) or len(longer) != 2:
+        raise wrong(task, f"stretched({lag}, 2)", f"is {longer!r}", "a lag and a length")
+    for name, value in zip(("lag", "length"), longer, strict=True):
+        _check_number(task, f"stretched({lag}, 2)'s {name}", value, 1)
+    if not isinstance(doubts := call(task, "doubts", lag), list):
+        raise wrong(task, f"doubts({lag})", f"is {doubts!r}", "a list of lines")
 
 
 def _check_number(task: Task, name: str, value: Any, least: int, more: str = "") -> None:
@@ -118,19 +127,20 @@ def check_keys(task: Task, draws: Sequence[Batch]) -> None:
         )
 
 
-def check_batch(task: Task, drawn: Any, length: int, steps: int, batch: int) -> None:
+def check_batch(task: Task, method: str, drawn: Any, length: int, steps: int, batch: int) -> None:
     """Check sequences that a task drew.
 
     Args:
         task: the task that drew them.
-        drawn: the result of its `sample`, with arrays of NumPy.
+        method: by which it did, `sample` or `unseen`.
+        drawn: the result, with arrays of NumPy.
         length, steps, batch: that it was asked for.
 
     Raises:
         UserError: the first thing that is wrong with them.
     """
     if not isinstance(drawn, Batch):
-        raise wrong(task, "sample", f"gives {type(drawn).__name__}", "memcap.Batch")
+        raise wrong(task, method, f"gives {type(drawn).__name__}", "memcap.Batch")
     every, values = task.answers == "every", task.loss == "values"
     symbols = task.vocabulary is not None
     inputs = (steps, batch) if symbols else (steps, batch, task.features)
@@ -140,38 +150,38 @@ def check_batch(task: Task, drawn: Any, length: int, steps: int, batch: int) -> 
     if every:
         arrays += [("mask", drawn.mask, (steps, batch), "b")]
     elif drawn.mask is not None:
-        raise wrong(task, "sample", "gives a mask", 'none where answers is "last"')
+        raise wrong(task, method, "gives a mask", 'none where answers is "last"')
     if drawn.window_starts is not None:
         arrays += [("window_starts", drawn.window_starts, (steps,), "b")]
     for name, array, shape, kinds in arrays:
-        _check_array(task, name, array, shape, kinds)
-    _check_values(task, drawn, length)
+        _check_array(task, method, name, array, shape, kinds)
+    _check_values(task, method, drawn, length)
 
 
-def _check_array(task: Task, name: str, array: Any, shape: tuple[int, ...], kinds: str) -> None:
+def _check_array(task: Task, method: str, name: str, array: Any, shape: tuple[int, ...], kinds: str) -> None:
     words = {"iu": "int32", "f": "float32", "b": "bool"}
     came = None if array is None else (array.shape, array.dtype.kind)
     if came is None or came[0] != shape or came[1] not in kinds:
         is_ = "none" if array is None else f"{array.dtype} of shape {array.shape}"
-        raise wrong(task, "sample", f"gives {name}: {is_}", f"{words[kinds]} of shape {shape}")
+        raise wrong(task, method, f"gives {name}: {is_}", f"{words[kinds]} of shape {shape}")
 
 
-def _check_values(task: Task, drawn: Batch, length: int) -> None:
+def _check_values(task: Task, method: str, drawn: Batch, length: int) -> None:
     """Check the numbers where they count: at steps of the sequence, and where an answer is due."""
     inputs, targets = np.asarray(drawn.inputs)[:length], np.asarray(drawn.targets)
     if drawn.mask is not None:
         mask = np.asarray(drawn.mask)
         if not mask.any() or mask[length:].any():
             came = "asks for no answer" if not mask.any() else f"asks for answers after {length} steps"
-            raise wrong(task, "sample", f"gives a mask that {came}", "true where an answer is due")
+            raise wrong(task, method, f"gives a mask that {came}", "true where an answer is due")
         targets = targets[..., mask]
     tops = {"inputs": (inputs, task.vocabulary)}
     tops["targets"] = (targets, task.outputs if task.loss == "classes" else None)
     for name, (array, top) in tops.items():
         if top is None:
             if not np.isfinite(array).all():
-                raise wrong(task, "sample", f"gives {name} that are not finite", "numbers")
+                raise wrong(task, method, f"gives {name} that are not finite", "numbers")
         elif array.min() < 0 or array.max() >= top:
             came = f"gives {name} from {array.min()} to {array.max()}"
             limit = "vocabulary" if name == "inputs" else "outputs"
-            raise wrong(task, "sample", came, f"from 0 to {top - 1}, as {limit} says")
+            raise wrong(task, method, came, f"from 0 to {top - 1}, as {limit} says")

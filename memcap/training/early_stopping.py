@@ -157,13 +157,13 @@ class EarlyStopping:
         them, and has ended or has just passed."""
         return self.member.evaluation.until == "up_to" and (not self.running or self._has_just_passed)
 
-    def update_lags(self, step: int, scores: Sequence[float], sequences: int) -> None:
-        """Decide after an evaluation at each of `Member.lags_up_to`, on `sequences` sequences each."""
+    def update_lags(self, step: int, scores: Sequence[float]) -> None:
+        """Decide after an evaluation at each of `Member.lags_up_to`, on a block of sequences each."""
         task = self.member.task
         self.mean = float(np.mean(scores))
         place = int(np.argmin(scores) if task.higher_is_better else np.argmax(scores))
         self.worst, self.worst_lag = scores[place], self.member.lags_up_to[place][0]
-        least = task.allowed(self.member.facts.threshold, sequences)
+        least = task.allowed(self.member.facts.threshold, self.member.evaluation.block)
         if self._settles(step, self._passes(self.mean) and task.passes(self.worst, least)):
             self.up_to = step
 

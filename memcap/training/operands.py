@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from memcap.config import Member, Stream
+from memcap.tasks.base import random_key
 from memcap.training import curriculum
 from memcap.training.step import EvalOperands, Trainer, TrainOperands, TrainState
 
@@ -14,15 +15,12 @@ from memcap.training.step import EvalOperands, Trainer, TrainOperands, TrainStat
 def stream_key(member: Member, stream: Stream, index: int = 0) -> np.ndarray:
     """Return the key of one of a member's streams of random numbers, (2,) uint32; `index` numbers its
     evaluations."""
-    return np.asarray(_stream_key(member.seed, member.lag, member.model.units, stream, index))
+    return np.asarray(_key_data(*member.seeds, stream, index))
 
 
 @jax.jit
-def _stream_key(seed: Any, *parts: Any) -> jax.Array:
-    key = jax.random.key(seed)
-    for part in parts:
-        key = jax.random.fold_in(key, part)
-    return jax.random.key_data(key)
+def _key_data(*parts: Any) -> jax.Array:
+    return jax.random.key_data(random_key(*parts))
 
 
 def empty_state(trainer: Trainer) -> TrainState:
@@ -40,7 +38,7 @@ def empty_state(trainer: Trainer) -> TrainState:
 def initial_state(trainer: Trainer, member: Member) -> TrainState:
     """Return the state of a member that is about to start."""
     own, shared = member.architecture, trainer.spec.architecture
-    weights = own.init(member.init, [member.seed, member.lag, member.model.units])
+    weights = own.init(member.init, member.seeds)
     if own != shared:
         weights = own.resized(weights, shared.model.units)
     state = empty_state(trainer)._replace(params=shared.flatten(weights), active=np.bool_(True))
@@ -79,26 +77,15 @@ def eval_operands(trainer: Trainer, member: Member, stream: Stream, index: int =
     Args:
         trainer: the functions that train it.
         member: the member that is evaluated.
-        stream: EVALUATE, at its lag; or, over a quarter as many sequences, STRETCH, at `evaluation.stretch`
-            times its lag or length, or LENGTHS, at one of `evaluation.lengths`; or, over a block, UP_TO, at
-            one of `Member.lags_up_to`. Of a file's sequences all held-out ones are taken; for members that
-            are judged by their loss, EVALUATE takes all of validation's.
+        stream: with the sizes of `Member.sizes`. Of a file's sequences all held-out ones are taken; for
+            members that are judged by their loss, EVALUATE takes all of validation's.
         index: number of the evaluation at its lag, or of the length or lag: each has sequences of its own.
     """
-    lag, length, sequences = member.lag, member.length, trainer.spec.evaluation.sequences
     if member.task.part_sizes[1]:
         held = int(stream != Stream.EVALUATE or not member.task.by_loss)
-        blocks = -(-member.task.part_sizes[held] // trainer.block)
-        sizes = map(np.int32, (lag, length, blocks, member.model.units))
-        return EvalOperands(np.array([held, 0], np.uint32), *sizes)
-    if stream == Stream.STRETCH:
-        lag, length = member.task.stretched(member.lag, member.evaluation.stretch)
-    elif stream == Stream.LENGTHS:
-        lag, length = member.lengths[index]
-    elif stream == Stream.UP_TO:
-        lag, length = member.lags_up_to[index]
-    if stream != Stream.EVALUATE:
-        sequences = trainer.block if stream == Stream.UP_TO else sequences // 4
-    blocks = max(1, -(-sequences // trainer.block))
-    sizes = map(np.int32, (lag, length, blocks, member.model.units))
-    return EvalOperands(stream_key(member, stream, index), *sizes)
+        size = member.lag, member.length, -(-member.task.part_sizes[held] // member.evaluation.block)
+        key = np.array([held, 0], np.uint32)
+    else:
+        size = member.sizes(stream)[index if stream in (Stream.LENGTHS, Stream.UP_TO) else 0]
+        key = stream_key(member, stream, index)
+    return EvalOperands(key, *map(np.int32, (*size, member.model.units)))

@@ -12,7 +12,7 @@ import math
 import threading
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any
 
 import jax
 
@@ -53,45 +53,6 @@ class Listener:
 
     def tick(self) -> None:
         """Do regular work; called several times a second, by the thread that called `train`."""
-
-
-class WorkerQueue(Protocol):
-    """The queue as one worker sees it, in this process (`LocalQueue`) or at the other end of a pipe
-    (`workers.RemoteQueue`).
-
-    Attributes:
-        checkpoint_after: seconds of training between two checkpoints of a member; infinite: none.
-    """
-
-    @property
-    def checkpoint_after(self) -> float:
-        """Seconds of training, as above."""
-        ...
-
-    def should_continue(self) -> bool:
-        """Return whether the job goes on; false once it was interrupted or another worker has failed."""
-        ...
-
-    def claim_program(self) -> Program | None:
-        """Claim the next program to train; None when all is done. Waits while members may still come."""
-        ...
-
-    def take_members(self, program: Program, most: int) -> list[Member]:
-        """Take up to `most` waiting members for a program that was claimed."""
-        ...
-
-    def load_checkpoints(self, members: Sequence[Member]) -> Mapping[str, Checkpoint]:
-        """Return, by key, the checkpoints of those members that have trained before."""
-        ...
-
-    def save_checkpoints(self, checkpoints: Sequence[Checkpoint]) -> None:
-        """Hand in states of members in flight."""
-
-    def add_curve(self, chunk: CurveChunk) -> None:
-        """Hand in a piece of a curve."""
-
-    def finish(self, program: Program, results: Sequence[Result]) -> None:
-        """Hand in members that have ended."""
 
 
 def cost(member: Member) -> float:
@@ -172,9 +133,9 @@ class Queue:
         size, so_far = self.sizes.get(group, (Size.needed_by(member), 0))
         self.sizes[group] = Size.max_of([size, Size.needed_by(member)]), so_far + count
 
-    def for_worker(self, worker: int) -> "LocalQueue":
+    def for_worker(self, worker: int) -> "WorkerQueue":
         """Return this worker's view of the queue."""
-        return LocalQueue(self, worker)
+        return WorkerQueue(self, worker)
 
     def add(self, members: Iterable[Member]) -> None:
         """Add members that wait."""
@@ -357,8 +318,9 @@ class Queue:
         return suspects, failed
 
 
-class LocalQueue:
-    """A `WorkerQueue` in the queue's own process.
+class WorkerQueue:
+    """The queue as one worker sees it, in the queue's own process; at the other end of a pipe
+    `workers.RemoteQueue` stands for it.
 
     Args:
         queue: of the job.
@@ -370,27 +332,27 @@ class LocalQueue:
 
     @property
     def checkpoint_after(self) -> float:
-        """Seconds of training between checkpoints, from the listener."""
+        """Seconds of training between two checkpoints of a member; infinite: none."""
         return self.queue.listener.checkpoint_after
 
     def should_continue(self) -> bool:
-        """Return whether the job goes on."""
+        """Return whether the job goes on; false once it was interrupted or another worker has failed."""
         return not self.queue.done.is_set()
 
     def claim_program(self) -> Program | None:
-        """Claim the next program."""
+        """Claim the next program to train; None when all is done. Waits while members may still come."""
         return self.queue.claim_program(self.worker)
 
     def take_members(self, program: Program, most: int) -> list[Member]:
-        """Take waiting members."""
+        """Take up to `most` waiting members for a program that was claimed."""
         return self.queue.take_members(self.worker, program, most)
 
     def load_checkpoints(self, members: Sequence[Member]) -> Mapping[str, Checkpoint]:
-        """Return checkpoints, by key."""
+        """Return, by key, the checkpoints of those members that have trained before."""
         return self.queue.listener.load_checkpoints(members)
 
     def save_checkpoints(self, checkpoints: Sequence[Checkpoint]) -> None:
-        """Hand in states."""
+        """Hand in states of members in flight."""
         if not self.queue.detached:
             self.queue.listener.save_checkpoints(checkpoints)
 
@@ -400,6 +362,6 @@ class LocalQueue:
             self.queue.listener.add_curve(chunk)
 
     def finish(self, program: Program, results: Sequence[Result]) -> None:
-        """Hand in results."""
+        """Hand in members that have ended."""
         if not self.queue.detached:
             self.queue.finish(self.worker, program, results)

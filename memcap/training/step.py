@@ -21,19 +21,17 @@ from jax import lax
 
 from memcap.cells import cell_class
 from memcap.config import Evaluation, Member
-from memcap.loops import Answers, Pass, loss_and_score_sums
+from memcap.loops import Answers, loss_and_score_sums
 from memcap.models.architecture import Architecture
-from memcap.models.network import Network
-from memcap.optimizers import CAN_PAD, NET_OPTIMIZERS
+from memcap.models.network import Network, pass_of
+from memcap.optimizers import CAN_PAD, NET_OPTIMIZERS, freeze_cell
 from memcap.recipes import EPSILON, MOMENTUM, RMS_DECAY
 from memcap.tasks import Batch, Task
 from memcap.tasks.base import integers
 from memcap.training import curriculum
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Bool, Float, Int, Key
-
-EVALUATION_BATCH = 256
+    from jaxtyping import Array, Bool, Float, Key
 
 
 class TrainOperands(NamedTuple):
@@ -192,16 +190,6 @@ def optimizer_of(
     return optax.chain(*steps)
 
 
-def freeze_cell(
-    architecture: Architecture, optimizer: optax.GradientTransformationExtraArgs
-) -> optax.GradientTransformationExtraArgs:
-    """Zero the updates of all weights but the read-out's, which come last, before an optimizer and after it:
-    frozen weights do not decay, and do not count towards the gradient's norm."""
-    first = min(place.start for place in jax.tree.leaves(architecture.places()["readout"]))
-    zero = optax.stateless(lambda updates, _: cast(jax.Array, updates).at[:first].set(0.0))
-    return optax.chain(zero, optimizer, zero)
-
-
 def right_sequences(outputs: Float[Array, "O *T B"], batch: Batch) -> Bool[Array, " B"]:
     """Return the sequences whose due answers are all right, as a mask; the task has classes."""
     right = jnp.argmax(outputs, axis=0) == batch.targets
@@ -251,25 +239,9 @@ class Trainer:
         optimizer = optimizer_of(spec.optimizer, spec.clip, spec.clip_by, decays, spec.architecture)
         return freeze_cell(spec.architecture, optimizer) if spec.freeze else optimizer
 
-    @property
-    def block(self) -> int:
-        """The number B of sequences that an evaluation draws at once."""
-        return min(EVALUATION_BATCH, self.spec.evaluation.sequences)
-
     def _network(self, params: Float[Array, " P"]) -> Network:
         architecture = self.spec.architecture
         return architecture.build(architecture.unflatten(params))
-
-    def _pass(self, batch: Batch, length: Int[Array, ""], units: Int[Array, ""]) -> Pass:
-        task = self.spec.task
-        return Pass(
-            batch.inputs,
-            length,
-            batch.window_starts,
-            task.reset_carry,
-            return_sequences=task.answers == "every",
-            num_units=units,
-        )
 
     def _answers(self, batch: Batch) -> Answers:
         return Answers(batch.targets, batch.mask, self.spec.task.loss)
@@ -310,7 +282,7 @@ class Trainer:
         def mean_loss(params: Float[Array, " P"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
             length = self.lag_and_length(state, operands)[1]
             network = self._network(params)
-            over = self._pass(batch, length, operands.units)
+            over = pass_of(self.spec.task, batch, length, operands.units)
             loss, score, due = network.score(over, self._answers(batch), self.loop)
             return loss / due, score / due
 
@@ -417,7 +389,7 @@ class Trainer:
             return sums + jnp.stack([score, due, jnp.float32(whole)])
 
         score, due, whole = lax.fori_loop(0, operands.blocks, block, jnp.zeros(3))
-        return jnp.stack([score / due, whole / (operands.blocks * self.block)])
+        return jnp.stack([score / due, whole / (operands.blocks * self.spec.evaluation.block)])
 
     def evaluate_part(self, params: Float[Array, " P"], operands: EvalOperands) -> Float[Array, 2]:
         """Return the score and the loss on all of validation's sequences if `key` begins with 0, or on all
@@ -426,9 +398,9 @@ class Trainer:
 
         def block(k: jax.Array, sums: Float[Array, 3]) -> Float[Array, 3]:
             batch, counts = task.part(
-                held, k, operands.lag, operands.length, self.max_eval_length, self.block
+                held, k, operands.lag, operands.length, self.max_eval_length, self.spec.evaluation.block
             )
-            over = self._pass(batch, operands.length, operands.units)
+            over = pass_of(self.spec.task, batch, operands.length, operands.units)
             outputs = self._network(params).run(over, self.loop)[1]
             due = counts if batch.mask is None else counts & batch.mask
             return sums + jnp.stack(loss_and_score_sums(outputs, Answers(batch.targets, due, task.loss)))
@@ -440,6 +412,8 @@ class Trainer:
         self, params: Float[Array, " P"], operands: EvalOperands, key: Key[Array, ""]
     ) -> tuple[Batch, Float[Array, "O *T B"]]:
         """Draw a block of sequences that training never sees; return it and the network's outputs."""
-        batch = self.spec.task.unseen(key, operands.lag, operands.length, self.max_eval_length, self.block)
-        over = self._pass(batch, operands.length, operands.units)
+        batch = self.spec.task.unseen(
+            key, operands.lag, operands.length, self.max_eval_length, self.spec.evaluation.block
+        )
+        over = pass_of(self.spec.task, batch, operands.length, operands.units)
         return batch, self._network(params).run(over, self.loop)[1]

@@ -199,7 +199,7 @@ class Lanes:
             lane.stopping.update(steps[k], *((None,) if each is None else (each[0], each[-1])))
         up_to = {k: lane for k, lane in active.items() if lane.stopping.wants_lags()}
         for k, at_lags in self._evaluate_each(up_to, Stream.UP_TO).items():
-            active[k].stopping.update_lags(steps[k], [score for score, *_ in at_lags], self.trainer.block)
+            active[k].stopping.update_lags(steps[k], [score for score, *_ in at_lags])
         self._evaluate_stretched(active, steps)
         ended = {k: lane for k, lane in active.items() if not lane.stopping.running}
         for k, at_lengths in self._evaluate_each(ended, Stream.LENGTHS).items():
@@ -259,10 +259,7 @@ class Lanes:
     def _evaluate_each(self, lanes: Mapping[int, Lane], stream: Stream) -> dict[int, list[list[float]]]:
         """Evaluate some lanes, by number, at each of the members' `lags_up_to` or `lengths`, by the
         stream."""
-        counts = {
-            k: len(lane.member.lags_up_to if stream == Stream.UP_TO else lane.member.lengths)
-            for k, lane in lanes.items()
-        }
+        counts = {k: len(lane.member.sizes(stream)) for k, lane in lanes.items()}
         scores: dict[int, list[list[float]]] = {k: [] for k in lanes}
         for index in range(max(counts.values(), default=0)):
             operands = {

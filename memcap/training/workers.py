@@ -26,7 +26,7 @@ from memcap.runtime import jax_setup
 from memcap.terminal.words import plural
 
 if TYPE_CHECKING:  # these import JAX
-    from memcap.training.queue import LocalQueue, Queue, WorkerQueue
+    from memcap.training.queue import Queue, WorkerQueue
 
 MAIN = "from memcap.training.workers import worker_main; worker_main()"
 ENVIRONMENT = {
@@ -157,8 +157,7 @@ def _send_heartbeats(pipe: Pipe, seconds: float, parent: int) -> None:
 
 
 class RemoteQueue:
-    """The parent's queue, a `WorkerQueue`: every call goes over the pipe by its name, to the parent's
-    `LocalQueue`.
+    """The `WorkerQueue` of the parent: every call goes over the pipe by its name.
 
     Args:
         pipe: to the parent.
@@ -215,7 +214,7 @@ class WorkerProcess:
                 print("".join(self.buffered), end="", file=sys.stderr, flush=True)
                 self.buffered.clear()
 
-    def serve(self, queue: "LocalQueue") -> None:
+    def serve(self, queue: "WorkerQueue") -> None:
         """Answer its calls until all is done.
 
         Raises:

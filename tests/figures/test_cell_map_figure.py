@@ -64,7 +64,7 @@ def test_a_box_says_what_is_needed_and_is_dark_where_that_may_be_least(rows):
     drawn = draw(rows)
     axes = drawn.figure.axes[0]
     cells = [text.get_text() for text in axes.get_yticklabels()][1:]
-    at = [text.get_text() for text in axes.get_xticklabels()].index("latch, lag 5")
+    at = [text.get_text() for text in axes.get_xticklabels()].index("latch, lag\N{NO-BREAK SPACE}5")
     words = {text.get_position(): text.get_text() for text in axes.texts if "[" not in text.get_text()}
     inside = {cells[round(y)]: text for (x, y), text in words.items() if x == at and y > -0.5}
     boxes = [bar for bar in axes.patches if round(bar.get_x() + bar.get_width() / 2) == at]

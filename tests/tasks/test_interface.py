@@ -156,7 +156,7 @@ each_length = pytest.mark.parametrize(
 def one_sampler(monkeypatch):
     """Of a task, whatever the length: its data are the same in each buffer, and each compiles."""
     monkeypatch.setattr(
-        chance, "_sampler", lambda task, _, batch: sampler(task, max(lengths_of(task)), batch)
+        chance, "_sampler", lambda task, method, _, batch: sampler(task, max(lengths_of(task)), batch)
     )
 
 

@@ -148,6 +148,9 @@ BROKEN = {  # a method of Honest's, its body, and what is said
     "shortest": ("return lag / 0", "shortest raises ZeroDivisionError: division by zero, at "),
     "length": ("return None", "length(4) is None; it must be a whole number, at least 1"),
     "loss": ("return 'words'", "loss is 'words'; it must be classes or values"),
+    "smallest_lag": ("return 'a'", "smallest_lag is 'a'; it must be a whole number, at least 1"),
+    "stretched": ("return None", "stretched(4, 2) is None; it must be a lag and a length"),
+    "doubts": ("return 3", "doubts(4) is 3; it must be a list of lines"),
 }
 FACTS = {
     "None": "facts(4, 9) gives NoneType; it must be memcap.Facts",
@@ -173,13 +176,18 @@ SAMPLES = {
 }
 
 
+ARGUMENTS = {"facts": "lag length", "stretched": "lag factor"}
+ARGUMENTS |= dict.fromkeys(("shortest", "length", "doubts"), "lag")
+ARGUMENTS |= dict.fromkeys(("sample", "unseen"), "key lag length steps batch")
+
+
 def broken(method, body, tmp_path, monkeypatch):
     """A task that is honest but for one method."""
-    head = {"facts": "(self, lag, length)", "sample": "(self, key, lag, length, steps, batch)"}.get(method)
-    head = head or ("(self, lag)" if method in ("shortest", "length") else "(self)")
-    prop = "" if "," in head or "lag" in head else "    @property\n"
+    arguments = ", ".join(["self", *ARGUMENTS.get(method, "").split()])
+    prop = "" if method in ARGUMENTS else "    @property\n"
     name = f"broken_{abs(hash((method, body)))}"
-    text = f"@dataclass(frozen=True)\nclass Broken(Honest):\n{prop}    def {method}{head}:\n        {body}\n"
+    text = "@dataclass(frozen=True)\nclass Broken(Honest):\n"
+    text += f"{prop}    def {method}({arguments}):\n        {body}\n"
     (tmp_path / f"{name}.py").write_text(f"{PULSES}\n\n{text}")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
@@ -199,7 +207,10 @@ def test_a_task_with_impossible_facts_is_one_line(tmp_path, monkeypatch, facts):
     assert FACTS[facts] in broken("facts", f"return {facts}", tmp_path, monkeypatch)
 
 
-@pytest.mark.parametrize("batch", SAMPLES)
-def test_a_task_that_draws_what_no_task_may_is_one_line(tmp_path, monkeypatch, batch):
+@pytest.mark.parametrize(
+    ("method", "batch"), [*(("sample", batch) for batch in SAMPLES), ("unseen", "3"), ("unseen", "int(x)")]
+)
+def test_a_task_that_draws_what_no_task_may_is_one_line(tmp_path, monkeypatch, method, batch):
     body = "x, y, m, _ = Honest.sample(self, key, lag, length, steps, batch); return " + batch
-    assert broken("sample", body, tmp_path, monkeypatch).startswith(SAMPLES[batch])
+    said = SAMPLES[batch].replace("sample", method)
+    assert broken(method, body, tmp_path, monkeypatch).startswith(said)

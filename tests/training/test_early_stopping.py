@@ -206,18 +206,21 @@ def test_the_steady_rule_in_words_holds_the_numbers_of_the_code():
 # Every lag up to its own
 
 UP_TO = member(
-    "latch", 20, evaluation={"every": 10, "successive": 1, "until": "up_to"}, recipe={"budget": 117}
+    "latch",
+    20,
+    evaluation={"every": 10, "sequences": 256, "successive": 1, "until": "up_to"},
+    recipe={"budget": 117},
 )
 LAGS = [lag for lag, _ in UP_TO.lags_up_to]
 LEAST = 0.99 - 3 * (0.99 * 0.01 / 256) ** 0.5  # .971: three standard deviations of 256 sequences
-REAL_UP_TO = member("adding", 20, evaluation={"until": "up_to"}, recipe={"budget": 117})
+REAL_UP_TO = member("adding", 20, evaluation={"sequences": 256, "until": "up_to"}, recipe={"budget": 117})
 
 
 def asked_at_lags(scores, step=10, score=PASS, of=UP_TO):
     stopping = EarlyStopping(of)
     stopping.update(step, score)
     if stopping.wants_lags():
-        stopping.update_lags(step, scores, 256)
+        stopping.update_lags(step, scores)
     return stopping
 
 
@@ -241,7 +244,7 @@ def test_of_errors_the_largest_is_the_worst():
     assert most == pytest.approx(threshold * (1 + 3 * (2 / 256) ** 0.5))
     for worst, passes in ((0.999 * most, True), (1.001 * most, False)):
         stopping = EarlyStopping(REAL_UP_TO, passed=1, solved=5)
-        stopping.update_lags(10, [0.5 * threshold] * (count - 1) + [worst], 256)
+        stopping.update_lags(10, [0.5 * threshold] * (count - 1) + [worst])
         assert (stopping.up_to == 10, stopping.worst, stopping.worst_lag) == (passes, worst, 20)
 
 
@@ -252,7 +255,7 @@ def test_lags_are_asked_of_solved_members_that_have_just_passed_and_at_the_end()
     assert not stopping.wants_stretched()  # which decides nothing here, and is long
     assert [stopping.wants_evaluation(step, 1.0) for step in (20, 50, 60)] == [False, True, False]
     stopping.update(117, PASS)
-    stopping.update_lags(117, low, 256)
+    stopping.update_lags(117, low)
     assert (stopping.status, stopping.up_to, stopping.wants_stretched()) == ("solved", None, True)
     failed = EarlyStopping(UP_TO)
     failed.update(117, FAIL)

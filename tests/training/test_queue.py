@@ -6,7 +6,7 @@ import pytest
 from training_checks import ONE, Remembers, member
 
 from memcap.config import Engine
-from memcap.training.queue import LocalQueue, Queue
+from memcap.training.queue import Queue, WorkerQueue
 from memcap.training.results import Result
 
 
@@ -195,7 +195,7 @@ def test_a_worker_that_dies_with_nothing_in_hand_leaves_no_suspects():
 def test_what_a_worker_hands_in_after_the_end_is_ignored():
     listener, members = Remembers(), wide(2)
     queue = Queue(members, ONE, 1, listener)
-    client = LocalQueue(queue, 0)
+    client = WorkerQueue(queue, 0)
     program = client.claim_program()
     client.take_members(program, 1)
     queue.detach()

@@ -251,5 +251,5 @@ def test_rows_are_those_of_the_plain_path():
     for shared in (Engine(loop="while", lanes=2, workers=2), Engine(loop="associative", workers=1)):
         for ended, one in zip(train(members, shared), plain, strict=True):
             assert (ended.status, ended.steps) == (one.status, one.steps)
-            assert ended.score == pytest.approx(one.score, abs=1e-6)
+            assert ended.score == pytest.approx(one.scores[Stream.EVALUATE], abs=1e-6)
             np.testing.assert_allclose(vector(ended), one.weights, rtol=1e-3, atol=1e-3)

@@ -60,7 +60,7 @@ def test_the_scores_are_those_of_each_lag_on_sequences_of_its_own(uniform):
     params = trainer.spec.architecture.flatten(uniform.weights)
     asked = [eval_operands(trainer, one, Stream.UP_TO, k) for k in range(len(one.lags_up_to))]
     assert [(int(each.lag), int(each.length)) for each in asked] == list(one.lags_up_to)
-    assert {int(each.blocks) * trainer.block for each in asked} == {256}
+    assert {int(each.blocks) * one.evaluation.block for each in asked} == {256}
     assert len({each.key.tobytes() for each in asked}) == len(asked)
     evaluate = jax.jit(trainer.evaluate)
     scores = [float(evaluate(params, each)) for each in asked]

@@ -18,7 +18,7 @@ from memcap.config import Engine
 from memcap.knobs import UserError
 from memcap.training import workers
 from memcap.training.engine import train
-from memcap.training.queue import LocalQueue, Queue
+from memcap.training.queue import Queue, WorkerQueue
 from memcap.training.train_loop import run_worker
 from memcap.training.workers import PeerDiedError, WorkerPool, WorkerProcess
 
@@ -64,12 +64,12 @@ def test_a_successor_goes_on_where_the_dead_worker_was(child):
     long = member("latch", 3, recipe={"lr": 1e-6, "budget": 20_000})
     queue, begun = Queue([long], TWO, 2, listener), []
 
-    class Killed(LocalQueue):
+    class Killed(WorkerQueue):
         def save_checkpoints(self, checkpoints):
             super().save_checkpoints(checkpoints)
             killed(started.process)
 
-    class Successor(LocalQueue):
+    class Successor(WorkerQueue):
         def load_checkpoints(self, members):
             begun.append(super().load_checkpoints(members)[long.key].host_state["steps"])
             listener.points.clear()
@@ -94,7 +94,7 @@ def test_a_listeners_broken_pipe_is_no_dead_worker(child):
             raise BrokenPipeError
 
     with pytest.raises(BrokenPipeError):
-        started.serve(LocalQueue(Queue(FOUR, TWO, 1, Broken()), 0))
+        started.serve(WorkerQueue(Queue(FOUR, TWO, 1, Broken()), 0))
 
 
 def test_a_worker_can_say_that_it_lives_before_it_imports_jax(tmp_path):
@@ -120,7 +120,7 @@ def test_an_error_in_a_worker_ends_the_job_with_its_traceback(child):
     started, _ = child
     lost = unchecked(member(), init="no such start")
     with pytest.raises(RuntimeError, match=r"(?s)a worker failed.*Traceback.*no such start"):
-        started.serve(LocalQueue(Queue([lost], TWO), 0))
+        started.serve(WorkerQueue(Queue([lost], TWO), 0))
 
 
 def test_what_a_worker_prints_is_passed_on_and_breaks_nothing(tmp_path, monkeypatch, capfd):
@@ -131,7 +131,7 @@ def test_what_a_worker_prints_is_passed_on_and_breaks_nothing(tmp_path, monkeypa
     monkeypatch.syspath_prepend(str(tmp_path))
     listener = Remembers()
     with contextlib.closing(WorkerProcess()) as started:
-        started.serve(LocalQueue(Queue(FOUR[:1], TWO, 1, listener), 0))
+        started.serve(WorkerQueue(Queue(FOUR[:1], TWO, 1, listener), 0))
         assert started.process.wait(30) == 0
     assert len(listener.results) == 1
     assert capfd.readouterr().err == "a greeting\npast Python\n"
