@@ -40,7 +40,6 @@ from memcap.runtime.plugins import names_in_data
 from memcap.tasks import Facts, Task, contract, is_own, task_class
 from memcap.tasks.chance import without_memory
 from memcap.terminal.printing import bound
-from memcap.terminal.words import warn_once
 
 if TYPE_CHECKING:
     from memcap.models.architecture import Architecture
@@ -110,10 +109,7 @@ class Evaluation:
 @dataclass(frozen=True)
 class Engine:
     """The way in which members share the machine. It changes last bits, which may turn single verdicts;
-    counts agree within chance.
-
-    `batching`, `scan` and `kernel` are former knobs: if given, they set `loop` and are dropped.
-    """
+    counts agree within chance."""
 
     loop: str = knob(
         "auto",
@@ -121,11 +117,6 @@ class Engine:
         " same rows to the bit where jaxlib and the kind of processor are the same; plain, while, masked,"
         " associative, native; or MODULE:OBJECT",
         kw_only=True,
-    )
-    batching: str | None = knob(
-        None,
-        "former: map is now loop=while, vmap is loop=associative",
-        choices=("auto", "map", "vmap"),
     )
     lanes: int = knob(
         0,
@@ -135,12 +126,6 @@ class Engine:
     workers: int = knob(
         0, "processes that train; 0: one a CPU core, one in all on an accelerator", at_least=0, at_most=1024
     )
-    scan: str | None = knob(None, "former: plain is now loop=plain", choices=("auto", "plain"))
-    kernel: str | None = knob(
-        None,
-        "former: xla is now loop=reproducible, native and auto are loop=native and loop=auto",
-        choices=("auto", "native", "xla"),
-    )
     shards: int = knob(1, "jobs that share the members of a study", at_least=1, at_most=MOST)
     shard: int = knob(0, "which of these jobs this is, from 0", at_least=0, at_most=MOST)
 
@@ -148,9 +133,6 @@ class Engine:
         check(self, "engine")
         if not isinstance(self.loop, str):
             raise UserError(f"engine.loop={self.loop!r}: must be text, as in engine.loop=reproducible")
-        if (loop := _loop_of_former_knobs(self)) is not None:
-            for name, value in {"loop": loop, "batching": None, "scan": None, "kernel": None}.items():
-                object.__setattr__(self, name, value)
         from memcap.loops import check_name
 
         check_name(self.loop)
@@ -159,29 +141,6 @@ class Engine:
                 f"engine.shard={self.shard}: must be below engine.shards={self.shards}, as in shard=0,1,2"
                 " of shards=3"
             )
-
-
-def _loop_of_former_knobs(engine: Engine) -> str | None:
-    """Return the `loop` that the former knobs mean, with a note; None if none of them is given."""
-    former = {
-        name: value for name in ("batching", "scan", "kernel") if (value := getattr(engine, name)) is not None
-    }
-    if not former:
-        return None
-    batching, scan, kernel = (former.get(name) for name in ("batching", "scan", "kernel"))
-    words = " ".join(f"engine.{name}={value}" for name, value in former.items())
-    if kernel == "native" and (batching == "vmap" or scan == "plain"):
-        raise UserError(f"{words}: are two loops; give engine.loop=native, or another one")
-    if scan == "plain":
-        loop = "plain"
-    elif batching == "vmap":
-        loop = "associative"
-    elif kernel in ("native", "auto"):
-        loop = kernel
-    else:
-        loop = "while" if batching == "map" else "reproducible"
-    warn_once(f"{words} is now engine.loop={loop}")
-    return loop
 
 
 class _Resolution:

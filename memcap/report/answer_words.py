@@ -67,7 +67,7 @@ def code(result: Answer, framework: str) -> str:
             f"code={framework}: no width is known to be enough for {result.task.name} at lag {result.lag}, so"
             " there is nothing to write; the answer itself says what to measure"
         )
-    model, recipe = Model(result.cell, result.units), result.recipe or Recipe()
+    model, recipe = Model(result.cell, result.units, layers=result.layers), result.recipe or Recipe()
     until = "up_to" if result.at == "up_to" else None
     lag = result.training_lag or result.lag
     member = Member(result.task, lag, model=model, recipe=recipe, evaluation=Evaluation(until=until))

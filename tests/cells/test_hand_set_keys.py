@@ -1,0 +1,72 @@
+"""Cells with a matrix whose weights are set by hand: how small a key may be (docs/cell_map.md)."""
+
+import jax
+import numpy as np
+import pytest
+from loop_checks import pass_over
+from lstm_reference import quick_jit
+
+from memcap.models.architecture import Architecture
+from memcap.models.model import Model
+from memcap.tasks.mqar import Mqar
+from memcap.tasks.parity import Parity
+
+SEQUENCES, SURE = 512, 20.0  # a sigmoid of SURE is 1 in float32
+
+
+def correct(task, lag, length, architecture, cell, readout):
+    """The share of answers that are right."""
+    weights = architecture.init(None, [0])
+    for name, value in cell.items():
+        assert weights["cell"][name].shape == value.shape, name
+        weights["cell"][name] = value.astype(np.float32)
+    weights["readout"] = {
+        "kernel": readout.astype(np.float32),
+        "bias": np.zeros(readout.shape[1], np.float32),
+    }
+    network, every = architecture.build(weights), task.answers == "every"
+
+    def share(key):
+        batch = task.sample(key, lag, length, length, SEQUENCES)
+        over = pass_over(batch.inputs, length, batch.window_starts, task.reset_carry, every=every)
+        said = network.run(over)[1].argmax(0)
+        due = np.ones(batch.targets.shape, bool) if batch.mask is None else batch.mask
+        return ((said == batch.targets) & due).sum() / due.sum()
+
+    return float(quick_jit(share)(jax.random.key(3)))
+
+
+@pytest.mark.parametrize(("lag", "length"), [(16, 17), (16, 65), (64, 65)])
+def test_a_key_of_one_number_follows_parity_in_16_bytes(lag, length):
+    """A one turns the sign of the state; the first step, before which no input came, writes it."""
+    task = Parity()
+    architecture = Architecture(Model("signed_delta_net+key1", 1), task.features, task.outputs)
+    assert 4 * architecture.carry_numbers() == 16
+    now, before, bit = np.eye(6)[:3].sum(0), np.eye(6)[3:].sum(0), np.eye(6)[1]
+    cell = {
+        "gate": (2 * SURE * bit - SURE * now - 3 * SURE * before)[:, None],
+        "bias": np.array([3 * SURE]),
+        "value": 0.5 * (now - before)[:, None],
+        "key": (now - 2 * bit)[:, None],
+        "query": now[:, None],
+    }
+    assert correct(task, lag, length, architecture, cell, np.array([[1.0, -1.0]])) == 1
+
+
+def test_keys_of_as_many_numbers_as_there_are_keys_recall_in_two_units():
+    """A value is a place on a circle: 16 numbers and the last input, as with K = 16 in one unit."""
+    task = Mqar(pairs=4, symbols=8)
+    architecture = Architecture(Model("delta_net+key8", 2), task.features, task.outputs)
+    assert 4 * architecture.carry_numbers() == 132
+    symbols, angles = np.eye(17), np.arange(8) * np.pi / 4
+    circle = np.stack([np.cos(angles), np.sin(angles)], 1)
+    nothing = np.zeros((17, 8))
+    cell = {
+        "gate": np.concatenate([2 * SURE * symbols[:, 8:16].sum(1), np.zeros(17)])[:, None],
+        "bias": np.array([-SURE]),
+        "value": np.concatenate([symbols[:, 8:16] @ circle, np.zeros((17, 2))]),
+        "key": np.concatenate([nothing, symbols[:, :8]]),
+        "query": np.concatenate([symbols[:, :8], nothing]),
+    }
+    assert correct(task, 8, 16, architecture, cell, circle.T) == 1
+    assert correct(task, 40, 80, architecture, cell, circle.T) == 1
