@@ -57,6 +57,12 @@ def sentences(curve: LossCurve) -> list[str]:
         below = next(each for each in curve.widths if each.units == curve.below)
         verb = "are" if curve.below > 1 else "is"
         lines.append(f"{curve.below} {verb} not enough: {loss_text(below)}.")
+    if curve.by_chance and curve.as_good.units > chosen.units:
+        lost = (chosen.mean - curve.best.mean) / (curve.without_state.mean - curve.best.mean)
+        lines.append(
+            f"{curve.as_good.units} are as good as the best but for chance: {loss_text(curve.as_good)}; with"
+            f" {chosen.units}, {lost:.1%} of what state gains is lost."
+        )
     often = curve.right_as_often
     if often is not None and often.units < chosen.units:
         verb = "are" if often.units > 1 else "is"
@@ -112,6 +118,7 @@ def as_dict(curve: LossCurve) -> dict[str, Any]:
         "units": curve.units,
         "not_enough": curve.below or None,
         "best": curve.best.units,
+        "as_good": curve.as_good.units if curve.enough and curve.by_chance else None,
         "right_as_often": curve.right_as_often.units if curve.right_as_often else None,
         "margin": curve.margin,
         "state_helps": curve.state_helps,
