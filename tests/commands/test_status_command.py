@@ -40,8 +40,8 @@ def test_a_study_in_training(tmp_path):
         "Running",
         "key               member          step  budget  loss  trains     left",
         "0123456789abcdef  latch-L5-u1-s0   100   1,500   0.5  3 seconds",
-        "budget: most training steps; loss: mean over its last chunk; trains: for how long; left: at most,"
-        " at its pace so far.",
+        "budget: most training steps; loss: mean loss over its last chunk; trains: time since it began; left:"
+        " longest time left, at its speed so far.",
         "1 of 2, those that have trained longest.",
     ]
     (found,) = json.loads(memcap(tmp_path, "status", "outputs/mine", "--json").out)
