@@ -1,5 +1,5 @@
-"""Send a study's rows and curves to W&B or trackio, while it trains (--follow) or long after it. A run that
-is there goes on, or stays."""
+"""Send a study's rows and curves to W&B or trackio, while it trains (--follow) or long afterwards. If a run
+exists already, it is continued."""
 
 import os
 import signal
