@@ -53,21 +53,21 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--task", help="name of a task, as in `memcap tasks`; without it you are asked what to remember"
     )
-    parser.add_argument("--lag", type=steps, help="time steps (default of data: all of a sequence)")
+    parser.add_argument("--lag", type=steps, help="time steps (default for data: all of a sequence)")
     parser.add_argument(
         "--knob", action="append", default=[], metavar="NAME=VALUE", help="a knob of the task, as symbols=4"
     )
     about = "cell: lstm (default), gru, elman, or as in rows"
     parser.add_argument("--cell", default="lstm", help=about)
-    parser.add_argument("--layers", type=layers, default=1, help="of that cell (default 1)")
-    parser.add_argument("--why", action="store_true", help="what the answer rests on, too")
+    parser.add_argument("--layers", type=layers, default=1, help="layers of this cell (default 1)")
+    parser.add_argument("--why", action="store_true", help="also print what the answer rests on")
     parser.add_argument(
         "--config-dir", type=location, help="folder with recipes of your own, for the command that measures"
     )
     about = "share of the seeds that should pass, of those that train at all (default .9)"
     parser.add_argument("--confidence", type=share, default=0.9, help=about)
     add_verdict(parser)
-    about = "at this lag alone, whatever comes of shorter ones; short for --at steady"
+    about = "ask about this lag alone, not about shorter ones; short for --at steady"
     parser.add_argument("--exactly", dest="at", action="store_const", const="steady", help=about)
     parser.add_argument(
         "--code",
@@ -75,7 +75,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="print a script of that framework, which trains a net of this width",
     )
     parser.add_argument(
-        "--measure", action="store_true", help="where the lag was not measured, train what would tell, first"
+        "--measure", action="store_true", help="if the lag was not measured, first train what measures it"
     )
     add_strict(parser)
     add_results(parser, "outputs, and the published atlas where it does not measure the lag")

@@ -21,14 +21,14 @@ from memcap.terminal.printing import Column, Listing, add_json, number, print_js
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the net, its task and lag, and the form of its inputs."""
-    parser.add_argument("net", metavar="MODULE:NAME", help="a function, or a model that is called as one")
+    parser.add_argument("net", metavar="MODULE:NAME", help="a function, or a model that can be called")
     parser.add_argument("--task", required=True, help="name of a task, as in `memcap tasks`")
     parser.add_argument("--lag", type=steps, required=True, help="time steps")
     about = "a knob of the task, as symbols=4"
     parser.add_argument("--knob", action="append", default=[], metavar="NAME=VALUE", help=about)
     about = "give symbols as whole numbers (N, T), as an embedding takes them"
     parser.add_argument("--indices", action="store_true", help=about)
-    about = "fresh ones at each lag (default 256)"
+    about = "fresh sequences at each lag (default 256)"
     parser.add_argument("--sequences", type=positive, default=256, help=about)
     add_json(parser)
 

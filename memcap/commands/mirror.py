@@ -40,15 +40,16 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="refuse bad files of rows, which are named and passed over otherwise",
+        help="refuse bad files of rows; without it they are named and skipped",
     )
     parser.add_argument("--follow", action="store_true", help="go on while jobs train in the folder")
     parser.add_argument(
-        "--session", help="only the jobs of one command: what the names in DIR/jobs begin with"
+        "--session",
+        help="only the jobs of one command; give the digits with which their files in DIR/jobs begin",
     )
     about = "the service: wandb (default), trackio, or MODULE:NAME of your own"
     parser.add_argument("--to", default="wandb", metavar="SERVICE", help=about)
-    parser.add_argument("--project", help="its project (default: WANDB_PROJECT, or memcap)")
+    parser.add_argument("--project", help="project of the service (default: WANDB_PROJECT, or memcap)")
     parser.add_argument("--entity", help="W&B user or team (default: the account's)")
     about = "auto: online only where a key is present (default)"
     parser.add_argument("--wandb", choices=WANDB_MODES, default="auto", help=about)

@@ -46,10 +46,10 @@ from memcap.training.queue import cost, work
 MOST_PROGRAMS = 12  # that are compiled and shown, the costliest first
 HEADS = {
     "members": "",
-    "lanes": "members in flight",
+    "lanes": "members that train at the same time",
     "units": "",
     "length": "time steps of a training sequence",
-    "eval": "of an evaluation's",
+    "eval": "time steps of an evaluation's sequence",
     "memory": "",
     "products": "floating-point operations",
     "passes": "",

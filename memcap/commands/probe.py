@@ -27,7 +27,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("run", metavar="KEY", help=NET)
     add_results(parser)
     parser.add_argument(
-        "--what", nargs="+", metavar="NAME", help="which probes (default: all), or MODULE:NAME of your own"
+        "--what", nargs="+", metavar="NAME", help="probes (default: all), or MODULE:NAME of your own"
     )
     parser.add_argument(
         "-o", "--output", type=location, help="folder to write to (default: RESULTS/probes/KEY)"

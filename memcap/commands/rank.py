@@ -24,24 +24,29 @@ from memcap.terminal.printing import Column, Listing, add_json, number, order, p
 COLUMNS = (
     Column("task"),
     Column("lag", right=True),
-    Column("verdict", "steady: right on longer sequences, too"),
-    Column("place", "by bytes of state, of so many cells; those that do not train come last, by score"),
+    Column("verdict", "verdict that counts; steady: right on longer sequences, too"),
+    Column("place", "place by bytes of state, among all cells; cells that do not train come last, by score"),
     Column(
         "bytes",
-        "of state at which 90 % of the seeds that train at all pass, with a 95 % interval (A to B: none pass"
-        " with A, all with B, and no width between was tried); open above: not enough where the search ended;"
-        " under half: of the seeds at every width, and the best score of any net",
+        "bytes of state at which 90 % of the seeds that train at all pass, with a 95 % interval (A to B: none"
+        " pass with A, all with B, and no width between was tried); open above: the widest net was not"
+        " enough; under half: fewer than half of the seeds pass at every width, with the best score of any"
+        " net",
     ),
-    Column("parameters", "of the whole net there", right=True),
-    Column("fewest", "the cell with the fewest bytes, and how many overlap with it"),
+    Column("parameters", "parameters of the whole net at this width", right=True),
+    Column("fewest", "cell with the fewest bytes, and the number of cells that overlap with it"),
 )
 DROPS = ("parameters", "lag")
 PUBLISHED = (
     Column("task"),
-    Column("tau", "Kendall's, between the orders in two runs with other seeds, by one recipe", right=True),
+    Column(
+        "tau", "Kendall's tau between the orders of two runs with different seeds, by one recipe", right=True
+    ),
     Column("of", "cells that have a u90 in both", right=True),
-    Column("train", "half of the seeds pass at some width, or more with more width"),
-    Column("may need the fewest bytes of state", "their 95 % intervals overlap with the smallest's"),
+    Column("train", "cells with which half of the seeds pass at some width"),
+    Column(
+        "may need the fewest bytes of state", "cells whose 95 % intervals overlap with the smallest one's"
+    ),
 )
 
 

@@ -32,9 +32,9 @@ RUNNING = (
     Column("member"),
     Column("step", right=True),
     Column("budget", "most training steps", right=True),
-    Column("loss", "mean over its last chunk", right=True),
-    Column("trains", "for how long"),
-    Column("left", "at most, at its pace so far"),
+    Column("loss", "mean loss over its last chunk", right=True),
+    Column("trains", "time since it began"),
+    Column("left", "longest time left, at its speed so far"),
 )
 
 

@@ -111,7 +111,7 @@ def test_where_no_recipe_trains_a_task_no_lower_bound_is_printed(counts):
     assert not points[0].trains
     assert "too few pass: under half of the seeds at every width" in text
     assert f"median accuracy at the end, by units: {points[0].units[0]}:0." in " ".join(text.split())
-    assert ">" not in text.replace("(<=: the narrowest tried is enough; >: the widest is not)", "")
+    assert ">" not in text.replace("(<=: the narrowest width tried is enough; >: the widest is not)", "")
 
 
 def test_members_are_cut_off_where_there_are_many():
