@@ -301,7 +301,10 @@ def _measure(result: Answer) -> list[str]:
     """Say which command measures the lag, and how long that takes."""
     time = ""
     if result.seconds is not None:
-        time = f" (about {duration(round(result.seconds))} on one core, as its neighbours took)"
+        long = f"{duration(round(result.seconds))} on one core"
+        time = f" (about {long}, as its neighbours took)"
+        if not result.beside and result.lag > max(result.lags):
+            time = f" (very roughly {long}, as the time has grown with the lag)"
     return [f"To measure it{time}:", result.command]
 
 

@@ -313,6 +313,14 @@ def test_it_says_how_long_the_neighbours_took():
     assert answer(Question(DELAY, 40), rows).seconds is None
 
 
+def test_beyond_the_lags_measured_the_time_grows_as_it_did():
+    members = table(*(group("delay_line", lag, {lag: (4, 4)}) for lag in (2, 4, 8, 16)))
+    rows = frontier(members.with_columns(run_seconds=pl.col("lag").cast(pl.Float64) ** 2))
+    found = answer(Question(DELAY, 64), rows)
+    assert found.seconds == pytest.approx(16 * answer(Question(DELAY, 16), rows).seconds)
+    assert "(very roughly 4.55 hours on one core, as the time has grown with the lag):" in words_of(found)
+
+
 # Verdicts
 
 
