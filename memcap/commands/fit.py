@@ -111,7 +111,7 @@ def _task(arguments: Namespace, folder: Path) -> tuple[Data, list[str]]:
         task = Data(file=str(file), criterion=BEST, scale=True)
         return task, [*task.file_content.words(str(file))]
     if arguments.target is None:
-        raise UserError(f"--target: not given; which column of {file} is to be said?")
+        raise UserError(f"--target: not given; which column of {file} must the net predict?")
     columns = Columns(
         arguments.target,
         arguments.sequence,
