@@ -69,19 +69,22 @@ class Evaluation:
     )
     successive: int = knob(2, "successive evaluations that must pass", at_least=1, at_most=100)
     stretch: int = knob(
-        20, "how many times the lag (or length) the trained net is asked", at_least=1, at_most=100
+        20,
+        "factor by which the lag (or length) is longer when the trained net is tested once more",
+        at_least=1,
+        at_most=100,
     )
     until: str | None = knob(
         None,
-        "train until solved; steady: at the stretched length, too; or up_to: at every shorter lag, too; null:"
-        " steady where the task is a stream, elsewhere solved",
+        "verdict at which training stops: solved; steady, also right at the stretched length; or up_to,"
+        " also right at every shorter lag; null: steady if the task is a stream, otherwise solved",
         choices=VERDICTS,
         before="solved",
     )
     lengths: str | int | None = knob(
         None,
-        "lags (of a stream: lengths) at which a member that has ended is scored, rising, as in '41 100 500';"
-        " null: none",
+        "rising lags (for a stream: lengths) at which a member is scored once it has ended, as in '41 100"
+        " 500'; null: none",
         before=None,
     )
 
@@ -120,14 +123,18 @@ class Engine:
     )
     lanes: int = knob(
         0,
-        "members in flight in a program; 0: one on a CPU, what its memory holds on an accelerator",
+        "members that a program trains at the same time; 0: one on a CPU, as many as memory holds on an"
+        " accelerator",
         at_least=0,
     )
     workers: int = knob(
-        0, "processes that train; 0: one a CPU core, one in all on an accelerator", at_least=0, at_most=1024
+        0,
+        "processes that train; 0: one per CPU core, or one in all on an accelerator",
+        at_least=0,
+        at_most=1024,
     )
     shards: int = knob(1, "jobs that share the members of a study", at_least=1, at_most=MOST)
-    shard: int = knob(0, "which of these jobs this is, from 0", at_least=0, at_most=MOST)
+    shard: int = knob(0, "number of this job among them, from 0", at_least=0, at_most=MOST)
 
     def __post_init__(self) -> None:
         check(self, "engine")
@@ -197,8 +204,8 @@ class Member:
         evaluation = _checked(self.evaluation, Evaluation, "evaluation")
         if evaluation.until == "up_to" and not task.has_other_lags(lag):
             raise UserError(
-                f"evaluation.until=up_to: the lag of {task.name} is part of what is asked, which a net cannot"
-                " know of a sequence; leave it null"
+                f"evaluation.until=up_to: the lag of {task.name} is part of the question, and sequences do"
+                " not show it; leave it null"
             )
         resolved = {
             "task": task,

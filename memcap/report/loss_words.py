@@ -9,10 +9,10 @@ from memcap.terminal.words import plural
 COLUMNS = (
     Column("units", right=True),
     Column("held-out loss", "mean over the folds or repeats, in nats or squared error"),
-    Column("enough", "as good as the best but for chance, or for 2 % of what state gains"),
+    Column("enough", "as good as the best within chance, or within 2 % of what state gains"),
     Column("score", "held-out accuracy, or mean squared error", right=True),
     Column("training loss", right=True),
-    Column("runs", "of which the best of each fold counts, by validation", right=True),
+    Column("runs", "nets trained; in each fold the best on validation counts", right=True),
 )
 
 
