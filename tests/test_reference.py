@@ -107,6 +107,7 @@ MEMBERS = {
 
 
 QUICK = ("solved_and_steady", "windows_reset", "a_stream_by_a_gru", "descent_by_an_lru")
+QUICK += ("values_by_cosine_on_two_frozen_layers", "decay_to_a_floor")
 NAMES = [
     pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
     for name in MEMBERS
