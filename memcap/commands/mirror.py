@@ -1,5 +1,5 @@
-"""Send a study's rows and curves to W&B or trackio, while it trains (--follow) or long after it. A run that
-is there goes on, or stays."""
+"""Send a study's rows and curves to W&B or trackio, while it trains (--follow) or long afterwards. If a run
+exists already, it is continued."""
 
 import os
 import signal
@@ -78,7 +78,7 @@ def run(arguments: Namespace) -> None:
 def _by_hand(settings: Tracking, arguments: Namespace) -> None:
     place = arguments.results
     if is_published(place):
-        raise UserError(f"{place}: rows that memcap publishes, of no study that could be sent; give a folder")
+        raise UserError(f"{place}: these published rows belong to no study that could be sent; give a folder")
     if arguments.strict or not arguments.follow:
         rows = shards.read(place, arguments.strict)
         if rows.is_empty() and not arguments.follow:  # before a service starts
