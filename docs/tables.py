@@ -61,7 +61,7 @@ QUESTIONS = {  # what must be known after 50 steps: task, knobs
     "the order of two symbols": ("temporal_order",),
     "how many steps went by": ("count",),
     "four bits, to be repeated in order": ("copy",),
-    "sixteen bits, likewise": ("copy", "items=16"),
+    "sixteen bits, to be repeated in order": ("copy", "items=16"),
     "at every step, the bit of 50 steps ago": ("delay_line",),
 }
 COPIES = tuple(("copy", f"items={items}") for items in (2, 4, 8, 16))
@@ -146,15 +146,16 @@ def short_answer() -> str:
     one = controls()["uniform", task_of("latch", [])]
     frozen, bias = (f"{good} of {nets}" for good, nets in (one.frozen, one.bias))
     return filled(
-        f"**One thing, seen once and held for 50 steps or less: {advised('latch').units} unit. At every step,"
-        f" the bit of 50 steps ago, so that 50 bits are held all the time: {advised('delay_line').units}"
-        f" units, by {stream.recipe.optimizer.capitalize()} in up to {stream.recipe.budget:,} training"
-        " steps.** Lag alone costs next to no width,"
-        f" in {tasks - len(dearer)} of {tasks} tasks; information does, and how much depends on how well the"
-        " net was trained. The one unit"
+        f"**A net that sees one thing once and holds it for 50 steps or less needs {advised('latch').units}"
+        " unit. A net that must give the bit of 50 steps ago at every step, and so holds 50 bits all the"
+        f" time, needs {advised('delay_line').units} units, with {stream.recipe.optimizer.capitalize()} and"
+        f" up to {stream.recipe.budget:,} training steps.** Lag alone costs next to no width in"
+        f" {tasks - len(dearer)} of {tasks} tasks. Information costs width, and how much depends on how well"
+        " the net was trained. The one unit"
         f" {'inherits its hold' if one.verdict.startswith('inherited') else 'learns to hold'}: {bias} nets"
-        f" pass that start from forget bias 1, which alone holds nothing that long; {frozen} pass if the cell"
-        f" is not trained, and {max(one.by_recipe, one.wide)} of {one.draws:,} without any training."
+        " pass that start from forget bias 1, which holds nothing for that long by itself. Only"
+        f" {frozen} pass if the cell is not trained, and {max(one.by_recipe, one.wide)} of {one.draws:,}"
+        " without any training."
     )
 
 
@@ -599,11 +600,11 @@ def costs_in_short() -> str:
     """What differs between the families."""
     by_family = {cost.family: cost for cost in costs(points())}
     return filled(
-        f"What a bit costs depends on the task. In a copy it is {sentence(by_family['copy'])}, at any lag; in"
-        f" a delay line, which shifts at every step, {sentence(by_family['delay_line'])} with two symbols,"
-        f" {sentence(by_family['delay_line (symbols=4)'])} with four and"
+        f"The cost of a bit depends on the task. A copy costs {sentence(by_family['copy'])}, at any lag. A"
+        f" delay line, which shifts at every step, costs {sentence(by_family['delay_line'])} with two"
+        f" symbols, {sentence(by_family['delay_line (symbols=4)'])} with four and"
         f" {sentence(by_family['delay_line (symbols=8)'])} with eight. A delay line of reals costs"
-        f" {sentence(by_family['delay_line (reals=True)'])}. No slope over all of them means anything."
+        f" {sentence(by_family['delay_line (reals=True)'])}. One slope for all of them would mean nothing."
     )
 
 
@@ -849,7 +850,7 @@ def budgets_at_50() -> str:
     at_50 = [p for p in fit_all_recipes(rows_of("delay_line_budgets")) if p.lag == 50]
     by_budget = {budget: _best_within(at_50, budget) for budget in (24000, 8000, 4000)}
     parts = [f"{width(p.fit.u90)} units with up to {budget:,} steps" for budget, p in by_budget.items()]
-    return filled(f"For 90 % of seeds lag 50 takes {parts[0]}, {parts[1]}, and {parts[2]}.")
+    return filled(f"At lag 50, 90 % of the seeds need {parts[0]}, {parts[1]}, and {parts[2]}.")
 
 
 def _best_within(several: Iterable[Point], budget: int) -> Point:
@@ -934,9 +935,9 @@ def latch() -> str:
     assert all(p.units[0] == 1 for p in marks.values())
     near, far = (f"{marks[lag].solved[0]} of {marks[lag].runs[0]}" for lag in (50, max(marks)))
     return filled(
-        "Show a net one bit, then random distractors, and ask for the bit at the end. At every lag that was"
-        f" measured, from {min(marks)} to {max(marks)} steps, one unit is enough: at lag 50 {near} seeds"
-        f" learned it with one unit, and at lag {max(marks)} {far}."
+        "A net sees one bit, then random distractors, and must answer with the bit at the end. One unit is"
+        f" enough at every measured lag, from {min(marks)} to {max(marks)} steps: with one unit {near} seeds"
+        f" learned the task at lag 50, and {far} at lag {max(marks)}."
     )
 
 
@@ -1083,12 +1084,12 @@ def redrawn() -> str:
     *others, last = (f"`{name}`" for name in names["code"])
     code = f"{', '.join(others)} and {last}"
     counted = (
-        f"{len(own)} papers are redrawn. Of {code} the authors' code was read, and of the text the abstract"
-        " alone."
+        f"memcap redraws {len(own)} papers. For {code}, we read the authors' code, but only the abstract of"
+        " the text."
     )
     after = (
-        f"{len(names['notes'])} more are studies after a paper that is known from notes of others; of its"
-        " text the beginning at most was read."
+        f"{len(names['notes'])} more studies follow a paper that we know from the notes of others. We read at"
+        " most the beginning of its text."
     )
     return "\n\n".join([filled(counted), _of_papers(own), filled(after), _of_papers(names["notes"])])
 
@@ -1118,9 +1119,9 @@ def resampled() -> str:
     held = [claim for claim in claims if claim["shuffled"] is not None]
     stands = sum(claim["bootstrapped"] >= 0.95 for claim in claims)
     text = (
-        f"{len(held)} of {len(claims)} claims hold, {_number(held)}; the most that one holds by chance"
-        f" is {max(claim['shuffled'] for claim in held):.1%} of {resample.NUMBER} shuffles. {stands} of the"
-        f" {len(claims)} verdicts stand in 95 % of {resample.NUMBER} draws of the seeds or more."
+        f"{len(held)} of {len(claims)} claims hold: {_number(held)}. By chance, each of them holds in at most"
+        f" {max(claim['shuffled'] for claim in held):.1%} of {resample.NUMBER} shuffles. {stands} of the"
+        f" {len(claims)} verdicts stay the same in at least 95 % of {resample.NUMBER} draws of the seeds."
     )
     heads = "paper", "claim", "whose", "verdict", "alike in", "shuffled", "bootstrapped"
     return f"{filled(text)}\n\n{table(heads, lines)}"
@@ -1162,12 +1163,12 @@ def studies() -> str:
     minutes = [float(cell) for cell in re.findall(r"^\| [^|]+ \| ([\d.]+) \| [\d.]+ \| \d+% \|$", page, re.M)]
     keras, _, torch, xla, native = minutes
     return filled(
-        f"The grid of a small frontier takes {keras / xla:.1f} times less than with Keras and"
-        f" {torch / xla:.1f} times less than with PyTorch by XLA's loops at equal work, in C"
-        f" {keras / native:.0f} and {torch / native:.1f} times less (`python -m benchmarks frontier`; peers"
-        f" extrapolated from a sample). A cold study of seconds takes {cold['memcap-native']} in C,"
-        f" {cold['memcap']} by XLA's loops, {cold['torch']} with PyTorch and {cold['keras']} with Keras"
-        " (`python -m benchmarks study`)."
+        f"At equal work, the grid of a small frontier takes {keras / xla:.1f} times less time with XLA's"
+        f" loops than with Keras, and {torch / xla:.1f} times less than with PyTorch. With the loops in C it"
+        f" takes {keras / native:.0f} and {torch / native:.1f} times less (`python -m benchmarks frontier`;"
+        " the times of Keras and PyTorch are extrapolated from a sample). A short study with an empty cache"
+        f" takes {cold['memcap-native']} in C, {cold['memcap']} with XLA's loops, {cold['torch']} with"
+        f" PyTorch and {cold['keras']} with Keras (`python -m benchmarks study`)."
     )
 
 
@@ -1336,8 +1337,8 @@ def fading_beside_latch() -> str:
     near, far = (width(beside("fading_kernel")["fading_kernel", lag].fit.u90) for lag in (1, 50))
     *holds, last = (f"{width(point('latch', lag).fit.u90)} at lag {lag}" for lag in (1, 50, 200))
     return filled(
-        f"A sum with weights that fade as a power of the age takes {near} units at lag 1 and {far} at lag"
-        f" 50 (u90; `memcap frontier results/fading_kernel`). A latch takes {', '.join(holds)} and {last}"
+        f"A sum whose weights fade as a power of the age takes {near} units at lag 1 and {far} at lag 50"
+        f" (u90; `memcap frontier results/fading_kernel`). A latch takes {', '.join(holds)} and {last}"
         " (`memcap frontier atlas`)."
     )
 
@@ -1348,9 +1349,9 @@ def noisy_carries() -> str:
     noisy = {noise: marks[f"delay_line (lstm+noise{noise})", 5].fit.u90 for noise in ("0.1", "0.2")}
     some, more = map(width, noisy.values())
     return filled(
-        f"A delay line of lag 5 takes {width(marks['delay_line', 5].fit.u90)} units where its carry has no"
-        f" noise, {some} where normal noise of .1 is added to every number of it at every step, and {more}"
-        " with noise of .2 (u90; `memcap frontier results/carry_precision`)."
+        f"A delay line of lag 5 takes {width(marks['delay_line', 5].fit.u90)} units if its carry has no"
+        f" noise, {some} if normal noise of .1 is added to every number of the carry at every step, and"
+        f" {more} with noise of .2 (u90; `memcap frontier results/carry_precision`)."
     )
 
 
@@ -1358,9 +1359,9 @@ def numbers_per_unit() -> str:
     """Vectors that are held."""
     near, far = (width(beside("other_tasks")["vector_hold", lag].fit.u90) for lag in (2, 50))
     return filled(
-        f"To hold n numbers takes so many units: {here('collins2017', 'a random n-dimensional')} steps"
-        f" (`memcap reproduce collins2017 --rows`). By thresholds, 16 numbers take {near} units for 2"
-        f" steps and {far} for 50 (u90; `memcap frontier atlas`, vector_hold)."
+        f"The units that hold n numbers are {here('collins2017', 'a random n-dimensional')} steps (`memcap"
+        f" reproduce collins2017 --rows`). By thresholds, 16 numbers take {near} units for 2 steps and {far}"
+        " for 50 (u90; `memcap frontier atlas`, vector_hold)."
     )
 
 
@@ -1368,9 +1369,9 @@ def counting_languages() -> str:
     """Counters that were trained."""
     one = counts("up_to_fresh_seeds", "lag", what="counter_language")
     return filled(
-        f"By gradients, one LSTM unit learns a^n b^n up to each of these lags in {passed(one)} nets"
-        f" ({', '.join(f'{lag}' for lag in one['lag'])}; `memcap frontier results/up_to_fresh_seeds`), but"
-        " no net counts for ever: those of four units that learnt n to 30 first fail at these n,"
+        f"Trained by gradients, {passed(one)} nets of one LSTM unit learn a^n b^n up to the lags"
+        f" {', '.join(f'{lag}' for lag in one['lag'])} (`memcap frontier results/up_to_fresh_seeds`). But no"
+        " net counts for ever. Nets of four units that learnt n to 30 first fail at these n:"
         f" {here('suzgun2019', 'LSTMs go on')} (`memcap reproduce suzgun2019 --rows`)."
     )
 
@@ -1381,10 +1382,10 @@ def parity_by_lags() -> str:
     alone, every = (passed(found) for found in rates.values())
     fresh = counts("up_to_fresh_seeds", "units", what="parity", lag=50)
     return filled(
-        f"Parity over 50 steps, LSTMs of 16 units: {alone} pass that train at one lag, which rises,"
-        f" {every} that draw all lags up to it (over all rates; `memcap figure seeds results/rates`). On"
-        f" fresh seeds nets of {fresh['units'][0]} units that draw all lags pass in {passed(fresh)}"
-        " (`memcap frontier results/up_to_fresh_seeds`)."
+        f"LSTMs of 16 units learn parity over 50 steps. Of those that train at one lag, which rises, {alone}"
+        f" pass; of those that train on all lags up to it, {every} (over all rates; `memcap figure seeds"
+        f" results/rates`). On fresh seeds, {passed(fresh)} nets of {fresh['units'][0]} units that train on"
+        " all lags pass (`memcap frontier results/up_to_fresh_seeds`)."
     )
 
 
@@ -1399,11 +1400,11 @@ def parity_by_heads() -> str:
         return f"{own.is_finite().sum()} of {len(own)}"
 
     return filled(
-        f"LSTMs that learn the parity of the last {size} bits: by a read-out for each N up to it, all from"
-        f" the first step on, {learnt(paper.ALL_AT_ONCE, size)}; with N rising"
-        f" {learnt(paper.ALL_IN_TURN, size)}; by one read-out for an N that rises"
-        f" {learnt(paper.ONE_IN_TURN, size)}. Of 5 bits alone from the start: {learnt(paper.ONE_AT_ONCE, 5)}"
-        " (`memcap reproduce khajehabdollahi2024 --rows`)."
+        f"LSTMs learn the parity of the last {size} bits as follows. With a read-out for each N up to"
+        f" {size}, {learnt(paper.ALL_AT_ONCE, size)} learn it if all N are trained from the first step, and"
+        f" {learnt(paper.ALL_IN_TURN, size)} if N rises. With one read-out for an N that rises,"
+        f" {learnt(paper.ONE_IN_TURN, size)} learn it. The parity of 5 bits alone, from the start, is learned"
+        f" by {learnt(paper.ONE_AT_ONCE, 5)} (`memcap reproduce khajehabdollahi2024 --rows`)."
     )
 
 
@@ -1412,8 +1413,9 @@ def state_in_use() -> str:
     at_50 = point("delay_line", 50)
     bits, units = at_50.references.bits, at_50.fit.u90.units
     return filled(
-        f"A delay line of lag 50 must hold {bits:g} bits, and takes {units:.1f} units with {2 * units:.0f}"
-        f" numbers of state, {2 * units / bits:.1f} for each bit (u90; `memcap frontier atlas`)."
+        f"A delay line of lag 50 must hold {bits:g} bits. It takes {units:.1f} units, which have"
+        f" {2 * units:.0f} numbers of state, or {2 * units / bits:.1f} for each bit (u90; `memcap frontier"
+        " atlas`)."
     )
 
 
@@ -1421,12 +1423,11 @@ def recall_beside_ceilings() -> str:
     """Say what state recall takes."""
     two = here("arora2024", "with keys written twice").split("; ")[1]
     return filled(
-        "The fewest bits of state for a bit of the string, with which half of the strings of 4 to 32"
-        " symbols are copied, are"
-        f" {here('jelassi2024', 'no cell with a vector').removeprefix('at least ')} (`memcap reproduce"
-        " jelassi2024 --rows`). Of pairs whose keys are written twice cells of equal bytes recall, with"
-        f" the delta rule, with decay alone, and with neither, of {two} (`memcap reproduce arora2024"
-        " --rows`)."
+        "To copy half of the strings of 4 to 32 symbols, cells need at least these bits of state per bit of"
+        f" the string: {here('jelassi2024', 'no cell with a vector').removeprefix('at least ')} (`memcap"
+        " reproduce jelassi2024 --rows`). If keys are written twice, cells of equal bytes with the delta"
+        f" rule, with decay alone and with neither recall these shares of the pairs, of {two} (`memcap"
+        " reproduce arora2024 --rows`)."
     )
 
 
@@ -1436,8 +1437,8 @@ def few_units() -> str:
     units = [from_rows(atlas_rows(), Question(task, 50)).units for task, _ in kinds]
     few = sum(each is not None and each <= 4 for each in units)
     return filled(
-        f"Of {len(kinds)} synthetic tasks up to lag 50 memcap advises four units or fewer for {few}"
-        " ([all](measured.md#every-lag-up-to-one); `memcap answer --task TASK --lag 50`)."
+        f"For {few} of {len(kinds)} synthetic tasks up to lag 50, memcap advises four units or fewer"
+        " ([all tasks](measured.md#every-lag-up-to-one); `memcap answer --task TASK --lag 50`)."
     )
 
 
@@ -1447,8 +1448,8 @@ def beyond_50() -> str:
     lstm = counts("kent2024", "budget", lag=50, cell="OptimizedLSTMCell", units=4)
     by_budget = [f"{good} of {nets} in {budget:,} steps" for budget, good, nets in lstm.iter_rows()]
     return filled(
-        f"In one layer, {passed(far)} nets of 4 and 16 units learn a lag of 100. One of 50 takes four LSTM"
-        f" units and enough training: {' and '.join(by_budget)} (`memcap reproduce kent2024 --rows`)."
+        f"With one layer, {passed(far)} nets of 4 and 16 units learn a lag of 100. A lag of 50 takes four"
+        f" LSTM units and enough training: {' and '.join(by_budget)} (`memcap reproduce kent2024 --rows`)."
     )
 
 
@@ -1482,10 +1483,10 @@ def core_hours() -> str:
     rows = trained_rows()
     programs = rows.group_by("population").agg(pl.col("compile_seconds").max())
     return filled(
-        f"{rows.height:,} trainings are published; by their own columns they took"
-        f" {rows['run_seconds'].sum() / 3600:.1f} hours of one core in training and evaluation"
-        f" (`run_seconds`), {rows['steps'].sum() / 1e6:.0f} million steps, and their {programs.height:,}"
-        f" programs {programs['compile_seconds'].sum() / 3600:.1f} hours in compiling."
+        f"memcap publishes the rows of {rows.height:,} trainings, of {rows['steps'].sum() / 1e6:.0f} million"
+        f" steps. By these rows, training and evaluation took {rows['run_seconds'].sum() / 3600:.1f} hours of"
+        f" one core (`run_seconds`), and the compilation of {programs.height:,} programs took"
+        f" {programs['compile_seconds'].sum() / 3600:.1f} hours."
     )
 
 

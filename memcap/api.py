@@ -224,7 +224,7 @@ def data(frame: Any, target: Any, file: str | Path | None = None, **columns: Any
 
 def _array_form(inputs: Any, targets: Any, more: dict[str, Any]) -> LongForm:
     if unknown := set(more) - {"groups", "split"}:
-        raise UserError(f"data: {min(unknown)} is for a frame; sequences have groups and split alone")
+        raise UserError(f"data: {min(unknown)} is for a frame; sequences take only groups and split")
     return array_form(inputs, targets, **more)
 
 
@@ -253,7 +253,6 @@ def train(
     engine: Engine | None = None,
     tracking: str | Tracking = "off",
     progress: bool = True,
-    tracker: None = None,
 ) -> pl.DataFrame:
     """Train members on all cores, or on this host's accelerators.
 
@@ -272,7 +271,6 @@ def train(
             "module:name" of a class with the methods of `memcap.tracking.mirror.Service`, or all settings as
             `memcap.tracking.Tracking`. "off": none.
         progress: whether to show progress on stderr, and to print where to find runs.
-        tracker: refused; `tracking` is its name now.
 
     Returns:
         One row per member, with the columns of `memcap.store.rows.SCHEMA`.
@@ -283,11 +281,6 @@ def train(
     if design not in DESIGNS:
         raise UserError(f"design={design}: must be one of {', '.join(DESIGNS)}")
     precision = checked_precision(precision, design)
-    if tracker is not None:
-        raise UserError(
-            "tracker: there are no trackers any more; write tracking='wandb', or"
-            " tracking='my_module:MyService'"
-        )
     shards.check_study(_text(study, "study"))
     engine, settings, all_members = _engine(engine), _tracking(tracking), _checked_members(members)
     if not isinstance(progress, bool):

@@ -40,7 +40,6 @@ from memcap.runtime.plugins import names_in_data
 from memcap.tasks import Facts, Task, contract, is_own, task_class
 from memcap.tasks.chance import without_memory
 from memcap.terminal.printing import bound
-from memcap.terminal.words import warn_once
 
 if TYPE_CHECKING:
     from memcap.models.architecture import Architecture
@@ -70,19 +69,22 @@ class Evaluation:
     )
     successive: int = knob(2, "successive evaluations that must pass", at_least=1, at_most=100)
     stretch: int = knob(
-        20, "how many times the lag (or length) the trained net is asked", at_least=1, at_most=100
+        20,
+        "factor by which the lag (or length) is longer when the trained net is tested once more",
+        at_least=1,
+        at_most=100,
     )
     until: str | None = knob(
         None,
-        "train until solved; steady: at the stretched length, too; or up_to: at every shorter lag, too; null:"
-        " steady where the task is a stream, elsewhere solved",
+        "verdict at which training stops: solved; steady, also right at the stretched length; or up_to,"
+        " also right at every shorter lag; null: steady if the task is a stream, otherwise solved",
         choices=VERDICTS,
         before="solved",
     )
     lengths: str | int | None = knob(
         None,
-        "lags (of a stream: lengths) at which a member that has ended is scored, rising, as in '41 100 500';"
-        " null: none",
+        "rising lags (for a stream: lengths) at which a member is scored once it has ended, as in '41 100"
+        " 500'; null: none",
         before=None,
     )
 
@@ -110,10 +112,7 @@ class Evaluation:
 @dataclass(frozen=True)
 class Engine:
     """The way in which members share the machine. It changes last bits, which may turn single verdicts;
-    counts agree within chance.
-
-    `batching`, `scan` and `kernel` are former knobs: if given, they set `loop` and are dropped.
-    """
+    counts agree within chance."""
 
     loop: str = knob(
         "auto",
@@ -122,35 +121,25 @@ class Engine:
         " associative, native; or MODULE:OBJECT",
         kw_only=True,
     )
-    batching: str | None = knob(
-        None,
-        "former: map is now loop=while, vmap is loop=associative",
-        choices=("auto", "map", "vmap"),
-    )
     lanes: int = knob(
         0,
-        "members in flight in a program; 0: one on a CPU, what its memory holds on an accelerator",
+        "members that a program trains at the same time; 0: one on a CPU, as many as memory holds on an"
+        " accelerator",
         at_least=0,
     )
     workers: int = knob(
-        0, "processes that train; 0: one a CPU core, one in all on an accelerator", at_least=0, at_most=1024
-    )
-    scan: str | None = knob(None, "former: plain is now loop=plain", choices=("auto", "plain"))
-    kernel: str | None = knob(
-        None,
-        "former: xla is now loop=reproducible, native and auto are loop=native and loop=auto",
-        choices=("auto", "native", "xla"),
+        0,
+        "processes that train; 0: one per CPU core, or one in all on an accelerator",
+        at_least=0,
+        at_most=1024,
     )
     shards: int = knob(1, "jobs that share the members of a study", at_least=1, at_most=MOST)
-    shard: int = knob(0, "which of these jobs this is, from 0", at_least=0, at_most=MOST)
+    shard: int = knob(0, "number of this job among them, from 0", at_least=0, at_most=MOST)
 
     def __post_init__(self) -> None:
         check(self, "engine")
         if not isinstance(self.loop, str):
             raise UserError(f"engine.loop={self.loop!r}: must be text, as in engine.loop=reproducible")
-        if (loop := _loop_of_former_knobs(self)) is not None:
-            for name, value in {"loop": loop, "batching": None, "scan": None, "kernel": None}.items():
-                object.__setattr__(self, name, value)
         from memcap.loops import check_name
 
         check_name(self.loop)
@@ -159,29 +148,6 @@ class Engine:
                 f"engine.shard={self.shard}: must be below engine.shards={self.shards}, as in shard=0,1,2"
                 " of shards=3"
             )
-
-
-def _loop_of_former_knobs(engine: Engine) -> str | None:
-    """Return the `loop` that the former knobs mean, with a note; None if none of them is given."""
-    former = {
-        name: value for name in ("batching", "scan", "kernel") if (value := getattr(engine, name)) is not None
-    }
-    if not former:
-        return None
-    batching, scan, kernel = (former.get(name) for name in ("batching", "scan", "kernel"))
-    words = " ".join(f"engine.{name}={value}" for name, value in former.items())
-    if kernel == "native" and (batching == "vmap" or scan == "plain"):
-        raise UserError(f"{words}: are two loops; give engine.loop=native, or another one")
-    if scan == "plain":
-        loop = "plain"
-    elif batching == "vmap":
-        loop = "associative"
-    elif kernel in ("native", "auto"):
-        loop = kernel
-    else:
-        loop = "while" if batching == "map" else "reproducible"
-    warn_once(f"{words} is now engine.loop={loop}")
-    return loop
 
 
 class _Resolution:
@@ -238,8 +204,8 @@ class Member:
         evaluation = _checked(self.evaluation, Evaluation, "evaluation")
         if evaluation.until == "up_to" and not task.has_other_lags(lag):
             raise UserError(
-                f"evaluation.until=up_to: the lag of {task.name} is part of what is asked, which a net cannot"
-                " know of a sequence; leave it null"
+                f"evaluation.until=up_to: the lag of {task.name} is part of the question, and sequences do"
+                " not show it; leave it null"
             )
         resolved = {
             "task": task,

@@ -47,13 +47,13 @@ class Recipe:
     warmup: int | None = knob(None, "steps of linear warmup", at_least=0, at_most=MOST)
     batch: int | None = knob(None, "sequences a step", at_least=1, at_most=1 << 20)
     clip: float | None = knob(
-        None, "at which a gradient is clipped, by its global norm or as `clip_by` says", above=0
+        None, "bound at which a gradient is clipped, by its global norm or as `clip_by` says", above=0
     )
     budget: int | None = knob(None, "most training steps that a member may take", at_least=1, at_most=MOST)
     falls_above: int | None = knob(
         None,
-        "lag (under a curriculum its front's) above which the learning rate is `lr` times this over it;"
-        " null: nowhere",
+        "lag above which the learning rate is `lr` times this value divided by the lag (with a curriculum,"
+        " by the lag of its front); null: no such lag",
         at_least=1,
         before=None,
     )
@@ -66,26 +66,31 @@ class Recipe:
     )
     advance: float | None = knob(
         None,
-        "running accuracy at which the lag at hand rises; an error counts as one, its threshold as .99",
+        "running accuracy at which the current lag rises; an error counts as an accuracy, with its"
+        " threshold as .99",
         above=0,
         at_most=1,
         before=None,
     )
     deadline: float | None = knob(
-        None, "share of the budget at which the front has arrived", above=0, at_most=1, before=None
+        None,
+        "share of the budget by which the front has reached the full lag",
+        above=0,
+        at_most=1,
+        before=None,
     )
     optimizer: str | None = knob(
         None,
-        "Adam, gradient descent with momentum .9, RMSprop with a decay of .99, Adam with the decay of"
-        " weights that `decay` says, or of memcap/optimizers.py Muon on the recurrent weights of gates, SOAP"
-        " on all weights of gates, GGT on all weights; null: adam",
+        "adam; sgd: gradient descent with momentum .9; rmsprop, with a decay of .99; adamw: Adam with the"
+        " weight decay `decay`; muon on the recurrent weights of gates, soap on all weights of gates, ggt"
+        " on all weights (memcap/optimizers.py); null: adam",
         choices=("adam", "sgd", "rmsprop", "adamw", "muon", "soap", "ggt"),
         before="adam",
     )
     decay: float | None = knob(
         None,
-        "of adamw: share of a weight that a step takes off, times the learning rate; biases and other vectors"
-        " are spared",
+        "weight decay of adamw: a step takes off this share of each weight, times the learning rate; biases"
+        " and other vectors do not decay",
         above=0,
         at_most=100,
         before=None,
@@ -98,32 +103,33 @@ class Recipe:
         before=None,
     )
     warmup_share: float | None = knob(
-        None, "share of the budget that is warmup, in place of `warmup`", above=0, at_most=1, before=None
+        None, "share of the budget that is warmup, instead of `warmup`", above=0, at_most=1, before=None
     )
     lags: str | None = knob(
         None,
-        "uniform: each batch has a lag of its own, drawn from the task's least up to the lag at hand; null:"
-        " the lag at hand",
+        "uniform: each batch has its own lag, drawn from the task's least to the current lag; null: the"
+        " current lag",
         choices=("uniform",),
         before=None,
     )
     clip_by: str | None = knob(
         None,
-        "what `clip` bounds: the gradient's global norm, or the size of each of its elements; null: norm",
+        "quantity that `clip` bounds: the gradient's global norm, or the size of each of its elements;"
+        " null: norm",
         choices=("norm", "element"),
         before="norm",
     )
     lr_width: float | None = knob(
         None,
-        "power of 8 / units by which the learning rate is multiplied: at .5 a net of 32 units has half the"
-        " rate of one of 8; null: 0",
+        "power of 8 / units that multiplies the learning rate: with .5 a net of 32 units has half the rate"
+        " of one of 8; null: 0",
         at_least=-4,
         at_most=4,
         before=0.0,
     )
     freeze: str | None = knob(
         None,
-        "cell: the layers stay as they start, and the read-out alone is trained; null: nothing stays",
+        "cell: the layers stay as they start, and only the read-out is trained; null: everything is trained",
         choices=("cell",),
         before=None,
     )
@@ -373,7 +379,7 @@ def _check_start(recipe: ResolvedRecipe, lag: int, cell: str) -> None:
     if recipe.init == "flax":
         if not cells.cell_class(cell).has_own_init:
             raise UserError(
-                f"recipe.init=flax: the cell {cell} has no start of Flax's; use"
+                f"recipe.init=flax: Flax has no initialiser for the cell {cell}; use"
                 " model.cell=OptimizedLSTMCell, the same LSTM"
             )
         if recipe.forget_bias is not None:
@@ -397,8 +403,9 @@ def _check_optimizer(recipe: ResolvedRecipe, cell: str) -> None:
     whose = {"soap": "weights", "muon": "recurrent weights"}.get(recipe.optimizer)
     if whose and (gates is None or (recipe.optimizer == "muon" and gates.recurrent is None)):
         raise UserError(
-            f"recipe.optimizer={recipe.optimizer}: is of the {whose} of gates, and of model.cell={cell} none"
-            " are known here; recipe.optimizer=ggt is of any cell"
+            f"recipe.optimizer={recipe.optimizer}: trains the {whose} of gates, and those of"
+            f" model.cell={cell}"
+            " are not known here; recipe.optimizer=ggt serves any cell"
         )
 
 
@@ -415,13 +422,13 @@ def _check_parts(recipe: ResolvedRecipe, task: Task, lag: int) -> None:
         )
     if recipe.warmup_share is not None and recipe.warmup:
         raise UserError(
-            f"recipe.warmup_share={recipe.warmup_share}: stands in place of recipe.warmup={recipe.warmup};"
-            " set recipe.warmup=0 beside it"
+            f"recipe.warmup_share={recipe.warmup_share}: replaces recipe.warmup={recipe.warmup}; set"
+            " recipe.warmup=0, too"
         )
     if recipe.lags is not None and not task.has_other_lags(lag):
         raise UserError(
-            f"recipe.lags={recipe.lags}: the lag of {task.name} is part of what is asked, which a net cannot"
-            " know of a batch; leave it null"
+            f"recipe.lags={recipe.lags}: the lag of {task.name} is part of the question, and sequences do not"
+            " show it; leave it null"
         )
 
 

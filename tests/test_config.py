@@ -86,7 +86,7 @@ def test_an_unknown_recipe_names_the_known_ones():
 @pytest.mark.parametrize(
     ("cls", "field", "value", "allowed"),
     [
-        (Engine, "batching", "pmap", "one of auto, map, vmap"),
+        (Engine, "lanes", -1, "at least 0"),
         (Tracking, "mode", "on", "one of off, wandb, trackio; or MODULE:NAME of your own"),
         (Tracking, "project", 3, "text"),
     ],

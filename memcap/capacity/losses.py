@@ -139,12 +139,17 @@ class LossCurve:
         return min(self.widths, key=lambda width: width.mean)
 
     @cached_property
-    def margin(self) -> float:
-        """The margin by which a width's loss may exceed that of the best width."""
+    def by_chance(self) -> float:
+        """How far chance brings a width's loss above that of the best width; 0 where that is unknown."""
         others = [each.minus(self.best) for each in self.widths if each is not self.best]
         if not others or len(self.folds) < 2:
-            return self.forgiven
-        return max(self.forgiven, float(np.median([each.chance(ENOUGH) for each in others])))
+            return 0.0
+        return float(np.median([each.chance(ENOUGH) for each in others]))
+
+    @property
+    def margin(self) -> float:
+        """The margin by which a width's loss may exceed that of the best width."""
+        return max(self.forgiven, self.by_chance)
 
     @property
     def forgiven(self) -> float:
@@ -162,6 +167,11 @@ class LossCurve:
     def units(self) -> int | None:
         """The narrowest width that is enough."""
         return self.enough[0].units if self.enough else None
+
+    @property
+    def as_good(self) -> WidthLoss:
+        """The narrowest width that is as good as the best but for chance, with nothing forgiven."""
+        return next(width for width in self.widths if width.mean <= self.best.mean + self.by_chance)
 
     @property
     def right_as_often(self) -> WidthLoss | None:

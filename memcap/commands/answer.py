@@ -1,7 +1,7 @@
-"""The number of units for a task at a lag, in plain words.
+"""Say in plain words how many units a task takes at a lag.
 
-Without --task and --lag it asks what has to be remembered. Without RESULTS it reads your own rows in
-`outputs` and, where they do not measure the lag, those that memcap publishes.
+Without --task and --lag, the command asks you what a net has to remember. Without RESULTS, it reads your own
+rows in `outputs`, and the rows that memcap publishes if yours do not measure the lag.
 """
 
 import shlex
@@ -34,18 +34,18 @@ from memcap.terminal.words import fold, printable
 
 OTHERS = {  # questions that no task answers, and what does
     "my own sequences, which I have in a file": (
-        "Train on them; a table has a line per step, with a column that names the sequence:",
+        "Train on them. A table has a line per step, and a column that names the sequence:",
         "memcap fit my_table.csv --target COLUMN",
     ),
     "I don't know": (
-        "Whoever has sequences need not know; a table of them is enough:",
+        "If you have sequences, you need not know. A table of them is enough:",
         "memcap fit my_table.csv --target COLUMN",
-        "Without any, these bound it: to hold one thing for 50 steps, and to hold all of the last 50 steps:",
+        "If you have none, two tasks bound it: to hold one thing for 50 steps, and all of the last 50 steps:",
         "memcap answer --task latch --lag 50",
         "memcap answer --task delay_line --lag 50",
     ),
 }
-NOBODY = "--task: not given, and nobody answers; give both, as in: memcap answer --task delay_line --lag 50"
+NOBODY = "--task: not given, and nobody can be asked; give both: memcap answer --task delay_line --lag 50"
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -53,21 +53,21 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--task", help="name of a task, as in `memcap tasks`; without it you are asked what to remember"
     )
-    parser.add_argument("--lag", type=steps, help="time steps (default of data: all of a sequence)")
+    parser.add_argument("--lag", type=steps, help="time steps (default for data: all of a sequence)")
     parser.add_argument(
         "--knob", action="append", default=[], metavar="NAME=VALUE", help="a knob of the task, as symbols=4"
     )
     about = "cell: lstm (default), gru, elman, or as in rows"
     parser.add_argument("--cell", default="lstm", help=about)
-    parser.add_argument("--layers", type=layers, default=1, help="of that cell (default 1)")
-    parser.add_argument("--why", action="store_true", help="what the answer rests on, too")
+    parser.add_argument("--layers", type=layers, default=1, help="layers of this cell (default 1)")
+    parser.add_argument("--why", action="store_true", help="also print what the answer rests on")
     parser.add_argument(
         "--config-dir", type=location, help="folder with recipes of your own, for the command that measures"
     )
     about = "share of the seeds that should pass, of those that train at all (default .9)"
     parser.add_argument("--confidence", type=share, default=0.9, help=about)
     add_verdict(parser)
-    about = "at this lag alone, whatever comes of shorter ones; short for --at steady"
+    about = "ask about this lag alone, not about shorter ones; short for --at steady"
     parser.add_argument("--exactly", dest="at", action="store_const", const="steady", help=about)
     parser.add_argument(
         "--code",
@@ -75,7 +75,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="print a script of that framework, which trains a net of this width",
     )
     parser.add_argument(
-        "--measure", action="store_true", help="where the lag was not measured, train what would tell, first"
+        "--measure", action="store_true", help="if the lag was not measured, first train what measures it"
     )
     add_strict(parser)
     add_results(parser, "outputs, and the published atlas where it does not measure the lag")

@@ -43,7 +43,7 @@ def add_strict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--strict",
         action="store_true",
-        help="refuse bad files of rows, which are named and skipped otherwise",
+        help="refuse bad files of rows; without it they are named and skipped",
     )
 
 

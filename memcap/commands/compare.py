@@ -1,7 +1,6 @@
-"""The difference of two studies: units of the second over units of the first, for u50 and u90, paired by
-task and lag.
+"""Compare two studies: divide u50 and u90 of the second by those of the first, at each task and lag.
 
-The intervals take the two studies as independent: none should hold members of the other.
+The intervals take the two studies as independent, so neither should hold members of the other.
 
   memcap compare outputs/before outputs/after
   memcap compare outputs/first_study outputs/mine --at trained
@@ -23,18 +22,21 @@ from memcap.store import rows_of
 from memcap.terminal.printing import Column, Listing, add_json, number, order, print_json, show
 
 COLUMNS = (
-    Column("task", "that of the first / that of the second, where they differ"),
+    Column("task", "task of the first / of the second, if they differ"),
     Column("lag", right=True),
     Column("u50 A"),
     Column("u50 B"),
     Column(
         "u50 B/A",
-        "units of the second over units of the first at which half of the seeds pass, with a 95 % interval",
+        "units at which half of the seeds pass, of the second divided by the first, with a 95 % interval",
     ),
     Column("u90 A"),
     Column("u90 B"),
-    Column("u90 B/A", "the same for nine in ten seeds (<, >: bounds, where a threshold is one; ?: both are)"),
-    Column("recipes", "of the first / of the second, where they differ"),
+    Column(
+        "u90 B/A",
+        "the same for 90 % of the seeds (< and > mark a bound, if one threshold is a bound; ? if both are)",
+    ),
+    Column("recipes", "recipe of the first / of the second, if they differ"),
 )
 DROPS = ("recipes", "u50 A", "u50 B", "u90 A", "u90 B")
 

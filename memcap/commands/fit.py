@@ -1,9 +1,9 @@
-"""How many units your own sequences need: reads a table, trains, answers, and draws a figure.
+"""Find how many units your own sequences need: read a table, train, answer, and draw a figure.
 
-The file is a CSV, TSV, Parquet or Arrow file with a line per step (columns `sequence`, `step`, what the net
-sees, and what it is to say), an .npz file (python -m pydoc memcap.tasks.data says what it holds), or a folder
-of its arrays as .npy files.
-A width is enough if its loss on sequences that training never saw is no worse than the best beyond chance.
+The file is a CSV, TSV, Parquet or Arrow file with a line per step: columns `sequence` and `step`, the
+features that the net sees, and the target that it must predict. It can also be an .npz file (python -m pydoc
+memcap.tasks.data describes it), or a folder with the arrays of such a file as .npy files.
+A width is enough if its loss on sequences that training never saw equals the best width's within chance.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -32,7 +32,7 @@ from memcap.terminal.printing import add_json, print_json, show
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the file, what its columns mean, and how much to train."""
     parser.add_argument("file", type=location, help=f"{', '.join(READERS)}, .npz, or a folder of .npy files")
-    parser.add_argument("--target", help="column that is to be said (of a table)")
+    parser.add_argument("--target", help="column that the net must predict (of a table)")
     parser.add_argument(
         "--sequence", default="sequence", help="column that tells sequences apart (default sequence)"
     )
@@ -40,17 +40,15 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--step", help="column that orders a sequence's lines (default step, if there is one)"
     )
     parser.add_argument("--features", help="columns that the net sees, as in a,b (default: all others)")
-    parser.add_argument("--categories", help="those of them whose numbers are names, as in a,b")
-    parser.add_argument(
-        "--group", help="column of subjects or machines, of which none is on both sides of a split"
-    )
-    about = "column that says which sequences train and which judge: train, validation, test (default: folds)"
+    parser.add_argument("--categories", help="features whose numbers are names of categories, as in a,b")
+    parser.add_argument("--group", help="column of subjects or machines; each is on one side of a split only")
+    about = "column that assigns sequences to train, validation or test (default: folds)"
     parser.add_argument("--split", help=about)
     about = "missing features: refuse them (default), or tell the net where they are"
     parser.add_argument("--missing", choices=("refuse", "mask"), default="refuse", help=about)
-    about = "the target's whole numbers are values (default: classes, if they are few)"
+    about = "the target is numbers (default for whole numbers: classes, if they are few)"
     parser.add_argument("--values", action="store_true", default=None, help=about)
-    parser.add_argument("--classes", dest="values", action="store_false", help="they are classes")
+    parser.add_argument("--classes", dest="values", action="store_false", help="the target is classes")
     parser.add_argument(
         "--out", type=location, help="folder of the study (default: outputs/NAME of the file)"
     )
@@ -59,13 +57,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         "--folds",
         type=positive,
         default=5,
-        help="of the cross-validation, at most 5 (default 5); with a split of your own, repeats",
+        help="folds of the cross-validation, at most 5 (default 5); with your own split, repeats",
     )
     parser.add_argument("--seeds", type=positive, default=2, help="nets of each width and fold (default 2)")
     parser.add_argument("--workers", type=positive, help="processes that train (default: one a core)")
-    parser.add_argument(
-        "--check", action="store_true", help="only say what the file holds, and train nothing"
-    )
+    parser.add_argument("--check", action="store_true", help="print what the file holds, and train nothing")
     about = "print a script of that framework, which trains a net of this width on the file"
     parser.add_argument("--code", choices=FRAMEWORKS, help=about)
     add_json(parser)
@@ -115,7 +111,7 @@ def _task(arguments: Namespace, folder: Path) -> tuple[Data, list[str]]:
         task = Data(file=str(file), criterion=BEST, scale=True)
         return task, [*task.file_content.words(str(file))]
     if arguments.target is None:
-        raise UserError(f"--target: not given; which column of {file} is to be said?")
+        raise UserError(f"--target: not given; which column of {file} must the net predict?")
     columns = Columns(
         arguments.target,
         arguments.sequence,

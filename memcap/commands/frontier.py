@@ -1,4 +1,4 @@
-"""Units that each task and lag needs, with 95 % intervals, from a study's rows."""
+"""Print the units that each task and lag needs, with 95 % intervals, from a study's rows."""
 
 from argparse import ArgumentParser, Namespace
 
@@ -17,7 +17,7 @@ from memcap.terminal.printing import add_json, order, print_json, show
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the study, the verdict, and how the frontier is printed."""
     add_results(parser)
-    parser.add_argument("--task", help="only of this task, as in rows")
+    parser.add_argument("--task", help="only this task, as named in rows")
     add_verdict(parser)
     add_strict(parser)
     add_json(parser)

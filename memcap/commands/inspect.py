@@ -1,4 +1,4 @@
-"""Shapes of an LSTM's output and state, and why they don't depend on the length."""
+"""Print the shapes of an LSTM's output and state, and why they do not depend on the length."""
 
 import sys
 from argparse import ArgumentParser, Namespace
@@ -22,11 +22,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add the network and sequence, and how the shapes are printed."""
     parser.add_argument("--units", type=positive, default=5, help="hidden width (default 5)")
     parser.add_argument("--timesteps", type=steps, default=2, help="steps of a sequence (default 2)")
-    parser.add_argument(
-        "--features", type=positive, default=3, help="numbers that come in at a step (default 3)"
-    )
+    parser.add_argument("--features", type=positive, default=3, help="numbers in an input (default 3)")
     parser.add_argument("--cell", default="lstm", help="lstm (the default), gru, elman, or as in rows")
-    parser.add_argument("--layers", type=layers, default=1, help="of that cell (default 1)")
+    parser.add_argument("--layers", type=layers, default=1, help="layers of this cell (default 1)")
     add_json(parser)
 
 

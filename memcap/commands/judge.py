@@ -1,10 +1,10 @@
-"""Judge a net of yours, of any library: scores by lag, and whether it is right at every lag up to one.
+"""Judge your own net, of any library: its scores by lag, and whether it is right at every lag up to one.
 
   memcap judge my_net:predict --task copy --lag 50 --knob items=16
 
-my_net.py has a function, or a Keras model, that takes one-hot symbols or numbers (N, T, F) as NumPy's float32
-and returns logits or values (N, T, O), or (N, O) of the last step; or, of classes, whole numbers (N, T). Of
-PyTorch, with `net` a module:
+my_net.py has a function or a Keras model. It takes one-hot symbols or numbers (N, T, F) as NumPy's float32.
+It returns logits or values (N, T, O), or (N, O) for the last step, or classes as whole numbers (N, T). For a
+PyTorch module `net`:
 
   def predict(inputs):
       return net(torch.from_numpy(inputs))
@@ -21,14 +21,14 @@ from memcap.terminal.printing import Column, Listing, add_json, number, print_js
 
 def add_arguments(parser: ArgumentParser) -> None:
     """Add the net, its task and lag, and the form of its inputs."""
-    parser.add_argument("net", metavar="MODULE:NAME", help="a function, or a model that is called as one")
+    parser.add_argument("net", metavar="MODULE:NAME", help="a function, or a model that can be called")
     parser.add_argument("--task", required=True, help="name of a task, as in `memcap tasks`")
     parser.add_argument("--lag", type=steps, required=True, help="time steps")
     about = "a knob of the task, as symbols=4"
     parser.add_argument("--knob", action="append", default=[], metavar="NAME=VALUE", help=about)
     about = "give symbols as whole numbers (N, T), as an embedding takes them"
     parser.add_argument("--indices", action="store_true", help=about)
-    about = "fresh ones at each lag (default 256)"
+    about = "fresh sequences at each lag (default 256)"
     parser.add_argument("--sequences", type=positive, default=256, help=about)
     add_json(parser)
 

@@ -1,10 +1,9 @@
-"""Every knob: what it means, what it allows, what it is where nobody sets it; and the recipes with their
-values.
+"""Print every knob with its meaning, range and default, and the recipes with their values.
 
-memcap knobs                 all of them
+memcap knobs                 all knobs
 memcap knobs recipe          one group: job, task, model, recipe, evaluation, engine or tracking
-memcap knobs latch           one task's own; my_tasks:Pulses, too
-memcap knobs --markdown      all of them, as a page
+memcap knobs latch           the knobs of one task, also of my_tasks:Pulses
+memcap knobs --markdown      all knobs, as a page
 """
 
 import json
@@ -27,9 +26,9 @@ from memcap.terminal.words import first_paragraph
 COLUMNS = (Column("knob"), Column("default"), Column("range", folds=True), Column("meaning", folds=True))
 HEAD = """# Knobs
 
-Made by `memcap knobs --markdown`; a test holds that it is current. `memcap knobs GROUP`
-prints a part of it. On the command line a knob is set as `recipe.lr=0.01`, in a study's axes as
-`recipe.lr: [0.01, 0.03]`, in Python as `lr=0.01`. `null`: nobody sets it.
+`memcap knobs --markdown` writes this page, and a test checks that it is current. `memcap knobs GROUP`
+prints a part of it. Set a knob as `recipe.lr=0.01` on the command line, as `recipe.lr: [0.01, 0.03]` in a
+study's axes, and as `lr=0.01` in Python. `null` means that the knob is not set.
 """
 WORDS = {bool: "true or false", int: "whole number", float: "number", str: "text"}
 
@@ -126,7 +125,7 @@ def _any_task() -> KnobGroup:
     length = Knob(
         "task.length", "null", f"null, or {span}", "steps of a sequence; null: the task's own for this lag"
     )
-    about = "time steps to remember; of data: null, all of a sequence"
+    about = "time steps to remember; for data also null, which means all of a sequence"
     return KnobGroup(
         "Every task", (Knob("task.lag", str(task_defaults("latch")["lag"]), span, about), length)
     )

@@ -1,12 +1,12 @@
 """Rank a cell among those of the map of cells, by the bytes of state that it needs on five tasks.
 
-It trains what the cells of that map trained, some minutes on a CPU: a race of learning rates at each task,
-then the widths that find u90 (sweeps/cell_map.yaml), with seeds of its own. Cells whose 95 % intervals
-overlap are not told apart: "3 to 7 of 16" are the places that are open to it.
+It trains what the cells of the map trained, with other seeds, in some minutes on a CPU: a race of learning
+rates at each task, then the widths that find u90 (sweeps/cell_map.yaml). If the 95 % intervals of cells
+overlap, their order is not known: "3 to 7 of 16" are the places that the cell may have.
 
-  memcap rank                          the published cells: who may need the fewest, and how sure that is
+  memcap rank                          the published cells: which may need the fewest, and how sure that is
   memcap rank my_cells:Fast            into outputs/rank_my_cells_Fast; a rerun trains only what is missing
-  memcap rank delta_net                of a cell that is on the map: nothing is trained
+  memcap rank delta_net                a cell that is on the map: nothing is trained
 """
 
 import re
@@ -24,24 +24,29 @@ from memcap.terminal.printing import Column, Listing, add_json, number, order, p
 COLUMNS = (
     Column("task"),
     Column("lag", right=True),
-    Column("verdict", "steady: right on longer sequences, too"),
-    Column("place", "by bytes of state, of so many cells; those that do not train come last, by score"),
+    Column("verdict", "verdict that counts; steady: right on longer sequences, too"),
+    Column("place", "place by bytes of state, among all cells; cells that do not train come last, by score"),
     Column(
         "bytes",
-        "of state at which 90 % of the seeds that train at all pass, with a 95 % interval (A to B: none pass"
-        " with A, all with B, and no width between was tried); open above: not enough where the search ended;"
-        " under half: of the seeds at every width, and the best score of any net",
+        "bytes of state at which 90 % of the seeds that train at all pass, with a 95 % interval (A to B: none"
+        " pass with A, all with B, and no width between was tried); open above: the widest net was not"
+        " enough; under half: fewer than half of the seeds pass at every width, with the best score of any"
+        " net",
     ),
-    Column("parameters", "of the whole net there", right=True),
-    Column("fewest", "the cell with the fewest bytes, and how many overlap with it"),
+    Column("parameters", "parameters of the whole net at this width", right=True),
+    Column("fewest", "cell with the fewest bytes, and the number of cells that overlap with it"),
 )
 DROPS = ("parameters", "lag")
 PUBLISHED = (
     Column("task"),
-    Column("tau", "Kendall's, between the orders in two runs with other seeds, by one recipe", right=True),
+    Column(
+        "tau", "Kendall's tau between the orders of two runs with different seeds, by one recipe", right=True
+    ),
     Column("of", "cells that have a u90 in both", right=True),
-    Column("train", "half of the seeds pass at some width, or more with more width"),
-    Column("may need the fewest bytes of state", "their 95 % intervals overlap with the smallest's"),
+    Column("train", "cells with which half of the seeds pass at some width"),
+    Column(
+        "may need the fewest bytes of state", "cells whose 95 % intervals overlap with the smallest one's"
+    ),
 )
 
 

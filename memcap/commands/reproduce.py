@@ -1,16 +1,16 @@
 """Redraw a paper: train what its study lacks, draw its figure, and compare its claims with ours.
 
-Each is a folder, memcap/papers/NAME: study, claims, and the rows that were published.
+Each paper is a folder, memcap/papers/NAME, with its study, its claims and its published rows.
 
-  memcap reproduce --list                        question, source, cost and hardware of each
+  memcap reproduce --list                        print question, source, cost and hardware of each paper
   memcap reproduce collins2017                   train its study into outputs/collins2017, draw, compare
   memcap reproduce collins2017 --rows --check    judge its published rows; exit status 1 if a verdict changed
   memcap reproduce collins2017 --rows DIR        judge other rows
   memcap reproduce collins2017 --rows --resample  judge shuffled outcomes and other seeds, too
-  memcap reproduce collins2017 --tiny            every part for a moment; its verdicts mean nothing
+  memcap reproduce collins2017 --tiny            train a tiny version; its verdicts mean nothing
   memcap reproduce collins2017 engine.workers=1  further words are overrides, as `memcap train` takes them
   memcap reproduce my_papers:hello --config-dir my_conf
-                                                 one of your own, with the study my_conf/sweeps/hello.yaml
+                                                 your own paper, with the study my_conf/sweeps/hello.yaml
 """
 
 import sys
@@ -42,26 +42,26 @@ CLAIMS = (
         "the paper's claim; one that stand-ins make for it: another cell, group or length than the paper's;"
         " or ours about its experiment",
     ),
-    Column("paper", "its number, as it stands there", folds=True),
-    Column("here", "ours", folds=True),
-    Column("verdict", "in these rows"),
+    Column("paper", "the paper's number", folds=True),
+    Column("here", "our number", folds=True),
+    Column("verdict", "verdict on these rows"),
     Column("read", "where the claim was read", folds=True),
 )
 RESAMPLED = (
     Column("claim", folds=True),
-    Column("verdict", "in these rows"),
-    Column("within", "what nets have in common among which outcomes are shuffled", folds=True),
+    Column("verdict", "verdict on these rows"),
+    Column("within", "columns in which nets agree whose outcomes are shuffled", folds=True),
     Column("shuffled", f"share of shuffles in which it holds; it counts up to {resample.BY_CHANCE:g}"),
     Column("bootstrapped", "share of other draws of the seeds that give the same verdict"),
 )
 LISTED = (
     Column("name"),
     Column("question", folds=True),
-    Column("paper", "of its claims these hold"),
-    Column("stand-in", "of those made by another cell, group or length"),
-    Column("ours", "of ours about its experiment"),
-    Column("read", "the paper, the authors' code, or notes of others", folds=True),
-    Column("cost", "of the default study, measured", folds=True),
+    Column("paper", "claims of the paper that hold"),
+    Column("stand-in", "claims about another cell, group or length that hold"),
+    Column("ours", "our claims about its experiment that hold"),
+    Column("read", "what we read: the paper, the authors' code, or notes of others", folds=True),
+    Column("cost", "measured cost of the default study", folds=True),
     Column("hardware", folds=True),
     Column("source", folds=True),
 )
@@ -74,15 +74,18 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Add the paper, its size, and what becomes of it."""
     parser.add_argument("name", nargs="?", help="a paper of --list, or MODULE:NAME of your own")
     parser.add_argument(
-        "overrides", nargs="*", metavar="KEY=VALUE", help="for training, as `memcap train` takes them"
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help="overrides for training, as `memcap train` takes them",
     )
-    parser.add_argument("--list", action="store_true", help="say which papers there are")
+    parser.add_argument("--list", action="store_true", help="list the papers")
     size = parser.add_mutually_exclusive_group()
     size.add_argument(
-        "--tiny", action="store_true", help="some members for some steps: whether all parts work"
+        "--tiny", action="store_true", help="train some members for some steps, to see whether all parts work"
     )
     size.add_argument(
-        "--full", action="store_true", help="the paper's own sizes, where it has a study of them"
+        "--full", action="store_true", help="train the paper's own sizes, if there is a study of them"
     )
     size.add_argument(
         "--rows",
@@ -90,7 +93,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         nargs="?",
         const=True,
         metavar="PATH",
-        help="judge rows, and train nothing: those of a folder or file, or without PATH the paper's own",
+        help="judge the rows of a folder or file, or without PATH the published rows, and train nothing",
     )
     parser.add_argument(
         "--check",

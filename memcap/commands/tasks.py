@@ -1,4 +1,4 @@
-"""The tasks, and what each asks of memory at a lag: bits, chance, reference widths."""
+"""Print the tasks, and what each needs at a lag: bits, chance, reference widths."""
 
 from argparse import ArgumentParser, Namespace
 from typing import Any
@@ -28,15 +28,15 @@ def run(arguments: Namespace) -> None:
 COLUMNS = (
     Column("task"),
     Column("length", "steps of a sequence", right=True),
-    Column("shortest", "steps that it takes at least to ask for all", right=True),
+    Column("shortest", "shortest sequence that asks for everything held", right=True),
     Column("held", "symbols to hold at the worst moment", right=True),
-    Column("bits", "to hold then", right=True),
-    Column("chance", "what the best net without memory scores", right=True),
-    Column("solved", "what a held-out score must be"),
+    Column("bits", "bits to hold at that moment", right=True),
+    Column("chance", "score of the best net without memory", right=True),
+    Column("solved", "held-out score that passes"),
     Column("floor", "units that the bits need in any network of float32 numbers", right=True),
-    Column("one/number", "units that own a carry number for each symbol held", right=True),
-    Column("constructed", "units with which hand-set weights solve it", right=True),
-    Column("recipe", "the one that recipe=auto takes"),
+    Column("one/number", "units with one carry number for each symbol held", right=True),
+    Column("constructed", "units with which weights set by hand solve it", right=True),
+    Column("recipe", "recipe of recipe=auto"),
 )
 DROPS = ("shortest", "held", "length", "constructed", "chance", "one/number", "recipe")
 

@@ -19,7 +19,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--rows-only",
         action="store_true",
-        help="check only the rows, as of a published table, which has nothing else",
+        help="check only the rows, as for a published table, which has nothing else",
     )
     add_json(parser)
 

@@ -5,9 +5,9 @@
     next
 
 An axis is a field of the config with a list of values, or with a range of integers, `1..64`. `seed: 4` means
-four seeds from the config's own seed on. `task` and `recipe` take names. Another task has its default knobs
-and the config's lag and length; another recipe has the values of its file in conf/recipe/, and the values
-that the config sets on top of its own recipe.
+four seeds from the config's own seed on. `task` and `recipe` take names. Another task has its default knobs,
+and the lag and length of the config where they are not those of every config; another recipe has the values
+of its file in conf/recipe/, and the values that the config sets on top of its own recipe.
 """
 
 import itertools
@@ -131,7 +131,8 @@ def _placed(base: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:
     """Put one point's values into their fields of the base config."""
     values = {k: dict(v) if isinstance(v, dict) else v for k, v in base.items()}
     if "task" in point and point["task"] != values["task"]["name"]:
-        own = {k: v for k in ("lag", "length") if (v := values["task"][k]) is not None}
+        usual = task_defaults(values["task"]["name"])
+        own = {k: v for k in ("lag", "length") if (v := values["task"][k]) != usual[k]}
         values["task"] = task_defaults(str(point["task"])) | own
     if "recipe" in point:
         if values["recipe"].get("name", "auto") != "auto":

@@ -1,4 +1,4 @@
-"""Units against lag, a line a training budget: how much of a width is bought by training longer?"""
+"""Units against lag, with a line for each training budget."""
 
 import math
 from collections.abc import Sequence
@@ -79,10 +79,10 @@ def _any_seed(task: str, points: Sequence[Point], marker: str, budget: int) -> L
 def caption(within: dict[int, list[Point]]) -> list[str]:
     """Say what a line is, and the budgets with their recipes and seeds."""
     about = (
-        "A line is the frontier of the recipes that train for at most so many steps: a longer budget has the"
-        " shorter ones' recipes too, and where it was not tried at a lag its line repeats theirs. Dashed: the"
-        " least that any seed of any recipe needed. Dotted: one carry number per symbol held (a reference,"
-        " not a limit)."
+        "Each line shows the units that 90 % of the seeds need within a training budget. A line uses the"
+        " recipes of shorter budgets, too, and repeats their widths at lags where its own budget was not"
+        " tried. The dashed line shows the narrowest net that passed with any seed and recipe. The dotted"
+        " line shows one carry number per symbol held (a reference, not a limit)."
     )
     each = [_budget(budget, points) for budget, points in within.items()]
     return [about, *each, *rules([p for points in within.values() for p in points])]

@@ -120,11 +120,11 @@ def caption(points: Sequence[Point]) -> list[str]:
     """Say what the boxes mean."""
     seeds = [point.seeds for point in points]
     return [
-        "Each number: the width at which 90 % of the seeds that train at all pass, in bytes of the carry and"
-        " in parameters of the whole net, with its 95 % interval; A to B: none pass with A, all with B, and"
-        " no width between was tried. Dark: the interval overlaps with the smallest's. No: fewer than half"
-        " of the seeds pass at every width, and the best score of any net. >: not enough where the search"
-        " ended, and wider nets may be.",
+        "Each box shows the state (above) and the parameters (below) with which 90 % of the seeds that train"
+        ' at all pass, with the 95 % interval. "A to B" means that no seed passes with A, all pass with B,'
+        " and no width between was tried. Dark boxes have an interval that overlaps with the smallest one's."
+        ' "No" means that fewer than half of the seeds pass at every width; it stands before the best score'
+        ' of any net. ">" means that the widest net tried was not enough, and wider nets may be.',
         f"One layer, no convolution, {' to '.join(map(str, sorted({min(seeds), max(seeds)})))} seeds."
         f"{choice_of_recipe(points)} {budgets(points)} {NO_LIMIT}",
         " ".join(pass_rules(points)),

@@ -1,4 +1,4 @@
-"""Cells side by side: the carry numbers and parameters that each needs, by lag."""
+"""Carry numbers and parameters that each cell needs, by lag."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -80,10 +80,10 @@ def caption(points: Sequence[Point]) -> list[str]:
             used[p.model.name].append(recipe)
     listed = "; ".join(f"{cell}: {' or '.join(recipe)}" for cell, recipe in used.items())
     return [
-        "Filled: what 90 % of the seeds need, open: 50 %. Numbers between two widths lie on the polynomial"
-        " through what the rows counted. Dotted: one carry number per symbol held, the least for a linear"
-        " cell.",
-        f"{listed}. Up to {max(p.seeds for p in points)} seeds. A recipe is the best of up to"
-        f" {max(p.recipes for p in points)}, chosen on the seeds it is judged on.",
+        "Filled marks show what 90 % of the seeds need, and open marks what 50 % need. Numbers between two"
+        " widths lie on the polynomial through the counts of the rows. The dotted line shows one carry number"
+        " per symbol held, the least for a linear cell.",
+        f"{listed}. Up to {max(p.seeds for p in points)} seeds. Each recipe is the best of up to"
+        f" {max(p.recipes for p in points)}, chosen on the seeds that it is judged on.",
         *rules(points),
     ]

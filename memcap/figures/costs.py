@@ -1,4 +1,4 @@
-"""Units against what is held, and what a bit of it costs: a line per family of tasks, and none over all."""
+"""Units against the bits that a task holds, with a line and its slope for each family of tasks."""
 
 import textwrap
 from collections.abc import Sequence
@@ -125,12 +125,12 @@ def _family(
 def caption(points: Sequence[Point]) -> str:
     """Say what is drawn, and at which budgets."""
     parts = [
-        "Each mark is one task and lag: the width at which 90 % of the seeds that train at all pass, with its"
-        " 95 % interval. Bits are those that must cross from one step to the next. Thresholds that the widths"
-        " tried leave open are not drawn.",
-        "Lines: least squares, a family each; the 95 % interval of a slope takes as independent the lags of a"
-        " task whose content grows with the lag, elsewhere the sets of knobs; of fewer than"
-        f" {FEWEST_CLUSTERS} there is none.",
+        "Each mark shows the width at which 90 % of the seeds that train at all pass, for one task and lag,"
+        " with its 95 % interval. Bits are those that must cross from one step to the next. Thresholds that"
+        " the widths tried leave open are not drawn.",
+        "Each line is fitted to one family by least squares. The 95 % interval of its slope takes lags as"
+        " independent if the content of the task grows with the lag, and sets of knobs otherwise. A slope"
+        f" has no interval if fewer than {FEWEST_CLUSTERS} are independent.",
         f"{budgets(points)} {NO_LIMIT}",
         *falls(points),
         " ".join([which_seeds_count(points), *pass_rules(points)]),

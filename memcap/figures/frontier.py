@@ -57,8 +57,9 @@ def caption(points: Sequence[Point]) -> list[str]:
     A frontier is never shown without them.
     """
     marks = (
-        "Filled: the width at which 90 % of the seeds that train at all pass; open: 50 %. Dotted: one carry"
-        " number per symbol held (a reference, not a limit). Crosses: hand-set weights, no training."
+        "Filled marks show the width at which 90 % of the seeds that train at all pass, and open marks 50 %."
+        " The dotted line shows one carry number per symbol held (a reference, not a limit). Crosses show"
+        " widths at which weights set by hand solve the task, without training."
     )
     recipes = [_recipes(label, line) for label, line in by_label(points).items()]
     return [marks, *recipes, *rules(points)]

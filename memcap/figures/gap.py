@@ -1,4 +1,4 @@
-"""From the floor up: bytes of state that theory asks for, that hand-set nets have, that training needs."""
+"""Bytes of state of the theoretical floor, of nets set by hand, and of nets that training needs."""
 
 import textwrap
 from collections.abc import Sequence
@@ -162,11 +162,11 @@ def caption(all_gaps: Sequence[Gap]) -> list[str]:
     points = [gap.point for gap in all_gaps]
     return [
         in_short(all_gaps),
-        "Each line: a task at the longest lag that was trained, from its floor to what training needs. Floor:"
-        " the bytes below which no network of any kind meets the criterion, by counting states or by Fano's"
-        " inequality (1 bit, where neither says more); at the right, what training needs over it. A float32"
-        " number is 4 bytes, a unit of an LSTM 8 (h and c, the dotted line): a floor below that asks an LSTM"
-        " for one unit, and no more.",
+        "Each line shows a task at its longest trained lag, from its floor to what training needs. No network"
+        " of any kind meets the criterion below the floor, by counting states or by Fano's inequality (1 bit,"
+        " where neither says more). The numbers at the right show what training needs, divided by the floor."
+        " A float32 number has 4 bytes, and a unit of an LSTM has 8 (h and c, the dotted line). If the floor"
+        " is below that, an LSTM needs at least one unit.",
         f"{budgets(points)} {NO_LIMIT}",
         " ".join(pass_rules(points)),
     ]
@@ -176,7 +176,8 @@ def in_short(all_gaps: Sequence[Gap]) -> str:
     """Say where training needs only one unit, and how far above the floor it ends elsewhere."""
     met = [gap for gap in all_gaps if gap.times is not None]
     more = sorted(gap.times or 0 for gap in met if round(gap.point.fit.u90.units) > 1)
-    words = f"At {len(met) - len(more)} of {len(all_gaps)} lines one unit is enough, the least that a net has"
-    return words + (
-        f"; at {len(more)} training needs {more[0]:,.0f} to {more[-1]:,.0f} times the floor." if more else "."
-    )
+    ones = f"{len(met) - len(more)} of {len(all_gaps)} lines"
+    words = f"One unit, the least that a net has, is enough at {ones}."
+    if more:
+        words += f" At {len(more)}, training needs {more[0]:,.0f} to {more[-1]:,.0f} times the floor."
+    return words

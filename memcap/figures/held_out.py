@@ -1,4 +1,4 @@
-"""Held-out loss against width, for own sequences (task.criterion=best): which width is enough."""
+"""Held-out loss against width, for your own sequences (task.criterion=best)."""
 
 import textwrap
 
@@ -58,9 +58,9 @@ def plot(curve: LossCurve) -> Figure:
     recipe = f"{curve.recipe.name}, lr {curve.recipe.lr:g}, budget {curve.recipe.budget} steps"
     fold = "repeat" if curve.task.has_own_split else "fold"
     text = (
-        f"Mean over {len(curve.folds)} {fold}s with standard errors; of the seeds of a {fold} the best on"
-        f" validation counts. Band: within {curve.margin:.2g} of the best of {units[0]} to {units[-1]} units."
-        f" Recipe {recipe}."
+        f"Marks show the mean over {len(curve.folds)} {fold}s, with standard errors. In each {fold} the seed"
+        f" that is best on validation counts. The band lies within {curve.margin:.2g} of the best of"
+        f" {units[0]} to {units[-1]} units. Recipe: {recipe}."
     )
     write_below(figure, "\n".join(textwrap.wrap(text, 110)))
     figure.subplots_adjust(left=0.13)

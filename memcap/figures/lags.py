@@ -1,4 +1,4 @@
-"""Units against lag: waiting longer hardly costs units, and having to hold more at longer lags does."""
+"""Units against lag, with tasks that hold apart from tasks that shift."""
 
 import math
 from collections.abc import Sequence
@@ -122,7 +122,7 @@ def _times(line: Sequence[Point]) -> str:
 def caption(points: Sequence[Point]) -> list[str]:
     """Say what is drawn, and at which budgets."""
     about = (
-        "Each mark: the width at which 90 % of the seeds that train at all pass, with its 95 % interval. x:"
-        " units at the longest lag over those at the shortest."
+        "Each mark shows the width at which 90 % of the seeds that train at all pass, with its 95 % interval."
+        ' "x" stands before the units at the longest lag, divided by those at the shortest.'
     )
     return [about, f"{budgets(points)}{choice_of_recipe(points)}", *rules(points)]

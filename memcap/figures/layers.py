@@ -1,4 +1,4 @@
-"""Layers: the state and the parameters that nets of one layer and of several need, by lag."""
+"""State and parameters that nets of one layer and of several layers need, by lag."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -69,9 +69,9 @@ def caption(groups: Sequence[Sequence[Shape]]) -> list[str]:
     """Say which shape needs least at each lag, and what the marks mean."""
     points = [net.point for nets in groups for net in nets]
     about = (
-        "Each mark: the width at which 90 % of the seeds that train at all pass, in numbers of the carry and"
-        " in parameters of the whole net, its read-out too. Not surely: the interval of another shape's over"
-        " it holds 1."
+        "Each mark shows the width at which 90 % of the seeds that train at all pass, in numbers of the carry"
+        ' and in parameters of the whole net with its read-out. "Not surely" means that the ratio to'
+        " another shape may be 1, by its interval."
     )
     seeds = f"Up to {max(p.seeds for p in points)} seeds."
     return [

@@ -1,4 +1,4 @@
-"""Pictures of thresholds against lag, with a line for each thing compared: panels, lines, and their names."""
+"""Pictures of thresholds against lag: panels, lines, and their names."""
 
 import math
 import textwrap
@@ -31,10 +31,10 @@ LEFT, BETWEEN = 0.75, 0.75  # inches: for an axis' numbers, between panels
 WIDTHS, HEIGHT = {1: 6.0, 2: 3.4}, 4.2  # inches, of a panel, by the number of panels in a row
 TICKS_PER_INCH = 5  # for numbers of one or two digits, seldom three
 MARKS = (
-    "Bars are 95 % intervals; an arrow marks an end that the widths tried leave open, and a line breaks where"
-    " no width tried was enough."
+    "Bars are 95 % intervals. An arrow marks an end that the widths tried leave open. A line breaks where no"
+    " width tried was enough."
 )
-NO_LIMIT = "What training reached, not what a network could hold."
+NO_LIMIT = "These are widths that training reached, not what a network could hold."
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def rules(points: Sequence[Point]) -> list[str]:
 def falls(points: Sequence[Point]) -> list[str]:
     """Say where counts fall with the width, one line each."""
     found = [(f"{p.label} at lag {p.lag}", p.fit.fall) for p in points if p.fit.fall is not None]
-    return [f"{place}: {fall_words(fall)}; marks are of those before that." for place, fall in found]
+    return [f"{place}: {fall_words(fall)}; marks show the widths before that." for place, fall in found]
 
 
 def _draw_panel(axes: Axes, panel: Panel, most_ticks: int) -> None:

@@ -1,4 +1,4 @@
-"""Units against training steps and seconds, a colour per optimizer: what does a width cost by each?"""
+"""Units against training steps and seconds, with a colour for each optimizer."""
 
 import textwrap
 from collections.abc import Sequence
@@ -30,9 +30,10 @@ TITLE = "Units that 90 % of seeds need, by what they take to train"
 COSTS = {"steps": "training steps to the verdict, median", "seconds": "seconds of training per net, mean"}
 WIDTH, HIGH, LEFT, NAMES = 10.0, 4.2, 0.75, 2.6  # inches: the whole, the panels, the numbers, the names
 ABOUT = (
-    "A mark: u90 of one task and lag by one optimizer at one peak rate, with its 95 % interval, over the"
-    " median steps of the nets that passed, and over the mean seconds of all nets, those that failed"
-    " included. An arrow: the widths tried leave this end open. Where no net passed there is no mark."
+    "Each mark shows u90 of one task and lag by one optimizer at one peak rate, with its 95 % interval. The"
+    " left panel shows it over the median steps of the nets that passed, and the right panel over the mean"
+    " seconds of all nets. An arrow marks an end that the widths tried leave open. If no net passed, there"
+    " is no mark."
 )
 
 

@@ -1,4 +1,4 @@
-"""Units against lag, a line per recipe: is a kink of the frontier the recipe's?"""
+"""Units against lag, with a line for each recipe."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -105,12 +105,12 @@ def caption(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]
         f"{name}: {' or '.join(map(str, sorted(steps)))} steps" for name, steps in budgets.items()
     )
     seeds = sorted({p.seeds for p in points})
-    competition = "No lag has two that do."
+    competition = "No lag has two of these."
     if (most := max(p.recipes for p in best)) > 1:
-        competition = f"It is the best of up to {most}, chosen on the seeds it is judged on."
+        competition = f"It is the best of up to {most}, chosen on the seeds that it is judged on."
     return [
-        f"Grey: the frontier, at each lag the best that competes. {competition} A recipe tried with fewer"
-        " seeds than another at the same lag is drawn and does not compete.",
+        "Each line shows the units that 90 % of the seeds need with one recipe. The grey line is the"
+        f" frontier: at each lag, the best of the recipes that were tried with the most seeds. {competition}",
         f"Recipes and their budgets: {listed}. Seeds per width: up to {', '.join(map(str, seeds))}.",
         *rules(points),
     ]

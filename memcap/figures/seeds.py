@@ -1,4 +1,4 @@
-"""Seeds that passed of those that were trained: a line per task, lag and recipe, a column per width."""
+"""Seeds that passed, of those trained, by task, lag, recipe and width."""
 
 import textwrap
 from collections.abc import Sequence
@@ -55,7 +55,8 @@ def plot(points: Sequence[Point]) -> Figure:
     parts = [
         which_seeds_count(points),
         *pass_rules(points),
-        "No cell: not trained. What training reached, not what a network could hold.",
+        "Widths without a box were not trained. These are widths that training reached, not what a network"
+        " could hold.",
     ]
     text = "\n".join(textwrap.fill(part, 118) for part in parts)
     wide, high = NAMES + 0.5 * max(len(widths), 6), 1.4 + LINE * len(points) + 0.12 * text.count("\n")

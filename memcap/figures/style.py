@@ -116,7 +116,7 @@ def choice_of_recipe(points: Sequence[Point]) -> str:
     most = max(p.recipes for p in points)
     if most == 1:
         return ""
-    return f" At each lag the best of up to {most} recipes, chosen on the seeds it is judged on."
+    return f" Each lag uses the best of up to {most} recipes, chosen on the seeds that it is judged on."
 
 
 def budgets(points: Iterable[Point]) -> str:

@@ -28,19 +28,21 @@ class Model:
         " MODULE:CLASS; with +bfloat16, +bits4, +noise0.1, +carry, +signed, +conv4, +gate, +skip, +rate,"
         " +key8 or +heads2 a variant of it",
     )
-    units: int = knob(8, "hidden width U, of each layer", at_least=1, at_most=MOST_UNITS)
-    readout: str = knob("dense", "a dense layer, or an LSTM of as many units as outputs", choices=READOUTS)
+    units: int = knob(8, "hidden width U of each layer", at_least=1, at_most=MOST_UNITS)
+    readout: str = knob(
+        "dense", "read-out: a dense layer, or an LSTM of as many units as outputs", choices=READOUTS
+    )
     layers: int = knob(
         1,
-        "cells one on top of another; each further one sees the hidden states of the one below it",
+        "number of layers of cells; each layer sees the hidden states of the one below",
         at_least=1,
         at_most=MOST_LAYERS,
         before=1,
     )
     initial_carry: str = knob(
         "fixed",
-        "the carry before the first step: fixed, the cell's own, which is zeros; or learned, begun there and"
-        " trained as the weights are",
+        "carry before the first step: fixed, the cell's own, which is zeros; or learned, which starts from"
+        " there and is trained like the weights",
         choices=INITIAL_CARRIES,
         before="fixed",
     )

@@ -9,10 +9,10 @@ from memcap.terminal.words import plural
 COLUMNS = (
     Column("units", right=True),
     Column("held-out loss", "mean over the folds or repeats, in nats or squared error"),
-    Column("enough", "as good as the best but for chance, or for 2 % of what state gains"),
+    Column("enough", "as good as the best within chance, or within 2 % of what state gains"),
     Column("score", "held-out accuracy, or mean squared error", right=True),
     Column("training loss", right=True),
-    Column("runs", "of which the best of each fold counts, by validation", right=True),
+    Column("runs", "nets trained; in each fold the best on validation counts", right=True),
 )
 
 
@@ -57,13 +57,7 @@ def sentences(curve: LossCurve) -> list[str]:
         below = next(each for each in curve.widths if each.units == curve.below)
         verb = "are" if curve.below > 1 else "is"
         lines.append(f"{curve.below} {verb} not enough: {loss_text(below)}.")
-    often = curve.right_as_often
-    if often is not None and often.units < chosen.units:
-        verb = "are" if often.units > 1 else "is"
-        lines.append(
-            f"{plural(often.units, 'unit')} {verb} right as often (accuracy {often.score:.3f}): enough if you"
-            " need only the class; with more, probabilities are better."
-        )
+    lines += other_rules(curve)
     score = f"{chosen.score:.3f}" if curve.task.loss == "classes" else f"{chosen.score:.4g}"
     lines.append(f"Held-out {curve.task.metric} of {chosen.units}: {score}. {references}")
     if not best.beats(curve.n_gram):
@@ -78,6 +72,25 @@ def sentences(curve: LossCurve) -> list[str]:
         )
     if curve.widest_is_best:
         lines.append("The widest net tried is still the best: wider ones may be better (--most).")
+    return lines
+
+
+def other_rules(curve: LossCurve) -> list[str]:
+    """Say which width other rules choose: that nothing is forgiven, or that the right class is enough."""
+    chosen, lines = curve.enough[0], []
+    if curve.by_chance and curve.as_good.units > chosen.units:
+        lost = (chosen.mean - curve.best.mean) / (curve.without_state.mean - curve.best.mean)
+        lines.append(
+            f"{curve.as_good.units} are as good as the best but for chance: {loss_text(curve.as_good)}; with"
+            f" {chosen.units}, {lost:.1%} of what state gains is lost."
+        )
+    often = curve.right_as_often
+    if often is not None and often.units < chosen.units:
+        verb = "are" if often.units > 1 else "is"
+        lines.append(
+            f"{plural(often.units, 'unit')} {verb} right as often (accuracy {often.score:.3f}): enough if you"
+            " need only the class; with more, probabilities are better."
+        )
     return lines
 
 
@@ -112,6 +125,7 @@ def as_dict(curve: LossCurve) -> dict[str, Any]:
         "units": curve.units,
         "not_enough": curve.below or None,
         "best": curve.best.units,
+        "as_good": curve.as_good.units if curve.enough and curve.by_chance else None,
         "right_as_often": curve.right_as_often.units if curve.right_as_often else None,
         "margin": curve.margin,
         "state_helps": curve.state_helps,

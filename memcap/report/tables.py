@@ -21,27 +21,27 @@ MOST_NOTES = 3  # lags for which the table says how to close their intervals
 UNTRAINED = "too few pass"
 MISFIT, FALLS = "misfit", "falls"
 HALF = (
-    "units at which half of the seeds pass, without those that fail at any width, and a 95 % interval"
-    " (<=: the narrowest tried is enough; >: the widest is not)"
+    "units at which half of the seeds that train at all pass, with a 95 % interval (<=: the narrowest width"
+    " tried is enough; >: the widest is not)"
 )
 FRONTIER = (
     Column("task", folds=True),
     Column("lag", right=True),
-    Column("verdict", "what counts as a pass"),
+    Column("verdict", "verdict that counts as a pass"),
     Column("any seed", "smallest width at which a seed passed", right=True),
-    Column("75 %", "smallest at which 75 % of the seeds did", right=True),
+    Column("75 %", "smallest width at which 75 % of the seeds passed", right=True),
     Column("u50", HALF),
-    Column("u90", "the same for nine in ten"),
-    Column("u50 trained", "the same at the trained length alone"),
+    Column("u90", "units at which 90 % of the seeds that train at all pass"),
+    Column("u50 trained", "u50 at the trained length alone"),
     Column("u90 trained"),
-    Column("floor", "units that the bits to hold need in any network of float32 numbers", right=True),
-    Column("one/number", "units that own a carry number for each symbol held", right=True),
-    Column("constructed", "units with which hand-set weights solve it", right=True),
+    Column("floor", "units that the bits need at least, in any network of float32 numbers", right=True),
+    Column("one/number", "units with one carry number for each symbol held", right=True),
+    Column("constructed", "units with which weights set by hand solve it", right=True),
     Column("recipe"),
     Column("lr", "learning rate", right=True),
     Column("budget", "most training steps", right=True),
-    Column("seeds", "per width, at most", right=True),
-    Column("passed", "of how many seeds, by units", folds=True),
+    Column("seeds", "most seeds per width", right=True),
+    Column("passed", "passed of trained seeds, by units", folds=True),
 )
 VERDICT_NOTES = {
     "up_to": "up_to: the same weights also pass at every shorter lag.",
@@ -58,7 +58,7 @@ MEMBERS = (
     *(Column(head) for head in ("key", "task")),
     *(Column(head, right=True) for head in ("lag", "units", "layers", "seed")),
     *(Column(head) for head in ("cell", "recipe", "status")),
-    Column("steps", "taken", right=True),
+    Column("steps", "training steps taken", right=True),
     Column("final", "last held-out score", right=True),
     Column("stretched", "the same at the stretched length", right=True),
     Column("budget", "most training steps", right=True),
@@ -103,7 +103,7 @@ def frontier_table(points: Sequence[Point]) -> Listing:
         )
     notes = [text for verdict, text in VERDICT_NOTES.items() if both and verdict in verdicts]
     if any(point.recipes > 1 for point in points):
-        notes.append("best of k recipes: chosen on the seeds it is judged on.")
+        notes.append("best of k recipes: chosen on the seeds that it is judged on.")
     opened = [(point, closing(point)) for point in points if point.trains]
     more = [f"{point.label} at lag {point.lag}, {text}" for point, text in opened if text]
     some = "; ".join(more[:MOST_NOTES]) + "; ..." * (len(more) > MOST_NOTES)

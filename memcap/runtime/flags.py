@@ -5,12 +5,14 @@ steps are slower). So each flag is first tried in a child process, once per jaxl
 are in every row (`xla_flags`).
 """
 
+import contextlib
 import hashlib
 import importlib.metadata
 import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from memcap.knobs import UserError
 from memcap.runtime import cache
@@ -26,7 +28,9 @@ _REFUSALS = (b"Unknown flag", b"Couldn't interpret value")  # of a flag, of its 
 
 def add() -> None:
     """Add to XLA_FLAGS the flags that jaxlib knows, unless the user has set another value."""
-    theirs = os.environ.get("XLA_FLAGS", "")
+    theirs = os.environ.get("XLA_FLAGS", "").strip()
+    if theirs and not theirs.startswith("--"):  # XLA takes it for the name of a file
+        theirs = _flags_of_file(theirs)
     if theirs and _verdict(theirs) == "no":
         raise UserError(
             f"XLA_FLAGS={theirs}: this jaxlib knows no such flag or value, and would abort; unset it"
@@ -35,8 +39,21 @@ def add() -> None:
     with ThreadPoolExecutor() as pool:
         known = list(pool.map(is_known, unset))
     added = [flag for flag, good in zip(unset, known, strict=True) if good]
-    if added:
+    if theirs or added:
         os.environ["XLA_FLAGS"] = " ".join([theirs, *added]).strip()
+
+
+def _flags_of_file(name: str) -> str:
+    """Return the flags in a file, in one line.
+
+    Raises:
+        UserError: it cannot be read, or does not begin with a flag.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        words = Path(name).read_text().split()
+        if words and words[0].startswith("--"):
+            return " ".join(words)
+    raise UserError(f"XLA_FLAGS={name}: neither flags, which begin with --, nor a file of flags; unset it")
 
 
 def is_known(flag: str) -> bool:

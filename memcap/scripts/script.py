@@ -155,8 +155,8 @@ def script(member: Member, framework: str, heading: str = "") -> str:
     """Write a Python script that trains and judges a member.
 
     Args:
-        member: a net of one layer of an LSTM, a GRU or an Elman network with a dense read-out and a fixed
-            initial carry, on sequences of the task's own length.
+        member: a net of an LSTM, a GRU or an Elman network with a dense read-out and a fixed initial carry,
+            on sequences of the task's own length.
         framework: one of `FRAMEWORKS`.
         heading: what its docstring says about the width.
 
@@ -181,7 +181,7 @@ def script(member: Member, framework: str, heading: str = "") -> str:
     muon = recipe.optimizer == "muon"
     return Template(_template(framework, windows=cut, muon=muon)).substitute(
         **_layer_names(member),
-        size=plural(model.units, "unit"),
+        size=plural(model.units, "unit") + (f" in each of {model.layers} layers" if model.layers > 1 else ""),
         label=task.name + (f" ({', '.join(knobs)})" if knobs else ""),
         lag=member.lag,
         heading=(heading or f"The recipe is memcap's `{recipe.name}`.") + remark,
@@ -216,10 +216,9 @@ def check_network(model: Model, framework: str) -> None:
             f"code={framework}: scripts are for the cells {', '.join(LAYERS)}, not for {model.cell}, which"
             f" memcap alone trains: memcap train model.cell={model.cell}"
         )
-    if (model.readout, model.layers) != ("dense", 1):
-        what = f"{model.layers} layers" if model.layers > 1 else f"a read-out by an {model.readout}"
+    if model.readout != "dense":
         raise UserError(
-            f"code={framework}: a script is of one layer with a dense read-out, not of {what};"
+            f"code={framework}: a script has a dense read-out, not one by an {model.readout};"
             f" {_by_memcap(framework)}"
         )
 
@@ -303,6 +302,7 @@ def _constants(member: Member) -> str:
     lines = [
         f"LAG, LENGTH, FEATURES, OUTPUTS = {member.lag}, {member.length}, {task.features}, {task.outputs}",
         f"UNITS = {member.model.units}",
+        f"ENTERING = [FEATURES{', UNITS' * (member.model.layers - 1)}]  # numbers that enter each layer",
         f"BATCH, BUDGET, RATE, CLIP = {recipe.batch}, {recipe.budget}, {_peak(member):.6g}, {recipe.clip:g}",
     ]
     if recipe.optimizer == "muon":
@@ -406,7 +406,7 @@ def _layer_names(member: Member) -> dict[str, str]:
 
 
 def _weights(member: Member, framework: str) -> str:
-    """Write the function that draws the layer's initial weights as its preset does
+    """Write the function that draws a layer's initial weights as its preset does
     (memcap/cells/gates.py)."""
     init, letters = member.init, LAYERS[member.model.cell].letters
     assert init is not None  # `_check` refuses Flax's own initialiser
@@ -426,8 +426,8 @@ def _weights(member: Member, framework: str) -> str:
     if init.together:
         blocks = f"    blocks = np.split(orthogonal(rng, {wide})[:UNITS], {gates}, 1)"
     lines += [
-        f"    limit = np.sqrt(6 / (FEATURES + {wide}))",
-        f"    kernel = rng.uniform(-limit, limit, (FEATURES, {wide}))",
+        f"    limit = np.sqrt(6 / (features + {wide}))",
+        f"    kernel = rng.uniform(-limit, limit, (features, {wide}))",
         blocks,
     ]
     if init.gain != 1:
@@ -443,8 +443,8 @@ def _weights(member: Member, framework: str) -> str:
     wide = f"{gates} UNITS" if gates > 1 else "UNITS"
     order = f", gates {', '.join(letters[role] for role in roles)}" if gates > 1 else ""
     head = [
-        "def initial_weights(rng):",
-        f'    """Kernel (FEATURES, {wide}), recurrent (UNITS, {wide}) and bias{order}.',
+        "def initial_weights(rng, features):",
+        f'    """Kernel (features, {wide}), recurrent (UNITS, {wide}) and bias{order}.',
         "",
         f"    As memcap's `{member.recipe.init}` starts them: what trains depends on it.",
         '    """',

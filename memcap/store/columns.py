@@ -58,11 +58,11 @@ def _knobs(cls: Any, without: Collection[str] = ()) -> Columns:
 
 STEPS = {"at_least": 1, "at_most": LONGEST}
 TASK: Columns = {
-    "task": RowColumn(pl.String, "what is to be remembered"),
-    "knobs": RowColumn(pl.String, "the task's own knobs, JSON, as in `config`"),
+    "task": RowColumn(pl.String, "name of the task"),
+    "knobs": RowColumn(pl.String, "knobs of the task, JSON, as in `config`"),
     "lag": RowColumn(
         pl.Int64,
-        "time steps from what is to be remembered to where it is due; each task says which",
+        "time steps between seeing something and having to give it; each task says which steps",
         STEPS,
     ),
     "length": RowColumn(pl.Int64, "time steps of a training sequence", STEPS),
@@ -70,12 +70,18 @@ TASK: Columns = {
 MODEL = _knobs(Model)
 START: Columns = {
     "input_bias": RowColumn(
-        pl.Float64, "of the input gate at the start; null where drawn (chrono) or Flax's own", OPTIONAL
+        pl.Float64,
+        "bias of the input gate at the start; null if it is drawn (chrono) or set by Flax",
+        OPTIONAL,
     ),
-    "forget_bias": RowColumn(pl.Float64, "of the forget gate at the start; null likewise", OPTIONAL),
-    "output_bias": RowColumn(pl.Float64, "of the output gate at the start; null likewise", OPTIONAL),
-    "gain": RowColumn(pl.Float64, "of the candidate's recurrent block at the start", OPTIONAL),
-    "orthogonal": RowColumn(pl.Boolean, "whether that block begins orthogonal", OPTIONAL),
+    "forget_bias": RowColumn(
+        pl.Float64, "bias of the forget gate at the start; null as for `input_bias`", OPTIONAL
+    ),
+    "output_bias": RowColumn(
+        pl.Float64, "bias of the output gate at the start; null as for `input_bias`", OPTIONAL
+    ),
+    "gain": RowColumn(pl.Float64, "gain of the candidate's recurrent block at the start", OPTIONAL),
+    "orthogonal": RowColumn(pl.Boolean, "true if this block is orthogonal at the start", OPTIONAL),
 }
 RECIPE: Columns = {  # a row's forget bias is the start's, which says more
     "recipe": RowColumn(pl.String, "name of the recipe"),
@@ -86,7 +92,7 @@ EVALUATION: Columns = {
     for name, column in _knobs(Evaluation).items()
 }
 THRESHOLD: Columns = {
-    "threshold": RowColumn(pl.Float64, "the criterion: accuracy at least, or error at most")
+    "threshold": RowColumn(pl.Float64, "criterion: the least accuracy or the greatest error that passes")
 }
 DERIVED: Columns = {
     **TASK,

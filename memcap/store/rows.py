@@ -26,67 +26,72 @@ VERDICTS = get_args(At)
 LATER = {"before": None}  # of a column that was added later, so that published tables may lack it
 # Every column. `make tables` prints this into results/README.md.
 COLUMNS: Columns = {
-    "key": RowColumn(pl.String, "hash of `config`: who has the same key is the same member"),
+    "key": RowColumn(pl.String, "hash of `config`; rows with the same key are the same member"),
     "study": RowColumn(pl.String, "name of the study"),
     **TASK,
     **MODEL,
-    "seed": RowColumn(pl.Int64, "of weights and data"),
+    "seed": RowColumn(pl.Int64, "seed of weights and data"),
     **{name: RECIPE[name] for name in ("recipe", "init")},
     **START,
     **RECIPE,
     "status": RowColumn(
-        pl.String, "solved, unsolved, diverged; failed: two workers ended while they trained it"
+        pl.String, "solved, unsolved or diverged; failed if two workers ended while they trained it"
     ),
-    "reason": RowColumn(pl.String, "why it failed; null unless it did", LATER),
-    "solved": RowColumn(pl.Boolean, "whether the criterion was met"),
-    "steady": RowColumn(pl.Boolean, "solved, and by the same weights at the stretched length", LATER),
+    "reason": RowColumn(pl.String, "reason of a failure; null if it did not fail", LATER),
+    "solved": RowColumn(pl.Boolean, "true if the member met the criterion"),
+    "steady": RowColumn(
+        pl.Boolean, "true if it is solved, and the same weights pass at the stretched length", LATER
+    ),
     "up_to": RowColumn(
         pl.Boolean,
-        "solved, and by the same weights right at every shorter lag; false unless asked",
+        "true if it is solved, and the same weights are right at every shorter lag; false if this was not"
+        " tested",
         {"before": False},
     ),
     "steps": RowColumn(pl.Int64, "training steps taken"),
-    "steps_to_solve": RowColumn(pl.Int64, "null unless solved"),
-    "steps_to_steady": RowColumn(pl.Int64, "null unless steady", LATER),
-    "steps_to_up_to": RowColumn(pl.Int64, "null unless up_to", LATER),
+    "steps_to_solve": RowColumn(pl.Int64, "training steps until solved; null if not solved"),
+    "steps_to_steady": RowColumn(pl.Int64, "training steps until steady; null if not steady", LATER),
+    "steps_to_up_to": RowColumn(pl.Int64, "training steps until up_to; null if not up_to", LATER),
     "metric": RowColumn(pl.String, "accuracy, or mse (mean squared error)"),
     **THRESHOLD,
     "final": RowColumn(pl.Float64, "last held-out metric; null if never evaluated"),
     "best": RowColumn(pl.Float64, "best held-out metric"),
-    "train_loss": RowColumn(pl.Float64, "mean over the last chunk; nats, or squared error"),
+    "train_loss": RowColumn(pl.Float64, "mean training loss over the last chunk, in nats or squared error"),
     "validation_loss": RowColumn(
-        pl.Float64, "of the validation split, at its lowest; null unless task.criterion=best", LATER
+        pl.Float64, "lowest loss of the validation split; null unless task.criterion=best", LATER
     ),
-    "held_out_loss": RowColumn(pl.Float64, "of the held-out sequences, by the same weights", LATER),
+    "held_out_loss": RowColumn(pl.Float64, "loss of the held-out sequences, with the same weights", LATER),
     "stretch": EVALUATION["stretch"],
-    "stretched": RowColumn(pl.Float64, "metric there"),
+    "stretched": RowColumn(pl.Float64, "metric at the stretched length"),
     "mean_up_to": RowColumn(
-        pl.Float64, "mean of the metric at every lag up to its own; null unless asked", LATER
+        pl.Float64, "mean of the metric at every lag up to its own; null if not tested", LATER
     ),
-    "worst_up_to": RowColumn(pl.Float64, "the worst of them", LATER),
-    "worst_lag": RowColumn(pl.Int64, "the lag of that", LATER),
+    "worst_up_to": RowColumn(pl.Float64, "worst metric of these lags", LATER),
+    "worst_lag": RowColumn(pl.Int64, "lag with the worst metric", LATER),
     "lengths": EVALUATION["lengths"],
-    "score_at_lengths": RowColumn(pl.String, "metric at each of them, JSON", LATER),
+    "score_at_lengths": RowColumn(pl.String, "metric at each of `lengths`, JSON", LATER),
     "whole_at_lengths": RowColumn(
-        pl.String, "share of sequences there without a wrong answer, JSON; of values nulls", LATER
+        pl.String,
+        "share of sequences without a wrong answer at each of `lengths`, JSON; nulls for values",
+        LATER,
     ),
     "evaluation_sequences": EVALUATION["evaluation_sequences"],
     **EVALUATION,
     "carry_numbers": RowColumn(pl.Int64, "numbers in the carry of the whole net, per sequence"),
-    "parameters": RowColumn(pl.Int64, "trained numbers, read-out included"),
-    "compile_seconds": RowColumn(pl.Float64, "of the program, shared by its population"),
-    "run_seconds": RowColumn(pl.Float64, "of training and evaluation"),
-    "loop": RowColumn(pl.String, "over time, by its name in memcap/loops/", LATER),
-    "batching": RowColumn(pl.String, "the same in three words, before there was `loop`: map or vmap,"),
-    "scan": RowColumn(pl.String, "loop, scan or plain,", LATER),
-    "kernel": RowColumn(pl.String, "xla or native", {"before": "xla"}),
+    "parameters": RowColumn(pl.Int64, "trained numbers, including the read-out"),
+    "compile_seconds": RowColumn(pl.Float64, "seconds of compiling the program that its population shares"),
+    "run_seconds": RowColumn(pl.Float64, "seconds of training and evaluation"),
+    "loop": RowColumn(pl.String, "name of the loop over time, as in memcap/loops/", LATER),
+    "batching": RowColumn(pl.String, "older name of the loop: map or vmap"),
+    "scan": RowColumn(pl.String, "older name of the loop: loop, scan or plain", LATER),
+    "kernel": RowColumn(pl.String, "older name of the loop: xla or native", {"before": "xla"}),
     "program_units": RowColumn(
         pl.Int64,
-        "width that the member was padded to: more than `units` only where widths share a program",
+        "width that the member was padded to; more than `units` only if widths share a program",
         LATER,
     ),
-    "program_steps": RowColumn(pl.Int64, "and the buffer of its sequences, time steps", LATER),
-    "population": RowColumn(pl.String, "stem of the shard and of the weights' file"),
+    "program_steps": RowColumn(pl.Int64, "time steps of the buffer of its sequences", LATER),
+    "population": RowColumn(pl.String, "name of its shard and of its file of weights, without the ending"),
     "config": RowColumn(pl.String, "the whole resolved config, JSON"),
     "memcap": RowColumn(pl.String, "version of memcap"),
     "python": RowColumn(pl.String, "version of Python"),
@@ -95,11 +100,11 @@ COLUMNS: Columns = {
     "flax": RowColumn(pl.String, "version of Flax"),
     "optax": RowColumn(pl.String, "version of optax"),
     "backend": RowColumn(pl.String, "cpu, gpu or tpu"),
-    "device": RowColumn(pl.String, "its name"),
-    "matmul_precision": RowColumn(pl.String, "of products, where a device would round them", LATER),
-    "xla_flags": RowColumn(pl.String, "those that were set"),
-    "git_commit": RowColumn(pl.String, "of memcap, where it was a checkout"),
-    "finished": RowColumn(pl.Datetime("us", "UTC"), "when, UTC"),
+    "device": RowColumn(pl.String, "name of the device"),
+    "matmul_precision": RowColumn(pl.String, "precision of products, which devices may round", LATER),
+    "xla_flags": RowColumn(pl.String, "XLA flags that were set"),
+    "git_commit": RowColumn(pl.String, "commit of memcap, if it ran from a checkout"),
+    "finished": RowColumn(pl.Datetime("us", "UTC"), "time of its end, UTC"),
 }
 SCHEMA: dict[str, Any] = {name: column.dtype for name, column in COLUMNS.items()}
 RESULTS = [name for name in COLUMNS if name not in (*DERIVED, "seed")]  # do not follow from the config

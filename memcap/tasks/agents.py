@@ -56,12 +56,13 @@ class Agents(Task):
 
     values: int = knob(
         1,
-        "values that it learns: 1, their difference, moved by every reward; 2, one each",
+        "number of values that it learns: 1, the difference of the arms, which every reward moves; or 2,"
+        " one for each arm",
         at_least=1,
         at_most=2,
     )
-    habit: bool = knob(False, "whether it also repeats its choices, of which it carries a fading trace")
-    subject: int = knob(0, "which of such agents: each has rates of its own", at_least=0, at_most=1_000_000)
+    habit: bool = knob(False, "true if it also repeats its choices, of which it carries a fading trace")
+    subject: int = knob(0, "number of the agent; each agent has its own rates", at_least=0, at_most=1_000_000)
     answers: ClassVar[Literal["last", "every"]] = "every"
     loss: ClassVar[Literal["classes", "values"]] = "values"
     outputs: ClassVar[int] = 1  # the log odds

@@ -42,15 +42,19 @@ class Copy(Task):
     distractors: int = knob(0, "size of the distractors' alphabet; 0: blanks", at_least=0, at_most=1024)
     cue: str = knob(
         "once",
-        "at the last step of the lag only, or there and throughout the recall (Bai et al. 2018)",
+        "steps of the cue: once, at the last step of the lag; throughout, also at every step of the recall"
+        " (Bai et al. 2018)",
         choices=("once", "throughout"),
     )
     waits: str = knob(
-        "fixed", "of `lag` steps in all, or drawn from 1 to `lag`", choices=("fixed", "drawn"), before="fixed"
+        "fixed",
+        "length of the wait: `lag` steps, or drawn from 1 to `lag`",
+        choices=("fixed", "drawn"),
+        before="fixed",
     )
     coding: str = knob(
         "one_hot",
-        "of a symbol: a one-hot vector, or one number",
+        "form of a symbol: a one-hot vector, or one number",
         choices=("one_hot", "number"),
         before="one_hot",
     )

@@ -31,7 +31,7 @@ class Count(Task):
 
     kind: str = knob("time", "what is counted: steps, or ones among random bits", choices=("time", "tokens"))
     scale: int | None = knob(
-        50, "count at which the answer is 1; null: the lag", at_least=1, at_most=LONGEST, before=None
+        50, "count at which the answer is 1; null means the lag", at_least=1, at_most=LONGEST, before=None
     )
     name: ClassVar[str] = "count"
     question: ClassVar[str] = "how many steps have passed, or how often something came"

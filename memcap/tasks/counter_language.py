@@ -36,7 +36,7 @@ class CounterLanguage(Task):
     models in formal languages". There a net also says at each a that a or b may follow.
     """
 
-    symbols: int = knob(2, "letters: 2 are a and b, 4 are a to d", choices=(2, 3, 4))
+    symbols: int = knob(2, "number of letters: 2 are a and b, 4 are a to d", choices=(2, 3, 4))
     name: ClassVar[str] = "counter_language"
     answers: ClassVar[Literal["last", "every"]] = "every"
     smallest_lag: ClassVar[int] = 2  # if each letter comes once, the next one is in sight

@@ -32,8 +32,8 @@ class CueDiscrimination(Task):
     (2502.17433), and its code.
     """
 
-    cue: int = knob(6, "steps that the cue is shown", at_least=1, at_most=1000)
-    response: int = knob(10, "steps that the answer is due", at_least=1, at_most=1000)
+    cue: int = knob(6, "steps for which the cue is shown", at_least=1, at_most=1000)
+    response: int = knob(10, "steps for which the answer is due", at_least=1, at_most=1000)
     name: ClassVar[str] = "cue_discrimination"
     answers: ClassVar[Literal["last", "every"]] = "every"
     vocabulary: ClassVar[int] = 3  # two cues and a blank, in that order

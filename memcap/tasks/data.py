@@ -51,9 +51,9 @@ class Data(Task):
 
     name: ClassVar[str] = "data"
     default_lag: ClassVar[int | None] = None
-    file: str = knob(EXAMPLE, "an .npz file of your sequences; example: 512 made-up ones, to see how it goes")
+    file: str = knob(EXAMPLE, "an .npz file of your sequences; example: 512 made-up sequences to try it with")
     held_out: float = knob(0.2, "share of the sequences that training never sees", above=0, below=1)
-    fold: int = knob(0, "which split into training and held-out sequences", at_least=0, at_most=1000)
+    fold: int = knob(0, "number of the split into training and held-out sequences", at_least=0, at_most=1000)
     criterion: float | str | None = knob(
         None,
         "accuracy, or mean squared error, that is a pass; null: .99, or 5 % of the variance; best: a held-out"
@@ -62,8 +62,8 @@ class Data(Task):
     bits: float = knob(1.0, "bits to hold, if you know them: for reference lines only", above=0, at_most=1e6)
     scale: bool = knob(
         False,
-        "whether each number of `inputs` is scaled by its mean and spread in training's sequences; symbols"
-        " have none",
+        "true if each number of `inputs` is scaled by its mean and spread in the training sequences; not"
+        " for symbols",
         before=False,
     )
 

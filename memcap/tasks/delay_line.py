@@ -30,7 +30,9 @@ class DelayLine(Task):
     """
 
     symbols: int = knob(2, "size S of the alphabet", at_least=2, at_most=1024)
-    reals: bool = knob(False, "draw standard normal reals instead of symbols, scored by squared error")
+    reals: bool = knob(
+        False, "true if steps show standard normal reals instead of symbols, scored by squared error"
+    )
     name: ClassVar[str] = "delay_line"
     question: ClassVar[str] = "everything of the last steps, at every step"
     asks: ClassVar[tuple[str, ...]] = ("symbols",)

@@ -33,7 +33,8 @@ class Latch(Task):
     distractors: int = knob(4, "size of the distractors' alphabet; 0: a blank lag", at_least=0, at_most=1024)
     noise: float = knob(
         0.0,
-        "standard deviation of the numbers after the symbol's; 0: symbols are seen",
+        "standard deviation of the numbers that follow the symbol's number; 0: steps show symbols, not"
+        " numbers",
         at_least=0.0,
         at_most=10.0,
         before=0.0,

@@ -52,20 +52,20 @@ class Mqar(Task):
     symbols: int = knob(16, "number V of keys, and of values", at_least=4, at_most=4096)
     layout: str = knob(
         "separate",
-        "key and value at two steps, one after the other, or stacked at one",
+        "place of key and value: separate, at two steps; stacked, at one step",
         choices=("separate", "stacked"),
         before="separate",
     )
     rewrites: int = knob(
         0,
-        "number R of further values per key, of which the latest is due; N (R + 1) is at most V",
+        "number R of further values per key; the latest one is due; N (R + 1) is at most V",
         at_least=0,
         at_most=1023,
         before=0,
     )
     fillers: str = knob(
         "blanks",
-        "after the pairs, at each step without a query: a blank, or a random one of all keys and values",
+        "symbols after the pairs at steps without a query: blanks, or random ones of all keys and values",
         choices=("blanks", "random"),
         before="blanks",
     )

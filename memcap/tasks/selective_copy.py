@@ -40,7 +40,9 @@ class SelectiveCopy(Task):
     symbols: int = knob(2, "size A of the alphabet", at_least=2, at_most=1024)
     distractors: int = knob(0, "size of the distractors' alphabet; 0: blanks", at_least=0, at_most=1024)
     cue: str = knob(
-        "once", "before the recall only, or there and throughout it", choices=("once", "throughout")
+        "once",
+        "steps of the cue: once, before the recall; throughout, also at every step of the recall",
+        choices=("once", "throughout"),
     )
     name: ClassVar[str] = "selective_copy"
     question: ClassVar[str] = "several things out of many, in their order, until they are asked for"

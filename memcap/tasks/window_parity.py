@@ -35,7 +35,12 @@ class WindowParity(Task):
     timescales depend on training curriculum and affect performance in memory tasks", ICLR, and its code.
     """
 
-    heads: int = knob(1, "read-outs: one for the last `lag` bits, or for 2, 3, ...", at_least=1, at_most=200)
+    heads: int = knob(
+        1,
+        "number of read-outs: 1, for the last `lag` bits; more, for the last 2, 3, ... bits each",
+        at_least=1,
+        at_most=200,
+    )
     name: ClassVar[str] = "window_parity"
     loss: ClassVar[Literal["classes", "values"]] = "values"
     vocabulary: ClassVar[None] = None

@@ -40,8 +40,8 @@ class Windows(Task):
     """
 
     window: int = knob(10, "steps w in a window", at_least=2, at_most=10_000)
-    label: str = knob("every", "the windows at whose end an answer is due", choices=("every", "last"))
-    carry: str = knob("keep", "what becomes of the carry between windows", choices=("keep", "reset"))
+    label: str = knob("every", "windows at whose end an answer is due", choices=("every", "last"))
+    carry: str = knob("keep", "carry between windows: kept, or reset", choices=("keep", "reset"))
     name: ClassVar[str] = "windows"
     answers: ClassVar[Literal["last", "every"]] = "every"
     vocabulary: ClassVar[int] = 2  # the bits; a first bit of 0 looks like what follows it

@@ -37,7 +37,7 @@ class WordProblem(Task):
 
     group: str = knob("S3", "the group", choices=("S3", "Z6", "A4", "Z12", "A5", "Z60", "S5", "Z2"))
     generators: str = knob(
-        "all", "the elements that come: all, or swaps of two things (groups S)", choices=("all", "swaps")
+        "all", "elements that come: all, or swaps of two things (groups S)", choices=("all", "swaps")
     )
     name: ClassVar[str] = "word_problem"
     answers: ClassVar[Literal["last", "every"]] = "every"

@@ -23,7 +23,7 @@ class Tracking:
 
     mode: str = knob("off", "off, wandb, trackio, or MODULE:NAME of your own")
     project: str | None = knob(None, "project of W&B or trackio; null: WANDB_PROJECT, or memcap")
-    entity: str | None = knob(None, "W&B entity; null: your default")
+    entity: str | None = knob(None, "user or team of W&B; null: your default")
     wandb: str = knob("auto", "auto: online only where a key is present", choices=WANDB_MODES)
     runs: str = knob(
         "auto", "a run a member or per group of seeds; auto: groups in large studies", choices=RUNS

@@ -124,6 +124,14 @@ def test_a_little_of_what_state_gains_is_forgiven(task):
     assert curve_of(task, 0.3, 0.0140, 0.0001).units == 4
 
 
+def test_where_more_than_chance_is_forgiven_it_says_which_width_is_as_good(task):
+    forgiven, chance = (curve_of(task, 0.3, 0.01, 0.002, spread=spread) for spread in (0.001, 0.02))
+    assert (forgiven.units, forgiven.as_good.units) == (2, 4)
+    line = "4 are as good as the best but for chance: 0.002 +- 0.001; with 2, 1.2% of what state gains is"
+    assert line in " ".join(sentences(forgiven))
+    assert "as good" not in " ".join(sentences(chance))
+
+
 def test_it_says_what_is_enough_and_what_is_not(task):
     text = " ".join(sentences(curve_of(task, 0.5, 0.41, 0.4, spread=0.005, last=0.6)))
     assert "2 units: held-out loss 0.41 +- 0.005, within 0.016 (chance, fold by fold) of the best" in text

@@ -6,7 +6,6 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
-from study_checks import refusal
 
 from memcap.cells import Cell, cell_class, cell_classes, registry
 from memcap.config import Member
@@ -145,9 +144,3 @@ def test_cells_of_the_folder_and_of_flax_go_by_their_name():
     assert all(cell_class(name) is cls for name, cls in cell_classes().items())
     assert issubclass(cell_class("LSTMCell"), Cell)
     assert issubclass(cell_class("LSTMCell"), nnx.LSTMCell)
-
-
-@pytest.mark.parametrize("name", ["leaky_cell:NOTHING", "leaky_cell:nnx", "collections:OrderedDict"])
-def test_what_is_no_cell_is_one_line(module, name):
-    said = "must be a class derived from memcap.cells.Cell or flax.nnx.RNNCellBase"
-    assert refusal(lambda: Model(name, 3)) == f"model.cell={name}: {said}"

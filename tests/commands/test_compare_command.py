@@ -54,7 +54,7 @@ def test_in_words(two):
     assert "  > 1.04 [" in copy
     assert ", open]" in copy
     assert "hold, 1,500 steps / chrono, 1,500 steps" in delay
-    assert "u50 B/A: units of the second over units of the first" in about
+    assert "u50 B/A: units at which half of the seeds pass, of the second divided by the first" in about
     assert notes == [
         "Of 2: u50: B needs fewer units at 0, more at 1; at 1 the interval holds 1."
         " u90: B needs fewer units at 0, more at 1; at 1 the interval holds 1. The studies are taken as"

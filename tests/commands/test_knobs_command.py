@@ -60,7 +60,7 @@ def test_recipes_have_the_values_of_their_files():
     [
         (
             "evaluation",
-            ["evaluation.stretch 20 whole number, at least 1 and at most 100 how many times the lag"],
+            ["evaluation.stretch 20 whole number, at least 1 and at most 100 factor by which the lag"],
         ),
         (
             "job",
@@ -73,7 +73,7 @@ def test_recipes_have_the_values_of_their_files():
             "delay_line",
             [
                 "task.lag 8 whole number, at least 1",
-                "task.reals false true or false draw standard normal reals",
+                "task.reals false true or false true if steps show standard normal reals",
             ],
         ),
         (

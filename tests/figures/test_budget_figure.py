@@ -60,7 +60,7 @@ def test_the_caption_names_recipes_and_seeds(rows):
     text = " ".join(draw(rows).figure.texts[0].get_text().split())
     assert "Up to 1,500 steps: hold; up to 8 seeds per width." in text
     budget = "Up to 8,000 steps: curriculum, hold; up to 8 seeds per width."
-    assert f"{budget} At each lag the best of up to 2 recipes" in text
+    assert f"{budget} Each lag uses the best of up to 2 recipes" in text
     assert "Steady:" in text
 
 

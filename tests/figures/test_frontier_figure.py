@@ -61,7 +61,7 @@ def test_the_caption_says_recipe_rate_budget_and_seeds(rows):
     assert "6 to 8 seeds per width" in text
     assert "Best of" not in text
     two = " ".join(caption(frontier(table(group(lr=0.1), group(lr=0.2)))))
-    assert "At each lag the best of up to 2 recipes, chosen on the seeds it is judged on." in two
+    assert "Each lag uses the best of up to 2 recipes, chosen on the seeds that it is judged on." in two
 
 
 def test_the_steady_members_are_drawn_and_the_caption_says_what_that_is():

@@ -39,4 +39,4 @@ def test_marks_are_drawn_at_these_bytes(rows):
         expected = {gap.floor, gap.hand_set, gap.any_seed, gap.u90.units} - {None}
         assert expected <= drawn
     words = axes.figure.texts[1].get_text()
-    assert words.startswith("At 0 of 3 lines one unit is enough")
+    assert words.startswith("One unit, the least that a net has, is enough at 0 of 3 lines.")

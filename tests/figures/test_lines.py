@@ -74,5 +74,5 @@ def test_names_stand_beside_the_axes_apart_and_inside_the_figure(tasks):
 def test_a_caption_says_first_what_it_shows_and_last_what_counts(figure):
     (text,) = (" ".join(each.get_text().split()) for each in figure.texts if "About it." in each.get_text())
     assert text.startswith("About it.")
-    assert "What training reached, not what a network could hold." in text
+    assert "These are widths that training reached, not what a network could hold." in text
     assert text.index("Bars are 95 % intervals") < text.index("A seed passes if its net is ")

@@ -49,7 +49,7 @@ def test_the_caption_names_recipes_budgets_seeds_and_how_the_best_was_chosen(row
         "open_gate: 1500 steps; curriculum: 8000 steps; lucky: 100 steps. Seeds per width: up to 2, 8."
         in text
     )
-    assert "It is the best of up to 2, chosen on the seeds it is judged on." in text
+    assert "It is the best of up to 2, chosen on the seeds that it is judged on." in text
     assert "Steady:" in text
 
 

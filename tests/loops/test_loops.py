@@ -270,6 +270,7 @@ class Decaying(cell_class("delta_product")):
 LAST = EXACT._replace(every=False)
 RESET, CUT_READOUT = CASES[4], READ_OUT[2]
 WRITTEN_OUT = [
+    *(("lstm", case, "while") for case in (LAST, CUT, RESET, *READ_OUT[:2])),
     *((name, CUT, "while") for name in ("GRUCell", f"{__name__}:Simple", "OptimizedLSTMCell", "LSTMCell")),
     ("OptimizedLSTMCell", RESET, "while"),
     *((name, case, "associative") for name in DIAGONAL for case in (EXACT, CUT, RESET)),

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
+from lstm_reference import keras_lstm, sigmoid
 from study_checks import refusal
 
 from memcap.cells import Init
@@ -20,29 +21,6 @@ from memcap.models.model import Model
 from memcap.tasks.delay_line import DelayLine
 
 F, U, OUT, B, T = 3, 5, 2, 4, 9
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
-
-
-def keras_lstm(x, kernel, recurrent_kernel, bias):
-    """keras.layers.LSTM(return_sequences=True): x (B, T, F); gates are split from the last axis as i, f, c,
-    o."""
-    units = recurrent_kernel.shape[0]
-    k_i, k_f, k_c, k_o = (kernel[:, n * units : (n + 1) * units] for n in range(4))
-    r_i, r_f, r_c, r_o = (recurrent_kernel[:, n * units : (n + 1) * units] for n in range(4))
-    b_i, b_f, b_c, b_o = (bias[n * units : (n + 1) * units] for n in range(4))
-    h = c = np.zeros((x.shape[0], units))
-    outputs = []
-    for x_t in np.swapaxes(x, 0, 1):
-        i = sigmoid(x_t @ k_i + b_i + h @ r_i)
-        f = sigmoid(x_t @ k_f + b_f + h @ r_f)
-        c = f * c + i * np.tanh(x_t @ k_c + b_c + h @ r_c)
-        o = sigmoid(x_t @ k_o + b_o + h @ r_o)
-        h = o * np.tanh(c)
-        outputs.append(h)
-    return np.stack(outputs, 1)
 
 
 def torch_lstm(x, weight_ih, weight_hh, bias_ih, bias_hh):

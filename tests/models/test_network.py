@@ -4,11 +4,9 @@ from functools import cache, partial
 from pathlib import Path
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from loop_checks import pass_over
 from lstm_reference import quick_jit, relative_error
 from study_checks import refusal
 
@@ -124,48 +122,6 @@ def test_symbols_are_one_hot_reals_and_the_defaults_are_all_steps_from_zero(cell
         weights, np.eye(F, dtype=np.float32)[inputs]
     )
     close(plain, whole(net)(weights, zero_carry(net), inputs, T))
-
-
-@cache
-def windowed(net: Architecture, reset: bool):
-    """Last output, and the gradient of its weighed sum in weights, carry and inputs."""
-
-    def loss(weights, carry, inputs, boundary):
-        over = pass_over(inputs, T, boundary, reset, every=False)
-        _, output = net.build(weights).run(over, initial_carry=carry)
-        return jnp.sum(output * jnp.cos(jnp.arange(output.size)).reshape(output.shape)), output
-
-    return quick_jit(jax.grad(loss, argnums=(0, 1, 2), has_aux=True))
-
-
-WINDOWED = [("lstm", "dense"), ("lstm", "lstm"), ("GRUCell", "dense")]
-
-
-@pytest.mark.parametrize("reset", [False, True], ids=["cut", "reset"])
-@pytest.mark.parametrize(("cell", "readout"), WINDOWED)
-def test_no_gradient_reaches_a_write_in_an_earlier_window(cell, readout, reset):
-    net = architecture(cell, readout)
-    weights, carry, inputs = random_weights(net), random_carry(net), reals()
-    run = windowed(net, reset)
-    inputs[:4, :, 0], inputs[4:, :, 0] = 1, 0  # feature 0 is on in the first window only
-    (d_weights, d_carry, d_inputs), output = run(weights, carry, inputs, np.arange(T) == 4)
-    cell_slopes = d_weights["cell"]
-    kernel = cell_slopes["kernel"] if cell == "lstm" else cell_slopes["dense_i"]["kernel"]
-    assert not np.any(kernel[0])
-    assert np.all(np.any(kernel[1:], 1))
-    assert not any(np.any(leaf) for leaf in jax.tree.leaves(d_carry))
-    assert not np.any(d_inputs[:4])
-    assert np.all(np.any(d_inputs[4:], (1, 2)))
-
-    (d_weights, d_carry, d_inputs), joined = run(weights, carry, inputs, np.zeros(T, bool))
-    assert all(np.any(leaf) for leaf in jax.tree.leaves(d_carry))
-    assert np.all(np.any(d_inputs, (1, 2)))
-
-    changed = inputs.copy()
-    changed[:4] += 1
-    seen = not np.array_equal(run(weights, carry, changed, np.arange(T) == 4)[1], output)
-    assert seen != reset  # a cut carry still carries the value
-    assert np.array_equal(joined, output) != reset
 
 
 def test_a_preset_is_refused_for_a_cell_whose_gates_are_not_known():

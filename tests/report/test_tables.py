@@ -53,7 +53,7 @@ def test_the_frontier_is_shown_with_budget_rate_recipe_and_counts():
         interval_text(point.fit.u90),
         "hold (best of 2) 0.03",
         " 1500 ",
-        "chosen on the seeds it is judged on",
+        "chosen on the seeds that it is judged on",
         "1:0/4 2:3/4 3:4/4",
     ):
         assert part in text
@@ -72,7 +72,7 @@ def test_the_frontier_shows_both_verdicts_and_says_what_they_are():
     alone = printed(frontier_table(points[1:]))
     assert "steady" not in alone
     assert "u90 trained" not in alone
-    assert "chosen on the seeds it is judged on" not in text
+    assert "chosen on the seeds that it is judged on" not in text
 
 
 def test_open_intervals_are_said_to_be_open_with_what_closes_them():
@@ -111,7 +111,7 @@ def test_where_no_recipe_trains_a_task_no_lower_bound_is_printed(counts):
     assert not points[0].trains
     assert "too few pass: under half of the seeds at every width" in text
     assert f"median accuracy at the end, by units: {points[0].units[0]}:0." in " ".join(text.split())
-    assert ">" not in text.replace("(<=: the narrowest tried is enough; >: the widest is not)", "")
+    assert ">" not in text.replace("(<=: the narrowest width tried is enough; >: the widest is not)", "")
 
 
 def test_members_are_cut_off_where_there_are_many():

@@ -99,6 +99,20 @@ def test_jaxlib_alone_knows_the_flags(flag, works):
     assert any(words in tried.stderr for words in flags._REFUSALS) is not works
 
 
+def test_a_file_of_flags_is_read_and_one_that_is_not_there_is_one_line(tmp_path, monkeypatch):
+    """XLA would take our flags for a part of the file's name."""
+    (tmp_path / "flags").write_text("--xla_a=1\n--xla_b=2\n")
+    monkeypatch.setattr(flags, "_verdict", lambda flag: "yes")
+    monkeypatch.setenv("XLA_FLAGS", str(tmp_path / "flags"))
+    flags.add()
+    assert os.environ["XLA_FLAGS"] == " ".join(["--xla_a=1", "--xla_b=2", *flags.CPU_FLAGS])
+    (tmp_path / "words").write_text("root:x:0:0\n")
+    for name in (tmp_path, tmp_path / "nowhere", tmp_path / "words"):
+        monkeypatch.setenv("XLA_FLAGS", str(name))
+        with pytest.raises(UserError, match="nor a file of flags"):
+            flags.add()
+
+
 def test_a_users_flag_that_would_abort_is_one_line(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", UNKNOWN)
     monkeypatch.setattr(flags, "_verdict", lambda flag: "no" if flag == UNKNOWN else "yes")

@@ -31,8 +31,9 @@ from memcap.training.step import Trainer, TrainSpec, learning_rate, optimizer_of
 MODULES = {"flax": {"jax", "optax", "flax"}, "keras": {"keras"}, "torch": {"torch"}}
 
 
-def member(task="delay_line", lag=8, units=7, knobs=(), recipe="auto", cell="lstm", **values):
-    return Member(task_of(task, list(knobs)), lag, model=Model(cell, units), recipe=Recipe(recipe, **values))
+def member(task="delay_line", lag=8, units=7, knobs=(), recipe="auto", cell="lstm", layers=1, **values):
+    model = Model(cell, units, layers=layers)
+    return Member(task_of(task, list(knobs)), lag, model=model, recipe=Recipe(recipe, **values))
 
 
 def up_to(task, lag, units, **recipe):
@@ -66,6 +67,7 @@ MEMBERS = [
     pytest.param(member(recipe="curriculum_muon"), id="muon"),
     pytest.param(member(recipe="curriculum_muon", cell="GRUCell"), id="gru"),
     pytest.param(member("windows", 24, 2, ["window=10"], cell="SimpleCell"), id="elman"),
+    pytest.param(member(recipe="curriculum_muon", cell="GRUCell", layers=2), id="layers"),
     pytest.param(up_to("copy", 12, 4, recipe="uniform"), id="every lag, by a curriculum"),
     pytest.param(up_to("adding", 12, 2, recipe="hold", lags="uniform"), id="every lag, of values"),
 ]
@@ -115,7 +117,7 @@ def test_batches_have_the_batch_first_and_what_is_due_at_every_step(each):
 def test_weights_start_as_the_engine_starts_them(cell, init):
     each = member("latch", 20, 6, recipe="hold", init=init, cell=cell)
     entropy = [3, 20, 6]
-    arrays = parts(script(each, "torch"))["initial_weights"](np.random.default_rng(entropy))
+    arrays = parts(script(each, "torch"))["initial_weights"](np.random.default_rng(entropy), 7)
     wanted = cell_class(cell).arrays(each.architecture.init(each.init, entropy)["cell"])
     for ours, engines in zip(arrays, wanted, strict=True):
         np.testing.assert_allclose(ours, engines, rtol=1e-5, atol=1e-7)
@@ -129,7 +131,7 @@ def test_a_layer_of_a_script_steps_as_memcap_s_cell(cell, framework, monkeypatch
     pytest.importorskip(framework)
     each, names = member("latch", 4, 3, recipe="hold", init="half_open", cell=cell), {"__name__": "script"}
     exec(script(each, framework), names)
-    kernel, recurrent, bias = names["initial_weights"](np.random.default_rng(0))
+    kernel, recurrent, bias = names["initial_weights"](np.random.default_rng(0), each.task.features)
     inputs = np.random.default_rng(1).standard_normal((2, 5, each.task.features)).astype(np.float32)
     if framework == "keras":
         net = names["build"](np.random.default_rng(0))
@@ -149,6 +151,31 @@ def test_a_layer_of_a_script_steps_as_memcap_s_cell(cell, framework, monkeypatch
     ours.dense_i.kernel[...], ours.dense_h.kernel[...], ours.dense_i.bias[...] = kernel, recurrent, bias
     hidden = nnx.RNN(ours)(inputs)
     np.testing.assert_allclose(outputs, hidden @ readout + shift, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_layers_of_a_script_are_those_of_memcap(framework, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    if importlib.util.find_spec(framework) is None:
+        pytest.skip(f"{framework} is not installed")
+    each, names = member("latch", 4, 3, recipe="hold", layers=2), {"__name__": "script"}
+    exec(script(each, framework), names)
+    weights, widths = each.architecture.init(each.init, [0]), []
+    layers = [cell_class("lstm").arrays(weights[name]) for name in ("cell", "cell_2")]
+    names["initial_weights"] = lambda rng, features: widths.append(features) or layers[len(widths) - 1]
+    inputs = np.random.default_rng(1).standard_normal((2, 5, each.task.features)).astype(np.float32)
+    if framework == "torch":
+        net = names["Net"](None)
+        outputs = net(names["torch"].from_numpy(inputs)).detach().numpy()
+        readout = [each.detach().numpy().T for each in net.readout.parameters()]
+    else:
+        net = names["build"](None) if framework == "keras" else names["Net"](None, nnx.Rngs(0))
+        outputs, top = net(inputs), net.layers[-1] if framework == "keras" else net.readout
+        readout = [np.asarray(part) for part in (top.kernel, top.bias)]
+    weights["readout"] = dict(zip(("kernel", "bias"), readout, strict=True))
+    assert widths == [each.task.features, 3]
+    ours = each.architecture.build(weights)(inputs.swapaxes(0, 1))
+    np.testing.assert_allclose(outputs, ours.transpose(2, 1, 0), rtol=1e-4, atol=1e-5)
 
 
 def trainer(each):
@@ -315,7 +342,7 @@ def turned_by_keras(names, starts, gradients):
 def turned_by_torch(names, starts, gradients):
     torch = names["torch"]
     weights = [torch.zeros(start.T.shape, requires_grad=True) for start in starts]
-    optimizer = names["Muon"](weights, weights[1])
+    optimizer = names["Muon"](weights[1:], weights[:1])
     optimizer.param_groups[0]["lr"] = 0.5
     for gradient in gradients:
         for weight, own in zip(weights, gradient, strict=True):
@@ -415,7 +442,7 @@ def test_no_gradient_passes_from_window_to_window(framework, carry, monkeypatch)
         pytest.skip(f"{framework} is not installed")
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     names = {"__name__": "script"}
-    exec(script(member("windows", 24, 3, ["window=10", f"carry={carry}"]), framework), names)
+    exec(script(member("windows", 24, 3, ["window=10", f"carry={carry}"], layers=2), framework), names)
     assert names["WINDOW"] == 10
     rng = np.random.default_rng(0)
     inputs = rng.standard_normal((4, 25, 2)).astype(np.float32)
@@ -457,7 +484,7 @@ def run(text, framework, folder):
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_script_trains_a_delay_line_by_a_curriculum(framework, tmp_path):
-    each = member(lag=4, units=8, recipe="curriculum")
+    each = member(lag=4, units=6, layers=2, recipe="curriculum")
     assert run(script(each, framework), framework, tmp_path).startswith("STEADY after")
     assert len(list(tmp_path.glob("delay_line_4.*"))) == 1
 

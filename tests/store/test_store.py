@@ -339,11 +339,6 @@ def test_a_shard_is_read_once_as_long_as_it_is_the_same(folder, monkeypatch):
     assert names(store.read(folder)) == ["r"]
 
 
-def test_a_temporary_file_of_a_killed_job_is_ignored(folder):
-    (folder / "rows" / ".p.parquet.k3x9").write_bytes(b"half")
-    assert store.read(folder).is_empty()
-
-
 def test_one_finds_a_row_by_the_first_digits_of_its_key(folder):
     shards.write_table(
         folder / "rows" / "p.parquet", frame([row(k) for k in range(17)])

@@ -140,14 +140,6 @@ def test_each_member_has_a_curve_and_a_row_as_it_ends(trained):
         assert row == each
 
 
-def test_a_second_run_trains_nothing(trained, monkeypatch):
-    found, folder, rows, _ = trained
-    forbid_training(monkeypatch)
-    assert_frame_equal(run_study(found, ONE_LANE, Study(folder, "small")), rows)
-    part = run_study(found[:3], ONE_LANE, Study(folder, "small"))
-    assert sorted(part["key"]) == sorted(m.key for m in found[:3])
-
-
 def test_a_longer_job_trains_what_is_new(trained, tmp_path, monkeypatch):
     rows = trained[2]
     shards.write_table(tmp_path / "rows.parquet", rows)  # as after `collect` alone

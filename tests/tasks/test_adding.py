@@ -28,15 +28,6 @@ def test_adding_the_marked_numbers_solves_it(lag, extra, seed):
     assert value.max() < 1
 
 
-@pytest.mark.parametrize("lag", [1, 2, 9, 40])
-def test_chance_by_the_best_guess(lag):
-    """The best guess is 1, or the number in sight and 1/2 more when the last step is marked."""
-    batch = draw(TASK, lag, batch=16384)
-    value, marker = batch.inputs[lag].T
-    error = (np.where(marker, value + 0.5, 1) - batch.targets) ** 2
-    assert abs(error.mean() - chance(lag)) < 3 * error.std() / 128
-
-
 def test_the_baseline_that_papers_quote():
     targets = draw(TASK, 40, batch=16384).targets
     assert targets.var() == pytest.approx(1 / 6, abs=0.004)

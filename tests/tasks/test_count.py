@@ -6,7 +6,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from task_checks import STEPS, draw, few, seeds
 
-from memcap.tasks.chance import without_memory
 from memcap.tasks.count import Count
 
 
@@ -21,12 +20,6 @@ def test_a_counter_solves_it(kind, lag, extra, scale, seed):
         count += 1 if kind == "time" else batch.inputs[t] == 1
         np.testing.assert_allclose(batch.targets[t] * (scale or lag), count, rtol=1e-5)
     assert np.array_equal(batch.mask, np.broadcast_to(np.arange(STEPS)[:, None] < length, batch.mask.shape))
-
-
-@pytest.mark.parametrize("lag", [3, 4, 10, 50])
-def test_chance_for_time_by_the_variance(lag):
-    chance = Count(scale=None).facts(lag, lag).chance
-    assert chance == pytest.approx(np.var(np.arange(1, lag + 1) / lag), rel=1e-12)
 
 
 @pytest.mark.parametrize("lag", [3, 4, 10, 50])
@@ -52,14 +45,6 @@ def test_smallest_lag_and_precision(kind):
     assert three.chance > three.threshold
     assert fifty.threshold == pytest.approx(1e-4)
     assert math.log2(50) - 2 < fifty.bits < math.log2(50)
-
-
-def test_chance_of_a_count_that_goes_on_past_its_lag():
-    """40 steps on a scale of 8: the variance of 1/8, 2/8 ... 40/8, not of the eight counts up to the lag."""
-    chance = Count(kind="time", scale=8).facts(8, 40).chance
-    assert chance == pytest.approx(2.08, abs=0.005)
-    assert chance == pytest.approx(np.var(np.arange(1, 41) / 8), rel=1e-12)
-    assert without_memory(Count(kind="time", scale=8), 8, 40).mean == pytest.approx(chance, rel=1e-6)
 
 
 def test_a_stretched_count_keeps_its_scale():

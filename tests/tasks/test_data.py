@@ -304,6 +304,8 @@ def test_a_net_sees_the_whole_sequence_where_no_lag_is_given(tmp_path):
     assert job.members[0] == replace(job.members[0], lag=STEPS - 1)
     ((other,),) = compose_jobs(["task=data", "recipe=hold", "axes={task: [latch]}"])
     assert other.members[0].lag == 8
+    ((grid,),) = compose_jobs(["recipe=hold", f"axes={{task: data, task.file: {file}}}"])
+    assert grid.members == job.members
 
 
 def test_a_criterion_below_chance_names_its_knob(tmp_path):

@@ -113,21 +113,6 @@ def test_an_honest_task_is_a_member_s_like_any_other(module):
 
 
 @pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("no_such_module:Pulses", "no module no_such_module on Python's path or in the current folder"),
-        ("rare_pulses:Impulses", "the module rare_pulses has no Impulses"),
-        ("rare_pulses:NOTHING", "must be a class derived from memcap.tasks.Task"),
-        ("rare_pulses:Facts", "must be a class derived from memcap.tasks.Task"),
-        ("rare pulses:Pulses", "must be MODULE:NAME, as in my_module:MyName"),
-        ("rare_pulses:", "must be MODULE:NAME, as in my_module:MyName"),
-    ],
-)
-def test_a_wrong_name_is_one_line(module, name, said):
-    assert refusal(lambda: task_class(name)) == f"task.name={name}: {said}"
-
-
-@pytest.mark.parametrize(
     ("body", "says"),
     [
         ("class Half(Task):\n    pass", "lacks facts, outputs, sample, shortest, vocabulary"),

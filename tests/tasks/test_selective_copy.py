@@ -1,5 +1,3 @@
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -85,11 +83,6 @@ def test_what_came_a_fixed_number_of_steps_ago_is_no_answer():
     right = [np.mean(inputs[:, first - back] == targets[:, first]) for back in range(1, task.items + lag + 1)]
     assert right[-1] == pytest.approx(4 / 11, abs=0.02)
     assert max(right) == right[-1]
-
-
-def test_facts():
-    facts = SelectiveCopy(items=16, symbols=15).facts(4063, 4095)
-    assert (facts.held, facts.bits, facts.chance) == (16, 16 * math.log2(15), 1 / 15)
 
 
 def test_recipe():

@@ -23,7 +23,7 @@ REFERENCE = Path(__file__).parent / "reference"
 RUNS = json.loads((REFERENCE / "runs.json").read_text())
 STUDY = ["task=latch", "task.lag=5", "axes={model.units: [1, 2], seed: 3}", "recipe.budget=60"]
 STUDY += ["evaluation.every=10", "evaluation.sequences=64", "evaluation.stretch=2", "recipe.batch=16"]
-STUDY += ["study=reference", "engine.workers=1", "engine.batching=map", "engine.lanes=1"]
+STUDY += ["study=reference", "engine.workers=1", "engine.loop=while", "engine.lanes=1"]
 
 
 # columns of rows that came later

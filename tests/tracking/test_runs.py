@@ -12,7 +12,6 @@ from memcap.recipes import Recipe
 from memcap.store.curves import MOST_POINTS
 from memcap.studies.writer import members_table
 from memcap.tasks import task_class
-from memcap.terminal.printing import member_name
 from memcap.tracking.runs import (
     Entry,
     frontier_so_far,
@@ -42,10 +41,6 @@ def test_a_member_has_a_readable_name_and_the_key_as_its_id():
     assert run.config == ours.config
     assert run_of_member(member(symbols=4)).name == "delay_line(symbols=4)-L8-u7-s3"
     assert member(symbols=4).task_at_lag == "delay_line(symbols=4)-L8"
-
-
-def test_a_member_has_one_name_here_and_in_status():
-    assert member(units=9, seed=3).name == member_name("delay_line", 8, 9, 3) == "delay_line-L8-u9-s3"
 
 
 def test_members_share_a_run_of_seeds_if_they_differ_in_the_seed_alone():

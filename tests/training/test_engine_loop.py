@@ -138,43 +138,6 @@ def test_an_unknown_loop_is_refused():
         Engine(loop="fast")
 
 
-@pytest.mark.parametrize(
-    ("former", "loop"),
-    [
-        ({"kernel": "xla"}, "reproducible"),
-        ({"kernel": "auto"}, "auto"),
-        ({"kernel": "native"}, "native"),
-        ({"scan": "plain"}, "plain"),
-        ({"scan": "auto"}, "reproducible"),  # the kernel was XLA's unless another was asked for
-        ({"batching": "map"}, "while"),
-        ({"batching": "vmap"}, "associative"),
-        ({"batching": "auto"}, "reproducible"),
-        ({"batching": "map", "kernel": "native"}, "native"),
-        ({"batching": "map", "kernel": "xla"}, "while"),
-        ({"batching": "map", "scan": "plain"}, "plain"),
-        ({"batching": "vmap", "kernel": "auto"}, "associative"),
-    ],
-    ids=str,
-)
-def test_former_knobs_are_read_with_one_note(former, loop, capsys):
-    warn_once.cache_clear()
-    for given in (
-        {},
-        {"loop": "reproducible"},
-    ):  # as in a published study's file, which a former knob overrides
-        assert Engine(**given, **former) == Engine(loop=loop)
-    words = " ".join(f"engine.{name}={value}" for name, value in former.items())
-    assert capsys.readouterr().err == f"memcap: {words} is now engine.loop={loop}\n"
-    assert replace(Engine(**former), lanes=2) == Engine(loop=loop, lanes=2)
-    assert capsys.readouterr().err == ""
-
-
-@pytest.mark.parametrize("change", [{"batching": "vmap"}, {"scan": "plain"}], ids=str)
-def test_former_knobs_that_name_two_loops_are_refused(change):
-    with pytest.raises(UserError, match=r"^engine\.\w+=\w+ engine.kernel=native: are two loops"):
-        Engine(kernel="native", **change)
-
-
 def test_for_a_device_elsewhere_loops_of_cpus_are_none():
     for loop in ("auto", "reproducible", "native"):
         assert elsewhere(Engine(loop=loop, lanes=3)) == Engine(loop="associative", lanes=3)
@@ -406,7 +369,7 @@ def test_a_second_process_trains_by_what_the_first_one_compiled(tmp_path):
     """XLA's cache holds calls of the library, which must be known before they are loaded."""
     rows = []
     for name in ("first", "second"):
-        done = run(tmp_path, "engine.kernel=native", f"out={name}", XDG_CACHE_HOME=str(tmp_path / "cache"))
+        done = run(tmp_path, "engine.loop=native", f"out={name}", XDG_CACHE_HOME=str(tmp_path / "cache"))
         assert done.returncode == 0, done.stderr
         rows.append(store.read(tmp_path / name))
     assert rows[0].select("kernel", "loop").row(0) == ("native", "native")

@@ -74,9 +74,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
     axes.set_xticks(range(len(NETS)), NETS.values(), fontsize=9)
     axes.set(ylabel="loss, mean over all steps (nats)", xlim=(-0.4, len(NETS) - 0.4), ylim=(-0.008, 0.19))
     caption = (
-        f"Copying {ITEMS} symbols of {SYMBOLS} over {T} blanks: a mark is a net after at most 4,000 steps of"
-        f" 20 sequences. Grey, Arjovsky et al. (2016), by eye: x after {EARLY:,} sequences, + at the end of"
-        " training."
+        f"Each mark shows the loss of one net that copies {ITEMS} symbols of {SYMBOLS} over {T} blanks, after"
+        " at most 4,000 steps of 20 sequences. Grey marks show Arjovsky et al. (2016), read by eye: x after"
+        f" {EARLY:,} sequences, + at the end of training."
     )
     return marks.finish(picture, data, f"{caption} {marks.seeds(rows)}", 125, left=0.1, right=0.98, top=0.96)
 

@@ -68,9 +68,10 @@ def draw(rows: pl.DataFrame) -> Drawn:
     marks.legend(panels[-1], fontsize=7, loc="lower right")
     panels[0].set_ylabel("accuracy of recalled values")
     caption = (
-        f"Points: median of up to {marks.greatest(data, 'seeds')} seeds; bars: all of them. A net stops once"
-        " it is right at 99 %. After Arora et al., Zoology (2023), fig. 2, and Based (2024), fig. 2, scaled"
-        " down, and with LSTMs of one layer and one recipe."
+        "The figure shows how accurately nets of each width recall pairs. Points are the median of up to"
+        f" {marks.greatest(data, 'seeds')} seeds, and bars reach to all of them. A net stops once it is right"
+        " at 99 %. After Arora et al., Zoology (2023), fig. 2, and Based (2024), fig. 2, scaled down, with"
+        " LSTMs of one layer and one recipe."
     )
     return marks.finish(
         picture, data, f"{caption} {marks.seeds(rows)}", 150, left=0.065, right=0.985, top=0.85, wspace=0.24

@@ -120,11 +120,12 @@ def draw(rows: pl.DataFrame) -> Drawn:
         beside_it.set_ylabel("accuracy of recalled values")
     marks.legend(grid[1, 1], loc="upper left")
     caption = (
-        "At equal bytes the delta rule recalls as much as all others, or more. Written once, linear attention"
-        " lies under GLA and Mamba-2, and DeltaNet under Gated DeltaNet throughout."
-        f" Median of up to {marks.greatest(data, 'seeds')} seeds, and bars to all of them, of nets of one"
-        f" layer after at most {marks.greatest(rows, 'budget'):,} training steps; dashed, the rule of that"
-        " colour without training; dotted, chance. After Arora et al., Based (2024), fig. 2, scaled down."
+        "At equal bytes the delta rule recalls as much as all others, or more. If keys are written once,"
+        " linear attention lies below GLA and Mamba-2, and DeltaNet lies below Gated DeltaNet at every size."
+        f" Points are the median of up to {marks.greatest(data, 'seeds')} seeds, and bars reach to all of"
+        f" them, for nets of one layer after at most {marks.greatest(rows, 'budget'):,} training steps."
+        " Dashed lines show the rule of that colour without training, and the dotted line shows chance. After"
+        " Arora et al., Based (2024), fig. 2, scaled down."
     )
     margins = {"left": 0.09, "right": 0.98, "top": 0.95, "wspace": 0.06, "hspace": 0.16}
     return marks.finish(picture, data, f"{caption} {marks.seeds(rows)}", 125, **margins)

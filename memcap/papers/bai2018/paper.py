@@ -63,9 +63,10 @@ def draw(rows: pl.DataFrame) -> Drawn:
     marks.number_x(axes, data["T"].unique().sort())
     marks.legend(axes, loc="upper right", bbox_to_anchor=(1, 0.84))
     caption = (
-        f"A mark per seed, lines through medians; nets of {data['parameters'].min() or 0:,} to"
-        f" {marks.greatest(data, 'parameters'):,} parameters, at most {marks.greatest(rows, 'budget'):,}"
-        " training steps of 32 sequences. After Bai, Kolter & Koltun (2018), fig. 5."
+        f"Each mark shows one seed, and lines join medians. Nets have {data['parameters'].min() or 0:,} to"
+        f" {marks.greatest(data, 'parameters'):,} parameters and train for at most"
+        f" {marks.greatest(rows, 'budget'):,} steps of 32 sequences. After Bai, Kolter & Koltun"
+        " (2018), fig. 5."
     )
     return marks.finish(picture, data, f"{caption} {marks.seeds(rows)}", 120)
 

@@ -63,10 +63,11 @@ def draw(rows: pl.DataFrame) -> Drawn:
     panels[0].set_ylabel("mean squared error of the recalled vector")
     picture.suptitle("Error of holding a random vector, by width and delay", y=0.98)
     caption = (
-        f"Points: median over up to {marks.greatest(data, 'seeds')} seeds; bars: all of them. Grey: the least"
-        " error of any linear read-out of so many numbers. A net stops once its error is .02. After Collins,"
-        " Sohl-Dickstein & Sussillo (2017), fig. 2c, whose nets are tuned one by one; here one recipe trains"
-        " all."
+        "The figure shows the error of nets of each width on vectors of n numbers. Points are the median over"
+        f" up to {marks.greatest(data, 'seeds')} seeds, and bars reach to all of them. Grey lines show the"
+        " least error of any linear read-out of so many numbers. A net stops once its error is .02. After"
+        " Collins, Sohl-Dickstein & Sussillo (2017), fig. 2c. Their nets are tuned one by one; here one"
+        " recipe trains all."
     )
     return marks.finish(
         picture, data, f"{caption} {marks.seeds(rows)}", 60 + 60 * number, top=0.89, wspace=0.08

@@ -94,10 +94,10 @@ def draw(rows: pl.DataFrame) -> Drawn:
     marks.legend(panels[1, 0], loc="best")
     marks.legend(panels[1, -1], loc="center left")
     caption = (
-        "Trained at lengths up to 40. A line or a mark is a net of one layer, of at most"
-        f" {marks.greatest(rows, 'budget'):,} training steps; lines are those of each cell's widest."
-        " Dashed: solved; dotted: chance. All nets but the crosses begin with short lengths. After Delétang"
-        " et al. (2023), whose nets have 256 units and train a million steps."
+        "Each line or mark shows one net of one layer, trained at lengths up to 40 for at most"
+        f" {marks.greatest(rows, 'budget'):,} steps. Lines show each cell's widest nets. The dashed line"
+        " marks solved, and the dotted line chance. All nets except the crosses begin with short lengths."
+        " After Delétang et al. (2023), whose nets have 256 units and train a million steps."
     )
     margins = {"left": 0.07, "right": 0.99, "top": 0.93, "hspace": 0.42, "wspace": 0.08}
     return marks.finish(picture, data, f"{caption} {marks.seeds(rows)}", 165, **margins)

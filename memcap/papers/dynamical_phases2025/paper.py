@@ -125,12 +125,12 @@ def draw(rows: pl.DataFrame) -> Drawn:
     for axes in (left, right):
         axes.grid(color="#dddddd", lw=0.5)
     caption = (
-        "Leaky nets that say after a delay which of two cues they saw, trained by gradient descent with"
-        f" momentum .9, {marks.greatest(data, 'seeds')} seeds a point (delays moved sideways a little). Left:"
-        " lines, a logistic curve with a share of seeds that no rate trains. Right: the rate at which half of"
-        " the other seeds train, with 95 % intervals; line, a power of the delay. Kurtkaya, Dinc et al."
-        " (2025) have powers of -2.7, where nets cease to learn, and -4.1, for slow points, at delays to 80"
-        " steps."
+        "Leaky nets report, after a delay, which of two cues they saw. They train by gradient descent with"
+        f" momentum .9, with {marks.greatest(data, 'seeds')} seeds per point (delays are moved sideways a"
+        " little). Left: lines are logistic curves with a share of seeds that no rate trains. Right: points"
+        " are the rates at which half of the other seeds train, with 95 % intervals, and the line is a power"
+        " of the delay. Kurtkaya, Dinc et al. (2025) find powers of -2.7, where nets cease to learn, and"
+        " -4.1, for slow points, at delays to 80 steps."
     )
     return marks.finish(
         picture, data, f"{caption} {marks.seeds(rows)}", 160, left=0.075, right=0.985, top=0.92, wspace=0.24

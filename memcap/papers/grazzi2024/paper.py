@@ -60,9 +60,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
         axes.set_yticks(range(len(cells)), [NAMES[cell] for cell in cells])
     marks.legend(panels[0], loc="lower left")
     caption = (
-        "Above the line all eigenvalues are positive. A mark is a net of one layer, of at most"
-        f" {marks.greatest(rows, 'budget'):,} training steps. After Grazzi et al. (2024), table 3, whose nets"
-        " have two layers."
+        "Each mark shows one net of one layer, trained for at most"
+        f" {marks.greatest(rows, 'budget'):,} steps. For the cells above the line, all eigenvalues are"
+        " positive. After Grazzi et al. (2024), table 3, whose nets have two layers."
     )
     return marks.finish(
         picture, data, f"{caption} {marks.seeds(rows)}", 110, left=0.22, top=0.93, wspace=0.08

@@ -86,10 +86,10 @@ def draw(rows: pl.DataFrame) -> Drawn:
         top -= 0.085 + 0.04 * len(handles)
         picture.legend(handles=handles, title=title, frameon=False, fontsize=8, title_fontsize=8, **place)
     caption = (
-        f"Points: median of up to {marks.greatest(data, 'seeds')} seeds; bars: all of them. Nets of one layer"
-        f" and at most {marks.greatest(rows, 'budget'):,} training steps, each cell at the learning rate that"
-        " suits it; one stops once it is right at 99 %. After Gu & Dao, Mamba (2023), table 1 and fig. 2,"
-        " scaled down."
+        "The figure shows the accuracy of nets of one layer, each cell at the learning rate that suits it."
+        f" Points are the median of up to {marks.greatest(data, 'seeds')} seeds, and bars reach to all of"
+        f" them. Nets train for at most {marks.greatest(rows, 'budget'):,} steps, and stop once they are"
+        " right at 99 %. After Gu & Dao, Mamba (2023), table 1 and fig. 2, scaled down."
     )
     return marks.finish(
         picture, data, f"{caption} {marks.seeds(rows)}", 150, left=0.07, right=0.735, top=0.86, wspace=0.06

@@ -64,10 +64,11 @@ def draw(rows: pl.DataFrame) -> Drawn:
     order = [*dict.fromkeys(labels), PAPER_WIDTH, "chance"]
     legend_in_order(panels[0], order, frameon=False, fontsize=7, loc="lower left")
     caption = (
-        f"Filled: at the trained length, median over up to {marks.greatest(data, 'seeds')} seeds (bars: all"
-        " of them); open: the same nets on words twice as long. lag: steps from the first bracket to the"
-        " answer that closes it. A net stops once it is right at 99 %. Grey: the width that Hewitt et al."
-        " (2020) give their LSTMs; other widths are ours."
+        "Filled marks show nets at the trained length, and open marks show the same nets on words twice as"
+        f" long. Marks are the median over up to {marks.greatest(data, 'seeds')} seeds, and bars reach to all"
+        " of them. The lag is the number of steps from the first bracket to the answer that closes it. A net"
+        " stops once it is right at 99 %. The grey line is the width that Hewitt et al. (2020) give their"
+        " LSTMs; other widths are ours."
     )
     return marks.finish(
         picture, data, f"{caption} {marks.seeds(rows)}", 170, left=0.07, right=0.985, top=0.86, wspace=0.16

@@ -117,12 +117,13 @@ def draw(rows: pl.DataFrame) -> Drawn:
     for axes in (above, below):
         axes.grid(color="#dddddd", lw=0.5)
     caption = (
-        f"Above: median over {marks.greatest(data, 'seeds')} seeds of training steps times batch, from biases"
-        " that are told the lag or the same at all lags; a line ends where half of the seeds or fewer are"
-        " solved. Open: experiments 2c, 4 and 6a of Hochreiter & Schmidhuber (1997), at the lag as it is"
-        " counted here. Learning rule, criterion and cell differ, so compare slopes, not heights. Below:"
-        " share of nets of 2 units that latch the bit. Told the lag, the least width that most seeds solve is"
-        f" {_widths(data)}, at every lag of every task."
+        "Above: training steps times batch until success, the median over"
+        f" {marks.greatest(data, 'seeds')} seeds. Biases are either told the lag or the same at all lags. A"
+        " line ends where at most half of the seeds are solved. Open marks show experiments 2c, 4 and 6a of"
+        " Hochreiter & Schmidhuber (1997), at the lag as it is counted here. Learning rule, criterion and"
+        " cell differ, so compare slopes, not heights. Below: the share of nets of 2 units that latch the"
+        f" bit. If nets are told the lag, the least width that most seeds solve is {_widths(data)}, at every"
+        " lag of every task."
     )
     return marks.finish(picture, data, f"{caption} {marks.seeds(rows)}", 120)
 

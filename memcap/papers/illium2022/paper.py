@@ -74,9 +74,10 @@ def draw(rows: pl.DataFrame) -> Drawn:
             picture.colorbar(image, cax=box, label="mean squared error")
     panels[0].set_ylabel("cells n")
     caption = (
-        "Colours and numbers: mean squared error of the number of p steps before (variance 1; beyond 1 the"
-        f" colour is that of 1), median of up to {marks.greatest(data, 'seeds')} seeds. Above the red line"
-        " there are more cells than steps, n > p: enough for a linear net. After Illium et al. (2022)."
+        "Colours and numbers show the mean squared error of the number of p steps before (its variance is 1;"
+        " errors above 1 have the colour of 1), the median of up to"
+        f" {marks.greatest(data, 'seeds')} seeds. Above the red line there are more cells than steps, n > p,"
+        " which is enough for a linear net. After Illium et al. (2022)."
     )
     margins = {"left": 0.06, "right": 0.9, "bottom": BOTTOM, "top": TOP, "wspace": 0.14}
     return marks.finish(picture, data, f"{caption} {marks.seeds(rows)}", 170, **margins)

@@ -114,9 +114,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
     for axes in (curve, total, error):
         marks.legend(axes, fontsize=7)
     caption = (
-        f"Left and middle: no training; spectral radius {RADIUS}, estimates from {STEPS:,} steps. Right: best"
-        f" of up to {marks.greatest(trained, 'seeds')} seeds; grey: a linear net's error is at least this."
-        " After Jaeger (2001)."
+        f"Left and middle: nets without training, with spectral radius {RADIUS}, estimated from {STEPS:,}"
+        f" steps. Right: the best of up to {marks.greatest(trained, 'seeds')} seeds; the error of a linear"
+        " net is at least the grey line. After Jaeger (2001)."
     )
     return marks.finish(
         picture,

@@ -107,10 +107,11 @@ def draw(rows: pl.DataFrame) -> Drawn:
     marks.legend(left, loc="upper left")
     marks.legend(right, loc="upper left", bbox_to_anchor=(1.01, 1), title="both panels", title_fontsize=8)
     caption = (
-        f"Left: 4 to 32 symbols of {SYMBOLS}; open, 4 of {MANY_SYMBOLS}; no mark"
-        " where no width has half of the strings right. Nets of one layer after at most"
-        f" {marks.greatest(rows, 'budget'):,} training steps, {data['nets'].min() or 0} or"
-        f" {marks.greatest(data, 'nets')} a width. After Jelassi et al. (2024), whose figures were not read."
+        f"Left: strings of 4 to 32 symbols of {SYMBOLS}; open marks show strings of 4 symbols of"
+        f" {MANY_SYMBOLS}. There is no mark where no width copies half of the strings. Nets have one layer"
+        f" and train for at most {marks.greatest(rows, 'budget'):,} steps, {data['nets'].min() or 0} or"
+        f" {marks.greatest(data, 'nets')} per width. After Jelassi et al. (2024), whose figures"
+        " were not read."
     )
     return marks.finish(
         picture, data, f"{caption} {marks.seeds(rows)}", 165, left=0.07, right=0.85, top=0.93, wspace=0.2

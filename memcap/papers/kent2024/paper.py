@@ -97,8 +97,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
     if right.get_legend_handles_labels()[0]:  # none in rows without nets of four units
         marks.legend(right, fontsize=7)
     caption = (
-        "A mark is a net of one layer; open marks in the grey band have not learnt it. Dotted: 50,"
-        " the longest lag of Kent & Murray (2024), by a GRU of six layers of 120 units."
+        "Each mark shows one net of one layer. Open marks in the grey band are nets that have not learnt the"
+        " lag. The dotted line is 50, the longest lag of Kent & Murray (2024), by a GRU of six"
+        " layers of 120 units."
     )
     return marks.finish(
         picture, data, f"{caption} {marks.seeds(rows)}", 165, left=0.07, right=0.99, top=0.92, wspace=0.17

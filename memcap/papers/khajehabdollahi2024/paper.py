@@ -66,10 +66,10 @@ def draw(rows: pl.DataFrame) -> Drawn:
     panels[0].text(0.02, 0.97, "not solved", va="top", fontsize=8, transform=panels[0].transAxes)
     marks.legend(panels[1], loc="lower right")
     caption = (
-        "Asked for the parity of the last 2, 3, ..., N bits at once, by a read-out each, nets learn what they"
-        f" do not when asked for the last N alone. A mark is a net of {marks.greatest(rows, 'units')} units"
-        f" after at most {marks.greatest(rows, 'budget'):,} steps; lines, medians. After Khajehabdollahi,"
-        " Zeraati et al. (2024)."
+        "Nets that are asked for the parity of the last 2, 3, ..., N bits at once, with one read-out each,"
+        " learn what they do not learn if asked for the last N alone. Each mark shows one net of"
+        f" {marks.greatest(rows, 'units')} units after at most {marks.greatest(rows, 'budget'):,} steps, and"
+        " lines join medians. After Khajehabdollahi, Zeraati et al. (2024)."
     )
     return marks.finish(
         picture,

@@ -60,9 +60,10 @@ def draw(rows: pl.DataFrame) -> Drawn:
     panels[0].set_ylabel("share of whole sequences right")
     marks.legend(panels[0])
     caption = (
-        "A line is a net of one layer, trained at 16 elements (dotted) for at most"
-        f" {marks.greatest(rows, 'budget'):,} steps; dashed, short sequences came first. Grey, across:"
-        " learnt. After Merrill et al. (2024), whose groups are of order 60."
+        "Each line shows one net of one layer, trained at 16 elements (dotted) for at most"
+        f" {marks.greatest(rows, 'budget'):,} steps. Dashed lines show nets that saw short sequences first."
+        " Nets above the horizontal grey line have learnt the task. After Merrill et al. (2024),"
+        " whose groups are of order 60."
     )
     return marks.finish(
         picture, data, f"{caption} {marks.seeds(rows)}", 125, left=0.09, right=0.98, top=0.92, wspace=0.06

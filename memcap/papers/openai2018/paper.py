@@ -57,9 +57,10 @@ def draw(rows: pl.DataFrame) -> Drawn:
     panels[0].set_ylabel("accuracy at 50 bits")
     marks.legend(panels[1], loc="center right")
     caption = (
-        "Parity of strings of one length is learnt where the answer is due after every bit, and not where it"
-        f" is due at the end alone. A mark is an LSTM after at most {marks.greatest(rows, 'budget'):,} steps"
-        " of 32 strings. After tries at OpenAI's request by enerrio (at the end) and jperl (after every bit)."
+        "Nets learn the parity of strings of one length if the answer is due after every bit, but not if it"
+        " is due only at the end. Each mark shows one LSTM after at most"
+        f" {marks.greatest(rows, 'budget'):,} steps of 32 strings. After tries at OpenAI's request by enerrio"
+        " (at the end) and jperl (after every bit)."
     )
     return marks.finish(
         picture, data, f"{caption} {marks.seeds(rows)}", 118, left=0.09, top=0.92, right=0.98, wspace=0.06

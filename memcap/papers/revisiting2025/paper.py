@@ -124,9 +124,10 @@ def draw(rows: pl.DataFrame) -> Drawn:
     below.set_yticks(range(len(NAMES)), [*NAMES.values()], fontsize=8)
     marks.number_x(below, data["lr"].unique().sort())
     caption = (
-        f"Median of up to {marks.greatest(data, 'seeds')} seeds, and bars to all of them, of nets of one"
-        f" layer after at most {marks.greatest(rows, 'budget'):,} training steps on {PAIRS} pairs; dotted,"
-        f" chance. Below, the rates around the best one (white) at which the median is at least {SHARE:g} of"
+        "Above: the accuracy of nets of one layer by learning rate, after at most"
+        f" {marks.greatest(rows, 'budget'):,} training steps on {PAIRS} pairs. Points are the median of up to"
+        f" {marks.greatest(data, 'seeds')} seeds, and bars reach to all of them. The dotted line shows"
+        f" chance. Below: the rates around the best one (white) at which the median is at least {SHARE:g} of"
         " the best. After Okpekpe & Orvieto (2025), scaled down."
     )
     schema = {"cell": pl.String, "low": pl.Float64, "high": pl.Float64}

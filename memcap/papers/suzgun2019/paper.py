@@ -93,10 +93,10 @@ def draw(rows: pl.DataFrame) -> Drawn:
     handles = dict(zip(*panels[0].get_legend_handles_labels()[::-1], strict=True))
     marks.legend(panels[-1], handles=handles.values(), labels=handles.keys(), loc="upper left", fontsize=7)
     caption = (
-        "A mark is a net of one layer, trained at n up to 30; at the dotted line it has not learnt all of"
-        " these. A loss below .000001 is drawn there. Crosses: means of ten nets trained at n up to 50, by"
-        " units; dashed: at n up to 30, of widths that were not read; by eye from the figures of Suzgun et"
-        " al. (2019)."
+        "Each mark shows one net of one layer, trained at n up to 30. A mark at the dotted line has not"
+        " learnt all of these. A loss below .000001 is drawn at .000001. Crosses, by units, are means of ten"
+        " nets that the paper trained at n up to 50. Dashed lines show its nets trained at n up to 30, whose"
+        " widths were not read. Both were read by eye from the figures of Suzgun et al. (2019)."
     )
     return marks.finish(
         picture, data, f"{caption} {marks.seeds(rows)}", 175, left=0.07, right=0.99, top=0.92, wspace=0.08

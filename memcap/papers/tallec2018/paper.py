@@ -76,9 +76,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
     place = {"ncols": 4, "loc": "upper center"}
     picture.legend(handles.values(), handles.keys(), frameon=False, fontsize=8, **place)
     caption = (
-        "A mark a seed (side by side), a bar at the median; open marks at the budget are seeds that did not"
-        " solve adding. Copies at .302 have learnt which symbols came, and nothing of their order. All"
-        " starts have the same training. Scores stand in for the training curves of Tallec & Ollivier (2018),"
+        "Each mark shows one seed (moved sideways), and each bar a median. Open marks at the budget are seeds"
+        " that did not solve adding. Copies at .302 have learnt which symbols came, but not their order. All"
+        " starts have the same training. Scores replace the training curves of Tallec & Ollivier (2018),"
         " whose T is 200 to 2,000."
     )
     return marks.finish(picture, data, f"{caption} {marks.seeds(rows)}", 130, top=0.84, wspace=0.45)

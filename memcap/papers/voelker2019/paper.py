@@ -89,10 +89,11 @@ def draw(rows: pl.DataFrame) -> Drawn:
         marks.level(axes, solved.threshold / solved.chance, "solved: 5 % of the variance")
         marks.legend(axes)
     caption = (
-        f"Points: median over up to {marks.greatest(data, 'seeds')} seeds; bars: all of them. Right: at most"
-        f" {marks.greatest(rows, 'budget'):,} updates, ended when solved; grey: what a linear code of n"
-        " numbers leaves of a window, a share of its variance. After Voelker, Kajic & Eliasmith (2019); the"
-        " paper: validation losses of their code, over that of T = 1,600."
+        f"Points are the median over up to {marks.greatest(data, 'seeds')} seeds, and bars reach to all of"
+        f" them. Right: nets train for at most {marks.greatest(rows, 'budget'):,} updates, and end when"
+        " solved. The grey line is the error that a linear code of n numbers leaves of a window, as a share"
+        " of its variance. After Voelker, Kajic & Eliasmith (2019); the paper's marks are validation losses"
+        " of their code, divided by that of T = 1,600."
     )
     return marks.finish(
         picture, data, f"{caption} {marks.seeds(rows)}", 160, left=0.065, right=0.985, top=0.93, wspace=0.13

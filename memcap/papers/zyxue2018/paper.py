@@ -67,9 +67,10 @@ def draw(rows: pl.DataFrame) -> Drawn:
     marks.number_x(axes, data["T"].unique().sort())
     marks.legend(axes)
     caption = (
-        "One LSTM unit latches less often than a plain one only if its forget gate starts as Keras starts it."
-        f" A mark: {marks.greatest(data, 'nets')} nets of one unit, of {marks.greatest(rows, 'budget'):,}"
-        " training steps each. After Cross Validated 340898 (2018), whose own figure was not read."
+        "One LSTM unit latches less often than a plain one only if its forget gate starts as in Keras. Each"
+        f" mark shows {marks.greatest(data, 'nets')} nets of one unit, each trained for"
+        f" {marks.greatest(rows, 'budget'):,} steps. After Cross Validated 340898 (2018), whose own figure"
+        " was not read."
     )
     return marks.finish(picture, data, f"{caption} {marks.seeds(rows)}", 95, left=0.11, top=0.96)
 
