@@ -909,8 +909,7 @@ def _give_up(rows: pl.DataFrame, share: float, by: str, *each: str) -> tuple[str
     points = _curves_at_threshold().join(rows, on="key").sort("key", "step")
     seen = points.filter(pl.col("step") <= share * pl.col("budget"), pl.col("lag").is_not_null())
     last = seen.group_by("key").agg(
-        progress=pl.col("lag").last() / pl.col("task_lag").last(),
-        loss=-pl.col("train_loss").tail(3).mean(),
+        progress=pl.col("lag").last() / pl.col("task_lag").last(), loss=-pl.col("train_loss").tail(3).mean()
     )
     running = rows.join(last, on="key").filter(pl.col("steps") > share * pl.col("budget"))
     running = running.with_columns(half=pl.col("seed") % 2)

@@ -85,14 +85,7 @@ MEMBERS = {
         "budget": 150,
         "optimizer": "soap",
     },
-    "ggt": {
-        "task": "latch",
-        "lag": 3,
-        "units": 3,
-        "recipe": "forget_bias",
-        "budget": 56,
-        "optimizer": "ggt",
-    },
+    "ggt": {"task": "latch", "lag": 3, "units": 3, "recipe": "forget_bias", "budget": 56, "optimizer": "ggt"},
     "diverged": {
         "task": "delay_line",
         "lag": 2,
