@@ -85,14 +85,7 @@ MEMBERS = {
         "budget": 150,
         "optimizer": "soap",
     },
-    "ggt": {
-        "task": "latch",
-        "lag": 3,
-        "units": 3,
-        "recipe": "forget_bias",
-        "budget": 56,
-        "optimizer": "ggt",
-    },
+    "ggt": {"task": "latch", "lag": 3, "units": 3, "recipe": "forget_bias", "budget": 56, "optimizer": "ggt"},
     "diverged": {
         "task": "delay_line",
         "lag": 2,
@@ -107,6 +100,7 @@ MEMBERS = {
 
 
 QUICK = ("solved_and_steady", "windows_reset", "a_stream_by_a_gru", "descent_by_an_lru")
+QUICK += ("values_by_cosine_on_two_frozen_layers", "decay_to_a_floor")
 NAMES = [
     pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
     for name in MEMBERS

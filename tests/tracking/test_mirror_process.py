@@ -220,10 +220,7 @@ def test_a_signal_to_all_processes_of_a_job_leaves_the_end_to_the_job(home):
     ("service", "says"),
     [
         ("Breaks", "my_module:Breaks does not work and is left: disk full"),
-        (
-            "Dies",
-            'tracking=my_module:Dies does not work and is left: its process ended ("out of luck")',
-        ),
+        ("Dies", 'tracking=my_module:Dies does not work and is left: its process ended ("out of luck")'),
     ],
 )
 def test_what_keeps_a_service_from_its_work_is_one_warning_and_what_it_lacks_another(
