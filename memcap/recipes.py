@@ -96,11 +96,7 @@ class Recipe:
         before=None,
     )
     floor: float | None = knob(
-        None,
-        "share of the peak rate at which schedule=cosine ends; null: 0",
-        above=0,
-        below=1,
-        before=None,
+        None, "share of the peak rate at which schedule=cosine ends; null: 0", above=0, below=1, before=None
     )
     warmup_share: float | None = knob(
         None, "share of the budget that is warmup, instead of `warmup`", above=0, at_most=1, before=None

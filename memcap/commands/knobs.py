@@ -162,10 +162,7 @@ def _recipes() -> Listing:
     values = recipe_values()
     columns = [Column("recipe"), *(Column(name, right=True) for name in values)]
     return Listing(
-        "Recipes, with the values of their files",
-        columns,
-        _recipe_rows(values),
-        drops=(*values,)[::-1],
+        "Recipes, with the values of their files", columns, _recipe_rows(values), drops=(*values,)[::-1]
     )
 
 

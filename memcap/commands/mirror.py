@@ -29,7 +29,6 @@ from memcap.tracking import RUNS, WANDB_MODES, Tracking
 from memcap.tracking.mirror import SECONDS_BETWEEN_POLLS, Sender, StudyMirror, mirror
 from memcap.tracking.report import figure_since, remove_files, report_path
 
-NICENESS = 10  # about a tenth of a training process's share of a core that both want
 PATIENCE = 60.0  # most seconds that a mirror lives once the job beside it was killed
 
 
@@ -136,7 +135,6 @@ def _result(folder: Path, study: str) -> tuple[list[dict[str, Any]], Path | None
 
 def _beside_a_job(settings: Tracking, arguments: Namespace) -> None:
     """Follow one command until it ends, or is gone."""
-    os.nice(NICENESS)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the job ends it, or the job's own end
         signal.signal(number, signal.SIG_IGN)
     folder, token, parent, over = arguments.results, arguments.token, os.getppid(), threading.Event()

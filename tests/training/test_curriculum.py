@@ -164,14 +164,7 @@ def test_nothing_is_asked_before_the_front_has_arrived():
 @pytest.mark.parametrize("task", ["delay_line", "count"])
 def test_it_solves_what_it_should(task):
     easy = memcap.members(
-        task=task,
-        lag=[3, 4],
-        units=5,
-        recipe="curriculum",
-        seed=[1],
-        budget=1500,
-        sequences=256,
-        stretch=1,
+        task=task, lag=[3, 4], units=5, recipe="curriculum", seed=[1], budget=1500, sequences=256, stretch=1
     )
     rows = memcap.train(easy, engine=Engine(loop="while", workers=1), progress=False)
     assert rows["solved"].all()
