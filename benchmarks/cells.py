@@ -145,7 +145,7 @@ def page(steps: Sequence[Step], plan: CellsPlan, facts: Mapping[str, Any]) -> st
     heads += [f"nanoseconds a weight that pads it to {plan.padded} units"]
     notes = [
         f"delay line, T = 4 lag, {plan.batch} sequences, recipe forget_bias, one core; CPU time of chunks of"
-        f" {plan.steps} steps in one process, in turn, the least of {plan.repeats}",
+        f" {plan.steps} steps in one process, in turn, the least of {plan.repeats}"
     ]
     return report.page("Cells in C", facts, notes, ["", report.table(heads, rows)])
 

@@ -194,7 +194,7 @@ def page(measured: Measured, plan: CostPlan, facts: Mapping[str, Any]) -> str:
     at = plan.origin
     notes = [
         f"a delay line, T = 4 lag; members of {at.steps} steps, one worker; medians of {plan.repeats} after"
-        " one that does not count; without compiling, without evaluations",
+        " one that does not count; without compiling, without evaluations"
     ]
     body = [
         "",

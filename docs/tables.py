@@ -153,9 +153,9 @@ def short_answer() -> str:
         f" {tasks - len(dearer)} of {tasks} tasks. Information costs width, and how much depends on how well"
         " the net was trained. The one unit"
         f" {'inherits its hold' if one.verdict.startswith('inherited') else 'learns to hold'}: {bias} nets"
-        " pass that start from forget bias 1, which holds nothing for that long by itself. Only"
-        f" {frozen} pass if the cell is not trained, and {max(one.by_recipe, one.wide)} of {one.draws:,}"
-        " without any training."
+        " pass that start from forget bias 1, which holds nothing for that long by itself. If the cell is"
+        f" not trained, {frozen} pass, and {max(one.by_recipe, one.wide)} of {one.draws:,} pass without any"
+        " training."
     )
 
 
@@ -261,8 +261,8 @@ def advice_up_to() -> str:
     lines = [(name, *(of.get(lag, "") for lag in lags)) for name, of in by_task.items()]
     whole = table(("task, passed (units)", *(f"up to {lag}" for lag in lags)), lines)
     half = ", ".join(f"{n} of {of} up to {lag} with {units} units" for lag, units, n, of in by_half.rows())
-    copies = filled(f"By half the rate ({UNIFORM_RATE / 2:g}) these copies of 16 pass: {half}.")
-    steady = filled(f"Of the delay line were steady: {', '.join(of_lag)}.")
+    copies = filled(f"With half the rate ({UNIFORM_RATE / 2:g}), these copies of 16 pass: {half}.")
+    steady = filled(f"These delay lines were steady: {', '.join(of_lag)}.")
     return f"{whole}\n\n{copies}\n\n{steady}"
 
 
@@ -422,9 +422,9 @@ def gap_in_short() -> str:
     both = [each for each in all_gaps if each.hand_set and each.is_met]
     wider = [each.point.label.replace("_", " ") for each in both if each.any_seed < each.hand_set]
     return filled(
-        f"{gap.in_short(all_gaps)} Of {len(both)} hand-set nets some seed found one with less state at"
-        f" {len(wider)} ({', '.join(wider)}): a construction proves that its width is enough, not that it is"
-        " the least."
+        f"{gap.in_short(all_gaps)} At {len(wider)} of {len(both)} lines with a net set by hand"
+        f" ({', '.join(wider)}), some seed found a net with less state: a construction proves that its width"
+        " is enough, but not that it is the least."
     )
 
 
@@ -499,10 +499,8 @@ def optimizers_on_delay_lines() -> str:
     )
     near = sorted(near.rows(), key=lambda row: (OPTIMIZERS.index(row[0]), row[1]))
     each = ", ".join(f"{passed} of {nets} by {name} {rate:g}" for name, rate, passed, nets in near)
-    together = (
-        f"Where thresholds lie (5 units at lag 8, 7 at 12, 10 and 12 at 20), these are together {each}."
-    )
-    seconds = "Mean seconds of a net, failing ones included:"
+    together = f"Near the thresholds (5 units at lag 8, 7 at 12, 10 and 12 at 20), these nets passed: {each}."
+    seconds = "Mean seconds per net, including nets that fail:"
     return "\n\n".join([passed_by_optimizer(rows), filled(together), seconds, seconds_by_optimizer(rows)])
 
 
@@ -652,9 +650,9 @@ def fresh_seeds() -> str:
             below.append(steady[p.lag, under])
     good, seeds = (sum(column) for column in zip(*below, strict=True))
     return filled(
-        f"Widths about u90 were tried again on fresh seeds (`memcap train"
-        f" sweeps=delay_line_fresh_seeds`): steady were {', '.join(parts[:-1])} and {parts[-1]}. Two units"
-        f" below u50 {good} of {seeds} were."
+        f"Widths about u90 were tried again on fresh seeds (`memcap train sweeps=delay_line_fresh_seeds`)."
+        f" These were steady: {', '.join(parts[:-1])} and {parts[-1]}. Two units below u50, {good} of {seeds}"
+        " were."
     )
 
 
@@ -694,7 +692,7 @@ def every_lag() -> str:
         table(head, lines)
         + "\n\n"
         + filled(
-            f"Of these {len(lines)} lags u50 lies in the predicted 95 % interval at {inside[0.5]}, u90 at"
+            f"u50 lies in the predicted 95 % interval at {inside[0.5]} of these {len(lines)} lags, and u90 at"
             f" {inside[0.9]}. Where the width to take was trained, {passed} of {seeds} seeds were steady."
         )
     )
@@ -719,9 +717,9 @@ def races() -> str:
         lines.append((each.label, each.lag, f"`{winner}`", *thresholds, own.height, f"{ratio:.2f}"))
     head = ("task", "lag", "recipe that won", "u90", "u90 published", "nets", "steps over the search's")
     sentence = filled(
-        f"At {sum(as_good)} of {len(as_good)} u90 lies in the published interval or below it. Races and the"
-        f" searches after them took {rows['steps'].sum() / searches:.2f} times the training steps of these"
-        f" searches, and at {cheap} of {len(lines)} marks at most {MOST_OF_A_RACE:g} times."
+        f"u90 lies in the published interval or below it at {sum(as_good)} of {len(as_good)} marks. Races and"
+        f" the searches after them took {rows['steps'].sum() / searches:.2f} times the training steps of the"
+        f" searches alone, and at most {MOST_OF_A_RACE:g} times at {cheap} of {len(lines)} marks."
     )
     return f"{table(head, lines)}\n\n{sentence}"
 
@@ -780,8 +778,8 @@ def map_seeds() -> str:
     fewest = [need for need in map_needs() if need.point.seeds == counts[0]]
     none = sum(not need.point.trains for need in fewest)
     return filled(
-        f"Each number rests on {counts[0]} to {counts[-1]} seeds per width: on {counts[0]} at"
-        f" {len(fewest)} of {len(map_needs())} pairs of cell and task, {none} of these under half."
+        f"Each number rests on {counts[0]} to {counts[-1]} seeds per width. {len(fewest)} of"
+        f" {len(map_needs())} pairs of cell and task have {counts[0]} seeds; {none} of these are under half."
     )
 
 
@@ -835,10 +833,10 @@ def cell_map_again() -> str:
     ]
     return (
         filled(
-            f"Of {len(pairs)} pairs of cell and task {len(met)} have a u90 in both runs; the second's lies in"
-            f" the first's 95 % interval at {inside}. At {neither} no width is enough in either. Kendall's"
-            f" tau between the two orders, of the cells that have a u90 in both, is {min(taus):.2f} to"
-            f" {max(taus):.2f} by task (`memcap rank`). The others:"
+            f"{len(met)} of {len(pairs)} pairs of cell and task have a u90 in both runs. At {inside} of them,"
+            f" the second u90 lies in the first's 95 % interval. At {neither} pairs no width is enough in"
+            " either run. Kendall's tau between the two orders of the cells that have a u90 in both is"
+            f" {min(taus):.2f} to {max(taus):.2f} by task (`memcap rank`). The table has the other pairs:"
         )
         + "\n\n"
         + table(("cell", "task", "first run, bytes", "second run, bytes"), lines)
@@ -909,8 +907,7 @@ def _give_up(rows: pl.DataFrame, share: float, by: str, *each: str) -> tuple[str
     points = _curves_at_threshold().join(rows, on="key").sort("key", "step")
     seen = points.filter(pl.col("step") <= share * pl.col("budget"), pl.col("lag").is_not_null())
     last = seen.group_by("key").agg(
-        progress=pl.col("lag").last() / pl.col("task_lag").last(),
-        loss=-pl.col("train_loss").tail(3).mean(),
+        progress=pl.col("lag").last() / pl.col("task_lag").last(), loss=-pl.col("train_loss").tail(3).mean()
     )
     running = rows.join(last, on="key").filter(pl.col("steps") > share * pl.col("budget"))
     running = running.with_columns(half=pl.col("seed") % 2)

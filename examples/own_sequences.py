@@ -6,7 +6,7 @@ memcap fit readings.csv --target over
 
 As arrays, for any other study (python examples/own_sequences.py readings.npz): how much past is needed.
 
-memcap train task=data task.file=readings.npz recipe=hold study=readings \
+memcap train task=data task.file=readings.npz task.criterion=.9 recipe=hold study=readings \
   'axes=[{task.lag: 29, model.units: [1, 2, 3, 4], seed: 4}, {task.lag: [7, 14], model.units: 4, seed: 4}]'
 memcap frontier outputs/readings
 """

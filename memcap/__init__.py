@@ -4,9 +4,12 @@ The names for notebooks and scripts are here, and listed in docs/python.md. Each
 """
 
 import importlib
-from typing import TYPE_CHECKING, Any
 
+# In place of typing's: the command listens to signals only after this file, and typing imports for 20 ms.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from memcap import cells, figures, tasks
     from memcap.api import answer, data, draw, frontier, judge, load, members, rank, train
     from memcap.cells import Cell
@@ -58,7 +61,7 @@ _HOMES = {
 
 if not TYPE_CHECKING:  # for a checker it would have every name
 
-    def __getattr__(name: str) -> Any:
+    def __getattr__(name: str) -> "Any":
         for home, names in _HOMES.items():
             if name in names:
                 return getattr(importlib.import_module(home), name)

@@ -1,6 +1,7 @@
 """The command `memcap`, also as `python -m memcap`: handles signals first, and only then imports the rest."""
 
-import signal
+# As `signal`, which imports more, for some milliseconds.
+import _signal as signal  # ty: ignore[import-not-found]
 
 # until `main` handles it, as Python's own handler would end an import with a traceback
 if signal.getsignal(signal.SIGINT) is signal.default_int_handler:

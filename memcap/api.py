@@ -224,7 +224,7 @@ def data(frame: Any, target: Any, file: str | Path | None = None, **columns: Any
 
 def _array_form(inputs: Any, targets: Any, more: dict[str, Any]) -> LongForm:
     if unknown := set(more) - {"groups", "split"}:
-        raise UserError(f"data: {min(unknown)} is for a frame; sequences have groups and split alone")
+        raise UserError(f"data: {min(unknown)} is for a frame; sequences take only groups and split")
     return array_form(inputs, targets, **more)
 
 

@@ -204,8 +204,8 @@ class Member:
         evaluation = _checked(self.evaluation, Evaluation, "evaluation")
         if evaluation.until == "up_to" and not task.has_other_lags(lag):
             raise UserError(
-                f"evaluation.until=up_to: the lag of {task.name} is part of what is asked, which a net cannot"
-                " know of a sequence; leave it null"
+                f"evaluation.until=up_to: the lag of {task.name} is part of the question, and sequences do"
+                " not show it; leave it null"
             )
         resolved = {
             "task": task,

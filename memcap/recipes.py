@@ -96,11 +96,7 @@ class Recipe:
         before=None,
     )
     floor: float | None = knob(
-        None,
-        "share of the peak rate at which schedule=cosine ends; null: 0",
-        above=0,
-        below=1,
-        before=None,
+        None, "share of the peak rate at which schedule=cosine ends; null: 0", above=0, below=1, before=None
     )
     warmup_share: float | None = knob(
         None, "share of the budget that is warmup, instead of `warmup`", above=0, at_most=1, before=None
@@ -379,7 +375,7 @@ def _check_start(recipe: ResolvedRecipe, lag: int, cell: str) -> None:
     if recipe.init == "flax":
         if not cells.cell_class(cell).has_own_init:
             raise UserError(
-                f"recipe.init=flax: the cell {cell} has no start of Flax's; use"
+                f"recipe.init=flax: Flax has no initialiser for the cell {cell}; use"
                 " model.cell=OptimizedLSTMCell, the same LSTM"
             )
         if recipe.forget_bias is not None:
@@ -403,8 +399,9 @@ def _check_optimizer(recipe: ResolvedRecipe, cell: str) -> None:
     whose = {"soap": "weights", "muon": "recurrent weights"}.get(recipe.optimizer)
     if whose and (gates is None or (recipe.optimizer == "muon" and gates.recurrent is None)):
         raise UserError(
-            f"recipe.optimizer={recipe.optimizer}: is of the {whose} of gates, and of model.cell={cell} none"
-            " are known here; recipe.optimizer=ggt is of any cell"
+            f"recipe.optimizer={recipe.optimizer}: trains the {whose} of gates, and those of"
+            f" model.cell={cell}"
+            " are not known here; recipe.optimizer=ggt serves any cell"
         )
 
 
@@ -421,13 +418,13 @@ def _check_parts(recipe: ResolvedRecipe, task: Task, lag: int) -> None:
         )
     if recipe.warmup_share is not None and recipe.warmup:
         raise UserError(
-            f"recipe.warmup_share={recipe.warmup_share}: stands in place of recipe.warmup={recipe.warmup};"
-            " set recipe.warmup=0 beside it"
+            f"recipe.warmup_share={recipe.warmup_share}: replaces recipe.warmup={recipe.warmup}; set"
+            " recipe.warmup=0, too"
         )
     if recipe.lags is not None and not task.has_other_lags(lag):
         raise UserError(
-            f"recipe.lags={recipe.lags}: the lag of {task.name} is part of what is asked, which a net cannot"
-            " know of a batch; leave it null"
+            f"recipe.lags={recipe.lags}: the lag of {task.name} is part of the question, and sequences do not"
+            " show it; leave it null"
         )
 
 

@@ -1,13 +1,9 @@
-"""The whole method in plain JAX: train a net until its verdict is in (docs/decides.md). The engine
-(memcap/training/) gives the same numbers, only faster, and alone trains at several lags."""
+"""Train a net until its verdict is in (docs/decides.md): what the engine does, only slower, in plain JAX."""
 
 from dataclasses import dataclass, field
-from functools import partial
-from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 
 from memcap.config import Member, Stream
@@ -15,8 +11,11 @@ from memcap.models.network import pass_of
 from memcap.optimizers import NET_OPTIMIZERS, freeze_cell
 from memcap.tasks.base import Batch, random_key
 
+unseen = jax.jit(lambda task, *drawn: task.unseen(*drawn), static_argnums=(0, 2, 3, 4, 5))
 
-def loss_and_score(weights: jax.Array, member: Member, batch: Batch) -> tuple[jax.Array, Any]:
+
+@jax.jit(static_argnums=1)
+def loss_and_score(weights: jax.Array, member: Member, batch: Batch) -> tuple[jax.Array, jax.Array]:
     """Return the mean loss over the answers that are due; as aux, their summed score and their number."""
     task, network = member.task, member.architecture.build(member.architecture.unflatten(weights))
     _, outputs = network.run(pass_of(task, batch), "plain")  # (O, T, B), or (O, B) at the last step
@@ -26,7 +25,7 @@ def loss_and_score(weights: jax.Array, member: Member, batch: Batch) -> tuple[ja
     else:
         loss = score = ((outputs - batch.targets) ** 2).mean(0)
     due = jnp.ones(loss.shape) if batch.mask is None else batch.mask
-    return (loss * due).sum() / due.sum(), ((score * due).sum(), due.sum())
+    return (loss * due).sum() / due.sum(), jnp.stack([(score * due).sum(), due.sum()])
 
 
 def optimizer_of(member: Member) -> optax.GradientTransformationExtraArgs:
@@ -34,10 +33,9 @@ def optimizer_of(member: Member) -> optax.GradientTransformationExtraArgs:
     recipe, net, name = member.recipe, member.architecture, member.recipe.optimizer
     clip = optax.clip if recipe.clip_by == "element" else optax.clip_by_global_norm
     others = {"sgd": optax.trace(0.9), "rmsprop": optax.scale_by_rms(0.99, 1e-8, eps_in_sqrt=False)}
-    direction = others.get(name, optax.scale_by_adam())
-    if name in NET_OPTIMIZERS:
-        direction = NET_OPTIMIZERS[name](net)
-    decay: Any = (recipe.decay or 0.0) * net.matrices()
+    own = others.get(name, optax.scale_by_adam())
+    direction = NET_OPTIMIZERS[name](net) if name in NET_OPTIMIZERS else own
+    decay = (recipe.decay or 0.0) * jnp.asarray(net.matrices())
     optimizer = optax.chain(clip(recipe.clip), direction, optax.add_decayed_weights(decay))
     end = (recipe.floor or 0.0) if recipe.schedule == "cosine" else 1.0
     peak = optax.cosine_decay_schedule(recipe.peak(member.lag, member.model.units), recipe.budget, end)
@@ -46,22 +44,15 @@ def optimizer_of(member: Member) -> optax.GradientTransformationExtraArgs:
     return optax.chain(freeze_cell(net, optimizer) if recipe.freeze == "cell" else optimizer, rate)
 
 
-@partial(jax.jit, static_argnums=1)
-def train_step(weights: Any, member: Member, state: Any, step: int) -> tuple[Any, ...]:
+@jax.jit(static_argnums=1)
+def train_step(weights: jax.Array, member: Member, state: optax.OptState, step: int) -> tuple:
     """Return weights and optimizer state after a step, the batch's mean score, and whether all is finite."""
     key = random_key(*member.seeds, Stream.TRAIN, 0, step)
     batch = member.task.sample(key, member.lag, member.length, member.length, member.recipe.batch)
     (loss, (score, due)), gradient = jax.value_and_grad(loss_and_score, has_aux=True)(weights, member, batch)
     updates, state = optimizer_of(member).update(gradient, state, weights, units=member.model.units)
-    weights = weights + updates
+    weights = weights + jnp.asarray(updates)
     return weights, state, score / due, jnp.isfinite(loss) & jnp.isfinite(weights).all()
-
-
-@partial(jax.jit, static_argnums=(1, 2, 3))
-def score_block(weights: jax.Array, member: Member, lag: int, length: int, key: jax.Array) -> Any:
-    """Return the summed score of a block of fresh sequences, and the number of answers that are due."""
-    batch = member.task.unseen(key, lag, length, length, member.evaluation.block)
-    return loss_and_score(weights, member, batch)[1]
 
 
 @dataclass
@@ -79,17 +70,17 @@ class Net:
 
     def passes(self, stream: Stream, index: int = 0) -> bool:
         """Evaluate it; tell whether the mean score over all lags passes, and none is worse than by chance."""
-        member, scores = self.member, []
+        member, task, size, scores = self.member, self.member.task, self.member.evaluation.block, []
         for number, (lag, length, blocks) in enumerate(member.sizes(stream), index):
             keys = (random_key(*member.seeds, stream, number, block) for block in range(blocks))
-            score, due = np.sum([score_block(self.weights, member, lag, length, key) for key in keys], 0)
+            batches = (unseen(task, key, lag, length, length, size) for key in keys)
+            score, due = sum(loss_and_score(self.weights, member, batch)[1] for batch in batches)
             scores.append(float(score / due))
         self.scores[stream] = mean = sum(scores) / len(scores)
-        task, criterion = member.task, member.facts.threshold
-        allowed = task.allowed(criterion, member.evaluation.block)
-        return task.passes(mean, criterion) and all(task.passes(each, allowed) for each in scores)
+        threshold, at_each_lag = member.facts.threshold, task.allowed(member.facts.threshold, size)
+        return task.passes(mean, threshold) and all(task.passes(each, at_each_lag) for each in scores)
 
-    def decide(self, training_score: Any) -> None:
+    def decide(self, training_score: float) -> None:
         """Evaluate it near the criterion, now and then once solved, and at the end; end it by its verdict."""
         rule, task, criterion = self.member.evaluation, self.member.task, self.member.facts.threshold
         near = task.passes(training_score, criterion - 0.01 if task.higher_is_better else 1.5 * criterion)
@@ -112,7 +103,7 @@ def train(member: Member) -> Net:
     if member.recipe.with_other_lags:
         raise ValueError(f"recipe={member.recipe.name}: has other lags, which the engine alone trains by")
     start = member.architecture.init(member.init, member.seeds)
-    net, mean = Net(member, jnp.asarray(member.architecture.flatten(start))), None
+    net, mean = Net(member, jnp.asarray(member.architecture.flatten(start))), 0.0
     state, budget = optimizer_of(member).init(net.weights), member.recipe.budget
     while net.status == "running":
         if net.steps < budget:
@@ -121,7 +112,7 @@ def train(member: Member) -> Net:
                 net.status = "diverged"  # with the last finite weights
                 break
             net.weights, net.steps = weights, net.steps + 1
-            mean = float(score) if mean is None else 0.9 * mean + 0.1 * float(score)
+            mean = float(score) if net.steps == 1 else 0.9 * mean + 0.1 * float(score)
         if net.steps % member.evaluation.every == 0 or net.steps == budget:
             net.decide(mean)
     if net.passes(Stream.STRETCH) and net.status == "solved" and net.passed_in_a_row:

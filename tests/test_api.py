@@ -208,10 +208,7 @@ WRONG = [
     (lambda: memcap.answer(3, 3), "task=3: must be a name, as text"),
     (lambda: memcap.answer("latch", 3, ROWS, cell=3), "cell=3: must be a name, as text"),
     (lambda: memcap.answer("latch", 3, ROWS, share="x"), "share='x': must be a number above 0 and below 1"),
-    (
-        lambda: memcap.answer("latch", 3, knobs="symbols=4"),
-        "knobs='symbols=4': must be a list of texts",
-    ),
+    (lambda: memcap.answer("latch", 3, knobs="symbols=4"), "knobs='symbols=4': must be a list of texts"),
     (lambda: memcap.answer("latch", 3, knobs=None), "knobs=None: must be a list of texts"),
     (
         lambda: memcap.members(cell=nnx.GRUCell(1, 1, rngs=nnx.Rngs(0))),

@@ -40,14 +40,8 @@ LAUGHS = (
 )
 LISTED = "(memcap train --help lists all)"
 YAML = {  # study files that cannot be read, and what is said of them
-    "tag": (
-        "study: !!python/object/apply:os.system ['touch ran']",
-        "tag.yaml, line 2: ",
-    ),
-    "own_tag": (
-        "study: !mine x",
-        "own_tag.yaml, line 2: ",
-    ),
+    "tag": ("study: !!python/object/apply:os.system ['touch ran']", "tag.yaml, line 2: "),
+    "own_tag": ("study: !mine x", "own_tag.yaml, line 2: "),
     "open": ("study: [x", "open.yaml, line 3: "),
     "twice": ("study: x\nstudy: y", "twice.yaml, line 3: found duplicate key study"),
     "tab": ("\tstudy: x", "tab.yaml, line 2: "),
@@ -59,10 +53,7 @@ YAML = {  # study files that cannot be read, and what is said of them
         "axes: &a {model.units: 1, b: [*a]}",
         "a file of configs nests too deep, or has an alias that contains itself",
     ),
-    "latin": (
-        "study: caf\xe9",
-        "a file of configs is no YAML in UTF-8 (",
-    ),
+    "latin": ("study: caf\xe9", "a file of configs is no YAML in UTF-8 ("),
     "nul": ("study: \0", "a file of configs is no YAML in UTF-8 ("),
     "key": ("nope: 1", "nope: no such key"),
     "group": ("task: 3", "task=3: must hold fields, as in task.lag=VALUE"),

@@ -132,10 +132,7 @@ def test_a_file_that_is_nobodys_is_not_to_be_deleted(study):
 
 def test_rows_of_a_task_that_is_not_there_are_left_out(study):
     """One's own task, whose module nobody has named, and a cell; and a knob that there is not."""
-    others = [
-        ("nowhere_tasks:Pulses", "lstm", "{}"),
-        ("latch", "nowhere_cells:Leaky", "{}"),
-    ]
+    others = [("nowhere_tasks:Pulses", "lstm", "{}"), ("latch", "nowhere_cells:Leaky", "{}")]
     others += [("latch", "lstm", '{"mood": 1}')]
     expected = memcap(study, "frontier", "--json").out
     answer = memcap(study, "answer", "--task", "delay_line", "--lag", 3).out

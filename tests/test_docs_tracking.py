@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from command import memcap
 
-from memcap.commands.mirror import NICENESS, PATIENCE
+from memcap.commands.mirror import PATIENCE
 from memcap.store.curves import MOST_POINTS, MOST_RUNNING, SECONDS_BETWEEN_WRITES
 from memcap.tracking import process
 from memcap.tracking.mirror import MOST_MEMBER_RUNS, SECONDS_BETWEEN_POINTS, STREAM_AFTER
@@ -69,4 +69,3 @@ def test_the_page_says_the_numbers_of_the_code():
     assert (STREAM_AFTER, PATIENCE) == (30, 60)
     assert f"the {MOST_RUNNING} that have trained longest" in words
     assert f"rewritten every {SECONDS_BETWEEN_WRITES:g} seconds" in words
-    assert f"nice {NICENESS}" in words

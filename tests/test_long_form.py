@@ -167,11 +167,7 @@ BAD = {
         {"split": "z"},
         "`z` (--split) holds Int64; it must be train, validation, test",
     ),
-    "no test": (
-        changed(w=["train"] * 5),
-        {"split": "w"},
-        "`split` leaves no sequences for test",
-    ),
+    "no test": (changed(w=["train"] * 5), {"split": "w"}, "`split` leaves no sequences for test"),
     "one part alone trains": (
         changed(w=["train", "test", "train", "test", "train"]),
         {"split": "w"},

@@ -7,9 +7,9 @@ import pytest
 
 from memcap import api
 from memcap.config import Evaluation, Member, member_of, resolve, task_defaults, task_of
-from memcap.knobs import UserError, completed, defaults, knob, set_words
+from memcap.knobs import UserError, defaults, knob, set_words
 from memcap.models.model import Model
-from memcap.recipes import Recipe, ResolvedRecipe, recipe_file
+from memcap.recipes import Recipe, recipe_file
 from memcap.tasks import Facts, task_class, task_classes
 
 Latch, Count, DelayLine = (task_class(name) for name in ("latch", "count", "delay_line"))
@@ -43,19 +43,6 @@ def resolved(**changes) -> Member:
     """The member that the command makes of the same values."""
     base = {"task": task_defaults("latch") | {"lag": 5}, "model": defaults(Model), "recipe": defaults(Recipe)}
     return resolve(base | {"evaluation": defaults(Evaluation), "seed": 0} | changes)
-
-
-def test_it_fills_itself_in():
-    made = Member(Latch(), 5, recipe=Recipe("hold"))
-    assert (made.length, made.model, made.evaluation, made.seed) == (
-        7,
-        Model(),
-        Evaluation(until="solved"),
-        0,
-    )
-    assert made.recipe == ResolvedRecipe(**completed(Recipe, recipe_file("hold")))
-    assert made.init is not None
-    assert made.facts == Latch().facts(5, 7)
 
 
 @pytest.mark.parametrize(

@@ -224,13 +224,17 @@ def test_a_program_of_muon_pads_and_those_with_a_basis_do_not():
 @pytest.mark.parametrize(
     ("optimizer", "cell", "says"),
     [
-        ("muon", "LRU", "recipe.optimizer=muon: is of the recurrent weights of gates, and of model.cell=LRU"),
+        (
+            "muon",
+            "LRU",
+            "recipe.optimizer=muon: trains the recurrent weights of gates, and those of model.cell=LRU",
+        ),
         (
             "muon",
             "minGRU",
-            "recipe.optimizer=muon: is of the recurrent weights of gates, and of model.cell=minG",
+            "recipe.optimizer=muon: trains the recurrent weights of gates, and those of model.cell=minG",
         ),
-        ("soap", "LRU", "recipe.optimizer=soap: is of the weights of gates, and of model.cell=LRU none"),
+        ("soap", "LRU", "recipe.optimizer=soap: trains the weights of gates, and those of model.cell=LRU"),
     ],
 )
 def test_cells_without_such_weights_are_refused_in_one_line(optimizer, cell, says):

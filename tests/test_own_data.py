@@ -90,7 +90,7 @@ def test_where_the_file_has_a_split_repeats_of_other_seeds_are_in_place_of_folds
 
 CSV = "sequence,x,y\na,1,0\na,2,0\nb,3,1\nb,4,1\nc,1,0\nc,2,0\n"
 BAD = {
-    "mine.csv": "--target: not given; which column of mine.csv is to be said?",
+    "mine.csv": "--target: not given; which column of mine.csv must the net predict?",
     "mine.csv --target z": "mine.csv: has no column `z` (--target); it has sequence, x, y",
     "mine.txt --target y": "mine.txt: must be a .csv, .tsv, .parquet, .arrow, .feather, .ipc or .npz file",
     "gone.npz": "task.file=gone.npz: cannot be read",

@@ -215,15 +215,17 @@ class Answer:
 
     @property
     def seconds(self) -> float | None:
-        """The seconds that it takes to measure the lag on one core, judged by its neighbours or by the
-        answers beside it; None if unknown."""
+        """The seconds that it takes to measure the lag on one core, judged by its neighbours, by how they
+        grew up to the longest lag measured, or by the answers beside it; None if unknown."""
         if self.beside:
             return max((s for each in self.beside if (s := each.seconds) is not None), default=None)
         timed = [point for point in self.line if point.seconds > 0]
-        if not timed or not timed[0].lag <= self.lag <= timed[-1].lag:
+        outside = bool(timed) and self.lag > timed[-1].lag
+        if not timed or self.lag < timed[0].lag or (outside and len(timed) < 3):
             return None
-        lags, seconds = np.log2([(point.lag, point.seconds) for point in timed]).T
-        return float(np.exp2(np.interp(np.log2(self.lag), lags, seconds)))
+        lag, (lags, seconds) = np.log2(self.lag), np.log2([(each.lag, each.seconds) for each in timed]).T
+        line = np.polyfit(lags, seconds, 1) if outside else ()
+        return float(np.exp2(np.polyval(line, lag) if outside else np.interp(lag, lags, seconds)))
 
     @property
     def held(self) -> int:

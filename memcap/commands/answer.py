@@ -1,7 +1,7 @@
-"""The number of units for a task at a lag, in plain words.
+"""Say in plain words how many units a task takes at a lag.
 
-Without --task and --lag it asks what has to be remembered. Without RESULTS it reads your own rows in
-`outputs` and, where they do not measure the lag, those that memcap publishes.
+Without --task and --lag, the command asks you what a net has to remember. Without RESULTS, it reads your own
+rows in `outputs`, and the rows that memcap publishes if yours do not measure the lag.
 """
 
 import shlex
@@ -34,18 +34,18 @@ from memcap.terminal.words import fold, printable
 
 OTHERS = {  # questions that no task answers, and what does
     "my own sequences, which I have in a file": (
-        "Train on them; a table has a line per step, with a column that names the sequence:",
+        "Train on them. A table has a line per step, and a column that names the sequence:",
         "memcap fit my_table.csv --target COLUMN",
     ),
     "I don't know": (
-        "Whoever has sequences need not know; a table of them is enough:",
+        "If you have sequences, you need not know. A table of them is enough:",
         "memcap fit my_table.csv --target COLUMN",
-        "Without any, these bound it: to hold one thing for 50 steps, and to hold all of the last 50 steps:",
+        "If you have none, two tasks bound it: to hold one thing for 50 steps, and all of the last 50 steps:",
         "memcap answer --task latch --lag 50",
         "memcap answer --task delay_line --lag 50",
     ),
 }
-NOBODY = "--task: not given, and nobody answers; give both, as in: memcap answer --task delay_line --lag 50"
+NOBODY = "--task: not given, and nobody can be asked; give both: memcap answer --task delay_line --lag 50"
 
 
 def add_arguments(parser: ArgumentParser) -> None:

@@ -1,7 +1,6 @@
-"""The difference of two studies: units of the second over units of the first, for u50 and u90, paired by
-task and lag.
+"""Compare two studies: divide u50 and u90 of the second by those of the first, at each task and lag.
 
-The intervals take the two studies as independent: none should hold members of the other.
+The intervals take the two studies as independent, so neither should hold members of the other.
 
   memcap compare outputs/before outputs/after
   memcap compare outputs/first_study outputs/mine --at trained

@@ -1,4 +1,4 @@
-"""A trained member's weights as npz, in another library's layout."""
+"""Write a trained member's weights as npz, in another library's layout."""
 
 from argparse import ArgumentParser, Namespace
 

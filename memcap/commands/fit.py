@@ -1,9 +1,9 @@
-"""How many units your own sequences need: reads a table, trains, answers, and draws a figure.
+"""Find how many units your own sequences need: read a table, train, answer, and draw a figure.
 
-The file is a CSV, TSV, Parquet or Arrow file with a line per step (columns `sequence`, `step`, what the net
-sees, and what it is to say), an .npz file (python -m pydoc memcap.tasks.data says what it holds), or a folder
-of its arrays as .npy files.
-A width is enough if its loss on sequences that training never saw is no worse than the best beyond chance.
+The file is a CSV, TSV, Parquet or Arrow file with a line per step: columns `sequence` and `step`, the
+features that the net sees, and the target that it must predict. It can also be an .npz file (python -m pydoc
+memcap.tasks.data describes it), or a folder with the arrays of such a file as .npy files.
+A width is enough if its loss on sequences that training never saw equals the best width's within chance.
 """
 
 from argparse import ArgumentParser, Namespace
@@ -111,7 +111,7 @@ def _task(arguments: Namespace, folder: Path) -> tuple[Data, list[str]]:
         task = Data(file=str(file), criterion=BEST, scale=True)
         return task, [*task.file_content.words(str(file))]
     if arguments.target is None:
-        raise UserError(f"--target: not given; which column of {file} is to be said?")
+        raise UserError(f"--target: not given; which column of {file} must the net predict?")
     columns = Columns(
         arguments.target,
         arguments.sequence,

@@ -1,4 +1,4 @@
-"""Units that each task and lag needs, with 95 % intervals, from a study's rows."""
+"""Print the units that each task and lag needs, with 95 % intervals, from a study's rows."""
 
 from argparse import ArgumentParser, Namespace
 

@@ -1,4 +1,4 @@
-"""Shapes of an LSTM's output and state, and why they don't depend on the length."""
+"""Print the shapes of an LSTM's output and state, and why they do not depend on the length."""
 
 import sys
 from argparse import ArgumentParser, Namespace

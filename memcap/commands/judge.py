@@ -1,10 +1,10 @@
-"""Judge a net of yours, of any library: scores by lag, and whether it is right at every lag up to one.
+"""Judge your own net, of any library: its scores by lag, and whether it is right at every lag up to one.
 
   memcap judge my_net:predict --task copy --lag 50 --knob items=16
 
-my_net.py has a function, or a Keras model, that takes one-hot symbols or numbers (N, T, F) as NumPy's float32
-and returns logits or values (N, T, O), or (N, O) of the last step; or, of classes, whole numbers (N, T). Of
-PyTorch, with `net` a module:
+my_net.py has a function or a Keras model. It takes one-hot symbols or numbers (N, T, F) as NumPy's float32.
+It returns logits or values (N, T, O), or (N, O) for the last step, or classes as whole numbers (N, T). For a
+PyTorch module `net`:
 
   def predict(inputs):
       return net(torch.from_numpy(inputs))

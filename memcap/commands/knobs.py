@@ -1,10 +1,9 @@
-"""Every knob: what it means, what it allows, what it is where nobody sets it; and the recipes with their
-values.
+"""Print every knob with its meaning, range and default, and the recipes with their values.
 
-memcap knobs                 all of them
+memcap knobs                 all knobs
 memcap knobs recipe          one group: job, task, model, recipe, evaluation, engine or tracking
-memcap knobs latch           one task's own; my_tasks:Pulses, too
-memcap knobs --markdown      all of them, as a page
+memcap knobs latch           the knobs of one task, also of my_tasks:Pulses
+memcap knobs --markdown      all knobs, as a page
 """
 
 import json
@@ -163,10 +162,7 @@ def _recipes() -> Listing:
     values = recipe_values()
     columns = [Column("recipe"), *(Column(name, right=True) for name in values)]
     return Listing(
-        "Recipes, with the values of their files",
-        columns,
-        _recipe_rows(values),
-        drops=(*values,)[::-1],
+        "Recipes, with the values of their files", columns, _recipe_rows(values), drops=(*values,)[::-1]
     )
 
 

@@ -1,5 +1,5 @@
-"""Send a study's rows and curves to W&B or trackio, while it trains (--follow) or long after it. A run that
-is there goes on, or stays."""
+"""Send a study's rows and curves to W&B or trackio, while it trains (--follow) or long afterwards. If a run
+exists already, it is continued."""
 
 import os
 import signal
@@ -29,7 +29,6 @@ from memcap.tracking import RUNS, WANDB_MODES, Tracking
 from memcap.tracking.mirror import SECONDS_BETWEEN_POLLS, Sender, StudyMirror, mirror
 from memcap.tracking.report import figure_since, remove_files, report_path
 
-NICENESS = 10  # about a tenth of a training process's share of a core that both want
 PATIENCE = 60.0  # most seconds that a mirror lives once the job beside it was killed
 
 
@@ -79,7 +78,7 @@ def run(arguments: Namespace) -> None:
 def _by_hand(settings: Tracking, arguments: Namespace) -> None:
     place = arguments.results
     if is_published(place):
-        raise UserError(f"{place}: rows that memcap publishes, of no study that could be sent; give a folder")
+        raise UserError(f"{place}: these published rows belong to no study that could be sent; give a folder")
     if arguments.strict or not arguments.follow:
         rows = shards.read(place, arguments.strict)
         if rows.is_empty() and not arguments.follow:  # before a service starts
@@ -136,7 +135,6 @@ def _result(folder: Path, study: str) -> tuple[list[dict[str, Any]], Path | None
 
 def _beside_a_job(settings: Tracking, arguments: Namespace) -> None:
     """Follow one command until it ends, or is gone."""
-    os.nice(NICENESS)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the job ends it, or the job's own end
         signal.signal(number, signal.SIG_IGN)
     folder, token, parent, over = arguments.results, arguments.token, os.getppid(), threading.Event()

@@ -1,8 +1,7 @@
-"""The plan of a training before it begins: programs, memory and time, also on an accelerator that is not
-here.
+"""Plan a training before it begins: programs, memory and time, also for an absent accelerator.
 
-Takes what `memcap train` takes of overrides, --config-dir and -m, checks everything as it does, and compiles
-the programs, but trains and writes nothing.
+The command takes the overrides of `memcap train`, --config-dir and -m, and checks everything as `memcap
+train` does. It compiles the programs, but trains and writes nothing.
 
   memcap plan sweeps=first_study                              on this machine
   memcap plan --device h100 sweeps=delay_line_frontier        on one H100: needs memcap[targets], and no GPU

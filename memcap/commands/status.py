@@ -1,8 +1,8 @@
-"""The progress of a study: what is done, what runs, what failed, and how to resume it.
+"""Print the progress of a study: what is done, what runs, what failed, and how to resume it.
 
-Ask it from another shell while the study trains, or afterwards. Counts come from the rows, which a job writes
-every few seconds. A member counts as running from its first chunk of training steps on. A job that was killed
-is named as such, with the time of its last heartbeat.
+Run it from another shell while the study trains, or afterwards. Counts come from the rows, which a job writes
+every few seconds. A member counts as running after its first chunk of training steps. If a job was killed,
+the command says so, with the time of its last heartbeat.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The tasks, and what each asks of memory at a lag: bits, chance, reference widths."""
+"""Print the tasks, and what each needs at a lag: bits, chance, reference widths."""
 
 from argparse import ArgumentParser, Namespace
 from typing import Any

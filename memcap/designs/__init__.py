@@ -38,7 +38,7 @@ def search_by(
     """
     if any(member.task.by_loss for member in members):
         raise UserError(
-            f"design={design}: searches by who passes, and by task.criterion=best nobody does; take"
+            f"design={design}: searches by the nets that pass, and with task.criterion=best none passes; take"
             " design=grid, or let memcap fit search"
         )
     if design == "adaptive":

@@ -215,10 +215,7 @@ class Adaptive(Design):
     """
 
     def __init__(
-        self,
-        members: Iterable[Member],
-        outcomes: Mapping[Member, Outcome],
-        precision: float = PRECISION,
+        self, members: Iterable[Member], outcomes: Mapping[Member, Outcome], precision: float = PRECISION
     ):
         groups: dict[SearchKey, list[Member]] = {}
         for member in dict.fromkeys(members):

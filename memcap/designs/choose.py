@@ -67,8 +67,8 @@ def _check_race(grids: list[Grid], kinds: list[set[bool]], config: dict[str, Any
         )
     if _has_one_rate(grids, kinds, config):
         raise UserError(
-            "design=race: one learning rate is no race, and rates are what races for cells that start"
-            " themselves; leave it, or list some in axes, as in {recipe.lr: [0.003, 0.03]}"
+            "design=race: cells that start themselves race over learning rates, and one rate is no race;"
+            " leave it out, or list some in axes, as in {recipe.lr: [0.003, 0.03]}"
         )
     if {True, False} in kinds and is_open:
         raise UserError(

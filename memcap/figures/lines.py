@@ -113,10 +113,7 @@ def table(rows: Iterable[dict[str, Any]]) -> pl.DataFrame:
 
 
 def picture(
-    panels: Sequence[Sequence[Panel]],
-    title: str,
-    caption: Sequence[str],
-    key: Sequence[tuple[str, str]] = (),
+    panels: Sequence[Sequence[Panel]], title: str, caption: Sequence[str], key: Sequence[tuple[str, str]] = ()
 ) -> Figure:
     """Draw rows of panels, with each line's name at its end, and the caption below.
 

@@ -15,14 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from memcap.cells import Cell
-from memcap.cells.lstm import (
-    LSTM,
-    CarryCH,
-    back_through_gates,
-    has_lstm_step,
-    stacked_weights,
-    through_gates,
-)
+from memcap.cells.lstm import LSTM, CarryCH, back_through_gates, has_lstm_step, stacked_weights, through_gates
 from memcap.loops.base import Loop, Pass, Request, Weights, read_row, run_feature_major, write_row
 from memcap.loops.while_loop import WhileLoop
 

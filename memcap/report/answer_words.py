@@ -138,8 +138,8 @@ def _own(own: Answer) -> str:
     lag = "" if own.as_asked else f", of lag {own.lag} alone,"
     known = "no width" if own.units is None else plural(own.units, "unit")
     return (
-        f"Your own {runs}{lag} in {own.source} would say {known}; the answer above rests on more. To go by"
-        f" yours alone, name the folder: memcap answer ... {own.source}"
+        f"Your own {runs}{lag} in {own.source} would give {known}, but the answer above rests on more runs."
+        f" To use only yours, name the folder: memcap answer ... {own.source}"
     )
 
 
@@ -150,12 +150,14 @@ def _width(result: Answer, units: int) -> list[str]:
     first = f"{_subject(result)}: {plural(units, 'unit')}{each}. {_outcomes(result, units)}"
     if few:
         others = _share(result).removesuffix(" of")
-        first += f" Some fail at any width; of the others {others} do: train several, keep the best."
+        first += (
+            f" Some runs fail at any width; {others} of the others pass. Train several, and keep the best."
+        )
     lines = [first, *_whole(result)]
     if result.trains_longer:
         lines.append(_longer(result))
     elif result.point is None:
-        lines.append(f"{_predicted(result)} A prediction{_range(result)}: the lag itself was not measured.")
+        lines.append(f"{_predicted(result)} This is a prediction{_range(result)}: the lag was not measured.")
     elif not result.point.fit.fits:
         lines.append(_misfit(result.point))
     for point in result.points_from:
@@ -164,8 +166,8 @@ def _width(result: Answer, units: int) -> list[str]:
             lines.append(f"{fall_words(fall, which)}.")
     if not result.as_asked:
         lines.append(
-            f"That is for lag {result.lag} alone: whether such a net is right at shorter lags, too, was not"
-            " measured, and often it is not."
+            f"This answer is for lag {result.lag} alone. It was not measured whether such a net is also right"
+            " at shorter lags, and often it is not."
         )
     known = result.as_asked and (result.point is not None or result.trains_longer)
     return lines if known else [*lines, *_measure(result)]
@@ -175,8 +177,8 @@ def _longer(result: Answer) -> str:
     """Say that nets should be trained up to a longer lag."""
     lag, longer = result.lag, result.training_lag
     return (
-        f"Train them up to lag {longer}, where fewer units are known to be enough than up to {lag}: what is"
-        f" right at every lag up to {longer} is right up to {lag}, too."
+        f"Train them up to lag {longer}, for which fewer units are known to be enough than for lag {lag}: a"
+        f" net that is right at every lag up to {longer} is also right up to {lag}."
     )
 
 
@@ -188,9 +190,10 @@ def _outcomes(result: Answer, units: int) -> str:
     low, high = (100 * end for end in wilson(passed, runs))
     widest = result.widest_from
     widths = f"{units} or more" if widest is None else widths_words(units, widest)
+    noun = "unit" if widths == "1" else "units"
     return (
-        f"Of {plural(runs, 'training run')} {_where(result)} with {widths}, {passed} {_pass(result)}"
-        f" within {result.budget:,} steps ({low:.0f} to {high:.0f} % do, by a 95 % interval)."
+        f"{passed} of {plural(runs, 'training run')}{_where(result)} with {widths} {noun} {_pass(result)}"
+        f" within {result.budget:,} steps (95 % interval: {low:.0f} to {high:.0f} %)."
     )
 
 
@@ -200,8 +203,8 @@ def _whole(result: Answer) -> list[str]:
     if facts.answers_due == 1:
         return []
     return [
-        f"A pass is {100 * facts.threshold:g} % of the symbols right: of whole sequences of"
-        f" {facts.answers_due} at least {100 * facts.least_whole:.0f} %."
+        f"A net passes if {100 * facts.threshold:g} % of the symbols are right. Then at least"
+        f" {100 * facts.least_whole:.0f} % of whole sequences of {facts.answers_due} symbols are right."
     ]
 
 
@@ -221,13 +224,15 @@ def wilson(passed: int, runs: int) -> tuple[float, float]:
 def _not_measured(result: Answer) -> list[str]:
     """Say why there is no width at a lag that was not measured."""
     if result.estimate is None:
-        first = f"{_subject(result)} was not measured, nor enough other lags to predict it."
+        first = f"{_subject(result)} was not measured, and too few other lags were to predict it."
         if result.beside:
-            first += f" Beside it were{_from(result.beside[0])}: {'; '.join(map(_brief, result.beside))}."
+            first += (
+                f" These were measured{_from(result.beside[0])}: {'; '.join(map(_brief, result.beside))}."
+            )
     else:
         first = (
             f"{_subject(result)}: some {_rounded(result.estimate, 'unit')} are predicted, more than the"
-            f" {MOST_UNITS:,} that are allowed at most. {_predicted(result)}"
+            f" {MOST_UNITS:,} that are allowed. {_predicted(result)}"
         )
     return [first, *_measure(result)]
 
@@ -243,15 +248,15 @@ def _no_width(result: Answer, point: Point) -> list[str]:
     widest = plural(point.units[-1], "unit")
     if not point.trains:
         first = (
-            f"{_subject(result)}: no recipe tried trains this. Of {plural(sum(point.runs), 'run')} with up to"
-            f" {widest} {sum(point.solved)} passed, and no more with more units, which says nothing of wider"
-            f" nets ({scores_words(point)}). To try other recipes first:"
+            f"{_subject(result)}: no recipe tried trains this. {sum(point.solved)} of"
+            f" {plural(sum(point.runs), 'run')} with up to {widest} passed, and not more with more units,"
+            f" which says nothing about wider nets ({scores_words(point)}). To try other recipes first:"
         )
         return [first, result.command]
     lines = [
         f"{_subject(result)}: no width up to {widest} is known to be enough for {_share(result)} training"
-        f" runs to {_pass(result)}, within {result.budget:,} training steps. That is a result of this"
-        " training, not of the net."
+        f" runs to {_pass(result)}, within {result.budget:,} training steps. This is a result of the"
+        " training, not a limit of the net."
     ]
     if (fall := point.possible_fall) is not None:
         lines.append(f"{fall_words(fall, 'Wider nets' if point.fit.fall else 'Wider nets may')}.")
@@ -288,15 +293,18 @@ def _where(result: Answer) -> str:
     """Name the lags of `Answer.runs_from`."""
     *lags, last = [str(point.lag) for point in result.points_from]
     if not lags and last == str(result.lag):
-        return "there"
-    return f"at lag{'s' * bool(lags)} {', '.join(lags)}{' and ' * bool(lags)}{last}"
+        return ""
+    return f" at lag{'s' * bool(lags)} {', '.join(lags)}{' and ' * bool(lags)}{last}"
 
 
 def _measure(result: Answer) -> list[str]:
     """Say which command measures the lag, and how long that takes."""
     time = ""
     if result.seconds is not None:
-        time = f" (about {duration(round(result.seconds))} on one core, as its neighbours took)"
+        long = f"{duration(round(result.seconds))} on one core"
+        time = f" (about {long}, as its neighbours took)"
+        if not result.beside and result.lag > max(result.lags):
+            time = f" (very roughly {long}, as the time has grown with the lag)"
     return [f"To measure it{time}:", result.command]
 
 
@@ -305,12 +313,13 @@ def _predicted(result: Answer) -> str:
     between, lags = result.between, _lags(result.lags)
     if between is not None:
         where = (
-            f"It lies between lags {between[0]} and {between[1]}, of those measured: {lags}{_from(result)}."
+            f"It lies between lags {between[0]} and {between[1]}. The measured lags are"
+            f" {lags}{_from(result)}."
         )
     else:
-        where = f"It lies OUTSIDE the lags that were measured: {lags}{_from(result)}."
+        where = f"It lies OUTSIDE the measured lags, {lags}{_from(result)}."
     if result.left_out:
-        where += f" No recipe tried trained it at lag {', '.join(map(str, result.left_out))}: left out."
+        where += f" Lags at which no recipe trained it are left out: {', '.join(map(str, result.left_out))}."
     return where
 
 
@@ -337,8 +346,8 @@ def _from(result: Answer) -> str:
 def _misfit(point: Point) -> str:
     """Warn about counts that the model does not fit."""
     return (
-        f"These counts do not rise with the width as the model expects ({columns(point)['counts']}): do not"
-        " lean on this number before more seeds are trained."
+        f"These counts do not rise with the width as the model expects ({columns(point)['counts']}). Do not"
+        " rely on this number before more seeds are trained."
     )
 
 
@@ -347,32 +356,36 @@ def why(result: Answer) -> list[str]:
     lines, point = [], result.point
     if result.estimate is not None and result.high is not None:
         lines.append(
-            f"Best estimate of the width from which on {_share(result)} runs pass, without those that fail at"
-            f" any width: {_rounded(result.estimate, 'unit')}, 95 % interval {result.low:.3g} to"
-            f" {result.high:.3g}, from {plural(len(result.lags), 'lag')} together. The width to take is"
-            f" enough with a probability of {100 * PROBABILITY:.0f} %, and never less than at a shorter lag."
+            f"Best estimate of the width at which {_share(result)} runs that train at all pass:"
+            f" {_rounded(result.estimate, 'unit')}, 95 % interval {result.low:.3g} to {result.high:.3g}, from"
+            f" {plural(len(result.lags), 'lag')} together. The width to take is enough with a probability of"
+            f" {100 * PROBABILITY:.0f} %, and never less than at a shorter lag."
         )
     if result.units is not None:
         lines.append(f"The carry has {result.carry_numbers} numbers.")
     lines += [] if point is None else _measured(result, point)
     theory, thing = result.references, "number" if result.task.vocabulary is None else "symbol"
     lines.append(
-        f"What has to be held: {plural(result.held, thing)}, {_rounded(theory.bits, 'bit')}. Floor, float32"
-        f" information: {plural(theory.information_floor, 'unit')}. One carry number per {thing} held (a"
-        f" reference, not a floor): {plural(theory.one_per_number, 'unit')}."
+        f"A net must hold {plural(result.held, thing)}, or {_rounded(theory.bits, 'bit')}. The floor, by"
+        f" float32 information, is {plural(theory.information_floor, 'unit')}. One carry number per {thing}"
+        f" held takes {plural(theory.one_per_number, 'unit')} (a reference, not a floor)."
     )
     if theory.constructed is not None:
-        lines.append(f"Hand-set weights solve it, with no training, at {plural(theory.constructed, 'unit')}.")
+        lines.append(
+            f"Weights set by hand solve it with {plural(theory.constructed, 'unit')}, without training."
+        )
     return lines
 
 
 def _measured(result: Answer, point: Point) -> list[str]:
     """Say what was measured at the lag itself."""
-    chosen = f" (best of {point.recipes}, chosen on the seeds it is judged on)" if point.recipes > 1 else ""
+    chosen = (
+        f" (best of {point.recipes}, chosen on the seeds that it is judged on)" if point.recipes > 1 else ""
+    )
     lines = [
         f"Measured there: {plural(sum(point.runs), 'run')}, up to {point.seeds} seeds per width"
         f"{_from(result)}; recipe {point.recipe.name}{chosen}, learning rate {point.recipe.lr:g}, at"
-        f" most {point.recipe.budget:,} training steps. Passed, by units: {columns(point)['counts']}.",
+        f" most {point.recipe.budget:,} training steps. Passed, by units: {columns(point)['counts']}."
     ]
     if not point.trains:
         return lines
@@ -387,7 +400,7 @@ def _measured(result: Answer, point: Point) -> list[str]:
         lines.append(f"Narrowest net that succeeded: {plural(point.u_exist, 'unit')}.")
     lines.append(
         f"About {100 * f.lapse:.0f} % of runs fail at any width (95 % interval {100 * f.lapse_low:.0f} to"
-        f" {100 * f.lapse_high:.0f} %): train several, keep the best."
+        f" {100 * f.lapse_high:.0f} %). Train several, and keep the best."
     )
     here = point.task.stretched(point.lag, result.stretch) == (point.lag, point.length)  # as of own sequences
     beyond = None if result.units is None or here else point.stretched_at(result.units)

@@ -103,7 +103,7 @@ def frontier_table(points: Sequence[Point]) -> Listing:
         )
     notes = [text for verdict, text in VERDICT_NOTES.items() if both and verdict in verdicts]
     if any(point.recipes > 1 for point in points):
-        notes.append("best of k recipes: chosen on the seeds it is judged on.")
+        notes.append("best of k recipes: chosen on the seeds that it is judged on.")
     opened = [(point, closing(point)) for point in points if point.trains]
     more = [f"{point.label} at lag {point.lag}, {text}" for point, text in opened if text]
     some = "; ".join(more[:MOST_NOTES]) + "; ..." * (len(more) > MOST_NOTES)

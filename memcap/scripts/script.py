@@ -317,10 +317,11 @@ def _constants(member: Member) -> str:
     if recipe.curriculum is not None:
         start = max(task.smallest_lag, math.ceil(recipe.curriculum * member.lag))
         lines.append(f"START, ADVANCE, DEADLINE = {start}, {recipe.advance}, {recipe.deadline}")
+    sequences = task.part_sizes[1] or rule.sequences
     lines += [
         f"THRESHOLD = {member.facts.threshold:.6g}  # solved: {task.metric} at {sign} this,",
-        f"SEQUENCES, EVERY, SUCCESSIVE = {rule.sequences}, {rule.every}, {rule.successive}"
-        "  # on fresh ones, so often in a row",
+        f"SEQUENCES, EVERY, SUCCESSIVE = {sequences}, {rule.every}, {rule.successive}"
+        f"  # on {'held-out' if draws_unseen(task) else 'fresh'} ones, so often in a row",
     ]
     if recipe.lags is not None:
         lines.append(f"SHORTEST_LAG = {task.smallest_lag}  # each batch has a lag of its own, from here on")

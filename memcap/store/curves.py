@@ -10,6 +10,7 @@ They are only for looking at: nothing that memcap says about a study rests on th
 is complete. Needs no JAX.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -207,11 +208,5 @@ def spread(steps: Sequence[int], most: int = MOST_POINTS) -> Sequence[int]:
     if len(steps) <= most:
         return steps
     first, span = steps[0], steps[-1] - steps[0]
-    marks = [first + span * i // (most - 1) for i in range(most)]
-    subset, at = [], 0
-    for mark in marks:
-        while at + 1 < len(steps) and steps[at + 1] <= mark:
-            at += 1
-        if not subset or subset[-1] != steps[at]:
-            subset.append(steps[at])
-    return subset
+    marks = (first + span * i // (most - 1) for i in range(most))
+    return sorted({steps[bisect_right(steps, mark) - 1] for mark in marks})

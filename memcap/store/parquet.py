@@ -129,7 +129,9 @@ def check_size(
 
 def _check(total: int, size: int, files: int = 1) -> None:
     if total > MOST_TIMES * size + MOST_BESIDE // files:
-        raise BadFileError(f"its {size:,} bytes unpack to over {total >> 20:,} MiB, as none of memcap's do")
+        raise BadFileError(
+            f"its {size:,} bytes unpack to over {total >> 20:,} MiB, which no file of memcap does"
+        )
 
 
 def _unpacked(content: bytes, column: Struct | re.Match[bytes], rows: int) -> int:

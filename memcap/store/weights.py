@@ -157,5 +157,5 @@ def _check_size(file: IO[bytes]) -> None:
                 with archive.open(info) as member:
                     shape, _, dtype = heads[np.lib.format.read_magic(member)](member)
             if total > size or math.prod(shape) * dtype.itemsize > info.file_size:
-                raise BadFileError(f"its {size:,} bytes say that they are more; memcap packs nothing")
+                raise BadFileError(f"its {size:,} bytes claim to hold more; memcap packs nothing")
     file.seek(0)

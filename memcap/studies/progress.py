@@ -8,12 +8,7 @@ from collections.abc import Iterable
 from types import TracebackType
 
 from rich.console import Console, RenderableType
-from rich.progress import (
-    BarColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 from memcap.store.heartbeat import Heartbeat, JobProgress, Running
@@ -87,11 +82,7 @@ class _Bar(Progress):
         )
         # Without a terminal it is drawn once, when it stops.
         super().__init__(
-            *columns,
-            console=console,
-            disable=disable,
-            auto_refresh=console.is_terminal,
-            refresh_per_second=4,
+            *columns, console=console, disable=disable, auto_refresh=console.is_terminal, refresh_per_second=4
         )
         self.add_task("", total=None, note="", left="")
 

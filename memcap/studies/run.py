@@ -117,12 +117,7 @@ def run_study(members: Sequence[Member], engine: Engine, study: Study, quiet: bo
         writer.count(interrupted)
 
     try:
-        with (
-            signals.saving(save),
-            ProgressBar(progress, quiet),
-            heartbeat.writing(progress, to_come),
-            writer,
-        ):
+        with signals.saving(save), ProgressBar(progress, quiet), heartbeat.writing(progress, to_come), writer:
             if todo.first:
                 _train(todo, engine, writer)
     except Interrupted as interrupted:

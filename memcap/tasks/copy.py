@@ -60,10 +60,7 @@ class Copy(Task):
     )
     name: ClassVar[str] = "copy"
     question: ClassVar[str] = "several things in a row, in their order, until they are asked for"
-    asks: ClassVar[tuple[str, ...]] = (
-        "items",
-        "symbols",
-    )
+    asks: ClassVar[tuple[str, ...]] = ("items", "symbols")
     answers: ClassVar[Literal["last", "every"]] = "every"
 
     @property

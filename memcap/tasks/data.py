@@ -179,7 +179,10 @@ class Data(Task):
             ours = _split(len(self.file_content.inputs), self.held_out, self.fold)[unseen]
         else:
             ours = _split_groups(self.file_content.groups, self.held_out, self.fold)[unseen]
-        which = jnp.asarray(ours)[integers(key, (batch,), 0, len(ours))]
+        if unseen and batch == len(ours):
+            which = jnp.asarray(ours)
+        else:
+            which = jnp.asarray(ours)[integers(key, (batch,), 0, len(ours))]
         return self._laid_out(which, lag, length, steps)
 
     def _laid_out(self, which: Int[Array, " B"], lag: Operand, length: Operand, steps: int) -> Batch:
@@ -209,7 +212,7 @@ class Data(Task):
         return self._drawn(key, lag, length, steps, batch, unseen=False)
 
     def unseen(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Draw held-out sequences, with replacement."""
+        """Draw held-out sequences, with replacement; each of them once, if the batch is of as many."""
         return self._drawn(key, lag, length, steps, batch, unseen=True)
 
     @property

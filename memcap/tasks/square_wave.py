@@ -62,10 +62,7 @@ class SquareWave(Task):
         """
         share = self.ones / length
         return Facts(
-            held=1,
-            bits=math.log2(self.ones + lag + 1),
-            chance=1 - share,
-            threshold=1 - _WRONG * share,
+            held=1, bits=math.log2(self.ones + lag + 1), chance=1 - share, threshold=1 - _WRONG * share
         )
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:

@@ -17,13 +17,7 @@ import numpy as np
 from memcap.config import Member, Stream
 from memcap.training.early_stopping import EarlyStopping
 from memcap.training.lowest_loss import LowestLoss
-from memcap.training.operands import (
-    empty_state,
-    eval_operands,
-    initial_state,
-    train_operands,
-    weights_of,
-)
+from memcap.training.operands import empty_state, eval_operands, initial_state, train_operands, weights_of
 from memcap.training.program import Program, compiled
 from memcap.training.queue import WorkerQueue
 from memcap.training.results import Checkpoint, CurveChunk, Result, program_id

@@ -58,7 +58,7 @@ def test_the_name_that_the_map_had_stands_for_it():
 
 
 def test_a_guest_that_cannot_start_is_refused():
-    with pytest.raises(UserError, match="has no start of Flax's"):
+    with pytest.raises(UserError, match="Flax has no initialiser"):
         cell_map.members_of("lstm")
 
 

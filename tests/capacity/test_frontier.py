@@ -160,12 +160,7 @@ def test_recipes_tried_at_widths_of_their_own_compete():
     second = group("delay_line", 8, {3: (0, 4), 5: (0, 5), 6: (8, 8)}, recipe="curriculum", budget=8000)
     unlike = group("delay_line", 8, {4: (7, 7)}, recipe="hold")
     (point,) = frontier(table(first, second, unlike))
-    assert (point.recipe.name, point.recipes, point.seeds, point.units) == (
-        "curriculum",
-        2,
-        8,
-        (3, 5, 6),
-    )
+    assert (point.recipe.name, point.recipes, point.seeds, point.units) == ("curriculum", 2, 8, (3, 5, 6))
     assert point.u_exist == 4
     found = fit_all_recipes(table(first, second, unlike))
     assert [(p.recipe.name, p.recipes, p.u_exist) for p in found] == [

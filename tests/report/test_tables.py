@@ -53,7 +53,7 @@ def test_the_frontier_is_shown_with_budget_rate_recipe_and_counts():
         interval_text(point.fit.u90),
         "hold (best of 2) 0.03",
         " 1500 ",
-        "chosen on the seeds it is judged on",
+        "chosen on the seeds that it is judged on",
         "1:0/4 2:3/4 3:4/4",
     ):
         assert part in text
@@ -72,7 +72,7 @@ def test_the_frontier_shows_both_verdicts_and_says_what_they_are():
     alone = printed(frontier_table(points[1:]))
     assert "steady" not in alone
     assert "u90 trained" not in alone
-    assert "chosen on the seeds it is judged on" not in text
+    assert "chosen on the seeds that it is judged on" not in text
 
 
 def test_open_intervals_are_said_to_be_open_with_what_closes_them():

@@ -159,10 +159,7 @@ print(known, jax.config.values["jax_num_cpu_devices"] == before)
 
 @pytest.mark.parametrize(
     ("environment", "devices"),
-    [
-        ({"JAX_NUM_CPU_DEVICES": "3"}, 3),
-        ({"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}, 2),
-    ],
+    [({"JAX_NUM_CPU_DEVICES": "3"}, 3), ({"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}, 2)],
 )
 def test_it_is_known_whether_jax_has_met_its_devices_and_asking_changes_no_number(
     tmp_path, environment, devices

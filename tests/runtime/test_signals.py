@@ -418,6 +418,18 @@ def test_no_signal_is_lost(small_study, tmp_path, name, seconds):
         assert int(count[1]) == rows.height - 8
 
 
+def test_the_command_listens_before_it_imports_anything_that_takes_long(tmp_path):
+    """Without `site`, which may import them, too."""
+    script = (
+        "import _signal, sys; real = _signal.signal\n"
+        "def seen(*arguments):\n"
+        "    print(sorted({'enum', 're', 'typing'} & sys.modules.keys())); real(*arguments)\n"
+        "_signal.signal = seen; import memcap.__main__"
+    )
+    done = python(tmp_path, "-S", "-c", script)
+    assert (done.stdout.splitlines()[:1], done.stderr) == (["[]"], "")
+
+
 def test_a_signal_before_the_command_begins_ends_without_a_traceback(tmp_path):
     """While its own imports run: the handler of Python would raise in one of them."""
     script = "import memcap.__main__, os, signal; os.kill(os.getpid(), signal.SIGINT)"

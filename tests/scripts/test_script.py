@@ -527,6 +527,18 @@ def test_a_script_trains_on_an_error(framework, tmp_path):
     assert run(text, framework, tmp_path).startswith(("SOLVED after", "NOT SOLVED"))
 
 
+def test_a_script_of_own_sequences_scores_each_held_out_one_once(tmp_path):
+    file = {"inputs": np.random.default_rng(0).normal(size=(10, 5, 1)), "targets": np.arange(10) % 2}
+    np.savez(tmp_path / "ten.npz", **file)
+    each = member("data", 4, 2, [f"file={tmp_path / 'ten.npz'}", "held_out=0.3", "criterion=0.9"])
+    names = parts(text := script(each, "torch"))
+    inputs, _, _ = names["draw"](np.random.default_rng(0), 4, 5, 5, names["SEQUENCES"], names["unseen"])
+    np.testing.assert_allclose(
+        np.sort(inputs[:, 0]), np.sort(file["inputs"][each.task.parts[2], 0]), rtol=1e-6
+    )
+    assert "# on held-out ones" in text
+
+
 def test_a_file_of_two_steps_has_a_script(tmp_path):
     inputs = np.random.default_rng(0).integers(0, 3, (64, 2))
     np.savez(tmp_path / "short.npz", inputs=inputs, targets=inputs[:, 0])

@@ -333,7 +333,7 @@ def test_weights_that_unpack_to_more_than_the_file_has_are_not_read(tmp_path, mo
                 (info,) = archive.infolist()
                 archive.filelist += [info] * 1000
     monkeypatch.setattr(np, "load", None)  # it is not reached
-    with pytest.raises(BadFileError, match="say that they are more"):
+    with pytest.raises(BadFileError, match="claim to hold more"):
         weights.sizes(path)
 
 

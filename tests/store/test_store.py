@@ -302,8 +302,7 @@ def test_a_table_of_before_the_verdict_steady_says_what_it_would_have_been(
         **OLD,
     )
     shards.write_table(
-        folder / "rows" / "old.parquet",
-        frame([old]).drop("steady", "steps_to_steady", "evaluation_until"),
+        folder / "rows" / "old.parquet", frame([old]).drop("steady", "steps_to_steady", "evaluation_until")
     )
     found = store.read(folder).select("steady", "steps_to_steady", "evaluation_until", passed_column())
     assert found.rows() == [(steady, 120 if steady else None, "solved", solved)]
@@ -337,11 +336,6 @@ def test_a_shard_is_read_once_as_long_as_it_is_the_same(folder, monkeypatch):
     assert sorted(paths) == ["p", "q", "q"]
     (folder / "rows" / "p.parquet").unlink()
     assert names(store.read(folder)) == ["r"]
-
-
-def test_a_temporary_file_of_a_killed_job_is_ignored(folder):
-    (folder / "rows" / ".p.parquet.k3x9").write_bytes(b"half")
-    assert store.read(folder).is_empty()
 
 
 def test_one_finds_a_row_by_the_first_digits_of_its_key(folder):

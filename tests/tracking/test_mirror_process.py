@@ -220,10 +220,7 @@ def test_a_signal_to_all_processes_of_a_job_leaves_the_end_to_the_job(home):
     ("service", "says"),
     [
         ("Breaks", "my_module:Breaks does not work and is left: disk full"),
-        (
-            "Dies",
-            'tracking=my_module:Dies does not work and is left: its process ended ("out of luck")',
-        ),
+        ("Dies", 'tracking=my_module:Dies does not work and is left: its process ended ("out of luck")'),
     ],
 )
 def test_what_keeps_a_service_from_its_work_is_one_warning_and_what_it_lacks_another(
@@ -287,7 +284,7 @@ def alive(pid):
         return False
 
 
-def test_the_mirror_is_nice_and_imports_neither_jax_nor_what_it_does_not_need(home):
+def test_the_mirror_has_the_job_s_priority_and_imports_neither_jax_nor_what_it_does_not_need(home):
     (home / "my_module.py").write_text(
         SERVICE.replace(
             'self.write("made", target.group)',
@@ -295,13 +292,12 @@ def test_the_mirror_is_nice_and_imports_neither_jax_nor_what_it_does_not_need(ho
             'self.write("made", sorted(heavy), os.nice(0), time.process_time())',
         )
     )
-    before = os.nice(0)
     with start():
         put_rows(home / "study", TOKEN, range(3))
         put_figure(home / "study")
     _, heavy, niceness, seconds = sent(home)[0]
     print(f"{seconds:.2f} s of CPU time until its first row")
-    assert (heavy, niceness) == ([], min(before + 10, 19))
+    assert (heavy, niceness) == ([], os.nice(0))  # a nicer one gets nothing done on a busy machine
     assert seconds < 2  # 0.3 where nothing else runs
 
 

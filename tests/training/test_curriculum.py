@@ -164,14 +164,7 @@ def test_nothing_is_asked_before_the_front_has_arrived():
 @pytest.mark.parametrize("task", ["delay_line", "count"])
 def test_it_solves_what_it_should(task):
     easy = memcap.members(
-        task=task,
-        lag=[3, 4],
-        units=5,
-        recipe="curriculum",
-        seed=[1],
-        budget=1500,
-        sequences=256,
-        stretch=1,
+        task=task, lag=[3, 4], units=5, recipe="curriculum", seed=[1], budget=1500, sequences=256, stretch=1
     )
     rows = memcap.train(easy, engine=Engine(loop="while", workers=1), progress=False)
     assert rows["solved"].all()
@@ -197,7 +190,7 @@ def test_learning_rates_fall_with_the_lag_of_the_front():
         ({"recipe": "forget_bias", "curriculum": 0.5}, "recipe.advance: not set"),
         ({"recipe": "forget_bias", "schedule": "arrive"}, "recipe.curriculum: not set"),
         ({"curriculum": 1.5}, "recipe.curriculum=1.5: must be above 0 and at most 1"),
-        ({"lags": "uniform"}, "recipe.lags=uniform: the lag of delay_line is part of what is asked"),
+        ({"lags": "uniform"}, "recipe.lags=uniform: the lag of delay_line is part of the question"),
         (
             {"task": "count", "scale": None, "lags": "uniform"},
             "recipe.lags=uniform: the lag of count is part of",
@@ -209,7 +202,7 @@ def test_learning_rates_fall_with_the_lag_of_the_front():
             "recipe.decay=0.1: recipe.optimizer=adamw needs it, as in recipe.decay=0.01, and no",
         ),
         ({"floor": 0.1}, "recipe.floor=0.1: only recipe.schedule=cosine has it, not arrive"),
-        ({"warmup_share": 0.1}, "recipe.warmup_share=0.1: stands in place of recipe.warmup=400; set recipe"),
+        ({"warmup_share": 0.1}, "recipe.warmup_share=0.1: replaces recipe.warmup=400; set recipe"),
     ],
 )
 def test_what_does_not_fit_is_one_line(values, says):

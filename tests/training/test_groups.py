@@ -85,10 +85,7 @@ def test_a_program_is_no_larger_than_what_may_come():
 def test_on_a_cpu_each_width_has_its_own_program_and_all_lengths_share_it():
     members = memcap.members(task="delay_line", lag=[1, 8, 16], units=[3, 4], recipe="forget_bias", seed=1)
     found = Queue(members, IN_TURN).programs_to_compile()
-    assert {(size_of(program).units, program.trainer.max_length) for program in found} == {
-        (3, 64),
-        (4, 64),
-    }
+    assert {(size_of(program).units, program.trainer.max_length) for program in found} == {(3, 64), (4, 64)}
 
 
 def test_a_cell_that_does_not_pad_keeps_its_width():

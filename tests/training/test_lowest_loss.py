@@ -71,4 +71,4 @@ def test_what_waits_for_a_score_is_refused(tmp_path):
     searched = member_of(file, units=[1, 2, 4], seed=4)
     for design in ("bisect", "adaptive", "race"):
         said = refusal(lambda design=design: memcap.train(searched, design=design, progress=False))
-        assert said.startswith(f"design={design}: searches by who passes")
+        assert said.startswith(f"design={design}: searches by the nets that pass")

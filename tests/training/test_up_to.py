@@ -97,7 +97,7 @@ def test_how_members_share_the_machine_changes_no_verdict(other):
 
 @pytest.mark.parametrize("task", ["delay_line", "square_wave", "bandlimited_delay", "cue_discrimination"])
 def test_where_the_lag_is_part_of_what_is_asked_it_is_refused(task):
-    with pytest.raises(UserError, match=f"until=up_to: the lag of {task} is part of what is asked"):
+    with pytest.raises(UserError, match=f"until=up_to: the lag of {task} is part of the question"):
         member(task, 5, evaluation={"until": "up_to"})
 
 

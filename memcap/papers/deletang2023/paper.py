@@ -182,12 +182,7 @@ PAPER = Paper(
             partial(_solves, LSTM, BITS),
             within=("task",),
         ),
-        Claim(
-            "and modular arithmetic",
-            *SOLVED,
-            partial(_solves, LSTM, [ARITHMETIC]),
-            within=("task",),
-        ),
+        Claim("and modular arithmetic", *SOLVED, partial(_solves, LSTM, [ARITHMETIC]), within=("task",)),
         Claim(
             "and cycle navigation",
             *SOLVED,
