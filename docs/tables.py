@@ -153,9 +153,9 @@ def short_answer() -> str:
         f" {tasks - len(dearer)} of {tasks} tasks. Information costs width, and how much depends on how well"
         " the net was trained. The one unit"
         f" {'inherits its hold' if one.verdict.startswith('inherited') else 'learns to hold'}: {bias} nets"
-        " pass that start from forget bias 1, which holds nothing for that long by itself. Only"
-        f" {frozen} pass if the cell is not trained, and {max(one.by_recipe, one.wide)} of {one.draws:,}"
-        " without any training."
+        " pass that start from forget bias 1, which holds nothing for that long by itself. If the cell is"
+        f" not trained, {frozen} pass, and {max(one.by_recipe, one.wide)} of {one.draws:,} pass without any"
+        " training."
     )
 
 
@@ -778,8 +778,8 @@ def map_seeds() -> str:
     fewest = [need for need in map_needs() if need.point.seeds == counts[0]]
     none = sum(not need.point.trains for need in fewest)
     return filled(
-        f"Each number rests on {counts[0]} to {counts[-1]} seeds per width: on {counts[0]} at"
-        f" {len(fewest)} of {len(map_needs())} pairs of cell and task, {none} of these under half."
+        f"Each number rests on {counts[0]} to {counts[-1]} seeds per width. {len(fewest)} of"
+        f" {len(map_needs())} pairs of cell and task have {counts[0]} seeds; {none} of these are under half."
     )
 
 
@@ -833,10 +833,10 @@ def cell_map_again() -> str:
     ]
     return (
         filled(
-            f"Of {len(pairs)} pairs of cell and task {len(met)} have a u90 in both runs; the second's lies in"
-            f" the first's 95 % interval at {inside}. At {neither} no width is enough in either. Kendall's"
-            f" tau between the two orders, of the cells that have a u90 in both, is {min(taus):.2f} to"
-            f" {max(taus):.2f} by task (`memcap rank`). The others:"
+            f"{len(met)} of {len(pairs)} pairs of cell and task have a u90 in both runs. At {inside} of them,"
+            f" the second u90 lies in the first's 95 % interval. At {neither} pairs no width is enough in"
+            " either run. Kendall's tau between the two orders of the cells that have a u90 in both is"
+            f" {min(taus):.2f} to {max(taus):.2f} by task (`memcap rank`). The table has the other pairs:"
         )
         + "\n\n"
         + table(("cell", "task", "first run, bytes", "second run, bytes"), lines)
