@@ -50,7 +50,7 @@ def test_an_unmeasured_lag_has_the_recipe_of_the_next_longer_one(rows):
 def test_a_gru_has_its_own_layer_and_other_cells_have_none(rows):
     text = code(from_rows(rows, Question(LATCH, 12, Model("GRUCell", 1))), "torch")
     assert text.startswith('"""Train a GRU of 1 unit in PyTorch')
-    assert "self.gru = nn.GRU(FEATURES, UNITS, batch_first=True)" in text
+    assert "self.gru = nn.GRU(FEATURES, UNITS, len(ENTERING), batch_first=True)" in text
     with pytest.raises(UserError, match=r"code=torch: scripts are for the cells .*, not for minGRU"):
         code(from_rows(rows, Question(LATCH, 12, Model("minGRU", 1))), "torch")
 
