@@ -1,7 +1,7 @@
 """Compare `memcap fit` with Keras's LSTMs of 1 to 64 units, on three unlike files, each drawn three times.
 
 KERAS_BACKEND=jax python docs/beside_keras.py           adds what results/beside_keras.csv lacks
-                                                        (10 minutes of one core per draw)
+                                                        (3 minutes of CPU per draw of values)
 KERAS_BACKEND=jax python docs/beside_keras.py values    only of this file
 
 It makes tables of 5,000 sequences, asks `memcap fit` of each with `--split part`, and trains a net of each

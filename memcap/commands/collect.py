@@ -5,6 +5,7 @@ from argparse import ArgumentParser, Namespace
 from memcap.commands.arguments import add_results, add_strict
 from memcap.store import curves, files, shards
 from memcap.terminal.printing import add_json, print_json
+from memcap.terminal.words import plural
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -26,4 +27,4 @@ def run(arguments: Namespace) -> None:
     if arguments.json:
         print_json({"file": str(path), "rows": rows.height})
     else:
-        print(f"{rows.height} rows in {path}")
+        print(f"{plural(rows.height, 'row')} in {path}")

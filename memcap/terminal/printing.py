@@ -94,6 +94,7 @@ class Listing:
                 column.head,
                 justify="right" if column.right else "left",
                 no_wrap=not folds,
+                overflow="fold",
                 min_width=min(width, FOLDED) if folds else None,
                 width=None if folds else width,  # not measured again, cell by cell
             )

@@ -58,6 +58,12 @@ def test_only_a_column_that_folds_takes_more_lines():
     assert len(on_terminal(TABLE, 70)) > 3 + 2 + 2
 
 
+def test_of_a_word_longer_than_its_column_nothing_is_lost():
+    columns = [Column(head, folds=True) for head in ("note", "more")]
+    lines = on_terminal(Listing("", columns, [[KEY * 3, "it is " * 20]]), 50)
+    assert "".join(line.split(" ")[0] for line in lines[3:]) == KEY * 3
+
+
 def test_a_key_is_whole_on_a_terminal_that_is_narrower():
     assert KEY in on_terminal(TABLE, 10)
 
