@@ -38,6 +38,11 @@ def without_later(values):
     return {k: value for k, value in values.items() if k not in SINCE and not k.startswith("train/lr")}
 
 
+def but_for_its_last_bit(value):
+    """A value, or a number that equals those of other processors."""
+    return pytest.approx(value, rel=1e-12) if isinstance(value, float) else value
+
+
 def runs_of(folder):
     """The runs in a folder, without what rows did not say then."""
     runs = plain_runs(folder)
@@ -50,7 +55,7 @@ def runs_of(folder):
         for table in (each["frontier"] for each in (run["summary"], *run["points"]) if "frontier" in each):
             kept = [k for k, name in enumerate(table["columns"]) if name != "falls_from"]
             table["columns"] = [table["columns"][k] for k in kept]
-            table["data"] = [[line[k] for k in kept] for line in table["data"]]
+            table["data"] = [[but_for_its_last_bit(line[k]) for k in kept] for line in table["data"]]
     return runs
 
 
