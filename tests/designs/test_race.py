@@ -229,13 +229,13 @@ def test_of_cells_that_start_themselves_rates_race(cell):
     assert raced_axes(config(GRID, model__cell=cell), "race") == [GRID | rates]
     own_rates = grid | {"recipe.lr": [0.1, 0.2]}
     assert raced_axes(config(own_rates), "race") == [own_rates | {"recipe": ["own_start"]}]
-    with pytest.raises(UserError, match="one learning rate is no race"):
+    with pytest.raises(UserError, match="and one rate is no race"):
         raced_axes(config(grid, recipe__lr=0.1), "race")
     own = {"task": "bandlimited_delay"}  # nothing is recommended for it
     assert raced_axes(config(grid, **own), "bisect") == [grid | rates]
     assert raced_axes(config(grid, **own, recipe__lr=0.1), "bisect") is None
     assert raced_axes(config(GRID | {"model.cell": ["lstm", cell]}, **own), "bisect") is None
-    with pytest.raises(UserError, match="one learning rate is no race"):
+    with pytest.raises(UserError, match="and one rate is no race"):
         raced_axes(config(grid | {"recipe.lr": [0.1]}), "race")
     with pytest.raises(UserError, match="give each kind a grid of its own"):
         raced_axes(config(GRID | {"model.cell": ["lstm", cell]}), "race")
