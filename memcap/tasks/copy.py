@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Copy(Task):
-    """K symbols, `lag` steps without news, K steps in which the symbols are due; a cue ends the wait.
+    """K symbols come, and after `lag` steps the net must repeat them in K steps. A cue ends the wait.
 
     Example (K = 3, A = 2, blank _, cue !): 1 0 1 _ _ ! _ _ _ | lag 3 -> . . . . . . 1 0 1 (no answer is due
     at a dot).

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CounterLanguage(Task):
-    """A word of n letters a, n letters b, and so on; from the first b on, the next letter is due, or that the
-    word is over.
+    """A word has n letters a, n letters b, and so on; from the first b on, the answer is the next letter, or
+    the end of the word.
 
     Example (letters a and b, blank _): a a a b b b _ _ | lag 4 -> . . . b b ! . ! (no answer is due at a dot;
     ! is due where the word is over).

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class CueDiscrimination(Task):
-    """One of two cues is shown for some steps, `lag` blank steps follow, and then its name is due for some
+    """One of two cues is shown for some steps, and after `lag` blank steps the answer is its name for some
     steps.
 
     Example (cue of 2 steps, answer of 3): a a . . . . . . . | lag 4 -> . . silent silent silent silent a a a.

@@ -22,7 +22,7 @@ _BLANK = 3
 
 @dataclass(frozen=True)
 class CycleNavigation(Task):
-    """Moves on a ring, from place 0: stay, one forward, one back; then a blank, where the place is due.
+    """Moves on a ring, from place 0: stay, one forward, one back. Then a blank asks for the place.
 
     Example (5 places; = stays, + goes forward, - back): + + = - + + + _ | lag 7 -> 4.
 

@@ -17,7 +17,7 @@ _BLANK = 2
 
 @dataclass(frozen=True)
 class EvenPairs(Task):
-    """Fair bits, then a blank, where it is due whether the pairs 01 and 10 came an even number of times.
+    """Fair bits come, then a blank. Then the answer is whether the number of pairs 01 and 10 was even.
 
     Example: 0 0 1 0 _ | lag 4 -> 1: one pair 01 and one 10.
 

@@ -23,7 +23,7 @@ _OPERATORS = 3  # plus, minus, times
 
 @dataclass(frozen=True)
 class ModularArithmetic(Task):
-    """Digits with +, - or x between them, then a blank, where the value is due modulo m; x binds closer.
+    """Digits with +, - or x between them, then a blank that asks for the value modulo m; x binds closer.
 
     Example (m = 5): 2 + 3 x 4 - 1 _ | lag 7 -> 2 + 12 - 1 = 13, so 3.
 

@@ -17,7 +17,7 @@ _BLANK = 2
 
 @dataclass(frozen=True)
 class Parity(Task):
-    """Fair bits, then a blank, where it is due whether the ones were odd in number.
+    """Fair bits come, then a blank. Then the answer is whether the number of ones was odd.
 
     Example: 1 0 1 1 _ | lag 4 -> 1.
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Pattern(Task):
-    """The class, due at the last step, says what the last bit is and what the bit `lag` steps before it was.
+    """The answer at the last step is the class of the last bit and the bit `lag` steps before it.
 
     Examples: 1 0 0 0 | lag 3 -> 1; 1 0 0 1 -> 2; 0 0 0 1 -> 3; with `classes` = 4 also 0 0 0 0 -> 0.
 

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SelectiveCopy(Task):
-    """K symbols at random steps among `lag` - 1 blanks, then a cue, then K steps in which they are due, in
-    their order.
+    """K symbols come at random steps among `lag` - 1 blanks; after a cue the net must repeat them in order.
 
     Example (K = 3, A = 2, blank _, cue !): _ 1 _ 0 1 ! _ _ _ | lag 3 -> . . . . . . 1 0 1 (no answer is due
     at a dot).

@@ -19,7 +19,7 @@ _WRONG = 0.01  # wrong answers of a solved net, as a share of the ones that are 
 
 @dataclass(frozen=True)
 class SquareWave(Task):
-    """A run of d ones among zeros; the answer is the same run, from `lag` steps after its end on.
+    """A run of d ones comes among zeros. The answer is the same run, from `lag` steps after its end.
 
     Example (d = 2): 0 1 1 0 0 0 0 0 0 0 | lag 2 -> 0 0 0 0 0 1 1 0 0 0. An answer is due at every step.
 

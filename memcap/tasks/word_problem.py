@@ -20,8 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WordProblem(Task):
-    """Elements of a finite group; the product of all so far is due at every step except the first, where it
-    is in sight.
+    """Elements of a finite group come; the answer is their product so far, at every step except the first.
 
     Example (Z6, whose product is the sum modulo 6): 3 5 4 | lag 2 -> . 2 0 (no answer is due at a dot).
 
