@@ -125,7 +125,8 @@ def caption(points: Sequence[Point]) -> list[str]:
         " and no width between was tried. Dark boxes have an interval that overlaps with the smallest one's."
         ' "No" means that fewer than half of the seeds pass at every width; it stands before the best score'
         ' of any net. ">" means that the widest net tried was not enough, and wider nets may be.',
-        f"One layer, no convolution, {' to '.join(map(str, sorted({min(seeds), max(seeds)})))} seeds."
+        "One layer and no convolution; a cell with a matrix has one head and keys of 16 numbers, unless its"
+        f" name says otherwise. {' to '.join(map(str, sorted({min(seeds), max(seeds)})))} seeds."
         f"{choice_of_recipe(points)} {budgets(points)} {NO_LIMIT}",
         " ".join(pass_rules(points)),
     ]
