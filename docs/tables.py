@@ -38,6 +38,7 @@ from memcap.capacity.layers import COUNTS, shapes
 from memcap.capacity.points import Point, label
 from memcap.capacity.question import Question
 from memcap.capacity.sources import from_rows
+from memcap.cells.matrix import MatrixCell
 from memcap.config import Evaluation, task_of
 from memcap.figures import gap
 from memcap.knobs import typed
@@ -804,6 +805,31 @@ def published_layers() -> str:
             for line in order
         ],
     )
+
+
+def sizes_of_keys() -> str:
+    """Count the nets with keys of each size that pass, by bytes of state."""
+    heads = {"mqar": "recall of 4 pairs", "parity": "parity of 16 bits"}
+    heads |= {"word_problem": "product of 13 permutations", "copy": "copy of 8, lag 4"}
+    heads["delay_line"] = "delay line of 8"
+    size = pl.col("cell").str.extract(r"key(\d+)").cast(int).fill_null(MatrixCell.keys).alias("K")
+    rows = rows_of("keys").with_columns(
+        size, pl.col("cell").str.extract(r"(\w+)"), bytes=4 * pl.col("carry_numbers")
+    )
+    lines = []
+    for (task, cell, keys), own in rows.group_by("task", "cell", "K"):
+        widths = own.group_by("bytes").agg("solved", "steady").sort("bytes").rows(named=True)
+        counts = {
+            verdict: ", ".join(
+                f"{each['bytes']}: {sum(each[verdict])} of {len(each[verdict])}" for each in widths
+            )
+            for verdict in ("solved", "steady")
+        }
+        longer = counts["steady"] if task in ("parity", "word_problem") else ""
+        lines.append((str(task), f"`{cell}`", keys, counts["solved"], longer, f"{own['best'].max():.2f}"))
+    lines.sort(key=lambda line: (list(heads).index(line[0]), line[1:3]))
+    head = ("task", "cell", "K", "bytes: nets that pass", "also 4 times as long", "best score")
+    return table(head, [(heads[task], *line) for task, *line in lines])
 
 
 def best_cells() -> str:
@@ -1684,6 +1710,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "cell map seeds": map_seeds,
     "cell map recipes": map_recipes,
     "published layers": published_layers,
+    "sizes of keys": sizes_of_keys,
     "cell map again": cell_map_again,
     "cell map in short": best_cells,
     "budgets at lag 50": budgets_at_50,
