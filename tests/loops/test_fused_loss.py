@@ -32,7 +32,7 @@ def score(model: Model, dtype: Any = np.float32) -> tuple[Any, Any]:
     batch = quick_jit(lambda key: task.sample(key, 2, length, length + 3, 17))(jax.random.key(0))
     answers = Answers(batch.targets, batch.mask, "classes")
     rng, shapes = np.random.default_rng(0), architecture.abstract_weights()
-    weights = jax.tree.map(lambda leaf: 2 * rng.normal(size=leaf.shape).astype(dtype), shapes)
+    weights = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(dtype), shapes)
 
     def run(loop: str, weights: Any) -> Any:
         sums = architecture.build(weights).score(pass_over(batch.inputs, length), answers, loop)
