@@ -548,6 +548,22 @@ def units_of_adam() -> str:
     return table(("by", "of the units by", *(f"lag {lag}" for lag in by_lag)), lines)
 
 
+def optimizers_at_50() -> str:
+    """Tabulate the units of a delay line of 50 by Adam and by Muon in as many steps, with the counts."""
+    place = "delay_line", 50, "curriculum"
+    adam = [p for p in all_recipes() if (p.label, p.lag, p.recipe.name) == place]
+    lines = []
+    for p in [*adam, *fit_all_recipes(rows_of("optimizers_fifty"))]:
+        passed = (
+            f"{units}: {solved} of {runs}"
+            for units, solved, runs in zip(p.units, p.solved, p.runs, strict=True)
+        )
+        lines.append(
+            (f"{p.recipe.optimizer} {p.recipe.lr:g}", width(p.fit.u50), width(p.fit.u90), ", ".join(passed))
+        )
+    return table(("by", "half", "nine in ten", "units: nets that pass"), lines)
+
+
 def optimizers_elsewhere() -> str:
     """How many nets passed by each optimizer of the tasks that hold."""
     return passed_by_optimizer(rows_of("optimizers").filter(pl.col("task") != "delay_line"))
@@ -1698,6 +1714,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "optimizers on delay lines": optimizers_on_delay_lines,
     "widths by optimizer": widths_by_optimizer,
     "units of Adam": units_of_adam,
+    "optimizers at 50": optimizers_at_50,
     "optimizers elsewhere": optimizers_elsewhere,
     "rates": rates,
     "fresh seeds": fresh_seeds,
