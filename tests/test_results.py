@@ -81,6 +81,7 @@ def test_published_rows_are_read_as_they_were_written(study):
         "openai2018": ["native"],
         "muon": ["native"],
         "optimizers": ["native"],
+        "optimizers_fifty": ["native"],
         "optimizers_frontier": ["native"],
         "rates": ["native"],
         "other_tasks": ["native"],
