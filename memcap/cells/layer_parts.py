@@ -17,7 +17,7 @@ are written from the code of flash-linear-attention and of mamba (tests/cells/te
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -150,19 +150,37 @@ class Heads(Cell):
         return (tuple(state for state, _ in carries), carries[0][1]), jnp.concatenate(hidden, -1)
 
 
+class Part(NamedTuple):
+    """A part of a layer, and the cells that may have it.
+
+    Attributes:
+        kind: the class that has it.
+        whole: the class of the cells that may have it.
+        which: these cells, in words.
+        method: what these cells must have as MatrixCell has it; None: nothing.
+        fields: what a suffix sets in the subclass.
+    """
+
+    kind: type[Cell]
+    whole: type[MatrixCell]
+    which: str
+    method: str | None
+    fields: dict[str, Any]
+
+
 MOST_KEYS, MOST_HEADS = 256, 16
 MATRIX = "a cell with a matrix and one write per step, as gla, mamba2, delta_net and gated_delta_net"
 ANY_MATRIX = "a cell with a matrix"
-# With the cells that may have it.
-PARTS: dict[str, tuple[type[Cell], type[MatrixCell], str]] = {
-    **{f"conv{inputs}": (Convolution, MatrixCell, MATRIX) for inputs in range(2, 17)},
-    "gate": (OutputGate, MatrixCell, MATRIX),
-    "skip": (Skip, Mamba2, "mamba2"),
-    "rate": (Rate, GatedDeltaNet, "gated_delta_net"),
-    **{f"key{size}": (KeySize, MatrixCell, ANY_MATRIX) for size in range(1, MOST_KEYS + 1)},
+BEFORE_CARRY = f"{ANY_MATRIX}, before a variant of its carry"
+PARTS = {
+    "gate": Part(OutputGate, MatrixCell, MATRIX, "update", {}),
+    "skip": Part(Skip, Mamba2, "mamba2", "update", {}),
+    "rate": Part(Rate, GatedDeltaNet, "gated_delta_net", "update", {}),
+    **{f"conv{n}": Part(Convolution, MatrixCell, MATRIX, "update", {"window": n}) for n in range(2, 17)},
+    **{f"key{n}": Part(KeySize, MatrixCell, ANY_MATRIX, None, {"keys": n}) for n in range(1, MOST_KEYS + 1)},
     **{
-        f"heads{number}": (Heads, MatrixCell, f"{ANY_MATRIX}, before a variant of its carry")
-        for number in range(2, MOST_HEADS + 1)
+        f"heads{n}": Part(Heads, MatrixCell, BEFORE_CARRY, "__call__", {"hidden_per_unit": n})
+        for n in range(2, MOST_HEADS + 1)
     },
 }
 
@@ -173,16 +191,7 @@ def part(cls: type[Cell], suffix: str, name: str) -> tuple[type[Cell], dict[str,
     Raises:
         UserError: this cell cannot have the part.
     """
-    kind, whole, which = PARTS[suffix]
-    changed = "__call__" if kind is Heads else "update"
-    if not issubclass(cls, whole) or (
-        kind is not KeySize and getattr(cls, changed) is not getattr(MatrixCell, changed)
-    ):
+    kind, whole, which, method, fields = PARTS[suffix]
+    if not issubclass(cls, whole) or (method and getattr(cls, method) is not getattr(MatrixCell, method)):
         raise UserError(f"model.cell={name}: +{suffix} is a part of {which}")
-    size = int("".join(filter(str.isdigit, suffix)) or 0)
-    fields = {
-        Convolution: {"window": size},
-        KeySize: {"keys": size},
-        Heads: {"head": cls, "hidden_per_unit": size},
-    }
-    return kind, fields.get(kind, {})
+    return kind, fields | ({"head": cls} if kind is Heads else {})
