@@ -79,9 +79,8 @@ def excess(flat: np.ndarray, shares: np.ndarray) -> tuple[float, np.ndarray]:
     outputs = states @ readout.T + weights[:, -1]
     errors = (softmax(outputs, axis=1) - shares) / len(shares)
     slopes = np.column_stack([errors @ readout, errors.T @ states, errors.sum(0)])
-    return float(np.sum(shares * (np.log(shares) - log_softmax(outputs, axis=1)))) / len(
-        shares
-    ), slopes.ravel()
+    above = float(np.sum(shares * (np.log(shares) - log_softmax(outputs, axis=1))))
+    return above / len(shares), slopes.ravel()
 
 
 def least_excess(numbers: int, classes: int, starts: int = 5) -> float:

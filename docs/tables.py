@@ -537,8 +537,8 @@ def units_of_adam() -> str:
     def ratio(by: Mapping[str, Point], first: str, second: str) -> str:
         if not {first, second} <= by.keys():
             return ""
-        found = shift(by[first].posterior, by[second].posterior, 0.9)
-        return f"{found.ratio:.2f} [{found.low:.2f}, {found.high:.2f}]"
+        change = shift(by[first].posterior, by[second].posterior, 0.9)
+        return f"{change.ratio:.2f} [{change.low:.2f}, {change.high:.2f}]"
 
     lines = [
         (second, first, *(ratio(by, first, second) for by in by_lag.values()))

@@ -11,7 +11,7 @@ from memcap.models.network import pass_of
 from memcap.optimizers import NET_OPTIMIZERS, freeze_cell
 from memcap.tasks.base import Batch, random_key
 
-unseen = jax.jit(lambda task, *drawn: task.unseen(*drawn), static_argnums=(0, 2, 3, 4, 5))
+unseen = jax.jit(lambda task, *sizes: task.unseen(*sizes), static_argnums=(0, 2, 3, 4, 5))
 
 
 @jax.jit(static_argnums=1)

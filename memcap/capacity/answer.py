@@ -220,12 +220,12 @@ class Answer:
         if self.beside:
             return max((s for each in self.beside if (s := each.seconds) is not None), default=None)
         timed = [point for point in self.line if point.seconds > 0]
-        outside = bool(timed) and self.lag > timed[-1].lag
-        if not timed or self.lag < timed[0].lag or (outside and len(timed) < 3):
+        if not timed or self.lag < timed[0].lag:
             return None
         lag, (lags, seconds) = np.log2(self.lag), np.log2([(each.lag, each.seconds) for each in timed]).T
-        line = np.polyfit(lags, seconds, 1) if outside else ()
-        return float(np.exp2(np.polyval(line, lag) if outside else np.interp(lag, lags, seconds)))
+        if self.lag <= timed[-1].lag:
+            return float(np.exp2(np.interp(lag, lags, seconds)))
+        return float(np.exp2(np.polyval(np.polyfit(lags, seconds, 1), lag))) if len(timed) > 2 else None
 
     @property
     def held(self) -> int:

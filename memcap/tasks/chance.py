@@ -83,10 +83,10 @@ def _draw(task: Task, method: str, seed: int, sizes: tuple[int, int, int, int]) 
     """Draw sequences of a lag and length, in so many steps and of so many in a batch."""
     lag, length, steps, batch = sizes
     try:
-        drawn = _sampler(task, method, steps, batch)(jax.random.key(seed), lag, length)
+        result = _sampler(task, method, steps, batch)(jax.random.key(seed), lag, length)
     except Exception as error:  # it may be a user's task
         raise contract.broken(task, method, error) from error
-    return jax.tree.map(np.asarray, drawn)
+    return jax.tree.map(np.asarray, result)
 
 
 def best_map(task: Task, inputs: np.ndarray, targets: np.ndarray, mask: np.ndarray) -> Measured:

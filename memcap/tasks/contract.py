@@ -127,35 +127,35 @@ def check_keys(task: Task, draws: Sequence[Batch]) -> None:
         )
 
 
-def check_batch(task: Task, method: str, drawn: Any, length: int, steps: int, batch: int) -> None:
+def check_batch(task: Task, method: str, result: Any, length: int, steps: int, batch: int) -> None:
     """Check sequences that a task drew.
 
     Args:
         task: the task that drew them.
         method: by which it did, `sample` or `unseen`.
-        drawn: the result, with arrays of NumPy.
+        result: the result, with arrays of NumPy.
         length, steps, batch: that it was asked for.
 
     Raises:
         UserError: the first thing that is wrong with them.
     """
-    if not isinstance(drawn, Batch):
-        raise wrong(task, method, f"gives {type(drawn).__name__}", "memcap.Batch")
+    if not isinstance(result, Batch):
+        raise wrong(task, method, f"gives {type(result).__name__}", "memcap.Batch")
     every, values = task.answers == "every", task.loss == "values"
     symbols = task.vocabulary is not None
     inputs = (steps, batch) if symbols else (steps, batch, task.features)
     targets = (task.outputs,) * task.several_values + ((steps, batch) if every else (batch,))
-    arrays: Expected = [("inputs", drawn.inputs, inputs, "iu" if symbols else "f")]
-    arrays += [("targets", drawn.targets, targets, "f" if values else "iu")]
+    arrays: Expected = [("inputs", result.inputs, inputs, "iu" if symbols else "f")]
+    arrays += [("targets", result.targets, targets, "f" if values else "iu")]
     if every:
-        arrays += [("mask", drawn.mask, (steps, batch), "b")]
-    elif drawn.mask is not None:
+        arrays += [("mask", result.mask, (steps, batch), "b")]
+    elif result.mask is not None:
         raise wrong(task, method, "gives a mask", 'none where answers is "last"')
-    if drawn.window_starts is not None:
-        arrays += [("window_starts", drawn.window_starts, (steps,), "b")]
+    if result.window_starts is not None:
+        arrays += [("window_starts", result.window_starts, (steps,), "b")]
     for name, array, shape, kinds in arrays:
         _check_array(task, method, name, array, shape, kinds)
-    _check_values(task, method, drawn, length)
+    _check_values(task, method, result, length)
 
 
 def _check_array(task: Task, method: str, name: str, array: Any, shape: tuple[int, ...], kinds: str) -> None:
@@ -166,11 +166,11 @@ def _check_array(task: Task, method: str, name: str, array: Any, shape: tuple[in
         raise wrong(task, method, f"gives {name}: {is_}", f"{words[kinds]} of shape {shape}")
 
 
-def _check_values(task: Task, method: str, drawn: Batch, length: int) -> None:
+def _check_values(task: Task, method: str, result: Batch, length: int) -> None:
     """Check the numbers where they count: at steps of the sequence, and where an answer is due."""
-    inputs, targets = np.asarray(drawn.inputs)[:length], np.asarray(drawn.targets)
-    if drawn.mask is not None:
-        mask = np.asarray(drawn.mask)
+    inputs, targets = np.asarray(result.inputs)[:length], np.asarray(result.targets)
+    if result.mask is not None:
+        mask = np.asarray(result.mask)
         if not mask.any() or mask[length:].any():
             came = "asks for no answer" if not mask.any() else f"asks for answers after {length} steps"
             raise wrong(task, method, f"gives a mask that {came}", "true where an answer is due")

@@ -65,7 +65,7 @@ Share = Literal["trainable", "all"]
 MARGIN = 2.0  # doublings by which mu may lie beyond the tested widths
 STEP = 1 / 32  # doublings between values of mu, on average between a width and half-way to the next
 OUTER = 1 / 8  # the same beyond the tested widths
-NEAR, WIDEN = (0.15, 0.4)  # logits between values of mu beside a width, and their growth per distance from it
+NEAR, WIDEN = 0.15, 0.4  # logits between values of mu beside a width, and their growth per distance from it
 SLOPES, STEEP = (
     np.geomspace(1, 500, 31),
     25.0,

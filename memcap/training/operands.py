@@ -82,9 +82,9 @@ def eval_operands(trainer: Trainer, member: Member, stream: Stream, index: int =
         index: number of the evaluation at its lag, or of the length or lag: each has sequences of its own.
     """
     if member.task.part_sizes[1]:
-        held = int(stream != Stream.EVALUATE or not member.task.by_loss)
-        size = member.lag, member.length, -(-member.task.part_sizes[held] // member.evaluation.block)
-        key = np.array([held, 0], np.uint32)
+        side = int(stream != Stream.EVALUATE or not member.task.by_loss)
+        size = member.lag, member.length, -(-member.task.part_sizes[side] // member.evaluation.block)
+        key = np.array([side, 0], np.uint32)
     else:
         size = member.sizes(stream)[index if stream in (Stream.LENGTHS, Stream.UP_TO) else 0]
         key = stream_key(member, stream, index)

@@ -394,11 +394,11 @@ class Trainer:
     def evaluate_part(self, params: Float[Array, " P"], operands: EvalOperands) -> Float[Array, 2]:
         """Return the score and the loss on all of validation's sequences if `key` begins with 0, or on all
         held-out ones if it begins with 1."""
-        held, task = operands.key[0].astype(jnp.int32), self.spec.task
+        side, task = operands.key[0].astype(jnp.int32), self.spec.task
 
         def block(k: jax.Array, sums: Float[Array, 3]) -> Float[Array, 3]:
             batch, counts = task.part(
-                held, k, operands.lag, operands.length, self.max_eval_length, self.spec.evaluation.block
+                side, k, operands.lag, operands.length, self.max_eval_length, self.spec.evaluation.block
             )
             over = pass_of(self.spec.task, batch, operands.length, operands.units)
             outputs = self._network(params).run(over, self.loop)[1]

@@ -316,9 +316,9 @@ def test_it_says_how_long_the_neighbours_took():
 def test_beyond_the_lags_measured_the_time_grows_as_it_did():
     members = table(*(group("delay_line", lag, {lag: (4, 4)}) for lag in (2, 4, 8, 16)))
     rows = frontier(members.with_columns(run_seconds=pl.col("lag").cast(pl.Float64) ** 2))
-    found = answer(Question(DELAY, 64), rows)
-    assert found.seconds == pytest.approx(16 * answer(Question(DELAY, 16), rows).seconds)
-    assert "(very roughly 4.55 hours on one core, as the time has grown with the lag):" in words_of(found)
+    result = answer(Question(DELAY, 64), rows)
+    assert result.seconds == pytest.approx(16 * answer(Question(DELAY, 16), rows).seconds)
+    assert "(very roughly 4.55 hours on one core, as the time has grown with the lag):" in words_of(result)
 
 
 # Verdicts
@@ -412,12 +412,12 @@ def test_a_prediction_says_how_many_passed_at_the_lags_next_to_it():
     beside = [p.passed_from(between.units) for p in points if p.lag in (8, 16)]
     passed, runs = map(sum, zip(*beside, strict=True))
     assert (between.passed_from, between.runs_from) == (passed, runs)
-    said = f"{passed} of {runs} training runs at lags 8 and 16 with {between.units} or more units succeed"
-    assert said in words_of(between)
+    sentence = f"{passed} of {runs} training runs at lags 8 and 16 with {between.units} or more units succeed"
+    assert sentence in words_of(between)
     beyond = answer(Question(LATCH, 20), points)
     passed, runs = beyond.passed_from, beyond.runs_from
-    said = f"{passed} of {runs} training runs at lag 16 with {beyond.units} or more units"
-    assert said in words_of(beyond)
+    sentence = f"{passed} of {runs} training runs at lag 16 with {beyond.units} or more units"
+    assert sentence in words_of(beyond)
 
 
 # Every lag up to one

@@ -3,11 +3,11 @@
 import jax
 import numpy as np
 import pytest
-from loop_checks import pass_over
 from lstm_reference import quick_jit
 
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
+from memcap.models.network import pass_of
 from memcap.tasks.mqar import Mqar
 from memcap.tasks.parity import Parity
 
@@ -24,14 +24,13 @@ def correct(task, lag, length, architecture, cell, readout):
         "kernel": readout.astype(np.float32),
         "bias": np.zeros(readout.shape[1], np.float32),
     }
-    network, every = architecture.build(weights), task.answers == "every"
+    network = architecture.build(weights)
 
     def share(key):
         batch = task.sample(key, lag, length, length, SEQUENCES)
-        over = pass_over(batch.inputs, length, batch.window_starts, task.reset_carry, every=every)
-        said = network.run(over)[1].argmax(0)
+        answers = network.run(pass_of(task, batch))[1].argmax(0)
         due = np.ones(batch.targets.shape, bool) if batch.mask is None else batch.mask
-        return ((said == batch.targets) & due).sum() / due.sum()
+        return ((answers == batch.targets) & due).sum() / due.sum()
 
     return float(quick_jit(share)(jax.random.key(3)))
 

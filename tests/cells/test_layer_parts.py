@@ -117,8 +117,8 @@ def test_the_parts_go_with_another_size_of_a_key_and_within_heads():
     x = jax.random.normal(jax.random.key(0), (T, B, F))
     carry, hidden = jax.lax.scan(whole, whole.initialize_carry((B, F)), x)
     for k, head in enumerate((whole.head_0, whole.head_1)):
-        alone, shown = jax.lax.scan(head, head.initialize_carry((B, F)), x)
-        np.testing.assert_allclose(hidden[..., k * U : (k + 1) * U], shown, atol=1e-6)
+        alone, output = jax.lax.scan(head, head.initialize_carry((B, F)), x)
+        np.testing.assert_allclose(hidden[..., k * U : (k + 1) * U], output, atol=1e-6)
         np.testing.assert_allclose(carry[0][k], alone[0], atol=1e-6)
         assert alone[0].shape == (B, 4, U)
     np.testing.assert_array_equal(carry[1], alone[1])

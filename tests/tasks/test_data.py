@@ -165,11 +165,11 @@ def test_an_evaluation_scores_each_held_out_sequence_once(tmp_path, every):
     task = replace(saved(tmp_path / "a.npz", inputs=inputs, **due), held_out=0.4)
     members = memcap.members(task, recipe="hold", lag=4, units=2, budget=20)
     (row,) = memcap.train(members, tmp_path / "rows", progress=False).to_dicts()
-    held = task.parts[2]
-    outputs = memcap.load(tmp_path / "rows", row["key"]).run(inputs[held].T)[0]
-    answers = targets[held] if every else targets[held, -1:]
+    places = task.parts[2]
+    outputs = memcap.load(tmp_path / "rows", row["key"]).run(inputs[places].T)[0]
+    answers = targets[places] if every else targets[places, -1:]
     right = answers == outputs.argmax(-1).T
-    true = right[mask[held]].mean() if every else right.mean()
+    true = right[mask[places]].mean() if every else right.mean()
     assert row["final"] == row["stretched"] == pytest.approx(true, abs=1e-6)
 
 

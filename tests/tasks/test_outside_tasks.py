@@ -197,5 +197,5 @@ def test_a_task_with_impossible_facts_is_one_line(tmp_path, monkeypatch, facts):
 )
 def test_a_task_that_draws_what_no_task_may_is_one_line(tmp_path, monkeypatch, method, batch):
     body = "x, y, m, _ = Honest.sample(self, key, lag, length, steps, batch); return " + batch
-    said = SAMPLES[batch].replace("sample", method)
-    assert broken(method, body, tmp_path, monkeypatch).startswith(said)
+    line = SAMPLES[batch].replace("sample", method)
+    assert broken(method, body, tmp_path, monkeypatch).startswith(line)

@@ -102,7 +102,7 @@ def plain_score(member, weights, key, blocks, size, lag=None, length=None):
     ids=["rms", "decay", "frozen"],
 )
 def test_training_is_what_optax_writes(trained):
-    """Of what the reference shares with the engine; tests/test_reference.py has the rest."""
+    """Check what the reference shares with the engine; tests/test_reference.py has the rest."""
     task, recipe, architecture = trained.task, trained.recipe, trained.architecture
     warmup = round(20 * (recipe.warmup_share or 0))
     warm = optax.linear_schedule(0, 1, warmup) if warmup else lambda step: 1.0
