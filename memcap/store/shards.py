@@ -220,9 +220,9 @@ def _read_together(states: Sequence[State]) -> dict[Path, BadFileError]:
         except BadFileError as error:
             bad[state[0]] = error
         else:
-            columns = tuple(name for name in RESULTS if name in names)
-            alike.setdefault(columns, []).append((state, content, has_digest, rows))
-    for columns, group in alike.items():
+            alike.setdefault(tuple(names), []).append((state, content, has_digest, rows))
+    for names, group in alike.items():
+        columns = [name for name in RESULTS if name in names]
         try:
             table = complete(parquet.read_together([content for _, content, _, _ in group], columns))
         except (Exception, pl.exceptions.PanicException):  # from one of them; reading each alone finds it
