@@ -411,7 +411,7 @@ def judge(
         task: name, class or object.
         lag: the longest lag; the net is judged at about eight lags per doubling up to it, except for streams.
         one_hot: False: symbols are given as whole numbers (N, T), as an embedding takes them.
-        sequences: fresh ones at each lag.
+        sequences: fresh ones at each lag; of a file all held-out ones are taken, each once.
         seed: seed of these sequences.
         knobs: knobs of a task given by name, such as `symbols=4`.
 

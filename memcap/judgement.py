@@ -65,7 +65,7 @@ def judge(
     if not callable(net):
         raise UserError(f"net: must be a function of inputs, not {type(net).__name__}")
     jax_setup.setup()
-    whole(sequences, "sequences", 1, MOST)
+    sequences = task.part_sizes[1] or whole(sequences, "sequences", 1, MOST)
     every_lag = task.has_other_lags(lag)
     member = Member(task, lag, evaluation=Evaluation(until="up_to" if every_lag else None))
     if task.by_loss:

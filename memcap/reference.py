@@ -1,4 +1,4 @@
-"""Train a net until its verdict is in (docs/decides.md): what the engine does, only slower, in plain JAX."""
+"""Train one net and judge it as docs/decides.md says: the engine's method in plain JAX, only slower."""
 
 from dataclasses import dataclass, field
 
@@ -11,12 +11,12 @@ from memcap.models.network import pass_of
 from memcap.optimizers import NET_OPTIMIZERS, freeze_cell
 from memcap.tasks.base import Batch, random_key
 
-unseen = jax.jit(lambda task, *sizes: task.unseen(*sizes), static_argnums=(0, 2, 3, 4, 5))
+unseen = jax.jit(lambda task, *arguments: task.unseen(*arguments), static_argnums=(0, 2, 3, 4, 5))
 
 
 @jax.jit(static_argnums=1)
 def loss_and_score(weights: jax.Array, member: Member, batch: Batch) -> tuple[jax.Array, jax.Array]:
-    """Return the mean loss over the answers that are due; as aux, their summed score and their number."""
+    """Return the mean loss of the answers that are due, and as aux their total score and their number."""
     task, network = member.task, member.architecture.build(member.architecture.unflatten(weights))
     _, outputs = network.run(pass_of(task, batch), "plain")  # (O, T, B), or (O, B) at the last step
     if task.loss == "classes":
@@ -32,9 +32,9 @@ def optimizer_of(member: Member) -> optax.GradientTransformationExtraArgs:
     """Return the recipe's optimizer: clipping, direction, weight decay, learning rate."""
     recipe, net, name = member.recipe, member.architecture, member.recipe.optimizer
     clip = optax.clip if recipe.clip_by == "element" else optax.clip_by_global_norm
-    others = {"sgd": optax.trace(0.9), "rmsprop": optax.scale_by_rms(0.99, 1e-8, eps_in_sqrt=False)}
-    own = others.get(name, optax.scale_by_adam())
-    direction = NET_OPTIMIZERS[name](net) if name in NET_OPTIMIZERS else own
+    simple = {"sgd": optax.trace(0.9), "rmsprop": optax.scale_by_rms(0.99, 1e-8, eps_in_sqrt=False)}
+    elementwise = simple.get(name, optax.scale_by_adam())
+    direction = NET_OPTIMIZERS[name](net) if name in NET_OPTIMIZERS else elementwise
     decay = (recipe.decay or 0.0) * jnp.asarray(net.matrices())
     optimizer = optax.chain(clip(recipe.clip), direction, optax.add_decayed_weights(decay))
     end = (recipe.floor or 0.0) if recipe.schedule == "cosine" else 1.0
@@ -46,7 +46,7 @@ def optimizer_of(member: Member) -> optax.GradientTransformationExtraArgs:
 
 @jax.jit(static_argnums=1)
 def train_step(weights: jax.Array, member: Member, state: optax.OptState, step: int) -> tuple:
-    """Return weights and optimizer state after a step, the batch's mean score, and whether all is finite."""
+    """Take a step; return weights, optimizer state, mean score, and whether loss and weights are finite."""
     key = random_key(*member.seeds, Stream.TRAIN, 0, step)
     batch = member.task.sample(key, member.lag, member.length, member.length, member.recipe.batch)
     (loss, (score, due)), gradient = jax.value_and_grad(loss_and_score, has_aux=True)(weights, member, batch)
@@ -62,14 +62,14 @@ class Net:
     member: Member
     weights: jax.Array  # one vector
     steps: int = 0
-    status: str = "running"  # at the end "solved", "unsolved" or "diverged"
-    verdicts: dict[str, int] = field(default_factory=dict)  # steps at which it was solved, steady, up_to
-    scores: dict[Stream, float] = field(default_factory=dict)  # of its last evaluations
+    status: str = "running"  # in the end "solved", "unsolved" or "diverged"
+    verdicts: dict[str, int] = field(default_factory=dict)  # the step of "solved", "steady" and "up_to"
+    scores: dict[Stream, float] = field(default_factory=dict)  # the last mean score on each stream
     evaluations: int = 0
     passed_in_a_row: int = 0
 
     def passes(self, stream: Stream, index: int = 0) -> bool:
-        """Evaluate it; tell whether the mean score over all lags passes, and none is worse than by chance."""
+        """Evaluate the net; tell whether its mean over lags passes, and no lag misses by more than chance."""
         member, task, size, scores = self.member, self.member.task, self.member.evaluation.block, []
         for number, (lag, length, blocks) in enumerate(member.sizes(stream), index):
             keys = (random_key(*member.seeds, stream, number, block) for block in range(blocks))
@@ -81,7 +81,7 @@ class Net:
         return task.passes(mean, threshold) and all(task.passes(each, at_each_lag) for each in scores)
 
     def decide(self, training_score: float) -> None:
-        """Evaluate it near the criterion, now and then once solved, and at the end; end it by its verdict."""
+        """Evaluate the net near the criterion, now and then once solved, and at the end; set its status."""
         rule, task, criterion = self.member.evaluation, self.member.task, self.member.facts.threshold
         near = task.passes(training_score, criterion - 0.01 if task.higher_is_better else 1.5 * criterion)
         now_and_then, at_end = self.steps % (5 * rule.every) == 0, self.steps == self.member.recipe.budget
@@ -95,13 +95,13 @@ class Net:
         if solved and passed and rule.until in stricter and self.passes(stricter[rule.until]):
             self.verdicts[rule.until] = self.steps
         if rule.until in self.verdicts or (at_end and (solved or not passed)):
-            self.status = "solved" if solved else "unsolved"  # one that has just passed is asked again
+            self.status = "solved" if solved else "unsolved"  # a net that has just passed is evaluated again
 
 
 def train(member: Member) -> Net:
-    """Train a net until its verdict is in; a recipe with a curriculum or random lags is a ValueError."""
+    """Train a net until its verdict is in; refuse a recipe that also trains at other lags."""
     if member.recipe.with_other_lags:
-        raise ValueError(f"recipe={member.recipe.name}: has other lags, which the engine alone trains by")
+        raise ValueError(f"recipe={member.recipe.name}: trains at other lags, which only the engine can")
     start = member.architecture.init(member.init, member.seeds)
     net, mean = Net(member, jnp.asarray(member.architecture.flatten(start))), 0.0
     state, budget = optimizer_of(member).init(net.weights), member.recipe.budget

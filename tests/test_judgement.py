@@ -66,6 +66,22 @@ def test_a_stream_is_judged_at_its_lag_on_longer_sequences_too():
     assert not clock.right
 
 
+def test_of_a_file_each_held_out_sequence_is_judged_once():
+    task = memcap.tasks.task_class("data")()
+    held_out, lag = task.parts[2], task.longest_lag
+    right = set(held_out[:70])
+
+    def net(inputs):
+        file, seen = task.file_content, inputs[..., :6].argmax(-1)
+        which = (seen[:, None] == file.inputs[held_out]).all(-1).argmax(1)
+        wrong = np.array([held_out[each] not in right for each in which])
+        return np.repeat((file.targets[held_out[which]] ^ wrong)[:, None], lag + 1, 1)
+
+    for seed in (0, 1):
+        judged = memcap.judge(net, task, lag, seed=seed)
+        assert judged.table["accuracy"].to_list() == [pytest.approx(70 / 102)]
+
+
 def test_refusals():
     with pytest.raises(
         UserError, match=r"gave float64 of shape \(256, 5\); latch takes logits \(256, 3, 2\), or"

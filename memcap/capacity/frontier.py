@@ -2,22 +2,24 @@
 
 It says what training reached under a verdict, a budget and a recipe, never what a network could hold.
 
-The verdict: at="trained" counts the members that are solved at the length they were trained at. at="steady"
-counts those that also pass at the stretched length, if the task is a stream (`Task.stream`: a longer sequence
-asks the same at every step) or if members were trained until steady; otherwise it is the same as
-at="trained". at="up_to" counts those that are also right at every shorter lag, if members were trained until
-that; otherwise it is the same as at="steady".
+The verdict, `at`, decides which members pass:
 
-Rows of a user's own sequences with task.criterion=best have no such verdict: `memcap.capacity.losses`
-compares their widths.
+* "trained": those that are solved at the length at which they were trained.
+* "steady": those that also pass at the stretched length. It counts for streams (`Task.stream`: a longer
+  sequence asks the same at every step) and for members trained until steady; for others, "trained" does.
+* "up_to": those that are also right at every shorter lag. It counts for members trained until they are; for
+  others, "steady" does.
 
-The recipe: each recipe is fitted by itself, and the one with the smallest u90 stands for the lag; ties go to
-the smaller u50, then to the most seeds passed. The point names it and says how many competed, because the
-best of several, judged by the seeds that chose it, looks better than it is.
+Rows of a user's own sequences with task.criterion=best have no verdict: `memcap.capacity.losses` compares
+their widths.
 
-A recipe competes if its fullest width has as many distinct seeds as the fullest width of any recipe at that
-task and lag; otherwise one lucky run of another recipe would set the frontier. Widths may differ between
-recipes, because a search chooses them for each recipe; a censored threshold says what they leave open.
+The frontier takes the point of one recipe at each lag: the one with the smallest u90, then the smallest u50,
+then the most seeds passed. The point names its recipe and says how many competed, because the best of
+several, judged by the seeds that chose it, looks better than it is.
+
+At each task and lag, only the recipes with the most seeds compete (each counted at the width where it has
+most); otherwise one lucky run of another recipe would set the frontier. Recipes need not have the same
+widths, because a search chooses them for each; a censored threshold says what they leave open.
 """
 
 import math
@@ -48,11 +50,11 @@ def frontier(
     Args:
         rows: trained members, as `memcap.store.read` returns them.
         at: the verdict that counts.
-        budget: the most training steps of a recipe that competes; None: any.
+        budget: leave out recipes with more training steps than this; None: leave out none.
         confidence: level of the intervals.
 
     Raises:
-        UserError: no such verdict.
+        UserError: there is no such verdict.
     """
     return best_recipes(fit_all_recipes(rows, at, budget, confidence))
 
@@ -60,7 +62,7 @@ def frontier(
 def fit_all_recipes(
     rows: pl.DataFrame, at: At = "up_to", budget: int | None = None, confidence: float = 0.95
 ) -> list[Point]:
-    """Return one point per task, lag, network and recipe: those from which `frontier` chooses.
+    """Return one point per task, lag, network and recipe; `frontier` chooses among these.
 
     Arguments, order and errors are those of `frontier`.
     """
@@ -93,7 +95,7 @@ def fit_all_recipes(
 
 
 def best_recipes(points: Iterable[Point]) -> list[Point]:
-    """Choose one recipe's point per task, lag and network, in the order of `fit_all_recipes`."""
+    """Choose the best recipe's point for each task, lag and network; keep their order."""
     places: dict[tuple, list[Point]] = {}
     for point in points:
         places.setdefault(point.place, []).append(point)
@@ -110,14 +112,15 @@ def _winner(points: list[Point]) -> Point:
 
 
 def _rank(point: Point) -> tuple[float, ...]:
-    """Return a sort key: the smaller u90 first, one not reached last; then u50, then the most passed."""
+    """Return a key that sorts by u90, then by u50 (one above all widths tried comes last), then puts more
+    passed seeds first."""
     measured = [math.inf if t.censored == "above" else t.units for t in (point.fit.u90, point.fit.u50)]
     return *measured, -sum(point.solved)
 
 
 def _verdict(at: At, task: Task, until: str) -> tuple[At, tuple[str, str]]:
-    """Return the strictest verdict up to `at` that members of a task have, given the one until which they
-    were trained; and its columns: which members passed, and their median steps."""
+    """Return the strictest verdict, at most `at`, that counts for members trained until `until`; and the
+    columns that say which of them passed, and after how many steps."""
     if at == "up_to" and until == "up_to":
         return "up_to", ("up_to", "steps_to_up_to")
     if at != "trained" and (task.stream or until == "steady"):
@@ -157,6 +160,6 @@ def _point(row: dict[str, Any], at: At, confidence: float, fits: Memo) -> Point:
     )
     if passed == solved:
         return point
-    # Members that pass a stricter verdict are solved ones, so no threshold of it is below the trained one.
+    # Members that pass a stricter verdict are solved, too, so its thresholds are not below the trained ones.
     strict = no_easier(fits.fit(row["units"], passed, row["runs"], confidence), fitted)
     return replace(point, fit=strict, u_exist=strict.u_exist)

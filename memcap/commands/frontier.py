@@ -10,7 +10,7 @@ from memcap.commands.arguments import add_results, add_strict, add_verdict
 from memcap.knobs import UserError
 from memcap.report import tables
 from memcap.report.loss_words import as_dict, loss_table
-from memcap.store import shards
+from memcap.store.rows import IS_BY_LOSS
 from memcap.terminal.printing import add_json, order, print_json, show
 
 
@@ -27,9 +27,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> None:
     """Print one line per task and lag."""
     rows = store.read(arguments.results, arguments.strict)
-    others = store.unknown(arguments.results)
+    others = store.unknown(arguments.results).filter(~IS_BY_LOSS)  # of those no counts tell anything
     if rows.is_empty() and others.is_empty():
-        raise shards.no_rows(arguments.results)
+        raise store.no_rows(arguments.results)
     if (task := arguments.task) is not None:
         tasks = sorted({*rows["task"], *others["task"]})
         rows, others = rows.filter(task=task), others.filter(task=task)

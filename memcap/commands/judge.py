@@ -28,7 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--knob", action="append", default=[], metavar="NAME=VALUE", help=about)
     about = "give symbols as whole numbers (N, T), as an embedding takes them"
     parser.add_argument("--indices", action="store_true", help=about)
-    about = "fresh sequences at each lag (default 256)"
+    about = "fresh sequences at each lag (default 256; of a file all held-out ones)"
     parser.add_argument("--sequences", type=positive, default=256, help=about)
     add_json(parser)
 

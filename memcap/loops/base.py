@@ -1,11 +1,11 @@
 """The interface of a loop over time.
 
 A loop runs a cell over the steps of a sequence, with exact gradients. It is a file of this folder with an
-object `LOOP`, or a class or object of your own: `engine.loop=my_loops:Fast`. memcap/loops/plain.py is the
-simplest one, and CONTRIBUTING.md has the least that a loop needs.
+object `LOOP`, or a class or object of your own: `engine.loop=my_loops:Fast`. Read memcap/loops/plain.py
+first; CONTRIBUTING.md shows how to write your own.
 
 A net of several layers calls the loop once per layer, on the hidden states of the layer below
-(memcap/models/network.py): a loop serves any number of them.
+(memcap/models/network.py), so every loop serves any number of layers.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ class Pass:
             cut.
         return_sequences: whether to return the hidden state or output of every step, or of the last one.
         readout: the read-out to apply to hidden states; None: return hidden states.
-        num_units: () int, the number of units before the padding, whose weights are zero; None: all. A loop
-            may skip the padding to save time.
+        num_units: () int, the number of units without the padding, which has zero weights; None: no padding.
+            A loop may skip the padding to save time.
     """
 
     inputs: Any
@@ -83,24 +83,24 @@ class Pass:
         return jax.nn.one_hot(self.inputs, features) if self.inputs.ndim == 2 else self.inputs
 
     def core(self, inputs: Any) -> Pass:
-        """Return a pass over these inputs with only the fields that a written-out gradient uses.
+        """Return a pass over these inputs with only the fields that a hand-written gradient uses.
 
         XLA would carry the others through the whole program.
         """
         return Pass(inputs, self.length, None, self.reset_carry, self.return_sequences)
 
     def cotangent(self, d_inputs: Any) -> Pass:
-        """Return the cotangent of a `core`; of its fields only the inputs have one."""
+        """Return the cotangent of a `core`, from that of its inputs; its other fields have none."""
         return replace(self, inputs=d_inputs, length=None)
 
 
 class Request(NamedTuple):
-    """The properties of a program by which a loop serves or refuses it.
+    """The properties of a program that decide whether a loop serves it.
 
     Args:
         cell: the cell to run over time.
-        platform: "cpu", "gpu" or "tpu", where the program will run; `memcap plan` asks for devices that are
-            not here.
+        platform: "cpu", "gpu" or "tpu", where the program will run: with `memcap plan`, perhaps on another
+            machine.
         windows: whether gradients are cut at windows.
     """
 
@@ -110,16 +110,16 @@ class Request(NamedTuple):
 
 
 class Loop:
-    """One way to run a cell over time, with exact gradients. A subclass has `run`; all else has a default.
+    """One way to run a cell over time, with exact gradients. A subclass must define `run`.
 
     Attributes:
-        name: value of `engine.loop`, and of the column `loop`; a loop outside the package goes by
+        name: value of `engine.loop` and of the column `loop`; for a loop outside the package they are
             `module:object`.
-        what: the cell that it runs, in words, for the note that the loop cannot run here.
+        what: the cell that it runs, in words, for the warning that the loop cannot run here.
         chosen_on: platforms on which `engine.loop=auto` may choose it.
-        rank: order of choice; `auto` takes the loop of the highest rank that may be chosen and serves.
-        reproducible: whether `engine.loop=reproducible` may choose it, which promises equal bits on machines
-            with the same jaxlib and the same kind of processor.
+        rank: of the loops that `auto` may choose and that serve a request, it takes the one of highest rank.
+        reproducible: whether `engine.loop=reproducible` may choose it: its results have equal bits on
+            machines with the same jaxlib and the same kind of processor.
         fallback: name of the loop that serves the requests that this one refuses.
         fuses_readout: whether `run` applies the read-out's kernel itself; otherwise `Loop.__call__` does.
         seconds_per_padded_weight: cost of each weight of padding per training step; None: on a CPU, members
@@ -136,11 +136,11 @@ class Loop:
     seconds_per_padded_weight: float | None = None
 
     def refuses(self, request: Request) -> str | None:
-        """Return why the loop cannot serve a request, in words that follow "as"; None: it can."""
+        """Return why the loop cannot serve a request, as a clause; None: it can."""
         return None
 
     def missing(self) -> str | None:
-        """Return why the loop cannot run in this process, such as for want of a compiler; None: it can."""
+        """Return why the loop cannot run in this process, such as a missing compiler; None: it can."""
         return None
 
     def side_by_side(self, platform: str) -> bool:
@@ -153,7 +153,7 @@ class Loop:
         return self.name
 
     def row_columns(self, side_by_side: bool) -> dict[str, str]:
-        """Return the columns batching, scan and kernel, which name the loop in rows older than `loop`."""
+        """Return the columns batching, scan and kernel, which named the loop before the column `loop` did."""
         return {
             "batching": "vmap" if side_by_side else "map",
             "scan": "scan" if side_by_side else "loop",
@@ -164,10 +164,10 @@ class Loop:
         """Run a cell over the first `over.length` of T steps.
 
         Args:
-            cell: its `cell(carry, (B, F))` gives carry and hidden state (B, H).
+            cell: `cell(carry, inputs)` maps inputs (B, F) to the next carry and the hidden state (B, H).
             carry: the state before the first step, as `cell.initialize_carry` lays it out, batch first. It
-                may be learned, so its gradient is wanted, too.
-            over: the pass; with a read-out only where the loop `fuses_readout`.
+                may be learned, so it needs a gradient, too.
+            over: the pass; with a read-out only if the loop `fuses_readout`.
 
         Returns:
             The carry after `over.length` steps, and the hidden states (T, H, B), zero after these steps, or
@@ -217,7 +217,7 @@ def run_feature_major(
     over: Pass,
     fuses: bool,
 ) -> CarryAndOutputs:
-    """Run a gated cell as `Loop.run` does, by a function whose arrays are (U, B).
+    """Run a gated cell as `Loop.run` does, by a function that takes and returns arrays (U, B).
 
     Args:
         over_time: (weights, carry of (U, B) arrays, pass) -> (carry, outputs). Outputs may be None if they
@@ -225,7 +225,7 @@ def run_feature_major(
         weights: kernel (F, G), recurrent (U, G), bias (G,) of the cell.
         carry: its last array is the hidden state.
         over: the pass.
-        fuses: whether `over_time` may get the read-out's kernel as the last of the weights.
+        fuses: whether `over_time` can apply the read-out's kernel, which it then gets as the last weight.
     """
     dtype, kernel = weights[0].dtype, None if over.readout is None else over.readout.kernel
     if over.inputs.ndim == 3:
@@ -249,7 +249,7 @@ def write_row(buffer: jax.Array, value: jax.Array, t: jax.Array) -> jax.Array:
 
 
 def zero_unless(valid: Any, row: jax.Array) -> jax.Array:
-    """Return the row if its step counts, else zeros; `valid` comes from the drive (`stepwise`)."""
+    """Return the row if its step is `valid`, else zeros; a Python True returns it as it is."""
     return row if valid is True else jnp.where(valid, row, jnp.zeros_like(row))
 
 

@@ -129,7 +129,7 @@ def fresh_score(
         sequences: their number, in blocks of `BLOCK`.
     """
     total, due = 0.0, 0.0
-    for index, block in enumerate(blocks(sequences)):
+    for index, block in enumerate(blocks(net, sequences)):
         batch = fresh_batch(net, block, index)
         run = trace(net, batch, change, (operands, jax.random.key(index)))
         score, answers = score_sums(net, run.outputs, batch)
@@ -137,8 +137,12 @@ def fresh_score(
     return Score(total / due, round(due))
 
 
-def blocks(sequences: int) -> Iterator[int]:
-    """Yield the sizes of the blocks of `sequences` sequences."""
+def blocks(net: Trained, sequences: int) -> Iterator[int]:
+    """Yield the sizes of the blocks of `sequences` sequences. If a file has no more held-out ones, these are
+    one block, of each of them once."""
+    if 0 < (held_out := net.member.task.part_sizes[1]) <= sequences:
+        yield held_out
+        return
     for start in range(0, sequences, BLOCK):
         yield min(BLOCK, sequences - start)
 

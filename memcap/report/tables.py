@@ -176,8 +176,8 @@ def counts_table(rows: pl.DataFrame) -> Listing:
     counts = pl.format("{}:{}/{}", "units", "solved", "len").str.join(" ")
     lines = widths.sort(*same, "units").group_by(same, maintain_order=True).agg(counts)
     heads = [Column(head, folds=head == "knobs") for head in (*same, "solved")]
-    note = "Rows import no module; with --module NAME before the command their frontier is fitted, too."
-    title = "Members of tasks or cells that are not known here, as their columns describe them"
+    note = "Their frontier is fitted, too, once what the lines on stderr name is there."
+    title = "Members whose tasks or cells are not here, as their columns describe them"
     return Listing(
         title, heads, [[str(cell) for cell in line] for line in lines.rows()], ("knobs", "recipe"), [note]
     )

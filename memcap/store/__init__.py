@@ -40,8 +40,16 @@ def rows_of(results: Path, strict: bool = False) -> pl.DataFrame:
     """
     rows = read(results, strict)
     if rows.is_empty():
-        raise shards.no_rows(results)
+        raise no_rows(results)
     return rows
+
+
+def no_rows(results: Path) -> UserError:
+    """Return the error for a place that has no rows, or none that can be read here."""
+    count = shards.read(results).height
+    if not count:
+        return shards.no_rows(results)
+    return UserError(f"{results}: none of its {count:,} rows can be read here; the lines above say why")
 
 
 def unknown(results: Path) -> pl.DataFrame:
@@ -59,8 +67,8 @@ def readable(rows: pl.DataFrame) -> pl.DataFrame:
     others = kinds.filter(pl.col("problem").is_not_null())
     if others.is_empty():
         return rows
-    counts = others.group_by("task", "knobs", "cell", "problem", maintain_order=True).agg(pl.col("len").sum())
-    for task, _, cell, problem, count in counts.iter_rows():
+    counts = others.group_by("task", "cell", "problem", maintain_order=True).agg(pl.col("len").sum())
+    for task, cell, problem, count in counts.iter_rows():
         warn_once(f"{task}, cell {cell}: {count} row{'s' * (count != 1)} left out: {problem}")
     return rows.join(others, KIND, "anti", nulls_equal=True, maintain_order="left")
 
@@ -73,6 +81,8 @@ def _problem(kind: dict[str, Any]) -> str | None:
         recipe_of(kind)
         evaluation_of(kind)
     except (Exception, SystemExit) as error:  # anything that a user's module may do when it is imported
+        if isinstance(gone := error.__cause__, FileNotFoundError):  # sequences of task=data
+            return f"{gone.filename} is not here; put it there, or ask from the folder where it was trained"
         return (str(error) or type(error).__name__).splitlines()[0]
     return None
 

@@ -54,10 +54,8 @@ COLUMN = Fields(
 )
 FOOTER = Fields({2: ELEMENT, 3: None, 4: Fields({1: COLUMN, 3: None})})
 HEAD = Fields({1: None, 2: None})
-PAGE = Fields(
-    {2: None, 3: None, 5: HEAD, 7: HEAD, 8: Fields({1: None, 4: None})},
-    _usual(rb"\x15W\x15(W)\x15(W)[\x2c\x4c]\x15(W)\x15(W)(?:\x15W\x15W(?:\x1cS)?)?\x00\x00"),
-)
+USUAL_PAGE = _usual(rb"\x15W\x15(W)\x15(W)[\x2c\x4c]\x15(W)\x15(W)(?:\x15W\x15W(?:\x1cS)?)?\x00\x00")
+PAGE = Fields({2: None, 3: None, 5: HEAD, 7: HEAD, 8: Fields({1: None, 4: None})})
 
 
 def read(content: BytesIO, columns: Sequence[str] | None = None) -> pl.DataFrame:
@@ -143,10 +141,11 @@ def _unpacked(content: bytes, column: Struct | re.Match[bytes], rows: int) -> in
     place = min(places)
     end, total = place + size, 0
     while place < end:
-        page, place = _struct(content, place, PAGE)
-        if isinstance(page, re.Match):
-            unpacked, packed, values, encoding = map(_number, page.groups())
+        if match := USUAL_PAGE.match(content, place):
+            unpacked, packed, values, encoding = map(_number, match.groups())
+            place = match.end()
         else:
+            page, place = _struct(content, place, PAGE)
             kind = page.get(5) or page.get(8) or page.get(7) or {}
             unpacked, packed, values, encoding = page[2], page[3], kind.get(1, 0), kind.get(2, kind.get(4))
         if min(unpacked, packed, values) < 0 or values > rows + 1:
@@ -158,10 +157,8 @@ def _unpacked(content: bytes, column: Struct | re.Match[bytes], rows: int) -> in
     return total
 
 
-def _struct(content: bytes, place: int, fields: Fields) -> tuple[Any, int]:
-    """Read some fields of a struct. Return them, or the match of `usual`, and the place after the struct."""
-    if fields.usual and (match := fields.usual.match(content, place)):
-        return match, match.end()
+def _struct(content: bytes, place: int, fields: Fields) -> tuple[Struct, int]:
+    """Read some fields of a struct, one by one. Return them, and the place after the struct."""
     values: Struct = {}
     number = 0
     while head := content[place]:
@@ -191,13 +188,23 @@ def _struct(content: bytes, place: int, fields: Fields) -> tuple[Any, int]:
             values[number], place = _struct(content, place, fields.of[number])
         elif kind == 9 and content[place] & 15 == 12:
             count, place = _count(content, place)
-            values[number] = []
-            for _ in range(count):
-                value, place = _struct(content, place, fields.of[number])
-                values[number].append(value)
+            values[number], place = _structs(content, place, fields.of[number], count)
         else:
             raise ValueError("no Parquet file")
     return values, place + 1
+
+
+def _structs(content: bytes, place: int, fields: Fields, count: int) -> tuple[list[Any], int]:
+    """Read some fields of a list's structs. Return these fields, or the match of `usual`, of each; and the
+    place after the last."""
+    structs: list[Any] = []
+    for _ in range(count):
+        if fields.usual and (struct := fields.usual.match(content, place)):
+            place = struct.end()
+        else:
+            struct, place = _struct(content, place, fields)
+        structs.append(struct)
+    return structs, place
 
 
 def _skip(content: bytes, place: int, kind: int) -> int:

@@ -1,8 +1,8 @@
 """The training and the evaluation of one member, as pure functions of its state and its operands.
 
-Members of one `TrainSpec` differ in their operands alone. Data are drawn inside these functions, by keys that
-depend on the member's seed, lag and units, never on its neighbours. The host prepares operands in
-operands.py; program.py adds lanes, devices and compilation.
+Members with equal `TrainSpec` differ only in their operands. These functions also draw the data, by keys that
+depend on the member's seed, lag and units, never on its neighbours. operands.py prepares the operands on the
+host; program.py adds lanes, devices and compilation.
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 class TrainOperands(NamedTuple):
     """Operands of one member's training: all that may differ between the members of a program.
 
-    `key`, (2,) uint32, is that of the training stream. `curriculum` is a `Curriculum`, or () without one. The
-    others are scalars.
+    `key`, (2,) uint32, seeds the training data. `curriculum` is a `Curriculum`, or () without one. The others
+    are scalars.
     """
 
     key: Any
@@ -55,8 +55,8 @@ class TrainOperands(NamedTuple):
 class EvalOperands(NamedTuple):
     """Operands of one member's evaluation.
 
-    `key` is (2,) uint32, and may instead choose validation's or held-out sequences (`Trainer.evaluate_part`);
-    the others are scalars. `blocks` is the number of blocks of sequences; 0 skips the evaluation.
+    `key` is (2,) uint32; `Trainer.evaluate_part` reads from it which part of the sequences to use. The others
+    are scalars. `blocks` is the number of blocks of sequences; 0 skips the evaluation.
     """
 
     key: Any
@@ -70,10 +70,9 @@ class TrainState(NamedTuple):
     """State of one member in training.
 
     `params` and each moment of Adam in `opt_state` are flat (P,) vectors, so that few, large operations are
-    compiled.
-    `curriculum` is a `CurriculumState`, or () without one. The others are scalars: `active` turns false once
-    the loss or a weight is not finite; `train_score` is a running mean over about 10 steps, and NaN until a
-    curriculum has arrived at the member's lag.
+    compiled. `curriculum` is a `CurriculumState`, or () without one. The others are scalars: `active` turns
+    false once the loss or a weight is not finite; `train_score` is a running mean over about 10 steps, NaN
+    until a curriculum reaches the member's lag.
     """
 
     params: Any
@@ -86,22 +85,22 @@ class TrainState(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainSpec:
-    """The static part of a program, without its buffer sizes: members with equal specs can share a program.
+    """The static part of a program except for its buffer sizes: members with equal specs can share a program.
 
     Args:
         task: the task with its knobs; its lag is an operand.
         architecture: structure of the network.
         batch: sequences per training step.
-        clip: limit of the gradient's norm, or of each of its elements, by `clip_by`.
-        evaluation: the rule by which a member is solved.
-        curriculum: whether the training lag is read from a `CurriculumState`; a member whose recipe has no
-            curriculum starts at its own lag.
+        clip: limit of the gradient's norm, or of each of its elements (`clip_by`).
+        evaluation: the rule that says when a member is solved.
+        curriculum: whether the training lag is read from a `CurriculumState`, which starts at the member's
+            own lag if its recipe has no curriculum.
         optimizer: one of `OPTIMIZERS` or `NET_OPTIMIZERS`.
         decay: weight decay of matrices per step, before the learning rate.
-        floor: share of the peak learning rate at which a cosine ends.
-        uniform: whether each batch draws its lag, at most the curriculum's.
+        floor: the rate at the end of a cosine, as a share of its peak.
+        uniform: whether a lag is drawn for each batch, from those up to the curriculum's.
         clip_by: one of `CLIPPINGS`.
-        freeze: whether the read-out alone is trained.
+        freeze: whether only the read-out is trained.
     """
 
     task: Task
@@ -152,8 +151,8 @@ class TrainSpec:
         return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
 
 
-# Optimizers of single elements by `recipe.optimizer`, without the learning rate, which is an operand. Each
-# starts from zeros and maps zero gradients to zero updates, so units that only pad a member never move.
+# Elementwise optimizers by `recipe.optimizer`, without the learning rate, which is an operand. Each starts
+# from zeros and maps zero gradients to zero updates, so units that only pad a member never move.
 OPTIMIZERS: Mapping[str, Callable[[], optax.GradientTransformation]] = {
     "adam": optax.scale_by_adam,
     "sgd": partial(optax.trace, MOMENTUM),
@@ -161,7 +160,7 @@ OPTIMIZERS: Mapping[str, Callable[[], optax.GradientTransformation]] = {
     "adamw": optax.scale_by_adam,  # the decay is added to its direction
 }
 
-# Clippings by `recipe.clip_by`; their argument is `recipe.clip`.
+# Clippings by `recipe.clip_by`; each takes `recipe.clip`.
 CLIPPINGS: Mapping[str, Callable[[float], optax.GradientTransformation]] = {
     "norm": optax.clip_by_global_norm,
     "element": optax.clip,
@@ -175,9 +174,9 @@ def optimizer_of(
     decays: Float[np.ndarray, " P"] | None = None,
     architecture: Architecture | None = None,
 ) -> optax.GradientTransformationExtraArgs:
-    """Chain clipping, the optimizer of this name, and the weight decay of each weight, if there is any.
+    """Chain clipping, the optimizer of this name, and each weight's decay, if there is any.
 
-    One of `NET_OPTIMIZERS` needs the architecture, and at each update the member's `units`.
+    An optimizer of `NET_OPTIMIZERS` needs the architecture, and the member's `units` at each update.
     """
     if name in NET_OPTIMIZERS:
         assert architecture is not None
@@ -191,7 +190,7 @@ def optimizer_of(
 
 
 def right_sequences(outputs: Float[Array, "O *T B"], batch: Batch) -> Bool[Array, " B"]:
-    """Return the sequences whose due answers are all right, as a mask; the task has classes."""
+    """Return a mask of the sequences without a wrong answer; the task must have classes."""
     right = jnp.argmax(outputs, axis=0) == batch.targets
     return right if batch.mask is None else (right | ~batch.mask).all(0)
 
@@ -200,9 +199,9 @@ def learning_rate(operands: TrainOperands, step: Any, floor: float = 0.0, xp: An
     """Return the learning rate at a step: linear warmup, then constant, or a cosine that ends at the budget.
 
     Args:
-        operands: those of a member, or of N members, stacked.
+        operands: of one member, or of N members, stacked.
         step: steps taken so far: scalar, or (N,).
-        floor: share of the peak at which the cosine ends.
+        floor: the rate at the end of the cosine, as a share of the peak.
         xp: jax.numpy, or NumPy to compute the rate outside a program.
     """
     warm = xp.minimum(1.0, (step + 1) / xp.maximum(operands.warmup, 1))
@@ -217,12 +216,12 @@ class Trainer:
     """The pure functions that train and evaluate one member.
 
     Args:
-        spec: shared by the members.
-        max_length: buffer T of the training sequences, at least the longest length.
-        max_eval_length: buffer T of the evaluations; the stretched one is the longest.
+        spec: the spec that the members share.
+        max_length: steps T in the buffer of training sequences, at least the longest length.
+        max_eval_length: the same for evaluations, of which the stretched one is the longest.
         loop: name of the loop over time (memcap/loops/).
-        side_by_side: whether members run under `vmap`. Then the loop over training steps has a fixed trip
-            count, and a mask holds members that have ended.
+        side_by_side: whether members run under `vmap`. Then a chunk has a fixed number of training steps,
+            and a mask keeps members that have ended as they are.
     """
 
     spec: TrainSpec
@@ -233,7 +232,7 @@ class Trainer:
 
     @property
     def optimizer(self) -> optax.GradientTransformationExtraArgs:
-        """The optimizer of the flat weights, without the learning rate, which is an operand."""
+        """The optimizer of the flat weights, without the learning rate."""
         spec = self.spec
         decays = spec.decay * spec.architecture.matrices() if spec.decay else None
         optimizer = optimizer_of(spec.optimizer, spec.clip, spec.clip_by, decays, spec.architecture)
@@ -249,19 +248,19 @@ class Trainer:
     def lag_and_length(self, state: TrainState, operands: TrainOperands) -> tuple[Any, Any]:
         """Return the lag and the length of the next batch: the member's, or those of its curriculum.
 
-        With uniform lags the lag is drawn, at most the curriculum's.
+        With uniform lags, the lag is drawn from those up to the curriculum's.
         """
         if not self.spec.curriculum:
             return operands.lag, operands.length
         lag = state.curriculum.lag
         if self.spec.uniform:
-            # Lags fold in -1, -2, ...; batches fold in the steps 0, 1, ....
+            # The keys of batches fold in the steps 0, 1, ..., so those of lags fold in -1, -2, ....
             key = jax.random.fold_in(jax.random.wrap_key_data(operands.key), -1 - state.step)
             lag = integers(key, (), self.spec.task.smallest_lag, lag + 1)
         return lag, operands.curriculum.lengths[lag]
 
     def learning_rate(self, step: Any, at: Any, operands: TrainOperands, xp: Any = jnp) -> Any:
-        """Return the learning rate at a step of a member whose curriculum is in state `at`."""
+        """Return the learning rate at a step, if the member's curriculum is in the state `at`."""
         lr = learning_rate(operands, step, self.spec.floor, xp)
         if self.spec.curriculum:
             lr = lr * curriculum.lr_scale(at, operands.curriculum, step, operands.budget, xp)
@@ -273,10 +272,10 @@ class Trainer:
         """Take one training step on a batch; return the state and the batch's mean loss.
 
         Args:
-            state: the member's.
-            operands: the member's.
-            batch: as the task draws it.
-            on: false leaves the state as it is.
+            state: the member's state.
+            operands: the member's operands.
+            batch: a batch that the task has drawn.
+            on: whether to take the step; otherwise the state stays as it is.
         """
 
         def mean_loss(params: Float[Array, " P"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
@@ -294,8 +293,8 @@ class Trainer:
         params = state.params - lr * cast(jax.Array, direction)
         finite = jnp.isfinite(loss) & jnp.isfinite(params).all()
 
-        # A diverged member keeps its last finite weights and stops here. A lane by itself has no further
-        # use for the optimizer's matrices, and selecting them would take longer than using them.
+        # A diverged member keeps its last finite weights and stops. If it runs alone, nothing reads the
+        # optimizer's matrices after that, so they are not selected: that would take longer than using them.
         applied = finite & state.active & on
         params, opt_state = jax.tree.map(
             lambda new, old: new if on is True and new.ndim > 1 else jnp.where(applied, new, old),
@@ -308,7 +307,7 @@ class Trainer:
             updated = curriculum.update(
                 state.curriculum, operands.curriculum, operands.lag, state.step + 1, score
             )
-            # The score of a shorter lag must not call for an evaluation.
+            # A score at a shorter lag must not trigger an evaluation.
             mean = jnp.where(state.curriculum.lag < operands.lag, jnp.nan, mean)
             new_curriculum = jax.tree.map(
                 lambda new, old: jnp.where(applied, new, old), updated, state.curriculum
@@ -326,10 +325,8 @@ class Trainer:
     def train_chunk(
         self, state: TrainState, operands: TrainOperands
     ) -> tuple[TrainState, Float[Array, " every"]]:
-        """Take up to `evaluation.every` training steps; return the state and the loss of each step.
-
-        The loss of a step that is not taken is 0.
-        """
+        """Take up to `evaluation.every` training steps; return the state and the loss of each step taken,
+        else 0."""
         every = self.spec.evaluation.every
         steps_left = jnp.minimum(every, operands.budget - state.step)
 
@@ -376,9 +373,9 @@ class Trainer:
         return score / due
 
     def evaluate_sequences(self, params: Float[Array, " P"], operands: EvalOperands) -> Float[Array, 2]:
-        """Return the score, and the share of sequences whose due answers are all right (NaN for values).
+        """Return the score on the sequences of `evaluate`, and the share of these without a wrong answer.
 
-        The sequences are those of `evaluate`.
+        The share is NaN for a task with values.
         """
         key, task = jax.random.wrap_key_data(operands.key), self.spec.task
 
@@ -392,8 +389,8 @@ class Trainer:
         return jnp.stack([score / due, whole / (operands.blocks * self.spec.evaluation.block)])
 
     def evaluate_part(self, params: Float[Array, " P"], operands: EvalOperands) -> Float[Array, 2]:
-        """Return the score and the loss on all of validation's sequences if `key` begins with 0, or on all
-        held-out ones if it begins with 1."""
+        """Return the score and the loss on all validation sequences if `operands.key[0]` is 0, or on all
+        held-out ones if it is 1."""
         side, task = operands.key[0].astype(jnp.int32), self.spec.task
 
         def block(k: jax.Array, sums: Float[Array, 3]) -> Float[Array, 3]:
@@ -411,7 +408,7 @@ class Trainer:
     def _unseen(
         self, params: Float[Array, " P"], operands: EvalOperands, key: Key[Array, ""]
     ) -> tuple[Batch, Float[Array, "O *T B"]]:
-        """Draw a block of sequences that training never sees; return it and the network's outputs."""
+        """Draw a block of sequences that training never sees; return them and the network's outputs."""
         batch = self.spec.task.unseen(
             key, operands.lag, operands.length, self.max_eval_length, self.spec.evaluation.block
         )

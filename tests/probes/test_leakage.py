@@ -1,10 +1,12 @@
 """Exchanged carries: what hand-set nets say is the neighbour's, exactly."""
 
+import numpy as np
 import pytest
 from probe_checks import hand_set, untrained
 
 from memcap.probes import fresh_score, leakage
 from memcap.tasks.copy import Copy
+from memcap.tasks.data import Data
 from memcap.tasks.delay_line import DelayLine
 from memcap.tasks.latch import Latch
 from memcap.tasks.vector_hold import VectorHold
@@ -25,7 +27,7 @@ def test_a_latch_says_its_neighbours_symbol():
     assert table["own"] == pytest.approx(table["chance"], abs=0.04)
 
 
-@pytest.mark.parametrize("task", [VectorHold(numbers=3), Copy(items=2)], ids=lambda task: task.name)
+@pytest.mark.parametrize("task", [VectorHold(numbers=3), Copy(items=2), Data()], ids=lambda task: task.name)
 def test_undisturbed_is_the_score(task):
     net = untrained(task, 4)
     data = leakage.probe(net).data
@@ -33,3 +35,16 @@ def test_undisturbed_is_the_score(task):
     assert data["answers"].sum() == whole.answers
     mean = (data["undisturbed"] * data["answers"]).sum() / whole.answers
     assert mean == pytest.approx(whole.value, rel=1e-4)
+
+
+def test_of_a_file_each_held_out_sequence_is_scored_once():
+    task, last = Data(), np.zeros(102)
+    net = untrained(task, 4)
+    file, ours = task.file_content, task.parts[2]
+    outputs = net.trace(file.inputs[ours, -5:].T).outputs[-1]
+    np.testing.assert_array_equal(ours.shape, last.shape)
+    score = fresh_score(net)
+    assert (score.value, score.answers) == (
+        pytest.approx((outputs.argmax(-1) == file.targets[ours]).mean()),
+        102,
+    )

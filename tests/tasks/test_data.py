@@ -6,9 +6,11 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from command import memcap as command
 from hypothesis import given
 from hypothesis import strategies as st
 from study_checks import refusal
+from study_rows import group, write
 from task_checks import draw, few
 
 import memcap
@@ -314,3 +316,37 @@ def test_a_criterion_below_chance_names_its_knob(tmp_path):
     task = saved(tmp_path / "a.npz", inputs=np.zeros((2000, STEPS, 1)), targets=targets)
     with pytest.raises(UserError, match=r"set task\.criterion beyond that, or task\.criterion=best"):
         Member(task, STEPS - 1)
+
+
+@pytest.mark.parametrize(
+    "words", ["frontier", "frontier --json", "figure held_out", "report", "compare study"]
+)
+def test_rows_whose_file_is_gone_name_it(tmp_path, monkeypatch, words):
+    monkeypatch.chdir(tmp_path)
+    saved("mine.npz", **symbols())
+    write(
+        tmp_path / "study",
+        *(
+            group("data", 5, {1: (0, 2)}, knobs={"file": "mine.npz", "criterion": "best", "fold": fold})
+            for fold in range(3)
+        ),
+    )
+    (tmp_path / "mine.npz").unlink()
+    sequences.read.cache_clear()
+    done = command(tmp_path, *words.split(), "study")
+    assert (done.status, done.out) == (2, "")
+    gone, none = done.err.splitlines()
+    assert gone.startswith("memcap: data, cell lstm: 6 rows left out: mine.npz is not here; put it there, or")
+    assert none == "memcap: study: none of its 6 rows can be read here; the lines above say why"
+
+
+def test_the_counts_of_rows_whose_file_is_gone_are_told(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    saved("mine.npz", **symbols())
+    write(tmp_path / "study", group("data", 5, {1: (1, 2)}, knobs={"file": "mine.npz", "criterion": 0.9}))
+    (tmp_path / "mine.npz").unlink()
+    sequences.read.cache_clear()
+    done = command(tmp_path, "frontier", "study")
+    assert "1:1/2\n" in done.out
+    assert "--module" not in done.out
+    assert "mine.npz is not here" in done.err

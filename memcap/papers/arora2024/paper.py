@@ -120,8 +120,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
         beside_it.set_ylabel("accuracy of recalled values")
     marks.legend(grid[1, 1], loc="upper left")
     caption = (
-        "At equal bytes the delta rule recalls as much as all others, or more. If keys are written once,"
-        " linear attention lies below GLA and Mamba-2, and DeltaNet lies below Gated DeltaNet at every size."
+        "At equal bytes the delta rule recalls as much as all others, or more. Some lines hide others:"
+        " Gated DeltaNet's hides DeltaNet's, and if keys are written once, Mamba-2's hides linear"
+        " attention's."
         f" Points are the median of up to {marks.greatest(data, 'seeds')} seeds, and bars reach to all of"
         f" them, for nets of one layer after at most {marks.greatest(rows, 'budget'):,} training steps."
         " Dashed lines show the rule of that colour without training, and the dotted line shows chance. After"
