@@ -143,8 +143,9 @@ def _number(text: str) -> Any:
 
 
 def _curves(curves: pl.DataFrame, keys: pl.Series) -> dict[str, list[list[Any]]]:
-    """Return [step, loss, held-out score] by key, thinned evenly to fit a page."""
-    own = curves.filter(pl.col("key").is_in(keys.to_list())).select("key", "step", "train_loss", "held_out")
+    """Return [step, loss, held-out score] by key, thinned evenly to fit a page; and the validation loss of
+    members that are judged by it."""
+    own = curves.filter(pl.col("key").is_in(keys.to_list()))
     most = max(2, BYTES_OF_CURVES // BYTES_OF_A_POINT // max(own["key"].n_unique(), 1))
     points = {}
     for (key,), curve in own.group_by("key", maintain_order=True):
@@ -153,7 +154,7 @@ def _curves(curves: pl.DataFrame, keys: pl.Series) -> dict[str, list[list[Any]]]
         thin = curve.with_row_index().filter(
             (pl.col("index") % every == 0) | (pl.col("index") == curve.height - 1) | evaluated
         )
-        points[str(key)] = [
-            [_plain(v) for v in row] for row in thin.select("step", "train_loss", "held_out").iter_rows()
-        ]
+        names = ["step", "train_loss", "held_out"]
+        names += ["validation_loss"] if curve["validation_loss"].count() else []
+        points[str(key)] = [[_plain(v) for v in row] for row in thin.select(names).iter_rows()]
     return points

@@ -31,10 +31,12 @@ SCHEMA = {
     "lag": pl.Int64,  # current lag of a curriculum
     "worst": pl.Float64,  # held-out score at the worst lag up to the member's own, if evaluated
     "lr": pl.Float64,  # learning rate of the next step
+    "validation_loss": pl.Float64,  # if members are judged by their loss, and there was an evaluation
 }
-LATER = ("lag", "worst", "lr")  # columns that older files lack
+LATER = ("lag", "worst", "lr", "validation_loss")  # columns that older files lack
 # Names of points by column; those of scores end in the metric's name.
 OWN_NAMES = {"train_loss": "train/loss", "lag": "train/lag", "worst": "eval/worst", "lr": "train/lr"}
+OWN_NAMES |= {"validation_loss": "eval/loss"}
 SECONDS_BETWEEN_WRITES = 10.0  # of running curves
 RUNNING_AFTER = 10.0  # seconds that a member trains before its curve is written
 MOST_RUNNING = 300  # members, those that have trained longest

@@ -94,6 +94,7 @@ class CurveChunk:
         lag: lag of the member's curriculum at the chunk's end; None without a curriculum.
         worst: held-out score at the worst lag up to its own; None if it was not evaluated.
         lr: learning rate of the next step; None where it is not known.
+        validation_loss: of members that are judged by it; None if it was not evaluated.
     """
 
     member: Member
@@ -104,6 +105,7 @@ class CurveChunk:
     lag: int | None = None
     worst: float | None = None
     lr: float | None = None
+    validation_loss: float | None = None
 
     def points(self, most: int | None = None) -> Iterator[tuple[int, dict[str, float]]]:
         """Yield (step, values) for each step; the last one has the scores. A chunk without steps is a further
@@ -130,8 +132,9 @@ class CurveChunk:
             yield last, scores
 
     def _held_out(self) -> dict[str, float]:
-        """Return the held-out scores that were evaluated."""
+        """Return the held-out scores and the loss that were evaluated."""
         scores = {f"eval/{self.member.task.metric}": self.score, "eval/worst": self.worst}
+        scores["eval/loss"] = self.validation_loss
         return {name: score for name, score in scores.items() if score is not None}
 
 

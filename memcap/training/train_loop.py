@@ -216,6 +216,7 @@ class Lanes:
                     lag=lags.get(k),
                     lr=rates[k],
                     worst=lane.stopping.worst if k in up_to else None,
+                    validation_loss=scores[k][-1] if k in scores and lane.member.task.by_loss else None,
                 )
                 chunks.append(chunk)
             lane.steps = steps[k]

@@ -75,7 +75,7 @@ def test_of_one_lag_it_draws_the_share_that_passed_against_the_width():
 def test_a_large_study_is_below_a_megabyte_and_says_what_it_leaves_out():
     rows = table(*(group("latch", lag, dict.fromkeys(range(1, 17), (8, 8))) for lag in range(1, 41)))
     steps = [
-        (step, 0.123456, 0.5, 0.5 if step == 1000 else None, 3, None, None) for step in range(100, 1100, 100)
+        (step, 0.123456, 0.5, 0.5 if step == 1000 else None, 3, *3 * [None]) for step in range(100, 1100, 100)
     ]
     lines = [(key, *values) for key in rows.sort("lag", "units", "seed")["key"][:2000] for values in steps]
     text = html.page(rows, pl.DataFrame(lines, curves.SCHEMA, orient="row"), "large")

@@ -1,10 +1,16 @@
 """Members judged by their held-out loss: they end where validation's falls no more, and its weights count."""
 
+import json
+import re
+
 import numpy as np
 import pytest
 from study_checks import refusal
 
 import memcap
+from memcap import store
+from memcap.report import html
+from memcap.store import curves
 from memcap.training.lowest_loss import LowestLoss
 from memcap.training.train_loop import Lane
 
@@ -51,6 +57,23 @@ def test_its_lane_goes_on_as_if_nobody_had_stopped_it(tmp_path):
     again = Lane.from_dict(member, lane.to_dict())
     assert repr(again.stopping) == repr(lane.stopping)  # NaN is not NaN
     assert again.to_dict() == lane.to_dict()
+
+
+def test_curves_and_the_report_have_the_validation_loss_of_each_evaluation(tmp_path):
+    members = member_of(file_of(tmp_path, drawn), budget=80)
+    (row,) = memcap.train(members, tmp_path / "study", progress=False).to_dicts()
+    lines = curves.read(tmp_path / "study")
+    points = curves.points(lines, "accuracy")
+    evaluated = {step: each["eval/loss"] for step, each in points.items() if "eval/loss" in each}
+    assert list(evaluated) == [20, 40, 60, 80]
+    assert all("eval/accuracy" in points[step] for step in evaluated)
+    assert min(evaluated.values()) == row["validation_loss"]
+    page = html.page(store.read(tmp_path / "study"), lines, "losses")
+    (data,) = re.findall(r'<script id="data" type="application/json">(.*?)</script>', page, re.DOTALL)
+    (curve,) = json.loads(data)["curves"].values()
+    assert [point[3] for point in curve if point[0] in evaluated] == pytest.approx(
+        [*evaluated.values()], rel=1e-3
+    )
 
 
 @pytest.mark.slow
