@@ -656,19 +656,22 @@ def fresh_seeds() -> str:
     """How the advised widths did on seeds that nothing was chosen on."""
     counts = rows_of("delay_line_fresh_seeds").group_by("lag", "units").agg(pl.col("steady").sum(), pl.len())
     steady = {(lag, units): (good, seeds) for lag, units, good, seeds in counts.iter_rows()}
-    parts, below = [], []
+    parts, between, below = [], [], []
     for p in points():
         if p.label == "delay_line" and p.lag in {lag for lag, _ in steady}:
-            units = max(u for lag, u in steady if lag == p.lag)
+            *narrower, units = sorted(u for lag, u in steady if lag == p.lag)
             good, seeds = steady[p.lag, units]
             parts.append(f"{good} of {seeds} at lag {p.lag} with {units} units")
-            under = max(u for lag, u in steady if lag == p.lag and u <= p.fit.u50.units - 2)
-            below.append(steady[p.lag, under])
+            for each in narrower:
+                good, seeds = steady[p.lag, each]
+                if each > p.fit.u50.units - 2:
+                    between.append(f"{good} of {seeds} at lag {p.lag} with {each} units (u90 {u90(p)})")
+            below.append(steady[p.lag, max(u for u in narrower if u <= p.fit.u50.units - 2)])
     good, seeds = (sum(column) for column in zip(*below, strict=True))
     return filled(
         f"Widths near u90 were tried again on fresh seeds (`memcap train sweeps=delay_line_fresh_seeds`)."
-        f" These were steady: {', '.join(parts[:-1])} and {parts[-1]}. Two units below u50, {good} of {seeds}"
-        " were."
+        f" These were steady: {', '.join(parts[:-1])} and {parts[-1]}; a little below u90,"
+        f" {' and '.join(between)}; and two units below u50, {good} of {seeds}."
     )
 
 
