@@ -154,9 +154,8 @@ def short_answer() -> str:
         f" {tasks - len(dearer)} of {tasks} tasks. Information costs width, and how much depends on how well"
         " the net was trained. The one unit"
         f" {'inherits its hold' if one.verdict.startswith('inherited') else 'learns to hold'}: {bias} nets"
-        " pass that start from forget bias 1, which holds nothing for that long by itself. If the cell is"
-        f" not trained, {frozen} pass, and {max(one.by_recipe, one.wide)} of {one.draws:,} pass without any"
-        " training."
+        " pass from forget bias 1, which by itself holds nothing for that long. If only the read-out is"
+        f" trained, {frozen} pass; if nothing is, {max(one.by_recipe, one.wide)} of {one.draws:,}."
     )
 
 
@@ -196,8 +195,8 @@ def lag_and_width() -> str:
     return filled(
         f"The same is true of {tasks - len(dearer)} of the {tasks} tasks that hold equally many bits at each"
         " lag and were measured up to lag 50: at lag 50 they take at most twice the units of the shortest"
-        f" lag, plus two (u90). The exception is {each}. Nets that train on all lags, with Adam and Muon at"
-        f" rates from .005 to .06, pass up to lag 50 in {passed} units (`memcap train"
+        f" lag, plus two (u90). The exception is {each}. Of nets that train on all lags, with Adam and Muon"
+        f" at rates from .005 to .06, these pass up to lag 50: {passed} units (`memcap train"
         " sweeps=cycle_navigation`)."
     )
 
@@ -670,9 +669,9 @@ def fresh_seeds() -> str:
             below.append(steady[p.lag, max(u for u in narrower if u <= p.fit.u50.units - 2)])
     good, seeds = (sum(column) for column in zip(*below, strict=True))
     return filled(
-        f"Widths about u90 were tried again on fresh seeds (`memcap train sweeps=delay_line_fresh_seeds`)."
-        f" These were steady: {', '.join(parts[:-1])} and {parts[-1]}. A little below u90,"
-        f" {' and '.join(between)} were; two units below u50, {good} of {seeds}."
+        f"Widths near u90 were tried again on fresh seeds (`memcap train sweeps=delay_line_fresh_seeds`)."
+        f" These were steady: {', '.join(parts[:-1])} and {parts[-1]}; a little below u90,"
+        f" {' and '.join(between)}; and two units below u50, {good} of {seeds}."
     )
 
 
