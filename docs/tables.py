@@ -154,9 +154,8 @@ def short_answer() -> str:
         f" {tasks - len(dearer)} of {tasks} tasks. Information costs width, and how much depends on how well"
         " the net was trained. The one unit"
         f" {'inherits its hold' if one.verdict.startswith('inherited') else 'learns to hold'}: {bias} nets"
-        " pass that start from forget bias 1, which holds nothing for that long by itself. If the cell is"
-        f" not trained, {frozen} pass, and {max(one.by_recipe, one.wide)} of {one.draws:,} pass without any"
-        " training."
+        " pass from forget bias 1, which by itself holds nothing for that long. If only the read-out is"
+        f" trained, {frozen} pass; if nothing is, {max(one.by_recipe, one.wide)} of {one.draws:,}."
     )
 
 
@@ -196,8 +195,8 @@ def lag_and_width() -> str:
     return filled(
         f"The same is true of {tasks - len(dearer)} of the {tasks} tasks that hold equally many bits at each"
         " lag and were measured up to lag 50: at lag 50 they take at most twice the units of the shortest"
-        f" lag, plus two (u90). The exception is {each}. Nets that train on all lags, with Adam and Muon at"
-        f" rates from .005 to .06, pass up to lag 50 in {passed} units (`memcap train"
+        f" lag, plus two (u90). The exception is {each}. Of nets that train on all lags, with Adam and Muon"
+        f" at rates from .005 to .06, these pass up to lag 50: {passed} units (`memcap train"
         " sweeps=cycle_navigation`)."
     )
 
@@ -657,19 +656,22 @@ def fresh_seeds() -> str:
     """How the advised widths did on seeds that nothing was chosen on."""
     counts = rows_of("delay_line_fresh_seeds").group_by("lag", "units").agg(pl.col("steady").sum(), pl.len())
     steady = {(lag, units): (good, seeds) for lag, units, good, seeds in counts.iter_rows()}
-    parts, below = [], []
+    parts, between, below = [], [], []
     for p in points():
         if p.label == "delay_line" and p.lag in {lag for lag, _ in steady}:
-            units = max(u for lag, u in steady if lag == p.lag)
+            *narrower, units = sorted(u for lag, u in steady if lag == p.lag)
             good, seeds = steady[p.lag, units]
             parts.append(f"{good} of {seeds} at lag {p.lag} with {units} units")
-            under = max(u for lag, u in steady if lag == p.lag and u <= p.fit.u50.units - 2)
-            below.append(steady[p.lag, under])
+            for each in narrower:
+                good, seeds = steady[p.lag, each]
+                if each > p.fit.u50.units - 2:
+                    between.append(f"{good} of {seeds} at lag {p.lag} with {each} units (u90 {u90(p)})")
+            below.append(steady[p.lag, max(u for u in narrower if u <= p.fit.u50.units - 2)])
     good, seeds = (sum(column) for column in zip(*below, strict=True))
     return filled(
-        f"Widths about u90 were tried again on fresh seeds (`memcap train sweeps=delay_line_fresh_seeds`)."
-        f" These were steady: {', '.join(parts[:-1])} and {parts[-1]}. Two units below u50, {good} of {seeds}"
-        " were."
+        f"Widths near u90 were tried again on fresh seeds (`memcap train sweeps=delay_line_fresh_seeds`)."
+        f" These were steady: {', '.join(parts[:-1])} and {parts[-1]}; a little below u90,"
+        f" {' and '.join(between)}; and two units below u50, {good} of {seeds}."
     )
 
 

@@ -180,7 +180,7 @@ def _trace(
     def step(carry: Any, row: Any) -> tuple[Any, Any]:
         t, x, cut = row
         carry = jax.tree.map(lambda leaf: jnp.where(cut, jnp.zeros_like(leaf), leaf), carry)
-        carry, hidden, outputs = build(weights).open_step(carry, x)
+        carry, hidden, outputs = build(weights).step_with_hidden(carry, x)
         carry = change(carry, t, operands)
         return carry, (outputs, hidden, carry)
 

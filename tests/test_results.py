@@ -2,7 +2,6 @@
 them."""
 
 import math
-from itertools import combinations
 from pathlib import Path
 
 import polars as pl
@@ -10,11 +9,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from memcap import figures, store
-from memcap.capacity import cell_map
 from memcap.capacity.answer import answer
 from memcap.capacity.frontier import fit_all_recipes, frontier
 from memcap.capacity.question import Question
-from memcap.capacity.sources import from_rows
 from memcap.recipes import recommended, root
 from memcap.runtime.published import ATLAS, rows_file, rows_files
 from memcap.store.rows import SCHEMA, one_per_key
@@ -94,38 +91,6 @@ def test_published_rows_are_read_as_they_were_written(study):
     }
     assert sorted(rows["kernel"].unique()) == kernels.get(study.name, ["xla"])
     assert_frame_equal(rows.select(written.columns), written, check_row_order=False)
-
-
-# (task, lag, cell) of marks that differ from table to table, and the words of docs/cell_map.md that say why.
-REASONS: dict[tuple[str, int, str], str] = {}
-
-
-def test_marks_that_stand_on_two_tables_do_not_contradict_each_other(points):
-    """The atlas, the layers, the map of cells, and what `memcap answer` says of one lag alone: where two have
-    the same task, lag, network and verdict, the u90 of one lies in the interval of the other."""
-    layers = frontier(pl.concat(map(store.read, rows_files("layers"))))
-    map_of_cells = [need.point for need in cell_map.needs(pl.concat(map(store.read, rows_files("cell_map"))))]
-    marks: dict[tuple, dict[str, tuple[float, float, float]]] = {}
-    for table, all_points in (("atlas", points), ("layers", layers), ("map", map_of_cells)):
-        for p in all_points:
-            u90 = p.fit.u90
-            marks.setdefault((p.task, p.lag, p.model, p.at), {})[table] = u90.low, u90.units, u90.high
-    rows = pl.concat(map(store.read, rows_files(ATLAS)))
-    for p in map_of_cells:
-        found = from_rows(rows, Question(p.task, p.lag, p.model, at="steady"))
-        if found.widths is not None and found.at == p.at:
-            units, low, high = found.widths
-            marks[p.task, p.lag, p.model, p.at]["answer"] = low, units, high
-    pairs = {(key, *pair) for key, tables in marks.items() for pair in combinations(tables, 2)}
-    assert {table for pair in pairs for table in pair[1:]} == {"atlas", "layers", "map", "answer"}
-    apart = set()
-    for key, first, second in pairs:
-        (low, units, high), (other_low, other, other_high) = (marks[key][table] for table in (first, second))
-        if not (low <= other <= high or other_low <= units <= other_high):
-            apart.add((key[0].name, key[1], key[2].cell))
-    assert apart == set(REASONS), [(key, marks[key]) for key, *_ in pairs]
-    page = (ROOT / "docs" / "cell_map.md").read_text(encoding="utf-8")
-    assert all(reason in page for reason in REASONS.values())
 
 
 def test_the_loops_were_compared_on_the_same_members():

@@ -2,15 +2,15 @@
 
 One rule holds for every lag, measured or not: take the narrowest width that is enough, with a probability of
 at least `PROBABILITY`, for the wanted share of the seeds that train at all (memcap.thresholds.lags). The
-width never falls with the lag (`advise`). In simulated studies 92 to 94 % of fresh seeds pass at such widths;
-most of the others are seeds that no width saves (tests/thresholds/test_lags.py).
+width never falls with the lag (`advise`). In simulated studies 92 to 94 % of fresh seeds pass at the advised
+widths; most of the others fail at every width (tests/thresholds/test_lags.py).
 
 A net that is right at every lag up to 50 is right at every lag up to 8. So if every lag counts, nets trained
 up to a longer lag compete at a shorter one, and the narrowest is advised; the answer says up to which lag to
 train (`Answer.training_lag`).
 
-If counts fall with the width, a rising curve is no guide: then only widths that were tried are advised, by
-their own counts (memcap.thresholds.falls).
+If fewer seeds pass at greater widths, no rising curve fits the counts: then only widths that were tried are
+advised, by their own counts (memcap.thresholds.falls).
 """
 
 import math
@@ -33,7 +33,7 @@ from memcap.thresholds.falls import width_to_take
 from memcap.thresholds.lags import believe
 
 PROBABILITY = 0.9  # least probability that the advised width is enough
-EVERY_LAG = 50  # up to this lag longer lags heed the advice of each one; beyond it that of lags 40 % apart
+EVERY_LAG = 50  # the advice heeds each shorter lag up to this one, and beyond it lags 40 % apart
 
 
 @dataclass(frozen=True)
@@ -42,17 +42,17 @@ class Answer:
 
     Args:
         question: the question.
-        line: the frontier from which it is read, one point per lag, the shortest first.
+        line: the frontier that the answer is read from, one point per lag, the shortest first.
         point: the frontier at the lag; None if the lag was not measured.
         widths: estimate, low and high (95 % interval) of the width at which the share passes, from all lags;
-            None if it is not known: no width passed, or fewer than two lags were measured, and not this one.
+            None if unknown: nets of this lag did not train, or neither it nor two others were measured.
         units: the width to take, for each layer. None if no width tried is known to be enough, if more than
             `MOST_UNITS` are predicted, or if nothing is known.
         training_lag: the lag at which, or up to which, to train nets of this width. It is longer than the
             question's if fewer units are then enough; `widths` are those of this lag.
         source: the place of the rows: a name of `memcap.runtime.published`, such as "atlas", or a folder;
             None: rows that were passed in.
-        own: the answer of the user's own rows about the lag, if the published ones rest on more.
+        own: the answer of the user's own rows, if this one comes from published rows with more evidence.
         beside: if the task was not measured, answers for the nearest measured values of one of its knobs.
     """
 
@@ -123,7 +123,7 @@ class Answer:
 
     @property
     def first(self) -> Point | None:
-        """The point that says how the line was measured and judged; None if nothing is known."""
+        """The point that says how the rows were measured and judged; None if nothing is known."""
         return self.point or (None if self.widths is None else self.line[0])
 
     @property
@@ -144,12 +144,12 @@ class Answer:
 
     @property
     def subject(self) -> str:
-        """The name of the line of the frontier, without the lags that count."""
+        """The name of the frontier's line, as in `Point.subject`."""
         return label(self.task, self.question.model) if self.first is None else self.first.subject
 
     @property
     def budget(self) -> int | None:
-        """The most training steps of the recipes on which it rests."""
+        """The largest budget, in training steps, of the recipes that the answer rests on."""
         own = self._training_point
         points = self.trained.values() if own is None else [own]
         return max((point.recipe.budget for point in points), default=None)
@@ -166,24 +166,24 @@ class Answer:
 
     @property
     def passed_from(self) -> int:
-        """The number of runs of `units` units or more that passed, of `runs_from`."""
+        """The number of runs of `units` units or more that passed; `runs_from` is the number of all."""
         return self._outcomes[0]
 
     @property
     def widest_from(self) -> int | None:
-        """The widest net that `passed_from` counts, if wider ones fail more; None if none do."""
+        """The width of the widest net that `passed_from` counts, if wider ones fail more; else None."""
         widest = [(p.widest_from(self.units or 1), p.units[-1]) for p in self.points_from]
         return min((some for some, tried in widest if some < tried), default=None)
 
     @property
     def runs_from(self) -> int:
-        """The number of runs of `units` units or more, at `points_from`; 0 if there is no width."""
+        """The number of runs of `units` units or more at `points_from`; 0 if `units` is None."""
         return self._outcomes[1]
 
     @cached_property
     def points_from(self) -> tuple[Point, ...]:
-        """The points whose runs of `units` units or more count: that of the lag, or those of the measured
-        lags next to it; if no net there was as wide, those of all lags."""
+        """The points whose runs of `units` units or more count: that of the training lag, or those of the
+        measured lags next to the question's; if no net there was as wide, those of all lags."""
         if (units := self.units) is None:
             return ()
         near = [self._training_point] if self._training_point is not None else []
@@ -198,8 +198,7 @@ class Answer:
 
     @property
     def recipe(self) -> ResolvedRecipe | None:
-        """The recipe by which the width was measured, that of the lag or of the next longer one; None if
-        nothing was measured."""
+        """The recipe of the training lag, or else that of `next_longer`; None if nothing was measured."""
         point = self._training_point or next_longer(self.trained.values(), self.lag)
         return None if point is None else point.recipe
 
@@ -210,13 +209,14 @@ class Answer:
 
     @cached_property
     def command(self) -> str:
-        """A command that would measure it; "" if only more than `MOST_UNITS` units would tell more."""
+        """A command that would measure the lag; "" if only nets of more than `MOST_UNITS` units could tell
+        more."""
         return command(self.question, self.line, self.point, self.widths, self.units is not None)
 
     @property
     def seconds(self) -> float | None:
-        """The seconds that it takes to measure the lag on one core, judged by its neighbours, by how they
-        grew up to the longest lag measured, or by the answers beside it; None if unknown."""
+        """The seconds to measure the lag on one core, interpolated between measured lags or extrapolated to a
+        longer one; the most of the answers in `beside`, if there are any; None if unknown."""
         if self.beside:
             return max((s for each in self.beside if (s := each.seconds) is not None), default=None)
         timed = [point for point in self.line if point.seconds > 0]
@@ -265,8 +265,7 @@ def answer(question: Question, points: Sequence[Point], source: str | None = Non
     # Nets that were trained for another question count only if there are no others.
     same = [p for p in points if (p.evaluation.until == "up_to") == question.up_to]
     points = same or points
-    # If a lag was measured in several ways, the usual length and rule count first, then the one with most
-    # runs.
+    # If a lag was measured in several ways, the usual length and rule come first, then the most runs.
     point = max((p for p in points if p.lag == lag), key=lambda p: (p.usual, sum(p.runs)), default=None)
     line = _line(points if point is None else [p for p in points if p.label == point.label])
     result = Answer(question, tuple(line), point, source=source)
@@ -283,18 +282,17 @@ def advise(
     """Return estimate, low and high of the width that is enough at a lag; the width to take there, None if
     none is known to be enough; and the lag at which to train nets of this width.
 
-    A width that is enough for a measured lag is enough for all shorter lags down to the previous measured
-    one; so no lag is advised fewer units than a shorter one, measured or not, or more than the next measured
-    one.
+    No lag is advised fewer units than a shorter one, measured or not. An unmeasured lag is not advised more
+    than the next longer measured one, unless a shorter measured one needs more.
 
-    If every lag up to the question's counts, no lag is advised more units than any longer measured one, as
-    nets trained up to that one are right here, too. Then a measured lag need not take over the width of
-    shorter ones, as they take over its own if that is less.
+    With `up_to`, no lag is advised more units than any longer measured one, because nets trained up to that
+    one are right here, too. So a measured lag does not heed shorter ones that need more: these take its
+    width.
 
     Args:
         points: by lag, at least one.
         lag: time steps.
-        share: the share, of the seeds that train at all, that should pass.
+        share: the share that should pass, of the seeds that train at all.
         up_to: whether nets are right at every lag up to their own.
     """
     shorter = [each for each in points if each <= lag]
@@ -316,7 +314,7 @@ def advise(
         choices[lag] = min(choices[lag], max(sure[each] for each in (*shorter, longer[0])))
     if up_to:
         if longer and unknown.intersection(nearest):
-            del choices[lag]  # not enough at a shorter lag, so not known to be enough here
+            del choices[lag]  # no width is known to be enough at a shorter lag, so none is here
         choices |= {each: sure[each] for each in longer}
     most = {each: 2 * points[each].units[-1] for each in points}
     whole = {each: math.ceil(width - 1e-6) for each, width in choices.items() if each not in unknown}
@@ -331,14 +329,14 @@ def _widths(points: Mapping[int, Point], lags: Sequence[int], share: float) -> d
     ranks = np.array([0.5, 0.025, 0.975, PROBABILITY])
     measured = [{each: p.rise(p.solved) for each, p in points.items()}]
     if any(p.solved_trained != p.solved for p in points.values()):
-        # nets that pass at the stretched length pass at the trained one, so no width is less there
+        # nets that pass at the stretched length pass at the trained one, so they never take fewer units
         measured.append({each: p.rise(p.solved_trained) for each, p in points.items()})
     beliefs = [believe(some, lags) for some in measured]
     return {each: np.max([some[each].quantiles(share, ranks) for some in beliefs], axis=0) for each in lags}
 
 
 def _taken(point: Point, width: float, share: float) -> int | None:
-    """Return the width to take at a measured lag, if by the curves of all lags `width` is enough with
+    """Return the width to take at a measured lag, given the one that the curves of all lags find enough with
     `PROBABILITY`; None if no width is known to be enough."""
     if point.fit.u90.censored == "below":
         width = max(width, point.units[0])  # nothing narrower was tried
@@ -349,15 +347,15 @@ def _taken(point: Point, width: float, share: float) -> int | None:
 
 
 def _line(points: Sequence[Point]) -> list[Point]:
-    """Return the points from which to read lags, one per lag: all measured and judged as usual, or all in one
-    other way, that of most lags."""
+    """Return one point per lag, all measured and judged in the same way: the usual one, or else that of most
+    lags."""
     ways = [list(way) for _, way in groupby(sorted(points, key=lambda p: p.label), key=lambda p: p.label)]
     best = max(ways, key=lambda way: (way[0].usual, len({p.lag for p in way})), default=[])
     return sorted({p.lag: p for p in sorted(best, key=lambda p: sum(p.runs))}.values(), key=lambda p: p.lag)
 
 
 def next_to(lags: Collection[int], lag: int) -> tuple[int, ...]:
-    """Return the next shorter and the next longer one of some lags, if there are any."""
+    """Return the nearest shorter and the nearest longer of some lags, if there are any."""
     shorter = sorted(each for each in lags if each < lag)
     longer = sorted(each for each in lags if each > lag)
     return (*shorter[-1:], *longer[:1])

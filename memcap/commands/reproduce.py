@@ -257,7 +257,8 @@ def _list() -> None:
     rows = []
     for name, question in papers.summaries().items():
         paper = papers.find(name).PAPER
-        rows.append([name, question, *_counts(name), paper.read, paper.cost, paper.hardware, paper.source])
+        held = papers.counts(name).values()
+        rows.append([name, question, *held, paper.read, paper.cost, paper.hardware, paper.source])
     after = sum(papers.find(name).PAPER.read == "notes" for name, *_ in rows)
     title = "Papers that memcap redraws: memcap reproduce NAME"
     note = (
@@ -269,8 +270,3 @@ def _list() -> None:
             title, LISTED, rows, LISTED_DROPS, [note, f"Claims that hold here, by whose they are: {totals}."]
         )
     )
-
-
-def _counts(name: str) -> list[str]:
-    """Return the numbers of claims that hold in the published rows, by `Claim.whose`."""
-    return [*papers.counts(name).values()]

@@ -25,7 +25,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
     points = frontier(rows)
     if not points:
         raise UserError(
-            "no rows: nothing to draw; train a study first, as in: memcap train sweeps=first_study"
+            "no counts: nothing to draw; memcap figure held_out draws rows of memcap fit; for others train a"
+            " study first, as in: memcap train sweeps=first_study"
         )
     return Drawn(plot(points), table(map(columns, points)))
 

@@ -1,8 +1,8 @@
 """The network: input -> layers of a recurrent cell -> read-out, as a Flax NNX module.
 
 Layers run over time one after another: the loop (memcap/loops/) runs the first one over the whole sequence,
-and its hidden states are the inputs of the next. This equals running all layers at each step, as no layer
-sees those above it; so any loop serves any number of layers, and a window cuts the carry of every layer.
+and its hidden states are the inputs of the next. This equals running all layers at each step, because no
+layer sees those above it. So any loop serves any number of layers, and a window cuts the carry of each layer.
 
 NNX rather than linen: its cells are plain objects that can be built, read and stepped without `apply`, and
 `nnx.split` gives the pure function of a pytree of parameters that the training engine needs.
@@ -76,22 +76,21 @@ class Network(nnx.Module):
         return [getattr(self, name) for name in self.names]
 
     def carry(self, batch: int) -> Any:
-        """Return the state before the first step of B sequences: the cell's carry; for several layers a tuple
-        of them, from the inputs up; with an LSTM read-out, (the layers' carry, the read-out's)."""
+        """Return the state before the first step of B sequences: the carry of the cell, or a tuple of those
+        of several layers, from the inputs up; with an LSTM read-out, (this, the carry of the read-out)."""
         carries = self._first_carries(batch)
-        cells = joined([carries[name] for name in self.names])
+        cells = join([carries[name] for name in self.names])
         return (cells, carries["readout"]) if isinstance(self.readout, LSTM) else cells
 
     def step(self, carry: Any, inputs: StepInputs) -> tuple[Any, Float[Array, "B O"]]:
         """Take one time step of a stream: symbols or reals -> carry, outputs."""
-        carry, _, outputs = self.open_step(carry, inputs)
+        carry, _, outputs = self.step_with_hidden(carry, inputs)
         return carry, outputs
 
-    def open_step(
+    def step_with_hidden(
         self, carry: Any, inputs: StepInputs
     ) -> tuple[Any, Float[Array, "B H"], Float[Array, "B O"]]:
-        """Take a step as `step` does, and return the last layer's hidden state, too: carry, hidden,
-        outputs."""
+        """Take a step as `step` does; return carry, hidden state of the last layer, and outputs."""
         if isinstance(self.readout, LSTM):
             cells, hidden = self.cells_step(carry[0], inputs)
             top, outputs = self.readout(carry[1], hidden)
@@ -107,10 +106,10 @@ class Network(nnx.Module):
         for cell, before in zip(self.cells, self.by_layer(carry), strict=True):
             after, hidden = cell(before, hidden)
             carries.append(after)
-        return joined(carries), hidden
+        return join(carries), hidden
 
     def by_layer(self, carry: Any) -> Sequence[Any]:
-        """Split the layers' carry into one for each layer: the inverse of `joined`."""
+        """Split the layers' carry into one for each layer: the inverse of `join`."""
         return (carry,) if len(self.names) == 1 else carry
 
     def __call__(
@@ -152,21 +151,21 @@ class Network(nnx.Module):
             loop: name of the loop over time (memcap/loops/).
             initial_carry: state to start from (default `carry`).
         """
-        below, top = self._up_to_the_top(over, loop, initial_carry)
+        below, top = self._run_below_top(over, loop, initial_carry)
         carry, outputs = top.loop(top.cell, top.carry, top.over)
-        carry = (joined(below), carry) if isinstance(self.readout, LSTM) else joined([*below, carry])
+        carry = (join(below), carry) if isinstance(self.readout, LSTM) else join([*below, carry])
         return carry, outputs_first(outputs)
 
     def score(self, over: Pass, answers: Answers, loop: str) -> Sums:
         """Run a pass as `run` does, and return the sums over the answers that are due."""
-        _, top = self._up_to_the_top(over, loop, None)
+        _, top = self._run_below_top(over, loop, None)
         return top.loop.score(top.cell, top.carry, top.over, answers)
 
-    def _up_to_the_top(self, over: Pass, loop: str, initial_carry: Any) -> tuple[list[Any], _Top]:
-        """Run all cells below the top one; return their carries, and the pass that remains."""
+    def _run_below_top(self, over: Pass, loop: str, initial_carry: Any) -> tuple[list[Any], _Top]:
+        """Run all cells below the top one; return their carries, and the pass that is left for that."""
         carry = self.carry(over.inputs.shape[1]) if initial_carry is None else initial_carry
         if over.window_starts is not None and self.initial_carry is not None:
-            # A window that starts with the sequence would cut the gradient of its initial carry.
+            # A window that starts at the first step would cut the gradient of the initial carry.
             over = replace(over, window_starts=over.window_starts.at[0].set(False))
         windows = over.window_starts is not None
         run = self._loop(self.cell, loop, windows)
@@ -187,7 +186,7 @@ class Network(nnx.Module):
         carries = [first[name] for name in self.names]
         run = self._loop(self.cell, "while", False)
         after, hidden = _run_layers(run, self.cells, Pass(inputs, jnp.asarray(steps)), carries)
-        return joined(after), jnp.swapaxes(hidden, 1, 2)
+        return join(after), jnp.swapaxes(hidden, 1, 2)
 
     def _first_carries(self, batch: int) -> dict[str, Any]:
         """Return, by name, the carry before the first step of each layer and of an LSTM read-out."""
@@ -209,7 +208,7 @@ class Network(nnx.Module):
 
 
 def pass_of(task: Task, batch: Batch, length: Any = None, num_units: Any = None) -> Pass:
-    """Return the pass over a task's batch, of the length that counts (default all)."""
+    """Return the pass over the first `length` steps of a task's batch (default all)."""
     length = len(batch.inputs) if length is None else length
     every, windows = task.answers == "every", batch.window_starts
     return Pass(batch.inputs, length, windows, task.reset_carry, every, num_units=num_units)
@@ -225,20 +224,20 @@ class _Top(NamedTuple):
 
 
 def cell_names(model: Model) -> tuple[str, ...]:
-    """Return the layers' names in a network and in its weights, from the inputs up: cell, cell_2, ..."""
+    """Return the names of a network's layers, from the inputs up: cell, cell_2, ...."""
     return "cell", *(f"cell_{layer}" for layer in range(2, model.layers + 1))
 
 
-def joined(carries: Sequence[Any]) -> Any:
-    """Join the layers' carries: for one layer its own, for several a tuple of them."""
+def join(carries: Sequence[Any]) -> Any:
+    """Join the carries of layers: several to a tuple; that of a single layer stays as it is."""
     return carries[0] if len(carries) == 1 else tuple(carries)
 
 
 def _run_layers(
     run: loops.Loop, cells: Sequence[Cell], over: Pass, carries: Sequence[Any]
 ) -> tuple[list[Any], jax.Array]:
-    """Run layers over time; return the carry of each after the last step, and the hidden states of the last
-    one, (T, B, H), or the inputs if there are no layers."""
+    """Run layers over time; return their carries after the last step, and the hidden states of the last
+    layer, (T, B, H), or the inputs if there are no layers."""
     last, over = [], replace(over, return_sequences=True)
     for cell, carry in zip(cells, carries, strict=True):
         after, hidden = run(cell, carry, over)

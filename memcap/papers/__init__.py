@@ -4,19 +4,19 @@ memcap/papers/NAME/ has
 
 * paper.py, a file with
     * a docstring: its first line is the question, which `memcap reproduce --list` prints; the rest is the
-      protocol, and how ours differs;
-    * `PAPER`, a `Paper`: source, cost, the table that is made of our rows, and claims, each with the
-      paper's number and a judge of that table;
-    * `draw(rows)`, as a figure has it (memcap/figures/): the paper's figure, with the numbers drawn;
+      paper's protocol, and how ours differs;
+    * `PAPER`, a `Paper`: source, cost, a function that makes a table of our rows, and claims, each with the
+      paper's number and a function that judges the table;
+    * `draw(rows)`, as in a figure's file (memcap/figures/), which draws the paper's figure from our rows;
 * study.yaml, which `memcap train sweeps=NAME` and `memcap reproduce NAME` train. study_OTHER.yaml is a
   further study, for `sweeps=NAME_OTHER`; study_full.yaml may hold the paper's own sizes (`--full`);
-* by_eye.csv, where numbers were read by eye from the paper's figures (`by_eye`);
+* by_eye.csv, if numbers were read by eye from the paper's figures (`by_eye`);
 * once it is published, rows.parquet, and the files that `memcap reproduce NAME --rows --resample -o
   memcap/papers/NAME` writes: figure.png, figure.csv, verdicts.csv, resampled.csv.
 
-Judges are calls of memcap/papers/claims.py, and figures are put together from memcap/papers/marks.py.
+Judges call memcap/papers/claims.py, and figures call memcap/papers/marks.py.
 
-A paper that lives elsewhere has the name `module:name`: `memcap reproduce my_papers:hello --config-dir
+A paper outside the package has the name `module:name`: `memcap reproduce my_papers:hello --config-dir
 my_conf` takes my_papers/hello.py, a file like paper.py, and the study my_conf/sweeps/hello.yaml.
 """
 
@@ -62,20 +62,19 @@ NOT_MEASURED = Finding("", None)
 class Claim:
     """A claim of a paper, or one of ours about its experiment.
 
-    Rows must be able to deny it: a claim that holds must fail in 95 % of shuffles of the outcomes over the
-    conditions that it compares (memcap/papers/resample.py; tests/papers/test_resample.py).
+    Rows must be able to deny it: if outcomes are shuffled over the conditions that it compares, a claim that
+    holds must fail in 95 % of the shuffles (memcap/papers/resample.py; tests/papers/test_resample.py).
 
     Args:
         text: the claim, in one line.
         paper: the paper's number, as written there.
         where: the figure, table or section where it was read.
-        judge: maps the paper's table of our rows to a `Finding`; `NOT_MEASURED` if the table lacks what it
-            needs.
-        whose: "paper" if the paper makes the claim; "stand-in" if it makes it about another cell, group or
-            length, which ours stand in for; "ours" if it only gives the experiment, and a number to compare
-            with.
-        within: columns, or knobs of the task, that the claim does not compare: outcomes are shuffled among
-            nets that are equal in these.
+        judge: maps `Paper.table` of our rows to a `Finding`, which is `NOT_MEASURED` if the table lacks nets.
+        whose: "paper" if the paper makes the claim; "stand-in" if the paper makes it about another cell,
+            group or length, for which ours stands in; "ours" if the paper only has the experiment, and a
+            number to compare with.
+        within: columns, or knobs of the task, that the claim does not compare: outcomes are shuffled only
+            among nets that are equal in these.
         why: the likely reason why it does not hold in the published rows; empty if it does.
     """
 
@@ -89,7 +88,7 @@ class Claim:
 
     @property
     def expected(self) -> bool:
-        """Tell whether it holds in the published rows."""
+        """Tell whether the claim should hold in the published rows."""
         return not self.why
 
 
@@ -107,8 +106,8 @@ class Paper:
         claims: at least one.
         hardware: the hardware that the default study needs.
         read: what was read: "paper", its text or figures; "code", the authors' code and the abstract;
-            "notes", notes by others and at most the beginning of the text. The last does not count as a
-            redrawn paper, but as a study after a paper.
+            "notes", notes by others and at most the beginning of the text. With "notes" it counts as a study
+            after a paper, not as a redrawn paper.
         table: maps our rows to the table on which claims are judged; by default the rows themselves.
     """
 
@@ -126,7 +125,7 @@ class Paper:
 
 
 class Reproduction(Protocol):
-    """The file of a paper, here or elsewhere."""
+    """The file of a paper."""
 
     __doc__: str | None
     PAPER: Paper
@@ -167,7 +166,7 @@ def find(name: str) -> Reproduction:
     """Import the paper of this name.
 
     Args:
-        name: a folder of this one, or `module:name` for a paper that lives elsewhere.
+        name: the name of a folder in this one, or `module:name` for a paper outside the package.
 
     Raises:
         UserError: there is no such paper, or it lacks a part.
@@ -180,8 +179,8 @@ def find(name: str) -> Reproduction:
     return reproduction
 
 
-def held(name: str) -> dict[Whose, tuple[int, int]]:
-    """Count the claims that hold in a paper's published rows, and all claims, by `Claim.whose`.
+def tally(name: str) -> dict[Whose, tuple[int, int]]:
+    """Return by `Claim.whose` how many claims hold in a paper's published rows, and how many there are.
 
     Args:
         name: a paper of the package.
@@ -195,22 +194,19 @@ def held(name: str) -> dict[Whose, tuple[int, int]]:
 
 
 def counts(name: str) -> dict[Whose, str]:
-    """Write `held` in words: "2 of 3"; "-" if there are no claims."""
-    return {whose: f"{holding} of {of}" if of else "-" for whose, (holding, of) in held(name).items()}
+    """Return `tally` in words: "2 of 3"; "-" if there are no claims."""
+    return {whose: f"{hold} of {total}" if total else "-" for whose, (hold, total) in tally(name).items()}
 
 
 def totals() -> dict[Whose, tuple[int, int]]:
-    """Return the sums of `held` over all papers of the package."""
-    every = [held(name) for name in summaries()]
-    sums = {
-        whose: [sum(part) for part in zip(*(own[whose] for own in every), strict=True)] for whose in every[0]
-    }
-    return {whose: (holding, of) for whose, (holding, of) in sums.items()}
+    """Return the sums of `tally` over all papers of the package."""
+    each = [tally(name) for name in summaries()]
+    return {whose: (sum(t[whose][0] for t in each), sum(t[whose][1] for t in each)) for whose in each[0]}
 
 
 def judge_claims(paper: Paper, rows: pl.DataFrame) -> pl.DataFrame:
-    """Judge each claim; return a line with the paper's number, ours, the verdict, and whether the paper's
-    file expects it.
+    """Judge each claim; return a line with the paper's number, ours, the verdict, and whether it is the one
+    of `Claim.expected`.
 
     Args:
         paper: the paper with its claims.

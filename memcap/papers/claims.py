@@ -1,8 +1,8 @@
-"""Judges of claims: from numbers of our nets to a `Finding`.
+"""Judges of claims, which turn numbers of our nets into a `Finding`.
 
 Most claims are one call of `each`, which tests groups of nets, or of `compare`, which tests pairs of groups.
-Both take a template for the words, and a test such as `at_least`; `all_of` joins findings. A claim is not
-measured where a group that it needs has no nets.
+Both take a template for the words, and a test such as `at_least`; `all_of` joins findings. If a group has no
+nets, the claim is not measured.
 """
 
 import json
@@ -49,10 +49,10 @@ def knob(name: str, kind: Any = pl.String) -> pl.Expr:
 
 
 def having(**values: Any) -> pl.Expr:
-    """Return which rows have these values in columns, or in knobs of their task.
+    """Return a mask of the rows with these values in columns, or in knobs of their task.
 
     Args:
-        values: by name of the column or knob; several for any of them, None where there is none.
+        values: by name of the column or knob, a value, or several of which the row has any; None for null.
     """
     return pl.all_horizontal(_has(name, value) for name, value in values.items())
 
@@ -88,13 +88,13 @@ def group(data: pl.DataFrame, column: str, name: str) -> dict[str, list[float]]:
 
 
 def pick(data: pl.DataFrame, column: str, key: str, names: Iterable[Any]) -> dict[str, list[float]]:
-    """Pick the values of a column by groups in another column; an empty list for a group without nets.
+    """Return the values of a column for each value of another one; an empty list if no net has that.
 
     Args:
         data: a line per net.
         column: the column of values.
-        key: the column that tells groups apart.
-        names: the values of `key`, or a mapping from them to the groups' names in words.
+        key: the other column.
+        names: the values of `key`, or a mapping from them to the names of their groups.
     """
     words = names if isinstance(names, Mapping) else {value: value for value in names}
     return {name: data.filter(pl.col(key) == value)[column].to_list() for value, name in words.items()}
@@ -175,14 +175,14 @@ def is_lower(high: Sequence[float], low: Sequence[float]) -> bool:
 
 
 def share_of(least: float, holds: Callable[[float], bool] = bool) -> Test:
-    """Test that `holds` is true of at least the share `least` of the numbers."""
+    """Test that `holds` is true for at least this share of the numbers."""
     return lambda own: statistics.fmean(bool(holds(number)) for number in own) >= least
 
 
 def least_widths(
     data: pl.DataFrame, by: str | Sequence[str], enough: pl.Expr, width: str = "units"
 ) -> dict[Any, float]:
-    """Return each group's least width at which `enough` is true, in the order of the data; infinite at none.
+    """Return each group's least width at which `enough` is true, else infinity; keep the order of the data.
 
     Args:
         data: a line per width, or per net.
@@ -220,7 +220,7 @@ def _is_missing(side: Any) -> bool:
 
 
 def _numbers(side: Any, *, alone: bool = False) -> Any:
-    """Return the numbers of a group; a number as it is, or alone in its group."""
+    """Return the numbers of a group; a single number as it is, or, if `alone`, as a group."""
     if isinstance(side, list | tuple | pl.Series):
         return Numbers(side)
     return Numbers([side]) if alone else side

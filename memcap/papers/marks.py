@@ -19,13 +19,13 @@ def panels(size: tuple[float, float], *shape: int, **grid: Any) -> tuple[Figure,
 
 
 def look(k: int, **more: Any) -> dict[str, Any]:
-    """Return colour, marker and size of kind `k` for `plot` and `errorbar`, and `more`."""
+    """Return colour, marker and size of line number `k` for `plot` and `errorbar`, and `more` arguments."""
     colour, marker = colour_and_marker(k)
     return {"color": colour, "marker": marker, "ms": 5} | more
 
 
 def dots(k: int, **more: Any) -> dict[str, Any]:
-    """Return colour, marker and size of kind `k` for `scatter`, and `more`."""
+    """Return colour, marker and size of group number `k` for `scatter`, and `more` arguments."""
     colour, marker = colour_and_marker(k)
     return {"color": colour, "marker": marker, "s": 22} | more
 
@@ -36,9 +36,9 @@ def with_bars(axes: Axes, data: pl.DataFrame, x: str, y: str, **shape: Any) -> N
     Args:
         axes: to draw on.
         data: columns `x`, `y`, and `least` and `greatest` of `over_seeds`.
-        x: column of places.
+        x: column of places on the horizontal axis.
         y: column of medians.
-        shape: style, as from `look`; `beside` is a factor of all places.
+        shape: style, as from `look`; `beside` multiplies all places, so that lines do not overlap.
     """
     bars = [(data[y] - data["least"]).to_numpy(), (data["greatest"] - data[y]).to_numpy()]
     places = data[x] * shape.pop("beside") if "beside" in shape else data[x]
@@ -69,7 +69,7 @@ def legend(axes: Axes, **place: Any) -> None:
 
 
 def finish(picture: Figure, data: pl.DataFrame, caption: str, width: int, **margins: float) -> Drawn:
-    """Write the caption below the panels.
+    """Write the caption below the panels; return the picture with its numbers.
 
     Args:
         picture: the picture with its panels.

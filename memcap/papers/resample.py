@@ -1,9 +1,8 @@
-"""Tests of how stable verdicts are: claims judged on outcomes shuffled over conditions, and resampled over
-seeds.
+"""Tests of verdicts, which judge claims again on outcomes that are shuffled, or drawn anew over the seeds.
 
-A shuffle gives each net the outcome of another one among those that are equal in everything that the claim
-does not compare (`Claim.within`): if conditions did not matter, the claim would hold as often. A bootstrap
-gives each net the outcome of one of its own condition, drawn with replacement: another set of seeds.
+A shuffle permutes outcomes among nets that are equal in everything that the claim does not compare
+(`Claim.within`). If what it compares did not matter, the claim would hold as often. A bootstrap gives each
+net an outcome drawn with replacement from its own condition, as if other seeds had been trained.
 """
 
 from collections.abc import Sequence
@@ -23,7 +22,7 @@ BY_CHANCE = 0.05  # share of shuffles in which a claim that counts may hold
 
 
 def groups(rows: pl.DataFrame, within: Sequence[str]) -> list[np.ndarray]:
-    """Return the places of rows that are equal in these columns, or knobs of their task, and in the
+    """Return groups of row numbers: rows are equal in these columns, or knobs of their task, and in the
     metric."""
     keys = [pl.col(name) if name in SCHEMA else knob(name) for name in ("metric", *within)]
     numbered = rows.select(*keys).with_row_index("place")

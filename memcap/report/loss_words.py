@@ -40,7 +40,8 @@ def sentences(curve: LossCurve) -> list[str]:
                 f"Training loss falls to {train:.2g}, and held-out loss does not follow: more sequences, not"
                 " more units; or what is asked is not in them.",
             ]
-        return [*lines, "Training loss does not fall either: another learning rate or budget may train it."]
+        why = "the target does not follow from the sequences, or it is as hard to learn as a parity"
+        return [*lines, f"Training loss does not fall either: {why}."]
     own_split = curve.task.has_own_split
     chosen, why = curve.enough[0], "chance in training" if own_split else "chance, fold by fold"
     if curve.margin == curve.forgiven:

@@ -108,13 +108,12 @@ COLUMNS: Columns = {
 }
 SCHEMA: dict[str, Any] = {name: column.dtype for name, column in COLUMNS.items()}
 RESULTS = [name for name in COLUMNS if name not in (*DERIVED, "seed")]  # do not follow from the config
-# Whether members are judged by comparing their held-out losses: task.criterion=best.
-BY_LOSS = '"criterion": "best"'  # in the text of its knobs
+# Members with task.criterion=best are judged by comparing their held-out losses.
+BY_LOSS = '"criterion": "best"'  # in the text of the task's knobs
 IS_BY_LOSS = pl.col("knobs").str.contains(BY_LOSS, literal=True)
 JUDGED = "judged by their held-out loss"  # the words for these members
 # If a member has several rows, the last one in this order counts, so that a measurement beats a failure.
-# Clocks of machines differ, so among equals the name of the shard decides, which is chance: names begin with
-# digits drawn at random for each program and job.
+# Clocks of machines differ, so among equals the name of the shard decides; its order is arbitrary.
 PREFERENCE = (pl.col("status") != "failed", pl.col("population"), pl.col("finished"))
 STACKED = 256  # tables stacked at once
 ORDER = ("study", "task", "lag", "units", "recipe", "seed")  # of rows in lists
@@ -127,7 +126,7 @@ def frame(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
 
 def complete(table: pl.DataFrame) -> pl.DataFrame:
     """Return a table of rows with all columns of `SCHEMA`: its results, defaults for results that were added
-    later, and the columns that follow from the configs, whatever the table has for those.
+    later, and columns derived from the configs, even if the table has other values for those.
 
     Raises:
         BadFileError: it lacks a result that all tables of rows have.
@@ -163,28 +162,26 @@ def stack(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
 
 
 def one_per_key(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Merge the rows of several tables; of each key keep the last row in the order of `PREFERENCE`."""
+    """Merge the rows of several tables; for each key keep the last row in the order of `PREFERENCE`."""
     rows = stack(tables)
-    # sort places and gather rows once, as most columns play no part in the order
+    # sort places and gather rows once, because most columns play no part in the order
     places = rows.select("key", "status", "population", "finished", *ORDER, place=pl.int_range(pl.len()))
     places = places.sort(PREFERENCE, maintain_order=True).unique("key", keep="last", maintain_order=True)
     return rows[places.sort(ORDER, maintain_order=True)["place"]]
 
 
 def without_failed(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows without those of members that failed, which measure nothing and are trained again by a
-    rerun."""
+    """Return the rows without failed members, which measure nothing; a rerun trains them again."""
     return rows.filter(pl.col("status") != "failed")
 
 
 def right_at_every_lag(rows: pl.DataFrame) -> int | None:
-    """Count the members that are right at every lag up to their own; None if none was evaluated so."""
+    """Count the members that are right at every lag up to their own; None if none was tested for this."""
     rows = rows.filter(evaluation_until="up_to")
     return None if rows.is_empty() else int(rows["up_to"].sum())
 
 
 def passed_column() -> pl.Expr:
-    """Return the column that says whether a member reached the verdict that it trained for
-    (`memcap.config.Evaluation.until`)."""
+    """Return a column, `passed`: whether a member reached the verdict of `memcap.config.Evaluation.until`."""
     until = pl.col("evaluation_until")
     return pl.coalesce(pl.when(until == verdict).then(verdict) for verdict in config.VERDICTS).alias("passed")

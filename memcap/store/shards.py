@@ -8,14 +8,14 @@ JAX.
     DIR/jobs/TOKEN.*                    the job's heartbeat and list of members (heartbeat.py)
     DIR/checkpoints/TOKEN.npz           members in training (checkpoints.py), if there are any
 
-PROGRAM has 16 hexadecimal digits. TOKEN has 8 digits of the session, which all jobs of one command share, and
-8 of the job, so that two jobs in one folder never write the same file; before memcap 0.2 it had only those of
-the job.
+PROGRAM has 16 hexadecimal digits. TOKEN has 8 digits for the session, which all jobs of one command share,
+and 8 for the job, so two jobs in one folder never write the same file; before memcap 0.2 it had only the
+latter.
 
 A member's key is the hash of its whole config and seed, so a rerun replaces its row and never adds one. Each
 file carries a digest of its bytes (files.py), and each row's key is compared with its config. A file that
-fails is named, left where it is and skipped: rows that only it held are missing, so a rerun trains their
-members again, into new files.
+fails one of these checks is named, left where it is and skipped, so a rerun trains again, into new files, the
+members that only this file had.
 """
 
 import contextlib
@@ -41,14 +41,14 @@ from memcap.store.weights import write_weights
 from memcap.terminal.words import warn_once
 
 OUTPUTS = Path("outputs")  # where studies are by default
-SESSION_DIGITS = 8  # of the command; the job has as many
-NAME = re.compile(r"[0-9a-f]{16}-(?:[0-9a-f]{8}){1,2}-\d+")  # of shards that jobs write
-UNFINISHED_FIGURE = re.compile(r"\.\w+\.[a-z0-9_]{8}")  # of a folder in which `figures.save` writes first
+SESSION_DIGITS = 8  # in a token; the job has as many
+NAME = re.compile(r"[0-9a-f]{16}-(?:[0-9a-f]{8}){1,2}-\d+")  # a shard that a job wrote
+UNFINISHED_FIGURE = re.compile(r"\.\w+\.[a-z0-9_]{8}")  # a folder in which `figures.save` writes first
 
 SCHEMA_VERSION = "1"  # in the metadata of tables: raised if a column is removed or changes its meaning
 TABLE = "a readable table of rows"
-TOGETHER = 256  # files that are read at once
-MOST_TABLES = 1 << 15  # that are kept in memory
+TOGETHER = 256  # files read at once
+MOST_TABLES = 1 << 15  # tables kept in memory
 RESULT_NAMES = frozenset(RESULTS)
 _sound: set[State] = set()  # files whose rows this process has checked
 
@@ -60,11 +60,11 @@ class Table(NamedTuple):
     has_digest: bool
 
 
-_tables: dict[State, Table] = {}  # of the files that this process has read
+_tables: dict[State, Table] = {}  # by the files that this process has read
 
 
 def new_session() -> str:
-    """Draw 8 hexadecimal digits with which the tokens of one command's jobs begin."""
+    """Draw the 8 hexadecimal digits with which the tokens of all jobs of a command begin."""
     return secrets.token_hex(SESSION_DIGITS // 2)
 
 
@@ -78,15 +78,13 @@ def new_token(session: str = "") -> str:
 
 
 def session_of(name: str) -> str:
-    """Return the session of a token, or of a shard's name; "" if the name is from memcap 0.1 or from no
-    job."""
+    """Return the session of a token or a shard's name; "" if memcap 0.1, or no job, made the name."""
     token = token_of(name) or name
     return token[:SESSION_DIGITS] if len(token) == 2 * SESSION_DIGITS else ""
 
 
 def token_of(name: str) -> str:
-    """Return the token of the job that wrote a shard, from the shard's name; "" if the name is from no
-    job."""
+    """Return the token of the job that wrote a shard, from the shard's name; "" if no job made the name."""
     return name.split("-")[1] if NAME.fullmatch(name) else ""
 
 
@@ -132,7 +130,7 @@ def write(
 
 def write_table(path: Path, table: pl.DataFrame) -> None:
     """Write one Parquet file, whole or not at all, with a digest."""
-    content = BytesIO()  # as polars raises errors of its own if the disk is full
+    content = BytesIO()  # polars itself would raise errors of its own if the disk is full
     metadata = {"memcap_schema": SCHEMA_VERSION, "memcap": files.DIGEST_PLACEHOLDER.decode()}
     table.write_parquet(content, metadata=metadata)
     files.write(path, lambda file: file.write(content.getbuffer()))
@@ -178,7 +176,7 @@ def read(folder: Path, strict: bool = False) -> pl.DataFrame:
 
 
 def read_files(folder: Path, below: bool = True) -> tuple[dict[Path, Table], dict[Path, BadFileError]]:
-    """Read all files of rows. Return the tables of the sound files, and the fault of each other one.
+    """Read all files of rows; return the tables of the sound files, and the errors of the bad ones.
     Arguments are those of `paths`.
 
     Raises:
@@ -209,7 +207,7 @@ def read_files(folder: Path, below: bool = True) -> tuple[dict[Path, Table], dic
 
 
 def _read_together(states: Sequence[State]) -> dict[Path, BadFileError]:
-    """Read some files into `_tables`. Return the fault of each that cannot be read."""
+    """Read some files into `_tables`; return the errors of those that cannot be read."""
     bad: dict[Path, BadFileError] = {}
     alike: dict[tuple[str, ...], list[tuple[State, BytesIO, bool, int]]] = {}  # by their columns
     for state in states:
@@ -225,7 +223,7 @@ def _read_together(states: Sequence[State]) -> dict[Path, BadFileError]:
         columns = [name for name in RESULTS if name in names]
         try:
             table = complete(parquet.read_together([content for _, content, _, _ in group], columns))
-        except (Exception, pl.exceptions.PanicException):  # from one of them; reading each alone finds it
+        except (Exception, pl.exceptions.PanicException):  # one file is bad; reading each alone finds it
             for state, *_ in group:
                 try:
                     _tables[state] = _table(state[0])
@@ -240,8 +238,8 @@ def _read_together(states: Sequence[State]) -> dict[Path, BadFileError]:
 
 
 def _check(tables: dict[State, Table]) -> dict[Path, BadFileError]:
-    """Return the faults in the rows of some files. All are checked together first, as a check of few rows
-    costs as much as one of many."""
+    """Return the errors in the rows of some files. These are first checked together, because checking a few
+    rows takes as long as checking many."""
     try:
         check_rows(stack([table.rows for table in tables.values()]))
     except BadRowsError:
@@ -265,7 +263,7 @@ def warn_of_no_digest(folder: Path, tables: Mapping[Path, Table]) -> None:
         return
     which = f"{without[0]}: has" if len(without) == 1 else f"{folder}: {len(without):,} files of rows have"
     warn_once(
-        f"{which} no digest: of memcap 0.1, or made elsewhere; only that rows fit their configs is sure"
+        f"{which} no digest: of memcap 0.1, or made elsewhere; checked only that rows fit their configs"
     )
 
 
@@ -313,9 +311,9 @@ def collect(folder: Path, strict: bool = False) -> tuple[Path, pl.DataFrame]:
 
 def remove_stale_files(folder: Path) -> None:
     """Remove what killed jobs left: unfinished files and heartbeats, weights and curves without rows, curves
-    of members that no job trains any more, and empty folders of Hydra's.
+    of members that no job trains any more, and Hydra's empty folders.
 
-    Files that another job is writing stay, as do files younger than `files.STALE_AFTER`, and files that may
+    Files stay if another job is writing them, if they are younger than `files.STALE_AFTER`, or if they may
     not be removed.
 
     Args:
@@ -343,7 +341,7 @@ def _remove_orphans(folder: Path) -> None:
         orphans = [path for path in beside if path.stem not in with_rows and NAME.fullmatch(path.stem)]
         tables, bad = read_files(folder) if orphans else ({}, {})
         folded = {name for table in tables.values() for name in table.rows["population"]}
-        # Their rows may be bad, or put aside.
+        # If a file of rows is bad or was moved away, it may have their rows.
         for path in orphans if folded and not bad else ():
             if path.stem not in folded and files.is_stale(path):
                 path.unlink()

@@ -6,8 +6,7 @@ On a CPU there is a worker per core: one is a thread of this process, the others
 
 Members that can share a compiled program (groups.py, program.py) wait together in the queue (queue.py). A
 worker takes them from there, directly or over a pipe, and trains each in a lane of its program
-(train_loop.py) until it is solved, steady or at the end of its budget (early_stopping.py). What a training
-step computes is in step.py.
+(train_loop.py) until its verdict is in or its budget ends (early_stopping.py). step.py has the training step.
 """
 
 import contextlib
@@ -58,12 +57,12 @@ def train(
 
     Args:
         members: the members, in any order; equal ones train once.
-        engine: how to share the machine. It changes last bits, which may turn single verdicts.
+        engine: how to share the machine. This may change last bits, and through them single verdicts.
         listener: receives curves and ended members as they come.
         next_members: returns further members to train, given a batch of results; called for each batch, one
             call at a time.
         candidates: all members that `next_members` may return.
-        study: all members, if some have been trained before; see `Queue`.
+        study: all members of the study, if some have been trained before; see `Queue`.
 
     Returns:
         One result per member: those of `members` in their order, then those that `next_members` returned.
@@ -80,9 +79,9 @@ def train(
 
     queue = Queue(members, engine, workers, listener, next_members, candidates, study)
     with WorkerPool(queue, run_worker) as pool:
-        if any(group.side_by_side for group in queue.pending):  # compiling costs more than training there
+        if any(group.side_by_side for group in queue.pending):  # compiling then costs more than training
             _compile_ahead(queue)
-        while not queue.done.wait(0.2):  # in short waits, as an untimed one can sleep through Ctrl-C
+        while not queue.done.wait(0.2):  # a wait without a timeout can sleep through Ctrl-C
             signals.look()
             pool.kill_hung()
             queue.listener.tick()

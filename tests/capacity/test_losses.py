@@ -170,7 +170,7 @@ def test_it_says_which_width_is_right_as_often_and_has_worse_probabilities(task)
 
 
 @pytest.mark.parametrize(
-    ("train", "said"), [(0.1, "more sequences, not more units"), (0.69, "learning rate")]
+    ("train", "said"), [(0.1, "more sequences, not more units"), (0.69, "does not follow from the sequences")]
 )
 def test_where_no_width_beats_no_state_it_says_why(task, train, said):
     curve = curve_of(task, 0.695, 0.688, 0.7, spread=0.004, train=train, together=False)

@@ -1,24 +1,25 @@
 """How many cells does a long lag take, and how many sequences?
 
-Protocol: nets of one or two cells per block learn to hold something for long. Experiment 2c: one bit through
-q random distractors of p = q kinds; two blocks of one cell. Experiment 4: the sum of two marked numbers of T;
-two blocks of two cells. Experiment 6a: the order of two symbols among 100 to 110; two blocks of two cells.
-They train by gradient descent, one sequence at a time, and count the sequences until all of a long test is
-right.
+Protocol: nets with two blocks of cells learn to hold something for long. Experiment 2c, with one cell per
+block: one bit, through q random distractors of p = q kinds. Experiment 4, with two cells per block: the sum
+of two marked numbers among T. Experiment 6a, with two cells per block: the order of two symbols among 100 to
+110. The nets train by gradient descent, one sequence at a time, until a long test has no wrong answer; the
+sequences until then are counted.
 
-Ours: one LSTM layer of 1 to 4 units, recipe `hold` (conf/recipe/hold.yaml: Adam, batches of 64 sequences),
-lags to 100 (study_full.yaml: 50 to 1,000). The lag sets the biases of `hold`: the net is told how long to
-hold. So the latch is also trained from two starts that are the same at all lags: `constant`, a forget bias
-of 5, else as `hold`; and `curriculum`, a forget bias of 1, on shorter lags at first
-(conf/recipe/curriculum.yaml), which their nets never see. Elman nets, trained as `hold`, stand for their
-plain recurrent nets.
+Ours: one LSTM layer of 1 to 4 units with recipe `hold` (conf/recipe/hold.yaml: Adam, batches of 64
+sequences), at lags up to 100 (study_full.yaml: 50 to 1,000). `hold` sets the biases by the lag, so the net is
+told how long to hold. The latch is therefore also trained from two starts that are the same at all lags:
+`constant` is `hold` with a forget bias of 5; `curriculum` has a forget bias of 1 and trains on shorter lags
+first (conf/recipe/curriculum.yaml), which the paper's nets never see. Elman nets with recipe `hold` stand for
+the paper's plain recurrent nets.
 
 Our LSTM has a forget gate and biases throughout. Theirs has no forget gate, its gates see each other, and in
-experiment 2c it has no biases. So in each claim below another cell, and one that is told the lag, stands for
-theirs. Solved is an accuracy of .99, and for adding a squared error of the sum of .01; theirs asks for errors
-below .2 (2c), .04 of half the sum (4) and .3 (6a). So compare how the sequences to success grow, and of their
-number the order of magnitude at most. A lag is here the longest hold that training may ask for: T - 1 for the
-adding problem of T steps, 90 for experiment 6a. We look every 25 training steps, which are 1,600 sequences.
+experiment 2c it has no biases. So in each claim below another cell stands for theirs, and in all but one it
+is told the lag. Our nets must reach an accuracy of .99, or for adding a squared error of .01; theirs, errors
+below .2 (2c), .04 in half the sum (4) and .3 (6a). So compare how fast the sequences to success grow; their
+number can be compared by order of magnitude at most. A lag is the longest hold that training may ask for:
+T - 1 for adding over T steps, 90 for experiment 6a. Nets are evaluated after every 25 training steps, or
+1,600 sequences.
 """
 
 import math
@@ -33,11 +34,11 @@ from memcap.papers import NOT_MEASURED, Finding, OurClaim, Paper, StandIn, marks
 from memcap.papers.claims import all_of, at_most, each, first_of, having, least_widths, rank_correlation
 from memcap.terminal.words import plural
 
-POWER = 0.5  # the largest power of the lag that is called slow growth
-ROOM = 10  # by how much the lag must grow for growth to be judged
-CORRELATION = 0.4  # least rank correlation of lag and sequences, over the seeds, that is called growth
-HOLD = 50  # the lag from which on plain recurrent nets must fail
-THEIRS = pl.DataFrame(  # what we call the lag, sequences to success, and weights of the net
+POWER = 0.5  # growth is slow up to this power of the lag
+LEAST_RANGE = 10  # least ratio of the longest lag to the shortest one for growth to be judged
+CORRELATION = 0.4  # least rank correlation between lag and sequences, over all nets, for growth
+LONG_LAG = 50  # plain recurrent nets must fail at this lag and at longer ones
+THEIRS = pl.DataFrame(  # the paper's numbers, by the lag as it is counted here
     [
         ("latch", 50, 30_000, 364),
         ("latch", 100, 31_000, 664),
@@ -52,9 +53,9 @@ THEIRS = pl.DataFrame(  # what we call the lag, sequences to success, and weight
     ["task", "lag", "paper_sequences", "paper_weights"],
     orient="row",
 )
-LAGS = (5, 10, 25, 50, 100, 200, 500, 1000)  # that the axis names
+LAGS = (5, 10, 25, 50, 100, 200, 500, 1000)  # ticks of the axis
 NAMES = {"latch": "2c: one bit", "adding": "4: adding", "temporal_order": "6a: order of two"}
-UNITS = {"latch": 2, "adding": 4, "temporal_order": 2}  # whose sequences are drawn
+UNITS = {"latch": 2, "adding": 4, "temporal_order": 2}  # width of the nets that are drawn and judged
 ARMS = {
     "hold": "told the lag",
     "curriculum": "curriculum, forget bias 1",
@@ -64,7 +65,7 @@ ARMS = {
 
 
 def nets(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows of the three tasks with their arm, and `sequences` to success (infinite: unsolved)."""
+    """Return the rows of the three tasks, with `arm` and `sequences` to success (infinite if unsolved)."""
     plain, shorter = pl.col("cell") != "lstm", pl.col("curriculum").is_not_null()
     constant = having(init="forget_bias")
     arm = first_of("arm", Elman=plain, curriculum=shorter, constant=constant, hold=True)
@@ -73,9 +74,9 @@ def nets(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def lines(nets: pl.DataFrame) -> pl.DataFrame:
-    """Return, by task, arm, lag and units, how many seeds are solved, and the median of their sequences.
+    """Return a line per task, arm, lag and units: `seeds`, `solved`, and the median of `sequences`.
 
-    `least` is the least width that most seeds solve. Lags that only the paper has stand with nulls for ours.
+    `least` is the least width at which most seeds are solved. Lags of the paper alone have nulls for ours.
     """
     seeds, solved = pl.len().cast(pl.Int64).alias("seeds"), pl.col("solved").sum().cast(pl.Int64)
     medians = pl.col("sequences").median(), pl.col("parameters").first()
@@ -95,13 +96,13 @@ def draw(rows: pl.DataFrame) -> Drawn:
         own, units = data.filter(task=task), UNITS[task]
         look = marks.look(k, lw=1)
         theirs = own.drop_nulls("paper_sequences").unique("lag", maintain_order=True).sort("lag")
-        shape = look | {"label": f"{name}, paper", "mfc": "white", "ls": "--"}
-        above.plot(theirs["lag"], theirs["paper_sequences"], **shape)
+        open_marks = look | {"label": f"{name}, paper", "mfc": "white", "ls": "--"}
+        above.plot(theirs["lag"], theirs["paper_sequences"], **open_marks)
         label = f"{name}, {units} units, {ARMS['hold']}"
         _draw_sequences(above, own.filter(arm="hold", units=units), label=label, **look)
     for k, (arm, name) in enumerate(ARMS.items()):
         own = data.filter(task="latch", units=UNITS["latch"], arm=arm)
-        if own.is_empty():  # the curriculum, at the paper's own lags
+        if own.is_empty():  # study_full.yaml has no curriculum
             continue
         look = marks.look(0 if arm == "hold" else len(NAMES) + k - 1, lw=1)
         if arm in ("curriculum", "constant"):
@@ -112,7 +113,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     marks.legend(above)
     below.set(xlabel="lag (time steps)", ylabel="share that latch", ylim=(-0.08, 1.08))
     shortest = min(data["lag"])
-    marks.legend(below, loc="lower right" if shortest < HOLD else "center right")
+    marks.legend(below, loc="lower right" if shortest < LONG_LAG else "center right")
     marks.number_x(below, [lag for lag in LAGS if lag >= shortest])
     for axes in (above, below):
         axes.grid(color="#dddddd", lw=0.5)
@@ -129,14 +130,14 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def _widths(data: pl.DataFrame) -> str:
-    """Return the least widths of all tasks and lags, in words; nets are told the lag."""
+    """Return the range of `least` over tasks and lags, in words, for nets that are told the lag."""
     widths = data.filter(arm="hold")["least"].drop_nulls().to_list()
     least, most = min(widths, default=0), max(widths, default=0)
     return f"{least} to {most} units" if least < most else plural(least, "unit")
 
 
 def _draw_sequences(axes: Axes, own: pl.DataFrame, **shape: Any) -> None:
-    """Draw the sequences to success of nets of one width, where most are solved."""
+    """Draw the medians of the sequences to success, where they are finite."""
     shown = own.filter(pl.col("sequences").is_finite())
     axes.plot(shown["lag"], shown["sequences"], **shape)
 
@@ -145,7 +146,7 @@ def _cells_of_a_latch(nets: pl.DataFrame) -> Finding:
     least, units = pl.col("units") == pl.col("least"), UNITS["latch"]
     own = lines(nets).filter(task="latch")
     widths, elman = (least_widths(own.filter(arm=arm), "lag", least) for arm in ("hold", "Elman"))
-    plain = {lag: width for lag, width in elman.items() if lag >= HOLD}
+    plain = {lag: width for lag, width in elman.items() if lag >= LONG_LAG}
     if len(widths) < 2 or not plain:
         return NOT_MEASURED
     wider = [lag for lag, width in plain.items() if width > units]
@@ -157,7 +158,7 @@ def _cells_of_a_latch(nets: pl.DataFrame) -> Finding:
 def _growth(arm: str, nets: pl.DataFrame) -> Finding:
     own = nets.filter(task="latch", arm=arm, units=UNITS["latch"])
     medians = own.group_by("lag").agg(pl.col("sequences").median()).sort("lag").rows()
-    if not medians or medians[-1][0] < ROOM * medians[0][0]:
+    if not medians or medians[-1][0] < LEAST_RANGE * medians[0][0]:
         return NOT_MEASURED
     (first, few), (last, many) = medians[0], medians[-1]
     text = f"{few:,.0f} to {many:,.0f} from lag {first} to {last}"
@@ -170,7 +171,7 @@ def _growth(arm: str, nets: pl.DataFrame) -> Finding:
 
 
 def _at(task: str, nets: pl.DataFrame) -> Finding:
-    """Judge nets at the paper's least lag: all are solved, and no Elman net is."""
+    """Judge whether all nets are solved at the paper's least lag, and no Elman net is."""
     own = lines(nets).filter(task=task, lag=THEIRS.filter(task=task)["lag"].min(), units=UNITS[task])
     arms = {line["arm"]: line for line in own.to_dicts()}
     if not {"hold", "Elman"} <= arms.keys():
@@ -190,7 +191,7 @@ PAPER = Paper(
     claims=(
         StandIn(
             "one or two cells latch a bit at every lag, plain recurrent nets do not at long ones (here: most"
-            f" seeds, told the lag; Elman nets of 2 units, from lag {HOLD} on)",
+            f" seeds, told the lag; Elman nets of 2 units, from lag {LONG_LAG} on)",
             "2 cells at lags 50 to 1000; one would be sufficient; 0 % by BPTT or RTRL in experiment 2a, p ="
             " 100",
             "experiments 2a and 2c, table and text",
@@ -211,7 +212,7 @@ PAPER = Paper(
             " time",
         ),
         OurClaim(
-            "they do so from biases that are told the lag (here: likewise)",
+            "from biases that are told the lag, sequences to success grow as slowly (here: judged likewise)",
             "30,000 to 49,000; no net is told",
             "experiment 2c, table",
             partial(_growth, "hold"),

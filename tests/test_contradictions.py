@@ -1,0 +1,124 @@
+"""No published number contradicts another: a mark of two tables is one number, or a page says why it is not.
+The pages' tables are those of these rows (docs/tables.py)."""
+
+import math
+from itertools import combinations
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import polars as pl
+import pytest
+
+from memcap import store
+from memcap.capacity import cell_map
+from memcap.capacity.frontier import frontier
+from memcap.capacity.points import label
+from memcap.capacity.question import Question
+from memcap.capacity.sources import from_rows
+from memcap.runtime.published import ATLAS, rows_files
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parent.parent
+RECIPES = "cell_map.md", "GRU, LSTM and tanh net were also trained by recipes of the atlas"
+MUON = "measured.md", "With four and eight symbols Muon gains much"
+# (task, lag, cell) of marks that differ from table to table, and the page whose words say why.
+REASONS = {
+    ("adding", 50, "lstm"): ("question.md", "at no width can it output the sum of two numbers"),
+    ("copy (items=8)", 4, "lstm"): RECIPES,
+    ("delay_line", 8, "GRUCell"): RECIPES,
+    ("delay_line", 8, "SimpleCell"): RECIPES,
+    ("delay_line", 8, "lstm"): RECIPES,
+    ("delay_line", 20, "lstm"): ("measured.md", "While GGT takes 8,000 steps, Adam takes 13,600"),
+    ("delay_line (symbols=4)", 8, "lstm"): MUON,
+    ("delay_line (symbols=4)", 12, "lstm"): MUON,
+    ("delay_line (symbols=8)", 8, "lstm"): MUON,
+    ("parity", 16, "lstm"): RECIPES,
+    ("parity", 50, "lstm"): ("measured.md", "The race misses parity over 50 steps"),
+}
+MANY = {"atlas", "layers", "up_to", "keys", "cell_map_again", "the map", "memcap answer"}
+PAPERS = {"grazzi2024", "hewitt2020", "hochreiter1997", "illium2022", "kent2024", "openai2018", "tallec2018"}
+
+
+class Mark(NamedTuple):
+    """A u90 with its interval, and the recipe and network with which it was found."""
+
+    low: float
+    units: float
+    high: float
+    by: Any = None
+
+
+def marks_of(points):
+    """Return the marks by task, lag, cell, layers and verdict."""
+    marks = {}
+    for p in points:
+        u90, place = p.fit.u90, (p.task, p.lag, p.model.cell, p.model.layers, p.at)
+        marks.setdefault(place, []).append(Mark(u90.low, u90.units, u90.high, (p.recipe, p.model)))
+    return marks
+
+
+def answers_at(points):
+    """Return what `memcap answer` says at the places of these points."""
+    rows, marks = pl.concat(map(store.read, rows_files(ATLAS))), {}
+    for p in points:
+        found = from_rows(rows, Question(p.task, p.lag, p.model, at="steady"))
+        if found.widths is not None and found.at == p.at:
+            units, low, high = found.widths
+            marks[p.task, p.lag, p.model.cell, p.model.layers, p.at] = [Mark(low, units, high)]
+    return marks
+
+
+@pytest.fixture(scope="module")
+def tables():
+    """The marks of all studies and papers by their best recipes, of the map of cells, and of the answers."""
+    tables = {}
+    for file in (f for place in ("results", "memcap/papers") for f in ROOT.glob(f"{place}/*/rows.parquet")):
+        rows = store.read(file).with_columns(pl.col("cell").replace(cell_map.SAME))
+        at_length = frontier(rows.filter(evaluation_until="steady"), "trained")
+        at_length = [point for point in at_length if not point.task.stream]
+        tables[file.parent.name] = marks_of(frontier(rows) + at_length)
+    on_map = [need.point for need in cell_map.needs(pl.concat(map(store.read, rows_files("cell_map"))))]
+    return tables | {"the map": marks_of(on_map), "memcap answer": answers_at(on_map)}
+
+
+def pairs(tables):
+    """Yield each place that stands in two tables, with their names and their marks."""
+    for (name, marks), (other_name, others) in combinations(tables.items(), 2):
+        for place in marks.keys() & others.keys():
+            for one in marks[place]:
+                yield from ((place, {name, other_name}, one, other) for other in others[place])
+
+
+def apart(one, other):
+    """Tell whether neither u90 lies in the other's interval."""
+    return not (one.low <= other.units <= one.high or other.low <= one.units <= other.high)
+
+
+def contradictions(tables):
+    return {
+        (label(place[0]), *place[1:3]): (place, names, one, other)
+        for place, names, one, other in pairs(tables)
+        if apart(one, other)
+    }
+
+
+def test_marks_that_stand_in_two_tables_are_one_number_or_a_page_says_why_not(tables):
+    assert set().union(*(names for _, names, *_ in pairs(tables))) >= MANY | PAPERS
+    found = contradictions(tables)
+    assert found.keys() == REASONS.keys(), found
+    for page, words in REASONS.values():
+        assert words in " ".join((ROOT / "docs" / page).read_text(encoding="utf-8").split())
+
+
+def test_the_same_recipe_and_network_give_the_same_number_in_each_table(tables):
+    alike = [pair for pair in pairs(tables) if pair[2].by is not None and pair[2].by == pair[3].by]
+    assert len(alike) > 100
+    assert [pair for pair in alike if apart(*pair[2:])] == []
+
+
+@pytest.mark.parametrize("name", sorted(MANY | PAPERS))
+def test_a_number_that_is_moved_contradicts_another(tables, name):
+    mine = (pair for pair in pairs(tables) if name in pair[1])
+    place = next(place for place, _, one, other in mine if math.isfinite(one.high + other.high))
+    moved = tables | {name: tables[name] | {place: [Mark(*3 * [1e9])]}}
+    assert (label(place[0]), *place[1:3]) in contradictions(moved)
