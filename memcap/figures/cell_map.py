@@ -23,7 +23,7 @@ from memcap.figures.style import (
 from memcap.knobs import UserError
 from memcap.terminal.printing import number
 
-TITLE = "What each cell needs on each task"
+TITLE = "Bytes of state and parameters that each cell needs on each task: the dark boxes may be the fewest"
 GUEST = "#c2410c"
 FEWEST, MORE = "#1f6cb0", "#dbe7f3"  # colours of boxes: cells that may need the fewest bytes, and others
 NAMES, WIDE, HIGH = 1.7, 1.2, 0.4  # inches: names of cells, width and height of a box
@@ -102,7 +102,8 @@ def _column(axes: Axes, there: Sequence[Need], name: str, cells: Sequence[str], 
     for need in there:
         line = cells.index(need.cell)
         if not need.is_met:
-            words = f"> {_short(need.most[name])}" if need.point.trains else f"no: {need.best:.2f}"
+            share = "no" if need.point.u_exist is None else "few"
+            words = f"> {_short(need.most[name])}" if need.point.trains else f"{share}: {need.best:.2f}"
             write_in(axes, at, line, words, fontsize=9, color="#777777")
             continue
         draw_box(axes, at, line, FEWEST if need in best else MORE)
@@ -123,8 +124,9 @@ def caption(points: Sequence[Point]) -> list[str]:
         "Each box shows the state (above) and the parameters (below) with which 90 % of the seeds that train"
         ' at all pass, with the 95 % interval. "A to B" means that no seed passes with A, all pass with B,'
         " and no width between was tried. Dark boxes have an interval that overlaps with the smallest one's."
-        ' "No" means that fewer than half of the seeds pass at every width; it stands before the best score'
-        ' of any net. ">" means that the widest net tried was not enough, and wider nets may be.',
+        ' "No" means that no net passes, and "few" that fewer than half of the seeds do at every width; each'
+        ' stands before the best score of any net. ">" means that the widest net tried was not enough, and'
+        " wider nets may be.",
         "One layer and no convolution; a cell with a matrix has one head and keys of 16 numbers, unless its"
         f" name says otherwise. {' to '.join(map(str, sorted({min(seeds), max(seeds)})))} seeds."
         f"{choice_of_recipe(points)} {budgets(points)} {NO_LIMIT}",

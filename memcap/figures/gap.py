@@ -1,5 +1,6 @@
 """Bytes of state of the theoretical floor, of nets set by hand, and of nets that training needs."""
 
+import math
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from memcap.thresholds.curve import Threshold
 TITLE = "From the floor up: the state that theory asks for, and that training needs"
 HAND_SET, ANY_SEED, TRAINED = COLOURS[1], COLOURS[2], COLOURS[0]
 ROW, TIMES, TOP = 0.24, 1.0, 1.0  # inches: a line, the number at its end, the title
+BEYOND = 1.15  # an arrow stands at this many times the end
 
 
 @dataclass(frozen=True)
@@ -153,6 +155,8 @@ def _line(axes: Axes, k: int, gap: Gap) -> None:
         axes.plot(
             [gap.u90.low or end, high], [k, k], color=TRAINED, lw=2.5, alpha=0.4, label="_interval", zorder=2
         )
+        if not math.isfinite(gap.u90.high):
+            axes.plot(BEYOND * end, k, ">", color=TRAINED, ms=4, alpha=0.4, label="_open_end")
     words = f"x {gap.times:,.0f}" if gap.times else f"> {number(end)} bytes"
     axes.text(1.02, k, words, transform=axes.get_yaxis_transform(), fontsize=8, va="center", color="grey")
 
@@ -167,7 +171,10 @@ def caption(all_gaps: Sequence[Gap]) -> list[str]:
         " where neither says more). The numbers at the right show what training needs, divided by the floor."
         " A float32 number has 4 bytes, and a unit of an LSTM has 8 (h and c, the dotted line). If the floor"
         " is below that, an LSTM needs at least one unit.",
-        f"{budgets(points)} {NO_LIMIT}",
+        "An arrow marks an interval that the widths tried leave open. A line without a blue dot has no width"
+        ' that was enough; ">" stands before the widest tried. The width for nine in ten is fitted between'
+        " the widths tried, so it may lie below the narrowest net that passed."
+        f" {budgets(points)} {NO_LIMIT}",
         " ".join(pass_rules(points)),
     ]
 

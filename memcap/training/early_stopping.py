@@ -45,7 +45,7 @@ def rule(criterion: str, evaluation: Evaluation, of_file: bool = False) -> str:
     )
 
 
-def steady_rule(stretch: int, every: int) -> str:
+def steady_rule(stretch: int | str, every: int) -> str:
     """Say in words what "steady" means; `stretch` and `every` are those of `Evaluation`."""
     return (
         f"Steady: solved, and the same weights meet the criterion on sequences of {stretch} times the lag. A"

@@ -78,6 +78,18 @@ def test_a_box_says_what_is_needed_and_is_dark_where_that_may_be_least(rows):
     assert dark == {"GRUCell", "LRU"}
 
 
+def test_what_steady_means_is_said_once_and_few_nets_are_told_from_none():
+    lines = {"parity": 4, "delay_line": 20}
+    judged = {"evaluation_until": "steady", "steady": {1: 1, 2: 1}}
+    counts = {1: (1, 8), 2: (1, 8)}
+    rows = table(*(of_cell("LRU", counts, task=name, stretch=n, **judged) for name, n in lines.items()))
+    figure = draw(rows).figure
+    assert {text.get_text() for text in figure.axes[0].texts if ":" in text.get_text()} == {"few: 1.00"}
+    caption = " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
+    assert caption.count("Steady:") == 1
+    assert "on sequences of 4 (parity) or 20 (delay_line) times the lag" in caption
+
+
 def test_cells_that_may_need_fewest_bytes_come_first(rows):
     """Also those that wider nets may be enough of."""
     there = [need for need in needs(rows) if need.point.task.name == "latch"]

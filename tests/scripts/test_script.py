@@ -518,6 +518,7 @@ def test_a_script_of_a_task_without_a_twin_draws_by_memcap(framework, tmp_path, 
     assert run(text, framework, tmp_path).startswith(("SOLVED after", "NOT SOLVED"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_script_trains_on_an_error(framework, tmp_path):
     each = member("adding", 8, 2, batch=16)
