@@ -547,19 +547,35 @@ def units_of_adam() -> str:
     return table(("by", "of the units by", *(f"lag {lag}" for lag in by_lag)), lines)
 
 
+def passed_by_units(point: Point) -> str:
+    """How many nets passed, by units."""
+    counts = zip(point.units, point.solved, point.runs, strict=True)
+    return ", ".join(f"{units}: {solved} of {runs}" for units, solved, runs in counts)
+
+
+def units_in_equal_seconds() -> str:
+    """Tabulate the units of delay lines by Adam, and by GGT in as many seconds, with the counts."""
+    found = fit_all_recipes(rows_of("optimizers_seconds"))
+    lines = []
+    for lag, by in itertools.groupby(sorted(found, key=lambda p: (p.lag, p.recipe.name)), lambda p: p.lag):
+        adam, ggt = by
+        change = shift(adam.posterior, ggt.posterior, 0.9)
+        ratios = ("1", f"{change.ratio:.2f} [{change.low:.2f}, {change.high:.2f}]")
+        for p, ratio in zip((adam, ggt), ratios, strict=True):
+            steps = f"{p.recipe.optimizer}, {p.recipe.budget:,} steps"
+            lines.append((lag, steps, width(p.fit.u50), width(p.fit.u90), ratio, passed_by_units(p)))
+    heads = ("lag", "by", "half", "nine in ten", "of Adam's", "units: nets that pass")
+    return table(heads, lines)
+
+
 def optimizers_at_50() -> str:
     """Tabulate the units of a delay line of 50 by Adam and by Muon in as many steps, with the counts."""
     place = "delay_line", 50, "curriculum"
     adam = [p for p in all_recipes() if (p.label, p.lag, p.recipe.name) == place]
-    lines = []
-    for p in [*adam, *fit_all_recipes(rows_of("optimizers_fifty"))]:
-        passed = (
-            f"{units}: {solved} of {runs}"
-            for units, solved, runs in zip(p.units, p.solved, p.runs, strict=True)
-        )
-        lines.append(
-            (f"{p.recipe.optimizer} {p.recipe.lr:g}", width(p.fit.u50), width(p.fit.u90), ", ".join(passed))
-        )
+    lines = [
+        (f"{p.recipe.optimizer} {p.recipe.lr:g}", width(p.fit.u50), width(p.fit.u90), passed_by_units(p))
+        for p in [*adam, *fit_all_recipes(rows_of("optimizers_fifty"))]
+    ]
     return table(("by", "half", "nine in ten", "units: nets that pass"), lines)
 
 
@@ -1716,6 +1732,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "optimizers on delay lines": optimizers_on_delay_lines,
     "widths by optimizer": widths_by_optimizer,
     "units of Adam": units_of_adam,
+    "units in equal seconds": units_in_equal_seconds,
     "optimizers at 50": optimizers_at_50,
     "optimizers elsewhere": optimizers_elsewhere,
     "rates": rates,
