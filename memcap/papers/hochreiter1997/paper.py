@@ -15,11 +15,11 @@ the paper's plain recurrent nets.
 
 Our LSTM has a forget gate and biases throughout. Theirs has no forget gate, its gates see each other, and in
 experiment 2c it has no biases. So in each claim below another cell stands for theirs, and in all but one it
-is told the lag. Our nets must reach an accuracy of .99, or for adding a squared error of .01; theirs, errors
-below .2 (2c), .04 in half the sum (4) and .3 (6a). So compare how fast the sequences to success grow; their
-number can be compared by order of magnitude at most. A lag is the longest hold that training may ask for:
-T - 1 for adding over T steps, 90 for experiment 6a. Nets are evaluated after every 25 training steps, or
-1,600 sequences.
+is told the lag. Our nets must reach an accuracy of .99, or for adding a squared error of .01 in the sum;
+theirs, errors below .2 (2c), .04 in half the sum (4) and .3 (6a). So compare how fast the sequences to
+success grow; their number can be compared by order of magnitude at most. A lag is the longest hold that
+training may ask for: T - 1 for adding over T steps, 90 for experiment 6a. Nets are evaluated after every 25
+training steps, or 1,600 sequences.
 """
 
 import math
