@@ -3,9 +3,9 @@
 The names for notebooks and scripts are here, and listed in docs/python.md. Each is imported at its first use.
 """
 
-import importlib
+import sys
 
-# In place of typing's: the command listens to signals only after this file, and typing imports for 20 ms.
+# In place of typing's: the command listens to signals only after this file. So nothing else is imported here.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -64,10 +64,15 @@ if not TYPE_CHECKING:  # for a checker it would have every name
     def __getattr__(name: str) -> "Any":
         for home, names in _HOMES.items():
             if name in names:
-                return getattr(importlib.import_module(home), name)
+                return getattr(_imported(home), name)
         if name in __all__:  # a folder or a file
-            return importlib.import_module(f"memcap.{name}")
+            return _imported(f"memcap.{name}")
         raise AttributeError(f"module 'memcap' has no attribute {name!r}")
+
+
+def _imported(module: str) -> "Any":
+    __import__(module)
+    return sys.modules[module]
 
 
 def __dir__() -> list[str]:

@@ -31,7 +31,7 @@ READERS = {
     ".feather": pl.scan_ipc,
     ".ipc": pl.scan_ipc,
 }
-LARGEST_FILE = 2**29  # bytes
+LARGEST_FILE = 2**30  # bytes
 MOST_NUMBERS = LARGEST // 4  # of the inputs, which are float32
 MOST_CLASSES = 20  # a target with at most this many whole numbers has classes, with more it has values
 MOST_NAMES = 4095  # in a column: symbols and classes of a file are below 4,096
@@ -62,6 +62,7 @@ class Columns:
         values: whether the target has values; None: judged by its numbers.
         split: the column that says to which part a sequence belongs: train, validation (or val, valid, dev),
             test.
+        take: number of sequences to draw at random from a table that has more; None: all.
     """
 
     target: str
@@ -73,6 +74,7 @@ class Columns:
     missing: str = "refuse"
     values: bool | None = None
     split: str | None = None
+    take: int | None = None
 
 
 @dataclass(frozen=True)
@@ -260,6 +262,7 @@ class _Table:
             column = self.wanted.get(option)
             if column is not None and frame[column].null_count():
                 raise self.wrong(f"`{column}` ({option}) is missing in {frame[column].null_count():,} lines")
+        frame = self._taken(frame)
         if step is not None:
             has_texts = frame.schema[step] in (pl.String, pl.Categorical)
             if has_texts and not frame[step].cast(pl.String).str.contains(TIME).all():
@@ -279,7 +282,7 @@ class _Table:
         if self.shape[0] * self.shape[1] > MOST_NUMBERS:
             raise self.wrong(
                 f"{self.shape[0]:,} sequences, of which the longest has {self.shape[1]:,} steps, are more"
-                f" than {LARGEST >> 20} MiB; take a part of the sequences, or their last steps"
+                f" than {LARGEST >> 20} MiB; --take draws some of them, or leave out early steps"
             )
 
     def wrong(self, what: str) -> UserError:
@@ -316,6 +319,15 @@ class _Table:
             if not (kind.is_numeric() or kind == pl.Boolean or kind == pl.Null or _has_names(kind)):
                 raise self.wrong(f"`{name}` holds {kind}; it must hold numbers or names")
 
+    def _taken(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Return the lines of the sequences that are drawn, in any order of lines the same ones."""
+        names = frame[self.columns.sequence].unique().sort()
+        self.drawn_from = len(names)
+        if self.columns.take is None or self.columns.take >= len(names):
+            return frame
+        places = np.random.default_rng(0).permutation(len(names))[: self.columns.take]
+        return frame.join(names[places].to_frame(), self.columns.sequence, "semi", maintain_order="left")
+
     def _to_last_answer(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Add the numbers of sequences and steps, and leave out steps after the last one with a target."""
         sequence, target = self.columns.sequence, self.columns.target
@@ -338,7 +350,8 @@ class _Table:
         groups = ""
         if self.columns.group is not None:
             groups = f", in {plural(int(self.groups().max()) + 1, 'group')} of `{self.columns.group}`"
-        return f"{self.name}: {plural(self.shape[0], 'sequence')} of {text} steps{median}{groups}."
+        drawn = f", drawn from {self.drawn_from:,}" if self.drawn_from > self.shape[0] else ""
+        return f"{self.name}: {plural(self.shape[0], 'sequence')} of {text} steps{median}{groups}{drawn}."
 
     def groups(self) -> np.ndarray:
         """Return the group of each sequence, (N,) from 0."""
@@ -390,9 +403,10 @@ class _Table:
                 said.append(f"whether {name} is missing")
         width = sum(part.shape[1] for part in parts)
         if width * self.shape[0] * self.shape[1] > MOST_NUMBERS:
+            fit = MOST_NUMBERS // (width * self.shape[1])
             raise self.wrong(
                 f"{self.shape[0]:,} sequences of up to {self.shape[1]:,} steps of {width} numbers are more"
-                f" than {LARGEST >> 20} MiB; take a part of the sequences, or fewer features"
+                f" than {LARGEST >> 20} MiB; --take {fit} draws as many as fit, or leave out features"
             )
         table = np.concatenate(parts, axis=1).astype(np.float32)
         return self._spread(table), [], f"Inputs: {plural(width, 'number')} a step: {_first(said)}."

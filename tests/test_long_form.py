@@ -10,6 +10,7 @@ import pytest
 from study_checks import refusal
 
 import memcap
+from memcap import long_form as module
 from memcap import sequences
 from memcap.knobs import UserError
 from memcap.long_form import MISSING, Columns, array_form, long_form, read_table
@@ -201,6 +202,28 @@ def test_a_bad_file_is_one_line(tmp_path, name, content, said):
     if content is not None:
         (tmp_path / name).write_bytes(content)
     assert said in refusal(lambda: read_table(tmp_path / name, Columns("y")))
+
+
+def test_of_a_large_table_sequences_are_drawn_the_same_in_any_order_of_lines():
+    frame = pl.DataFrame(frame_of(500))
+    turned = pl.concat([frame[1500:], frame[:1500]])
+    forms = [
+        long_form(each, Columns("y", take=take)) for each, take in ((frame, 60), (turned, 60), (frame, 500))
+    ]
+    drawn, again, whole = ({tuple(row) for row in form.arrays["inputs"][..., 0].tolist()} for form in forms)
+    assert drawn == again < whole
+    assert len(drawn) == 60
+    assert 10 < forms[0].arrays["targets"].sum() < 50
+    assert forms[0].words[0] == "frame: 60 sequences of 6 steps, drawn from 500."
+    assert forms[2].words[0] == "frame: 500 sequences of 6 steps."
+
+
+def test_numbers_that_are_too_many_say_how_many_sequences_fit(monkeypatch):
+    monkeypatch.setattr(module, "MOST_NUMBERS", 600)
+    frame = pl.DataFrame(frame_of(60)).with_columns(z=pl.col("x"))
+    said = refusal(lambda: long_form(frame, Columns("y", features=("x", "z"))))
+    assert said.endswith("64 MiB; --take 50 draws as many as fit, or leave out features")
+    assert len(long_form(frame, Columns("y", features=("x", "z"), take=50)).arrays["inputs"]) == 50
 
 
 def frame_of(count=40, steps=6):

@@ -107,6 +107,7 @@ BAD = {
     "mine.csv --target y --missing drop": "'drop'",
     "mine.csv --target y --split part": "mine.csv: has no column `part` (--split); it has sequence, x, y",
     "arrays --split part": "--split part: arrays have no columns; leave it out",
+    "arrays --take 9": "--take 9: arrays have no columns; leave it out",
     "two.csv --target y": "too few sequences or groups",
     "one.csv --target y": "at least 2 sequences of at least 2 steps",
 }

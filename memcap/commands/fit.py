@@ -44,6 +44,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("--group", help="column of subjects or machines; each is on one side of a split only")
     about = "column that assigns sequences to train, validation or test (default: folds)"
     parser.add_argument("--split", help=about)
+    about = "number of sequences to draw at random from a larger table (default: all)"
+    parser.add_argument("--take", type=positive, help=about)
     about = "missing features: refuse them (default), or tell the net where they are"
     parser.add_argument("--missing", choices=("refuse", "mask"), default="refuse", help=about)
     about = "the target is numbers (default for whole numbers: classes, if they are few)"
@@ -103,7 +105,7 @@ def _task(arguments: Namespace, folder: Path) -> tuple[Data, list[str]]:
     if not is_table(file):
         if file.suffix != ".npz" and not file.is_dir():
             raise UserError(f"{file}: must be a {', '.join(READERS)} or .npz file, or a folder of .npy files")
-        for option in ("target", "split"):
+        for option in ("target", "split", "take"):
             if (value := getattr(arguments, option)) is not None:
                 raise UserError(f"--{option} {value}: arrays have no columns; leave it out")
         if file.is_dir():
@@ -122,6 +124,7 @@ def _task(arguments: Namespace, folder: Path) -> tuple[Data, list[str]]:
         arguments.missing,
         arguments.values,
         arguments.split,
+        arguments.take,
     )
     return _saved(read_table(file, columns), folder)
 

@@ -107,7 +107,12 @@ def status(folder: Path) -> Status:
     # of jobs with damaged heartbeats: nobody knows whether they train, so their members count as left over
     unheard = _union(theirs for token, theirs in keys.items() if token not in jobs)
     alive = {token: job for token, job in jobs.items() if job.alive}
-    gone = {token: job for token, job in jobs.items() if token not in alive and job.ended != "done"}
+    # of rows that cannot be read, some may be those of jobs that have ended well
+    gone = {
+        token: job
+        for token, job in jobs.items()
+        if token not in alive and (job.ended != "done" or (bad and not job.searched))
+    }
     measured = without_failed(rows)
     failed = _failures(rows, {token: keys[token] for token in alive})
     failed_keys = frozenset(each.key for each in failed)

@@ -66,7 +66,13 @@ def test_it_does_what_its_row_says(name):
     assert right[np.broadcast_to(due, right.shape)].mean() > 0.985
 
 
-@pytest.mark.parametrize("name", ["latch-symbols=32", "copy", "parity", "adding"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "copy",
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("latch-symbols=32", "parity", "adding")),
+    ],
+)
 def test_it_is_right_at_shorter_lags_too(name):
     net = memcap.load(f"atlas:{name}-L50")
     task = net.member.task

@@ -33,6 +33,7 @@ def test_it_starts_orthogonal_by_itself_and_by_name():
     assert net.carry_numbers() == 6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("cell", "enough"), [("linear", 3), ("LRU", 2)])
 def test_training_needs_exactly_what_the_theorem_says_at_lag_2(cell, enough):
     """lag + 1 carry numbers, in whole units: one a linear unit, two an LRU's."""

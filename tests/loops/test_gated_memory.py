@@ -51,6 +51,7 @@ def words(cell, *flags):
 
 
 @needs_compiler
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("cell", "flags"), [*((LSTM, flags) for flags in ALL_WIDTHS), (GRU, ALL_WIDTHS[-1])], ids=label
 )

@@ -274,11 +274,17 @@ WRITTEN_OUT = [
     *((name, CUT, "while") for name in ("GRUCell", f"{__name__}:Simple", "OptimizedLSTMCell", "LSTMCell")),
     ("OptimizedLSTMCell", RESET, "while"),
     *((name, case, "associative") for name in DIAGONAL for case in (EXACT, CUT, RESET)),
-    *((name, case, "associative") for name in CHUNKED for case in (LAST, CUT_READOUT, RESET)),
+    *((name, CUT_READOUT, "associative") for name in CHUNKED),
     # the others of the delta rule have the first one's chunks, but for what is here
     ("delta_net", RESET, "associative"),
-    (f"{__name__}:Decaying", CUT_READOUT, "associative"),
-    ("signed_delta_net", LAST, "associative"),
+    *(
+        pytest.param(*each, "associative", marks=pytest.mark.slow)
+        for each in [
+            *((name, case) for name in CHUNKED for case in (LAST, RESET)),
+            (f"{__name__}:Decaying", CUT_READOUT),
+            ("signed_delta_net", LAST),
+        ]
+    ),
 ]
 
 

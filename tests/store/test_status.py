@@ -141,6 +141,21 @@ def test_what_cannot_be_read_is_named_and_the_rest_counts(tmp_path):
     assert [path.name for path in found.unreadable] == ["a.parquet", "b.parquet", "c.parquet"]
 
 
+def test_rows_that_cannot_be_read_are_unfinished_members_of_the_job_that_ended_well(tmp_path):
+    keys = rows_of(tmp_path, group(counts={1: (2, 4)}))
+    put(tmp_path, "0123456789abcdef", first(ended="done", command="memcap train study=mine"), [*keys])
+    assert status(tmp_path).unfinished == ()
+    path = tmp_path / "rows" / "made_up.parquet"
+    content = bytearray(path.read_bytes())
+    content[100] ^= 1
+    path.write_bytes(content)
+    found = status(tmp_path)
+    assert (found.done, found.left_over, len(found.unfinished)) == (0, 4, 1)
+    said = memcap(tmp_path, "status", ".").out.splitlines()
+    assert said[0] == ".: 0 of 4 members done: 0 solved, 0 not; 0 failed."
+    assert said[-1].startswith("Resume with: ")
+
+
 def test_studies_are_found_below_a_folder(tmp_path):
     rows_of(tmp_path / "outputs" / "b", group(counts={1: (0, 1)}))
     put(tmp_path / "outputs" / "a", "x", first(), ["a"])
