@@ -165,8 +165,7 @@ def _growth(arm: str, nets: pl.DataFrame) -> Finding:
     if math.isinf(few) or math.isinf(many):
         return Finding(text, False)
     power = math.log(many / few) / math.log(last / first)
-    rises = own["sequences"].n_unique() > 1
-    rises = rises and rank_correlation(own["lag"], own["sequences"]) >= CORRELATION
+    rises = own["sequences"].n_unique() > 1 and rank_correlation(own["lag"], own["sequences"]) >= CORRELATION
     return Finding(f"{text}: as lag^{power:.2f}", rises and power <= POWER)
 
 
@@ -207,9 +206,9 @@ PAPER = Paper(
             partial(_growth, "constant"),
             within=("task", "init", "cell", "units"),
             why="at lag 100 3 of 8 seeds latch the bit in 3,000 steps, and 4 of 8 through a curriculum over"
-            " the lag from a forget bias of 1; so the slow growth below is that of the start, which is told"
-            " the lag. Their cells cannot forget, and they train at smaller rates, one sequence at a"
-            " time",
+            " the lag from a forget bias of 1; so the slow growth of the next claim comes from its start,"
+            " which is told the lag. Their cells cannot forget, and they train at smaller rates, one sequence"
+            " at a time",
         ),
         OurClaim(
             "from biases that are told the lag, sequences to success grow as slowly (here: judged likewise)",
