@@ -59,7 +59,7 @@ def train_step(weights: jax.Array, member: Member, state: optax.OptState, step: 
 class Net:
     """A net in training."""
 
-    member: Member
+    member: Member  # its task, network, recipe, evaluation and seed
     weights: jax.Array  # one vector
     steps: int = 0
     status: str = "running"  # in the end "solved", "unsolved" or "diverged"
@@ -95,7 +95,7 @@ class Net:
         if solved and passed and rule.until in stricter and self.passes(stricter[rule.until]):
             self.verdicts[rule.until] = self.steps
         if rule.until in self.verdicts or (at_end and (solved or not passed)):
-            self.status = "solved" if solved else "unsolved"  # a net that has just passed is evaluated again
+            self.status = "solved" if solved else "unsolved"  # after a pass at the end it is evaluated again
 
 
 def train(member: Member) -> Net:

@@ -113,7 +113,7 @@ class Loop:
     """One way to run a cell over time, with exact gradients. A subclass must define `run`.
 
     Attributes:
-        name: value of `engine.loop` and of the column `loop`; for a loop outside the package they are
+        name: value of `engine.loop` and of the column `loop`; for a loop outside the package both are
             `module:object`.
         what: the cell that it runs, in words, for the warning that the loop cannot run here.
         chosen_on: platforms on which `engine.loop=auto` may choose it.

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from jax import lax
 
 from memcap.cells import cell_class
 from memcap.config import Evaluation, Member
 from memcap.loops import Answers, loss_and_score_sums
+from memcap.loops.base import select
 from memcap.models.architecture import Architecture
 from memcap.models.network import Network, pass_of
 from memcap.optimizers import CAN_PAD, NET_OPTIMIZERS, freeze_cell
@@ -141,7 +141,7 @@ class TrainSpec:
 
     @property
     def can_pad(self) -> bool:
-        """Tell whether members of several widths can share a program of this spec, the narrower padded."""
+        """Tell whether members of several widths can share a program, with the narrower ones padded."""
         can_pad = self.optimizer not in NET_OPTIMIZERS or self.optimizer in CAN_PAD
         return can_pad and cell_class(self.architecture.model.cell).can_pad
 
@@ -165,28 +165,6 @@ CLIPPINGS: Mapping[str, Callable[[float], optax.GradientTransformation]] = {
     "norm": optax.clip_by_global_norm,
     "element": optax.clip,
 }
-
-
-def optimizer_of(
-    name: str,
-    clip: float,
-    clip_by: str = "norm",
-    decays: Float[np.ndarray, " P"] | None = None,
-    architecture: Architecture | None = None,
-) -> optax.GradientTransformationExtraArgs:
-    """Chain clipping, the optimizer of this name, and each weight's decay, if there is any.
-
-    An optimizer of `NET_OPTIMIZERS` needs the architecture, and the member's `units` at each update.
-    """
-    if name in NET_OPTIMIZERS:
-        assert architecture is not None
-        direction = NET_OPTIMIZERS[name](architecture)
-    else:
-        direction = OPTIMIZERS[name]()
-    steps = [CLIPPINGS[clip_by](clip), direction]
-    if decays is not None:
-        steps.append(optax.add_decayed_weights(jnp.asarray(decays)))
-    return optax.chain(*steps)
 
 
 def right_sequences(outputs: Float[Array, "O *T B"], batch: Batch) -> Bool[Array, " B"]:
@@ -232,11 +210,15 @@ class Trainer:
 
     @property
     def optimizer(self) -> optax.GradientTransformationExtraArgs:
-        """The optimizer of the flat weights, without the learning rate."""
-        spec = self.spec
-        decays = spec.decay * spec.architecture.matrices() if spec.decay else None
-        optimizer = optimizer_of(spec.optimizer, spec.clip, spec.clip_by, decays, spec.architecture)
-        return freeze_cell(spec.architecture, optimizer) if spec.freeze else optimizer
+        """The optimizer of the flat weights, without the learning rate; `update` needs the member's units."""
+        spec, net = self.spec, self.spec.architecture
+        elementwise = OPTIMIZERS.get(spec.optimizer)
+        direction = elementwise() if elementwise else NET_OPTIMIZERS[spec.optimizer](net)
+        steps = [CLIPPINGS[spec.clip_by](spec.clip), direction]
+        if spec.decay:
+            steps.append(optax.add_decayed_weights(jnp.asarray(spec.decay * net.matrices())))
+        optimizer = optax.chain(*steps)
+        return freeze_cell(net, optimizer) if spec.freeze else optimizer
 
     def _network(self, params: Float[Array, " P"]) -> Network:
         architecture = self.spec.architecture
@@ -280,9 +262,8 @@ class Trainer:
 
         def mean_loss(params: Float[Array, " P"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
             length = self.lag_and_length(state, operands)[1]
-            network = self._network(params)
             over = pass_of(self.spec.task, batch, length, operands.units)
-            loss, score, due = network.score(over, self._answers(batch), self.loop)
+            loss, score, due = self._network(params).score(over, self._answers(batch), self.loop)
             return loss / due, score / due
 
         (loss, score), gradient = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
@@ -309,9 +290,7 @@ class Trainer:
             )
             # A score at a shorter lag must not trigger an evaluation.
             mean = jnp.where(state.curriculum.lag < operands.lag, jnp.nan, mean)
-            new_curriculum = jax.tree.map(
-                lambda new, old: jnp.where(applied, new, old), updated, state.curriculum
-            )
+            new_curriculum = select(applied, updated, state.curriculum)
         new_state = TrainState(
             params,
             opt_state,
@@ -325,8 +304,8 @@ class Trainer:
     def train_chunk(
         self, state: TrainState, operands: TrainOperands
     ) -> tuple[TrainState, Float[Array, " every"]]:
-        """Take up to `evaluation.every` training steps; return the state and the loss of each step taken,
-        else 0."""
+        """Take up to `evaluation.every` training steps; return the state, and losses with 0 for steps that
+        were not taken."""
         every = self.spec.evaluation.every
         steps_left = jnp.minimum(every, operands.budget - state.step)
 
@@ -397,7 +376,7 @@ class Trainer:
             batch, counts = task.part(
                 side, k, operands.lag, operands.length, self.max_eval_length, self.spec.evaluation.block
             )
-            over = pass_of(self.spec.task, batch, operands.length, operands.units)
+            over = pass_of(task, batch, operands.length, operands.units)
             outputs = self._network(params).run(over, self.loop)[1]
             due = counts if batch.mask is None else counts & batch.mask
             return sums + jnp.stack(loss_and_score_sums(outputs, Answers(batch.targets, due, task.loss)))

@@ -26,7 +26,8 @@ from memcap.scripts import FRAMEWORKS, script
 from memcap.scripts.script import CLIPPINGS, LAYERS, OPTIMIZERS
 from memcap.training import curriculum
 from memcap.training.operands import train_operands
-from memcap.training.step import Trainer, TrainSpec, learning_rate, optimizer_of
+from memcap.training.step import OPTIMIZERS as DIRECTIONS
+from memcap.training.step import Trainer, TrainSpec, learning_rate
 
 MODULES = {"flax": {"jax", "optax", "flax"}, "keras": {"keras"}, "torch": {"torch"}}
 
@@ -307,7 +308,7 @@ def test_an_optimizer_of_a_script_steps_as_the_engine_s(name):
             weights = weights - 0.5 * np.asarray(direction)
         return weights
 
-    weights = after(optimizer_of(name, 1e9))
+    weights = after(DIRECTIONS[name]())
     np.testing.assert_array_equal(after(eval(f"optax.{in_flax}", {"optax": optax})), weights)
     torch = pytest.importorskip("torch")
     trained = [torch.zeros(3, requires_grad=True)]

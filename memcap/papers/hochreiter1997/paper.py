@@ -15,11 +15,11 @@ the paper's plain recurrent nets.
 
 Our LSTM has a forget gate and biases throughout. Theirs has no forget gate, its gates see each other, and in
 experiment 2c it has no biases. So in each claim below another cell stands for theirs, and in all but one it
-is told the lag. Our nets must reach an accuracy of .99, or for adding a squared error of .01; theirs, errors
-below .2 (2c), .04 in half the sum (4) and .3 (6a). So compare how fast the sequences to success grow; their
-number can be compared by order of magnitude at most. A lag is the longest hold that training may ask for:
-T - 1 for adding over T steps, 90 for experiment 6a. Nets are evaluated after every 25 training steps, or
-1,600 sequences.
+is told the lag. Our nets must reach an accuracy of .99, or for adding a squared error of .01 in the sum;
+theirs, errors below .2 (2c), .04 in half the sum (4) and .3 (6a). So compare how fast the sequences to
+success grow; their number can be compared by order of magnitude at most. A lag is the longest hold that
+training may ask for: T - 1 for adding over T steps, 90 for experiment 6a. Nets are evaluated after every 25
+training steps, or 1,600 sequences.
 """
 
 import math
@@ -165,8 +165,7 @@ def _growth(arm: str, nets: pl.DataFrame) -> Finding:
     if math.isinf(few) or math.isinf(many):
         return Finding(text, False)
     power = math.log(many / few) / math.log(last / first)
-    rises = own["sequences"].n_unique() > 1
-    rises = rises and rank_correlation(own["lag"], own["sequences"]) >= CORRELATION
+    rises = own["sequences"].n_unique() > 1 and rank_correlation(own["lag"], own["sequences"]) >= CORRELATION
     return Finding(f"{text}: as lag^{power:.2f}", rises and power <= POWER)
 
 
@@ -207,9 +206,9 @@ PAPER = Paper(
             partial(_growth, "constant"),
             within=("task", "init", "cell", "units"),
             why="at lag 100 3 of 8 seeds latch the bit in 3,000 steps, and 4 of 8 through a curriculum over"
-            " the lag from a forget bias of 1; so the slow growth below is that of the start, which is told"
-            " the lag. Their cells cannot forget, and they train at smaller rates, one sequence at a"
-            " time",
+            " the lag from a forget bias of 1; so the slow growth of the next claim comes from its start,"
+            " which is told the lag. Their cells cannot forget, and they train at smaller rates, one sequence"
+            " at a time",
         ),
         OurClaim(
             "from biases that are told the lag, sequences to success grow as slowly (here: judged likewise)",
