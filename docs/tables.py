@@ -73,6 +73,7 @@ SEQUENCES_OF_MARKS = 10_000  # of docs/known_widths.py
 UNIFORM_RATE = 0.06  # of recipe=uniform
 FRESH_SEEDS = 8400  # of sweeps/rates.yaml: these and later ones chose no rate
 NEAR_THRESHOLDS = ("8 5", "12 7", "20 10", "20 12")  # lags and units
+NEAR_IN_SECONDS = ("8 5", "12 6", "20 10")
 SHORT = ("a bit, seen once", "one of 32 symbols, seen once", "how many steps went by", *list(QUESTIONS)[5:])
 
 
@@ -564,8 +565,16 @@ def units_in_equal_seconds() -> str:
         for p, ratio in zip((adam, ggt), ratios, strict=True):
             steps = f"{p.recipe.optimizer}, {p.recipe.budget:,} steps"
             lines.append((lag, steps, width(p.fit.u50), width(p.fit.u90), ratio, passed_by_units(p)))
+    near = rows_of("optimizers_seconds").filter(
+        pl.concat_str("lag", "units", separator=" ").is_in(NEAR_IN_SECONDS)
+    )
+    passed = {name: int(own["steady"].sum()) for (name,), own in near.group_by("optimizer")}
+    together = (
+        f"Of {near.height // 2} nets near the thresholds (5 units at lag 8, 6 at 12, 10 at 20), {passed['ggt']}"
+        f" pass by GGT and {passed['adam']} by Adam."
+    )
     heads = ("lag", "by", "half", "nine in ten", "of Adam's", "units: nets that pass")
-    return table(heads, lines)
+    return f"{table(heads, lines)}\n\n{filled(together)}"
 
 
 def optimizers_at_50() -> str:

@@ -80,6 +80,7 @@ def test_published_rows_are_read_as_they_were_written(study):
         "optimizers": ["native"],
         "optimizers_fifty": ["native"],
         "optimizers_frontier": ["native"],
+        "optimizers_seconds": ["native"],
         "rates": ["native"],
         "other_tasks": ["native"],
         "recipes_race": ["native", "xla"],
