@@ -555,8 +555,10 @@ def passed_by_units(point: Point) -> str:
 
 
 def units_in_equal_seconds() -> str:
-    """Tabulate the units of delay lines by Adam, and by GGT in as many seconds, with the counts."""
-    found = fit_all_recipes(rows_of("optimizers_seconds"))
+    """Tabulate the units of delay lines by Adam, and by GGT in as many seconds, with the counts, and with the
+    median seconds of the nets that trained to their end."""
+    rows = rows_of("optimizers_seconds")
+    found = fit_all_recipes(rows)
     lines = []
     for lag, by in itertools.groupby(sorted(found, key=lambda p: (p.lag, p.recipe.name)), lambda p: p.lag):
         adam, ggt = by
@@ -564,16 +566,16 @@ def units_in_equal_seconds() -> str:
         ratios = ("1", f"{change.ratio:.2f} [{change.low:.2f}, {change.high:.2f}]")
         for p, ratio in zip((adam, ggt), ratios, strict=True):
             steps = f"{p.recipe.optimizer}, {p.recipe.budget:,} steps"
-            lines.append((lag, steps, width(p.fit.u50), width(p.fit.u90), ratio, passed_by_units(p)))
-    near = rows_of("optimizers_seconds").filter(
-        pl.concat_str("lag", "units", separator=" ").is_in(NEAR_IN_SECONDS)
-    )
+            ended = rows.filter(pl.col("steps") == p.recipe.budget, lag=lag, recipe=p.recipe.name)
+            seconds = f"{ended['run_seconds'].median():.1f}"
+            lines.append((lag, steps, seconds, width(p.fit.u50), width(p.fit.u90), ratio, passed_by_units(p)))
+    near = rows.filter(pl.concat_str("lag", "units", separator=" ").is_in(NEAR_IN_SECONDS))
     passed = {name: int(own["steady"].sum()) for (name,), own in near.group_by("optimizer")}
     together = (
-        f"Of {near.height // 2} nets near the thresholds (5 units at lag 8, 6 at 12, 10 at 20), {passed['ggt']}"
-        f" pass by GGT and {passed['adam']} by Adam."
+        f"Of {near.height // 2} nets near the thresholds (5 units at lag 8, 6 at 12, 10 at 20),"
+        f" {passed['ggt']} pass by GGT and {passed['adam']} by Adam."
     )
-    heads = ("lag", "by", "half", "nine in ten", "of Adam's", "units: nets that pass")
+    heads = ("lag", "by", "seconds", "half", "nine in ten", "of Adam's", "units: nets that pass")
     return f"{table(heads, lines)}\n\n{filled(together)}"
 
 
