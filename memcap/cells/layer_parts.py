@@ -10,13 +10,13 @@
              U is the size of a value of each head, so the state has H K U numbers. After the other parts
 
 So `delta_net+conv4`, `gla+conv4+gate`, `gated_delta_net+conv4+gate+rate` and `mamba2+conv4+gate+skip` are the
-published layers, but for what the page of cells lists (docs/cell_map.md). Held against NumPy recurrences that
-are written from the code of flash-linear-attention and of mamba (tests/cells/test_layer_parts.py).
+published layers, but for what the page of cells lists (docs/cell_map.md). Parts of mLSTM and sLSTM are in
+xlstm_parts.py. Held against NumPy recurrences that are written from the code of flash-linear-attention, mamba
+and xlstm (tests/cells/test_layer_parts.py).
 """
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import jax
@@ -27,6 +27,9 @@ from memcap.cells.base import Cell
 from memcap.cells.gated_delta_net import GatedDeltaNet
 from memcap.cells.mamba2 import MOST_RATE, Mamba2
 from memcap.cells.matrix import MatrixCell, rms_norm
+from memcap.cells.mlstm import MLSTM
+from memcap.cells.slstm import SLSTM
+from memcap.cells.xlstm_parts import MLSTMConvolution, MLSTMGate, MLSTMSkip, SLSTMConvolution, conv_param
 from memcap.knobs import UserError
 
 if TYPE_CHECKING:
@@ -52,14 +55,9 @@ class Convolution(MatrixCell):
         super().__init__(in_features, hidden_features, rngs=rngs)
         for name in KERNELS:
             width = getattr(self, name)[...].shape[-1]
-            setattr(self, f"{name}_taps", self._param(rngs, self.window, width))
+            setattr(self, f"{name}_taps", conv_param(rngs, self.window, self.window, width))
             if self.conv_bias:
-                setattr(self, f"{name}_bias", self._param(rngs, width))
-
-    def _param(self, rngs: nnx.Rngs, *shape: int) -> nnx.Param:
-        """Draw a parameter as torch.nn.Conv1d does."""
-        most = 1 / math.sqrt(self.window)
-        return nnx.Param(jax.random.uniform(rngs.params(), shape, minval=-most, maxval=most))
+                setattr(self, f"{name}_bias", conv_param(rngs, self.window, width))
 
     def project(self, shifted: Float[Array, "*T B F4"], name: str) -> Float[Array, "*T B N"]:
         """Return SiLU of the convolution."""
@@ -157,30 +155,44 @@ class Part(NamedTuple):
         kind: the class that has it.
         whole: the class of the cells that may have it.
         which: these cells, in words.
-        method: what these cells must have as MatrixCell has it; None: nothing.
+        method: what these cells must have as that class has it; None: nothing.
         fields: what a suffix sets in the subclass.
     """
 
     kind: type[Cell]
-    whole: type[MatrixCell]
+    whole: type[Cell]
     which: str
     method: str | None
     fields: dict[str, Any]
 
 
 MOST_KEYS, MOST_HEADS = 256, 16
-MATRIX = "a cell with a matrix and one write per step, as gla, mamba2, delta_net and gated_delta_net"
+WRITES_ONCE = "a cell with a matrix and one write per step, as gla, mamba2, delta_net and gated_delta_net"
 ANY_MATRIX = "a cell with a matrix"
 BEFORE_CARRY = f"{ANY_MATRIX}, before a variant of its carry"
+CONVOLVED = f"{WRITES_ONCE}, of mlstm, or of slstm before a variant of its carry"
+WINDOWS = range(2, 17)
 PARTS = {
-    "gate": Part(OutputGate, MatrixCell, MATRIX, "update", {}),
-    "skip": Part(Skip, Mamba2, "mamba2", "update", {}),
+    "gate": Part(OutputGate, MatrixCell, f"{WRITES_ONCE}, or of mlstm", "update", {}),
+    "skip": Part(Skip, Mamba2, "mamba2, or of mlstm after +conv4", "update", {}),
     "rate": Part(Rate, GatedDeltaNet, "gated_delta_net", "update", {}),
-    **{f"conv{n}": Part(Convolution, MatrixCell, MATRIX, "update", {"window": n}) for n in range(2, 17)},
+    **{f"conv{n}": Part(Convolution, MatrixCell, CONVOLVED, "update", {"window": n}) for n in WINDOWS},
     **{f"key{n}": Part(KeySize, MatrixCell, ANY_MATRIX, None, {"keys": n}) for n in range(1, MOST_KEYS + 1)},
     **{
         f"heads{n}": Part(Heads, MatrixCell, BEFORE_CARRY, "__call__", {"hidden_per_unit": n})
         for n in range(2, MOST_HEADS + 1)
+    },
+}
+# What a suffix stands for in cells of xLSTM.
+XLSTM_PARTS = {
+    "gate": [Part(MLSTMGate, MLSTM, "", None, {})],
+    "skip": [Part(MLSTMSkip, MLSTMConvolution, "", None, {})],
+    **{
+        f"conv{n}": [
+            Part(MLSTMConvolution, MLSTM, "", None, {"window": n}),
+            Part(SLSTMConvolution, SLSTM, "", "__call__", {"window": n}),
+        ]
+        for n in WINDOWS
     },
 }
 
@@ -191,7 +203,8 @@ def part(cls: type[Cell], suffix: str, name: str) -> tuple[type[Cell], dict[str,
     Raises:
         UserError: this cell cannot have the part.
     """
-    kind, whole, which, method, fields = PARTS[suffix]
-    if not issubclass(cls, whole) or (method and getattr(cls, method) is not getattr(MatrixCell, method)):
-        raise UserError(f"model.cell={name}: +{suffix} is a part of {which}")
+    of_xlstm = (each for each in XLSTM_PARTS.get(suffix, ()) if issubclass(cls, each.whole))
+    kind, whole, _, method, fields = next(of_xlstm, PARTS[suffix])
+    if not issubclass(cls, whole) or (method and getattr(cls, method) is not getattr(whole, method)):
+        raise UserError(f"model.cell={name}: +{suffix} is a part of {PARTS[suffix].which}")
     return kind, fields | ({"head": cls} if kind is Heads else {})

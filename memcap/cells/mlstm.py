@@ -27,12 +27,16 @@ class MLSTM(MatrixCell):
 
     The carry is C (K, U), n (K,) and m, K U + K + 1 numbers as in the paper, and the last input.
 
-    Also left out: the output gate, biases of k, q and v, and the norm of the hidden state, which with one
-    head would undo the division.
+    Also left out: the convolution, the skip, the output gate, and the norm of the hidden state, which with
+    one head would undo the division: `mlstm+conv4+gate+skip` has them (memcap/cells/xlstm_parts.py).
+
+    Attributes:
+        layer_norm: whether what is read has mean 0 and variance 1 over its numbers.
     """
 
     name: ClassVar[str] = "mlstm"
     qk_l2_norm: ClassVar[bool] = False
+    layer_norm: ClassVar[bool] = False
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
@@ -58,19 +62,24 @@ class MLSTM(MatrixCell):
         keep, write = jnp.exp(log_keep - stabilizer)[..., None], jnp.exp(write - stabilizer)[..., None]
         key = write * self.key_of(shifted) / math.sqrt(self.keys)
         return (
-            add_outer(keep[..., None] * matrix, key, shifted @ self.value[...]),
+            add_outer(keep[..., None] * matrix, key, self.project(shifted, "value")),
             keep * normalizer + key,
             stabilizer,
         )
 
     def show(self, state: Any, shifted: Float[Array, "B F2"]) -> Float[Array, "B U"]:
+        """Return the result of `read`."""
+        return self.read(state, shifted)
+
+    def read(self, state: Any, shifted: Float[Array, "B F2"]) -> Float[Array, "B U"]:
         """Return C^T q / max(|n^T q|, 1), with numerator and denominator scaled by exp(-max(m, 0))."""
         matrix, normalizer, stabilizer = state
         query = self.key_of(shifted, "query")
         scale = jnp.exp(jnp.minimum(stabilizer, 0))[..., None]
         read = scale * retrieve(matrix, query)
         weight = scale * jnp.abs(jnp.sum(normalizer * query, axis=-1, keepdims=True))
-        return divided(read, weight, stabilizer)
+        read = divided(read, weight, stabilizer)
+        return jax.nn.standardize(read, epsilon=EPSILON) if self.layer_norm else read
 
 
 def divided(

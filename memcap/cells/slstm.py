@@ -29,9 +29,10 @@ class SLSTM(Cell):
     The carry is h, c, n and m, each (B, U): four numbers per unit, as in the paper. Its own initialiser has
     zero recurrent weights and forget biases from 3 to 6 (`small_init` in the authors' code).
 
-    Left out: several heads (the recurrent weights are full), the convolution before i and f, and the norm of
-    the hidden state. It is not padded to other widths: a constant added to i at all steps does not change the
-    hidden state, so rounding alone moves i's biases, and differently at another width.
+    Left out: several heads (the recurrent weights are full), the convolution before i and f, which
+    `slstm+conv4` has (memcap/cells/xlstm_parts.py), and the norm of the hidden state. It is not padded to
+    other widths: a constant added to i at all steps does not change the hidden state, so rounding alone moves
+    i's biases, and differently at another width.
     """
 
     name: ClassVar[str] = "slstm"
@@ -54,8 +55,12 @@ class SLSTM(Cell):
 
     def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B U"]]:
         """Take one step: (h, c, n, m), inputs (B, F) -> carry, hidden."""
+        return self.step(carry, inputs @ self.kernel[...])
+
+    def step(self, carry: Any, entered: Float[Array, "B 4U"]) -> tuple[Any, Float[Array, "B U"]]:
+        """Take one step from what the input adds to the gates."""
         hidden, cell, normalizer, stabilizer = carry
-        gates = inputs @ self.kernel[...] + hidden @ self.recurrent[...] + self.bias[...]
+        gates = entered + hidden @ self.recurrent[...] + self.bias[...]
         write, keep, candidate, output = jnp.split(gates, 4, -1)
         log_keep = jnp.where(normalizer > 0, jax.nn.log_sigmoid(keep) + stabilizer, -jnp.inf)
         # The hidden state does not depend on m, so the gradient of m is left out.

@@ -11,7 +11,7 @@ out as a whole, or free to change its sign, and parts of published layers.
     +signed     what a step leaves of the state lies between -1 and 1 in place of 0 and 1: of minGRU, minLSTM,
                 gla, mamba2, delta_net, gated_delta_net, and cells of their kinds
     +conv4, +gate, +skip, +rate, +key8, +heads2     parts of the layers around cells with a matrix, their size
-                of a key, and several of them (layer_parts.py)
+                of a key, and several of them (layer_parts.py); of mlstm and slstm, too (xlstm_parts.py)
 
 A step's own output is read out before its carry is rounded or disturbed, as in the probes of the same names
 (memcap/probes/noise.py). With +carry as the last suffix, the carry that goes on is read out. Except for

@@ -1,4 +1,6 @@
-"""Parts of published layers: their recurrence in plain NumPy, as flash-linear-attention and mamba have it."""
+"""Parts of published layers: recurrences in NumPy, as flash-linear-attention, mamba and xlstm have them."""
+
+from functools import partial
 
 import jax
 import numpy as np
@@ -15,6 +17,7 @@ from memcap.models.model import Model
 
 F, U, K, B, T = 3, 5, 16, 2, 7
 LAYERS = ("delta_net+conv4", "gated_delta_net+conv4+gate+rate", "gla+conv4+gate", "mamba2+conv4+gate+skip")
+XLSTM = ("mlstm+conv4+gate+skip", "mlstm+conv4+skip+gate", "slstm+conv4")
 
 
 def sigmoid(x):
@@ -73,19 +76,53 @@ def published(name, w, x):
     return np.stack(out)
 
 
-@pytest.mark.parametrize("name", LAYERS)
+def published_mlstm(w, x):
+    """The same by xlstm's blocks/mlstm/layer.py and cell.py, without a stabiliser, before `proj_down`."""
+    convolved = short_convolution(x, w["up"], w["taps"], w["taps_bias"])
+    q, k, v = convolved @ w["query"], convolved @ w["key"], x @ w["value"]
+    gates = np.concatenate([q, k, v], -1) @ w["gate"] + w["bias"]
+    state, total, out = np.zeros((K, U)), np.zeros(K), []
+    for t, (i, f) in enumerate(gates):
+        state = sigmoid(f) * state + np.exp(i) * np.outer(k[t] / np.sqrt(K), v[t])
+        total = sigmoid(f) * total + np.exp(i) * k[t] / np.sqrt(K)
+        read = q[t] @ state / max(abs(q[t] @ total), 1)
+        normed = (read - read.mean()) / np.sqrt(read.var() + EPSILON)
+        out.append((normed + w["skip"] * convolved[t]) * silu(x[t] @ w["output_gate"]))
+    return np.stack(out)
+
+
+def published_slstm(w, x):
+    """The same by xlstm's blocks/slstm/layer.py, without a stabiliser."""
+    convolved = short_convolution(x, np.eye(F), w["taps"], w["taps_bias"])
+    entered = np.concatenate([convolved @ w["kernel"][:, : 2 * U], x @ w["kernel"][:, 2 * U :]], -1)
+    hidden, cell, total, out = np.zeros(U), np.zeros(U), np.zeros(U), []
+    for each in entered:
+        i, f, z, o = np.split(each + hidden @ w["recurrent"] + w["bias"], 4)
+        cell, total = sigmoid(f) * cell + np.exp(i) * np.tanh(z), sigmoid(f) * total + np.exp(i)
+        hidden = sigmoid(o) * cell / total
+        out.append(hidden)
+    return np.stack(out)
+
+
+@pytest.mark.parametrize("name", LAYERS + XLSTM)
 def test_it_is_the_recurrence_of_the_published_layer(name):
-    cell = cell_class(name)(F, U, rngs=nnx.Rngs(0))
-    weights = {key: np.asarray(value, np.float64) for key, value in nnx.to_pure_dict(nnx.state(cell)).items()}
-    x = np.random.default_rng(1).standard_normal((T, B, F)).astype(np.float32)
-    right = np.stack([published(name, weights, x[:, b]) for b in range(B)], 1)
+    graph, state = nnx.split(cell_class(name)(F, U, rngs=nnx.Rngs(0)))
+    rng = np.random.default_rng(1)
+    moved = jax.tree.map(lambda leaf: leaf + 0.3 * rng.standard_normal(leaf.shape, np.float32), state)
+    cell = nnx.merge(graph, moved)  # some weights start from 0
+    weights = {key: np.asarray(value, np.float64) for key, value in nnx.to_pure_dict(moved).items()}
+    layer = {"mlstm": published_mlstm, "slstm": published_slstm}.get(name[:5], partial(published, name))
+    x = rng.standard_normal((T, B, F), np.float32)
+    right = np.stack([layer(weights, x[:, b]) for b in range(B)], 1)
     carry, hidden = quick_jit(lambda x: jax.lax.scan(cell, cell.initialize_carry((B, F)), x))(x)
     np.testing.assert_allclose(hidden, right, rtol=1e-4, atol=1e-5)
-    np.testing.assert_array_equal(carry[1], np.concatenate([x[-1], x[-2], x[-3]], -1))
+    np.testing.assert_array_equal(carry[-1], np.concatenate([x[-1], x[-2], x[-3]], -1))
 
 
 def test_the_carry_counts_the_inputs_that_a_convolution_sees_again():
     assert Architecture(Model("gla+conv4+gate", U), F, 2).carry_numbers() == K * U + 3 * F
+    assert Architecture(Model("mlstm+conv4+gate+skip", U), F, 2).carry_numbers() == K * U + K + 1 + 3 * F
+    assert Architecture(Model("slstm+conv4", U), F, 2).carry_numbers() == 4 * U + 3 * F
     assert Architecture(Model("gla+conv9", U, layers=2), F, 2).carry_numbers() == 2 * K * U + 8 * (F + U)
 
 
@@ -124,9 +161,10 @@ def test_the_parts_go_with_another_size_of_a_key_and_within_heads():
     np.testing.assert_array_equal(carry[1], alone[1])
 
 
-@pytest.mark.parametrize("part", ["conv4", "gate", "skip", "heads2"])
-def test_accelerators_leave_a_step_of_its_own_to_the_loop_for_any_cell(part):
-    cell = cell_class(f"mamba2+{part}")
+@pytest.mark.parametrize("part", ["conv4", "gate", "conv4+skip", "heads2"])
+@pytest.mark.parametrize("name", ["mamba2", "mlstm"])
+def test_accelerators_leave_a_step_of_its_own_to_the_loop_for_any_cell(name, part):
+    cell = cell_class(f"{name}+{part}")
     assert loops.choose("auto", loops.Request(cell, "gpu", False)).loop == "masked"
 
 
@@ -134,7 +172,10 @@ def test_accelerators_leave_a_step_of_its_own_to_the_loop_for_any_cell(part):
     ("name", "which"),
     [
         ("lstm+conv4", "a cell with a matrix"),
-        ("mlstm+gate", "a cell with a matrix"),
+        ("mlstm+skip", "mamba2, or of mlstm after"),
+        ("mlstm+rate", "gated_delta_net"),
+        ("slstm+gate", "a cell with a matrix"),
+        ("slstm+bfloat16+conv4", "a cell with a matrix"),
         ("delta_product+conv4", "a cell with a matrix"),
         ("gla+skip", "mamba2"),
         ("delta_net+rate", "gated_delta_net"),

@@ -1,0 +1,127 @@
+"""Parts of the published layers around mLSTM and sLSTM, chosen by suffixes of the cell's name.
+
+    mlstm+conv4  queries and keys are linear maps of SiLU of a convolution over the last 4 inputs, or rather
+                 over U linear maps of each; values are of the last input, and gates see all three
+    mlstm+gate   what is read has mean 0 and variance 1, and is multiplied by SiLU of a linear map of the last
+                 input
+    mlstm+skip   the convolution is added to what is read, each number times a learned weight
+    slstm+conv4  the gates i and f see SiLU of a convolution over the last 4 inputs
+
+So `mlstm+conv4+gate+skip` and `slstm+conv4` are the published layers, but for what the page of cells lists
+(docs/cell_map.md). Held against NumPy recurrences that are written from the code of xlstm
+(tests/cells/test_layer_parts.py).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from memcap.cells.matrix import token_shift
+from memcap.cells.mlstm import MLSTM
+from memcap.cells.slstm import SLSTM
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
+
+START = nnx.initializers.lecun_normal()
+
+
+def conv_param(rngs: nnx.Rngs, window: int, *shape: int) -> nnx.Param:
+    """Draw a parameter of a convolution as torch.nn.Conv1d does."""
+    most = 1 / math.sqrt(window)
+    return nnx.Param(jax.random.uniform(rngs.params(), shape, minval=-most, maxval=most))
+
+
+class MLSTMConvolution(MLSTM):
+    """Makes queries and keys from a convolution, and gates from queries, keys and values."""
+
+    kernel_inputs: ClassVar[int] = 1
+
+    def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
+        super().__init__(in_features, hidden_features, rngs=rngs)
+        self.up = nnx.Param(START(rngs.params(), (in_features, hidden_features)))
+        self.taps = conv_param(rngs, self.window, self.window, hidden_features)
+        self.taps_bias = conv_param(rngs, self.window, hidden_features)
+        self.query = nnx.Param(START(rngs.params(), (hidden_features, self.keys)))
+        self.key = nnx.Param(START(rngs.params(), (hidden_features, self.keys)))
+        self.gate = nnx.Param(jnp.zeros((2 * self.keys + hidden_features, 2)))
+
+    def convolve(self, shifted: Float[Array, "B F4"]) -> Float[Array, "B U"]:
+        """Return SiLU of the convolution."""
+        kernel = self.taps[...][:, None] * self.up[...]
+        return jax.nn.silu(shifted @ kernel.reshape(shifted.shape[-1], -1) + self.taps_bias[...])
+
+    def project(self, shifted: Float[Array, "B F4"], name: str) -> Float[Array, "B N"]:
+        """Return a query, key or value."""
+        seen = shifted[..., : self.in_features] if name == "value" else self.convolve(shifted)
+        return seen @ getattr(self, name)[...]
+
+    def gates_of(self, shifted: Float[Array, "B F4"]) -> list[Float[Array, " B"]]:
+        """Return the gates, which see query, key and value."""
+        return super().gates_of(
+            jnp.concatenate([self.project(shifted, name) for name in ("query", "key", "value")], -1)
+        )
+
+
+class MLSTMGate(MLSTM):
+    """Gates what is read, normalised, by the last input."""
+
+    layer_norm: ClassVar[bool] = True
+
+    def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
+        super().__init__(in_features, hidden_features, rngs=rngs)
+        self.output_gate = nnx.Param(START(rngs.params(), (in_features, hidden_features)))
+
+    def show(self, state: Any, shifted: Float[Array, "B F2"]) -> Float[Array, "B U"]:
+        """Read, and gate what is read."""
+        gate = jax.nn.silu(shifted[..., : self.in_features] @ self.output_gate[...])
+        return self.read(state, shifted) * gate
+
+
+class MLSTMSkip(MLSTMConvolution):
+    """Adds the convolution to what is read."""
+
+    def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
+        super().__init__(in_features, hidden_features, rngs=rngs)
+        self.skip = nnx.Param(jnp.ones(hidden_features))
+
+    def read(self, state: Any, shifted: Float[Array, "B F4"]) -> Float[Array, "B U"]:
+        """Add the convolution to what is read."""
+        return super().read(state, shifted) + self.skip[...] * self.convolve(shifted)
+
+
+class SLSTMConvolution(SLSTM):
+    """Lets i and f see a convolution. The carry is the cell's and the last inputs, (window - 1) F numbers.
+
+    Attributes:
+        window: number of inputs that the convolution sees.
+    """
+
+    window: ClassVar[int]
+    gates = None  # no named initialiser draws the convolution
+
+    def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
+        super().__init__(in_features, hidden_features, rngs=rngs)
+        self.taps = conv_param(rngs, self.window, self.window, in_features)
+        self.taps_bias = conv_param(rngs, self.window, in_features)
+
+    def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
+        """Return h, c, n and m, zeros (*batch, U), and the last inputs (*batch, (window - 1) F)."""
+        *batch, features = input_shape
+        carry = super().initialize_carry(input_shape, rngs, carry_init)
+        return *carry, jnp.zeros((*batch, (self.window - 1) * features))
+
+    def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B U"]]:
+        """Take one step: (h, c, n, m, last inputs), inputs (B, F) -> carry, hidden."""
+        *own, before = carry
+        shifted = token_shift(inputs, before)
+        places = shifted.reshape(*inputs.shape[:-1], self.window, self.in_features)
+        seen = jax.nn.silu(jnp.sum(places * self.taps[...], -2) + self.taps_bias[...])
+        write_and_keep, others = jnp.split(self.kernel[...], 2, -1)
+        own, hidden = self.step(own, jnp.concatenate([seen @ write_and_keep, inputs @ others], -1))
+        return (*own, shifted[..., : -self.in_features]), hidden
