@@ -143,7 +143,7 @@ class Engine:
         from memcap.loops import check_name
 
         check_name(self.loop)
-        if self.shard >= self.shards:
+        if isinstance(self.shard, int) and isinstance(self.shards, int) and self.shard >= self.shards:
             raise UserError(
                 f"engine.shard={self.shard}: must be below engine.shards={self.shards}, as in shard=0,1,2"
                 " of shards=3"

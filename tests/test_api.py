@@ -375,6 +375,9 @@ def test_a_figure_is_drawn_by_its_name(tmp_path):
 
 def test_a_value_of_another_kind_is_one_line():
     assert refusal(lambda: memcap.Engine(loop=3)).startswith("engine.loop=3: must be text")
+    some = memcap.members("latch", lag=2, units=1)
+    wrong = memcap.Engine(shard="x")
+    assert refusal(lambda: memcap.train(some, engine=wrong)).startswith("engine.shard=x: must be a whole")
     assert refusal(lambda: memcap.frontier("atlas", at=pl.DataFrame())).startswith(
         "at=DataFrame: must be one of"
     )
