@@ -1,6 +1,7 @@
 """Recipes: how a member is trained. A file in conf/recipe/ gives every value; conf/recommended.yaml says
 which suits a task."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import MISSING, asdict, dataclass, fields
 from functools import cache, lru_cache
@@ -224,9 +225,7 @@ def _searched() -> list[Path]:
 
 
 def _file(name: str) -> Path | None:
-    return next(
-        (folder / f"{name}.yaml" for folder in _searched() if (folder / f"{name}.yaml").is_file()), None
-    )
+    return next((path for folder in _searched() if os.path.isfile(path := folder / f"{name}.yaml")), None)
 
 
 def of_yaml(error: YAMLError | UnicodeDecodeError | RecursionError) -> str:

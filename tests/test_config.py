@@ -78,9 +78,10 @@ def test_a_mistake_names_the_field_and_what_is_allowed(name, value, allowed):
     assert allowed in text
 
 
-def test_an_unknown_recipe_names_the_known_ones():
-    text = refusal(lambda: resolve(values({"recipe.name": "magic"})))
-    assert text.startswith("recipe=magic: no such recipe; one of " + ", ".join(RECIPES))
+@pytest.mark.parametrize("name", ["magic", "a" * 300])  # longer than a file's name may be
+def test_an_unknown_recipe_names_the_known_ones(name):
+    text = refusal(lambda: resolve(values({"recipe.name": name})))
+    assert text.startswith(f"recipe={name}: no such recipe; one of " + ", ".join(RECIPES))
 
 
 @pytest.mark.parametrize(

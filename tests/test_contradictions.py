@@ -33,7 +33,7 @@ REASONS = {
     ("delay_line (symbols=4)", 12, "lstm"): MUON,
     ("delay_line (symbols=8)", 8, "lstm"): MUON,
     ("parity", 16, "lstm"): RECIPES,
-    ("parity", 50, "lstm"): ("measured.md", "The race misses parity over 50 steps"),
+    ("parity", 50, "lstm"): ("measured.md", "For parity over 50 steps it finds no width either"),
 }
 MANY = {"atlas", "layers", "up_to", "keys", "cell_map_again", "the map", "memcap answer"}
 PAPERS = {"grazzi2024", "hewitt2020", "hochreiter1997", "illium2022", "kent2024", "openai2018", "tallec2018"}

@@ -144,6 +144,13 @@ def test_check_says_what_a_file_holds(tmp_path):
     ]
 
 
+def test_a_name_in_a_file_steers_no_terminal(tmp_path):
+    own = table(lambda shown: shown[:, 0] == 0).rename({"seen": "\x1b[31mseen"})
+    own.write_parquet(tmp_path / "mine.parquet")
+    done = memcap(tmp_path, "fit", "mine.parquet", "--target", "y", "--sequence", "id", "--check")
+    assert done.out.splitlines()[1] == r"Inputs: \x1b[31mseen, one of 3 names a step."
+
+
 def test_a_folder_of_arrays_is_a_file_of_them(tmp_path):
     arrays = {"inputs": np.arange(60).reshape(10, 6) % 3, "targets": np.arange(10) % 2}
     (tmp_path / "mine").mkdir()

@@ -27,6 +27,7 @@ from memcap.scripts.script import script
 from memcap.store.shards import OUTPUTS
 from memcap.tasks.data import BEST, Data
 from memcap.terminal.printing import add_json, print_json, show
+from memcap.terminal.words import printable
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -79,7 +80,7 @@ def run(arguments: Namespace) -> None:
     folder = arguments.out or OUTPUTS / arguments.file.stem
     task, words = _task(arguments, folder)
     if not aside:
-        print("\n".join(words))
+        print("\n".join(map(printable, words)))  # columns and classes have names of the file
     if arguments.check:
         return
     engine = Engine(workers=arguments.workers or 0)
@@ -92,7 +93,7 @@ def run(arguments: Namespace) -> None:
     else:
         show(loss_table(curve))
         if curve.enough and has_rare_class(curve.task):
-            print(rare_words(curve, (load(folder, key) for key in curve.enough[0].keys)))
+            print(printable(rare_words(curve, (load(folder, key) for key in curve.enough[0].keys))))
         drawn = figures.find("held_out").draw(store.read(folder))
         print(f"Figure: {figures.save(drawn, folder / 'figures', 'held_out')} (data beside it)")
         code = ". A script that trains this net: the same command with --code keras"

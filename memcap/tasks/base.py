@@ -187,6 +187,11 @@ class Task(ABC):
         return self.sample(key, lag, length, steps, batch)
 
     @property
+    def constant_bytes(self) -> int:
+        """The bytes of arrays that are constants of each program that draws its sequences."""
+        return 0
+
+    @property
     def part_sizes(self) -> tuple[int, int]:
         """The numbers of validation's and of held-out sequences; 0 where sequences are drawn without end."""
         return 0, 0

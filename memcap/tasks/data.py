@@ -222,6 +222,12 @@ class Data(Task):
         return _parts(self.file, self.held_out, self.fold, self.by_loss)
 
     @property
+    def constant_bytes(self) -> int:
+        """The bytes of the file's arrays."""
+        file = self.file_content
+        return sum(array.nbytes for array in (file.inputs, file.targets, file.due) if array is not None)
+
+    @property
     def part_sizes(self) -> tuple[int, int]:
         """The number of validation's sequences, and of those held out."""
         return len(self.parts[1]), len(self.parts[2])

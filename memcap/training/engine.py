@@ -20,7 +20,7 @@ from memcap.cells import cell_class
 from memcap.config import Engine, Member
 from memcap.knobs import UserError
 from memcap.runtime import cores, jax_setup, signals
-from memcap.training.program import MAX_PROGRAMS, compiled
+from memcap.training.program import compiled, most_kept
 from memcap.training.queue import Listener, Queue
 from memcap.training.results import Checkpoint, CurveChunk, Result
 from memcap.training.train_loop import run_worker
@@ -91,7 +91,8 @@ def train(
 def _compile_ahead(queue: Queue) -> None:
     """Compile the next programs in threads while the first one trains. If one cannot be compiled, the worker
     that gets it says why."""
-    programs = deque(queue.programs_to_compile()[:MAX_PROGRAMS])
+    waiting = queue.programs_to_compile()
+    programs = deque(waiting[: min(map(most_kept, waiting), default=0)])
 
     def compile_next() -> None:
         with contextlib.suppress(IndexError):

@@ -35,6 +35,7 @@ MEMBERS = "members"  # the axis of the device mesh
 # units). With 128 it runs 15 % slower.
 FAST_COMPILE: dict[str, Any] = {"xla_backend_optimization_level": 2}
 MAX_PROGRAMS = 64  # that a process keeps
+MAX_CONSTANTS = 2**29  # bytes of arrays in these, as each holds all sequences of a user's file
 MEMORY_FRACTION = 0.9  # of a device's memory that a program may take
 _lock = threading.Lock()
 _beside = ThreadPoolExecutor(thread_name_prefix="memcap-compile")
@@ -203,7 +204,7 @@ def compiled(program: Program) -> Executables:
         job = _jobs.pop(program, None)
         mine = job is None
         job = _jobs[program] = job or Future()  # the last one used is the last one to go
-        while len(_jobs) > MAX_PROGRAMS:
+        while len(_jobs) > most_kept(program):
             del _jobs[next(iter(_jobs))]
     if mine:
         try:
@@ -213,6 +214,11 @@ def compiled(program: Program) -> Executables:
                 _jobs.pop(program, None)
             job.set_exception(error)
     return job.result()
+
+
+def most_kept(program: Program) -> int:
+    """Return how many programs like this one a process keeps."""
+    return max(2, min(MAX_PROGRAMS, MAX_CONSTANTS // max(1, program.trainer.spec.task.constant_bytes)))
 
 
 def _compile(program: Program) -> Executables:

@@ -10,6 +10,7 @@ import pytest
 from training_checks import ONE, member, programs
 
 from memcap.config import Stream
+from memcap.tasks.data import Data
 from memcap.training import program as program_module
 from memcap.training.operands import empty_state, eval_operands, initial_state, train_operands
 from memcap.training.program import Program, compile_to_fit, compiled, needed_memory
@@ -92,6 +93,18 @@ def test_as_many_lanes_as_the_memory_holds(monkeypatch):
         if most > 1:
             assert needed_memory(code.program, code.train_chunk, code.evaluate) <= share * room
         monkeypatch.undo()
+    program_module._jobs.clear()
+
+
+def test_fewer_programs_are_kept_if_each_holds_a_large_file(monkeypatch):
+    members = [member("data", model={"units": units}) for units in range(1, 6)]
+    monkeypatch.setattr(program_module, "_compile", lambda program: program)
+    for times, kept in ((0.5, 2), (3.5, 3), (64, 5)):
+        program_module._jobs.clear()
+        limit = int(times * Data().file_content.inputs.nbytes)
+        monkeypatch.setattr(program_module, "MAX_CONSTANTS", limit)
+        made = [compiled(Program.of(each)) for each in members]
+        assert [*program_module._jobs] == made[-kept:]
     program_module._jobs.clear()
 
 
