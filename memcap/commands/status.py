@@ -61,7 +61,7 @@ def _columns(study: Status) -> dict[str, Any]:
     return asdict(study) | {
         "members": study.members,
         "jobs": jobs,
-        "goes_on": [_again(job).removeprefix("Resume with: ") for job in study.unfinished],
+        "goes_on": [_again(job, study.folder).removeprefix("Resume with: ") for job in study.unfinished],
     }
 
 
@@ -140,22 +140,25 @@ def state(job: Heartbeat) -> str:
 def goes_on(study: Status) -> list[str]:
     """Return commands that train members without a job; or, if all is done, that show the results."""
     if study.left_over or study.failed:
-        return list(dict.fromkeys(_again(job) for job in study.unfinished))
+        return list(dict.fromkeys(_again(job, study.folder) for job in study.unfinished))
     if study.running or study.waiting or study.more:
         return []
     return [f"Then: memcap frontier {shlex.quote(str(study.folder))}"]
 
 
-def _again(job: Heartbeat) -> str:
+def _again(job: Heartbeat, folder: Path) -> str:
     """Say how to train a job's members. Its file may be a stranger's: a command of another program is not
-    advised, and one of memcap's that may run other code is marked."""
+    advised, and one of memcap's that may run other code, or writes elsewhere, is marked."""
     if job.command is None:
         return "Resume with: the same call of memcap.train, with this folder"
     words = _words(job.command)
     if words[:2] != ["memcap", "train"] or job.command != shlex.join(words):
         return f"Resume with the command that trained it; its file says none of memcap's: {job.command!r}"
-    runs_nothing = all(OVERRIDE.match(word) and not IMPORT.search(word) for word in words[2:])
-    note = "" if runs_nothing else " (its file says so; read it first, as it names code or a service)"
+    outs = [Path(job.folder) / word.removeprefix("out=") for word in words if word.startswith("out=")]
+    harmless = all(OVERRIDE.match(word) and not IMPORT.search(word) for word in words[2:]) and all(
+        out.resolve() == folder.resolve() for out in outs
+    )
+    note = "" if harmless else " (its file says so; read it first, as it names code, a service or a folder)"
     here = "" if Path(job.folder) == Path.cwd() else f"cd {shlex.quote(job.folder)} && "
     return f"Resume with{note}: {here}{job.command}"
 
