@@ -82,7 +82,7 @@ MEMBERS = {
         "lag": 3,
         "units": 3,
         "recipe": "forget_bias",
-        "budget": 150,
+        "budget": 60,
         "optimizer": "soap",
     },
     "ggt": {"task": "latch", "lag": 3, "units": 3, "recipe": "forget_bias", "budget": 56, "optimizer": "ggt"},
