@@ -558,16 +558,16 @@ def units_in_equal_seconds() -> str:
     """Tabulate the units of delay lines by Adam, and by GGT in as many seconds, with the counts, and with the
     median seconds of the nets that trained to their end."""
     rows = rows_of("optimizers_seconds")
-    found = fit_all_recipes(rows)
+    marks = fit_all_recipes(rows)
     lines = []
-    for lag, by in itertools.groupby(sorted(found, key=lambda p: (p.lag, p.recipe.name)), lambda p: p.lag):
+    for lag, by in itertools.groupby(sorted(marks, key=lambda p: (p.lag, p.recipe.name)), lambda p: p.lag):
         adam, ggt = by
         change = shift(adam.posterior, ggt.posterior, 0.9)
         ratios = ("1", f"{change.ratio:.2f} [{change.low:.2f}, {change.high:.2f}]")
         for p, ratio in zip((adam, ggt), ratios, strict=True):
             steps = f"{p.recipe.optimizer}, {p.recipe.budget:,} steps"
-            ended = rows.filter(pl.col("steps") == p.recipe.budget, lag=lag, recipe=p.recipe.name)
-            seconds = f"{ended['run_seconds'].median():.1f}"
+            to_the_end = rows.filter(pl.col("steps") == p.recipe.budget, lag=lag, recipe=p.recipe.name)
+            seconds = f"{to_the_end['run_seconds'].median():.1f}"
             lines.append((lag, steps, seconds, width(p.fit.u50), width(p.fit.u90), ratio, passed_by_units(p)))
     near = rows.filter(pl.concat_str("lag", "units", separator=" ").is_in(NEAR_IN_SECONDS))
     passed = {name: int(own["steady"].sum()) for (name,), own in near.group_by("optimizer")}

@@ -262,7 +262,7 @@ class _Table:
             column = self.wanted.get(option)
             if column is not None and frame[column].null_count():
                 raise self.wrong(f"`{column}` ({option}) is missing in {frame[column].null_count():,} lines")
-        frame = self._taken(frame)
+        frame = self._draw(frame)
         if step is not None:
             has_texts = frame.schema[step] in (pl.String, pl.Categorical)
             if has_texts and not frame[step].cast(pl.String).str.contains(TIME).all():
@@ -319,10 +319,10 @@ class _Table:
             if not (kind.is_numeric() or kind == pl.Boolean or kind == pl.Null or _has_names(kind)):
                 raise self.wrong(f"`{name}` holds {kind}; it must hold numbers or names")
 
-    def _taken(self, frame: pl.DataFrame) -> pl.DataFrame:
+    def _draw(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return the lines of the sequences that are drawn, in any order of lines the same ones."""
         names = frame[self.columns.sequence].unique().sort()
-        self.drawn_from = len(names)
+        self.total = len(names)
         if self.columns.take is None or self.columns.take >= len(names):
             return frame
         places = np.random.default_rng(0).permutation(len(names))[: self.columns.take]
@@ -350,8 +350,8 @@ class _Table:
         groups = ""
         if self.columns.group is not None:
             groups = f", in {plural(int(self.groups().max()) + 1, 'group')} of `{self.columns.group}`"
-        drawn = f", drawn from {self.drawn_from:,}" if self.drawn_from > self.shape[0] else ""
-        return f"{self.name}: {plural(self.shape[0], 'sequence')} of {text} steps{median}{groups}{drawn}."
+        source = f", drawn from {self.total:,}" if self.total > self.shape[0] else ""
+        return f"{self.name}: {plural(self.shape[0], 'sequence')} of {text} steps{median}{groups}{source}."
 
     def groups(self) -> np.ndarray:
         """Return the group of each sequence, (N,) from 0."""

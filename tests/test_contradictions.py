@@ -61,9 +61,9 @@ def answers_at(points):
     """Return what `memcap answer` says at the places of these points."""
     rows, marks = pl.concat(map(store.read, rows_files(ATLAS))), {}
     for p in points:
-        found = from_rows(rows, Question(p.task, p.lag, p.model, at="steady"))
-        if found.widths is not None and found.at == p.at:
-            units, low, high = found.widths
+        answer = from_rows(rows, Question(p.task, p.lag, p.model, at="steady"))
+        if answer.widths is not None and answer.at == p.at:
+            units, low, high = answer.widths
             marks[p.task, p.lag, p.model.cell, p.model.layers, p.at] = [Mark(low, units, high)]
     return marks
 
@@ -104,8 +104,8 @@ def contradictions(tables):
 
 def test_marks_that_stand_in_two_tables_are_one_number_or_a_page_says_why_not(tables):
     assert set().union(*(names for _, names, *_ in pairs(tables))) >= MANY | PAPERS
-    found = contradictions(tables)
-    assert found.keys() == REASONS.keys(), found
+    places = contradictions(tables)
+    assert places.keys() == REASONS.keys(), places
     for page, words in REASONS.values():
         assert words in " ".join((ROOT / "docs" / page).read_text(encoding="utf-8").split())
 

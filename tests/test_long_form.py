@@ -210,9 +210,11 @@ def test_of_a_large_table_sequences_are_drawn_the_same_in_any_order_of_lines():
     forms = [
         long_form(each, Columns("y", take=take)) for each, take in ((frame, 60), (turned, 60), (frame, 500))
     ]
-    drawn, again, whole = ({tuple(row) for row in form.arrays["inputs"][..., 0].tolist()} for form in forms)
-    assert drawn == again < whole
-    assert len(drawn) == 60
+    part, again, everything = (
+        {tuple(row) for row in form.arrays["inputs"][..., 0].tolist()} for form in forms
+    )
+    assert part == again < everything
+    assert len(part) == 60
     assert 10 < forms[0].arrays["targets"].sum() < 50
     assert forms[0].words[0] == "frame: 60 sequences of 6 steps, drawn from 500."
     assert forms[2].words[0] == "frame: 500 sequences of 6 steps."
@@ -221,8 +223,8 @@ def test_of_a_large_table_sequences_are_drawn_the_same_in_any_order_of_lines():
 def test_numbers_that_are_too_many_say_how_many_sequences_fit(monkeypatch):
     monkeypatch.setattr(module, "MOST_NUMBERS", 600)
     frame = pl.DataFrame(frame_of(60)).with_columns(z=pl.col("x"))
-    said = refusal(lambda: long_form(frame, Columns("y", features=("x", "z"))))
-    assert said.endswith("64 MiB; --take 50 draws as many as fit, or leave out features")
+    line = refusal(lambda: long_form(frame, Columns("y", features=("x", "z"))))
+    assert line.endswith("64 MiB; --take 50 draws as many as fit, or leave out features")
     assert len(long_form(frame, Columns("y", features=("x", "z"), take=50)).arrays["inputs"]) == 50
 
 

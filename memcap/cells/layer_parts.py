@@ -170,29 +170,32 @@ MOST_KEYS, MOST_HEADS = 256, 16
 WRITES_ONCE = "a cell with a matrix and one write per step, as gla, mamba2, delta_net and gated_delta_net"
 ANY_MATRIX = "a cell with a matrix"
 BEFORE_CARRY = f"{ANY_MATRIX}, before a variant of its carry"
-CONVOLVED = f"{WRITES_ONCE}, of mlstm, or of slstm before a variant of its carry"
 WINDOWS = range(2, 17)
+# By suffix: a cell gets the first one that it may have.
 PARTS = {
-    "gate": Part(OutputGate, MatrixCell, f"{WRITES_ONCE}, or of mlstm", "update", {}),
-    "skip": Part(Skip, Mamba2, "mamba2, or of mlstm after +conv4", "update", {}),
-    "rate": Part(Rate, GatedDeltaNet, "gated_delta_net", "update", {}),
-    **{f"conv{n}": Part(Convolution, MatrixCell, CONVOLVED, "update", {"window": n}) for n in WINDOWS},
-    **{f"key{n}": Part(KeySize, MatrixCell, ANY_MATRIX, None, {"keys": n}) for n in range(1, MOST_KEYS + 1)},
-    **{
-        f"heads{n}": Part(Heads, MatrixCell, BEFORE_CARRY, "__call__", {"hidden_per_unit": n})
-        for n in range(2, MOST_HEADS + 1)
-    },
-}
-# What a suffix stands for in cells of xLSTM.
-XLSTM_PARTS = {
-    "gate": [Part(MLSTMGate, MLSTM, "", None, {})],
-    "skip": [Part(MLSTMSkip, MLSTMConvolution, "", None, {})],
+    "gate": [
+        Part(OutputGate, MatrixCell, WRITES_ONCE, "update", {}),
+        Part(MLSTMGate, MLSTM, "mlstm", None, {}),
+    ],
+    "skip": [
+        Part(Skip, Mamba2, "mamba2", "update", {}),
+        Part(MLSTMSkip, MLSTMConvolution, "mlstm after +conv4", None, {}),
+    ],
+    "rate": [Part(Rate, GatedDeltaNet, "gated_delta_net", "update", {})],
     **{
         f"conv{n}": [
-            Part(MLSTMConvolution, MLSTM, "", None, {"window": n}),
-            Part(SLSTMConvolution, SLSTM, "", "__call__", {"window": n}),
+            Part(Convolution, MatrixCell, WRITES_ONCE, "update", {"window": n}),
+            Part(MLSTMConvolution, MLSTM, "mlstm", None, {"window": n}),
+            Part(SLSTMConvolution, SLSTM, "slstm before a variant of its carry", "__call__", {"window": n}),
         ]
         for n in WINDOWS
+    },
+    **{
+        f"key{n}": [Part(KeySize, MatrixCell, ANY_MATRIX, None, {"keys": n})] for n in range(1, MOST_KEYS + 1)
+    },
+    **{
+        f"heads{n}": [Part(Heads, MatrixCell, BEFORE_CARRY, "__call__", {"hidden_per_unit": n})]
+        for n in range(2, MOST_HEADS + 1)
     },
 }
 
@@ -203,8 +206,9 @@ def part(cls: type[Cell], suffix: str, name: str) -> tuple[type[Cell], dict[str,
     Raises:
         UserError: this cell cannot have the part.
     """
-    of_xlstm = (each for each in XLSTM_PARTS.get(suffix, ()) if issubclass(cls, each.whole))
-    kind, whole, _, method, fields = next(of_xlstm, PARTS[suffix])
-    if not issubclass(cls, whole) or (method and getattr(cls, method) is not getattr(whole, method)):
-        raise UserError(f"model.cell={name}: +{suffix} is a part of {PARTS[suffix].which}")
-    return kind, fields | ({"head": cls} if kind is Heads else {})
+    for kind, whole, _, method, fields in PARTS[suffix]:
+        if issubclass(cls, whole) and (not method or getattr(cls, method) is getattr(whole, method)):
+            return kind, fields | ({"head": cls} if kind is Heads else {})
+    *others, last = (each.which for each in PARTS[suffix])
+    which = ", or of ".join([", of ".join(others), last] if others else [last])
+    raise UserError(f"model.cell={name}: +{suffix} is a part of {which}")

@@ -257,8 +257,8 @@ def _list() -> None:
     rows = []
     for name, question in papers.summaries().items():
         paper = papers.find(name).PAPER
-        held = papers.counts(name).values()
-        rows.append([name, question, *held, paper.read, paper.cost, paper.hardware, paper.source])
+        counts = papers.counts(name).values()
+        rows.append([name, question, *counts, paper.read, paper.cost, paper.hardware, paper.source])
     after = sum(papers.find(name).PAPER.read == "notes" for name, *_ in rows)
     title = "Papers that memcap redraws: memcap reproduce NAME"
     note = (

@@ -23,7 +23,7 @@ from memcap.terminal.words import plural, printable
 # Words of a command that runs only memcap: overrides of a job's own keys, without a module.
 OVERRIDE = re.compile(
     r"-m$|--multirun$|(?:task|model|recipe|evaluation|engine|sweeps)(?:\.\w+)?=|"
-    r"(?:seed|axes|design|precision|study|out)="
+    r"(?:seed|axes|design|precision|study)="
 )
 IMPORT = re.compile(r"[A-Za-z_]\w*:[A-Za-z_]")
 SHOWN = 10  # members shown, of the running and of the failed ones
@@ -154,13 +154,19 @@ def _again(job: Heartbeat, folder: Path) -> str:
     words = _words(job.command)
     if words[:2] != ["memcap", "train"] or job.command != shlex.join(words):
         return f"Resume with the command that trained it; its file says none of memcap's: {job.command!r}"
-    outs = [Path(job.folder) / word.removeprefix("out=") for word in words if word.startswith("out=")]
-    harmless = all(OVERRIDE.match(word) and not IMPORT.search(word) for word in words[2:]) and all(
-        out.resolve() == folder.resolve() for out in outs
-    )
-    note = "" if harmless else " (its file says so; read it first, as it names code, a service or a folder)"
+    stays = all(_stays_here(word, job, folder) for word in words[2:])
+    note = "" if stays else " (its file says so; read it first, as it names code, a service or a folder)"
     here = "" if Path(job.folder) == Path.cwd() else f"cd {shlex.quote(job.folder)} && "
     return f"Resume with{note}: {here}{job.command}"
+
+
+def _stays_here(word: str, job: Heartbeat, folder: Path) -> bool:
+    """Tell whether a word of a job's command runs only memcap, and writes only into the study's folder."""
+    if IMPORT.search(word):
+        return False
+    if word.startswith("out="):
+        return (Path(job.folder) / word.removeprefix("out=")).resolve() == folder.resolve()
+    return bool(OVERRIDE.match(word))
 
 
 def _words(command: str) -> list[str]:

@@ -132,11 +132,11 @@ def pass_rules(points: Sequence[Point]) -> list[str]:
         way = replace(p.evaluation, stretch=1, until=None), p.task.part_sizes[1] > 0
         thresholds.setdefault(way, {}).setdefault(p.task.metric, set()).add(p.threshold)
     sentences = [rule(" or ".join(_criteria(each)), *way) for way, each in thresholds.items()]
-    steady: dict[int, dict[int, list[str]]] = {}
+    rules: dict[int, dict[int, list[str]]] = {}
     for p in (p for p in points if p.at == "steady"):
-        tasks = steady.setdefault(p.evaluation.every, {}).setdefault(p.evaluation.stretch, [])
+        tasks = rules.setdefault(p.evaluation.every, {}).setdefault(p.evaluation.stretch, [])
         tasks.append(p.task.name)
-    for every, stretches in sorted(steady.items()):
+    for every, stretches in sorted(rules.items()):
         several = [f"{stretch} ({listing(tasks)})" for stretch, tasks in sorted(stretches.items())]
         sentences.append(steady_rule(" or ".join(several) if len(several) > 1 else min(stretches), every))
     up_to = {p.evaluation.every for p in points if p.at == "up_to"}

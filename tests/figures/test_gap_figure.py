@@ -46,5 +46,5 @@ def test_an_arrow_marks_an_interval_that_the_widths_tried_leave_open():
     for seeds, arrows in ((3, 1), (8, 0)):
         rows = table(sized(group("latch", 4, {1: (0, seeds), 2: (0, seeds), 3: (seeds, seeds)})))
         (gap,) = gaps(rows)
-        drawn = [line for line in draw(rows).figure.axes[0].lines if line.get_marker() == ">"]
-        assert (len(drawn), math.isinf(gap.u90.high)) == (arrows, bool(arrows))
+        markers = [line for line in draw(rows).figure.axes[0].lines if line.get_marker() == ">"]
+        assert (len(markers), math.isinf(gap.u90.high)) == (arrows, bool(arrows))

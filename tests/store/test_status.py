@@ -149,11 +149,11 @@ def test_rows_that_cannot_be_read_are_unfinished_members_of_the_job_that_ended_w
     content = bytearray(path.read_bytes())
     content[100] ^= 1
     path.write_bytes(content)
-    found = status(tmp_path)
-    assert (found.done, found.left_over, len(found.unfinished)) == (0, 4, 1)
-    said = memcap(tmp_path, "status", ".").out.splitlines()
-    assert said[0] == ".: 0 of 4 members done: 0 solved, 0 not; 0 failed."
-    assert said[-1].startswith("Resume with: ")
+    progress = status(tmp_path)
+    assert (progress.done, progress.left_over, len(progress.unfinished)) == (0, 4, 1)
+    lines = memcap(tmp_path, "status", ".").out.splitlines()
+    assert lines[0] == ".: 0 of 4 members done: 0 solved, 0 not; 0 failed."
+    assert lines[-1].startswith("Resume with: ")
 
 
 def test_studies_are_found_below_a_folder(tmp_path):

@@ -103,8 +103,8 @@ def test_fewer_programs_are_kept_if_each_holds_a_large_file(monkeypatch):
         program_module._jobs.clear()
         limit = int(times * Data().file_content.inputs.nbytes)
         monkeypatch.setattr(program_module, "MAX_CONSTANTS", limit)
-        made = [compiled(Program.of(each)) for each in members]
-        assert [*program_module._jobs] == made[-kept:]
+        programs_of_all = [compiled(Program.of(each)) for each in members]
+        assert [*program_module._jobs] == programs_of_all[-kept:]
     program_module._jobs.clear()
 
 
