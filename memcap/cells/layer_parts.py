@@ -9,10 +9,10 @@
     +heads2  two such matrices side by side, each with keys, values, gates and weights of its own; 2 to 16.
              U is the size of a value of each head, so the state has H K U numbers. After the other parts
 
-So `delta_net+conv4`, `gla+conv4+gate`, `gated_delta_net+conv4+gate+rate` and `mamba2+conv4+gate+skip` are the
-published layers, but for what the page of cells lists (docs/cell_map.md). Parts of mLSTM and sLSTM are in
-xlstm_parts.py. Held against NumPy recurrences that are written from the code of flash-linear-attention, mamba
-and xlstm (tests/cells/test_layer_parts.py).
+So `delta_net+conv4`, `gla+conv4+gate`, `delta_product+conv4+gate`, `gated_delta_net+conv4+gate+rate` and
+`mamba2+conv4+gate+skip` are the published layers, but for what the page of cells lists (docs/cell_map.md).
+Parts of mLSTM and sLSTM are in xlstm_parts.py. Held against NumPy recurrences that are written from the code
+of flash-linear-attention, mamba and xlstm (tests/cells/test_layer_parts.py).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from memcap.cells.base import Cell
+from memcap.cells.delta_product import DeltaProduct
 from memcap.cells.gated_delta_net import GatedDeltaNet
 from memcap.cells.mamba2 import MOST_RATE, Mamba2
 from memcap.cells.matrix import MatrixCell, rms_norm
@@ -54,16 +55,17 @@ class Convolution(MatrixCell):
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
         for name in KERNELS:
-            width = getattr(self, name)[...].shape[-1]
-            setattr(self, f"{name}_taps", conv_param(rngs, self.window, self.window, width))
+            *writes, _, width = getattr(self, name)[...].shape
+            setattr(self, f"{name}_taps", conv_param(rngs, self.window, *writes, self.window, width))
             if self.conv_bias:
                 setattr(self, f"{name}_bias", conv_param(rngs, self.window, width))
 
-    def project(self, shifted: Float[Array, "*T B F4"], name: str) -> Float[Array, "*T B N"]:
-        """Return SiLU of the convolution."""
+    def project(self, shifted: Float[Array, "*T B F4"], name: str) -> Float[Array, "*W T B N"]:
+        """Return SiLU of the convolution; of several writes, one after another."""
         # As one kernel of all inputs of the window, which takes half the time.
-        kernel = getattr(self, f"{name}_taps")[...][:, None] * getattr(self, name)[...]
-        summed = shifted @ kernel.reshape(shifted.shape[-1], -1)
+        kernel = getattr(self, f"{name}_taps")[...][..., None, :] * getattr(self, name)[...][..., None, :, :]
+        *writes, _, _, width = kernel.shape
+        summed = shifted @ kernel.reshape(*writes, shifted.shape[-1], width)
         return jax.nn.silu(summed + getattr(self, f"{name}_bias")[...] if self.conv_bias else summed)
 
     def gates_of(self, shifted: Float[Array, "B F4"]) -> list[Float[Array, " B"]]:
@@ -175,6 +177,7 @@ WINDOWS = range(2, 17)
 PARTS = {
     "gate": [
         Part(OutputGate, MatrixCell, WRITES_ONCE, "update", {}),
+        Part(OutputGate, DeltaProduct, "delta_product", "update", {}),
         Part(MLSTMGate, MLSTM, "mlstm", None, {}),
     ],
     "skip": [
@@ -185,6 +188,7 @@ PARTS = {
     **{
         f"conv{n}": [
             Part(Convolution, MatrixCell, WRITES_ONCE, "update", {"window": n}),
+            Part(Convolution, DeltaProduct, "delta_product", "update", {"window": n}),
             Part(MLSTMConvolution, MLSTM, "mlstm", None, {"window": n}),
             Part(SLSTMConvolution, SLSTM, "slstm before a variant of its carry", "__call__", {"window": n}),
         ]
