@@ -42,13 +42,8 @@ class DeltaProduct(SignedDeltaNet):
 
     def update(self, state: Any, shifted: Float[Array, "B F2"]) -> Any:
         """Return the state after all writes, one after another."""
-        keys, values = self.project(shifted, "key"), self.project(shifted, "value")
-        for gate, key, value in zip(self.gates_of(shifted), keys, values, strict=True):
-            state = self.write(state, self.at_length(key), value, [gate])
+        kernels = self.kernel_of("key"), self.kernel_of("value")
+        for gate, key, value in zip(self.gates_of(shifted), *kernels, strict=True):
+            key = self.at_length(self.activate(shifted @ key))
+            state = self.write(state, key, self.activate(shifted @ value), [gate])
         return state
-
-    def project(self, shifted: Float[Array, "*T B F2"], name: str) -> Any:
-        """Return the query, or the keys or values of all writes."""
-        if name == "query":
-            return super().project(shifted, name)
-        return [shifted @ kernel for kernel in getattr(self, name)[...]]

@@ -60,13 +60,19 @@ class Convolution(MatrixCell):
             if self.conv_bias:
                 setattr(self, f"{name}_bias", conv_param(rngs, self.window, width))
 
-    def project(self, shifted: Float[Array, "*T B F4"], name: str) -> Float[Array, "*W T B N"]:
-        """Return SiLU of the convolution; of several writes, one after another."""
-        # As one kernel of all inputs of the window, which takes half the time.
-        kernel = getattr(self, f"{name}_taps")[...][..., None, :] * getattr(self, name)[...][..., None, :, :]
-        *writes, _, _, width = kernel.shape
-        summed = shifted @ kernel.reshape(*writes, shifted.shape[-1], width)
-        return jax.nn.silu(summed + getattr(self, f"{name}_bias")[...] if self.conv_bias else summed)
+    def project(self, shifted: Float[Array, "*T B F4"], name: str) -> Float[Array, "*T B N"]:
+        """Return SiLU of the convolution."""
+        summed = shifted @ self.kernel_of(name)
+        return self.activate(summed + getattr(self, f"{name}_bias")[...] if self.conv_bias else summed)
+
+    def kernel_of(self, name: str) -> Float[Array, "*W F4 N"]:
+        """Return map and convolution as one kernel of all inputs of the window, which takes half the time."""
+        kernel = getattr(self, f"{name}_taps")[...][..., None, :] * super().kernel_of(name)[..., None, :, :]
+        return kernel.reshape(*kernel.shape[:-3], -1, kernel.shape[-1])
+
+    def activate(self, projected: Float[Array, "*T B N"]) -> Float[Array, "*T B N"]:
+        """Return its SiLU."""
+        return jax.nn.silu(projected)
 
     def gates_of(self, shifted: Float[Array, "B F4"]) -> list[Float[Array, " B"]]:
         """Return the gates, which see only the last input."""
