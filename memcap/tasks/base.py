@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
 Operand: TypeAlias = "int | Int[Array, '']"
+RandomKey: TypeAlias = "Key[Array, '']"
 # Share of the way from chance to a perfect score up to which a score says nothing: such a net is as good as
 # one without memory.
 BEYOND_CHANCE = 0.1

@@ -51,7 +51,6 @@ def draw(rows: pl.DataFrame) -> Drawn:
     top = HEIGHT * marks.greatest(data, "budget")
     data = data.with_columns(pl.col("steps").clip(upper_bound=top).alias("at"))
     picture, panels = marks.panels((8.6, 4.6), 1, 2, sharey=True)
-    sizes = data["N"].unique().sort().to_list()
     for axes, cell in zip(panels, CELLS.values(), strict=True):
         for k, kind in enumerate(KINDS):
             own = data.filter(cell=cell, kind=kind)
@@ -60,7 +59,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
             medians = own.group_by("N").agg(pl.col("at").median()).sort("N").filter(pl.col("at") < top)
             axes.plot(medians["N"] * 1.05 ** (k - 1.5), medians["at"], color=marks.look(k)["color"], lw=1)
         axes.set(title=cell, xscale="log", yscale="log", xlabel="N (bits)")
-        marks.number_x(axes, sizes)
+        marks.number_x(axes, data["N"])
         marks.level(axes, top / math.sqrt(HEIGHT))
     panels[0].set(ylabel="training steps until solved", ylim=(None, 1.4 * top))
     panels[0].text(0.02, 0.97, "not solved", va="top", fontsize=8, transform=panels[0].transAxes)
@@ -72,14 +71,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " lines join medians. After Khajehabdollahi, Zeraati et al. (2024)."
     )
     return marks.finish(
-        picture,
-        data.drop("at"),
-        f"{caption} {marks.seeds(rows)}",
-        128,
-        left=0.085,
-        top=0.92,
-        right=0.985,
-        wspace=0.05,
+        picture, rows, data.drop("at"), caption, 128, left=0.085, top=0.92, right=0.985, wspace=0.05
     )
 
 

@@ -64,7 +64,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         own = data.filter(arm=arm)
         axes.plot(own["T"] * 1.02 ** (k - 1.5), own["share"], label=arm, **marks.look(k))
     axes.set(xscale="log", xlabel="T (time steps)", ylabel="share of nets that latch", ylim=(-0.05, 1.05))
-    marks.number_x(axes, data["T"].unique().sort())
+    marks.number_x(axes, data["T"])
     marks.legend(axes)
     caption = (
         "One LSTM unit latches less often than a plain one only if its forget gate starts as in Keras. Each"
@@ -72,7 +72,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         f" {marks.greatest(rows, 'budget'):,} steps. After Cross Validated 340898 (2018), whose own figure"
         " was not read."
     )
-    return marks.finish(picture, data, f"{caption} {marks.seeds(rows)}", 95, left=0.11, top=0.96)
+    return marks.finish(picture, rows, data, caption, 95, left=0.11, top=0.96)
 
 
 def _more_often(nets: pl.DataFrame, ahead: str, behind: str) -> Finding:
