@@ -50,7 +50,11 @@ class Draws(Protocol):
     """A file of this folder, or an object elsewhere, that is a figure."""
 
     def draw(self, rows: pl.DataFrame) -> Drawn:
-        """Draw the rows."""
+        """Draw the rows.
+
+        Raises:
+            UserError: there is nothing to draw in them; the line says what to train.
+        """
         ...
 
 

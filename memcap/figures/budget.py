@@ -17,11 +17,7 @@ from memcap.knobs import UserError
 
 def draw(rows: pl.DataFrame) -> Drawn:
     """Draw the frontier of some rows at each budget, for the tasks that were trained with several, or for all
-    if none was.
-
-    Raises:
-        UserError: fewer than two budgets.
-    """
+    if none was."""
     budgets = sorted(rows["budget"].unique())
     if len(budgets) < 2:
         problem = f"all rows have budget {budgets[0]}" if budgets else "no rows"

@@ -73,7 +73,11 @@ class Probes(Protocol):
     """The interface of a probe: a file of this folder, or an object elsewhere."""
 
     def probe(self, net: Trained) -> Probed:
-        """Look into a net."""
+        """Look into a net.
+
+        Raises:
+            NotForThis: the probe says nothing about this net.
+        """
         ...
 
 
