@@ -47,12 +47,8 @@ def _columns(point: Point, budget: int) -> dict[str, Any]:
 
 
 def plot(within: dict[int, list[Point]]) -> Figure:
-    """Draw u90 by lag, a colour per budget and a marker per task; for the longest budget also the least width
-    of any seed.
-
-    Args:
-        within: the frontier of each budget.
-    """
+    """Draw the frontiers of all budgets, u90 by lag, a colour per budget and a marker per task; for the
+    longest budget also the least width of any seed."""
     longest, lines = max(within), []
     by_task = by_label(within[longest])
     for k, (label, last) in enumerate(by_task.items()):

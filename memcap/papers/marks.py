@@ -35,9 +35,7 @@ def with_bars(axes: Axes, data: pl.DataFrame, x: str, y: str, **shape: Any) -> N
 
     Args:
         axes: to draw on.
-        data: columns `x`, `y`, and `least` and `greatest` of `over_seeds`.
-        x: column of places on the horizontal axis.
-        y: column of medians.
+        data: columns `x` (places), `y` (medians), and `least` and `greatest` of `over_seeds`.
         shape: style, as from `look`; `beside` multiplies all places, so that lines do not overlap.
     """
     bars = [(data[y] - data["least"]).to_numpy(), (data["greatest"] - data[y]).to_numpy()]

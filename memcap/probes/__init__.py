@@ -93,14 +93,8 @@ find, summaries = FOLDER.find, FOLDER.summaries
 
 
 def fresh_batch(net: Trained, sequences: int, index: int = 0, at: tuple[int, int] | None = None) -> Batch:
-    """Draw sequences of the member's task on which nothing was trained or judged.
-
-    Args:
-        net: the net with its task, lag, length and seed.
-        sequences: B.
-        index: number of the block; equal numbers give equal sequences.
-        at: lag and length T; None: the member's.
-    """
+    """Draw sequences of the member's task on which nothing was trained or judged, at a lag and length, by
+    default the member's; the same ones for the same `index`."""
     lag, length = at or (net.member.lag, net.member.length)
     return _sample(net.member.task, key(net, index), lag, length, sequences)
 
@@ -126,11 +120,7 @@ def fresh_score(
 ) -> Score:
     """Score the member on fresh sequences while `change` acts on its carry after each step.
 
-    Args:
-        net: the net.
-        change: as in `Trained.trace`; its operands are (`operands`, a random key of the block).
-        operands: a pytree of arrays.
-        sequences: their number, in blocks of `BLOCK`.
+    `change` is as in `Trained.trace`; its operands are (`operands`, a random key of the block).
     """
     total, due = 0.0, 0.0
     for index, block in enumerate(blocks(net, sequences)):
@@ -171,13 +161,8 @@ def vectors(net: Trained, inputs: Any) -> np.ndarray:
 
 
 def numbers(carry: Any, axes: int) -> np.ndarray:
-    """Return the real numbers of a carry side by side, (..., N); for complex ones first the real parts, then
-    the imaginary ones.
-
-    Args:
-        carry: a pytree of arrays.
-        axes: number of leading axes that they share.
-    """
+    """Return the real numbers of a carry side by side, (..., N), behind the `axes` leading axes that its
+    arrays share; for complex ones first the real parts, then the imaginary ones."""
     parts: list[np.ndarray] = []
     for leaf in map(np.asarray, jax.tree.leaves(carry)):
         flat = leaf.reshape(*leaf.shape[:axes], -1)

@@ -29,13 +29,7 @@ BYTES_OF_A_POINT = 22
 
 
 def page(rows: pl.DataFrame, curves: pl.DataFrame, title: str) -> str:
-    """Write the page, as HTML.
-
-    Args:
-        rows: trained members, as `memcap.store.read` returns them.
-        curves: their curves, as `memcap.store.curves.read` returns them; may be empty.
-        title: title of the page.
-    """
+    """Write the page, as HTML, of trained members, and of their curves as far as there are any."""
     points, curves_by_width = frontier(rows), loss_curves(rows)
     if all(len(point.units) == 1 for point in points):
         points = []

@@ -67,12 +67,8 @@ def numpy_source(task: Task, with_length: bool = True, lag: int = 2) -> str:
 
     They are `sample(rng, lag, length, steps, batch)`, which returns the fields of a `Batch` that are not
     None, as NumPy arrays; `unseen`, the same for held-out sequences, if the task draws them differently; and
-    `length_of(lag)`. Functions that they use come before them.
-
-    Args:
-        task: the task.
-        with_length: whether `length_of` is wanted.
-        lag: the lag at which to try the source; at least the task's smallest one.
+    `length_of(lag)`, if wanted. Functions that they use come before them. The source is tried at this lag, or
+    at the task's smallest one.
 
     Raises:
         NoTwinError: the task uses something that cannot be translated.

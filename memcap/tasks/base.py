@@ -270,10 +270,6 @@ def least_bits(task: Task, facts: Facts) -> float:
     threshold / chance, and 2 for values. And if the held symbols are independent, answers reveal all but
     Fano's share of them: one of O symbols, wrong at rate e, hides at most H(e) + e log2(O - 1) bits. For
     Gaussian reals `bits` is the rate-distortion function at the criterion's error, and nothing is hidden.
-
-    Args:
-        task: says whether the score is an accuracy or an error.
-        facts: its facts.
     """
     if task.loss == "values":
         return facts.bits if facts.independent else 1.0
@@ -293,7 +289,7 @@ def information_floor(task: Task, facts: Facts, bits_per_unit: int) -> int:
     """Return the fewest units whose carry has the least bits: a hard limit, far below what training finds.
 
     Args:
-        task, facts: as for `least_bits`.
+        task, facts: as of `least_bits`.
         bits_per_unit: bits of carry per unit, 32 for each float32 number. 0 if the carry does not grow with
             the width; then the result is 1.
     """

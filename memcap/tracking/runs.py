@@ -223,13 +223,8 @@ def _quantiles(name: str, values: Sequence[float] | np.ndarray) -> dict[str, flo
 
 
 def frontier_so_far(ended: Iterable[tuple[Entry, Mapping[str, Any]]]) -> dict[str, float]:
-    """Return for each task and lag the fewest units at which at least half of the seeds passed.
-
-    Any recipe and cell counts.
-
-    Args:
-        ended: members and their rows.
-    """
+    """Return for each task and lag of ended members the fewest units at which at least half of the seeds
+    passed, by any recipe and cell."""
     verdicts: dict[tuple[str, int, str], list[bool]] = {}
     for member, row in ended:
         where = member.task_at_lag, member.config["model"]["units"], member.config_without_seed

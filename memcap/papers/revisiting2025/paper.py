@@ -84,12 +84,7 @@ def windows(data: pl.DataFrame) -> dict[str, Window]:
 
 
 def window(rates: np.ndarray, accuracies: np.ndarray) -> Window:
-    """Return the window around the best rate, without a gap.
-
-    Args:
-        rates: (N,), rising.
-        accuracies: (N,), at these rates.
-    """
+    """Return the window around the best of rising rates, (N,), without a gap."""
     best, logs = int(np.argmax(accuracies)), np.log10(rates)
     enough = SHARE * accuracies[best]
     ends, is_open = [], False
