@@ -28,10 +28,9 @@ may look like this:
 All ask on sequences that the member has not been trained or judged on, the same at each call.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -81,13 +80,6 @@ class Probes(Protocol):
         ...
 
 
-class Score(NamedTuple):
-    """A mean over answers (accuracy, or squared error), and their number."""
-
-    value: float
-    answers: int
-
-
 FOLDER = plugins.Folder[Probes](__name__, "probe", ("probe",))
 find, summaries = FOLDER.find, FOLDER.summaries
 
@@ -115,30 +107,23 @@ def trace(net: Trained, batch: Batch, change: Change = unchanged, operands: Any 
     return net.trace(batch.inputs, reset=reset, change=change, operands=operands)
 
 
-def fresh_score(
-    net: Trained, change: Change = unchanged, operands: Any = (), sequences: int = SEQUENCES
-) -> Score:
-    """Score the member on fresh sequences while `change` acts on its carry after each step.
-
-    `change` is as in `Trained.trace`; its operands are (`operands`, a random key of the block).
-    """
+def fresh_score(net: Trained, change: Change = unchanged, operands: Any = ()) -> float:
+    """Return the accuracy, or squared error, on fresh sequences while `change` acts on the carry after each
+    step, as in `Trained.trace`; its operands are (`operands`, a random key of the block)."""
     total, due = 0.0, 0.0
-    for index, block in enumerate(blocks(net, sequences)):
+    for index, block in enumerate(blocks(net)):
         batch = fresh_batch(net, block, index)
         run = trace(net, batch, change, (operands, jax.random.key(index)))
         score, answers = score_sums(net, run.outputs, batch)
         total, due = total + score, due + answers
-    return Score(total / due, round(due))
+    return total / due
 
 
-def blocks(net: Trained, sequences: int) -> Iterator[int]:
-    """Yield the sizes of the blocks of `sequences` sequences. If a file has no more held-out ones, these are
+def blocks(net: Trained) -> list[int]:
+    """Return the sizes of the blocks of `SEQUENCES` sequences. If a file has no more held-out ones, these are
     one block, of each of them once."""
-    if 0 < (held_out := net.member.task.part_sizes[1]) <= sequences:
-        yield held_out
-        return
-    for start in range(0, sequences, BLOCK):
-        yield min(BLOCK, sequences - start)
+    held_out = net.member.task.part_sizes[1]
+    return [held_out] if 0 < held_out <= SEQUENCES else [BLOCK] * (SEQUENCES // BLOCK)
 
 
 def score_sums(net: Trained, outputs: np.ndarray, batch: Batch) -> tuple[float, float]:

@@ -32,7 +32,7 @@ def probe(net: Trained) -> Probed:
     several."""
     task, middle = net.member.task, net.member.length // 2
     total = np.zeros((4, net.member.length))
-    for index, block in enumerate(blocks(net, SEQUENCES)):
+    for index, block in enumerate(blocks(net)):
         batch = fresh_batch(net, block, index)
         disturbed = trace(net, batch, swapped, np.int32(middle - 1)).outputs
         undisturbed = trace(net, batch).outputs

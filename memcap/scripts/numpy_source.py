@@ -339,17 +339,11 @@ class _Translator(ast.NodeTransformer):
                     return _expression(f"np.argsort(-({array}))[:, :{count}]")
         return self._folded(self.generic_visit(node))
 
-    def visit_BinOp(self, node: ast.BinOp) -> Any:
+    def visit_BinOp(self, node: ast.expr) -> Any:
         """Compute the value, where the knobs decide it."""
         return self._folded(self.generic_visit(node))
 
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
-        """Compute the value, where the knobs decide it."""
-        return self._folded(self.generic_visit(node))
-
-    def visit_BoolOp(self, node: ast.BoolOp) -> Any:
-        """Compute the value, where the knobs decide it."""
-        return self._folded(self.generic_visit(node))
+    visit_UnaryOp = visit_BoolOp = visit_BinOp  # noqa: N815 (names of `ast`)
 
     def visit_Compare(self, node: ast.Compare) -> Any:
         """Compute the value, if the knobs decide it; also tests whether an array exists."""

@@ -19,14 +19,8 @@ LONGEST_TAG = 64  # most characters that W&B allows
 QUANTILES = {"q25": 0.25, "q50": 0.5, "q75": 0.75}
 SUMMARIZED = ("final", "best", "stretched", "mean_up_to", "worst_up_to", "steps", "steps_to_solve")
 SUMMARIZED += ("steps_to_steady", "steps_to_up_to", "run_seconds", "validation_loss", "held_out_loss")
-SHARED = (
-    "task.name",
-    "task.lag",
-    "model.cell",
-    "model.units",
-    "recipe.name",
-    "recipe.lr",
-)  # of a study's config
+# Of a study's config.
+SHARED = ("task.name", "task.lag", "model.cell", "model.units", "recipe.name", "recipe.lr")
 MOST_VALUES = 100  # of one of these keys
 
 
