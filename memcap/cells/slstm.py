@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.cells.base import Cell
+from memcap.cells.base import Cell, Inputs, Step
 from memcap.cells.gates import Gates
 from memcap.cells.lstm import sigmoid
 
@@ -53,7 +53,7 @@ class SLSTM(Cell):
         zeros = super().initialize_carry(input_shape, rngs, carry_init)
         return zeros, zeros, zeros, zeros
 
-    def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B U"]]:
+    def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: (h, c, n, m), inputs (B, F) -> carry, hidden."""
         return self.step(carry, inputs @ self.kernel[...])
 
