@@ -164,7 +164,8 @@ def least_widths(
     least = pl.col(width).filter(enough).min().alias("_least")
     found = data.group_by(by, maintain_order=True).agg(least)
     keys = found[by].to_list() if isinstance(by, str) else found.select(by).rows()
-    return dict(zip(keys, _infinite_if_null(found["_least"]), strict=True))
+    widths = (math.inf if value is None else value for value in found["_least"])
+    return dict(zip(keys, widths, strict=True))
 
 
 def rank_correlation(x: Iterable[float], y: Iterable[float]) -> float:
@@ -180,10 +181,6 @@ def _has(name: str, value: Any) -> pl.Expr:
     if name not in SCHEMA:  # knobs are text
         values = [each if isinstance(each, str) else json.dumps(each) for each in values]
     return column.is_in(values)
-
-
-def _infinite_if_null(values: pl.Series) -> list[float]:
-    return [math.inf if value is None else value for value in values]
 
 
 def _is_missing(side: Any) -> bool:

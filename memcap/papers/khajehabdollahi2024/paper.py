@@ -19,7 +19,7 @@ import polars as pl
 
 from memcap.figures import Drawn
 from memcap.papers import Claim, Finding, OurClaim, Paper, marks
-from memcap.papers.claims import all_of, compare, each, having, is_lower, knob, pick, share_of
+from memcap.papers.claims import all_of, compare, each, first_of, having, is_lower, knob, pick, share_of
 
 CELLS = {"lstm": "LSTM", "GRUCell": "GRU"}
 ONE_AT_ONCE = "one head, no curriculum"
@@ -37,8 +37,8 @@ def steps_to_solve(rows: pl.DataFrame) -> pl.DataFrame:
     """Return each net: its cell, N, how it was asked, and the steps to solve it, infinite if none did."""
     own = rows.filter(having(task="window_parity", cell=list(CELLS))).drop_nulls("final")
     many, rises = knob("heads", pl.Int64).fill_null(1) > 1, pl.col("curriculum").is_not_null()
-    kind = pl.when(many & rises).then(pl.lit(ALL_IN_TURN)).when(many).then(pl.lit(ALL_AT_ONCE))
-    kind = kind.when(rises).then(pl.lit(ONE_IN_TURN)).otherwise(pl.lit(ONE_AT_ONCE)).alias("kind")
+    kinds = {ALL_IN_TURN: many & rises, ALL_AT_ONCE: many, ONE_IN_TURN: rises, ONE_AT_ONCE: True}
+    kind = first_of("kind", **kinds)
     cell = pl.col("cell").replace_strict(CELLS, default=None)
     steps = pl.col("steps_to_solve").cast(pl.Float64).fill_null(math.inf).alias("steps")
     nets = own.select(cell, pl.col("lag").alias("N"), kind, "seed", steps, "final", "budget")
