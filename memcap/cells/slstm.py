@@ -57,7 +57,7 @@ class SLSTM(Cell):
         """Take one step: (h, c, n, m), inputs (B, F) -> carry, hidden."""
         return self.step(carry, inputs @ self.kernel[...])
 
-    def step(self, carry: Any, entered: Float[Array, "B 4U"]) -> tuple[Any, Float[Array, "B U"]]:
+    def step(self, carry: Any, entered: Float[Array, "B G"]) -> Step:
         """Take one step from what the input adds to the gates."""
         hidden, cell, normalizer, stabilizer = carry
         gates = entered + hidden @ self.recurrent[...] + self.bias[...]
