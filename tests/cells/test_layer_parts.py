@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
-from lstm_reference import quick_jit
+from lstm_reference import quick_jit, sigmoid
 
 from memcap import loops
 from memcap.cells import cell_class
@@ -18,10 +18,6 @@ from memcap.models.model import Model
 F, U, K, B, T = 3, 5, 16, 2, 7
 LAYERS = ("delta_net+conv4", "gated_delta_net+conv4+gate+rate", "gla+conv4+gate", "mamba2+conv4+gate+skip")
 XLSTM = ("mlstm+conv4+gate+skip", "mlstm+conv4+skip+gate", "slstm+conv4")
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
 
 
 def silu(x):
