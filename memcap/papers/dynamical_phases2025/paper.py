@@ -103,7 +103,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         look, share = marks.look(k), own["solved"] / own["seeds"]
         left.plot(own["lr"] * 1.05 ** (k - 2), share, ls="", label=f"{lag} steps", **look)
         rates = np.geomspace(min(own["lr"].to_list()), max(own["lr"].to_list()), 60)
-        fitted = curve.probability(fits[int(str(lag))], SCALE / rates).mean
+        fitted = curve.probability(fits[int(str(lag))], SCALE / rates)
         left.plot(rates, fitted, color=look["color"], lw=1)
         largest = own.row(0, named=True)
         if largest["censored"] == "no":  # it lies among the rates that were tried
