@@ -1,15 +1,11 @@
 """DeltaProduct as a recurrent cell: two steps of the delta rule per input, so that a state can be turned."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from flax import nnx
 
+from memcap.cells.matrix import Window
 from memcap.cells.signed_delta_net import SignedDeltaNet
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Float
 
 
 class DeltaProduct(SignedDeltaNet):
@@ -40,7 +36,7 @@ class DeltaProduct(SignedDeltaNet):
         """Start each strength at half of its maximum."""
         return self.writes * super().gate_biases(rngs)
 
-    def update(self, state: Any, shifted: Float[Array, "B F2"]) -> Any:
+    def update(self, state: Any, shifted: Window) -> Any:
         """Return the state after all writes, one after another."""
         kernels = self.kernel_of("key"), self.kernel_of("value")
         for gate, key, value in zip(self.gates_of(shifted), *kernels, strict=True):

@@ -23,11 +23,11 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.cells.base import Cell
+from memcap.cells.base import Cell, Inputs, Step
 from memcap.cells.delta_product import DeltaProduct
 from memcap.cells.gated_delta_net import GatedDeltaNet
 from memcap.cells.mamba2 import MOST_RATE, Mamba2
-from memcap.cells.matrix import MatrixCell, rms_norm
+from memcap.cells.matrix import Gate, MatrixCell, Value, Window, rms_norm
 from memcap.cells.mlstm import MLSTM
 from memcap.cells.slstm import SLSTM
 from memcap.cells.xlstm_parts import MLSTMConvolution, MLSTMGate, MLSTMSkip, SLSTMConvolution, conv_param
@@ -36,7 +36,6 @@ from memcap.knobs import UserError
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
-    from memcap.cells.matrix import Value
 
 KERNELS = ("query", "key", "value")
 LEAST_RATE = 1e-4  # as a rate drawn as 0 would have no logarithm
@@ -60,7 +59,7 @@ class Convolution(MatrixCell):
             if self.conv_bias:
                 setattr(self, f"{name}_bias", conv_param(rngs, self.window, width))
 
-    def project(self, shifted: Float[Array, "*T B F4"], name: str) -> Float[Array, "*T B N"]:
+    def project(self, shifted: Window, name: str) -> Float[Array, "*T B N"]:
         """Return SiLU of the convolution."""
         summed = shifted @ self.kernel_of(name)
         return self.activate(summed + getattr(self, f"{name}_bias")[...] if self.conv_bias else summed)
@@ -74,7 +73,7 @@ class Convolution(MatrixCell):
         """Return its SiLU."""
         return jax.nn.silu(projected)
 
-    def gates_of(self, shifted: Float[Array, "B F4"]) -> list[Float[Array, " B"]]:
+    def gates_of(self, shifted: Window) -> list[Gate]:
         """Return the gates, which see only the last input."""
         return super().gates_of(shifted[..., : self.in_features])
 
@@ -88,7 +87,7 @@ class OutputGate(MatrixCell):
         start = nnx.initializers.lecun_normal()
         self.output_gate = nnx.Param(start(rngs.params(), (in_features, hidden_features)))
 
-    def show(self, state: Any, shifted: Float[Array, "B F2"]) -> Value:
+    def show(self, state: Any, shifted: Window) -> Value:
         """Read, and gate what is read."""
         gate = jax.nn.silu(shifted[..., : self.in_features] @ self.output_gate[...])
         read = self.read(state, shifted)
@@ -102,7 +101,7 @@ class Skip(Mamba2):
         super().__init__(in_features, hidden_features, rngs=rngs)
         self.skip = nnx.Param(jnp.ones(1))
 
-    def read(self, state: Any, shifted: Float[Array, "B F2"]) -> Value:
+    def read(self, state: Any, shifted: Window) -> Value:
         """Add the last value to what is read."""
         return super().read(state, shifted) + self.skip[...] * self.project(shifted, "value")
 
@@ -115,7 +114,7 @@ class Rate(GatedDeltaNet):
         rate = jax.random.uniform(rngs.params(), (1,), minval=LEAST_RATE, maxval=MOST_RATE)
         self.log_rate = nnx.Param(jnp.log(rate))
 
-    def log_decay(self, gates: list[Float[Array, "*T B"]]) -> Float[Array, "*T B"]:
+    def log_decay(self, gates: list[Gate]) -> Gate:
         """Return the log decay of the second gate, times the learned rate."""
         return jnp.exp(self.log_rate[...]) * super().log_decay(gates)
 
@@ -148,7 +147,7 @@ class Heads(Cell):
         carries = [head.initialize_carry(input_shape, rngs, carry_init) for head in self._heads()]
         return tuple(state for state, _ in carries), carries[0][1]
 
-    def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B HU"]]:
+    def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: (states, previous inputs), inputs (B, F) -> carry, hidden."""
         states, before = carry
         steps = [head((state, before), inputs) for head, state in zip(self._heads(), states, strict=True)]

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
-from lstm_reference import quick_jit
+from lstm_reference import quick_jit, sigmoid
 
 from memcap import loops
 from memcap.cells import cell_class
@@ -24,10 +24,6 @@ LAYERS = (
     "delta_product+conv4+gate",
 )
 XLSTM = ("mlstm+conv4+gate+skip", "mlstm+conv4+skip+gate", "slstm+conv4")
-
-
-def sigmoid(x):
-    return 1 / (1 + np.exp(-x))
 
 
 def silu(x):
