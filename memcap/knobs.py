@@ -129,12 +129,8 @@ def _short(limit: float) -> str:
 
 
 def check(owner: Any, where: str) -> None:
-    """Raise UserError, in one line, for the first field of the dataclass `owner` with a value out of range.
-
-    Args:
-        owner: a dataclass instance; fields that were not made by `knob` are skipped.
-        where: dotted prefix under which the user sets the fields, such as "task".
-    """
+    """Raise UserError, in one line, for the first field of the dataclass `owner` made by `knob` with a value
+    out of range; `where` is the prefix under which the user sets the fields, such as "task"."""
     for f in fields(owner):
         value, limits = getattr(owner, f.name), f.metadata
         if value is None or "choices" not in limits or not isinstance(value, (int, float, str)):

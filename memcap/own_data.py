@@ -29,31 +29,21 @@ RACE_SEEDS = 2
 
 @dataclass(frozen=True)
 class WidthSearch:
-    """The search for a file's width.
+    """The search for a file's width."""
 
-    Args:
-        task: the file, with criterion=best.
-        folder: the study's folder; members with rows there are not trained again.
-        most: the widest net at first.
-        folds, seeds: number of folds and of seeds at each width; repeats instead of folds if the file has a
-            split of its own.
-        engine: how members share the machine.
-        quiet: show no progress.
-    """
-
-    task: Data
-    folder: Path
-    most: int = 32
+    task: Data  # the file, with criterion=best
+    folder: Path  # the study's folder; members with rows there are not trained again
+    most: int = 32  # the widest net at first
+    # number of folds and of seeds at each width; repeats instead of folds if the file has a split of its own
     folds: int = 5
     seeds: int = 2
-    engine: Engine = field(default_factory=Engine)
-    quiet: bool = False
+    engine: Engine = field(default_factory=Engine)  # how members share the machine
+    quiet: bool = False  # show no progress
 
     def run(self) -> LossCurve:
         """Train what is missing; return the losses of the widths."""
         recipe = self.race()
-        widths = [2**k for k in range(int(math.log2(self.most)) + 1)]
-        widths = sorted({*widths, self.most})
+        widths = sorted({*(2**k for k in range(int(math.log2(self.most)) + 1)), self.most})
         curve = self.curve_of(widths, recipe)
         while (width := next_width(curve)) is not None:
             curve = self.curve_of([width], recipe)

@@ -60,10 +60,8 @@ class Trained:
     def __repr__(self) -> str:
         member = self.member
         layers = "" if member.model.layers == 1 else f" in each of {member.model.layers} layers"
-        what = (
-            f"{member.task!r} at lag {member.lag}, {member.model.units} units of {member.model.cell}{layers}"
-        )
-        return f"Trained({what}, seed {member.seed}, key {member.key})"
+        net = f"{member.model.units} units of {member.model.cell}{layers}"
+        return f"Trained({member.task!r} at lag {member.lag}, {net}, seed {member.seed}, key {member.key})"
 
     def initialize_carry(self, batch: int = 1) -> Any:
         """Return the state before the first step of B sequences, a pytree of arrays with the batch first; an
@@ -169,13 +167,7 @@ class Trained:
 
 
 def _trace(
-    build: Callable,
-    change: Change,
-    weights: Any,
-    carry: Any,
-    inputs: jax.Array,
-    reset: jax.Array,
-    operands: Any,
+    build: Callable, change: Change, weights: Any, carry: Any, inputs: jax.Array, reset: Any, operands: Any
 ) -> Any:
     def step(carry: Any, row: Any) -> tuple[Any, Any]:
         t, x, cut = row

@@ -24,13 +24,9 @@ ITERATIONS = 60  # of L-BFGS
 
 @lru_cache(maxsize=256)
 def loss_of_last_steps(task: Data, lag: int, steps: int) -> float:
-    """Return the mean loss over the held-out answers of one fold, in nats or squared error.
-
-    Args:
-        task: with criterion=best; its fold says which sequences are held out.
-        lag: the most steps of a sequence that count.
-        steps: number of steps that it sees before each answer, including the current one.
-    """
+    """Return the mean loss over the held-out answers of the task's fold, in nats or squared error. At most
+    `lag` steps of a sequence count, and it sees `steps` of them before each answer, the current one among
+    them."""
     file = task.file_content
     most = MOST_CELLS // (task.outputs * (1 if file.symbols else 8))
     parts = [_windows(file, places, lag, steps, most) for places in task.parts]
@@ -113,8 +109,7 @@ def _tables(
 
 
 def _features(windows: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Return features of the last steps, (A, P): 1, the numbers and their squares, or all products of two if
-    these are few."""
+    """Return features of the last steps, (A, P): 1, numbers and squares; all products if these are few."""
     flat = [each.reshape(len(each), -1).astype(np.float64) for each in windows]
     few = (flat[0].shape[1] + 1) ** 2 <= MOST_PRODUCTS and windows[0].shape[1] == 1
     if few:
@@ -130,8 +125,7 @@ def _features(windows: Sequence[np.ndarray]) -> list[np.ndarray]:
 def _regressions(
     seen: Sequence[np.ndarray], answers: Sequence[np.ndarray], classes: bool
 ) -> list[tuple[float, float]]:
-    """Return the validation and held-out losses of a regression for each penalty, and of the best
-    constant."""
+    """Return the validation and held-out losses of the best constant, and of a regression per penalty."""
     rows = np.random.default_rng(0).permutation(len(seen[0]))[:MOST_ROWS]
     x, y = seen[0][rows], answers[0][rows]
     constant = (answers[0].sum(0) + classes) / (len(answers[0]) + classes * y.shape[1])

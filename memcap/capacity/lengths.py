@@ -42,14 +42,8 @@ def over_lengths(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def first_failures(rows: pl.DataFrame, by: str = "score", least: float | None = None) -> pl.DataFrame:
-    """Return the rows with lengths, and a column `fails_at`: the first length of a row that fails, null if
-    none does.
-
-    Args:
-        rows: of trained members.
-        by: `score`, `scaled` or `whole`.
-        least: least value that passes; None: the score must meet the member's criterion.
-    """
+    """Return the rows with lengths, and a column `fails_at`: the first length at which `by` (`score`,
+    `scaled` or `whole`) is below `least`, or the score fails the member's criterion; null if none does."""
     lines = over_lengths(rows)
     fails = ~pl.col("passes") if least is None else (pl.col(by) < least).fill_null(value=True)
     first = lines.group_by("key").agg(pl.col("number").filter(fails).min().alias("fails_at"))

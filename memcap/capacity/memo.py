@@ -25,11 +25,7 @@ MOST = 4096  # fits that a file holds
 
 
 class Memo:
-    """Fits by counts; made by `memo`.
-
-    Args:
-        fits: the fields of each fit, by its counts as JSON.
-    """
+    """Fits by counts; made by `memo`. `fits` are the fields of each fit, by its counts as JSON."""
 
     def __init__(self, fits: dict[str, list[Any]]):
         self.fits, self.grown = fits, False

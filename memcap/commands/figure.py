@@ -17,9 +17,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_strict(parser)
     about = "folder to write to (default: figures/ in the first of RESULTS)"
     parser.add_argument("-o", "--output", type=location, help=about)
-    parser.epilog = "figures:\n" + "\n".join(
-        f"  {name:<21} {text}" for name, text in figures.summaries().items()
-    )
+    lines = (f"  {name:<21} {text}" for name, text in figures.summaries().items())
+    parser.epilog = "\n".join(["figures:", *lines])
 
 
 def run(arguments: Namespace) -> None:

@@ -74,8 +74,7 @@ def inspect(model: Model, timesteps: int, features: int, batch: int = 1) -> Insp
             names = usual.get(len(leaves), range(len(leaves)))
             end = "" if model.layers == 1 else f"_{layer}"
             carry |= {f"{name}{end}": leaf.shape for name, leaf in zip(names, leaves, strict=True)}
-        steps_, units, _ = hidden.shape
-        return carry, (batch, steps_, units)
+        return carry, (batch, *hidden.shape[:2])
 
     carry, every = shapes(timesteps)
     architecture = Architecture(model, features, 1)

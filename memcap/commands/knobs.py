@@ -30,6 +30,7 @@ HEAD = """# Knobs
 prints a part of it. Set a knob as `recipe.lr=0.01` on the command line, as `recipe.lr: [0.01, 0.03]` in a
 study's axes, and as `lr=0.01` in Python. `null` means that the knob is not set.
 """
+RECIPES = "Recipes, with the values of their files"
 WORDS = {bool: "true or false", int: "whole number", float: "number", str: "text"}
 
 
@@ -77,10 +78,7 @@ def run(arguments: Namespace) -> None:
 
 
 def groups(name: str | None = None) -> list[KnobGroup]:
-    """Return the groups of knobs, or those of a name.
-
-    Args:
-        name: name of a group or a task, also a user's own; None: all.
+    """Return the groups of knobs, or those of a name: of a group or a task, also a user's own.
 
     Raises:
         UserError: no such group or task.
@@ -115,20 +113,16 @@ def _job() -> KnobGroup:
         "precision": "null, or number above 0 and below 1",
         "axes": "null, fields, or a list of these",
     }
-    return KnobGroup(
-        "Job", tuple(Knob(name, default, ranges.get(name, "text"), about) for name, default, about in fields)
-    )
+    knobs = (Knob(name, default, ranges.get(name, "text"), about) for name, default, about in fields)
+    return KnobGroup("Job", tuple(knobs))
 
 
 def _any_task() -> KnobGroup:
-    span = f"whole number, at least 1 and at most {LONGEST:,}"
-    length = Knob(
-        "task.length", "null", f"null, or {span}", "steps of a sequence; null: the task's own for this lag"
-    )
+    span, usual = f"whole number, at least 1 and at most {LONGEST:,}", str(task_defaults("latch")["lag"])
     about = "time steps to remember; for data also null, which means all of a sequence"
-    return KnobGroup(
-        "Every task", (Knob("task.lag", str(task_defaults("latch")["lag"]), span, about), length)
-    )
+    lag = Knob("task.lag", usual, span, about)
+    about = "steps of a sequence; null: the task's own for this lag"
+    return KnobGroup("Every task", (lag, Knob("task.length", "null", f"null, or {span}", about)))
 
 
 def _task(cls: type[Task]) -> KnobGroup:
@@ -161,9 +155,7 @@ def _recipes() -> Listing:
     """Write a line per knob and a column per recipe."""
     values = recipe_values()
     columns = [Column("recipe"), *(Column(name, right=True) for name in values)]
-    return Listing(
-        "Recipes, with the values of their files", columns, _recipe_rows(values), drops=(*values,)[::-1]
-    )
+    return Listing(RECIPES, columns, _recipe_rows(values), drops=(*values,)[::-1])
 
 
 def _recipe_rows(values: dict[str, dict[str, Any]]) -> list[list[str]]:
@@ -173,14 +165,13 @@ def _recipe_rows(values: dict[str, dict[str, Any]]) -> list[list[str]]:
 
 def _page(group: KnobGroup) -> str:
     rows = [[f"`{k.name}`", k.default, k.range, k.meaning] for k in group.knobs]
-    return f"## {group.title}\n\n" + (
-        _table(["knob", "default", "range", "meaning"], rows) if rows else "No knobs of its own.\n"
-    )
+    table = _table(["knob", "default", "range", "meaning"], rows) if rows else "No knobs of its own.\n"
+    return f"## {group.title}\n\n{table}"
 
 
 def _recipes_page() -> str:
     values = recipe_values()
-    return "## Recipes, with the values of their files\n\n" + _table(["", *values], _recipe_rows(values))
+    return f"## {RECIPES}\n\n" + _table(["", *values], _recipe_rows(values))
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -47,9 +47,8 @@ def tasks_table(lag: int) -> Listing:
         [number(v) if isinstance(v, (int, float)) else "" if v is None else v for v in row.values()]
         for row in task_rows(lag)
     ]
-    return Listing(
-        f"Tasks at lag {lag}, with their default knobs; reference widths are an LSTM's", COLUMNS, rows, DROPS
-    )
+    title = f"Tasks at lag {lag}, with their default knobs; reference widths are an LSTM's"
+    return Listing(title, COLUMNS, rows, DROPS)
 
 
 def task_rows(lag: int) -> list[dict[str, Any]]:

@@ -90,8 +90,7 @@ class LagLine:
             self._pass_steps[member.lag].append(outcome.steps / member.recipe.budget)
 
     def next_round(self) -> list[Member]:
-        """Return the members of the next round; empty once u90 of every lag is known well enough. The round
-        depends only on the results so far."""
+        """Return the members of the next round, by the results so far; empty once all lags are done."""
         beliefs = believe(self._counts(), self.lags, NEGLIGIBLE)
         u50, u90 = ([beliefs[lag].quantiles(share, ENDS) for lag in self.lags] for share in (0.5, SHARE))
         self._open = [k for k in range(len(self.lags)) if not self._is_done(k, u90[k])]
@@ -128,11 +127,8 @@ class LagLine:
         return min(MOST_WIDTHS, len(search.widths)) * search.seeds
 
     def _counts(self) -> dict[int, Counts]:
-        """Return the counts of the lags with results, by lag.
-
-        The shortest lag includes its outermost widths even without results, so that the model knows how wide
-        nets may be.
-        """
+        """Return the counts of the lags with results, by lag; the shortest lag with its outermost widths even
+        without results, so that the model knows how wide nets may be."""
         counts = {}
         for search in self.searches:
             runs = np.add(search.solved, search.failed)
@@ -255,8 +251,7 @@ class Adaptive(Design):
         return sum(line.usual_left() for line in self._lines)
 
     def _advance(self, line: LagLine) -> list[Member]:
-        """Go through the rounds for which there are rows. Return the members of the first round that lacks
-        some."""
+        """Go through the rounds for which there are rows; return the members missing in the next one."""
         rows = self._rows[line]
         while chosen := line.next_round():
             there = [member for member in chosen if member in rows]

@@ -110,10 +110,8 @@ class Search:
         if need not in self._brackets:
             last = len(self.widths)
             high = next((k for k in range(last) if self.verdict(k, need)), last)
-            self._brackets[need] = (
-                next((k for k in range(high - 1, -1, -1) if self.verdict(k, need) is False), -1),
-                high,
-            )
+            low = next((k for k in range(high - 1, -1, -1) if self.verdict(k, need) is False), -1)
+            self._brackets[need] = low, high
         return self._brackets[need]
 
     def is_settled(self, need: int) -> bool:
@@ -122,8 +120,7 @@ class Search:
         return high - low == 1
 
     def demand(self) -> dict[int, int]:
-        """Return the number of results that each width should have by now, by place. It depends on the
-        results, but not on their order."""
+        """Return the number of results that each width should have by now, by place, whatever their order."""
         if self.start is None:
             return {}
         if not self.is_settled(self.u50):
@@ -181,10 +178,8 @@ class Search:
             gallops = [wide for low, high in gaps if low < 0 or high == len(self.widths)]
             most = self.seeds * (sum(halvings) + sum(gallops) + 2)
         else:
-            most = sum(
-                max(0, count - self.solved[place] - self.failed[place])
-                for place, count in self.demand().items()
-            )
+            demand = self.demand().items()
+            most = sum(max(0, count - self.solved[place] - self.failed[place]) for place, count in demand)
         return min(most, self.seeds * len(self.widths) - sum(self.solved) - sum(self.failed))
 
 
@@ -204,7 +199,7 @@ class Bisect(Design):
         for member in dict.fromkeys(members):
             groups.setdefault(SearchKey.of(member), []).append(member)
         self._search_of: dict[Member, Search] = {}
-        # The searches of one task and network, whose longer lags wait for shorter ones.
+        # the searches of one task and network, whose longer lags wait for shorter ones
         self._series: dict[SearchKey, list[Search]] = {}
         for key, group in groups.items():
             search = Search(group)
@@ -269,8 +264,7 @@ class Bisect(Design):
 
 
 def _guess(answers: list[tuple[int, int]], lag: int) -> float:
-    """Return the units that a lag may need: on a line through the answers, or in proportion to the only one;
-    1 if there is none."""
+    """Return the units that a lag may need: on a line through the answers, or in proportion to one; or 1."""
     lags, units = zip(*answers, strict=True) if answers else ((), ())
     if len(set(lags)) > 1:
         slope, intercept = np.polyfit(lags, units, 1)

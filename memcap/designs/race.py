@@ -39,11 +39,7 @@ FEWEST_WIDE_UNITS = 16
 
 
 class LagRace:
-    """The race of one task and lag.
-
-    Args:
-        members: all members that differ only in width, seed and recipe.
-    """
+    """The race of one task and lag, among members that differ only in width, seed and recipe."""
 
     def __init__(self, members: Iterable[Member]):
         self.members: dict[ResolvedRecipe, list[Member]] = {}
@@ -91,8 +87,7 @@ class LagRace:
         return list(nets)
 
     def advance(self, outcomes: Mapping[Member, Outcome]) -> list[Member]:
-        """Go on as far as the outcomes allow. Return the nets of the current round without an outcome; empty
-        once there is a winner."""
+        """Go on as far as outcomes allow; return the nets without one, none once there is a winner."""
         while self.winner is None:
             racing, units = self.rivals, float(self.wide_units)
             if self.turns:
@@ -117,12 +112,8 @@ class LagRace:
         return []
 
     def _survivors(self, ranked: list[ResolvedRecipe], best: float) -> list[ResolvedRecipe]:
-        """Return the recipes that go on after a round in which none passed.
-
-        Args:
-            ranked: the recipes of the round, the best first.
-            best: the `Outcome.share` of the best net.
-        """
+        """Return the recipes that go on after a round in which none passed, given those of the round, the
+        best first, and the `Outcome.share` of the best net."""
         if all(_budget(recipe, self.budget) == recipe.budget for recipe in ranked):
             return ranked[:1]
         return ranked[: (len(ranked) + 1) // 2] if best > BEYOND_CHANCE else ranked
@@ -133,8 +124,7 @@ class LagRace:
 
 
 def _budget(recipe: ResolvedRecipe, steps: int) -> int:
-    """Return the budget of a recipe's nets in a round of `steps` steps: after its warmup, and at most its
-    own."""
+    """Return the budget of a recipe's nets for `steps` steps after its warmup, its own at most."""
     return min(steps + recipe.warmup_steps, recipe.budget)
 
 

@@ -14,13 +14,8 @@ AUTO = ("recipe", "name", "auto")  # as open as a null
 
 
 def preview(config: DictConfig, members: Sequence[Member], package: str | None, resolve: bool) -> str:
-    """Return the text.
-
-    Args:
-        config: the config that Hydra composed.
-        members: the job's members; if there are none, nothing is filled in.
-        package: key of the part to print; None: all.
-        resolve: whether to resolve ${...}.
+    """Return the text for a config that Hydra composed, of the part with the key `package`, or of all;
+    `resolve`: with ${...} resolved. Without members nothing is filled in.
 
     Raises:
         UserError: there is no such part.

@@ -64,8 +64,7 @@ def _fwd(
 
 
 def _bwd(reset: bool, residuals: Any, d_states: jax.Array) -> tuple[Any, ...]:
-    """Run the same recurrence backwards. A reset state and a cut one have the same gradient into the past:
-    none."""
+    """Run the recurrence backwards. Through a reset or a cut state no gradient flows into the past."""
     decay, carry, factor, states = residuals
     factor = factor[:, None, None]
     through = decay * factor

@@ -44,11 +44,8 @@ def all_right(cell: GatedC) -> bool:
 
 
 def is_right(cell: GatedC, case: Case) -> bool:
-    """Return whether the C's values and gradients equal those of float64 at one size.
-
-    A gradient is right if it says how fast a loss changes in a random direction that leans towards it, one
-    per array.
-    """
+    """Return whether the C's values and gradients equal those of float64 at one size. A gradient is right if
+    it says how fast a loss changes in a random direction that leans towards it, one per array."""
     rng = np.random.default_rng(0)
     arrays = _draw(cell, case, rng)
     symbols = arrays[-1].argmax(-1).astype(np.int32)
@@ -80,7 +77,6 @@ def is_right(cell: GatedC, case: Case) -> bool:
 
 
 def _draw(cell: GatedC, case: Case, rng: np.random.Generator) -> list[np.ndarray]:
-    """Draw weights, carry and inputs."""
     columns = cell.blocks * case.units
     shapes = (
         (case.features, columns),

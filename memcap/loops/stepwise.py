@@ -28,8 +28,7 @@ Drive = Callable[..., tuple[Any, Any]]
 
 @cache
 def step_of(graph: nnx.GraphDef) -> Step:
-    """Return the step of a cell as a pure function; equal graphs get the same one, so that they share a
-    trace."""
+    """Return the step of a cell as a pure function; equal graphs share it, and so its trace."""
     return lambda params, carry, inputs: nnx.merge(graph, params)(carry, inputs)
 
 
@@ -110,8 +109,7 @@ def _stepwise_fwd(
 
 
 def _stepwise_bwd(drive: Drive, step: Step, residuals: Any, cotangents: Any) -> tuple[Any, ...]:
-    """Go backwards over time. No gradient passes the start of a window, whether the carry is reset or only
-    cut."""
+    """Go backwards over time. No gradient passes the start of a window, reset or cut."""
     params, entered, over, factor = residuals
     d_last, d_outputs = cotangents
     carry_shape = jax.tree.map(lambda buffer: jax.ShapeDtypeStruct(buffer.shape[1:], buffer.dtype), entered)
@@ -155,8 +153,7 @@ def _differentiable_of(like: Any, cotangents: Any) -> list[Any]:
 
 
 def _cotangent(like: Any, leaves: list[Any]) -> Any:
-    """Make a cotangent of `like` from those of its differentiable leaves; JAX expects float0 for the
-    others."""
+    """Make a cotangent of `like` from those of its differentiable leaves, with float0 for the others."""
     cotangents = iter(leaves)
     flat, tree = jax.tree.flatten(like)
     full = [

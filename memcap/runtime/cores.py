@@ -24,11 +24,8 @@ def _env_int(name: str) -> int:
 
 
 def quotas(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> Iterator[int]:
-    """Yield the cores that each of this process's cgroups allows, rounded up, in versions 1 and 2.
-
-    A container may see the name that its cgroup has outside and only the cgroup itself inside: the folder at
-    the top.
-    """
+    """Yield the cores that each of this process's cgroups allows, rounded up, in versions 1 and 2. A
+    container may see its cgroup's name outside, and inside only the cgroup itself: the folder at the top."""
     try:
         lines = own.read_text().splitlines()
     except OSError:

@@ -104,19 +104,14 @@ def _ignore_half_written() -> None:
 
 
 def precision() -> Any:
-    """Return a context in which programs are compiled with float32 products, whatever the process's
-    setting."""
+    """Return a context in which programs are compiled with float32 products."""
     import jax
 
     return jax.default_matmul_precision(PRECISION)
 
 
 def platform() -> str:
-    """Return JAX's platform: cpu, gpu or tpu.
-
-    Raises:
-        UserError: JAX_PLATFORMS asks for a platform that does not exist here.
-    """
+    """Return JAX's platform: cpu, gpu or tpu; refuse JAX_PLATFORMS for one that is not here."""
     import jax
 
     try:

@@ -14,24 +14,18 @@ from memcap.store.heartbeat import Heartbeat
 
 
 class News(NamedTuple):
-    """New things in a folder.
+    """New things in a folder."""
 
-    Args:
-        rows: rows of members that have ended, with the columns of `memcap.store.rows.SCHEMA`, one per key.
-        earlier: the rows of other commands at the first look into the folder; none if all commands are
-            followed.
-        curves: by key, with the columns of `memcap.store.curves.SCHEMA`: whole for the members of `rows`, so
-            far for members in training.
-        members: members that jobs may train, with the columns of `memcap.store.heartbeat.MEMBERS`, and
-            `study`.
-        over: whether no job trains any more, so that nothing more will come.
-    """
-
+    # rows of members that have ended, with the columns of `memcap.store.rows.SCHEMA`, one per key
     rows: pl.DataFrame
+    # the rows of other commands at the first look into the folder; none if all commands are followed
     earlier: pl.DataFrame
+    # by key, with the columns of `memcap.store.curves.SCHEMA`: whole for the members of `rows`, so far for
+    # members in training
     curves: dict[str, pl.DataFrame]
+    # members that jobs may train, with the columns of `memcap.store.heartbeat.MEMBERS`, and `study`
     members: pl.DataFrame
-    over: bool
+    over: bool  # whether no job trains any more, so that nothing more will come
 
 
 class Follower:
@@ -116,11 +110,8 @@ class Follower:
         return table.filter(pl.Series(new, dtype=pl.Boolean))
 
     def _curves_of(self, table: pl.DataFrame, over: bool) -> dict[str, pl.DataFrame]:
-        """Return the curves of rows, by key: those written with the row's shard, or the folded ones.
-
-        Raises:
-            BadFileError: they cannot be read now, but perhaps the next time.
-        """
+        """Return the curves of rows, by key: those written with the row's shard, or the folded ones. Raise
+        BadFileError if they cannot be read now, but perhaps the next time."""
         folded = self.folder / "curves.parquet"
         by_path: dict[Path, list[str]] = {}
         for key, name in table.select("key", "population").iter_rows():

@@ -71,11 +71,7 @@ def new_session() -> str:
 
 
 def new_token(session: str = "") -> str:
-    """Draw 16 hexadecimal digits, which name the files of one run of one job.
-
-    Args:
-        session: the command's session; "": the job is alone.
-    """
+    """Draw 16 hexadecimal digits, with those of the session first, for the files of one run of a job."""
     return (session or new_session()) + secrets.token_hex(SESSION_DIGITS // 2)
 
 
@@ -104,11 +100,7 @@ def check_study(name: str) -> None:
 
 
 def prepare(folder: Path) -> None:
-    """Make the folder, check that it can be written, and remove the files that killed jobs left in it.
-
-    Raises:
-        UserError: it cannot be written.
-    """
+    """Make the folder, refuse one that cannot be written, and remove the files that killed jobs left."""
     try:
         for part in ("rows", "weights"):
             files.make_folder(folder / part)
@@ -181,16 +173,9 @@ def read(folder: Path, strict: bool = False) -> pl.DataFrame:
 def read_files(
     folder: Path, below: bool = True, whole: bool = True
 ) -> tuple[dict[Path, Table], dict[Path, BadFileError]]:
-    """Read all files of rows; return the tables of the sound files, and the errors of the bad ones.
-
-    Args:
-        folder: as for `paths`, like `below`.
-        below: whether to look into the folders below.
-        whole: whether to read all results; otherwise those of `ORIGIN` may be null, which is faster.
-
-    Raises:
-        UserError: the folder does not exist.
-    """
+    """Read all files of rows, those of `paths`; return the tables of the sound files, and the errors of the
+    bad ones. Raise UserError if the folder does not exist. Unless `whole`, the results of `ORIGIN` may be
+    null, which is faster."""
     if not (rows_files(str(folder)) if is_published(folder) else folder.exists()):
         raise UserError(
             f"{folder}: no such folder or file; train a study first, as in: memcap train sweeps=first_study"
@@ -248,8 +233,7 @@ def _read_together(states: Sequence[State], whole: bool) -> dict[Path, BadFileEr
 
 
 def _check(tables: dict[State, Table]) -> dict[Path, BadFileError]:
-    """Return the errors in the rows of some files. These are first checked together, because checking a few
-    rows takes as long as checking many."""
+    """Return the errors in the rows of some files, checked together first, which takes no longer than one."""
     try:
         check_rows(stack([table.rows for table in tables.values()]))
     except BadRowsError:
@@ -278,12 +262,8 @@ def warn_of_no_digest(folder: Path, tables: Mapping[Path, Table]) -> None:
 
 
 def read_file(path: Path) -> pl.DataFrame:
-    """Read the rows of one file, and check them.
-
-    Raises:
-        BadFileError: it cannot be read, is damaged or no table of rows, or has rows that do not belong to
-            their members.
-    """
+    """Read the rows of one file; raise BadFileError if it is damaged, no table of rows, or has rows that do
+    not belong to their members."""
     rows = _table(path).rows
     check_rows(rows)
     return rows
@@ -300,11 +280,7 @@ def _table(path: Path) -> Table:
 
 def collect(folder: Path, strict: bool = False) -> tuple[Path, pl.DataFrame]:
     """Fold all shards of a study into DIR/rows.parquet. The shards stay; folding again gives the same rows.
-
-    Raises:
-        UserError: not a study's folder, or one without rows; a bad rows.parquet, which would be overwritten;
-            or an error of `read`.
-    """
+    Refuse a folder without rows, a bad rows.parquet, which would be overwritten, and what `read` refuses."""
     path = folder / "rows.parquet"
     if folder.is_file() or is_published(folder):
         raise UserError(f"{folder}: cannot be written into; give the folder of a study")
@@ -325,9 +301,6 @@ def remove_stale_files(folder: Path) -> None:
 
     Files stay if another job is writing them, if they are younger than `files.STALE_AFTER`, or if they may
     not be removed.
-
-    Args:
-        folder: folder of a study; `prepare` makes it, with its parts.
     """
     for part in (folder, *(folder / name for name in ("rows", "weights", "curves", "checkpoints", "jobs"))):
         with contextlib.suppress(OSError):
@@ -341,8 +314,7 @@ def remove_stale_files(folder: Path) -> None:
                 path.rmdir()
 
 
-def _remove_orphans(folder: Path) -> None:
-    """Remove weights and curves without rows."""
+def _remove_orphans(folder: Path) -> None:  # weights and curves without rows
     with files.exclusive_lock(folder / "weights") as nobody_writes:
         if not nobody_writes:
             return
@@ -358,7 +330,6 @@ def _remove_orphans(folder: Path) -> None:
 
 
 def _remove_running_curves(folder: Path) -> None:
-    """Remove curves of members in training whose jobs no longer write them."""
     for path in (folder / "curves").glob("*.running.parquet"):
         if files.is_stale(path):
             path.unlink(missing_ok=True)

@@ -56,18 +56,14 @@ def curriculum_of(member: Member, max_length: int) -> Curriculum:
     lengths = np.full(max_length + 1, member.length, np.int32)
     for shorter in range(start if recipe.lags is None else task.smallest_lag, lag):
         lengths[shorter] = member.length_at(shorter)
-    deadline = (recipe.deadline or 0.0) * recipe.budget
-    arrive = np.bool_(recipe.schedule == "arrive")
-    falls_above = np.float32(lag if recipe.falls_above is None else recipe.falls_above)
-    threshold = () if task.higher_is_better else np.float32(member.facts.threshold)
     return Curriculum(
         np.int32(start),
         np.float32(recipe.advance or 1.0),
-        np.float32(deadline),
-        arrive,
-        falls_above,
+        np.float32((recipe.deadline or 0.0) * recipe.budget),
+        np.bool_(recipe.schedule == "arrive"),
+        np.float32(lag if recipe.falls_above is None else recipe.falls_above),
         lengths,
-        threshold,
+        () if task.higher_is_better else np.float32(member.facts.threshold),
     )
 
 
@@ -80,15 +76,8 @@ def initial_state(curriculum: Curriculum, lag: int) -> CurriculumState:
 def update(
     state: CurriculumState, curriculum: Curriculum, lag: jax.Array, step: jax.Array, score: jax.Array
 ) -> CurriculumState:
-    """Return the state after a training step.
-
-    Args:
-        state: before the step.
-        curriculum: the member's.
-        lag: () int32, the member's lag.
-        step: () int32, steps taken, this one included.
-        score: (), accuracy or error on the step's batch.
-    """
+    """Return the state after a training step, given the member's lag, () int32, the steps taken, this one
+    included, () int32, and the accuracy or error on the step's batch, ()."""
     if not isinstance(curriculum.threshold, tuple):
         score = jnp.clip(1 - PER_THRESHOLD * score / curriculum.threshold, 0, 1)
     mean = DECAY * state.score + (1 - DECAY) * score

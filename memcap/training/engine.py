@@ -30,11 +30,7 @@ __all__ = ["Checkpoint", "CurveChunk", "Listener", "Result", "train", "worker_co
 
 
 def worker_count(engine: Engine) -> int:
-    """Return how many workers this host has.
-
-    Raises:
-        UserError: several are requested where one process drives all devices; JAX finds no device.
-    """
+    """Return how many workers this host has; refuse several where one process drives all devices."""
     if jax_setup.platform() != "cpu":
         if engine.workers > 1:
             raise UserError(
@@ -89,8 +85,7 @@ def train(
 
 
 def _compile_ahead(queue: Queue) -> None:
-    """Compile the next programs in threads while the first one trains. If one cannot be compiled, the worker
-    that gets it says why."""
+    """Compile the next programs in threads while the first trains; one that fails, its worker reports."""
     waiting = queue.programs_to_compile()
     programs = deque(waiting[: min(map(most_kept, waiting), default=0)])
 

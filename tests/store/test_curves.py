@@ -9,7 +9,6 @@ from watching import Watcher, run_watched
 from memcap.designs.axes import members
 from memcap.store import curves, shards
 from memcap.store.study import Study
-from memcap.studies.run import run_study
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
@@ -93,14 +92,6 @@ def test_a_file_that_cannot_be_read_is_named_once(tmp_path, capsys):
 def test_no_curves_are_no_error(tmp_path):
     assert curves.read(tmp_path).is_empty()
     assert curves.collect(tmp_path) is None
-
-
-def test_curves_are_thinned(tmp_path):
-    found = members(small_job(recipe__budget=4000, evaluation__every=40, recipe__lr=1e-9, recipe__batch=1))
-    run_study(found, ONE_LANE, Study(tmp_path, "small"), quiet=True)
-    steps = curves.read(tmp_path)["step"]
-    assert curves.MOST_POINTS / 2 < len(steps) <= curves.MOST_POINTS
-    assert (steps[0], steps[-1]) == (4, 4000)
 
 
 def test_a_score_that_is_none_is_no_point():
