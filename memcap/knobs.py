@@ -12,6 +12,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 MOST = 1_000_000_000  # steps and seeds are int32 operands of the compiled programs
+LONGEST_LINE = 1000  # characters of an error
 LONGEST = 1_000_000  # steps of a sequence; `LONGEST` times `evaluation.stretch` is an int32 operand
 BOUNDS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}
 _hints = cache(get_type_hints)
@@ -25,9 +26,12 @@ def names_of(cls: Any) -> tuple[str, ...]:
 
 class UserError(Exception):
     """A mistake that the user can mend. The command prints it as one line and exits with status 2, without a
-    traceback. It may quote the user's text: characters that would end the line are escaped."""
+    traceback. It may quote the user's text: characters that would end the line are escaped, and what is
+    too long loses its middle."""
 
     def __init__(self, line: str):
+        if len(line) > LONGEST_LINE:
+            line = f"{line[: LONGEST_LINE - 305]} ... {line[-300:]}"
         super().__init__(
             "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
         )
@@ -197,13 +201,18 @@ def _converted(value: Any, hint: Any, name: str) -> Any:
 
 
 def _shown(value: Any) -> str:
-    """Return a value as shown in an error: text that reads like a number is quoted."""
-    quoted = isinstance(value, str) and value.replace(".", "", 1).lstrip("-").isdecimal()
-    return repr(value) if quoted else str(value)
+    """Return a value as shown in an error: text that reads like a number is quoted, and what is no text but
+    takes several lines, such as a table, is named by its type."""
+    text = str(value)
+    if not isinstance(value, str):
+        return type(value).__name__ if "\n" in text else text
+    return repr(value) if value.replace(".", "", 1).lstrip("-").isdecimal() else text
 
 
 def whole(value: Any, name: str, least: int, most: int) -> int:
     """Return the value, if it is a whole number within the range; raise UserError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise UserError(f"{name}={value}: must be a whole number, at least {least} and at most {most}")
+        raise UserError(
+            f"{name}={_shown(value)}: must be a whole number, at least {least} and at most {most}"
+        )
     return value

@@ -157,5 +157,6 @@ def _rules() -> dict[str, pl.Expr]:
         "reason": (status == "failed") | pl.col("reason").is_null(),
     }
     rules |= {name: pl.col(name).is_finite() & (pl.col(name) >= 0) for name in SECONDS}
-    rules |= {name: pl.col(name).is_not_null() for name in ("population", "study", "finished")}
+    rules |= {name: pl.col(name).is_not_null() for name in ("study", "finished")}
+    rules["population"] = ~pl.col("population").str.contains(r"[/\\\p{C}]")  # a file's name, no path
     return {name: rule.fill_null(value=False) for name, rule in rules.items()}

@@ -132,9 +132,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " of the delay. Kurtkaya, Dinc et al. (2025) find powers of -2.7, where nets cease to learn, and"
         " -4.1, for slow points, at delays to 80 steps."
     )
-    return marks.finish(
-        picture, data, f"{caption} {marks.seeds(rows)}", 160, left=0.075, right=0.985, top=0.92, wspace=0.24
-    )
+    return marks.finish(picture, rows, data, caption, 160, left=0.075, right=0.985, top=0.92, wspace=0.24)
 
 
 def _falls(counts: pl.DataFrame) -> Finding:
