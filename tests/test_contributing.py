@@ -82,7 +82,7 @@ def test_the_same_files_inside_the_package(tmp_path):
         shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
     for name, place in PACKAGE.items():
         text = FILES[name]
-        text = text.replace("    rarity: int", '    name: ClassVar[str] = "pulses"\n    rarity: int', 1)
+        text = text.replace("    rarity: int", '    name = "pulses"\n    rarity: int', 1)
         text = text.replace(
             "    def __init__(self, in_f", '    name = "fading"\n\n    def __init__(self, in_f', 1
         )
