@@ -91,12 +91,9 @@ def _member(task: Any, recipe: Any, **values: Any) -> Member:
         group, _, field = name.rpartition(".")
         owners = [part for part, names in owned.items() if field in names and group in ("", part)]
         if len(owners) != 1:
-            choices = ", ".join(sorted(set().union(*owned.values())))
-            what = (
-                f"in {' and '.join(owners)}; write {owners[0]}.{field}"
-                if owners
-                else f"no such field; one of {choices}"
-            )
+            what = f"no such field; one of {', '.join(sorted(set().union(*owned.values())))}"
+            if owners:
+                what = f"in {' and '.join(owners)}; write {owners[0]}.{field}"
             raise UserError(f"{name}: {what}")
         parts[owners[0]][field] = value
     base = recipe if isinstance(recipe, Recipe) else Recipe(_text(recipe, "recipe"))
@@ -117,7 +114,6 @@ def _task_class(task: Any) -> type[Task]:
 
 
 def _task(task: Any, knobs: Sequence[str], values: dict[str, Any]) -> Task:
-    """Return a task with knobs given as texts and by keyword."""
     words = [*knobs, *(f"{name}={value}" for name, value in values.items())]
     if not isinstance(task, Task):
         return task_of(_task_class(task).name, words)
@@ -136,7 +132,6 @@ def _say_if_alone(what: str, cls: type) -> None:
 
 
 def _with(part: Any, values: dict[str, Any]) -> Any:
-    """Set some fields of a task or a recipe, with checks."""
     kind, where = (type(part), "task") if isinstance(part, Task) else (Recipe, "recipe")
     return typed(kind, field_values(part) | values, where)
 
@@ -178,7 +173,6 @@ def _place(value: Any, name: str) -> Path:
 
 
 def _number(value: Any, name: str) -> float:
-    """Check a number above 0 and below 1."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1:
         raise UserError(f"{name}={value!r}: must be a number above 0 and below 1")
     return value
@@ -213,11 +207,7 @@ def data(frame: Any, target: Any, file: str | Path | None = None, **columns: Any
         >>> task = memcap.data(frame, target="fault", sequence="machine")
         >>> members = memcap.members(task, recipe="hold", units=[1, 2, 4], seed=2)
     """
-    form = (
-        _table_form(frame, target, columns)
-        if isinstance(target, str)
-        else _array_form(frame, target, columns)
-    )
+    form = (_table_form if isinstance(target, str) else _array_form)(frame, target, columns)
     path = form.save(_place(file, "file") if file is not None else OUTPUTS / "data" / f"{form.digest}.npz")
     return Data(file=str(path), criterion="best", scale=True)
 
@@ -238,9 +228,8 @@ def _table_form(frame: Any, target: str, columns: dict[str, Any]) -> LongForm:
     try:
         return long_form(frame, Columns(target, **columns))
     except TypeError as error:
-        raise UserError(
-            f"data: {str(error).rpartition(') ')[2]}; it has {', '.join(names_of(Columns))}"
-        ) from None
+        why = str(error).rpartition(") ")[2]
+        raise UserError(f"data: {why}; it has {', '.join(names_of(Columns))}") from None
 
 
 def train(
@@ -466,14 +455,8 @@ def rank(
     name = sources.cell_name(_text(_names_of_cells(cell), "cell"))
     rows = store.read(rows_file(cell_map.STUDY))
     if name not in rows["cell"].replace(cell_map.SAME):
-        guest = train(
-            cell_map.members_of(name, whole(seed, "seed", 0, MOST)),
-            folder,
-            study="rank",
-            design="race",
-            engine=engine,
-            progress=progress,
-        )
+        own = cell_map.members_of(name, whole(seed, "seed", 0, MOST))
+        guest = train(own, folder, study="rank", design="race", engine=engine, progress=progress)
         rows = pl.concat([rows, guest])
     needs = cell_map.needs(rows)
     figure: Any = figures.find("cell_map")  # Matplotlib, not needed for training
@@ -524,7 +507,6 @@ def _rows(rows: pl.DataFrame | str | Path) -> pl.DataFrame:
         check_rows(table)
         check_copies(rows, table)
     except (BadFileError, pl.exceptions.PolarsError) as error:
-        raise UserError(
-            f"rows: {' '.join(str(error).split())}; give what memcap.train returned, or a folder"
-        ) from error
+        why = " ".join(str(error).split())
+        raise UserError(f"rows: {why}; give what memcap.train returned, or a folder") from error
     return store.readable(table)

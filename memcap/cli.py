@@ -112,8 +112,7 @@ def _stop(line: str, status: int) -> NoReturn:
 
 
 def _leave(status: int | str) -> NoReturn:
-    """Exit without waiting for a worker's thread in the middle of a chunk, which would abort the interpreter
-    at its end."""
+    """Exit without waiting for a worker's chunk, which would abort the interpreter at its end."""
     if isinstance(status, int) and any(thread.name == "memcap-worker" for thread in threading.enumerate()):
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError):
@@ -169,7 +168,6 @@ def _top() -> CommandParser:
 
 
 def _call(name: str, words: list[str]) -> None:
-    """Import a command, parse its words, and run it."""
     with _libraries_coming():
         command = commands.find(name)
     if "jax" in sys.modules:  # memcap's own modules use JAX only later, and some not at all
@@ -181,8 +179,7 @@ def _call(name: str, words: list[str]) -> None:
 
 @contextlib.contextmanager
 def _libraries_coming() -> Generator[None]:
-    """Pause garbage collection while libraries are imported, and never collect their objects: this saves much
-    of the start."""
+    """Import without garbage collection, and never collect the libraries: this saves much of the start."""
     if "jax" in sys.modules or not gc.isenabled():  # this process is not only ours
         yield
         return
@@ -195,7 +192,6 @@ def _libraries_coming() -> Generator[None]:
 
 
 def _parser(name: str, command: commands.Command) -> CommandParser:
-    """Make the parser of a command's words."""
     parser = CommandParser(
         prog=f"memcap {name}",
         description=inspect.cleandoc(command.__doc__ or ""),
@@ -206,11 +202,8 @@ def _parser(name: str, command: commands.Command) -> CommandParser:
 
 
 def _complete() -> list[str] | None:
-    """Complete the subcommand's name, its options, and their values. Leave a line's overrides to Hydra.
-
-    Returns:
-        The options that Hydra needs beside the line; None: Hydra is not used.
-    """
+    """Complete the subcommand's name, its options, and their values. Leave a line's overrides to Hydra, and
+    return the options that it needs beside the line; None: Hydra is not used."""
     program, _, rest = os.environ.get("COMP_LINE", "").partition(" ")
     name, space, words = rest.lstrip().partition(" ")
     if not space:

@@ -238,8 +238,7 @@ class Member:
         return tuple(self.task.at_number(self.lag, int(number)) for number in numbers)
 
     def length_at(self, lag: int) -> int:
-        """Return the length of its sequences at a lag up to its own: the task's, but never above the
-        member's."""
+        """Return the length of its sequences at a lag up to its own: the task's, at most its own."""
         return self.length if lag == self.lag else min(self.task.length(lag), self.length)
 
     @cached_property
@@ -289,11 +288,8 @@ class Member:
 
     @property
     def config(self) -> dict[str, Any]:
-        """Everything that decides the result, as plain values; the key is their hash.
-
-        A knob that was added later is left out at the value that all members had before
-        (`memcap.knobs.knob`).
-        """
+        """Everything that decides the result, as plain values; the key is their hash. A later knob is left
+        out at the value that all members had before (`memcap.knobs.knob`)."""
         return {
             "task": {"name": self.task.name, "lag": self.lag, "length": self.length, **keyed(self.task)},
             "model": keyed(self.model),
@@ -313,8 +309,7 @@ class Member:
 
 
 def usual_until(task: Task) -> str:
-    """Return the verdict until which members of a task are trained unless `Evaluation.until` says
-    otherwise."""
+    """Return the verdict until which members of a task are trained by default."""
     return "steady" if task.stream else "solved"
 
 
@@ -334,18 +329,14 @@ def _checked(part: Any, cls: type, where: str) -> Any:
 
 def _check_by_loss(member: Member) -> None:
     """Refuse values that wait for a score if the lowest loss decides."""
-    if member.evaluation.until != "solved":
-        raise UserError(
-            f"evaluation.until={member.evaluation.until}: waits for a score, and criterion=best has none"
-        )
+    until, why = member.evaluation.until, "waits for a score, and criterion=best has none"
+    if until != "solved":
+        raise UserError(f"evaluation.until={until}: {why}")
     if member.recipe.curriculum is not None:
-        raise UserError(
-            f"recipe={member.recipe.name}: its curriculum waits for a score, and criterion=best has none"
-        )
+        raise UserError(f"recipe={member.recipe.name}: its curriculum {why}")
 
 
 def _check_lengths(member: Member) -> None:
-    """Refuse lengths at which the task has no sequences."""
     task, text = member.task, member.evaluation.lengths
     if text is None:
         return
@@ -370,18 +361,16 @@ def _check_criterion(task: Task, lag: int, length: int) -> None:
     if task.by_loss:
         return
     facts = task.facts(lag, length) if is_own(task) else contract.facts_of(task, lag, length)
-    scores = {"says": facts.chance} | (
-        {} if is_own(task) else {"measured": without_memory(task, lag, length).mean}
-    )
-    for how, score in scores.items():
+    scores = {"by its own facts": facts.chance}
+    if not is_own(task):
+        scores["measured on 2,048 drawn sequences"] = without_memory(task, lag, length).mean
+    for source, score in scores.items():
         if task.passes(score, facts.threshold):
             sign = ">=" if task.higher_is_better else "<="
-            source = "by its own facts" if how == "says" else "measured on 2,048 drawn sequences"
             raise UserError(
                 f"task {task.name} at lag {lag}, length {length}: a net without memory scores {task.metric}"
-                f" {score:.3g}"
-                f" ({source}), which meets the criterion {sign} {bound(facts.threshold)}: solving it would"
-                f" show nothing; {task.mend_criterion}"
+                f" {score:.3g} ({source}), which meets the criterion {sign} {bound(facts.threshold)}: solving"
+                f" it would show nothing; {task.mend_criterion}"
             )
 
 
@@ -392,11 +381,7 @@ def task_defaults(name: str) -> dict[str, Any]:
 
 
 def resolve(values: dict[str, Any]) -> Member:
-    """Return the member given by plain nested values with the keys task, model, recipe, evaluation and seed.
-
-    Raises:
-        UserError: a mistake that the user should mend, before anything trains.
-    """
+    """Return the member of nested values with the keys task, model, recipe, evaluation and seed."""
     task_values = dict(values["task"])
     name, lag, length = (task_values.pop(k, None) for k in ("name", "lag", "length"))
     cls = task_class(str(name))
@@ -417,18 +402,11 @@ def resolve(values: dict[str, Any]) -> Member:
 
 def member_of(config: dict[str, Any]) -> Member:
     """Return the member of a row's config under this version's knobs: later knobs get the value that all
-    members had before. Nothing is imported.
-
-    Raises:
-        UserError: its task or cell does not exist, or has other knobs.
-    """
-    task = dict(config["task"])
-    values = {"model": completed(Model, config["model"]), "recipe": completed(Recipe, config["recipe"])}
+    members had before. Nothing is imported. Refuse a task or cell that does not exist, or has other knobs."""
+    parts = {"model": Model, "recipe": Recipe, "evaluation": Evaluation}
     with names_in_data():
-        values |= {
-            "task": completed(task_class(task["name"]), task),
-            "evaluation": completed(Evaluation, config["evaluation"]),
-        }
+        parts["task"] = task_class(config["task"]["name"])
+        values = {name: completed(cls, config[name]) for name, cls in parts.items()}
         return resolve(values | {"seed": config["seed"]})
 
 

@@ -136,8 +136,7 @@ class Recipe:
 
 
 class ResolvedRecipe(Recipe):
-    """A recipe with every value, as a member holds it. A None that is left means "none", such as no
-    curriculum."""
+    """A recipe with every value, as a member holds it; a None that is left means "none"."""
 
     init: str
     lr: float
@@ -206,11 +205,8 @@ def use_config_folders(folders: Iterable[Path]) -> None:
 
 @cache
 def recipe_file(name: str) -> dict[str, Any]:
-    """Read the values of recipe/NAME.yaml in the user's own folder of configs, or in conf/.
-
-    Raises:
-        UserError: there is no such file, or it holds no plain values.
-    """
+    """Read the values of recipe/NAME.yaml in the user's own folder of configs, or in conf/; raise UserError
+    if there is no such file, or if it holds no plain values."""
     path = _file(name)
     if path is None:
         names = ", ".join(sorted({p.stem for folder in _searched() for p in folder.glob("*.yaml")}))
@@ -239,12 +235,7 @@ def of_yaml(error: YAMLError | UnicodeDecodeError | RecursionError) -> str:
 
 
 def check_aliases(path: Path) -> None:
-    """Refuse a YAML file whose aliases expand to more values than anybody writes, before anything copies
-    them.
-
-    Raises:
-        UserError: they do.
-    """
+    """Refuse a YAML file whose aliases expand to more values than anybody writes, before any copy."""
     try:
         text = path.read_bytes()
         root = yaml.compose(text, yaml.SafeLoader) if b"&" in text and b"*" in text else None
@@ -302,19 +293,14 @@ def is_recommended(task: str) -> bool:
 
 
 def race_names() -> list[str]:
-    """Return the names of the recipes that race by default: all of the user's own, then those of
-    conf/recommended.yaml."""
+    """Return the recipes that race by default: all of the user's own, then those of conf/recommended.yaml."""
     folders = [folder for folder in _folders if folder != root() / "conf"]
     own = [path.stem for folder in folders for path in sorted((folder / "recipe").glob("*.yaml"))]
     return list(dict.fromkeys([*own, *_recommendations()["race"]]))
 
 
 def starts_itself(cell: str) -> bool:
-    """Return whether only a cell's own initialiser can start it, as no named one knows its gates.
-
-    Raises:
-        UserError: no such cell.
-    """
+    """Return whether only a cell's own initialiser can start it, as no named one knows its gates."""
     return cells.cell_class(cell).gates is None
 
 
@@ -328,12 +314,8 @@ def race_axes(own_start: bool, up_to: bool = False) -> dict[str, list[Any]]:
 @lru_cache(maxsize=4096)
 def complete(recipe: Recipe, task: Task, lag: int, cell: str, up_to: bool = False) -> ResolvedRecipe:
     """Return the recipe with every value: missing ones come from its file. `up_to`: whether the member is to
-    be right at every lag up to its own, for which another recipe may be recommended.
-
-    Raises:
-        UserError: no such file, a value that is set nowhere, or values that do not fit each other or the
-            cell.
-    """
+    be right at every lag up to its own, for which another recipe may be recommended. Refuse a value that is
+    set nowhere, and values that do not fit each other or the cell."""
     name = recipe.name
     if name == "auto":
         own = recipe.init is None and starts_itself(cell)
@@ -399,8 +381,7 @@ def _check_optimizer(recipe: ResolvedRecipe, cell: str) -> None:
     if whose and (gates is None or (recipe.optimizer == "muon" and gates.recurrent is None)):
         raise UserError(
             f"recipe.optimizer={recipe.optimizer}: trains the {whose} of gates, and those of"
-            f" model.cell={cell}"
-            " are not known here; recipe.optimizer=ggt serves any cell"
+            f" model.cell={cell} are not known here; recipe.optimizer=ggt serves any cell"
         )
 
 
@@ -408,8 +389,8 @@ def _check_parts(recipe: ResolvedRecipe, task: Task, lag: int) -> None:
     """Refuse values that need others which the recipe lacks."""
     if (recipe.decay is None) != (recipe.optimizer != "adamw"):
         raise UserError(
-            f"recipe.decay={_shown(recipe.decay)}: recipe.optimizer=adamw needs it, as in recipe.decay=0.01,"
-            f" and no other has it; recipe.optimizer={recipe.optimizer}"
+            f"recipe.decay={'null' if recipe.decay is None else recipe.decay}: recipe.optimizer=adamw needs"
+            f" it, as in recipe.decay=0.01, and no other has it; recipe.optimizer={recipe.optimizer}"
         )
     if recipe.floor is not None and recipe.schedule != "cosine":
         raise UserError(
@@ -425,7 +406,3 @@ def _check_parts(recipe: ResolvedRecipe, task: Task, lag: int) -> None:
             f"recipe.lags={recipe.lags}: the lag of {task.name} is part of the question, and sequences do not"
             " show it; leave it null"
         )
-
-
-def _shown(value: float | None) -> str:
-    return "null" if value is None else str(value)

@@ -169,13 +169,16 @@ def test_a_class_of_the_script_itself_trains_in_its_process_alone(tmp_path):
     (tmp_path / "script.py").write_text(
         "from flax import nnx\nimport memcap\n\n"
         "class Mine(nnx.GRUCell):\n    pass\n\n"
-        "runs = memcap.members(task='latch', lag=3, cell=Mine, units=[1, 2], recipe='hold', init='flax',"
+        "class Own(memcap.tasks.Latch):\n    pass\n\n"
+        "runs = memcap.members(task=Own, lag=3, cell=Mine, units=[1, 2], recipe='hold', init='flax',"
         " budget=2, batch=8, every=2, sequences=16, stretch=1)\n"
-        "print(memcap.train(runs, engine=memcap.Engine(loop='plain'), progress=False)['cell'].to_list())\n"
+        "rows = memcap.train(runs, engine=memcap.Engine(loop='plain', workers=2), progress=False)\n"
+        "print(rows['task', 'cell'].rows())\n"
     )
     done = python(tmp_path, "script.py")
-    assert done.stdout == "['__main__:Mine', '__main__:Mine']\n", done.stderr
-    assert done.stderr.startswith("memcap: cell=Mine: is defined here, so it trains in this process alone")
+    assert done.stdout == f"{2 * [('__main__:Own', '__main__:Mine')]}\n", done.stderr
+    assert "memcap: cell=Mine: is defined here, so it trains in this process alone" in done.stderr
+    assert "memcap: task=Own: is defined here, so it trains in this process alone" in done.stderr
 
 
 ROWS = table(group(counts={1: (1, 4), 2: (4, 4)}))
@@ -378,6 +381,12 @@ def test_a_value_of_another_kind_is_one_line():
     some = memcap.members("latch", lag=2, units=1)
     wrong = memcap.Engine(shard="x")
     assert refusal(lambda: memcap.train(some, engine=wrong)).startswith("engine.shard=x: must be a whole")
+    for name in ("lag", "units", "seed", "cell", "budget"):
+        line = refusal(lambda name=name: memcap.members("latch", **{name: pl.DataFrame({"a": [1, 2]})}))
+        assert "=DataFrame: must be" in line
+        with pytest.raises(memcap.UserError) as caught:
+            memcap.members("latch", **{name: "x" * 3_000_000})
+        assert len(str(caught.value)) <= 1000
     assert refusal(lambda: memcap.frontier("atlas", at=pl.DataFrame())).startswith(
         "at=DataFrame: must be one of"
     )

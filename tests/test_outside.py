@@ -9,20 +9,12 @@ import pytest
 from command import files, memcap
 
 from memcap import Member, Model, Recipe, recipes, store
-from memcap.config import Engine, Evaluation, member_of
+from memcap.config import Evaluation, member_of
 from memcap.tasks import task_class
-from memcap.training.queue import Queue, WorkerQueue
-from memcap.training.workers import WorkerProcess
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
-TINY = [
-    "recipe.budget=4",
-    "evaluation.every=2",
-    "evaluation.sequences=16",
-    "evaluation.stretch=2",
-    "task.lag=3",
-]
+TINY = "task.lag=3 recipe.budget=4 evaluation.every=2 evaluation.sequences=16 evaluation.stretch=2"
 TASKS = '''
 from dataclasses import dataclass
 
@@ -95,7 +87,7 @@ def recipe_file(name, lr):
 
 def trained(folder, out, *arguments):
     """Rows that a job leaves in the folder `out`."""
-    done = memcap(folder, "train", *arguments, *TINY, f"out={out}")
+    done = memcap(folder, "train", *arguments, *TINY.split(), f"out={out}")
     assert (done.status, done.err.count("memcap:")) == (0, 0), done.err
     return store.read(folder / out)
 
@@ -207,21 +199,3 @@ def test_a_row_of_a_recipe_whose_file_is_gone_is_the_same_member(folder):
     recipes.use_config_folders([])
     member = member_of(store.config_of(row))
     assert (member.key, member.recipe.lr, member.recipe.name) == (row["key"], 0.05, "mine")
-
-
-# Worker processes
-
-
-def test_a_worker_process_finds_tasks_and_cells_as_well(folder):
-    """It is alone at the queue."""
-    with contextlib.chdir(folder):
-        task = task_class("outside_tasks:Pulses")()
-        model, recipe = Model("outside_cells:Leaky", 2), Recipe(init="flax", budget=4)
-        found = [
-            Member(task, 3, model=model, recipe=recipe, evaluation=Evaluation(2, 16, stretch=2), seed=s)
-            for s in (0, 1)
-        ]
-        queue = Queue(found, Engine(loop="while", workers=1))
-        with contextlib.closing(WorkerProcess()) as worker:
-            worker.serve(WorkerQueue(queue, 0))
-    assert [queue.results[member].steps for member in found] == [4, 4]

@@ -40,11 +40,9 @@ class Equinox(OptaxPeer):
     """The module is its own pytree of parameters."""
 
     def init(self, key: jax.Array) -> Any:
-        """Equinox's own."""
         return Network(self.shape, key)
 
     def forward(self, params: Any, inputs: jax.Array) -> jax.Array:
-        """Logits."""
         axis = 1 if self.shape.every else 0
         return jax.vmap(params, in_axes=1, out_axes=axis)(inputs)
 
@@ -55,7 +53,6 @@ class Equinox(OptaxPeer):
         return eqx.tree_at(_leaves, self.params, arrays)
 
     def to_weights(self, params: Any) -> Weights:
-        """Transposed back."""
         kernel, recurrent, bias, readout, readout_bias = _leaves(params)
         return {
             "cell": {"kernel": kernel.T, "recurrent": recurrent.T, "bias": bias},

@@ -57,7 +57,6 @@ class Keras(Peer):
         return inputs, rows(batches.targets), rows(batches.mask.astype(np.float32))
 
     def load(self, batches: Batches) -> None:
-        """As NumPy arrays: `fit` cuts batches from them."""
         self.count = len(batches.inputs)
         self.arrays = self._laid_out(batches)
 
@@ -75,7 +74,6 @@ class Keras(Peer):
             variable.assign(value)
 
     def weights(self) -> Weights:
-        """By the same order."""
         return _named(self.model.get_weights())
 
     def loss_and_gradients(self, batch: Batches) -> tuple[float, Weights]:

@@ -31,16 +31,13 @@ class Linen(OptaxPeer):
     """The parameters of linen's cell are a kernel a gate, which it joins before it runs."""
 
     def init(self, key: jax.Array) -> Any:
-        """Linen's own."""
         self.network = Network(self.shape)
         return self.network.init(key, jnp.zeros((1, 1, self.shape.features)))["params"]
 
     def forward(self, params: Any, inputs: jax.Array) -> jax.Array:
-        """Logits."""
         return self.network.apply({"params": params}, inputs)
 
     def to_params(self, weights: Weights) -> Any:
-        """One kernel a gate."""
         kernel, recurrent, bias = (
             np.split(weights["cell"][name], 4, -1) for name in ("kernel", "recurrent", "bias")
         )
@@ -49,7 +46,6 @@ class Linen(OptaxPeer):
         return {"cell": cell, "readout": weights["readout"]}
 
     def to_weights(self, params: Any) -> Weights:
-        """Gates joined."""
         cell = params["cell"]
         return {
             "cell": {

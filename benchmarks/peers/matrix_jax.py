@@ -54,7 +54,6 @@ class Scan(OptaxPeer):
         return {"cell": cell, "readout": {"kernel": kernel, "bias": jnp.zeros(self.shape.outputs)}}
 
     def forward(self, params: Any, inputs: jax.Array) -> jax.Array:
-        """Logits at every step."""
         cell, readout, name = params["cell"], params["readout"], self.shape.cell
         before = jnp.concatenate([jnp.zeros_like(inputs[:1]), inputs[:-1]])
         seen = jnp.concatenate([inputs, before], -1)
@@ -69,9 +68,7 @@ class Scan(OptaxPeer):
         return hidden @ readout["kernel"] + readout["bias"]
 
     def to_params(self, weights: Weights) -> Any:
-        """As they are."""
         return weights
 
     def to_weights(self, params: Any) -> Weights:
-        """As they are."""
         return params

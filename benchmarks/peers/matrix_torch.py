@@ -39,7 +39,6 @@ class MatrixTorch(Torch):
 
     @property
     def parameters(self) -> list[nn.Parameter]:
-        """In order."""
         return [tensor for named in self.tensors.values() for tensor in named.values()]
 
     def _logits(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -71,7 +70,6 @@ class MatrixTorch(Torch):
         return out @ readout["kernel"] + readout["bias"]
 
     def set_weights(self, weights: Weights) -> None:
-        """As they are."""
         self.tensors = {
             part: {name: nn.Parameter(torch.from_numpy(np.array(weights[part][name]))) for name in named}
             for part, named in self.tensors.items()

@@ -61,7 +61,6 @@ class Memcap(Peer):
         return lax.fori_loop(0, steps, step, lane)
 
     def load(self, batches: Batches) -> None:
-        """To the device, as they are."""
         self.batches = jax.tree.map(jnp.asarray, Batch(*batches))
 
     def run(self, steps: int) -> None:
@@ -78,7 +77,6 @@ class Memcap(Peer):
         )
 
     def weights(self) -> Weights:
-        """From the lane's flat vector."""
         return self.architecture.unflatten(np.array(self.lane.params))
 
     def loss_and_gradients(self, batch: Batches) -> tuple[float, Weights]:

@@ -29,12 +29,10 @@ class NNX(OptaxPeer):
     """`nnx.split` once, `nnx.merge` inside the jitted step: the form without NNX's cost at each call."""
 
     def init(self, key: jax.Array) -> Any:
-        """NNX's own."""
         self.graph, state, self.rest = nnx.split(Network(self.shape, nnx.Rngs(key)), nnx.Param, ...)
         return nnx.to_pure_dict(state)
 
     def forward(self, params: Any, inputs: jax.Array) -> jax.Array:
-        """Logits."""
         return nnx.merge(self.graph, nnx.State(params), self.rest)(inputs)
 
     def to_params(self, weights: Weights) -> Any:

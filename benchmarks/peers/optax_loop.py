@@ -65,7 +65,6 @@ class OptaxPeer(Peer):
         return Batches(inputs, jnp.asarray(batches.targets), mask)
 
     def load(self, batches: Batches) -> None:
-        """To the device, one-hot."""
         self.batches = jax.block_until_ready(self._laid_out(batches))
 
     def run(self, steps: int) -> None:
@@ -75,16 +74,13 @@ class OptaxPeer(Peer):
         )
 
     def set_weights(self, weights: Weights) -> None:
-        """With Adam's moments at zero."""
         self.params = jax.tree.map(jnp.array, self.to_params(weights))
         self.state = self.optimizer.init(self.params)
 
     def weights(self) -> Weights:
-        """On the host."""
         return jax.tree.map(np.asarray, self.to_weights(self.params))
 
     def loss_and_gradients(self, batch: Batches) -> tuple[float, Weights]:
-        """By reverse-mode autodiff."""
         first = jax.tree.map(lambda leaf: leaf[0], self._laid_out(batch))
         loss, gradient = self._gradient(self.params, first)
         return float(loss), jax.tree.map(np.asarray, self.to_weights(gradient))

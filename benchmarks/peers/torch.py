@@ -48,7 +48,6 @@ class Torch(Peer):
         return list(zip(inputs, classes, strict=True))
 
     def load(self, batches: Batches) -> None:
-        """As tensors."""
         self.batches = self._laid_out(batches)
 
     def _logits(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -83,11 +82,9 @@ class Torch(Peer):
         self._fresh_optimizer()
 
     def weights(self) -> Weights:
-        """Transposed back."""
         return self._named(self.parameters)
 
     def loss_and_gradients(self, batch: Batches) -> tuple[float, Weights]:
-        """By autograd."""
         loss = self._loss(*self._laid_out(batch)[0])
         return loss.item(), self._named(torch.autograd.grad(loss, self.parameters))
 

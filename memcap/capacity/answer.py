@@ -133,8 +133,7 @@ class Answer:
 
     @property
     def as_asked(self) -> bool:
-        """Tell whether the verdict is the one that the question asks for: rows about one lag say nothing
-        about shorter ones."""
+        """Tell whether it is the question's verdict: rows about one lag say nothing about shorter ones."""
         return self.at == "up_to" or not self.question.up_to
 
     @property
@@ -209,8 +208,7 @@ class Answer:
 
     @cached_property
     def command(self) -> str:
-        """A command that would measure the lag; "" if only nets of more than `MOST_UNITS` units could tell
-        more."""
+        """A command that would measure the lag; "" if only nets above `MOST_UNITS` could tell more."""
         return command(self.question, self.line, self.point, self.widths, self.units is not None)
 
     @property
@@ -253,13 +251,8 @@ class Answer:
 
 
 def answer(question: Question, points: Sequence[Point], source: str | None = None) -> Answer:
-    """Answer a question.
-
-    Args:
-        question: the question; only points of its task and its network count.
-        points: a frontier, all of one verdict.
-        source: the place of its rows, for `Answer.source`.
-    """
+    """Answer a question from the points of its task and its network in a frontier, all of one verdict;
+    `source` is the place of their rows."""
     task, lag = question.task, question.lag
     points = [p for p in points if (p.task, p.model) == (task, question.model)]
     # Nets that were trained for another question count only if there are no others.
@@ -291,8 +284,7 @@ def advise(
 
     Args:
         points: by lag, at least one.
-        lag: time steps.
-        share: the share that should pass, of the seeds that train at all.
+        lag, share: those of the question.
         up_to: whether nets are right at every lag up to their own.
     """
     shorter = [each for each in points if each <= lag]
@@ -336,8 +328,8 @@ def _widths(points: Mapping[int, Point], lags: Sequence[int], share: float) -> d
 
 
 def _taken(point: Point, width: float, share: float) -> int | None:
-    """Return the width to take at a measured lag, given the one that the curves of all lags find enough with
-    `PROBABILITY`; None if no width is known to be enough."""
+    """Return the width to take at a measured lag, given the one that the curves of all lags find enough; None
+    if none is known to be enough."""
     if point.fit.u90.censored == "below":
         width = max(width, point.units[0])  # nothing narrower was tried
     units = math.ceil(width - 1e-6)
@@ -347,8 +339,7 @@ def _taken(point: Point, width: float, share: float) -> int | None:
 
 
 def _line(points: Sequence[Point]) -> list[Point]:
-    """Return one point per lag, all measured and judged in the same way: the usual one, or else that of most
-    lags."""
+    """Return one point per lag, all measured in the same way: the usual one, or else that of most lags."""
     ways = [list(way) for _, way in groupby(sorted(points, key=lambda p: p.label), key=lambda p: p.label)]
     best = max(ways, key=lambda way: (way[0].usual, len({p.lag for p in way})), default=[])
     return sorted({p.lag: p for p in sorted(best, key=lambda p: sum(p.runs))}.values(), key=lambda p: p.lag)

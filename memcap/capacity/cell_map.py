@@ -42,23 +42,16 @@ COUNTS = {"bytes": "bytes of state", "parameters": "parameters"}
 
 @dataclass(frozen=True)
 class Need:
-    """The need of a cell on a task.
+    """The need of a cell on a task."""
 
-    Args:
-        point: the frontier there.
-        most: the counts (such as bytes) of the widest net tried, by name.
-        u90: the threshold in each of these counts, by name.
-        step: by name, the counts at two neighbouring widths, if no seed passes at the narrower and all pass
-            at the wider one and beyond: u90 lies between them, and the widths tried say no more. None if
-            passes rise more slowly.
-        best: the best held-out score of any net; at four times the length if that must be solved.
-    """
-
-    point: Point
-    most: dict[str, float]
-    u90: dict[str, Threshold]
+    point: Point  # the frontier there
+    most: dict[str, float]  # the counts (such as bytes) of the widest net tried, by name
+    u90: dict[str, Threshold]  # the threshold in each of these counts, by name
+    # by name, the counts at two neighbouring widths, if no seed passes at the narrower and all pass at the
+    # wider one and beyond: u90 lies between them, and the widths tried say no more. None if passes rise more
+    # slowly
     step: dict[str, tuple[float, float]] | None
-    best: float
+    best: float  # the best held-out score of any net; at four times the length if that must be solved
 
     @property
     def cell(self) -> str:
@@ -107,23 +100,18 @@ class Need:
 
 
 def needs(rows: pl.DataFrame) -> list[Need]:
-    """Return the need of each cell on each task and lag; cells that need the fewest bytes on most tasks come
-    first.
+    """Return the need of each cell on each task and lag, from rows as `memcap.store.read` returns them; cells
+    that need the fewest bytes on most tasks come first.
 
     Members that were trained until steady on a task that is no stream have needs for both verdicts: a net
     that follows a state at the trained length may fail on longer sequences.
-
-    Args:
-        rows: trained members, as `memcap.store.read` returns them.
     """
     all_needs = []
     rows = rows.with_columns(pl.col("cell").replace(SAME))
     for _, own in rows.group_by("task", "knobs", maintain_order=True):
         for point in _points(own):
-            counts = {
-                "bytes": count_bytes(own, point),
-                "parameters": count_by_units(own, point, "parameters"),
-            }
+            parameters = count_by_units(own, point, "parameters")
+            counts = {"bytes": count_bytes(own, point), "parameters": parameters}
             most = {name: count(point.units[-1]) for name, count in counts.items()}
             u90 = {name: in_numbers(point, "u90", count) for name, count in counts.items()}
             edge = _step(point)
@@ -207,11 +195,8 @@ def band_text(need: Need, there: Sequence[Need]) -> str:
 
 
 def agreement(first: Sequence[Need], second: Sequence[Need]) -> dict[str, tuple[float, int]]:
-    """Return, by place, Kendall's tau (tau-b) between two runs' orders of the cells by u90 in bytes, and the
-    number of cells that have a u90 in both.
-
-    It is 1 if the orders agree, -1 if one is the other's reverse, NaN if a run tells no cells apart.
-    """
+    """Return, by place, Kendall's tau (tau-b) between two runs' orders of the cells by u90 in bytes (NaN if a
+    run tells no cells apart), and the number of cells that have a u90 in both."""
     from scipy.stats import kendalltau
 
     taus, runs = {}, (by_place(first), by_place(second))
@@ -224,8 +209,7 @@ def agreement(first: Sequence[Need], second: Sequence[Need]) -> dict[str, tuple[
 
 
 def best_of(there: Sequence[Need], name: str = "bytes") -> list[Need]:
-    """Return the needs of one task and lag that may be the smallest, because no other's interval ends below
-    theirs; the smallest u90 first."""
+    """Return the needs of one task and lag than which none is surely smaller; the smallest u90 first."""
     met = [need for need in there if need.is_met and band(need, there, name)[0] == 1]
     return sorted(met, key=lambda need: need.u90[name].units)
 
@@ -234,11 +218,7 @@ def members_of(cell: str, seed: int = FRESH_SEED) -> list[Member]:
     """Return the members from which the design `race` chooses to put a cell on the map of cells.
 
     They are the members of a cell of the map with this one in its place, at widths whose carries have at most
-    `MOST_NUMBERS` numbers; at least three widths.
-
-    Args:
-        cell: its name in `model.cell`.
-        seed: the first seed.
+    `MOST_NUMBERS` numbers; at least three widths. `seed` is the first seed.
 
     Raises:
         UserError: no such cell, or one without an initialiser of its own.
@@ -266,11 +246,7 @@ def _widths(cell: str, widths: Sequence[int]) -> list[int]:
 
 
 def ranking(all_needs: Sequence[Need], cell: str) -> pl.DataFrame:
-    """Rank a cell on each task of the map of cells.
-
-    Args:
-        all_needs: the needs of all cells, `cell` among them.
-        cell: its name in rows.
+    """Rank a cell on each task of the map of cells, among the needs of all cells.
 
     Returns:
         One row per task: its need (`columns`, and `Need.words`), the places open to it by bytes of state
@@ -299,10 +275,8 @@ def columns(need: Need) -> dict[str, Any]:
     point = need.point
     row: dict[str, Any] = {"cell": need.cell, "task": label(point.task), "lag": point.lag}
     row |= {"verdict": point.at, "trains": point.trains, "floor_bytes": need.floor}
-    for name, threshold in {
-        "u90": point.fit.u90,
-        **{f"{name}_u90": need.u90[name] for name in COUNTS},
-    }.items():
+    thresholds = {"u90": point.fit.u90, **{f"{name}_u90": need.u90[name] for name in COUNTS}}
+    for name, threshold in thresholds.items():
         row |= ends(name, threshold) if point.trains else dict.fromkeys(ends(name, threshold))
     row["bytes_none_pass"], row["bytes_all_pass"] = need.step["bytes"] if need.step else (None, None)
     row |= {f"{name}_widest": need.most[name] for name in COUNTS} | {"best_score": need.best}

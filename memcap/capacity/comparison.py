@@ -25,53 +25,35 @@ Count = Callable[[float], float]  # of units: a count that is compared in their 
 
 FLOAT32 = 4.0  # bytes of a number, if the carry does not grow with the width and so does not tell
 DRAWS = 400  # quantiles of each posterior; each of one is paired with each of the other
-# What is known about the ratio, given how the first and the second threshold are censored.
-BOUNDS: dict[tuple[Side, Side], Bound] = {
-    ("no", "no"): "no",
-    ("no", "below"): "below",
-    ("no", "above"): "above",
-    ("below", "no"): "above",
-    ("above", "no"): "below",
-    ("below", "above"): "above",
-    ("above", "below"): "below",
-    ("below", "below"): "open",
-    ("above", "above"): "open",
+# What is known about the ratio, by how the first threshold is censored, then the second.
+BOUNDS: dict[Side, dict[Side, Bound]] = {
+    "no": {"no": "no", "below": "below", "above": "above"},
+    "below": {"no": "above", "below": "open", "above": "above"},
+    "above": {"no": "below", "below": "below", "above": "open"},
 }
 
 
 @dataclass(frozen=True)
 class Shift:
-    """The second threshold over the first.
+    """The second threshold over the first."""
 
-    Args:
-        ratio: None if neither an estimate nor a bound is known.
-        low, high: ends of the interval; 0 or inf if open.
-        bound: "no": `ratio` is an estimate; "below": an upper bound; "above": a lower bound, because a
-            threshold is censored; "open": nothing is known, because both are.
-    """
-
-    ratio: float | None
+    ratio: float | None  # None if neither an estimate nor a bound is known
+    # ends of the interval; 0 or inf if open
     low: float
     high: float
+    # "no": `ratio` is an estimate; "below": an upper bound; "above": a lower bound, because a threshold is
+    # censored; "open": nothing is known, because both are
     bound: Bound
-
-    @property
-    def sure(self) -> bool:
-        """True if the interval excludes 1, so that the studies differ."""
-        return self.low > 1 or self.high < 1
 
 
 @dataclass(frozen=True)
 class Pair:
-    """A task and lag that both studies have.
+    """A task and lag that both studies have."""
 
-    Args:
-        first, second: the point in each study.
-        u50, u90: shift from the first to the second.
-    """
-
+    # the point in each study
     first: Point
     second: Point
+    # shift from the first to the second
     u50: Shift
     u90: Shift
 
@@ -79,17 +61,11 @@ class Pair:
 def compare(
     first: Sequence[Point], second: Sequence[Point], confidence: float = 0.95
 ) -> tuple[list[Pair], list[Point]]:
-    """Pair two frontiers by task and lag.
+    """Pair two frontiers of the same verdict by task and lag. Return the pairs in the order of the first, and
+    the points of either that have no partner.
 
     Points that are measured and judged in the same way are paired first. Of the others, points of the same
     task and lag are paired if each study has only one, as when the studies differ in their cell.
-
-    Args:
-        first, second: frontiers of the same verdict.
-        confidence: level of the intervals.
-
-    Returns:
-        The pairs in the order of the first frontier, and the points of either that have no partner.
     """
     partners: dict[int, Point] = {}  # by the place in the first frontier
     left = list(second)
@@ -114,10 +90,7 @@ def in_units(units: float) -> float:
 
 def count_by_units(rows: pl.DataFrame, point: Point, name: str) -> Count:
     """Return the carry numbers or parameters of a point's whole net as a function of its units, fitted to its
-    rows; the units need not be whole.
-
-    Both are polynomials in the width, of degree 2 if units see each other, so three widths determine them.
-    """
+    rows: a polynomial of degree 2 at most, so three widths determine it."""
     own = of_network(rows, point.model).select("units", name)
     widths = own.unique().sort("units").to_numpy().astype(np.float64)
     polynomial = Polynomial.fit(*widths.T, deg=min(2, len(widths) - 1))
@@ -147,15 +120,9 @@ def shift(
     confidence: float = 0.95,
     counts: tuple[Count, Count] = (in_units, in_units),
 ) -> Shift:
-    """Compare the widths at which a share `p` of the seeds that train at all solves: the second study's over
-    the first's.
-
-    Args:
-        first, second: posteriors, each of one study.
-        p: the share, between 0 and 1.
-        confidence: level of the interval, between 0 and 1; equal tails.
-        counts: counts to compare in place of widths, such as parameters, for the first and for the second
-            study's nets.
+    """Compare the widths at which a share `p` of the seeds that train at all solves, from posteriors of two
+    studies: the second over the first, with an interval of equal tails. `counts` are to compare in place of
+    widths, such as parameters, for each study's nets.
 
     Raises:
         ValueError: `p` or `confidence` out of range.
@@ -170,15 +137,14 @@ def shift(
         float(np.exp2(np.quantile(np.subtract.outer(ours, theirs), rank, method="inverted_cdf")))
         for ours, theirs, rank in ((b_low, a_high, tail), (b_high, a_low, 1 - tail))
     )
-    bound = BOUNDS[_side(a, first), _side(b, second)]
+    bound = BOUNDS[_side(a, first)][_side(b, second)]
     if bound == "open":
         return Shift(None, low, high, bound)
     ratio = counts[1](b.units) / counts[0](a.units)
     return Shift(ratio, min(low, ratio), max(high, ratio), bound)
 
 
-def _log2_of(count: Count, log_units: Floats) -> Floats:
-    """Return log2 of the count, given log2 of units. Infinite values stay infinite."""
+def _log2_of(count: Count, log_units: Floats) -> Floats:  # infinite values stay infinite
     if count is in_units:
         return log_units
     finite = np.isfinite(log_units)
@@ -189,17 +155,13 @@ def _log2_of(count: Count, log_units: Floats) -> Floats:
 
 
 def _side(width: Threshold, post: Posterior) -> Side:
-    """Return the side on which a threshold is censored. A bound of 1 is no bound: there is no narrower
-    net."""
+    """Return the side on which a threshold is censored; a bound of 1, the narrowest net, is none."""
     return "no" if width.is_number(int(post.widths[0])) else width.censored
 
 
 def _draws(post: Posterior, width: Threshold, p: float) -> tuple[Floats, Floats]:
-    """Return equally likely values of log2 of the threshold, (DRAWS,), as a lower and an upper bound of each.
-
-    The bounds differ where `memcap.thresholds.curve.interval` has open ends: too far beyond the widths tried,
-    or where censored.
-    """
+    """Return equally likely values of log2 of the threshold, (DRAWS,), as a lower and an upper bound of each,
+    which differ where `memcap.thresholds.curve.interval` has open ends."""
     log_units, weights = post.mu + logit(p) / post.slope, post.weights.sum(axis=-1)
     order = np.argsort(log_units, kind="stable")
     ranks = np.searchsorted(np.cumsum(weights[order]), (np.arange(DRAWS) + 0.5) / DRAWS)

@@ -21,26 +21,18 @@ FEWEST_CLUSTERS = 3  # from which an interval is computed
 @dataclass(frozen=True)
 class Cost:
     """The cost of a family of tasks: the straight line units = intercept + slope * content, by least squares
-    over its thresholds (u90).
+    over its thresholds (u90)."""
 
-    Args:
-        family: its name, with the cell unless that is the LSTM.
-        unit: of the content, "bit" or "number".
-        intercept: units at no content.
-        slope: units per bit, or per number.
-        low, high: 95 % interval of the slope, which takes only clusters as independent; -inf and inf if there
-            are too few of them.
-        points, clusters: numbers of thresholds to which the line is fitted, and of their clusters: the lags
-            of a task whose content grows with the lag; otherwise the sets of knobs, as the lags of one set
-            are alike.
-    """
-
-    family: str
-    unit: str
-    intercept: float
-    slope: float
+    family: str  # its name, with the cell unless that is the LSTM
+    unit: str  # of the content, "bit" or "number"
+    intercept: float  # units at no content
+    slope: float  # units per bit, or per number
+    # 95 % interval of the slope, which takes only clusters as independent; -inf and inf if there are too few
+    # of them
     low: float
     high: float
+    # numbers of thresholds to which the line is fitted, and of their clusters: the lags of a task whose
+    # content grows with the lag; otherwise the sets of knobs, as the lags of one set are alike
     points: int
     clusters: int
 
@@ -77,9 +69,8 @@ def costs(points: Iterable[Point]) -> list[Cost]:
     sorted by name."""
     ordered = sorted((p for p in points if p.measured), key=family)
     groups = [(name, list(group)) for name, group in groupby(ordered, key=family)]
-    return [
-        _cost(name, group) for name, group in groups if len(group) > 2 and len(set(map(content, group))) > 1
-    ]
+    wide = [(name, group) for name, group in groups if len(set(map(content, group))) > 1]
+    return [_cost(name, group) for name, group in wide if len(group) > 2]
 
 
 def _cost(name: str, points: Sequence[Point]) -> Cost:

@@ -43,18 +43,14 @@ COLUMNS_BY_WIDTH = ["units", "solved", "steady", "up_to", "runs", "seeds", "stre
 def frontier(
     rows: pl.DataFrame, at: At = "up_to", budget: int | None = None, confidence: float = 0.95
 ) -> list[Point]:
-    """Return one point per task, lag and network, sorted by label and lag.
-
-    Diverged members count as not solved.
+    """Return one point per task, lag and network, sorted by label and lag. Diverged members count as not
+    solved.
 
     Args:
         rows: trained members, as `memcap.store.read` returns them.
         at: the verdict that counts.
         budget: leave out recipes with more training steps than this; None: leave out none.
         confidence: level of the intervals.
-
-    Raises:
-        UserError: there is no such verdict.
     """
     return best_recipes(fit_all_recipes(rows, at, budget, confidence))
 
@@ -62,10 +58,8 @@ def frontier(
 def fit_all_recipes(
     rows: pl.DataFrame, at: At = "up_to", budget: int | None = None, confidence: float = 0.95
 ) -> list[Point]:
-    """Return one point per task, lag, network and recipe; `frontier` chooses among these.
-
-    Arguments, order and errors are those of `frontier`.
-    """
+    """Return one point per task, lag, network and recipe, among which `frontier` chooses, with its arguments,
+    order and errors."""
     if at not in VERDICTS:
         raise UserError(f"at={at}: must be one of {', '.join(VERDICTS)}")
     rows = without_failed(rows).filter(~IS_BY_LOSS)
@@ -112,8 +106,7 @@ def _winner(points: list[Point]) -> Point:
 
 
 def _rank(point: Point) -> tuple[float, ...]:
-    """Return a key that sorts by u90, then by u50 (one above all widths tried comes last), then puts more
-    passed seeds first."""
+    """Return a key that sorts by u90, then u50 (those not reached last), then by passed seeds."""
     measured = [math.inf if t.censored == "above" else t.units for t in (point.fit.u90, point.fit.u50)]
     return *measured, -sum(point.solved)
 
@@ -129,7 +122,6 @@ def _verdict(at: At, task: Task, until: str) -> tuple[At, tuple[str, str]]:
 
 
 def _point(row: dict[str, Any], at: At, confidence: float, fits: Memo) -> Point:
-    """Return the point of one recipe at one task and lag, from its aggregated rows."""
     task = task_of(row["task"], row["knobs"])
     verdict, (count, steps) = _verdict(at, task, row["evaluation_until"])
     passed, solved = row[count], row["solved"]

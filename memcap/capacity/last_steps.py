@@ -24,24 +24,18 @@ ITERATIONS = 60  # of L-BFGS
 
 @lru_cache(maxsize=256)
 def loss_of_last_steps(task: Data, lag: int, steps: int) -> float:
-    """Return the mean loss over the held-out answers of one fold, in nats or squared error.
-
-    Args:
-        task: with criterion=best; its fold says which sequences are held out.
-        lag: the most steps of a sequence that count.
-        steps: number of steps that it sees before each answer, including the current one.
-    """
+    """Return the mean loss over the held-out answers of the task's fold, in nats or squared error. At most
+    `lag` steps of a sequence count, and it sees `steps` of them before each answer, the current one among
+    them."""
     file = task.file_content
     most = MOST_CELLS // (task.outputs * (1 if file.symbols else 8))
     parts = [_windows(file, places, lag, steps, most) for places in task.parts]
     answers = [_as_numbers(task, answers) for _, answers in parts]
+    windows, classes = [windows for windows, _ in parts], task.loss == "classes"
     if file.symbols is None:
-        seen = _features([windows for windows, _ in parts])
-        guesses = _regressions(seen, answers, task.loss == "classes")
+        guesses = _regressions(_features(windows), answers, classes)
     else:
-        guesses = _tables(
-            [windows for windows, _ in parts], answers, file.symbols + 1, task.loss == "classes"
-        )
+        guesses = _tables(windows, answers, file.symbols + 1, classes)
     return min(guesses)[1]
 
 
@@ -113,8 +107,7 @@ def _tables(
 
 
 def _features(windows: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Return features of the last steps, (A, P): 1, the numbers and their squares, or all products of two if
-    these are few."""
+    """Return features of the last steps, (A, P): 1, numbers and squares; all products if these are few."""
     flat = [each.reshape(len(each), -1).astype(np.float64) for each in windows]
     few = (flat[0].shape[1] + 1) ** 2 <= MOST_PRODUCTS and windows[0].shape[1] == 1
     if few:
@@ -130,8 +123,7 @@ def _features(windows: Sequence[np.ndarray]) -> list[np.ndarray]:
 def _regressions(
     seen: Sequence[np.ndarray], answers: Sequence[np.ndarray], classes: bool
 ) -> list[tuple[float, float]]:
-    """Return the validation and held-out losses of a regression for each penalty, and of the best
-    constant."""
+    """Return the validation and held-out losses of the best constant, and of a regression per penalty."""
     rows = np.random.default_rng(0).permutation(len(seen[0]))[:MOST_ROWS]
     x, y = seen[0][rows], answers[0][rows]
     constant = (answers[0].sum(0) + classes) / (len(answers[0]) + classes * y.shape[1])
@@ -145,10 +137,8 @@ def _regressions(
             ridge[0, 0] = 0
             weights = np.linalg.solve(x.T @ x + ridge + 1e-9 * np.eye(len(ridge)), x.T @ y)
             guesses.append([each @ weights for each in seen[1:]])
-    return [
-        (_loss(validation, answers[1], classes), _loss(held, answers[2], classes))
-        for validation, held in guesses
-    ]
+    _, validation, held = answers
+    return [(_loss(one, validation, classes), _loss(other, held, classes)) for one, other in guesses]
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

@@ -17,17 +17,12 @@ SHARE = 0.9  # share of the seeds that train at all
 
 @dataclass(frozen=True)
 class Shape:
-    """A net with a number of layers at one task and lag.
+    """A net with a number of layers at one task and lag."""
 
-    Args:
-        point: the frontier there.
-        counts: carry numbers and parameters of the whole net by its units, by name.
-        times: u90 in each of these counts over that of the net with the fewest layers, by name; empty for
-            that net itself.
-    """
-
-    point: Point
-    counts: dict[str, Count]
+    point: Point  # the frontier there
+    counts: dict[str, Count]  # carry numbers and parameters of the whole net by its units, by name
+    # u90 in each of these counts over that of the net with the fewest layers, by name; empty for that net
+    # itself
     times: dict[str, Shift]
 
     @property
@@ -41,11 +36,7 @@ def _of_one_layer(point: Point) -> Point:
 
 
 def shapes(rows: pl.DataFrame) -> list[list[Shape]]:
-    """Group the nets of each task and lag that differ only in their layers, those with the fewest first.
-
-    Args:
-        rows: trained members, as `memcap.store.read` returns them.
-    """
+    """Group the nets of each task and lag that differ only in their layers, those with the fewest first."""
     places: dict[Any, list[Shape]] = {}
     for _, own in rows.group_by("task", "knobs", maintain_order=True):
         for point in sorted(frontier(own), key=lambda p: p.model.layers):
@@ -63,12 +54,9 @@ def _times(first: Shape, point: Point, counts: dict[str, Count], name: str) -> S
 
 
 def least(nets: Sequence[Shape], name: str) -> tuple[Shape | None, bool]:
-    """Find the net of one task and lag that needs the fewest carry numbers, or parameters, by estimate.
-
-    Returns:
-        The net, None if no threshold was reached; and whether it is surely the least: no interval of another
-        net's ratio to it includes 1.
-    """
+    """Find the net of one task and lag that needs the fewest carry numbers, or parameters, by estimate; None
+    if no threshold was reached. Also tell whether it surely is: no interval of another net's ratio to it
+    includes 1."""
     reached = [net for net in nets if net.point.fit.u90.censored != "above"]
     if not reached:
         return None, False

@@ -72,40 +72,26 @@ class Loss:
 
 @dataclass(frozen=True)
 class WidthLoss(Loss):
-    """The losses of a width.
-
-    Args:
-        units: the width.
-        train: mean training loss at the end.
-        score: mean held-out accuracy, or error.
-        runs: number of nets trained.
-        keys: keys of the members whose losses count, one per fold.
-    """
+    """The losses of a width."""
 
     units: int
-    train: float
-    score: float
-    runs: int
-    keys: tuple[str, ...] = ()
+    train: float  # mean training loss at the end
+    score: float  # mean held-out accuracy, or error
+    runs: int  # number of nets trained
+    keys: tuple[str, ...] = ()  # keys of the members whose losses count, one per fold
 
 
 @dataclass(frozen=True)
 class LossCurve:
-    """The losses of all widths of one network and recipe on a user's sequences.
+    """The losses of all widths of one network and recipe on a user's sequences."""
 
-    Args:
-        task: at fold 0.
-        lag, model, recipe: those of the members.
-        folds: numbers of the folds; or of the repeats, if the file has a split of its own.
-        widths: the widths that have all folds, the narrowest first.
-    """
-
-    task: Data
+    task: Data  # at fold 0
+    # those of the members
     lag: int
     model: Model
     recipe: ResolvedRecipe
-    folds: tuple[int, ...]
-    widths: tuple[WidthLoss, ...]
+    folds: tuple[int, ...]  # numbers of the folds; or of the repeats, if the file has a split of its own
+    widths: tuple[WidthLoss, ...]  # the widths that have all folds, the narrowest first
 
     def is_of(self, task: Task, lag: int) -> bool:
         """Tell whether it belongs to a task's file, at this lag."""
@@ -114,9 +100,8 @@ class LossCurve:
     def last_steps(self, steps: int) -> Loss:
         """Return the losses of the predictor without state that sees this many steps."""
         folds = [0] * len(self.folds) if self.task.has_own_split else self.folds
-        return Loss(
-            tuple(loss_of_last_steps(replace(self.task, fold=fold), self.lag, steps) for fold in folds)
-        )
+        tasks = (replace(self.task, fold=fold) for fold in folds)
+        return Loss(tuple(loss_of_last_steps(task, self.lag, steps) for task in tasks))
 
     @cached_property
     def without_state(self) -> Loss:
@@ -215,8 +200,7 @@ class LossCurve:
 
 
 def loss_curves(rows: pl.DataFrame) -> list[LossCurve]:
-    """Return a curve per file, lag and network of the rows that are judged by loss, with the recipe that has
-    most runs."""
+    """Return a curve per file, lag and network judged by loss, with the recipe that has most runs."""
     rows = by_loss(rows).filter(pl.col("held_out_loss").is_not_null())
     same = [name for name in IDENTITY if name != "knobs"]
     curves: list[tuple[int, LossCurve]] = []
@@ -263,9 +247,8 @@ def width_losses(rows: pl.DataFrame) -> tuple[tuple[int, ...], tuple[WidthLoss, 
         part = part.filter(pl.col("fold").is_in(folds))
         if tuple(part["fold"]) == folds:
             means = part.select(pl.col("train_loss", "final").mean()).row(0)
-            widths.append(
-                WidthLoss(tuple(part["held_out_loss"]), units, *means, runs[units], tuple(part["key"]))
-            )
+            losses, keys = tuple(part["held_out_loss"]), tuple(part["key"])
+            widths.append(WidthLoss(losses, units, *means, runs[units], keys))
     return folds, tuple(widths)
 
 

@@ -26,12 +26,11 @@ def name_of(task: Task, lag: int) -> str:
     return PREFIX + "-".join([task.name, *set_words(task), f"L{lag}"])
 
 
-def names(place: Path | None = None) -> dict[str, dict[str, Any]]:
+def names() -> dict[str, dict[str, Any]]:
     """Return the row of each net by its name, in the order of tasks and lags; none without the folder."""
-    place = place or folder()
-    if not place.exists():
+    if not folder().exists():
         return {}
-    rows = store.read(place).sort("task", "knobs", "lag").to_dicts()
+    rows = store.read(folder()).sort("task", "knobs", "lag").to_dicts()
     members = [member_of(store.config_of(row)) for row in rows]
     return {name_of(member.task, member.lag): row for member, row in zip(members, rows, strict=True)}
 
@@ -52,15 +51,8 @@ def _there_are(run: str, published: Sequence[str]) -> str:
 
 
 def find_net(results: Path, run: str) -> tuple[Path, dict[str, Any]]:
-    """Find the folder and the row of a member that a user names.
-
-    Args:
-        results: folder of a study, or of several; not used for a published net.
-        run: key of the member there, or its first digits; or the name of a published net.
-
-    Raises:
-        UserError: no such net, or an error of `memcap.store.find_row`.
-    """
+    """Find the folder and the row of a member that a user names: by its key, or the first digits, in the
+    folder of a study, or of several; or by the name of a published net. Refuse a net that does not exist."""
     if not run.startswith(PREFIX):
         if is_published(results):
             raise UserError(

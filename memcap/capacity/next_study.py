@@ -29,7 +29,7 @@ def command(
     widths: tuple[float, float, float] | None = None,
     enough: bool = False,
 ) -> str:
-    """Return a command that measures the lag of a question.
+    """Return a command that measures the lag of a question; "" if no wider nets are allowed.
 
     Args:
         question: the task, lag and network to measure.
@@ -40,9 +40,6 @@ def command(
         enough: whether a width is known to be enough. If not, the command measures wider nets than were
             tried; if wider ones may fail more, more seeds of the widths that pass most; if no recipe tried
             trains the task, other recipes.
-
-    Returns:
-        The command; "" if no wider nets are allowed.
     """
     held = question.task.facts(question.lag, question.task.length(question.lag)).held
     near = point or next_longer(line, question.lag)
@@ -82,7 +79,6 @@ def command(
 
 
 def _words(question: Question) -> list[str]:
-    """Return the command's words for the task, the lag and the network."""
     words = ["memcap train"]
     if question.config_dir is not None:
         words.append(f"--config-dir {shlex.quote(str(question.config_dir))}")

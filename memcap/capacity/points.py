@@ -29,50 +29,39 @@ REACH = 4  # units on either side of the width at which most seeds passed
 
 @dataclass(frozen=True)
 class Point:
-    """One task and lag of a frontier.
+    """One task and lag of a frontier."""
 
-    Args:
-        task: the task with its knobs; lag, length: those of the training.
-        model: the network that all widths have in common, given at one unit.
-        threshold, evaluation: what decides the verdicts (memcap/training/early_stopping.py).
-        recipe: the recipe that was used; recipes: how many competed.
-        at: the verdict of `solved`, `fit`, `posterior`, `u_exist` and `steps`: "up_to", "steady", or
-            "trained" (solved at the trained length), which is the only one if the task is no stream and
-            members were trained until solved.
-        u_exist: smallest width at which any seed passed, with any recipe; None if none did.
-        units, solved, runs: counts by width, ascending.
-        fit: thresholds with intervals.
-        trained: thresholds of the members solved at the trained length; `fit` itself where `at` is "trained".
-        solved_trained: counts of the members solved at the trained length.
-        steps: median steps to the verdict over all members that passed; None if none did.
-        stretched: median score of the solved members at `evaluation.stretch` times the lag; None if none was.
-        stretched_by_width: the same by width.
-        final_by_width: median of the last held-out score by width, of all members; None where all diverged.
-        seconds: training time of all its members together.
-    """
-
-    task: Task
+    task: Task  # the task with its knobs
+    # those of the training
     lag: int
     length: int
-    model: Model
+    model: Model  # the network that all widths have in common, given at one unit
+    # what decides the verdicts (memcap/training/early_stopping.py)
     threshold: float
     evaluation: Evaluation
-    recipe: ResolvedRecipe
-    recipes: int
+    recipe: ResolvedRecipe  # the recipe that was used
+    recipes: int  # how many competed
+    # the verdict of `solved`, `fit`, `posterior`, `u_exist` and `steps`: "up_to", "steady", or "trained"
+    # (solved at the trained length), which is the only one if the task is no stream and members were trained
+    # until solved
     at: At
-    u_exist: int | None
+    u_exist: int | None  # smallest width at which any seed passed, with any recipe; None if none did
+    # counts by width, ascending
     units: tuple[int, ...]
     solved: tuple[int, ...]
     runs: tuple[int, ...]
     seeds: int
-    fit: Fit
+    fit: Fit  # thresholds with intervals
+    # thresholds of the members solved at the trained length; `fit` itself where `at` is "trained"
     trained: Fit
-    solved_trained: tuple[int, ...]
-    steps: float | None
+    solved_trained: tuple[int, ...]  # counts of the members solved at the trained length
+    steps: float | None  # median steps to the verdict over all members that passed; None if none did
+    # median score of the solved members at `evaluation.stretch` times the lag; None if none was
     stretched: float | None
-    stretched_by_width: tuple[float | None, ...]
+    stretched_by_width: tuple[float | None, ...]  # the same by width
+    # median of the last held-out score by width, of all members; None where all diverged
     final_by_width: tuple[float | None, ...]
-    seconds: float
+    seconds: float  # training time of all its members together
 
     @cached_property
     def posterior(self) -> Posterior:
@@ -102,29 +91,22 @@ class Point:
         return next((u for u, s, n in counts if s >= share * n), None)
 
     def passed_from(self, units: int) -> tuple[int, int]:
-        """Count the seeds that passed at this width and wider ones, up to a fall of the counts, and all seeds
-        trained there."""
+        """Count the seeds that passed from this width up to a fall of the counts, and all trained there."""
         widest = self.widest_from(units)
         counts = zip(self.units, self.solved, self.runs, strict=True)
         wide = [(s, n) for u, s, n in counts if units <= u <= widest]
         return sum(s for s, _ in wide), sum(n for _, n in wide)
 
     def widest_from(self, units: int) -> int:
-        """Return the widest width that may be counted with this one: the last before a fall, if counts
-        fall."""
+        """Return the widest width that may be counted with this one: the last before a fall."""
         fall = self.fit.fall
         return fall.last if fall is not None and units <= fall.last else self.units[-1]
 
     def stretched_at(self, units: int) -> tuple[int, float] | None:
         """Return the nearest width tried at or above this one, and the median stretched score of its solved
-        members.
-
-        None if no such width was tried, or no member of it was solved.
-        """
-        width, score = next(
-            ((u, s) for u, s in zip(self.units, self.stretched_by_width, strict=True) if u >= units),
-            (0, None),
-        )
+        members; None if there are none."""
+        scores = zip(self.units, self.stretched_by_width, strict=True)
+        width, score = next(((u, s) for u, s in scores if u >= units), (0, None))
         return None if score is None else (width, score)
 
     @property
@@ -225,8 +207,7 @@ def references(task: Task, lag: int, length: int | None = None, model: Model = D
 
 
 def label(task: Task, model: Model = DEFAULT_MODEL, *others: str) -> str:
-    """Return the task's name, and in brackets its knobs, the net's values that are not the default, and
-    `others`."""
+    """Return the task's name, and in brackets its knobs, the net's values as set, and `others`."""
     words = [*set_words(task), *model.words, *others]
     return task.name + (f" ({', '.join(words)})" if words else "")
 
@@ -251,17 +232,13 @@ def widths_words(first: int, last: int) -> str:
 
 
 def closing(point: Point) -> str | None:
-    """Say which seeds to train to close the open ends of the intervals of u50 and u90; None where all are
-    closed."""
+    """Say which seeds to train to close the open ends of the intervals of u50 and u90; None: none is."""
     low, high, units = point.fit.u50.low == 0, math.isinf(point.fit.u90.high), point.units
     if not low and not high:
         return None
     if point.fit.u50.censored == "below":
-        return (
-            f"train 8 seeds {_at(max(1, units[0] // 2), units[0])}"
-            if low
-            else f"train {2 * point.seeds} seeds {_at(units[0], units[0])}"
-        )
+        seeds, first = (8, max(1, units[0] // 2)) if low else (2 * point.seeds, units[0])
+        return f"train {seeds} seeds {_at(first, units[0])}"
     under = [u for u in units if u < point.fit.u50.units]
     over = [u for u in units if u >= point.fit.u90.units]
     first = under[-1] if low and under else math.floor(point.fit.u50.units)

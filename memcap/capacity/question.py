@@ -15,25 +15,18 @@ LSTM = Model(units=1)
 class Question:
     """The question how many units a task takes at a lag.
 
-    Args:
-        task: the task with its knobs.
-        lag: time steps.
-        model: the network, at one unit.
-        share: the share, between 0 and 1, of the seeds that train at all that should pass.
-        at, budget: the verdict that counts and the recipes that compete, as in
-            `memcap.capacity.frontier.frontier`.
-        config_dir: folder of the user's own recipes, for the command that would measure the width.
-
     Raises:
         UserError: the task has no such lag.
     """
 
-    task: Task
-    lag: int
-    model: Model = LSTM
-    share: float = 0.9
+    task: Task  # the task with its knobs
+    lag: int  # time steps
+    model: Model = LSTM  # the network, at one unit
+    share: float = 0.9  # the share, between 0 and 1, of the seeds that train at all that should pass
+    # the verdict that counts and the recipes that compete, as in `memcap.capacity.frontier.frontier`
     at: At = "up_to"
     budget: int | None = None
+    # folder of the user's own recipes, for the command that would measure the width
     config_dir: Path | None = None
 
     @property

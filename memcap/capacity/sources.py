@@ -33,15 +33,12 @@ def best_answer(question: Question, folder: Path | None = None, strict: bool = F
 
     Args:
         question: the question.
-        folder: only its rows count; a name of `memcap.runtime.published`: the rows that memcap publishes
-            under it. None: the rows in `outputs` or the published ones, whichever measure a threshold of this
-            task at this lag with more runs. If none does, the source that tried the lag counts, then the one
-            with the most lags to predict from; among equals the user's own. `Answer.own` is the answer of the
-            user's own rows if others count.
+        folder: folder, or name of `memcap.runtime.published`, whose rows alone count. None: the rows in
+            `outputs` or the published ones, whichever measure a threshold of this task at this lag with more
+            runs. If none does, the source that tried the lag counts, then the one with the most lags to
+            predict from; among equals the user's own. `Answer.own` is the answer of the user's own rows if
+            others count.
         strict: refuse bad files of rows, as in `memcap.store.read`.
-
-    Raises:
-        UserError: the folder does not exist, or its rows cannot be read.
     """
     answers: list[Answer] = []
     for source, files in _places(folder):
@@ -57,8 +54,7 @@ def best_answer(question: Question, folder: Path | None = None, strict: bool = F
 
 
 def _beside(question: Question, folder: Path | None, strict: bool) -> tuple[Answer, ...]:
-    """Answer for measured tasks that differ in one numeric knob: the nearest below and above, for the first
-    knob with the most neighbours."""
+    """Answer for the nearest measured tasks that differ in one numeric knob, one with most neighbours."""
     best: tuple[Answer, ...] = ()
     for source, files in _places(folder):
         if not (tables := [store.read(file, strict) for file in files]):

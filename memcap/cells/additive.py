@@ -8,24 +8,22 @@ from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 
-from memcap.cells.matrix import MatrixCell, add_outer
+from memcap.cells.matrix import Gate, Key, MatrixCell, State, Value, add_outer
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
-
-    from memcap.cells.matrix import Key, State, Value
 
 
 class AdditiveCell(MatrixCell):
     """Base of the cells with S' = diag(a) S + k v^T; a subclass has `decay_and_strength`."""
 
     def decay_and_strength(
-        self, gates: list[Float[Array, "*T B"]]
-    ) -> tuple[Float[Array, "*T B"] | Float[Array, "*T B K"] | None, Float[Array, "*T B"] | None]:
+        self, gates: list[Gate]
+    ) -> tuple[Gate | Float[Array, "*T B K"] | None, Gate | None]:
         """Return log a, one number or K of them, and the factor of the value; None: 0, and 1."""
         raise NotImplementedError
 
-    def write(self, state: State, key: Key, value: Value, gates: list[Float[Array, " B"]]) -> State:
+    def write(self, state: State, key: Key, value: Value, gates: list[Gate]) -> State:
         """Decay, then add the value at the key."""
         log_decay, strength = self.decay_and_strength(gates)
         if log_decay is not None:

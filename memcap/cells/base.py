@@ -7,13 +7,21 @@ types, and integers in the carry are counted, and trained. A cell does not run i
 does.
 """
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
 from memcap.cells.gates import Arrays, Gates, Init
+
+if TYPE_CHECKING:
+    from jaxtyping import Array, Float
+
+    Inputs: TypeAlias = Float[Array, "B F"]
+    Step: TypeAlias = tuple[Any, Float[Array, "B H"]]  # the next carry, and the hidden state
+else:  # so that a cell can import them
+    Inputs = Step = Any
 
 
 class Cell(nnx.RNNCellBase):

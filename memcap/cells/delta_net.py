@@ -1,19 +1,12 @@
 """DeltaNet as a recurrent cell: a new value replaces what its key had."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
+from flax import nnx
 
 from memcap.cells.lstm import sigmoid
-from memcap.cells.matrix import MatrixCell, add_outer, retrieve
-
-if TYPE_CHECKING:
-    from flax import nnx
-    from jaxtyping import Array, Float
-
-    from memcap.cells.matrix import Key, State, Value
+from memcap.cells.matrix import Gate, Key, MatrixCell, State, Value, add_outer, retrieve
 
 
 class DeltaNet(MatrixCell):
@@ -33,7 +26,7 @@ class DeltaNet(MatrixCell):
         """Start the strength at half of its maximum."""
         return [0.0]
 
-    def write(self, state: State, key: Key, value: Value, gates: list[Float[Array, " B"]]) -> State:
+    def write(self, state: State, key: Key, value: Value, gates: list[Gate]) -> State:
         """Decay, if the cell does; then move the key's old value towards the new one, by the strength."""
         log_decay = self.log_decay(gates)
         if log_decay is not None:
@@ -46,5 +39,5 @@ class DeltaNet(MatrixCell):
         """The greatest strength b of a write."""
         return 2.0 if self.allow_neg_eigval else 1.0
 
-    def log_decay(self, gates: list[Float[Array, "*T B"]]) -> Float[Array, "*T B"] | None:
+    def log_decay(self, gates: list[Gate]) -> Gate | None:
         """Return the logarithm of the whole state's decay; None: it does not decay."""

@@ -1,15 +1,11 @@
 """DeltaProduct as a recurrent cell: two steps of the delta rule per input, so that a state can be turned."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from flax import nnx
 
+from memcap.cells.matrix import Window
 from memcap.cells.signed_delta_net import SignedDeltaNet
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Float
 
 
 class DeltaProduct(SignedDeltaNet):
@@ -20,7 +16,8 @@ class DeltaProduct(SignedDeltaNet):
     arXiv 2502.10297, with eigenvalues in [-1, 1]. The carry is S (K, U), as in the paper, and the last input;
     states between the writes of a step are not carried.
 
-    Also left out: the factor of the gated variant. With `writes = 1` it is `signed_delta_net`.
+    Also left out: the factor of the gated variant; the convolution and the output gate, which
+    `delta_product+conv4+gate` has (memcap/cells/layer_parts.py). With `writes = 1` it is `signed_delta_net`.
 
     Attributes:
         writes: steps per input.
@@ -31,7 +28,7 @@ class DeltaProduct(SignedDeltaNet):
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
-        start, features = nnx.initializers.lecun_normal(batch_axis=(0,)), 2 * in_features
+        start, features = nnx.initializers.lecun_normal(batch_axis=(0,)), self.kernel_inputs * in_features
         self.key = nnx.Param(start(rngs.params(), (self.writes, features, self.keys)))
         self.value = nnx.Param(start(rngs.params(), (self.writes, features, hidden_features)))
 
@@ -39,8 +36,10 @@ class DeltaProduct(SignedDeltaNet):
         """Start each strength at half of its maximum."""
         return self.writes * super().gate_biases(rngs)
 
-    def update(self, state: Any, shifted: Float[Array, "B F2"]) -> Any:
+    def update(self, state: Any, shifted: Window) -> Any:
         """Return the state after all writes, one after another."""
-        for gate, key, value in zip(self.gates_of(shifted), self.key[...], self.value[...], strict=True):
-            state = self.write(state, self.at_length(shifted @ key), shifted @ value, [gate])
+        kernels = self.kernel_of("key"), self.kernel_of("value")
+        for gate, key, value in zip(self.gates_of(shifted), *kernels, strict=True):
+            key = self.at_length(self.activate(shifted @ key))
+            state = self.write(state, key, self.activate(shifted @ value), [gate])
         return state

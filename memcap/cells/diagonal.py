@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.cells.base import Cell
+from memcap.cells.base import Cell, Inputs, Step
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float, Inexact
@@ -32,7 +32,7 @@ class DiagonalCell(Cell):
         """Return the hidden state of a carry."""
         return state
 
-    def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
+    def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: carry (B, U), inputs -> carry, hidden."""
         decay, added = self.coefficients(inputs)
         carry = decay * carry + added

@@ -1,18 +1,13 @@
 """Gated DeltaNet as a recurrent cell: before each write the whole state decays by a factor that the input
 sets."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import jax
+from flax import nnx
 
 from memcap.cells.delta_net import DeltaNet
-from memcap.cells.matrix import decay_bias
-
-if TYPE_CHECKING:
-    from flax import nnx
-    from jaxtyping import Array, Float
+from memcap.cells.matrix import Gate, decay_bias
 
 
 class GatedDeltaNet(DeltaNet):
@@ -28,6 +23,6 @@ class GatedDeltaNet(DeltaNet):
         """Start the strength at a half, and the decay small."""
         return [*super().gate_biases(rngs), decay_bias(rngs)]
 
-    def log_decay(self, gates: list[Float[Array, "*T B"]]) -> Float[Array, "*T B"]:
+    def log_decay(self, gates: list[Gate]) -> Gate:
         """Return the log decay of the second gate."""
         return -jax.nn.softplus(gates[1])

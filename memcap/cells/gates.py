@@ -93,12 +93,8 @@ class Gates:
         return drawn | {self.bias: np.concatenate([biases[role] for role in self.roles])}
 
     def resized(self, arrays: Arrays, units: int) -> Arrays:
-        """Return the parameters for `units` units: new units have zero weights, surplus ones are left out.
-
-        Args:
-            arrays: all the cell's parameters by path, as from `draw`.
-            units: new width.
-        """
+        """Return all parameters, as from `draw`, for `units` units: new units have zero weights, surplus ones
+        are left out."""
         gates, result = len(self.roles), {}
         for path in self.paths:
             blocks = arrays[path].reshape(*arrays[path].shape[:-1], gates, -1)

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from memcap.cells.additive import AdditiveCell
+from memcap.cells.matrix import Gate
 
 if TYPE_CHECKING:
     from flax import nnx
@@ -31,6 +32,6 @@ class GatedLinearAttention(AdditiveCell):
         """Start each gate at .5, so its root at .96."""
         return [0.0] * self.keys
 
-    def decay_and_strength(self, gates: list[Float[Array, "*T B"]]) -> tuple[Float[Array, "*T B K"], None]:
+    def decay_and_strength(self, gates: list[Gate]) -> tuple[Float[Array, "*T B K"], None]:
         """Return the log decay of each number of a key."""
         return jax.nn.log_sigmoid(jnp.stack(gates, axis=-1)) / TEMPERATURE, None

@@ -1,20 +1,15 @@
 """IRNN (Le, Jaitly & Hinton, 2015): rectified units whose recurrent weights start as the identity, so that a
 state lasts."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from memcap.cells.base import Cell
+from memcap.cells.base import Cell, Inputs, Step
 from memcap.cells.gates import Arrays, Gates, Init
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Float
 
 SPREAD = 0.001  # standard deviation of the input weights at the start
 
@@ -44,7 +39,7 @@ class IRNN(Cell):
         """Draw as `Gates.draw` does, with the identity for the orthogonal block."""
         return super().draw(rng, init, features, units) | {("recurrent",): init.gain * np.eye(units)}
 
-    def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B U"]]:
+    def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: carry (B, U), inputs (B, F) -> carry, and the same as the hidden state."""
         carry = jax.nn.relu(carry @ self.recurrent[...] + inputs @ self.kernel[...] + self.bias[...])
         return carry, carry

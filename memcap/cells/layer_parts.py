@@ -9,10 +9,10 @@
     +heads2  two such matrices side by side, each with keys, values, gates and weights of its own; 2 to 16.
              U is the size of a value of each head, so the state has H K U numbers. After the other parts
 
-So `delta_net+conv4`, `gla+conv4+gate`, `gated_delta_net+conv4+gate+rate` and `mamba2+conv4+gate+skip` are the
-published layers, but for what the page of cells lists (docs/cell_map.md). Parts of mLSTM and sLSTM are in
-xlstm_parts.py. Held against NumPy recurrences that are written from the code of flash-linear-attention, mamba
-and xlstm (tests/cells/test_layer_parts.py).
+So `delta_net+conv4`, `gla+conv4+gate`, `delta_product+conv4+gate`, `gated_delta_net+conv4+gate+rate` and
+`mamba2+conv4+gate+skip` are the published layers, but for what the page of cells lists (docs/cell_map.md).
+Parts of mLSTM and sLSTM are in xlstm_parts.py. Held against NumPy recurrences that are written from the code
+of flash-linear-attention, mamba and xlstm (tests/cells/test_layer_parts.py).
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.cells.base import Cell
+from memcap.cells.base import Cell, Inputs, Step
+from memcap.cells.delta_product import DeltaProduct
 from memcap.cells.gated_delta_net import GatedDeltaNet
 from memcap.cells.mamba2 import MOST_RATE, Mamba2
-from memcap.cells.matrix import MatrixCell, rms_norm
+from memcap.cells.matrix import Gate, MatrixCell, Value, Window, rms_norm
 from memcap.cells.mlstm import MLSTM
 from memcap.cells.slstm import SLSTM
 from memcap.cells.xlstm_parts import MLSTMConvolution, MLSTMGate, MLSTMSkip, SLSTMConvolution, conv_param
@@ -35,7 +36,6 @@ from memcap.knobs import UserError
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
-    from memcap.cells.matrix import Value
 
 KERNELS = ("query", "key", "value")
 LEAST_RATE = 1e-4  # as a rate drawn as 0 would have no logarithm
@@ -54,19 +54,26 @@ class Convolution(MatrixCell):
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
         for name in KERNELS:
-            width = getattr(self, name)[...].shape[-1]
-            setattr(self, f"{name}_taps", conv_param(rngs, self.window, self.window, width))
+            *writes, _, width = getattr(self, name)[...].shape
+            setattr(self, f"{name}_taps", conv_param(rngs, self.window, *writes, self.window, width))
             if self.conv_bias:
                 setattr(self, f"{name}_bias", conv_param(rngs, self.window, width))
 
-    def project(self, shifted: Float[Array, "*T B F4"], name: str) -> Float[Array, "*T B N"]:
+    def project(self, shifted: Window, name: str) -> Float[Array, "*T B N"]:
         """Return SiLU of the convolution."""
-        # As one kernel of all inputs of the window, which takes half the time.
-        kernel = getattr(self, f"{name}_taps")[...][:, None] * getattr(self, name)[...]
-        summed = shifted @ kernel.reshape(shifted.shape[-1], -1)
-        return jax.nn.silu(summed + getattr(self, f"{name}_bias")[...] if self.conv_bias else summed)
+        summed = shifted @ self.kernel_of(name)
+        return self.activate(summed + getattr(self, f"{name}_bias")[...] if self.conv_bias else summed)
 
-    def gates_of(self, shifted: Float[Array, "B F4"]) -> list[Float[Array, " B"]]:
+    def kernel_of(self, name: str) -> Float[Array, "*W F4 N"]:
+        """Return map and convolution as one kernel of all inputs of the window, which takes half the time."""
+        kernel = getattr(self, f"{name}_taps")[...][..., None, :] * super().kernel_of(name)[..., None, :, :]
+        return kernel.reshape(*kernel.shape[:-3], -1, kernel.shape[-1])
+
+    def activate(self, projected: Float[Array, "*T B N"]) -> Float[Array, "*T B N"]:
+        """Return its SiLU."""
+        return jax.nn.silu(projected)
+
+    def gates_of(self, shifted: Window) -> list[Gate]:
         """Return the gates, which see only the last input."""
         return super().gates_of(shifted[..., : self.in_features])
 
@@ -80,7 +87,7 @@ class OutputGate(MatrixCell):
         start = nnx.initializers.lecun_normal()
         self.output_gate = nnx.Param(start(rngs.params(), (in_features, hidden_features)))
 
-    def show(self, state: Any, shifted: Float[Array, "B F2"]) -> Value:
+    def show(self, state: Any, shifted: Window) -> Value:
         """Read, and gate what is read."""
         gate = jax.nn.silu(shifted[..., : self.in_features] @ self.output_gate[...])
         read = self.read(state, shifted)
@@ -94,7 +101,7 @@ class Skip(Mamba2):
         super().__init__(in_features, hidden_features, rngs=rngs)
         self.skip = nnx.Param(jnp.ones(1))
 
-    def read(self, state: Any, shifted: Float[Array, "B F2"]) -> Value:
+    def read(self, state: Any, shifted: Window) -> Value:
         """Add the last value to what is read."""
         return super().read(state, shifted) + self.skip[...] * self.project(shifted, "value")
 
@@ -107,7 +114,7 @@ class Rate(GatedDeltaNet):
         rate = jax.random.uniform(rngs.params(), (1,), minval=LEAST_RATE, maxval=MOST_RATE)
         self.log_rate = nnx.Param(jnp.log(rate))
 
-    def log_decay(self, gates: list[Float[Array, "*T B"]]) -> Float[Array, "*T B"]:
+    def log_decay(self, gates: list[Gate]) -> Gate:
         """Return the log decay of the second gate, times the learned rate."""
         return jnp.exp(self.log_rate[...]) * super().log_decay(gates)
 
@@ -140,7 +147,7 @@ class Heads(Cell):
         carries = [head.initialize_carry(input_shape, rngs, carry_init) for head in self._heads()]
         return tuple(state for state, _ in carries), carries[0][1]
 
-    def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B HU"]]:
+    def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: (states, previous inputs), inputs (B, F) -> carry, hidden."""
         states, before = carry
         steps = [head((state, before), inputs) for head, state in zip(self._heads(), states, strict=True)]
@@ -175,6 +182,7 @@ WINDOWS = range(2, 17)
 PARTS = {
     "gate": [
         Part(OutputGate, MatrixCell, WRITES_ONCE, "update", {}),
+        Part(OutputGate, DeltaProduct, "delta_product", "update", {}),
         Part(MLSTMGate, MLSTM, "mlstm", None, {}),
     ],
     "skip": [
@@ -185,6 +193,7 @@ PARTS = {
     **{
         f"conv{n}": [
             Part(Convolution, MatrixCell, WRITES_ONCE, "update", {"window": n}),
+            Part(Convolution, DeltaProduct, "delta_product", "update", {"window": n}),
             Part(MLSTMConvolution, MLSTM, "mlstm", None, {"window": n}),
             Part(SLSTMConvolution, SLSTM, "slstm before a variant of its carry", "__call__", {"window": n}),
         ]

@@ -6,18 +6,13 @@ al. (2025), steps of 5 ms and a time constant of 10 ms. Another leak is a subcla
 `class Slow(Leaky): leak = 0.1`, called `my_module:Slow`.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.cells.base import Cell
+from memcap.cells.base import Cell, Inputs, Step
 from memcap.cells.gates import Gates
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Float
 
 
 class Leaky(Cell):
@@ -35,7 +30,7 @@ class Leaky(Cell):
         self.recurrent = nnx.Param(start(rngs.params(), (hidden_features, hidden_features)))
         self.bias = nnx.Param(nnx.initializers.zeros_init()(rngs.params(), (hidden_features,)))
 
-    def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
+    def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: carry (B, U), inputs (B, F) -> carry, and the same as the hidden state."""
         rate = jnp.tanh(carry @ self.recurrent[...] + inputs @ self.kernel[...] + self.bias[...])
         carry = (1 - self.leak) * carry + self.leak * rate

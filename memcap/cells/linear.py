@@ -6,17 +6,12 @@ most N. A shift register reaches that. The units see each other, so there is no 
 two stretches of time would cost U^3.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from flax import nnx
 
-from memcap.cells.base import Cell
+from memcap.cells.base import Cell, Inputs, Step
 from memcap.cells.gates import Gates
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Float
 
 
 class Linear(Cell):
@@ -36,7 +31,7 @@ class Linear(Cell):
         )
         self.bias = nnx.Param(nnx.initializers.zeros_init()(rngs.params(), (hidden_features,)))
 
-    def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
+    def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: carry (B, U), inputs (B, F) -> carry, and the same as the hidden state."""
         carry = carry @ self.recurrent[...] + inputs @ self.kernel[...] + self.bias[...]
         return carry, carry

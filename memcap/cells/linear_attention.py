@@ -1,13 +1,9 @@
 """Linear attention as a recurrent cell: values add up, and nothing is forgotten."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from memcap.cells.additive import AdditiveCell
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Float
+from memcap.cells.matrix import Gate
 
 
 class LinearAttention(AdditiveCell):
@@ -19,6 +15,6 @@ class LinearAttention(AdditiveCell):
 
     name: ClassVar[str] = "linear_attention"
 
-    def decay_and_strength(self, gates: list[Float[Array, "*T B"]]) -> tuple[Any, Any]:
+    def decay_and_strength(self, gates: list[Gate]) -> tuple[Any, Any]:
         """Return (None, None): no decay, and a factor of 1."""
         return None, None

@@ -19,7 +19,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.typing import DTypeLike
 
-from memcap.cells.base import Cell
+from memcap.cells.base import Cell, Inputs, Step
 from memcap.cells.gates import Gates
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ class LSTM(Cell):
         """Kernel, recurrent weights and bias; G = 4 U."""
         return self.kernel[...], self.recurrent[...], self.bias[...]
 
-    def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
+    def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: carry (c, h), inputs -> carry, h."""
         kernel, recurrent, bias = self.weights
         return lstm_step(kernel, recurrent, bias, carry, inputs.astype(kernel.dtype))

@@ -1,19 +1,14 @@
 """Mamba-2 as a recurrent cell: one step size, computed from the input, sets how much is forgotten and how
 much is written."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from memcap.cells.additive import AdditiveCell
-from memcap.cells.matrix import decay_bias
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Float
+from memcap.cells.matrix import Gate, decay_bias
 
 LEAST_RATE, MOST_RATE = 1.0, 16.0  # range of the initial rate of decay, drawn uniformly
 
@@ -43,9 +38,7 @@ class Mamba2(AdditiveCell):
         """Start with small step sizes."""
         return [decay_bias(rngs)]
 
-    def decay_and_strength(
-        self, gates: list[Float[Array, "*T B"]]
-    ) -> tuple[Float[Array, "*T B"], Float[Array, "*T B"]]:
+    def decay_and_strength(self, gates: list[Gate]) -> tuple[Gate, Gate]:
         """Return both, which the step size sets."""
         step = jax.nn.softplus(gates[0])
         return -jnp.exp(self.log_rate[...]) * step, step

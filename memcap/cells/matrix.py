@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.cells.base import Cell
+from memcap.cells.base import Cell, Inputs, Step
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     State: TypeAlias = Float[Array, "B K U"]
     Key: TypeAlias = Float[Array, "B K"]
     Value: TypeAlias = Float[Array, "B U"]
+    Gate: TypeAlias = Float[Array, "*T B"]
+    Window: TypeAlias = Float[Array, "*T B S"]  # an input and those before it, side by side
+else:  # so that a cell can import them
+    State = Key = Value = Gate = Window = Any
 
 LEAST_DECAY, MOST_DECAY = 0.001, 0.1  # range of the initial decay per step, log-uniform
 EPSILON = 1e-6  # added to squares before the root, so that nothing divides by 0
@@ -66,7 +70,7 @@ class MatrixCell(Cell):
         """Draw the initial bias of each gate; none if the cell has no gates."""
         return []
 
-    def write(self, state: State, key: Key, value: Value, gates: list[Float[Array, " B"]]) -> State:
+    def write(self, state: State, key: Key, value: Value, gates: list[Gate]) -> State:
         """Return the state after a key and its value; `gates` are before their nonlinearities."""
         raise NotImplementedError
 
@@ -76,20 +80,20 @@ class MatrixCell(Cell):
         state = jnp.zeros((*batch, self.keys, self.hidden_features), jnp.float32)
         return state, jnp.zeros((*batch, (self.window - 1) * features), jnp.float32)
 
-    def update(self, state: Any, shifted: Float[Array, "B F2"]) -> Any:
+    def update(self, state: Any, shifted: Window) -> Any:
         """Return the state after this input, given with the previous one, (B, 2 F)."""
         key, value = self.key_of(shifted), self.project(shifted, "value")
         return self.write(state, key, value, self.gates_of(shifted))
 
-    def show(self, state: Any, shifted: Float[Array, "B F2"]) -> Value:
+    def show(self, state: Any, shifted: Window) -> Value:
         """Return the result of `read`, divided by its root mean square."""
         return rms_norm(self.read(state, shifted))
 
-    def read(self, state: Any, shifted: Float[Array, "B F2"]) -> Value:
+    def read(self, state: Any, shifted: Window) -> Value:
         """Read the state at the query."""
         return retrieve(state, self.key_of(shifted, "query"))
 
-    def key_of(self, shifted: Float[Array, "B F2"], name: str = "key") -> Key:
+    def key_of(self, shifted: Window, name: str = "key") -> Key:
         """Return a key or a query."""
         return self.at_length(self.project(shifted, name))
 
@@ -97,17 +101,25 @@ class MatrixCell(Cell):
         """Normalise a key or a query to length 1, if the cell does."""
         return l2_normalize(key) if self.qk_l2_norm else key
 
-    def project(self, shifted: Float[Array, "*T B F2"], name: str) -> Float[Array, "*T B N"]:
+    def project(self, shifted: Window, name: str) -> Float[Array, "*T B N"]:
         """Return a query, key or value before normalisation."""
-        return shifted @ getattr(self, name)[...]
+        return self.activate(shifted @ self.kernel_of(name))
 
-    def gates_of(self, shifted: Float[Array, "B F2"]) -> list[Float[Array, " B"]]:
+    def kernel_of(self, name: str) -> Float[Array, "*W F2 N"]:
+        """Return the kernel that makes queries, keys or values; of several writes, one for each."""
+        return getattr(self, name)[...]
+
+    def activate(self, projected: Float[Array, "*T B N"]) -> Float[Array, "*T B N"]:
+        """Return a query, key or value, given the product of inputs and kernel: this product."""
+        return projected
+
+    def gates_of(self, shifted: Window) -> list[Gate]:
         """Return the gates before their nonlinearities; none if the cell has none."""
         if not hasattr(self, "gate"):
             return []
         return list(jnp.moveaxis(shifted @ self.gate[...] + self.bias[...], -1, 0))
 
-    def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B U"]]:
+    def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: (S, previous inputs), inputs (B, F) -> carry, hidden."""
         state, before = carry
         shifted = token_shift(inputs, before)
@@ -116,7 +128,7 @@ class MatrixCell(Cell):
         return (state, last), self.show(state, shifted)
 
 
-def token_shift(inputs: Float[Array, "*T B F"], before: Float[Array, "*T B F1"]) -> Float[Array, "*T B F2"]:
+def token_shift(inputs: Float[Array, "*T B F"], before: Float[Array, "*T B F1"]) -> Window:
     """Join each input and the previous ones, the latest first, so that a key may come from one input and its
     value from another."""
     return jnp.concatenate([inputs, before], axis=-1)

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.cells.matrix import EPSILON, MatrixCell, add_outer, retrieve
+from memcap.cells.matrix import EPSILON, Gate, MatrixCell, Value, Window, add_outer, retrieve
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
@@ -52,7 +52,7 @@ class MLSTM(MatrixCell):
         *batch, _ = input_shape
         return (state, jnp.zeros((*batch, self.keys)), jnp.zeros(tuple(batch))), before
 
-    def update(self, state: Any, shifted: Float[Array, "B F2"]) -> Any:
+    def update(self, state: Any, shifted: Window) -> Any:
         """Decay C and n, and add the value and the key."""
         matrix, normalizer, stabilizer = state
         write, keep = self.gates_of(shifted)
@@ -67,11 +67,11 @@ class MLSTM(MatrixCell):
             stabilizer,
         )
 
-    def show(self, state: Any, shifted: Float[Array, "B F2"]) -> Float[Array, "B U"]:
+    def show(self, state: Any, shifted: Window) -> Value:
         """Return the result of `read`."""
         return self.read(state, shifted)
 
-    def read(self, state: Any, shifted: Float[Array, "B F2"]) -> Float[Array, "B U"]:
+    def read(self, state: Any, shifted: Window) -> Value:
         """Return C^T q / max(|n^T q|, 1), with numerator and denominator scaled by exp(-max(m, 0))."""
         matrix, normalizer, stabilizer = state
         query = self.key_of(shifted, "query")
@@ -83,7 +83,7 @@ class MLSTM(MatrixCell):
 
 
 def divided(
-    read: Float[Array, "*T B U"], weight: Float[Array, "*T B 1"], stabilizer: Float[Array, "*T B"]
+    read: Float[Array, "*T B U"], weight: Float[Array, "*T B 1"], stabilizer: Gate
 ) -> Float[Array, "*T B U"]:
     """Divide what was read by its weight, at least 1, with both scaled by exp(-max(m, 0))."""
     return read / (jnp.maximum(weight, jnp.exp(-jnp.maximum(stabilizer, 0))[..., None]) + EPSILON)

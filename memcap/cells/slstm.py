@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.cells.base import Cell
+from memcap.cells.base import Cell, Inputs, Step
 from memcap.cells.gates import Gates
 from memcap.cells.lstm import sigmoid
 
@@ -53,11 +53,11 @@ class SLSTM(Cell):
         zeros = super().initialize_carry(input_shape, rngs, carry_init)
         return zeros, zeros, zeros, zeros
 
-    def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B U"]]:
+    def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: (h, c, n, m), inputs (B, F) -> carry, hidden."""
         return self.step(carry, inputs @ self.kernel[...])
 
-    def step(self, carry: Any, entered: Float[Array, "B 4U"]) -> tuple[Any, Float[Array, "B U"]]:
+    def step(self, carry: Any, entered: Float[Array, "B G"]) -> Step:
         """Take one step from what the input adds to the gates."""
         hidden, cell, normalizer, stabilizer = carry
         gates = entered + hidden @ self.recurrent[...] + self.bias[...]

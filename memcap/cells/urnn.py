@@ -10,10 +10,10 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from memcap.cells.base import Cell
+from memcap.cells.base import Cell, Inputs, Step
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Complex, Float
+    from jaxtyping import Array, Complex
 
 BIAS = 0.01  # greatest bias at the start
 EPSILON = 1e-10  # added to squares before the root, which has no gradient at 0
@@ -59,7 +59,7 @@ class URNN(Cell):
         """Return zeros (*batch, U), complex64."""
         return jnp.zeros((*input_shape[:-1], self.hidden_features), jnp.complex64)
 
-    def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
+    def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: carry (B, U) complex64, inputs (B, F) -> carry, and its real and imaginary parts
         side by side, H = 2 U."""
         state = self.turned(carry) + inputs @ self.kernel[...]

@@ -31,18 +31,17 @@ from flax import nnx
 from jax import lax
 
 from memcap.cells.additive import AdditiveCell
-from memcap.cells.base import Cell
+from memcap.cells.base import Cell, Inputs, Step
 from memcap.cells.delta_net import DeltaNet
 from memcap.cells.diagonal import GatedDiagonalCell
 from memcap.cells.layer_parts import MOST_HEADS, MOST_KEYS, PARTS, Heads, part
-from memcap.cells.matrix import MatrixCell
+from memcap.cells.matrix import Gate, Key, MatrixCell, State, Value
 from memcap.knobs import UserError
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
     from memcap.cells.diagonal import Coefficients
-    from memcap.cells.matrix import Key, State, Value
 
 BFLOAT16 = (8, 7)  # bits of the exponent and of the mantissa
 
@@ -62,7 +61,7 @@ class Bfloat16(Variant):
         """Return the cell's initial carry as bfloat16."""
         return jax.tree.map(_stored, super().initialize_carry(input_shape, rngs, carry_init))
 
-    def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
+    def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: carry, inputs (B, F) -> carry, hidden (B, H)."""
         like = super().initialize_carry(inputs.shape, nnx.Rngs(0))
         carry, hidden = super().__call__(jax.tree.map(_loaded, carry, like), inputs)
@@ -102,7 +101,7 @@ class FewBits(Variant):
         """Return the cell's initial carry, rounded."""
         return jax.tree.map(self._rounded, super().initialize_carry(input_shape, rngs, carry_init))
 
-    def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
+    def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: carry, inputs (B, F) -> carry, hidden (B, H)."""
         carry, hidden = super().__call__(carry, inputs)
         return jax.tree.map(self._rounded, carry), hidden
@@ -133,7 +132,7 @@ class Noisy(Variant):
 
     size: ClassVar[float]
 
-    def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
+    def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: carry, inputs (B, F) -> carry, hidden (B, H)."""
         seeds = _seeds([*jax.tree.leaves(carry), inputs])
         carry, hidden = super().__call__(carry, inputs)
@@ -177,7 +176,7 @@ class WholeCarry(Variant):
     """The hidden state is the whole carry: its arrays side by side, with both parts of complex numbers and
     without integers."""
 
-    def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B H"]]:
+    def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: carry, inputs (B, F) -> carry, hidden (B, `hidden_per_unit` U)."""
         carry, _ = super().__call__(carry, inputs)
         return carry, jnp.concatenate(_numbers(carry), -1).astype(jnp.float32)
@@ -216,7 +215,7 @@ class SignedDiagonal(Signed, GatedDiagonalCell):
 class SignedSum(Signed, MatrixCell):
     """The signed cells with S' = diag(a) S + k v^T."""
 
-    def write(self, state: State, key: Key, value: Value, gates: list[Float[Array, " B"]]) -> State:
+    def write(self, state: State, key: Key, value: Value, gates: list[Gate]) -> State:
         """Return diag(2 a - 1) S + k v^T."""
         return super().write(2 * state, key, value, gates) - state
 

@@ -21,7 +21,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.cells.matrix import token_shift
+from memcap.cells.base import Inputs, Step
+from memcap.cells.matrix import Gate, Value, Window, token_shift
 from memcap.cells.mlstm import MLSTM
 from memcap.cells.slstm import SLSTM
 
@@ -51,17 +52,17 @@ class MLSTMConvolution(MLSTM):
         self.key = nnx.Param(START(rngs.params(), (hidden_features, self.keys)))
         self.gate = nnx.Param(jnp.zeros((2 * self.keys + hidden_features, 2)))
 
-    def convolve(self, shifted: Float[Array, "B F4"]) -> Float[Array, "B U"]:
+    def convolve(self, shifted: Window) -> Value:
         """Return SiLU of the convolution."""
         kernel = self.taps[...][:, None] * self.up[...]
         return jax.nn.silu(shifted @ kernel.reshape(shifted.shape[-1], -1) + self.taps_bias[...])
 
-    def project(self, shifted: Float[Array, "B F4"], name: str) -> Float[Array, "B N"]:
+    def project(self, shifted: Window, name: str) -> Float[Array, "B N"]:
         """Return a query, key or value."""
         seen = shifted[..., : self.in_features] if name == "value" else self.convolve(shifted)
         return seen @ getattr(self, name)[...]
 
-    def gates_of(self, shifted: Float[Array, "B F4"]) -> list[Float[Array, " B"]]:
+    def gates_of(self, shifted: Window) -> list[Gate]:
         """Return the gates, which see query, key and value."""
         return super().gates_of(
             jnp.concatenate([self.project(shifted, name) for name in ("query", "key", "value")], -1)
@@ -77,7 +78,7 @@ class MLSTMGate(MLSTM):
         super().__init__(in_features, hidden_features, rngs=rngs)
         self.output_gate = nnx.Param(START(rngs.params(), (in_features, hidden_features)))
 
-    def show(self, state: Any, shifted: Float[Array, "B F2"]) -> Float[Array, "B U"]:
+    def show(self, state: Any, shifted: Window) -> Value:
         """Read, and gate what is read."""
         gate = jax.nn.silu(shifted[..., : self.in_features] @ self.output_gate[...])
         return self.read(state, shifted) * gate
@@ -90,7 +91,7 @@ class MLSTMSkip(MLSTMConvolution):
         super().__init__(in_features, hidden_features, rngs=rngs)
         self.skip = nnx.Param(jnp.ones(hidden_features))
 
-    def read(self, state: Any, shifted: Float[Array, "B F4"]) -> Float[Array, "B U"]:
+    def read(self, state: Any, shifted: Window) -> Value:
         """Add the convolution to what is read."""
         return super().read(state, shifted) + self.skip[...] * self.convolve(shifted)
 
@@ -116,7 +117,7 @@ class SLSTMConvolution(SLSTM):
         carry = super().initialize_carry(input_shape, rngs, carry_init)
         return *carry, jnp.zeros((*batch, (self.window - 1) * features))
 
-    def __call__(self, carry: Any, inputs: Float[Array, "B F"]) -> tuple[Any, Float[Array, "B U"]]:
+    def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: (h, c, n, m, last inputs), inputs (B, F) -> carry, hidden."""
         *own, before = carry
         shifted = token_shift(inputs, before)

@@ -18,7 +18,16 @@ from memcap import commands
 from memcap.capacity.losses import loss_curves
 from memcap.capacity.question import Question
 from memcap.capacity.sources import best_answer, cell_name
-from memcap.commands.arguments import add_results, add_strict, add_verdict, layers, location, share, steps
+from memcap.commands.arguments import (
+    add_knobs,
+    add_results,
+    add_strict,
+    add_verdict,
+    layers,
+    location,
+    share,
+    steps,
+)
 from memcap.config import task_of
 from memcap.knobs import UserError, allowed, typed
 from memcap.models.model import Model
@@ -49,34 +58,25 @@ NOBODY = "--task: not given, and nobody can be asked; give both: memcap answer -
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the options that ask, those that name rows, and those that say how to print."""
-    parser.add_argument(
-        "--task", help="name of a task, as in `memcap tasks`; without it you are asked what to remember"
-    )
+    about = "name of a task, as in `memcap tasks`; without it you are asked what to remember"
+    parser.add_argument("--task", help=about)
     parser.add_argument("--lag", type=steps, help="time steps (default for data: all of a sequence)")
-    parser.add_argument(
-        "--knob", action="append", default=[], metavar="NAME=VALUE", help="a knob of the task, as symbols=4"
-    )
+    add_knobs(parser)
     about = "cell: lstm (default), gru, elman, or as in rows"
     parser.add_argument("--cell", default="lstm", help=about)
     parser.add_argument("--layers", type=layers, default=1, help="layers of this cell (default 1)")
     parser.add_argument("--why", action="store_true", help="also print what the answer rests on")
-    parser.add_argument(
-        "--config-dir", type=location, help="folder with recipes of your own, for the command that measures"
-    )
+    about = "folder with recipes of your own, for the command that measures"
+    parser.add_argument("--config-dir", type=location, help=about)
     about = "share of the seeds that should pass, of those that train at all (default .9)"
     parser.add_argument("--confidence", type=share, default=0.9, help=about)
     add_verdict(parser)
     about = "ask about this lag alone, not about shorter ones; short for --at steady"
     parser.add_argument("--exactly", dest="at", action="store_const", const="steady", help=about)
-    parser.add_argument(
-        "--code",
-        choices=FRAMEWORKS,
-        help="print a script of that framework, which trains a net of this width",
-    )
-    parser.add_argument(
-        "--measure", action="store_true", help="if the lag was not measured, first train what measures it"
-    )
+    about = "print a script of that framework, which trains a net of this width"
+    parser.add_argument("--code", choices=FRAMEWORKS, help=about)
+    about = "if the lag was not measured, first train what measures it"
+    parser.add_argument("--measure", action="store_true", help=about)
     add_strict(parser)
     add_results(parser, "outputs, and the published atlas where it does not measure the lag")
     add_json(parser)
@@ -116,11 +116,8 @@ def run(arguments: Namespace) -> None:
     for line in [*sentences(answer), *(why(answer) if arguments.why else [])]:
         print(printable(line) if line == answer.command else fold(printable(line), sys.stdout))
     if not arguments.why:
-        more = (
-            " --measure trains what is missing, and answers then."
-            if answer.point is None and answer.command
-            else ""
-        )
+        more = " --measure trains what is missing, and answers then."
+        more *= answer.point is None and bool(answer.command)
         print(fold(f"--why says what this rests on.{more}", sys.stdout))
 
 
@@ -177,9 +174,8 @@ def _ask(out: Console) -> tuple[Task, int] | None:
     questions = [*(cls.question for cls in offered), *OTHERS]
     for number, question in enumerate(questions, start=1):
         out.print(f"  {number}  {question}", highlight=False)
-    which = IntPrompt.ask(
-        "Which", console=out, choices=[str(k + 1) for k in range(len(questions))], show_choices=False
-    )
+    numbers = [str(k + 1) for k in range(len(questions))]
+    which = IntPrompt.ask("Which", console=out, choices=numbers, show_choices=False)
     if which > len(offered):
         for line in OTHERS[questions[which - 1]]:
             print(fold(line, sys.stdout))
@@ -199,10 +195,9 @@ def _ask(out: Console) -> tuple[Task, int] | None:
 def _knob(out: Console, cls: type[Task], name: str, metadata: Any, default: Any) -> dict[str, Any]:
     """Ask for the value of one knob, until the task accepts it."""
     doc = metadata["doc"]
+    question = f"{doc[:1].upper()}{doc[1:]} ({allowed(metadata)})"
     while True:
-        text = Prompt.ask(
-            f"{doc[:1].upper()}{doc[1:]} ({allowed(metadata)})", console=out, default=str(default)
-        )
+        text = Prompt.ask(question, console=out, default=str(default))
         try:
             value = int(text) if isinstance(default, int) else text
             typed(cls, {name: value}, "task")

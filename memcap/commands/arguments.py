@@ -11,23 +11,23 @@ from memcap.store.rows import VERDICTS
 from memcap.store.shards import OUTPUTS
 
 NET = "key of the member, or its first digits, as in the rows; or a published net, as atlas:latch-L50"
-
-
 PLACE = "folder of a study, or of many; or atlas, the rows that memcap publishes"
 
 
 def add_results(parser: argparse.ArgumentParser, otherwise: str = "") -> None:
-    """Give a command the argument `results`, the place of rows; `otherwise` says in words what the default
-    None means."""
-    about = f"{PLACE} (default: {otherwise or OUTPUTS})"
-    parser.add_argument(
-        "results", type=location, nargs="?", default=None if otherwise else OUTPUTS, help=about
-    )
+    """Add the argument `results`, the place of rows; `otherwise` says what the default None means."""
+    about, default = f"{PLACE} (default: {otherwise or OUTPUTS})", None if otherwise else OUTPUTS
+    parser.add_argument("results", type=location, nargs="?", default=default, help=about)
+
+
+def add_knobs(parser: argparse.ArgumentParser) -> None:
+    """Give a command the option `--knob`, for `memcap.config.task_of`."""
+    about = "a knob of the task, as symbols=4"
+    parser.add_argument("--knob", action="append", default=[], metavar="NAME=VALUE", help=about)
 
 
 def add_verdict(parser: argparse.ArgumentParser) -> None:
-    """Give a command the options `--at` and `--budget`: which members count as a pass, and which recipes
-    compete."""
+    """Give a command the options `--at` and `--budget`, for `memcap.capacity.frontier.frontier`."""
     about = (
         "up_to: right at every shorter lag, too, where members were trained until that, and elsewhere steady"
         " (default); steady: right on longer sequences, too, where the task is a stream; trained: at the"
@@ -40,11 +40,8 @@ def add_verdict(parser: argparse.ArgumentParser) -> None:
 
 def add_strict(parser: argparse.ArgumentParser) -> None:
     """Give a command the option `--strict`, for `memcap.store.read`."""
-    parser.add_argument(
-        "--strict",
-        action="store_true",
-        help="refuse bad files of rows; without it they are named and skipped",
-    )
+    about = "refuse bad files of rows; without it they are named and skipped"
+    parser.add_argument("--strict", action="store_true", help=about)
 
 
 def location(text: str) -> Path:
@@ -55,30 +52,24 @@ def location(text: str) -> Path:
     return Path(text)
 
 
-def positive(text: str) -> int:
+def positive(text: str, most: int = MOST) -> int:
     """Read a whole number, at least 1."""
     value = int(text) if text.lstrip("-").isdigit() else 0
     if value < 1:
         raise argparse.ArgumentTypeError(f"{text}: must be a whole number, at least 1")
-    if value > MOST:
-        raise argparse.ArgumentTypeError(f"{text}: must be at most {MOST:,}")
+    if value > most:
+        raise argparse.ArgumentTypeError(f"{text}: must be at most {most:,}")
     return value
 
 
 def steps(text: str) -> int:
     """Read a number of time steps, as many as a sequence may have."""
-    value = positive(text)
-    if value > LONGEST:
-        raise argparse.ArgumentTypeError(f"{text}: must be at most {LONGEST:,}")
-    return value
+    return positive(text, LONGEST)
 
 
 def layers(text: str) -> int:
     """Read a number of layers."""
-    value = positive(text)
-    if value > MOST_LAYERS:
-        raise argparse.ArgumentTypeError(f"{text}: must be at most {MOST_LAYERS}")
-    return value
+    return positive(text, MOST_LAYERS)
 
 
 def share(text: str) -> float:

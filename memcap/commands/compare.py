@@ -42,7 +42,6 @@ DROPS = ("recipes", "u50 A", "u50 B", "u90 A", "u90 B")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the studies, the verdict, and how it is printed."""
     parser.add_argument("first", type=location, help=f"A: {PLACE}")
     parser.add_argument("second", type=location, help="B: the same")
     add_verdict(parser)
@@ -63,9 +62,8 @@ def run(arguments: Namespace) -> None:
         )
     shared = len({*tables[0]["key"]} & {*tables[1]["key"]})
     if arguments.json:
-        print_json(
-            {"pairs": [_columns(pair) for pair in pairs], "alone": _places(alone), "shared_members": shared}
-        )
+        table = [_columns(pair) for pair in pairs]
+        print_json({"pairs": table, "alone": _places(alone), "shared_members": shared})
         return
     rows = [_row(pair) for pair in pairs]
     notes = [_verdicts(pairs)]
@@ -80,11 +78,8 @@ def run(arguments: Namespace) -> None:
 
 def ratio(shift: Shift) -> str:
     """Write a shift with its interval."""
-    text = (
-        "?"
-        if shift.ratio is None
-        else {"no": "", "below": "< ", "above": "> "}[shift.bound] + number(shift.ratio)
-    )
+    sign = {"no": "", "below": "< ", "above": "> ", "open": ""}[shift.bound]
+    text = "?" if shift.ratio is None else sign + number(shift.ratio)
     if shift.low == 0 and math.isinf(shift.high):
         return text
     low, high = ("open" if end in (0, math.inf) else number(end) for end in (shift.low, shift.high))
@@ -105,16 +100,14 @@ def _row(pair: Pair) -> list[str]:
 
 def _verdicts(pairs: list[Pair]) -> str:
     lines = []
-    for name, shifts in (("u50", [pair.u50 for pair in pairs]), ("u90", [pair.u90 for pair in pairs])):
-        less, more, unsure = count_directions(shifts)
-        lines.append(
-            f"{name}: B needs fewer units at {less}, more at {more}; at {unsure} the interval holds 1"
-        )
+    for name in ("u50", "u90"):
+        less, more, unsure = count_directions(getattr(pair, name) for pair in pairs)
+        needs = f"B needs fewer units at {less}, more at {more}"
+        lines.append(f"{name}: {needs}; at {unsure} the interval holds 1")
     return f"Of {len(pairs)}: {'. '.join(lines)}. The studies are taken as independent."
 
 
 def _places(points: Iterable[Point]) -> list[str]:
-    """Tasks, each with its lags."""
     lags: dict[str, list[str]] = {}
     for point in points:
         lags.setdefault(point.label, []).append(str(point.lag))
@@ -122,18 +115,15 @@ def _places(points: Iterable[Point]) -> list[str]:
 
 
 def _columns(pair: Pair) -> dict[str, Any]:
-    sides = {"first": pair.first, "second": pair.second}
-    ends = {
-        side: {name: asdict(getattr(p.fit, name)) for name in ("u50", "u90")} for side, p in sides.items()
-    }
-    about = {
-        side: {"label": p.label, "at": p.at, **p.recipe_columns("recipe", "lr", "budget")}
-        for side, p in sides.items()
-    }
+    def side(point: Point) -> dict[str, Any]:
+        about = {"label": point.label, "at": point.at, **point.recipe_columns("recipe", "lr", "budget")}
+        return about | {"u50": asdict(point.fit.u50), "u90": asdict(point.fit.u90)}
+
     return {
         "task": pair.first.task.name,
         "lag": pair.first.lag,
-        **{side: about[side] | ends[side] for side in sides},
+        "first": side(pair.first),
+        "second": side(pair.second),
         "u50": asdict(pair.u50),
         "u90": asdict(pair.u90),
     }

@@ -10,16 +10,14 @@ from memcap.store.shards import OUTPUTS
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the figure, the study, and the folder it goes to."""
     parser.add_argument("name", help="a figure below, or MODULE:NAME of your own")
     about = f"{PLACE}; several are drawn together (default: {OUTPUTS})"
     parser.add_argument("results", type=location, nargs="*", default=[OUTPUTS], help=about)
     add_strict(parser)
     about = "folder to write to (default: figures/ in the first of RESULTS)"
     parser.add_argument("-o", "--output", type=location, help=about)
-    parser.epilog = "figures:\n" + "\n".join(
-        f"  {name:<21} {text}" for name, text in figures.summaries().items()
-    )
+    lines = (f"  {name:<21} {text}" for name, text in figures.summaries().items())
+    parser.epilog = "\n".join(["figures:", *lines])
 
 
 def run(arguments: Namespace) -> None:

@@ -31,15 +31,12 @@ from memcap.terminal.words import printable
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the file, what its columns mean, and how much to train."""
     parser.add_argument("file", type=location, help=f"{', '.join(READERS)}, .npz, or a folder of .npy files")
     parser.add_argument("--target", help="column that the net must predict (of a table)")
-    parser.add_argument(
-        "--sequence", default="sequence", help="column that tells sequences apart (default sequence)"
-    )
-    parser.add_argument(
-        "--step", help="column that orders a sequence's lines (default step, if there is one)"
-    )
+    about = "column that tells sequences apart (default sequence)"
+    parser.add_argument("--sequence", default="sequence", help=about)
+    about = "column that orders a sequence's lines (default step, if there is one)"
+    parser.add_argument("--step", help=about)
     parser.add_argument("--features", help="columns that the net sees, as in a,b (default: all others)")
     parser.add_argument("--categories", help="features whose numbers are names of categories, as in a,b")
     parser.add_argument("--group", help="column of subjects or machines; each is on one side of a split only")
@@ -52,16 +49,11 @@ def add_arguments(parser: ArgumentParser) -> None:
     about = "the target is numbers (default for whole numbers: classes, if they are few)"
     parser.add_argument("--values", action="store_true", default=None, help=about)
     parser.add_argument("--classes", dest="values", action="store_false", help="the target is classes")
-    parser.add_argument(
-        "--out", type=location, help="folder of the study (default: outputs/NAME of the file)"
-    )
+    about = "folder of the study (default: outputs/NAME of the file)"
+    parser.add_argument("--out", type=location, help=about)
     parser.add_argument("--most", type=positive, default=32, help="units of the widest net (default 32)")
-    parser.add_argument(
-        "--folds",
-        type=positive,
-        default=5,
-        help="folds of the cross-validation, at most 5 (default 5); with your own split, repeats",
-    )
+    about = "folds of the cross-validation, at most 5 (default 5); with your own split, repeats"
+    parser.add_argument("--folds", type=positive, default=5, help=about)
     parser.add_argument("--seeds", type=positive, default=2, help="nets of each width and fold (default 2)")
     parser.add_argument("--workers", type=positive, help="processes that train (default: one a core)")
     parser.add_argument("--check", action="store_true", help="print what the file holds, and train nothing")
@@ -101,7 +93,6 @@ def run(arguments: Namespace) -> None:
 
 
 def _task(arguments: Namespace, folder: Path) -> tuple[Data, list[str]]:
-    """Return the task of a file, and sentences about its content."""
     file = arguments.file
     if not is_table(file):
         if file.suffix != ".npz" and not file.is_dir():
@@ -131,7 +122,6 @@ def _task(arguments: Namespace, folder: Path) -> tuple[Data, list[str]]:
 
 
 def _saved(form: LongForm, folder: Path) -> tuple[Data, list[str]]:
-    """Write the arrays into the study's folder; return their task, and sentences about them."""
     path = form.save(folder / f"sequences-{form.digest}.npz")
     return Data(file=str(path), criterion=BEST, scale=True), list(form.words)
 

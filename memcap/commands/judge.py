@@ -12,7 +12,7 @@ PyTorch module `net`:
 
 from argparse import ArgumentParser, Namespace
 
-from memcap.commands.arguments import positive, steps
+from memcap.commands.arguments import add_knobs, positive, steps
 from memcap.config import task_of
 from memcap.judgement import judge
 from memcap.runtime.plugins import import_object
@@ -20,12 +20,10 @@ from memcap.terminal.printing import Column, Listing, add_json, number, print_js
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the net, its task and lag, and the form of its inputs."""
     parser.add_argument("net", metavar="MODULE:NAME", help="a function, or a model that can be called")
     parser.add_argument("--task", required=True, help="name of a task, as in `memcap tasks`")
     parser.add_argument("--lag", type=steps, required=True, help="time steps")
-    about = "a knob of the task, as symbols=4"
-    parser.add_argument("--knob", action="append", default=[], metavar="NAME=VALUE", help=about)
+    add_knobs(parser)
     about = "give symbols as whole numbers (N, T), as an embedding takes them"
     parser.add_argument("--indices", action="store_true", help=about)
     about = "fresh sequences at each lag (default 256; of a file all held-out ones)"

@@ -30,6 +30,7 @@ HEAD = """# Knobs
 prints a part of it. Set a knob as `recipe.lr=0.01` on the command line, as `recipe.lr: [0.01, 0.03]` in a
 study's axes, and as `lr=0.01` in Python. `null` means that the knob is not set.
 """
+RECIPES = "Recipes, with the values of their files"
 WORDS = {bool: "true or false", int: "whole number", float: "number", str: "text"}
 
 
@@ -52,7 +53,6 @@ class KnobGroup:
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the knobs, and how they are printed."""
     names = f"job, task, {', '.join(GROUPS)}, or a task"
     parser.add_argument("group", nargs="?", metavar="GROUP", help=f"one of {names} (default: all)")
     parser.add_argument("--markdown", action="store_true", help="print them as a page")
@@ -77,10 +77,7 @@ def run(arguments: Namespace) -> None:
 
 
 def groups(name: str | None = None) -> list[KnobGroup]:
-    """Return the groups of knobs, or those of a name.
-
-    Args:
-        name: name of a group or a task, also a user's own; None: all.
+    """Return the groups of knobs, or those of a name: of a group or a task, also a user's own.
 
     Raises:
         UserError: no such group or task.
@@ -115,20 +112,16 @@ def _job() -> KnobGroup:
         "precision": "null, or number above 0 and below 1",
         "axes": "null, fields, or a list of these",
     }
-    return KnobGroup(
-        "Job", tuple(Knob(name, default, ranges.get(name, "text"), about) for name, default, about in fields)
-    )
+    knobs = (Knob(name, default, ranges.get(name, "text"), about) for name, default, about in fields)
+    return KnobGroup("Job", tuple(knobs))
 
 
 def _any_task() -> KnobGroup:
-    span = f"whole number, at least 1 and at most {LONGEST:,}"
-    length = Knob(
-        "task.length", "null", f"null, or {span}", "steps of a sequence; null: the task's own for this lag"
-    )
+    span, usual = f"whole number, at least 1 and at most {LONGEST:,}", str(task_defaults("latch")["lag"])
     about = "time steps to remember; for data also null, which means all of a sequence"
-    return KnobGroup(
-        "Every task", (Knob("task.lag", str(task_defaults("latch")["lag"]), span, about), length)
-    )
+    lag = Knob("task.lag", usual, span, about)
+    about = "steps of a sequence; null: the task's own for this lag"
+    return KnobGroup("Every task", (lag, Knob("task.length", "null", f"null, or {span}", about)))
 
 
 def _task(cls: type[Task]) -> KnobGroup:
@@ -145,7 +138,6 @@ def _of(title: str, prefix: str, cls: Any) -> KnobGroup:
 
 
 def _range(field: Field, hint: Any) -> str:
-    """Say in words what a knob allows."""
     kinds, limits = getattr(hint, "__args__", (hint,)), allowed(field.metadata)
     kind = next(WORDS[kind] for kind in kinds if kind in WORDS)
     text = limits if field.metadata.get("choices") else ", ".join(filter(None, (kind, limits)))
@@ -153,17 +145,13 @@ def _range(field: Field, hint: Any) -> str:
 
 
 def _plain(value: Any) -> str:
-    """Write a value as in YAML."""
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def _recipes() -> Listing:
-    """Write a line per knob and a column per recipe."""
     values = recipe_values()
     columns = [Column("recipe"), *(Column(name, right=True) for name in values)]
-    return Listing(
-        "Recipes, with the values of their files", columns, _recipe_rows(values), drops=(*values,)[::-1]
-    )
+    return Listing(RECIPES, columns, _recipe_rows(values), drops=(*values,)[::-1])
 
 
 def _recipe_rows(values: dict[str, dict[str, Any]]) -> list[list[str]]:
@@ -173,14 +161,13 @@ def _recipe_rows(values: dict[str, dict[str, Any]]) -> list[list[str]]:
 
 def _page(group: KnobGroup) -> str:
     rows = [[f"`{k.name}`", k.default, k.range, k.meaning] for k in group.knobs]
-    return f"## {group.title}\n\n" + (
-        _table(["knob", "default", "range", "meaning"], rows) if rows else "No knobs of its own.\n"
-    )
+    table = _table(["knob", "default", "range", "meaning"], rows) if rows else "No knobs of its own.\n"
+    return f"## {group.title}\n\n{table}"
 
 
 def _recipes_page() -> str:
     values = recipe_values()
-    return "## Recipes, with the values of their files\n\n" + _table(["", *values], _recipe_rows(values))
+    return f"## {RECIPES}\n\n" + _table(["", *values], _recipe_rows(values))
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -16,7 +16,7 @@ from memcap import store
 from memcap.capacity.frontier import frontier
 from memcap.capacity.losses import loss_curves
 from memcap.capacity.points import columns
-from memcap.commands.arguments import location
+from memcap.commands.arguments import add_strict, location
 from memcap.knobs import UserError
 from memcap.report.loss_words import as_dict
 from memcap.runtime.published import git_commit, is_published
@@ -33,19 +33,12 @@ PATIENCE = 60.0  # most seconds that a mirror lives once the job beside it was k
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Take the study, and where it goes."""
     about = "folder of a study, or of many (default: outputs)"
     parser.add_argument("results", type=location, nargs="?", default=OUTPUTS, help=about)
-    parser.add_argument(
-        "--strict",
-        action="store_true",
-        help="refuse bad files of rows; without it they are named and skipped",
-    )
+    add_strict(parser)
     parser.add_argument("--follow", action="store_true", help="go on while jobs train in the folder")
-    parser.add_argument(
-        "--session",
-        help="only the jobs of one command; give the digits with which their files in DIR/jobs begin",
-    )
+    about = "only the jobs of one command; give the digits with which their files in DIR/jobs begin"
+    parser.add_argument("--session", help=about)
     about = "the service: wandb (default), trackio, or MODULE:NAME of your own"
     parser.add_argument("--to", default="wandb", metavar="SERVICE", help=about)
     parser.add_argument("--project", help="project of the service (default: WANDB_PROJECT, or memcap)")
@@ -53,9 +46,8 @@ def add_arguments(parser: ArgumentParser) -> None:
     about = "auto: online only where a key is present (default)"
     parser.add_argument("--wandb", choices=WANDB_MODES, default="auto", help=about)
     about = "a run a member or per group of seeds; auto: groups in large studies"
-    parser.add_argument(
-        "--runs", choices=[*RUNS, "cell"], default="auto", metavar="{auto,member,seeds}", help=about
-    )
+    shown = "{auto,member,seeds}"
+    parser.add_argument("--runs", choices=[*RUNS, "cell"], default="auto", metavar=shown, help=about)
     # Arguments with which a training process starts it.
     parser.add_argument("--token", help=SUPPRESS)
     parser.add_argument("--study", help=SUPPRESS)
@@ -117,14 +109,12 @@ def _mirror_of(
 
 
 def _last_command(folder: Path) -> str:
-    """Return the command of the study's last job, if known."""
     jobs = sorted(heartbeat.read(folder).values(), key=lambda job: job.started)
     return next((job.command for job in reversed(jobs) if job.command is not None), "")
 
 
 def _result(folder: Path, study: str) -> tuple[list[dict[str, Any]], Path | None]:
-    """Return the frontier of all rows in a study's folder, or the losses of its widths, and the figure if
-    there is one."""
+    """Return the frontier of a study's rows, or the losses of its widths, and the figure, if any."""
     rows = store.read(folder).filter(study=study)
     curves = list(map(as_dict, loss_curves(rows)))
     table = [{"file": curve["file"], **width} for curve in curves for width in curve["widths"]]

@@ -10,7 +10,7 @@ train` does. It compiles the programs, but trains and writes nothing.
 
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import polars as pl
@@ -18,14 +18,14 @@ import polars as pl
 from memcap.commands.arguments import location
 from memcap.config import Member
 from memcap.launch.app import compose_jobs
-from memcap.launch.jobs import Job
+from memcap.launch.jobs import Job, Settings
 from memcap.planning import devices
 from memcap.planning.devices import DEVICES, Device
-from memcap.planning.plan import ProgramPlan, StudyPlan, compile_plan
+from memcap.planning.plan import ProgramPlan, compile_plan, elsewhere, group_programs
 from memcap.store import shards
 from memcap.store.rows import one_per_key
 from memcap.store.shards import OUTPUTS
-from memcap.studies.run import what_is_missing
+from memcap.studies.run import Todo, what_is_missing
 from memcap.terminal.printing import (
     Column,
     Listing,
@@ -59,15 +59,12 @@ FARTHEST = 10_000  # times the training of the rows, beyond which their pace say
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add what `memcap train` takes, and the device."""
-    parser.add_argument(
-        "overrides", nargs="*", help="as for memcap train: task.lag=50, sweeps=NAME, 'axes={...}'"
-    )
-    about = f"this (default), or {', '.join(f'{each.name} ({each.about})' for each in DEVICES.values())}"
+    about = "as for memcap train: task.lag=50, sweeps=NAME, 'axes={...}'"
+    parser.add_argument("overrides", nargs="*", help=about)
     parser.add_argument("-m", "--multirun", action="store_true", help="all jobs of a multirun")
-    parser.add_argument(
-        "--config-dir", "-cd", type=location, help="a folder with recipes and studies of your own"
-    )
+    about = "a folder with recipes and studies of your own"
+    parser.add_argument("--config-dir", "-cd", type=location, help=about)
+    about = f"this (default), or {', '.join(f'{each.name} ({each.about})' for each in DEVICES.values())}"
     parser.add_argument("--device", default="this", help=about)
     add_json(parser)
 
@@ -88,11 +85,8 @@ def run(arguments: Namespace) -> None:
                 programs.setdefault(program, []).extend(members)
         costliest = sorted(programs.items(), key=lambda each: -sum(map(cost, each[1])))[:MOST_PROGRAMS]
         waiting.now(f"compiling {plural(len(costliest), 'program')}")
-        plans = compile_plan(
-            costliest,
-            device,
-            lambda done: waiting.now(f"{done} of {plural(len(costliest), 'program')} compiled"),
-        )
+        of_all = f"of {plural(len(costliest), 'program')} compiled"
+        plans = compile_plan(costliest, device, lambda done: waiting.now(f"{done} {of_all}"))
 
     about = _about(studies, plans, len(programs), device)
     if arguments.json:
@@ -104,48 +98,55 @@ def run(arguments: Namespace) -> None:
         show(sentence)
 
 
+class StudyPlan(NamedTuple):
+    """The work of jobs that are trained as one: their settings, all their members, and what is missing."""
+
+    settings: Settings
+    members: Sequence[Member]
+    todo: Todo
+
+    def programs(self, here: bool) -> list[tuple[Program, list[Member]]]:
+        """Group the members by the programs to compile, for this machine or for an accelerator."""
+        todo, engine = self.todo, self.settings.engine if here else elsewhere(self.settings.engine)
+        searched = todo.search is not None
+        return group_programs(todo.missing, self.members, engine, searched) if todo.most else []
+
+    @property
+    def cost(self) -> float:
+        """The cost of the missing members that are trained, per worker."""
+        todo = self.todo
+        mean = sum(map(cost, todo.missing)) / max(len(todo.missing), 1)
+        return (todo.usual or todo.most) * mean / worker_count(self.settings.engine)
+
+
 def _study(jobs: Sequence[Job]) -> StudyPlan:
-    """Plan the study of jobs that share their settings."""
     settings = jobs[0].settings
     members = list(dict.fromkeys(member for job in jobs for member in job.members))
-    now = what_is_missing(members, settings.study)
-    return StudyPlan(
-        settings.engine,
-        settings.folder,
-        members,
-        now.rows.height,
-        now.missing,
-        now.most,
-        now.search is not None,
-        now.usual,
-    )
+    return StudyPlan(settings, members, what_is_missing(members, settings.study))
 
 
 def _about(
     studies: Sequence[StudyPlan], plans: Sequence[ProgramPlan], programs: int, device: Device | None
 ) -> dict[str, Any]:
     """Return everything known about the studies except the programs, for JSON and for the sentences."""
-    members, there, missing, most = (
-        sum(counts)
-        for counts in zip(*((len(s.members), s.there, len(s.missing), s.most) for s in studies), strict=True)
-    )
+    todos = [study.todo for study in studies]
+    missing, most = sum(len(todo.missing) for todo in todos), sum(todo.most for todo in todos)
     floors = [each.floor * each.steps for each in plans if each.floor is not None]
     guess = _measured(studies) if device is None and missing else None
+    usually = sum(todo.usual or todo.most for todo in todos) if any(todo.usual for todo in todos) else None
     return {
         "device": jax.devices()[0].device_kind if device is None else device.about,
-        "folder": ", ".join(sorted({str(study.folder) for study in studies})),
-        "members": members,
-        "there": there,
+        "folder": ", ".join(sorted({str(study.settings.folder) for study in studies})),
+        "members": sum(len(study.members) for study in studies),
+        "there": sum(todo.rows.height for todo in todos),
         "at_most": most,
-        "usually": sum(study.usual or study.most for study in studies)
-        if any(study.usual for study in studies)
-        else None,
-        "searched": any(study.searched for study in studies),
+        "usually": usually,
+        "searched": any(todo.search is not None for todo in todos),
         "programs_in_all": programs,
         "floor_seconds": most / missing * sum(floors) if floors else None,
         "estimated_seconds": guess and guess[0],
         "estimated_from_rows": guess and guess[1],
-        "workers": max(worker_count(study.engine) for study in studies) if device is None else 1,
+        "workers": max(worker_count(s.settings.engine) for s in studies) if device is None else 1,
     }
 
 
@@ -153,10 +154,10 @@ def _measured(studies: Sequence[StudyPlan]) -> tuple[float, int] | None:
     """Estimate the seconds on this CPU, with the number of rows behind the estimate; None without any."""
     if jax.default_backend() != "cpu":
         return None
-    folders = [folder for folder in {OUTPUTS, *(study.folder for study in studies)} if folder.exists()]
-    rows = one_per_key([shards.read(folder) for folder in folders]).filter(
-        backend="cpu", device=jax.devices()[0].device_kind, batching="map"
-    )
+    places = {OUTPUTS, *(study.settings.folder for study in studies)}
+    folders = [folder for folder in places if folder.exists()]
+    rows = one_per_key([shards.read(folder) for folder in folders])
+    rows = rows.filter(backend="cpu", device=jax.devices()[0].device_kind, batching="map")
     rows = rows.filter(pl.col("run_seconds") > 0, pl.col("steps") > 0)
     if rows.is_empty():
         return None
@@ -169,7 +170,6 @@ def _measured(studies: Sequence[StudyPlan]) -> tuple[float, int] | None:
 
 
 def _columns(each: ProgramPlan) -> dict[str, Any]:
-    """Return a program's values for JSON."""
     program, trainer = each.program, each.program.trainer
     return {
         "task": program.spec.task.name,
@@ -178,7 +178,7 @@ def _columns(each: ProgramPlan) -> dict[str, Any]:
         "members": len(each.members),
         "lanes": program.lanes,
         "devices": program.devices,
-        "batching": program.batching,
+        "batching": "vmap" if trainer.side_by_side else "map",
         "units": program.spec.architecture.model.units,
         "steps": trainer.max_length,
         "evaluation_steps": trainer.max_eval_length,
@@ -192,7 +192,6 @@ def _columns(each: ProgramPlan) -> dict[str, Any]:
 
 
 def _table(plans: Sequence[ProgramPlan], device: str) -> Listing:
-    """Make the table of the programs, a line each."""
     rows = []
     for each in plans:
         row = _columns(each)
@@ -205,13 +204,11 @@ def _table(plans: Sequence[ProgramPlan], device: str) -> Listing:
     columns = [Column("program"), *(Column(head, about, right=True) for head, about in HEADS.items())]
     if not any(row[-1] for row in rows):  # as on a CPU, which has no known floor
         columns, rows = columns[:-1], [row[:-1] for row in rows]
-    return Listing(
-        f"Programs for {device}", columns, rows, drops=("lanes", "eval", "passes", "products", "length")
-    )
+    drops = "lanes", "eval", "passes", "products", "length"
+    return Listing(f"Programs for {device}", columns, rows, drops)
 
 
 def _sentences(about: dict[str, Any], plans: Sequence[ProgramPlan], device: Device | None) -> list[str]:
-    """Say in words what the table means."""
     there = f"Members: {about['members']:,}, of which {about['folder']} holds {about['there']:,}."
     if not plans:
         return [f"{there} Nothing would be trained."]

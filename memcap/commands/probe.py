@@ -23,27 +23,19 @@ from memcap.trained import Trained
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the member, the probes, and the folder of the figures."""
     parser.add_argument("run", metavar="KEY", help=NET)
     add_results(parser)
-    parser.add_argument(
-        "--what", nargs="+", metavar="NAME", help="probes (default: all), or MODULE:NAME of your own"
-    )
-    parser.add_argument(
-        "-o", "--output", type=location, help="folder to write to (default: RESULTS/probes/KEY)"
-    )
+    about = "probes (default: all), or MODULE:NAME of your own"
+    parser.add_argument("--what", nargs="+", metavar="NAME", help=about)
+    about = "folder to write to (default: RESULTS/probes/KEY)"
+    parser.add_argument("-o", "--output", type=location, help=about)
     add_json(parser)
-    parser.epilog = "probes:\n" + "\n".join(
-        f"  {name:<12} {text}" for name, text in probes.summaries().items()
-    )
+    lines = (f"  {name:<12} {text}" for name, text in probes.summaries().items())
+    parser.epilog = "\n".join(["probes:", *lines])
 
 
 def run(arguments: Namespace) -> None:
-    """Probe, draw, and print a short table each.
-
-    Raises:
-        UserError: no such member or probe, no weights, or no probe that fits the net.
-    """
+    """Probe, draw, and print a short table each."""
     selection = {name: probes.find(name) for name in arguments.what or probes.summaries()}
     place, row = find_net(arguments.results, arguments.run)
     net = Trained(member_of(store.config_of(row)), store.weights_of(place, row))
@@ -70,7 +62,6 @@ def run(arguments: Namespace) -> None:
 
 
 def _listing(name: str, probed: probes.Probed, picture: Path) -> Listing:
-    """Write a probe's table, with the picture's path below it."""
     columns = [Column(head, right=dtype.is_numeric()) for head, dtype in probed.table.schema.items()]
     rows = [[_cell(value) for value in row] for row in probed.table.iter_rows()]
     return Listing(name, columns, rows, notes=[*probed.notes, f"Figure: {picture} (numbers beside it)"])

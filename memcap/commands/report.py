@@ -13,18 +13,13 @@ from memcap.store import curves, files, rows_of
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the study and the file."""
     add_results(parser)
     add_strict(parser)
     parser.add_argument("-o", "--output", type=location, help="file to write (default: RESULTS/report.html)")
 
 
 def run(arguments: Namespace) -> None:
-    """Write, and print where.
-
-    Raises:
-        UserError: no rows, or the file cannot be written.
-    """
+    """Write, and print where."""
     rows = rows_of(arguments.results, arguments.strict)
     folder = folder_of(arguments.results)
     path = arguments.output or folder / "report.html"

@@ -17,6 +17,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import replace
+from operator import attrgetter
 from pathlib import Path
 
 import polars as pl
@@ -71,64 +72,39 @@ TINY_BUDGET, TINY_SEQUENCES = 20, 256
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the paper, its size, and what becomes of it."""
     parser.add_argument("name", nargs="?", help="a paper of --list, or MODULE:NAME of your own")
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="KEY=VALUE",
-        help="overrides for training, as `memcap train` takes them",
-    )
+    about = "overrides for training, as `memcap train` takes them"
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=about)
     parser.add_argument("--list", action="store_true", help="list the papers")
     size = parser.add_mutually_exclusive_group()
-    size.add_argument(
-        "--tiny", action="store_true", help="train some members for some steps, to see whether all parts work"
+    about = "train some members for some steps, to see whether all parts work"
+    size.add_argument("--tiny", action="store_true", help=about)
+    about = "train the paper's own sizes, if there is a study of them"
+    size.add_argument("--full", action="store_true", help=about)
+    about = "judge the rows of a folder or file, or without PATH the published rows, and train nothing"
+    size.add_argument("--rows", type=location, nargs="?", const=True, metavar="PATH", help=about)
+    about = (
+        "exit status 1 if a verdict is not the one that the paper's file expects, or with --resample one"
+        " comes by chance"
     )
-    size.add_argument(
-        "--full", action="store_true", help="train the paper's own sizes, if there is a study of them"
+    parser.add_argument("--check", action="store_true", help=about)
+    about = (
+        "judge N shuffles of the outcomes, and N draws of the seeds, too: whether each verdict could be"
+        f" another, and whether it stands (default: {resample.NUMBER}); adds resampled.csv"
     )
-    size.add_argument(
-        "--rows",
-        type=location,
-        nargs="?",
-        const=True,
-        metavar="PATH",
-        help="judge the rows of a folder or file, or without PATH the published rows, and train nothing",
+    parser.add_argument("--resample", type=int, nargs="?", const=resample.NUMBER, metavar="N", help=about)
+    about = "folder with sweeps/NAME.yaml, for a paper of your own"
+    parser.add_argument("--config-dir", type=location, help=about)
+    about = (
+        "folder for figure and verdicts (default: paper/ beside the rows; of a paper's own rows"
+        f" {OUTPUTS}/NAME/published)"
     )
-    parser.add_argument(
-        "--check",
-        action="store_true",
-        help="exit status 1 if a verdict is not the one that the paper's file expects, or with --resample one"
-        " comes by chance",
-    )
-    parser.add_argument(
-        "--resample",
-        type=int,
-        nargs="?",
-        const=resample.NUMBER,
-        metavar="N",
-        help="judge N shuffles of the outcomes, and N draws of the seeds, too: whether each verdict could be"
-        f" another, and whether it stands (default: {resample.NUMBER}); adds resampled.csv",
-    )
-    parser.add_argument(
-        "--config-dir", type=location, help="folder with sweeps/NAME.yaml, for a paper of your own"
-    )
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=location,
-        help="folder for figure and verdicts (default: paper/ beside the rows; of a paper's own rows"
-        f" {OUTPUTS}/NAME/published)",
-    )
+    parser.add_argument("-o", "--output", type=location, help=about)
     parser.epilog = order(DROPS)
 
 
 def run(arguments: Namespace) -> None:
-    """Train, draw, compare, and print one line per claim.
-
-    Raises:
-        UserError: no such paper, or whatever training refuses.
-    """
+    """Train, draw, compare, and print one line per claim."""
     if arguments.list:
         _list()
         return
@@ -163,8 +139,7 @@ def run(arguments: Namespace) -> None:
 
 
 def _resample(paper: papers.Paper, rows: pl.DataFrame, number: int, place: Path) -> list[str]:
-    """Judge resampled rows, print how each verdict fares, and write this beside the verdicts; return the
-    claims that hold by chance."""
+    """Judge resampled rows, print and write how each verdict fares; return claims that hold by chance."""
     table = resample.resample(paper, rows, number)
     _write(table, place / "resampled.csv")
     shares = pl.col("shuffled", "bootstrapped").round(3).cast(pl.String).fill_null("-")
@@ -205,7 +180,6 @@ def _rows(arguments: Namespace) -> tuple[pl.DataFrame, Path]:
 
 
 def _published(name: str) -> pl.DataFrame:
-    """Read the rows in a paper's own folder."""
     path = papers.folder(name) / "rows.parquet"
     if plugins.is_import_path(name) or not path.is_file():
         raise UserError(
@@ -215,42 +189,26 @@ def _published(name: str) -> pl.DataFrame:
 
 
 def _is_study(name: str, config_dir: Path | None) -> bool:
-    """Tell whether there is a study for `sweeps=NAME`."""
     folders = [config_dir or root(), root()]
     return name in papers.studies() or any((f / "sweeps" / f"{name}.yaml").is_file() for f in folders)
 
 
 def tiny(members: Sequence[Member]) -> list[Member]:
-    """Take the narrowest and the widest member at the shortest lag of each task, recipe and network, with a
-    budget of some steps.
-
-    Args:
-        members: members of a study.
-    """
+    """Take the narrowest and widest member at the least lag of each task, recipe and net, with few steps."""
     groups: dict[tuple, list[Member]] = {}
     for member in members:
-        groups.setdefault((member.task, replace(member.model, units=1), member.recipe.name), []).append(
-            member
-        )
-    ends = []
+        kind = member.task, replace(member.model, units=1), member.recipe.name
+        groups.setdefault(kind, []).append(member)
+    few, width = [], attrgetter("model.units")
     for group in groups.values():
-        least = min(m.lag for m in group)
-        short = [m for m in group if m.lag == least]
-        ends += dict.fromkeys((min(short, key=_units), max(short, key=_units)))
-    return [
-        replace(
-            m,
-            recipe=replace(m.recipe, budget=min(m.recipe.budget, TINY_BUDGET)),
-            evaluation=replace(
-                m.evaluation, sequences=min(m.evaluation.sequences, TINY_SEQUENCES), stretch=1
-            ),
-        )
-        for m in ends
-    ]
-
-
-def _units(member: Member) -> int:
-    return member.model.units
+        least = min(member.lag for member in group)
+        short = [member for member in group if member.lag == least]
+        for member in dict.fromkeys((min(short, key=width), max(short, key=width))):
+            recipe = replace(member.recipe, budget=min(member.recipe.budget, TINY_BUDGET))
+            sequences = min(member.evaluation.sequences, TINY_SEQUENCES)
+            evaluation = replace(member.evaluation, sequences=sequences, stretch=1)
+            few.append(replace(member, recipe=recipe, evaluation=evaluation))
+    return few
 
 
 def _list() -> None:
@@ -261,12 +219,9 @@ def _list() -> None:
         rows.append([name, question, *counts, paper.read, paper.cost, paper.hardware, paper.source])
     after = sum(papers.find(name).PAPER.read == "notes" for name, *_ in rows)
     title = "Papers that memcap redraws: memcap reproduce NAME"
-    note = (
-        f"{len(rows) - after} papers redrawn, and {after} studies after a paper, known from notes of others."
-    )
     totals = ", ".join(f"{whose} {held} of {of}" for whose, (held, of) in papers.totals().items())
-    show(
-        Listing(
-            title, LISTED, rows, LISTED_DROPS, [note, f"Claims that hold here, by whose they are: {totals}."]
-        )
-    )
+    notes = [
+        f"{len(rows) - after} papers redrawn, and {after} studies after a paper, known from notes of others.",
+        f"Claims that hold here, by whose they are: {totals}.",
+    ]
+    show(Listing(title, LISTED, rows, LISTED_DROPS, notes))

@@ -11,7 +11,6 @@ from memcap.terminal.printing import Column, Listing, add_json, bound, number, o
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the lag, and how it is printed."""
     parser.add_argument("--lag", type=steps, default=8, help="time steps (default 8)")
     add_json(parser)
     parser.epilog = order(DROPS)
@@ -47,9 +46,8 @@ def tasks_table(lag: int) -> Listing:
         [number(v) if isinstance(v, (int, float)) else "" if v is None else v for v in row.values()]
         for row in task_rows(lag)
     ]
-    return Listing(
-        f"Tasks at lag {lag}, with their default knobs; reference widths are an LSTM's", COLUMNS, rows, DROPS
-    )
+    title = f"Tasks at lag {lag}, with their default knobs; reference widths are an LSTM's"
+    return Listing(title, COLUMNS, rows, DROPS)
 
 
 def task_rows(lag: int) -> list[dict[str, Any]]:

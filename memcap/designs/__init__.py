@@ -14,11 +14,8 @@ __all__ = ["DESIGNS", "Design", "Outcome", "checked_precision", "search_by", "un
 
 
 def checked_precision(value: Any, design: str) -> float | None:
-    """Return the precision that the user has set for a design; None if not set.
-
-    Raises:
-        UserError: it is no share, or the design has none.
-    """
+    """Return the precision that the user has set for a design, None if not set; refuse one that is no share,
+    or for a design that has none."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
@@ -31,11 +28,7 @@ def checked_precision(value: Any, design: str) -> float | None:
 def search_by(
     design: str, members: Sequence[Member], outcomes: Mapping[Member, Outcome], precision: float | None
 ) -> Design:
-    """Return the search of a design other than "grid".
-
-    Raises:
-        UserError: the members cannot be searched.
-    """
+    """Return the search of a design other than "grid"; refuse members that cannot be searched."""
     if any(member.task.by_loss for member in members):
         raise UserError(
             f"design={design}: searches by the nets that pass, and with task.criterion=best none passes; take"

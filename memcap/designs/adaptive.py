@@ -90,8 +90,7 @@ class LagLine:
             self._pass_steps[member.lag].append(outcome.steps / member.recipe.budget)
 
     def next_round(self) -> list[Member]:
-        """Return the members of the next round; empty once u90 of every lag is known well enough. The round
-        depends only on the results so far."""
+        """Return the members of the next round, by the results so far; empty once all lags are done."""
         beliefs = believe(self._counts(), self.lags, NEGLIGIBLE)
         u50, u90 = ([beliefs[lag].quantiles(share, ENDS) for lag in self.lags] for share in (0.5, SHARE))
         self._open = [k for k in range(len(self.lags)) if not self._is_done(k, u90[k])]
@@ -120,7 +119,6 @@ class LagLine:
         )
 
     def _still(self) -> list[Search]:
-        """Return the searches that are not done."""
         return [self.searches[k] for k in self._open]
 
     @staticmethod
@@ -128,11 +126,8 @@ class LagLine:
         return min(MOST_WIDTHS, len(search.widths)) * search.seeds
 
     def _counts(self) -> dict[int, Counts]:
-        """Return the counts of the lags with results, by lag.
-
-        The shortest lag includes its outermost widths even without results, so that the model knows how wide
-        nets may be.
-        """
+        """Return the counts of the lags with results, by lag; the shortest lag with its outermost widths even
+        without results, so that the model knows how wide nets may be."""
         counts = {}
         for search in self.searches:
             runs = np.add(search.solved, search.failed)
@@ -203,16 +198,8 @@ def total(search: Search) -> int:
 
 
 class Adaptive(Design):
-    """The design `adaptive` of one job.
-
-    Args:
-        members: all members that it may ask for, from the axes.
-        outcomes: outcomes in the store; only those of `members` are used.
-        precision: how far the ends of the interval of u90 may lie from its middle, as a share of it.
-
-    Raises:
-        UserError: the members cannot be searched; see `LagLine`.
-    """
+    """The design `adaptive` of one job, with the members and outcomes of `Bisect` and the precision and
+    errors of `LagLine`."""
 
     def __init__(
         self, members: Iterable[Member], outcomes: Mapping[Member, Outcome], precision: float = PRECISION
@@ -255,8 +242,7 @@ class Adaptive(Design):
         return sum(line.usual_left() for line in self._lines)
 
     def _advance(self, line: LagLine) -> list[Member]:
-        """Go through the rounds for which there are rows. Return the members of the first round that lacks
-        some."""
+        """Go through the rounds for which there are rows; return the members missing in the next one."""
         rows = self._rows[line]
         while chosen := line.next_round():
             there = [member for member in chosen if member in rows]

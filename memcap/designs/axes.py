@@ -1,8 +1,7 @@
 """The members of a job, from one composed config: axes multiply, grids add up.
 
-    axes: {task.lag: [1, 2, 4], model.units: [1, 2, 3], seed: 4}       36 members
-    axes: [{...}, {...}]                                               the members of one grid, then of the
-    next
+    axes: {task.lag: [1, 2, 4], model.units: [1, 2, 3], seed: 4}    36 members
+    axes: [{...}, {...}]                                            those of one grid, then of the next
 
 An axis is a field of the config with a list of values, or with a range of integers, `1..64`. `seed: 4` means
 four seeds from the config's own seed on. `task` and `recipe` take names. Another task has its default knobs,
@@ -28,14 +27,8 @@ MOST_MEMBERS = 1_000_000  # of a command: to make and check so many takes minute
 
 
 def members(config: dict[str, Any]) -> list[Member]:
-    """Make all members of a job, each once and checked.
-
-    Args:
-        config: nested plain values with the keys task, model, recipe, evaluation, seed and axes.
-
-    Raises:
-        UserError: the first mistake, in one line.
-    """
+    """Make all members of a job, each once and checked, from nested plain values with the keys task, model,
+    recipe, evaluation, seed and axes."""
     parts = {k: config.get(k) for k in ("task", "model", "recipe", "evaluation", "seed", "axes")}
     try:
         text = json.dumps(parts)
@@ -47,8 +40,7 @@ def members(config: dict[str, Any]) -> list[Member]:
 
 @lru_cache(maxsize=8)
 def _members(text: str) -> tuple[Member, ...]:
-    """Resolve the members of a job, cached for the last few jobs: a job is checked before Hydra makes its
-    folder, and runs afterwards."""
+    """Resolve the members of a job, cached, as it is checked before Hydra makes its folder."""
     return _resolved(json.loads(text))
 
 
@@ -64,15 +56,8 @@ def _resolved(config: dict[str, Any]) -> tuple[Member, ...]:
 
 
 def grids_of(axes: Any, base: dict[str, Any]) -> Iterator[Grid]:
-    """Yield the grids of axes, each axis with its values; one empty grid if there are no axes.
-
-    Args:
-        axes: a grid, a list of grids, or None.
-        base: the config that the axes vary.
-
-    Raises:
-        UserError: the axes are not valid.
-    """
+    """Yield the grids of axes (a grid, a list of grids, or None), each axis with its values; one empty grid
+    if there are no axes. `base` is the config that they vary."""
     if axes is None or axes in ({}, []):
         yield {}
         return
@@ -85,16 +70,8 @@ def grids_of(axes: Any, base: dict[str, Any]) -> Iterator[Grid]:
 
 
 def axis(name: str, values: Any, first: Any = 0) -> list[Any]:
-    """Return the values of one axis.
-
-    Args:
-        name: of the field.
-        values: a list, one value, or `1..64` for a range of integers; for `seed` also their number.
-        first: the first seed.
-
-    Raises:
-        UserError: there is no value, or one is not a plain value.
-    """
+    """Return the values of the axis of a field, given as a list, one value, or `1..64` for a range of
+    integers; for `seed` also as their number, from `first` on. Refuse no values, and those not plain."""
     if name == "seed" and isinstance(values, int) and not isinstance(values, bool):
         if values < 1 or not isinstance(first, int):
             raise UserError(f"axes.seed={values}: must be how many seeds, at least 1, or a list of seeds")
@@ -128,7 +105,6 @@ def _points(grid: Grid) -> Iterator[dict[str, Any]]:
 
 
 def _placed(base: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:
-    """Put one point's values into their fields of the base config."""
     values = {k: dict(v) if isinstance(v, dict) else v for k, v in base.items()}
     if "task" in point and point["task"] != values["task"]["name"]:
         usual = task_defaults(values["task"]["name"])

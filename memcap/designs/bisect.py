@@ -49,14 +49,8 @@ def seeds_needed(seeds: int) -> tuple[int, int]:
 
 
 class Search:
-    """The widths and seeds of one task, lag and recipe. Widths are given by their place in `widths`.
-
-    Args:
-        members: all members that differ only in width and seed.
-
-    Raises:
-        UserError: there are fewer than 3 widths, or widths have different seeds.
-    """
+    """The widths and seeds of one task, lag and recipe, given all members that differ only in these. Widths
+    are given by their place in `widths`. It refuses fewer than 3 widths, and widths with different seeds."""
 
     def __init__(self, members: Iterable[Member]):
         table: dict[int, dict[int, Member]] = {}
@@ -110,10 +104,8 @@ class Search:
         if need not in self._brackets:
             last = len(self.widths)
             high = next((k for k in range(last) if self.verdict(k, need)), last)
-            self._brackets[need] = (
-                next((k for k in range(high - 1, -1, -1) if self.verdict(k, need) is False), -1),
-                high,
-            )
+            low = next((k for k in range(high - 1, -1, -1) if self.verdict(k, need) is False), -1)
+            self._brackets[need] = low, high
         return self._brackets[need]
 
     def is_settled(self, need: int) -> bool:
@@ -122,8 +114,7 @@ class Search:
         return high - low == 1
 
     def demand(self) -> dict[int, int]:
-        """Return the number of results that each width should have by now, by place. It depends on the
-        results, but not on their order."""
+        """Return the number of results that each width should have by now, by place, whatever their order."""
         if self.start is None:
             return {}
         if not self.is_settled(self.u50):
@@ -138,11 +129,8 @@ class Search:
         return {below: (self.seeds + 1) // 2} | dict.fromkeys(self._above(last), self.seeds)
 
     def _above(self, place: int) -> list[int]:
-        """Return the widths that confirm u90's answer.
-
-        One lies well above the answer. If it does not pass, wider ones follow, each well above the previous
-        one, until two in a row pass or none is left.
-        """
+        """Return the widths that confirm u90's answer: one well above it and, if that does not pass, wider
+        ones, each well above the previous one, until two in a row pass or none is left."""
         places, in_a_row, widest = [], self.verdict(place, self.u90) is True, len(self.widths) - 1
         while not places or (place < widest and in_a_row < 2):
             place = min(max(self._nearest((1 + BESIDE) * self.widths[place]), place + 1), widest)
@@ -181,30 +169,21 @@ class Search:
             gallops = [wide for low, high in gaps if low < 0 or high == len(self.widths)]
             most = self.seeds * (sum(halvings) + sum(gallops) + 2)
         else:
-            most = sum(
-                max(0, count - self.solved[place] - self.failed[place])
-                for place, count in self.demand().items()
-            )
+            demand = self.demand().items()
+            most = sum(max(0, count - self.solved[place] - self.failed[place]) for place, count in demand)
         return min(most, self.seeds * len(self.widths) - sum(self.solved) - sum(self.failed))
 
 
 class Bisect(Design):
-    """The design `bisect` of one job.
-
-    Args:
-        members: all members that it may ask for, from the axes.
-        outcomes: outcomes in the store; only those of `members` are used.
-
-    Raises:
-        UserError: the members cannot be searched; see `Search`.
-    """
+    """The design `bisect` of one job, given all members that it may ask for, from the axes, and outcomes in
+    the store, of which only those of members are used. Errors are those of `Search`."""
 
     def __init__(self, members: Iterable[Member], outcomes: Mapping[Member, Outcome]):
         groups: dict[SearchKey, list[Member]] = {}
         for member in dict.fromkeys(members):
             groups.setdefault(SearchKey.of(member), []).append(member)
         self._search_of: dict[Member, Search] = {}
-        # The searches of one task and network, whose longer lags wait for shorter ones.
+        # the searches of one task and network, whose longer lags wait for shorter ones
         self._series: dict[SearchKey, list[Search]] = {}
         for key, group in groups.items():
             search = Search(group)
@@ -257,7 +236,6 @@ class Bisect(Design):
         return begun
 
     def _request(self, searches: list[Search]) -> list[Member]:
-        """Return the members that the searches want and have not asked for yet."""
         more = []
         for search in searches:
             for place, count in search.demand().items():
@@ -269,8 +247,7 @@ class Bisect(Design):
 
 
 def _guess(answers: list[tuple[int, int]], lag: int) -> float:
-    """Return the units that a lag may need: on a line through the answers, or in proportion to the only one;
-    1 if there is none."""
+    """Return the units that a lag may need: on a line through the answers, or in proportion to one; or 1."""
     lags, units = zip(*answers, strict=True) if answers else ((), ())
     if len(set(lags)) > 1:
         slope, intercept = np.polyfit(lags, units, 1)

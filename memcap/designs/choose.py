@@ -12,17 +12,8 @@ def raced_axes(config: dict[str, Any], design: str) -> list[Grid] | None:
     """Add the recipes and rates that race (`memcap.recipes.race_axes`) to the axes that name no recipe.
 
     A config races if design=race asks for it, or if recipe=auto has nothing to go by: no recipe is
-    recommended for the task, and the axes have room for a search, three widths or more.
-
-    Args:
-        config: as for `memcap.designs.axes.members`.
-        design: one of `memcap.designs.DESIGNS`.
-
-    Returns:
-        The axes; None if nothing races.
-
-    Raises:
-        UserError: only one recipe or learning rate, which is no race; or the axes are not valid.
+    recommended for the task, and the axes have room for a search, three widths or more. If nothing races,
+    return None; refuse a race of one recipe or learning rate.
     """
     grids = list(grids_of(config["axes"], config))
     if not any(grids):
@@ -34,14 +25,9 @@ def raced_axes(config: dict[str, Any], design: str) -> list[Grid] | None:
         return None  # judged by a held-out loss no member passes, so no recipe wins
     axes = config["axes"] if isinstance(config["axes"], list) else [config["axes"]]
     return [
-        grid if "recipe" in grid else _with_race(grid, kind == {True}, _is_up_to(grid, config))
+        grid if "recipe" in grid else grid | race_axes(kind == {True}, _is_up_to(grid, config)) | grid
         for grid, kind in zip(axes, kinds, strict=True)
     ]
-
-
-def _with_race(grid: Grid, own_start: bool, up_to: bool) -> Grid:
-    """Add the axes of a race that a grid lacks, after its own."""
-    return grid | {name: values for name, values in race_axes(own_start, up_to).items() if name not in grid}
 
 
 def _is_up_to(grid: Grid, config: dict[str, Any]) -> bool:
@@ -93,8 +79,7 @@ def _needs_race(grids: list[Grid], kinds: list[set[bool]], config: dict[str, Any
 def _has_one_rate(grids: list[Grid], kinds: list[set[bool]], config: dict[str, Any]) -> bool:
     """Return whether a grid has no recipe and one rate, although its cells race over rates."""
     rate = (config["recipe"] or {}).get("lr")
-    for grid, kind in zip(grids, kinds, strict=True):
-        rates = grid.get("recipe.lr", [rate] if rate else [])
-        if "recipe" not in grid and kind == {True} and len(rates) == 1:
-            return True
-    return False
+    return any(
+        "recipe" not in grid and kind == {True} and len(grid.get("recipe.lr", [rate] if rate else [])) == 1
+        for grid, kind in zip(grids, kinds, strict=True)
+    )

@@ -16,54 +16,36 @@ FEWEST_WIDTHS = 3  # of a search
 
 
 class Outcome(NamedTuple):
-    """The part of a member's result that a design needs.
+    """The part of a member's result that a design needs."""
 
-    Args:
-        passed: whether it reached the verdict that it trained for.
-        steps: training steps taken.
-        share: its best held-out score, on a scale from 0 at chance to 1 for a perfect one.
-    """
-
-    passed: bool
-    steps: int = 0
-    share: float = 0.0
+    passed: bool  # whether it reached the verdict that it trained for
+    steps: int = 0  # training steps taken
+    share: float = 0.0  # its best held-out score, on a scale from 0 at chance to 1 for a perfect one
 
     @classmethod
     def of(cls, member: Member, passed: bool, steps: int, best: float) -> "Outcome":
-        """Return the outcome of a member; `best` is its best held-out score, an accuracy or an error, or
-        NaN."""
+        """Return the outcome of a member; `best` is its best held-out accuracy or error, or NaN."""
         chance, perfect = member.facts.chance, float(member.task.higher_is_better)
         share = (best - chance) / (perfect - chance)
         return cls(passed, steps, min(1.0, max(0.0, share)) if math.isfinite(share) else 0.0)
 
 
 class SearchKey(NamedTuple):
-    """The values that the members of one search of widths share: all but width and seed.
-
-    Args:
-        model: the network, at one unit.
-        lag, length: None if the key spans all lags.
-        recipe: None if the key spans all recipes.
-    """
+    """The values that the members of one search of widths share: all but width and seed."""
 
     task: Task
-    model: Model
+    model: Model  # the network, at one unit
     evaluation: Evaluation
+    # None if the key spans all lags
     lag: int | None
     length: int | None
-    recipe: ResolvedRecipe | None
+    recipe: ResolvedRecipe | None  # None if the key spans all recipes
 
     @classmethod
     def of(cls, member: Member) -> "SearchKey":
         """Return the key of a member's search."""
-        return cls(
-            member.task,
-            _at_one_unit(member.model),
-            member.evaluation,
-            member.lag,
-            member.length,
-            member.recipe,
-        )
+        model = _at_one_unit(member.model)
+        return cls(member.task, model, member.evaluation, member.lag, member.length, member.recipe)
 
     @property
     def across_lags(self) -> "SearchKey":
@@ -82,13 +64,9 @@ def _at_one_unit(model: Model) -> Model:
 
 
 class Design(ABC):
-    """A design that chooses members by results; members may end in any order.
+    """A design that chooses members by results; members may end in any order."""
 
-    Attributes:
-        candidates: all members that it may ask for.
-    """
-
-    candidates: list[Member]
+    candidates: list[Member]  # all members that it may ask for
 
     @property
     @abstractmethod

@@ -39,11 +39,7 @@ FEWEST_WIDE_UNITS = 16
 
 
 class LagRace:
-    """The race of one task and lag.
-
-    Args:
-        members: all members that differ only in width, seed and recipe.
-    """
+    """The race of one task and lag, among members that differ only in width, seed and recipe."""
 
     def __init__(self, members: Iterable[Member]):
         self.members: dict[ResolvedRecipe, list[Member]] = {}
@@ -91,8 +87,7 @@ class LagRace:
         return list(nets)
 
     def advance(self, outcomes: Mapping[Member, Outcome]) -> list[Member]:
-        """Go on as far as the outcomes allow. Return the nets of the current round without an outcome; empty
-        once there is a winner."""
+        """Go on as far as outcomes allow; return the nets without one, none once there is a winner."""
         while self.winner is None:
             racing, units = self.rivals, float(self.wide_units)
             if self.turns:
@@ -117,12 +112,8 @@ class LagRace:
         return []
 
     def _survivors(self, ranked: list[ResolvedRecipe], best: float) -> list[ResolvedRecipe]:
-        """Return the recipes that go on after a round in which none passed.
-
-        Args:
-            ranked: the recipes of the round, the best first.
-            best: the `Outcome.share` of the best net.
-        """
+        """Return the recipes that go on after a round in which none passed, given those of the round, the
+        best first, and the `Outcome.share` of the best net."""
         if all(_budget(recipe, self.budget) == recipe.budget for recipe in ranked):
             return ranked[:1]
         return ranked[: (len(ranked) + 1) // 2] if best > BEYOND_CHANCE else ranked
@@ -133,32 +124,20 @@ class LagRace:
 
 
 def _budget(recipe: ResolvedRecipe, steps: int) -> int:
-    """Return the budget of a recipe's nets in a round of `steps` steps: after its warmup, and at most its
-    own."""
+    """Return the budget of a recipe's nets for `steps` steps after its warmup, its own at most."""
     return min(steps + recipe.warmup_steps, recipe.budget)
 
 
 def _rank(recipe: ResolvedRecipe, outcomes: list[Outcome]) -> tuple[float, ...]:
     """Rank most passes first, then fewest steps to them, then the best score."""
     steps = [each.steps - recipe.warmup_steps for each in outcomes if each.passed]
-    return (
-        -len(steps),
-        statistics.median(steps) if steps else 0.0,
-        -statistics.fmean(each.share for each in outcomes),
-    )
+    share = statistics.fmean(each.share for each in outcomes)
+    return -len(steps), statistics.median(steps) if steps else 0.0, -share
 
 
 class Race(Design):
-    """The design `race` of one job.
-
-    Args:
-        members: members of the axes: every competing recipe, with the widths and seeds of the search that
-            follows.
-        outcomes: the outcomes in the store, of `members` and of `candidates`.
-
-    Raises:
-        UserError: the widths and seeds cannot be searched; see `Bisect`.
-    """
+    """The design `race` of one job. Its members have every competing recipe, with the widths and seeds of the
+    search that follows, for which `Bisect` has the errors."""
 
     def __init__(self, members: Iterable[Member], outcomes: Mapping[Member, Outcome]):
         # One search follows the races of all lags of a task and network.
@@ -181,16 +160,6 @@ class Race(Design):
         self._searches: dict[SearchKey, Bisect] = {}
         self._outcomes = {member: outcome for member, outcome in outcomes.items() if member in candidates}
         self._requested: set[Member] = set()
-
-    @property
-    def winners(self) -> dict[SearchKey, ResolvedRecipe]:
-        """The winning recipes, by the key of their race."""
-        races = [race for each in self._races.values() for race in each]
-        return {
-            SearchKey.of(race.members[race.winner][0]).across_recipes: race.winner
-            for race in races
-            if race.winner is not None
-        }
 
     def first_members(self) -> list[Member]:
         """Return the members to begin with."""

@@ -50,7 +50,11 @@ class Draws(Protocol):
     """A file of this folder, or an object elsewhere, that is a figure."""
 
     def draw(self, rows: pl.DataFrame) -> Drawn:
-        """Draw the rows."""
+        """Draw the rows.
+
+        Raises:
+            UserError: there is nothing to draw in them; the line says what to train.
+        """
         ...
 
 
@@ -60,10 +64,7 @@ FORMER = {"law": "costs", "state": "cell_map"}  # former names of figures
 
 
 def find(name: str) -> Draws:
-    """Import and return the figure of this name, or former name.
-
-    Args:
-        name: a file of this folder, or `module:name` for one that lives elsewhere.
+    """Import and return the figure of this name, or former name; `module:name` for one that lives elsewhere.
 
     Raises:
         UserError: there is no such figure, or it has no `draw`.
@@ -72,16 +73,8 @@ def find(name: str) -> Draws:
 
 
 def save(drawn: Drawn, folder: Path, name: str) -> Path:
-    """Write folder/NAME.png, NAME.pdf, and the numbers drawn as NAME.csv. The three files appear only if all
-    could be written.
-
-    Args:
-        drawn: the result of a figure's `draw`.
-        folder: folder of the files, made if needed.
-        name: name of the files.
-
-    Returns:
-        Path of the PNG.
+    """Write folder/NAME.png, NAME.pdf, and the numbers drawn as NAME.csv; return the path of the PNG. The
+    three files appear only if all could be written; the folder is made if needed.
 
     Raises:
         UserError: nothing was drawn, or the folder cannot be written.

@@ -17,11 +17,7 @@ from memcap.knobs import UserError
 
 def draw(rows: pl.DataFrame) -> Drawn:
     """Draw the frontier of some rows at each budget, for the tasks that were trained with several, or for all
-    if none was.
-
-    Raises:
-        UserError: fewer than two budgets.
-    """
+    if none was."""
     budgets = sorted(rows["budget"].unique())
     if len(budgets) < 2:
         problem = f"all rows have budget {budgets[0]}" if budgets else "no rows"
@@ -51,12 +47,8 @@ def _columns(point: Point, budget: int) -> dict[str, Any]:
 
 
 def plot(within: dict[int, list[Point]]) -> Figure:
-    """Draw u90 by lag, a colour per budget and a marker per task; for the longest budget also the least width
-    of any seed.
-
-    Args:
-        within: the frontier of each budget.
-    """
+    """Draw the frontiers of all budgets, u90 by lag, a colour per budget and a marker per task; for the
+    longest budget also the least width of any seed."""
     longest, lines = max(within), []
     by_task = by_label(within[longest])
     for k, (label, last) in enumerate(by_task.items()):

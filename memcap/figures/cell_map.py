@@ -31,11 +31,7 @@ TITLE_HEIGHT, HEADS = 0.35, 0.75  # inches: the title, the names of tasks
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw u90 of every cell on every task, in bytes of state and in parameters.
-
-    Raises:
-        UserError: no rows.
-    """
+    """Draw u90 of every cell on every task, in bytes of state and in parameters."""
     return of_needs(needs(rows))
 
 

@@ -17,11 +17,7 @@ from memcap.knobs import UserError
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw u50 and u90 of each cell, converted to carry numbers and parameters by the counts in rows.
-
-    Raises:
-        UserError: no rows, or more than one task.
-    """
+    """Draw u50 and u90 of each cell, converted to carry numbers and parameters by the counts in rows."""
     points = frontier(rows)
     tasks = {(p.task, p.model.readout, p.evaluation) for p in points}
     if len(tasks) != 1:

@@ -28,11 +28,7 @@ from memcap.tasks.base import fano
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw what the tasks of some rows cost.
-
-    Raises:
-        UserError: no width was enough anywhere, or there are no rows.
-    """
+    """Draw what the tasks of some rows cost."""
     points = [p for p in frontier(rows) if p.measured]
     if not points:
         raise UserError(

@@ -17,11 +17,7 @@ from memcap.knobs import UserError
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw the frontier of some rows.
-
-    Raises:
-        UserError: there are no rows.
-    """
+    """Draw the frontier of some rows."""
     points = frontier(rows)
     if not points:
         raise UserError(

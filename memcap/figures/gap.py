@@ -73,11 +73,7 @@ def _gap(rows: pl.DataFrame, point: Point) -> Gap:
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw each task at its longest lag.
-
-    Raises:
-        UserError: no rows.
-    """
+    """Draw each task at its longest lag."""
     all_gaps = gaps(rows)
     if not all_gaps:
         raise UserError("no rows: nothing to draw; train some, as in: memcap train sweeps=first_study")

@@ -14,11 +14,7 @@ from memcap.terminal.words import plural
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw the curve of the first file of some rows.
-
-    Raises:
-        UserError: no rows are judged by their held-out loss.
-    """
+    """Draw the curve of the first file of some rows."""
     curves = [curve for curve in loss_curves(rows) if curve.widths]
     if not curves:
         raise UserError("no rows with task.criterion=best: nothing to draw; train them by: memcap fit FILE")

@@ -25,11 +25,7 @@ WORDS = {False: "Seen once, held until asked for", True: "Something new at every
 def draw(rows: pl.DataFrame) -> Drawn:
     """Draw every task and set of knobs that was measured at two lags or more, for LSTMs if there are any.
 
-    If a task has nets that trained until right at every lag up to their own, only these are drawn.
-
-    Raises:
-        UserError: no task was measured at two lags.
-    """
+    If a task has nets that trained until right at every lag up to their own, only these are drawn."""
     points = frontier(rows)
     lstms = [p for p in points if p.model.cell == "lstm"] or points  # the figure `cells` compares other cells
     lines = [line for line in by_label(lstms).values() if len({p.lag for p in line}) >= FEWEST_LAGS]

@@ -17,11 +17,7 @@ from memcap.terminal.words import plural
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw u90 of each number of layers, in carry numbers and in parameters of the whole net.
-
-    Raises:
-        UserError: no rows.
-    """
+    """Draw u90 of each number of layers, in carry numbers and in parameters of the whole net."""
     groups = shapes(rows)
     if not groups:
         raise UserError("no rows: nothing to draw; train some, as in: memcap train sweeps=layers")

@@ -83,8 +83,8 @@ def threshold_line(
 
     Args:
         name: written at its end.
-        points: points of one task, by lag.
-        colour, marker: those of the line.
+        points: of one task, by lag.
+        colour, marker: of the line.
         which: "u50" or "u90".
         thresholds: (N,) of the points, if not counted in units.
     """

@@ -38,11 +38,7 @@ ABOUT = (
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw u90 of each task and lag by each optimizer and learning rate.
-
-    Raises:
-        UserError: no rows, or no width at which any net passed.
-    """
+    """Draw u90 of each task and lag by each optimizer and learning rate."""
     points = [p for p in fit_all_recipes(rows) if p.steps is not None]
     if not points:
         raise UserError("no net passed: nothing to draw; train some, as in: memcap train sweeps=optimizers")

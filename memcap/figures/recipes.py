@@ -17,11 +17,7 @@ from memcap.knobs import UserError, field_values
 
 def draw(rows: pl.DataFrame) -> Drawn:
     """Draw every recipe's u90 for the tasks on which several recipes were tried, or for all if there are
-    none.
-
-    Raises:
-        UserError: there are no rows.
-    """
+    none."""
     points = everything = frontier.fit_all_recipes(rows)
     keys: dict[str, set[Any]] = {}
     for p in points:

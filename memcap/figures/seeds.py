@@ -21,11 +21,7 @@ SHADES = LinearSegmentedColormap.from_list("shares", ["white", COLOURS[0]])
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw the counts without a fitted curve, for studies of a few widths.
-
-    Raises:
-        UserError: no rows, or more lines than can be read.
-    """
+    """Draw the counts without a fitted curve, for studies of a few widths."""
     points = fit_all_recipes(rows)
     if not 0 < len(points) <= MOST:
         raise UserError(

@@ -59,14 +59,8 @@ def highest_end(threshold: Threshold) -> float:
 
 
 def log2_axes(axes: Axes, lags: Sequence[int], widest: float, lowest: float, most_ticks: int) -> None:
-    """Put lags and widths on scales of doublings, with room for all from the lowest to the widest.
-
-    Args:
-        axes: to scale.
-        lags: all drawn lags, ascending.
-        widest, lowest: ends of the vertical axis.
-        most_ticks: most ticks for which the axis of lags has room.
-    """
+    """Put lags, ascending, and widths on scales of doublings, with room for all from the lowest to the
+    widest, and for at most so many ticks of the lags."""
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
     axes.set_xlim(lags[0] / 1.25, lags[-1] * 1.25)

@@ -43,8 +43,7 @@ from memcap.terminal.printing import Waiting
 IN_PROCESS = (".PopulationLauncher", ".BasicLauncher")  # run jobs in this process
 GRIDS = (".GridSweeper", ".BasicSweeper")  # these know all jobs before any runs
 # options with which `--cfg job` is left to Hydra
-OTHERS = ("help", "hydra_help", "run", "multirun", "shell_completion", "config_path", "config_name")
-OTHERS += ("info",)
+OTHERS = ["help", "hydra_help", "run", "multirun", "shell_completion", "config_path", "config_name", "info"]
 
 FLAGS = {
     "--help -h": "memcap's help",
@@ -76,15 +75,8 @@ class HydraParser(argparse.ArgumentParser):
         about = "print the config of the job, Hydra's own part, or both"
         self.add_argument("--cfg", "-c", choices=["job", "hydra", "all"], help=about)
         parts = ["all", "config", "defaults", "defaults-tree", "plugins", "searchpath"]
-        self.add_argument(
-            "--info",
-            "-i",
-            nargs="?",
-            const="all",
-            choices=parts,
-            metavar="PART",
-            help=f"print what Hydra found: {', '.join(parts)}",
-        )
+        about = f"print what Hydra found: {', '.join(parts)}"
+        self.add_argument("--info", "-i", nargs="?", const="all", choices=parts, metavar="PART", help=about)
 
     def error(self, message: str) -> NoReturn:
         """Raise the complaint as a user's mistake."""
@@ -98,8 +90,7 @@ class HydraParser(argparse.ArgumentParser):
 
 @cache
 def register() -> None:
-    """Register the defaults of every dataclass with Hydra, so that they are in one place and unknown keys are
-    refused."""
+    """Register the defaults of every dataclass with Hydra, which then refuses unknown keys."""
     schema = ConfigStore.instance()
     schema.store(name="schema", node={name: defaults(cls) for name, cls in GROUPS.items()})
     for plugin in (TaskSource, PaperSource, SearchPath):
@@ -109,8 +100,7 @@ def register() -> None:
 
 
 class CheckMembers(Callback):
-    """Checks every member of every job, and the existing rows, before Hydra makes a folder or anything
-    trains."""
+    """Checks every member and the existing rows before Hydra makes a folder or anything trains."""
 
     # The command's; Hydra makes the callback from a config, which cannot hold it.
     session: ClassVar[Session]
@@ -121,8 +111,7 @@ class CheckMembers(Callback):
             self._check(config, map(job_of, [config]), here=True)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check all jobs of a multirun; a job that a sweeper makes up as it goes is checked when it
-        starts."""
+        """Check all jobs of a multirun; one that a sweeper makes up as it goes is checked as it starts."""
         self.session.composer = Composer(GlobalHydra.instance().config_loader(), config)
         here = config.hydra.launcher._target_.endswith(IN_PROCESS)
         with mistakes_end():
@@ -148,7 +137,6 @@ def _makes_all_jobs_at_once(config: DictConfig) -> bool:
 
 
 def _multirun(config: DictConfig, composer: Composer) -> Iterable[Job]:
-    """Yield the jobs of a multirun, each composed in its turn."""
     loader = GlobalHydra.instance().config_loader()
     for overrides in expand(config.hydra.sweeper.params, typed_overrides(config), loader):
         signals.look()
@@ -158,19 +146,8 @@ def _multirun(config: DictConfig, composer: Composer) -> Iterable[Job]:
 def compose_jobs(
     overrides: Sequence[str], folder: Path | None = None, multirun: bool = False
 ) -> list[list[Job]]:
-    """Compose and check what `memcap train` would train.
-
-    Args:
-        overrides: its overrides.
-        folder: --config-dir.
-        multirun: -m.
-
-    Returns:
-        The jobs, in lists of those that it would train as one.
-
-    Raises:
-        UserError: the first mistake, in one line.
-    """
+    """Compose and check what `memcap train` would train with these overrides, --config-dir and -m. Return the
+    jobs, in lists of those that it would train as one."""
     register()
     overrides = typed_words(overrides)
     _check_config_dir(folder)
@@ -207,10 +184,8 @@ def _check_config_dir(folder: Path | str | None) -> None:
 
 
 def merge_jobs(config: DictConfig, jobs: Sequence[Job]) -> list[list[Job]]:
-    """Group the jobs of a multirun into lists that the launcher trains as one.
-
-    A launcher other than `population` trains each job by itself.
-    """
+    """Group the jobs of a multirun into lists that the launcher trains as one; one other than `population`
+    trains each job by itself."""
     together = config.hydra.launcher._target_.endswith(launcher.PopulationLauncher.__name__)
     merged: dict[Hashable, list[Job]] = {}
     for place, job in enumerate(jobs):
@@ -219,14 +194,7 @@ def merge_jobs(config: DictConfig, jobs: Sequence[Job]) -> list[list[Job]]:
 
 
 def main(arguments: Sequence[str]) -> list[Path]:
-    """Run Hydra on the arguments.
-
-    Returns:
-        The folder of each study that was trained.
-
-    Raises:
-        UserError: Hydra itself finds a mistake.
-    """
+    """Run Hydra on the arguments. Return the folder of each study that was trained."""
     register()
     logging.raiseExceptions = False  # Hydra prints by logging: else a closed pipe gives a traceback a line
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and memcap decides what the user sees
@@ -247,9 +215,8 @@ def main(arguments: Sequence[str]) -> list[Path]:
                 _print_job(parsed)
                 return []
             with Session(shlex.join(["memcap", "train", *arguments])) as CheckMembers.session:
-                hydra.main(config_path=str(root() / "conf"), config_name="config", **_options())(
-                    CheckMembers.session
-                )()
+                run = hydra.main(config_path=str(root() / "conf"), config_name="config", **_options())
+                run(CheckMembers.session)()
     except RecursionError as error:
         if CheckMembers.session.ledger.expected:  # then all configs had been read
             raise
@@ -258,10 +225,8 @@ def main(arguments: Sequence[str]) -> list[Path]:
 
 
 def _print_job(parsed: argparse.Namespace) -> None:
-    """Print the config of a job, with the values of its members filled in.
-
-    If it cannot be trained, it is printed as composed, and the mistake is raised.
-    """
+    """Print the config of a job, with the values of its members filled in; if it cannot be trained, as
+    composed, and raise the mistake."""
     folder = None if parsed.config_dir is None else Path(parsed.config_dir)
     members: Sequence[Member] = ()
     wrong = None
@@ -278,9 +243,8 @@ def _print_job(parsed: argparse.Namespace) -> None:
 
 def version_base() -> dict[str, Any]:
     """Return the `version_base`, which Hydra 1.3 requires and 1.4 does not."""
-    return (
-        {} if "execution_whitelist" in inspect.signature(hydra.main).parameters else {"version_base": "1.3"}
-    )
+    is_new = "execution_whitelist" in inspect.signature(hydra.main).parameters
+    return {} if is_new else {"version_base": "1.3"}
 
 
 def _options() -> dict[str, Any]:

@@ -15,15 +15,8 @@ from memcap.store import shards
 
 
 def check(config: DictConfig, jobs: Iterable[Job]) -> list[Job]:
-    """Check every member of the jobs of a run or a multirun, and the existing rows. Return the jobs.
-
-    Args:
-        config: the command's config.
-        jobs: an iterator that composes them one by one, so that Hydra's errors are reported as mistakes, too.
-
-    Raises:
-        UserError: the first mistake, in one line.
-    """
+    """Check every member of the jobs of a run or a multirun, and the existing rows. Return the jobs, which
+    are composed here, one by one, so that Hydra's errors are reported as mistakes, too."""
     use_config_folders(config.hydra)
     try:
         checked, count = [], 0

@@ -24,12 +24,8 @@ VALUE = re.compile(r"(?:seed|axes|design|study|out|(?!hydra\.)\w+(?:\.\w+)+)=")
 
 
 class Composer:
-    """The jobs of one multirun, composed as Hydra would from a base for each choice of groups.
-
-    Args:
-        loader: Hydra's loader.
-        config: the multirun's config.
-    """
+    """The jobs of one multirun, given by its config, composed as Hydra would from a base for each choice of
+    groups."""
 
     def __init__(self, loader: ConfigLoader, config: DictConfig):
         self._loader, self._multirun = loader, config
@@ -40,25 +36,15 @@ class Composer:
         self._jobs: dict[tuple[str, ...], Job] = {}
 
     def job(self, overrides: Sequence[str]) -> Job:
-        """Return the job of these overrides, with its members checked.
-
-        It is made once and used twice, for checking and for training.
-
-        Raises:
-            UserError: the first mistake, in one line.
-            HydraException: as Hydra's own.
-        """
+        """Return the job of these overrides, with its members checked; made once and used twice, for checking
+        and for training. Raise UserError, or HydraException as Hydra does, at the first mistake."""
         key = tuple(overrides)
         if key not in self._jobs:
             self._jobs[key] = job_of(self._with_values(overrides) or self._composed_by_hydra(overrides))
         return self._jobs[key]
 
     def config(self, overrides: Sequence[str]) -> DictConfig:
-        """Compose the config of the job of these overrides.
-
-        Raises:
-            HydraException: as Hydra's own.
-        """
+        """Compose the config of the job of these overrides; raise HydraException as Hydra does."""
         config = self._with_values(overrides)
         if config is None:
             return self._composed_by_hydra(overrides)
@@ -71,10 +57,7 @@ class Composer:
         return config
 
     def _with_values(self, overrides: Sequence[str]) -> DictConfig | None:
-        """Set the values of a job in a copy of the base of its choices.
-
-        Return None if only Hydra can do it, or say what is wrong.
-        """
+        """Set the values of a job in a copy of the base of its choices; None if only Hydra can do it."""
         choices = tuple(text for text in overrides if not VALUE.match(text))
         if any(text[:1] in "+~" for text in choices):  # these add and delete in their order
             return None
@@ -106,7 +89,6 @@ class Composer:
 
 
 def _override_dirname(overrides: Sequence[Override], options: DictConfig) -> str:
-    """Return `hydra.job.override_dirname`, a folder's name made from the overrides."""
     lines = sorted(
         str(each.input_line) for each in overrides if each.key_or_group not in options.exclude_keys
     )

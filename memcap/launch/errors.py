@@ -37,12 +37,8 @@ NAMED = 12  # choices that a line names, as there are ever more studies
 
 
 def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
-    """Explain an error of Hydra or OmegaConf in one line: what was wrong, what is allowed, where.
-
-    Args:
-        error: the error.
-        overrides: what the user typed.
-    """
+    """Explain an error of Hydra or OmegaConf in one line: what was wrong, what is allowed, where. `overrides`
+    are what the user typed."""
     text = str(error)
     if isinstance(error, (YAMLError, UnicodeDecodeError)):
         return of_yaml(error)
@@ -113,8 +109,7 @@ def one_line(error: UserError | OSError | JaxRuntimeError) -> str | None:
 
 
 def exit_with(line: str) -> NoReturn:
-    """End the process as after a user's mistake, with the one exception that Hydra does not turn into a
-    warning in a callback."""
+    """End the process with the one exception that Hydra does not turn into a warning in a callback."""
     complain(line)
     sys.exit(2)
 

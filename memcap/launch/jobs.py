@@ -30,17 +30,11 @@ JOB_KEYS = ("task", *GROUPS, "seed", "axes", "design", "precision", "study", "ou
 @dataclass(frozen=True)
 class Settings:
     """The part of a job's config that does not describe its members. Jobs that share it can be trained as
-    one.
+    one."""
 
-    Args:
-        engine: how members share the machine.
-        tracking: where curves are mirrored.
-        study: the study that the job trains, in a folder.
-    """
-
-    engine: Engine
-    tracking: Tracking
-    study: Study
+    engine: Engine  # how members share the machine
+    tracking: Tracking  # where curves are mirrored
+    study: Study  # the study that the job trains, in a folder
 
     @property
     def folder(self) -> Path:
@@ -62,28 +56,15 @@ class Job:
     members: tuple[Member, ...]
 
     def merge_key(self, place: int) -> tuple[Settings, int | None]:
-        """Return a key that the jobs of a multirun share if they are trained as one.
-
-        A job whose design chooses members by results is trained by itself, as the order of its members
-        depends on what it has seen.
-
-        Args:
-            place: the job's number in the multirun.
-        """
+        """Return a key that the jobs of a multirun share if they are trained as one. A job whose design
+        chooses members by results is trained by itself, as their order depends on what it has seen; `place`
+        is its number."""
         return self.settings, place if self.settings.study.is_searched else None
 
 
 def job_of(config: DictConfig, choices: Mapping[str, Any] | None = None) -> Job:
-    """Make the job of a config, with every member checked.
-
-    Args:
-        config: the config that Hydra composed.
-        choices: as `values_of` takes them.
-
-    Raises:
-        UserError: the first mistake, in one line.
-        OmegaConfBaseException: a value that cannot be resolved.
-    """
+    """Make the job of a config that Hydra composed, with every member checked; `choices` as for `values_of`.
+    Raise UserError, or OmegaConfBaseException if a value cannot be resolved."""
     values = values_of(config, choices)
     decided = settings(values)
     raced = raced_axes(values, decided.study.design)
@@ -111,12 +92,7 @@ def share(members: Sequence[Member], engine: Engine, design: str) -> list[Member
 
     Keys do not change, and all jobs write into one folder. Neighbours in a list of axes differ in seed, then
     width, so each job gets some members of every lag. Members that need each other's results
-    (`memcap.designs.unsplit_part`) stay together.
-
-    Args:
-        members: all members of the study, in the same order in every job.
-        engine: `shard` and `shards`.
-        design: one of `DESIGNS`.
+    (`memcap.designs.unsplit_part`) stay together. Every job must list all members in the same order.
     """
     if engine.shards == 1:
         return list(members)
@@ -134,29 +110,20 @@ def shares(engines: Iterable[Engine]) -> str:
     indices: dict[int, set[int]] = {}
     for engine in engines:
         indices.setdefault(engine.shards, set()).add(engine.shard)
-    parts = [
-        f"{', '.join(map(str, sorted(some)))} of {of}"
-        for of, some in sorted(indices.items())
-        if len(some) < of
-    ]
-    return "" if len(parts) < len(indices) else "; ".join(parts)
+    if any(len(some) == of for of, some in indices.items()):
+        return ""
+    return "; ".join(f"{', '.join(map(str, sorted(some)))} of {of}" for of, some in sorted(indices.items()))
 
 
 def values_of(config: DictConfig, choices: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return the job's config as plain values, without Hydra's own part, which cannot be resolved before the
-    job runs.
-
-    Args:
-        config: the job's.
-        choices: files chosen, by group; None if Hydra's part of the config has them.
-    """
+    """Return a job's config as plain values, without Hydra's own part, which cannot be resolved before the
+    job runs. `choices` are the files chosen, by group; None if Hydra's part has them."""
     choices, values = choices or OmegaConf.select(config, "hydra.runtime.choices") or {}, {}
     for name in config:
         if name != "hydra":
             value = config[name]
-            values[str(name)] = (
-                OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
-            )
+            is_config = OmegaConf.is_config(value)
+            values[str(name)] = OmegaConf.to_container(value, resolve=True) if is_config else value
     for name in values:
         if name == "sweeps":
             raise UserError(
@@ -190,20 +157,13 @@ def _check_choice(choices: Mapping[str, Any], values: dict[str, Any]) -> None:
     if in_file is None and name == "auto":
         values["recipe"]["name"] = choice  # a file names its recipe, or is named after it
     elif name != in_file:
-        more = (
-            f"write name: {choice} into its file"
-            if in_file is None
-            else "choose a recipe by recipe=NAME alone"
-        )
+        mend = f"write name: {choice} into its file"
+        more = mend if in_file is None else "choose a recipe by recipe=NAME alone"
         raise UserError(f"recipe.name={name}: but the values are those of recipe={choice}; {more}")
 
 
 def settings(values: dict[str, Any]) -> Settings:
-    """Read the parts of a job's config that do not affect results, and the design.
-
-    Raises:
-        UserError: the first mistake, in one line.
-    """
+    """Read the parts of a job's config that do not affect results, and the design."""
     for name in ("study", "out"):
         if not isinstance(values[name], str) or not values[name]:
             raise UserError(f"{name}={values[name]}: must be text")
@@ -222,27 +182,20 @@ def settings(values: dict[str, Any]) -> Settings:
 
 def fields_of(group: str, task: str = "delay_line") -> list[str]:
     """Return the names of a group's fields."""
-    return (
-        list(defaults(GROUPS[group])) if group != "task" else [k for k in task_defaults(task) if k != "name"]
-    )
+    return [*defaults(GROUPS[group])] if group != "task" else [k for k in task_defaults(task) if k != "name"]
 
 
 def chosen_tasks(overrides: Sequence[str]) -> list[str]:
-    """Return the tasks that overrides choose: several in a multirun, all for a pattern, the default one if
-    none is chosen."""
+    """Return the tasks that overrides choose: all for a pattern, the default one if none is chosen."""
     chosen = [text.partition("=")[2] for text in overrides if text.startswith("task=")]
     if not chosen:
         return ["delay_line"]
-    names = [
-        word
-        for word in re.split(r"[(),\s]+", chosen[-1])
-        if word in task_classes() or plugins.is_import_path(word)
-    ]
+    words = re.split(r"[(),\s]+", chosen[-1])
+    names = [word for word in words if word in task_classes() or plugins.is_import_path(word)]
     return names or list(task_classes())
 
 
 def use_config_folders(hydra_config: Any) -> None:
     """Let axes name any recipe that Hydra finds, also in --config-dir, and in a launcher's process."""
-    recipes.use_config_folders(
-        Path(source.path) for source in hydra_config.runtime.config_sources if source.schema == "file"
-    )
+    sources = hydra_config.runtime.config_sources
+    recipes.use_config_folders(Path(source.path) for source in sources if source.schema == "file")

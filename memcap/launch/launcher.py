@@ -48,15 +48,7 @@ class PopulationLauncher(Launcher):
         self.composer = self.session.composer or Composer(hydra_context.config_loader, config)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Run a batch of jobs.
-
-        Args:
-            job_overrides: the overrides of each job.
-            initial_job_idx: number of the first job.
-
-        Returns:
-            What each job returned or raised. Only Ctrl-C and errors of the disk are raised here.
-        """
+        """Return what each job of a batch returned or raised; only Ctrl-C and errors of the disk pass."""
         setup_globals()
         self._log_as_multirun()
         Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
@@ -88,12 +80,7 @@ class PopulationLauncher(Launcher):
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
 
     def merge_key(self, job: Job, place: int) -> Hashable:
-        """Return a key that jobs share if they are trained as one.
-
-        Args:
-            job: a job of the batch.
-            place: its number in the batch.
-        """
+        """Return a key that jobs of the batch share if they are trained as one."""
         return job.merge_key(place)
 
     def train_groups(self, groups: Sequence[dict[int, Job]]) -> Iterator[Results]:
@@ -101,10 +88,8 @@ class PopulationLauncher(Launcher):
         return map(self._train, groups)
 
     def _train(self, jobs: dict[int, Job]) -> Results:
-        """Train jobs as one.
-
-        If that raises, halve them until the culprit is alone; members that had ended are in the store.
-        """
+        """Train jobs as one. If that raises, halve them until the culprit is alone; members that had ended
+        are in the store."""
         try:
             rows = self.session.train(list(jobs.values()))
         except Exception as error:
@@ -135,7 +120,6 @@ class PopulationLauncher(Launcher):
     def _run_hydra_job(
         self, overrides: Sequence[str], number: int, result: pl.DataFrame | Exception
     ) -> JobReturn:
-        """Run a trained job as Hydra does."""
         try:
             config = self.composer.config(overrides)
         except (HydraException, OmegaConfBaseException, UserError) as error:
@@ -160,12 +144,7 @@ class PopulationLauncher(Launcher):
 def register(
     launcher: type[Launcher] = PopulationLauncher, name: str = "population", parameters: Sequence[str] = ()
 ) -> None:
-    """Make a launcher known to Hydra.
-
-    Args:
-        launcher: a class with `__module__` MODULE.
-        name: `hydra/launcher=NAME`.
-        parameters: configs of the same group from which it takes its parameters.
-    """
+    """Make a launcher, a class with `__module__` MODULE, known to Hydra as `hydra/launcher=NAME`. It takes
+    its `parameters` from configs of the same group."""
     node = {"defaults": [*parameters, "_self_"], "_target_": f"{MODULE}.{launcher.__qualname__}"}
     register_plugin(launcher, "hydra/launcher", name, node)

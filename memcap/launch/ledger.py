@@ -17,22 +17,14 @@ from memcap.tracking import MirrorProcess
 
 
 class Ledger:
-    """The studies of one command, each by its `Settings.at_the_end`.
-
-    Args:
-        session, command: those of the command.
-
-    Attributes:
-        rows: rows of the jobs that were trained in this process.
-        expected: the members of all jobs, wherever they train; empty if they are not known beforehand.
-        mirrors: the processes that follow the studies' folders, until all jobs have ended.
-    """
+    """The studies of one command, each by its `Settings.at_the_end`."""
 
     def __init__(self, session: str, command: str = "") -> None:
         self.session, self.command = session, command
-        self.rows: dict[Settings, list[pl.DataFrame]] = {}
+        self.rows: dict[Settings, list[pl.DataFrame]] = {}  # of the jobs that were trained in this process
+        # the members of all jobs, wherever they train; empty if they are not known beforehand
         self.expected: dict[Settings, dict[Member, None]] = {}
-        self.mirrors: dict[Settings, MirrorProcess] = {}
+        self.mirrors: dict[Settings, MirrorProcess] = {}  # these follow the folders until all jobs have ended
 
     def expect(self, jobs: Iterable[Job]) -> None:
         """Record jobs before they run, and start the mirrors of their studies; for jobs that a sweeper makes
@@ -77,8 +69,7 @@ class Ledger:
             interrupted.rows_saved = saved + sum(rows.height for rows in tables.values())
 
     def rows_by_study(self) -> dict[Settings, pl.DataFrame]:
-        """Return the rows of each study: those trained here or, if there are none, those that other processes
-        left in its folder."""
+        """Return the rows of each study: those trained here, or else those that others left in its folder."""
         tables = {study: one_per_key(rows) for study, rows in self.rows.items() if rows}
         elsewhere = {} if self.rows else self.expected
         for study, members in elsewhere.items():

@@ -16,14 +16,8 @@ MODULE = "hydra_plugins.memcap"
 
 
 def register_plugin(plugin: type[Plugin], group: str, name: str, node: Any) -> None:
-    """Register a plugin as a choice of a group.
-
-    Args:
-        plugin: a class with `__module__` MODULE.
-        group: "hydra/launcher", "hydra/sweeper".
-        name: name of the choice.
-        node: its config.
-    """
+    """Register a plugin, a class with `__module__` MODULE, as the choice `name` of a group such as
+    "hydra/launcher", with its config."""
     Plugins.instance().register(plugin)
     package, _, stem = MODULE.partition(".")
     home = sys.modules.setdefault(package, ModuleType(package)).__dict__.setdefault(stem, ModuleType(MODULE))

@@ -14,13 +14,8 @@ AUTO = ("recipe", "name", "auto")  # as open as a null
 
 
 def preview(config: DictConfig, members: Sequence[Member], package: str | None, resolve: bool) -> str:
-    """Return the text.
-
-    Args:
-        config: the config that Hydra composed.
-        members: the job's members; if there are none, nothing is filled in.
-        package: key of the part to print; None: all.
-        resolve: whether to resolve ${...}.
+    """Return the text for a config that Hydra composed, of the part with the key `package`, or of all;
+    `resolve`: with ${...} resolved. Without members nothing is filled in.
 
     Raises:
         UserError: there is no such part.
@@ -59,7 +54,6 @@ def _fill(values: dict[Any, Any], members: Sequence[Member]) -> dict[str, list[s
 
 
 def _part(member: Member, part: str) -> tuple[tuple[str, Any], ...]:
-    """Return the values of a part of a member's config, in the form of the job's."""
     if part != "task":
         return tuple(vars(getattr(member, part)).items())
     values = {"name": member.task.name, "lag": member.lag, "length": member.length, **vars(member.task)}

@@ -36,21 +36,14 @@ class Session:
 
     Launchers also send it to other processes, where it does the same; their results are printed here, from
     their rows.
-
-    Args:
-        command: the command line, as it was typed.
-
-    Attributes:
-        composer: composes the jobs of a multirun.
-        session: 8 digits in the names of all files that its jobs write.
     """
 
     def __init__(self, command: str) -> None:
-        self.command = command
+        self.command = command  # the command line, as it was typed
         self.start = Path.cwd()
         self.process = os.getpid()
-        self.composer: Composer | None = None
-        self.session = shards.new_session()
+        self.composer: Composer | None = None  # of the jobs of a multirun
+        self.session = shards.new_session()  # digits in the names of all files that its jobs write
         self.ledger = Ledger(self.session, command)
         self.contexts = contextlib.ExitStack()  # these end with the command
 
@@ -77,14 +70,7 @@ class Session:
             exit_with(line)  # if it were raised, Hydra would announce it first
 
     def train(self, jobs: Sequence[Job]) -> pl.DataFrame:
-        """Train the members of jobs that share their settings, and keep the rows for the end.
-
-        Args:
-            jobs: at least one.
-
-        Returns:
-            The rows of all of them.
-        """
+        """Train the members of jobs that share their settings, and keep the rows for the end; return them."""
         settings = jobs[0].settings
         key = settings.at_the_end
         tables = self.ledger.rows.setdefault(key, [])

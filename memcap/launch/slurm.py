@@ -28,12 +28,7 @@ ON_ACCELERATOR = Groups(Engine(loop="associative"))
 
 
 class ArrayTask:
-    """The callable of a task of the array.
-
-    Args:
-        session: the command's session.
-        environment: environment variables of jobs (`hydra.job.env_set`).
-    """
+    """The callable of a task of the array; `environment` are the variables of `hydra.job.env_set`."""
 
     def __init__(self, session: Session, environment: dict[str, str]):
         self.session, self.environment = session, environment
@@ -44,19 +39,14 @@ class ArrayTask:
             return self.session.train(jobs)
 
     def checkpoint(self, jobs: Sequence[Job]) -> Any:
-        """Return the task that submitit runs after a preemption by SLURM: the same, which trains the missing
-        members."""
+        """Return the task that submitit runs after a preemption: the same, for the missing members."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self, jobs)
 
 
 class SlurmPopulationLauncher(PopulationLauncher):
-    """Trains each population in a task of one array.
-
-    Args:
-        parameters: those of `submitit_slurm`.
-    """
+    """Trains each population in a task of one array; `parameters` are those of `submitit_slurm`."""
 
     __module__ = MODULE
 
@@ -95,14 +85,11 @@ class SlurmPopulationLauncher(PopulationLauncher):
             except FailedJobError as error:  # with the task's traceback; the other tasks go on
                 yield dict.fromkeys(jobs, error)
             except UncompletedJobError:
-                line = (
-                    f"SLURM's task {each.job_id} ended as {each.state}; the same command trains what is"
-                    " missing"
-                )
-                yield dict.fromkeys(jobs, UserError(line))
+                end = f"SLURM's task {each.job_id} ended as {each.state}"
+                error = UserError(f"{end}; the same command trains what is missing")
+                yield dict.fromkeys(jobs, error)
 
 
 def register() -> None:
-    """Register the launcher with Hydra. Its parameters come from the plugin for `submitit_slurm`, without
-    which it is refused."""
+    """Register the launcher with Hydra, with the parameters of the plugin for `submitit_slurm`."""
     launcher.register(SlurmPopulationLauncher, "population_slurm", ["submitit_slurm"])

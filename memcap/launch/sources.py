@@ -109,8 +109,7 @@ class PaperSource(GroupSource):
         return (group == self.group and _name(name) in FORMER) or super().is_config(config_path)
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Load one study, which sets keys of any group. Under its former name its rows stay where they
-        were."""
+        """Load one study, of any group's keys; under its former name its rows stay where they were."""
         name = _name(config_path)
         if name in FORMER:
             file = root() / self.group / f"{FORMER[name]}.yaml"
@@ -119,10 +118,7 @@ class PaperSource(GroupSource):
 
 
 class SearchPath(SearchPathPlugin):
-    """The search paths of groups that are not in conf/.
-
-    `sweeps` lies beside conf/ and in the papers' folders; `task` is made from the tasks.
-    """
+    """The search paths of groups that are not in conf/: `sweeps`, and `task`, made from the tasks."""
 
     folders: ClassVar[list[Path]] = []  # a --config-dir that Hydra's own command line does not see
 

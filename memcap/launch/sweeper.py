@@ -38,12 +38,8 @@ class GridSweeperConf:
 
 
 class GridSweeper(Sweeper):
-    """Launches a job for each combination of swept values.
-
-    Args:
-        max_batch_size: most jobs that the launcher gets at a time; None: all.
-        params: overrides beside those of the command line, which take precedence.
-    """
+    """Launches a job for each combination of swept values, at most `max_batch_size` at a time; `params` are
+    overrides beside those of the command line, which take precedence."""
 
     __module__ = MODULE
 
@@ -58,14 +54,8 @@ class GridSweeper(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
-        """Launch the jobs of a command line's overrides, batch by batch.
-
-        Returns:
-            The return values of each batch's jobs.
-
-        Raises:
-            Exception: that of the first job that failed, once its batch has ended.
-        """
+        """Launch the jobs of a command line's overrides, batch by batch. Return what its jobs return; raise
+        what the first job that failed raised, once its batch has ended."""
         assert self.config is not None
         assert self.launcher is not None
         jobs = expand(self.params, arguments, self.loader)
@@ -87,12 +77,8 @@ class GridSweeper(Sweeper):
 def expand(
     params: Mapping[str, str] | None, arguments: Sequence[str], loader: ConfigLoader
 ) -> list[list[str]]:
-    """Return the overrides of each job of a multirun.
-
-    Args:
-        params: `hydra.sweeper.params`.
-        arguments: the overrides of the command line, which take precedence.
-        loader: Hydra's loader, which resolves glob(*).
+    """Return the overrides of each job of a multirun, by `hydra.sweeper.params` and the command line, which
+    takes precedence. Hydra's loader resolves glob(*).
 
     Raises:
         UserError: there are no jobs.

@@ -16,32 +16,15 @@ from functools import cache
 from typing import NamedTuple
 
 from memcap.knobs import UserError
-from memcap.loops.base import Loop, Pass, Readout, Request, outputs_first
-from memcap.loops.score import Answers, Sums, loss_and_score_sums
+from memcap.loops.base import Loop, Request
+from memcap.loops.base import Pass as Pass
+from memcap.loops.base import Readout as Readout
+from memcap.loops.base import outputs_first as outputs_first
+from memcap.loops.score import Answers as Answers
+from memcap.loops.score import Sums as Sums
+from memcap.loops.score import loss_and_score_sums as loss_and_score_sums
 from memcap.runtime import plugins
 from memcap.terminal.words import warn_once
-
-__all__ = [
-    "GENERAL",
-    "Answers",
-    "Choice",
-    "Loop",
-    "Pass",
-    "Readout",
-    "Request",
-    "Sums",
-    "check",
-    "check_name",
-    "choose",
-    "loops",
-    "loss_and_score_sums",
-    "names",
-    "outputs_first",
-    "padding_cost",
-    "resolve",
-    "row_columns",
-    "version",
-]
 
 GENERAL = ("auto", "reproducible")
 
@@ -69,11 +52,7 @@ _outside: dict[str, Loop] = {}
 
 
 def _named(name: str) -> list[Loop]:
-    """Return the loops of this name, those of the highest rank first.
-
-    Raises:
-        UserError: there is none.
-    """
+    """Return the loops of this name, those of the highest rank first; raise UserError if there is none."""
     if plugins.is_import_path(name):
         if name not in _outside:
             target = plugins.import_object(name, "engine.loop")
@@ -93,11 +72,7 @@ def _named(name: str) -> list[Loop]:
 
 def resolve(name: str, request: Request) -> Loop:
     """Return the first available loop of this name that serves the request, or of its fallback; for auto and
-    reproducible, the loop of the highest rank that they may choose.
-
-    Raises:
-        UserError: there is no loop of this name.
-    """
+    reproducible, the loop of the highest rank that they may choose. Refuse a name that no loop has."""
     if name in GENERAL:
         found = [loop for loop in loops() if request.platform in loop.chosen_on]
         found = [loop for loop in found if name == "auto" or loop.reproducible]
@@ -112,21 +87,13 @@ def resolve(name: str, request: Request) -> Loop:
 
 
 def choose(name: str, request: Request) -> Choice:
-    """Choose the loop of a program.
-
-    Args:
-        name: auto, reproducible, a name, or module:object.
-        request: the program's request.
-
-    Raises:
-        UserError: there is no loop of this name.
-    """
+    """Choose the loop of a program; raise UserError if there is none of this name."""
     loop = resolve(name, request)
     return Choice(loop.name, loop.side_by_side(request.platform))
 
 
 def _is_here(loop: Loop) -> bool:
-    """Return whether a loop that would be chosen can run; print a note if it cannot."""
+    """Tell whether a loop can run; print a note if it cannot."""
     why = loop.missing()
     if why is not None:
         warn_once(f"XLA runs {loop.what}'s loop, as engine.loop={loop.name} cannot run here: {why}")
@@ -134,22 +101,14 @@ def _is_here(loop: Loop) -> bool:
 
 
 def check_name(name: str) -> None:
-    """Refuse a loop that does not exist.
-
-    Raises:
-        UserError: there is none of this name.
-    """
+    """Raise UserError if there is no loop of this name."""
     if name not in GENERAL:
         _named(name)
 
 
 def check(name: str) -> None:
     """Refuse a named loop that cannot run in this process, before anything trains. If several share the name,
-    one that can run is enough: XLA trains the members of the others.
-
-    Raises:
-        UserError: there is no such loop, or it cannot run here.
-    """
+    one that can run is enough: XLA trains the members of the others."""
     if name in GENERAL:
         return
     reasons = []

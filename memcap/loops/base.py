@@ -33,49 +33,34 @@ Weights = tuple[jax.Array, jax.Array, jax.Array, jax.Array | None]  # kernel, re
 
 
 class Readout(NamedTuple):
-    """A linear read-out.
+    """A linear read-out."""
 
-    Args:
-        kernel: (H, O).
-        bias: (O,).
-    """
-
-    kernel: Any
-    bias: Any
+    kernel: Any  # (H, O)
+    bias: Any  # (O,)
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Pass:
-    """One pass of a cell over time.
+    """One pass of a cell over time."""
 
-    Args:
-        inputs: symbols below F, (T, B) int, or vectors, (T, B, F).
-        length: () int, how many of the T steps count, the same for all sequences.
-        window_starts: (T,) bool, true at the first step of each window of truncated backpropagation; None:
-            one window.
-        reset_carry: whether the carry is set to zero where a window starts; otherwise only its gradient is
-            cut.
-        return_sequences: whether to return the hidden state or output of every step, or of the last one.
-        readout: the read-out to apply to hidden states; None: return hidden states.
-        num_units: () int, the number of units without the padding, which has zero weights; None: no padding.
-            A loop may skip the padding to save time.
-    """
-
-    inputs: Any
-    length: Any
+    inputs: Any  # symbols below F, (T, B) int, or vectors, (T, B, F)
+    length: Any  # () int, how many of the T steps count, the same for all sequences
+    # (T,) bool, true at the first step of each window of truncated backpropagation; None: one window
     window_starts: Any = None
+    # whether the carry is set to zero where a window starts; otherwise only its gradient is cut
     reset_carry: bool = field(default=False, metadata={"static": True})
+    # whether to return the hidden state or output of every step, or of the last one
     return_sequences: bool = field(default=True, metadata={"static": True})
-    readout: Readout | None = None
+    readout: Readout | None = None  # the read-out to apply to hidden states; None: return hidden states
+    # () int, the number of units without the padding, which has zero weights; None: no padding. A loop may
+    # skip the padding to save time
     num_units: Any = None
 
     @property
     def carry_factor(self) -> Float[Array, " T"] | None:
         """Factors of the carry's gradient: 0 at the first step of a window, 1 elsewhere; None: one window.
-
-        With `reset_carry` they multiply the carry itself, too.
-        """
+        With `reset_carry` they multiply the carry itself, too."""
         return None if self.window_starts is None else jnp.where(self.window_starts, 0.0, 1.0)
 
     def vectors(self, features: int) -> Float[Array, "T B F"]:
@@ -83,10 +68,8 @@ class Pass:
         return jax.nn.one_hot(self.inputs, features) if self.inputs.ndim == 2 else self.inputs
 
     def core(self, inputs: Any) -> Pass:
-        """Return a pass over these inputs with only the fields that a hand-written gradient uses.
-
-        XLA would carry the others through the whole program.
-        """
+        """Return a pass over these inputs with only the fields that a hand-written gradient uses; XLA would
+        carry the others through the whole program."""
         return Pass(inputs, self.length, None, self.reset_carry, self.return_sequences)
 
     def cotangent(self, d_inputs: Any) -> Pass:
@@ -95,44 +78,31 @@ class Pass:
 
 
 class Request(NamedTuple):
-    """The properties of a program that decide whether a loop serves it.
+    """The properties of a program that decide whether a loop serves it."""
 
-    Args:
-        cell: the cell to run over time.
-        platform: "cpu", "gpu" or "tpu", where the program will run: with `memcap plan`, perhaps on another
-            machine.
-        windows: whether gradients are cut at windows.
-    """
-
-    cell: type[nnx.RNNCellBase]
+    cell: type[nnx.RNNCellBase]  # the cell to run over time
+    # "cpu", "gpu" or "tpu", where the program will run: with `memcap plan`, perhaps on another machine
     platform: str
-    windows: bool
+    windows: bool  # whether gradients are cut at windows
 
 
 class Loop:
-    """One way to run a cell over time, with exact gradients. A subclass must define `run`.
+    """One way to run a cell over time, with exact gradients. A subclass must define `run`."""
 
-    Attributes:
-        name: value of `engine.loop` and of the column `loop`; for a loop outside the package both are
-            `module:object`.
-        what: the cell that it runs, in words, for the warning that the loop cannot run here.
-        chosen_on: platforms on which `engine.loop=auto` may choose it.
-        rank: of the loops that `auto` may choose and that serve a request, it takes the one of highest rank.
-        reproducible: whether `engine.loop=reproducible` may choose it: its results have equal bits on
-            machines with the same jaxlib and the same kind of processor.
-        fallback: name of the loop that serves the requests that this one refuses.
-        fuses_readout: whether `run` applies the read-out's kernel itself; otherwise `Loop.__call__` does.
-        seconds_per_padded_weight: cost of each weight of padding per training step; None: on a CPU, members
-            of several widths do not share a program of this loop.
-    """
-
+    # value of `engine.loop` and of the column `loop`; for a loop outside the package both are `module:object`
     name: str = ""
-    what: str = "the cell"
-    chosen_on: Collection[str] = ()
+    what: str = "the cell"  # the cell that it runs, in words, for the warning that the loop cannot run here
+    chosen_on: Collection[str] = ()  # platforms on which `engine.loop=auto` may choose it
+    # of the loops that `auto` may choose and that serve a request, it takes the one of highest rank
     rank: int = 0
+    # whether `engine.loop=reproducible` may choose it: its results have equal bits on machines with the same
+    # jaxlib and the same kind of processor
     reproducible: bool = False
-    fallback: str = "while"
+    fallback: str = "while"  # name of the loop that serves the requests that this one refuses
+    # whether `run` applies the read-out's kernel itself; otherwise `Loop.__call__` does
     fuses_readout: bool = False
+    # cost of each weight of padding per training step; None: on a CPU, members of several widths do not share
+    # a program of this loop
     seconds_per_padded_weight: float | None = None
 
     def refuses(self, request: Request) -> str | None:
@@ -148,17 +118,13 @@ class Loop:
         return platform != "cpu"
 
     def version(self) -> str:
-        """Return the version of the loop's arithmetic; a half-trained member continues only with the same
-        version."""
+        """Return the version of its arithmetic; a half-trained member continues only with the same one."""
         return self.name
 
     def row_columns(self, side_by_side: bool) -> dict[str, str]:
         """Return the columns batching, scan and kernel, which named the loop before the column `loop` did."""
-        return {
-            "batching": "vmap" if side_by_side else "map",
-            "scan": "scan" if side_by_side else "loop",
-            "kernel": "xla",
-        }
+        batching, scan = ("vmap", "scan") if side_by_side else ("map", "loop")
+        return {"batching": batching, "scan": scan, "kernel": "xla"}
 
     def run(self, cell: Cell, carry: Carry, over: Pass) -> CarryAndOutputs:
         """Run a cell over the first `over.length` of T steps.
@@ -187,11 +153,8 @@ class Loop:
         return carry, outputs + readout.bias[:, None]
 
     def score(self, cell: Cell, carry: Carry, over: Pass, answers: Answers) -> Sums:
-        """Run a cell over a pass and score its outputs; a loop may override this to do both at once.
-
-        Returns:
-            The sums over the answers that are due; the loss has an exact gradient.
-        """
+        """Run a cell over a pass and score its outputs; a loop may override this to do both at once. The loss
+        has an exact gradient."""
         _, outputs = self(cell, carry, over)
         return loss_and_score_sums(outputs_first(outputs), answers)
 
@@ -221,10 +184,9 @@ def run_feature_major(
 
     Args:
         over_time: (weights, carry of (U, B) arrays, pass) -> (carry, outputs). Outputs may be None if they
-            are the hidden state of the carry.
+            are the hidden state of the carry, its last array.
         weights: kernel (F, G), recurrent (U, G), bias (G,) of the cell.
-        carry: its last array is the hidden state.
-        over: the pass.
+        carry, over: as for `Loop.run`.
         fuses: whether `over_time` can apply the read-out's kernel, which it then gets as the last weight.
     """
     dtype, kernel = weights[0].dtype, None if over.readout is None else over.readout.kernel

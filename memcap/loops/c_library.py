@@ -38,13 +38,7 @@ class LibraryError(RuntimeError):
 
 @dataclass(frozen=True)
 class Library:
-    """A library in this process.
-
-    Args:
-        path: the file that it was loaded from.
-        digest: of its bytes.
-        handle: the library as ctypes loaded it.
-    """
+    """A library in this process: its file, the digest of its bytes, and what ctypes loaded."""
 
     path: Path
     digest: str
@@ -56,8 +50,7 @@ class Library:
         return f"{self.path.stem}-{self.digest[:8]}"
 
     def target(self, call: str) -> str:
-        """Return the name by which XLA knows a function of the library: an executable in XLA's cache needs
-        the very library that it was made with."""
+        """Return XLA's name of a function, which keeps executables in its cache to this very library."""
         return f"{call}_{self.name}"
 
     @property
@@ -95,9 +88,8 @@ def load(source: Path, calls: Sequence[str] = ()) -> Library:
     for call in calls:
         if not hasattr(library.handle, call):
             raise LibraryError(f"its library lacks the function {call}")
-        jax.ffi.register_ffi_target(
-            library.target(call), jax.ffi.pycapsule(getattr(library.handle, call)), platform="cpu"
-        )
+        capsule = jax.ffi.pycapsule(getattr(library.handle, call))
+        jax.ffi.register_ffi_target(library.target(call), capsule, platform="cpu")
     return library
 
 
@@ -119,14 +111,12 @@ def _compiled(source: Path) -> Path:
     macros = _run([COMPILER, *FLAGS, "-dM", "-E", "-x", "c", os.devnull])
     files = [path.read_bytes() for path in (source, *headers)]
     command = [COMPILER, *FLAGS, "-shared", "-fPIC", f"-I{include}", str(source), "-o"]
-    return _cached(
-        source.stem, [*files, " ".join(FLAGS).encode(), macros], lambda path: _run([*command, str(path)])
-    )
+    parts = [*files, " ".join(FLAGS).encode(), macros]
+    return _cached(source.stem, parts, lambda path: _run([*command, str(path)]))
 
 
 def _cached(stem: str, parts: list[bytes], make: Callable[[Path], Any]) -> Path:
-    """Return the library that `make` writes from these parts, making it if it is not in the cache or is not
-    the one that was tested."""
+    """Return the library that `make` writes from these parts, unless the cache has it, tested."""
     key = hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
     path = cache.folder() / "native" / f"{stem}-{key}.so"
     theirs = any(map(cache.not_ours, (path, path.with_suffix(".tested"))))
@@ -141,13 +131,8 @@ def _cached(stem: str, parts: list[bytes], make: Callable[[Path], Any]) -> Path:
 
 
 def missing(library: Callable[[], Library], right: Callable[[], bool], what: str) -> str | None:
-    """Say why this process cannot use a library; None: it can. One that is new here is tested first.
-
-    Args:
-        library: loads it.
-        right: the test: whether it computes what it should.
-        what: the thing that it computes, such as "an LSTM".
-    """
+    """Say why this process cannot use the library that `library` loads; None: it can. One that is new here is
+    tested first, by `right`; `what` names what it should compute, such as "an LSTM"."""
     if jax.default_backend() != "cpu":
         return "it is for CPUs"
     try:
@@ -164,11 +149,7 @@ def missing(library: Callable[[], Library], right: Callable[[], bool], what: str
 
 
 def _run(command: Sequence[str]) -> bytes:
-    """Run a command and return what it prints.
-
-    Raises:
-        LibraryError: it isn't there, or fails.
-    """
+    """Run a command and return what it prints; raise LibraryError if it isn't there, or fails."""
     try:
         return subprocess.run(command, capture_output=True, check=True, timeout=MOST_SECONDS).stdout
     except OSError as error:

@@ -32,23 +32,18 @@ class Terms(NamedTuple):
     By the delta rule a value replaces what the key has, in part: value[t] becomes strength[t] (value[t] - S^T
     key[t]), S being the matrix after the decay. A step may have several writes, one after another, each with
     its own decay.
-
-    Args:
-        matrix: S before the first step.
-        log_decay: per write, at most 0, for each number of a key, or one for all of them; None: 0.
-        key, value: per write; their number W is T or a multiple of T.
-        query: per step.
-        scales: the rest of the state, before the first step and after each; None: there is none.
-        strength: per write, for the delta rule; None: values are added.
     """
 
-    matrix: Float[Array, "B K V"]
+    matrix: Float[Array, "B K V"]  # S before the first step
+    # per write, at most 0, for each number of a key, or one for all of them; None: 0
     log_decay: Float[Array, "W B D"] | None
+    # per write; their number W is T or a multiple of T
     key: Float[Array, "W B K"]
     value: Float[Array, "W B V"]
-    query: Float[Array, "T B K"]
+    query: Float[Array, "T B K"]  # per step
+    # the rest of the state, before the first step and after each; None: there is none
     scales: Float[Array, "T1 B"] | None = None
-    strength: Float[Array, "W B"] | None = None
+    strength: Float[Array, "W B"] | None = None  # per write, for the delta rule; None: values are added
 
     @property
     def writes(self) -> int:
@@ -58,15 +53,9 @@ class Terms(NamedTuple):
 
 @singledispatch
 def terms(cell: Any, state: Any, shifted: Float[Array, "T B F2"], resets: Bool[Array, " T"] | None) -> Terms:
-    """Return the terms of T steps.
-
-    Args:
-        cell: a cell whose class is registered.
-        state: the cell's state before the first step, without the last input.
-        shifted: each step's input, and the previous one.
-        resets: steps before which the state is set to zero; None: none. The loop itself sets S and the last
-            input.
-    """
+    """Return the terms of T steps of a cell whose class is registered, from a state without the last input.
+    `shifted` is each step's input, and the previous one; before `resets` the state is set to zero. The loop
+    itself sets S and the last input."""
     raise NotImplementedError(f"{type(cell).__name__} has no terms")
 
 
@@ -168,7 +157,6 @@ def _(cell: MLSTM, read: Any, scale: Any) -> jax.Array:
 
 @state_of.register
 def _(cell: MLSTM, matrix: Any, scale: Any) -> Any:
-    """Return C, n and m."""
     return matrix[..., :-1], matrix[..., -1], scale
 
 

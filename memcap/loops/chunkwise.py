@@ -58,8 +58,7 @@ STEP = ("__call__", "update", "write", "show", "read", "project")  # the methods
 
 
 def chunk_steps(steps: int) -> int:
-    """Return the number of steps per chunk: the one of CHUNKS with the smallest remainder, since cutting off
-    a remainder copies all hidden states."""
+    """Return the steps per chunk with the smallest remainder: cutting it off copies all hidden states."""
     return min(steps, min(CHUNKS, key=lambda chunk: -steps % chunk))
 
 
@@ -115,14 +114,9 @@ def each_write(terms: Terms, of_steps: Shaped[Array, "C ..."]) -> Shaped[Array, 
 def through_chunk(
     terms: Terms, starts: Bool[Array, " C"] | None, reset: bool, every: bool
 ) -> tuple[Float[Array, "B K V"], Float[Array, "C B V"] | None]:
-    """Return S after the last step of a chunk, and what is read from it after each step, if wanted.
-
-    Args:
-        terms: of the chunk's steps.
-        starts: where windows begin; None: nowhere.
-        reset: whether nothing of a window goes on into the next; otherwise it does, with its gradient cut.
-        every: whether to read after each step.
-    """
+    """Return S after the last step of a chunk, and what is read from it after `every` step, if wanted.
+    `starts`: where windows begin; `reset`: whether nothing of a window goes on into the next; otherwise it
+    does, with its gradient cut."""
     writes, dtype = len(terms.key), terms.key.dtype
     # A row is a write, a column what was written: before the chunk, and by each of its writes.
     t, s, j = jnp.arange(writes)[:, None, None], jnp.arange(writes + 1)[:, None], jnp.arange(writes)
@@ -163,14 +157,8 @@ def through_chunk(
 def _value(
     terms: Terms, inside: Float[Array, "W S B D"], outside: Float[Array, "W S B D"] | None = None
 ) -> Float[Array, "W B V"]:
-    """Return what each write adds at its key.
-
-    Args:
-        terms: of the chunk's steps.
-        inside: decays of what was written in the write's own window.
-        outside: decays of what was written before that window, which gets no gradient; None: it counts for
-            nothing.
-    """
+    """Return what each write adds at its key, given the decays of what was written inside its own window, and
+    outside, before it, which gets no gradient; None: that counts for nothing."""
     if terms.strength is None:
         return terms.value
     key, cut = terms.key, None
@@ -248,11 +236,8 @@ class Chunkwise(MaskedScan):
         graph, weights = nnx.split(cell)
         step = chunk_of(graph, factor is not None, over.reset_carry, over.return_sequences)
         kernel = None if over.readout is None else over.readout.kernel
-        by_chunk = Pass(
-            rows.reshape(-1, chunk, *rows.shape[1:]),
-            (over.length + chunk - 1) // chunk,
-            return_sequences=over.return_sequences,
-        )
+        chunks, length = rows.reshape(-1, chunk, *rows.shape[1:]), (over.length + chunk - 1) // chunk
+        by_chunk = Pass(chunks, length, return_sequences=over.return_sequences)
         carry, hidden = stepwise(masked, step, (weights, kernel), carry, by_chunk, None)
         if over.return_sequences:
             hidden = hidden.reshape(-1, *hidden.shape[2:])[:steps]

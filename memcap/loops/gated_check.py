@@ -44,11 +44,8 @@ def all_right(cell: GatedC) -> bool:
 
 
 def is_right(cell: GatedC, case: Case) -> bool:
-    """Return whether the C's values and gradients equal those of float64 at one size.
-
-    A gradient is right if it says how fast a loss changes in a random direction that leans towards it, one
-    per array.
-    """
+    """Return whether the C's values and gradients equal those of float64 at one size. A gradient is right if
+    it says how fast a loss changes in a random direction that leans towards it, one per array."""
     rng = np.random.default_rng(0)
     arrays = _draw(cell, case, rng)
     symbols = arrays[-1].argmax(-1).astype(np.int32)
@@ -65,10 +62,8 @@ def is_right(cell: GatedC, case: Case) -> bool:
 
     compiled = jax.jit(values_and_gradients).lower(tuple(weighed), *arrays).compile(QUICK)
     values, gradients = jax.tree.map(np.asarray, compiled(tuple(weighed), *arrays))
-    right = [
-        np.abs(a - b).max() <= TOLERANCE * (1 + np.abs(b).max())
-        for a, b in zip(values, expected, strict=True)
-    ]
+    pairs = zip(values, expected, strict=True)
+    right = [np.abs(a - b).max() <= TOLERANCE * (1 + np.abs(b).max()) for a, b in pairs]
     for k, gradient in enumerate(gradients if case.vectors else gradients[:-1]):
         direction = rng.standard_normal(gradient.shape) + np.sign(gradient)  # so that its parts add up
         ends = [[*start[:k], start[k] + far * direction, *start[k + 1 :]] for far in (-NUDGE, NUDGE)]
@@ -80,7 +75,6 @@ def is_right(cell: GatedC, case: Case) -> bool:
 
 
 def _draw(cell: GatedC, case: Case, rng: np.random.Generator) -> list[np.ndarray]:
-    """Draw weights, carry and inputs."""
     columns = cell.blocks * case.units
     shapes = (
         (case.features, columns),

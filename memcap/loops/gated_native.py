@@ -32,24 +32,16 @@ MOST_STEPS = 2**24
 
 @dataclass(frozen=True)
 class GatedC:
-    """A cell that runs in C.
+    """A cell that runs in C."""
 
-    Args:
-        name: the NAME of its source, NAME.c, and of its calls, memcap_NAME_forward.
-        words: the cell in words, "an LSTM".
-        blocks: number of blocks of U columns in its weights.
-        states: number of arrays in its carry; the last one is h.
-        step: the cell in NumPy: (x @ kernel + bias and h @ recurrent, each (B, blocks * U); the carry, each
-            (U, B)) -> the next carry.
-        check: whether the C computes what the step does (memcap/loops/gated_check.py).
-    """
-
-    name: str
-    words: str
-    blocks: int
-    states: int
+    name: str  # the NAME of its source, NAME.c, and of its calls, memcap_NAME_forward
+    words: str  # the cell in words, "an LSTM"
+    blocks: int  # number of blocks of U columns in its weights
+    states: int  # number of arrays in its carry; the last one is h
+    # the cell in NumPy: (x @ kernel + bias and h @ recurrent, each (B, blocks * U); the carry, each (U, B))
+    # -> the next carry
     step: Callable[[Any, Any, Any], Any]
-    check: Callable[[GatedC], bool]
+    check: Callable[[GatedC], bool]  # whether the C computes what the step does (memcap/loops/gated_check.py)
 
     @property
     def source(self) -> Path:
@@ -64,11 +56,8 @@ class GatedC:
 
     @cache  # noqa: B019  (a cell in C is one of the few of this folder)
     def library(self) -> Library:
-        """Load the library and make its calls known to XLA; once per process.
-
-        Raises:
-            LibraryError: this machine cannot have it; `missing` says so beforehand.
-        """
+        """Load the library and make its calls known to XLA; once per process. Raise LibraryError if this
+        machine cannot have it, as `missing` says beforehand."""
         loaded = c_library.load(self.source, self.calls)
         size = getattr(loaded.handle, f"memcap_{self.name}_size")
         size.restype, size.argtypes = ctypes.c_int64, [ctypes.c_int, *[ctypes.c_int64] * 5, ctypes.c_int]
@@ -80,8 +69,7 @@ class GatedC:
         return c_library.missing(self.library, lambda: self.check(self), self.words)
 
     def size(self, which: int, *sizes: int) -> int:
-        """Return the number of floats of a buffer, given T, F, U, O, B and whether inputs are vectors; -1 if
-        they are out of range."""
+        """Return the floats of a buffer, given T, F, U, O, B and whether inputs are vectors; -1: too many."""
         return getattr(self.library().handle, f"memcap_{self.name}_size")(which, *sizes)
 
 
@@ -126,22 +114,18 @@ def _forward(
     inputs: jax.Array,
     extents: jax.Array,
 ) -> Any:
-    """Return the carry after the last step, the outputs, and, if wanted, the residuals of the backward
-    pass."""
+    """Return the last carry, the outputs and, if wanted, the residuals of the backward pass."""
     kernel, recurrent, bias, readout = weights
     states, tree = jax.tree.flatten(carry)
     matrix, inputs = _matrix(recurrent, readout), _time_last(inputs)
     rows = 0 if not return_sequences else recurrent.shape[0] if readout is None else readout.shape[1]
     state = jax.ShapeDtypeStruct(states[0].shape, jnp.float32)
     outputs = jax.ShapeDtypeStruct((inputs.shape[0], rows, inputs.shape[-1]), jnp.float32)
-    buffers = (
-        _buffer(cell, SLOTS if with_residuals else TWO_SLOTS, kernel, matrix, inputs),
-        _buffer(cell, WORK, kernel, matrix, inputs),
-    )
+    which = SLOTS if with_residuals else TWO_SLOTS, WORK
+    buffers = (_buffer(cell, each, kernel, matrix, inputs) for each in which)
     operands = kernel, recurrent, bias, matrix, *states, inputs, extents
-    *states, outputs, residuals, _ = _call(
-        cell, cell.calls[0], (*[state] * len(states), outputs, *buffers), operands
-    )
+    results = *[state] * len(states), outputs, *buffers
+    *states, outputs, residuals, _ = _call(cell, cell.calls[0], results, operands)
     return jax.tree.unflatten(tree, states), outputs if return_sequences else None, residuals
 
 
@@ -248,7 +232,6 @@ def _time_last(inputs: jax.Array) -> jax.Array:
 def _buffer(
     cell: GatedC, which: int, kernel: jax.Array, matrix: jax.Array, inputs: jax.Array
 ) -> jax.ShapeDtypeStruct:
-    """Return the shape of a buffer that the C needs."""
     sizes = inputs.shape[0], kernel.shape[0], *matrix.shape, inputs.shape[-1], int(inputs.ndim == 3)
     return jax.ShapeDtypeStruct((cell.size(which, *sizes),), jnp.float32)
 
@@ -262,12 +245,7 @@ def _call(
 
 class GatedNative(WhileLoop):
     """A gated cell on CPUs in C: the fastest loop there is. It is compiled for this machine, so its rows
-    repeat to the bit only here.
-
-    Attributes:
-        in_c: the cell.
-        xla: the loop that runs what the C does not serve, such as float64.
-    """
+    repeat to the bit only here."""
 
     name = "native"
     reproducible = False
@@ -275,8 +253,8 @@ class GatedNative(WhileLoop):
     # measured with the LSTM on a core of an AMD EPYC (Zen 4), `python -m benchmarks cells`; it is the
     # optimizer's time, which a cell's equations do not change
     seconds_per_padded_weight = 3e-9
-    in_c: GatedC
-    xla: Loop = while_loop.LOOP
+    in_c: GatedC  # the cell
+    xla: Loop = while_loop.LOOP  # the loop that runs what the C does not serve, such as float64
 
     def weights(self, cell: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Return kernel, recurrent weights and bias of a cell; see `over_time`."""
@@ -315,8 +293,7 @@ class GatedNative(WhileLoop):
         return run_feature_major(run_in_c, self.weights(cell), carry, over, fuses=over.return_sequences)
 
     def score(self, cell: Cell, carry: Any, over: Pass, answers: Answers) -> Sums:
-        """Run a cell over a pass, score it and compute the gradient in one call of C, if every step answers
-        with a class."""
+        """Run, score and differentiate in one call of C, if every step answers with a class."""
         fits = answers.loss == "classes" and over.return_sequences and answers.due is not None
         if not fits or over.readout is None:
             return super().score(cell, carry, over, answers)
@@ -330,14 +307,12 @@ class GatedNative(WhileLoop):
 
 
 def takes(arrays: tuple[jax.Array, ...], over: Pass) -> bool:
-    """Return whether the C serves a pass: float32 weights and carry, one window, and no more steps than it
-    can count."""
+    """Return whether the C serves a pass: float32, one window, no more steps than it can count."""
     steps, batch = over.inputs.shape[:2]
     fits = steps <= MOST_STEPS and steps * batch < 2**31
     return over.window_starts is None and fits and all(array.dtype == jnp.float32 for array in arrays)
 
 
 def _extents(cell: Any, over: Pass) -> jax.Array:
-    """Return the numbers of steps and units that count: (2,) int32."""
     units = jnp.asarray(cell.hidden_features if over.num_units is None else over.num_units)
     return jnp.stack([over.length, units]).astype(jnp.int32)

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 
 def _joined(x: jax.Array, h: jax.Array, features: int) -> jax.Array:
-    """Stack the operand of a step's product, (F + U, B): the input, symbols (B,) or vectors (B, F), above the
-    hidden state."""
+    """Stack the operand of a step's product, (F + U, B): the input, (B,) or (B, F), above h."""
     if x.ndim > 1:
         return jnp.concatenate([x.T.astype(h.dtype), h], 0)
     below = jnp.pad(h, ((features, 0), (0, 0)))
@@ -46,8 +45,7 @@ def lstm_masked(
 def _forward(
     with_residuals: bool, weights: Weights, carry: CarryCH, over: Pass, factor: jax.Array | None
 ) -> tuple[CarryCH, jax.Array, jax.Array | None]:
-    """Return the carry after the last step, the residuals if wanted, and the outputs. Residuals are each
-    step's i, f, g, o, c, (T, 5U, B)."""
+    """Return what `memcap.loops.lstm_while` does, with residuals i, f, g, o, c of each step, (T, 5U, B)."""
     kernel, _, bias, readout = weights
     features, bias = len(kernel), None if over.inputs.ndim == 2 else bias
     matrix, rows, buffers = start_forward(weights, over, factor, 5 if with_residuals else 0)
@@ -89,8 +87,7 @@ def _lstm_masked_bwd(saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]
     start = start_backward(weights, over, last, cotangents)
 
     def step(state: Any, _: Any, valid: Any, row: Any) -> tuple[Any, Any]:
-        """Go back through a step. Step t makes the h that enters step t + 1, whose weights get their gradient
-        here."""
+        """Go back through step t, whose h enters step t + 1; the weights there get their gradient."""
         (dc, dh), dw, db, dz_after = state
         (x_after, factor_after), here, residuals, d_output = row
         *gates, c = jnp.split(residuals, 5, 0)

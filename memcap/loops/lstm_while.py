@@ -48,8 +48,7 @@ def lstm_while(
             As rows of the recurrent product, the read-out costs next to nothing. It needs one window,
             `factor` None: at a window's start, the h that is read out is not the h that flows on.
         carry: (c, h), each (U, B), the state before the first step.
-        over: the `core` of a pass.
-        factor: the pass's `carry_factor`.
+        over, factor: the `core` of a pass, and its `carry_factor`.
 
     Returns:
         The carry (c, h) after `length` steps; and, of a pass that returns sequences, the hidden states
@@ -87,8 +86,8 @@ def step_forward(
 def _forward(
     with_residuals: bool, weights: Weights, carry: CarryCH, over: Pass, factor: jax.Array | None
 ) -> tuple[CarryCH, jax.Array, jax.Array | None]:
-    """Return the carry after the last step, the residuals if wanted, and the outputs. Residuals are each
-    step's i, f, g, o, c, h, (T, 6U, B)."""
+    """Return the last carry, the residuals if wanted (each step's i, f, g, o, c, h, (T, 6U, B)), and the
+    outputs."""
     kernel, _, bias, readout = weights
     features, bias = len(kernel), None if over.inputs.ndim == 2 else bias
     matrix, rows, buffers = start_forward(weights, over, factor, 6 if with_residuals else 0)
@@ -122,20 +121,14 @@ def _lstm_while_fwd(
 
 
 class Backward(NamedTuple):
-    """Start of an LSTM's gradient over time.
+    """Start of an LSTM's gradient over time."""
 
-    Args:
-        matrix: (U, 4U + O), maps the gradient of a step's product to that of h.
-        dc, dh: (U, B), gradients of the last carry.
-        d_readout: (U, O), the read-out's gradient by the last step; None: no read-out.
-        sums: zeros, for the gradients of the matrix (F + U, 4U + O) and the bias (4U,).
-    """
-
-    matrix: Any
+    matrix: Any  # (U, 4U + O), maps the gradient of a step's product to that of h
+    # (U, B), gradients of the last carry
     dc: Any
     dh: Any
-    d_readout: Any
-    sums: Any
+    d_readout: Any  # (U, O), the read-out's gradient by the last step; None: no read-out
+    sums: Any  # zeros, for the gradients of the matrix (F + U, 4U + O) and the bias (4U,)
 
 
 def start_backward(weights: Weights, over: Pass, last: jax.Array, cotangents: Any) -> Backward:
@@ -205,15 +198,11 @@ lstm_while.defvjp(_lstm_while_fwd, _lstm_while_bwd)
 
 
 class LSTMLoop(Loop):
-    """Base of XLA's loops for memcap's LSTM.
-
-    Attributes:
-        over_time: `lstm_while`, or a function with its arguments.
-    """
+    """Base of XLA's loops for memcap's LSTM."""
 
     rank = 1
     fuses_readout = True
-    over_time: OverTime
+    over_time: OverTime  # `lstm_while`, or a function with its arguments
 
     def refuses(self, request: Request) -> str | None:
         """Refuse other cells."""

@@ -15,18 +15,14 @@ if TYPE_CHECKING:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Answers:
-    """The right answers.
+    """The right answers."""
 
-    Args:
-        targets: (T, B), or (B,) for the last step: classes, int, or values. Several values per answer have an
-            axis O in front.
-        due: bool, (T, B) or (B,), where an answer is due; None: everywhere.
-        loss: "classes": cross entropy (nats), with hits as the score. "values": squared error as both,
-            averaged over several values.
-    """
-
+    # (T, B), or (B,) for the last step: classes, int, or values. Several values per answer have an axis O in
+    # front
     targets: Any
-    due: Any
+    due: Any  # bool, (T, B) or (B,), where an answer is due; None: everywhere
+    # "classes": cross entropy (nats), with hits as the score. "values": squared error as both, averaged over
+    # several values
     loss: Literal["classes", "values"] = field(metadata={"static": True})
 
 

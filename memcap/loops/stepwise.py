@@ -28,8 +28,7 @@ Drive = Callable[..., tuple[Any, Any]]
 
 @cache
 def step_of(graph: nnx.GraphDef) -> Step:
-    """Return the step of a cell as a pure function; equal graphs get the same one, so that they share a
-    trace."""
+    """Return the step of a cell as a pure function; equal graphs share it, and so its trace."""
     return lambda params, carry, inputs: nnx.merge(graph, params)(carry, inputs)
 
 
@@ -58,10 +57,8 @@ def stepwise(
             an array, false there, and the body passes rows that must be zero there through
             `zero_unless`. Otherwise `valid` is True.
         step: (params, carry, (B, F) input) -> (carry, (B, H) output), pure.
-        params: pytree of the cell's parameters.
-        carry: pytree, the state before the first step.
-        over: the `core` of a pass over vectors.
-        factor: the pass's `carry_factor`.
+        params, carry: pytrees of the cell's parameters, and of the state before the first step.
+        over, factor: the `core` of a pass over vectors, and its `carry_factor`.
 
     Returns:
         The carry after `length` steps, and the outputs (T, B, H), zero after `length`, or the last one
@@ -110,8 +107,7 @@ def _stepwise_fwd(
 
 
 def _stepwise_bwd(drive: Drive, step: Step, residuals: Any, cotangents: Any) -> tuple[Any, ...]:
-    """Go backwards over time. No gradient passes the start of a window, whether the carry is reset or only
-    cut."""
+    """Go backwards over time. No gradient passes the start of a window, reset or cut."""
     params, entered, over, factor = residuals
     d_last, d_outputs = cotangents
     carry_shape = jax.tree.map(lambda buffer: jax.ShapeDtypeStruct(buffer.shape[1:], buffer.dtype), entered)
@@ -155,8 +151,7 @@ def _differentiable_of(like: Any, cotangents: Any) -> list[Any]:
 
 
 def _cotangent(like: Any, leaves: list[Any]) -> Any:
-    """Make a cotangent of `like` from those of its differentiable leaves; JAX expects float0 for the
-    others."""
+    """Make a cotangent of `like` from those of its differentiable leaves, with float0 for the others."""
     cotangents = iter(leaves)
     flat, tree = jax.tree.flatten(like)
     full = [

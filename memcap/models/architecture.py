@@ -93,12 +93,7 @@ class Architecture:
 
     def resized(self, weights: dict[str, Any], units: int) -> dict[str, Any]:
         """Return this architecture's weights for another number of units: cropped, or padded with units that
-        output zero and never learn.
-
-        Args:
-            weights: nested dict of NumPy arrays.
-            units: new width; the cell must have `can_pad`.
-        """
+        output zero and never learn; the cell must have `can_pad`."""
         result = jax.tree.map(
             lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.at_width(units).abstract_weights()
         )

@@ -17,10 +17,7 @@ Arrays = dict[str, np.ndarray]
 def export(model: Model, weights: dict[str, Any], layout: str) -> Arrays:
     """Return the weights as a flat dict of float32 arrays, in the order of the library of `layout`.
 
-    Args:
-        model: cell, units U, layers and read-out.
-        weights: nested dict, as `Architecture.build` takes it.
-        layout: "keras", "torch" or "flax"; see the function of that name for the arrays and how to load them.
+    `layout` is "keras", "torch" or "flax"; see the function of that name for the arrays and how to load them.
 
     Raises:
         UserError: no such layout; or, except for "flax", a cell that is not the library's LSTM, or a learned

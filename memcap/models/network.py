@@ -144,13 +144,8 @@ class Network(nnx.Module):
     def run(
         self, over: Pass, loop: str = "while", initial_carry: Any = None
     ) -> tuple[Any, Float[Array, "O *T B"]]:
-        """Run a pass; return the carry after its last step, and the outputs, (O, T, B) or (O, B).
-
-        Args:
-            over: the pass, without a read-out.
-            loop: name of the loop over time (memcap/loops/).
-            initial_carry: state to start from (default `carry`).
-        """
+        """Run a pass without a read-out as `__call__` does; return the carry after its last step, and the
+        outputs, (O, T, B) or (O, B)."""
         below, top = self._run_below_top(over, loop, initial_carry)
         carry, outputs = top.loop(top.cell, top.carry, top.over)
         carry = (join(below), carry) if isinstance(self.readout, LSTM) else join([*below, carry])

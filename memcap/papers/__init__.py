@@ -149,11 +149,7 @@ def folder(name: str) -> Path:
 
 
 def by_eye(paper: str) -> pl.DataFrame:
-    """Read by_eye.csv beside a paper's file.
-
-    Args:
-        paper: its `__file__`.
-    """
+    """Read by_eye.csv beside a paper's `__file__`."""
     return pl.read_csv(Path(paper).with_name("by_eye.csv"))
 
 
@@ -180,11 +176,8 @@ def find(name: str) -> Reproduction:
 
 
 def tally(name: str) -> dict[Whose, tuple[int, int]]:
-    """Return by `Claim.whose` how many claims hold in a paper's published rows, and how many there are.
-
-    Args:
-        name: a paper of the package.
-    """
+    """Return by `Claim.whose` how many claims hold in the published rows of a paper of the package, and how
+    many there are."""
     path = folder(name) / "verdicts.csv"
     if not path.is_file():
         return dict.fromkeys(get_args(Whose), (0, 0))
@@ -205,13 +198,8 @@ def totals() -> dict[Whose, tuple[int, int]]:
 
 
 def judge_claims(paper: Paper, rows: pl.DataFrame) -> pl.DataFrame:
-    """Judge each claim; return a line with the paper's number, ours, the verdict, and whether it is the one
-    of `Claim.expected`.
-
-    Args:
-        paper: the paper with its claims.
-        rows: trained members, as from `memcap.store.read`.
-    """
+    """Judge each claim on rows of trained members; return a line with the paper's number, ours, the verdict,
+    and whether it is the one of `Claim.expected`."""
     return pl.DataFrame(
         [
             {

@@ -39,21 +39,13 @@ class Numbers(tuple[float, ...]):
 
 
 def knob(name: str, kind: Any = pl.String) -> pl.Expr:
-    """Return a column with a knob of each row's task, null where the task has none of that name.
-
-    Args:
-        name: name of the knob and of the column.
-        kind: type of the column.
-    """
+    """Return a column of this name and kind with a knob of each row's task, null where the task has none."""
     return pl.col("knobs").str.json_path_match(f"$.{name}").cast(kind).alias(name)
 
 
 def having(**values: Any) -> pl.Expr:
-    """Return a mask of the rows with these values in columns, or in knobs of their task.
-
-    Args:
-        values: by name of the column or knob, a value, or several of which the row has any; None for null.
-    """
+    """Return a mask of the rows with these values in columns, or in knobs of their task: of each, a value, or
+    several of which the row has any; None for null."""
     return pl.all_horizontal(_has(name, value) for name, value in values.items())
 
 
@@ -64,38 +56,24 @@ def first_of(column: str, **conditions: pl.Expr | bool) -> pl.Expr:
 
 
 def over_seeds(score: str) -> list[pl.Expr]:
-    """Return aggregates of the seeds' final scores: `least`, `greatest`, `seeds`, and the median as `score`.
-
-    Args:
-        score: name of the median's column.
-    """
+    """Return aggregates of the seeds' final scores: `least`, `greatest`, `seeds`, and the median by the name
+    `score`."""
     final = pl.col("final")
     extremes = final.min().alias("least"), final.max().alias("greatest")
     return [final.median().alias(score), *extremes, pl.len().alias("seeds")]
 
 
 def group(data: pl.DataFrame, column: str, name: str) -> dict[str, list[float]]:
-    """Group the values of a column, in the order of the data.
-
-    Args:
-        data: a line per net.
-        column: the column of values.
-        name: template of groups' names; its fields are the columns to group by: "lag {lag}, {units} units".
-    """
+    """Group the values of a column, in the order of the data, by the fields of a template of groups' names:
+    "lag {lag}, {units} units"."""
     by = [field for _, field, _, _ in Formatter().parse(name) if field]
     parts = data.group_by(by, maintain_order=True)
     return {name.format(**dict(zip(by, key, strict=True))): own[column].to_list() for key, own in parts}
 
 
 def pick(data: pl.DataFrame, column: str, key: str, names: Iterable[Any]) -> dict[str, list[float]]:
-    """Return the values of a column for each value of another one; an empty list if no net has that.
-
-    Args:
-        data: a line per net.
-        column: the column of values.
-        key: the other column.
-        names: the values of `key`, or a mapping from them to the names of their groups.
-    """
+    """Return the values of a column for each of these values of the column `key`, or by the names that a
+    mapping gives them; an empty list if no net has that."""
     words = names if isinstance(names, Mapping) else {value: value for value in names}
     return {name: data.filter(pl.col(key) == value)[column].to_list() for value, name in words.items()}
 
@@ -131,8 +109,7 @@ def compare(
         pairs: two groups of numbers, or two numbers, by the pair's name in words; None for a missing one.
         words: a template for a pair, with `name`, `a` and `b`.
         holds: the test of a pair.
-        start: the beginning of the finding's words.
-        join: the words between two pairs.
+        start, join: as of `each`.
     """
     if not pairs or any(_is_missing(side) for pair in pairs.values() for side in pair):
         return NOT_MEASURED
@@ -182,18 +159,13 @@ def share_of(least: float, holds: Callable[[float], bool] = bool) -> Test:
 def least_widths(
     data: pl.DataFrame, by: str | Sequence[str], enough: pl.Expr, width: str = "units"
 ) -> dict[Any, float]:
-    """Return each group's least width at which `enough` is true, else infinity; keep the order of the data.
-
-    Args:
-        data: a line per width, or per net.
-        by: the column to group by, or several; keys are its values, or tuples of theirs.
-        enough: true at a width that suffices.
-        width: the column of widths.
-    """
+    """Return each group's least width at which `enough` is true, else infinity, in the order of the data; by
+    the value of a column, or a tuple of those of several."""
     least = pl.col(width).filter(enough).min().alias("_least")
     found = data.group_by(by, maintain_order=True).agg(least)
     keys = found[by].to_list() if isinstance(by, str) else found.select(by).rows()
-    return dict(zip(keys, _infinite_if_null(found["_least"]), strict=True))
+    widths = (math.inf if value is None else value for value in found["_least"])
+    return dict(zip(keys, widths, strict=True))
 
 
 def rank_correlation(x: Iterable[float], y: Iterable[float]) -> float:
@@ -209,10 +181,6 @@ def _has(name: str, value: Any) -> pl.Expr:
     if name not in SCHEMA:  # knobs are text
         values = [each if isinstance(each, str) else json.dumps(each) for each in values]
     return column.is_in(values)
-
-
-def _infinite_if_null(values: pl.Series) -> list[float]:
-    return [math.inf if value is None else value for value in values]
 
 
 def _is_missing(side: Any) -> bool:

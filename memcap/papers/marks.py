@@ -35,9 +35,7 @@ def with_bars(axes: Axes, data: pl.DataFrame, x: str, y: str, **shape: Any) -> N
 
     Args:
         axes: to draw on.
-        data: columns `x`, `y`, and `least` and `greatest` of `over_seeds`.
-        x: column of places on the horizontal axis.
-        y: column of medians.
+        data: columns `x` (places), `y` (medians), and `least` and `greatest` of `over_seeds`.
         shape: style, as from `look`; `beside` multiplies all places, so that lines do not overlap.
     """
     bars = [(data[y] - data["least"]).to_numpy(), (data["greatest"] - data[y]).to_numpy()]
@@ -58,7 +56,7 @@ def theirs(axes: Axes, x: Any, y: Any, **shape: Any) -> None:
 
 def number_x(axes: Axes, values: Iterable[float], form: str = "g") -> None:
     """Put ticks with numbers at these places of the horizontal axis, and remove all others."""
-    ticks = list(values)
+    ticks = sorted(set(values))
     axes.set_xticks(ticks, [format(tick, form) for tick in ticks])
     axes.set_xticks([], minor=True)
 
@@ -68,17 +66,20 @@ def legend(axes: Axes, **place: Any) -> None:
     axes.legend(**{"frameon": False, "fontsize": 8} | place)
 
 
-def finish(picture: Figure, data: pl.DataFrame, caption: str, width: int, **margins: float) -> Drawn:
-    """Write the caption below the panels; return the picture with its numbers.
+def finish(
+    picture: Figure, rows: pl.DataFrame, data: pl.DataFrame, caption: str, width: int, **margins: float
+) -> Drawn:
+    """Write the caption and the seeds below the panels; return the picture with its numbers.
 
     Args:
         picture: the picture with its panels.
+        rows: all rows, for their seeds.
         data: the numbers drawn.
         caption: the caption in one line.
         width: letters per line.
         margins: arguments of `subplots_adjust`.
     """
-    write_below(picture, textwrap.fill(caption, width))
+    write_below(picture, textwrap.fill(f"{caption} {seeds(rows)}", width))
     picture.subplots_adjust(**margins)
     return Drawn(picture, data)
 

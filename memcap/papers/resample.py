@@ -40,12 +40,7 @@ def draw_seeds(rows: pl.DataFrame, alike: Sequence[np.ndarray], rng: np.random.G
 
 
 def resample(paper: Paper, rows: pl.DataFrame, number: int = NUMBER) -> pl.DataFrame:
-    """Judge each claim on shuffled outcomes and on bootstraps over the seeds.
-
-    Args:
-        paper: the paper with its claims.
-        rows: trained members.
-        number: number of shuffles, and of bootstraps.
+    """Judge each claim on so many shuffles of the outcomes, and bootstraps over the seeds.
 
     Returns:
         A line per claim: `within`; the share of shuffles in which it holds, null if it does not hold in the

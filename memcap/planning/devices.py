@@ -28,29 +28,17 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True)
 class Device:
-    """Chips of one kind. Numbers are per chip.
+    """Chips of one kind. Numbers are per chip."""
 
-    Args:
-        name: its name for `memcap plan --device`.
-        about: the device in words.
-        platform: JAX's name of the platform, "cuda" or "tpu".
-        kind: JAX's name of the kind of device.
-        chips: number of chips that share the lanes of a program.
-        memory: bytes.
-        bandwidth: bytes per second of that memory.
-        cache: bytes between that memory and the cores.
-        peak: float32 operations per second, at the precision at which memcap multiplies.
-    """
-
-    name: str
-    about: str
-    platform: str
-    kind: str
-    chips: int
-    memory: float
-    bandwidth: float
-    cache: float
-    peak: float
+    name: str  # its name for `memcap plan --device`
+    about: str  # the device in words
+    platform: str  # JAX's name of the platform, "cuda" or "tpu"
+    kind: str  # JAX's name of the kind of device
+    chips: int  # number of chips that share the lanes of a program
+    memory: float  # bytes
+    bandwidth: float  # bytes per second of that memory
+    cache: float  # bytes between that memory and the cores
+    peak: float  # float32 operations per second, at the precision at which memcap multiplies
 
     @property
     def installed(self) -> bool:
@@ -93,11 +81,7 @@ DEVICES = {
 
 
 def find(name: str) -> Device:
-    """Find the device of this name.
-
-    Raises:
-        UserError: there is none, or its compiler is not installed.
-    """
+    """Find the device of this name; raise UserError if there is none, or if its compiler is not installed."""
     if name not in DEVICES:
         raise UserError(f"{name}: no such device; one of this, {', '.join(DEVICES)}")
     device = DEVICES[name]
@@ -111,10 +95,7 @@ def find(name: str) -> Device:
 
 def topology(platform: str) -> Sequence[Any]:
     """Return devices for which this process can compile, but which it cannot use. From then on it uses no
-    compilation cache.
-
-    What is compiled for them can be written to a cache, but not read back without them.
-    """
+    compilation cache, from which their programs could not be read back without them."""
     with _lock:
         return _topology(platform)
 
@@ -136,18 +117,13 @@ def _topology(platform: str) -> Sequence[Any]:
 
 
 def force_cpu() -> None:
-    """Let JAX compute only on this machine's CPU, so that it does not look for chips whose compilers are
-    installed. Call it first."""
+    """Let JAX compute only on this machine's CPU, whatever compilers are installed. Call it first."""
     if not os.environ.get("JAX_PLATFORMS"):
         jax.config.update("jax_platforms", "cpu")
 
 
 def compile_for(program: Program, device: Device) -> Executables:
     """Compile a program for chips that this machine need not have, with as many lanes as fit into their
-    memory.
-
-    The result can't run here; ask its executables for `memory_analysis()` and `as_text()`.
-    """
-    return compile_to_fit(
-        device.on_all_chips(program), device.usable, topology(device.platform)[: device.chips]
-    )
+    memory. The result can't run here; ask its executables for `memory_analysis()` and `as_text()`."""
+    chips = topology(device.platform)[: device.chips]
+    return compile_to_fit(device.on_all_chips(program), device.usable, chips)

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
-from pathlib import Path
 
 import jax
 
@@ -13,55 +12,11 @@ from memcap.config import Engine, Member
 from memcap.planning.devices import DEVICES, Device, compile_for
 from memcap.planning.step_cost import StepCost, step_cost
 from memcap.runtime import cores
-from memcap.training.engine import worker_count
 from memcap.training.groups import Group, Groups
 from memcap.training.program import Executables, Program, compiled, needed_memory
 from memcap.training.queue import Queue, cost
 
 CHOSEN_BY_PLATFORM = (*loops.GENERAL, "native")  # loops that differ on an accelerator
-
-
-@dataclass(frozen=True)
-class StudyPlan:
-    """The work of a job, or of the jobs of a multirun that are trained as one.
-
-    Args:
-        engine: how its members share the device.
-        folder: folder of its rows.
-        members: all of them.
-        there: number of rows in the folder of members that the design may train.
-        missing: members that it may train and the folder lacks; for a race also candidates at smaller
-            budgets.
-        most: the most of these that are trained: all, unless a search decides.
-        searched: whether a search decides.
-        usual: about how many of them a search trains, if known.
-    """
-
-    engine: Engine
-    folder: Path
-    members: Sequence[Member]
-    there: int
-    missing: Sequence[Member]
-    most: int
-    searched: bool
-    usual: int | None = None
-
-    def programs(self, here: bool) -> list[tuple[Program, list[Member]]]:
-        """Group the members by the programs to compile, the costliest first.
-
-        Args:
-            here: whether to group for this machine, or for an accelerator.
-        """
-        if not self.most:
-            return []
-        engine = self.engine if here else elsewhere(self.engine)
-        return group_programs(self.missing, self.members, engine, self.searched)
-
-    @property
-    def cost(self) -> float:
-        """The cost of the missing members that are trained, per worker."""
-        mean = sum(map(cost, self.missing)) / max(len(self.missing), 1)
-        return (self.usual or self.most) * mean / worker_count(self.engine)
 
 
 def elsewhere(engine: Engine) -> Engine:
@@ -75,9 +30,7 @@ def group_programs(
     """Group members by the programs to compile, the costliest first.
 
     Args:
-        members: to train.
-        study: all its members, trained before or not; see `Queue`.
-        engine: how to share the machine.
+        members, study, engine: the members to train, and as for `Queue`.
         searched: whether members are requested as results come, a few at a time; then `members` are all
             candidates.
     """
@@ -105,17 +58,11 @@ def _by_group(groups: Groups, members: Iterable[Member]) -> dict[Group, list[Mem
 
 @dataclass(frozen=True)
 class ProgramPlan:
-    """A program and its demands on a device.
+    """A program and its demands on a device."""
 
-    Args:
-        code: the compiled program, with as many lanes as fit.
-        members: the members that would train in it.
-        device: the device, if its numbers are known, or None.
-    """
-
-    code: Executables
-    members: Sequence[Member]
-    device: Device | None
+    code: Executables  # the compiled program, with as many lanes as fit
+    members: Sequence[Member]  # the members that would train in it
+    device: Device | None  # the device, if its numbers are known, or None
 
     @property
     def program(self) -> Program:
@@ -149,8 +96,7 @@ class ProgramPlan:
 
     @property
     def floor(self) -> float | None:
-        """Least seconds of a training step: its products at the peak, or the bytes beyond the cache at the
-        bandwidth."""
+        """Least seconds of a training step: products at the peak, or uncached bytes at the bandwidth."""
         if self.device is None:
             return None
         buffers = (self.lanes_at_once * size for size in self.step_cost.buffer_bytes)
@@ -169,20 +115,14 @@ def compile_plan(
     device: Device | None,
     when_done: Callable[[int], None] = lambda count: None,
 ) -> list[ProgramPlan]:
-    """Compile programs, each with its members.
-
-    Args:
-        programs: and their members.
-        device: the device to compile for; None: this machine.
-        when_done: called with the number of compiled programs, as it grows.
-    """
+    """Compile programs, each with its members, for a device, or None: this machine. Call `when_done` with the
+    number of compiled programs, as it grows."""
     here = jax.devices()[0].device_kind
     target = device or next((each for each in DEVICES.values() if each.kind == here), None)
 
     def plan(program: Program, members: list[Member]) -> ProgramPlan:
-        return ProgramPlan(
-            compiled(program) if device is None else compile_for(program, device), members, target
-        )
+        code = compiled(program) if device is None else compile_for(program, device)
+        return ProgramPlan(code, members, target)
 
     with ThreadPoolExecutor(cores.count()) as pool:
         plans = []

@@ -18,15 +18,12 @@ from memcap.training.step import TrainOperands, TrainState
 
 
 class StepCost(NamedTuple):
-    """The cost of one training step of one member.
+    """The cost of one training step of one member."""
 
-    Args:
-        flops: operations of its products; a multiplication and an addition count as two. All others grow less
-            with the width.
-        buffer_bytes: bytes of all arrays with a time axis that a pass over time reads or writes, row by row.
-    """
-
+    # operations of its products; a multiplication and an addition count as two. All others grow less with the
+    # width
     flops: float
+    # bytes of all arrays with a time axis that a pass over time reads or writes, row by row
     buffer_bytes: tuple[float, ...]
 
 
@@ -61,11 +58,8 @@ def _costs(jaxpr: Jaxpr) -> Iterator[StepCost]:
             repeated, body = parameters["length"], parameters["jaxpr"]
             body = body.jaxpr if isinstance(body, ClosedJaxpr) else body
             inside = _shapes([*body.invars, *body.outvars])
-            rows = [
-                out
-                for out, row in zip([*inputs, *outputs], inside, strict=True)
-                if len(out.shape) > len(row.shape)
-            ]  # cut by time
+            pairs = zip([*inputs, *outputs], inside, strict=True)
+            rows = [out for out, row in pairs if len(out.shape) > len(row.shape)]  # cut by time
             yield StepCost(0.0, tuple(float(row.size * row.dtype.itemsize) for row in rows))
         parts = list(parameters.values())
         if parameters.get("branches_platforms"):  # the same work on each platform

@@ -28,10 +28,9 @@ may look like this:
 All ask on sequences that the member has not been trained or judged on, the same at each call.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -73,15 +72,12 @@ class Probes(Protocol):
     """The interface of a probe: a file of this folder, or an object elsewhere."""
 
     def probe(self, net: Trained) -> Probed:
-        """Look into a net."""
+        """Look into a net.
+
+        Raises:
+            NotForThis: the probe says nothing about this net.
+        """
         ...
-
-
-class Score(NamedTuple):
-    """A mean over answers (accuracy, or squared error), and their number."""
-
-    value: float
-    answers: int
 
 
 FOLDER = plugins.Folder[Probes](__name__, "probe", ("probe",))
@@ -89,14 +85,8 @@ find, summaries = FOLDER.find, FOLDER.summaries
 
 
 def fresh_batch(net: Trained, sequences: int, index: int = 0, at: tuple[int, int] | None = None) -> Batch:
-    """Draw sequences of the member's task on which nothing was trained or judged.
-
-    Args:
-        net: the net with its task, lag, length and seed.
-        sequences: B.
-        index: number of the block; equal numbers give equal sequences.
-        at: lag and length T; None: the member's.
-    """
+    """Draw sequences of the member's task on which nothing was trained or judged, at a lag and length, by
+    default the member's; the same ones for the same `index`."""
     lag, length = at or (net.member.lag, net.member.length)
     return _sample(net.member.task, key(net, index), lag, length, sequences)
 
@@ -117,34 +107,23 @@ def trace(net: Trained, batch: Batch, change: Change = unchanged, operands: Any 
     return net.trace(batch.inputs, reset=reset, change=change, operands=operands)
 
 
-def fresh_score(
-    net: Trained, change: Change = unchanged, operands: Any = (), sequences: int = SEQUENCES
-) -> Score:
-    """Score the member on fresh sequences while `change` acts on its carry after each step.
-
-    Args:
-        net: the net.
-        change: as in `Trained.trace`; its operands are (`operands`, a random key of the block).
-        operands: a pytree of arrays.
-        sequences: their number, in blocks of `BLOCK`.
-    """
+def fresh_score(net: Trained, change: Change = unchanged, operands: Any = ()) -> float:
+    """Return the accuracy, or squared error, on fresh sequences while `change` acts on the carry after each
+    step, as in `Trained.trace`; its operands are (`operands`, a random key of the block)."""
     total, due = 0.0, 0.0
-    for index, block in enumerate(blocks(net, sequences)):
+    for index, block in enumerate(blocks(net)):
         batch = fresh_batch(net, block, index)
         run = trace(net, batch, change, (operands, jax.random.key(index)))
         score, answers = score_sums(net, run.outputs, batch)
         total, due = total + score, due + answers
-    return Score(total / due, round(due))
+    return total / due
 
 
-def blocks(net: Trained, sequences: int) -> Iterator[int]:
-    """Yield the sizes of the blocks of `sequences` sequences. If a file has no more held-out ones, these are
+def blocks(net: Trained) -> list[int]:
+    """Return the sizes of the blocks of `SEQUENCES` sequences. If a file has no more held-out ones, these are
     one block, of each of them once."""
-    if 0 < (held_out := net.member.task.part_sizes[1]) <= sequences:
-        yield held_out
-        return
-    for start in range(0, sequences, BLOCK):
-        yield min(BLOCK, sequences - start)
+    held_out = net.member.task.part_sizes[1]
+    return [held_out] if 0 < held_out <= SEQUENCES else [BLOCK] * (SEQUENCES // BLOCK)
 
 
 def score_sums(net: Trained, outputs: np.ndarray, batch: Batch) -> tuple[float, float]:
@@ -167,13 +146,8 @@ def vectors(net: Trained, inputs: Any) -> np.ndarray:
 
 
 def numbers(carry: Any, axes: int) -> np.ndarray:
-    """Return the real numbers of a carry side by side, (..., N); for complex ones first the real parts, then
-    the imaginary ones.
-
-    Args:
-        carry: a pytree of arrays.
-        axes: number of leading axes that they share.
-    """
+    """Return the real numbers of a carry side by side, (..., N), behind the `axes` leading axes that its
+    arrays share; for complex ones first the real parts, then the imaginary ones."""
     parts: list[np.ndarray] = []
     for leaf in map(np.asarray, jax.tree.leaves(carry)):
         flat = leaf.reshape(*leaf.shape[:axes], -1)

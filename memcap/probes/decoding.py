@@ -116,11 +116,7 @@ def memory(halves: Sequence[Half], lags: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def probe(net: Trained) -> Probed:
-    """Draw memory curves of the hidden state h and of the whole carry.
-
-    Raises:
-        NotForThis: all inputs are the same.
-    """
+    """Draw memory curves of the hidden state h and of the whole carry."""
     when, member = reading_plan(net), net.member
     carried = member.architecture.carry_numbers()
     samples = int(np.clip(SAMPLES * when.lags * max(carried, member.model.hidden), LEAST, MOST))

@@ -27,11 +27,7 @@ FLOOR = 1e-6  # smaller values are drawn here
 
 
 def probe(net: Trained) -> Probed:
-    """Draw singular values and eigenvalue moduli by step, and the product's norm by lag.
-
-    Raises:
-        NotForThis: the cell's carry has too many numbers.
-    """
+    """Draw singular values and eigenvalue moduli by step, and the product's norm by lag."""
     matrices = jacobians(net)
     steps, size, _ = matrices.shape
     singular = np.linalg.svd(matrices, compute_uv=False)

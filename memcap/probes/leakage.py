@@ -29,14 +29,10 @@ def swapped(carry: Any, step: jax.Array, operands: Any) -> Any:
 
 def probe(net: Trained) -> Probed:
     """Draw the scores against a sequence's own answers and its neighbour's, by step if answers are due at
-    several.
-
-    Raises:
-        NotForThis: no answer is due after the middle.
-    """
+    several."""
     task, middle = net.member.task, net.member.length // 2
     total = np.zeros((4, net.member.length))
-    for index, block in enumerate(blocks(net, SEQUENCES)):
+    for index, block in enumerate(blocks(net)):
         batch = fresh_batch(net, block, index)
         disturbed = trace(net, batch, swapped, np.int32(middle - 1)).outputs
         undisturbed = trace(net, batch).outputs

@@ -24,11 +24,7 @@ def probe(net: Trained) -> Probed:
     """Draw the score at each factor, with chance, criterion, and for classes the share of whole sequences
     right.
 
-    A stream keeps its lag and gets longer; other tasks' lags grow.
-
-    Raises:
-        NotForThis: the task has no longer sequences.
-    """
+    A stream keeps its lag and gets longer; other tasks' lags grow."""
     member, task = net.member, net.member.task
     pairs = {factor: longer(member, factor) for factor in FACTORS}
     if len(set(pairs.values())) == 1:

@@ -89,14 +89,14 @@ def ranges(net: Trained) -> tuple[Any, Any]:
 def probe(net: Trained) -> Probed:
     """Measure the score against the size of the noise, and against the carry's format."""
     rows: list[dict[str, Any]] = [
-        {"what": "noise", "size": size, "score": fresh_score(net, add_noise, np.float32(size)).value}
+        {"what": "noise", "size": size, "score": fresh_score(net, add_noise, np.float32(size))}
         for size in NOISE
     ]
     for name, change in ROUNDED.items():
-        rows.append({"what": name, "size": None, "score": fresh_score(net, change).value})
+        rows.append({"what": name, "size": None, "score": fresh_score(net, change)})
     least, most = ranges(net)
     for bits in BITS:
-        score = fresh_score(net, to_levels, (np.float32(2**bits), least, most)).value
+        score = fresh_score(net, to_levels, (np.float32(2**bits), least, most))
         rows.append({"what": plural(bits, "bit"), "size": None, "score": score})
     facts, task = net.member.facts, net.member.task
     data = pl.DataFrame(rows, schema_overrides={"size": pl.Float64}).with_columns(

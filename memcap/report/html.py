@@ -29,13 +29,7 @@ BYTES_OF_A_POINT = 22
 
 
 def page(rows: pl.DataFrame, curves: pl.DataFrame, title: str) -> str:
-    """Write the page, as HTML.
-
-    Args:
-        rows: trained members, as `memcap.store.read` returns them.
-        curves: their curves, as `memcap.store.curves.read` returns them; may be empty.
-        title: title of the page.
-    """
+    """Write the page, as HTML, of trained members, and of their curves as far as there are any."""
     points, curves_by_width = frontier(rows), loss_curves(rows)
     if all(len(point.units) == 1 for point in points):
         points = []
@@ -54,11 +48,8 @@ def page(rows: pl.DataFrame, curves: pl.DataFrame, title: str) -> str:
     caption: list[str] = []
     if points:
         open_ends = "A dashed bar has no end: the widths tried leave it open."
-        caption = [
-            which_seeds_count(points),
-            *pass_rules(points),
-            *([open_ends] if data["widths"] is None else []),
-        ]
+        caption = [which_seeds_count(points), *pass_rules(points)]
+        caption += [open_ends] if data["widths"] is None else []
     caption += [sentence for each in listings for sentence in each.notes]
     texts = {
         "title": title,
@@ -76,18 +67,8 @@ def page(rows: pl.DataFrame, curves: pl.DataFrame, title: str) -> str:
 
 def _point(point: Point) -> dict[str, Any]:
     row = columns(point)
-    names = (
-        "label",
-        "lag",
-        "u90",
-        "u90_low",
-        "u90_high",
-        "u90_censored",
-        "one_per_number",
-        "recipe",
-        "budget",
-        "counts",
-    )
+    names = ["label", "lag", "u90", "u90_low", "u90_high", "u90_censored"]
+    names += ["one_per_number", "recipe", "budget", "counts"]
     return {name: _plain(row[name]) for name in names} | {"said": threshold_text(point, "u90")}
 
 
@@ -97,10 +78,8 @@ def _widths(
     """Return the values to draw against the width, if a frontier against the lag would have only one lag.
     None: draw the frontier."""
     if curves:
-        y, series = (
-            "held-out loss (line: mean; points: folds or repeats)",
-            [_losses(curve) for curve in curves],
-        )
+        y = "held-out loss (line: mean; points: folds or repeats)"
+        series = [_losses(curve) for curve in curves]
     elif len({point.lag for point in points}) == 1:
         y = f"share of seeds that passed at lag {points[0].lag} (line), and their scores"
         series = [_shares(point, rows) for point in points]

@@ -37,11 +37,8 @@ class Summary:
 
 
 def summarize(rows: pl.DataFrame, folder: Path) -> Summary:
-    """Fit the frontier and draw the figure into folder/figures/, unless there is only one width.
-
-    Args:
-        rows: rows of the job, or of all jobs of a multirun.
-        folder: the study's folder.
+    """Fit the frontier of a job, or of all jobs of a multirun, and draw the figure into folder/figures/,
+    unless there is only one width.
 
     Raises:
         UserError: the figure cannot be written.
@@ -77,10 +74,7 @@ def par2_score(rows: pl.DataFrame) -> float:
     solved, or right at every lag up to their own if they train for that.
 
     A member that did not get there counts as twice its budget, worse than any that did ("PAR2" in comparisons
-    of solvers).
-
-    Args:
-        rows: the job's rows. Without rows, as in a share without members, the score is 0.
+    of solvers). Without rows, as in a share without members, the score is 0.
     """
     if rows.is_empty():
         return 0.0

@@ -66,19 +66,14 @@ def _private_folder(why: str) -> Path:
 
 
 def make(place: Path) -> None:
-    """Make a folder of the cache, which nobody else may write, whatever the umask.
-
-    Raises:
-        OSError: it cannot be made.
-    """
+    """Make a folder of the cache, which nobody else may write, whatever the umask."""
     for each in dict.fromkeys((folder(), place)):
         each.parent.mkdir(parents=True, exist_ok=True)
         each.mkdir(mode=0o700, exist_ok=True)
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a small file of the cache, whole or not at all, if it can be written. A process that does not
-    find it makes it again."""
+    """Write a small file of the cache, whole or not at all, if it can be; otherwise it is made again."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with contextlib.suppress(OSError):
         make(path.parent)

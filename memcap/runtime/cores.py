@@ -18,17 +18,13 @@ def count() -> int:
 
 
 def _env_int(name: str) -> int:
-    """Return the integer value of an environment variable; 0 if it has none."""
     text = os.environ.get(name, "")
     return int(text) if text.isdecimal() else 0
 
 
 def quotas(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> Iterator[int]:
-    """Yield the cores that each of this process's cgroups allows, rounded up, in versions 1 and 2.
-
-    A container may see the name that its cgroup has outside and only the cgroup itself inside: the folder at
-    the top.
-    """
+    """Yield the cores that each of this process's cgroups allows, rounded up, in versions 1 and 2. A
+    container may see its cgroup's name outside, and inside only the cgroup itself: the folder at the top."""
     try:
         lines = own.read_text().splitlines()
     except OSError:

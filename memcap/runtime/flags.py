@@ -44,11 +44,7 @@ def add() -> None:
 
 
 def _flags_of_file(name: str) -> str:
-    """Return the flags in a file, in one line.
-
-    Raises:
-        UserError: it cannot be read, or does not begin with a flag.
-    """
+    """Return the flags in a file, in one line; raise UserError if it has none."""
     with contextlib.suppress(OSError, ValueError):
         words = Path(name).read_text().split()
         if words and words[0].startswith("--"):

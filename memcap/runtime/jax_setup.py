@@ -24,11 +24,10 @@ _CACHE = {
 }
 EXTRAS = {"cuda": "cuda", "gpu": "cuda", "tpu": "tpu"}  # memcap's extra for each JAX_PLATFORMS
 WORKER_SETTINGS = (  # a worker takes these over from the process that starts it
+    *_CACHE,
     "jax_compilation_cache_dir",
     "jax_default_prng_impl",
     "jax_enable_x64",
-    "jax_persistent_cache_min_compile_time_secs",
-    "jax_persistent_cache_min_entry_size_bytes",
     "jax_platforms",
     "jax_threefry_partitionable",
 )
@@ -104,19 +103,14 @@ def _ignore_half_written() -> None:
 
 
 def precision() -> Any:
-    """Return a context in which programs are compiled with float32 products, whatever the process's
-    setting."""
+    """Return a context in which programs are compiled with float32 products."""
     import jax
 
     return jax.default_matmul_precision(PRECISION)
 
 
 def platform() -> str:
-    """Return JAX's platform: cpu, gpu or tpu.
-
-    Raises:
-        UserError: JAX_PLATFORMS asks for a platform that does not exist here.
-    """
+    """Return JAX's platform: cpu, gpu or tpu; refuse JAX_PLATFORMS for one that is not here."""
     import jax
 
     try:

@@ -42,10 +42,7 @@ def is_import_path(name: str) -> bool:
 
 def import_object(name: str, where: str) -> Any:
     """Import the object called `module:name`: an attribute of the module, or a module of that package.
-
-    Args:
-        name: as the user wrote it.
-        where: the field or argument that has it, for the error.
+    `where` is the field or argument that has the name, for the error.
 
     Raises:
         UserError: there is no such module, or no such object in it; or within `names_in_data` the module is
@@ -85,15 +82,8 @@ def raised(error: Exception, module: str) -> str:
 
 
 def import_named(name: str, what: str) -> ModuleType:
-    """Import a module that the user named.
-
-    Args:
-        name: the module's name.
-        what: what the user wrote, for the error.
-
-    Raises:
-        UserError: there is no such module. Errors of the module itself are passed on.
-    """
+    """Import a module by its name; raise UserError, with `what` the user wrote, if there is none. Errors of
+    the module itself are passed on."""
     here = os.getcwd()
     if here not in sys.path and "" not in sys.path:
         sys.path.append(here)
@@ -128,9 +118,8 @@ class Folder(Generic[T]):
         """The names in the package, in alphabetical order; none is imported."""
         path = sys.modules[self.package].__path__
         if self.inner:
-            return sorted(
-                file.parent.name for place in path for file in Path(place).glob(f"*/{self.inner}.py")
-            )
+            files = (file for place in path for file in Path(place).glob(f"*/{self.inner}.py"))
+            return sorted(file.parent.name for file in files)
         return sorted(file.name for file in pkgutil.iter_modules(path) if file.name not in self.shared)
 
     def summaries(self) -> dict[str, str]:
@@ -138,14 +127,8 @@ class Folder(Generic[T]):
         return {name: self._summary(name) for name in self.names}
 
     def find(self, name: str) -> T:
-        """Import the one of this name.
-
-        Args:
-            name: a file of the package, or `module:name` for an object elsewhere.
-
-        Raises:
-            UserError: there is no such file or object, or it lacks a function.
-        """
+        """Import the one of this name: a file of the package, or `module:name` for an object elsewhere. Raise
+        UserError if there is none, or if it lacks a function."""
         if is_import_path(name):
             plugin = import_object(name, self.what)
         elif name in self.names:
@@ -179,13 +162,10 @@ def modules(package: str) -> Iterable[ModuleType]:
 
 
 def classes(package: str, base: type[T]) -> dict[str, type[T]]:
-    """Import a package's classes that derive from `base`, by their own `name`, in alphabetical order.
-
-    Raises:
-        ValueError: two have the same name.
-    """
+    """Import a package's classes that derive from `base`, by their own `name`, in alphabetical order; raise
+    ValueError if two have the same."""
     classes = [
-        value
+        (vars(value)["name"], value)
         for module in modules(package)
         for value in vars(module).values()
         if isinstance(value, type)
@@ -193,7 +173,7 @@ def classes(package: str, base: type[T]) -> dict[str, type[T]]:
         and value.__module__ == module.__name__
         and vars(value).get("name")
     ]
-    names = sorted(vars(cls)["name"] for cls in classes)
+    names = sorted(name for name, _ in classes)
     if len(set(names)) < len(names):
         raise ValueError(f"{package}: two have one name: {', '.join(names)}")
-    return dict(sorted((vars(cls)["name"], cls) for cls in classes))
+    return dict(sorted(classes))

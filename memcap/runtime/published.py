@@ -18,8 +18,7 @@ FORMER = {"state": "cell_map"}  # their former names
 
 
 def root() -> Path:
-    """Return the folder that holds conf/, sweeps/ and results/: the package in a wheel, its parent in a
-    checkout."""
+    """Return the folder of conf/, sweeps/ and results/: the wheel's package, or a checkout."""
     package = Path(__file__).resolve().parents[1]
     return package if (package / "conf").is_dir() else package.parent
 

@@ -38,13 +38,8 @@ END = 0  # no signal: the command has ended
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked the process to end.
-
-    Args:
-        number: the signal's number.
-        rows_saved: members whose rows are saved; None if nothing was trained.
-        half_trained: members that resume from a checkpoint.
-    """
+    """A signal asked the process to end. `rows_saved` counts the members whose rows are saved, None if
+    nothing was trained; `half_trained` those that resume from a checkpoint."""
 
     def __init__(self, number: int, rows_saved: int | None = None, half_trained: int = 0):
         super().__init__(number)
@@ -60,24 +55,14 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Watch:
-    """A thread that hears signals.
-
-    Args:
-        line: the words about a process that ends.
-
-    Attributes:
-        number: the first signal; None: there was none.
-        ending: whether the main thread is about to end.
-        unsaved: functions that write what is unsaved, the innermost last.
-        raises: whether the handler raises.
-    """
+    """A thread that hears signals."""
 
     def __init__(self, line: Callable[[Interrupted], str]) -> None:
-        self.line = line
-        self.number: int | None = None
-        self.ending = False
-        self.unsaved: list[Callable[[Interrupted], None]] = []
-        self.raises = False
+        self.line = line  # the words about a process that ends
+        self.number: int | None = None  # the first signal
+        self.ending = False  # whether the main thread is about to end
+        self.unsaved: list[Callable[[Interrupted], None]] = []  # write what is unsaved, the innermost last
+        self.raises = False  # whether the handler raises
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
         self._handlers = {
@@ -178,10 +163,7 @@ def watching(line: Callable[[Interrupted], str] = str) -> Generator[None]:
     """Let signals end the process as this module describes; an ignored signal, as under nohup, stays ignored.
 
     Only the main thread can set this up; other threads change nothing. Within another `watching` only the
-    line changes.
-
-    Args:
-        line: the words if the main thread is not the one that ends.
+    line changes, the words if the main thread is not the one that ends.
     """
     global _watch
     if threading.current_thread() is not threading.main_thread():
@@ -201,11 +183,7 @@ def watching(line: Callable[[Interrupted], str] = str) -> Generator[None]:
 
 def look() -> None:
     """Raise `Interrupted` if there was a signal, each time, as an earlier one may have been caught. The main
-    thread calls this where it may end.
-
-    Raises:
-        Interrupted: within `watching`.
-    """
+    thread calls this where it may end."""
     if _watch is not None and _watch.number is not None:
         _watch.ending = True
         raise Interrupted(_watch.number)
@@ -226,18 +204,10 @@ def _noticing(watch: Watch) -> Generator[None]:
         raise
 
 
-def _nothing(interrupted: Interrupted) -> None:
-    """Write nothing, as no part of the file is cheap to write."""
-
-
 @contextlib.contextmanager
-def saving(save: Callable[[Interrupted], None] = _nothing) -> Generator[None]:
-    """Give the main thread time to end by itself: within this context it looks, or finishes a file.
-
-    Args:
-        save: writes what is cheap to write, and counts it. Another thread calls it, perhaps while this one is
-            writing, too.
-    """
+def saving(save: Callable[[Interrupted], None] = lambda _: None) -> Generator[None]:
+    """Give the main thread time to end by itself: within this context it looks, or finishes a file. `save`
+    writes what is cheap to write, and counts it; another thread calls it, perhaps while this one writes."""
     watch = _watch
     if watch is None:
         yield
@@ -252,8 +222,7 @@ def saving(save: Callable[[Interrupted], None] = _nothing) -> Generator[None]:
 
 @contextlib.contextmanager
 def raising() -> Generator[None]:
-    """Let handlers raise `Interrupted`, repeatedly until it arrives here, for libraries that wait for their
-    processes in the main thread."""
+    """Let handlers raise `Interrupted` until it arrives here, for libraries that wait in the main thread."""
     watch = _watch
     if watch is None:
         yield

@@ -21,12 +21,8 @@ def length_of(lag):
 
 
 def memcap_source(task: Task, with_length: bool = True) -> str:
-    """Return the source of the functions of `numpy_source`, drawing by memcap and JAX.
-
-    Args:
-        task: a task that another process can import.
-        with_length: whether `length_of` is wanted.
-    """
+    """Return the source of the functions of `numpy_source`, drawing by memcap and JAX, of a task that another
+    process can import."""
     knobs = ", ".join(f"{each.name}={getattr(task, each.name)!r}" for each in fields(task))
     parts = [f"TASK = memcap.tasks.task_class({task.name!r})({knobs})"]
     parts += [DRAW.format(name=name) for name in ("sample", *["unseen"] * draws_unseen(task))]

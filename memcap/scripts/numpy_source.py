@@ -67,12 +67,8 @@ def numpy_source(task: Task, with_length: bool = True, lag: int = 2) -> str:
 
     They are `sample(rng, lag, length, steps, batch)`, which returns the fields of a `Batch` that are not
     None, as NumPy arrays; `unseen`, the same for held-out sequences, if the task draws them differently; and
-    `length_of(lag)`. Functions that they use come before them.
-
-    Args:
-        task: the task.
-        with_length: whether `length_of` is wanted.
-        lag: the lag at which to try the source; at least the task's smallest one.
+    `length_of(lag)`, if wanted. Functions that they use come before them. The source is tried at this lag, or
+    at the task's smallest one.
 
     Raises:
         NoTwinError: the task uses something that cannot be translated.
@@ -343,17 +339,11 @@ class _Translator(ast.NodeTransformer):
                     return _expression(f"np.argsort(-({array}))[:, :{count}]")
         return self._folded(self.generic_visit(node))
 
-    def visit_BinOp(self, node: ast.BinOp) -> Any:
+    def visit_BinOp(self, node: ast.expr) -> Any:
         """Compute the value, where the knobs decide it."""
         return self._folded(self.generic_visit(node))
 
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
-        """Compute the value, where the knobs decide it."""
-        return self._folded(self.generic_visit(node))
-
-    def visit_BoolOp(self, node: ast.BoolOp) -> Any:
-        """Compute the value, where the knobs decide it."""
-        return self._folded(self.generic_visit(node))
+    visit_UnaryOp = visit_BoolOp = visit_BinOp  # noqa: N815 (names of `ast`)
 
     def visit_Compare(self, node: ast.Compare) -> Any:
         """Compute the value, if the knobs decide it; also tests whether an array exists."""

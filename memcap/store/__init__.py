@@ -23,21 +23,12 @@ KIND += [name for name in EVALUATION if name != "lengths"]
 
 
 def read(folder: Path, strict: bool = False) -> pl.DataFrame:
-    """Read all rows at or below a folder (or of one Parquet file) whose task, network, recipe and rule exist,
-    one per key (`memcap.store.rows.PREFERENCE`). A line on stderr says how many others were left out.
-
-    For `strict` and errors see `memcap.store.shards.read`.
-    """
+    """Read the `readable` rows of `memcap.store.shards.read`, which has the arguments and errors."""
     return readable(shards.read(folder, strict))
 
 
 def rows_of(results: Path, strict: bool = False) -> pl.DataFrame:
-    """Read the rows of a folder or file that a user named, at least one.
-
-    Raises:
-        UserError: there is no such place, it cannot be read, or it has no rows; or, if `strict`, a file of
-            rows is bad.
-    """
+    """Read the rows of a folder or file that a user named, as `read` does; refuse a place without any."""
     rows = read(results, strict)
     if rows.is_empty():
         raise no_rows(results)
@@ -59,8 +50,7 @@ def unknown(results: Path) -> pl.DataFrame:
 
 
 def readable(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows whose task, network, recipe and rule of evaluation exist; a line on stderr says how
-    many others were left out."""
+    """Return the rows whose task, network, recipe and rule exist; say on stderr how many others there are."""
     kinds = rows.group_by(KIND, maintain_order=True).len()
     problems = [_problem(kind) for kind in kinds.iter_rows(named=True)]
     kinds = kinds.with_columns(problem=pl.Series(problems, dtype=pl.String))
@@ -88,11 +78,7 @@ def _problem(kind: dict[str, Any]) -> str | None:
 
 
 def find_row(folder: Path, key: str) -> dict[str, Any]:
-    """Return the row of the one member whose key begins with `key`.
-
-    Raises:
-        UserError: there is none, or there are several; or an error of `memcap.store.shards.read`.
-    """
+    """Return the row of the one member whose key begins with `key`; refuse none, and several."""
     rows = shards.read(folder).filter(pl.col("key").str.starts_with(key))
     if rows.height != 1 or not key:
         raise UserError(

@@ -22,17 +22,11 @@ from memcap.tasks import Task, task_class
 
 
 class RowColumn(NamedTuple):
-    """One column of rows.
+    """One column of rows."""
 
-    Args:
-        dtype: its type in polars.
-        doc: its meaning and unit.
-        limits: the values that it allows, like the metadata of a knob.
-    """
-
-    dtype: Any
-    doc: str
-    limits: Mapping[str, Any] = {}
+    dtype: Any  # its type in polars
+    doc: str  # its meaning and unit
+    limits: Mapping[str, Any] = {}  # the values that it allows, like the metadata of a knob
 
 
 Columns = dict[str, RowColumn]
@@ -49,11 +43,8 @@ def _knobs(cls: Any, without: Collection[str] = ()) -> Columns:
     """Return a column for each knob of a dataclass."""
     hints = get_type_hints(cls)
     kinds = {f.name: (*get_args(hints[f.name]), hints[f.name])[0] for f in fields(cls)}
-    return {
-        f.name: RowColumn(DTYPES[kinds[f.name]], f.metadata["doc"], f.metadata)
-        for f in fields(cls)
-        if f.name not in without
-    }
+    own = [f for f in fields(cls) if f.name not in without]
+    return {f.name: RowColumn(DTYPES[kinds[f.name]], f.metadata["doc"], f.metadata) for f in own}
 
 
 STEPS = {"at_least": 1, "at_most": LONGEST}
@@ -126,8 +117,7 @@ def columns_of(config: Mapping[str, Any]) -> dict[str, Any]:
 
 @lru_cache(maxsize=4096)
 def _columns(part: str, cls: type | None, items: tuple[tuple[str, type, Any], ...]) -> dict[str, Any]:
-    """Return the columns of a part of a config, cached because many members share it. The cache also compares
-    types, as 1 equals True."""
+    """Return the columns of a part of a config, cached also by types, as 1 equals True."""
     values = {name: value for name, _, value in items}
     values = values if cls is None else completed(cls, values)
     if part == "task":
@@ -168,40 +158,28 @@ def _line(text: str | None) -> dict[str, Any]:
     """Return the columns of a config without its seed; none if it is not a member's."""
     try:
         config = json.loads(text or "")
-        return (
-            {} if "seed" in config else columns_of(config)
-        )  # a seed that stood elsewhere was taken for its own
+        return {} if "seed" in config else columns_of(config)  # its own seed was taken out
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         return {}
 
 
 def task_of(task: str, knobs: str) -> Task:
-    """Return the task of a row, given its columns `task` and `knobs`. Nothing is imported.
-
-    Raises:
-        UserError: there is no such task, or it has no such knobs.
-    """
+    """Return the task of a row, given its columns `task` and `knobs`; raise UserError if there is none such.
+    Nothing is imported."""
     with names_in_data():
         cls = task_class(task)
     return typed(cls, completed(cls, json.loads(knobs)), "task")
 
 
 def model_of(row: Mapping[str, Any]) -> Model:
-    """Return the network of a row, at one unit. Nothing is imported.
-
-    Raises:
-        UserError: there is no such cell, or this version does not have a value.
-    """
+    """Return the network of a row, at one unit; raise UserError if this version does not have a value.
+    Nothing is imported."""
     with names_in_data():
         return typed(Model, {name: row[name] for name in MODEL if name != "units"} | {"units": 1}, "model")
 
 
 def recipe_of(row: Mapping[str, Any]) -> ResolvedRecipe:
-    """Return the recipe of a row.
-
-    Raises:
-        UserError: this version does not have a value.
-    """
+    """Return the recipe of a row; raise UserError if this version does not have a value."""
     values = {name: row[name] for name in RECIPE if name != "recipe"}
     forget_bias = row["forget_bias"] if row["init"] == "forget_bias" else None
     return typed(ResolvedRecipe, values | {"name": row["recipe"], "forget_bias": forget_bias}, "recipe")

@@ -68,8 +68,7 @@ def _line(key: str, step: int, values: Mapping[str, float]) -> tuple:
 
 
 def read(folder: Path) -> pl.DataFrame:
-    """Read the curves of ended members at or below a folder, with the columns of `SCHEMA`; empty if there are
-    none. Bad files are named on stderr."""
+    """Read the curves of ended members at or below a folder, as in `SCHEMA`; name bad files on stderr."""
     tables, bad = read_files(folder)
     for path, why in bad.items():
         warn_once(f"{path}: {why}; these curves are skipped")
@@ -78,8 +77,7 @@ def read(folder: Path) -> pl.DataFrame:
 
 
 def read_files(folder: Path) -> tuple[dict[Path, pl.DataFrame], dict[Path, BadFileError]]:
-    """Read each file of curves of ended members at or below a folder. Return the tables, and the fault of
-    each bad file."""
+    """Read each file of curves of ended members at or below a folder; also return the faults of bad ones."""
     tables, bad = {}, {}
     shards_of_curves = [path for path in sorted(folder.rglob("curves/*.parquet")) if not is_running(path)]
     for path in sorted(folder.rglob("curves.parquet")) + shards_of_curves:
@@ -91,11 +89,7 @@ def read_files(folder: Path) -> tuple[dict[Path, pl.DataFrame], dict[Path, BadFi
 
 
 def read_file(path: Path) -> pl.DataFrame:
-    """Read the curves of one file, and check them.
-
-    Raises:
-        BadFileError: it cannot be read, is damaged, or is no table of curves.
-    """
+    """Read the curves of one file; raise BadFileError if it is damaged, or no table of curves."""
     with files.reading("a readable table of curves"):
         lines = parquet.read(files.content(path)[0])
         lines = lines.with_columns(pl.lit(None).alias(name) for name in LATER if name not in lines.columns)
@@ -103,13 +97,8 @@ def read_file(path: Path) -> pl.DataFrame:
 
 
 def points(lines: pl.DataFrame, metric: str) -> Points:
-    """Return the curve of one member for a tracking service; without scores where there are none, as before a
-    curriculum has arrived at the member's lag.
-
-    Args:
-        lines: the member's lines, as `read` returns them.
-        metric: its task's metric.
-    """
+    """Return the curve of one member for a tracking service, given its lines, as `read` returns them, and its
+    task's metric; without scores where there are none, as before a curriculum has arrived."""
     names = OWN_NAMES | {"train_score": f"train/{metric}", "held_out": f"eval/{metric}"}
     return {
         line["step"]: {name: line[column] for column, name in names.items() if line[column] is not None}
@@ -139,10 +128,7 @@ def is_running(path: Path) -> bool:
 
 def write_running(folder: Path, token: str, curves: Mapping[str, Points]) -> None:
     """Write the curves of members in training by key, replacing those written before; if there are none,
-    remove the file.
-
-    The file need not survive a crash of the machine, so nothing waits for the disk.
-    """
+    remove the file. It need not survive a crash of the machine, so nothing waits for the disk."""
     path = running_path(folder, token)
     if not curves:
         path.unlink(missing_ok=True)
@@ -163,14 +149,10 @@ def add_point(points: Points, step: int, values: Mapping[str, Any]) -> None:
 
 
 def thin(points: Points, most: int = MOST_POINTS) -> Points:
-    """Return at most `most` of the points, evenly spread over the steps and in their order.
+    """Return at most `most` (2 or more) of the points, evenly spread over the steps and in their order.
 
     The first and the last are always kept. A metric that is logged often does not crowd out one that is
     logged seldom: the points are shared among the sets of metrics that appear together.
-
-    Args:
-        points: metrics by step, in any order.
-        most: 2 or more.
     """
     steps = sorted(points)
     if len(steps) > most:
@@ -180,8 +162,7 @@ def thin(points: Points, most: int = MOST_POINTS) -> Points:
     return {step: points[step] for step in steps}
 
 
-def _groups(points: Points) -> list[list[int]]:
-    """Return the sorted steps of each set of metrics."""
+def _groups(points: Points) -> list[list[int]]:  # the sorted steps of each set of metrics
     groups: dict[frozenset[str], list[int]] = {}
     for step in sorted(points):
         groups.setdefault(frozenset(points[step]), []).append(step)
@@ -189,10 +170,9 @@ def _groups(points: Points) -> list[list[int]]:
 
 
 def _coarse(points: Points, most: int) -> Points:
-    """Return at most about `most` of the points. A curve that is thinned repeatedly does not become uneven.
+    """Return at most about `most` of the points: the first of each stretch of steps, and the very last one.
 
-    The first point of each stretch of steps is kept, and the very last one. Stretches have lengths of powers
-    of two, so two short ones make a longer one.
+    Stretches have lengths of powers of two, so that a curve thinned repeatedly does not become uneven.
     """
     groups, subset = _groups(points), {max(points)}
     for steps in groups:
@@ -205,8 +185,7 @@ def _coarse(points: Points, most: int) -> Points:
 
 
 def spread(steps: Sequence[int], most: int = MOST_POINTS) -> Sequence[int]:
-    """Return at most `most` of the sorted `steps`: the last one at or before each of `most` evenly spaced
-    marks."""
+    """Return at most `most` of the sorted `steps`: the last at or before each of evenly spaced marks."""
     if len(steps) <= most:
         return steps
     first, span = steps[0], steps[-1] - steps[0]

@@ -51,8 +51,7 @@ class BadFileError(Exception):
 
 @contextlib.contextmanager
 def reading(kind: str) -> Generator[None]:
-    """Turn every error in reading a file within the context into a BadFileError; `kind` says what it should
-    be, as in "a readable table of rows"."""
+    """Turn every error in reading a file into a BadFileError; `kind` says what the file should be."""
     try:
         yield
     except BadFileError:
@@ -91,11 +90,7 @@ def content(path: Path) -> tuple[BytesIO, bool]:
 
 
 def state_of(path: Path) -> State:
-    """Return the state of a file.
-
-    Raises:
-        BadFileError: it does not exist, or its state cannot be read.
-    """
+    """Return the state of a file; raise BadFileError if it cannot be read."""
     with reading("a file"):
         status = path.stat()
     return path, status.st_ino, status.st_mtime_ns, status.st_size
@@ -104,10 +99,8 @@ def state_of(path: Path) -> State:
 def write(path: Path, fill: Callable[[IO[bytes]], Any], with_digest: bool = True) -> None:
     """Write a file whole or not at all; it is on disk, with its name, when this returns.
 
-    Args:
-        path: path of the file; an older file is replaced in one step.
-        fill: writes the content into the open file.
-        with_digest: whether the content has `DIGEST_PLACEHOLDER` near its end, where the digest goes.
+    `fill` writes the content into the open file, with `DIGEST_PLACEHOLDER` near its end if it is
+    `with_digest`.
 
     Raises:
         OSError: it cannot be written; an older file is unchanged. A device or a FIFO is never replaced.
@@ -144,11 +137,7 @@ def output_of(path: Path, mend: str = "choose another file with -o") -> Generato
 
 def replace(path: Path, content: bytes) -> None:
     """Write a file whole or not at all, without a digest. It need not survive a crash of the machine, so
-    nothing waits for the disk.
-
-    Raises:
-        OSError: it cannot be written; an older file is unchanged.
-    """
+    nothing waits for the disk."""
     unfinished = path.with_name(f".{path.name}")
     unfinished.write_bytes(content)
     unfinished.replace(path)
@@ -169,8 +158,7 @@ def shared_lock(folder: Path) -> Generator[None]:
 
 @contextlib.contextmanager
 def exclusive_lock(folder: Path) -> Generator[bool]:
-    """Lock a folder exclusively within the context, so that nobody writes into it. Yield false if somebody is
-    writing, or if the file system has no locks."""
+    """Lock a folder exclusively within the context; yield false if somebody is writing, or without locks."""
     with _opened(folder) as descriptor:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -190,8 +178,7 @@ def _opened(folder: Path) -> Generator[int]:
 
 
 def _share(descriptor: int, folder: Path) -> None:
-    """Take a folder's shared lock as soon as nobody holds it exclusively; go on without it after a while, or
-    at a signal."""
+    """Take a folder's shared lock as soon as it is free; go on without it after a while, or at a signal."""
     began = time.monotonic()
     while True:
         try:
@@ -251,14 +238,7 @@ def has_digest(file: IO[bytes]) -> bool:
 
 
 def check(file: IO[bytes]) -> bool:
-    """Compare an open file with its digest.
-
-    Returns:
-        Whether it has one.
-
-    Raises:
-        BadFileError: it differs.
-    """
+    """Compare an open file with its digest; raise BadFileError if it differs. Return whether it has one."""
     place = _place(file)
     if place is None:
         return False
@@ -288,8 +268,7 @@ def _place(file: IO[bytes]) -> int | None:
 
 
 def _digits(file: IO[bytes], place: int) -> bytes:
-    """Compute the SHA-256 of the file with zeros in place of its digits, in chunks, as weights may be larger
-    than memory."""
+    """Compute the SHA-256 of a file, maybe larger than memory, with zeros in place of its digits."""
     digest = hashlib.sha256()
     file.seek(0)
     remaining = place
@@ -305,7 +284,6 @@ def _digits(file: IO[bytes], place: int) -> bytes:
 
 
 def _sync(folder: Path) -> None:
-    """Sync the names of a folder's files to disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

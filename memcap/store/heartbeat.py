@@ -61,62 +61,47 @@ def long_name(task: Task, lag: int, units: int, seed: int) -> str:
 
 @dataclass(frozen=True)
 class Running:
-    """A member in training.
+    """A member in training."""
 
-    Args:
-        key, name: of the member.
-        step, budget: training steps taken, and how many it may take.
-        loss: mean over its last chunk; None if that chunk took no step.
-        seconds: since its first chunk.
-        left: seconds to its budget, at its pace so far; None if unknown.
-    """
-
+    # of the member
     key: str
     name: str
+    # training steps taken, and how many it may take
     step: int
     budget: int
-    loss: float | None
-    seconds: float
-    left: float | None
+    loss: float | None  # mean over its last chunk; None if that chunk took no step
+    seconds: float  # since its first chunk
+    left: float | None  # seconds to its budget, at its pace so far; None if unknown
 
 
 @dataclass(frozen=True)
 class Heartbeat:
-    """The report of a job on itself.
+    """The report of a job on itself."""
 
-    Args:
-        token: the job's token, which names its files (shards.py).
-        study, command, folder: what was started and where; `command` is None if it was started from Python.
-        host, pid: host and number of its process.
-        started, updated: when it began, and when it wrote this, in seconds since 1970.
-        ended: None while it trains, then "done", "interrupted" or the error that ended it.
-        searched: whether the design chooses members as results come.
-        done: members that have ended since it began; `solved` of them were solved. `diverged` and `failed`
-            count how they ended, so a member may be both solved and diverged.
-        to_come: most members that have yet to end.
-        running: members in training.
-        seconds_left: seconds to the end, at the pace so far; None before anything has trained.
-        longest: the members that have trained longest, the longest first.
-    """
-
-    token: str
+    token: str  # the job's token, which names its files (shards.py)
+    # what was started and where; `command` is None if it was started from Python
     study: str
     command: str | None
     folder: str
+    # host and number of its process
     host: str
     pid: int
+    # when it began, and when it wrote this, in seconds since 1970
     started: float
     updated: float
-    ended: str | None = None
-    searched: bool = False
+    ended: str | None = None  # None while it trains, then "done", "interrupted" or the error that ended it
+    searched: bool = False  # whether the design chooses members as results come
+    # members that have ended since it began; `solved` of them were solved. `diverged` and `failed` count how
+    # they ended, so a member may be both solved and diverged
     done: int = 0
     solved: int = 0
     diverged: int = 0
     failed: int = 0
-    to_come: int = 0
-    running: int = 0
+    to_come: int = 0  # most members that have yet to end
+    running: int = 0  # members in training
+    # seconds to the end, at the pace so far; None before anything has trained
     seconds_left: float | None = None
-    longest: tuple[Running, ...] = ()
+    longest: tuple[Running, ...] = ()  # the members that have trained longest, the longest first
 
     @property
     def here(self) -> bool:
@@ -143,8 +128,7 @@ class Heartbeat:
 
     @property
     def alive(self) -> bool:
-        """True if the job still trains: it has not ended, its process exists, and this heartbeat is no older
-        than `HEARTBEAT_TIMEOUT`."""
+        """True if it has not ended, its process exists, and this is younger than `HEARTBEAT_TIMEOUT`."""
         return self.ended is None and self.exists and self.age < HEARTBEAT_TIMEOUT
 
 
@@ -175,18 +159,13 @@ class JobProgress:
     Args:
         to_come: most members that the job may train.
         study: the study that it trains.
-        before: number of the job's members that already had rows.
-        solved_before: number of these that were solved.
-
-    Attributes:
-        by_loss: whether members are judged by their held-out loss, so that none counts as solved.
-        token: 16 hexadecimal digits that name the job's files.
+        before, solved_before: number of the job's members that already had rows, and of those solved.
     """
 
     def __init__(self, to_come: int, study: Study = NO_STUDY, before: int = 0, solved_before: int = 0):
-        self.study, self.token = study, shards.new_token(study.session)
+        self.study, self.token = study, shards.new_token(study.session)  # which names the job's files
         self.before, self.solved_before = before, solved_before
-        self.by_loss = False
+        self.by_loss = False  # members are judged by their held-out loss, so that none counts as solved
         self.folder = str(Path.cwd())
         self.started, self.clock_started = time.time(), time.monotonic()
         self.done = self.solved = 0
@@ -196,13 +175,8 @@ class JobProgress:
         self.lock = threading.Lock()
 
     def chunk(self, key: str, name: str, budget: int, before: int, step: int, loss: float | None) -> None:
-        """Record a chunk of a member's training.
-
-        Args:
-            key, name, budget: of the member.
-            before, step: steps taken before and after the chunk; equal if it was only evaluated again.
-            loss: mean over the chunk; None if it took no step.
-        """
+        """Record a chunk of a member's training: steps taken before and after it, equal if the member was
+        only evaluated again, and the mean loss, None without steps."""
         now = time.monotonic()
         with self.lock:
             member = self.training.get(key)
@@ -247,8 +221,7 @@ class JobProgress:
             )
 
     def longest(self, most: int, seconds: float = 0.0) -> list[Running]:
-        """Return the at most `most` members that have trained longest, among those that have trained for
-        `seconds`."""
+        """Return the `most` members that have trained longest, of those that have trained for `seconds`."""
         with self.lock:
             return self._longest(most, seconds)
 
@@ -276,12 +249,7 @@ def writing(progress: JobProgress, members: pl.DataFrame) -> Generator[None]:
     how the job ended. This does not slow the job down.
 
     If something cannot be written, training goes on without it. Files of earlier jobs that this one replaces
-    are deleted.
-
-    Args:
-        progress: the job's progress; for a study without a folder nothing is written.
-        members: the members that it may train, with the columns of `MEMBERS`; if there are none, nothing is
-            written.
+    are deleted. Without a folder, or members to train (as in `MEMBERS`), nothing is written.
     """
     folder = progress.study.folder
     if folder is None or members.is_empty():
@@ -319,17 +287,12 @@ def writing(progress: JobProgress, members: pl.DataFrame) -> Generator[None]:
 
 
 class Jobs(NamedTuple):
-    """The files of a study's jobs.
+    """The files of a study's jobs."""
 
-    Args:
-        heartbeats: the last heartbeats, by token.
-        keys: keys of the members that a job may train, by token; None if unknown.
-        bad: the fault of each file that cannot be read.
-    """
-
-    heartbeats: dict[str, Heartbeat]
+    heartbeats: dict[str, Heartbeat]  # the last heartbeats, by token
+    # keys of the members that a job may train, by token; None if unknown
     keys: dict[str, frozenset[str] | None]
-    bad: dict[Path, BadFileError]
+    bad: dict[Path, BadFileError]  # the fault of each file that cannot be read
 
 
 def read_jobs(folder: Path) -> Jobs:
@@ -358,8 +321,7 @@ def read_jobs(folder: Path) -> Jobs:
 
 
 def read(folder: Path) -> dict[str, Heartbeat]:
-    """Read the last heartbeats of the jobs in a study's folder, by token. Files that cannot be read are
-    skipped."""
+    """Read the last heartbeats of the jobs in a study's folder, by token; skip what cannot be read."""
     heartbeats = {}
     for path in heartbeat_paths(folder):
         with contextlib.suppress(BadFileError):
@@ -373,11 +335,7 @@ def heartbeat_paths(folder: Path) -> list[Path]:
 
 
 def _read_heartbeat(folder: Path, token: str) -> Heartbeat:
-    """Read one heartbeat.
-
-    Raises:
-        BadFileError: it cannot be read, or is not what a job writes.
-    """
+    """Read one heartbeat; raise BadFileError if it is not what a job writes."""
     with files.reading("what a job writes of itself"):
         with open_regular(_path(folder, token)) as file:
             content = file.read(MOST_BYTES + 1)
@@ -393,11 +351,7 @@ _hints = functools.cache(get_type_hints)
 
 
 def _checked(cls: Any, values: dict[str, Any]) -> Any:
-    """Build a dataclass of this file from JSON.
-
-    Raises:
-        TypeError: a value has another type, or a size that no job writes.
-    """
+    """Build a dataclass of this file from JSON; raise TypeError at a type or size that no job writes."""
     for name, value in values.items():
         hint = _hints(cls)[name]
         kinds = get_args(hint) or (hint,)
@@ -413,16 +367,11 @@ def _checked(cls: Any, values: dict[str, Any]) -> Any:
 
 
 def _digest(values: dict[str, Any]) -> str:
-    """Compute the digest of a heartbeat, without the digest itself."""
     return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 
 def write_members(folder: Path, token: str, members: pl.DataFrame) -> None:
-    """Write the members that a job may train, with the columns of `MEMBERS`.
-
-    Raises:
-        OSError: it cannot be written.
-    """
+    """Write the members that a job may train, with the columns of `MEMBERS`."""
     path = members_path(folder, token)
     path.parent.mkdir(parents=True, exist_ok=True)
     shards.write_table(path, members.select(*MEMBERS))
@@ -430,11 +379,7 @@ def write_members(folder: Path, token: str, members: pl.DataFrame) -> None:
 
 def read_members(folder: Path, token: str, columns: Sequence[str] = tuple(MEMBERS)) -> pl.DataFrame:
     """Read the members that a job may train (for a search, all that it may ask for), with the columns of
-    `MEMBERS`.
-
-    For jobs of memcap 0.1 only the keys are known, and all else is null. Without a sound file no members are
-    known.
-    """
+    `MEMBERS`; none without a sound file. For jobs of memcap 0.1 all but the keys is null."""
     try:
         return _members(folder, token, columns)
     except BadFileError:
@@ -442,11 +387,7 @@ def read_members(folder: Path, token: str, columns: Sequence[str] = tuple(MEMBER
 
 
 def _members(folder: Path, token: str, columns: Sequence[str]) -> pl.DataFrame:
-    """Read the file of `read_members`.
-
-    Raises:
-        BadFileError: there is no sound file.
-    """
+    """Read the file of `read_members`; raise BadFileError if there is no sound one."""
     with files.reading("a readable table of members"):
         try:
             return parquet.read(files.content(members_path(folder, token))[0], columns)
@@ -457,11 +398,7 @@ def _members(folder: Path, token: str, columns: Sequence[str]) -> pl.DataFrame:
 
 
 def _older_keys(folder: Path, token: str) -> list[str]:
-    """Read the keys that memcap 0.1 wrote.
-
-    Raises:
-        BadFileError: there is no such file, or it is not text.
-    """
+    """Read the keys that memcap 0.1 wrote; raise BadFileError if it wrote none."""
     try:
         return (folder / "jobs" / f"{token}.keys").read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError) as error:

@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from memcap.knobs import MOST, allowed, key_of
+from memcap.knobs import BOUNDS, MOST, allowed, key_of
 from memcap.store.columns import DERIVED, RowColumn
 from memcap.store.files import BadFileError
 
@@ -26,11 +26,7 @@ NO_CONFIG = "its config is not a member's"
 
 
 class BadRowsError(BadFileError):
-    """A table with rows that do not belong to their members.
-
-    Args:
-        rows: the fault of each bad row, by key.
-    """
+    """A table with rows that do not belong to their members; `rows` has the fault of each, by key."""
 
     def __init__(self, rows: dict[str, str]):
         self.rows = rows
@@ -40,27 +36,15 @@ class BadRowsError(BadFileError):
 
 
 def check_rows(table: pl.DataFrame) -> None:
-    """Check rows with all columns of `memcap.store.rows.SCHEMA`.
-
-    Raises:
-        BadRowsError: a row has the config of another, a config with a value out of range, or a result that no
-            training gives.
-    """
+    """Check rows with all columns of `memcap.store.rows.SCHEMA`; raise BadRowsError if one has the config of
+    another, a config with a value out of range, or a result that no training gives."""
     if wrong := _against_rules(table) | _out_of_range(table) | _of_others(table):
         raise BadRowsError(wrong)
 
 
 def check_copies(table: pl.DataFrame, completed: pl.DataFrame) -> None:
     """Check the plain columns of a table that was passed in, as a user who changed them meant something by
-    it.
-
-    Args:
-        table: the table as passed in.
-        completed: `memcap.store.rows.complete(table)`, whose columns follow from the configs.
-
-    Raises:
-        BadRowsError: a value differs from the config's.
-    """
+    it: raise BadRowsError if one differs from `completed`, the columns that follow from the configs."""
     for name in (name for name in (*DERIVED, "seed") if name in table.columns):
         given, own = table[name].cast(completed[name].dtype), completed[name]
         for place in given.ne_missing(own).arg_true():
@@ -68,8 +52,7 @@ def check_copies(table: pl.DataFrame, completed: pl.DataFrame) -> None:
             raise BadRowsError({str(completed["key"][place]): why})
 
 
-def _of_others(table: pl.DataFrame) -> dict[str, str]:
-    """Return rows whose key does not fit their config."""
+def _of_others(table: pl.DataFrame) -> dict[str, str]:  # their key does not fit their config
     pairs = zip(table["key"].to_list(), table["config"].to_list(), strict=True)
     keys = [key for key, config in pairs if config is None or key != key_of(config)]
     return dict.fromkeys(map(str, keys), "damaged: it has the config of another")
@@ -86,8 +69,7 @@ def _out_of_range(table: pl.DataFrame) -> dict[str, str]:
     return wrong | dict.fromkeys(map(str, nothing["key"]), NO_CONFIG)
 
 
-def _against_rules(table: pl.DataFrame) -> dict[str, str]:
-    """Return rows with results that no job writes."""
+def _against_rules(table: pl.DataFrame) -> dict[str, str]:  # with results that no job writes
     breaches = _breaches(table, _rules())
     return {key: f"{name}={_word(value)} does not go with what else it says" for key, name, value in breaches}
 
@@ -104,8 +86,7 @@ def _breaches(table: pl.DataFrame, rules: dict[str, pl.Expr]) -> Iterator[tuple[
 def _range(name: str, column: RowColumn) -> pl.Expr:
     """Return the rule of a column that follows from the config."""
     value, limits = pl.col(name), column.limits
-    bounds = {"at_least": value.ge, "above": value.gt, "at_most": value.le, "below": value.lt}
-    rules = [holds(limits[word]) for word, holds in bounds.items() if limits.get(word) is not None]
+    rules = [holds(value, limits[word]) for word, holds in BOUNDS.items() if limits.get(word) is not None]
     rules += [value.is_finite()] * (column.dtype == pl.Float64)
     may_be_null = limits.get("before", MISSING) is None
     fits = pl.all_horizontal(value.is_not_null(), *rules)
@@ -121,7 +102,6 @@ SECONDS = ("compile_seconds", "run_seconds")
 
 @cache
 def _rules() -> dict[str, pl.Expr]:
-    """Return the rule of each column of results."""
     status, solved, steady, steps = (pl.col(name) for name in ("status", "solved", "steady", "steps"))
     to_solve, accuracy = pl.col("steps_to_solve"), pl.col("metric") == "accuracy"
     up_to, worst_lag = pl.col("up_to"), pl.col("worst_lag")
@@ -140,8 +120,7 @@ def _rules() -> dict[str, pl.Expr]:
         return pl.when(passed).then(taken.is_between(to_solve, steps)).otherwise(taken.is_null())
 
     def at_lengths(name: str, number: str) -> pl.Expr:
-        """Return the rule of a JSON list with a number or null for each length; it is null if there are no
-        lengths, or if the member failed."""
+        """Return the rule of a JSON list with a number or null per length; null if the member failed."""
         values, spaces = pl.col(name), pl.col("lengths").str.count_matches(" ")
         alike = values.str.contains(rf"^\[(?:{number}|null)(?:, (?:{number}|null))*\]$")
         there = alike & (values.str.count_matches(",") == spaces)
@@ -178,5 +157,6 @@ def _rules() -> dict[str, pl.Expr]:
         "reason": (status == "failed") | pl.col("reason").is_null(),
     }
     rules |= {name: pl.col(name).is_finite() & (pl.col(name) >= 0) for name in SECONDS}
-    rules |= {name: pl.col(name).is_not_null() for name in ("population", "study", "finished")}
+    rules |= {name: pl.col(name).is_not_null() for name in ("study", "finished")}
+    rules["population"] = ~pl.col("population").str.contains(r"[/\\\p{C}]")  # a file's name, no path
     return {name: rule.fill_null(value=False) for name, rule in rules.items()}

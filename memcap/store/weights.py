@@ -22,11 +22,8 @@ def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, np.ndarray]:
     """Return a nested dict as {"outer/inner": array}."""
     arrays: dict[str, np.ndarray] = {}
     for name, value in tree.items():
-        arrays |= (
-            flat(value, f"{prefix}{name}/")
-            if isinstance(value, dict)
-            else {f"{prefix}{name}": np.asarray(value)}
-        )
+        place = f"{prefix}{name}"
+        arrays |= flat(value, f"{place}/") if isinstance(value, dict) else {place: np.asarray(value)}
     return arrays
 
 
@@ -71,11 +68,8 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
-    """Return the nested weights of one row's member, from the study's folder.
-
-    Raises:
-        UserError: there are no weights, or their file is bad.
-    """
+    """Return the nested weights of one row's member, from the study's folder; raise UserError if there are
+    none, or if their file is bad."""
     key, population, bad = row["key"], row["population"], ""
     for path in folder.rglob("weights/*.npz"):
         if path.stem != population:  # it may contain any characters, also those of patterns
@@ -93,11 +87,8 @@ def weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_weights(path: Path, key: str) -> dict[str, np.ndarray]:
-    """Read a member's arrays by path, as `flat` returns them; empty if the file has none.
-
-    Raises:
-        BadFileError: the file is damaged, or no npz file.
-    """
+    """Read a member's arrays by path, as `flat` returns them; empty if the file has none. Errors are those of
+    `read_sealed`."""
     prefix = f"{key}/"
     return read_sealed(
         path, lambda stored: {n.removeprefix(prefix): stored[n] for n in stored.files if n.startswith(prefix)}
@@ -106,11 +97,7 @@ def read_weights(path: Path, key: str) -> dict[str, np.ndarray]:
 
 def sizes(path: Path) -> dict[str, int]:
     """Count the real numbers of each member in a file, by key; a complex number counts as two. All arrays are
-    read.
-
-    Raises:
-        BadFileError: the file is damaged, or no npz file.
-    """
+    read. Errors are those of `read_sealed`."""
 
     def count(stored: Any) -> dict[str, int]:
         numbers: dict[str, int] = {}
@@ -123,11 +110,8 @@ def sizes(path: Path) -> dict[str, int]:
 
 
 def read_sealed(path: Path, take: Callable[[Any], T]) -> T:
-    """Call `take` on the open archive and return its result, if the file is sound.
-
-    Raises:
-        BadFileError: the file is damaged, cannot be read, or lacks what `take` expects.
-    """
+    """Return what `take` returns for the open archive; raise BadFileError if the file is damaged, cannot be
+    read, or lacks what `take` expects."""
     with files.reading("a readable npz file"):
         state = state_of(path)
         with files.open_regular(path) as file:

@@ -1,9 +1,8 @@
 """The half-trained members of a job: each as of a few seconds ago in memory, and as of half a minute ago on
 disk.
 
-    DIR/checkpoints/TOKEN.npz    those of one run of a job: "index", JSON with a part a program and the curves
-    so far; PART/0,
-                                 PART/1, ...: leaves of the states, a row a member
+    DIR/checkpoints/TOKEN.npz    those of one run of a job: "index", JSON with a part per program and the
+                                 curves so far; PART/0, PART/1, ...: leaves of the states, a row per member
 
 A new job takes over its members' states from the files of other jobs, and removes these files once it has
 written its own. A state serves only with the same member, program, loop and software as before; otherwise the
@@ -35,15 +34,8 @@ SECONDS_BETWEEN_WRITES = 30.0
 
 
 class Checkpoints:
-    """The states of the members of one run of a job; thread-safe.
-
-    Args:
-        folder: the study's folder.
-        members: the job's members.
-        engine: how they are trained.
-        token: the job's token, which names its file; a new one if there is none.
-        finished: keys of members of any job that have rows, so that their states are no longer needed.
-    """
+    """The states of the members of one run of a job; thread-safe. The job's token names its file. Members of
+    any job with keys in `finished` have rows, so that their states are no longer needed."""
 
     def __init__(
         self,
@@ -146,7 +138,6 @@ class Checkpoints:
 def _arrays(
     states: Sequence[Checkpoint], fingerprints: Sequence[str], curves: Mapping[str, Points]
 ) -> dict[str, np.ndarray]:
-    """Make the arrays of a file with these states."""
     parts: dict[str, list[tuple[Checkpoint, str]]] = {}
     for state, made_by in zip(states, fingerprints, strict=True):
         parts.setdefault(state.program, []).append((state, made_by))
@@ -155,13 +146,8 @@ def _arrays(
         leaves = [np.stack(rows) for rows in zip(*(state.state for state, _ in part), strict=True)]
         arrays |= {f"{number}/{k}": leaf for k, leaf in enumerate(leaves)}
         members = [
-            {
-                "key": state.key,
-                "stamp": made_by,
-                "lane": state.host_state,
-                "curve": list(curves[state.key].items()),
-            }
-            for state, made_by in part
+            {"key": each.key, "stamp": made_by, "lane": each.host_state, "curve": [*curves[each.key].items()]}
+            for each, made_by in part
         ]
         index.append({"program": program, "leaves": len(leaves), "members": members})
     return {"index": np.frombuffer(json.dumps(index).encode(), np.uint8), **arrays}

@@ -37,8 +37,7 @@ def environment() -> dict[str, Any]:
 
 
 def fingerprint(member: Member) -> str:
-    """Return a digest, 64 hex digits, of everything beside config and program on which a member's result
-    depends."""
+    """Return a digest of everything beside config and program on which a member's result depends."""
     return _fingerprint(type(member.task).__module__, cell_class(member.model.cell).__module__)
 
 

@@ -22,12 +22,7 @@ WIDE = 110  # characters of a terminal with room for a long bar and the time
 
 
 class ProgressBar:
-    """The progress of a job on stderr; a context manager.
-
-    Args:
-        progress: the job's progress.
-        quiet: show nothing.
-    """
+    """The progress of a job on stderr, unless it is quiet; a context manager."""
 
     def __init__(self, progress: JobProgress, quiet: bool = False):
         self.progress = progress
@@ -39,8 +34,7 @@ class ProgressBar:
         self.thread = threading.Thread(target=self._print_lines, name="memcap-progress", daemon=True)
 
     def print_line(self) -> None:
-        """Print a line for a log file, if members have ended since the last line, and if that was long
-        ago."""
+        """Print a line for a log file, if members have ended since the last one, long ago."""
         now = time.monotonic()
         if not self.shows or now - self.last_line <= SECONDS_BETWEEN_LINES or self.progress.done == self.done:
             return
@@ -101,21 +95,17 @@ class _Bar(Progress):
             yield from (Text(_line(each)) for each in longest[:MOST_SHOWN])
 
 
-def _counts(heartbeat: Heartbeat, before: int) -> tuple[int, int]:
-    """Count the job's members that are done, and all its members."""
+def _counts(heartbeat: Heartbeat, before: int) -> tuple[int, int]:  # members that are done, and all
     done = before + heartbeat.done
     return done, done + heartbeat.to_come
 
 
 def _members(heartbeat: Heartbeat, before: int) -> str:
-    """Say how many members are done, and of how many; a search leaves out those that would tell it nothing
-    more."""
     done, members = _counts(heartbeat, before)
     return f"{done}/{members} members" + " at most" * (heartbeat.searched and done < members)
 
 
 def _ends(heartbeat: Heartbeat, progress: JobProgress) -> str:
-    """Say how members ended, here and before."""
     others = {"diverged": heartbeat.diverged, "failed": heartbeat.failed}
     return ", ".join(
         [
@@ -126,14 +116,12 @@ def _ends(heartbeat: Heartbeat, progress: JobProgress) -> str:
 
 
 def _left(heartbeat: Heartbeat) -> str:
-    """Say the time left; "" if unknown."""
     if heartbeat.seconds_left is None:
         return ""
     return f"about {duration(round(heartbeat.seconds_left))} left"
 
 
 def _line(member: Running) -> str:
-    """Describe a member in training in one line."""
     parts = [f"{member.name}: step {member.step:,} of {member.budget:,}"]
     parts += [] if member.loss is None else [f"loss {number(member.loss)}"]
     parts += [] if member.left is None else [f"at most {duration(round(member.left))} left"]

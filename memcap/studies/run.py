@@ -26,41 +26,23 @@ from memcap.training.engine import Result, train
 
 @dataclass(frozen=True)
 class Todo:
-    """The part of a job that its folder holds, and the part that is missing.
+    """The part of a job that its folder holds, and the part that is missing."""
 
-    Args:
-        rows: rows in the folder of the job's members.
-        finished: keys of all rows in the folder, including other members'.
-        missing: the job's other members, each once.
-        candidates: all members that may be trained.
-        search: the search of a design that chooses members by results; it knows the rows. None: every missing
-            member is trained.
-        first: the members to train first: all missing ones, or those with which the search begins.
-        most: the most members that will be trained. If counts are not monotone in width, a search may want
-            more.
-        usual: the number that such a search trains in simulated studies, if known.
-    """
-
-    rows: pl.DataFrame
-    finished: frozenset[str]
-    missing: list[Member]
-    candidates: Sequence[Member]
+    rows: pl.DataFrame  # rows in the folder of the job's members
+    finished: frozenset[str]  # keys of all rows in the folder, including other members'
+    missing: list[Member]  # the job's other members, each once
+    candidates: Sequence[Member]  # all members that may be trained
+    # the search of a design that chooses members by results; it knows the rows. None: every missing member is
+    # trained
     search: Design | None
-    first: list[Member]
+    first: list[Member]  # the members to train first: all missing ones, or those with which the search begins
+    # the most members that will be trained. If counts are not monotone in width, a search may want more
     most: int
-    usual: int | None = None
+    usual: int | None = None  # the number that such a search trains in simulated studies, if known
 
 
 def what_is_missing(members: Sequence[Member], study: Study) -> Todo:
-    """Compare a job's members with the rows in the study's folder; write nothing.
-
-    Args:
-        members: the job's members.
-        study: the study; its folder need not exist.
-
-    Raises:
-        UserError: the members cannot be searched.
-    """
+    """Compare a job's members with the rows in the study's folder, which need not exist; write nothing."""
     candidates = members if study.design != "race" else Race(members, {}).candidates
     by_key = {member.key: member for member in candidates}
     folder = study.folder
@@ -80,18 +62,10 @@ def what_is_missing(members: Sequence[Member], study: Study) -> Todo:
 
 
 def run_study(members: Sequence[Member], engine: Engine, study: Study, quiet: bool = False) -> pl.DataFrame:
-    """Train the members that are missing.
+    """Train the members that are missing; `quiet`: show no progress. Return the rows of those members that
+    the design wanted.
 
     Members with rows are not trained again, unless they failed. Half-trained members continue.
-
-    Args:
-        members: the job's members.
-        engine: how members share the machine.
-        study: the study to which they belong.
-        quiet: show no progress.
-
-    Returns:
-        The rows of those members that the design wanted.
     """
     jax_setup.setup()
     jax_setup.platform()

@@ -20,31 +20,21 @@ SHOWN_KEYS = 3
 
 @dataclass(frozen=True)
 class VerifyReport:
-    """The files that were checked, and their faults.
+    """The files that were checked, and their faults."""
 
-    Args:
-        rows: one per member.
-        row_files, weight_files, curve_files, checkpoint_files: number of sound files.
-        without_digest: number of these without a digest, because memcap 0.1 wrote them.
-        wrong: one line per fault.
-    """
-
-    rows: int
+    rows: int  # one per member
+    # number of sound files
     row_files: int
     weight_files: int
     curve_files: int
     checkpoint_files: int
-    without_digest: int
-    wrong: tuple[str, ...]
+    without_digest: int  # number of these without a digest, because memcap 0.1 wrote them
+    wrong: tuple[str, ...]  # one line per fault
 
 
 def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
     """Check every file at or below a folder: digests, keys, the weights of each row, curves, checkpoints and
-    heartbeats.
-
-    Args:
-        folder: folder of a study, or of several.
-        rows_only: check only the rows; a published table has nothing else.
+    heartbeats; or `rows_only`, as a published table has nothing else.
 
     Raises:
         UserError: no such folder, or no files of rows in it; or weights are to be checked of published rows.
@@ -81,19 +71,11 @@ def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
     for place in sorted({path.parent.parent for path in folder.rglob("jobs/*.json")}):
         wrong += [f"{path}: {why}" for path, why in heartbeat.read_jobs(place).bad.items()]
     without += sum(not _has_digest(path) for path in (*numbers_by_file, *tables_of_curves))
-    return VerifyReport(
-        rows.height,
-        len(tables),
-        len(numbers_by_file),
-        len(tables_of_curves),
-        half_trained,
-        without,
-        tuple(wrong),
-    )
+    counts = len(tables), len(numbers_by_file), len(tables_of_curves), half_trained, without
+    return VerifyReport(rows.height, *counts, tuple(wrong))
 
 
 def _lines(error: BadFileError) -> list[str]:
-    """Return the faults of a file: a line for each bad row."""
     if not isinstance(error, BadRowsError):
         return [str(error)]
     return [f"row {key}: {why}" for key, why in error.rows.items()]
@@ -105,8 +87,7 @@ def _has_digest(path: Path) -> bool:
 
 
 def _without_weights(rows: pl.DataFrame, numbers_by_file: dict[Path, dict[str, int]]) -> list[str]:
-    """Return a line for each population that lacks weights, and for each member with another number of
-    weights than its row says."""
+    """Return a line for each population that lacks weights, and for each member with too many or too few."""
     held: dict[tuple[str, str], set[int]] = {}
     for path, numbers in numbers_by_file.items():
         for key, size in numbers.items():
@@ -127,8 +108,7 @@ def _without_weights(rows: pl.DataFrame, numbers_by_file: dict[Path, dict[str, i
 
 
 def _without_rows(rows: pl.DataFrame, tables_of_curves: Mapping[Path, pl.DataFrame]) -> list[str]:
-    """Return a line for each file with curves of members without rows, unless a job may be about to write
-    them."""
+    """Return a line for each file with curves of members without rows, unless a job may yet write them."""
     lines = []
     for path, table in tables_of_curves.items():
         keys = sorted(set(table["key"]) - set(rows["key"]))

@@ -32,13 +32,8 @@ POINTS_OF_A_CHUNK = 10  # of a curve, as a point costs as much as some steps of 
 
 
 def row_of(result: Result, study: str, shard: str) -> dict[str, Any]:
-    """Make a member's row, with all columns of `memcap.store.rows.SCHEMA`.
-
-    Args:
-        result: the member's result.
-        study: name of the study.
-        shard: stem of the file for the row.
-    """
+    """Make a member's row, with all columns of `memcap.store.rows.SCHEMA`, from its result, the study's name
+    and the stem of its file."""
     member, config = result.member, result.member.config
     return {
         **columns_of(config),
@@ -106,18 +101,14 @@ def members_table(members: Sequence[Member]) -> pl.DataFrame:
 
 @dataclass
 class _Shard:
-    """Ended members of one program, for one file.
+    """Ended members of one program, for one file."""
 
-    Args:
-        rows: their rows, in the order in which they ended; weights, curves: by key.
-        written: when they were last written, on the monotonic clock; changed: whether more have ended since.
-    """
-
-    rows: list[dict[str, Any]] = field(default_factory=list)
+    rows: list[dict[str, Any]] = field(default_factory=list)  # their rows, in the order in which they ended
+    # by key
     weights: dict[str, dict[str, Any]] = field(default_factory=dict)
     curves: dict[str, Points] = field(default_factory=dict)
-    written: float = -math.inf
-    changed: bool = False
+    written: float = -math.inf  # when they were last written, on the monotonic clock
+    changed: bool = False  # whether more have ended since
 
 
 class StudyWriter(Listener):
@@ -131,11 +122,7 @@ class StudyWriter(Listener):
 
     A shard belongs to one run of one job: its name has the job's token, so that two jobs in one folder, even
     of the same members, never write the same file. Readers take one row per key. Without a folder only rows
-    are collected, without weights and curves.
-
-    Args:
-        progress: the job's counts; its study and token name the files.
-        checkpoints: the job's checkpoints; None: no states are wanted.
+    are collected, without weights and curves; without checkpoints no states are wanted.
     """
 
     def __init__(self, progress: JobProgress, checkpoints: Checkpoints | None = None):
@@ -163,18 +150,14 @@ class StudyWriter(Listener):
         )
         with self.lock:
             if member.key not in self.running:
-                self.running[member.key] = self._curve_before(chunk)
+                earlier = {} if self.checkpoints is None else self.checkpoints.curve(member.key)
+                self.running[member.key] = up_to(chunk.first_step, earlier)
             curve = self.running[member.key]
             if next(reversed(curve), 0) > chunk.first_step:  # it begins again, after its worker's death
                 curve = self.running[member.key] = up_to(chunk.first_step, curve)
             for step, values in chunk.points(POINTS_OF_A_CHUNK):
                 add_point(curve, step, values)
             self._write_late()
-
-    def _curve_before(self, chunk: CurveChunk) -> Points:
-        """Return the curve, up to the checkpoint, of a member that continues from one."""
-        earlier = {} if self.checkpoints is None else self.checkpoints.curve(chunk.member.key)
-        return up_to(chunk.first_step, earlier)
 
     def finish(self, program: str, results: Sequence[Result]) -> None:
         """Take the results of ended members; `program` is the name of their program."""
@@ -216,8 +199,7 @@ class StudyWriter(Listener):
             self._write_running()
 
     def _write_late(self) -> None:
-        """Write the shards that have waited long enough; called after every chunk, so that no row waits for
-        another member to end."""
+        """Write the shards that have waited long enough: no row waits for another member's end."""
         now = time.monotonic()
         for name, shard in self.shards.items():
             if shard.changed and now - shard.written > SECONDS_BETWEEN_WRITES:

@@ -1,18 +1,12 @@
 """Adding problem: say the sum of the two marked numbers of a long list."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 
-from memcap.tasks.base import Batch, Facts, Operand, Task, integers
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Key
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
 
 @dataclass(frozen=True)
@@ -30,18 +24,18 @@ class Adding(Task):
     Arjovsky, Shah & Bengio (2016), sec. 4.2.
     """
 
-    name: ClassVar[str] = "adding"
-    question: ClassVar[str] = "the sum of a few marked numbers"
-    loss: ClassVar[Literal["classes", "values"]] = "values"
-    vocabulary: ClassVar[None] = None
-    features: ClassVar[int] = 2  # the number and its marker
-    outputs: ClassVar[int] = 1  # the sum
+    name = "adding"
+    question = "the sum of a few marked numbers"
+    loss = "values"
+    vocabulary = None
+    features = 2  # the number and its marker
+    outputs = 1  # the sum
 
     def shortest(self, lag: int) -> int:
         """Count the longest hold, and the number itself."""
         return lag + 1
 
-    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs (T, B, 2), targets (B,). In a sequence longer than lag + 1 the first steps are never
         marked."""
         value_key, first_key, second_key = jax.random.split(key, 3)

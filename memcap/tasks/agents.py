@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -14,10 +14,10 @@ import numpy as np
 from jax import lax
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, Task, scored
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, scored
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float, Int, Key
+    from jaxtyping import Array, Float, Int
 
 REWARDED = 0.8  # probability that the better arm, or state, is rewarded, and that the other one is not
 SHARE = 0.001  # of the squared error without memory that a solved net may have
@@ -63,11 +63,11 @@ class Agents(Task):
     )
     habit: bool = knob(False, "true if it also repeats its choices, of which it carries a fading trace")
     subject: int = knob(0, "number of the agent; each agent has its own rates", at_least=0, at_most=1_000_000)
-    answers: ClassVar[Literal["last", "every"]] = "every"
-    loss: ClassVar[Literal["classes", "values"]] = "values"
-    outputs: ClassVar[int] = 1  # the log odds
-    reversal: ClassVar[float] = 0.0  # how often, per trial, the better arm becomes the worse one
-    common: ClassVar[float] = 1.0  # how often an arm leads to its own state, which is rewarded or not
+    answers = "every"
+    loss = "values"
+    outputs = 1  # the log odds
+    reversal = 0.0  # how often, per trial, the better arm becomes the worse one
+    common = 1.0  # how often an arm leads to its own state, which is rewarded or not
 
     @property
     def two_steps(self) -> bool:
@@ -117,7 +117,7 @@ class Agents(Task):
         symbol = 4 * choice + 2 * state + reward if self.two_steps else 2 * choice + reward
         return (value_0, value_1, trace, better, odds), (symbol, odds)
 
-    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs, targets and mask (T, B)."""
         first, draws = jax.random.split(key)
         better = jax.random.uniform(first, (batch,)) < 0.5

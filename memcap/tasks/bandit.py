@@ -1,9 +1,6 @@
 """Bandit: predict the next choice of an agent that learns which of two arms is rewarded more often."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import ClassVar
 
 from memcap.tasks.agents import Agents
 
@@ -23,4 +20,4 @@ class Bandit(Agents):
     `two_step`; a bandit is the simplest.
     """
 
-    name: ClassVar[str] = "bandit"
+    name = "bandit"

@@ -1,20 +1,14 @@
 """Band-limited delay: say at every step what a smooth signal was at five points of a sliding window of `lag`
 steps."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, Task, integers, scored
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Key
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers, scored
 
 DELAYS = 5
 TURN = 2**32  # a phase is a uint32, so that it adds up without rounding in sequences of any length
@@ -44,13 +38,13 @@ class BandlimitedDelay(Task):
 
     cycles: int = knob(10, "cycles c that the fastest wave makes in `lag` steps", at_least=1, at_most=1000)
     rms: float = knob(1.0, "root mean square of the signal", at_least=0.01, at_most=100)
-    name: ClassVar[str] = "bandlimited_delay"
-    answers: ClassVar[Literal["last", "every"]] = "every"
-    stream: ClassVar[bool] = True
-    loss: ClassVar[Literal["classes", "values"]] = "values"
-    vocabulary: ClassVar[None] = None
-    features: ClassVar[int] = 1  # the signal
-    outputs: ClassVar[int] = DELAYS  # one value per delay
+    name = "bandlimited_delay"
+    answers = "every"
+    stream = True
+    loss = "values"
+    vocabulary = None
+    features = 1  # the signal
+    outputs = DELAYS  # one value per delay
 
     def shortest(self, lag: int) -> int:
         """Return 2 lag + 1: the first length at which a whole window is held and all of it is still asked
@@ -61,7 +55,7 @@ class BandlimitedDelay(Task):
         """Return 2.5 windows, as in the source."""
         return max(5 * lag // 2, self.shortest(lag))
 
-    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs (T, B, 1), targets (5, T, B), mask (T, B)."""
         start_key, pace_key = jax.random.split(key)
         waves = max(32, 4 * self.cycles)

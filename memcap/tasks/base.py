@@ -12,7 +12,7 @@ import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -20,7 +20,11 @@ import jax.numpy as jnp
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
-Operand: TypeAlias = "int | Int[Array, '']"
+    Operand: TypeAlias = int | Int[Array, ""]
+    RandomKey: TypeAlias = Key[Array, ""]
+else:  # so that a task can import them
+    Operand = RandomKey = Any
+
 # Share of the way from chance to a perfect score up to which a score says nothing: such a net is as good as
 # one without memory.
 BEYOND_CHANCE = 0.1
@@ -175,13 +179,13 @@ class Task(ABC):
         return self.shortest(lag)
 
     @abstractmethod
-    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw `batch` sequences of `length` steps into buffers of `steps` >= `length` steps.
 
         The first `length` steps don't depend on `steps`: a member's data are the same in any population.
         """
 
-    def unseen(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def unseen(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw sequences for an evaluation, which training never sees. Generated ones are fresh under another
         key."""
         return self.sample(key, lag, length, steps, batch)
@@ -266,10 +270,6 @@ def least_bits(task: Task, facts: Facts) -> float:
     threshold / chance, and 2 for values. And if the held symbols are independent, answers reveal all but
     Fano's share of them: one of O symbols, wrong at rate e, hides at most H(e) + e log2(O - 1) bits. For
     Gaussian reals `bits` is the rate-distortion function at the criterion's error, and nothing is hidden.
-
-    Args:
-        task: says whether the score is an accuracy or an error.
-        facts: its facts.
     """
     if task.loss == "values":
         return facts.bits if facts.independent else 1.0
@@ -289,7 +289,7 @@ def information_floor(task: Task, facts: Facts, bits_per_unit: int) -> int:
     """Return the fewest units whose carry has the least bits: a hard limit, far below what training finds.
 
     Args:
-        task, facts: as for `least_bits`.
+        task, facts: as of `least_bits`.
         bits_per_unit: bits of carry per unit, 32 for each float32 number. 0 if the carry does not grow with
             the width; then the result is 1.
     """
@@ -315,13 +315,13 @@ def scored(
     return jnp.broadcast_to(((step >= lag) & (step < length))[:, None], targets.shape)
 
 
-def random_key(seed: Operand, *parts: Operand) -> Key[Array, ""]:
+def random_key(seed: Operand, *parts: Operand) -> RandomKey:
     """Return a key that depends on a seed and all parts."""
     return reduce(jax.random.fold_in, parts, jax.random.key(seed))
 
 
 def integers(
-    key: Key[Array, ""],
+    key: RandomKey,
     shape: tuple[int, ...],
     least: Operand | UInt32[Array, ...],
     end: Operand | UInt32[Array, ...],

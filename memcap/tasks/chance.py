@@ -54,13 +54,7 @@ def score(task: Task, guess: np.ndarray, targets: np.ndarray, mask: np.ndarray) 
 
 @lru_cache(maxsize=1024)
 def without_memory(task: Task, lag: int, length: int, batch: int = 4096, seed: int = 1) -> Measured:
-    """Apply `best_map` to drawn sequences.
-
-    Args:
-        task: any task.
-        lag, length: those of the sequences.
-        batch: number of sequences in both halves together.
-        seed: seed of the draw.
+    """Apply `best_map` to as many drawn sequences as `batch`, for both halves together.
 
     Raises:
         UserError: the task breaks its contract (`memcap.tasks.contract`).
@@ -93,11 +87,8 @@ def best_map(task: Task, inputs: np.ndarray, targets: np.ndarray, mask: np.ndarr
     """Fit the best map from the current input to the answer on one half of some sequences, and score it on
     the other half.
 
-    A table for symbols; for reals a quadratic form. A constant answer is among these maps.
-
-    Args:
-        task: any task.
-        inputs, targets, mask: as from `sequences`, (B, length, ...) and (B, length).
+    A table for symbols; for reals a quadratic form. A constant answer is among these maps. Arrays are as from
+    `sequences`, (B, length, ...) and (B, length).
     """
     fit, test = slice(0, len(inputs) // 2), slice(len(inputs) // 2, None)
     due = targets[fit][mask[fit]]

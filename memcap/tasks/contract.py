@@ -105,12 +105,8 @@ def facts_of(task: Task, lag: int, length: int) -> Facts:
 
 
 def check_keys(task: Task, draws: Sequence[Batch]) -> None:
-    """Check that a task draws by its key, as otherwise training would see one batch for ever. A task with a
-    single sequence passes.
-
-    Args:
-        task: the task that drew them.
-        draws: with several keys, as arrays of NumPy.
+    """Check that a task draws by its key, as otherwise training would see one batch for ever: its draws with
+    several keys, as arrays of NumPy, differ. A task with a single sequence passes.
 
     Raises:
         UserError: all draws are the same, and of several sequences.
@@ -128,13 +124,8 @@ def check_keys(task: Task, draws: Sequence[Batch]) -> None:
 
 
 def check_batch(task: Task, method: str, result: Any, length: int, steps: int, batch: int) -> None:
-    """Check sequences that a task drew.
-
-    Args:
-        task: the task that drew them.
-        method: by which it did, `sample` or `unseen`.
-        result: the result, with arrays of NumPy.
-        length, steps, batch: that it was asked for.
+    """Check sequences that a task drew by `sample` or `unseen`, with arrays of NumPy, when it was asked for
+    this length, these steps and this batch.
 
     Raises:
         UserError: the first thing that is wrong with them.

@@ -1,19 +1,13 @@
 """Copy: read K symbols, wait, then say them all in order."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, Task, integers, scored
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Key
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers, scored
 
 
 @dataclass(frozen=True)
@@ -58,10 +52,10 @@ class Copy(Task):
         choices=("one_hot", "number"),
         before="one_hot",
     )
-    name: ClassVar[str] = "copy"
-    question: ClassVar[str] = "several things in a row, in their order, until they are asked for"
-    asks: ClassVar[tuple[str, ...]] = ("items", "symbols")
-    answers: ClassVar[Literal["last", "every"]] = "every"
+    name = "copy"
+    question = "several things in a row, in their order, until they are asked for"
+    asks = ("items", "symbols")
+    answers = "every"
 
     @property
     def vocabulary(self) -> int | None:
@@ -87,7 +81,7 @@ class Copy(Task):
         """Return 2 K + lag."""
         return 2 * self.items + lag
 
-    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs, targets and mask (T, B). In a sequence longer than 2 K + lag the symbols come later,
         after filler."""
         symbol_key, filler_key = jax.random.split(key)

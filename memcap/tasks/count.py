@@ -1,18 +1,12 @@
 """Count: say at every step how many steps, or how many ones, have gone by."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
 
 import jax.numpy as jnp
 
 from memcap.knobs import LONGEST, knob
-from memcap.tasks.base import Batch, Facts, Operand, Task, integers, scored
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Key
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers, scored
 
 
 @dataclass(frozen=True)
@@ -33,13 +27,13 @@ class Count(Task):
     scale: int | None = knob(
         50, "count at which the answer is 1; null means the lag", at_least=1, at_most=LONGEST, before=None
     )
-    name: ClassVar[str] = "count"
-    question: ClassVar[str] = "how many steps have passed, or how often something came"
-    asks: ClassVar[tuple[str, ...]] = ("kind",)
-    answers: ClassVar[Literal["last", "every"]] = "every"
-    loss: ClassVar[Literal["classes", "values"]] = "values"
-    outputs: ClassVar[int] = 1  # the count
-    smallest_lag: ClassVar[int] = 3  # up to 2, a constant answer is right to half a count
+    name = "count"
+    question = "how many steps have passed, or how often something came"
+    asks = ("kind",)
+    answers = "every"
+    loss = "values"
+    outputs = 1  # the count
+    smallest_lag = 3  # up to 2, a constant answer is right to half a count
 
     @property
     def vocabulary(self) -> int:
@@ -50,7 +44,7 @@ class Count(Task):
         """Return the lag."""
         return lag
 
-    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs, targets and mask (T, B). In a sequence longer than lag the counting goes on, above
         1."""
         if self.kind == "time":

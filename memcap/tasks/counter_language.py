@@ -1,18 +1,12 @@
 """Counter languages: n times a, n times b, and so on; say which letter is next, or that the word is over."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
 
 import jax.numpy as jnp
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, Task, integers
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Key
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
 
 @dataclass(frozen=True)
@@ -37,9 +31,9 @@ class CounterLanguage(Task):
     """
 
     symbols: int = knob(2, "number of letters: 2 are a and b, 4 are a to d", choices=(2, 3, 4))
-    name: ClassVar[str] = "counter_language"
-    answers: ClassVar[Literal["last", "every"]] = "every"
-    smallest_lag: ClassVar[int] = 2  # if each letter comes once, the next one is in sight
+    name = "counter_language"
+    answers = "every"
+    smallest_lag = 2  # if each letter comes once, the next one is in sight
 
     @property
     def vocabulary(self) -> int:
@@ -55,7 +49,7 @@ class CounterLanguage(Task):
         """Count the longest word."""
         return self.symbols * lag
 
-    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs, targets and mask (T, B)."""
         number = integers(key, (batch,), 1, lag + 1)
         step = jnp.arange(steps)[:, None]

@@ -1,19 +1,13 @@
 """Delayed cue discrimination: be silent for a while, then say which of two cues was shown. Nothing tells
 when."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, Task, integers
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Key
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
 
 @dataclass(frozen=True)
@@ -34,10 +28,10 @@ class CueDiscrimination(Task):
 
     cue: int = knob(6, "steps for which the cue is shown", at_least=1, at_most=1000)
     response: int = knob(10, "steps for which the answer is due", at_least=1, at_most=1000)
-    name: ClassVar[str] = "cue_discrimination"
-    answers: ClassVar[Literal["last", "every"]] = "every"
-    vocabulary: ClassVar[int] = 3  # two cues and a blank, in that order
-    outputs: ClassVar[int] = 3  # two cues and silence, in that order
+    name = "cue_discrimination"
+    answers = "every"
+    vocabulary = 3  # two cues and a blank, in that order
+    outputs = 3  # two cues and silence, in that order
 
     def shortest(self, lag: int) -> int:
         """Count cue, delay, answer."""
@@ -48,7 +42,7 @@ class CueDiscrimination(Task):
         del lag
         return False
 
-    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs, targets and mask (T, B). In a longer sequence more blanks come before the cue, where
         nothing is due."""
         cue_key, place_key = jax.random.split(key)

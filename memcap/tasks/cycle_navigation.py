@@ -1,20 +1,14 @@
 """Cycle navigation: walk on a ring of places, and say where the walk ends."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar
 
 import jax.numpy as jnp
 import numpy as np
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, Task, integers
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Key
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
 _MOVES = 3  # stay, forward, back
 _BLANK = 3
@@ -33,8 +27,8 @@ class CycleNavigation(Task):
     """
 
     places: int = knob(5, "number of places on the ring", at_least=3, at_most=1024)
-    name: ClassVar[str] = "cycle_navigation"
-    vocabulary: ClassVar[int] = _BLANK + 1  # stay, forward, back, and the blank, in that order
+    name = "cycle_navigation"
+    vocabulary = _BLANK + 1  # stay, forward, back, and the blank, in that order
 
     @property
     def outputs(self) -> int:
@@ -45,7 +39,7 @@ class CycleNavigation(Task):
         """Count the moves and the blank."""
         return lag + 1
 
-    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs (T, B), targets (B,)."""
         step = jnp.arange(steps)[:, None]
         moves = integers(key, (steps, batch), 0, _MOVES)

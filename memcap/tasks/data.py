@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import jax.numpy as jnp
 import numpy as np
 
 from memcap.knobs import UserError, knob
 from memcap.sequences import EXAMPLE, Sequences, read
-from memcap.tasks.base import Batch, Facts, Operand, Task, integers
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 from memcap.tasks.chance import best_map
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Bool, Int, Key, Shaped
+    from jaxtyping import Array, Bool, Int, Shaped
 
 BEST = "best"
 
@@ -49,8 +49,8 @@ class Data(Task):
     (`memcap.capacity.losses`).
     """
 
-    name: ClassVar[str] = "data"
-    default_lag: ClassVar[int | None] = None
+    name = "data"
+    default_lag = None
     file: str = knob(EXAMPLE, "an .npz file of your sequences; example: 512 made-up sequences to try it with")
     held_out: float = knob(0.2, "share of the sequences that training never sees", above=0, below=1)
     fold: int = knob(0, "number of the split into training and held-out sequences", at_least=0, at_most=1000)
@@ -168,7 +168,7 @@ class Data(Task):
         return lag + 1
 
     def _drawn(
-        self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int, unseen: bool
+        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int, unseen: bool
     ) -> Batch:
         # Branches of its own in place of `parts`, which reads the file: scripts are made of these lines.
         if self.by_loss:
@@ -207,11 +207,11 @@ class Data(Task):
         targets = jnp.moveaxis(targets, -1, 0) if self.several_values else targets.reshape(steps, batch)
         return Batch(inputs, targets, laid_out(self.file_content.due, False))
 
-    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw training sequences, with replacement."""
         return self._drawn(key, lag, length, steps, batch, unseen=False)
 
-    def unseen(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def unseen(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw held-out sequences, with replacement; each of them once, if the batch is of as many."""
         return self._drawn(key, lag, length, steps, batch, unseen=True)
 

@@ -1,19 +1,14 @@
 """Delay line (n-back): say at every step what was seen `lag` steps ago."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import Literal
 
 import jax
 import jax.numpy as jnp
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, Task, integers, scored
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Key
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers, scored
 
 
 @dataclass(frozen=True)
@@ -33,11 +28,11 @@ class DelayLine(Task):
     reals: bool = knob(
         False, "true if steps show standard normal reals instead of symbols, scored by squared error"
     )
-    name: ClassVar[str] = "delay_line"
-    question: ClassVar[str] = "everything of the last steps, at every step"
-    asks: ClassVar[tuple[str, ...]] = ("symbols",)
-    answers: ClassVar[Literal["last", "every"]] = "every"
-    stream: ClassVar[bool] = True
+    name = "delay_line"
+    question = "everything of the last steps, at every step"
+    asks = ("symbols",)
+    answers = "every"
+    stream = True
 
     @property
     def loss(self) -> Literal["classes", "values"]:
@@ -69,7 +64,7 @@ class DelayLine(Task):
         short lags."""
         return max(4 * lag, 2 * lag + 10)
 
-    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs (T, B), or (T, B, 1) for reals; targets and mask (T, B)."""
         x = (
             jax.random.normal(key, (steps, batch))

@@ -1,11 +1,8 @@
 """Dyck: close nested brackets of several types in the right order."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +10,7 @@ import numpy as np
 from jax import lax
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, Task, integers
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Key
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
 
 @dataclass(frozen=True)
@@ -40,10 +34,10 @@ class Dyck(Task):
 
     types: int = knob(2, "number k of bracket types", at_least=2, at_most=1024)
     depth: int = knob(3, "greatest depth m of nesting", at_least=2, at_most=64)
-    name: ClassVar[str] = "dyck"
-    question: ClassVar[str] = "what is open, to close it in the right order"
-    asks: ClassVar[tuple[str, ...]] = ("types", "depth")
-    answers: ClassVar[Literal["last", "every"]] = "every"
+    name = "dyck"
+    question = "what is open, to close it in the right order"
+    asks = ("types", "depth")
+    answers = "every"
 
     @property
     def vocabulary(self) -> int:
@@ -59,7 +53,7 @@ class Dyck(Task):
         """Count the first bracket, and all up to its close."""
         return lag + 1
 
-    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs, targets and mask (T, B). In a sequence longer than lag + 1 blanks come before the
         first bracket."""
         type_key, open_key = jax.random.split(key)

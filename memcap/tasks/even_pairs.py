@@ -1,16 +1,10 @@
 """Even pairs: say whether two neighbours differ an even number of times, so whether the ends are alike."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
 
 import jax.numpy as jnp
 
-from memcap.tasks.base import Batch, Facts, Operand, Task, integers
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Key
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
 _BLANK = 2
 
@@ -28,16 +22,16 @@ class EvenPairs(Task):
     Source: Delétang et al. (2023), "Neural networks and the Chomsky hierarchy".
     """
 
-    name: ClassVar[str] = "even_pairs"
-    vocabulary: ClassVar[int] = _BLANK + 1  # the bits, and the blank
-    outputs: ClassVar[int] = 2  # odd, even
-    smallest_lag: ClassVar[int] = 2  # a single bit is like itself
+    name = "even_pairs"
+    vocabulary = _BLANK + 1  # the bits, and the blank
+    outputs = 2  # odd, even
+    smallest_lag = 2  # a single bit is like itself
 
     def shortest(self, lag: int) -> int:
         """Count the bits and the blank."""
         return lag + 1
 
-    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs (T, B), targets (B,)."""
         step = jnp.arange(steps)[:, None]
         bits = integers(key, (steps, batch), 0, 2)

@@ -1,19 +1,13 @@
 """Fading kernel: say at every step the sum of all values so far, weighted by a power of their age."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, Task, scored
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Key
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, scored
 
 _SHARE = 0.001  # of the answers' variance that a solved net's squared error may have
 
@@ -34,25 +28,25 @@ class FadingKernel(Task):
     """
 
     power: float = knob(1.0, "power p by which the weights fade", above=0, at_most=10)
-    name: ClassVar[str] = "fading_kernel"
-    answers: ClassVar[Literal["last", "every"]] = "every"
-    loss: ClassVar[Literal["classes", "values"]] = "values"
-    vocabulary: ClassVar[None] = None
-    features: ClassVar[int] = 1  # x
-    outputs: ClassVar[int] = 1  # the sum
+    name = "fading_kernel"
+    answers = "every"
+    loss = "values"
+    vocabulary = None
+    features = 1  # x
+    outputs = 1  # the sum
 
     def shortest(self, lag: int) -> int:
         """Return the lag, and the current step."""
         return lag + 1
 
-    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs (T, B, 1), targets and mask (T, B). In a sequence longer than lag + 1 what is older
         than `lag` counts no more."""
         x = jax.random.normal(key, (steps, batch))
         past = jnp.concatenate([jnp.zeros_like(x), x])
 
         # One age after another: the order of a product's sums would depend on the buffer's size.
-        def add(age: Array, total: Array) -> Array:
+        def add(age: jax.Array, total: jax.Array) -> jax.Array:
             weight = (1 + jnp.float32(age)) ** -self.power
             return total + weight * jax.lax.dynamic_slice_in_dim(past, steps - age, steps)
 

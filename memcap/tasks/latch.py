@@ -1,19 +1,13 @@
 """Latch: hold one symbol through distractors and say it at the end."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
 
 import jax
 import jax.numpy as jnp
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, Task, integers
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Key
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
 
 @dataclass(frozen=True)
@@ -39,9 +33,9 @@ class Latch(Task):
         at_most=10.0,
         before=0.0,
     )
-    name: ClassVar[str] = "latch"
-    question: ClassVar[str] = "one thing, seen once, until it is asked for"
-    asks: ClassVar[tuple[str, ...]] = ("symbols",)
+    name = "latch"
+    question = "one thing, seen once, until it is asked for"
+    asks = ("symbols",)
 
     @property
     def vocabulary(self) -> int | None:
@@ -62,7 +56,7 @@ class Latch(Task):
         """Count symbol, lag distractors, trigger; under noise there is none."""
         return lag + (1 if self.noise else 2)
 
-    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs (T, B), or (T, B, 1) under noise; targets (B,). In a longer sequence the symbol comes
         later, after distractors."""
         symbol_key, filler_key = jax.random.split(key)

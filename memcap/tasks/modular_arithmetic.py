@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
@@ -13,10 +13,10 @@ import numpy as np
 from jax import lax
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, Task, integers
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Int, Key
+    from jaxtyping import Array, Int
 
 _OPERATORS = 3  # plus, minus, times
 
@@ -35,8 +35,8 @@ class ModularArithmetic(Task):
     """
 
     modulus: int = knob(5, "the prime m", choices=(3, 5, 7))
-    name: ClassVar[str] = "modular_arithmetic"
-    smallest_lag: ClassVar[int] = 5  # in a shorter expression nothing waits for a product
+    name = "modular_arithmetic"
+    smallest_lag = 5  # in a shorter expression nothing waits for a product
 
     @property
     def vocabulary(self) -> int:
@@ -52,7 +52,7 @@ class ModularArithmetic(Task):
         """Count the expression, with its blank before an even number of symbols, and the blank after it."""
         return lag + 1
 
-    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs (T, B), targets (B,)."""
         digit_key, operator_key = jax.random.split(key)
         digits = integers(digit_key, (steps, batch), 0, self.modulus)

@@ -5,17 +5,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from memcap.knobs import UserError, knob
-from memcap.tasks.base import Batch, Facts, Operand, Task, integers
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Int, Key
+    from jaxtyping import Array, Int
 
 POWER = 0.01  # gaps before a query come with probability in proportion to gap^(POWER - 1)
 
@@ -69,10 +69,10 @@ class Mqar(Task):
         choices=("blanks", "random"),
         before="blanks",
     )
-    name: ClassVar[str] = "mqar"
-    question: ClassVar[str] = "which value goes with which key"
-    asks: ClassVar[tuple[str, ...]] = ("pairs", "symbols")
-    answers: ClassVar[Literal["last", "every"]] = "every"
+    name = "mqar"
+    question = "which value goes with which key"
+    asks = ("pairs", "symbols")
+    answers = "every"
 
     def __post_init__(self) -> None:
         if self.pairs > self.symbols:
@@ -120,7 +120,7 @@ class Mqar(Task):
         """Count the pairs, and `lag` steps."""
         return self.steps_per_write * self.writes + lag
 
-    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs (T, B), stacked (T, B, 2 V + 1); targets and mask (T, B). In a sequence longer than the
         shortest blanks come before the pairs."""
         keys_key, values_key, order_key, gap_key = jax.random.split(key, 4)
@@ -172,6 +172,6 @@ class Mqar(Task):
         return Facts(held=2 * self.pairs, bits=bits, chance=1 / self.symbols, independent=True)
 
 
-def _some(key: Key[Array, ""], symbols: int, count: int, batch: int) -> Int[Array, "K B"]:
+def _some(key: RandomKey, symbols: int, count: int, batch: int) -> Int[Array, "K B"]:
     """Draw (count, B) of the symbols 0 to `symbols` - 1, without replacement, in random order."""
     return lax.top_k(jax.random.uniform(key, (batch, symbols)), count)[1].T

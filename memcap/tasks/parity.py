@@ -1,16 +1,10 @@
 """Parity: say whether the ones among the bits so far are odd in number."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
 
 import jax.numpy as jnp
 
-from memcap.tasks.base import Batch, Facts, Operand, Task, integers
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Key
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
 _BLANK = 2
 
@@ -29,16 +23,16 @@ class Parity(Task):
     in linear RNNs through negative eigenvalues".
     """
 
-    name: ClassVar[str] = "parity"
-    question: ClassVar[str] = "whether something came an odd or an even number of times"
-    vocabulary: ClassVar[int] = _BLANK + 1  # the bits, and the blank
-    outputs: ClassVar[int] = 2  # even, odd
+    name = "parity"
+    question = "whether something came an odd or an even number of times"
+    vocabulary = _BLANK + 1  # the bits, and the blank
+    outputs = 2  # even, odd
 
     def shortest(self, lag: int) -> int:
         """Count the bits and the blank."""
         return lag + 1
 
-    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs (T, B), targets (B,)."""
         step = jnp.arange(steps)[:, None]
         bits = integers(key, (steps, batch), 0, 2)

@@ -1,18 +1,12 @@
 """Pattern: tell apart sequences that differ in their first and last bit."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
 
 import jax
 import jax.numpy as jnp
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, Task, integers
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Key
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
 
 @dataclass(frozen=True)
@@ -34,17 +28,17 @@ class Pattern(Task):
 
     classes: int = knob(4, "3: draw the classes 1 to 3 only; 4: also the all-zero class 0", choices=(3, 4))
     middle: str = knob("zeros", "the bits between the first and the last", choices=("zeros", "random"))
-    name: ClassVar[str] = "pattern"
-    question: ClassVar[str] = "the class of a pattern that began far back"
-    asks: ClassVar[tuple[str, ...]] = ("classes",)
-    vocabulary: ClassVar[int] = 2  # the bits
-    outputs: ClassVar[int] = 4  # classes 0 to 3
+    name = "pattern"
+    question = "the class of a pattern that began far back"
+    asks = ("classes",)
+    vocabulary = 2  # the bits
+    outputs = 4  # classes 0 to 3
 
     def shortest(self, lag: int) -> int:
         """Count the bit that counts, and the lag steps after it."""
         return lag + 1
 
-    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs (T, B), targets (B,). In a sequence longer than lag + 1 the steps before are like the
         middle."""
         class_key, middle_key = jax.random.split(key)

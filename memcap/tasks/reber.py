@@ -1,19 +1,13 @@
 """Embedded Reber grammar: after a word of a small grammar, say the symbol that came before it."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from memcap.tasks.base import Batch, Facts, Operand, Task, integers
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Key
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
 _SYMBOLS = "BTPSXVE"
 # Two branches from each state of the grammar (Reber, 1967), and their symbols; 7 is the end.
@@ -53,16 +47,16 @@ class Reber(Task):
     any length; here one batch has one length, and only the symbol with the long lag is judged.
     """
 
-    name: ClassVar[str] = "reber"
-    vocabulary: ClassVar[int] = len(_SYMBOLS)  # B T P S X V E, in that order
-    outputs: ClassVar[int] = 2  # T and P
-    smallest_lag: ClassVar[int] = 5  # the shortest words are BTXSE and BPVVE
+    name = "reber"
+    vocabulary = len(_SYMBOLS)  # B T P S X V E, in that order
+    outputs = 2  # T and P
+    smallest_lag = 5  # the shortest words are BTXSE and BPVVE
 
     def shortest(self, lag: int) -> int:
         """Count the begin, the symbol, the word."""
         return lag + 2
 
-    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs (T, B), targets (B,). In a longer sequence the begin is repeated."""
         symbol_key, branch_key = jax.random.split(key)
         symbol = integers(symbol_key, (batch,), 0, 2)

@@ -1,10 +1,7 @@
 """Reversal learning: predict the next choice of an agent whose better arm becomes the worse one now and
 then."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import ClassVar
 
 from memcap.tasks.agents import Agents
 
@@ -19,5 +16,5 @@ class Reversal(Agents):
     Source: that of `bandit`.
     """
 
-    name: ClassVar[str] = "reversal"
-    reversal: ClassVar[float] = 0.05
+    name = "reversal"
+    reversal = 0.05

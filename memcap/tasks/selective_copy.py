@@ -1,20 +1,14 @@
 """Selective copy: read K symbols that come at random steps among blanks, then say them all in order."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 from jax import lax
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, Task, integers, scored
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Key
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers, scored
 
 
 @dataclass(frozen=True)
@@ -43,10 +37,10 @@ class SelectiveCopy(Task):
         "steps of the cue: once, before the recall; throughout, also at every step of the recall",
         choices=("once", "throughout"),
     )
-    name: ClassVar[str] = "selective_copy"
-    question: ClassVar[str] = "several things out of many, in their order, until they are asked for"
-    asks: ClassVar[tuple[str, ...]] = ("items", "symbols")
-    answers: ClassVar[Literal["last", "every"]] = "every"
+    name = "selective_copy"
+    question = "several things out of many, in their order, until they are asked for"
+    asks = ("items", "symbols")
+    answers = "every"
 
     @property
     def vocabulary(self) -> int:
@@ -66,7 +60,7 @@ class SelectiveCopy(Task):
         """Return 2 K + lag."""
         return 2 * self.items + lag
 
-    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs, targets and mask (T, B). In a sequence longer than 2 K + lag more filler comes
         first."""
         symbol_key, filler_key, place_key = jax.random.split(key, 3)

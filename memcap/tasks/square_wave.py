@@ -1,18 +1,12 @@
 """Square wave: say a run of ones again, a fixed time after it has ended."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
 
 import jax.numpy as jnp
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, Task, integers, scored
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Key
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers, scored
 
 _WRONG = 0.01  # wrong answers of a solved net, as a share of the ones that are due
 
@@ -37,16 +31,16 @@ class SquareWave(Task):
     """
 
     ones: int = knob(5, "number d of ones in the run", at_least=1, at_most=1024)
-    name: ClassVar[str] = "square_wave"
-    answers: ClassVar[Literal["last", "every"]] = "every"
-    vocabulary: ClassVar[int] = 2  # zero, one
-    outputs: ClassVar[int] = 2  # one logit each
+    name = "square_wave"
+    answers = "every"
+    vocabulary = 2  # zero, one
+    outputs = 2  # one logit each
 
     def shortest(self, lag: int) -> int:
         """Return 3 d + 2 lag, so that at one moment the run may be at every place that must be told apart."""
         return 3 * self.ones + 2 * lag
 
-    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs, targets and mask (T, B). All starts that leave room for the answer are equally
         likely."""
         start = integers(key, (batch,), 0, length - 2 * self.ones - lag + 1)

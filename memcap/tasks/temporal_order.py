@@ -1,18 +1,12 @@
 """Temporal order: say in which order two or three rare symbols came, far apart among distractors."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
 
 import jax
 import jax.numpy as jnp
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, Task, integers
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Key
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
 _TO_TRIGGER = 90  # the paper's steps from the first possible relevant symbol to the trigger
 _OPENS = {2: (0, 40), 3: (0, 23, 56)}  # of these, the step at which each relevant symbol's window opens
@@ -38,10 +32,10 @@ class TemporalOrder(Task):
     """
 
     relevant: int = knob(2, "number of relevant symbols in a sequence", choices=(2, 3))
-    name: ClassVar[str] = "temporal_order"
-    question: ClassVar[str] = "in which order a few things came"
-    asks: ClassVar[tuple[str, ...]] = ("relevant",)
-    vocabulary: ClassVar[int] = _TRIGGER + 1  # X, Y, four distractors, start, trigger, in that order
+    name = "temporal_order"
+    question = "in which order a few things came"
+    asks = ("relevant",)
+    vocabulary = _TRIGGER + 1  # X, Y, four distractors, start, trigger, in that order
 
     @property
     def outputs(self) -> int:
@@ -62,7 +56,7 @@ class TemporalOrder(Task):
         """Let a ninth of the lag pass before the first window opens: 56 steps for lag 50."""
         return max(1, lag // 9) + lag + 1
 
-    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs (T, B), targets (B,). In a longer sequence more distractors come before the first
         window."""
         symbol_key, place_key, filler_key = jax.random.split(key, 3)

@@ -1,10 +1,7 @@
 """Two-step task: predict the next choice of an agent whose arms mostly lead to a state of their own, where it
 is rewarded or not."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import ClassVar
 
 from memcap.tasks.agents import Agents
 
@@ -24,6 +21,6 @@ class TwoStep(Agents):
     Brody (2017), "Dorsal hippocampus contributes to model-based planning".
     """
 
-    name: ClassVar[str] = "two_step"
-    reversal: ClassVar[float] = 0.05
-    common: ClassVar[float] = 0.8
+    name = "two_step"
+    reversal = 0.05
+    common = 0.8

@@ -1,19 +1,13 @@
 """Vector hold: say a vector again that was shown `lag` steps ago, with nothing in between."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, Task
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Key
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task
 
 
 @dataclass(frozen=True)
@@ -29,9 +23,9 @@ class VectorHold(Task):
     Source: Collins, Sohl-Dickstein & Sussillo (2017), sec. 2.2: "per-unit capacity to remember the input".
     """
 
-    name: ClassVar[str] = "vector_hold"
-    loss: ClassVar[Literal["classes", "values"]] = "values"
-    vocabulary: ClassVar[None] = None
+    name = "vector_hold"
+    loss = "values"
+    vocabulary = None
     numbers: int = knob(16, "N numbers of the vector", at_least=1, at_most=1024)
 
     @property
@@ -48,7 +42,7 @@ class VectorHold(Task):
         """Count the vector, and `lag` steps of zeros."""
         return lag + 1
 
-    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs (T, B, N), targets (N, B), or (B,) if N is 1. In a longer sequence zeros come before
         the vector."""
         vector = jax.random.normal(key, (batch, self.numbers))

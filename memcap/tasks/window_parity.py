@@ -1,18 +1,12 @@
 """Window parity: say whether the ones among the last N bits are odd in number, for one N or many at once."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
 
 import jax
 import jax.numpy as jnp
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, Task, integers
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Key
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
 _WRONG = 0.02  # share of answers that a solved net may get wrong
 
@@ -41,11 +35,11 @@ class WindowParity(Task):
         at_least=1,
         at_most=200,
     )
-    name: ClassVar[str] = "window_parity"
-    loss: ClassVar[Literal["classes", "values"]] = "values"
-    vocabulary: ClassVar[None] = None
-    features: ClassVar[int] = 1  # the bit
-    smallest_lag: ClassVar[int] = 2
+    name = "window_parity"
+    loss = "values"
+    vocabulary = None
+    features = 1  # the bit
+    smallest_lag = 2
 
     @property
     def outputs(self) -> int:
@@ -64,7 +58,7 @@ class WindowParity(Task):
         """Return the same window, in a sequence of so many steps."""
         return lag, number
 
-    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs (T, B, 1), targets (H, B), or (B,) of one head."""
         bits_key, number_key = jax.random.split(key)
         bits = integers(bits_key, (steps, batch), 0, 2)

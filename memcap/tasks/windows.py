@@ -1,17 +1,11 @@
 """Windows: hold one bit across windows of training, between which no gradient flows."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
 
 import jax.numpy as jnp
 
 from memcap.knobs import knob
-from memcap.tasks.base import Batch, Facts, Operand, Task, integers
-
-if TYPE_CHECKING:
-    from jaxtyping import Array, Key
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
 
 @dataclass(frozen=True)
@@ -42,10 +36,10 @@ class Windows(Task):
     window: int = knob(10, "steps w in a window", at_least=2, at_most=10_000)
     label: str = knob("every", "windows at whose end an answer is due", choices=("every", "last"))
     carry: str = knob("keep", "carry between windows: kept, or reset", choices=("keep", "reset"))
-    name: ClassVar[str] = "windows"
-    answers: ClassVar[Literal["last", "every"]] = "every"
-    vocabulary: ClassVar[int] = 2  # the bits; a first bit of 0 looks like what follows it
-    outputs: ClassVar[int] = 2  # one logit per bit
+    name = "windows"
+    answers = "every"
+    vocabulary = 2  # the bits; a first bit of 0 looks like what follows it
+    outputs = 2  # one logit per bit
 
     @property
     def reset_carry(self) -> bool:
@@ -56,7 +50,7 @@ class Windows(Task):
         """Count the bit, and the lag steps after it; the last window may be cut short."""
         return lag + 1
 
-    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs, targets and mask (T, B), window starts (T,).
 
         In a sequence longer than lag + 1 zeros come before the bit. The bit always opens a window: at the end

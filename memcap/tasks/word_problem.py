@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING
 
 import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
 from memcap.knobs import UserError, knob
-from memcap.tasks.base import Batch, Facts, Operand, Task, integers, scored
+from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers, scored
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Int, Key
+    from jaxtyping import Array, Int
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class WordProblem(Task):
     generators: str = knob(
         "all", "elements that come: all, or swaps of two things (groups S)", choices=("all", "swaps")
     )
-    name: ClassVar[str] = "word_problem"
-    answers: ClassVar[Literal["last", "every"]] = "every"
+    name = "word_problem"
+    answers = "every"
 
     def __post_init__(self) -> None:
         if self.generators == "swaps" and not self.group.startswith("S"):
@@ -61,7 +61,7 @@ class WordProblem(Task):
         """Count the first element, and `lag` more."""
         return lag + 1
 
-    def sample(self, key: Key[Array, ""], lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
         """Draw inputs, targets and mask (T, B)."""
         which = _generators(self.group, self.generators)
         table, elements = jnp.asarray(_table(self.group)), jnp.asarray(np.append(which, 0))

@@ -28,19 +28,12 @@ FOLDED = 16  # least characters of a column that folds
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a listing.
+    """A column of a listing."""
 
-    Args:
-        head: the column's name.
-        about: the name's meaning, for the lines below the table; "" if the name is clear.
-        right: whether its cells are numbers, aligned to the right.
-        folds: whether long cells fold on a narrow terminal; otherwise they stay on one line.
-    """
-
-    head: str
-    about: str = ""
-    right: bool = False
-    folds: bool = False
+    head: str  # the column's name
+    about: str = ""  # the name's meaning, for the lines below the table; "" if the name is clear
+    right: bool = False  # whether its cells are numbers, aligned to the right
+    folds: bool = False  # whether long cells fold on a narrow terminal; otherwise they stay on one line
 
 
 @dataclass(frozen=True)
@@ -49,20 +42,13 @@ class Listing:
 
     On a narrow terminal columns are hidden in the order of `drops`, and named below the table; no cell is
     cut. Elsewhere it is plain: all columns, one line per row.
-
-    Args:
-        title: the line above.
-        columns: all of them.
-        rows: one text per column.
-        drops: heads of the columns that may be hidden, in this order.
-        notes: further lines below the table.
     """
 
-    title: str
+    title: str  # the line above
     columns: Sequence[Column]
-    rows: Sequence[Sequence[str]]
-    drops: Sequence[str] = ()
-    notes: Sequence[str] = ()
+    rows: Sequence[Sequence[str]]  # one text per column
+    drops: Sequence[str] = ()  # heads of the columns that may be hidden, in this order
+    notes: Sequence[str] = ()  # further lines below the table
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         unbounded = options.update(width=UNBOUNDED, max_width=UNBOUNDED)
@@ -78,7 +64,6 @@ class Listing:
         yield from (Text(printable(note)) for note in self._below(dropped))
 
     def _width(self, console: Console, options: ConsoleOptions, dropped: Sequence[str]) -> int:
-        """Return the least width of a line in characters."""
         return Measurement.get(console, options, self._table(dropped, plain=False)).minimum
 
     def _table(self, dropped: Sequence[str], plain: bool) -> Table:
@@ -162,11 +147,7 @@ def member_name(task: str, lag: int, units: int | None = None, seed: int | None 
 
 class Waiting:
     """A context manager that says on stderr what a slow command is doing: after two seconds, and then
-    whenever that changes, but at most every two seconds.
-
-    Args:
-        what: the first activity.
-    """
+    whenever that changes, but at most every two seconds."""
 
     def __init__(self, what: str):
         self._what, self._last, self._over = what, "", threading.Event()

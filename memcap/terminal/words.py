@@ -43,8 +43,7 @@ def fold(text: str, stream: TextIO) -> str:
 
 
 def fold_help(text: str, width: int) -> str:
-    """Fold a help text: each paragraph, and each indented line by itself, without breaking words or
-    commands."""
+    """Fold a help text by paragraphs and indented lines, without breaking words or commands."""
     lines: list[str] = []
     goes_on = False
     for line in text.splitlines():
@@ -60,8 +59,7 @@ def fold_help(text: str, width: int) -> str:
 
 
 def _fold_example(line: str, width: int) -> str:
-    """Fold an indented line, with the words of its second column below each other, or below the first
-    column."""
+    """Fold an indented line, its second column below itself, or below the first."""
     match = EXAMPLE.fullmatch(line)
     head, words = match.groups() if match else ("", line.lstrip())
     if head and 2 * len(head) <= width:

@@ -16,10 +16,8 @@ tested widths and two doublings at either end. The lapse lies in [0, 0.6], four 
 0.06, and one part uniform. Between two widths the data do not say where a steep transition lies; the prior of
 mu does.
 
-Shares: u50 and u90 are the widths at which 50 % and 90 % of the seeds that can train at all solve the task
-(`of="trainable"`), so that a failure of training is not read as a lack of width; the lapse is reported beside
-them. "Nine in ten of ALL seeds solve" (`of="all"`) is a stronger statement, and with a lapse above 0.1 no
-width makes it true.
+Shares: u50 and u90 are the widths at which 50 % and 90 % of the seeds that can train at all solve the task,
+so that a failure of training is not read as a lack of width; the lapse is reported beside them.
 
 Claims end with the data. The threshold is censored if its median lies outside the tested widths, or if the
 counts have no failure or no success. An end of an interval may lie beyond the tested widths, because of the
@@ -60,16 +58,12 @@ from numpy.typing import ArrayLike, NDArray
 from memcap.thresholds.logistic import log_logistic, logistic, logit
 
 Floats = NDArray[np.float64]
-Share = Literal["trainable", "all"]
-
 MARGIN = 2.0  # doublings by which mu may lie beyond the tested widths
 STEP = 1 / 32  # doublings between values of mu, on average between a width and half-way to the next
 OUTER = 1 / 8  # the same beyond the tested widths
 NEAR, WIDEN = 0.15, 0.4  # logits between values of mu beside a width, and their growth per distance from it
-SLOPES, STEEP = (
-    np.geomspace(1, 500, 31),
-    25.0,
-)  # the prior is flat in log slope to STEEP, and in 1 / slope, the width, beyond it
+# The prior is flat in log slope to STEEP, and in 1 / slope, the width, beyond it.
+SLOPES, STEEP = np.geomspace(1, 500, 31), 25.0
 GOLDEN = (5**0.5 - 1) / 2  # its multiples, modulo 1, are spread evenly
 # least probability that u50 is on the side of an outermost width on which the share of its seeds puts it, for
 # the estimate to follow that share
@@ -110,12 +104,8 @@ class Threshold:
 
 @dataclass(frozen=True)
 class Fall:
-    """Counts that fall with the width beyond chance.
-
-    first, last: the range of widths tried at which more pass; passed, runs: counts of their seeds.
-    wider, widest: the range of wider ones at which fewer pass; wider_passed, wider_runs: counts of their
-    seeds.
-    """
+    """Counts that fall with the width beyond chance: more seeds pass at the widths `first` to `last` than at
+    those `wider` to `widest`."""
 
     first: int
     last: int
@@ -129,32 +119,23 @@ class Fall:
 
 @dataclass(frozen=True)
 class Fit:
-    """The thresholds and the lapse fitted to the counts of one task and lag.
+    """The thresholds and the lapse fitted to the counts of one task and lag."""
 
-    u_exist: smallest width that any seed solved.
-    bracket: largest width that no seed solved; smallest width from which on all seeds of all tested widths
-    solved. u50, u90: widths at which 50 % and 90 % of the seeds that can train at all solve.
-    lapse, lapse_low, lapse_high: posterior mean and interval of the share that no width saves. If no width is
-    wide enough to tell, this is the prior, with mean 0.1: only a lapse_low well above 0 is a finding.
-    slope: posterior median, in logits per doubling of units.
-    runs: seeds counted, over all widths.
-    misfit: the probability of counts as unlike the fitted curve as these, if all seeds are independent: below
-    `MISFIT` the model does not describe the counts.
-    fall: the fall beyond which wider nets fail more (memcap.thresholds.falls); the fit is then to the widths
-    before it.
-    """
-
-    u_exist: int | None
+    u_exist: int | None  # smallest width that any seed solved
+    # largest width that no seed solved; smallest width from which on all seeds of all tested widths solved
     bracket: tuple[int | None, int | None]
-    u50: Threshold
+    u50: Threshold  # width at which 50 % of the seeds that can train at all solve
     u90: Threshold
+    # Posterior mean and interval of the share that no width saves. If no width is wide enough to tell, this
+    # is the prior, with mean 0.1: only a lapse_low well above 0 is a finding.
     lapse: float
     lapse_low: float
     lapse_high: float
-    slope: float
-    runs: int
+    slope: float  # posterior median, in logits per doubling of units
+    runs: int  # seeds counted, over all widths
+    # the probability of counts as unlike the fitted curve as these, if all seeds are independent
     misfit: float
-    fall: Fall | None = None
+    fall: Fall | None = None  # beyond it wider nets fail more; the fit is then to the widths before it
 
     @property
     def fits(self) -> bool:
@@ -162,45 +143,28 @@ class Fit:
         return self.misfit >= MISFIT
 
 
-@dataclass(frozen=True)
-class Band:
-    """Posterior mean of P(solved) and its pointwise interval, one number per width."""
-
-    mean: Floats
-    low: Floats
-    high: Floats
-
-
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """Counts of seeds that passed, in one study, or in many of one design along leading axes.
+    """Counts of seeds that passed, in one study, or in many of one design along leading axes."""
 
-    widths: (W,), ascending and distinct; solved and runs: (..., W), merged by width.
-    """
-
-    widths: NDArray[np.int64]
-    solved: NDArray[np.int64]
-    runs: NDArray[np.int64]
+    widths: NDArray[np.int64]  # (W,), ascending and distinct
+    solved: NDArray[np.int64]  # (..., W), merged by width
+    runs: NDArray[np.int64]  # likewise
 
 
 @dataclass(frozen=True, eq=False)
 class Posterior(Counts):
-    """The posterior given counts: weights on a grid of (mu, slope, lapse).
+    """The posterior given counts: weights on a grid of (mu, slope, lapse)."""
 
-    mu, slope: (N,), slopes ascending, and mu within each; lapse: (K,).
-    weights: (..., N, K), summing to 1 over the last two axes.
-    """
-
-    mu: Floats
-    slope: Floats
-    lapse: Floats
-    weights: Floats
+    mu: Floats  # (N,), ascending within each slope
+    slope: Floats  # (N,), ascending
+    lapse: Floats  # (K,)
+    weights: Floats  # (..., N, K), summing to 1 over the last two axes
 
 
 @lru_cache(maxsize=8)
 def _grid(widths: tuple[int, ...]) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    """Return the grid of one design: mu and slope (N,), lapse (K,), log prior (N, K), logits of the logistic
-    (W, N)."""
+    """Return the grid of one design: mu, slope (N,), lapse (K,), log prior (N, K), logits (W, N)."""
     x = np.log2(np.asarray(widths, float))
     # A steep curve's likelihood changes if mu is near a width and is flat between widths, so values of mu are
     # densest beside the widths: at equal steps of log(1 + distance), half-way to the next width. They are
@@ -255,8 +219,7 @@ def beta_binomial(
 def log_probability(
     solved: int, runs: int, passes: Floats, fails: Floats, correlation: Floats
 ) -> NDArray[np.float32]:
-    """Compute log P of `solved` of `runs` seeds in a given order, as in `beta_binomial`, with the shape to
-    which P(solved), P(not solved) and the correlation broadcast."""
+    """Compute log P of `beta_binomial`, in the shape to which the three arrays broadcast."""
     ratio = correlation / (1 - correlation)
     table = np.zeros(np.broadcast_shapes(passes.shape, correlation.shape))
     for part, count in ((passes, solved), (fails, runs - solved)):
@@ -272,8 +235,7 @@ def nearest(z: Floats) -> NDArray[np.int64]:
     return np.rint((np.clip(z, -LOGIT_MOST, LOGIT_MOST) + LOGIT_MOST) / LOGIT_STEP).astype(np.int64)
 
 
-def _counts(name: str, values: ArrayLike) -> NDArray[np.int64]:
-    """Return values as integers; raise ValueError if one is not."""
+def _integers(name: str, values: ArrayLike) -> NDArray[np.int64]:
     array = np.asarray(values, float)
     if array.ndim == 0 or array.size == 0:
         raise ValueError(f"{name}: must be a sequence of at least one number")
@@ -299,7 +261,7 @@ def counts(units: ArrayLike, solved: ArrayLike, runs: ArrayLike) -> Counts:
         ValueError: shapes do not match, a number is not an integer, units or runs < 1, or not 0 <= solved <=
             runs.
     """
-    units, solved, runs = _counts("units", units), _counts("solved", solved), _counts("runs", runs)
+    units, solved, runs = _integers("units", units), _integers("solved", solved), _integers("runs", runs)
     if units.ndim != 1 or solved.shape[-1] != units.size or runs.shape[-1] != units.size:
         raise ValueError(
             f"units {units.shape}, solved {solved.shape}, runs {runs.shape}: must be as long on the last axis"
@@ -375,40 +337,19 @@ def _ruled_out(post: Posterior) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
 
 
 def interval(
-    post: Posterior, p: float, confidence: float = 0.95, of: Share = "trainable"
+    post: Posterior, p: float, confidence: float = 0.95
 ) -> tuple[Floats, Floats, Floats, NDArray[np.int64]]:
-    """Compute the `threshold` of many studies: units, low, high and side (-1 below, 0 measured, 1 above),
-    each (...)."""
+    """Compute the `threshold` of many studies, (...): units, low, high, side (-1 below, 0 no, 1 above)."""
     _within("p", p)
     _within("confidence", confidence)
     ruled_out, possible = _ruled_out(post)
-    possible_weights = np.where(possible[..., None], post.weights, 0.0)
-    if of == "trainable":
-        log_units, weights, possible_weights = (
-            post.mu + logit(p) / post.slope,
-            post.weights.sum(axis=-1),
-            possible_weights.sum(axis=-1),
-        )
-    elif of == "all":
-        share = p / (1 - post.lapse)
-        odds = np.where(share < 1, logit(np.where(share < 1, share, 0.5)), np.inf)
-        log_units, weights = post.mu[:, None] + odds / post.slope[:, None], post.weights
-    else:
-        raise ValueError(f"of={of}: must be trainable or all")
-    order = np.argsort(log_units, axis=None, kind="stable")
-    mass, part = (
-        np.cumsum(x.reshape(*post.solved.shape[:-1], -1)[..., order], axis=-1)
-        for x in (weights, possible_weights)
-    )
+    log_units, weights = post.mu + logit(p) / post.slope, post.weights.sum(axis=-1)
+    order = np.argsort(log_units, kind="stable")
+    both = weights, np.where(possible, weights, 0.0)
+    mass, part = (np.cumsum(each[..., order], axis=-1) for each in both)
     tail = (1 - confidence) / 2
-    ranks = [
-        (mass < tail).sum(axis=-1),
-        (part < part[..., -1:] / 2).sum(axis=-1),
-        (mass < 1 - tail).sum(axis=-1),
-    ]
-    low, middle, high = (
-        np.exp2(log_units.ravel()[order[np.minimum(rank, order.size - 1)]]) for rank in ranks
-    )
+    ranks = (each.sum(axis=-1) for each in (mass < tail, part < part[..., -1:] / 2, mass < 1 - tail))
+    low, middle, high = (np.exp2(log_units[order[np.minimum(rank, order.size - 1)]]) for rank in ranks)
     least, most = float(post.widths[0]), float(post.widths[-1])
     every, none = np.all(post.solved == post.runs, axis=-1), np.all(post.solved == 0, axis=-1)
     below = ((middle < least) & ~ruled_out) | (every & (middle <= most))
@@ -420,67 +361,40 @@ def interval(
     return units, low, high, above.astype(np.int64) - below
 
 
-def threshold(post: Posterior, p: float, confidence: float = 0.95, of: Share = "trainable") -> Threshold:
-    """Compute the width at which a share `p` of seeds solves, from the posterior of one study.
-
-    Args:
-        post: the posterior of one study.
-        p: the share, between 0 and 1.
-        confidence: level of the interval, between 0 and 1; equal tails.
-        of: "trainable", p of the seeds that can train at all; "all", p of all seeds.
+def threshold(post: Posterior, p: float, confidence: float = 0.95) -> Threshold:
+    """Compute the width at which a share `p` of the seeds that can train at all solves, from the posterior of
+    one study, with an interval of equal tails.
 
     Raises:
-        ValueError: `p` or `confidence` out of range, `of` unknown.
+        ValueError: `p` or `confidence` is not between 0 and 1.
     """
-    units, low, high, side = interval(post, p, confidence, of)
+    units, low, high, side = interval(post, p, confidence)
     return Threshold(float(units), float(low), float(high), ("no", "above", "below")[int(side)])
 
 
-def probability(post: Posterior, units: ArrayLike, confidence: float = 0.95) -> Band:
-    """Compute P(solved) of a seed, including the lapse, at each of `units` (any shape, > 0, tested or not),
-    for one study.
+def probability(post: Posterior, units: ArrayLike) -> Floats:
+    """Compute the posterior mean of P(solved) of a seed, including the lapse, at each of `units` (any shape,
+    > 0, tested or not), for one study.
 
     Raises:
-        ValueError: `units` or `confidence` out of range.
+        ValueError: `units` out of range.
     """
-    _within("confidence", confidence)
     x = np.asarray(units, float)
     if not np.all(x > 0):
         raise ValueError(f"units={units}: must be above 0")
-    n, k = np.nonzero(
-        post.weights > 1e-8 * np.max(post.weights)
-    )  # the rest does not change quantiles, and is slow to sort
-    weights = post.weights[n, k]
-    curves = (1 - post.lapse[k]) * logistic(post.slope[n] * (np.log2(x)[..., None] - post.mu[n]))
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(curves, [tail, 1 - tail], axis=-1, weights=weights, method="inverted_cdf")
-    return Band(np.average(curves, axis=-1, weights=weights), low, high)
-
-
-def fit(units: ArrayLike, solved: ArrayLike, runs: ArrayLike, confidence: float = 0.95) -> Fit:
-    """Fit everything that is reported about one task and lag. Arguments and errors are those of `posterior`
-    and `threshold`, for one study.
-
-    Example: units 4 5 6 7 8, solved 0 0 3 7 8 of 8 each -> u_exist 6, bracket (5, 8), u50 6.1, u90 6.8.
-    """
-    return fit_of(posterior(units, solved, runs), confidence)
+    return logistic(post.slope * (np.log2(x)[..., None] - post.mu)) @ (post.weights @ (1 - post.lapse))
 
 
 def fit_of(post: Posterior, confidence: float = 0.95) -> Fit:
-    """Fit as `fit` does, given the posterior.
+    """Fit everything that is reported about one task and lag, given the posterior of one study, else raise
+    ValueError.
 
-    Raises:
-        ValueError: `confidence` out of range, or more than one study.
+    Example: units 4 5 6 7 8, solved 0 0 3 7 8 of 8 each -> u_exist 6, bracket (5, 8), u50 6.1, u90 6.8.
     """
     if post.solved.ndim != 1:
-        raise ValueError(
-            f"solved {post.solved.shape}: must be one study; use posterior and interval for many"
-        )
-    none, every = (
-        post.widths[post.solved == 0],
-        np.logical_and.accumulate((post.solved == post.runs)[::-1])[::-1],
-    )
-    any_solved = post.widths[post.solved > 0]
+        raise ValueError(f"solved {post.solved.shape}: must be one study; use interval for many")
+    none, any_solved = post.widths[post.solved == 0], post.widths[post.solved > 0]
+    every = np.logical_and.accumulate((post.solved == post.runs)[::-1])[::-1]
     by_lapse, by_slope = np.cumsum(post.weights.sum(axis=0)), np.cumsum(post.weights.sum(axis=1))
     return Fit(
         u_exist=int(any_solved[0]) if any_solved.size else None,
@@ -498,10 +412,7 @@ def fit_of(post: Posterior, confidence: float = 0.95) -> Fit:
 
 def misfit(post: Posterior) -> float:
     """Compute the probability of counts that are at most as likely as these under the fitted curve, with
-    independent seeds.
-
-    This is a posterior-predictive check at the posterior mean of P(solved), summed over all possible counts.
-    """
+    independent seeds: a posterior-predictive check at the mean of P(solved), summed over all counts."""
     *_, z = _grid(tuple(post.widths.tolist()))
     p = logistic(z) @ (post.weights @ (1 - post.lapse))
     surprise, beside = 0, np.ones(1)  # in steps of SURPRISE; the probability of each, over the widths so far
@@ -520,14 +431,11 @@ def misfit(post: Posterior) -> float:
 
 
 def no_easier(strict: Fit, loose: Fit) -> Fit:
-    """Return the fit of a strict verdict, with thresholds at least those of the loose one that it implies.
-
-    Each is fitted to its own counts; each quantile of a threshold is the larger of the two.
-    """
+    """Return the fit of a strict verdict, with each quantile of its thresholds at least that of the loose one
+    that it implies."""
     return replace(strict, u50=_larger(strict.u50, loose.u50), u90=_larger(strict.u90, loose.u90))
 
 
-def _larger(strict: Threshold, loose: Threshold) -> Threshold:
-    """Return the larger of two thresholds; one that was not reached is larger than any."""
+def _larger(strict: Threshold, loose: Threshold) -> Threshold:  # one that was not reached is larger than any
     first = max(strict, loose, key=lambda each: (each.censored == "above", each.units))
     return replace(first, low=max(strict.low, loose.low), high=max(strict.high, loose.high))

@@ -35,11 +35,8 @@ PRIOR, ALARM = 0.2, 0.9  # of a fall; the posterior from which counts are said t
 SLOPES, SLOPE_PRIOR = np.array([3, 6, 12, 25, 60, 150.0]), np.array([0.5, 1, 1, 1, 0.6, 0.3])  # of the rise
 LAPSES, LAPSE_PRIOR = np.array([0.01, 0.04, 0.08, 0.15, 0.3, 0.5]), np.array([0.3, 0.3, 0.2, 0.1, 0.06, 0.04])
 DEPTHS, STEEPNESS, LENGTHS = (0.3, 0.5, 0.7, 0.9), (6.0, 30.0), (1.0, np.inf)  # of a fall; lengths: doublings
-AROUND, BETWEEN, COARSEST = (
-    1.5,
-    4,
-    1 / 8,
-)  # of the rise's grid: doublings beyond the widths; values between two; step
+# Of the rise's grid: doublings beyond the widths; values between two; step.
+AROUND, BETWEEN, COARSEST = 1.5, 4, 1 / 8
 LEAST_DROP = 6.0  # twice the log likelihood ratio of a drop: below this counts are not said to fall
 # The same ratio below which a curve that cannot fall is trusted; the posterior of a fall from which it is
 # not; then the least probability that a width reaches the share, and by how much its own seeds may miss it.
@@ -74,11 +71,9 @@ def _rise(x: float, mu: Floats, slope: Floats) -> Floats32:
 
 
 def _remainder(x: float, falls: Floats) -> Floats32:
-    """Compute the factor that each fall leaves, (F,)."""
     where, steep, depth, length = falls.T
-    return (1 - depth * logistic(steep * (x - where)) * logistic(steep * (where + length - x))).astype(
-        np.float32
-    )
+    within = logistic(steep * (x - where)) * logistic(steep * (where + length - x))
+    return (1 - depth * within).astype(np.float32)
 
 
 def _between(widths: Floats, beyond: float, values: int) -> tuple[Floats, Floats]:
@@ -120,9 +115,8 @@ def curves(counts: Counts) -> Curves:
                 part += values.take(rows)
     shares = np.outer(LAPSE_PRIOR, [share for _, share in CORRELATIONS]).astype(np.float32)
     likelihood = np.exp(log_p - np.max(log_p), out=log_p)
-    weights = (
-        np.tensordot(shares, likelihood, 2) * prior[:, None].astype(np.float32) * odds.astype(np.float32)
-    )
+    weights = np.tensordot(shares, likelihood, 2)
+    weights = weights * prior[:, None].astype(np.float32) * odds.astype(np.float32)
     return Curves(mu, slope, falls, weights / weights.sum(dtype=float))
 
 
@@ -133,8 +127,7 @@ def find_fall(counts: Counts) -> Fall | None:
 
 
 def possible_fall(counts: Counts) -> Fall | None:
-    """Return the fall that one study's counts may well have, so that a curve that cannot fall is no guide;
-    None if it is a good guide."""
+    """Return the fall that counts may well have, so that no rising curve is a guide; None if one is."""
     return None if _doubtful(counts) is None else _deepest(counts)[0]
 
 
@@ -145,17 +138,13 @@ def before(counts: Counts, fall: Fall | None) -> Counts:
 
 
 def width_to_take(counts: Counts, share: float, units: int | None) -> int | None:
-    """Return the width to take; None if none is known to be enough.
+    """Return the width to take so that a share of the seeds that train at all passes; None if none is known
+    to be enough. `units` is the one to take if the curve cannot fall.
 
     It is `units` if the counts hardly fall and reach that far. Otherwise it is the narrowest width tried that
     is enough both by the posterior over curves that may fall and by its own counts. If counts do not fall and
     `units` is wider than any width tried, it is the widest one, if that is enough as surely as `units` would
     be.
-
-    Args:
-        counts: counts of one study.
-        share: the share, of the seeds that train at all, that should pass.
-        units: the width to take if the curve cannot fall; None: none is known to be enough.
     """
     doubtful = _doubtful(counts)
     beyond = units is not None and units > counts.widths[-1]
@@ -170,7 +159,7 @@ def width_to_take(counts: Counts, share: float, units: int | None) -> int | None
 
 
 def _doubtful(counts: Counts) -> Curves | None:
-    """Return the posterior over curves that may fall where the counts may well do; None elsewhere."""
+    """Return the posterior over curves that may fall; None where the counts hardly do."""
     if _deepest(counts)[1] < SMALL_DROP:
         return None
     posterior = curves(counts)
@@ -179,7 +168,7 @@ def _doubtful(counts: Counts) -> Curves | None:
 
 @lru_cache(maxsize=64)
 def _blocks(widths: int) -> NDArray[np.int64]:
-    """Return the first, the last and the widest place of all pairs of adjacent blocks of widths, (3, B)."""
+    """Return the first, last and widest place of all pairs of adjacent blocks of widths, (3, B)."""
     blocks = [(a, j, k) for a in range(widths) for j in range(a, widths - 1) for k in range(j + 1, widths)]
     return np.array(blocks, np.int64).reshape(-1, 3).T
 

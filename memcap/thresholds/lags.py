@@ -46,20 +46,14 @@ MOST_LOG_UNITS = 14.0  # end of the grid of mu
 
 @dataclass(frozen=True, eq=False)
 class Belief:
-    """The posterior at one lag.
+    """The posterior at one lag."""
 
-    Args:
-        mu: (M,) log2 u50; slope: (S,) steepness, in logits per doubling.
-        weights: (M, S), summing to 1.
-    """
-
-    mu: Floats
-    slope: Floats
-    weights: Floats
+    mu: Floats  # (M,) log2 u50
+    slope: Floats  # (S,) steepness, in logits per doubling
+    weights: Floats  # (M, S), summing to 1
 
     def reached(self, share: float, units: Floats) -> Floats:
-        """Compute the probability that nets of `units` (any shape) reach a share of the seeds that train at
-        all."""
+        """Compute the probability that nets of `units` (any shape) reach a share of the trainable seeds."""
         mass = np.cumsum(self.weights, axis=0)
         at = np.log2(units)[..., None] - logit(share) / self.slope
         each = [np.interp(at[..., k], self.mu, mass[:, k], left=0.0) for k in range(len(self.slope))]
@@ -75,15 +69,12 @@ class Belief:
 def believe(
     measured: Mapping[int, Counts], lags: Iterable[int], negligible: float = NEGLIGIBLE
 ) -> dict[int, Belief]:
-    """Compute the posterior at some lags, given counts at some lags.
+    """Compute the posterior at some lags, by lag, ascending.
 
     Args:
         measured: counts by lag, at least one. A width without runs only says that nets may be that wide.
         lags: lags at which to compute it.
         negligible: share of the best cell's weight below which a cell of the shared grid is dropped.
-
-    Returns:
-        The posteriors by lag, ascending.
     """
     lags = sorted(set(lags))
     mu = _grid(measured, lags[-1])
@@ -91,9 +82,8 @@ def believe(
     pooled = _about(SLOPES, SLOPE_SPREAD)
     curves = {lag: np.einsum("ts,msp->mtp", pooled, table, optimize=True) for lag, table in tables.items()}
     steep, lapse = np.nonzero(_supported(curves.values(), negligible))
-    chain = _Chain(
-        {lag: each[:, steep, lapse].astype(np.float32) for lag, each in curves.items()}, negligible
-    )
+    supported = {lag: each[:, steep, lapse].astype(np.float32) for lag, each in curves.items()}
+    chain = _Chain(supported, negligible)
     beliefs = {}
     for lag in lags:
         shares, cells, prior = chain.predictive(lag)
@@ -114,8 +104,7 @@ def believe(
 
 
 def _grid(measured: Mapping[int, Counts], furthest: int) -> Floats:
-    """Return the grid of mu: two doublings beyond the widths tried, and as far as the trend may rise after
-    them."""
+    """Return the grid of mu: `MARGIN` beyond the widths tried, and as far as the trend may rise."""
     narrowest = min(int(counts.widths[0]) for counts in measured.values())
     widest = max(int(counts.widths[-1]) for counts in measured.values())
     beyond = max(0.0, float(RISES[-1] * np.log2(furthest / max(measured))))
@@ -139,8 +128,7 @@ def _lapses() -> Floats:
 
 
 def _likelihood(counts: Counts, mu: Floats) -> Floats:
-    """Compute the likelihood of one lag's counts given mu, steepness and mean lapse, (M, S, P), at most about
-    1."""
+    """Compute the likelihood of a lag's counts by mu, steepness, mean lapse, (M, S, P), about 1 at most."""
     correlations, prior = (tuple(each) for each in zip(*CORRELATIONS, strict=True))
     log_p: NDArray[np.float32] = np.zeros((len(mu), len(SLOPES), len(prior), len(LAPSES)), np.float32)
     for units, solved, runs in zip(counts.widths, counts.solved, counts.runs, strict=True):
@@ -194,8 +182,7 @@ class _Chain:
         }
 
     def _passes_forward(self) -> Iterator[tuple[Floats32, Floats]]:
-        """Return at each measured lag the message from shorter lags, and the likelihood of its counts given
-        theirs."""
+        """Yield at each measured lag the message from shorter lags, and how likely its counts are then."""
         message, before = np.broadcast_to(self.start, (*self.start.shape[:2], len(self.which))), None
         for lag in self.lags:
             ahead = message if before is None else _forth(message, np.log2(lag / before))
@@ -233,8 +220,7 @@ def _scatter(values: Floats32, scatter: NDArray[np.int64]) -> Floats32:
 
 
 def _change(message: Floats32, octaves: float) -> Floats32:
-    """Pass a message by rise over `octaves` doublings of the lag, in which rises change to their
-    neighbours."""
+    """Pass a message by rise over doublings of the lag, in which rises change to their neighbours."""
     steps = max(1, int(np.ceil(2 * octaves)))
     share = np.float32(CHANGES * octaves / steps / 2)
     for _ in range(steps):
@@ -246,7 +232,6 @@ def _change(message: Floats32, octaves: float) -> Floats32:
 
 
 def _forth(message: Floats32, octaves: float) -> Floats32:
-    """Pass a message to a lag `octaves` doublings longer."""
     moved, rows = np.zeros_like(message), message.shape[1]
     for k, rise in enumerate(RISES):
         whole, part = divmod(rise * octaves / STEP, 1)
@@ -258,7 +243,6 @@ def _forth(message: Floats32, octaves: float) -> Floats32:
 
 
 def _back(message: Floats32, octaves: float) -> Floats32:
-    """Pass a message to a lag `octaves` doublings shorter."""
     changed = _change(message, octaves)
     moved, rows = np.empty_like(changed), changed.shape[1]
     for k, rise in enumerate(RISES):

@@ -235,12 +235,8 @@ class StudyMirror:
         return self.ended - self.sender.report.sent
 
     def finish(self, table: list[dict[str, Any]] | None = None, image: Path | None = None) -> Report:
-        """Send the groups that still wait and the results of the whole study, and end all runs.
-
-        Args:
-            table: the study's frontier, a dict per row; None: unknown.
-            image: its figure.
-        """
+        """Send the groups that still wait and the results of the whole study, its frontier (a dict per row)
+        and its figure, if known, and end all runs."""
         for group in list(self._groups.values()):  # a search may have wanted no more of their seeds
             self._send_group(group)
         agent, rows = self.sender.agent, list(self._rows.values())

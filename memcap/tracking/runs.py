@@ -19,14 +19,8 @@ LONGEST_TAG = 64  # most characters that W&B allows
 QUANTILES = {"q25": 0.25, "q50": 0.5, "q75": 0.75}
 SUMMARIZED = ("final", "best", "stretched", "mean_up_to", "worst_up_to", "steps", "steps_to_solve")
 SUMMARIZED += ("steps_to_steady", "steps_to_up_to", "run_seconds", "validation_loss", "held_out_loss")
-SHARED = (
-    "task.name",
-    "task.lag",
-    "model.cell",
-    "model.units",
-    "recipe.name",
-    "recipe.lr",
-)  # of a study's config
+# Of a study's config.
+SHARED = ("task.name", "task.lag", "model.cell", "model.units", "recipe.name", "recipe.lr")
 MOST_VALUES = 100  # of one of these keys
 
 
@@ -223,13 +217,8 @@ def _quantiles(name: str, values: Sequence[float] | np.ndarray) -> dict[str, flo
 
 
 def frontier_so_far(ended: Iterable[tuple[Entry, Mapping[str, Any]]]) -> dict[str, float]:
-    """Return for each task and lag the fewest units at which at least half of the seeds passed.
-
-    Any recipe and cell counts.
-
-    Args:
-        ended: members and their rows.
-    """
+    """Return for each task and lag of ended members the fewest units at which at least half of the seeds
+    passed, by any recipe and cell."""
     verdicts: dict[tuple[str, int, str], list[bool]] = {}
     for member, row in ended:
         where = member.task_at_lag, member.config["model"]["units"], member.config_without_seed

@@ -26,26 +26,23 @@ PER_THRESHOLD = 0.01  # what an error as large as the threshold takes off an acc
 
 
 class Curriculum(NamedTuple):
-    """A member's curriculum, as operands: scalars, and `lengths` (T + 1,) int32, the length of sequences for
-    each lag. `threshold`: the error at which the member counts as solved; () for a task scored by
-    accuracy."""
+    """A member's curriculum, as operands: scalars, but for `lengths`."""
 
     start: Any
     advance: Any
     deadline: Any
     arrive: Any
     falls_above: Any
-    lengths: Any
-    threshold: Any = ()
+    lengths: Any  # (T + 1,) int32, the length of sequences for each lag
+    threshold: Any = ()  # the error at which the member counts as solved; () for a task scored by accuracy
 
 
 class CurriculumState(NamedTuple):
-    """Progress of a curriculum, as scalars: the current lag, the running accuracy there, and the step at
-    which it `arrived` at the member's lag; -1 before."""
+    """Progress of a curriculum, as scalars."""
 
-    lag: Any
-    score: Any
-    arrived: Any
+    lag: Any  # the current one
+    score: Any  # the running accuracy there
+    arrived: Any  # the step at which it arrived at the member's lag; -1 before
 
 
 def curriculum_of(member: Member, max_length: int) -> Curriculum:
@@ -56,18 +53,14 @@ def curriculum_of(member: Member, max_length: int) -> Curriculum:
     lengths = np.full(max_length + 1, member.length, np.int32)
     for shorter in range(start if recipe.lags is None else task.smallest_lag, lag):
         lengths[shorter] = member.length_at(shorter)
-    deadline = (recipe.deadline or 0.0) * recipe.budget
-    arrive = np.bool_(recipe.schedule == "arrive")
-    falls_above = np.float32(lag if recipe.falls_above is None else recipe.falls_above)
-    threshold = () if task.higher_is_better else np.float32(member.facts.threshold)
     return Curriculum(
         np.int32(start),
         np.float32(recipe.advance or 1.0),
-        np.float32(deadline),
-        arrive,
-        falls_above,
+        np.float32((recipe.deadline or 0.0) * recipe.budget),
+        np.bool_(recipe.schedule == "arrive"),
+        np.float32(lag if recipe.falls_above is None else recipe.falls_above),
         lengths,
-        threshold,
+        () if task.higher_is_better else np.float32(member.facts.threshold),
     )
 
 
@@ -80,15 +73,8 @@ def initial_state(curriculum: Curriculum, lag: int) -> CurriculumState:
 def update(
     state: CurriculumState, curriculum: Curriculum, lag: jax.Array, step: jax.Array, score: jax.Array
 ) -> CurriculumState:
-    """Return the state after a training step.
-
-    Args:
-        state: before the step.
-        curriculum: the member's.
-        lag: () int32, the member's lag.
-        step: () int32, steps taken, this one included.
-        score: (), accuracy or error on the step's batch.
-    """
+    """Return the state after a training step, given the member's lag, () int32, the steps taken, this one
+    included, () int32, and the accuracy or error on the step's batch, ()."""
     if not isinstance(curriculum.threshold, tuple):
         score = jnp.clip(1 - PER_THRESHOLD * score / curriculum.threshold, 0, 1)
     mean = DECAY * state.score + (1 - DECAY) * score

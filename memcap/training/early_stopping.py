@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
@@ -11,15 +12,13 @@ from memcap.tasks import Task
 from memcap.tasks.base import DEVIATIONS
 from memcap.terminal.printing import bound
 
-# evaluate once the running training accuracy is at most this far below the criterion
-NEAR = 0.01
+NEAR = 0.01  # evaluate once the running training accuracy is at most this far below the criterion
 NEAR_ERROR = 1.5  # evaluate once the running training error is at most this many times the criterion
 RARELY = 5  # chunks between evaluations of a solved member for a stricter verdict
 
 
 def near(task: Task, train_score: float, threshold: float) -> bool:
-    """Return whether a running training score is good enough to evaluate on held-out sequences. It decides
-    nothing else; NaN is not near."""
+    """Return whether a running training score is good enough to evaluate; NaN is not. It decides no more."""
     return task.passes(train_score, threshold - NEAR if task.higher_is_better else NEAR_ERROR * threshold)
 
 
@@ -29,13 +28,7 @@ def criterion(metric: str, threshold: float) -> str:
 
 
 def rule(criterion: str, evaluation: Evaluation, of_file: bool = False) -> str:
-    """Return the rule in words.
-
-    Args:
-        criterion: the criterion that an evaluation must meet, in words.
-        evaluation: how often to evaluate, and on how many sequences.
-        of_file: True for a file's sequences, whose held-out ones are all evaluated.
-    """
+    """Return the rule in words, for a criterion in words; `of_file`: all held-out sequences are evaluated."""
     which = "all held-out sequences" if of_file else f"{evaluation.sequences:,} fresh sequences"
     return (
         f"Solved: {criterion} on {which}, in {evaluation.successive} evaluations in a row."
@@ -46,7 +39,7 @@ def rule(criterion: str, evaluation: Evaluation, of_file: bool = False) -> str:
 
 
 def steady_rule(stretch: int | str, every: int) -> str:
-    """Say in words what "steady" means; `stretch` and `every` are those of `Evaluation`."""
+    """Say what "steady" means; `stretch` and `every` are those of `Evaluation`."""
     return (
         f"Steady: solved, and the same weights meet the criterion on sequences of {stretch} times the lag. A"
         f" solved net is tested for this at once, then every {RARELY * every} training steps, and at the end"
@@ -55,7 +48,7 @@ def steady_rule(stretch: int | str, every: int) -> str:
 
 
 def up_to_rule(every: int) -> str:
-    """Say in words what "right up to a lag" means; `every` is that of `Evaluation`."""
+    """Say what "right up to a lag" means; `every` is that of `Evaluation`."""
     return (
         "Up to: solved, and the same weights are right at every lag tested, from the smallest to the net's"
         " own (all lags to 8, then eight per doubling; 256 sequences each). Right means that the mean of the"
@@ -67,38 +60,39 @@ def up_to_rule(every: int) -> str:
 
 
 @dataclass
-class EarlyStopping:
-    """Decides after each chunk whether a member trains on, by its held-out evaluations.
-
-    Args:
-        member: the member.
-        status: "running", "solved", "unsolved" or "diverged".
-        passed: number of successive evaluations that passed, up to the last one.
-        evaluations: number of evaluations so far.
-        score: last held-out score; best: the best so far; NaN before the first.
-        stretched: score at the stretched length; NaN before the first.
-        mean: mean score over all lags up to its own; worst: the worst of them, at `worst_lag`; NaN before.
-        solved, steady, up_to: steps at which it was solved, was steady, and was right at every shorter lag;
-            None before.
-        validation_loss, held_out_loss: losses of members that are judged by them (`lowest_loss.py`); else
-            NaN.
-    """
+class Verdicts:
+    """The results of a member's held-out evaluations."""
 
     member: Member
+    # "running", "solved", "unsolved" (budget used up), "diverged", or "failed": it took two workers with it
     status: str = "running"
-    passed: int = 0
-    evaluations: int = 0
-    score: float = math.nan
-    best: float = math.nan
+    score: float = math.nan  # last held-out score
+    best: float = math.nan  # the best so far; NaN before the first
+    # last score at `evaluation.stretch` times the lag (or length); NaN before the first
     stretched: float = math.nan
-    mean: float = math.nan
-    worst: float = math.nan
+    mean: float = math.nan  # mean score over all lags up to its own
+    worst: float = math.nan  # the worst of them, at `worst_lag`; NaN before
     worst_lag: int | None = None
+    # steps until it was solved, including the evaluations that confirmed it, was steady, and was right at
+    # every shorter lag; None before
     solved: int | None = None
     steady: int | None = None
     up_to: int | None = None
+    # losses at the lowest validation loss; NaN unless members are judged by it (`lowest_loss.py`)
     validation_loss: float = math.nan
     held_out_loss: float = math.nan
+
+    def verdicts(self) -> dict[str, Any]:
+        """Return the fields of `Verdicts` alone, by name."""
+        return {field.name: getattr(self, field.name) for field in fields(Verdicts)}
+
+
+@dataclass
+class EarlyStopping(Verdicts):
+    """Decides after each chunk whether a member trains on, by its held-out evaluations."""
+
+    passed: int = 0  # number of successive evaluations that passed, up to the last one
+    evaluations: int = 0  # number of evaluations so far
 
     @property
     def running(self) -> bool:
@@ -107,12 +101,11 @@ class EarlyStopping:
 
     def wants_evaluation(self, step: int, train_score: float) -> bool:
         """Return whether to evaluate on held-out sequences after a chunk that ended at `step`."""
-        if self.solved is not None:
-            return self.running and (
-                step % (RARELY * self.member.evaluation.every) == 0 or self._at_end(step)
-            )
-        is_near = near(self.member.task, train_score, self.member.facts.threshold)
-        return self.running and (is_near or self._at_end(step))
+        if self.solved is None:
+            is_due = near(self.member.task, train_score, self.member.facts.threshold)
+        else:
+            is_due = step % (RARELY * self.member.evaluation.every) == 0
+        return self.running and (is_due or self._at_end(step))
 
     def update(self, step: int, score: float | None, loss: float = math.nan) -> None:
         """Decide after a chunk; `score`: held-out score, None if it was not evaluated.
@@ -139,22 +132,18 @@ class EarlyStopping:
             self.status = "solved"
 
     def wants_stretched(self) -> bool:
-        """Return whether to evaluate at the stretched length: once the member has ended, or if it trains
-        until steady and has just passed."""
+        """Return whether to evaluate at the stretched length: at the end, or while it trains for that."""
         return not self.running or (self.member.evaluation.until == "steady" and self._has_just_passed)
 
     def update_stretched(self, step: int, score: float, loss: float = math.nan) -> None:
-        """Decide after an evaluation at the stretched length.
-
-        A member is steady if it was solved and the same weights pass at both lengths.
-        """
+        """Decide after an evaluation at the stretched length: a member is steady if it was solved and the
+        same weights pass at both lengths."""
         self.stretched = score
         if self._settles(step, self._passes(score)):
             self.steady = step
 
     def wants_lags(self) -> bool:
-        """Return whether to evaluate at every lag up to its own: if the member trains until right at all of
-        them, and has ended or has just passed."""
+        """Return whether to evaluate at every lag up to its own: at the end, or while it trains for that."""
         return self.member.evaluation.until == "up_to" and (not self.running or self._has_just_passed)
 
     def update_lags(self, step: int, scores: Sequence[float]) -> None:
@@ -172,8 +161,7 @@ class EarlyStopping:
         return self.solved is not None and self.passed > 0
 
     def _settles(self, step: int, passes: bool) -> bool:
-        """Return whether an evaluation for a stricter verdict settles it; end the member if so, or if its
-        budget is used up."""
+        """Return whether an evaluation for a stricter verdict settles it; end the member if it is time."""
         if self.solved is None or self.status == "diverged":
             return False
         settled = passes and self.passed > 0

@@ -30,11 +30,7 @@ __all__ = ["Checkpoint", "CurveChunk", "Listener", "Result", "train", "worker_co
 
 
 def worker_count(engine: Engine) -> int:
-    """Return how many workers this host has.
-
-    Raises:
-        UserError: several are requested where one process drives all devices; JAX finds no device.
-    """
+    """Return how many workers this host has; refuse several where one process drives all devices."""
     if jax_setup.platform() != "cpu":
         if engine.workers > 1:
             raise UserError(
@@ -53,19 +49,16 @@ def train(
     candidates: Iterable[Member] = (),
     study: Iterable[Member] = (),
 ) -> list[Result]:
-    """Train all members.
+    """Train all members, in any order; equal ones train once. Return one result per member: those of
+    `members` in their order, then those that `next_members` returned.
 
     Args:
-        members: the members, in any order; equal ones train once.
+        members: the members.
         engine: how to share the machine. This may change last bits, and through them single verdicts.
         listener: receives curves and ended members as they come.
-        next_members: returns further members to train, given a batch of results; called for each batch, one
-            call at a time.
+        next_members: returns further members to train, given a batch of results, one call at a time.
         candidates: all members that `next_members` may return.
         study: all members of the study, if some have been trained before; see `Queue`.
-
-    Returns:
-        One result per member: those of `members` in their order, then those that `next_members` returned.
     """
     jax_setup.setup()
     engine = engine or Engine()
@@ -89,8 +82,7 @@ def train(
 
 
 def _compile_ahead(queue: Queue) -> None:
-    """Compile the next programs in threads while the first one trains. If one cannot be compiled, the worker
-    that gets it says why."""
+    """Compile the next programs in threads while the first trains; one that fails, its worker reports."""
     waiting = queue.programs_to_compile()
     programs = deque(waiting[: min(map(most_kept, waiting), default=0)])
 

@@ -28,16 +28,12 @@ SECONDS_A_PROGRAM = 1.0
 
 class Group(NamedTuple):
     """Members that share programs: of one spec, except for the width where it is padded, and with lengths of
-    one bucket.
+    one bucket."""
 
-    spec: their spec, at the width of their bucket; bucket: their bucket of lengths, 0 where a program serves
-    every length at no cost; loop: their loop over time; side_by_side: whether they run under `vmap`.
-    """
-
-    spec: TrainSpec
-    bucket: int
-    loop: str
-    side_by_side: bool
+    spec: TrainSpec  # at the width of their bucket
+    bucket: int  # of lengths; 0 where a program serves every length at no cost
+    loop: str  # over time
+    side_by_side: bool  # whether they run under `vmap`
 
 
 def bucket(number: int, smallest: int) -> int:
@@ -49,13 +45,8 @@ def bucket(number: int, smallest: int) -> int:
 
 
 class Groups:
-    """The groups of a study's members.
-
-    Args:
-        engine: chooses the loop.
-        members: all members of the study, for loops in C, whose programs depend on all of them; a member that
-            is not among them has a program per width.
-    """
+    """The groups of a study's members. Programs of loops in C depend on all `members` of the study; one that
+    is not among them has a program per width."""
 
     def __init__(self, engine: Engine, members: Iterable[Member] = ()):
         self.engine = engine
@@ -84,14 +75,11 @@ class Groups:
 
 
 def shared_programs(steps: Mapping[TrainSpec, int], seconds_per_weight: float) -> dict[TrainSpec, TrainSpec]:
-    """Return the spec of the program in which the members of each spec train.
+    """Return the spec of the program in which the members of each spec train, given their training steps and
+    the cost of a padding weight per step; one loop serves them all.
 
     From the widest down, a width joins the current program if padding its members takes less than compiling
     another one.
-
-    Args:
-        steps: training steps of the members of each spec; one loop serves them all.
-        seconds_per_weight: cost of a padding weight per training step.
     """
     shared: dict[TrainSpec, TrainSpec] = {}
     wider: dict[TrainSpec, TrainSpec] = {}  # the current program, by what all widths have in common

@@ -15,13 +15,10 @@ class LowestLoss(EarlyStopping):
     """Decides after each chunk whether a member trains on, by the loss on validation's sequences.
 
     The held-out sequences are evaluated only with the weights of the lowest loss: they choose nothing.
-
-    Args:
-        lowest: the step of the lowest loss; falls: whether that was the last evaluation.
     """
 
-    lowest: int = 0
-    falls: bool = False
+    lowest: int = 0  # the step of the lowest loss
+    falls: bool = False  # whether that was the last evaluation
 
     def wants_evaluation(self, step: int, train_score: float) -> bool:
         """Return true: validation's sequences are evaluated after every chunk."""

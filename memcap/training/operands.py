@@ -13,8 +13,7 @@ from memcap.training.step import EvalOperands, Trainer, TrainOperands, TrainStat
 
 
 def stream_key(member: Member, stream: Stream, index: int = 0) -> np.ndarray:
-    """Return the key of one of a member's streams of random numbers, (2,) uint32; `index` numbers its
-    evaluations."""
+    """Return the key of a member's stream of random numbers, (2,) uint32; `index` numbers evaluations."""
     return np.asarray(_key_data(*member.seeds, stream, index))
 
 
@@ -24,8 +23,7 @@ def _key_data(*parts: Any) -> jax.Array:
 
 
 def empty_state(trainer: Trainer) -> TrainState:
-    """Return a state of zeros. The optimizer's state starts at zero, so `initial_state` adds only the
-    weights."""
+    """Return a state of zeros, at which the optimizer starts; `initial_state` adds only the weights."""
     params = np.zeros(trainer.spec.architecture.parameters(), np.float32)
     shapes = jax.eval_shape(trainer.optimizer.init, params)
     opt_state = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
@@ -75,8 +73,7 @@ def eval_operands(trainer: Trainer, member: Member, stream: Stream, index: int =
     """Return the operands of one of a member's evaluations.
 
     Args:
-        trainer: the functions that train it.
-        member: the member that is evaluated.
+        trainer, member: the functions that train a member, and the member.
         stream: with the sizes of `Member.sizes`. Of a file's sequences all held-out ones are taken; for
             members that are judged by their loss, EVALUATE takes all of validation's.
         index: number of the evaluation at its lag, or of the length or lag: each has sequences of its own.

@@ -49,22 +49,13 @@ def lengths(member: Member) -> tuple[int, int]:
 
 
 def loop_of(spec: TrainSpec, steps: int, engine: Engine) -> loops.Choice:
-    """Choose the loop over time for members of this spec, and whether they run side by side.
-
-    Args:
-        spec: the members' spec.
-        steps: buffer T of their training sequences.
-        engine: says which loop is wanted.
-    """
-    request = loops.Request(
-        cell_class(spec.architecture.model.cell), jax.default_backend(), _has_windows(spec.task, steps)
-    )
-    return loops.choose(engine.loop, request)
+    """Choose the loop over time for members of this spec, with training sequences of up to `steps` steps."""
+    cell, windows = cell_class(spec.architecture.model.cell), _has_windows(spec.task, steps)
+    return loops.choose(engine.loop, loops.Request(cell, jax.default_backend(), windows))
 
 
 def loop_version(trainer: Trainer) -> str:
-    """Return the versions that decide the bits of a member's loops: its cell's and its read-out's
-    `Loop.version`."""
+    """Return the `Loop.version` of a member's cell and read-out, which decides its bits."""
     model, platform = trainer.spec.architecture.model, jax.default_backend()
     cells = [cell_class(model.cell), *[LSTM] * (model.readout == "lstm")]
     return loops.version(trainer.loop, [loops.Request(cell, platform, windows=False) for cell in cells])
@@ -82,18 +73,13 @@ def _has_windows(task: Task, steps: int) -> bool:
 
 @dataclass(frozen=True)
 class Program:
-    """Everything that a pair of executables depends on.
+    """Everything that a pair of executables depends on."""
 
-    Args:
-        trainer: the functions of a lane; `trainer.side_by_side` says whether lanes run side by side (GPU,
-            TPU) or in turn (CPU).
-        lanes: members in flight, a multiple of `devices`.
-        devices: devices of this host that share the lanes.
-    """
-
+    # the functions of a lane; `trainer.side_by_side` says whether lanes run side by side (GPU, TPU) or in
+    # turn (CPU)
     trainer: Trainer
-    lanes: int
-    devices: int = 1
+    lanes: int  # members in flight, a multiple of `devices`
+    devices: int = 1  # devices of this host that share the lanes
 
     @classmethod
     def of(cls, member: Member, engine: Engine | None = None) -> "Program":
@@ -110,11 +96,6 @@ class Program:
     def name(self) -> str:
         """The spec's name, 16 hex digits."""
         return self.spec.name
-
-    @property
-    def batching(self) -> str:
-        """The rows' word for it: vmap or map."""
-        return "vmap" if self.trainer.side_by_side else "map"
 
     def mesh(self, there: Sequence[jax.Device] = ()) -> jax.sharding.Mesh:
         """Return the mesh of devices that share the lanes: the first of `there`, or of this host."""
@@ -135,19 +116,12 @@ class Program:
         )
 
     def example(self, there: Sequence[jax.Device] = ()) -> tuple[TrainState, TrainOperands, EvalOperands]:
-        """Return the shapes of the executables' arguments, all lanes stacked; with shardings, if devices are
-        given."""
-        place = (
-            jax.sharding.NamedSharding(self.mesh(there), jax.sharding.PartitionSpec(MEMBERS))
-            if there
-            else None
-        )
+        """Return the shapes of the executables' arguments, lanes stacked; with shardings over devices."""
+        lanes = jax.sharding.PartitionSpec(MEMBERS)
+        place = jax.sharding.NamedSharding(self.mesh(there), lanes) if there else None
 
-        def stacked(value: Any) -> Any:
-            return jax.tree.map(
-                lambda leaf: jax.ShapeDtypeStruct((self.lanes, *leaf.shape), leaf.dtype, sharding=place),
-                value,
-            )
+        def shape(leaf: Any) -> jax.ShapeDtypeStruct:
+            return jax.ShapeDtypeStruct((self.lanes, *leaf.shape), leaf.dtype, sharding=place)
 
         number, real, key = np.int32(0), np.float32(0), np.zeros(2, np.uint32)
         curriculum: Any = ()
@@ -157,28 +131,20 @@ class Program:
             curriculum = Curriculum(number, real, real, np.bool_(False), real, lengths, threshold)
         train = TrainOperands(key, number, number, real, number, np.bool_(False), number, number, curriculum)
         evaluate = EvalOperands(key, *[number] * 4)
-        return stacked(empty_state(self.trainer)), stacked(train), stacked(evaluate)
+        return jax.tree.map(shape, (empty_state(self.trainer), train, evaluate))
 
 
 @dataclass(frozen=True)
 class Executables:
-    """The two executables of a program.
+    """The two executables of a program."""
 
-    Args:
-        program: the program that was compiled.
-        train_chunk: (states, operands) -> states, losses (lanes, evaluation.every); the states that go in are
-            used up.
-        evaluate_future: `evaluate`, and when it was ready; it may still be compiling where memory does not
-            limit the lanes.
-        started: when compilation began; train_ready: when `train_chunk` was ready. Both by
-            `time.perf_counter`.
-    """
-
-    program: Program
+    program: Program  # the program that was compiled
+    # (states, operands) -> states, losses (lanes, evaluation.every); the states that go in are used up
     train_chunk: Any
+    # `evaluate`, and when it was ready; it may still be compiling where memory does not limit the lanes
     evaluate_future: Future[tuple[Any, float]]
-    started: float
-    train_ready: float
+    started: float  # when compilation began
+    train_ready: float  # when `train_chunk` was ready. Both by `time.perf_counter`
 
     @property
     def evaluate(self) -> Any:
@@ -198,8 +164,7 @@ class Executables:
 
 
 def compiled(program: Program) -> Executables:
-    """Compile a program, once per process even if several threads ask; with fewer lanes if memory cannot hold
-    them all."""
+    """Compile a program, once per process; with fewer lanes if memory cannot hold them all."""
     with _lock:
         job = _jobs.pop(program, None)
         mine = job is None
@@ -226,14 +191,8 @@ def _compile(program: Program) -> Executables:
 
 
 def compile_to_fit(program: Program, memory: float, there: Sequence[jax.Device] = ()) -> Executables:
-    """Compile a program, with as many of its lanes as the memory of each device holds; at least one per
-    device.
-
-    Args:
-        program: the program with all wanted lanes.
-        memory: bytes that it may take on each device.
-        there: devices to compile for, which this machine need not have; none: those of this host.
-    """
+    """Compile a program, with as many of its lanes as fit into `memory` bytes of each device; at least one
+    per device. `there`: devices that this machine need not have; none: those of this host."""
     started = time.perf_counter()
     while True:
         try:
@@ -276,17 +235,12 @@ def compile_both(program: Program, there: Sequence[jax.Device] = ()) -> tuple[An
 
 
 def needed_memory(program: Program, train_chunk: Any, evaluate: Any) -> float:
-    """Return the bytes that a device needs for its lanes and the larger of the two executables, as planned by
-    the compiler."""
+    """Return the bytes that a device needs for its lanes and the larger executable, as planned."""
 
     def planned(executable: Any) -> float:
         plan = executable.memory_analysis()
-        return (
-            plan.temp_size_in_bytes
-            + plan.argument_size_in_bytes
-            + plan.output_size_in_bytes
-            - plan.alias_size_in_bytes
-        )
+        outside = plan.argument_size_in_bytes + plan.output_size_in_bytes - plan.alias_size_in_bytes
+        return plan.temp_size_in_bytes + outside
 
     leaves = jax.tree.leaves(program.example()[0])  # while an evaluation runs, all states stay
     resident = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves) / program.devices
@@ -296,13 +250,8 @@ def needed_memory(program: Program, train_chunk: Any, evaluate: Any) -> float:
 @cache
 def device_memory() -> float:
     """Return the bytes that a program may take on each device; infinite if a device such as a CPU reports
-    none.
-
-    Memory that was in use at the first call belongs to others; what our own programs hold is freed as they
-    end.
-    """
-    all_stats = [
-        stats for device in jax.local_devices() if (stats := device.memory_stats()) and "bytes_limit" in stats
-    ]
-    free = [MEMORY_FRACTION * stats["bytes_limit"] - stats.get("bytes_in_use", 0) for stats in all_stats]
+    none. Memory that was in use at the first call belongs to others; our own programs free theirs."""
+    found = [device.memory_stats() or {} for device in jax.local_devices()]
+    known = [stats for stats in found if "bytes_limit" in stats]
+    free = [MEMORY_FRACTION * stats["bytes_limit"] - stats.get("bytes_in_use", 0) for stats in known]
     return max(1.0, min(free, default=math.inf))

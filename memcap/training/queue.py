@@ -28,17 +28,12 @@ MIN_LANES_OF_A_SEARCH = 256  # least lanes of an adaptive search, if it has that
 
 class Listener:
     """Listener to the events of a training. This one ignores them all; every method may be called from
-    several threads.
+    several threads."""
 
-    Attributes:
-        checkpoint_after: seconds of training between two checkpoints of a member; infinite: none.
-    """
-
-    checkpoint_after = math.inf
+    checkpoint_after = math.inf  # seconds of training between two checkpoints of a member; infinite: none
 
     def add_curve(self, chunk: CurveChunk) -> None:
-        """Take a piece of a member's curve. A member of a dead worker starts again from its checkpoint, or
-        from step 0."""
+        """Take a piece of a member's curve; after a worker's death it begins again at an earlier step."""
 
     def finish(self, program: str, results: Sequence[Result]) -> None:
         """Take the results of members that have ended; `program` names the one that trained them."""
@@ -70,19 +65,12 @@ class Queue:
     """Members waiting and in flight; thread-safe.
 
     Args:
-        members: the members to train; equal ones train once.
-        engine: how to share the machine.
+        members, engine, listener, next_members: as for `memcap.training.engine.train`.
         workers: number of workers; each takes at most a fair share of the waiting members.
-        listener: told of curves and ended members.
-        next_members: returns further members to train, given those that have ended.
         candidates: all members that `next_members` may return, so that programs are large enough from the
             start.
         study: all members of the study. Programs, which rows record, are sized for all of them, even if some
             have been trained before.
-
-    Attributes:
-        done: set when all is over, or the job was stopped.
-        results: results of the members that have ended, in that order.
     """
 
     def __init__(
@@ -98,7 +86,7 @@ class Queue:
         self.engine, self.workers, self.listener = engine, workers, listener or Listener()
         self.next_members = next_members
         self.changed = threading.Condition(threading.RLock())
-        self.done = threading.Event()
+        self.done = threading.Event()  # all is over, or the job was stopped
         self.detached = False  # nobody listens any more
 
         # Members
@@ -106,7 +94,7 @@ class Queue:
         self.pending: dict[Group, deque[Member]] = {}
         self.pending_cost: dict[Group, float] = defaultdict(float)
         self.in_flight: dict[int, dict[Member, None]] = {worker: {} for worker in range(workers)}
-        self.results: dict[Member, Result] = {}
+        self.results: dict[Member, Result] = {}  # in the order in which members ended
         self.failures: Counter[Member] = Counter()  # deaths of workers that had the member
 
         # Programs
@@ -134,7 +122,7 @@ class Queue:
         self.sizes[group] = Size.max_of([size, Size.needed_by(member)]), so_far + count
 
     def for_worker(self, worker: int) -> "WorkerQueue":
-        """Return this worker's view of the queue."""
+        """Return a worker's view of the queue."""
         return WorkerQueue(self, worker)
 
     def add(self, members: Iterable[Member]) -> None:
@@ -209,8 +197,7 @@ class Queue:
         self.changed.notify_all()
 
     def _program(self, group: Group) -> Program:
-        """Return the group's smallest program whose width, buffers and lanes serve all waiting members; a new
-        one if there is none."""
+        """Return the group's smallest program that serves all waiting members, or a new one."""
         pending = self.pending[group]
         size, lanes = Size.max_of(map(Size.needed_by, pending)), self.engine.lanes or 1
         expected, count = self.sizes.get(group, (size, 0))
@@ -237,11 +224,8 @@ class Queue:
 
     def _group(self, program: Program) -> Group:
         """Return the group of a program, which may have fewer lanes than planned if memory is short."""
-        return next(
-            group
-            for group, programs in self.programs.items()
-            if any(each.trainer == program.trainer for each in programs)
-        )
+        trainers = {group: [each.trainer for each in programs] for group, programs in self.programs.items()}
+        return next(group for group, theirs in trainers.items() if program.trainer in theirs)
 
     # Members
 
@@ -281,11 +265,7 @@ class Queue:
             self.add(members)
 
     def worker_died(self, worker: int, reason: str) -> tuple[list[Member], list[Member]]:
-        """Let a dead worker's members wait again.
-
-        Args:
-            worker: its number; its successor has the same.
-            reason: how it ended.
+        """Let a dead worker's members wait again. Its successor has the same number.
 
         Returns:
             The members that may have killed it: those that it had, or all that wait for the program that it
@@ -319,13 +299,8 @@ class Queue:
 
 
 class WorkerQueue:
-    """The queue as one worker sees it, in the queue's own process; at the other end of a pipe
-    `workers.RemoteQueue` stands for it.
-
-    Args:
-        queue: of the job.
-        worker: the worker's number; 0 is this process.
-    """
+    """The queue as one worker sees it, of which 0 is the queue's own process; at the other end of a pipe
+    `workers.RemoteQueue` stands for it."""
 
     def __init__(self, queue: Queue, worker: int):
         self.queue, self.worker = queue, worker

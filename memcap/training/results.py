@@ -1,5 +1,4 @@
-"""The products of training: results of members that have ended, and curves and checkpoints of those in
-flight."""
+"""Results of members that have ended, and curves and checkpoints of those in training."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -10,70 +9,34 @@ from typing import Any
 import numpy as np
 
 from memcap.config import Member
+from memcap.training.early_stopping import Verdicts
 from memcap.training.program import Program, loop_version
 from memcap.training.step import Trainer
 
 
-@dataclass(frozen=True)
-class Result:
-    """The result of a member.
+@dataclass(kw_only=True)
+class Result(Verdicts):
+    """The result of a member."""
 
-    Args:
-        member: the member.
-        status: "solved", "unsolved" (budget used up), "diverged", or "failed": it took two workers with it.
-        steps: training steps taken.
-        solved: steps until it was solved, including the evaluations that confirmed it; steady: steps until it
-            was steady; None if never.
-        score: last held-out score; best: best one; stretched: last score at `evaluation.stretch` times the
-            lag (or length).
-        train_loss: mean over the last chunk, in nats or squared error.
-        weights: nested dict of arrays.
-        compile_seconds: of the member's program, which all members in it share.
-        run_seconds: the member's share of the time that its program's executables ran, evaluations included.
-        loop: name of its loop over time (memcap/loops/); side_by_side: whether the program's members ran
-            under `vmap`.
-        program_units, program_steps: width and length of the program, to which the member was padded.
-        reason: why it failed.
-        at_lengths: (score, share of whole sequences right) at each of `evaluation.lengths`.
-        up_to: steps until it was right at every lag up to its own; None if never. mean: of the scores there;
-            worst: the worst of them, at `worst_lag`; NaN and None if not evaluated.
-        validation_loss, held_out_loss: losses at the lowest validation loss; NaN unless members are judged by
-            it.
-    """
-
-    member: Member
-    status: str
-    steps: int
-    solved: int | None
-    steady: int | None
-    score: float
-    best: float
-    stretched: float
-    train_loss: float
-    weights: dict[str, Any]
-    compile_seconds: float
-    run_seconds: float
-    loop: str
-    side_by_side: bool
+    steps: int = 0  # training steps taken
+    train_loss: float  # mean over the last chunk, in nats or squared error
+    weights: dict[str, Any]  # nested dict of arrays
+    compile_seconds: float = 0.0  # of the member's program, which all members in it share
+    # the member's share of the time that its program's executables ran, evaluations included
+    run_seconds: float = 0.0
+    loop: str  # name of its loop over time (memcap/loops/)
+    side_by_side: bool  # whether the program's members ran under `vmap`
+    # width and length of the program, to which the member was padded
     program_units: int
     program_steps: int
-    reason: str | None = None
+    reason: str | None = None  # why it failed
+    # (score, share of whole sequences right) at each of `evaluation.lengths`
     at_lengths: tuple[tuple[float, float], ...] = ()
-    up_to: int | None = None
-    mean: float = math.nan
-    worst: float = math.nan
-    worst_lag: int | None = None
-    validation_loss: float = math.nan
-    held_out_loss: float = math.nan
 
     @classmethod
     def failed(cls, member: Member, program: Program, reason: str) -> "Result":
         """Return the result of a member that no worker could train: no measurement."""
-        trainer, nan = program.trainer, math.nan
-        size = program.spec.architecture.model.units, trainer.max_length
-        scores = (nan, nan, nan, nan)
-        ways = trainer.loop, trainer.side_by_side
-        return cls(member, "failed", 0, None, None, *scores, {}, 0.0, 0.0, *ways, *size, reason)
+        return cls(member, "failed", train_loss=math.nan, weights={}, reason=reason, **way_of(program))
 
     @property
     def passed(self) -> bool:
@@ -83,38 +46,21 @@ class Result:
 
 @dataclass(frozen=True)
 class CurveChunk:
-    """A piece of a member's curve.
-
-    Args:
-        member: the member.
-        first_step: steps taken before the chunk.
-        losses: (steps of the chunk,) float32, the training loss of each.
-        train_score: running training score at the chunk's end; score: held-out score, None if it was not
-            evaluated.
-        lag: lag of the member's curriculum at the chunk's end; None without a curriculum.
-        worst: held-out score at the worst lag up to its own; None if it was not evaluated.
-        lr: learning rate of the next step; None where it is not known.
-        validation_loss: of members that are judged by it; None if it was not evaluated.
-    """
+    """A piece of a member's curve."""
 
     member: Member
-    first_step: int
-    losses: np.ndarray
-    train_score: float
-    score: float | None
-    lag: int | None = None
-    worst: float | None = None
-    lr: float | None = None
-    validation_loss: float | None = None
+    first_step: int  # steps taken before the chunk
+    losses: np.ndarray  # (steps of the chunk,) float32, the training loss of each
+    train_score: float  # running training score at the chunk's end
+    score: float | None  # held-out score, None if it was not evaluated
+    lag: int | None = None  # lag of the member's curriculum at the chunk's end; None without a curriculum
+    worst: float | None = None  # held-out score at the worst lag up to its own; None if it was not evaluated
+    lr: float | None = None  # learning rate of the next step; None where it is not known
+    validation_loss: float | None = None  # of members that are judged by it; None if it was not evaluated
 
     def points(self, most: int | None = None) -> Iterator[tuple[int, dict[str, float]]]:
-        """Yield (step, values) for each step; the last one has the scores. A chunk without steps is a further
-        evaluation of the last step.
-
-        Args:
-            most: most points to yield; if there are more steps, a point has the mean loss since the previous
-                one.
-        """
+        """Yield (step, values) for each step, or `most` of them, with the mean loss since the previous one;
+        the last has the scores. A chunk without steps is a further evaluation of the last step."""
         metric, last = self.member.task.metric, self.first_step + len(self.losses)
         count = min(most or len(self.losses), len(self.losses))
         ends = np.unique(np.linspace(0, len(self.losses), count + 1).astype(int))
@@ -132,7 +78,6 @@ class CurveChunk:
             yield last, scores
 
     def _held_out(self) -> dict[str, float]:
-        """Return the held-out scores and the loss that were evaluated."""
         scores = {f"eval/{self.member.task.metric}": self.score, "eval/worst": self.worst}
         scores["eval/loss"] = self.validation_loss
         return {name: score for name, score in scores.items() if score is not None}
@@ -140,19 +85,12 @@ class CurveChunk:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A member between two chunks.
+    """A member between two chunks."""
 
-    Args:
-        key: of the member.
-        program: its program in words (`program_id`); only an equal one may continue it.
-        host_state: the host's part, as plain values: `train_loop.Lane.to_dict`.
-        state: the leaves of its `TrainState`.
-    """
-
-    key: str
-    program: str
-    host_state: dict[str, Any]
-    state: Sequence[np.ndarray]
+    key: str  # of the member
+    program: str  # its program in words (`program_id`); only an equal one may continue it
+    host_state: dict[str, Any]  # the host's part, as plain values: `train_loop.Lane.to_dict`
+    state: Sequence[np.ndarray]  # the leaves of its `TrainState`
 
     @property
     def loop(self) -> str:
@@ -160,8 +98,14 @@ class Checkpoint:
         return self.program.rpartition(" ")[2]
 
 
+def way_of(program: Program) -> dict[str, Any]:
+    """Return the fields of a `Result` that say in which program its member was trained."""
+    trainer = program.trainer
+    sizes = {"program_units": program.spec.architecture.model.units, "program_steps": trainer.max_length}
+    return {"loop": trainer.loop, "side_by_side": trainer.side_by_side, **sizes}
+
+
 def program_id(trainer: Trainer) -> str:
-    """Return a program in words: all that decides the layout of a state and its results, so no buffers or
-    lanes."""
+    """Return a program in words: all that decides the layout of a state and its results."""
     together = "side by side" if trainer.side_by_side else "one after another"
     return f"{trainer.spec!r} {together} {loop_version(trainer)}"

@@ -35,13 +35,10 @@ if TYPE_CHECKING:
 
 
 class TrainOperands(NamedTuple):
-    """Operands of one member's training: all that may differ between the members of a program.
+    """Operands of one member's training: all that may differ between the members of a program. Those without
+    a remark are scalars."""
 
-    `key`, (2,) uint32, seeds the training data. `curriculum` is a `Curriculum`, or () without one. The others
-    are scalars.
-    """
-
-    key: Any
+    key: Any  # (2,) uint32, seeds the training data
     lag: Any
     length: Any
     lr: Any
@@ -49,72 +46,48 @@ class TrainOperands(NamedTuple):
     cosine: Any
     budget: Any
     units: Any
-    curriculum: Any = ()
+    curriculum: Any = ()  # a `Curriculum`, or () without one
 
 
 class EvalOperands(NamedTuple):
-    """Operands of one member's evaluation.
+    """Operands of one member's evaluation. Those without a remark are scalars."""
 
-    `key` is (2,) uint32; `Trainer.evaluate_part` reads from it which part of the sequences to use. The others
-    are scalars. `blocks` is the number of blocks of sequences; 0 skips the evaluation.
-    """
-
-    key: Any
+    key: Any  # (2,) uint32; `Trainer.evaluate_part` reads from it which part of the sequences to use
     lag: Any
     length: Any
-    blocks: Any
+    blocks: Any  # number of blocks of sequences; 0 skips the evaluation
     units: Any
 
 
 class TrainState(NamedTuple):
-    """State of one member in training.
+    """State of one member in training."""
 
-    `params` and each moment of Adam in `opt_state` are flat (P,) vectors, so that few, large operations are
-    compiled. `curriculum` is a `CurriculumState`, or () without one. The others are scalars: `active` turns
-    false once the loss or a weight is not finite; `train_score` is a running mean over about 10 steps, NaN
-    until a curriculum reaches the member's lag.
-    """
-
-    params: Any
+    params: Any  # a flat (P,) vector, as is each moment of Adam, so that few, large operations are compiled
     opt_state: Any
-    step: Any
-    active: Any
-    train_score: Any
-    curriculum: Any = ()
+    step: Any  # scalar, as are the next two
+    active: Any  # turns false once the loss or a weight is not finite
+    train_score: Any  # running mean over about 10 steps; NaN until a curriculum reaches the member's lag
+    curriculum: Any = ()  # a `CurriculumState`, or () without one
 
 
 @dataclass(frozen=True)
 class TrainSpec:
-    """The static part of a program except for its buffer sizes: members with equal specs can share a program.
+    """The static part of a program but for its buffer sizes: members with equal specs can share one."""
 
-    Args:
-        task: the task with its knobs; its lag is an operand.
-        architecture: structure of the network.
-        batch: sequences per training step.
-        clip: limit of the gradient's norm, or of each of its elements (`clip_by`).
-        evaluation: the rule that says when a member is solved.
-        curriculum: whether the training lag is read from a `CurriculumState`, which starts at the member's
-            own lag if its recipe has no curriculum.
-        optimizer: one of `OPTIMIZERS` or `NET_OPTIMIZERS`.
-        decay: weight decay of matrices per step, before the learning rate.
-        floor: the rate at the end of a cosine, as a share of its peak.
-        uniform: whether a lag is drawn for each batch, from those up to the curriculum's.
-        clip_by: one of `CLIPPINGS`.
-        freeze: whether only the read-out is trained.
-    """
-
-    task: Task
-    architecture: Architecture
-    batch: int
-    clip: float
-    evaluation: Evaluation
+    task: Task  # the task with its knobs; its lag is an operand
+    architecture: Architecture  # structure of the network
+    batch: int  # sequences per training step
+    clip: float  # limit of the gradient's norm, or of each of its elements (`clip_by`)
+    evaluation: Evaluation  # the rule that says when a member is solved
+    # whether the training lag is read from a `CurriculumState`, which starts at the member's own lag if its
+    # recipe has no curriculum
     curriculum: bool = False
-    optimizer: str = "adam"
-    decay: float = 0.0
-    floor: float = 0.0
-    uniform: bool = False
-    clip_by: str = "norm"
-    freeze: bool = False
+    optimizer: str = "adam"  # one of `OPTIMIZERS` or `NET_OPTIMIZERS`
+    decay: float = 0.0  # weight decay of matrices per step, before the learning rate
+    floor: float = 0.0  # the rate at the end of a cosine, as a share of its peak
+    uniform: bool = False  # whether a lag is drawn for each batch, from those up to the curriculum's
+    clip_by: str = "norm"  # one of `CLIPPINGS`
+    freeze: bool = False  # whether only the read-out is trained
 
     @classmethod
     def of(cls, member: Member) -> TrainSpec:
@@ -174,14 +147,9 @@ def right_sequences(outputs: Float[Array, "O *T B"], batch: Batch) -> Bool[Array
 
 
 def learning_rate(operands: TrainOperands, step: Any, floor: float = 0.0, xp: Any = jnp) -> Any:
-    """Return the learning rate at a step: linear warmup, then constant, or a cosine that ends at the budget.
-
-    Args:
-        operands: of one member, or of N members, stacked.
-        step: steps taken so far: scalar, or (N,).
-        floor: the rate at the end of the cosine, as a share of the peak.
-        xp: jax.numpy, or NumPy to compute the rate outside a program.
-    """
+    """Return the learning rate after `step` steps: linear warmup, then constant, or a cosine that ends at the
+    budget, at a share `floor` of the peak. Operands and step may be those of N members, (N,); `xp` is
+    jax.numpy, or NumPy outside a program."""
     warm = xp.minimum(1.0, (step + 1) / xp.maximum(operands.warmup, 1))
     cosine = 0.5 * (1 + xp.cos(xp.pi * step / operands.budget))
     if floor:
@@ -191,21 +159,14 @@ def learning_rate(operands: TrainOperands, step: Any, floor: float = 0.0, xp: An
 
 @dataclass(frozen=True)
 class Trainer:
-    """The pure functions that train and evaluate one member.
+    """The pure functions that train and evaluate one member."""
 
-    Args:
-        spec: the spec that the members share.
-        max_length: steps T in the buffer of training sequences, at least the longest length.
-        max_eval_length: the same for evaluations, of which the stretched one is the longest.
-        loop: name of the loop over time (memcap/loops/).
-        side_by_side: whether members run under `vmap`. Then a chunk has a fixed number of training steps,
-            and a mask keeps members that have ended as they are.
-    """
-
-    spec: TrainSpec
-    max_length: int
-    max_eval_length: int
-    loop: str = "while"
+    spec: TrainSpec  # the spec that the members share
+    max_length: int  # steps T in the buffer of training sequences, at least the longest length
+    max_eval_length: int  # the same for evaluations, of which the stretched one is the longest
+    loop: str = "while"  # name of the loop over time (memcap/loops/)
+    # whether members run under `vmap`. Then a chunk has a fixed number of training steps, and a mask keeps
+    # members that have ended as they are
     side_by_side: bool = False
 
     @property
@@ -228,10 +189,8 @@ class Trainer:
         return Answers(batch.targets, batch.mask, self.spec.task.loss)
 
     def lag_and_length(self, state: TrainState, operands: TrainOperands) -> tuple[Any, Any]:
-        """Return the lag and the length of the next batch: the member's, or those of its curriculum.
-
-        With uniform lags, the lag is drawn from those up to the curriculum's.
-        """
+        """Return the lag and the length of the next batch: the member's, or those of its curriculum; with
+        uniform lags, one up to the curriculum's is drawn."""
         if not self.spec.curriculum:
             return operands.lag, operands.length
         lag = state.curriculum.lag
@@ -251,14 +210,8 @@ class Trainer:
     def train_step(
         self, state: TrainState, operands: TrainOperands, batch: Batch, on: Bool[Array, ""] | bool = True
     ) -> tuple[TrainState, Float[Array, ""]]:
-        """Take one training step on a batch; return the state and the batch's mean loss.
-
-        Args:
-            state: the member's state.
-            operands: the member's operands.
-            batch: a batch that the task has drawn.
-            on: whether to take the step; otherwise the state stays as it is.
-        """
+        """Take one training step on a batch; return the state and the batch's mean loss. If not `on`, the
+        state stays as it is."""
 
         def mean_loss(params: Float[Array, " P"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
             length = self.lag_and_length(state, operands)[1]
@@ -304,8 +257,7 @@ class Trainer:
     def train_chunk(
         self, state: TrainState, operands: TrainOperands
     ) -> tuple[TrainState, Float[Array, " every"]]:
-        """Take up to `evaluation.every` training steps; return the state, and losses with 0 for steps that
-        were not taken."""
+        """Take up to `evaluation.every` training steps; return the state, and losses with 0 for others."""
         every = self.spec.evaluation.every
         steps_left = jnp.minimum(every, operands.budget - state.step)
 
@@ -337,10 +289,8 @@ class Trainer:
         return state, losses
 
     def evaluate(self, params: Float[Array, " P"], operands: EvalOperands) -> Float[Array, ""]:
-        """Return the mean score over fresh sequences; NaN if `operands.blocks` is 0.
-
-        Under `vmap` every lane runs as many blocks as the lane with the most.
-        """
+        """Return the mean score over fresh sequences; NaN if `operands.blocks` is 0. Under `vmap` every lane
+        runs as many blocks as the lane with the most."""
         key = jax.random.wrap_key_data(operands.key)
 
         def block(k: jax.Array, sums: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
@@ -352,10 +302,8 @@ class Trainer:
         return score / due
 
     def evaluate_sequences(self, params: Float[Array, " P"], operands: EvalOperands) -> Float[Array, 2]:
-        """Return the score on the sequences of `evaluate`, and the share of these without a wrong answer.
-
-        The share is NaN for a task with values.
-        """
+        """Return the score on the sequences of `evaluate`, and the share of these without a wrong answer,
+        NaN for a task with values."""
         key, task = jax.random.wrap_key_data(operands.key), self.spec.task
 
         def block(k: jax.Array, sums: Float[Array, 3]) -> Float[Array, 3]:

@@ -20,7 +20,7 @@ from memcap.training.lowest_loss import LowestLoss
 from memcap.training.operands import empty_state, eval_operands, initial_state, train_operands, weights_of
 from memcap.training.program import Program, compiled
 from memcap.training.queue import WorkerQueue
-from memcap.training.results import Checkpoint, CurveChunk, Result, program_id
+from memcap.training.results import Checkpoint, CurveChunk, Result, program_id, way_of
 from memcap.training.step import EvalOperands, TrainState
 
 MAX_SAVING = 0.01  # share of the time that handing in states may take
@@ -61,25 +61,16 @@ def train_program(program: Program, queue: WorkerQueue) -> None:
 
 @dataclass
 class Lane:
-    """A member in flight, as the host sees it.
+    """A member in training, as the host sees it."""
 
-    Args:
-        stopping: decides whether the member goes on.
-        steps: taken before the chunk in hand.
-        loss: mean over the last chunk.
-        seconds: its share of the time so far.
-        since: when it entered its lane, on the monotonic clock.
-        at_lengths: once the member has ended: score, and share of whole sequences right, at each of
-            `evaluation.lengths`.
-        lowest: (P,) the weights of the lowest validation loss; None where that loss decides nothing.
-    """
-
-    stopping: EarlyStopping
-    steps: int = 0
-    loss: float = math.nan
-    seconds: float = 0.0
-    since: float = field(default_factory=time.monotonic)
+    stopping: EarlyStopping  # decides whether the member goes on
+    steps: int = 0  # taken before the chunk in hand
+    loss: float = math.nan  # mean over the last chunk
+    seconds: float = 0.0  # its share of the time so far
+    since: float = field(default_factory=time.monotonic)  # when it entered its lane, on the monotonic clock
+    # once the member has ended: score, and share of whole sequences right, at each of `evaluation.lengths`
     at_lengths: list[tuple[float, float]] = field(default_factory=list)
+    # (P,) the weights of the lowest validation loss; None where that loss decides nothing
     lowest: np.ndarray | None = None
 
     @property
@@ -99,15 +90,14 @@ class Lane:
 
     @classmethod
     def from_dict(cls, member: Member, values: Mapping[str, Any]) -> "Lane":
-        """Return the lane of a member that continues from a checkpoint; see `to_dict`."""
+        """Invert `to_dict`."""
         stopping = _stopping_of(member)(member, **values["stopping"])
         lane = cls(stopping, values["steps"], values["loss"], values["seconds"])
         lane.lowest = np.asarray(values["lowest"], np.float32) if "lowest" in values else None
         return lane
 
     def add_losses(self, step: int, finite: bool, losses: np.ndarray) -> None:
-        """Record the losses of a chunk that ended at `step`. A step that diverged has a loss, but does not
-        count as taken."""
+        """Record the losses of a chunk that ended at `step`; a step that diverged does not count as taken."""
         count = step - self.steps + (not finite)
         if count:
             self.loss = float(np.mean(losses[:count]))
@@ -126,12 +116,10 @@ class Lanes:
         self.program = self.code.program  # with fewer lanes if memory is short
         self.trainer = self.program.trainer
         self.lanes: list[Lane | None] = [None] * self.program.lanes
-        self.states = jax.tree.map(
-            lambda *leaves: np.stack(leaves), *[empty_state(self.trainer)] * self.program.lanes
-        )
-        _, self.operands, self.eval_operands = jax.tree.map(
-            lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.program.example()
-        )
+        empty = [empty_state(self.trainer)] * self.program.lanes
+        self.states = jax.tree.map(lambda *leaves: np.stack(leaves), *empty)
+        zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.program.example())
+        _, self.operands, self.eval_operands = zeros
         self.operands_on_device: Any = None
 
     @property
@@ -173,10 +161,8 @@ class Lanes:
         if any(lane.steps < lane.member.recipe.budget for lane in active.values()):
             # Otherwise they are only evaluated once more.
             self.states, losses = self.code.train_chunk(self.states, self.operands_on_device)
-        steps, finite, train_scores = (
-            np.asarray(leaf).tolist()
-            for leaf in (self.states.step, self.states.active, self.states.train_score)
-        )
+        leaves = self.states.step, self.states.active, self.states.train_score
+        steps, finite, train_scores = (np.asarray(leaf).tolist() for leaf in leaves)
         losses, lags, rates = np.array(losses), self._lags(active), self._learning_rates(active)
         for k, lane in active.items():
             lane.add_losses(steps[k], finite[k], losses[k])
@@ -223,8 +209,7 @@ class Lanes:
         return chunks
 
     def _evaluate_stretched(self, active: Mapping[int, Lane], steps: Sequence[int]) -> None:
-        """Evaluate the lanes that want it at the stretched length, or on held-out sequences if members are
-        judged by their loss. `steps`: steps taken, by lane."""
+        """Evaluate lanes at the stretched length, or on held-out sequences if their loss is the judge."""
         operands = {
             k: eval_operands(self.trainer, lane.member, Stream.STRETCH)
             for k, lane in active.items()
@@ -236,14 +221,12 @@ class Lanes:
                 active[k].lowest = np.array(self.states.params[k])
 
     def _lags(self, lanes: Mapping[int, Lane]) -> dict[int, int]:
-        """Return the current lags of curricula, by lane, for members that have one."""
         if not self.trainer.spec.curriculum:
             return {}
         lags = np.asarray(self.states.curriculum.lag).tolist()
         return {k: lags[k] for k, lane in lanes.items() if lane.member.recipe.curriculum is not None}
 
     def _learning_rates(self, lanes: Mapping[int, Lane]) -> dict[int, float]:
-        """Return the learning rates of the next step, by lane."""
         step, at, operands = jax.tree.map(
             lambda leaf: np.asarray(leaf)[list(lanes)],
             (self.states.step, self.states.curriculum, self.operands),
@@ -252,23 +235,19 @@ class Lanes:
         return {k: float(f"{rate:.7g}") for k, rate in zip(lanes, rates.tolist(), strict=True)}  # as float32
 
     def _evaluate_each(self, lanes: Mapping[int, Lane], stream: Stream) -> dict[int, list[list[float]]]:
-        """Evaluate some lanes, by number, at each of the members' `lags_up_to` or `lengths`, by the
-        stream."""
+        """Evaluate some lanes at each size that the members have for the stream."""
         counts = {k: len(lane.member.sizes(stream)) for k, lane in lanes.items()}
         scores: dict[int, list[list[float]]] = {k: [] for k in lanes}
         for index in range(max(counts.values(), default=0)):
-            operands = {
-                k: eval_operands(self.trainer, lane.member, stream, index)
-                for k, lane in lanes.items()
-                if index < counts[k]
-            }
+            due = {k: lane.member for k, lane in lanes.items() if index < counts[k]}
+            operands = {k: eval_operands(self.trainer, each, stream, index) for k, each in due.items()}
             for k, each in self._evaluate(operands).items():
                 scores[k].append(each)
         return scores
 
     def _evaluate(self, by_lane: Mapping[int, EvalOperands]) -> dict[int, list[float]]:
-        """Evaluate some lanes, by number: score, and with `evaluation.lengths` the share of whole sequences
-        right; or score and loss for members that are judged by their loss."""
+        """Evaluate some lanes: score, and with `evaluation.lengths` the share of whole sequences right; or
+        score and loss for members that are judged by their loss."""
         if not by_lane:
             return {}
         self.eval_operands.blocks[:] = 0  # of all other lanes
@@ -279,39 +258,23 @@ class Lanes:
 
     def results(self) -> dict[int, Result]:
         """Return the results of the members that have ended, by lane."""
-        ended = {k: lane for k, lane in self.active.items() if not lane.stopping.running}
         params = self.states.params
         return {
             k: self._result(lane, params[k] if lane.lowest is None else lane.lowest)
-            for k, lane in ended.items()
+            for k, lane in self.active.items()
+            if not lane.stopping.running
         }
 
     def _result(self, lane: Lane, weights: np.ndarray) -> Result:
-        stopping, program = lane.stopping, self.program
         return Result(
-            lane.member,
-            stopping.status,
-            lane.steps,
-            stopping.solved,
-            stopping.steady,
-            stopping.score,
-            stopping.best,
-            stopping.stretched,
-            lane.loss,
-            weights_of(self.trainer, lane.member, np.array(weights)),
-            self.code.seconds,
-            lane.seconds,
-            program.trainer.loop,
-            program.trainer.side_by_side,
-            program.spec.architecture.model.units,
-            program.trainer.max_length,
+            **lane.stopping.verdicts(),
+            steps=lane.steps,
+            train_loss=lane.loss,
+            weights=weights_of(self.trainer, lane.member, np.array(weights)),
+            compile_seconds=self.code.seconds,
+            run_seconds=lane.seconds,
             at_lengths=tuple(lane.at_lengths),
-            up_to=stopping.up_to,
-            mean=stopping.mean,
-            worst=stopping.worst,
-            worst_lag=stopping.worst_lag,
-            validation_loss=stopping.validation_loss,
-            held_out_loss=stopping.held_out_loss,
+            **way_of(self.program),
         )
 
     def clear(self, numbers: Collection[int]) -> None:
@@ -330,12 +293,10 @@ class Lanes:
 
 
 def _stopping_of(member: Member) -> type[EarlyStopping]:
-    """Return the stopping rule of a member."""
     return LowestLoss if member.task.by_loss else EarlyStopping
 
 
 def _write(stacked: Any, k: int, value: Any) -> None:
-    """Replace row k of every leaf, in place."""
 
     def write(rows: np.ndarray, row: np.ndarray) -> None:
         rows[k] = row

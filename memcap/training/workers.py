@@ -29,9 +29,8 @@ if TYPE_CHECKING:  # these import JAX
     from memcap.training.queue import Queue, WorkerQueue
 
 MAIN = "from memcap.training.workers import worker_main; worker_main()"
-ENVIRONMENT = {
-    "PJRT_NPROC": "1"
-}  # XLA's threads in a worker of one core; set it in our own environment to overrule it
+# XLA's threads in a worker of one core; set it in our own environment to overrule it.
+ENVIRONMENT = {"PJRT_NPROC": "1"}
 HEARTBEAT_TIMEOUT = 60.0  # seconds of silence after which a worker counts as hung or stopped
 HEARTBEATS = 30  # in that time
 # Calls of a `WorkerQueue` for whose answer a worker waits; after any other it goes on at once.
@@ -47,18 +46,13 @@ class PeerDiedError(Exception):
 
 
 class Pipe:
-    """One end of a connection for messages alone: printed text cannot come between them. Sending is
-    thread-safe."""
+    """One end of a connection for messages alone, without printed text between. Sending is thread-safe."""
 
     def __init__(self, connection: Connection):
         self.connection, self.lock = connection, threading.Lock()
 
     def send(self, value: Any) -> None:
-        """Send one value.
-
-        Raises:
-            PeerDiedError: nobody is there.
-        """
+        """Send one value; raise PeerDiedError if nobody is there."""
         try:
             with self.lock:
                 self.connection.send(value)
@@ -66,11 +60,7 @@ class Pipe:
             raise PeerDiedError from error
 
     def receive(self) -> Any:
-        """Wait for a value.
-
-        Raises:
-            PeerDiedError: nobody is there.
-        """
+        """Wait for a value; raise PeerDiedError if nobody is there."""
         try:
             return self.connection.recv()
         except (EOFError, OSError) as error:
@@ -84,12 +74,8 @@ def spawn(code: str, *arguments: str) -> tuple[subprocess.Popen[str], Connection
     """Start Python on some code, with our import path, in a session of its own, so that Ctrl-C reaches only
     the process that starts it.
 
-    Args:
-        code: the code to run.
-        arguments: its `sys.argv[2:]`; the first one is for `parent_pipe`.
-
-    Returns:
-        The process, whose `stdout` has all that it prints, and our end of the connection.
+    The arguments are its `sys.argv[2:]`; the first one is for `parent_pipe`. Return the process, whose
+    `stdout` has all that it prints, and our end of the connection.
     """
     path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
     ours, theirs = multiprocessing.Pipe()
@@ -120,10 +106,7 @@ def parent_pipe() -> Pipe:
 
 
 def worker_main() -> None:
-    """Run a worker's process: send heartbeats, import JAX, then train members until none is left.
-
-    Its arguments are the connection, and the seconds between heartbeats.
-    """
+    """Run a worker's process: send heartbeats, import JAX, then train members until none is left."""
     pipe = parent_pipe()
     beat = (pipe, float(sys.argv[2]), os.getppid())
     threading.Thread(target=_send_heartbeats, args=beat, daemon=True).start()
@@ -145,8 +128,7 @@ def worker_main() -> None:
 
 
 def _send_heartbeats(pipe: Pipe, seconds: float, parent: int) -> None:
-    """Send heartbeats, also while programs run, which release Python's lock. End this process soon after its
-    parent."""
+    """Send heartbeats, also while programs run, which release Python's lock; end with the parent."""
     while os.getppid() == parent:
         try:
             pipe.send(("heartbeat", ()))
@@ -157,12 +139,7 @@ def _send_heartbeats(pipe: Pipe, seconds: float, parent: int) -> None:
 
 
 class RemoteQueue:
-    """The `WorkerQueue` of the parent: every call goes over the pipe by its name.
-
-    Args:
-        pipe: to the parent.
-        checkpoint_after: see `WorkerQueue`.
-    """
+    """The `WorkerQueue` of the parent: every call goes over the pipe by its name."""
 
     def __init__(self, pipe: Pipe, checkpoint_after: float):
         self._pipe, self.checkpoint_after = pipe, checkpoint_after
@@ -276,11 +253,7 @@ class WorkerPool:
     answers it.
 
     A context manager: entering starts them; leaving ends those that still run, and raises an error that one
-    of them raised.
-
-    Args:
-        queue: the job's queue; it knows the number of workers.
-        run_worker: trains the members of a `WorkerQueue`: `memcap.training.train_loop.run_worker`.
+    of them raised. `run_worker` is `memcap.training.train_loop.run_worker`.
     """
 
     def __init__(self, queue: "Queue", run_worker: "Callable[[WorkerQueue], None]"):
@@ -320,12 +293,8 @@ class WorkerPool:
         self.queue.detach()
 
     def serve(self, number: int) -> None:
-        """Keep one worker at work until all is done, this one or its successors.
-
-        Raises:
-            UserError: none can start.
-            RuntimeError: an error in a worker, with its traceback.
-        """
+        """Keep one worker at work until all is done, this one or its successors; raise UserError if none can
+        start, and RuntimeError at an error in a worker."""
         false_starts = 0
         while not self.queue.done.is_set():
             worker = self.processes[number] = WorkerProcess()
@@ -361,8 +330,7 @@ class WorkerPool:
         return bool(suspects)
 
     def kill_hung(self) -> None:
-        """Kill the processes that hang; none if the last check is long ago, as then this process was
-        stopped."""
+        """Kill the processes that hang; none if this process was stopped since the last check."""
         now = time.monotonic()
         workers = list(self.processes.values())
         if now - self.last_check > CLOCK_JUMP:

@@ -82,11 +82,8 @@ def test_places_are_by_bytes_and_what_none_meets_comes_last():
     assert row(needs, GUEST)["best_cells"] == ["LRU"]
     assert row(needs, GUEST)["words"].startswith("24 to 32 [")
     none = row(needs, GUEST, "count")
-    assert (none["band"], none["words"], none["best_cells"]) == (
-        "2 to 3 of 3",
-        "under half, 0.25",
-        ["GRUCell"],
-    )
+    assert none["band"] == "2 to 3 of 3"
+    assert (none["words"], none["best_cells"]) == ("under half, 0.25", ["GRUCell"])
     scores = {"minGRU": 0.69, GUEST: 0.71, "leaky": 0.5}  # of a pair whose chance is .5
     rows = [group("latch", 5, {1: (0, 8), 2: (0, 8)}, cell=cell, best=best) for cell, best in scores.items()]
     needs = cell_map.needs(table(*groups[:1], *rows))

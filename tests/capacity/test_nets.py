@@ -96,8 +96,8 @@ def test_mistakes_are_one_line(tmp_path):
 
 
 def test_without_the_folder_there_are_none(tmp_path, monkeypatch):
-    assert nets.names(tmp_path / "nothing") == {}
     monkeypatch.setattr(nets, "folder", lambda: tmp_path / "nothing")
+    assert nets.names() == {}
     with pytest.raises(UserError, match="none is published with this memcap"):
         nets.find_net(tmp_path, "atlas:latch-L5")
 

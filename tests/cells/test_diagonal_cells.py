@@ -14,8 +14,6 @@ from scipy.stats import kstest
 from memcap.cells import cell_class
 from memcap.cells.lru import LRU
 from memcap.loops.associative import diagonal_scan
-from memcap.models.architecture import Architecture
-from memcap.models.model import Model
 
 B, F, U = 3, 4, 5
 CELLS = ("minGRU", "minLSTM", "LRU", "selective_LRU")
@@ -109,16 +107,3 @@ def test_a_selective_lru_is_the_lru_where_its_step_is_1_and_stands_still_where_i
         for bias, right in [(np.log(np.e - 1), plain(carry, inputs)[0]), (-800.0, carry)]:
             cell.step_bias.set_value(jnp.full(U, bias))
             np.testing.assert_allclose(cell(carry, inputs)[0], right, rtol=1e-12)
-
-
-def test_what_is_counted():
-    for name, numbers, weights in [
-        ("minGRU", 1, 2 * U * (F + 1)),
-        ("minLSTM", 1, 3 * U * (F + 1)),
-        ("LRU", 2, 2 * F * U + 3 * U),
-        ("selective_LRU", 2, 3 * F * U + 4 * U),
-    ]:
-        net = Architecture(Model(name, U), F, 2)
-        assert net.carry_numbers() == numbers * U
-        assert net.parameters() == weights + 2 * (net.model.hidden + 1)
-        assert net.model.hidden == numbers * U

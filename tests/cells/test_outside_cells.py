@@ -16,20 +16,12 @@ from memcap.recipes import Recipe
 from memcap.tasks.latch import Latch
 
 LEAKY = '''
+import odd_cells
 from flax import nnx
 
-from memcap.cells import Cell
 
-
-class Leaky(Cell):
-    def __init__(self, in_features, hidden_features, *, rngs):
-        self.in_features, self.hidden_features = in_features, hidden_features
-        start = nnx.initializers.lecun_normal()
-        self.kernel = nnx.Param(start(rngs.params(), (in_features, hidden_features)))
-
-    def __call__(self, carry, inputs):
-        carry = 0.9 * carry + inputs @ self.kernel[...]
-        return carry, carry
+class Leaky(odd_cells.Leaky):
+    pass
 
 
 class Gru(nnx.GRUCell):

@@ -6,8 +6,6 @@ from flax import nnx
 from loop_checks import run_loop
 
 from memcap.cells.urnn import URNN
-from memcap.models.architecture import Architecture
-from memcap.models.model import Model
 
 F, U, B, T = 3, 6, 4, 5
 EACH = np.eye(U)
@@ -52,9 +50,3 @@ def test_without_a_bias_a_state_is_turned_for_500_steps_and_loses_nothing():
     start = jnp.asarray(np.random.default_rng(1).standard_normal((1, U)), jnp.complex64)
     last, _ = run_loop("while", cell, np.zeros((500, 1, F), np.float32), start)
     np.testing.assert_allclose(np.linalg.norm(last), np.linalg.norm(start), rtol=1e-3)
-
-
-def test_it_has_7_numbers_per_unit_besides_the_inputs_and_carries_2():
-    net = Architecture(Model("urnn", U), F, 2)
-    assert net.carry_numbers() == 2 * U
-    assert net.parameters() == (3 + 4 + 1 + 2 * F) * U + (2 * U + 1) * 2

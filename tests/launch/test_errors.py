@@ -10,8 +10,6 @@ from memcap.launch.check import _repeated_key
     ("choice", "package"),
     [
         ("launcher=joblib", "hydra-joblib-launcher"),
-        ("launcher=ray", "hydra-ray-launcher"),
-        ("launcher=submitit_slurm", "hydra-submitit-launcher"),
         ("launcher=population_slurm", "hydra-submitit-launcher"),
         ("sweeper=optuna", "hydra-optuna-sweeper"),
     ],

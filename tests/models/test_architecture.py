@@ -72,14 +72,17 @@ def test_an_own_start_has_each_parameter_s_dtype():
         assert np.isfinite(net.flatten(weights)).all()
 
 
-READOUT = OUT * (U + 1)
-
-
 @pytest.mark.parametrize(
     ("cell", "parameters", "carry", "numbers_per_unit", "bits_per_unit"),
     [
         ("lstm", 4 * U * (F + U + 1), 2 * U, 2, 64),
         ("GRUCell", 3 * U * (F + U + 1), U, 1, 32),
+        ("urnn", (3 + 4 + 1 + 2 * F) * U, 2 * U, 2, 64),
+        ("slstm", 4 * U * (F + U + 1), 4 * U, 4, 128),
+        ("minGRU", 2 * U * (F + 1), U, 1, 32),
+        ("minLSTM", 3 * U * (F + 1), U, 1, 32),
+        ("LRU", 2 * F * U + 3 * U, 2 * U, 2, 64),
+        ("selective_LRU", 3 * F * U + 4 * U, 2 * U, 2, 64),
         (LEAKY, F * U, U, 1, 32),
         (DIAGONAL, 2 * (F * U + U + U), 2 * U, 2, 64),  # a complex number is two real ones
         (CLOCKED, F * U + U * U + U, U + 1, 1, 32),  # the clock is one number, however many units read it
@@ -88,7 +91,8 @@ READOUT = OUT * (U + 1)
 )
 def test_what_is_counted(cell, parameters, carry, numbers_per_unit, bits_per_unit):
     net = architecture(cell)
-    assert net.parameters() == parameters + READOUT == net.flatten(random_weights(net)).size
+    readout = OUT * (net.model.hidden + 1)
+    assert net.parameters() == parameters + readout == net.flatten(random_weights(net)).size
     assert net.carry_numbers() == carry
     assert count(cell, F)[:2] == (numbers_per_unit, bits_per_unit)
 

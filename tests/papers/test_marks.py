@@ -40,14 +40,14 @@ def test_references_are_grey_and_pale_and_the_caption_is_below():
     marks.level(axes, 0.25, "chance")
     marks.theirs(axes, [1, 2], [3, 4], lw=6, label="the paper")
     marks.legend(axes, loc="upper left")
-    data = pl.DataFrame({"seeds": [1, 3]})
-    drawn = marks.finish(picture, data, f"of {marks.greatest(data, 'seeds')} seeds", 8, left=0.2)
+    rows, data = pl.DataFrame({"seed": [7]}), pl.DataFrame({"seeds": [1, 3]})
+    drawn = marks.finish(picture, rows, data, f"of {marks.greatest(data, 'seeds')} seeds", 8, left=0.2)
     assert [(line.get_label(), list(line.get_ydata())) for line in axes.lines] == [
         ("chance", [0.25, 0.25]),
         ("the paper", [3, 4]),
     ]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["chance", "the paper"]
-    assert picture.texts[0].get_text() == "of 3\nseeds"
+    assert picture.texts[0].get_text() == "of 3\nseeds\nSeed 7."
     assert drawn.data is data
     assert marks.greatest(data.clear(), "seeds") == 0
 

@@ -31,10 +31,9 @@ def test_a_latch_says_its_neighbours_symbol():
 def test_undisturbed_is_the_score(task):
     net = untrained(task, 4)
     data = leakage.probe(net).data
-    whole = fresh_score(net)
-    assert data["answers"].sum() == whole.answers
-    mean = (data["undisturbed"] * data["answers"]).sum() / whole.answers
-    assert mean == pytest.approx(whole.value, rel=1e-4)
+    assert data["answers"].sum() == {"copy": 2 * 2048, "data": 102}.get(task.name, 2048)
+    mean = (data["undisturbed"] * data["answers"]).sum() / data["answers"].sum()
+    assert mean == pytest.approx(fresh_score(net), rel=1e-4)
 
 
 def test_of_a_file_each_held_out_sequence_is_scored_once():
@@ -43,8 +42,4 @@ def test_of_a_file_each_held_out_sequence_is_scored_once():
     file, ours = task.file_content, task.parts[2]
     outputs = net.trace(file.inputs[ours, -5:].T).outputs[-1]
     np.testing.assert_array_equal(ours.shape, last.shape)
-    score = fresh_score(net)
-    assert (score.value, score.answers) == (
-        pytest.approx((outputs.argmax(-1) == file.targets[ours]).mean()),
-        102,
-    )
+    assert fresh_score(net) == pytest.approx((outputs.argmax(-1) == file.targets[ours]).mean())

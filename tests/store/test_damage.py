@@ -23,7 +23,7 @@ from memcap.store.weights import nested, write_arrays
 from memcap.studies.run import run_study
 from memcap.terminal.words import warn_once
 
-FLIPS = 400
+FLIPS = 100
 
 
 def flipped(content, seed=0):

@@ -41,7 +41,6 @@ from memcap.thresholds.curve import (
     CORRELATIONS,
     INDEPENDENT,
     STEP,
-    fit,
     fit_of,
     interval,
     misfit,
@@ -55,6 +54,10 @@ MIXED = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 OCTAVES = (1, 2, 4, 8, 16, 32)
 INF = math.inf
 STUDIES = 500  # a cell of the table
+
+
+def fit(units, solved, runs, confidence=0.95):
+    return fit_of(posterior(units, solved, runs), confidence)
 
 
 def intervals(units, solved, seeds, *shares, correlations=CORRELATIONS):
@@ -321,12 +324,9 @@ def test_a_sharp_transition_between_two_widths_leaves_u50_anywhere_between_them(
     assert 46.75 < found.high < 47
 
 
-def test_nine_in_ten_of_all_seeds_need_more_than_nine_in_ten_of_the_trainable():
+def test_a_plateau_is_read_as_a_lapse_and_not_as_a_lack_of_width():
     post = posterior([4, 6, 8, 12, 16, 24, 32], [0, 10, 24, 26, 25, 27, 26], [32] * 7)  # a plateau near 0.8
     assert threshold(post, 0.9).censored == "no"
-    assert threshold(post, 0.9, of="all") == threshold(post, 0.95, of="all")
-    assert threshold(post, 0.9, of="all").censored == "above"
-    assert threshold(post, 0.5, of="all").units > threshold(post, 0.5).units
     assert fit([4, 6, 8, 12], [0, 10, 26, 26], [32] * 4).lapse == pytest.approx(12 / (64 + 14), abs=0.02)
 
 
@@ -335,14 +335,6 @@ def test_a_lapse_is_a_finding_only_where_widths_are_wide_enough_to_tell():
     assert fit_of(plateau).lapse_low > 0.1
     for solved in ([0, 0, 0, 0], [0, 0, 0, 5], [0, 16, 16, 16]):
         assert fit([4, 8, 16, 32], solved, [16] * 4).lapse_low < 0.01
-
-
-def test_all_seeds_solve_needs_as_many_runs_as_the_binomial_says():
-    """29 of 29 are the fewest to claim P > 0.9 at 95 %: a plateau of 3 x 4 seeds leaves it open, 3 x 32 do
-    not."""
-    few, many = (posterior([4, 5, 6, 7, 8], [0, n // 2, n, n, n], [n] * 5, INDEPENDENT) for n in (4, 32))
-    assert threshold(few, 0.9, of="all").high == INF
-    assert threshold(many, 0.9, of="all").high < 8
 
 
 def test_counts_that_no_rising_curve_gives_are_a_misfit():
@@ -365,22 +357,14 @@ def test_coverage_where_the_seeds_of_a_width_may_be_alike(units, seeds, correlat
     assert min(u50, u90) >= 0.93
 
 
-def test_probability_band():
+def test_the_probability_rises_to_what_lapses_leave():
     post = posterior([4, 5, 6, 7, 8, 10], [0, 0, 3, 7, 8, 8], [8] * 6)
-    band = probability(post, np.linspace(1, 40, 118))
-    # where all curves but a few are at 0, the mean of the few leaves an interval of equal tails
-    seen = band.mean > 0.02
-    assert np.all((band.low <= band.mean)[seen] & (band.mean <= band.high)[seen])
-    assert np.all(band.low <= band.high)
-    for curve in (band.mean, band.low, band.high):
-        assert np.all(np.diff(curve) >= 0)
-        assert curve[0] < 0.01
-    assert band.mean[-1] == pytest.approx(1 - post.weights.sum(axis=0) @ post.lapse, abs=1e-3)
-    at_u50 = probability(post, threshold(post, 0.5, of="all").units)
-    assert at_u50.low < 0.5 < at_u50.high
-    assert at_u50.mean == pytest.approx(0.5, abs=0.05)
-    narrow = probability(post, 6.0, confidence=0.5)
-    assert probability(post, 6.0).low < narrow.low < narrow.high < probability(post, 6.0).high
+    mean = probability(post, np.linspace(1, 40, 118))
+    assert np.all(np.diff(mean) >= 0)
+    assert mean[0] < 0.01
+    assert mean[-1] == pytest.approx(1 - post.weights.sum(axis=0) @ post.lapse, abs=1e-3)
+    at_u50 = probability(post, threshold(post, 0.5).units)
+    assert at_u50 == pytest.approx(0.5, abs=0.05)
 
 
 @pytest.mark.parametrize(
@@ -411,8 +395,6 @@ def test_wrong_questions_are_refused():
             threshold(post, p)
     with pytest.raises(ValueError, match="confidence"):
         fit([4], [1], [1], confidence=95)
-    with pytest.raises(ValueError, match="of="):
-        threshold(post, 0.5, of="some")
     with pytest.raises(ValueError, match="units"):
         probability(post, [0.0, 1.0])
 
@@ -440,7 +422,6 @@ def test_sound_whatever_the_counts(study):
         assert units[0] <= mine.units <= units[-1]
         assert mine.censored != "below" or (mine.units, mine.low) == (units[0], float(units[0] <= 2))
         assert mine.censored != "above" or (mine.units, mine.high) == (units[-1], INF)
-        assert threshold(post, p, of="all").units >= mine.units
         narrow = threshold(post, p, confidence=0.8)
         assert mine.low <= narrow.low <= narrow.high <= mine.high
     unsolved = [u for u, done in zip(units, np.cumsum(solved), strict=True) if done == 0]

@@ -144,20 +144,14 @@ def test_a_solved_stream_goes_on_and_is_asked_rarely_until_it_is_steady():
     stopping, asked, longer = judged(STREAM, ALWAYS, {100: PASS})
     assert (result(stopping), asked, longer) == (("solved", 30, 100), [20, 30, 50, 100], [30, 50, 100])
     stopping, asked, longer = judged(STREAM, ALWAYS, {117: PASS})
-    assert (result(stopping), asked, longer) == (
-        ("solved", 30, 117),
-        [20, 30, 50, 100, 117],
-        [30, 50, 100, 117],
-    )
+    assert result(stopping) == ("solved", 30, 117)
+    assert (asked, longer) == ([20, 30, 50, 100, 117], [30, 50, 100, 117])
 
 
 def test_a_stream_that_is_never_steady_is_solved_when_the_budget_ends():
     stopping, asked, longer = judged(STREAM, ALWAYS, {})
-    assert (result(stopping), asked, longer) == (
-        ("solved", 30, None),
-        [20, 30, 50, 100, 117],
-        [30, 50, 100, 117],
-    )
+    assert result(stopping) == ("solved", 30, None)
+    assert (asked, longer) == ([20, 30, 50, 100, 117], [30, 50, 100, 117])
     assert stopping.stretched == FAIL
 
 

@@ -135,13 +135,6 @@ def test_a_solved_stream_is_evaluated_rarely(judged):
         assert asked[each.member] == 1 + len(after)
 
 
-def test_lanes_side_by_side_come_to_the_same_verdicts(judged):
-    for one, other in zip(
-        judged[0], train(streams(), Engine(loop="associative", lanes=2, workers=1)), strict=True
-    ):
-        assert_same(one, other)
-
-
 def test_until_solved_stops_where_the_other_goes_on(judged):
     for short, long in zip(train(streams("solved"), ONE), judged[0], strict=True):
         assert short.steps == short.solved == long.solved

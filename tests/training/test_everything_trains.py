@@ -60,29 +60,17 @@ def test_every_cell_and_readout_learns(model, init):
 
 # Each kind of data is in one of these: one answer and many, symbols and numbers, windows, an error that
 # counts, a file.
-SIDE_BY_SIDE_TOO = ("delay_line", "adding", "windows", "data")
+KINDS = ("delay_line", "adding", "windows", "data")
 
 
-@pytest.mark.parametrize("task", task_classes())
+REST = [name for name in task_classes() if name not in KINDS]
+
+
+@pytest.mark.parametrize("task", [*KINDS, *(pytest.param(name, marks=pytest.mark.slow) for name in REST)])
 def test_every_task_trains(task):
-    """The LSTM learns it; some at two lags, side by side as one after the other."""
+    """The LSTM learns it; each kind at two lags, side by side as one after the other."""
     lag = max(4, task_classes()[task]().smallest_lag)
-    longer = lag + 3 if task in SIDE_BY_SIDE_TOO else None
-    learns(member(task, lag, recipe={"budget": 12}), 12, longer)
-
-
-@pytest.mark.parametrize(
-    "knobs",
-    [
-        {"task": "windows", "window": 3, "carry": "reset"},
-        {"task": "windows", "window": 3, "label": "last"},
-        {"task": "delay_line", "reals": True},
-        {"task": "count", "kind": "tokens"},
-    ],
-    ids=str,
-)
-def test_every_kind_of_data_trains(knobs):
-    learns(member(lag=6, recipe={"budget": 12}, **knobs), 12)
+    learns(member(task, lag, recipe={"budget": 12}), 12, lag + 3 if task in KINDS else None)
 
 
 def test_a_window_that_resets_cannot_be_solved_where_one_that_keeps_is():

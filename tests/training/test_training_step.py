@@ -1,5 +1,5 @@
 """The mathematics of training against plain loops: Adam, schedules, held-out streams, the stretched score,
-the verdict's rows."""
+the verdict."""
 
 import itertools
 from dataclasses import replace
@@ -11,8 +11,7 @@ import optax
 import pytest
 from training_checks import ONE, member, vector
 
-from memcap import reference
-from memcap.config import Engine, Stream
+from memcap.config import Stream
 from memcap.loops import Answers, loss_and_score_sums
 from memcap.tasks.vector_hold import VectorHold
 from memcap.training.engine import train
@@ -202,25 +201,3 @@ def test_the_stretched_score_is_what_the_stored_weights_give(task):
     assert max(lag, length) >= 60
     wanted = plain_score(one, ended.weights, stream(one, Stream.STRETCH), 1, 256, lag, length)
     assert ended.stretched == pytest.approx(wanted, rel=1e-4)
-
-
-# The plain path
-
-
-def test_rows_are_those_of_the_plain_path():
-    """One member at a time, by the reference; against lanes, queue and worker processes."""
-    ask, recipe = (
-        {"every": 10, "sequences": 128},
-        {"lr": 0.1, "budget": 120, "batch": 32, "schedule": "constant", "warmup": 0},
-    )
-    members = [
-        *(member("latch", 2, seed=seed, recipe=recipe, evaluation=ask) for seed in (0, 1, 2)),
-        *(member("delay_line", lag, model={"units": 2}, recipe=recipe, evaluation=ask) for lag in (1, 4)),
-    ]
-    plain = [reference.train(one) for one in members]
-    assert {one.status for one in plain} == {"solved", "unsolved"}
-    for shared in (Engine(loop="while", lanes=2, workers=2), Engine(loop="associative", workers=1)):
-        for ended, one in zip(train(members, shared), plain, strict=True):
-            assert (ended.status, ended.steps) == (one.status, one.steps)
-            assert ended.score == pytest.approx(one.scores[Stream.EVALUATE], abs=1e-6)
-            np.testing.assert_allclose(vector(ended), one.weights, rtol=1e-3, atol=1e-3)

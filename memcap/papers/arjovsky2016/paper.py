@@ -78,7 +78,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " at most 4,000 steps of 20 sequences. Grey marks show Arjovsky et al. (2016), read by eye: x after"
         f" {EARLY:,} sequences, + at the end of training."
     )
-    return marks.finish(picture, data, f"{caption} {marks.seeds(rows)}", 125, left=0.1, right=0.98, top=0.96)
+    return marks.finish(picture, rows, data, caption, 125, left=0.1, right=0.98, top=0.96)
 
 
 def _of(nets: pl.DataFrame, cell: str, start: str = "own_start") -> list[float]:

@@ -61,7 +61,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         # white over the lines of chance
         place = {"framealpha": 1, "edgecolor": "none", "fontsize": 7, "loc": "lower right"}
         legend_in_order(axes, (look["label"], GUESS, "chance"), **place)
-    marks.number_x(panels[-1], data["bytes"].unique().sort())
+    marks.number_x(panels[-1], data["bytes"])
     panels[-1].tick_params("x", labelsize=8)
     panels[-1].set_xlabel("state, bytes")
     panels[-1].set_title("all, by bytes of state", fontsize=10)
@@ -73,9 +73,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " at 99 %. After Arora et al., Zoology (2023), fig. 2, and Based (2024), fig. 2, scaled down, with"
         " LSTMs of one layer and one recipe."
     )
-    return marks.finish(
-        picture, data, f"{caption} {marks.seeds(rows)}", 150, left=0.065, right=0.985, top=0.85, wspace=0.24
-    )
+    return marks.finish(picture, rows, data, caption, 150, left=0.065, right=0.985, top=0.85, wspace=0.24)
 
 
 def _wider_for_more(data: pl.DataFrame) -> Finding:

@@ -129,7 +129,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " Arora et al., Based (2024), fig. 2, scaled down."
     )
     margins = {"left": 0.09, "right": 0.98, "top": 0.95, "wspace": 0.06, "hspace": 0.16}
-    return marks.finish(picture, data, f"{caption} {marks.seeds(rows)}", 125, **margins)
+    return marks.finish(picture, rows, data, caption, 125, **margins)
 
 
 def _accuracies(

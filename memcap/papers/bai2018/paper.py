@@ -60,7 +60,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         axes.plot(own["T"], own["accuracy"], ls="", alpha=0.4, label="_seeds", **look)
     marks.level(axes, PLATEAU, f"which symbols, not their order: {PLATEAU:.3f}", "-.")
     marks.level(axes, 1 / 8, "chance, 1/8")
-    marks.number_x(axes, data["T"].unique().sort())
+    marks.number_x(axes, data["T"])
     marks.legend(axes, loc="upper right", bbox_to_anchor=(1, 0.84))
     caption = (
         f"Each mark shows one seed, and lines join medians. Nets have {data['parameters'].min() or 0:,} to"
@@ -68,7 +68,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         f" {marks.greatest(rows, 'budget'):,} steps of 32 sequences. After Bai, Kolter & Koltun"
         " (2018), fig. 5."
     )
-    return marks.finish(picture, data, f"{caption} {marks.seeds(rows)}", 120)
+    return marks.finish(picture, rows, data, caption, 120)
 
 
 def _theirs_falls(nets: pl.DataFrame) -> Finding:

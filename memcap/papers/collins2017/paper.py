@@ -69,9 +69,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " Collins, Sohl-Dickstein & Sussillo (2017), fig. 2c. Their nets are tuned one by one; here one"
         " recipe trains all."
     )
-    return marks.finish(
-        picture, data, f"{caption} {marks.seeds(rows)}", 60 + 60 * number, top=0.89, wspace=0.08
-    )
+    return marks.finish(picture, rows, data, caption, 60 + 60 * number, top=0.89, wspace=0.08)
 
 
 def _largest(data: pl.DataFrame) -> pl.DataFrame:

@@ -100,7 +100,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " After Delétang et al. (2023), whose nets have 256 units and train a million steps."
     )
     margins = {"left": 0.07, "right": 0.99, "top": 0.93, "hspace": 0.42, "wspace": 0.08}
-    return marks.finish(picture, data, f"{caption} {marks.seeds(rows)}", 165, **margins)
+    return marks.finish(picture, rows, data, caption, 165, **margins)
 
 
 def _solves(cell: str, tasks: Iterable[str], nets: pl.DataFrame) -> Finding:

@@ -103,7 +103,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         look, share = marks.look(k), own["solved"] / own["seeds"]
         left.plot(own["lr"] * 1.05 ** (k - 2), share, ls="", label=f"{lag} steps", **look)
         rates = np.geomspace(min(own["lr"].to_list()), max(own["lr"].to_list()), 60)
-        fitted = curve.probability(fits[int(str(lag))], SCALE / rates).mean
+        fitted = curve.probability(fits[int(str(lag))], SCALE / rates)
         left.plot(rates, fitted, color=look["color"], lw=1)
         largest = own.row(0, named=True)
         if largest["censored"] == "no":  # it lies among the rates that were tried
@@ -132,9 +132,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " of the delay. Kurtkaya, Dinc et al. (2025) find powers of -2.7, where nets cease to learn, and"
         " -4.1, for slow points, at delays to 80 steps."
     )
-    return marks.finish(
-        picture, data, f"{caption} {marks.seeds(rows)}", 160, left=0.075, right=0.985, top=0.92, wspace=0.24
-    )
+    return marks.finish(picture, rows, data, caption, 160, left=0.075, right=0.985, top=0.92, wspace=0.24)
 
 
 def _falls(counts: pl.DataFrame) -> Finding:

@@ -64,9 +64,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         f" {marks.greatest(rows, 'budget'):,} steps. For the cells above the line, all eigenvalues are"
         " positive. After Grazzi et al. (2024), table 3, whose nets have two layers."
     )
-    return marks.finish(
-        picture, data, f"{caption} {marks.seeds(rows)}", 110, left=0.22, top=0.93, wspace=0.08
-    )
+    return marks.finish(picture, rows, data, caption, 110, left=0.22, top=0.93, wspace=0.08)
 
 
 def _signed(nets: pl.DataFrame, length: str, least: float) -> Finding:

@@ -72,7 +72,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
             marks.level(axes, without_order.accuracy(items, symbols), "_without_order", "--")
             marks.level(axes, 1 / symbols, "_chance")
         axes.set(title=title, xlabel="carry numbers", xscale="log", ylim=(0, 1.04))
-        marks.number_x(axes, own["carry_numbers"].unique().sort())
+        marks.number_x(axes, own["carry_numbers"])
     panels[0].set_ylabel("accuracy of recalled symbols")
     legends = {
         f"recurrence {kind}": [Line2D([], [], label=name, **looks[cell]) for cell, name in cells.items()]
@@ -91,9 +91,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         f" them. Nets train for at most {marks.greatest(rows, 'budget'):,} steps, and stop once they are"
         " right at 99 %. After Gu & Dao, Mamba (2023), table 1 and fig. 2, scaled down."
     )
-    return marks.finish(
-        picture, data, f"{caption} {marks.seeds(rows)}", 150, left=0.07, right=0.735, top=0.86, wspace=0.06
-    )
+    return marks.finish(picture, rows, data, caption, 150, left=0.07, right=0.735, top=0.86, wspace=0.06)
 
 
 def _solved(task: str, *cells: str) -> Callable[[pl.DataFrame], Finding]:

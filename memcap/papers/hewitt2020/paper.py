@@ -58,7 +58,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
             marks.with_bars(axes, line, "units", "accuracy", label=labels[-2], **marks.look(k, lw=1.2))
             look = marks.look(k, mfc="white", lw=0.7, ls="--")
             axes.plot(line["units"], line["longer"], label=labels[-1], **look)
-        marks.number_x(axes, own["units"].unique().sort())
+        marks.number_x(axes, own["units"])
         axes.set_title(f"k = {types} types, depth m = {depth}", fontsize=10)
     panels[0].set_ylabel("accuracy on brackets out of sight")
     order = [*dict.fromkeys(labels), PAPER_WIDTH, "chance"]
@@ -70,9 +70,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " stops once it is right at 99 %. The grey line is the width that Hewitt et al. (2020) give their"
         " LSTMs; other widths are ours."
     )
-    return marks.finish(
-        picture, data, f"{caption} {marks.seeds(rows)}", 170, left=0.07, right=0.985, top=0.86, wspace=0.16
-    )
+    return marks.finish(picture, rows, data, caption, 170, left=0.07, right=0.985, top=0.86, wspace=0.16)
 
 
 def _wide_enough(data: pl.DataFrame) -> Finding:

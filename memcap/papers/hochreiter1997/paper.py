@@ -126,7 +126,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         f" bit. If nets are told the lag, the least width that most seeds solve is {_widths(data)}, at every"
         " lag of every task."
     )
-    return marks.finish(picture, data, f"{caption} {marks.seeds(rows)}", 120)
+    return marks.finish(picture, rows, data, caption, 120)
 
 
 def _widths(data: pl.DataFrame) -> str:

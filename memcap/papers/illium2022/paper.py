@@ -80,7 +80,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " which is enough for a linear net. After Illium et al. (2022)."
     )
     margins = {"left": 0.06, "right": 0.9, "bottom": BOTTOM, "top": TOP, "wspace": 0.14}
-    return marks.finish(picture, data, f"{caption} {marks.seeds(rows)}", 170, **margins)
+    return marks.finish(picture, rows, data, caption, 170, **margins)
 
 
 def _reach(data: pl.DataFrame) -> dict[str, dict[int, int]]:

@@ -118,16 +118,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         f" steps. Right: the best of up to {marks.greatest(trained, 'seeds')} seeds; the error of a linear"
         " net is at least the grey line. After Jaeger (2001)."
     )
-    return marks.finish(
-        picture,
-        trained,
-        f"{caption} {marks.seeds(rows)}",
-        170,
-        left=0.055,
-        right=0.985,
-        top=0.91,
-        wspace=0.22,
-    )
+    return marks.finish(picture, rows, trained, caption, 170, left=0.055, right=0.985, top=0.91, wspace=0.22)
 
 
 def _above_the_line(cell: str, data: pl.DataFrame) -> Finding:

@@ -113,9 +113,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         f" {marks.greatest(data, 'nets')} per width. After Jelassi et al. (2024), whose figures"
         " were not read."
     )
-    return marks.finish(
-        picture, data, f"{caption} {marks.seeds(rows)}", 165, left=0.07, right=0.85, top=0.93, wspace=0.2
-    )
+    return marks.finish(picture, rows, data, caption, 165, left=0.07, right=0.85, top=0.93, wspace=0.2)
 
 
 def _of(data: pl.DataFrame, *strings: tuple[int, int, str]) -> list[float]:

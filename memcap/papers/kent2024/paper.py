@@ -88,7 +88,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     for axes in (*panels, right):
         axes.axvline(LONGEST_LAG, color="grey", lw=0.8, ls=":")
         axes.set(xscale="log", xlim=(3.5, 145), xlabel="lag")
-        marks.number_x(axes, data["lag"].unique().sort())
+        marks.number_x(axes, data["lag"])
     if panels:
         panels[0].set_ylabel("training steps to learn it")
         panels[0].annotate(f"not learnt in {budget:,} steps", (3.7, 2.9 * budget), fontsize=8)
@@ -101,9 +101,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " lag. The dotted line is 50, the longest lag of Kent & Murray (2024), by a GRU of six"
         " layers of 120 units."
     )
-    return marks.finish(
-        picture, data, f"{caption} {marks.seeds(rows)}", 165, left=0.07, right=0.99, top=0.92, wspace=0.17
-    )
+    return marks.finish(picture, rows, data, caption, 165, left=0.07, right=0.99, top=0.92, wspace=0.17)
 
 
 def _beyond(nets: pl.DataFrame) -> Finding:

@@ -19,7 +19,7 @@ import polars as pl
 
 from memcap.figures import Drawn
 from memcap.papers import Claim, Finding, OurClaim, Paper, marks
-from memcap.papers.claims import all_of, compare, each, having, is_lower, knob, pick, share_of
+from memcap.papers.claims import all_of, compare, each, first_of, having, is_lower, knob, pick, share_of
 
 CELLS = {"lstm": "LSTM", "GRUCell": "GRU"}
 ONE_AT_ONCE = "one head, no curriculum"
@@ -37,8 +37,8 @@ def steps_to_solve(rows: pl.DataFrame) -> pl.DataFrame:
     """Return each net: its cell, N, how it was asked, and the steps to solve it, infinite if none did."""
     own = rows.filter(having(task="window_parity", cell=list(CELLS))).drop_nulls("final")
     many, rises = knob("heads", pl.Int64).fill_null(1) > 1, pl.col("curriculum").is_not_null()
-    kind = pl.when(many & rises).then(pl.lit(ALL_IN_TURN)).when(many).then(pl.lit(ALL_AT_ONCE))
-    kind = kind.when(rises).then(pl.lit(ONE_IN_TURN)).otherwise(pl.lit(ONE_AT_ONCE)).alias("kind")
+    kinds = {ALL_IN_TURN: many & rises, ALL_AT_ONCE: many, ONE_IN_TURN: rises, ONE_AT_ONCE: True}
+    kind = first_of("kind", **kinds)
     cell = pl.col("cell").replace_strict(CELLS, default=None)
     steps = pl.col("steps_to_solve").cast(pl.Float64).fill_null(math.inf).alias("steps")
     nets = own.select(cell, pl.col("lag").alias("N"), kind, "seed", steps, "final", "budget")
@@ -51,7 +51,6 @@ def draw(rows: pl.DataFrame) -> Drawn:
     top = HEIGHT * marks.greatest(data, "budget")
     data = data.with_columns(pl.col("steps").clip(upper_bound=top).alias("at"))
     picture, panels = marks.panels((8.6, 4.6), 1, 2, sharey=True)
-    sizes = data["N"].unique().sort().to_list()
     for axes, cell in zip(panels, CELLS.values(), strict=True):
         for k, kind in enumerate(KINDS):
             own = data.filter(cell=cell, kind=kind)
@@ -60,7 +59,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
             medians = own.group_by("N").agg(pl.col("at").median()).sort("N").filter(pl.col("at") < top)
             axes.plot(medians["N"] * 1.05 ** (k - 1.5), medians["at"], color=marks.look(k)["color"], lw=1)
         axes.set(title=cell, xscale="log", yscale="log", xlabel="N (bits)")
-        marks.number_x(axes, sizes)
+        marks.number_x(axes, data["N"])
         marks.level(axes, top / math.sqrt(HEIGHT))
     panels[0].set(ylabel="training steps until solved", ylim=(None, 1.4 * top))
     panels[0].text(0.02, 0.97, "not solved", va="top", fontsize=8, transform=panels[0].transAxes)
@@ -72,14 +71,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " lines join medians. After Khajehabdollahi, Zeraati et al. (2024)."
     )
     return marks.finish(
-        picture,
-        data.drop("at"),
-        f"{caption} {marks.seeds(rows)}",
-        128,
-        left=0.085,
-        top=0.92,
-        right=0.985,
-        wspace=0.05,
+        picture, rows, data.drop("at"), caption, 128, left=0.085, top=0.92, right=0.985, wspace=0.05
     )
 
 

@@ -65,9 +65,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " Nets above the horizontal grey line have learnt the task. After Merrill et al. (2024),"
         " whose groups are of order 60."
     )
-    return marks.finish(
-        picture, data, f"{caption} {marks.seeds(rows)}", 125, left=0.09, right=0.98, top=0.92, wspace=0.06
-    )
+    return marks.finish(picture, rows, data, caption, 125, left=0.09, right=0.98, top=0.92, wspace=0.06)
 
 
 def _learns_both(nets: pl.DataFrame, cell: str) -> Finding:

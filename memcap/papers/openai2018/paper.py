@@ -62,9 +62,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         f" {marks.greatest(rows, 'budget'):,} steps of 32 strings. After tries at OpenAI's request by enerrio"
         " (at the end) and jperl (after every bit)."
     )
-    return marks.finish(
-        picture, data, f"{caption} {marks.seeds(rows)}", 118, left=0.09, top=0.92, right=0.98, wspace=0.06
-    )
+    return marks.finish(picture, rows, data, caption, 118, left=0.09, top=0.92, right=0.98, wspace=0.06)
 
 
 def _kind(nets: pl.DataFrame, column: str, due: str, strings: str, *units: int) -> dict[str, list[float]]:

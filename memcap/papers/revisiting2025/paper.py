@@ -84,12 +84,7 @@ def windows(data: pl.DataFrame) -> dict[str, Window]:
 
 
 def window(rates: np.ndarray, accuracies: np.ndarray) -> Window:
-    """Return the window around the best rate, without a gap.
-
-    Args:
-        rates: (N,), rising.
-        accuracies: (N,), at these rates.
-    """
+    """Return the window around the best of rising rates, (N,), without a gap."""
     best, logs = int(np.argmax(accuracies)), np.log10(rates)
     enough = SHARE * accuracies[best]
     ends, is_open = [], False
@@ -122,7 +117,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     marks.legend(above, loc="lower left", bbox_to_anchor=(0.23, 0.05))
     below.set(ylim=(len(NAMES) - 0.4, -0.6), xlabel="learning rate")
     below.set_yticks(range(len(NAMES)), [*NAMES.values()], fontsize=8)
-    marks.number_x(below, data["lr"].unique().sort())
+    marks.number_x(below, data["lr"])
     caption = (
         "Above: the accuracy of nets of one layer by learning rate, after at most"
         f" {marks.greatest(rows, 'budget'):,} training steps on {PAIRS} pairs. Points are the median of up to"
@@ -133,9 +128,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     schema = {"cell": pl.String, "low": pl.Float64, "high": pl.Float64}
     ends = pl.DataFrame([(cell, own.low, own.high) for cell, own in by_cell.items()], schema, orient="row")
     drawn = data.join(ends, on="cell", how="left", maintain_order="left")
-    return marks.finish(
-        picture, drawn, f"{caption} {marks.seeds(rows)}", 115, left=0.16, right=0.98, top=0.97, hspace=0.06
-    )
+    return marks.finish(picture, rows, drawn, caption, 115, left=0.16, right=0.98, top=0.97, hspace=0.06)
 
 
 def _narrower(nets: pl.DataFrame) -> Finding:

@@ -98,9 +98,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " nets that the paper trained at n up to 50. Dashed lines show its nets trained at n up to 30, whose"
         " widths were not read. Both were read by eye from the figures of Suzgun et al. (2019)."
     )
-    return marks.finish(
-        picture, data, f"{caption} {marks.seeds(rows)}", 175, left=0.07, right=0.99, top=0.92, wspace=0.08
-    )
+    return marks.finish(picture, rows, data, caption, 175, left=0.07, right=0.99, top=0.92, wspace=0.08)
 
 
 def fails_at(

@@ -81,7 +81,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " starts have the same training. Scores replace the training curves of Tallec & Ollivier (2018),"
         " whose T is 200 to 2,000."
     )
-    return marks.finish(picture, data, f"{caption} {marks.seeds(rows)}", 130, top=0.84, wspace=0.45)
+    return marks.finish(picture, rows, data, caption, 130, top=0.84, wspace=0.45)
 
 
 def _draw_budget(axes: Axes, own: pl.DataFrame, lengths: list[int]) -> None:

@@ -95,9 +95,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         " of its variance. After Voelker, Kajic & Eliasmith (2019); the paper's marks are validation losses"
         " of their code, divided by that of T = 1,600."
     )
-    return marks.finish(
-        picture, data, f"{caption} {marks.seeds(rows)}", 160, left=0.065, right=0.985, top=0.93, wspace=0.13
-    )
+    return marks.finish(picture, rows, data, caption, 160, left=0.065, right=0.985, top=0.93, wspace=0.13)
 
 
 def _medians(data: pl.DataFrame, arm: str) -> dict[int, float]:

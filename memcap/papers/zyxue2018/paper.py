@@ -24,7 +24,7 @@ from scipy.stats import fisher_exact
 
 from memcap.figures import Drawn
 from memcap.papers import Claim, Finding, OurClaim, Paper, marks
-from memcap.papers.claims import all_of, compare, each, group, having, share_of
+from memcap.papers.claims import all_of, compare, each, first_of, group, having, share_of
 
 PLAIN, KERAS, HOLD = "plain unit", "LSTM, as Keras starts it", "LSTM, told the lag"
 FASTER = "LSTM, as Keras, ten times the rate"
@@ -38,20 +38,10 @@ MOST = 0.8  # of the nets, at each T
 def scores(rows: pl.DataFrame) -> pl.DataFrame:
     """Return each net with its arm, its number of steps T, its accuracy, and whether it passed."""
     own = rows.filter(having(task="latch", units=1) & having(noise=0.1)).drop_nulls("final")
-    arm = (
-        pl.when(cell="SimpleCell")
-        .then(pl.lit(PLAIN))
-        .when(pl.col("lr") > RATE)
-        .then(pl.lit(FASTER))
-        .when(init="hold")
-        .then(pl.lit(HOLD))
-        .otherwise(pl.lit(KERAS))
-        .alias("arm")
-    )
-    columns = own.select(
-        arm, pl.col("length").alias("T"), "seed", pl.col("final").alias("accuracy"), "solved"
-    )
-    return columns.sort("arm", "T", "seed")
+    plain, told, faster = having(cell="SimpleCell"), having(init="hold"), pl.col("lr") > RATE
+    arm = first_of("arm", **{PLAIN: plain, FASTER: faster, HOLD: told, KERAS: True})
+    columns = own.select(arm, "seed", "solved", T="length", accuracy="final")
+    return columns.select("arm", "T", "seed", "accuracy", "solved").sort("arm", "T", "seed")
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
@@ -64,7 +54,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         own = data.filter(arm=arm)
         axes.plot(own["T"] * 1.02 ** (k - 1.5), own["share"], label=arm, **marks.look(k))
     axes.set(xscale="log", xlabel="T (time steps)", ylabel="share of nets that latch", ylim=(-0.05, 1.05))
-    marks.number_x(axes, data["T"].unique().sort())
+    marks.number_x(axes, data["T"])
     marks.legend(axes)
     caption = (
         "One LSTM unit latches less often than a plain one only if its forget gate starts as in Keras. Each"
@@ -72,7 +62,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
         f" {marks.greatest(rows, 'budget'):,} steps. After Cross Validated 340898 (2018), whose own figure"
         " was not read."
     )
-    return marks.finish(picture, data, f"{caption} {marks.seeds(rows)}", 95, left=0.11, top=0.96)
+    return marks.finish(picture, rows, data, caption, 95, left=0.11, top=0.96)
 
 
 def _more_often(nets: pl.DataFrame, ahead: str, behind: str) -> Finding:
