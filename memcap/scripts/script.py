@@ -319,12 +319,12 @@ def _constants(member: Member) -> str:
             "]",
         ]
     if recipe.optimizer == "ggt":
-        from memcap import optimizers as of
+        from memcap.optimizers import GGT_DECAY, GGT_EVERY, GGT_FLOOR, GGT_WINDOW, MEAN_DECAY, SQUARE_DECAY
 
         lines += [
-            f"GRADIENTS, TURN = {of.GGT_WINDOW}, {of.GGT_EVERY}  # of GGT: kept; steps from basis to basis",
-            f"MEAN_DECAY, SQUARE_DECAY, DECAY = {of.MEAN_DECAY}, {of.SQUARE_DECAY}, {of.GGT_DECAY}",
-            f"FLOOR = {of.GGT_FLOOR}  # least variance, as a share of the largest",
+            f"GRADIENTS, TURN = {GGT_WINDOW}, {GGT_EVERY}  # of GGT: kept; steps from basis to basis",
+            f"MEAN_DECAY, SQUARE_DECAY, DECAY = {MEAN_DECAY}, {SQUARE_DECAY}, {GGT_DECAY}",
+            f"FLOOR = {GGT_FLOOR}  # least variance, as a share of the largest",
         ]
     if recipe.curriculum is not None:
         start = max(task.smallest_lag, math.ceil(recipe.curriculum * member.lag))
