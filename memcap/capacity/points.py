@@ -32,13 +32,11 @@ class Point:
     """One task and lag of a frontier."""
 
     task: Task  # the task with its knobs
-    # those of the training
-    lag: int
+    lag: int  # of the training, as is the length
     length: int
     model: Model  # the network that all widths have in common, given at one unit
-    # what decides the verdicts (memcap/training/early_stopping.py)
-    threshold: float
-    evaluation: Evaluation
+    threshold: float  # the criterion
+    evaluation: Evaluation  # the rule of the verdicts (memcap/training/early_stopping.py)
     recipe: ResolvedRecipe  # the recipe that was used
     recipes: int  # how many competed
     # the verdict of `solved`, `fit`, `posterior`, `u_exist` and `steps`: "up_to", "steady", or "trained"
@@ -46,21 +44,17 @@ class Point:
     # until solved
     at: At
     u_exist: int | None  # smallest width at which any seed passed, with any recipe; None if none did
-    # counts by width, ascending
-    units: tuple[int, ...]
+    units: tuple[int, ...]  # widths, ascending; the next two are counts by width
     solved: tuple[int, ...]
     runs: tuple[int, ...]
     seeds: int
     fit: Fit  # thresholds with intervals
-    # thresholds of the members solved at the trained length; `fit` itself where `at` is "trained"
-    trained: Fit
+    trained: Fit  # the same for members solved at the trained length; `fit` itself where `at` is "trained"
     solved_trained: tuple[int, ...]  # counts of the members solved at the trained length
     steps: float | None  # median steps to the verdict over all members that passed; None if none did
-    # median score of the solved members at `evaluation.stretch` times the lag; None if none was
-    stretched: float | None
+    stretched: float | None  # median score of the solved members at the stretched lag; None if none was
     stretched_by_width: tuple[float | None, ...]  # the same by width
-    # median of the last held-out score by width, of all members; None where all diverged
-    final_by_width: tuple[float | None, ...]
+    final_by_width: tuple[float | None, ...]  # median last held-out score; None where all diverged
     seconds: float  # training time of all its members together
 
     @cached_property

@@ -124,8 +124,7 @@ class Backward(NamedTuple):
     """Start of an LSTM's gradient over time."""
 
     matrix: Any  # (U, 4U + O), maps the gradient of a step's product to that of h
-    # (U, B), gradients of the last carry
-    dc: Any
+    dc: Any  # (U, B), gradients of the last carry, c and h
     dh: Any
     d_readout: Any  # (U, O), the read-out's gradient by the last step; None: no read-out
     sums: Any  # zeros, for the gradients of the matrix (F + U, 4U + O) and the bias (4U,)

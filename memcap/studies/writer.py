@@ -104,8 +104,7 @@ class _Shard:
     """Ended members of one program, for one file."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)  # their rows, in the order in which they ended
-    # by key
-    weights: dict[str, dict[str, Any]] = field(default_factory=dict)
+    weights: dict[str, dict[str, Any]] = field(default_factory=dict)  # by key, as are the curves
     curves: dict[str, Points] = field(default_factory=dict)
     written: float = -math.inf  # when they were last written, on the monotonic clock
     changed: bool = False  # whether more have ended since

@@ -133,8 +133,7 @@ class Fit:
     lapse_high: float
     slope: float  # posterior median, in logits per doubling of units
     runs: int  # seeds counted, over all widths
-    # the probability of counts as unlike the fitted curve as these, if all seeds are independent
-    misfit: float
+    misfit: float  # probability of counts as unlike the fitted curve as these, if all seeds are independent
     fall: Fall | None = None  # beyond it wider nets fail more; the fit is then to the widths before it
 
     @property
