@@ -97,8 +97,7 @@ class Point:
         return fall.last if fall is not None and units <= fall.last else self.units[-1]
 
     def stretched_at(self, units: int) -> tuple[int, float] | None:
-        """Return the nearest width tried at or above this one, and the median stretched score of its solved
-        members; None if there are none."""
+        """Return the nearest width from this one on, and the median stretched score there, or None."""
         scores = zip(self.units, self.stretched_by_width, strict=True)
         width, score = next(((u, s) for u, s in scores if u >= units), (0, None))
         return None if score is None else (width, score)
@@ -179,8 +178,7 @@ class Point:
 
 @dataclass(frozen=True)
 class References:
-    """Widths that need no training, explained under the same names in memcap.tasks.base and
-    memcap.models.constructed."""
+    """Widths that need no training: see memcap.tasks.base and memcap.models.constructed."""
 
     bits: float
     least_bits: float
@@ -257,8 +255,7 @@ def scores_words(point: Point) -> str:
 
 
 def interval_text(width: Threshold, write: Callable[[float], str] = number) -> str:
-    """Return a threshold with its interval in words: "open" for an end without bound, "<=" or ">" if it is
-    censored."""
+    """Return a threshold with its interval in words: "open" for an end, "<=" or ">" if it is censored."""
     low = "open" if width.low == 0 else write(width.low)
     high = "open" if math.isinf(width.high) else write(width.high)
     units = {"no": "", "below": "<= ", "above": "> "}[width.censored] + write(width.units)
@@ -266,8 +263,7 @@ def interval_text(width: Threshold, write: Callable[[float], str] = number) -> s
 
 
 def ends(name: str, width: Threshold) -> dict[str, Any]:
-    """Return a threshold as columns that begin with `name`: its width, the ends of its interval (null if
-    open) and its censoring."""
+    """Return a threshold as columns NAME, NAME_low and NAME_high, null if open, and NAME_censored."""
     return {
         name: width.units,
         f"{name}_low": None if width.low == 0 else width.low,
@@ -277,8 +273,7 @@ def ends(name: str, width: Threshold) -> dict[str, Any]:
 
 
 def columns(point: Point) -> dict[str, Any]:
-    """Return a point as one flat row for a table, a CSV file, JSON or W&B. `u50` and `u90` are those of the
-    verdict `at`."""
+    """Return a point as one flat row for a table or JSON; `u50` and `u90` are those of the verdict `at`."""
     f, t, r = point.fit, point.trained, point.references
     row: dict[str, Any] = {
         "task": point.task.name,

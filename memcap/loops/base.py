@@ -148,8 +148,7 @@ class Loop:
         return carry, outputs + readout.bias[:, None]
 
     def score(self, cell: Cell, carry: Carry, over: Pass, answers: Answers) -> Sums:
-        """Run a cell over a pass and score its outputs; a loop may override this to do both at once. The loss
-        has an exact gradient."""
+        """Run a cell over a pass and score it, with an exact gradient; a loop may do both at once."""
         _, outputs = self(cell, carry, over)
         return loss_and_score_sums(outputs_first(outputs), answers)
 

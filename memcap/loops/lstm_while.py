@@ -86,8 +86,7 @@ def step_forward(
 def _forward(
     with_residuals: bool, weights: Weights, carry: CarryCH, over: Pass, factor: jax.Array | None
 ) -> tuple[CarryCH, jax.Array, jax.Array | None]:
-    """Return the last carry, the residuals if wanted (each step's i, f, g, o, c, h, (T, 6U, B)), and the
-    outputs."""
+    """Return last carry, residuals if wanted (i, f, g, o, c, h of each step, (T, 6U, B)), and outputs."""
     kernel, _, bias, readout = weights
     features, bias = len(kernel), None if over.inputs.ndim == 2 else bias
     matrix, rows, buffers = start_forward(weights, over, factor, 6 if with_residuals else 0)

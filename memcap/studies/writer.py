@@ -32,8 +32,7 @@ POINTS_OF_A_CHUNK = 10  # of a curve, as a point costs as much as some steps of 
 
 
 def row_of(result: Result, study: str, shard: str) -> dict[str, Any]:
-    """Make a member's row, with all columns of `memcap.store.rows.SCHEMA`, from its result, the study's name
-    and the stem of its file."""
+    """Make a row with all columns of `memcap.store.rows.SCHEMA`, for a study and the stem of a file."""
     member, config = result.member, result.member.config
     return {
         **columns_of(config),

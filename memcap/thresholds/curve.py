@@ -430,8 +430,7 @@ def misfit(post: Posterior) -> float:
 
 
 def no_easier(strict: Fit, loose: Fit) -> Fit:
-    """Return the fit of a strict verdict, with each quantile of its thresholds at least that of the loose one
-    that it implies."""
+    """Return the fit of a strict verdict, with quantiles at least those of the loose one that it implies."""
     return replace(strict, u50=_larger(strict.u50, loose.u50), u90=_larger(strict.u90, loose.u90))
 
 

@@ -134,8 +134,7 @@ class EarlyStopping(Verdicts):
         return not self.running or (self.member.evaluation.until == "steady" and self._has_just_passed)
 
     def update_stretched(self, step: int, score: float, loss: float = math.nan) -> None:
-        """Decide after an evaluation at the stretched length: a member is steady if it was solved and the
-        same weights pass at both lengths."""
+        """Decide after an evaluation at the stretched length: steady is solved and right at both lengths."""
         self.stretched = score
         if self._settles(step, self._passes(score)):
             self.steady = step
