@@ -53,13 +53,6 @@ def test_runs_of_recipes_that_differ_in_one_value_are_not_mixed(column, values):
     assert point.runs == (4, 4, 4, 4)
 
 
-def test_a_recipe_that_never_got_there_does_not_win():
-    (point,) = frontier(
-        table(group(counts={1: (0, 4)}, recipe="hold"), group(counts={8: (0, 4), 9: (4, 4)}, recipe="chrono"))
-    )
-    assert point.recipe.name == "chrono"
-
-
 @pytest.mark.parametrize(
     "other",
     [
