@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import math
+import operator
 import types
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING, field, fields
@@ -13,6 +14,7 @@ T = TypeVar("T")
 MOST = 1_000_000_000  # steps and seeds are int32 operands of the compiled programs
 LONGEST_LINE = 1000  # characters of an error
 LONGEST = 1_000_000  # steps of a sequence; `LONGEST` times `evaluation.stretch` is an int32 operand
+BOUNDS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}
 _hints = cache(get_type_hints)
 
 
@@ -118,10 +120,8 @@ def allowed(metadata: Any) -> str:
     """Return the range of a knob in words, for an error message or a help text."""
     if metadata.get("choices") is not None:
         return "one of " + ", ".join(map(str, metadata["choices"]))
-    words = {"at_least": "at least", "above": "above", "at_most": "at most", "below": "below"}
-    return " and ".join(
-        f"{word} {_short(metadata[k])}" for k, word in words.items() if metadata.get(k) is not None
-    )
+    limits = {word.replace("_", " "): metadata.get(word) for word in BOUNDS}
+    return " and ".join(f"{word} {_short(limit)}" for word, limit in limits.items() if limit is not None)
 
 
 def _short(limit: float) -> str:
@@ -140,14 +140,8 @@ def check(owner: Any, where: str) -> None:
         elif isinstance(value, str):
             continue
         else:
-            fits = math.isfinite(value) and all(
-                (
-                    limits["at_least"] is None or value >= limits["at_least"],
-                    limits["above"] is None or value > limits["above"],
-                    limits["at_most"] is None or value <= limits["at_most"],
-                    limits["below"] is None or value < limits["below"],
-                )
-            )
+            bounds = {word: limits[word] for word in BOUNDS if limits[word] is not None}
+            fits = math.isfinite(value) and all(BOUNDS[word](value, limit) for word, limit in bounds.items())
         if not fits:
             name = f"{where}.{f.name}" if where else f.name
             raise UserError(
@@ -161,8 +155,7 @@ def defaults(cls: Any) -> dict[str, Any]:
 
 
 def typed(cls: type[T], values: Mapping[str, Any], where: str) -> T:
-    """Build the frozen dataclass `cls` from plain values; UserError names an unknown key, a wrong type or a
-    value out of range."""
+    """Build a dataclass from plain values; refuse an unknown key, a wrong type, a value out of range."""
     items = tuple((key, type(value), value) for key, value in values.items())
     try:
         return _typed(cls, items, where)
@@ -172,8 +165,7 @@ def typed(cls: type[T], values: Mapping[str, Any], where: str) -> T:
 
 @lru_cache(maxsize=4096)
 def _typed(cls: type[T], items: tuple[tuple[str, type, Any], ...], where: str) -> T:
-    """Build a dataclass once per set of values, as a study has few different tasks, models and recipes. The
-    cache also compares types, as 1 equals True."""
+    """Build a dataclass once per set of values, compared with their types, as 1 equals True."""
     hints, names = _hints(cls), names_of(cls)
     for key, _, _ in items:
         if key not in names:

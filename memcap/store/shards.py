@@ -154,10 +154,7 @@ def read(folder: Path, strict: bool = False) -> pl.DataFrame:
     Args:
         folder: folder of a study or of several, or one Parquet file; or a name of `memcap.runtime.published`,
             such as `atlas`.
-        strict: refuse a bad file; otherwise name it on stderr, and read the others.
-
-    Raises:
-        UserError: the folder does not exist; or a file is bad, if `strict` or if `folder` is that file.
+        strict: refuse a bad file; otherwise refuse only `folder` itself, and name others on stderr.
     """
     tables, bad = read_files(folder)
     for path, why in bad.items():
