@@ -17,13 +17,10 @@ class DeltaProduct(SignedDeltaNet):
     states between the writes of a step are not carried.
 
     Also left out: the factor of the gated variant. With `writes = 1` it is `signed_delta_net`.
-
-    Attributes:
-        writes: steps per input.
     """
 
     name: ClassVar[str] = "delta_product"
-    writes: ClassVar[int] = 2
+    writes: ClassVar[int] = 2  # steps per input
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)

@@ -148,21 +148,13 @@ class Heads(Cell):
 
 
 class Part(NamedTuple):
-    """A part of a layer, and the cells that may have it.
+    """A part of a layer, and the cells that may have it."""
 
-    Attributes:
-        kind: the class that has it.
-        whole: the class of the cells that may have it.
-        which: these cells, in words.
-        method: what these cells must have as that class has it; None: nothing.
-        fields: what a suffix sets in the subclass.
-    """
-
-    kind: type[Cell]
-    whole: type[Cell]
-    which: str
-    method: str | None
-    fields: dict[str, Any]
+    kind: type[Cell]  # the class that has it
+    whole: type[Cell]  # the class of the cells that may have it
+    which: str  # these cells, in words
+    method: str | None  # what these cells must have as that class has it; None: nothing
+    fields: dict[str, Any]  # what a suffix sets in the subclass
 
 
 MOST_KEYS, MOST_HEADS = 256, 16

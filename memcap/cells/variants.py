@@ -90,12 +90,9 @@ class FewBits(Variant):
 
     Gradients pass as if nothing had been rounded, and are zero where a number was cut to -1 or 1 (Hubara et
     al. 2016, "Quantized neural networks").
-
-    Attributes:
-        bits: bits of each number.
     """
 
-    bits: ClassVar[int]
+    bits: ClassVar[int]  # bits of each number
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
         """Return the cell's initial carry, rounded."""
@@ -125,12 +122,9 @@ class Noisy(Variant):
     the first step, where all carries are zero, if its input or place in the batch differs), and no net can
     tell it from chance. A carry that differs in its last bit gets other noise from there on: a row repeats to
     the bit on the same program, and only in distribution on another.
-
-    Attributes:
-        size: its standard deviation.
     """
 
-    size: ClassVar[float]
+    size: ClassVar[float]  # standard deviation of the noise
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: carry, inputs (B, F) -> carry, hidden (B, H)."""

@@ -97,13 +97,9 @@ class MLSTMSkip(MLSTMConvolution):
 
 
 class SLSTMConvolution(SLSTM):
-    """Lets i and f see a convolution. The carry is the cell's and the last inputs, (window - 1) F numbers.
+    """Lets i and f see a convolution. The carry is the cell's and the last inputs, (window - 1) F numbers."""
 
-    Attributes:
-        window: number of inputs that the convolution sees.
-    """
-
-    window: ClassVar[int]
+    window: ClassVar[int]  # number of inputs that the convolution sees
     gates = None  # no named initialiser draws the convolution
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):

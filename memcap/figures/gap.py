@@ -29,21 +29,13 @@ BEYOND = 1.15  # an arrow stands at this many times the end
 
 @dataclass(frozen=True)
 class Gap:
-    """The bytes of state that a task needs at a lag in theory, and that nets needed.
+    """The bytes of state that a task needs at a lag in theory, and that nets needed."""
 
-    Args:
-        point: the frontier there.
-        floor: least bytes of any network, by `memcap.tasks.least_bits`.
-        hand_set: bytes of the net with hand-set weights; None if none is known.
-        any_seed: bytes of the narrowest net that passed, with any recipe; None if none did.
-        u90: bytes at which nine in ten nets pass.
-    """
-
-    point: Point
-    floor: float
-    hand_set: float | None
-    any_seed: float | None
-    u90: Threshold
+    point: Point  # the frontier there
+    floor: float  # least bytes of any network, by `memcap.tasks.least_bits`
+    hand_set: float | None  # bytes of the net with hand-set weights; None if none is known
+    any_seed: float | None  # bytes of the narrowest net that passed, with any recipe; None if none did
+    u90: Threshold  # bytes at which nine in ten nets pass
 
     @property
     def is_met(self) -> bool:

@@ -39,36 +39,22 @@ NO_LIMIT = "These are widths that training reached, not what a network could hol
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a panel.
+    """A line of a panel."""
 
-    Args:
-        name: written at its end; empty if it needs none.
-        lags: (N,) steps.
-        widths: (N,) in units or in the panel's count; NaN where the line breaks.
-        look: Matplotlib's arguments: `color`, `marker`, and so on.
-        thresholds: (N,) with the intervals to draw; empty for a reference.
-    """
-
-    name: str
-    lags: Sequence[int]
-    widths: Sequence[float]
-    look: dict[str, Any]
-    thresholds: Sequence[Threshold] = ()
+    name: str  # written at its end; empty if it needs none
+    lags: Sequence[int]  # (N,) steps
+    widths: Sequence[float]  # (N,) in units or in the panel's count; NaN where the line breaks
+    look: dict[str, Any]  # Matplotlib's arguments: `color`, `marker`, and so on
+    thresholds: Sequence[Threshold] = ()  # (N,) with the intervals to draw; empty for a reference
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Axes with lines.
+    """Axes with lines."""
 
-    Args:
-        counted: the quantity on the vertical axis.
-        lines: all lines, drawn in this order.
-        title: above the axes.
-    """
-
-    counted: str
-    lines: Sequence[Line]
-    title: str = ""
+    counted: str  # the quantity on the vertical axis
+    lines: Sequence[Line]  # all lines, drawn in this order
+    title: str = ""  # above the axes
 
 
 def threshold_line(

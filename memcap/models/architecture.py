@@ -23,17 +23,11 @@ from memcap.models.network import Network, cell_names
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network's structure, apart from its weights.
+    """A network's structure, apart from its weights."""
 
-    Args:
-        model: cell, units, layers and read-out.
-        features: F.
-        outputs: O.
-    """
-
-    model: Model
-    features: int
-    outputs: int
+    model: Model  # cell, units, layers and read-out
+    features: int  # F
+    outputs: int  # O
 
     def network(self, key: Any = 0) -> Network:
         """Return a network with Flax's own initial weights."""

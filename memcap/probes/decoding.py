@@ -38,17 +38,12 @@ RANK = 1e-4  # least size of an input's directions, relative to the largest
 
 @dataclass(frozen=True)
 class ReadingPlan:
-    """The steps at which the state is read, and the lags to read.
+    """The steps at which the state is read, and the lags to read."""
 
-    first, end: steps at which it is read, [first, end).
-    lags: inputs k = 0 .. lags - 1 steps ago.
-    at: lag and length of the sequences.
-    """
-
-    first: int
-    end: int
-    lags: int
-    at: tuple[int, int]
+    first: int  # the first of these steps
+    end: int  # the one after the last
+    lags: int  # inputs k = 0 .. lags - 1 steps ago are read
+    at: tuple[int, int]  # lag and length of the sequences
 
 
 def reading_plan(net: Trained) -> ReadingPlan:

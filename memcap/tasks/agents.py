@@ -25,19 +25,12 @@ SESSIONS, TRIALS, SETTLED = 1 << 14, 100, 60  # drawn for `facts`; after SETTLED
 
 
 class Rates(NamedTuple):
-    """The rates by which an agent learns and chooses.
+    """The rates by which an agent learns and chooses."""
 
-    Args:
-        learn: share of the way that a value moves towards a reward of 0 or 1.
-        slope: log odds of a choice per difference of values.
-        repeat: log odds per trace of past choices, which is 1 if all were the same.
-        fade: share of the way that the trace moves towards a choice.
-    """
-
-    learn: float
-    slope: float
-    repeat: float
-    fade: float
+    learn: float  # share of the way that a value moves towards a reward of 0 or 1
+    slope: float  # log odds of a choice per difference of values
+    repeat: float  # log odds per trace of past choices, which is 1 if all were the same
+    fade: float  # share of the way that the trace moves towards a choice
 
 
 @dataclass(frozen=True)

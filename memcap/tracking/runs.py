@@ -147,16 +147,11 @@ def _tags(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 @dataclass
 class SeedGroup:
-    """Members that differ only in the seed, with the rows and curves of those that have ended.
+    """Members that differ only in the seed, with the rows and curves of those that have ended."""
 
-    Args:
-        run: their run.
-        to_come: number of members that have not ended.
-        is_partial: whether some ended in an earlier command, so that the group here is not complete.
-    """
-
-    run: Run
-    to_come: int = 0
+    run: Run  # their run
+    to_come: int = 0  # number of members that have not ended
+    # whether some ended in an earlier command, so that the group here is not complete
     is_partial: bool = False
     rows: list[dict[str, Any]] = field(default_factory=list)
     curves: list[Points] = field(default_factory=list)
