@@ -42,8 +42,8 @@ class Sample:
     state: str  # of the compilation caches, one of `STATES`
     wall: float  # seconds from process start to its end
     cpu: float  # seconds of CPU time, children included
-    # Seconds by phase, as far as the process can tell; the rest is the start of Python, and for `memcap train`
-    # its imports, Hydra, rows, weights and figure.
+    # Seconds by phase, as far as the process can tell; the rest is the start of Python, and for `memcap
+    # train` its imports, Hydra, rows, weights and figure.
     phases: dict[str, float]
 
     @property

@@ -54,12 +54,8 @@ class Gates:
         if init.spread is not None:
             forget = np.log(rng.uniform(1, init.spread, units))
             write = -forget
-        biases = {
-            "input": write,
-            "forget": forget,
-            "output": np.full(units, init.output),
-            "candidate": np.zeros(units),
-        }
+        biases = {"input": write, "forget": forget, "output": np.full(units, init.output)}
+        biases["candidate"] = np.zeros(units)
 
         def recurrent_blocks() -> list[np.ndarray]:
             gates = len(self.roles)
@@ -74,9 +70,8 @@ class Gates:
         drawn = {self.kernel: glorot(rng, features, len(self.roles) * units)}
         if self.recurrent is not None:
             gains = [init.gain if role == "candidate" else 1.0 for role in self.roles]
-            drawn[self.recurrent] = np.concatenate(
-                [gain * block for gain, block in zip(gains, recurrent_blocks(), strict=True)], 1
-            )
+            blocks = [gain * block for gain, block in zip(gains, recurrent_blocks(), strict=True)]
+            drawn[self.recurrent] = np.concatenate(blocks, 1)
         return drawn | {self.bias: np.concatenate([biases[role] for role in self.roles])}
 
     def resized(self, arrays: Arrays, units: int) -> Arrays:

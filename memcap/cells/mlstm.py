@@ -58,11 +58,8 @@ class MLSTM(MatrixCell):
         stabilizer = jax.lax.stop_gradient(jnp.maximum(log_keep, write))
         keep, write = jnp.exp(log_keep - stabilizer)[..., None], jnp.exp(write - stabilizer)[..., None]
         key = write * self.key_of(shifted) / math.sqrt(self.keys)
-        return (
-            add_outer(keep[..., None] * matrix, key, self.project(shifted, "value")),
-            keep * normalizer + key,
-            stabilizer,
-        )
+        matrix = add_outer(keep[..., None] * matrix, key, self.project(shifted, "value"))
+        return matrix, keep * normalizer + key, stabilizer
 
     def show(self, state: Any, shifted: Window) -> Value:
         """Return the result of `read`."""

@@ -131,17 +131,15 @@ class Noisy(Variant):
         seeds = _seeds([*jax.tree.leaves(carry), inputs])
         carry, hidden = super().__call__(carry, inputs)
         leaves, tree = jax.tree.flatten(carry)
-        return jax.tree.unflatten(
-            tree, [self._disturbed(leaf, seeds + k) for k, leaf in enumerate(leaves)]
-        ), hidden
+        disturbed = [self._disturbed(leaf, seeds + k) for k, leaf in enumerate(leaves)]
+        return jax.tree.unflatten(tree, disturbed), hidden
 
     def _disturbed(self, leaf: jax.Array, seeds: jax.Array) -> jax.Array:
         if not jnp.issubdtype(leaf.dtype, jnp.inexact):
             return leaf
         parts = 2 if jnp.iscomplexobj(leaf) else 1
-        drawn = jax.vmap(lambda seed: jax.random.normal(jax.random.key(seed), (parts, *leaf.shape[1:])))(
-            seeds
-        )
+        draw = jax.vmap(lambda seed: jax.random.normal(jax.random.key(seed), (parts, *leaf.shape[1:])))
+        drawn = draw(seeds)
         noise = lax.complex(drawn[:, 0], drawn[:, 1]) if parts == 2 else drawn[:, 0]
         return leaf + (self.size * noise).astype(leaf.dtype)
 
@@ -181,11 +179,10 @@ def _numbers(carry: Any) -> list[jax.Array]:
     parts: list[jax.Array] = []
     for leaf in jax.tree.leaves(carry):
         flat = leaf.reshape(len(leaf), -1)
-        parts += (
-            [flat.real, flat.imag]
-            if jnp.iscomplexobj(flat)
-            else [flat] * jnp.issubdtype(flat.dtype, jnp.floating)
-        )
+        if jnp.iscomplexobj(flat):
+            parts += [flat.real, flat.imag]
+        elif jnp.issubdtype(flat.dtype, jnp.floating):
+            parts.append(flat)
     return parts
 
 

@@ -64,9 +64,8 @@ class MLSTMConvolution(MLSTM):
 
     def gates_of(self, shifted: Window) -> list[Gate]:
         """Return the gates, which see query, key and value."""
-        return super().gates_of(
-            jnp.concatenate([self.project(shifted, name) for name in ("query", "key", "value")], -1)
-        )
+        seen = [self.project(shifted, name) for name in ("query", "key", "value")]
+        return super().gates_of(jnp.concatenate(seen, -1))
 
 
 class MLSTMGate(MLSTM):

@@ -58,13 +58,9 @@ def plot(all_needs: Sequence[Need], guest: str | None = None) -> Figure:
     figure = Figure(figsize=(width, height))
     panels = figure.subplots(len(COUNTS), 1)
     write_below(figure, text)
-    figure.subplots_adjust(
-        left=NAMES / width,
-        right=(NAMES + WIDE * len(places)) / width,
-        top=1 - (TITLE_HEIGHT + HEADS) / height,
-        bottom=below / height,
-        hspace=HEADS / high,
-    )
+    figure.subplots_adjust(left=NAMES / width, right=(NAMES + WIDE * len(places)) / width)
+    top = 1 - (TITLE_HEIGHT + HEADS) / height
+    figure.subplots_adjust(top=top, bottom=below / height, hspace=HEADS / high)
     figure.text(0.1 / width, 1 - 0.1 / height, TITLE, va="top", fontsize=12)
     for axes, name in zip(panels, COUNTS, strict=True):
         _head(axes, name, cells, list(places), guest)

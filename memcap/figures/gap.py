@@ -58,9 +58,8 @@ def gaps(rows: pl.DataFrame) -> list[Gap]:
 
 def _gap(rows: pl.DataFrame, point: Point) -> Gap:
     references, count = point.references, count_bytes(rows.filter(task=point.task.name), point)
-    hand_set, any_seed = (
-        None if units is None else count(units) for units in (references.constructed, point.u_exist)
-    )
+    known = references.constructed, point.u_exist
+    hand_set, any_seed = (None if units is None else count(units) for units in known)
     return Gap(point, references.least_bits / 8, hand_set, any_seed, in_numbers(point, "u90", count))
 
 
@@ -123,26 +122,21 @@ def _line(axes: Axes, k: int, gap: Gap) -> None:
     """Draw the marks of one task and network at height k; the first has the words of the legend."""
     end = gap.u90.units
     axes.plot([gap.floor, end], [k, k], color="#bbbbbb", lw=1.2, label="_gap", zorder=1)
-    axes.plot(
-        gap.floor, k, "|", color="black", ms=10, mew=2, label="_" * (k > 0) + "floor: no network has less"
-    )
+    hide = "_" * (k > 0)
+    axes.plot(gap.floor, k, "|", color="black", ms=10, mew=2, label=hide + "floor: no network has less")
     marks = (
         (gap.hand_set, "D", HAND_SET, "weights set by hand solve it"),
         (gap.any_seed, "o", ANY_SEED, "the narrowest net of which any seed passed"),
     )
     for value, marker, colour, words in marks:
         x = [] if value is None else [value]
-        axes.plot(
-            x, [k] * len(x), marker, color=colour, mfc="none", ms=7, label="_" * (k > 0) + words, zorder=3
-        )
+        axes.plot(x, [k] * len(x), marker, color=colour, mfc="none", ms=7, label=hide + words, zorder=3)
     x = [end] if gap.is_met else []
     words = "training: nine in ten seeds pass, with the 95 % interval"
-    axes.plot(x, [k] * len(x), "o", color=TRAINED, ms=4.5, label="_" * (k > 0) + words, zorder=4)
+    axes.plot(x, [k] * len(x), "o", color=TRAINED, ms=4.5, label=hide + words, zorder=4)
     if gap.is_met:
-        high = finite(gap.u90.high) or end
-        axes.plot(
-            [gap.u90.low or end, high], [k, k], color=TRAINED, lw=2.5, alpha=0.4, label="_interval", zorder=2
-        )
+        ends = [gap.u90.low or end, finite(gap.u90.high) or end]
+        axes.plot(ends, [k, k], color=TRAINED, lw=2.5, alpha=0.4, label="_interval", zorder=2)
         if not math.isfinite(gap.u90.high):
             axes.plot(BEYOND * end, k, ">", color=TRAINED, ms=4, alpha=0.4, label="_open_end")
     words = f"x {gap.times:,.0f}" if gap.times else f"> {number(end)} bytes"

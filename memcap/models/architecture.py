@@ -88,9 +88,8 @@ class Architecture:
     def resized(self, weights: dict[str, Any], units: int) -> dict[str, Any]:
         """Return this architecture's weights for another number of units: cropped, or padded with units that
         output zero and never learn; the cell must have `can_pad`."""
-        result = jax.tree.map(
-            lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.at_width(units).abstract_weights()
-        )
+        shapes = self.at_width(units).abstract_weights()
+        result = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
         for name in cell_names(self.model):
             for path, value in cell_class(self.model.cell).resized(weights[name], units).items():
                 _fit(result[name], path, value)
@@ -135,9 +134,8 @@ class Architecture:
     def unflatten(self, vector: Any) -> dict[str, Any]:
         """Return the nested dict of weights from a (P,) vector, NumPy's or JAX's, each leaf in its own
         dtype."""
-        return jax.tree.map(
-            lambda leaf, place: _whole(vector[place], leaf), self.abstract_weights(), self.places()
-        )
+        shapes, places = self.abstract_weights(), self.places()
+        return jax.tree.map(lambda leaf, place: _whole(vector[place], leaf), shapes, places)
 
 
 def _assign(tree: dict[str, Any], path: tuple[str, ...], value: np.ndarray) -> None:

@@ -78,11 +78,8 @@ def as_dict(result: Answer) -> dict[str, Any]:
     """Return the answer as plain values, for JSON. Missing numbers are null."""
     point, theory = result.point, result.references
     row = {} if point is None else columns(point)
-    ends = [
-        f"{name}{end}"
-        for name in ("u50", "u90", "u50_trained", "u90_trained")
-        for end in ("", "_low", "_high", "_censored")
-    ]
+    names, parts = ("u50", "u90", "u50_trained", "u90_trained"), ("", "_low", "_high", "_censored")
+    ends = [f"{name}{part}" for name in names for part in parts]
     beyond = None if point is None or result.units is None else point.stretched_at(result.units)
     return {
         "task": result.task.name,
@@ -379,9 +376,7 @@ def why(result: Answer) -> list[str]:
 
 def _measured(result: Answer, point: Point) -> list[str]:
     """Say what was measured at the lag itself."""
-    chosen = (
-        f" (best of {point.recipes}, chosen on the seeds that it is judged on)" if point.recipes > 1 else ""
-    )
+    chosen = f" (best of {point.recipes}, chosen on the seeds that it is judged on)" * (point.recipes > 1)
     lines = [
         f"Measured there: {plural(sum(point.runs), 'run')}, up to {point.seeds} seeds per width"
         f"{_from(result)}; recipe {point.recipe.name}{chosen}, learning rate {point.recipe.lr:g}, at"

@@ -137,9 +137,8 @@ class Agents(Task):
         number, total, squares = _moments(self)[trials].sum(0)
         chance = float(f"{(squares - total**2 / number).sum() / number.sum():.4g}")
         variables = self.values + self.habit
-        return Facts(
-            variables, variables * 0.5 * math.log2(1 / SHARE), chance, float(f"{SHARE * chance:.4g}")
-        )
+        bits = variables * 0.5 * math.log2(1 / SHARE)
+        return Facts(variables, bits, chance, float(f"{SHARE * chance:.4g}"))
 
 
 def _start(zero: Any, better: Any) -> Any:
@@ -165,8 +164,7 @@ def _moments(agent: Agents) -> Float[np.ndarray, "T 3 V"]:
     """Return, for each trial and each symbol seen there, its count in `SESSIONS` sessions, and the sums of
     the next choice's log odds and of their squares."""
     each = zip(*play(agent, SESSIONS, TRIALS, seed=1), strict=True)
-    moments = np.array(
-        [[np.bincount(s, weights, agent.vocabulary) for weights in (None, o, o**2)] for s, o in each]
-    )
+    counts = [[np.bincount(s, weights, agent.vocabulary) for weights in (None, o, o**2)] for s, o in each]
+    moments = np.array(counts)
     moments[SETTLED:] = moments[SETTLED:].mean(0)
     return moments

@@ -98,9 +98,8 @@ class Task(ABC):
     default_lag: ClassVar[int | None] = 8  # None: the object's `longest_lag`
     # whether a sequence has no end of its own: a longer one asks the same at every step
     stream: ClassVar[bool] = False
-    question: ClassVar[str] = (
-        ""  # what has to be remembered, in a user's words; "": not offered in plain words
-    )
+    # what has to be remembered, in a user's words; "": not offered in plain words
+    question: ClassVar[str] = ""
     asks: ClassVar[tuple[str, ...]] = ()  # the knobs that this user is asked for
 
     def __init_subclass__(cls) -> None:

@@ -91,12 +91,9 @@ def facts_of(task: Task, lag: int, length: int) -> Facts:
     limits = {"held": (0, math.inf), "bits": (0, math.inf), "chance": (0, most), "threshold": (0, most)}
     for name, (least, top) in limits.items():
         value = getattr(facts, name)
-        is_number = (
-            isinstance(value, (int, float, np.number))
-            and not isinstance(value, bool)
-            and math.isfinite(value)
-        )
-        if not (is_number and least <= value <= top) or (name == "threshold" and not value):
+        is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+        fits = is_number and math.isfinite(value) and least <= value <= top
+        if not fits or (name == "threshold" and not value):
             above = "above 0" if name == "threshold" else f"from {least}"
             to = f" and at most {top:g}" if math.isfinite(top) else ""
             what = f"a number {above}{to}, as {task.metric} is" if name in ("chance", "threshold") else ""
@@ -111,12 +108,8 @@ def check_keys(task: Task, draws: Sequence[Batch]) -> None:
     Raises:
         UserError: all draws are the same, and of several sequences.
     """
-    first = draws[0].inputs, draws[0].targets
-    same = all(
-        np.array_equal(one, other)
-        for each in draws[1:]
-        for one, other in zip(first, (each.inputs, each.targets), strict=True)
-    )
+    first, *others = [(draw.inputs, draw.targets) for draw in draws]
+    same = all(np.array_equal(*pair) for other in others for pair in zip(first, other, strict=True))
     if same and np.any(first[0] != first[0][:, :1]):
         raise wrong(
             task, "sample", "gives the same sequences for every key", "drawn by jax.random from `key`"

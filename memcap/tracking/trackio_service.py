@@ -69,19 +69,15 @@ class TrackioService:
             with self._strict():
                 run.finish()
         runs = f"trackio: {self.count} run{'s' * (self.count != 1)}"
-        return (
-            f"{runs} in project {self.target.project}, shown by: trackio show --project {self.target.project}"
-        )
+        project = self.target.project
+        return f"{runs} in project {project}, shown by: trackio show --project {project}"
 
     def _opened(self, run: Run) -> tuple[Any, int]:
         if run.id not in self.open:
             self.count += 1
             config = {**run.config, "id": run.id, "kind": run.kind, "tags": [*run.tags, *self.target.tags]}
-            options: dict[str, Any] = {
-                "name": f"{run.name} {run.id[-6:]}",
-                "config": config,
-                "group": self.target.group,
-            }
+            options: dict[str, Any] = {"name": f"{run.name} {run.id[-6:]}", "group": self.target.group}
+            options["config"] = config
             options |= {"resume": "allow", "embed": False, "auto_log_gpu": False, "auto_log_cpu": False}
             # In a context of its own, as otherwise trackio ends the run that is open.
             make = contextvars.copy_context().run
