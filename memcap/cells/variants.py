@@ -278,7 +278,6 @@ def _size(suffix: str) -> float | None:
 
 
 def _numbers_per_unit(cls: type[Cell], name: str) -> int:
-    """Return the number of floats in the carry of each unit."""
     make = cast(Callable[..., Cell], cls)
 
     def count(features: int) -> int:

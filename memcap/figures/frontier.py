@@ -60,7 +60,6 @@ def caption(points: Sequence[Point]) -> list[str]:
 
 
 def _recipes(label: str, line: Sequence[Point]) -> str:
-    """Name the recipes of one task, with the lags of each."""
     lags: dict[tuple[str, float, int], list[int]] = {}
     for p in line:
         lags.setdefault((p.recipe.name, p.recipe.lr, p.recipe.budget), []).append(p.lag)

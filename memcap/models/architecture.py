@@ -195,5 +195,4 @@ def _own_init(architecture: Architecture) -> Callable[[int], nnx.State]:
 
 @lru_cache(maxsize=16)
 def _own_carry(architecture: Architecture) -> Callable[[], dict[str, Any]]:
-    """Return a function that draws the initial value of a learned carry."""
     return jax.jit(lambda: nnx.to_pure_dict(nnx.state(architecture.network().initial_carry)))

@@ -73,7 +73,6 @@ def is_gate(name: str) -> bool:
 
 
 def _rows(name: str, values: np.ndarray) -> pl.DataFrame:
-    """Return a row per number of a map (T, U)."""
     step, unit = np.divmod(np.arange(values.size), values.shape[1])
     numbers = values.ravel().astype(np.float64)
     return pl.DataFrame({"what": name, "step": step, "unit": unit, "value": numbers})

@@ -89,7 +89,6 @@ def _widths(
 
 
 def _losses(curve: LossCurve) -> dict[str, Any]:
-    """Return the held-out losses of a data file by width."""
     means = [
         [w.units, _plain(w.mean), f"{plural(w.units, 'unit')}: loss {loss_text(w)}"] for w in curve.widths
     ]

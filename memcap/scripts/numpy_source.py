@@ -125,7 +125,6 @@ def _translate(task: Task, function: Any, functions: dict[str, str]) -> str:
 
 
 def _parse(source: Any, name: str) -> list[ast.stmt]:
-    """Return the statements of a function or a module."""
     try:
         return ast.parse(textwrap.dedent(inspect.getsource(source))).body
     except (OSError, TypeError, SyntaxError) as error:
@@ -374,7 +373,6 @@ def _is_of_numpy(value: Any) -> bool:
 
 
 def _is_plain(value: Any) -> bool:
-    """Return whether a value can be written as a literal."""
     if isinstance(value, (tuple, list)):
         return all(map(_is_plain, value))
     if isinstance(value, dict):

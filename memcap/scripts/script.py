@@ -251,7 +251,6 @@ def _by_memcap(framework: str) -> str:
 
 
 def _is_up_to(member: Member) -> bool:
-    """Tell whether the member is to be right at every lag up to its own."""
     return member.evaluation.until == "up_to"
 
 
@@ -295,7 +294,6 @@ def _window(member: Member) -> int | None:
 
 
 def _constants(member: Member) -> str:
-    """Write the script's constants."""
     task, recipe, rule = member.task, member.recipe, member.evaluation
     longer = task.stretched(member.lag, rule.stretch)
     sign = "least" if task.higher_is_better else "most"

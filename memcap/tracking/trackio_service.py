@@ -36,7 +36,6 @@ class TrackioService:
         warnings.simplefilter("always")
 
     def run(self, run: Run, points: Points, row: dict[str, Any] | None) -> None:
-        """Add points to a run; with `row` the run has ended."""
         opened, first = self._opened(run)
         for step, values in points.items():
             if step >= first:
@@ -50,11 +49,9 @@ class TrackioService:
                 opened.finish()
 
     def progress(self, values: dict[str, float]) -> None:
-        """Add a point to the study's run."""
         self._opened(self.target.study)[0].log(values)
 
     def result(self, table: list[dict[str, Any]], image: Path | None) -> None:
-        """Show a table and a picture in the study's run."""
         media: dict[str, Any] = {}
         if table:
             columns, data = table_parts(table)
@@ -64,7 +61,6 @@ class TrackioService:
         self._opened(self.target.study)[0].log(media)
 
     def close(self) -> str:
-        """End all runs. Return where to find them."""
         for run, _ in self.open.values():
             with self._strict():
                 run.finish()

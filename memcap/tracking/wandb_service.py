@@ -139,7 +139,6 @@ class WandbService:
         }
 
     def run(self, run: Run, points: Points, row: dict[str, Any] | None) -> None:
-        """Add points to a run; with `row` the run has ended."""
         opened = self._opened(run)
         there = opened.step  # steps that the server has, if the run is resumed
         for step, values in points.items():
@@ -152,11 +151,9 @@ class WandbService:
             opened.finish()
 
     def progress(self, values: dict[str, float]) -> None:
-        """Add a point to the study's run."""
         self._opened(self.target.study).log(values)
 
     def result(self, table: list[dict[str, Any]], image: Path | None) -> None:
-        """Show a table and a picture in the study's run."""
         media: dict[str, Any] = {}
         if table:
             columns, rows = table_parts(table)
@@ -167,7 +164,6 @@ class WandbService:
         self._opened(self.target.study).log(media)
 
     def close(self) -> str:
-        """End all runs. Return where to find them."""
         for run in self.open.values():
             run.finish()
         self.wandb.teardown()  # waits until W&B's own process has written all

@@ -135,7 +135,6 @@ def _few_units(nets: pl.DataFrame) -> Finding:
 
 
 def _one_unit(nets: pl.DataFrame) -> Finding:
-    """Judge nets of one unit, and LSTMs of four units at the same lags."""
     data = with_most_steps(nets)
     one = data.filter(units=1)
     four = data.filter(cell=LSTM, units=FEW_UNITS).join(one, "lag", "semi")
