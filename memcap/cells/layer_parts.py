@@ -192,11 +192,8 @@ PARTS = {
 
 
 def part(cls: type[Cell], suffix: str, name: str) -> tuple[type[Cell], dict[str, Any]]:
-    """Return the class that has the part, and the attributes that its subclass sets.
-
-    Raises:
-        UserError: this cell cannot have the part.
-    """
+    """Return the class that has the part, and the attributes that its subclass sets; raise UserError if this
+    cell cannot have the part."""
     for kind, whole, _, method, fields in PARTS[suffix]:
         if issubclass(cls, whole) and (not method or getattr(cls, method) is getattr(whole, method)):
             return kind, fields | ({"head": cls} if kind is Heads else {})

@@ -232,11 +232,8 @@ def _signed(cls: type[Cell], name: str) -> type[Signed]:
 
 
 def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
-    """Return the variant of a cell that a suffix names.
-
-    Raises:
-        UserError: there is no such variant, or not of this cell, or the cell has that suffix already.
-    """
+    """Return the variant of a cell that a suffix names; raise UserError if there is none, or not of this
+    cell, or the cell has that suffix already."""
     fields: dict[str, Any] = {"name": name, "__module__": cls.__module__}
     size, bits = _size(suffix), next((n for n in range(1, 17) if suffix == f"bits{n}"), None)
     if suffix == "bfloat16":

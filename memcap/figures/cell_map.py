@@ -36,11 +36,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def of_needs(all_needs: Sequence[Need], guest: str | None = None) -> Drawn:
-    """Draw known needs, with one cell, the guest, highlighted.
-
-    Raises:
-        UserError: there are none.
-    """
+    """Draw known needs, with one cell, the guest, highlighted; raise UserError if there are none."""
     if not all_needs:
         raise UserError("no rows: nothing to draw; train some, as in: memcap train sweeps=cell_map")
     return Drawn(plot(all_needs, guest), table(map(columns, all_needs)))

@@ -141,14 +141,8 @@ def studies() -> dict[str, Path]:
 
 
 def find(name: str) -> Reproduction:
-    """Import the paper of this name.
-
-    Args:
-        name: the name of a folder in this one, or `module:name` for a paper outside the package.
-
-    Raises:
-        UserError: there is no such paper, or it lacks a part.
-    """
+    """Import the paper of this name, a folder in this one, or `module:name` for a paper outside the package;
+    raise UserError if there is none, or if it lacks a part."""
     reproduction = FOLDER.find(name)
     if not isinstance(getattr(reproduction, "PAPER", None), Paper):
         raise UserError(

@@ -31,11 +31,7 @@ class Summary:
 
 def summarize(rows: pl.DataFrame, folder: Path) -> Summary:
     """Fit the frontier of a job, or of all jobs of a multirun, and draw the figure into folder/figures/,
-    unless there is only one width.
-
-    Raises:
-        UserError: the figure cannot be written.
-    """
+    unless there is only one width; raise UserError if that cannot be written."""
     points = tuple(frontier(rows))
     if rows.filter(IS_BY_LOSS).height:
         everything = store.read(folder)

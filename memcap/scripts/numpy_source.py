@@ -92,11 +92,8 @@ def draws_unseen(task: Task) -> bool:
 
 
 def _check_shapes(task: Task, name: str, text: str, lag: int) -> None:
-    """Run a function of the source once, and compare its arrays' shapes with those of the task.
-
-    Raises:
-        NoTwinError: it does not run, or returns arrays of other shapes.
-    """
+    """Run a function of the source once; raise NoTwinError if that fails, or its arrays' shapes are not those
+    of the task."""
     sizes = lag, task.length(lag), task.length(lag), 3
     wanted = jax.eval_shape(lambda key: getattr(task, name)(key, *sizes), jax.random.key(0))
     names: dict[str, Any] = {"np": np}

@@ -267,12 +267,8 @@ def _template(framework: str, **marks: bool) -> str:
 
 
 def _window(member: Member) -> int | None:
-    """Return the steps of a window, the first of which starts with the sequence; None if there is only one
-    window.
-
-    Raises:
-        UserError: windows have several lengths, or come with a curriculum or longer sequences.
-    """
+    """Return the steps of a window, the first of which starts with the sequence; None if there is only one.
+    Raise UserError if windows have several lengths, or come with a curriculum or longer sequences."""
 
     def draw() -> Batch:
         return member.task.sample(jax.random.key(0), member.lag, member.length, member.length, 1)

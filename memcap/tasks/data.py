@@ -154,11 +154,7 @@ class Data(Task):
         return self.file_content.steps - 1
 
     def shortest(self, lag: int) -> int:
-        """Count the steps that are seen.
-
-        Raises:
-            UserError: the file's sequences are shorter.
-        """
+        """Count the steps that are seen; raise UserError if the file's sequences are shorter."""
         steps = self.file_content.steps
         if isinstance(lag, int) and lag >= steps:
             raise UserError(

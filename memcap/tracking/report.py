@@ -31,11 +31,7 @@ class Report:
     left: int = 0  # number of members and results that no service has; 0 before the mirror has ended
 
     def write(self, path: Path) -> None:
-        """Write the report.
-
-        Raises:
-            OSError: it cannot be written.
-        """
+        """Write the report; raise OSError if it cannot be written."""
         path.parent.mkdir(parents=True, exist_ok=True)
         files.replace(path, json.dumps(asdict(self)).encode())
 
