@@ -65,15 +65,8 @@ def threshold_line(
     which: str = "u90",
     thresholds: Sequence[Threshold] | None = None,
 ) -> Line:
-    """Return the line of a threshold by lag, u90 filled and u50 open, which breaks where no width was enough.
-
-    Args:
-        name: written at its end.
-        points: of one task, by lag.
-        colour, marker: of the line.
-        which: "u50" or "u90".
-        thresholds: (N,) of the points, if not counted in units.
-    """
+    """Return the line of a threshold by lag, "u90" filled or "u50" open, which breaks where no width was
+    enough, of the points of one task; `thresholds` are theirs, (N,), if not counted in units."""
     if thresholds is None:
         thresholds = [getattr(p.fit, which) for p in points]
     widths = [math.nan if t.censored == "above" else t.units for t in thresholds]
@@ -101,14 +94,9 @@ def table(rows: Iterable[dict[str, Any]]) -> pl.DataFrame:
 def picture(
     panels: Sequence[Sequence[Panel]], title: str, caption: Sequence[str], key: Sequence[tuple[str, str]] = ()
 ) -> Figure:
-    """Draw rows of panels, with each line's name at its end, and the caption below.
-
-    Args:
-        panels: rows of equally many panels.
-        title: above all of them.
-        caption: paragraphs; see `rules` for the last ones.
-        key: the meaning of colours: texts and their colours, below the title.
-    """
+    """Draw rows of equally many panels, with each line's name at its end, and the paragraphs of the caption
+    below; `rules` gives the last ones. `key` says what colours mean, in texts with their colours, below the
+    title."""
     columns = len(panels[0])
     wide = WIDTHS[columns]
     names = [_wrapped(line.name) for row in panels for panel in row for line in panel.lines]

@@ -38,15 +38,9 @@ class Architecture:
         return _shapes(self)
 
     def init(self, init: Init | None, entropy: Sequence[int]) -> dict[str, Any]:
-        """Draw the weights: a nested dict of NumPy arrays, each of its parameter's dtype.
-
-        Args:
-            init: gate biases and gains; None: the cell's own initialiser.
-            entropy: non-negative integers that seed the draw.
-
-        Raises:
-            UserError: `init` is given for a cell whose gates memcap doesn't know.
-        """
+        """Draw the weights, a nested dict of NumPy arrays, each of its parameter's dtype, by gate biases and
+        gains, or by the cell's own initialiser; `entropy` are non-negative integers that seed the draw. Raise
+        UserError if `init` is given for a cell whose gates memcap doesn't know."""
         rng = np.random.default_rng(entropy)
         cell = cell_class(self.model.cell)
         if init is None and cell.has_own_init:

@@ -99,12 +99,7 @@ def explained(fitted: Half, held_out: Half) -> np.ndarray:
 
 def memory(halves: Sequence[Half], lags: int) -> tuple[np.ndarray, np.ndarray]:
     """Return r^2 (K, D) by lag and coordinate with the null subtracted, and the null; both are means over the
-    two halves' roles.
-
-    Args:
-        halves: two; the first half of their targets is real, the second shuffled.
-        lags: K.
-    """
+    two halves' roles. The first half of the halves' targets is real, the second shuffled."""
     both = np.mean([explained(halves[0], halves[1]), explained(halves[1], halves[0])], 0)
     real, null = both.reshape(2, lags, -1)
     return (real - null) / (1 - null), null

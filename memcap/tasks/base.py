@@ -285,13 +285,9 @@ def fano(error: float, symbols: int) -> float:
 
 
 def information_floor(task: Task, facts: Facts, bits_per_unit: int) -> int:
-    """Return the fewest units whose carry has the least bits: a hard limit, far below what training finds.
-
-    Args:
-        task, facts: as of `least_bits`.
-        bits_per_unit: bits of carry per unit, 32 for each float32 number. 0 if the carry does not grow with
-            the width; then the result is 1.
-    """
+    """Return the fewest units whose carry has the least bits (`least_bits`): a hard limit, far below what
+    training finds. A unit has 32 bits for each float32 number; if the carry does not grow with the width, 0,
+    and the result is 1."""
     return max(1, math.ceil(least_bits(task, facts) / bits_per_unit)) if bits_per_unit else 1
 
 
