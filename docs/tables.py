@@ -857,12 +857,15 @@ def sizes_of_keys() -> str:
     heads = {"mqar": "recall of 4 pairs", "parity": "parity of 16 bits"}
     heads |= {"word_problem": "product of 13 permutations", "copy": "copy of 8, lag 4"}
     heads["delay_line"] = "delay line of 8"
-    size = pl.col("cell").str.extract(r"key(\d+)").cast(int).fill_null(MatrixCell.keys).alias("K")
+    cell = pl.col("cell")
     rows = rows_of("keys").with_columns(
-        size, pl.col("cell").str.extract(r"(\w+)"), bytes=4 * pl.col("carry_numbers")
+        cell.str.extract(r"(\w+)"),
+        K=cell.str.extract(r"key(\d+)").cast(int).fill_null(MatrixCell.keys),
+        heads=cell.str.extract(r"heads(\d+)").cast(int).fill_null(1),
+        bytes=4 * pl.col("carry_numbers"),
     )
     lines = []
-    for (task, cell, keys), own in rows.group_by("task", "cell", "K"):
+    for (task, name, *sizes), own in rows.group_by("task", "cell", "K", "heads"):
         widths = own.group_by("bytes").agg("solved", "steady").sort("bytes").rows(named=True)
         counts = {
             verdict: ", ".join(
@@ -871,9 +874,9 @@ def sizes_of_keys() -> str:
             for verdict in ("solved", "steady")
         }
         longer = counts["steady"] if task in ("parity", "word_problem") else ""
-        lines.append((str(task), f"`{cell}`", keys, counts["solved"], longer, f"{own['best'].max():.2f}"))
-    lines.sort(key=lambda line: (list(heads).index(line[0]), line[1:3]))
-    head = ("task", "cell", "K", "bytes: nets that pass", "also 4 times as long", "best score")
+        lines.append((str(task), f"`{name}`", *sizes, counts["solved"], longer, f"{own['best'].max():.2f}"))
+    lines.sort(key=lambda line: (list(heads).index(line[0]), line[1:4]))
+    head = ("task", "cell", "K", "heads", "bytes: nets that pass", "also 4 times as long", "best score")
     return table(head, [(heads[task], *line) for task, *line in lines])
 
 

@@ -22,16 +22,11 @@ def unchanged(carry: Any, step: jax.Array, operands: Any) -> Any:
 
 
 class Trace(NamedTuple):
-    """A run with all its states. T steps, B sequences.
+    """A run with all its states. T steps, B sequences."""
 
-    outputs: (T, B, O), logits or values.
-    hidden: (T, B, H), the hidden state of the last layer, which the read-out sees.
-    carries: the state after each step, a pytree of arrays (T, B, ...).
-    """
-
-    outputs: np.ndarray
-    hidden: np.ndarray
-    carries: Any
+    outputs: np.ndarray  # (T, B, O), logits or values
+    hidden: np.ndarray  # (T, B, H), the hidden state of the last layer, which the read-out sees
+    carries: Any  # the state after each step, a pytree of arrays (T, B, ...)
 
 
 class Trained:
@@ -42,7 +37,6 @@ class Trained:
         weights: nested dict of arrays, as `Architecture.build` takes it.
 
     Attributes:
-        member, weights: the arguments.
         network: the Flax module (`memcap.models.network.Network`).
     """
 

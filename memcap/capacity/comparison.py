@@ -45,11 +45,6 @@ class Shift:
     # censored; "open": nothing is known, because both are
     bound: Bound
 
-    @property
-    def sure(self) -> bool:
-        """True if the interval excludes 1, so that the studies differ."""
-        return self.low > 1 or self.high < 1
-
 
 @dataclass(frozen=True)
 class Pair:

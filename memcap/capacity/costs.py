@@ -69,9 +69,8 @@ def costs(points: Iterable[Point]) -> list[Cost]:
     sorted by name."""
     ordered = sorted((p for p in points if p.measured), key=family)
     groups = [(name, list(group)) for name, group in groupby(ordered, key=family)]
-    return [
-        _cost(name, group) for name, group in groups if len(group) > 2 and len(set(map(content, group))) > 1
-    ]
+    wide = [(name, group) for name, group in groups if len(set(map(content, group))) > 1]
+    return [_cost(name, group) for name, group in wide if len(group) > 2]
 
 
 def _cost(name: str, points: Sequence[Point]) -> Cost:

@@ -122,7 +122,6 @@ def _verdict(at: At, task: Task, until: str) -> tuple[At, tuple[str, str]]:
 
 
 def _point(row: dict[str, Any], at: At, confidence: float, fits: Memo) -> Point:
-    """Return the point of one recipe at one task and lag, from its aggregated rows."""
     task = task_of(row["task"], row["knobs"])
     verdict, (count, steps) = _verdict(at, task, row["evaluation_until"])
     passed, solved = row[count], row["solved"]

@@ -16,7 +16,8 @@ class DeltaProduct(SignedDeltaNet):
     arXiv 2502.10297, with eigenvalues in [-1, 1]. The carry is S (K, U), as in the paper, and the last input;
     states between the writes of a step are not carried.
 
-    Also left out: the factor of the gated variant. With `writes = 1` it is `signed_delta_net`.
+    Also left out: the factor of the gated variant; the convolution and the output gate, which
+    `delta_product+conv4+gate` has (memcap/cells/layer_parts.py). With `writes = 1` it is `signed_delta_net`.
     """
 
     name: ClassVar[str] = "delta_product"
@@ -24,7 +25,7 @@ class DeltaProduct(SignedDeltaNet):
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
-        start, features = nnx.initializers.lecun_normal(batch_axis=(0,)), 2 * in_features
+        start, features = nnx.initializers.lecun_normal(batch_axis=(0,)), self.kernel_inputs * in_features
         self.key = nnx.Param(start(rngs.params(), (self.writes, features, self.keys)))
         self.value = nnx.Param(start(rngs.params(), (self.writes, features, hidden_features)))
 
@@ -34,6 +35,8 @@ class DeltaProduct(SignedDeltaNet):
 
     def update(self, state: Any, shifted: Window) -> Any:
         """Return the state after all writes, one after another."""
-        for gate, key, value in zip(self.gates_of(shifted), self.key[...], self.value[...], strict=True):
-            state = self.write(state, self.at_length(shifted @ key), shifted @ value, [gate])
+        kernels = self.kernel_of("key"), self.kernel_of("value")
+        for gate, key, value in zip(self.gates_of(shifted), *kernels, strict=True):
+            key = self.at_length(self.activate(shifted @ key))
+            state = self.write(state, key, self.activate(shifted @ value), [gate])
         return state

@@ -9,10 +9,10 @@
     +heads2  two such matrices side by side, each with keys, values, gates and weights of its own; 2 to 16.
              U is the size of a value of each head, so the state has H K U numbers. After the other parts
 
-So `delta_net+conv4`, `gla+conv4+gate`, `gated_delta_net+conv4+gate+rate` and `mamba2+conv4+gate+skip` are the
-published layers, but for what the page of cells lists (docs/cell_map.md). Parts of mLSTM and sLSTM are in
-xlstm_parts.py. Held against NumPy recurrences that are written from the code of flash-linear-attention, mamba
-and xlstm (tests/cells/test_layer_parts.py).
+So `delta_net+conv4`, `gla+conv4+gate`, `delta_product+conv4+gate`, `gated_delta_net+conv4+gate+rate` and
+`mamba2+conv4+gate+skip` are the published layers, but for what the page of cells lists (docs/cell_map.md).
+Parts of mLSTM and sLSTM are in xlstm_parts.py. Held against NumPy recurrences that are written from the code
+of flash-linear-attention, mamba and xlstm (tests/cells/test_layer_parts.py).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from memcap.cells.base import Cell, Inputs, Step
+from memcap.cells.delta_product import DeltaProduct
 from memcap.cells.gated_delta_net import GatedDeltaNet
 from memcap.cells.mamba2 import MOST_RATE, Mamba2
 from memcap.cells.matrix import Gate, MatrixCell, Value, Window, rms_norm
@@ -53,17 +54,24 @@ class Convolution(MatrixCell):
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
         for name in KERNELS:
-            width = getattr(self, name)[...].shape[-1]
-            setattr(self, f"{name}_taps", conv_param(rngs, self.window, self.window, width))
+            *writes, _, width = getattr(self, name)[...].shape
+            setattr(self, f"{name}_taps", conv_param(rngs, self.window, *writes, self.window, width))
             if self.conv_bias:
                 setattr(self, f"{name}_bias", conv_param(rngs, self.window, width))
 
     def project(self, shifted: Window, name: str) -> Float[Array, "*T B N"]:
         """Return SiLU of the convolution."""
-        # As one kernel of all inputs of the window, which takes half the time.
-        kernel = getattr(self, f"{name}_taps")[...][:, None] * getattr(self, name)[...]
-        summed = shifted @ kernel.reshape(shifted.shape[-1], -1)
-        return jax.nn.silu(summed + getattr(self, f"{name}_bias")[...] if self.conv_bias else summed)
+        summed = shifted @ self.kernel_of(name)
+        return self.activate(summed + getattr(self, f"{name}_bias")[...] if self.conv_bias else summed)
+
+    def kernel_of(self, name: str) -> Float[Array, "*W F4 N"]:
+        """Return map and convolution as one kernel of all inputs of the window, which takes half the time."""
+        kernel = getattr(self, f"{name}_taps")[...][..., None, :] * super().kernel_of(name)[..., None, :, :]
+        return kernel.reshape(*kernel.shape[:-3], -1, kernel.shape[-1])
+
+    def activate(self, projected: Float[Array, "*T B N"]) -> Float[Array, "*T B N"]:
+        """Return its SiLU."""
+        return jax.nn.silu(projected)
 
     def gates_of(self, shifted: Window) -> list[Gate]:
         """Return the gates, which see only the last input."""
@@ -166,6 +174,7 @@ WINDOWS = range(2, 17)
 PARTS = {
     "gate": [
         Part(OutputGate, MatrixCell, WRITES_ONCE, "update", {}),
+        Part(OutputGate, DeltaProduct, "delta_product", "update", {}),
         Part(MLSTMGate, MLSTM, "mlstm", None, {}),
     ],
     "skip": [
@@ -176,6 +185,7 @@ PARTS = {
     **{
         f"conv{n}": [
             Part(Convolution, MatrixCell, WRITES_ONCE, "update", {"window": n}),
+            Part(Convolution, DeltaProduct, "delta_product", "update", {"window": n}),
             Part(MLSTMConvolution, MLSTM, "mlstm", None, {"window": n}),
             Part(SLSTMConvolution, SLSTM, "slstm before a variant of its carry", "__call__", {"window": n}),
         ]

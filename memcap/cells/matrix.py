@@ -96,7 +96,15 @@ class MatrixCell(Cell):
 
     def project(self, shifted: Window, name: str) -> Float[Array, "*T B N"]:
         """Return a query, key or value before normalisation."""
-        return shifted @ getattr(self, name)[...]
+        return self.activate(shifted @ self.kernel_of(name))
+
+    def kernel_of(self, name: str) -> Float[Array, "*W F2 N"]:
+        """Return the kernel that makes queries, keys or values; of several writes, one for each."""
+        return getattr(self, name)[...]
+
+    def activate(self, projected: Float[Array, "*T B N"]) -> Float[Array, "*T B N"]:
+        """Return a query, key or value, given the product of inputs and kernel: this product."""
+        return projected
 
     def gates_of(self, shifted: Window) -> list[Gate]:
         """Return the gates before their nonlinearities; none if the cell has none."""

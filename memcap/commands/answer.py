@@ -58,7 +58,6 @@ NOBODY = "--task: not given, and nobody can be asked; give both: memcap answer -
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the options that ask, those that name rows, and those that say how to print."""
     about = "name of a task, as in `memcap tasks`; without it you are asked what to remember"
     parser.add_argument("--task", help=about)
     parser.add_argument("--lag", type=steps, help="time steps (default for data: all of a sequence)")

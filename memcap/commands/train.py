@@ -37,7 +37,6 @@ Then: memcap frontier, memcap figure frontier, memcap answer
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Pass all words to Hydra, also those that begin with a dash: none is an option of memcap."""
     parser.prefix_chars = ""
     parser.add_argument("overrides", nargs=REMAINDER)
 

@@ -105,7 +105,6 @@ def _points(grid: Grid) -> Iterator[dict[str, Any]]:
 
 
 def _placed(base: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:
-    """Put one point's values into their fields of the base config."""
     values = {k: dict(v) if isinstance(v, dict) else v for k, v in base.items()}
     if "task" in point and point["task"] != values["task"]["name"]:
         usual = task_defaults(values["task"]["name"])

@@ -137,7 +137,6 @@ def _makes_all_jobs_at_once(config: DictConfig) -> bool:
 
 
 def _multirun(config: DictConfig, composer: Composer) -> Iterable[Job]:
-    """Yield the jobs of a multirun, each composed in its turn."""
     loader = GlobalHydra.instance().config_loader()
     for overrides in expand(config.hydra.sweeper.params, typed_overrides(config), loader):
         signals.look()
@@ -216,9 +215,8 @@ def main(arguments: Sequence[str]) -> list[Path]:
                 _print_job(parsed)
                 return []
             with Session(shlex.join(["memcap", "train", *arguments])) as CheckMembers.session:
-                hydra.main(config_path=str(root() / "conf"), config_name="config", **_options())(
-                    CheckMembers.session
-                )()
+                run = hydra.main(config_path=str(root() / "conf"), config_name="config", **_options())
+                run(CheckMembers.session)()
     except RecursionError as error:
         if CheckMembers.session.ledger.expected:  # then all configs had been read
             raise

@@ -89,7 +89,6 @@ class Composer:
 
 
 def _override_dirname(overrides: Sequence[Override], options: DictConfig) -> str:
-    """Return `hydra.job.override_dirname`, a folder's name made from the overrides."""
     lines = sorted(
         str(each.input_line) for each in overrides if each.key_or_group not in options.exclude_keys
     )

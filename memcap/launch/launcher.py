@@ -120,7 +120,6 @@ class PopulationLauncher(Launcher):
     def _run_hydra_job(
         self, overrides: Sequence[str], number: int, result: pl.DataFrame | Exception
     ) -> JobReturn:
-        """Run a trained job as Hydra does."""
         try:
             config = self.composer.config(overrides)
         except (HydraException, OmegaConfBaseException, UserError) as error:

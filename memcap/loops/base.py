@@ -123,11 +123,8 @@ class Loop:
 
     def row_columns(self, side_by_side: bool) -> dict[str, str]:
         """Return the columns batching, scan and kernel, which named the loop before the column `loop` did."""
-        return {
-            "batching": "vmap" if side_by_side else "map",
-            "scan": "scan" if side_by_side else "loop",
-            "kernel": "xla",
-        }
+        batching, scan = ("vmap", "scan") if side_by_side else ("map", "loop")
+        return {"batching": batching, "scan": scan, "kernel": "xla"}
 
     def run(self, cell: Cell, carry: Carry, over: Pass) -> CarryAndOutputs:
         """Run a cell over the first `over.length` of T steps.

@@ -53,15 +53,9 @@ class Terms(NamedTuple):
 
 @singledispatch
 def terms(cell: Any, state: Any, shifted: Float[Array, "T B F2"], resets: Bool[Array, " T"] | None) -> Terms:
-    """Return the terms of T steps.
-
-    Args:
-        cell: a cell whose class is registered.
-        state: the cell's state before the first step, without the last input.
-        shifted: each step's input, and the previous one.
-        resets: steps before which the state is set to zero; None: none. The loop itself sets S and the last
-            input.
-    """
+    """Return the terms of T steps of a cell whose class is registered, from a state without the last input.
+    `shifted` is each step's input, and the previous one; before `resets` the state is set to zero. The loop
+    itself sets S and the last input."""
     raise NotImplementedError(f"{type(cell).__name__} has no terms")
 
 
@@ -163,7 +157,6 @@ def _(cell: MLSTM, read: Any, scale: Any) -> jax.Array:
 
 @state_of.register
 def _(cell: MLSTM, matrix: Any, scale: Any) -> Any:
-    """Return C, n and m."""
     return matrix[..., :-1], matrix[..., -1], scale
 
 

@@ -48,8 +48,7 @@ def lstm_while(
             As rows of the recurrent product, the read-out costs next to nothing. It needs one window,
             `factor` None: at a window's start, the h that is read out is not the h that flows on.
         carry: (c, h), each (U, B), the state before the first step.
-        over: the `core` of a pass.
-        factor: the pass's `carry_factor`.
+        over, factor: the `core` of a pass, and its `carry_factor`.
 
     Returns:
         The carry (c, h) after `length` steps; and, of a pass that returns sequences, the hidden states

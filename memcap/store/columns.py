@@ -43,11 +43,8 @@ def _knobs(cls: Any, without: Collection[str] = ()) -> Columns:
     """Return a column for each knob of a dataclass."""
     hints = get_type_hints(cls)
     kinds = {f.name: (*get_args(hints[f.name]), hints[f.name])[0] for f in fields(cls)}
-    return {
-        f.name: RowColumn(DTYPES[kinds[f.name]], f.metadata["doc"], f.metadata)
-        for f in fields(cls)
-        if f.name not in without
-    }
+    own = [f for f in fields(cls) if f.name not in without]
+    return {f.name: RowColumn(DTYPES[kinds[f.name]], f.metadata["doc"], f.metadata) for f in own}
 
 
 STEPS = {"at_least": 1, "at_most": LONGEST}

@@ -284,7 +284,6 @@ def _digits(file: IO[bytes], place: int) -> bytes:
 
 
 def _sync(folder: Path) -> None:
-    """Sync the names of a folder's files to disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -122,11 +122,7 @@ class StudyWriter(Listener):
 
     A shard belongs to one run of one job: its name has the job's token, so that two jobs in one folder, even
     of the same members, never write the same file. Readers take one row per key. Without a folder only rows
-    are collected, without weights and curves.
-
-    Args:
-        progress: the job's counts; its study and token name the files.
-        checkpoints: the job's checkpoints; None: no states are wanted.
+    are collected, without weights and curves; without checkpoints no states are wanted.
     """
 
     def __init__(self, progress: JobProgress, checkpoints: Checkpoints | None = None):

@@ -348,11 +348,7 @@ def interval(
     both = weights, np.where(possible, weights, 0.0)
     mass, part = (np.cumsum(each[..., order], axis=-1) for each in both)
     tail = (1 - confidence) / 2
-    ranks = [
-        (mass < tail).sum(axis=-1),
-        (part < part[..., -1:] / 2).sum(axis=-1),
-        (mass < 1 - tail).sum(axis=-1),
-    ]
+    ranks = (each.sum(axis=-1) for each in (mass < tail, part < part[..., -1:] / 2, mass < 1 - tail))
     low, middle, high = (np.exp2(log_units[order[np.minimum(rank, order.size - 1)]]) for rank in ranks)
     least, most = float(post.widths[0]), float(post.widths[-1])
     every, none = np.all(post.solved == post.runs, axis=-1), np.all(post.solved == 0, axis=-1)
@@ -389,17 +385,12 @@ def probability(post: Posterior, units: ArrayLike) -> Floats:
     return logistic(post.slope * (np.log2(x)[..., None] - post.mu)) @ (post.weights @ (1 - post.lapse))
 
 
-def fit(units: ArrayLike, solved: ArrayLike, runs: ArrayLike, confidence: float = 0.95) -> Fit:
-    """Fit everything that is reported about one task and lag. Arguments and errors are those of `posterior`
-    and `threshold`, for one study.
+def fit_of(post: Posterior, confidence: float = 0.95) -> Fit:
+    """Fit everything that is reported about one task and lag, given the posterior of one study, else raise
+    ValueError.
 
     Example: units 4 5 6 7 8, solved 0 0 3 7 8 of 8 each -> u_exist 6, bracket (5, 8), u50 6.1, u90 6.8.
     """
-    return fit_of(posterior(units, solved, runs), confidence)
-
-
-def fit_of(post: Posterior, confidence: float = 0.95) -> Fit:
-    """Fit as `fit` does, given the posterior; raise ValueError if it is of more than one study."""
     if post.solved.ndim != 1:
         raise ValueError(f"solved {post.solved.shape}: must be one study; use interval for many")
     none, any_solved = post.widths[post.solved == 0], post.widths[post.solved > 0]

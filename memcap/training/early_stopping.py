@@ -101,12 +101,11 @@ class EarlyStopping(Verdicts):
 
     def wants_evaluation(self, step: int, train_score: float) -> bool:
         """Return whether to evaluate on held-out sequences after a chunk that ended at `step`."""
-        if self.solved is not None:
-            return self.running and (
-                step % (RARELY * self.member.evaluation.every) == 0 or self._at_end(step)
-            )
-        is_near = near(self.member.task, train_score, self.member.facts.threshold)
-        return self.running and (is_near or self._at_end(step))
+        if self.solved is None:
+            is_due = near(self.member.task, train_score, self.member.facts.threshold)
+        else:
+            is_due = step % (RARELY * self.member.evaluation.every) == 0
+        return self.running and (is_due or self._at_end(step))
 
     def update(self, step: int, score: float | None, loss: float = math.nan) -> None:
         """Decide after a chunk; `score`: held-out score, None if it was not evaluated.

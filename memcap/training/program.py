@@ -50,10 +50,8 @@ def lengths(member: Member) -> tuple[int, int]:
 
 def loop_of(spec: TrainSpec, steps: int, engine: Engine) -> loops.Choice:
     """Choose the loop over time for members of this spec, with training sequences of up to `steps` steps."""
-    request = loops.Request(
-        cell_class(spec.architecture.model.cell), jax.default_backend(), _has_windows(spec.task, steps)
-    )
-    return loops.choose(engine.loop, request)
+    cell, windows = cell_class(spec.architecture.model.cell), _has_windows(spec.task, steps)
+    return loops.choose(engine.loop, loops.Request(cell, jax.default_backend(), windows))
 
 
 def loop_version(trainer: Trainer) -> str:
@@ -241,12 +239,8 @@ def needed_memory(program: Program, train_chunk: Any, evaluate: Any) -> float:
 
     def planned(executable: Any) -> float:
         plan = executable.memory_analysis()
-        return (
-            plan.temp_size_in_bytes
-            + plan.argument_size_in_bytes
-            + plan.output_size_in_bytes
-            - plan.alias_size_in_bytes
-        )
+        outside = plan.argument_size_in_bytes + plan.output_size_in_bytes - plan.alias_size_in_bytes
+        return plan.temp_size_in_bytes + outside
 
     leaves = jax.tree.leaves(program.example()[0])  # while an evaluation runs, all states stay
     resident = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves) / program.devices
@@ -257,8 +251,7 @@ def needed_memory(program: Program, train_chunk: Any, evaluate: Any) -> float:
 def device_memory() -> float:
     """Return the bytes that a program may take on each device; infinite if a device such as a CPU reports
     none. Memory that was in use at the first call belongs to others; our own programs free theirs."""
-    all_stats = [
-        stats for device in jax.local_devices() if (stats := device.memory_stats()) and "bytes_limit" in stats
-    ]
-    free = [MEMORY_FRACTION * stats["bytes_limit"] - stats.get("bytes_in_use", 0) for stats in all_stats]
+    found = [device.memory_stats() or {} for device in jax.local_devices()]
+    known = [stats for stats in found if "bytes_limit" in stats]
+    free = [MEMORY_FRACTION * stats["bytes_limit"] - stats.get("bytes_in_use", 0) for stats in known]
     return max(1.0, min(free, default=math.inf))

@@ -224,11 +224,8 @@ class Queue:
 
     def _group(self, program: Program) -> Group:
         """Return the group of a program, which may have fewer lanes than planned if memory is short."""
-        return next(
-            group
-            for group, programs in self.programs.items()
-            if any(each.trainer == program.trainer for each in programs)
-        )
+        trainers = {group: [each.trainer for each in programs] for group, programs in self.programs.items()}
+        return next(group for group, theirs in trainers.items() if program.trainer in theirs)
 
     # Members
 

@@ -60,20 +60,14 @@ class EvalOperands(NamedTuple):
 
 
 class TrainState(NamedTuple):
-    """State of one member in training.
+    """State of one member in training."""
 
-    `params` and each moment of Adam in `opt_state` are flat (P,) vectors, so that few, large operations are
-    compiled. `curriculum` is a `CurriculumState`, or () without one. The others are scalars: `active` turns
-    false once the loss or a weight is not finite; `train_score` is a running mean over about 10 steps, NaN
-    until a curriculum reaches the member's lag.
-    """
-
-    params: Any
+    params: Any  # a flat (P,) vector, as is each moment of Adam, so that few, large operations are compiled
     opt_state: Any
-    step: Any
-    active: Any
-    train_score: Any
-    curriculum: Any = ()
+    step: Any  # scalar, as are the next two
+    active: Any  # turns false once the loss or a weight is not finite
+    train_score: Any  # running mean over about 10 steps; NaN until a curriculum reaches the member's lag
+    curriculum: Any = ()  # a `CurriculumState`, or () without one
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,13 @@ from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 
 F, U, K, B, T = 3, 5, 16, 2, 7
-LAYERS = ("delta_net+conv4", "gated_delta_net+conv4+gate+rate", "gla+conv4+gate", "mamba2+conv4+gate+skip")
+LAYERS = (
+    "delta_net+conv4",
+    "gated_delta_net+conv4+gate+rate",
+    "gla+conv4+gate",
+    "mamba2+conv4+gate+skip",
+    "delta_product+conv4+gate",
+)
 XLSTM = ("mlstm+conv4+gate+skip", "mlstm+conv4+skip+gate", "slstm+conv4")
 
 
@@ -38,7 +44,9 @@ def l2_norm(x):
 
 def short_convolution(x, kernel, taps, bias=0.0):
     """(T, N): project, then convolve each channel causally over time, as torch.nn.Conv1d with groups=N does,
-    whose last tap is of the last step; SiLU."""
+    whose last tap is of the last step; SiLU. Of several writes (T, W, N)."""
+    if kernel.ndim == 3:
+        return np.stack([short_convolution(x, *each) for each in zip(kernel, taps, strict=True)], 1)
     projected = x @ kernel
     padded = np.concatenate([np.zeros((len(taps) - 1, taps.shape[1])), projected])
     torch_taps = taps[::-1]
@@ -47,7 +55,7 @@ def short_convolution(x, kernel, taps, bias=0.0):
 
 def published(name, w, x):
     """(T, U) of one sequence (T, F) by the layer before its output projection: FLA's layers/delta_net.py,
-    gated_deltanet.py, gla.py; mamba_ssm/modules/mamba2.py, `step`."""
+    gated_deltanet.py, gla.py, gated_deltaproduct.py; mamba_ssm/modules/mamba2.py, `step`."""
     q, k, v = (
         short_convolution(x, w[part], w[f"{part}_taps"], w.get(f"{part}_bias", 0.0))
         for part in ("query", "key", "value")
@@ -63,6 +71,10 @@ def published(name, w, x):
         elif name.startswith("gla"):
             state = np.exp(np.log(sigmoid(gates[t])) / 16)[:, None] * state + np.outer(k[t], v[t])
             out.append(rms_norm(q[t] @ state) * silu(z[t]))
+        elif name.startswith("delta_product"):
+            for key, value, gate in zip(map(l2_norm, k[t]), v[t], gates[t], strict=True):
+                state = state + np.outer(key, 2 * sigmoid(gate) * (value - key @ state))
+            out.append(rms_norm(l2_norm(q[t]) @ state) * silu(z[t]))
         else:
             key, query, beta = l2_norm(k[t]), l2_norm(q[t]), sigmoid(gates[t, 0])
             if name.startswith("gated"):
@@ -172,7 +184,7 @@ def test_accelerators_leave_a_step_of_its_own_to_the_loop_for_any_cell(name, par
         ("mlstm+rate", "gated_delta_net"),
         ("slstm+gate", "a cell with a matrix"),
         ("slstm+bfloat16+conv4", "a cell with a matrix"),
-        ("delta_product+conv4", "a cell with a matrix"),
+        ("delta_product+skip", "mamba2"),
         ("gla+skip", "mamba2"),
         ("delta_net+rate", "gated_delta_net"),
     ],

@@ -515,7 +515,8 @@ def test_a_script_of_a_task_without_a_twin_draws_by_memcap(framework, tmp_path, 
     assert 'memcap.tasks.task_class("my_module:Sorted")(symbols=3' in text.replace("'", '"')
     for large, small in ((" = 1024, ", " = 64, "), (" = 2048, ", " = 64, ")):
         text = text.replace(large, small)
-    assert run(text, framework, tmp_path).startswith(("SOLVED after", "NOT SOLVED"))
+    if framework == "flax":  # what draws is the same in each
+        assert run(text, framework, tmp_path).startswith(("SOLVED after", "NOT SOLVED"))
 
 
 @pytest.mark.slow
