@@ -155,8 +155,7 @@ def defaults(cls: Any) -> dict[str, Any]:
 
 
 def typed(cls: type[T], values: Mapping[str, Any], where: str) -> T:
-    """Build the frozen dataclass `cls` from plain values; UserError names an unknown key, a wrong type or a
-    value out of range."""
+    """Build a dataclass from plain values; refuse an unknown key, a wrong type, a value out of range."""
     items = tuple((key, type(value), value) for key, value in values.items())
     try:
         return _typed(cls, items, where)
@@ -166,8 +165,7 @@ def typed(cls: type[T], values: Mapping[str, Any], where: str) -> T:
 
 @lru_cache(maxsize=4096)
 def _typed(cls: type[T], items: tuple[tuple[str, type, Any], ...], where: str) -> T:
-    """Build a dataclass once per set of values, as a study has few different tasks, models and recipes. The
-    cache also compares types, as 1 equals True."""
+    """Build a dataclass once per set of values, compared with their types, as 1 equals True."""
     hints, names = _hints(cls), names_of(cls)
     for key, _, _ in items:
         if key not in names:

@@ -35,9 +35,8 @@ class WidthSearch:
     task: Data  # the file, with criterion=best
     folder: Path  # the study's folder; members with rows there are not trained again
     most: int = 32  # the widest net at first
-    # number of folds and of seeds at each width; repeats instead of folds if the file has a split of its own
-    folds: int = 5
-    seeds: int = 2
+    folds: int = 5  # folds, or repeats if the file has a split of its own
+    seeds: int = 2  # nets of each width and fold
     engine: Engine = field(default_factory=Engine)  # how members share the machine
     quiet: bool = False  # show no progress
 

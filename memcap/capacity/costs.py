@@ -65,8 +65,7 @@ def cluster(point: Point) -> Hashable:
 
 
 def costs(points: Iterable[Point]) -> list[Cost]:
-    """Fit one cost to the measured points of each family that has three or more, at more than one content;
-    sorted by name."""
+    """Fit one cost to each family with three or more measured points, at several contents; by name."""
     ordered = sorted((p for p in points if p.measured), key=family)
     groups = [(name, list(group)) for name, group in groupby(ordered, key=family)]
     wide = [(name, group) for name, group in groups if len(set(map(content, group))) > 1]

@@ -58,8 +58,7 @@ def frontier(
 def fit_all_recipes(
     rows: pl.DataFrame, at: At = "up_to", budget: int | None = None, confidence: float = 0.95
 ) -> list[Point]:
-    """Return one point per task, lag, network and recipe, among which `frontier` chooses, with its arguments,
-    order and errors."""
+    """Return one point per recipe, too, among which `frontier` chooses, with its arguments and order."""
     if at not in VERDICTS:
         raise UserError(f"at={at}: must be one of {', '.join(VERDICTS)}")
     rows = without_failed(rows).filter(~IS_BY_LOSS)

@@ -21,8 +21,7 @@ SCORES: dict[str, Any] = {
 
 
 def over_lengths(rows: pl.DataFrame) -> pl.DataFrame:
-    """Repeat each row for each of its lengths, and add the columns of `SCORES`. Members without lengths, or
-    that failed, are left out."""
+    """Repeat each row for each of its lengths, with the columns of `SCORES`; leave out those without any."""
     scored = rows.filter(pl.col("score_at_lengths").is_not_null())
     columns = ["task", "knobs", "lag", "metric", "threshold", "lengths", *TEXTS]
     lines, places = [], []

@@ -86,8 +86,7 @@ class LossCurve:
     """The losses of all widths of one network and recipe on a user's sequences."""
 
     task: Data  # at fold 0
-    # those of the members
-    lag: int
+    lag: int  # of the members, as are the next two
     model: Model
     recipe: ResolvedRecipe
     folds: tuple[int, ...]  # numbers of the folds; or of the repeats, if the file has a split of its own

@@ -198,8 +198,7 @@ def total(search: Search) -> int:
 
 
 class Adaptive(Design):
-    """The design `adaptive` of one job, with the members and outcomes of `Bisect` and the precision and
-    errors of `LagLine`."""
+    """The design `adaptive` of one job, with arguments and errors as of `Bisect` and `LagLine`."""
 
     def __init__(
         self, members: Iterable[Member], outcomes: Mapping[Member, Outcome], precision: float = PRECISION

@@ -27,8 +27,7 @@ MOST_MEMBERS = 1_000_000  # of a command: to make and check so many takes minute
 
 
 def members(config: dict[str, Any]) -> list[Member]:
-    """Make all members of a job, each once and checked, from nested plain values with the keys task, model,
-    recipe, evaluation, seed and axes."""
+    """Make all members of a job, each once and checked, from plain values of every part, and axes."""
     parts = {k: config.get(k) for k in ("task", "model", "recipe", "evaluation", "seed", "axes")}
     try:
         text = json.dumps(parts)

@@ -99,8 +99,7 @@ class Search:
         return False if self.failed[place] > self.seeds - need else None
 
     def bracket(self, need: int) -> tuple[int, int]:
-        """Return the places of the widest width that fails below the narrowest one that passes (-1: none),
-        and of that narrowest one (len(widths): none)."""
+        """Return the places of the widest failing width (-1: none) below the narrowest passing, and of it."""
         if need not in self._brackets:
             last = len(self.widths)
             high = next((k for k in range(last) if self.verdict(k, need)), last)

@@ -184,8 +184,7 @@ def _check_config_dir(folder: Path | str | None) -> None:
 
 
 def merge_jobs(config: DictConfig, jobs: Sequence[Job]) -> list[list[Job]]:
-    """Group the jobs of a multirun into lists that the launcher trains as one; one other than `population`
-    trains each job by itself."""
+    """Group the jobs of a multirun that the launcher trains as one, which only `population` does."""
     together = config.hydra.launcher._target_.endswith(launcher.PopulationLauncher.__name__)
     merged: dict[Hashable, list[Job]] = {}
     for place, job in enumerate(jobs):
@@ -225,8 +224,7 @@ def main(arguments: Sequence[str]) -> list[Path]:
 
 
 def _print_job(parsed: argparse.Namespace) -> None:
-    """Print the config of a job, with the values of its members filled in; if it cannot be trained, as
-    composed, and raise the mistake."""
+    """Print the config of a job with its members' values; if it cannot be trained, raise the mistake."""
     folder = None if parsed.config_dir is None else Path(parsed.config_dir)
     members: Sequence[Member] = ()
     wrong = None

@@ -29,8 +29,7 @@ JOB_KEYS = ("task", *GROUPS, "seed", "axes", "design", "precision", "study", "ou
 
 @dataclass(frozen=True)
 class Settings:
-    """The part of a job's config that does not describe its members. Jobs that share it can be trained as
-    one."""
+    """The part of a job's config besides its members; jobs that share it can be trained as one."""
 
     engine: Engine  # how members share the machine
     tracking: Tracking  # where curves are mirrored

@@ -35,14 +35,11 @@ class Terms(NamedTuple):
     """
 
     matrix: Float[Array, "B K V"]  # S before the first step
-    # per write, at most 0, for each number of a key, or one for all of them; None: 0
-    log_decay: Float[Array, "W B D"] | None
-    # per write; their number W is T or a multiple of T
-    key: Float[Array, "W B K"]
-    value: Float[Array, "W B V"]
+    log_decay: Float[Array, "W B D"] | None  # per write, at most 0; D is 1 or the numbers of a key; None: 0
+    key: Float[Array, "W B K"]  # per write; their number W is T or a multiple of T
+    value: Float[Array, "W B V"]  # likewise
     query: Float[Array, "T B K"]  # per step
-    # the rest of the state, before the first step and after each; None: there is none
-    scales: Float[Array, "T1 B"] | None = None
+    scales: Float[Array, "T1 B"] | None = None  # the rest of the state, if any: at first and after each step
     strength: Float[Array, "W B"] | None = None  # per write, for the delta rule; None: values are added
 
     @property

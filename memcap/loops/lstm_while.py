@@ -86,8 +86,7 @@ def step_forward(
 def _forward(
     with_residuals: bool, weights: Weights, carry: CarryCH, over: Pass, factor: jax.Array | None
 ) -> tuple[CarryCH, jax.Array, jax.Array | None]:
-    """Return the last carry, the residuals if wanted (each step's i, f, g, o, c, h, (T, 6U, B)), and the
-    outputs."""
+    """Return last carry, residuals if wanted (i, f, g, o, c, h of each step, (T, 6U, B)), and outputs."""
     kernel, _, bias, readout = weights
     features, bias = len(kernel), None if over.inputs.ndim == 2 else bias
     matrix, rows, buffers = start_forward(weights, over, factor, 6 if with_residuals else 0)
@@ -124,8 +123,7 @@ class Backward(NamedTuple):
     """Start of an LSTM's gradient over time."""
 
     matrix: Any  # (U, 4U + O), maps the gradient of a step's product to that of h
-    # (U, B), gradients of the last carry
-    dc: Any
+    dc: Any  # (U, B), gradients of the last carry, c and h
     dh: Any
     d_readout: Any  # (U, O), the read-out's gradient by the last step; None: no read-out
     sums: Any  # zeros, for the gradients of the matrix (F + U, 4U + O) and the bias (4U,)

@@ -16,15 +16,12 @@ from memcap.store.heartbeat import Heartbeat
 class News(NamedTuple):
     """New things in a folder."""
 
-    # rows of members that have ended, with the columns of `memcap.store.rows.SCHEMA`, one per key
-    rows: pl.DataFrame
-    # the rows of other commands at the first look into the folder; none if all commands are followed
-    earlier: pl.DataFrame
+    rows: pl.DataFrame  # of members that have ended, one per key, as in `memcap.store.rows.SCHEMA`
+    earlier: pl.DataFrame  # rows of other commands at the first look; none if all commands are followed
     # by key, with the columns of `memcap.store.curves.SCHEMA`: whole for the members of `rows`, so far for
     # members in training
     curves: dict[str, pl.DataFrame]
-    # members that jobs may train, with the columns of `memcap.store.heartbeat.MEMBERS`, and `study`
-    members: pl.DataFrame
+    members: pl.DataFrame  # that jobs may train, as in `memcap.store.heartbeat.MEMBERS`, and `study`
     over: bool  # whether no job trains any more, so that nothing more will come
 
 

@@ -23,8 +23,7 @@ class VerifyReport:
     """The files that were checked, and their faults."""
 
     rows: int  # one per member
-    # number of sound files
-    row_files: int
+    row_files: int  # number of sound files, as are the next three
     weight_files: int
     curve_files: int
     checkpoint_files: int

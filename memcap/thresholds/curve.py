@@ -133,8 +133,7 @@ class Fit:
     lapse_high: float
     slope: float  # posterior median, in logits per doubling of units
     runs: int  # seeds counted, over all widths
-    # the probability of counts as unlike the fitted curve as these, if all seeds are independent
-    misfit: float
+    misfit: float  # probability of counts as unlike the fitted curve as these, if all seeds are independent
     fall: Fall | None = None  # beyond it wider nets fail more; the fit is then to the widths before it
 
     @property
@@ -431,8 +430,7 @@ def misfit(post: Posterior) -> float:
 
 
 def no_easier(strict: Fit, loose: Fit) -> Fit:
-    """Return the fit of a strict verdict, with each quantile of its thresholds at least that of the loose one
-    that it implies."""
+    """Return the fit of a strict verdict, with quantiles at least those of the loose one that it implies."""
     return replace(strict, u50=_larger(strict.u50, loose.u50), u90=_larger(strict.u90, loose.u90))
 
 

@@ -75,9 +75,7 @@ def _has_windows(task: Task, steps: int) -> bool:
 class Program:
     """Everything that a pair of executables depends on."""
 
-    # the functions of a lane; `trainer.side_by_side` says whether lanes run side by side (GPU, TPU) or in
-    # turn (CPU)
-    trainer: Trainer
+    trainer: Trainer  # the functions of a lane, and whether lanes run side by side or in turn
     lanes: int  # members in flight, a multiple of `devices`
     devices: int = 1  # devices of this host that share the lanes
 
@@ -139,8 +137,7 @@ class Executables:
     """The two executables of a program."""
 
     program: Program  # the program that was compiled
-    # (states, operands) -> states, losses (lanes, evaluation.every); the states that go in are used up
-    train_chunk: Any
+    train_chunk: Any  # (states, which are used up, operands) -> states, losses (lanes, evaluation.every)
     # `evaluate`, and when it was ready; it may still be compiling where memory does not limit the lanes
     evaluate_future: Future[tuple[Any, float]]
     started: float  # when compilation began

@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 
 
 class TrainOperands(NamedTuple):
-    """Operands of one member's training: all that may differ between the members of a program. Those without
-    a remark are scalars."""
+    """Operands of a member's training, all that differs within a program; scalars without a remark."""
 
     key: Any  # (2,) uint32, seeds the training data
     lag: Any
@@ -210,8 +209,7 @@ class Trainer:
     def train_step(
         self, state: TrainState, operands: TrainOperands, batch: Batch, on: Bool[Array, ""] | bool = True
     ) -> tuple[TrainState, Float[Array, ""]]:
-        """Take one training step on a batch; return the state and the batch's mean loss. If not `on`, the
-        state stays as it is."""
+        """Take one training step on a batch, if `on`; return the state and the batch's mean loss."""
 
         def mean_loss(params: Float[Array, " P"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
             length = self.lag_and_length(state, operands)[1]
@@ -316,8 +314,7 @@ class Trainer:
         return jnp.stack([score / due, whole / (operands.blocks * self.spec.evaluation.block)])
 
     def evaluate_part(self, params: Float[Array, " P"], operands: EvalOperands) -> Float[Array, 2]:
-        """Return the score and the loss on all validation sequences if `operands.key[0]` is 0, or on all
-        held-out ones if it is 1."""
+        """Return score and loss on all validation sequences if `operands.key[0]` is 0; if 1, held-out."""
         side, task = operands.key[0].astype(jnp.int32), self.spec.task
 
         def block(k: jax.Array, sums: Float[Array, 3]) -> Float[Array, 3]:

@@ -70,8 +70,7 @@ class Lane:
     since: float = field(default_factory=time.monotonic)  # when it entered its lane, on the monotonic clock
     # once the member has ended: score, and share of whole sequences right, at each of `evaluation.lengths`
     at_lengths: list[tuple[float, float]] = field(default_factory=list)
-    # (P,) the weights of the lowest validation loss; None where that loss decides nothing
-    lowest: np.ndarray | None = None
+    lowest: np.ndarray | None = None  # (P,) the weights of the lowest validation loss, if that decides
 
     @property
     def member(self) -> Member:
