@@ -11,6 +11,7 @@ from jax import lax
 
 from memcap.config import Member
 from memcap.runtime import jax_setup
+from memcap.terminal.words import plural
 
 Change = Callable[[Any, jax.Array, Any], Any]
 
@@ -54,7 +55,7 @@ class Trained:
     def __repr__(self) -> str:
         member = self.member
         layers = "" if member.model.layers == 1 else f" in each of {member.model.layers} layers"
-        net = f"{member.model.units} units of {member.model.cell}{layers}"
+        net = f"{plural(member.model.units, 'unit')} of {member.model.cell}{layers}"
         return f"Trained({member.task!r} at lag {member.lag}, {net}, seed {member.seed}, key {member.key})"
 
     def initialize_carry(self, batch: int = 1) -> Any:

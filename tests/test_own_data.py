@@ -179,3 +179,7 @@ def test_a_table_is_answered_drawn_and_written_as_a_script(tmp_path, monkeypatch
     compile(script, "mine.py", "exec")
     frontier = memcap(tmp_path, "frontier", "outputs/mine")
     assert frontier.out.startswith("Held-out loss by width: outputs/mine/sequences-")
+    (file,) = (tmp_path / "outputs" / "mine").glob("*.npz")
+    for knob in ([], ["--knob", f"file={file.relative_to(tmp_path)}"]):
+        answered = memcap(tmp_path, "answer", "--task", "data", *knob, "outputs/mine")
+        assert answered.out.startswith("1 unit: held-out loss 0.0")

@@ -135,4 +135,5 @@ def _code(curve: LossCurve, framework: str) -> str:
     task = replace(curve.task, criterion=criterion)
     values = {name: getattr(curve.recipe, name) for name in ("name", "lr", "budget")}
     member = Member(task, curve.lag, model=Model(units=curve.units), recipe=Recipe(**values))
-    return script(member, framework, f"{curve.units} units were enough by memcap fit.")
+    enough = "1 unit was" if curve.units == 1 else f"{curve.units} units were"
+    return script(member, framework, f"{enough} enough by memcap fit.")

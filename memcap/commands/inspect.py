@@ -15,7 +15,7 @@ from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 from memcap.models.network import Network, cell_names
 from memcap.terminal.printing import add_json, print_json
-from memcap.terminal.words import fold
+from memcap.terminal.words import fold, plural
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -93,7 +93,7 @@ def sentences(shapes: Inspection) -> list[str]:
     """Write the inspection in words."""
     m = shapes.model
     carry = ", ".join(f"{name} {shape}" for name, shape in shapes.carry.items())
-    net, cells = f"{m.cell} of {m.units} units", "the cell"
+    net, cells = f"{m.cell} of {plural(m.units, 'unit')}", "the cell"
     if m.layers > 1:
         net, cells = f"{m.layers} layers of {net} each", f"the {m.layers} cells"
     return [
