@@ -21,13 +21,8 @@ RECIPES = sorted(path.stem for path in (root() / "conf" / "recipe").glob("*.yaml
 
 def values(changes=None, task="delay_line"):
     """A config's plain values with dotted changes."""
-    found = {
-        "task": task_defaults(task),
-        "model": defaults(Model),
-        "recipe": defaults(Recipe),
-        "evaluation": defaults(Evaluation),
-        "seed": 0,
-    }
+    found = {"task": task_defaults(task), "model": defaults(Model), "recipe": defaults(Recipe)}
+    found |= {"evaluation": defaults(Evaluation), "seed": 0}
     for name, value in (changes or {}).items():
         group, _, field = name.partition(".")
         if field:

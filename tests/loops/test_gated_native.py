@@ -79,13 +79,8 @@ def material(name: str, sizes: Sizes, seed: int = 0) -> tuple[Any, Any]:
         return (rng.normal(size=shape) / np.sqrt(shape[0])).astype(np.float32)
 
     columns = cell.blocks * U
-    arrays = {
-        "kernel": drawn(F, columns),
-        "recurrent": drawn(U, columns),
-        "bias": drawn(columns),
-        "readout": drawn(U, O),
-        "carry": tuple(drawn(U, B) for _ in range(cell.states)),
-    }
+    arrays = {"kernel": drawn(F, columns), "recurrent": drawn(U, columns), "bias": drawn(columns)}
+    arrays |= {"readout": drawn(U, O), "carry": tuple(drawn(U, B) for _ in range(cell.states))}
     if sizes.returned == "loss":
         arrays["readout_bias"] = drawn(O)
     if sizes.vectors:
