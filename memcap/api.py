@@ -114,7 +114,6 @@ def _task_class(task: Any) -> type[Task]:
 
 
 def _task(task: Any, knobs: Sequence[str], values: dict[str, Any]) -> Task:
-    """Return a task with knobs given as texts and by keyword."""
     words = [*knobs, *(f"{name}={value}" for name, value in values.items())]
     if not isinstance(task, Task):
         return task_of(_task_class(task).name, words)
@@ -133,7 +132,6 @@ def _say_if_alone(what: str, cls: type) -> None:
 
 
 def _with(part: Any, values: dict[str, Any]) -> Any:
-    """Set some fields of a task or a recipe, with checks."""
     kind, where = (type(part), "task") if isinstance(part, Task) else (Recipe, "recipe")
     return typed(kind, field_values(part) | values, where)
 
@@ -175,7 +173,6 @@ def _place(value: Any, name: str) -> Path:
 
 
 def _number(value: Any, name: str) -> float:
-    """Check a number above 0 and below 1."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1:
         raise UserError(f"{name}={value!r}: must be a number above 0 and below 1")
     return value

@@ -168,7 +168,6 @@ def _top() -> CommandParser:
 
 
 def _call(name: str, words: list[str]) -> None:
-    """Import a command, parse its words, and run it."""
     with _libraries_coming():
         command = commands.find(name)
     if "jax" in sys.modules:  # memcap's own modules use JAX only later, and some not at all
@@ -193,7 +192,6 @@ def _libraries_coming() -> Generator[None]:
 
 
 def _parser(name: str, command: commands.Command) -> CommandParser:
-    """Make the parser of a command's words."""
     parser = CommandParser(
         prog=f"memcap {name}",
         description=inspect.cleandoc(command.__doc__ or ""),

@@ -337,7 +337,6 @@ def _check_by_loss(member: Member) -> None:
 
 
 def _check_lengths(member: Member) -> None:
-    """Refuse lengths at which the task has no sequences."""
     task, text = member.task, member.evaluation.lengths
     if text is None:
         return
@@ -404,13 +403,10 @@ def resolve(values: dict[str, Any]) -> Member:
 def member_of(config: dict[str, Any]) -> Member:
     """Return the member of a row's config under this version's knobs: later knobs get the value that all
     members had before. Nothing is imported. Refuse a task or cell that does not exist, or has other knobs."""
-    task = dict(config["task"])
-    values = {"model": completed(Model, config["model"]), "recipe": completed(Recipe, config["recipe"])}
+    parts = {"model": Model, "recipe": Recipe, "evaluation": Evaluation}
     with names_in_data():
-        values |= {
-            "task": completed(task_class(task["name"]), task),
-            "evaluation": completed(Evaluation, config["evaluation"]),
-        }
+        parts["task"] = task_class(config["task"]["name"])
+        values = {name: completed(cls, config[name]) for name, cls in parts.items()}
         return resolve(values | {"seed": config["seed"]})
 
 

@@ -89,7 +89,6 @@ def judge(
 
 
 def _as_given(task: Task, inputs: np.ndarray, one_hot: bool) -> np.ndarray:
-    """Return inputs (N, T) or (N, T, F) in the form that the net takes."""
     if task.vocabulary is None:
         return inputs.astype(np.float32)
     return np.eye(task.vocabulary, dtype=np.float32)[inputs] if one_hot else inputs.astype(np.int64)

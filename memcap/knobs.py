@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import math
+import operator
 import types
 from collections.abc import Collection, Mapping
 from dataclasses import MISSING, field, fields
@@ -11,7 +12,9 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 MOST = 1_000_000_000  # steps and seeds are int32 operands of the compiled programs
+LONGEST_LINE = 690  # characters of an error
 LONGEST = 1_000_000  # steps of a sequence; `LONGEST` times `evaluation.stretch` is an int32 operand
+BOUNDS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}
 _hints = cache(get_type_hints)
 
 
@@ -23,9 +26,12 @@ def names_of(cls: Any) -> tuple[str, ...]:
 
 class UserError(Exception):
     """A mistake that the user can mend. The command prints it as one line and exits with status 2, without a
-    traceback. It may quote the user's text: characters that would end the line are escaped."""
+    traceback. It may quote the user's text: characters that would end the line are escaped, and what is
+    too long loses its middle."""
 
     def __init__(self, line: str):
+        if len(line) > LONGEST_LINE:
+            line = f"{line[: LONGEST_LINE - 305]} ... {line[-300:]}"
         super().__init__(
             "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
         )
@@ -114,10 +120,8 @@ def allowed(metadata: Any) -> str:
     """Return the range of a knob in words, for an error message or a help text."""
     if metadata.get("choices") is not None:
         return "one of " + ", ".join(map(str, metadata["choices"]))
-    words = {"at_least": "at least", "above": "above", "at_most": "at most", "below": "below"}
-    return " and ".join(
-        f"{word} {_short(metadata[k])}" for k, word in words.items() if metadata.get(k) is not None
-    )
+    limits = {word.replace("_", " "): metadata.get(word) for word in BOUNDS}
+    return " and ".join(f"{word} {_short(limit)}" for word, limit in limits.items() if limit is not None)
 
 
 def _short(limit: float) -> str:
@@ -136,14 +140,8 @@ def check(owner: Any, where: str) -> None:
         elif isinstance(value, str):
             continue
         else:
-            fits = math.isfinite(value) and all(
-                (
-                    limits["at_least"] is None or value >= limits["at_least"],
-                    limits["above"] is None or value > limits["above"],
-                    limits["at_most"] is None or value <= limits["at_most"],
-                    limits["below"] is None or value < limits["below"],
-                )
-            )
+            bounds = {word: limits[word] for word in BOUNDS if limits[word] is not None}
+            fits = math.isfinite(value) and all(BOUNDS[word](value, limit) for word, limit in bounds.items())
         if not fits:
             name = f"{where}.{f.name}" if where else f.name
             raise UserError(
@@ -157,8 +155,7 @@ def defaults(cls: Any) -> dict[str, Any]:
 
 
 def typed(cls: type[T], values: Mapping[str, Any], where: str) -> T:
-    """Build the frozen dataclass `cls` from plain values; UserError names an unknown key, a wrong type or a
-    value out of range."""
+    """Build a dataclass from plain values; refuse an unknown key, a wrong type, a value out of range."""
     items = tuple((key, type(value), value) for key, value in values.items())
     try:
         return _typed(cls, items, where)
@@ -168,8 +165,7 @@ def typed(cls: type[T], values: Mapping[str, Any], where: str) -> T:
 
 @lru_cache(maxsize=4096)
 def _typed(cls: type[T], items: tuple[tuple[str, type, Any], ...], where: str) -> T:
-    """Build a dataclass once per set of values, as a study has few different tasks, models and recipes. The
-    cache also compares types, as 1 equals True."""
+    """Build a dataclass once per set of values, compared with their types, as 1 equals True."""
     hints, names = _hints(cls), names_of(cls)
     for key, _, _ in items:
         if key not in names:
@@ -203,13 +199,18 @@ def _converted(value: Any, hint: Any, name: str) -> Any:
 
 
 def _shown(value: Any) -> str:
-    """Return a value as shown in an error: text that reads like a number is quoted."""
-    quoted = isinstance(value, str) and value.replace(".", "", 1).lstrip("-").isdecimal()
-    return repr(value) if quoted else str(value)
+    """Return a value as shown in an error: text that reads like a number is quoted, and what is no text but
+    takes several lines, such as a table, is named by its type."""
+    text = str(value)
+    if not isinstance(value, str):
+        return type(value).__name__ if "\n" in text else text
+    return repr(value) if value.replace(".", "", 1).lstrip("-").isdecimal() else text
 
 
 def whole(value: Any, name: str, least: int, most: int) -> int:
     """Return the value, if it is a whole number within the range; raise UserError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-        raise UserError(f"{name}={value}: must be a whole number, at least {least} and at most {most}")
+        raise UserError(
+            f"{name}={_shown(value)}: must be a whole number, at least {least} and at most {most}"
+        )
     return value

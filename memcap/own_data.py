@@ -4,6 +4,7 @@ First recipes race on one fold, by validation loss. The best of them trains widt
 then widths between the narrowest that is enough and the next narrower one.
 """
 
+import itertools
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -34,9 +35,8 @@ class WidthSearch:
     task: Data  # the file, with criterion=best
     folder: Path  # the study's folder; members with rows there are not trained again
     most: int = 32  # the widest net at first
-    # number of folds and of seeds at each width; repeats instead of folds if the file has a split of its own
-    folds: int = 5
-    seeds: int = 2
+    folds: int = 5  # folds, or repeats if the file has a split of its own
+    seeds: int = 2  # nets of each width and fold
     engine: Engine = field(default_factory=Engine)  # how members share the machine
     quiet: bool = False  # show no progress
 
@@ -52,26 +52,16 @@ class WidthSearch:
     def race(self) -> Recipe:
         """Return the recipe whose nets have the lowest validation loss on the first fold."""
         recipes = [Recipe(name, lr=lr, budget=BUDGET, schedule="cosine") for name, lr in RACE]
-        members = [
-            self.member(units, recipe, 0, seed)
-            for recipe in recipes
-            for units in RACE_UNITS
-            for seed in range(RACE_SEEDS)
-        ]
-        rows = self._train(members)
+        kinds = itertools.product(RACE_UNITS, recipes, [0], range(RACE_SEEDS))
+        rows = self._train([self.member(*kind) for kind in kinds])
         means = rows.group_by("recipe", "lr").agg(pl.col("validation_loss").fill_null(math.inf).mean())
         losses = {(name, lr): loss for name, lr, loss in means.iter_rows()}
         return min(recipes, key=lambda recipe: losses[recipe.name, recipe.lr])
 
     def curve_of(self, widths: Iterable[int], recipe: Recipe) -> LossCurve:
         """Train some widths; return the curve of all widths with this recipe."""
-        members = [
-            self.member(units, recipe, fold, seed)
-            for units in widths
-            for fold in range(self.folds)
-            for seed in range(self.seeds)
-        ]
-        self._train(members)
+        kinds = itertools.product(widths, [recipe], range(self.folds), range(self.seeds))
+        self._train([self.member(*kind) for kind in kinds])
         rows = store.read(self.folder).filter(recipe=recipe.name, lr=recipe.lr, budget=recipe.budget)
         lag = self.task.longest_lag
         return next(curve for curve in loss_curves(rows) if curve.is_of(self.task, lag))
@@ -86,7 +76,7 @@ class WidthSearch:
         return Member(task, task.longest_lag, model=Model(units=units), recipe=recipe, seed=seed)
 
     def _train(self, members: Sequence[Member]) -> pl.DataFrame:
-        study = Study(self.folder, self.folder.name, "grid", None, shards.new_session())
+        study = Study(self.folder, self.folder.name, session=shards.new_session())
         return run_study(members, self.engine, study, self.quiet)
 
 

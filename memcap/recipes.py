@@ -205,8 +205,7 @@ def use_config_folders(folders: Iterable[Path]) -> None:
 
 @cache
 def recipe_file(name: str) -> dict[str, Any]:
-    """Read the values of recipe/NAME.yaml in the user's own folder of configs, or in conf/; raise UserError
-    if there is no such file, or if it holds no plain values."""
+    """Read the values of recipe/NAME.yaml in the user's own folder of configs, or in conf/."""
     path = _file(name)
     if path is None:
         names = ", ".join(sorted({p.stem for folder in _searched() for p in folder.glob("*.yaml")}))

@@ -11,6 +11,7 @@ from jax import lax
 
 from memcap.config import Member
 from memcap.runtime import jax_setup
+from memcap.terminal.words import plural
 
 Change = Callable[[Any, jax.Array, Any], Any]
 
@@ -22,16 +23,11 @@ def unchanged(carry: Any, step: jax.Array, operands: Any) -> Any:
 
 
 class Trace(NamedTuple):
-    """A run with all its states. T steps, B sequences.
+    """A run with all its states. T steps, B sequences."""
 
-    outputs: (T, B, O), logits or values.
-    hidden: (T, B, H), the hidden state of the last layer, which the read-out sees.
-    carries: the state after each step, a pytree of arrays (T, B, ...).
-    """
-
-    outputs: np.ndarray
-    hidden: np.ndarray
-    carries: Any
+    outputs: np.ndarray  # (T, B, O), logits or values
+    hidden: np.ndarray  # (T, B, H), the hidden state of the last layer, which the read-out sees
+    carries: Any  # the state after each step, a pytree of arrays (T, B, ...)
 
 
 class Trained:
@@ -42,7 +38,6 @@ class Trained:
         weights: nested dict of arrays, as `Architecture.build` takes it.
 
     Attributes:
-        member, weights: the arguments.
         network: the Flax module (`memcap.models.network.Network`).
     """
 
@@ -60,7 +55,7 @@ class Trained:
     def __repr__(self) -> str:
         member = self.member
         layers = "" if member.model.layers == 1 else f" in each of {member.model.layers} layers"
-        net = f"{member.model.units} units of {member.model.cell}{layers}"
+        net = f"{plural(member.model.units, 'unit')} of {member.model.cell}{layers}"
         return f"Trained({member.task!r} at lag {member.lag}, {net}, seed {member.seed}, key {member.key})"
 
     def initialize_carry(self, batch: int = 1) -> Any:

@@ -27,29 +27,11 @@ importlib.import_module("flax")
 importlib.import_module("absl.logging").get_absl_handler().python_handler.stream = sys.__stderr__
 
 # These take longest and come first: pytest-xdist gives a process whole files, and the last should be short.
-LONGEST = (
-    "tests/benchmarks/",
-    "tests/studies/test_sweeps.py",
-    "tests/thresholds/test_falls.py",
-    "tests/capacity/test_answer.py",
-    "tests/designs/",
-    "tests/tasks/test_interface.py",
-    "tests/loops/test_loops.py",
-    "tests/thresholds/test_curve.py",
-    "tests/training/test_everything_trains.py",
-    "tests/models/test_network.py",
-    "tests/commands/test_reproduce.py",
-    "tests/test_programs.py",
-    "tests/training/test_engine.py",
-    "tests/training/test_workers.py",
-    "tests/tracking/",
-    "tests/test_bad_inputs.py",
-    "tests/test_reference.py",
-    "tests/models/",
-    "tests/training/",
-    "tests/studies/",
-    "tests/launch/",
-)
+LONGEST = ("benchmarks/", "studies/test_sweeps.py", "thresholds/test_falls.py", "capacity/test_answer.py")
+LONGEST += ("designs/", "tasks/test_interface.py", "loops/test_loops.py", "thresholds/test_curve.py")
+LONGEST += ("training/test_everything_trains.py", "models/test_network.py", "commands/test_reproduce.py")
+LONGEST += ("test_programs.py", "training/test_engine.py", "training/test_workers.py", "tracking/")
+LONGEST += ("test_bad_inputs.py", "test_reference.py", "models/", "training/", "studies/", "launch/")
 MAPS = Path("/proc/self/maps")
 # of 65,530 that Linux gives a process; a compiled program takes some, and at the end XLA aborts
 MORE_MAPS = 15_000
@@ -65,7 +47,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Sort files by LONGEST; what it doesn't name stays in its order, after these."""
 
     def place(item: pytest.Item) -> int:
-        return next((i for i, name in enumerate(LONGEST) if item.nodeid.startswith(name)), len(LONGEST))
+        path = item.nodeid.removeprefix("tests/")
+        return next((i for i, name in enumerate(LONGEST) if path.startswith(name)), len(LONGEST))
 
     items.sort(key=place)
 

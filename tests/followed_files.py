@@ -17,15 +17,8 @@ OURS, THEIRS = "aaaaaaaa", "bbbbbbbb"
 
 
 MODEL = {"cell": "lstm", "units": 1, "readout": "dense"}
-RECIPE = {
-    "init": "flax",
-    "lr": 0.03,
-    "schedule": "constant",
-    "warmup": 0,
-    "batch": 64,
-    "clip": 1.0,
-    "budget": 9,
-}
+RECIPE = {"init": "flax", "lr": 0.03, "schedule": "constant", "warmup": 0, "batch": 64, "clip": 1.0}
+RECIPE |= {"budget": 9}
 TIMES = {"every": 3, "sequences": 256, "successive": 2}
 RESULT = {"steps": 9, "steps_to_solve": 6, "steps_to_steady": 9, "best": 1.0, "stretched": 1.0}
 RESULT |= {"carry_numbers": 2, "parameters": 5, "compile_seconds": 1.0, "run_seconds": 1.0}

@@ -20,16 +20,8 @@ from memcap.store.rows import SCHEMA, frame
 from memcap.tasks import task_class
 from memcap.training.engine import Result
 
-RECIPE = {
-    "recipe": "hold",
-    "init": "hold",
-    "lr": 0.03,
-    "schedule": "constant",
-    "warmup": 0,
-    "batch": 64,
-    "clip": 1.0,
-    "budget": 1500,
-}
+RECIPE = {"recipe": "hold", "init": "hold", "lr": 0.03, "schedule": "constant", "warmup": 0, "batch": 64}
+RECIPE |= {"clip": 1.0, "budget": 1500}
 NUMBERS = itertools.count()
 
 

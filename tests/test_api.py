@@ -381,6 +381,12 @@ def test_a_value_of_another_kind_is_one_line():
     some = memcap.members("latch", lag=2, units=1)
     wrong = memcap.Engine(shard="x")
     assert refusal(lambda: memcap.train(some, engine=wrong)).startswith("engine.shard=x: must be a whole")
+    for name in ("lag", "units", "seed", "cell", "budget"):
+        line = refusal(lambda name=name: memcap.members("latch", **{name: pl.DataFrame({"a": [1, 2]})}))
+        assert "=DataFrame: must be" in line
+        with pytest.raises(memcap.UserError) as caught:
+            memcap.members("latch", **{name: "x" * 3_000_000})
+        assert len(str(caught.value)) <= 690
     assert refusal(lambda: memcap.frontier("atlas", at=pl.DataFrame())).startswith(
         "at=DataFrame: must be one of"
     )

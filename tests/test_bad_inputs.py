@@ -244,8 +244,9 @@ def test_without_a_home_nothing_is_cached_and_all_works(tmp_path, monkeypatch):
     assert memcap(tmp_path, "train", *TINY.split()).status == 0
 
 
-@pytest.mark.parametrize("part", ["rows", "weights", "curves"])
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+@pytest.mark.parametrize(
+    ("part", "number"), [("rows", errno.ENOSPC), ("weights", errno.EDQUOT), ("curves", errno.EIO)]
+)
 def test_a_disk_that_is_full_or_gone(tmp_path, monkeypatch, part, number):
     """Nothing is left of the file that did not fit. (A real one, as small tmpfs, gave the same.)"""
     sync = os.fsync

@@ -21,13 +21,8 @@ RECIPES = sorted(path.stem for path in (root() / "conf" / "recipe").glob("*.yaml
 
 def values(changes=None, task="delay_line"):
     """A config's plain values with dotted changes."""
-    found = {
-        "task": task_defaults(task),
-        "model": defaults(Model),
-        "recipe": defaults(Recipe),
-        "evaluation": defaults(Evaluation),
-        "seed": 0,
-    }
+    found = {"task": task_defaults(task), "model": defaults(Model), "recipe": defaults(Recipe)}
+    found |= {"evaluation": defaults(Evaluation), "seed": 0}
     for name, value in (changes or {}).items():
         group, _, field = name.partition(".")
         if field:
@@ -39,7 +34,6 @@ def values(changes=None, task="delay_line"):
 
 # One of each kind of limit: docs/knobs.md has those of every field.
 MISTAKES = [
-    ("task.lag", 0, "at least 1"),
     ("task.lag", 2.5, "a whole number"),
     ("task.lag", True, "a whole number"),
     ("task.lag", None, "a whole number"),
@@ -49,24 +43,19 @@ MISTAKES = [
     ("evaluation.until", "dawn", "one of solved, steady"),
     ("task.distractors", 4, "lag, length, symbols, reals"),
     ("model.units", 5000, "at most 4096"),
-    ("model.units", "four", "a whole number"),
     ("model.cell", "LSTMM", f"one of {', '.join(cell_classes())}, LSTMCell, or "),
     ("model.cell", "RNNCellBase", f"one of {', '.join(cell_classes())}, LSTMCell, or "),
     ("model.readout", "relu", "one of dense, lstm"),
     ("model.width", 3, "cell, units, readout"),
-    ("recipe.lr", 0, "above 0"),
     ("recipe.lr", 11, "at most 10"),
     ("recipe.lr", float("nan"), "above 0"),
-    ("recipe.lr", float("inf"), "above 0"),
     ("recipe.lr", "fast", "a number"),
     ("recipe.warmup", -1, "at least 0"),
     ("recipe.lr_width", 5, "at least -4 and at most 4"),
     ("recipe.freeze", "readout", "cell"),
     ("recipe.momentum", 0.9, "name, init"),
     ("evaluation.every", 0, "at least 1"),
-    ("evaluation.often", 1, "every, sequences"),
     ("seed", -1, "at least 0"),
-    ("seed", None, "a whole number"),
     ("seed", 2**31, "at most 1000000000"),
 ]
 
@@ -171,19 +160,20 @@ def test_resolve_leaves_its_argument_alone():
 OF_ONE_LAG = ("bandlimited_delay", "cue_discrimination", "data", "delay_line", "square_wave", "window_parity")
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
 @pytest.mark.parametrize("task", task_classes())
-def test_every_recipe_fits_every_task(recipe, task):
-    given = values({"recipe.name": recipe, "task.lag": 12}, task)
-    if recipe == "uniform" and task in OF_ONE_LAG:
-        assert "recipe.lags=uniform: the lag of" in refusal(lambda: resolve(given))
-        return
-    if recipe_file(recipe).get("init") == "flax":
-        given["model"]["cell"] = "LSTMCell"
-    member = resolve(given)
-    unset = {f.name for f in dataclasses.fields(Recipe) if getattr(member.recipe, f.name) is None}
-    assert unset <= {"forget_bias", *OPTIONAL}
-    assert member.recipe.name in RECIPES
+def test_every_recipe_fits_every_task_and_those_that_it_recommends_exist(task):
+    for recipe in RECIPES:
+        given = values({"recipe.name": recipe, "task.lag": 12}, task)
+        if recipe == "uniform" and task in OF_ONE_LAG:
+            assert "recipe.lags=uniform: the lag of" in refusal(lambda given=given: resolve(given))
+            continue
+        if recipe_file(recipe).get("init") == "flax":
+            given["model"]["cell"] = "LSTMCell"
+        member = resolve(given)
+        unset = {f.name for f in dataclasses.fields(Recipe) if getattr(member.recipe, f.name) is None}
+        assert unset <= {"forget_bias", *OPTIONAL}
+        assert member.recipe.name in RECIPES
+    assert {recommended(task_class(task)(), lag) for lag in (3, 8, 16, 17, 50, 200)} <= {*RECIPES}
 
 
 @pytest.mark.parametrize("recipe", RECIPES)
@@ -197,12 +187,6 @@ def test_a_recipe_file_has_every_field_and_nothing_else(recipe):
     own |= {"lags"} if recipe == "uniform" else set()
     own |= {"optimizer"} if recipe in ("descent", "curriculum_muon", "curriculum_ggt") else set()
     assert set(file) == ({"name"} if recipe == "auto" else (known - later) | own)
-
-
-@pytest.mark.parametrize("task", task_classes())
-def test_the_recommended_recipes_exist(task):
-    for lag in (3, 8, 16, 17, 50, 200):
-        assert recommended(task_class(task)(), lag) in RECIPES
 
 
 # Keys
@@ -287,23 +271,6 @@ def test_the_key_is_the_same_however_the_values_were_written():
         assert resolve(same).key == base.key
     assert resolve(values({"recipe.lr": 1})).key == resolve(values({"recipe.lr": 1.0})).key
     assert resolve(values() | {"out": "elsewhere", "study": "other", "engine": {"lanes": 3}}).key == base.key
-
-
-def test_the_key_is_the_same_in_every_process_and_version():
-    """A stored row is found again: this changes only where a config's fields do."""
-    recipe = {
-        "init": "hold",
-        "lr": 0.03,
-        "schedule": "constant",
-        "warmup": 0,
-        "batch": 64,
-        "clip": 1,
-        "budget": 1500,
-    }
-    changes = {"task.lag": 3, "recipe.name": "hold"} | {
-        f"recipe.{name}": value for name, value in recipe.items()
-    }
-    assert resolve(values(changes | {"evaluation.until": "solved"})).key == "3b92187e64796cb7"
 
 
 def test_a_stream_trains_until_it_is_steady_and_others_until_solved_with_the_key_that_they_had():

@@ -69,15 +69,9 @@ def test_what_they_left(outside):
 
 def test_worker_processes_find_them_too(outside):
     axes = "axes={seed: 4, model.units: [1, 2]}"
-    words = [
-        "train",
-        "task=my_tasks:Pulses",
-        "task.lag=2",
-        "model.cell=my_cells:Fading",
-        "recipe.init=flax",
-        "recipe.budget=20",
-    ]
-    done = memcap(outside, *words, *QUICK[:2], "engine.workers=2", "study=two", axes)
+    words = "task=my_tasks:Pulses task.lag=2 model.cell=my_cells:Fading recipe.init=flax recipe.budget=20"
+    more = *QUICK[:2], "engine.workers=2", "study=two", axes
+    done = memcap(outside, "train", *words.split(), *more)
     assert done.status == 0, done.err
     assert pl.read_parquet(outside / "outputs" / "two" / "rows" / "*.parquet").height == 8
 
@@ -137,7 +131,7 @@ def lines_of_the_readme() -> str:
 def test_the_readmes_python_lines(tmp_path, monkeypatch, capsys, lag):
     monkeypatch.chdir(tmp_path)
     names: dict = {}
-    exec(compile(lines_of_the_readme().replace("50", lag), "README.md", "exec"), names)
+    exec(compile(re.sub(r"\b50\b", lag, lines_of_the_readme()), "README.md", "exec"), names)
     assert set(names["rows"]["status"]) == {"solved"}
     assert names["outputs"].shape == (7, 1, 2)
     assert names["outputs"][-1, 0].argmax() == 1

@@ -10,31 +10,10 @@ ROOT = Path(__file__).parents[1]
 
 # From the ground up: what stands on a floor knows itself and all that stands on lower floors. A word is a
 # module or a package of memcap.
-FLOORS = [
-    "knobs",
-    "terminal",
-    "runtime",
-    "sequences",
-    "long_form",
-    "tasks cells",
-    "loops",
-    "models",
-    "optimizers recipes",
-    "config",
-    "training trained judgement thresholds",
-    "designs planning reference store",
-    "scripts studies",
-    "tracking capacity",
-    "figures",
-    "papers probes",
-    "report",
-    "own_data",
-    "api",
-    "launch",
-    "commands",
-    "cli",
-    "__main__",
-]
+FLOORS = ["knobs", "terminal", "runtime", "sequences", "long_form", "tasks cells", "loops", "models"]
+FLOORS += ["optimizers recipes", "config", "training trained judgement thresholds"]
+FLOORS += ["designs planning reference store", "scripts studies", "tracking capacity", "figures"]
+FLOORS += ["papers probes", "report", "own_data", "api", "launch", "commands", "cli", "__main__"]
 # The package's own name space stands on the ground: it imports nothing before it is asked for.
 HEIGHT = {"memcap": 0} | {
     f"memcap.{name}": height for height, names in enumerate(FLOORS, start=1) for name in names.split()

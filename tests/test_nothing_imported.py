@@ -15,15 +15,8 @@ from memcap.store.heartbeat import JobProgress
 from memcap.store.study import Study
 
 EVIL = "planted.evil"
-COMMANDS = (
-    "frontier",
-    "status",
-    "verify",
-    "collect",
-    "report",
-    "figure frontier",
-    f"mirror --to {__name__}:Nowhere",
-)
+COMMANDS = ("frontier", "status", "verify", "collect", "report", "figure frontier")
+COMMANDS += (f"mirror --to {__name__}:Nowhere",)
 COMMANDS += (
     "answer --task latch --lag 5",
     "compare planted",

@@ -14,13 +14,7 @@ from memcap.tasks import task_class
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
-TINY = [
-    "recipe.budget=4",
-    "evaluation.every=2",
-    "evaluation.sequences=16",
-    "evaluation.stretch=2",
-    "task.lag=3",
-]
+TINY = "task.lag=3 recipe.budget=4 evaluation.every=2 evaluation.sequences=16 evaluation.stretch=2"
 TASKS = '''
 from dataclasses import dataclass
 
@@ -93,7 +87,7 @@ def recipe_file(name, lr):
 
 def trained(folder, out, *arguments):
     """Rows that a job leaves in the folder `out`."""
-    done = memcap(folder, "train", *arguments, *TINY, f"out={out}")
+    done = memcap(folder, "train", *arguments, *TINY.split(), f"out={out}")
     assert (done.status, done.err.count("memcap:")) == (0, 0), done.err
     return store.read(folder / out)
 

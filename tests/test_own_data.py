@@ -169,26 +169,17 @@ def test_a_table_is_answered_drawn_and_written_as_a_script(tmp_path, monkeypatch
     monkeypatch.setattr(own_data, "RACE", (("hold", 0.03),))
     monkeypatch.setattr(own_data, "BUDGET", 600)
     table(lambda shown: shown[:, 0] == 0).write_csv(tmp_path / "mine.csv")
-    words = [
-        "fit",
-        "mine.csv",
-        "--target",
-        "y",
-        "--sequence",
-        "id",
-        "--most",
-        "2",
-        "--folds",
-        "2",
-        "--workers",
-        "1",
-    ]
-    done = memcap(tmp_path, *words)
+    words = "fit mine.csv --target y --sequence id --most 2 --folds 2 --workers 1"
+    done = memcap(tmp_path, *words.split())
     assert "\n1 unit: held-out loss 0.0" in done.out
     assert "Figure: outputs/mine/figures/held_out.png" in done.out
     assert (tmp_path / "outputs" / "mine" / "figures" / "held_out.csv").exists()
-    script = memcap(tmp_path, *words, "--code", "keras").out
+    script = memcap(tmp_path, *words.split(), "--code", "keras").out
     assert "outputs/mine/sequences-" in script
     compile(script, "mine.py", "exec")
     frontier = memcap(tmp_path, "frontier", "outputs/mine")
     assert frontier.out.startswith("Held-out loss by width: outputs/mine/sequences-")
+    (file,) = (tmp_path / "outputs" / "mine").glob("*.npz")
+    for knob in ([], ["--knob", f"file={file.relative_to(tmp_path)}"]):
+        answered = memcap(tmp_path, "answer", "--task", "data", *knob, "outputs/mine")
+        assert answered.out.startswith("1 unit: held-out loss 0.0")

@@ -13,89 +13,26 @@ from memcap.config import VERDICTS, Stream
 from memcap.training.engine import train
 
 SMALL = {"sequences": 512, "every": 50, "seed": 1}
+LATCH = {"task": "latch", "lag": 3, "units": 3, "recipe": "forget_bias", "budget": 150}
+WINDOWS = {"task": "windows", "lag": 4, "units": 2, "recipe": "hold"}
+DELAY = {"task": "delay_line", "lag": 2}
+DECAY = {"optimizer": "adamw", "decay": 0.5, "floor": 0.2, "warmup_share": 0.2}
 MEMBERS = {
     "solved_and_steady": {"task": "latch", "lag": 3, "units": 1, "recipe": "hold", "budget": 600},
     "right_at_every_lag": {"task": "latch", "lag": 4, "units": 1, "recipe": "hold", "until": "up_to"},
-    "values_by_cosine_on_two_frozen_layers": {
-        "task": "adding",
-        "lag": 4,
-        "units": 3,
-        "layers": 2,
-        "recipe": "hold",
-        "budget": 150,
-        "schedule": "cosine",
-        "warmup": 20,
-        "freeze": "cell",
-    },
-    "decay_to_a_floor": {
-        "task": "latch",
-        "lag": 3,
-        "units": 2,
-        "recipe": "forget_bias",
-        "budget": 150,
-        "optimizer": "adamw",
-        "decay": 0.5,
-        "floor": 0.2,
-        "warmup_share": 0.2,
-        "clip": 0.02,
-        "clip_by": "element",
-        "lr_width": -0.5,
-    },
-    "windows_from_a_learned_carry": {
-        "task": "windows",
-        "lag": 4,
-        "units": 2,
-        "recipe": "hold",
-        "budget": 100,
-        "initial_carry": "learned",
-    },
-    "windows_reset": {"task": "windows", "lag": 4, "units": 2, "recipe": "hold", "budget": 400},
-    "a_stream_by_a_gru": {
-        "task": "delay_line",
-        "lag": 2,
-        "units": 6,
-        "cell": "GRUCell",
-        "recipe": "forget_bias",
-        "budget": 600,
-    },
-    "descent_by_an_lru": {
-        "task": "count",
-        "lag": 3,
-        "units": 4,
-        "cell": "LRU",
-        "recipe": "own_start",
-        "budget": 150,
-        "optimizer": "sgd",
-    },
-    "muon_in_two_layers_of_a_gru": {
-        "task": "latch",
-        "lag": 3,
-        "units": 3,
-        "layers": 2,
-        "cell": "GRUCell",
-        "recipe": "forget_bias",
-        "budget": 150,
-        "optimizer": "muon",
-    },
-    "soap": {
-        "task": "latch",
-        "lag": 3,
-        "units": 3,
-        "recipe": "forget_bias",
-        "budget": 60,
-        "optimizer": "soap",
-    },
-    "ggt": {"task": "latch", "lag": 3, "units": 3, "recipe": "forget_bias", "budget": 56, "optimizer": "ggt"},
-    "diverged": {
-        "task": "delay_line",
-        "lag": 2,
-        "units": 2,
-        "cell": "linear",
-        "recipe": "descent",
-        "budget": 150,
-        "lr": 10.0,
-        "clip": 1e30,
-    },
+    "values_by_cosine_on_two_frozen_layers": {"task": "adding", "lag": 4, "units": 3, "layers": 2}
+    | {"recipe": "hold", "budget": 150, "schedule": "cosine", "warmup": 20, "freeze": "cell"},
+    "decay_to_a_floor": LATCH | DECAY | {"units": 2, "clip": 0.02, "clip_by": "element", "lr_width": -0.5},
+    "windows_from_a_learned_carry": WINDOWS | {"budget": 100, "initial_carry": "learned"},
+    "windows_reset": WINDOWS | {"budget": 400},
+    "a_stream_by_a_gru": DELAY | {"units": 6, "cell": "GRUCell", "recipe": "forget_bias", "budget": 600},
+    "descent_by_an_lru": {"task": "count", "lag": 3, "units": 4, "cell": "LRU", "recipe": "own_start"}
+    | {"budget": 150, "optimizer": "sgd"},
+    "muon_in_two_layers_of_a_gru": LATCH | {"layers": 2, "cell": "GRUCell", "optimizer": "muon"},
+    "soap": LATCH | {"budget": 60, "optimizer": "soap"},
+    "ggt": LATCH | {"budget": 56, "optimizer": "ggt"},
+    "diverged": DELAY
+    | {"units": 2, "cell": "linear", "recipe": "descent", "budget": 150, "lr": 10.0, "clip": 1e30},
 }
 
 

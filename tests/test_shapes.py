@@ -12,18 +12,8 @@ CHECK = Path(__file__).with_name("shapes_check.py")
 
 @pytest.mark.slow
 def test_the_shapes_that_types_say_are_those_of_the_arrays():
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        str(CHECK),
-        "-q",
-        "-x",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:xdist",
-    ]
+    command = [sys.executable, "-m", "pytest", str(CHECK), "-q", "-x"]
+    command += ["-p", "no:cacheprovider", "-p", "no:xdist"]
     alone = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(
         command, cwd=CHECK.parents[1], env=alone, capture_output=True, text=True, check=False

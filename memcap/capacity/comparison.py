@@ -38,28 +38,20 @@ class Shift:
     """The second threshold over the first."""
 
     ratio: float | None  # None if neither an estimate nor a bound is known
-    # ends of the interval; 0 or inf if open
-    low: float
-    high: float
+    low: float  # end of the interval; 0 if open
+    high: float  # end of the interval; inf if open
     # "no": `ratio` is an estimate; "below": an upper bound; "above": a lower bound, because a threshold is
     # censored; "open": nothing is known, because both are
     bound: Bound
-
-    @property
-    def sure(self) -> bool:
-        """True if the interval excludes 1, so that the studies differ."""
-        return self.low > 1 or self.high < 1
 
 
 @dataclass(frozen=True)
 class Pair:
     """A task and lag that both studies have."""
 
-    # the point in each study
-    first: Point
-    second: Point
-    # shift from the first to the second
-    u50: Shift
+    first: Point  # the point in the first study
+    second: Point  # and in the second
+    u50: Shift  # from the first to the second
     u90: Shift
 
 

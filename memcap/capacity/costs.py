@@ -65,13 +65,11 @@ def cluster(point: Point) -> Hashable:
 
 
 def costs(points: Iterable[Point]) -> list[Cost]:
-    """Fit one cost to the measured points of each family that has three or more, at more than one content;
-    sorted by name."""
+    """Fit one cost to each family with three or more measured points, at several contents; by name."""
     ordered = sorted((p for p in points if p.measured), key=family)
     groups = [(name, list(group)) for name, group in groupby(ordered, key=family)]
-    return [
-        _cost(name, group) for name, group in groups if len(group) > 2 and len(set(map(content, group))) > 1
-    ]
+    wide = [(name, group) for name, group in groups if len(set(map(content, group))) > 1]
+    return [_cost(name, group) for name, group in wide if len(group) > 2]
 
 
 def _cost(name: str, points: Sequence[Point]) -> Cost:

@@ -58,8 +58,7 @@ def frontier(
 def fit_all_recipes(
     rows: pl.DataFrame, at: At = "up_to", budget: int | None = None, confidence: float = 0.95
 ) -> list[Point]:
-    """Return one point per task, lag, network and recipe, among which `frontier` chooses, with its arguments,
-    order and errors."""
+    """Return one point per recipe, too, among which `frontier` chooses, with its arguments and order."""
     if at not in VERDICTS:
         raise UserError(f"at={at}: must be one of {', '.join(VERDICTS)}")
     rows = without_failed(rows).filter(~IS_BY_LOSS)
@@ -122,7 +121,6 @@ def _verdict(at: At, task: Task, until: str) -> tuple[At, tuple[str, str]]:
 
 
 def _point(row: dict[str, Any], at: At, confidence: float, fits: Memo) -> Point:
-    """Return the point of one recipe at one task and lag, from its aggregated rows."""
     task = task_of(row["task"], row["knobs"])
     verdict, (count, steps) = _verdict(at, task, row["evaluation_until"])
     passed, solved = row[count], row["solved"]

@@ -31,13 +31,11 @@ def loss_of_last_steps(task: Data, lag: int, steps: int) -> float:
     most = MOST_CELLS // (task.outputs * (1 if file.symbols else 8))
     parts = [_windows(file, places, lag, steps, most) for places in task.parts]
     answers = [_as_numbers(task, answers) for _, answers in parts]
+    windows, classes = [windows for windows, _ in parts], task.loss == "classes"
     if file.symbols is None:
-        seen = _features([windows for windows, _ in parts])
-        guesses = _regressions(seen, answers, task.loss == "classes")
+        guesses = _regressions(_features(windows), answers, classes)
     else:
-        guesses = _tables(
-            [windows for windows, _ in parts], answers, file.symbols + 1, task.loss == "classes"
-        )
+        guesses = _tables(windows, answers, file.symbols + 1, classes)
     return min(guesses)[1]
 
 
@@ -139,10 +137,8 @@ def _regressions(
             ridge[0, 0] = 0
             weights = np.linalg.solve(x.T @ x + ridge + 1e-9 * np.eye(len(ridge)), x.T @ y)
             guesses.append([each @ weights for each in seen[1:]])
-    return [
-        (_loss(validation, answers[1], classes), _loss(held, answers[2], classes))
-        for validation, held in guesses
-    ]
+    _, validation, held = answers
+    return [(_loss(one, validation, classes), _loss(other, held, classes)) for one, other in guesses]
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:

@@ -10,21 +10,18 @@ import polars as pl
 from memcap import store
 
 TEXTS = ("score_at_lengths", "whole_at_lengths")  # JSON
-SCORES: dict[str, Any] = {"number": pl.Int64, "score": pl.Float64, "whole": pl.Float64}
-SCORES |= {"chance": pl.Float64, "scaled": pl.Float64, "passes": pl.Boolean}
+SCORES: dict[str, Any] = {
+    "number": pl.Int64,  # the lag, or for a stream the length
+    "score": pl.Float64,  # the metric there
+    "whole": pl.Float64,  # the share of sequences without a wrong answer; null for values
+    "chance": pl.Float64,  # the score of a net without memory there
+    "scaled": pl.Float64,  # (score - chance) / (perfect - chance)
+    "passes": pl.Boolean,  # whether the score meets the member's criterion
+}
 
 
 def over_lengths(rows: pl.DataFrame) -> pl.DataFrame:
-    """Repeat each row for each of its lengths, and add the columns
-
-    * `number`: the lag, or for a stream the length;
-    * `score`: the metric there; `whole`: the share of sequences without a wrong answer, null for values;
-    * `chance`: the score of a net without memory there; `scaled`: (score - chance) / (perfect - chance), 0 at
-      chance and 1 at best;
-    * `passes`: whether the score meets the member's criterion.
-
-    Members without lengths, or that failed, are left out.
-    """
+    """Repeat each row for each of its lengths, with the columns of `SCORES`; leave out those without any."""
     scored = rows.filter(pl.col("score_at_lengths").is_not_null())
     columns = ["task", "knobs", "lag", "metric", "threshold", "lengths", *TEXTS]
     lines, places = [], []

@@ -86,8 +86,7 @@ class LossCurve:
     """The losses of all widths of one network and recipe on a user's sequences."""
 
     task: Data  # at fold 0
-    # those of the members
-    lag: int
+    lag: int  # of the members, as are the next two
     model: Model
     recipe: ResolvedRecipe
     folds: tuple[int, ...]  # numbers of the folds; or of the repeats, if the file has a split of its own
@@ -100,9 +99,8 @@ class LossCurve:
     def last_steps(self, steps: int) -> Loss:
         """Return the losses of the predictor without state that sees this many steps."""
         folds = [0] * len(self.folds) if self.task.has_own_split else self.folds
-        return Loss(
-            tuple(loss_of_last_steps(replace(self.task, fold=fold), self.lag, steps) for fold in folds)
-        )
+        tasks = (replace(self.task, fold=fold) for fold in folds)
+        return Loss(tuple(loss_of_last_steps(task, self.lag, steps) for task in tasks))
 
     @cached_property
     def without_state(self) -> Loss:
@@ -248,9 +246,8 @@ def width_losses(rows: pl.DataFrame) -> tuple[tuple[int, ...], tuple[WidthLoss, 
         part = part.filter(pl.col("fold").is_in(folds))
         if tuple(part["fold"]) == folds:
             means = part.select(pl.col("train_loss", "final").mean()).row(0)
-            widths.append(
-                WidthLoss(tuple(part["held_out_loss"]), units, *means, runs[units], tuple(part["key"]))
-            )
+            losses, keys = tuple(part["held_out_loss"]), tuple(part["key"])
+            widths.append(WidthLoss(losses, units, *means, runs[units], keys))
     return folds, tuple(widths)
 
 

@@ -32,8 +32,7 @@ class Memo:
         self.used: dict[str, list[Any]] = {}
 
     def fit(self, units: Sequence[int], solved: Sequence[int], runs: Sequence[int], confidence: float) -> Fit:
-        """Fit as `memcap.thresholds.curve.fit` does, with its arguments and errors; if counts fall, only to
-        the widths before the fall."""
+        """Fit as `memcap.thresholds.curve.fit_of` does; if counts fall, to the widths before the fall."""
         key = json.dumps([list(units), list(solved), list(runs), confidence])
         if key not in self.fits:
             data = counts(units, solved, runs)
@@ -69,5 +68,4 @@ def _version() -> str:
 
 
 def _digest(text: str) -> str:
-    """Compute 16 hex digits."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -32,13 +32,11 @@ class Point:
     """One task and lag of a frontier."""
 
     task: Task  # the task with its knobs
-    # those of the training
-    lag: int
+    lag: int  # of the training, as is the length
     length: int
     model: Model  # the network that all widths have in common, given at one unit
-    # what decides the verdicts (memcap/training/early_stopping.py)
-    threshold: float
-    evaluation: Evaluation
+    threshold: float  # the criterion
+    evaluation: Evaluation  # the rule of the verdicts (memcap/training/early_stopping.py)
     recipe: ResolvedRecipe  # the recipe that was used
     recipes: int  # how many competed
     # the verdict of `solved`, `fit`, `posterior`, `u_exist` and `steps`: "up_to", "steady", or "trained"
@@ -46,21 +44,17 @@ class Point:
     # until solved
     at: At
     u_exist: int | None  # smallest width at which any seed passed, with any recipe; None if none did
-    # counts by width, ascending
-    units: tuple[int, ...]
+    units: tuple[int, ...]  # widths, ascending; the next two are counts by width
     solved: tuple[int, ...]
     runs: tuple[int, ...]
     seeds: int
     fit: Fit  # thresholds with intervals
-    # thresholds of the members solved at the trained length; `fit` itself where `at` is "trained"
-    trained: Fit
+    trained: Fit  # the same for members solved at the trained length; `fit` itself where `at` is "trained"
     solved_trained: tuple[int, ...]  # counts of the members solved at the trained length
     steps: float | None  # median steps to the verdict over all members that passed; None if none did
-    # median score of the solved members at `evaluation.stretch` times the lag; None if none was
-    stretched: float | None
+    stretched: float | None  # median score of the solved members at the stretched lag; None if none was
     stretched_by_width: tuple[float | None, ...]  # the same by width
-    # median of the last held-out score by width, of all members; None where all diverged
-    final_by_width: tuple[float | None, ...]
+    final_by_width: tuple[float | None, ...]  # median last held-out score; None where all diverged
     seconds: float  # training time of all its members together
 
     @cached_property
@@ -103,8 +97,7 @@ class Point:
         return fall.last if fall is not None and units <= fall.last else self.units[-1]
 
     def stretched_at(self, units: int) -> tuple[int, float] | None:
-        """Return the nearest width tried at or above this one, and the median stretched score of its solved
-        members; None if there are none."""
+        """Return the nearest width from this one on, and the median stretched score there, or None."""
         scores = zip(self.units, self.stretched_by_width, strict=True)
         width, score = next(((u, s) for u, s in scores if u >= units), (0, None))
         return None if score is None else (width, score)
@@ -185,8 +178,7 @@ class Point:
 
 @dataclass(frozen=True)
 class References:
-    """Widths that need no training, explained under the same names in memcap.tasks.base and
-    memcap.models.constructed."""
+    """Widths that need no training: see memcap.tasks.base and memcap.models.constructed."""
 
     bits: float
     least_bits: float
@@ -263,8 +255,7 @@ def scores_words(point: Point) -> str:
 
 
 def interval_text(width: Threshold, write: Callable[[float], str] = number) -> str:
-    """Return a threshold with its interval in words: "open" for an end without bound, "<=" or ">" if it is
-    censored."""
+    """Return a threshold with its interval in words: "open" for an end, "<=" or ">" if it is censored."""
     low = "open" if width.low == 0 else write(width.low)
     high = "open" if math.isinf(width.high) else write(width.high)
     units = {"no": "", "below": "<= ", "above": "> "}[width.censored] + write(width.units)
@@ -272,8 +263,7 @@ def interval_text(width: Threshold, write: Callable[[float], str] = number) -> s
 
 
 def ends(name: str, width: Threshold) -> dict[str, Any]:
-    """Return a threshold as columns that begin with `name`: its width, the ends of its interval (null if
-    open) and its censoring."""
+    """Return a threshold as columns NAME, NAME_low and NAME_high, null if open, and NAME_censored."""
     return {
         name: width.units,
         f"{name}_low": None if width.low == 0 else width.low,
@@ -283,8 +273,7 @@ def ends(name: str, width: Threshold) -> dict[str, Any]:
 
 
 def columns(point: Point) -> dict[str, Any]:
-    """Return a point as one flat row for a table, a CSV file, JSON or W&B. `u50` and `u90` are those of the
-    verdict `at`."""
+    """Return a point as one flat row for a table or JSON; `u50` and `u90` are those of the verdict `at`."""
     f, t, r = point.fit, point.trained, point.references
     row: dict[str, Any] = {
         "task": point.task.name,

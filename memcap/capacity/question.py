@@ -23,11 +23,9 @@ class Question:
     lag: int  # time steps
     model: Model = LSTM  # the network, at one unit
     share: float = 0.9  # the share, between 0 and 1, of the seeds that train at all that should pass
-    # the verdict that counts and the recipes that compete, as in `memcap.capacity.frontier.frontier`
-    at: At = "up_to"
-    budget: int | None = None
-    # folder of the user's own recipes, for the command that would measure the width
-    config_dir: Path | None = None
+    at: At = "up_to"  # the verdict that counts, as in `memcap.capacity.frontier.frontier`
+    budget: int | None = None  # likewise
+    config_dir: Path | None = None  # the user's own recipes, for the command that would measure the width
 
     @property
     def up_to(self) -> bool:

@@ -38,6 +38,7 @@ from memcap.scripts import FRAMEWORKS
 from memcap.store import rows_of
 from memcap.store.shards import OUTPUTS
 from memcap.tasks import Task, task_classes
+from memcap.tasks.data import Data
 from memcap.terminal.printing import add_json, print_json
 from memcap.terminal.words import fold, printable
 
@@ -58,7 +59,6 @@ NOBODY = "--task: not given, and nobody can be asked; give both: memcap answer -
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the options that ask, those that name rows, and those that say how to print."""
     about = "name of a task, as in `memcap tasks`; without it you are asked what to remember"
     parser.add_argument("--task", help=about)
     parser.add_argument("--lag", type=steps, help="time steps (default for data: all of a sequence)")
@@ -97,8 +97,7 @@ def run(arguments: Namespace) -> None:
         if not arguments.config_dir.is_dir():
             raise UserError(f"--config-dir {arguments.config_dir}: no such folder")
         use_config_folders([arguments.config_dir])
-    if task.by_loss:
-        _answer_by_loss(arguments, task, lag)
+    if _answer_by_loss(arguments, task, lag):
         return
     model = Model(cell_name(arguments.cell), 1, layers=arguments.layers)
     about = arguments.confidence, arguments.at, arguments.budget, arguments.config_dir
@@ -122,17 +121,21 @@ def run(arguments: Namespace) -> None:
         print(fold(f"--why says what this rests on.{more}", sys.stdout))
 
 
-def _answer_by_loss(arguments: Namespace, task: Task, lag: int) -> None:
-    """Answer for a user's own sequences, whose widths are compared by held-out loss."""
+def _answer_by_loss(arguments: Namespace, task: Task, lag: int) -> bool:
+    """Answer for a user's own sequences, if their widths are compared by held-out loss: those of the task's
+    file; or, if neither a file nor a lag is named, those of the folder. Return whether they are."""
+    if not (task.by_loss or (isinstance(task, Data) and arguments.results)):
+        return False
     rows = rows_of(arguments.results or OUTPUTS, arguments.strict)
-    curves = [curve for curve in loss_curves(rows) if curve.is_of(task, lag)]
-    if not curves:
+    named = task.by_loss or arguments.knob or arguments.lag
+    curves = [curve for curve in loss_curves(rows) if not named or curve.is_of(task, lag)]
+    if not curves and task.by_loss:
         raise UserError(f"no rows of these sequences at lag {lag}; train them by: memcap fit FILE")
-    if arguments.json:
+    if curves and arguments.json:
         print_json(loss_words.as_dict(curves[0]))
-        return
-    for line in loss_words.sentences(curves[0]):
+    for line in loss_words.sentences(curves[0]) if curves and not arguments.json else ():
         print(fold(line, sys.stdout))
+    return bool(curves)
 
 
 def _subject(arguments: Namespace) -> tuple[Task, int] | None:

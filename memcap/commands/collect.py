@@ -9,7 +9,6 @@ from memcap.terminal.words import plural
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the study, and how the outcome is printed."""
     add_results(parser)
     add_strict(parser)
     parser.add_argument("--csv", action="store_true", help="write the rows to DIR/rows.csv, too")

@@ -42,7 +42,6 @@ DROPS = ("recipes", "u50 A", "u50 B", "u90 A", "u90 B")
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the studies, the verdict, and how it is printed."""
     parser.add_argument("first", type=location, help=f"A: {PLACE}")
     parser.add_argument("second", type=location, help="B: the same")
     add_verdict(parser)
@@ -109,7 +108,6 @@ def _verdicts(pairs: list[Pair]) -> str:
 
 
 def _places(points: Iterable[Point]) -> list[str]:
-    """Tasks, each with its lags."""
     lags: dict[str, list[str]] = {}
     for point in points:
         lags.setdefault(point.label, []).append(str(point.lag))

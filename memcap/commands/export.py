@@ -11,7 +11,6 @@ from memcap.terminal.printing import show
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the member, its layout, and its file."""
     parser.add_argument("run", help=NET)
     parser.add_argument("-o", "--output", type=location, required=True, help="file to write, .npz")
     parser.add_argument("--layout", choices=["keras", "torch", "flax"], required=True)

@@ -10,7 +10,6 @@ from memcap.store.shards import OUTPUTS
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the figure, the study, and the folder it goes to."""
     parser.add_argument("name", help="a figure below, or MODULE:NAME of your own")
     about = f"{PLACE}; several are drawn together (default: {OUTPUTS})"
     parser.add_argument("results", type=location, nargs="*", default=[OUTPUTS], help=about)

@@ -31,7 +31,6 @@ from memcap.terminal.words import printable
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the file, what its columns mean, and how much to train."""
     parser.add_argument("file", type=location, help=f"{', '.join(READERS)}, .npz, or a folder of .npy files")
     parser.add_argument("--target", help="column that the net must predict (of a table)")
     about = "column that tells sequences apart (default sequence)"
@@ -94,7 +93,6 @@ def run(arguments: Namespace) -> None:
 
 
 def _task(arguments: Namespace, folder: Path) -> tuple[Data, list[str]]:
-    """Return the task of a file, and sentences about its content."""
     file = arguments.file
     if not is_table(file):
         if file.suffix != ".npz" and not file.is_dir():
@@ -124,7 +122,6 @@ def _task(arguments: Namespace, folder: Path) -> tuple[Data, list[str]]:
 
 
 def _saved(form: LongForm, folder: Path) -> tuple[Data, list[str]]:
-    """Write the arrays into the study's folder; return their task, and sentences about them."""
     path = form.save(folder / f"sequences-{form.digest}.npz")
     return Data(file=str(path), criterion=BEST, scale=True), list(form.words)
 
@@ -138,4 +135,5 @@ def _code(curve: LossCurve, framework: str) -> str:
     task = replace(curve.task, criterion=criterion)
     values = {name: getattr(curve.recipe, name) for name in ("name", "lr", "budget")}
     member = Member(task, curve.lag, model=Model(units=curve.units), recipe=Recipe(**values))
-    return script(member, framework, f"{curve.units} units were enough by memcap fit.")
+    enough = "1 unit was" if curve.units == 1 else f"{curve.units} units were"
+    return script(member, framework, f"{enough} enough by memcap fit.")

@@ -15,7 +15,6 @@ from memcap.terminal.printing import add_json, order, print_json, show
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the study, the verdict, and how the frontier is printed."""
     add_results(parser)
     parser.add_argument("--task", help="only this task, as named in rows")
     add_verdict(parser)

@@ -15,11 +15,10 @@ from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 from memcap.models.network import Network, cell_names
 from memcap.terminal.printing import add_json, print_json
-from memcap.terminal.words import fold
+from memcap.terminal.words import fold, plural
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the network and sequence, and how the shapes are printed."""
     parser.add_argument("--units", type=positive, default=5, help="hidden width (default 5)")
     parser.add_argument("--timesteps", type=steps, default=2, help="steps of a sequence (default 2)")
     parser.add_argument("--features", type=positive, default=3, help="numbers in an input (default 3)")
@@ -40,19 +39,15 @@ def run(arguments: Namespace) -> None:
 
 @dataclass(frozen=True)
 class Inspection:
-    """The shapes that `memcap inspect` shows, the batch first, as in Keras.
-
-    every, last: the last layer's hidden states at all steps, and at the last one; carry: each array of the
-    state, by name.
-    """
+    """The shapes that `memcap inspect` shows, the batch first, as in Keras."""
 
     model: Model
     timesteps: int
     features: int
     batch: int
-    every: tuple[int, ...]
-    last: tuple[int, ...]
-    carry: dict[str, tuple[int, ...]]
+    every: tuple[int, ...]  # of the last layer's hidden states at all steps
+    last: tuple[int, ...]  # and at the last one
+    carry: dict[str, tuple[int, ...]]  # of each array of the state, by name
     carry_numbers: int
     cell_parameters: int
     longer: dict[str, tuple[int, ...]]
@@ -98,7 +93,7 @@ def sentences(shapes: Inspection) -> list[str]:
     """Write the inspection in words."""
     m = shapes.model
     carry = ", ".join(f"{name} {shape}" for name, shape in shapes.carry.items())
-    net, cells = f"{m.cell} of {m.units} units", "the cell"
+    net, cells = f"{m.cell} of {plural(m.units, 'unit')}", "the cell"
     if m.layers > 1:
         net, cells = f"{m.layers} layers of {net} each", f"the {m.layers} cells"
     return [

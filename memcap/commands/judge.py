@@ -20,7 +20,6 @@ from memcap.terminal.printing import Column, Listing, add_json, number, print_js
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the net, its task and lag, and the form of its inputs."""
     parser.add_argument("net", metavar="MODULE:NAME", help="a function, or a model that can be called")
     parser.add_argument("--task", required=True, help="name of a task, as in `memcap tasks`")
     parser.add_argument("--lag", type=steps, required=True, help="time steps")

@@ -53,7 +53,6 @@ class KnobGroup:
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the knobs, and how they are printed."""
     names = f"job, task, {', '.join(GROUPS)}, or a task"
     parser.add_argument("group", nargs="?", metavar="GROUP", help=f"one of {names} (default: all)")
     parser.add_argument("--markdown", action="store_true", help="print them as a page")
@@ -139,7 +138,6 @@ def _of(title: str, prefix: str, cls: Any) -> KnobGroup:
 
 
 def _range(field: Field, hint: Any) -> str:
-    """Say in words what a knob allows."""
     kinds, limits = getattr(hint, "__args__", (hint,)), allowed(field.metadata)
     kind = next(WORDS[kind] for kind in kinds if kind in WORDS)
     text = limits if field.metadata.get("choices") else ", ".join(filter(None, (kind, limits)))
@@ -147,12 +145,10 @@ def _range(field: Field, hint: Any) -> str:
 
 
 def _plain(value: Any) -> str:
-    """Write a value as in YAML."""
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
 def _recipes() -> Listing:
-    """Write a line per knob and a column per recipe."""
     values = recipe_values()
     columns = [Column("recipe"), *(Column(name, right=True) for name in values)]
     return Listing(RECIPES, columns, _recipe_rows(values), drops=(*values,)[::-1])

@@ -33,7 +33,6 @@ PATIENCE = 60.0  # most seconds that a mirror lives once the job beside it was k
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Take the study, and where it goes."""
     about = "folder of a study, or of many (default: outputs)"
     parser.add_argument("results", type=location, nargs="?", default=OUTPUTS, help=about)
     add_strict(parser)

@@ -59,7 +59,6 @@ FARTHEST = 10_000  # times the training of the rows, beyond which their pace say
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add what `memcap train` takes, and the device."""
     about = "as for memcap train: task.lag=50, sweeps=NAME, 'axes={...}'"
     parser.add_argument("overrides", nargs="*", help=about)
     parser.add_argument("-m", "--multirun", action="store_true", help="all jobs of a multirun")
@@ -86,11 +85,8 @@ def run(arguments: Namespace) -> None:
                 programs.setdefault(program, []).extend(members)
         costliest = sorted(programs.items(), key=lambda each: -sum(map(cost, each[1])))[:MOST_PROGRAMS]
         waiting.now(f"compiling {plural(len(costliest), 'program')}")
-        plans = compile_plan(
-            costliest,
-            device,
-            lambda done: waiting.now(f"{done} of {plural(len(costliest), 'program')} compiled"),
-        )
+        of_all = f"of {plural(len(costliest), 'program')} compiled"
+        plans = compile_plan(costliest, device, lambda done: waiting.now(f"{done} {of_all}"))
 
     about = _about(studies, plans, len(programs), device)
     if arguments.json:
@@ -160,9 +156,8 @@ def _measured(studies: Sequence[StudyPlan]) -> tuple[float, int] | None:
         return None
     places = {OUTPUTS, *(study.settings.folder for study in studies)}
     folders = [folder for folder in places if folder.exists()]
-    rows = one_per_key([shards.read(folder) for folder in folders]).filter(
-        backend="cpu", device=jax.devices()[0].device_kind, batching="map"
-    )
+    rows = one_per_key([shards.read(folder) for folder in folders])
+    rows = rows.filter(backend="cpu", device=jax.devices()[0].device_kind, batching="map")
     rows = rows.filter(pl.col("run_seconds") > 0, pl.col("steps") > 0)
     if rows.is_empty():
         return None
@@ -175,7 +170,6 @@ def _measured(studies: Sequence[StudyPlan]) -> tuple[float, int] | None:
 
 
 def _columns(each: ProgramPlan) -> dict[str, Any]:
-    """Return a program's values for JSON."""
     program, trainer = each.program, each.program.trainer
     return {
         "task": program.spec.task.name,
@@ -198,7 +192,6 @@ def _columns(each: ProgramPlan) -> dict[str, Any]:
 
 
 def _table(plans: Sequence[ProgramPlan], device: str) -> Listing:
-    """Make the table of the programs, a line each."""
     rows = []
     for each in plans:
         row = _columns(each)
@@ -216,7 +209,6 @@ def _table(plans: Sequence[ProgramPlan], device: str) -> Listing:
 
 
 def _sentences(about: dict[str, Any], plans: Sequence[ProgramPlan], device: Device | None) -> list[str]:
-    """Say in words what the table means."""
     there = f"Members: {about['members']:,}, of which {about['folder']} holds {about['there']:,}."
     if not plans:
         return [f"{there} Nothing would be trained."]

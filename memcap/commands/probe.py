@@ -23,7 +23,6 @@ from memcap.trained import Trained
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the member, the probes, and the folder of the figures."""
     parser.add_argument("run", metavar="KEY", help=NET)
     add_results(parser)
     about = "probes (default: all), or MODULE:NAME of your own"
@@ -63,7 +62,6 @@ def run(arguments: Namespace) -> None:
 
 
 def _listing(name: str, probed: probes.Probed, picture: Path) -> Listing:
-    """Write a probe's table, with the picture's path below it."""
     columns = [Column(head, right=dtype.is_numeric()) for head, dtype in probed.table.schema.items()]
     rows = [[_cell(value) for value in row] for row in probed.table.iter_rows()]
     return Listing(name, columns, rows, notes=[*probed.notes, f"Figure: {picture} (numbers beside it)"])

@@ -51,7 +51,6 @@ PUBLISHED = (
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the cell, its first seed, and the folders of its rows and of the figure."""
     about = "MODULE:CLASS of your own, a cell of memcap or of flax.nnx; none: the published cells"
     parser.add_argument("cell", nargs="?", help=about)
     about = f"folder of its rows and of the figure (default: {OUTPUTS}/rank_CELL)"

@@ -13,7 +13,6 @@ from memcap.store import curves, files, rows_of
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the study and the file."""
     add_results(parser)
     add_strict(parser)
     parser.add_argument("-o", "--output", type=location, help="file to write (default: RESULTS/report.html)")

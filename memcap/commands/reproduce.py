@@ -72,7 +72,6 @@ TINY_BUDGET, TINY_SEQUENCES = 20, 256
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the paper, its size, and what becomes of it."""
     parser.add_argument("name", nargs="?", help="a paper of --list, or MODULE:NAME of your own")
     about = "overrides for training, as `memcap train` takes them"
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=about)
@@ -181,7 +180,6 @@ def _rows(arguments: Namespace) -> tuple[pl.DataFrame, Path]:
 
 
 def _published(name: str) -> pl.DataFrame:
-    """Read the rows in a paper's own folder."""
     path = papers.folder(name) / "rows.parquet"
     if plugins.is_import_path(name) or not path.is_file():
         raise UserError(

@@ -39,7 +39,6 @@ RUNNING = (
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the study, and how it is printed."""
     add_results(parser)
     add_json(parser)
 

@@ -11,7 +11,6 @@ from memcap.terminal.printing import Column, Listing, add_json, bound, number, o
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the lag, and how it is printed."""
     parser.add_argument("--lag", type=steps, default=8, help="time steps (default 8)")
     add_json(parser)
     parser.epilog = order(DROPS)

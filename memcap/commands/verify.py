@@ -14,7 +14,6 @@ from memcap.terminal.words import plural, printable
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    """Add the study, and the extent of the check."""
     add_results(parser)
     about = "check only the rows, as for a published table, which has nothing else"
     parser.add_argument("--rows-only", action="store_true", help=about)

@@ -14,8 +14,7 @@ __all__ = ["DESIGNS", "Design", "Outcome", "checked_precision", "search_by", "un
 
 
 def checked_precision(value: Any, design: str) -> float | None:
-    """Return the precision that the user has set for a design, None if not set; refuse one that is no share,
-    or for a design that has none."""
+    """Return the precision that the user has set, or None; refuse no share, or a design without one."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:

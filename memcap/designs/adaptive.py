@@ -119,7 +119,6 @@ class LagLine:
         )
 
     def _still(self) -> list[Search]:
-        """Return the searches that are not done."""
         return [self.searches[k] for k in self._open]
 
     @staticmethod
@@ -199,16 +198,7 @@ def total(search: Search) -> int:
 
 
 class Adaptive(Design):
-    """The design `adaptive` of one job.
-
-    Args:
-        members: all members that it may ask for, from the axes.
-        outcomes: outcomes in the store; only those of `members` are used.
-        precision: how far the ends of the interval of u90 may lie from its middle, as a share of it.
-
-    Raises:
-        UserError: the members cannot be searched; see `LagLine`.
-    """
+    """The design `adaptive` of one job, with arguments and errors as of `Bisect` and `LagLine`."""
 
     def __init__(
         self, members: Iterable[Member], outcomes: Mapping[Member, Outcome], precision: float = PRECISION

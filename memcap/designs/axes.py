@@ -27,8 +27,7 @@ MOST_MEMBERS = 1_000_000  # of a command: to make and check so many takes minute
 
 
 def members(config: dict[str, Any]) -> list[Member]:
-    """Make all members of a job, each once and checked, from nested plain values with the keys task, model,
-    recipe, evaluation, seed and axes."""
+    """Make all members of a job, each once and checked, from plain values of every part, and axes."""
     parts = {k: config.get(k) for k in ("task", "model", "recipe", "evaluation", "seed", "axes")}
     try:
         text = json.dumps(parts)
@@ -105,7 +104,6 @@ def _points(grid: Grid) -> Iterator[dict[str, Any]]:
 
 
 def _placed(base: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:
-    """Put one point's values into their fields of the base config."""
     values = {k: dict(v) if isinstance(v, dict) else v for k, v in base.items()}
     if "task" in point and point["task"] != values["task"]["name"]:
         usual = task_defaults(values["task"]["name"])

@@ -49,14 +49,8 @@ def seeds_needed(seeds: int) -> tuple[int, int]:
 
 
 class Search:
-    """The widths and seeds of one task, lag and recipe. Widths are given by their place in `widths`.
-
-    Args:
-        members: all members that differ only in width and seed.
-
-    Raises:
-        UserError: there are fewer than 3 widths, or widths have different seeds.
-    """
+    """The widths and seeds of one task, lag and recipe, given all members that differ only in these. Widths
+    are given by their place in `widths`. It refuses fewer than 3 widths, and widths with different seeds."""
 
     def __init__(self, members: Iterable[Member]):
         table: dict[int, dict[int, Member]] = {}
@@ -105,8 +99,7 @@ class Search:
         return False if self.failed[place] > self.seeds - need else None
 
     def bracket(self, need: int) -> tuple[int, int]:
-        """Return the places of the widest width that fails below the narrowest one that passes (-1: none),
-        and of that narrowest one (len(widths): none)."""
+        """Return the places of the widest failing width (-1: none) below the narrowest passing, and of it."""
         if need not in self._brackets:
             last = len(self.widths)
             high = next((k for k in range(last) if self.verdict(k, need)), last)
@@ -135,11 +128,8 @@ class Search:
         return {below: (self.seeds + 1) // 2} | dict.fromkeys(self._above(last), self.seeds)
 
     def _above(self, place: int) -> list[int]:
-        """Return the widths that confirm u90's answer.
-
-        One lies well above the answer. If it does not pass, wider ones follow, each well above the previous
-        one, until two in a row pass or none is left.
-        """
+        """Return the widths that confirm u90's answer: one well above it and, if that does not pass, wider
+        ones, each well above the previous one, until two in a row pass or none is left."""
         places, in_a_row, widest = [], self.verdict(place, self.u90) is True, len(self.widths) - 1
         while not places or (place < widest and in_a_row < 2):
             place = min(max(self._nearest((1 + BESIDE) * self.widths[place]), place + 1), widest)
@@ -184,15 +174,8 @@ class Search:
 
 
 class Bisect(Design):
-    """The design `bisect` of one job.
-
-    Args:
-        members: all members that it may ask for, from the axes.
-        outcomes: outcomes in the store; only those of `members` are used.
-
-    Raises:
-        UserError: the members cannot be searched; see `Search`.
-    """
+    """The design `bisect` of one job, given all members that it may ask for, from the axes, and outcomes in
+    the store, of which only those of members are used. Errors are those of `Search`."""
 
     def __init__(self, members: Iterable[Member], outcomes: Mapping[Member, Outcome]):
         groups: dict[SearchKey, list[Member]] = {}
@@ -252,7 +235,6 @@ class Bisect(Design):
         return begun
 
     def _request(self, searches: list[Search]) -> list[Member]:
-        """Return the members that the searches want and have not asked for yet."""
         more = []
         for search in searches:
             for place, count in search.demand().items():

@@ -36,8 +36,7 @@ class SearchKey(NamedTuple):
     task: Task
     model: Model  # the network, at one unit
     evaluation: Evaluation
-    # None if the key spans all lags
-    lag: int | None
+    lag: int | None  # None, as the length, if the key spans all lags
     length: int | None
     recipe: ResolvedRecipe | None  # None if the key spans all recipes
 

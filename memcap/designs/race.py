@@ -131,24 +131,13 @@ def _budget(recipe: ResolvedRecipe, steps: int) -> int:
 def _rank(recipe: ResolvedRecipe, outcomes: list[Outcome]) -> tuple[float, ...]:
     """Rank most passes first, then fewest steps to them, then the best score."""
     steps = [each.steps - recipe.warmup_steps for each in outcomes if each.passed]
-    return (
-        -len(steps),
-        statistics.median(steps) if steps else 0.0,
-        -statistics.fmean(each.share for each in outcomes),
-    )
+    share = statistics.fmean(each.share for each in outcomes)
+    return -len(steps), statistics.median(steps) if steps else 0.0, -share
 
 
 class Race(Design):
-    """The design `race` of one job.
-
-    Args:
-        members: members of the axes: every competing recipe, with the widths and seeds of the search that
-            follows.
-        outcomes: the outcomes in the store, of `members` and of `candidates`.
-
-    Raises:
-        UserError: the widths and seeds cannot be searched; see `Bisect`.
-    """
+    """The design `race` of one job. Its members have every competing recipe, with the widths and seeds of the
+    search that follows, for which `Bisect` has the errors."""
 
     def __init__(self, members: Iterable[Member], outcomes: Mapping[Member, Outcome]):
         # One search follows the races of all lags of a task and network.
@@ -171,16 +160,6 @@ class Race(Design):
         self._searches: dict[SearchKey, Bisect] = {}
         self._outcomes = {member: outcome for member, outcome in outcomes.items() if member in candidates}
         self._requested: set[Member] = set()
-
-    @property
-    def winners(self) -> dict[SearchKey, ResolvedRecipe]:
-        """The winning recipes, by the key of their race."""
-        races = [race for each in self._races.values() for race in each]
-        return {
-            SearchKey.of(race.members[race.winner][0]).across_recipes: race.winner
-            for race in races
-            if race.winner is not None
-        }
 
     def first_members(self) -> list[Member]:
         """Return the members to begin with."""

@@ -137,7 +137,6 @@ def _makes_all_jobs_at_once(config: DictConfig) -> bool:
 
 
 def _multirun(config: DictConfig, composer: Composer) -> Iterable[Job]:
-    """Yield the jobs of a multirun, each composed in its turn."""
     loader = GlobalHydra.instance().config_loader()
     for overrides in expand(config.hydra.sweeper.params, typed_overrides(config), loader):
         signals.look()
@@ -185,8 +184,7 @@ def _check_config_dir(folder: Path | str | None) -> None:
 
 
 def merge_jobs(config: DictConfig, jobs: Sequence[Job]) -> list[list[Job]]:
-    """Group the jobs of a multirun into lists that the launcher trains as one; one other than `population`
-    trains each job by itself."""
+    """Group the jobs of a multirun that the launcher trains as one, which only `population` does."""
     together = config.hydra.launcher._target_.endswith(launcher.PopulationLauncher.__name__)
     merged: dict[Hashable, list[Job]] = {}
     for place, job in enumerate(jobs):
@@ -216,9 +214,8 @@ def main(arguments: Sequence[str]) -> list[Path]:
                 _print_job(parsed)
                 return []
             with Session(shlex.join(["memcap", "train", *arguments])) as CheckMembers.session:
-                hydra.main(config_path=str(root() / "conf"), config_name="config", **_options())(
-                    CheckMembers.session
-                )()
+                run = hydra.main(config_path=str(root() / "conf"), config_name="config", **_options())
+                run(CheckMembers.session)()
     except RecursionError as error:
         if CheckMembers.session.ledger.expected:  # then all configs had been read
             raise
@@ -227,8 +224,7 @@ def main(arguments: Sequence[str]) -> list[Path]:
 
 
 def _print_job(parsed: argparse.Namespace) -> None:
-    """Print the config of a job, with the values of its members filled in; if it cannot be trained, as
-    composed, and raise the mistake."""
+    """Print the config of a job with its members' values; if it cannot be trained, raise the mistake."""
     folder = None if parsed.config_dir is None else Path(parsed.config_dir)
     members: Sequence[Member] = ()
     wrong = None

@@ -24,8 +24,7 @@ VALUE = re.compile(r"(?:seed|axes|design|study|out|(?!hydra\.)\w+(?:\.\w+)+)=")
 
 
 class Composer:
-    """The jobs of one multirun, given by its config, composed as Hydra would from a base for each choice of
-    groups."""
+    """The jobs of one multirun, composed as Hydra would from a base for each choice of groups."""
 
     def __init__(self, loader: ConfigLoader, config: DictConfig):
         self._loader, self._multirun = loader, config
@@ -89,7 +88,6 @@ class Composer:
 
 
 def _override_dirname(overrides: Sequence[Override], options: DictConfig) -> str:
-    """Return `hydra.job.override_dirname`, a folder's name made from the overrides."""
     lines = sorted(
         str(each.input_line) for each in overrides if each.key_or_group not in options.exclude_keys
     )

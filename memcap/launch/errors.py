@@ -37,8 +37,7 @@ NAMED = 12  # choices that a line names, as there are ever more studies
 
 
 def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
-    """Explain an error of Hydra or OmegaConf in one line: what was wrong, what is allowed, where. `overrides`
-    are what the user typed."""
+    """Explain an error in one line, given what was typed: what was wrong, what is allowed, where."""
     text = str(error)
     if isinstance(error, (YAMLError, UnicodeDecodeError)):
         return of_yaml(error)

@@ -29,8 +29,7 @@ JOB_KEYS = ("task", *GROUPS, "seed", "axes", "design", "precision", "study", "ou
 
 @dataclass(frozen=True)
 class Settings:
-    """The part of a job's config that does not describe its members. Jobs that share it can be trained as
-    one."""
+    """The part of a job's config besides its members; jobs that share it can be trained as one."""
 
     engine: Engine  # how members share the machine
     tracking: Tracking  # where curves are mirrored
@@ -110,12 +109,9 @@ def shares(engines: Iterable[Engine]) -> str:
     indices: dict[int, set[int]] = {}
     for engine in engines:
         indices.setdefault(engine.shards, set()).add(engine.shard)
-    parts = [
-        f"{', '.join(map(str, sorted(some)))} of {of}"
-        for of, some in sorted(indices.items())
-        if len(some) < of
-    ]
-    return "" if len(parts) < len(indices) else "; ".join(parts)
+    if any(len(some) == of for of, some in indices.items()):
+        return ""
+    return "; ".join(f"{', '.join(map(str, sorted(some)))} of {of}" for of, some in sorted(indices.items()))
 
 
 def values_of(config: DictConfig, choices: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -160,11 +156,8 @@ def _check_choice(choices: Mapping[str, Any], values: dict[str, Any]) -> None:
     if in_file is None and name == "auto":
         values["recipe"]["name"] = choice  # a file names its recipe, or is named after it
     elif name != in_file:
-        more = (
-            f"write name: {choice} into its file"
-            if in_file is None
-            else "choose a recipe by recipe=NAME alone"
-        )
+        mend = f"write name: {choice} into its file"
+        more = mend if in_file is None else "choose a recipe by recipe=NAME alone"
         raise UserError(f"recipe.name={name}: but the values are those of recipe={choice}; {more}")
 
 
@@ -203,6 +196,5 @@ def chosen_tasks(overrides: Sequence[str]) -> list[str]:
 
 def use_config_folders(hydra_config: Any) -> None:
     """Let axes name any recipe that Hydra finds, also in --config-dir, and in a launcher's process."""
-    recipes.use_config_folders(
-        Path(source.path) for source in hydra_config.runtime.config_sources if source.schema == "file"
-    )
+    sources = hydra_config.runtime.config_sources
+    recipes.use_config_folders(Path(source.path) for source in sources if source.schema == "file")

@@ -88,8 +88,7 @@ class PopulationLauncher(Launcher):
         return map(self._train, groups)
 
     def _train(self, jobs: dict[int, Job]) -> Results:
-        """Train jobs as one. If that raises, halve them until the culprit is alone; members that had ended
-        are in the store."""
+        """Train jobs as one; if that raises, halve them until the culprit is alone, as rows are kept."""
         try:
             rows = self.session.train(list(jobs.values()))
         except Exception as error:
@@ -120,7 +119,6 @@ class PopulationLauncher(Launcher):
     def _run_hydra_job(
         self, overrides: Sequence[str], number: int, result: pl.DataFrame | Exception
     ) -> JobReturn:
-        """Run a trained job as Hydra does."""
         try:
             config = self.composer.config(overrides)
         except (HydraException, OmegaConfBaseException, UserError) as error:

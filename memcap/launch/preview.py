@@ -54,7 +54,6 @@ def _fill(values: dict[Any, Any], members: Sequence[Member]) -> dict[str, list[s
 
 
 def _part(member: Member, part: str) -> tuple[tuple[str, Any], ...]:
-    """Return the values of a part of a member's config, in the form of the job's."""
     if part != "task":
         return tuple(vars(getattr(member, part)).items())
     values = {"name": member.task.name, "lag": member.lag, "length": member.length, **vars(member.task)}

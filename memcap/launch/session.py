@@ -52,8 +52,7 @@ class Session:
         return vars(self) | {"process": 0, "composer": None, "ledger": Ledger(self.session), "contexts": None}
 
     def __call__(self, config: DictConfig) -> float:
-        """Train one job and return its score (`memcap.report.job_end.par2_score`); a mistake in the only job
-        ends the process."""
+        """Train one job and return its score; a mistake in the only job ends the process."""
         hydra = HydraConfig.get()
         use_config_folders(hydra)
         try:
@@ -85,8 +84,7 @@ class Session:
 
     @contextlib.contextmanager
     def in_worker_process(self) -> Generator[None]:
-        """End by signals as the command does, and leave the other jobs their cores, if this is not the
-        command's process."""
+        """In another process end by signals as the command does, and leave others their cores."""
         if os.getpid() == self.process:
             yield
             return

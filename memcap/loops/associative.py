@@ -101,19 +101,15 @@ class Associative(MaskedScan):
         valid = (jnp.arange(steps) < over.length)[:, None, None]
         decay, added = cell.coefficients(zero_unless(valid, inputs))
         decay = jnp.where(valid, decay, jnp.ones_like(decay))
-        factor = (
-            jnp.ones(steps, added.dtype)
-            if factor is None
-            else jnp.where(valid[:, 0, 0], factor.astype(added.dtype), 1)
-        )
+        if factor is None:
+            factor = jnp.ones(steps, added.dtype)
+        else:
+            factor = jnp.where(valid[:, 0, 0], factor.astype(added.dtype), 1)
         states = diagonal_scan(over.reset_carry, decay, zero_unless(valid, added), carry, factor)
-        last = states[-1]
-        hidden = (
-            zero_unless(valid, cell.hidden_of(states))
-            if over.return_sequences
-            else cell.hidden_of(states[-1])
-        )
-        return last, jnp.swapaxes(hidden, -1, -2)
+        hidden = cell.hidden_of(states if over.return_sequences else states[-1])
+        if over.return_sequences:
+            hidden = zero_unless(valid, hidden)
+        return states[-1], jnp.swapaxes(hidden, -1, -2)
 
 
 LOOP = Associative()

@@ -46,8 +46,7 @@ class Pass:
 
     inputs: Any  # symbols below F, (T, B) int, or vectors, (T, B, F)
     length: Any  # () int, how many of the T steps count, the same for all sequences
-    # (T,) bool, true at the first step of each window of truncated backpropagation; None: one window
-    window_starts: Any = None
+    window_starts: Any = None  # (T,) bool, true at the first step of each window; None: one window
     # whether the carry is set to zero where a window starts; otherwise only its gradient is cut
     reset_carry: bool = field(default=False, metadata={"static": True})
     # whether to return the hidden state or output of every step, or of the last one
@@ -81,26 +80,22 @@ class Request(NamedTuple):
     """The properties of a program that decide whether a loop serves it."""
 
     cell: type[nnx.RNNCellBase]  # the cell to run over time
-    # "cpu", "gpu" or "tpu", where the program will run: with `memcap plan`, perhaps on another machine
-    platform: str
+    platform: str  # where it will run: "cpu", "gpu" or "tpu", perhaps of another machine (`memcap plan`)
     windows: bool  # whether gradients are cut at windows
 
 
 class Loop:
     """One way to run a cell over time, with exact gradients. A subclass must define `run`."""
 
-    # value of `engine.loop` and of the column `loop`; for a loop outside the package both are `module:object`
-    name: str = ""
+    name: str = ""  # value of `engine.loop` and of the column `loop`; `module:object` outside the package
     what: str = "the cell"  # the cell that it runs, in words, for the warning that the loop cannot run here
     chosen_on: Collection[str] = ()  # platforms on which `engine.loop=auto` may choose it
-    # of the loops that `auto` may choose and that serve a request, it takes the one of highest rank
-    rank: int = 0
+    rank: int = 0  # of the loops that `auto` may choose and that serve a request, it takes the highest
     # whether `engine.loop=reproducible` may choose it: its results have equal bits on machines with the same
     # jaxlib and the same kind of processor
     reproducible: bool = False
     fallback: str = "while"  # name of the loop that serves the requests that this one refuses
-    # whether `run` applies the read-out's kernel itself; otherwise `Loop.__call__` does
-    fuses_readout: bool = False
+    fuses_readout: bool = False  # whether `run` applies the read-out's kernel; else `Loop.__call__` does
     # cost of each weight of padding per training step; None: on a CPU, members of several widths do not share
     # a program of this loop
     seconds_per_padded_weight: float | None = None
@@ -123,11 +118,8 @@ class Loop:
 
     def row_columns(self, side_by_side: bool) -> dict[str, str]:
         """Return the columns batching, scan and kernel, which named the loop before the column `loop` did."""
-        return {
-            "batching": "vmap" if side_by_side else "map",
-            "scan": "scan" if side_by_side else "loop",
-            "kernel": "xla",
-        }
+        batching, scan = ("vmap", "scan") if side_by_side else ("map", "loop")
+        return {"batching": batching, "scan": scan, "kernel": "xla"}
 
     def run(self, cell: Cell, carry: Carry, over: Pass) -> CarryAndOutputs:
         """Run a cell over the first `over.length` of T steps.
@@ -156,8 +148,7 @@ class Loop:
         return carry, outputs + readout.bias[:, None]
 
     def score(self, cell: Cell, carry: Carry, over: Pass, answers: Answers) -> Sums:
-        """Run a cell over a pass and score its outputs; a loop may override this to do both at once. The loss
-        has an exact gradient."""
+        """Run a cell over a pass and score it, with an exact gradient; a loop may do both at once."""
         _, outputs = self(cell, carry, over)
         return loss_and_score_sums(outputs_first(outputs), answers)
 

@@ -88,9 +88,8 @@ def load(source: Path, calls: Sequence[str] = ()) -> Library:
     for call in calls:
         if not hasattr(library.handle, call):
             raise LibraryError(f"its library lacks the function {call}")
-        jax.ffi.register_ffi_target(
-            library.target(call), jax.ffi.pycapsule(getattr(library.handle, call)), platform="cpu"
-        )
+        capsule = jax.ffi.pycapsule(getattr(library.handle, call))
+        jax.ffi.register_ffi_target(library.target(call), capsule, platform="cpu")
     return library
 
 
@@ -112,9 +111,8 @@ def _compiled(source: Path) -> Path:
     macros = _run([COMPILER, *FLAGS, "-dM", "-E", "-x", "c", os.devnull])
     files = [path.read_bytes() for path in (source, *headers)]
     command = [COMPILER, *FLAGS, "-shared", "-fPIC", f"-I{include}", str(source), "-o"]
-    return _cached(
-        source.stem, [*files, " ".join(FLAGS).encode(), macros], lambda path: _run([*command, str(path)])
-    )
+    parts = [*files, " ".join(FLAGS).encode(), macros]
+    return _cached(source.stem, parts, lambda path: _run([*command, str(path)]))
 
 
 def _cached(stem: str, parts: list[bytes], make: Callable[[Path], Any]) -> Path:

@@ -35,14 +35,11 @@ class Terms(NamedTuple):
     """
 
     matrix: Float[Array, "B K V"]  # S before the first step
-    # per write, at most 0, for each number of a key, or one for all of them; None: 0
-    log_decay: Float[Array, "W B D"] | None
-    # per write; their number W is T or a multiple of T
-    key: Float[Array, "W B K"]
-    value: Float[Array, "W B V"]
+    log_decay: Float[Array, "W B D"] | None  # per write, at most 0; D is 1 or the numbers of a key; None: 0
+    key: Float[Array, "W B K"]  # per write; their number W is T or a multiple of T
+    value: Float[Array, "W B V"]  # likewise
     query: Float[Array, "T B K"]  # per step
-    # the rest of the state, before the first step and after each; None: there is none
-    scales: Float[Array, "T1 B"] | None = None
+    scales: Float[Array, "T1 B"] | None = None  # the rest of the state, if any: at first and after each step
     strength: Float[Array, "W B"] | None = None  # per write, for the delta rule; None: values are added
 
     @property
@@ -53,15 +50,9 @@ class Terms(NamedTuple):
 
 @singledispatch
 def terms(cell: Any, state: Any, shifted: Float[Array, "T B F2"], resets: Bool[Array, " T"] | None) -> Terms:
-    """Return the terms of T steps.
-
-    Args:
-        cell: a cell whose class is registered.
-        state: the cell's state before the first step, without the last input.
-        shifted: each step's input, and the previous one.
-        resets: steps before which the state is set to zero; None: none. The loop itself sets S and the last
-            input.
-    """
+    """Return the terms of T steps of a cell whose class is registered, from a state without the last input.
+    `shifted` is each step's input, and the previous one; before `resets` the state is set to zero. The loop
+    itself sets S and the last input."""
     raise NotImplementedError(f"{type(cell).__name__} has no terms")
 
 
@@ -163,7 +154,6 @@ def _(cell: MLSTM, read: Any, scale: Any) -> jax.Array:
 
 @state_of.register
 def _(cell: MLSTM, matrix: Any, scale: Any) -> Any:
-    """Return C, n and m."""
     return matrix[..., :-1], matrix[..., -1], scale
 
 

@@ -236,11 +236,8 @@ class Chunkwise(MaskedScan):
         graph, weights = nnx.split(cell)
         step = chunk_of(graph, factor is not None, over.reset_carry, over.return_sequences)
         kernel = None if over.readout is None else over.readout.kernel
-        by_chunk = Pass(
-            rows.reshape(-1, chunk, *rows.shape[1:]),
-            (over.length + chunk - 1) // chunk,
-            return_sequences=over.return_sequences,
-        )
+        chunks, length = rows.reshape(-1, chunk, *rows.shape[1:]), (over.length + chunk - 1) // chunk
+        by_chunk = Pass(chunks, length, return_sequences=over.return_sequences)
         carry, hidden = stepwise(masked, step, (weights, kernel), carry, by_chunk, None)
         if over.return_sequences:
             hidden = hidden.reshape(-1, *hidden.shape[2:])[:steps]

@@ -62,10 +62,8 @@ def is_right(cell: GatedC, case: Case) -> bool:
 
     compiled = jax.jit(values_and_gradients).lower(tuple(weighed), *arrays).compile(QUICK)
     values, gradients = jax.tree.map(np.asarray, compiled(tuple(weighed), *arrays))
-    right = [
-        np.abs(a - b).max() <= TOLERANCE * (1 + np.abs(b).max())
-        for a, b in zip(values, expected, strict=True)
-    ]
+    pairs = zip(values, expected, strict=True)
+    right = [np.abs(a - b).max() <= TOLERANCE * (1 + np.abs(b).max()) for a, b in pairs]
     for k, gradient in enumerate(gradients if case.vectors else gradients[:-1]):
         direction = rng.standard_normal(gradient.shape) + np.sign(gradient)  # so that its parts add up
         ends = [[*start[:k], start[k] + far * direction, *start[k + 1 :]] for far in (-NUDGE, NUDGE)]

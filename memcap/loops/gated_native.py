@@ -121,14 +121,11 @@ def _forward(
     rows = 0 if not return_sequences else recurrent.shape[0] if readout is None else readout.shape[1]
     state = jax.ShapeDtypeStruct(states[0].shape, jnp.float32)
     outputs = jax.ShapeDtypeStruct((inputs.shape[0], rows, inputs.shape[-1]), jnp.float32)
-    buffers = (
-        _buffer(cell, SLOTS if with_residuals else TWO_SLOTS, kernel, matrix, inputs),
-        _buffer(cell, WORK, kernel, matrix, inputs),
-    )
+    which = SLOTS if with_residuals else TWO_SLOTS, WORK
+    buffers = (_buffer(cell, each, kernel, matrix, inputs) for each in which)
     operands = kernel, recurrent, bias, matrix, *states, inputs, extents
-    *states, outputs, residuals, _ = _call(
-        cell, cell.calls[0], (*[state] * len(states), outputs, *buffers), operands
-    )
+    results = *[state] * len(states), outputs, *buffers
+    *states, outputs, residuals, _ = _call(cell, cell.calls[0], results, operands)
     return jax.tree.unflatten(tree, states), outputs if return_sequences else None, residuals
 
 
@@ -235,7 +232,6 @@ def _time_last(inputs: jax.Array) -> jax.Array:
 def _buffer(
     cell: GatedC, which: int, kernel: jax.Array, matrix: jax.Array, inputs: jax.Array
 ) -> jax.ShapeDtypeStruct:
-    """Return the shape of a buffer that the C needs."""
     sizes = inputs.shape[0], kernel.shape[0], *matrix.shape, inputs.shape[-1], int(inputs.ndim == 3)
     return jax.ShapeDtypeStruct((cell.size(which, *sizes),), jnp.float32)
 
@@ -318,6 +314,5 @@ def takes(arrays: tuple[jax.Array, ...], over: Pass) -> bool:
 
 
 def _extents(cell: Any, over: Pass) -> jax.Array:
-    """Return the numbers of steps and units that count: (2,) int32."""
     units = jnp.asarray(cell.hidden_features if over.num_units is None else over.num_units)
     return jnp.stack([over.length, units]).astype(jnp.int32)

@@ -36,8 +36,7 @@ def _joined(x: jax.Array, h: jax.Array, features: int) -> jax.Array:
 def lstm_masked(
     weights: Weights, carry: CarryCH, over: Pass, factor: Float[Array, " T"] | None
 ) -> tuple[CarryCH, Float[Array, "T H B"] | None]:
-    """Run an LSTM over the first `over.length` steps, with the arguments and results of
-    `memcap.loops.lstm_while.lstm_while`."""
+    """Run an LSTM with the arguments and results of `memcap.loops.lstm_while.lstm_while`."""
     carry, _, outputs = _forward(False, weights, carry, over, factor)
     return carry, outputs
 

@@ -48,8 +48,7 @@ def lstm_while(
             As rows of the recurrent product, the read-out costs next to nothing. It needs one window,
             `factor` None: at a window's start, the h that is read out is not the h that flows on.
         carry: (c, h), each (U, B), the state before the first step.
-        over: the `core` of a pass.
-        factor: the pass's `carry_factor`.
+        over, factor: the `core` of a pass, and its `carry_factor`.
 
     Returns:
         The carry (c, h) after `length` steps; and, of a pass that returns sequences, the hidden states
@@ -87,8 +86,7 @@ def step_forward(
 def _forward(
     with_residuals: bool, weights: Weights, carry: CarryCH, over: Pass, factor: jax.Array | None
 ) -> tuple[CarryCH, jax.Array, jax.Array | None]:
-    """Return the last carry, the residuals if wanted (each step's i, f, g, o, c, h, (T, 6U, B)), and the
-    outputs."""
+    """Return last carry, residuals if wanted (i, f, g, o, c, h of each step, (T, 6U, B)), and outputs."""
     kernel, _, bias, readout = weights
     features, bias = len(kernel), None if over.inputs.ndim == 2 else bias
     matrix, rows, buffers = start_forward(weights, over, factor, 6 if with_residuals else 0)
@@ -125,8 +123,7 @@ class Backward(NamedTuple):
     """Start of an LSTM's gradient over time."""
 
     matrix: Any  # (U, 4U + O), maps the gradient of a step's product to that of h
-    # (U, B), gradients of the last carry
-    dc: Any
+    dc: Any  # (U, B), gradients of the last carry, c and h
     dh: Any
     d_readout: Any  # (U, O), the read-out's gradient by the last step; None: no read-out
     sums: Any  # zeros, for the gradients of the matrix (F + U, 4U + O) and the bias (4U,)

@@ -17,9 +17,7 @@ if TYPE_CHECKING:
 class Answers:
     """The right answers."""
 
-    # (T, B), or (B,) for the last step: classes, int, or values. Several values per answer have an axis O in
-    # front
-    targets: Any
+    targets: Any  # (T, B), or (B,) for the last step: int classes, or values; (O, ...) for several values
     due: Any  # bool, (T, B) or (B,), where an answer is due; None: everywhere
     # "classes": cross entropy (nats), with hits as the score. "values": squared error as both, averaged over
     # several values

@@ -57,10 +57,8 @@ def stepwise(
             an array, false there, and the body passes rows that must be zero there through
             `zero_unless`. Otherwise `valid` is True.
         step: (params, carry, (B, F) input) -> (carry, (B, H) output), pure.
-        params: pytree of the cell's parameters.
-        carry: pytree, the state before the first step.
-        over: the `core` of a pass over vectors.
-        factor: the pass's `carry_factor`.
+        params, carry: pytrees of the cell's parameters, and of the state before the first step.
+        over, factor: the `core` of a pass over vectors, and its `carry_factor`.
 
     Returns:
         The carry after `length` steps, and the outputs (T, B, H), zero after `length`, or the last one

@@ -20,11 +20,8 @@ from memcap.training.step import TrainOperands, TrainState
 class StepCost(NamedTuple):
     """The cost of one training step of one member."""
 
-    # operations of its products; a multiplication and an addition count as two. All others grow less with the
-    # width
-    flops: float
-    # bytes of all arrays with a time axis that a pass over time reads or writes, row by row
-    buffer_bytes: tuple[float, ...]
+    flops: float  # operations of its products, of which a multiplication and an addition are two
+    buffer_bytes: tuple[float, ...]  # of each array with a time axis that passes over time read or write
 
 
 def step_cost(program: Program) -> StepCost:

@@ -18,7 +18,6 @@ def count() -> int:
 
 
 def _env_int(name: str) -> int:
-    """Return the integer value of an environment variable; 0 if it has none."""
     text = os.environ.get(name, "")
     return int(text) if text.isdecimal() else 0
 

@@ -24,11 +24,10 @@ _CACHE = {
 }
 EXTRAS = {"cuda": "cuda", "gpu": "cuda", "tpu": "tpu"}  # memcap's extra for each JAX_PLATFORMS
 WORKER_SETTINGS = (  # a worker takes these over from the process that starts it
+    *_CACHE,
     "jax_compilation_cache_dir",
     "jax_default_prng_impl",
     "jax_enable_x64",
-    "jax_persistent_cache_min_compile_time_secs",
-    "jax_persistent_cache_min_entry_size_bytes",
     "jax_platforms",
     "jax_threefry_partitionable",
 )

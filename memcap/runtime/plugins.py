@@ -42,10 +42,7 @@ def is_import_path(name: str) -> bool:
 
 def import_object(name: str, where: str) -> Any:
     """Import the object called `module:name`: an attribute of the module, or a module of that package.
-
-    Args:
-        name: as the user wrote it.
-        where: the field or argument that has it, for the error.
+    `where` is the field or argument that has the name, for the error.
 
     Raises:
         UserError: there is no such module, or no such object in it; or within `names_in_data` the module is

@@ -46,6 +46,5 @@ def rows_files(name: str) -> list[Path]:
 
 
 def is_published(place: Path) -> bool:
-    """Check whether a place is one of `NAMES` or `FORMER`. A folder or file of that name here takes
-    precedence."""
+    """Check whether a place is one of `NAMES` or `FORMER`, and no folder or file here."""
     return str(place) in (*NAMES, *FORMER) and not place.exists()

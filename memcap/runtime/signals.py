@@ -182,8 +182,7 @@ def watching(line: Callable[[Interrupted], str] = str) -> Generator[None]:
 
 
 def look() -> None:
-    """Raise `Interrupted` if there was a signal, each time, as an earlier one may have been caught. The main
-    thread calls this where it may end."""
+    """Raise `Interrupted` each time, where the main thread may end, if there ever was a signal."""
     if _watch is not None and _watch.number is not None:
         _watch.ending = True
         raise Interrupted(_watch.number)

@@ -25,8 +25,8 @@ from memcap.training.curriculum import AFTER_A_RISE, DECAY, PER_THRESHOLD
 
 TEMPLATES = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.template"))}
 FRAMEWORKS = tuple(TEMPLATES)
-# By `recipe.optimizer`, in Keras, PyTorch and optax. Keras adds RMSprop's epsilon under the root. Muon is in
-# the templates themselves: the frameworks' own would take the matrices of all gates for one.
+# By `recipe.optimizer`, in Keras, PyTorch and optax. Keras adds RMSprop's epsilon under the root. Muon and
+# GGT are in the templates: the frameworks' own Muon would take the matrices of all gates for one.
 OPTIMIZERS = {
     "adam": ("Adam(epsilon=1e-8, ", "Adam(trained)", "scale_by_adam()"),
     "sgd": (f"SGD(momentum={MOMENTUM}, ", f"SGD(trained, momentum={MOMENTUM})", f"trace({MOMENTUM})"),
@@ -178,8 +178,9 @@ def script(member: Member, framework: str, heading: str = "") -> str:
     in_keras, in_torch, in_flax = OPTIMIZERS.get(recipe.optimizer, OPTIMIZERS["adam"])
     keras_clip, torch_clip, flax_clip = CLIPPINGS[recipe.clip_by]
     cut = window is not None and window < member.length
-    muon = recipe.optimizer == "muon"
-    return Template(_template(framework, windows=cut, muon=muon)).substitute(
+    marks = {name: recipe.optimizer == name for name in ("muon", "ggt")}
+    ggt = marks["ggt"]
+    return Template(_template(framework, windows=cut, **marks)).substitute(
         **_layer_names(member),
         size=plural(model.units, "unit") + (f" in each of {model.layers} layers" if model.layers > 1 else ""),
         label=task.name + (f" ({', '.join(knobs)})" if knobs else ""),
@@ -196,15 +197,18 @@ def script(member: Member, framework: str, heading: str = "") -> str:
         keras_loss="MeanSquaredError" if values else "SparseCategoricalCrossentropy",
         keras_logits="" if values else "from_logits=True, ",
         keras_metric="MeanSquaredError" if values else "SparseCategoricalAccuracy",
-        keras_optimizer=in_keras,
+        keras_optimizer="GGT()" if ggt else f"keras.optimizers.{in_keras}{keras_clip}=CLIP)",
         keras_clip=keras_clip,
+        keras_clipped="keras.ops.clip(flat, -CLIP, CLIP)"
+        if recipe.clip_by == "element"
+        else "flat * CLIP / keras.ops.maximum(keras.ops.norm(flat), CLIP)",
         torch_loss="mse_loss" if values else "cross_entropy",
-        torch_optimizer=in_torch,
+        torch_optimizer="GGT(trained)" if ggt else f"torch.optim.{in_torch}",
         torch_clip=torch_clip,
         flax_loss="optax.squared_error(outputs, targets).mean(-1)"
         if values
         else "optax.softmax_cross_entropy_with_integer_labels(outputs, targets)",
-        flax_direction=in_flax,
+        flax_direction="scale_by_ggt()" if ggt else f"optax.{in_flax}",
         flax_clip=flax_clip,
     )
 
@@ -231,7 +235,7 @@ def _check(member: Member, framework: str) -> None:
     check_network(model, framework)
     if model.initial_carry != "fixed":
         raise UserError(f"model.initial_carry={model.initial_carry}: a script starts from zeros")
-    if recipe.optimizer not in (*OPTIMIZERS, "muon"):
+    if recipe.optimizer not in (*OPTIMIZERS, "muon", "ggt"):
         raise UserError(
             f"recipe.optimizer={recipe.optimizer}: no script trains by it; {_by_memcap(framework)}"
         )
@@ -251,7 +255,6 @@ def _by_memcap(framework: str) -> str:
 
 
 def _is_up_to(member: Member) -> bool:
-    """Tell whether the member is to be right at every lag up to its own."""
     return member.evaluation.until == "up_to"
 
 
@@ -268,12 +271,8 @@ def _template(framework: str, **marks: bool) -> str:
 
 
 def _window(member: Member) -> int | None:
-    """Return the steps of a window, the first of which starts with the sequence; None if there is only one
-    window.
-
-    Raises:
-        UserError: windows have several lengths, or come with a curriculum or longer sequences.
-    """
+    """Return the steps of a window, the first of which starts with the sequence; None if there is only one.
+    Raise UserError if windows have several lengths, or come with a curriculum or longer sequences."""
 
     def draw() -> Batch:
         return member.task.sample(jax.random.key(0), member.lag, member.length, member.length, 1)
@@ -295,7 +294,6 @@ def _window(member: Member) -> int | None:
 
 
 def _constants(member: Member) -> str:
-    """Write the script's constants."""
     task, recipe, rule = member.task, member.recipe, member.evaluation
     longer = task.stretched(member.lag, rule.stretch)
     sign = "least" if task.higher_is_better else "most"
@@ -313,6 +311,14 @@ def _constants(member: Member) -> str:
             "NEWTON_SCHULZ = [  # brings singular values to 1",
             *(f"{INDENT}{each}," for each in COEFFICIENTS),
             "]",
+        ]
+    if recipe.optimizer == "ggt":
+        from memcap.optimizers import GGT_DECAY, GGT_EVERY, GGT_FLOOR, GGT_WINDOW, MEAN_DECAY, SQUARE_DECAY
+
+        lines += [
+            f"GRADIENTS, TURN = {GGT_WINDOW}, {GGT_EVERY}  # of GGT: kept; steps from basis to basis",
+            f"MEAN_DECAY, SQUARE_DECAY, DECAY = {MEAN_DECAY}, {SQUARE_DECAY}, {GGT_DECAY}",
+            f"FLOOR = {GGT_FLOOR}  # least variance, as a share of the largest",
         ]
     if recipe.curriculum is not None:
         start = max(task.smallest_lag, math.ceil(recipe.curriculum * member.lag))

@@ -43,11 +43,8 @@ def _knobs(cls: Any, without: Collection[str] = ()) -> Columns:
     """Return a column for each knob of a dataclass."""
     hints = get_type_hints(cls)
     kinds = {f.name: (*get_args(hints[f.name]), hints[f.name])[0] for f in fields(cls)}
-    return {
-        f.name: RowColumn(DTYPES[kinds[f.name]], f.metadata["doc"], f.metadata)
-        for f in fields(cls)
-        if f.name not in without
-    }
+    own = [f for f in fields(cls) if f.name not in without]
+    return {f.name: RowColumn(DTYPES[kinds[f.name]], f.metadata["doc"], f.metadata) for f in own}
 
 
 STEPS = {"at_least": 1, "at_most": LONGEST}
@@ -167,22 +164,20 @@ def _line(text: str | None) -> dict[str, Any]:
 
 
 def task_of(task: str, knobs: str) -> Task:
-    """Return the task of a row, given its columns `task` and `knobs`; raise UserError if there is none such.
-    Nothing is imported."""
+    """Return the task of a row, given its columns `task` and `knobs`. Nothing is imported."""
     with names_in_data():
         cls = task_class(task)
     return typed(cls, completed(cls, json.loads(knobs)), "task")
 
 
 def model_of(row: Mapping[str, Any]) -> Model:
-    """Return the network of a row, at one unit; raise UserError if this version does not have a value.
-    Nothing is imported."""
+    """Return the network of a row, at one unit. Nothing is imported."""
     with names_in_data():
         return typed(Model, {name: row[name] for name in MODEL if name != "units"} | {"units": 1}, "model")
 
 
 def recipe_of(row: Mapping[str, Any]) -> ResolvedRecipe:
-    """Return the recipe of a row; raise UserError if this version does not have a value."""
+    """Return the recipe of a row; raise UserError, as for task and network, if it is not of this version."""
     values = {name: row[name] for name in RECIPE if name != "recipe"}
     forget_bias = row["forget_bias"] if row["init"] == "forget_bias" else None
     return typed(ResolvedRecipe, values | {"name": row["recipe"], "forget_bias": forget_bias}, "recipe")

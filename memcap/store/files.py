@@ -136,8 +136,7 @@ def output_of(path: Path, mend: str = "choose another file with -o") -> Generato
 
 
 def replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all, without a digest. It need not survive a crash of the machine, so
-    nothing waits for the disk."""
+    """Write a file whole or not at all, without a digest, and without waiting for the disk."""
     unfinished = path.with_name(f".{path.name}")
     unfinished.write_bytes(content)
     unfinished.replace(path)
@@ -284,7 +283,6 @@ def _digits(file: IO[bytes], place: int) -> bytes:
 
 
 def _sync(folder: Path) -> None:
-    """Sync the names of a folder's files to disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

@@ -16,27 +16,20 @@ from memcap.store.heartbeat import Heartbeat
 class News(NamedTuple):
     """New things in a folder."""
 
-    # rows of members that have ended, with the columns of `memcap.store.rows.SCHEMA`, one per key
-    rows: pl.DataFrame
-    # the rows of other commands at the first look into the folder; none if all commands are followed
-    earlier: pl.DataFrame
+    rows: pl.DataFrame  # of members that have ended, one per key, as in `memcap.store.rows.SCHEMA`
+    earlier: pl.DataFrame  # rows of other commands at the first look; none if all commands are followed
     # by key, with the columns of `memcap.store.curves.SCHEMA`: whole for the members of `rows`, so far for
     # members in training
     curves: dict[str, pl.DataFrame]
-    # members that jobs may train, with the columns of `memcap.store.heartbeat.MEMBERS`, and `study`
-    members: pl.DataFrame
+    members: pl.DataFrame  # that jobs may train, as in `memcap.store.heartbeat.MEMBERS`, and `study`
     over: bool  # whether no job trains any more, so that nothing more will come
 
 
 class Follower:
-    """A reader that looks into a study's folder again and again; the folder need not exist yet.
+    """A reader that looks into a study's folder, which need not exist yet, or into one file of rows, again
+    and again. It follows the jobs of one command's session; None: of all commands, as for a file.
 
     A file that is replaced while it is read, or cannot be read, is tried again the next time.
-
-    Args:
-        place: a study's folder, or one file of rows.
-        session: session of the command whose jobs are followed (`memcap.store.shards`); None: all commands,
-            as for a file.
     """
 
     def __init__(self, place: Path, session: str | None = None):
@@ -66,7 +59,6 @@ class Follower:
         return self.session is None or shards.session_of(name) == self.session
 
     def _members(self, heartbeats: dict[str, Heartbeat]) -> pl.DataFrame:
-        """Return the members of new jobs."""
         tables = [pl.DataFrame(schema={**heartbeat.MEMBERS, "study": pl.String})]
         for token in heartbeats.keys() - self._jobs:
             table = heartbeat.read_members(self.folder, token)
@@ -84,7 +76,6 @@ class Follower:
         return rows.without_failed(rows.one_per_key(tables))
 
     def _rows_and_curves(self, over: bool) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
-        """Return the new rows, and their curves by key."""
         tables: list[pl.DataFrame] = []
         lines: dict[str, pl.DataFrame] = {}
         for path in filter(lambda path: self._follows(path.stem), shards.paths(self.place, below=False)):

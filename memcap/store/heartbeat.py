@@ -63,12 +63,10 @@ def long_name(task: Task, lag: int, units: int, seed: int) -> str:
 class Running:
     """A member in training."""
 
-    # of the member
     key: str
     name: str
-    # training steps taken, and how many it may take
-    step: int
-    budget: int
+    step: int  # training steps taken
+    budget: int  # most that it may take
     loss: float | None  # mean over its last chunk; None if that chunk took no step
     seconds: float  # since its first chunk
     left: float | None  # seconds to its budget, at its pace so far; None if unknown
@@ -79,16 +77,13 @@ class Heartbeat:
     """The report of a job on itself."""
 
     token: str  # the job's token, which names its files (shards.py)
-    # what was started and where; `command` is None if it was started from Python
-    study: str
-    command: str | None
-    folder: str
-    # host and number of its process
-    host: str
+    study: str  # what was started
+    command: str | None  # None if it was started from Python
+    folder: str  # where it was started
+    host: str  # that of its process
     pid: int
-    # when it began, and when it wrote this, in seconds since 1970
-    started: float
-    updated: float
+    started: float  # in seconds since 1970, as is the next
+    updated: float  # when it wrote this
     ended: str | None = None  # None while it trains, then "done", "interrupted" or the error that ended it
     searched: bool = False  # whether the design chooses members as results come
     # members that have ended since it began; `solved` of them were solved. `diverged` and `failed` count how
@@ -99,8 +94,7 @@ class Heartbeat:
     failed: int = 0
     to_come: int = 0  # most members that have yet to end
     running: int = 0  # members in training
-    # seconds to the end, at the pace so far; None before anything has trained
-    seconds_left: float | None = None
+    seconds_left: float | None = None  # to the end, at the pace so far; None before anything has trained
     longest: tuple[Running, ...] = ()  # the members that have trained longest, the longest first
 
     @property
@@ -290,8 +284,7 @@ class Jobs(NamedTuple):
     """The files of a study's jobs."""
 
     heartbeats: dict[str, Heartbeat]  # the last heartbeats, by token
-    # keys of the members that a job may train, by token; None if unknown
-    keys: dict[str, frozenset[str] | None]
+    keys: dict[str, frozenset[str] | None]  # of the members that a job may train, by token; None if unknown
     bad: dict[Path, BadFileError]  # the fault of each file that cannot be read
 
 

@@ -55,6 +55,9 @@ COLUMN = Fields(
 FOOTER = Fields({2: ELEMENT, 3: None, 4: Fields({1: COLUMN, 3: None})})
 HEAD = Fields({1: None, 2: None})
 USUAL_PAGE = _usual(rb"\x15W\x15(W)\x15(W)[\x2c\x4c]\x15(W)\x15(W)(?:\x15W\x15W(?:\x1cS)?)?\x00\x00")
+_lists: dict[
+    int, tuple[bytes, list[Any]]
+] = {}  # the last list of columns of each length: many files have one
 PAGE = Fields({2: None, 3: None, 5: HEAD, 7: HEAD, 8: Fields({1: None, 4: None})})
 
 
@@ -135,20 +138,21 @@ def _check(total: int, size: int, files: int = 1) -> None:
 def _unpacked(content: bytes, column: Struct | re.Match[bytes], rows: int) -> int:
     """Add up the unpacked bytes of a column's pages."""
     if isinstance(column, re.Match):
-        size, *places = (_number(each) for each in column.groups() if each)
+        size, place, first = column.groups()
+        size, place, first = _number(size), _number(place), _number(first or place)
     else:
-        size, places = column[3][7], [column[3][9], column[3].get(11, column[3][9])]
-    place = min(places)
+        size, place, first = column[3][7], column[3][9], column[3].get(11, column[3][9])
+    place = min(place, first)
     end, total = place + size, 0
     while place < end:
         if match := USUAL_PAGE.match(content, place):
-            unpacked, packed, values, encoding = map(_number, match.groups())
+            unpacked, packed, values, encoding = _numbers(match.groups())
             place = match.end()
         else:
             page, place = _struct(content, place, PAGE)
             kind = page.get(5) or page.get(8) or page.get(7) or {}
             unpacked, packed, values, encoding = page[2], page[3], kind.get(1, 0), kind.get(2, kind.get(4))
-        if min(unpacked, packed, values) < 0 or values > rows + 1:
+        if unpacked < 0 or packed < 0 or not 0 <= values <= rows + 1:
             raise ValueError("no Parquet file")
         if encoding == SHARED_PREFIXES:
             raise BadFileError("packed in a way that memcap never does")
@@ -197,13 +201,18 @@ def _struct(content: bytes, place: int, fields: Fields) -> tuple[Struct, int]:
 def _structs(content: bytes, place: int, fields: Fields, count: int) -> tuple[list[Any], int]:
     """Read some fields of a list's structs. Return these fields, or the match of `usual`, of each; and the
     place after the last."""
-    structs: list[Any] = []
+    start, (known, structs) = place, _lists.get(count, (b"", []))
+    if fields is ELEMENT and known and content.startswith(known, place):
+        return structs, place + len(known)
+    structs = []
     for _ in range(count):
         if fields.usual and (struct := fields.usual.match(content, place)):
             place = struct.end()
         else:
             struct, place = _struct(content, place, fields)
         structs.append(struct)
+    if fields is ELEMENT:
+        _lists[count] = content[start:place], structs
     return structs, place
 
 
@@ -256,6 +265,11 @@ def _count(content: bytes, place: int) -> tuple[int, int]:
     if count > len(content):
         raise ValueError("no Parquet file")
     return count, place
+
+
+@lru_cache(maxsize=4096)
+def _numbers(written: tuple[bytes, ...]) -> list[int]:
+    return [_number(each) for each in written]
 
 
 @lru_cache(maxsize=4096)

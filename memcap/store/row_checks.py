@@ -13,7 +13,7 @@ from typing import Any
 
 import polars as pl
 
-from memcap.knobs import MOST, allowed, key_of
+from memcap.knobs import BOUNDS, MOST, allowed, key_of
 from memcap.store.columns import DERIVED, RowColumn
 from memcap.store.files import BadFileError
 
@@ -86,8 +86,7 @@ def _breaches(table: pl.DataFrame, rules: dict[str, pl.Expr]) -> Iterator[tuple[
 def _range(name: str, column: RowColumn) -> pl.Expr:
     """Return the rule of a column that follows from the config."""
     value, limits = pl.col(name), column.limits
-    bounds = {"at_least": value.ge, "above": value.gt, "at_most": value.le, "below": value.lt}
-    rules = [holds(limits[word]) for word, holds in bounds.items() if limits.get(word) is not None]
+    rules = [holds(value, limits[word]) for word, holds in BOUNDS.items() if limits.get(word) is not None]
     rules += [value.is_finite()] * (column.dtype == pl.Float64)
     may_be_null = limits.get("before", MISSING) is None
     fits = pl.all_horizontal(value.is_not_null(), *rules)
@@ -103,7 +102,6 @@ SECONDS = ("compile_seconds", "run_seconds")
 
 @cache
 def _rules() -> dict[str, pl.Expr]:
-    """Return the rule of each column of results."""
     status, solved, steady, steps = (pl.col(name) for name in ("status", "solved", "steady", "steps"))
     to_solve, accuracy = pl.col("steps_to_solve"), pl.col("metric") == "accuracy"
     up_to, worst_lag = pl.col("up_to"), pl.col("worst_lag")
@@ -159,5 +157,6 @@ def _rules() -> dict[str, pl.Expr]:
         "reason": (status == "failed") | pl.col("reason").is_null(),
     }
     rules |= {name: pl.col(name).is_finite() & (pl.col(name) >= 0) for name in SECONDS}
-    rules |= {name: pl.col(name).is_not_null() for name in ("population", "study", "finished")}
+    rules |= {name: pl.col(name).is_not_null() for name in ("study", "finished")}
+    rules["population"] = ~pl.col("population").str.contains(r"[/\\\p{C}]")  # a file's name, no path
     return {name: rule.fill_null(value=False) for name, rule in rules.items()}

@@ -108,6 +108,25 @@ COLUMNS: Columns = {
 }
 SCHEMA: dict[str, Any] = {name: column.dtype for name, column in COLUMNS.items()}
 RESULTS = [name for name in COLUMNS if name not in (*DERIVED, "seed")]  # do not follow from the config
+# Results by which no row is counted or found wrong.
+ORIGIN = (
+    "validation_loss",
+    "held_out_loss",
+    "program_units",
+    "program_steps",
+    "memcap",
+    "python",
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "backend",
+    "device",
+    "matmul_precision",
+    "xla_flags",
+    "git_commit",
+)
+COUNTED = [name for name in RESULTS if name not in ORIGIN]
 # Members with task.criterion=best are judged by comparing their held-out losses.
 BY_LOSS = '"criterion": "best"'  # in the text of the task's knobs
 IS_BY_LOSS = pl.col("knobs").str.contains(BY_LOSS, literal=True)
@@ -124,22 +143,27 @@ def frame(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(list(rows), schema=SCHEMA)
 
 
-def complete(table: pl.DataFrame) -> pl.DataFrame:
+def complete(table: pl.DataFrame, there: Collection[str] = ()) -> pl.DataFrame:
     """Return a table of rows with all columns of `SCHEMA`: its results, defaults for results that were added
     later, and columns derived from the configs, even if the table has other values for those.
+
+    Args:
+        table: the rows.
+        there: columns of its file, if it has only some of them; the results that it lacks are null.
 
     Raises:
         BadFileError: it lacks a result that all tables of rows have.
         polars.exceptions.PolarsError: a column cannot be cast to the schema's type.
     """
-    there = table.columns
+    there = there or table.columns
     required = [name for name in RESULTS if "before" not in COLUMNS[name].limits]
     if missing := [name for name in required if name not in there]:
         raise BadFileError(f"no column {missing[0]}; not a table of rows")
-    known = table.select(pl.col(name).cast(SCHEMA[name]) for name in RESULTS if name in there)
+    known = table.select(pl.col(name).cast(SCHEMA[name]) for name in RESULTS if name in table.columns)
     rows = known.hstack(derive(known["config"]))
-    later = [_later(name, there).cast(SCHEMA[name]).alias(name) for name in RESULTS if name not in there]
-    return rows.with_columns(later).select(*SCHEMA)
+    later = {name: pl.lit(None) if name in there else _later(name, there) for name in RESULTS}
+    later = {name: value.cast(SCHEMA[name]) for name, value in later.items() if name not in table.columns}
+    return rows.with_columns(**later).select(*SCHEMA)
 
 
 def _later(name: str, there: Collection[str]) -> pl.Expr:

@@ -25,7 +25,9 @@ import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from io import BytesIO
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -36,7 +38,7 @@ from memcap.runtime.published import is_published, rows_files
 from memcap.store import files, parquet
 from memcap.store.files import BadFileError, State
 from memcap.store.row_checks import BadRowsError, check_rows
-from memcap.store.rows import RESULTS, complete, frame, one_per_key, stack
+from memcap.store.rows import COUNTED, RESULTS, complete, frame, one_per_key, stack
 from memcap.store.weights import write_weights
 from memcap.terminal.words import warn_once
 
@@ -49,15 +51,15 @@ SCHEMA_VERSION = "1"  # in the metadata of tables: raised if a column is removed
 TABLE = "a readable table of rows"
 TOGETHER = 256  # files read at once
 MOST_TABLES = 1 << 15  # tables kept in memory
-RESULT_NAMES = frozenset(RESULTS)
 _sound: set[State] = set()  # files whose rows this process has checked
 
 
 class Table(NamedTuple):
-    """The rows of one file, and whether a digest vouches for its bytes."""
+    """The rows of one file, whether a digest vouches for its bytes, and whether it has all results."""
 
     rows: pl.DataFrame
     has_digest: bool
+    whole: bool = True
 
 
 _tables: dict[State, Table] = {}  # by the files that this process has read
@@ -141,7 +143,8 @@ def paths(folder: Path, below: bool = True) -> list[Path]:
     if folder.is_file():
         return [folder]
     search = folder.rglob if below else folder.glob
-    return sorted(search("rows.parquet")) + sorted(search("rows/*.parquet"))
+    folded, parts = search("rows.parquet"), search("rows/*.parquet")
+    return [*sorted(folded), *sorted(parts, key=attrgetter("parts"))]  # much faster than comparing the paths
 
 
 def read(folder: Path, strict: bool = False) -> pl.DataFrame:
@@ -151,10 +154,7 @@ def read(folder: Path, strict: bool = False) -> pl.DataFrame:
     Args:
         folder: folder of a study or of several, or one Parquet file; or a name of `memcap.runtime.published`,
             such as `atlas`.
-        strict: refuse a bad file; otherwise name it on stderr, and read the others.
-
-    Raises:
-        UserError: the folder does not exist; or a file is bad, if `strict` or if `folder` is that file.
+        strict: refuse a bad file; otherwise refuse only `folder` itself, and name others on stderr.
     """
     tables, bad = read_files(folder)
     for path, why in bad.items():
@@ -167,9 +167,12 @@ def read(folder: Path, strict: bool = False) -> pl.DataFrame:
     return one_per_key([table.rows for table in tables.values()])
 
 
-def read_files(folder: Path, below: bool = True) -> tuple[dict[Path, Table], dict[Path, BadFileError]]:
+def read_files(
+    folder: Path, below: bool = True, whole: bool = True
+) -> tuple[dict[Path, Table], dict[Path, BadFileError]]:
     """Read all files of rows, those of `paths`; return the tables of the sound files, and the errors of the
-    bad ones. Raise UserError if the folder does not exist."""
+    bad ones. Raise UserError if the folder does not exist. Unless `whole`, the results of `ORIGIN` may be
+    null, which is faster."""
     if not (rows_files(str(folder)) if is_published(folder) else folder.exists()):
         raise UserError(
             f"{folder}: no such folder or file; train a study first, as in: memcap train sweeps=first_study"
@@ -181,36 +184,37 @@ def read_files(folder: Path, below: bool = True) -> tuple[dict[Path, Table], dic
             states.append(files.state_of(path))
         except BadFileError as error:
             bad[path] = error
-    new = [state for state in states if state not in _tables]
+    new = [state for state in states if state not in _tables or (whole and not _tables[state].whole)]
     if len(_tables) + len(new) > MOST_TABLES:
         _tables.clear()
         new = states
     some = [new[first : first + TOGETHER] for first in range(0, len(new), TOGETHER)]
     with ThreadPoolExecutor(2) as pool:  # polars unpacks one lot while the headers of the next are checked
-        for damaged in pool.map(_read_together, some):
+        for damaged in pool.map(partial(_read_together, whole=whole), some):
             bad |= damaged
     tables = {state: _tables[state] for state in states if state[0] not in bad}
     bad |= _check({state: table for state, table in tables.items() if state not in _sound})
     return {path: table for (path, *_), table in tables.items() if path not in bad}, bad
 
 
-def _read_together(states: Sequence[State]) -> dict[Path, BadFileError]:
+def _read_together(states: Sequence[State], whole: bool) -> dict[Path, BadFileError]:
     """Read some files into `_tables`; return the errors of those that cannot be read."""
     bad: dict[Path, BadFileError] = {}
+    results = frozenset(RESULTS if whole else COUNTED)
     alike: dict[tuple[str, ...], list[tuple[State, BytesIO, bool, int]]] = {}  # by their columns
     for state in states:
         try:
             with files.reading(TABLE):
                 content, has_digest = files.content(state[0])
-                names, rows = parquet.check_size(content.getvalue(), RESULT_NAMES, len(states))
+                names, rows = parquet.check_size(content.getvalue(), results, len(states))
         except BadFileError as error:
             bad[state[0]] = error
         else:
             alike.setdefault(tuple(names), []).append((state, content, has_digest, rows))
     for names, group in alike.items():
-        columns = [name for name in RESULTS if name in names]
+        columns = [name for name in names if name in results]
         try:
-            table = complete(parquet.read_together([content for _, content, _, _ in group], columns))
+            table = complete(parquet.read_together([content for _, content, _, _ in group], columns), names)
         except (Exception, pl.exceptions.PanicException):  # one file is bad; reading each alone finds it
             for state, *_ in group:
                 try:
@@ -220,7 +224,7 @@ def _read_together(states: Sequence[State]) -> dict[Path, BadFileError]:
             continue
         first = 0
         for state, _, has_digest, rows in group:
-            _tables[state] = Table(table.slice(first, rows), has_digest)
+            _tables[state] = Table(table.slice(first, rows), has_digest, whole)
             first += rows
     return bad
 

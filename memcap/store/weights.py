@@ -68,8 +68,7 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
-    """Return the nested weights of one row's member, from the study's folder; raise UserError if there are
-    none, or if their file is bad."""
+    """Return the nested weights of one row's member; refuse a folder without them, or a bad file."""
     key, population, bad = row["key"], row["population"], ""
     for path in folder.rglob("weights/*.npz"):
         if path.stem != population:  # it may contain any characters, also those of patterns
@@ -87,8 +86,7 @@ def weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_weights(path: Path, key: str) -> dict[str, np.ndarray]:
-    """Read a member's arrays by path, as `flat` returns them; empty if the file has none. Errors are those of
-    `read_sealed`."""
+    """Read a member's arrays by path, as `flat` returns them, empty if there are none; see `read_sealed`."""
     prefix = f"{key}/"
     return read_sealed(
         path, lambda stored: {n.removeprefix(prefix): stored[n] for n in stored.files if n.startswith(prefix)}

@@ -34,15 +34,8 @@ SECONDS_BETWEEN_WRITES = 30.0
 
 
 class Checkpoints:
-    """The states of the members of one run of a job; thread-safe.
-
-    Args:
-        folder: the study's folder.
-        members: the job's members.
-        engine: how they are trained.
-        token: the job's token, which names its file; a new one if there is none.
-        finished: keys of members of any job that have rows, so that their states are no longer needed.
-    """
+    """The states of the members of one run of a job; thread-safe. The job's token names its file. Members of
+    any job with keys in `finished` have rows, so that their states are no longer needed."""
 
     def __init__(
         self,

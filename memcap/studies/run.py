@@ -32,12 +32,9 @@ class Todo:
     finished: frozenset[str]  # keys of all rows in the folder, including other members'
     missing: list[Member]  # the job's other members, each once
     candidates: Sequence[Member]  # all members that may be trained
-    # the search of a design that chooses members by results; it knows the rows. None: every missing member is
-    # trained
-    search: Design | None
+    search: Design | None  # of a design that chooses by results; None: every missing member is trained
     first: list[Member]  # the members to train first: all missing ones, or those with which the search begins
-    # the most members that will be trained. If counts are not monotone in width, a search may want more
-    most: int
+    most: int  # most members that will be trained; a search may want more if counts are not monotone
     usual: int | None = None  # the number that such a search trains in simulated studies, if known
 
 

@@ -23,8 +23,7 @@ class VerifyReport:
     """The files that were checked, and their faults."""
 
     rows: int  # one per member
-    # number of sound files
-    row_files: int
+    row_files: int  # number of sound files, as are the next three
     weight_files: int
     curve_files: int
     checkpoint_files: int
@@ -71,15 +70,8 @@ def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
     for place in sorted({path.parent.parent for path in folder.rglob("jobs/*.json")}):
         wrong += [f"{path}: {why}" for path, why in heartbeat.read_jobs(place).bad.items()]
     without += sum(not _has_digest(path) for path in (*numbers_by_file, *tables_of_curves))
-    return VerifyReport(
-        rows.height,
-        len(tables),
-        len(numbers_by_file),
-        len(tables_of_curves),
-        half_trained,
-        without,
-        tuple(wrong),
-    )
+    counts = len(tables), len(numbers_by_file), len(tables_of_curves), half_trained, without
+    return VerifyReport(rows.height, *counts, tuple(wrong))
 
 
 def _lines(error: BadFileError) -> list[str]:

@@ -32,8 +32,7 @@ POINTS_OF_A_CHUNK = 10  # of a curve, as a point costs as much as some steps of 
 
 
 def row_of(result: Result, study: str, shard: str) -> dict[str, Any]:
-    """Make a member's row, with all columns of `memcap.store.rows.SCHEMA`, from its result, the study's name
-    and the stem of its file."""
+    """Make a row with all columns of `memcap.store.rows.SCHEMA`, for a study and the stem of a file."""
     member, config = result.member, result.member.config
     return {
         **columns_of(config),
@@ -104,8 +103,7 @@ class _Shard:
     """Ended members of one program, for one file."""
 
     rows: list[dict[str, Any]] = field(default_factory=list)  # their rows, in the order in which they ended
-    # by key
-    weights: dict[str, dict[str, Any]] = field(default_factory=dict)
+    weights: dict[str, dict[str, Any]] = field(default_factory=dict)  # by key, as are the curves
     curves: dict[str, Points] = field(default_factory=dict)
     written: float = -math.inf  # when they were last written, on the monotonic clock
     changed: bool = False  # whether more have ended since
@@ -122,11 +120,7 @@ class StudyWriter(Listener):
 
     A shard belongs to one run of one job: its name has the job's token, so that two jobs in one folder, even
     of the same members, never write the same file. Readers take one row per key. Without a folder only rows
-    are collected, without weights and curves.
-
-    Args:
-        progress: the job's counts; its study and token name the files.
-        checkpoints: the job's checkpoints; None: no states are wanted.
+    are collected, without weights and curves; without checkpoints no states are wanted.
     """
 
     def __init__(self, progress: JobProgress, checkpoints: Checkpoints | None = None):

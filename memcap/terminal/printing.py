@@ -64,7 +64,6 @@ class Listing:
         yield from (Text(printable(note)) for note in self._below(dropped))
 
     def _width(self, console: Console, options: ConsoleOptions, dropped: Sequence[str]) -> int:
-        """Return the least width of a line in characters."""
         return Measurement.get(console, options, self._table(dropped, plain=False)).minimum
 
     def _table(self, dropped: Sequence[str], plain: bool) -> Table:

@@ -133,8 +133,7 @@ class Fit:
     lapse_high: float
     slope: float  # posterior median, in logits per doubling of units
     runs: int  # seeds counted, over all widths
-    # the probability of counts as unlike the fitted curve as these, if all seeds are independent
-    misfit: float
+    misfit: float  # probability of counts as unlike the fitted curve as these, if all seeds are independent
     fall: Fall | None = None  # beyond it wider nets fail more; the fit is then to the widths before it
 
     @property
@@ -348,11 +347,7 @@ def interval(
     both = weights, np.where(possible, weights, 0.0)
     mass, part = (np.cumsum(each[..., order], axis=-1) for each in both)
     tail = (1 - confidence) / 2
-    ranks = [
-        (mass < tail).sum(axis=-1),
-        (part < part[..., -1:] / 2).sum(axis=-1),
-        (mass < 1 - tail).sum(axis=-1),
-    ]
+    ranks = (each.sum(axis=-1) for each in (mass < tail, part < part[..., -1:] / 2, mass < 1 - tail))
     low, middle, high = (np.exp2(log_units[order[np.minimum(rank, order.size - 1)]]) for rank in ranks)
     least, most = float(post.widths[0]), float(post.widths[-1])
     every, none = np.all(post.solved == post.runs, axis=-1), np.all(post.solved == 0, axis=-1)
@@ -389,17 +384,12 @@ def probability(post: Posterior, units: ArrayLike) -> Floats:
     return logistic(post.slope * (np.log2(x)[..., None] - post.mu)) @ (post.weights @ (1 - post.lapse))
 
 
-def fit(units: ArrayLike, solved: ArrayLike, runs: ArrayLike, confidence: float = 0.95) -> Fit:
-    """Fit everything that is reported about one task and lag. Arguments and errors are those of `posterior`
-    and `threshold`, for one study.
+def fit_of(post: Posterior, confidence: float = 0.95) -> Fit:
+    """Fit everything that is reported about one task and lag, given the posterior of one study, else raise
+    ValueError.
 
     Example: units 4 5 6 7 8, solved 0 0 3 7 8 of 8 each -> u_exist 6, bracket (5, 8), u50 6.1, u90 6.8.
     """
-    return fit_of(posterior(units, solved, runs), confidence)
-
-
-def fit_of(post: Posterior, confidence: float = 0.95) -> Fit:
-    """Fit as `fit` does, given the posterior; raise ValueError if it is of more than one study."""
     if post.solved.ndim != 1:
         raise ValueError(f"solved {post.solved.shape}: must be one study; use interval for many")
     none, any_solved = post.widths[post.solved == 0], post.widths[post.solved > 0]
@@ -440,8 +430,7 @@ def misfit(post: Posterior) -> float:
 
 
 def no_easier(strict: Fit, loose: Fit) -> Fit:
-    """Return the fit of a strict verdict, with each quantile of its thresholds at least that of the loose one
-    that it implies."""
+    """Return the fit of a strict verdict, with quantiles at least those of the loose one that it implies."""
     return replace(strict, u50=_larger(strict.u50, loose.u50), u90=_larger(strict.u90, loose.u90))
 
 

@@ -71,7 +71,6 @@ def _rise(x: float, mu: Floats, slope: Floats) -> Floats32:
 
 
 def _remainder(x: float, falls: Floats) -> Floats32:
-    """Compute the factor that each fall leaves, (F,)."""
     where, steep, depth, length = falls.T
     within = logistic(steep * (x - where)) * logistic(steep * (where + length - x))
     return (1 - depth * within).astype(np.float32)

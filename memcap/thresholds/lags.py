@@ -232,7 +232,6 @@ def _change(message: Floats32, octaves: float) -> Floats32:
 
 
 def _forth(message: Floats32, octaves: float) -> Floats32:
-    """Pass a message to a lag `octaves` doublings longer."""
     moved, rows = np.zeros_like(message), message.shape[1]
     for k, rise in enumerate(RISES):
         whole, part = divmod(rise * octaves / STEP, 1)
@@ -244,7 +243,6 @@ def _forth(message: Floats32, octaves: float) -> Floats32:
 
 
 def _back(message: Floats32, octaves: float) -> Floats32:
-    """Pass a message to a lag `octaves` doublings shorter."""
     changed = _change(message, octaves)
     moved, rows = np.empty_like(changed), changed.shape[1]
     for k, rise in enumerate(RISES):

@@ -26,26 +26,23 @@ PER_THRESHOLD = 0.01  # what an error as large as the threshold takes off an acc
 
 
 class Curriculum(NamedTuple):
-    """A member's curriculum, as operands: scalars, and `lengths` (T + 1,) int32, the length of sequences for
-    each lag. `threshold`: the error at which the member counts as solved; () for a task scored by
-    accuracy."""
+    """A member's curriculum, as operands: scalars, but for `lengths`."""
 
     start: Any
     advance: Any
     deadline: Any
     arrive: Any
     falls_above: Any
-    lengths: Any
-    threshold: Any = ()
+    lengths: Any  # (T + 1,) int32, the length of sequences for each lag
+    threshold: Any = ()  # the error at which the member counts as solved; () for a task scored by accuracy
 
 
 class CurriculumState(NamedTuple):
-    """Progress of a curriculum, as scalars: the current lag, the running accuracy there, and the step at
-    which it `arrived` at the member's lag; -1 before."""
+    """Progress of a curriculum, as scalars."""
 
-    lag: Any
-    score: Any
-    arrived: Any
+    lag: Any  # the current one
+    score: Any  # the running accuracy there
+    arrived: Any  # the step at which it arrived at the member's lag; -1 before
 
 
 def curriculum_of(member: Member, max_length: int) -> Curriculum:

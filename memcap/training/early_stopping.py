@@ -68,8 +68,7 @@ class Verdicts:
     status: str = "running"
     score: float = math.nan  # last held-out score
     best: float = math.nan  # the best so far; NaN before the first
-    # last score at `evaluation.stretch` times the lag (or length); NaN before the first
-    stretched: float = math.nan
+    stretched: float = math.nan  # last score at the stretched lag (or length); NaN before the first
     mean: float = math.nan  # mean score over all lags up to its own
     worst: float = math.nan  # the worst of them, at `worst_lag`; NaN before
     worst_lag: int | None = None
@@ -78,9 +77,8 @@ class Verdicts:
     solved: int | None = None
     steady: int | None = None
     up_to: int | None = None
-    # losses at the lowest validation loss; NaN unless members are judged by it (`lowest_loss.py`)
-    validation_loss: float = math.nan
-    held_out_loss: float = math.nan
+    validation_loss: float = math.nan  # its lowest; NaN unless members are judged by it (`lowest_loss.py`)
+    held_out_loss: float = math.nan  # with the same weights
 
     def verdicts(self) -> dict[str, Any]:
         """Return the fields of `Verdicts` alone, by name."""
@@ -101,12 +99,11 @@ class EarlyStopping(Verdicts):
 
     def wants_evaluation(self, step: int, train_score: float) -> bool:
         """Return whether to evaluate on held-out sequences after a chunk that ended at `step`."""
-        if self.solved is not None:
-            return self.running and (
-                step % (RARELY * self.member.evaluation.every) == 0 or self._at_end(step)
-            )
-        is_near = near(self.member.task, train_score, self.member.facts.threshold)
-        return self.running and (is_near or self._at_end(step))
+        if self.solved is None:
+            is_due = near(self.member.task, train_score, self.member.facts.threshold)
+        else:
+            is_due = step % (RARELY * self.member.evaluation.every) == 0
+        return self.running and (is_due or self._at_end(step))
 
     def update(self, step: int, score: float | None, loss: float = math.nan) -> None:
         """Decide after a chunk; `score`: held-out score, None if it was not evaluated.
@@ -137,8 +134,7 @@ class EarlyStopping(Verdicts):
         return not self.running or (self.member.evaluation.until == "steady" and self._has_just_passed)
 
     def update_stretched(self, step: int, score: float, loss: float = math.nan) -> None:
-        """Decide after an evaluation at the stretched length: a member is steady if it was solved and the
-        same weights pass at both lengths."""
+        """Decide after an evaluation at the stretched length: steady is solved and right at both lengths."""
         self.stretched = score
         if self._settles(step, self._passes(score)):
             self.steady = step

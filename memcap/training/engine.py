@@ -49,19 +49,16 @@ def train(
     candidates: Iterable[Member] = (),
     study: Iterable[Member] = (),
 ) -> list[Result]:
-    """Train all members.
+    """Train all members, in any order; equal ones train once. Return one result per member: those of
+    `members` in their order, then those that `next_members` returned.
 
     Args:
-        members: the members, in any order; equal ones train once.
+        members: the members.
         engine: how to share the machine. This may change last bits, and through them single verdicts.
         listener: receives curves and ended members as they come.
-        next_members: returns further members to train, given a batch of results; called for each batch, one
-            call at a time.
+        next_members: returns further members to train, given a batch of results, one call at a time.
         candidates: all members that `next_members` may return.
         study: all members of the study, if some have been trained before; see `Queue`.
-
-    Returns:
-        One result per member: those of `members` in their order, then those that `next_members` returned.
     """
     jax_setup.setup()
     engine = engine or Engine()

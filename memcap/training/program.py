@@ -50,10 +50,8 @@ def lengths(member: Member) -> tuple[int, int]:
 
 def loop_of(spec: TrainSpec, steps: int, engine: Engine) -> loops.Choice:
     """Choose the loop over time for members of this spec, with training sequences of up to `steps` steps."""
-    request = loops.Request(
-        cell_class(spec.architecture.model.cell), jax.default_backend(), _has_windows(spec.task, steps)
-    )
-    return loops.choose(engine.loop, request)
+    cell, windows = cell_class(spec.architecture.model.cell), _has_windows(spec.task, steps)
+    return loops.choose(engine.loop, loops.Request(cell, jax.default_backend(), windows))
 
 
 def loop_version(trainer: Trainer) -> str:
@@ -77,9 +75,7 @@ def _has_windows(task: Task, steps: int) -> bool:
 class Program:
     """Everything that a pair of executables depends on."""
 
-    # the functions of a lane; `trainer.side_by_side` says whether lanes run side by side (GPU, TPU) or in
-    # turn (CPU)
-    trainer: Trainer
+    trainer: Trainer  # the functions of a lane, and whether lanes run side by side or in turn
     lanes: int  # members in flight, a multiple of `devices`
     devices: int = 1  # devices of this host that share the lanes
 
@@ -141,8 +137,7 @@ class Executables:
     """The two executables of a program."""
 
     program: Program  # the program that was compiled
-    # (states, operands) -> states, losses (lanes, evaluation.every); the states that go in are used up
-    train_chunk: Any
+    train_chunk: Any  # (states, which are used up, operands) -> states, losses (lanes, evaluation.every)
     # `evaluate`, and when it was ready; it may still be compiling where memory does not limit the lanes
     evaluate_future: Future[tuple[Any, float]]
     started: float  # when compilation began
@@ -241,12 +236,8 @@ def needed_memory(program: Program, train_chunk: Any, evaluate: Any) -> float:
 
     def planned(executable: Any) -> float:
         plan = executable.memory_analysis()
-        return (
-            plan.temp_size_in_bytes
-            + plan.argument_size_in_bytes
-            + plan.output_size_in_bytes
-            - plan.alias_size_in_bytes
-        )
+        outside = plan.argument_size_in_bytes + plan.output_size_in_bytes - plan.alias_size_in_bytes
+        return plan.temp_size_in_bytes + outside
 
     leaves = jax.tree.leaves(program.example()[0])  # while an evaluation runs, all states stay
     resident = sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves) / program.devices
@@ -257,8 +248,7 @@ def needed_memory(program: Program, train_chunk: Any, evaluate: Any) -> float:
 def device_memory() -> float:
     """Return the bytes that a program may take on each device; infinite if a device such as a CPU reports
     none. Memory that was in use at the first call belongs to others; our own programs free theirs."""
-    all_stats = [
-        stats for device in jax.local_devices() if (stats := device.memory_stats()) and "bytes_limit" in stats
-    ]
-    free = [MEMORY_FRACTION * stats["bytes_limit"] - stats.get("bytes_in_use", 0) for stats in all_stats]
+    found = [device.memory_stats() or {} for device in jax.local_devices()]
+    known = [stats for stats in found if "bytes_limit" in stats]
+    free = [MEMORY_FRACTION * stats["bytes_limit"] - stats.get("bytes_in_use", 0) for stats in known]
     return max(1.0, min(free, default=math.inf))

@@ -27,8 +27,7 @@ MIN_LANES_OF_A_SEARCH = 256  # least lanes of an adaptive search, if it has that
 
 
 class Listener:
-    """Listener to the events of a training. This one ignores them all; every method may be called from
-    several threads."""
+    """Listener to a training, which ignores all events; several threads may call every method."""
 
     checkpoint_after = math.inf  # seconds of training between two checkpoints of a member; infinite: none
 
@@ -224,11 +223,8 @@ class Queue:
 
     def _group(self, program: Program) -> Group:
         """Return the group of a program, which may have fewer lanes than planned if memory is short."""
-        return next(
-            group
-            for group, programs in self.programs.items()
-            if any(each.trainer == program.trainer for each in programs)
-        )
+        trainers = {group: [each.trainer for each in programs] for group, programs in self.programs.items()}
+        return next(group for group, theirs in trainers.items() if program.trainer in theirs)
 
     # Members
 
@@ -302,8 +298,7 @@ class Queue:
 
 
 class WorkerQueue:
-    """The queue as one worker sees it, of which 0 is the queue's own process; at the other end of a pipe
-    `workers.RemoteQueue` stands for it."""
+    """The queue as one worker sees it, 0 in this process; elsewhere `workers.RemoteQueue` stands for it."""
 
     def __init__(self, queue: Queue, worker: int):
         self.queue, self.worker = queue, worker

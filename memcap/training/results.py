@@ -22,13 +22,11 @@ class Result(Verdicts):
     train_loss: float  # mean over the last chunk, in nats or squared error
     weights: dict[str, Any]  # nested dict of arrays
     compile_seconds: float = 0.0  # of the member's program, which all members in it share
-    # the member's share of the time that its program's executables ran, evaluations included
-    run_seconds: float = 0.0
+    run_seconds: float = 0.0  # the member's share of the time that its program ran, evaluations included
     loop: str  # name of its loop over time (memcap/loops/)
     side_by_side: bool  # whether the program's members ran under `vmap`
-    # width and length of the program, to which the member was padded
-    program_units: int
-    program_steps: int
+    program_units: int  # width of the program, to which the member was padded
+    program_steps: int  # and its length
     reason: str | None = None  # why it failed
     # (score, share of whole sequences right) at each of `evaluation.lengths`
     at_lengths: tuple[tuple[float, float], ...] = ()

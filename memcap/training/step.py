@@ -35,8 +35,7 @@ if TYPE_CHECKING:
 
 
 class TrainOperands(NamedTuple):
-    """Operands of one member's training: all that may differ between the members of a program. Those without
-    a remark are scalars."""
+    """Operands of a member's training, all that differs within a program; scalars without a remark."""
 
     key: Any  # (2,) uint32, seeds the training data
     lag: Any
@@ -60,20 +59,14 @@ class EvalOperands(NamedTuple):
 
 
 class TrainState(NamedTuple):
-    """State of one member in training.
+    """State of one member in training."""
 
-    `params` and each moment of Adam in `opt_state` are flat (P,) vectors, so that few, large operations are
-    compiled. `curriculum` is a `CurriculumState`, or () without one. The others are scalars: `active` turns
-    false once the loss or a weight is not finite; `train_score` is a running mean over about 10 steps, NaN
-    until a curriculum reaches the member's lag.
-    """
-
-    params: Any
+    params: Any  # a flat (P,) vector, as is each moment of Adam, so that few, large operations are compiled
     opt_state: Any
-    step: Any
-    active: Any
-    train_score: Any
-    curriculum: Any = ()
+    step: Any  # scalar, as are the next two
+    active: Any  # turns false once the loss or a weight is not finite
+    train_score: Any  # running mean over about 10 steps; NaN until a curriculum reaches the member's lag
+    curriculum: Any = ()  # a `CurriculumState`, or () without one
 
 
 @dataclass(frozen=True)
@@ -216,8 +209,7 @@ class Trainer:
     def train_step(
         self, state: TrainState, operands: TrainOperands, batch: Batch, on: Bool[Array, ""] | bool = True
     ) -> tuple[TrainState, Float[Array, ""]]:
-        """Take one training step on a batch; return the state and the batch's mean loss. If not `on`, the
-        state stays as it is."""
+        """Take one training step on a batch, if `on`; return the state and the batch's mean loss."""
 
         def mean_loss(params: Float[Array, " P"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
             length = self.lag_and_length(state, operands)[1]
@@ -322,8 +314,7 @@ class Trainer:
         return jnp.stack([score / due, whole / (operands.blocks * self.spec.evaluation.block)])
 
     def evaluate_part(self, params: Float[Array, " P"], operands: EvalOperands) -> Float[Array, 2]:
-        """Return the score and the loss on all validation sequences if `operands.key[0]` is 0, or on all
-        held-out ones if it is 1."""
+        """Return score and loss on all validation sequences if `operands.key[0]` is 0; if 1, held-out."""
         side, task = operands.key[0].astype(jnp.int32), self.spec.task
 
         def block(k: jax.Array, sums: Float[Array, 3]) -> Float[Array, 3]:

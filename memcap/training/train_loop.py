@@ -70,8 +70,7 @@ class Lane:
     since: float = field(default_factory=time.monotonic)  # when it entered its lane, on the monotonic clock
     # once the member has ended: score, and share of whole sequences right, at each of `evaluation.lengths`
     at_lengths: list[tuple[float, float]] = field(default_factory=list)
-    # (P,) the weights of the lowest validation loss; None where that loss decides nothing
-    lowest: np.ndarray | None = None
+    lowest: np.ndarray | None = None  # (P,) the weights of the lowest validation loss, if that decides
 
     @property
     def member(self) -> Member:
@@ -116,12 +115,10 @@ class Lanes:
         self.program = self.code.program  # with fewer lanes if memory is short
         self.trainer = self.program.trainer
         self.lanes: list[Lane | None] = [None] * self.program.lanes
-        self.states = jax.tree.map(
-            lambda *leaves: np.stack(leaves), *[empty_state(self.trainer)] * self.program.lanes
-        )
-        _, self.operands, self.eval_operands = jax.tree.map(
-            lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.program.example()
-        )
+        empty = [empty_state(self.trainer)] * self.program.lanes
+        self.states = jax.tree.map(lambda *leaves: np.stack(leaves), *empty)
+        zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.program.example())
+        _, self.operands, self.eval_operands = zeros
         self.operands_on_device: Any = None
 
     @property
@@ -163,10 +160,8 @@ class Lanes:
         if any(lane.steps < lane.member.recipe.budget for lane in active.values()):
             # Otherwise they are only evaluated once more.
             self.states, losses = self.code.train_chunk(self.states, self.operands_on_device)
-        steps, finite, train_scores = (
-            np.asarray(leaf).tolist()
-            for leaf in (self.states.step, self.states.active, self.states.train_score)
-        )
+        leaves = self.states.step, self.states.active, self.states.train_score
+        steps, finite, train_scores = (np.asarray(leaf).tolist() for leaf in leaves)
         losses, lags, rates = np.array(losses), self._lags(active), self._learning_rates(active)
         for k, lane in active.items():
             lane.add_losses(steps[k], finite[k], losses[k])
@@ -225,14 +220,12 @@ class Lanes:
                 active[k].lowest = np.array(self.states.params[k])
 
     def _lags(self, lanes: Mapping[int, Lane]) -> dict[int, int]:
-        """Return the current lags of curricula."""
         if not self.trainer.spec.curriculum:
             return {}
         lags = np.asarray(self.states.curriculum.lag).tolist()
         return {k: lags[k] for k, lane in lanes.items() if lane.member.recipe.curriculum is not None}
 
     def _learning_rates(self, lanes: Mapping[int, Lane]) -> dict[int, float]:
-        """Return the learning rates of the next step."""
         step, at, operands = jax.tree.map(
             lambda leaf: np.asarray(leaf)[list(lanes)],
             (self.states.step, self.states.curriculum, self.operands),
@@ -245,11 +238,8 @@ class Lanes:
         counts = {k: len(lane.member.sizes(stream)) for k, lane in lanes.items()}
         scores: dict[int, list[list[float]]] = {k: [] for k in lanes}
         for index in range(max(counts.values(), default=0)):
-            operands = {
-                k: eval_operands(self.trainer, lane.member, stream, index)
-                for k, lane in lanes.items()
-                if index < counts[k]
-            }
+            due = {k: lane.member for k, lane in lanes.items() if index < counts[k]}
+            operands = {k: eval_operands(self.trainer, each, stream, index) for k, each in due.items()}
             for k, each in self._evaluate(operands).items():
                 scores[k].append(each)
         return scores
@@ -306,7 +296,6 @@ def _stopping_of(member: Member) -> type[EarlyStopping]:
 
 
 def _write(stacked: Any, k: int, value: Any) -> None:
-    """Replace row k of every leaf, in place."""
 
     def write(rows: np.ndarray, row: np.ndarray) -> None:
         rows[k] = row

@@ -293,8 +293,7 @@ class WorkerPool:
         self.queue.detach()
 
     def serve(self, number: int) -> None:
-        """Keep one worker at work until all is done, this one or its successors; raise UserError if none can
-        start, and RuntimeError at an error in a worker."""
+        """Keep one worker at work until all is done, this one or its successors; pass its errors on."""
         false_starts = 0
         while not self.queue.done.is_set():
             worker = self.processes[number] = WorkerProcess()

@@ -22,7 +22,7 @@ def linen_alone(monkeypatch):
 
 def test_benchmarks_are_found_by_name_with_a_line_each():
     found = runner.commands()
-    assert set(found) == {"step", "cells", "study", "frontier", "cost", "accelerator"}
+    assert set(found) == {"step", "cells", "study", "frontier", "cost", "accelerator", "optimizers"}
     for name, line in found.items():
         about = importlib.import_module(f"benchmarks.{name}").__doc__
         assert " ".join(about.partition("\n\n")[0].split()) == line
@@ -70,6 +70,15 @@ def test_cells_times_both_loops_and_a_wider_program(tmp_path, capsys):
     assert "| GRUCell | 2 | 1 |" in page
     loops = ("while", "native", "native, padded")
     assert cases(found["steps"], "cell", "loop") == {(c, way) for c in ("lstm", "GRUCell") for way in loops}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(CONTESTANTS["native"].missing), reason="no C compiler")
+def test_optimizers_times_ggt_beside_adam(tmp_path, capsys):
+    found, page = tiny(["optimizers"], tmp_path, capsys)
+    assert "| 20 | 8 |" in page
+    for row in found["rows"]:
+        assert all(min(sample.values()) > 0 for sample in row["samples"])
 
 
 @pytest.mark.slow

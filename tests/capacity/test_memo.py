@@ -5,10 +5,14 @@ import pytest
 from memcap.capacity import memo as memo_file
 from memcap.capacity.memo import memo
 from memcap.runtime import cache
-from memcap.thresholds.curve import fit
+from memcap.thresholds.curve import fit_of, posterior
 
 COUNTS = [4, 5, 6, 8], [0, 1, 3, 4], [4, 4, 4, 4]
 NEVER = [4, 8], [0, 0], [4, 4]  # with open ends, and nothing that any seed solved
+
+
+def fit(units, solved, runs, confidence=0.95):
+    return fit_of(posterior(units, solved, runs), confidence)
 
 
 @pytest.fixture(autouse=True)

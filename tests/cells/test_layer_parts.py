@@ -16,13 +16,8 @@ from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 
 F, U, K, B, T = 3, 5, 16, 2, 7
-LAYERS = (
-    "delta_net+conv4",
-    "gated_delta_net+conv4+gate+rate",
-    "gla+conv4+gate",
-    "mamba2+conv4+gate+skip",
-    "delta_product+conv4+gate",
-)
+LAYERS = ("delta_net+conv4", "gated_delta_net+conv4+gate+rate", "gla+conv4+gate", "mamba2+conv4+gate+skip")
+LAYERS += ("delta_product+conv4+gate",)
 XLSTM = ("mlstm+conv4+gate+skip", "mlstm+conv4+skip+gate", "slstm+conv4")
 
 

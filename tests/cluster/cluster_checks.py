@@ -15,14 +15,8 @@ ROOT = Path(__file__).parents[2]
 COMMAND = [sys.executable, "-P", "-m", "memcap"]
 QUICK = ["evaluation.every=20", "evaluation.sequences=64", "evaluation.stretch=2"]
 # 200 members in 4 jobs.
-SWEEP = [
-    "-m",
-    "task=latch,delay_line,adding,copy",
-    "task.lag=4",
-    "axes={model.units: 1..5, seed: 10}",
-    "recipe.budget=40",
-    *QUICK,
-]
+SWEEP = ["-m", "task=latch,delay_line,adding,copy", "task.lag=4", "axes={model.units: 1..5, seed: 10}"]
+SWEEP += ["recipe.budget=40", *QUICK]
 OF_A_RUN = [
     "compile_seconds",
     "run_seconds",

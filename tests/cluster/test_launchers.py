@@ -68,14 +68,8 @@ def test_optuna_gets_the_score_of_each_job(tmp_path, launcher):
         "hydra.sweeper.n_jobs=2",
         f"hydra/launcher={launcher}",
     ]
-    tried = [
-        "task=latch",
-        "task.lag=4",
-        "axes={seed: 2}",
-        "model.units=choice(1,2)",
-        "recipe.budget=40",
-        *QUICK,
-    ]
+    tried = ["task=latch", "task.lag=4", "axes={seed: 2}", "model.units=choice(1,2)", "recipe.budget=40"]
+    tried += [*QUICK]
     out, _ = memcap(tmp_path, "train", "-m", *sweep, *tried)
     rows = store.read(tmp_path)
     scores = [

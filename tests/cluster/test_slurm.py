@@ -74,14 +74,8 @@ def until(condition, seconds=300):
 def submit(folder, *options, command=(*COMMAND, *STUDY)):
     """Number of the job that runs the command, whose stdout and stderr go to FOLDER/said.* ."""
     wrapped = command if isinstance(command, str) else shlex.join(command)
-    words = [
-        "sbatch",
-        "--parsable",
-        "--output=said.%a",
-        "--open-mode=append",
-        *options,
-        f"--wrap=exec {wrapped}",
-    ]
+    words = ["sbatch", "--parsable", "--output=said.%a", "--open-mode=append", *options]
+    words += [f"--wrap=exec {wrapped}"]
     return subprocess.run(
         words, cwd=folder, env=environment(folder), capture_output=True, text=True, check=True, timeout=60
     ).stdout.strip()
@@ -196,15 +190,8 @@ def test_a_multirun_through_submitit(tmp_path, alone, launcher):
 
 def test_of_an_array_of_populations_one_is_cancelled(tmp_path):
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="pip install hydra-submitit-launcher")
-    words = [
-        "train",
-        "-m",
-        "hydra/launcher=population_slurm",
-        "task=latch,delay_line",
-        "task.lag=20",
-        "model.units=1,2",
-        *QUICK,
-    ]
+    words = ["train", "-m", "hydra/launcher=population_slurm", "task=latch,delay_line", "task.lag=20"]
+    words += ["model.units=1,2", *QUICK]
     words += ["recipe.budget=100000"]
     with subprocess.Popen(
         [*COMMAND, *words], cwd=tmp_path, env=environment(tmp_path), stdout=-1, stderr=-2, text=True
@@ -227,13 +214,8 @@ def test_of_an_array_of_populations_one_is_cancelled(tmp_path):
 
 def test_what_slurm_refuses_is_said(tmp_path):
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="pip install hydra-submitit-launcher")
-    words = [
-        "-m",
-        "hydra/launcher=population_slurm",
-        "hydra.launcher.cpus_per_task=1000",
-        "task=latch",
-        "model.units=1,2",
-    ]
+    words = ["-m", "hydra/launcher=population_slurm", "hydra.launcher.cpus_per_task=1000", "task=latch"]
+    words += ["model.units=1,2"]
     _, err = memcap(tmp_path, "train", *words, status=2)
     *sbatchs, ours = err.splitlines()
     assert ours == f"memcap: hydra/launcher=population_slurm: {sbatchs[-1]}"

@@ -21,25 +21,13 @@ from memcap.training.engine import train
 pytestmark = pytest.mark.usefixtures("quick_file")
 
 # A job by itself has the program that it shares with others: one per task and width, as the length is one.
-TINY = [
-    "engine.loop=reproducible",  # whatever compiler is here
-    "task.length=16",
-    "recipe.budget=40",
-    "evaluation.every=20",
-    "evaluation.sequences=64",
-    "evaluation.stretch=1",
-    "engine.workers=1",
-]
+# `reproducible`: whatever compiler is here.
+TINY = ["engine.loop=reproducible", "engine.workers=1", "task.length=16", "recipe.budget=40"]
+TINY += ["evaluation.every=20", "evaluation.sequences=64", "evaluation.stretch=1"]
 MIXED = ["task=latch,delay_line", "task.lag=1,3", "model.units=1,2", "seed=0"]
 WIDTHS = ["task=latch", "task.lag=3", "model.units=1,2,3,4"]
-OWN = [
-    "compile_seconds",
-    "run_seconds",
-    "population",
-    "finished",
-    "study",
-    "program_steps",
-]  # of a run, not of a member
+# of a run, not of a member
+OWN = ["compile_seconds", "run_seconds", "population", "finished", "study", "program_steps"]
 
 
 @pytest.fixture(scope="module")

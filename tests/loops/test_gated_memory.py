@@ -17,16 +17,8 @@ from memcap.loops.gated_check import all_right
 from memcap.loops.gated_native import GatedC
 
 LSTM, GRU = lstm_native.IN_C, gru_native.IN_C
-SANITIZED = (
-    "-O1",
-    "-g",
-    "-fsanitize=address,undefined",
-    "-fno-sanitize-recover=all",
-    "-Wall",
-    "-Wextra",
-    "-Werror",
-    "-Wno-psabi",
-)
+SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+SANITIZED += ("-Wall", "-Wextra", "-Werror", "-Wno-psabi")
 # what the processor must know, and W
 WIDTHS = {"-msse2": ("sse2", 4), "-mavx2 -mfma": ("avx2", 8), "-mavx512f": ("avx512f", 16)}
 ALL_WIDTHS = list(WIDTHS) if platform.machine() in ("x86_64", "AMD64") else ["-march=native"]

@@ -79,13 +79,8 @@ def material(name: str, sizes: Sizes, seed: int = 0) -> tuple[Any, Any]:
         return (rng.normal(size=shape) / np.sqrt(shape[0])).astype(np.float32)
 
     columns = cell.blocks * U
-    arrays = {
-        "kernel": drawn(F, columns),
-        "recurrent": drawn(U, columns),
-        "bias": drawn(columns),
-        "readout": drawn(U, O),
-        "carry": tuple(drawn(U, B) for _ in range(cell.states)),
-    }
+    arrays = {"kernel": drawn(F, columns), "recurrent": drawn(U, columns), "bias": drawn(columns)}
+    arrays |= {"readout": drawn(U, O), "carry": tuple(drawn(U, B) for _ in range(cell.states))}
     if sizes.returned == "loss":
         arrays["readout_bias"] = drawn(O)
     if sizes.vectors:
@@ -230,7 +225,7 @@ def widened(name: str, sizes: Sizes, arrays: Any, more: int, fill: float) -> Any
 
 @pytest.mark.parametrize(
     ("name", "sizes", "more"),
-    [*((*each, 6) for each in SIZES), ("LSTM", SYMBOLS, 1), ("GRU", SYMBOLS, 1), ("LSTM", LOSS, 37)],
+    [*((*each, 6) for each in SIZES[::2]), ("GRU", SYMBOLS, 1), ("LSTM", LOSS, 37)],
     ids=str,
 )
 def test_units_that_do_not_count_are_not_computed_and_change_no_bit(name, sizes, more):
@@ -293,8 +288,8 @@ def test_nan_and_infinity_stay_in_their_sequence(name):
 @each_cell
 @pytest.mark.parametrize(
     ("sizes", "axes"),
-    [(LAST, (0, None, None)), (LAST, (None, 0, 0)), (LAST, (0, 0, 0)), (LOSS, (0, 0, 0))],
-    ids=["weights", "inputs", "all", "the loss of all"],
+    [(LAST, (0, None, None)), (LAST, (None, 0, 0)), (LOSS, (0, 0, 0))],
+    ids=["weights", "inputs", "the loss of all"],
 )
 def test_side_by_side_equals_one_after_another(name, sizes, axes):
     members = [

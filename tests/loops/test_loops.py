@@ -63,12 +63,12 @@ READ_OUT = [  # of one window and every step, the LSTM's read-out is fused into 
 # alone in what a member masks, whatever the pair.
 COVERING = [CASES[1], CASES[2], CASES[4]]
 SIDE_BY_SIDE = [*COVERING, *READ_OUT]
-# One of each kind: with loops of its own, with the loops for any cell, diagonal.
-IN_FULL = ("lstm", "GRUCell", "LRU")
+# One of each kind: with loops of its own, with the loops for any cell.
+IN_FULL = ("lstm", "GRUCell")
 DIAGONAL = ("minGRU", "minLSTM", "LRU", "selective_LRU")
 CHUNKED = ("gla", "linear_attention", "mamba2", "mlstm", "gated_delta_net")
-# With the loops for any cell, and another carry: a matrix, integers.
-IN_PART = ("delta_net", "odd_cells:Clocked")
+# Diagonal; with the loops for any cell, and another carry: a matrix, integers.
+IN_PART = ("LRU", "delta_net", "odd_cells:Clocked")
 
 
 def cases_of(name: str) -> list[Case]:
@@ -273,7 +273,8 @@ WRITTEN_OUT = [
     *(("lstm", case, "while") for case in (LAST, CUT, RESET, *READ_OUT[:2])),
     *((name, CUT, "while") for name in ("GRUCell", f"{__name__}:Simple", "OptimizedLSTMCell", "LSTMCell")),
     ("OptimizedLSTMCell", RESET, "while"),
-    *((name, case, "associative") for name in DIAGONAL for case in (EXACT, CUT, RESET)),
+    *(("LRU", case, "associative") for case in (EXACT, CUT, RESET)),
+    *((name, RESET, "associative") for name in DIAGONAL if name != "LRU"),
     *((name, CUT_READOUT, "associative") for name in CHUNKED),
     # the others of the delta rule have the first one's chunks, but for what is here
     ("delta_net", RESET, "associative"),

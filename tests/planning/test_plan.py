@@ -46,14 +46,8 @@ def test_this_machine(tmp_path):
     for program in told["programs"]:
         assert program["memory_bytes"] > 0
         assert program["step_bytes"] > program["steps"] * 6 * program["units"] * program["batch"] * 4
-        gates = (
-            2
-            * 4
-            * program["units"]
-            * (program["units"] + Latch().features)
-            * program["batch"]
-            * program["steps"]
-        )
+        u, calls = program["units"], program["batch"] * program["steps"]
+        gates = 8 * u * (u + Latch().features) * calls
         assert 2 * gates < program["step_operations"] < 3.5 * gates
 
 

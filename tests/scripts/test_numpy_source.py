@@ -123,8 +123,11 @@ def draws(task):
 
 
 @pytest.mark.usefixtures("quick_compile")
-@pytest.mark.parametrize("task", CASES)
-@pytest.mark.parametrize(("lag", "more", "buffer"), [(4, 0, 0), (12, 5, 2)])
+@pytest.mark.parametrize(
+    ("task", "lag", "more", "buffer"),
+    [pytest.param(*case.values, 12, 5, 2, id=case.id) for case in CASES]
+    + [(task_of(name, []), 4, 0, 0) for name in ("copy", "dyck", "temporal_order")],
+)
 def test_equals_the_task(task, lag, more, buffer, monkeypatch):
     try:
         sample, length_of = functions(numpy_source(task))  # before anything is replaced

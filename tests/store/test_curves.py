@@ -4,11 +4,15 @@ import numpy as np
 import polars as pl
 import pytest
 from study_checks import ONE_LANE, small_job
+from study_rows import fake
 from watching import Watcher, run_watched
 
 from memcap.designs.axes import members
 from memcap.store import curves, shards
+from memcap.store.heartbeat import JobProgress
 from memcap.store.study import Study
+from memcap.studies.writer import StudyWriter
+from memcap.training.engine import CurveChunk
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
@@ -92,6 +96,18 @@ def test_a_file_that_cannot_be_read_is_named_once(tmp_path, capsys):
 def test_no_curves_are_no_error(tmp_path):
     assert curves.read(tmp_path).is_empty()
     assert curves.collect(tmp_path) is None
+
+
+def test_curves_are_thinned(tmp_path):
+    (member,) = members(small_job({"model.units": [1], "seed": 1}))
+    shards.prepare(tmp_path)
+    writer = StudyWriter(JobProgress(1, Study(tmp_path, "small")))
+    for before in range(0, 4000, 40):
+        writer.add_curve(CurveChunk(member, before, np.full(40, 0.5, np.float32), 0.5, None))
+    writer.finish("0123456789abcdef", [fake(member)])
+    steps = curves.read(tmp_path)["step"]
+    assert curves.MOST_POINTS / 2 < len(steps) <= curves.MOST_POINTS
+    assert steps[-1] == 4000
 
 
 def test_a_score_that_is_none_is_no_point():

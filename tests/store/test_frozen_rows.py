@@ -72,10 +72,13 @@ def test_the_frozen_rows_have_every_knob_that_there_was():
 
 
 @pytest.mark.parametrize("path", PUBLISHED, ids=lambda path: path.parent.name)
-def test_every_published_row_keeps_its_key(path):
+def test_published_rows_keep_their_keys(path):
+    """One of each kind, whatever its lag, width and seed."""
     rows = store.read(path)
     assert rows.height > 20
-    for key, text in rows.select("key", "config").iter_rows():
+    numbers = pl.col("config").str.replace_all(r'"(lag|length|units|seed)": \d+', "")
+    kinds = rows.with_columns(kind=numbers).unique("kind")
+    for key, text in kinds.select("key", "config").iter_rows():
         assert member_of(json.loads(text)).key == key
 
 

@@ -54,6 +54,7 @@ WRONG = [  # a column, what it is made in each row, and what is said
     ("compile_seconds", pl.lit(math.nan), "compile_seconds=nan does not go with"),
     ("reason", pl.lit("two workers ended"), "reason=two workers ended does not go with"),
     ("population", pl.lit(None, pl.String), "population=null does not go with"),
+    ("population", pl.lit("../../x"), "population=../../x does not go with"),
     ("study", pl.lit(None, pl.String), "study=null does not go with"),
 ]
 

@@ -11,11 +11,13 @@ import polars as pl
 import pytest
 from beat_files import MEMBER, first, put
 from command import memcap
+from polars.testing import assert_frame_equal
 from study_checks import refusal
-from study_rows import group, write
+from study_rows import group, table, write
 
 from memcap import store
-from memcap.store import files, heartbeat, shards
+from memcap.store import files, heartbeat, parquet, row_checks, shards
+from memcap.store.rows import ORIGIN
 from memcap.store.status import status, studies
 from memcap.studies.verify import verify
 
@@ -70,6 +72,29 @@ def test_a_killed_job_is_not_running_and_what_it_lacks_is_in_nobodys_hand(tmp_pa
     put(tmp_path, "again", first(running=1), ["b", "c"])  # another one has taken two of its members on
     found = status(tmp_path)
     assert (found.members, found.running, found.waiting, found.left_over) == (7, 1, 1, 1)
+
+
+def test_many_files_are_read_with_few_calls(tmp_path, monkeypatch):
+    """Each of a few columns, so that 10,000 of them take seconds."""
+    rows = group(counts={1: (2, 6), 2: (3, 6)})
+    (tmp_path / "rows").mkdir()
+    for row in rows:
+        shards.write_table(tmp_path / "rows" / f"{row['key']}.parquet", table([row]))
+    read, calls = parquet.read_together, []
+    monkeypatch.setattr(shards, "TOGETHER", 4)
+    monkeypatch.setattr(parquet, "read_together", lambda *given: calls.append(given) or read(*given))
+    assert status(tmp_path).done == len(rows) == 12
+    assert [len(contents) for contents, _ in calls] == [4, 4, 4]
+    assert not any(set(columns) & set(ORIGIN) for _, columns in calls)
+
+
+def test_what_status_does_not_read_is_there_for_the_next_reader(tmp_path):
+    """Of the same process, which keeps the tables that it has read."""
+    write(tmp_path, group(counts={1: (2, 4)}))
+    (shard,) = (tmp_path / "rows").iterdir()
+    assert status(tmp_path).done == 4
+    assert_frame_equal(store.read(tmp_path), store.readable(shards.read_file(shard)), check_row_order=False)
+    assert not set(row_checks._rules()) & set(ORIGIN)  # status refuses the rows that others refuse
 
 
 def test_a_search_says_itself_how_many_it_wants(tmp_path):

@@ -16,13 +16,8 @@ from memcap.store.rows import COLUMNS, RESULTS, SCHEMA, frame, passed_column
 from memcap.store.weights import flat, write_arrays
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-EXAMPLES = {
-    pl.String: "x",
-    pl.Int64: 2**40 + 1,
-    pl.Float64: 0.1,
-    pl.Boolean: True,
-    pl.Datetime("us", "UTC"): NOW,
-}
+EXAMPLES = {pl.String: "x", pl.Int64: 2**40 + 1, pl.Float64: 0.1, pl.Boolean: True}
+EXAMPLES |= {pl.Datetime("us", "UTC"): NOW}
 FAILED = {"status": "failed", "reason": "died", "solved": False, "steps_to_solve": None, "best": None}
 FAILED |= {
     "final": None,

@@ -34,16 +34,9 @@ def look_up(task: Mqar, row: np.ndarray, lag: int) -> tuple[dict[int, list[int]]
     return table, guess
 
 
-KINDS = [
-    Mqar(),
-    Mqar(pairs=1, symbols=5),
-    Mqar(pairs=8, symbols=8),
-    Mqar(layout="stacked"),
-    Mqar(rewrites=2),
-    Mqar(pairs=3, symbols=6, layout="stacked", rewrites=1),
-    Mqar(pairs=3, symbols=4, fillers="random"),
-    Mqar(layout="stacked", rewrites=1, fillers="random"),
-]
+KINDS = [Mqar(), Mqar(pairs=1, symbols=5), Mqar(pairs=8, symbols=8), Mqar(layout="stacked")]
+KINDS += [Mqar(rewrites=2), Mqar(pairs=3, symbols=6, layout="stacked", rewrites=1)]
+KINDS += [Mqar(pairs=3, symbols=4, fillers="random"), Mqar(layout="stacked", rewrites=1, fillers="random")]
 
 
 @pytest.mark.parametrize("task", KINDS, ids=str)

@@ -41,7 +41,6 @@ from memcap.thresholds.curve import (
     CORRELATIONS,
     INDEPENDENT,
     STEP,
-    fit,
     fit_of,
     interval,
     misfit,
@@ -55,6 +54,10 @@ MIXED = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 OCTAVES = (1, 2, 4, 8, 16, 32)
 INF = math.inf
 STUDIES = 500  # a cell of the table
+
+
+def fit(units, solved, runs, confidence=0.95):
+    return fit_of(posterior(units, solved, runs), confidence)
 
 
 def intervals(units, solved, seeds, *shares, correlations=CORRELATIONS):

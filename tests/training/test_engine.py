@@ -227,17 +227,10 @@ def test_programs_group_by_what_a_program_depends_on():
         ),
         member("latch", 3, length=20),
     ]
-    apart = [
-        member("latch", 3, symbols=3),
-        member("copy", 3),
-        member("latch", 3, model={"units": 2}),
-        member("latch", 3, model={"cell": "GRUCell"}),
-        member("latch", 3, model={"readout": "lstm"}),
-        member("latch", 3, recipe={"batch": 8}),
-        member("latch", 3, recipe={"clip": 0.5}),
-        member("latch", 3, evaluation={"every": 20}),
-        member("latch", 3, evaluation={"stretch": 3}),
-    ]
+    apart = [member("latch", 3, symbols=3), member("copy", 3), member("latch", 3, model={"units": 2})]
+    apart += [member("latch", 3, model={"cell": "GRUCell"}), member("latch", 3, model={"readout": "lstm"})]
+    apart += [member("latch", 3, recipe={"batch": 8}), member("latch", 3, recipe={"clip": 0.5})]
+    apart += [member("latch", 3, evaluation={"every": 20}), member("latch", 3, evaluation={"stretch": 3})]
     groups = programs([base, *apart, *same], ONE)
     assert len(groups) == 1 + len(apart)
     together = next(group for group in groups.values() if base in group)

@@ -37,13 +37,7 @@ LSTM, GRU = lstm_native.IN_C, gru_native.IN_C
 needs_native = pytest.mark.skipif(
     any(cell.missing() is not None for cell in (LSTM, GRU)), reason=f"no LSTM in C: {LSTM.missing()}"
 )
-TINY = [
-    "recipe.budget=20",
-    "evaluation.every=10",
-    "evaluation.sequences=64",
-    "evaluation.stretch=2",
-    "engine.workers=1",
-]
+TINY = ["recipe.budget=20", "evaluation.every=10", "evaluation.sequences=64", "evaluation.stretch=2"]
 
 
 @pytest.fixture
@@ -342,8 +336,8 @@ def test_members_that_may_come_and_those_that_were_trained_decide_a_program_too(
 
 def run(folder, *arguments, **environment):
     """`memcap train` in a process of its own."""
-    words = ["-P", "-m", "memcap", "train", "task=latch", "model.units=1", *TINY, *arguments]
-    return python(folder, *words, JAX_PLATFORMS="cpu", **environment)
+    words = ["-P", "-m", "memcap", "train", "task=latch", "model.units=1", "engine.workers=1", *TINY]
+    return python(folder, *words, *arguments, JAX_PLATFORMS="cpu", **environment)
 
 
 def test_without_a_compiler_the_command_refuses_native_and_leaves_nothing(tmp_path):

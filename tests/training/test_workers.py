@@ -61,7 +61,7 @@ class Keeps(Remembers):
 
 def test_a_successor_goes_on_where_the_dead_worker_was(child):
     started, listener = child[0], Keeps()
-    long = member("latch", 3, recipe={"lr": 1e-6, "budget": 20_000})
+    long = member("latch", 3, recipe={"lr": 1e-6, "budget": 6000})
     queue, begun = Queue([long], TWO, 2, listener), []
 
     class Killed(WorkerQueue):
@@ -81,7 +81,7 @@ def test_a_successor_goes_on_where_the_dead_worker_was(child):
     with contextlib.closing(WorkerProcess()) as successor:
         successor.serve(Successor(queue, 1))
     assert begun[0] >= 10
-    assert [step for step, _ in listener.points[long]] == [*range(begun[0] + 1, 20_001)]
+    assert [step for step, _ in listener.points[long]] == [*range(begun[0] + 1, 6001)]
     (whole,) = train([long], replace(TWO, workers=1))
     np.testing.assert_array_equal(vector(whole), vector(queue.results[long]))
 
