@@ -102,19 +102,14 @@ TINY = FrontierPlan(lags=(1,), units=(1, 2, 3), sampled_units=(1, 3), seeds=2, s
 
 @dataclass(frozen=True)
 class Cell:
-    """One contestant at one sampled cell, with the other process at work on the other core.
-
-    Args:
-        compiling: seconds before the first step, which builds the model and compiles it.
-        step: seconds per training step.
-    """
+    """One contestant at one sampled cell, with the other process at work on the other core."""
 
     contestant: str
     task: str
     length: int
     units: int
-    compiling: float
-    step: float
+    compiling: float  # seconds before the first step, which builds the model and compiles it
+    step: float  # seconds per training step
 
 
 @dataclass(frozen=True)

@@ -82,8 +82,7 @@ def check_gradients(
     PyTorch, if it is there.
 
     Args:
-        workers: contestants, built.
-        titles: their names in errors.
+        workers: contestants, built, with their `titles` in errors.
         reference: one in a process with 64-bit floats.
         weights: to compute at, float32.
         batch: at least one batch.

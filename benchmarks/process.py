@@ -23,17 +23,11 @@ class ProgramError(RuntimeError):
 
 @dataclass(frozen=True)
 class Ran:
-    """A program that has ended.
+    """A program that has ended."""
 
-    Args:
-        wall: seconds from its start to its end.
-        cpu: seconds of CPU time, of it and of the processes that it waited for.
-        output: what it printed.
-    """
-
-    wall: float
-    cpu: float
-    output: str
+    wall: float  # seconds from its start to its end
+    cpu: float  # seconds of CPU time, of it and of the processes that it waited for
+    output: str  # what it printed
 
 
 def last_core() -> int | None:

@@ -11,17 +11,11 @@ from benchmarks.peers.base import Shape
 
 @dataclass(frozen=True)
 class Ceilings:
-    """What the core can do.
+    """What the core can do."""
 
-    Args:
-        peak: float32 operations a second in a large matrix product, a multiply-add being two.
-        peak_of: the library that reached it.
-        tanh: seconds an element, in XLA with memcap's flags, out of the second-level cache.
-    """
-
-    peak: float
-    peak_of: str
-    tanh: float
+    peak: float  # float32 operations a second in a large matrix product, a multiply-add being two
+    peak_of: str  # the library that reached it
+    tanh: float  # seconds an element, in XLA with memcap's flags, out of the second-level cache
 
 
 def products(shape: Shape) -> int:

@@ -24,16 +24,11 @@ from memcap.terminal.words import first_paragraph
 
 
 class Outcome(NamedTuple):
-    """A benchmark's page and data.
+    """A benchmark's page and data."""
 
-    page: Markdown.
-    data: every sample, for JSON.
-    suffix: of the files' names, where they must not replace those of the usual run.
-    """
-
-    page: str
-    data: dict[str, Any]
-    suffix: str = ""
+    page: str  # Markdown
+    data: dict[str, Any]  # every sample, for JSON
+    suffix: str = ""  # of the files' names, where they must not replace those of the usual run
 
 
 def commands() -> dict[str, str]:
@@ -66,12 +61,8 @@ def main(words: list[str] | None = None) -> None:
 
 
 def run(name: str, words: list[str]) -> None:
-    """Import a benchmark and no other, look at the machine, measure, report.
-
-    Args:
-        name: of the benchmark.
-        words: of the command line, with the name.
-    """
+    """Import a benchmark and no other, look at the machine, measure, report; `words` are of the command line,
+    with the name."""
     module = importlib.import_module(f"benchmarks.{name}")
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks {name}", description=module.__doc__)
     files = f"{name}.md and {name}.json"

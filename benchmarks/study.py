@@ -36,19 +36,14 @@ PHASES = ("import", "data", "build", "compile", "train")
 
 @dataclass(frozen=True)
 class Sample:
-    """One contestant's study, once.
-
-    Args:
-        state: of the compilation caches, one of `STATES`.
-        wall, cpu: seconds from process start to its end; of CPU time, children included.
-        phases: seconds by phase, as far as the process can tell; the rest is the start of Python, and for
-            `memcap train` its imports, Hydra, rows, weights and figure.
-    """
+    """One contestant's study, once."""
 
     contestant: str
-    state: str
-    wall: float
-    cpu: float
+    state: str  # of the compilation caches, one of `STATES`
+    wall: float  # seconds from process start to its end
+    cpu: float  # seconds of CPU time, children included
+    # Seconds by phase, as far as the process can tell; the rest is the start of Python, and for `memcap
+    # train` its imports, Hydra, rows, weights and figure.
     phases: dict[str, float]
 
     @property
@@ -81,15 +76,8 @@ def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcom
 def measure(
     names: Sequence[str], plan: StudyPlan, rounds: int, core: int | None, touch: bool
 ) -> list[Sample]:
-    """Each round runs everyone, first cold, in the order of the round before turned round.
-
-    Args:
-        names: keys of `TITLES`.
-        plan: the runs.
-        rounds: how many.
-        core: to which every process is pinned.
-        touch: run everyone on a tiny study first, so that no one is the first to read its library from disk.
-    """
+    """Run everyone, named as in `TITLES`, in each round, first cold, in the order of the round before turned
+    round. `touch`: before them on a tiny study, so that no one is the first to read its library from disk."""
     if touch:
         for name in names:
             say(f"touching the files of {name}")

@@ -801,18 +801,18 @@ def cells_by_bytes() -> str:
 
 
 def map_recipes() -> str:
-    """Bytes of state of the cells that were trained by recipes of the atlas, too, beside what it says."""
+    """Bytes of state of the cells that were trained by another recipe, too, beside what the atlas says."""
     own = {(need.cell, need.place): need for need in needs(rows_of(cell_map.STUDY))}
-    cells = rows_of(cell_map.RECIPES)["cell"].unique()
+    trained = set(rows_of(cell_map.RECIPES).select("cell", "task").iter_rows())
     lines = []
     for need in sorted(map_needs(), key=lambda need: need.cell):
-        if need.cell in cells:
+        if (need.cell, need.point.task.name) in trained:
             question = Question(need.point.task, need.point.lag, need.point.model, at="steady")
             result = from_rows(atlas_rows(), question)
             each = need.u90["bytes"].units / need.point.fit.u90.units
             widths = result.widths if result.at == need.point.at else None
             atlas = "{} [{}, {}]".format(*(number(each * width) for width in widths)) if widths else ""
-            recipe = need.point.recipe.name
+            recipe = need.point.recipe.name + ", no curriculum" * (need.point.recipe.curriculum is None)
             line = own[need.cell, need.place].words, need.words, recipe, atlas
             lines.append((f"`{need.cell}`", need.place, *line))
     return table(("cell", "task", "as the other cells", "by the best recipe", "which", "atlas"), lines)

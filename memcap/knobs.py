@@ -12,7 +12,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 T = TypeVar("T")
 MOST = 1_000_000_000  # steps and seeds are int32 operands of the compiled programs
-LONGEST_LINE = 1000  # characters of an error
+LONGEST_LINE = 690  # characters of an error
 LONGEST = 1_000_000  # steps of a sequence; `LONGEST` times `evaluation.stretch` is an int32 operand
 BOUNDS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}
 _hints = cache(get_type_hints)

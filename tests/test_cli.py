@@ -69,7 +69,8 @@ def test_a_knob_without_its_option_is_no_folder(study):
     assert done.err == "memcap: symbols=32: no such folder; a knob of the task goes by --knob symbols=32\n"
 
 
-def test_help_teaches(tmp_path):
+def test_help_teaches(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     top = memcap(tmp_path, "--help")
     assert top.status == 0
     assert "memcap train sweeps=first_study" in top.out
@@ -82,6 +83,7 @@ def test_help_teaches(tmp_path):
         "task=      adding, bandit, bandlimited_delay",
     ):
         assert part in train
+    assert max(map(len, train.splitlines())) <= 80
     assert "hides columns in this order: 75 %, any seed," in " ".join(
         memcap(tmp_path, "frontier", "--help").out.split()
     )

@@ -34,16 +34,11 @@ class Shape:
 
 
 class Batches(NamedTuple):
-    """N batches: NumPy arrays between contestants, the library's own within one.
+    """N batches: NumPy arrays between contestants, the library's own within one."""
 
-    inputs: (N, T, B) int32 symbols.
-    targets: int32 classes: (N, B), or (N, T, B) where every step is answered.
-    mask: (N, T, B) bool, true where an answer is due; None where only the last step is answered.
-    """
-
-    inputs: Any
-    targets: Any
-    mask: Any
+    inputs: Any  # (N, T, B) int32 symbols
+    targets: Any  # int32 classes: (N, B), or (N, T, B) where every step is answered
+    mask: Any  # (N, T, B) bool, true where an answer is due; None where only the last step is answered
 
     def first(self) -> "Batches":
         """Return the first batch alone, N = 1."""

@@ -11,13 +11,8 @@ import numpy as np
 
 from benchmarks.peers.base import BETA_1, BETA_2, EPSILON, Batches, Peer, Shape, Weights, one_hot
 
-LEAVES = (
-    ("cell", "kernel"),
-    ("cell", "recurrent"),
-    ("cell", "bias"),
-    ("readout", "kernel"),
-    ("readout", "bias"),
-)
+LEAVES = [("cell", name) for name in ("kernel", "recurrent", "bias")]
+LEAVES += [("readout", name) for name in ("kernel", "bias")]
 
 
 class Keras(Peer):

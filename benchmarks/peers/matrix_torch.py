@@ -21,13 +21,8 @@ class MatrixTorch(Torch):
         torch.set_num_threads(1)
         torch.manual_seed(seed)
         seen, units = 2 * shape.features, shape.units
-        sizes = {
-            "query": (seen, KEYS),
-            "key": (seen, KEYS),
-            "value": (seen, units),
-            "gate": (seen, 1),
-            "bias": (1,),
-        }
+        sizes: dict[str, tuple[int, ...]] = {"query": (seen, KEYS), "key": (seen, KEYS)}
+        sizes |= {"value": (seen, units), "gate": (seen, 1), "bias": (1,)}
         if shape.cell == "mamba2":
             sizes["log_rate"] = (1,)
         readout = {"kernel": (units, shape.outputs), "bias": (shape.outputs,)}

@@ -23,15 +23,10 @@ class Torch(Peer):
         super().__init__(shape, lr, clip, seed)
         torch.set_num_threads(1)
         torch.manual_seed(seed)
-        self.lstm = nn.LSTM(shape.features, shape.units, device=DEVICE)
+        self.lstm = lstm = nn.LSTM(shape.features, shape.units, device=DEVICE)
         self.readout = nn.Linear(shape.units, shape.outputs, device=DEVICE)
-        self.lstm.bias_hh_l0.requires_grad_(False).zero_()
-        self.parameters = [
-            self.lstm.weight_ih_l0,
-            self.lstm.weight_hh_l0,
-            self.lstm.bias_ih_l0,
-            *self.readout.parameters(),
-        ]
+        lstm.bias_hh_l0.requires_grad_(False).zero_()
+        self.parameters = [lstm.weight_ih_l0, lstm.weight_hh_l0, lstm.bias_ih_l0, *self.readout.parameters()]
         self._fresh_optimizer()
 
     def _fresh_optimizer(self) -> None:

@@ -34,30 +34,19 @@ __all__ = [
 
 
 def cell_facts(name: str, features: int = 1) -> CellFacts:
-    """Return the facts of a cell that sees `features` numbers at a step.
-
-    Raises:
-        UserError: there is no cell of this name.
-    """
+    """Return the facts of a cell that sees `features` numbers at a step; raise UserError if there is none of
+    this name."""
     return FACTS[name] if name in FACTS else registry.count(name, features)
 
 
 def check_name(name: str) -> None:
-    """Refuse a cell that does not exist.
-
-    Raises:
-        UserError: there is none of this name.
-    """
+    """Raise UserError if there is no cell of this name."""
     if name not in FACTS:
         registry.cell_class(name)
 
 
 def check_contract(name: str, features: int, units: int) -> None:
-    """Refuse a cell of somebody's that takes no step as cells do.
-
-    Raises:
-        UserError: there is none of this name, or the first thing that is wrong with it.
-    """
+    """Raise UserError if a cell of somebody's does not exist, or takes no step as cells do."""
     if is_import_path(name):
         contract.check(name, features, units)
 

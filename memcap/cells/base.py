@@ -75,9 +75,8 @@ class Cell(nnx.RNNCellBase):
         cell whose gates see input and hidden state."""
         assert cls.gates is not None
         assert cls.gates.recurrent is not None
-        kernel, recurrent, bias = (
-            _at(weights, path) for path in (cls.gates.kernel, cls.gates.recurrent, cls.gates.bias)
-        )
+        paths = cls.gates.kernel, cls.gates.recurrent, cls.gates.bias
+        kernel, recurrent, bias = (_at(weights, path) for path in paths)
         return kernel, recurrent, bias
 
     @classmethod

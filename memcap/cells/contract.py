@@ -21,11 +21,8 @@ _whole: set[type[Cell]] = set()  # cells that were found to be whole
 
 
 def check(name: str, features: int, units: int) -> None:
-    """Take a step of a cell on shapes alone, the first time that it is asked for.
-
-    Raises:
-        UserError: the first thing that is wrong with it.
-    """
+    """Take a step of a cell on shapes alone, the first time that it is asked for; raise UserError for the
+    first thing that is wrong."""
     cls = cell_class(name)
     if cls not in _whole:
         nnx.eval_shape(lambda: _step(cls, name, features, units))

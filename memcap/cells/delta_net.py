@@ -14,12 +14,10 @@ class DeltaNet(MatrixCell):
 
     Source: Schlag, Irie & Schmidhuber (2021), "Linear transformers are secretly fast weight programmers";
     Yang et al. (2024), "Parallelizing linear transformers with the delta rule over sequence length".
-
-    Attributes:
-        allow_neg_eigval: whether b goes up to 2, at which a write flips the sign of a key's value.
     """
 
     name: ClassVar[str] = "delta_net"
+    # whether b goes up to 2, at which a write flips the sign of a key's value
     allow_neg_eigval: ClassVar[bool] = False
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:

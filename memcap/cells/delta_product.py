@@ -18,13 +18,10 @@ class DeltaProduct(SignedDeltaNet):
 
     Also left out: the factor of the gated variant; the convolution and the output gate, which
     `delta_product+conv4+gate` has (memcap/cells/layer_parts.py). With `writes = 1` it is `signed_delta_net`.
-
-    Attributes:
-        writes: steps per input.
     """
 
     name: ClassVar[str] = "delta_product"
-    writes: ClassVar[int] = 2
+    writes: ClassVar[int] = 2  # steps per input
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)

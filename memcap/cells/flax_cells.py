@@ -8,12 +8,14 @@ from flax import nnx
 from memcap.cells.base import Cell
 from memcap.cells.gates import Gates
 
+KERNEL, RECURRENT = ("dense_i", "kernel"), ("dense_h", "kernel")
+
 
 class Elman(nnx.SimpleCell, Cell):
     """`flax.nnx.SimpleCell` (Elman, 1990): h' = tanh(W_x x + W_h h + b), a candidate without gates."""
 
     name: ClassVar[str] = "SimpleCell"
-    gates = Gates(("candidate",), ("dense_i", "kernel"), ("dense_h", "kernel"), ("dense_i", "bias"))
+    gates = Gates(("candidate",), KERNEL, RECURRENT, ("dense_i", "bias"))
     can_pad = True
 
 
@@ -25,9 +27,7 @@ class GRU(nnx.GRUCell, Cell):
     """
 
     name: ClassVar[str] = "GRUCell"
-    gates = Gates(
-        ("output", "forget", "candidate"), ("dense_i", "kernel"), ("dense_h", "kernel"), ("dense_i", "bias")
-    )
+    gates = Gates(("output", "forget", "candidate"), KERNEL, RECURRENT, ("dense_i", "bias"))
     can_pad = True
 
 
@@ -36,11 +36,6 @@ class FlaxLSTM(nnx.OptimizedLSTMCell, Cell):
     equations as memcap's LSTM, as a check on it."""
 
     name: ClassVar[str] = "OptimizedLSTMCell"
-    gates = Gates(
-        ("input", "forget", "candidate", "output"),
-        ("dense_i", "kernel"),
-        ("dense_h", "kernel"),
-        ("dense_h", "bias"),
-    )
+    gates = Gates(("input", "forget", "candidate", "output"), KERNEL, RECURRENT, ("dense_h", "bias"))
     is_lstm = True
     can_pad = True

@@ -15,44 +15,31 @@ Arrays = dict[tuple[str, ...], np.ndarray]  # parameters by their paths
 
 @dataclass(frozen=True)
 class Init:
-    """Initialiser of a cell's weights, by role; a cell uses the roles that it has.
+    """Initialiser of a cell's weights, by role; a cell uses the roles that it has."""
 
-    Args:
-        input: bias of the gate that writes (LSTM i).
-        forget: bias of the gate that keeps (LSTM f, GRU z).
-        output: bias of the gate through which the old state reaches the candidate (LSTM o, GRU r).
-        gain: the candidate's recurrent block is `gain` times a random orthogonal matrix; the other blocks are
-            orthogonal.
-        orthogonal: draw recurrent blocks orthogonal; otherwise Gaussian with variance 1 / U.
-        spread: if set, `forget` is drawn per unit as log U(1, spread), and `input` is its negative (chrono).
-        together: draw the recurrent blocks of G gates as one (U, G U) matrix with orthonormal rows, as in
-            Keras: each is 1 / sqrt(G) as large.
-    """
-
-    input: float = 0.0
-    forget: float = 0.0
-    output: float = 0.0
+    input: float = 0.0  # bias of the gate that writes (LSTM i)
+    forget: float = 0.0  # bias of the gate that keeps (LSTM f, GRU z)
+    output: float = 0.0  # bias of the gate through which the old state reaches the candidate (LSTM o, GRU r)
+    # the candidate's recurrent block is `gain` times a random orthogonal matrix; the other blocks are
+    # orthogonal
     gain: float = 1.0
-    orthogonal: bool = True
+    orthogonal: bool = True  # draw recurrent blocks orthogonal; otherwise Gaussian with variance 1 / U
+    # if set, `forget` is drawn per unit as log U(1, spread), and `input` is its negative (chrono)
     spread: float | None = None
+    # draw the recurrent blocks of G gates as one (U, G U) matrix with orthonormal rows, as in Keras: each is
+    # 1 / sqrt(G) as large
     together: bool = field(default=False, metadata={"before": False})
 
 
 @dataclass(frozen=True)
 class Gates:
     """The places of a cell's gates: roles in the order of its kernels' blocks, and the paths of its
-    parameters.
+    parameters."""
 
-    Args:
-        roles: "input", "forget", "output" or "candidate", one for each block.
-        kernel: path of the (F, G U) input weights of G gates; recurrent: path of the (U, G U) weights, None
-            if gates see only the input; bias: path of the (G U,) biases.
-    """
-
-    roles: tuple[str, ...]
-    kernel: tuple[str, ...]
-    recurrent: tuple[str, ...] | None
-    bias: tuple[str, ...]
+    roles: tuple[str, ...]  # "input", "forget", "output" or "candidate", one for each block
+    kernel: tuple[str, ...]  # path of the (F, G U) input weights of G gates
+    recurrent: tuple[str, ...] | None  # path of the (U, G U) weights; None if gates see only the input
+    bias: tuple[str, ...]  # path of the (G U,) biases
 
     @property
     def paths(self) -> tuple[tuple[str, ...], ...]:
@@ -67,12 +54,8 @@ class Gates:
         if init.spread is not None:
             forget = np.log(rng.uniform(1, init.spread, units))
             write = -forget
-        biases = {
-            "input": write,
-            "forget": forget,
-            "output": np.full(units, init.output),
-            "candidate": np.zeros(units),
-        }
+        biases = {"input": write, "forget": forget, "output": np.full(units, init.output)}
+        biases["candidate"] = np.zeros(units)
 
         def recurrent_blocks() -> list[np.ndarray]:
             gates = len(self.roles)
@@ -87,9 +70,8 @@ class Gates:
         drawn = {self.kernel: glorot(rng, features, len(self.roles) * units)}
         if self.recurrent is not None:
             gains = [init.gain if role == "candidate" else 1.0 for role in self.roles]
-            drawn[self.recurrent] = np.concatenate(
-                [gain * block for gain, block in zip(gains, recurrent_blocks(), strict=True)], 1
-            )
+            blocks = [gain * block for gain, block in zip(gains, recurrent_blocks(), strict=True)]
+            drawn[self.recurrent] = np.concatenate(blocks, 1)
         return drawn | {self.bias: np.concatenate([biases[role] for role in self.roles])}
 
     def resized(self, arrays: Arrays, units: int) -> Arrays:

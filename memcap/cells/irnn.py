@@ -28,9 +28,8 @@ class IRNN(Cell):
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         self.in_features, self.hidden_features = in_features, hidden_features
-        self.kernel = nnx.Param(
-            nnx.initializers.normal(SPREAD)(rngs.params(), (in_features, hidden_features))
-        )
+        start = nnx.initializers.normal(SPREAD)
+        self.kernel = nnx.Param(start(rngs.params(), (in_features, hidden_features)))
         self.recurrent = nnx.Param(jnp.eye(hidden_features))
         self.bias = nnx.Param(jnp.zeros((hidden_features,)))
 

@@ -156,21 +156,13 @@ class Heads(Cell):
 
 
 class Part(NamedTuple):
-    """A part of a layer, and the cells that may have it.
+    """A part of a layer, and the cells that may have it."""
 
-    Attributes:
-        kind: the class that has it.
-        whole: the class of the cells that may have it.
-        which: these cells, in words.
-        method: what these cells must have as that class has it; None: nothing.
-        fields: what a suffix sets in the subclass.
-    """
-
-    kind: type[Cell]
-    whole: type[Cell]
-    which: str
-    method: str | None
-    fields: dict[str, Any]
+    kind: type[Cell]  # the class that has it
+    whole: type[Cell]  # the class of the cells that may have it
+    which: str  # these cells, in words
+    method: str | None  # what these cells must have as that class has it; None: nothing
+    fields: dict[str, Any]  # what a suffix sets in the subclass
 
 
 MOST_KEYS, MOST_HEADS = 256, 16
@@ -210,11 +202,8 @@ PARTS = {
 
 
 def part(cls: type[Cell], suffix: str, name: str) -> tuple[type[Cell], dict[str, Any]]:
-    """Return the class that has the part, and the attributes that its subclass sets.
-
-    Raises:
-        UserError: this cell cannot have the part.
-    """
+    """Return the class that has the part, and the attributes that its subclass sets; raise UserError if this
+    cell cannot have the part."""
     for kind, whole, _, method, fields in PARTS[suffix]:
         if issubclass(cls, whole) and (not method or getattr(cls, method) is getattr(whole, method)):
             return kind, fields | ({"head": cls} if kind is Heads else {})

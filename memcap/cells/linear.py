@@ -23,12 +23,9 @@ class Linear(Cell):
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         self.in_features, self.hidden_features = in_features, hidden_features
-        self.kernel = nnx.Param(
-            nnx.initializers.glorot_uniform()(rngs.params(), (in_features, hidden_features))
-        )
-        self.recurrent = nnx.Param(
-            nnx.initializers.orthogonal()(rngs.params(), (hidden_features, hidden_features))
-        )
+        start, recurrent_start = nnx.initializers.glorot_uniform(), nnx.initializers.orthogonal()
+        self.kernel = nnx.Param(start(rngs.params(), (in_features, hidden_features)))
+        self.recurrent = nnx.Param(recurrent_start(rngs.params(), (hidden_features, hidden_features)))
         self.bias = nnx.Param(nnx.initializers.zeros_init()(rngs.params(), (hidden_features,)))
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:

@@ -34,13 +34,11 @@ class LRU(DiagonalCell):
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         self.in_features, self.hidden_features = in_features, hidden_features
-        squared = jax.random.uniform(
-            rngs.params(), (hidden_features,), minval=self.R_MIN**2, maxval=self.R_MAX**2
-        )
+        low, high = self.R_MIN**2, self.R_MAX**2
+        squared = jax.random.uniform(rngs.params(), (hidden_features,), minval=low, maxval=high)
         phase = jax.random.uniform(rngs.params(), (hidden_features,), minval=1e-6, maxval=self.PHASE)
-        parts = nnx.initializers.normal((2 * in_features) ** -0.5)(
-            rngs.params(), (2, in_features, hidden_features)
-        )
+        start = nnx.initializers.normal((2 * in_features) ** -0.5)
+        parts = start(rngs.params(), (2, in_features, hidden_features))
         self.nu = nnx.Param(jnp.log(-0.5 * jnp.log(squared)))
         self.theta = nnx.Param(jnp.log(phase))
         self.gamma = nnx.Param(0.5 * jnp.log1p(-squared))

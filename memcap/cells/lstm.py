@@ -60,13 +60,8 @@ def lstm_step(
 
 
 class LSTM(Cell):
-    """memcap's LSTM cell. Its carry is (c, h), each (B, U), as in Flax's cells.
-
-    Args:
-        in_features: F.
-        hidden_features: units U.
-        rngs: unused, as the weights start at zero and `Gates.draw` draws them.
-    """
+    """memcap's LSTM cell. Its carry is (c, h), each (B, U), as in Flax's cells. The weights start at zero;
+    `Gates.draw` draws them."""
 
     name: ClassVar[str] = "lstm"
     gates = Gates(("input", "forget", "candidate", "output"), ("kernel",), ("recurrent",), ("bias",))

@@ -37,22 +37,15 @@ EPSILON = 1e-6  # added to squares before the root, so that nothing divides by 0
 
 
 class MatrixCell(Cell):
-    """Base of the cells with a matrix; a subclass has `write`, and `gate_biases` if it has gates.
+    """Base of the cells with a matrix; a subclass has `write`, and `gate_biases` if it has gates."""
 
-    Attributes:
-        keys: size K of a key.
-        qk_l2_norm: whether keys and queries are normalised to length 1.
-        window: number of inputs that a step sees: this one, and the previous ones, which are carried.
-        kernel_inputs: number of these inputs from which kernels make queries, keys, values and gates; with a
-            convolution 1.
-        conv_bias, norm_before_gate: choices of the published layer, for its variants
-            (memcap/cells/layer_parts.py).
-    """
-
-    keys: ClassVar[int] = 16
-    qk_l2_norm: ClassVar[bool] = True
+    keys: ClassVar[int] = 16  # size K of a key
+    qk_l2_norm: ClassVar[bool] = True  # whether keys and queries are normalised to length 1
+    # number of inputs that a step sees: this one, and the previous ones, which are carried
     window: ClassVar[int] = 2
+    # number of these inputs from which kernels make queries, keys, values and gates; with a convolution 1
     kernel_inputs: ClassVar[int] = 2
+    # choices of the published layer, for its variants (memcap/cells/layer_parts.py)
     conv_bias: ClassVar[bool] = False
     norm_before_gate: ClassVar[bool] = True
 

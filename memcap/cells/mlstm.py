@@ -29,14 +29,11 @@ class MLSTM(MatrixCell):
 
     Also left out: the convolution, the skip, the output gate, and the norm of the hidden state, which with
     one head would undo the division: `mlstm+conv4+gate+skip` has them (memcap/cells/xlstm_parts.py).
-
-    Attributes:
-        layer_norm: whether what is read has mean 0 and variance 1 over its numbers.
     """
 
     name: ClassVar[str] = "mlstm"
     qk_l2_norm: ClassVar[bool] = False
-    layer_norm: ClassVar[bool] = False
+    layer_norm: ClassVar[bool] = False  # whether what is read has mean 0 and variance 1 over its numbers
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
@@ -61,11 +58,8 @@ class MLSTM(MatrixCell):
         stabilizer = jax.lax.stop_gradient(jnp.maximum(log_keep, write))
         keep, write = jnp.exp(log_keep - stabilizer)[..., None], jnp.exp(write - stabilizer)[..., None]
         key = write * self.key_of(shifted) / math.sqrt(self.keys)
-        return (
-            add_outer(keep[..., None] * matrix, key, self.project(shifted, "value")),
-            keep * normalizer + key,
-            stabilizer,
-        )
+        matrix = add_outer(keep[..., None] * matrix, key, self.project(shifted, "value"))
+        return matrix, keep * normalizer + key, stabilizer
 
     def show(self, state: Any, shifted: Window) -> Value:
         """Return the result of `read`."""

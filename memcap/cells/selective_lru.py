@@ -31,9 +31,8 @@ class SelectiveLRU(LRU):
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
-        self.step_kernel = nnx.Param(
-            nnx.initializers.lecun_normal()(rngs.params(), (in_features, hidden_features))
-        )
+        start = nnx.initializers.lecun_normal()
+        self.step_kernel = nnx.Param(start(rngs.params(), (in_features, hidden_features)))
         self.step_bias = nnx.Param(jnp.full((hidden_features,), math.log(math.e - 1)))
 
     def coefficients(self, inputs: Float[Array, "*T F"]) -> Coefficients:

@@ -7,18 +7,12 @@ from typing import NamedTuple
 
 
 class CellFacts(NamedTuple):
-    """Facts of a cell that theory needs.
+    """Facts of a cell that theory needs."""
 
-    Args:
-        numbers_per_unit: carry numbers that each unit adds: 2 for an LSTM (h and c), 1 for a GRU; a complex
-            number counts as two.
-        bits_per_unit: bits of carry that each unit adds: 32 for a float32 number.
-        is_lstm: as `Cell.is_lstm`.
-    """
-
+    # carry numbers that each unit adds: 2 for an LSTM (h and c), 1 for a GRU; a complex number counts as two
     numbers_per_unit: int
-    bits_per_unit: int
-    is_lstm: bool = False
+    bits_per_unit: int  # bits of carry that each unit adds: 32 for a float32 number
+    is_lstm: bool = False  # as `Cell.is_lstm`
 
 
 ALIASES = {"gru": "GRUCell", "elman": "SimpleCell"}  # names that people type

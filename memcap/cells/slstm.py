@@ -43,10 +43,8 @@ class SLSTM(Cell):
         width = 4 * hidden_features
         self.kernel = nnx.Param(nnx.initializers.lecun_normal()(rngs.params(), (in_features, width)))
         self.recurrent = nnx.Param(jnp.zeros((hidden_features, width)))
-        bias = jnp.zeros((4, hidden_features))
-        self.bias = nnx.Param(
-            bias.at[1].set(jnp.linspace(LEAST_BIAS, MOST_BIAS, hidden_features)).reshape(width)
-        )
+        forget = jnp.linspace(LEAST_BIAS, MOST_BIAS, hidden_features)
+        self.bias = nnx.Param(jnp.zeros((4, hidden_features)).at[1].set(forget).reshape(width))
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
         """Return h, c, n and m, zeros (*batch, U)."""

@@ -40,9 +40,8 @@ class URNN(Cell):
         self.phases = nnx.Param(start(rngs.params(), (3, hidden_features)))
         parts = start(rngs.params(), (2, 2 * hidden_features)).reshape(2, 2, hidden_features)
         self.mirrors = nnx.Param(jax.lax.complex(parts[:, 0], parts[:, 1]))
-        self.kernel = nnx.Param(
-            jax.lax.complex(*(start(rngs.params(), (in_features, hidden_features)) for _ in range(2)))
-        )
+        parts = [start(rngs.params(), (in_features, hidden_features)) for _ in range(2)]
+        self.kernel = nnx.Param(jax.lax.complex(*parts))
         self.bias = nnx.Param(
             jax.random.uniform(rngs.params(), (hidden_features,), minval=-BIAS, maxval=BIAS)
         )

@@ -90,12 +90,9 @@ class FewBits(Variant):
 
     Gradients pass as if nothing had been rounded, and are zero where a number was cut to -1 or 1 (Hubara et
     al. 2016, "Quantized neural networks").
-
-    Attributes:
-        bits: bits of each number.
     """
 
-    bits: ClassVar[int]
+    bits: ClassVar[int]  # bits of each number
 
     def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
         """Return the cell's initial carry, rounded."""
@@ -125,29 +122,24 @@ class Noisy(Variant):
     the first step, where all carries are zero, if its input or place in the batch differs), and no net can
     tell it from chance. A carry that differs in its last bit gets other noise from there on: a row repeats to
     the bit on the same program, and only in distribution on another.
-
-    Attributes:
-        size: its standard deviation.
     """
 
-    size: ClassVar[float]
+    size: ClassVar[float]  # standard deviation of the noise
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: carry, inputs (B, F) -> carry, hidden (B, H)."""
         seeds = _seeds([*jax.tree.leaves(carry), inputs])
         carry, hidden = super().__call__(carry, inputs)
         leaves, tree = jax.tree.flatten(carry)
-        return jax.tree.unflatten(
-            tree, [self._disturbed(leaf, seeds + k) for k, leaf in enumerate(leaves)]
-        ), hidden
+        disturbed = [self._disturbed(leaf, seeds + k) for k, leaf in enumerate(leaves)]
+        return jax.tree.unflatten(tree, disturbed), hidden
 
     def _disturbed(self, leaf: jax.Array, seeds: jax.Array) -> jax.Array:
         if not jnp.issubdtype(leaf.dtype, jnp.inexact):
             return leaf
         parts = 2 if jnp.iscomplexobj(leaf) else 1
-        drawn = jax.vmap(lambda seed: jax.random.normal(jax.random.key(seed), (parts, *leaf.shape[1:])))(
-            seeds
-        )
+        draw = jax.vmap(lambda seed: jax.random.normal(jax.random.key(seed), (parts, *leaf.shape[1:])))
+        drawn = draw(seeds)
         noise = lax.complex(drawn[:, 0], drawn[:, 1]) if parts == 2 else drawn[:, 0]
         return leaf + (self.size * noise).astype(leaf.dtype)
 
@@ -187,11 +179,10 @@ def _numbers(carry: Any) -> list[jax.Array]:
     parts: list[jax.Array] = []
     for leaf in jax.tree.leaves(carry):
         flat = leaf.reshape(len(leaf), -1)
-        parts += (
-            [flat.real, flat.imag]
-            if jnp.iscomplexobj(flat)
-            else [flat] * jnp.issubdtype(flat.dtype, jnp.floating)
-        )
+        if jnp.iscomplexobj(flat):
+            parts += [flat.real, flat.imag]
+        elif jnp.issubdtype(flat.dtype, jnp.floating):
+            parts.append(flat)
     return parts
 
 
@@ -241,11 +232,8 @@ def _signed(cls: type[Cell], name: str) -> type[Signed]:
 
 
 def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
-    """Return the variant of a cell that a suffix names.
-
-    Raises:
-        UserError: there is no such variant, or not of this cell, or the cell has that suffix already.
-    """
+    """Return the variant of a cell that a suffix names; raise UserError if there is none, or not of this
+    cell, or the cell has that suffix already."""
     fields: dict[str, Any] = {"name": name, "__module__": cls.__module__}
     size, bits = _size(suffix), next((n for n in range(1, 17) if suffix == f"bits{n}"), None)
     if suffix == "bfloat16":
@@ -287,7 +275,6 @@ def _size(suffix: str) -> float | None:
 
 
 def _numbers_per_unit(cls: type[Cell], name: str) -> int:
-    """Return the number of floats in the carry of each unit."""
     make = cast(Callable[..., Cell], cls)
 
     def count(features: int) -> int:

@@ -64,9 +64,8 @@ class MLSTMConvolution(MLSTM):
 
     def gates_of(self, shifted: Window) -> list[Gate]:
         """Return the gates, which see query, key and value."""
-        return super().gates_of(
-            jnp.concatenate([self.project(shifted, name) for name in ("query", "key", "value")], -1)
-        )
+        seen = [self.project(shifted, name) for name in ("query", "key", "value")]
+        return super().gates_of(jnp.concatenate(seen, -1))
 
 
 class MLSTMGate(MLSTM):
@@ -97,13 +96,9 @@ class MLSTMSkip(MLSTMConvolution):
 
 
 class SLSTMConvolution(SLSTM):
-    """Lets i and f see a convolution. The carry is the cell's and the last inputs, (window - 1) F numbers.
+    """Lets i and f see a convolution. The carry is the cell's and the last inputs, (window - 1) F numbers."""
 
-    Attributes:
-        window: number of inputs that the convolution sees.
-    """
-
-    window: ClassVar[int]
+    window: ClassVar[int]  # number of inputs that the convolution sees
     gates = None  # no named initialiser draws the convolution
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):

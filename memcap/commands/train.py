@@ -20,7 +20,7 @@ Trains what the configuration asks for and keeps one row per member. Arguments g
                                                               axes in one job: members share programs
   memcap train -m task=latch task.lag=5,50 model.units=1,2    a Hydra multirun, a job each
   memcap train sweeps=first_study                             a study of the folder sweeps/
-  memcap train design=bisect 'axes={task.lag: [2, 4], model.units: 1..8, seed: 8}'
+  memcap train design=bisect 'axes={task.lag: [4], model.units: 1..8, seed: 8}'
                                                               only the members that find u50 and u90
   memcap train task=latch recipe.lr=0.01 recipe.budget=5000   another learning rate, more training steps
   memcap train tracking=wandb                                 mirrored to W&B (offline without a key)

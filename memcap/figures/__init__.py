@@ -64,11 +64,8 @@ FORMER = {"law": "costs", "state": "cell_map"}  # former names of figures
 
 
 def find(name: str) -> Draws:
-    """Import and return the figure of this name, or former name; `module:name` for one that lives elsewhere.
-
-    Raises:
-        UserError: there is no such figure, or it has no `draw`.
-    """
+    """Return the figure of this name, or former name, or `module:name` for one that lives elsewhere; raise
+    UserError if there is none, or if it has no `draw`."""
     return FOLDER.find(FORMER.get(name, name))
 
 

@@ -36,11 +36,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def of_needs(all_needs: Sequence[Need], guest: str | None = None) -> Drawn:
-    """Draw known needs, with one cell, the guest, highlighted.
-
-    Raises:
-        UserError: there are none.
-    """
+    """Draw known needs, with one cell, the guest, highlighted; raise UserError if there are none."""
     if not all_needs:
         raise UserError("no rows: nothing to draw; train some, as in: memcap train sweeps=cell_map")
     return Drawn(plot(all_needs, guest), table(map(columns, all_needs)))
@@ -58,13 +54,9 @@ def plot(all_needs: Sequence[Need], guest: str | None = None) -> Figure:
     figure = Figure(figsize=(width, height))
     panels = figure.subplots(len(COUNTS), 1)
     write_below(figure, text)
-    figure.subplots_adjust(
-        left=NAMES / width,
-        right=(NAMES + WIDE * len(places)) / width,
-        top=1 - (TITLE_HEIGHT + HEADS) / height,
-        bottom=below / height,
-        hspace=HEADS / high,
-    )
+    figure.subplots_adjust(left=NAMES / width, right=(NAMES + WIDE * len(places)) / width)
+    top = 1 - (TITLE_HEIGHT + HEADS) / height
+    figure.subplots_adjust(top=top, bottom=below / height, hspace=HEADS / high)
     figure.text(0.1 / width, 1 - 0.1 / height, TITLE, va="top", fontsize=12)
     for axes, name in zip(panels, COUNTS, strict=True):
         _head(axes, name, cells, list(places), guest)

@@ -59,14 +59,8 @@ def _columns(point: Point, lines: Sequence[Cost]) -> dict[str, Any]:
     cost = next((cost for cost in lines if cost.family == family(point)), None)
     if cost is None:
         return row | dict.fromkeys(("slope", "slope_low", "slope_high", "intercept", "points", "clusters"))
-    return row | {
-        "slope": cost.slope,
-        "slope_low": finite(cost.low),
-        "slope_high": finite(cost.high),
-        "intercept": cost.intercept,
-        "points": cost.points,
-        "clusters": cost.clusters,
-    }
+    row |= {"slope": cost.slope, "slope_low": finite(cost.low), "slope_high": finite(cost.high)}
+    return row | {"intercept": cost.intercept, "points": cost.points, "clusters": cost.clusters}
 
 
 def plot(points: Sequence[Point], lines: Sequence[Cost]) -> Figure:

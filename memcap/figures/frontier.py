@@ -32,12 +32,9 @@ def plot(points: Sequence[Point]) -> Figure:
     lines: list[Line] = []
     for k, (label, line) in enumerate(by_label(points).items()):
         colour, marker = colour_and_marker(k)
-        lines += [
-            reference_line(line, colour),
-            *_hand_set(line, colour),
-            threshold_line("", line, colour, marker, "u50"),
-            threshold_line(label, line, colour, marker),
-        ]
+        lines += [reference_line(line, colour), *_hand_set(line, colour)]
+        lines.append(threshold_line("", line, colour, marker, "u50"))
+        lines.append(threshold_line(label, line, colour, marker))
     return picture([[Panel("units", lines)]], "Units that training needs, by lag", caption(points))
 
 
@@ -63,7 +60,6 @@ def caption(points: Sequence[Point]) -> list[str]:
 
 
 def _recipes(label: str, line: Sequence[Point]) -> str:
-    """Name the recipes of one task, with the lags of each."""
     lags: dict[tuple[str, float, int], list[int]] = {}
     for p in line:
         lags.setdefault((p.recipe.name, p.recipe.lr, p.recipe.budget), []).append(p.lag)

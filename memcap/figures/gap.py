@@ -29,21 +29,13 @@ BEYOND = 1.15  # an arrow stands at this many times the end
 
 @dataclass(frozen=True)
 class Gap:
-    """The bytes of state that a task needs at a lag in theory, and that nets needed.
+    """The bytes of state that a task needs at a lag in theory, and that nets needed."""
 
-    Args:
-        point: the frontier there.
-        floor: least bytes of any network, by `memcap.tasks.least_bits`.
-        hand_set: bytes of the net with hand-set weights; None if none is known.
-        any_seed: bytes of the narrowest net that passed, with any recipe; None if none did.
-        u90: bytes at which nine in ten nets pass.
-    """
-
-    point: Point
-    floor: float
-    hand_set: float | None
-    any_seed: float | None
-    u90: Threshold
+    point: Point  # the frontier there
+    floor: float  # least bytes of any network, by `memcap.tasks.least_bits`
+    hand_set: float | None  # bytes of the net with hand-set weights; None if none is known
+    any_seed: float | None  # bytes of the narrowest net that passed, with any recipe; None if none did
+    u90: Threshold  # bytes at which nine in ten nets pass
 
     @property
     def is_met(self) -> bool:
@@ -66,9 +58,8 @@ def gaps(rows: pl.DataFrame) -> list[Gap]:
 
 def _gap(rows: pl.DataFrame, point: Point) -> Gap:
     references, count = point.references, count_bytes(rows.filter(task=point.task.name), point)
-    hand_set, any_seed = (
-        None if units is None else count(units) for units in (references.constructed, point.u_exist)
-    )
+    known = references.constructed, point.u_exist
+    hand_set, any_seed = (None if units is None else count(units) for units in known)
     return Gap(point, references.least_bits / 8, hand_set, any_seed, in_numbers(point, "u90", count))
 
 
@@ -131,26 +122,21 @@ def _line(axes: Axes, k: int, gap: Gap) -> None:
     """Draw the marks of one task and network at height k; the first has the words of the legend."""
     end = gap.u90.units
     axes.plot([gap.floor, end], [k, k], color="#bbbbbb", lw=1.2, label="_gap", zorder=1)
-    axes.plot(
-        gap.floor, k, "|", color="black", ms=10, mew=2, label="_" * (k > 0) + "floor: no network has less"
-    )
+    hide = "_" * (k > 0)
+    axes.plot(gap.floor, k, "|", color="black", ms=10, mew=2, label=hide + "floor: no network has less")
     marks = (
         (gap.hand_set, "D", HAND_SET, "weights set by hand solve it"),
         (gap.any_seed, "o", ANY_SEED, "the narrowest net of which any seed passed"),
     )
     for value, marker, colour, words in marks:
         x = [] if value is None else [value]
-        axes.plot(
-            x, [k] * len(x), marker, color=colour, mfc="none", ms=7, label="_" * (k > 0) + words, zorder=3
-        )
+        axes.plot(x, [k] * len(x), marker, color=colour, mfc="none", ms=7, label=hide + words, zorder=3)
     x = [end] if gap.is_met else []
     words = "training: nine in ten seeds pass, with the 95 % interval"
-    axes.plot(x, [k] * len(x), "o", color=TRAINED, ms=4.5, label="_" * (k > 0) + words, zorder=4)
+    axes.plot(x, [k] * len(x), "o", color=TRAINED, ms=4.5, label=hide + words, zorder=4)
     if gap.is_met:
-        high = finite(gap.u90.high) or end
-        axes.plot(
-            [gap.u90.low or end, high], [k, k], color=TRAINED, lw=2.5, alpha=0.4, label="_interval", zorder=2
-        )
+        ends = [gap.u90.low or end, finite(gap.u90.high) or end]
+        axes.plot(ends, [k, k], color=TRAINED, lw=2.5, alpha=0.4, label="_interval", zorder=2)
         if not math.isfinite(gap.u90.high):
             axes.plot(BEYOND * end, k, ">", color=TRAINED, ms=4, alpha=0.4, label="_open_end")
     words = f"x {gap.times:,.0f}" if gap.times else f"> {number(end)} bytes"

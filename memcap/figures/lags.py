@@ -96,14 +96,11 @@ def _shaded(lines: Sequence[Sequence[Point]], shades: str, every: bool) -> list[
             (p for line in ones for p in line), key=lambda p: (p.fit.u90.units, p.fit.u90.high)
         ):
             widest[point.lag] = point
-        named["1 unit: " + ", ".join(names[line[0].label] for line in ones)] = [
-            widest[lag] for lag in sorted(widest)
-        ]
+        name = "1 unit: " + ", ".join(names[line[0].label] for line in ones)
+        named[name] = [widest[lag] for lag in sorted(widest)]
     colours = [to_hex(colormaps[shades](0.95 - 0.4 * k / len(named))) for k in range(len(named))]
-    return [
-        threshold_line(name, line, colour)
-        for (name, line), colour in zip(named.items(), colours, strict=True)
-    ]
+    shaded = zip(named.items(), colours, strict=True)
+    return [threshold_line(name, line, colour) for (name, line), colour in shaded]
 
 
 def _needs_one(point: Point) -> bool:

@@ -32,9 +32,7 @@ def _columns(net: Shape) -> dict[str, Any]:
         row |= ends(f"{name}_u90", in_numbers(point, "u90", net.counts[name]))
     for name in COUNTS:
         times = net.times.get(name)
-        ends_of = (
-            (None, None, None) if times is None else (times.ratio, times.low or None, finite(times.high))
-        )
+        ends_of = (times.ratio, times.low or None, finite(times.high)) if times else (None, None, None)
         row |= zip((f"{name}_times", f"{name}_times_low", f"{name}_times_high"), ends_of, strict=True)
     return row | point.recipe_columns("recipe", "budget") | {"seeds": point.seeds}
 
@@ -55,9 +53,8 @@ def _panel(task: str, nets: Sequence[Shape], name: str) -> Panel:
         own = [net for net in nets if net.point.model.layers == number]
         numbers = [in_numbers(net.point, "u90", net.counts[name]) for net in own]
         points = [net.point for net in own]
-        lines.append(
-            threshold_line(plural(number, "layer"), points, *colour_and_marker(k), thresholds=numbers)
-        )
+        layers = plural(number, "layer")
+        lines.append(threshold_line(layers, points, *colour_and_marker(k), thresholds=numbers))
     return Panel(name.replace("_", " "), lines, f"{task}: {COUNTS[name]}")
 
 
@@ -70,9 +67,5 @@ def caption(groups: Sequence[Sequence[Shape]]) -> list[str]:
         " another shape may be 1, by its interval."
     )
     seeds = f"Up to {max(p.seeds for p in points)} seeds."
-    return [
-        *map(sentence, groups),
-        about,
-        f"{budgets(points)} {seeds}{choice_of_recipe(points)}",
-        *rules(points),
-    ]
+    recipes = f"{budgets(points)} {seeds}{choice_of_recipe(points)}"
+    return [*map(sentence, groups), about, recipes, *rules(points)]

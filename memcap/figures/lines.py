@@ -39,36 +39,22 @@ NO_LIMIT = "These are widths that training reached, not what a network could hol
 
 @dataclass(frozen=True)
 class Line:
-    """A line of a panel.
+    """A line of a panel."""
 
-    Args:
-        name: written at its end; empty if it needs none.
-        lags: (N,) steps.
-        widths: (N,) in units or in the panel's count; NaN where the line breaks.
-        look: Matplotlib's arguments: `color`, `marker`, and so on.
-        thresholds: (N,) with the intervals to draw; empty for a reference.
-    """
-
-    name: str
-    lags: Sequence[int]
-    widths: Sequence[float]
-    look: dict[str, Any]
-    thresholds: Sequence[Threshold] = ()
+    name: str  # written at its end; empty if it needs none
+    lags: Sequence[int]  # (N,) steps
+    widths: Sequence[float]  # (N,) in units or in the panel's count; NaN where the line breaks
+    look: dict[str, Any]  # Matplotlib's arguments: `color`, `marker`, and so on
+    thresholds: Sequence[Threshold] = ()  # (N,) with the intervals to draw; empty for a reference
 
 
 @dataclass(frozen=True)
 class Panel:
-    """Axes with lines.
+    """Axes with lines."""
 
-    Args:
-        counted: the quantity on the vertical axis.
-        lines: all lines, drawn in this order.
-        title: above the axes.
-    """
-
-    counted: str
-    lines: Sequence[Line]
-    title: str = ""
+    counted: str  # the quantity on the vertical axis
+    lines: Sequence[Line]  # all lines, drawn in this order
+    title: str = ""  # above the axes
 
 
 def threshold_line(
@@ -79,15 +65,8 @@ def threshold_line(
     which: str = "u90",
     thresholds: Sequence[Threshold] | None = None,
 ) -> Line:
-    """Return the line of a threshold by lag, u90 filled and u50 open, which breaks where no width was enough.
-
-    Args:
-        name: written at its end.
-        points: of one task, by lag.
-        colour, marker: of the line.
-        which: "u50" or "u90".
-        thresholds: (N,) of the points, if not counted in units.
-    """
+    """Return the line of a threshold by lag, "u90" filled or "u50" open, which breaks where no width was
+    enough, of the points of one task; `thresholds` are theirs, (N,), if not counted in units."""
     if thresholds is None:
         thresholds = [getattr(p.fit, which) for p in points]
     widths = [math.nan if t.censored == "above" else t.units for t in thresholds]
@@ -115,14 +94,9 @@ def table(rows: Iterable[dict[str, Any]]) -> pl.DataFrame:
 def picture(
     panels: Sequence[Sequence[Panel]], title: str, caption: Sequence[str], key: Sequence[tuple[str, str]] = ()
 ) -> Figure:
-    """Draw rows of panels, with each line's name at its end, and the caption below.
-
-    Args:
-        panels: rows of equally many panels.
-        title: above all of them.
-        caption: paragraphs; see `rules` for the last ones.
-        key: the meaning of colours: texts and their colours, below the title.
-    """
+    """Draw rows of equally many panels, with each line's name at its end, and the paragraphs of the caption
+    below; `rules` gives the last ones. `key` says what colours mean, in texts with their colours, below the
+    title."""
     columns = len(panels[0])
     wide = WIDTHS[columns]
     names = [_wrapped(line.name) for row in panels for panel in row for line in panel.lines]

@@ -79,10 +79,8 @@ def plot(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]) -
             name = recipe if len(labels) == 1 else f"{label}: {recipe}"
             look = COLOURS[j % len(COLOURS)], MARKERS[k % len(MARKERS)]
             above += [threshold_line(name, own, *look)] if own else []
-    panels = [
-        [Panel("units (90 % of seeds)", above)],
-        [Panel("units per step of lag", [*map(_per_lag, above)])],
-    ]
+    below = Panel("units per step of lag", [*map(_per_lag, above)])
+    panels = [[Panel("units (90 % of seeds)", above)], [below]]
     return picture(panels, "Units that training needs, by recipe", caption(points, names, best))
 
 
@@ -97,9 +95,7 @@ def caption(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]
     budgets: dict[str, set[int]] = {}
     for point, name in zip(points, names, strict=True):
         budgets.setdefault(name, set()).add(point.recipe.budget)
-    listed = "; ".join(
-        f"{name}: {' or '.join(map(str, sorted(steps)))} steps" for name, steps in budgets.items()
-    )
+    listed = "; ".join(f"{name}: {' or '.join(map(str, sorted(own)))} steps" for name, own in budgets.items())
     seeds = sorted({p.seeds for p in points})
     competition = "No lag has two of these."
     if (most := max(p.recipes for p in best)) > 1:

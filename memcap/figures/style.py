@@ -138,7 +138,6 @@ def pass_rules(points: Sequence[Point]) -> list[str]:
 
 
 def _criteria(thresholds: dict[str, set[float]]) -> Iterable[str]:
-    """Say the criterion of each metric."""
     for metric, values in sorted(thresholds.items()):
         least, most = min(values), max(values)
         yield criterion(metric, most) + (f" (down to {least:.3g}, by lag)" if least < most else "")

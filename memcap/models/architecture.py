@@ -23,17 +23,11 @@ from memcap.models.network import Network, cell_names
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network's structure, apart from its weights.
+    """A network's structure, apart from its weights."""
 
-    Args:
-        model: cell, units, layers and read-out.
-        features: F.
-        outputs: O.
-    """
-
-    model: Model
-    features: int
-    outputs: int
+    model: Model  # cell, units, layers and read-out
+    features: int  # F
+    outputs: int  # O
 
     def network(self, key: Any = 0) -> Network:
         """Return a network with Flax's own initial weights."""
@@ -44,15 +38,9 @@ class Architecture:
         return _shapes(self)
 
     def init(self, init: Init | None, entropy: Sequence[int]) -> dict[str, Any]:
-        """Draw the weights: a nested dict of NumPy arrays, each of its parameter's dtype.
-
-        Args:
-            init: gate biases and gains; None: the cell's own initialiser.
-            entropy: non-negative integers that seed the draw.
-
-        Raises:
-            UserError: `init` is given for a cell whose gates memcap doesn't know.
-        """
+        """Draw the weights, a nested dict of NumPy arrays, each of its parameter's dtype, by gate biases and
+        gains, or by the cell's own initialiser; `entropy` are non-negative integers that seed the draw. Raise
+        UserError if `init` is given for a cell whose gates memcap doesn't know."""
         rng = np.random.default_rng(entropy)
         cell = cell_class(self.model.cell)
         if init is None and cell.has_own_init:
@@ -94,9 +82,8 @@ class Architecture:
     def resized(self, weights: dict[str, Any], units: int) -> dict[str, Any]:
         """Return this architecture's weights for another number of units: cropped, or padded with units that
         output zero and never learn; the cell must have `can_pad`."""
-        result = jax.tree.map(
-            lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.at_width(units).abstract_weights()
-        )
+        shapes = self.at_width(units).abstract_weights()
+        result = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
         for name in cell_names(self.model):
             for path, value in cell_class(self.model.cell).resized(weights[name], units).items():
                 _fit(result[name], path, value)
@@ -141,9 +128,8 @@ class Architecture:
     def unflatten(self, vector: Any) -> dict[str, Any]:
         """Return the nested dict of weights from a (P,) vector, NumPy's or JAX's, each leaf in its own
         dtype."""
-        return jax.tree.map(
-            lambda leaf, place: _whole(vector[place], leaf), self.abstract_weights(), self.places()
-        )
+        shapes, places = self.abstract_weights(), self.places()
+        return jax.tree.map(lambda leaf, place: _whole(vector[place], leaf), shapes, places)
 
 
 def _assign(tree: dict[str, Any], path: tuple[str, ...], value: np.ndarray) -> None:
@@ -203,5 +189,4 @@ def _own_init(architecture: Architecture) -> Callable[[int], nnx.State]:
 
 @lru_cache(maxsize=16)
 def _own_carry(architecture: Architecture) -> Callable[[], dict[str, Any]]:
-    """Return a function that draws the initial value of a learned carry."""
     return jax.jit(lambda: nnx.to_pure_dict(nnx.state(architecture.network().initial_carry)))

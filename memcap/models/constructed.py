@@ -238,6 +238,5 @@ def network(
     top[-1] = readout[0]
     cell = {"kernel": kernel, "recurrent": recurrent, "bias": bias}
     weights = {"cell": cell, "readout": {"kernel": top, "bias": readout[1]}}
-    return Model(units=units), {
-        part: {k: v.astype(np.float32) for k, v in w.items()} for part, w in weights.items()
-    }
+    arrays = {part: {k: v.astype(np.float32) for k, v in w.items()} for part, w in weights.items()}
+    return Model(units=units), arrays

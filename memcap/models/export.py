@@ -104,9 +104,9 @@ def flax(model: Model, weights: dict[str, Any]) -> Arrays:
         arrays |= _flax_lstm(name, *LSTM.arrays(cell)) if is_lstm else _flat(name, cell)
     if model.initial_carry == "learned":
         arrays |= _flat("initial_carry", weights["initial_carry"])
-    return arrays | (
-        _flax_lstm("readout", *LSTM.arrays(readout)) if model.readout == "lstm" else _flat("readout", readout)
-    )
+    if model.readout == "lstm":
+        return arrays | _flax_lstm("readout", *LSTM.arrays(readout))
+    return arrays | _flat("readout", readout)
 
 
 LAYOUTS: dict[str, Callable[[Model, dict[str, Any]], Arrays]] = {"keras": keras, "torch": torch, "flax": flax}

@@ -14,12 +14,8 @@ from flax import nnx
 
 class InitialCarry(nnx.Module):
     """The carry of a cell before the first step. Its arrays are parameters part_0, part_1, ..., in the order
-    of its leaves, and at least float32. Integers, such as a clock, have no gradient: they stay the cell's
-    own.
-
-    Args:
-        own: the cell's own initial carry for one sequence, arrays (1, ...), with which the parameters start.
-    """
+    of its leaves, and at least float32. They start with the cell's own initial carry for one sequence, arrays
+    (1, ...). Integers, such as a clock, have no gradient: they stay the cell's own."""
 
     def __init__(self, own: Any):
         for name, leaf in _parts(own):

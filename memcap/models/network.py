@@ -191,7 +191,6 @@ class Network(nnx.Module):
         return {name: self.initial_carry[name](each) for name, each in own.items()}
 
     def _own_carries(self, batch: int) -> dict[str, Any]:
-        """Return the cells' own carries before the first step, by name."""
         keys, cells = nnx.Rngs(0), dict(zip(self.names, self.cells, strict=True))
         if isinstance(self.readout, LSTM):
             cells["readout"] = self.readout

@@ -39,15 +39,10 @@ PLACE = Path(__file__).parent
 
 
 class Finding(NamedTuple):
-    """The outcome of a claim on our rows.
+    """The outcome of a claim on our rows."""
 
-    Args:
-        ours: our number, in words.
-        holds: whether the claim holds here; None if the rows do not say.
-    """
-
-    ours: str
-    holds: bool | None
+    ours: str  # our number, in words
+    holds: bool | None  # whether the claim holds here; None if the rows do not say
 
     @property
     def verdict(self) -> ClaimStatus:
@@ -64,27 +59,21 @@ class Claim:
 
     Rows must be able to deny it: if outcomes are shuffled over the conditions that it compares, a claim that
     holds must fail in 95 % of the shuffles (memcap/papers/resample.py; tests/papers/test_resample.py).
-
-    Args:
-        text: the claim, in one line.
-        paper: the paper's number, as written there.
-        where: the figure, table or section where it was read.
-        judge: maps `Paper.table` of our rows to a `Finding`, which is `NOT_MEASURED` if the table lacks nets.
-        whose: "paper" if the paper makes the claim; "stand-in" if the paper makes it about another cell,
-            group or length, for which ours stands in; "ours" if the paper only has the experiment, and a
-            number to compare with.
-        within: columns, or knobs of the task, that the claim does not compare: outcomes are shuffled only
-            among nets that are equal in these.
-        why: the likely reason why it does not hold in the published rows; empty if it does.
     """
 
-    text: str
-    paper: str
-    where: str
+    text: str  # the claim, in one line
+    paper: str  # the paper's number, as written there
+    where: str  # the figure, table or section where it was read
+    # maps `Paper.table` of our rows to a `Finding`, which is `NOT_MEASURED` if the table lacks nets
     judge: Callable[[pl.DataFrame], Finding]
+    # "paper" if the paper makes the claim; "stand-in" if the paper makes it about another cell, group or
+    # length, for which ours stands in; "ours" if the paper only has the experiment, and a number to compare
+    # with
     whose: Whose = "paper"
+    # columns, or knobs of the task, that the claim does not compare: outcomes are shuffled only among nets
+    # that are equal in these
     within: tuple[str, ...] = ()
-    why: str = ""
+    why: str = ""  # the likely reason why it does not hold in the published rows; empty if it does
 
     @property
     def expected(self) -> bool:
@@ -98,24 +87,17 @@ OurClaim = partial(Claim, whose="ours")
 
 @dataclass(frozen=True)
 class Paper:
-    """A paper and its claims.
+    """A paper and its claims."""
 
-    Args:
-        source: authors, title, venue, year, and where to find it.
-        cost: measured cost of the study.
-        claims: at least one.
-        hardware: the hardware that the default study needs.
-        read: what was read: "paper", its text or figures; "code", the authors' code and the abstract;
-            "notes", notes by others and at most the beginning of the text. With "notes" it counts as a study
-            after a paper, not as a redrawn paper.
-        table: maps our rows to the table on which claims are judged; by default the rows themselves.
-    """
-
-    source: str
-    cost: str
-    claims: tuple[Claim, ...]
-    hardware: str = "2 CPU cores"
+    source: str  # authors, title, venue, year, and where to find it
+    cost: str  # measured cost of the study
+    claims: tuple[Claim, ...]  # at least one
+    hardware: str = "2 CPU cores"  # the hardware that the default study needs
+    # what was read: "paper", its text or figures; "code", the authors' code and the abstract; "notes", notes
+    # by others and at most the beginning of the text. With "notes" it counts as a study after a paper, not as
+    # a redrawn paper
     read: Read = "paper"
+    # maps our rows to the table on which claims are judged; by default the rows themselves
     table: Callable[[pl.DataFrame], pl.DataFrame] = pl.DataFrame.clone
 
     def findings(self, rows: pl.DataFrame) -> list[Finding]:
@@ -159,14 +141,8 @@ def studies() -> dict[str, Path]:
 
 
 def find(name: str) -> Reproduction:
-    """Import the paper of this name.
-
-    Args:
-        name: the name of a folder in this one, or `module:name` for a paper outside the package.
-
-    Raises:
-        UserError: there is no such paper, or it lacks a part.
-    """
+    """Import the paper of this name, a folder in this one, or `module:name` for a paper outside the package;
+    raise UserError if there is none, or if it lacks a part."""
     reproduction = FOLDER.find(name)
     if not isinstance(getattr(reproduction, "PAPER", None), Paper):
         raise UserError(

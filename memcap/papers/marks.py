@@ -31,13 +31,8 @@ def dots(k: int, **more: Any) -> dict[str, Any]:
 
 
 def with_bars(axes: Axes, data: pl.DataFrame, x: str, y: str, **shape: Any) -> None:
-    """Draw a line through medians, with bars to the least and the greatest seed.
-
-    Args:
-        axes: to draw on.
-        data: columns `x` (places), `y` (medians), and `least` and `greatest` of `over_seeds`.
-        shape: style, as from `look`; `beside` multiplies all places, so that lines do not overlap.
-    """
+    """Draw a line through medians `y` at places `x`, with bars to `least` and `greatest` of `over_seeds`.
+    `shape` is as from `look`; `beside` multiplies all places, so that lines do not overlap."""
     bars = [(data[y] - data["least"]).to_numpy(), (data["greatest"] - data[y]).to_numpy()]
     places = data[x] * shape.pop("beside") if "beside" in shape else data[x]
     axes.errorbar(places, data[y], yerr=bars, **shape)
@@ -69,16 +64,8 @@ def legend(axes: Axes, **place: Any) -> None:
 def finish(
     picture: Figure, rows: pl.DataFrame, data: pl.DataFrame, caption: str, width: int, **margins: float
 ) -> Drawn:
-    """Write the caption and the seeds below the panels; return the picture with its numbers.
-
-    Args:
-        picture: the picture with its panels.
-        rows: all rows, for their seeds.
-        data: the numbers drawn.
-        caption: the caption in one line.
-        width: letters per line.
-        margins: arguments of `subplots_adjust`.
-    """
+    """Write the caption and the seeds of all rows below the panels, in lines of `width` letters; return the
+    picture with the numbers drawn. `margins` are those of `subplots_adjust`."""
     write_below(picture, textwrap.fill(f"{caption} {seeds(rows)}", width))
     picture.subplots_adjust(**margins)
     return Drawn(picture, data)

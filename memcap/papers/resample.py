@@ -64,7 +64,6 @@ def resample(paper: Paper, rows: pl.DataFrame, number: int = NUMBER) -> pl.DataF
 
 
 def _by_chance(paper: Paper, claim: Claim, rows: pl.DataFrame, number: int) -> float:
-    """Return the share of shuffles in which the claim holds."""
     alike, rng = groups(rows, claim.within), np.random.default_rng(0)
     holds = (claim.judge(paper.table(shuffle(rows, alike, rng))).holds for _ in range(number))
     return sum(each is True for each in holds) / number

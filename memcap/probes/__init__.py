@@ -58,14 +58,10 @@ class NotForThis(UserError):  # noqa: N818  # it ends the command only if no pro
 
 @dataclass(frozen=True)
 class Probed(Drawn):
-    """The findings of a probe: a picture with the numbers drawn in it, and words.
+    """The findings of a probe: a picture with the numbers drawn in it, and words."""
 
-    table: some of the numbers, to print.
-    notes: sentences below the table.
-    """
-
-    table: pl.DataFrame
-    notes: tuple[str, ...] = ()
+    table: pl.DataFrame  # some of the numbers, to print
+    notes: tuple[str, ...] = ()  # sentences below the table
 
 
 class Probes(Protocol):

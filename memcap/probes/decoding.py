@@ -38,17 +38,12 @@ RANK = 1e-4  # least size of an input's directions, relative to the largest
 
 @dataclass(frozen=True)
 class ReadingPlan:
-    """The steps at which the state is read, and the lags to read.
+    """The steps at which the state is read, and the lags to read."""
 
-    first, end: steps at which it is read, [first, end).
-    lags: inputs k = 0 .. lags - 1 steps ago.
-    at: lag and length of the sequences.
-    """
-
-    first: int
-    end: int
-    lags: int
-    at: tuple[int, int]
+    first: int  # the first of these steps
+    end: int  # the one after the last
+    lags: int  # inputs k = 0 .. lags - 1 steps ago are read
+    at: tuple[int, int]  # lag and length of the sequences
 
 
 def reading_plan(net: Trained) -> ReadingPlan:
@@ -104,12 +99,7 @@ def explained(fitted: Half, held_out: Half) -> np.ndarray:
 
 def memory(halves: Sequence[Half], lags: int) -> tuple[np.ndarray, np.ndarray]:
     """Return r^2 (K, D) by lag and coordinate with the null subtracted, and the null; both are means over the
-    two halves' roles.
-
-    Args:
-        halves: two; the first half of their targets is real, the second shuffled.
-        lags: K.
-    """
+    two halves' roles. The first half of the halves' targets is real, the second shuffled."""
     both = np.mean([explained(halves[0], halves[1]), explained(halves[1], halves[0])], 0)
     real, null = both.reshape(2, lags, -1)
     return (real - null) / (1 - null), null

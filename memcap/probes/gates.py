@@ -73,11 +73,9 @@ def is_gate(name: str) -> bool:
 
 
 def _rows(name: str, values: np.ndarray) -> pl.DataFrame:
-    """Return a row per number of a map (T, U)."""
     step, unit = np.divmod(np.arange(values.size), values.shape[1])
-    return pl.DataFrame(
-        {"what": name, "step": step, "unit": unit, "value": values.ravel().astype(np.float64)}
-    )
+    numbers = values.ravel().astype(np.float64)
+    return pl.DataFrame({"what": name, "step": step, "unit": unit, "value": numbers})
 
 
 def _plot(net: Trained, inputs: np.ndarray, maps: dict[str, np.ndarray]) -> Figure:

@@ -96,9 +96,8 @@ def jacobians(net: Trained) -> np.ndarray:
         return jax.jacfwd(step)(_vector(carry))
 
     with jax_setup.precision():
-        matrices = jax.jit(lambda weights, rows: lax.map(lambda row: one(weights, row), rows))(
-            net.weights, (before, inputs)
-        )
+        along = jax.jit(lambda weights, rows: lax.map(lambda row: one(weights, row), rows))
+        matrices = along(net.weights, (before, inputs))
     return np.asarray(matrices, np.float64)
 
 
@@ -148,9 +147,8 @@ def _plot(net: Trained, data: pl.DataFrame) -> Figure:
     over = data.filter(pl.col("what") == "product")
     for k, ((start,), line) in enumerate(over.group_by("start", maintain_order=True)):
         label = "a start each" if not k else f"_{start}"
-        product.plot(
-            line["k"], np.maximum(line["norm"], FLOOR), color=COLOURS[0], lw=0.7, alpha=0.4, label=label
-        )
+        norms = np.maximum(line["norm"], FLOOR)
+        product.plot(line["k"], norms, color=COLOURS[0], lw=0.7, alpha=0.4, label=label)
     middle = over.group_by("k").agg(pl.col("norm").median()).sort("k")
     product.plot(middle["k"], np.maximum(middle["norm"], FLOOR), color=COLOURS[1], lw=1.6, label="median")
     product.axvline(net.member.lag, color="grey", lw=0.8, ls=":", label="lag")

@@ -47,9 +47,8 @@ def probe(net: Trained) -> Probed:
             "leakage: no answer is due after the middle of the sequence, where carries are exchanged"
         )
     scores = dict(zip(("own", "partner", "undisturbed"), total[:3, steps] / total[3, steps], strict=True))
-    data = pl.DataFrame(
-        {"step": steps, "after": steps - middle, **scores, "answers": total[3, steps].astype(int)}
-    )
+    columns = {"step": steps, "after": steps - middle, **scores, "answers": total[3, steps].astype(int)}
+    data = pl.DataFrame(columns)
     within = data.filter(pl.col("after") < net.member.lag)
     window = data if within.is_empty() else within
     weight = pl.col("answers") / pl.col("answers").sum()

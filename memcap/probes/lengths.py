@@ -37,10 +37,8 @@ def probe(net: Trained) -> Probed:
         )
         if task.loss == "classes":
             rows[-1]["whole"] = whole
-        rows[-1] |= {
-            "criterion": facts.threshold,
-            "passes": "yes" if task.passes(score, facts.threshold) else "no",
-        }
+        passes = "yes" if task.passes(score, facts.threshold) else "no"
+        rows[-1] |= {"criterion": facts.threshold, "passes": passes}
     table = pl.DataFrame(rows)
     return Probed(_plot(net, table), table, table.drop("criterion"))
 

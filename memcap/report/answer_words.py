@@ -78,11 +78,8 @@ def as_dict(result: Answer) -> dict[str, Any]:
     """Return the answer as plain values, for JSON. Missing numbers are null."""
     point, theory = result.point, result.references
     row = {} if point is None else columns(point)
-    ends = [
-        f"{name}{end}"
-        for name in ("u50", "u90", "u50_trained", "u90_trained")
-        for end in ("", "_low", "_high", "_censored")
-    ]
+    names, parts = ("u50", "u90", "u50_trained", "u90_trained"), ("", "_low", "_high", "_censored")
+    ends = [f"{name}{part}" for name in names for part in parts]
     beyond = None if point is None or result.units is None else point.stretched_at(result.units)
     return {
         "task": result.task.name,
@@ -133,7 +130,6 @@ def sentences(result: Answer) -> list[str]:
 
 
 def _own(own: Answer) -> str:
-    """Say what the user's own rows say, if published rows answer."""
     runs = plural(sum(own.point.runs), "run") if own.point is not None else "runs"
     lag = "" if own.as_asked else f", of lag {own.lag} alone,"
     known = "no width" if own.units is None else plural(own.units, "unit")
@@ -144,7 +140,6 @@ def _own(own: Answer) -> str:
 
 
 def _width(result: Answer, units: int) -> list[str]:
-    """Say the width to take."""
     each = "" if result.layers == 1 else f" in each of {result.layers} layers"
     few = result.passed_from < result.share * result.runs_from
     first = f"{_subject(result)}: {plural(units, 'unit')}{each}. {_outcomes(result, units)}"
@@ -222,7 +217,6 @@ def wilson(passed: int, runs: int) -> tuple[float, float]:
 
 
 def _not_measured(result: Answer) -> list[str]:
-    """Say why there is no width at a lag that was not measured."""
     if result.estimate is None:
         first = f"{_subject(result)} was not measured, and too few other lags were to predict it."
         if result.beside:
@@ -238,13 +232,11 @@ def _not_measured(result: Answer) -> list[str]:
 
 
 def _brief(result: Answer) -> str:
-    """Say a width in few words."""
     units = "no width is known" if result.units is None else plural(result.units, "unit")
     return f"{_subject(result)}, {units}"
 
 
 def _no_width(result: Answer, point: Point) -> list[str]:
-    """Say why there is no width at a lag that was measured."""
     widest = plural(point.units[-1], "unit")
     if not point.trains:
         first = (
@@ -280,7 +272,6 @@ def _share(result: Answer) -> str:
 
 
 def _pass(result: Answer) -> str:
-    """Say what counts as a pass."""
     if result.at == "up_to":
         return "succeed at every lag"
     if result.at == "steady" and result.first is not None:
@@ -324,7 +315,6 @@ def _predicted(result: Answer) -> str:
 
 
 def _range(result: Answer) -> str:
-    """Say how certain a prediction is."""
     if result.estimate is None or result.high is None:
         return ""
     return f" (best estimate {result.estimate:.3g}, 95 % interval {result.low:.3g} to {result.high:.3g})"
@@ -337,7 +327,6 @@ def _lags(lags: Sequence[int]) -> str:
 
 
 def _from(result: Answer) -> str:
-    """Say where the rows come from."""
     places = {None: "", **{name: f", of memcap's published study {name}" for name in NAMES}}
     places[ATLAS] = ", of memcap's published atlas"
     return places.get(result.source, f", from the rows in {result.source}")
@@ -378,10 +367,7 @@ def why(result: Answer) -> list[str]:
 
 
 def _measured(result: Answer, point: Point) -> list[str]:
-    """Say what was measured at the lag itself."""
-    chosen = (
-        f" (best of {point.recipes}, chosen on the seeds that it is judged on)" if point.recipes > 1 else ""
-    )
+    chosen = f" (best of {point.recipes}, chosen on the seeds that it is judged on)" * (point.recipes > 1)
     lines = [
         f"Measured there: {plural(sum(point.runs), 'run')}, up to {point.seeds} seeds per width"
         f"{_from(result)}; recipe {point.recipe.name}{chosen}, learning rate {point.recipe.lr:g}, at"

@@ -89,7 +89,6 @@ def _widths(
 
 
 def _losses(curve: LossCurve) -> dict[str, Any]:
-    """Return the held-out losses of a data file by width."""
     means = [
         [w.units, _plain(w.mean), f"{plural(w.units, 'unit')}: loss {loss_text(w)}"] for w in curve.widths
     ]
@@ -130,9 +129,8 @@ def _curves(curves: pl.DataFrame, keys: pl.Series) -> dict[str, list[list[Any]]]
     for (key,), curve in own.group_by("key", maintain_order=True):
         every = math.ceil(curve.height / most)
         evaluated = curve["held_out"].is_not_null()
-        thin = curve.with_row_index().filter(
-            (pl.col("index") % every == 0) | (pl.col("index") == curve.height - 1) | evaluated
-        )
+        index = pl.col("index")
+        thin = curve.with_row_index().filter((index % every == 0) | (index == curve.height - 1) | evaluated)
         names = ["step", "train_loss", "held_out"]
         names += ["validation_loss"] if curve["validation_loss"].count() else []
         points[str(key)] = [[_plain(v) for v in row] for row in thin.select(names).iter_rows()]

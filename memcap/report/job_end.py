@@ -19,30 +19,19 @@ from memcap.terminal.words import plural
 
 @dataclass(frozen=True)
 class Summary:
-    """The results of a job, or of all jobs of a multirun.
+    """The results of a job, or of all jobs of a multirun."""
 
-    Args:
-        rows: their rows.
-        folder: the study's folder.
-        points: the frontier of these rows; empty if listing the members says all.
-        picture: the study's figure; None if none was drawn.
-        curves: loss curves of the study's members that are judged by their held-out loss.
-    """
-
-    rows: pl.DataFrame
-    folder: Path
-    points: tuple[Point, ...] = ()
-    picture: Path | None = None
+    rows: pl.DataFrame  # their rows
+    folder: Path  # the study's folder
+    points: tuple[Point, ...] = ()  # the frontier of these rows; empty if listing the members says all
+    picture: Path | None = None  # the study's figure; None if none was drawn
+    # loss curves of the study's members that are judged by their held-out loss
     curves: tuple[LossCurve, ...] = ()
 
 
 def summarize(rows: pl.DataFrame, folder: Path) -> Summary:
     """Fit the frontier of a job, or of all jobs of a multirun, and draw the figure into folder/figures/,
-    unless there is only one width.
-
-    Raises:
-        UserError: the figure cannot be written.
-    """
+    unless there is only one width; raise UserError if that cannot be written."""
     points = tuple(frontier(rows))
     if rows.filter(IS_BY_LOSS).height:
         everything = store.read(folder)

@@ -110,13 +110,9 @@ def frontier_table(points: Sequence[Point]) -> Listing:
     close = [f"{OPEN_NOTE} To close such intervals: {some}."]
     only_both = () if both else ("verdict", "u50 trained", "u90 trained")
     heads = [each for each in FRONTIER if each.head not in only_both]
-    return Listing(
-        TITLE,
-        heads,
-        [[row[each.head] for each in heads] for row in rows],
-        FRONTIER_DROPS,
-        [*notes, *_warnings(points), *close * bool(more)],
-    )
+    lines = [[row[each.head] for each in heads] for row in rows]
+    notes += [*_warnings(points), *close * bool(more)]
+    return Listing(TITLE, heads, lines, FRONTIER_DROPS, notes)
 
 
 def short_table(points: Sequence[Point], folder: Path) -> Listing:
@@ -178,9 +174,8 @@ def counts_table(rows: pl.DataFrame) -> Listing:
     heads = [Column(head, folds=head == "knobs") for head in (*same, "solved")]
     note = "Their frontier is fitted, too, once what the lines on stderr name is there."
     title = "Members whose tasks or cells are not here, as their columns describe them"
-    return Listing(
-        title, heads, [[str(cell) for cell in line] for line in lines.rows()], ("knobs", "recipe"), [note]
-    )
+    cells = [[str(cell) for cell in line] for line in lines.rows()]
+    return Listing(title, heads, cells, ("knobs", "recipe"), [note])
 
 
 def rows_table(rows: pl.DataFrame) -> Listing:

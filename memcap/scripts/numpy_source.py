@@ -92,11 +92,8 @@ def draws_unseen(task: Task) -> bool:
 
 
 def _check_shapes(task: Task, name: str, text: str, lag: int) -> None:
-    """Run a function of the source once, and compare its arrays' shapes with those of the task.
-
-    Raises:
-        NoTwinError: it does not run, or returns arrays of other shapes.
-    """
+    """Run a function of the source once; raise NoTwinError if that fails, or its arrays' shapes are not those
+    of the task."""
     sizes = lag, task.length(lag), task.length(lag), 3
     wanted = jax.eval_shape(lambda key: getattr(task, name)(key, *sizes), jax.random.key(0))
     names: dict[str, Any] = {"np": np}
@@ -125,7 +122,6 @@ def _translate(task: Task, function: Any, functions: dict[str, str]) -> str:
 
 
 def _parse(source: Any, name: str) -> list[ast.stmt]:
-    """Return the statements of a function or a module."""
     try:
         return ast.parse(textwrap.dedent(inspect.getsource(source))).body
     except (OSError, TypeError, SyntaxError) as error:
@@ -374,7 +370,6 @@ def _is_of_numpy(value: Any) -> bool:
 
 
 def _is_plain(value: Any) -> bool:
-    """Return whether a value can be written as a literal."""
     if isinstance(value, (tuple, list)):
         return all(map(_is_plain, value))
     if isinstance(value, dict):

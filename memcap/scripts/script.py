@@ -255,7 +255,6 @@ def _by_memcap(framework: str) -> str:
 
 
 def _is_up_to(member: Member) -> bool:
-    """Tell whether the member is to be right at every lag up to its own."""
     return member.evaluation.until == "up_to"
 
 
@@ -272,12 +271,8 @@ def _template(framework: str, **marks: bool) -> str:
 
 
 def _window(member: Member) -> int | None:
-    """Return the steps of a window, the first of which starts with the sequence; None if there is only one
-    window.
-
-    Raises:
-        UserError: windows have several lengths, or come with a curriculum or longer sequences.
-    """
+    """Return the steps of a window, the first of which starts with the sequence; None if there is only one.
+    Raise UserError if windows have several lengths, or come with a curriculum or longer sequences."""
 
     def draw() -> Batch:
         return member.task.sample(jax.random.key(0), member.lag, member.length, member.length, 1)
@@ -299,7 +294,6 @@ def _window(member: Member) -> int | None:
 
 
 def _constants(member: Member) -> str:
-    """Write the script's constants."""
     task, recipe, rule = member.task, member.recipe, member.evaluation
     longer = task.stretched(member.lag, rule.stretch)
     sign = "least" if task.higher_is_better else "most"

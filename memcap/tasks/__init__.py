@@ -30,11 +30,8 @@ def task_classes() -> dict[str, type[Task]]:
 
 @cache
 def task_class(name: str) -> type[Task]:
-    """Return the task of this name; `module:Class` for one outside the package.
-
-    Raises:
-        UserError: there is none; names the known ones.
-    """
+    """Return the task of this name, `module:Class` for one outside the package; raise UserError, with the
+    known ones, if there is none."""
     if plugins.is_import_path(name):
         cls = plugins.import_object(name, "task.name")
         if not (isinstance(cls, type) and issubclass(cls, Task)):

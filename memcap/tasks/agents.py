@@ -25,19 +25,12 @@ SESSIONS, TRIALS, SETTLED = 1 << 14, 100, 60  # drawn for `facts`; after SETTLED
 
 
 class Rates(NamedTuple):
-    """The rates by which an agent learns and chooses.
+    """The rates by which an agent learns and chooses."""
 
-    Args:
-        learn: share of the way that a value moves towards a reward of 0 or 1.
-        slope: log odds of a choice per difference of values.
-        repeat: log odds per trace of past choices, which is 1 if all were the same.
-        fade: share of the way that the trace moves towards a choice.
-    """
-
-    learn: float
-    slope: float
-    repeat: float
-    fade: float
+    learn: float  # share of the way that a value moves towards a reward of 0 or 1
+    slope: float  # log odds of a choice per difference of values
+    repeat: float  # log odds per trace of past choices, which is 1 if all were the same
+    fade: float  # share of the way that the trace moves towards a choice
 
 
 @dataclass(frozen=True)
@@ -144,9 +137,8 @@ class Agents(Task):
         number, total, squares = _moments(self)[trials].sum(0)
         chance = float(f"{(squares - total**2 / number).sum() / number.sum():.4g}")
         variables = self.values + self.habit
-        return Facts(
-            variables, variables * 0.5 * math.log2(1 / SHARE), chance, float(f"{SHARE * chance:.4g}")
-        )
+        bits = variables * 0.5 * math.log2(1 / SHARE)
+        return Facts(variables, bits, chance, float(f"{SHARE * chance:.4g}"))
 
 
 def _start(zero: Any, better: Any) -> Any:
@@ -172,8 +164,7 @@ def _moments(agent: Agents) -> Float[np.ndarray, "T 3 V"]:
     """Return, for each trial and each symbol seen there, its count in `SESSIONS` sessions, and the sums of
     the next choice's log odds and of their squares."""
     each = zip(*play(agent, SESSIONS, TRIALS, seed=1), strict=True)
-    moments = np.array(
-        [[np.bincount(s, weights, agent.vocabulary) for weights in (None, o, o**2)] for s, o in each]
-    )
+    counts = [[np.bincount(s, weights, agent.vocabulary) for weights in (None, o, o**2)] for s, o in each]
+    moments = np.array(counts)
     moments[SETTLED:] = moments[SETTLED:].mean(0)
     return moments

@@ -97,9 +97,8 @@ class BandlimitedDelay(Task):
         share, freedom = 0.05, min(lag, 2 * self.cycles)
         variance = self.rms**2
         chance = variance * sum(errors) / DELAYS
-        return Facts(
-            freedom + 1, freedom * 0.5 * math.log2(1 / share), chance=chance, threshold=share * variance
-        )
+        bits = freedom * 0.5 * math.log2(1 / share)
+        return Facts(freedom + 1, bits, chance=chance, threshold=share * variance)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
         """Keep the window in a sequence of factor * lag steps, which tests whether the net needs its zero

@@ -98,9 +98,8 @@ class Task(ABC):
     default_lag: ClassVar[int | None] = 8  # None: the object's `longest_lag`
     # whether a sequence has no end of its own: a longer one asks the same at every step
     stream: ClassVar[bool] = False
-    question: ClassVar[str] = (
-        ""  # what has to be remembered, in a user's words; "": not offered in plain words
-    )
+    # what has to be remembered, in a user's words; "": not offered in plain words
+    question: ClassVar[str] = ""
     asks: ClassVar[tuple[str, ...]] = ()  # the knobs that this user is asked for
 
     def __init_subclass__(cls) -> None:
@@ -286,13 +285,9 @@ def fano(error: float, symbols: int) -> float:
 
 
 def information_floor(task: Task, facts: Facts, bits_per_unit: int) -> int:
-    """Return the fewest units whose carry has the least bits: a hard limit, far below what training finds.
-
-    Args:
-        task, facts: as of `least_bits`.
-        bits_per_unit: bits of carry per unit, 32 for each float32 number. 0 if the carry does not grow with
-            the width; then the result is 1.
-    """
+    """Return the fewest units whose carry has the least bits (`least_bits`): a hard limit, far below what
+    training finds. A unit has 32 bits for each float32 number; if the carry does not grow with the width, 0,
+    and the result is 1."""
     return max(1, math.ceil(least_bits(task, facts) / bits_per_unit)) if bits_per_unit else 1
 
 

@@ -54,11 +54,8 @@ def score(task: Task, guess: np.ndarray, targets: np.ndarray, mask: np.ndarray) 
 
 @lru_cache(maxsize=1024)
 def without_memory(task: Task, lag: int, length: int, batch: int = 4096, seed: int = 1) -> Measured:
-    """Apply `best_map` to as many drawn sequences as `batch`, for both halves together.
-
-    Raises:
-        UserError: the task breaks its contract (`memcap.tasks.contract`).
-    """
+    """Apply `best_map` to as many drawn sequences as `batch`, for both halves together; raise UserError if
+    the task breaks its contract (`memcap.tasks.contract`)."""
     jax_setup.setup()
     steps = 1 << (length - 1).bit_length()  # few sizes, so that a task compiles few samplers
     anybodys = not type(task).__module__.startswith(f"{__package__}.")

@@ -25,11 +25,8 @@ def wrong(task: Task, method: str, came: str, expected: str) -> UserError:
 
 
 def call(task: Task, method: str, *arguments: Any) -> Any:
-    """Call a method, or read a property, and return the result.
-
-    Raises:
-        UserError: any other error that it raises, with its place.
-    """
+    """Call a method, or read a property, and return the result; raise UserError, with its place, for any
+    other error."""
     try:
         value = getattr(task, method)
         return value(*arguments) if callable(value) else value
@@ -45,11 +42,7 @@ def broken(task: Task, method: str, error: Exception) -> UserError:
 
 
 def check_sizes(task: Task, lag: int) -> None:
-    """Check a task's sizes before any sequence is drawn.
-
-    Raises:
-        UserError: the first wrong one.
-    """
+    """Check a task's sizes before any sequence is drawn; raise UserError for the first wrong one."""
     for name, choices in (("loss", ("classes", "values")), ("answers", ("last", "every"))):
         if (value := call(task, name)) not in choices:
             raise wrong(task, name, f"is {value!r}", " or ".join(choices))
@@ -79,11 +72,7 @@ def _check_number(task: Task, name: str, value: Any, least: int, more: str = "")
 
 
 def facts_of(task: Task, lag: int, length: int) -> Facts:
-    """Return the facts of a task, checked.
-
-    Raises:
-        UserError: the first one that is impossible.
-    """
+    """Return the facts of a task; raise UserError for the first that is impossible."""
     facts, where = call(task, "facts", lag, length), f"facts({lag}, {length})"
     if not isinstance(facts, Facts):
         raise wrong(task, where, f"gives {type(facts).__name__}", "memcap.Facts")
@@ -91,12 +80,9 @@ def facts_of(task: Task, lag: int, length: int) -> Facts:
     limits = {"held": (0, math.inf), "bits": (0, math.inf), "chance": (0, most), "threshold": (0, most)}
     for name, (least, top) in limits.items():
         value = getattr(facts, name)
-        is_number = (
-            isinstance(value, (int, float, np.number))
-            and not isinstance(value, bool)
-            and math.isfinite(value)
-        )
-        if not (is_number and least <= value <= top) or (name == "threshold" and not value):
+        is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+        fits = is_number and math.isfinite(value) and least <= value <= top
+        if not fits or (name == "threshold" and not value):
             above = "above 0" if name == "threshold" else f"from {least}"
             to = f" and at most {top:g}" if math.isfinite(top) else ""
             what = f"a number {above}{to}, as {task.metric} is" if name in ("chance", "threshold") else ""
@@ -105,18 +91,10 @@ def facts_of(task: Task, lag: int, length: int) -> Facts:
 
 
 def check_keys(task: Task, draws: Sequence[Batch]) -> None:
-    """Check that a task draws by its key, as otherwise training would see one batch for ever: its draws with
-    several keys, as arrays of NumPy, differ. A task with a single sequence passes.
-
-    Raises:
-        UserError: all draws are the same, and of several sequences.
-    """
-    first = draws[0].inputs, draws[0].targets
-    same = all(
-        np.array_equal(one, other)
-        for each in draws[1:]
-        for one, other in zip(first, (each.inputs, each.targets), strict=True)
-    )
+    """Raise UserError if draws with several keys, as arrays of NumPy, are the same: training would see one
+    batch for ever. A task with a single sequence passes."""
+    first, *others = [(draw.inputs, draw.targets) for draw in draws]
+    same = all(np.array_equal(*pair) for other in others for pair in zip(first, other, strict=True))
     if same and np.any(first[0] != first[0][:, :1]):
         raise wrong(
             task, "sample", "gives the same sequences for every key", "drawn by jax.random from `key`"
@@ -125,11 +103,7 @@ def check_keys(task: Task, draws: Sequence[Batch]) -> None:
 
 def check_batch(task: Task, method: str, result: Any, length: int, steps: int, batch: int) -> None:
     """Check sequences that a task drew by `sample` or `unseen`, with arrays of NumPy, when it was asked for
-    this length, these steps and this batch.
-
-    Raises:
-        UserError: the first thing that is wrong with them.
-    """
+    this length, these steps and this batch; raise UserError for the first thing that is wrong."""
     if not isinstance(result, Batch):
         raise wrong(task, method, f"gives {type(result).__name__}", "memcap.Batch")
     every, values = task.answers == "every", task.loss == "values"

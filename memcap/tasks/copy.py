@@ -105,6 +105,4 @@ class Copy(Task):
     def facts(self, lag: int, length: int) -> Facts:
         """Hold K symbols, K log2 A bits, whatever the lag; chance is 1 / A."""
         bits = self.items * math.log2(self.symbols)
-        return Facts(
-            held=self.items, bits=bits, chance=1 / self.symbols, answers_due=self.items, independent=True
-        )
+        return Facts(self.items, bits, chance=1 / self.symbols, answers_due=self.items, independent=True)

@@ -154,11 +154,7 @@ class Data(Task):
         return self.file_content.steps - 1
 
     def shortest(self, lag: int) -> int:
-        """Count the steps that are seen.
-
-        Raises:
-            UserError: the file's sequences are shorter.
-        """
+        """Count the steps that are seen; raise UserError if the file's sequences are shorter."""
         steps = self.file_content.steps
         if isinstance(lag, int) and lag >= steps:
             raise UserError(
@@ -255,9 +251,8 @@ class Data(Task):
         elif self.file_content.classes:
             threshold = 0.99
         else:
-            threshold = 0.05 * float(
-                targets.var(axis=tuple(range(targets.ndim - self.several_values))).mean()
-            )
+            axes = tuple(range(targets.ndim - self.several_values))
+            threshold = 0.05 * float(targets.var(axis=axes).mean())
         return Facts(1, self.bits, _chance(self, lag, length), threshold, self.file_content.digest)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
@@ -326,9 +321,8 @@ def _parts(file: str, held_out: float, fold: int, by_loss: bool) -> tuple[np.nda
     part = np.empty(names, np.int64)
     part[order] = np.arange(names) * folds // names
     away = (part[ours] - fold) % folds  # 0: held out, 1: validation
-    training, validation, test = (
-        np.flatnonzero(each).astype(np.int32) for each in (away > 1, away == 1, away == 0)
-    )
+    parts = away > 1, away == 1, away == 0
+    training, validation, test = (np.flatnonzero(each).astype(np.int32) for each in parts)
     return training, validation, test
 
 

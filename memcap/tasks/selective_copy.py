@@ -82,6 +82,4 @@ class SelectiveCopy(Task):
     def facts(self, lag: int, length: int) -> Facts:
         """Hold K symbols, K log2 A bits, whatever the lag and wherever they came; chance is 1 / A."""
         bits = self.items * math.log2(self.symbols)
-        return Facts(
-            held=self.items, bits=bits, chance=1 / self.symbols, answers_due=self.items, independent=True
-        )
+        return Facts(self.items, bits, chance=1 / self.symbols, answers_due=self.items, independent=True)

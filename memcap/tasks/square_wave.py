@@ -55,9 +55,8 @@ class SquareWave(Task):
         wait for: d + lag + 1 states that see the same inputs but differ in what is due. Chance is 1 - d / T.
         """
         share = self.ones / length
-        return Facts(
-            held=1, bits=math.log2(self.ones + lag + 1), chance=1 - share, threshold=1 - _WRONG * share
-        )
+        bits = math.log2(self.ones + lag + 1)
+        return Facts(held=1, bits=bits, chance=1 - share, threshold=1 - _WRONG * share)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
         """Keep the lag in a sequence `factor` times as long, in which the run may come late, as no batch

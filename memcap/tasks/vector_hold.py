@@ -52,10 +52,5 @@ class VectorHold(Task):
     def facts(self, lag: int, length: int) -> Facts:
         """Hold N reals of variance 1, which is chance; solved at a mean squared error of .02."""
         threshold = 0.02
-        return Facts(
-            held=self.numbers,
-            bits=self.numbers * 0.5 * math.log2(1 / threshold),
-            chance=1.0,
-            threshold=threshold,
-            independent=True,
-        )
+        bits = self.numbers * 0.5 * math.log2(1 / threshold)
+        return Facts(self.numbers, bits, chance=1.0, threshold=threshold, independent=True)

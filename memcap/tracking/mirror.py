@@ -87,11 +87,7 @@ class Sender:
     """Calls the first of several services that works.
 
     A service that raises is no longer used, with one warning, and the next one gets the call that failed;
-    after the last one nothing more is sent.
-
-    Args:
-        target: where runs go.
-        path: path of the report; None: warnings are printed.
+    after the last one nothing more is sent. Without the path of a report warnings are printed.
     """
 
     def __init__(self, target: Target, path: Path | None = None):
@@ -343,7 +339,7 @@ def mirror(
     """Send what is in a folder, and what comes, until the end.
 
     Args:
-        follower: follower of the folder.
+        follower: of the folder.
         make: makes the mirror of a study, given its name; returns None for a study that is not wanted.
         ends: tells whether the next look is the last one; called before each look. None: look until no job
             trains.

@@ -22,28 +22,16 @@ WITHOUT_NETWORK = ("", OFFLINE, TRACKIO)  # "": before the first service is call
 
 @dataclass(frozen=True)
 class Report:
-    """The state of a mirror.
+    """The state of a mirror."""
 
-    Args:
-        service: the service in use; "" before the first call.
-        sent: number of members and results that it has.
-        warnings: lines about services that did not work.
-        where: where to find the runs, in one line; "" before the mirror has ended.
-        left: number of members and results that no service has; 0 before the mirror has ended.
-    """
-
-    service: str = ""
-    sent: int = 0
-    warnings: tuple[str, ...] = ()
-    where: str = ""
-    left: int = 0
+    service: str = ""  # the service in use; "" before the first call
+    sent: int = 0  # number of members and results that it has
+    warnings: tuple[str, ...] = ()  # lines about services that did not work
+    where: str = ""  # where to find the runs, in one line; "" before the mirror has ended
+    left: int = 0  # number of members and results that no service has; 0 before the mirror has ended
 
     def write(self, path: Path) -> None:
-        """Write the report.
-
-        Raises:
-            OSError: it cannot be written.
-        """
+        """Write the report; raise OSError if it cannot be written."""
         path.parent.mkdir(parents=True, exist_ok=True)
         files.replace(path, json.dumps(asdict(self)).encode())
 

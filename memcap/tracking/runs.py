@@ -83,9 +83,8 @@ class Entry:
     @cached_property
     def config_without_seed(self) -> str:
         """Return the member's config without the seed, as JSON."""
-        return json.dumps(
-            {name: value for name, value in self.config.items() if name != "seed"}, sort_keys=True
-        )
+        config = {name: value for name, value in self.config.items() if name != "seed"}
+        return json.dumps(config, sort_keys=True)
 
 
 def run_of_member(member: Entry) -> Run:
@@ -114,9 +113,8 @@ def of_members(run: Run, study: str, command: str, git_commit: str | None, membe
         part, _, field_ = name.partition(".")
         some = {config[part].get(field_) for config in configs}
         values[name] = sorted(some, key=lambda value: (str(type(value)), value))[:MOST_VALUES]
-    tags = (
-        str(tag)[:LONGEST_TAG] for name in ("task.name", "model.cell", "recipe.name") for tag in values[name]
-    )
+    tagged = "task.name", "model.cell", "recipe.name"
+    tags = (str(tag)[:LONGEST_TAG] for name in tagged for tag in values[name])
     return replace(run, config=values, tags=tuple(dict.fromkeys(tags)))
 
 
@@ -147,16 +145,11 @@ def _tags(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 @dataclass
 class SeedGroup:
-    """Members that differ only in the seed, with the rows and curves of those that have ended.
+    """Members that differ only in the seed, with the rows and curves of those that have ended."""
 
-    Args:
-        run: their run.
-        to_come: number of members that have not ended.
-        is_partial: whether some ended in an earlier command, so that the group here is not complete.
-    """
-
-    run: Run
-    to_come: int = 0
+    run: Run  # their run
+    to_come: int = 0  # number of members that have not ended
+    # whether some ended in an earlier command, so that the group here is not complete
     is_partial: bool = False
     rows: list[dict[str, Any]] = field(default_factory=list)
     curves: list[Points] = field(default_factory=list)
@@ -209,11 +202,9 @@ def _quantiles(name: str, values: Sequence[float] | np.ndarray) -> dict[str, flo
     They are existing values, never means of two, as some may be infinite.
     """
     numbers = np.sort([value for value in values if value == value])
-    return {
-        f"{name}/{q}": float(numbers[round(share * (len(numbers) - 1))])
-        for q, share in QUANTILES.items()
-        if len(numbers)
-    }
+    last = len(numbers) - 1
+    shares = QUANTILES if len(numbers) else {}
+    return {f"{name}/{q}": float(numbers[round(share * last)]) for q, share in shares.items()}
 
 
 def frontier_so_far(ended: Iterable[tuple[Entry, Mapping[str, Any]]]) -> dict[str, float]:

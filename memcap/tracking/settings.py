@@ -49,11 +49,8 @@ class Tracking:
         )
 
     def check_service(self) -> None:
-        """Import a service of the user's own, before anything trains for it.
-
-        Raises:
-            UserError: there is no such module, it cannot be imported, or the object is no service.
-        """
+        """Import a service of the user's own, before anything trains for it; raise UserError if that fails,
+        or if the object is no service."""
         if not plugins.is_import_path(self.mode):
             return
         try:

@@ -36,7 +36,6 @@ class TrackioService:
         warnings.simplefilter("always")
 
     def run(self, run: Run, points: Points, row: dict[str, Any] | None) -> None:
-        """Add points to a run; with `row` the run has ended."""
         opened, first = self._opened(run)
         for step, values in points.items():
             if step >= first:
@@ -50,11 +49,9 @@ class TrackioService:
                 opened.finish()
 
     def progress(self, values: dict[str, float]) -> None:
-        """Add a point to the study's run."""
         self._opened(self.target.study)[0].log(values)
 
     def result(self, table: list[dict[str, Any]], image: Path | None) -> None:
-        """Show a table and a picture in the study's run."""
         media: dict[str, Any] = {}
         if table:
             columns, data = table_parts(table)
@@ -64,24 +61,19 @@ class TrackioService:
         self._opened(self.target.study)[0].log(media)
 
     def close(self) -> str:
-        """End all runs. Return where to find them."""
         for run, _ in self.open.values():
             with self._strict():
                 run.finish()
         runs = f"trackio: {self.count} run{'s' * (self.count != 1)}"
-        return (
-            f"{runs} in project {self.target.project}, shown by: trackio show --project {self.target.project}"
-        )
+        project = self.target.project
+        return f"{runs} in project {project}, shown by: trackio show --project {project}"
 
     def _opened(self, run: Run) -> tuple[Any, int]:
         if run.id not in self.open:
             self.count += 1
             config = {**run.config, "id": run.id, "kind": run.kind, "tags": [*run.tags, *self.target.tags]}
-            options: dict[str, Any] = {
-                "name": f"{run.name} {run.id[-6:]}",
-                "config": config,
-                "group": self.target.group,
-            }
+            options: dict[str, Any] = {"name": f"{run.name} {run.id[-6:]}", "group": self.target.group}
+            options["config"] = config
             options |= {"resume": "allow", "embed": False, "auto_log_gpu": False, "auto_log_cpu": False}
             # In a context of its own, as otherwise trackio ends the run that is open.
             make = contextvars.copy_context().run

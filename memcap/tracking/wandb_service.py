@@ -50,9 +50,8 @@ SUMMARIES = {
 
 def resolve_mode(wandb_mode: str) -> str:
     """Return the mode that the argument and the environment variable WANDB_MODE give; may be "disabled"."""
-    from_environment = {"dryrun": "offline", "run": "online"}.get(
-        mode := os.environ.get("WANDB_MODE", ""), mode
-    )
+    mode = os.environ.get("WANDB_MODE", "")
+    from_environment = {"dryrun": "offline", "run": "online"}.get(mode, mode)
     if from_environment == "disabled" or (wandb_mode == "auto" and from_environment in ("online", "offline")):
         return from_environment
     return wandb_mode
@@ -86,9 +85,7 @@ def agent() -> Agent | None:
     with contextlib.suppress(OSError, UnicodeDecodeError, yaml.YAMLError):
         chosen = yaml.safe_load(Path(parameters or "").read_text(encoding="utf-8"))
     values = chosen if isinstance(chosen, dict) else {}
-    config = {
-        str(k): each["value"] for k, each in values.items() if isinstance(each, dict) and "value" in each
-    }
+    config = {str(k): v["value"] for k, v in values.items() if isinstance(v, dict) and "value" in v}
     return Agent(run, sweep, os.environ.get("WANDB_PROJECT"), os.environ.get("WANDB_ENTITY"), config)
 
 
@@ -142,7 +139,6 @@ class WandbService:
         }
 
     def run(self, run: Run, points: Points, row: dict[str, Any] | None) -> None:
-        """Add points to a run; with `row` the run has ended."""
         opened = self._opened(run)
         there = opened.step  # steps that the server has, if the run is resumed
         for step, values in points.items():
@@ -155,11 +151,9 @@ class WandbService:
             opened.finish()
 
     def progress(self, values: dict[str, float]) -> None:
-        """Add a point to the study's run."""
         self._opened(self.target.study).log(values)
 
     def result(self, table: list[dict[str, Any]], image: Path | None) -> None:
-        """Show a table and a picture in the study's run."""
         media: dict[str, Any] = {}
         if table:
             columns, rows = table_parts(table)
@@ -170,7 +164,6 @@ class WandbService:
         self._opened(self.target.study).log(media)
 
     def close(self) -> str:
-        """End all runs. Return where to find them."""
         for run in self.open.values():
             run.finish()
         self.wandb.teardown()  # waits until W&B's own process has written all
@@ -190,9 +183,8 @@ class WandbService:
         if (agent := self.target.agent) is not None and run.id == agent.id:
             options |= {key: value for key in ("project", "entity") if (value := getattr(agent, key))}
             options |= {"settings": options["settings"].model_copy(update={"sweep_id": agent.sweep})}
-        opened = self.wandb.init(
-            id=run.id, name=run.name or None, job_type=run.kind, config=run.config, tags=tags, **options
-        )
+        about = {"name": run.name or None, "job_type": run.kind, "config": run.config, "tags": tags}
+        opened = self.wandb.init(id=run.id, **about, **options)
         if run.kind == "study":
             for metrics in ("study/*", "frontier/*"):
                 opened.define_metric(metrics, step_metric="study/seconds")

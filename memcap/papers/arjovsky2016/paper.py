@@ -82,7 +82,6 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def _of(nets: pl.DataFrame, cell: str, start: str = "own_start") -> list[float]:
-    """Return the losses of the seeds of a net."""
     return nets.filter(cell=cell, start=start)["loss"].drop_nulls().to_list()
 
 

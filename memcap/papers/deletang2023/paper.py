@@ -122,7 +122,6 @@ def _learns_nothing(nets: pl.DataFrame) -> Finding:
 
 
 def _front(nets: pl.DataFrame) -> Finding:
-    """Judge arithmetic with a front, and without at the same width."""
     own = nets.filter(task=ARITHMETIC, cell=LSTM)
     without = own.filter("throughout")
     beside = own.filter(throughout=False).join(without, ["units", "lr"], "semi")

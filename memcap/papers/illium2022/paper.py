@@ -25,6 +25,7 @@ import numpy as np
 import polars as pl
 
 from memcap.figures import Drawn
+from memcap.figures.style import write_in
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, marks
 from memcap.papers.claims import each, having
 
@@ -56,13 +57,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
         image = axes.imshow(values, cmap="viridis_r", vmin=0, vmax=1, origin="lower", aspect="auto")
         for row, column in np.ndindex(*values.shape):
             error = values[row, column]
-            look = {
-                "ha": "center",
-                "va": "center",
-                "fontsize": 8,
-                "color": "white" if error > 0.5 else "black",
-            }
-            axes.text(column, row, f"{min(error, 9.99):.2f}".removeprefix("0"), **look)
+            text, ink = f"{min(error, 9.99):.2f}".removeprefix("0"), "white" if error > 0.5 else "black"
+            write_in(axes, column, row, text, fontsize=8, color=ink)
         axes.set(title=cell, xlabel="position p, steps back")
         axes.set_xticks(range(len(lags)), map(str, lags))
         axes.set_yticks(range(len(units)), map(str, units))

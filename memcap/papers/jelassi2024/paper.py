@@ -148,7 +148,6 @@ def _alphabet(data: pl.DataFrame) -> Finding:
 
 
 def _overhead(data: pl.DataFrame) -> Finding:
-    """Judge the bits of state for a bit of the string, at all lengths."""
     ratios = {
         name: [BITS * n / (k * math.log2(d)) for (d, k, c), n in fewest(data).items() if c == cell]
         for cell, name in VECTOR_CELLS.items()

@@ -130,15 +130,11 @@ def _few_units(nets: pl.DataFrame) -> Finding:
     learnt = group(own.with_columns(pl.col("steps").is_not_null()), "steps", "{budget:,} steps")
     most = dict([learnt.popitem()]) if learnt else {}
     words = "{own.mean:.0%} in {name}"
-    return all_of(
-        each(learnt, words, at_most(0)),
-        each(most, words, lambda own: sum(own) >= SHARE * len(own)),
-        join=", ",
-    )
+    enough = each(most, words, lambda own: sum(own) >= SHARE * len(own))
+    return all_of(each(learnt, words, at_most(0)), enough, join=", ")
 
 
 def _one_unit(nets: pl.DataFrame) -> Finding:
-    """Judge nets of one unit, and LSTMs of four units at the same lags."""
     data = with_most_steps(nets)
     one = data.filter(units=1)
     four = data.filter(cell=LSTM, units=FEW_UNITS).join(one, "lag", "semi")

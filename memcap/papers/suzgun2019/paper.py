@@ -168,7 +168,6 @@ def _shorter(nets: pl.DataFrame) -> Finding:
 
 
 def _as_the_gru(nets: pl.DataFrame) -> Finding:
-    """Compare minGRU and minLSTM with the LSTM in a^n b^n c^n."""
     lstm = fails_at(nets, 3)
     pairs = {CELLS[cell]: (fails_at(nets, 3, cell), lstm) for cell in ("minGRU", "minLSTM")}
     words = "{name} {a.least:g} to {a.most:g}, LSTM {b.least:g} to {b.most:g}"

@@ -135,7 +135,6 @@ def _no_worse(nets: pl.DataFrame) -> Finding:
 
 
 def _above(score: float) -> float:
-    """Return how far an accuracy is above the plateau."""
     return max(0.0, score - PLATEAU)
 
 
