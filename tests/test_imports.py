@@ -1,6 +1,7 @@
 """Who may import whom: imports point down, and nobody imports in a circle or within a function."""
 
 import ast
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
@@ -48,6 +49,7 @@ BY_NAME = {
 }  # who may import what is named at run time
 
 
+@cache
 def sources() -> dict[str, str]:
     """Source by module."""
     found = {}
@@ -68,14 +70,13 @@ def place(module: str) -> str:
     return name
 
 
+@cache
 def nodes(source: str):
     """(import statement, whether it stands at the module's top) of all but those for type checkers."""
     tree = ast.parse(source)
     ours = [n for n in tree.body if not (isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING")]
-    for outer in ours:
-        for node in ast.walk(outer):
-            if isinstance(node, (ast.Import, ast.ImportFrom)):
-                yield node, node is outer
+    pairs = [(node, node is outer) for outer in ours for node in ast.walk(outer)]
+    return [pair for pair in pairs if isinstance(pair[0], (ast.Import, ast.ImportFrom))]
 
 
 def imported(node, modules) -> list[str]:
