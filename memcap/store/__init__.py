@@ -23,12 +23,13 @@ KIND += [name for name in EVALUATION if name != "lengths"]
 
 
 def read(folder: Path, strict: bool = False) -> pl.DataFrame:
-    """Read the `readable` rows of `memcap.store.shards.read`, which has the arguments and errors."""
+    """Read the rows at or below a folder, or of one Parquet file, whose task, network, recipe and rule exist.
+    For `strict` and errors see `memcap.store.shards.read`."""
     return readable(shards.read(folder, strict))
 
 
 def rows_of(results: Path, strict: bool = False) -> pl.DataFrame:
-    """Read the rows of a folder or file that a user named, as `read` does; refuse a place without any."""
+    """Read the rows of a folder or file that a user named, as `read` does; refuse a place without rows."""
     rows = read(results, strict)
     if rows.is_empty():
         raise no_rows(results)
