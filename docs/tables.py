@@ -145,15 +145,17 @@ def advised(task: str, *knobs: str) -> Answer:
 def short_answer() -> str:
     """The answer in two sentences."""
     stream, (dearer, tasks) = point("delay_line", 50), dearer_by_lag()
+    rows = rows_of("optimizers_fifty").filter(optimizer="ggt", budget=stream.recipe.budget)
+    ggt = from_rows(rows, Question(stream.task, 50))
     one = controls()["uniform", task_of("latch", [])]
     frozen, bias = (f"{good} of {nets}" for good, nets in (one.frozen, one.bias))
     return filled(
         f"**A net that sees one thing once and holds it for 50 steps or less needs {advised('latch').units}"
         " unit. A net that must give the bit of 50 steps ago at every step, and so holds 50 bits all the"
-        f" time, needs {advised('delay_line').units} units, with {stream.recipe.optimizer.capitalize()} and"
-        f" up to {stream.recipe.budget:,} training steps.** Lag alone costs next to no width in"
-        f" {tasks - len(dearer)} of {tasks} tasks. Information costs width, and how much depends on how well"
-        " the net was trained. The one unit"
+        f" time, needs {advised('delay_line').units} units with {stream.recipe.optimizer.capitalize()}, and"
+        f" {ggt.units} with GGT ({outcome(ggt)} nets), in up to {stream.recipe.budget:,} training steps.**"
+        f" Lag alone costs next to no width in {tasks - len(dearer)} of {tasks} tasks. Information costs"
+        " width, and how much depends on how well the net was trained. The one unit"
         f" {'inherits its hold' if one.verdict.startswith('inherited') else 'learns to hold'}: {bias} nets"
         " pass from forget bias 1, which by itself holds nothing for that long. If only the read-out is"
         f" trained, {frozen} pass; if nothing is, {max(one.by_recipe, one.wide)} of {one.draws:,}."
@@ -580,7 +582,7 @@ def units_in_equal_seconds() -> str:
 
 
 def optimizers_at_50() -> str:
-    """Tabulate the units of a delay line of 50 by Adam and by Muon in as many steps, with the counts."""
+    """Tabulate the units of a delay line of 50 by Adam, Muon and GGT in as many steps, with the counts."""
     place = "delay_line", 50, "curriculum"
     adam = [p for p in all_recipes() if (p.label, p.lag, p.recipe.name) == place]
     lines = [
