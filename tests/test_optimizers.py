@@ -222,11 +222,17 @@ def test_a_program_of_muon_pads_and_those_with_a_basis_do_not():
 
 
 @pytest.mark.parametrize(
-    ("optimizer", "trained"), [("muon", "the recurrent weights of gates"), ("soap", "the weights of gates")]
+    ("optimizer", "cell", "trained"),
+    [
+        ("muon", "LRU", "the recurrent weights of gates"),
+        ("muon", "minGRU", "the recurrent weights of gates"),
+        ("soap", "LRU", "the weights of gates"),
+    ],
 )
-def test_cells_without_such_weights_are_refused_in_one_line(optimizer, trained):
+def test_cells_without_such_weights_are_refused_in_one_line(optimizer, cell, trained):
+    recipe = "own_start" if cell == "LRU" else "hold"
     with pytest.raises(UserError) as caught:
-        memcap.members("latch", lag=3, cell="LRU", units=2, recipe="own_start", optimizer=optimizer)
+        memcap.members("latch", lag=3, cell=cell, units=2, recipe=recipe, optimizer=optimizer)
     assert str(caught.value).startswith(
-        f"recipe.optimizer={optimizer}: trains {trained}, and those of model.cell=LRU"
+        f"recipe.optimizer={optimizer}: trains {trained}, and those of model.cell={cell}"
     )
