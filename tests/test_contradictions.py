@@ -32,6 +32,7 @@ REASONS = {
     ("delay_line (symbols=4)", 8, "lstm"): MUON,
     ("delay_line (symbols=4)", 12, "lstm"): MUON,
     ("delay_line (symbols=8)", 8, "lstm"): MUON,
+    ("delay_line", 8, "selective_LRU"): ("cell_map.md", "The selective LRU moved most"),
     ("parity", 16, "lstm"): RECIPES,
     ("parity", 50, "lstm"): ("measured.md", "For parity over 50 steps it finds no width either"),
 }
