@@ -60,7 +60,7 @@ def judge(
     """Judge a network by its answers to fresh sequences; arguments are those of `memcap.judge`.
 
     Raises:
-        UserError: no such lag, a task that has no criterion, or outputs of another shape.
+        UserError: no such lag, a task that has no criterion, or outputs of another shape or NaN.
     """
     if not callable(net):
         raise UserError(f"net: must be a function of inputs, not {type(net).__name__}")
@@ -98,7 +98,12 @@ def _answers(task: Task, outputs: Any, shape: tuple[int, int]) -> np.ndarray:
     """Return the answers in a net's outputs, (N, T), or (N, T, O) for several values."""
     if hasattr(outputs, "detach"):  # PyTorch's, which may have a gradient
         outputs = outputs.detach().cpu()
-    array, classes = np.asarray(outputs), task.loss == "classes"
+    try:
+        array, classes = np.asarray(outputs), task.loss == "classes"
+    except (ValueError, TypeError, RuntimeError):  # outputs with a carry, say
+        raise UserError(f"net: gave {type(outputs).__name__}; it must be one array of outputs") from None
+    if array.dtype.kind == "f" and np.isnan(array).any():
+        raise UserError("net: gave outputs that are NaN")
     tail = (task.outputs,) * task.several_values
     came = f"{array.dtype} of shape {array.shape}"
     if classes and array.dtype.kind == "f" and array.shape[-1:] == (task.outputs,):

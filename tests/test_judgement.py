@@ -87,6 +87,10 @@ def test_refusals():
         UserError, match=r"gave float64 of shape \(256, 5\); latch takes logits \(256, 3, 2\), or"
     ):
         memcap.judge(lambda inputs: np.zeros((len(inputs), 5)), "latch", 3)
+    with pytest.raises(UserError, match="net: gave tuple; it must be one array of outputs"):
+        memcap.judge(lambda inputs: (inputs, inputs[0]), "latch", 3)
+    with pytest.raises(UserError, match="net: gave outputs that are NaN"):
+        memcap.judge(lambda inputs: inputs[..., :2] * np.nan, "latch", 3)
     with pytest.raises(UserError, match="net: must be a function of inputs, not str"):
         memcap.judge("net", "latch", 3)
 
