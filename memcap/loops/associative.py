@@ -106,10 +106,11 @@ class Associative(MaskedScan):
         else:
             factor = jnp.where(valid[:, 0, 0], factor.astype(added.dtype), 1)
         states = diagonal_scan(over.reset_carry, decay, zero_unless(valid, added), carry, factor)
+        last = states[-1]
         hidden = cell.hidden_of(states if over.return_sequences else states[-1])
         if over.return_sequences:
             hidden = zero_unless(valid, hidden)
-        return states[-1], jnp.swapaxes(hidden, -1, -2)
+        return last, jnp.swapaxes(hidden, -1, -2)
 
 
 LOOP = Associative()
