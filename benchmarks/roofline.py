@@ -11,7 +11,7 @@ from benchmarks.peers.base import Shape
 
 @dataclass(frozen=True)
 class Ceilings:
-    """What the core can do."""
+    """The rates that a core reaches at best."""
 
     peak: float  # float32 operations a second in a large matrix product, a multiply-add being two
     peak_of: str  # the library that reached it

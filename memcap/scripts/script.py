@@ -316,7 +316,7 @@ def _constants(member: Member) -> str:
         from memcap.optimizers import GGT_DECAY, GGT_EVERY, GGT_FLOOR, GGT_WINDOW, MEAN_DECAY, SQUARE_DECAY
 
         lines += [
-            f"GRADIENTS, TURN = {GGT_WINDOW}, {GGT_EVERY}  # of GGT: kept; steps from basis to basis",
+            f"GRADIENTS, TURN = {GGT_WINDOW}, {GGT_EVERY}  # of GGT: in a window; steps from basis to basis",
             f"MEAN_DECAY, SQUARE_DECAY, DECAY = {MEAN_DECAY}, {SQUARE_DECAY}, {GGT_DECAY}",
             f"FLOOR = {GGT_FLOOR}  # least variance, as a share of the largest",
         ]

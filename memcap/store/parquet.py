@@ -55,9 +55,8 @@ COLUMN = Fields(
 FOOTER = Fields({2: ELEMENT, 3: None, 4: Fields({1: COLUMN, 3: None})})
 HEAD = Fields({1: None, 2: None})
 USUAL_PAGE = _usual(rb"\x15W\x15(W)\x15(W)[\x2c\x4c]\x15(W)\x15(W)(?:\x15W\x15W(?:\x1cS)?)?\x00\x00")
-_lists: dict[
-    int, tuple[bytes, list[Any]]
-] = {}  # the last list of columns of each length: many files have one
+# the bytes and the columns of the last list of each length: many files have the same
+_lists: dict[int, tuple[bytes, list[Any]]] = {}
 PAGE = Fields({2: None, 3: None, 5: HEAD, 7: HEAD, 8: Fields({1: None, 4: None})})
 
 
@@ -201,9 +200,9 @@ def _struct(content: bytes, place: int, fields: Fields) -> tuple[Struct, int]:
 def _structs(content: bytes, place: int, fields: Fields, count: int) -> tuple[list[Any], int]:
     """Read some fields of a list's structs. Return these fields, or the match of `usual`, of each; and the
     place after the last."""
-    start, (known, structs) = place, _lists.get(count, (b"", []))
-    if fields is ELEMENT and known and content.startswith(known, place):
-        return structs, place + len(known)
+    start, (same, structs) = place, _lists.get(count, (b"", []))
+    if fields is ELEMENT and same and content.startswith(same, place):
+        return structs, place + len(same)
     structs = []
     for _ in range(count):
         if fields.usual and (struct := fields.usual.match(content, place)):

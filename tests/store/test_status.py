@@ -89,7 +89,7 @@ def test_many_files_are_read_with_few_calls(tmp_path, monkeypatch):
 
 
 def test_what_status_does_not_read_is_there_for_the_next_reader(tmp_path):
-    """Of the same process, which keeps the tables that it has read."""
+    """The same process reads it again, and keeps the tables that it has read."""
     write(tmp_path, group(counts={1: (2, 4)}))
     (shard,) = (tmp_path / "rows").iterdir()
     assert status(tmp_path).done == 4
