@@ -75,7 +75,16 @@ def test_a_killed_job_is_not_running_and_what_it_lacks_is_in_nobodys_hand(tmp_pa
 
 
 def test_many_files_are_read_with_few_calls(tmp_path, monkeypatch):
-    """Each of a few columns, so that 10,000 of them take seconds."""
+    """Each call reads a few columns of several files, and the list of columns that all have is parsed once,
+    so that 10,000 files take seconds."""
+
+    class Lists(dict):
+        parsed = 0
+
+        def __setitem__(self, count, columns):
+            self.parsed += 1
+            super().__setitem__(count, columns)
+
     rows = group(counts={1: (2, 6), 2: (3, 6)})
     (tmp_path / "rows").mkdir()
     for row in rows:
@@ -83,7 +92,9 @@ def test_many_files_are_read_with_few_calls(tmp_path, monkeypatch):
     read, calls = parquet.read_together, []
     monkeypatch.setattr(shards, "TOGETHER", 4)
     monkeypatch.setattr(parquet, "read_together", lambda *given: calls.append(given) or read(*given))
+    monkeypatch.setattr(parquet, "_lists", lists := Lists())
     assert status(tmp_path).done == len(rows) == 12
+    assert lists.parsed == 1
     assert [len(contents) for contents, _ in calls] == [4, 4, 4]
     assert not any(set(columns) & set(ORIGIN) for _, columns in calls)
 
