@@ -128,7 +128,7 @@ class KeySize(MatrixCell):
 class Wrapper(Cell):
     """Base of the parts that hold cells, in place of being one."""
 
-    inner: ClassVar[type[Cell]]  # the cell held
+    inner: ClassVar[type[MatrixCell | Heads]]  # the cell held
 
 
 class Heads(Wrapper):

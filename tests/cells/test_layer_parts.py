@@ -109,8 +109,8 @@ def published_slstm(w, x):
 
 
 def sinusoidal(period):
-    """(T, B, C): sine and cosine of the step, with periods of `period` / 1, / 2, ... / (period // 2) steps."""
-    angle = np.array([[2 * np.pi * t / (period / k) for k in range(1, period // 2 + 1)] for t in range(T)])
+    """(T, B, C): sine and cosine of the step, with periods of this many steps, a half, a third and so on."""
+    angle = 2 * np.pi * np.outer(np.arange(T), 1 / (period / np.arange(1, period // 2 + 1)))
     return np.repeat(np.concatenate([np.sin(angle), np.cos(angle)], -1)[:, None], B, 1)
 
 
