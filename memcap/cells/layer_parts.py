@@ -8,6 +8,8 @@
     +key8    keys and queries have 8 numbers, in place of 16; 1 to 256
     +heads2  two such matrices side by side, each with keys, values, gates and weights of its own; 2 to 16.
              U is the size of a value of each head, so the state has H K U numbers. After the other parts
+    +clock16 inputs are joined by sine and cosine of the step number, with periods of 16, 16/2, ... 16/8
+             steps; 2 to 64. After all other parts
 
 So `delta_net+conv4`, `gla+conv4+gate`, `delta_product+conv4+gate`, `gated_delta_net+conv4+gate+rate` and
 `mamba2+conv4+gate+skip` are the published layers, but for what the page of cells lists (docs/cell_map.md).
@@ -27,14 +29,14 @@ from memcap.cells.base import Cell, Inputs, Step
 from memcap.cells.delta_product import DeltaProduct
 from memcap.cells.gated_delta_net import GatedDeltaNet
 from memcap.cells.mamba2 import MOST_RATE, Mamba2
-from memcap.cells.matrix import Gate, MatrixCell, Value, Window, rms_norm
+from memcap.cells.matrix import Gate, MatrixCell, Value, Window, rms_norm, token_shift
 from memcap.cells.mlstm import MLSTM
 from memcap.cells.slstm import SLSTM
 from memcap.cells.xlstm_parts import MLSTMConvolution, MLSTMGate, MLSTMSkip, SLSTMConvolution, conv_param
 from memcap.knobs import UserError
 
 if TYPE_CHECKING:
-    from jaxtyping import Array, Float
+    from jaxtyping import Array, Float, Int
 
 
 KERNELS = ("query", "key", "value")
@@ -123,21 +125,24 @@ class KeySize(MatrixCell):
     """Has keys and queries of another size."""
 
 
-class Heads(Cell):
+class Wrapper(Cell):
+    """Base of the parts that hold cells, in place of being one."""
+
+    inner: ClassVar[type[MatrixCell | Heads]]  # the cell held
+
+
+class Heads(Wrapper):
     """Several cells with a matrix side by side, which share the last inputs; shows what each reads. As
     Mamba-2 with as many groups as heads.
 
     Attributes:
-        head: the cell that each head is.
         hidden_per_unit: the number of heads.
     """
-
-    head: ClassVar[type[MatrixCell]]
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         self.in_features, self.hidden_features = in_features, hidden_features
         for k in range(self.hidden_per_unit):
-            setattr(self, f"head_{k}", self.head(in_features, hidden_features, rngs=rngs))
+            setattr(self, f"head_{k}", self.inner(in_features, hidden_features, rngs=rngs))
 
     def _heads(self) -> list[MatrixCell]:
         return [getattr(self, f"head_{k}") for k in range(self.hidden_per_unit)]
@@ -155,6 +160,52 @@ class Heads(Cell):
         return (tuple(state for state, _ in carries), carries[0][1]), jnp.concatenate(hidden, -1)
 
 
+class Clock(Wrapper):
+    """Joins each input by a clock that goes round in N steps: sine and cosine of 2 pi t / N, and of twice,
+    three times, ... N / 2 times this angle.
+
+    This is a sinusoidal positional encoding (Vaswani et al. 2017, "Attention is all you need", section 3.5)
+    with the periods of a Fourier series in place of a geometric one: a sum of them can be 1 at one step of N
+    and equal at all others, and a linear map can turn the clock back by any number of steps. So a key can be
+    the address of this step, and a query that of n steps ago.
+
+    The carry is the cell's, with the last inputs (window - 1) F alone, as their clock follows from the last
+    number, an integer: how many steps there were.
+    """
+
+    period: ClassVar[int]
+
+    def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
+        self.in_features, self.hidden_features = in_features, hidden_features
+        self.layer = self.inner(in_features + 2 * (self.period // 2), hidden_features, rngs=rngs)
+
+    def _hands(self, step: Int[Array, "*B"]) -> Float[Array, "*B C"]:
+        """Return sines and cosines; zeros before the first step. Whole turns are left out, so that angles
+        lose no digits."""
+        part = step[..., None] % self.period * jnp.arange(1, self.period // 2 + 1) % self.period
+        angle = 2 * jnp.pi / self.period * part
+        return (step >= 0)[..., None] * jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], -1)
+
+    def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
+        """Return the cell's carry, with the last inputs (*batch, (window - 1) F), and the number of steps
+        (*batch,), zeros."""
+        *batch, features = input_shape
+        joined = self.layer.in_features
+        state, before = self.layer.initialize_carry((*batch, joined), rngs, carry_init)
+        before = before[..., : before.shape[-1] // joined * features]
+        return (state, before), jnp.zeros(tuple(batch), jnp.int32)
+
+    def __call__(self, carry: Any, inputs: Inputs) -> Step:
+        """Take one step: ((state, previous inputs), steps), inputs (B, F) -> carry, hidden."""
+        (state, before), step = carry
+        past = before.reshape(len(before), -1, self.in_features)  # the latest first
+        clock = self._hands(step[:, None] - jnp.arange(past.shape[1] + 1))
+        joined = jnp.concatenate([past, clock[:, 1:]], -1).reshape(len(before), -1)
+        (state, _), hidden = self.layer((state, joined), jnp.concatenate([inputs, clock[:, 0]], -1))
+        last = token_shift(inputs, before)[..., : before.shape[-1]]
+        return ((state, last), step + 1), hidden
+
+
 class Part(NamedTuple):
     """A part of a layer, and the cells that may have it."""
 
@@ -165,7 +216,7 @@ class Part(NamedTuple):
     fields: dict[str, Any]  # what a suffix sets in the subclass
 
 
-MOST_KEYS, MOST_HEADS = 256, 16
+MOST_KEYS, MOST_HEADS, MOST_CLOCK = 256, 16, 64
 WRITES_ONCE = "a cell with a matrix and one write per step, as gla, mamba2, delta_net and gated_delta_net"
 ANY_MATRIX = "a cell with a matrix"
 BEFORE_CARRY = f"{ANY_MATRIX}, before a variant of its carry"
@@ -198,6 +249,13 @@ PARTS = {
         f"heads{n}": [Part(Heads, MatrixCell, BEFORE_CARRY, "__call__", {"hidden_per_unit": n})]
         for n in range(2, MOST_HEADS + 1)
     },
+    **{
+        f"clock{n}": [
+            Part(Clock, MatrixCell, BEFORE_CARRY, "__call__", {"period": n}),
+            Part(Clock, Heads, "such a cell after +heads2", "__call__", {"period": n}),
+        ]
+        for n in range(2, MOST_CLOCK + 1)
+    },
 }
 
 
@@ -206,7 +264,8 @@ def part(cls: type[Cell], suffix: str, name: str) -> tuple[type[Cell], dict[str,
     cell cannot have the part."""
     for kind, whole, _, method, fields in PARTS[suffix]:
         if issubclass(cls, whole) and (not method or getattr(cls, method) is getattr(whole, method)):
-            return kind, fields | ({"head": cls} if kind is Heads else {})
+            held = {"inner": cls, "hidden_per_unit": cls.hidden_per_unit} if issubclass(kind, Wrapper) else {}
+            return kind, held | fields
     *others, last = (each.which for each in PARTS[suffix])
     which = ", or of ".join([", of ".join(others), last] if others else [last])
     raise UserError(f"model.cell={name}: +{suffix} is a part of {which}")

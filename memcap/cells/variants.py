@@ -10,8 +10,9 @@ out as a whole, or free to change its sign, and parts of published layers.
     +carry      the read-out sees the whole carry: of an LSTM h and c
     +signed     what a step leaves of the state lies between -1 and 1 in place of 0 and 1: of minGRU, minLSTM,
                 gla, mamba2, delta_net, gated_delta_net, and cells of their kinds
-    +conv4, +gate, +skip, +rate, +key8, +heads2     parts of the layers around cells with a matrix, their size
-                of a key, and several of them (layer_parts.py); of mlstm and slstm, too (xlstm_parts.py)
+    +conv4, +gate, +skip, +rate, +key8, +heads2, +clock16   parts of the layers around cells with a matrix,
+                their size of a key, several of them, and an input clock (layer_parts.py); of mlstm and slstm,
+                too (xlstm_parts.py)
 
 A step's own output is read out before its carry is rounded or disturbed, as in the probes of the same names
 (memcap/probes/noise.py). With +carry as the last suffix, the carry that goes on is read out. Except for
@@ -34,7 +35,7 @@ from memcap.cells.additive import AdditiveCell
 from memcap.cells.base import Cell, Inputs, Step
 from memcap.cells.delta_net import DeltaNet
 from memcap.cells.diagonal import GatedDiagonalCell
-from memcap.cells.layer_parts import MOST_HEADS, MOST_KEYS, PARTS, Heads, part
+from memcap.cells.layer_parts import MOST_CLOCK, MOST_HEADS, MOST_KEYS, PARTS, Wrapper, part
 from memcap.cells.matrix import Gate, Key, MatrixCell, State, Value
 from memcap.knobs import UserError
 
@@ -256,12 +257,12 @@ def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
         raise UserError(
             f"model.cell={name}: no such variant; +bfloat16, +bitsN, N from 1 to 16, +carry, +signed,"
             " +noiseS, S above 0, as in +noise0.1, or a part of a layer: +convN, N from 2 to 16, +gate,"
-            f" +skip, +rate, +keyN, N from 1 to {MOST_KEYS}, or +headsN, N from 2 to {MOST_HEADS}"
+            f" +skip, +rate, +keyN, N from 1 to {MOST_KEYS}, +headsN, N from 2 to {MOST_HEADS}, or +clockN,"
+            f" N from 2 to {MOST_CLOCK}"
         )
     if issubclass(cls, kind):
         raise UserError(f"model.cell={name}: each suffix can stand once; leave out +{suffix}")
-    # Heads are cells of that class, and not one themselves.
-    return type(cls.__name__, (kind,) if kind is Heads else (kind, cls), fields)
+    return type(cls.__name__, (kind,) if issubclass(kind, Wrapper) else (kind, cls), fields)
 
 
 def _size(suffix: str) -> float | None:

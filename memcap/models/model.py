@@ -26,7 +26,7 @@ class Model:
         "lstm",
         "a cell of memcap/cells such as lstm or LRU, gru, elman, one of Flax NNX such as LSTMCell, or"
         " MODULE:CLASS; with +bfloat16, +bits4, +noise0.1, +carry, +signed, +conv4, +gate, +skip, +rate,"
-        " +key8 or +heads2 a variant of it",
+        " +key8, +heads2 or +clock16 a variant of it",
     )
     units: int = knob(8, "hidden width U of each layer", at_least=1, at_most=MOST_UNITS)
     readout: str = knob(

@@ -1,4 +1,5 @@
-"""Cells with a matrix whose weights are set by hand: how small a key may be (docs/cell_map.md)."""
+"""Cells with a matrix whose weights are set by hand: how small a key may be, and what a clock lets one layer
+do (docs/cell_map.md)."""
 
 import jax
 import numpy as np
@@ -8,6 +9,7 @@ from lstm_reference import quick_jit
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 from memcap.models.network import pass_of
+from memcap.tasks.delay_line import DelayLine
 from memcap.tasks.mqar import Mqar
 from memcap.tasks.parity import Parity
 
@@ -17,9 +19,10 @@ SEQUENCES, SURE = 512, 20.0  # a sigmoid of SURE is 1 in float32
 def correct(task, lag, length, architecture, cell, readout):
     """The share of answers that are right."""
     weights = architecture.init(None, [0])
+    own = weights["cell"].get("layer", weights["cell"])
     for name, value in cell.items():
-        assert weights["cell"][name].shape == value.shape, name
-        weights["cell"][name] = value.astype(np.float32)
+        assert own[name].shape == value.shape, name
+        own[name] = value.astype(np.float32)
     weights["readout"] = {
         "kernel": readout.astype(np.float32),
         "bias": np.zeros(readout.shape[1], np.float32),
@@ -69,3 +72,33 @@ def test_keys_of_as_many_numbers_as_there_are_keys_recall_in_two_units():
     }
     assert correct(task, 8, 16, architecture, cell, circle.T) == 1
     assert correct(task, 40, 80, architecture, cell, circle.T) == 1
+
+
+@pytest.mark.parametrize(("lag", "period"), [(8, 9), (15, 16)])
+def test_one_layer_with_a_clock_shifts(lag, period):
+    """A key is the step modulo the clock's period, a place of its own; a query is that of `lag` steps ago."""
+    task, keys = DelayLine(), period
+    architecture = Architecture(Model(f"delta_net+key{keys}+clock{period}", 1), task.features, task.outputs)
+    assert 4 * architecture.carry_numbers() == 4 * (keys + task.features + 1)
+    turns = 2 * np.pi / period * np.arange(1, period // 2 + 1)
+    weight = np.where(turns == np.pi, 1, 2) / period  # a Fourier series of 1 at one step of the period
+
+    def address(back):
+        """The kernel of the clock whose result is 1 at the place of `back` steps ago, 0 at all others."""
+        place = np.outer(turns, np.arange(keys) + back)
+        constant = np.full((task.features, keys), 1 / period)
+        waves = weight[:, None] * np.concatenate([np.sin(place), np.cos(place)]).reshape(2, -1, keys)
+        now = np.concatenate([constant, waves.reshape(-1, keys)])
+        return np.concatenate([now, np.zeros_like(now)])
+
+    kernel = np.zeros((2 * (task.features + 2 * len(turns)), 1))
+    value = kernel.copy()
+    value[: task.features, 0] = [-1, 1]
+    cell = {
+        "gate": kernel,
+        "bias": np.array([SURE]),
+        "value": value,
+        "key": address(0),
+        "query": address(lag),
+    }
+    assert correct(task, lag, 5 * lag, architecture, cell, np.array([[-1.0, 1.0]])) == 1

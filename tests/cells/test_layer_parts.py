@@ -18,6 +18,7 @@ from memcap.models.model import Model
 F, U, K, B, T = 3, 5, 16, 2, 7
 LAYERS = ("delta_net+conv4", "gated_delta_net+conv4+gate+rate", "gla+conv4+gate", "mamba2+conv4+gate+skip")
 LAYERS += ("delta_product+conv4+gate",)
+CLOCKS = ("delta_net+conv4+clock16", "mamba2+conv4+gate+skip+clock9")
 XLSTM = ("mlstm+conv4+gate+skip", "mlstm+conv4+skip+gate", "slstm+conv4")
 
 
@@ -107,18 +108,30 @@ def published_slstm(w, x):
     return np.stack(out)
 
 
-@pytest.mark.parametrize("name", LAYERS + XLSTM)
+def sinusoidal(period):
+    """(T, B, C): sine and cosine of the step, with periods of this many steps, a half, a third and so on."""
+    angle = 2 * np.pi * np.outer(np.arange(T), 1 / (period / np.arange(1, period // 2 + 1)))
+    return np.repeat(np.concatenate([np.sin(angle), np.cos(angle)], -1)[:, None], B, 1)
+
+
+@pytest.mark.parametrize("name", LAYERS + XLSTM + CLOCKS)
 def test_it_is_the_recurrence_of_the_published_layer(name):
     graph, state = nnx.split(cell_class(name)(F, U, rngs=nnx.Rngs(0)))
     rng = np.random.default_rng(1)
     moved = jax.tree.map(lambda leaf: leaf + 0.3 * rng.standard_normal(leaf.shape, np.float32), state)
     cell = nnx.merge(graph, moved)  # some weights start from 0
-    weights = {key: np.asarray(value, np.float64) for key, value in nnx.to_pure_dict(moved).items()}
+    weights = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), nnx.to_pure_dict(moved))
     layer = {"mlstm": published_mlstm, "slstm": published_slstm}.get(name[:5], partial(published, name))
     x = rng.standard_normal((T, B, F), np.float32)
-    right = np.stack([layer(weights, x[:, b]) for b in range(B)], 1)
+    seen, period = x, name.partition("clock")[2]
+    if period:
+        weights, seen = weights["layer"], np.concatenate([x, sinusoidal(int(period))], -1)
+    right = np.stack([layer(weights, seen[:, b]) for b in range(B)], 1)
     carry, hidden = quick_jit(lambda x: jax.lax.scan(cell, cell.initialize_carry((B, F)), x))(x)
     np.testing.assert_allclose(hidden, right, rtol=1e-4, atol=1e-5)
+    if period:
+        carry, steps = carry
+        np.testing.assert_array_equal(steps, B * [T])
     np.testing.assert_array_equal(carry[-1], np.concatenate([x[-1], x[-2], x[-3]], -1))
 
 
@@ -126,6 +139,8 @@ def test_the_carry_counts_the_inputs_that_a_convolution_sees_again():
     assert Architecture(Model("gla+conv4+gate", U), F, 2).carry_numbers() == K * U + 3 * F
     assert Architecture(Model("mlstm+conv4+gate+skip", U), F, 2).carry_numbers() == K * U + K + 1 + 3 * F
     assert Architecture(Model("slstm+conv4", U), F, 2).carry_numbers() == 4 * U + 3 * F
+    assert Architecture(Model("gla+conv4+gate+clock16", U), F, 2).carry_numbers() == K * U + 3 * F + 1
+    assert Architecture(Model("gla+key4+heads2+clock16", U), F, 2).carry_numbers() == 2 * 4 * U + F + 1
     assert Architecture(Model("gla+conv9", U, layers=2), F, 2).carry_numbers() == 2 * K * U + 8 * (F + U)
 
 
@@ -164,7 +179,7 @@ def test_the_parts_go_with_another_size_of_a_key_and_within_heads():
     np.testing.assert_array_equal(carry[1], alone[1])
 
 
-@pytest.mark.parametrize("part", ["conv4", "gate", "conv4+skip", "heads2"])
+@pytest.mark.parametrize("part", ["conv4", "gate", "conv4+skip", "heads2", "clock16"])
 @pytest.mark.parametrize("name", ["mamba2", "mlstm"])
 def test_accelerators_leave_a_step_of_its_own_to_the_loop_for_any_cell(name, part):
     cell = cell_class(f"{name}+{part}")
@@ -175,6 +190,9 @@ def test_accelerators_leave_a_step_of_its_own_to_the_loop_for_any_cell(name, par
     ("name", "which"),
     [
         ("lstm+conv4", "a cell with a matrix"),
+        ("lstm+clock16", "a cell with a matrix, before .*, or of such a cell after"),
+        ("delta_net+clock16+conv4", "a cell with a matrix"),
+        ("delta_net+clock16+clock8", "a cell with a matrix"),
         ("mlstm+skip", "mamba2, or of mlstm after"),
         ("mlstm+rate", "gated_delta_net"),
         ("slstm+gate", "a cell with a matrix"),

@@ -27,7 +27,7 @@ LENGTHS = (7, T, 1)
 # Where the members' windows begin; the second's first step begins one, so that no gradient reaches its
 # initial carry.
 BOUNDARIES = ((3, 5), (0, 4, 8), (6,))
-CELLS = (*cell_classes(), "LSTMCell", *ODD_CELLS)
+CELLS = (*cell_classes(), "LSTMCell", "delta_net+clock5", *ODD_CELLS)
 # What is read after a reset is one product of a key and a query, over its own size: of the first draws of
 # these two a product is so small that the plain loop's gradient is a hundred roundings off (from float64).
 FIRST_DRAW = {"delta_net": 9, "gated_delta_net": 9}
