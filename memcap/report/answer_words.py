@@ -144,10 +144,7 @@ def _width(result: Answer, units: int) -> list[str]:
     few = result.passed_from < result.share * result.runs_from
     first = f"{_subject(result)}: {plural(units, 'unit')}{each}. {_outcomes(result, units)}"
     if few:
-        others = _share(result).removesuffix(" of")
-        first += (
-            f" Some runs fail at any width; {others} of the others pass. Train several, and keep the best."
-        )
+        first += " Some runs fail at any width, so train several, and keep the best."
     lines = [first, *_whole(result)]
     if result.trains_longer:
         lines.append(_longer(result))
