@@ -272,8 +272,11 @@ def _pass(result: Answer) -> str:
     if result.at == "up_to":
         return "succeed at every lag"
     if result.at == "steady" and result.first is not None:
-        times = result.first.task.stretched(result.lag, result.stretch)[1] / result.task.length(result.lag)
-        return f"succeed, also on sequences {times:.3g} times as long,"
+        lag, length = result.first.task.stretched(result.lag, result.stretch)
+        if lag > result.lag:
+            return f"succeed, also at lag {lag},"
+        times = length / result.task.length(result.lag)
+        return f"succeed, also in sequences {times:.3g} times as long with the same lag,"
     return "succeed at the length that they were trained at" if result.task.stream else "succeed"
 
 
