@@ -37,15 +37,16 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def of_needs(all_needs: Sequence[Need], rows: pl.DataFrame, guest: str | None = None) -> Drawn:
-    """Draw the known needs of rows, with one cell, the guest, highlighted; raise UserError if there are none."""
+    """Draw the known needs of rows, with one cell, the guest, highlighted; raise UserError if there are
+    none."""
     if not all_needs:
         raise UserError("no rows: nothing to draw; train some, as in: memcap train sweeps=cell_map")
     return Drawn(plot(all_needs, seeds(rows), guest), table(map(columns, all_needs)))
 
 
 def plot(all_needs: Sequence[Need], whose: str, guest: str | None = None) -> Figure:
-    """Draw a table of bytes of state above one of parameters: a line per cell, a column per task. `whose` says
-    which seeds the nets have."""
+    """Draw a table of bytes of state above one of parameters: a line per cell, a column per task. `whose` names
+    the seeds."""
     places = by_place(all_needs)
     cells = list(dict.fromkeys(need.cell for need in all_needs))
     width = NAMES + WIDE * max(len(places), 4)
@@ -118,8 +119,8 @@ def caption(points: Sequence[Point], whose: str) -> list[str]:
         ' stands before the best score of any net. ">" means that the widest net tried was not enough, and'
         " wider nets may be. No network of any kind meets the criterion below the proved floor.",
         "One layer and no convolution; a cell with a matrix has one head and keys of 16 numbers, unless its"
-        f" name says otherwise. {' to '.join(map(str, dict.fromkeys((numbers[0], numbers[-1]))))} seeds of each"
-        f" pair of cell and task. {whose}"
+        f" name says otherwise. {' to '.join(map(str, dict.fromkeys((numbers[0], numbers[-1]))))} seeds per"
+        f" mark. {whose}"
         f"{choice_of_recipe(points)} {budgets(points)} {NO_LIMIT}",
         " ".join(pass_rules(points)),
     ]

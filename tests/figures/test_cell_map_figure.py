@@ -93,7 +93,7 @@ def test_what_steady_means_is_said_once_and_few_nets_are_told_from_none():
     assert {text.get_text() for text in figure.axes[0].texts if ":" in text.get_text()} == {"few: 1.00"}
     caption = " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
     assert caption.count("Steady:") == 1
-    assert "8 seeds of each pair of cell and task. Seeds 0 to 7. Budgets" in caption
+    assert "8 seeds per mark. Seeds 0 to 7. Budgets" in caption
     assert "on sequences of 4 (parity) or 20 (delay_line) times the lag" in caption
 
 
