@@ -45,8 +45,8 @@ def of_needs(all_needs: Sequence[Need], rows: pl.DataFrame, guest: str | None = 
 
 
 def plot(all_needs: Sequence[Need], whose: str, guest: str | None = None) -> Figure:
-    """Draw a table of bytes of state above one of parameters: a line per cell, a column per task. `whose` names
-    the seeds."""
+    """Draw a table of bytes of state above one of parameters, a line per cell and a column per task; `whose`
+    names the seeds."""
     places = by_place(all_needs)
     cells = list(dict.fromkeys(need.cell for need in all_needs))
     width = NAMES + WIDE * max(len(places), 4)
