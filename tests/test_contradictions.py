@@ -34,6 +34,7 @@ REASONS = {
     ("delay_line (symbols=8)", 8, "lstm"): MUON,
     ("delay_line", 8, "selective_LRU"): ("cell_map.md", "The selective LRU moved most"),
     ("parity", 16, "lstm"): RECIPES,
+    ("parity", 16, "slstm"): ("cell_map.md", "For parity, sLSTM has a second recipe"),
     ("parity", 50, "lstm"): ("measured.md", "For parity over 50 steps it finds no width either"),
 }
 MANY = {"atlas", "layers", "up_to", "keys", "cell_map_again", "the map", "memcap answer"}

@@ -144,10 +144,7 @@ def _width(result: Answer, units: int) -> list[str]:
     few = result.passed_from < result.share * result.runs_from
     first = f"{_subject(result)}: {plural(units, 'unit')}{each}. {_outcomes(result, units)}"
     if few:
-        others = _share(result).removesuffix(" of")
-        first += (
-            f" Some runs fail at any width; {others} of the others pass. Train several, and keep the best."
-        )
+        first += " Some runs fail at any width, so train several, and keep the best."
     lines = [first, *_whole(result)]
     if result.trains_longer:
         lines.append(_longer(result))
@@ -275,8 +272,11 @@ def _pass(result: Answer) -> str:
     if result.at == "up_to":
         return "succeed at every lag"
     if result.at == "steady" and result.first is not None:
-        times = result.first.task.stretched(result.lag, result.stretch)[1] / result.task.length(result.lag)
-        return f"succeed, also on sequences {times:.3g} times as long,"
+        lag, length = result.first.task.stretched(result.lag, result.stretch)
+        if lag > result.lag:
+            return f"succeed, also at lag {lag},"
+        times = length / result.task.length(result.lag)
+        return f"succeed, also in sequences {times:.3g} times as long with the same lag,"
     return "succeed at the length that they were trained at" if result.task.stream else "succeed"
 
 

@@ -66,8 +66,8 @@ def test_measured():
     assert (values["information_floor"], values["one_per_number"], values["constructed"]) == (1, 3, 5)
     assert words.startswith(
         f"delay_line at lag 4: {values['units']} units. {values['passed_from']} of {values['runs_from']}"
-        f" training runs with {values['units']} or more units succeed, also on sequences 4.44 times as long,"
-        " within 3,000 steps ("
+        f" training runs with {values['units']} or more units succeed, also in sequences 4.44 times as"
+        " long with the same lag, within 3,000 steps ("
     )
     assert f"{values['estimate']:.3g} units, 95 % interval {values['low']:.3g} to" in words
     assert "at most 3,000 training steps. Passed, by units: 4:0/8 5:3/8" in words
@@ -245,7 +245,8 @@ def test_counts_below_the_share_at_the_width_to_take_stand_beside_it(top, said):
     passed, runs = found.point.passed_from(found.units)
     assert (passed < 0.9 * runs) == said
     assert f"{passed} of {runs} training runs with {found.units} or more units succeed" in words_of(found)
-    assert ("9 of 10 of the others pass. Train several" in words_of(found)) == said
+    assert ("Some runs fail at any width, so train several, and keep the best." in words_of(found)) == said
+    assert "9 of 10" not in words_of(found)  # a share of all runs that nothing was counted for
 
 
 @pytest.mark.parametrize("other", [{"knobs": {"symbols": 4}}, {"readout": "lstm"}])
@@ -336,11 +337,17 @@ def test_the_steady_verdict_counts_and_the_trained_length_alone_stands_beside():
     trained, others = asked(DELAY, 4, points=frontier(table(lost(), lost()), at="trained"))
     assert (steady["at"], trained["at"], trained["units"]) == ("steady", "trained", 5)
     assert steady["units"] in (7, 8)
-    assert "succeed, also on sequences 4.44 times as long" in words
+    assert "succeed, also in sequences 4.44 times as long with the same lag, within 1,500 steps" in words
     assert "At the trained length alone, by the same training: u90 " in words
     assert "Passed, by units: 4:0/8 5:0/8 6:0/8 7:8/8 8:8/8." in words
     assert "succeed at the length that they were trained at" in others
     assert "the trained length alone" not in others
+
+
+def test_where_the_stretch_lengthens_the_lag_itself_the_longer_one_is_named():
+    rows = table(group(counts=MIXED, evaluation_until="steady"))
+    words = asked(LATCH, 5, points=frontier(rows))[1]
+    assert "or more units succeed, also at lag 100, within 1,500 steps" in words
 
 
 def test_the_budget_is_that_of_the_recipe_that_stands():
