@@ -797,9 +797,9 @@ def cells_by_bytes() -> str:
         best = cell_map.best_of(there)
         for need in there:
             lines[need.cell][column] = f"**{need.words}**" if need in best else need.words
-    bits = ["the bits that must be held", *(f"{there[0].floor:.2g}" for there in places.values())]
+    floors = ["the proved floor", *(number(there[0].floor) for there in places.values())]
     head = ("bytes of state", *places)
-    return table(head, [bits, *([f"`{cell}`", *line] for cell, line in lines.items())])
+    return table(head, [floors, *([f"`{cell}`", *line] for cell, line in lines.items())])
 
 
 def map_recipes() -> str:
