@@ -699,7 +699,7 @@ def fresh_seeds() -> str:
     counts = rows_of("delay_line_fresh_seeds").group_by("lag", "units").agg(pl.col("steady").sum(), pl.len())
     steady = {(lag, units): (good, seeds) for lag, units, good, seeds in counts.iter_rows()}
     parts, between, below = [], [], []
-    for p in points():
+    for p in frontier(rows_of("atlas")):
         if p.label == "delay_line" and p.lag in {lag for lag, _ in steady}:
             *narrower, units = sorted(u for lag, u in steady if lag == p.lag)
             good, seeds = steady[p.lag, units]
@@ -810,9 +810,9 @@ def cells_by_bytes() -> str:
         best = cell_map.best_of(there)
         for need in there:
             lines[need.cell][column] = f"**{need.words}**" if need in best else need.words
-    bits = ["the bits that must be held", *(f"{there[0].floor:.2g}" for there in places.values())]
+    floors = ["the proved floor", *(number(there[0].floor) for there in places.values())]
     head = ("bytes of state", *places)
-    return table(head, [bits, *([f"`{cell}`", *line] for cell, line in lines.items())])
+    return table(head, [floors, *([f"`{cell}`", *line] for cell, line in lines.items())])
 
 
 def map_recipes() -> str:

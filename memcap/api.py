@@ -460,7 +460,7 @@ def rank(
         rows = pl.concat([rows, guest])
     needs = cell_map.needs(rows)
     figure: Any = figures.find("cell_map")  # Matplotlib, not needed for training
-    return Ranking(name, cell_map.ranking(needs, name), figure.of_needs(needs, name))
+    return Ranking(name, cell_map.ranking(needs, name), figure.of_needs(needs, rows, name))
 
 
 def load(folder: str | Path, key: str | None = None) -> Trained:

@@ -95,8 +95,8 @@ class Need:
 
     @property
     def floor(self) -> float:
-        """The bytes of the bits that must be held."""
-        return self.point.references.bits / 8
+        """The bytes of state without which no network meets the criterion (`memcap.tasks.least_bits`)."""
+        return self.point.references.least_bits / 8
 
 
 def needs(rows: pl.DataFrame) -> list[Need]:

@@ -17,6 +17,7 @@ from memcap.figures.style import (
     choice_of_recipe,
     draw_box,
     pass_rules,
+    seeds,
     write_below,
     write_in,
 )
@@ -32,22 +33,24 @@ TITLE_HEIGHT, HEADS = 0.35, 0.75  # inches: the title, the names of tasks
 
 def draw(rows: pl.DataFrame) -> Drawn:
     """Draw u90 of every cell on every task, in bytes of state and in parameters."""
-    return of_needs(needs(rows))
+    return of_needs(needs(rows), rows)
 
 
-def of_needs(all_needs: Sequence[Need], guest: str | None = None) -> Drawn:
-    """Draw known needs, with one cell, the guest, highlighted; raise UserError if there are none."""
+def of_needs(all_needs: Sequence[Need], rows: pl.DataFrame, guest: str | None = None) -> Drawn:
+    """Draw the known needs of rows, with one cell, the guest, highlighted; raise UserError if there are
+    none."""
     if not all_needs:
         raise UserError("no rows: nothing to draw; train some, as in: memcap train sweeps=cell_map")
-    return Drawn(plot(all_needs, guest), table(map(columns, all_needs)))
+    return Drawn(plot(all_needs, seeds(rows), guest), table(map(columns, all_needs)))
 
 
-def plot(all_needs: Sequence[Need], guest: str | None = None) -> Figure:
-    """Draw a table of bytes of state above one of parameters: a line per cell, a column per task."""
+def plot(all_needs: Sequence[Need], whose: str, guest: str | None = None) -> Figure:
+    """Draw a table of bytes of state above one of parameters, a line per cell and a column per task; `whose`
+    names the seeds."""
     places = by_place(all_needs)
     cells = list(dict.fromkeys(need.cell for need in all_needs))
     width = NAMES + WIDE * max(len(places), 4)
-    parts = caption([need.point for need in all_needs])
+    parts = caption([need.point for need in all_needs], whose)
     text = "\n".join(textwrap.fill(part, round(17 * width)) for part in parts)
     below, high = caption_height(text), HIGH * (len(cells) + 1)
     height = TITLE_HEIGHT + len(COUNTS) * (high + HEADS) + below
@@ -71,8 +74,8 @@ def _head(axes: Axes, name: str, cells: Sequence[str], places: Sequence[str], gu
     axes.xaxis.tick_top()
     heads = [textwrap.fill(place.replace("lag ", "lag\N{NO-BREAK SPACE}"), 16) for place in places]
     axes.set_xticks(range(len(places)), heads, fontsize=8)
-    held = "bits held, in bytes" if name == "bytes" else ""
-    axes.set_yticks(range(-1, len(cells)), [held, *cells], fontsize=9)
+    floor = "the proved floor" if name == "bytes" else ""
+    axes.set_yticks(range(-1, len(cells)), [floor, *cells], fontsize=9)
     axes.annotate(COUNTS[name], (0, 1), (-NAMES * 72 + 8, 6), "axes fraction", "offset points", fontsize=10)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -105,18 +108,19 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else number(value)
 
 
-def caption(points: Sequence[Point]) -> list[str]:
+def caption(points: Sequence[Point], whose: str) -> list[str]:
     """Say what the boxes mean."""
-    seeds = [point.seeds for point in points]
+    numbers = sorted({point.seeds for point in points})
     return [
         "Each box shows the state (above) and the parameters (below) with which 90 % of the seeds that train"
         ' at all pass, with the 95 % interval. "A to B" means that no seed passes with A, all pass with B,'
         " and no width between was tried. Dark boxes have an interval that overlaps with the smallest one's."
         ' "No" means that no net passes, and "few" that fewer than half of the seeds do at every width; each'
         ' stands before the best score of any net. ">" means that the widest net tried was not enough, and'
-        " wider nets may be.",
+        " wider nets may be. No network of any kind meets the criterion below the proved floor.",
         "One layer and no convolution; a cell with a matrix has one head and keys of 16 numbers, unless its"
-        f" name says otherwise. {' to '.join(map(str, sorted({min(seeds), max(seeds)})))} seeds."
+        f" name says otherwise. {' to '.join(map(str, dict.fromkeys((numbers[0], numbers[-1]))))} seeds per"
+        f" mark. {whose}"
         f"{choice_of_recipe(points)} {budgets(points)} {NO_LIMIT}",
         " ".join(pass_rules(points)),
     ]

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
@@ -153,6 +154,15 @@ def which_seeds_count(points: Sequence[Point]) -> str:
         labels.setdefault(VERDICT_WORDS[p.at], []).append(p.subject)
     seeds = "; ".join(f"{words} ({listing(names)})" for words, names in sorted(labels.items()))
     return f"A seed passes if its net is {seeds}."
+
+
+def seeds(rows: pl.DataFrame) -> str:
+    """Say which seeds the rows have: "Seeds 0 to 3 and 100."."""
+    own = rows["seed"].unique().sort().to_list()
+    starts = [seed for seed in own if seed - 1 not in own]
+    ends = [seed for seed in own if seed + 1 not in own]
+    runs = [f"{a} to {b}" if a < b else f"{a}" for a, b in zip(starts, ends, strict=True)]
+    return f"Seed{'s' * (len(own) > 1)} {' and '.join(runs)}." if own else ""
 
 
 def listing(values: Iterable[object]) -> str:

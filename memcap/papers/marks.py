@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from memcap.figures import Drawn
-from memcap.figures.style import colour_and_marker, write_below
+from memcap.figures.style import colour_and_marker, seeds, write_below
 
 
 def panels(size: tuple[float, float], *shape: int, **grid: Any) -> tuple[Figure, Any]:
@@ -69,15 +69,6 @@ def finish(
     write_below(picture, textwrap.fill(f"{caption} {seeds(rows)}", width))
     picture.subplots_adjust(**margins)
     return Drawn(picture, data)
-
-
-def seeds(rows: pl.DataFrame) -> str:
-    """Say which seeds the rows have: "Seeds 0 to 3 and 100."."""
-    own = rows["seed"].unique().sort().to_list()
-    starts = [seed for seed in own if seed - 1 not in own]
-    ends = [seed for seed in own if seed + 1 not in own]
-    runs = [f"{a} to {b}" if a < b else f"{a}" for a, b in zip(starts, ends, strict=True)]
-    return f"Seed{'s' * (len(own) > 1)} {' and '.join(runs)}." if own else ""
 
 
 def greatest(data: pl.DataFrame, column: str) -> int:

@@ -1,5 +1,7 @@
 """The map of cells: what is drawn are the frontier's widths, in bytes of each cell's own carry."""
 
+import math
+
 import pytest
 from study_rows import group, sharp, sized, table
 
@@ -83,10 +85,15 @@ def test_what_steady_means_is_said_once_and_few_nets_are_told_from_none():
     judged = {"evaluation_until": "steady", "steady": {1: 1, 2: 1}}
     counts = {1: (1, 8), 2: (1, 8)}
     rows = table(*(of_cell("LRU", counts, task=name, stretch=n, **judged) for name, n in lines.items()))
-    figure = draw(rows).figure
+    drawn = draw(rows)
+    error = -0.01 * math.log2(0.01) - 0.99 * math.log2(0.99)  # of one bit, at an accuracy of .99
+    (floor,) = drawn.data.filter(task="delay_line")["floor_bytes"]
+    assert floor == pytest.approx((5 - 6 * error) / 8)  # less than the 5 bits that it holds
+    figure = drawn.figure
     assert {text.get_text() for text in figure.axes[0].texts if ":" in text.get_text()} == {"few: 1.00"}
     caption = " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
     assert caption.count("Steady:") == 1
+    assert "8 seeds per mark. Seeds 0 to 7. Budgets" in caption
     assert "on sequences of 4 (parity) or 20 (delay_line) times the lag" in caption
 
 
@@ -99,8 +106,9 @@ def test_cells_that_may_need_fewest_bytes_come_first(rows):
 
 def test_a_guest_is_told_from_the_others(rows):
     guest = of_cell("memcap.cells.leaky:Leaky", sharp(3, 16))
-    all_needs = needs(table(guest, of_cell("LRU", sharp(3, 16))))
-    labels = of_needs(all_needs, "memcap.cells.leaky:Leaky").figure.axes[0].get_yticklabels()
+    drawn = table(guest, of_cell("LRU", sharp(3, 16)))
+    all_needs = needs(drawn)
+    labels = of_needs(all_needs, drawn, "memcap.cells.leaky:Leaky").figure.axes[0].get_yticklabels()
     weights = {text.get_text(): text.get_fontweight() for text in labels}
     assert [name for name, weight in weights.items() if weight == "bold"] == ["memcap.cells.leaky:Leaky"]
 
