@@ -95,6 +95,12 @@ def points() -> Sequence[Point]:
     return frontier(pl.concat(map(rows_of, ("atlas", "muon", "ggt"))))
 
 
+@cache
+def points_by_adam() -> Sequence[Point]:
+    """The frontier of the atlas alone."""
+    return frontier(rows_of("atlas"))
+
+
 def point(label: str, lag: int) -> Point:
     """One mark of it."""
     return next(p for p in points() if (p.label, p.lag) == (label, lag))
@@ -699,7 +705,7 @@ def fresh_seeds() -> str:
     counts = rows_of("delay_line_fresh_seeds").group_by("lag", "units").agg(pl.col("steady").sum(), pl.len())
     steady = {(lag, units): (good, seeds) for lag, units, good, seeds in counts.iter_rows()}
     parts, between, below = [], [], []
-    for p in frontier(rows_of("atlas")):
+    for p in points_by_adam():
         if p.label == "delay_line" and p.lag in {lag for lag, _ in steady}:
             *narrower, units = sorted(u for lag, u in steady if lag == p.lag)
             good, seeds = steady[p.lag, units]
@@ -733,12 +739,12 @@ def between_lags() -> str:
 def every_lag() -> str:
     """Lags between those of the atlas, as predicted from it alone, and as measured since."""
     rows, lines, inside = rows_of("every_lag"), [], {0.5: 0, 0.9: 0}
-    passed = seeds = 0
+    known, passed, seeds = points_by_adam(), 0, 0
     for each in frontier(rows):
         thresholds = {0.5: each.fit.u50, 0.9: each.fit.u90}
         if any(threshold.censored != "no" for threshold in thresholds.values()):
             continue
-        told = {share: answer(Question(each.task, each.lag, share=share), points()) for share in thresholds}
+        told = {share: answer(Question(each.task, each.lag, share=share), known) for share in thresholds}
         for share, threshold in thresholds.items():
             inside[share] += told[share].low <= threshold.units <= told[share].high
         there = rows.filter(lag=each.lag, units=told[0.9].units)["steady"]
@@ -763,7 +769,7 @@ def races() -> str:
     """What a race of recipes finds where nothing is recommended, beside what is published, and what it takes
     beside the search alone."""
     rows, lines, as_good, cheap, searches = rows_of("recipes_race"), [], [], 0, 0
-    published = {(p.label, p.lag): p.fit.u90 for p in [*points(), *other_points()]}
+    published = {(p.label, p.lag): p.fit.u90 for p in [*points_by_adam(), *other_points()]}
     for each in frontier(rows):
         own = rows.filter(task=each.task.name, lag=each.lag)
         winner, budget = each.recipe.name, each.recipe.budget
