@@ -31,7 +31,7 @@ from memcap.thresholds.curve import Threshold
 
 STUDY = "cell_map"
 AGAIN = f"{STUDY}_again"  # the same study with other seeds
-RECIPES = f"{STUDY}_recipes"  # nine of its cells with other recipes
+RECIPES = f"{STUDY}_recipes"  # some of its cells with other recipes
 SAME = {"OptimizedLSTMCell": "lstm"}  # the same equations: one cell on the map
 FRESH_SEED = 100  # a guest's first: no cell of the map was trained or tuned on this seed or later ones
 LIKE = "GRUCell"  # a guest takes this cell's grids
