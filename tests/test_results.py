@@ -26,6 +26,7 @@ TOGETHER = {  # studies that are drawn together
     "atlas/figures/gap.csv": ["atlas", "other_tasks", "muon"],
     "atlas/figures/costs.csv": ["atlas", "muon"],
     "cell_map/figures/cell_map.csv": ["cell_map", "cell_map_recipes"],
+    "cell_map/figures/gap.csv": ["cell_map", "cell_map_recipes"],
 }
 DRAWN = sorted((ROOT / "results").glob("*/figures/*.csv"))
 each_study = pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.name)
