@@ -22,6 +22,20 @@ from memcap.recipes import root
 
 UP = "../.."  # from docs/_generated to the project
 WIDTH = 90  # characters of a line of help
+# Studies that are drawn together, by the first of them and the figure.
+TOGETHER = {
+    ("up_to", "lags"): ("up_to", "atlas", "ggt"),
+    ("atlas", "gap"): ("atlas", "other_tasks", "muon", "ggt"),
+    ("atlas", "costs"): ("atlas", "muon", "ggt"),
+    ("cell_map", "cell_map"): ("cell_map", "cell_map_recipes"),
+    ("cell_map", "gap"): ("cell_map", "cell_map_recipes"),
+    ("optimizers", "optimizers"): (
+        "optimizers",
+        "optimizers_frontier",
+        "optimizers_seconds",
+        "optimizers_fifty",
+    ),
+}
 READ = {
     "paper": "",
     "code": " The authors' code was read, and of the text the abstract.",
@@ -109,11 +123,12 @@ def _studies(results: Path) -> list[str]:
     about, parts = figures.summaries(), []
     for picture in sorted(results.glob("*/figures/*.png")):
         study, at = picture.parts[-3], f"{UP}/results/{picture.parts[-3]}"
+        places = " ".join(f"results/{each}" for each in TOGETHER.get((study, picture.stem), (study,)))
         parts += [
             f"### {study}: {picture.stem}",
             about[picture.stem],
             f"![{about[picture.stem]}]({at}/figures/{picture.name})",
-            _fenced(f"memcap figure {picture.stem} results/{study}"),
+            _fenced(f"memcap figure {picture.stem} {places}"),
             f"draws it from the [rows]({at}/rows.parquet) ([numbers"
             f" drawn]({at}/figures/{picture.stem}.csv)), which `memcap train"
             f" sweeps={study}` trains ([study]({UP}/sweeps/{study}.yaml)).",

@@ -110,7 +110,7 @@ def test_a_cell_whose_gates_are_unknown_is_refused_before_it_trains():
 
 
 @pytest.mark.parametrize(
-    ("cell", "recipe"), [("LSTMCell", "own_start"), ("delta_net", "own_start"), ("lstm", "curriculum")]
+    ("cell", "recipe"), [("LSTMCell", "own_start"), ("delta_net", "own_start"), ("lstm", "curriculum_ggt")]
 )
 def test_a_cell_that_starts_itself_is_recommended_to(cell, recipe):
     member = resolve(values({"model.cell": cell}))
@@ -133,8 +133,8 @@ def test_the_lstm_has_no_start_of_flax():
 def test_defaults_fill_in():
     member = resolve(values({"task.lag": 8}))
     assert (member.lag, member.length, member.seed) == (8, member.task.length(8), 0)
-    assert member.recipe.name == recommended(member.task, 8) == "curriculum"
-    assert member.recipe == ResolvedRecipe(**completed(Recipe, recipe_file("curriculum")))
+    assert member.recipe.name == recommended(member.task, 8) == "curriculum_ggt"
+    assert member.recipe == ResolvedRecipe(**completed(Recipe, recipe_file("curriculum_ggt")))
     assert resolve(values({"task.lag": 5})).recipe.name == "forget_bias"
     assert resolve(values({"task.lag": 5, "task.symbols": 3})).recipe.name == "curriculum_muon"
     assert resolve(values({"task.lag": 17, "recipe.name": "hold"})).recipe.init == "hold"
@@ -143,7 +143,7 @@ def test_defaults_fill_in():
 def test_a_value_set_here_overrides_the_files():
     member = resolve(values({"recipe.lr": 0.5, "recipe.batch": 7}))
     assert (member.recipe.lr, member.recipe.batch) == (0.5, 7)
-    assert member.recipe.budget == recipe_file("curriculum")["budget"]
+    assert member.recipe.budget == recipe_file("curriculum_ggt")["budget"]
     assert resolve(values({"recipe.lr": "1e-3"})).recipe.lr == 1e-3  # YAML reads 1e-3 as text
     biased = resolve(values({"recipe.init": "forget_bias", "recipe.name": "hold", "recipe.forget_bias": 3}))
     assert biased.init is not None
@@ -266,7 +266,7 @@ def test_every_field_changes_the_key():
 
 def test_the_key_is_the_same_however_the_values_were_written():
     base = resolve(values({"task.lag": 8}))
-    written_out = values({f"recipe.{k}": v for k, v in recipe_file("curriculum").items()})
+    written_out = values({f"recipe.{k}": v for k, v in recipe_file("curriculum_ggt").items()})
     for same in (written_out, values({"task.length": base.length}), dict(reversed(values().items()))):
         assert resolve(same).key == base.key
     assert resolve(values({"recipe.lr": 1})).key == resolve(values({"recipe.lr": 1.0})).key

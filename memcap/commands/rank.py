@@ -75,7 +75,7 @@ def run(arguments: Namespace) -> None:
         print_json({"cell": ranking.cell, "tasks": lines, "figure": str(picture)})
         return
     title = f"{ranking.cell} on the map of cells, all by one recipe"
-    show(Listing(title, COLUMNS, [_cells(line) for line in lines], DROPS))
+    show(Listing(title, COLUMNS, [_cells(line) for line in lines], DROPS, [_rates(lines)]))
     print(f"Figure: {picture}")
 
 
@@ -91,6 +91,15 @@ def _cells(line: dict[str, Any]) -> list[str]:
         "" if parameters is None else f"{parameters:.0f}",
         f"{line['best_cells'][0]} {line['best_words']}{more}" if line["best_cells"] else "none",
     ]
+
+
+def _rates(lines: list[dict[str, Any]]) -> str:
+    """Say which learning rate of the cell won the race on each task."""
+    tasks: dict[float, dict[str, None]] = {}
+    for line in lines:
+        tasks.setdefault(line["lr"], {})[line["task"]] = None
+    rates = (f"{lr:g} in {', '.join(there)}" for lr, there in sorted(tasks.items()))
+    return f"Learning rates that won their races: {'; '.join(rates)}."
 
 
 def _show_published(as_json: bool) -> None:

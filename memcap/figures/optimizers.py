@@ -80,7 +80,7 @@ def plot(points: Sequence[Point]) -> Figure:
     """Draw a panel per cost: a colour per optimizer and rate, a marker per task and lag."""
     names, marks = (list(dict.fromkeys(map(of, points))) for of in (name_of, mark_of))
     colours = {name: COLOURS[k % len(COLOURS)] for k, name in enumerate(sorted(names))}
-    shapes = [shape for shape in MARKERS if shape not in "^v"]  # these mark open intervals
+    shapes = [shape for shape in f"{MARKERS}pX" if shape not in "^v"]  # these mark open intervals
     markers = {mark: shapes[k % len(shapes)] for k, mark in enumerate(marks)}
     last = " ".join([which_seeds_count(points), *pass_rules(points)])
     parts = [ABOUT, f"{budgets(points)} {NO_LIMIT}", last]

@@ -46,7 +46,7 @@ FRONTIER = (
 VERDICT_NOTES = {
     "up_to": "up_to: the same weights also pass at every shorter lag.",
     "steady": "steady: the same weights also pass at the stretched length.",
-    "trained": "trained: pass at the lag and length that they were trained at.",
+    "trained": "trained: pass at exactly the lag and length they were trained at; shorter lags may fail.",
 }
 FRONTIER_DROPS = (
     *("75 %", "any seed", "constructed", "one/number", "u50 trained", "u90 trained", "seeds"),
@@ -101,7 +101,7 @@ def frontier_table(points: Sequence[Point]) -> Listing:
                 "passed": " ".join([row["counts"], *_flags(point)]),
             }
         )
-    notes = [text for verdict, text in VERDICT_NOTES.items() if both and verdict in verdicts]
+    notes = [text for verdict, text in VERDICT_NOTES.items() if verdict in verdicts]
     if any(point.recipes > 1 for point in points):
         notes.append("best of k recipes: chosen on the seeds that it is judged on.")
     opened = [(point, closing(point)) for point in points if point.trains]
@@ -131,7 +131,7 @@ def short_table(points: Sequence[Point], folder: Path) -> Listing:
     heads = [whole.columns[place] for place in places]
     rows = [[row[place] for place in places] for row in whole.rows]
     other = f"Other columns, and seeds that close open intervals: memcap frontier {shlex.quote(str(folder))}"
-    verdicts = {point.at for point in points} - {"trained"}
+    verdicts = {point.at for point in points}
     notes = [text for verdict, text in VERDICT_NOTES.items() if verdict in verdicts]
     notes += [OPEN_NOTE] * any("open" in cell for row in rows for cell in row)
     return Listing(TITLE, heads, rows, FRONTIER_DROPS, [*notes, *_warnings(points), other])

@@ -5,11 +5,11 @@ from pathlib import Path
 
 ATLAS = "atlas"
 # Studies of results/ whose rows ship with the code, by the name that may be used in place of a folder of
-# rows. `memcap answer` reads them in this order. Lags between those of the atlas are a study of their own,
-# and so are tasks that were added later, nets that are right at every lag up to their own, delay lines of
-# several symbols trained by Muon, and cells of the map trained by recipes of the atlas.
+# rows. `memcap answer` reads them in this order. Tasks that were added later are a study of their own, and so
+# are nets that are right at every lag up to their own, delay lines trained by Muon and by GGT, and cells of
+# the map trained by recipes of the atlas.
 STUDIES = {
-    ATLAS: (ATLAS, "every_lag", "other_tasks", "up_to", "up_to_gru", "muon"),
+    ATLAS: (ATLAS, "other_tasks", "up_to", "up_to_gru", "muon", "ggt"),
     "layers": ("layers",),
     "cell_map": ("cell_map", "cell_map_recipes"),
 }

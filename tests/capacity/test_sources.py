@@ -28,10 +28,10 @@ def place(tmp_path, monkeypatch):
     lag, 8 in a study of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(published, "root", lambda: tmp_path / "package")
-    for study in ("atlas", "every_lag", "layers", "muon", "other_tasks", "cell_map"):
+    for study in ("atlas", "ggt", "layers", "muon", "other_tasks", "cell_map"):
         rows_file(study).parent.mkdir(parents=True)
     shards.write_table(rows_file("atlas"), table(*(sharp(lag, lag + 1) for lag in (4, 16))))
-    shards.write_table(rows_file("every_lag"), table(sharp(8, 9)))
+    shards.write_table(rows_file("ggt"), table(sharp(8, 9)))
     return tmp_path
 
 

@@ -55,6 +55,8 @@ def test_a_guest_is_trained_once_and_stands_beside_the_others(place):
     assert rows
     again = memcap(place, "rank", GUEST, "--json")
     values = json.loads(again.out)
+    rate = f"Learning rates that won their races: {values['tasks'][0]['lr']:g} in latch."
+    assert rate in done.out.splitlines()
     assert (values["cell"], values["tasks"][0]["best_cells"]) == (GUEST, ["GRUCell"])
     assert {path: files(folder)[path] for path in rows} == rows
 

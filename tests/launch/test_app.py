@@ -79,9 +79,9 @@ def test_cfg_job_prints_the_recipe_that_will_be_used(tmp_path):
     assert "name: auto\n" in done.out
     assert "clip: 1.0\n" in done.out
     assert done.out.partition("# Members differ in:\n")[2].startswith(
-        "# recipe.name: hold, forget_bias, curriculum\n"
+        "# recipe.name: hold, forget_bias, curriculum_ggt\n"
     )
-    assert "# recipe.lr: 0.03, 0.02\n" in done.out
+    assert "# recipe.optimizer: adam, ggt\n" in done.out
 
 
 def test_a_recipe_whose_file_says_no_name_is_called_by_the_file(tmp_path):

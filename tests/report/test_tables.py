@@ -71,6 +71,9 @@ def test_the_frontier_shows_both_verdicts_and_says_what_they_are():
     assert "steady: the same weights also pass at the stretched length" in text
     alone = printed(frontier_table(points[1:]))
     assert "steady" not in alone
+    exact = "trained: pass at exactly the lag and length they were trained at; shorter lags may fail."
+    assert exact in text
+    assert exact in alone
     assert "u90 trained" not in alone
     assert "chosen on the seeds that it is judged on" not in text
 

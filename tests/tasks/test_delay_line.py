@@ -28,7 +28,8 @@ def test_lengths_and_recipes():
     assert task.stretched(50, 20) == (50, 1000)
     facts = task.facts(50, 200)
     assert (facts.held, facts.bits) == (51, 50)
-    assert [recommended(task, lag) for lag in (5, 6, 50)] == ["forget_bias", "curriculum", "curriculum"]
+    by_lag = [recommended(task, lag) for lag in (5, 6, 50, 51)]
+    assert by_lag == ["forget_bias", "curriculum_ggt", "curriculum_ggt", "curriculum"]
     assert [recommended(DelayLine(symbols=4), lag) for lag in (3, 20)] == ["curriculum", "curriculum_muon"]
     by_lag = [recommended(DelayLine(symbols=8), lag) for lag in (1, 8, 16, 50)]
     assert by_lag == ["curriculum", "curriculum_muon", "curriculum_muon", "open_gate"]
