@@ -28,6 +28,7 @@ TOGETHER = {
     ("atlas", "gap"): ("atlas", "other_tasks", "muon", "ggt"),
     ("atlas", "costs"): ("atlas", "muon", "ggt"),
     ("cell_map", "cell_map"): ("cell_map", "cell_map_recipes"),
+    ("cell_map", "gap"): ("cell_map", "cell_map_recipes"),
     ("optimizers", "optimizers"): (
         "optimizers",
         "optimizers_frontier",

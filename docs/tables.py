@@ -857,14 +857,17 @@ def published_layers() -> str:
     """Count the nets of layers with parts of the published ones that pass, as the map judges them."""
     heads = {"delay_line": "delay line of 8", "copy": "copy of 8, lag 4", "mqar": "recall of 4 pairs"}
     lines: dict[tuple[str, int], dict[str, str]] = {}
-    for (cell, layers, task), own in rows_of("published_layers").group_by("cell", "layers", "task"):
+    rows = rows_of("published_layers").filter(pl.col("curriculum").is_not_null())
+    for (cell, layers, task), own in rows.group_by("cell", "layers", "task"):
         verdict, score = ("steady", "stretched") if task == "delay_line" else ("solved", "best")
         passed = own.filter(verdict)
         median = passed["steps_to_steady" if verdict == "steady" else "steps_to_solve"].median()
         steps = "" if passed.is_empty() else f", {median:.0f} steps"
         best = "" if passed.height == own.height else f", {own[score].max():.2f}"
+        trained = own["solved"].sum()
+        short = f"; {trained} at the trained length" if trained > passed.height else ""
         line = lines.setdefault((cell, layers), {"bytes": ""})
-        line[task] = f"{passed.height} of {own.height}{steps or best}"
+        line[task] = f"{passed.height} of {own.height}{steps or best}{short}"
         line["bytes"] = f"{4 * own['carry_numbers'][0]}" if task == "delay_line" else line["bytes"]
     order = sorted(lines, key=lambda line: (line[0].partition("+")[0], line[1], len(line[0]), line[0]))
     return table(

@@ -25,13 +25,14 @@ from memcap.knobs import UserError, defaults
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 from memcap.runtime.published import root
+from memcap.store.rows import At
 from memcap.tasks.base import BEYOND_CHANCE
 from memcap.terminal.printing import number
 from memcap.thresholds.curve import Threshold
 
 STUDY = "cell_map"
 AGAIN = f"{STUDY}_again"  # the same study with other seeds
-RECIPES = f"{STUDY}_recipes"  # nine of its cells with other recipes
+RECIPES = f"{STUDY}_recipes"  # some of its cells with other recipes
 SAME = {"OptimizedLSTMCell": "lstm"}  # the same equations: one cell on the map
 FRESH_SEED = 100  # a guest's first: no cell of the map was trained or tuned on this seed or later ones
 LIKE = "GRUCell"  # a guest takes this cell's grids
@@ -155,18 +156,28 @@ def _above_chance(need: Need) -> float:
 
 
 def _points(rows: pl.DataFrame) -> list[Point]:
-    """Return the points of both verdicts. For a cell that is in `RECIPES`, too, the study in which it needs
-    less counts, since `frontier` compares only recipes with equally many seeds."""
-    points: list[Point] = []
-    for _, own in rows.group_by(pl.col("study") == RECIPES, maintain_order=True):
-        trained = frontier(own.filter(evaluation_until="steady"), "trained")
-        points += [*frontier(own), *(point for point in trained if not point.task.stream)]
+    """Return the points of both verdicts."""
+    trained = of_studies(rows.filter(evaluation_until="steady"), "trained")
+    return least([*of_studies(rows), *(point for point in trained if not point.task.stream)])
+
+
+def of_studies(rows: pl.DataFrame, at: At = "up_to") -> list[Point]:
+    """Return the frontier's points of `RECIPES` and those of all other rows, since `frontier` compares only
+    recipes with equally many seeds. `least` chooses among them."""
+    studies = rows.group_by(pl.col("study") == RECIPES, maintain_order=True)
+    return [point for _, own in studies for point in frontier(own, at)]
+
+
+def least(points: Iterable[Point]) -> list[Point]:
+    """Return of the points with the same place and verdict the one that needs less."""
     best: dict[Any, Point] = {}
     for point in sorted(points, key=lambda p: (p.fit.u90.censored == "above", p.fit.u90.units)):
         place = *point.place, point.at
         first = best.setdefault(place, point)
         if first is not point:
-            best[place] = replace(first, recipes=first.recipes + point.recipes)
+            exist = [p.u_exist for p in (first, point) if p.u_exist is not None]
+            recipes = first.recipes + point.recipes
+            best[place] = replace(first, recipes=recipes, u_exist=min(exist, default=None))
     return list(best.values())
 
 

@@ -10,13 +10,13 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from memcap.capacity.cell_map import SAME, least, of_studies
 from memcap.capacity.comparison import FLOAT32, count_bytes, in_numbers
-from memcap.capacity.frontier import frontier
-from memcap.capacity.points import Point, ends
+from memcap.capacity.points import Point, ends, label
 from memcap.cells import cell_facts
 from memcap.figures import Drawn
 from memcap.figures.lines import CHARACTER, NO_LIMIT, table
-from memcap.figures.style import COLOURS, budgets, finite, pass_rules
+from memcap.figures.style import COLOURS, budgets, finite, pass_rules, seeds
 from memcap.knobs import UserError
 from memcap.terminal.printing import number
 from memcap.thresholds.curve import Threshold
@@ -49,11 +49,20 @@ class Gap:
 
 
 def gaps(rows: pl.DataFrame) -> list[Gap]:
-    """Return the gap of each task and network at its longest lag, the widest first, and last those for which
-    no width tried is enough."""
-    longest = {point.label: point for point in frontier(rows)}
-    all_gaps = [_gap(rows, point) for point in longest.values()]
-    return sorted(all_gaps, key=lambda gap: (not gap.is_met, -gap.u90.units, -gap.floor, gap.point.label))
+    """Return the gap of each network on each task at its longest lag, the widest first; networks of one task
+    stand together. Tasks for which no width tried is enough come last. If it is for other networks, those for
+    which it is not are left out."""
+    rows = rows.with_columns(pl.col("cell").replace(SAME))
+    points = sorted(least(of_studies(rows)), key=lambda p: (p.label, p.lag))
+    by_task: dict[str, list[Gap]] = {}
+    for point in {point.label: point for point in points}.values():
+        by_task.setdefault(label(point.task), []).append(_gap(rows, point))
+    groups = (sorted([g for g in own if g.is_met] or own, key=_order) for own in by_task.values())
+    return [gap for own in sorted(groups, key=lambda own: _order(own[0])) for gap in own]
+
+
+def _order(gap: Gap) -> tuple[Any, ...]:
+    return not gap.is_met, -gap.u90.units, -gap.floor, gap.point.label
 
 
 def _gap(rows: pl.DataFrame, point: Point) -> Gap:
@@ -68,7 +77,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
     all_gaps = gaps(rows)
     if not all_gaps:
         raise UserError("no rows: nothing to draw; train some, as in: memcap train sweeps=first_study")
-    return Drawn(plot(all_gaps), table(map(columns, all_gaps)))
+    return Drawn(plot(all_gaps, seeds(rows)), table(map(columns, all_gaps)))
 
 
 def columns(gap: Gap) -> dict[str, Any]:
@@ -89,12 +98,14 @@ def columns(gap: Gap) -> dict[str, Any]:
     }
 
 
-def plot(all_gaps: Sequence[Gap]) -> Figure:
-    """Draw a line per task and network, from its floor to the need of nine in ten trained nets."""
-    names = [f"{gap.point.label.replace('_', ' ')}, lag {gap.point.lag}" for gap in all_gaps]
+def plot(all_gaps: Sequence[Gap], whose: str) -> Figure:
+    """Draw a line per task and network, from its floor to the need of nine in ten trained nets. `whose` names
+    the seeds."""
+    several = len({gap.point.model for gap in all_gaps}) > 1
+    names = [_name(gap.point, several) for gap in all_gaps]
     beside = CHARACTER * max(map(len, names)) + 0.2
     width = beside + 6.0 + TIMES
-    text = "\n".join(textwrap.fill(part, round(18.5 * width)) for part in caption(all_gaps))
+    text = "\n".join(textwrap.fill(part, round(18.5 * width)) for part in caption(all_gaps, whose))
     below, high = 0.75 + 0.12 * (text.count("\n") + 1), ROW * (len(all_gaps) + 1)
     height = TOP + high + below
     figure = Figure(figsize=(width, height))
@@ -116,6 +127,12 @@ def plot(all_gaps: Sequence[Gap]) -> Figure:
     axes.text(1.02, -0.8, "x floor", transform=axes.get_yaxis_transform(), fontsize=8, color="grey")
     axes.legend(loc="lower left", bbox_to_anchor=(-0.03, 1.0), ncols=2, frameon=False, fontsize=8)
     return figure
+
+
+def _name(point: Point, several: bool) -> str:
+    """Name a line; the default cell is named only beside others."""
+    cell = f", {point.model.name}" if several and not point.model.words else ""
+    return f"{point.label.replace('_', ' ')}{cell}, lag {point.lag}"
 
 
 def _line(axes: Axes, k: int, gap: Gap) -> None:
@@ -143,7 +160,7 @@ def _line(axes: Axes, k: int, gap: Gap) -> None:
     axes.text(1.02, k, words, transform=axes.get_yaxis_transform(), fontsize=8, va="center", color="grey")
 
 
-def caption(all_gaps: Sequence[Gap]) -> list[str]:
+def caption(all_gaps: Sequence[Gap], whose: str) -> list[str]:
     """Explain the marks and the floors."""
     points = [gap.point for gap in all_gaps]
     return [
@@ -155,8 +172,9 @@ def caption(all_gaps: Sequence[Gap]) -> list[str]:
         " is below that, an LSTM needs at least one unit.",
         "An arrow marks an interval that the widths tried leave open. A line without a blue dot has no width"
         ' that was enough; ">" stands before the widest tried. The width for nine in ten is fitted between'
-        " the widths tried, so it may lie below the narrowest net that passed."
-        f" {budgets(points)} {NO_LIMIT}",
+        " the widths tried, so it may lie below the narrowest net that passed. Where a width is enough"
+        " for some networks of a task, only they have lines."
+        f" {whose} {budgets(points)} {NO_LIMIT}",
         " ".join(pass_rules(points)),
     ]
 

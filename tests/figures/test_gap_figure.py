@@ -5,6 +5,7 @@ import math
 import pytest
 from study_rows import group, sized, table
 
+from memcap.capacity import cell_map
 from memcap.figures.gap import draw, gaps
 
 
@@ -48,3 +49,22 @@ def test_an_arrow_marks_an_interval_that_the_widths_tried_leave_open():
         (gap,) = gaps(rows)
         markers = [line for line in draw(rows).figure.axes[0].lines if line.get_marker() == ">"]
         assert (len(markers), math.isinf(gap.u90.high)) == (arrows, bool(arrows))
+
+
+def test_a_cell_has_one_line_which_says_what_the_map_says():
+    """Whoever wrote it and trained it better; of a task that it does not learn it has none."""
+    cells = {"OptimizedLSTMCell": "lstm", "GRUCell": "GRUCell", "SimpleCell": "SimpleCell"}
+    own = [sized(group("copy", 5, {3: (0, 4), 4: (4, 4)}, cell=cell)) for cell in cells]
+    better = sized(group("copy", 5, {1: (1, 8), 2: (8, 8)}, cell="lstm", study=cell_map.RECIPES))
+    worse = sized(group("copy", 5, {8: (0, 8), 9: (8, 8)}, cell="GRUCell", study=cell_map.RECIPES))
+    none = [sized(group(task, 5, {4: (0, 4), 8: (0, 4)}, cell="LRU")) for task in ("copy", "parity")]
+    rows = table(*own, better, worse, *none)
+    lines = {gap.point.model.cell: gap for gap in gaps(rows) if gap.point.task.name == "copy"}
+    needs = {need.cell: need for need in cell_map.needs(rows) if need.point.task.name == "copy"}
+    assert set(lines) == set(cells.values()) == {need.cell for need in needs.values() if need.is_met}
+    for cell, gap in lines.items():
+        need = needs[cell]
+        assert (gap.u90, gap.floor, gap.point.seeds) == (need.u90["bytes"], need.floor, need.point.seeds)
+    assert [lines[cell].any_seed for cell in ("lstm", "GRUCell")] == [8, 16]
+    names = [text.get_text() for text in draw(rows).figure.axes[0].get_yticklabels()]
+    assert names[-2:] == ["copy, lstm, lag 5", "parity (LRU), lag 5"]
