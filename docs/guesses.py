@@ -1,8 +1,7 @@
 """Draws nets and trains none of them, to see how many pass by luck: results/learned/guesses.csv.
 
-python docs/guesses.py              10,000 draws for each net that sweeps/learned.yaml has with a frozen cell,
-                                    a tenth of that where it has more than 20 units
-python docs/guesses.py latch copy   only of these tasks; prints, writes nothing
+python docs/guesses.py              10,000 draws for each net that sweeps/learned.yaml has with a frozen cell
+python docs/guesses.py latch copy   only of these tasks; the lines of others stay
 python docs/guesses.py --draws 100  fewer draws; prints, writes nothing
 
 A draw is a start of the recipe, cell and read-out: that with which the member of seed 0, 1, 2, ... begins. Or
@@ -31,7 +30,7 @@ from memcap.training.program import lengths
 from memcap.training.step import Trainer, TrainSpec
 
 STUDY = Path(__file__).parents[1] / "results" / "learned"
-DRAWN, MANY_UNITS = 10_000, 20
+DRAWN = 10_000
 CHUNK, FEW = 200, 4  # draws at once, at a first look and for a verdict
 WIDE = 100.0  # the largest weight of a wide draw
 SCREEN = 16  # sequences of the first look
@@ -123,18 +122,20 @@ def guess(member: Member, draws: int) -> dict[str, list[int]]:
 
 
 def main() -> None:
-    """Draw, count, and write the table if it is whole."""
+    """Draw, count, and write the table if all draws were made."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("tasks", nargs="*", metavar="TASK")
     parser.add_argument("--draws", type=int)
     arguments = parser.parse_args()
-    lines = []
+    lines, draws = [], arguments.draws or DRAWN
+    if arguments.tasks:
+        before = pl.read_csv(STUDY / "guesses.csv")
+        lines = before.filter(~pl.col("task").is_in(arguments.tasks)).to_dicts()
     for member in members():
         if arguments.tasks and member.task.name not in arguments.tasks:
             continue
-        draws = arguments.draws or (DRAWN if member.model.units <= MANY_UNITS else DRAWN // 10)
         found = guess(member, draws)
         line = {"recipe": member.recipe.name, "task": member.task.name}
         line |= {"knobs": json.dumps(field_values(member.task), sort_keys=True)}
@@ -142,7 +143,7 @@ def main() -> None:
         line |= {"draws": draws} | {way: len(good) for way, good in found.items()}
         lines.append(line)
         print(*line.values(), flush=True)
-    if not arguments.tasks and arguments.draws is None:
+    if arguments.draws is None:
         pl.DataFrame(lines).write_csv(STUDY / "guesses.csv")
 
 

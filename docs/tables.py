@@ -259,12 +259,14 @@ def advice_up_to() -> str:
     slower = (pl.col("recipe") == "uniform") & (pl.col("lr") < UNIFORM_RATE)
     count = pl.col("passed").sum(), pl.len()
     by_half = rows.filter(slower).group_by("lag", "units").agg(*count).sort("lag")
-    cells = rows.filter(~slower).group_by("task", "knobs", "lag", "units").agg(*count)
-    of_lag, by_task = list[str](), dict[str, dict[int, str]]()
-    for task, knobs, lag, units, passed, seeds in cells.sort("task", "knobs", "lag", "units").iter_rows():
+    place = "task", "knobs", "optimizer", "lag", "units"
+    cells = rows.filter(~slower).group_by(place).agg(*count).sort(place)
+    by_optimizer, by_task = dict[str, list[str]](), dict[str, dict[int, str]]()
+    for task, knobs, optimizer, lag, units, passed, seeds in cells.iter_rows():
         kind = typed(task_class(task), json.loads(knobs), "task")
         if kind.stream:
-            of_lag.append(f"{passed} of {seeds} at lag {lag} with {units} units")
+            words = f"{passed} of {seeds} at lag {lag} with {units} units"
+            by_optimizer.setdefault(optimizer, []).append(words)
         else:
             of = by_task.setdefault(label(kind), {})
             of[lag] = ", ".join([*filter(None, [of.get(lag)]), f"{passed}/{seeds} ({units})"])
@@ -273,7 +275,8 @@ def advice_up_to() -> str:
     whole = table(("task, passed (units)", *(f"up to {lag}" for lag in lags)), lines)
     half = ", ".join(f"{n} of {of} up to {lag} with {units} units" for lag, units, n, of in by_half.rows())
     copies = filled(f"With half the rate ({UNIFORM_RATE / 2:g}), these copies of 16 pass: {half}.")
-    steady = filled(f"These delay lines were steady: {', '.join(of_lag)}.")
+    streams = (f"by {name}, {', '.join(of_lag)}" for name, of_lag in by_optimizer.items())
+    steady = filled(f"These delay lines were steady: {'; '.join(streams)}.")
     return f"{whole}\n\n{copies}\n\n{steady}"
 
 
