@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import study_files
 
+from memcap.runtime import published
+
 pytest.importorskip("hatchling", reason="pip install hatchling")
 ROOT = Path(__file__).parent.parent
 # what a wheel lacks: folders of the checkout, and make
@@ -94,6 +96,11 @@ def test_it_finds_every_study(run):
     text = run("-m", "memcap", "train", "--help")
     assert f" sweeps= {', '.join(study_files.NAMES)} " in " ".join(text.split())
     assert "study: gu2023_rates\n" in run("-m", "memcap", "train", "--cfg", "job", "sweeps=gu2023_rates")
+
+
+def test_all_rows_that_have_a_name_are_in_it(installed):
+    studies = {study for own in published.STUDIES.values() for study in own}
+    assert studies <= {path.parent.name for path in (installed / "memcap" / "results").glob("*/rows.parquet")}
 
 
 def test_the_atlas_is_read_by_its_name(run, tmp_path):
