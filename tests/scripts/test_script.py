@@ -56,7 +56,7 @@ def parts(text):
 
 
 MEMBERS = [
-    pytest.param(member(), id="curriculum"),
+    pytest.param(member(recipe="curriculum"), id="curriculum"),
     pytest.param(member("latch", 5, 1), id="last"),
     pytest.param(member("count", 20, 2, recipe="curriculum", budget=900), id="error"),
     pytest.param(member("vector_hold", 5, 9), id="several values"),
