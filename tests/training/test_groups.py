@@ -63,7 +63,8 @@ def test_members_with_and_without_a_curriculum_train_in_one_program_as_alone():
 
 
 def test_a_program_is_no_larger_than_what_may_come():
-    members = memcap.members(task="delay_line", lag=[20, 50], units=[17, 20], seed=1)
+    lags, units = [20, 50], [17, 20]
+    members = memcap.members(task="delay_line", lag=lags, units=units, recipe="curriculum", seed=1)
     (program,) = Queue(members[:1], TOGETHER, candidates=members).programs_to_compile()
     assert size_of(program) == (20, 200, 1000)
 
