@@ -543,6 +543,12 @@ def widths_by_optimizer() -> str:
     return table(("task", "lag", "seeds", *names), cells)
 
 
+def ratio_of_u90(first: Point, second: Point) -> str:
+    """The second's u90 over the first's, with its interval."""
+    change = shift(first.posterior, second.posterior, 0.9)
+    return f"{change.ratio:.2f} [{change.low:.2f}, {change.high:.2f}]"
+
+
 def units_of_adam() -> str:
     """Tabulate u90 of delay lines of two symbols by an optimizer over that of Adam, with 95 % intervals."""
     by_lag = {lag: by for (name, lag), by in by_optimizer_of_delay_lines().items() if name == "delay_line"}
@@ -550,8 +556,7 @@ def units_of_adam() -> str:
     def ratio(by: Mapping[str, Point], first: str, second: str) -> str:
         if not {first, second} <= by.keys():
             return ""
-        change = shift(by[first].posterior, by[second].posterior, 0.9)
-        return f"{change.ratio:.2f} [{change.low:.2f}, {change.high:.2f}]"
+        return ratio_of_u90(by[first], by[second])
 
     lines = [
         (second, first, *(ratio(by, first, second) for by in by_lag.values()))
@@ -575,8 +580,7 @@ def units_in_equal_seconds() -> str:
     lines = []
     for lag, by in itertools.groupby(sorted(marks, key=lambda p: (p.lag, p.recipe.name)), lambda p: p.lag):
         adam, ggt = by
-        change = shift(adam.posterior, ggt.posterior, 0.9)
-        ratios = ("1", f"{change.ratio:.2f} [{change.low:.2f}, {change.high:.2f}]")
+        ratios = ("1", ratio_of_u90(adam, ggt))
         for p, ratio in zip((adam, ggt), ratios, strict=True):
             steps = f"{p.recipe.optimizer}, {p.recipe.budget:,} steps"
             to_the_end = rows.filter(pl.col("steps") == p.recipe.budget, lag=lag, recipe=p.recipe.name)
@@ -608,8 +612,7 @@ def units_by_ggt() -> str:
     adam = {p.lag: p for p in all_recipes() if (p.label, p.recipe.name) == ("delay_line", "curriculum")}
     lines = []
     for p in fit_all_recipes(rows_of("ggt")):
-        change = shift(adam[p.lag].posterior, p.posterior, 0.9)
-        ratio = f"{change.ratio:.2f} [{change.low:.2f}, {change.high:.2f}]"
+        ratio = ratio_of_u90(adam[p.lag], p)
         lines.append((p.lag, width(adam[p.lag].fit.u90), width(p.fit.u90), ratio, passed_by_units(p)))
     return table(("lag", "u90 by Adam", "u90 by GGT", "of Adam's", "GGT's nets that pass, by units"), lines)
 
@@ -742,12 +745,12 @@ def between_lags() -> str:
 def every_lag() -> str:
     """Lags between those of the atlas, as predicted from it alone, and as measured since."""
     rows, lines, inside = rows_of("every_lag"), [], {0.5: 0, 0.9: 0}
-    known, passed, seeds = points_by_adam(), 0, 0
+    atlas, passed, seeds = points_by_adam(), 0, 0
     for each in frontier(rows):
         thresholds = {0.5: each.fit.u50, 0.9: each.fit.u90}
         if any(threshold.censored != "no" for threshold in thresholds.values()):
             continue
-        told = {share: answer(Question(each.task, each.lag, share=share), known) for share in thresholds}
+        told = {share: answer(Question(each.task, each.lag, share=share), atlas) for share in thresholds}
         for share, threshold in thresholds.items():
             inside[share] += told[share].low <= threshold.units <= told[share].high
         there = rows.filter(lag=each.lag, units=told[0.9].units)["steady"]

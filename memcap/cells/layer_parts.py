@@ -128,7 +128,7 @@ class KeySize(MatrixCell):
 class Wrapper(Cell):
     """Base of the parts that hold cells, in place of being one."""
 
-    inner: ClassVar[type[MatrixCell | Heads]]  # the cell held
+    inner: ClassVar[type[MatrixCell | Heads]]  # the cell inside
 
 
 class Heads(Wrapper):
@@ -264,8 +264,8 @@ def part(cls: type[Cell], suffix: str, name: str) -> tuple[type[Cell], dict[str,
     cell cannot have the part."""
     for kind, whole, _, method, fields in PARTS[suffix]:
         if issubclass(cls, whole) and (not method or getattr(cls, method) is getattr(whole, method)):
-            held = {"inner": cls, "hidden_per_unit": cls.hidden_per_unit} if issubclass(kind, Wrapper) else {}
-            return kind, held | fields
+            own = {"inner": cls, "hidden_per_unit": cls.hidden_per_unit} if issubclass(kind, Wrapper) else {}
+            return kind, own | fields
     *others, last = (each.which for each in PARTS[suffix])
     which = ", or of ".join([", of ".join(others), last] if others else [last])
     raise UserError(f"model.cell={name}: +{suffix} is a part of {which}")

@@ -44,13 +44,13 @@ def of_needs(all_needs: Sequence[Need], rows: pl.DataFrame, guest: str | None = 
     return Drawn(plot(all_needs, seeds(rows), guest), table(map(columns, all_needs)))
 
 
-def plot(all_needs: Sequence[Need], whose: str, guest: str | None = None) -> Figure:
-    """Draw a table of bytes of state above one of parameters, a line per cell and a column per task; `whose`
-    names the seeds."""
+def plot(all_needs: Sequence[Need], seed_words: str, guest: str | None = None) -> Figure:
+    """Draw a table of bytes of state above one of parameters, a line per cell and a column per task;
+    `seed_words` names the seeds."""
     places = by_place(all_needs)
     cells = list(dict.fromkeys(need.cell for need in all_needs))
     width = NAMES + WIDE * max(len(places), 4)
-    parts = caption([need.point for need in all_needs], whose)
+    parts = caption([need.point for need in all_needs], seed_words)
     text = "\n".join(textwrap.fill(part, round(17 * width)) for part in parts)
     below, high = caption_height(text), HIGH * (len(cells) + 1)
     height = TITLE_HEIGHT + len(COUNTS) * (high + HEADS) + below
@@ -108,7 +108,7 @@ def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else number(value)
 
 
-def caption(points: Sequence[Point], whose: str) -> list[str]:
+def caption(points: Sequence[Point], seed_words: str) -> list[str]:
     """Say what the boxes mean."""
     numbers = sorted({point.seeds for point in points})
     return [
@@ -120,7 +120,7 @@ def caption(points: Sequence[Point], whose: str) -> list[str]:
         " wider nets may be. No network of any kind meets the criterion below the proved floor.",
         "One layer and no convolution; a cell with a matrix has one head and keys of 16 numbers, unless its"
         f" name says otherwise. {' to '.join(map(str, dict.fromkeys((numbers[0], numbers[-1]))))} seeds per"
-        f" mark. {whose}"
+        f" mark. {seed_words}"
         f"{choice_of_recipe(points)} {budgets(points)} {NO_LIMIT}",
         " ".join(pass_rules(points)),
     ]

@@ -98,14 +98,14 @@ def columns(gap: Gap) -> dict[str, Any]:
     }
 
 
-def plot(all_gaps: Sequence[Gap], whose: str) -> Figure:
-    """Draw a line per task and network, from its floor to the need of nine in ten trained nets. `whose` names
-    the seeds."""
+def plot(all_gaps: Sequence[Gap], seed_words: str) -> Figure:
+    """Draw a line per task and network, from its floor to the need of nine in ten trained nets. `seed_words`
+    names the seeds."""
     several = len({gap.point.model for gap in all_gaps}) > 1
     names = [_name(gap.point, several) for gap in all_gaps]
     beside = CHARACTER * max(map(len, names)) + 0.2
     width = beside + 6.0 + TIMES
-    text = "\n".join(textwrap.fill(part, round(18.5 * width)) for part in caption(all_gaps, whose))
+    text = "\n".join(textwrap.fill(part, round(18.5 * width)) for part in caption(all_gaps, seed_words))
     below, high = 0.75 + 0.12 * (text.count("\n") + 1), ROW * (len(all_gaps) + 1)
     height = TOP + high + below
     figure = Figure(figsize=(width, height))
@@ -160,7 +160,7 @@ def _line(axes: Axes, k: int, gap: Gap) -> None:
     axes.text(1.02, k, words, transform=axes.get_yaxis_transform(), fontsize=8, va="center", color="grey")
 
 
-def caption(all_gaps: Sequence[Gap], whose: str) -> list[str]:
+def caption(all_gaps: Sequence[Gap], seed_words: str) -> list[str]:
     """Explain the marks and the floors."""
     points = [gap.point for gap in all_gaps]
     return [
@@ -174,7 +174,7 @@ def caption(all_gaps: Sequence[Gap], whose: str) -> list[str]:
         ' that was enough; ">" stands before the widest tried. The width for nine in ten is fitted between'
         " the widths tried, so it may lie below the narrowest net that passed. Where a width is enough"
         " for some networks of a task, only they have lines."
-        f" {whose} {budgets(points)} {NO_LIMIT}",
+        f" {seed_words} {budgets(points)} {NO_LIMIT}",
         " ".join(pass_rules(points)),
     ]
 
