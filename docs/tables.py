@@ -600,11 +600,23 @@ def optimizers_at_50() -> str:
     """Tabulate the units of a delay line of 50 by Adam, Muon and GGT in as many steps, with the counts."""
     place = "delay_line", 50, "curriculum"
     adam = [p for p in all_recipes() if (p.label, p.lag, p.recipe.name) == place]
+    return widths_and_counts([*adam, *fit_all_recipes(rows_of("optimizers_fifty"))])
+
+
+def widths_and_counts(points: Iterable[Point]) -> str:
+    """Tabulate the widths of points by task, lag, optimizer and rate, with the counts."""
     lines = [
-        (f"{p.recipe.optimizer} {p.recipe.lr:g}", width(p.fit.u50), width(p.fit.u90), passed_by_units(p))
-        for p in [*adam, *fit_all_recipes(rows_of("optimizers_fifty"))]
+        (
+            p.label.replace("_", " "),
+            p.lag,
+            f"{p.recipe.optimizer} {p.recipe.lr:g}",
+            width(p.fit.u50),
+            width(p.fit.u90),
+            passed_by_units(p),
+        )
+        for p in points
     ]
-    return table(("by", "half", "nine in ten", "units: nets that pass"), lines)
+    return table(("task", "lag", "by", "half", "nine in ten", "units: nets that pass"), lines)
 
 
 def units_by_ggt() -> str:
@@ -618,8 +630,27 @@ def units_by_ggt() -> str:
 
 
 def optimizers_elsewhere() -> str:
-    """How many nets passed by each optimizer of the tasks that hold."""
-    return passed_by_optimizer(rows_of("optimizers").filter(pl.col("task") != "delay_line"))
+    """Tabulate the widths by each optimizer of the tasks that hold."""
+    points = fit_all_recipes(rows_of("optimizers").filter(pl.col("task") != "delay_line"))
+    return widths_and_counts(
+        sorted(points, key=lambda p: (p.label, p.lag, OPTIMIZERS.index(p.recipe.optimizer), p.recipe.lr))
+    )
+
+
+def rates_by_optimizer() -> str:
+    """Count the nets that passed at each rate of each optimizer, with the best rate in bold."""
+    rows = rows_of("optimizers_rates").with_columns(passed_column())
+    counts = rows.group_by("lag", "units", "optimizer", "lr").agg(pl.col("passed").sum(), pl.len()).sort("lr")
+    places = counts.sort("lag", pl.col("optimizer").cast(pl.Enum(OPTIMIZERS)), maintain_order=True)
+    lines = []
+    for (lag, units, name), own in places.group_by("lag", "units", "optimizer", maintain_order=True):
+        best = own.select((pl.col("passed") / pl.col("len")).max()).item() or None
+        texts = [
+            f"**{rate:g}: {passed} of {nets}**" if passed / nets == best else f"{rate:g}: {passed} of {nets}"
+            for rate, passed, nets in own.select("lr", "passed", "len").rows()
+        ]
+        lines.append((lag, units, name, ", ".join(texts)))
+    return table(("lag", "units", "by", "peak rate: nets that pass"), lines)
 
 
 def rates() -> str:
@@ -1780,6 +1811,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "optimizers at 50": optimizers_at_50,
     "units by ggt": units_by_ggt,
     "optimizers elsewhere": optimizers_elsewhere,
+    "rates by optimizer": rates_by_optimizer,
     "rates": rates,
     "fresh seeds": fresh_seeds,
     "advice between lags": between_lags,
