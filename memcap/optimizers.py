@@ -248,8 +248,9 @@ def freeze_cell(
 def gate_places(architecture: Architecture) -> list[list[slice]]:
     """Return the places of each layer's gate parameters in the flat vector: kernel, recurrent weights if
     there are any, bias."""
-    gates, weights = cell_class(architecture.model.cell).gates, architecture.places()
+    gates = cell_class(architecture.model.cell).gates
     assert gates is not None
+    weights: Any = architecture.places()
     names = cell_names(architecture.model)
     return [[reduce(getitem, path, weights[name]) for path in gates.paths] for name in names]
 
