@@ -248,11 +248,10 @@ def freeze_cell(
 def gate_places(architecture: Architecture) -> list[list[slice]]:
     """Return the places of each layer's gate parameters in the flat vector: kernel, recurrent weights if
     there are any, bias."""
-    gates = cell_class(architecture.model.cell).gates
+    gates, weights = cell_class(architecture.model.cell).gates, architecture.places()
     assert gates is not None
-    weights: Any = architecture.places()
-    names = cell_names(architecture.model)
-    return [[reduce(getitem, path, weights[name]) for path in gates.paths] for name in names]
+    names, get = cell_names(architecture.model), cast(Any, getitem)
+    return [[reduce(get, path, weights[name]) for path in gates.paths] for name in names]
 
 
 def renew(due: Bool[Array, ""], function: Callable[..., Any], old: Any, *operands: Any) -> Any:
