@@ -56,7 +56,7 @@ def frontier(
 def fit_all_recipes(
     rows: pl.DataFrame, at: At = "up_to", budget: int | None = None, confidence: float = 0.95
 ) -> list[Point]:
-    """Return one point per recipe, of which `frontier`, with the same arguments and order, chooses."""
+    """Return one point per recipe, for `frontier` to choose from; arguments and order are the same."""
     if at not in VERDICTS:
         raise UserError(f"at={at}: must be one of {', '.join(VERDICTS)}")
     rows = without_failed(rows).filter(~IS_BY_LOSS)
@@ -96,8 +96,8 @@ def _winner(points: list[Point]) -> Point:
     seeds = max(p.seeds for p in points)
     rivals = [p for p in points if p.seeds == seeds]
     # One seed that passed shows that a width is enough, whichever recipe trained it.
-    exist = [p.u_exist for p in points if p.u_exist is not None]
-    return replace(min(rivals, key=_rank), recipes=len(rivals), u_exist=min(exist, default=None))
+    widths = [p.u_exist for p in points if p.u_exist is not None]
+    return replace(min(rivals, key=_rank), recipes=len(rivals), u_exist=min(widths, default=None))
 
 
 def _rank(point: Point) -> tuple[float, ...]:

@@ -1,8 +1,8 @@
 """Pure functions of a member's state and operands, which train and evaluate it.
 
-Members with equal `TrainSpec` differ only in their operands. They also draw the data, from keys that depend
-on the member's seed, lag and units alone. operands.py prepares the operands on the host; program.py adds
-lanes, devices and compilation.
+Members with equal `TrainSpec` differ only in their operands. The functions also draw the data, from keys that
+depend on the member's seed, lag and units alone. operands.py prepares the operands on the host; program.py
+adds lanes, devices and compilation.
 """
 
 from __future__ import annotations
@@ -226,8 +226,8 @@ class Trainer:
         finite = jnp.isfinite(loss) & jnp.isfinite(params).all()
 
         # A diverged member keeps its last finite weights and stops. If it runs alone, nothing reads the
-        # optimizer's matrices afterwards, so they skip the selection, which would take
-        # longer than the update.
+        # optimizer's matrices afterwards, so they skip the selection, which would take longer than the
+        # update.
         applied = finite & state.active & on
         params, opt_state = jax.tree.map(
             lambda new, old: new if on is True and new.ndim > 1 else jnp.where(applied, new, old),
