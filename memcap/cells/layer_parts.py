@@ -166,7 +166,8 @@ class Clock(Wrapper):
 
     This is a sinusoidal positional encoding (Vaswani et al. 2017, "Attention is all you need", section 3.5)
     with the periods of a Fourier series in place of a geometric one: a sum of these sinusoids can be 1 at one
-    step of N and equal at all others, and a linear map can turn the clock back by any number of steps. So a key can be the address of this step, and a query that of n steps ago.
+    step of N and equal at all others, and a linear map can turn the clock back by any number of steps. So a
+    key can be the address of this step, and a query that of n steps ago.
 
     The carry is the cell's, with the last inputs (window - 1) F without their clock, which follows from the
     carry's last number, the number of steps so far.
