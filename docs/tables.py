@@ -240,7 +240,11 @@ def up_to() -> str:
 
 def up_to_by_net() -> str:
     """Units at every lag up to one: of an LSTM, of each of its two layers, and of other cells."""
-    nets = {"LSTM": ("up_to", "lstm"), "GRU": ("up_to_cells", "GRUCell")}
+    nets = {
+        "LSTM": ("up_to", "lstm"),
+        "two layers": ("up_to_layers", "lstm"),
+        "GRU": ("up_to_cells", "GRUCell"),
+    }
     points = [
         {(p.task, p.lag): p for p in frontier(rows_of(study).filter(cell=cell))}
         for study, cell in nets.values()
@@ -662,12 +666,26 @@ def rates() -> str:
     for (recipe, until), own in chose.group_by("recipe", "evaluation_until", maintain_order=True):
         parts += [f"By `{recipe}`, {verdicts[until]}:", passed_by_optimizer(own)]
     fresh = passed_by_optimizer(rows.filter(pl.col("seed") >= FRESH_SEEDS))
-    return "\n\n".join([*parts, "By `curriculum`, on seeds that did not choose the rate:", fresh])
+    parts += ["By `curriculum`, on seeds that did not choose the rate:", fresh]
+    return "\n\n".join([*parts, "By `uniform`, all tasks together:", rates_of_narrow_and_wide()])
+
+
+def rates_of_narrow_and_wide() -> str:
+    """How many nets passed by `uniform` at each rate, of the narrowest of each task and of all wider ones."""
+    nets = counts("rates", "lag", "what", "units", "lr", recipe="uniform")
+    narrow = pl.col("units") == pl.col("units").min().over("lag", "what")
+    nets = nets.with_columns(which=pl.when(narrow).then(pl.lit("narrowest")).otherwise(pl.lit("wider")))
+    each = sorted(nets["lr"].unique())
+    lines = [
+        (lag, which, *(passed(own.filter(lr=rate)) for rate in each))
+        for (lag, which), own in nets.sort("lag", "which").group_by("lag", "which", maintain_order=True)
+    ]
+    return table(("lag", "of each task", *(f"{rate:g}" for rate in each)), lines)
 
 
 def by_optimizer(rows: pl.DataFrame, cell: Callable[[pl.DataFrame], str]) -> str:
     """A line for each task, lag and width, and a column for each optimizer with its rate."""
-    rows = rows.with_columns(passed_column()).sort("task", "lag", "units")
+    rows = rows.with_columns(passed_column()).sort("task", "knobs", "lag", "units")
     names = rows.select("optimizer", "lr", "lr_width").unique().rows()
     names.sort(key=lambda name: (OPTIMIZERS.index(name[0]), *name[1:]))
     lines = []
@@ -1510,7 +1528,8 @@ def counting_languages() -> str:
 
 def parity_by_lags() -> str:
     """Parity, one lag or all."""
-    rates = {recipe: counts("rates", "lr", what="parity", units=16, recipe=recipe) for recipe in PARITY}
+    nets = {"what": "parity", "lag": 50, "units": 16}
+    rates = {recipe: counts("rates", "lr", recipe=recipe, **nets) for recipe in PARITY}
     alone, every = (passed(found) for found in rates.values())
     fresh = counts("up_to_fresh_seeds", "units", what="parity", lag=50)
     return filled(
