@@ -67,6 +67,7 @@ QUESTIONS = {  # what must be known after 50 steps: task, knobs
 }
 COPIES = tuple(("copy", f"items={items}") for items in (2, 4, 8, 16))
 OPTIMIZERS = ("adam", "muon", "soap", "ggt")  # in the order of columns
+OPTIMIZER_NAMES = {"adam": "Adam", "muon": "Muon", "soap": "SOAP", "ggt": "GGT"}
 ADAM = ("adam 0.02", "adam 0.02, 24,000 steps")  # by the rate of its recipe
 BESIDE_ADAM = ("adam 0.05", "muon 0.05", "ggt 0.03")
 SEQUENCES_OF_MARKS = 10_000  # of docs/known_widths.py
@@ -152,12 +153,14 @@ def short_answer() -> str:
     """The answer in two sentences."""
     stream, (dearer, tasks) = advised("delay_line"), dearer_by_lag()
     adam = from_rows(rows_of("atlas"), stream.question)
+    optimizers = [OPTIMIZER_NAMES[answer.recipe.optimizer] for answer in (adam, stream)]
     one = controls()["uniform", task_of("latch", [])]
     frozen, bias = (f"{good} of {nets}" for good, nets in (one.frozen, one.bias))
     return filled(
         f"**A net that sees one thing once and holds it for 50 steps or less needs {advised('latch').units}"
         " unit. A net that must give the bit of 50 steps ago at every step, and so holds 50 bits all the"
-        f" time, needs {adam.units} units with Adam, and {stream.units} with GGT ({outcome(stream)} nets), in"
+        f" time, needs {adam.units} units with {optimizers[0]}, and {stream.units} with {optimizers[1]}"
+        f" ({outcome(stream)} nets), in"
         f" up to {stream.budget:,} training steps.**"
         f" Lag alone costs next to no width in {tasks - len(dearer)} of {tasks} tasks; the other is"
         f" {' and '.join(b.task.name.replace('_', ' ') for _, b in dearer)}. Information costs width, and how"
