@@ -19,7 +19,7 @@ from memcap.knobs import UserError
 FEWEST_LAGS = 2  # that make a line
 SHADES = {False: "Blues", True: "Oranges"}  # of tasks that hold, and of tasks that shift
 EVERY = ", right at every lag up to it"
-WORDS = {False: "Seen once, held until asked for", True: "Something new at every step, the last ones held"}
+WORDS = {False: "Seen once, held until asked for", True: "Something new at every step, the latest held"}
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
@@ -116,6 +116,6 @@ def caption(points: Sequence[Point], seed_words: str) -> list[str]:
     """Say what is drawn, on which seeds, and at which budgets."""
     about = (
         "Each mark shows the width at which 90 % of the seeds that train at all pass, with its 95 % interval."
-        ' "x" stands before the units at the longest lag, divided by those at the shortest.'
+        ' "x 3" means 3 times as many units at the longest lag as at the shortest.'
     )
     return [about, f"{seed_words} {budgets(points)}{choice_of_recipe(points)}", *rules(points)]
