@@ -67,6 +67,7 @@ QUESTIONS = {  # what must be known after 50 steps: task, knobs
 }
 COPIES = tuple(("copy", f"items={items}") for items in (2, 4, 8, 16))
 OPTIMIZERS = ("adam", "muon", "soap", "ggt")  # in the order of columns
+OPTIMIZER_NAMES = {"adam": "Adam", "muon": "Muon", "soap": "SOAP", "ggt": "GGT"}
 ADAM = ("adam 0.02", "adam 0.02, 24,000 steps")  # by the rate of its recipe
 BESIDE_ADAM = ("adam 0.05", "muon 0.05", "ggt 0.03")
 SEQUENCES_OF_MARKS = 10_000  # of docs/known_widths.py
@@ -152,12 +153,14 @@ def short_answer() -> str:
     """The answer in two sentences."""
     stream, (dearer, tasks) = advised("delay_line"), dearer_by_lag()
     adam = from_rows(rows_of("atlas"), stream.question)
+    optimizers = [OPTIMIZER_NAMES[answer.recipe.optimizer] for answer in (adam, stream)]
     one = controls()["uniform", task_of("latch", [])]
     frozen, bias = (f"{good} of {nets}" for good, nets in (one.frozen, one.bias))
     return filled(
         f"**A net that sees one thing once and holds it for 50 steps or less needs {advised('latch').units}"
         " unit. A net that must give the bit of 50 steps ago at every step, and so holds 50 bits all the"
-        f" time, needs {adam.units} units with Adam, and {stream.units} with GGT ({outcome(stream)} nets), in"
+        f" time, needs {adam.units} units with {optimizers[0]}, and {stream.units} with {optimizers[1]}"
+        f" ({outcome(stream)} nets), in"
         f" up to {stream.budget:,} training steps.**"
         f" Lag alone costs next to no width in {tasks - len(dearer)} of {tasks} tasks; the other is"
         f" {' and '.join(b.task.name.replace('_', ' ') for _, b in dearer)}. Information costs width, and how"
@@ -577,26 +580,24 @@ def passed_by_units(point: Point) -> str:
 
 
 def units_in_equal_seconds() -> str:
-    """Tabulate the units of delay lines by Adam, and by GGT in as many seconds, with the counts, and with the
-    median seconds of the nets that trained to their end."""
-    rows = rows_of("optimizers_seconds")
-    marks = fit_all_recipes(rows)
+    """Tabulate the units of delay lines by Adam, and by GGT in as many seconds, with the counts."""
+    own = rows_of("optimizers_seconds")
+    by_adam_alone = {*own["lag"]} - {*own.filter(optimizer="ggt")["lag"]}
+    points = fit_all_recipes(own), fit_all_recipes(rows_of("ggt").filter(pl.col("lag").is_in(by_adam_alone)))
+    marks = sorted(itertools.chain(*points), key=lambda p: (p.lag, p.recipe.name))
     lines = []
-    for lag, by in itertools.groupby(sorted(marks, key=lambda p: (p.lag, p.recipe.name)), lambda p: p.lag):
+    for lag, by in itertools.groupby(marks, lambda p: p.lag):
         adam, ggt = by
-        ratios = ("1", ratio_of_u90(adam, ggt))
-        for p, ratio in zip((adam, ggt), ratios, strict=True):
+        for p, ratio in ((adam, "1"), (ggt, ratio_of_u90(adam, ggt))):
             steps = f"{p.recipe.optimizer}, {p.recipe.budget:,} steps"
-            to_the_end = rows.filter(pl.col("steps") == p.recipe.budget, lag=lag, recipe=p.recipe.name)
-            seconds = f"{to_the_end['run_seconds'].median():.1f}"
-            lines.append((lag, steps, seconds, width(p.fit.u50), width(p.fit.u90), ratio, passed_by_units(p)))
-    near = rows.filter(pl.concat_str("lag", "units", separator=" ").is_in(NEAR_IN_SECONDS))
-    passed = {name: int(own["steady"].sum()) for (name,), own in near.group_by("optimizer")}
+            lines.append((lag, steps, width(p.fit.u50), width(p.fit.u90), ratio, passed_by_units(p)))
+    near = own.filter(pl.concat_str("lag", "units", separator=" ").is_in(NEAR_IN_SECONDS))
+    passed = {name: int(nets["steady"].sum()) for (name,), nets in near.group_by("optimizer")}
     together = (
         f"Of {near.height // 2} nets near the thresholds (5 units at lag 8, 6 at 12, 10 at 20),"
         f" {passed['ggt']} pass by GGT and {passed['adam']} by Adam."
     )
-    heads = ("lag", "by", "seconds", "half", "nine in ten", "of Adam's", "units: nets that pass")
+    heads = ("lag", "by", "half", "nine in ten", "of Adam's", "units: nets that pass")
     return f"{table(heads, lines)}\n\n{filled(together)}"
 
 
@@ -604,11 +605,23 @@ def optimizers_at_50() -> str:
     """Tabulate the units of a delay line of 50 by Adam, Muon and GGT in as many steps, with the counts."""
     place = "delay_line", 50, "curriculum"
     adam = [p for p in all_recipes() if (p.label, p.lag, p.recipe.name) == place]
+    return widths_and_counts([*adam, *fit_all_recipes(rows_of("optimizers_fifty"))])
+
+
+def widths_and_counts(points: Iterable[Point]) -> str:
+    """Tabulate the widths of points by task, lag, optimizer and rate, with the counts."""
     lines = [
-        (f"{p.recipe.optimizer} {p.recipe.lr:g}", width(p.fit.u50), width(p.fit.u90), passed_by_units(p))
-        for p in [*adam, *fit_all_recipes(rows_of("optimizers_fifty"))]
+        (
+            p.label.replace("_", " "),
+            p.lag,
+            f"{p.recipe.optimizer} {p.recipe.lr:g}",
+            width(p.fit.u50),
+            width(p.fit.u90),
+            passed_by_units(p),
+        )
+        for p in points
     ]
-    return table(("by", "half", "nine in ten", "units: nets that pass"), lines)
+    return table(("task", "lag", "by", "half", "nine in ten", "units: nets that pass"), lines)
 
 
 def units_by_ggt() -> str:
@@ -622,8 +635,27 @@ def units_by_ggt() -> str:
 
 
 def optimizers_elsewhere() -> str:
-    """How many nets passed by each optimizer of the tasks that hold."""
-    return passed_by_optimizer(rows_of("optimizers").filter(pl.col("task") != "delay_line"))
+    """Tabulate the widths by each optimizer of the tasks that hold."""
+    points = fit_all_recipes(rows_of("optimizers").filter(pl.col("task") != "delay_line"))
+    return widths_and_counts(
+        sorted(points, key=lambda p: (p.label, p.lag, OPTIMIZERS.index(p.recipe.optimizer), p.recipe.lr))
+    )
+
+
+def rates_by_optimizer() -> str:
+    """Count the nets that passed at each rate of each optimizer, with the best rate in bold."""
+    rows = rows_of("optimizers_rates").with_columns(passed_column())
+    counts = rows.group_by("lag", "units", "optimizer", "lr").agg(pl.col("passed").sum(), pl.len()).sort("lr")
+    places = counts.sort("lag", pl.col("optimizer").cast(pl.Enum(OPTIMIZERS)), maintain_order=True)
+    lines = []
+    for (lag, units, name), own in places.group_by("lag", "units", "optimizer", maintain_order=True):
+        best = own.select((pl.col("passed") / pl.col("len")).max()).item() or None
+        texts = [
+            f"**{rate:g}: {passed} of {nets}**" if passed / nets == best else f"{rate:g}: {passed} of {nets}"
+            for rate, passed, nets in own.select("lr", "passed", "len").rows()
+        ]
+        lines.append((lag, units, name, ", ".join(texts)))
+    return table(("lag", "units", "by", "peak rate: nets that pass"), lines)
 
 
 def rates() -> str:
@@ -1803,6 +1835,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "optimizers at 50": optimizers_at_50,
     "units by ggt": units_by_ggt,
     "optimizers elsewhere": optimizers_elsewhere,
+    "rates by optimizer": rates_by_optimizer,
     "rates": rates,
     "fresh seeds": fresh_seeds,
     "advice between lags": between_lags,
