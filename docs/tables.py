@@ -247,6 +247,7 @@ def up_to_by_net() -> str:
         "LSTM": ("up_to", "lstm"),
         "two layers": ("up_to_layers", "lstm"),
         "GRU": ("up_to_cells", "GRUCell"),
+        "SimpleCell": ("up_to_cells", "SimpleCell"),
     }
     points = [
         {(p.task, p.lag): p for p in frontier(rows_of(study).filter(cell=cell))}
