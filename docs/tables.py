@@ -668,13 +668,17 @@ def rates() -> str:
     for (recipe, until), own in chose.group_by("recipe", "evaluation_until", maintain_order=True):
         parts += [f"By `{recipe}`, {verdicts[until]}:", passed_by_optimizer(own)]
     fresh = passed_by_optimizer(rows.filter(pl.col("seed") >= FRESH_SEEDS))
-    parts += ["By `curriculum`, on seeds that did not choose the rate:", fresh]
+    parts += [
+        "On seeds that did not choose the rate (delay lines by `curriculum`, a copy by `uniform`):",
+        fresh,
+    ]
     return "\n\n".join([*parts, "By `uniform`, all tasks together:", rates_of_narrow_and_wide()])
 
 
 def rates_of_narrow_and_wide() -> str:
     """How many nets passed by `uniform` at each rate, of the narrowest of each task and of all wider ones."""
-    nets = counts("rates", "lag", "what", "units", "lr", recipe="uniform")
+    nets = counts("rates", "seed", "lag", "what", "units", "lr", recipe="uniform")
+    nets = nets.filter(pl.col("seed") < FRESH_SEEDS)
     narrow = pl.col("units") == pl.col("units").min().over("lag", "what")
     nets = nets.with_columns(which=pl.when(narrow).then(pl.lit("narrowest")).otherwise(pl.lit("wider")))
     each = sorted(nets["lr"].unique())
