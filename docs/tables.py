@@ -238,19 +238,19 @@ def up_to() -> str:
     return table(head, lines)
 
 
-def up_to_by_gru() -> str:
-    """Units of a GRU at every lag up to one, beside those of an LSTM."""
-    by_lstm = {(p.task, p.lag): p for p in frontier(rows_of("up_to"))}
-    lines = [
-        (
-            label(p.task).replace("_", " "),
-            p.lag,
-            *(width(each.fit.u90) for each in (by_lstm[p.task, p.lag], p)),
-            ", ".join(f"{u}: {s}/{n}" for u, s, n in zip(p.units, p.solved, p.runs, strict=True)),
-        )
-        for p in frontier(rows_of("up_to_gru"))
+def up_to_by_net() -> str:
+    """Units at every lag up to one: of an LSTM, of each of its two layers, and of other cells."""
+    nets = {"LSTM": ("up_to", "lstm"), "GRU": ("up_to_cells", "GRUCell")}
+    points = [
+        {(p.task, p.lag): p for p in frontier(rows_of(study).filter(cell=cell))}
+        for study, cell in nets.values()
     ]
-    return table(("task", "every lag to", "u90 of an LSTM", "of a GRU", "GRUs that passed, by units"), lines)
+    lines = []
+    for task, lag in (place for place in points[0] if any(place in by for by in points[1:])):
+        each = [by.get((task, lag)) for by in points]
+        widths = ("" if p is None else width(p.fit.u90) if p.trains else "not trained" for p in each)
+        lines.append((label(task).replace("_", " "), lag, *widths))
+    return table(("task", "every lag to", *nets), lines)
 
 
 def advice_up_to() -> str:
@@ -1805,7 +1805,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "steady": steady,
     "up to": up_to_rule,
     "every lag up to": up_to,
-    "every lag by GRU": up_to_by_gru,
+    "every lag by net": up_to_by_net,
     "advice up to": advice_up_to,
     "whole sequences": whole_sequences,
     "learned or inherited": learned,

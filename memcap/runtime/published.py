@@ -9,7 +9,7 @@ ATLAS = "atlas"
 # are nets that are right at every lag up to their own, delay lines trained by Muon and by GGT, and cells of
 # the map trained by recipes of the atlas.
 STUDIES = {
-    ATLAS: (ATLAS, "other_tasks", "up_to", "up_to_gru", "muon", "ggt"),
+    ATLAS: (ATLAS, "other_tasks", "up_to", "up_to_cells", "muon", "ggt"),
     "layers": ("layers",),
     "cell_map": ("cell_map", "cell_map_recipes"),
 }
