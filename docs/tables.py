@@ -310,15 +310,11 @@ class Controls(NamedTuple):
     @property
     def verdict(self) -> str:
         """Say what the nets owe to their start."""
-        passed, nets = self.bias or self.advised
-        if 2 * self.frozen[0] >= self.frozen[1]:
-            words = "inherited"
-        elif 2 * passed >= nets:
-            words = "learned"
-        else:
-            words = "learned, from that start alone"
-        luck = max(self.by_recipe, self.wide)
-        return words + (f", or guessed in {self.draws / luck:,.0f}" if luck else "")
+        inherits, learns = (2 * passed >= nets for passed, nets in (self.frozen, self.bias or self.advised))
+        words = ["inherited"] * inherits + ["learned"] * learns or ["learned, from that start alone"]
+        if luck := max(self.by_recipe, self.wide):
+            words.append(f"guessed in {self.draws / luck:,.0f}")
+        return ", or ".join(words)
 
 
 @cache
