@@ -240,7 +240,11 @@ def up_to() -> str:
 
 def up_to_by_net() -> str:
     """Units at every lag up to one: of an LSTM, of each of its two layers, and of other cells."""
-    nets = {"LSTM": ("up_to", "lstm"), "GRU": ("up_to_cells", "GRUCell")}
+    nets = {
+        "LSTM": ("up_to", "lstm"),
+        "two layers": ("up_to_layers", "lstm"),
+        "GRU": ("up_to_cells", "GRUCell"),
+    }
     points = [
         {(p.task, p.lag): p for p in frontier(rows_of(study).filter(cell=cell))}
         for study, cell in nets.values()

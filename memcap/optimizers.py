@@ -1,13 +1,15 @@
 """Optimizers that see more of a gradient than one element at a time: Muon, SOAP and GGT.
 
 Each rescales the flat gradient (P,) of a net, as optax's `scale_by_adam` does: without a learning rate and
-from a state of zeros; a zero gradient gives a zero update. They are written here because `optax.contrib` has
+from a state of zeros, and zero gradients give zero updates. They are written here because `optax.contrib` has
 only Muon, with constants in its state and no argument for a member's own width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import reduce
+from operator import getitem
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import jax
@@ -26,16 +28,16 @@ if TYPE_CHECKING:
 # Coefficients of the Newton-Schulz iteration: Jordan's five steps, which leave singular values between .7
 # and 1.2, and one that brings them close to 1.
 COEFFICIENTS = (*[(3.4445, -4.7750, 2.0315)] * 5, (1.875, -1.25, 0.375))
-MUON_DECAY, MUON_RMS = 0.95, 0.3  # of the momentum; root mean square of a step, about that of Adam
-MEAN_DECAY, SQUARE_DECAY = 0.95, 0.99  # SOAP and GGT: of the gradient, and of its squares along a basis
-SOAP_DECAY, SOAP_EVERY = 0.99, 10  # of SOAP's factors; steps from one basis to the next
-GGT_DECAY, GGT_EVERY, GGT_WINDOW = 0.995, 50, 400  # of a gradient's weight by age; likewise; gradients
-# Floor of a direction's variance, as a share of the largest. Below it there is only rounding, which a
-# division by its own size would make as large as the gradient: in SOAP the rounding of a product, in GGT that
-# of a matrix of products, whose eigenvalues are squares.
+MUON_DECAY, MUON_RMS = 0.95, 0.3  # decay of the momentum; root mean square of a step, about Adam's
+MEAN_DECAY, SQUARE_DECAY = 0.95, 0.99  # SOAP and GGT: of the mean gradient, and of mean squares along a basis
+SOAP_DECAY, SOAP_EVERY = 0.99, 10  # decay of SOAP's factors; steps between bases
+GGT_DECAY, GGT_EVERY, GGT_WINDOW = 0.995, 50, 400  # decay by age; steps between bases; gradients kept
+# Least variance of a direction, as a share of the largest. Below it there is only rounding, which division by
+# its own size would make as large as the gradient: in SOAP the rounding of a product, in GGT that of a matrix
+# of products, whose eigenvalues are squares.
 SOAP_FLOOR, GGT_FLOOR = 1e-8, 1e-7
 EPSILON = 1e-10
-ADAM = optax.scale_by_adam()
+ADAM: Any = optax.scale_by_adam()
 
 
 class MuonState(NamedTuple):
@@ -46,8 +48,8 @@ class MuonState(NamedTuple):
 
 
 def orthogonal(blocks: Float[Array, "N U U"]) -> Float[Array, "N U U"]:
-    """Return nearly the nearest orthogonal matrix to each block: the Newton-Schulz iteration brings its
-    singular values to about 1, without branches."""
+    """Return about the nearest orthogonal matrix to each block, by the Newton-Schulz iteration, which brings
+    singular values to about 1 without branches."""
     blocks = blocks / (jnp.linalg.norm(blocks, axis=(-2, -1), keepdims=True) + 1e-12)
     for a, b, c in COEFFICIENTS:
         gram = blocks @ blocks.mT
@@ -60,10 +62,10 @@ def scale_by_muon(architecture: Architecture) -> optax.GradientTransformationExt
 
     The momentum of each gate's (U, U) block is replaced by the nearest orthogonal matrix, so that a step
     moves all directions of the hidden state alike. `update` takes the keyword `units`, a padded member's own
-    number of units: the others stay at zero and do not count.
+    number of units: weights of the padding stay at zero and do not count.
 
     Args:
-        architecture: of a cell whose gates have recurrent weights.
+        architecture: a network whose gates have recurrent weights.
 
     References:
         Jordan et al., `Muon: An optimizer for hidden layers in neural networks
@@ -82,7 +84,7 @@ def scale_by_muon(architecture: Architecture) -> optax.GradientTransformationExt
     def update(
         updates: Any, state: Any, params: Any = None, *, units: Any = units, **_: Any
     ) -> tuple[Any, MuonState]:
-        direction, adam_state = _adam(updates, state.adam)
+        direction, adam_state = ADAM.update(updates, state.adam)
         gradient = blocks(updates)
         momentum = _mean(MUON_DECAY, state.momentum, gradient)
         turn = orthogonal(_mean(MUON_DECAY, momentum, gradient))  # one step ahead, as in Nesterov's momentum
@@ -95,8 +97,8 @@ def scale_by_muon(architecture: Architecture) -> optax.GradientTransformationExt
 
 
 class SoapLayer(NamedTuple):
-    """SOAP's state of a layer's weights (R, C): means of the gradient and of its products with itself, over
-    columns and over rows; the eigenvectors of these products, and the mean squares along them."""
+    """SOAP's state of a layer's weights (R, C): means of the gradient G and of its products G G^T and G^T G,
+    the eigenvectors of these means, and the mean squares of the gradient along them."""
 
     mean: Any
     factors: tuple[Any, Any]
@@ -117,10 +119,10 @@ def scale_by_soap(architecture: Architecture) -> optax.GradientTransformation:
 
     A layer's weights are one matrix, with a row for each input, for each hidden number and for the bias, and
     a column for each gate of each unit. Adam runs along the eigenvectors of Shampoo's two factors, which are
-    computed every 10 steps; before the first, along the axes.
+    computed every 10 steps; before step 10, along the axes.
 
     Args:
-        architecture: of a cell whose gates are known.
+        architecture: a network whose gates are known.
 
     References:
         Vyas et al., `SOAP: Improving and Stabilizing Shampoo using Adam <https://arxiv.org/abs/2409.11321>`_,
@@ -154,7 +156,7 @@ def scale_by_soap(architecture: Architecture) -> optax.GradientTransformation:
         return direction, SoapLayer(mean, factors, (left, right), squares)
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, SoapState]:
-        direction, adam_state = _adam(updates, state.adam)
+        direction, adam_state = ADAM.update(updates, state.adam)
         count, layers = state.count + 1, []
         for layer, old in zip(places, state.layers, strict=True):
             along, new = update_layer(old, matrix(updates, layer), count)
@@ -187,12 +189,12 @@ def scale_by_ggt(architecture: Architecture) -> optax.GradientTransformation:
     gradients.
 
     Adam runs along the principal directions of these gradients, which are computed every 50 steps; all other
-    directions share one scale. Before the first it runs along the axes. A gradient's weight falls with its
-    age. The state holds 800 numbers for each weight, or 2 P if there are fewer than 400 weights.
+    directions share one scale. Before step 50 it runs along the axes. A gradient's weight falls with its age.
+    The state holds 800 numbers for each weight, or 2 P if there are fewer than 400 weights.
 
     References:
         Agarwal et al., `Efficient Full-Matrix Adaptive Regularization <https://arxiv.org/abs/1806.02958>`_,
-        2019, with the window and one scale for all directions outside of it
+        2019, which has the window and one scale for all directions outside of it
     """
     del architecture
 
@@ -202,7 +204,7 @@ def scale_by_ggt(architecture: Architecture) -> optax.GradientTransformation:
         return GgtState(jnp.int32(0), ADAM.init(params), mean, window, window, window[:, 0], zero)
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, GgtState]:
-        direction, adam_state = _adam(updates, state.adam)
+        direction, adam_state = ADAM.update(updates, state.adam)
         count, mean = state.count + 1, _mean(MEAN_DECAY, state.mean, updates)
         window = lax.dynamic_update_index_in_dim(state.window, updates, state.count % len(state.window), 0)
         old = state.basis, state.variance
@@ -214,7 +216,7 @@ def scale_by_ggt(architecture: Architecture) -> optax.GradientTransformation:
         free = jnp.maximum(updates.size - (variance > 0).sum(), 1)
         outside = _mean(SQUARE_DECAY, state.outside, (across**2).sum() / free)
         outside = jnp.where(count < GGT_EVERY, 0, outside)
-        share = 1 - SQUARE_DECAY ** jnp.maximum(count - GGT_EVERY + 1, 1)  # of the mean: without its zeros
+        share = 1 - SQUARE_DECAY ** jnp.maximum(count - GGT_EVERY + 1, 1)  # of data in the mean
         deviations = _deviation(jnp.append(variance, outside / share), GGT_FLOOR)
         whole = (mean_along / deviations[:-1]) @ basis + mean_across / deviations[-1]
         direction = jnp.where(count < GGT_EVERY, direction, whole)
@@ -236,8 +238,8 @@ CAN_PAD = frozenset({"muon"})
 def freeze_cell(
     architecture: Architecture, optimizer: optax.GradientTransformationExtraArgs
 ) -> optax.GradientTransformationExtraArgs:
-    """Zero the updates of all weights but the read-out's, which come last, before an optimizer and after it:
-    frozen weights do not decay, and do not count towards the gradient's norm."""
+    """Zero the updates of all weights but the read-out's (the last ones) before an optimizer and after it, so
+    that frozen weights neither decay nor count towards the gradient's norm."""
     first = min(place.start for place in jax.tree.leaves(architecture.places()["readout"]))
     zero = optax.stateless(lambda updates, _: cast(jax.Array, updates).at[:first].set(0.0))
     return optax.chain(zero, optimizer, zero)
@@ -248,16 +250,8 @@ def gate_places(architecture: Architecture) -> list[list[slice]]:
     there are any, bias."""
     gates, weights = cell_class(architecture.model.cell).gates, architecture.places()
     assert gates is not None
-    layers = []
-    for name in cell_names(architecture.model):
-        layer = []
-        for path in gates.paths:
-            place = weights[name]
-            for key in path:
-                place = place[key]
-            layer.append(place)
-        layers.append(layer)
-    return layers
+    names, get = cell_names(architecture.model), cast(Any, getitem)
+    return [[reduce(get, path, weights[name]) for path in gates.paths] for name in names]
 
 
 def renew(due: Bool[Array, ""], function: Callable[..., Any], old: Any, *operands: Any) -> Any:
@@ -288,11 +282,6 @@ def renew(due: Bool[Array, ""], function: Callable[..., Any], old: Any, *operand
     return choose(due, old, operands)
 
 
-def _adam(updates: Any, state: Any) -> tuple[Any, Any]:
-    """Return Adam's direction and next state."""
-    return ADAM.update(updates, state)
-
-
 def _mean(decay: float, old: Any, new: Any) -> Any:
     """Return the next value of a running mean."""
     return decay * old + (1 - decay) * new
@@ -312,8 +301,8 @@ def _eigenvectors(
     squares: Float[Array, "R C"],
     count: Int[Array, ""],
 ) -> tuple[tuple[Float[Array, "R R"], Float[Array, "C C"]], Float[Array, "R C"]]:
-    """Return the eigenvectors of SOAP's factors, and the mean squares along them: at first those that the
-    factors imply, later the previous ones."""
+    """Return the eigenvectors of SOAP's factors, and the mean squares along them: at first those that
+    the factors imply, later the previous ones."""
     (left_values, left), (right_values, right) = (jnp.linalg.eigh(factor) for factor in factors)
     total = jnp.maximum(left_values.sum(), jnp.finfo(left.dtype).tiny)
     by_factors = jnp.outer(jnp.maximum(left_values, 0), jnp.maximum(right_values, 0) / total)

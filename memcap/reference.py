@@ -1,4 +1,4 @@
-"""Train one net and judge it as docs/decides.md says: the engine's method in plain JAX, only slower."""
+"""Train and judge one net by the engine's method (docs/decides.md), in plain JAX: shorter, and slower."""
 
 from dataclasses import dataclass, field
 
@@ -16,7 +16,7 @@ unseen = jax.jit(lambda task, *arguments: task.unseen(*arguments), static_argnum
 
 @jax.jit(static_argnums=1)
 def loss_and_score(weights: jax.Array, member: Member, batch: Batch) -> tuple[jax.Array, jax.Array]:
-    """Return the mean loss of the answers that are due, and as aux their total score and their number."""
+    """Return the mean loss over the answers that are due, and as aux their total score and number."""
     task, network = member.task, member.architecture.build(member.architecture.unflatten(weights))
     _, outputs = network.run(pass_of(task, batch), "plain")  # (O, T, B), or (O, B) at the last step
     if task.loss == "classes":
@@ -46,7 +46,7 @@ def optimizer_of(member: Member) -> optax.GradientTransformationExtraArgs:
 
 @jax.jit(static_argnums=1)
 def train_step(weights: jax.Array, member: Member, state: optax.OptState, step: int) -> tuple:
-    """Take a step; return weights, optimizer state, mean score, and whether loss and weights are finite."""
+    """Take one step; return weights, optimizer state, mean score, and whether loss and weights are finite."""
     key = random_key(*member.seeds, Stream.TRAIN, 0, step)
     batch = member.task.sample(key, member.lag, member.length, member.length, member.recipe.batch)
     (loss, (score, due)), gradient = jax.value_and_grad(loss_and_score, has_aux=True)(weights, member, batch)
@@ -62,14 +62,14 @@ class Net:
     member: Member  # its task, network, recipe, evaluation and seed
     weights: jax.Array  # one vector
     steps: int = 0
-    status: str = "running"  # in the end "solved", "unsolved" or "diverged"
+    status: str = "running"  # at the end "solved", "unsolved" or "diverged"
     verdicts: dict[str, int] = field(default_factory=dict)  # the step of "solved", "steady" and "up_to"
     scores: dict[Stream, float] = field(default_factory=dict)  # the last mean score on each stream
     evaluations: int = 0
     passed_in_a_row: int = 0
 
     def passes(self, stream: Stream, index: int = 0) -> bool:
-        """Evaluate the net; tell whether its mean over lags passes, and no lag misses by more than chance."""
+        """Tell whether the mean over lags passes and no lag misses by more than chance; keep the mean."""
         member, task, size, scores = self.member, self.member.task, self.member.evaluation.block, []
         for number, (lag, length, blocks) in enumerate(member.sizes(stream), index):
             keys = (random_key(*member.seeds, stream, number, block) for block in range(blocks))
@@ -81,11 +81,11 @@ class Net:
         return task.passes(mean, threshold) and all(task.passes(each, at_each_lag) for each in scores)
 
     def decide(self, training_score: float) -> None:
-        """Evaluate the net near the criterion, now and then once solved, and at the end; set its status."""
+        """Evaluate near the criterion, every fifth time once solved, and at the end; then set the status."""
         rule, task, criterion = self.member.evaluation, self.member.task, self.member.facts.threshold
         near = task.passes(training_score, criterion - 0.01 if task.higher_is_better else 1.5 * criterion)
-        now_and_then, at_end = self.steps % (5 * rule.every) == 0, self.steps == self.member.recipe.budget
-        is_due = at_end or (now_and_then if "solved" in self.verdicts else near)
+        fifth, at_end = self.steps % (5 * rule.every) == 0, self.steps == self.member.recipe.budget
+        is_due = at_end or (fifth if "solved" in self.verdicts else near)
         passed = is_due and self.passes(Stream.EVALUATE, self.evaluations)
         self.evaluations += is_due
         self.passed_in_a_row = self.passed_in_a_row + 1 if passed else 0
@@ -94,14 +94,14 @@ class Net:
         solved, stricter = "solved" in self.verdicts, {"steady": Stream.STRETCH, "up_to": Stream.UP_TO}
         if solved and passed and rule.until in stricter and self.passes(stricter[rule.until]):
             self.verdicts[rule.until] = self.steps
-        if rule.until in self.verdicts or (at_end and (solved or not passed)):
-            self.status = "solved" if solved else "unsolved"  # after a pass at the end it is evaluated again
+        if rule.until in self.verdicts or (at_end and (solved or not passed)):  # a lone pass is repeated
+            self.status = "solved" if solved else "unsolved"
 
 
 def train(member: Member) -> Net:
-    """Train a net until its verdict is in; refuse a recipe that also trains at other lags."""
+    """Train a net until its verdict is in, then score longer sequences; refuse to train at other lags."""
     if member.recipe.with_other_lags:
-        raise ValueError(f"recipe={member.recipe.name}: trains at other lags, which only the engine can")
+        raise ValueError(f"recipe={member.recipe.name}: trains at other lags, which only the engine does")
     start = member.architecture.init(member.init, member.seeds)
     net, mean = Net(member, jnp.asarray(member.architecture.flatten(start))), 0.0
     state, budget = optimizer_of(member).init(net.weights), member.recipe.budget
@@ -109,7 +109,7 @@ def train(member: Member) -> Net:
         if net.steps < budget:
             weights, state, score, is_finite = train_step(net.weights, member, state, net.steps)
             if not is_finite:
-                net.status = "diverged"  # with the last finite weights
+                net.status = "diverged"  # it keeps its last finite weights
                 break
             net.weights, net.steps = weights, net.steps + 1
             mean = float(score) if net.steps == 1 else 0.9 * mean + 0.1 * float(score)

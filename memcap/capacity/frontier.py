@@ -1,25 +1,26 @@
-"""The frontier: the units that each task and lag takes, from the rows of trained members.
+"""The frontier: the units that each task needs at each lag, from the rows of trained members.
 
 It says what training reached under a verdict, a budget and a recipe, never what a network could hold.
 
 The verdict, `at`, decides which members pass:
 
 * "trained": those that are solved at the length at which they were trained.
-* "steady": those that also pass at the stretched length. It counts for streams (`Task.stream`: a longer
-  sequence asks the same at every step) and for members trained until steady; for others, "trained" does.
-* "up_to": those that are also right at every shorter lag. It counts for members trained until they are; for
+* "steady": those that also pass at the stretched length. It applies to streams (`Task.stream`: a longer
+  sequence asks the same at every step) and members trained until steady; to others, "trained" does.
+* "up_to": those that are also right at every shorter lag. It applies to members trained until they are; to
   others, "steady" does.
 
 Rows of a user's own sequences with task.criterion=best have no verdict: `memcap.capacity.losses` compares
 their widths.
 
-The frontier takes the point of one recipe at each lag: the one with the smallest u90, then the smallest u50,
-then the most seeds passed. The point names its recipe and says how many competed, because the best of
-several, judged by the seeds that chose it, looks better than it is.
+The frontier takes the point of one recipe at each lag: the one with the smallest u90 (the units at which 90 %
+of the seeds that train at all pass), then the smallest u50, then the most seeds passed. The point names its
+recipe and says how many competed, because the best of several, judged by the seeds that chose it, looks
+better than it is.
 
-At each task and lag, only the recipes with the most seeds compete (each counted at the width where it has
+For each task and lag, only the recipes with the most seeds compete (each counted at the width where it has
 most); otherwise one lucky run of another recipe would set the frontier. Recipes need not have the same
-widths, because a search chooses them for each; a censored threshold says what they leave open.
+widths, because a search chooses them for each; a threshold outside of them is censored.
 """
 
 import math
@@ -37,14 +38,11 @@ from memcap.store.rows import IS_BY_LOSS, VERDICTS, At, without_failed
 from memcap.tasks import Task
 from memcap.thresholds.curve import no_easier
 
-COLUMNS_BY_WIDTH = ["units", "solved", "steady", "up_to", "runs", "seeds", "stretched", "final"]
-
 
 def frontier(
     rows: pl.DataFrame, at: At = "up_to", budget: int | None = None, confidence: float = 0.95
 ) -> list[Point]:
-    """Return one point per task, lag and network, sorted by label and lag. Diverged members count as not
-    solved.
+    """Return one point per task, lag and network, sorted by label and lag. Diverged members are not solved.
 
     Args:
         rows: trained members, as `memcap.store.read` returns them.
@@ -58,22 +56,20 @@ def frontier(
 def fit_all_recipes(
     rows: pl.DataFrame, at: At = "up_to", budget: int | None = None, confidence: float = 0.95
 ) -> list[Point]:
-    """Return one point per recipe, too, among which `frontier` chooses, with its arguments and order."""
+    """Return one point per recipe, for `frontier` to choose from; arguments and order are the same."""
     if at not in VERDICTS:
         raise UserError(f"at={at}: must be one of {', '.join(VERDICTS)}")
     rows = without_failed(rows).filter(~IS_BY_LOSS)
     if budget is not None:
         rows = rows.filter(pl.col("budget") <= budget)
     widths = rows.group_by(*IDENTITY, "units").agg(
-        pl.col("solved").sum(),
-        pl.col("steady").sum(),
-        pl.col("up_to").sum(),
+        pl.col("solved", "steady", "up_to").sum(),
         pl.len().alias("runs"),
         pl.col("seed").n_unique().alias("seeds"),
         pl.col("stretched").filter("solved").median(),
         pl.col("final").median(),
     )
-    by_width = widths.sort("units").group_by(IDENTITY, maintain_order=True).agg(COLUMNS_BY_WIDTH)
+    by_width = widths.sort("units").group_by(IDENTITY, maintain_order=True).agg(pl.all())
     medians = rows.group_by(IDENTITY, maintain_order=True).agg(
         pl.col("steps_to_solve").filter("solved").median(),
         pl.col("steps_to_steady").filter("steady").median(),
@@ -100,29 +96,29 @@ def _winner(points: list[Point]) -> Point:
     seeds = max(p.seeds for p in points)
     rivals = [p for p in points if p.seeds == seeds]
     # One seed that passed shows that a width is enough, whichever recipe trained it.
-    exist = [p.u_exist for p in points if p.u_exist is not None]
-    return replace(min(rivals, key=_rank), recipes=len(rivals), u_exist=min(exist, default=None))
+    widths = [p.u_exist for p in points if p.u_exist is not None]
+    return replace(min(rivals, key=_rank), recipes=len(rivals), u_exist=min(widths, default=None))
 
 
 def _rank(point: Point) -> tuple[float, ...]:
-    """Return a key that sorts by u90, then u50 (those not reached last), then by passed seeds."""
+    """Return a key that sorts by u90, then u50 (those not reached last), then by seeds passed."""
     measured = [math.inf if t.censored == "above" else t.units for t in (point.fit.u90, point.fit.u50)]
     return *measured, -sum(point.solved)
 
 
-def _verdict(at: At, task: Task, until: str) -> tuple[At, tuple[str, str]]:
-    """Return the strictest verdict, at most `at`, that counts for members trained until `until`; and the
-    columns that say which of them passed, and after how many steps."""
+def _verdict(at: At, task: Task, until: str) -> tuple[At, str, str]:
+    """Return the strictest verdict up to `at` that applies to members trained until `until`, and its columns:
+    which members passed, and after how many steps."""
     if at == "up_to" and until == "up_to":
-        return "up_to", ("up_to", "steps_to_up_to")
+        return "up_to", "up_to", "steps_to_up_to"
     if at != "trained" and (task.stream or until == "steady"):
-        return "steady", ("steady", "steps_to_steady")
-    return "trained", ("solved", "steps_to_solve")
+        return "steady", "steady", "steps_to_steady"
+    return "trained", "solved", "steps_to_solve"
 
 
 def _point(row: dict[str, Any], at: At, confidence: float, fits: Memo) -> Point:
     task = task_of(row["task"], row["knobs"])
-    verdict, (count, steps) = _verdict(at, task, row["evaluation_until"])
+    verdict, count, steps = _verdict(at, task, row["evaluation_until"])
     passed, solved = row[count], row["solved"]
     fitted = fits.fit(row["units"], solved, row["runs"], confidence)
     point = Point(
@@ -151,6 +147,6 @@ def _point(row: dict[str, Any], at: At, confidence: float, fits: Memo) -> Point:
     )
     if passed == solved:
         return point
-    # Members that pass a stricter verdict are solved, too, so its thresholds are not below the trained ones.
+    # Members that pass a stricter verdict are solved, too, so its thresholds are at least the trained ones.
     strict = no_easier(fits.fit(row["units"], passed, row["runs"], confidence), fitted)
     return replace(point, fit=strict, u_exist=strict.u_exist)

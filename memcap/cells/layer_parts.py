@@ -3,17 +3,17 @@
     +conv4   queries, keys and values are SiLU of a convolution over the last 4 inputs, in place of a kernel
              over the last 2, and gates see the last input alone; 2 to 16 inputs
     +gate    what is read is multiplied by SiLU of a linear map of the last input
-    +skip    mamba2: what is read has D times the last value added
-    +rate    gated_delta_net: the logarithm of its decay is multiplied by a learned number, as of mamba2
+    +skip    mamba2: D times the last value is added to what is read
+    +rate    gated_delta_net: the logarithm of its decay is multiplied by a learned number, as in mamba2
     +key8    keys and queries have 8 numbers, in place of 16; 1 to 256
     +heads2  two such matrices side by side, each with keys, values, gates and weights of its own; 2 to 16.
-             U is the size of a value of each head, so the state has H K U numbers. After the other parts
+             U is the size of a value of each head, so the state has H K U numbers. Comes after other parts
     +clock16 inputs are joined by sine and cosine of the step number, with periods of 16, 16/2, ... 16/8
-             steps; 2 to 64. After all other parts
+             steps; 2 to 64. Comes last
 
 So `delta_net+conv4`, `gla+conv4+gate`, `delta_product+conv4+gate`, `gated_delta_net+conv4+gate+rate` and
-`mamba2+conv4+gate+skip` are the published layers, but for what the page of cells lists (docs/cell_map.md).
-Parts of mLSTM and sLSTM are in xlstm_parts.py. Held against NumPy recurrences that are written from the code
+`mamba2+conv4+gate+skip` are the published layers, but for the differences that docs/cell_map.md lists.
+Parts of mLSTM and sLSTM are in xlstm_parts.py. Tests compare all with NumPy recurrences written from the code
 of flash-linear-attention, mamba and xlstm (tests/cells/test_layer_parts.py).
 """
 
@@ -40,12 +40,12 @@ if TYPE_CHECKING:
 
 
 KERNELS = ("query", "key", "value")
-LEAST_RATE = 1e-4  # as a rate drawn as 0 would have no logarithm
+LEAST_RATE = 1e-4  # a rate of 0 would have no logarithm
 
 
 class Convolution(MatrixCell):
-    """Makes queries, keys and values from the last `window` inputs: each number is SiLU of a sum over these
-    inputs, of one linear map of the input times a weight for its place.
+    """Makes queries, keys and values by a linear map, a depthwise convolution over the last `window` steps,
+    and SiLU.
 
     The carry is S and the last inputs, (window - 1) F numbers. Published layers carry the linear maps
     instead, (window - 1) (2 K + U) numbers, which follow from the inputs.
@@ -72,7 +72,7 @@ class Convolution(MatrixCell):
         return kernel.reshape(*kernel.shape[:-3], -1, kernel.shape[-1])
 
     def activate(self, projected: Float[Array, "*T B N"]) -> Float[Array, "*T B N"]:
-        """Return its SiLU."""
+        """Return SiLU of a query, key or value."""
         return jax.nn.silu(projected)
 
     def gates_of(self, shifted: Window) -> list[Gate]:
@@ -81,8 +81,8 @@ class Convolution(MatrixCell):
 
 
 class OutputGate(MatrixCell):
-    """Gates what is read by the last input: in Mamba-2 before the division by the root mean square, otherwise
-    after it."""
+    """Multiplies what is read by a gate of the last input: in Mamba-2 before the division by the root mean
+    square, otherwise after it."""
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
@@ -97,7 +97,7 @@ class OutputGate(MatrixCell):
 
 
 class Skip(Mamba2):
-    """S^T q + D v, with D one learned number."""
+    """Reads S^T q + D v, with one learned number D."""
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
@@ -109,7 +109,7 @@ class Skip(Mamba2):
 
 
 class Rate(GatedDeltaNet):
-    """a = exp(-r softplus(w x + c)), with r > 0 one learned number."""
+    """Decays by a = exp(-r softplus(w x + c)), with one learned number r > 0."""
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
@@ -126,14 +126,14 @@ class KeySize(MatrixCell):
 
 
 class Wrapper(Cell):
-    """Base of the parts that hold cells, in place of being one."""
+    """Base of the parts that hold cells instead of being one."""
 
     inner: ClassVar[type[MatrixCell | Heads]]  # the cell inside
 
 
 class Heads(Wrapper):
-    """Several cells with a matrix side by side, which share the last inputs; shows what each reads. As
-    Mamba-2 with as many groups as heads.
+    """Runs several cells with a matrix side by side, which share the last inputs, and shows what each reads,
+    as Mamba-2 does with as many groups as heads.
 
     Attributes:
         hidden_per_unit: the number of heads.
@@ -161,16 +161,16 @@ class Heads(Wrapper):
 
 
 class Clock(Wrapper):
-    """Joins each input by a clock that goes round in N steps: sine and cosine of 2 pi t / N, and of twice,
-    three times, ... N / 2 times this angle.
+    """Joins each input with a clock that goes round in N steps: sine and cosine of 2 pi k t / N for k = 1, 2,
+    ... N / 2.
 
     This is a sinusoidal positional encoding (Vaswani et al. 2017, "Attention is all you need", section 3.5)
-    with the periods of a Fourier series in place of a geometric one: a sum of them can be 1 at one step of N
-    and equal at all others, and a linear map can turn the clock back by any number of steps. So a key can be
-    the address of this step, and a query that of n steps ago.
+    with the periods of a Fourier series in place of a geometric one: a sum of these sinusoids can be 1 at one
+    step of N and equal at all others, and a linear map can turn the clock back by any number of steps. So a
+    key can be the address of this step, and a query that of n steps ago.
 
-    The carry is the cell's, with the last inputs (window - 1) F alone, as their clock follows from the last
-    number, an integer: how many steps there were.
+    The carry is the cell's, with the last inputs (window - 1) F without their clock, which follows from the
+    carry's last number, the number of steps so far.
     """
 
     period: ClassVar[int]
@@ -180,8 +180,8 @@ class Clock(Wrapper):
         self.layer = self.inner(in_features + 2 * (self.period // 2), hidden_features, rngs=rngs)
 
     def _hands(self, step: Int[Array, "*B"]) -> Float[Array, "*B C"]:
-        """Return sines and cosines; zeros before the first step. Whole turns are left out, so that angles
-        lose no digits."""
+        """Return sines and cosines; zeros before the first step. Whole turns are taken off, so that
+        angles lose no digits."""
         part = step[..., None] % self.period * jnp.arange(1, self.period // 2 + 1) % self.period
         angle = 2 * jnp.pi / self.period * part
         return (step >= 0)[..., None] * jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], -1)
@@ -212,8 +212,8 @@ class Part(NamedTuple):
     kind: type[Cell]  # the class that has it
     whole: type[Cell]  # the class of the cells that may have it
     which: str  # these cells, in words
-    method: str | None  # what these cells must have as that class has it; None: nothing
-    fields: dict[str, Any]  # what a suffix sets in the subclass
+    method: str | None  # a method that these cells must not override; None: any may be
+    fields: dict[str, Any]  # class attributes that the suffix sets
 
 
 MOST_KEYS, MOST_HEADS, MOST_CLOCK = 256, 16, 64

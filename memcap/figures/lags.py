@@ -1,4 +1,4 @@
-"""Units against lag, with tasks that hold apart from tasks that shift."""
+"""Units against lag, for tasks that hold and for tasks that shift."""
 
 import math
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from memcap.figures.lines import Line, Panel, by_label, picture, rules, table, t
 from memcap.figures.style import budgets, choice_of_recipe
 from memcap.knobs import UserError
 
-FEWEST_LAGS = 2  # of a line
+FEWEST_LAGS = 2  # that make a line
 SHADES = {False: "Blues", True: "Oranges"}  # of tasks that hold, and of tasks that shift
 EVERY = ", right at every lag up to it"
 WORDS = {False: "Seen once, held until asked for", True: "Something new at every step, the last ones held"}
@@ -40,7 +40,7 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def shifts(point: Point) -> bool:
-    """Return whether the task's content grows with the lag, as something new comes at every step."""
+    """Tell whether the task's content grows with the lag, as something new comes at every step."""
     return point.task.stream
 
 
@@ -67,25 +67,24 @@ def plot(lines: Sequence[Sequence[Point]]) -> Figure:
     """Draw u90 by lag: tasks that hold in blue, tasks that shift in orange, and tasks that need one unit as
     one line."""
     drawn, key = [], []
-    every = all(p.at == "up_to" or shifts(p) for line in lines for p in line)  # then names need not say it
+    every = all(p.at == "up_to" or shifts(p) for line in lines for p in line)  # then no name says so
     for kind in (True, False):
         own = [line for line in lines if shifts(line[0]) == kind]
         if own:
             drawn += _shaded(own, SHADES[kind], every)
             times = sorted(each for each in map(growth, own) if not math.isnan(each))
-            longer = (
-                f": {times[0]:.2g} to {times[-1]:.2g} times the units at the longest lag" if times else ""
-            )
             words = WORDS[kind] + EVERY * (every and not kind)
-            key.append((words + longer, to_hex(colormaps[SHADES[kind]](0.8))))
+            if times:
+                words += f": {times[0]:.2g} to {times[-1]:.2g} times the units at the longest lag"
+            key.append((words, to_hex(colormaps[SHADES[kind]](0.8))))
     points = [p for line in lines for p in line]
     panel = Panel("units (90 % of seeds)", drawn)
     return picture([[panel]], "Units that training needs, by lag", caption(points), key)
 
 
 def _shaded(lines: Sequence[Sequence[Point]], shades: str, every: bool) -> list[Line]:
-    """Return lines of one colour, darker if they end with more units; tasks that need one unit at every lag
-    become one line, the widest at each. `every`: whether names need not say which lags count."""
+    """Return lines in shades of one colour, darkest for the most units at the longest lag; tasks that need
+    one unit at every lag become one line, the widest at each lag. `every`: no name says which lags count."""
     names = {line[0].label: line[0].subject if every else line[0].label for line in lines}
     ones = [line for line in lines if all(map(_needs_one, line))]
     others = sorted((line for line in lines if line not in ones), key=lambda line: -line[-1].fit.u90.units)

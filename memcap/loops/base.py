@@ -90,22 +90,22 @@ class Loop:
     name: str = ""  # value of `engine.loop` and of the column `loop`; `module:object` outside the package
     what: str = "the cell"  # the cell that it runs, in words, for the warning that the loop cannot run here
     chosen_on: Collection[str] = ()  # platforms on which `engine.loop=auto` may choose it
-    rank: int = 0  # of the loops that `auto` may choose and that serve a request, it takes the highest
+    rank: int = 0  # `auto` takes the loop of the highest rank that it may choose and that serves
     # whether `engine.loop=reproducible` may choose it: its results have equal bits on machines with the same
     # jaxlib and the same kind of processor
     reproducible: bool = False
     fallback: str = "while"  # name of the loop that serves the requests that this one refuses
     fuses_readout: bool = False  # whether `run` applies the read-out's kernel; else `Loop.__call__` does
-    # cost of each weight of padding per training step; None: on a CPU, members of several widths do not share
-    # a program of this loop
+    # cost of each weight of padding per training step; None: on a CPU, members of several widths never
+    # share a program of this loop
     seconds_per_padded_weight: float | None = None
 
     def refuses(self, request: Request) -> str | None:
-        """Return why the loop cannot serve a request, as a clause; None: it can."""
+        """Return why the loop cannot serve a request, as a clause; None if it can."""
         return None
 
     def missing(self) -> str | None:
-        """Return why the loop cannot run in this process, such as a missing compiler; None: it can."""
+        """Return why the loop cannot run in this process, such as a missing compiler; None if it can."""
         return None
 
     def side_by_side(self, platform: str) -> bool:
@@ -131,7 +131,7 @@ class Loop:
             over: the pass; with a read-out only if the loop `fuses_readout`.
 
         Returns:
-            The carry after `over.length` steps, and the hidden states (T, H, B), zero after these steps, or
+            The carry after `over.length` steps, and the hidden states (T, H, B), zero after those steps, or
             the last one (H, B). With a read-out: its kernel's outputs instead, (T, O, B) or (O, B).
         """
         raise NotImplementedError
@@ -148,7 +148,7 @@ class Loop:
         return carry, outputs + readout.bias[:, None]
 
     def score(self, cell: Cell, carry: Carry, over: Pass, answers: Answers) -> Sums:
-        """Run a cell over a pass and score it, with an exact gradient; a loop may do both at once."""
+        """Run a cell over a pass and score it, with an exact gradient. A loop may do both at once."""
         _, outputs = self(cell, carry, over)
         return loss_and_score_sums(outputs_first(outputs), answers)
 
@@ -174,7 +174,7 @@ def run_feature_major(
     over: Pass,
     fuses: bool,
 ) -> CarryAndOutputs:
-    """Run a gated cell as `Loop.run` does, by a function that takes and returns arrays (U, B).
+    """Run a gated cell as `Loop.run` does, with a function on arrays (U, B).
 
     Args:
         over_time: (weights, carry of (U, B) arrays, pass) -> (carry, outputs). Outputs may be None if they

@@ -10,7 +10,7 @@ ATLAS = "atlas"
 # the map trained by recipes of the atlas.
 STUDIES = {
     ATLAS: (ATLAS, "other_tasks", "up_to", "up_to_cells", "muon", "ggt"),
-    "layers": ("layers",),
+    "layers": ("layers", "up_to_layers"),
     "cell_map": ("cell_map", "cell_map_recipes"),
 }
 NAMES = tuple(STUDIES)

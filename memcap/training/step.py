@@ -1,8 +1,8 @@
-"""The training and the evaluation of one member, as pure functions of its state and its operands.
+"""Pure functions of a member's state and operands, which train and evaluate it.
 
-Members with equal `TrainSpec` differ only in their operands. These functions also draw the data, by keys that
-depend on the member's seed, lag and units, never on its neighbours. operands.py prepares the operands on the
-host; program.py adds lanes, devices and compilation.
+Members with equal `TrainSpec` differ only in their operands. The functions also draw the data, from keys that
+depend on the member's seed, lag and units alone. operands.py prepares the operands on the host; program.py
+adds lanes, devices and compilation.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class TrainOperands(NamedTuple):
-    """Operands of a member's training, all that differs within a program; scalars without a remark."""
+    """A member's operands of training: all that differs within a program. Scalars unless noted."""
 
     key: Any  # (2,) uint32, seeds the training data
     lag: Any
@@ -49,7 +49,7 @@ class TrainOperands(NamedTuple):
 
 
 class EvalOperands(NamedTuple):
-    """Operands of one member's evaluation. Those without a remark are scalars."""
+    """A member's operands of an evaluation. Scalars unless noted."""
 
     key: Any  # (2,) uint32; `Trainer.evaluate_part` reads from it which part of the sequences to use
     lag: Any
@@ -59,9 +59,9 @@ class EvalOperands(NamedTuple):
 
 
 class TrainState(NamedTuple):
-    """State of one member in training."""
+    """The state of a member in training."""
 
-    params: Any  # a flat (P,) vector, as is each moment of Adam, so that few, large operations are compiled
+    params: Any  # a flat (P,) vector, as is each moment of Adam, so that XLA compiles few, large operations
     opt_state: Any
     step: Any  # scalar, as are the next two
     active: Any  # turns false once the loss or a weight is not finite
@@ -71,7 +71,7 @@ class TrainState(NamedTuple):
 
 @dataclass(frozen=True)
 class TrainSpec:
-    """The static part of a program but for its buffer sizes: members with equal specs can share one."""
+    """The static settings of a program but its buffer sizes: members with equal specs can share a program."""
 
     task: Task  # the task with its knobs; its lag is an operand
     architecture: Architecture  # structure of the network
@@ -84,7 +84,7 @@ class TrainSpec:
     optimizer: str = "adam"  # one of `OPTIMIZERS` or `NET_OPTIMIZERS`
     decay: float = 0.0  # weight decay of matrices per step, before the learning rate
     floor: float = 0.0  # the rate at the end of a cosine, as a share of its peak
-    uniform: bool = False  # whether a lag is drawn for each batch, from those up to the curriculum's
+    uniform: bool = False  # whether each batch draws its lag, up to the curriculum's
     clip_by: str = "norm"  # one of `CLIPPINGS`
     freeze: bool = False  # whether only the read-out is trained
 
@@ -124,7 +124,7 @@ class TrainSpec:
 
 
 # Elementwise optimizers by `recipe.optimizer`, without the learning rate, which is an operand. Each starts
-# from zeros and maps zero gradients to zero updates, so units that only pad a member never move.
+# from zeros and maps zero gradients to zero updates, so the weights of padding never move.
 OPTIMIZERS: Mapping[str, Callable[[], optax.GradientTransformation]] = {
     "adam": optax.scale_by_adam,
     "sgd": partial(optax.trace, MOMENTUM),
@@ -146,9 +146,9 @@ def right_sequences(outputs: Float[Array, "O *T B"], batch: Batch) -> Bool[Array
 
 
 def learning_rate(operands: TrainOperands, step: Any, floor: float = 0.0, xp: Any = jnp) -> Any:
-    """Return the learning rate after `step` steps: linear warmup, then constant, or a cosine that ends at the
-    budget, at a share `floor` of the peak. Operands and step may be those of N members, (N,); `xp` is
-    jax.numpy, or NumPy outside a program."""
+    """Return the learning rate after `step` steps: linear warmup, then constant, or a cosine that falls to
+    `floor` times the peak at the end of the budget. Operands and step may be those of N members, (N,); `xp`
+    is jax.numpy, or NumPy outside a program."""
     warm = xp.minimum(1.0, (step + 1) / xp.maximum(operands.warmup, 1))
     cosine = 0.5 * (1 + xp.cos(xp.pi * step / operands.budget))
     if floor:
@@ -161,11 +161,11 @@ class Trainer:
     """The pure functions that train and evaluate one member."""
 
     spec: TrainSpec  # the spec that the members share
-    max_length: int  # steps T in the buffer of training sequences, at least the longest length
+    max_length: int  # steps T of the buffer for training sequences, at least the longest length
     max_eval_length: int  # the same for evaluations, of which the stretched one is the longest
     loop: str = "while"  # name of the loop over time (memcap/loops/)
-    # whether members run under `vmap`. Then a chunk has a fixed number of training steps, and a mask keeps
-    # members that have ended as they are
+    # whether members run under `vmap`. Then a chunk has a fixed number of training steps, and a mask
+    # leaves members that have ended unchanged
     side_by_side: bool = False
 
     @property
@@ -188,8 +188,8 @@ class Trainer:
         return Answers(batch.targets, batch.mask, self.spec.task.loss)
 
     def lag_and_length(self, state: TrainState, operands: TrainOperands) -> tuple[Any, Any]:
-        """Return the lag and the length of the next batch: the member's, or those of its curriculum; with
-        uniform lags, one up to the curriculum's is drawn."""
+        """Return the lag and the length of the next batch: the member's own, or those of its
+        curriculum; with uniform lags, a lag drawn up to the curriculum's."""
         if not self.spec.curriculum:
             return operands.lag, operands.length
         lag = state.curriculum.lag
@@ -200,7 +200,7 @@ class Trainer:
         return lag, operands.curriculum.lengths[lag]
 
     def learning_rate(self, step: Any, at: Any, operands: TrainOperands, xp: Any = jnp) -> Any:
-        """Return the learning rate at a step, if the member's curriculum is in the state `at`."""
+        """Return the learning rate at a step, given the state `at` of the member's curriculum."""
         lr = learning_rate(operands, step, self.spec.floor, xp)
         if self.spec.curriculum:
             lr = lr * curriculum.lr_scale(at, operands.curriculum, step, operands.budget, xp)
@@ -226,7 +226,8 @@ class Trainer:
         finite = jnp.isfinite(loss) & jnp.isfinite(params).all()
 
         # A diverged member keeps its last finite weights and stops. If it runs alone, nothing reads the
-        # optimizer's matrices after that, so they are not selected: that would take longer than using them.
+        # optimizer's matrices afterwards, so they skip the selection, which would take longer than the
+        # update.
         applied = finite & state.active & on
         params, opt_state = jax.tree.map(
             lambda new, old: new if on is True and new.ndim > 1 else jnp.where(applied, new, old),
@@ -255,7 +256,7 @@ class Trainer:
     def train_chunk(
         self, state: TrainState, operands: TrainOperands
     ) -> tuple[TrainState, Float[Array, " every"]]:
-        """Take up to `evaluation.every` training steps; return the state, and losses with 0 for others."""
+        """Take up to `evaluation.every` training steps; return the state, and losses, 0 if not taken."""
         every = self.spec.evaluation.every
         steps_left = jnp.minimum(every, operands.budget - state.step)
 
@@ -266,13 +267,13 @@ class Trainer:
 
         if self.side_by_side:
 
-            def masked(k: jax.Array, loop: tuple[TrainState, jax.Array]) -> tuple[TrainState, jax.Array]:
+            def masked_step(k: jax.Array, loop: tuple[TrainState, jax.Array]) -> tuple[TrainState, jax.Array]:
                 state, losses = loop
                 on = (k < steps_left) & state.active
                 state, loss = self.train_step(state, operands, draw(state), on)
                 return state, losses.at[k].set(jnp.where(on, loss, 0))
 
-            return lax.fori_loop(0, every, masked, (state, jnp.zeros(every)))
+            return lax.fori_loop(0, every, masked_step, (state, jnp.zeros(every)))
 
         def goes_on(loop: Any) -> jax.Array:
             k, state, _ = loop
@@ -300,8 +301,8 @@ class Trainer:
         return score / due
 
     def evaluate_sequences(self, params: Float[Array, " P"], operands: EvalOperands) -> Float[Array, 2]:
-        """Return the score on the sequences of `evaluate`, and the share of these without a wrong answer,
-        NaN for a task with values."""
+        """Return the score on the sequences of `evaluate`, and the share of them without a wrong answer,
+        NaN if the task has no classes."""
         key, task = jax.random.wrap_key_data(operands.key), self.spec.task
 
         def block(k: jax.Array, sums: Float[Array, 3]) -> Float[Array, 3]:
@@ -314,7 +315,7 @@ class Trainer:
         return jnp.stack([score / due, whole / (operands.blocks * self.spec.evaluation.block)])
 
     def evaluate_part(self, params: Float[Array, " P"], operands: EvalOperands) -> Float[Array, 2]:
-        """Return score and loss on all validation sequences if `operands.key[0]` is 0; if 1, held-out."""
+        """Return score and loss on all validation sequences (`operands.key[0]` 0) or held-out (1)."""
         side, task = operands.key[0].astype(jnp.int32), self.spec.task
 
         def block(k: jax.Array, sums: Float[Array, 3]) -> Float[Array, 3]:
