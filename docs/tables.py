@@ -594,11 +594,23 @@ def optimizers_at_50() -> str:
     """Tabulate the units of a delay line of 50 by Adam, Muon and GGT in as many steps, with the counts."""
     place = "delay_line", 50, "curriculum"
     adam = [p for p in all_recipes() if (p.label, p.lag, p.recipe.name) == place]
+    return widths_and_counts([*adam, *fit_all_recipes(rows_of("optimizers_fifty"))])
+
+
+def widths_and_counts(points: Iterable[Point]) -> str:
+    """Tabulate the widths of points by task, lag, optimizer and rate, with the counts."""
     lines = [
-        (f"{p.recipe.optimizer} {p.recipe.lr:g}", width(p.fit.u50), width(p.fit.u90), passed_by_units(p))
-        for p in [*adam, *fit_all_recipes(rows_of("optimizers_fifty"))]
+        (
+            p.label.replace("_", " "),
+            p.lag,
+            f"{p.recipe.optimizer} {p.recipe.lr:g}",
+            width(p.fit.u50),
+            width(p.fit.u90),
+            passed_by_units(p),
+        )
+        for p in points
     ]
-    return table(("by", "half", "nine in ten", "units: nets that pass"), lines)
+    return table(("task", "lag", "by", "half", "nine in ten", "units: nets that pass"), lines)
 
 
 def units_by_ggt() -> str:
@@ -612,8 +624,27 @@ def units_by_ggt() -> str:
 
 
 def optimizers_elsewhere() -> str:
-    """How many nets passed by each optimizer of the tasks that hold."""
-    return passed_by_optimizer(rows_of("optimizers").filter(pl.col("task") != "delay_line"))
+    """Tabulate the widths by each optimizer of the tasks that hold."""
+    points = fit_all_recipes(rows_of("optimizers").filter(pl.col("task") != "delay_line"))
+    return widths_and_counts(
+        sorted(points, key=lambda p: (p.label, p.lag, OPTIMIZERS.index(p.recipe.optimizer), p.recipe.lr))
+    )
+
+
+def rates_by_optimizer() -> str:
+    """Count the nets that passed at each rate of each optimizer, with the best rate in bold."""
+    rows = rows_of("optimizers_rates").with_columns(passed_column())
+    counts = rows.group_by("lag", "units", "optimizer", "lr").agg(pl.col("passed").sum(), pl.len()).sort("lr")
+    places = counts.sort("lag", pl.col("optimizer").cast(pl.Enum(OPTIMIZERS)), maintain_order=True)
+    lines = []
+    for (lag, units, name), own in places.group_by("lag", "units", "optimizer", maintain_order=True):
+        best = own.select((pl.col("passed") / pl.col("len")).max()).item() or None
+        texts = [
+            f"**{rate:g}: {passed} of {nets}**" if passed / nets == best else f"{rate:g}: {passed} of {nets}"
+            for rate, passed, nets in own.select("lr", "passed", "len").rows()
+        ]
+        lines.append((lag, units, name, ", ".join(texts)))
+    return table(("lag", "units", "by", "peak rate: nets that pass"), lines)
 
 
 def rates() -> str:
@@ -625,12 +656,26 @@ def rates() -> str:
     for (recipe, until), own in chose.group_by("recipe", "evaluation_until", maintain_order=True):
         parts += [f"By `{recipe}`, {verdicts[until]}:", passed_by_optimizer(own)]
     fresh = passed_by_optimizer(rows.filter(pl.col("seed") >= FRESH_SEEDS))
-    return "\n\n".join([*parts, "By `curriculum`, on seeds that did not choose the rate:", fresh])
+    parts += ["By `curriculum`, on seeds that did not choose the rate:", fresh]
+    return "\n\n".join([*parts, "By `uniform`, all tasks together:", rates_of_narrow_and_wide()])
+
+
+def rates_of_narrow_and_wide() -> str:
+    """How many nets passed by `uniform` at each rate, of the narrowest of each task and of all wider ones."""
+    nets = counts("rates", "lag", "what", "units", "lr", recipe="uniform")
+    narrow = pl.col("units") == pl.col("units").min().over("lag", "what")
+    nets = nets.with_columns(which=pl.when(narrow).then(pl.lit("narrowest")).otherwise(pl.lit("wider")))
+    each = sorted(nets["lr"].unique())
+    lines = [
+        (lag, which, *(passed(own.filter(lr=rate)) for rate in each))
+        for (lag, which), own in nets.sort("lag", "which").group_by("lag", "which", maintain_order=True)
+    ]
+    return table(("lag", "of each task", *(f"{rate:g}" for rate in each)), lines)
 
 
 def by_optimizer(rows: pl.DataFrame, cell: Callable[[pl.DataFrame], str]) -> str:
     """A line for each task, lag and width, and a column for each optimizer with its rate."""
-    rows = rows.with_columns(passed_column()).sort("task", "lag", "units")
+    rows = rows.with_columns(passed_column()).sort("task", "knobs", "lag", "units")
     names = rows.select("optimizer", "lr", "lr_width").unique().rows()
     names.sort(key=lambda name: (OPTIMIZERS.index(name[0]), *name[1:]))
     lines = []
@@ -1473,7 +1518,8 @@ def counting_languages() -> str:
 
 def parity_by_lags() -> str:
     """Parity, one lag or all."""
-    rates = {recipe: counts("rates", "lr", what="parity", units=16, recipe=recipe) for recipe in PARITY}
+    nets = {"what": "parity", "lag": 50, "units": 16}
+    rates = {recipe: counts("rates", "lr", recipe=recipe, **nets) for recipe in PARITY}
     alone, every = (passed(found) for found in rates.values())
     fresh = counts("up_to_fresh_seeds", "units", what="parity", lag=50)
     return filled(
@@ -1774,6 +1820,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "optimizers at 50": optimizers_at_50,
     "units by ggt": units_by_ggt,
     "optimizers elsewhere": optimizers_elsewhere,
+    "rates by optimizer": rates_by_optimizer,
     "rates": rates,
     "fresh seeds": fresh_seeds,
     "advice between lags": between_lags,
