@@ -67,6 +67,7 @@ QUESTIONS = {  # what must be known after 50 steps: task, knobs
 }
 COPIES = tuple(("copy", f"items={items}") for items in (2, 4, 8, 16))
 OPTIMIZERS = ("adam", "muon", "soap", "ggt")  # in the order of columns
+OPTIMIZER_NAMES = {"adam": "Adam", "muon": "Muon", "soap": "SOAP", "ggt": "GGT"}
 ADAM = ("adam 0.02", "adam 0.02, 24,000 steps")  # by the rate of its recipe
 BESIDE_ADAM = ("adam 0.05", "muon 0.05", "ggt 0.03")
 SEQUENCES_OF_MARKS = 10_000  # of docs/known_widths.py
@@ -152,12 +153,14 @@ def short_answer() -> str:
     """The answer in two sentences."""
     stream, (dearer, tasks) = advised("delay_line"), dearer_by_lag()
     adam = from_rows(rows_of("atlas"), stream.question)
+    optimizers = [OPTIMIZER_NAMES[answer.recipe.optimizer] for answer in (adam, stream)]
     one = controls()["uniform", task_of("latch", []), 50, 1]
     frozen, bias = (f"{good} of {nets}" for good, nets in (one.frozen, one.bias))
     return filled(
         f"**A net that sees one thing once and holds it for 50 steps or less needs {advised('latch').units}"
         " unit. A net that must give the bit of 50 steps ago at every step, and so holds 50 bits all the"
-        f" time, needs {adam.units} units with Adam, and {stream.units} with GGT ({outcome(stream)} nets), in"
+        f" time, needs {adam.units} units with {optimizers[0]}, and {stream.units} with {optimizers[1]}"
+        f" ({outcome(stream)} nets), in"
         f" up to {stream.budget:,} training steps.**"
         f" Lag alone costs next to no width in {tasks - len(dearer)} of {tasks} tasks; the other is"
         f" {' and '.join(b.task.name.replace('_', ' ') for _, b in dearer)}. Information costs width, and how"
@@ -244,6 +247,7 @@ def up_to_by_net() -> str:
         "LSTM": ("up_to", "lstm"),
         "two layers": ("up_to_layers", "lstm"),
         "GRU": ("up_to_cells", "GRUCell"),
+        "SimpleCell": ("up_to_cells", "SimpleCell"),
     }
     points = [
         {(p.task, p.lag): p for p in frontier(rows_of(study).filter(cell=cell))}
@@ -567,26 +571,24 @@ def passed_by_units(point: Point) -> str:
 
 
 def units_in_equal_seconds() -> str:
-    """Tabulate the units of delay lines by Adam, and by GGT in as many seconds, with the counts, and with the
-    median seconds of the nets that trained to their end."""
-    rows = rows_of("optimizers_seconds")
-    marks = fit_all_recipes(rows)
+    """Tabulate the units of delay lines by Adam, and by GGT in as many seconds, with the counts."""
+    own = rows_of("optimizers_seconds")
+    by_adam_alone = {*own["lag"]} - {*own.filter(optimizer="ggt")["lag"]}
+    points = fit_all_recipes(own), fit_all_recipes(rows_of("ggt").filter(pl.col("lag").is_in(by_adam_alone)))
+    marks = sorted(itertools.chain(*points), key=lambda p: (p.lag, p.recipe.name))
     lines = []
-    for lag, by in itertools.groupby(sorted(marks, key=lambda p: (p.lag, p.recipe.name)), lambda p: p.lag):
+    for lag, by in itertools.groupby(marks, lambda p: p.lag):
         adam, ggt = by
-        ratios = ("1", ratio_of_u90(adam, ggt))
-        for p, ratio in zip((adam, ggt), ratios, strict=True):
+        for p, ratio in ((adam, "1"), (ggt, ratio_of_u90(adam, ggt))):
             steps = f"{p.recipe.optimizer}, {p.recipe.budget:,} steps"
-            to_the_end = rows.filter(pl.col("steps") == p.recipe.budget, lag=lag, recipe=p.recipe.name)
-            seconds = f"{to_the_end['run_seconds'].median():.1f}"
-            lines.append((lag, steps, seconds, width(p.fit.u50), width(p.fit.u90), ratio, passed_by_units(p)))
-    near = rows.filter(pl.concat_str("lag", "units", separator=" ").is_in(NEAR_IN_SECONDS))
-    passed = {name: int(own["steady"].sum()) for (name,), own in near.group_by("optimizer")}
+            lines.append((lag, steps, width(p.fit.u50), width(p.fit.u90), ratio, passed_by_units(p)))
+    near = own.filter(pl.concat_str("lag", "units", separator=" ").is_in(NEAR_IN_SECONDS))
+    passed = {name: int(nets["steady"].sum()) for (name,), nets in near.group_by("optimizer")}
     together = (
         f"Of {near.height // 2} nets near the thresholds (5 units at lag 8, 6 at 12, 10 at 20),"
         f" {passed['ggt']} pass by GGT and {passed['adam']} by Adam."
     )
-    heads = ("lag", "by", "seconds", "half", "nine in ten", "of Adam's", "units: nets that pass")
+    heads = ("lag", "by", "half", "nine in ten", "of Adam's", "units: nets that pass")
     return f"{table(heads, lines)}\n\n{filled(together)}"
 
 
@@ -656,13 +658,17 @@ def rates() -> str:
     for (recipe, until), own in chose.group_by("recipe", "evaluation_until", maintain_order=True):
         parts += [f"By `{recipe}`, {verdicts[until]}:", passed_by_optimizer(own)]
     fresh = passed_by_optimizer(rows.filter(pl.col("seed") >= FRESH_SEEDS))
-    parts += ["By `curriculum`, on seeds that did not choose the rate:", fresh]
+    parts += [
+        "On seeds that did not choose the rate (delay lines by `curriculum`, a copy by `uniform`):",
+        fresh,
+    ]
     return "\n\n".join([*parts, "By `uniform`, all tasks together:", rates_of_narrow_and_wide()])
 
 
 def rates_of_narrow_and_wide() -> str:
     """How many nets passed by `uniform` at each rate, of the narrowest of each task and of all wider ones."""
-    nets = counts("rates", "lag", "what", "units", "lr", recipe="uniform")
+    nets = counts("rates", "seed", "lag", "what", "units", "lr", recipe="uniform")
+    nets = nets.filter(pl.col("seed") < FRESH_SEEDS)
     narrow = pl.col("units") == pl.col("units").min().over("lag", "what")
     nets = nets.with_columns(which=pl.when(narrow).then(pl.lit("narrowest")).otherwise(pl.lit("wider")))
     each = sorted(nets["lr"].unique())

@@ -13,13 +13,13 @@ from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point, ends
 from memcap.figures import Drawn
 from memcap.figures.lines import Line, Panel, by_label, picture, rules, table, threshold_line
-from memcap.figures.style import budgets, choice_of_recipe
+from memcap.figures.style import budgets, choice_of_recipe, seeds
 from memcap.knobs import UserError
 
 FEWEST_LAGS = 2  # that make a line
 SHADES = {False: "Blues", True: "Oranges"}  # of tasks that hold, and of tasks that shift
 EVERY = ", right at every lag up to it"
-WORDS = {False: "Seen once, held until asked for", True: "Something new at every step, the last ones held"}
+WORDS = {False: "Seen once, held until asked for", True: "Something new at every step, the latest held"}
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
@@ -36,7 +36,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
             "no task at two lags: nothing to draw; train one at several, as in: memcap train"
             " sweeps=first_study"
         )
-    return Drawn(plot(lines), table(_columns(p) for line in lines for p in line))
+    drawn = rows.filter(pl.col("task").is_in({line[0].task.name for line in lines}))
+    return Drawn(plot(lines, seeds(drawn)), table(_columns(p) for line in lines for p in line))
 
 
 def shifts(point: Point) -> bool:
@@ -63,9 +64,9 @@ def _columns(point: Point) -> dict[str, Any]:
     }
 
 
-def plot(lines: Sequence[Sequence[Point]]) -> Figure:
+def plot(lines: Sequence[Sequence[Point]], seed_words: str) -> Figure:
     """Draw u90 by lag: tasks that hold in blue, tasks that shift in orange, and tasks that need one unit as
-    one line."""
+    one line. `seed_words` names the seeds."""
     drawn, key = [], []
     every = all(p.at == "up_to" or shifts(p) for line in lines for p in line)  # then no name says so
     for kind in (True, False):
@@ -79,7 +80,7 @@ def plot(lines: Sequence[Sequence[Point]]) -> Figure:
             key.append((words, to_hex(colormaps[SHADES[kind]](0.8))))
     points = [p for line in lines for p in line]
     panel = Panel("units (90 % of seeds)", drawn)
-    return picture([[panel]], "Units that training needs, by lag", caption(points), key)
+    return picture([[panel]], "Units that training needs, by lag", caption(points, seed_words), key)
 
 
 def _shaded(lines: Sequence[Sequence[Point]], shades: str, every: bool) -> list[Line]:
@@ -111,10 +112,10 @@ def _times(line: Sequence[Point]) -> str:
     return "" if math.isnan(times) else f", x {times:.2g}"
 
 
-def caption(points: Sequence[Point]) -> list[str]:
-    """Say what is drawn, and at which budgets."""
+def caption(points: Sequence[Point], seed_words: str) -> list[str]:
+    """Say what is drawn, on which seeds, and at which budgets."""
     about = (
         "Each mark shows the width at which 90 % of the seeds that train at all pass, with its 95 % interval."
-        ' "x" stands before the units at the longest lag, divided by those at the shortest.'
+        ' "x 3" means 3 times as many units at the longest lag as at the shortest.'
     )
-    return [about, f"{budgets(points)}{choice_of_recipe(points)}", *rules(points)]
+    return [about, f"{seed_words} {budgets(points)}{choice_of_recipe(points)}", *rules(points)]

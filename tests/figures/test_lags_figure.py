@@ -78,3 +78,8 @@ def test_one_lag_is_one_line_of_an_error():
 def test_one_unit_that_was_not_enough_is_not_what_a_task_needs():
     failed = table(*(group("latch", lag, {1: (0, 8)}) for lag in (4, 8)))
     assert [text.get_text() for text in draw(failed).figure.axes[0].texts] == ["latch"]
+
+
+def test_the_caption_names_the_seeds_of_what_is_drawn_alone(rows):
+    later = rows.with_columns(seed=pl.when(task="pattern").then(pl.col("seed") + 100).otherwise("seed"))
+    assert "Seeds 0 to 7." in " ".join(text.get_text() for text in draw(later).figure.texts)
