@@ -1,8 +1,8 @@
 """Draws nets and trains none of them, to see how many pass by luck: results/learned/guesses.csv.
 
-python docs/guesses.py              10,000 draws for each net that sweeps/learned.yaml has with a frozen cell
-python docs/guesses.py latch copy   only of these tasks; the lines of others stay
-python docs/guesses.py --draws 100  fewer draws; prints, writes nothing
+python docs/guesses.py              10,000 draws for each net that sweeps/learned.yaml has with a frozen cell,
+                                    and that the table has not yet
+python docs/guesses.py --draws 100  fewer draws of all of them; prints, writes nothing
 
 A draw is a start of the recipe, cell and read-out: that with which the member of seed 0, 1, 2, ... begins. Or
 it is wide: each weight is uniform from -100 to 100, as long time lags have been guessed (Hochreiter &
@@ -17,19 +17,21 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 import polars as pl
 
 from memcap.config import Member, Stream
-from memcap.knobs import field_values
+from memcap.knobs import field_values, typed
 from memcap.launch.app import compose_jobs
+from memcap.tasks import Task, task_class
 from memcap.training.operands import eval_operands
 from memcap.training.program import lengths
 from memcap.training.step import Trainer, TrainSpec
 
-STUDY = Path(__file__).parents[1] / "results" / "learned"
+TABLE = Path(__file__).parents[1] / "results" / "learned" / "guesses.csv"
 DRAWN = 10_000
 CHUNK, FEW = 200, 4  # draws at once, at a first look and for a verdict
 WIDE = 100.0  # the largest weight of a wide draw
@@ -41,7 +43,7 @@ def members() -> list[Member]:
     """The first member of each condition that the study has with a frozen cell."""
     ((job,),) = compose_jobs(["sweeps=learned"])
     frozen = [member for member in job.members if member.recipe.freeze == "cell"]
-    return list({(m.recipe.name, m.task): m for m in reversed(frozen)}.values())[::-1]
+    return list({(m.recipe.name, m.task, m.lag, m.model): m for m in reversed(frozen)}.values())[::-1]
 
 
 def scores_of(member: Member, size: int) -> Scores:
@@ -121,30 +123,31 @@ def guess(member: Member, draws: int) -> dict[str, list[int]]:
     return found
 
 
+def place(line: dict[str, Any]) -> tuple[str, Task, int, int]:
+    """Tell lines of the table apart by recipe, task, lag and units."""
+    task = typed(task_class(line["task"]), json.loads(line["knobs"]), "task")
+    return line["recipe"], task, line["lag"], line["units"]
+
+
 def main() -> None:
     """Draw, count, and write the table if all draws were made."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("tasks", nargs="*", metavar="TASK")
     parser.add_argument("--draws", type=int)
     arguments = parser.parse_args()
     lines, draws = [], arguments.draws or DRAWN
-    if arguments.tasks:
-        before = pl.read_csv(STUDY / "guesses.csv")
-        lines = before.filter(~pl.col("task").is_in(arguments.tasks)).to_dicts()
+    known = {} if arguments.draws else {place(line): line for line in pl.read_csv(TABLE).to_dicts()}
     for member in members():
-        if arguments.tasks and member.task.name not in arguments.tasks:
-            continue
-        found = guess(member, draws)
         line = {"recipe": member.recipe.name, "task": member.task.name}
         line |= {"knobs": json.dumps(field_values(member.task), sort_keys=True)}
         line |= {"lag": member.lag, "units": member.model.units}
-        line |= {"draws": draws} | {way: len(good) for way, good in found.items()}
-        lines.append(line)
-        print(*line.values(), flush=True)
+        if place(line) not in known:
+            line |= {"draws": draws} | {way: len(good) for way, good in guess(member, draws).items()}
+            print(*line.values(), flush=True)
+        lines.append(known.get(place(line), line))
     if arguments.draws is None:
-        pl.DataFrame(lines).write_csv(STUDY / "guesses.csv")
+        pl.DataFrame(lines).write_csv(TABLE)
 
 
 if __name__ == "__main__":

@@ -154,7 +154,7 @@ def short_answer() -> str:
     stream, (dearer, tasks) = advised("delay_line"), dearer_by_lag()
     adam = from_rows(rows_of("atlas"), stream.question)
     optimizers = [OPTIMIZER_NAMES[answer.recipe.optimizer] for answer in (adam, stream)]
-    one = controls()["uniform", task_of("latch", [])]
+    one = controls()["uniform", task_of("latch", []), 50, 1]
     frozen, bias = (f"{good} of {nets}" for good, nets in (one.frozen, one.bias))
     return filled(
         f"**A net that sees one thing once and holds it for 50 steps or less needs {advised('latch').units}"
@@ -305,13 +305,12 @@ def whole_sequences() -> str:
 
 
 class Controls(NamedTuple):
-    """How many nets of a condition passed, of how many: as advised, with a frozen cell, from forget bias 1;
-    and how many of how many draws, of the recipe's start and wide ones."""
+    """How many nets of a condition passed, of how many: as advised, with a frozen cell, from forget bias 1
+    where this is not the start of the recipe; and how many of how many draws, of the recipe and wide."""
 
-    units: int
     advised: tuple[int, int]
     frozen: tuple[int, int]
-    bias: tuple[int, int]
+    bias: tuple[int, int] | None
     by_recipe: int
     wide: int
     draws: int
@@ -319,24 +318,23 @@ class Controls(NamedTuple):
     @property
     def verdict(self) -> str:
         """Say what the nets owe to their start."""
-        if 2 * self.frozen[0] >= self.frozen[1]:
-            words = "inherited"
-        elif 2 * self.bias[0] >= self.bias[1]:
-            words = "learned"
-        else:
-            words = "learned, from that start alone"
-        luck = max(self.by_recipe, self.wide)
-        return words + (f", or guessed in {self.draws / luck:,.0f}" if luck else "")
+        inherits, learns = (2 * passed >= nets for passed, nets in (self.frozen, self.bias or self.advised))
+        words = ["inherited"] * inherits + ["learned"] * learns or ["learned, from that start alone"]
+        if luck := max(self.by_recipe, self.wide):
+            words.append(f"guessed in {self.draws / luck:,.0f}")
+        return ", or ".join(words)
 
 
 @cache
-def controls() -> dict[tuple[str, Task], Controls]:
-    """All conditions of results/learned, by recipe and task."""
+def controls() -> dict[tuple[str, Task, int, int], Controls]:
+    """All conditions of results/learned, by recipe, task, lag and units."""
     counts, found = counts_by_control(), {}
     for row in pl.read_csv(ROOT / "results" / "learned" / "guesses.csv").iter_rows(named=True):
-        place = row["recipe"], typed(task_class(row["task"]), json.loads(row["knobs"]), "task")
-        each = (counts[*place, control] for control in ("advised", "frozen", "bias"))
-        found[place] = Controls(row["units"], *each, *(row[name] for name in ("by_recipe", "wide", "draws")))
+        task = typed(task_class(row["task"]), json.loads(row["knobs"]), "task")
+        place = row["recipe"], task, row["lag"], row["units"]
+        advised, frozen = counts[*place, "advised"], counts[*place, "frozen"]
+        bias = None if row["recipe"] == "forget_bias" else counts[*place, "bias"]
+        found[place] = Controls(advised, frozen, bias, row["by_recipe"], row["wide"], row["draws"])
     return found
 
 
@@ -344,26 +342,17 @@ def learned() -> str:
     """Tabulate what the advised nets owe to their start: how many pass with a cell that stays as it starts,
     from a start that knows no lag, and by luck."""
     lines = []
-    for (recipe, task), found in controls().items():
-        counts = (f"{passed}/{nets}" for passed, nets in (found.advised, found.frozen, found.bias))
+    for (recipe, task, lag, units), found in controls().items():
+        counts = (f"{each[0]}/{each[1]}" if each else "-" for each in found[:3])
         drawn = (f"{luck:,} of {found.draws:,}" for luck in (found.by_recipe, found.wide))
-        lines.append((label(task).replace("_", " "), found.units, recipe, *counts, *drawn, found.verdict))
-    head = (
-        "task",
-        "units",
-        "recipe",
-        "as advised",
-        "cell frozen",
-        "from forget bias 1",
-        "drawn",
-        "drawn wide",
-    )
-    return table((*head, "so it is"), lines)
+        lines.append((label(task).replace("_", " "), lag, units, recipe, *counts, *drawn, found.verdict))
+    head = ("task", "lag", "units", "recipe", "as advised", "cell frozen", "from forget bias 1")
+    return table((*head, "drawn", "drawn wide", "so it is"), lines)
 
 
 def learned_in_short() -> str:
     """Say what the one unit of a latch owes to its start."""
-    found = controls()["uniform", task_of("latch", [])]
+    found = controls()["uniform", task_of("latch", []), 50, 1]
     passed = [f"{good} of {nets}" for good, nets in (found.advised, found.bias, found.frozen)]
     return filled(
         f"With the advised recipe {passed[0]} nets of one unit latch a bit up to lag 50. From forget bias 1,"
@@ -384,18 +373,19 @@ def fading_kernel() -> str:
     return table((*head, "3 units", "4 units"), lines)
 
 
-def counts_by_control() -> dict[tuple[str, Task, str], tuple[int, int]]:
-    """How many nets passed, and how many there were, by recipe, task and control."""
-    learned, usual = rows_of("learned"), rows_of("up_to_fresh_seeds").filter(lag=50)
-    rows = pl.concat([learned, usual.join(learned, on=["task", "knobs", "units"], how="semi")])
-    start = pl.when(init="forget_bias").then(pl.lit("bias")).otherwise(pl.lit("advised"))
-    control = pl.when(freeze="cell").then(pl.lit("frozen")).otherwise(start)
-    rows = rows.with_columns(passed_column(), control=control)
-    counts = rows.group_by("recipe", "task", "knobs", "control").agg(pl.col("passed").sum(), pl.len())
-    return {
-        (recipe, typed(task_class(task), json.loads(knobs), "task"), control): (passed, nets)
-        for recipe, task, knobs, control, passed, nets in counts.iter_rows()
-    }
+def counts_by_control() -> dict[tuple[str, Task, int, int, str], tuple[int, int]]:
+    """How many nets passed, and how many there were, by recipe, task, lag, units and control."""
+    rows = pl.concat([rows_of(each) for each in ("learned", "up_to_fresh_seeds", "advice_fresh_seeds")])
+    another = (pl.col("init") == "forget_bias") & (pl.col("recipe") != "forget_bias")
+    control = pl.when(freeze="cell").then(pl.lit("frozen")).when(another).then(pl.lit("bias"))
+    rows = rows.with_columns(passed_column(), control=control.otherwise(pl.lit("advised")))
+    groups = rows.group_by("recipe", "task", "knobs", "lag", "units", "control")
+    found: dict[tuple[str, Task, int, int, str], tuple[int, int]] = {}
+    for recipe, name, knobs, *place, passed, nets in groups.agg(pl.col("passed").sum(), pl.len()).iter_rows():
+        task = typed(task_class(name), json.loads(knobs), "task")  # older rows lack knobs that came since
+        before = found.get((recipe, task, *place), (0, 0))
+        found[recipe, task, *place] = before[0] + passed, before[1] + nets
+    return found
 
 
 def outcome(result: Answer) -> str:
