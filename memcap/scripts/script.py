@@ -25,8 +25,8 @@ from memcap.training.curriculum import AFTER_A_RISE, DECAY, PER_THRESHOLD
 
 TEMPLATES = {path.stem: path for path in sorted(Path(__file__).parent.glob("*.template"))}
 FRAMEWORKS = tuple(TEMPLATES)
-# By `recipe.optimizer`, in Keras, PyTorch and optax. Keras adds RMSprop's epsilon under the root. Muon and
-# GGT are in the templates: the frameworks' own Muon would take the matrices of all gates for one.
+# By `recipe.optimizer`, in Keras, PyTorch and optax. Keras adds RMSprop's epsilon under the root. Muon,
+# SOAP and GGT are in the templates: the frameworks' own Muon would take the matrices of all gates for one.
 OPTIMIZERS = {
     "adam": ("Adam(epsilon=1e-8, ", "Adam(trained)", "scale_by_adam()"),
     "sgd": (f"SGD(momentum={MOMENTUM}, ", f"SGD(trained, momentum={MOMENTUM})", f"trace({MOMENTUM})"),
@@ -36,6 +36,7 @@ OPTIMIZERS = {
         f"scale_by_rms({RMS_DECAY}, {EPSILON}, eps_in_sqrt=False)",
     ),
 }
+IN_TEMPLATES = ("muon", "soap", "ggt")
 # By `recipe.clip_by`, likewise.
 CLIPPINGS = {
     "norm": ("global_clipnorm", "clip_grad_norm_", "clip_by_global_norm"),
@@ -178,9 +179,9 @@ def script(member: Member, framework: str, heading: str = "") -> str:
     in_keras, in_torch, in_flax = OPTIMIZERS.get(recipe.optimizer, OPTIMIZERS["adam"])
     keras_clip, torch_clip, flax_clip = CLIPPINGS[recipe.clip_by]
     cut = window is not None and window < member.length
-    marks = {name: recipe.optimizer == name for name in ("muon", "ggt")}
-    ggt = marks["ggt"]
-    return Template(_template(framework, windows=cut, **marks)).substitute(
+    marks = {name: recipe.optimizer == name for name in IN_TEMPLATES}
+    whole = recipe.optimizer.upper() if recipe.optimizer in ("soap", "ggt") else None
+    return Template(_template(framework, windows=cut, whole=whole is not None, **marks)).substitute(
         **_layer_names(member),
         size=plural(model.units, "unit") + (f" in each of {model.layers} layers" if model.layers > 1 else ""),
         label=task.name + (f" ({', '.join(knobs)})" if knobs else ""),
@@ -197,18 +198,18 @@ def script(member: Member, framework: str, heading: str = "") -> str:
         keras_loss="MeanSquaredError" if values else "SparseCategoricalCrossentropy",
         keras_logits="" if values else "from_logits=True, ",
         keras_metric="MeanSquaredError" if values else "SparseCategoricalAccuracy",
-        keras_optimizer="GGT()" if ggt else f"keras.optimizers.{in_keras}{keras_clip}=CLIP)",
+        keras_optimizer=f"{whole}()" if whole else f"keras.optimizers.{in_keras}{keras_clip}=CLIP)",
         keras_clip=keras_clip,
         keras_clipped="keras.ops.clip(flat, -CLIP, CLIP)"
         if recipe.clip_by == "element"
         else "flat * CLIP / keras.ops.maximum(keras.ops.norm(flat), CLIP)",
         torch_loss="mse_loss" if values else "cross_entropy",
-        torch_optimizer="GGT(trained)" if ggt else f"torch.optim.{in_torch}",
+        torch_optimizer=f"{whole}(trained)" if whole else f"torch.optim.{in_torch}",
         torch_clip=torch_clip,
         flax_loss="optax.squared_error(outputs, targets).mean(-1)"
         if values
         else "optax.softmax_cross_entropy_with_integer_labels(outputs, targets)",
-        flax_direction="scale_by_ggt()" if ggt else f"optax.{in_flax}",
+        flax_direction=f"scale_by_{recipe.optimizer}()" if whole else f"optax.{in_flax}",
         flax_clip=flax_clip,
     )
 
@@ -235,7 +236,7 @@ def _check(member: Member, framework: str) -> None:
     check_network(model, framework)
     if model.initial_carry != "fixed":
         raise UserError(f"model.initial_carry={model.initial_carry}: a script starts from zeros")
-    if recipe.optimizer not in (*OPTIMIZERS, "muon", "ggt"):
+    if recipe.optimizer not in (*OPTIMIZERS, *IN_TEMPLATES):
         raise UserError(
             f"recipe.optimizer={recipe.optimizer}: no script trains by it; {_by_memcap(framework)}"
         )
@@ -303,23 +304,7 @@ def _constants(member: Member) -> str:
         f"ENTERING = [FEATURES{', UNITS' * (member.model.layers - 1)}]  # numbers that enter each layer",
         f"BATCH, BUDGET, RATE, CLIP = {recipe.batch}, {recipe.budget}, {_peak(member):.6g}, {recipe.clip:g}",
     ]
-    if recipe.optimizer == "muon":
-        from memcap.optimizers import COEFFICIENTS, MUON_DECAY, MUON_RMS  # which needs JAX
-
-        lines += [
-            f"MOMENTUM, STEP_RMS = {MUON_DECAY}, {MUON_RMS}  # of Muon; its step's root mean square",
-            "NEWTON_SCHULZ = [  # brings singular values to 1",
-            *(f"{INDENT}{each}," for each in COEFFICIENTS),
-            "]",
-        ]
-    if recipe.optimizer == "ggt":
-        from memcap.optimizers import GGT_DECAY, GGT_EVERY, GGT_FLOOR, GGT_WINDOW, MEAN_DECAY, SQUARE_DECAY
-
-        lines += [
-            f"GRADIENTS, TURN = {GGT_WINDOW}, {GGT_EVERY}  # of GGT: in a window; steps from basis to basis",
-            f"MEAN_DECAY, SQUARE_DECAY, DECAY = {MEAN_DECAY}, {SQUARE_DECAY}, {GGT_DECAY}",
-            f"FLOOR = {GGT_FLOOR}  # least variance, as a share of the largest",
-        ]
+    lines += _optimizer_constants(recipe.optimizer)
     if recipe.curriculum is not None:
         start = max(task.smallest_lag, math.ceil(recipe.curriculum * member.lag))
         lines.append(f"START, ADVANCE, DEADLINE = {start}, {recipe.advance}, {recipe.deadline}")
@@ -337,6 +322,36 @@ def _constants(member: Member) -> str:
     if rule.until == "steady":
         lines.append(f"LONGER_LAG, LONGER_LENGTH = {longer[0]}, {longer[1]}  # steady: there, too")
     return "\n".join(lines)
+
+
+def _optimizer_constants(optimizer: str) -> list[str]:
+    """Write the constants of an optimizer that is in the templates."""
+    if optimizer == "muon":
+        from memcap.optimizers import COEFFICIENTS, MUON_DECAY, MUON_RMS  # which needs JAX
+
+        return [
+            f"MOMENTUM, STEP_RMS = {MUON_DECAY}, {MUON_RMS}  # of Muon; its step's root mean square",
+            "NEWTON_SCHULZ = [  # brings singular values to 1",
+            *(f"{INDENT}{each}," for each in COEFFICIENTS),
+            "]",
+        ]
+    if optimizer == "soap":
+        from memcap.optimizers import MEAN_DECAY, SOAP_DECAY, SOAP_EVERY, SOAP_FLOOR, SQUARE_DECAY
+
+        return [
+            f"TURN = {SOAP_EVERY}  # of SOAP: steps from basis to basis",
+            f"MEAN_DECAY, SQUARE_DECAY, DECAY = {MEAN_DECAY}, {SQUARE_DECAY}, {SOAP_DECAY}",
+            f"FLOOR = {SOAP_FLOOR}  # least variance, as a share of the largest",
+        ]
+    if optimizer == "ggt":
+        from memcap.optimizers import GGT_DECAY, GGT_EVERY, GGT_FLOOR, GGT_WINDOW, MEAN_DECAY, SQUARE_DECAY
+
+        return [
+            f"GRADIENTS, TURN = {GGT_WINDOW}, {GGT_EVERY}  # of GGT: in a window; steps from basis to basis",
+            f"MEAN_DECAY, SQUARE_DECAY, DECAY = {MEAN_DECAY}, {SQUARE_DECAY}, {GGT_DECAY}",
+            f"FLOOR = {GGT_FLOOR}  # least variance, as a share of the largest",
+        ]
+    return []
 
 
 def _peak(member: Member) -> float:
