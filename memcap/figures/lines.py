@@ -11,7 +11,6 @@ import numpy as np
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from scipy.optimize import isotonic_regression
 
 from memcap.capacity.points import Point, fall_words
 from memcap.figures.style import (
@@ -190,6 +189,9 @@ def _apart(heights: Sequence[float], sizes: Sequence[float]) -> np.ndarray:
     """Move descending heights apart, as little as possible, so that texts of these sizes do not overlap, and
     none reaches below 0."""
     gaps = [(above + below) / 2 for above, below in pairwise(sizes)]
-    offsets = np.cumsum([0, *gaps])
-    apart = isotonic_regression(np.array(heights) + offsets, increasing=False).x - offsets
+    offsets, apart = np.cumsum([0, *gaps]), np.array(heights)
+    if np.any(-np.diff(apart) < gaps):
+        from scipy.optimize import isotonic_regression
+
+        apart = isotonic_regression(apart + offsets, increasing=False).x - offsets
     return np.maximum(apart, offsets[-1] - offsets + np.array(sizes[-1:]) / 2)
