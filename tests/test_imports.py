@@ -36,6 +36,8 @@ LATE = {  # who may import where it is needed, and what
     "memcap.scripts.script": {"memcap.optimizers"},
     "memcap.capacity.losses": {"scipy.special"},
     "memcap.capacity.cell_map": {"scipy.stats"},
+    # a third of a second of the end of every job, whose names mostly stand apart
+    "memcap.figures.lines": {"scipy.optimize"},
     "memcap.runtime.jax_setup": {"jax"},  # flags must be set before JAX starts
     "memcap.training.workers": {"memcap.training.train_loop"},  # JAX, after the first heartbeat
     # seconds that nobody waits for whose tracking is off
