@@ -24,9 +24,10 @@ import numpy as np
 import polars as pl
 
 from memcap.config import Member, Stream
-from memcap.knobs import field_values, typed
+from memcap.knobs import field_values
 from memcap.launch.app import compose_jobs
-from memcap.tasks import Task, task_class
+from memcap.store.columns import task_of
+from memcap.tasks import Task
 from memcap.training.operands import eval_operands
 from memcap.training.program import lengths
 from memcap.training.step import Trainer, TrainSpec
@@ -125,7 +126,7 @@ def guess(member: Member, draws: int) -> dict[str, list[int]]:
 
 def place(line: dict[str, Any]) -> tuple[str, Task, int, int]:
     """Tell lines of the table apart by recipe, task, lag and units."""
-    task = typed(task_class(line["task"]), json.loads(line["knobs"]), "task")
+    task = task_of(line["task"], line["knobs"])
     return line["recipe"], task, line["lag"], line["units"]
 
 
@@ -137,15 +138,15 @@ def main() -> None:
     parser.add_argument("--draws", type=int)
     arguments = parser.parse_args()
     lines, draws = [], arguments.draws or DRAWN
-    known = {} if arguments.draws else {place(line): line for line in pl.read_csv(TABLE).to_dicts()}
+    lines_before = {} if arguments.draws else {place(line): line for line in pl.read_csv(TABLE).to_dicts()}
     for member in members():
         line = {"recipe": member.recipe.name, "task": member.task.name}
         line |= {"knobs": json.dumps(field_values(member.task), sort_keys=True)}
         line |= {"lag": member.lag, "units": member.model.units}
-        if place(line) not in known:
+        if place(line) not in lines_before:
             line |= {"draws": draws} | {way: len(good) for way, good in guess(member, draws).items()}
             print(*line.values(), flush=True)
-        lines.append(known.get(place(line), line))
+        lines.append(lines_before.get(place(line), line))
     if arguments.draws is None:
         pl.DataFrame(lines).write_csv(TABLE)
 

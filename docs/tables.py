@@ -41,14 +41,14 @@ from memcap.capacity.sources import from_rows
 from memcap.cells.matrix import MatrixCell
 from memcap.config import Evaluation, task_of
 from memcap.figures import gap
-from memcap.knobs import typed
 from memcap.models.model import Model
 from memcap.papers import resample
 from memcap.report.answer_words import wilson
 from memcap.runtime.published import ATLAS, rows_files
 from memcap.store import curves
+from memcap.store.columns import task_of as task_of_row
 from memcap.store.rows import COLUMNS, passed_column
-from memcap.tasks import Task, task_class
+from memcap.tasks import Task
 from memcap.terminal.printing import number
 from memcap.thresholds.curve import Threshold
 from memcap.training import early_stopping
@@ -66,8 +66,8 @@ QUESTIONS = {  # what must be known after 50 steps: task, knobs
     "at every step, the bit of 50 steps ago": ("delay_line",),
 }
 COPIES = tuple(("copy", f"items={items}") for items in (2, 4, 8, 16))
-OPTIMIZERS = ("adam", "muon", "soap", "ggt")  # in the order of columns
 OPTIMIZER_NAMES = {"adam": "Adam", "muon": "Muon", "soap": "SOAP", "ggt": "GGT"}
+OPTIMIZERS = tuple(OPTIMIZER_NAMES)  # in the order of columns
 ADAM = ("adam 0.02", "adam 0.02, 24,000 steps")  # by the rate of its recipe
 BESIDE_ADAM = ("adam 0.05", "muon 0.05", "ggt 0.03")
 SEQUENCES_OF_MARKS = 10_000  # of docs/known_widths.py
@@ -271,7 +271,7 @@ def advice_up_to() -> str:
     cells = rows.filter(~slower).group_by(place).agg(*count).sort(place)
     by_optimizer, by_task = dict[str, list[str]](), dict[str, dict[int, str]]()
     for task, knobs, optimizer, lag, units, passed, seeds in cells.iter_rows():
-        kind = typed(task_class(task), json.loads(knobs), "task")
+        kind = task_of_row(task, knobs)
         if kind.stream:
             words = f"{passed} of {seeds} at lag {lag} with {units} units"
             by_optimizer.setdefault(optimizer, []).append(words)
@@ -294,7 +294,7 @@ def whole_sequences() -> str:
     head, lines = [], []
     for task, knobs, units in sorted(set(rows.select("task", "knobs", "units").iter_rows())):
         own = rows.filter(task=task, knobs=knobs, units=units)
-        kind, lag = typed(task_class(task), json.loads(knobs), "task"), own["lag"][0]
+        kind, lag = task_of_row(task, knobs), own["lag"][0]
         lags = own["lengths"][0].split()
         shares = zip(*map(json.loads, own["whole_at_lengths"]), strict=True)
         head = ["task", "units", "nets", "at least", *(f"lag {each}: median (least)" for each in lags)]
@@ -328,37 +328,37 @@ class Controls(NamedTuple):
 @cache
 def controls() -> dict[tuple[str, Task, int, int], Controls]:
     """All conditions of results/learned, by recipe, task, lag and units."""
-    counts, found = counts_by_control(), {}
+    counts, conditions = counts_by_control(), {}
     for row in pl.read_csv(ROOT / "results" / "learned" / "guesses.csv").iter_rows(named=True):
-        task = typed(task_class(row["task"]), json.loads(row["knobs"]), "task")
+        task = task_of_row(row["task"], row["knobs"])
         place = row["recipe"], task, row["lag"], row["units"]
         advised, frozen = counts[*place, "advised"], counts[*place, "frozen"]
         bias = None if row["recipe"] == "forget_bias" else counts[*place, "bias"]
-        found[place] = Controls(advised, frozen, bias, row["by_recipe"], row["wide"], row["draws"])
-    return found
+        conditions[place] = Controls(advised, frozen, bias, row["by_recipe"], row["wide"], row["draws"])
+    return conditions
 
 
 def learned() -> str:
     """Tabulate what the advised nets owe to their start: how many pass with a cell that stays as it starts,
     from a start that knows no lag, and by luck."""
     lines = []
-    for (recipe, task, lag, units), found in controls().items():
-        counts = (f"{each[0]}/{each[1]}" if each else "-" for each in found[:3])
-        drawn = (f"{luck:,} of {found.draws:,}" for luck in (found.by_recipe, found.wide))
-        lines.append((label(task).replace("_", " "), lag, units, recipe, *counts, *drawn, found.verdict))
+    for (recipe, task, lag, units), nets in controls().items():
+        counts = (f"{each[0]}/{each[1]}" if each else "-" for each in nets[:3])
+        draws = (f"{luck:,} of {nets.draws:,}" for luck in (nets.by_recipe, nets.wide))
+        lines.append((label(task).replace("_", " "), lag, units, recipe, *counts, *draws, nets.verdict))
     head = ("task", "lag", "units", "recipe", "as advised", "cell frozen", "from forget bias 1")
     return table((*head, "drawn", "drawn wide", "so it is"), lines)
 
 
 def learned_in_short() -> str:
     """Say what the one unit of a latch owes to its start."""
-    found = controls()["uniform", task_of("latch", []), 50, 1]
-    passed = [f"{good} of {nets}" for good, nets in (found.advised, found.bias, found.frozen)]
+    latch = controls()["uniform", task_of("latch", []), 50, 1]
+    passed = [f"{good} of {nets}" for good, nets in (latch.advised, latch.bias, latch.frozen)]
     return filled(
         f"With the advised recipe {passed[0]} nets of one unit latch a bit up to lag 50. From forget bias 1,"
         f" which knows no lag and forgets within a few steps, {passed[1]} do. If only the read-out trains and"
-        f" the cell stays as it starts, {passed[2]} do. Of {found.draws:,} untrained nets {found.by_recipe}"
-        f" pass as the recipe draws them, and {found.wide} with weights from -100 to 100."
+        f" the cell stays as it starts, {passed[2]} do. Of {latch.draws:,} untrained nets {latch.by_recipe}"
+        f" pass as the recipe draws them, and {latch.wide} with weights from -100 to 100."
     )
 
 
@@ -376,16 +376,16 @@ def fading_kernel() -> str:
 def counts_by_control() -> dict[tuple[str, Task, int, int, str], tuple[int, int]]:
     """How many nets passed, and how many there were, by recipe, task, lag, units and control."""
     rows = pl.concat([rows_of(each) for each in ("learned", "up_to_fresh_seeds", "advice_fresh_seeds")])
-    another = (pl.col("init") == "forget_bias") & (pl.col("recipe") != "forget_bias")
-    control = pl.when(freeze="cell").then(pl.lit("frozen")).when(another).then(pl.lit("bias"))
+    at_bias_one = (pl.col("init") == "forget_bias") & (pl.col("recipe") != "forget_bias")
+    control = pl.when(freeze="cell").then(pl.lit("frozen")).when(at_bias_one).then(pl.lit("bias"))
     rows = rows.with_columns(passed_column(), control=control.otherwise(pl.lit("advised")))
     groups = rows.group_by("recipe", "task", "knobs", "lag", "units", "control")
-    found: dict[tuple[str, Task, int, int, str], tuple[int, int]] = {}
+    totals: dict[tuple[str, Task, int, int, str], tuple[int, int]] = {}
     for recipe, name, knobs, *place, passed, nets in groups.agg(pl.col("passed").sum(), pl.len()).iter_rows():
-        task = typed(task_class(name), json.loads(knobs), "task")  # older rows lack knobs that came since
-        before = found.get((recipe, task, *place), (0, 0))
-        found[recipe, task, *place] = before[0] + passed, before[1] + nets
-    return found
+        task = task_of_row(name, knobs)  # older rows lack knobs that came since
+        sums = totals.get((recipe, task, *place), (0, 0))
+        totals[recipe, task, *place] = sums[0] + passed, sums[1] + nets
+    return totals
 
 
 def outcome(result: Answer) -> str:
@@ -466,7 +466,7 @@ def loops() -> str:
     members = ours.join(native, "key", validate="1:1", suffix="_native")
     lines = []
     for (task, knobs, lag), own in members.group_by("task", "knobs", "lag", maintain_order=True):
-        what = label(typed(task_class(task), json.loads(knobs), "task")).replace("_", " ")
+        what = label(task_of_row(task, knobs)).replace("_", " ")
         lines.append((what, lag, " and ".join(map(str, sorted(own["units"].unique()))), *counts_of(own)))
     lines.append(("all", "", "", *counts_of(members)))
     head = (
@@ -686,7 +686,7 @@ def by_optimizer(rows: pl.DataFrame, cell: Callable[[pl.DataFrame], str]) -> str
     names.sort(key=lambda name: (OPTIMIZERS.index(name[0]), *name[1:]))
     lines = []
     for (task, knobs, lag, units), own in rows.group_by("task", "knobs", "lag", "units", maintain_order=True):
-        what = label(typed(task_class(task), json.loads(knobs), "task")).replace("_", " ")
+        what = label(task_of_row(task, knobs)).replace("_", " ")
         each = (own.filter(optimizer=name, lr=rate, lr_width=power) for name, rate, power in names)
         lines.append((what, lag, units, *("" if nets.is_empty() else cell(nets) for nets in each)))
     heads = (f"{name} {rate:g}" + (f" (8 / units)^{power:g}" if power else "") for name, rate, power in names)
@@ -779,7 +779,7 @@ def between_lags() -> str:
     rows = rows_of("advice_fresh_seeds").with_columns(passed_column())
     cells = rows.group_by("task", "knobs", "lag", "units", "recipe", maintain_order=True)
     lines = [
-        (label(typed(task_class(task), json.loads(knobs), "task")), lag, units, recipe, f"{passed}/{seeds}")
+        (label(task_of_row(task, knobs)), lag, units, recipe, f"{passed}/{seeds}")
         for task, knobs, lag, units, recipe, passed, seeds in cells.agg(
             pl.col("passed").sum(), pl.len()
         ).iter_rows()
@@ -795,16 +795,16 @@ def every_lag() -> str:
         thresholds = {0.5: each.fit.u50, 0.9: each.fit.u90}
         if any(threshold.censored != "no" for threshold in thresholds.values()):
             continue
-        told = {share: answer(Question(each.task, each.lag, share=share), atlas) for share in thresholds}
+        answers = {share: answer(Question(each.task, each.lag, share=share), atlas) for share in thresholds}
         for share, threshold in thresholds.items():
-            inside[share] += told[share].low <= threshold.units <= told[share].high
-        there = rows.filter(lag=each.lag, units=told[0.9].units)["steady"]
+            inside[share] += answers[share].low <= threshold.units <= answers[share].high
+        there = rows.filter(lag=each.lag, units=answers[0.9].units)["steady"]
         passed, seeds = passed + there.sum(), seeds + len(there)
         cells = (
-            f"{told[share].estimate:.1f} [{told[share].low:.1f}, {told[share].high:.1f}]"
+            f"{answers[share].estimate:.1f} [{answers[share].low:.1f}, {answers[share].high:.1f}]"
             for share in thresholds
         )
-        lines.append((each.lag, *cells, *(width(each) for each in thresholds.values()), told[0.9].units))
+        lines.append((each.lag, *cells, *(width(each) for each in thresholds.values()), answers[0.9].units))
     head = ("lag", "u50 predicted", "u90 predicted", "u50 measured", "u90 measured", "width to take")
     return (
         table(head, lines)
@@ -1022,7 +1022,7 @@ def failing_nets_by_task() -> str:
     """What one bar for the curriculum's share of the lag would save, task by task."""
     lines, shares = [], (0.2, 0.4, 0.6)
     for (task, knobs, cell), rows in _at_threshold().group_by("task", "knobs", "cell", maintain_order=True):
-        what = label(typed(task_class(task), json.loads(knobs), "task"), Model(cell)).replace("_", " ")
+        what = label(task_of_row(task, knobs), Model(cell)).replace("_", " ")
         passed, failed = rows["passed"].sum(), rows.filter(~pl.col("passed"))["steps"].sum()
         rules = [_give_up(rows, share, "progress") for share in shares]
         cells = [f"{saved}, {stopped}" for saved, stopped in rules]
@@ -1448,7 +1448,7 @@ def counts(study: str, *by: str, **where: Any) -> pl.DataFrame:
     place = ROOT / "results" / study
     rows = store.read(place if place.is_dir() else papers.folder(study)).with_columns(passed_column())
     tasks = rows.select("task", "knobs").unique()
-    names = [label(typed(task_class(t), json.loads(knobs), "task")) for t, knobs in tasks.iter_rows()]
+    names = [label(task_of_row(t, knobs)) for t, knobs in tasks.iter_rows()]
     rows = rows.join(tasks.with_columns(what=pl.Series(names)), on=["task", "knobs"])
     rows = rows.filter(*(pl.col(name).eq_missing(pl.lit(value)) for name, value in where.items()))
     return rows.group_by(*by).agg(pl.col("passed").sum(), nets=pl.len()).sort(*by)

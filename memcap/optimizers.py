@@ -31,7 +31,7 @@ COEFFICIENTS = (*[(3.4445, -4.7750, 2.0315)] * 5, (1.875, -1.25, 0.375))
 MUON_DECAY, MUON_RMS = 0.95, 0.3  # decay of the momentum; root mean square of a step, about Adam's
 MEAN_DECAY, SQUARE_DECAY = 0.95, 0.99  # SOAP and GGT: of the mean gradient, and of mean squares along a basis
 SOAP_DECAY, SOAP_EVERY = 0.99, 10  # decay of SOAP's factors; steps between bases
-GGT_DECAY, GGT_EVERY, GGT_WINDOW = 0.995, 50, 400  # decay by age; steps between bases; gradients kept
+GGT_DECAY, GGT_EVERY, GGT_WINDOW = 0.995, 50, 400  # decay by age; steps between bases; size of the window
 # Least variance of a direction, as a share of the largest. Below it there is only rounding, which division by
 # its own size would make as large as the gradient: in SOAP the rounding of a product, in GGT that of a matrix
 # of products, whose eigenvalues are squares.

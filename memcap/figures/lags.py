@@ -36,8 +36,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
             "no task at two lags: nothing to draw; train one at several, as in: memcap train"
             " sweeps=first_study"
         )
-    drawn = rows.filter(pl.col("task").is_in({line[0].task.name for line in lines}))
-    return Drawn(plot(lines, seeds(drawn)), table(_columns(p) for line in lines for p in line))
+    rows = rows.filter(pl.col("task").is_in({line[0].task.name for line in lines}))
+    return Drawn(plot(lines, seeds(rows)), table(_columns(p) for line in lines for p in line))
 
 
 def shifts(point: Point) -> bool:
