@@ -107,6 +107,18 @@ def test_the_lstm_under_another_name_lands_in_its_own_band():
         assert max(own[0], other[0]) <= min(own[1], other[1])
 
 
+def test_noise_and_all_shorter_lags_belong_to_the_place():
+    """An LSTM by Flax with noise is the same cell as without."""
+    counts = {1: (0, 8), 2: (8, 8)}
+    noisy = group("latch", 5, counts, cell="OptimizedLSTMCell+noise0.3")
+    judged = {"evaluation_until": "up_to", "up_to": {1: 0, 2: 8}}
+    every = group("parity", 5, counts, cell="OptimizedLSTMCell", **judged)
+    needs = cell_map.needs(table(noisy, every))
+    places = ["latch (noise of 0.3 in the carry), lag 5", "parity, every lag up to 5"]
+    assert sorted((need.cell, need.place) for need in needs) == [("lstm", place) for place in places]
+    assert set(cell_map.ranking(needs, "lstm")["task"]) == {"latch (noise of 0.3 in the carry)", "parity"}
+
+
 def test_two_runs_agree_as_kendall_says():
     """Of the cells that have a u90 in both; in the middle two are tied."""
     edges = (
