@@ -182,6 +182,7 @@ def test_a_cell_trains_from_its_own_start(folder):
 # Recipes
 
 
+@pytest.mark.breadth
 def test_a_recipe_by_name_and_in_an_axis(folder):
     where = ("--config-dir", "configs")
     one = trained(folder, "recipe", *where, "task=latch", "recipe=mine", "model.units=1")

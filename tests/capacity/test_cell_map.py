@@ -50,6 +50,7 @@ def test_a_guests_state_is_counted_at_each_width(shape, widest):
     assert memcap.answer("parity", 16, cell=cell).units is None
 
 
+@pytest.mark.breadth
 def test_the_name_that_the_map_had_stands_for_it():
     """Where a user typed it; a folder of rows that was trained by it goes on."""
     assert figures.find("state") is figures.find("cell_map")

@@ -60,7 +60,7 @@ def recurrence(name, weights, x):
     return out
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", leave(NAMES, but=("gla", "gated_delta_net").__contains__))
 def test_it_is_the_recurrence_of_the_papers(name):
     cell = cell_class(name)(F, U, rngs=nnx.Rngs(0))
     x = np.random.default_rng(1).standard_normal((T, B, F)).astype(np.float32)
@@ -86,7 +86,7 @@ def test_a_suffix_sets_the_size_of_a_key(name, keys):
         np.testing.assert_allclose(np.swapaxes(hidden, -1, -2), right, rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", leave(NAMES, but="gla".__eq__))
 def test_heads_are_as_many_recurrences_side_by_side(name):
     cell = cell_class(f"{name}+key4+heads3")(F, U, rngs=nnx.Rngs(0))
     x = np.random.default_rng(1).standard_normal((T, B, F)).astype(np.float32)
@@ -123,6 +123,7 @@ def test_a_key_or_heads_of_another_cell_are_refused_in_one_line():
             Model(name)
 
 
+@pytest.mark.breadth
 @pytest.mark.usefixtures("quick_compile")
 def test_the_decays_of_a_net_start_small():
     """GLA forgets half in 16 steps; rates and steps of 20 nets of Mamba-2 are spread over where they are

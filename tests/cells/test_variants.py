@@ -87,7 +87,7 @@ def after_one_step(name: str, x: jax.Array) -> list[np.ndarray]:
     return parts(quick_jit(lambda carry, x: net.cell(carry, x)[0])(net.carry(len(x)), x))
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", leave(CELLS, but="lstm".__eq__))
 def test_noise_is_gaussian_of_the_size_that_is_named_and_new_for_each_sequence(name):
     x = jax.random.normal(jax.random.key(5), (4000, F))
     noise = []
@@ -104,6 +104,7 @@ def test_noise_is_gaussian_of_the_size_that_is_named_and_new_for_each_sequence(n
     assert abs(np.corrcoef(flat[:-1, 0], flat[1:, 0])[0, 1]) < 4 / np.sqrt(len(flat))
 
 
+@pytest.mark.breadth
 def test_noise_hangs_on_the_whole_sequence_so_far_and_comes_again_with_it(inputs):
     net = network("lstm+noise0.1")
     _, first = run(net, inputs)
@@ -207,8 +208,10 @@ def left_by_a_step(name: str, gate: float, state: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("name", "shape"),
-    [(name, (B, U)) for name in ("minGRU", "minLSTM")]
-    + [(name, (B, 16, U)) for name in ("gla", "mamba2", "delta_net")],
+    [
+        ("minGRU", (B, U)),
+        *leave([("minLSTM", (B, U)), *((name, (B, 16, U)) for name in ("gla", "mamba2", "delta_net"))]),
+    ],
 )
 def test_a_signed_factor_is_twice_the_cell_s_less_1(name, shape):
     """The state is alike along all keys, so that of the delta rule, too, one factor is left."""

@@ -158,6 +158,7 @@ def test_processes_may_compile_it_at_the_same_time(folder):
     assert [path.suffix for path in folder.iterdir()] == [".so"]
 
 
+@pytest.mark.breadth
 @needs_compiler
 @pytest.mark.skipif(
     (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="a wheel of Linux on x86-64"

@@ -27,7 +27,7 @@ def test_the_cells_of_chunks_are_these():
     assert sorted(NAMES) == sorted(ADDITIVE + DELTA)
 
 
-@pytest.mark.parametrize("name", [*leave(ADDITIVE), "gated_delta_net"])
+@pytest.mark.parametrize("name", leave([*ADDITIVE, "gated_delta_net"]))
 def test_gradients_are_finite_at_a_matrix_of_zeros(name):
     weights, *given, length, starts, readout = member(name, EXACT, 0)
     nothing = jax.tree.map(np.zeros_like, given)
@@ -35,6 +35,7 @@ def test_gradients_are_finite_at_a_matrix_of_zeros(name):
     assert all(np.isfinite(leaf).all() for leaf in slopes)
 
 
+@pytest.mark.breadth
 def test_gradients_are_finite_where_a_great_stabiliser_is_reset():
     weights, ((matrix, total, largest), before), *given = member("mlstm", RESET, 0)
     carry = (matrix, total, largest + 200), before

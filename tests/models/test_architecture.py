@@ -63,6 +63,7 @@ def test_weights_come_back_from_their_vector_as_they_were(cell, readout):
             np.testing.assert_array_equal(found, leaf)
 
 
+@pytest.mark.breadth
 def test_an_own_start_has_each_parameter_s_dtype():
     for cell in (DIAGONAL, CLOCKED):
         net = architecture(cell)

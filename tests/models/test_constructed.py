@@ -102,6 +102,7 @@ def test_a_shorter_register_does_not_solve_a_longer_lag(task):
     assert constructed_units(task, 6) == constructed_units(task, 5) + 1
 
 
+@pytest.mark.breadth
 def test_binary_delay_line_forgets_noise():
     """Each copy of a bit is driven back to its level, so noise of up to a quarter of it changes no answer."""
     model, weights = constructed(DelayLine(), 8)

@@ -186,6 +186,7 @@ def test_layers_that_cannot_hold_it_are_refused(layout):
         export(net.model, net.init(Init(), [0]), layout)
 
 
+@pytest.mark.breadth
 def test_flax_takes_it_as_documented():
     net = Architecture(Model("lstm", U, **LEARNED), F, OUT)
     weights = jax.tree.map(np.float32, drawn(net.abstract_weights()))
@@ -202,6 +203,7 @@ def test_flax_takes_it_as_documented():
     np.testing.assert_allclose(np.moveaxis(ours, 0, -1), np.swapaxes(outputs, 0, 1), atol=1e-5)
 
 
+@pytest.mark.breadth
 def test_a_trained_net_is_stored_and_starts_from_it(tmp_path):
     settings = {"units": 2, "budget": 20, "batch": 8, "every": 20, "sequences": 16, "stretch": 1, "seed": 1}
     members = memcap.members(task="delay_line", lag=2, readout="lstm", **settings, **LEARNED)

@@ -86,6 +86,7 @@ def test_who_waits_for_a_plan_is_told(tmp_path, monkeypatch):
     assert memcap(tmp_path, "plan").err == "memcap: checking the members ...\nmemcap: over\n"
 
 
+@pytest.mark.breadth
 def test_the_table_fits_a_terminal(tmp_path, monkeypatch):
     done = memcap(tmp_path, "plan", *SMALL[1:], "task=temporal_order", "task.lag=20")
     assert done.status == 0, done.err

@@ -13,6 +13,7 @@ from memcap.tasks.latch import Latch
 from memcap.tasks.vector_hold import VectorHold
 
 
+@pytest.mark.breadth
 def test_after_the_exchange_a_register_says_its_neighbours_symbols_until_its_own_have_come():
     lag = 3
     data = leakage.probe(hand_set(DelayLine(), lag)).data

@@ -16,6 +16,7 @@ from memcap.tasks.latch import Latch
 pytestmark = pytest.mark.usefixtures("quick_file")
 
 
+@pytest.mark.breadth
 def test_noise_in_a_latch_is_a_random_walk():
     lag = 8
     data = noise.probe(hand_set(Latch(), lag)).data
@@ -47,7 +48,6 @@ def test_formats_are_what_they_are_called():
     assert out["count"].tolist() == [[7]]  # a whole number has no level between
 
 
-@pytest.mark.breadth
 def test_noise_has_its_size_in_every_number_of_a_complex_carry():
     net = untrained(DelayLine(), 2, "LRU", units=200)
     carry = net.initialize_carry(100)

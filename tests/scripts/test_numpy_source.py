@@ -128,7 +128,7 @@ def draws(task):
     ("task", "lag", "more", "buffer"),
     leave(
         [pytest.param(*case.values, 12, 5, 2, id=case.id) for case in CASES],
-        but=lambda task, *_: task == type(task)(),
+        but=lambda task, *_: task in (task_of("latch", []), task_of("mqar", [])),
     )
     + [(task_of(name, []), 4, 0, 0) for name in ("copy", "dyck", "temporal_order")],
 )

@@ -68,6 +68,7 @@ def python(script, home, **more):
     return done.stdout, done.stderr
 
 
+@pytest.mark.breadth
 def test_numbers_that_are_none_a_table_and_a_picture_come_through_without_a_word(tmp_path):
     """All else that runs hold: test_reference_runs.py. What a mirror left that was killed is gone."""
     for name, size in (("diverged", 7), ("another", 7), ("whole", 8)):

@@ -96,6 +96,7 @@ def test_a_step_draws_at_the_front():
 UNIFORM = member(6, task="word_problem", recipe="forget_bias", lags="uniform", budget=20, every=10)
 
 
+@pytest.mark.breadth
 def test_uniform_lags_are_drawn_anew_for_each_batch_with_their_lengths():
     trainer = Program.of(UNIFORM).trainer
     state = initial_state(trainer, UNIFORM)

@@ -150,7 +150,7 @@ def test_until_solved_stops_where_the_other_goes_on(judged):
 WILD = 1e38  # a learning rate at which weights overflow what a loss can be computed from
 
 
-@pytest.mark.parametrize("loop", ["while", "associative"])
+@pytest.mark.parametrize("loop", ["while", *leave(["associative"])])
 def test_divergence_is_recorded_and_leaves_the_neighbours_alone(loop):
     calm = [member("adding", lag, seed=lag, recipe={"lr": 0.1}) for lag in (3, 5, 4)]
     shared = Engine(loop=loop, lanes=2, workers=1)

@@ -141,6 +141,7 @@ def test_a_padded_unit_stays_zero_after_400_steps_and_the_rest_learns_as_alone(c
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-5), ends[alone], ends[wide])
 
 
+@pytest.mark.breadth
 def test_rows_say_what_a_member_was_padded_to():
     members = memcap.members(
         task="latch", lag=[2, 3], units=[1, 3], seed=1, budget=20, batch=8, sequences=16, stretch=1

@@ -74,31 +74,34 @@ def plain_score(member, weights, key, blocks, size, lag=None, length=None):
 
 @pytest.mark.parametrize(
     "trained",
-    [
-        member(
-            "latch",
-            3,
-            seed=8,
-            model={"units": 2},
-            recipe={"name": "hold", "budget": 20, "lr": 0.02, "optimizer": "rmsprop", "batch": 15},
-        ),
-        member(
-            "latch",
-            3,
-            seed=9,
-            model={"units": 2},
-            recipe={"budget": 20, "lr": 0.1, "optimizer": "adamw", "decay": 0.9}
-            | {"schedule": "cosine", "floor": 0.3, "warmup": 0, "warmup_share": 0.25},
-        ),
-        member(
-            "latch",
-            3,
-            seed=11,
-            model={"units": 2},
-            recipe={"budget": 20, "lr": 0.1, "optimizer": "adamw", "decay": 0.9, "clip": 0.02}
-            | {"freeze": "cell"},
-        ),
-    ],
+    leave(
+        [
+            member(
+                "latch",
+                3,
+                seed=8,
+                model={"units": 2},
+                recipe={"name": "hold", "budget": 20, "lr": 0.02, "optimizer": "rmsprop", "batch": 15},
+            ),
+            member(
+                "latch",
+                3,
+                seed=9,
+                model={"units": 2},
+                recipe={"budget": 20, "lr": 0.1, "optimizer": "adamw", "decay": 0.9}
+                | {"schedule": "cosine", "floor": 0.3, "warmup": 0, "warmup_share": 0.25},
+            ),
+            member(
+                "latch",
+                3,
+                seed=11,
+                model={"units": 2},
+                recipe={"budget": 20, "lr": 0.1, "optimizer": "adamw", "decay": 0.9, "clip": 0.02}
+                | {"freeze": "cell"},
+            ),
+        ],
+        but=lambda each: each.seed == 9,
+    ),
     ids=["rms", "decay", "frozen"],
 )
 def test_training_is_what_optax_writes(trained):
