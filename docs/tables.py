@@ -860,10 +860,10 @@ def map_needs() -> Sequence[cell_map.Need]:
     return cell_map.needs(pl.concat([store.read(file) for file in rows_files(cell_map.STUDY)]))
 
 
-def cells_by_bytes() -> str:
-    """Bytes of state that each cell of the map needs on each of its tasks; those that need fewest first."""
-    places = cell_map.by_place(map_needs())
-    lines: dict[str, list[str]] = {need.cell: [""] * len(places) for need in map_needs()}
+def by_bytes(all_needs: Sequence[cell_map.Need]) -> str:
+    """Bytes of state that each cell needs at each place of a map; those that need fewest first."""
+    places = cell_map.by_place(all_needs)
+    lines: dict[str, list[str]] = {need.cell: [""] * len(places) for need in all_needs}
     for column, there in enumerate(places.values()):
         best = cell_map.best_of(there)
         for need in there:
@@ -891,14 +891,14 @@ def map_recipes() -> str:
     return table(("cell", "task", "as the other cells", "by the best recipe", "which", "atlas"), lines)
 
 
-def map_seeds() -> str:
-    """How many seeds the map rests on."""
-    counts = sorted({need.point.seeds for need in map_needs()})
-    fewest = [need for need in map_needs() if need.point.seeds == counts[0]]
+def map_seeds(all_needs: Sequence[cell_map.Need]) -> str:
+    """How many seeds a map rests on."""
+    counts = sorted({need.point.seeds for need in all_needs})
+    fewest = [need for need in all_needs if need.point.seeds == counts[0]]
     none = sum(not need.point.trains for need in fewest)
     return filled(
         f"Each number rests on {counts[0]} to {counts[-1]} seeds per width. {len(fewest)} of"
-        f" {len(map_needs())} pairs of cell and task have {counts[0]} seeds; {none} of these are under half."
+        f" {len(all_needs)} pairs of cell and task have {counts[0]} seeds; {none} of these are under half."
     )
 
 
@@ -1020,6 +1020,35 @@ def cell_map_again() -> str:
         + "\n\n"
         + table(("cell", "task", "first run, bytes", "second run, bytes"), lines)
     )
+
+
+def within(rows: pl.DataFrame, steps: int) -> pl.DataFrame:
+    """Rows in which only those nets count as passed that did so within some steps."""
+    verdicts = {"solved": "steps_to_solve", "steady": "steps_to_steady", "up_to": "steps_to_up_to"}
+    return rows.with_columns(
+        pl.col(name) & (pl.col(n) <= steps).fill_null(False) for name, n in verdicts.items()
+    )
+
+
+def cell_map_within() -> str:
+    """What the nets of both runs of the map need if only their first 1,000 steps count."""
+    runs = [rows_of(name) for name in (cell_map.STUDY, cell_map.AGAIN)]
+    (full, early), *of_one = ([needs(rows), needs(within(rows, 1000))] for rows in (pl.concat(runs), *runs))
+    taus, then, lines = cell_map.agreement(early, full), cell_map.by_place(early), []
+    for place, there in cell_map.by_place(full).items():
+        bytes_then = {need.cell: need.u90["bytes"].units for need in then[place] if need.is_met}
+        met = {need.cell: need.u90["bytes"].units for need in there if need.is_met}
+        times = np.median([bytes_then[cell] / met[cell] for cell in bytes_then])
+        none = ", ".join(f"`{cell}`" for cell in met if cell not in bytes_then)
+        lines.append((place, len(met), len(bytes_then), none, f"{times:.2f}", f"{taus[place][0]:.2f}"))
+    single = [tau for pair in of_one for tau in cell_map.agreement(*pair).values()]
+    few = max(cells for tau, cells in single if tau < 0.6)
+    text = filled(
+        f"By the nets of one run alone, tau lies between {min(single)[0]:.2f} and {max(single)[0]:.2f}; it is"
+        f" under .6 only where {few} cells at most are compared."
+    )
+    head = ("task", "cells with a u90", "in 1,000 steps", "no longer", "median of bytes, times", "tau")
+    return f"{text}\n\n{table(head, lines)}"
 
 
 def budgets_at_50() -> str:
@@ -1864,13 +1893,14 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "other tasks": other_tasks,
     "races": races,
     "layers": layers,
-    "cell map": cells_by_bytes,
-    "cell map seeds": map_seeds,
+    "cell map": lambda: by_bytes(map_needs()),
+    "cell map seeds": lambda: map_seeds(map_needs()),
     "cell map recipes": map_recipes,
     "published layers": published_layers,
     "parts of layers": parts_of_layers,
     "sizes of keys": sizes_of_keys,
     "cell map again": cell_map_again,
+    "cell map within": cell_map_within,
     "cell map in short": best_cells,
     "budgets at lag 50": budgets_at_50,
     "delay line": delay_line,

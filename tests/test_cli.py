@@ -353,6 +353,7 @@ def test_what_runs_no_command_imports_no_library(tmp_path):
     in_a_new_process(tmp_path, script, COMP_LINE="memcap ")
 
 
+@pytest.mark.breadth
 def test_what_draws_nothing_waits_for_no_matplotlib(tmp_path):
     """So that training begins, and an answer comes, sooner."""
     script = (
@@ -364,6 +365,7 @@ def test_what_draws_nothing_waits_for_no_matplotlib(tmp_path):
     in_a_new_process(tmp_path, script)
 
 
+@pytest.mark.breadth
 @pytest.mark.parametrize(("first", "frozen"), [("", True), ("import jax; ", False)])
 def test_garbage_is_looked_for_again_once_a_command_is_imported(tmp_path, first, frozen):
     script = (

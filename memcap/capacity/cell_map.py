@@ -7,6 +7,7 @@ them, by score.
 """
 
 import math
+import re
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +19,7 @@ import yaml
 
 from memcap.capacity.comparison import count_by_units, count_bytes, in_numbers
 from memcap.capacity.frontier import frontier
-from memcap.capacity.points import Point, ends, interval_text, label, of_network
+from memcap.capacity.points import DEFAULT_MODEL, Point, ends, interval_text, label, of_network
 from memcap.config import Evaluation, Member, task_defaults
 from memcap.designs import axes
 from memcap.knobs import UserError, defaults
@@ -33,6 +34,7 @@ from memcap.thresholds.curve import Threshold
 STUDY = "cell_map"
 AGAIN = f"{STUDY}_again"  # the same study with other seeds
 RECIPES = f"{STUDY}_recipes"  # some of its cells with other recipes
+NOISE = re.compile(r"\+noise([\d.e-]+)")  # in the carry, as cells are named with it
 SAME = {"OptimizedLSTMCell": "lstm"}  # the same equations: one cell on the map
 FRESH_SEED = 100  # a guest's first: no cell of the map was trained or tuned on this seed or later ones
 LIKE = "GRUCell"  # a guest takes this cell's grids
@@ -56,16 +58,23 @@ class Need:
 
     @property
     def cell(self) -> str:
-        """The cell, with its number of layers if there are several."""
-        return self.point.model.name
+        """The cell without its noise, with its number of layers if there are several."""
+        name = NOISE.sub("", self.point.model.name)
+        return SAME.get(name, name)
+
+    @property
+    def task(self) -> str:
+        """The task with its knobs, and the noise in the carry."""
+        noise = [f"noise of {size} in the carry" for size in NOISE.findall(self.point.model.cell)]
+        return label(self.point.task, DEFAULT_MODEL, *noise)
 
     @property
     def place(self) -> str:
-        """The task with its knobs and lag, and whether longer sequences must be solved, too."""
+        """The task and lag, and whether all shorter lags, or longer sequences, must be solved, too."""
         point = self.point
         longer = point.at == "steady" and not point.task.stream
         beyond = f", also {point.evaluation.stretch} times as long" if longer else ""
-        return f"{label(point.task)}, lag {point.lag}{beyond}"
+        return f"{self.task}, {'every lag up to' if point.at == 'up_to' else 'lag'} {point.lag}{beyond}"
 
     @property
     def is_met(self) -> bool:
@@ -284,7 +293,7 @@ def ranking(all_needs: Sequence[Need], cell: str) -> pl.DataFrame:
 def columns(need: Need) -> dict[str, Any]:
     """Return a need as one flat row. Thresholds are null if no recipe trains the task."""
     point = need.point
-    row: dict[str, Any] = {"cell": need.cell, "task": label(point.task), "lag": point.lag}
+    row: dict[str, Any] = {"cell": need.cell, "task": need.task, "lag": point.lag}
     row |= {"verdict": point.at, "trains": point.trains, "floor_bytes": need.floor}
     thresholds = {"u90": point.fit.u90, **{f"{name}_u90": need.u90[name] for name in COUNTS}}
     for name, threshold in thresholds.items():

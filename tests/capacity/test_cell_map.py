@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import polars as pl
 import pytest
+from breadth import leave
 from scipy.stats import kendalltau
 from study_rows import group, table
 
@@ -21,6 +22,7 @@ def rows_of(study):
     return store.read(published.rows_file(study))
 
 
+@pytest.mark.breadth
 def test_a_guest_trains_what_a_cell_of_the_map_trained():
     """As Hydra resolves its study, but for the cell."""
     ((job,),) = compose_jobs(["sweeps=cell_map"])
@@ -40,7 +42,7 @@ def test_a_guest_has_no_more_state_than_the_widest_of_the_map(cell, widest):
     assert len(widths) >= cell_map.LEAST_WIDTHS
 
 
-@pytest.mark.parametrize(("shape", "widest"), [("square", 16), ("fixed", 48)])
+@pytest.mark.parametrize(("shape", "widest"), [*leave([("square", 16)]), ("fixed", 48)])
 def test_a_guests_state_is_counted_at_each_width(shape, widest):
     """Also where it grows faster than the width, or not at all."""
     cell = f"odd_cells:{shape.title()}Carry"
@@ -103,6 +105,18 @@ def test_the_lstm_under_another_name_lands_in_its_own_band():
             cell_map.band(need, there) for cell in ("lstm", GUEST) for need in there if need.cell == cell
         )
         assert max(own[0], other[0]) <= min(own[1], other[1])
+
+
+def test_noise_and_all_shorter_lags_belong_to_the_place():
+    """An LSTM by Flax with noise is the same cell as without."""
+    counts = {1: (0, 8), 2: (8, 8)}
+    noisy = group("latch", 5, counts, cell="OptimizedLSTMCell+noise0.3")
+    judged = {"evaluation_until": "up_to", "up_to": {1: 0, 2: 8}}
+    every = group("parity", 5, counts, cell="OptimizedLSTMCell", **judged)
+    needs = cell_map.needs(table(noisy, every))
+    places = ["latch (noise of 0.3 in the carry), lag 5", "parity, every lag up to 5"]
+    assert sorted((need.cell, need.place) for need in needs) == [("lstm", place) for place in places]
+    assert set(cell_map.ranking(needs, "lstm")["task"]) == {"latch (noise of 0.3 in the carry)", "parity"}
 
 
 def test_two_runs_agree_as_kendall_says():

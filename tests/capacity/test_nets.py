@@ -43,6 +43,7 @@ def test_each_passed_at_a_lag_of_the_atlas_on_a_seed_of_its_own():
         assert rows.filter(pl.col("key") == row["key"]).is_empty()
 
 
+@pytest.mark.breadth
 def test_each_task_and_lag_of_the_atlas_has_one():
     points = [
         point
@@ -102,6 +103,7 @@ def test_without_the_folder_there_are_none(tmp_path, monkeypatch):
         nets.find_net(tmp_path, "atlas:latch-L5")
 
 
+@pytest.mark.breadth
 def test_export_and_probe_take_the_name(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     cli.main(["export", "atlas:latch-L5", "--layout", "torch", "-o", "net.npz"])

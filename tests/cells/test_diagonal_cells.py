@@ -95,6 +95,7 @@ def test_an_lru_starts_in_its_ring_with_the_variance_of_its_input():
     assert stationary.mean() == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.breadth
 def test_a_selective_lru_is_the_lru_where_its_step_is_1_and_stands_still_where_it_is_0():
     graph, weights, carry, inputs = material("selective_LRU")
     w = nnx.to_pure_dict(weights)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from breadth import leave
 from flax import nnx
 from loop_checks import run_loop
 from lstm_reference import quick_jit, sigmoid
@@ -68,7 +69,12 @@ def test_it_is_the_recurrence_of_the_papers(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "keys"), [*((name, 4) for name in NAMES), ("gla", 1), ("delta_product", 1), ("delta_net", 32)]
+    ("name", "keys"),
+    [
+        ("mamba2", 4),
+        *leave([*((name, 4) for name in NAMES if name != "mamba2"), ("gla", 1), ("delta_product", 1)]),
+        *leave([("delta_net", 32)]),
+    ],
 )
 def test_a_suffix_sets_the_size_of_a_key(name, keys):
     cell = cell_class(f"{name}+key{keys}")(F, U, rngs=nnx.Rngs(0))
@@ -179,6 +185,7 @@ def test_a_signed_write_of_nothing_reflects_the_state():
     np.testing.assert_allclose(after[0].T @ np.asarray(key), -before[0].T @ np.asarray(key), atol=1e-5)
 
 
+@pytest.mark.breadth
 def test_two_writes_of_a_delta_product_turn_a_state_and_the_same_two_turn_it_on():
     """Reflections in two keys 45 degrees apart are a quarter turn: four of them give the state back."""
     cell = cell_class("delta_product")(1, 2, rngs=nnx.Rngs(0))

@@ -113,6 +113,7 @@ def test_a_net_starts_as_the_authors_start_theirs():
     assert not np.any([bias[0], bias[2], bias[3]])
 
 
+@pytest.mark.breadth
 def test_an_mlstm_recalls_as_many_orthogonal_keys_as_a_key_has_numbers():
     """An input is a key, a value, and whether to write; a key alone is a question."""
     keys = cell_class("mlstm").keys

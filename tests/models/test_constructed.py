@@ -3,6 +3,7 @@ from functools import partial
 import jax
 import numpy as np
 import pytest
+from breadth import leave
 from loop_checks import pass_over
 
 from memcap.models.architecture import Architecture
@@ -61,12 +62,15 @@ CLAIMS = [  # tasks, lags, units, and options of `answers`: one program for all 
 
 @pytest.mark.parametrize(
     ("task", "lag", "units", "options"),
-    [
-        (task, lag, lag + 1 if units is None else units, options)
-        for tasks, lags, units, options in CLAIMS
-        for task in tasks
-        for lag in lags
-    ],
+    leave(
+        [
+            (task, lag, lag + 1 if units is None else units, options)
+            for tasks, lags, units, options in CLAIMS
+            for task in tasks
+            for lag in lags
+        ],
+        but=lambda task, lag, units, _: task == type(task)() and (units == 1 or lag == 5),
+    ),
     ids=str,
 )
 def test_so_many_units_solve_it(task, lag, units, options):

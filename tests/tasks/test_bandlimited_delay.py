@@ -121,6 +121,7 @@ def test_facts_lengths_and_recipe():
     assert recommended(task, 50) == "forget_bias"
 
 
+@pytest.mark.breadth
 @pytest.mark.parametrize("batch", [1, 3])
 def test_a_small_batch_has_the_same_data_in_each_buffer_and_beside_others(batch):
     """So few cosines that XLA would add them up in another order than more of them; the
