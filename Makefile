@@ -12,7 +12,7 @@ TARGETS := .venv-targets
 COMPILED := tests/targets tests/planning/test_plan.py
 CLUSTER := .venv-cluster
 
-.PHONY: study test test-slow docs test-targets targets test-cluster cluster tables nets quick lint hooks lock clean
+.PHONY: study test test-breadth test-slow docs test-targets targets test-cluster cluster tables nets quick lint hooks lock clean
 
 # By the LSTM in C where there is a compiler, which takes half the time.
 study: $(STAMP)
@@ -23,13 +23,20 @@ study: $(STAMP)
 # In two processes, as tests mostly compile. A file's tests stay in one, in order: they share programs, folders and what went before;
 # tests/conftest.py orders the files, not xdist, which would begin with those of most tests. A process that dies is not replaced:
 # xdist 3.8 would wait for ever (its issue 1378), instead of naming the test.
+TESTS := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+
 test: lint
-	$(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+	$(TESTS)
+
+# What compiles most or starts many processes: each cell by each loop, each task, each framework, launchers and trackers against each
+# other. `make test` has a case of each, so that whoever breaks a promise is told within minutes; CI always runs both.
+test-breadth: $(STAMP)
+	$(TESTS) -m "breadth and not slow and not cluster"
 
 # What hangs on no version of Python, and takes minutes: simulations, kills at random moments, all studies, programs as they were, what
 # benchmarks and their peers compute.
 test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m slow -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
+	$(TESTS) -m slow
 
 # The pages, into docs/_build; a warning is an error.
 docs: $(STAMP)

@@ -71,6 +71,7 @@ OPTIMIZERS = tuple(OPTIMIZER_NAMES)  # in the order of columns
 ADAM = ("adam 0.02", "adam 0.02, 24,000 steps")  # by the rate of its recipe
 BESIDE_ADAM = ("adam 0.05", "muon 0.05", "ggt 0.03")
 SEQUENCES_OF_MARKS = 10_000  # of docs/known_widths.py
+SHIFT_BY_THREE = pl.col("task").eq("delay_line") & pl.col("layers").eq(3)  # of sweeps/published_layers.yaml
 UNIFORM_RATE = 0.06  # of recipe=uniform
 FRESH_SEEDS = 8400  # of sweeps/rates.yaml: these and later ones chose no rate
 NEAR_THRESHOLDS = ("8 5", "12 7", "20 10", "20 12")  # lags and units
@@ -901,21 +902,27 @@ def map_seeds(all_needs: Sequence[cell_map.Need]) -> str:
     )
 
 
+def layers_that_pass(own: pl.DataFrame, task: str) -> str:
+    """Count the nets of one layered network that pass, as the map judges them, and their steps or the best
+    score."""
+    verdict, score = ("steady", "stretched") if task == "delay_line" else ("solved", "best")
+    passed, trained = own.filter(verdict), own["solved"].sum()
+    median = passed["steps_to_steady" if verdict == "steady" else "steps_to_solve"].median()
+    steps = "" if passed.is_empty() else f", {median:.0f} steps"
+    best = "" if passed.height == own.height else f", {own[score].max():.2f}"
+    short = f"; {trained} at the trained length" if trained > passed.height else ""
+    return f"{passed.height} of {own.height}{steps or best}{short}"
+
+
 def published_layers() -> str:
-    """Count the nets of layers with parts of the published ones that pass, as the map judges them."""
+    """Count the nets of layers with parts of the published ones that pass, but for those that parts_of_layers
+    has."""
     heads = {"delay_line": "delay line of 8", "copy": "copy of 8, lag 4", "mqar": "recall of 4 pairs"}
     lines: dict[tuple[str, int], dict[str, str]] = {}
-    rows = rows_of("published_layers").filter(pl.col("curriculum").is_not_null())
+    rows = rows_of("published_layers").filter(pl.col("curriculum").is_not_null() & ~SHIFT_BY_THREE)
     for (cell, layers, task), own in rows.group_by("cell", "layers", "task"):
-        verdict, score = ("steady", "stretched") if task == "delay_line" else ("solved", "best")
-        passed = own.filter(verdict)
-        median = passed["steps_to_steady" if verdict == "steady" else "steps_to_solve"].median()
-        steps = "" if passed.is_empty() else f", {median:.0f} steps"
-        best = "" if passed.height == own.height else f", {own[score].max():.2f}"
-        trained = own["solved"].sum()
-        short = f"; {trained} at the trained length" if trained > passed.height else ""
         line = lines.setdefault((cell, layers), {"bytes": ""})
-        line[task] = f"{passed.height} of {own.height}{steps or best}{short}"
+        line[task] = layers_that_pass(own, task)
         line["bytes"] = f"{4 * own['carry_numbers'][0]}" if task == "delay_line" else line["bytes"]
     order = sorted(lines, key=lambda line: (line[0].partition("+")[0], line[1], len(line[0]), line[0]))
     return table(
@@ -923,6 +930,29 @@ def published_layers() -> str:
         [
             (f"`{line[0]}`", line[1], *(lines[line].get(key, "") for key in (*heads, "bytes")))
             for line in order
+        ],
+    )
+
+
+def parts_of_layers() -> str:
+    """Count the nets of three layers that shift, by the parts that each layer has."""
+    heads = {
+        (False, False): "alone",
+        (True, False): "gate",
+        (False, True): "skip or rate",
+        (True, True): "both",
+    }
+    lines: dict[tuple[str, bool], dict[Any, str]] = {}
+    rows = rows_of("published_layers").filter(SHIFT_BY_THREE)
+    for (name,), own in rows.group_by("cell"):
+        cell, *parts = str(name).split("+")
+        line = lines.setdefault((cell, "conv4" in parts), {"bytes": f"{4 * own['carry_numbers'][0]}"})
+        line["gate" in parts, bool({"skip", "rate"} & {*parts})] = layers_that_pass(own, "delay_line")
+    return table(
+        ("cell", "convolution of 4", *heads.values(), "bytes of state"),
+        [
+            (f"`{cell}`", "yes" if convolution else "no", *(line.get(key, "") for key in (*heads, "bytes")))
+            for (cell, convolution), line in sorted(lines.items())
         ],
     )
 
@@ -1886,6 +1916,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "cell map seeds": lambda: map_seeds(map_needs()),
     "cell map recipes": map_recipes,
     "published layers": published_layers,
+    "parts of layers": parts_of_layers,
     "sizes of keys": sizes_of_keys,
     "cell map again": cell_map_again,
     "cell map within": cell_map_within,

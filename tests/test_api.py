@@ -165,6 +165,7 @@ def test_classes_stand_for_their_names():
     assert "cell=Local: is defined in a function" in refusal(lambda: memcap.members(cell=Local))
 
 
+@pytest.mark.breadth
 def test_a_class_of_the_script_itself_trains_in_its_process_alone(tmp_path):
     (tmp_path / "script.py").write_text(
         "from flax import nnx\nimport memcap\n\n"

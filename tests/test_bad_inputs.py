@@ -236,6 +236,7 @@ class NoHome:
         raise KeyError(uid)
 
 
+@pytest.mark.breadth
 def test_without_a_home_nothing_is_cached_and_all_works(tmp_path, monkeypatch):
     for name in ("HOME", "XDG_CACHE_HOME"):
         monkeypatch.delenv(name, raising=False)
@@ -267,6 +268,7 @@ def test_a_disk_that_is_full_or_gone(tmp_path, monkeypatch, part, number):
     assert not list((tmp_path / "study" / part).iterdir())
 
 
+@pytest.mark.breadth
 def test_a_figure_that_does_not_fit_on_the_disk_is_told_of_after_all_rows_are_safe(tmp_path, monkeypatch):
     """A picture that is cut short there is an error of its compression, not of the disk."""
 
@@ -284,6 +286,7 @@ def test_a_figure_that_does_not_fit_on_the_disk_is_told_of_after_all_rows_are_sa
     assert shards.read(tmp_path / "study").height == 3
 
 
+@pytest.mark.breadth
 def test_what_fits_into_no_memory(tmp_path, monkeypatch):
     def too_large(*arguments, **options):
         raise JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 5033295026768 bytes.\nAnd more.")
@@ -334,6 +337,7 @@ def test_tables_do_not_ask_the_disk_through_polars(tmp_path):
     assert seen == [errno.ENOSPC]
 
 
+@pytest.mark.breadth
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
 def test_what_is_no_file_among_a_studys_files_is_named_and_passed_over(tmp_path, make):
     """Nothing waits for the other end of a FIFO."""

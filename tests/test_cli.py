@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import polars as pl
 import pytest
+from breadth import leave
 from command import ROOT, files, memcap, python
 from jax._src import config as jax_config
 from lstm_reference import keras_outputs
@@ -353,6 +354,7 @@ def test_what_runs_no_command_imports_no_library(tmp_path):
     in_a_new_process(tmp_path, script, COMP_LINE="memcap ")
 
 
+@pytest.mark.breadth
 def test_what_draws_nothing_waits_for_no_matplotlib(tmp_path):
     """So that training begins, and an answer comes, sooner."""
     script = (
@@ -364,6 +366,7 @@ def test_what_draws_nothing_waits_for_no_matplotlib(tmp_path):
     in_a_new_process(tmp_path, script)
 
 
+@pytest.mark.breadth
 @pytest.mark.parametrize(("first", "frozen"), [("", True), ("import jax; ", False)])
 def test_garbage_is_looked_for_again_once_a_command_is_imported(tmp_path, first, frozen):
     script = (
@@ -378,7 +381,7 @@ def test_garbage_is_looked_for_again_once_a_command_is_imported(tmp_path, first,
     in_a_new_process(tmp_path, script)
 
 
-@pytest.mark.parametrize("arguments", ["tasks --json", "train --info config"])
+@pytest.mark.parametrize("arguments", ["tasks --json", *leave(["train --info config"])])
 def test_a_closed_pipe_ends_without_a_traceback(tmp_path, arguments):
     reader, writer = os.pipe()
     os.close(reader)  # as `| head` does once it has its lines

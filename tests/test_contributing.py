@@ -67,6 +67,7 @@ def test_what_they_left(outside):
     assert (outside / "outputs" / "pulses" / "figures" / "steps.png").exists()
 
 
+@pytest.mark.breadth
 def test_worker_processes_find_them_too(outside):
     axes = "axes={seed: 4, model.units: [1, 2]}"
     words = "task=my_tasks:Pulses task.lag=2 model.cell=my_cells:Fading recipe.init=flax recipe.budget=20"

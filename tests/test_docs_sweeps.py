@@ -76,6 +76,7 @@ def test_the_shares_of_a_line_are_the_study(line):
     assert keys(jobs(line)) == keys(compose_jobs(["sweeps=first_study"]))
 
 
+@pytest.mark.breadth
 @pytest.mark.parametrize("command", SHARED)
 def test_the_shares_of_a_line_about_accelerators_are_the_study(command):
     last = int(command.rpartition("=")[2]) - 1 if "$" in command else 0

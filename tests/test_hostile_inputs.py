@@ -127,6 +127,7 @@ BOUNDED = settings(
 )
 
 
+@pytest.mark.breadth
 @BOUNDED
 @given(knobs(), VALUES, st.sampled_from(["train", "train -m", "plan", "train --cfg job"]))
 @example(("latch", "study"), "\udcff", "train")

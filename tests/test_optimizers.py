@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+from breadth import leave
 
 import memcap
 from memcap import optimizers
@@ -175,7 +176,7 @@ def test_gradients_of_zeros_move_nothing(name):
     assert not np.any(directions(name, net, zeros, **UNITS))
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", leave(NAMES))
 def test_members_train_side_by_side_as_one_after_the_other(name):
     members = memcap.members(
         task="latch",

@@ -115,6 +115,7 @@ def test_a_task_on_the_command_line(folder):
     )
 
 
+@pytest.mark.breadth
 def test_tasks_of_an_axis_and_of_a_multirun(folder):
     both = ["latch", "outside_tasks:Pulses"]
     rows = trained(folder, "axis", "axes={task: [latch, 'outside_tasks:Pulses'], model.units: [1]}")
@@ -162,6 +163,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing(folder, arguments, expected):
 # Cells
 
 
+@pytest.mark.breadth
 def test_a_cell_trains_from_its_own_start(folder):
     rows = trained(
         folder,
@@ -180,6 +182,7 @@ def test_a_cell_trains_from_its_own_start(folder):
 # Recipes
 
 
+@pytest.mark.breadth
 def test_a_recipe_by_name_and_in_an_axis(folder):
     where = ("--config-dir", "configs")
     one = trained(folder, "recipe", *where, "task=latch", "recipe=mine", "model.units=1")

@@ -28,6 +28,7 @@ def test_every_block_stands_on_a_page_and_every_page_has_known_ones(tables):
     assert sum(name.startswith("memcap ") for name in names) == 2
 
 
+@pytest.mark.breadth
 def test_a_number_that_was_typed_over_is_seen(tables):
     page = (ROOT / "docs" / "question.md").read_text()
     (line,) = re.findall(r"^\| at every step, the bit of 50 steps ago.*\|$", page, re.MULTILINE)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from breadth import leave
 
 import memcap
 from memcap import reference
@@ -39,9 +40,8 @@ MEMBERS = {
 QUICK = ("solved_and_steady", "windows_reset", "a_stream_by_a_gru", "descent_by_an_lru")
 QUICK += ("values_by_cosine_on_two_frozen_layers", "decay_to_a_floor")
 NAMES = [
-    pytest.param(name, marks=() if name in QUICK else pytest.mark.slow)
-    for name in MEMBERS
-    if name != "diverged"
+    *leave(QUICK, but="solved_and_steady".__eq__),
+    *(pytest.param(name, marks=pytest.mark.slow) for name in MEMBERS if name not in (*QUICK, "diverged")),
 ]
 # A basis divides gradients by their size along it, down to 1e-4 of the largest: rounding, too.
 TOLERANCE = {"soap": 1e-3, "ggt": 1e-3}
@@ -72,6 +72,7 @@ def test_the_reference_and_the_engine_agree(name):
     compare(name)
 
 
+@pytest.mark.breadth
 def test_they_agree_where_the_last_bits_are_blown_up():
     compare("diverged")
 

@@ -1,8 +1,11 @@
 """A trained network: it runs a whole sequence, or a stream one element at a time, with its carry at hand."""
 
+from functools import cache
+
 import jax
 import numpy as np
 import pytest
+from breadth import leave
 from study_checks import refusal
 from task_checks import draw
 
@@ -13,27 +16,32 @@ from memcap.store import shards
 pytestmark = pytest.mark.usefixtures("quick_file")
 
 TINY = {"budget": 4, "batch": 8, "every": 2, "sequences": 16, "stretch": 1}
+LATCH = {"task": "latch", "lag": 3, "units": 2, **TINY}
+KINDS = {
+    "LSTM": LATCH,
+    "LSTM read-out": LATCH | {"readout": "lstm"},
+    "GRU": LATCH | {"cell": "GRUCell"},
+    "reals": TINY | {"task": "delay_line", "reals": True, "lag": 2, "units": 3},
+}
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A study of small members of several kinds, in a folder."""
-    folder = tmp_path_factory.mktemp("study")
-    found = memcap.members(task="latch", lag=3, units=2, **TINY)
-    found += memcap.members(task="latch", lag=3, units=2, readout="lstm", **TINY)
-    found += memcap.members(task="latch", lag=3, units=2, cell="GRUCell", **TINY)
-    found += memcap.members(task="delay_line", reals=True, lag=2, units=3, **TINY)
-    return (
-        folder,
-        found,
-        memcap.train(found, folder, engine=memcap.Engine(loop="while", workers=1), progress=False),
-    )
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("study")
 
 
-@pytest.fixture(params=range(4), ids=["LSTM", "LSTM read-out", "GRU", "reals"])
-def loaded(request, trained):
-    folder, found, _ = trained
-    return found[request.param], memcap.load(folder, found[request.param].key)
+@cache
+def trained(folder, kind):
+    """A small member and its row, once it is trained into the folder."""
+    (member,) = memcap.members(**KINDS[kind])
+    engine = memcap.Engine(loop="while", workers=1)
+    return member, memcap.train([member], folder, engine=engine, progress=False)
+
+
+@pytest.fixture(params=["LSTM", *leave(["LSTM read-out", "GRU"]), "reals"])
+def loaded(request, folder):
+    member, _ = trained(folder, request.param)
+    return member, memcap.load(folder, member.key)
 
 
 def inputs_of(member, steps=7, batch=3):
@@ -45,7 +53,7 @@ def assert_carries_equal(one, other):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
-def test_a_sequence_at_once_is_one_element_at_a_time_is_what_the_weights_say(loaded, trained):
+def test_a_sequence_at_once_is_one_element_at_a_time_is_what_the_weights_say(loaded, folder):
     member, net = loaded
     assert net.member == member
     inputs = inputs_of(member)
@@ -57,7 +65,7 @@ def test_a_sequence_at_once_is_one_element_at_a_time_is_what_the_weights_say(loa
         each.append(out)
     np.testing.assert_allclose(outputs, each, rtol=1e-5, atol=1e-6)
     assert_carries_equal(carry, state)
-    weights = store.weights_of(trained[0], store.find_row(trained[0], member.key))
+    weights = store.weights_of(folder, store.find_row(folder, member.key))
     whole = jax.jit(lambda w, x: member.architecture.build(w)(x, return_carry=True))
     own, expected = whole(weights, jax.numpy.asarray(inputs))
     np.testing.assert_allclose(outputs, np.moveaxis(np.asarray(expected), 0, -1), rtol=1e-5, atol=1e-6)
@@ -138,21 +146,21 @@ def test_no_steps_and_no_sequences_are_refused(loaded):
             call(inputs)
 
 
-def test_symbols_that_there_are_not_are_refused(trained):
-    folder, found, _ = trained
-    net = memcap.load(folder, found[0].key)
-    for value in (-1, found[0].task.vocabulary, 1.0):
+def test_symbols_that_there_are_not_are_refused(folder):
+    member, _ = trained(folder, "LSTM")
+    net = memcap.load(folder, member.key)
+    for value in (-1, member.task.vocabulary, 1.0):
         with pytest.raises(ValueError, match=r"^inputs: latch takes whole numbers from 0 to 6$"):
             net.step([value])
     assert net.step([6])[0].shape == (1, 2)
 
 
-def test_a_member_is_loaded_by_the_first_digits_of_its_key(trained, tmp_path):
-    folder, found, rows = trained
-    assert memcap.load(folder, found[0].key[:10]).member == found[0]
+def test_a_member_is_loaded_by_the_first_digits_of_its_key(folder, tmp_path):
+    member, rows = trained(folder, "LSTM")
+    assert memcap.load(folder, member.key[:10]).member == member
     assert "no such folder" in refusal(lambda: memcap.load(tmp_path / "nowhere", "x"))
     shards.write_table(tmp_path / "rows.parquet", rows)  # rows without weights
-    assert "holds no weights" in refusal(lambda: memcap.load(tmp_path, found[0].key))
+    assert "holds no weights" in refusal(lambda: memcap.load(tmp_path, member.key))
 
 
 def test_a_carry_of_another_batch_is_refused_and_not_broadcast(loaded):

@@ -85,6 +85,7 @@ def test_what_is_compiled_at_first_use_is_in_it(installed):
     assert sources <= {path.name for path in (installed / folder).iterdir()}
 
 
+@pytest.mark.breadth
 def test_it_judges_a_papers_rows_in_an_empty_folder(run, tmp_path):
     assert "/site/memcap/" in run("-c", "import memcap; print(memcap.__file__)")
     run("-m", "memcap", "reproduce", "collins2017", "--rows", "--check")
@@ -109,6 +110,7 @@ def test_the_atlas_is_read_by_its_name(run, tmp_path):
     assert not [*tmp_path.iterdir()]
 
 
+@pytest.mark.breadth
 def test_it_writes_scripts_and_has_the_published_nets(run):
     script = run("-m", "memcap", "answer", "--task", "latch", "--lag", "5", "--code", "torch")
     compile(script, "script", "exec")

@@ -20,6 +20,7 @@ class WrongGradient(Linen):
         return loss, gradients
 
 
+@pytest.mark.breadth
 def test_a_wrong_gradient_is_caught():
     ours = Local(build("memcap", LAST))
     workers = {"memcap": ours, "linen": Local(WrongGradient(LAST, 0.01, 1.0, 0))}

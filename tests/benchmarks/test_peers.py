@@ -60,6 +60,7 @@ def test_training_is_memcaps(name, shape):
     assert np.linalg.norm(ends[0] - ends[1]) < 2e-3 * way
 
 
+@pytest.mark.breadth
 def test_memcaps_loss_is_the_mean_over_due_answers():
     """By hand, from the scores: everyone else is held against this."""
     for shape in (LAST, EVERY):
@@ -74,6 +75,7 @@ def test_memcaps_loss_is_the_mean_over_due_answers():
         assert one.loss_and_gradients(batch)[0] == pytest.approx(losses[due].mean(), rel=1e-6)
 
 
+@pytest.mark.breadth
 @pytest.mark.parametrize("name", ["torch", "keras"])
 def test_a_peer_has_the_arrays_that_memcap_exports(name):
     one = peer(name, LAST)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import polars as pl
 import pytest
+from breadth import leave
 from scipy.stats import kendalltau
 from study_rows import group, table
 
@@ -21,6 +22,7 @@ def rows_of(study):
     return store.read(published.rows_file(study))
 
 
+@pytest.mark.breadth
 def test_a_guest_trains_what_a_cell_of_the_map_trained():
     """As Hydra resolves its study, but for the cell."""
     ((job,),) = compose_jobs(["sweeps=cell_map"])
@@ -40,7 +42,7 @@ def test_a_guest_has_no_more_state_than_the_widest_of_the_map(cell, widest):
     assert len(widths) >= cell_map.LEAST_WIDTHS
 
 
-@pytest.mark.parametrize(("shape", "widest"), [("square", 16), ("fixed", 48)])
+@pytest.mark.parametrize(("shape", "widest"), [*leave([("square", 16)]), ("fixed", 48)])
 def test_a_guests_state_is_counted_at_each_width(shape, widest):
     """Also where it grows faster than the width, or not at all."""
     cell = f"odd_cells:{shape.title()}Carry"
@@ -48,6 +50,7 @@ def test_a_guests_state_is_counted_at_each_width(shape, widest):
     assert memcap.answer("parity", 16, cell=cell).units is None
 
 
+@pytest.mark.breadth
 def test_the_name_that_the_map_had_stands_for_it():
     """Where a user typed it; a folder of rows that was trained by it goes on."""
     assert figures.find("state") is figures.find("cell_map")

@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
+from breadth import leave
 from task_checks import draw
 
 import memcap
@@ -43,6 +44,7 @@ def test_each_passed_at_a_lag_of_the_atlas_on_a_seed_of_its_own():
         assert rows.filter(pl.col("key") == row["key"]).is_empty()
 
 
+@pytest.mark.breadth
 def test_each_task_and_lag_of_the_atlas_has_one():
     points = [
         point
@@ -54,7 +56,7 @@ def test_each_task_and_lag_of_the_atlas_has_one():
     assert sorted({nets.name_of(point.task, point.lag) for point in lstms}) == NAMES
 
 
-@pytest.mark.parametrize("name", ["atlas:latch-L50", "atlas:delay_line-L8"])
+@pytest.mark.parametrize("name", [*leave(["atlas:latch-L50"]), "atlas:delay_line-L8"])
 def test_it_does_what_its_row_says(name):
     net = memcap.load(name)
     task, lag = net.member.task, net.member.lag
@@ -69,7 +71,7 @@ def test_it_does_what_its_row_says(name):
 @pytest.mark.parametrize(
     "name",
     [
-        "copy",
+        *leave(["copy"]),
         *(pytest.param(name, marks=pytest.mark.slow) for name in ("latch-symbols=32", "parity", "adding")),
     ],
 )
@@ -102,6 +104,7 @@ def test_without_the_folder_there_are_none(tmp_path, monkeypatch):
         nets.find_net(tmp_path, "atlas:latch-L5")
 
 
+@pytest.mark.breadth
 def test_export_and_probe_take_the_name(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     cli.main(["export", "atlas:latch-L5", "--layout", "torch", "-o", "net.npz"])

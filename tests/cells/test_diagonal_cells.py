@@ -77,6 +77,7 @@ def test_a_step_is_what_the_papers_say():
         np.testing.assert_allclose(after, right, rtol=1e-12)
 
 
+@pytest.mark.breadth
 def test_shut_gates_of_a_min_lstm_still_share_one_whole():
     cell = cell_class("minLSTM")(1, 1, rngs=nnx.Rngs(0))
     for f, i in [(-500.0, -500.0), (-500.0, 500.0), (500.0, -500.0), (-200.0, -201.0)]:
@@ -86,6 +87,7 @@ def test_shut_gates_of_a_min_lstm_still_share_one_whole():
         np.testing.assert_allclose([keeps.item(), added.item()], [expected, 1 - expected], atol=1e-6)
 
 
+@pytest.mark.breadth
 def test_an_lru_starts_in_its_ring_with_the_variance_of_its_input():
     cell = LRU(3, 4000, rngs=nnx.Rngs(0))
     decay, added = cell.coefficients(jnp.eye(3))
@@ -95,6 +97,7 @@ def test_an_lru_starts_in_its_ring_with_the_variance_of_its_input():
     assert stationary.mean() == pytest.approx(1, abs=0.05)
 
 
+@pytest.mark.breadth
 def test_a_selective_lru_is_the_lru_where_its_step_is_1_and_stands_still_where_it_is_0():
     graph, weights, carry, inputs = material("selective_LRU")
     w = nnx.to_pure_dict(weights)

@@ -4,6 +4,7 @@ do (docs/cell_map.md)."""
 import jax
 import numpy as np
 import pytest
+from breadth import leave
 from lstm_reference import quick_jit
 
 from memcap.models.architecture import Architecture
@@ -38,7 +39,7 @@ def correct(task, lag, length, architecture, cell, readout):
     return float(quick_jit(share)(jax.random.key(3)))
 
 
-@pytest.mark.parametrize(("lag", "length"), [(16, 17), (16, 65), (64, 65)])
+@pytest.mark.parametrize(("lag", "length"), [*leave([(16, 17), (16, 65)]), (64, 65)])
 def test_a_key_of_one_number_follows_parity_in_16_bytes(lag, length):
     """A one turns the sign of the state; the first step, before which no input came, writes it."""
     task = Parity()
@@ -55,6 +56,7 @@ def test_a_key_of_one_number_follows_parity_in_16_bytes(lag, length):
     assert correct(task, lag, length, architecture, cell, np.array([[1.0, -1.0]])) == 1
 
 
+@pytest.mark.breadth
 def test_keys_of_as_many_numbers_as_there_are_keys_recall_in_two_units():
     """A value is a place on a circle: 16 numbers and the last input, as with K = 16 in one unit."""
     task = Mqar(pairs=4, symbols=8)
@@ -74,7 +76,7 @@ def test_keys_of_as_many_numbers_as_there_are_keys_recall_in_two_units():
     assert correct(task, 40, 80, architecture, cell, circle.T) == 1
 
 
-@pytest.mark.parametrize(("lag", "period"), [(8, 9), (15, 16)])
+@pytest.mark.parametrize(("lag", "period"), leave([(8, 9), (15, 16)]))
 def test_one_layer_with_a_clock_shifts(lag, period):
     """A key is the step modulo the clock's period, a place of its own; a query is that of `lag` steps ago."""
     task, keys = DelayLine(), period

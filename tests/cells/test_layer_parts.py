@@ -5,6 +5,7 @@ from functools import partial
 import jax
 import numpy as np
 import pytest
+from breadth import leave
 from flax import nnx
 from lstm_reference import quick_jit, sigmoid
 
@@ -114,7 +115,9 @@ def sinusoidal(period):
     return np.repeat(np.concatenate([np.sin(angle), np.cos(angle)], -1)[:, None], B, 1)
 
 
-@pytest.mark.parametrize("name", LAYERS + XLSTM + CLOCKS)
+@pytest.mark.parametrize(
+    "name", leave(LAYERS + XLSTM + CLOCKS, but=("delta_net+conv4", "slstm+conv4").__contains__)
+)
 def test_it_is_the_recurrence_of_the_published_layer(name):
     graph, state = nnx.split(cell_class(name)(F, U, rngs=nnx.Rngs(0)))
     rng = np.random.default_rng(1)
@@ -155,6 +158,7 @@ def test_a_rate_starts_as_published():
     assert 13 < rates.max() <= 16
 
 
+@pytest.mark.breadth
 def test_a_convolution_and_a_carry_of_few_bits_go_together_in_either_order():
     x = jax.random.normal(jax.random.key(0), (B, F))
     hidden = []
@@ -166,6 +170,7 @@ def test_a_convolution_and_a_carry_of_few_bits_go_together_in_either_order():
     np.testing.assert_array_equal(*hidden)
 
 
+@pytest.mark.breadth
 def test_the_parts_go_with_another_size_of_a_key_and_within_heads():
     """The two heads of a Mamba-2 with two groups, each as it is alone."""
     whole = cell_class("mamba2+key4+conv4+gate+skip+heads2")(F, U, rngs=nnx.Rngs(0))

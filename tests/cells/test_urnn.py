@@ -2,6 +2,7 @@
 
 import jax.numpy as jnp
 import numpy as np
+import pytest
 from flax import nnx
 from loop_checks import run_loop
 
@@ -29,6 +30,7 @@ def matrix(cell):
     return d3 @ r2 @ wave.conj().T @ d2 @ EACH[order] @ r1 @ wave @ d1
 
 
+@pytest.mark.breadth
 def test_it_is_the_published_recurrence():
     cell, x = material()
     turn, kernel, bias = matrix(cell), np.asarray(cell.kernel[...]), np.asarray(cell.bias[...])

@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import ml_dtypes
 import numpy as np
 import pytest
+from breadth import leave
 from flax import nnx
 from loop_checks import run_loop
 from lstm_reference import quick_jit
@@ -54,7 +55,7 @@ def rounded(leaf: np.ndarray) -> np.ndarray:
     return leaf.astype(ml_dtypes.bfloat16).astype(leaf.dtype)
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", leave(CELLS, but="GRUCell".__eq__))
 def test_a_bfloat16_carry_is_what_rounding_after_each_step_of_the_cell_gives(name, inputs):
     plain, stored = network(name), network(f"{name}+bfloat16")
     carry, slow = plain.carry(B), []
@@ -86,7 +87,7 @@ def after_one_step(name: str, x: jax.Array) -> list[np.ndarray]:
     return parts(quick_jit(lambda carry, x: net.cell(carry, x)[0])(net.carry(len(x)), x))
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", leave(CELLS, but="lstm".__eq__))
 def test_noise_is_gaussian_of_the_size_that_is_named_and_new_for_each_sequence(name):
     x = jax.random.normal(jax.random.key(5), (4000, F))
     noise = []
@@ -103,6 +104,7 @@ def test_noise_is_gaussian_of_the_size_that_is_named_and_new_for_each_sequence(n
     assert abs(np.corrcoef(flat[:-1, 0], flat[1:, 0])[0, 1]) < 4 / np.sqrt(len(flat))
 
 
+@pytest.mark.breadth
 def test_noise_hangs_on_the_whole_sequence_so_far_and_comes_again_with_it(inputs):
     net = network("lstm+noise0.1")
     _, first = run(net, inputs)
@@ -172,7 +174,7 @@ def test_it_ends_where_the_carry_was_cut(inputs):
     np.testing.assert_allclose(slopes[1], np.where(is_cut, 0, slopes[0]), rtol=1e-6)
 
 
-@pytest.mark.parametrize("suffix", ["bfloat16", "bits3", "noise0.1", "carry"])
+@pytest.mark.parametrize("suffix", ["bits3", *leave(["bfloat16", "noise0.1", "carry"])])
 def test_gradients_are_those_of_the_plain_loop(suffix, inputs):
     net = network(f"GRUCell+{suffix}")
     build = Architecture(Model(f"GRUCell+{suffix}", U), F, 2).build
@@ -206,8 +208,10 @@ def left_by_a_step(name: str, gate: float, state: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(
     ("name", "shape"),
-    [(name, (B, U)) for name in ("minGRU", "minLSTM")]
-    + [(name, (B, 16, U)) for name in ("gla", "mamba2", "delta_net")],
+    [
+        ("minGRU", (B, U)),
+        *leave([("minLSTM", (B, U)), *((name, (B, 16, U)) for name in ("gla", "mamba2", "delta_net"))]),
+    ],
 )
 def test_a_signed_factor_is_twice_the_cell_s_less_1(name, shape):
     """The state is alike along all keys, so that of the delta rule, too, one factor is left."""
@@ -223,6 +227,7 @@ def test_a_signed_factor_is_twice_the_cell_s_less_1(name, shape):
     assert min(factors) < -0.8
 
 
+@pytest.mark.breadth
 def test_the_signed_delta_net_is_a_cell_of_its_own_name(inputs):
     one, other = network("delta_net+signed"), network("signed_delta_net")
     np.testing.assert_array_equal(run(one, inputs)[1], run(other, inputs)[1])
@@ -230,7 +235,7 @@ def test_the_signed_delta_net_is_a_cell_of_its_own_name(inputs):
 
 @pytest.mark.parametrize(
     ("name", "loop"),
-    [("minGRU", "associative"), ("gated_delta_net+rate", "associative"), ("mamba2", "masked")],
+    [("minGRU", "associative"), *leave([("gated_delta_net+rate", "associative"), ("mamba2", "masked")])],
 )
 def test_accelerators_run_signed_cells_by_the_loops_of_their_kind(name, loop, inputs):
     signed = f"{name}+signed"

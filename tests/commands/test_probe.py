@@ -39,6 +39,7 @@ def test_it_prints_a_table_a_probe_and_draws_beside_the_rows(study):
     assert numbers["lag"].to_list() == [3, 6, 15, 30, 60]
 
 
+@pytest.mark.breadth
 def test_json_has_the_tables_and_what_was_left_out_and_why(study, tmp_path):
     folder, rows = study
     key = rows.filter(pl.col("task") == "data")["key"][0]

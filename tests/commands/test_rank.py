@@ -68,6 +68,7 @@ def test_of_a_cell_that_is_published_nothing_is_trained(place, monkeypatch):
     assert ranking.map.data["cell"].to_list() == ["GRUCell", "LRU"]
 
 
+@pytest.mark.breadth
 def test_without_a_cell_the_published_ones_are_compared(tmp_path):
     lines = json.loads(memcap(tmp_path, "rank", "--json").out)["tasks"]
     assert len(lines) == 7

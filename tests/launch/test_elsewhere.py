@@ -10,6 +10,7 @@ from functools import cache
 from types import ModuleType
 
 import pytest
+from breadth import leave
 from command import TINY, memcap
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
@@ -97,6 +98,7 @@ def told(tmp_path, monkeypatch):
     return found
 
 
+@pytest.mark.breadth
 def test_the_command_ends_with_what_others_trained(tmp_path, told):
     first = memcap(tmp_path, "train", "-m", "hydra/launcher=elsewhere", *JOBS, *TINY)
     assert first.status == 0
@@ -124,8 +126,9 @@ def test_shares_of_a_study_end_as_one(tmp_path, told):
     ("environment", "expected"),
     [
         ({}, "1"),
-        ({"OMP_NUM_THREADS": "3"}, "3"),
-        ({"SUBMITIT_EXECUTOR": "slurm", "OMP_NUM_THREADS": "3"}, None),
+        *leave(
+            [({"OMP_NUM_THREADS": "3"}, "3"), ({"SUBMITIT_EXECUTOR": "slurm", "OMP_NUM_THREADS": "3"}, None)]
+        ),
     ],
 )
 def test_a_job_has_its_share_of_the_cores_hears_signals_and_logs_little(
@@ -138,6 +141,7 @@ def test_a_job_has_its_share_of_the_cores_hears_signals_and_logs_little(
     assert logging.getLogger("jax").level == logging.WARNING
 
 
+@pytest.mark.breadth
 def test_a_mistake_that_shows_in_one_job_fails_that_job_alone(tmp_path, told, monkeypatch):
     def choosy(members, *_):
         if members[0].model.units == 1:

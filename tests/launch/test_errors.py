@@ -1,6 +1,7 @@
 """What is missing for a job, a plugin or an accelerator: one line, which says what installs it."""
 
 import pytest
+from breadth import leave
 from command import TINY, installed, memcap, python
 
 from memcap.launch.check import _repeated_key
@@ -22,7 +23,7 @@ def test_a_missing_plugin_is_named_with_what_installs_it(tmp_path, choice, packa
     assert done.err.endswith(f": comes with a plugin that is not installed; pip install {package}\n")
 
 
-@pytest.mark.parametrize("arguments", [["task=latch"], ["-m", "task=latch", "model.units=1,2"]])
+@pytest.mark.parametrize("arguments", [["task=latch"], *leave([["-m", "task=latch", "model.units=1,2"]])])
 def test_a_missing_accelerator_is_named_with_what_installs_it(tmp_path, arguments):
     done = python(tmp_path, "-P", "-m", "memcap", "train", *arguments, *TINY, JAX_PLATFORMS="cuda")
     line = (

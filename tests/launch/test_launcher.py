@@ -55,6 +55,7 @@ def logs(folder):
     return {path.parent.name: path.read_text() for path in folder.rglob("train.log")}
 
 
+@pytest.mark.breadth
 def test_rows_are_those_of_the_basic_launcher(mixed, tmp_path):
     assert memcap(tmp_path, "train", "-m", *MIXED, *TINY, "hydra/launcher=basic").status == 0
     rows, basic = (store.read(folder).drop(OWN) for folder in (mixed[0], tmp_path))
@@ -101,6 +102,7 @@ def test_a_multirun_ends_with_a_line_a_job_the_frontier_and_its_figure(mixed):
     assert store.read(folder)["population"].n_unique() == 4
 
 
+@pytest.mark.breadth
 def test_jobs_are_trained_together_if_their_settings_are_one(tmp_path, trained):
     done = memcap(tmp_path, "train", "-m", *WIDTHS, *TINY, "out=a,b")
     assert "8 jobs, 2 populations" in done.out
@@ -109,6 +111,7 @@ def test_jobs_are_trained_together_if_their_settings_are_one(tmp_path, trained):
     assert all(store.read(tmp_path / name).height == 4 for name in "ab")
 
 
+@pytest.mark.breadth
 def test_a_search_stays_in_its_job(tmp_path, trained):
     axes = "axes={model.units: [1, 2, 3], seed: 1}"
     done = memcap(tmp_path, "train", "-m", "task=latch", "task.lag=1,2", axes, "design=bisect", *TINY)
@@ -116,6 +119,7 @@ def test_a_search_stays_in_its_job(tmp_path, trained):
     assert "2 jobs, 2 populations" in done.out
 
 
+@pytest.mark.breadth
 def test_a_group_that_raises_is_halved_until_the_culprit_is_alone(tmp_path, monkeypatch):
     ended, calls = Counter(), []
 
@@ -155,6 +159,7 @@ def test_an_interrupted_multirun_stops_at_once(tmp_path, monkeypatch):
     assert "Training frontier" not in done.out
 
 
+@pytest.mark.breadth
 def test_jobs_in_folders_of_their_own_write_the_rows_where_a_rerun_finds_them(tmp_path):
     words = ["train", "-m", *WIDTHS, *TINY, "hydra.job.chdir=true", "hydra/launcher=basic"]
     for seen in ("training", ""):
@@ -164,6 +169,7 @@ def test_jobs_in_folders_of_their_own_write_the_rows_where_a_rerun_finds_them(tm
     assert len(list(tmp_path.rglob("rows/*.parquet"))) == 4
 
 
+@pytest.mark.breadth
 def test_hydras_settings_of_a_job_hold(tmp_path):
     own = ["hydra.job.chdir=true", "hydra.output_subdir=own", "+hydra.job.env_set.MEMCAP_TEST='a b'"]
     own += ["hydra.sweep.subdir=${hydra.job.num}-${hydra.job.override_dirname}"]
@@ -176,6 +182,7 @@ def test_hydras_settings_of_a_job_hold(tmp_path):
         assert (hydra.runtime.output_dir, hydra.job.env_set.MEMCAP_TEST) == (str(path.parent), "a b")
 
 
+@pytest.mark.breadth
 def test_what_is_typed_beats_what_the_sweeper_was_given(tmp_path):
     study = tmp_path / "own" / "sweeps" / "given.yaml"
     study.parent.mkdir(parents=True)
@@ -209,6 +216,7 @@ class MadeUp(Sweeper):
         ]
 
 
+@pytest.mark.breadth
 def test_a_bad_job_that_a_sweeper_makes_up_fails_alone(tmp_path):
     memcap(tmp_path, "train", "--cfg", "job")  # Hydra looks for plugins
     Plugins.instance().register(MadeUp)
@@ -231,6 +239,7 @@ def test_a_bad_job_that_a_sweeper_makes_up_fails_alone(tmp_path):
     assert done.out.count("Training frontier") == 1
 
 
+@pytest.mark.breadth
 @pytest.mark.filterwarnings("default")  # Optuna 2 has some of its own
 def test_optuna_minimizes_the_score(tmp_path):
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from breadth import leave
 from native_checks import needs_compiler
 
 from memcap.loops import c_library
@@ -83,7 +84,7 @@ def test_a_library_that_is_not_the_one_that_was_tested_is_made_anew(compiled, so
 
 
 @needs_compiler
-@pytest.mark.parametrize("open_part", ["memcap", "native", "library"])
+@pytest.mark.parametrize("open_part", [*leave(["memcap", "native"]), "library"])
 def test_a_library_that_others_could_have_planted_is_not_loaded(folder, tmp_path, capsys, open_part):
     """Its constructor would run before anything of it is tested."""
     first = c_library.load(SOURCE)
@@ -157,6 +158,7 @@ def test_processes_may_compile_it_at_the_same_time(folder):
     assert [path.suffix for path in folder.iterdir()] == [".so"]
 
 
+@pytest.mark.breadth
 @needs_compiler
 @pytest.mark.skipif(
     (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="a wheel of Linux on x86-64"

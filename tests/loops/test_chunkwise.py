@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from breadth import leave
 from lstm_reference import quick_jit, relative_error
 from test_loops import EXACT, RESET, member, run
 
@@ -26,7 +27,7 @@ def test_the_cells_of_chunks_are_these():
     assert sorted(NAMES) == sorted(ADDITIVE + DELTA)
 
 
-@pytest.mark.parametrize("name", [*ADDITIVE, "gated_delta_net"])
+@pytest.mark.parametrize("name", leave([*ADDITIVE, "gated_delta_net"]))
 def test_gradients_are_finite_at_a_matrix_of_zeros(name):
     weights, *given, length, starts, readout = member(name, EXACT, 0)
     nothing = jax.tree.map(np.zeros_like, given)
@@ -34,6 +35,7 @@ def test_gradients_are_finite_at_a_matrix_of_zeros(name):
     assert all(np.isfinite(leaf).all() for leaf in slopes)
 
 
+@pytest.mark.breadth
 def test_gradients_are_finite_where_a_great_stabiliser_is_reset():
     weights, ((matrix, total, largest), before), *given = member("mlstm", RESET, 0)
     carry = (matrix, total, largest + 200), before
@@ -76,6 +78,7 @@ def test_float32_loses_no_digits_after_much_was_forgotten(rule):
     assert in_float32(rng, log_decay, key, strength) < 1e-6
 
 
+@pytest.mark.breadth
 def test_float32_loses_no_digits_of_reflections():
     """24 writes at one key, or close to it, at strength 2: each turns what it has, and none is forgotten."""
     rng = np.random.default_rng(3)

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from breadth import leave
 from flax import nnx
 from jax import lax
 from loop_checks import pass_over
@@ -74,6 +75,16 @@ IN_PART = ("LRU", "delta_net", "odd_cells:Clocked")
 def cases_of(name: str) -> list[Case]:
     """Of a cell like one of these, the case that asks most of it."""
     return CASES if name in IN_FULL else COVERING if name in IN_PART else [CASES[4]]
+
+
+# One of each kind for `make test`: with loops of its own, with those for any cell, with a scan, with chunks.
+FIRST = (
+    ("lstm", CASES[4]),
+    ("lstm", READ_OUT[0]),
+    ("GRUCell", CASES[2]),
+    ("LRU", CASES[4]),
+    ("mamba2", CASES[4]),
+)
 
 
 def label(value: Any) -> str:
@@ -203,17 +214,14 @@ def agree(found: Any, expected: Any, loop: str) -> None:
             assert relative_error(x, y) <= limit, f"engine.loop={loop}"
 
 
-@pytest.mark.parametrize(
-    ("name", "case"),
-    [
-        *((name, case) for name in CELLS for case in cases_of(name)),
-        *(("lstm", case) for case in READ_OUT),
-        ("GRUCell", READ_OUT[0]),
-        ("GRUCell", READ_OUT[1]),
-        ("LRU", READ_OUT[2]),
-    ],
-    ids=label,
-)
+AGREEING = [
+    *((name, case) for name in CELLS for case in cases_of(name)),
+    *(("lstm", case) for case in READ_OUT),
+]
+AGREEING += [("GRUCell", READ_OUT[0]), ("GRUCell", READ_OUT[1]), ("LRU", READ_OUT[2])]
+
+
+@pytest.mark.parametrize(("name", "case"), leave(AGREEING, but=lambda *each: each in FIRST), ids=label)
 def test_all_loops_agree_alone_and_side_by_side(name, case):
     one, side_by_side = programs(name, case)
     members = [member(name, case, number) for number in range(len(LENGTHS))]
@@ -289,7 +297,12 @@ WRITTEN_OUT = [
 ]
 
 
-@pytest.mark.parametrize(("name", "case", "loop"), WRITTEN_OUT, ids=label)
+WRITTEN_FIRST = ("lstm", LAST), ("lstm", READ_OUT[0]), ("GRUCell", CUT), ("LRU", EXACT), ("delta_net", RESET)
+
+
+@pytest.mark.parametrize(
+    ("name", "case", "loop"), leave(WRITTEN_OUT, but=lambda *each: each[:2] in WRITTEN_FIRST), ids=label
+)
 def test_a_written_out_gradient_is_jaxs_own_in_float64(name, case, loop):
     """Let the length end within one of two chunks; windows begin with one, within one, and after it."""
     assert chunkwise.chunk_steps(20) == 10
@@ -348,7 +361,7 @@ def test_one_trace_serves_every_length(loop, name):
 
 
 @each_by_trip_count
-@pytest.mark.parametrize("length", [1, 4])
+@pytest.mark.parametrize("length", [*leave([1]), 4])
 def test_a_padded_buffer_gives_bitwise_what_an_exact_one_gives(loop, name, length):
     if why := loop.missing():
         pytest.skip(f"{loop.name} cannot run here: {why}")
@@ -383,11 +396,7 @@ def test_vmap_of_a_trip_count_equals_a_loop(name, axes):
 
 @pytest.mark.parametrize(
     ("name", "case"),
-    [
-        *(("lstm", case) for case in READ_OUT[1:]),
-        ("GRUCell", READ_OUT[2]),
-        ("GRUCell", Case(every=False, windows=False, reset=False, real=True)),
-    ],
+    [*leave([*(("lstm", case) for case in READ_OUT[1:]), ("GRUCell", READ_OUT[2])]), ("GRUCell", LAST)],
     ids=label,
 )
 def test_a_gpu_has_the_bits_of_the_scan_whatever_lay_in_its_buffers(name, case, monkeypatch):

@@ -3,6 +3,7 @@ from functools import partial
 import jax
 import numpy as np
 import pytest
+from breadth import leave
 from loop_checks import pass_over
 
 from memcap.models.architecture import Architecture
@@ -61,12 +62,15 @@ CLAIMS = [  # tasks, lags, units, and options of `answers`: one program for all 
 
 @pytest.mark.parametrize(
     ("task", "lag", "units", "options"),
-    [
-        (task, lag, lag + 1 if units is None else units, options)
-        for tasks, lags, units, options in CLAIMS
-        for task in tasks
-        for lag in lags
-    ],
+    leave(
+        [
+            (task, lag, lag + 1 if units is None else units, options)
+            for tasks, lags, units, options in CLAIMS
+            for task in tasks
+            for lag in lags
+        ],
+        but=lambda task, lag, units, _: task == type(task)() and (units == 1 or lag == 5),
+    ),
     ids=str,
 )
 def test_so_many_units_solve_it(task, lag, units, options):
@@ -98,6 +102,7 @@ def test_a_shorter_register_does_not_solve_a_longer_lag(task):
     assert constructed_units(task, 6) == constructed_units(task, 5) + 1
 
 
+@pytest.mark.breadth
 def test_binary_delay_line_forgets_noise():
     """Each copy of a bit is driven back to its level, so noise of up to a quarter of it changes no answer."""
     model, weights = constructed(DelayLine(), 8)

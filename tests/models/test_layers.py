@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from breadth import leave
 from flax import nnx
 from loop_checks import pass_over
 from lstm_reference import quick_jit, relative_error
@@ -77,7 +78,7 @@ def of_flax(layers):
 
 
 @pytest.mark.parametrize("loop", LOOPS)
-@pytest.mark.parametrize("layers", [2, 3])
+@pytest.mark.parametrize("layers", [2, *leave([3])])
 def test_layers_are_flax_s_rnns_one_on_top_of_another(layers, loop):
     """In float64; the C is of float32."""
     if loop == "native" and lstm_native.IN_C.missing():
@@ -110,8 +111,10 @@ def by_steps(net, reset):
     return quick_jit(jax.grad(loss, (0, 1)))
 
 
-@pytest.mark.parametrize("reset", [False, True], ids=["cut", "reset"])
-@pytest.mark.parametrize(("cell", "readout", "layers"), [("lstm", "dense", 3), ("GRUCell", "lstm", 2)])
+@pytest.mark.parametrize("reset", [*leave([False]), True], ids=["cut", "reset"])
+@pytest.mark.parametrize(
+    ("cell", "readout", "layers"), [("lstm", "dense", 3), *leave([("GRUCell", "lstm", 2)])]
+)
 def test_a_window_cuts_the_carry_of_every_layer(cell, readout, layers, reset):
     net, starts = architecture(layers, cell, readout), np.arange(T) % 4 == 0
     weights, inputs = drawn(net)
@@ -169,6 +172,7 @@ def test_one_layer_has_the_key_that_it_had_and_two_have_another():
             Model(layers=wrong)
 
 
+@pytest.mark.breadth
 @needs_native
 def test_layers_of_two_widths_train_in_one_program_in_c_as_by_xla():
     """With a curriculum, too; the narrower one padded in each layer."""
@@ -195,6 +199,7 @@ def test_layers_of_two_widths_train_in_one_program_in_c_as_by_xla():
         assert max(jax.tree.leaves(errors)) <= 1e-3, errors
 
 
+@pytest.mark.breadth
 def test_a_trained_net_of_layers_is_stored_loaded_and_streamed(tmp_path):
     members = memcap.members(
         task="delay_line", lag=2, units=2, layers=2, budget=20, batch=8, every=20, sequences=16, stretch=1

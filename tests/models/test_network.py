@@ -6,6 +6,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from breadth import leave
 from flax import nnx
 from lstm_reference import quick_jit, relative_error
 from study_checks import refusal
@@ -81,7 +82,7 @@ def close(a, b, limit=1e-6):
 
 
 @pytest.mark.parametrize("readout", READOUTS)
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", [CELLS[0], *leave(CELLS[1:])])
 def test_a_stream_and_chunks_equal_the_whole_sequence(cell, readout):
     net = architecture(cell, readout)
     weights, start = random_weights(net), random_carry(net)

@@ -51,6 +51,7 @@ def test_this_machine(tmp_path):
         assert 2 * gates < program["step_operations"] < 3.5 * gates
 
 
+@pytest.mark.breadth
 def test_a_race_in_an_empty_folder(tmp_path):
     """It may train its candidates at smaller budgets, too: more than the members."""
     axes = "axes={recipe: [hold, forget_bias], model.units: 1..3, seed: 8}"
@@ -58,6 +59,7 @@ def test_a_race_in_an_empty_folder(tmp_path):
     assert (told["members"], told["there"]) == (48, 0)
 
 
+@pytest.mark.breadth
 def test_what_is_there_is_not_planned_again_and_gives_the_pace(tmp_path):
     assert planned(tmp_path, *SMALL, AXES)["estimated_seconds"] is None
     assert memcap(tmp_path, "train", *SMALL, "axes={model.units: [1], seed: 3}").status == 0
@@ -84,6 +86,7 @@ def test_who_waits_for_a_plan_is_told(tmp_path, monkeypatch):
     assert memcap(tmp_path, "plan").err == "memcap: checking the members ...\nmemcap: over\n"
 
 
+@pytest.mark.breadth
 def test_the_table_fits_a_terminal(tmp_path, monkeypatch):
     done = memcap(tmp_path, "plan", *SMALL[1:], "task=temporal_order", "task.lag=20")
     assert done.status == 0, done.err
@@ -127,6 +130,7 @@ axes: {task.lag: 3, recipe: [mine, hold], seed: 2}
 """
 
 
+@pytest.mark.breadth
 def test_recipes_and_studies_of_a_folder(own):
     told = planned(own, "--config-dir", "own", "sweeps=given", *SMALL[2:], "model.units=2")
     assert (told["folder"], told["members"]) == ("outputs/given", 4)
@@ -146,6 +150,7 @@ def test_recipes_and_studies_of_a_folder(own):
     assert f"recipe=yours: no such recipe; one of {', '.join(known)}, or a file" in done.err
 
 
+@pytest.mark.breadth
 def test_the_jobs_of_a_multirun_are_planned_as_they_are_trained(own):
     jobs = [*SMALL, "recipe.batch=16", "model.units=1,2", "seed=0,1,2"]
     told = planned(own, "-m", *jobs)
@@ -178,6 +183,7 @@ def test_a_multirun_of_several_studies(tmp_path):
     assert [(p["members"], p["units"]) for p in told["programs"]] == [(6, 3), (6, 2), (6, 1)]
 
 
+@pytest.mark.breadth
 def test_another_launcher_trains_each_job_by_itself(tmp_path):
     """Side by side, the lanes of a program are no more than the members of a job."""
     jobs = ["-m", *SMALL, "engine.loop=associative", "seed=range(0,4)"]

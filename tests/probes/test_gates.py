@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from breadth import leave
 from probe_checks import hand_set, untrained
 
 from memcap.models.constructed import KEEP
@@ -19,7 +20,7 @@ def test_a_latch_opens_its_gate_once():
     np.testing.assert_allclose(np.abs(found["cell c"][:, 0]), 0.8, atol=1e-6)
 
 
-@pytest.mark.parametrize(("cell", "readout"), [("lstm", "lstm"), ("OptimizedLSTMCell", "dense")])
+@pytest.mark.parametrize(("cell", "readout"), [("lstm", "lstm"), *leave([("OptimizedLSTMCell", "dense")])])
 def test_what_is_drawn_makes_the_next_state(cell, readout):
     found = gates.quantities(untrained(DelayLine(symbols=3), 2, cell, units=4, readout=readout))
     i, f, o, g, c, h = (
@@ -53,6 +54,7 @@ def test_each_layer_s_gates_make_its_next_state():
     assert shares["cell c, layer 2"] is None
 
 
+@pytest.mark.breadth
 def test_of_other_cells_the_hidden_state_alone_is_drawn():
     found = gates.probe(untrained(DelayLine(), 2, "LRU", units=3))
     assert found.table["what"].to_list() == ["hidden state h"]

@@ -3,6 +3,7 @@
 import jax
 import numpy as np
 import pytest
+from breadth import leave
 from probe_checks import hand_set, untrained
 
 from memcap.probes import NotForThis, fresh_batch, jacobian, trace
@@ -34,7 +35,7 @@ def test_a_shift_register_passes_changes_on_until_they_fall_out():
 
 @pytest.mark.parametrize(
     ("cell", "readout", "layers"),
-    [("GRUCell", "dense", 2), ("LRU", "dense", 1), ("lstm", "lstm", 1), ("lstm", "lstm", 2)],
+    [*leave([("GRUCell", "dense", 2), ("LRU", "dense", 1), ("lstm", "lstm", 2)]), ("lstm", "lstm", 1)],
 )
 def test_jacobians_are_the_differences_of_steps(cell, readout, layers):
     net = untrained(DelayLine(), 2, cell, units=2, readout=readout, layers=layers)

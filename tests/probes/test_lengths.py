@@ -18,6 +18,7 @@ def test_a_latch_holds_at_twenty_times_the_lag():
     assert set(table["accuracy"]) == set(table["whole"]) == {1.0}
 
 
+@pytest.mark.breadth
 def test_a_stream_keeps_its_lag_and_gets_longer():
     table = lengths.probe(hand_set(DelayLine(), 2)).table
     assert table["lag"].unique().to_list() == [2]

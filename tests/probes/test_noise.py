@@ -16,6 +16,7 @@ from memcap.tasks.latch import Latch
 pytestmark = pytest.mark.usefixtures("quick_file")
 
 
+@pytest.mark.breadth
 def test_noise_in_a_latch_is_a_random_walk():
     lag = 8
     data = noise.probe(hand_set(Latch(), lag)).data
@@ -27,6 +28,7 @@ def test_noise_in_a_latch_is_a_random_walk():
     assert found["bfloat16"] == found["float32"] == found["1 bit"] == 1
 
 
+@pytest.mark.breadth
 def test_a_register_of_symbols_needs_one_bit():
     data = noise.probe(hand_set(DelayLine(), 3)).data
     assert data.filter(data["score"] < 0.999)["what"].unique().to_list() == ["noise"]

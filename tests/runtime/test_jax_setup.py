@@ -10,6 +10,7 @@ from pathlib import Path
 
 import jax
 import pytest
+from breadth import leave
 from test_flags import KNOWN, verdict_of, verdicts
 
 from memcap.config import Engine, Member
@@ -120,6 +121,7 @@ print(float(jax.jit(lambda x: x + 1)(1.0)))
 """
 
 
+@pytest.mark.breadth
 def test_a_program_whose_process_was_killed_while_writing_is_compiled_once_more(tmp_path):
     """The kernel breaks a write off between pages, or before the first."""
     python(COMPILES, tmp_path)
@@ -134,6 +136,7 @@ def test_a_program_whose_process_was_killed_while_writing_is_compiled_once_more(
     assert all(path.stat().st_size % mmap.PAGESIZE for path in programs)
 
 
+@pytest.mark.breadth
 @pytest.mark.parametrize("process", ["own", "worker"])
 def test_a_program_that_another_process_is_writing_is_compiled_without_a_word(tmp_path, process):
     python(COMPILES, tmp_path)
@@ -181,6 +184,7 @@ print(json.dumps({name: row[name] for name in columns} | {"cache": cache}))
 """
 
 
+@pytest.mark.breadth
 def test_a_process_that_never_ran_the_command_is_set_up_as_well(tmp_path):
     found = json.loads(python(NOTEBOOK, tmp_path))
     works = [flag for flag in flags.CPU_FLAGS if verdicts(tmp_path)[verdict_of(flag)] == "yes"]
@@ -204,7 +208,7 @@ def coarse():
     jax.config.update("jax_default_matmul_precision", None)
 
 
-@pytest.mark.parametrize("loop", ["while", "associative"])
+@pytest.mark.parametrize("loop", ["while", *leave(["associative"])])
 def test_the_products_of_a_compiled_program_are_exact_whatever_the_process_has_set(coarse, monkeypatch, loop):
     texts, build = [], jax.stages.Lowered.compile
 

@@ -13,6 +13,7 @@ import threading
 import time
 
 import pytest
+from breadth import leave
 from command import ROOT, memcap, python
 
 from memcap import cli, store
@@ -104,8 +105,8 @@ def reach_the_long_chunk(process):
 @pytest.mark.parametrize(
     ("number", "arguments"),
     [
-        (signal.SIGTERM, [AXES, "engine.workers=2"]),
-        (signal.SIGHUP, ["-m", "recipe.budget=20,21,22,30000000", "engine.workers=1"]),
+        *leave([(signal.SIGTERM, [AXES, "engine.workers=2"])]),
+        *leave([(signal.SIGHUP, ["-m", "recipe.budget=20,21,22,30000000", "engine.workers=1"])]),
         (signal.SIGINT, [AXES, "engine.workers=1", "tracking=wandb", "tracking.wandb=offline"]),
     ],
 )
@@ -126,6 +127,7 @@ def test_a_signal_ends_a_job_within_its_chunk_and_keeps_what_has_ended(started, 
     assert seconds < 20  # about 1 where nothing else runs
 
 
+@pytest.mark.breadth
 def test_a_second_signal_ends_it_at_once(started, tmp_path):
     process = started(tmp_path, "train", *STUDY, AXES, "engine.workers=1", flush="hangs")
     process.send_signal(signal.SIGINT)

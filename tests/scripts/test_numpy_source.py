@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from breadth import leave
 
 import memcap
 from memcap import tasks
@@ -125,7 +126,10 @@ def draws(task):
 @pytest.mark.usefixtures("quick_compile")
 @pytest.mark.parametrize(
     ("task", "lag", "more", "buffer"),
-    [pytest.param(*case.values, 12, 5, 2, id=case.id) for case in CASES]
+    leave(
+        [pytest.param(*case.values, 12, 5, 2, id=case.id) for case in CASES],
+        but=lambda task, *_: task in (task_of("latch", []), task_of("mqar", [])),
+    )
     + [(task_of(name, []), 4, 0, 0) for name in ("copy", "dyck", "temporal_order")],
 )
 def test_equals_the_task(task, lag, more, buffer, monkeypatch):

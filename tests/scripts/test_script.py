@@ -13,6 +13,7 @@ import jax
 import numpy as np
 import optax
 import pytest
+from breadth import leave
 from flax import nnx
 
 from memcap import optimizers
@@ -128,6 +129,7 @@ def test_weights_start_as_the_engine_starts_them(cell, init):
         np.testing.assert_allclose(ours, engines, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.breadth
 @pytest.mark.parametrize("framework", ["keras", "torch"])
 @pytest.mark.parametrize("cell", ["GRUCell", "SimpleCell"])
 def test_a_layer_of_a_script_steps_as_memcap_s_cell(cell, framework, monkeypatch):
@@ -158,7 +160,7 @@ def test_a_layer_of_a_script_steps_as_memcap_s_cell(cell, framework, monkeypatch
     np.testing.assert_allclose(outputs, hidden @ readout + shift, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("framework", leave(FRAMEWORKS, but="flax".__eq__))
 def test_layers_of_a_script_are_those_of_memcap(framework, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     if importlib.util.find_spec(framework) is None:
@@ -356,7 +358,7 @@ def turned_by_torch(names, starts, gradients):
     return [weight.detach().numpy().T for weight in weights]
 
 
-@pytest.mark.parametrize("turned", [turned_by_flax, turned_by_keras, turned_by_torch])
+@pytest.mark.parametrize("turned", [turned_by_flax, *leave([turned_by_keras, turned_by_torch])])
 def test_muon_of_a_script_steps_as_the_engine_s(turned, monkeypatch):
     """Three gradients of random numbers."""
     framework = turned.__name__.rpartition("_")[2]
@@ -412,7 +414,7 @@ def weights_by_torch(names, optimizer, gradients):
     return [weight.detach().numpy().T for weight in weights]
 
 
-@pytest.mark.parametrize("steps", [weights_by_flax, weights_by_keras, weights_by_torch])
+@pytest.mark.parametrize("steps", [weights_by_flax, *leave([weights_by_keras, weights_by_torch])])
 @pytest.mark.parametrize("name", ["ggt", "soap"])
 def test_an_optimizer_of_whole_nets_steps_as_the_engine_s(name, steps, monkeypatch):
     """Twelve gradients of random numbers, with a new basis after every fifth, for two layers and a
@@ -500,7 +502,7 @@ def test_refusals():
 
 
 @pytest.mark.parametrize("carry", ["keep", "reset"])
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("framework", leave(FRAMEWORKS))
 def test_no_gradient_passes_from_window_to_window(framework, carry, monkeypatch):
     """From the last of three windows; what the carry brings does where it is kept."""
     if importlib.util.find_spec(framework) is None:
@@ -547,7 +549,7 @@ def run(text, framework, folder):
     return done.stdout.splitlines()[-1]
 
 
-@pytest.mark.parametrize("framework", FRAMEWORKS)
+@pytest.mark.parametrize("framework", leave(FRAMEWORKS, but="flax".__eq__))
 def test_a_script_trains_a_delay_line_by_a_curriculum(framework, tmp_path):
     each = member(lag=4, units=6, layers=2, recipe="curriculum")
     assert run(script(each, framework), framework, tmp_path).startswith("STEADY after")
@@ -569,6 +571,7 @@ class Sorted(Latch):
 """
 
 
+@pytest.mark.breadth
 @pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_a_script_of_a_task_without_a_twin_draws_by_memcap(framework, tmp_path, own_module):
     (tmp_path / "my_module.py").write_text(SORTED)

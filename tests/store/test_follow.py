@@ -164,6 +164,7 @@ for count in range(1, 151):
 """
 
 
+@pytest.mark.breadth
 def test_a_shard_that_is_replaced_all_the_time_is_read_whole(tmp_path):
     path = os.pathsep.join([str(Path(__file__).parents[1]), str(Path(__file__).parents[2])])
     command = [sys.executable, "-c", WRITES, str(tmp_path)]

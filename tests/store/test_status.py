@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from beat_files import MEMBER, first, put
+from breadth import leave
 from command import memcap
 from polars.testing import assert_frame_equal
 from study_checks import refusal
@@ -190,7 +191,7 @@ def test_studies_are_found_below_a_folder(tmp_path):
     )
 
 
-@pytest.mark.parametrize("kind", ["json", "members.parquet"])
+@pytest.mark.parametrize("kind", leave(["json", "members.parquet"]))
 def test_a_bit_that_flips_in_a_file_of_a_job_never_ends_a_study(tmp_path, kind):
     """What is not done stays so, or the file is named, by `verify`, too."""
     done = rows_of(tmp_path, group(counts={1: (2, 4)}))

@@ -121,6 +121,7 @@ def test_a_member_that_begins_again_leaves_nothing_of_its_curve_beyond():
     }
 
 
+@pytest.mark.breadth
 def test_members_in_lanes_side_by_side_go_on(tmp_path):
     engine = Engine(loop="associative", lanes=2, workers=1)
     found = slow({"model.units": [1, 2]})
@@ -180,6 +181,7 @@ def test_an_edited_module_is_other_code(tmp_path, monkeypatch):
     assert environment._code("memcap") != environment._code("memcap.knobs")
 
 
+@pytest.mark.breadth
 def test_rows_do_not_tell_where_a_study_was_stopped(tmp_path):
     """The shorter member is alone when the study goes on; its program is the one that it would have
     shared."""
@@ -191,6 +193,7 @@ def test_rows_do_not_tell_where_a_study_was_stopped(tmp_path):
     assert_as_whole([long, short], rows, tmp_path)
 
 
+@pytest.mark.breadth
 def test_a_job_goes_on_with_its_own_members_and_leaves_those_of_another(tmp_path):
     """As the jobs of engine.shards do, in one folder."""
     ours, theirs = slow({"seed": 2})

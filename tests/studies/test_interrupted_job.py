@@ -177,6 +177,7 @@ except KeyboardInterrupt:
 """
 
 
+@pytest.mark.breadth
 def test_ctrl_c_stops_a_job_between_chunks(tmp_path):
     done = python(tmp_path, "-c", INTERRUPTED)
     assert done.stdout == "interrupted\n", done.stderr

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from breadth import leave
 from task_checks import draw
 
 from memcap.tasks.agents import REWARDED
@@ -43,7 +44,7 @@ def log_odds(task, arms, states, reward):
     return odds
 
 
-@each_task
+@pytest.mark.parametrize("task", [TASKS[0], *leave(TASKS[1:])], ids=str)
 def test_as_many_units_as_variables_say_the_log_odds(task):
     *seen, odds = sessions(task)
     np.testing.assert_allclose(log_odds(task, *seen), odds, atol=1e-4)

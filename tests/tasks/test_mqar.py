@@ -3,6 +3,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from breadth import leave
 from hypothesis import given
 from hypothesis import strategies as st
 from task_checks import draw, evenly, few, seeds
@@ -39,7 +40,7 @@ KINDS += [Mqar(rewrites=2), Mqar(pairs=3, symbols=6, layout="stacked", rewrites=
 KINDS += [Mqar(pairs=3, symbols=4, fillers="random"), Mqar(layout="stacked", rewrites=1, fillers="random")]
 
 
-@pytest.mark.parametrize("task", KINDS, ids=str)
+@pytest.mark.parametrize("task", [*KINDS[:2], *leave(KINDS[2:])], ids=str)
 @few
 @given(more=st.integers(0, 12), extra=st.integers(0, 5), seed=seeds)
 def test_a_table_solves_it(task, more, extra, seed):
@@ -63,7 +64,7 @@ def test_a_table_solves_it(task, more, extra, seed):
         assert sum(blanks) == by_hand[task.fillers]
 
 
-@pytest.mark.parametrize("layout", ["separate", "stacked"])
+@pytest.mark.parametrize("layout", ["separate", *leave(["stacked"])])
 def test_fillers_stand_where_blanks_do_and_are_any_key_or_value_alike(layout):
     task, lag, batch = Mqar(pairs=2, symbols=4, layout=layout), 9, 4096
     length = task.shortest(lag) + 3

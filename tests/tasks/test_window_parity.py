@@ -3,12 +3,13 @@
 import jax
 import numpy as np
 import pytest
+from breadth import leave
 
 from memcap.tasks.window_parity import WindowParity
 
 
 @pytest.mark.parametrize(
-    ("heads", "lag", "windows"), [(1, 5, [5]), (4, 5, [2, 3, 4, 5]), (4, 9, [2, 3, 4, 9])]
+    ("heads", "lag", "windows"), [*leave([(1, 5, [5]), (4, 5, [2, 3, 4, 5])]), (4, 9, [2, 3, 4, 9])]
 )
 def test_targets_are_the_parities_of_the_last_bits(heads, lag, windows):
     batch = WindowParity(heads=heads).sample(jax.random.key(0), lag, 4 * lag + 1, 4 * lag + 3, 64)

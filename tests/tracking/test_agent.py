@@ -47,6 +47,7 @@ def runs_by_id(folder):
     return {run.id: run for run in runs}
 
 
+@pytest.mark.breadth
 def test_of_several_members_each_has_its_own_run_and_the_agents_gets_the_summary(agent):
     done = memcap(agent, "train", *STUDY, "tracking.project=ours", "axes={model.units: [1, 2], seed: 2}")
     assert done.status == 0, done.err

@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 
 import pytest
+from breadth import leave
 from followed_files import OURS, members_of, put_figure, put_rows
 from matplotlib.figure import Figure
 from readback import read_runs
@@ -67,6 +68,7 @@ def python(script, home, **more):
     return done.stdout, done.stderr
 
 
+@pytest.mark.breadth
 def test_numbers_that_are_none_a_table_and_a_picture_come_through_without_a_word(tmp_path):
     """All else that runs hold: test_reference_runs.py. What a mirror left that was killed is gone."""
     for name, size in (("diverged", 7), ("another", 7), ("whole", 8)):
@@ -121,8 +123,14 @@ with MirrorProcess(Tracking("wandb"), Study(Path("study"), "study"), polars.Data
 @pytest.mark.parametrize(
     ("options", "netrc", "why", "environment"),
     [
-        pytest.param("", "", "", {"WANDB_API_KEY": KEY}, id="dead server"),
-        pytest.param("", "machine 127.0.0.1:9 login user password short\n", "", {}, id="malformed key"),
+        *leave(
+            [
+                pytest.param("", "", "", {"WANDB_API_KEY": KEY}, id="dead server"),
+                pytest.param(
+                    "", "machine 127.0.0.1:9 login user password short\n", "", {}, id="malformed key"
+                ),
+            ]
+        ),
         pytest.param(
             'wandb="online"', "", "no API key is configured; `wandb login` stores one", {}, id="no key"
         ),
@@ -169,6 +177,7 @@ row = {"solved": True, "steady": False, "up_to": False, "evaluation_until": "sol
 """
 
 
+@pytest.mark.breadth
 def test_a_killed_process_leaves_whole_members_and_the_live_one_as_far_as_it_was(tmp_path):
     script = """
 t = sender()
@@ -270,6 +279,7 @@ def teardown():
 """
 
 
+@pytest.mark.breadth
 def test_a_server_that_never_answers_is_left_for_runs_on_disk(tmp_path, monkeypatch, caplog):
     (tmp_path / "wandb.py").write_text(WANDB)
     monkeypatch.syspath_prepend(tmp_path)

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from breadth import leave
 from training_checks import Remembers
 
 import memcap
@@ -95,6 +96,7 @@ def test_a_step_draws_at_the_front():
 UNIFORM = member(6, task="word_problem", recipe="forget_bias", lags="uniform", budget=20, every=10)
 
 
+@pytest.mark.breadth
 def test_uniform_lags_are_drawn_anew_for_each_batch_with_their_lengths():
     trainer = Program.of(UNIFORM).trainer
     state = initial_state(trainer, UNIFORM)
@@ -112,6 +114,7 @@ def test_uniform_lags_are_drawn_anew_for_each_batch_with_their_lengths():
     assert set(lags.tolist()) == {1, 2, 3}
 
 
+@pytest.mark.breadth
 def test_uniform_lags_are_what_is_trained_on():
     """Step by step on batches that are drawn here."""
     trainer = Program.of(UNIFORM).trainer
@@ -161,7 +164,7 @@ def test_nothing_is_asked_before_the_front_has_arrived():
     assert ends[60]["train/lr"] > ends[90]["train/lr"] > 0
 
 
-@pytest.mark.parametrize("task", ["delay_line", "count"])
+@pytest.mark.parametrize("task", [*leave(["delay_line"]), "count"])
 def test_it_solves_what_it_should(task):
     easy = memcap.members(
         task=task, lag=[3, 4], units=5, recipe="curriculum", seed=[1], budget=1500, sequences=256, stretch=1

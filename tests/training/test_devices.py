@@ -44,5 +44,6 @@ def eight():
     return json.loads(done.stdout)
 
 
+@pytest.mark.breadth
 def test_eleven_members_on_eight_devices_have_the_rows_of_one_device(eight):
     assert eight == [16, 8, 11, True]

@@ -7,6 +7,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from breadth import leave
 from training_checks import ONE, Remembers, assert_same, member, programs, unchecked, vector
 
 from memcap.config import Engine, Stream
@@ -56,8 +57,8 @@ def test_a_member_alone_and_among_others_has_one_result(reference):
     "other",
     [
         Engine(loop="while", lanes=1, workers=1),  # one after another: the queue
-        Engine(loop="while", lanes=2, workers=2),  # a process beside this one
-        Engine(loop="associative", lanes=4, workers=1),
+        *leave([Engine(loop="while", lanes=2, workers=2)]),  # a process beside this one
+        *leave([Engine(loop="associative", lanes=4, workers=1)]),
     ],
     ids=lambda e: f"{e.loop}-{e.lanes}-{e.workers}",
 )
@@ -149,7 +150,7 @@ def test_until_solved_stops_where_the_other_goes_on(judged):
 WILD = 1e38  # a learning rate at which weights overflow what a loss can be computed from
 
 
-@pytest.mark.parametrize("loop", ["while", "associative"])
+@pytest.mark.parametrize("loop", ["while", *leave(["associative"])])
 def test_divergence_is_recorded_and_leaves_the_neighbours_alone(loop):
     calm = [member("adding", lag, seed=lag, recipe={"lr": 0.1}) for lag in (3, 5, 4)]
     shared = Engine(loop=loop, lanes=2, workers=1)

@@ -221,6 +221,7 @@ def test_a_state_is_gone_on_with_by_the_loop_that_made_it_alone():
     assert step_cost(Program.of(member(), NATIVE)) == step_cost(Program.of(member(), ONE))
 
 
+@pytest.mark.breadth
 @needs_native
 def test_a_small_study_has_equal_counts_by_both_loops():
     ask, recipe = (
@@ -246,6 +247,7 @@ def test_a_small_study_has_equal_counts_by_both_loops():
     assert [vector(each).tolist() for each in again] == [vector(each).tolist() for each in ours[:2]]
 
 
+@pytest.mark.breadth
 @needs_native
 @pytest.mark.usefixtures("quick_compile")
 def test_widths_that_share_a_program_train_as_alone():
@@ -265,6 +267,7 @@ def test_widths_that_share_a_program_train_as_alone():
         np.testing.assert_allclose(vector(one), vector(other), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.breadth
 @needs_native
 def test_a_program_leaves_out_the_units_that_pad():
     """A NaN in their weights would reach every unit, and the score."""
@@ -340,6 +343,7 @@ def run(folder, *arguments, **environment):
     return python(folder, *words, *arguments, JAX_PLATFORMS="cpu", **environment)
 
 
+@pytest.mark.breadth
 def test_without_a_compiler_the_command_refuses_native_and_leaves_nothing(tmp_path):
     (tmp_path / "here").mkdir()
     done = run(tmp_path / "here", "engine.loop=native", XDG_CACHE_HOME=str(tmp_path), **EMPTY_PATH)
@@ -350,6 +354,7 @@ def test_without_a_compiler_the_command_refuses_native_and_leaves_nothing(tmp_pa
     assert list((tmp_path / "here").iterdir()) == []
 
 
+@pytest.mark.breadth
 @needs_native
 def test_a_second_process_trains_by_what_the_first_one_compiled(tmp_path):
     """XLA's cache holds calls of the library, which must be known before they are loaded."""

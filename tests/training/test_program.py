@@ -78,6 +78,7 @@ def test_the_first_chunk_does_not_wait_for_the_evaluation_to_compile(monkeypatch
 # Memory
 
 
+@pytest.mark.breadth
 def test_as_many_lanes_as_the_memory_holds(monkeypatch):
     many = [member(seed=seed) for seed in range(16)]
     (wide,) = programs(many, replace(ONE, loop="associative", lanes=0))

@@ -40,6 +40,7 @@ def test_the_loss_is_the_mean_of_the_steps_taken():
     assert lane.stopping.running
 
 
+@pytest.mark.breadth
 def test_states_are_handed_in_for_a_hundredth_of_the_time_at_most():
     class Slow(Remembers):
         checkpoint_after, saved_at = 0.0, ()

@@ -40,6 +40,7 @@ def test_all_lags_to_8_are_asked_and_then_eight_per_doubling(lag, least):
     assert all(sum(low <= each < 2 * low for each in asked) <= 9 for low in asked)
 
 
+@pytest.mark.breadth
 def test_a_net_that_drew_its_lags_is_right_at_each_of_them(uniform):
     """By its own network, on sequences that nobody drew before."""
     assert uniform.passed
@@ -80,6 +81,7 @@ def test_one_that_knows_its_own_lag_alone_is_solved_and_not_right_up_to_it():
     assert clock.worst_lag < 8
 
 
+@pytest.mark.breadth
 def test_how_members_share_the_machine_changes_no_verdict():
     members = [latch(units, seed, budget=600) for units, seed in ((1, 1), (2, 1), (2, 2))]
     others = train(members, Engine(loop="associative", lanes=3))

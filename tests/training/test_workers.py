@@ -59,6 +59,7 @@ class Keeps(Remembers):
         return {m.key: self.states[m.key] for m in members if m.key in self.states}
 
 
+@pytest.mark.breadth
 def test_a_successor_goes_on_where_the_dead_worker_was(child):
     started, listener = child[0], Keeps()
     long = member("latch", 3, recipe={"lr": 1e-6, "budget": 6000})
@@ -86,6 +87,7 @@ def test_a_successor_goes_on_where_the_dead_worker_was(child):
     np.testing.assert_array_equal(vector(whole), vector(queue.results[long]))
 
 
+@pytest.mark.breadth
 def test_a_listeners_broken_pipe_is_no_dead_worker(child):
     started, _ = child
 
@@ -123,6 +125,7 @@ def test_an_error_in_a_worker_ends_the_job_with_its_traceback(child):
         started.serve(WorkerQueue(Queue([lost], TWO), 0))
 
 
+@pytest.mark.breadth
 def test_what_a_worker_prints_is_passed_on_and_breaks_nothing(tmp_path, monkeypatch, capfd):
     """From the first moment on: as a `sitecustomize` would, and past Python."""
     (tmp_path / "sitecustomize.py").write_text(
@@ -180,6 +183,7 @@ def test_a_dead_worker_is_replaced_and_its_members_are_trained(first_taken, capf
         assert_same(ours, results[FOUR.index(ours.member)])
 
 
+@pytest.mark.breadth
 def test_a_stopped_worker_is_noticed_killed_and_replaced(first_taken, monkeypatch, capfd):
     monkeypatch.setattr(workers, "HEARTBEAT_TIMEOUT", 5.0)
     first_taken(lambda process: os.kill(process.pid, signal.SIGSTOP))
@@ -207,6 +211,7 @@ def test_a_job_that_was_stopped_itself_kills_nobody(monkeypatch):
     assert silences == [1, 2, 0, 1]
 
 
+@pytest.mark.breadth
 def test_a_worker_sends_heartbeats_while_its_program_runs():
     long = member(
         "latch", 3, model={"units": 9}, recipe={"lr": 1e-9, "budget": 20_000}, evaluation={"every": 20_000}
@@ -225,6 +230,7 @@ def test_a_worker_sends_heartbeats_while_its_program_runs():
     assert names[names.index("take_members") : names.index("add_curve")].count("heartbeat") >= 5
 
 
+@pytest.mark.breadth
 def test_a_member_that_kills_two_workers_has_failed_and_the_rest_goes_on(monkeypatch, capfd):
     """Lanes that it shared the first time are acquitted: suspects are trained alone."""
     culprit, seeds = FOUR[1], []
@@ -289,6 +295,7 @@ print(len(train([resolve(values | {"seed": seed}) for seed in (0, 1)], Engine(wo
 """
 
 
+@pytest.mark.breadth
 def test_a_script_without_a_main_guard_runs_once(tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
     (tmp_path / "random.py").write_text(
