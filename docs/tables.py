@@ -1052,6 +1052,25 @@ def cell_map_within() -> str:
     return f"{text}\n\n{table(head, lines)}"
 
 
+def cell_map_budgets() -> str:
+    """Nets of cells of which under half pass with 3,000 steps, with these and with eight times as many."""
+    lines = []
+    for _, own in sorted(rows_of("cell_map_budgets").group_by("task", "cell"), key=lambda group: group[0]):
+        (short, long), task = (
+            own.sort("budget").rows(named=True),
+            task_of_row(own["task"][0], own["knobs"][0]),
+        )
+        score, passed = ("stretched", "steady") if task.stream else ("final", "solved")
+        scores = (f"{net[score]:.3f}" for net in (short, long))
+        words = (
+            f"after {long[f'steps_to_{passed}'.replace('solved', 'solve')]:,} steps" if long[passed] else "no"
+        )
+        lines.append(
+            (f"{label(task)}, lag {long['lag']}", f"`{long['cell']}`", long["units"], *scores, words)
+        )
+    return table(("task", "cell", "units", "score, 3,000 steps", "24,000 steps", "passes"), lines)
+
+
 def budgets_at_50() -> str:
     """What a longer or shorter budget buys at lag 50."""
     at_50 = [p for p in fit_all_recipes(rows_of("delay_line_budgets")) if p.lag == 50]
@@ -1902,6 +1921,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "sizes of keys": sizes_of_keys,
     "cell map again": cell_map_again,
     "cell map within": cell_map_within,
+    "cell map budgets": cell_map_budgets,
     "cell map in short": best_cells,
     "budgets at lag 50": budgets_at_50,
     "delay line": delay_line,

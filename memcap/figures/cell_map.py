@@ -24,7 +24,7 @@ from memcap.figures.style import (
 from memcap.knobs import UserError
 from memcap.terminal.printing import number
 
-TITLE = "Bytes of state and parameters that each cell needs on each task: the dark boxes may be the fewest"
+TITLE = "State and parameters that each cell needs: dark boxes may be the fewest"
 GUEST = "#c2410c"
 FEWEST, MORE = "#1f6cb0", "#dbe7f3"  # colours of boxes: cells that may need the fewest bytes, and others
 NAMES, WIDE, HIGH = 1.7, 1.2, 0.4  # inches: names of cells, width and height of a box

@@ -16,6 +16,8 @@ from memcap.training.engine import train
 from memcap.training.operands import eval_operands
 from memcap.training.program import Program
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 RECIPE = {"name": "uniform", "budget": 2000, "batch": 32}
 ASK = {"every": 100, "sequences": 512, "until": "up_to"}
 
