@@ -28,6 +28,7 @@ def place(tmp_path, monkeypatch):
     published = tmp_path / "published.parquet"
     shards.write_table(published, table(*groups))
     monkeypatch.setattr(api, "rows_file", {cell_map.STUDY: published}.get)
+    monkeypatch.setattr(cell_map, "RUNS", (cell_map.STUDY,))
 
     def members_of(cell, seed):
         recipes = [api.Recipe("own_start", budget=2, lr=lr) for lr in (0.01, 0.02)]
