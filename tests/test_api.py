@@ -27,6 +27,8 @@ from memcap.studies import run
 from memcap.tasks import DelayLine, Latch
 from memcap.tracking import Tracking
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 TINY = {"budget": 4, "batch": 8, "every": 2, "sequences": 16, "stretch": 1}
 ONE = memcap.Engine(loop="while", workers=1)
 

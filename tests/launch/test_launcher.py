@@ -239,7 +239,6 @@ def test_a_bad_job_that_a_sweeper_makes_up_fails_alone(tmp_path):
     assert done.out.count("Training frontier") == 1
 
 
-@pytest.mark.breadth
 @pytest.mark.filterwarnings("default")  # Optuna 2 has some of its own
 def test_optuna_minimizes_the_score(tmp_path):
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")

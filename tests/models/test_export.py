@@ -21,6 +21,8 @@ from memcap.models.export import LAYOUTS, export
 from memcap.models.model import Model
 from memcap.tasks.delay_line import DelayLine
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 F, U, OUT, B, T = 3, 5, 2, 4, 9
 
 

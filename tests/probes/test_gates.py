@@ -11,6 +11,8 @@ from memcap.tasks.delay_line import DelayLine
 from memcap.tasks.latch import Latch
 from memcap.trained import Trained
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 
 def test_a_latch_opens_its_gate_once():
     found = gates.quantities(hand_set(Latch(), 4))

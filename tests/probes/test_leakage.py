@@ -12,6 +12,8 @@ from memcap.tasks.delay_line import DelayLine
 from memcap.tasks.latch import Latch
 from memcap.tasks.vector_hold import VectorHold
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 
 @pytest.mark.breadth
 def test_after_the_exchange_a_register_says_its_neighbours_symbols_until_its_own_have_come():

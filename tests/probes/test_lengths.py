@@ -10,6 +10,8 @@ from memcap.tasks.data import Data
 from memcap.tasks.delay_line import DelayLine
 from memcap.tasks.latch import Latch
 
+pytestmark = pytest.mark.usefixtures("quick_file")
+
 
 def test_a_latch_holds_at_twenty_times_the_lag():
     table = lengths.probe(hand_set(Latch(), 3)).table
