@@ -40,6 +40,7 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.breadth
 def test_a_guest_is_trained_once_and_stands_beside_the_others(place):
     done = memcap(place, "rank", GUEST)
     assert done.status == 0, done.err
