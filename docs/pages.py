@@ -27,8 +27,8 @@ TOGETHER = {
     ("up_to", "lags"): ("up_to", "atlas", "ggt"),
     ("atlas", "gap"): ("atlas", "other_tasks", "muon", "ggt"),
     ("atlas", "costs"): ("atlas", "muon", "ggt"),
-    ("cell_map", "cell_map"): ("cell_map", "cell_map_recipes"),
-    ("cell_map", "gap"): ("cell_map", "cell_map_recipes"),
+    ("cell_map", "cell_map"): ("cell_map", "cell_map_again", "cell_map_recipes"),
+    ("cell_map", "gap"): ("cell_map", "cell_map_again", "cell_map_recipes"),
     ("optimizers", "optimizers"): (
         "optimizers",
         "optimizers_frontier",

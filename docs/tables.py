@@ -875,7 +875,7 @@ def by_bytes(all_needs: Sequence[cell_map.Need]) -> str:
 
 def map_recipes() -> str:
     """Bytes of state of the cells that were trained by another recipe, too, beside what the atlas says."""
-    own = {(need.cell, need.place): need for need in needs(rows_of(cell_map.STUDY))}
+    own = {(need.cell, need.place): need for need in needs(pl.concat(map(rows_of, cell_map.RUNS)))}
     trained = set(rows_of(cell_map.RECIPES).select("cell", "task").iter_rows())
     lines = []
     for need in sorted(map_needs(), key=lambda need: need.cell):
@@ -893,12 +893,13 @@ def map_recipes() -> str:
 
 def map_seeds(all_needs: Sequence[cell_map.Need]) -> str:
     """How many seeds a map rests on."""
-    counts = sorted({need.point.seeds for need in all_needs})
-    fewest = [need for need in all_needs if need.point.seeds == counts[0]]
-    none = sum(not need.point.trains for need in fewest)
+    trained, others = (
+        sorted(need.point.seeds for need in all_needs if need.point.trains is trains)
+        for trains in (True, False)
+    )
     return filled(
-        f"Each number rests on {counts[0]} to {counts[-1]} seeds per width. {len(fewest)} of"
-        f" {len(all_needs)} pairs of cell and task have {counts[0]} seeds; {none} of these are under half."
+        f"Each number of bytes rests on {trained[0]} to {trained[-1]} seeds per width, and each"
+        f' "under half" on {others[0]} to {others[-1]}.'
     )
 
 
@@ -997,7 +998,7 @@ def best_cells() -> str:
 
 def cell_map_again() -> str:
     """A second run of the map, with other seeds: where its thresholds lie, and where the two differ."""
-    first, second = needs(rows_of(cell_map.STUDY)), needs(rows_of(cell_map.AGAIN))
+    first, second = (needs(rows_of(run)) for run in cell_map.RUNS)
     again = {(n.cell, n.place): n for n in second}
     pairs = [(n, again[n.cell, n.place]) for n in first]
     met = [(a.u90["bytes"], b.u90["bytes"]) for a, b in pairs if a.is_met and b.is_met]
@@ -1032,7 +1033,7 @@ def within(rows: pl.DataFrame, steps: int) -> pl.DataFrame:
 
 def cell_map_within() -> str:
     """What the nets of both runs of the map need if only their first 1,000 steps count."""
-    runs = [rows_of(name) for name in (cell_map.STUDY, cell_map.AGAIN)]
+    runs = [rows_of(name) for name in cell_map.RUNS]
     (full, early), *of_one = ([needs(rows), needs(within(rows, 1000))] for rows in (pl.concat(runs), *runs))
     taus, then, lines = cell_map.agreement(early, full), cell_map.by_place(early), []
     for place, there in cell_map.by_place(full).items():

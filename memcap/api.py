@@ -453,7 +453,7 @@ def rank(
         UserError: no such cell, or one without an initialiser of its own.
     """
     name = sources.cell_name(_text(_names_of_cells(cell), "cell"))
-    rows = store.read(rows_file(cell_map.STUDY))
+    rows = pl.concat([store.read(rows_file(study)) for study in cell_map.RUNS])
     if name not in rows["cell"].replace(cell_map.SAME):
         own = cell_map.members_of(name, whole(seed, "seed", 0, MOST))
         guest = train(own, folder, study="rank", design="race", engine=engine, progress=progress)

@@ -16,7 +16,7 @@ unseen = jax.jit(lambda task, *arguments: task.unseen(*arguments), static_argnum
 
 @jax.jit(static_argnums=1)
 def loss_and_score(weights: jax.Array, member: Member, batch: Batch) -> tuple[jax.Array, jax.Array]:
-    """Return the mean loss over the answers that are due, and as aux their total score and number."""
+    """Return the mean loss over the answers that are due, and as aux their summed score and their count."""
     task, network = member.task, member.architecture.build(member.architecture.unflatten(weights))
     _, outputs = network.run(pass_of(task, batch), "plain")  # (O, T, B), or (O, B) at the last step
     if task.loss == "classes":
@@ -69,7 +69,7 @@ class Net:
     passed_in_a_row: int = 0
 
     def passes(self, stream: Stream, index: int = 0) -> bool:
-        """Tell whether the mean over lags passes and no lag misses by more than chance; keep the mean."""
+        """Score and record a stream; return True if its mean passes and no lag falls short beyond chance."""
         member, task, size, scores = self.member, self.member.task, self.member.evaluation.block, []
         for number, (lag, length, blocks) in enumerate(member.sizes(stream), index):
             keys = (random_key(*member.seeds, stream, number, block) for block in range(blocks))
@@ -94,12 +94,12 @@ class Net:
         solved, stricter = "solved" in self.verdicts, {"steady": Stream.STRETCH, "up_to": Stream.UP_TO}
         if solved and passed and rule.until in stricter and self.passes(stricter[rule.until]):
             self.verdicts[rule.until] = self.steps
-        if rule.until in self.verdicts or (at_end and (solved or not passed)):  # a lone pass is repeated
+        if rule.until in self.verdicts or (at_end and (solved or not passed)):  # a late pass is tested again
             self.status = "solved" if solved else "unsolved"
 
 
 def train(member: Member) -> Net:
-    """Train a net until its verdict is in, then score longer sequences; refuse to train at other lags."""
+    """Train a net to its verdict, then test longer sequences; refuse recipes that train at other lags."""
     if member.recipe.with_other_lags:
         raise ValueError(f"recipe={member.recipe.name}: trains at other lags, which only the engine does")
     start = member.architecture.init(member.init, member.seeds)

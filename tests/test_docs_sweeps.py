@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import study_files
+from breadth import leave
 from command import installed
 
 from memcap import commands
@@ -42,7 +43,9 @@ def jobs(line):
     return compose_jobs([word for word in words if word != "-m"], multirun="-m" in words)
 
 
-@pytest.mark.parametrize("line", [line for line in TRAIN if "glob" not in line])
+@pytest.mark.parametrize(
+    "line", leave([line for line in TRAIN if "glob" not in line], but=TRAIN[:3].__contains__)
+)
 def test_a_line_is_composed_and_its_members_are_sound(line):
     assert all(job.members for group in jobs(line) for job in group)
 

@@ -147,6 +147,7 @@ def test_any_value_of_any_flag(sound, tmp_path_factory, flag, value, place):
     answers(folder, [flag[0], place, flag[1], value])
 
 
+@pytest.mark.breadth
 @BOUNDED
 @given(st.data())
 def test_any_bytes_of_any_file(sound, tmp_path_factory, data):

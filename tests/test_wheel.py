@@ -104,6 +104,7 @@ def test_all_rows_that_have_a_name_are_in_it(installed):
     assert studies <= {path.parent.name for path in (installed / "memcap" / "results").glob("*/rows.parquet")}
 
 
+@pytest.mark.breadth
 def test_the_atlas_is_read_by_its_name(run, tmp_path):
     assert run("-m", "memcap", "status", "atlas").startswith("atlas: ")
     assert run("-c", "import memcap; print(memcap.answer('latch', 5, 'atlas').source)") == "atlas\n"

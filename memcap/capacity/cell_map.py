@@ -33,6 +33,7 @@ from memcap.thresholds.curve import Threshold
 
 STUDY = "cell_map"
 AGAIN = f"{STUDY}_again"  # the same study with other seeds
+RUNS = (STUDY, AGAIN)  # by one recipe for all cells
 RECIPES = f"{STUDY}_recipes"  # some of its cells with other recipes
 NOISE = re.compile(r"\+noise([\d.e-]+)")  # in the carry, as cells are named with it
 SAME = {"OptimizedLSTMCell": "lstm"}  # the same equations: one cell on the map

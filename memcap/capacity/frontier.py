@@ -5,10 +5,11 @@ It says what training reached under a verdict, a budget and a recipe, never what
 The verdict, `at`, decides which members pass:
 
 * "trained": those that are solved at the length at which they were trained.
-* "steady": those that also pass at the stretched length. It applies to streams (`Task.stream`: a longer
-  sequence asks the same at every step) and members trained until steady; to others, "trained" does.
-* "up_to": those that are also right at every shorter lag. It applies to members trained until they are; to
-  others, "steady" does.
+* "steady": those that also pass on sequences `evaluation.stretch` times as long. It applies to streams
+  (`Task.stream`: a longer sequence asks the same at every step) and members trained until steady; for others,
+  "trained" is used.
+* "up_to": those that are also right at every shorter lag. It applies to members trained until they are; for
+  others, "steady" is used.
 
 Rows of a user's own sequences with task.criterion=best have no verdict: `memcap.capacity.losses` compares
 their widths.
@@ -18,9 +19,9 @@ of the seeds that train at all pass), then the smallest u50, then the most seeds
 recipe and says how many competed, because the best of several, judged by the seeds that chose it, looks
 better than it is.
 
-For each task and lag, only the recipes with the most seeds compete (each counted at the width where it has
-most); otherwise one lucky run of another recipe would set the frontier. Recipes need not have the same
-widths, because a search chooses them for each; a threshold outside of them is censored.
+For each task and lag, only the recipes with the most seeds compete (each counted at its width with the most
+seeds); otherwise one lucky run of another recipe would set the frontier. Recipes need not have the same
+widths, because a search chooses them for each; a threshold beyond a recipe's widths is censored.
 """
 
 import math
@@ -42,7 +43,7 @@ from memcap.thresholds.curve import no_easier
 def frontier(
     rows: pl.DataFrame, at: At = "up_to", budget: int | None = None, confidence: float = 0.95
 ) -> list[Point]:
-    """Return one point per task, lag and network, sorted by label and lag. Diverged members are not solved.
+    """Return the best recipe's point for each `Point.place`, by label, lag and length. Diverged members fail.
 
     Args:
         rows: trained members, as `memcap.store.read` returns them.
@@ -56,7 +57,7 @@ def frontier(
 def fit_all_recipes(
     rows: pl.DataFrame, at: At = "up_to", budget: int | None = None, confidence: float = 0.95
 ) -> list[Point]:
-    """Return one point per recipe, for `frontier` to choose from; arguments and order are the same."""
+    """Return a point per place and recipe, from which `frontier` chooses; same arguments, same order."""
     if at not in VERDICTS:
         raise UserError(f"at={at}: must be one of {', '.join(VERDICTS)}")
     rows = without_failed(rows).filter(~IS_BY_LOSS)
@@ -84,7 +85,7 @@ def fit_all_recipes(
 
 
 def best_recipes(points: Iterable[Point]) -> list[Point]:
-    """Choose the best recipe's point for each task, lag and network; keep their order."""
+    """Choose the best recipe's point for each `Point.place`; keep their order."""
     places: dict[tuple, list[Point]] = {}
     for point in points:
         places.setdefault(point.place, []).append(point)
@@ -92,7 +93,7 @@ def best_recipes(points: Iterable[Point]) -> list[Point]:
 
 
 def _winner(points: list[Point]) -> Point:
-    """Return the point of the best recipe that competes, for one task, lag and network."""
+    """Return the point of the best recipe that competes at one place."""
     seeds = max(p.seeds for p in points)
     rivals = [p for p in points if p.seeds == seeds]
     # One seed that passed shows that a width is enough, whichever recipe trained it.
@@ -107,8 +108,8 @@ def _rank(point: Point) -> tuple[float, ...]:
 
 
 def _verdict(at: At, task: Task, until: str) -> tuple[At, str, str]:
-    """Return the strictest verdict up to `at` that applies to members trained until `until`, and its columns:
-    which members passed, and after how many steps."""
+    """Return the strictest verdict, no stricter than `at`, that applies to members trained until `until`,
+    and its columns: which members passed, and after how many steps."""
     if at == "up_to" and until == "up_to":
         return "up_to", "up_to", "steps_to_up_to"
     if at != "trained" and (task.stream or until == "steady"):

@@ -104,7 +104,7 @@ def _rates(lines: list[dict[str, Any]]) -> str:
 
 def _show_published(as_json: bool) -> None:
     """Print who may need the fewest bytes on each task, and how alike two runs of the map are."""
-    runs = [cell_map.needs(store.read(rows_file(name))) for name in (cell_map.STUDY, cell_map.AGAIN)]
+    runs = [cell_map.needs(store.read(rows_file(name))) for name in cell_map.RUNS]
     taus = cell_map.agreement(*runs)
     places = cell_map.by_place(cell_map.needs(store.rows_of(Path(cell_map.STUDY))))
     rows, lines = [], []

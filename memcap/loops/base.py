@@ -52,13 +52,13 @@ class Pass:
     # whether to return the hidden state or output of every step, or of the last one
     return_sequences: bool = field(default=True, metadata={"static": True})
     readout: Readout | None = None  # the read-out to apply to hidden states; None: return hidden states
-    # () int, the number of units without the padding, which has zero weights; None: no padding. A loop may
-    # skip the padding to save time
+    # () int, the number of real units; further ones are padding, with zero weights, which a loop may skip to
+    # save time. None: no padding
     num_units: Any = None
 
     @property
     def carry_factor(self) -> Float[Array, " T"] | None:
-        """Factors of the carry's gradient: 0 at the first step of a window, 1 elsewhere; None: one window.
+        """Factors for the carry's gradient: 0 at the first step of a window, 1 elsewhere; None: one window.
         With `reset_carry` they multiply the carry itself, too."""
         return None if self.window_starts is None else jnp.where(self.window_starts, 0.0, 1.0)
 
@@ -72,7 +72,7 @@ class Pass:
         return Pass(inputs, self.length, None, self.reset_carry, self.return_sequences)
 
     def cotangent(self, d_inputs: Any) -> Pass:
-        """Return the cotangent of a `core`, from that of its inputs; its other fields have none."""
+        """Return the cotangent of a `core`: `d_inputs` for its inputs, and None for the other fields."""
         return replace(self, inputs=d_inputs, length=None)
 
 
@@ -80,7 +80,7 @@ class Request(NamedTuple):
     """The properties of a program that decide whether a loop serves it."""
 
     cell: type[nnx.RNNCellBase]  # the cell to run over time
-    platform: str  # where it will run: "cpu", "gpu" or "tpu", perhaps of another machine (`memcap plan`)
+    platform: str  # where it will run: "cpu", "gpu" or "tpu", maybe on another machine (`memcap plan`)
     windows: bool  # whether gradients are cut at windows
 
 
@@ -90,14 +90,14 @@ class Loop:
     name: str = ""  # value of `engine.loop` and of the column `loop`; `module:object` outside the package
     what: str = "the cell"  # the cell that it runs, in words, for the warning that the loop cannot run here
     chosen_on: Collection[str] = ()  # platforms on which `engine.loop=auto` may choose it
-    rank: int = 0  # `auto` takes the loop of the highest rank that it may choose and that serves
+    rank: int = 0  # `auto` takes the highest-ranked loop that it may choose and that can run the request
     # whether `engine.loop=reproducible` may choose it: its results have equal bits on machines with the same
     # jaxlib and the same kind of processor
     reproducible: bool = False
     fallback: str = "while"  # name of the loop that serves the requests that this one refuses
     fuses_readout: bool = False  # whether `run` applies the read-out's kernel; else `Loop.__call__` does
-    # cost of each weight of padding per training step; None: on a CPU, members of several widths never
-    # share a program of this loop
+    # seconds that each weight of padding adds to a training step; None: on a CPU, members of several widths
+    # never share a program of this loop
     seconds_per_padded_weight: float | None = None
 
     def refuses(self, request: Request) -> str | None:
@@ -117,7 +117,7 @@ class Loop:
         return self.name
 
     def row_columns(self, side_by_side: bool) -> dict[str, str]:
-        """Return the columns batching, scan and kernel, which named the loop before the column `loop` did."""
+        """Return the columns batching, scan and kernel of a row, which older rows have in place of `loop`."""
         batching, scan = ("vmap", "scan") if side_by_side else ("map", "loop")
         return {"batching": batching, "scan": scan, "kernel": "xla"}
 
@@ -174,7 +174,7 @@ def run_feature_major(
     over: Pass,
     fuses: bool,
 ) -> CarryAndOutputs:
-    """Run a gated cell as `Loop.run` does, with a function on arrays (U, B).
+    """Implement `Loop.run` for a gated cell by a function of (U, B) arrays.
 
     Args:
         over_time: (weights, carry of (U, B) arrays, pass) -> (carry, outputs). Outputs may be None if they

@@ -1,4 +1,4 @@
-"""Judges of claims, which turn numbers of our nets into a `Finding`.
+"""Helpers that judge a claim by the numbers of our nets, as a `Finding`.
 
 Most claims are one call of `each`, which tests groups of nets, or of `compare`, which tests pairs of groups.
 Both take a template for the words, and a test such as `at_least`; `all_of` joins findings. If a group has no
@@ -39,13 +39,13 @@ class Numbers(tuple[float, ...]):
 
 
 def knob(name: str, kind: Any = pl.String) -> pl.Expr:
-    """Return a column of this name and kind with a knob of each row's task, null where the task has none."""
+    """Return a column, of this name and dtype, of a knob of each row's task; null if the task lacks it."""
     return pl.col("knobs").str.json_path_match(f"$.{name}").cast(kind).alias(name)
 
 
 def having(**values: Any) -> pl.Expr:
-    """Return a mask of the rows with these values in columns, or in knobs of their task: of each, a value, or
-    several of which the row has any; None for null."""
+    """Return a mask of the rows whose columns, or knobs of their task, match: each argument is a value, a
+    collection of allowed values, or None for null."""
     return pl.all_horizontal(_has(name, value) for name, value in values.items())
 
 
@@ -56,7 +56,7 @@ def first_of(column: str, **conditions: pl.Expr | bool) -> pl.Expr:
 
 
 def over_seeds(score: str) -> list[pl.Expr]:
-    """Return aggregates of the seeds' final scores: `least`, `greatest`, `seeds`, and the median by the name
+    """Return aggregates of the seeds' final scores: `least`, `greatest`, `seeds`, and the median as a column
     `score`."""
     final = pl.col("final")
     extremes = final.min().alias("least"), final.max().alias("greatest")
@@ -64,16 +64,16 @@ def over_seeds(score: str) -> list[pl.Expr]:
 
 
 def group(data: pl.DataFrame, column: str, name: str) -> dict[str, list[float]]:
-    """Group the values of a column, in the order of the data, by the fields of a template of groups' names:
-    "lag {lag}, {units} units"."""
+    """Group a column's values, in the order of the data, by the fields of `name`, a template of the groups'
+    names: "lag {lag}, {units} units"."""
     by = [field for _, field, _, _ in Formatter().parse(name) if field]
     parts = data.group_by(by, maintain_order=True)
     return {name.format(**dict(zip(by, key, strict=True))): own[column].to_list() for key, own in parts}
 
 
 def pick(data: pl.DataFrame, column: str, key: str, names: Iterable[Any]) -> dict[str, list[float]]:
-    """Return the values of a column for each of these values of the column `key`, or by the names that a
-    mapping gives them; an empty list if no net has that."""
+    """Return the values of `column` where `key` has each of `names`, by that value, or by its name if `names`
+    maps values to names; an empty list if no net has it."""
     words = names if isinstance(names, Mapping) else {value: value for value in names}
     return {name: data.filter(pl.col(key) == value)[column].to_list() for value, name in words.items()}
 
@@ -109,7 +109,7 @@ def compare(
         pairs: two groups of numbers, or two numbers, by the pair's name in words; None for a missing one.
         words: a template for a pair, with `name`, `a` and `b`.
         holds: the test of a pair.
-        start, join: as of `each`.
+        start, join: as in `each`.
     """
     if not pairs or any(_is_missing(side) for pair in pairs.values() for side in pair):
         return NOT_MEASURED
@@ -126,22 +126,22 @@ def all_of(*findings: Finding, join: str = "; ") -> Finding:
 
 
 def at_least(limit: float) -> Test:
-    """Test that no number is below the limit."""
+    """Return a test that no number is below the limit."""
     return lambda own: min(own) >= limit
 
 
 def at_most(limit: float) -> Test:
-    """Test that no number is above the limit."""
+    """Return a test that no number is above the limit."""
     return lambda own: max(own) <= limit
 
 
 def below(limit: float) -> Test:
-    """Test that all numbers are below the limit."""
+    """Return a test that all numbers are below the limit."""
     return lambda own: max(own) < limit
 
 
 def within(least: float, most: float) -> Test:
-    """Test that all numbers lie between the two, inclusive."""
+    """Return a test that all numbers lie between the two, inclusive."""
     return lambda own: least <= min(own) and max(own) <= most
 
 
@@ -152,15 +152,15 @@ def is_lower(high: Sequence[float], low: Sequence[float]) -> bool:
 
 
 def share_of(least: float, holds: Callable[[float], bool] = bool) -> Test:
-    """Test that `holds` is true for at least this share of the numbers."""
+    """Return a test that `holds` is true for at least this share of the numbers."""
     return lambda own: statistics.fmean(bool(holds(number)) for number in own) >= least
 
 
 def least_widths(
     data: pl.DataFrame, by: str | Sequence[str], enough: pl.Expr, width: str = "units"
 ) -> dict[Any, float]:
-    """Return each group's least width at which `enough` is true, else infinity, in the order of the data; by
-    the value of a column, or a tuple of those of several."""
+    """Map each group, in the order of the data, to its least width at which `enough` is true, else infinity;
+    the groups are tuples if `by` has several columns."""
     least = pl.col(width).filter(enough).min().alias("_least")
     found = data.group_by(by, maintain_order=True).agg(least)
     keys = found[by].to_list() if isinstance(by, str) else found.select(by).rows()

@@ -1,4 +1,4 @@
-"""Marks of the papers' figures: nets in colour, references in grey, numbers on axes, legends, captions."""
+"""Drawing helpers for papers' figures: nets in colour, references in grey, ticks, legends, captions."""
 
 import textwrap
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from memcap.figures.style import colour_and_marker, seeds, write_below
 
 
 def panels(size: tuple[float, float], *shape: int, **grid: Any) -> tuple[Figure, Any]:
-    """Return a picture of this size in inches, and its panels, which `Figure.subplots` makes."""
+    """Return a figure of this size in inches, and the axes that `Figure.subplots` makes."""
     picture = Figure(figsize=size)
     return picture, picture.subplots(*shape, **grid)
 
@@ -32,7 +32,7 @@ def dots(k: int, **more: Any) -> dict[str, Any]:
 
 def with_bars(axes: Axes, data: pl.DataFrame, x: str, y: str, **shape: Any) -> None:
     """Draw a line through medians `y` at places `x`, with bars to `least` and `greatest` of `over_seeds`.
-    `shape` is as from `look`; `beside` multiplies all places, so that lines do not overlap."""
+    `shape` is what `look` returns; `beside` multiplies all `x`, so that bars do not overlap."""
     bars = [(data[y] - data["least"]).to_numpy(), (data["greatest"] - data[y]).to_numpy()]
     places = data[x] * shape.pop("beside") if "beside" in shape else data[x]
     axes.errorbar(places, data[y], yerr=bars, **shape)
@@ -57,14 +57,15 @@ def number_x(axes: Axes, values: Iterable[float], form: str = "g") -> None:
 
 
 def legend(axes: Axes, **place: Any) -> None:
-    """Draw a legend without a frame, in small letters."""
+    """Draw a legend without a frame, in a small font."""
     axes.legend(**{"frameon": False, "fontsize": 8} | place)
 
 
 def finish(
     picture: Figure, rows: pl.DataFrame, data: pl.DataFrame, caption: str, width: int, **margins: float
 ) -> Drawn:
-    """Write the caption and the seeds of all rows below the panels, in lines of `width` letters; return the
+    """Write the caption and the seeds of all rows below the panels, in lines of `width` characters; return
+    the
     picture with the numbers drawn. `margins` are those of `subplots_adjust`."""
     write_below(picture, textwrap.fill(f"{caption} {seeds(rows)}", width))
     picture.subplots_adjust(**margins)

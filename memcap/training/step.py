@@ -1,4 +1,4 @@
-"""Pure functions of a member's state and operands, which train and evaluate it.
+"""Pure functions that train and evaluate a member, which is one net, from its operands.
 
 Members with equal `TrainSpec` differ only in their operands. The functions also draw the data, from keys that
 depend on the member's seed, lag and units alone. operands.py prepares the operands on the host; program.py
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class TrainOperands(NamedTuple):
-    """A member's operands of training: all that differs within a program. Scalars unless noted."""
+    """Training operands: all that differs between the members of a program. Scalars unless noted."""
 
     key: Any  # (2,) uint32, seeds the training data
     lag: Any
@@ -65,26 +65,26 @@ class TrainState(NamedTuple):
     opt_state: Any
     step: Any  # scalar, as are the next two
     active: Any  # turns false once the loss or a weight is not finite
-    train_score: Any  # running mean over about 10 steps; NaN until a curriculum reaches the member's lag
+    train_score: Any  # running mean over about 10 steps; NaN before the first at the member's lag
     curriculum: Any = ()  # a `CurriculumState`, or () without one
 
 
 @dataclass(frozen=True)
 class TrainSpec:
-    """The static settings of a program but its buffer sizes: members with equal specs can share a program."""
+    """The static settings of a program, except buffer sizes: members with equal specs can share one."""
 
     task: Task  # the task with its knobs; its lag is an operand
     architecture: Architecture  # structure of the network
     batch: int  # sequences per training step
     clip: float  # limit of the gradient's norm, or of each of its elements (`clip_by`)
     evaluation: Evaluation  # the rule that says when a member is solved
-    # whether the training lag is read from a `CurriculumState`, which starts at the member's own lag if its
-    # recipe has no curriculum
+    # whether the recipe has a curriculum or uniform lags; with the latter alone, `CurriculumState` starts at
+    # the member's own lag
     curriculum: bool = False
     optimizer: str = "adam"  # one of `OPTIMIZERS` or `NET_OPTIMIZERS`
-    decay: float = 0.0  # weight decay of matrices per step, before the learning rate
+    decay: float = 0.0  # decay of matrices per step, which the learning rate multiplies
     floor: float = 0.0  # the rate at the end of a cosine, as a share of its peak
-    uniform: bool = False  # whether each batch draws its lag, up to the curriculum's
+    uniform: bool = False  # whether each batch has a random lag, up to the curriculum's
     clip_by: str = "norm"  # one of `CLIPPINGS`
     freeze: bool = False  # whether only the read-out is trained
 
@@ -146,8 +146,8 @@ def right_sequences(outputs: Float[Array, "O *T B"], batch: Batch) -> Bool[Array
 
 
 def learning_rate(operands: TrainOperands, step: Any, floor: float = 0.0, xp: Any = jnp) -> Any:
-    """Return the learning rate after `step` steps: linear warmup, then constant, or a cosine that falls to
-    `floor` times the peak at the end of the budget. Operands and step may be those of N members, (N,); `xp`
+    """Return the learning rate after `step` steps: a linear warmup, times 1 or a cosine that falls from
+    step 0 to `floor` at the end of the budget. Operands and step may be those of N members, (N,); `xp`
     is jax.numpy, or NumPy outside a program."""
     warm = xp.minimum(1.0, (step + 1) / xp.maximum(operands.warmup, 1))
     cosine = 0.5 * (1 + xp.cos(xp.pi * step / operands.budget))
@@ -165,7 +165,7 @@ class Trainer:
     max_eval_length: int  # the same for evaluations, of which the stretched one is the longest
     loop: str = "while"  # name of the loop over time (memcap/loops/)
     # whether members run under `vmap`. Then a chunk has a fixed number of training steps, and a mask
-    # leaves members that have ended unchanged
+    # freezes members that have ended
     side_by_side: bool = False
 
     @property
@@ -200,7 +200,7 @@ class Trainer:
         return lag, operands.curriculum.lengths[lag]
 
     def learning_rate(self, step: Any, at: Any, operands: TrainOperands, xp: Any = jnp) -> Any:
-        """Return the learning rate at a step, given the state `at` of the member's curriculum."""
+        """Return the learning rate at a step, given the curriculum's state, `at`."""
         lr = learning_rate(operands, step, self.spec.floor, xp)
         if self.spec.curriculum:
             lr = lr * curriculum.lr_scale(at, operands.curriculum, step, operands.budget, xp)
@@ -226,8 +226,7 @@ class Trainer:
         finite = jnp.isfinite(loss) & jnp.isfinite(params).all()
 
         # A diverged member keeps its last finite weights and stops. If it runs alone, nothing reads the
-        # optimizer's matrices afterwards, so they skip the selection, which would take longer than the
-        # update.
+        # optimizer's matrices afterwards, so they skip `jnp.where`, which would take longer than the update.
         applied = finite & state.active & on
         params, opt_state = jax.tree.map(
             lambda new, old: new if on is True and new.ndim > 1 else jnp.where(applied, new, old),
@@ -256,7 +255,8 @@ class Trainer:
     def train_chunk(
         self, state: TrainState, operands: TrainOperands
     ) -> tuple[TrainState, Float[Array, " every"]]:
-        """Take up to `evaluation.every` training steps; return the state, and losses, 0 if not taken."""
+        """Take up to `evaluation.every` training steps; return the state and the losses, 0 for
+        steps beyond the end."""
         every = self.spec.evaluation.every
         steps_left = jnp.minimum(every, operands.budget - state.step)
 
@@ -301,8 +301,8 @@ class Trainer:
         return score / due
 
     def evaluate_sequences(self, params: Float[Array, " P"], operands: EvalOperands) -> Float[Array, 2]:
-        """Return the score on the sequences of `evaluate`, and the share of them without a wrong answer,
-        NaN if the task has no classes."""
+        """Return the score that `evaluate` returns, and the share of sequences without a wrong answer (NaN
+        if the task has no classes)."""
         key, task = jax.random.wrap_key_data(operands.key), self.spec.task
 
         def block(k: jax.Array, sums: Float[Array, 3]) -> Float[Array, 3]:
@@ -315,7 +315,7 @@ class Trainer:
         return jnp.stack([score / due, whole / (operands.blocks * self.spec.evaluation.block)])
 
     def evaluate_part(self, params: Float[Array, " P"], operands: EvalOperands) -> Float[Array, 2]:
-        """Return score and loss on all validation sequences (`operands.key[0]` 0) or held-out (1)."""
+        """Return score and loss on all validation (`operands.key[0]` 0) or held-out (1) sequences."""
         side, task = operands.key[0].astype(jnp.int32), self.spec.task
 
         def block(k: jax.Array, sums: Float[Array, 3]) -> Float[Array, 3]:

@@ -91,6 +91,7 @@ def test_a_peer_has_the_arrays_that_memcap_exports(name):
         np.testing.assert_array_equal(array, exported[key])
 
 
+@pytest.mark.breadth
 @pytest.mark.parametrize("name", ["linen", "nnx", "equinox", "torch", "keras", "memcap"])
 def test_the_seed_decides_the_start(name):
     one, same, other = (gate.flat(build(name, LAST, seed=seed).weights()) for seed in (1, 1, 2))

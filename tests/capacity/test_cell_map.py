@@ -31,7 +31,7 @@ def test_a_guest_trains_what_a_cell_of_the_map_trained():
     guests = cell_map.members_of(GUEST, seed=0)
     assert {m.model.cell for m in guests} == {GUEST}
     fresh = {m.seed for m in cell_map.members_of(GUEST)}
-    assert not fresh & set(pl.concat(map(rows_of, (cell_map.STUDY, cell_map.AGAIN)))["seed"])
+    assert not fresh & set(pl.concat(map(rows_of, cell_map.RUNS))["seed"])
     assert {replace(m, model=replace(m.model, cell="GRUCell")).key for m in guests} == keys
 
 

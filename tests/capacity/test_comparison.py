@@ -92,6 +92,7 @@ def test_one_unit_is_a_number_as_there_is_no_smaller_net():
     assert found.low == close(threshold(SHARP, 0.5).low)
 
 
+@pytest.mark.breadth
 def test_coverage():
     """95 % intervals hold the true ratio of two simulated studies in about 95 % of cases, or more."""
     rng, widths, studies = np.random.default_rng(2), np.arange(1, 17), 40

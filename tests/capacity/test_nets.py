@@ -32,6 +32,7 @@ def test_they_are_whole_and_small():
     assert sum(path.stat().st_size for path in nets.folder().rglob("*.*")) < 4e6
 
 
+@pytest.mark.breadth
 def test_each_passed_at_a_lag_of_the_atlas_on_a_seed_of_its_own():
     rows = pl.concat([store.read(rows_file(study)) for study in nets.STUDIES])
     places = set(rows.select("task", "knobs", "lag").iter_rows())

@@ -60,6 +60,7 @@ def test_own_rows_that_measure_the_lag_come_first(place):
     assert best_answer(Question(DELAY, 4)).source == "atlas"
 
 
+@pytest.mark.breadth
 def test_own_rows_that_try_the_lag_and_measure_nothing_do_not_hide_the_atlas(place):
     """As one run at one width, solved or not."""
     own(
@@ -90,6 +91,7 @@ def test_an_lstm_is_one_cell_by_whatever_name():
     assert {cell_name(name) for name in ("lstm", "OptimizedLSTMCell", "LSTMCell")} == {"lstm"}
 
 
+@pytest.mark.breadth
 def test_where_neither_measures_the_lag_the_one_with_most_lags_predicts(place):
     own(place, sharp(5, 5), sharp(9, 9))
     assert best_answer(Question(DELAY, 7)).source == "atlas"

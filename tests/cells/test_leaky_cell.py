@@ -25,6 +25,7 @@ def drawn(cls):
     return cell
 
 
+@pytest.mark.breadth
 def test_it_is_half_of_what_was_and_half_a_rate(x):
     cell = drawn(Leaky)
     kernel, recurrent, bias = (np.asarray(p[...]) for p in (cell.kernel, cell.recurrent, cell.bias))

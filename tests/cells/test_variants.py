@@ -235,7 +235,7 @@ def test_the_signed_delta_net_is_a_cell_of_its_own_name(inputs):
 
 @pytest.mark.parametrize(
     ("name", "loop"),
-    [("minGRU", "associative"), *leave([("gated_delta_net+rate", "associative"), ("mamba2", "masked")])],
+    [*leave([("minGRU", "associative"), ("gated_delta_net+rate", "associative"), ("mamba2", "masked")])],
 )
 def test_accelerators_run_signed_cells_by_the_loops_of_their_kind(name, loop, inputs):
     signed = f"{name}+signed"

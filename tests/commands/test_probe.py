@@ -25,6 +25,7 @@ def study(tmp_path_factory):
     return folder, face.train(members, folder, engine=face.Engine(loop="while", workers=1), progress=False)
 
 
+@pytest.mark.breadth
 def test_it_prints_a_table_a_probe_and_draws_beside_the_rows(study):
     folder, rows = study
     key = rows.filter(pl.col("task") == "latch")["key"][0]

@@ -28,6 +28,7 @@ def place(tmp_path, monkeypatch):
     published = tmp_path / "published.parquet"
     shards.write_table(published, table(*groups))
     monkeypatch.setattr(api, "rows_file", {cell_map.STUDY: published}.get)
+    monkeypatch.setattr(cell_map, "RUNS", (cell_map.STUDY,))
 
     def members_of(cell, seed):
         recipes = [api.Recipe("own_start", budget=2, lr=lr) for lr in (0.01, 0.02)]
@@ -39,6 +40,7 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.breadth
 def test_a_guest_is_trained_once_and_stands_beside_the_others(place):
     done = memcap(place, "rank", GUEST)
     assert done.status == 0, done.err

@@ -114,6 +114,7 @@ def test_after_the_end_it_names_what_shows_it(tmp_path):
     assert files(tmp_path) == before
 
 
+@pytest.mark.breadth
 def test_what_a_job_leaves_is_what_it_was_told(tmp_path):
     words = ["axes={model.units: [1, 2], seed: 2}", *SMALL]
     assert memcap(tmp_path, "train", *words).status == 0

@@ -165,6 +165,7 @@ def test_lags_far_off_wait_for_shorter_ones():
     assert all(member.model.units >= 8 for member in first[40])  # no search from one unit on
 
 
+@pytest.mark.breadth
 def test_each_recipe_is_a_line_of_its_own():
     mine, others = line(recipe="curriculum"), line(recipe="open_gate")
     together, _ = trained([*mine, *others], step)

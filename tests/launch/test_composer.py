@@ -51,7 +51,7 @@ def multirun():
         yield loader, loader.loader.load_configuration("config", overrides, RunMode.MULTIRUN)
 
 
-@pytest.mark.parametrize("overrides", [*JOBS[:4], *leave(JOBS[4:])], ids=" ".join)
+@pytest.mark.parametrize("overrides", [*JOBS[:2], *leave(JOBS[2:])], ids=" ".join)
 def test_a_job_is_composed_as_hydra_composes_it(multirun, overrides):
     loader, config = multirun
     composer, wanted = Composer(*multirun), loader.load_sweep_config(config, list(overrides))

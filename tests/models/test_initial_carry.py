@@ -74,8 +74,9 @@ def test_decay_spares_it():
     assert not marks["readout"]["bias"].any()
 
 
-@pytest.mark.parametrize("windows", [*leave([False]), True])
-@pytest.mark.parametrize("readout", ["dense", *leave(["lstm"])])
+@pytest.mark.breadth
+@pytest.mark.parametrize("windows", [False, True])
+@pytest.mark.parametrize("readout", ["dense", "lstm"])
 def test_its_gradient_is_that_of_single_steps_in_float64(readout, windows):
     """By each loop that serves, from numbers that are not zero. A first window that begins with the sequence
     cuts nothing of it; the second cuts all that comes after."""

@@ -111,10 +111,8 @@ def by_steps(net, reset):
     return quick_jit(jax.grad(loss, (0, 1)))
 
 
-@pytest.mark.parametrize("reset", [*leave([False]), True], ids=["cut", "reset"])
-@pytest.mark.parametrize(
-    ("cell", "readout", "layers"), [("lstm", "dense", 3), *leave([("GRUCell", "lstm", 2)])]
-)
+@pytest.mark.parametrize("reset", leave([False, True]), ids=["cut", "reset"])
+@pytest.mark.parametrize(("cell", "readout", "layers"), [("lstm", "dense", 3), ("GRUCell", "lstm", 2)])
 def test_a_window_cuts_the_carry_of_every_layer(cell, readout, layers, reset):
     net, starts = architecture(layers, cell, readout), np.arange(T) % 4 == 0
     weights, inputs = drawn(net)

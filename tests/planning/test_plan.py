@@ -97,6 +97,7 @@ def test_the_table_fits_a_terminal(tmp_path, monkeypatch):
     assert "no rows from this device" in words
 
 
+@pytest.mark.breadth
 def test_the_costliest_programs_are_shown(tmp_path, monkeypatch):
     monkeypatch.setattr(plan, "MOST_PROGRAMS", 2)
     told = planned(tmp_path, *SMALL, "axes={model.units: [1, 3, 2]}")

@@ -48,6 +48,7 @@ def test_formats_are_what_they_are_called():
     assert out["count"].tolist() == [[7]]  # a whole number has no level between
 
 
+@pytest.mark.breadth
 def test_noise_has_its_size_in_every_number_of_a_complex_carry():
     net = untrained(DelayLine(), 2, "LRU", units=200)
     carry = net.initialize_carry(100)

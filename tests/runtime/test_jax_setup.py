@@ -77,6 +77,7 @@ def test_flags_and_cache_are_set_and_the_verdict_is_kept(tmp_path):
     assert verdicts(tmp_path) == {verdict_of(KNOWN): "yes"}
 
 
+@pytest.mark.breadth
 def test_a_chance_that_is_measured_is_compiled_with_the_flags(tmp_path):
     script = "import os; from memcap.tasks import chance; from memcap.tasks.latch import Latch"
     script += "; chance.without_memory(Latch(), 2, 3, 64); print(os.environ['XLA_FLAGS'])"
@@ -92,6 +93,7 @@ def test_a_users_flags_and_cache_are_kept(tmp_path):
     assert (options[SECONDS], options[BYTES]) == (1.0, 0)  # JAX's own
 
 
+@pytest.mark.breadth
 def test_what_a_user_says_of_memcaps_cache_is_kept(tmp_path):
     """Also where he says what JAX would say by itself."""
     options = prepared(tmp_path, KNOWN, **{SECONDS.upper(): "1.0"})
@@ -160,6 +162,7 @@ print(known, jax.config.values["jax_num_cpu_devices"] == before)
 """
 
 
+@pytest.mark.breadth
 @pytest.mark.parametrize(
     ("environment", "devices"),
     [({"JAX_NUM_CPU_DEVICES": "3"}, 3), ({"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}, 2)],

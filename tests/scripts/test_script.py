@@ -160,7 +160,7 @@ def test_a_layer_of_a_script_steps_as_memcap_s_cell(cell, framework, monkeypatch
     np.testing.assert_allclose(outputs, hidden @ readout + shift, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("framework", leave(FRAMEWORKS, but="flax".__eq__))
+@pytest.mark.parametrize("framework", leave(FRAMEWORKS))
 def test_layers_of_a_script_are_those_of_memcap(framework, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     if importlib.util.find_spec(framework) is None:
@@ -414,7 +414,7 @@ def weights_by_torch(names, optimizer, gradients):
     return [weight.detach().numpy().T for weight in weights]
 
 
-@pytest.mark.parametrize("steps", [weights_by_flax, *leave([weights_by_keras, weights_by_torch])])
+@pytest.mark.parametrize("steps", leave([weights_by_flax, weights_by_keras, weights_by_torch]))
 @pytest.mark.parametrize("name", ["ggt", "soap"])
 def test_an_optimizer_of_whole_nets_steps_as_the_engine_s(name, steps, monkeypatch):
     """Twelve gradients of random numbers, with a new basis after every fifth, for two layers and a

@@ -138,6 +138,7 @@ def test_a_member_of_another_config_begins_anew_and_leaves_the_checkpoint_to_its
     assert gone_on(found, tmp_path)[0] == [31]
 
 
+@pytest.mark.breadth
 def test_a_member_in_another_program_begins_anew(tmp_path):
     found, engine = slow(), Engine(loop="associative", lanes=1, workers=1)
     stopped(found, tmp_path)

@@ -193,7 +193,7 @@ def test_the_environment_names_versions_and_flags():
 BISECT = {"model.units": [1, 2, 3], "task.lag": [1, 2], "seed": 2}
 
 
-@pytest.mark.parametrize("design", [*leave(["bisect"]), "adaptive"])
+@pytest.mark.parametrize("design", leave(["bisect", "adaptive"]))
 def test_a_search_trains_a_part_and_a_rerun_nothing(tmp_path, monkeypatch, design):
     found = members(small_job(BISECT))
     rows = run_study(found, ONE_LANE, Study(tmp_path, "small", design))

@@ -64,6 +64,7 @@ def test_below_the_cut_off_it_is_white(cycles, lag):
     np.testing.assert_allclose(quarters, 1, atol=0.05)
 
 
+@pytest.mark.breadth
 @pytest.mark.parametrize("task", [BandlimitedDelay(cycles=1, rms=0.37), BandlimitedDelay(rms=20.0)], ids=str)
 @few
 @given(lag=st.integers(20, 60), seed=seeds)

@@ -137,6 +137,7 @@ def test_a_net_learns_what_a_file_teaches_and_is_judged_on_what_it_never_saw():
     assert 0.3 < blind["final"] < 0.7
 
 
+@pytest.mark.breadth
 def test_the_verdict_is_about_held_out_sequences(tmp_path):
     """Of these the labels are turned round: what training teaches is wrong for all of them."""
     inputs = np.random.default_rng(0).integers(0, 2, (COUNT, STEPS))
@@ -152,7 +153,7 @@ def test_the_verdict_is_about_held_out_sequences(tmp_path):
     assert row["final"] < 0.1
 
 
-@pytest.mark.parametrize("every", [*leave([False]), True])
+@pytest.mark.parametrize("every", leave([False, True]))
 def test_an_evaluation_scores_each_held_out_sequence_once(tmp_path, every):
     """Draws with replacement would give other scores each time, and none of them the net's own."""
     rng = np.random.default_rng(0)

@@ -32,7 +32,7 @@ print(json.dumps(runs, default=str))
 """
 
 
-@pytest.mark.parametrize("live", [*leave([False]), True])
+@pytest.mark.parametrize("live", leave([False, True]))
 def test_a_study_is_in_trackio_and_a_rerun_adds_no_run_and_no_point(tmp_path, live):
     where = {"TRACKIO_DIR": str(tmp_path / "trackio")}
     script = STUDY.replace("live = False", f"live = {live}")

@@ -134,6 +134,7 @@ def test_uniform_lags_are_what_is_trained_on():
     np.testing.assert_allclose(losses, expected, rtol=1e-5)
 
 
+@pytest.mark.breadth
 def test_a_net_of_uniform_lags_is_asked_at_its_own():
     """Its running score is over all lags, and is there from the first step on."""
     listener = Remembers()

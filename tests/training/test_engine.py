@@ -56,7 +56,7 @@ def test_a_member_alone_and_among_others_has_one_result(reference):
 @pytest.mark.parametrize(
     "other",
     [
-        Engine(loop="while", lanes=1, workers=1),  # one after another: the queue
+        *leave([Engine(loop="while", lanes=1, workers=1)]),  # one after another: the queue
         *leave([Engine(loop="while", lanes=2, workers=2)]),  # a process beside this one
         *leave([Engine(loop="associative", lanes=4, workers=1)]),
     ],

@@ -47,7 +47,7 @@ def learns(tried, steps=30, longer=None):
     [
         *leave([({"cell": "GRUCell"}, None)]),
         *leave([({"cell": "SimpleCell"}, None), ({"cell": "LSTMCell"}, "flax"), ({"readout": "lstm"}, None)]),
-        ({"cell": "OptimizedLSTMCell"}, "forget_bias"),
+        *leave([({"cell": "OptimizedLSTMCell"}, "forget_bias")]),
     ],
     ids=str,
 )

@@ -52,6 +52,7 @@ def test_an_evaluation_that_is_not_wanted_is_no_number():
     assert np.isfinite(compiled(program).evaluate(params, rows(operands)))
 
 
+@pytest.mark.breadth
 def test_the_first_chunk_does_not_wait_for_the_evaluation_to_compile(monkeypatch):
     one, later = member(), []
 

@@ -58,6 +58,7 @@ def test_a_net_that_drew_its_lags_is_right_at_each_of_them(uniform):
         assert (outputs.argmax(-1) == batch.targets).mean() > 0.97
 
 
+@pytest.mark.breadth
 def test_the_scores_are_those_of_each_lag_on_sequences_of_its_own(uniform):
     one, trainer = uniform.member, Program.of(uniform.member).trainer
     params = trainer.spec.architecture.flatten(uniform.weights)
