@@ -1920,6 +1920,7 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "parts of layers": parts_of_layers,
     "sizes of keys": sizes_of_keys,
     "cell map again": cell_map_again,
+    "cell map tasks": lambda: by_bytes(needs(rows_of("cell_map_tasks"))),
     "cell map within": cell_map_within,
     "cell map budgets": cell_map_budgets,
     "cell map in short": best_cells,

@@ -43,7 +43,8 @@ from memcap.thresholds.curve import no_easier
 def frontier(
     rows: pl.DataFrame, at: At = "up_to", budget: int | None = None, confidence: float = 0.95
 ) -> list[Point]:
-    """Return the best recipe's point for each `Point.place`, by label, lag and length. Diverged members fail.
+    """Return the best recipe's point for each `Point.place`, by label, lag and length. No diverged member
+    passes.
 
     Args:
         rows: trained members, as `memcap.store.read` returns them.
@@ -57,7 +58,7 @@ def frontier(
 def fit_all_recipes(
     rows: pl.DataFrame, at: At = "up_to", budget: int | None = None, confidence: float = 0.95
 ) -> list[Point]:
-    """Return a point per place and recipe, from which `frontier` chooses; same arguments, same order."""
+    """Return a point per place and recipe, for `frontier` to choose from: its arguments, its order."""
     if at not in VERDICTS:
         raise UserError(f"at={at}: must be one of {', '.join(VERDICTS)}")
     rows = without_failed(rows).filter(~IS_BY_LOSS)
@@ -102,7 +103,7 @@ def _winner(points: list[Point]) -> Point:
 
 
 def _rank(point: Point) -> tuple[float, ...]:
-    """Return a key that sorts by u90, then u50 (those not reached last), then by seeds passed."""
+    """Return a key that sorts by u90, then u50 (infinite if unreached), then by seeds passed."""
     measured = [math.inf if t.censored == "above" else t.units for t in (point.fit.u90, point.fit.u50)]
     return *measured, -sum(point.solved)
 

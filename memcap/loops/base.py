@@ -154,7 +154,7 @@ class Loop:
 
 
 def outputs_first(outputs: Float[Array, "*T O B"]) -> Float[Array, "O *T B"]:
-    """Move outputs to the first axis: a softmax over few classes then runs along the contiguous batch."""
+    """Move the axis of outputs to the front, where `loss_and_score_sums` wants it."""
     return jnp.swapaxes(outputs, 0, 1) if outputs.ndim == 3 else outputs
 
 

@@ -1,8 +1,8 @@
 """Pure functions that train and evaluate a member, which is one net, from its operands.
 
-Members with equal `TrainSpec` differ only in their operands. The functions also draw the data, from keys that
-depend on the member's seed, lag and units alone. operands.py prepares the operands on the host; program.py
-adds lanes, devices and compilation.
+Members with equal `TrainSpec` differ only in their start and operands. The functions also draw the data, from
+keys that depend on the member's seed, lag and units alone. operands.py prepares the operands on the host;
+program.py adds lanes, devices and compilation.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class TrainOperands(NamedTuple):
-    """Training operands: all that differs between the members of a program. Scalars unless noted."""
+    """Training operands: all that differs between members but their state. Scalars unless noted."""
 
     key: Any  # (2,) uint32, seeds the training data
     lag: Any
@@ -65,21 +65,20 @@ class TrainState(NamedTuple):
     opt_state: Any
     step: Any  # scalar, as are the next two
     active: Any  # turns false once the loss or a weight is not finite
-    train_score: Any  # running mean over about 10 steps; NaN before the first at the member's lag
+    train_score: Any  # running mean over about 10 steps; NaN until a curriculum has ended
     curriculum: Any = ()  # a `CurriculumState`, or () without one
 
 
 @dataclass(frozen=True)
 class TrainSpec:
-    """The static settings of a program, except buffer sizes: members with equal specs can share one."""
+    """The static settings of a program, without buffer sizes and loop. Members of one spec can share it."""
 
     task: Task  # the task with its knobs; its lag is an operand
     architecture: Architecture  # structure of the network
     batch: int  # sequences per training step
     clip: float  # limit of the gradient's norm, or of each of its elements (`clip_by`)
     evaluation: Evaluation  # the rule that says when a member is solved
-    # whether the recipe has a curriculum or uniform lags; with the latter alone, `CurriculumState` starts at
-    # the member's own lag
+    # whether a `CurriculumState` says the lag; without a curriculum it starts at the member's own
     curriculum: bool = False
     optimizer: str = "adam"  # one of `OPTIMIZERS` or `NET_OPTIMIZERS`
     decay: float = 0.0  # decay of matrices per step, which the learning rate multiplies
@@ -147,7 +146,7 @@ def right_sequences(outputs: Float[Array, "O *T B"], batch: Batch) -> Bool[Array
 
 def learning_rate(operands: TrainOperands, step: Any, floor: float = 0.0, xp: Any = jnp) -> Any:
     """Return the learning rate after `step` steps: a linear warmup, times 1 or a cosine that falls from
-    step 0 to `floor` at the end of the budget. Operands and step may be those of N members, (N,); `xp`
+    1 to `floor` at the end of the budget. Operands and step may be those of N members, (N,); `xp`
     is jax.numpy, or NumPy outside a program."""
     warm = xp.minimum(1.0, (step + 1) / xp.maximum(operands.warmup, 1))
     cosine = 0.5 * (1 + xp.cos(xp.pi * step / operands.budget))
@@ -162,7 +161,7 @@ class Trainer:
 
     spec: TrainSpec  # the spec that the members share
     max_length: int  # steps T of the buffer for training sequences, at least the longest length
-    max_eval_length: int  # the same for evaluations, of which the stretched one is the longest
+    max_eval_length: int  # the same for evaluations, stretched and at other lengths, too
     loop: str = "while"  # name of the loop over time (memcap/loops/)
     # whether members run under `vmap`. Then a chunk has a fixed number of training steps, and a mask
     # freezes members that have ended
@@ -239,7 +238,7 @@ class Trainer:
             updated = curriculum.update(
                 state.curriculum, operands.curriculum, operands.lag, state.step + 1, score
             )
-            # A score at a shorter lag must not trigger an evaluation.
+            # Before the curriculum ends, no score may trigger an evaluation.
             mean = jnp.where(state.curriculum.lag < operands.lag, jnp.nan, mean)
             new_curriculum = select(applied, updated, state.curriculum)
         new_state = TrainState(
