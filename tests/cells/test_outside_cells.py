@@ -122,6 +122,7 @@ def test_a_cell_of_memcap_s_protocol(module):
     np.testing.assert_allclose(hidden[:, :, 0], left, rtol=1e-5)
 
 
+@pytest.mark.breadth
 def test_a_cell_that_knows_flax_only_is_the_same_cell(module):
     own, flax = (Architecture(Model(name, 3), 2, 2) for name in (f"{module}:Gru", "GRUCell"))
     assert not issubclass(sys.modules[module].Gru, Cell)

@@ -31,6 +31,7 @@ def test_hydra_keeps_its_records_under_the_study(multirun):
     assert len(list(folder.glob("outputs/adhoc/hydra/*/*/.hydra/overrides.yaml"))) == 4
 
 
+@pytest.mark.breadth
 def test_a_rerun_trains_nothing(multirun):
     folder, arguments, first = multirun
 

@@ -69,7 +69,7 @@ CLAIMS = [  # tasks, lags, units, and options of `answers`: one program for all 
             for task in tasks
             for lag in lags
         ],
-        but=lambda task, lag, units, _: task == type(task)() and (units == 1 or lag == 5),
+        but=lambda task, lag, units, _: task in (Latch(), DelayLine(), Adding()) and lag <= 5,
     ),
     ids=str,
 )

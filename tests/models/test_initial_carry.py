@@ -167,6 +167,7 @@ class Fades(Task):
         return Facts(held=1, bits=1.0, chance=float(np.var(0.9 ** np.arange(1, length + 1))), threshold=0.001)
 
 
+@pytest.mark.breadth
 def test_a_net_that_can_begin_with_nothing_else_needs_it():
     """h' = .9 h + W x: from zeros, on zeros, the bias of its read-out is all that it says."""
     common = {"recipe": memcap.Recipe("own_start", lr=0.03, schedule="constant", budget=400, batch=1)}

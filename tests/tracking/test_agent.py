@@ -71,6 +71,7 @@ def test_of_several_members_each_has_its_own_run_and_the_agents_gets_the_summary
     }
 
 
+@pytest.mark.breadth
 def test_a_single_member_is_the_agents_run_also_where_its_row_was_there(agent):
     for sent in ("first", "again"):
         done = memcap(agent, "train", *STUDY, "model.units=2", f"tracking.project={sent}")

@@ -59,6 +59,7 @@ def test_its_lane_goes_on_as_if_nobody_had_stopped_it(tmp_path):
     assert again.to_dict() == lane.to_dict()
 
 
+@pytest.mark.breadth
 def test_curves_and_the_report_have_the_validation_loss_of_each_evaluation(tmp_path):
     members = member_of(file_of(tmp_path, drawn), budget=80)
     (row,) = memcap.train(members, tmp_path / "study", progress=False).to_dicts()
