@@ -72,7 +72,7 @@ def _head(axes: Axes, name: str, cells: Sequence[str], places: Sequence[str], gu
     """Write the names of cells and tasks, and the quantity that is counted."""
     axes.set(xlim=(-0.5, len(places) - 0.5), ylim=(len(cells) - 0.5, -1.5))
     axes.xaxis.tick_top()
-    heads = [textwrap.fill(place.replace("lag ", "lag\N{NO-BREAK SPACE}"), 16) for place in places]
+    heads = [textwrap.fill(place.replace("lag ", "lag\N{NO-BREAK SPACE}"), 17) for place in places]
     axes.set_xticks(range(len(places)), heads, fontsize=8)
     floor = "the proved floor" if name == "bytes" else ""
     axes.set_yticks(range(-1, len(cells)), [floor, *cells], fontsize=9)
