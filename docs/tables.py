@@ -892,14 +892,14 @@ def map_recipes() -> str:
 
 
 def map_seeds(all_needs: Sequence[cell_map.Need]) -> str:
-    """How many seeds a map rests on."""
-    trained, others = (
+    """Count the seeds on which a map rests."""
+    numbers, failures = (
         sorted(need.point.seeds for need in all_needs if need.point.trains is trains)
         for trains in (True, False)
     )
     return filled(
-        f"Each number of bytes rests on {trained[0]} to {trained[-1]} seeds per width, and each"
-        f' "under half" on {others[0]} to {others[-1]}.'
+        f"Each number of bytes rests on {numbers[0]} to {numbers[-1]} seeds per width, and each"
+        f' "under half" on {failures[0]} to {failures[-1]}.'
     )
 
 
@@ -1024,7 +1024,7 @@ def cell_map_again() -> str:
 
 
 def within(rows: pl.DataFrame, steps: int) -> pl.DataFrame:
-    """Rows in which only those nets count as passed that did so within some steps."""
+    """Count as passed only those nets that passed within some steps."""
     verdicts = {"solved": "steps_to_solve", "steady": "steps_to_steady", "up_to": "steps_to_up_to"}
     return rows.with_columns(
         pl.col(name) & (pl.col(n) <= steps).fill_null(False) for name, n in verdicts.items()
@@ -1032,7 +1032,7 @@ def within(rows: pl.DataFrame, steps: int) -> pl.DataFrame:
 
 
 def cell_map_within() -> str:
-    """What the nets of both runs of the map need if only their first 1,000 steps count."""
+    """Tabulate what the nets of both runs of the map need if only their first 1,000 steps count."""
     runs = [rows_of(name) for name in cell_map.RUNS]
     (full, early), *of_one = ([needs(rows), needs(within(rows, 1000))] for rows in (pl.concat(runs), *runs))
     taus, then, lines = cell_map.agreement(early, full), cell_map.by_place(early), []
@@ -1053,18 +1053,16 @@ def cell_map_within() -> str:
 
 
 def cell_map_budgets() -> str:
-    """Nets of cells of which under half pass with 3,000 steps, with these and with eight times as many."""
+    """Compare nets of cells of which under half pass with 3,000 steps with those of eight times as many."""
     lines = []
     for _, own in sorted(rows_of("cell_map_budgets").group_by("task", "cell"), key=lambda group: group[0]):
-        (short, long), task = (
-            own.sort("budget").rows(named=True),
-            task_of_row(own["task"][0], own["knobs"][0]),
-        )
-        score, passed = ("stretched", "steady") if task.stream else ("final", "solved")
+        short, long = own.sort("budget").iter_rows(named=True)
+        task = task_of_row(short["task"], short["knobs"])
+        score, verdict, steps = ("final", "solved", "steps_to_solve")
+        if task.stream:
+            score, verdict, steps = ("stretched", "steady", "steps_to_steady")
         scores = (f"{net[score]:.3f}" for net in (short, long))
-        words = (
-            f"after {long[f'steps_to_{passed}'.replace('solved', 'solve')]:,} steps" if long[passed] else "no"
-        )
+        words = f"after {long[steps]:,} steps" if long[verdict] else "no"
         lines.append(
             (f"{label(task)}, lag {long['lag']}", f"`{long['cell']}`", long["units"], *scores, words)
         )

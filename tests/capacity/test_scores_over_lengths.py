@@ -28,7 +28,7 @@ LENGTHS = {"word_problem": "2 5 9", "parity": "2 5 9", "delay_line": "14 30", "a
 
 
 @cache
-def trained(task):
+def result_of(task):
     members = memcap.members(task=task, lengths=LENGTHS[task], **USUAL)
     return train(members, Engine(loop="while", workers=1))[0]
 
@@ -53,7 +53,7 @@ def counted(result, index, lag, length):
 
 @pytest.mark.parametrize("task", [*leave(["word_problem", "adding"]), "parity", "delay_line"])
 def test_scores_are_what_numpy_counts(task):
-    result = trained(task)
+    result = result_of(task)
     pairs = result.member.lengths
     expected = [counted(result, index, *pair) for index, pair in enumerate(pairs)]
     np.testing.assert_allclose(result.at_lengths, expected, atol=1e-6)
@@ -62,13 +62,13 @@ def test_scores_are_what_numpy_counts(task):
 
 @pytest.mark.breadth
 def test_whole_sequences_are_rarer_than_answers():
-    for score, whole in trained("word_problem").at_lengths[1:]:
+    for score, whole in result_of("word_problem").at_lengths[1:]:
         assert whole < score
 
 
 def test_a_stream_keeps_its_lag_and_others_have_lags():
-    assert trained("delay_line").member.lengths == ((3, 14), (3, 30))
-    assert trained("parity").member.lengths == ((2, 3), (5, 6), (9, 10))
+    assert result_of("delay_line").member.lengths == ((3, 14), (3, 30))
+    assert result_of("parity").member.lengths == ((2, 3), (5, 6), (9, 10))
 
 
 def test_one_length_may_be_a_number():
