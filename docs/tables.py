@@ -71,7 +71,14 @@ OPTIMIZERS = tuple(OPTIMIZER_NAMES)  # in the order of columns
 ADAM = ("adam 0.02", "adam 0.02, 24,000 steps")  # by the rate of its recipe
 BESIDE_ADAM = ("adam 0.05", "muon 0.05", "ggt 0.03")
 SEQUENCES_OF_MARKS = 10_000  # of docs/known_widths.py
-SHIFT_BY_THREE = pl.col("task").eq("delay_line") & pl.col("layers").eq(3)  # of sweeps/published_layers.yaml
+# of sweeps/published_layers.yaml, the layers in which each task has all combinations of parts
+LAYERS_WITH_PARTS = {"delay_line": 3, "copy": 3, "mqar": 1}
+WITH_PARTS = pl.col("task").replace_strict(LAYERS_WITH_PARTS).eq(pl.col("layers")) & pl.col(
+    "cell"
+).str.contains(
+    r"^(delta_net|gated_delta_net|gla|mamba2|mlstm|delta_product)(\+conv4)?(\+gate|\+skip|\+rate)*$"
+)
+MOST_UNITS = 48  # of a cell on the map whose state is a vector
 UNIFORM_RATE = 0.06  # of recipe=uniform
 FRESH_SEEDS = 8400  # of sweeps/rates.yaml: these and later ones chose no rate
 NEAR_THRESHOLDS = ("8 5", "12 7", "20 10", "20 12")  # lags and units
@@ -920,7 +927,7 @@ def published_layers() -> str:
     has."""
     heads = {"delay_line": "delay line of 8", "copy": "copy of 8, lag 4", "mqar": "recall of 4 pairs"}
     lines: dict[tuple[str, int], dict[str, str]] = {}
-    rows = rows_of("published_layers").filter(pl.col("curriculum").is_not_null() & ~SHIFT_BY_THREE)
+    rows = rows_of("published_layers").filter(pl.col("curriculum").is_not_null() & ~WITH_PARTS)
     for (cell, layers, task), own in rows.group_by("cell", "layers", "task"):
         line = lines.setdefault((cell, layers), {"bytes": ""})
         line[task] = layers_that_pass(own, task)
@@ -936,24 +943,33 @@ def published_layers() -> str:
 
 
 def parts_of_layers() -> str:
-    """Count the nets of three layers that shift, by the parts that each layer has."""
+    """Count the nets that shift, copy and recall, by the parts that each of their layers has."""
     heads = {
         (False, False): "alone",
         (True, False): "gate",
         (False, True): "skip or rate",
         (True, True): "both",
     }
-    lines: dict[tuple[str, bool], dict[Any, str]] = {}
-    rows = rows_of("published_layers").filter(SHIFT_BY_THREE)
-    for (name,), own in rows.group_by("cell"):
+    tasks = {"delay_line": "delay line of 8", "copy": "copy of 8, lag 4", "mqar": "recall of 4 pairs"}
+    lines: dict[tuple[str, str, bool], dict[Any, str]] = {}
+    for (task, name), own in rows_of("published_layers").filter(WITH_PARTS).group_by("task", "cell"):
         cell, *parts = str(name).split("+")
-        line = lines.setdefault((cell, "conv4" in parts), {"bytes": f"{4 * own['carry_numbers'][0]}"})
-        line["gate" in parts, bool({"skip", "rate"} & {*parts})] = layers_that_pass(own, "delay_line")
+        line = lines.setdefault(
+            (str(task), cell, "conv4" in parts), {"bytes": f"{4 * own['carry_numbers'][0]}"}
+        )
+        line["gate" in parts, bool({"skip", "rate"} & {*parts})] = layers_that_pass(own, str(task))
+    order = sorted(lines, key=lambda line: (list(tasks).index(line[0]), *line[1:]))
     return table(
-        ("cell", "convolution of 4", *heads.values(), "bytes of state"),
+        ("task", "layers", "cell", "convolution of 4", *heads.values(), "bytes of state"),
         [
-            (f"`{cell}`", "yes" if convolution else "no", *(line.get(key, "") for key in (*heads, "bytes")))
-            for (cell, convolution), line in sorted(lines.items())
+            (
+                tasks[line[0]],
+                LAYERS_WITH_PARTS[line[0]],
+                f"`{line[1]}`",
+                "yes" if line[2] else "no",
+                *(lines[line].get(key, "") for key in (*heads, "bytes")),
+            )
+            for line in order
         ],
     )
 
@@ -1052,21 +1068,93 @@ def cell_map_within() -> str:
     return f"{text}\n\n{table(head, lines)}"
 
 
+def of_map(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """Name the task and lag of a row of the map, and its columns of score, verdict and steps to it."""
+    task = task_of_row(row["task"], row["knobs"])
+    columns = (
+        ("stretched", "steady", "steps_to_steady") if task.stream else ("final", "solved", "steps_to_solve")
+    )
+    return f"{label(task)}, lag {row['lag']}", *columns
+
+
 def cell_map_budgets() -> str:
     """Compare nets of cells of which under half pass with 3,000 steps with those of eight times as many."""
     lines = []
-    for _, own in sorted(rows_of("cell_map_budgets").group_by("task", "cell"), key=lambda group: group[0]):
+    rows, net = rows_of("cell_map_budgets"), ("task", "cell", "units")
+    rows = rows.filter(pl.col("budget") >= 3000).join(rows.filter(budget=24_000), on=net, how="semi")
+    for _, own in rows.group_by(net):
         short, long = own.sort("budget").iter_rows(named=True)
-        task = task_of_row(short["task"], short["knobs"])
-        score, verdict, steps = ("final", "solved", "steps_to_solve")
-        if task.stream:
-            score, verdict, steps = ("stretched", "steady", "steps_to_steady")
-        scores = (f"{net[score]:.3f}" for net in (short, long))
+        place, score, verdict, steps = of_map(long)
+        scores = (f"{each[score]:.3f}" for each in (short, long))
         words = f"after {long[steps]:,} steps" if long[verdict] else "no"
-        lines.append(
-            (f"{label(task)}, lag {long['lag']}", f"`{long['cell']}`", long["units"], *scores, words)
-        )
-    return table(("task", "cell", "units", "score, 3,000 steps", "24,000 steps", "passes"), lines)
+        lines.append((place, f"`{long['cell']}`", long["units"], *scores, words))
+    return table(("task", "cell", "units", "score, 3,000 steps", "24,000 steps", "passes"), sorted(lines))
+
+
+def cell_map_thousand() -> str:
+    """Count the nets that pass when trained for 1,000 steps, beside the first 1,000 of 3,000, and all."""
+    lines = []
+    rows = rows_of("cell_map_budgets").filter(pl.col("budget") == 1000)
+    for _, own in rows.group_by("task", "cell", maintain_order=True):
+        place, _, verdict, _ = of_map(own.row(0, named=True))
+        longer = as_on_the_map(own).filter(pl.col("lr") == own["lr"][0])
+        nets = own, within(longer, 1000), longer
+        lines.append((place, f"`{own['cell'][0]}`", *(passes(each, verdict) for each in nets)))
+    head = ("task", "cell", "units: nets that pass in 1,000 steps", "in the first 1,000 of 3,000", "in 3,000")
+    return table(head, sorted(lines))
+
+
+def cell_map_bytes() -> str:
+    """Tabulate nets with vectors for a state that have as many bytes as cells with a matrix."""
+    lines = []
+    rows = (
+        rows_of("cell_map_budgets")
+        .filter(pl.col("units") > MOST_UNITS)
+        .sort("task", "knobs", "cell", "units")
+    )
+    for row in rows.iter_rows(named=True):
+        place, score, verdict, steps = of_map(row)
+        words = f"after {row[steps]:,} steps" if row[verdict] else "no"
+        bytes_of_state = 4 * row["carry_numbers"]
+        lines.append((place, f"`{row['cell']}`", row["units"], bytes_of_state, f"{row[score]:.3f}", words))
+    return table(("task", "cell", "units", "bytes of state", "score", "passes"), lines)
+
+
+def as_on_the_map(own: pl.DataFrame) -> pl.DataFrame:
+    """Return the nets of both runs of the map with the same task, cell and units as some others, at full
+    budget."""
+    rows = pl.concat(map(rows_of, cell_map.RUNS)).filter(pl.col("budget") == 3000)
+    return rows.join(own, on=("task", "cell", "units"), how="semi")
+
+
+def passes(nets: pl.DataFrame, verdict: str) -> str:
+    """Count the nets that pass, by units."""
+    return ", ".join(
+        f"{units}: {there[verdict].sum()} of {there.height}"
+        for (units,), there in nets.sort("units").group_by("units", maintain_order=True)
+    )
+
+
+def cell_map_rates() -> str:
+    """Count the nets that pass by the rate that each race of the map dropped, beside those by its winner."""
+    lines = []
+    for _, own in rows_of("cell_map_rates").group_by("task", "cell", maintain_order=True):
+        place, score, verdict, _ = of_map(own.row(0, named=True))
+        nets = as_on_the_map(own), own
+        counts = [passes(each, verdict) for each in nets]
+        best = (f"{each[score].max():.2f}" for each in nets)
+        rate = own["lr"][0]
+        lines.append((place, f"`{own['cell'][0]}`", counts[0], f"{rate:g}", counts[1], *best))
+    head = (
+        "task",
+        "cell",
+        "units: nets that pass, as on the map",
+        "other rate",
+        "by it",
+        "best score",
+        "by it",
+    )
+    return table(head, sorted(lines))
 
 
 def budgets_at_50() -> str:
@@ -1921,6 +2009,9 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "cell map tasks": lambda: by_bytes(needs(rows_of("cell_map_tasks"))),
     "cell map within": cell_map_within,
     "cell map budgets": cell_map_budgets,
+    "cell map bytes": cell_map_bytes,
+    "cell map thousand": cell_map_thousand,
+    "cell map rates": cell_map_rates,
     "cell map in short": best_cells,
     "budgets at lag 50": budgets_at_50,
     "delay line": delay_line,

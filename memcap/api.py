@@ -454,7 +454,7 @@ def rank(
     """
     name = sources.cell_name(_text(_names_of_cells(cell), "cell"))
     rows = pl.concat([store.read(rows_file(study)) for study in cell_map.RUNS])
-    if name not in rows["cell"].replace(cell_map.SAME):
+    if name not in rows.select(cell_map.SAME)["cell"]:
         own = cell_map.members_of(name, whole(seed, "seed", 0, MOST))
         guest = train(own, folder, study="rank", design="race", engine=engine, progress=progress)
         rows = pl.concat([rows, guest])

@@ -75,7 +75,7 @@ def tables():
     """The marks of all studies and papers by their best recipes, of the map of cells, and of the answers."""
     tables = {}
     for file in (f for place in ("results", "memcap/papers") for f in ROOT.glob(f"{place}/*/rows.parquet")):
-        rows = store.read(file).with_columns(pl.col("cell").replace(cell_map.SAME))
+        rows = store.read(file).with_columns(cell_map.SAME)
         at_length = frontier(rows.filter(evaluation_until="steady"), "trained")
         at_length = [point for point in at_length if not point.task.stream]
         tables[file.parent.name] = marks_of(frontier(rows) + at_length)

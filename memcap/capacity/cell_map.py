@@ -36,7 +36,7 @@ AGAIN = f"{STUDY}_again"  # the same study with other seeds
 RUNS = (STUDY, AGAIN)  # by one recipe for all cells
 RECIPES = f"{STUDY}_recipes"  # some of its cells with other recipes
 NOISE = re.compile(r"\+noise([\d.e-]+)")  # in the carry, as cells are named with it
-SAME = {"OptimizedLSTMCell": "lstm"}  # the same equations: one cell on the map
+SAME = pl.col("cell").str.replace(r"^OptimizedLSTMCell\b", "lstm")  # the same equations: one cell on the map
 FRESH_SEED = 100  # a guest's first: no cell of the map was trained or tuned on this seed or later ones
 LIKE = "GRUCell"  # a guest takes this cell's grids
 MOST_NUMBERS = 288  # in a guest's carry: the widest matrices of the map have 257 to 277
@@ -60,8 +60,7 @@ class Need:
     @property
     def cell(self) -> str:
         """The cell without its noise, with its number of layers if there are several."""
-        name = NOISE.sub("", self.point.model.name)
-        return SAME.get(name, name)
+        return NOISE.sub("", self.point.model.name)
 
     @property
     def task(self) -> str:
@@ -118,7 +117,7 @@ def needs(rows: pl.DataFrame) -> list[Need]:
     that follows a state at the trained length may fail on longer sequences.
     """
     all_needs = []
-    rows = rows.with_columns(pl.col("cell").replace(SAME))
+    rows = rows.with_columns(SAME)
     for _, own in rows.group_by("task", "knobs", maintain_order=True):
         for point in _points(own):
             parameters = count_by_units(own, point, "parameters")

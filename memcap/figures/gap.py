@@ -52,7 +52,7 @@ def gaps(rows: pl.DataFrame) -> list[Gap]:
     """Return the gap of each network on each task at its longest lag, the widest first; networks of one task
     stand together. Tasks for which no width tried is enough come last. If it is for other networks, those for
     which it is not are left out."""
-    rows = rows.with_columns(pl.col("cell").replace(SAME))
+    rows = rows.with_columns(SAME)
     points = sorted(least(of_studies(rows)), key=lambda p: (p.label, p.lag))
     by_task: dict[str, list[Gap]] = {}
     for point in {point.label: point for point in points}.values():
