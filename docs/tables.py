@@ -1116,8 +1116,9 @@ def cell_map_bytes() -> str:
         place, score, verdict, steps = of_map(row)
         words = f"after {row[steps]:,} steps" if row[verdict] else "no"
         bytes_of_state = 4 * row["carry_numbers"]
-        lines.append((place, f"`{row['cell']}`", row["units"], bytes_of_state, f"{row[score]:.3f}", words))
-    return table(("task", "cell", "units", "bytes of state", "score", "passes"), lines)
+        net = f"`{row['cell']}`", row["units"], bytes_of_state, f"{row['lr']:g}"
+        lines.append((place, *net, f"{row[score]:.3f}", words))
+    return table(("task", "cell", "units", "bytes of state", "rate", "score", "passes"), lines)
 
 
 def as_on_the_map(own: pl.DataFrame) -> pl.DataFrame:
