@@ -71,13 +71,12 @@ OPTIMIZERS = tuple(OPTIMIZER_NAMES)  # in the order of columns
 ADAM = ("adam 0.02", "adam 0.02, 24,000 steps")  # by the rate of its recipe
 BESIDE_ADAM = ("adam 0.05", "muon 0.05", "ggt 0.03")
 SEQUENCES_OF_MARKS = 10_000  # of docs/known_widths.py
+LAYER_TASKS = {"delay_line": "delay line of 8", "copy": "copy of 8, lag 4", "mqar": "recall of 4 pairs"}
 # of sweeps/published_layers.yaml, the layers in which each task has all combinations of parts
 LAYERS_WITH_PARTS = {"delay_line": 3, "copy": 3, "mqar": 1}
-WITH_PARTS = pl.col("task").replace_strict(LAYERS_WITH_PARTS).eq(pl.col("layers")) & pl.col(
+WITH_PARTS = pl.col("task").replace_strict(LAYERS_WITH_PARTS).eq(pl.col("layers")) & ~pl.col(
     "cell"
-).str.contains(
-    r"^(delta_net|gated_delta_net|gla|mamba2|mlstm|delta_product)(\+conv4)?(\+gate|\+skip|\+rate)*$"
-)
+).str.contains("clock")
 MOST_UNITS = 48  # of a cell on the map whose state is a vector
 UNIFORM_RATE = 0.06  # of recipe=uniform
 FRESH_SEEDS = 8400  # of sweeps/rates.yaml: these and later ones chose no rate
@@ -925,7 +924,6 @@ def layers_that_pass(own: pl.DataFrame, task: str) -> str:
 def published_layers() -> str:
     """Count the nets of layers with parts of the published ones that pass, but for those that parts_of_layers
     has."""
-    heads = {"delay_line": "delay line of 8", "copy": "copy of 8, lag 4", "mqar": "recall of 4 pairs"}
     lines: dict[tuple[str, int], dict[str, str]] = {}
     rows = rows_of("published_layers").filter(pl.col("curriculum").is_not_null() & ~WITH_PARTS)
     for (cell, layers, task), own in rows.group_by("cell", "layers", "task"):
@@ -934,9 +932,9 @@ def published_layers() -> str:
         line["bytes"] = f"{4 * own['carry_numbers'][0]}" if task == "delay_line" else line["bytes"]
     order = sorted(lines, key=lambda line: (line[0].partition("+")[0], line[1], len(line[0]), line[0]))
     return table(
-        ("cell", "layers", *heads.values(), "bytes of state, delay line"),
+        ("cell", "layers", *LAYER_TASKS.values(), "bytes of state, delay line"),
         [
-            (f"`{line[0]}`", line[1], *(lines[line].get(key, "") for key in (*heads, "bytes")))
+            (f"`{line[0]}`", line[1], *(lines[line].get(key, "") for key in (*LAYER_TASKS, "bytes")))
             for line in order
         ],
     )
@@ -950,7 +948,6 @@ def parts_of_layers() -> str:
         (False, True): "skip or rate",
         (True, True): "both",
     }
-    tasks = {"delay_line": "delay line of 8", "copy": "copy of 8, lag 4", "mqar": "recall of 4 pairs"}
     lines: dict[tuple[str, str, bool], dict[Any, str]] = {}
     for (task, name), own in rows_of("published_layers").filter(WITH_PARTS).group_by("task", "cell"):
         cell, *parts = str(name).split("+")
@@ -958,12 +955,12 @@ def parts_of_layers() -> str:
             (str(task), cell, "conv4" in parts), {"bytes": f"{4 * own['carry_numbers'][0]}"}
         )
         line["gate" in parts, bool({"skip", "rate"} & {*parts})] = layers_that_pass(own, str(task))
-    order = sorted(lines, key=lambda line: (list(tasks).index(line[0]), *line[1:]))
+    order = sorted(lines, key=lambda line: (list(LAYER_TASKS).index(line[0]), *line[1:]))
     return table(
         ("task", "layers", "cell", "convolution of 4", *heads.values(), "bytes of state"),
         [
             (
-                tasks[line[0]],
+                LAYER_TASKS[line[0]],
                 LAYERS_WITH_PARTS[line[0]],
                 f"`{line[1]}`",
                 "yes" if line[2] else "no",
@@ -1068,13 +1065,18 @@ def cell_map_within() -> str:
     return f"{text}\n\n{table(head, lines)}"
 
 
-def of_map(row: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    """Name the task and lag of a row of the map, and its columns of score, verdict and steps to it."""
+def of_map(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Name the task and lag of a row of the map, and its columns of score and verdict."""
     task = task_of_row(row["task"], row["knobs"])
-    columns = (
-        ("stretched", "steady", "steps_to_steady") if task.stream else ("final", "solved", "steps_to_solve")
-    )
-    return f"{label(task)}, lag {row['lag']}", *columns
+    score, verdict = ("stretched", "steady") if task.stream else ("final", "solved")
+    return f"{label(task)}, lag {row['lag']}", score, verdict
+
+
+def steps_to_pass(row: Mapping[str, Any]) -> str:
+    """Say after how many steps the net of a row of the map passes; or "no"."""
+    *_, verdict = of_map(row)
+    steps = row["steps_to_steady" if verdict == "steady" else "steps_to_solve"]
+    return f"after {steps:,} steps" if row[verdict] else "no"
 
 
 def cell_map_budgets() -> str:
@@ -1083,11 +1085,10 @@ def cell_map_budgets() -> str:
     rows, net = rows_of("cell_map_budgets"), ("task", "cell", "units")
     rows = rows.filter(pl.col("budget") >= 3000).join(rows.filter(budget=24_000), on=net, how="semi")
     for _, own in rows.group_by(net):
-        short, long = own.sort("budget").iter_rows(named=True)
-        place, score, verdict, steps = of_map(long)
+        short, long = own.sort("budget").to_dicts()
+        place, score, _ = of_map(long)
         scores = (f"{each[score]:.3f}" for each in (short, long))
-        words = f"after {long[steps]:,} steps" if long[verdict] else "no"
-        lines.append((place, f"`{long['cell']}`", long["units"], *scores, words))
+        lines.append((place, f"`{long['cell']}`", long["units"], *scores, steps_to_pass(long)))
     return table(("task", "cell", "units", "score, 3,000 steps", "24,000 steps", "passes"), sorted(lines))
 
 
@@ -1096,7 +1097,7 @@ def cell_map_thousand() -> str:
     lines = []
     rows = rows_of("cell_map_budgets").filter(pl.col("budget") == 1000)
     for _, own in rows.group_by("task", "cell", maintain_order=True):
-        place, _, verdict, _ = of_map(own.row(0, named=True))
+        place, _, verdict = of_map(own.to_dicts()[0])
         longer = as_on_the_map(own).filter(pl.col("lr") == own["lr"][0])
         nets = own, within(longer, 1000), longer
         lines.append((place, f"`{own['cell'][0]}`", *(passes(each, verdict) for each in nets)))
@@ -1112,20 +1113,22 @@ def cell_map_bytes() -> str:
         .filter(pl.col("units") > MOST_UNITS)
         .sort("task", "knobs", "cell", "units")
     )
-    for row in rows.iter_rows(named=True):
-        place, score, verdict, steps = of_map(row)
-        words = f"after {row[steps]:,} steps" if row[verdict] else "no"
-        bytes_of_state = 4 * row["carry_numbers"]
-        net = f"`{row['cell']}`", row["units"], bytes_of_state, f"{row['lr']:g}"
-        lines.append((place, *net, f"{row[score]:.3f}", words))
+    for row in rows.to_dicts():
+        place, score, _ = of_map(row)
+        net = f"`{row['cell']}`", row["units"], 4 * row["carry_numbers"], f"{row['lr']:g}"
+        lines.append((place, *net, f"{row[score]:.3f}", steps_to_pass(row)))
     return table(("task", "cell", "units", "bytes of state", "rate", "score", "passes"), lines)
 
 
+@cache
+def map_rows() -> pl.DataFrame:
+    """Return the rows of both runs of the map that have the full budget."""
+    return pl.concat(map(rows_of, cell_map.RUNS)).filter(pl.col("budget") == 3000)
+
+
 def as_on_the_map(own: pl.DataFrame) -> pl.DataFrame:
-    """Return the nets of both runs of the map with the same task, cell and units as some others, at full
-    budget."""
-    rows = pl.concat(map(rows_of, cell_map.RUNS)).filter(pl.col("budget") == 3000)
-    return rows.join(own, on=("task", "cell", "units"), how="semi")
+    """Return the nets of the map with the same task, cell and units as some others."""
+    return map_rows().join(own, on=("task", "cell", "units"), how="semi")
 
 
 def passes(nets: pl.DataFrame, verdict: str) -> str:
@@ -1140,7 +1143,7 @@ def cell_map_rates() -> str:
     """Count the nets that pass by the rate that each race of the map dropped, beside those by its winner."""
     lines = []
     for _, own in rows_of("cell_map_rates").group_by("task", "cell", maintain_order=True):
-        place, score, verdict, _ = of_map(own.row(0, named=True))
+        place, score, verdict = of_map(own.to_dicts()[0])
         nets = as_on_the_map(own), own
         counts = [passes(each, verdict) for each in nets]
         best = (f"{each[score].max():.2f}" for each in nets)
