@@ -29,6 +29,7 @@ TOGETHER = {
     ("atlas", "costs"): ("atlas", "muon", "ggt"),
     ("cell_map", "cell_map"): ("cell_map", "cell_map_again", "cell_map_recipes"),
     ("cell_map", "gap"): ("cell_map", "cell_map_again", "cell_map_recipes"),
+    ("cell_map_tasks", "cell_map"): ("cell_map_tasks", "cell_map_tasks_again"),
     ("optimizers", "optimizers"): (
         "optimizers",
         "optimizers_frontier",

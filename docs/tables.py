@@ -44,7 +44,7 @@ from memcap.figures import gap
 from memcap.models.model import Model
 from memcap.papers import resample
 from memcap.report.answer_words import wilson
-from memcap.runtime.published import ATLAS, rows_files
+from memcap.runtime.published import ATLAS, STUDIES, rows_files
 from memcap.store import curves
 from memcap.store.columns import task_of as task_of_row
 from memcap.store.rows import COLUMNS, passed_column
@@ -861,9 +861,9 @@ def layers() -> str:
 
 
 @cache
-def map_needs() -> Sequence[cell_map.Need]:
-    """Tabulate what each cell of the map needs, by the better of its recipes."""
-    return cell_map.needs(pl.concat([store.read(file) for file in rows_files(cell_map.STUDY)]))
+def map_needs(study: str = cell_map.STUDY) -> Sequence[cell_map.Need]:
+    """Tabulate what each cell of a map needs, by the better of its recipes."""
+    return cell_map.needs(pl.concat([store.read(file) for file in rows_files(study)]))
 
 
 def by_bytes(all_needs: Sequence[cell_map.Need]) -> str:
@@ -900,12 +900,11 @@ def map_recipes() -> str:
 def map_seeds(all_needs: Sequence[cell_map.Need]) -> str:
     """Count the seeds on which a map rests."""
     numbers, failures = (
-        sorted(need.point.seeds for need in all_needs if need.point.trains is trains)
+        span(pl.Series([need.point.seeds for need in all_needs if need.point.trains is trains]), 0)
         for trains in (True, False)
     )
     return filled(
-        f"Each number of bytes rests on {numbers[0]} to {numbers[-1]} seeds per width, and each"
-        f' "under half" on {failures[0]} to {failures[-1]}.'
+        f'Each number of bytes rests on {numbers} seeds per width, and each "under half" on {failures}.'
     )
 
 
@@ -1009,9 +1008,9 @@ def best_cells() -> str:
     return table(("task", *head), lines)
 
 
-def cell_map_again() -> str:
-    """A second run of the map, with other seeds: where its thresholds lie, and where the two differ."""
-    first, second = (needs(rows_of(run)) for run in cell_map.RUNS)
+def in_two_runs(runs: Sequence[str]) -> str:
+    """Say where the thresholds of a map's second run, with other seeds, lie, and where the two differ."""
+    first, second = (needs(rows_of(run)) for run in runs)
     again = {(n.cell, n.place): n for n in second}
     pairs = [(n, again[n.cell, n.place]) for n in first]
     met = [(a.u90["bytes"], b.u90["bytes"]) for a, b in pairs if a.is_met and b.is_met]
@@ -1029,7 +1028,7 @@ def cell_map_again() -> str:
             f"{len(met)} of {len(pairs)} pairs of cell and task have a u90 in both runs. At {inside} of them,"
             f" the second u90 lies in the first's 95 % interval. At {neither} pairs no width is enough in"
             " either run. Kendall's tau between the two orders of the cells that have a u90 in both is"
-            f" {min(taus):.2f} to {max(taus):.2f} by task (`memcap rank`). The table has the other pairs:"
+            f" {min(taus):.2f} to {max(taus):.2f} by task. The table has the other pairs:"
         )
         + "\n\n"
         + table(("cell", "task", "first run, bytes", "second run, bytes"), lines)
@@ -1090,6 +1089,20 @@ def cell_map_budgets() -> str:
         scores = (f"{each[score]:.3f}" for each in (short, long))
         lines.append((place, f"`{long['cell']}`", long["units"], *scores, steps_to_pass(long)))
     return table(("task", "cell", "units", "score, 3,000 steps", "24,000 steps", "passes"), sorted(lines))
+
+
+def cell_map_longer() -> str:
+    """Count the nets that pass in 24,000 steps at a width with which under half pass on the map."""
+    lines = []
+    rows, net = rows_of("cell_map_budgets"), ("task", "cell", "units")
+    rows = rows.filter(budget=24_000).join(rows.filter(budget=3000), on=net, how="anti")
+    for _, own in rows.group_by("task", "cell", maintain_order=True):
+        place, score, verdict = of_map(own.to_dicts()[0])
+        nets = as_on_the_map(own).filter(pl.col("lr") == own["lr"][0]), own
+        best = (f"{each[score].max():.3f}" for each in nets)
+        lines.append((place, f"`{own['cell'][0]}`", *(passes(each, verdict) for each in nets), *best))
+    head = ("task", "cell", "units: nets that pass in 3,000 steps", "in 24,000", "best score", "in 24,000")
+    return table(head, sorted(lines))
 
 
 def cell_map_thousand() -> str:
@@ -1807,7 +1820,10 @@ def core_hours() -> str:
 
 
 PARITY = ("curriculum_from_one", "uniform")  # at one lag, and at all up to it
-AGAIN = {"cell_map_again": "cell_map seed=4 out=outputs/cell_map_again"}  # rows of a study's other seeds
+AGAIN = {  # rows of a study's other seeds
+    "cell_map_again": "cell_map seed=4 out=outputs/cell_map_again",
+    "cell_map_tasks_again": "cell_map_tasks seed=4 out=outputs/cell_map_tasks_again",
+}
 MOST_OF_A_RACE = 1.5  # training steps of a race and its search, over those of the search
 
 
@@ -2009,10 +2025,13 @@ BLOCKS: dict[str, Callable[[], str]] = {
     "published layers": published_layers,
     "parts of layers": parts_of_layers,
     "sizes of keys": sizes_of_keys,
-    "cell map again": cell_map_again,
-    "cell map tasks": lambda: by_bytes(needs(rows_of("cell_map_tasks"))),
+    "cell map again": lambda: in_two_runs(cell_map.RUNS),
+    "cell map tasks": lambda: by_bytes(map_needs("cell_map_tasks")),
+    "cell map tasks seeds": lambda: map_seeds(map_needs("cell_map_tasks")),
+    "cell map tasks again": lambda: in_two_runs(STUDIES["cell_map_tasks"]),
     "cell map within": cell_map_within,
     "cell map budgets": cell_map_budgets,
+    "cell map longer": cell_map_longer,
     "cell map bytes": cell_map_bytes,
     "cell map thousand": cell_map_thousand,
     "cell map rates": cell_map_rates,

@@ -12,7 +12,7 @@ STUDIES = {
     ATLAS: (ATLAS, "other_tasks", "up_to", "up_to_cells", "muon", "ggt"),
     "layers": ("layers", "up_to_layers"),
     "cell_map": ("cell_map", "cell_map_again", "cell_map_recipes"),
-    "cell_map_tasks": ("cell_map_tasks",),
+    "cell_map_tasks": ("cell_map_tasks", "cell_map_tasks_again"),
 }
 NAMES = tuple(STUDIES)
 FORMER = {"state": "cell_map"}  # their former names

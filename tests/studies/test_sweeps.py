@@ -30,7 +30,8 @@ from memcap.training.engine import train
 PUBLISHED = sorted(
     p.parent for place in ("results", "memcap/papers") for p in (ROOT / place).rglob("rows.parquet")
 )
-AGAIN = {"cell_map_again": ["sweeps=cell_map", "seed=4"]}  # rows of a study's other seeds
+# Rows of a study's other seeds.
+AGAIN = {f"{name}_again": [f"sweeps={name}", "seed=4"] for name in ("cell_map", "cell_map_tasks")}
 pytestmark = pytest.mark.usefixtures("resolved_once")
 
 
