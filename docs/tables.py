@@ -1103,7 +1103,8 @@ def cell_map_longer() -> str:
     """Count the nets that pass in 24,000 steps at widths with which under half pass on the map."""
     lines = []
     rows, net = rows_of("cell_map_budgets"), ("task", "cell", "units")
-    rows = rows.filter(budget=24_000).join(rows.filter(budget=3000), on=net, how="anti")
+    rows = rows.filter(pl.col("budget") >= 3000).filter(pl.col("budget").n_unique().over(net) == 1)
+    rows = rows.filter(budget=24_000)
     for _, own in rows.group_by("task", "cell", maintain_order=True):
         place, _, verdict = of_map(own.to_dicts()[0])
         nets = as_on_the_map(own).filter(pl.col("lr") == own["lr"][0]), own
@@ -1842,8 +1843,7 @@ def core_hours() -> str:
 
 PARITY = ("curriculum_from_one", "uniform")  # at one lag, and at all up to it
 AGAIN = {  # rows of a study's other seeds
-    "cell_map_again": "cell_map seed=4 out=outputs/cell_map_again",
-    "cell_map_tasks_again": "cell_map_tasks seed=4 out=outputs/cell_map_tasks_again",
+    f"{name}_again": f"{name} seed=4 out=outputs/{name}_again" for name in ("cell_map", "cell_map_tasks")
 }
 MOST_OF_A_RACE = 1.5  # training steps of a race and its search, over those of the search
 
