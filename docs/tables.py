@@ -904,7 +904,8 @@ def map_seeds(all_needs: Sequence[cell_map.Need]) -> str:
         for trains in (True, False)
     )
     return filled(
-        f'Each number of bytes rests on {numbers} seeds per width, and each "under half" on {failures}.'
+        f'Each number of bytes rests on {numbers} seeds, and each "under half" on {failures}, at the width'
+        " that has the most; at others a race trained fewer."
     )
 
 
@@ -1104,7 +1105,7 @@ def cell_map_longer() -> str:
     lines = []
     rows, net = rows_of("cell_map_budgets"), ("task", "cell", "units")
     rows = rows.filter(pl.col("budget") >= 3000).filter(pl.col("budget").n_unique().over(net) == 1)
-    rows = rows.filter(budget=24_000)
+    rows = rows.filter(budget=24_000).join(map_rows(), on=("task", "knobs"), how="semi")
     for _, own in rows.group_by("task", "cell", maintain_order=True):
         place, _, verdict = of_map(own.to_dicts()[0])
         nets = as_on_the_map(own).filter(pl.col("lr") == own["lr"][0]), own
@@ -1123,7 +1124,7 @@ def cell_map_longer() -> str:
         " narrower nets of which half pass. Kendall's tau between the two orders of the cells by the bytes of"
         f" the narrowest is {low:.2f} to {high:.2f} by task."
     )
-    head = ("task", "cell", "units: nets that pass in 3,000 steps", "in 24,000", "after, median of steps")
+    head = ("task", "cell", "units: nets that pass in 3,000 steps", "in 24,000", "median of their steps")
     return f"{text}\n\n{table(head, sorted(lines))}"
 
 

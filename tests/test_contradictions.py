@@ -20,7 +20,7 @@ from memcap.runtime.published import ATLAS, rows_files
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
 RECIPES = "cell_map.md", "GRU, LSTM and tanh net were also trained by recipes of the atlas"
-ON_PURPOSE = "cell_map.md", "Neither these nets nor those of 1,000 and 24,000 steps count on the map."
+ON_PURPOSE = "cell_map.md", "Neither these nets nor those of `sweeps=cell_map_budgets` count on the map."
 MORE_STEPS = "cell_map.md", "By other recipes, of more steps, GRU and LSTM need fewer"
 MUON = "measured.md", "With four and eight symbols Muon gains much"
 # (task, lag, cell) of marks that differ from table to table, and the page whose words say why.
