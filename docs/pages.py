@@ -19,6 +19,7 @@ import polars as pl
 import memcap
 from memcap import cli, commands, figures, papers
 from memcap.recipes import root
+from memcap.runtime.published import STUDIES
 
 UP = "../.."  # from docs/_generated to the project
 WIDTH = 90  # characters of a line of help
@@ -27,9 +28,9 @@ TOGETHER = {
     ("up_to", "lags"): ("up_to", "atlas", "ggt"),
     ("atlas", "gap"): ("atlas", "other_tasks", "muon", "ggt"),
     ("atlas", "costs"): ("atlas", "muon", "ggt"),
-    ("cell_map", "cell_map"): ("cell_map", "cell_map_again", "cell_map_recipes"),
-    ("cell_map", "gap"): ("cell_map", "cell_map_again", "cell_map_recipes"),
-    ("cell_map_tasks", "cell_map"): ("cell_map_tasks", "cell_map_tasks_again"),
+    ("cell_map", "cell_map"): STUDIES["cell_map"],
+    ("cell_map", "gap"): STUDIES["cell_map"],
+    ("cell_map_tasks", "cell_map"): STUDIES["cell_map_tasks"],
     ("optimizers", "optimizers"): (
         "optimizers",
         "optimizers_frontier",

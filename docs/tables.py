@@ -78,6 +78,8 @@ WITH_PARTS = pl.col("task").replace_strict(LAYERS_WITH_PARTS).eq(pl.col("layers"
     "cell"
 ).str.contains("clock")
 MOST_UNITS = 48  # of a cell on the map whose state is a vector
+# the column of the steps after which a net has a verdict
+STEPS_TO = {"solved": "steps_to_solve", "steady": "steps_to_steady", "up_to": "steps_to_up_to"}
 UNIFORM_RATE = 0.06  # of recipe=uniform
 FRESH_SEEDS = 8400  # of sweeps/rates.yaml: these and later ones chose no rate
 NEAR_THRESHOLDS = ("8 5", "12 7", "20 10", "20 12")  # lags and units
@@ -914,7 +916,7 @@ def layers_that_pass(own: pl.DataFrame, task: str) -> str:
     score."""
     verdict, score = ("steady", "stretched") if task == "delay_line" else ("solved", "best")
     passed, trained = own.filter(verdict), own["solved"].sum()
-    median = passed["steps_to_steady" if verdict == "steady" else "steps_to_solve"].median()
+    median = passed[STEPS_TO[verdict]].median()
     steps = "" if passed.is_empty() else f", {median:.0f} steps"
     best = "" if passed.height == own.height else f", {own[score].max():.2f}"
     short = f"; {trained} at the trained length" if trained > passed.height else ""
@@ -1038,9 +1040,8 @@ def in_two_runs(runs: Sequence[str]) -> str:
 
 def within(rows: pl.DataFrame, steps: int) -> pl.DataFrame:
     """Count as passed only those nets that passed within some steps."""
-    verdicts = {"solved": "steps_to_solve", "steady": "steps_to_steady", "up_to": "steps_to_up_to"}
     return rows.with_columns(
-        pl.col(name) & (pl.col(n) <= steps).fill_null(False) for name, n in verdicts.items()
+        pl.col(name) & (pl.col(n) <= steps).fill_null(False) for name, n in STEPS_TO.items()
     )
 
 
@@ -1075,8 +1076,7 @@ def of_map(row: Mapping[str, Any]) -> tuple[str, str, str]:
 def steps_to_pass(row: Mapping[str, Any]) -> str:
     """Say after how many steps the net of a row of the map passes; or "no"."""
     *_, verdict = of_map(row)
-    steps = row["steps_to_steady" if verdict == "steady" else "steps_to_solve"]
-    return f"after {steps:,} steps" if row[verdict] else "no"
+    return f"after {row[STEPS_TO[verdict]]:,} steps" if row[verdict] else "no"
 
 
 def cell_map_budgets() -> str:
@@ -1106,26 +1106,29 @@ def cell_map_longer() -> str:
     rows, net = rows_of("cell_map_budgets"), ("task", "cell", "units")
     rows = rows.filter(pl.col("budget") >= 3000).filter(pl.col("budget").n_unique().over(net) == 1)
     rows = rows.filter(budget=24_000).join(map_rows(), on=("task", "knobs"), how="semi")
+    (rate,) = rows["lr"].unique()
     for _, own in rows.group_by("task", "cell", maintain_order=True):
         place, _, verdict = of_map(own.to_dicts()[0])
-        nets = as_on_the_map(own).filter(pl.col("lr") == own["lr"][0]), own
-        steps = own.filter(verdict)[f"steps_to_{'steady' if verdict == 'steady' else 'solve'}"].median()
-        counts = (passes(each, verdict) for each in nets)
+        counts = (passes(nets, verdict) for nets in (as_on_the_map(own).filter(lr=rate), own))
+        steps = own.filter(verdict)[STEPS_TO[verdict]].median()
         lines.append((place, f"`{own['cell'][0]}`", *counts, f"{steps:,.0f}" if steps else ""))
-    shorter, longer = map(half_pass, (map_rows().filter(lr=0.02), rows))
-    longer = {pair: min(count, longer.get(pair, count)) for pair, count in shorter.items()}
-    taus = {
-        task: kendalltau(*([need[pair] for pair in need if pair[0] == task] for need in (shorter, longer)))
-        for task, _ in shorter
-    }
-    low, high = (end(tau.statistic for tau in taus.values()) for end in (min, max))
-    text = filled(
-        f"Of {len(shorter)} pairs of cell and task {sum(longer[p] < shorter[p] for p in shorter)} have"
-        " narrower nets of which half pass. Kendall's tau between the two orders of the cells by the bytes of"
-        f" the narrowest is {low:.2f} to {high:.2f} by task."
-    )
     head = ("task", "cell", "units: nets that pass in 3,000 steps", "in 24,000", "median of their steps")
-    return f"{text}\n\n{table(head, sorted(lines))}"
+    return f"{orders_of_half(map_rows().filter(lr=rate), rows)}\n\n{table(head, sorted(lines))}"
+
+
+def orders_of_half(shorter: pl.DataFrame, longer: pl.DataFrame) -> str:
+    """Compare the orders of the cells by the narrowest nets of which half pass, with fewer and more steps."""
+    before, narrower = half_pass(shorter), half_pass(longer)
+    after = {pair: min(count, narrower.get(pair, count)) for pair, count in before.items()}
+    taus = []
+    for task in dict.fromkeys(task for task, _ in before):
+        pairs = [pair for pair in before if pair[0] == task]
+        taus.append(kendalltau(*([counts[pair] for pair in pairs] for counts in (before, after))).statistic)
+    return filled(
+        f"Of {len(before)} pairs of cell and task {sum(after[pair] < before[pair] for pair in before)} have"
+        " narrower nets of which half pass. Kendall's tau between the two orders of the cells by the bytes of"
+        f" the narrowest is {min(taus):.2f} to {max(taus):.2f} by task."
+    )
 
 
 def cell_map_thousand() -> str:
