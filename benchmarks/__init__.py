@@ -1,2 +1,2 @@
-"""Benchmarks: memcap beside the libraries that one would otherwise use. `python -m benchmarks step` prints a
-table."""
+"""Benchmarks: memcap beside the libraries that one would otherwise use. `python -m
+benchmarks step` prints a table."""

@@ -1,5 +1,5 @@
-"""A training step of the cells that C runs, by XLA's loop and in C; with --matrix, of cells whose state is a
-matrix, beside plain JAX and PyTorch."""
+"""A training step of the cells that C runs, by XLA's loop and in C; with --matrix, of
+cells whose state is a matrix, beside plain JAX and PyTorch."""
 
 import argparse
 import time
@@ -31,7 +31,8 @@ PADDED = "native, padded"
 
 @dataclass(frozen=True)
 class CellsPlan:
-    """The cells that C runs, widths and lags; `padded` is the width of a program that these widths share.
+    """The cells that C runs, widths and lags; `padded` is the width of a program that
+    these widths share.
 
     A chunk of `steps` is timed; of its repeats, loops and cells in turn, the least counts.
     """
@@ -46,10 +47,20 @@ class CellsPlan:
 
 
 TINY_CELLS = CellsPlan(units=(2,), padded=3, lags=(1,), batch=2, steps=2, repeats=1)
-MATRIX_CELLS, MATRIX_LAGS = ("delta_net", "mamba2"), (8, 20)
+MATRIX_CELLS = ("delta_net", "mamba2")
+MATRIX_LAGS = (8, 20)
 BATCH = 64  # of the recipe that these cells have by themselves, own_start
 WORKLOADS = tuple(
-    Workload(name, name, task_of("delay_line", []), lag, 4 * lag, BATCH, units=(8, 16), cell=cell)
+    Workload(
+        name,
+        name,
+        task_of("delay_line", []),
+        lag,
+        4 * lag,
+        BATCH,
+        units=(8, 16),
+        cell=cell,
+    )
     for cell, lag in product(MATRIX_CELLS, MATRIX_LAGS)
     for name in [f"{cell}, lag {lag}"]
 )
@@ -81,14 +92,20 @@ class Steps:
                 call()  # what the others left in the caches is replaced
                 start = time.process_time()
                 call()
-                seconds[way] = min(seconds[way], (time.process_time() - start) / plan.steps)
+                seconds[way] = min(
+                    seconds[way], (time.process_time() - start) / plan.steps
+                )
         return [
-            Step(cell, units, lag, loop, seconds[cell, loop], calls[cell, loop][1]) for cell, loop in ways
+            Step(cell, units, lag, loop, seconds[cell, loop], calls[cell, loop][1])
+            for cell, loop in ways
         ]
 
     @staticmethod
-    def call(plan: CellsPlan, units: int, lag: int, cell: str, loop: str) -> tuple[Any, int]:
-        """Compile a chunk of a delay line's training, as a study runs it; return it with its weights."""
+    def call(
+        plan: CellsPlan, units: int, lag: int, cell: str, loop: str
+    ) -> tuple[Any, int]:
+        """Compile a chunk of a delay line's training, as a study runs it; return it
+        with its weights."""
         member = resolve(
             {
                 "task": {"name": "delay_line", "lag": lag},
@@ -105,13 +122,18 @@ class Steps:
             trainer = replace(trainer, spec=trainer.spec.at_width(plan.padded))
         inputs = initial_state(trainer, member), train_operands(trainer, member)
         chunk = jax.jit(trainer.train_chunk).lower(*inputs).compile(FAST_COMPILE)
-        return lambda: jax.block_until_ready(chunk(*inputs)), trainer.spec.architecture.parameters()
+        return (
+            lambda: jax.block_until_ready(chunk(*inputs)),
+            trainer.spec.architecture.parameters(),
+        )
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the core, and the choice of cells."""
     one_core(parser)
-    parser.add_argument("--matrix", action="store_true", help="cells whose state is a matrix, and peers")
+    parser.add_argument(
+        "--matrix", action="store_true", help="cells whose state is a matrix, and peers"
+    )
 
 
 def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcome:
@@ -136,16 +158,25 @@ def page(steps: Sequence[Step], plan: CellsPlan, facts: Mapping[str, Any]) -> st
     by_way = {(each.cell, each.units, each.lag, each.loop): each for each in steps}
     rows = []
     for cell, units, lag in product(plan.cells, plan.units, plan.lags):
-        xla, in_c, padded = (by_way[cell, units, lag, loop] for loop in (*LOOPS, PADDED))
+        xla, in_c, padded = (
+            by_way[cell, units, lag, loop] for loop in (*LOOPS, PADDED)
+        )
         extra = (padded.seconds - in_c.seconds) / (padded.weights - in_c.weights)
         times = [f"{1e6 * each.seconds:.0f}" for each in (xla, in_c)]
         ratio = f"{xla.seconds / in_c.seconds:.1f}"
         rows.append([cell, str(units), str(lag), *times, ratio, f"{1e9 * extra:.1f}"])
-    heads = ["cell", "units", "lag", "microseconds a step by `while`", "by `native`", "times faster"]
+    heads = [
+        "cell",
+        "units",
+        "lag",
+        "microseconds a step by `while`",
+        "by `native`",
+        "times faster",
+    ]
     heads += [f"nanoseconds a weight that pads it to {plan.padded} units"]
     notes = [
-        f"delay line, T = 4 lag, {plan.batch} sequences, recipe forget_bias, one core; CPU time of chunks of"
-        f" {plan.steps} steps in one process, in turn, the least of {plan.repeats}"
+        f"delay line, T = 4 lag, {plan.batch} sequences, recipe forget_bias, one core; CPU time"
+        f" of chunks of {plan.steps} steps in one process, in turn, the least of {plan.repeats}"
     ]
     return report.page("Cells in C", facts, notes, ["", report.table(heads, rows)])
 
@@ -165,11 +196,16 @@ class Row:
 
 def matrix(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcome:
     """Check and time the cells whose state is a matrix."""
-    workloads, plan, environment = WORKLOADS, Plan(seconds=1.0), NO_CACHE
+    workloads = WORKLOADS
+    plan = Plan(seconds=1.0)
+    environment = NO_CACHE
     if arguments.tiny:
         short = {"lag": 1, "steps": 4, "units": (2,), "batch": 2}
-        workloads = tuple(replace(each, **short) for each in WORKLOADS[:: len(MATRIX_LAGS)])
-        plan, environment = TINY, NO_CACHE | HASTE
+        workloads = tuple(
+            replace(each, **short) for each in WORKLOADS[:: len(MATRIX_LAGS)]
+        )
+        plan = TINY
+        environment = NO_CACHE | HASTE
     names = [name for name, contestant in MATRIX.items() if not contestant.missing]
     if "torch" not in names and not arguments.tiny:
         raise SystemExit("nothing to compare: PyTorch is not installed")
@@ -200,7 +236,15 @@ def measure_matrix(
             trained, _ = step.first_run(workers, titles, workload, units, plan)
             timings = interleaved(workers, dict.fromkeys(workers, 1), plan)
             rows += [
-                Row(workload.cell, units, workload.lag, name, timing, apart[name], trained[name])
+                Row(
+                    workload.cell,
+                    units,
+                    workload.lag,
+                    name,
+                    timing,
+                    apart[name],
+                    trained[name],
+                )
                 for name, timing in timings.items()
             ]
     return rows
@@ -210,22 +254,37 @@ def matrix_page(rows: Sequence[Row], plan: Plan, facts: Mapping[str, Any]) -> st
     """Write the report of cells whose state is a matrix, as Markdown."""
     by_case: dict[tuple[str, int, int], dict[str, float]] = {}
     for row in rows:
-        by_case.setdefault((row.cell, row.units, row.lag), {})[row.contestant] = min(row.timing.cpu)
+        by_case.setdefault((row.cell, row.units, row.lag), {})[row.contestant] = min(
+            row.timing.cpu
+        )
     names = list(next(iter(by_case.values())))
 
     def cell_text(least: Mapping[str, float], name: str) -> str:
         ratio = "" if name == "memcap" else f" ({least[name] / least['memcap']:.2f})"
         return f"{1e6 * least[name]:.0f}{ratio}"
 
-    body = [[*map(str, case), *(cell_text(least, name) for name in names)] for case, least in by_case.items()]
+    body = [
+        [*map(str, case), *(cell_text(least, name) for name in names)]
+        for case, least in by_case.items()
+    ]
     heads = ["cell", "units", "lag", *(MATRIX[name].title for name in names)]
     notes = [
-        f"delay line, T = 4 lag, {BATCH} sequences, keys of 16; Adam, learning rate {LR}, gradients clipped"
-        f" to norm {CLIP}, float32",
-        f"microseconds of CPU time a step (over memcap's): the least of {plan.rounds} rounds in turn"
-        f" after {plan.warmups} of warm-up, in slices of about {plan.seconds} s by the wall",
-        "before timing: the gradient of everyone, as one vector, within"
-        f" {max(row.gradient_error for row in rows):.1e} of plain JAX in float64; after {step.FIRST_STEPS}"
-        f" steps weights within {max(row.trained_error for row in rows):.1e} of the way",
+        (
+            f"delay line, T = 4 lag, {BATCH} sequences, keys of 16; Adam, learning rate {LR},"
+            f" gradients clipped to norm {CLIP}, float32"
+        ),
+        (
+            f"microseconds of CPU time a step (over memcap's): the least of {plan.rounds} rounds"
+            f" in turn after {plan.warmups} of warm-up, in slices of about {plan.seconds} s by"
+            " the wall"
+        ),
+        (
+            "before timing: the gradient of everyone, as one vector, within"
+            f" {max(row.gradient_error for row in rows):.1e} of plain JAX in float64; after"
+            f" {step.FIRST_STEPS} steps weights within"
+            f" {max(row.trained_error for row in rows):.1e} of the way"
+        ),
     ]
-    return report.page("Cells whose state is a matrix", facts, notes, ["", report.table(heads, body)])
+    return report.page(
+        "Cells whose state is a matrix", facts, notes, ["", report.table(heads, body)]
+    )

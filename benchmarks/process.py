@@ -11,7 +11,13 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 THREADS = dict.fromkeys(
-    ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS"), "1"
+    (
+        "OMP_NUM_THREADS",
+        "MKL_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+        "VECLIB_MAXIMUM_THREADS",
+    ),
+    "1",
 )
 NO_CACHE = {"JAX_ENABLE_COMPILATION_CACHE": "false"}  # everyone compiles
 HASTE = {"XLA_FLAGS": "--xla_backend_optimization_level=0"}  # where times say nothing
@@ -31,8 +37,8 @@ class Ran:
 
 
 def last_core() -> int | None:
-    """Return the last core that this process may use: systems put their own work on the first. None: no
-    pinning here."""
+    """Return the last core that this process may use: systems put their own work on the
+    first. None: no pinning here."""
     return max(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
 
 
@@ -48,11 +54,12 @@ def cache_environment(folder: Path) -> dict[str, str]:
 
 @contextmanager
 def settings(core: int | None, environment: Mapping[str, str]) -> Generator[None]:
-    """Children that start within run on the CPU, with thread pools of one, and can import what lies beside
-    this folder.
+    """Children that start within run on the CPU, with thread pools of one, and can
+    import what lies beside this folder.
 
     Args:
-        core: to which they are pinned from their first moment: libraries size their thread pools by it; None:
+        core: to which they are pinned from their first moment: libraries size their
+        thread pools by it; None:
             they are not.
         environment: variables on top of this process's own.
     """
@@ -72,7 +79,9 @@ def settings(core: int | None, environment: Mapping[str, str]) -> Generator[None
         os.environ.update(before)
 
 
-def run(arguments: Sequence[str], core: int | None, environment: Mapping[str, str]) -> Ran:
+def run(
+    arguments: Sequence[str], core: int | None, environment: Mapping[str, str]
+) -> Ran:
     """Run a program to its end, with `settings`.
 
     Raises:
@@ -84,12 +93,16 @@ def run(arguments: Sequence[str], core: int | None, environment: Mapping[str, st
             process = subprocess.Popen(
                 list(arguments), stdin=subprocess.DEVNULL, stdout=output, stderr=errors
             )
-        _, status, usage = os.wait4(process.pid, 0)  # `wait` would not tell of this child alone
+        _, status, usage = os.wait4(
+            process.pid, 0
+        )  # `wait` would not tell of this child alone
         wall = time.perf_counter() - began
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
         errors.seek(0)
         if process.returncode:
             said = "\n".join(errors.read().splitlines()[-20:])
-            raise ProgramError(f"{' '.join(arguments)}: exit code {process.returncode}\n{said}")
+            raise ProgramError(
+                f"{' '.join(arguments)}: exit code {process.returncode}\n{said}"
+            )
         return Ran(wall, usage.ru_utime + usage.ru_stime, output.read())

@@ -1,5 +1,5 @@
-"""What every benchmark says of the machine, and how its page is written: Markdown, and beside it JSON with
-all samples."""
+"""What every benchmark says of the machine, and how its page is written: Markdown, and
+beside it JSON with all samples."""
 
 import datetime
 import importlib.metadata
@@ -14,7 +14,17 @@ from typing import Any
 
 import memcap
 
-LIBRARIES = ("memcap", "jax", "jaxlib", "flax", "optax", "keras", "torch", "equinox", "numpy")
+LIBRARIES = (
+    "memcap",
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
+    "keras",
+    "torch",
+    "equinox",
+    "numpy",
+)
 QUIET = 0.2  # load average of other work above which timings are doubtful
 RESULTS = Path(__file__).resolve().parent / "results"
 
@@ -30,7 +40,11 @@ def versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
-            found[name] = importlib.metadata.version(name) if name != "memcap" else memcap.__version__
+            found[name] = (
+                importlib.metadata.version(name)
+                if name != "memcap"
+                else memcap.__version__
+            )
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
@@ -43,13 +57,18 @@ def processor() -> str:
     except OSError:
         return platform.processor() or platform.machine()
     return next(
-        (line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+        (
+            line.partition(":")[2].strip()
+            for line in lines
+            if line.startswith("model name")
+        ),
         platform.machine(),
     )
 
 
 def other_load() -> float | None:
-    """Return the load average of the last minute, of other work if none of ours ran; None where unknown."""
+    """Return the load average of the last minute, of other work if none of ours ran;
+    None where unknown."""
     return os.getloadavg()[0] if hasattr(os, "getloadavg") else None
 
 
@@ -62,7 +81,10 @@ def load_warning(load: float | None) -> str | None:
 
 
 def machine(
-    command: Sequence[str], core: int | str | None, load: float | None, absent: Sequence[str] = ()
+    command: Sequence[str],
+    core: int | str | None,
+    load: float | None,
+    absent: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Describe the machine and the run, as far as a reader needs it to judge the numbers.
 
@@ -84,19 +106,30 @@ def machine(
 
 def header(facts: Mapping[str, Any]) -> list[str]:
     """Write `machine` as lines of Markdown."""
-    pinned = "not pinned" if facts["pinned_to"] is None else f"pinned to core {facts['pinned_to']}"
+    pinned = (
+        "not pinned"
+        if facts["pinned_to"] is None
+        else f"pinned to core {facts['pinned_to']}"
+    )
     load = "unknown" if facts["load_before"] is None else f"{facts['load_before']:.2f}"
     return [
         f"* `{facts['command']}`, {facts['date']}",
-        f"* {facts['processor']}, {facts['cores']} cores; every process {pinned}, thread pools of 1; load"
-        f" average before: {load}",
-        f"* {', '.join(f'{name} {version}' for name, version in facts['versions'].items())};"
-        f" {facts['system']}",
+        (
+            f"* {facts['processor']}, {facts['cores']} cores; every process {pinned}, thread"
+            f" pools of 1; load average before: {load}"
+        ),
+        (
+            f"* {', '.join(f'{name} {version}' for name, version in facts['versions'].items())};"
+            f" {facts['system']}"
+        ),
     ]
 
 
-def page(title: str, facts: Mapping[str, Any], notes: Sequence[str], body: Sequence[str]) -> str:
-    """Write a whole page, as Markdown; facts are those of `machine`, notes say how the numbers were made."""
+def page(
+    title: str, facts: Mapping[str, Any], notes: Sequence[str], body: Sequence[str]
+) -> str:
+    """Write a whole page, as Markdown; facts are those of `machine`, notes say how the
+    numbers were made."""
     points = [f"* {note}" for note in notes]
     if facts["warning"]:
         points.append(f"* **{facts['warning']}**")
@@ -110,10 +143,13 @@ def say(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def write(folder: Path, name: str, markdown: str, data: dict[str, Any]) -> tuple[Path, Path]:
+def write(
+    folder: Path, name: str, markdown: str, data: dict[str, Any]
+) -> tuple[Path, Path]:
     """Write FOLDER/NAME.md and FOLDER/NAME.json."""
     folder.mkdir(parents=True, exist_ok=True)
-    page, numbers = folder / f"{name}.md", folder / f"{name}.json"
+    page = folder / f"{name}.md"
+    numbers = folder / f"{name}.json"
     page.write_text(markdown + "\n")
     numbers.write_text(json.dumps(data, indent=1) + "\n")
     return page, numbers

@@ -1,5 +1,5 @@
-"""Seconds a training step, beside Keras, PyTorch, Flax and Equinox: same batches, optimizer and clip, one
-core, in turn."""
+"""Seconds a training step, beside Keras, PyTorch, Flax and Equinox: same batches,
+optimizer and clip, one core, in turn."""
 
 import argparse
 import tempfile
@@ -27,7 +27,8 @@ FIRST_STEPS = 16  # of the first run: a multiple of every contestant's stride
 
 @dataclass(frozen=True)
 class Row:
-    """One contestant at one width: seconds per step, and at the roofline; errors are those of `gate`."""
+    """One contestant at one width: seconds per step, and at the roofline; errors are
+    those of `gate`."""
 
     workload: str
     shape: Shape
@@ -53,12 +54,22 @@ add_arguments = one_core  # no others
 
 def benchmark(arguments: argparse.Namespace, facts: Mapping[str, Any]) -> Outcome:
     """Check, then time."""
-    workloads, plan, environment = WORKLOADS, Plan(), NO_CACHE
+    workloads = WORKLOADS
+    plan = Plan()
+    environment = NO_CACHE
     if arguments.tiny:
-        workloads = tuple(replace(each, units=each.units[:1], batch=16) for each in WORKLOADS)
-        plan, environment = TINY, NO_CACHE | HASTE
-    measured = measure(installed([*PEERS, *OURS]), workloads, plan, arguments.core, environment)
-    return Outcome(page(measured, workloads, plan, facts), {"plan": asdict(plan), **asdict(measured)})
+        workloads = tuple(
+            replace(each, units=each.units[:1], batch=16) for each in WORKLOADS
+        )
+        plan = TINY
+        environment = NO_CACHE | HASTE
+    measured = measure(
+        installed([*PEERS, *OURS]), workloads, plan, arguments.core, environment
+    )
+    return Outcome(
+        page(measured, workloads, plan, facts),
+        {"plan": asdict(plan), **asdict(measured)},
+    )
 
 
 @contextmanager
@@ -69,12 +80,20 @@ def running(
     contestants: Mapping[str, Contestant] = CONTESTANTS,
     reference: str = "memcap",
 ) -> Generator[dict[str, Worker]]:
-    """Start a process for each contestant, by its key, and "double", the reference's with 64-bit floats."""
-    with tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as cache, ExitStack() as stack:
+    """Start a process for each contestant, by its key, and "double", the reference's
+    with 64-bit floats."""
+    with (
+        tempfile.TemporaryDirectory(prefix="memcap-benchmark-") as cache,
+        ExitStack() as stack,
+    ):
         environment = {**environment, "XDG_CACHE_HOME": cache}
-        workers = {name: Worker(contestants[name].target, core, environment) for name in names}
+        workers = {
+            name: Worker(contestants[name].target, core, environment) for name in names
+        }
         workers["double"] = Worker(
-            contestants[reference].target, core, environment | {"JAX_ENABLE_X64": "true"}
+            contestants[reference].target,
+            core,
+            environment | {"JAX_ENABLE_X64": "true"},
         )
         for worker in workers.values():
             stack.enter_context(worker)
@@ -104,40 +123,66 @@ def measure(
             ceilings = worker.call("measure", 4 * plan.seconds)
         for workload, units in cases:
             say(f"timing {workload.key}, {units} units")
-            rows += time_case(workers, titles, workload, units, plan, ceilings, errors[workload, units])
-    pairs = [(case, apart["float64"]) for case, apart in errors.items() if "float64" in apart]
-    doubles = {f"{workload.key}, {units} units": each for (workload, units), each in pairs}
+            rows += time_case(
+                workers,
+                titles,
+                workload,
+                units,
+                plan,
+                ceilings,
+                errors[workload, units],
+            )
+    pairs = [
+        (case, apart["float64"]) for case, apart in errors.items() if "float64" in apart
+    ]
+    doubles = {
+        f"{workload.key}, {units} units": each for (workload, units), each in pairs
+    }
     return Measured(rows, ceilings, doubles)
 
 
 def check_all_gradients(
-    workers: dict[str, Worker], titles: Mapping[str, str], cases: Sequence[Case], whole: bool = False
+    workers: dict[str, Worker],
+    titles: Mapping[str, str],
+    cases: Sequence[Case],
+    whole: bool = False,
 ) -> dict[Case, dict[str, float]]:
-    """Return by case the differences of `gate.check_gradients`; "double" leaves the workers and ends.
+    """Return by case the differences of `gate.check_gradients`; "double" leaves the
+    workers and ends.
 
     Raises:
         GateError: a contestant does not compute what the others do.
     """
-    double, errors = workers.pop("double"), {}
+    double = workers.pop("double")
+    errors = {}
     for workload, units in cases:
         say(f"checking {workload.key}, {units} units")
         for worker in (double, *workers.values()):
             worker.call("build", workload.shape(units), LR, CLIP, SEED)
-        start, batch = workload.start(units, SEED), workload.draw(1, SEED)
-        errors[workload, units] = gate.check_gradients(workers, titles, double, start, batch, whole)
+        start = workload.start(units, SEED)
+        batch = workload.draw(1, SEED)
+        errors[workload, units] = gate.check_gradients(
+            workers, titles, double, start, batch, whole
+        )
     double.close()
     return errors
 
 
 def first_run(
-    workers: Mapping[str, Worker], titles: Mapping[str, str], workload: Workload, units: int, plan: Plan
+    workers: Mapping[str, Worker],
+    titles: Mapping[str, str],
+    workload: Workload,
+    units: int,
+    plan: Plan,
 ) -> tuple[dict[str, float], dict[str, float]]:
     """Build all contestants, load what they are timed on, and check their first steps."""
     batches = workload.draw(plan.batches, SEED)
     for worker in workers.values():
         worker.call("build", workload.shape(units), LR, CLIP, SEED)
         worker.call("load", batches)
-    return gate.check_training(workers, titles, workload.start(units, SEED), FIRST_STEPS)
+    return gate.check_training(
+        workers, titles, workload.start(units, SEED), FIRST_STEPS
+    )
 
 
 def time_case(
@@ -153,38 +198,73 @@ def time_case(
     shape = workload.shape(units)
     apart, first = first_run(workers, titles, workload, units, plan)
     strides = {name: worker.call("get_stride") for name, worker in workers.items()}
-    least, rows = floor(shape, ceilings), []
+    least = floor(shape, ceilings)
+    rows = []
     for name, timing in interleaved(workers, strides, plan).items():
         compiling = max(0.0, first[name] - FIRST_STEPS * timing.median)
-        rows.append(Row(workload.key, shape, name, timing, compiling, least, errors[name], apart[name]))
+        rows.append(
+            Row(
+                workload.key,
+                shape,
+                name,
+                timing,
+                compiling,
+                least,
+                errors[name],
+                apart[name],
+            )
+        )
     return rows
 
 
-def page(measured: Measured, workloads: Sequence[Workload], plan: Plan, facts: Mapping[str, Any]) -> str:
+def page(
+    measured: Measured,
+    workloads: Sequence[Workload],
+    plan: Plan,
+    facts: Mapping[str, Any],
+) -> str:
     """Write the report, as Markdown."""
     c = measured.ceilings
     least = min(measured.rows, key=lambda row: row.timing.busy)
     notes = [
-        f"{plan.rounds} rounds in turn after {plan.warmups} of warm-up, slices of about {plan.seconds} s,"
-        f" medians; Adam, learning rate {LR}, gradients clipped to norm {CLIP}, float32",
-        f"measured ceilings: {c.peak / 1e9:.0f} GFLOP/s ({c.peak_of}, large product), tanh"
-        f" {c.tanh * 1e9:.2f} ns an element",
-        "before timing: gradients of everyone within"
-        f" {max(row.gradient_error for row in measured.rows):.1e} of memcap in"
-        f" float64{double_line(measured)}; after {FIRST_STEPS} steps weights within"
-        f" {max(row.trained_error for row in measured.rows):.1e} of the way",
-        f"every contestant had at least {least.timing.busy:.0%} of the core to itself"
-        f" ({CONTESTANTS[least.contestant].title})",
+        (
+            f"{plan.rounds} rounds in turn after {plan.warmups} of warm-up, slices of about"
+            f" {plan.seconds} s, medians; Adam, learning rate {LR}, gradients clipped to norm"
+            f" {CLIP}, float32"
+        ),
+        (
+            f"measured ceilings: {c.peak / 1e9:.0f} GFLOP/s ({c.peak_of}, large product), tanh"
+            f" {c.tanh * 1e9:.2f} ns an element"
+        ),
+        (
+            "before timing: gradients of everyone within"
+            f" {max(row.gradient_error for row in measured.rows):.1e} of memcap in"
+            f" float64{double_line(measured)}; after {FIRST_STEPS} steps weights within"
+            f" {max(row.trained_error for row in measured.rows):.1e} of the way"
+        ),
+        (
+            f"every contestant had at least {least.timing.busy:.0%} of the core to itself"
+            f" ({CONTESTANTS[least.contestant].title})"
+        ),
     ]
     if least.timing.busy < ALONE:
-        notes.append("**warning: other work ran on the core while these timings were taken**")
+        notes.append(
+            "**warning: other work ran on the core while these timings were taken**"
+        )
     body = []
     for workload in workloads:
         sizes = (
-            f"{workload.task.features} symbols in, {workload.task.outputs} classes, T = {workload.steps}"
-            f" steps, B = {workload.batch} sequences."
+            f"{workload.task.features} symbols in, {workload.task.outputs} classes, T ="
+            f" {workload.steps} steps, B = {workload.batch} sequences."
         )
-        body += ["", f"## {workload.title}", "", sizes, "", section(measured.rows, workload)]
+        body += [
+            "",
+            f"## {workload.title}",
+            "",
+            sizes,
+            "",
+            section(measured.rows, workload),
+        ]
     return report.page("One training step", facts, notes, body)
 
 
@@ -195,8 +275,13 @@ def double_line(measured: Measured) -> str:
 
 
 def section(rows: Sequence[Row], workload: Workload) -> str:
-    """Write a workload's tables: relative time with the share of the floor, milliseconds, compile time."""
-    cells = {(row.contestant, row.shape.units): row for row in rows if row.workload == workload.key}
+    """Write a workload's tables: relative time with the share of the floor,
+    milliseconds, compile time."""
+    cells = {
+        (row.contestant, row.shape.units): row
+        for row in rows
+        if row.workload == workload.key
+    }
     names = list(dict.fromkeys(name for name, _ in cells))
     base = "keras" if "keras" in names else "memcap"
 
@@ -211,14 +296,21 @@ def section(rows: Sequence[Row], workload: Workload) -> str:
     def compiling(row: Row) -> str:
         return f"{row.compile_seconds:.1f}"
 
-    parts, widths = [], [f"{units} units" for units in workload.units]
+    parts = []
+    widths = [f"{units} units" for units in workload.units]
     for title, cell in (
-        (f"Time of a step, relative to {CONTESTANTS[base].title} (share of the roofline)", relative),
+        (
+            f"Time of a step, relative to {CONTESTANTS[base].title} (share of the roofline)",
+            relative,
+        ),
         ("Milliseconds a step: median [least, most]", milliseconds),
         ("Seconds to compile", compiling),
     ):
         body = [
-            [CONTESTANTS[name].title, *(cell(cells[name, units]) for units in workload.units)]
+            [
+                CONTESTANTS[name].title,
+                *(cell(cells[name, units]) for units in workload.units),
+            ]
             for name in names
         ]
         parts.append(f"{title}\n\n{report.table(['', *widths], body)}")

@@ -1,7 +1,8 @@
 """A process of a contestant, which answers calls on an object of its own, one at a time.
 
-Requests are (method, arguments). The method "build" makes the object, every other is one of its own. A reply
-is (seconds by the wall, seconds of CPU time, result, error). What libraries print goes to stderr.
+Requests are (method, arguments). The method "build" makes the object, every other is
+one of its own. A reply is (seconds by the wall, seconds of CPU time, result, error).
+What libraries print goes to stderr.
 """
 
 import multiprocessing
@@ -17,7 +18,8 @@ from benchmarks import process
 
 
 class Seconds(NamedTuple):
-    """A call's seconds, by the wall and of CPU time: the same for one thread that has a core to itself."""
+    """A call's seconds, by the wall and of CPU time: the same for one thread that has a
+    core to itself."""
 
     wall: float
     cpu: float
@@ -36,10 +38,17 @@ class Worker:
         environment: variables on top of the driver's own.
     """
 
-    def __init__(self, target: str, core: int | None, environment: Mapping[str, str] | None = None):
+    def __init__(
+        self,
+        target: str,
+        core: int | None,
+        environment: Mapping[str, str] | None = None,
+    ):
         self.target = target
         self._pipe, theirs = multiprocessing.Pipe()
-        self._process = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs, target))
+        self._process = multiprocessing.get_context("spawn").Process(
+            target=serve, args=(theirs, target)
+        )
         with process.settings(core, environment or {}):
             self._process.start()
         theirs.close()
@@ -51,7 +60,9 @@ class Worker:
         except (EOFError, OSError) as cause:
             self._process.join()
             code = self._process.exitcode
-            raise WorkerError(f"{self.target}: the process ended (exit code {code})") from cause
+            raise WorkerError(
+                f"{self.target}: the process ended (exit code {code})"
+            ) from cause
         if error is not None:
             raise WorkerError(f"{self.target}: {method} failed\n{error}")
         return Seconds(wall, cpu), result
@@ -87,7 +98,8 @@ def serve(pipe: Connection, target: str) -> None:
             method, arguments = pipe.recv()
         except EOFError:
             return
-        start, start_cpu = time.perf_counter(), time.process_time()
+        start = time.perf_counter()
+        start_cpu = time.process_time()
         result = error = None
         try:
             if method == "build":
@@ -97,4 +109,11 @@ def serve(pipe: Connection, target: str) -> None:
                 result = getattr(contestant, method)(*arguments)
         except Exception:
             error = traceback.format_exc()
-        pipe.send((time.perf_counter() - start, time.process_time() - start_cpu, result, error))
+        pipe.send(
+            (
+                time.perf_counter() - start,
+                time.process_time() - start_cpu,
+                result,
+                error,
+            )
+        )

@@ -1,16 +1,19 @@
-"""Compare `memcap fit` with Keras's LSTMs of 1 to 64 units, on three unlike files, each drawn three times.
+"""Compare `memcap fit` with Keras's LSTMs of 1 to 64 units, on three unlike files, each
+drawn three times.
 
 KERAS_BACKEND=jax python docs/beside_keras.py           adds what results/beside_keras.csv lacks
                                                         (3 minutes of CPU per draw of values)
 KERAS_BACKEND=jax python docs/beside_keras.py values    only of this file
 
-It makes tables of 5,000 sequences, asks `memcap fit` of each with `--split part`, and trains a net of each
-width in Keras on the same training sequences, with early stopping by the same validation. The width whose
-loss on validation is lowest counts, by its loss on the same test sequences.
+It makes tables of 5,000 sequences, asks `memcap fit` of each with `--split part`, and
+trains a net of each width in Keras on the same training sequences, with early stopping
+by the same validation. The width whose loss on validation is lowest counts, by its loss
+on the same test sequences.
 
-classes.csv  24 events a sequence; its class, at the end, is which of two rare ones came last, or none
-values.csv   20 numbers, and at every step a value: the difference of a slow and a fast running mean
-gaps.csv     10 to 50 steps of two numbers, of which one in seven is missing; two classes at the end
+classes.csv  24 events a sequence; its class, at the end, is which of two rare ones came
+last, or none values.csv   20 numbers, and at every step a value: the difference of a
+slow and a fast running mean gaps.csv     10 to 50 steps of two numbers, of which one in
+seven is missing; two classes at the end
 """
 
 import glob
@@ -26,13 +29,18 @@ import polars as pl
 
 WIDTHS = (1, 2, 4, 8, 16, 32, 64)
 DRAWS = 3  # of each file's sequences
-SEQUENCES, BATCH, EPOCHS, PATIENCE, RATE = 5000, 128, 40, 5, 0.01
+SEQUENCES = 5000
+BATCH = 128
+EPOCHS = 40
+PATIENCE = 5
+RATE = 0.01
 OUT = Path(__file__).parents[1] / "results" / "beside_keras.csv"
 FILES = {"classes": [], "values": [], "gaps": ["--missing", "mask"]}
 
 
 def table(steps: np.ndarray, **columns: np.ndarray) -> pl.DataFrame:
-    """Return a table of sequences of so many steps each, from arrays (N, T); three fifths of them train."""
+    """Return a table of sequences of so many steps each, from arrays (N, T); three
+    fifths of them train."""
     there = np.arange(steps.max()) < steps[:, None]
     sequence, step = np.nonzero(there)
     part = np.array(["train", "train", "train", "validation", "test"])[sequence % 5]
@@ -58,42 +66,60 @@ def classes(rng: np.random.Generator) -> pl.DataFrame:
 def values(rng: np.random.Generator) -> pl.DataFrame:
     """Numbers, and at each step the difference of two running means, with noise."""
     seen = rng.normal(size=(SEQUENCES, 20))
-    slow, fast, target = np.zeros(SEQUENCES), np.zeros(SEQUENCES), np.zeros_like(seen)
+    slow = np.zeros(SEQUENCES)
+    fast = np.zeros(SEQUENCES)
+    target = np.zeros_like(seen)
     for k, numbers in enumerate(seen.T):
-        slow, fast = 0.9 * slow + 0.3 * numbers, 0.5 * fast + 0.7 * numbers
+        slow = 0.9 * slow + 0.3 * numbers
+        fast = 0.5 * fast + 0.7 * numbers
         target[:, k] = slow - fast + 0.2 * rng.normal(size=SEQUENCES)
     return table(np.full(SEQUENCES, 20), seen=seen, target=target)
 
 
 def gaps(rng: np.random.Generator) -> pl.DataFrame:
     """Two numbers a step, some missing; the class is whether their sums differ, with noise."""
-    steps, seen = rng.integers(10, 51, SEQUENCES), rng.normal(size=(2, SEQUENCES, 50))
+    steps = rng.integers(10, 51, SEQUENCES)
+    seen = rng.normal(size=(2, SEQUENCES, 50))
     there = (rng.random(seen.shape) > 1 / 7) & (np.arange(50) < steps[:, None])
     first, second = (seen * there).sum(-1) / steps**0.5
-    fault = np.where(first - second + 0.3 * rng.normal(size=SEQUENCES) > 0.5, "yes", "no")
+    fault = np.where(
+        first - second + 0.3 * rng.normal(size=SEQUENCES) > 0.5, "yes", "no"
+    )
     load, heat = np.where(there, seen, np.nan)
     frame = table(steps, load=load, heat=heat, target=np.repeat(fault[:, None], 50, 1))
     return frame.fill_nan(None)
 
 
-def padded(file: str) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray], bool]:
+def padded(
+    file: str,
+) -> tuple[list[np.ndarray], list[np.ndarray], list[np.ndarray], bool]:
     """Read the arrays that `memcap fit` made of a table.
 
     Returns:
-        of training, validation and test: inputs (N, T, F), scaled as training's, zeros before a sequence;
-        targets (N,) or (N, T, 1); how many answers each sequence has; and whether targets are classes.
+        of training, validation and test: inputs (N, T, F), scaled as training's, zeros
+        before a sequence; targets (N,) or (N, T, 1); how many answers each sequence
+        has; and whether targets are classes.
     """
     with np.load(file) as read:
         arrays = dict(read)
-    inputs, targets, split = arrays["inputs"], arrays["targets"], arrays["split"]
+    inputs = arrays["inputs"]
+    targets = arrays["targets"]
+    split = arrays["split"]
     lengths = arrays.get("lengths", np.full(len(inputs), inputs.shape[1]))
     if inputs.ndim == 2:
         inputs = np.eye(inputs.max() + 1)[inputs]
     else:
         there = (np.arange(inputs.shape[1]) < lengths[:, None])[..., None]
-        seen = inputs[split == "train"][np.broadcast_to(there, inputs.shape)[split == "train"][..., 0]]
+        seen = inputs[split == "train"][
+            np.broadcast_to(there, inputs.shape)[split == "train"][..., 0]
+        ]
         inputs = there * (inputs - seen.mean(0)) / seen.std(0)
-    inputs = np.stack([np.roll(each, len(each) - n, 0) for each, n in zip(inputs, lengths, strict=True)])
+    inputs = np.stack(
+        [
+            np.roll(each, len(each) - n, 0)
+            for each, n in zip(inputs, lengths, strict=True)
+        ]
+    )
     whole = targets.dtype.kind == "i"
     targets = targets if whole else targets[..., None]
     places = [split == name for name in ("train", "validation", "test")]
@@ -130,7 +156,9 @@ def train_keras(file: str, units: int) -> tuple[float, np.ndarray]:
     )
     losses = []
     for part in (1, 2):
-        outputs = net.predict(inputs[part], batch_size=500, verbose=0).astype(np.float64)
+        outputs = net.predict(inputs[part], batch_size=500, verbose=0).astype(
+            np.float64
+        )
         if whole:
             outputs -= np.log(np.exp(outputs).sum(-1, keepdims=True))
             losses.append(-outputs[np.arange(len(outputs)), targets[part]])
@@ -143,20 +171,43 @@ def compare(name: str, draw: int, number: int) -> list[dict]:
     """Return the losses of memcap fit and of Keras on a file, a line per width."""
     stem = f"{name}-{draw}"
     globals()[name](np.random.default_rng(100 * draw + number)).write_csv(f"{stem}.csv")
-    words = ["fit", f"{stem}.csv", "--target", "target", "--split", "part", "--workers", "1", *FILES[name]]
+    words = [
+        "fit",
+        f"{stem}.csv",
+        "--target",
+        "target",
+        "--split",
+        "part",
+        "--workers",
+        "1",
+        *FILES[name],
+    ]
     done = subprocess.run(
-        [sys.executable, "-m", "memcap", *words, "--json"], check=True, stdout=subprocess.PIPE
+        [sys.executable, "-m", "memcap", *words, "--json"],
+        check=True,
+        stdout=subprocess.PIPE,
     )
     answer = json.loads(done.stdout)
-    about, lines = {"draw": draw, "file": name}, []
+    about = {"draw": draw, "file": name}
+    lines = []
     for width in answer["widths"]:
-        own = {"units": width["units"], "validation": None, "loss": width["loss"], "error": width["error"]}
+        own = {
+            "units": width["units"],
+            "validation": None,
+            "loss": width["loss"],
+            "error": width["error"],
+        }
         lines.append(about | {"by": "memcap", "fit": answer["units"], **own})
     (file,) = glob.glob(f"outputs/{stem}/sequences-*.npz")
     for units in WIDTHS:
         validation, losses = train_keras(file, units)
         error = losses.std() / len(losses) ** 0.5
-        own = {"units": units, "validation": validation, "loss": losses.mean(), "error": error}
+        own = {
+            "units": units,
+            "validation": validation,
+            "loss": losses.mean(),
+            "error": error,
+        }
         lines.append(about | {"by": "keras", "fit": None, **own})
     return lines
 
@@ -169,8 +220,13 @@ def main() -> None:
         for draw in range(DRAWS):
             if (draw, name) not in there:
                 lines += compare(name, draw, list(FILES).index(name))
-                pl.DataFrame(lines, infer_schema_length=None).write_csv(OUT, float_precision=5)
-                print(f"{name}, draw {draw}: {time.process_time():.0f} s beside memcap fit", flush=True)
+                pl.DataFrame(lines, infer_schema_length=None).write_csv(
+                    OUT, float_precision=5
+                )
+                print(
+                    f"{name}, draw {draw}: {time.process_time():.0f} s beside memcap fit",
+                    flush=True,
+                )
 
 
 if __name__ == "__main__":

@@ -1,13 +1,16 @@
-"""Fits nets of one to four units to the choices of made-up agents: is their number of variables found again?
+"""Fits nets of one to four units to the choices of made-up agents: is their number of
+variables found again?
 
-python docs/choices.py                      the study; writes results/choices.csv (5 minutes of one core)
-python docs/choices.py reversal 40 a.npz --values 2 --habit
-                                            an agent's choices in 40 sessions, as a file of memcap fit
+python docs/choices.py                      the study; writes results/choices.csv (5
+minutes of one core) python docs/choices.py reversal 40 a.npz --values 2 --habit
+                                            an agent's choices in 40 sessions, as a file
+                                            of memcap fit
 
-The agents are those of the tasks `bandit`, `reversal` and `two_step`, so what they carry from trial to trial
-is known. There sessions have no end, and a net learns log odds; here it learns from the choices of a few
-sessions. Nets are GRUs, whose units carry a number each, as Ji-An, Benna and Mattar (Nature 644, 2025) fit
-them to choices of people and animals.
+The agents are those of the tasks `bandit`, `reversal` and `two_step`, so what they
+carry from trial to trial is known. There sessions have no end, and a net learns log
+odds; here it learns from the choices of a few sessions. Nets are GRUs, whose units
+carry a number each, as Ji-An, Benna and Mattar (Nature 644, 2025) fit them to choices
+of people and animals.
 """
 
 import argparse
@@ -29,22 +32,31 @@ from memcap.tasks.reversal import Reversal
 from memcap.tasks.two_step import TwoStep
 
 TRIALS = 100  # of a session
-UNITS, FOLDS = (1, 2, 3, 4), 5
+UNITS = (1, 2, 3, 4)
+FOLDS = 5
 SESSIONS = (20, 100, 500)
-SUBJECTS, SEED = (100,), 100
-RECIPE = Recipe("forget_bias", lr=0.02, budget=1500, batch=32, schedule="cosine")  # chosen on subject 0
+SUBJECTS = (100,)
+SEED = 100
+RECIPE = Recipe(
+    "forget_bias", lr=0.02, budget=1500, batch=32, schedule="cosine"
+)  # chosen on subject 0
 OUT = Path(__file__).parents[1] / "results" / "choices.csv"
 WORLDS = {world.name: world for world in (Bandit, Reversal, TwoStep)}
 
 
 def write(file: Path, agent: Agents, sessions: int) -> float:
-    """Write what each trial shows (N, T), and the next choice, as a file of task=data; return the mean log
-    loss by the agent's own log odds, in nats, below which no net comes."""
-    symbols, odds = (each.T for each in play(agent, sessions, TRIALS + 1, agent.subject))
+    """Write what each trial shows (N, T), and the next choice, as a file of task=data;
+    return the mean log loss by the agent's own log odds, in nats, below which no net
+    comes."""
+    symbols, odds = (
+        each.T for each in play(agent, sessions, TRIALS + 1, agent.subject)
+    )
     choices = symbols[:, 1:] // (agent.vocabulary // 2)
     file.parent.mkdir(parents=True, exist_ok=True)
     np.savez(file, inputs=symbols[:, :-1], targets=choices)
-    return float(np.logaddexp(0, np.where(choices == 1, -odds[:, :-1], odds[:, :-1])).mean())
+    return float(
+        np.logaddexp(0, np.where(choices == 1, -odds[:, :-1], odds[:, :-1])).mean()
+    )
 
 
 def fit(file: Path, folder: Path) -> pl.DataFrame:
@@ -63,17 +75,27 @@ def fit(file: Path, folder: Path) -> pl.DataFrame:
 
 
 def study() -> None:
-    """Fit all agents, and write the losses of their nets; what was fitted before is not trained again."""
-    lines, files = [], Path("outputs/choices")
+    """Fit all agents, and write the losses of their nets; what was fitted before is not
+    trained again."""
+    lines = []
+    files = Path("outputs/choices")
     kinds = itertools.product(SUBJECTS, SESSIONS, WORLDS, (1, 2), (False, True))
     for subject, sessions, world, values, habit in kinds:
         agent = WORLDS[world](values, habit, subject)
         name = f"{world}-{values}{'-habit' * habit}-{subject}-{sessions}"
         least = write(files / f"{name}.npz", agent, sessions)
         (curve,) = loss_curves(fit(files / f"{name}.npz", files / name))
-        print(f"{name}: {values + habit} variables, {curve.units} units by memcap fit", flush=True)
+        print(
+            f"{name}: {values + habit} variables, {curve.units} units by memcap fit",
+            flush=True,
+        )
         about = {"world": world, "values": values, "habit": habit, "subject": subject}
-        about |= {"variables": values + habit, "sessions": sessions, "least_loss": least, "fit": curve.units}
+        about |= {
+            "variables": values + habit,
+            "sessions": sessions,
+            "least_loss": least,
+            "fit": curve.units,
+        }
         for width in curve.widths:
             for fold, loss in enumerate(width.folds):
                 lines.append(about | {"units": width.units, "fold": fold, "loss": loss})
@@ -88,8 +110,12 @@ def main() -> None:
     parser.add_argument("world", nargs="?", choices=WORLDS)
     parser.add_argument("sessions", nargs="?", type=int)
     parser.add_argument("file", nargs="?", type=Path)
-    parser.add_argument("--values", type=int, choices=(1, 2), default=1, help="that it learns")
-    parser.add_argument("--habit", action="store_true", help="it also repeats its choices")
+    parser.add_argument(
+        "--values", type=int, choices=(1, 2), default=1, help="that it learns"
+    )
+    parser.add_argument(
+        "--habit", action="store_true", help="it also repeats its choices"
+    )
     parser.add_argument("--subject", type=int, default=0, help="which of such agents")
     arguments = parser.parse_args()
     if arguments.world is None:
@@ -97,9 +123,13 @@ def main() -> None:
     elif arguments.file is None:
         parser.error("give WORLD SESSIONS FILE, or nothing")
     else:
-        agent = WORLDS[arguments.world](arguments.values, arguments.habit, arguments.subject)
+        agent = WORLDS[arguments.world](
+            arguments.values, arguments.habit, arguments.subject
+        )
         least = write(arguments.file, agent, arguments.sessions)
-        print(f"{arguments.file}: the agent itself has a log loss of {least:.4f} a choice")
+        print(
+            f"{arguments.file}: the agent itself has a log loss of {least:.4f} a choice"
+        )
 
 
 if __name__ == "__main__":

@@ -14,12 +14,16 @@ import pages  # noqa: E402  found beside this file
 
 import memcap  # noqa: E402  this checkout, whatever is installed
 
-project, author, release = "memcap", "The memcap authors", memcap.__version__
+project = "memcap"
+author = "The memcap authors"
+release = memcap.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["_build"]
-html_theme, html_title = "furo", f"memcap {release}"
+html_theme = "furo"
+html_title = f"memcap {release}"
 html_show_copyright = False
-html_static_path, html_css_files = ["pages.css"], ["pages.css"]
+html_static_path = ["pages.css"]
+html_css_files = ["pages.css"]
 highlight_language = "none"  # indented blocks are output
 default_role = "code"  # docstrings have Markdown's single backticks
 myst_heading_anchors = 3
@@ -36,7 +40,8 @@ def setup(app: Any) -> None:
 
 
 def files_outside(_app: Any, page: str, source: list[str]) -> None:
-    """A link to a Markdown file outside this folder gives the file; it is no page that is missing."""
+    """A link to a Markdown file outside this folder gives the file; it is no page that
+    is missing."""
 
     def linked(link: re.Match) -> str:
         inside = (HERE / page).parent.joinpath(link[2]).resolve().is_relative_to(HERE)
@@ -45,7 +50,10 @@ def files_outside(_app: Any, page: str, source: list[str]) -> None:
     source[0] = re.sub(r"\[([^]]+)\]\((\.\./[\w./]+\.md)\)", linked, source[0])
 
 
-def as_written(_app: Any, what: str, _name: str, found: Any, _options: Any, lines: list[str]) -> None:
-    """What comes before a colon in a property's docstring is no type, which Napoleon takes it for."""
+def as_written(
+    _app: Any, what: str, _name: str, found: Any, _options: Any, lines: list[str]
+) -> None:
+    """What comes before a colon in a property's docstring is no type, which Napoleon
+    takes it for."""
     if what == "property":
         lines[:] = inspect.cleandoc(found.__doc__ or "").splitlines()

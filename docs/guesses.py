@@ -1,14 +1,16 @@
 """Draws nets and trains none of them, to see how many pass by luck: results/learned/guesses.csv.
 
-python docs/guesses.py              10,000 draws for each net that sweeps/learned.yaml has with a frozen cell,
+python docs/guesses.py              10,000 draws for each net that sweeps/learned.yaml
+has with a frozen cell,
                                     and that the table has not yet
 python docs/guesses.py --draws 100  fewer draws of all of them; prints, writes nothing
 
-A draw is a start of the recipe, cell and read-out: that with which the member of seed 0, 1, 2, ... begins. Or
-it is wide: each weight is uniform from -100 to 100, as long time lags have been guessed (Hochreiter &
-Schmidhuber, 1996, "Bridging long time lags by weight guessing and 'long short-term memory'"). It passes where
-a net that is trained would: twice the criterion on fresh sequences, and the stricter verdict that the
-member is for. A draw that is farther from it on 16 sequences than chance allows is asked no
+A draw is a start of the recipe, cell and read-out: that with which the member of seed
+0, 1, 2, ... begins. Or it is wide: each weight is uniform from -100 to 100, as long
+time lags have been guessed (Hochreiter & Schmidhuber, 1996, "Bridging long time lags by
+weight guessing and 'long short-term memory'"). It passes where a net that is trained
+would: twice the criterion on fresh sequences, and the stricter verdict that the member
+is for. A draw that is farther from it on 16 sequences than chance allows is asked no
 further.
 """
 
@@ -34,7 +36,9 @@ from memcap.training.step import Trainer, TrainSpec
 
 TABLE = Path(__file__).parents[1] / "results" / "learned" / "guesses.csv"
 DRAWN = 10_000
-CHUNK, FEW = 200, 4  # draws at once, at a first look and for a verdict
+# draws at once, at a first look and for a verdict
+CHUNK = 200
+FEW = 4
 WIDE = 100.0  # the largest weight of a wide draw
 SCREEN = 16  # sequences of the first look
 Scores = Callable[..., np.ndarray]
@@ -44,19 +48,25 @@ def members() -> list[Member]:
     """The first member of each condition that the study has with a frozen cell."""
     ((job,),) = compose_jobs(["sweeps=learned"])
     frozen = [member for member in job.members if member.recipe.freeze == "cell"]
-    return list({(m.recipe.name, m.task, m.lag, m.model): m for m in reversed(frozen)}.values())[::-1]
+    return list(
+        {(m.recipe.name, m.task, m.lag, m.model): m for m in reversed(frozen)}.values()
+    )[::-1]
 
 
 def scores_of(member: Member, size: int) -> Scores:
-    """Return a function of weights (N, P) and of an evaluation that gives N scores, `size` at once."""
+    """Return a function of weights (N, P) and of an evaluation that gives N scores,
+    `size` at once."""
     trainer = Trainer(TrainSpec.of(member), member.length, lengths(member)[1])
     evaluate = jax.jit(jax.vmap(trainer.evaluate, in_axes=(0, None)))
 
     def scores(weights: np.ndarray, stream: Stream, index: int = 0) -> np.ndarray:
-        operands, found = eval_operands(trainer, member, stream, index), []
+        operands = eval_operands(trainer, member, stream, index)
+        found = []
         for first in range(0, len(weights), size):
             part = weights[first : first + size]
-            padded = np.resize(part, (size, part.shape[1]))  # one size, so that one program is compiled
+            padded = np.resize(
+                part, (size, part.shape[1])
+            )  # one size, so that one program is compiled
             found.append(np.asarray(evaluate(padded, operands))[: len(part)])
         return np.concatenate(found)
 
@@ -70,7 +80,9 @@ def screen_of(member: Member) -> Member:
 
 def passing(member: Member, weights: np.ndarray, scores: Scores) -> np.ndarray:
     """Tell which of N nets pass as a trained one would: (N,) of truths."""
-    task, evaluation, criterion = member.task, member.evaluation, member.facts.threshold
+    task = member.task
+    evaluation = member.evaluation
+    criterion = member.facts.threshold
     good = np.ones(len(weights), bool)
 
     def ask(stream: Stream, index: int = 0) -> np.ndarray:
@@ -84,7 +96,9 @@ def passing(member: Member, weights: np.ndarray, scores: Scores) -> np.ndarray:
     if good.any() and evaluation.until == "steady":
         good &= task.passes(ask(Stream.STRETCH), criterion)
     if good.any() and evaluation.until == "up_to":
-        by_lag = np.stack([ask(Stream.UP_TO, index) for index in range(len(member.lags_up_to))])
+        by_lag = np.stack(
+            [ask(Stream.UP_TO, index) for index in range(len(member.lags_up_to))]
+        )
         worst = by_lag.min(0) if task.higher_is_better else by_lag.max(0)
         least = task.allowed(criterion, min(256, evaluation.sequences))
         good &= task.passes(by_lag.mean(0), criterion) & task.passes(worst, least)
@@ -93,7 +107,8 @@ def passing(member: Member, weights: np.ndarray, scores: Scores) -> np.ndarray:
 
 def starts(member: Member, seeds: range) -> np.ndarray:
     """The starts of the members of these seeds, (N, P)."""
-    architecture, entropy = member.architecture, [member.lag, member.model.units]
+    architecture = member.architecture
+    entropy = [member.lag, member.model.units]
     drawn = (architecture.init(member.init, [seed, *entropy]) for seed in seeds)
     return np.stack([architecture.flatten(start) for start in drawn])
 
@@ -101,7 +116,9 @@ def starts(member: Member, seeds: range) -> np.ndarray:
 def wide(member: Member, seeds: range) -> np.ndarray:
     """Weights that are uniform, (N, P)."""
     size = member.architecture.parameters()
-    drawn = [np.random.default_rng([seed, 1]).uniform(-WIDE, WIDE, size) for seed in seeds]
+    drawn = [
+        np.random.default_rng([seed, 1]).uniform(-WIDE, WIDE, size) for seed in seeds
+    ]
     return np.stack(drawn).astype(np.float32)
 
 
@@ -110,14 +127,18 @@ DRAWS = {"by_recipe": starts, "wide": wide}
 
 def guess(member: Member, draws: int) -> dict[str, list[int]]:
     """Return the draws that pass, from 1 on, by how they are drawn."""
-    task, criterion = member.task, member.facts.threshold
+    task = member.task
+    criterion = member.facts.threshold
     near = task.allowed(criterion, SCREEN)
-    look, scores = scores_of(screen_of(member), CHUNK), scores_of(member, FEW)
+    look = scores_of(screen_of(member), CHUNK)
+    scores = scores_of(member, FEW)
     found: dict[str, list[int]] = {way: [] for way in DRAWS}
     for first in range(0, draws, CHUNK):
         for way, draw in DRAWS.items():
             weights = draw(member, range(first, min(first + CHUNK, draws)))
-            hopeful = np.flatnonzero(task.passes(look(weights, Stream.EVALUATE, 1000 + first), near))
+            hopeful = np.flatnonzero(
+                task.passes(look(weights, Stream.EVALUATE, 1000 + first), near)
+            )
             if len(hopeful):
                 good = hopeful[passing(member, weights[hopeful], scores)]
                 found[way] += [1 + first + int(place) for place in good]
@@ -137,14 +158,21 @@ def main() -> None:
     )
     parser.add_argument("--draws", type=int)
     arguments = parser.parse_args()
-    lines, draws = [], arguments.draws or DRAWN
-    lines_before = {} if arguments.draws else {place(line): line for line in pl.read_csv(TABLE).to_dicts()}
+    lines = []
+    draws = arguments.draws or DRAWN
+    lines_before = (
+        {}
+        if arguments.draws
+        else {place(line): line for line in pl.read_csv(TABLE).to_dicts()}
+    )
     for member in members():
         line = {"recipe": member.recipe.name, "task": member.task.name}
         line |= {"knobs": json.dumps(field_values(member.task), sort_keys=True)}
         line |= {"lag": member.lag, "units": member.model.units}
         if place(line) not in lines_before:
-            line |= {"draws": draws} | {way: len(good) for way, good in guess(member, draws).items()}
+            line |= {"draws": draws} | {
+                way: len(good) for way, good in guess(member, draws).items()
+            }
             print(*line.values(), flush=True)
         lines.append(lines_before.get(place(line), line))
     if arguments.draws is None:

@@ -1,7 +1,9 @@
-"""Write what catalogues read of the project, from CITATION.cff, the published rows and the table of columns.
+"""Write what catalogues read of the project, from CITATION.cff, the published rows and
+the table of columns.
 
-python docs/metadata.py           writes it, as `make tables` does
-python docs/metadata.py --check   writes nothing; exit status 1 and a line per file that would change
+python docs/metadata.py           writes it, as `make tables` does python
+docs/metadata.py --check   writes nothing; exit status 1 and a line per file that would
+change
 
 codemeta.json            the software, by CodeMeta 3.0
 .zenodo.json             what Zenodo takes over with a release
@@ -25,17 +27,28 @@ from memcap.store.rows import COLUMNS
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "results"
 SPDX = "https://spdx.org/licenses/"
-TYPES = {"String": "sc:Text", "Int64": "sc:Integer", "Float64": "sc:Float", "Boolean": "sc:Boolean"}
+TYPES = {
+    "String": "sc:Text",
+    "Int64": "sc:Integer",
+    "Float64": "sc:Float",
+    "Boolean": "sc:Boolean",
+}
 TITLE = "Rows of memcap: how wide must a recurrent net be to remember?"
 ABOUT = (
-    "One row per recurrent net that was trained on a synthetic task of memory: its whole configuration, how"
-    " it was judged, and what came of it. Nets that failed or diverged have rows, too."
+    "One row per recurrent net that was trained on a synthetic task of memory: its whole"
+    " configuration, how it was judged, and what came of it. Nets that failed or diverged have"
+    " rows, too."
 )
-# The terms of Croissant 1.1, as its specification asks for them, and of PROV for where the rows are from.
+# The terms of Croissant 1.1, as its specification asks for them, and of PROV for where
+# the rows are from.
 TERMS = (
-    "arrayShape citeAs column containedIn equivalentProperty extract field fileProperty fileObject fileSet"
+    "arrayShape citeAs column containedIn equivalentProperty extract field fileProperty"
+    " fileObject fileSet"
 )
-TERMS += " format includes isArray isLiveDataset jsonPath key md5 parentField path recordSet references regex"
+TERMS += (
+    " format includes isArray isLiveDataset jsonPath key md5 parentField path recordSet"
+    " references regex"
+)
 TERMS += " repeated replace samplingRate separator source subField transform"
 CONTEXT: dict[str, Any] = {
     "@language": "en",
@@ -55,41 +68,66 @@ CONTEXT: dict[str, Any] = {
 }
 RESPONSIBLE_AI: dict[str, Any] = {
     "rai:dataCollection": (
-        "memcap trained each net on sequences that its seed draws, and judged it on others that no training"
-        " step sees; docs/decides.md has the rules, and the head of each sweeps/NAME.yaml the command, the"
-        " machine and the cost. Column config has all that was set, and git_commit, jaxlib and loop what ran."
+        "memcap trained each net on sequences that its seed draws, and judged it on others that"
+        " no training step sees; docs/decides.md has the rules, and the head of each"
+        " sweeps/NAME.yaml the command, the machine and the cost. Column config has all that was"
+        " set, and git_commit, jaxlib and loop what ran."
     ),
     "rai:dataCollectionType": ["Experiments", "Software Collection"],
     "rai:dataCollectionMissingData": (
-        "A null means that there is nothing to say, as the column's description explains. Columns that came"
-        " later are missing from older tables; memcap.store.read fills them in."
+        "A null means that there is nothing to say, as the column's description explains. Columns"
+        " that came later are missing from older tables; memcap.store.read fills them in."
     ),
     "rai:dataManipulationProtocol": (
-        "None: a row is written once, as its net ends. memcap collect folds a study's rows into one file."
+        "None: a row is written once, as its net ends. memcap collect folds a study's rows into"
+        " one file."
     ),
     "rai:dataBiases": [
-        "Counts are no sample of anything: most tables hold what a search over widths asked for, so that"
-        " widths near a threshold have more seeds than others. Compare shares within one width.",
-        "The recipes of the atlas are the best of up to four on the seeds that they are judged on, which"
-        " flatters them; advice_fresh_seeds, delay_line_fresh_seeds and up_to_fresh_seeds have other seeds.",
+        (
+            "Counts are no sample of anything: most tables hold what a search over widths asked"
+            " for, so that widths near a threshold have more seeds than others. Compare shares"
+            " within one width."
+        ),
+        (
+            "The recipes of the atlas are the best of up to four on the seeds that they are"
+            " judged on, which flatters them; advice_fresh_seeds, delay_line_fresh_seeds and"
+            " up_to_fresh_seeds have other seeds."
+        ),
     ],
     "rai:dataLimitations": [
-        "A width is enough or not for one recipe, budget and verdict: a training frontier, not a capacity.",
-        "The tasks are synthetic, with as many fresh sequences as a net likes; most nets are LSTMs of one"
-        " layer and 1 to 64 units, and most lags 1 to 50.",
-        "All nets were trained on CPUs, and run_seconds are of machines that other work kept busy.",
-        "Of two runs with another loop over time, jaxlib or kind of processor single verdicts differ.",
+        (
+            "A width is enough or not for one recipe, budget and verdict: a training frontier,"
+            " not a capacity."
+        ),
+        (
+            "The tasks are synthetic, with as many fresh sequences as a net likes; most nets are"
+            " LSTMs of one layer and 1 to 64 units, and most lags 1 to 50."
+        ),
+        (
+            "All nets were trained on CPUs, and run_seconds are of machines that other work kept"
+            " busy."
+        ),
+        (
+            "Of two runs with another loop over time, jaxlib or kind of processor single verdicts"
+            " differ."
+        ),
     ],
     "rai:dataUseCases": [
-        "Intended: how wide a recurrent net must be for a task of memory, with which recipe and budget; how"
-        " reliably it trains; redrawing memcap's figures and judging its claims again.",
-        "Not intended: ranking cells for other tasks, or advice on real data, which have to be measured.",
+        (
+            "Intended: how wide a recurrent net must be for a task of memory, with which recipe"
+            " and budget; how reliably it trains; redrawing memcap's figures and judging its"
+            " claims again."
+        ),
+        (
+            "Not intended: ranking cells for other tasks, or advice on real data, which have to"
+            " be measured."
+        ),
     ],
     "rai:dataSocialImpact": "None is known: the rows tell of synthetic sequences alone.",
     "rai:personalSensitiveInformation": "None: all sequences are synthetic.",
     "rai:dataReleaseMaintenancePlan": (
-        "Tables come and change with versions of memcap; each row has the version that trained it, and"
-        " CHANGELOG.md says what changed."
+        "Tables come and change with versions of memcap; each row has the version that trained"
+        " it, and CHANGELOG.md says what changed."
     ),
 }
 
@@ -101,7 +139,9 @@ def citation() -> dict[str, Any]:
 
 def project() -> dict[str, Any]:
     """Return the project's table of pyproject.toml."""
-    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))[
+        "project"
+    ]
 
 
 def places() -> dict[str, str]:
@@ -112,12 +152,16 @@ def places() -> dict[str, str]:
 
 def authors() -> list[dict[str, str]]:
     """Return the authors, as schema.org has them."""
-    return [{"@type": "Organization", "name": author["name"]} for author in citation()["authors"]]
+    return [
+        {"@type": "Organization", "name": author["name"]}
+        for author in citation()["authors"]
+    ]
 
 
 def codemeta() -> str:
     """Describe the software."""
-    cited, package = citation(), project()
+    cited = citation()
+    package = project()
     about = {
         "@context": "https://w3id.org/codemeta/3.0",
         "type": "SoftwareSourceCode",
@@ -156,7 +200,8 @@ def zenodo() -> str:
 def tables() -> dict[str, Path]:
     """Return the published tables of rows by their names."""
     return {
-        path.parent.relative_to(RESULTS).as_posix(): path for path in sorted(RESULTS.rglob("rows.parquet"))
+        path.parent.relative_to(RESULTS).as_posix(): path
+        for path in sorted(RESULTS.rglob("rows.parquet"))
     }
 
 
@@ -168,13 +213,20 @@ def columns() -> dict[str, set[str]]:
 def croissant() -> str:
     """Describe the rows."""
     cited = citation()
-    ends = [pl.read_parquet(path, columns=["finished"])["finished"] for path in tables().values()]
+    ends = [
+        pl.read_parquet(path, columns=["finished"])["finished"]
+        for path in tables().values()
+    ]
     sets, records = _record_sets()
-    first, last = min(each.min() for each in ends), max(each.max() for each in ends)
+    first = min(each.min() for each in ends)
+    last = max(each.max() for each in ends)
     about = {
         "@context": CONTEXT,
         "@type": "sc:Dataset",
-        "conformsTo": ["http://mlcommons.org/croissant/1.1", "http://mlcommons.org/croissant/RAI/1.0"],
+        "conformsTo": [
+            "http://mlcommons.org/croissant/1.1",
+            "http://mlcommons.org/croissant/RAI/1.0",
+        ],
         "name": "memcap-rows",
         "alternateName": TITLE,
         "description": ABOUT,
@@ -219,14 +271,26 @@ def _file(table: tuple[str, Path]) -> dict[str, Any]:
 
 
 def _record_sets() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return sets of files, and of the rows in them: all tables by the columns that all of them have, and
-    the newest by all of theirs, as a reader of Croissant wants each column in each file."""
+    """Return sets of files, and of the rows in them: all tables by the columns that all
+    of them have, and the newest by all of theirs, as a reader of Croissant wants each
+    column in each file."""
     of = columns()
-    shared, most = set.intersection(*of.values()), max(of.values(), key=len)
+    shared = set.intersection(*of.values())
+    most = max(of.values(), key=len)
     newest = [name for name, own in of.items() if own == most]
     parts = (
-        ("rows", "The rows of all tables, by the columns that all of them have.", list(of), shared),
-        ("newest_rows", "The rows of the tables with the most columns, by all of these.", newest, most),
+        (
+            "rows",
+            "The rows of all tables, by the columns that all of them have.",
+            list(of),
+            shared,
+        ),
+        (
+            "newest_rows",
+            "The rows of the tables with the most columns, by all of these.",
+            newest,
+            most,
+        ),
     )
     files = [_file_set(name, names) for name, _, names, _ in parts]
     return files, [_record_set(name, about, fields) for name, about, _, fields in parts]
@@ -256,7 +320,10 @@ def _record_set(name: str, about: str, fields: set[str]) -> dict[str, Any]:
                 "name": column,
                 "description": COLUMNS[column].doc,
                 "dataType": TYPES.get(str(COLUMNS[column].dtype), "sc:DateTime"),
-                "source": {"fileSet": {"@id": f"files_of_{name}"}, "extract": {"column": column}},
+                "source": {
+                    "fileSet": {"@id": f"files_of_{name}"},
+                    "extract": {"column": column},
+                },
             }
             for column in COLUMNS
             if column in fields
@@ -267,16 +334,23 @@ def _record_set(name: str, about: str, fields: set[str]) -> dict[str, Any]:
 def card() -> str:
     """Return results/README.md with the front matter that it should have."""
     page = (RESULTS / "README.md").read_text(encoding="utf-8")
-    rows = sum(pl.scan_parquet(path).select(pl.len()).collect().item() for path in tables().values())
+    rows = sum(
+        pl.scan_parquet(path).select(pl.len()).collect().item()
+        for path in tables().values()
+    )
     size = "10K<n<100K" if rows < 100_000 else "100K<n<1M"
     about = {
         "license": citation()["license"].lower(),
         "pretty_name": TITLE,
         "size_categories": [size],
         "source_datasets": ["original"],
-        "tags": [word.lower() for word in citation()["keywords"]] + ["tabular", "synthetic"],
+        "tags": [word.lower() for word in citation()["keywords"]]
+        + ["tabular", "synthetic"],
         "configs": [
-            {"config_name": name.replace("/", "-"), "data_files": f"{name}/rows.parquet"}
+            {
+                "config_name": name.replace("/", "-"),
+                "data_files": f"{name}/rows.parquet",
+            }
             | ({"default": True} if name == "atlas" else {})
             for name in tables()
         ],
@@ -304,7 +378,9 @@ def main(arguments: Sequence[str]) -> int:
     for path, made in FILES.items():
         if not path.is_file() or path.read_text(encoding="utf-8") != made():
             stale += 1
-            print(f"{path.relative_to(ROOT)}: not as its sources are; make tables writes it")
+            print(
+                f"{path.relative_to(ROOT)}: not as its sources are; make tables writes it"
+            )
             if "--check" not in arguments:
                 path.write_text(made(), encoding="utf-8")
     return stale if "--check" in arguments else 0

@@ -1,10 +1,11 @@
-"""Trains the nets that memcap publishes, results/nets: one that passes, of the advised width, for each task
-and lag of the atlas, and of the tasks that came later.
+"""Trains the nets that memcap publishes, results/nets: one that passes, of the advised
+width, for each task and lag of the atlas, and of the tasks that came later.
 
-python docs/nets.py                 trains what is not there, or has another width by now, as `make nets` does
-python docs/nets.py latch-L50 ...   only these
+python docs/nets.py                 trains what is not there, or has another width by
+now, as `make nets` does python docs/nets.py latch-L50 ...   only these
 
-Members train in outputs/nets, seed after seed until one passes, so that a run that was stopped goes on.
+Members train in outputs/nets, seed after seed until one passes, so that a run that was
+stopped goes on.
 """
 
 import argparse
@@ -33,11 +34,15 @@ WORK = Path("outputs/nets")
 
 
 def advised() -> dict[str, Member]:
-    """By name, the member of the first seed, of all points of the atlas whose width is known: the one that
-    `memcap answer` advises. Of lags that were measured between those of the atlas there is none."""
+    """By name, the member of the first seed, of all points of the atlas whose width is
+    known: the one that `memcap answer` advises. Of lags that were measured between
+    those of the atlas there is none.
+    """
     members = {}
     rows = pl.concat([store.read(file) for file in rows_files(ATLAS)])
-    for point in (p for study in nets.STUDIES for p in frontier(store.read(rows_file(study)))):
+    for point in (
+        p for study in nets.STUDIES for p in frontier(store.read(rows_file(study)))
+    ):
         if not point.usual or point.model != LSTM:
             continue
         advice = from_rows(rows, Question(point.task, point.lag))
@@ -56,7 +61,9 @@ def advised() -> dict[str, Member]:
 def train_until_one_passes(member: Member) -> dict[str, Any] | None:
     """The row of a net that passes, trained where none has been yet; None if all seeds fail."""
     for seed in range(FIRST_SEED, FIRST_SEED + SEEDS):
-        rows = api.train([replace(member, seed=seed)], WORK, study="nets", progress=False)
+        rows = api.train(
+            [replace(member, seed=seed)], WORK, study="nets", progress=False
+        )
         if passing := rows.filter(passed_column()).to_dicts():
             return passing[0]
     return None
@@ -65,7 +72,12 @@ def train_until_one_passes(member: Member) -> dict[str, Any] | None:
 def publish(rows: list[dict[str, Any]], weights: dict[str, dict[str, Any]]) -> None:
     """Write all nets into one file of rows and one of weights."""
     shards.prepare(nets.folder())
-    shards.write(nets.folder(), nets.STEM, [row | {"population": nets.STEM} for row in rows], weights)
+    shards.write(
+        nets.folder(),
+        nets.STEM,
+        [row | {"population": nets.STEM} for row in rows],
+        weights,
+    )
 
 
 def main() -> None:
@@ -76,7 +88,9 @@ def main() -> None:
     parser.add_argument("names", nargs="*", metavar="NAME")
     wanted = {nets.PREFIX + name for name in parser.parse_args().names}
     rows = nets.names()
-    weights = {row["key"]: store.weights_of(nets.folder(), row) for row in rows.values()}
+    weights = {
+        row["key"]: store.weights_of(nets.folder(), row) for row in rows.values()
+    }
     for name, member in advised().items():
         if wanted and name not in wanted:
             continue
@@ -85,11 +99,19 @@ def main() -> None:
             continue
         row = train_until_one_passes(member)
         if row is None:
-            print(f"{name}: none of {SEEDS} seeds passes with {member.model.units} units", file=sys.stderr)
+            print(
+                f"{name}: none of {SEEDS} seeds passes with {member.model.units} units",
+                file=sys.stderr,
+            )
             continue
-        print(f"{name}: {member.model.units} units, seed {row['seed']}, {row['steps']} steps", flush=True)
+        print(
+            f"{name}: {member.model.units} units, seed {row['seed']}, {row['steps']} steps",
+            flush=True,
+        )
         rows[name], weights[row["key"]] = row, store.weights_of(WORK, row)
-    publish(list(rows.values()), {row["key"]: weights[row["key"]] for row in rows.values()})
+    publish(
+        list(rows.values()), {row["key"]: weights[row["key"]] for row in rows.values()}
+    )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
-"""The pages that are made from the project, so that nobody types a number of theirs: gallery, command, Python
-face.
+"""The pages that are made from the project, so that nobody types a number of theirs:
+gallery, command, Python face.
 
 python docs/pages.py            writes them into docs/_generated, as `make docs` does by itself
 """
@@ -46,15 +46,17 @@ READ = {
 
 
 def gallery() -> str:
-    """Each paper with published rows: question, picture, verdicts, and the command that makes them again.
-    Then other studies."""
+    """Each paper with published rows: question, picture, verdicts, and the command that
+    makes them again. Then other studies."""
     known = papers.summaries()
     done = [name for name in known if (papers.folder(name) / "verdicts.csv").is_file()]
     parts = [
         "# Gallery",
-        "Papers redrawn, studies after a paper, and the studies behind memcap's answers. Each picture and"
-        " verdict is made by the command beside it from the rows that lie in the project; tests make them"
-        " again and compare.",
+        (
+            "Papers redrawn, studies after a paper, and the studies behind memcap's answers. Each"
+            " picture and verdict is made by the command beside it from the rows that lie in the"
+            " project; tests make them again and compare."
+        ),
         "## Papers",
         _table(
             ["paper", "question", "whose claims", *get_args(papers.ClaimStatus)],
@@ -62,13 +64,22 @@ def gallery() -> str:
         ),
         *(_paper(name) for name in done),
     ]
-    if missing := [f"`memcap reproduce {name}`: {known[name]}" for name in known if name not in done]:
-        parts += ["### Without published rows", "\n".join(f"* {line}" for line in missing)]
+    if missing := [
+        f"`memcap reproduce {name}`: {known[name]}"
+        for name in known
+        if name not in done
+    ]:
+        parts += [
+            "### Without published rows",
+            "\n".join(f"* {line}" for line in missing),
+        ]
     return "\n\n".join([*parts, "## Studies", *_studies(root() / "results")]) + "\n"
 
 
 def _verdicts(name: str) -> pl.DataFrame:
-    return pl.read_csv(papers.folder(name) / "verdicts.csv", infer_schema=False).fill_null("")
+    return pl.read_csv(
+        papers.folder(name) / "verdicts.csv", infer_schema=False
+    ).fill_null("")
 
 
 def _counts(name: str) -> list[list[str]]:
@@ -77,19 +88,28 @@ def _counts(name: str) -> list[list[str]]:
     for whose in get_args(papers.Whose):
         verdicts = _verdicts(name).filter(whose=whose)["verdict"].to_list()
         if verdicts:
-            counts = [str(verdicts.count(status)) for status in get_args(papers.ClaimStatus)]
-            lines.append([f"[{name}](#{name})", _text(papers.summaries()[name]), whose, *counts])
+            counts = [
+                str(verdicts.count(status)) for status in get_args(papers.ClaimStatus)
+            ]
+            lines.append(
+                [f"[{name}](#{name})", _text(papers.summaries()[name]), whose, *counts]
+            )
     return lines
 
 
 def _paper(name: str) -> str:
     """The section of a paper."""
-    reproduction, data = papers.find(name), _verdicts(name)
-    question, _, protocol = inspect.cleandoc(reproduction.__doc__ or "").partition("\n\n")
+    reproduction = papers.find(name)
+    data = _verdicts(name)
+    question, _, protocol = inspect.cleandoc(reproduction.__doc__ or "").partition(
+        "\n\n"
+    )
     question = " ".join(question.split())
     claims = [
         [*map(_text, line)]
-        for line in data.select("claim", "whose", "paper", "read", "here", "verdict", "why").iter_rows()
+        for line in data.select(
+            "claim", "whose", "paper", "read", "here", "verdict", "why"
+        ).iter_rows()
     ]
     lines = [
         [claim, whose, f"{paper} ({read})", here, f"**{verdict}**"]
@@ -100,40 +120,52 @@ def _paper(name: str) -> str:
     return "\n\n".join(
         [
             f"### {name}",
-            f"**{_text(question)}** {_text(reproduction.PAPER.source)}.{READ[reproduction.PAPER.read]}",
+            (
+                f"**{_text(question)}**"
+                f" {_text(reproduction.PAPER.source)}.{READ[reproduction.PAPER.read]}"
+            ),
             f"![{question} {_alt(reproduction.draw)}]({at}/figure.png)",
             _table(["claim", "whose", "paper", "here", "verdict"], lines),
             *(["Why not:", "\n".join(why)] if why else []),
             _fenced(f"memcap reproduce {name} --rows --check"),
-            f"makes picture and verdicts again from the [rows]({at}/rows.parquet) ([numbers"
-            f" drawn]({at}/figure.csv),"
-            f" [verdicts]({at}/verdicts.csv)); `memcap reproduce {name}` trains the"
-            f" [study]({at}/study.yaml), too."
-            f" It costs {reproduction.PAPER.cost}, and needs {reproduction.PAPER.hardware}.",
+            (
+                f"makes picture and verdicts again from the [rows]({at}/rows.parquet) ([numbers"
+                f" drawn]({at}/figure.csv),"
+                f" [verdicts]({at}/verdicts.csv)); `memcap reproduce {name}` trains the"
+                f" [study]({at}/study.yaml), too."
+                f" It costs {reproduction.PAPER.cost}, and needs {reproduction.PAPER.hardware}."
+            ),
             protocol.strip(),
         ]
     )
 
 
 def _alt(draw: Callable[..., Any]) -> str:
-    """Return what a picture shows, as the docstring of the function that draws it says after "Draw"."""
+    """Return what a picture shows, as the docstring of the function that draws it says
+    after "Draw"."""
     return " ".join((inspect.getdoc(draw) or "").split()).removeprefix("Draw ")
 
 
 def _studies(results: Path) -> list[str]:
     """Pictures of studies that are no paper's."""
-    about, parts = figures.summaries(), []
+    about = figures.summaries()
+    parts = []
     for picture in sorted(results.glob("*/figures/*.png")):
-        study, at = picture.parts[-3], f"{UP}/results/{picture.parts[-3]}"
-        places = " ".join(f"results/{each}" for each in TOGETHER.get((study, picture.stem), (study,)))
+        study = picture.parts[-3]
+        at = f"{UP}/results/{picture.parts[-3]}"
+        places = " ".join(
+            f"results/{each}" for each in TOGETHER.get((study, picture.stem), (study,))
+        )
         parts += [
             f"### {study}: {picture.stem}",
             about[picture.stem],
             f"![{about[picture.stem]}]({at}/figures/{picture.name})",
             _fenced(f"memcap figure {picture.stem} {places}"),
-            f"draws it from the [rows]({at}/rows.parquet) ([numbers"
-            f" drawn]({at}/figures/{picture.stem}.csv)), which `memcap train"
-            f" sweeps={study}` trains ([study]({UP}/sweeps/{study}.yaml)).",
+            (
+                f"draws it from the [rows]({at}/rows.parquet) ([numbers"
+                f" drawn]({at}/figures/{picture.stem}.csv)), which `memcap train"
+                f" sweeps={study}` trains ([study]({UP}/sweeps/{study}.yaml))."
+            ),
         ]
     return parts
 
@@ -166,10 +198,21 @@ def face() -> str:
     ]
     for name in memcap.__all__:
         what = getattr(memcap, name)
-        kind = "module" if inspect.ismodule(what) else "class" if inspect.isclass(what) else "function"
+        kind = (
+            "module"
+            if inspect.ismodule(what)
+            else "class"
+            if inspect.isclass(what)
+            else "function"
+        )
         home = what.__name__ if kind == "module" else f"memcap.{name}"
-        members = "\n   :members:" if kind == "class" and not issubclass(what, tuple) else ""
-        parts += [f"## {name}", f"```{{eval-rst}}\n.. auto{kind}:: {home}{members}\n```"]
+        members = (
+            "\n   :members:" if kind == "class" and not issubclass(what, tuple) else ""
+        )
+        parts += [
+            f"## {name}",
+            f"```{{eval-rst}}\n.. auto{kind}:: {home}{members}\n```",
+        ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -183,7 +226,9 @@ def _text(words: str) -> str:
 
 
 def _table(heads: list[str], lines: Iterable[Sequence[str]]) -> str:
-    return "\n".join("| " + " | ".join(line) + " |" for line in [heads, ["---"] * len(heads), *lines])
+    return "\n".join(
+        "| " + " | ".join(line) + " |" for line in [heads, ["---"] * len(heads), *lines]
+    )
 
 
 def write(folder: Path) -> None:
@@ -194,7 +239,8 @@ def write(folder: Path) -> None:
     """
     folder.mkdir(exist_ok=True)
     for page in (gallery, command, face):
-        path, text = folder / f"{page.__name__}.md", page()
+        path = folder / f"{page.__name__}.md"
+        text = page()
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
 

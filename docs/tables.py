@@ -1,11 +1,13 @@
-"""The tables and sentences of README, docs and results/ that hold measured numbers, made from the rows.
+"""The tables and sentences of README, docs and results/ that hold measured numbers,
+made from the rows.
 
 python docs/tables.py           writes them, as `make tables` does
 python docs/tables.py --check   writes nothing; exit status 1 and a line per page that would change
 
-A block of a page stands between `<!-- NAME -->` and `<!-- end -->`. NAME is one of this file's `BLOCKS`, or a
-line that begins with `memcap`: then the block is what this command prints. Or it calls `counts`: then the
-block is this line of Python and its table.
+A block of a page stands between `<!-- NAME -->` and `<!-- end -->`. NAME is one of this
+file's `BLOCKS`, or a line that begins with `memcap`: then the block is what this
+command prints. Or it calls `counts`: then the block is this line of Python and its
+table.
 """
 
 import contextlib
@@ -54,7 +56,9 @@ from memcap.thresholds.curve import Threshold
 from memcap.training import early_stopping
 
 ROOT = Path(__file__).parents[1]
-BLOCK = re.compile(r"(<!-- (?P<name>[^\n]+?) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL)
+BLOCK = re.compile(
+    r"(<!-- (?P<name>[^\n]+?) -->\n)(?P<body>.*?)(<!-- end -->)", re.DOTALL
+)
 QUESTIONS = {  # what must be known after 50 steps: task, knobs
     "a bit, seen once": ("latch",),
     "one of 32 symbols, seen once": ("latch", "symbols=32"),
@@ -71,20 +75,33 @@ OPTIMIZERS = tuple(OPTIMIZER_NAMES)  # in the order of columns
 ADAM = ("adam 0.02", "adam 0.02, 24,000 steps")  # by the rate of its recipe
 BESIDE_ADAM = ("adam 0.05", "muon 0.05", "ggt 0.03")
 SEQUENCES_OF_MARKS = 10_000  # of docs/known_widths.py
-LAYER_TASKS = {"delay_line": "delay line of 8", "copy": "copy of 8, lag 4", "mqar": "recall of 4 pairs"}
+LAYER_TASKS = {
+    "delay_line": "delay line of 8",
+    "copy": "copy of 8, lag 4",
+    "mqar": "recall of 4 pairs",
+}
 # of sweeps/published_layers.yaml, the layers in which each task has all combinations of parts
 LAYERS_WITH_PARTS = {"delay_line": 3, "copy": 3, "mqar": 1}
-WITH_PARTS = pl.col("task").replace_strict(LAYERS_WITH_PARTS).eq(pl.col("layers")) & ~pl.col(
-    "cell"
-).str.contains("clock")
+WITH_PARTS = pl.col("task").replace_strict(LAYERS_WITH_PARTS).eq(
+    pl.col("layers")
+) & ~pl.col("cell").str.contains("clock")
 MOST_UNITS = 48  # of a cell on the map whose state is a vector
 # the column of the steps after which a net has a verdict
-STEPS_TO = {"solved": "steps_to_solve", "steady": "steps_to_steady", "up_to": "steps_to_up_to"}
+STEPS_TO = {
+    "solved": "steps_to_solve",
+    "steady": "steps_to_steady",
+    "up_to": "steps_to_up_to",
+}
 UNIFORM_RATE = 0.06  # of recipe=uniform
 FRESH_SEEDS = 8400  # of sweeps/rates.yaml: these and later ones chose no rate
 NEAR_THRESHOLDS = ("8 5", "12 7", "20 10", "20 12")  # lags and units
 NEAR_IN_SECONDS = ("8 5", "12 6", "20 10")
-SHORT = ("a bit, seen once", "one of 32 symbols, seen once", "how many steps went by", *list(QUESTIONS)[5:])
+SHORT = (
+    "a bit, seen once",
+    "one of 32 symbols, seen once",
+    "how many steps went by",
+    *list(QUESTIONS)[5:],
+)
 
 
 @cache
@@ -127,7 +144,11 @@ def width(threshold: Threshold) -> str:
 def u90(each: Point) -> str:
     """Units that 90 % of the seeds need, without an interval."""
     threshold = each.fit.u90
-    return f"> {threshold.units:.0f}" if threshold.censored == "above" else f"{threshold.units:.1f}"
+    return (
+        f"> {threshold.units:.0f}"
+        if threshold.censored == "above"
+        else f"{threshold.units:.1f}"
+    )
 
 
 def table(head: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
@@ -138,7 +159,8 @@ def table(head: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
 
 def filled(text: str) -> str:
     """A paragraph in lines of the width that the pages have."""
-    words, lines = text.split(" "), [""]
+    words = text.split(" ")
+    lines = [""]
     for word in words:
         if len(lines[-1]) + len(word) + 1 > 110:
             lines.append("")
@@ -166,17 +188,18 @@ def short_answer() -> str:
     one = controls()["uniform", task_of("latch", []), 50, 1]
     frozen, bias = (f"{good} of {nets}" for good, nets in (one.frozen, one.bias))
     return filled(
-        f"**A net that sees one thing once and holds it for 50 steps or less needs {advised('latch').units}"
-        " unit. A net that must give the bit of 50 steps ago at every step, and so holds 50 bits all the"
-        f" time, needs {adam.units} units with {optimizers[0]}, and {stream.units} with {optimizers[1]}"
-        f" ({outcome(stream)} nets), in"
-        f" up to {stream.budget:,} training steps.**"
-        f" Lag alone costs next to no width in {tasks - len(dearer)} of {tasks} tasks; the other is"
-        f" {' and '.join(b.task.name.replace('_', ' ') for _, b in dearer)}. Information costs width, and how"
-        " much depends on how well the net was trained. The one unit"
-        f" {'inherits its hold' if one.verdict.startswith('inherited') else 'learns to hold'}: {bias} nets"
-        " pass from forget bias 1, which by itself holds nothing for that long. If only the read-out is"
-        f" trained, {frozen} pass; if nothing is, {max(one.by_recipe, one.wide)} of {one.draws:,}."
+        "**A net that sees one thing once and holds it for 50 steps or less needs"
+        f" {advised('latch').units} unit. A net that must give the bit of 50 steps ago at every"
+        f" step, and so holds 50 bits all the time, needs {adam.units} units with"
+        f" {optimizers[0]}, and {stream.units} with {optimizers[1]} ({outcome(stream)} nets), in"
+        f" up to {stream.budget:,} training steps.** Lag alone costs next to no width in"
+        f" {tasks - len(dearer)} of {tasks} tasks; the other is"
+        f" {' and '.join(b.task.name.replace('_', ' ') for _, b in dearer)}. Information costs"
+        " width, and how much depends on how well the net was trained. The one unit"
+        f" {'inherits its hold' if one.verdict.startswith('inherited') else 'learns to hold'}:"
+        f" {bias} nets pass from forget bias 1, which by itself holds nothing for that long. If"
+        f" only the read-out is trained, {frozen} pass; if nothing is,"
+        f" {max(one.by_recipe, one.wide)} of {one.draws:,}."
     )
 
 
@@ -187,8 +210,8 @@ def bits(each: Point) -> float:
 
 @cache
 def dearer_by_lag() -> tuple[Sequence[tuple[Point, Point]], int]:
-    """Return the shortest lag and lag 50 of the tasks that take more than twice the units there, though no
-    more has to be held, and of how many tasks that is."""
+    """Return the shortest lag and lag 50 of the tasks that take more than twice the
+    units there, though no more has to be held, and of how many tasks that is."""
     lines: dict[str, list[Point]] = {}
     for p in frontier(atlas_rows()):
         if p.trains and p.model.cell == "lstm" and p.model.layers == 1:
@@ -196,31 +219,42 @@ def dearer_by_lag() -> tuple[Sequence[tuple[Point, Point]], int]:
     ends = []
     for some in lines.values():
         own = [p for p in some if p.at == "up_to"] or some
-        shortest, last = own[0], next((p for p in own if p.lag == 50), None)
+        shortest = own[0]
+        last = next((p for p in own if p.lag == 50), None)
         if last is not None and bits(last) <= bits(shortest):
             ends.append((shortest, last))
-    return [(a, b) for a, b in ends if b.fit.u90.units > 2 * (1 + a.fit.u90.units)], len(ends)
+    return [
+        (a, b) for a, b in ends if b.fit.u90.units > 2 * (1 + a.fit.u90.units)
+    ], len(ends)
 
 
 def lag_and_width() -> str:
-    """Say of how many tasks a lag costs width though no more has to be held, and what was tried of one."""
+    """Say of how many tasks a lag costs width though no more has to be held, and what
+    was tried of one."""
     dearer, tasks = dearer_by_lag()
     each = "; ".join(
-        f"{b.task.name.replace('_', ' ')} ({bits(b):.1f} bits at each lag), with {u90(a)} units at"
-        f" lag {a.lag} and {u90(b)} at lag 50"
+        f"{b.task.name.replace('_', ' ')} ({bits(b):.1f} bits at each lag), with {u90(a)} units"
+        f" at lag {a.lag} and {u90(b)} at lag 50"
         for a, b in dearer
     )
     rows = rows_of("cycle_navigation").with_columns(passed_column())
-    counts = rows.group_by("units").agg(pl.col("passed").sum(), pl.len()).sort("units").iter_rows()
+    counts = (
+        rows.group_by("units")
+        .agg(pl.col("passed").sum(), pl.len())
+        .sort("units")
+        .iter_rows()
+    )
     passed = ", ".join(f"{good} of {nets} with {units}" for units, good, nets in counts)
-    short, long = (p for p in frontier(atlas_rows()) if p.task.name == "modular_arithmetic")
+    short, long = (
+        p for p in frontier(atlas_rows()) if p.task.name == "modular_arithmetic"
+    )
     return filled(
-        f"The same is true of {tasks - len(dearer)} of the {tasks} tasks that hold equally many bits at each"
-        " lag and were measured up to lag 50: at lag 50 they take at most twice the units of the shortest"
-        f" lag, plus two (u90). The exception is {each}. Of nets that train on all lags, with Adam and Muon"
-        f" at rates from .005 to .06, these pass up to lag 50: {passed} units (`memcap train"
-        f" sweeps=cycle_navigation`). Modular arithmetic was not measured as far: {u90(short)} units at lag"
-        f" {short.lag}, {u90(long)} at {long.lag}."
+        f"The same is true of {tasks - len(dearer)} of the {tasks} tasks that hold equally many"
+        " bits at each lag and were measured up to lag 50: at lag 50 they take at most twice the"
+        f" units of the shortest lag, plus two (u90). The exception is {each}. Of nets that train"
+        " on all lags, with Adam and Muon at rates from .005 to .06, these pass up to lag 50:"
+        f" {passed} units (`memcap train sweeps=cycle_navigation`). Modular arithmetic was not"
+        f" measured as far: {u90(short)} units at lag {short.lag}, {u90(long)} at {long.lag}."
     )
 
 
@@ -231,18 +265,39 @@ def questions(names: Iterable[str] = QUESTIONS) -> str:
         task, *knobs = QUESTIONS[name]
         words = "".join(f" --knob {knob}" for knob in knobs)
         result = advised(task, *knobs)
-        lines.append((name, f"`memcap answer --task {task} --lag 50{words}`", result.units, outcome(result)))
-    head = "what must be known after 50 steps or less", "ask", "units to take", "runs that passed"
+        lines.append(
+            (
+                name,
+                f"`memcap answer --task {task} --lag 50{words}`",
+                result.units,
+                outcome(result),
+            )
+        )
+    head = (
+        "what must be known after 50 steps or less",
+        "ask",
+        "units to take",
+        "runs that passed",
+    )
     return table(head, lines)
 
 
 def up_to() -> str:
     """Units to take at every lag up to 50, beside those of lag 50 alone."""
     lines = []
-    for task, subject in dict.fromkeys((p.task, p.subject) for p in frontier(rows_of("up_to"))):
-        every, alone = (from_rows(atlas_rows(), Question(task, 50, at=at)) for at in ("up_to", "steady"))
+    for task, subject in dict.fromkeys(
+        (p.task, p.subject) for p in frontier(rows_of("up_to"))
+    ):
+        every, alone = (
+            from_rows(atlas_rows(), Question(task, 50, at=at))
+            for at in ("up_to", "steady")
+        )
         cells = [
-            (result.units or "", "" if result.point is None else width(result.point.fit.u90), outcome(result))
+            (
+                result.units or "",
+                "" if result.point is None else width(result.point.fit.u90),
+                outcome(result),
+            )
             for result in (every, alone)
         ]
         lines.append((subject.replace("_", " "), *cells[0], *cells[1]))
@@ -263,22 +318,29 @@ def up_to_by_net() -> str:
         for study, cell in nets.values()
     ]
     lines = []
-    for task, lag in (place for place in points[0] if any(place in by for by in points[1:])):
+    for task, lag in (
+        place for place in points[0] if any(place in by for by in points[1:])
+    ):
         each = [by.get((task, lag)) for by in points]
-        widths = ("" if p is None else width(p.fit.u90) if p.trains else "not trained" for p in each)
+        widths = (
+            "" if p is None else width(p.fit.u90) if p.trains else "not trained"
+            for p in each
+        )
         lines.append((label(task).replace("_", " "), lag, *widths))
     return table(("task", "every lag to", *nets), lines)
 
 
 def advice_up_to() -> str:
-    """How the advised widths did up to lag 50, and to lags that nothing measured; of a stream at these."""
+    """How the advised widths did up to lag 50, and to lags that nothing measured; of a
+    stream at these."""
     rows = rows_of("up_to_fresh_seeds").with_columns(passed_column())
     slower = (pl.col("recipe") == "uniform") & (pl.col("lr") < UNIFORM_RATE)
     count = pl.col("passed").sum(), pl.len()
     by_half = rows.filter(slower).group_by("lag", "units").agg(*count).sort("lag")
     place = "task", "knobs", "optimizer", "lag", "units"
     cells = rows.filter(~slower).group_by(place).agg(*count).sort(place)
-    by_optimizer, by_task = dict[str, list[str]](), dict[str, dict[int, str]]()
+    by_optimizer = dict[str, list[str]]()
+    by_task = dict[str, dict[int, str]]()
     for task, knobs, optimizer, lag, units, passed, seeds in cells.iter_rows():
         kind = task_of_row(task, knobs)
         if kind.stream:
@@ -286,13 +348,22 @@ def advice_up_to() -> str:
             by_optimizer.setdefault(optimizer, []).append(words)
         else:
             of = by_task.setdefault(label(kind), {})
-            of[lag] = ", ".join([*filter(None, [of.get(lag)]), f"{passed}/{seeds} ({units})"])
+            of[lag] = ", ".join(
+                [*filter(None, [of.get(lag)]), f"{passed}/{seeds} ({units})"]
+            )
     lags = sorted({lag for of in by_task.values() for lag in of})
     lines = [(name, *(of.get(lag, "") for lag in lags)) for name, of in by_task.items()]
     whole = table(("task, passed (units)", *(f"up to {lag}" for lag in lags)), lines)
-    half = ", ".join(f"{n} of {of} up to {lag} with {units} units" for lag, units, n, of in by_half.rows())
-    copies = filled(f"With half the rate ({UNIFORM_RATE / 2:g}), these copies of 16 pass: {half}.")
-    streams = (f"by {name}, {', '.join(of_lag)}" for name, of_lag in by_optimizer.items())
+    half = ", ".join(
+        f"{n} of {of} up to {lag} with {units} units"
+        for lag, units, n, of in by_half.rows()
+    )
+    copies = filled(
+        f"With half the rate ({UNIFORM_RATE / 2:g}), these copies of 16 pass: {half}."
+    )
+    streams = (
+        f"by {name}, {', '.join(of_lag)}" for name, of_lag in by_optimizer.items()
+    )
     steady = filled(f"These delay lines were steady: {'; '.join(streams)}.")
     return f"{whole}\n\n{copies}\n\n{steady}"
 
@@ -300,22 +371,36 @@ def advice_up_to() -> str:
 def whole_sequences() -> str:
     """Tabulate the share of sequences without one mistake, of nets that pass."""
     rows = rows_of("whole_sequences").filter(passed_column())
-    head, lines = [], []
-    for task, knobs, units in sorted(set(rows.select("task", "knobs", "units").iter_rows())):
+    head = []
+    lines = []
+    for task, knobs, units in sorted(
+        set(rows.select("task", "knobs", "units").iter_rows())
+    ):
         own = rows.filter(task=task, knobs=knobs, units=units)
-        kind, lag = task_of_row(task, knobs), own["lag"][0]
+        kind = task_of_row(task, knobs)
+        lag = own["lag"][0]
         lags = own["lengths"][0].split()
         shares = zip(*map(json.loads, own["whole_at_lengths"]), strict=True)
-        head = ["task", "units", "nets", "at least", *(f"lag {each}: median (least)" for each in lags)]
+        head = [
+            "task",
+            "units",
+            "nets",
+            "at least",
+            *(f"lag {each}: median (least)" for each in lags),
+        ]
         facts = kind.facts(lag, kind.length(lag))
         cells = (f"{statistics.median(each):.3f} ({min(each):.3f})" for each in shares)
-        lines.append((label(kind), units, own.height, f"{facts.least_whole:.2f}", *cells))
+        lines.append(
+            (label(kind), units, own.height, f"{facts.least_whole:.2f}", *cells)
+        )
     return table(head, lines)
 
 
 class Controls(NamedTuple):
-    """How many nets of a condition passed, of how many: as advised, with a frozen cell, from forget bias 1
-    where this is not the start of the recipe; and how many of how many draws, of the recipe and wide."""
+    """How many nets of a condition passed, of how many: as advised, with a frozen cell,
+    from forget bias 1 where this is not the start of the recipe; and how many of how
+    many draws, of the recipe and wide.
+    """
 
     advised: tuple[int, int]
     frozen: tuple[int, int]
@@ -327,8 +412,13 @@ class Controls(NamedTuple):
     @property
     def verdict(self) -> str:
         """Say what the nets owe to their start."""
-        inherits, learns = (2 * passed >= nets for passed, nets in (self.frozen, self.bias or self.advised))
-        words = ["inherited"] * inherits + ["learned"] * learns or ["learned, from that start alone"]
+        inherits, learns = (
+            2 * passed >= nets
+            for passed, nets in (self.frozen, self.bias or self.advised)
+        )
+        words = ["inherited"] * inherits + ["learned"] * learns or [
+            "learned, from that start alone"
+        ]
         if luck := max(self.by_recipe, self.wide):
             words.append(f"guessed in {self.draws / luck:,.0f}")
         return ", or ".join(words)
@@ -337,37 +427,64 @@ class Controls(NamedTuple):
 @cache
 def controls() -> dict[tuple[str, Task, int, int], Controls]:
     """All conditions of results/learned, by recipe, task, lag and units."""
-    counts, conditions = counts_by_control(), {}
-    for row in pl.read_csv(ROOT / "results" / "learned" / "guesses.csv").iter_rows(named=True):
+    counts = counts_by_control()
+    conditions = {}
+    for row in pl.read_csv(ROOT / "results" / "learned" / "guesses.csv").iter_rows(
+        named=True
+    ):
         task = task_of_row(row["task"], row["knobs"])
         place = row["recipe"], task, row["lag"], row["units"]
-        advised, frozen = counts[*place, "advised"], counts[*place, "frozen"]
+        advised = counts[*place, "advised"]
+        frozen = counts[*place, "frozen"]
         bias = None if row["recipe"] == "forget_bias" else counts[*place, "bias"]
-        conditions[place] = Controls(advised, frozen, bias, row["by_recipe"], row["wide"], row["draws"])
+        conditions[place] = Controls(
+            advised, frozen, bias, row["by_recipe"], row["wide"], row["draws"]
+        )
     return conditions
 
 
 def learned() -> str:
-    """Tabulate what the advised nets owe to their start: how many pass with a cell that stays as it starts,
-    from a start that knows no lag, and by luck."""
+    """Tabulate what the advised nets owe to their start: how many pass with a cell that
+    stays as it starts, from a start that knows no lag, and by luck."""
     lines = []
     for (recipe, task, lag, units), nets in controls().items():
         counts = (f"{each[0]}/{each[1]}" if each else "-" for each in nets[:3])
         draws = (f"{luck:,} of {nets.draws:,}" for luck in (nets.by_recipe, nets.wide))
-        lines.append((label(task).replace("_", " "), lag, units, recipe, *counts, *draws, nets.verdict))
-    head = ("task", "lag", "units", "recipe", "as advised", "cell frozen", "from forget bias 1")
+        lines.append(
+            (
+                label(task).replace("_", " "),
+                lag,
+                units,
+                recipe,
+                *counts,
+                *draws,
+                nets.verdict,
+            )
+        )
+    head = (
+        "task",
+        "lag",
+        "units",
+        "recipe",
+        "as advised",
+        "cell frozen",
+        "from forget bias 1",
+    )
     return table((*head, "drawn", "drawn wide", "so it is"), lines)
 
 
 def learned_in_short() -> str:
     """Say what the one unit of a latch owes to its start."""
     latch = controls()["uniform", task_of("latch", []), 50, 1]
-    passed = [f"{good} of {nets}" for good, nets in (latch.advised, latch.bias, latch.frozen)]
+    passed = [
+        f"{good} of {nets}" for good, nets in (latch.advised, latch.bias, latch.frozen)
+    ]
     return filled(
-        f"With the advised recipe {passed[0]} nets of one unit latch a bit up to lag 50. From forget bias 1,"
-        f" which knows no lag and forgets within a few steps, {passed[1]} do. If only the read-out trains and"
-        f" the cell stays as it starts, {passed[2]} do. Of {latch.draws:,} untrained nets {latch.by_recipe}"
-        f" pass as the recipe draws them, and {latch.wide} with weights from -100 to 100."
+        f"With the advised recipe {passed[0]} nets of one unit latch a bit up to lag 50. From"
+        f" forget bias 1, which knows no lag and forgets within a few steps, {passed[1]} do. If"
+        f" only the read-out trains and the cell stays as it starts, {passed[2]} do. Of"
+        f" {latch.draws:,} untrained nets {latch.by_recipe} pass as the recipe draws them, and"
+        f" {latch.wide} with weights from -100 to 100."
     )
 
 
@@ -377,20 +494,49 @@ def fading_kernel() -> str:
     for p in frontier(rows_of("fading_kernel")):
         counts = (f"{good}/{nets}" for good, nets in zip(p.solved, p.runs, strict=True))
         passed = dict(zip(p.units, counts, strict=True))
-        lines.append((p.lag, width(p.fit.u50), width(p.fit.u90), *(passed.get(k, "") for k in range(1, 5))))
-    head = ("lag", "units at which half of the seeds pass", "nine in ten", "1 unit", "2 units")
+        lines.append(
+            (
+                p.lag,
+                width(p.fit.u50),
+                width(p.fit.u90),
+                *(passed.get(k, "") for k in range(1, 5)),
+            )
+        )
+    head = (
+        "lag",
+        "units at which half of the seeds pass",
+        "nine in ten",
+        "1 unit",
+        "2 units",
+    )
     return table((*head, "3 units", "4 units"), lines)
 
 
 def counts_by_control() -> dict[tuple[str, Task, int, int, str], tuple[int, int]]:
     """How many nets passed, and how many there were, by recipe, task, lag, units and control."""
-    rows = pl.concat([rows_of(each) for each in ("learned", "up_to_fresh_seeds", "advice_fresh_seeds")])
-    at_bias_one = (pl.col("init") == "forget_bias") & (pl.col("recipe") != "forget_bias")
-    control = pl.when(freeze="cell").then(pl.lit("frozen")).when(at_bias_one).then(pl.lit("bias"))
-    rows = rows.with_columns(passed_column(), control=control.otherwise(pl.lit("advised")))
+    rows = pl.concat(
+        [
+            rows_of(each)
+            for each in ("learned", "up_to_fresh_seeds", "advice_fresh_seeds")
+        ]
+    )
+    at_bias_one = (pl.col("init") == "forget_bias") & (
+        pl.col("recipe") != "forget_bias"
+    )
+    control = (
+        pl.when(freeze="cell")
+        .then(pl.lit("frozen"))
+        .when(at_bias_one)
+        .then(pl.lit("bias"))
+    )
+    rows = rows.with_columns(
+        passed_column(), control=control.otherwise(pl.lit("advised"))
+    )
     groups = rows.group_by("recipe", "task", "knobs", "lag", "units", "control")
     totals: dict[tuple[str, Task, int, int, str], tuple[int, int]] = {}
-    for recipe, name, knobs, *place, passed, nets in groups.agg(pl.col("passed").sum(), pl.len()).iter_rows():
+    for recipe, name, knobs, *place, passed, nets in groups.agg(
+        pl.col("passed").sum(), pl.len()
+    ).iter_rows():
         task = task_of_row(name, knobs)  # older rows lack knobs that came since
         sums = totals.get((recipe, task, *place), (0, 0))
         totals[recipe, task, *place] = sums[0] + passed, sums[1] + nets
@@ -429,7 +575,11 @@ def marks(points: Iterable[Point]) -> str:
     for p in points:
         r = p.references
         floor = f"{r.least_bits / 8:.3g}", r.information_floor
-        theory = (*floor, r.one_per_number, "" if r.constructed is None else r.constructed)
+        theory = (
+            *floor,
+            r.one_per_number,
+            "" if r.constructed is None else r.constructed,
+        )
         recipe = f"{p.recipe.name}, {p.recipe.budget:,}"
         widths = width(p.fit.u50), width(p.fit.u90)
         lines.append((p.label.replace("_", " "), p.lag, *widths, *theory, recipe))
@@ -439,13 +589,19 @@ def marks(points: Iterable[Point]) -> str:
 
 def gap_in_short() -> str:
     """Say how far above the floor training ends, and where hand-set nets lie."""
-    all_gaps = gap.gaps(pl.concat(map(rows_of, ("atlas", "other_tasks", "muon", "ggt"))))
+    all_gaps = gap.gaps(
+        pl.concat(map(rows_of, ("atlas", "other_tasks", "muon", "ggt")))
+    )
     both = [each for each in all_gaps if each.hand_set and each.is_met]
-    wider = [each.point.label.replace("_", " ") for each in both if each.any_seed < each.hand_set]
+    wider = [
+        each.point.label.replace("_", " ")
+        for each in both
+        if each.any_seed < each.hand_set
+    ]
     return filled(
         f"{gap.in_short(all_gaps)} At {len(wider)} of {len(both)} lines with a net set by hand"
-        f" ({', '.join(wider)}), some seed found a net with less state: a construction proves that its width"
-        " is enough, but not that it is the least."
+        f" ({', '.join(wider)}), some seed found a net with less state: a construction proves"
+        " that its width is enough, but not that it is the least."
     )
 
 
@@ -455,8 +611,14 @@ def costs_by_family() -> str:
     for cost in costs(points()):
         own = [p for p in points() if p.measured and family(p) == cost.family]
         contents = [content(p) for p in own]
-        interval = f"[{cost.low:.2f}, {cost.high:.2f}]" if math.isfinite(cost.low) else "too few"
-        measured_at = f"{min(contents):g} to {max(contents):g} {cost.unit}s, lags {own_lags(own)}"
+        interval = (
+            f"[{cost.low:.2f}, {cost.high:.2f}]"
+            if math.isfinite(cost.low)
+            else "too few"
+        )
+        measured_at = (
+            f"{min(contents):g} to {max(contents):g} {cost.unit}s, lags {own_lags(own)}"
+        )
         lines.append(
             (
                 cost.family.replace("_", " "),
@@ -470,13 +632,25 @@ def costs_by_family() -> str:
 
 def loops() -> str:
     """How often a net's verdict differs between XLA's loop and the LSTM in C on the same seeds."""
-    ours, native = (rows_of(f"loops/{loop}").with_columns(passed_column()) for loop in ("while", "native"))
+    ours, native = (
+        rows_of(f"loops/{loop}").with_columns(passed_column())
+        for loop in ("while", "native")
+    )
     native = native.select("key", "steps", "passed")
     members = ours.join(native, "key", validate="1:1", suffix="_native")
     lines = []
-    for (task, knobs, lag), own in members.group_by("task", "knobs", "lag", maintain_order=True):
+    for (task, knobs, lag), own in members.group_by(
+        "task", "knobs", "lag", maintain_order=True
+    ):
         what = label(task_of_row(task, knobs)).replace("_", " ")
-        lines.append((what, lag, " and ".join(map(str, sorted(own["units"].unique()))), *counts_of(own)))
+        lines.append(
+            (
+                what,
+                lag,
+                " and ".join(map(str, sorted(own["units"].unique()))),
+                *counts_of(own),
+            )
+        )
     lines.append(("all", "", "", *counts_of(members)))
     head = (
         "task",
@@ -493,17 +667,24 @@ def loops() -> str:
     chance = binomtest(lost, turned.height).pvalue
     sentence = filled(
         f"Of {turned.height} nets whose verdicts differ, {lost} passed with `while` alone and"
-        f" {turned.height - lost} with `native` alone (sign test: p = {chance:.2f}). *Other step* counts nets"
-        " whose training ended after another number of steps."
+        f" {turned.height - lost} with `native` alone (sign test: p = {chance:.2f}). *Other step*"
+        " counts nets whose training ended after another number of steps."
     )
     return f"{table(head, lines)}\n\n{sentence}"
 
 
 def counts_of(members: pl.DataFrame) -> list[int]:
     """How many nets, how many passed by each of the two loops, and at how many the loops differ."""
-    passed, native = members["passed"], members["passed_native"]
+    passed = members["passed"]
+    native = members["passed_native"]
     other_step = (members["steps"] != members["steps_native"]).sum()
-    return [members.height, passed.sum(), native.sum(), (passed != native).sum(), other_step]
+    return [
+        members.height,
+        passed.sum(),
+        native.sum(),
+        (passed != native).sum(),
+        other_step,
+    ]
 
 
 def own_lags(marks: Sequence[Point]) -> str:
@@ -514,20 +695,37 @@ def own_lags(marks: Sequence[Point]) -> str:
 def optimizers_on_delay_lines() -> str:
     """How many nets passed by each optimizer, and how long a net took."""
     rows = rows_of("optimizers").filter(task="delay_line")
-    near = rows.filter(pl.concat_str("lag", "units", separator=" ").is_in(NEAR_THRESHOLDS))
+    near = rows.filter(
+        pl.concat_str("lag", "units", separator=" ").is_in(NEAR_THRESHOLDS)
+    )
     near = (
-        near.with_columns(passed_column()).group_by("optimizer", "lr").agg(pl.col("passed").sum(), pl.len())
+        near.with_columns(passed_column())
+        .group_by("optimizer", "lr")
+        .agg(pl.col("passed").sum(), pl.len())
     )
     near = sorted(near.rows(), key=lambda row: (OPTIMIZERS.index(row[0]), row[1]))
-    each = ", ".join(f"{passed} of {nets} by {name} {rate:g}" for name, rate, passed, nets in near)
-    together = f"Near the thresholds (5 units at lag 8, 7 at 12, 10 and 12 at 20), these nets passed: {each}."
+    each = ", ".join(
+        f"{passed} of {nets} by {name} {rate:g}" for name, rate, passed, nets in near
+    )
+    together = (
+        "Near the thresholds (5 units at lag 8, 7 at 12, 10 and 12 at 20), these nets passed:"
+        f" {each}."
+    )
     seconds = "Mean seconds per net, including nets that fail:"
-    return "\n\n".join([passed_by_optimizer(rows), filled(together), seconds, seconds_by_optimizer(rows)])
+    return "\n\n".join(
+        [
+            passed_by_optimizer(rows),
+            filled(together),
+            seconds,
+            seconds_by_optimizer(rows),
+        ]
+    )
 
 
 @cache
 def by_optimizer_of_delay_lines() -> Mapping[tuple[str, int], Mapping[str, Point]]:
-    """The points of delay lines that Muon or GGT trained, by task and lag, then by optimizer and rate."""
+    """The points of delay lines that Muon or GGT trained, by task and lag, then by
+    optimizer and rate."""
     rows = map(rows_of, ("optimizers_frontier", "muon", "delay_line_budgets"))
     recipes = ("curriculum", "curriculum_muon", "curriculum_ggt")
     lines: dict[tuple[str, int], dict[str, Point]] = {}
@@ -540,12 +738,21 @@ def by_optimizer_of_delay_lines() -> Mapping[tuple[str, int], Mapping[str, Point
 
 
 def widths_by_optimizer() -> str:
-    """Tabulate the units that delay lines take by Adam, at two rates and for longer, by Muon and by GGT."""
+    """Tabulate the units that delay lines take by Adam, at two rates and for longer, by
+    Muon and by GGT."""
     names = (*ADAM, *BESIDE_ADAM)
     cells = [
-        (name.replace("_", " "), lag, share, *(width(each(by[of])) if of in by else "" for of in names))
+        (
+            name.replace("_", " "),
+            lag,
+            share,
+            *(width(each(by[of])) if of in by else "" for of in names),
+        )
         for (name, lag), by in by_optimizer_of_delay_lines().items()
-        for share, each in (("half", lambda p: p.fit.u50), ("nine in ten", lambda p: p.fit.u90))
+        for share, each in (
+            ("half", lambda p: p.fit.u50),
+            ("nine in ten", lambda p: p.fit.u90),
+        )
     ]
     return table(("task", "lag", "seeds", *names), cells)
 
@@ -557,8 +764,13 @@ def ratio_of_u90(first: Point, second: Point) -> str:
 
 
 def units_of_adam() -> str:
-    """Tabulate u90 of delay lines of two symbols by an optimizer over that of Adam, with 95 % intervals."""
-    by_lag = {lag: by for (name, lag), by in by_optimizer_of_delay_lines().items() if name == "delay_line"}
+    """Tabulate u90 of delay lines of two symbols by an optimizer over that of Adam,
+    with 95 % intervals."""
+    by_lag = {
+        lag: by
+        for (name, lag), by in by_optimizer_of_delay_lines().items()
+        if name == "delay_line"
+    }
 
     def ratio(by: Mapping[str, Point], first: str, second: str) -> str:
         if not {first, second} <= by.keys():
@@ -583,16 +795,32 @@ def units_in_equal_seconds() -> str:
     """Tabulate the units of delay lines by Adam, and by GGT in as many seconds, with the counts."""
     own = rows_of("optimizers_seconds")
     by_adam_alone = {*own["lag"]} - {*own.filter(optimizer="ggt")["lag"]}
-    points = fit_all_recipes(own), fit_all_recipes(rows_of("ggt").filter(pl.col("lag").is_in(by_adam_alone)))
+    points = (
+        fit_all_recipes(own),
+        fit_all_recipes(rows_of("ggt").filter(pl.col("lag").is_in(by_adam_alone))),
+    )
     marks = sorted(itertools.chain(*points), key=lambda p: (p.lag, p.recipe.name))
     lines = []
     for lag, by in itertools.groupby(marks, lambda p: p.lag):
         adam, ggt = by
         for p, ratio in ((adam, "1"), (ggt, ratio_of_u90(adam, ggt))):
             steps = f"{p.recipe.optimizer}, {p.recipe.budget:,} steps"
-            lines.append((lag, steps, width(p.fit.u50), width(p.fit.u90), ratio, passed_by_units(p)))
-    near = own.filter(pl.concat_str("lag", "units", separator=" ").is_in(NEAR_IN_SECONDS))
-    passed = {name: int(nets["steady"].sum()) for (name,), nets in near.group_by("optimizer")}
+            lines.append(
+                (
+                    lag,
+                    steps,
+                    width(p.fit.u50),
+                    width(p.fit.u90),
+                    ratio,
+                    passed_by_units(p),
+                )
+            )
+    near = own.filter(
+        pl.concat_str("lag", "units", separator=" ").is_in(NEAR_IN_SECONDS)
+    )
+    passed = {
+        name: int(nets["steady"].sum()) for (name,), nets in near.group_by("optimizer")
+    }
     together = (
         f"Of {near.height // 2} nets near the thresholds (5 units at lag 8, 6 at 12, 10 at 20),"
         f" {passed['ggt']} pass by GGT and {passed['adam']} by Adam."
@@ -602,7 +830,8 @@ def units_in_equal_seconds() -> str:
 
 
 def optimizers_at_50() -> str:
-    """Tabulate the units of a delay line of 50 by Adam, Muon and GGT in as many steps, with the counts."""
+    """Tabulate the units of a delay line of 50 by Adam, Muon and GGT in as many steps,
+    with the counts."""
     place = "delay_line", 50, "curriculum"
     adam = [p for p in all_recipes() if (p.label, p.lag, p.recipe.name) == place]
     return widths_and_counts([*adam, *fit_all_recipes(rows_of("optimizers_fifty"))])
@@ -621,37 +850,82 @@ def widths_and_counts(points: Iterable[Point]) -> str:
         )
         for p in points
     ]
-    return table(("task", "lag", "by", "half", "nine in ten", "units: nets that pass"), lines)
+    return table(
+        ("task", "lag", "by", "half", "nine in ten", "units: nets that pass"), lines
+    )
 
 
 def units_by_ggt() -> str:
     """Tabulate the units of delay lines by Adam and by GGT at the budget of their recipes."""
-    adam = {p.lag: p for p in all_recipes() if (p.label, p.recipe.name) == ("delay_line", "curriculum")}
+    adam = {
+        p.lag: p
+        for p in all_recipes()
+        if (p.label, p.recipe.name) == ("delay_line", "curriculum")
+    }
     lines = []
     for p in fit_all_recipes(rows_of("ggt")):
         ratio = ratio_of_u90(adam[p.lag], p)
-        lines.append((p.lag, width(adam[p.lag].fit.u90), width(p.fit.u90), ratio, passed_by_units(p)))
-    return table(("lag", "u90 by Adam", "u90 by GGT", "of Adam's", "GGT's nets that pass, by units"), lines)
+        lines.append(
+            (
+                p.lag,
+                width(adam[p.lag].fit.u90),
+                width(p.fit.u90),
+                ratio,
+                passed_by_units(p),
+            )
+        )
+    return table(
+        (
+            "lag",
+            "u90 by Adam",
+            "u90 by GGT",
+            "of Adam's",
+            "GGT's nets that pass, by units",
+        ),
+        lines,
+    )
 
 
 def optimizers_elsewhere() -> str:
     """Tabulate the widths by each optimizer of the tasks that hold."""
-    points = fit_all_recipes(rows_of("optimizers").filter(pl.col("task") != "delay_line"))
+    points = fit_all_recipes(
+        rows_of("optimizers").filter(pl.col("task") != "delay_line")
+    )
     return widths_and_counts(
-        sorted(points, key=lambda p: (p.label, p.lag, OPTIMIZERS.index(p.recipe.optimizer), p.recipe.lr))
+        sorted(
+            points,
+            key=lambda p: (
+                p.label,
+                p.lag,
+                OPTIMIZERS.index(p.recipe.optimizer),
+                p.recipe.lr,
+            ),
+        )
     )
 
 
 def rates_by_optimizer() -> str:
     """Count the nets that passed at each rate of each optimizer, with the best rate in bold."""
     rows = rows_of("optimizers_rates").with_columns(passed_column())
-    counts = rows.group_by("lag", "units", "optimizer", "lr").agg(pl.col("passed").sum(), pl.len()).sort("lr")
-    places = counts.sort("lag", pl.col("optimizer").cast(pl.Enum(OPTIMIZERS)), maintain_order=True)
+    counts = (
+        rows.group_by("lag", "units", "optimizer", "lr")
+        .agg(pl.col("passed").sum(), pl.len())
+        .sort("lr")
+    )
+    places = counts.sort(
+        "lag", pl.col("optimizer").cast(pl.Enum(OPTIMIZERS)), maintain_order=True
+    )
     lines = []
-    for (lag, units, name), own in places.group_by("lag", "units", "optimizer", maintain_order=True):
+    for (lag, units, name), own in places.group_by(
+        "lag", "units", "optimizer", maintain_order=True
+    ):
         best = own.select((pl.col("passed") / pl.col("len")).max()).item() or None
         texts = [
-            f"**{rate:g}: {passed} of {nets}**" if passed / nets == best else f"{rate:g}: {passed} of {nets}"
+            (
+                f"**{rate:g}: {passed} of {nets}**"
+                if passed / nets == best
+                else f"{rate:g}: {passed} of {nets}"
+            )
             for rate, passed, nets in own.select("lr", "passed", "len").rows()
         ]
         lines.append((lag, units, name, ", ".join(texts)))
@@ -659,31 +933,48 @@ def rates_by_optimizer() -> str:
 
 
 def rates() -> str:
-    """How many nets passed at each learning rate: a table for each recipe and verdict, then fresh seeds."""
-    verdicts = {"solved": "one lag alone", "steady": "steady", "up_to": "every lag up to one"}
+    """How many nets passed at each learning rate: a table for each recipe and verdict,
+    then fresh seeds."""
+    verdicts = {
+        "solved": "one lag alone",
+        "steady": "steady",
+        "up_to": "every lag up to one",
+    }
     rows = rows_of("rates").sort("recipe", "evaluation_until")
     chose = rows.filter(pl.col("seed") < FRESH_SEEDS)
     parts = []
-    for (recipe, until), own in chose.group_by("recipe", "evaluation_until", maintain_order=True):
+    for (recipe, until), own in chose.group_by(
+        "recipe", "evaluation_until", maintain_order=True
+    ):
         parts += [f"By `{recipe}`, {verdicts[until]}:", passed_by_optimizer(own)]
     fresh = passed_by_optimizer(rows.filter(pl.col("seed") >= FRESH_SEEDS))
     parts += [
-        "On seeds that did not choose the rate (delay lines by `curriculum`, a copy by `uniform`):",
+        (
+            "On seeds that did not choose the rate (delay lines by `curriculum`, a copy by"
+            " `uniform`):"
+        ),
         fresh,
     ]
-    return "\n\n".join([*parts, "By `uniform`, all tasks together:", rates_of_narrow_and_wide()])
+    return "\n\n".join(
+        [*parts, "By `uniform`, all tasks together:", rates_of_narrow_and_wide()]
+    )
 
 
 def rates_of_narrow_and_wide() -> str:
-    """How many nets passed by `uniform` at each rate, of the narrowest of each task and of all wider ones."""
+    """How many nets passed by `uniform` at each rate, of the narrowest of each task and
+    of all wider ones."""
     nets = counts("rates", "seed", "lag", "what", "units", "lr", recipe="uniform")
     nets = nets.filter(pl.col("seed") < FRESH_SEEDS)
     narrow = pl.col("units") == pl.col("units").min().over("lag", "what")
-    nets = nets.with_columns(which=pl.when(narrow).then(pl.lit("narrowest")).otherwise(pl.lit("wider")))
+    nets = nets.with_columns(
+        which=pl.when(narrow).then(pl.lit("narrowest")).otherwise(pl.lit("wider"))
+    )
     each = sorted(nets["lr"].unique())
     lines = [
         (lag, which, *(passed(own.filter(lr=rate)) for rate in each))
-        for (lag, which), own in nets.sort("lag", "which").group_by("lag", "which", maintain_order=True)
+        for (lag, which), own in nets.sort("lag", "which").group_by(
+            "lag", "which", maintain_order=True
+        )
     ]
     return table(("lag", "of each task", *(f"{rate:g}" for rate in each)), lines)
 
@@ -694,11 +985,26 @@ def by_optimizer(rows: pl.DataFrame, cell: Callable[[pl.DataFrame], str]) -> str
     names = rows.select("optimizer", "lr", "lr_width").unique().rows()
     names.sort(key=lambda name: (OPTIMIZERS.index(name[0]), *name[1:]))
     lines = []
-    for (task, knobs, lag, units), own in rows.group_by("task", "knobs", "lag", "units", maintain_order=True):
+    for (task, knobs, lag, units), own in rows.group_by(
+        "task", "knobs", "lag", "units", maintain_order=True
+    ):
         what = label(task_of_row(task, knobs)).replace("_", " ")
-        each = (own.filter(optimizer=name, lr=rate, lr_width=power) for name, rate, power in names)
-        lines.append((what, lag, units, *("" if nets.is_empty() else cell(nets) for nets in each)))
-    heads = (f"{name} {rate:g}" + (f" (8 / units)^{power:g}" if power else "") for name, rate, power in names)
+        each = (
+            own.filter(optimizer=name, lr=rate, lr_width=power)
+            for name, rate, power in names
+        )
+        lines.append(
+            (
+                what,
+                lag,
+                units,
+                *("" if nets.is_empty() else cell(nets) for nets in each),
+            )
+        )
+    heads = (
+        f"{name} {rate:g}" + (f" (8 / units)^{power:g}" if power else "")
+        for name, rate, power in names
+    )
     return table(("task", "lag", "units", *heads), lines)
 
 
@@ -722,22 +1028,32 @@ def costs_in_short() -> str:
     """What differs between the families."""
     by_family = {cost.family: cost for cost in costs(points())}
     return filled(
-        f"The cost of a bit depends on the task. A copy costs {sentence(by_family['copy'])}, at any lag. A"
-        f" delay line, which shifts at every step, costs {sentence(by_family['delay_line'])} with two"
-        f" symbols, {sentence(by_family['delay_line (symbols=4)'])} with four and"
-        f" {sentence(by_family['delay_line (symbols=8)'])} with eight. A delay line of reals costs"
-        f" {sentence(by_family['delay_line (reals=True)'])}. One slope for all of them would mean nothing."
+        f"The cost of a bit depends on the task. A copy costs {sentence(by_family['copy'])}, at"
+        " any lag. A delay line, which shifts at every step, costs"
+        f" {sentence(by_family['delay_line'])} with two symbols,"
+        f" {sentence(by_family['delay_line (symbols=4)'])} with four and"
+        f" {sentence(by_family['delay_line (symbols=8)'])} with eight. A delay line of reals"
+        f" costs {sentence(by_family['delay_line (reals=True)'])}. One slope for all of them"
+        " would mean nothing."
     )
 
 
 def hidden() -> str:
-    """Holding tasks at their shortest and longest lag, by the recipes of before and under the curricula."""
+    """Holding tasks at their shortest and longest lag, by the recipes of before and
+    under the curricula."""
     lines = []
-    for task, *knobs in (("pattern",), ("latch", "symbols=8"), ("latch", "symbols=32"), *COPIES):
+    for task, *knobs in (
+        ("pattern",),
+        ("latch", "symbols=8"),
+        ("latch", "symbols=32"),
+        *COPIES,
+    ):
         label_of = label(task_of(task, list(knobs)))
         for lag in (1, 50):
             own = [p for p in all_recipes() if p.label == label_of and p.lag == lag]
-            curricula = {p.recipe.name: p for p in own if p.recipe.name.startswith("curriculum")}
+            curricula = {
+                p.recipe.name: p for p in own if p.recipe.name.startswith("curriculum")
+            }
             (before,) = best_recipes(p for p in own if p not in curricula.values())
             lines.append(
                 (
@@ -745,7 +1061,11 @@ def hidden() -> str:
                     lag,
                     f"{width(before.fit.u90)} ({before.recipe.name}, {before.recipe.budget:,})",
                     *(
-                        width(curricula[name].fit.u90) if name in curricula else "not in the atlas"
+                        (
+                            width(curricula[name].fit.u90)
+                            if name in curricula
+                            else "not in the atlas"
+                        )
                         for name in ("curriculum_chrono", "curriculum_from_one")
                     ),
                 )
@@ -762,9 +1082,17 @@ def hidden() -> str:
 
 def fresh_seeds() -> str:
     """How the advised widths did on seeds that nothing was chosen on."""
-    counts = rows_of("delay_line_fresh_seeds").group_by("lag", "units").agg(pl.col("steady").sum(), pl.len())
-    steady = {(lag, units): (good, seeds) for lag, units, good, seeds in counts.iter_rows()}
-    parts, between, below = [], [], []
+    counts = (
+        rows_of("delay_line_fresh_seeds")
+        .group_by("lag", "units")
+        .agg(pl.col("steady").sum(), pl.len())
+    )
+    steady = {
+        (lag, units): (good, seeds) for lag, units, good, seeds in counts.iter_rows()
+    }
+    parts = []
+    between = []
+    below = []
     for p in points_by_adam():
         if p.label == "delay_line" and p.lag in {lag for lag, _ in steady}:
             *narrower, units = sorted(u for lag, u in steady if lag == p.lag)
@@ -773,20 +1101,28 @@ def fresh_seeds() -> str:
             for each in narrower:
                 good, seeds = steady[p.lag, each]
                 if each > p.fit.u50.units - 2:
-                    between.append(f"{good} of {seeds} at lag {p.lag} with {each} units (u90 {u90(p)})")
-            below.append(steady[p.lag, max(u for u in narrower if u <= p.fit.u50.units - 2)])
+                    between.append(
+                        f"{good} of {seeds} at lag {p.lag} with {each} units (u90 {u90(p)})"
+                    )
+            below.append(
+                steady[p.lag, max(u for u in narrower if u <= p.fit.u50.units - 2)]
+            )
     good, seeds = (sum(column) for column in zip(*below, strict=True))
     return filled(
-        f"Widths near u90 were tried again on fresh seeds (`memcap train sweeps=delay_line_fresh_seeds`)."
-        f" These were steady: {', '.join(parts[:-1])} and {parts[-1]}; a little below u90,"
-        f" {' and '.join(between)}; and two units below u50, {good} of {seeds}."
+        "Widths near u90 were tried again on fresh seeds (`memcap train"
+        f" sweeps=delay_line_fresh_seeds`). These were steady: {', '.join(parts[:-1])} and"
+        f" {parts[-1]}; a little below u90, {' and '.join(between)}; and two units below u50,"
+        f" {good} of {seeds}."
     )
 
 
 def between_lags() -> str:
-    """How the advised widths of lags that nothing measured did on seeds that nothing was chosen on."""
+    """How the advised widths of lags that nothing measured did on seeds that nothing
+    was chosen on."""
     rows = rows_of("advice_fresh_seeds").with_columns(passed_column())
-    cells = rows.group_by("task", "knobs", "lag", "units", "recipe", maintain_order=True)
+    cells = rows.group_by(
+        "task", "knobs", "lag", "units", "recipe", maintain_order=True
+    )
     lines = [
         (label(task_of_row(task, knobs)), lag, units, recipe, f"{passed}/{seeds}")
         for task, knobs, lag, units, recipe, passed, seeds in cells.agg(
@@ -798,41 +1134,73 @@ def between_lags() -> str:
 
 def every_lag() -> str:
     """Lags between those of the atlas, as predicted from it alone, and as measured since."""
-    rows, lines, inside = rows_of("every_lag"), [], {0.5: 0, 0.9: 0}
-    atlas, passed, seeds = points_by_adam(), 0, 0
+    rows = rows_of("every_lag")
+    lines = []
+    inside = {0.5: 0, 0.9: 0}
+    atlas = points_by_adam()
+    passed = 0
+    seeds = 0
     for each in frontier(rows):
         thresholds = {0.5: each.fit.u50, 0.9: each.fit.u90}
         if any(threshold.censored != "no" for threshold in thresholds.values()):
             continue
-        answers = {share: answer(Question(each.task, each.lag, share=share), atlas) for share in thresholds}
+        answers = {
+            share: answer(Question(each.task, each.lag, share=share), atlas)
+            for share in thresholds
+        }
         for share, threshold in thresholds.items():
-            inside[share] += answers[share].low <= threshold.units <= answers[share].high
+            inside[share] += (
+                answers[share].low <= threshold.units <= answers[share].high
+            )
         there = rows.filter(lag=each.lag, units=answers[0.9].units)["steady"]
-        passed, seeds = passed + there.sum(), seeds + len(there)
+        passed = passed + there.sum()
+        seeds = seeds + len(there)
         cells = (
             f"{answers[share].estimate:.1f} [{answers[share].low:.1f}, {answers[share].high:.1f}]"
             for share in thresholds
         )
-        lines.append((each.lag, *cells, *(width(each) for each in thresholds.values()), answers[0.9].units))
-    head = ("lag", "u50 predicted", "u90 predicted", "u50 measured", "u90 measured", "width to take")
+        lines.append(
+            (
+                each.lag,
+                *cells,
+                *(width(each) for each in thresholds.values()),
+                answers[0.9].units,
+            )
+        )
+    head = (
+        "lag",
+        "u50 predicted",
+        "u90 predicted",
+        "u50 measured",
+        "u90 measured",
+        "width to take",
+    )
     return (
         table(head, lines)
         + "\n\n"
         + filled(
-            f"u50 lies in the predicted 95 % interval at {inside[0.5]} of these {len(lines)} lags, and u90 at"
-            f" {inside[0.9]}. Where the width to take was trained, {passed} of {seeds} seeds were steady."
+            f"u50 lies in the predicted 95 % interval at {inside[0.5]} of these {len(lines)}"
+            f" lags, and u90 at {inside[0.9]}. Where the width to take was trained, {passed} of"
+            f" {seeds} seeds were steady."
         )
     )
 
 
 def races() -> str:
-    """What a race of recipes finds where nothing is recommended, beside what is published, and what it takes
-    beside the search alone."""
-    rows, lines, as_good, cheap, searches = rows_of("recipes_race"), [], [], 0, 0
-    published = {(p.label, p.lag): p.fit.u90 for p in [*points_by_adam(), *other_points()]}
+    """What a race of recipes finds where nothing is recommended, beside what is
+    published, and what it takes beside the search alone."""
+    rows = rows_of("recipes_race")
+    lines = []
+    as_good = []
+    cheap = 0
+    searches = 0
+    published = {
+        (p.label, p.lag): p.fit.u90 for p in [*points_by_adam(), *other_points()]
+    }
     for each in frontier(rows):
         own = rows.filter(task=each.task.name, lag=each.lag)
-        winner, budget = each.recipe.name, each.recipe.budget
+        winner = each.recipe.name
+        budget = each.recipe.budget
         search = own.filter(recipe=winner, budget=budget)["steps"].sum()
         ratio = own["steps"].sum() / search
         searches += search
@@ -840,26 +1208,52 @@ def races() -> str:
         thresholds = [width(each.fit.u90), "not measured"]
         if threshold := published.get((each.label, each.lag)):
             thresholds[1] = width(threshold)
-            as_good.append(each.fit.u90.censored != "above" and each.fit.u90.units <= threshold.high)
-        lines.append((each.label, each.lag, f"`{winner}`", *thresholds, own.height, f"{ratio:.2f}"))
-    head = ("task", "lag", "recipe that won", "u90", "u90 published", "nets", "steps over the search's")
+            as_good.append(
+                each.fit.u90.censored != "above"
+                and each.fit.u90.units <= threshold.high
+            )
+        lines.append(
+            (
+                each.label,
+                each.lag,
+                f"`{winner}`",
+                *thresholds,
+                own.height,
+                f"{ratio:.2f}",
+            )
+        )
+    head = (
+        "task",
+        "lag",
+        "recipe that won",
+        "u90",
+        "u90 published",
+        "nets",
+        "steps over the search's",
+    )
     sentence = filled(
-        f"u90 lies in the published interval or below it at {sum(as_good)} of {len(as_good)} marks. Races and"
-        f" the searches after them took {rows['steps'].sum() / searches:.2f} times the training steps of the"
-        f" searches alone, and at most {MOST_OF_A_RACE:g} times at {cheap} of {len(lines)} marks."
+        f"u90 lies in the published interval or below it at {sum(as_good)} of {len(as_good)}"
+        f" marks. Races and the searches after them took {rows['steps'].sum() / searches:.2f}"
+        f" times the training steps of the searches alone, and at most {MOST_OF_A_RACE:g} times"
+        f" at {cheap} of {len(lines)} marks."
     )
     return f"{table(head, lines)}\n\n{sentence}"
 
 
 def layers() -> str:
-    """What nets of several layers need at 90 % of the seeds: units per layer, state and parameters."""
+    """What nets of several layers need at 90 % of the seeds: units per layer, state and
+    parameters."""
     lines = []
     for net in (net for nets in shapes(rows_of("layers")) for net in nets):
-        p, needed = net.point, [in_numbers(net.point, "u90", net.counts[name]) for name in COUNTS]
+        p = net.point
+        needed = [in_numbers(net.point, "u90", net.counts[name]) for name in COUNTS]
         sign = "> " * (p.fit.u90.censored == "above")
         numbers = (f"{sign}{each.units:,.0f}" for each in needed)
         lines.append((net.line, p.lag, p.model.layers, width(p.fit.u90), *numbers))
-    return table(("task", "lag", "layers", "units of each", "numbers of state", "parameters"), lines)
+    return table(
+        ("task", "lag", "layers", "units of each", "numbers of state", "parameters"),
+        lines,
+    )
 
 
 @cache
@@ -875,47 +1269,77 @@ def by_bytes(all_needs: Sequence[cell_map.Need]) -> str:
     for column, there in enumerate(places.values()):
         best = cell_map.best_of(there)
         for need in there:
-            lines[need.cell][column] = f"**{need.words}**" if need in best else need.words
-    floors = ["the proved floor", *(number(there[0].floor) for there in places.values())]
+            lines[need.cell][column] = (
+                f"**{need.words}**" if need in best else need.words
+            )
+    floors = [
+        "the proved floor",
+        *(number(there[0].floor) for there in places.values()),
+    ]
     head = ("bytes of state", *places)
-    return table(head, [floors, *([f"`{cell}`", *line] for cell, line in lines.items())])
+    return table(
+        head, [floors, *([f"`{cell}`", *line] for cell, line in lines.items())]
+    )
 
 
 def map_recipes() -> str:
-    """Bytes of state of the cells that were trained by another recipe, too, beside what the atlas says."""
-    own = {(need.cell, need.place): need for need in needs(pl.concat(map(rows_of, cell_map.RUNS)))}
+    """Bytes of state of the cells that were trained by another recipe, too, beside what
+    the atlas says."""
+    own = {
+        (need.cell, need.place): need
+        for need in needs(pl.concat(map(rows_of, cell_map.RUNS)))
+    }
     trained = set(rows_of(cell_map.RECIPES).select("cell", "task").iter_rows())
     lines = []
     for need in sorted(map_needs(), key=lambda need: need.cell):
         if (need.cell, need.point.task.name) in trained:
-            question = Question(need.point.task, need.point.lag, need.point.model, at="steady")
+            question = Question(
+                need.point.task, need.point.lag, need.point.model, at="steady"
+            )
             result = from_rows(atlas_rows(), question)
             each = need.u90["bytes"].units / need.point.fit.u90.units
             widths = result.widths if result.at == need.point.at else None
-            atlas = "{} [{}, {}]".format(*(number(each * width) for width in widths)) if widths else ""
-            recipe = need.point.recipe.name + ", no curriculum" * (need.point.recipe.curriculum is None)
+            atlas = (
+                "{} [{}, {}]".format(*(number(each * width) for width in widths))
+                if widths
+                else ""
+            )
+            recipe = need.point.recipe.name + ", no curriculum" * (
+                need.point.recipe.curriculum is None
+            )
             line = own[need.cell, need.place].words, need.words, recipe, atlas
             lines.append((f"`{need.cell}`", need.place, *line))
-    return table(("cell", "task", "as the other cells", "by the best recipe", "which", "atlas"), lines)
+    return table(
+        ("cell", "task", "as the other cells", "by the best recipe", "which", "atlas"),
+        lines,
+    )
 
 
 def map_seeds(all_needs: Sequence[cell_map.Need]) -> str:
     """Count the seeds on which a map rests."""
     numbers, failures = (
-        span(pl.Series([need.point.seeds for need in all_needs if need.point.trains is trains]), 0)
+        span(
+            pl.Series(
+                [need.point.seeds for need in all_needs if need.point.trains is trains]
+            ),
+            0,
+        )
         for trains in (True, False)
     )
     return filled(
-        f'Each number of bytes rests on {numbers} seeds, and each "under half" on {failures}, at the width'
-        " that has the most; at others a race trained fewer."
+        f'Each number of bytes rests on {numbers} seeds, and each "under half" on {failures}, at'
+        " the width that has the most; at others a race trained fewer."
     )
 
 
 def layers_that_pass(own: pl.DataFrame, task: str) -> str:
-    """Count the nets of one layered network that pass, as the map judges them, and their steps or the best
-    score."""
-    verdict, score = ("steady", "stretched") if task == "delay_line" else ("solved", "best")
-    passed, trained = own.filter(verdict), own["solved"].sum()
+    """Count the nets of one layered network that pass, as the map judges them, and
+    their steps or the best score."""
+    verdict, score = (
+        ("steady", "stretched") if task == "delay_line" else ("solved", "best")
+    )
+    passed = own.filter(verdict)
+    trained = own["solved"].sum()
     median = passed[STEPS_TO[verdict]].median()
     steps = "" if passed.is_empty() else f", {median:.0f} steps"
     best = "" if passed.height == own.height else f", {own[score].max():.2f}"
@@ -924,19 +1348,30 @@ def layers_that_pass(own: pl.DataFrame, task: str) -> str:
 
 
 def published_layers() -> str:
-    """Count the nets of layers with parts of the published ones that pass, but for those that parts_of_layers
-    has."""
+    """Count the nets of layers with parts of the published ones that pass, but for
+    those that parts_of_layers has."""
     lines: dict[tuple[str, int], dict[str, str]] = {}
-    rows = rows_of("published_layers").filter(pl.col("curriculum").is_not_null() & ~WITH_PARTS)
+    rows = rows_of("published_layers").filter(
+        pl.col("curriculum").is_not_null() & ~WITH_PARTS
+    )
     for (cell, layers, task), own in rows.group_by("cell", "layers", "task"):
         line = lines.setdefault((cell, layers), {"bytes": ""})
         line[task] = layers_that_pass(own, task)
-        line["bytes"] = f"{4 * own['carry_numbers'][0]}" if task == "delay_line" else line["bytes"]
-    order = sorted(lines, key=lambda line: (line[0].partition("+")[0], line[1], len(line[0]), line[0]))
+        line["bytes"] = (
+            f"{4 * own['carry_numbers'][0]}" if task == "delay_line" else line["bytes"]
+        )
+    order = sorted(
+        lines,
+        key=lambda line: (line[0].partition("+")[0], line[1], len(line[0]), line[0]),
+    )
     return table(
         ("cell", "layers", *LAYER_TASKS.values(), "bytes of state, delay line"),
         [
-            (f"`{line[0]}`", line[1], *(lines[line].get(key, "") for key in (*LAYER_TASKS, "bytes")))
+            (
+                f"`{line[0]}`",
+                line[1],
+                *(lines[line].get(key, "") for key in (*LAYER_TASKS, "bytes")),
+            )
             for line in order
         ],
     )
@@ -951,15 +1386,29 @@ def parts_of_layers() -> str:
         (True, True): "both",
     }
     lines: dict[tuple[str, str, bool], dict[Any, str]] = {}
-    for (task, name), own in rows_of("published_layers").filter(WITH_PARTS).group_by("task", "cell"):
+    for (task, name), own in (
+        rows_of("published_layers").filter(WITH_PARTS).group_by("task", "cell")
+    ):
         cell, *parts = str(name).split("+")
         line = lines.setdefault(
-            (str(task), cell, "conv4" in parts), {"bytes": f"{4 * own['carry_numbers'][0]}"}
+            (str(task), cell, "conv4" in parts),
+            {"bytes": f"{4 * own['carry_numbers'][0]}"},
         )
-        line["gate" in parts, bool({"skip", "rate"} & {*parts})] = layers_that_pass(own, str(task))
-    order = sorted(lines, key=lambda line: (list(LAYER_TASKS).index(line[0]), *line[1:]))
+        line["gate" in parts, bool({"skip", "rate"} & {*parts})] = layers_that_pass(
+            own, str(task)
+        )
+    order = sorted(
+        lines, key=lambda line: (list(LAYER_TASKS).index(line[0]), *line[1:])
+    )
     return table(
-        ("task", "layers", "cell", "convolution of 4", *heads.values(), "bytes of state"),
+        (
+            "task",
+            "layers",
+            "cell",
+            "convolution of 4",
+            *heads.values(),
+            "bytes of state",
+        ),
         [
             (
                 LAYER_TASKS[line[0]],
@@ -987,32 +1436,65 @@ def sizes_of_keys() -> str:
     )
     lines = []
     for (task, name, *sizes), own in rows.group_by("task", "cell", "K", "heads"):
-        widths = own.group_by("bytes").agg("solved", "steady").sort("bytes").rows(named=True)
+        widths = (
+            own.group_by("bytes").agg("solved", "steady").sort("bytes").rows(named=True)
+        )
         counts = {
             verdict: ", ".join(
-                f"{each['bytes']}: {sum(each[verdict])} of {len(each[verdict])}" for each in widths
+                f"{each['bytes']}: {sum(each[verdict])} of {len(each[verdict])}"
+                for each in widths
             )
             for verdict in ("solved", "steady")
         }
         longer = counts["steady"] if task in ("parity", "word_problem") else ""
-        lines.append((str(task), f"`{name}`", *sizes, counts["solved"], longer, f"{own['best'].max():.2f}"))
+        lines.append(
+            (
+                str(task),
+                f"`{name}`",
+                *sizes,
+                counts["solved"],
+                longer,
+                f"{own['best'].max():.2f}",
+            )
+        )
     lines.sort(key=lambda line: (list(heads).index(line[0]), line[1:4]))
-    head = ("task", "cell", "K", "heads", "bytes: nets that pass", "also 4 times as long", "best score")
+    head = (
+        "task",
+        "cell",
+        "K",
+        "heads",
+        "bytes: nets that pass",
+        "also 4 times as long",
+        "best score",
+    )
     return table(head, [(heads[task], *line) for task, *line in lines])
 
 
 def best_cells() -> str:
-    """On each task of the map, the cells that may need the fewest bytes, and those that mostly fail."""
+    """On each task of the map, the cells that may need the fewest bytes, and those that
+    mostly fail."""
     lines = []
     for place, there in cell_map.by_place(map_needs()).items():
-        best = ", ".join(f"{need.cell} {need.width}" for need in cell_map.best_of(there))
-        lines.append((place, best, ", ".join(sorted(n.cell for n in there if not n.point.trains))))
-    head = "may need the fewest bytes of state", "fewer than half of the seeds at every width"
+        best = ", ".join(
+            f"{need.cell} {need.width}" for need in cell_map.best_of(there)
+        )
+        lines.append(
+            (
+                place,
+                best,
+                ", ".join(sorted(n.cell for n in there if not n.point.trains)),
+            )
+        )
+    head = (
+        "may need the fewest bytes of state",
+        "fewer than half of the seeds at every width",
+    )
     return table(("task", *head), lines)
 
 
 def in_two_runs(runs: Sequence[str]) -> str:
-    """Say where the thresholds of a map's second run, with other seeds, lie, and where the two differ."""
+    """Say where the thresholds of a map's second run, with other seeds, lie, and where
+    the two differ."""
     first, second = (needs(rows_of(run)) for run in runs)
     again = {(n.cell, n.place): n for n in second}
     pairs = [(n, again[n.cell, n.place]) for n in first]
@@ -1024,14 +1506,18 @@ def in_two_runs(runs: Sequence[str]) -> str:
         (f"`{a.cell}`", a.place, a.words, b.words)
         for a, b in pairs
         if a.is_met != b.is_met
-        or (a.is_met and not a.u90["bytes"].low <= b.u90["bytes"].units <= a.u90["bytes"].high)
+        or (
+            a.is_met
+            and not a.u90["bytes"].low <= b.u90["bytes"].units <= a.u90["bytes"].high
+        )
     ]
     return (
         filled(
-            f"{len(met)} of {len(pairs)} pairs of cell and task have a u90 in both runs. At {inside} of them,"
-            f" the second u90 lies in the first's 95 % interval. At {neither} pairs no width is enough in"
-            " either run. Kendall's tau between the two orders of the cells that have a u90 in both is"
-            f" {min(taus):.2f} to {max(taus):.2f} by task. The table has the other pairs:"
+            f"{len(met)} of {len(pairs)} pairs of cell and task have a u90 in both runs. At"
+            f" {inside} of them, the second u90 lies in the first's 95 % interval. At {neither}"
+            " pairs no width is enough in either run. Kendall's tau between the two orders of"
+            f" the cells that have a u90 in both is {min(taus):.2f} to {max(taus):.2f} by task."
+            " The table has the other pairs:"
         )
         + "\n\n"
         + table(("cell", "task", "first run, bytes", "second run, bytes"), lines)
@@ -1041,28 +1527,51 @@ def in_two_runs(runs: Sequence[str]) -> str:
 def within(rows: pl.DataFrame, steps: int) -> pl.DataFrame:
     """Count as passed only those nets that passed within some steps."""
     return rows.with_columns(
-        pl.col(name) & (pl.col(n) <= steps).fill_null(False) for name, n in STEPS_TO.items()
+        pl.col(name) & (pl.col(n) <= steps).fill_null(False)
+        for name, n in STEPS_TO.items()
     )
 
 
 def cell_map_within() -> str:
     """Tabulate what the nets of both runs of the map need if only their first 1,000 steps count."""
     runs = [rows_of(name) for name in cell_map.RUNS]
-    (full, early), *of_one = ([needs(rows), needs(within(rows, 1000))] for rows in (pl.concat(runs), *runs))
-    taus, then, lines = cell_map.agreement(early, full), cell_map.by_place(early), []
+    (full, early), *of_one = (
+        [needs(rows), needs(within(rows, 1000))] for rows in (pl.concat(runs), *runs)
+    )
+    taus = cell_map.agreement(early, full)
+    then = cell_map.by_place(early)
+    lines = []
     for place, there in cell_map.by_place(full).items():
-        bytes_then = {need.cell: need.u90["bytes"].units for need in then[place] if need.is_met}
+        bytes_then = {
+            need.cell: need.u90["bytes"].units for need in then[place] if need.is_met
+        }
         met = {need.cell: need.u90["bytes"].units for need in there if need.is_met}
         times = np.median([bytes_then[cell] / met[cell] for cell in bytes_then])
         none = ", ".join(f"`{cell}`" for cell in met if cell not in bytes_then)
-        lines.append((place, len(met), len(bytes_then), none, f"{times:.2f}", f"{taus[place][0]:.2f}"))
+        lines.append(
+            (
+                place,
+                len(met),
+                len(bytes_then),
+                none,
+                f"{times:.2f}",
+                f"{taus[place][0]:.2f}",
+            )
+        )
     single = [tau for pair in of_one for tau in cell_map.agreement(*pair).values()]
     few = max(cells for tau, cells in single if tau < 0.6)
     text = filled(
-        f"By the nets of one run alone, tau lies between {min(single)[0]:.2f} and {max(single)[0]:.2f}; it is"
-        f" under .6 only where {few} cells at most are compared."
+        f"By the nets of one run alone, tau lies between {min(single)[0]:.2f} and"
+        f" {max(single)[0]:.2f}; it is under .6 only where {few} cells at most are compared."
     )
-    head = ("task", "cells with a u90", "in 1,000 steps", "no longer", "median of bytes, times", "tau")
+    head = (
+        "task",
+        "cells with a u90",
+        "in 1,000 steps",
+        "no longer",
+        "median of bytes, times",
+        "tau",
+    )
     return f"{text}\n\n{table(head, lines)}"
 
 
@@ -1080,67 +1589,111 @@ def steps_to_pass(row: Mapping[str, Any]) -> str:
 
 
 def cell_map_budgets() -> str:
-    """Compare nets of cells of which under half pass with 3,000 steps with those of eight times as many."""
+    """Compare nets of cells of which under half pass with 3,000 steps with those of
+    eight times as many."""
     lines = []
-    rows, net = rows_of("cell_map_budgets"), ("task", "cell", "units")
-    rows = rows.filter(pl.col("budget") >= 3000).filter(pl.col("budget").n_unique().over(net) == 2)
+    rows = rows_of("cell_map_budgets")
+    net = ("task", "cell", "units")
+    rows = rows.filter(pl.col("budget") >= 3000).filter(
+        pl.col("budget").n_unique().over(net) == 2
+    )
     for _, own in rows.group_by(net):
         short, long = own.sort("budget").to_dicts()
         place, score, _ = of_map(long)
         scores = (f"{each[score]:.3f}" for each in (short, long))
-        lines.append((place, f"`{long['cell']}`", long["units"], *scores, steps_to_pass(long)))
-    return table(("task", "cell", "units", "score, 3,000 steps", "24,000 steps", "passes"), sorted(lines))
+        lines.append(
+            (place, f"`{long['cell']}`", long["units"], *scores, steps_to_pass(long))
+        )
+    return table(
+        ("task", "cell", "units", "score, 3,000 steps", "24,000 steps", "passes"),
+        sorted(lines),
+    )
 
 
 def half_pass(nets: pl.DataFrame) -> dict[tuple[str, str], int]:
     """Return the bytes of the narrowest nets of which half pass on the map, by task and cell."""
     verdict = pl.when(pl.col("task") == "delay_line").then("steady").otherwise("solved")
     shares = nets.group_by("task", "cell", "carry_numbers").agg(share=verdict.mean())
-    least = shares.filter(pl.col("share") >= 0.5).group_by("task", "cell").agg(pl.col("carry_numbers").min())
+    least = (
+        shares.filter(pl.col("share") >= 0.5)
+        .group_by("task", "cell")
+        .agg(pl.col("carry_numbers").min())
+    )
     return {(task, cell): 4 * numbers for task, cell, numbers in least.iter_rows()}
 
 
 def cell_map_longer() -> str:
     """Count the nets that pass in 24,000 steps at widths with which under half pass on the map."""
     lines = []
-    rows, net = rows_of("cell_map_budgets"), ("task", "cell", "units")
-    rows = rows.filter(pl.col("budget") >= 3000).filter(pl.col("budget").n_unique().over(net) == 1)
+    rows = rows_of("cell_map_budgets")
+    net = ("task", "cell", "units")
+    rows = rows.filter(pl.col("budget") >= 3000).filter(
+        pl.col("budget").n_unique().over(net) == 1
+    )
     rows = rows.filter(budget=24_000).join(map_rows(), on=("task", "knobs"), how="semi")
     (rate,) = rows["lr"].unique()
     for _, own in rows.group_by("task", "cell", maintain_order=True):
         place, _, verdict = of_map(own.to_dicts()[0])
-        counts = (passes(nets, verdict) for nets in (as_on_the_map(own).filter(lr=rate), own))
+        counts = (
+            passes(nets, verdict) for nets in (as_on_the_map(own).filter(lr=rate), own)
+        )
         steps = own.filter(verdict)[STEPS_TO[verdict]].median()
-        lines.append((place, f"`{own['cell'][0]}`", *counts, f"{steps:,.0f}" if steps else ""))
-    head = ("task", "cell", "units: nets that pass in 3,000 steps", "in 24,000", "median of their steps")
+        lines.append(
+            (place, f"`{own['cell'][0]}`", *counts, f"{steps:,.0f}" if steps else "")
+        )
+    head = (
+        "task",
+        "cell",
+        "units: nets that pass in 3,000 steps",
+        "in 24,000",
+        "median of their steps",
+    )
     return f"{orders_of_half(map_rows().filter(lr=rate), rows)}\n\n{table(head, sorted(lines))}"
 
 
 def orders_of_half(shorter: pl.DataFrame, longer: pl.DataFrame) -> str:
-    """Compare the orders of the cells by the narrowest nets of which half pass, with fewer and more steps."""
-    before, narrower = half_pass(shorter), half_pass(longer)
-    after = {pair: min(count, narrower.get(pair, count)) for pair, count in before.items()}
+    """Compare the orders of the cells by the narrowest nets of which half pass, with
+    fewer and more steps."""
+    before = half_pass(shorter)
+    narrower = half_pass(longer)
+    after = {
+        pair: min(count, narrower.get(pair, count)) for pair, count in before.items()
+    }
     taus = []
     for task in dict.fromkeys(task for task, _ in before):
         pairs = [pair for pair in before if pair[0] == task]
-        taus.append(kendalltau(*([counts[pair] for pair in pairs] for counts in (before, after))).statistic)
+        taus.append(
+            kendalltau(
+                *([counts[pair] for pair in pairs] for counts in (before, after))
+            ).statistic
+        )
     return filled(
-        f"Of {len(before)} pairs of cell and task {sum(after[pair] < before[pair] for pair in before)} have"
-        " narrower nets of which half pass. Kendall's tau between the two orders of the cells by the bytes of"
-        f" the narrowest is {min(taus):.2f} to {max(taus):.2f} by task."
+        f"Of {len(before)} pairs of cell and task"
+        f" {sum(after[pair] < before[pair] for pair in before)} have narrower nets of which half"
+        " pass. Kendall's tau between the two orders of the cells by the bytes of the narrowest"
+        f" is {min(taus):.2f} to {max(taus):.2f} by task."
     )
 
 
 def cell_map_thousand() -> str:
-    """Count the nets that pass when trained for 1,000 steps, beside the first 1,000 of 3,000, and all."""
+    """Count the nets that pass when trained for 1,000 steps, beside the first 1,000 of
+    3,000, and all."""
     lines = []
     rows = rows_of("cell_map_budgets").filter(pl.col("budget") == 1000)
     for _, own in rows.group_by("task", "cell", maintain_order=True):
         place, _, verdict = of_map(own.to_dicts()[0])
         longer = as_on_the_map(own).filter(pl.col("lr") == own["lr"][0])
         nets = own, within(longer, 1000), longer
-        lines.append((place, f"`{own['cell'][0]}`", *(passes(each, verdict) for each in nets)))
-    head = ("task", "cell", "units: nets that pass in 1,000 steps", "in the first 1,000 of 3,000", "in 3,000")
+        lines.append(
+            (place, f"`{own['cell'][0]}`", *(passes(each, verdict) for each in nets))
+        )
+    head = (
+        "task",
+        "cell",
+        "units: nets that pass in 1,000 steps",
+        "in the first 1,000 of 3,000",
+        "in 3,000",
+    )
     return table(head, sorted(lines))
 
 
@@ -1154,9 +1707,16 @@ def cell_map_bytes() -> str:
     )
     for row in rows.to_dicts():
         place, score, _ = of_map(row)
-        net = f"`{row['cell']}`", row["units"], 4 * row["carry_numbers"], f"{row['lr']:g}"
+        net = (
+            f"`{row['cell']}`",
+            row["units"],
+            4 * row["carry_numbers"],
+            f"{row['lr']:g}",
+        )
         lines.append((place, *net, f"{row[score]:.3f}", steps_to_pass(row)))
-    return table(("task", "cell", "units", "bytes of state", "rate", "score", "passes"), lines)
+    return table(
+        ("task", "cell", "units", "bytes of state", "rate", "score", "passes"), lines
+    )
 
 
 @cache
@@ -1179,15 +1739,20 @@ def passes(nets: pl.DataFrame, verdict: str) -> str:
 
 
 def cell_map_rates() -> str:
-    """Count the nets that pass by the rate that each race of the map dropped, beside those by its winner."""
+    """Count the nets that pass by the rate that each race of the map dropped, beside
+    those by its winner."""
     lines = []
-    for _, own in rows_of("cell_map_rates").group_by("task", "cell", maintain_order=True):
+    for _, own in rows_of("cell_map_rates").group_by(
+        "task", "cell", maintain_order=True
+    ):
         place, score, verdict = of_map(own.to_dicts()[0])
         nets = as_on_the_map(own), own
         counts = [passes(each, verdict) for each in nets]
         best = (f"{each[score].max():.2f}" for each in nets)
         rate = own["lr"][0]
-        lines.append((place, f"`{own['cell'][0]}`", counts[0], f"{rate:g}", counts[1], *best))
+        lines.append(
+            (place, f"`{own['cell'][0]}`", counts[0], f"{rate:g}", counts[1], *best)
+        )
     head = (
         "task",
         "cell",
@@ -1204,8 +1769,13 @@ def budgets_at_50() -> str:
     """What a longer or shorter budget buys at lag 50."""
     at_50 = [p for p in fit_all_recipes(rows_of("delay_line_budgets")) if p.lag == 50]
     by_budget = {budget: _best_within(at_50, budget) for budget in (24000, 8000, 4000)}
-    parts = [f"{width(p.fit.u90)} units with up to {budget:,} steps" for budget, p in by_budget.items()]
-    return filled(f"At lag 50, 90 % of the seeds need {parts[0]}, {parts[1]}, and {parts[2]}.")
+    parts = [
+        f"{width(p.fit.u90)} units with up to {budget:,} steps"
+        for budget, p in by_budget.items()
+    ]
+    return filled(
+        f"At lag 50, 90 % of the seeds need {parts[0]}, {parts[1]}, and {parts[2]}."
+    )
 
 
 def _best_within(several: Iterable[Point], budget: int) -> Point:
@@ -1214,24 +1784,36 @@ def _best_within(several: Iterable[Point], budget: int) -> Point:
 
 
 def failing_nets() -> str:
-    """What rules that give up on delay lines would save, by when they are applied and by what they look
-    at."""
+    """What rules that give up on delay lines would save, by when they are applied and
+    by what they look at."""
     rows = _at_threshold().filter(task="delay_line", cell="lstm", symbols=2)
     lines = []
     for share in (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9):
         rules = [_give_up(rows, share, by, "task_lag") for by in ("progress", "loss")]
-        parts = [part for saved, stopped in rules for part in (saved, f"{stopped} of {rows['passed'].sum()}")]
+        parts = [
+            part
+            for saved, stopped in rules
+            for part in (saved, f"{stopped} of {rows['passed'].sum()}")
+        ]
         lines.append((f"{100 * share:.0f} %", *parts))
-    head = ("after this share of the budget", "by the curriculum's lag: steps saved", "passing nets stopped")
+    head = (
+        "after this share of the budget",
+        "by the curriculum's lag: steps saved",
+        "passing nets stopped",
+    )
     return table((*head, "by the loss: steps saved", "passing nets stopped"), lines)
 
 
 def failing_nets_by_task() -> str:
     """What one bar for the curriculum's share of the lag would save, task by task."""
-    lines, shares = [], (0.2, 0.4, 0.6)
-    for (task, knobs, cell), rows in _at_threshold().group_by("task", "knobs", "cell", maintain_order=True):
+    lines = []
+    shares = (0.2, 0.4, 0.6)
+    for (task, knobs, cell), rows in _at_threshold().group_by(
+        "task", "knobs", "cell", maintain_order=True
+    ):
         what = label(task_of_row(task, knobs), Model(cell)).replace("_", " ")
-        passed, failed = rows["passed"].sum(), rows.filter(~pl.col("passed"))["steps"].sum()
+        passed = rows["passed"].sum()
+        failed = rows.filter(~pl.col("passed"))["steps"].sum()
         rules = [_give_up(rows, share, "progress") for share in shares]
         cells = [f"{saved}, {stopped}" for saved, stopped in rules]
         lags = sorted(rows["task_lag"].unique())
@@ -1239,7 +1821,10 @@ def failing_nets_by_task() -> str:
         share_failed = f"{100 * failed / rows['steps'].sum():.0f} %"
         lines.append((what, several, rows.height, passed, share_failed, *cells))
     head = ("task", "lag", "nets", "pass", "steps of those that fail")
-    return table((*head, *(f"after {100 * share:.0f} % of the budget" for share in shares)), lines)
+    return table(
+        (*head, *(f"after {100 * share:.0f} % of the budget" for share in shares)),
+        lines,
+    )
 
 
 @cache
@@ -1247,7 +1832,17 @@ def _at_threshold() -> pl.DataFrame:
     """The rows of the study of failing nets."""
     symbols = pl.col("knobs").str.json_path_match("$.symbols").cast(int)
     rows = rows_of("failing_nets").with_columns(passed_column(), symbols=symbols)
-    columns = "key", "seed", "task", "knobs", "symbols", "cell", "steps", "budget", "passed"
+    columns = (
+        "key",
+        "seed",
+        "task",
+        "knobs",
+        "symbols",
+        "cell",
+        "steps",
+        "budget",
+        "passed",
+    )
     return rows.select(*columns, task_lag="lag")
 
 
@@ -1258,15 +1853,21 @@ def _curves_at_threshold() -> pl.DataFrame:
 
 
 def _give_up(rows: pl.DataFrame, share: float, by: str, *each: str) -> tuple[str, int]:
-    """What a rule that gives up on nets after a share of the budget would save of their steps, and how many
-    it would stop that pass, on seeds that it was not fitted on: its bar, one for each value of some columns,
-    is the lowest value among the passing nets of the other half of the seeds."""
+    """What a rule that gives up on nets after a share of the budget would save of their
+    steps, and how many it would stop that pass, on seeds that it was not fitted on: its
+    bar, one for each value of some columns, is the lowest value among the passing nets
+    of the other half of the seeds."""
     points = _curves_at_threshold().join(rows, on="key").sort("key", "step")
-    seen = points.filter(pl.col("step") <= share * pl.col("budget"), pl.col("lag").is_not_null())
-    last = seen.group_by("key").agg(
-        progress=pl.col("lag").last() / pl.col("task_lag").last(), loss=-pl.col("train_loss").tail(3).mean()
+    seen = points.filter(
+        pl.col("step") <= share * pl.col("budget"), pl.col("lag").is_not_null()
     )
-    running = rows.join(last, on="key").filter(pl.col("steps") > share * pl.col("budget"))
+    last = seen.group_by("key").agg(
+        progress=pl.col("lag").last() / pl.col("task_lag").last(),
+        loss=-pl.col("train_loss").tail(3).mean(),
+    )
+    running = rows.join(last, on="key").filter(
+        pl.col("steps") > share * pl.col("budget")
+    )
     running = running.with_columns(half=pl.col("seed") % 2)
     passing = running.filter("passed").with_columns(half=1 - pl.col("half"))
     bars = passing.group_by(*each, "half").agg(bar=pl.col(by).min())
@@ -1279,34 +1880,48 @@ def _give_up(rows: pl.DataFrame, share: float, by: str, *each: str) -> tuple[str
 def delay_line() -> str:
     """Five lags of it."""
     marks = [point("delay_line", lag) for lag in (1, 5, 12, 25, 50)]
-    lines = [(p.lag, f"{p.references.bits:g}", width(p.fit.u50), width(p.fit.u90)) for p in marks]
-    return table(("lag", "bits to hold", "units at which half of the seeds pass", "nine in ten"), lines)
+    lines = [
+        (p.lag, f"{p.references.bits:g}", width(p.fit.u50), width(p.fit.u90))
+        for p in marks
+    ]
+    return table(
+        ("lag", "bits to hold", "units at which half of the seeds pass", "nine in ten"),
+        lines,
+    )
 
 
 def latch() -> str:
     """One unit at every lag."""
     marks = {p.lag: p for p in points() if p.label == "latch"}
     assert all(p.units[0] == 1 for p in marks.values())
-    near, far = (f"{marks[lag].solved[0]} of {marks[lag].runs[0]}" for lag in (50, max(marks)))
+    near, far = (
+        f"{marks[lag].solved[0]} of {marks[lag].runs[0]}" for lag in (50, max(marks))
+    )
     return filled(
-        "A net sees one bit, then random distractors, and must answer with the bit at the end. One unit is"
-        f" enough at every measured lag, from {min(marks)} to {max(marks)} steps: with one unit {near} seeds"
-        f" learned the task at lag 50, and {far} at lag {max(marks)}."
+        "A net sees one bit, then random distractors, and must answer with the bit at the end."
+        f" One unit is enough at every measured lag, from {min(marks)} to {max(marks)} steps:"
+        f" with one unit {near} seeds learned the task at lag 50, and {far} at lag {max(marks)}."
     )
 
 
 def recipes() -> str:
     """u90 of three recipes by lag."""
-    marks = {(p.recipe.name, p.lag): p for p in fit_all_recipes(rows_of("delay_line_frontier"))}
+    marks = {
+        (p.recipe.name, p.lag): p
+        for p in fit_all_recipes(rows_of("delay_line_frontier"))
+    }
     names = ("forget_bias", "open_gate", "curriculum")
     heads = [f"{name} ({marks[name, 8].recipe.budget:,} steps)" for name in names]
-    lines = [(lag, *(u90(marks[name, lag]) for name in names)) for lag in (8, 16, 20, 25, 50)]
+    lines = [
+        (lag, *(u90(marks[name, lag]) for name in names)) for lag in (8, 16, 20, 25, 50)
+    ]
     return table(("lag", *heads), lines)
 
 
 def budgets() -> str:
     """u90 of three budgets by lag."""
-    marks, most = fit_all_recipes(rows_of("delay_line_budgets")), (4000, 8000, 24000)
+    marks = fit_all_recipes(rows_of("delay_line_budgets"))
+    most = (4000, 8000, 24000)
     lines = []
     for lag in sorted({p.lag for p in marks}):
         at_lag = [p for p in marks if p.lag == lag]
@@ -1318,7 +1933,9 @@ def four_symbols() -> str:
     """Steady seeds by width at lag 8."""
     rows = rows_of("atlas").filter(task="delay_line", lag=8, recipe="curriculum")
     (p,) = [p for p in fit_all_recipes(rows) if p.label == "delay_line (symbols=4)"]
-    counts = [f"{good} of {seeds}" for good, seeds in zip(p.solved, p.runs, strict=True)]
+    counts = [
+        f"{good} of {seeds}" for good, seeds in zip(p.solved, p.runs, strict=True)
+    ]
     return table(("units", *p.units), [("steady", *counts)])
 
 
@@ -1327,7 +1944,8 @@ def carry_precision() -> str:
     names = {"lstm": "float32", "lstm+bfloat16": "bfloat16"}
     lines = [
         (
-            names.get(p.model.cell) or "noise " + p.model.cell.removeprefix("lstm+noise0"),
+            names.get(p.model.cell)
+            or "noise " + p.model.cell.removeprefix("lstm+noise0"),
             p.lag,
             width(p.fit.u50),
             width(p.fit.u90),
@@ -1340,7 +1958,13 @@ def carry_precision() -> str:
 def noisy_latch() -> str:
     """Count the units that noise in the carry costs a latch and a delay line."""
     lines = [
-        (p.task.name, p.lag, p.model.cell.removeprefix("lstm+noise"), width(p.fit.u50), width(p.fit.u90))
+        (
+            p.task.name,
+            p.lag,
+            p.model.cell.removeprefix("lstm+noise"),
+            width(p.fit.u50),
+            width(p.fit.u90),
+        )
         for p in frontier(rows_of("noisy_latch"))
     ]
     return table(("task", "lag", "noise", "half of the seeds", "nine in ten"), lines)
@@ -1360,7 +1984,15 @@ def few_bits() -> str:
         )
         for p in frontier(rows_of("few_bits"))
     ]
-    head = ("task", "lag", "bits of a number", "by theory", "narrowest", "half of the seeds", "nine in ten")
+    head = (
+        "task",
+        "lag",
+        "bits of a number",
+        "by theory",
+        "narrowest",
+        "half of the seeds",
+        "nine in ten",
+    )
     return table(head, lines)
 
 
@@ -1373,8 +2005,16 @@ def _side_question(by: dict[str, str], widths: Sequence[int], which: pl.Expr) ->
         which: rows that it counts.
     """
     rows = rows_of("side_questions").filter(which)
-    knobs = {k: pl.col("knobs").str.json_path_match(f"$.{k}") for k in by if k not in rows.columns}
-    verdict = pl.when(pl.col("evaluation_until") == "steady").then("steady").otherwise("solved")
+    knobs = {
+        k: pl.col("knobs").str.json_path_match(f"$.{k}")
+        for k in by
+        if k not in rows.columns
+    }
+    verdict = (
+        pl.when(pl.col("evaluation_until") == "steady")
+        .then("steady")
+        .otherwise("solved")
+    )
     counts = (
         rows.with_columns(passed=verdict, **knobs)
         .group_by(*by, "units", maintain_order=True)
@@ -1383,7 +2023,10 @@ def _side_question(by: dict[str, str], widths: Sequence[int], which: pl.Expr) ->
     cells: dict[tuple[Any, ...], dict[int, str]] = {}
     for *names, units, passed, seeds in counts.iter_rows():
         cells.setdefault(tuple(names), {})[units] = f"{passed}/{seeds}"
-    lines = [(*names, *(line.get(units, "") for units in widths)) for names, line in sorted(cells.items())]
+    lines = [
+        (*names, *(line.get(units, "") for units in widths))
+        for names, line in sorted(cells.items())
+    ]
     heads = [f"{units} unit{'s' * (units > 1)}" for units in widths]
     return table((*by.values(), *heads), lines)
 
@@ -1397,13 +2040,20 @@ def readouts() -> str:
 
 def windows() -> str:
     """Stateful, or sliding."""
-    by = {"window": "window", "carry": "carry between windows", "label": "answers due", "recipe": "recipe"}
+    by = {
+        "window": "window",
+        "carry": "carry between windows",
+        "label": "answers due",
+        "recipe": "recipe",
+    }
     return _side_question(by, (1, 4), pl.col("task") == "windows")
 
 
 def counting() -> str:
     """Time, or tokens."""
-    return _side_question({"kind": "what is counted"}, (1, 2, 4), pl.col("task") == "count")
+    return _side_question(
+        {"kind": "what is counted"}, (1, 2, 4), pl.col("task") == "count"
+    )
 
 
 def pattern() -> str:
@@ -1414,7 +2064,9 @@ def pattern() -> str:
 
 def solved() -> str:
     """The rule by which a member is solved."""
-    return filled(early_stopping.rule(early_stopping.criterion("accuracy", 0.99), Evaluation()))
+    return filled(
+        early_stopping.rule(early_stopping.criterion("accuracy", 0.99), Evaluation())
+    )
 
 
 def steady() -> str:
@@ -1428,8 +2080,9 @@ def up_to_rule() -> str:
 
 
 def redrawn() -> str:
-    """The papers, with how many of their claims hold here, and of ours about their experiments; apart from
-    them the studies after a paper of which notes alone were read."""
+    """The papers, with how many of their claims hold here, and of ours about their
+    experiments; apart from them the studies after a paper of which notes alone were
+    read."""
     names: dict[str, list[str]] = {read: [] for read in get_args(papers.Read)}
     for name in papers.summaries():
         if (papers.folder(name) / "verdicts.csv").is_file():
@@ -1438,14 +2091,16 @@ def redrawn() -> str:
     *others, last = (f"`{name}`" for name in names["code"])
     code = f"{', '.join(others)} and {last}"
     counted = (
-        f"memcap redraws {len(own)} papers. For {code}, we read the authors' code, but only the abstract of"
-        " the text."
+        f"memcap redraws {len(own)} papers. For {code}, we read the authors' code, but only the"
+        " abstract of the text."
     )
     after = (
-        f"{len(names['notes'])} more studies follow a paper that we know from the notes of others. We read at"
-        " most the beginning of its text."
+        f"{len(names['notes'])} more studies follow a paper that we know from the notes of"
+        " others. We read at most the beginning of its text."
     )
-    return "\n\n".join([filled(counted), _of_papers(own), filled(after), _of_papers(names["notes"])])
+    return "\n\n".join(
+        [filled(counted), _of_papers(own), filled(after), _of_papers(names["notes"])]
+    )
 
 
 def _of_papers(names: Sequence[str]) -> str:
@@ -1453,13 +2108,20 @@ def _of_papers(names: Sequence[str]) -> str:
     lines = []
     for name in names:
         picture = f"../memcap/papers/{name}/figure.png"
-        lines.append((f"[`{name}`]({picture})", papers.summaries()[name], *papers.counts(name).values()))
+        lines.append(
+            (
+                f"[`{name}`]({picture})",
+                papers.summaries()[name],
+                *papers.counts(name).values(),
+            )
+        )
     heads = "its claims that hold here", "by stand-ins", "ours that hold"
     return table(("paper", "question", *heads), lines)
 
 
 def resampled() -> str:
-    """Each claim: the share of shuffles in which it holds, and of draws of seeds that give its verdict."""
+    """Each claim: the share of shuffles in which it holds, and of draws of seeds that
+    give its verdict."""
     claims: list[dict[str, Any]] = []
     lines: list[tuple[str, ...]] = []
     for name in papers.summaries():
@@ -1468,14 +2130,21 @@ def resampled() -> str:
     for claim in claims:
         shuffled = "-" if claim["shuffled"] is None else f"{claim['shuffled']:.3f}"
         text = re.sub(r"([|*_<])", r"\\\1", claim["claim"])
-        words = f"`{claim['paper']}`", text, claim["whose"], claim["verdict"], claim["within"] or "-"
+        words = (
+            f"`{claim['paper']}`",
+            text,
+            claim["whose"],
+            claim["verdict"],
+            claim["within"] or "-",
+        )
         lines.append((*words, shuffled, f"{claim['bootstrapped']:.2f}"))
     held = [claim for claim in claims if claim["shuffled"] is not None]
     stands = sum(claim["bootstrapped"] >= 0.95 for claim in claims)
     text = (
-        f"{len(held)} of {len(claims)} claims hold: {_number(held)}. By chance, each of them holds in at most"
-        f" {max(claim['shuffled'] for claim in held):.1%} of {resample.NUMBER} shuffles. {stands} of the"
-        f" {len(claims)} verdicts stay the same in at least 95 % of {resample.NUMBER} draws of the seeds."
+        f"{len(held)} of {len(claims)} claims hold: {_number(held)}. By chance, each of them"
+        f" holds in at most {max(claim['shuffled'] for claim in held):.1%} of {resample.NUMBER}"
+        f" shuffles. {stands} of the {len(claims)} verdicts stay the same in at least 95 % of"
+        f" {resample.NUMBER} draws of the seeds."
     )
     heads = "paper", "claim", "whose", "verdict", "alike in", "shuffled", "bootstrapped"
     return f"{filled(text)}\n\n{table(heads, lines)}"
@@ -1483,14 +2152,20 @@ def resampled() -> str:
 
 def _number(claims: Sequence[dict[str, Any]]) -> str:
     """How many of the claims are whose."""
-    of = [f"{sum(claim['whose'] == whose for claim in claims)}" for whose in get_args(papers.Whose)]
+    of = [
+        f"{sum(claim['whose'] == whose for claim in claims)}"
+        for whose in get_args(papers.Whose)
+    ]
     return f"{of[0]} of papers, {of[1]} of stand-ins and {of[2]} of ours"
 
 
 def speed() -> str:
     """A training step against Keras's and PyTorch's, by width."""
     lines = []
-    for stack, versions in (("results", "3.11, jax 0.10.2"), ("results/python3.13", "3.13, jax 0.12")):
+    for stack, versions in (
+        ("results", "3.11, jax 0.10.2"),
+        ("results/python3.13", "3.13, jax 0.12"),
+    ):
         report = json.loads((ROOT / "benchmarks" / stack / "step.json").read_text())
         seconds: dict[str, dict[int, float]] = {}
         for row in report["rows"]:
@@ -1498,10 +2173,23 @@ def speed() -> str:
                 times = statistics.median(row["timing"]["samples"])
                 seconds.setdefault(row["contestant"], {})[row["shape"]["units"]] = times
         for loop, ours in (("XLA's loops", "memcap"), ("the LSTM in C", "native")):
-            for name, peer in (("Keras, JAX backend", "keras"), ("`torch.nn.LSTM`", "torch")):
+            for name, peer in (
+                ("Keras, JAX backend", "keras"),
+                ("`torch.nn.LSTM`", "torch"),
+            ):
                 ratios = [seconds[peer][u] / seconds[ours][u] for u in (8, 16, 32, 64)]
-                lines.append((versions, loop, name, *(f"{ratio:.1f}" for ratio in ratios)))
-    head = "Python", "memcap by", "times as fast as", "8 units", "16 units", "32 units", "64 units"
+                lines.append(
+                    (versions, loop, name, *(f"{ratio:.1f}" for ratio in ratios))
+                )
+    head = (
+        "Python",
+        "memcap by",
+        "times as fast as",
+        "8 units",
+        "16 units",
+        "32 units",
+        "64 units",
+    )
     return table(head, lines)
 
 
@@ -1512,17 +2200,25 @@ def studies() -> str:
     for sample in json.loads((folder / "study.json").read_text())["samples"]:
         if sample["state"] == "cold":
             walls.setdefault(sample["contestant"], []).append(sample["wall"])
-    cold = {name: f"{statistics.median(seconds):.1f} s" for name, seconds in walls.items()}
+    cold = {
+        name: f"{statistics.median(seconds):.1f} s" for name, seconds in walls.items()
+    }
     page = (folder / "frontier.md").read_text()
-    minutes = [float(cell) for cell in re.findall(r"^\| [^|]+ \| ([\d.]+) \| [\d.]+ \| \d+% \|$", page, re.M)]
+    minutes = [
+        float(cell)
+        for cell in re.findall(
+            r"^\| [^|]+ \| ([\d.]+) \| [\d.]+ \| \d+% \|$", page, re.M
+        )
+    ]
     keras, _, torch, xla, native = minutes
     return filled(
-        f"At equal work, the grid of a small frontier takes {keras / xla:.1f} times less time with XLA's"
-        f" loops than with Keras, and {torch / xla:.1f} times less than with PyTorch. With the loops in C it"
-        f" takes {keras / native:.0f} and {torch / native:.1f} times less (`python -m benchmarks frontier`;"
-        " the times of Keras and PyTorch are extrapolated from a sample). A short study with an empty cache"
-        f" takes {cold['memcap-native']} in C, {cold['memcap']} with XLA's loops, {cold['torch']} with"
-        f" PyTorch and {cold['keras']} with Keras (`python -m benchmarks study`)."
+        f"At equal work, the grid of a small frontier takes {keras / xla:.1f} times less time"
+        f" with XLA's loops than with Keras, and {torch / xla:.1f} times less than with PyTorch."
+        f" With the loops in C it takes {keras / native:.0f} and {torch / native:.1f} times less"
+        " (`python -m benchmarks frontier`; the times of Keras and PyTorch are extrapolated from"
+        f" a sample). A short study with an empty cache takes {cold['memcap-native']} in C,"
+        f" {cold['memcap']} with XLA's loops, {cold['torch']} with PyTorch and {cold['keras']}"
+        " with Keras (`python -m benchmarks study`)."
     )
 
 
@@ -1539,7 +2235,8 @@ def designs() -> str:
         of = {row["design"]: row for row in own.iter_rows(named=True)}
         base = of["bisect, 8 seeds"]["steps"]
         cells = (
-            f"{of[name]['steps'] / base:.2f}, {math.exp(of[name]['width']):.2f}, {of[name]['held']:.0%}"
+            f"{of[name]['steps'] / base:.2f}, {math.exp(of[name]['width']):.2f},"
+            f" {of[name]['held']:.0%}"
             for name in names
         )
         lines.append((f"{line}, {kind}", *cells))
@@ -1549,12 +2246,18 @@ def designs() -> str:
 
 
 def tables_of_rows() -> str:
-    """Each folder of published rows: how many, how many core hours, and the command that trained them."""
+    """Each folder of published rows: how many, how many core hours, and the command
+    that trained them."""
     lines = []
     for path in sorted((ROOT / "results").rglob("rows.parquet")):
-        rows, name = pl.read_parquet(path), path.parent.relative_to(ROOT / "results").as_posix()
-        study, _, loop = name.partition("/")  # sweeps/loops.yaml has a folder for each loop
-        words = AGAIN.get(name, f"{study}{f' engine.loop={loop} out=outputs/{name}' * bool(loop)}")
+        rows = pl.read_parquet(path)
+        name = path.parent.relative_to(ROOT / "results").as_posix()
+        study, _, loop = name.partition(
+            "/"
+        )  # sweeps/loops.yaml has a folder for each loop
+        words = AGAIN.get(
+            name, f"{study}{f' engine.loop={loop} out=outputs/{name}' * bool(loop)}"
+        )
         hours = rows["run_seconds"].sum() / 3600
         lines.append(
             (
@@ -1569,7 +2272,10 @@ def tables_of_rows() -> str:
 
 def columns() -> str:
     """Each column of the rows, as polars names its type."""
-    each = ((f"`{name}`", str(dtype), meaning) for name, (dtype, meaning, _) in COLUMNS.items())
+    each = (
+        (f"`{name}`", str(dtype), meaning)
+        for name, (dtype, meaning, _) in COLUMNS.items()
+    )
     return table(("column", "type", "meaning"), each)
 
 
@@ -1578,16 +2284,31 @@ def real_sets() -> str:
     lines = []
     for row in predicted_widths().iter_rows(named=True):
         units = (
-            "no width helps" if row["measured"] is None else f"{row['measured']} [{row['from']}, {row['to']}]"
+            "no width helps"
+            if row["measured"] is None
+            else f"{row['measured']} [{row['from']}, {row['to']}]"
         )
         guess = f"{row['predicted']} [{row['low']}, {row['high']}]"
         no_state, last = (
-            f"{row[name]:.2f} ({row[f'{name}_predicted']:g})" for name in ("current", "last_five")
+            f"{row[name]:.2f} ({row[f'{name}_predicted']:g})"
+            for name in ("current", "last_five")
         )
         shuffled = "" if row["shuffled"] is None else f"{row['shuffled']:.3f}"
         best = f"{row['loss']:.3f} ± {row['error']:.2g} ({row['best']} units)"
         count = f"{row['sequences']:,}, {row['steps']}"
-        lines.append((row["set"], count, no_state, last, best, shuffled, guess, units, row["learnt"] or ""))
+        lines.append(
+            (
+                row["set"],
+                count,
+                no_state,
+                last,
+                best,
+                shuffled,
+                guess,
+                units,
+                row["learnt"] or "",
+            )
+        )
     head = (
         "set",
         "sequences, steps",
@@ -1617,26 +2338,36 @@ def real_in_short() -> str:
     sets = predicted_widths().filter(pl.col("measured").is_not_null())
     close, near, inside, miss, rank = foresight(sets, "measured")
     by_one_error = foresight(sets, "one_error")
-    constants = {units: np.abs(np.log(sets["measured"].to_numpy() / units)).mean() for units in range(1, 65)}
+    constants = {
+        units: np.abs(np.log(sets["measured"].to_numpy() / units)).mean()
+        for units in range(1, 65)
+    }
     constant = min(constants, key=constants.__getitem__)
     return filled(
-        f"**Of {sets.height} widths, {close} were predicted within a factor of 1.5 and {near} within 2;"
-        f" {inside} lie in the predicted range.** The typical miss is a factor of {miss:.1f}; the best"
-        f" constant, {constant} for every set, misses by {np.exp(constants[constant]):.1f}. The order of the"
-        f" sets was predicted with a rank correlation of {rank:.2f}."
-        f" (By the first rule: {by_one_error[0]} within 1.5, {by_one_error[1]} within 2,"
-        f" {by_one_error[2]} in the range; a factor of {by_one_error[3]:.1f}; {by_one_error[4]:.2f}.)"
+        f"**Of {sets.height} widths, {close} were predicted within a factor of 1.5 and {near}"
+        f" within 2; {inside} lie in the predicted range.** The typical miss is a factor of"
+        f" {miss:.1f}; the best constant, {constant} for every set, misses by"
+        f" {np.exp(constants[constant]):.1f}. The order of the sets was predicted with a rank"
+        f" correlation of {rank:.2f}. (By the first rule: {by_one_error[0]} within 1.5,"
+        f" {by_one_error[1]} within 2, {by_one_error[2]} in the range; a factor of"
+        f" {by_one_error[3]:.1f}; {by_one_error[4]:.2f}.)"
     )
 
 
 def foresight(sets: pl.DataFrame, column: str) -> tuple[int, int, int, float, float]:
-    """Return how many widths were predicted within 1.5, within 2, and in their range; the typical factor of a
-    miss; and the rank correlation."""
+    """Return how many widths were predicted within 1.5, within 2, and in their range;
+    the typical factor of a miss; and the rank correlation."""
     measured, predicted = (sets[name].to_numpy() for name in (column, "predicted"))
     misses = np.abs(np.log(measured / predicted))
     close, near = (int((misses <= math.log(factor)).sum()) for factor in (1.5, 2))
     inside = sets.filter(pl.col(column).is_between("low", "high")).height
-    return close, near, inside, float(np.exp(misses.mean())), spearmanr(predicted, measured).statistic
+    return (
+        close,
+        near,
+        inside,
+        float(np.exp(misses.mean())),
+        spearmanr(predicted, measured).statistic,
+    )
 
 
 @cache
@@ -1654,18 +2385,25 @@ def counts(study: str, *by: str, **where: Any) -> pl.DataFrame:
         where: what rows to count have in a column.
     """
     place = ROOT / "results" / study
-    rows = store.read(place if place.is_dir() else papers.folder(study)).with_columns(passed_column())
+    rows = store.read(place if place.is_dir() else papers.folder(study)).with_columns(
+        passed_column()
+    )
     tasks = rows.select("task", "knobs").unique()
     names = [label(task_of_row(t, knobs)) for t, knobs in tasks.iter_rows()]
     rows = rows.join(tasks.with_columns(what=pl.Series(names)), on=["task", "knobs"])
-    rows = rows.filter(*(pl.col(name).eq_missing(pl.lit(value)) for name, value in where.items()))
+    rows = rows.filter(
+        *(pl.col(name).eq_missing(pl.lit(value)) for name, value in where.items())
+    )
     return rows.group_by(*by).agg(pl.col("passed").sum(), nets=pl.len()).sort(*by)
 
 
 def counted(line: str) -> str:
     """Return a line of Python that calls `counts`, and the table that it gives."""
     found = eval(line, {"counts": counts})
-    lines = [["" if value is None else f"{value}" for value in row] for row in found.iter_rows()]
+    lines = [
+        ["" if value is None else f"{value}" for value in row]
+        for row in found.iter_rows()
+    ]
     return f"```python\n{line}\n```\n\n{table(found.columns, lines)}"
 
 
@@ -1688,34 +2426,44 @@ def passed(rows: pl.DataFrame) -> str:
 
 def fading_beside_latch() -> str:
     """The curse of memory."""
-    near, far = (width(beside("fading_kernel")["fading_kernel", lag].fit.u90) for lag in (1, 50))
-    *holds, last = (f"{width(point('latch', lag).fit.u90)} at lag {lag}" for lag in (1, 50, 200))
+    near, far = (
+        width(beside("fading_kernel")["fading_kernel", lag].fit.u90) for lag in (1, 50)
+    )
+    *holds, last = (
+        f"{width(point('latch', lag).fit.u90)} at lag {lag}" for lag in (1, 50, 200)
+    )
     return filled(
-        f"A sum whose weights fade as a power of the age takes {near} units at lag 1 and {far} at lag 50"
-        f" (u90; `memcap frontier results/fading_kernel`). A latch takes {', '.join(holds)} and {last}"
-        " (`memcap frontier atlas`)."
+        f"A sum whose weights fade as a power of the age takes {near} units at lag 1 and {far} at"
+        " lag 50 (u90; `memcap frontier results/fading_kernel`). A latch takes"
+        f" {', '.join(holds)} and {last} (`memcap frontier atlas`)."
     )
 
 
 def noisy_carries() -> str:
     """Noise in the carry."""
     marks = beside("carry_precision")
-    noisy = {noise: marks[f"delay_line (lstm+noise{noise})", 5].fit.u90 for noise in ("0.1", "0.2")}
+    noisy = {
+        noise: marks[f"delay_line (lstm+noise{noise})", 5].fit.u90
+        for noise in ("0.1", "0.2")
+    }
     some, more = map(width, noisy.values())
     return filled(
-        f"A delay line of lag 5 takes {width(marks['delay_line', 5].fit.u90)} units if its carry has no"
-        f" noise, {some} if normal noise of .1 is added to every number of the carry at every step, and"
-        f" {more} with noise of .2 (u90; `memcap frontier results/carry_precision`)."
+        f"A delay line of lag 5 takes {width(marks['delay_line', 5].fit.u90)} units if its carry"
+        f" has no noise, {some} if normal noise of .1 is added to every number of the carry at"
+        f" every step, and {more} with noise of .2 (u90; `memcap frontier"
+        " results/carry_precision`)."
     )
 
 
 def numbers_per_unit() -> str:
     """Vectors that are held."""
-    near, far = (width(beside("other_tasks")["vector_hold", lag].fit.u90) for lag in (2, 50))
+    near, far = (
+        width(beside("other_tasks")["vector_hold", lag].fit.u90) for lag in (2, 50)
+    )
     return filled(
-        f"The units that hold n numbers are {here('collins2017', 'a random n-dimensional')} steps (`memcap"
-        f" reproduce collins2017 --rows`). By thresholds, 16 numbers take {near} units for 2 steps and {far}"
-        " for 50 (u90; `memcap frontier atlas`, vector_hold)."
+        f"The units that hold n numbers are {here('collins2017', 'a random n-dimensional')} steps"
+        f" (`memcap reproduce collins2017 --rows`). By thresholds, 16 numbers take {near} units"
+        f" for 2 steps and {far} for 50 (u90; `memcap frontier atlas`, vector_hold)."
     )
 
 
@@ -1724,9 +2472,10 @@ def counting_languages() -> str:
     one = counts("up_to_fresh_seeds", "lag", what="counter_language")
     return filled(
         f"Trained by gradients, {passed(one)} nets of one LSTM unit learn a^n b^n up to the lags"
-        f" {', '.join(f'{lag}' for lag in one['lag'])} (`memcap frontier results/up_to_fresh_seeds`). But no"
-        " net counts for ever. Nets of four units that learnt n to 30 first fail at these n:"
-        f" {here('suzgun2019', 'LSTMs go on')} (`memcap reproduce suzgun2019 --rows`)."
+        f" {', '.join(f'{lag}' for lag in one['lag'])} (`memcap frontier"
+        " results/up_to_fresh_seeds`). But no net counts for ever. Nets of four units that"
+        f" learnt n to 30 first fail at these n: {here('suzgun2019', 'LSTMs go on')} (`memcap"
+        " reproduce suzgun2019 --rows`)."
     )
 
 
@@ -1737,10 +2486,11 @@ def parity_by_lags() -> str:
     alone, every = (passed(found) for found in rates.values())
     fresh = counts("up_to_fresh_seeds", "units", what="parity", lag=50)
     return filled(
-        f"LSTMs of 16 units learn parity over 50 steps. Of those that train at one lag, which rises, {alone}"
-        f" pass; of those that train on all lags up to it, {every} (over all rates; `memcap figure seeds"
-        f" results/rates`). On fresh seeds, {passed(fresh)} nets of {fresh['units'][0]} units that train on"
-        " all lags pass (`memcap frontier results/up_to_fresh_seeds`)."
+        "LSTMs of 16 units learn parity over 50 steps. Of those that train at one lag, which"
+        f" rises, {alone} pass; of those that train on all lags up to it, {every} (over all"
+        f" rates; `memcap figure seeds results/rates`). On fresh seeds, {passed(fresh)} nets of"
+        f" {fresh['units'][0]} units that train on all lags pass (`memcap frontier"
+        " results/up_to_fresh_seeds`)."
     )
 
 
@@ -1755,22 +2505,24 @@ def parity_by_heads() -> str:
         return f"{own.is_finite().sum()} of {len(own)}"
 
     return filled(
-        f"LSTMs learn the parity of the last {size} bits as follows. With a read-out for each N up to"
-        f" {size}, {learnt(paper.ALL_AT_ONCE, size)} learn it if all N are trained from the first step, and"
-        f" {learnt(paper.ALL_IN_TURN, size)} if N rises. With one read-out for an N that rises,"
-        f" {learnt(paper.ONE_IN_TURN, size)} learn it. The parity of 5 bits alone, from the start, is learned"
-        f" by {learnt(paper.ONE_AT_ONCE, 5)} (`memcap reproduce khajehabdollahi2024 --rows`)."
+        f"LSTMs learn the parity of the last {size} bits as follows. With a read-out for each N"
+        f" up to {size}, {learnt(paper.ALL_AT_ONCE, size)} learn it if all N are trained from the"
+        f" first step, and {learnt(paper.ALL_IN_TURN, size)} if N rises. With one read-out for an"
+        f" N that rises, {learnt(paper.ONE_IN_TURN, size)} learn it. The parity of 5 bits alone,"
+        f" from the start, is learned by {learnt(paper.ONE_AT_ONCE, 5)} (`memcap reproduce"
+        " khajehabdollahi2024 --rows`)."
     )
 
 
 def state_in_use() -> str:
     """How much of a state is used."""
     at_50 = point("delay_line", 50)
-    bits, units = at_50.references.bits, at_50.fit.u90.units
+    bits = at_50.references.bits
+    units = at_50.fit.u90.units
     return filled(
         f"A delay line of lag 50 must hold {bits:g} bits. It takes {units:.1f} units, which have"
-        f" {2 * units:.0f} numbers of state, or {2 * units / bits:.1f} for each bit (u90; `memcap frontier"
-        " atlas`)."
+        f" {2 * units:.0f} numbers of state, or {2 * units / bits:.1f} for each bit (u90; `memcap"
+        " frontier atlas`)."
     )
 
 
@@ -1778,11 +2530,12 @@ def recall_beside_ceilings() -> str:
     """Say what state recall takes."""
     two = here("arora2024", "with keys written twice").split("; ")[1]
     return filled(
-        "To copy half of the strings of 4 to 32 symbols, cells need at least these bits of state per bit of"
-        f" the string: {here('jelassi2024', 'no cell with a vector').removeprefix('at least ')} (`memcap"
-        " reproduce jelassi2024 --rows`). If keys are written twice, cells of equal bytes with the delta"
-        f" rule, with decay alone and with neither recall these shares of the pairs, of {two} (`memcap"
-        " reproduce arora2024 --rows`)."
+        "To copy half of the strings of 4 to 32 symbols, cells need at least these bits of state"
+        " per bit of the string:"
+        f" {here('jelassi2024', 'no cell with a vector').removeprefix('at least ')} (`memcap"
+        " reproduce jelassi2024 --rows`). If keys are written twice, cells of equal bytes with"
+        " the delta rule, with decay alone and with neither recall these shares of the pairs, of"
+        f" {two} (`memcap reproduce arora2024 --rows`)."
     )
 
 
@@ -1792,8 +2545,9 @@ def few_units() -> str:
     units = [from_rows(atlas_rows(), Question(task, 50)).units for task, _ in kinds]
     few = sum(each is not None and each <= 4 for each in units)
     return filled(
-        f"For {few} of {len(kinds)} synthetic tasks up to lag 50, memcap advises four units or fewer"
-        " ([all tasks](measured.md#every-lag-up-to-one); `memcap answer --task TASK --lag 50`)."
+        f"For {few} of {len(kinds)} synthetic tasks up to lag 50, memcap advises four units or"
+        " fewer ([all tasks](measured.md#every-lag-up-to-one); `memcap answer --task TASK --lag"
+        " 50`)."
     )
 
 
@@ -1801,35 +2555,65 @@ def beyond_50() -> str:
     """Lags that one layer counts."""
     far = counts("kent2024", "cell", lag=100)
     lstm = counts("kent2024", "budget", lag=50, cell="OptimizedLSTMCell", units=4)
-    by_budget = [f"{good} of {nets} in {budget:,} steps" for budget, good, nets in lstm.iter_rows()]
+    by_budget = [
+        f"{good} of {nets} in {budget:,} steps"
+        for budget, good, nets in lstm.iter_rows()
+    ]
     return filled(
-        f"With one layer, {passed(far)} nets of 4 and 16 units learn a lag of 100. A lag of 50 takes four"
-        f" LSTM units and enough training: {' and '.join(by_budget)} (`memcap reproduce kent2024 --rows`)."
+        f"With one layer, {passed(far)} nets of 4 and 16 units learn a lag of 100. A lag of 50"
+        f" takes four LSTM units and enough training: {' and '.join(by_budget)} (`memcap"
+        " reproduce kent2024 --rows`)."
     )
 
 
 @cache
 def trained_rows() -> pl.DataFrame:
-    """All published rows, of studies and papers, each training once: some stand in several tables."""
-    files = [*(ROOT / "results").rglob("rows.parquet"), *(ROOT / "memcap" / "papers").rglob("rows.parquet")]
-    return pl.concat([store.read(file) for file in sorted(files)]).unique(["key", "finished"])
+    """All published rows, of studies and papers, each training once: some stand in
+    several tables."""
+    files = [
+        *(ROOT / "results").rglob("rows.parquet"),
+        *(ROOT / "memcap" / "papers").rglob("rows.parquet"),
+    ]
+    return pl.concat([store.read(file) for file in sorted(files)]).unique(
+        ["key", "finished"]
+    )
 
 
 def recipes_in_rows() -> str:
-    """Tabulate what published rows have of each recipe: how many nets, and which rates and budgets."""
+    """Tabulate what published rows have of each recipe: how many nets, and which rates
+    and budgets."""
     lines = []
-    for (recipe,), own in trained_rows().sort("recipe").group_by("recipe", maintain_order=True):
+    for (recipe,), own in (
+        trained_rows().sort("recipe").group_by("recipe", maintain_order=True)
+    ):
         several = (own[name].unique().sort().to_list() for name in ("lr", "budget"))
         rates, budgets = (
             f"{least:g} to {most:g}" if least != most else f"{least:g}"
             for least, most in ((each[0], each[-1]) for each in several)
         )
-        steps, hours = own["steps"].sum() / 1e6, own["run_seconds"].sum() / 3600
+        steps = own["steps"].sum() / 1e6
+        hours = own["run_seconds"].sum() / 3600
         seeds = own["seed"].n_unique()
         lines.append(
-            (f"`{recipe}`", f"{own.height:,}", seeds, rates, budgets, f"{steps:.1f}", f"{hours:.1f}")
+            (
+                f"`{recipe}`",
+                f"{own.height:,}",
+                seeds,
+                rates,
+                budgets,
+                f"{steps:.1f}",
+                f"{hours:.1f}",
+            )
         )
-    head = ("recipe", "nets", "seeds", "rates", "budgets", "million steps", "core hours")
+    head = (
+        "recipe",
+        "nets",
+        "seeds",
+        "rates",
+        "budgets",
+        "million steps",
+        "core hours",
+    )
     return table(head, lines)
 
 
@@ -1838,31 +2622,58 @@ def core_hours() -> str:
     rows = trained_rows()
     programs = rows.group_by("population").agg(pl.col("compile_seconds").max())
     return filled(
-        f"memcap publishes the rows of {rows.height:,} trainings, of {rows['steps'].sum() / 1e6:.0f} million"
-        f" steps. By these rows, training and evaluation took {rows['run_seconds'].sum() / 3600:.1f} hours of"
-        f" one core (`run_seconds`), and the compilation of {programs.height:,} programs took"
+        f"memcap publishes the rows of {rows.height:,} trainings, of"
+        f" {rows['steps'].sum() / 1e6:.0f} million steps. By these rows, training and evaluation"
+        f" took {rows['run_seconds'].sum() / 3600:.1f} hours of one core (`run_seconds`), and the"
+        f" compilation of {programs.height:,} programs took"
         f" {programs['compile_seconds'].sum() / 3600:.1f} hours."
     )
 
 
 PARITY = ("curriculum_from_one", "uniform")  # at one lag, and at all up to it
 AGAIN = {  # rows of a study's other seeds
-    f"{name}_again": f"{name} seed=4 out=outputs/{name}_again" for name in ("cell_map", "cell_map_tasks")
+    f"{name}_again": f"{name} seed=4 out=outputs/{name}_again"
+    for name in ("cell_map", "cell_map_tasks")
 }
-MOST_OF_A_RACE = 1.5  # training steps of a race and its search, over those of the search
+MOST_OF_A_RACE = (
+    1.5  # training steps of a race and its search, over those of the search
+)
 
 
 def need() -> str:
-    """Tabulate widths predicted from sequences alone beside those of the atlas, a line per line of it."""
+    """Tabulate widths predicted from sequences alone beside those of the atlas, a line
+    per line of it."""
     lines = []
     for (name,), marks in marks_of_need().group_by("line", maintain_order=True):
-        counts = [marks.filter(verdict=verdict).height for verdict in ("within", "off", "wrong", "unknown")]
+        counts = [
+            marks.filter(verdict=verdict).height
+            for verdict in ("within", "off", "wrong", "unknown")
+        ]
         kind = "numbers" if marks["values"].all() else "bits"
-        amount = f"{span(marks['amount'])} {kind}" if marks["amount"].count() else "unknown"
+        amount = (
+            f"{span(marks['amount'])} {kind}" if marks["amount"].count() else "unknown"
+        )
         explained = f"{marks['explained'].min():.2f}"
-        cells = (span(marks["lag"], 0), explained, amount, span(marks["width"]), span(marks["u90"]))
+        cells = (
+            span(marks["lag"], 0),
+            explained,
+            amount,
+            span(marks["width"]),
+            span(marks["u90"]),
+        )
         lines.append((name.replace("_", " "), *cells, *counts))
-    head = ("line", "lags", "explained", "to hold", "predicted", "u90", "within", "off", "wrong", "unknown")
+    head = (
+        "line",
+        "lags",
+        "explained",
+        "to hold",
+        "predicted",
+        "u90",
+        "within",
+        "off",
+        "wrong",
+        "unknown",
+    )
     return table(head, lines)
 
 
@@ -1871,53 +2682,81 @@ def need_in_short() -> str:
     marks = marks_of_need()
     number = dict(marks["verdict"].value_counts().iter_rows())
     wider = marks.filter(pl.col("u90") >= 1.5)
-    within, said = wider.filter(verdict="within").height, wider.filter(pl.col("verdict") != "unknown").height
-    by_line = marks.group_by("line").agg((pl.col("verdict") == "within").mean())["verdict"].mean()
+    within = wider.filter(verdict="within").height
+    said = wider.filter(pl.col("verdict") != "unknown").height
+    by_line = (
+        marks.group_by("line")
+        .agg((pl.col("verdict") == "within").mean())["verdict"]
+        .mean()
+    )
     ones = marks.filter(pl.col("u90") <= 1.5).height
-    unknown, off, wrong = (number.get(verdict, 0) for verdict in ("unknown", "off", "wrong"))
+    unknown, off, wrong = (
+        number.get(verdict, 0) for verdict in ("unknown", "off", "wrong")
+    )
     return filled(
         f"The prediction is within a factor of 1.5 at {number['within']} of {marks.height} marks"
-        f" ({number['within'] / marks.height:.0%}), or at {by_line:.0%} if each line counts alike. It is"
-        f" unknown at {unknown} marks, off by more at {off}, and wrong beyond doubt at {wrong}. A constant of"
-        f" one unit is within the factor at {ones} marks ({ones / marks.height:.0%}). {wider.height} marks"
-        f" take 1.5 units or more: the prediction says something at {said} of them, and is within the factor"
-        f" at {within}."
+        f" ({number['within'] / marks.height:.0%}), or at {by_line:.0%} if each line counts"
+        f" alike. It is unknown at {unknown} marks, off by more at {off}, and wrong beyond doubt"
+        f" at {wrong}. A constant of one unit is within the factor at {ones} marks"
+        f" ({ones / marks.height:.0%}). {wider.height} marks take 1.5 units or more: the"
+        f" prediction says something at {said} of them, and is within the factor at {within}."
     )
 
 
 def marks_of_need() -> pl.DataFrame:
     """The marks of docs/need.py."""
-    return pl.read_csv(ROOT / "results" / "atlas" / "need.csv", schema_overrides={"high": pl.Float64})
+    return pl.read_csv(
+        ROOT / "results" / "atlas" / "need.csv", schema_overrides={"high": pl.Float64}
+    )
 
 
 def span(values: pl.Series, digits: int = 1) -> str:
     """The least and the greatest of some numbers; "" of none."""
-    ends = [f"{end:.{digits}f}" for end in (values.min(), values.max()) if end is not None]
+    ends = [
+        f"{end:.{digits}f}" for end in (values.min(), values.max()) if end is not None
+    ]
     return " to ".join(dict.fromkeys(ends))
 
 
 def agent_widths() -> pl.DataFrame:
-    """The units that each agent takes by two rules: of docs/choices.py, that of memcap fit and one standard
-    error of the best width's loss; of sweeps/agents.yaml, whose sessions have no end (null), the criterion
-    and one ten times as loose."""
+    """The units that each agent takes by two rules: of docs/choices.py, that of memcap
+    fit and one standard error of the best width's loss; of sweeps/agents.yaml, whose
+    sessions have no end (null), the criterion and one ten times as loose."""
     agents = []
     files = pl.read_csv(ROOT / "results" / "choices.csv")
-    for _, rows in files.group_by("world", "values", "habit", "subject", "sessions", maintain_order=True):
+    for _, rows in files.group_by(
+        "world", "values", "habit", "subject", "sessions", maintain_order=True
+    ):
         losses = rows.pivot("units", index="fold", values="loss").drop("fold")
         best = min(losses, key=lambda width: width.mean())
         error = best.std() / len(best) ** 0.5
-        classic = next(int(width.name) for width in losses if width.mean() <= best.mean() + error)
+        classic = next(
+            int(width.name) for width in losses if width.mean() <= best.mean() + error
+        )
         first = rows.row(0, named=True)
         about = {name: first[name] for name in ("world", "variables", "sessions")}
         agents.append(about | {"units": first["fit"], "other": classic})
-    for (world, knobs), rows in rows_of("agents").group_by("task", "knobs", maintain_order=True):
+    for (world, knobs), rows in rows_of("agents").group_by(
+        "task", "knobs", maintain_order=True
+    ):
         agent = json.loads(str(knobs))
-        about = {"world": world, "variables": agent["values"] + agent["habit"], "sessions": None}
+        about = {
+            "world": world,
+            "variables": agent["values"] + agent["habit"],
+            "sessions": None,
+        }
         rules = {"units": 1, "other": 10}
-        passed = {rule: rows.filter(pl.col("best") <= pl.col("threshold") * k) for rule, k in rules.items()}
-        agents.append(about | {rule: nets["units"].min() for rule, nets in passed.items()})
+        passed = {
+            rule: rows.filter(pl.col("best") <= pl.col("threshold") * k)
+            for rule, k in rules.items()
+        }
+        agents.append(
+            about | {rule: nets["units"].min() for rule, nets in passed.items()}
+        )
     right = pl.col("units", "other") == pl.col("variables")
-    return pl.DataFrame(agents).with_columns(right.fill_null(False).name.suffix(" right"))
+    return pl.DataFrame(agents).with_columns(
+        right.fill_null(False).name.suffix(" right")
+    )
 
 
 def trials(sessions: int | None) -> str:
@@ -1935,13 +2774,23 @@ def dimensions() -> str:
     """Tabulate how often nets of one to four units tell the number of an agent's variables."""
     lines = []
     agents = agent_widths().sort("sessions", "variables", nulls_last=True)
-    for (sessions, count), some in agents.group_by("sessions", "variables", maintain_order=True):
+    for (sessions, count), some in agents.group_by(
+        "sessions", "variables", maintain_order=True
+    ):
         units = (f"{some[rule].fill_null(0).mean():.1f}" for rule in ("units", "other"))
         right = (share(some[f"{rule} right"]) for rule in ("units", "other"))
         cells = itertools.chain(*zip(right, units, strict=True))
         lines.append((trials(sessions), count, *cells))
     return table(
-        ("trials", "variables", "right", "units, mean", "right by the other rule", "units, mean"), lines
+        (
+            "trials",
+            "variables",
+            "right",
+            "units, mean",
+            "right by the other rule",
+            "units, mean",
+        ),
+        lines,
     )
 
 
@@ -1951,29 +2800,63 @@ def dimensions_by_world() -> str:
     groups = agents.group_by("world", "sessions", maintain_order=True)
     cells = {key: share(some["units right"]) for key, some in groups}
     worlds, amounts = (dict.fromkeys(names) for names in zip(*cells, strict=True))
-    lines = [(f"`{world}`", *(cells[world, amount] for amount in amounts)) for world in sorted(worlds)]
+    lines = [
+        (f"`{world}`", *(cells[world, amount] for amount in amounts))
+        for world in sorted(worlds)
+    ]
     return table(("world", *map(trials, amounts)), lines)
 
 
 def known_widths() -> str:
     """Tabulate what `memcap fit` finds in sequences of tasks whose width the atlas has."""
-    lines, hits = [], {"true": [], "noisy": []}
-    of_marks = pl.read_csv(ROOT / "results" / "known_widths.csv", schema_overrides={"knobs": pl.String})
+    lines = []
+    hits = {"true": [], "noisy": []}
+    of_marks = pl.read_csv(
+        ROOT / "results" / "known_widths.csv", schema_overrides={"knobs": pl.String}
+    )
     of_marks = of_marks.sort(pl.col("labels") != "true", maintain_order=True)
-    for _, rows in of_marks.group_by("task", "knobs", "lag", "labels", maintain_order=True):
+    for _, rows in of_marks.group_by(
+        "task", "knobs", "lag", "labels", maintain_order=True
+    ):
         row = rows.row(0, named=True)
         task = task_of(row["task"], row["knobs"].split(",") if row["knobs"] else ())
-        name, labels, units = label(task), row["labels"], row["fit"]
+        name = label(task)
+        labels = row["labels"]
+        units = row["fit"]
         threshold = point(name, row["lag"]).fit.u90
-        low, high = math.ceil(threshold.low), math.ceil(threshold.high)
+        low = math.ceil(threshold.low)
+        high = math.ceil(threshold.high)
         score = rows.filter(units=units or rows["units"][0])["score"][0]
-        answer = f"{units}, more than {row['below']}" if row["below"] else units or "no width helps"
-        least = score - (score * (1 - score) / SEQUENCES_OF_MARKS) ** 0.5 if task.loss == "classes" else 1
+        answer = (
+            f"{units}, more than {row['below']}"
+            if row["below"]
+            else units or "no width helps"
+        )
+        least = (
+            score - (score * (1 - score) / SEQUENCES_OF_MARKS) ** 0.5
+            if task.loss == "classes"
+            else 1
+        )
         often = rows.filter(pl.col("score") >= least)["units"].min() if units else None
         if labels in hits:
-            hits[labels].append((low <= (units or 0) <= high, low <= (often or units or 0) <= high))
-        atlas = f"{max(1, math.ceil(threshold.units))} [{low}, {high}]" if labels in hits else ""
-        lines.append((f"{name}, lag {row['lag']}", labels, atlas, answer, often or "", number(score)))
+            hits[labels].append(
+                (low <= (units or 0) <= high, low <= (often or units or 0) <= high)
+            )
+        atlas = (
+            f"{max(1, math.ceil(threshold.units))} [{low}, {high}]"
+            if labels in hits
+            else ""
+        )
+        lines.append(
+            (
+                f"{name}, lag {row['lag']}",
+                labels,
+                atlas,
+                answer,
+                often or "",
+                number(score),
+            )
+        )
     rules = [
         f"{rule} {sum(each[k] for each in hits['true'])} of {len(hits['true'])} marks, and"
         f" {sum(each[k] for each in hits['noisy'])} of {len(hits['noisy'])} with noise"
@@ -1986,22 +2869,36 @@ def known_widths() -> str:
 
 def beside_keras() -> str:
     """Tabulate the losses of `memcap fit` and of Keras's best width on the same test sequences."""
-    lines, above = [], {}
-    of_files = pl.read_csv(ROOT / "results" / "beside_keras.csv").sort("file", "draw", maintain_order=True)
+    lines = []
+    above = {}
+    of_files = pl.read_csv(ROOT / "results" / "beside_keras.csv").sort(
+        "file", "draw", maintain_order=True
+    )
     for (file, draw), rows in of_files.group_by("file", "draw", maintain_order=True):
-        ours, keras = (rows.filter(by=name).sort("loss") for name in ("memcap", "keras"))
+        ours, keras = (
+            rows.filter(by=name).sort("loss") for name in ("memcap", "keras")
+        )
         enough = ours.filter(pl.col("units") == pl.col("fit")).row(0, named=True)
-        best, theirs = ours.row(0, named=True), keras.sort("validation").row(0, named=True)
+        best = ours.row(0, named=True)
+        theirs = keras.sort("validation").row(0, named=True)
         cells = [f"{each['loss']:.4f} ({each['units']})" for each in (enough, best)]
-        cells.append(f"{theirs['loss']:.4f} ± {theirs['error']:.4f} ({theirs['units']})")
-        errors = [(each["loss"] - theirs["loss"]) / theirs["error"] for each in (enough, best)]
+        cells.append(
+            f"{theirs['loss']:.4f} ± {theirs['error']:.4f} ({theirs['units']})"
+        )
+        errors = [
+            (each["loss"] - theirs["loss"]) / theirs["error"] for each in (enough, best)
+        ]
         above.setdefault(file, []).append(errors[0])
-        lines.append((f"{file}, {draw}", *cells, " / ".join(f"{each:+.2f}" for each in errors)))
-    means = ", ".join(f"{np.mean(each):+.2f} for {file}" for file, each in above.items())
+        lines.append(
+            (f"{file}, {draw}", *cells, " / ".join(f"{each:+.2f}" for each in errors))
+        )
+    means = ", ".join(
+        f"{np.mean(each):+.2f} for {file}" for file, each in above.items()
+    )
     within = sum(each <= 1 for some in above.values() for each in some)
     text = filled(
-        f"**In {within} of {len(lines)} comparisons the width called enough is at most one standard error"
-        f" above Keras's best; the means over the draws are {means}.**"
+        f"**In {within} of {len(lines)} comparisons the width called enough is at most one"
+        f" standard error above Keras's best; the means over the draws are {means}.**"
     )
     head = (
         "file, draw",
@@ -2151,11 +3048,17 @@ def renewed(page: str) -> str:
 def main(arguments: Sequence[str]) -> int:
     """Write the pages, or say which would change."""
     stale = 0
-    for path in (ROOT / "README.md", ROOT / "results" / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+    for path in (
+        ROOT / "README.md",
+        ROOT / "results" / "README.md",
+        *sorted((ROOT / "docs").glob("*.md")),
+    ):
         page = path.read_text(encoding="utf-8")
         if (new := renewed(page)) != page:
             stale += 1
-            print(f"{path.relative_to(ROOT)}: not as its rows are; make tables writes it")
+            print(
+                f"{path.relative_to(ROOT)}: not as its rows are; make tables writes it"
+            )
             if "--check" not in arguments:
                 path.write_text(new, encoding="utf-8")
     return stale if "--check" in arguments else 0

@@ -1,7 +1,7 @@
 """Load a network that memcap exported into Keras, and print what it predicts.
 
-memcap export ... --layout keras makes weights.npz; then: KERAS_BACKEND=jax python examples/load_in_keras.py
-weights.npz
+memcap export ... --layout keras makes weights.npz; then: KERAS_BACKEND=jax python
+examples/load_in_keras.py weights.npz
 """
 
 import sys
@@ -11,13 +11,18 @@ import numpy as np
 
 
 def load(path: str) -> keras.Model:
-    """Make the network of layers: inputs (B, T, F), numbers or one-hot symbols -> outputs (B, T, O) at every
-    step."""
+    """Make the network of layers: inputs (B, T, F), numbers or one-hot symbols ->
+    outputs (B, T, O) at every step."""
     arrays = np.load(path)
-    lstms = [name.split("/")[0] for name in arrays if name.endswith("/recurrent_kernel")]
+    lstms = [
+        name.split("/")[0] for name in arrays if name.endswith("/recurrent_kernel")
+    ]
     layers = [keras.Input((None, arrays["lstm/kernel"].shape[0]))]
     layers += [
-        keras.layers.LSTM(len(arrays[f"{name}/recurrent_kernel"]), return_sequences=True) for name in lstms
+        keras.layers.LSTM(
+            len(arrays[f"{name}/recurrent_kernel"]), return_sequences=True
+        )
+        for name in lstms
     ]
     if "dense/bias" in arrays:
         layers.append(keras.layers.Dense(len(arrays["dense/bias"])))

@@ -1,17 +1,29 @@
 """memcap: how many units does a recurrent network need to remember this? Answered by measurement.
 
-The names for notebooks and scripts are here, and listed in docs/python.md. Each is imported at its first use.
+The names for notebooks and scripts are here, and listed in docs/python.md. Each is
+imported at its first use.
 """
 
 import sys
 
-# In place of typing's: the command listens to signals only after this file. So nothing else is imported here.
+# In place of typing's: the command listens to signals only after this file. So nothing
+# else is imported here.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from memcap import cells, figures, tasks
-    from memcap.api import answer, data, draw, frontier, judge, load, members, rank, train
+    from memcap.api import (
+        answer,
+        data,
+        draw,
+        frontier,
+        judge,
+        load,
+        members,
+        rank,
+        train,
+    )
     from memcap.cells import Cell
     from memcap.config import Engine, Evaluation, Member
     from memcap.knobs import UserError, knob
@@ -48,7 +60,17 @@ __all__ = [
     "train",
 ]
 _HOMES = {
-    "memcap.api": ("answer", "data", "draw", "frontier", "judge", "load", "members", "rank", "train"),
+    "memcap.api": (
+        "answer",
+        "data",
+        "draw",
+        "frontier",
+        "judge",
+        "load",
+        "members",
+        "rank",
+        "train",
+    ),
     "memcap.cells": ("Cell",),
     "memcap.config": ("Engine", "Evaluation", "Member"),
     "memcap.knobs": ("UserError", "knob"),

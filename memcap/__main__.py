@@ -1,4 +1,5 @@
-"""The command `memcap`, also as `python -m memcap`: handles signals first, and only then imports the rest."""
+"""The command `memcap`, also as `python -m memcap`: handles signals first, and only
+then imports the rest."""
 
 # As `signal`, which imports more, for some milliseconds.
 import _signal as signal  # ty: ignore[import-not-found]
@@ -23,8 +24,9 @@ def main() -> None:
 
 
 def open_streams() -> None:
-    """Open standard streams that the shell closed, as by `>&-`, to nowhere: otherwise a file that is opened
-    later would take their place, and printed text would go into it."""
+    """Open standard streams that the shell closed, as by `>&-`, to nowhere: otherwise a
+    file that is opened later would take their place, and printed text would go into
+    it."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)

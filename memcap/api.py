@@ -48,18 +48,22 @@ from memcap.trained import Trained
 GROUPS = {"model": Model, "recipe": Recipe, "evaluation": Evaluation}
 
 
-def members(task: Any = "delay_line", recipe: Any = "auto", **axes: Any) -> list[Member]:
+def members(
+    task: Any = "delay_line", recipe: Any = "auto", **axes: Any
+) -> list[Member]:
     """Make members from axes: every combination of the values, each once.
 
     Args:
         task: name ("latch", "my_module:MyTask"), class, object, or a list of these.
-        recipe: name of a file in conf/recipe/, object, or a list of these.
-        axes: any field by name, each a value or a list: `lag`, `length`, the task's knobs; `units`, `cell`,
-            `layers`, `readout`; `lr`, `batch`, `budget` and the other values of a recipe; `every`,
-            `sequences`, `successive`, `stretch`, `until`; `seed`, for which a number means that many seeds
-            from 0 on, and a list the seeds themselves. "1..64" is all whole numbers from 1 to 64. A cell may
-            be a class, such as `flax.nnx.GRUCell`. If two parts have a field of the same name, write
-            `**{"task.NAME": ...}`.
+        recipe: name of a file in conf/recipe/, object, or a list of these. axes: any
+        field by name, each a value or a list: `lag`, `length`, the task's knobs;
+        `units`, `cell`,
+            `layers`, `readout`; `lr`, `batch`, `budget` and the other values of a
+            recipe; `every`, `sequences`, `successive`, `stretch`, `until`; `seed`, for
+            which a number means that many seeds from 0 on, and a list the seeds
+            themselves. "1..64" is all whole numbers from 1 to 64. A cell may be a
+            class, such as `flax.nnx.GRUCell`. If two parts have a field of the same
+            name, write `**{"task.NAME": ...}`.
 
     Returns:
         The members, fully resolved.
@@ -72,12 +76,20 @@ def members(task: Any = "delay_line", recipe: Any = "auto", **axes: Any) -> list
         16
     """
     axes = {
-        name: _names_of_cells(values) if name in ("cell", "model.cell") else _plain(values)
+        name: _names_of_cells(values)
+        if name in ("cell", "model.cell")
+        else _plain(values)
         for name, values in axes.items()
     }
-    grid = {name: axis(name, values) for name, values in {"task": task, "recipe": recipe, **axes}.items()}
+    grid = {
+        name: axis(name, values)
+        for name, values in {"task": task, "recipe": recipe, **axes}.items()
+    }
     check_count(math.prod(map(len, grid.values())), "members")
-    points = (dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values()))
+    points = (
+        dict(zip(grid, values, strict=True))
+        for values in itertools.product(*grid.values())
+    )
     return list(dict.fromkeys(_member(**point) for point in points))
 
 
@@ -89,7 +101,11 @@ def _member(task: Any, recipe: Any, **values: Any) -> Member:
     owned |= {group: {*names_of(part)} - {"name"} for group, part in GROUPS.items()}
     for name, value in values.items():
         group, _, field = name.rpartition(".")
-        owners = [part for part, names in owned.items() if field in names and group in ("", part)]
+        owners = [
+            part
+            for part, names in owned.items()
+            if field in names and group in ("", part)
+        ]
         if len(owners) != 1:
             what = f"no such field; one of {', '.join(sorted(set().union(*owned.values())))}"
             if owners:
@@ -98,7 +114,11 @@ def _member(task: Any, recipe: Any, **values: Any) -> Member:
         parts[owners[0]][field] = value
     base = recipe if isinstance(recipe, Recipe) else Recipe(_text(recipe, "recipe"))
     return Member(
-        _with(task, parts["task"]) if isinstance(task, Task) else typed(cls, parts["task"], "task"),
+        (
+            _with(task, parts["task"])
+            if isinstance(task, Task)
+            else typed(cls, parts["task"], "task")
+        ),
         recipe=_with(base, parts["recipe"]),
         model=typed(Model, parts["model"], "model"),
         evaluation=typed(Evaluation, parts["evaluation"], "evaluation"),
@@ -118,7 +138,9 @@ def _task(task: Any, knobs: Sequence[str], values: dict[str, Any]) -> Task:
     if not isinstance(task, Task):
         return task_of(_task_class(task).name, words)
     if words:
-        raise UserError(f"{words[0]}: a task that is an object has its knobs already; give its name")
+        raise UserError(
+            f"{words[0]}: a task that is an object has its knobs already; give its name"
+        )
     return task
 
 
@@ -126,8 +148,8 @@ def _say_if_alone(what: str, cls: type) -> None:
     """Say once that no other process can import a class of the script or notebook itself."""
     if cls.__module__ == "__main__":
         warn_once(
-            f"{what}={cls.__name__}: is defined here, so it trains in this process alone; in a module of its"
-            " own all cores train it"
+            f"{what}={cls.__name__}: is defined here, so it trains in this process alone; in a"
+            " module of its own all cores train it"
         )
 
 
@@ -141,14 +163,18 @@ def _names_of_cells(values: Any) -> Any:
     if isinstance(values, (list, tuple)):
         return [_names_of_cells(each) for each in values]
     if isinstance(values, nnx.Module):
-        raise UserError(f"cell: is an object of {type(values).__name__}; give its class")
+        raise UserError(
+            f"cell: is an object of {type(values).__name__}; give its class"
+        )
     if not isinstance(values, type):
         return values
     if values in (getattr(nnx, name) for name in flax_cell_names()):
         return values.__name__
     own = [name for name, cls in cell_classes().items() if cls is values]
     if "<locals>" in values.__qualname__:
-        raise UserError(f"cell={values.__name__}: is defined in a function; define it at the top of a module")
+        raise UserError(
+            f"cell={values.__name__}: is defined in a function; define it at the top of a module"
+        )
     _say_if_alone("cell", values)
     return own[0] if own else f"{values.__module__}:{values.__qualname__}"
 
@@ -173,7 +199,11 @@ def _place(value: Any, name: str) -> Path:
 
 
 def _number(value: Any, name: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not 0 < value < 1
+    ):
         raise UserError(f"{name}={value!r}: must be a number above 0 and below 1")
     return value
 
@@ -186,18 +216,22 @@ def _verdict(at: Any, budget: Any) -> None:
         whole(budget, "budget", 1, MOST)
 
 
-def data(frame: Any, target: Any, file: str | Path | None = None, **columns: Any) -> Data:
+def data(
+    frame: Any, target: Any, file: str | Path | None = None, **columns: Any
+) -> Data:
     """Write sequences to a file for task=data, and return that task.
 
     Its members are judged by their held-out loss (`criterion=best`), and numbers are scaled.
 
     Args:
-        frame: a table in long form, a line per step, from polars or pandas or as a dict of columns. Or
-            sequences: an array (N, T) of whole numbers or (N, T, F) of numbers, or a list of N such sequences
-            of different lengths.
-        target: the column to predict; for sequences their N targets, or one for each step.
-        file: the .npz to write; None: one in outputs/data, named by its content.
-        columns: the meaning of other columns, as in `memcap.long_form.Columns`; for sequences only `groups`
+        frame: a table in long form, a line per step, from polars or pandas or as a dict
+        of columns. Or
+            sequences: an array (N, T) of whole numbers or (N, T, F) of numbers, or a
+            list of N such sequences of different lengths.
+        target: the column to predict; for sequences their N targets, or one for each
+        step. file: the .npz to write; None: one in outputs/data, named by its content.
+        columns: the meaning of other columns, as in `memcap.long_form.Columns`; for
+        sequences only `groups`
             and `split`.
 
     Raises:
@@ -207,24 +241,40 @@ def data(frame: Any, target: Any, file: str | Path | None = None, **columns: Any
         >>> task = memcap.data(frame, target="fault", sequence="machine")
         >>> members = memcap.members(task, recipe="hold", units=[1, 2, 4], seed=2)
     """
-    form = (_table_form if isinstance(target, str) else _array_form)(frame, target, columns)
-    path = form.save(_place(file, "file") if file is not None else OUTPUTS / "data" / f"{form.digest}.npz")
+    form = (_table_form if isinstance(target, str) else _array_form)(
+        frame, target, columns
+    )
+    path = form.save(
+        _place(file, "file")
+        if file is not None
+        else OUTPUTS / "data" / f"{form.digest}.npz"
+    )
     return Data(file=str(path), criterion="best", scale=True)
 
 
 def _array_form(inputs: Any, targets: Any, more: dict[str, Any]) -> LongForm:
     if unknown := set(more) - {"groups", "split"}:
-        raise UserError(f"data: {min(unknown)} is for a frame; sequences take only groups and split")
+        raise UserError(
+            f"data: {min(unknown)} is for a frame; sequences take only groups and split"
+        )
     return array_form(inputs, targets, **more)
 
 
 def _table_form(frame: Any, target: str, columns: dict[str, Any]) -> LongForm:
     if not isinstance(frame, pl.DataFrame):
         try:
-            frame = pl.DataFrame({str(name): list(frame[name]) for name in frame}, nan_to_null=True)
+            frame = pl.DataFrame(
+                {str(name): list(frame[name]) for name in frame}, nan_to_null=True
+            )
         except (TypeError, KeyError, pl.exceptions.PolarsError) as error:
-            raise UserError(f"frame: must be a polars or pandas frame ({error})") from error
-    columns |= {name: words_of(columns[name]) for name in ("features", "categories") if name in columns}
+            raise UserError(
+                f"frame: must be a polars or pandas frame ({error})"
+            ) from error
+    columns |= {
+        name: words_of(columns[name])
+        for name in ("features", "categories")
+        if name in columns
+    }
     try:
         return long_form(frame, Columns(target, **columns))
     except TypeError as error:
@@ -246,18 +296,22 @@ def train(
     """Train members on all cores, or on this host's accelerators.
 
     Args:
-        members: the result of `members`, or members made one by one.
-        folder: folder for rows and weights; members with rows there are not trained again, and half-trained
+        members: the result of `members`, or members made one by one. folder: folder for
+        rows and weights; members with rows there are not trained again, and
+        half-trained
             ones continue. None: rows are returned, and nothing is written.
-        study: the study's name in every row.
-        design: "grid" trains all members; "bisect" only those that find u50 and u90 among the members'
-            widths; "adaptive" fewer, until u90 is known to `precision`; "race" first finds out which of the
-            members' recipes to take.
-        precision: how far the ends of the 95 % interval of u90 may lie from its middle, as a share of it;
+        study: the study's name in every row. design: "grid" trains all members;
+        "bisect" only those that find u50 and u90 among the members'
+            widths; "adaptive" fewer, until u90 is known to `precision`; "race" first
+            finds out which of the members' recipes to take.
+        precision: how far the ends of the 95 % interval of u90 may lie from its middle,
+        as a share of it;
             None: 0.15. Only for design="adaptive".
-        engine: how to share the machine. It changes last bits, which may turn single verdicts.
-        tracking: service to which a separate process mirrors the folder meanwhile: "wandb", "trackio",
-            "module:name" of a class with the methods of `memcap.tracking.mirror.Service`, or all settings as
+        engine: how to share the machine. It changes last bits, which may turn single
+        verdicts. tracking: service to which a separate process mirrors the folder
+        meanwhile: "wandb", "trackio",
+            "module:name" of a class with the methods of
+            `memcap.tracking.mirror.Service`, or all settings as
             `memcap.tracking.Tracking`. "off": none.
         progress: whether to show progress on stderr, and to print where to find runs.
 
@@ -271,7 +325,9 @@ def train(
         raise UserError(f"design={design}: must be one of {', '.join(DESIGNS)}")
     precision = checked_precision(precision, design)
     shards.check_study(_text(study, "study"))
-    engine, settings, all_members = _engine(engine), _tracking(tracking), _checked_members(members)
+    engine = _engine(engine)
+    settings = _tracking(tracking)
+    all_members = _checked_members(members)
     if not isinstance(progress, bool):
         raise UserError(f"progress={progress!r}: must be True or False")
     place = None if folder is None else _place(folder, "folder")
@@ -286,12 +342,18 @@ def train(
 
 def _engine(engine: Any) -> Engine:
     if not (engine is None or isinstance(engine, Engine)):
-        raise UserError(f"engine={engine!r}: must be a memcap.Engine, as in memcap.Engine(workers=1)")
+        raise UserError(
+            f"engine={engine!r}: must be a memcap.Engine, as in memcap.Engine(workers=1)"
+        )
     return typed(Engine, vars(engine or Engine()), "engine")
 
 
 def _tracking(tracking: Any) -> Tracking:
-    settings = tracking if isinstance(tracking, Tracking) else Tracking(_text(tracking, "tracking"))
+    settings = (
+        tracking
+        if isinstance(tracking, Tracking)
+        else Tracking(_text(tracking, "tracking"))
+    )
     return typed(Tracking, vars(settings), "tracking")
 
 
@@ -300,32 +362,42 @@ def _checked_members(members: Any) -> list[Member]:
         raise UserError(f"members={members!r}: must be what memcap.members gives")
     all_members = list(members)
     if wrong := [each for each in all_members if not isinstance(each, Member)]:
-        raise UserError(f"members: must be what memcap.members gives, and no {type(wrong[0]).__name__}")
+        raise UserError(
+            f"members: must be what memcap.members gives, and no {type(wrong[0]).__name__}"
+        )
     return all_members
 
 
-def _mirror(settings: Tracking, study: Study, members: Sequence[Member]) -> MirrorProcess | None:
+def _mirror(
+    settings: Tracking, study: Study, members: Sequence[Member]
+) -> MirrorProcess | None:
     """Start a process that mirrors the study's folder; None if tracking is off."""
     if settings.is_off:
         return None
     if study.folder is None:
-        raise UserError(f"tracking={settings.mode}: mirrors a folder; give train a folder, too")
+        raise UserError(
+            f"tracking={settings.mode}: mirrors a folder; give train a folder, too"
+        )
     return MirrorProcess(settings, study, members_table(members))
 
 
 def frontier(
-    rows: pl.DataFrame | str | Path, at: At = "up_to", budget: int | None = None, confidence: float = 0.95
+    rows: pl.DataFrame | str | Path,
+    at: At = "up_to",
+    budget: int | None = None,
+    confidence: float = 0.95,
 ) -> pl.DataFrame:
-    """Return the units that each task and lag needs: a line for each, with u50, u90, intervals, counts,
-    recipe and budget.
+    """Return the units that each task and lag needs: a line for each, with u50, u90,
+    intervals, counts, recipe and budget.
 
     Args:
-        rows: the result of `train`, the folder of a study, or "atlas", the rows that memcap publishes.
-        at: "up_to", members that also pass at every shorter lag count, where they were trained until that,
-            and elsewhere "steady", those that also pass at the stretched length, where the task is a stream
-            or they were trained until steady;
-            "trained", those that are solved at the trained length. `u50_trained` and `u90_trained` are always
-            of the latter.
+        rows: the result of `train`, the folder of a study, or "atlas", the rows that
+        memcap publishes. at: "up_to", members that also pass at every shorter lag
+        count, where they were trained until that,
+            and elsewhere "steady", those that also pass at the stretched length, where
+            the task is a stream or they were trained until steady; "trained", those
+            that are solved at the trained length. `u50_trained` and `u90_trained` are
+            always of the latter.
         budget: most training steps of a recipe that competes; None: any.
         confidence: level of the intervals.
 
@@ -351,13 +423,14 @@ def answer(
     knobs: Sequence[str] = (),
     **values: Any,
 ) -> PrintedAnswer:
-    """Answer how many units a task takes at a lag. Print it for words; `.units` is the width to take.
+    """Answer how many units a task takes at a lag. Print it for words; `.units` is the
+    width to take.
 
     Args:
-        task: name, class or object.
-        lag: time steps.
-        rows: the result of `train`, a folder of studies, or "atlas", the rows that memcap publishes. None:
-            the folder `outputs` and, if it does not measure the lag, the atlas; `.source` says which.
+        task: name, class or object. lag: time steps. rows: the result of `train`, a
+        folder of studies, or "atlas", the rows that memcap publishes. None:
+            the folder `outputs` and, if it does not measure the lag, the atlas;
+            `.source` says which.
         share: the share, of the seeds that train at all, that should pass.
         at, budget: as in `frontier`.
         cell: "lstm", "gru", "elman", a class, or a name from rows; layers: number of layers of it.
@@ -369,8 +442,12 @@ def answer(
     """
     _verdict(at, budget)
     _number(share, "share")
-    if not isinstance(knobs, (list, tuple)) or not all(isinstance(each, str) for each in knobs):
-        raise UserError(f'knobs={knobs!r}: must be a list of texts, as in ["symbols=4"]')
+    if not isinstance(knobs, (list, tuple)) or not all(
+        isinstance(each, str) for each in knobs
+    ):
+        raise UserError(
+            f'knobs={knobs!r}: must be a list of texts, as in ["symbols=4"]'
+        )
     task = _task(task, knobs, values)
     lag = whole(_plain(lag), "lag", 1, LONGEST)
     layers = whole(_plain(layers), "layers", 1, MOST_LAYERS)
@@ -392,24 +469,26 @@ def judge(
     seed: int = 0,
     **knobs: Any,
 ) -> Judgement:
-    """Judge a network of any library by its answers to fresh sequences of a task. Print it for words.
+    """Judge a network of any library by its answers to fresh sequences of a task. Print
+    it for words.
 
     Args:
-        net: a function of inputs (N, T, F) float32, one-hot symbols or numbers, that returns logits or values
-            (N, T, O), or (N, O) of the last step; or, of classes, whole numbers (N, T). A Keras model is one.
-        task: name, class or object.
-        lag: the longest lag; the net is judged at about eight lags per doubling up to it, except for streams.
-        one_hot: False: symbols are given as whole numbers (N, T), as an embedding takes them.
-        sequences: fresh ones at each lag; of a file all held-out ones are taken, each once.
-        seed: seed of these sequences.
-        knobs: knobs of a task given by name, such as `symbols=4`.
+        net: a function of inputs (N, T, F) float32, one-hot symbols or numbers, that
+        returns logits or values
+            (N, T, O), or (N, O) of the last step; or, of classes, whole numbers (N, T).
+            A Keras model is one.
+        task: name, class or object. lag: the longest lag; the net is judged at about
+        eight lags per doubling up to it, except for streams. one_hot: False: symbols
+        are given as whole numbers (N, T), as an embedding takes them. sequences: fresh
+        ones at each lag; of a file all held-out ones are taken, each once. seed: seed
+        of these sequences. knobs: knobs of a task given by name, such as `symbols=4`.
 
     Raises:
         UserError: no such task or lag, or outputs of another shape.
 
     Example:
-        >>> memcap.judge(lambda inputs: net(torch.from_numpy(inputs)), task="copy", lag=50, items=16).right
-        True
+        >>> memcap.judge(lambda inputs: net(torch.from_numpy(inputs)), task="copy",
+        lag=50, items=16).right True
     """
     lag = whole(_plain(lag), "lag", 1, LONGEST)
     return judge_net(net, _task(task, [], knobs), lag, one_hot, sequences, seed)
@@ -438,16 +517,19 @@ def rank(
     progress: bool = True,
     seed: int = cell_map.FRESH_SEED,
 ) -> Ranking:
-    """Train a cell on the tasks of the map of cells, and rank it among the cells that memcap publishes.
+    """Train a cell on the tasks of the map of cells, and rank it among the cells that
+    memcap publishes.
 
-    It trains the same studies with its own seeds: a race of learning rates at each task, then the widths that
-    find u90. All cells are compared by that one recipe, even if the map has a better one for some.
+    It trains the same studies with its own seeds: a race of learning rates at each
+    task, then the widths that find u90. All cells are compared by that one recipe, even
+    if the map has a better one for some.
 
     Args:
-        cell: a class, or as `model.cell` names it, as "my_module:MyCell". Of a cell that is on the map
+        cell: a class, or as `model.cell` names it, as "my_module:MyCell". Of a cell
+        that is on the map
             nothing is trained.
-        folder, engine, progress: as in `train`; without a folder a second call trains everything again.
-        seed: the first of its seeds.
+        folder, engine, progress: as in `train`; without a folder a second call trains
+        everything again. seed: the first of its seeds.
 
     Raises:
         UserError: no such cell, or one without an initialiser of its own.
@@ -456,11 +538,15 @@ def rank(
     rows = pl.concat([store.read(rows_file(study)) for study in cell_map.RUNS])
     if name not in rows.select(cell_map.SAME)["cell"]:
         own = cell_map.members_of(name, whole(seed, "seed", 0, MOST))
-        guest = train(own, folder, study="rank", design="race", engine=engine, progress=progress)
+        guest = train(
+            own, folder, study="rank", design="race", engine=engine, progress=progress
+        )
         rows = pl.concat([rows, guest])
     needs = cell_map.needs(rows)
     figure: Any = figures.find("cell_map")  # Matplotlib, not needed for training
-    return Ranking(name, cell_map.ranking(needs, name), figure.of_needs(needs, rows, name))
+    return Ranking(
+        name, cell_map.ranking(needs, name), figure.of_needs(needs, rows, name)
+    )
 
 
 def load(folder: str | Path, key: str | None = None) -> Trained:
@@ -476,7 +562,9 @@ def load(folder: str | Path, key: str | None = None) -> Trained:
     """
     if key is None:
         if not str(folder).startswith(PREFIX):
-            raise UserError(f"load({str(folder)!r}): give the key of a member, too, or the name {PREFIX}NAME")
+            raise UserError(
+                f"load({str(folder)!r}): give the key of a member, too, or the name {PREFIX}NAME"
+            )
         place, row = find_net(OUTPUTS, str(folder))
     else:
         if not isinstance(key, str):
@@ -508,5 +596,7 @@ def _rows(rows: pl.DataFrame | str | Path) -> pl.DataFrame:
         check_copies(rows, table)
     except (BadFileError, pl.exceptions.PolarsError) as error:
         why = " ".join(str(error).split())
-        raise UserError(f"rows: {why}; give what memcap.train returned, or a folder") from error
+        raise UserError(
+            f"rows: {why}; give what memcap.train returned, or a folder"
+        ) from error
     return store.readable(table)

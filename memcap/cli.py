@@ -1,4 +1,5 @@
-"""The `memcap` command: finds the subcommand, parses its arguments, runs it; errors take one line."""
+"""The `memcap` command: finds the subcommand, parses its arguments, runs it; errors
+take one line."""
 
 import argparse
 import contextlib
@@ -27,8 +28,10 @@ FIRST_STEPS = """First steps:
   memcap train sweeps=first_study                        measure (minutes); memcap train --help says more
   memcap my_module:my_command                            a command of your own, from my_module.py
   memcap --module my_tasks frontier                      of rows whose tasks or cells are in my_tasks.py
-"""
-MODULE = "import a module of yours first, which rows name: rows themselves import nothing"
+"""  # noqa: E501
+MODULE = (
+    "import a module of yours first, which rows name: rows themselves import nothing"
+)
 
 
 class HelpFormatter(argparse.HelpFormatter):
@@ -50,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command; a user's mistake ends it with one line and status 2."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal that lacks a character shows the others
+        sys.stdout.reconfigure(
+            errors="replace"
+        )  # a terminal that lacks a character shows the others
     with signals.watching(lambda interrupted: _interruption(interrupted, arguments)):
         _run_to_its_end(arguments)
 
@@ -63,7 +68,11 @@ def _run_to_its_end(arguments: list[str]) -> None:
     except UserError as error:
         _stop(f"{error}", 2)
     except KeyboardInterrupt as error:
-        interrupted = error if isinstance(error, signals.Interrupted) else signals.Interrupted(signal.SIGINT)
+        interrupted = (
+            error
+            if isinstance(error, signals.Interrupted)
+            else signals.Interrupted(signal.SIGINT)
+        )
         _stop(_interruption(interrupted, arguments), interrupted.status)
     except BrokenPipeError:
         # the interpreter flushes once more at its end
@@ -77,7 +86,11 @@ def _run_to_its_end(arguments: list[str]) -> None:
         line = of_disk(error)
         if line is None:
             raise
-        _stop(line + ("; set out to another folder" if arguments[:1] == ["train"] else ""), 2)
+        _stop(
+            line
+            + ("; set out to another folder" if arguments[:1] == ["train"] else ""),
+            2,
+        )
     except SystemExit as ended:
         if ended.code:
             _leave(ended.code)
@@ -88,7 +101,9 @@ def _jax_setting(error: Exception) -> str | None:
     """Say which variables JAX does not accept; None if the error is another one."""
     frames = traceback.extract_tb(error.__traceback__)
     names = [name for name in os.environ if name.startswith("JAX_")]
-    if not names or not frames[-1].filename.endswith(os.path.join("jax", "_src", "config.py")):
+    if not names or not frames[-1].filename.endswith(
+        os.path.join("jax", "_src", "config.py")
+    ):
         return None
     settings = " ".join(f"{name}={os.environ[name]}" for name in names)
     return f"{settings}: JAX does not take it ({' '.join(str(error).split())}); mend or unset it"
@@ -96,13 +111,19 @@ def _jax_setting(error: Exception) -> str | None:
 
 def _interruption(interrupted: signals.Interrupted, arguments: Sequence[str]) -> str:
     """Say what is saved, and how to resume."""
-    name, saved, again = arguments[:1], interrupted.rows_saved, shlex.join(["memcap", *arguments])
+    name = arguments[:1]
+    saved = interrupted.rows_saved
+    again = shlex.join(["memcap", *arguments])
     if name == ["mirror"]:
         return f"{interrupted}; what was not sent yet is sent by: {again}"
     if name != ["train"] and saved is None:
         return str(interrupted)
     rows = "finished members" if saved is None else plural(saved, "member")
-    half_trained = f", {interrupted.half_trained:,} half-trained" if interrupted.half_trained else ""
+    half_trained = (
+        f", {interrupted.half_trained:,} half-trained"
+        if interrupted.half_trained
+        else ""
+    )
     return f"{interrupted}; {rows} saved{half_trained}. Resume with: {again}"
 
 
@@ -113,7 +134,9 @@ def _stop(line: str, status: int) -> NoReturn:
 
 def _leave(status: int | str) -> NoReturn:
     """Exit without waiting for a worker's chunk, which would abort the interpreter at its end."""
-    if isinstance(status, int) and any(thread.name == "memcap-worker" for thread in threading.enumerate()):
+    if isinstance(status, int) and any(
+        thread.name == "memcap-worker" for thread in threading.enumerate()
+    ):
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError):
                 stream.flush()
@@ -146,9 +169,12 @@ def _run(arguments: list[str]) -> None:
 def _import_modules(arguments: list[str]) -> list[str]:
     """Import what `--module NAME` before the command names. Return the other words."""
     while arguments[:1] == ["--module"]:
-        name, arguments = "".join(arguments[1:2]), arguments[2:]
+        name = "".join(arguments[1:2])
+        arguments = arguments[2:]
         if not all(part.isidentifier() for part in name.split(".")):
-            raise UserError(f"--module {name}: must be the name of a module, as in --module my_tasks")
+            raise UserError(
+                f"--module {name}: must be the name of a module, as in --module my_tasks"
+            )
         jax_setup.setup()  # it may use JAX on import
         plugins.import_named(name, f"--module {name}")
     return arguments
@@ -157,7 +183,10 @@ def _import_modules(arguments: list[str]) -> list[str]:
 def _top() -> CommandParser:
     """Make the parser of the first word: a command's name, --help or --version."""
     parser = CommandParser(
-        prog="memcap", description=ABOUT, epilog=FIRST_STEPS, formatter_class=HelpFormatter
+        prog="memcap",
+        description=ABOUT,
+        epilog=FIRST_STEPS,
+        formatter_class=HelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"memcap {__version__}")
     parser.add_argument("--module", metavar="NAME", action="append", help=MODULE)
@@ -170,16 +199,24 @@ def _top() -> CommandParser:
 def _call(name: str, words: list[str]) -> None:
     with _libraries_coming():
         command = commands.find(name)
-    if "jax" in sys.modules:  # memcap's own modules use JAX only later, and some not at all
+    if (
+        "jax" in sys.modules
+    ):  # memcap's own modules use JAX only later, and some not at all
         jax_setup.setup()
     parser = _parser(name, command)
-    takes_all = any(action.nargs in (argparse.REMAINDER, argparse.PARSER) for action in parser._actions)
-    command.run((parser.parse_args if takes_all else parser.parse_intermixed_args)(words))
+    takes_all = any(
+        action.nargs in (argparse.REMAINDER, argparse.PARSER)
+        for action in parser._actions
+    )
+    command.run(
+        (parser.parse_args if takes_all else parser.parse_intermixed_args)(words)
+    )
 
 
 @contextlib.contextmanager
 def _libraries_coming() -> Generator[None]:
-    """Import without garbage collection, and never collect the libraries: this saves much of the start."""
+    """Import without garbage collection, and never collect the libraries: this saves
+    much of the start."""
     if "jax" in sys.modules or not gc.isenabled():  # this process is not only ours
         yield
         return
@@ -202,8 +239,9 @@ def _parser(name: str, command: commands.Command) -> CommandParser:
 
 
 def _complete() -> list[str] | None:
-    """Complete the subcommand's name, its options, and their values. Leave a line's overrides to Hydra, and
-    return the options that it needs beside the line; None: Hydra is not used."""
+    """Complete the subcommand's name, its options, and their values. Leave a line's
+    overrides to Hydra, and return the options that it needs beside the line; None:
+    Hydra is not used."""
     program, _, rest = os.environ.get("COMP_LINE", "").partition(" ")
     name, space, words = rest.lstrip().partition(" ")
     if not space:
@@ -215,10 +253,16 @@ def _complete() -> list[str] | None:
     command = commands.find(name)
     hydras = getattr(command, "options", None)
     parser = _parser(name, command) if hydras is None else hydras()
-    options = {text: action for action in parser._actions for text in action.option_strings}
+    options = {
+        text: action for action in parser._actions for text in action.option_strings
+    }
     option = options.get(before[-1]) if before else None
     if option is not None and option.nargs != 0:
-        print(" ".join(str(each) for each in option.choices or () if str(each).startswith(last)))
+        print(
+            " ".join(
+                str(each) for each in option.choices or () if str(each).startswith(last)
+            )
+        )
     elif last.startswith("-"):
         print(" ".join(text for text in options if text.startswith(last)))
     elif name in ("train", "plan"):
@@ -229,9 +273,10 @@ def _complete() -> list[str] | None:
 def _leave_to_hydra(
     program: str, before: list[str], last: str, options: Mapping[str, argparse.Action]
 ) -> list[str]:
-    """Set the line that Hydra completes, with the overrides right after the program's name. Return the line's
-    folder of configs, as an option."""
-    overrides, folder = [], ""
+    """Set the line that Hydra completes, with the overrides right after the program's
+    name. Return the line's folder of configs, as an option."""
+    overrides = []
+    folder = ""
     words = iter(before)
     for word in words:
         text, equals, value = word.partition("=")
@@ -240,6 +285,8 @@ def _leave_to_hydra(
             overrides.append(word)
         elif option.nargs != 0:
             value = value if equals else next(words, "")
-            folder = os.path.expanduser(value) if option.dest == "config_dir" else folder
+            folder = (
+                os.path.expanduser(value) if option.dest == "config_dir" else folder
+            )
     os.environ["COMP_LINE"] = " ".join([program, *overrides, last])
     return ["--config-dir", folder] if os.path.isdir(folder) else []

@@ -1,4 +1,5 @@
-"""Knobs: dataclass fields with a default, a range and a meaning; and the one error for a user's mistake."""
+"""Knobs: dataclass fields with a default, a range and a meaning; and the one error for
+a user's mistake."""
 
 import errno
 import hashlib
@@ -14,7 +15,12 @@ T = TypeVar("T")
 MOST = 1_000_000_000  # steps and seeds are int32 operands of the compiled programs
 LONGEST_LINE = 690  # characters of an error
 LONGEST = 1_000_000  # steps of a sequence; `LONGEST` times `evaluation.stretch` is an int32 operand
-BOUNDS = {"at_least": operator.ge, "above": operator.gt, "at_most": operator.le, "below": operator.lt}
+BOUNDS = {
+    "at_least": operator.ge,
+    "above": operator.gt,
+    "at_most": operator.le,
+    "below": operator.lt,
+}
 _hints = cache(get_type_hints)
 
 
@@ -25,21 +31,30 @@ def names_of(cls: Any) -> tuple[str, ...]:
 
 
 class UserError(Exception):
-    """A mistake that the user can mend. The command prints it as one line and exits with status 2, without a
-    traceback. It may quote the user's text: characters that would end the line are escaped, and what is
-    too long loses its middle."""
+    """A mistake that the user can mend. The command prints it as one line and exits
+    with status 2, without a traceback. It may quote the user's text: characters that
+    would end the line are escaped, and what is too long loses its middle."""
 
     def __init__(self, line: str):
         if len(line) > LONGEST_LINE:
             line = f"{line[: LONGEST_LINE - 305]} ... {line[-300:]}"
         super().__init__(
-            "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in line)
+            "".join(
+                each if each.isprintable() else each.encode("unicode_escape").decode()
+                for each in line
+            )
         )
 
 
 def of_disk(error: OSError) -> str | None:
-    """Say what is wrong with a file that cannot be read or written; None if the user cannot mend it."""
-    if error.filename is None and error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
+    """Say what is wrong with a file that cannot be read or written; None if the user
+    cannot mend it."""
+    if error.filename is None and error.errno not in (
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EROFS,
+        errno.EIO,
+    ):
         return None
     return f"{error.filename or 'disk'}: cannot be read or written ({error.strerror})"
 
@@ -50,9 +65,14 @@ def field_values(owner: Any) -> dict[str, Any]:
 
 
 def set_words(owner: Any, without: Collection[str] = ()) -> list[str]:
-    """Return the fields of a dataclass that differ from their defaults, as NAME=VALUE in Hydra's syntax."""
+    """Return the fields of a dataclass that differ from their defaults, as NAME=VALUE
+    in Hydra's syntax."""
     usual = _default(type(owner))
-    values = {k: v for k, v in field_values(owner).items() if k not in without and v != usual[k]}
+    values = {
+        k: v
+        for k, v in field_values(owner).items()
+        if k not in without and v != usual[k]
+    }
     return [f"{k}={'null' if v is None else v}" for k, v in values.items()]
 
 
@@ -73,26 +93,42 @@ def knob(
     kw_only: bool = False,
     before: Any = MISSING,
 ) -> Any:
-    """Make a dataclass field with a meaning and a range, which `check` enforces; None always passes.
+    """Make a dataclass field with a meaning and a range, which `check` enforces; None
+    always passes.
 
     Args:
-        default: the default value.
-        doc: its meaning in a few words.
-        at_least, above, at_most, below: range of a number.
-        choices: the allowed values.
-        kw_only: whether the dataclass takes it only by keyword.
-        before: for a knob that was added after rows were published: the value of all members before. At this
-            value it is left out of a member's key, so that those rows are still found; a row without the knob
-            has this value.
+        default: the default value. doc: its meaning in a few words. at_least, above,
+        at_most, below: range of a number. choices: the allowed values. kw_only: whether
+        the dataclass takes it only by keyword. before: for a knob that was added after
+        rows were published: the value of all members before. At this
+            value it is left out of a member's key, so that those rows are still found;
+            a row without the knob has this value.
     """
-    allowed = {"at_least": at_least, "above": above, "at_most": at_most, "below": below, "choices": choices}
-    return field(default=default, kw_only=kw_only, metadata={"doc": doc, **allowed, "before": before})
+    allowed = {
+        "at_least": at_least,
+        "above": above,
+        "at_most": at_most,
+        "below": below,
+        "choices": choices,
+    }
+    return field(
+        default=default,
+        kw_only=kw_only,
+        metadata={"doc": doc, **allowed, "before": before},
+    )
 
 
 def keyed(owner: Any) -> dict[str, Any]:
-    """Return the fields of a dataclass as plain values for a key, without those at their `before`."""
-    values = ((name, getattr(owner, name), before) for name, before in _befores(type(owner)))
-    return {name: value for name, value, before in values if before is MISSING or value != before}
+    """Return the fields of a dataclass as plain values for a key, without those at
+    their `before`."""
+    values = (
+        (name, getattr(owner, name), before) for name, before in _befores(type(owner))
+    )
+    return {
+        name: value
+        for name, value, before in values
+        if before is MISSING or value != before
+    }
 
 
 @cache
@@ -121,7 +157,9 @@ def allowed(metadata: Any) -> str:
     if metadata.get("choices") is not None:
         return "one of " + ", ".join(map(str, metadata["choices"]))
     limits = {word.replace("_", " "): metadata.get(word) for word in BOUNDS}
-    return " and ".join(f"{word} {_short(limit)}" for word, limit in limits.items() if limit is not None)
+    return " and ".join(
+        f"{word} {_short(limit)}" for word, limit in limits.items() if limit is not None
+    )
 
 
 def _short(limit: float) -> str:
@@ -129,11 +167,17 @@ def _short(limit: float) -> str:
 
 
 def check(owner: Any, where: str) -> None:
-    """Raise UserError, in one line, for the first field of the dataclass `owner` made by `knob` with a value
-    out of range; `where` is the prefix under which the user sets the fields, such as "task"."""
+    """Raise UserError, in one line, for the first field of the dataclass `owner` made
+    by `knob` with a value out of range; `where` is the prefix under which the user sets
+    the fields, such as "task"."""
     for f in fields(owner):
-        value, limits = getattr(owner, f.name), f.metadata
-        if value is None or "choices" not in limits or not isinstance(value, (int, float, str)):
+        value = getattr(owner, f.name)
+        limits = f.metadata
+        if (
+            value is None
+            or "choices" not in limits
+            or not isinstance(value, (int, float, str))
+        ):
             continue
         if limits["choices"] is not None:
             fits = value in limits["choices"]
@@ -141,11 +185,14 @@ def check(owner: Any, where: str) -> None:
             continue
         else:
             bounds = {word: limits[word] for word in BOUNDS if limits[word] is not None}
-            fits = math.isfinite(value) and all(BOUNDS[word](value, limit) for word, limit in bounds.items())
+            fits = math.isfinite(value) and all(
+                BOUNDS[word](value, limit) for word, limit in bounds.items()
+            )
         if not fits:
             name = f"{where}.{f.name}" if where else f.name
             raise UserError(
-                f"{name}={value}: must be {allowed(limits) or 'a finite number'} ({limits['doc']})"
+                f"{name}={value}: must be {allowed(limits) or 'a finite number'}"
+                f" ({limits['doc']})"
             )
 
 
@@ -155,7 +202,8 @@ def defaults(cls: Any) -> dict[str, Any]:
 
 
 def typed(cls: type[T], values: Mapping[str, Any], where: str) -> T:
-    """Build a dataclass from plain values; refuse an unknown key, a wrong type, a value out of range."""
+    """Build a dataclass from plain values; refuse an unknown key, a wrong type, a value
+    out of range."""
     items = tuple((key, type(value), value) for key, value in values.items())
     try:
         return _typed(cls, items, where)
@@ -166,11 +214,19 @@ def typed(cls: type[T], values: Mapping[str, Any], where: str) -> T:
 @lru_cache(maxsize=4096)
 def _typed(cls: type[T], items: tuple[tuple[str, type, Any], ...], where: str) -> T:
     """Build a dataclass once per set of values, compared with their types, as 1 equals True."""
-    hints, names = _hints(cls), names_of(cls)
+    hints = _hints(cls)
+    names = names_of(cls)
     for key, _, _ in items:
         if key not in names:
-            raise UserError(f"{where}.{key}: no such field; {where} has {', '.join(names)}")
-    built = cls(**{key: _converted(value, hints[key], f"{where}.{key}") for key, _, value in items})
+            raise UserError(
+                f"{where}.{key}: no such field; {where} has {', '.join(names)}"
+            )
+    built = cls(
+        **{
+            key: _converted(value, hints[key], f"{where}.{key}")
+            for key, _, value in items
+        }
+    )
     check(built, where)
     return built
 
@@ -181,10 +237,16 @@ def _converted(value: Any, hint: Any, name: str) -> Any:
         if type(value) in kinds:
             return value
         hint = next(h for h in kinds if h is not types.NoneType)
-    words = {int: "a whole number", float: "a number", bool: "true or false", str: "text"}
+    words = {
+        int: "a whole number",
+        float: "a number",
+        bool: "true or false",
+        str: "text",
+    }
     if hint not in words:
         raise UserError(
-            f"{name}: is declared as {hint}; a knob is an int, float, bool or str, or one of these or None"
+            f"{name}: is declared as {hint}; a knob is an int, float, bool or str, or one of"
+            " these or None"
         )
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
@@ -199,8 +261,8 @@ def _converted(value: Any, hint: Any, name: str) -> Any:
 
 
 def _shown(value: Any) -> str:
-    """Return a value as shown in an error: text that reads like a number is quoted, and what is no text but
-    takes several lines, such as a table, is named by its type."""
+    """Return a value as shown in an error: text that reads like a number is quoted, and
+    what is no text but takes several lines, such as a table, is named by its type."""
     text = str(value)
     if not isinstance(value, str):
         return type(value).__name__ if "\n" in text else text
@@ -209,7 +271,11 @@ def _shown(value: Any) -> str:
 
 def whole(value: Any, name: str, least: int, most: int) -> int:
     """Return the value, if it is a whole number within the range; raise UserError otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int)
+        or not least <= value <= most
+    ):
         raise UserError(
             f"{name}={_shown(value)}: must be a whole number, at least {least} and at most {most}"
         )

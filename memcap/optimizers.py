@@ -1,8 +1,9 @@
 """Optimizers that see more of a gradient than one element at a time: Muon, SOAP and GGT.
 
-Each rescales the flat gradient (P,) of a net, as optax's `scale_by_adam` does: without a learning rate and
-from a state of zeros, and zero gradients give zero updates. They are written here because `optax.contrib` has
-only Muon, with constants in its state and no argument for a member's own width.
+Each rescales the flat gradient (P,) of a net, as optax's `scale_by_adam` does: without
+a learning rate and from a state of zeros, and zero gradients give zero updates. They
+are written here because `optax.contrib` has only Muon, with constants in its state and
+no argument for a member's own width.
 """
 
 from __future__ import annotations
@@ -25,17 +26,28 @@ from memcap.models.network import cell_names
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int
 
-# Coefficients of the Newton-Schulz iteration: Jordan's five steps, which leave singular values between .7
-# and 1.2, and one that brings them close to 1.
+# Coefficients of the Newton-Schulz iteration: Jordan's five steps, which leave singular
+# values between .7 and 1.2, and one that brings them close to 1.
 COEFFICIENTS = (*[(3.4445, -4.7750, 2.0315)] * 5, (1.875, -1.25, 0.375))
-MUON_DECAY, MUON_RMS = 0.95, 0.3  # decay of the momentum; root mean square of a step, about Adam's
-MEAN_DECAY, SQUARE_DECAY = 0.95, 0.99  # SOAP and GGT: of the mean gradient, and of mean squares along a basis
-SOAP_DECAY, SOAP_EVERY = 0.99, 10  # decay of SOAP's factors; steps between bases
-GGT_DECAY, GGT_EVERY, GGT_WINDOW = 0.995, 50, 400  # decay by age; steps between bases; size of the window
-# Least variance of a direction, as a share of the largest. Below it there is only rounding, which division by
-# its own size would make as large as the gradient: in SOAP the rounding of a product, in GGT that of a matrix
-# of products, whose eigenvalues are squares.
-SOAP_FLOOR, GGT_FLOOR = 1e-8, 1e-7
+# decay of the momentum; root mean square of a step, about Adam's
+MUON_DECAY = 0.95
+MUON_RMS = 0.3
+# SOAP and GGT: of the mean gradient, and of mean squares along a basis
+MEAN_DECAY = 0.95
+SQUARE_DECAY = 0.99
+# decay of SOAP's factors; steps between bases
+SOAP_DECAY = 0.99
+SOAP_EVERY = 10
+# decay by age; steps between bases; size of the window
+GGT_DECAY = 0.995
+GGT_EVERY = 50
+GGT_WINDOW = 400
+# Least variance of a direction, as a share of the largest. Below it there is only
+# rounding, which division by its own size would make as large as the gradient: in SOAP
+# the rounding of a product, in GGT that of a matrix of products, whose eigenvalues are
+# squares.
+SOAP_FLOOR = 1e-8
+GGT_FLOOR = 1e-7
 EPSILON = 1e-10
 ADAM: Any = optax.scale_by_adam()
 
@@ -48,8 +60,8 @@ class MuonState(NamedTuple):
 
 
 def orthogonal(blocks: Float[Array, "N U U"]) -> Float[Array, "N U U"]:
-    """Return about the nearest orthogonal matrix to each block, by the Newton-Schulz iteration, which brings
-    singular values to about 1 without branches."""
+    """Return about the nearest orthogonal matrix to each block, by the Newton-Schulz
+    iteration, which brings singular values to about 1 without branches."""
     blocks = blocks / (jnp.linalg.norm(blocks, axis=(-2, -1), keepdims=True) + 1e-12)
     for a, b, c in COEFFICIENTS:
         gram = blocks @ blocks.mT
@@ -60,9 +72,10 @@ def orthogonal(blocks: Float[Array, "N U U"]) -> Float[Array, "N U U"]:
 def scale_by_muon(architecture: Architecture) -> optax.GradientTransformationExtraArgs:
     """Rescale updates of recurrent weights according to Muon, and all others according to Adam.
 
-    The momentum of each gate's (U, U) block is replaced by the nearest orthogonal matrix, so that a step
-    moves all directions of the hidden state alike. `update` takes the keyword `units`, a padded member's own
-    number of units: weights of the padding stay at zero and do not count.
+    The momentum of each gate's (U, U) block is replaced by the nearest orthogonal
+    matrix, so that a step moves all directions of the hidden state alike. `update`
+    takes the keyword `units`, a padded member's own number of units: weights of the
+    padding stay at zero and do not count.
 
     Args:
         architecture: a network whose gates have recurrent weights.
@@ -75,7 +88,9 @@ def scale_by_muon(architecture: Architecture) -> optax.GradientTransformationExt
     places = [layer[1] for layer in gate_places(architecture)]
 
     def blocks(vector: Float[Array, " P"]) -> Float[Array, "N U U"]:
-        layers = [vector[place].reshape(units, -1, units).swapaxes(0, 1) for place in places]
+        layers = [
+            vector[place].reshape(units, -1, units).swapaxes(0, 1) for place in places
+        ]
         return jnp.concatenate(layers)
 
     def init(params: Any) -> MuonState:
@@ -87,7 +102,9 @@ def scale_by_muon(architecture: Architecture) -> optax.GradientTransformationExt
         direction, adam_state = ADAM.update(updates, state.adam)
         gradient = blocks(updates)
         momentum = _mean(MUON_DECAY, state.momentum, gradient)
-        turn = orthogonal(_mean(MUON_DECAY, momentum, gradient))  # one step ahead, as in Nesterov's momentum
+        turn = orthogonal(
+            _mean(MUON_DECAY, momentum, gradient)
+        )  # one step ahead, as in Nesterov's momentum
         turn = MUON_RMS * jnp.sqrt(jnp.float32(units)) * turn
         for place, layer in zip(places, jnp.split(turn, len(places)), strict=True):
             direction = _put(direction, layer.swapaxes(0, 1).ravel(), place)
@@ -97,8 +114,9 @@ def scale_by_muon(architecture: Architecture) -> optax.GradientTransformationExt
 
 
 class SoapLayer(NamedTuple):
-    """SOAP's state of a layer's weights (R, C): means of the gradient G and of its products G G^T and G^T G,
-    the eigenvectors of these means, and the mean squares of the gradient along them."""
+    """SOAP's state of a layer's weights (R, C): means of the gradient G and of its
+    products G G^T and G^T G, the eigenvectors of these means, and the mean squares of
+    the gradient along them."""
 
     mean: Any
     factors: tuple[Any, Any]
@@ -117,16 +135,17 @@ class SoapState(NamedTuple):
 def scale_by_soap(architecture: Architecture) -> optax.GradientTransformation:
     """Rescale updates of weights into gates according to SOAP, and all others according to Adam.
 
-    A layer's weights are one matrix, with a row for each input, for each hidden number and for the bias, and
-    a column for each gate of each unit. Adam runs along the eigenvectors of Shampoo's two factors, which are
-    computed every 10 steps; before step 10, along the axes.
+    A layer's weights are one matrix, with a row for each input, for each hidden number
+    and for the bias, and a column for each gate of each unit. Adam runs along the
+    eigenvectors of Shampoo's two factors, which are computed every 10 steps; before
+    step 10, along the axes.
 
     Args:
         architecture: a network whose gates are known.
 
     References:
-        Vyas et al., `SOAP: Improving and Stabilizing Shampoo using Adam <https://arxiv.org/abs/2409.11321>`_,
-        2024
+        Vyas et al., `SOAP: Improving and Stabilizing Shampoo using Adam
+        <https://arxiv.org/abs/2409.11321>`_, 2024
     """
     places = gate_places(architecture)
     gates = cell_class(architecture.model.cell).gates
@@ -140,16 +159,26 @@ def scale_by_soap(architecture: Architecture) -> optax.GradientTransformation:
         layers = []
         for layer in places:
             mean = jnp.zeros_like(matrix(params, layer))
-            square = jnp.zeros((len(mean), len(mean)), mean.dtype), jnp.zeros((columns, columns), mean.dtype)
+            square = (
+                jnp.zeros((len(mean), len(mean)), mean.dtype),
+                jnp.zeros((columns, columns), mean.dtype),
+            )
             layers.append(SoapLayer(mean, square, square, mean))
         return SoapState(jnp.int32(0), ADAM.init(params), tuple(layers))
 
-    def update_layer(state: SoapLayer, gradient: Any, count: Any) -> tuple[Any, SoapLayer]:
+    def update_layer(
+        state: SoapLayer, gradient: Any, count: Any
+    ) -> tuple[Any, SoapLayer]:
         mean = _mean(MEAN_DECAY, state.mean, gradient)
         products = gradient @ gradient.T, gradient.T @ gradient
-        factors = tuple(_mean(SOAP_DECAY, *pair) for pair in zip(state.factors, products, strict=True))
+        factors = tuple(
+            _mean(SOAP_DECAY, *pair)
+            for pair in zip(state.factors, products, strict=True)
+        )
         old = state.bases, state.squares
-        (left, right), squares = renew(count % SOAP_EVERY == 0, _eigenvectors, old, factors, old[1], count)
+        (left, right), squares = renew(
+            count % SOAP_EVERY == 0, _eigenvectors, old, factors, old[1], count
+        )
         squares = _mean(SQUARE_DECAY, squares, (left.T @ gradient @ right) ** 2)
         along = (left.T @ mean @ right) / (1 - MEAN_DECAY**count)
         direction = left @ (along / _deviation(squares, SOAP_FLOOR)) @ right.T
@@ -157,23 +186,27 @@ def scale_by_soap(architecture: Architecture) -> optax.GradientTransformation:
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, SoapState]:
         direction, adam_state = ADAM.update(updates, state.adam)
-        count, layers = state.count + 1, []
+        count = state.count + 1
+        layers = []
         for layer, old in zip(places, state.layers, strict=True):
             along, new = update_layer(old, matrix(updates, layer), count)
             layers.append(new)
-            along = jnp.where(count < SOAP_EVERY, matrix(direction, layer), along).ravel()
+            along = jnp.where(
+                count < SOAP_EVERY, matrix(direction, layer), along
+            ).ravel()
             for place in layer:
                 size = place.stop - place.start
-                direction, along = _put(direction, along[:size], place), along[size:]
+                direction = _put(direction, along[:size], place)
+                along = along[size:]
         return direction, SoapState(count, adam_state, tuple(layers))
 
     return optax.GradientTransformation(init, update)
 
 
 class GgtState(NamedTuple):
-    """GGT's state of P weights: steps taken, Adam's state, the gradient's mean, and the last R gradients.
-    `basis` (R, P) has orthonormal rows, or zeros; `variance` (R,) is the variance along them, `outside` ()
-    that of every other direction."""
+    """GGT's state of P weights: steps taken, Adam's state, the gradient's mean, and the
+    last R gradients. `basis` (R, P) has orthonormal rows, or zeros; `variance` (R,) is
+    the variance along them, `outside` () that of every other direction."""
 
     count: Any
     adam: Any
@@ -185,42 +218,59 @@ class GgtState(NamedTuple):
 
 
 def scale_by_ggt(architecture: Architecture) -> optax.GradientTransformation:
-    """Rescale updates by the square root of the gradient's full second moment, estimated from the last 400
-    gradients.
+    """Rescale updates by the square root of the gradient's full second moment,
+    estimated from the last 400 gradients.
 
-    Adam runs along the principal directions of these gradients, which are computed every 50 steps; all other
-    directions share one scale. Before step 50 it runs along the axes. A gradient's weight falls with its age.
-    The state holds 800 numbers for each weight, or 2 P if there are fewer than 400 weights.
+    Adam runs along the principal directions of these gradients, which are computed
+    every 50 steps; all other directions share one scale. Before step 50 it runs along
+    the axes. A gradient's weight falls with its age. The state holds 800 numbers for
+    each weight, or 2 P if there are fewer than 400 weights.
 
     References:
-        Agarwal et al., `Efficient Full-Matrix Adaptive Regularization <https://arxiv.org/abs/1806.02958>`_,
-        2019, which has the window and one scale for all directions outside of it
+        Agarwal et al., `Efficient Full-Matrix Adaptive Regularization
+        <https://arxiv.org/abs/1806.02958>`_, 2019, which has the window and one scale
+        for all directions outside of it
     """
     del architecture
 
     def init(params: Any) -> GgtState:
         window = jnp.zeros((min(GGT_WINDOW, params.size), params.size), params.dtype)
-        zero, mean = jnp.zeros((), params.dtype), jnp.zeros_like(params)
-        return GgtState(jnp.int32(0), ADAM.init(params), mean, window, window, window[:, 0], zero)
+        zero = jnp.zeros((), params.dtype)
+        mean = jnp.zeros_like(params)
+        return GgtState(
+            jnp.int32(0), ADAM.init(params), mean, window, window, window[:, 0], zero
+        )
 
     def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, GgtState]:
         direction, adam_state = ADAM.update(updates, state.adam)
-        count, mean = state.count + 1, _mean(MEAN_DECAY, state.mean, updates)
-        window = lax.dynamic_update_index_in_dim(state.window, updates, state.count % len(state.window), 0)
+        count = state.count + 1
+        mean = _mean(MEAN_DECAY, state.mean, updates)
+        window = lax.dynamic_update_index_in_dim(
+            state.window, updates, state.count % len(state.window), 0
+        )
         old = state.basis, state.variance
-        basis, variance = renew(count % GGT_EVERY == 0, _principal_directions, old, window, count)
-        # One vector at a time: on a CPU XLA takes five times as long for a matrix times two vectors.
-        along, mean_along = basis @ updates, basis @ mean
-        across, mean_across = updates - along @ basis, mean - mean_along @ basis
+        basis, variance = renew(
+            count % GGT_EVERY == 0, _principal_directions, old, window, count
+        )
+        # One vector at a time: on a CPU XLA takes five times as long for a matrix times
+        # two vectors.
+        along = basis @ updates
+        mean_along = basis @ mean
+        across = updates - along @ basis
+        mean_across = mean - mean_along @ basis
         variance = jnp.where(variance > 0, _mean(SQUARE_DECAY, variance, along**2), 0)
         free = jnp.maximum(updates.size - (variance > 0).sum(), 1)
         outside = _mean(SQUARE_DECAY, state.outside, (across**2).sum() / free)
         outside = jnp.where(count < GGT_EVERY, 0, outside)
-        share = 1 - SQUARE_DECAY ** jnp.maximum(count - GGT_EVERY + 1, 1)  # of data in the mean
+        share = 1 - SQUARE_DECAY ** jnp.maximum(
+            count - GGT_EVERY + 1, 1
+        )  # of data in the mean
         deviations = _deviation(jnp.append(variance, outside / share), GGT_FLOOR)
         whole = (mean_along / deviations[:-1]) @ basis + mean_across / deviations[-1]
         direction = jnp.where(count < GGT_EVERY, direction, whole)
-        return direction, GgtState(count, adam_state, mean, window, basis, variance, outside)
+        return direction, GgtState(
+            count, adam_state, mean, window, basis, variance, outside
+        )
 
     return optax.GradientTransformation(init, update)
 
@@ -238,27 +288,38 @@ CAN_PAD = frozenset({"muon"})
 def freeze_cell(
     architecture: Architecture, optimizer: optax.GradientTransformationExtraArgs
 ) -> optax.GradientTransformationExtraArgs:
-    """Zero the updates of all weights but the read-out's (the last ones) before an optimizer and after it, so
-    that frozen weights neither decay nor count towards the gradient's norm."""
-    first = min(place.start for place in jax.tree.leaves(architecture.places()["readout"]))
-    zero = optax.stateless(lambda updates, _: cast(jax.Array, updates).at[:first].set(0.0))
+    """Zero the updates of all weights but the read-out's (the last ones) before an
+    optimizer and after it, so that frozen weights neither decay nor count towards the
+    gradient's norm."""
+    first = min(
+        place.start for place in jax.tree.leaves(architecture.places()["readout"])
+    )
+    zero = optax.stateless(
+        lambda updates, _: cast(jax.Array, updates).at[:first].set(0.0)
+    )
     return optax.chain(zero, optimizer, zero)
 
 
 def gate_places(architecture: Architecture) -> list[list[slice]]:
-    """Return the places of each layer's gate parameters in the flat vector: kernel, recurrent weights if
-    there are any, bias."""
-    gates, weights = cell_class(architecture.model.cell).gates, architecture.places()
+    """Return the places of each layer's gate parameters in the flat vector: kernel,
+    recurrent weights if there are any, bias."""
+    gates = cell_class(architecture.model.cell).gates
+    weights = architecture.places()
     assert gates is not None
-    names, get = cell_names(architecture.model), cast(Any, getitem)
-    return [[reduce(get, path, weights[name]) for path in gates.paths] for name in names]
+    names = cell_names(architecture.model)
+    get = cast(Any, getitem)
+    return [
+        [reduce(get, path, weights[name]) for path in gates.paths] for name in names
+    ]
 
 
-def renew(due: Bool[Array, ""], function: Callable[..., Any], old: Any, *operands: Any) -> Any:
+def renew(
+    due: Bool[Array, ""], function: Callable[..., Any], old: Any, *operands: Any
+) -> Any:
     """Return `function(*operands)` where it is due, or else the old value.
 
-    Under `vmap` a condition would become a selection, and the function would run at every step; here it runs
-    only when due for at least one member.
+    Under `vmap` a condition would become a selection, and the function would run at
+    every step; here it runs only when due for at least one member.
     """
 
     @custom_vmap
@@ -268,15 +329,23 @@ def renew(due: Bool[Array, ""], function: Callable[..., Any], old: Any, *operand
     @choose.def_vmap
     def choose_for_all(size: int, batched: Any, *arguments: Any) -> tuple[Any, Any]:
         due, old, operands = jax.tree.map(
-            lambda leaf, has_axis: leaf if has_axis else jnp.broadcast_to(leaf, (size, *leaf.shape)),
+            lambda leaf, has_axis: (
+                leaf if has_axis else jnp.broadcast_to(leaf, (size, *leaf.shape))
+            ),
             arguments,
             tuple(batched),
         )
 
         def of_each(due: Any, old: Any, operands: Any) -> Any:
-            return jax.tree.map(lambda new, before: jnp.where(due, new, before), function(*operands), old)
+            return jax.tree.map(
+                lambda new, before: jnp.where(due, new, before),
+                function(*operands),
+                old,
+            )
 
-        result = lax.cond(due.any(), lambda: jax.vmap(of_each)(due, old, operands), lambda: old)
+        result = lax.cond(
+            due.any(), lambda: jax.vmap(of_each)(due, old, operands), lambda: old
+        )
         return result, jax.tree.map(lambda _: True, result)
 
     return choose(due, old, operands)
@@ -287,11 +356,15 @@ def _mean(decay: float, old: Any, new: Any) -> Any:
     return decay * old + (1 - decay) * new
 
 
-def _put(vector: Float[Array, " P"], part: Float[Array, " N"], place: slice) -> Float[Array, " P"]:
+def _put(
+    vector: Float[Array, " P"], part: Float[Array, " N"], place: slice
+) -> Float[Array, " P"]:
     return lax.dynamic_update_slice_in_dim(vector, part, place.start, 0)
 
 
-def _deviation(variance: Float[Array, "*shape"], floor: float) -> Float[Array, "*shape"]:
+def _deviation(
+    variance: Float[Array, "*shape"], floor: float
+) -> Float[Array, "*shape"]:
     """Return the square root of variances, each raised to at least a share of the largest."""
     return jnp.sqrt(jnp.maximum(variance, floor * variance.max())) + EPSILON
 
@@ -301,11 +374,15 @@ def _eigenvectors(
     squares: Float[Array, "R C"],
     count: Int[Array, ""],
 ) -> tuple[tuple[Float[Array, "R R"], Float[Array, "C C"]], Float[Array, "R C"]]:
-    """Return the eigenvectors of SOAP's factors, and the mean squares along them: at first those that
-    the factors imply, later the previous ones."""
-    (left_values, left), (right_values, right) = (jnp.linalg.eigh(factor) for factor in factors)
+    """Return the eigenvectors of SOAP's factors, and the mean squares along them: at
+    first those that the factors imply, later the previous ones."""
+    (left_values, left), (right_values, right) = (
+        jnp.linalg.eigh(factor) for factor in factors
+    )
     total = jnp.maximum(left_values.sum(), jnp.finfo(left.dtype).tiny)
-    by_factors = jnp.outer(jnp.maximum(left_values, 0), jnp.maximum(right_values, 0) / total)
+    by_factors = jnp.outer(
+        jnp.maximum(left_values, 0), jnp.maximum(right_values, 0) / total
+    )
     by_factors = by_factors / (1 - SOAP_DECAY**count)
     return (left, right), jnp.where(count == SOAP_EVERY, by_factors, squares)
 
@@ -313,8 +390,8 @@ def _eigenvectors(
 def _principal_directions(
     window: Float[Array, "R P"], count: Int[Array, ""]
 ) -> tuple[Float[Array, "R P"], Float[Array, " R"]]:
-    """Return the principal directions of the gradients in a window, a row each, and the variance along them;
-    zeros for directions lost to rounding."""
+    """Return the principal directions of the gradients in a window, a row each, and the
+    variance along them; zeros for directions lost to rounding."""
     age = (count - 1 - jnp.arange(len(window))) % len(window)
     rows = window * jnp.sqrt((1 - GGT_DECAY) * GGT_DECAY**age)[:, None]
     values, vectors = jnp.linalg.eigh(rows @ rows.T)

@@ -19,7 +19,10 @@ TEXTS = ("symbol_names", "class_names")  # for readers: the meaning of the numbe
 PARTS = ("train", "validation", "test")  # of a file's own split
 LARGEST = 64 * 2**20  # bytes of arrays, which are constants of the compiled programs
 UNPACKED = 2 * LARGEST + 2**16  # bytes in the file, with numbers of 8 bytes and headers
-TOO_MUCH = f"more than {LARGEST >> 20} MiB of numbers; take a part of the sequences, or their last steps"
+TOO_MUCH = (
+    f"more than {LARGEST >> 20} MiB of numbers; take a part of the sequences, "
+    "or their last steps"
+)
 MOST = 1e18  # its square still fits into float32
 
 
@@ -28,15 +31,17 @@ class Sequences:
     """The checked arrays of a file, with each sequence moved to the end of the T steps.
 
     Args:
-        inputs: (N, T) int32 symbols below `symbols`, which itself marks steps before a sequence begins; or
+        inputs: (N, T) int32 symbols below `symbols`, which itself marks steps before a
+        sequence begins; or
             (N, T, F) float32.
-        targets: (N,), (N, O), (N, T) or (N, T, O): int32 classes below `classes`, or float32 values.
-        due: (N, T) bool, where an answer is due; None: at the last step.
-        digest: digest of the file's bytes; "" for the example.
-        source: NumPy statements that make the arrays of the file, called INPUTS, TARGETS and DUE.
-        lengths: (N,) how many of the T steps count; None: all.
-        groups: (N,) int64, sequences of one group are never on both sides of a split; None: each is its own.
-        split: (N,) the place in `PARTS` of each sequence's part; None: parts are drawn.
+        targets: (N,), (N, O), (N, T) or (N, T, O): int32 classes below `classes`, or
+        float32 values. due: (N, T) bool, where an answer is due; None: at the last
+        step. digest: digest of the file's bytes; "" for the example. source: NumPy
+        statements that make the arrays of the file, called INPUTS, TARGETS and DUE.
+        lengths: (N,) how many of the T steps count; None: all. groups: (N,) int64,
+        sequences of one group are never on both sides of a split; None: each is its
+        own. split: (N,) the place in `PARTS` of each sequence's part; None: parts are
+        drawn.
     """
 
     inputs: np.ndarray
@@ -56,20 +61,33 @@ class Sequences:
         return self.inputs.shape[1]
 
     def scaled(self, places: np.ndarray) -> "Sequences":
-        """Return the sequences scaled so that those at `places` have mean 0 and spread 1 in each feature,
-        with blanks at 0."""
+        """Return the sequences scaled so that those at `places` have mean 0 and spread
+        1 in each feature, with blanks at 0."""
         there = (
             np.arange(self.steps)
             >= self.steps
-            - (np.full(len(self.inputs), self.steps) if self.lengths is None else self.lengths)[:, None]
+            - (
+                np.full(len(self.inputs), self.steps)
+                if self.lengths is None
+                else self.lengths
+            )[:, None]
         )
         seen = self.inputs[places][there[places]].astype(np.float64)
-        mean, spread = ([float(f"{each:.6g}") for each in of] for of in (seen.mean(0), seen.std(0)))
+        mean, spread = (
+            [float(f"{each:.6g}") for each in of] for of in (seen.mean(0), seen.std(0))
+        )
         spread = [each or 1.0 for each in spread]
-        inputs = np.where(there[..., None], (self.inputs - mean) / spread, 0).astype(np.float32)
-        line = f"INPUTS = ((INPUTS - {mean}) / {spread}).astype(np.float32)  # mean and spread of training's"
+        inputs = np.where(there[..., None], (self.inputs - mean) / spread, 0).astype(
+            np.float32
+        )
+        line = (
+            f"INPUTS = ((INPUTS - {mean}) / {spread}).astype(np.float32)  # mean and spread of"
+            " training's"
+        )
         if self.lengths is not None:
-            there = f'np.arange({self.steps}) >= {self.steps} - FILE["lengths"][:, None]'
+            there = (
+                f'np.arange({self.steps}) >= {self.steps} - FILE["lengths"][:, None]'
+            )
             line += f"\nINPUTS[~({there})] = 0"
         return replace(self, inputs=inputs, source=f"{self.source}\n{line}")
 
@@ -93,11 +111,19 @@ class Sequences:
         targets = self.targets[:1000]
         if self.classes is not None:
             return []
-        several = targets.ndim == (2 if self.due is None else 3) and targets.shape[-1] > 1
+        several = (
+            targets.ndim == (2 if self.due is None else 3) and targets.shape[-1] > 1
+        )
         if several and (targets.sum(-1) == 1).all() and (targets.max(-1) == 1).all():
-            return ["targets are one-hot numbers, so they count as values; as classes: targets.argmax(-1)"]
+            return [
+                "targets are one-hot numbers, so they count as values; as classes:"
+                " targets.argmax(-1)"
+            ]
         if (targets == targets.round()).all() and len(np.unique(targets)) <= 20:
-            return ["targets are not integers, so they count as values; as classes: targets.astype(int)"]
+            return [
+                "targets are not integers, so they count as values; as classes:"
+                " targets.astype(int)"
+            ]
         return []
 
     @property
@@ -120,7 +146,9 @@ def read(file: str) -> Sequences:
         return _example()
     try:
         mode = os.stat(file).st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):  # a FIFO would block for ever
+        if not (
+            stat.S_ISREG(mode) or stat.S_ISDIR(mode)
+        ):  # a FIFO would block for ever
             raise _wrong(file, "is no regular file")
         with open(file, "rb") as opened:
             content = opened.read(LARGEST + 1)
@@ -131,7 +159,9 @@ def read(file: str) -> Sequences:
         ) from error
     if len(content) > LARGEST:
         raise _wrong(
-            file, f"is larger than {LARGEST >> 20} MiB; take a part of the sequences, or their last steps"
+            file,
+            f"is larger than {LARGEST >> 20} MiB; take a part of the sequences, or their last"
+            " steps",
         )
     try:
         if _unpacked(content) > UNPACKED:
@@ -142,14 +172,20 @@ def read(file: str) -> Sequences:
         raise
     except Exception as error:  # zipfile, zlib and NumPy raise a dozen kinds
         raise _wrong(
-            file, f"is no .npz file of plain arrays ({' '.join(str(error).split()) or type(error).__name__})"
+            file,
+            "is no .npz file of plain arrays"
+            f" ({' '.join(str(error).split()) or type(error).__name__})",
         ) from error
     return checked(file, arrays, hashlib.sha256(content).hexdigest()[:16])
 
 
 def _unpacked(content: bytes) -> int:
-    """Read from an archive's headers the bytes of its arrays, or of its members if these are more."""
-    heads = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    """Read from an archive's headers the bytes of its arrays, or of its members if
+    these are more."""
+    heads = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
     arrays = members = 0
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         for info in archive.infolist():
@@ -164,7 +200,8 @@ def _unpacked(content: bytes) -> int:
 
 def _wrong(file: str, what: str) -> UserError:
     return UserError(
-        f"task.file={file}: {what}; python -m pydoc memcap.tasks.data says what such a file must hold"
+        f"task.file={file}: {what}; python -m pydoc memcap.tasks.data says what such a file must"
+        " hold"
     )
 
 
@@ -175,49 +212,81 @@ def checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences:
         UserError: they do not have the form of `memcap.tasks.data`; says what is wrong.
     """
     _check_arrays(file, arrays)
-    inputs, targets, lengths = arrays["inputs"], arrays["targets"], arrays.get("lengths")
+    inputs = arrays["inputs"]
+    targets = arrays["targets"]
+    lengths = arrays.get("lengths")
     count, steps = _count_and_steps(file, inputs)
     every = _answers_every_step(file, targets, count, steps)
-    classes, symbols = _classes(file, targets, every), _symbols(file, inputs)
+    classes = _classes(file, targets, every)
+    symbols = _symbols(file, inputs)
     if (symbols or 0) > 4096 or (classes or 0) > 4096:
-        raise _wrong(file, "has symbols or classes above 4,095; number them from 0 without gaps")
+        raise _wrong(
+            file, "has symbols or classes above 4,095; number them from 0 without gaps"
+        )
     due = _due(file, arrays, every, count, steps)
     with np.errstate(over="ignore"):  # too large numbers are refused below
         inputs = inputs.astype(np.int32 if symbols else np.float32)
     if lengths is not None:
         whole = lengths.shape == (count,) and lengths.dtype.kind in "iu"
         if not whole or lengths.min() < 1 or lengths.max() > steps:
-            raise _wrong(file, f"`lengths` must be ({count},) whole numbers from 1 to {steps}")
+            raise _wrong(
+                file, f"`lengths` must be ({count},) whole numbers from 1 to {steps}"
+            )
         inputs = at_the_end(inputs, lengths, symbols or 0)
         if due is not None:
-            targets, due = at_the_end(targets, lengths, 0), at_the_end(due, lengths, False)
+            targets = at_the_end(targets, lengths, 0)
+            due = at_the_end(due, lengths, False)
     if due is not None and not due[:, -1].all():
-        raise _wrong(file, "`mask` must ask for an answer at the last step of every sequence")
+        raise _wrong(
+            file, "`mask` must ask for an answer at the last step of every sequence"
+        )
     with np.errstate(over="ignore"):
         targets = targets.astype(np.int32 if classes else np.float32)
     for name, array in (("inputs", inputs), ("targets", targets)):
         if not (np.abs(array) <= MOST).all():
-            raise _wrong(file, f"`{name}` holds numbers above {MOST:g}, too large for float32; scale them")
+            raise _wrong(
+                file,
+                f"`{name}` holds numbers above {MOST:g}, too large for float32; scale them",
+            )
     if not np.ptp(targets if due is None else targets[due], axis=0).any():
-        raise _wrong(file, "`targets` are the same for all sequences: there is nothing to tell apart")
-    source = _source(file, symbols, classes, due is not None, "mask" in arrays, lengths is not None)
+        raise _wrong(
+            file,
+            "`targets` are the same for all sequences: there is nothing to tell apart",
+        )
+    source = _source(
+        file, symbols, classes, due is not None, "mask" in arrays, lengths is not None
+    )
     groups = arrays.get("groups")
     if groups is not None:
-        if groups.shape != (count,) or groups.dtype.kind not in "iu" or len(np.unique(groups)) < 2:
-            raise _wrong(file, f"`groups` must be ({count},) whole numbers, of at least two groups")
+        if (
+            groups.shape != (count,)
+            or groups.dtype.kind not in "iu"
+            or len(np.unique(groups)) < 2
+        ):
+            raise _wrong(
+                file,
+                f"`groups` must be ({count},) whole numbers, of at least two groups",
+            )
         source += '\nGROUPS = FILE["groups"]'
     split = _split(file, arrays, count)
     if split is not None:
         source += f'\nSPLIT = parts_of(FILE["split"], {"None" if groups is None else "GROUPS"})'
-    return Sequences(inputs, targets, due, symbols, classes, digest, source, lengths, groups, split)
+    return Sequences(
+        inputs, targets, due, symbols, classes, digest, source, lengths, groups, split
+    )
 
 
 def _split(file: str, arrays: dict[str, np.ndarray], count: int) -> np.ndarray | None:
     """Return the part of each sequence; None: the file has no split of its own."""
-    split, groups = arrays.get("split"), arrays.get("groups")
+    split = arrays.get("split")
+    groups = arrays.get("groups")
     if split is None:
         return None
-    if split.shape != (count,) or split.dtype.kind != "U" or not np.isin(split, PARTS).all():
+    if (
+        split.shape != (count,)
+        or split.dtype.kind != "U"
+        or not np.isin(split, PARTS).all()
+    ):
         raise _wrong(file, f"`split` must be ({count},) texts: {', '.join(PARTS)}")
     if groups is not None:
         parts = np.unique([groups, np.unique(split, return_inverse=True)[1]], axis=1)[0]
@@ -231,13 +300,15 @@ def _split(file: str, arrays: dict[str, np.ndarray], count: int) -> np.ndarray |
 
 
 def parts_of(split: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
-    """Return 0 for each sequence of training, 1 of validation, 2 of test. If validation has none, it gets a
-    fifth of training's, by whole groups."""
+    """Return 0 for each sequence of training, 1 of validation, 2 of test. If validation
+    has none, it gets a fifth of training's, by whole groups."""
     parts = 1 * (split == "validation") + 2 * (split == "test")
     if not (parts == 1).any():
         names = np.arange(len(split)) if groups is None else groups
         trained = np.unique(names[parts == 0])
-        chosen = np.random.default_rng(0).permutation(trained)[: max(len(trained) // 5, 1)]
+        chosen = np.random.default_rng(0).permutation(trained)[
+            : max(len(trained) // 5, 1)
+        ]
         parts[(parts == 0) & np.isin(names, chosen)] = 1
     return parts
 
@@ -250,7 +321,10 @@ def _check_arrays(file: str, arrays: dict[str, np.ndarray]) -> None:
             raise _wrong(file, f"has no array `{name}`")
     for name, array in arrays.items():
         if name not in names:
-            raise _wrong(file, f"has an array `{name}`, which means nothing; it may have {', '.join(names)}")
+            raise _wrong(
+                file,
+                f"has an array `{name}`, which means nothing; it may have {', '.join(names)}",
+            )
         if name == "split" or (name in TEXTS and array.dtype.kind == "U"):
             continue
         if array.dtype.kind not in "biuf":
@@ -266,7 +340,10 @@ def _count_and_steps(file: str, inputs: np.ndarray) -> tuple[int, int]:
     whole = inputs.dtype.kind in "biu"
     if inputs.ndim != (2 if whole else 3) and not (whole and inputs.ndim == 3):
         shape = f"{inputs.shape} of {inputs.dtype}"
-        raise _wrong(file, f"`inputs` must be (N, T) whole numbers or (N, T, F) numbers, not {shape}")
+        raise _wrong(
+            file,
+            f"`inputs` must be (N, T) whole numbers or (N, T, F) numbers, not {shape}",
+        )
     count, steps = inputs.shape[:2]
     if count < 2 or steps < 2 or inputs.size == 0:
         least = "it must have at least 2 sequences of at least 2 steps"
@@ -277,7 +354,9 @@ def _count_and_steps(file: str, inputs: np.ndarray) -> tuple[int, int]:
 def _answers_every_step(file: str, targets: np.ndarray, count: int, steps: int) -> bool:
     """Tell whether there is a target at every step, not only at the last."""
     if targets.shape[:1] != (count,):
-        raise _wrong(file, f"`targets` has shape {targets.shape}, for {count} sequences")
+        raise _wrong(
+            file, f"`targets` has shape {targets.shape}, for {count} sequences"
+        )
     every = targets.ndim > 1 and targets.shape[1] == steps
     if targets.size == 0 or targets.ndim > (3 if every else 2):
         shapes = f"({count},), ({count}, O), or the same at each of {steps} steps"
@@ -290,10 +369,15 @@ def _classes(file: str, targets: np.ndarray, every: bool) -> int | None:
     if targets.dtype.kind not in "biu":
         return None
     if targets.ndim != (2 if every else 1):
-        what = "classes, whole numbers, are one an answer; of one-hot labels write targets.argmax(-1)"
+        what = (
+            "classes, whole numbers, are one an answer; of one-hot labels write"
+            " targets.argmax(-1)"
+        )
         raise _wrong(file, f"`targets` has shape {targets.shape}; {what}")
     if targets.min() < 0 or targets.max() < 1:
-        raise _wrong(file, "`targets` must be classes from 0, of which there are at least two")
+        raise _wrong(
+            file, "`targets` must be classes from 0, of which there are at least two"
+        )
     return int(targets.max()) + 1
 
 
@@ -307,26 +391,48 @@ def _symbols(file: str, inputs: np.ndarray) -> int | None:
 
 
 def _source(
-    file: str, symbols: int | None, classes: int | None, every: bool, mask: bool, lengths: bool
+    file: str,
+    symbols: int | None,
+    classes: int | None,
+    every: bool,
+    mask: bool,
+    lengths: bool,
 ) -> str:
     """Write statements that read a checked file."""
-    kinds = {"inputs": "int32" if symbols else "float32", "targets": "int32" if classes else "float32"}
-    lines = [f'{name.upper()} = FILE["{name}"].astype(np.{kind})' for name, kind in kinds.items()]
+    kinds = {
+        "inputs": "int32" if symbols else "float32",
+        "targets": "int32" if classes else "float32",
+    }
+    lines = [
+        f'{name.upper()} = FILE["{name}"].astype(np.{kind})'
+        for name, kind in kinds.items()
+    ]
     if every:
-        due = 'FILE["mask"].astype(bool)' if mask else "np.ones(TARGETS.shape[:2], bool)"
+        due = (
+            'FILE["mask"].astype(bool)' if mask else "np.ones(TARGETS.shape[:2], bool)"
+        )
         lines.append(f"DUE = {due}")
     if lengths:
-        blanks = {"INPUTS": symbols or 0} | ({"TARGETS": 0, "DUE": False} if every else {})
-        lines += [f'{name} = at_the_end({name}, FILE["lengths"], {blank})' for name, blank in blanks.items()]
+        blanks = {"INPUTS": symbols or 0} | (
+            {"TARGETS": 0, "DUE": False} if every else {}
+        )
+        lines += [
+            f'{name} = at_the_end({name}, FILE["lengths"], {blank})'
+            for name, blank in blanks.items()
+        ]
     return "\n".join([f"FILE = dict(np.load({file!r}))", *lines])
 
 
-def _due(file: str, arrays: dict[str, np.ndarray], every: bool, count: int, steps: int) -> np.ndarray | None:
+def _due(
+    file: str, arrays: dict[str, np.ndarray], every: bool, count: int, steps: int
+) -> np.ndarray | None:
     mask = arrays.get("mask")
     if mask is None:
         return np.ones((count, steps), bool) if every else None
     if not every or mask.shape != (count, steps):
-        raise _wrong(file, f"`mask` must be ({count}, {steps}), beside targets at every step")
+        raise _wrong(
+            file, f"`mask` must be ({count}, {steps}), beside targets at every step"
+        )
     return mask.astype(bool)
 
 
@@ -344,8 +450,8 @@ def _example() -> Sequences:
 
 
 def example() -> tuple[np.ndarray, np.ndarray]:
-    """Draw 512 sequences of 256 symbols: the one 11 steps before the last is 0 or 1, which is the class; the
-    others are 2 to 5."""
+    """Draw 512 sequences of 256 symbols: the one 11 steps before the last is 0 or 1,
+    which is the class; the others are 2 to 5."""
     rng = np.random.default_rng(0)
     inputs = rng.integers(2, 6, (512, 256)).astype(np.int32)
     inputs[:, -12] = rng.integers(0, 2, 512)

@@ -26,7 +26,9 @@ class Trace(NamedTuple):
     """A run with all its states. T steps, B sequences."""
 
     outputs: np.ndarray  # (T, B, O), logits or values
-    hidden: np.ndarray  # (T, B, H), the hidden state of the last layer, which the read-out sees
+    hidden: (
+        np.ndarray
+    )  # (T, B, H), the hidden state of the last layer, which the read-out sees
     carries: Any  # the state after each step, a pytree of arrays (T, B, ...)
 
 
@@ -43,24 +45,35 @@ class Trained:
 
     def __init__(self, member: Member, weights: dict[str, Any]):
         jax_setup.setup()
-        self.member, self.weights = member, weights
+        self.member = member
+        self.weights = weights
         self.network = member.architecture.build(weights)
         build = member.architecture.build
         self._step = jax.jit(lambda weights, carry, x: build(weights).step(carry, x))
         self._run = jax.jit(
-            lambda weights, carry, inputs: build(weights)(inputs, initial_carry=carry, return_carry=True)
+            lambda weights, carry, inputs: build(weights)(
+                inputs, initial_carry=carry, return_carry=True
+            )
         )
         self._trace = jax.jit(partial(_trace, build), static_argnums=0)
 
     def __repr__(self) -> str:
         member = self.member
-        layers = "" if member.model.layers == 1 else f" in each of {member.model.layers} layers"
+        layers = (
+            ""
+            if member.model.layers == 1
+            else f" in each of {member.model.layers} layers"
+        )
         net = f"{plural(member.model.units, 'unit')} of {member.model.cell}{layers}"
-        return f"Trained({member.task!r} at lag {member.lag}, {net}, seed {member.seed}, key {member.key})"
+        return (
+            f"Trained({member.task!r} at lag {member.lag}, {net}, seed {member.seed}, key"
+            f" {member.key})"
+        )
 
     def initialize_carry(self, batch: int = 1) -> Any:
-        """Return the state before the first step of B sequences, a pytree of arrays with the batch first; an
-        LSTM's is (c, h), and with several layers there is one per layer, from the inputs up."""
+        """Return the state before the first step of B sequences, a pytree of arrays
+        with the batch first; an LSTM's is (c, h), and with several layers there is one
+        per layer, from the inputs up."""
         return self.network.carry(batch)
 
     zero_carry = initialize_carry  # its earlier name
@@ -115,10 +128,10 @@ class Trained:
         """Run whole sequences step by step, and keep every state.
 
         Args:
-            inputs: as for `run`.
-            carry: state to start from; None: `initialize_carry`.
-            reset: (T,) bool, true at steps before which the state is set to zero; None: never.
-            change: applied to the state after each step: (carry, () int step, operands) -> carry, with the
+            inputs: as for `run`. carry: state to start from; None: `initialize_carry`.
+            reset: (T,) bool, true at steps before which the state is set to zero; None:
+            never. change: applied to the state after each step: (carry, () int step,
+            operands) -> carry, with the
                 same shapes and dtypes. The same function object compiles once.
             operands: a pytree of arrays for `change`.
 
@@ -135,13 +148,18 @@ class Trained:
     follow = trace  # its earlier name
 
     def _carry(self, carry: Any, batch: int) -> Any:
-        """Return the given state, if it fits the number of sequences; the initial one if none was given."""
+        """Return the given state, if it fits the number of sequences; the initial one
+        if none was given."""
         first = self.initialize_carry(batch)
         if carry is None:
             return first
-        shapes, first_shapes = (jax.tree.map(jnp.shape, each) for each in (carry, first))
+        shapes, first_shapes = (
+            jax.tree.map(jnp.shape, each) for each in (carry, first)
+        )
         if shapes != first_shapes:
-            raise ValueError(f"carry of shapes {shapes}: for {batch} sequences it must have {first_shapes}")
+            raise ValueError(
+                f"carry of shapes {shapes}: for {batch} sequences it must have {first_shapes}"
+            )
         return carry
 
     def _checked(self, inputs: Any, axes: int) -> jax.Array:
@@ -149,24 +167,39 @@ class Trained:
         array = np.asarray(inputs)
         symbols = task.vocabulary is not None
         letters = ("T, " if axes == 2 else "") + "B"
-        if array.ndim != axes + (not symbols) or (not symbols and array.shape[-1] != task.features):
+        if array.ndim != axes + (not symbols) or (
+            not symbols and array.shape[-1] != task.features
+        ):
             shape = f"({letters})" if symbols else f"({letters}, {task.features})"
             raise ValueError(f"inputs {array.shape}: {task.name} takes shape {shape}")
         if not all(array.shape[:axes]):
-            raise ValueError(f"inputs {array.shape}: must have at least one step of one sequence")
+            raise ValueError(
+                f"inputs {array.shape}: must have at least one step of one sequence"
+            )
         if symbols and not (
-            np.issubdtype(array.dtype, np.integer) and np.all((array >= 0) & (array < task.features))
+            np.issubdtype(array.dtype, np.integer)
+            and np.all((array >= 0) & (array < task.features))
         ):
-            raise ValueError(f"inputs: {task.name} takes whole numbers from 0 to {task.features - 1}")
+            raise ValueError(
+                f"inputs: {task.name} takes whole numbers from 0 to {task.features - 1}"
+            )
         return jnp.asarray(array, jnp.int32 if symbols else jnp.float32)
 
 
 def _trace(
-    build: Callable, change: Change, weights: Any, carry: Any, inputs: jax.Array, reset: Any, operands: Any
+    build: Callable,
+    change: Change,
+    weights: Any,
+    carry: Any,
+    inputs: jax.Array,
+    reset: Any,
+    operands: Any,
 ) -> Any:
     def step(carry: Any, row: Any) -> tuple[Any, Any]:
         t, x, cut = row
-        carry = jax.tree.map(lambda leaf: jnp.where(cut, jnp.zeros_like(leaf), leaf), carry)
+        carry = jax.tree.map(
+            lambda leaf: jnp.where(cut, jnp.zeros_like(leaf), leaf), carry
+        )
         carry, hidden, outputs = build(weights).step_with_hidden(carry, x)
         carry = change(carry, t, operands)
         return carry, (outputs, hidden, carry)

@@ -18,13 +18,21 @@ MEMBER = Running("0123456789abcdef", "latch-L5-u1-s0", 100, 1500, 0.5, 3.0, None
 def first(**changes):
     """The heartbeat of a job of this process, with changes."""
     now = time.time()
-    who = "0123456789abcdef", "name", "memcap train study=name", str(Path.cwd()), socket.gethostname()
+    who = (
+        "0123456789abcdef",
+        "name",
+        "memcap train study=name",
+        str(Path.cwd()),
+        socket.gethostname(),
+    )
     return replace(Heartbeat(*who, os.getpid(), now, now), **changes)
 
 
 def listed(keys):
     """Members of these keys, as a job writes them down."""
-    values = {name: list(keys) if name == "key" else [None] * len(keys) for name in MEMBERS}
+    values = {
+        name: list(keys) if name == "key" else [None] * len(keys) for name in MEMBERS
+    }
     return pl.DataFrame(values, MEMBERS)
 
 
@@ -36,5 +44,7 @@ def keys_of(folder, token):
 def put(folder, token, heartbeat, keys):
     """Read its words and the members that it may train."""
     (folder / "jobs").mkdir(parents=True, exist_ok=True)
-    (folder / "jobs" / f"{token}.json").write_text(json.dumps(asdict(replace(heartbeat, token=token))))
+    (folder / "jobs" / f"{token}.json").write_text(
+        json.dumps(asdict(replace(heartbeat, token=token)))
+    )
     shards.write_table(folder / "jobs" / f"{token}.members.parquet", listed(keys))

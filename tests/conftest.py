@@ -1,4 +1,5 @@
-"""All tests: flags and the compilation cache ($XDG_CACHE_HOME/memcap), set before JAX is first used."""
+"""All tests: flags and the compilation cache ($XDG_CACHE_HOME/memcap), set before JAX
+is first used."""
 
 import gc
 import importlib
@@ -15,23 +16,56 @@ import pytest
 
 from memcap.runtime import flags, jax_setup
 
-# XLA would split a program for up to 32 compilers at a time, which costs a third of compiling on jaxlib 0.10:
-# tests have a core each. Processes that they start have the flag from here.
+# XLA would split a program for up to 32 compilers at a time, which costs a third of
+# compiling on jaxlib 0.10: tests have a core each. Processes that they start have the
+# flag from here.
 ONE_COMPILER = "--xla_cpu_parallel_codegen_split_count=1"
 if flags.is_known(ONE_COMPILER):
-    os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {ONE_COMPILER}".strip()
+    os.environ["XLA_FLAGS"] = (
+        f"{os.environ.get('XLA_FLAGS', '')} {ONE_COMPILER}".strip()
+    )
 jax_setup.setup()
-# Flax imports absl, whose log handler keeps the stderr of that moment, and Hydra closes handlers with their
-# streams: it must be neither a test's own stderr nor what pytest captures with.
+# Flax imports absl, whose log handler keeps the stderr of that moment, and Hydra closes
+# handlers with their streams: it must be neither a test's own stderr nor what pytest
+# captures with.
 importlib.import_module("flax")
-importlib.import_module("absl.logging").get_absl_handler().python_handler.stream = sys.__stderr__
+importlib.import_module(
+    "absl.logging"
+).get_absl_handler().python_handler.stream = sys.__stderr__
 
-# These take longest and come first: pytest-xdist gives a process whole files, and the last should be short.
-LONGEST = ("benchmarks/", "studies/test_sweeps.py", "thresholds/test_falls.py", "capacity/test_answer.py")
-LONGEST += ("designs/", "tasks/test_interface.py", "loops/test_loops.py", "thresholds/test_curve.py")
-LONGEST += ("training/test_everything_trains.py", "models/test_network.py", "commands/test_reproduce.py")
-LONGEST += ("test_programs.py", "training/test_engine.py", "training/test_workers.py", "tracking/")
-LONGEST += ("test_bad_inputs.py", "test_reference.py", "models/", "training/", "studies/", "launch/")
+# These take longest and come first: pytest-xdist gives a process whole files, and the
+# last should be short.
+LONGEST = (
+    "benchmarks/",
+    "studies/test_sweeps.py",
+    "thresholds/test_falls.py",
+    "capacity/test_answer.py",
+)
+LONGEST += (
+    "designs/",
+    "tasks/test_interface.py",
+    "loops/test_loops.py",
+    "thresholds/test_curve.py",
+)
+LONGEST += (
+    "training/test_everything_trains.py",
+    "models/test_network.py",
+    "commands/test_reproduce.py",
+)
+LONGEST += (
+    "test_programs.py",
+    "training/test_engine.py",
+    "training/test_workers.py",
+    "tracking/",
+)
+LONGEST += (
+    "test_bad_inputs.py",
+    "test_reference.py",
+    "models/",
+    "training/",
+    "studies/",
+    "launch/",
+)
 MAPS = Path("/proc/self/maps")
 # of 65,530 that Linux gives a process; a compiled program takes some, and at the end XLA aborts
 MORE_MAPS = 15_000
@@ -48,7 +82,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     def place(item: pytest.Item) -> int:
         path = item.nodeid.removeprefix("tests/")
-        return next((i for i, name in enumerate(LONGEST) if path.startswith(name)), len(LONGEST))
+        return next(
+            (i for i, name in enumerate(LONGEST) if path.startswith(name)), len(LONGEST)
+        )
 
     items.sort(key=place)
 
@@ -60,22 +96,27 @@ def maps() -> int:
 
 @pytest.fixture(autouse=True)
 def few_compiled_programs():
-    """Forget compiled programs now and then: thousands of tests in one process compile more than it may
-    map."""
+    """Forget compiled programs now and then: thousands of tests in one process compile
+    more than it may map."""
     yield
     if time.process_time() < next_count[0]:
         return
     if maps() > most_maps[0]:
         importlib.import_module("jax").clear_caches()
         gc.collect()
-        most_maps[0] = maps() + MORE_MAPS  # some are held for good, by programs that modules keep
+        most_maps[0] = (
+            maps() + MORE_MAPS
+        )  # some are held for good, by programs that modules keep
     next_count[0] = time.process_time() + SECONDS_BETWEEN_COUNTS
 
 
 @contextmanager
 def without_optimisation() -> Iterator[None]:
-    """Compile without optimisation, training's programs, too, whose own options come before JAX's."""
-    jax, program = (importlib.import_module(name) for name in ("jax", "memcap.training.program"))
+    """Compile without optimisation, training's programs, too, whose own options come
+    before JAX's."""
+    jax, program = (
+        importlib.import_module(name) for name in ("jax", "memcap.training.program")
+    )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(program, "FAST_COMPILE", WITHOUT_OPTIMISATION)
         jax.config.update("jax_disable_most_optimizations", True)
@@ -86,8 +127,8 @@ def without_optimisation() -> Iterator[None]:
 
 @pytest.fixture
 def quick_compile() -> Iterator[None]:
-    """Compile a test's programs without optimisation, as that takes longer than running them: for what hangs
-    on no last bit."""
+    """Compile a test's programs without optimisation, as that takes longer than running
+    them: for what hangs on no last bit."""
     with without_optimisation():
         yield
 
@@ -101,9 +142,11 @@ def quick_file() -> Iterator[None]:
 
 @pytest.fixture(scope="module", autouse=True)
 def nothing_stays_quick(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Forget what a file compiled without optimisation before one that is optimised: JAX would run it there,
-    too, and draws would have other last bits."""
-    quick = any("quick_file" in mark.args for mark in request.node.iter_markers("usefixtures"))
+    """Forget what a file compiled without optimisation before one that is optimised:
+    JAX would run it there, too, and draws would have other last bits."""
+    quick = any(
+        "quick_file" in mark.args for mark in request.node.iter_markers("usefixtures")
+    )
     if compiled_quickly and not quick:
         importlib.import_module("jax").clear_caches()
         compiled_quickly.clear()
@@ -131,7 +174,8 @@ def own_module(monkeypatch, tmp_path):
 
 @pytest.fixture(scope="session")
 def resolved_once() -> Iterator[None]:
-    """Resolve the members of all jobs once per process, not of the last few alone: the atlas has 90,000."""
+    """Resolve the members of all jobs once per process, not of the last few alone: the
+    atlas has 90,000."""
     axes = importlib.import_module("memcap.designs.axes")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(axes, "_members", cache(axes._members.__wrapped__))

@@ -9,8 +9,8 @@ from memcap.loops import Pass, Readout
 
 
 class Sizes(NamedTuple):
-    """The sizes of a call: steps, those that count, sequences, features, units, outputs; whether inputs are
-    vectors, and what is returned."""
+    """The sizes of a call: steps, those that count, sequences, features, units,
+    outputs; whether inputs are vectors, and what is returned."""
 
     T: int
     steps: int
@@ -32,18 +32,25 @@ def pass_over(inputs, length=None, starts=None, reset=False, every=True, **optio
         options: `readout`, a kernel, and `num_units`.
     """
     kernel = options.pop("readout", None)
-    readout = None if kernel is None else Readout(kernel, jnp.zeros(kernel.shape[1], kernel.dtype))
+    readout = (
+        None
+        if kernel is None
+        else Readout(kernel, jnp.zeros(kernel.shape[1], kernel.dtype))
+    )
     length = jnp.asarray(len(inputs) if length is None else length)
     return Pass(inputs, length, starts, reset, every, readout, **options)
 
 
 def run_loop(name, cell, inputs, carry, **options):
-    """The carry after the last step that counts, and hidden states (T, H, B) or the last one (H, B).
+    """The carry after the last step that counts, and hidden states (T, H, B) or the
+    last one (H, B).
 
     Args:
         name: of the loop.
         options: of `pass_over`.
     """
     over = pass_over(inputs, **options)
-    loop = loops.resolve(name, loops.Request(type(cell), "cpu", over.window_starts is not None))
+    loop = loops.resolve(
+        name, loops.Request(type(cell), "cpu", over.window_starts is not None)
+    )
     return loop(cell, carry, over)

@@ -10,7 +10,9 @@ ROOT = Path(__file__).parents[1]
 def program(place):
     """Load a program of the project by its place, such as "docs/need.py"."""
     path = ROOT / place
-    spec = importlib.util.spec_from_file_location(f"{path.parent.name}_{path.stem}", path)
+    spec = importlib.util.spec_from_file_location(
+        f"{path.parent.name}_{path.stem}", path
+    )
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look there
     spec.loader.exec_module(module)

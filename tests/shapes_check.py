@@ -1,7 +1,7 @@
 """Array types, checked as memcap runs: a process of its own, started by tests/test_shapes.py.
 
-The types stand under TYPE_CHECKING, so that nobody needs jaxtyping to run memcap. Here they are imported, and
-beartype checks every call of the functions that have them.
+The types stand under TYPE_CHECKING, so that nobody needs jaxtyping to run memcap. Here
+they are imported, and beartype checks every call of the functions that have them.
 """
 
 import importlib
@@ -12,13 +12,23 @@ import jaxtyping
 import pytest
 from beartype import beartype
 
-LIBRARIES = ("flax.nnx", "hydra", "hypothesis", "matplotlib.figure", "optax", "polars", "scipy.stats")
+LIBRARIES = (
+    "flax.nnx",
+    "hydra",
+    "hypothesis",
+    "matplotlib.figure",
+    "optax",
+    "polars",
+    "scipy.stats",
+)
 TYPED = ("tasks", "cells", "loops", "models", "optimizers", "training.step")
 for library in LIBRARIES:  # these are imported as they are by everybody
     importlib.import_module(library)
 beartype(importlib.import_module)  # imports what beartype needs
 typing.TYPE_CHECKING = True  # ty: ignore[invalid-assignment]
-with jaxtyping.install_import_hook([f"memcap.{name}" for name in TYPED], "beartype.beartype"):
+with jaxtyping.install_import_hook(
+    [f"memcap.{name}" for name in TYPED], "beartype.beartype"
+):
     from memcap import Engine, members
     from memcap.cells import cell_class, cell_classes
     from memcap.loops import loops
@@ -39,10 +49,15 @@ def trace(loop="while", **values):
     program = Program.of(member, Engine(loop=loop))
     state, operands, asked = program.example()
     lane = jax.tree.map(
-        lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), (state, operands, asked)
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype),
+        (state, operands, asked),
     )
-    jax.eval_shape(lambda state, operands, _: program.trainer.train_chunk(state, operands), *lane)
-    jax.eval_shape(lambda state, _, asked: program.trainer.evaluate(state.params, asked), *lane)
+    jax.eval_shape(
+        lambda state, operands, _: program.trainer.train_chunk(state, operands), *lane
+    )
+    jax.eval_shape(
+        lambda state, _, asked: program.trainer.evaluate(state.params, asked), *lane
+    )
 
 
 def fits(batch):
@@ -50,7 +65,9 @@ def fits(batch):
 
     @jaxtyping.jaxtyped(typechecker=None)
     def check() -> bool:
-        return all(isinstance(value, FIELDS[name]) for name, value in batch._asdict().items())
+        return all(
+            isinstance(value, FIELDS[name]) for name, value in batch._asdict().items()
+        )
 
     return check()
 
@@ -60,7 +77,13 @@ def test_what_a_task_draws_is_trained_on(name):
     task = task_class(name)()
     lag = max(3, task.smallest_lag)
     assert fits(
-        task.sample(jax.random.key(0), jax.numpy.int32(lag), jax.numpy.int32(task.length(lag)), 64, 2)
+        task.sample(
+            jax.random.key(0),
+            jax.numpy.int32(lag),
+            jax.numpy.int32(task.length(lag)),
+            64,
+            2,
+        )
     )
     trace(task=name, lag=lag)
 

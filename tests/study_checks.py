@@ -13,13 +13,17 @@ from memcap.recipes import Recipe
 ONE_LANE = Engine(loop="while", lanes=1, workers=1)
 
 
-def config(axes: Any = None, *, task: str = "latch", seed: int = 0, **changes: Any) -> dict[str, Any]:
-    """A job's plain values, as Hydra composes them; changes as group__field. It trains in a blink."""
+def config(
+    axes: Any = None, *, task: str = "latch", seed: int = 0, **changes: Any
+) -> dict[str, Any]:
+    """A job's plain values, as Hydra composes them; changes as group__field. It trains
+    in a blink."""
     values: dict[str, Any] = {
         "task": task_defaults(task) | {"lag": 3},
         "model": defaults(Model) | {"units": 1},
         "recipe": defaults(Recipe),
-        "evaluation": defaults(Evaluation) | {"every": 10, "sequences": 64, "stretch": 2},
+        "evaluation": defaults(Evaluation)
+        | {"every": 10, "sequences": 64, "stretch": 2},
         "seed": seed,
         "axes": axes,
     }

@@ -20,24 +20,41 @@ from memcap.store.rows import SCHEMA, frame
 from memcap.tasks import task_class
 from memcap.training.engine import Result
 
-RECIPE = {"recipe": "hold", "init": "hold", "lr": 0.03, "schedule": "constant", "warmup": 0, "batch": 64}
+RECIPE = {
+    "recipe": "hold",
+    "init": "hold",
+    "lr": 0.03,
+    "schedule": "constant",
+    "warmup": 0,
+    "batch": 64,
+}
 RECIPE |= {"clip": 1.0, "budget": 1500}
 NUMBERS = itertools.count()
 
 
 def row_of(**columns):
-    """A row of a member that nobody trained: what `columns` leave out is of one that never learned anything,
-    and the config beside it is made of them."""
+    """A row of a member that nobody trained: what `columns` leave out is of one that
+    never learned anything, and the config beside it is made of them."""
     units = columns.setdefault("units", 1)
     task = task_class(columns.setdefault("task", "latch"))()
-    before = {name: column.limits.get("before") for name, column in DERIVED.items()}  # of later knobs
+    before = {
+        name: column.limits.get("before") for name, column in DERIVED.items()
+    }  # of later knobs
     row = dict.fromkeys(SCHEMA) | {
         name: None if value is MISSING else value for name, value in before.items()
     }
     row |= {"study": "made_up", "knobs": json.dumps(asdict(task), sort_keys=True)}
     row |= {"lag": 5, "seed": 0, "cell": "lstm", "readout": "dense", **RECIPE}
-    row |= {"evaluation_sequences": 2048, "evaluation_every": 100, "evaluation_successive": 2, "stretch": 20}
-    row |= {"evaluation_until": "steady" if task.stream else "solved", "metric": task.metric}
+    row |= {
+        "evaluation_sequences": 2048,
+        "evaluation_every": 100,
+        "evaluation_successive": 2,
+        "stretch": 20,
+    }
+    row |= {
+        "evaluation_until": "steady" if task.stream else "solved",
+        "metric": task.metric,
+    }
     row |= {
         "status": "unsolved",
         "solved": False,
@@ -54,28 +71,40 @@ def row_of(**columns):
     }
     row |= {"population": "p", "finished": datetime.now(UTC), **columns}
     row["length"] = row["length"] or task.length(row["lag"])
-    row["threshold"] = row["threshold"] or task.facts(row["lag"], row["length"]).threshold
+    row["threshold"] = (
+        row["threshold"] or task.facts(row["lag"], row["length"]).threshold
+    )
     return sealed(row)
 
 
 def part(row, columns):
-    """The part of a config that these columns of a row follow from: later knobs stand in it where they are
-    not as before."""
-    values = {name: row[name] for name in columns if row[name] != columns[name].limits.get("before", MISSING)}
+    """The part of a config that these columns of a row follow from: later knobs stand
+    in it where they are not as before."""
+    values = {
+        name: row[name]
+        for name in columns
+        if row[name] != columns[name].limits.get("before", MISSING)
+    }
     return {name.removeprefix("evaluation_"): value for name, value in values.items()}
 
 
 def sealed(row, name=None):
-    """A row with the config that its plain columns follow from, and that config's key; `name`: what tells it
-    from others, any number if None."""
+    """A row with the config that its plain columns follow from, and that config's key;
+    `name`: what tells it from others, any number if None."""
     recipe = part(row, RECIPE_COLUMNS)
     config = {
-        "task": {"name": row["task"], "lag": row["lag"], "length": row["length"], **json.loads(row["knobs"])},
+        "task": {
+            "name": row["task"],
+            "lag": row["lag"],
+            "length": row["length"],
+            **json.loads(row["knobs"]),
+        },
         "model": part(row, MODEL),
         "recipe": recipe | {"name": recipe.pop("recipe")},
         "evaluation": part(row, EVALUATION),
         "seed": row["seed"],
-        "start": {each.removesuffix("_bias"): row[each] for each in START} | {"spread": None},
+        "start": {each.removesuffix("_bias"): row[each] for each in START}
+        | {"spread": None},
         "threshold": row["threshold"],
         "made_up": next(NUMBERS) if name is None else name,
     }
@@ -84,14 +113,24 @@ def sealed(row, name=None):
 
 
 def group(
-    task="latch", lag=5, counts=None, *, steady=None, up_to=None, knobs=None, diverged=0, steps=100, **columns
+    task="latch",
+    lag=5,
+    counts=None,
+    *,
+    steady=None,
+    up_to=None,
+    knobs=None,
+    diverged=0,
+    steps=100,
+    **columns,
 ):
     """Rows of one task and lag.
 
-    counts: {units: (solved, runs)}; diverged: how many of the unsolved of each width are called so; steps: to
-    solve, of the first solved, 10 more for each next, and 5 more to be steady; steady: {units: how many of
-    the solved are}, all where not named; up_to: the same, of members trained until that; knobs: that differ
-    from the task's defaults; columns: as in the schema.
+    counts: {units: (solved, runs)}; diverged: how many of the unsolved of each width
+    are called so; steps: to solve, of the first solved, 10 more for each next, and 5
+    more to be steady; steady: {units: how many of the solved are}, all where not named;
+    up_to: the same, of members trained until that; knobs: that differ from the task's
+    defaults; columns: as in the schema.
     """
     generator = replace(task_class(task)(), **(knobs or {}))
     length = columns.get("length") or generator.length(lag)
@@ -99,8 +138,15 @@ def group(
     rows = []
     for units, (solved, runs) in (counts or {1: (0, 4), 2: (4, 4), 3: (4, 4)}).items():
         for seed in range(runs):
-            status = "solved" if seed < solved else "diverged" if seed < solved + diverged else "unsolved"
-            done, taken = status == "solved", steps + 10 * (seed % 100)
+            status = (
+                "solved"
+                if seed < solved
+                else "diverged"
+                if seed < solved + diverged
+                else "unsolved"
+            )
+            done = status == "solved"
+            taken = steps + 10 * (seed % 100)
             asked = columns.get("evaluation_until") == "up_to"
             everywhere = asked and done and seed < (up_to or {}).get(units, solved)
             lasts = done and seed < (steady or {}).get(units, solved)
@@ -116,7 +162,11 @@ def group(
                 "best": None if status == "diverged" else best if done else worst,
                 "steps_to_up_to": taken if everywhere else None,
                 "mean_up_to": best if everywhere else None,
-                "stretched": (best * (1 - 0.001 * (seed % 10)) if lasts else worst) if done else None,
+                "stretched": (
+                    (best * (1 - 0.001 * (seed % 10)) if lasts else worst)
+                    if done
+                    else None
+                ),
             }
             of_task = {
                 "task": task,
@@ -127,7 +177,11 @@ def group(
                 "threshold": generator.facts(lag, length).threshold,
                 "evaluation_until": "steady" if generator.stream else "solved",
             }
-            rows.append(row_of(**{**of_task, "units": units, "seed": seed, **outcome, **columns}))
+            rows.append(
+                row_of(
+                    **{**of_task, "units": units, "seed": seed, **outcome, **columns}
+                )
+            )
     return rows
 
 
@@ -135,25 +189,35 @@ def seeds(task, lag, *outcomes, units=1, **columns):
     """Rows of nets of a width, one a seed: an outcome is further columns of its row."""
     nets = enumerate(outcomes)
     return [
-        row for seed, own in nets for row in group(task, lag, {units: (0, 1)}, seed=seed, **columns | own)
+        row
+        for seed, own in nets
+        for row in group(task, lag, {units: (0, 1)}, seed=seed, **columns | own)
     ]
 
 
 def at_lengths(lengths, whole, score=None):
     """Columns of a row with these shares of whole sequences right, and scores, at its lengths."""
-    texts = {"whole_at_lengths": json.dumps(whole), "score_at_lengths": json.dumps(score or whole)}
+    texts = {
+        "whole_at_lengths": json.dumps(whole),
+        "score_at_lengths": json.dumps(score or whole),
+    }
     return texts | {"lengths": " ".join(map(str, lengths))}
 
 
 def sharp(edge, seeds=8):
-    """Counts of a task that takes `edge` units: no seed passes with fewer, and all do from there on."""
+    """Counts of a task that takes `edge` units: no seed passes with fewer, and all do
+    from there on."""
     return {edge - 1: (0, seeds), edge: (seeds, seeds), edge + 1: (seeds, seeds)}
 
 
 def sizes(row):
     """Carry numbers and parameters of a row's net, as the real network has them."""
     task = task_class(row["task"])(**json.loads(row["knobs"]))
-    net = Architecture(Model(row["cell"], row["units"], layers=row["layers"]), task.features, task.outputs)
+    net = Architecture(
+        Model(row["cell"], row["units"], layers=row["layers"]),
+        task.features,
+        task.outputs,
+    )
     return {"carry_numbers": net.carry_numbers(), "parameters": net.parameters()}
 
 
@@ -176,8 +240,19 @@ def write(folder, *groups):
 def fake(member: Member, **changes: Any) -> Result:
     """Return the result of a member that nobody trained."""
     weights = member.architecture.init(member.init, [0])
-    values = {"status": "diverged", "steps": 0, "solved": None, "steady": None, "train_loss": np.inf}
+    values = {
+        "status": "diverged",
+        "steps": 0,
+        "solved": None,
+        "steady": None,
+        "train_loss": np.inf,
+    }
     values |= {"score": np.nan, "best": np.nan, "stretched": np.nan}
-    values |= {"compile_seconds": 1.0, "run_seconds": 1.0, "loop": "while", "side_by_side": False}
+    values |= {
+        "compile_seconds": 1.0,
+        "run_seconds": 1.0,
+        "loop": "while",
+        "side_by_side": False,
+    }
     values |= {"program_units": member.model.units, "program_steps": member.length}
     return Result(member, weights=weights, **values | changes)

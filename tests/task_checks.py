@@ -1,5 +1,5 @@
-"""Helpers of the task tests: draw a batch, and every task that the package finds, at several settings of its
-knobs."""
+"""Helpers of the task tests: draw a batch, and every task that the package finds, at
+several settings of its knobs."""
 
 from collections.abc import Iterator
 from dataclasses import Field, fields, replace
@@ -17,7 +17,8 @@ from memcap.tasks import Batch, Task, task_classes
 from memcap.tasks.copy import Copy
 from memcap.tasks.selective_copy import SelectiveCopy
 
-STEPS, BATCH = 48, 32
+STEPS = 48
+BATCH = 32
 # other values of knobs that are any text
 TEXTS = {"file": [str(Path(__file__).with_name("tasks") / "sequences.npz")]}
 few = settings(deadline=None, max_examples=15, derandomize=True)
@@ -31,23 +32,32 @@ def sampler(task: Task, steps: int, batch: int):
     return jit(partial(task.sample, steps=steps, batch=batch))
 
 
-def draw(task: Task, lag: int, length: int | None = None, *, seed=0, steps=STEPS, batch=BATCH) -> Batch:
+def draw(
+    task: Task, lag: int, length: int | None = None, *, seed=0, steps=STEPS, batch=BATCH
+) -> Batch:
     """A batch as NumPy arrays, from the compiled sampler with `lag` and `length` traced."""
-    drawn = sampler(task, steps, batch)(jax.random.key(seed), lag, length or task.length(lag))
+    drawn = sampler(task, steps, batch)(
+        jax.random.key(seed), lag, length or task.length(lag)
+    )
     return jax.tree.map(np.asarray, drawn)
 
 
 def evenly(counts: np.ndarray, kinds: int, errors: float = 4) -> bool:
     """Tell whether each of so many kinds came about as often: within so many standard errors."""
-    share, total = 1 / kinds, np.sum(counts)
+    share = 1 / kinds
+    total = np.sum(counts)
     apart = abs(np.asarray(counts) / total - share)
-    return len(counts) == kinds and bool(np.all(apart < errors * (share * (1 - share) / total) ** 0.5))
+    return len(counts) == kinds and bool(
+        np.all(apart < errors * (share * (1 - share) / total) ** 0.5)
+    )
 
 
 def recall(task: Copy | SelectiveCopy, row: np.ndarray) -> np.ndarray:
-    """Keep what is a symbol, wherever it comes; after the cue say it, oldest first: (T,) symbols to (T,)
-    answers."""
-    kept, guess, cued = [], np.zeros(len(row), int), False
+    """Keep what is a symbol, wherever it comes; after the cue say it, oldest first:
+    (T,) symbols to (T,) answers."""
+    kept = []
+    guess = np.zeros(len(row), int)
+    cued = False
     for t, x in enumerate(row):
         if cued:
             guess[t] = kept.pop(0)
@@ -60,10 +70,11 @@ def recall(task: Copy | SelectiveCopy, row: np.ndarray) -> np.ndarray:
 def other_values(field: Field) -> list[Any]:
     """Other values of a knob than its default, from what the knob itself allows.
 
-    Of a number, the least that is allowed and one a little above the default: 3 more, as 1 more may change
-    nothing (an alphabet of one distractor is a blank).
+    Of a number, the least that is allowed and one a little above the default: 3 more,
+    as 1 more may change nothing (an alphabet of one distractor is a blank).
     """
-    limits, default = field.metadata, field.default
+    limits = field.metadata
+    default = field.default
     if limits["choices"] is not None:
         return [value for value in limits["choices"] if value != default]
     if isinstance(default, str):
@@ -75,18 +86,30 @@ def other_values(field: Field) -> list[Any]:
     assert isinstance(default, (int, float)), (
         f"the knob {field.name} needs `choices`, or a number as its default"
     )
-    least, most = limits["at_least"], limits["at_most"]
+    least = limits["at_least"]
+    most = limits["at_most"]
     if limits["below"] is not None:
         return [(default + limits["below"]) / 2]
     higher = default + 3 if most is None or default + 3 <= most else most
-    return sorted({type(default)(value) for value in (least, higher) if value is not None} - {default})
+    return sorted(
+        {type(default)(value) for value in (least, higher) if value is not None}
+        - {default}
+    )
 
 
 def variants(cls: type[Task]) -> Iterator[tuple[str, Task]]:
     """The task with one knob at another value: (knob, task)."""
-    return ((f.name, replace(cls(), **{f.name: value})) for f in fields(cls) for value in other_values(f))
+    return (
+        (f.name, replace(cls(), **{f.name: value}))
+        for f in fields(cls)
+        for value in other_values(f)
+    )
 
 
 def every_task() -> list[Task]:
     """Each task of the package, and each with one knob at another value."""
-    return [task for cls in task_classes().values() for task in (cls(), *(task for _, task in variants(cls)))]
+    return [
+        task
+        for cls in task_classes().values()
+        for task in (cls(), *(task for _, task in variants(cls)))
+    ]

@@ -72,7 +72,15 @@ def test_axes_multiply_and_each_member_comes_once():
     assert len(memcap.members(task="latch", lag=[5, 5], units=[1], seed=[3, 3, 0])) == 2
     assert [m.lag for m in memcap.members(lag="3..6")] == [3, 4, 5, 6]
     assert memcap.members() == [
-        resolve({"task": task_defaults("delay_line"), "model": {}, "recipe": {}, "evaluation": {}, "seed": 0})
+        resolve(
+            {
+                "task": task_defaults("delay_line"),
+                "model": {},
+                "recipe": {},
+                "evaluation": {},
+                "seed": 0,
+            }
+        )
     ]
 
 
@@ -87,14 +95,23 @@ def test_every_field_goes_by_its_name_and_reaches_its_part():
             "units": 7,
             "readout": "lstm",
         },
-        **{"recipe": "chrono", "lr": 0.5, "batch": 9, "evaluation.every": 11, "sequences": 99, "seed": [2]},
+        **{
+            "recipe": "chrono",
+            "lr": 0.5,
+            "batch": 9,
+            "evaluation.every": 11,
+            "sequences": 99,
+            "seed": [2],
+        },
     )
     values = {"task": task_defaults("copy") | {"items": 3, "lag": 9, "length": 40}}
     values |= {
         "model": {"cell": "GRUCell", "units": 7, "readout": "lstm"},
         "recipe": {"name": "chrono", "lr": 0.5, "batch": 9},
     }
-    assert found == resolve(values | {"evaluation": {"every": 11, "sequences": 99}, "seed": 2})
+    assert found == resolve(
+        values | {"evaluation": {"every": 11, "sequences": 99}, "seed": 2}
+    )
 
 
 def test_tasks_and_recipes_may_be_objects():
@@ -104,21 +121,25 @@ def test_tasks_and_recipes_may_be_objects():
         lag=6,
         batch=7,
     )
-    assert [(m.task, m.recipe.name, m.recipe.lr == 0.5, m.recipe.batch) for m in found] == [
+    assert [
+        (m.task, m.recipe.name, m.recipe.lr == 0.5, m.recipe.batch) for m in found
+    ] == [
         (task, recipe, recipe == "hold", 7)
         for task in (Latch(symbols=4), DelayLine(), Latch())
         for recipe in ("hold", "chrono")
     ]
-    assert [m.task for m in memcap.members(task=Latch(symbols=4), distractors=[0, 1])] == [
-        Latch(4, 0),
-        Latch(4, 1),
-    ]
+    assert [
+        m.task for m in memcap.members(task=Latch(symbols=4), distractors=[0, 1])
+    ] == [Latch(4, 0), Latch(4, 1)]
 
 
 @pytest.mark.parametrize(
     ("values", "line"),
     [
-        ({"unit": 3}, "unit: no such field; one of advance, batch, budget, cell, clip,"),
+        (
+            {"unit": 3},
+            "unit: no such field; one of advance, batch, budget, cell, clip,",
+        ),
         ({"recipe.name": "hold"}, "recipe.name: no such field"),
         ({"model.lag": 3}, "model.lag: no such field"),
         ({"lr": -1}, "recipe.lr=-1.0: must be above 0"),
@@ -141,18 +162,24 @@ class Wide(Latch):
 
 
 def test_a_number_as_text_is_shown_as_text():
-    assert refusal(lambda: memcap.members(units="3")).startswith("model.units='3': must be a whole number")
+    assert refusal(lambda: memcap.members(units="3")).startswith(
+        "model.units='3': must be a whole number"
+    )
 
 
 def test_numbers_of_numpy_are_numbers():
-    mine = memcap.members(task="latch", units=np.arange(1, 3), lag=[np.int64(3)], lr=np.float64(0.5))
+    mine = memcap.members(
+        task="latch", units=np.arange(1, 3), lag=[np.int64(3)], lr=np.float64(0.5)
+    )
     assert mine == memcap.members(task="latch", units=[1, 2], lag=3, lr=0.5)
     assert memcap.answer("latch", np.int64(3), ROWS).lag == 3
 
 
 def test_classes_stand_for_their_names():
     named = memcap.members(task=["latch", "copy"], cell=["GRUCell", "lstm"], units=2)
-    assert memcap.members(task=[Latch, "copy"], cell=[nnx.GRUCell, LSTM], units=2) == named
+    assert (
+        memcap.members(task=[Latch, "copy"], cell=[nnx.GRUCell, LSTM], units=2) == named
+    )
     rows = table(group(counts={1: (1, 4), 2: (4, 4)}, cell="GRUCell"))
     assert (
         memcap.answer(Latch, 5, rows, cell=nnx.GRUCell).units
@@ -164,58 +191,115 @@ def test_classes_stand_for_their_names():
     class Local(nnx.GRUCell):
         """Of a function: no name leads there."""
 
-    assert "cell=Local: is defined in a function" in refusal(lambda: memcap.members(cell=Local))
+    assert "cell=Local: is defined in a function" in refusal(
+        lambda: memcap.members(cell=Local)
+    )
 
 
 @pytest.mark.breadth
 def test_a_class_of_the_script_itself_trains_in_its_process_alone(tmp_path):
     (tmp_path / "script.py").write_text(
-        "from flax import nnx\nimport memcap\n\n"
-        "class Mine(nnx.GRUCell):\n    pass\n\n"
-        "class Own(memcap.tasks.Latch):\n    pass\n\n"
-        "runs = memcap.members(task=Own, lag=3, cell=Mine, units=[1, 2], recipe='hold', init='flax',"
-        " budget=2, batch=8, every=2, sequences=16, stretch=1)\n"
-        "rows = memcap.train(runs, engine=memcap.Engine(loop='plain', workers=2), progress=False)\n"
-        "print(rows['task', 'cell'].rows())\n"
+        "from flax import nnx\nimport memcap\n\nclass Mine(nnx.GRUCell):\n    pass\n\nclass"
+        " Own(memcap.tasks.Latch):\n    pass\n\nruns = memcap.members(task=Own, lag=3, cell=Mine,"
+        " units=[1, 2], recipe='hold', init='flax', budget=2, batch=8, every=2, sequences=16,"
+        " stretch=1)\nrows = memcap.train(runs, engine=memcap.Engine(loop='plain', workers=2),"
+        " progress=False)\nprint(rows['task', 'cell'].rows())\n"
     )
     done = python(tmp_path, "script.py")
     assert done.stdout == f"{2 * [('__main__:Own', '__main__:Mine')]}\n", done.stderr
-    assert "memcap: cell=Mine: is defined here, so it trains in this process alone" in done.stderr
-    assert "memcap: task=Own: is defined here, so it trains in this process alone" in done.stderr
+    assert (
+        "memcap: cell=Mine: is defined here, so it trains in this process alone"
+        in done.stderr
+    )
+    assert (
+        "memcap: task=Own: is defined here, so it trains in this process alone"
+        in done.stderr
+    )
 
 
 ROWS = table(group(counts={1: (1, 4), 2: (4, 4)}))
 WRONG = [
-    (lambda: memcap.train([1, 2]), "members: must be what memcap.members gives, and no int"),
-    (lambda: memcap.train("latch"), "members='latch': must be what memcap.members gives"),
+    (
+        lambda: memcap.train([1, 2]),
+        "members: must be what memcap.members gives, and no int",
+    ),
+    (
+        lambda: memcap.train("latch"),
+        "members='latch': must be what memcap.members gives",
+    ),
     (lambda: memcap.train(None), "members=None: must be what memcap.members gives"),
     (lambda: memcap.train([], engine="x"), "engine='x': must be a memcap.Engine"),
     (lambda: memcap.train([], study=3), "study=3: must be a name, as text"),
-    (lambda: memcap.train([], study="../x"), "study=../x: must be a name, without / and"),
-    (lambda: memcap.train([], "a\0b"), "folder='a\\x00b': must be the path of a folder"),
+    (
+        lambda: memcap.train([], study="../x"),
+        "study=../x: must be a name, without / and",
+    ),
+    (
+        lambda: memcap.train([], "a\0b"),
+        "folder='a\\x00b': must be the path of a folder",
+    ),
     (lambda: memcap.train([], 3), "folder=3: must be the path of a folder"),
     (lambda: memcap.train([], tracking=None), "tracking=None: must be a name, as text"),
-    (lambda: memcap.train([], engine=memcap.Engine(workers="x")), "engine.workers=x: must be a whole number"),
-    (lambda: memcap.train([], tracking=Tracking(project=3)), "tracking.project=3: must be text"),
+    (
+        lambda: memcap.train([], engine=memcap.Engine(workers="x")),
+        "engine.workers=x: must be a whole number",
+    ),
+    (
+        lambda: memcap.train([], tracking=Tracking(project=3)),
+        "tracking.project=3: must be text",
+    ),
     (lambda: memcap.train([], progress="x"), "progress='x': must be True or False"),
     (lambda: memcap.members(task=3), "task=3: must be a name, as text"),
     (lambda: memcap.members(recipe=None), "recipe=None: must be a name, as text"),
-    (lambda: memcap.members(task=Latch(), symbols="x"), "task.symbols=x: must be a whole number"),
-    (lambda: memcap.members(recipe=Recipe("hold"), lr="x"), "recipe.lr=x: must be a number"),
-    (lambda: memcap.members(lag="1..9999999"), "axes.lag=1..9999999: 9,999,999 are more than the 1,000,000"),
-    (lambda: memcap.members(lag=range(1, 10**7)), "axes.lag=range(1, 10000000): 9,999,999 are more than the"),
-    (lambda: memcap.members(seed=1000, lag="1..2000"), "members: 2,000,000 are more than the 1,000,000"),
-    (lambda: memcap.frontier(pl.DataFrame()), "rows: no column key; not a table of rows; give what"),
+    (
+        lambda: memcap.members(task=Latch(), symbols="x"),
+        "task.symbols=x: must be a whole number",
+    ),
+    (
+        lambda: memcap.members(recipe=Recipe("hold"), lr="x"),
+        "recipe.lr=x: must be a number",
+    ),
+    (
+        lambda: memcap.members(lag="1..9999999"),
+        "axes.lag=1..9999999: 9,999,999 are more than the 1,000,000",
+    ),
+    (
+        lambda: memcap.members(lag=range(1, 10**7)),
+        "axes.lag=range(1, 10000000): 9,999,999 are more than the",
+    ),
+    (
+        lambda: memcap.members(seed=1000, lag="1..2000"),
+        "members: 2,000,000 are more than the 1,000,000",
+    ),
+    (
+        lambda: memcap.frontier(pl.DataFrame()),
+        "rows: no column key; not a table of rows; give what",
+    ),
     (lambda: memcap.frontier(ROWS.with_columns(units=9)), "rows: row "),
-    (lambda: memcap.frontier(ROWS, confidence=2), "confidence=2: must be a number above 0 and below 1"),
+    (
+        lambda: memcap.frontier(ROWS, confidence=2),
+        "confidence=2: must be a number above 0 and below 1",
+    ),
     (lambda: memcap.frontier(ROWS, budget="x"), "budget=x: must be a whole number"),
     (lambda: memcap.frontier(3), "rows=3: must be the path of a folder"),
     (lambda: memcap.answer("latch", lag="x"), "lag=x: must be a whole number"),
     (lambda: memcap.answer(3, 3), "task=3: must be a name, as text"),
-    (lambda: memcap.answer("latch", 3, ROWS, cell=3), "cell=3: must be a name, as text"),
-    (lambda: memcap.answer("latch", 3, ROWS, share="x"), "share='x': must be a number above 0 and below 1"),
-    (lambda: memcap.answer("latch", 3, knobs="symbols=4"), "knobs='symbols=4': must be a list of texts"),
-    (lambda: memcap.answer("latch", 3, knobs=None), "knobs=None: must be a list of texts"),
+    (
+        lambda: memcap.answer("latch", 3, ROWS, cell=3),
+        "cell=3: must be a name, as text",
+    ),
+    (
+        lambda: memcap.answer("latch", 3, ROWS, share="x"),
+        "share='x': must be a number above 0 and below 1",
+    ),
+    (
+        lambda: memcap.answer("latch", 3, knobs="symbols=4"),
+        "knobs='symbols=4': must be a list of texts",
+    ),
+    (
+        lambda: memcap.answer("latch", 3, knobs=None),
+        "knobs=None: must be a list of texts",
+    ),
     (
         lambda: memcap.members(cell=nnx.GRUCell(1, 1, rngs=nnx.Rngs(0))),
         "cell: is an object of GRUCell; give its",
@@ -225,7 +309,10 @@ WRONG = [
     (lambda: memcap.load(None, "x"), "folder=None: must be the path of a folder"),
     (lambda: memcap.load(".", 3), "key=3: must be text, as the rows have it"),
     (lambda: memcap.draw(3, ROWS), "figure=3: must be a name, as text"),
-    (lambda: memcap.draw("frontier", pl.DataFrame({"lag": [1]})), "rows: no column key"),
+    (
+        lambda: memcap.draw("frontier", pl.DataFrame({"lag": [1]})),
+        "rows: no column key",
+    ),
 ]
 
 
@@ -236,7 +323,8 @@ def test_each_argument_is_checked_at_the_door(call, line):
 
 def test_a_field_of_two_parts_is_asked_for_by_its_whole_name():
     assert (
-        refusal(lambda: memcap.members(task=Wide(), units=2)) == "units: in task and model; write task.units"
+        refusal(lambda: memcap.members(task=Wide(), units=2))
+        == "units: in task and model; write task.units"
     )
     (found,) = memcap.members(task=Wide(), **{"task.units": 5, "model.units": 2})
     assert (found.task.units, found.model.units) == (5, 2)
@@ -250,10 +338,16 @@ def trained(tmp_path_factory):
     """A small study in a folder."""
     folder = tmp_path_factory.mktemp("study")
     found = memcap.members(task="latch", lag=[2, 3], units=2, **TINY)
-    return folder, found, memcap.train(found, folder, engine=ONE, study="small", progress=False)
+    return (
+        folder,
+        found,
+        memcap.train(found, folder, engine=ONE, study="small", progress=False),
+    )
 
 
-def test_a_folder_keeps_rows_and_weights_and_a_second_run_trains_nothing(trained, monkeypatch, capsys):
+def test_a_folder_keeps_rows_and_weights_and_a_second_run_trains_nothing(
+    trained, monkeypatch, capsys
+):
     folder, found, rows = trained
     assert sorted(rows["key"]) == sorted(m.key for m in found)
     assert dict(rows.schema) == SCHEMA
@@ -278,7 +372,9 @@ def test_without_a_folder_the_rows_are_the_same_and_nothing_is_written(
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_service_of_ones_own_gets_rows_and_curves_and_is_closed(tmp_path, monkeypatch, capsys, own_module):
+def test_a_service_of_ones_own_gets_rows_and_curves_and_is_closed(
+    tmp_path, monkeypatch, capsys, own_module
+):
     service = """
 import json
 
@@ -299,7 +395,9 @@ class Service:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("memcap.tracking.process.SECONDS_AT_THE_END", 60.0)
     found = memcap.members(task="latch", lag=3, units=1, **TINY)
-    rows = memcap.train(found, "outputs", study="small", engine=ONE, tracking="my_module:Service")
+    rows = memcap.train(
+        found, "outputs", study="small", engine=ONE, tracking="my_module:Service"
+    )
     runs = [["latch-L3-u1-s0", found[0].key, rows["status"][0], rows["steps"][0]]]
     assert json.loads(capsys.readouterr().out.splitlines()[-1]) == ["small", runs]
 
@@ -309,7 +407,9 @@ def test_tracking_needs_a_folder_and_a_service_that_there_is():
     assert refusal(lambda: memcap.train(found, tracking="wandb")).startswith(
         "tracking=wandb: mirrors a folder"
     )
-    assert "one of off, wandb, trackio" in refusal(lambda: memcap.train(found, tracking="on"))
+    assert "one of off, wandb, trackio" in refusal(
+        lambda: memcap.train(found, tracking="on")
+    )
 
 
 def test_a_design_searches_and_an_unknown_one_is_refused(monkeypatch):
@@ -317,14 +417,21 @@ def test_a_design_searches_and_an_unknown_one_is_refused(monkeypatch):
     assert refusal(lambda: memcap.train(found, design="nope")).startswith(
         "design=nope: must be one of grid, bisect"
     )
-    assert "has 1 of the 3 widths" in refusal(lambda: memcap.train(found[:1], design="bisect"))
+    assert "has 1 of the 3 widths" in refusal(
+        lambda: memcap.train(found[:1], design="bisect")
+    )
     rows = memcap.train(found, design="bisect", engine=ONE, progress=False)
     assert 0 < rows.height <= len(found)
 
 
 def test_the_frontier_of_rows_is_that_of_their_folder(tmp_path):
     groups = [
-        group("delay_line", lag, {1: (0, 8), lag: (4, 8), lag + 1: (8, 8), lag + 2: (8, 8)}) for lag in (2, 4)
+        group(
+            "delay_line",
+            lag,
+            {1: (0, 8), lag: (4, 8), lag + 1: (8, 8), lag + 2: (8, 8)},
+        )
+        for lag in (2, 4)
     ]
     write(tmp_path, *groups)
     rows = store.read(tmp_path)
@@ -335,7 +442,9 @@ def test_the_frontier_of_rows_is_that_of_their_folder(tmp_path):
     surer = memcap.frontier(rows, confidence=0.5)
     assert (surer["u50_high"] < found["u50_high"]).all()
     assert "no such folder" in refusal(lambda: memcap.frontier(tmp_path / "nowhere"))
-    assert "at=nope: must be one of" in refusal(lambda: memcap.frontier(rows, at="nope"))
+    assert "at=nope: must be one of" in refusal(
+        lambda: memcap.frontier(rows, at="nope")
+    )
 
 
 def test_verdict_and_budget_go_through(tmp_path, monkeypatch):
@@ -347,25 +456,38 @@ def test_verdict_and_budget_go_through(tmp_path, monkeypatch):
         group("delay_line", 3, {1: (0, 8), 2: (8, 8)}, budget=9000),
     )
     rows = table(*groups)
-    for asks, units in (({"budget": 1500}, 4), ({"budget": 1500, "at": "trained"}, 3), ({}, 2)):
+    for asks, units in (
+        ({"budget": 1500}, 4),
+        ({"budget": 1500, "at": "trained"}, 3),
+        ({}, 2),
+    ):
         (found,) = memcap.frontier(rows, **asks).to_dicts()
         assert found == columns(frontier.frontier(rows, **asks)[0])
         assert memcap.answer("delay_line", 3, rows, **asks).units == units
     assert memcap.answer("delay_line", 3).source is None
     write(tmp_path / "outputs", *groups)
-    assert (memcap.answer("delay_line", 3).source, memcap.answer("delay_line", 3).units) == ("outputs", 2)
+    assert (
+        memcap.answer("delay_line", 3).source,
+        memcap.answer("delay_line", 3).units,
+    ) == ("outputs", 2)
 
 
 def test_an_answer_is_that_of_the_command(tmp_path):
     rows = table(group("delay_line", 3, {2: (0, 8), 3: (4, 8), 4: (8, 8), 5: (8, 8)}))
     found = memcap.answer("delay_line", 3, rows, share=0.5)
     wanted = answer.answer(Question(DelayLine(), 3, share=0.5), frontier.frontier(rows))
-    assert as_dict(found) == as_dict(wanted) == as_dict(memcap.answer(DelayLine(), 3, rows, share=0.5))
+    assert (
+        as_dict(found)
+        == as_dict(wanted)
+        == as_dict(memcap.answer(DelayLine(), 3, rows, share=0.5))
+    )
     assert found.units in (3, 4)
     assert str(found) == "\n".join(sentences(wanted))
     assert memcap.answer("latch", 3, rows, knobs=["symbols=4"]).references.bits == 2
     assert memcap.answer("latch", 3, rows).units is None
-    assert "no such folder" in refusal(lambda: memcap.answer("latch", 3, tmp_path / "nowhere"))
+    assert "no such folder" in refusal(
+        lambda: memcap.answer("latch", 3, tmp_path / "nowhere")
+    )
     assert "no such task" in refusal(lambda: memcap.answer("nope", 3, rows))
     assert "the least lag" in refusal(lambda: memcap.answer("temporal_order", 1, rows))
 
@@ -380,12 +502,20 @@ def test_a_figure_is_drawn_by_its_name(tmp_path):
 
 
 def test_a_value_of_another_kind_is_one_line():
-    assert refusal(lambda: memcap.Engine(loop=3)).startswith("engine.loop=3: must be text")
+    assert refusal(lambda: memcap.Engine(loop=3)).startswith(
+        "engine.loop=3: must be text"
+    )
     some = memcap.members("latch", lag=2, units=1)
     wrong = memcap.Engine(shard="x")
-    assert refusal(lambda: memcap.train(some, engine=wrong)).startswith("engine.shard=x: must be a whole")
+    assert refusal(lambda: memcap.train(some, engine=wrong)).startswith(
+        "engine.shard=x: must be a whole"
+    )
     for name in ("lag", "units", "seed", "cell", "budget"):
-        line = refusal(lambda name=name: memcap.members("latch", **{name: pl.DataFrame({"a": [1, 2]})}))
+        line = refusal(
+            lambda name=name: memcap.members(
+                "latch", **{name: pl.DataFrame({"a": [1, 2]})}
+            )
+        )
         assert "=DataFrame: must be" in line
         with pytest.raises(memcap.UserError) as caught:
             memcap.members("latch", **{name: "x" * 3_000_000})

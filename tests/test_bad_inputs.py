@@ -1,5 +1,6 @@
-"""What users get wrong: words (bad_inputs.txt), files, paths and the environment. Each is one line on stderr,
-status 2, and nothing written. What a job's own knobs refuse is in test_config.py.
+"""What users get wrong: words (bad_inputs.txt), files, paths and the environment. Each
+is one line on stderr, status 2, and nothing written. What a job's own knobs refuse is
+in test_config.py.
 """
 
 import contextlib
@@ -33,14 +34,20 @@ from memcap.store.rows import frame
 from memcap.tasks import task_classes
 
 TINY = (
-    "task=latch task.lag=2 model.units=1 recipe=hold recipe.budget=20 recipe.batch=8 engine.loop=reproducible"
+    "task=latch task.lag=2 model.units=1 recipe=hold recipe.budget=20 recipe.batch=8"
+    " engine.loop=reproducible"
 )
 LAUGHS = (
-    "[&a [1, 1], " + ", ".join(f"&{b} [*{a}, *{a}]" for a, b in pairwise("abcdefghijklmnopqrstuvwxyz")) + "]"
+    "[&a [1, 1], "
+    + ", ".join(f"&{b} [*{a}, *{a}]" for a, b in pairwise("abcdefghijklmnopqrstuvwxyz"))
+    + "]"
 )
 LISTED = "(memcap train --help lists all)"
 YAML = {  # study files that cannot be read, and what is said of them
-    "tag": ("study: !!python/object/apply:os.system ['touch ran']", "tag.yaml, line 2: "),
+    "tag": (
+        "study: !!python/object/apply:os.system ['touch ran']",
+        "tag.yaml, line 2: ",
+    ),
     "own_tag": ("study: !mine x", "own_tag.yaml, line 2: "),
     "open": ("study: [x", "open.yaml, line 3: "),
     "twice": ("study: x\nstudy: y", "twice.yaml, line 3: found duplicate key study"),
@@ -48,7 +55,10 @@ YAML = {  # study files that cannot be read, and what is said of them
     "colon": ("study: a: b", "colon.yaml, line 2: "),
     "quote": ("study: 'x", "quote.yaml, line 3: "),
     "anchor": ("study: *nowhere", "anchor.yaml, line 2: "),
-    "itself": ("study: &a [*a]", "a file of configs nests too deep, or has an alias that contains itself"),
+    "itself": (
+        "study: &a [*a]",
+        "a file of configs nests too deep, or has an alias that contains itself",
+    ),
     "inside": (
         "axes: &a {model.units: 1, b: [*a]}",
         "a file of configs nests too deep, or has an alias that contains itself",
@@ -63,25 +73,44 @@ YAML = {  # study files that cannot be read, and what is said of them
         "defaults: [{override /task: latch}]\ntask: {name: copy}",
         "task.name=copy: but the knobs are those of task=latch",
     ),
-    "no_task": ("task: {name: nope}", "task.name=nope: but the knobs are those of task=delay_line"),
+    "no_task": (
+        "task: {name: nope}",
+        "task.name=nope: but the knobs are those of task=delay_line",
+    ),
     "axis": (
         "axes: {task.name: copy}",
         "axes.task.name: no such field; an axis is one of seed, task, recipe,",
     ),
-    "default": ("defaults: [{override /task: nope}]", "task=nope: no such choice; one of adding,"),
+    "default": (
+        "defaults: [{override /task: nope}]",
+        "task=nope: no such choice; one of adding,",
+    ),
     "resolver": ("study: ${nope:1}", "nope"),
     "loop": ("study: ${study}", "study: "),
 }
 RECIPES = {  # files of recipes that an axis names
     "tag": ("lr: !!python/name:os.system", "tag.yaml, line 1: "),
     "open": ("lr: [1", "open.yaml, line 2: "),
-    "itself": ("lr: &a [*a]", "a file of configs nests too deep, or has an alias that contains itself"),
+    "itself": (
+        "lr: &a [*a]",
+        "a file of configs nests too deep, or has an alias that contains itself",
+    ),
     "list": ("- lr", "list.yaml: must hold fields, as in lr: 0.01"),
-    "field": ("learning_rate: 1", "recipe.learning_rate: no such field; recipe has name, init,"),
+    "field": (
+        "learning_rate: 1",
+        "recipe.learning_rate: no such field; recipe has name, init,",
+    ),
     "short": ("lr: 0.1", "conf/recipe/short.yaml"),
     "latin": ("lr: \xe9", "latin.yaml: cannot be read ("),
 }
-READERS = ("frontier", "collect", "verify", "figure frontier", "compare study", "mirror")
+READERS = (
+    "frontier",
+    "collect",
+    "verify",
+    "figure frontier",
+    "compare study",
+    "mirror",
+)
 NO_ROWS = {  # places without rows, and what is said of them
     "nowhere": "nowhere: no such folder",
     "mk[/i]": "mk[/i]: no such folder",
@@ -98,23 +127,36 @@ NO_TABLES = {  # files that hold none, of which `collect` wants to make one and 
     "other.parquet": "other.parquet: no column key; not a table of rows",
 }
 NAMES = {  # of what there is, as the table has them
-    "<tasks>": f"{', '.join([*task_classes()][:12])} and {len(task_classes()) - 12} more {LISTED}",
+    "<tasks>": (
+        f"{', '.join([*task_classes()][:12])} and {len(task_classes()) - 12} more {LISTED}"
+    ),
     "<all tasks>": ", ".join(task_classes()),
-    "<sweeps>": f"{', '.join(study_files.NAMES[:12])} and {len(study_files.NAMES) - 12} more {LISTED}",
+    "<sweeps>": (
+        f"{', '.join(study_files.NAMES[:12])} and {len(study_files.NAMES) - 12} more {LISTED}"
+    ),
     "<cells>": ", ".join(cell_classes()),
     "<figures>": ", ".join(figures.summaries()),
     "<300 x>": "x" * 300,
     "<5000 9>": "9" * 5000,
 }
 # Words of the libraries below, which mean nothing to a user.
-NOISE = ("search path:", "full_key", "object_type", "In 'config'", "Traceback", "Warning", "pkg://")
+NOISE = (
+    "search path:",
+    "full_key",
+    "object_type",
+    "In 'config'",
+    "Traceback",
+    "Warning",
+    "pkg://",
+)
 NOISE += ("Error executing",)
 
 
 def table():
-    """(words, what the line must hold), of bad_inputs.txt; those of `train`, which Hydra composes twice, are
-    slow."""
-    command, found = "", []
+    """(words, what the line must hold), of bad_inputs.txt; those of `train`, which
+    Hydra composes twice, are slow."""
+    command = ""
+    found = []
     for line in (Path(__file__).parent / "bad_inputs.txt").read_text().splitlines():
         for name, names in NAMES.items():
             line = line.replace(name, names)
@@ -144,14 +186,22 @@ def place(tmp_path_factory):
     pl.DataFrame({"lag": [1]}).write_parquet(folder / "other.parquet")
     numbers = np.full((4, 3, 1), 1e300)
     np.savez(folder / "huge.npz", inputs=numbers, targets=np.array([0, 1, 0, 1]))
-    with zipfile.ZipFile(folder / "bomb.npz", "w") as archive, archive.open("inputs.npy", "w") as member:
+    with (
+        zipfile.ZipFile(folder / "bomb.npz", "w") as archive,
+        archive.open("inputs.npy", "w") as member,
+    ):
         head = {"descr": "<f8", "fortran_order": False, "shape": (10**9,)}
         np.lib.format.write_array_header_1_0(member, head)
     os.mkfifo(folder / "fifo")
     (folder / "loop").symlink_to("loop")
-    for part, texts, head in (("sweeps", YAML, "# @package _global_\n"), ("recipe", RECIPES, "")):
+    for part, texts, head in (
+        ("sweeps", YAML, "# @package _global_\n"),
+        ("recipe", RECIPES, ""),
+    ):
         for name, (text, _) in texts.items():
-            (folder / "conf" / part / f"{name}.yaml").write_bytes((head + text + "\n").encode("latin-1"))
+            (folder / "conf" / part / f"{name}.yaml").write_bytes(
+                (head + text + "\n").encode("latin-1")
+            )
     (folder / "conf" / "sweeps" / "package.yaml").write_text("study: x\n")
     return folder
 
@@ -176,10 +226,19 @@ def test_a_mistake_is_one_line_and_leaves_nothing(place, words, expected):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["report", "study", "-o", "\0"], "\\x00: holds a zero byte, which no name or value does"),
-        (["train", "study=\udcff"], "study=\\udcff: is not UTF-8; write it in letters that are"),
+        (
+            ["report", "study", "-o", "\0"],
+            "\\x00: holds a zero byte, which no name or value does",
+        ),
+        (
+            ["train", "study=\udcff"],
+            "study=\\udcff: is not UTF-8; write it in letters that are",
+        ),
         (["train", "recipe.optimizer=a\nb"], "recipe.optimizer=a\\nb: "),
-        (["train", "-m", "sweeps=glob(x*)"], "sweeps=glob(x*): matches nothing, so there is no job; one of"),
+        (
+            ["train", "-m", "sweeps=glob(x*)"],
+            "sweeps=glob(x*): matches nothing, so there is no job; one of",
+        ),
     ],
 )
 def test_letters_that_a_line_cannot_show(place, words, expected):
@@ -187,25 +246,45 @@ def test_letters_that_a_line_cannot_show(place, words, expected):
 
 
 @pytest.mark.parametrize(
-    "words", ["collect", "status", "answer --task latch --lag 5", "report study -o", "compare study"]
+    "words",
+    [
+        "collect",
+        "status",
+        "answer --task latch --lag 5",
+        "report study -o",
+        "compare study",
+    ],
 )
 def test_an_empty_name_is_not_the_current_folder(place, words):
-    refused(place, [*words.split(), ""], ": is empty; name a file or folder, . for this one; see memcap ")
+    refused(
+        place,
+        [*words.split(), ""],
+        ": is empty; name a file or folder, . for this one; see memcap ",
+    )
 
 
 @pytest.mark.parametrize(
-    ("command", "name"), [("train", name) for name in YAML] + [("train -m", "itself"), ("plan", "itself")]
+    ("command", "name"),
+    [("train", name) for name in YAML] + [("train -m", "itself"), ("plan", "itself")],
 )
 def test_a_bad_study_file(place, command, name):
-    refused(place, [*command.split(), "--config-dir", "conf", f"sweeps={name}"], YAML[name][1])
+    refused(
+        place,
+        [*command.split(), "--config-dir", "conf", f"sweeps={name}"],
+        YAML[name][1],
+    )
     assert not (place / "ran").exists()
 
 
 @pytest.mark.parametrize("part", ["sweeps", "recipe"])
 @pytest.mark.parametrize("command", ["train", "plan"])
-def test_aliases_that_stand_for_millions_of_values_are_not_copied(tmp_path, command, part):
+def test_aliases_that_stand_for_millions_of_values_are_not_copied(
+    tmp_path, command, part
+):
     (tmp_path / "conf" / part).mkdir(parents=True)
-    (tmp_path / "conf" / part / "laughs.yaml").write_text(f"axes: {{model.units: {LAUGHS}}}\n")
+    (tmp_path / "conf" / part / "laughs.yaml").write_text(
+        f"axes: {{model.units: {LAUGHS}}}\n"
+    )
     choice = "sweeps=laughs" if part == "sweeps" else "axes={recipe: [laughs]}"
     line = f"conf/{part}/laughs.yaml: its aliases stand for more than 100,000 values; write fewer"
     refused(tmp_path, [command, "--config-dir", "conf", choice], line)
@@ -213,7 +292,11 @@ def test_aliases_that_stand_for_millions_of_values_are_not_copied(tmp_path, comm
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_bad_file_of_a_recipe_that_an_axis_names(place, name):
-    refused(place, ["train", "--config-dir", "conf", f"axes={{recipe: [{name}]}}"], RECIPES[name][1])
+    refused(
+        place,
+        ["train", "--config-dir", "conf", f"axes={{recipe: [{name}]}}"],
+        RECIPES[name][1],
+    )
 
 
 @pytest.mark.parametrize(
@@ -246,7 +329,8 @@ def test_without_a_home_nothing_is_cached_and_all_works(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("part", "number"), [("rows", errno.ENOSPC), ("weights", errno.EDQUOT), ("curves", errno.EIO)]
+    ("part", "number"),
+    [("rows", errno.ENOSPC), ("weights", errno.EDQUOT), ("curves", errno.EIO)],
 )
 def test_a_disk_that_is_full_or_gone(tmp_path, monkeypatch, part, number):
     """Nothing is left of the file that did not fit. (A real one, as small tmpfs, gave the same.)"""
@@ -262,14 +346,17 @@ def test_a_disk_that_is_full_or_gone(tmp_path, monkeypatch, part, number):
     said = [line for line in done.err.splitlines() if line.startswith("memcap: ")]
     assert (done.status, done.out) == (2, "")
     assert said == [
-        f"memcap: disk: cannot be read or written ({os.strerror(number)}); set out to another folder"
+        f"memcap: disk: cannot be read or written ({os.strerror(number)}); set out to another"
+        " folder"
     ]
     assert "Error executing" not in done.err + done.out
     assert not list((tmp_path / "study" / part).iterdir())
 
 
 @pytest.mark.breadth
-def test_a_figure_that_does_not_fit_on_the_disk_is_told_of_after_all_rows_are_safe(tmp_path, monkeypatch):
+def test_a_figure_that_does_not_fit_on_the_disk_is_told_of_after_all_rows_are_safe(
+    tmp_path, monkeypatch
+):
     """A picture that is cut short there is an error of its compression, not of the disk."""
 
     def full(*arguments, **options):
@@ -280,8 +367,11 @@ def test_a_figure_that_does_not_fit_on_the_disk_is_told_of_after_all_rows_are_sa
     done = memcap(tmp_path, "train", *TINY.split(), axes, "out=study")
     assert (done.status, done.err.splitlines()[-1]) == (
         2,
-        "memcap: study/figures: the figure cannot be written (Error -5 while finishing compression); rows are"
-        " safe, and memcap figure frontier STUDY -o FOLDER draws it elsewhere",
+        (
+            "memcap: study/figures: the figure cannot be written (Error -5 while finishing"
+            " compression); rows are safe, and memcap figure frontier STUDY -o FOLDER draws it"
+            " elsewhere"
+        ),
     )
     assert shards.read(tmp_path / "study").height == 3
 
@@ -289,7 +379,9 @@ def test_a_figure_that_does_not_fit_on_the_disk_is_told_of_after_all_rows_are_sa
 @pytest.mark.breadth
 def test_what_fits_into_no_memory(tmp_path, monkeypatch):
     def too_large(*arguments, **options):
-        raise JaxRuntimeError("RESOURCE_EXHAUSTED: Out of memory allocating 5033295026768 bytes.\nAnd more.")
+        raise JaxRuntimeError(
+            "RESOURCE_EXHAUSTED: Out of memory allocating 5033295026768 bytes.\nAnd more."
+        )
 
     monkeypatch.setattr(session, "run_study", too_large)
     done = memcap(tmp_path, "train", *TINY.split())
@@ -297,7 +389,14 @@ def test_what_fits_into_no_memory(tmp_path, monkeypatch):
     line += "; lower engine.lanes, recipe.batch, task.lag or model.units\n"
     assert (done.status, done.out, done.err) == (2, "", f"memcap: {line}")
     for launcher in ("population", "basic"):
-        done = memcap(tmp_path, "train", "-m", f"hydra/launcher={launcher}", *TINY.split(), "seed=1,2")
+        done = memcap(
+            tmp_path,
+            "train",
+            "-m",
+            f"hydra/launcher={launcher}",
+            *TINY.split(),
+            "seed=1,2",
+        )
         assert (done.status, "Traceback" in done.err) == (2, False)
         assert done.err.splitlines()[-1] == f"memcap: {line}".strip()
 
@@ -311,10 +410,14 @@ def test_a_folder_that_is_deleted_while_its_study_trains(tmp_path, monkeypatch):
     monkeypatch.setattr(shards, "write", deleted)
     done = memcap(tmp_path, "train", *TINY.split(), "out=study")
     assert done.status == 2
-    assert (done.out, done.err.count("memcap: "), "Error executing" in done.err) == ("", 1, False)
+    assert (done.out, done.err.count("memcap: "), "Error executing" in done.err) == (
+        "",
+        1,
+        False,
+    )
     assert (
-        "study/weights: cannot be read or written (No such file or directory); set out to another folder"
-        in done.err
+        "study/weights: cannot be read or written (No such file or directory); set out to another"
+        " folder" in done.err
     )
 
 
@@ -327,7 +430,10 @@ def test_tables_do_not_ask_the_disk_through_polars(tmp_path):
     seen = []
 
     def fill_full(path, fill, with_digest=True):
-        with full.open("wb", buffering=0) as file, pytest.raises(OSError, match="No space left") as raised:
+        with (
+            full.open("wb", buffering=0) as file,
+            pytest.raises(OSError, match="No space left") as raised,
+        ):
             fill(file)
         seen.append(raised.value.errno)
 
@@ -343,23 +449,41 @@ def test_what_is_no_file_among_a_studys_files_is_named_and_passed_over(tmp_path,
     """Nothing waits for the other end of a FIFO."""
     write(tmp_path / "study", group("latch", 5, {1: (0, 2), 2: (2, 2), 3: (2, 2)}))
     expected = memcap(tmp_path, "frontier", "study").out
-    for name in ("rows/x.parquet", "weights/x.npz", "curves/x.parquet", "jobs/x.json", "checkpoints/x.npz"):
+    for name in (
+        "rows/x.parquet",
+        "weights/x.npz",
+        "curves/x.parquet",
+        "jobs/x.json",
+        "checkpoints/x.npz",
+    ):
         (tmp_path / "study" / name).parent.mkdir(exist_ok=True)
         make(tmp_path / "study" / name)
     done = memcap(tmp_path, "frontier", "study")
     assert (done.status, done.out, done.err.count("\n")) == (0, expected, 1)
-    what = "not a regular file" if make is os.mkfifo else "cannot be read (Is a directory)"
+    what = (
+        "not a regular file" if make is os.mkfifo else "cannot be read (Is a directory)"
+    )
     assert done.err.startswith(f"memcap: study/rows/x.parquet: {what}; skipped")
     assert "1 file of rows cannot be read" in memcap(tmp_path, "status", "study").out
     found = memcap(tmp_path, "verify", "study")
     assert (found.status, found.err) == (1, "")
-    assert all(f"study/{name}: " in found.out for name in ("rows/x.parquet", "weights/x.npz"))
+    assert all(
+        f"study/{name}: " in found.out for name in ("rows/x.parquet", "weights/x.npz")
+    )
     assert memcap(tmp_path, "collect", "study").status == 0
     assert memcap(tmp_path, "train", *TINY.split(), "out=study").status == 0
 
 
 def test_markup_in_a_path_is_a_path(tmp_path):
-    for command in ("train", "status", "frontier", "verify", "collect", "compare", "figure frontier"):
+    for command in (
+        "train",
+        "status",
+        "frontier",
+        "verify",
+        "collect",
+        "compare",
+        "figure frontier",
+    ):
         words = (
             [*TINY.split(), "out='mk[/i]'"]
             if command == "train"
@@ -373,7 +497,8 @@ def test_markup_in_a_path_is_a_path(tmp_path):
 
 def test_it_ends_at_once_where_a_thread_still_trains(monkeypatch):
     """At its own end the interpreter would abort such a thread, and itself."""
-    over, left = threading.Event(), []
+    over = threading.Event()
+    left = []
     thread = threading.Thread(target=over.wait, name="memcap-worker")
     thread.start()
     monkeypatch.setattr(cli_module.os, "_exit", left.append)

@@ -36,8 +36,15 @@ COUNTS = {1: (0, 8), 2: (4, 8), 3: (8, 8), 4: (8, 8)}
 def study(tmp_path):
     """A working directory with a study in outputs/: a delay line at lags 2, 3, 8 and a latch that
     diverged."""
-    groups = [group("delay_line", lag, {u + lag - 2: n for u, n in COUNTS.items()}) for lag in (2, 3, 8)]
-    write(tmp_path / "outputs" / "made_up", *groups, group("latch", 5, {1: (0, 2)}, diverged=2))
+    groups = [
+        group("delay_line", lag, {u + lag - 2: n for u, n in COUNTS.items()})
+        for lag in (2, 3, 8)
+    ]
+    write(
+        tmp_path / "outputs" / "made_up",
+        *groups,
+        group("latch", 5, {1: (0, 2)}, diverged=2),
+    )
     return tmp_path
 
 
@@ -59,7 +66,9 @@ def strict(text):
 def test_alone_it_shows_the_first_steps_an_answer_on_top(tmp_path):
     done = memcap(tmp_path)
     assert (done.status, done.err) == (0, "")
-    steps = [line.strip() for line in done.out.splitlines() if line.startswith("  memcap ")]
+    steps = [
+        line.strip() for line in done.out.splitlines() if line.startswith("  memcap ")
+    ]
     assert steps[0].startswith("memcap answer --task delay_line --lag 50 ")
     assert len(steps) > 3
 
@@ -67,7 +76,10 @@ def test_alone_it_shows_the_first_steps_an_answer_on_top(tmp_path):
 def test_a_knob_without_its_option_is_no_folder(study):
     done = memcap(study, "answer", "--task", "latch", "--lag", "5", "symbols=32")
     assert done.status == 2
-    assert done.err == "memcap: symbols=32: no such folder; a knob of the task goes by --knob symbols=32\n"
+    assert (
+        done.err
+        == "memcap: symbols=32: no such folder; a knob of the task goes by --knob symbols=32\n"
+    )
 
 
 def test_help_teaches(tmp_path, monkeypatch):
@@ -94,19 +106,30 @@ def test_help_teaches(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("command", ["collect", "figure frontier"])
 def test_a_bad_shard_is_refused_where_that_is_asked_for(study, command):
-    (study / "outputs" / "made_up" / "rows" / "other.parquet").write_bytes(b"PAR1, and then nothing")
+    (study / "outputs" / "made_up" / "rows" / "other.parquet").write_bytes(
+        b"PAR1, and then nothing"
+    )
     before = files(study)
     done = memcap(study, *command.split(), "--strict")
     assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
     assert "other.parquet: not a readable table of rows; without --strict" in done.err
     assert files(study) == before
     passed = memcap(study, *command.split())
-    assert (passed.status, passed.err.count("other.parquet: not a readable table of rows; skipped")) == (0, 1)
+    assert (
+        passed.status,
+        passed.err.count("other.parquet: not a readable table of rows; skipped"),
+    ) == (0, 1)
 
 
 def test_a_file_that_is_nobodys_is_not_to_be_deleted(study):
     (study / "hostname").write_text("a")
-    for command in ("collect", "frontier", "figure frontier", "answer --task latch --lag 5", "verify"):
+    for command in (
+        "collect",
+        "frontier",
+        "figure frontier",
+        "answer --task latch --lag 5",
+        "verify",
+    ):
         done = memcap(study, *command.split(), "hostname")
         assert done.status == (1 if command == "verify" else 2)
         assert "hostname: " in done.err + done.out
@@ -116,7 +139,10 @@ def test_a_file_that_is_nobodys_is_not_to_be_deleted(study):
 
 def test_rows_of_a_task_that_is_not_there_are_left_out(study):
     """One's own task, whose module nobody has named, and a cell; and a knob that there is not."""
-    others = [("nowhere_tasks:Pulses", "lstm", "{}"), ("latch", "nowhere_cells:Leaky", "{}")]
+    others = [
+        ("nowhere_tasks:Pulses", "lstm", "{}"),
+        ("latch", "nowhere_cells:Leaky", "{}"),
+    ]
     others += [("latch", "lstm", '{"mood": 1}')]
     expected = memcap(study, "frontier", "--json").out
     answer = memcap(study, "answer", "--task", "delay_line", "--lag", 3).out
@@ -148,16 +174,23 @@ def test_rows_of_a_task_that_is_not_there_are_left_out(study):
     assert memcap(study, "answer", "--task", "delay_line", "--lag", 3).out == answer
     assert memcap(study, "figure", "frontier").status == 0
     collected = memcap(study, "collect", "outputs/others", "--json", "--csv")
-    assert strict(collected.out) == {"file": "outputs/others/rows.csv", "rows": 2 * len(others)}
+    assert strict(collected.out) == {
+        "file": "outputs/others/rows.csv",
+        "rows": 2 * len(others),
+    }
     assert pl.read_csv(study / "outputs/others/rows.csv")["key"].to_list() == (
         pl.read_parquet(study / "outputs/others/rows.parquet")["key"].to_list()
     )
 
 
-@pytest.mark.parametrize("command", ["figure frontier -o", "collect", "export zz --layout flax -o"])
+@pytest.mark.parametrize(
+    "command", ["figure frontier -o", "collect", "export zz --layout flax -o"]
+)
 def test_what_cannot_be_written_is_named(study, command):
     (study / "file").write_text("")
-    place = "outputs/made_up/rows/made_up.parquet" if command == "collect" else "file/x.npz"
+    place = (
+        "outputs/made_up/rows/made_up.parquet" if command == "collect" else "file/x.npz"
+    )
     before = files(study)
     done = memcap(study, *command.split(), place)
     assert (done.status, done.err.count("\n")) == (2, 1)
@@ -170,7 +203,11 @@ def test_frontier_in_words_and_json(study):
         done = memcap(study, "frontier", *place, "--json")
         assert strict(done.out) == expected
     latch = expected[-1]
-    assert (latch["task"], latch["u_exist"], latch["counts"]) == ("latch", None, "1:0/2")
+    assert (latch["task"], latch["u_exist"], latch["counts"]) == (
+        "latch",
+        None,
+        "1:0/2",
+    )
     words = memcap(study, "frontier").out
     assert "2:0/8 3:4/8 4:8/8 5:8/8" in words
     assert "too few pass" in words
@@ -180,7 +217,10 @@ def test_collect_folds_and_changes_nothing_that_is_said(study):
     before = memcap(study, "frontier", "--json").out
     done = memcap(study, "collect", "outputs/made_up")
     assert done.out == "98 rows in outputs/made_up/rows.parquet\n"
-    assert strict(memcap(study, "collect", "--json").out) == {"file": "outputs/rows.parquet", "rows": 98}
+    assert strict(memcap(study, "collect", "--json").out) == {
+        "file": "outputs/rows.parquet",
+        "rows": 98,
+    }
     assert memcap(study, "frontier", "--json").out == before
     assert memcap(study, "frontier", "outputs/rows.parquet", "--json").out == before
 
@@ -202,8 +242,13 @@ def test_figure_is_drawn_with_its_numbers_beside_it(study):
 def test_answer_in_words_and_json(study, lag, measured):
     words = "answer", "--task", "delay_line", "--lag", lag
     found = strict(memcap(study, *words, "--json").out)
-    assert (found["task"], found["lag"], found["measured"]) == ("delay_line", lag, measured)
-    short, why = memcap(study, *words).out, memcap(study, *words, "--why").out
+    assert (found["task"], found["lag"], found["measured"]) == (
+        "delay_line",
+        lag,
+        measured,
+    )
+    short = memcap(study, *words).out
+    why = memcap(study, *words, "--why").out
     answered, _, more = short.rpartition("--why says what this rests on.")
     assert (" --measure trains what is missing" in more) == (not measured)
     assert why.startswith(answered)
@@ -222,7 +267,10 @@ def test_an_answer_is_measured_where_it_was_not(tmp_path, monkeypatch, flag):
     def run(arguments):
         trained.append(arguments.overrides)
         print("trained")
-        write(tmp_path / "outputs" / "new", group("latch", 7, {1: (0, 8), 2: (8, 8)}, knobs={"symbols": 3}))
+        write(
+            tmp_path / "outputs" / "new",
+            group("latch", 7, {1: (0, 8), 2: (8, 8)}, knobs={"symbols": 3}),
+        )
 
     monkeypatch.setattr(commands.find("train"), "run", run)
     words = "answer", "--task", "latch", "--knob", "symbols=3", "--lag", 7, "--exactly"
@@ -251,11 +299,24 @@ def test_answer_and_frontier_take_a_verdict_and_a_budget(tmp_path):
         ("", 2, "steady"),
     ):
         found = strict(
-            memcap(tmp_path, "answer", "--task", "delay_line", "--lag", 3, "--json", *words.split()).out
+            memcap(
+                tmp_path,
+                "answer",
+                "--task",
+                "delay_line",
+                "--lag",
+                3,
+                "--json",
+                *words.split(),
+            ).out
         )
         assert (found["units"], found["at"], found["source"]) == (units, at, "outputs")
         (point,) = strict(memcap(tmp_path, "frontier", "--json", *words.split()).out)
-        assert (point["u90"], point["at"], point["budget"]) == (found["u90"], at, 1500 if words else 9000)
+        assert (point["u90"], point["at"], point["budget"]) == (
+            found["u90"],
+            at,
+            1500 if words else 9000,
+        )
 
 
 def typed_in(monkeypatch, text):
@@ -276,7 +337,10 @@ def test_who_names_no_task_is_asked(study, monkeypatch):
 
 def test_who_has_sequences_or_does_not_know_is_told_what_to_do(study, monkeypatch):
     for k in (1, 2):
-        typed_in(monkeypatch, f"{sum(bool(cls.question) for cls in task_classes().values()) + k}\n")
+        typed_in(
+            monkeypatch,
+            f"{sum(bool(cls.question) for cls in task_classes().values()) + k}\n",
+        )
         done = memcap(study, "answer")
         assert done.status == 0
         assert "memcap fit my_table.csv --target COLUMN\n" in done.out
@@ -291,16 +355,39 @@ def test_where_nobody_answers_it_is_one_line(study, monkeypatch, text):
 
 
 def test_answer_without_any_rows(tmp_path):
-    done = memcap(tmp_path, "answer", "--task", "copy", "--lag", 8, "--knob", "symbols=4", "--json")
-    found, copy = strict(done.out), task_class("copy")(symbols=4)
+    done = memcap(
+        tmp_path,
+        "answer",
+        "--task",
+        "copy",
+        "--lag",
+        8,
+        "--knob",
+        "symbols=4",
+        "--json",
+    )
+    found = strict(done.out)
+    copy = task_class("copy")(symbols=4)
     assert (found["units"], found["measured"]) == (None, False)
     assert found["bits"] == copy.facts(8, copy.length(8)).bits
-    assert found["command"].startswith("memcap train task=copy task.symbols=4 task.lag=8 ")
+    assert found["command"].startswith(
+        "memcap train task=copy task.symbols=4 task.lag=8 "
+    )
 
 
 def test_the_command_that_an_answer_gives_is_accepted(tmp_path):
     line = strict(
-        memcap(tmp_path, "answer", "--task", "latch", "--lag", 50, "--knob", "symbols=4", "--json").out
+        memcap(
+            tmp_path,
+            "answer",
+            "--task",
+            "latch",
+            "--lag",
+            50,
+            "--knob",
+            "symbols=4",
+            "--json",
+        ).out
     )
     arguments = shlex.split(line["command"])[1:]
     assert memcap(tmp_path, *arguments, "seed=-1").err.startswith("memcap: ")
@@ -310,10 +397,22 @@ def test_the_command_that_an_answer_gives_is_accepted(tmp_path):
 
 
 def test_an_exported_member_is_the_one_that_was_trained(tmp_path):
-    tiny = ["recipe.budget=40", "evaluation.every=20", "evaluation.sequences=256", "evaluation.stretch=2"]
-    assert memcap(tmp_path, "train", "task=latch", "task.lag=5", "model.units=2", *tiny).status == 0
+    tiny = [
+        "recipe.budget=40",
+        "evaluation.every=20",
+        "evaluation.sequences=256",
+        "evaluation.stretch=2",
+    ]
+    assert (
+        memcap(
+            tmp_path, "train", "task=latch", "task.lag=5", "model.units=2", *tiny
+        ).status
+        == 0
+    )
     (row,) = store.read(tmp_path / "outputs").iter_rows(named=True)
-    done = memcap(tmp_path, "export", row["key"][:8], "-o", "w.npz", "--layout", "keras")
+    done = memcap(
+        tmp_path, "export", row["key"][:8], "-o", "w.npz", "--layout", "keras"
+    )
     assert done.status == 0
     assert done.out.startswith(
         "w.npz: lstm/kernel, lstm/recurrent_kernel, lstm/bias, dense/kernel, dense/bias (latch, "
@@ -326,9 +425,16 @@ def test_an_exported_member_is_the_one_that_was_trained(tmp_path):
     one_hot = np.eye(7)[batch.inputs.T]
     score = (keras_outputs(arrays, one_hot)[:, -1].argmax(-1) == batch.targets).mean()
     assert score == pytest.approx(row["final"], abs=0.1)
-    assert row["final"] > 0.9  # far from chance: other weights, or gates in another order, would not pass
-    for layout, first in (("torch", "lstm.weight_ih_l0"), ("flax", "cell.dense_i.kernel")):
-        done = memcap(tmp_path, "export", row["key"], "-o", f"{layout}.npz", "--layout", layout)
+    assert (
+        row["final"] > 0.9
+    )  # far from chance: other weights, or gates in another order, would not pass
+    for layout, first in (
+        ("torch", "lstm.weight_ih_l0"),
+        ("flax", "cell.dense_i.kernel"),
+    ):
+        done = memcap(
+            tmp_path, "export", row["key"], "-o", f"{layout}.npz", "--layout", layout
+        )
         assert done.out.startswith(f"{layout}.npz: {first}, ")
     done = memcap(tmp_path, "export", row["key"], "-o", "w.txt", "--layout", "keras")
     assert (done.status, done.err) == (2, "memcap: w.txt: must end in .npz\n")
@@ -343,13 +449,11 @@ def in_a_new_process(folder, script, **environment):
 def test_what_runs_no_command_imports_no_library(tmp_path):
     """So that help and completion answer at once."""
     script = (
-        "import sys; from memcap import cli\n"
-        "for line in '--help', '--version', '-sc query=bash', 'nope':\n"
-        "    try: cli.main(line.split())\n"
-        "    except SystemExit: pass\n"
-        "    found = {'jax', 'matplotlib', 'numpy', 'polars', 'hydra', 'rich'} & set(sys.modules)\n"
-        "    commands = [name for name in sys.modules if name.startswith('memcap.commands.')]\n"
-        "    assert not found and not commands, (line, found, commands)"
+        "import sys; from memcap import cli\nfor line in '--help', '--version', '-sc query=bash',"
+        " 'nope':\n    try: cli.main(line.split())\n    except SystemExit: pass\n    found ="
+        " {'jax', 'matplotlib', 'numpy', 'polars', 'hydra', 'rich'} & set(sys.modules)\n   "
+        " commands = [name for name in sys.modules if name.startswith('memcap.commands.')]\n   "
+        " assert not found and not commands, (line, found, commands)"
     )
     in_a_new_process(tmp_path, script, COMP_LINE="memcap ")
 
@@ -368,7 +472,9 @@ def test_what_draws_nothing_waits_for_no_matplotlib(tmp_path):
 
 @pytest.mark.breadth
 @pytest.mark.parametrize(("first", "frozen"), [("", True), ("import jax; ", False)])
-def test_garbage_is_looked_for_again_once_a_command_is_imported(tmp_path, first, frozen):
+def test_garbage_is_looked_for_again_once_a_command_is_imported(
+    tmp_path, first, frozen
+):
     script = (
         f"{first}import gc; from memcap import cli\n"
         "cli.main(['tasks'])\n"
@@ -388,7 +494,13 @@ def test_a_closed_pipe_ends_without_a_traceback(tmp_path, arguments):
     command = [sys.executable, "-m", "memcap", *arguments.split()]
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     done = subprocess.run(
-        command, cwd=tmp_path, env=environment, stdout=writer, stderr=subprocess.PIPE, text=True, check=False
+        command,
+        cwd=tmp_path,
+        env=environment,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
     )
     os.close(writer)
     assert done.stderr == ""
@@ -403,7 +515,9 @@ def test_a_terminal_that_lacks_a_letter_has_the_rest_of_the_line(monkeypatch):
     assert written.getvalue() == b"700 ?s\n"
 
 
-@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&-", "<&- >&- 2>&-", "<&- >&-", "<&- 2>&-"])
+@pytest.mark.parametrize(
+    "closed", [">&-", "2>&-", "<&-", ">&- 2>&-", "<&- >&- 2>&-", "<&- >&-", "<&- 2>&-"]
+)
 def test_a_stream_that_is_closed_is_nowhere(tmp_path, closed):
     """And no file that is opened later takes its place."""
     script = (
@@ -414,14 +528,20 @@ def test_a_stream_that_is_closed_is_nowhere(tmp_path, closed):
     (tmp_path / "script.py").write_text(script)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     command = f"{shlex.quote(sys.executable)} script.py {closed}"
-    quiet = {"stdin": subprocess.DEVNULL, "capture_output": True, "text": True, "check": False}
+    quiet = {
+        "stdin": subprocess.DEVNULL,
+        "capture_output": True,
+        "text": True,
+        "check": False,
+    }
     done = subprocess.run(["sh", "-c", command], cwd=tmp_path, env=environment, **quiet)
     assert (tmp_path / "opened").exists()
     assert (done.returncode, done.stderr.replace("2\n", "")) == (0, "")
 
 
 @pytest.mark.parametrize(
-    "flag", ["--hydra-help", "--hydra-help task=latch", "--info", "--cfg all", "-sc query=sh"]
+    "flag",
+    ["--hydra-help", "--hydra-help task=latch", "--info", "--cfg all", "-sc query=sh"],
 )
 def test_a_flag_of_hydras_that_prints_trains_nothing(tmp_path, monkeypatch, flag):
     """Nor does it compose where it need not."""
@@ -429,13 +549,17 @@ def test_a_flag_of_hydras_that_prints_trains_nothing(tmp_path, monkeypatch, flag
     monkeypatch.delenv("COMP_LINE", raising=False)
     done = memcap(tmp_path, "train", *flag.split())
     assert "Traceback" not in done.err
-    assert (done.status, bool(done.out)) == ((2, False) if flag.startswith("-sc") else (0, True))
+    assert (done.status, bool(done.out)) == (
+        (2, False) if flag.startswith("-sc") else (0, True)
+    )
     assert not list(tmp_path.iterdir())
 
 
 def test_a_variable_that_jax_does_not_take_is_one_line(tmp_path, monkeypatch):
     monkeypatch.setenv("JAX_ENABLE_X64", "perhaps")
-    monkeypatch.setattr(cli, "_run", lambda arguments: jax_config.bool_env("JAX_ENABLE_X64", False))
+    monkeypatch.setattr(
+        cli, "_run", lambda arguments: jax_config.bool_env("JAX_ENABLE_X64", False)
+    )
     done = memcap(tmp_path)
     assert (done.status, done.err.count("\n")) == (2, 1)
     assert "JAX_ENABLE_X64=perhaps" in done.err

@@ -1,5 +1,5 @@
-"""No published number contradicts another: a mark of two tables is one number, or a page says why it is not.
-The pages' tables are those of these rows (docs/tables.py)."""
+"""No published number contradicts another: a mark of two tables is one number, or a
+page says why it is not. The pages' tables are those of these rows (docs/tables.py)."""
 
 import math
 from itertools import combinations
@@ -19,36 +19,79 @@ from memcap.runtime.published import ATLAS, rows_files
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
-RECIPES = "cell_map.md", "GRU, LSTM and tanh net were also trained by recipes of the atlas"
-ON_PURPOSE = "cell_map.md", "Neither these nets nor those of `sweeps=cell_map_budgets` count on the map."
+RECIPES = (
+    "cell_map.md",
+    "GRU, LSTM and tanh net were also trained by recipes of the atlas",
+)
+ON_PURPOSE = (
+    "cell_map.md",
+    "Neither these nets nor those of `sweeps=cell_map_budgets` count on the map.",
+)
 MORE_STEPS = "cell_map.md", "By other recipes, of more steps, GRU and LSTM need fewer"
 MUON = "measured.md", "With four and eight symbols Muon gains much"
 # (task, lag, cell) of marks that differ from table to table, and the page whose words say why.
 REASONS = {
-    ("adding", 50, "lstm"): ("question.md", "at no width can it output the sum of two numbers"),
+    ("adding", 50, "lstm"): (
+        "question.md",
+        "at no width can it output the sum of two numbers",
+    ),
     ("copy (items=8)", 4, "GRUCell"): ON_PURPOSE,
     ("copy (items=8)", 4, "lstm"): RECIPES,
     ("delay_line", 8, "GRUCell"): RECIPES,
     ("delay_line", 8, "LRU"): ON_PURPOSE,
     ("delay_line", 8, "SimpleCell"): ON_PURPOSE,
     ("delay_line", 16, "GRUCell"): MORE_STEPS,
-    ("delay_line", 16, "LRU"): ("cell_map.md", "without a curriculum 10.3 units, 83 bytes, are"),
+    ("delay_line", 16, "LRU"): (
+        "cell_map.md",
+        "without a curriculum 10.3 units, 83 bytes, are",
+    ),
     ("delay_line", 16, "lstm"): MORE_STEPS,
-    ("delay_line", 8, "lstm"): ("cell_map.md", "there the answers rest on [nets that GGT trained]"),
-    ("delay_line", 20, "lstm"): ("measured.md", "1.8 to 1.9, 1.3, 2.1, 1.6 and 1.6 times the CPU time"),
+    ("delay_line", 8, "lstm"): (
+        "cell_map.md",
+        "there the answers rest on [nets that GGT trained]",
+    ),
+    ("delay_line", 20, "lstm"): (
+        "measured.md",
+        "1.8 to 1.9, 1.3, 2.1, 1.6 and 1.6 times the CPU time",
+    ),
     ("delay_line (symbols=4)", 8, "lstm"): MUON,
     ("delay_line (symbols=4)", 12, "lstm"): MUON,
     ("delay_line (symbols=8)", 8, "lstm"): MUON,
     ("delay_line", 8, "selective_LRU"): ("cell_map.md", "The selective LRU moved most"),
-    ("latch", 50, "lstm+noise0.3"): ("cell_map.md", "An LSTM needs one unit, 8 bytes, by [another recipe]"),
+    ("latch", 50, "lstm+noise0.3"): (
+        "cell_map.md",
+        "An LSTM needs one unit, 8 bytes, by [another recipe]",
+    ),
     ("mqar (symbols=8)", 8, "lstm"): ON_PURPOSE,
     ("parity", 16, "lstm"): RECIPES,
     ("parity", 16, "slstm"): ("cell_map.md", "For parity, sLSTM has a second recipe"),
-    ("parity", 50, "lstm"): ("measured.md", "For parity over 50 steps it finds no width either"),
-    ("word_problem", 12, "lstm"): ("cell_map.md", "For the product, the LSTM needs less from its own start"),
+    ("parity", 50, "lstm"): (
+        "measured.md",
+        "For parity over 50 steps it finds no width either",
+    ),
+    ("word_problem", 12, "lstm"): (
+        "cell_map.md",
+        "For the product, the LSTM needs less from its own start",
+    ),
 }
-MANY = {"atlas", "layers", "up_to", "keys", "cell_map_again", "the map", "memcap answer"}
-PAPERS = {"grazzi2024", "hewitt2020", "hochreiter1997", "illium2022", "kent2024", "openai2018", "tallec2018"}
+MANY = {
+    "atlas",
+    "layers",
+    "up_to",
+    "keys",
+    "cell_map_again",
+    "the map",
+    "memcap answer",
+}
+PAPERS = {
+    "grazzi2024",
+    "hewitt2020",
+    "hochreiter1997",
+    "illium2022",
+    "kent2024",
+    "openai2018",
+    "tallec2018",
+}
 
 
 class Mark(NamedTuple):
@@ -64,32 +107,46 @@ def marks_of(points):
     """Return the marks by task, lag, cell, layers and verdict."""
     marks = {}
     for p in points:
-        u90, place = p.fit.u90, (p.task, p.lag, p.model.cell, p.model.layers, p.at)
-        marks.setdefault(place, []).append(Mark(u90.low, u90.units, u90.high, (p.recipe, p.model)))
+        u90 = p.fit.u90
+        place = (p.task, p.lag, p.model.cell, p.model.layers, p.at)
+        marks.setdefault(place, []).append(
+            Mark(u90.low, u90.units, u90.high, (p.recipe, p.model))
+        )
     return marks
 
 
 def answers_at(points):
     """Return what `memcap answer` says at the places of these points."""
-    rows, marks = pl.concat(map(store.read, rows_files(ATLAS))), {}
+    rows = pl.concat(map(store.read, rows_files(ATLAS)))
+    marks = {}
     for p in points:
         answer = from_rows(rows, Question(p.task, p.lag, p.model, at="steady"))
         if answer.widths is not None and answer.at == p.at:
             units, low, high = answer.widths
-            marks[p.task, p.lag, p.model.cell, p.model.layers, p.at] = [Mark(low, units, high)]
+            marks[p.task, p.lag, p.model.cell, p.model.layers, p.at] = [
+                Mark(low, units, high)
+            ]
     return marks
 
 
 @pytest.fixture(scope="module")
 def tables():
-    """The marks of all studies and papers by their best recipes, of the map of cells, and of the answers."""
+    """The marks of all studies and papers by their best recipes, of the map of cells,
+    and of the answers."""
     tables = {}
-    for file in (f for place in ("results", "memcap/papers") for f in ROOT.glob(f"{place}/*/rows.parquet")):
+    for file in (
+        f
+        for place in ("results", "memcap/papers")
+        for f in ROOT.glob(f"{place}/*/rows.parquet")
+    ):
         rows = store.read(file).with_columns(cell_map.SAME)
         at_length = frontier(rows.filter(evaluation_until="steady"), "trained")
         at_length = [point for point in at_length if not point.task.stream]
         tables[file.parent.name] = marks_of(frontier(rows) + at_length)
-    on_map = [need.point for need in cell_map.needs(pl.concat(map(store.read, rows_files("cell_map"))))]
+    on_map = [
+        need.point
+        for need in cell_map.needs(pl.concat(map(store.read, rows_files("cell_map"))))
+    ]
     return tables | {"the map": marks_of(on_map), "memcap answer": answers_at(on_map)}
 
 
@@ -98,12 +155,16 @@ def pairs(tables):
     for (name, marks), (other_name, others) in combinations(tables.items(), 2):
         for place in marks.keys() & others.keys():
             for one in marks[place]:
-                yield from ((place, {name, other_name}, one, other) for other in others[place])
+                yield from (
+                    (place, {name, other_name}, one, other) for other in others[place]
+                )
 
 
 def apart(one, other):
     """Tell whether neither u90 lies in the other's interval."""
-    return not (one.low <= other.units <= one.high or other.low <= one.units <= other.high)
+    return not (
+        one.low <= other.units <= one.high or other.low <= one.units <= other.high
+    )
 
 
 def contradictions(tables):
@@ -119,11 +180,17 @@ def test_marks_that_stand_in_two_tables_are_one_number_or_a_page_says_why_not(ta
     places = contradictions(tables)
     assert places.keys() == REASONS.keys(), places
     for page, words in REASONS.values():
-        assert words in " ".join((ROOT / "docs" / page).read_text(encoding="utf-8").split())
+        assert words in " ".join(
+            (ROOT / "docs" / page).read_text(encoding="utf-8").split()
+        )
 
 
 def test_the_same_recipe_and_network_give_the_same_number_in_each_table(tables):
-    alike = [pair for pair in pairs(tables) if pair[2].by is not None and pair[2].by == pair[3].by]
+    alike = [
+        pair
+        for pair in pairs(tables)
+        if pair[2].by is not None and pair[2].by == pair[3].by
+    ]
     assert len(alike) > 100
     assert [pair for pair in alike if apart(*pair[2:])] == []
 
@@ -131,6 +198,8 @@ def test_the_same_recipe_and_network_give_the_same_number_in_each_table(tables):
 @pytest.mark.parametrize("name", sorted(MANY | PAPERS))
 def test_a_number_that_is_moved_contradicts_another(tables, name):
     mine = (pair for pair in pairs(tables) if name in pair[1])
-    place = next(place for place, _, one, other in mine if math.isfinite(one.high + other.high))
+    place = next(
+        place for place, _, one, other in mine if math.isfinite(one.high + other.high)
+    )
     moved = tables | {name: tables[name] | {place: [Mark(*3 * [1e9])]}}
     assert (label(place[0]), *place[1:3]) in contradictions(moved)

@@ -1,5 +1,5 @@
-"""What CONTRIBUTING.md and the README show is done here for good: files are written and commands run as they
-stand there."""
+"""What CONTRIBUTING.md and the README show is done here for good: files are written and
+commands run as they stand there."""
 
 import os
 import re
@@ -21,7 +21,9 @@ ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "CONTRIBUTING.md").read_text()
 FILES = dict(re.findall(r"```\w+\n# file: (\S+)\n(.*?)```", PAGE, re.DOTALL))
 COMMANDS = [
-    line for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL) for line in block.splitlines()
+    line
+    for block in re.findall(r"```bash\n(.*?)```", PAGE, re.DOTALL)
+    for line in block.splitlines()
 ]
 QUICK = ["evaluation.sequences=16", "evaluation.stretch=1", "engine.workers=1"]
 PACKAGE = {  # the same files, inside
@@ -51,10 +53,14 @@ def outside(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("command", [line for line in COMMANDS if line.startswith("memcap ")])
+@pytest.mark.parametrize(
+    "command", [line for line in COMMANDS if line.startswith("memcap ")]
+)
 def test_a_command_of_the_page_runs_outside_the_package(outside, command):
     words = shlex.split(command)[1:]
-    done = memcap(outside, *words, *(QUICK if words[0] in ("train", "reproduce") else []))
+    done = memcap(
+        outside, *words, *(QUICK if words[0] in ("train", "reproduce") else [])
+    )
     assert done.status == 0, done.err
     assert done.out.strip()
 
@@ -70,26 +76,39 @@ def test_what_they_left(outside):
 @pytest.mark.breadth
 def test_worker_processes_find_them_too(outside):
     axes = "axes={seed: 4, model.units: [1, 2]}"
-    words = "task=my_tasks:Pulses task.lag=2 model.cell=my_cells:Fading recipe.init=flax recipe.budget=20"
+    words = (
+        "task=my_tasks:Pulses task.lag=2 model.cell=my_cells:Fading recipe.init=flax"
+        " recipe.budget=20"
+    )
     more = *QUICK[:2], "engine.workers=2", "study=two", axes
     done = memcap(outside, "train", *words.split(), *more)
     assert done.status == 0, done.err
-    assert pl.read_parquet(outside / "outputs" / "two" / "rows" / "*.parquet").height == 8
+    assert (
+        pl.read_parquet(outside / "outputs" / "two" / "rows" / "*.parquet").height == 8
+    )
 
 
 @pytest.mark.slow
 def test_the_same_files_inside_the_package(tmp_path):
     for part in ("memcap", "conf", "sweeps"):
-        shutil.copytree(ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(
+            ROOT / part, tmp_path / part, ignore=shutil.ignore_patterns("__pycache__")
+        )
     for name, place in PACKAGE.items():
         text = FILES[name]
-        text = text.replace("    rarity: int", '    name = "pulses"\n    rarity: int', 1)
         text = text.replace(
-            "    def __init__(self, in_f", '    name = "fading"\n\n    def __init__(self, in_f', 1
+            "    rarity: int", '    name = "pulses"\n    rarity: int', 1
+        )
+        text = text.replace(
+            "    def __init__(self, in_f",
+            '    name = "fading"\n\n    def __init__(self, in_f',
+            1,
         )
         if name == "my_loops.py":
             about = 'windows."""\n\n    def refuses'
-            text = text.replace(about, about.replace("def", 'name = "unrolled"\n\n    def'), 1)
+            text = text.replace(
+                about, about.replace("def", 'name = "unrolled"\n\n    def'), 1
+            )
             text += "\n\nLOOP = Unrolled()\n"
         write(tmp_path, place, text.replace("my_tasks:Pulses", "pulses"))
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
@@ -97,13 +116,25 @@ def test_the_same_files_inside_the_package(tmp_path):
     def run(*words: str) -> str:
         command = [sys.executable, "-m", "memcap", *words]
         done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+            command,
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         assert done.returncode == 0, done.stderr
         return done.stdout
 
     assert "seconds" in run("--help")
-    trained = ["task=pulses", "task.lag=2", "model.cell=fading", "recipe=mine", "model.units=2", "study=in"]
+    trained = [
+        "task=pulses",
+        "task.lag=2",
+        "model.cell=fading",
+        "recipe=mine",
+        "model.units=2",
+        "study=in",
+    ]
     trained += [
         "recipe.init=flax",
         "recipe.forget_bias=null",
@@ -119,12 +150,23 @@ def test_the_same_files_inside_the_package(tmp_path):
     place = tmp_path / "memcap" / "papers" / "pulses"
     shutil.copy(tmp_path / "outputs" / "pulses" / "rows.parquet", place)
     run("reproduce", "pulses", "--rows", "--check", "-o", "memcap/papers/pulses")
-    published = {"figure.csv", "figure.pdf", "figure.png", "rows.parquet", "verdicts.csv"}
-    assert {path.name for path in place.iterdir()} >= published | {"paper.py", "study.yaml"}
+    published = {
+        "figure.csv",
+        "figure.pdf",
+        "figure.png",
+        "rows.parquet",
+        "verdicts.csv",
+    }
+    assert {path.name for path in place.iterdir()} >= published | {
+        "paper.py",
+        "study.yaml",
+    }
 
 
 def lines_of_the_readme() -> str:
-    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    (block,) = re.findall(
+        r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
+    )
     return block
 
 
@@ -132,7 +174,10 @@ def lines_of_the_readme() -> str:
 def test_the_readmes_python_lines(tmp_path, monkeypatch, capsys, lag):
     monkeypatch.chdir(tmp_path)
     names: dict = {}
-    exec(compile(re.sub(r"\b50\b", lag, lines_of_the_readme()), "README.md", "exec"), names)
+    exec(
+        compile(re.sub(r"\b50\b", lag, lines_of_the_readme()), "README.md", "exec"),
+        names,
+    )
     assert set(names["rows"]["status"]) == {"solved"}
     assert names["outputs"].shape == (7, 1, 2)
     assert names["outputs"][-1, 0].argmax() == 1

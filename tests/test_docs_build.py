@@ -1,5 +1,5 @@
-"""The pages: all of them are found, links and pictures lead somewhere, notebooks run, and the numbers are
-those of the rows.
+"""The pages: all of them are found, links and pictures lead somewhere, notebooks run,
+and the numbers are those of the rows.
 
 `make docs` builds them, with warnings as errors.
 """
@@ -45,7 +45,12 @@ def anchor(heading):
 def lines_of(name):
     """The commands of a page's blocks, without their remarks."""
     blocks = re.findall(r"```bash\n(.*?)```", text_of(name), re.DOTALL)
-    return [line for block in blocks for full in block.splitlines() if (line := re.split(r"\s+#\s", full)[0])]
+    return [
+        line
+        for block in blocks
+        for full in block.splitlines()
+        if (line := re.split(r"\s+#\s", full)[0])
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -63,18 +68,28 @@ def test_every_page_is_in_the_table_of_contents_once():
     listed = [line for line in listed if line and not line.startswith(":")]
     assert len(listed) == len(set(listed))
     written = {path.stem for path in DOCS.glob("*.md")} - {"index"}
-    assert set(listed) == written | {"_generated/gallery", "_generated/command", "_generated/face"}
+    assert set(listed) == written | {
+        "_generated/gallery",
+        "_generated/command",
+        "_generated/face",
+    }
 
 
 @each_page
 def test_links_and_pictures_lead_somewhere(page):
-    for target in re.findall(r"\]\(([^)\s]+)\)", bare(page.read_text(encoding="utf-8"))):
+    for target in re.findall(
+        r"\]\(([^)\s]+)\)", bare(page.read_text(encoding="utf-8"))
+    ):
         if "://" not in target:
             name, _, part = target.partition("#")
             there = (page.parent / name).resolve() if name else page
             assert there.exists(), target
             headings = (
-                re.findall(r"^#+ (.+)$", there.read_text(encoding="utf-8"), re.MULTILINE) if part else []
+                re.findall(
+                    r"^#+ (.+)$", there.read_text(encoding="utf-8"), re.MULTILINE
+                )
+                if part
+                else []
             )
             assert not part or part in map(anchor, headings), target
 
@@ -92,20 +107,26 @@ def test_what_is_included_begins_and_ends_where_it_says(page):
 
 @pytest.mark.parametrize(
     ("notebook", "lag"),
-    [*leave([(path, "12") for path in NOTEBOOKS]), pytest.param(NOTEBOOKS[0], "50", marks=pytest.mark.slow)],
+    [
+        *leave([(path, "12") for path in NOTEBOOKS]),
+        pytest.param(NOTEBOOKS[0], "50", marks=pytest.mark.slow),
+    ],
     ids=lambda value: getattr(value, "stem", value),
 )
 def test_a_notebook_runs(notebook, lag, tmp_path, monkeypatch, capsys):
     (tmp_path / "examples").mkdir()
     (tmp_path / "results").symlink_to(ROOT / "results")
     monkeypatch.chdir(tmp_path / "examples")
-    names, cells = {}, json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    names = {}
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     code = [cell for cell in cells if cell["cell_type"] == "code"]
     assert "%pip install" in "".join(code[0]["source"])
     for cell in code:
         assert not cell["outputs"], "a notebook is kept without outputs"
         source = "".join(cell["source"]).replace("%pip install", "raise ImportError  #")
-        source = re.sub(r"\b50\b", lag, source) if notebook.stem == "first_steps" else source
+        source = (
+            re.sub(r"\b50\b", lag, source) if notebook.stem == "first_steps" else source
+        )
         exec(compile(source, notebook.name, "exec"), names)
     said = capsys.readouterr().out
     if notebook.stem == "first_steps":
@@ -124,7 +145,12 @@ def test_there_are_two_notebooks():
 @pytest.mark.parametrize(
     "line",
     leave(
-        [line for name in TAUGHT for line in lines_of(name) if line.startswith("memcap ")],
+        [
+            line
+            for name in TAUGHT
+            for line in lines_of(name)
+            if line.startswith("memcap ")
+        ],
         but=lambda line: " train " in line,
     ),
 )
@@ -142,7 +168,9 @@ def test_a_command_is_sound(line, tmp_path, monkeypatch):
         word for word in words if word.startswith(("results/", "outputs/"))
     ]  # outputs: of a study that lines before train
     assert all(
-        (ROOT / folder / "rows.parquet").is_file() for folder in folders if folder.startswith("results/")
+        (ROOT / folder / "rows.parquet").is_file()
+        for folder in folders
+        if folder.startswith("results/")
     )
     if not folders:
         done = memcap(tmp_path, command, *words)
@@ -151,7 +179,8 @@ def test_a_command_is_sound(line, tmp_path, monkeypatch):
 
 @pytest.mark.breadth
 def test_the_gallery_has_each_published_paper_with_its_verdicts(made):
-    page, folder = made.gallery(), ROOT / "memcap" / "papers"
+    page = made.gallery()
+    folder = ROOT / "memcap" / "papers"
     published = sorted(path.parent.name for path in folder.glob("*/verdicts.csv"))
     assert published
     assert set(published) <= set(papers.summaries())
@@ -177,4 +206,6 @@ def test_the_help_of_every_command_is_there(made):
 def test_every_name_of_the_face_is_there(made):
     page = made.face()
     for name in face.__all__:
-        assert re.search(rf"^\.\. auto(class|function|module):: memcap\.{name}$", page, re.MULTILINE)
+        assert re.search(
+            rf"^\.\. auto(class|function|module):: memcap\.{name}$", page, re.MULTILINE
+        )

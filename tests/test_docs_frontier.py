@@ -1,5 +1,5 @@
-"""docs/frontier.md: its tables are those of the published rows, and the lines that train are composed and
-checked."""
+"""docs/frontier.md: its tables are those of the published rows, and the lines that
+train are composed and checked."""
 
 import re
 import shlex
@@ -17,7 +17,11 @@ LINES = re.findall(r"^memcap train (?!sweeps=).*", PAGE, re.MULTILINE)
 @pytest.mark.parametrize(
     ("study", "seeds", "cells"),
     [
-        ("four", range(100, 116), len(re.findall(r"^\| [^|]+ \| \d+ \|$", PAGE, re.MULTILINE))),
+        (
+            "four",
+            range(100, 116),
+            len(re.findall(r"^\| [^|]+ \| \d+ \|$", PAGE, re.MULTILINE)),
+        ),
         ("sixteen", range(500, 508), 8),
     ],
 )

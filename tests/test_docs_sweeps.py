@@ -1,7 +1,8 @@
-"""Each line of docs/sweeps.md and docs/clusters.md, and of docs/accelerators.md those that share a study, is
-composed and checked here, as far as can be without training.
+"""Each line of docs/sweeps.md and docs/clusters.md, and of docs/accelerators.md those
+that share a study, is composed and checked here, as far as can be without training.
 
-Where a plugin of Hydra is missing its line is composed without it: `make test-cluster` has the plugins.
+Where a plugin of Hydra is missing its line is composed without it: `make test-cluster`
+has the plugins.
 """
 
 import argparse
@@ -23,28 +24,57 @@ from memcap.tasks import task_classes
 pytestmark = pytest.mark.usefixtures("quick_file")
 
 ROOT = Path(__file__).parent.parent
-PAGES = {name: (ROOT / "docs" / f"{name}.md").read_text() for name in ("sweeps", "clusters")}
-BLOCKS = [block for page in PAGES.values() for block in re.findall(r"```bash\n(.*?)```", page, re.DOTALL)]
-FILES = {found[1]: block for block in BLOCKS if (found := re.match(r"# file: (\S+)\n", block))}
-LINES = [line for block in BLOCKS if block not in FILES.values() for line in block.splitlines()]
+PAGES = {
+    name: (ROOT / "docs" / f"{name}.md").read_text() for name in ("sweeps", "clusters")
+}
+BLOCKS = [
+    block
+    for page in PAGES.values()
+    for block in re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
+]
+FILES = {
+    found[1]: block
+    for block in BLOCKS
+    if (found := re.match(r"# file: (\S+)\n", block))
+}
+LINES = [
+    line
+    for block in BLOCKS
+    if block not in FILES.values()
+    for line in block.splitlines()
+]
 TRAIN = [line for line in LINES if line.startswith(("memcap train", "memcap plan"))]
 ACCELERATORS = (ROOT / "docs" / "accelerators.md").read_text()
-SHARED = re.findall(r"^.*(memcap train .* engine\.shards=\d+).*$", ACCELERATORS, re.MULTILINE)
+SHARED = re.findall(
+    r"^.*(memcap train .* engine\.shards=\d+).*$", ACCELERATORS, re.MULTILINE
+)
 PLUGGED = re.compile(r"\+?hydra[/.](launcher|sweeper)\b")
 
 
 def jobs(line):
     """The populations of jobs that a line trains."""
     words = shlex.split(line)[2:]
-    choices = [word.replace("population_slurm", "submitit_slurm").replace("=", "/") for word in words]
+    choices = [
+        word.replace("population_slurm", "submitit_slurm").replace("=", "/")
+        for word in words
+    ]
     (package,) = [PLUGINS[choice] for choice in choices if choice in PLUGINS] or [""]
-    if "optuna" in package or (package and not installed(package)):  # trials are made up as they go
-        words = [word for word in words if not PLUGGED.match(word) and "interval(" not in word]
-    return compose_jobs([word for word in words if word != "-m"], multirun="-m" in words)
+    if "optuna" in package or (
+        package and not installed(package)
+    ):  # trials are made up as they go
+        words = [
+            word
+            for word in words
+            if not PLUGGED.match(word) and "interval(" not in word
+        ]
+    return compose_jobs(
+        [word for word in words if word != "-m"], multirun="-m" in words
+    )
 
 
 @pytest.mark.parametrize(
-    "line", leave([line for line in TRAIN if "glob" not in line], but=TRAIN[:3].__contains__)
+    "line",
+    leave([line for line in TRAIN if "glob" not in line], but=TRAIN[:3].__contains__),
 )
 def test_a_line_is_composed_and_its_members_are_sound(line):
     assert all(job.members for group in jobs(line) for job in group)
@@ -53,16 +83,24 @@ def test_a_line_is_composed_and_its_members_are_sound(line):
 @pytest.mark.slow
 def test_all_studies_are_run_by_one_line(tmp_path):
     (line,) = [line for line in TRAIN if "glob(*)" in line]
-    found = [job.settings.study.name for group in jobs(f"{line} axes=null design=grid") for job in group]
+    found = [
+        job.settings.study.name
+        for group in jobs(f"{line} axes=null design=grid")
+        for job in group
+    ]
     assert found == study_files.NAMES
     tasks = [
-        job.members[0].task.name for group in compose_jobs(["task=glob(*)"], multirun=True) for job in group
+        job.members[0].task.name
+        for group in compose_jobs(["task=glob(*)"], multirun=True)
+        for job in group
     ]
     assert sorted(tasks) == sorted(task_classes())
 
 
 def keys(groups):
-    return sorted(member.key for group in groups for job in group for member in job.members)
+    return sorted(
+        member.key for group in groups for job in group for member in job.members
+    )
 
 
 def shares(command, first, last, variables):
@@ -74,7 +112,9 @@ def shares(command, first, last, variables):
     return sorted(key for line in lines for key in keys(jobs(line)))
 
 
-@pytest.mark.parametrize("line", [line for line in TRAIN if "engine.shard=range" in line])
+@pytest.mark.parametrize(
+    "line", [line for line in TRAIN if "engine.shard=range" in line]
+)
 def test_the_shares_of_a_line_are_the_study(line):
     assert keys(jobs(line)) == keys(compose_jobs(["sweeps=first_study"]))
 
@@ -87,7 +127,11 @@ def test_the_shares_of_a_line_about_accelerators_are_the_study(command):
 
 
 def test_each_kind_of_place_has_a_line():
-    lines = [line for line in ACCELERATORS.splitlines() if any(command in line for command in SHARED)]
+    lines = [
+        line
+        for line in ACCELERATORS.splitlines()
+        if any(command in line for command in SHARED)
+    ]
     kinds = ("CUDA", "sbatch", "submitit", "gcloud")
     assert [next(kind for kind in kinds if kind in line) for line in lines] == [*kinds]
 
@@ -95,14 +139,18 @@ def test_each_kind_of_place_has_a_line():
 def test_the_shares_of_the_script_are_the_study():
     ((name, script),) = FILES.items()
     assert f"sbatch {name}" in LINES
-    command = next(line for line in script.splitlines() if line.startswith("exec memcap train "))
+    command = next(
+        line for line in script.splitlines() if line.startswith("exec memcap train ")
+    )
     first, last = map(int, re.search(r"--array=(\d+)-(\d+) ", script).groups())
     count = {"$SLURM_ARRAY_TASK_COUNT": str(last - first + 1)}
     shared = shares(command.removeprefix("exec "), first, last, count)
     assert shared == keys(compose_jobs(["sweeps=first_study"]))
 
 
-@pytest.mark.parametrize("line", [line for line in LINES if line not in TRAIN and line.startswith("memcap ")])
+@pytest.mark.parametrize(
+    "line", [line for line in LINES if line not in TRAIN and line.startswith("memcap ")]
+)
 def test_other_commands_take_their_arguments(line):
     _, name, *words = shlex.split(line)
     parser = argparse.ArgumentParser()
@@ -111,11 +159,17 @@ def test_other_commands_take_their_arguments(line):
 
 
 def test_what_is_to_be_installed_is_an_extra():
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
+        "optional-dependencies"
+    ]
     offered = {
-        re.split(r"[>=]", each)[0] for name in ("joblib", "slurm", "ray", "optuna") for each in extras[name]
+        re.split(r"[>=]", each)[0]
+        for name in ("joblib", "slurm", "ray", "optuna")
+        for each in extras[name]
     }
     assert {
-        name for page in PAGES.values() for name in re.findall(r"pip install (hydra-[\w-]+)", page)
+        name
+        for page in PAGES.values()
+        for name in re.findall(r"pip install (hydra-[\w-]+)", page)
     } == offered
     assert offered <= set(PLUGINS.values())

@@ -1,5 +1,5 @@
-"""docs/tracking.md, line by line: what trains is trained for a moment, what needs an account or a browser is
-left out."""
+"""docs/tracking.md, line by line: what trains is trained for a moment, what needs an
+account or a browser is left out."""
 
 import re
 import shlex
@@ -11,7 +11,11 @@ from command import memcap
 from memcap.commands.mirror import PATIENCE
 from memcap.store.curves import MOST_POINTS, MOST_RUNNING, SECONDS_BETWEEN_WRITES
 from memcap.tracking import process
-from memcap.tracking.mirror import MOST_MEMBER_RUNS, SECONDS_BETWEEN_POINTS, STREAM_AFTER
+from memcap.tracking.mirror import (
+    MOST_MEMBER_RUNS,
+    SECONDS_BETWEEN_POINTS,
+    STREAM_AFTER,
+)
 
 PAGE = (Path(__file__).parent.parent / "docs" / "tracking.md").read_text()
 BLOCKS = re.findall(r"```(bash|python)\n(.*?)```", PAGE, re.DOTALL)
@@ -37,7 +41,12 @@ def test_block(number, followed, monkeypatch, capsys, own_module):
     monkeypatch.syspath_prepend(followed)
     language, text = BLOCKS[number]
     if language == "python":
-        exec(text.replace("units=[1, 2])", "units=[1, 2], budget=20, sequences=16, stretch=1)"), {})
+        exec(
+            text.replace(
+                "units=[1, 2])", "units=[1, 2], budget=20, sequences=16, stretch=1)"
+            ),
+            {},
+        )
     for line in text.splitlines() if language == "bash" else ():
         if "trackio" in line:
             pytest.importorskip("trackio", reason="needs memcap[trackio]")
@@ -50,7 +59,9 @@ def test_block(number, followed, monkeypatch, capsys, own_module):
     said = capsys.readouterr().out
     assert "does not work" not in said
     if "my_module:Prints" in text:
-        assert len(re.findall(r"^latch-L5-u\d-s0: \d+ points, ", said, re.MULTILINE)) == 2
+        assert (
+            len(re.findall(r"^latch-L5-u\d-s0: \d+ points, ", said, re.MULTILINE)) == 2
+        )
         assert said.count("; 1 lines of the frontier") == 2
     elif "tracking=" in text or "mirror" in text:
         assert re.search(r"^(W&B|trackio): \d+ runs in ", said, re.MULTILINE)

@@ -1,5 +1,6 @@
-"""Inputs that nobody meant, drawn by chance: values of knobs and flags, and files with bytes changed. Each
-ends in a moment, with status 0 or one line and status 2, and never with a traceback.
+"""Inputs that nobody meant, drawn by chance: values of knobs and flags, and files with
+bytes changed. Each ends in a moment, with status 0 or one line and status 2, and never
+with a traceback.
 
 `make test` tries some dozens, always the same; MEMCAP_HOSTILE_INPUTS=500 python -m pytest
 tests/test_hostile_inputs.py tries as many (minutes), others each time.
@@ -29,16 +30,40 @@ from memcap.store import curves
 INPUTS = int(os.environ.get("MEMCAP_HOSTILE_INPUTS", "60"))
 SECONDS = 5.0  # of a quiet machine
 TASKS = ("latch", "copy", "delay_line", "adding", "data", "count")
-RECIPE = b"name: r\ninit: hold\nlr: 0.01\nschedule: constant\nwarmup: 0\nbatch: 8\nclip: 1.0\nbudget: 20\n"
-STUDY = b"# @package _global_\nstudy: s\naxes: {task.lag: [1, 2], model.units: &a [1, 2], seed: 2}\n"
-ODD = (
-    "null nan -inf 1e400 1e300 -1 0 0.5 true [1] {a:1} ${x} ${oc.env:HOME} ' a,b .. /dev/null/x 1..2 * &a %s"
+RECIPE = (
+    b"name: r\ninit: hold\nlr: 0.01\nschedule: constant\nwarmup: 0\nbatch: 8\nclip: 1.0\nbudget:"
+    b" 20\n"
 )
-ODD += " range(3) glob(*) choice() : os:path a:b:c ../x:y [/i] !!int {} 999999999999999999999 é✓ \udcff \0"
+STUDY = b"""# @package _global_
+study: s
+axes: {task.lag: [1, 2], model.units: &a [1, 2], seed: 2}
+"""
+ODD = (
+    "null nan -inf 1e400 1e300 -1 0 0.5 true [1] {a:1} ${x} ${oc.env:HOME} ' a,b .. /dev/null/x"
+    " 1..2 * &a %s"
+)
+ODD += (
+    " range(3) glob(*) choice() : os:path a:b:c ../x:y [/i] !!int {} 999999999999999999999 é✓"
+    " \udcff \0"
+)
 VALUES = st.sampled_from(["", "x y", *ODD.split(" ")]) | st.text(max_size=12)
-READERS = ("frontier study", "status study", "verify study", "collect study", "figure frontier study -o f")
-READERS += ("answer --task latch --lag 5 study", "compare study study", "export KEY --layout flax -o x.npz")
-JOBS = ("train -cd conf sweeps=s", "train -cd conf recipe=r", "plan -cd conf axes={recipe:[r]}")
+READERS = (
+    "frontier study",
+    "status study",
+    "verify study",
+    "collect study",
+    "figure frontier study -o f",
+)
+READERS += (
+    "answer --task latch --lag 5 study",
+    "compare study study",
+    "export KEY --layout flax -o x.npz",
+)
+JOBS = (
+    "train -cd conf sweeps=s",
+    "train -cd conf recipe=r",
+    "plan -cd conf axes={recipe:[r]}",
+)
 JOBS += ("train task=data task.file=data.npz",)
 
 
@@ -52,9 +77,13 @@ def sound(tmp_path_factory):
     folder = tmp_path_factory.mktemp("sound")
     rows = group("latch", 5, {1: (0, 2), 2: (2, 2), 3: (2, 2)})
     write(folder / "study", rows)
-    curves.write(folder / "study", "p", {row["key"]: {1: {"train/loss": 0.5}} for row in rows})
+    curves.write(
+        folder / "study", "p", {row["key"]: {1: {"train/loss": 0.5}} for row in rows}
+    )
     (folder / "study" / "jobs").mkdir()
-    (folder / "study" / "jobs" / "t.json").write_text('{"pid": 1, "longest": [], "command": "memcap train"}')
+    (folder / "study" / "jobs" / "t.json").write_text(
+        '{"pid": 1, "longest": [], "command": "memcap train"}'
+    )
     (folder / "study" / "jobs" / "t.keys").write_text("0123456789abcdef\n")
     for name, content in (("recipe/r.yaml", RECIPE), ("sweeps/s.yaml", STUDY)):
         (folder / "conf" / name).parent.mkdir(parents=True)
@@ -79,7 +108,8 @@ def nothing_trains():
 
 
 def answers(folder, words):
-    """Tell whether it would train; else it says one line with status 2, or none of a mistake, and in time."""
+    """Tell whether it would train; else it says one line with status 2, or none of a
+    mistake, and in time."""
     began = time.process_time()
     try:
         done = memcap(folder, *words)
@@ -88,9 +118,14 @@ def answers(folder, words):
     assert done.status in ((0, 1, 2) if words[:1] == ["verify"] else (0, 2)), done
     assert "Traceback" not in done.err
     said = [line for line in done.err.splitlines() if line.startswith("memcap: ")]
-    assert len(said) == len(done.err.splitlines()) if done.status < 2 else len(said) >= 1, done
+    assert (
+        len(said) == len(done.err.splitlines()) if done.status < 2 else len(said) >= 1
+    ), done
     if done.status == 2:
-        assert done.err.splitlines() == said[-1:] or words[0] not in ("train", "plan"), done
+        assert done.err.splitlines() == said[-1:] or words[0] not in (
+            "train",
+            "plan",
+        ), done
     assert time.process_time() - began < SECONDS
     return False
 
@@ -98,9 +133,14 @@ def answers(folder, words):
 def knobs():
     """Every key of a job: with a choice of task."""
     keys = [(task, f"task.{name}") for task in TASKS for name in task_defaults(task)]
-    keys += [("latch", f"{group}.{name}") for group, cls in GROUPS.items() for name in defaults(cls)]
+    keys += [
+        ("latch", f"{group}.{name}")
+        for group, cls in GROUPS.items()
+        for name in defaults(cls)
+    ]
     others = (
-        "seed study out axes design task recipe model sweeps ~seed hydra.run.dir hydra.sweep.dir hydra.nope"
+        "seed study out axes design task recipe model sweeps ~seed hydra.run.dir hydra.sweep.dir"
+        " hydra.nope"
     )
     others += " +axes.task.lag +axes.seed +axes.model.units +axes.recipe +axes.nope"
     keys += [("latch", name) for name in others.split()]
@@ -113,7 +153,9 @@ def flags():
     for name in commands.summaries():
         if name not in ("train", "mirror", "answer"):
             parser = _parser(name, commands.find(name))
-            words += [(name, text) for each in parser._actions for text in each.option_strings]
+            words += [
+                (name, text) for each in parser._actions for text in each.option_strings
+            ]
     return st.sampled_from([each for each in words if each[1] not in ("-h", "--help")])
 
 
@@ -129,7 +171,9 @@ BOUNDED = settings(
 
 @pytest.mark.breadth
 @BOUNDED
-@given(knobs(), VALUES, st.sampled_from(["train", "train -m", "plan", "train --cfg job"]))
+@given(
+    knobs(), VALUES, st.sampled_from(["train", "train -m", "plan", "train --cfg job"])
+)
 @example(("latch", "study"), "\udcff", "train")
 def test_any_value_of_any_knob(sound, key, value, command):
     before = files(sound)
@@ -153,7 +197,9 @@ def test_any_value_of_any_flag(sound, tmp_path_factory, flag, value, place):
 def test_any_bytes_of_any_file(sound, tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("file")
     shutil.copytree(sound, folder, dirs_exist_ok=True)
-    names = sorted(str(path.relative_to(sound)) for path in sound.rglob("*") if path.is_file())
+    names = sorted(
+        str(path.relative_to(sound)) for path in sound.rglob("*") if path.is_file()
+    )
     path = folder / data.draw(st.sampled_from(names))
     content = bytearray(path.read_bytes())
     place = data.draw(st.integers(0, len(content)))
@@ -163,7 +209,9 @@ def test_any_bytes_of_any_file(sound, tmp_path_factory, data):
     elif how == "insert":
         content[place:place] = data.draw(st.binary(min_size=1, max_size=20))
     else:
-        content = {"cut": content[:place], "empty": b"", "double": content * 2}.get(how, content)
+        content = {"cut": content[:place], "empty": b"", "double": content * 2}.get(
+            how, content
+        )
     path.unlink()
     path.write_bytes(content)
     belongs = JOBS if not path.is_relative_to(folder / "study") else READERS

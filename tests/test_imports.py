@@ -9,15 +9,40 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# From the ground up: what stands on a floor knows itself and all that stands on lower floors. A word is a
-# module or a package of memcap.
-FLOORS = ["knobs", "terminal", "runtime", "sequences", "long_form", "tasks cells", "loops", "models"]
+# From the ground up: what stands on a floor knows itself and all that stands on lower
+# floors. A word is a module or a package of memcap.
+FLOORS = [
+    "knobs",
+    "terminal",
+    "runtime",
+    "sequences",
+    "long_form",
+    "tasks cells",
+    "loops",
+    "models",
+]
 FLOORS += ["optimizers recipes", "config", "training trained judgement thresholds"]
-FLOORS += ["designs planning reference store", "scripts studies", "tracking capacity", "figures"]
-FLOORS += ["papers probes", "report", "own_data", "api", "launch", "commands", "cli", "__main__"]
+FLOORS += [
+    "designs planning reference store",
+    "scripts studies",
+    "tracking capacity",
+    "figures",
+]
+FLOORS += [
+    "papers probes",
+    "report",
+    "own_data",
+    "api",
+    "launch",
+    "commands",
+    "cli",
+    "__main__",
+]
 # The package's own name space stands on the ground: it imports nothing before it is asked for.
 HEIGHT = {"memcap": 0} | {
-    f"memcap.{name}": height for height, names in enumerate(FLOORS, start=1) for name in names.split()
+    f"memcap.{name}": height
+    for height, names in enumerate(FLOORS, start=1)
+    for name in names.split()
 }
 # What a task, a cell or a network may know of the world: no files, no configuration, no results.
 MATHS = "__future__ abc collections dataclasses flax functools jax math memcap numpy sys typing"
@@ -39,7 +64,9 @@ LATE = {  # who may import where it is needed, and what
     # a third of a second of the end of every job, whose names mostly stand apart
     "memcap.figures.lines": {"scipy.optimize"},
     "memcap.runtime.jax_setup": {"jax"},  # flags must be set before JAX starts
-    "memcap.training.workers": {"memcap.training.train_loop"},  # JAX, after the first heartbeat
+    "memcap.training.workers": {
+        "memcap.training.train_loop"
+    },  # JAX, after the first heartbeat
     # seconds that nobody waits for whose tracking is off
     "memcap.tracking.wandb_service": {"wandb", "wandb.sdk.lib.wbauth"},
     "memcap.tracking.trackio_service": {"trackio"},
@@ -57,8 +84,8 @@ def sources() -> dict[str, str]:
     found = {}
     for path in sorted((ROOT / "memcap").rglob("*.py")):
         *folders, stem = path.relative_to(ROOT).with_suffix("").parts
-        found[".".join(folders if stem == "__init__" else [*folders, stem])] = path.read_text(
-            encoding="utf-8"
+        found[".".join(folders if stem == "__init__" else [*folders, stem])] = (
+            path.read_text(encoding="utf-8")
         )
     return found
 
@@ -74,9 +101,14 @@ def place(module: str) -> str:
 
 @cache
 def nodes(source: str):
-    """(import statement, whether it stands at the module's top) of all but those for type checkers."""
+    """(import statement, whether it stands at the module's top) of all but those for
+    type checkers."""
     tree = ast.parse(source)
-    ours = [n for n in tree.body if not (isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING")]
+    ours = [
+        n
+        for n in tree.body
+        if not (isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING")
+    ]
     pairs = [(node, node is outer) for outer in ours for node in ast.walk(outer)]
     return [pair for pair in pairs if isinstance(pair[0], (ast.Import, ast.ImportFrom))]
 
@@ -105,9 +137,13 @@ def graph(code: dict[str, str]) -> dict[str, set[str]]:
 
 def arrows_up(code: dict[str, str]) -> list[str]:
     """Imports of what does not stand on a lower floor."""
-    pairs = [(module, other) for module, others in graph(code).items() for other in others]
+    pairs = [
+        (module, other) for module, others in graph(code).items() for other in others
+    ]
     return [
-        f"{a} imports {b}" for a, b in pairs if place(a) != place(b) and HEIGHT[place(a)] <= HEIGHT[place(b)]
+        f"{a} imports {b}"
+        for a, b in pairs
+        if place(a) != place(b) and HEIGHT[place(a)] <= HEIGHT[place(b)]
     ]
 
 
@@ -127,17 +163,28 @@ def test_nothing_is_imported_in_a_circle():
 
 @pytest.mark.parametrize("name", ["tasks", "cells", "models"])
 def test_mathematics_knows_no_files_no_configuration_and_no_results(name):
-    code = {module: source for module, source in sources().items() if place(module) == f"memcap.{name}"}
+    code = {
+        module: source
+        for module, source in sources().items()
+        if place(module) == f"memcap.{name}"
+    }
     assert len(code) > 4
     for module, source in code.items():
         outside = {other for node, _ in nodes(source) for other in imported(node, code)}
-        assert {other.partition(".")[0] for other in outside} <= {*MATHS.split()}, module
+        assert {other.partition(".")[0] for other in outside} <= {*MATHS.split()}, (
+            module
+        )
 
 
 def test_imports_stand_at_the_top():
     found = {}
     for module, source in sources().items():
-        late = {name for node, at_top in nodes(source) if not at_top for name in imported(node, ())}
+        late = {
+            name
+            for node, at_top in nodes(source)
+            if not at_top
+            for name in imported(node, ())
+        }
         if late:
             found[module] = late
     assert found == LATE
@@ -151,7 +198,9 @@ def test_libraries_are_used_by_their_public_names(private):
 def test_only_what_finds_things_by_name_imports_by_name():
     calls = ("import_module(", "__import__(", "exec(", "spec_from")
     assert {
-        module for module, source in sources().items() if any(call in source for call in calls)
+        module
+        for module, source in sources().items()
+        if any(call in source for call in calls)
     } == BY_NAME
 
 

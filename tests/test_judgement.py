@@ -1,4 +1,5 @@
-"""Nets of other libraries, judged by their answers: here LSTMs in NumPy, with weights that memcap exports."""
+"""Nets of other libraries, judged by their answers: here LSTMs in NumPy, with weights
+that memcap exports."""
 
 from functools import partial
 
@@ -23,31 +24,45 @@ def test_a_net_is_right_at_every_lag_up_to_its_own_and_no_further():
     assert judged.right
     assert judged.up_to == 5
     assert judged.table["lag"].to_list() == [1, 2, 3, 4, 5]
-    assert judged.table["length"].to_list() == [memcap.Member(judged.task, lag).length for lag in range(1, 6)]
+    assert judged.table["length"].to_list() == [
+        memcap.Member(judged.task, lag).length for lag in range(1, 6)
+    ]
     assert judged.table["accuracy"].min() > 0.97
     assert str(judged).startswith("RIGHT AT EVERY LAG UP TO 5: accuracy ")
-    longer = memcap.judge(lambda inputs: predict(inputs) * (inputs.shape[1] < 12), "copy", 12, items=2)
+    longer = memcap.judge(
+        lambda inputs: predict(inputs) * (inputs.shape[1] < 12), "copy", 12, items=2
+    )
     assert not longer.right
     assert 5 <= longer.up_to < 12
-    assert f"NOT RIGHT AT EVERY LAG UP TO 12 (up to {longer.up_to} it is)" in str(longer)
+    assert f"NOT RIGHT AT EVERY LAG UP TO 12 (up to {longer.up_to} it is)" in str(
+        longer
+    )
 
 
 def test_answers_of_the_last_step_alone_may_be_given_and_whole_numbers():
     predict = numpy_lstm(memcap.load("atlas:latch-L5"))
     every, last, whole = (
         memcap.judge(net, "latch", 5).table
-        for net in (predict, lambda x: predict(x)[:, -1], lambda x: predict(x).argmax(-1))
+        for net in (
+            predict,
+            lambda x: predict(x)[:, -1],
+            lambda x: predict(x).argmax(-1),
+        )
     )
     assert every.equals(last)
     assert every.equals(whole)
-    embedded = memcap.judge(lambda symbols: predict(np.eye(7)[symbols]), "latch", 5, one_hot=False)
+    embedded = memcap.judge(
+        lambda symbols: predict(np.eye(7)[symbols]), "latch", 5, one_hot=False
+    )
     assert embedded.table.equals(every)
 
 
 def test_a_net_without_memory_scores_chance():
     judged = memcap.judge(lambda inputs: np.zeros((len(inputs), 2)), "latch", 3)
     assert (judged.right, judged.up_to) == (False, None)
-    assert judged.table["accuracy"].to_list() == pytest.approx(judged.table["chance"].to_list(), abs=0.15)
+    assert judged.table["accuracy"].to_list() == pytest.approx(
+        judged.table["chance"].to_list(), abs=0.15
+    )
     assert "(nor at the shortest)" in str(judged)
 
 
@@ -68,11 +83,13 @@ def test_a_stream_is_judged_at_its_lag_on_longer_sequences_too():
 
 def test_of_a_file_each_held_out_sequence_is_judged_once():
     task = memcap.tasks.task_class("data")()
-    held_out, lag = task.parts[2], task.longest_lag
+    held_out = task.parts[2]
+    lag = task.longest_lag
     right = set(held_out[:70])
 
     def net(inputs):
-        file, seen = task.file_content, inputs[..., :6].argmax(-1)
+        file = task.file_content
+        seen = inputs[..., :6].argmax(-1)
         which = (seen[:, None] == file.inputs[held_out]).all(-1).argmax(1)
         wrong = np.array([held_out[each] not in right for each in which])
         return np.repeat((file.targets[held_out[which]] ^ wrong)[:, None], lag + 1, 1)
@@ -84,10 +101,13 @@ def test_of_a_file_each_held_out_sequence_is_judged_once():
 
 def test_refusals():
     with pytest.raises(
-        UserError, match=r"gave float64 of shape \(256, 5\); latch takes logits \(256, 3, 2\), or"
+        UserError,
+        match=r"gave float64 of shape \(256, 5\); latch takes logits \(256, 3, 2\), or",
     ):
         memcap.judge(lambda inputs: np.zeros((len(inputs), 5)), "latch", 3)
-    with pytest.raises(UserError, match="net: gave tuple; it must be one array of outputs"):
+    with pytest.raises(
+        UserError, match="net: gave tuple; it must be one array of outputs"
+    ):
         memcap.judge(lambda inputs: (inputs, inputs[0]), "latch", 3)
     with pytest.raises(UserError, match="net: gave outputs that are NaN"):
         memcap.judge(lambda inputs: inputs[..., :2] * np.nan, "latch", 3)
@@ -98,7 +118,9 @@ def test_refusals():
 def test_the_command(tmp_path):
     net = "import numpy as np\n\ndef late(inputs):\n    return np.roll(inputs, 3, 1)\n"
     (tmp_path / "my_late_net.py").write_text(net)
-    done = command(tmp_path, "judge", "my_late_net:late", "--task", "delay_line", "--lag", "3")
+    done = command(
+        tmp_path, "judge", "my_late_net:late", "--task", "delay_line", "--lag", "3"
+    )
     assert done.status == 0
     lines = done.out.splitlines()
     assert lines[1].split() == ["lag", "length", "accuracy", "chance", "passes"]

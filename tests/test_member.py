@@ -1,5 +1,5 @@
-"""A member made by hand is the one that the command makes: it fills itself in, and refuses in one line what
-cannot be."""
+"""A member made by hand is the one that the command makes: it fills itself in, and
+refuses in one line what cannot be."""
 
 from dataclasses import dataclass, replace
 
@@ -12,7 +12,9 @@ from memcap.models.model import Model
 from memcap.recipes import Recipe, recipe_file
 from memcap.tasks import Facts, task_class, task_classes
 
-Latch, Count, DelayLine = (task_class(name) for name in ("latch", "count", "delay_line"))
+Latch, Count, DelayLine = (
+    task_class(name) for name in ("latch", "count", "delay_line")
+)
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Obvious(Latch):
 
 @dataclass(frozen=True)
 class Shown(DelayLine):
-    """A task that says less of chance than a look at the sequences does: the answer is the current symbol."""
+    """A task that says less of chance than a look at the sequences does: the answer is
+    the current symbol."""
 
     def sample(self, key, lag, length, steps, batch):
         drawn = super().sample(key, lag, length, steps, batch)
@@ -41,7 +44,11 @@ class Shown(DelayLine):
 
 def resolved(**changes) -> Member:
     """The member that the command makes of the same values."""
-    base = {"task": task_defaults("latch") | {"lag": 5}, "model": defaults(Model), "recipe": defaults(Recipe)}
+    base = {
+        "task": task_defaults("latch") | {"lag": 5},
+        "model": defaults(Model),
+        "recipe": defaults(Recipe),
+    }
     return resolve(base | {"evaluation": defaults(Evaluation), "seed": 0} | changes)
 
 
@@ -50,13 +57,22 @@ def resolved(**changes) -> Member:
     [
         (Member(Latch(), 5, recipe=Recipe("hold")), {"recipe": {"name": "hold"}}),
         (Member(Latch(), 5), {}),
-        (Member(Latch(symbols=4), 5, 30), {"task": {"name": "latch", "lag": 5, "length": 30, "symbols": 4}}),
+        (
+            Member(Latch(symbols=4), 5, 30),
+            {"task": {"name": "latch", "lag": 5, "length": 30, "symbols": 4}},
+        ),
         (
             Member(Latch(), 5, None, Model("GRUCell", 3, "lstm")),
             {"model": {"cell": "GRUCell", "units": 3, "readout": "lstm"}},
         ),
-        (Member(Latch(), 5, recipe=Recipe(lr=1, budget=9)), {"recipe": {"lr": 1.0, "budget": 9}}),
-        (Member(Latch(), 5, recipe=Recipe("chrono", lr="1e-3")), {"recipe": {"name": "chrono", "lr": 0.001}}),
+        (
+            Member(Latch(), 5, recipe=Recipe(lr=1, budget=9)),
+            {"recipe": {"lr": 1.0, "budget": 9}},
+        ),
+        (
+            Member(Latch(), 5, recipe=Recipe("chrono", lr="1e-3")),
+            {"recipe": {"name": "chrono", "lr": 0.001}},
+        ),
         (
             Member(Latch(), 5, evaluation=Evaluation(7, 300), seed=3),
             {"evaluation": {"every": 7, "sequences": 300}, "seed": 3},
@@ -88,7 +104,11 @@ def test_to_replace_nothing_changes_nothing(task):
         assert replace(made).key == made.key
         assert member_of(made.config) == made
         other = replace(made, seed=1)
-        assert (other.recipe, other.length, other.key == made.key) == (made.recipe, made.length, False)
+        assert (other.recipe, other.length, other.key == made.key) == (
+            made.recipe,
+            made.length,
+            False,
+        )
 
 
 MISTAKES = [
@@ -96,7 +116,10 @@ MISTAKES = [
     (lambda: Member(Latch(symbols=2.0), 5), "task.symbols=2.0: must be a whole number"),
     (lambda: Member(DelayLine(reals=1), 5), "task.reals=1: must be true or false"),
     (lambda: Member(Latch(), 5.0), "task.lag=5.0: must be a whole number"),
-    (lambda: replace(Member(Latch(), 5), lag=6), "task.length=7: a latch of lag 6 needs at least 8 steps"),
+    (
+        lambda: replace(Member(Latch(), 5), lag=6),
+        "task.length=7: a latch of lag 6 needs at least 8 steps",
+    ),
     (
         lambda: Member(Latch(), 5, model=Model(cell=Model)),
         "must be text, MODULE:CLASS for a cell of your own",
@@ -108,7 +131,10 @@ MISTAKES = [
     ),
     (
         lambda: Member(Obvious(), 5),
-        "a net without memory scores accuracy 0.5 (by its own facts), which meets the criterion >= 0.5",
+        (
+            "a net without memory scores accuracy 0.5 (by its own facts), which meets the"
+            " criterion >= 0.5"
+        ),
     ),
     (
         lambda: Member(Shown(), 5),
@@ -117,7 +143,9 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(("make", "line"), MISTAKES, ids=[line[:40] for _, line in MISTAKES])
+@pytest.mark.parametrize(
+    ("make", "line"), MISTAKES, ids=[line[:40] for _, line in MISTAKES]
+)
 def test_a_mistake_is_one_line(make, line):
     """Also where an equal value of another type has been accepted before."""
     Member(Latch(), 5), Member(DelayLine(reals=True), 5)
@@ -128,9 +156,12 @@ def test_a_mistake_is_one_line(make, line):
 
 
 def test_no_value_of_a_recipe_may_be_missing(monkeypatch):
-    monkeypatch.setattr("memcap.recipes.recipe_file", lambda name: recipe_file("hold") | {"clip": None})
+    monkeypatch.setattr(
+        "memcap.recipes.recipe_file", lambda name: recipe_file("hold") | {"clip": None}
+    )
     with pytest.raises(
-        UserError, match=r"^recipe\.clip: not set; give it a value in /.*/conf/recipe/hold\.yaml$"
+        UserError,
+        match=r"^recipe\.clip: not set; give it a value in /.*/conf/recipe/hold\.yaml$",
     ):
         Member(Latch(), 9, recipe=Recipe("hold", batch=17))
 
@@ -140,7 +171,10 @@ def test_a_value_of_a_members_recipe_may_be_set_back_to_the_files():
     again = replace(member, recipe=replace(member.recipe, budget=None))
     assert again == Member(Latch(), 5, recipe=Recipe(name="hold"))
     assert (
-        api.members(Latch(), member.recipe, lag=5, units=8, seed=1, budget=[None])[0].recipe == again.recipe
+        api.members(Latch(), member.recipe, lag=5, units=8, seed=1, budget=[None])[
+            0
+        ].recipe
+        == again.recipe
     )
 
 

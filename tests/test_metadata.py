@@ -38,35 +38,71 @@ def test_another_version_is_seen_and_nothing_written(metadata, monkeypatch, caps
 def test_croissant_names_each_table_and_each_column_that_tables_have():
     about = json.loads((ROOT / "results" / "croissant.json").read_text())
     files = [part for part in about["distribution"] if part["@type"] == "cr:FileObject"]
-    tables = {path.relative_to(ROOT / "results").as_posix() for path in ROOT.glob("results/**/rows.parquet")}
-    assert {file["contentUrl"] for file in files} == {file["@id"] for file in files} == tables
-    sets = {part["@id"]: part["includes"] for part in about["distribution"] if part["@type"] == "cr:FileSet"}
-    types = {"sc:Text": "String", "sc:Integer": "Int64", "sc:Float": "Float64", "sc:Boolean": "Boolean"}
+    tables = {
+        path.relative_to(ROOT / "results").as_posix()
+        for path in ROOT.glob("results/**/rows.parquet")
+    }
+    assert (
+        {file["contentUrl"] for file in files}
+        == {file["@id"] for file in files}
+        == tables
+    )
+    sets = {
+        part["@id"]: part["includes"]
+        for part in about["distribution"]
+        if part["@type"] == "cr:FileSet"
+    }
+    types = {
+        "sc:Text": "String",
+        "sc:Integer": "Int64",
+        "sc:Float": "Float64",
+        "sc:Boolean": "Boolean",
+    }
     columns = set()
     for records in about["recordSet"]:
-        fields = {field["source"]["extract"]["column"]: field for field in records["field"]}
-        assert {field["@id"] for field in fields.values()} == {f"{records['@id']}/{name}" for name in fields}
+        fields = {
+            field["source"]["extract"]["column"]: field for field in records["field"]
+        }
+        assert {field["@id"] for field in fields.values()} == {
+            f"{records['@id']}/{name}" for name in fields
+        }
         assert records["key"]["@id"] == fields["key"]["@id"]
         (files_of,) = {field["source"]["fileSet"]["@id"] for field in fields.values()}
         for table in sets[files_of]:
             schema = pl.read_parquet_schema(ROOT / "results" / table)
             for name, field in fields.items():
-                kind = types.get(field["dataType"], "Datetime(time_unit='us', time_zone='UTC')")
+                kind = types.get(
+                    field["dataType"], "Datetime(time_unit='us', time_zone='UTC')"
+                )
                 assert str(schema[name]) == kind, (table, name)
         columns |= set(fields)
-    assert columns == {c for table in tables for c in pl.read_parquet_schema(ROOT / "results" / table)}
+    assert columns == {
+        c for table in tables for c in pl.read_parquet_schema(ROOT / "results" / table)
+    }
     assert columns <= set(COLUMNS)
 
 
 def test_croissant_says_where_rows_are_from_and_what_they_are_not_for():
     about = json.loads((ROOT / "results" / "croissant.json").read_text())
-    required = "@context", "@type", "conformsTo", "name", "description", "license", "creator", "datePublished"
+    required = (
+        "@context",
+        "@type",
+        "conformsTo",
+        "name",
+        "description",
+        "license",
+        "creator",
+        "datePublished",
+    )
     assert all(about[name] for name in required)
     assert about["conformsTo"] == [
         "http://mlcommons.org/croissant/1.1",
         "http://mlcommons.org/croissant/RAI/1.0",
     ]
-    told = "Collection Biases Limitations UseCases ReleaseMaintenancePlan SocialImpact CollectionTimeframe"
+    told = (
+        "Collection Biases Limitations UseCases ReleaseMaintenancePlan SocialImpact"
+        " CollectionTimeframe"
+    )
     assert all(about[f"rai:data{name}"] for name in told.split())
     assert about["rai:personalSensitiveInformation"]
     assert "no sample" in about["rai:dataBiases"][0]
@@ -77,6 +113,8 @@ def test_the_lock_has_a_hash_of_each_library_and_names_no_host():
     entries = lock.replace("\\\n", " ").splitlines()
     assert len(entries) > 100
     assert [
-        entry for entry in entries if not re.match(r"[\w.-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", entry)
+        entry
+        for entry in entries
+        if not re.match(r"[\w.-]+==\S+ .*--hash=sha256:[0-9a-f]{64}", entry)
     ] == []
     assert "://" not in lock

@@ -1,4 +1,5 @@
-"""Names and sentences: nouns for things, verbs for functions, a class per name, functions that fit a screen.
+"""Names and sentences: nouns for things, verbs for functions, a class per name,
+functions that fit a screen.
 
 Docstrings of functions begin with a verb, which ruff's D401 holds; here no docstring is a fragment.
 """
@@ -10,12 +11,36 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1] / "memcap"
-PARTICIPLES = {"asked", "drawn", "found", "given", "kept", "said", "shown", "taken", "told"}
-ADJECTIVES = {"SURE", "DENSE", "CLOSE", "BELOW", "ABOVE", "ALIKE", "LITTLE", "APART", "FAR", "QUICK", "ODD"}
+PARTICIPLES = {
+    "asked",
+    "drawn",
+    "found",
+    "given",
+    "kept",
+    "said",
+    "shown",
+    "taken",
+    "told",
+}
+ADJECTIVES = {
+    "SURE",
+    "DENSE",
+    "CLOSE",
+    "BELOW",
+    "ABOVE",
+    "ALIKE",
+    "LITTLE",
+    "APART",
+    "FAR",
+    "QUICK",
+    "ODD",
+}
 # A sentence that begins so says neither what a thing is nor what a function does.
 FRAGMENTS = {"What", "Whether", "Of", "Which", "Where", "As"}
 MOST_FRAGMENTS = 0.05  # of all docstrings
-MOST_PARAMETERS, MOST_WIDE = 7, 10  # how many functions may have more
+# how many functions may have more
+MOST_PARAMETERS = 7
+MOST_WIDE = 10
 MOST_LINES = 60  # of a function
 
 
@@ -47,15 +72,29 @@ def public_names(tree: ast.Module) -> set[str]:
 
 def constants(tree: ast.Module) -> set[str]:
     """Return the names that a module assigns at its top."""
-    targets = [each for node in tree.body if isinstance(node, ast.Assign) for each in node.targets]
-    names = [each for target in targets for each in ast.walk(target) if isinstance(each, ast.Name)]
+    targets = [
+        each
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        for each in node.targets
+    ]
+    names = [
+        each
+        for target in targets
+        for each in ast.walk(target)
+        if isinstance(each, ast.Name)
+    ]
     return {each.id for each in names}
 
 
 def docstrings(tree: ast.Module) -> list[str]:
     """Return those of the module, its classes and functions."""
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
-    found = [ast.get_docstring(node) for node in ast.walk(tree) if isinstance(node, documented)]
+    found = [
+        ast.get_docstring(node)
+        for node in ast.walk(tree)
+        if isinstance(node, documented)
+    ]
     return [text for text in found if text]
 
 
@@ -68,18 +107,28 @@ def parameters(function: ast.FunctionDef) -> int:
     """Count them, but for `self` and `cls`."""
     given = function.args
     named = [each.arg for each in [*given.posonlyargs, *given.args, *given.kwonlyargs]]
-    return len(set(named) - {"self", "cls"}) + (given.vararg is not None) + (given.kwarg is not None)
+    return (
+        len(set(named) - {"self", "cls"})
+        + (given.vararg is not None)
+        + (given.kwarg is not None)
+    )
 
 
 def test_no_public_name_is_a_participle_and_no_constant_an_adjective():
     names = {file: public_names(tree) & PARTICIPLES for file, tree in trees().items()}
-    names |= {f"{file}, constants": constants(tree) & ADJECTIVES for file, tree in trees().items()}
+    names |= {
+        f"{file}, constants": constants(tree) & ADJECTIVES
+        for file, tree in trees().items()
+    }
     assert {file: each for file, each in names.items() if each} == {}
 
 
 def test_a_class_has_its_name_alone():
     count = Counter(
-        node.name for tree in trees().values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
+        node.name
+        for tree in trees().values()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ClassDef)
     )
     assert {name for name, classes in count.items() if classes > 1} == set()
 
@@ -91,9 +140,16 @@ def test_docstrings_are_sentences():
 
 def test_functions_take_few_parameters_and_fit_a_screen():
     found = [(file, each) for file, tree in trees().items() for each in functions(tree)]
-    wide = {f"{file}:{each.name}" for file, each in found if parameters(each) > MOST_PARAMETERS}
+    wide = {
+        f"{file}:{each.name}"
+        for file, each in found
+        if parameters(each) > MOST_PARAMETERS
+    }
     assert len(wide) <= MOST_WIDE, wide
-    lines = {f"{file}:{each.name}": (each.end_lineno or 0) - each.lineno + 1 for file, each in found}
+    lines = {
+        f"{file}:{each.name}": (each.end_lineno or 0) - each.lineno + 1
+        for file, each in found
+    }
     assert {name: count for name, count in lines.items() if count > MOST_LINES} == {}
 
 

@@ -24,14 +24,18 @@ def last(answers):
 
 def test_a_delay_holds_its_bits_and_a_sum_one_number(need):
     due = np.arange(12) >= 4
-    found = need.estimate(BITS, np.roll(BITS, 4, 1), np.broadcast_to(due, BITS.shape), 2, 2)
+    found = need.estimate(
+        BITS, np.roll(BITS, 4, 1), np.broadcast_to(due, BITS.shape), 2, 2
+    )
     assert (found.reach, found.rank) == (4, 4)
     assert found.amount == pytest.approx(4, abs=0.01)
     total = need.estimate(BITS, *last(BITS.sum(1).astype(float)), 2, None)
     assert (total.rank, total.amount, total.values) == (1, 1, True)
 
 
-@pytest.mark.parametrize("answers", [BITS.sum(1) % 2, np.random.default_rng(1).integers(0, 2, 2000)])
+@pytest.mark.parametrize(
+    "answers", [BITS.sum(1) % 2, np.random.default_rng(1).integers(0, 2, 2000)]
+)
 def test_parity_and_chance_are_unknown(need, answers):
     assert need.estimate(BITS, *last(answers), 2, 2).amount is None
 
@@ -41,6 +45,8 @@ def test_few_pasts_bound_the_bits(need):
     where = np.random.default_rng(2).integers(0, 6, 2000)
     inputs = (np.arange(12) == where[:, None]).astype(int)
     due = np.arange(12) >= 6
-    found = need.estimate(inputs, np.roll(inputs, 6, 1) * due, np.broadcast_to(due, inputs.shape), 2, 2)
+    found = need.estimate(
+        inputs, np.roll(inputs, 6, 1) * due, np.broadcast_to(due, inputs.shape), 2, 2
+    )
     assert found.amount <= np.log2(7)
     assert found.rank > 3

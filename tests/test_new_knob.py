@@ -1,5 +1,5 @@
-"""A knob that comes tomorrow, of the network and of the recipe: its dataclass says all that rows, points,
-labels, answers and `memcap knobs` say of it."""
+"""A knob that comes tomorrow, of the network and of the recipe: its dataclass says all
+that rows, points, labels, answers and `memcap knobs` say of it."""
 
 import json
 import os
@@ -82,16 +82,18 @@ print(json.dumps({
     "answer": result,
     "knobs": [k.name for name in ("model", "recipe") for group in groups(name) for k in group.knobs],
 }))
-"""
+"""  # noqa: E501
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """The results of memcap on rows whose network and recipe have a knob that it does not have yet."""
+    """The results of memcap on rows whose network and recipe have a knob that it does
+    not have yet."""
     done = subprocess.run(
         [sys.executable, "-c", TOMORROW + TODAY],
         cwd=tmp_path_factory.mktemp("tomorrow"),
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)])},
+        env=os.environ
+        | {"PYTHONPATH": os.pathsep.join([str(TESTS.parent), str(TESTS)])},
         capture_output=True,
         text=True,
         check=False,
@@ -105,7 +107,11 @@ def test_it_is_a_column_of_rows_that_follows_from_their_configs(found):
 
 
 def test_members_with_other_values_are_other_points(found):
-    assert sorted(found["points"]) == [[0.0, 0.0, 12], [0.75, 0.25, 12], [0.75, 0.5, 12]]
+    assert sorted(found["points"]) == [
+        [0.0, 0.0, 12],
+        [0.75, 0.25, 12],
+        [0.75, 0.5, 12],
+    ]
 
 
 def test_labels_and_words_of_recipes_name_it_where_it_is_not_as_before(found):

@@ -1,4 +1,5 @@
-"""Reading a study runs nothing that its files name: neither a task, nor a cell, of rows, members or jobs."""
+"""Reading a study runs nothing that its files name: neither a task, nor a cell, of
+rows, members or jobs."""
 
 import json
 import sys
@@ -24,7 +25,10 @@ COMMANDS += (
     "probe KEY",
     "export KEY --layout torch -o x.npz",
 )
-COMMANDS += ("train task=latch task.lag=5 model.units=1 out=planted --cfg job", "figure cell_map")
+COMMANDS += (
+    "train task=latch task.lag=5 model.units=1 out=planted --cfg job",
+    "figure cell_map",
+)
 
 
 class Nowhere:
@@ -44,24 +48,43 @@ class Nowhere:
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder with a study whose rows and members name a module in it, which writes a file if it runs."""
+    """A folder with a study whose rows and members name a module in it, which writes a
+    file if it runs."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     study = tmp_path / "planted"
-    rows = [sealed(row | named) for row in group("latch", 5) for named in ({}, {"task": f"{EVIL}:T"})]
-    rows += [sealed(row | {"cell": f"{EVIL}:C", "seed": 9}) for row in group("latch", 5)]
+    rows = [
+        sealed(row | named)
+        for row in group("latch", 5)
+        for named in ({}, {"task": f"{EVIL}:T"})
+    ]
+    rows += [
+        sealed(row | {"cell": f"{EVIL}:C", "seed": 9}) for row in group("latch", 5)
+    ]
     write(study, rows)
-    (study / "evil.py").write_text("import pathlib; pathlib.Path('it_ran').touch()\nT = C = object\n")
+    (study / "evil.py").write_text(
+        "import pathlib; pathlib.Path('it_ran').touch()\nT = C = object\n"
+    )
     columns = ["key", pl.col("task").alias("name"), "metric", "config"]
-    with heartbeat.writing(JobProgress(1, Study(study, "planted")), pl.DataFrame(rows).select(columns)):
+    with heartbeat.writing(
+        JobProgress(1, Study(study, "planted")), pl.DataFrame(rows).select(columns)
+    ):
         pass
     for path in study.glob("jobs/*.json"):
-        path.write_text(json.dumps(json.loads(path.read_text()) | {"ended": "interrupted", "sha256": None}))
+        path.write_text(
+            json.dumps(
+                json.loads(path.read_text()) | {"ended": "interrupted", "sha256": None}
+            )
+        )
     return tmp_path
 
 
 @pytest.mark.parametrize("words", [*COMMANDS[:3], *leave(COMMANDS[3:])])
 def test_no_command_imports_what_rows_name(folder, words):
-    keys = [row["key"] for row in store.shards.read(folder / "planted").to_dicts() if EVIL in row["config"]]
+    keys = [
+        row["key"]
+        for row in store.shards.read(folder / "planted").to_dicts()
+        if EVIL in row["config"]
+    ]
     name, *more = words.replace("KEY", keys[0]).split()
     place = [] if name == "train" else ["planted"]
     done = memcap(folder, name, *more, *place)
@@ -73,15 +96,21 @@ def test_no_command_imports_what_rows_name(folder, words):
 
 def test_rows_left_out_say_how_to_name_their_module(folder):
     done = memcap(folder, "frontier", "planted")
-    assert f"{EVIL}:T, cell lstm: 12 rows left out: task.name={EVIL}:T: rows import nothing" in done.err
+    assert (
+        f"{EVIL}:T, cell lstm: 12 rows left out: task.name={EVIL}:T: rows import nothing"
+        in done.err
+    )
     assert f"memcap --module {EVIL} frontier (in Python: import {EVIL})" in done.err
     assert "latch" in done.out
     with pytest.raises(UserError, match="rows import nothing"):
         face.load(
-            folder / "planted", store.shards.read(folder / "planted").filter(cell=f"{EVIL}:C")["key"][0]
+            folder / "planted",
+            store.shards.read(folder / "planted").filter(cell=f"{EVIL}:C")["key"][0],
         )
     assert not (folder / "it_ran").exists()
-    assert memcap(folder, "--module", EVIL, "frontier", "planted").status == 0  # who names it runs it
+    assert (
+        memcap(folder, "--module", EVIL, "frontier", "planted").status == 0
+    )  # who names it runs it
     assert (folder / "it_ran").exists()
     del sys.modules[EVIL], sys.modules["planted"]
 

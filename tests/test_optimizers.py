@@ -21,7 +21,9 @@ from memcap.training.step import TrainSpec
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
-F, U, OUT = 3, 4, 2
+F = 3
+U = 4
+OUT = 2
 UNITS = {"units": U}
 NAMES = [*optimizers.NET_OPTIMIZERS]
 
@@ -31,17 +33,24 @@ def architecture(cell="lstm", layers=2, units=U):
 
 
 def gradients(net, steps, rank=None):
-    """Of changing size, along some directions more than along others; of a rank, along so many alone."""
+    """Of changing size, along some directions more than along others; of a rank, along
+    so many alone."""
     rng = np.random.default_rng(0)
     size = net.parameters()
-    mixed = np.linalg.qr(rng.normal(size=(size, size)))[0] * np.exp(0.2 * rng.normal(size=size))
+    mixed = np.linalg.qr(rng.normal(size=(size, size)))[0] * np.exp(
+        0.2 * rng.normal(size=size)
+    )
     mixed = mixed[:, :rank]
-    return [(mixed @ rng.normal(size=mixed.shape[1]) / (10 + t)).astype(np.float32) for t in range(steps)]
+    return [
+        (mixed @ rng.normal(size=mixed.shape[1]) / (10 + t)).astype(np.float32)
+        for t in range(steps)
+    ]
 
 
 def directions(name, net, given, **values):
     optimizer = optax.with_extra_args_support(optimizers.NET_OPTIMIZERS[name](net))
-    update, state = jax.jit(optimizer.update), optimizer.init(jnp.zeros_like(given[0]))
+    update = jax.jit(optimizer.update)
+    state = optimizer.init(jnp.zeros_like(given[0]))
     found = []
     for gradient in given:
         direction, state = update(gradient, state, **values)
@@ -52,14 +61,18 @@ def directions(name, net, given, **values):
 def adam(given):
     m = v = 0
     for t, g in enumerate(given, 1):
-        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g**2
+        m = 0.9 * m + 0.1 * g
+        v = 0.999 * v + 0.001 * g**2
         yield m / (1 - 0.9**t) / (np.sqrt(v / (1 - 0.999**t)) + 1e-8)
 
 
 def by_layer(net, vector):
     """Kernel, recurrent weights and bias of each layer of memcap's LSTM."""
     weights = net.unflatten(vector)
-    return [[weights[name][part] for part in ("kernel", "recurrent", "bias")] for name in ("cell", "cell_2")]
+    return [
+        [weights[name][part] for part in ("kernel", "recurrent", "bias")]
+        for name in ("cell", "cell_2")
+    ]
 
 
 def test_a_block_is_brought_to_the_orthogonal_matrix_next_to_it():
@@ -84,8 +97,11 @@ def test_muon_is_its_rule():
     for direction, gradient, elsewhere in zip(
         directions("muon", net, given, **UNITS), given, adam(given), strict=True
     ):
-        ours, theirs = by_layer(net, direction), by_layer(net, elsewhere)
-        layers = np.stack([recurrent.reshape(U, 4, U) for _, recurrent, _ in by_layer(net, gradient)])
+        ours = by_layer(net, direction)
+        theirs = by_layer(net, elsewhere)
+        layers = np.stack(
+            [recurrent.reshape(U, 4, U) for _, recurrent, _ in by_layer(net, gradient)]
+        )
         momentum = 0.95 * momentum + 0.05 * layers
         ahead = (0.95 * momentum + 0.05 * layers).swapaxes(1, 2).astype(np.float32)
         turned = 0.3 * np.sqrt(U) * np.array(jax.vmap(optimizers.orthogonal)(ahead))
@@ -94,9 +110,13 @@ def test_muon_is_its_rule():
                 ours[layer][1].reshape(U, 4, U).swapaxes(0, 1), turned[layer], atol=1e-4
             )
             for part in (0, 2):
-                np.testing.assert_allclose(ours[layer][part], theirs[layer][part], atol=1e-4)
+                np.testing.assert_allclose(
+                    ours[layer][part], theirs[layer][part], atol=1e-4
+                )
         readouts = [net.unflatten(each)["readout"] for each in (direction, elsewhere)]
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), *readouts)
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), *readouts
+        )
     step = np.sqrt(np.mean(turned**2))
     assert step == pytest.approx(0.3, abs=0.03)
 
@@ -106,7 +126,8 @@ def soap(given):
     mean = left = right = squares = 0
     for t, g in enumerate(given, 1):
         mean = 0.95 * mean + 0.05 * g
-        left, right = 0.99 * left + 0.01 * g @ g.T, 0.99 * right + 0.01 * g.T @ g
+        left = 0.99 * left + 0.01 * g @ g.T
+        right = 0.99 * right + 0.01 * g.T @ g
         if t % 10 == 0:
             values, bases = zip(*map(np.linalg.eigh, (left, right)), strict=True)
         if t == 10:
@@ -129,43 +150,60 @@ def test_soap_is_its_rule():
     rules = [soap([matrices(g)[layer] for g in given]) for layer in (0, 1)]
     found = directions("soap", net, given)
     for direction, elsewhere, *wanted in zip(found, adam(given), *rules, strict=True):
-        for ours, axes, rule in zip(matrices(direction), matrices(elsewhere), wanted, strict=True):
+        for ours, axes, rule in zip(
+            matrices(direction), matrices(elsewhere), wanted, strict=True
+        ):
             np.testing.assert_allclose(ours, axes if rule is None else rule, atol=1e-2)
         readouts = [net.unflatten(each)["readout"] for each in (direction, elsewhere)]
-        jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), *readouts)
+        jax.tree.map(
+            lambda a, b: np.testing.assert_allclose(a, b, atol=1e-4), *readouts
+        )
 
 
 def ggt(given, size):
     """The directions of the vector, with a window of this size."""
-    mean, basis, variance, outside = 0, None, None, 0
+    mean = 0
+    basis = None
+    variance = None
+    outside = 0
     for t, g in enumerate(given, 1):
         mean = 0.95 * mean + 0.05 * g
         if t % 50 == 0:
-            rows = [0.995 ** (age / 2) * each for age, each in enumerate(given[:t][::-1][:size])]
-            values, basis = np.linalg.eigh(0.005 * sum(np.outer(each, each) for each in rows))
+            rows = [
+                0.995 ** (age / 2) * each
+                for age, each in enumerate(given[:t][::-1][:size])
+            ]
+            values, basis = np.linalg.eigh(
+                0.005 * sum(np.outer(each, each) for each in rows)
+            )
             largest = values > 1e-7 * values[-1]
-            basis, variance = basis[:, largest].T, values[largest] / (1 - 0.995**t)
+            basis = basis[:, largest].T
+            variance = values[largest] / (1 - 0.995**t)
         if basis is None:
             yield None
             continue
         variance = 0.99 * variance + 0.01 * (basis @ g) ** 2
         across, mean_across = (each - basis.T @ (basis @ each) for each in (g, mean))
-        outside = 0.99 * outside + 0.01 * (across @ across) / max(len(g) - len(basis), 1)
+        outside = 0.99 * outside + 0.01 * (across @ across) / max(
+            len(g) - len(basis), 1
+        )
         scale = np.sqrt(max(outside / (1 - 0.99 ** (t - 49)), 1e-7 * variance.max()))
         yield basis.T @ (basis @ mean / np.sqrt(variance)) + mean_across / scale
 
 
 @pytest.mark.parametrize(("size", "rank"), [(30, None), (400, 20)])
 def test_ggt_is_its_rule(size, rank, monkeypatch):
-    """With fewer gradients in its window than there are directions, and with as many as weights, of which
-    some have no gradient."""
+    """With fewer gradients in its window than there are directions, and with as many as
+    weights, of which some have no gradient."""
     monkeypatch.setattr(optimizers, "GGT_WINDOW", size)
     net = architecture("irnn", layers=1)
     given = gradients(net, 120, rank)
     assert 30 < net.parameters() < 50
     exact = [g.astype(np.float64) for g in given]
     found = directions("ggt", net, given)
-    for ours, axes, rule in zip(found, adam(given), ggt(exact, min(size, net.parameters())), strict=True):
+    for ours, axes, rule in zip(
+        found, adam(given), ggt(exact, min(size, net.parameters())), strict=True
+    ):
         np.testing.assert_allclose(ours, axes if rule is None else rule, atol=5e-3)
 
 
@@ -193,7 +231,9 @@ def test_members_train_side_by_side_as_one_after_the_other(name):
     )
     together = Engine(loop="associative", workers=1, lanes=4)
     assert {Groups(together).of(m).spec.can_pad for m in members} == {name == "muon"}
-    assert len({Groups(together).of(m) for m in members}) == (1 if name == "muon" else 2)
+    assert len({Groups(together).of(m) for m in members}) == (
+        1 if name == "muon" else 2
+    )
     in_turn = train(members, Engine(loop="while", workers=1))
     for one, other in zip(train(members, together), in_turn, strict=True):
         assert one.steps == other.steps == 70
@@ -233,7 +273,9 @@ def test_a_program_of_muon_pads_and_those_with_a_basis_do_not():
 def test_cells_without_such_weights_are_refused_in_one_line(optimizer, cell, trained):
     recipe = "own_start" if cell == "LRU" else "hold"
     with pytest.raises(UserError) as caught:
-        memcap.members("latch", lag=3, cell=cell, units=2, recipe=recipe, optimizer=optimizer)
+        memcap.members(
+            "latch", lag=3, cell=cell, units=2, recipe=recipe, optimizer=optimizer
+        )
     assert str(caught.value).startswith(
         f"recipe.optimizer={optimizer}: trains {trained}, and those of model.cell={cell}"
     )

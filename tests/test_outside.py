@@ -1,5 +1,5 @@
-"""What lives outside the package: tasks, cells, recipes and studies in an empty folder, used by the command
-as its own are."""
+"""What lives outside the package: tasks, cells, recipes and studies in an empty folder,
+used by the command as its own are."""
 
 import contextlib
 import sys
@@ -62,15 +62,18 @@ axes:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """An empty folder with a module of tasks, one of cells, and a folder of configs. Python forgets later to
-    look there."""
+    """An empty folder with a module of tasks, one of cells, and a folder of configs.
+    Python forgets later to look there."""
     made = tmp_path_factory.mktemp("outside")
     (made / "outside_tasks.py").write_text(TASKS)
-    (made / "outside_cells.py").write_text(Path(__file__).with_name("odd_cells.py").read_text())
+    (made / "outside_cells.py").write_text(
+        Path(__file__).with_name("odd_cells.py").read_text()
+    )
     for name, lines in {"recipe": None, "sweeps": {"mine": STUDY}}.items():
         (made / "configs" / name).mkdir(parents=True)
         for stem, text in (
-            lines or {"mine": recipe_file("mine", 0.05), "hold": recipe_file("hold", 0.07)}
+            lines
+            or {"mine": recipe_file("mine", 0.05), "hold": recipe_file("hold", 0.07)}
         ).items():
             (made / "configs" / name / f"{stem}.yaml").write_text(text)
     with pytest.MonkeyPatch.context() as patch:
@@ -100,7 +103,9 @@ def rows_of(rows, *names):
 
 
 def test_a_task_on_the_command_line(folder):
-    rows = trained(folder, "command", "task=outside_tasks:Pulses", "task.pulses=3", "model.units=2")
+    rows = trained(
+        folder, "command", "task=outside_tasks:Pulses", "task.pulses=3", "model.units=2"
+    )
     assert rows_of(rows, "task", "knobs", "lag", "length", "recipe") == [
         ("outside_tasks:Pulses", '{"pulses": 3}', 3, 4, "forget_bias")
     ]
@@ -109,29 +114,46 @@ def test_a_task_on_the_command_line(folder):
     )  # four symbols enter, three come out
     with contextlib.chdir(folder):
         task = task_class("outside_tasks:Pulses")(pulses=3)
-    recipe, evaluation = Recipe(budget=4), Evaluation(2, 16, stretch=2)
+    recipe = Recipe(budget=4)
+    evaluation = Evaluation(2, 16, stretch=2)
     assert (
-        rows["key"].item() == Member(task, 3, model=Model(units=2), recipe=recipe, evaluation=evaluation).key
+        rows["key"].item()
+        == Member(
+            task, 3, model=Model(units=2), recipe=recipe, evaluation=evaluation
+        ).key
     )
 
 
 @pytest.mark.breadth
 def test_tasks_of_an_axis_and_of_a_multirun(folder):
     both = ["latch", "outside_tasks:Pulses"]
-    rows = trained(folder, "axis", "axes={task: [latch, 'outside_tasks:Pulses'], model.units: [1]}")
+    rows = trained(
+        folder, "axis", "axes={task: [latch, 'outside_tasks:Pulses'], model.units: [1]}"
+    )
     assert rows_of(rows, "task", "units") == [(name, 1) for name in both]
-    again = trained(folder, "multirun", "-m", "task=latch,outside_tasks:Pulses", "model.units=1")
+    again = trained(
+        folder, "multirun", "-m", "task=latch,outside_tasks:Pulses", "model.units=1"
+    )
     assert rows_of(again, "key") == rows_of(rows, "key")
 
 
 def test_a_task_of_a_study_file_and_what_is_said_of_it(folder):
-    rows = trained(folder, "study", "--config-dir", "configs", "sweeps=mine", "model.units=1")
+    rows = trained(
+        folder, "study", "--config-dir", "configs", "sweeps=mine", "model.units=1"
+    )
     assert set(rows["study"]) == {"mine"}
-    three, two = '{"pulses": 3}', '{"pulses": 2}'
-    assert rows_of(rows.filter(rows["task"] != "latch"), "lag", "knobs") == [(3, three), (4, three), (5, two)]
+    three = '{"pulses": 3}'
+    two = '{"pulses": 2}'
+    assert rows_of(rows.filter(rows["task"] != "latch"), "lag", "knobs") == [
+        (3, three),
+        (4, three),
+        (5, two),
+    ]
     assert rows_of(rows.filter(rows["task"] == "latch"), "lag") == [(3,)]
     assert "outside_tasks:Pulses (pulses=3" in memcap(folder, "frontier", "study").out
-    said = memcap(folder, "answer", "--task", "outside_tasks:Pulses", "--lag", 9, "study").out
+    said = memcap(
+        folder, "answer", "--task", "outside_tasks:Pulses", "--lag", 9, "study"
+    ).out
     assert "outside_tasks:Pulses at lag 9" in said
     assert "was not measured" in said
     assert "memcap train task=outside_tasks:Pulses task.lag=9" in said
@@ -140,7 +162,10 @@ def test_a_task_of_a_study_file_and_what_is_said_of_it(folder):
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        ("task=outside_tasks:Nope", "task.name=outside_tasks:Nope: the module outside_tasks has no Nope"),
+        (
+            "task=outside_tasks:Nope",
+            "task.name=outside_tasks:Nope: the module outside_tasks has no Nope",
+        ),
         (
             "task=outside_tasks:Pulses task.symbols=2",
             "task.symbols: no such field; task has lag, length, pulses",
@@ -185,11 +210,21 @@ def test_a_cell_trains_from_its_own_start(folder):
 @pytest.mark.breadth
 def test_a_recipe_by_name_and_in_an_axis(folder):
     where = ("--config-dir", "configs")
-    one = trained(folder, "recipe", *where, "task=latch", "recipe=mine", "model.units=1")
+    one = trained(
+        folder, "recipe", *where, "task=latch", "recipe=mine", "model.units=1"
+    )
     assert rows_of(one, "recipe", "init", "lr", "budget") == [("mine", "hold", 0.05, 4)]
-    both = trained(folder, "recipes", *where, "task=latch", "axes={recipe: [mine, hold]}", "model.units=1")
+    both = trained(
+        folder,
+        "recipes",
+        *where,
+        "task=latch",
+        "axes={recipe: [mine, hold]}",
+        "model.units=1",
+    )
     assert one["key"].item() in both["key"].to_list()
-    # Of two files of one name both ways take the one that comes first in Hydra's search path, memcap's own.
+    # Of two files of one name both ways take the one that comes first in Hydra's search
+    # path, memcap's own.
     hold = trained(folder, "hold", *where, "task=latch", "recipe=hold", "model.units=1")
     assert rows_of(both, "recipe", "lr") == [("hold", 0.03), ("mine", 0.05)]
     assert hold["key"].item() in both["key"].to_list()
@@ -197,8 +232,18 @@ def test_a_recipe_by_name_and_in_an_axis(folder):
 
 def test_a_row_of_a_recipe_whose_file_is_gone_is_the_same_member(folder):
     (row,) = trained(
-        folder, "recipe", "--config-dir", "configs", "task=latch", "recipe=mine", "model.units=1"
+        folder,
+        "recipe",
+        "--config-dir",
+        "configs",
+        "task=latch",
+        "recipe=mine",
+        "model.units=1",
     ).iter_rows(named=True)
     recipes.use_config_folders([])
     member = member_of(store.config_of(row))
-    assert (member.key, member.recipe.lr, member.recipe.name) == (row["key"], 0.05, "mine")
+    assert (member.key, member.recipe.lr, member.recipe.name) == (
+        row["key"],
+        0.05,
+        "mine",
+    )

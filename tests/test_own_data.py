@@ -1,4 +1,5 @@
-"""The search for the width of own sequences, and `memcap fit`: what it trains, says, and refuses."""
+"""The search for the width of own sequences, and `memcap fit`: what it trains, says,
+and refuses."""
 
 import os
 from dataclasses import replace
@@ -21,14 +22,19 @@ def table(targets, count=300, steps=6):
     shown = np.random.default_rng(0).integers(0, 3, (count, steps))
     names = np.array(["a", "b", "c"])[shown.ravel()]
     said = np.repeat(targets(shown), steps)
-    return pl.DataFrame({"id": np.repeat(np.arange(count), steps), "seen": names, "y": said})
+    return pl.DataFrame(
+        {"id": np.repeat(np.arange(count), steps), "seen": names, "y": said}
+    )
 
 
 @pytest.fixture
 def search(tmp_path, monkeypatch):
-    """A search of nets that nobody trains: their loss is a function of their width, and their recipe's."""
+    """A search of nets that nobody trains: their loss is a function of their width, and
+    their recipe's."""
     file = tmp_path / "données.npz"  # JSON writes its name otherwise
-    np.savez(file, inputs=np.arange(600).reshape(100, 6) % 3, targets=np.arange(100) % 2)
+    np.savez(
+        file, inputs=np.arange(600).reshape(100, 6) % 3, targets=np.arange(100) % 2
+    )
     rows = []
 
     def make(loss):
@@ -45,7 +51,8 @@ def search(tmp_path, monkeypatch):
                     "final": 0.9,
                 }
                 rows.append(
-                    row_of(**columns_of(member.config), seed=member.seed, **outcome) | {"key": member.key}
+                    row_of(**columns_of(member.config), seed=member.seed, **outcome)
+                    | {"key": member.key}
                 )
             keys = {member.key for member in members}
             return frame([row for row in rows if row["key"] in keys])
@@ -77,12 +84,16 @@ def test_where_no_width_helps_none_is_looked_for(search):
     assert len(curve.widths) == 6
 
 
-def test_where_the_file_has_a_split_repeats_of_other_seeds_are_in_place_of_folds(search, tmp_path):
+def test_where_the_file_has_a_split_repeats_of_other_seeds_are_in_place_of_folds(
+    search, tmp_path
+):
     make, rows = search
     mine = make(lambda units: 0.1 if units >= 3 else 0.5)
     parts = np.array(["train", "train", "test"])[np.arange(100) % 3]
     np.savez(tmp_path / "split.npz", **np.load(mine.task.file), split=parts)
-    curve = replace(mine, task=replace(mine.task, file=str(tmp_path / "split.npz"))).run()
+    curve = replace(
+        mine, task=replace(mine.task, file=str(tmp_path / "split.npz"))
+    ).run()
     assert (curve.units, curve.folds) == (3, tuple(range(5)))
     assert [width.runs for width in curve.widths] == [10] * 7
     assert {row["seed"] for row in rows} == set(range(10))
@@ -92,7 +103,9 @@ CSV = "sequence,x,y\na,1,0\na,2,0\nb,3,1\nb,4,1\nc,1,0\nc,2,0\n"
 BAD = {
     "mine.csv": "--target: not given; which column of mine.csv must the net predict?",
     "mine.csv --target z": "mine.csv: has no column `z` (--target); it has sequence, x, y",
-    "mine.txt --target y": "mine.txt: must be a .csv, .tsv, .parquet, .arrow, .feather, .ipc or .npz file",
+    "mine.txt --target y": (
+        "mine.txt: must be a .csv, .tsv, .parquet, .arrow, .feather, .ipc or .npz file"
+    ),
     "gone.npz": "task.file=gone.npz: cannot be read",
     "gone.npz --target y": "--target y: arrays have no columns",
     "arrays --target y": "--target y: arrays have no columns",
@@ -105,7 +118,9 @@ BAD = {
     "mine.csv --target y --folds 6": "--folds 6: must be at most 5",
     "mine.csv --target y --most 100000": "--most 100000: must be at most",
     "mine.csv --target y --missing drop": "'drop'",
-    "mine.csv --target y --split part": "mine.csv: has no column `part` (--split); it has sequence, x, y",
+    "mine.csv --target y --split part": (
+        "mine.csv: has no column `part` (--split); it has sequence, x, y"
+    ),
     "arrays --split part": "--split part: arrays have no columns; leave it out",
     "arrays --take 9": "--take 9: arrays have no columns; leave it out",
     "two.csv --target y": "too few sequences or groups",
@@ -135,7 +150,9 @@ def test_a_mistake_is_one_line_before_anything_trains(tmp_path, words):
 
 def test_check_says_what_a_file_holds(tmp_path):
     table(lambda shown: shown[:, 0] == 0).write_parquet(tmp_path / "mine.parquet")
-    done = memcap(tmp_path, "fit", "mine.parquet", "--target", "y", "--sequence", "id", "--check")
+    done = memcap(
+        tmp_path, "fit", "mine.parquet", "--target", "y", "--sequence", "id", "--check"
+    )
     assert done.err == ""
     assert done.out.splitlines() == [
         "mine.parquet: 300 sequences of 6 steps.",
@@ -147,7 +164,9 @@ def test_check_says_what_a_file_holds(tmp_path):
 def test_a_name_in_a_file_steers_no_terminal(tmp_path):
     own = table(lambda shown: shown[:, 0] == 0).rename({"seen": "\x1b[31mseen"})
     own.write_parquet(tmp_path / "mine.parquet")
-    done = memcap(tmp_path, "fit", "mine.parquet", "--target", "y", "--sequence", "id", "--check")
+    done = memcap(
+        tmp_path, "fit", "mine.parquet", "--target", "y", "--sequence", "id", "--check"
+    )
     assert done.out.splitlines()[1] == r"Inputs: \x1b[31mseen, one of 3 names a step."
 
 

@@ -7,7 +7,11 @@ import pytest
 from own_programs import program
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "results" / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    ROOT / "README.md",
+    ROOT / "results" / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +26,11 @@ def test_every_page_is_as_its_rows_are(tables, capsys):
 
 
 def test_every_block_stands_on_a_page_and_every_page_has_known_ones(tables):
-    names = {match["name"] for page in PAGES for match in tables.BLOCK.finditer(page.read_text())}
+    names = {
+        match["name"]
+        for page in PAGES
+        for match in tables.BLOCK.finditer(page.read_text())
+    }
     lines = ("memcap ", "counts(")  # what is run as it stands there
     assert {name for name in names if not name.startswith(lines)} == set(tables.BLOCKS)
     assert sum(name.startswith("memcap ") for name in names) == 2
@@ -31,7 +39,9 @@ def test_every_block_stands_on_a_page_and_every_page_has_known_ones(tables):
 @pytest.mark.breadth
 def test_a_number_that_was_typed_over_is_seen(tables):
     page = (ROOT / "docs" / "question.md").read_text()
-    (line,) = re.findall(r"^\| at every step, the bit of 50 steps ago.*\|$", page, re.MULTILINE)
+    (line,) = re.findall(
+        r"^\| at every step, the bit of 50 steps ago.*\|$", page, re.MULTILINE
+    )
     wrong = page.replace(line, re.sub(r"\d+ \|$", "12 |", line))
     assert wrong != page
     assert tables.renewed(wrong) == page

@@ -1,13 +1,13 @@
-"""Moving code changes no program: digests of the StableHLO of training and evaluating, lowered and not
-compiled.
+"""Moving code changes no program: digests of the StableHLO of training and evaluating,
+lowered and not compiled.
 
-    python -m tests.test_programs                               writes those of this jax into programs.json
-    python -m tests.test_programs latch-lstm-while-1_lane       prints a program, to compare with an older
-    version's
+    python -m tests.test_programs                               writes those of this jax
+    into programs.json python -m tests.test_programs latch-lstm-while-1_lane
+    prints a program, to compare with an older version's
 
-Names of functions, operands and files are left out, so that renaming and moving code changes no digest. Where
-a program is meant to change, write the digests anew, with each jax that the file knows, and see in its diff
-that no other program has changed.
+Names of functions, operands and files are left out, so that renaming and moving code
+changes no digest. Where a program is meant to change, write the digests anew, with each
+jax that the file knows, and see in its diff that no other program has changed.
 """
 
 import hashlib
@@ -30,12 +30,12 @@ SEQUENCES = str(Path(__file__).parent / "tasks" / "sequences.npz")
 
 
 def lowered(lanes, loop, **axes):
-    """The StableHLO of training a chunk, and of an evaluation. All that this file knows of memcap's inside is
-    here.
+    """The StableHLO of training a chunk, and of an evaluation. All that this file knows
+    of memcap's inside is here.
 
     Args:
-        lanes: members in flight.
-        loop: while, masked, associative, plain, or native. The last one's library is a stand-in: the real
+        lanes: members in flight. loop: while, masked, associative, plain, or native.
+        The last one's library is a stand-in: the real
             one needs a compiler, and its buffers differ between processors.
         axes: of `memcap.members`, of one member.
     """
@@ -49,23 +49,32 @@ def lowered(lanes, loop, **axes):
 
     (member,) = memcap.members(**axes)
     if loop == "masked" and issubclass(cell_class(member.model.cell), DiagonalCell):
-        loop = "associative"  # what runs these side by side, which goes by the name of all others' here
+        loop = (  # what runs these side by side, which goes by the name of all others' here
+            "associative"
+        )
     engine = memcap.Engine(loop=loop)
-    handle = dict.fromkeys(("memcap_lstm_size", "memcap_gru_size"), lambda *sizes: 1000 + sizes[0])
+    handle = dict.fromkeys(
+        ("memcap_lstm_size", "memcap_gru_size"), lambda *sizes: 1000 + sizes[0]
+    )
     library = SimpleNamespace(target=str, handle=SimpleNamespace(**handle))
     stand_in = patch.multiple(GatedC, library=lambda _: library, missing=lambda _: None)
     with stand_in, jax_setup.precision():
         program = replace(Program.of(member, engine), lanes=lanes)
         trainer = program.trainer
         state, operands, evaluation = program.example()
-        # Functions of this call alone, as JAX would find an equal trainer's trace again, with another library
-        # in it.
+        # Functions of this call alone, as JAX would find an equal trainer's trace
+        # again, with another library in it.
         train = jax.jit(
-            program.map_over_lanes(lambda *arguments: trainer.train_chunk(*arguments)), donate_argnums=0
+            program.map_over_lanes(lambda *arguments: trainer.train_chunk(*arguments)),
+            donate_argnums=0,
         )
-        evaluate = jax.jit(program.map_over_lanes(lambda *arguments: trainer.evaluate(*arguments)))
+        evaluate = jax.jit(
+            program.map_over_lanes(lambda *arguments: trainer.evaluate(*arguments))
+        )
         traced = train.trace(state, operands), evaluate.trace(state.params, evaluation)
-        return tuple(each.lower(lowering_platforms=("cpu",)).as_text() for each in traced)
+        return tuple(
+            each.lower(lowering_platforms=("cpu",)).as_text() for each in traced
+        )
 
 
 def tasks():
@@ -84,7 +93,12 @@ def programs():
     found = {}
 
     def add(task, cell="lstm", loop="while", lanes=1, recipe=None, more="", **axes):
-        name = "-".join(filter(None, [task, cell, loop, "1_lane" if lanes == 1 else f"{lanes}_lanes", more]))
+        name = "-".join(
+            filter(
+                None,
+                [task, cell, loop, "1_lane" if lanes == 1 else f"{lanes}_lanes", more],
+            )
+        )
         recipe = recipe or ("forget_bias" if cell.startswith("lstm") else "own_start")
         axes = {"task": task, "cell": cell, "recipe": recipe} | tasks()[task] | axes
         found[name] = {"loop": loop, "lanes": lanes} | axes
@@ -119,11 +133,20 @@ def programs():
     add("latch", "OptimizedLSTMCell", recipe="descent", more="sgd")
     add("latch", recipe="hold", schedule="cosine", warmup=10, more="cosine")
     add("latch", lanes=4)
-    add("latch", optimizer="adamw", decay=0.1, floor=0.1, warmup_share=0.1, more="adamw")
+    add(
+        "latch", optimizer="adamw", decay=0.1, floor=0.1, warmup_share=0.1, more="adamw"
+    )
     add("parity", lags="uniform", more="uniform")
     add("latch", clip_by="element", more="element")
     for loop, lanes in (("while", 1), ("masked", 4)):
-        add("delay_line", "lstm", loop, lanes, initial_carry="learned", more="learned_carry")
+        add(
+            "delay_line",
+            "lstm",
+            loop,
+            lanes,
+            initial_carry="learned",
+            more="learned_carry",
+        )
     add("windows", initial_carry="learned", more="learned_carry")
     return found
 
@@ -132,8 +155,8 @@ PROGRAMS = programs()
 
 
 def normal(text):
-    """A program without what moving code changes: locations, names of operands, and names of functions but
-    for C's."""
+    """A program without what moving code changes: locations, names of operands, and
+    names of functions but for C's."""
     names = {}
     text = re.sub(
         r'loc\((?:[^()"]|"[^"]*"|\([^()]*\))*\)|^#loc.*\n|jax\.(?:result|arg)_info ='
@@ -143,7 +166,9 @@ def normal(text):
         flags=re.M,
     )
     return re.sub(
-        r"(?<!custom_call )@[\w.$]+", lambda name: names.setdefault(name[0], f"@{len(names)}"), text
+        r"(?<!custom_call )@[\w.$]+",
+        lambda name: names.setdefault(name[0], f"@{len(names)}"),
+        text,
     )
 
 
@@ -151,7 +176,8 @@ def normal(text):
 def digest(name):
     """16 hex digits of training, and of an evaluation."""
     return " ".join(
-        hashlib.sha256(normal(text).encode()).hexdigest()[:16] for text in lowered(**PROGRAMS[name])
+        hashlib.sha256(normal(text).encode()).hexdigest()[:16]
+        for text in lowered(**PROGRAMS[name])
     )
 
 
@@ -160,15 +186,21 @@ def digest(name):
 def test_a_program_is_what_it_was(name):
     if jax.__version__ not in KNOWN:
         pytest.skip(
-            f"programs.json has no digests of jax {jax.__version__}: python -m tests.test_programs writes"
-            " them"
+            f"programs.json has no digests of jax {jax.__version__}: python -m"
+            " tests.test_programs writes them"
         )
     if name not in KNOWN[jax.__version__]:  # of a new task or cell
-        pytest.skip(f"{name} has no digest yet: python -m tests.test_programs writes it")
+        pytest.skip(
+            f"{name} has no digest yet: python -m tests.test_programs writes it"
+        )
     train, evaluate = digest(name).split()
     train_then, evaluate_then = KNOWN[jax.__version__][name].split()
-    assert train == train_then, f"{name}: training is another program on jax {jax.__version__}"
-    assert evaluate == evaluate_then, f"{name}: an evaluation is another program on jax {jax.__version__}"
+    assert train == train_then, (
+        f"{name}: training is another program on jax {jax.__version__}"
+    )
+    assert evaluate == evaluate_then, (
+        f"{name}: an evaluation is another program on jax {jax.__version__}"
+    )
 
 
 def test_every_digest_is_of_a_program():
@@ -189,7 +221,11 @@ def test_a_move_of_code_says_nothing():
         custom_call @c() } }
     """
     assert normal(here).split() == normal(there + '\n#loc1 = loc("b")\n').split()
-    for other in (here.replace("@b", "@_where_12"), here.replace("(%0) ", "(%1) "), here.replace("@c", "@d")):
+    for other in (
+        here.replace("@b", "@_where_12"),
+        here.replace("(%0) ", "(%1) "),
+        here.replace("@c", "@d"),
+    ):
         assert normal(here).split() != normal(other).split()
 
 

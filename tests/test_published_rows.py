@@ -12,7 +12,8 @@ from memcap.runtime import published
 from memcap.store import shards
 
 COUNTS = {2: (0, 8), 3: (8, 8), 4: (8, 8)}
-PUBLISHED, MINE = group("delay_line", 5, COUNTS), group("delay_line", 6, COUNTS)
+PUBLISHED = group("delay_line", 5, COUNTS)
+MINE = group("delay_line", 6, COUNTS)
 
 
 @pytest.fixture

@@ -1,5 +1,5 @@
-"""Every command of the README, in order, in one empty folder. Only what is trained is cut short, by overrides
-at the end."""
+"""Every command of the README, in order, in one empty folder. Only what is trained is
+cut short, by overrides at the end."""
 
 import re
 import shlex
@@ -17,8 +17,14 @@ SHORT = ["recipe.budget=2", "evaluation.sequences=16", "evaluation.stretch=1"]
 
 
 def commands() -> list[str]:
-    blocks = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    lines = [re.split(r"\s+#\s", line)[0].strip() for block in blocks for line in block.splitlines()]
+    blocks = re.findall(
+        r"```bash\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL
+    )
+    lines = [
+        re.split(r"\s+#\s", line)[0].strip()
+        for block in blocks
+        for line in block.splitlines()
+    ]
     return [line for line in lines if line]
 
 
@@ -36,13 +42,21 @@ def test_the_readme_has_its_two_commands_first():
 @pytest.mark.parametrize("command", [c for c in commands() if c.startswith("make ")])
 def test_make(command):
     dry = subprocess.run(
-        [*shlex.split(command), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=False
+        [*shlex.split(command), "--dry-run"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert dry.returncode == 0, dry.stderr
 
 
 @pytest.mark.parametrize(
-    "command", sorted((c for c in commands() if c.startswith("memcap ")), key=lambda c: " train " not in c)
+    "command",
+    sorted(
+        (c for c in commands() if c.startswith("memcap ")),
+        key=lambda c: " train " not in c,
+    ),
 )
 def test_command(command, folder, monkeypatch, capfd):
     monkeypatch.chdir(folder)
@@ -51,7 +65,9 @@ def test_command(command, folder, monkeypatch, capfd):
     if words[0] == "train" and "--cfg" not in words:
         words += SHORT
     if words[1:2] == ["KEY"]:
-        rows = pl.read_parquet(folder / "outputs" / "first_study" / "**" / "rows" / "*.parquet")
+        rows = pl.read_parquet(
+            folder / "outputs" / "first_study" / "**" / "rows" / "*.parquet"
+        )
         words[1] = rows.sort("lag", "units")["key"][0]
     cli.main(words)
     assert capfd.readouterr().out.strip()

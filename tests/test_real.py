@@ -1,4 +1,5 @@
-"""The real sets of examples/real.py, where what ships them is installed, and what was predicted of them."""
+"""The real sets of examples/real.py, where what ships them is installed, and what was
+predicted of them."""
 
 import json
 import os
@@ -58,7 +59,11 @@ def test_each_set_has_a_prediction(real):
 
 def test_the_numbers_of_the_figure_are_those_of_the_rows(published):
     data = published.compared()
-    assert_frame_equal(pl.read_csv(published.PLACE / "predicted.csv", schema=data.schema), data, rel_tol=1e-9)
+    assert_frame_equal(
+        pl.read_csv(published.PLACE / "predicted.csv", schema=data.schema),
+        data,
+        rel_tol=1e-9,
+    )
     assert data.height >= 6
     for curve in published.curves().values():
         assert curve.folds == (0, 1, 2, 3, 4)
@@ -71,11 +76,13 @@ def test_rows_are_of_the_searches_of_fit_and_of_the_sets_as_they_are(published):
     tasks = [json.loads(text) for text in rows["knobs"]]
     for name, curve in published.curves().items():
         own = rows.filter([published.set_of(each["file"]) == name for each in tasks])
-        raced = own.filter((pl.col("recipe") != curve.recipe.name) | (pl.col("lr") != curve.recipe.lr))
-        shuffled = name.endswith(published.SHUFFLED)
-        assert {*raced.select("recipe", "lr").iter_rows()} | {(curve.recipe.name, curve.recipe.lr)} >= (
-            set() if shuffled else {*RACE}
+        raced = own.filter(
+            (pl.col("recipe") != curve.recipe.name) | (pl.col("lr") != curve.recipe.lr)
         )
+        shuffled = name.endswith(published.SHUFFLED)
+        assert {*raced.select("recipe", "lr").iter_rows()} | {
+            (curve.recipe.name, curve.recipe.lr)
+        } >= (set() if shuffled else {*RACE})
         assert set(raced["units"]) <= {*RACE_UNITS}
 
 
@@ -92,7 +99,8 @@ def test_a_set_is_a_table_that_fit_reads(real, name):
 
 
 def test_shuffled_steps_are_the_same_steps(real):
-    frame, shuffled = table(real, "spelling"), table(real, "spelling", shuffle=True)
+    frame = table(real, "spelling")
+    shuffled = table(real, "spelling", shuffle=True)
     assert frame["answer"].equals(shuffled["answer"])
     assert not frame["letter"].equals(shuffled["letter"])
     both = [each.filter(sequence=7)["letter"].to_list() for each in (frame, shuffled)]
@@ -103,7 +111,8 @@ def test_shuffled_steps_are_the_same_steps(real):
 
 def test_what_is_not_installed_is_said_in_one_line(real, tmp_path):
     with pytest.raises(
-        SystemExit, match=r"^nothing_of_this is not installed: pip install --no-deps nothing_of_this$"
+        SystemExit,
+        match=r"^nothing_of_this is not installed: pip install --no-deps nothing_of_this$",
     ):
         real.package("nothing_of_this", "x")
     with pytest.raises(SystemExit, match="apt install r-cran-mlbench"):

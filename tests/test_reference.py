@@ -1,4 +1,5 @@
-"""The whole method on one page does as the engine: same status, same steps, same weights to rounding."""
+"""The whole method on one page does as the engine: same status, same steps, same
+weights to rounding."""
 
 import ast
 from math import nan
@@ -19,21 +20,60 @@ WINDOWS = {"task": "windows", "lag": 4, "units": 2, "recipe": "hold"}
 DELAY = {"task": "delay_line", "lag": 2}
 DECAY = {"optimizer": "adamw", "decay": 0.5, "floor": 0.2, "warmup_share": 0.2}
 MEMBERS = {
-    "solved_and_steady": {"task": "latch", "lag": 3, "units": 1, "recipe": "hold", "budget": 600},
-    "right_at_every_lag": {"task": "latch", "lag": 4, "units": 1, "recipe": "hold", "until": "up_to"},
-    "values_by_cosine_on_two_frozen_layers": {"task": "adding", "lag": 4, "units": 3, "layers": 2}
-    | {"recipe": "hold", "budget": 150, "schedule": "cosine", "warmup": 20, "freeze": "cell"},
-    "decay_to_a_floor": LATCH | DECAY | {"units": 2, "clip": 0.02, "clip_by": "element", "lr_width": -0.5},
-    "windows_from_a_learned_carry": WINDOWS | {"budget": 100, "initial_carry": "learned"},
+    "solved_and_steady": {
+        "task": "latch",
+        "lag": 3,
+        "units": 1,
+        "recipe": "hold",
+        "budget": 600,
+    },
+    "right_at_every_lag": {
+        "task": "latch",
+        "lag": 4,
+        "units": 1,
+        "recipe": "hold",
+        "until": "up_to",
+    },
+    "values_by_cosine_on_two_frozen_layers": (
+        {"task": "adding", "lag": 4, "units": 3, "layers": 2}
+        | {
+            "recipe": "hold",
+            "budget": 150,
+            "schedule": "cosine",
+            "warmup": 20,
+            "freeze": "cell",
+        }
+    ),
+    "decay_to_a_floor": (
+        LATCH
+        | DECAY
+        | {"units": 2, "clip": 0.02, "clip_by": "element", "lr_width": -0.5}
+    ),
+    "windows_from_a_learned_carry": WINDOWS
+    | {"budget": 100, "initial_carry": "learned"},
     "windows_reset": WINDOWS | {"budget": 400},
-    "a_stream_by_a_gru": DELAY | {"units": 6, "cell": "GRUCell", "recipe": "forget_bias", "budget": 600},
-    "descent_by_an_lru": {"task": "count", "lag": 3, "units": 4, "cell": "LRU", "recipe": "own_start"}
-    | {"budget": 150, "optimizer": "sgd"},
-    "muon_in_two_layers_of_a_gru": LATCH | {"layers": 2, "cell": "GRUCell", "optimizer": "muon"},
+    "a_stream_by_a_gru": (
+        DELAY | {"units": 6, "cell": "GRUCell", "recipe": "forget_bias", "budget": 600}
+    ),
+    "descent_by_an_lru": (
+        {"task": "count", "lag": 3, "units": 4, "cell": "LRU", "recipe": "own_start"}
+        | {"budget": 150, "optimizer": "sgd"}
+    ),
+    "muon_in_two_layers_of_a_gru": LATCH
+    | {"layers": 2, "cell": "GRUCell", "optimizer": "muon"},
     "soap": LATCH | {"budget": 60, "optimizer": "soap"},
     "ggt": LATCH | {"budget": 56, "optimizer": "ggt"},
-    "diverged": DELAY
-    | {"units": 2, "cell": "linear", "recipe": "descent", "budget": 150, "lr": 10.0, "clip": 1e30},
+    "diverged": (
+        DELAY
+        | {
+            "units": 2,
+            "cell": "linear",
+            "recipe": "descent",
+            "budget": 150,
+            "lr": 10.0,
+            "clip": 1e30,
+        }
+    ),
 }
 
 
@@ -41,7 +81,11 @@ QUICK = ("solved_and_steady", "windows_reset", "a_stream_by_a_gru", "descent_by_
 QUICK += ("values_by_cosine_on_two_frozen_layers", "decay_to_a_floor")
 NAMES = [
     *leave(QUICK, but="solved_and_steady".__eq__),
-    *(pytest.param(name, marks=pytest.mark.slow) for name in MEMBERS if name not in (*QUICK, "diverged")),
+    *(
+        pytest.param(name, marks=pytest.mark.slow)
+        for name in MEMBERS
+        if name not in (*QUICK, "diverged")
+    ),
 ]
 # A basis divides gradients by their size along it, down to 1e-4 of the largest: rounding, too.
 TOLERANCE = {"soap": 1e-3, "ggt": 1e-3}
@@ -59,7 +103,10 @@ def compare(name):
     assert (own.steps, *map(own.verdicts.get, VERDICTS)) == (engine.steps, *verdicts)
     assert ("up_to" in own.verdicts) == ("until" in MEMBERS[name])
     # Squared errors of .01 in outputs of about 1, each to 1e-7.
-    scores = [own.scores.get(stream, nan) for stream in SCORES], [engine.score, engine.stretched]
+    scores = (
+        [own.scores.get(stream, nan) for stream in SCORES],
+        [engine.score, engine.stretched],
+    )
     np.testing.assert_allclose(*scores, rtol=1e-5, atol=1e-8)
     tolerance = TOLERANCE.get(name, 1e-5)
     weights = member.architecture.flatten(engine.weights)
@@ -81,8 +128,15 @@ def test_it_is_a_page_of_short_functions_that_needs_nothing_of_the_engine():
     text = Path(reference.__file__).read_text()
     assert len(text.splitlines()) <= 120
     tree = ast.parse(text)
-    imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    imported = {
+        node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)
+    }
     ours = {name for name in imported if name.startswith("memcap")}
-    assert ours == {"memcap.config", "memcap.models.network", "memcap.optimizers", "memcap.tasks.base"}
+    assert ours == {
+        "memcap.config",
+        "memcap.models.network",
+        "memcap.optimizers",
+        "memcap.tasks.base",
+    }
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     assert max(node.end_lineno - node.lineno + 1 for node in functions) <= 20

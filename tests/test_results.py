@@ -1,5 +1,5 @@
-"""The results that the README shows are in the project, and its figures and tables can be made again from
-them."""
+"""The results that the README shows are in the project, and its figures and tables can
+be made again from them."""
 
 import math
 from pathlib import Path
@@ -20,7 +20,9 @@ from memcap.store.rows import SCHEMA, one_per_key
 
 ROOT = Path(__file__).parent.parent
 STUDIES = sorted(
-    p.parent for place in ("results", "memcap/papers") for p in (ROOT / place).rglob("rows.parquet")
+    p.parent
+    for place in ("results", "memcap/papers")
+    for p in (ROOT / place).rglob("rows.parquet")
 )
 LOOPS = sorted((ROOT / "results" / "loops").iterdir())
 DRAWN = sorted((ROOT / "results").glob("*/figures/*.csv"))
@@ -32,15 +34,18 @@ def rows_of(name: str) -> pl.DataFrame:
 
 
 def test_the_atlas_says_how_many_rows_it_has_what_they_cost_and_which_were_trained_in_c():
-    rows, text = store.read(rows_file(ATLAS)), (root() / "sweeps" / "atlas.yaml").read_text(encoding="utf-8")
+    rows = store.read(rows_file(ATLAS))
+    text = (root() / "sweeps" / "atlas.yaml").read_text(encoding="utf-8")
     in_c = rows.filter(kernel="native")
     from_half, from_one = (
-        in_c.filter(recipe=name).height for name in ("curriculum_chrono", "curriculum_from_one")
+        in_c.filter(recipe=name).height
+        for name in ("curriculum_chrono", "curriculum_from_one")
     )
     assert from_half + from_one == in_c.height
     assert rows.filter(recipe="curriculum_from_one").height == from_one
     sentence = (
-        f"by curriculum_chrono {from_half}, and all of curriculum_from_one, were trained by the LSTM in C"
+        f"by curriculum_chrono {from_half}, and all of curriculum_from_one, were trained by the"
+        " LSTM in C"
     )
     assert sentence in text
     assert f"# Costs: {rows['run_seconds'].sum() / 3600:.0f} hours" in text
@@ -54,7 +59,8 @@ def points():
 
 @each_study
 def test_published_rows_are_read_as_they_were_written(study):
-    rows, written = store.read(study), pl.read_parquet(study / "rows.parquet")
+    rows = store.read(study)
+    written = pl.read_parquet(study / "rows.parquet")
     assert rows.height == written.height > 20
     assert dict(rows.schema) == SCHEMA
     assert_frame_equal(rows.select(written.columns), written, check_row_order=False)
@@ -80,18 +86,28 @@ def test_the_numbers_beside_a_figure_are_those_of_the_rows(drawn):
 
 
 def test_widths_up_to_those_advised_do_on_fresh_seeds_and_narrower_ones_do_not(points):
-    counts = rows_of("delay_line_fresh_seeds").group_by("lag", "units").agg(pl.col("steady").sum(), pl.len())
-    steady = {(lag, units): (good, seeds) for lag, units, good, seeds in counts.iter_rows()}
+    counts = (
+        rows_of("delay_line_fresh_seeds")
+        .group_by("lag", "units")
+        .agg(pl.col("steady").sum(), pl.len())
+    )
+    steady = {
+        (lag, units): (good, seeds) for lag, units, good, seeds in counts.iter_rows()
+    }
     lags = {lag for lag, _ in steady}
     assert len(lags) == 5
     for point in points:
         if point.label == "delay_line" and point.lag in lags:
             advised = answer(Question(point.task, point.lag), points).units
             widest = max(units for lag, units in steady if lag == point.lag)
-            assert widest <= advised <= widest + 3  # none was tried that is as wide or wider
+            assert (
+                widest <= advised <= widest + 3
+            )  # none was tried that is as wide or wider
             assert steady[point.lag, widest] in [(7, 8), (8, 8)]
             below = point.fit.u50.units - 2
-            narrower = max(units for lag, units in steady if lag == point.lag and units <= below)
+            narrower = max(
+                units for lag, units in steady if lag == point.lag and units <= below
+            )
             assert steady[point.lag, narrower] == (0, 8)
 
 
@@ -106,8 +122,15 @@ def test_a_delay_line_is_recommended_the_recipe_that_was_best_there():
         p.recipe.name for points in found.values() for p in points
     }
     for (task, lag), points in found.items():
-        best = min(points, key=lambda p: p.fit.u90.units if p.fit.u90.censored != "above" else math.inf)
-        chosen = next((p for p in points if p.recipe.name == recommended(task, lag)), None)
+        best = min(
+            points,
+            key=lambda p: (
+                p.fit.u90.units if p.fit.u90.censored != "above" else math.inf
+            ),
+        )
+        chosen = next(
+            (p for p in points if p.recipe.name == recommended(task, lag)), None
+        )
         assert chosen is not None, (task, lag)
         assert chosen.fit.u90.low <= best.fit.u90.high, (task, lag, best.recipe.name)
 
@@ -117,4 +140,6 @@ def test_the_curriculum_keeps_its_price_from_lag_8_on():
     for p in fit_all_recipes(rows_of("delay_line_frontier")):
         if p.lag >= 8 and p.recipe.name == "curriculum":
             assert 0.6 < p.fit.u90.units / p.lag < 0.72
-    assert {p.recipe.name for p in frontier(rows_of("delay_line_frontier")) if p.lag >= 8} == {"curriculum"}
+    assert {
+        p.recipe.name for p in frontier(rows_of("delay_line_frontier")) if p.lag >= 8
+    } == {"curriculum"}

@@ -1,4 +1,5 @@
-"""A trained network: it runs a whole sequence, or a stream one element at a time, with its carry at hand."""
+"""A trained network: it runs a whole sequence, or a stream one element at a time, with
+its carry at hand."""
 
 from functools import cache
 
@@ -53,13 +54,16 @@ def assert_carries_equal(one, other):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6)
 
 
-def test_a_sequence_at_once_is_one_element_at_a_time_is_what_the_weights_say(loaded, folder):
+def test_a_sequence_at_once_is_one_element_at_a_time_is_what_the_weights_say(
+    loaded, folder
+):
     member, net = loaded
     assert net.member == member
     inputs = inputs_of(member)
     outputs, carry = net.run(inputs)
     assert outputs.shape == (7, 3, member.task.outputs)
-    state, each = None, []
+    state = None
+    each = []
     for x in inputs:
         out, state = net.step(x, state)
         each.append(out)
@@ -68,7 +72,9 @@ def test_a_sequence_at_once_is_one_element_at_a_time_is_what_the_weights_say(loa
     weights = store.weights_of(folder, store.find_row(folder, member.key))
     whole = jax.jit(lambda w, x: member.architecture.build(w)(x, return_carry=True))
     own, expected = whole(weights, jax.numpy.asarray(inputs))
-    np.testing.assert_allclose(outputs, np.moveaxis(np.asarray(expected), 0, -1), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        outputs, np.moveaxis(np.asarray(expected), 0, -1), rtol=1e-5, atol=1e-6
+    )
     assert_carries_equal(carry, own)
 
 
@@ -78,9 +84,13 @@ def test_a_carry_is_handed_on(loaded):
     whole, last = net.run(inputs)
     first, carry = net.run(inputs[:4])
     second, end = net.run(inputs[4:], carry)
-    np.testing.assert_allclose(np.concatenate([first, second]), whole, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        np.concatenate([first, second]), whole, rtol=1e-5, atol=1e-6
+    )
     assert_carries_equal(end, last)
-    assert np.abs(net.run(inputs[4:])[0] - second).max() > 1e-4  # not what a zero carry gives
+    assert (
+        np.abs(net.run(inputs[4:])[0] - second).max() > 1e-4
+    )  # not what a zero carry gives
     assert_carries_equal(net.run(inputs[:4], net.initialize_carry(3))[1], carry)
     assert (
         sum(leaf.size for leaf in jax.tree.leaves(net.initialize_carry()))
@@ -97,7 +107,8 @@ def test_a_trace_has_every_state(loaded):
     assert found.hidden.shape == (7, 3, member.model.hidden)
     for t in range(7):
         assert_carries_equal(
-            jax.tree.map(lambda leaf, t=t: leaf[t], found.carries), net.run(inputs[: t + 1])[1]
+            jax.tree.map(lambda leaf, t=t: leaf[t], found.carries),
+            net.run(inputs[: t + 1])[1],
         )
     reset = net.trace(inputs, reset=np.arange(7) == 4).outputs
     np.testing.assert_allclose(reset[:4], outputs[:4], rtol=1e-5, atol=1e-6)
@@ -110,7 +121,9 @@ def test_earlier_names_of_methods_stay():
 
 
 def halved_after(carry, step, last):
-    return jax.tree.map(lambda leaf: jax.numpy.where(step == last, leaf / 2, leaf), carry)
+    return jax.tree.map(
+        lambda leaf: jax.numpy.where(step == last, leaf / 2, leaf), carry
+    )
 
 
 def test_a_change_is_made_after_its_step(loaded):
@@ -119,14 +132,22 @@ def test_a_change_is_made_after_its_step(loaded):
     found = net.trace(inputs, change=halved_after, operands=np.int32(3))
     first, carry = net.run(inputs[:4])
     second, end = net.run(inputs[4:], jax.tree.map(lambda leaf: leaf / 2, carry))
-    np.testing.assert_allclose(found.outputs, np.concatenate([first, second]), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        found.outputs, np.concatenate([first, second]), rtol=1e-5, atol=1e-6
+    )
     assert_carries_equal(jax.tree.map(lambda leaf: leaf[-1], found.carries), end)
 
 
 def test_inputs_of_another_shape_are_refused(loaded):
     member, net = loaded
     good = inputs_of(member)
-    bad = [(net.run, good[0]), (net.run, good[None]), (net.step, good), (net.step, good[0, 0]), (net.step, 0)]
+    bad = [
+        (net.run, good[0]),
+        (net.run, good[None]),
+        (net.step, good),
+        (net.step, good[0, 0]),
+        (net.step, 0),
+    ]
     if member.task.vocabulary is None:
         bad += [
             (net.run, good[..., 0]),
@@ -134,15 +155,23 @@ def test_inputs_of_another_shape_are_refused(loaded):
             (net.step, good[0, :, 0]),
         ]
     for call, inputs in bad:
-        with pytest.raises(ValueError, match=r"^inputs \(.*\): (latch|delay_line) takes shape \("):
+        with pytest.raises(
+            ValueError, match=r"^inputs \(.*\): (latch|delay_line) takes shape \("
+        ):
             call(inputs)
 
 
 def test_no_steps_and_no_sequences_are_refused(loaded):
     member, net = loaded
     good = inputs_of(member)
-    for call, inputs in ((net.run, good[:0]), (net.run, good[:, :0]), (net.step, good[0, :0])):
-        with pytest.raises(ValueError, match="must have at least one step of one sequence"):
+    for call, inputs in (
+        (net.run, good[:0]),
+        (net.run, good[:, :0]),
+        (net.step, good[0, :0]),
+    ):
+        with pytest.raises(
+            ValueError, match="must have at least one step of one sequence"
+        ):
             call(inputs)
 
 
@@ -150,7 +179,9 @@ def test_symbols_that_there_are_not_are_refused(folder):
     member, _ = trained(folder, "LSTM")
     net = memcap.load(folder, member.key)
     for value in (-1, member.task.vocabulary, 1.0):
-        with pytest.raises(ValueError, match=r"^inputs: latch takes whole numbers from 0 to 6$"):
+        with pytest.raises(
+            ValueError, match=r"^inputs: latch takes whole numbers from 0 to 6$"
+        ):
             net.step([value])
     assert net.step([6])[0].shape == (1, 2)
 
@@ -165,7 +196,8 @@ def test_a_member_is_loaded_by_the_first_digits_of_its_key(folder, tmp_path):
 
 def test_a_carry_of_another_batch_is_refused_and_not_broadcast(loaded):
     member, net = loaded
-    inputs, carry = inputs_of(member), net.initialize_carry(1)
+    inputs = inputs_of(member)
+    carry = net.initialize_carry(1)
     for call in (net.run, net.trace, lambda inputs, carry: net.step(inputs[0], carry)):
         with pytest.raises(ValueError, match="for 3 sequences it must have"):
             call(inputs, carry)

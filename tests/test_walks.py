@@ -1,4 +1,5 @@
-"""CONTRIBUTING's walks are what runs: a training step in its eight files, a row by way of its fifteen."""
+"""CONTRIBUTING's walks are what runs: a training step in its eight files, a row by way
+of its fifteen."""
 
 import contextlib
 import os
@@ -19,27 +20,47 @@ ROOT = Path(__file__).parents[1]
 CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text()
 # Found by name on the way, and helpers of all tasks or cells: nothing of the method is in them.
 LOOKED_UP = {
-    *("memcap/cells/__init__.py", "memcap/cells/registry.py", "memcap/loops/__init__.py"),
+    *(
+        "memcap/cells/__init__.py",
+        "memcap/cells/registry.py",
+        "memcap/loops/__init__.py",
+    ),
     *("memcap/runtime/plugins.py", "memcap/tasks/base.py", "memcap/runtime/lazy.py"),
-    *("memcap/loops/c_library.py", "memcap/loops/vectors.h"),  # the library by its name; vectors of numbers
+    *(
+        "memcap/loops/c_library.py",
+        "memcap/loops/vectors.h",
+    ),  # the library by its name; vectors of numbers
     "memcap/models/architecture.py",  # weights as one vector, and as a dict
 }
 
-# Files that a row goes through beside those that the page lists, by what they are for. One that is entered
-# anew is listed there or named here, and MOST_FILES_OF_A_ROW says that the way has grown.
+# Files that a row goes through beside those that the page lists, by what they are for.
+# One that is entered anew is listed there or named here, and MOST_FILES_OF_A_ROW says
+# that the way has grown.
 BESIDE_A_ROW = {
     "words, and Hydra": "cli commands/train launch/app launch/check launch/errors launch/sources",
-    "knobs, and what is found by name": "knobs runtime/plugins cells/__init__ cells/registry loops/__init__",
+    "knobs, and what is found by name": (
+        "knobs runtime/plugins cells/__init__ cells/registry loops/__init__"
+    ),
     "this process": "runtime/cache runtime/jax_setup runtime/published runtime/signals",
-    "a study, and its jobs": "designs/__init__ designs/choose launch/ledger store/study tracking/settings",
-    "the other walk": "tasks/base tasks/latch models/model models/architecture models/network"
-    " models/initializers cells/base cells/gates cells/lstm loops/base loops/lstm_while loops/while_loop"
-    " training/operands",
-    "programs that members share, and their workers": "training/groups training/results training/workers",
-    "the folder": "store/columns store/curves store/files store/heartbeat store/row_checks"
-    " store/weights studies/checkpoints studies/progress",
-    "the last lines": "report/job_end report/tables capacity/frontier capacity/points capacity/memo"
-    " papers/__init__ terminal/printing terminal/words",
+    "a study, and its jobs": (
+        "designs/__init__ designs/choose launch/ledger store/study tracking/settings"
+    ),
+    "the other walk": (
+        "tasks/base tasks/latch models/model models/architecture models/network"
+        " models/initializers cells/base cells/gates cells/lstm loops/base loops/lstm_while"
+        " loops/while_loop training/operands"
+    ),
+    "programs that members share, and their workers": (
+        "training/groups training/results training/workers"
+    ),
+    "the folder": (
+        "store/columns store/curves store/files store/heartbeat store/row_checks"
+        " store/weights studies/checkpoints studies/progress"
+    ),
+    "the last lines": (
+        "report/job_end report/tables capacity/frontier capacity/points capacity/memo"
+        " papers/__init__ terminal/printing terminal/words"
+    ),
 }
 MOST_FILES_OF_A_ROW = 67
 
@@ -47,13 +68,14 @@ MOST_FILES_OF_A_ROW = 67
 def walk(heading):
     """The files of a walk, in order."""
     text = CONTRIBUTING.split(f"**{heading}**")[1]
-    (block, *_) = re.findall(r"```\n(.*?)```", text, re.DOTALL)
+    block, *_ = re.findall(r"```\n(.*?)```", text, re.DOTALL)
     return [line.split()[0] for line in block.splitlines()]
 
 
 @contextlib.contextmanager
 def watched(files):
-    """Adds the files of memcap of which a function is called within, in any thread that begins there."""
+    """Adds the files of memcap of which a function is called within, in any thread that
+    begins there."""
     here = f"{ROOT / 'memcap'}{os.sep}"
 
     def profile(frame, event, argument):
@@ -73,15 +95,19 @@ def watched(files):
 
 
 def step_files(loop):
-    """The files of a training step, of an LSTM on a delay line, without those of LOOKED_UP; and what the page
-    lists."""
+    """The files of a training step, of an LSTM on a delay line, without those of
+    LOOKED_UP; and what the page lists."""
     (member,) = face.members(task="delay_line", lag=3, units=4, recipe="forget_bias")
     program = Program.of(member, face.Engine(loop=loop))
     state, operands, _ = program.example()
-    lane = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), (state, operands))
+    lane = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), (state, operands)
+    )
     files = set()
     with watched(files):
-        jax.eval_shape(lambda *arguments: program.trainer.train_chunk(*arguments), *lane)
+        jax.eval_shape(
+            lambda *arguments: program.trainer.train_chunk(*arguments), *lane
+        )
     return files - LOOKED_UP, walk("A training step")
 
 
@@ -91,7 +117,9 @@ def included(source):
     return {source}.union(*(included(source.with_name(name)) for name in names))
 
 
-@pytest.mark.skipif(IN_C.missing() is not None, reason=f"no native kernel: {IN_C.missing()}")
+@pytest.mark.skipif(
+    IN_C.missing() is not None, reason=f"no native kernel: {IN_C.missing()}"
+)
 def test_a_training_step_is_read_in_eight_files():
     files, listed = step_files("auto")
     in_c = {str(path.relative_to(ROOT)) for path in included(IN_C.source)} - LOOKED_UP
@@ -102,14 +130,24 @@ def test_a_training_step_is_read_in_eight_files():
 def test_a_training_step_by_xla_has_other_files_for_the_last_four():
     files, listed = step_files("reproducible")
     (instead,) = re.findall(
-        r"XLA runs the loop\. Then\s+(.*?)\s+replace the last four", CONTRIBUTING, re.DOTALL
+        r"XLA runs the loop\. Then\s+(.*?)\s+replace the last four",
+        CONTRIBUTING,
+        re.DOTALL,
     )
     assert files == {*listed[:-4], *re.findall(r"`(.*?)`", instead)}
 
 
-def test_a_row_is_read_in_fifteen_files_and_goes_through_no_others_than_those_named(tmp_path):
+def test_a_row_is_read_in_fifteen_files_and_goes_through_no_others_than_those_named(
+    tmp_path,
+):
     files = set()
-    words = ["task=latch", "task.lag=2", "model.units=1", "recipe.budget=2", "evaluation.sequences=16"]
+    words = [
+        "task=latch",
+        "task.lag=2",
+        "model.units=1",
+        "recipe.budget=2",
+        "evaluation.sequences=16",
+    ]
     words += ["engine.workers=1", "engine.loop=reproducible"]
     # Compiled before it is watched: that takes minutes under a profiler.
     assert memcap(tmp_path, "train", *words, "study=first").status == 0
@@ -117,7 +155,9 @@ def test_a_row_is_read_in_fifteen_files_and_goes_through_no_others_than_those_na
         done = memcap(tmp_path, "train", *words, "study=second")
     assert done.status == 0, done.err
     row = walk("From a config to its row")
-    beside = {f"memcap/{name}.py" for names in BESIDE_A_ROW.values() for name in names.split()}
+    beside = {
+        f"memcap/{name}.py" for names in BESIDE_A_ROW.values() for name in names.split()
+    }
     assert len(row) <= 15
     assert len(files) <= MOST_FILES_OF_A_ROW
     assert not beside & set(row)

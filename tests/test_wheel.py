@@ -26,7 +26,16 @@ CHECKOUT = re.compile(
 def installed(tmp_path_factory):
     """A folder with a wheel in it, as pip unpacks it."""
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "hatchling",
+        "build",
+        "-t",
+        "wheel",
+        "-d",
+        str(folder),
+    ]
     subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = folder.glob("*.whl")
     zipfile.ZipFile(wheel).extractall(folder / "site")
@@ -57,30 +66,50 @@ def said(path):
     tree = ast.parse(path.read_text())
     texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)]
     documented = (ast.Module, ast.ClassDef, ast.FunctionDef)
-    docs = {ast.get_docstring(node, clean=False) for node in ast.walk(tree) if isinstance(node, documented)}
+    docs = {
+        ast.get_docstring(node, clean=False)
+        for node in ast.walk(tree)
+        if isinstance(node, documented)
+    }
     if path.parent.name == "commands":
         docs.discard(ast.get_docstring(tree, clean=False))
     return [text for text in texts if isinstance(text, str) and text not in docs]
 
 
 def test_no_message_sends_a_user_to_what_is_in_a_checkout_alone():
-    paths = [path for path in (ROOT / "memcap").rglob("*.py") if path.name != "paper.py"]
+    paths = [
+        path for path in (ROOT / "memcap").rglob("*.py") if path.name != "paper.py"
+    ]
     assert len(paths) > 150
-    sent = {(path.name, text) for path in paths for text in said(path) if CHECKOUT.search(text)}
+    sent = {
+        (path.name, text)
+        for path in paths
+        for text in said(path)
+        if CHECKOUT.search(text)
+    }
     assert not sent
 
 
 def test_a_paper_is_in_it_but_for_its_picture(installed):
     for folder in {path.parent for path in study_files.PAPERS.glob("*/paper.py")}:
-        names = {path.name for path in folder.iterdir() if path.suffix not in (".png", ".pdf")}
-        there = {path.name for path in (installed / "memcap" / "papers" / folder.name).iterdir()}
+        names = {
+            path.name
+            for path in folder.iterdir()
+            if path.suffix not in (".png", ".pdf")
+        }
+        there = {
+            path.name
+            for path in (installed / "memcap" / "papers" / folder.name).iterdir()
+        }
         assert there - {"__pycache__"} == names - {"__pycache__"}
     assert not [*(installed / "memcap").rglob("*.png")]
 
 
 def test_what_is_compiled_at_first_use_is_in_it(installed):
     folder = Path("memcap", "loops")
-    sources = {path.name for path in (ROOT / folder).iterdir() if path.suffix in (".c", ".h")}
+    sources = {
+        path.name for path in (ROOT / folder).iterdir() if path.suffix in (".c", ".h")
+    }
     assert len(sources) == 4
     assert sources <= {path.name for path in (installed / folder).iterdir()}
 
@@ -89,30 +118,46 @@ def test_what_is_compiled_at_first_use_is_in_it(installed):
 def test_it_judges_a_papers_rows_in_an_empty_folder(run, tmp_path):
     assert "/site/memcap/" in run("-c", "import memcap; print(memcap.__file__)")
     run("-m", "memcap", "reproduce", "collins2017", "--rows", "--check")
-    drawn = {path.name for path in (tmp_path / "outputs" / "collins2017" / "published").iterdir()}
+    drawn = {
+        path.name
+        for path in (tmp_path / "outputs" / "collins2017" / "published").iterdir()
+    }
     assert drawn == {"figure.csv", "figure.pdf", "figure.png", "verdicts.csv"}
 
 
 def test_it_finds_every_study(run):
     text = run("-m", "memcap", "train", "--help")
     assert f" sweeps= {', '.join(study_files.NAMES)} " in " ".join(text.split())
-    assert "study: gu2023_rates\n" in run("-m", "memcap", "train", "--cfg", "job", "sweeps=gu2023_rates")
+    assert "study: gu2023_rates\n" in run(
+        "-m", "memcap", "train", "--cfg", "job", "sweeps=gu2023_rates"
+    )
 
 
 def test_all_rows_that_have_a_name_are_in_it(installed):
     studies = {study for own in published.STUDIES.values() for study in own}
-    assert studies <= {path.parent.name for path in (installed / "memcap" / "results").glob("*/rows.parquet")}
+    assert studies <= {
+        path.parent.name
+        for path in (installed / "memcap" / "results").glob("*/rows.parquet")
+    }
 
 
 @pytest.mark.breadth
 def test_the_atlas_is_read_by_its_name(run, tmp_path):
     assert run("-m", "memcap", "status", "atlas").startswith("atlas: ")
-    assert run("-c", "import memcap; print(memcap.answer('latch', 5, 'atlas').source)") == "atlas\n"
+    assert (
+        run("-c", "import memcap; print(memcap.answer('latch', 5, 'atlas').source)")
+        == "atlas\n"
+    )
     assert not [*tmp_path.iterdir()]
 
 
 @pytest.mark.breadth
 def test_it_writes_scripts_and_has_the_published_nets(run):
-    script = run("-m", "memcap", "answer", "--task", "latch", "--lag", "5", "--code", "torch")
+    script = run(
+        "-m", "memcap", "answer", "--task", "latch", "--lag", "5", "--code", "torch"
+    )
     compile(script, "script", "exec")
-    assert run("-c", "import memcap; print(memcap.load('atlas:latch-L5').member.lag)") == "5\n"
+    assert (
+        run("-c", "import memcap; print(memcap.load('atlas:latch-L5').member.lag)")
+        == "5\n"
+    )

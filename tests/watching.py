@@ -1,4 +1,5 @@
-"""Watching a job that trains in the tests' own process: curves and rows, as they come to its writer."""
+"""Watching a job that trains in the tests' own process: curves and rows, as they come
+to its writer."""
 
 import pytest
 
@@ -10,7 +11,8 @@ class Watcher:
     """Sees everything, and does nothing."""
 
     def curve(self, key, step, values):
-        """A point of the curve of a member in training; of one that goes on, first all that it has."""
+        """A point of the curve of a member in training; of one that goes on, first all
+        that it has."""
 
     def member(self, key, config, row):
         """A member that has ended."""
@@ -24,7 +26,11 @@ def run_watched(watcher, *arguments, **options):
             key = chunk.member.key
             goes_on = key in self.running
             super().add_curve(chunk)
-            points = dict(chunk.points(POINTS_OF_A_CHUNK)) if goes_on else dict(self.running[key])
+            points = (
+                dict(chunk.points(POINTS_OF_A_CHUNK))
+                if goes_on
+                else dict(self.running[key])
+            )
             for step, values in points.items():
                 watcher.curve(key, step, values)
 

@@ -8,7 +8,8 @@ from shutil import which
 
 @dataclass(frozen=True)
 class Contestant:
-    """A row of the tables: "module:class" of a `Peer`, and the packages and commands that it needs."""
+    """A row of the tables: "module:class" of a `Peer`, and the packages and commands
+    that it needs."""
 
     title: str
     target: str
@@ -23,32 +24,53 @@ class Contestant:
 
 
 CONTESTANTS = {
-    "keras": Contestant("Keras 3 on JAX, fit", "benchmarks.peers.keras:Keras", ("keras", "jax")),
-    "keras16": Contestant(
-        "the same, steps_per_execution=16", "benchmarks.peers.keras:Keras16", ("keras", "jax")
+    "keras": Contestant(
+        "Keras 3 on JAX, fit", "benchmarks.peers.keras:Keras", ("keras", "jax")
     ),
-    "torch": Contestant("torch.nn.LSTM, eager, fused Adam", "benchmarks.peers.torch:Torch", ("torch",)),
+    "keras16": Contestant(
+        "the same, steps_per_execution=16",
+        "benchmarks.peers.keras:Keras16",
+        ("keras", "jax"),
+    ),
+    "torch": Contestant(
+        "torch.nn.LSTM, eager, fused Adam", "benchmarks.peers.torch:Torch", ("torch",)
+    ),
     "linen": Contestant(
-        "Flax linen RNN(OptimizedLSTMCell), optax", "benchmarks.peers.linen:Linen", ("flax", "optax")
+        "Flax linen RNN(OptimizedLSTMCell), optax",
+        "benchmarks.peers.linen:Linen",
+        ("flax", "optax"),
     ),
     "nnx": Contestant(
-        "Flax NNX RNN(OptimizedLSTMCell), optax", "benchmarks.peers.nnx:NNX", ("flax", "optax")
+        "Flax NNX RNN(OptimizedLSTMCell), optax",
+        "benchmarks.peers.nnx:NNX",
+        ("flax", "optax"),
     ),
     "equinox": Contestant(
-        "Equinox LSTMCell, lax.scan, optax", "benchmarks.peers.equinox:Equinox", ("equinox", "optax")
+        "Equinox LSTMCell, lax.scan, optax",
+        "benchmarks.peers.equinox:Equinox",
+        ("equinox", "optax"),
     ),
     "memcap": Contestant("memcap", "benchmarks.peers.memcap:Memcap", ("memcap",)),
     "native": Contestant(
-        "memcap, engine.loop=native", "benchmarks.peers.memcap:Native", ("memcap",), ("cc",)
+        "memcap, engine.loop=native",
+        "benchmarks.peers.memcap:Native",
+        ("memcap",),
+        ("cc",),
     ),
 }
 OURS = ("memcap", "native")
 # With cells whose state is a matrix.
 MATRIX = {
     "memcap": CONTESTANTS["memcap"],
-    "scan": Contestant("plain JAX, lax.scan, optax", "benchmarks.peers.matrix_jax:Scan", ("jax", "optax")),
+    "scan": Contestant(
+        "plain JAX, lax.scan, optax",
+        "benchmarks.peers.matrix_jax:Scan",
+        ("jax", "optax"),
+    ),
     "torch": Contestant(
-        "PyTorch, eager, fused Adam", "benchmarks.peers.matrix_torch:MatrixTorch", ("torch",)
+        "PyTorch, eager, fused Adam",
+        "benchmarks.peers.matrix_torch:MatrixTorch",
+        ("torch",),
     ),
 }
 

@@ -1,9 +1,10 @@
 """What a contestant is. NumPy only, so that no contestant's process loads another's library.
 
-Weights and gradients cross every interface in memcap's layout, a nested dict: readout/kernel (U, O),
-readout/bias (O,), and of an LSTM cell/kernel (F, 4U), cell/recurrent (U, 4U), cell/bias (4U,); gates in the
-order i, f, g, o. The parameters of a cell with a matrix are in memcap/cells/matrix.py. Axis letters: N
-batches, T steps, B sequences a batch, F features, U units, O outputs.
+Weights and gradients cross every interface in memcap's layout, a nested dict:
+readout/kernel (U, O), readout/bias (O,), and of an LSTM cell/kernel (F, 4U),
+cell/recurrent (U, 4U), cell/bias (4U,); gates in the order i, f, g, o. The parameters
+of a cell with a matrix are in memcap/cells/matrix.py. Axis letters: N batches, T steps,
+B sequences a batch, F features, U units, O outputs.
 """
 
 from abc import ABC, abstractmethod
@@ -13,8 +14,13 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 Weights = dict[str, dict[str, np.ndarray]]
-BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-8  # Adam's, for everyone
-LR, CLIP = 1e-3, 1.0  # wherever times are taken
+# Adam's, for everyone
+BETA_1 = 0.9
+BETA_2 = 0.999
+EPSILON = 1e-8
+# wherever times are taken
+LR = 1e-3
+CLIP = 1.0
 
 
 @dataclass(frozen=True)
@@ -38,21 +44,25 @@ class Batches(NamedTuple):
 
     inputs: Any  # (N, T, B) int32 symbols
     targets: Any  # int32 classes: (N, B), or (N, T, B) where every step is answered
-    mask: Any  # (N, T, B) bool, true where an answer is due; None where only the last step is answered
+    # (N, T, B) bool, true where an answer is due; None where only the last step is
+    # answered
+    mask: Any
 
     def first(self) -> "Batches":
         """Return the first batch alone, N = 1."""
         return Batches(*(None if array is None else array[:1] for array in self))
 
 
-def one_hot(symbols: np.ndarray, features: int, dtype: np.dtype | type = np.float32) -> np.ndarray:
+def one_hot(
+    symbols: np.ndarray, features: int, dtype: np.dtype | type = np.float32
+) -> np.ndarray:
     """Symbols (...) as floats (..., F)."""
     return np.eye(features, dtype=dtype)[symbols]
 
 
 class Peer(ABC):
-    """One library's cell, trained by Adam with the gradient clipped to a global norm, on the mean cross
-    entropy of due answers.
+    """One library's cell, trained by Adam with the gradient clipped to a global norm,
+    on the mean cross entropy of due answers.
 
     Args:
         shape: what is trained.
@@ -64,7 +74,10 @@ class Peer(ABC):
     stride: ClassVar[int] = 1  # `run` takes multiples of this
 
     def __init__(self, shape: Shape, lr: float, clip: float, seed: int):
-        self.shape, self.lr, self.clip, self.seed = shape, lr, clip, seed
+        self.shape = shape
+        self.lr = lr
+        self.clip = clip
+        self.seed = seed
 
     def get_stride(self) -> int:
         """Return `stride`, for those who call by name."""
@@ -76,13 +89,13 @@ class Peer(ABC):
 
     @abstractmethod
     def run(self, steps: int) -> None:
-        """Train on the first `steps` batches, from the first again where there are fewer; return when it is
-        done."""
+        """Train on the first `steps` batches, from the first again where there are
+        fewer; return when it is done."""
 
     @abstractmethod
     def set_weights(self, weights: Weights) -> None:
-        """Start from these weights, with a fresh optimizer. Their dtype decides the precision of what
-        follows."""
+        """Start from these weights, with a fresh optimizer. Their dtype decides the
+        precision of what follows."""
 
     @abstractmethod
     def weights(self) -> Weights:
@@ -90,4 +103,5 @@ class Peer(ABC):
 
     @abstractmethod
     def loss_and_gradients(self, batch: Batches) -> tuple[float, Weights]:
-        """Return the mean loss (nats) of the first batch and its gradient, unclipped. Train nothing."""
+        """Return the mean loss (nats) of the first batch and its gradient, unclipped.
+        Train nothing."""

@@ -48,8 +48,15 @@ class Equinox(OptaxPeer):
 
     def to_params(self, weights: Weights) -> Any:
         """Kernels are transposed; gates are in the same order."""
-        cell, readout = weights["cell"], weights["readout"]
-        arrays = (cell["kernel"].T, cell["recurrent"].T, cell["bias"], readout["kernel"].T, readout["bias"])
+        cell = weights["cell"]
+        readout = weights["readout"]
+        arrays = (
+            cell["kernel"].T,
+            cell["recurrent"].T,
+            cell["bias"],
+            readout["kernel"].T,
+            readout["bias"],
+        )
         return eqx.tree_at(_leaves, self.params, arrays)
 
     def to_weights(self, params: Any) -> Weights:
@@ -61,5 +68,6 @@ class Equinox(OptaxPeer):
 
 
 def _leaves(network: Network) -> tuple:
-    cell, readout = network.cell, network.readout
+    cell = network.cell
+    readout = network.readout
     return cell.weight_ih, cell.weight_hh, cell.bias, readout.weight, readout.bias

@@ -9,14 +9,24 @@ import jax
 import keras
 import numpy as np
 
-from benchmarks.peers.base import BETA_1, BETA_2, EPSILON, Batches, Peer, Shape, Weights, one_hot
+from benchmarks.peers.base import (
+    BETA_1,
+    BETA_2,
+    EPSILON,
+    Batches,
+    Peer,
+    Shape,
+    Weights,
+    one_hot,
+)
 
 LEAVES = [("cell", name) for name in ("kernel", "recurrent", "bias")]
 LEAVES += [("readout", name) for name in ("kernel", "bias")]
 
 
 class Keras(Peer):
-    """Inputs are batch-major one-hot floats, made before the clock starts; masks are sample weights."""
+    """Inputs are batch-major one-hot floats, made before the clock starts; masks are
+    sample weights."""
 
     steps_per_execution: ClassVar[int] = 1
 
@@ -32,13 +42,21 @@ class Keras(Peer):
         )
         # The plain mean would divide by the answers that are not due as well.
         reduction = "mean_with_sample_weight" if shape.every else "sum_over_batch_size"
-        self.loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True, reduction=reduction)
-        optimizer = keras.optimizers.Adam(lr, BETA_1, BETA_2, EPSILON, global_clipnorm=clip)
+        self.loss = keras.losses.SparseCategoricalCrossentropy(
+            from_logits=True, reduction=reduction
+        )
+        optimizer = keras.optimizers.Adam(
+            lr, BETA_1, BETA_2, EPSILON, global_clipnorm=clip
+        )
         optimizer.build(self.model.trainable_variables)
         self.fresh = [np.array(variable.value) for variable in optimizer.variables]
-        self.model.compile(optimizer, self.loss, steps_per_execution=self.steps_per_execution)
+        self.model.compile(
+            optimizer, self.loss, steps_per_execution=self.steps_per_execution
+        )
 
-    def _laid_out(self, batches: Batches) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
+    def _laid_out(
+        self, batches: Batches
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """(N B, T, F), (N B,) or (N B, T), and sample weights like them."""
 
         def rows(array):
@@ -59,13 +77,24 @@ class Keras(Peer):
         """One `fit` over the batches; where there are too few of them, as many as it takes."""
         for start in range(0, steps, self.count):
             rows = min(self.count, steps - start) * self.shape.batch
-            x, y, weight = (None if array is None else array[:rows] for array in self.arrays)
-            self.model.fit(x, y, sample_weight=weight, batch_size=self.shape.batch, shuffle=False, verbose=0)
+            x, y, weight = (
+                None if array is None else array[:rows] for array in self.arrays
+            )
+            self.model.fit(
+                x,
+                y,
+                sample_weight=weight,
+                batch_size=self.shape.batch,
+                shuffle=False,
+                verbose=0,
+            )
 
     def set_weights(self, weights: Weights) -> None:
         """Layers list their weights in memcap's order, and gates i, f, c, o are i, f, g, o."""
         self.model.set_weights([weights[part][name] for part, name in LEAVES])
-        for variable, value in zip(self.model.optimizer.variables, self.fresh, strict=True):
+        for variable, value in zip(
+            self.model.optimizer.variables, self.fresh, strict=True
+        ):
             variable.assign(value)
 
     def weights(self) -> Weights:

@@ -20,11 +20,13 @@ class Network(nn.Module):
 
     @nn.compact
     def __call__(self, inputs: jax.Array) -> jax.Array:
-        """Where only the last step is answered the carry has all that is needed: no step's output is
-        stacked."""
+        """Where only the last step is answered the carry has all that is needed: no
+        step's output is stacked."""
         cell = nn.OptimizedLSTMCell(self.shape.units, name="cell")
         (_, last), hidden = nn.RNN(cell, time_major=True, return_carry=True)(inputs)
-        return nn.Dense(self.shape.outputs, name="readout")(hidden if self.shape.every else last)
+        return nn.Dense(self.shape.outputs, name="readout")(
+            hidden if self.shape.every else last
+        )
 
 
 class Linen(OptaxPeer):
@@ -39,18 +41,26 @@ class Linen(OptaxPeer):
 
     def to_params(self, weights: Weights) -> Any:
         kernel, recurrent, bias = (
-            np.split(weights["cell"][name], 4, -1) for name in ("kernel", "recurrent", "bias")
+            np.split(weights["cell"][name], 4, -1)
+            for name in ("kernel", "recurrent", "bias")
         )
         cell = {f"i{gate}": {"kernel": kernel[k]} for k, gate in enumerate(GATES)}
-        cell |= {f"h{gate}": {"kernel": recurrent[k], "bias": bias[k]} for k, gate in enumerate(GATES)}
+        cell |= {
+            f"h{gate}": {"kernel": recurrent[k], "bias": bias[k]}
+            for k, gate in enumerate(GATES)
+        }
         return {"cell": cell, "readout": weights["readout"]}
 
     def to_weights(self, params: Any) -> Weights:
         cell = params["cell"]
         return {
             "cell": {
-                "kernel": np.concatenate([cell[f"i{gate}"]["kernel"] for gate in GATES], -1),
-                "recurrent": np.concatenate([cell[f"h{gate}"]["kernel"] for gate in GATES], -1),
+                "kernel": np.concatenate(
+                    [cell[f"i{gate}"]["kernel"] for gate in GATES], -1
+                ),
+                "recurrent": np.concatenate(
+                    [cell[f"h{gate}"]["kernel"] for gate in GATES], -1
+                ),
                 "bias": np.concatenate([cell[f"h{gate}"]["bias"] for gate in GATES]),
             },
             "readout": dict(params["readout"]),

@@ -17,12 +17,22 @@ from memcap.training.program import Program
 
 
 def member_of(shape: Shape, lr: float, clip: float, seed: int) -> Member:
-    """Return a member of this shape: a delay line where every step is answered, a latch otherwise."""
+    """Return a member of this shape: a delay line where every step is answered, a latch
+    otherwise."""
     if shape.every:
-        task = {"name": "delay_line", "lag": (shape.steps - 1) // 2, "symbols": shape.features}
+        task = {
+            "name": "delay_line",
+            "lag": (shape.steps - 1) // 2,
+            "symbols": shape.features,
+        }
     else:
         distractors = shape.features - shape.outputs - 1
-        task = {"name": "latch", "lag": shape.steps - 2, "symbols": shape.outputs, "distractors": distractors}
+        task = {
+            "name": "latch",
+            "lag": shape.steps - 2,
+            "symbols": shape.outputs,
+            "distractors": distractors,
+        }
     recipe = {
         "name": "forget_bias" if shape.cell == "lstm" else "own_start",
         "lr": lr,
@@ -33,7 +43,10 @@ def member_of(shape: Shape, lr: float, clip: float, seed: int) -> Member:
     model = {"units": shape.units, "cell": shape.cell}
     values = {"task": task | {"length": shape.steps}, "model": model, "recipe": recipe}
     member = resolve(values | {"evaluation": {}, "seed": seed})
-    assert (member.task.features, member.task.outputs) == (shape.features, shape.outputs)
+    assert (member.task.features, member.task.outputs) == (
+        shape.features,
+        shape.outputs,
+    )
     return member
 
 
@@ -47,14 +60,20 @@ class Memcap(Peer):
         super().__init__(shape, lr, clip, seed)
         self.member = member_of(shape, lr, clip, seed)
         self.trainer = Program.of(self.member, self.engine).trainer
-        self.architecture, self.operands = self.member.architecture, train_operands(self.trainer, self.member)
+        self.architecture, self.operands = (
+            self.member.architecture,
+            train_operands(self.trainer, self.member),
+        )
         self.lane = initial_state(self.trainer, self.member)
         self._train = jax.jit(self._steps, donate_argnums=0)
 
     def _steps(self, lane, operands, batches, steps):
         def step(k, lane):
             batch = jax.tree.map(
-                lambda leaf: lax.dynamic_index_in_dim(leaf, k % leaf.shape[0], keepdims=False), batches
+                lambda leaf: lax.dynamic_index_in_dim(
+                    leaf, k % leaf.shape[0], keepdims=False
+                ),
+                batches,
             )
             return self.trainer.train_step(lane, operands, batch)[0]
 
@@ -80,17 +99,24 @@ class Memcap(Peer):
         return self.architecture.unflatten(np.array(self.lane.params))
 
     def loss_and_gradients(self, batch: Batches) -> tuple[float, Weights]:
-        """Of the training step itself: after one step Adam's first moment is (1 - b1) times the gradient, if
-        none is clipped."""
+        """Of the training step itself: after one step Adam's first moment is (1 - b1)
+        times the gradient, if none is clipped."""
         unclipped = replace(self.trainer, spec=replace(self.trainer.spec, clip=1e30))
         lane = initial_state(self.trainer, self.member)
-        lane = lane._replace(params=self.lane.params, opt_state=self.trainer.optimizer.init(self.lane.params))
+        lane = lane._replace(
+            params=self.lane.params,
+            opt_state=self.trainer.optimizer.init(self.lane.params),
+        )
         first = jax.tree.map(lambda leaf: leaf[0], Batch(*batch))
         lane, loss = jax.jit(unclipped.train_step)(lane, self.operands, first)
         moments = next(
-            state for state in jax.tree.leaves(lane.opt_state, is_leaf=_has_moments) if _has_moments(state)
+            state
+            for state in jax.tree.leaves(lane.opt_state, is_leaf=_has_moments)
+            if _has_moments(state)
         )
-        return float(loss), self.architecture.unflatten(np.array(moments.mu) / (1 - BETA_1))
+        return float(loss), self.architecture.unflatten(
+            np.array(moments.mu) / (1 - BETA_1)
+        )
 
 
 class Native(Memcap):

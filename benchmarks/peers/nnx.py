@@ -1,4 +1,5 @@
-"""Flax NNX: `nnx.RNN` over its fastest cell, split into a pure function and its state, and optax."""
+"""Flax NNX: `nnx.RNN` over its fastest cell, split into a pure function and its state,
+and optax."""
 
 from typing import Any
 
@@ -19,17 +20,20 @@ class Network(nnx.Module):
         self.readout = nnx.Linear(shape.units, shape.outputs, rngs=rngs)
 
     def __call__(self, inputs: jax.Array) -> jax.Array:
-        """Where only the last step is answered the carry has all that is needed: no step's output is
-        stacked."""
+        """Where only the last step is answered the carry has all that is needed: no
+        step's output is stacked."""
         (_, last), hidden = self.rnn(inputs, rngs=nnx.Rngs(0))
         return self.readout(hidden if self.every else last)
 
 
 class NNX(OptaxPeer):
-    """`nnx.split` once, `nnx.merge` inside the jitted step: the form without NNX's cost at each call."""
+    """`nnx.split` once, `nnx.merge` inside the jitted step: the form without NNX's cost
+    at each call."""
 
     def init(self, key: jax.Array) -> Any:
-        self.graph, state, self.rest = nnx.split(Network(self.shape, nnx.Rngs(key)), nnx.Param, ...)
+        self.graph, state, self.rest = nnx.split(
+            Network(self.shape, nnx.Rngs(key)), nnx.Param, ...
+        )
         return nnx.to_pure_dict(state)
 
     def forward(self, params: Any, inputs: jax.Array) -> jax.Array:

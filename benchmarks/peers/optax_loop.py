@@ -1,5 +1,5 @@
-"""What the plain JAX contestants share: optax, and a jitted loop over the batches of a slice with its state
-donated."""
+"""What the plain JAX contestants share: optax, and a jitted loop over the batches of a
+slice with its state donated."""
 
 from abc import abstractmethod
 from typing import Any
@@ -10,16 +10,27 @@ import numpy as np
 import optax
 from jax import lax
 
-from benchmarks.peers.base import BETA_1, BETA_2, EPSILON, Batches, Peer, Shape, Weights, one_hot
+from benchmarks.peers.base import (
+    BETA_1,
+    BETA_2,
+    EPSILON,
+    Batches,
+    Peer,
+    Shape,
+    Weights,
+    one_hot,
+)
 
 
 class OptaxPeer(Peer):
-    """A contestant whose model is a pure function of a pytree of parameters. Inputs are time-major one-hot
-    floats."""
+    """A contestant whose model is a pure function of a pytree of parameters. Inputs are
+    time-major one-hot floats."""
 
     def __init__(self, shape: Shape, lr: float, clip: float, seed: int):
         super().__init__(shape, lr, clip, seed)
-        self.optimizer = optax.chain(optax.clip_by_global_norm(clip), optax.adam(lr, BETA_1, BETA_2, EPSILON))
+        self.optimizer = optax.chain(
+            optax.clip_by_global_norm(clip), optax.adam(lr, BETA_1, BETA_2, EPSILON)
+        )
         self.params = self.init(jax.random.key(seed))
         self.state = self.optimizer.init(self.params)
         self._train = jax.jit(self._steps, donate_argnums=(0, 1))
@@ -45,15 +56,26 @@ class OptaxPeer(Peer):
         losses = optax.softmax_cross_entropy_with_integer_labels(
             self.forward(params, batch.inputs), batch.targets
         )
-        return losses.mean() if batch.mask is None else (losses * batch.mask).sum() / batch.mask.sum()
+        return (
+            losses.mean()
+            if batch.mask is None
+            else (losses * batch.mask).sum() / batch.mask.sum()
+        )
 
-    def _steps(self, params: Any, state: Any, batches: Batches, steps: jax.Array) -> tuple[Any, Any]:
+    def _steps(
+        self, params: Any, state: Any, batches: Batches, steps: jax.Array
+    ) -> tuple[Any, Any]:
         def step(k, carry):
             params, state = carry
             batch = jax.tree.map(
-                lambda leaf: lax.dynamic_index_in_dim(leaf, k % leaf.shape[0], keepdims=False), batches
+                lambda leaf: lax.dynamic_index_in_dim(
+                    leaf, k % leaf.shape[0], keepdims=False
+                ),
+                batches,
             )
-            updates, state = self.optimizer.update(jax.grad(self._loss)(params, batch), state, params)
+            updates, state = self.optimizer.update(
+                jax.grad(self._loss)(params, batch), state, params
+            )
             return optax.apply_updates(params, updates), state
 
         return lax.fori_loop(0, steps, step, (params, state))

@@ -1,5 +1,5 @@
-"""PyTorch: `torch.nn.LSTM`, eager, time-major, with fused Adam. By cuDNN on a GPU, unless JAX is told to stay
-on the CPU."""
+"""PyTorch: `torch.nn.LSTM`, eager, time-major, with fused Adam. By cuDNN on a GPU,
+unless JAX is told to stay on the CPU."""
 
 import os
 from collections.abc import Sequence
@@ -8,16 +8,31 @@ import numpy as np
 import torch
 from torch import nn
 
-from benchmarks.peers.base import BETA_1, BETA_2, EPSILON, Batches, Peer, Shape, Weights, one_hot
+from benchmarks.peers.base import (
+    BETA_1,
+    BETA_2,
+    EPSILON,
+    Batches,
+    Peer,
+    Shape,
+    Weights,
+    one_hot,
+)
 
 IGNORED = -100  # the class that torch's cross entropy leaves out
-DEVICE = "cuda" if torch.cuda.is_available() and os.environ.get("JAX_PLATFORMS") != "cpu" else "cpu"
-torch.backends.cudnn.allow_tf32 = False  # cuDNN would round the factors of products, as nobody else does
+DEVICE = (
+    "cuda"
+    if torch.cuda.is_available() and os.environ.get("JAX_PLATFORMS") != "cpu"
+    else "cpu"
+)
+torch.backends.cudnn.allow_tf32 = (
+    False  # cuDNN would round the factors of products, as nobody else does
+)
 
 
 class Torch(Peer):
-    """The second of torch's two bias vectors stays at zero, so that the model has memcap's parameters and no
-    others."""
+    """The second of torch's two bias vectors stays at zero, so that the model has
+    memcap's parameters and no others."""
 
     def __init__(self, shape: Shape, lr: float, clip: float, seed: int):
         super().__init__(shape, lr, clip, seed)
@@ -26,20 +41,33 @@ class Torch(Peer):
         self.lstm = lstm = nn.LSTM(shape.features, shape.units, device=DEVICE)
         self.readout = nn.Linear(shape.units, shape.outputs, device=DEVICE)
         lstm.bias_hh_l0.requires_grad_(False).zero_()
-        self.parameters = [lstm.weight_ih_l0, lstm.weight_hh_l0, lstm.bias_ih_l0, *self.readout.parameters()]
+        self.parameters = [
+            lstm.weight_ih_l0,
+            lstm.weight_hh_l0,
+            lstm.bias_ih_l0,
+            *self.readout.parameters(),
+        ]
         self._fresh_optimizer()
 
     def _fresh_optimizer(self) -> None:
-        self.optimizer = torch.optim.Adam(self.parameters, self.lr, (BETA_1, BETA_2), EPSILON, fused=True)
+        self.optimizer = torch.optim.Adam(
+            self.parameters, self.lr, (BETA_1, BETA_2), EPSILON, fused=True
+        )
 
     def _laid_out(self, batches: Batches) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Return a pair per batch: (T, B, F) floats, and (B,) or (T B,) classes."""
         dtype = np.float64 if self.parameters[0].dtype == torch.float64 else np.float32
-        inputs = torch.from_numpy(one_hot(batches.inputs, self.shape.features, dtype)).to(DEVICE)
+        inputs = torch.from_numpy(
+            one_hot(batches.inputs, self.shape.features, dtype)
+        ).to(DEVICE)
         targets = (
-            batches.targets if batches.mask is None else np.where(batches.mask, batches.targets, IGNORED)
+            batches.targets
+            if batches.mask is None
+            else np.where(batches.mask, batches.targets, IGNORED)
         )
-        classes = torch.from_numpy(targets.reshape(len(targets), -1).astype(np.int64)).to(DEVICE)
+        classes = torch.from_numpy(
+            targets.reshape(len(targets), -1).astype(np.int64)
+        ).to(DEVICE)
         return list(zip(inputs, classes, strict=True))
 
     def load(self, batches: Batches) -> None:
@@ -66,8 +94,15 @@ class Torch(Peer):
 
     def set_weights(self, weights: Weights) -> None:
         """Kernels are transposed; gates are in the same order."""
-        cell, readout = weights["cell"], weights["readout"]
-        arrays = (cell["kernel"].T, cell["recurrent"].T, cell["bias"], readout["kernel"].T, readout["bias"])
+        cell = weights["cell"]
+        readout = weights["readout"]
+        arrays = (
+            cell["kernel"].T,
+            cell["recurrent"].T,
+            cell["bias"],
+            readout["kernel"].T,
+            readout["bias"],
+        )
         dtype = torch.float64 if cell["kernel"].dtype == np.float64 else torch.float32
         for module in (self.lstm, self.readout):
             module.to(dtype)

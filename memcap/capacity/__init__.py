@@ -1,1 +1,2 @@
-"""Analysis of trained networks: the frontier, reference widths, comparisons, the map of cells, the answer."""
+"""Analysis of trained networks: the frontier, reference widths, comparisons, the map of
+cells, the answer."""

@@ -1,27 +1,31 @@
 """The frontier: the units that each task needs at each lag, from the rows of trained members.
 
-It says what training reached under a verdict, a budget and a recipe, never what a network could hold.
+It says what training reached under a verdict, a budget and a recipe, never what a
+network could hold.
 
 The verdict, `at`, decides which members pass:
 
 * "trained": those that are solved at the length at which they were trained.
-* "steady": those that also pass on sequences `evaluation.stretch` times as long. It applies to streams
-  (`Task.stream`: a longer sequence asks the same at every step) and members trained until steady; for others,
-  "trained" is used.
-* "up_to": those that are also right at every shorter lag. It applies to members trained until they are; for
+* "steady": those that also pass on sequences `evaluation.stretch` times as long. It
+  applies to streams
+  (`Task.stream`: a longer sequence asks the same at every step) and members trained
+  until steady; for others, "trained" is used.
+* "up_to": those that are also right at every shorter lag. It applies to members trained
+  until they are; for
   others, "steady" is used.
 
-Rows of a user's own sequences with task.criterion=best have no verdict: `memcap.capacity.losses` compares
-their widths.
+Rows of a user's own sequences with task.criterion=best have no verdict:
+`memcap.capacity.losses` compares their widths.
 
-The frontier takes the point of one recipe at each lag: the one with the smallest u90 (the units at which 90 %
-of the seeds that train at all pass), then the smallest u50, then the most seeds passed. The point names its
-recipe and says how many competed, because the best of several, judged by the seeds that chose it, looks
-better than it is.
+The frontier takes the point of one recipe at each lag: the one with the smallest u90
+(the units at which 90 % of the seeds that train at all pass), then the smallest u50,
+then the most seeds passed. The point names its recipe and says how many competed,
+because the best of several, judged by the seeds that chose it, looks better than it is.
 
-For each task and lag, only the recipes with the most seeds compete (each counted at its width with the most
-seeds); otherwise one lucky run of another recipe would set the frontier. Recipes need not have the same
-widths, because a search chooses them for each; a threshold beyond a recipe's widths is censored.
+For each task and lag, only the recipes with the most seeds compete (each counted at its
+width with the most seeds); otherwise one lucky run of another recipe would set the
+frontier. Recipes need not have the same widths, because a search chooses them for each;
+a threshold beyond a recipe's widths is censored.
 """
 
 import math
@@ -41,10 +45,13 @@ from memcap.thresholds.curve import no_easier
 
 
 def frontier(
-    rows: pl.DataFrame, at: At = "up_to", budget: int | None = None, confidence: float = 0.95
+    rows: pl.DataFrame,
+    at: At = "up_to",
+    budget: int | None = None,
+    confidence: float = 0.95,
 ) -> list[Point]:
-    """Return the best recipe's point for each `Point.place`, by label, lag and length. No diverged member
-    passes.
+    """Return the best recipe's point for each `Point.place`, by label, lag and length.
+    No diverged member passes.
 
     Args:
         rows: trained members, as `memcap.store.read` returns them.
@@ -56,9 +63,13 @@ def frontier(
 
 
 def fit_all_recipes(
-    rows: pl.DataFrame, at: At = "up_to", budget: int | None = None, confidence: float = 0.95
+    rows: pl.DataFrame,
+    at: At = "up_to",
+    budget: int | None = None,
+    confidence: float = 0.95,
 ) -> list[Point]:
-    """Return a point per place and recipe, for `frontier` to choose from: its arguments, its order."""
+    """Return a point per place and recipe, for `frontier` to choose from: its
+    arguments, its order."""
     if at not in VERDICTS:
         raise UserError(f"at={at}: must be one of {', '.join(VERDICTS)}")
     rows = without_failed(rows).filter(~IS_BY_LOSS)
@@ -71,7 +82,9 @@ def fit_all_recipes(
         pl.col("stretched").filter("solved").median(),
         pl.col("final").median(),
     )
-    by_width = widths.sort("units").group_by(IDENTITY, maintain_order=True).agg(pl.all())
+    by_width = (
+        widths.sort("units").group_by(IDENTITY, maintain_order=True).agg(pl.all())
+    )
     medians = rows.group_by(IDENTITY, maintain_order=True).agg(
         pl.col("steps_to_solve").filter("solved").median(),
         pl.col("steps_to_steady").filter("steady").median(),
@@ -79,9 +92,13 @@ def fit_all_recipes(
         pl.col("stretched").filter("solved").median().alias("stretched_median"),
         pl.col("run_seconds").sum(),
     )
-    groups = medians.join(by_width, on=IDENTITY, how="left", nulls_equal=True, maintain_order="left")
+    groups = medians.join(
+        by_width, on=IDENTITY, how="left", nulls_equal=True, maintain_order="left"
+    )
     with memo() as fits:
-        points = [_point(row, at, confidence, fits) for row in groups.iter_rows(named=True)]
+        points = [
+            _point(row, at, confidence, fits) for row in groups.iter_rows(named=True)
+        ]
     return sorted(points, key=lambda p: (p.label, p.lag, p.length))
 
 
@@ -99,18 +116,24 @@ def _winner(points: list[Point]) -> Point:
     rivals = [p for p in points if p.seeds == seeds]
     # One seed that passed shows that a width is enough, whichever recipe trained it.
     widths = [p.u_exist for p in points if p.u_exist is not None]
-    return replace(min(rivals, key=_rank), recipes=len(rivals), u_exist=min(widths, default=None))
+    return replace(
+        min(rivals, key=_rank), recipes=len(rivals), u_exist=min(widths, default=None)
+    )
 
 
 def _rank(point: Point) -> tuple[float, ...]:
     """Return a key that sorts by u90, then u50 (infinite if unreached), then by seeds passed."""
-    measured = [math.inf if t.censored == "above" else t.units for t in (point.fit.u90, point.fit.u50)]
+    measured = [
+        math.inf if t.censored == "above" else t.units
+        for t in (point.fit.u90, point.fit.u50)
+    ]
     return *measured, -sum(point.solved)
 
 
 def _verdict(at: At, task: Task, until: str) -> tuple[At, str, str]:
-    """Return the strictest verdict, no stricter than `at`, that applies to members trained until `until`,
-    and its columns: which members passed, and after how many steps."""
+    """Return the strictest verdict, no stricter than `at`, that applies to members
+    trained until `until`, and its columns: which members passed, and after how many
+    steps."""
     if at == "up_to" and until == "up_to":
         return "up_to", "up_to", "steps_to_up_to"
     if at != "trained" and (task.stream or until == "steady"):
@@ -121,7 +144,8 @@ def _verdict(at: At, task: Task, until: str) -> tuple[At, str, str]:
 def _point(row: dict[str, Any], at: At, confidence: float, fits: Memo) -> Point:
     task = task_of(row["task"], row["knobs"])
     verdict, count, steps = _verdict(at, task, row["evaluation_until"])
-    passed, solved = row[count], row["solved"]
+    passed = row[count]
+    solved = row["solved"]
     fitted = fits.fit(row["units"], solved, row["runs"], confidence)
     point = Point(
         task,
@@ -149,6 +173,7 @@ def _point(row: dict[str, Any], at: At, confidence: float, fits: Memo) -> Point:
     )
     if passed == solved:
         return point
-    # Members that pass a stricter verdict are solved, too, so its thresholds are at least the trained ones.
+    # Members that pass a stricter verdict are solved, too, so its thresholds are at
+    # least the trained ones.
     strict = no_easier(fits.fit(row["units"], passed, row["runs"], confidence), fitted)
     return replace(point, fit=strict, u_exist=strict.u_exist)

@@ -1,9 +1,10 @@
 """The held-out loss of predictors without state that see the last steps of a user's sequences.
 
-One step: the best map of the current input, which includes the best constant. For symbols the predictor is a
-table of the answers after each of the last k symbols, smoothed by the table of the last k - 1 (an
-interpolated n-gram); for numbers a regression on these and, if it is one step, on their products. The
-validation split chooses how much to smooth.
+One step: the best map of the current input, which includes the best constant. For
+symbols the predictor is a table of the answers after each of the last k symbols,
+smoothed by the table of the last k - 1 (an interpolated n-gram); for numbers a
+regression on these and, if it is one step, on their products. The validation split
+chooses how much to smooth.
 """
 
 from collections.abc import Sequence
@@ -15,23 +16,32 @@ from memcap.sequences import Sequences
 from memcap.tasks.data import Data
 
 MOST_STEPS = 5  # to which an n-gram looks back
-SMOOTHINGS = (0.5, 2.0, 10.0, 50.0, 1e12)  # answers that each context takes from the shorter one
+SMOOTHINGS = (
+    0.5,
+    2.0,
+    10.0,
+    50.0,
+    1e12,
+)  # answers that each context takes from the shorter one
 PENALTIES = (1e-3, 1e-1)  # on squared weights of a regression, per answer
-MOST_ROWS, MOST_PRODUCTS, MOST_CELLS = 8000, 300, 20_000_000
+MOST_ROWS = 8000
+MOST_PRODUCTS = 300
+MOST_CELLS = 20_000_000
 LEAST = 1e-6  # probability of a class
 ITERATIONS = 60  # of L-BFGS
 
 
 @lru_cache(maxsize=256)
 def loss_of_last_steps(task: Data, lag: int, steps: int) -> float:
-    """Return the mean loss over the held-out answers of the task's fold, in nats or squared error. At most
-    `lag` steps of a sequence count, and it sees `steps` of them before each answer, the current one among
-    them."""
+    """Return the mean loss over the held-out answers of the task's fold, in nats or
+    squared error. At most `lag` steps of a sequence count, and it sees `steps` of them
+    before each answer, the current one among them."""
     file = task.file_content
     most = MOST_CELLS // (task.outputs * (1 if file.symbols else 8))
     parts = [_windows(file, places, lag, steps, most) for places in task.parts]
     answers = [_as_numbers(task, answers) for _, answers in parts]
-    windows, classes = [windows for windows, _ in parts], task.loss == "classes"
+    windows = [windows for windows, _ in parts]
+    classes = task.loss == "classes"
     if file.symbols is None:
         guesses = _regressions(_features(windows), answers, classes)
     else:
@@ -42,18 +52,22 @@ def loss_of_last_steps(task: Data, lag: int, steps: int) -> float:
 def _windows(
     file: Sequences, places: np.ndarray, lag: int, steps: int, most: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the last steps up to each answer of some sequences, (A, steps, ...), and the answers."""
+    """Return the last steps up to each answer of some sequences, (A, steps, ...), and
+    the answers."""
     first = file.steps - 1 - lag
     if file.due is None:
-        which, when = places, np.full(len(places), file.steps - 1)
+        which = places
+        when = np.full(len(places), file.steps - 1)
         answers = file.targets[which]
     else:
         which, when = np.nonzero(file.due[places])
         which = places[which]
-        which, when = which[when >= first], when[when >= first]
+        which = which[when >= first]
+        when = when[when >= first]
         if len(which) > most:
             some = np.random.default_rng(0).choice(len(which), most, replace=False)
-            which, when = which[some], when[some]
+            which = which[some]
+            when = when[some]
         answers = file.targets[which, when]
     back = when[:, None] - np.arange(steps)[::-1]
     windows = file.inputs[which[:, None], np.maximum(back, 0)]
@@ -75,16 +89,23 @@ def _loss(guess: np.ndarray, answers: np.ndarray, classes: bool) -> float:
 
 
 def _tables(
-    windows: Sequence[np.ndarray], answers: Sequence[np.ndarray], symbols: int, classes: bool
+    windows: Sequence[np.ndarray],
+    answers: Sequence[np.ndarray],
+    symbols: int,
+    classes: bool,
 ) -> list[tuple[float, float]]:
     """Return the validation and held-out losses of the table for each number of symbols."""
-    count, total = len(answers[0]), answers[0].sum(0)
+    count = len(answers[0])
+    total = answers[0].sum(0)
     constant = (total + classes) / (count + classes * len(total))
     guesses = [np.tile(constant, (len(each), 1)) for each in answers[1:]]
     losses = []
     codes = [np.zeros(len(each), np.int64) for each in windows]
     for back in range(windows[0].shape[1]):
-        codes = [code * symbols + each[:, -1 - back] for code, each in zip(codes, windows, strict=True)]
+        codes = [
+            code * symbols + each[:, -1 - back]
+            for code, each in zip(codes, windows, strict=True)
+        ]
         names, own = np.unique(codes[0], return_inverse=True)
         if len(names) * len(total) > MOST_CELLS or symbols ** (back + 1) > 1 << 62:
             break
@@ -97,9 +118,17 @@ def _tables(
             for code, guess in zip(codes[1:], guesses, strict=True):
                 at = np.minimum(np.searchsorted(names, code), len(names) - 1)
                 known = (names[at] == code)[:, None]
-                own_share = (sums[at] + smoothing * guess) / (counts[at, None] + smoothing)
+                own_share = (sums[at] + smoothing * guess) / (
+                    counts[at, None] + smoothing
+                )
                 new.append(np.where(known, own_share, guess))
-            options.append((_loss(new[0], answers[1], classes), _loss(new[1], answers[2], classes), new))
+            options.append(
+                (
+                    _loss(new[0], answers[1], classes),
+                    _loss(new[1], answers[2], classes),
+                    new,
+                )
+            )
         best = min(options, key=lambda option: option[0])
         losses.append(best[:2])
         guesses = best[2]
@@ -107,25 +136,34 @@ def _tables(
 
 
 def _features(windows: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Return features of the last steps, (A, P): 1, numbers and squares; all products if these are few."""
+    """Return features of the last steps, (A, P): 1, numbers and squares; all products
+    if these are few."""
     flat = [each.reshape(len(each), -1).astype(np.float64) for each in windows]
     few = (flat[0].shape[1] + 1) ** 2 <= MOST_PRODUCTS and windows[0].shape[1] == 1
     if few:
         first, second = np.triu_indices(flat[0].shape[1])
-        flat = [np.concatenate([each, each[:, first] * each[:, second]], 1) for each in flat]
+        flat = [
+            np.concatenate([each, each[:, first] * each[:, second]], 1) for each in flat
+        ]
     else:
         flat = [np.concatenate([each, each**2], 1) for each in flat]
-    mean, spread = flat[0].mean(0), flat[0].std(0)
+    mean = flat[0].mean(0)
+    spread = flat[0].std(0)
     scaled = [(each - mean) / np.where(spread > 0, spread, 1) for each in flat]
-    return [np.concatenate([np.ones((len(each), 1)), np.clip(each, -10, 10)], 1) for each in scaled]
+    return [
+        np.concatenate([np.ones((len(each), 1)), np.clip(each, -10, 10)], 1)
+        for each in scaled
+    ]
 
 
 def _regressions(
     seen: Sequence[np.ndarray], answers: Sequence[np.ndarray], classes: bool
 ) -> list[tuple[float, float]]:
-    """Return the validation and held-out losses of the best constant, and of a regression per penalty."""
+    """Return the validation and held-out losses of the best constant, and of a
+    regression per penalty."""
     rows = np.random.default_rng(0).permutation(len(seen[0]))[:MOST_ROWS]
-    x, y = seen[0][rows], answers[0][rows]
+    x = seen[0][rows]
+    y = answers[0][rows]
     constant = (answers[0].sum(0) + classes) / (len(answers[0]) + classes * y.shape[1])
     guesses = [[np.tile(constant, (len(each), 1)) for each in answers[1:]]]
     for penalty in PENALTIES:
@@ -135,10 +173,15 @@ def _regressions(
         else:
             ridge = penalty * len(x) * np.eye(x.shape[1])
             ridge[0, 0] = 0
-            weights = np.linalg.solve(x.T @ x + ridge + 1e-9 * np.eye(len(ridge)), x.T @ y)
+            weights = np.linalg.solve(
+                x.T @ x + ridge + 1e-9 * np.eye(len(ridge)), x.T @ y
+            )
             guesses.append([each @ weights for each in seen[1:]])
     _, validation, held = answers
-    return [(_loss(one, validation, classes), _loss(other, held, classes)) for one, other in guesses]
+    return [
+        (_loss(one, validation, classes), _loss(other, held, classes))
+        for one, other in guesses
+    ]
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
@@ -161,5 +204,11 @@ def _logistic(x: np.ndarray, y: np.ndarray, penalty: float) -> np.ndarray:
 
     start = np.zeros(shape)
     start[0] = np.log(np.maximum(y.mean(0), LEAST))
-    found = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS})
+    found = minimize(
+        loss,
+        start.ravel(),
+        jac=True,
+        method="L-BFGS-B",
+        options={"maxiter": ITERATIONS},
+    )
     return found.x.reshape(shape)

@@ -1,5 +1,5 @@
-"""Scores over lengths: a trained net's scores at lags, or lengths of a stream, at which it was not trained
-(`evaluation.lengths`), read from rows."""
+"""Scores over lengths: a trained net's scores at lags, or lengths of a stream, at which
+it was not trained (`evaluation.lengths`), read from rows."""
 
 import json
 from functools import lru_cache
@@ -21,10 +21,12 @@ SCORES: dict[str, Any] = {
 
 
 def over_lengths(rows: pl.DataFrame) -> pl.DataFrame:
-    """Repeat each row for each of its lengths, with the columns of `SCORES`; leave out those without any."""
+    """Repeat each row for each of its lengths, with the columns of `SCORES`; leave out
+    those without any."""
     scored = rows.filter(pl.col("score_at_lengths").is_not_null())
     columns = ["task", "knobs", "lag", "metric", "threshold", "lengths", *TEXTS]
-    lines, places = [], []
+    lines = []
+    places = []
     for place, row in enumerate(scored.select(columns).iter_rows(named=True)):
         numbers = map(int, row["lengths"].split())
         scores, whole = (json.loads(row[text]) for text in TEXTS)
@@ -32,18 +34,30 @@ def over_lengths(rows: pl.DataFrame) -> pl.DataFrame:
         for number, score, share in zip(numbers, scores, whole, strict=True):
             chance = _chance(row["task"], row["knobs"], row["lag"], number)
             scaled = None if score is None else (score - chance) / (best - chance)
-            passes = score is not None and (score >= row["threshold"] if best else score <= row["threshold"])
+            passes = score is not None and (
+                score >= row["threshold"] if best else score <= row["threshold"]
+            )
             lines.append((number, score, share, chance, scaled, passes))
             places.append(place)
     return scored[places].hstack(pl.DataFrame(lines, SCORES, orient="row"))
 
 
-def first_failures(rows: pl.DataFrame, by: str = "score", least: float | None = None) -> pl.DataFrame:
-    """Return the rows with lengths, and a column `fails_at`: the first length at which `by` (`score`,
-    `scaled` or `whole`) is below `least`, or the score fails the member's criterion; null if none does."""
+def first_failures(
+    rows: pl.DataFrame, by: str = "score", least: float | None = None
+) -> pl.DataFrame:
+    """Return the rows with lengths, and a column `fails_at`: the first length at which
+    `by` (`score`, `scaled` or `whole`) is below `least`, or the score fails the
+    member's criterion; null if none does.
+    """
     lines = over_lengths(rows)
-    fails = ~pl.col("passes") if least is None else (pl.col(by) < least).fill_null(value=True)
-    first = lines.group_by("key").agg(pl.col("number").filter(fails).min().alias("fails_at"))
+    fails = (
+        ~pl.col("passes")
+        if least is None
+        else (pl.col(by) < least).fill_null(value=True)
+    )
+    first = lines.group_by("key").agg(
+        pl.col("number").filter(fails).min().alias("fails_at")
+    )
     return rows.join(first, "key", maintain_order="left")
 
 

@@ -1,20 +1,23 @@
-"""Widths judged by their held-out loss, for `task.criterion=best`: the frontier of a user's own sequences.
+"""Widths judged by their held-out loss, for `task.criterion=best`: the frontier of a
+user's own sequences.
 
-A width is enough if its loss exceeds that of the best width tried by no more than chance explains. Some folds
-are harder than others, for all widths alike, so differences are taken fold by fold: the margin is their
-standard error times the one-sided 5 % quantile of t. (The one-standard-error rule of Breiman et al., 1984,
-takes the standard error of the best width's own loss, which is too large if folds differ, and too small if
-they do not.) The median of all widths' standard errors is used: a narrow width that failed to train in one
-fold has a large one, by which it would be enough. With many sequences the margin goes to zero, and only the
-best width would be left; so 2 % of the gain from state is forgiven, too. Of the seeds of a width and fold the
-one with the lowest validation loss counts: a start that does not train says nothing about the width.
+A width is enough if its loss exceeds that of the best width tried by no more than
+chance explains. Some folds are harder than others, for all widths alike, so differences
+are taken fold by fold: the margin is their standard error times the one-sided 5 %
+quantile of t. (The one-standard-error rule of Breiman et al., 1984, takes the standard
+error of the best width's own loss, which is too large if folds differ, and too small if
+they do not.) The median of all widths' standard errors is used: a narrow width that
+failed to train in one fold has a large one, by which it would be enough. With many
+sequences the margin goes to zero, and only the best width would be left; so 2 % of the
+gain from state is forgiven, too. Of the seeds of a width and fold the one with the
+lowest validation loss counts: a start that does not train says nothing about the width.
 
-A file with a split of its own has no folds: repeats of the training, each with its own seeds, take their
-place, and the margin covers only the chance in training. The choice of test sequences affects all repeats
-alike, and no margin says by how much.
+A file with a split of its own has no folds: repeats of the training, each with its own
+seeds, take their place, and the margin covers only the chance in training. The choice
+of test sequences affects all repeats alike, and no margin says by how much.
 
-State helps if the best width beats the best map of the current input, fold by fold, beyond chance (at 2.5 %,
-because the best of several widths looks better than it is).
+State helps if the best width beats the best map of the current input, fold by fold,
+beyond chance (at 2.5 %, because the best of several widths looks better than it is).
 """
 
 import math
@@ -33,9 +36,12 @@ from memcap.tasks import Task
 from memcap.tasks.data import Data
 
 FORGIVEN = 0.02  # of the gain from state
-ENOUGH, HELPS = 0.95, 0.975  # levels of the t-tests
+# levels of the t-tests
+ENOUGH = 0.95
+HELPS = 0.975
 REPEATS = 5  # over which seeds are spread if the file has a split of its own
-FALLS = 0.95  # of the loss without state: a training loss below it shows that the net learns its data
+# of the loss without state: a training loss below it shows that the net learns its data
+FALLS = 0.95
 
 
 @dataclass(frozen=True)
@@ -52,11 +58,20 @@ class Loss:
     @property
     def error(self) -> float:
         """The standard error of the mean; NaN for one fold."""
-        return float(np.std(self.folds, ddof=1) / len(self.folds) ** 0.5) if len(self.folds) > 1 else math.nan
+        return (
+            float(np.std(self.folds, ddof=1) / len(self.folds) ** 0.5)
+            if len(self.folds) > 1
+            else math.nan
+        )
 
     def minus(self, other: "Loss") -> "Loss":
         """Return the differences from another loss on the same folds, fold by fold."""
-        return Loss(tuple(mine - theirs for mine, theirs in zip(self.folds, other.folds, strict=True)))
+        return Loss(
+            tuple(
+                mine - theirs
+                for mine, theirs in zip(self.folds, other.folds, strict=True)
+            )
+        )
 
     def chance(self, level: float) -> float:
         """Return how far chance brings the mean of differences above zero; NaN for one fold."""
@@ -67,7 +82,9 @@ class Loss:
     def beats(self, other: "Loss") -> bool:
         """Tell whether it is lower than another loss on the same folds, beyond chance."""
         gain = other.minus(self)
-        return gain.mean > (FORGIVEN * other.mean if len(self.folds) < 2 else gain.chance(HELPS))
+        return gain.mean > (
+            FORGIVEN * other.mean if len(self.folds) < 2 else gain.chance(HELPS)
+        )
 
 
 @dataclass(frozen=True)
@@ -89,12 +106,16 @@ class LossCurve:
     lag: int  # of the members, as are the next two
     model: Model
     recipe: ResolvedRecipe
-    folds: tuple[int, ...]  # numbers of the folds; or of the repeats, if the file has a split of its own
+    folds: tuple[
+        int, ...
+    ]  # numbers of the folds; or of the repeats, if the file has a split of its own
     widths: tuple[WidthLoss, ...]  # the widths that have all folds, the narrowest first
 
     def is_of(self, task: Task, lag: int) -> bool:
         """Tell whether it belongs to a task's file, at this lag."""
-        return isinstance(task, Data) and self.task.file == task.file and self.lag == lag
+        return (
+            isinstance(task, Data) and self.task.file == task.file and self.lag == lag
+        )
 
     def last_steps(self, steps: int) -> Loss:
         """Return the losses of the predictor without state that sees this many steps."""
@@ -124,8 +145,11 @@ class LossCurve:
 
     @cached_property
     def by_chance(self) -> float:
-        """How far chance brings a width's loss above that of the best width; 0 where that is unknown."""
-        others = [each.minus(self.best) for each in self.widths if each is not self.best]
+        """How far chance brings a width's loss above that of the best width; 0 where
+        that is unknown."""
+        others = [
+            each.minus(self.best) for each in self.widths if each is not self.best
+        ]
         if not others or len(self.folds) < 2:
             return 0.0
         return float(np.median([each.chance(ENOUGH) for each in others]))
@@ -145,7 +169,9 @@ class LossCurve:
         """The widths that are enough; none if state does not help."""
         if not self.state_helps:
             return ()
-        return tuple(width for width in self.widths if width.mean <= self.best.mean + self.margin)
+        return tuple(
+            width for width in self.widths if width.mean <= self.best.mean + self.margin
+        )
 
     @property
     def units(self) -> int | None:
@@ -155,15 +181,22 @@ class LossCurve:
     @property
     def as_good(self) -> WidthLoss:
         """The narrowest width that is as good as the best but for chance, with nothing forgiven."""
-        return next(width for width in self.widths if width.mean <= self.best.mean + self.by_chance)
+        return next(
+            width
+            for width in self.widths
+            if width.mean <= self.best.mean + self.by_chance
+        )
 
     @property
     def right_as_often(self) -> WidthLoss | None:
-        """The narrowest width that says the right class as often as the one that is enough, within a standard
-        error: more units make its probabilities better. None of values, and where no width is enough."""
+        """The narrowest width that says the right class as often as the one that is
+        enough, within a standard error: more units make its probabilities better. None
+        of values, and where no width is enough.
+        """
         if not self.enough or self.task.loss == "values":
             return None
-        score, judges = self.enough[0].score, self.task.part_sizes[1]
+        score = self.enough[0].score
+        judges = self.task.part_sizes[1]
         if not self.task.has_own_split:
             judges *= len(self.folds)
         least = score - (score * (1 - score) / judges) ** 0.5
@@ -172,7 +205,10 @@ class LossCurve:
     @property
     def below(self) -> int:
         """The widest width tried below `units`; 0 if there is none."""
-        return max((each.units for each in self.widths if each.units < (self.units or 0)), default=0)
+        return max(
+            (each.units for each in self.widths if each.units < (self.units or 0)),
+            default=0,
+        )
 
     @cached_property
     def state_helps(self) -> bool:
@@ -181,14 +217,15 @@ class LossCurve:
 
     @property
     def too_few(self) -> bool:
-        """True if nets learn the training sequences by heart, and nothing of it carries over to others."""
+        """True if nets learn the training sequences by heart, and nothing of it carries
+        over to others."""
         learnt = min(width.train for width in self.widths)
         return not self.state_helps and learnt < FALLS * self.without_state.mean
 
     @property
     def learnt(self) -> WidthLoss | None:
-        """The narrowest width that leaves next to nothing of the training loss: further units add no memory,
-        but a better guess at other sequences."""
+        """The narrowest width that leaves next to nothing of the training loss: further
+        units add no memory, but a better guess at other sequences."""
         nothing = FORGIVEN * self.without_state.mean
         return next((width for width in self.widths if width.train <= nothing), None)
 
@@ -199,11 +236,13 @@ class LossCurve:
 
 
 def loss_curves(rows: pl.DataFrame) -> list[LossCurve]:
-    """Return a curve per file, lag and network judged by loss, with the recipe that has most runs."""
+    """Return a curve per file, lag and network judged by loss, with the recipe that has
+    most runs."""
     rows = by_loss(rows).filter(pl.col("held_out_loss").is_not_null())
     same = [name for name in IDENTITY if name != "knobs"]
     curves: list[tuple[int, LossCurve]] = []
-    tasks, repeats = {}, []
+    tasks = {}
+    repeats = []
     for text in rows["knobs"].unique():
         tasks[text] = _data(text)
         if tasks[text].has_own_split:  # asked here, where its file has just been read
@@ -220,12 +259,16 @@ def loss_curves(rows: pl.DataFrame) -> list[LossCurve]:
         row = group.row(0, named=True)
         folds, widths = width_losses(group)
         task = replace(tasks[row["knobs"]], fold=0)
-        curve = LossCurve(task, row["lag"], model_of(row), recipe_of(row), folds, widths)
+        curve = LossCurve(
+            task, row["lag"], model_of(row), recipe_of(row), folds, widths
+        )
         curves.append((group.height, curve))
     places: dict[tuple, tuple[int, LossCurve]] = {}
     for height, curve in curves:
         place = curve.task, curve.lag, curve.model
-        places[place] = max(places.get(place, (0, curve)), (height, curve), key=lambda each: each[0])
+        places[place] = max(
+            places.get(place, (0, curve)), (height, curve), key=lambda each: each[0]
+        )
     return [curve for _, curve in places.values()]
 
 
@@ -237,16 +280,24 @@ def _data(knobs: str) -> Data:
 
 def width_losses(rows: pl.DataFrame) -> tuple[tuple[int, ...], tuple[WidthLoss, ...]]:
     """Return the folds that most widths have, and the widths that have all of them."""
-    chosen = rows.sort("validation_loss").group_by("units", "fold").first().sort("units", "fold")
+    chosen = (
+        rows.sort("validation_loss")
+        .group_by("units", "fold")
+        .first()
+        .sort("units", "fold")
+    )
     runs = dict(rows.group_by("units").len().iter_rows())
-    by_width = {units: part for (units,), part in chosen.group_by("units", maintain_order=True)}
+    by_width = {
+        units: part for (units,), part in chosen.group_by("units", maintain_order=True)
+    }
     folds = max((tuple(part["fold"]) for part in by_width.values()), key=len)
     widths = []
     for units, part in by_width.items():
         part = part.filter(pl.col("fold").is_in(folds))
         if tuple(part["fold"]) == folds:
             means = part.select(pl.col("train_loss", "final").mean()).row(0)
-            losses, keys = tuple(part["held_out_loss"]), tuple(part["key"])
+            losses = tuple(part["held_out_loss"])
+            keys = tuple(part["key"])
             widths.append(WidthLoss(losses, units, *means, runs[units], keys))
     return folds, tuple(widths)
 

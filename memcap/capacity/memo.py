@@ -1,8 +1,8 @@
 """A cache of fits to counts, in memcap's cache folder.
 
-A fit is a pure function of its counts, and takes milliseconds of sums over a grid; `memcap frontier atlas`
-has hundreds of them. The file's name is a digest of the source of the fit, so a fit of another version is
-never read.
+A fit is a pure function of its counts, and takes milliseconds of sums over a grid;
+`memcap frontier atlas` has hundreds of them. The file's name is a digest of the source
+of the fit, so a fit of another version is never read.
 """
 
 import contextlib
@@ -28,29 +28,44 @@ class Memo:
     """Fits by counts; made by `memo`. `fits` are the fields of each fit, by its counts as JSON."""
 
     def __init__(self, fits: dict[str, list[Any]]):
-        self.fits, self.grown = fits, False
+        self.fits = fits
+        self.grown = False
         self.used: dict[str, list[Any]] = {}
 
-    def fit(self, units: Sequence[int], solved: Sequence[int], runs: Sequence[int], confidence: float) -> Fit:
-        """Fit as `memcap.thresholds.curve.fit_of` does; if counts fall, to the widths before the fall."""
+    def fit(
+        self,
+        units: Sequence[int],
+        solved: Sequence[int],
+        runs: Sequence[int],
+        confidence: float,
+    ) -> Fit:
+        """Fit as `memcap.thresholds.curve.fit_of` does; if counts fall, to the widths
+        before the fall."""
         key = json.dumps([list(units), list(solved), list(runs), confidence])
         if key not in self.fits:
             data = counts(units, solved, runs)
             fall = find_fall(data)
             rise = before(data, fall)
-            fit = replace(fit_of(posterior(rise.widths, rise.solved, rise.runs), confidence), fall=fall)
+            fit = replace(
+                fit_of(posterior(rise.widths, rise.solved, rise.runs), confidence),
+                fall=fall,
+            )
             self.fits[key], self.grown = list(astuple(fit)), True
         self.used[key] = self.fits[key]
         u_exist, bracket, u50, u90, *rest, fall = self.fits[key]
         found = None if fall is None else Fall(*fall)
-        return Fit(u_exist, tuple(bracket), Threshold(*u50), Threshold(*u90), *rest, found)
+        return Fit(
+            u_exist, tuple(bracket), Threshold(*u50), Threshold(*u90), *rest, found
+        )
 
 
 @contextlib.contextmanager
 def memo() -> Generator[Memo]:
-    """Read the fits of earlier commands, and add new ones at the end, if the cache folder can be written."""
+    """Read the fits of earlier commands, and add new ones at the end, if the cache
+    folder can be written."""
     path = cache.folder() / "fits" / f"{_version()}.json"
-    digest, text = "", ""
+    digest = ""
+    text = ""
     with contextlib.suppress(OSError, ValueError):  # it does not exist, or is no text
         digest, _, text = path.read_text(encoding="utf-8").partition("\n")
     ours = Memo(json.loads(text) if digest == _digest(text) else {})
@@ -63,7 +78,10 @@ def memo() -> Generator[Memo]:
 @functools.cache
 def _version() -> str:
     """Compute a digest of everything but the counts that a fit depends on."""
-    sources = [Path(str(module.__file__)).read_text(encoding="utf-8") for module in (curve, falls, logistic)]
+    sources = [
+        Path(str(module.__file__)).read_text(encoding="utf-8")
+        for module in (curve, falls, logistic)
+    ]
     return _digest("".join([np.__version__, *sources]))
 
 

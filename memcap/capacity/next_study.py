@@ -16,8 +16,9 @@ MARGIN = 0.25  # by which the widths reach beyond the predicted interval, as a s
 
 
 def next_longer(line: Iterable[Point], lag: int) -> Point | None:
-    """Return the point whose recipe an unmeasured lag takes: that of the next longer lag, as a recipe that
-    trains a lag trains shorter ones, too; if there is none, that of the longest."""
+    """Return the point whose recipe an unmeasured lag takes: that of the next longer
+    lag, as a recipe that trains a lag trains shorter ones, too; if there is none, that
+    of the longest."""
     points = sorted(line, key=lambda p: p.lag)
     return next((p for p in points if p.lag >= lag), points[-1] if points else None)
 
@@ -32,20 +33,24 @@ def command(
     """Return a command that measures the lag of a question; "" if no wider nets are allowed.
 
     Args:
-        question: the task, lag and network to measure.
-        line: points of other lags; the recipe is that of the next longer one, or the recommended one if there
+        question: the task, lag and network to measure. line: points of other lags; the
+        recipe is that of the next longer one, or the recommended one if there
             are no points.
-        point: the point of the lag itself, if it was measured.
-        widths: estimate, low and high of the width that it takes; None if unknown.
-        enough: whether a width is known to be enough. If not, the command measures wider nets than were
-            tried; if wider ones may fail more, more seeds of the widths that pass most; if no recipe tried
-            trains the task, other recipes.
+        point: the point of the lag itself, if it was measured. widths: estimate, low
+        and high of the width that it takes; None if unknown. enough: whether a width is
+        known to be enough. If not, the command measures wider nets than were
+            tried; if wider ones may fail more, more seeds of the widths that pass most;
+            if no recipe tried trains the task, other recipes.
     """
     held = question.task.facts(question.lag, question.task.length(question.lag)).held
     near = point or next_longer(line, question.lag)
     least_high = max(FEWEST_UNITS, 2.0 * held)
-    if question.up_to and near is not None and near.at != "up_to":  # rows of this lag only: a hint
-        least_high = max(least_high, 0.0 if widths is None else (1 + MARGIN) * widths[2])
+    if (
+        question.up_to and near is not None and near.at != "up_to"
+    ):  # rows of this lag only: a hint
+        least_high = max(
+            least_high, 0.0 if widths is None else (1 + MARGIN) * widths[2]
+        )
         point = near = widths = None
     study = re.sub(r"\W+", "_", f"{question.task.name}_L{question.lag}")
     words = _words(question)
@@ -56,16 +61,22 @@ def command(
     if point is not None and not point.trains:
         widest = min(max(point.units[-1], 2 * held, 4), MOST_UNITS)
         raced = race_axes(starts_itself(question.model.cell), question.up_to)
-        recipes = ", ".join(f"{name}: [{', '.join(map(str, values))}]" for name, values in raced.items())
+        recipes = ", ".join(
+            f"{name}: [{', '.join(map(str, values))}]" for name, values in raced.items()
+        )
         axes = f"{recipes}, model.units: 1..{widest}, seed: 8"
-        return " ".join([*words, f"study={study}_race", "design=race", f"'axes={{{axes}}}'"])
+        return " ".join(
+            [*words, f"study={study}_race", "design=race", f"'axes={{{axes}}}'"]
+        )
     if point is not None and not enough and point.possible_fall is not None:
         first, last = point.around_best
         axes = f"'axes={{model.units: {first}..{last}, seed: {2 * max(point.runs)}}}'"
         return " ".join([*words, *point.recipe.words, f"study={study}", axes])
-    low, high = 1.0, least_high
+    low = 1.0
+    high = least_high
     if widths is not None:
-        low, high = (1 - MARGIN) * widths[1], (1 + MARGIN) * widths[2]
+        low = (1 - MARGIN) * widths[1]
+        high = (1 + MARGIN) * widths[2]
     if point is not None and not enough:
         if point.units[-1] >= MOST_UNITS:
             return ""
@@ -83,5 +94,13 @@ def _words(question: Question) -> list[str]:
     if question.config_dir is not None:
         words.append(f"--config-dir {shlex.quote(str(question.config_dir))}")
     knobs = [f"task.{knob}" for knob in set_words(question.task)]
-    network = [f"model.{word}" for word in set_words(question.model, without=("units",))]
-    return [*words, f"task={question.task.name}", *knobs, f"task.lag={question.lag}", *network]
+    network = [
+        f"model.{word}" for word in set_words(question.model, without=("units",))
+    ]
+    return [
+        *words,
+        f"task={question.task.name}",
+        *knobs,
+        f"task.lag={question.lag}",
+        *network,
+    ]

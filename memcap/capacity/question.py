@@ -22,10 +22,15 @@ class Question:
     task: Task  # the task with its knobs
     lag: int  # time steps
     model: Model = LSTM  # the network, at one unit
-    share: float = 0.9  # the share, between 0 and 1, of the seeds that train at all that should pass
-    at: At = "up_to"  # the verdict that counts, as in `memcap.capacity.frontier.frontier`
+    # the share, between 0 and 1, of the seeds that train at all that should pass
+    share: float = 0.9
+    at: At = (
+        "up_to"  # the verdict that counts, as in `memcap.capacity.frontier.frontier`
+    )
     budget: int | None = None  # likewise
-    config_dir: Path | None = None  # the user's own recipes, for the command that would measure the width
+    config_dir: Path | None = (
+        None  # the user's own recipes, for the command that would measure the width
+    )
 
     @property
     def up_to(self) -> bool:
@@ -35,4 +40,6 @@ class Question:
     def __post_init__(self) -> None:
         least = self.task.smallest_lag
         if self.lag < least:
-            raise UserError(f"--lag {self.lag}: the least lag of {self.task.name} is {least}")
+            raise UserError(
+                f"--lag {self.lag}: the least lag of {self.task.name} is {least}"
+            )

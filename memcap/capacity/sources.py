@@ -28,16 +28,19 @@ def cell_name(name: str) -> str:
     return CELLS.get(name.lower(), name)
 
 
-def best_answer(question: Question, folder: Path | None = None, strict: bool = False) -> Answer:
+def best_answer(
+    question: Question, folder: Path | None = None, strict: bool = False
+) -> Answer:
     """Answer a question from the rows that say the most about it.
 
     Args:
-        question: the question.
-        folder: folder, or name of `memcap.runtime.published`, whose rows alone count. None: the rows in
-            `outputs` or the published ones, whichever measure a threshold of this task at this lag with more
-            runs. If none does, the source that tried the lag counts, then the one with the most lags to
-            predict from; among equals the user's own. `Answer.own` is the answer of the user's own rows if
-            others count.
+        question: the question. folder: folder, or name of `memcap.runtime.published`,
+        whose rows alone count. None: the rows in
+            `outputs` or the published ones, whichever measure a threshold of this task
+            at this lag with more runs. If none does, the source that tried the lag
+            counts, then the one with the most lags to predict from; among equals the
+            user's own. `Answer.own` is the answer of the user's own rows if others
+            count.
         strict: refuse bad files of rows, as in `memcap.store.read`.
     """
     answers: list[Answer] = []
@@ -49,19 +52,33 @@ def best_answer(question: Question, folder: Path | None = None, strict: bool = F
     best = max(answers, key=_evidence, default=Answer(question))
     if not best.line:
         return replace(best, beside=_beside(question, folder, strict))
-    own = next((each for each in answers if each.source == str(OUTPUTS) and each.point is not None), None)
+    own = next(
+        (
+            each
+            for each in answers
+            if each.source == str(OUTPUTS) and each.point is not None
+        ),
+        None,
+    )
     return best if own is None or own is best else replace(best, own=own)
 
 
-def _beside(question: Question, folder: Path | None, strict: bool) -> tuple[Answer, ...]:
-    """Answer for the nearest measured tasks that differ in one numeric knob, one with most neighbours."""
+def _beside(
+    question: Question, folder: Path | None, strict: bool
+) -> tuple[Answer, ...]:
+    """Answer for the nearest measured tasks that differ in one numeric knob, one with
+    most neighbours."""
     best: tuple[Answer, ...] = ()
     for source, files in _places(folder):
         if not (tables := [store.read(file, strict) for file in files]):
             continue
         rows = pl.concat(tables)
-        for tasks in _neighbours(question.task, _tasks(rows, type(question.task)).values()):
-            answers = [from_rows(rows, replace(question, task=each), source) for each in tasks]
+        for tasks in _neighbours(
+            question.task, _tasks(rows, type(question.task)).values()
+        ):
+            answers = [
+                from_rows(rows, replace(question, task=each), source) for each in tasks
+            ]
             with_width = tuple(each for each in answers if each.units is not None)
             best = max(best, with_width, key=len)
     return best
@@ -69,16 +86,26 @@ def _beside(question: Question, folder: Path | None, strict: bool) -> tuple[Answ
 
 def _neighbours(task: Task, others: Iterable[Task]) -> Iterable[list[Task]]:
     """Yield, for each numeric knob, the nearest tasks below and above that differ only in it."""
-    mine, others = vars(task), list(others)
+    mine = vars(task)
+    others = list(others)
     for name, value in mine.items():
         if type(value) in (int, float):
-            alike = {vars(each)[name]: each for each in others if vars(each) | {name: value} == mine}
+            alike = {
+                vars(each)[name]: each
+                for each in others
+                if vars(each) | {name: value} == mine
+            }
             numbers = sorted(number for number in alike if type(number) in (int, float))
-            near = [*[n for n in numbers if n < value][-1:], *[n for n in numbers if n > value][:1]]
+            near = [
+                *[n for n in numbers if n < value][-1:],
+                *[n for n in numbers if n > value][:1],
+            ]
             yield [alike[number] for number in near]
 
 
-def from_rows(rows: pl.DataFrame, question: Question, source: str | None = None) -> Answer:
+def from_rows(
+    rows: pl.DataFrame, question: Question, source: str | None = None
+) -> Answer:
     """Answer a question from some rows; `source` is their name."""
     rows = rows_for(rows, question.task, question.model)
     points = frontier(rows, question.at, question.budget)
@@ -96,9 +123,13 @@ def _places(folder: Path | None) -> list[tuple[str, list[Path]]]:
 
 
 def _evidence(answer: Answer) -> tuple[bool, bool, bool, int]:
-    """Rank answers by their evidence: the runs at the lag if it is settled, otherwise the number of lags."""
-    is_asked, point = answer.as_asked and bool(answer.line), answer.point
-    rests_on = sum(point.runs) if point is not None and answer.settled else len(answer.lags)
+    """Rank answers by their evidence: the runs at the lag if it is settled, otherwise
+    the number of lags."""
+    is_asked = answer.as_asked and bool(answer.line)
+    point = answer.point
+    rests_on = (
+        sum(point.runs) if point is not None and answer.settled else len(answer.lags)
+    )
     return is_asked, answer.settled, point is not None, rests_on
 
 
@@ -112,4 +143,6 @@ def rows_for(rows: pl.DataFrame, task: Task, model: Model) -> pl.DataFrame:
 def _tasks(rows: pl.DataFrame, cls: type[Task]) -> dict[str, Task]:
     """Return the tasks of a class that have rows, by their knobs as text."""
     texts = rows.filter(task=cls.name)["knobs"].unique()
-    return {text: typed(cls, completed(cls, json.loads(text)), "task") for text in texts}
+    return {
+        text: typed(cls, completed(cls, json.loads(text)), "task") for text in texts
+    }

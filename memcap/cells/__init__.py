@@ -1,5 +1,5 @@
-"""Recurrent cells, one file each. A new file here that defines a named `Cell` is found; nothing else
-changes.
+"""Recurrent cells, one file each. A new file here that defines a named `Cell` is found;
+nothing else changes.
 
 Code that needs Flax is in registry.py, which is imported at its first use.
 """
@@ -34,8 +34,8 @@ __all__ = [
 
 
 def cell_facts(name: str, features: int = 1) -> CellFacts:
-    """Return the facts of a cell that sees `features` numbers at a step; raise UserError if there is none of
-    this name."""
+    """Return the facts of a cell that sees `features` numbers at a step; raise
+    UserError if there is none of this name."""
     return FACTS[name] if name in FACTS else registry.count(name, features)
 
 

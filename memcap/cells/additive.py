@@ -1,5 +1,5 @@
-"""Cells with a matrix that decays and is added to: S' = diag(a) S + k v^T, where a, k and v depend only on
-the inputs.
+"""Cells with a matrix that decays and is added to: S' = diag(a) S + k v^T, where a, k
+and v depend only on the inputs.
 """
 
 from __future__ import annotations
@@ -28,5 +28,9 @@ class AdditiveCell(MatrixCell):
         log_decay, strength = self.decay_and_strength(gates)
         if log_decay is not None:
             factor = jnp.exp(log_decay)
-            state = (factor[..., None] if factor.ndim > 1 else factor[..., None, None]) * state
-        return add_outer(state, key, value if strength is None else strength[..., None] * value)
+            state = (
+                factor[..., None] if factor.ndim > 1 else factor[..., None, None]
+            ) * state
+        return add_outer(
+            state, key, value if strength is None else strength[..., None] * value
+        )

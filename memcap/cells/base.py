@@ -1,10 +1,11 @@
 """The interface of a recurrent cell: Flax's (one step, a zero carry), and facts with defaults.
 
-A cell is one file with a subclass of `Cell`, such as memcap/cells/leaky.py; CONTRIBUTING.md has the smallest
-one. In a module of your own it is `model.cell=my_module:Leaky`. Cells of Flax (or any other
-`nnx.RNNCellBase`) work as they are. Carries and parameters may be any pytree: complex numbers, other float
-types, and integers in the carry are counted, and trained. A cell does not run itself over time: memcap/loops/
-does.
+A cell is one file with a subclass of `Cell`, such as memcap/cells/leaky.py;
+CONTRIBUTING.md has the smallest one. In a module of your own it is
+`model.cell=my_module:Leaky`. Cells of Flax (or any other `nnx.RNNCellBase`) work as
+they are. Carries and parameters may be any pytree: complex numbers, other float types,
+and integers in the carry are counted, and trained. A cell does not run itself over
+time: memcap/loops/ does.
 """
 
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
     Inputs: TypeAlias = Float[Array, "B F"]
-    Step: TypeAlias = tuple[Any, Float[Array, "B H"]]  # the next carry, and the hidden state
+    Step: TypeAlias = tuple[
+        Any, Float[Array, "B H"]
+    ]  # the next carry, and the hidden state
 else:  # so that a cell can import them
     Inputs = Step = Any
 
@@ -27,20 +30,24 @@ else:  # so that a cell can import them
 class Cell(nnx.RNNCellBase):
     """Base of all cells.
 
-    A subclass has the constructor `(in_features, hidden_features, *, rngs)`, keeps both numbers under these
-    names, and has `__call__(carry, inputs (B, F)) -> carry, hidden (B, H)`. Every other method has a default.
+    A subclass has the constructor `(in_features, hidden_features, *, rngs)`, keeps both
+    numbers under these names, and has `__call__(carry, inputs (B, F)) -> carry, hidden
+    (B, H)`. Every other method has a default.
 
     Attributes:
         name: its name in `model.cell`; a cell outside the package goes by `module:Class`.
         gates: the places of its gates, so that named initialisers can start it; None: only its own
             initialiser can.
         has_own_init: whether its constructor draws weights (`recipe.init=flax`).
-        hidden_per_unit: numbers of each unit in the hidden state that the read-out sees: H is this times U. 1
+        hidden_per_unit: numbers of each unit in the hidden state that the read-out
+        sees: H is this times U. 1
             unless a unit has several numbers and no gate chooses among them.
-        can_pad: whether a unit whose weights are all zero outputs zero and never learns, and all weights are
-            in `gates`: then members of several widths can share a compiled program, the narrower ones padded
-            with such units.
-        is_lstm: whether it computes the LSTM's equations, so that an LSTM's hand-set weights and exports fit
+        can_pad: whether a unit whose weights are all zero outputs zero and never
+        learns, and all weights are
+            in `gates`: then members of several widths can share a compiled program, the
+            narrower ones padded with such units.
+        is_lstm: whether it computes the LSTM's equations, so that an LSTM's hand-set
+        weights and exports fit
             it.
     """
 
@@ -53,8 +60,11 @@ class Cell(nnx.RNNCellBase):
     in_features: int
     hidden_features: int
 
-    def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
-        """Return the zero carry for inputs `(*batch, F)`: by default one array `(*batch, U)` of float32."""
+    def initialize_carry(
+        self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
+    ) -> Any:
+        """Return the zero carry for inputs `(*batch, F)`: by default one array
+        `(*batch, U)` of float32."""
         return jnp.zeros((*input_shape[:-1], self.hidden_features), jnp.float32)
 
     @property
@@ -63,16 +73,20 @@ class Cell(nnx.RNNCellBase):
         return 1
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, init: Init, features: int, units: int) -> Arrays:
-        """Draw initial weights by a named initialiser, {path of a parameter: array}; only for cells with
-        known gates."""
+    def draw(
+        cls, rng: np.random.Generator, init: Init, features: int, units: int
+    ) -> Arrays:
+        """Draw initial weights by a named initialiser, {path of a parameter: array};
+        only for cells with known gates."""
         assert cls.gates is not None
         return cls.gates.draw(rng, init, features, units)
 
     @classmethod
-    def arrays(cls, weights: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return kernel (F, G U), recurrent weights (U, G U) and bias (G U,) from the nested weights of a
-        cell whose gates see input and hidden state."""
+    def arrays(
+        cls, weights: dict[str, Any]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return kernel (F, G U), recurrent weights (U, G U) and bias (G U,) from the
+        nested weights of a cell whose gates see input and hidden state."""
         assert cls.gates is not None
         assert cls.gates.recurrent is not None
         paths = cls.gates.kernel, cls.gates.recurrent, cls.gates.bias
@@ -81,10 +95,12 @@ class Cell(nnx.RNNCellBase):
 
     @classmethod
     def resized(cls, weights: dict[str, Any], units: int) -> Arrays:
-        """Return the nested weights of a cell that `can_pad`, with zero units added or taken away: {path:
-        array}."""
+        """Return the nested weights of a cell that `can_pad`, with zero units added or
+        taken away: {path: array}."""
         assert cls.gates is not None
-        return cls.gates.resized({path: _at(weights, path) for path in cls.gates.paths}, units)
+        return cls.gates.resized(
+            {path: _at(weights, path) for path in cls.gates.paths}, units
+        )
 
 
 def _at(tree: Any, path: tuple[str, ...]) -> Any:

@@ -1,4 +1,5 @@
-"""The contract of a cell of somebody's: a line names the cell, the method, what came and what is expected.
+"""The contract of a cell of somebody's: a line names the cell, the method, what came
+and what is expected.
 
 memcap's own cells, and Flax's, are tested, so nothing of this is asked of them.
 """
@@ -21,8 +22,8 @@ _whole: set[type[Cell]] = set()  # cells that were found to be whole
 
 
 def check(name: str, features: int, units: int) -> None:
-    """Take a step of a cell on shapes alone, the first time that it is asked for; raise UserError for the
-    first thing that is wrong."""
+    """Take a step of a cell on shapes alone, the first time that it is asked for; raise
+    UserError for the first thing that is wrong."""
     cls = cell_class(name)
     if cls not in _whole:
         nnx.eval_shape(lambda: _step(cls, name, features, units))
@@ -34,19 +35,34 @@ def _step(cls: type[Cell], name: str, features: int, units: int) -> None:
     cell = _call(cls, name, "__init__", make, features, units)
     for field, value in (("in_features", features), ("hidden_features", units)):
         if (came := getattr(cell, field, None)) != value:
-            raise _wrong(name, f"__init__ keeps {field}={came}", f"{value}, the number that it was made with")
-    shape, start = (BATCH, features), cell.initialize_carry
+            raise _wrong(
+                name,
+                f"__init__ keeps {field}={came}",
+                f"{value}, the number that it was made with",
+            )
+    shape = (BATCH, features)
+    start = cell.initialize_carry
     carry = _call(cls, name, "initialize_carry", start, shape, nnx.Rngs(0))
     given = _call(cls, name, "__call__", cell, carry, jnp.zeros(shape))
     if not (isinstance(given, tuple) and len(given) == 2):
-        raise _wrong(name, f"__call__ gives {type(given).__name__}", "the next carry and the hidden state")
+        raise _wrong(
+            name,
+            f"__call__ gives {type(given).__name__}",
+            "the next carry and the hidden state",
+        )
     before, after, hidden = map(_words, (carry, *given))
     if after != before:
-        raise _wrong(name, f"__call__ gives a carry of {after}", f"{before}, as initialize_carry gives")
+        raise _wrong(
+            name,
+            f"__call__ gives a carry of {after}",
+            f"{before}, as initialize_carry gives",
+        )
     wanted = f"({BATCH}, {units * cell.hidden_per_unit})"
     if not hidden.endswith(f" {wanted}"):
         raise _wrong(
-            name, f"__call__ gives a hidden state of {hidden}", f"of shape {wanted}, a number a unit"
+            name,
+            f"__call__ gives a hidden state of {hidden}",
+            f"of shape {wanted}, a number a unit",
         )
 
 
@@ -54,18 +70,28 @@ def _words(tree: Any) -> str:
     """Return the arrays of a tree by dtype and shape, in its form."""
     leaves, form = jax.tree.flatten(tree)
     texts = [f"{jnp.result_type(leaf)} {jnp.shape(leaf)}" for leaf in leaves]
-    return texts[0] if form == jax.tree.structure(0) else f"{form.unflatten(texts)}".replace("'", "")
+    return (
+        texts[0]
+        if form == jax.tree.structure(0)
+        else f"{form.unflatten(texts)}".replace("'", "")
+    )
 
 
 def _wrong(name: str, came: str, expected: str) -> UserError:
-    return UserError(f"model.cell={name}: {came}; it must be {expected} (memcap/cells/base.py)")
+    return UserError(
+        f"model.cell={name}: {came}; it must be {expected} (memcap/cells/base.py)"
+    )
 
 
-def _call(cls: type[Cell], name: str, method: str, of: Callable[..., Any], *arguments: Any) -> Any:
+def _call(
+    cls: type[Cell], name: str, method: str, of: Callable[..., Any], *arguments: Any
+) -> Any:
     """Return what a method gives; what it raises is a UserError."""
     try:
         return of(*arguments)
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"model.cell={name}: {method} {raised(error, cls.__module__)}") from error
+        raise UserError(
+            f"model.cell={name}: {method} {raised(error, cls.__module__)}"
+        ) from error

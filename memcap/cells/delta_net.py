@@ -10,10 +10,12 @@ from memcap.cells.matrix import Gate, Key, MatrixCell, State, Value, add_outer, 
 
 
 class DeltaNet(MatrixCell):
-    """S' = S + b k (v - S^T k)^T with b = sigmoid(w x + c) (memcap/cells/matrix.py): eigenvalues in [0, 1].
+    """S' = S + b k (v - S^T k)^T with b = sigmoid(w x + c) (memcap/cells/matrix.py):
+    eigenvalues in [0, 1].
 
-    Source: Schlag, Irie & Schmidhuber (2021), "Linear transformers are secretly fast weight programmers";
-    Yang et al. (2024), "Parallelizing linear transformers with the delta rule over sequence length".
+    Source: Schlag, Irie & Schmidhuber (2021), "Linear transformers are secretly fast
+    weight programmers"; Yang et al. (2024), "Parallelizing linear transformers with the
+    delta rule over sequence length".
     """
 
     name: ClassVar[str] = "delta_net"
@@ -25,7 +27,8 @@ class DeltaNet(MatrixCell):
         return [0.0]
 
     def write(self, state: State, key: Key, value: Value, gates: list[Gate]) -> State:
-        """Decay, if the cell does; then move the key's old value towards the new one, by the strength."""
+        """Decay, if the cell does; then move the key's old value towards the new one,
+        by the strength."""
         log_decay = self.log_decay(gates)
         if log_decay is not None:
             state = jnp.exp(log_decay)[..., None, None] * state

@@ -1,4 +1,5 @@
-"""DeltaProduct as a recurrent cell: two steps of the delta rule per input, so that a state can be turned."""
+"""DeltaProduct as a recurrent cell: two steps of the delta rule per input, so that a
+state can be turned."""
 
 from typing import Any, ClassVar
 
@@ -12,12 +13,14 @@ class DeltaProduct(SignedDeltaNet):
     """`writes` steps S <- S + b k (v - S^T k)^T, each with its own k, v and b = 2 sigmoid(w x + c)
     (memcap/cells/matrix.py).
 
-    Two reflections make a rotation, which no single write is. Source: Siems et al. (2025), "DeltaProduct",
-    arXiv 2502.10297, with eigenvalues in [-1, 1]. The carry is S (K, U), as in the paper, and the last input;
-    states between the writes of a step are not carried.
+    Two reflections make a rotation, which no single write is. Source: Siems et al.
+    (2025), "DeltaProduct", arXiv 2502.10297, with eigenvalues in [-1, 1]. The carry is
+    S (K, U), as in the paper, and the last input; states between the writes of a step
+    are not carried.
 
-    Also left out: the factor of the gated variant; the convolution and the output gate, which
-    `delta_product+conv4+gate` has (memcap/cells/layer_parts.py). With `writes = 1` it is `signed_delta_net`.
+    Also left out: the factor of the gated variant; the convolution and the output gate,
+    which `delta_product+conv4+gate` has (memcap/cells/layer_parts.py). With `writes =
+    1` it is `signed_delta_net`.
     """
 
     name: ClassVar[str] = "delta_product"
@@ -25,9 +28,12 @@ class DeltaProduct(SignedDeltaNet):
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
-        start, features = nnx.initializers.lecun_normal(batch_axis=(0,)), self.kernel_inputs * in_features
+        start = nnx.initializers.lecun_normal(batch_axis=(0,))
+        features = self.kernel_inputs * in_features
         self.key = nnx.Param(start(rngs.params(), (self.writes, features, self.keys)))
-        self.value = nnx.Param(start(rngs.params(), (self.writes, features, hidden_features)))
+        self.value = nnx.Param(
+            start(rngs.params(), (self.writes, features, hidden_features))
+        )
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:
         """Start each strength at half of its maximum."""

@@ -1,5 +1,6 @@
-"""Cells whose units do not see each other's past: h' = a h + b, elementwise, where a and b depend only on the
-input. On accelerators they run by a parallel scan over time: memcap/loops/associative.py.
+"""Cells whose units do not see each other's past: h' = a h + b, elementwise, where a
+and b depend only on the input. On accelerators they run by a parallel scan over time:
+memcap/loops/associative.py.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 
 class DiagonalCell(Cell):
-    """Base of the cells with h' = a h + b; a subclass has `coefficients`, and `hidden_of` if its hidden state
-    is not h.
+    """Base of the cells with h' = a h + b; a subclass has `coefficients`, and
+    `hidden_of` if its hidden state is not h.
 
     The carry is h, one array (B, U).
     """
@@ -40,18 +41,24 @@ class DiagonalCell(Cell):
 
 
 class GatedDiagonalCell(DiagonalCell):
-    """Base of the minimal gated cells: one kernel (F, G U) and one bias (G U,) for all G gates of `gates`."""
+    """Base of the minimal gated cells: one kernel (F, G U) and one bias (G U,) for all
+    G gates of `gates`."""
 
     can_pad = True
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         assert self.gates is not None
-        self.in_features, self.hidden_features = in_features, hidden_features
+        self.in_features = in_features
+        self.hidden_features = hidden_features
         width = len(self.gates.roles) * hidden_features
-        self.kernel = nnx.Param(nnx.initializers.lecun_normal()(rngs.params(), (in_features, width)))
+        self.kernel = nnx.Param(
+            nnx.initializers.lecun_normal()(rngs.params(), (in_features, width))
+        )
         self.bias = nnx.Param(nnx.initializers.zeros_init()(rngs.params(), (width,)))
 
     def blocks(self, inputs: Float[Array, "*T F"]) -> list[Float[Array, "*T U"]]:
         """Return the gates before their nonlinearities, in the order of the roles."""
         assert self.gates is not None
-        return jnp.split(inputs @ self.kernel[...] + self.bias[...], len(self.gates.roles), -1)
+        return jnp.split(
+            inputs @ self.kernel[...] + self.bias[...], len(self.gates.roles), -1
+        )

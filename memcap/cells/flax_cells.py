@@ -1,5 +1,5 @@
-"""Cells of Flax whose gates memcap knows. All others of `flax.nnx` work too, but only with their own
-initialiser."""
+"""Cells of Flax whose gates memcap knows. All others of `flax.nnx` work too, but only
+with their own initialiser."""
 
 from typing import ClassVar
 
@@ -8,11 +8,13 @@ from flax import nnx
 from memcap.cells.base import Cell
 from memcap.cells.gates import Gates
 
-KERNEL, RECURRENT = ("dense_i", "kernel"), ("dense_h", "kernel")
+KERNEL = ("dense_i", "kernel")
+RECURRENT = ("dense_h", "kernel")
 
 
 class Elman(nnx.SimpleCell, Cell):
-    """`flax.nnx.SimpleCell` (Elman, 1990): h' = tanh(W_x x + W_h h + b), a candidate without gates."""
+    """`flax.nnx.SimpleCell` (Elman, 1990): h' = tanh(W_x x + W_h h + b), a candidate
+    without gates."""
 
     name: ClassVar[str] = "SimpleCell"
     gates = Gates(("candidate",), KERNEL, RECURRENT, ("dense_i", "bias"))
@@ -22,20 +24,27 @@ class Elman(nnx.SimpleCell, Cell):
 class GRU(nnx.GRUCell, Cell):
     """`flax.nnx.GRUCell` (Cho et al., 2014): one number per unit in its carry.
 
-    Its z gate keeps the state (role "forget"), its r gate lets the old state reach the candidate (role
-    "output").
+    Its z gate keeps the state (role "forget"), its r gate lets the old state reach the
+    candidate (role "output").
     """
 
     name: ClassVar[str] = "GRUCell"
-    gates = Gates(("output", "forget", "candidate"), KERNEL, RECURRENT, ("dense_i", "bias"))
+    gates = Gates(
+        ("output", "forget", "candidate"), KERNEL, RECURRENT, ("dense_i", "bias")
+    )
     can_pad = True
 
 
 class FlaxLSTM(nnx.OptimizedLSTMCell, Cell):
-    """`flax.nnx.OptimizedLSTMCell`, with its gates in one product, in the order i, f, g, o: the same
-    equations as memcap's LSTM, as a check on it."""
+    """`flax.nnx.OptimizedLSTMCell`, with its gates in one product, in the order i, f,
+    g, o: the same equations as memcap's LSTM, as a check on it."""
 
     name: ClassVar[str] = "OptimizedLSTMCell"
-    gates = Gates(("input", "forget", "candidate", "output"), KERNEL, RECURRENT, ("dense_h", "bias"))
+    gates = Gates(
+        ("input", "forget", "candidate", "output"),
+        KERNEL,
+        RECURRENT,
+        ("dense_h", "bias"),
+    )
     is_lstm = True
     can_pad = True

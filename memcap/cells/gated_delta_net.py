@@ -1,5 +1,5 @@
-"""Gated DeltaNet as a recurrent cell: before each write the whole state decays by a factor that the input
-sets."""
+"""Gated DeltaNet as a recurrent cell: before each write the whole state decays by a
+factor that the input sets."""
 
 from typing import Any, ClassVar
 
@@ -13,8 +13,9 @@ from memcap.cells.matrix import Gate, decay_bias
 class GatedDeltaNet(DeltaNet):
     """DeltaNet on a S instead of S, with a = exp(-softplus(w x + c)).
 
-    Source: Yang, Kautz & Hatamizadeh (2025), "Gated delta networks". There softplus is scaled by a trained
-    number per head, drawn up to 16, so that it starts to forget eight times as fast: `gated_delta_net+rate`.
+    Source: Yang, Kautz & Hatamizadeh (2025), "Gated delta networks". There softplus is
+    scaled by a trained number per head, drawn up to 16, so that it starts to forget
+    eight times as fast: `gated_delta_net+rate`.
     """
 
     name: ClassVar[str] = "gated_delta_net"

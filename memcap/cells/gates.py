@@ -1,8 +1,10 @@
-"""The places of a cell's gates, and the draw of their weights on the host, so that nothing is compiled.
+"""The places of a cell's gates, and the draw of their weights on the host, so that
+nothing is compiled.
 
-An initialiser gives the biases of the gates by role and the gain of the candidate's recurrent block. An
-untrained LSTM's cell alone keeps a share sigmoid(forget bias)^lag: 1.6e-7 at lag 50 with Keras's forget bias
-of 1, and 9e-16 with Flax's 0. Recurrent blocks add a path of their own, which can be far stronger.
+An initialiser gives the biases of the gates by role and the gain of the candidate's
+recurrent block. An untrained LSTM's cell alone keeps a share sigmoid(forget bias)^lag:
+1.6e-7 at lag 50 with Keras's forget bias of 1, and 9e-16 with Flax's 0. Recurrent
+blocks add a path of their own, which can be far stronger.
 """
 
 import math
@@ -19,15 +21,18 @@ class Init:
 
     input: float = 0.0  # bias of the gate that writes (LSTM i)
     forget: float = 0.0  # bias of the gate that keeps (LSTM f, GRU z)
-    output: float = 0.0  # bias of the gate through which the old state reaches the candidate (LSTM o, GRU r)
-    # the candidate's recurrent block is `gain` times a random orthogonal matrix; the other blocks are
-    # orthogonal
+    # bias of the gate through which the old state reaches the candidate (LSTM o, GRU r)
+    output: float = 0.0
+    # the candidate's recurrent block is `gain` times a random orthogonal matrix; the
+    # other blocks are orthogonal
     gain: float = 1.0
-    orthogonal: bool = True  # draw recurrent blocks orthogonal; otherwise Gaussian with variance 1 / U
+    orthogonal: bool = (
+        True  # draw recurrent blocks orthogonal; otherwise Gaussian with variance 1 / U
+    )
     # if set, `forget` is drawn per unit as log U(1, spread), and `input` is its negative (chrono)
     spread: float | None = None
-    # draw the recurrent blocks of G gates as one (U, G U) matrix with orthonormal rows, as in Keras: each is
-    # 1 / sqrt(G) as large
+    # draw the recurrent blocks of G gates as one (U, G U) matrix with orthonormal rows,
+    # as in Keras: each is 1 / sqrt(G) as large
     together: bool = field(default=False, metadata={"before": False})
 
 
@@ -36,25 +41,39 @@ class Gates:
     """The places of a cell's gates: roles in the order of its kernels' blocks, and the paths of its
     parameters."""
 
-    roles: tuple[str, ...]  # "input", "forget", "output" or "candidate", one for each block
+    roles: tuple[
+        str, ...
+    ]  # "input", "forget", "output" or "candidate", one for each block
     kernel: tuple[str, ...]  # path of the (F, G U) input weights of G gates
-    recurrent: tuple[str, ...] | None  # path of the (U, G U) weights; None if gates see only the input
+    recurrent: (
+        tuple[str, ...] | None
+    )  # path of the (U, G U) weights; None if gates see only the input
     bias: tuple[str, ...]  # path of the (G U,) biases
 
     @property
     def paths(self) -> tuple[tuple[str, ...], ...]:
         """Paths of all parameters."""
-        return tuple(path for path in (self.kernel, self.recurrent, self.bias) if path is not None)
+        return tuple(
+            path
+            for path in (self.kernel, self.recurrent, self.bias)
+            if path is not None
+        )
 
-    def draw(self, rng: np.random.Generator, init: Init, features: int, units: int) -> Arrays:
-        """Draw a cell's weights: {path: float64 array}, kernel (F, G U), recurrent (U, G U) if any, bias (G
-        U)."""
+    def draw(
+        self, rng: np.random.Generator, init: Init, features: int, units: int
+    ) -> Arrays:
+        """Draw a cell's weights: {path: float64 array}, kernel (F, G U), recurrent (U,
+        G U) if any, bias (G U)."""
         forget = np.full(units, init.forget)
         write = np.full(units, init.input)
         if init.spread is not None:
             forget = np.log(rng.uniform(1, init.spread, units))
             write = -forget
-        biases = {"input": write, "forget": forget, "output": np.full(units, init.output)}
+        biases = {
+            "input": write,
+            "forget": forget,
+            "output": np.full(units, init.output),
+        }
         biases["candidate"] = np.zeros(units)
 
         def recurrent_blocks() -> list[np.ndarray]:
@@ -63,25 +82,37 @@ class Gates:
                 return np.split(orthogonal(rng, gates * units)[:units], gates, 1)
             if init.orthogonal:
                 return [orthogonal(rng, units) for _ in self.roles]
-            return [rng.standard_normal((units, units)) / math.sqrt(units) for _ in self.roles]
+            return [
+                rng.standard_normal((units, units)) / math.sqrt(units)
+                for _ in self.roles
+            ]
 
-        # One draw over all gates, as in Keras: with one draw per gate the inputs are up to twice as large,
-        # which saturates the candidate and keeps a delay line of lag 50 at chance.
+        # One draw over all gates, as in Keras: with one draw per gate the inputs are up
+        # to twice as large, which saturates the candidate and keeps a delay line of lag
+        # 50 at chance.
         drawn = {self.kernel: glorot(rng, features, len(self.roles) * units)}
         if self.recurrent is not None:
             gains = [init.gain if role == "candidate" else 1.0 for role in self.roles]
-            blocks = [gain * block for gain, block in zip(gains, recurrent_blocks(), strict=True)]
+            blocks = [
+                gain * block
+                for gain, block in zip(gains, recurrent_blocks(), strict=True)
+            ]
             drawn[self.recurrent] = np.concatenate(blocks, 1)
-        return drawn | {self.bias: np.concatenate([biases[role] for role in self.roles])}
+        return drawn | {
+            self.bias: np.concatenate([biases[role] for role in self.roles])
+        }
 
     def resized(self, arrays: Arrays, units: int) -> Arrays:
-        """Return all parameters, as from `draw`, for `units` units: new units have zero weights, surplus ones
-        are left out."""
-        gates, result = len(self.roles), {}
+        """Return all parameters, as from `draw`, for `units` units: new units have zero
+        weights, surplus ones are left out."""
+        gates = len(self.roles)
+        result = {}
         for path in self.paths:
             blocks = arrays[path].reshape(*arrays[path].shape[:-1], gates, -1)
             more = max(units - blocks.shape[-1], 0)
-            blocks = np.pad(blocks, [(0, 0)] * (blocks.ndim - 1) + [(0, more)])[..., :units]
+            blocks = np.pad(blocks, [(0, 0)] * (blocks.ndim - 1) + [(0, more)])[
+                ..., :units
+            ]
             if path == self.recurrent:
                 blocks = np.pad(blocks, [(0, more), (0, 0), (0, 0)])[:units]
             result[path] = blocks.reshape(*blocks.shape[:-2], -1)
@@ -89,13 +120,14 @@ class Gates:
 
 
 def glorot(rng: np.random.Generator, fan_in: int, fan_out: int) -> np.ndarray:
-    """Draw (fan_in, fan_out) uniformly with variance 2 / (fan_in + fan_out) (Glorot & Bengio, 2010)."""
+    """Draw (fan_in, fan_out) uniformly with variance 2 / (fan_in + fan_out) (Glorot &
+    Bengio, 2010)."""
     limit = math.sqrt(6 / (fan_in + fan_out))
     return rng.uniform(-limit, limit, (fan_in, fan_out))
 
 
 def orthogonal(rng: np.random.Generator, size: int) -> np.ndarray:
-    """Draw an orthogonal matrix (size, size), uniform over the group (QR of a Gaussian with the signs of R's
-    diagonal fixed)."""
+    """Draw an orthogonal matrix (size, size), uniform over the group (QR of a Gaussian
+    with the signs of R's diagonal fixed)."""
     q, r = np.linalg.qr(rng.standard_normal((size, size)))
     return q * np.sign(np.diag(r))

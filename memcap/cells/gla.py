@@ -18,11 +18,12 @@ TEMPERATURE = 16.0  # of the root of a gate, which then starts near 1
 
 
 class GatedLinearAttention(AdditiveCell):
-    """S' = diag(a) S + k v^T with a = sigmoid(W x + c)^(1 / 16), K of them (memcap/cells/matrix.py).
+    """S' = diag(a) S + k v^T with a = sigmoid(W x + c)^(1 / 16), K of them
+    (memcap/cells/matrix.py).
 
-    Source: Yang et al. (2024), "Gated linear attention transformers", arXiv 2312.06635, where W
-    has rank 16; here its rank is not bounded. k and q are not normalised. The carry is S (K, U), as in the
-    paper, and the last input.
+    Source: Yang et al. (2024), "Gated linear attention transformers", arXiv 2312.06635,
+    where W has rank 16; here its rank is not bounded. k and q are not normalised. The
+    carry is S (K, U), as in the paper, and the last input.
     """
 
     name: ClassVar[str] = "gla"
@@ -32,6 +33,8 @@ class GatedLinearAttention(AdditiveCell):
         """Start each gate at .5, so its root at .96."""
         return [0.0] * self.keys
 
-    def decay_and_strength(self, gates: list[Gate]) -> tuple[Float[Array, "*T B K"], None]:
+    def decay_and_strength(
+        self, gates: list[Gate]
+    ) -> tuple[Float[Array, "*T B K"], None]:
         """Return the log decay of each number of a key."""
         return jax.nn.log_sigmoid(jnp.stack(gates, axis=-1)) / TEMPERATURE, None

@@ -1,5 +1,5 @@
-"""IRNN (Le, Jaitly & Hinton, 2015): rectified units whose recurrent weights start as the identity, so that a
-state lasts."""
+"""IRNN (Le, Jaitly & Hinton, 2015): rectified units whose recurrent weights start as
+the identity, so that a state lasts."""
 
 from typing import Any, ClassVar
 
@@ -17,9 +17,9 @@ SPREAD = 0.001  # standard deviation of the input weights at the start
 class IRNN(Cell):
     """h' = max(0, W_h h + W_x x + b); one number per unit, which is the carry.
 
-    Source: "A simple way to initialize recurrent networks of rectified linear units", arXiv 1504.00941: W_h
-    starts as the identity and b at 0. Named initialisers do the same, and their `gain` scales the identity.
-    Nothing is left out.
+    Source: "A simple way to initialize recurrent networks of rectified linear units",
+    arXiv 1504.00941: W_h starts as the identity and b at 0. Named initialisers do the
+    same, and their `gain` scales the identity. Nothing is left out.
     """
 
     name: ClassVar[str] = "irnn"
@@ -27,18 +27,25 @@ class IRNN(Cell):
     can_pad = True
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
-        self.in_features, self.hidden_features = in_features, hidden_features
+        self.in_features = in_features
+        self.hidden_features = hidden_features
         start = nnx.initializers.normal(SPREAD)
         self.kernel = nnx.Param(start(rngs.params(), (in_features, hidden_features)))
         self.recurrent = nnx.Param(jnp.eye(hidden_features))
         self.bias = nnx.Param(jnp.zeros((hidden_features,)))
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, init: Init, features: int, units: int) -> Arrays:
+    def draw(
+        cls, rng: np.random.Generator, init: Init, features: int, units: int
+    ) -> Arrays:
         """Draw as `Gates.draw` does, with the identity for the orthogonal block."""
-        return super().draw(rng, init, features, units) | {("recurrent",): init.gain * np.eye(units)}
+        return super().draw(rng, init, features, units) | {
+            ("recurrent",): init.gain * np.eye(units)
+        }
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: carry (B, U), inputs (B, F) -> carry, and the same as the hidden state."""
-        carry = jax.nn.relu(carry @ self.recurrent[...] + inputs @ self.kernel[...] + self.bias[...])
+        carry = jax.nn.relu(
+            carry @ self.recurrent[...] + inputs @ self.kernel[...] + self.bias[...]
+        )
         return carry, carry

@@ -1,20 +1,24 @@
 """Parts of published layers around a cell with a matrix, chosen by suffixes of the cell's name.
 
-    +conv4   queries, keys and values are SiLU of a convolution over the last 4 inputs, in place of a kernel
+    +conv4   queries, keys and values are SiLU of a convolution over the last 4 inputs,
+    in place of a kernel
              over the last 2, and gates see the last input alone; 2 to 16 inputs
-    +gate    what is read is multiplied by SiLU of a linear map of the last input
-    +skip    mamba2: D times the last value is added to what is read
-    +rate    gated_delta_net: the logarithm of its decay is multiplied by a learned number, as in mamba2
-    +key8    keys and queries have 8 numbers, in place of 16; 1 to 256
-    +heads2  two such matrices side by side, each with keys, values, gates and weights of its own; 2 to 16.
-             U is the size of a value of each head, so the state has H K U numbers. Comes after other parts
-    +clock16 inputs are joined by sine and cosine of the step number, with periods of 16, 16/2, ... 16/8
+    +gate    what is read is multiplied by SiLU of a linear map of the last input +skip
+    mamba2: D times the last value is added to what is read +rate    gated_delta_net:
+    the logarithm of its decay is multiplied by a learned number, as in mamba2 +key8
+    keys and queries have 8 numbers, in place of 16; 1 to 256 +heads2  two such matrices
+    side by side, each with keys, values, gates and weights of its own; 2 to 16.
+             U is the size of a value of each head, so the state has H K U numbers.
+             Comes after other parts
+    +clock16 inputs are joined by sine and cosine of the step number, with periods of
+    16, 16/2, ... 16/8
              steps; 2 to 64. Comes last
 
-So `delta_net+conv4`, `gla+conv4+gate`, `delta_product+conv4+gate`, `gated_delta_net+conv4+gate+rate` and
-`mamba2+conv4+gate+skip` are the published layers, but for the differences that docs/cell_map.md lists.
-Parts of mLSTM and sLSTM are in xlstm_parts.py. Tests compare all with NumPy recurrences written from the code
-of flash-linear-attention, mamba and xlstm (tests/cells/test_layer_parts.py).
+So `delta_net+conv4`, `gla+conv4+gate`, `delta_product+conv4+gate`,
+`gated_delta_net+conv4+gate+rate` and `mamba2+conv4+gate+skip` are the published layers,
+but for the differences that docs/cell_map.md lists. Parts of mLSTM and sLSTM are in
+xlstm_parts.py. Tests compare all with NumPy recurrences written from the code of
+flash-linear-attention, mamba and xlstm (tests/cells/test_layer_parts.py).
 """
 
 from __future__ import annotations
@@ -32,7 +36,13 @@ from memcap.cells.mamba2 import MOST_RATE, Mamba2
 from memcap.cells.matrix import Gate, MatrixCell, Value, Window, rms_norm, token_shift
 from memcap.cells.mlstm import MLSTM
 from memcap.cells.slstm import SLSTM
-from memcap.cells.xlstm_parts import MLSTMConvolution, MLSTMGate, MLSTMSkip, SLSTMConvolution, conv_param
+from memcap.cells.xlstm_parts import (
+    MLSTMConvolution,
+    MLSTMGate,
+    MLSTMSkip,
+    SLSTMConvolution,
+    conv_param,
+)
 from memcap.knobs import UserError
 
 if TYPE_CHECKING:
@@ -44,11 +54,12 @@ LEAST_RATE = 1e-4  # a rate of 0 would have no logarithm
 
 
 class Convolution(MatrixCell):
-    """Makes queries, keys and values by a linear map, a depthwise convolution over the last `window` steps,
-    and SiLU.
+    """Makes queries, keys and values by a linear map, a depthwise convolution over the
+    last `window` steps, and SiLU.
 
-    The carry is S and the last inputs, (window - 1) F numbers. Published layers carry the linear maps
-    instead, (window - 1) (2 K + U) numbers, which follow from the inputs.
+    The carry is S and the last inputs, (window - 1) F numbers. Published layers carry
+    the linear maps instead, (window - 1) (2 K + U) numbers, which follow from the
+    inputs.
     """
 
     kernel_inputs: ClassVar[int] = 1
@@ -57,18 +68,28 @@ class Convolution(MatrixCell):
         super().__init__(in_features, hidden_features, rngs=rngs)
         for name in KERNELS:
             *writes, _, width = getattr(self, name)[...].shape
-            setattr(self, f"{name}_taps", conv_param(rngs, self.window, *writes, self.window, width))
+            setattr(
+                self,
+                f"{name}_taps",
+                conv_param(rngs, self.window, *writes, self.window, width),
+            )
             if self.conv_bias:
                 setattr(self, f"{name}_bias", conv_param(rngs, self.window, width))
 
     def project(self, shifted: Window, name: str) -> Float[Array, "*T B N"]:
         """Return SiLU of the convolution."""
         summed = shifted @ self.kernel_of(name)
-        return self.activate(summed + getattr(self, f"{name}_bias")[...] if self.conv_bias else summed)
+        return self.activate(
+            summed + getattr(self, f"{name}_bias")[...] if self.conv_bias else summed
+        )
 
     def kernel_of(self, name: str) -> Float[Array, "*W F4 N"]:
-        """Return map and convolution as one kernel of all inputs of the window, which takes half the time."""
-        kernel = getattr(self, f"{name}_taps")[...][..., None, :] * super().kernel_of(name)[..., None, :, :]
+        """Return map and convolution as one kernel of all inputs of the window, which
+        takes half the time."""
+        kernel = (
+            getattr(self, f"{name}_taps")[...][..., None, :]
+            * super().kernel_of(name)[..., None, :, :]
+        )
         return kernel.reshape(*kernel.shape[:-3], -1, kernel.shape[-1])
 
     def activate(self, projected: Float[Array, "*T B N"]) -> Float[Array, "*T B N"]:
@@ -81,13 +102,15 @@ class Convolution(MatrixCell):
 
 
 class OutputGate(MatrixCell):
-    """Multiplies what is read by a gate of the last input: in Mamba-2 before the division by the root mean
-    square, otherwise after it."""
+    """Multiplies what is read by a gate of the last input: in Mamba-2 before the
+    division by the root mean square, otherwise after it."""
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
         start = nnx.initializers.lecun_normal()
-        self.output_gate = nnx.Param(start(rngs.params(), (in_features, hidden_features)))
+        self.output_gate = nnx.Param(
+            start(rngs.params(), (in_features, hidden_features))
+        )
 
     def show(self, state: Any, shifted: Window) -> Value:
         """Read, and gate what is read."""
@@ -105,7 +128,9 @@ class Skip(Mamba2):
 
     def read(self, state: Any, shifted: Window) -> Value:
         """Add the last value to what is read."""
-        return super().read(state, shifted) + self.skip[...] * self.project(shifted, "value")
+        return super().read(state, shifted) + self.skip[...] * self.project(
+            shifted, "value"
+        )
 
 
 class Rate(GatedDeltaNet):
@@ -113,7 +138,9 @@ class Rate(GatedDeltaNet):
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
-        rate = jax.random.uniform(rngs.params(), (1,), minval=LEAST_RATE, maxval=MOST_RATE)
+        rate = jax.random.uniform(
+            rngs.params(), (1,), minval=LEAST_RATE, maxval=MOST_RATE
+        )
         self.log_rate = nnx.Param(jnp.log(rate))
 
     def log_decay(self, gates: list[Gate]) -> Gate:
@@ -132,63 +159,89 @@ class Wrapper(Cell):
 
 
 class Heads(Wrapper):
-    """Runs several cells with a matrix side by side, which share the last inputs, and shows what each reads,
-    as Mamba-2 does with as many groups as heads.
+    """Runs several cells with a matrix side by side, which share the last inputs, and
+    shows what each reads, as Mamba-2 does with as many groups as heads.
 
     Attributes:
         hidden_per_unit: the number of heads.
     """
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
-        self.in_features, self.hidden_features = in_features, hidden_features
+        self.in_features = in_features
+        self.hidden_features = hidden_features
         for k in range(self.hidden_per_unit):
-            setattr(self, f"head_{k}", self.inner(in_features, hidden_features, rngs=rngs))
+            setattr(
+                self, f"head_{k}", self.inner(in_features, hidden_features, rngs=rngs)
+            )
 
     def _heads(self) -> list[MatrixCell]:
         return [getattr(self, f"head_{k}") for k in range(self.hidden_per_unit)]
 
-    def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
+    def initialize_carry(
+        self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
+    ) -> Any:
         """Return the state of each head and the last inputs (*batch, (window - 1) F), zeros."""
-        carries = [head.initialize_carry(input_shape, rngs, carry_init) for head in self._heads()]
+        carries = [
+            head.initialize_carry(input_shape, rngs, carry_init)
+            for head in self._heads()
+        ]
         return tuple(state for state, _ in carries), carries[0][1]
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: (states, previous inputs), inputs (B, F) -> carry, hidden."""
         states, before = carry
-        steps = [head((state, before), inputs) for head, state in zip(self._heads(), states, strict=True)]
+        steps = [
+            head((state, before), inputs)
+            for head, state in zip(self._heads(), states, strict=True)
+        ]
         carries, hidden = zip(*steps, strict=True)
-        return (tuple(state for state, _ in carries), carries[0][1]), jnp.concatenate(hidden, -1)
+        return (tuple(state for state, _ in carries), carries[0][1]), jnp.concatenate(
+            hidden, -1
+        )
 
 
 class Clock(Wrapper):
-    """Joins each input with a clock that goes round in N steps: sine and cosine of 2 pi k t / N for k = 1, 2,
-    ... N / 2.
+    """Joins each input with a clock that goes round in N steps: sine and cosine of 2 pi
+    k t / N for k = 1, 2, ... N / 2.
 
-    This is a sinusoidal positional encoding (Vaswani et al. 2017, "Attention is all you need", section 3.5)
-    with the periods of a Fourier series in place of a geometric one: a sum of these sinusoids can be 1 at one
-    step of N and equal at all others, and a linear map can turn the clock back by any number of steps. So a
-    key can be the address of this step, and a query that of n steps ago.
+    This is a sinusoidal positional encoding (Vaswani et al. 2017, "Attention is all you
+    need", section 3.5) with the periods of a Fourier series in place of a geometric
+    one: a sum of these sinusoids can be 1 at one step of N and equal at all others, and
+    a linear map can turn the clock back by any number of steps. So a key can be the
+    address of this step, and a query that of n steps ago.
 
-    The carry is the cell's, with the last inputs (window - 1) F without their clock, which follows from the
-    carry's last number, the number of steps so far.
+    The carry is the cell's, with the last inputs (window - 1) F without their clock,
+    which follows from the carry's last number, the number of steps so far.
     """
 
     period: ClassVar[int]
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
-        self.in_features, self.hidden_features = in_features, hidden_features
-        self.layer = self.inner(in_features + 2 * (self.period // 2), hidden_features, rngs=rngs)
+        self.in_features = in_features
+        self.hidden_features = hidden_features
+        self.layer = self.inner(
+            in_features + 2 * (self.period // 2), hidden_features, rngs=rngs
+        )
 
     def _hands(self, step: Int[Array, "*B"]) -> Float[Array, "*B C"]:
         """Return sines and cosines; zeros before the first step. Whole turns are taken off, so that
         angles lose no digits."""
-        part = step[..., None] % self.period * jnp.arange(1, self.period // 2 + 1) % self.period
+        part = (
+            step[..., None]
+            % self.period
+            * jnp.arange(1, self.period // 2 + 1)
+            % self.period
+        )
         angle = 2 * jnp.pi / self.period * part
-        return (step >= 0)[..., None] * jnp.concatenate([jnp.sin(angle), jnp.cos(angle)], -1)
+        return (step >= 0)[..., None] * jnp.concatenate(
+            [jnp.sin(angle), jnp.cos(angle)], -1
+        )
 
-    def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
-        """Return the cell's carry, with the last inputs (*batch, (window - 1) F), and the number of steps
-        (*batch,), zeros."""
+    def initialize_carry(
+        self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
+    ) -> Any:
+        """Return the cell's carry, with the last inputs (*batch, (window - 1) F), and
+        the number of steps (*batch,), zeros."""
         *batch, features = input_shape
         joined = self.layer.in_features
         state, before = self.layer.initialize_carry((*batch, joined), rngs, carry_init)
@@ -201,7 +254,9 @@ class Clock(Wrapper):
         past = before.reshape(len(before), -1, self.in_features)  # the latest first
         clock = self._hands(step[:, None] - jnp.arange(past.shape[1] + 1))
         joined = jnp.concatenate([past, clock[:, 1:]], -1).reshape(len(before), -1)
-        (state, _), hidden = self.layer((state, joined), jnp.concatenate([inputs, clock[:, 0]], -1))
+        (state, _), hidden = self.layer(
+            (state, joined), jnp.concatenate([inputs, clock[:, 0]], -1)
+        )
         last = token_shift(inputs, before)[..., : before.shape[-1]]
         return ((state, last), step + 1), hidden
 
@@ -216,8 +271,13 @@ class Part(NamedTuple):
     fields: dict[str, Any]  # class attributes that the suffix sets
 
 
-MOST_KEYS, MOST_HEADS, MOST_CLOCK = 256, 16, 64
-WRITES_ONCE = "a cell with a matrix and one write per step, as gla, mamba2, delta_net and gated_delta_net"
+MOST_KEYS = 256
+MOST_HEADS = 16
+MOST_CLOCK = 64
+WRITES_ONCE = (
+    "a cell with a matrix and one write per step, "
+    "as gla, mamba2, delta_net and gated_delta_net"
+)
 ANY_MATRIX = "a cell with a matrix"
 BEFORE_CARRY = f"{ANY_MATRIX}, before a variant of its carry"
 WINDOWS = range(2, 17)
@@ -238,15 +298,24 @@ PARTS = {
             Part(Convolution, MatrixCell, WRITES_ONCE, "update", {"window": n}),
             Part(Convolution, DeltaProduct, "delta_product", "update", {"window": n}),
             Part(MLSTMConvolution, MLSTM, "mlstm", None, {"window": n}),
-            Part(SLSTMConvolution, SLSTM, "slstm before a variant of its carry", "__call__", {"window": n}),
+            Part(
+                SLSTMConvolution,
+                SLSTM,
+                "slstm before a variant of its carry",
+                "__call__",
+                {"window": n},
+            ),
         ]
         for n in WINDOWS
     },
     **{
-        f"key{n}": [Part(KeySize, MatrixCell, ANY_MATRIX, None, {"keys": n})] for n in range(1, MOST_KEYS + 1)
+        f"key{n}": [Part(KeySize, MatrixCell, ANY_MATRIX, None, {"keys": n})]
+        for n in range(1, MOST_KEYS + 1)
     },
     **{
-        f"heads{n}": [Part(Heads, MatrixCell, BEFORE_CARRY, "__call__", {"hidden_per_unit": n})]
+        f"heads{n}": [
+            Part(Heads, MatrixCell, BEFORE_CARRY, "__call__", {"hidden_per_unit": n})
+        ]
         for n in range(2, MOST_HEADS + 1)
     },
     **{
@@ -260,11 +329,17 @@ PARTS = {
 
 
 def part(cls: type[Cell], suffix: str, name: str) -> tuple[type[Cell], dict[str, Any]]:
-    """Return the class that has the part, and the attributes that its subclass sets; raise UserError if this
-    cell cannot have the part."""
+    """Return the class that has the part, and the attributes that its subclass sets;
+    raise UserError if this cell cannot have the part."""
     for kind, whole, _, method, fields in PARTS[suffix]:
-        if issubclass(cls, whole) and (not method or getattr(cls, method) is getattr(whole, method)):
-            own = {"inner": cls, "hidden_per_unit": cls.hidden_per_unit} if issubclass(kind, Wrapper) else {}
+        if issubclass(cls, whole) and (
+            not method or getattr(cls, method) is getattr(whole, method)
+        ):
+            own = (
+                {"inner": cls, "hidden_per_unit": cls.hidden_per_unit}
+                if issubclass(kind, Wrapper)
+                else {}
+            )
             return kind, own | fields
     *others, last = (each.which for each in PARTS[suffix])
     which = ", or of ".join([", of ".join(others), last] if others else [last])

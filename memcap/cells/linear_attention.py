@@ -9,8 +9,9 @@ from memcap.cells.matrix import Gate
 class LinearAttention(AdditiveCell):
     """S' = S + k v^T (memcap/cells/matrix.py).
 
-    Left out: the feature map and the normaliser z of Katharopoulos et al. (2020), "Transformers are RNNs";
-    the division by the root mean square replaces it, as in later layers.
+    Left out: the feature map and the normaliser z of Katharopoulos et al. (2020),
+    "Transformers are RNNs"; the division by the root mean square replaces it, as in
+    later layers.
     """
 
     name: ClassVar[str] = "linear_attention"

@@ -1,5 +1,5 @@
-"""The Linear Recurrent Unit (Orvieto et al., 2023): one complex number per unit, which turns and decays, h' =
-lambda h + gamma B x."""
+"""The Linear Recurrent Unit (Orvieto et al., 2023): one complex number per unit, which
+turns and decays, h' = lambda h + gamma B x."""
 
 from __future__ import annotations
 
@@ -18,25 +18,34 @@ if TYPE_CHECKING:
 
 
 class LRU(DiagonalCell):
-    """The recurrence of an LRU layer; the read-out sees Re h and Im h, the two numbers that each unit
-    carries.
+    """The recurrence of an LRU layer; the read-out sees Re h and Im h, the two numbers
+    that each unit carries.
 
-    lambda = exp(-exp(nu) + i exp(theta)) stays inside the unit circle whatever is learned. It starts with
-    |lambda|^2 uniform between R_MIN^2 and R_MAX^2 and a phase uniform up to PHASE; gamma, learned as its
-    logarithm, starts at sqrt(1 - |lambda|^2), so that each unit's variance starts at that of its input. The
-    paper's map of h to the layer's output is left to the read-out; its skip of the input and its multi-layer
-    perceptron are left out.
+    lambda = exp(-exp(nu) + i exp(theta)) stays inside the unit circle whatever is
+    learned. It starts with |lambda|^2 uniform between R_MIN^2 and R_MAX^2 and a phase
+    uniform up to PHASE; gamma, learned as its logarithm, starts at sqrt(1 -
+    |lambda|^2), so that each unit's variance starts at that of its input. The paper's
+    map of h to the layer's output is left to the read-out; its skip of the input and
+    its multi-layer perceptron are left out.
     """
 
     name: ClassVar[str] = "LRU"
     hidden_per_unit = 2
-    R_MIN, R_MAX, PHASE = 0.4, 0.99, jnp.pi
+    R_MIN = 0.4
+    R_MAX = 0.99
+    PHASE = jnp.pi
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
-        self.in_features, self.hidden_features = in_features, hidden_features
-        low, high = self.R_MIN**2, self.R_MAX**2
-        squared = jax.random.uniform(rngs.params(), (hidden_features,), minval=low, maxval=high)
-        phase = jax.random.uniform(rngs.params(), (hidden_features,), minval=1e-6, maxval=self.PHASE)
+        self.in_features = in_features
+        self.hidden_features = hidden_features
+        low = self.R_MIN**2
+        high = self.R_MAX**2
+        squared = jax.random.uniform(
+            rngs.params(), (hidden_features,), minval=low, maxval=high
+        )
+        phase = jax.random.uniform(
+            rngs.params(), (hidden_features,), minval=1e-6, maxval=self.PHASE
+        )
         start = nnx.initializers.normal((2 * in_features) ** -0.5)
         parts = start(rngs.params(), (2, in_features, hidden_features))
         self.nu = nnx.Param(jnp.log(-0.5 * jnp.log(squared)))
@@ -50,12 +59,16 @@ class LRU(DiagonalCell):
 
     def coefficients(self, inputs: Float[Array, "*T F"]) -> Coefficients:
         """Return lambda (U,), the same at all steps, and gamma B x."""
-        return jnp.exp(self.exponent()), inputs @ (jnp.exp(self.gamma[...]) * self.kernel[...])
+        return jnp.exp(self.exponent()), inputs @ (
+            jnp.exp(self.gamma[...]) * self.kernel[...]
+        )
 
     def hidden_of(self, state: Inexact[Array, "*T U"]) -> Float[Array, "*T H"]:
         """Return real and imaginary part of each unit, side by side: H = 2 U."""
         return jnp.stack([state.real, state.imag], -1).reshape(*state.shape[:-1], -1)
 
-    def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
+    def initialize_carry(
+        self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
+    ) -> Any:
         """Return zeros (*batch, U), complex64."""
         return jnp.zeros((*input_shape[:-1], self.hidden_features), jnp.complex64)

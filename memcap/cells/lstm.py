@@ -1,13 +1,14 @@
 """THE LSTM to read: its step, its parameters, and the gradient of its gates.
 
-The equations, with gates in the order i, f, g, o as in Flax (Hochreiter & Schmidhuber, 1997; forget gate of
-Gers et al., 2000):
+The equations, with gates in the order i, f, g, o as in Flax (Hochreiter & Schmidhuber,
+1997; forget gate of Gers et al., 2000):
 
-    z = W_x x + W_h h + b        c' = sigmoid(f) c + sigmoid(i) tanh(g)        h' = sigmoid(o) tanh(c')
+    z = W_x x + W_h h + b        c' = sigmoid(f) c + sigmoid(i) tanh(g)        h' =
+    sigmoid(o) tanh(c')
 
-`lstm_step` is all of it, and memcap/loops/plain.py runs it. The functions below compute the same
-feature-major: arrays are (U, B), so that the batch lies in the vector lanes. memcap/loops/lstm_while.py and
-lstm_masked.py use them.
+`lstm_step` is all of it, and memcap/loops/plain.py runs it. The functions below compute
+the same feature-major: arrays are (U, B), so that the batch lies in the vector lanes.
+memcap/loops/lstm_while.py and lstm_masked.py use them.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ CarryCH = tuple[jax.Array, jax.Array]
 
 
 def sigmoid(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Compute the logistic function as one tanh: faster on CPUs, with an error up to 2e-7, which is a
-    relative 2e-4 for a gate of 1e-3."""
+    """Compute the logistic function as one tanh: faster on CPUs, with an error up to
+    2e-7, which is a relative 2e-4 for a gate of 1e-3."""
     return 0.5 * jnp.tanh(0.5 * x) + 0.5
 
 
@@ -60,25 +61,42 @@ def lstm_step(
 
 
 class LSTM(Cell):
-    """memcap's LSTM cell. Its carry is (c, h), each (B, U), as in Flax's cells. The weights start at zero;
-    `Gates.draw` draws them."""
+    """memcap's LSTM cell. Its carry is (c, h), each (B, U), as in Flax's cells. The
+    weights start at zero; `Gates.draw` draws them."""
 
     name: ClassVar[str] = "lstm"
-    gates = Gates(("input", "forget", "candidate", "output"), ("kernel",), ("recurrent",), ("bias",))
+    gates = Gates(
+        ("input", "forget", "candidate", "output"),
+        ("kernel",),
+        ("recurrent",),
+        ("bias",),
+    )
     has_own_init = False
     can_pad = True
     is_lstm = True
 
     def __init__(
-        self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs, param_dtype: DTypeLike = jnp.float32
+        self,
+        in_features: int,
+        hidden_features: int,
+        *,
+        rngs: nnx.Rngs,
+        param_dtype: DTypeLike = jnp.float32,
     ):
-        self.in_features, self.hidden_features = in_features, hidden_features
-        self.kernel = nnx.Param(jnp.zeros((in_features, 4 * hidden_features), param_dtype))
-        self.recurrent = nnx.Param(jnp.zeros((hidden_features, 4 * hidden_features), param_dtype))
+        self.in_features = in_features
+        self.hidden_features = hidden_features
+        self.kernel = nnx.Param(
+            jnp.zeros((in_features, 4 * hidden_features), param_dtype)
+        )
+        self.recurrent = nnx.Param(
+            jnp.zeros((hidden_features, 4 * hidden_features), param_dtype)
+        )
         self.bias = nnx.Param(jnp.zeros(4 * hidden_features, param_dtype))
 
     @property
-    def weights(self) -> tuple[Float[Array, "F G"], Float[Array, "U G"], Float[Array, " G"]]:
+    def weights(
+        self,
+    ) -> tuple[Float[Array, "F G"], Float[Array, "U G"], Float[Array, " G"]]:
         """Kernel, recurrent weights and bias; G = 4 U."""
         return self.kernel[...], self.recurrent[...], self.bias[...]
 
@@ -87,15 +105,19 @@ class LSTM(Cell):
         kernel, recurrent, bias = self.weights
         return lstm_step(kernel, recurrent, bias, carry, inputs.astype(kernel.dtype))
 
-    def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
+    def initialize_carry(
+        self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
+    ) -> Any:
         """Return zeros: (c, h), each (*batch, U)."""
-        zeros = jnp.zeros((*input_shape[:-1], self.hidden_features), self.bias[...].dtype)
+        zeros = jnp.zeros(
+            (*input_shape[:-1], self.hidden_features), self.bias[...].dtype
+        )
         return zeros, zeros
 
 
 def has_lstm_step(cell: type[nnx.RNNCellBase]) -> bool:
-    """Tell whether a cell's step is the one of this file: it is `LSTM`, or a subclass that changes only
-    parameters."""
+    """Tell whether a cell's step is the one of this file: it is `LSTM`, or a subclass
+    that changes only parameters."""
     return issubclass(cell, LSTM) and cell.__call__ is LSTM.__call__
 
 
@@ -106,15 +128,19 @@ def stacked_weights(
     readout: Float[Array, "U O"] | None,
     symbols: bool,
 ) -> Float[Array, "G_and_O F_and_U"]:
-    """Return all weights that a step multiplies with its input and h as one matrix, (4U + O, F + U).
+    """Return all weights that a step multiplies with its input and h as one matrix, (4U
+    + O, F + U).
 
-    With symbols, exactly one is on at a step, so each column includes the bias; with vectors the caller adds
-    the bias. The product that makes step t's gates also reads out step t - 1.
+    With symbols, exactly one is on at a step, so each column includes the bias; with
+    vectors the caller adds the bias. The product that makes step t's gates also reads
+    out step t - 1.
     """
     table = kernel + bias if symbols else kernel
     weights = jnp.concatenate([table, recurrent], 0).T
     if readout is not None:
-        weights = jnp.concatenate([weights, jnp.pad(readout.T, ((0, 0), (len(kernel), 0)))], 0)
+        weights = jnp.concatenate(
+            [weights, jnp.pad(readout.T, ((0, 0), (len(kernel), 0)))], 0
+        )
     return weights
 
 
@@ -123,7 +149,10 @@ def through_gates(
 ) -> tuple[list[Float[Array, "U B"]], Float[Array, "U B"], Float[Array, "U B"]]:
     """Return the gates i, f, g, o after their nonlinearities, and the next c and h; G = 4 U."""
     i, f, g, o = jnp.split(z, 4, 0)
-    i, f, g, o = sigmoid(i), sigmoid(f), jnp.tanh(g), sigmoid(o)
+    i = sigmoid(i)
+    f = sigmoid(f)
+    g = jnp.tanh(g)
+    o = sigmoid(o)
     c_next = f * c + i * g
     h_next = o * jnp.tanh(c_next)
     return [i, f, g, o], c_next, h_next
@@ -149,7 +178,12 @@ def back_through_gates(
     i, f, g, o = gates
     tanh_c = jnp.tanh(f * c + i * g)
     dc = dc + dh * o * (1 - tanh_c**2)
-    dz = [dc * g * i * (1 - i), dc * c * f * (1 - f), dc * i * (1 - g**2), dh * tanh_c * o * (1 - o)]
+    dz = [
+        dc * g * i * (1 - i),
+        dc * c * f * (1 - f),
+        dc * i * (1 - g**2),
+        dh * tanh_c * o * (1 - o),
+    ]
     if d_readout is not None:
         dz.append(d_readout)
     return jnp.concatenate(dz, 0), dc * f, o * tanh_c

@@ -1,5 +1,5 @@
-"""Mamba-2 as a recurrent cell: one step size, computed from the input, sets how much is forgotten and how
-much is written."""
+"""Mamba-2 as a recurrent cell: one step size, computed from the input, sets how much is
+forgotten and how much is written."""
 
 from typing import Any, ClassVar
 
@@ -10,16 +10,19 @@ from flax import nnx
 from memcap.cells.additive import AdditiveCell
 from memcap.cells.matrix import Gate, decay_bias
 
-LEAST_RATE, MOST_RATE = 1.0, 16.0  # range of the initial rate of decay, drawn uniformly
+# range of the initial rate of decay, drawn uniformly
+LEAST_RATE = 1.0
+MOST_RATE = 16.0
 
 
 class Mamba2(AdditiveCell):
-    """S' = exp(-r d) S + d k v^T with d = softplus(w x + c) (memcap/cells/matrix.py); r > 0 is learned.
+    """S' = exp(-r d) S + d k v^T with d = softplus(w x + c) (memcap/cells/matrix.py); r
+    > 0 is learned.
 
-    Source: Dao & Gu (2024), "Transformers are SSMs", arXiv 2405.21060. There k is B x, q is C x, d is Delta,
-    r is exp(A), and K is the size of the state, 128.
-    r and d start as there. k and q are not normalised. The carry is S (K, U), K numbers per channel as in the
-    paper, and the last input.
+    Source: Dao & Gu (2024), "Transformers are SSMs", arXiv 2405.21060. There k is B x,
+    q is C x, d is Delta, r is exp(A), and K is the size of the state, 128. r and d
+    start as there. k and q are not normalised. The carry is S (K, U), K numbers per
+    channel as in the paper, and the last input.
 
     Also left out: the skip D x, which `mamba2+skip` has.
     """
@@ -31,7 +34,9 @@ class Mamba2(AdditiveCell):
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
-        rate = jax.random.uniform(rngs.params(), (1,), minval=LEAST_RATE, maxval=MOST_RATE)
+        rate = jax.random.uniform(
+            rngs.params(), (1,), minval=LEAST_RATE, maxval=MOST_RATE
+        )
         self.log_rate = nnx.Param(jnp.log(rate))
 
     def gate_biases(self, rngs: nnx.Rngs) -> list[Any]:

@@ -1,14 +1,15 @@
 """Cells whose state is a matrix: values are written at keys, and read by queries.
 
-S is (K, U) and starts at 0: K numbers of a key by U of a value. A step writes with a key k (K,) and a value v
-(U,); the hidden state is S^T q, divided by its root mean square. k and q have length 1, unless a subclass
-says otherwise.
+S is (K, U) and starts at 0: K numbers of a key by U of a value. A step writes with a
+key k (K,) and a value v (U,); the hidden state is S^T q, divided by its root mean
+square. k and q have length 1, unless a subclass says otherwise.
 
-Left out of the published layers: several heads (one here), the convolution over four steps (queries, keys and
-values see this input and the previous one, as a value often comes a step after its key), SiLU, and output
-gates. Variants have all of them (memcap/cells/layer_parts.py). `units` is U; `keys` is K, 16 unless a
-subclass says otherwise, as `+key8` does. The carry is S and the last input: K U + F numbers. Widths cannot be
-padded, as the root mean square is over U.
+Left out of the published layers: several heads (one here), the convolution over four
+steps (queries, keys and values see this input and the previous one, as a value often
+comes a step after its key), SiLU, and output gates. Variants have all of them
+(memcap/cells/layer_parts.py). `units` is U; `keys` is K, 16 unless a subclass says
+otherwise, as `+key8` does. The carry is S and the last input: K U + F numbers. Widths
+cannot be padded, as the root mean square is over U.
 """
 
 from __future__ import annotations
@@ -28,30 +29,40 @@ if TYPE_CHECKING:
     Key: TypeAlias = Float[Array, "B K"]
     Value: TypeAlias = Float[Array, "B U"]
     Gate: TypeAlias = Float[Array, "*T B"]
-    Window: TypeAlias = Float[Array, "*T B S"]  # an input and those before it, side by side
+    Window: TypeAlias = Float[
+        Array, "*T B S"
+    ]  # an input and those before it, side by side
 else:  # so that a cell can import them
     State = Key = Value = Gate = Window = Any
 
-LEAST_DECAY, MOST_DECAY = 0.001, 0.1  # range of the initial decay per step, log-uniform
+# range of the initial decay per step, log-uniform
+LEAST_DECAY = 0.001
+MOST_DECAY = 0.1
 EPSILON = 1e-6  # added to squares before the root, so that nothing divides by 0
 
 
 class MatrixCell(Cell):
-    """Base of the cells with a matrix; a subclass has `write`, and `gate_biases` if it has gates."""
+    """Base of the cells with a matrix; a subclass has `write`, and `gate_biases` if it
+    has gates."""
 
     keys: ClassVar[int] = 16  # size K of a key
-    qk_l2_norm: ClassVar[bool] = True  # whether keys and queries are normalised to length 1
+    qk_l2_norm: ClassVar[bool] = (
+        True  # whether keys and queries are normalised to length 1
+    )
     # number of inputs that a step sees: this one, and the previous ones, which are carried
     window: ClassVar[int] = 2
-    # number of these inputs from which kernels make queries, keys, values and gates; with a convolution 1
+    # number of these inputs from which kernels make queries, keys, values and gates;
+    # with a convolution 1
     kernel_inputs: ClassVar[int] = 2
     # choices of the published layer, for its variants (memcap/cells/layer_parts.py)
     conv_bias: ClassVar[bool] = False
     norm_before_gate: ClassVar[bool] = True
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
-        self.in_features, self.hidden_features = in_features, hidden_features
-        start, features = nnx.initializers.lecun_normal(), self.kernel_inputs * in_features
+        self.in_features = in_features
+        self.hidden_features = hidden_features
+        start = nnx.initializers.lecun_normal()
+        features = self.kernel_inputs * in_features
         self.query = nnx.Param(start(rngs.params(), (features, self.keys)))
         self.key = nnx.Param(start(rngs.params(), (features, self.keys)))
         self.value = nnx.Param(start(rngs.params(), (features, hidden_features)))
@@ -67,7 +78,9 @@ class MatrixCell(Cell):
         """Return the state after a key and its value; `gates` are before their nonlinearities."""
         raise NotImplementedError
 
-    def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
+    def initialize_carry(
+        self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
+    ) -> Any:
         """Return S (*batch, K, U) and the last inputs (*batch, (window - 1) F), zeros."""
         *batch, features = input_shape
         state = jnp.zeros((*batch, self.keys, self.hidden_features), jnp.float32)
@@ -75,7 +88,8 @@ class MatrixCell(Cell):
 
     def update(self, state: Any, shifted: Window) -> Any:
         """Return the state after this input, given with the previous one, (B, 2 F)."""
-        key, value = self.key_of(shifted), self.project(shifted, "value")
+        key = self.key_of(shifted)
+        value = self.project(shifted, "value")
         return self.write(state, key, value, self.gates_of(shifted))
 
     def show(self, state: Any, shifted: Window) -> Value:
@@ -121,27 +135,34 @@ class MatrixCell(Cell):
         return (state, last), self.show(state, shifted)
 
 
-def token_shift(inputs: Float[Array, "*T B F"], before: Float[Array, "*T B F1"]) -> Window:
-    """Join each input and the previous ones, the latest first, so that a key may come from one input and its
-    value from another."""
+def token_shift(
+    inputs: Float[Array, "*T B F"], before: Float[Array, "*T B F1"]
+) -> Window:
+    """Join each input and the previous ones, the latest first, so that a key may come
+    from one input and its value from another."""
     return jnp.concatenate([inputs, before], axis=-1)
 
 
 def decay_bias(rngs: nnx.Rngs) -> jax.Array:
     """Draw the bias of a gate whose softplus is a decay that starts small."""
-    low, high = jnp.log(LEAST_DECAY), jnp.log(MOST_DECAY)
+    low = jnp.log(LEAST_DECAY)
+    high = jnp.log(MOST_DECAY)
     decay = jnp.exp(jax.random.uniform(rngs.params(), (), minval=low, maxval=high))
     return jnp.log(jnp.expm1(decay))
 
 
 def l2_normalize(vectors: Float[Array, "B K"]) -> Float[Array, "B K"]:
     """Normalise vectors to length 1; 0 stays 0."""
-    return vectors * jax.lax.rsqrt(jnp.sum(vectors**2, axis=-1, keepdims=True) + EPSILON)
+    return vectors * jax.lax.rsqrt(
+        jnp.sum(vectors**2, axis=-1, keepdims=True) + EPSILON
+    )
 
 
 def rms_norm(vectors: Float[Array, "*T B U"]) -> Float[Array, "*T B U"]:
     """Divide vectors by their root mean square."""
-    return vectors * jax.lax.rsqrt(jnp.mean(vectors**2, axis=-1, keepdims=True) + EPSILON)
+    return vectors * jax.lax.rsqrt(
+        jnp.mean(vectors**2, axis=-1, keepdims=True) + EPSILON
+    )
 
 
 def retrieve(state: State, key: Key) -> Value:

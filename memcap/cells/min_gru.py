@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 
 class MinGRU(GatedDiagonalCell):
-    """h' = z h + (1 - z) (W x + b), z = sigmoid(W_z x + b_z): z keeps, as in Flax's GRU; in the paper 1 - z
-    does.
+    """h' = z h + (1 - z) (W x + b), z = sigmoid(W_z x + b_z): z keeps, as in Flax's
+    GRU; in the paper 1 - z does.
 
-    The candidate is linear and may be negative, as in the paper's algorithm; only its version in log space
-    makes it positive.
+    The candidate is linear and may be negative, as in the paper's algorithm; only its
+    version in log space makes it positive.
     """
 
     name: ClassVar[str] = "minGRU"

@@ -1,5 +1,5 @@
-"""minLSTM (Feng et al., 2024, "Were RNNs all we needed?"): an LSTM whose gates see only the input and add up
-to 1."""
+"""minLSTM (Feng et al., 2024, "Were RNNs all we needed?"): an LSTM whose gates see only
+the input and add up to 1."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class MinLSTM(GatedDiagonalCell):
-    """h' = f / (f + i) h + i / (f + i) (W x + b), with f and i sigmoids of the input. No output gate, and one
-    number per unit.
+    """h' = f / (f + i) h + i / (f + i) (W x + b), with f and i sigmoids of the input.
+    No output gate, and one number per unit.
 
-    For f = sigmoid(u) and i = sigmoid(v), f / (f + i) is computed as (1 + exp(-v)) / (2 + exp(-u) + exp(-v)),
-    with all terms divided by the largest of them: if both gates were shut, the quotient itself would be 0 /
-    0.
+    For f = sigmoid(u) and i = sigmoid(v), f / (f + i) is computed as (1 + exp(-v)) / (2
+    + exp(-u) + exp(-v)), with all terms divided by the largest of them: if both gates
+    were shut, the quotient itself would be 0 / 0.
     """
 
     name: ClassVar[str] = "minLSTM"
@@ -33,6 +33,8 @@ class MinLSTM(GatedDiagonalCell):
         """Return f / (f + i), and i / (f + i) times the candidate."""
         u, v, candidate = self.blocks(inputs)
         largest = lax.stop_gradient(jnp.maximum(0, jnp.maximum(-u, -v)))
-        one, of_u, of_v = jnp.exp(-largest), jnp.exp(-u - largest), jnp.exp(-v - largest)
+        one = jnp.exp(-largest)
+        of_u = jnp.exp(-u - largest)
+        of_v = jnp.exp(-v - largest)
         whole = 2 * one + of_u + of_v
         return (one + of_v) / whole, (one + of_u) / whole * candidate

@@ -1,4 +1,5 @@
-"""mLSTM of xLSTM as a recurrent cell: a matrix with exponential gates, normalised when it is read."""
+"""mLSTM of xLSTM as a recurrent cell: a matrix with exponential gates, normalised when
+it is read."""
 
 from __future__ import annotations
 
@@ -9,31 +10,45 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.cells.matrix import EPSILON, Gate, MatrixCell, Value, Window, add_outer, retrieve
+from memcap.cells.matrix import (
+    EPSILON,
+    Gate,
+    MatrixCell,
+    Value,
+    Window,
+    add_outer,
+    retrieve,
+)
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
-FORGET_BIAS, INPUT_SPREAD = 3.0, 0.1  # initial bias of f, and standard deviation of that of i
+# initial bias of f, and standard deviation of that of i
+FORGET_BIAS = 3.0
+INPUT_SPREAD = 0.1
 
 
 class MLSTM(MatrixCell):
-    """C' = f C + i k v^T and n' = f n + i k, with i = exp(w x + c) and f a sigmoid; the hidden state is C^T q
-    / max(|n^T q|, 1).
+    """C' = f C + i k v^T and n' = f n + i k, with i = exp(w x + c) and f a sigmoid; the
+    hidden state is C^T q / max(|n^T q|, 1).
 
-    Source: Beck et al. (2024), "xLSTM", arXiv 2405.04517. i has no bound, so C and n are carried divided by
-    exp(m), m' = max(log f + m, log i), as there, and no exponent is above 0. k is divided by sqrt(K), and
-    neither k nor q is normalised. The gates' weights start at 0 and their biases as in the authors' code.
+    Source: Beck et al. (2024), "xLSTM", arXiv 2405.04517. i has no bound, so C and n
+    are carried divided by exp(m), m' = max(log f + m, log i), as there, and no exponent
+    is above 0. k is divided by sqrt(K), and neither k nor q is normalised. The gates'
+    weights start at 0 and their biases as in the authors' code.
 
     The carry is C (K, U), n (K,) and m, K U + K + 1 numbers as in the paper, and the last input.
 
-    Also left out: the convolution, the skip, the output gate, and the norm of the hidden state, which with
-    one head would undo the division: `mlstm+conv4+gate+skip` has them (memcap/cells/xlstm_parts.py).
+    Also left out: the convolution, the skip, the output gate, and the norm of the
+    hidden state, which with one head would undo the division: `mlstm+conv4+gate+skip`
+    has them (memcap/cells/xlstm_parts.py).
     """
 
     name: ClassVar[str] = "mlstm"
     qk_l2_norm: ClassVar[bool] = False
-    layer_norm: ClassVar[bool] = False  # whether what is read has mean 0 and variance 1 over its numbers
+    layer_norm: ClassVar[bool] = (
+        False  # whether what is read has mean 0 and variance 1 over its numbers
+    )
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
@@ -43,8 +58,11 @@ class MLSTM(MatrixCell):
         """Draw the biases of i about 0, and start with f open."""
         return [INPUT_SPREAD * jax.random.normal(rngs.params()), FORGET_BIAS]
 
-    def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
-        """Return (C (*batch, K, U), n (*batch, K), m (*batch,)) and the last input (*batch, F), zeros."""
+    def initialize_carry(
+        self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
+    ) -> Any:
+        """Return (C (*batch, K, U), n (*batch, K), m (*batch,)) and the last input
+        (*batch, F), zeros."""
         state, before = super().initialize_carry(input_shape, rngs, carry_init)
         *batch, _ = input_shape
         return (state, jnp.zeros((*batch, self.keys)), jnp.zeros(tuple(batch))), before
@@ -56,9 +74,12 @@ class MLSTM(MatrixCell):
         log_keep = jax.nn.log_sigmoid(keep) + stabilizer
         # The hidden state does not depend on m, so the gradient of m is left out.
         stabilizer = jax.lax.stop_gradient(jnp.maximum(log_keep, write))
-        keep, write = jnp.exp(log_keep - stabilizer)[..., None], jnp.exp(write - stabilizer)[..., None]
+        keep = jnp.exp(log_keep - stabilizer)[..., None]
+        write = jnp.exp(write - stabilizer)[..., None]
         key = write * self.key_of(shifted) / math.sqrt(self.keys)
-        matrix = add_outer(keep[..., None] * matrix, key, self.project(shifted, "value"))
+        matrix = add_outer(
+            keep[..., None] * matrix, key, self.project(shifted, "value")
+        )
         return matrix, keep * normalizer + key, stabilizer
 
     def show(self, state: Any, shifted: Window) -> Value:
@@ -66,7 +87,8 @@ class MLSTM(MatrixCell):
         return self.read(state, shifted)
 
     def read(self, state: Any, shifted: Window) -> Value:
-        """Return C^T q / max(|n^T q|, 1), with numerator and denominator scaled by exp(-max(m, 0))."""
+        """Return C^T q / max(|n^T q|, 1), with numerator and denominator scaled by
+        exp(-max(m, 0))."""
         matrix, normalizer, stabilizer = state
         query = self.key_of(shifted, "query")
         scale = jnp.exp(jnp.minimum(stabilizer, 0))[..., None]
@@ -80,4 +102,6 @@ def divided(
     read: Float[Array, "*T B U"], weight: Float[Array, "*T B 1"], stabilizer: Gate
 ) -> Float[Array, "*T B U"]:
     """Divide what was read by its weight, at least 1, with both scaled by exp(-max(m, 0))."""
-    return read / (jnp.maximum(weight, jnp.exp(-jnp.maximum(stabilizer, 0))[..., None]) + EPSILON)
+    return read / (
+        jnp.maximum(weight, jnp.exp(-jnp.maximum(stabilizer, 0))[..., None]) + EPSILON
+    )

@@ -25,7 +25,9 @@ def flax_cell_names() -> list[str]:
     """Return the names of the recurrent cells of `flax.nnx`, all of which work."""
     base = nnx.RNNCellBase
     return sorted(
-        n for n, c in vars(nnx).items() if isinstance(c, type) and issubclass(c, base) and c is not base
+        n
+        for n, c in vars(nnx).items()
+        if isinstance(c, type) and issubclass(c, base) and c is not base
     )
 
 
@@ -33,8 +35,8 @@ _outside: dict[str, type[nnx.RNNCellBase]] = {}
 
 
 def cell_class(name: str) -> type[Cell]:
-    """Return the cell of this name: one of this folder or of `flax.nnx`, or `module:Class` for one outside
-    the package.
+    """Return the cell of this name: one of this folder or of `flax.nnx`, or
+    `module:Class` for one outside the package.
 
     With a suffix it is a variant of the cell (memcap/cells/variants.py): `lstm+bfloat16`.
 
@@ -51,17 +53,22 @@ def cell_class(name: str) -> type[Cell]:
         cls = plugins.import_object(name, "model.cell")
         if not (isinstance(cls, type) and issubclass(cls, nnx.RNNCellBase)):
             raise UserError(
-                f"model.cell={name}: must be a class derived from memcap.cells.Cell or flax.nnx.RNNCellBase"
+                f"model.cell={name}: must be a class derived from memcap.cells.Cell or"
+                " flax.nnx.RNNCellBase"
             )
-        if _outside.setdefault(name, cls) is not cls:  # programs and rows identify it by name
+        if (
+            _outside.setdefault(name, cls) is not cls
+        ):  # programs and rows identify it by name
             raise UserError(
-                f"model.cell={name}: was defined anew in this process; give the new class another name"
+                f"model.cell={name}: was defined anew in this process; give the new class another"
+                " name"
             )
         return _adopted(cls, name)
     if name not in flax_cell_names():
         names = dict.fromkeys([*cell_classes(), *flax_cell_names()])
         raise UserError(
-            f"model.cell={name}: no such cell; one of {', '.join(names)}, or MODULE:CLASS for your own"
+            f"model.cell={name}: no such cell; one of {', '.join(names)}, or MODULE:CLASS for"
+            " your own"
         )
     return _adopted(getattr(nnx, name), name)
 
@@ -76,7 +83,10 @@ def _adopted(cls: type[nnx.RNNCellBase], name: str) -> type[Cell]:
     """Return a foreign cell with `Cell`'s methods added; its own come first."""
     if issubclass(cls, Cell):
         return cls
-    return cast(type[Cell], type(cls.__name__, (cls, Cell), {"name": name, "__module__": cls.__module__}))
+    return cast(
+        type[Cell],
+        type(cls.__name__, (cls, Cell), {"name": name, "__module__": cls.__module__}),
+    )
 
 
 def count(name: str, features: int) -> CellFacts:
@@ -91,9 +101,12 @@ def count(name: str, features: int) -> CellFacts:
             return cell.initialize_carry((1, features), nnx.Rngs(0))
 
         leaves = jax.tree.leaves(nnx.eval_shape(carry))
-        numbers = sum(leaf.size * (2 if jnp.iscomplexobj(leaf) else 1) for leaf in leaves)
+        numbers = sum(
+            leaf.size * (2 if jnp.iscomplexobj(leaf) else 1) for leaf in leaves
+        )
         stored = sum(8 * leaf.size * leaf.dtype.itemsize for leaf in leaves)
         return numbers, numbers * cls.bits if issubclass(cls, FewBits) else stored
 
-    one, two = sizes(1), sizes(2)
+    one = sizes(1)
+    two = sizes(2)
     return CellFacts(two[0] - one[0], two[1] - one[1], cls.is_lstm)

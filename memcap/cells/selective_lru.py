@@ -1,5 +1,5 @@
-"""An LRU whose step size depends on the input: the selection of Mamba (Gu & Dao, 2023) on the recurrence of
-Orvieto et al. (2023)."""
+"""An LRU whose step size depends on the input: the selection of Mamba (Gu & Dao, 2023)
+on the recurrence of Orvieto et al. (2023)."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 
 class SelectiveLRU(LRU):
-    """h' = lambda^d h + d gamma B x, with d = softplus(W_d x + b_d) for each unit: at d = 0 the state stays
-    and x is ignored.
+    """h' = lambda^d h + d gamma B x, with d = softplus(W_d x + b_d) for each unit: at d
+    = 0 the state stays and x is ignored.
 
-    b_d starts where d = 1; with W_d = 0 this is the LRU. d is Mamba's step size Delta (algorithm 2, S6). In
-    Mamba B and the read-out C depend on the input as well; for one-hot inputs B x is any function of the
-    symbol here, too, but the read-out is not. Mamba's lambda is real by default, with 16 numbers per channel;
-    ours is complex, one number per unit, as in the LRU.
+    b_d starts where d = 1; with W_d = 0 this is the LRU. d is Mamba's step size Delta
+    (algorithm 2, S6). In Mamba B and the read-out C depend on the input as well; for
+    one-hot inputs B x is any function of the symbol here, too, but the read-out is not.
+    Mamba's lambda is real by default, with 16 numbers per channel; ours is complex, one
+    number per unit, as in the LRU.
     """
 
     name: ClassVar[str] = "selective_LRU"
@@ -32,7 +33,9 @@ class SelectiveLRU(LRU):
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
         start = nnx.initializers.lecun_normal()
-        self.step_kernel = nnx.Param(start(rngs.params(), (in_features, hidden_features)))
+        self.step_kernel = nnx.Param(
+            start(rngs.params(), (in_features, hidden_features))
+        )
         self.step_bias = nnx.Param(jnp.full((hidden_features,), math.log(math.e - 1)))
 
     def coefficients(self, inputs: Float[Array, "*T F"]) -> Coefficients:

@@ -10,7 +10,8 @@ from memcap.cells.delta_net import DeltaNet
 class SignedDeltaNet(DeltaNet):
     """DeltaNet with b = 2 sigmoid(w x + c): eigenvalues in [-1, 1]; b = 2 reflects the state.
 
-    Source: Grazzi et al. (2025), "Unlocking state-tracking in linear RNNs through negative eigenvalues".
+    Source: Grazzi et al. (2025), "Unlocking state-tracking in linear RNNs through
+    negative eigenvalues".
     """
 
     name: ClassVar[str] = "signed_delta_net"

@@ -9,7 +9,8 @@ from typing import NamedTuple
 class CellFacts(NamedTuple):
     """Facts of a cell that theory needs."""
 
-    # carry numbers that each unit adds: 2 for an LSTM (h and c), 1 for a GRU; a complex number counts as two
+    # carry numbers that each unit adds: 2 for an LSTM (h and c), 1 for a GRU; a complex
+    # number counts as two
     numbers_per_unit: int
     bits_per_unit: int  # bits of carry that each unit adds: 32 for a float32 number
     is_lstm: bool = False  # as `Cell.is_lstm`

@@ -15,38 +15,55 @@ from memcap.cells.lstm import sigmoid
 if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
-LEAST_BIAS, MOST_BIAS = 3.0, 6.0  # range of the units' initial forget biases, equally spaced
+# range of the units' initial forget biases, equally spaced
+LEAST_BIAS = 3.0
+MOST_BIAS = 6.0
 
 
 class SLSTM(Cell):
-    """c' = f c + i tanh(z) and n' = f n + i, with i = exp(i~) and f = sigmoid(f~); h' = sigmoid(o) c' / n'.
+    """c' = f c + i tanh(z) and n' = f n + i, with i = exp(i~) and f = sigmoid(f~); h' =
+    sigmoid(o) c' / n'.
 
-    Source: Beck et al. (2024), "xLSTM", arXiv 2405.04517. i has no bound, so c and n are carried divided by
-    exp(m), m' = max(log f + m, log i), and no exponent is above 0. The larger of the two terms has weight 1,
-    so that n is at least 1 from the first step on; n = 0 means that there was no step yet, and then m' = log
-    i.
+    Source: Beck et al. (2024), "xLSTM", arXiv 2405.04517. i has no bound, so c and n
+    are carried divided by exp(m), m' = max(log f + m, log i), and no exponent is above
+    0. The larger of the two terms has weight 1, so that n is at least 1 from the first
+    step on; n = 0 means that there was no step yet, and then m' = log i.
 
-    The carry is h, c, n and m, each (B, U): four numbers per unit, as in the paper. Its own initialiser has
-    zero recurrent weights and forget biases from 3 to 6 (`small_init` in the authors' code).
+    The carry is h, c, n and m, each (B, U): four numbers per unit, as in the paper. Its
+    own initialiser has zero recurrent weights and forget biases from 3 to 6
+    (`small_init` in the authors' code).
 
-    Left out: several heads (the recurrent weights are full), the convolution before i and f, which
-    `slstm+conv4` has (memcap/cells/xlstm_parts.py), and the norm of the hidden state. It is not padded to
-    other widths: a constant added to i at all steps does not change the hidden state, so rounding alone moves
-    i's biases, and differently at another width.
+    Left out: several heads (the recurrent weights are full), the convolution before i
+    and f, which `slstm+conv4` has (memcap/cells/xlstm_parts.py), and the norm of the
+    hidden state. It is not padded to other widths: a constant added to i at all steps
+    does not change the hidden state, so rounding alone moves i's biases, and
+    differently at another width.
     """
 
     name: ClassVar[str] = "slstm"
-    gates = Gates(("input", "forget", "candidate", "output"), ("kernel",), ("recurrent",), ("bias",))
+    gates = Gates(
+        ("input", "forget", "candidate", "output"),
+        ("kernel",),
+        ("recurrent",),
+        ("bias",),
+    )
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
-        self.in_features, self.hidden_features = in_features, hidden_features
+        self.in_features = in_features
+        self.hidden_features = hidden_features
         width = 4 * hidden_features
-        self.kernel = nnx.Param(nnx.initializers.lecun_normal()(rngs.params(), (in_features, width)))
+        self.kernel = nnx.Param(
+            nnx.initializers.lecun_normal()(rngs.params(), (in_features, width))
+        )
         self.recurrent = nnx.Param(jnp.zeros((hidden_features, width)))
         forget = jnp.linspace(LEAST_BIAS, MOST_BIAS, hidden_features)
-        self.bias = nnx.Param(jnp.zeros((4, hidden_features)).at[1].set(forget).reshape(width))
+        self.bias = nnx.Param(
+            jnp.zeros((4, hidden_features)).at[1].set(forget).reshape(width)
+        )
 
-    def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
+    def initialize_carry(
+        self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
+    ) -> Any:
         """Return h, c, n and m, zeros (*batch, U)."""
         zeros = super().initialize_carry(input_shape, rngs, carry_init)
         return zeros, zeros, zeros, zeros
@@ -60,10 +77,14 @@ class SLSTM(Cell):
         hidden, cell, normalizer, stabilizer = carry
         gates = entered + hidden @ self.recurrent[...] + self.bias[...]
         write, keep, candidate, output = jnp.split(gates, 4, -1)
-        log_keep = jnp.where(normalizer > 0, jax.nn.log_sigmoid(keep) + stabilizer, -jnp.inf)
+        log_keep = jnp.where(
+            normalizer > 0, jax.nn.log_sigmoid(keep) + stabilizer, -jnp.inf
+        )
         # The hidden state does not depend on m, so the gradient of m is left out.
         stabilizer = jax.lax.stop_gradient(jnp.maximum(log_keep, write))
-        keep, write = jnp.exp(log_keep - stabilizer), jnp.exp(write - stabilizer)
-        cell, normalizer = keep * cell + write * jnp.tanh(candidate), keep * normalizer + write
+        keep = jnp.exp(log_keep - stabilizer)
+        write = jnp.exp(write - stabilizer)
+        cell = keep * cell + write * jnp.tanh(candidate)
+        normalizer = keep * normalizer + write
         hidden = sigmoid(output) * cell / normalizer
         return (hidden, cell, normalizer, stabilizer), hidden

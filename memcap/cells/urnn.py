@@ -1,5 +1,5 @@
-"""The unitary RNN (Arjovsky, Shah & Bengio, 2016): a complex state that is only rotated, and then cut off
-near zero."""
+"""The unitary RNN (Arjovsky, Shah & Bengio, 2016): a complex state that is only
+rotated, and then cut off near zero."""
 
 from __future__ import annotations
 
@@ -20,54 +20,69 @@ EPSILON = 1e-10  # added to squares before the root, which has no gradient at 0
 
 
 class URNN(Cell):
-    """h' = modReLU(W h + V x), with W = D3 R2 F^-1 D2 P R1 F D1; the read-out sees (Re h, Im h) of each unit.
+    """h' = modReLU(W h + V x), with W = D3 R2 F^-1 D2 P R1 F D1; the read-out sees (Re
+    h, Im h) of each unit.
 
-    Each D turns every unit by a learned phase, each R is a reflection at a learned complex vector, F is the
-    unitary Fourier transform, and P is a permutation, fixed for each width: W is unitary whatever is learned,
-    with 7 numbers per unit. modReLU(z) = max(|z| + b, 0) z / |z|.
+    Each D turns every unit by a learned phase, each R is a reflection at a learned
+    complex vector, F is the unitary Fourier transform, and P is a permutation, fixed
+    for each width: W is unitary whatever is learned, with 7 numbers per unit.
+    modReLU(z) = max(|z| + b, 0) z / |z|.
 
-    Source: "Unitary evolution recurrent neural networks", arXiv 1511.06464, and its authors' code for the
-    initial weights: phases, reflections and V as by Glorot, b within .01. Left out: the learned first state,
-    which is 0 here.
+    Source: "Unitary evolution recurrent neural networks", arXiv 1511.06464, and its
+    authors' code for the initial weights: phases, reflections and V as by Glorot, b
+    within .01. Left out: the learned first state, which is 0 here.
     """
 
     name: ClassVar[str] = "urnn"
     hidden_per_unit = 2
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
-        self.in_features, self.hidden_features = in_features, hidden_features
+        self.in_features = in_features
+        self.hidden_features = hidden_features
         start = nnx.initializers.glorot_uniform()
         self.phases = nnx.Param(start(rngs.params(), (3, hidden_features)))
-        parts = start(rngs.params(), (2, 2 * hidden_features)).reshape(2, 2, hidden_features)
+        parts = start(rngs.params(), (2, 2 * hidden_features)).reshape(
+            2, 2, hidden_features
+        )
         self.mirrors = nnx.Param(jax.lax.complex(parts[:, 0], parts[:, 1]))
         parts = [start(rngs.params(), (in_features, hidden_features)) for _ in range(2)]
         self.kernel = nnx.Param(jax.lax.complex(*parts))
         self.bias = nnx.Param(
-            jax.random.uniform(rngs.params(), (hidden_features,), minval=-BIAS, maxval=BIAS)
+            jax.random.uniform(
+                rngs.params(), (hidden_features,), minval=-BIAS, maxval=BIAS
+            )
         )
 
     def turned(self, state: Complex[Array, "B U"]) -> Complex[Array, "B U"]:
         """Return W h."""
         first, second, third = jnp.exp(1j * self.phases[...])
-        order = np.random.default_rng(self.hidden_features).permutation(self.hidden_features)
+        order = np.random.default_rng(self.hidden_features).permutation(
+            self.hidden_features
+        )
         state = jnp.fft.fft(first * state, norm="ortho")
         state = second * _reflected(state, self.mirrors[0])[:, order]
         return third * _reflected(jnp.fft.ifft(state, norm="ortho"), self.mirrors[1])
 
-    def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
+    def initialize_carry(
+        self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
+    ) -> Any:
         """Return zeros (*batch, U), complex64."""
         return jnp.zeros((*input_shape[:-1], self.hidden_features), jnp.complex64)
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
-        """Take one step: carry (B, U) complex64, inputs (B, F) -> carry, and its real and imaginary parts
-        side by side, H = 2 U."""
+        """Take one step: carry (B, U) complex64, inputs (B, F) -> carry, and its real
+        and imaginary parts side by side, H = 2 U."""
         state = self.turned(carry) + inputs @ self.kernel[...]
         modulus = jnp.sqrt(state.real**2 + state.imag**2 + EPSILON)
         carry = state * (jax.nn.relu(modulus + self.bias[...]) / modulus)
-        return carry, jnp.stack([carry.real, carry.imag], -1).reshape(*carry.shape[:-1], -1)
+        return carry, jnp.stack([carry.real, carry.imag], -1).reshape(
+            *carry.shape[:-1], -1
+        )
 
 
-def _reflected(state: Complex[Array, "B U"], mirror: Complex[Array, " U"]) -> Complex[Array, "B U"]:
+def _reflected(
+    state: Complex[Array, "B U"], mirror: Complex[Array, " U"]
+) -> Complex[Array, "B U"]:
     """Return h - 2 v (v* h) / (v* v) for each row, a sequence."""
     along = state @ jnp.conj(mirror) / jnp.sum(jnp.abs(mirror) ** 2)
     return state - 2 * along[:, None] * mirror

@@ -1,23 +1,28 @@
-"""Variants of a cell, chosen by suffixes of its name: a carry that is stored in fewer bits, disturbed, read
-out as a whole, or free to change its sign, and parts of published layers.
+"""Variants of a cell, chosen by suffixes of its name: a carry that is stored in fewer
+bits, disturbed, read out as a whole, or free to change its sign, and parts of published
+layers.
 
 `model.cell=lstm+bfloat16`, and so for every cell; several suffixes apply one after the other.
 
-    +bfloat16   the carry is stored as bfloat16 between steps; a step computes in float32
-    +bits4      each number of the carry is one of 2^4 between -1 and 1; 1 to 16 bits
-    +noise0.1   N(0, 0.1^2) is added to each number of the carry after each step, in training and in every
+    +bfloat16   the carry is stored as bfloat16 between steps; a step computes in
+    float32 +bits4      each number of the carry is one of 2^4 between -1 and 1; 1 to 16
+    bits +noise0.1   N(0, 0.1^2) is added to each number of the carry after each step,
+    in training and in every
                 evaluation
-    +carry      the read-out sees the whole carry: of an LSTM h and c
-    +signed     what a step leaves of the state lies between -1 and 1 in place of 0 and 1: of minGRU, minLSTM,
+    +carry      the read-out sees the whole carry: of an LSTM h and c +signed     what a
+    step leaves of the state lies between -1 and 1 in place of 0 and 1: of minGRU,
+    minLSTM,
                 gla, mamba2, delta_net, gated_delta_net, and cells of their kinds
-    +conv4, +gate, +skip, +rate, +key8, +heads2, +clock16   parts of the layers around cells with a matrix,
-                their size of a key, several of them, and an input clock (layer_parts.py); of mlstm and slstm,
-                too (xlstm_parts.py)
+    +conv4, +gate, +skip, +rate, +key8, +heads2, +clock16   parts of the layers around
+    cells with a matrix,
+                their size of a key, several of them, and an input clock
+                (layer_parts.py); of mlstm and slstm, too (xlstm_parts.py)
 
-A step's own output is read out before its carry is rounded or disturbed, as in the probes of the same names
-(memcap/probes/noise.py). With +carry as the last suffix, the carry that goes on is read out. Except for
-+signed and +rate a variant has a step of its own, so loops written for one cell's step leave it to those for
-any cell (memcap/loops/).
+A step's own output is read out before its carry is rounded or disturbed, as in the
+probes of the same names (memcap/probes/noise.py). With +carry as the last suffix, the
+carry that goes on is read out. Except for +signed and +rate a variant has a step of its
+own, so loops written for one cell's step leave it to those for any cell
+(memcap/loops/).
 """
 
 from __future__ import annotations
@@ -35,7 +40,14 @@ from memcap.cells.additive import AdditiveCell
 from memcap.cells.base import Cell, Inputs, Step
 from memcap.cells.delta_net import DeltaNet
 from memcap.cells.diagonal import GatedDiagonalCell
-from memcap.cells.layer_parts import MOST_CLOCK, MOST_HEADS, MOST_KEYS, PARTS, Wrapper, part
+from memcap.cells.layer_parts import (
+    MOST_CLOCK,
+    MOST_HEADS,
+    MOST_KEYS,
+    PARTS,
+    Wrapper,
+    part,
+)
 from memcap.cells.matrix import Gate, Key, MatrixCell, State, Value
 from memcap.knobs import UserError
 
@@ -48,19 +60,24 @@ BFLOAT16 = (8, 7)  # bits of the exponent and of the mantissa
 
 
 class Variant(Cell):
-    """Base of the variants, to be put before the cell's class. Variants are not padded, and no hand-set
-    weights fit them."""
+    """Base of the variants, to be put before the cell's class. Variants are not padded,
+    and no hand-set weights fit them."""
 
     is_lstm = False
     can_pad = False
 
 
 class Bfloat16(Variant):
-    """The carry's floats are bfloat16; a complex number is stored as its two parts, on a new last axis."""
+    """The carry's floats are bfloat16; a complex number is stored as its two parts, on
+    a new last axis."""
 
-    def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
+    def initialize_carry(
+        self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
+    ) -> Any:
         """Return the cell's initial carry as bfloat16."""
-        return jax.tree.map(_stored, super().initialize_carry(input_shape, rngs, carry_init))
+        return jax.tree.map(
+            _stored, super().initialize_carry(input_shape, rngs, carry_init)
+        )
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: carry, inputs (B, F) -> carry, hidden (B, H)."""
@@ -86,18 +103,23 @@ def _loaded(stored: jax.Array, like: jax.Array) -> jax.Array:
 
 
 class FewBits(Variant):
-    """Each number of the carry, real or imaginary, is rounded to the nearest of 2^bits values, equally spaced
-    from -1 to 1, also at the start; so each holds `bits` bits and no more.
+    """Each number of the carry, real or imaginary, is rounded to the nearest of 2^bits
+    values, equally spaced from -1 to 1, also at the start; so each holds `bits` bits
+    and no more.
 
-    Gradients pass as if nothing had been rounded, and are zero where a number was cut to -1 or 1 (Hubara et
-    al. 2016, "Quantized neural networks").
+    Gradients pass as if nothing had been rounded, and are zero where a number was cut
+    to -1 or 1 (Hubara et al. 2016, "Quantized neural networks").
     """
 
     bits: ClassVar[int]  # bits of each number
 
-    def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
+    def initialize_carry(
+        self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
+    ) -> Any:
         """Return the cell's initial carry, rounded."""
-        return jax.tree.map(self._rounded, super().initialize_carry(input_shape, rngs, carry_init))
+        return jax.tree.map(
+            self._rounded, super().initialize_carry(input_shape, rngs, carry_init)
+        )
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: carry, inputs (B, F) -> carry, hidden (B, H)."""
@@ -118,11 +140,12 @@ class FewBits(Variant):
 class Noisy(Variant):
     """Gaussian noise in each number of the carry.
 
-    The noise of a sequence is drawn at each step from a generator seeded by its own carry and input, so that
-    no key has to be passed on: the same sequence gets the same noise, another sequence gets other noise (at
-    the first step, where all carries are zero, if its input or place in the batch differs), and no net can
-    tell it from chance. A carry that differs in its last bit gets other noise from there on: a row repeats to
-    the bit on the same program, and only in distribution on another.
+    The noise of a sequence is drawn at each step from a generator seeded by its own
+    carry and input, so that no key has to be passed on: the same sequence gets the same
+    noise, another sequence gets other noise (at the first step, where all carries are
+    zero, if its input or place in the batch differs), and no net can tell it from
+    chance. A carry that differs in its last bit gets other noise from there on: a row
+    repeats to the bit on the same program, and only in distribution on another.
     """
 
     size: ClassVar[float]  # standard deviation of the noise
@@ -139,26 +162,35 @@ class Noisy(Variant):
         if not jnp.issubdtype(leaf.dtype, jnp.inexact):
             return leaf
         parts = 2 if jnp.iscomplexobj(leaf) else 1
-        draw = jax.vmap(lambda seed: jax.random.normal(jax.random.key(seed), (parts, *leaf.shape[1:])))
+        draw = jax.vmap(
+            lambda seed: jax.random.normal(
+                jax.random.key(seed), (parts, *leaf.shape[1:])
+            )
+        )
         drawn = draw(seeds)
         noise = lax.complex(drawn[:, 0], drawn[:, 1]) if parts == 2 else drawn[:, 0]
         return leaf + (self.size * noise).astype(leaf.dtype)
 
 
 def _seeds(leaves: list[jax.Array]) -> jax.Array:
-    """Return (B,) uint32: a hash of the bits of each sequence's arrays, and of its place in the batch."""
+    """Return (B,) uint32: a hash of the bits of each sequence's arrays, and of its
+    place in the batch."""
     seeds = jnp.arange(len(leaves[0]), dtype=jnp.uint32)
     for leaf in leaves:
-        reals = jnp.stack([leaf.real, leaf.imag], -1) if jnp.iscomplexobj(leaf) else leaf
-        bits = lax.bitcast_convert_type(reals.astype(jnp.float32), jnp.uint32).reshape(len(leaf), -1)
+        reals = (
+            jnp.stack([leaf.real, leaf.imag], -1) if jnp.iscomplexobj(leaf) else leaf
+        )
+        bits = lax.bitcast_convert_type(reals.astype(jnp.float32), jnp.uint32).reshape(
+            len(leaf), -1
+        )
         places = jnp.arange(bits.shape[1], dtype=jnp.uint32)
         seeds = _mixed(seeds + _mixed(bits + _mixed(places)).sum(1, dtype=jnp.uint32))
     return seeds
 
 
 def _mixed(x: jax.Array) -> jax.Array:
-    """Apply the finalizer of MurmurHash3 (Appleby, public domain): any change of a bit changes about half of
-    all bits."""
+    """Apply the finalizer of MurmurHash3 (Appleby, public domain): any change of a bit
+    changes about half of all bits."""
     x = (x + 1) * jnp.uint32(0x9E3779B1)  # else 0 stays 0
     x = (x ^ (x >> 16)) * jnp.uint32(0x85EBCA6B)
     x = (x ^ (x >> 13)) * jnp.uint32(0xC2B2AE35)
@@ -166,8 +198,8 @@ def _mixed(x: jax.Array) -> jax.Array:
 
 
 class WholeCarry(Variant):
-    """The hidden state is the whole carry: its arrays side by side, with both parts of complex numbers and
-    without integers."""
+    """The hidden state is the whole carry: its arrays side by side, with both parts of
+    complex numbers and without integers."""
 
     def __call__(self, carry: Any, inputs: Inputs) -> Step:
         """Take one step: carry, inputs (B, F) -> carry, hidden (B, `hidden_per_unit` U)."""
@@ -188,10 +220,11 @@ def _numbers(carry: Any) -> list[jax.Array]:
 
 
 class Signed(Variant):
-    """Base of the cells whose state may change its sign: the cell's factor a between 0 and 1 becomes 2 a - 1.
+    """Base of the cells whose state may change its sign: the cell's factor a between 0
+    and 1 becomes 2 a - 1.
 
-    Source: Grazzi et al. (2024), "Unlocking state-tracking in linear RNNs through negative eigenvalues",
-    arXiv 2411.12537, for Mamba and DeltaNet.
+    Source: Grazzi et al. (2024), "Unlocking state-tracking in linear RNNs through
+    negative eigenvalues", arXiv 2411.12537, for Mamba and DeltaNet.
     """
 
 
@@ -213,8 +246,8 @@ class SignedSum(Signed, MatrixCell):
 
 
 class SignedDelta(Signed):
-    """The signed cells that write by the delta rule: along a key a write of strength b leaves 1 - 2 b instead
-    of 1 - b."""
+    """The signed cells that write by the delta rule: along a key a write of strength b
+    leaves 1 - 2 b instead of 1 - b."""
 
     allow_neg_eigval: ClassVar[bool] = True
 
@@ -227,16 +260,17 @@ def _signed(cls: type[Cell], name: str) -> type[Signed]:
     if issubclass(cls, AdditiveCell) and cls.gate_biases is not MatrixCell.gate_biases:
         return SignedSum
     raise UserError(
-        f"model.cell={name}: +signed is for cells whose input says what share of the state stays, as minGRU,"
-        " minLSTM, gla, mamba2, delta_net and gated_delta_net"
+        f"model.cell={name}: +signed is for cells whose input says what share of the state stays,"
+        " as minGRU, minLSTM, gla, mamba2, delta_net and gated_delta_net"
     )
 
 
 def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
-    """Return the variant of a cell that a suffix names; raise UserError if there is none, or not of this
-    cell, or the cell has that suffix already."""
+    """Return the variant of a cell that a suffix names; raise UserError if there is
+    none, or not of this cell, or the cell has that suffix already."""
     fields: dict[str, Any] = {"name": name, "__module__": cls.__module__}
-    size, bits = _size(suffix), next((n for n in range(1, 17) if suffix == f"bits{n}"), None)
+    size = _size(suffix)
+    bits = next((n for n in range(1, 17) if suffix == f"bits{n}"), None)
     if suffix == "bfloat16":
         kind: type[Cell] = Bfloat16
     elif bits is not None:
@@ -255,19 +289,23 @@ def variant(cls: type[Cell], suffix: str, name: str) -> type[Cell]:
         fields["size"] = size
     else:
         raise UserError(
-            f"model.cell={name}: no such variant; +bfloat16, +bitsN, N from 1 to 16, +carry, +signed,"
-            " +noiseS, S above 0, as in +noise0.1, or a part of a layer: +convN, N from 2 to 16, +gate,"
-            f" +skip, +rate, +keyN, N from 1 to {MOST_KEYS}, +headsN, N from 2 to {MOST_HEADS}, or +clockN,"
-            f" N from 2 to {MOST_CLOCK}"
+            f"model.cell={name}: no such variant; +bfloat16, +bitsN, N from 1 to 16, +carry,"
+            " +signed, +noiseS, S above 0, as in +noise0.1, or a part of a layer: +convN, N from"
+            f" 2 to 16, +gate, +skip, +rate, +keyN, N from 1 to {MOST_KEYS}, +headsN, N from 2 to"
+            f" {MOST_HEADS}, or +clockN, N from 2 to {MOST_CLOCK}"
         )
     if issubclass(cls, kind):
-        raise UserError(f"model.cell={name}: each suffix can stand once; leave out +{suffix}")
-    return type(cls.__name__, (kind,) if issubclass(kind, Wrapper) else (kind, cls), fields)
+        raise UserError(
+            f"model.cell={name}: each suffix can stand once; leave out +{suffix}"
+        )
+    return type(
+        cls.__name__, (kind,) if issubclass(kind, Wrapper) else (kind, cls), fields
+    )
 
 
 def _size(suffix: str) -> float | None:
-    """Return the standard deviation in "noise0.1"; None if there is none. Only one spelling is accepted, so
-    that a cell has one name and key."""
+    """Return the standard deviation in "noise0.1"; None if there is none. Only one
+    spelling is accepted, so that a cell has one name and key."""
     try:
         size = float(suffix.removeprefix("noise"))
     except ValueError:
@@ -287,7 +325,7 @@ def _numbers_per_unit(cls: type[Cell], name: str) -> int:
 
     if count(1) != count(2):
         raise UserError(
-            f"model.cell={name}: +carry is for cells whose carry is alike in each unit; this one's"
-            " has the last input, too"
+            f"model.cell={name}: +carry is for cells whose carry is alike in each unit; this"
+            " one's has the last input, too"
         )
     return count(1)

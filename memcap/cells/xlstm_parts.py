@@ -1,15 +1,17 @@
 """Parts of the published layers around mLSTM and sLSTM, chosen by suffixes of the cell's name.
 
-    mlstm+conv4  queries and keys are linear maps of SiLU of a convolution over the last 4 inputs, or rather
+    mlstm+conv4  queries and keys are linear maps of SiLU of a convolution over the last
+    4 inputs, or rather
                  over U linear maps of each; values are of the last input, and gates see all three
-    mlstm+gate   what is read has mean 0 and variance 1, and is multiplied by SiLU of a linear map of the last
+    mlstm+gate   what is read has mean 0 and variance 1, and is multiplied by SiLU of a
+    linear map of the last
                  input
     mlstm+skip   the convolution is added to what is read, each number times a learned weight
     slstm+conv4  the gates i and f see SiLU of a convolution over the last 4 inputs
 
-So `mlstm+conv4+gate+skip` and `slstm+conv4` are the published layers, but for what the page of cells lists
-(docs/cell_map.md). Held against NumPy recurrences that are written from the code of xlstm
-(tests/cells/test_layer_parts.py).
+So `mlstm+conv4+gate+skip` and `slstm+conv4` are the published layers, but for what the
+page of cells lists (docs/cell_map.md). Held against NumPy recurrences that are written
+from the code of xlstm (tests/cells/test_layer_parts.py).
 """
 
 from __future__ import annotations
@@ -35,7 +37,9 @@ START = nnx.initializers.lecun_normal()
 def conv_param(rngs: nnx.Rngs, window: int, *shape: int) -> nnx.Param:
     """Draw a parameter of a convolution as torch.nn.Conv1d does."""
     most = 1 / math.sqrt(window)
-    return nnx.Param(jax.random.uniform(rngs.params(), shape, minval=-most, maxval=most))
+    return nnx.Param(
+        jax.random.uniform(rngs.params(), shape, minval=-most, maxval=most)
+    )
 
 
 class MLSTMConvolution(MLSTM):
@@ -55,11 +59,17 @@ class MLSTMConvolution(MLSTM):
     def convolve(self, shifted: Window) -> Value:
         """Return SiLU of the convolution."""
         kernel = self.taps[...][:, None] * self.up[...]
-        return jax.nn.silu(shifted @ kernel.reshape(shifted.shape[-1], -1) + self.taps_bias[...])
+        return jax.nn.silu(
+            shifted @ kernel.reshape(shifted.shape[-1], -1) + self.taps_bias[...]
+        )
 
     def project(self, shifted: Window, name: str) -> Float[Array, "B N"]:
         """Return a query, key or value."""
-        seen = shifted[..., : self.in_features] if name == "value" else self.convolve(shifted)
+        seen = (
+            shifted[..., : self.in_features]
+            if name == "value"
+            else self.convolve(shifted)
+        )
         return seen @ getattr(self, name)[...]
 
     def gates_of(self, shifted: Window) -> list[Gate]:
@@ -75,7 +85,9 @@ class MLSTMGate(MLSTM):
 
     def __init__(self, in_features: int, hidden_features: int, *, rngs: nnx.Rngs):
         super().__init__(in_features, hidden_features, rngs=rngs)
-        self.output_gate = nnx.Param(START(rngs.params(), (in_features, hidden_features)))
+        self.output_gate = nnx.Param(
+            START(rngs.params(), (in_features, hidden_features))
+        )
 
     def show(self, state: Any, shifted: Window) -> Value:
         """Read, and gate what is read."""
@@ -96,7 +108,8 @@ class MLSTMSkip(MLSTMConvolution):
 
 
 class SLSTMConvolution(SLSTM):
-    """Lets i and f see a convolution. The carry is the cell's and the last inputs, (window - 1) F numbers."""
+    """Lets i and f see a convolution. The carry is the cell's and the last inputs,
+    (window - 1) F numbers."""
 
     window: ClassVar[int]  # number of inputs that the convolution sees
     gates = None  # no named initialiser draws the convolution
@@ -106,7 +119,9 @@ class SLSTMConvolution(SLSTM):
         self.taps = conv_param(rngs, self.window, self.window, in_features)
         self.taps_bias = conv_param(rngs, self.window, in_features)
 
-    def initialize_carry(self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None) -> Any:
+    def initialize_carry(
+        self, input_shape: tuple[int, ...], rngs: Any = None, carry_init: Any = None
+    ) -> Any:
         """Return h, c, n and m, zeros (*batch, U), and the last inputs (*batch, (window - 1) F)."""
         *batch, features = input_shape
         carry = super().initialize_carry(input_shape, rngs, carry_init)
@@ -119,5 +134,7 @@ class SLSTMConvolution(SLSTM):
         places = shifted.reshape(*inputs.shape[:-1], self.window, self.in_features)
         seen = jax.nn.silu(jnp.sum(places * self.taps[...], -2) + self.taps_bias[...])
         write_and_keep, others = jnp.split(self.kernel[...], 2, -1)
-        own, hidden = self.step(own, jnp.concatenate([seen @ write_and_keep, inputs @ others], -1))
+        own, hidden = self.step(
+            own, jnp.concatenate([seen @ write_and_keep, inputs @ others], -1)
+        )
         return (*own, shifted[..., : -self.in_features]), hidden

@@ -1,7 +1,8 @@
 """Say in plain words how many units a task takes at a lag.
 
-Without --task and --lag, the command asks you what a net has to remember. Without RESULTS, it reads your own
-rows in `outputs`, and the rows that memcap publishes if yours do not measure the lag.
+Without --task and --lag, the command asks you what a net has to remember. Without
+RESULTS, it reads your own rows in `outputs`, and the rows that memcap publishes if
+yours do not measure the lag.
 """
 
 import shlex
@@ -50,36 +51,54 @@ OTHERS = {  # questions that no task answers, and what does
     "I don't know": (
         "If you have sequences, you need not know. A table of them is enough:",
         "memcap fit my_table.csv --target COLUMN",
-        "If you have none, two tasks bound it: to hold one thing for 50 steps, and all of the last 50 steps:",
+        (
+            "If you have none, two tasks bound it: to hold one thing for 50 steps, and all of the"
+            " last 50 steps:"
+        ),
         "memcap answer --task latch --lag 50",
         "memcap answer --task delay_line --lag 50",
     ),
 }
-NOBODY = "--task: not given, and nobody can be asked; give both: memcap answer --task delay_line --lag 50"
+NOBODY = (
+    "--task: not given, and nobody can be asked; give both: memcap answer --task delay_line"
+    " --lag 50"
+)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
     about = "name of a task, as in `memcap tasks`; without it you are asked what to remember"
     parser.add_argument("--task", help=about)
-    parser.add_argument("--lag", type=steps, help="time steps (default for data: all of a sequence)")
+    parser.add_argument(
+        "--lag", type=steps, help="time steps (default for data: all of a sequence)"
+    )
     add_knobs(parser)
     about = "cell: lstm (default), gru, elman, or as in rows"
     parser.add_argument("--cell", default="lstm", help=about)
-    parser.add_argument("--layers", type=layers, default=1, help="layers of this cell (default 1)")
-    parser.add_argument("--why", action="store_true", help="also print what the answer rests on")
+    parser.add_argument(
+        "--layers", type=layers, default=1, help="layers of this cell (default 1)"
+    )
+    parser.add_argument(
+        "--why", action="store_true", help="also print what the answer rests on"
+    )
     about = "folder with recipes of your own, for the command that measures"
     parser.add_argument("--config-dir", type=location, help=about)
-    about = "share of the seeds that should pass, of those that train at all (default .9)"
+    about = (
+        "share of the seeds that should pass, of those that train at all (default .9)"
+    )
     parser.add_argument("--confidence", type=share, default=0.9, help=about)
     add_verdict(parser)
     about = "ask about this lag alone, not about shorter ones; short for --at steady"
-    parser.add_argument("--exactly", dest="at", action="store_const", const="steady", help=about)
+    parser.add_argument(
+        "--exactly", dest="at", action="store_const", const="steady", help=about
+    )
     about = "print a script of that framework, which trains a net of this width"
     parser.add_argument("--code", choices=FRAMEWORKS, help=about)
     about = "if the lag was not measured, first train what measures it"
     parser.add_argument("--measure", action="store_true", help=about)
     add_strict(parser)
-    add_results(parser, "outputs, and the published atlas where it does not measure the lag")
+    add_results(
+        parser, "outputs, and the published atlas where it does not measure the lag"
+    )
     add_json(parser)
 
 
@@ -89,9 +108,14 @@ def run(arguments: Namespace) -> None:
     if subject is None:
         return
     task, lag = subject
-    if arguments.results is not None and "=" in arguments.results.name and not arguments.results.exists():
+    if (
+        arguments.results is not None
+        and "=" in arguments.results.name
+        and not arguments.results.exists()
+    ):
         raise UserError(
-            f"{arguments.results}: no such folder; a knob of the task goes by --knob {arguments.results}"
+            f"{arguments.results}: no such folder; a knob of the task goes by --knob"
+            f" {arguments.results}"
         )
     if arguments.config_dir is not None:
         if not arguments.config_dir.is_dir():
@@ -101,11 +125,19 @@ def run(arguments: Namespace) -> None:
         return
     model = Model(cell_name(arguments.cell), 1, layers=arguments.layers)
     about = arguments.confidence, arguments.at, arguments.budget, arguments.config_dir
-    answer = best_answer(Question(task, lag, model, *about), arguments.results, arguments.strict)
-    if arguments.measure and not (answer.settled and answer.as_asked) and answer.command:
+    answer = best_answer(
+        Question(task, lag, model, *about), arguments.results, arguments.strict
+    )
+    if (
+        arguments.measure
+        and not (answer.settled and answer.as_asked)
+        and answer.command
+    ):
         aside = sys.stderr if arguments.json or arguments.code else sys.stdout
         with redirect_stdout(aside):
-            commands.find("train").run(Namespace(overrides=shlex.split(answer.command)[2:]))
+            commands.find("train").run(
+                Namespace(overrides=shlex.split(answer.command)[2:])
+            )
         answer = best_answer(answer.question, OUTPUTS, arguments.strict)
     if arguments.code:
         print(code(answer, arguments.code), end="")
@@ -114,7 +146,11 @@ def run(arguments: Namespace) -> None:
         print_json(as_dict(answer))
         return
     for line in [*sentences(answer), *(why(answer) if arguments.why else [])]:
-        print(printable(line) if line == answer.command else fold(printable(line), sys.stdout))
+        print(
+            printable(line)
+            if line == answer.command
+            else fold(printable(line), sys.stdout)
+        )
     if not arguments.why:
         more = " --measure trains what is missing, and answers then."
         more *= answer.point is None and bool(answer.command)
@@ -122,33 +158,45 @@ def run(arguments: Namespace) -> None:
 
 
 def _answer_by_loss(arguments: Namespace, task: Task, lag: int) -> bool:
-    """Answer for a user's own sequences, if their widths are compared by held-out loss: those of the task's
-    file; or, if neither a file nor a lag is named, those of the folder. Return whether they are."""
+    """Answer for a user's own sequences, if their widths are compared by held-out loss:
+    those of the task's file; or, if neither a file nor a lag is named, those of the
+    folder. Return whether they are.
+    """
     if not (task.by_loss or (isinstance(task, Data) and arguments.results)):
         return False
     rows = rows_of(arguments.results or OUTPUTS, arguments.strict)
     named = task.by_loss or arguments.knob or arguments.lag
-    curves = [curve for curve in loss_curves(rows) if not named or curve.is_of(task, lag)]
+    curves = [
+        curve for curve in loss_curves(rows) if not named or curve.is_of(task, lag)
+    ]
     if not curves and task.by_loss:
-        raise UserError(f"no rows of these sequences at lag {lag}; train them by: memcap fit FILE")
+        raise UserError(
+            f"no rows of these sequences at lag {lag}; train them by: memcap fit FILE"
+        )
     if curves and arguments.json:
         print_json(loss_words.as_dict(curves[0]))
-    for line in loss_words.sentences(curves[0]) if curves and not arguments.json else ():
+    for line in (
+        loss_words.sentences(curves[0]) if curves and not arguments.json else ()
+    ):
         print(fold(line, sys.stdout))
     return bool(curves)
 
 
 def _subject(arguments: Namespace) -> tuple[Task, int] | None:
-    """Return the task and lag that were given, or ask for them; None if the answer is another command."""
+    """Return the task and lag that were given, or ask for them; None if the answer is
+    another command."""
     if arguments.task is None:
         if arguments.lag is not None or arguments.knob:
-            raise UserError("--task: not given; give --task and --lag, or neither to be asked")
+            raise UserError(
+                "--task: not given; give --task and --lag, or neither to be asked"
+            )
         return ask(Console(stderr=True))
     task = task_of(arguments.task, arguments.knob)
     lag = arguments.lag or task.longest_lag
     if lag is None:
         raise UserError(
-            f"--lag: not given; how many time steps, as in: memcap answer --task {arguments.task} --lag 50"
+            f"--lag: not given; how many time steps, as in: memcap answer --task {arguments.task}"
+            " --lag 50"
         )
     return task, lag
 
@@ -160,7 +208,8 @@ def ask(out: Console) -> tuple[Task, int] | None:
         out: console for the questions; the answers are read from stdin.
 
     Returns:
-        The task with its knobs, and the lag; None if no task of memcap's fits, and advice was printed.
+        The task with its knobs, and the lag; None if no task of memcap's fits, and
+        advice was printed.
 
     Raises:
         UserError: stdin has ended.
@@ -192,11 +241,15 @@ def _ask(out: Console) -> tuple[Task, int] | None:
     task = typed(cls, values, "task")
     lag = 0
     while lag < task.smallest_lag:
-        lag = IntPrompt.ask(f"Over how many steps (at least {task.smallest_lag})", console=out)
+        lag = IntPrompt.ask(
+            f"Over how many steps (at least {task.smallest_lag})", console=out
+        )
     return task, lag
 
 
-def _knob(out: Console, cls: type[Task], name: str, metadata: Any, default: Any) -> dict[str, Any]:
+def _knob(
+    out: Console, cls: type[Task], name: str, metadata: Any, default: Any
+) -> dict[str, Any]:
     """Ask for the value of one knob, until the task accepts it."""
     doc = metadata["doc"]
     question = f"{doc[:1].upper()}{doc[1:]} ({allowed(metadata)})"

@@ -10,28 +10,37 @@ from memcap.runtime.published import is_published
 from memcap.store.rows import VERDICTS
 from memcap.store.shards import OUTPUTS
 
-NET = "key of the member, or its first digits, as in the rows; or a published net, as atlas:latch-L50"
+NET = (
+    "key of the member, or its first digits, as in the rows; or a published net, as"
+    " atlas:latch-L50"
+)
 PLACE = "folder of a study, or of many; or atlas, the rows that memcap publishes"
 
 
 def add_results(parser: argparse.ArgumentParser, otherwise: str = "") -> None:
-    """Add the argument `results`, the place of rows; `otherwise` says what the default None means."""
-    about, default = f"{PLACE} (default: {otherwise or OUTPUTS})", None if otherwise else OUTPUTS
-    parser.add_argument("results", type=location, nargs="?", default=default, help=about)
+    """Add the argument `results`, the place of rows; `otherwise` says what the default
+    None means."""
+    about = f"{PLACE} (default: {otherwise or OUTPUTS})"
+    default = None if otherwise else OUTPUTS
+    parser.add_argument(
+        "results", type=location, nargs="?", default=default, help=about
+    )
 
 
 def add_knobs(parser: argparse.ArgumentParser) -> None:
     """Give a command the option `--knob`, for `memcap.config.task_of`."""
     about = "a knob of the task, as symbols=4"
-    parser.add_argument("--knob", action="append", default=[], metavar="NAME=VALUE", help=about)
+    parser.add_argument(
+        "--knob", action="append", default=[], metavar="NAME=VALUE", help=about
+    )
 
 
 def add_verdict(parser: argparse.ArgumentParser) -> None:
     """Give a command the options `--at` and `--budget`, for `memcap.capacity.frontier.frontier`."""
     about = (
-        "up_to: right at every shorter lag, too, where members were trained until that, and elsewhere steady"
-        " (default); steady: right on longer sequences, too, where the task is a stream; trained: at the"
-        " trained lag and length"
+        "up_to: right at every shorter lag, too, where members were trained until that, and"
+        " elsewhere steady (default); steady: right on longer sequences, too, where the task is a"
+        " stream; trained: at the trained lag and length"
     )
     parser.add_argument("--at", choices=VERDICTS, default=VERDICTS[0], help=about)
     about = "only recipes of at most so many training steps (default: all)"
@@ -45,10 +54,12 @@ def add_strict(parser: argparse.ArgumentParser) -> None:
 
 
 def location(text: str) -> Path:
-    """Read the name of a file or folder. An empty name, as from an unset variable of the shell, would mean
-    the current folder."""
+    """Read the name of a file or folder. An empty name, as from an unset variable of
+    the shell, would mean the current folder."""
     if not text:
-        raise argparse.ArgumentTypeError("is empty; name a file or folder, . for this one")
+        raise argparse.ArgumentTypeError(
+            "is empty; name a file or folder, . for this one"
+        )
     return Path(text)
 
 
@@ -79,13 +90,16 @@ def share(text: str) -> float:
     except ValueError:
         value = math.nan
     if not 0 < value < 1:
-        raise argparse.ArgumentTypeError(f"{text}: must be a number above 0 and below 1")
+        raise argparse.ArgumentTypeError(
+            f"{text}: must be a number above 0 and below 1"
+        )
     return value
 
 
 def folder_of(results: Path) -> Path:
-    """Return the folder to write into: the one that a user named, or that of the file. Results from published
-    rows go beside studies, apart from studies of the same name."""
+    """Return the folder to write into: the one that a user named, or that of the file.
+    Results from published rows go beside studies, apart from studies of the same
+    name."""
     if is_published(results):
         return OUTPUTS / "published" / results
     return results if results.is_dir() else results.parent

@@ -1,4 +1,5 @@
-"""Fold a study's shards into one Parquet file, DIR/rows.parquet, and its curves into DIR/curves.parquet."""
+"""Fold a study's shards into one Parquet file, DIR/rows.parquet, and its curves into
+DIR/curves.parquet."""
 
 from argparse import ArgumentParser, Namespace
 
@@ -11,7 +12,9 @@ from memcap.terminal.words import plural
 def add_arguments(parser: ArgumentParser) -> None:
     add_results(parser)
     add_strict(parser)
-    parser.add_argument("--csv", action="store_true", help="write the rows to DIR/rows.csv, too")
+    parser.add_argument(
+        "--csv", action="store_true", help="write the rows to DIR/rows.csv, too"
+    )
     add_json(parser)
 
 

@@ -1,4 +1,5 @@
-"""Compare two studies: divide u50 and u90 of the second by those of the first, at each task and lag.
+"""Compare two studies: divide u50 and u90 of the second by those of the first, at each
+task and lag.
 
 The intervals take the two studies as independent, so neither should hold members of the other.
 
@@ -19,7 +20,15 @@ from memcap.commands.arguments import PLACE, add_strict, add_verdict, location
 from memcap.knobs import UserError
 from memcap.report.tables import threshold_text
 from memcap.store import rows_of
-from memcap.terminal.printing import Column, Listing, add_json, number, order, print_json, show
+from memcap.terminal.printing import (
+    Column,
+    Listing,
+    add_json,
+    number,
+    order,
+    print_json,
+    show,
+)
 
 COLUMNS = (
     Column("task", "task of the first / of the second, if they differ"),
@@ -28,13 +37,15 @@ COLUMNS = (
     Column("u50 B"),
     Column(
         "u50 B/A",
-        "units at which half of the seeds pass, of the second divided by the first, with a 95 % interval",
+        "units at which half of the seeds pass, of the second divided by the first, with a 95 %"
+        " interval",
     ),
     Column("u90 A"),
     Column("u90 B"),
     Column(
         "u90 B/A",
-        "the same for 90 % of the seeds (< and > mark a bound, if one threshold is a bound; ? if both are)",
+        "the same for 90 % of the seeds (< and > mark a bound, if one threshold is a bound; ? if"
+        " both are)",
     ),
     Column("recipes", "recipe of the first / of the second, if they differ"),
 )
@@ -52,13 +63,16 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Print one line per task and lag that both have."""
-    tables = [rows_of(place, arguments.strict) for place in (arguments.first, arguments.second)]
+    tables = [
+        rows_of(place, arguments.strict)
+        for place in (arguments.first, arguments.second)
+    ]
     first, second = (frontier(rows, arguments.at, arguments.budget) for rows in tables)
     pairs, alone = compare(first, second)
     if not pairs:
         raise UserError(
-            f"{arguments.first}, {arguments.second}: have no task at a lag in common; memcap frontier shows"
-            " each"
+            f"{arguments.first}, {arguments.second}: have no task at a lag in common; memcap"
+            " frontier shows each"
         )
     shared = len({*tables[0]["key"]} & {*tables[1]["key"]})
     if arguments.json:
@@ -71,9 +85,18 @@ def run(arguments: Namespace) -> None:
         notes.append(f"In one of them only: {'; '.join(_places(alone))}.")
     if shared:
         notes.append(
-            f"NOT independent: {shared:,} members are in both; as a rule the intervals are too wide then."
+            f"NOT independent: {shared:,} members are in both; as a rule the intervals are too"
+            " wide then."
         )
-    show(Listing(f"B = {arguments.second} against A = {arguments.first}", COLUMNS, rows, DROPS, notes))
+    show(
+        Listing(
+            f"B = {arguments.second} against A = {arguments.first}",
+            COLUMNS,
+            rows,
+            DROPS,
+            notes,
+        )
+    )
 
 
 def ratio(shift: Shift) -> str:
@@ -82,7 +105,10 @@ def ratio(shift: Shift) -> str:
     text = "?" if shift.ratio is None else sign + number(shift.ratio)
     if shift.low == 0 and math.isinf(shift.high):
         return text
-    low, high = ("open" if end in (0, math.inf) else number(end) for end in (shift.low, shift.high))
+    low, high = (
+        "open" if end in (0, math.inf) else number(end)
+        for end in (shift.low, shift.high)
+    )
     return f"{text} [{low}, {high}]"
 
 
@@ -91,11 +117,15 @@ def _either(first: str, second: str) -> str:
 
 
 def _row(pair: Pair) -> list[str]:
-    a, b = pair.first, pair.second
+    a = pair.first
+    b = pair.second
     cells = [_either(a.label, b.label), str(a.lag)]
     for name, shift in (("u50", pair.u50), ("u90", pair.u90)):
         cells += [threshold_text(a, name), threshold_text(b, name), ratio(shift)]
-    return [*cells, _either(*(f"{p.recipe.name}, {p.recipe.budget:,} steps" for p in (a, b)))]
+    return [
+        *cells,
+        _either(*(f"{p.recipe.name}, {p.recipe.budget:,} steps" for p in (a, b))),
+    ]
 
 
 def _verdicts(pairs: list[Pair]) -> str:
@@ -116,7 +146,11 @@ def _places(points: Iterable[Point]) -> list[str]:
 
 def _columns(pair: Pair) -> dict[str, Any]:
     def side(point: Point) -> dict[str, Any]:
-        about = {"label": point.label, "at": point.at, **point.recipe_columns("recipe", "lr", "budget")}
+        about = {
+            "label": point.label,
+            "at": point.at,
+            **point.recipe_columns("recipe", "lr", "budget"),
+        }
         return about | {"u50": asdict(point.fit.u50), "u90": asdict(point.fit.u90)}
 
     return {

@@ -12,7 +12,9 @@ from memcap.terminal.printing import show
 
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("run", help=NET)
-    parser.add_argument("-o", "--output", type=location, required=True, help="file to write, .npz")
+    parser.add_argument(
+        "-o", "--output", type=location, required=True, help="file to write, .npz"
+    )
     parser.add_argument("--layout", choices=["keras", "torch", "flax"], required=True)
     add_results(parser)
 
@@ -23,5 +25,8 @@ def run(arguments: Namespace) -> None:
     model = store.model_of(row).at_width(row["units"])
     arrays = export(model, store.weights_of(folder, row), arguments.layout)
     write_arrays(arguments.output, arrays)
-    member = f"{row['task']}, lag {row['lag']}, units {row['units']}, seed {row['seed']}, {row['status']}"
+    member = (
+        f"{row['task']}, lag {row['lag']}, units {row['units']}, seed {row['seed']},"
+        f" {row['status']}"
+    )
     show(f"{arguments.output}: {', '.join(arrays)} ({member})")

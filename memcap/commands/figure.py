@@ -12,7 +12,9 @@ from memcap.store.shards import OUTPUTS
 def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument("name", help="a figure below, or MODULE:NAME of your own")
     about = f"{PLACE}; several are drawn together (default: {OUTPUTS})"
-    parser.add_argument("results", type=location, nargs="*", default=[OUTPUTS], help=about)
+    parser.add_argument(
+        "results", type=location, nargs="*", default=[OUTPUTS], help=about
+    )
     add_strict(parser)
     about = "folder to write to (default: figures/ in the first of RESULTS)"
     parser.add_argument("-o", "--output", type=location, help=about)
@@ -24,6 +26,8 @@ def run(arguments: Namespace) -> None:
     """Draw, and print the path of the picture."""
     name = figures.FORMER.get(arguments.name, arguments.name)
     figure = figures.find(name)
-    drawn = figure.draw(one_per_key([rows_of(place, arguments.strict) for place in arguments.results]))
+    drawn = figure.draw(
+        one_per_key([rows_of(place, arguments.strict) for place in arguments.results])
+    )
     folder = arguments.output or folder_of(arguments.results[0]) / "figures"
     print(figures.save(drawn, folder, name.rpartition(":")[2]))

@@ -26,17 +26,21 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> None:
     """Print one line per task and lag."""
     rows = store.read(arguments.results, arguments.strict)
-    others = store.unknown(arguments.results).filter(~IS_BY_LOSS)  # of those no counts tell anything
+    others = store.unknown(arguments.results).filter(
+        ~IS_BY_LOSS
+    )  # of those no counts tell anything
     if rows.is_empty() and others.is_empty():
         raise store.no_rows(arguments.results)
     if (task := arguments.task) is not None:
         tasks = sorted({*rows["task"], *others["task"]})
-        rows, others = rows.filter(task=task), others.filter(task=task)
+        rows = rows.filter(task=task)
+        others = others.filter(task=task)
         if task not in tasks:
             raise UserError(
                 f"--task {task}: {arguments.results} has no rows of it; one of {', '.join(tasks)}"
             )
-    points, curves = frontier(rows, arguments.at, arguments.budget), loss_curves(rows)
+    points = frontier(rows, arguments.at, arguments.budget)
+    curves = loss_curves(rows)
     if arguments.json:
         print_json([*map(columns, points), *map(as_dict, curves)])
         return

@@ -19,11 +19,21 @@ from memcap.terminal.words import fold, plural
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("--units", type=positive, default=5, help="hidden width (default 5)")
-    parser.add_argument("--timesteps", type=steps, default=2, help="steps of a sequence (default 2)")
-    parser.add_argument("--features", type=positive, default=3, help="numbers in an input (default 3)")
-    parser.add_argument("--cell", default="lstm", help="lstm (the default), gru, elman, or as in rows")
-    parser.add_argument("--layers", type=layers, default=1, help="layers of this cell (default 1)")
+    parser.add_argument(
+        "--units", type=positive, default=5, help="hidden width (default 5)"
+    )
+    parser.add_argument(
+        "--timesteps", type=steps, default=2, help="steps of a sequence (default 2)"
+    )
+    parser.add_argument(
+        "--features", type=positive, default=3, help="numbers in an input (default 3)"
+    )
+    parser.add_argument(
+        "--cell", default="lstm", help="lstm (the default), gru, elman, or as in rows"
+    )
+    parser.add_argument(
+        "--layers", type=layers, default=1, help="layers of this cell (default 1)"
+    )
     add_json(parser)
 
 
@@ -54,7 +64,8 @@ class Inspection:
 
 
 def inspect(model: Model, timesteps: int, features: int, batch: int = 1) -> Inspection:
-    """Build the network, run it abstractly over (timesteps, batch, features), and read off its shapes."""
+    """Build the network, run it abstractly over (timesteps, batch, features), and read
+    off its shapes."""
 
     def shapes(steps: int) -> tuple[dict[str, tuple[int, ...]], tuple[int, ...]]:
         def run() -> tuple:
@@ -68,7 +79,10 @@ def inspect(model: Model, timesteps: int, features: int, batch: int = 1) -> Insp
             usual: dict[int, Sequence[Any]] = {1: ("h",), 2: ("c", "h")}
             names = usual.get(len(leaves), range(len(leaves)))
             end = "" if model.layers == 1 else f"_{layer}"
-            carry |= {f"{name}{end}": leaf.shape for name, leaf in zip(names, leaves, strict=True)}
+            carry |= {
+                f"{name}{end}": leaf.shape
+                for name, leaf in zip(names, leaves, strict=True)
+            }
         return carry, (batch, *hidden.shape[:2])
 
     carry, every = shapes(timesteps)
@@ -93,21 +107,30 @@ def sentences(shapes: Inspection) -> list[str]:
     """Write the inspection in words."""
     m = shapes.model
     carry = ", ".join(f"{name} {shape}" for name, shape in shapes.carry.items())
-    net, cells = f"{m.cell} of {plural(m.units, 'unit')}", "the cell"
+    net = f"{m.cell} of {plural(m.units, 'unit')}"
+    cells = "the cell"
     if m.layers > 1:
-        net, cells = f"{m.layers} layers of {net} each", f"the {m.layers} cells"
+        net = f"{m.layers} layers of {net} each"
+        cells = f"the {m.layers} cells"
     return [
         f"{net} on sequences of {shapes.timesteps} time steps with {shapes.features} features:",
-        f"  input             {(shapes.batch, shapes.timesteps, shapes.features)}  (batch, time, features)",
+        (
+            f"  input             {(shapes.batch, shapes.timesteps, shapes.features)}  (batch,"
+            " time, features)"
+        ),
         f"  output, each step {shapes.every}  (return_sequences=True in Keras)",
         f"  output, last step {shapes.last}  (the last row of the above: the same h)",
         f"  carry             {carry}: {shapes.carry_numbers} numbers per sequence",
-        f"  parameters        {shapes.cell_parameters} in {cells}; none of them depends on the number of"
-        " time steps",
-        "The state has one entry per unit, not one per time step: the same cell is applied at every step, and"
-        " its carry is all that"
-        " passes from one step to the next.",
+        (
+            f"  parameters        {shapes.cell_parameters} in {cells}; none of them depends on"
+            " the number of time steps"
+        ),
+        (
+            "The state has one entry per unit, not one per time step: the same cell is applied at"
+            " every step, and its carry is all that passes from one step to the next."
+        ),
         f"At {10 * shapes.timesteps} time steps the carry is the same: "
         + ", ".join(f"{name} {shape}" for name, shape in shapes.longer.items())
-        + ". What has to fit into it is what the task must still know, not how long ago it was seen.",
+        + ". What has to fit into it is what the task must still know, not how long ago it was"
+        " seen.",
     ]

@@ -23,13 +23,18 @@ from memcap.tasks import Task, task_class, task_classes
 from memcap.terminal.printing import Column, Listing, add_json, print_json, show
 from memcap.terminal.words import first_paragraph
 
-COLUMNS = (Column("knob"), Column("default"), Column("range", folds=True), Column("meaning", folds=True))
+COLUMNS = (
+    Column("knob"),
+    Column("default"),
+    Column("range", folds=True),
+    Column("meaning", folds=True),
+)
 HEAD = """# Knobs
 
 `memcap knobs --markdown` writes this page, and a test checks that it is current. `memcap knobs GROUP`
 prints a part of it. Set a knob as `recipe.lr=0.01` on the command line, as `recipe.lr: [0.01, 0.03]` in a
 study's axes, and as `lr=0.01` in Python. `null` means that the knob is not set.
-"""
+"""  # noqa: E501
 RECIPES = "Recipes, with the values of their files"
 WORDS = {bool: "true or false", int: "whole number", float: "number", str: "text"}
 
@@ -54,7 +59,9 @@ class KnobGroup:
 
 def add_arguments(parser: ArgumentParser) -> None:
     names = f"job, task, {', '.join(GROUPS)}, or a task"
-    parser.add_argument("group", nargs="?", metavar="GROUP", help=f"one of {names} (default: all)")
+    parser.add_argument(
+        "group", nargs="?", metavar="GROUP", help=f"one of {names} (default: all)"
+    )
     parser.add_argument("--markdown", action="store_true", help="print them as a page")
     add_json(parser)
 
@@ -64,9 +71,14 @@ def run(arguments: Namespace) -> None:
     chosen = groups(arguments.group)
     recipes = arguments.group in (None, "recipe")
     if arguments.json:
-        print_json([asdict(group) for group in chosen] + [{"recipes": recipe_values()}] * recipes)
+        print_json(
+            [asdict(group) for group in chosen]
+            + [{"recipes": recipe_values()}] * recipes
+        )
     elif arguments.markdown:
-        print("\n".join([HEAD, *map(_page, chosen), *[_recipes_page()] * recipes]), end="")
+        print(
+            "\n".join([HEAD, *map(_page, chosen), *[_recipes_page()] * recipes]), end=""
+        )
     else:
         for group in filter(lambda group: group.knobs, chosen):
             rows = [[k.name, k.default, k.range, k.meaning] for k in group.knobs]
@@ -84,7 +96,9 @@ def groups(name: str | None = None) -> list[KnobGroup]:
     """
     tasks = {task: _task(cls) for task, cls in task_classes().items()}
     own = {"job": [_job()], "task": [_any_task(), *tasks.values()]}
-    own |= {group: [_of(group.capitalize(), group, cls)] for group, cls in GROUPS.items()}
+    own |= {
+        group: [_of(group.capitalize(), group, cls)] for group, cls in GROUPS.items()
+    }
     if name is None:
         return [group for part in own.values() for group in part]
     if name in own:
@@ -92,36 +106,47 @@ def groups(name: str | None = None) -> list[KnobGroup]:
     if name in tasks or plugins.is_import_path(name):
         return [_any_task(), tasks.get(name) or _task(task_class(name))]
     raise UserError(
-        f"{name}: no such group of knobs; one of {', '.join([*own, *tasks])}, or MODULE:TASK of your own"
+        f"{name}: no such group of knobs; one of {', '.join([*own, *tasks])}, or MODULE:TASK of"
+        " your own"
     )
 
 
 def recipe_values() -> dict[str, dict[str, Any]]:
     """Read the values of each file of conf/recipe/, by its name."""
     names = sorted(path.stem for path in (root() / "conf" / "recipe").glob("*.yaml"))
-    return {name: values for name in names if len(values := recipe_file(name)) > 1}  # auto names another
+    return {
+        name: values for name in names if len(values := recipe_file(name)) > 1
+    }  # auto names another
 
 
 def _job() -> KnobGroup:
     """Read the keys beside the groups: their defaults and meanings are in conf/config.yaml."""
     text = (root() / "conf" / "config.yaml").read_text(encoding="utf-8")
-    fields = re.findall(r"^(study|out|seed|axes|design|precision): (\S+) # (.+)$", text, re.MULTILINE)
+    fields = re.findall(
+        r"^(study|out|seed|axes|design|precision): (\S+) # (.+)$", text, re.MULTILINE
+    )
     ranges = {
         "seed": "whole number, at least 0",
         "design": "one of grid, bisect, adaptive, race",
         "precision": "null, or number above 0 and below 1",
         "axes": "null, fields, or a list of these",
     }
-    knobs = (Knob(name, default, ranges.get(name, "text"), about) for name, default, about in fields)
+    knobs = (
+        Knob(name, default, ranges.get(name, "text"), about)
+        for name, default, about in fields
+    )
     return KnobGroup("Job", tuple(knobs))
 
 
 def _any_task() -> KnobGroup:
-    span, usual = f"whole number, at least 1 and at most {LONGEST:,}", str(task_defaults("latch")["lag"])
+    span = f"whole number, at least 1 and at most {LONGEST:,}"
+    usual = str(task_defaults("latch")["lag"])
     about = "time steps to remember; for data also null, which means all of a sequence"
     lag = Knob("task.lag", usual, span, about)
     about = "steps of a sequence; null: the task's own for this lag"
-    return KnobGroup("Every task", (lag, Knob("task.length", "null", f"null, or {span}", about)))
+    return KnobGroup(
+        "Every task", (lag, Knob("task.length", "null", f"null, or {span}", about))
+    )
 
 
 def _task(cls: type[Task]) -> KnobGroup:
@@ -129,18 +154,29 @@ def _task(cls: type[Task]) -> KnobGroup:
 
 
 def _of(title: str, prefix: str, cls: Any) -> KnobGroup:
-    about, hints = first_paragraph(cls.__doc__).rstrip("."), get_type_hints(cls)
+    about = first_paragraph(cls.__doc__).rstrip(".")
+    hints = get_type_hints(cls)
     knobs = (
-        Knob(f"{prefix}.{f.name}", _plain(f.default), _range(f, hints[f.name]), f.metadata.get("doc", ""))
+        Knob(
+            f"{prefix}.{f.name}",
+            _plain(f.default),
+            _range(f, hints[f.name]),
+            f.metadata.get("doc", ""),
+        )
         for f in fields(cls)
     )
     return KnobGroup(f"{title}: {about}", tuple(knobs))
 
 
 def _range(field: Field, hint: Any) -> str:
-    kinds, limits = getattr(hint, "__args__", (hint,)), allowed(field.metadata)
+    kinds = getattr(hint, "__args__", (hint,))
+    limits = allowed(field.metadata)
     kind = next(WORDS[kind] for kind in kinds if kind in WORDS)
-    text = limits if field.metadata.get("choices") else ", ".join(filter(None, (kind, limits)))
+    text = (
+        limits
+        if field.metadata.get("choices")
+        else ", ".join(filter(None, (kind, limits)))
+    )
     return f"null, or {text}" if type(None) in kinds else text
 
 
@@ -155,13 +191,21 @@ def _recipes() -> Listing:
 
 
 def _recipe_rows(values: dict[str, dict[str, Any]]) -> list[list[str]]:
-    names = list(dict.fromkeys(key for each in values.values() for key in each if key != "name"))
-    return [[name, *(_plain(each.get(name)) for each in values.values())] for name in names]
+    names = list(
+        dict.fromkeys(key for each in values.values() for key in each if key != "name")
+    )
+    return [
+        [name, *(_plain(each.get(name)) for each in values.values())] for name in names
+    ]
 
 
 def _page(group: KnobGroup) -> str:
     rows = [[f"`{k.name}`", k.default, k.range, k.meaning] for k in group.knobs]
-    table = _table(["knob", "default", "range", "meaning"], rows) if rows else "No knobs of its own.\n"
+    table = (
+        _table(["knob", "default", "range", "meaning"], rows)
+        if rows
+        else "No knobs of its own.\n"
+    )
     return f"## {group.title}\n\n{table}"
 
 
@@ -172,4 +216,7 @@ def _recipes_page() -> str:
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [heads, ["---"] * len(heads), *rows]
-    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+    return "".join(
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n"
+        for line in lines
+    )

@@ -1,5 +1,5 @@
-"""Send a study's rows and curves to W&B or trackio, while it trains (--follow) or long afterwards. If a run
-exists already, it is continued."""
+"""Send a study's rows and curves to W&B or trackio, while it trains (--follow) or long
+afterwards. If a run exists already, it is continued."""
 
 import os
 import signal
@@ -34,20 +34,28 @@ PATIENCE = 60.0  # most seconds that a mirror lives once the job beside it was k
 
 def add_arguments(parser: ArgumentParser) -> None:
     about = "folder of a study, or of many (default: outputs)"
-    parser.add_argument("results", type=location, nargs="?", default=OUTPUTS, help=about)
+    parser.add_argument(
+        "results", type=location, nargs="?", default=OUTPUTS, help=about
+    )
     add_strict(parser)
-    parser.add_argument("--follow", action="store_true", help="go on while jobs train in the folder")
+    parser.add_argument(
+        "--follow", action="store_true", help="go on while jobs train in the folder"
+    )
     about = "only the jobs of one command; give the digits with which their files in DIR/jobs begin"
     parser.add_argument("--session", help=about)
     about = "the service: wandb (default), trackio, or MODULE:NAME of your own"
     parser.add_argument("--to", default="wandb", metavar="SERVICE", help=about)
-    parser.add_argument("--project", help="project of the service (default: WANDB_PROJECT, or memcap)")
+    parser.add_argument(
+        "--project", help="project of the service (default: WANDB_PROJECT, or memcap)"
+    )
     parser.add_argument("--entity", help="W&B user or team (default: the account's)")
     about = "auto: online only where a key is present (default)"
     parser.add_argument("--wandb", choices=WANDB_MODES, default="auto", help=about)
     about = "a run a member or per group of seeds; auto: groups in large studies"
     shown = "{auto,member,seeds}"
-    parser.add_argument("--runs", choices=[*RUNS, "cell"], default="auto", metavar=shown, help=about)
+    parser.add_argument(
+        "--runs", choices=[*RUNS, "cell"], default="auto", metavar=shown, help=about
+    )
     # Arguments with which a training process starts it.
     parser.add_argument("--token", help=SUPPRESS)
     parser.add_argument("--study", help=SUPPRESS)
@@ -57,12 +65,20 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Send one study after another, or follow one."""
-    settings = Tracking(arguments.to, arguments.project, arguments.entity, arguments.wandb, arguments.runs)
+    settings = Tracking(
+        arguments.to,
+        arguments.project,
+        arguments.entity,
+        arguments.wandb,
+        arguments.runs,
+    )
     if arguments.token:
         _beside_a_job(settings, arguments)
         os._exit(0)  # without waiting for the threads of a service that hangs
     if settings.is_off:
-        raise UserError(f"--to {arguments.to}: is turned off, by the service off or by WANDB_MODE=disabled")
+        raise UserError(
+            f"--to {arguments.to}: is turned off, by the service off or by WANDB_MODE=disabled"
+        )
     settings.check_service()
     _by_hand(settings, arguments)
 
@@ -70,7 +86,9 @@ def run(arguments: Namespace) -> None:
 def _by_hand(settings: Tracking, arguments: Namespace) -> None:
     place = arguments.results
     if is_published(place):
-        raise UserError(f"{place}: these published rows belong to no study that could be sent; give a folder")
+        raise UserError(
+            f"{place}: these published rows belong to no study that could be sent; give a folder"
+        )
     if arguments.strict or not arguments.follow:
         rows = shards.read(place, arguments.strict)
         if rows.is_empty() and not arguments.follow:  # before a service starts
@@ -105,7 +123,9 @@ def _mirror_of(
 ) -> StudyMirror:
     sender = Sender(settings.target(study, follower.folder, part), report)
     commit = git_commit() if report else None  # the job beside it has the same code
-    return StudyMirror(sender, study, settings.runs, command or _last_command(follower.folder), commit)
+    return StudyMirror(
+        sender, study, settings.runs, command or _last_command(follower.folder), commit
+    )
 
 
 def _last_command(folder: Path) -> str:
@@ -114,35 +134,61 @@ def _last_command(folder: Path) -> str:
 
 
 def _result(folder: Path, study: str) -> tuple[list[dict[str, Any]], Path | None]:
-    """Return the frontier of a study's rows, or the losses of its widths, and the figure, if any."""
+    """Return the frontier of a study's rows, or the losses of its widths, and the
+    figure, if any."""
     rows = store.read(folder).filter(study=study)
     curves = list(map(as_dict, loss_curves(rows)))
-    table = [{"file": curve["file"], **width} for curve in curves for width in curve["widths"]]
+    table = [
+        {"file": curve["file"], **width}
+        for curve in curves
+        for width in curve["widths"]
+    ]
     figures = (folder.parent if folder.is_file() else folder) / "figures"
     image = figures / ("held_out.png" if table else "frontier.png")
-    return table or [columns(point) for point in frontier(rows)], image if image.exists() else None
+    return table or [columns(point) for point in frontier(rows)], (
+        image if image.exists() else None
+    )
 
 
 def _beside_a_job(settings: Tracking, arguments: Namespace) -> None:
     """Follow one command until it ends, or is gone."""
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the job ends it, or the job's own end
+    for number in (
+        signal.SIGINT,
+        signal.SIGTERM,
+        signal.SIGHUP,
+    ):  # the job ends it, or the job's own end
         signal.signal(number, signal.SIG_IGN)
-    folder, token, parent, over = arguments.results, arguments.token, os.getppid(), threading.Event()
-    threading.Thread(target=_watch, args=[over], name="memcap-mirror-job", daemon=True).start()
+    folder = arguments.results
+    token = arguments.token
+    parent = os.getppid()
+    over = threading.Event()
+    threading.Thread(
+        target=_watch, args=[over], name="memcap-mirror-job", daemon=True
+    ).start()
     follower = Follower(folder, shards.session_of(token))
-    report, command = report_path(folder, token), arguments.command
-    own = _mirror_of(arguments.study, settings, follower, arguments.part, report, command)
+    report = report_path(folder, token)
+    command = arguments.command
+    own = _mirror_of(
+        arguments.study, settings, follower, arguments.part, report, command
+    )
     mirror(
         follower,
         lambda study: own if study == arguments.study else None,
         ends=lambda: over.is_set() or os.getppid() != parent,
         wait=lambda: over.wait(SECONDS_BETWEEN_POLLS),
-        members=heartbeat.read_members(folder, token).with_columns(study=pl.lit(arguments.study)),
+        members=heartbeat.read_members(folder, token).with_columns(
+            study=pl.lit(arguments.study)
+        ),
     )
     if (figure := figure_since(folder, token)) is None:
         own.finish()
     else:
-        own.finish(pl.read_csv(figure.with_suffix(".csv"), infer_schema_length=None).to_dicts(), figure)
+        own.finish(
+            pl.read_csv(
+                figure.with_suffix(".csv"), infer_schema_length=None
+            ).to_dicts(),
+            figure,
+        )
     if os.getppid() != parent:
         remove_files(folder, token)  # the job would read them, but was killed
 

@@ -1,9 +1,10 @@
 """Look into a trained net: what does its state hold, and how well?
 
-  memcap probe KEY                                  all probes of a member under outputs, each with a figure
-  memcap probe KEY outputs/mine --what decoding     one probe; for several: --what decoding noise
-  memcap probe atlas:delay_line-L8                  all probes of a published net
-  memcap probe KEY --what my_module:mine            your own probe
+  memcap probe KEY                                  all probes of a member under
+  outputs, each with a figure memcap probe KEY outputs/mine --what decoding     one
+  probe; for several: --what decoding noise memcap probe atlas:delay_line-L8
+  all probes of a published net memcap probe KEY --what my_module:mine            your
+  own probe
 
 Figures, with the numbers drawn as CSV, go to RESULTS/probes/KEY.
 """
@@ -36,7 +37,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Probe, draw, and print a short table each."""
-    selection = {name: probes.find(name) for name in arguments.what or probes.summaries()}
+    selection = {
+        name: probes.find(name) for name in arguments.what or probes.summaries()
+    }
     place, row = find_net(arguments.results, arguments.run)
     net = Trained(member_of(store.config_of(row)), store.weights_of(place, row))
     beside = folder_of(arguments.results) if place == arguments.results else OUTPUTS
@@ -62,10 +65,22 @@ def run(arguments: Namespace) -> None:
 
 
 def _listing(name: str, probed: probes.Probed, picture: Path) -> Listing:
-    columns = [Column(head, right=dtype.is_numeric()) for head, dtype in probed.table.schema.items()]
+    columns = [
+        Column(head, right=dtype.is_numeric())
+        for head, dtype in probed.table.schema.items()
+    ]
     rows = [[_cell(value) for value in row] for row in probed.table.iter_rows()]
-    return Listing(name, columns, rows, notes=[*probed.notes, f"Figure: {picture} (numbers beside it)"])
+    return Listing(
+        name,
+        columns,
+        rows,
+        notes=[*probed.notes, f"Figure: {picture} (numbers beside it)"],
+    )
 
 
 def _cell(value: Any) -> str:
-    return number(value) if value is None or isinstance(value, (int, float)) else str(value)
+    return (
+        number(value)
+        if value is None or isinstance(value, (int, float))
+        else str(value)
+    )

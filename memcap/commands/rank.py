@@ -1,12 +1,14 @@
 """Rank a cell among those of the map of cells, by the bytes of state that it needs on five tasks.
 
-It trains what the cells of the map trained, with other seeds, in some minutes on a CPU: a race of learning
-rates at each task, then the widths that find u90 (sweeps/cell_map.yaml). If the 95 % intervals of cells
-overlap, their order is not known: "3 to 7 of 16" are the places that the cell may have.
+It trains what the cells of the map trained, with other seeds, in some minutes on a CPU:
+a race of learning rates at each task, then the widths that find u90
+(sweeps/cell_map.yaml). If the 95 % intervals of cells overlap, their order is not
+known: "3 to 7 of 16" are the places that the cell may have.
 
-  memcap rank                          the published cells: which may need the fewest, and how sure that is
-  memcap rank my_cells:Fast            into outputs/rank_my_cells_Fast; a rerun trains only what is missing
-  memcap rank delta_net                a cell that is on the map: nothing is trained
+  memcap rank                          the published cells: which may need the fewest,
+  and how sure that is memcap rank my_cells:Fast            into
+  outputs/rank_my_cells_Fast; a rerun trains only what is missing memcap rank delta_net
+  a cell that is on the map: nothing is trained
 """
 
 import re
@@ -19,33 +21,50 @@ from memcap.capacity import cell_map
 from memcap.commands.arguments import location
 from memcap.runtime.published import rows_file
 from memcap.store.shards import OUTPUTS
-from memcap.terminal.printing import Column, Listing, add_json, number, order, print_json, show
+from memcap.terminal.printing import (
+    Column,
+    Listing,
+    add_json,
+    number,
+    order,
+    print_json,
+    show,
+)
 
 COLUMNS = (
     Column("task"),
     Column("lag", right=True),
     Column("verdict", "verdict that counts; steady: right on longer sequences, too"),
-    Column("place", "place by bytes of state, among all cells; cells that do not train come last, by score"),
+    Column(
+        "place",
+        "place by bytes of state, among all cells; cells that do not train come last, by score",
+    ),
     Column(
         "bytes",
-        "bytes of state at which 90 % of the seeds that train at all pass, with a 95 % interval (A to B: none"
-        " pass with A, all with B, and no width between was tried); open above: the widest net was not"
-        " enough; under half: fewer than half of the seeds pass at every width, with the best score of any"
-        " net",
+        "bytes of state at which 90 % of the seeds that train at all pass, with a 95 % interval"
+        " (A to B: none pass with A, all with B, and no width between was tried); open above: the"
+        " widest net was not enough; under half: fewer than half of the seeds pass at every"
+        " width, with the best score of any net",
     ),
     Column("parameters", "parameters of the whole net at this width", right=True),
-    Column("fewest", "cell with the fewest bytes, and the number of cells that overlap with it"),
+    Column(
+        "fewest",
+        "cell with the fewest bytes, and the number of cells that overlap with it",
+    ),
 )
 DROPS = ("parameters", "lag")
 PUBLISHED = (
     Column("task"),
     Column(
-        "tau", "Kendall's tau between the orders of two runs with different seeds, by one recipe", right=True
+        "tau",
+        "Kendall's tau between the orders of two runs with different seeds, by one recipe",
+        right=True,
     ),
     Column("of", "cells that have a u90 in both", right=True),
     Column("train", "cells with which half of the seeds pass at some width"),
     Column(
-        "may need the fewest bytes of state", "cells whose 95 % intervals overlap with the smallest one's"
+        "may need the fewest bytes of state",
+        "cells whose 95 % intervals overlap with the smallest one's",
     ),
 )
 
@@ -62,25 +81,33 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace) -> None:
-    """Train what is missing, print a line per task, and draw the map of cells with this one on it."""
+    """Train what is missing, print a line per task, and draw the map of cells with this
+    one on it."""
     if arguments.cell is None:
         _show_published(arguments.json)
         return
     word = re.sub(r"\W", "_", arguments.cell)
     folder = arguments.output or OUTPUTS / f"rank_{word}"
-    ranking = api.rank(arguments.cell, folder, progress=not arguments.json, seed=arguments.seed)
+    ranking = api.rank(
+        arguments.cell, folder, progress=not arguments.json, seed=arguments.seed
+    )
     picture = figures.save(ranking.map, folder / "figures", "cell_map")
     lines = ranking.table.to_dicts()
     if arguments.json:
         print_json({"cell": ranking.cell, "tasks": lines, "figure": str(picture)})
         return
     title = f"{ranking.cell} on the map of cells, all by one recipe"
-    show(Listing(title, COLUMNS, [_cells(line) for line in lines], DROPS, [_rates(lines)]))
+    show(
+        Listing(
+            title, COLUMNS, [_cells(line) for line in lines], DROPS, [_rates(lines)]
+        )
+    )
     print(f"Figure: {picture}")
 
 
 def _cells(line: dict[str, Any]) -> list[str]:
-    parameters, others = line["parameters_u90"], len(line["best_cells"]) - 1
+    parameters = line["parameters_u90"]
+    others = len(line["best_cells"]) - 1
     more = f" and {others} more" * (others > 0)
     return [
         line["task"],
@@ -89,7 +116,9 @@ def _cells(line: dict[str, Any]) -> list[str]:
         line["band"],
         line["words"],
         "" if parameters is None else f"{parameters:.0f}",
-        f"{line['best_cells'][0]} {line['best_words']}{more}" if line["best_cells"] else "none",
+        f"{line['best_cells'][0]} {line['best_words']}{more}"
+        if line["best_cells"]
+        else "none",
     ]
 
 
@@ -107,12 +136,21 @@ def _show_published(as_json: bool) -> None:
     runs = [cell_map.needs(store.read(rows_file(name))) for name in cell_map.RUNS]
     taus = cell_map.agreement(*runs)
     places = cell_map.by_place(cell_map.needs(store.rows_of(Path(cell_map.STUDY))))
-    rows, lines = [], []
+    rows = []
+    lines = []
     for place, there in places.items():
         tau, cells = taus[place]
         train = sum(need.point.trains for need in there)
         best = cell_map.best_of(there)
-        lines.append({"task": place, "tau": tau, "tau_cells": cells, "cells": len(there), "train": train})
+        lines.append(
+            {
+                "task": place,
+                "tau": tau,
+                "tau_cells": cells,
+                "cells": len(there),
+                "train": train,
+            }
+        )
         lines[-1]["best"] = {need.cell: need.u90["bytes"].units for need in best}
         words = ", ".join(f"{need.cell} {need.width}" for need in best)
         rows.append([place, number(tau), str(cells), f"{train} of {len(there)}", words])

@@ -1,4 +1,5 @@
-"""Write a study as one page of HTML: its frontier, a table to sort, and each member's curve at a click.
+"""Write a study as one page of HTML: its frontier, a table to sort, and each member's
+curve at a click.
 
 The page is one file that fetches nothing; it can be mailed, or opened from a disk.
 
@@ -15,7 +16,12 @@ from memcap.store import curves, files, rows_of
 def add_arguments(parser: ArgumentParser) -> None:
     add_results(parser)
     add_strict(parser)
-    parser.add_argument("-o", "--output", type=location, help="file to write (default: RESULTS/report.html)")
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=location,
+        help="file to write (default: RESULTS/report.html)",
+    )
 
 
 def run(arguments: Namespace) -> None:
@@ -23,7 +29,9 @@ def run(arguments: Namespace) -> None:
     rows = rows_of(arguments.results, arguments.strict)
     folder = folder_of(arguments.results)
     path = arguments.output or folder / "report.html"
-    text = page(rows, curves.read(folder), f"memcap: {folder.name or folder.absolute().name}")
+    text = page(
+        rows, curves.read(folder), f"memcap: {folder.name or folder.absolute().name}"
+    )
     with files.output_of(path):
         if arguments.output is None:  # the folder for the atlas may not exist
             files.make_folder(folder)

@@ -2,15 +2,17 @@
 
 Each paper is a folder, memcap/papers/NAME, with its study, its claims and its published rows.
 
-  memcap reproduce --list                        print question, source, cost and hardware of each paper
-  memcap reproduce collins2017                   train its study into outputs/collins2017, draw, compare
-  memcap reproduce collins2017 --rows --check    judge its published rows; exit status 1 if a verdict changed
-  memcap reproduce collins2017 --rows DIR        judge other rows
-  memcap reproduce collins2017 --rows --resample  judge shuffled outcomes and other seeds, too
-  memcap reproduce collins2017 --tiny            train a tiny version; its verdicts mean nothing
-  memcap reproduce collins2017 engine.workers=1  further words are overrides, as `memcap train` takes them
-  memcap reproduce my_papers:hello --config-dir my_conf
-                                                 your own paper, with the study my_conf/sweeps/hello.yaml
+  memcap reproduce --list                        print question, source, cost and
+  hardware of each paper memcap reproduce collins2017                   train its study
+  into outputs/collins2017, draw, compare memcap reproduce collins2017 --rows --check
+  judge its published rows; exit status 1 if a verdict changed memcap reproduce
+  collins2017 --rows DIR        judge other rows memcap reproduce collins2017 --rows
+  --resample  judge shuffled outcomes and other seeds, too memcap reproduce collins2017
+  --tiny            train a tiny version; its verdicts mean nothing memcap reproduce
+  collins2017 engine.workers=1  further words are overrides, as `memcap train` takes
+  them memcap reproduce my_papers:hello --config-dir my_conf
+                                                 your own paper, with the study
+                                                 my_conf/sweeps/hello.yaml
 """
 
 import sys
@@ -40,8 +42,8 @@ CLAIMS = (
     Column("claim", folds=True),
     Column(
         "whose",
-        "the paper's claim; one that stand-ins make for it: another cell, group or length than the paper's;"
-        " or ours about its experiment",
+        "the paper's claim; one that stand-ins make for it: another cell, group or length than"
+        " the paper's; or ours about its experiment",
     ),
     Column("paper", "the paper's number", folds=True),
     Column("here", "our number", folds=True),
@@ -51,9 +53,16 @@ CLAIMS = (
 RESAMPLED = (
     Column("claim", folds=True),
     Column("verdict", "verdict on these rows"),
-    Column("within", "columns in which nets agree whose outcomes are shuffled", folds=True),
-    Column("shuffled", f"share of shuffles in which it holds; it counts up to {resample.BY_CHANCE:g}"),
-    Column("bootstrapped", "share of other draws of the seeds that give the same verdict"),
+    Column(
+        "within", "columns in which nets agree whose outcomes are shuffled", folds=True
+    ),
+    Column(
+        "shuffled",
+        f"share of shuffles in which it holds; it counts up to {resample.BY_CHANCE:g}",
+    ),
+    Column(
+        "bootstrapped", "share of other draws of the seeds that give the same verdict"
+    ),
 )
 LISTED = (
     Column("name"),
@@ -61,18 +70,25 @@ LISTED = (
     Column("paper", "claims of the paper that hold"),
     Column("stand-in", "claims about another cell, group or length that hold"),
     Column("ours", "our claims about its experiment that hold"),
-    Column("read", "what we read: the paper, the authors' code, or notes of others", folds=True),
+    Column(
+        "read",
+        "what we read: the paper, the authors' code, or notes of others",
+        folds=True,
+    ),
     Column("cost", "measured cost of the default study", folds=True),
     Column("hardware", folds=True),
     Column("source", folds=True),
 )
 DROPS = ("read",)
 LISTED_DROPS = ("source", "hardware", "read")
-TINY_BUDGET, TINY_SEQUENCES = 20, 256
+TINY_BUDGET = 20
+TINY_SEQUENCES = 256
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument("name", nargs="?", help="a paper of --list, or MODULE:NAME of your own")
+    parser.add_argument(
+        "name", nargs="?", help="a paper of --list, or MODULE:NAME of your own"
+    )
     about = "overrides for training, as `memcap train` takes them"
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=about)
     parser.add_argument("--list", action="store_true", help="list the papers")
@@ -81,18 +97,31 @@ def add_arguments(parser: ArgumentParser) -> None:
     size.add_argument("--tiny", action="store_true", help=about)
     about = "train the paper's own sizes, if there is a study of them"
     size.add_argument("--full", action="store_true", help=about)
-    about = "judge the rows of a folder or file, or without PATH the published rows, and train nothing"
-    size.add_argument("--rows", type=location, nargs="?", const=True, metavar="PATH", help=about)
     about = (
-        "exit status 1 if a verdict is not the one that the paper's file expects, or with --resample one"
-        " comes by chance"
+        "judge the rows of a folder or file, or without PATH the published rows, and train"
+        " nothing"
+    )
+    size.add_argument(
+        "--rows", type=location, nargs="?", const=True, metavar="PATH", help=about
+    )
+    about = (
+        "exit status 1 if a verdict is not the one that the paper's file expects, or with"
+        " --resample one comes by chance"
     )
     parser.add_argument("--check", action="store_true", help=about)
     about = (
-        "judge N shuffles of the outcomes, and N draws of the seeds, too: whether each verdict could be"
-        f" another, and whether it stands (default: {resample.NUMBER}); adds resampled.csv"
+        "judge N shuffles of the outcomes, and N draws of the seeds, too: whether each verdict"
+        f" could be another, and whether it stands (default: {resample.NUMBER}); adds"
+        " resampled.csv"
     )
-    parser.add_argument("--resample", type=int, nargs="?", const=resample.NUMBER, metavar="N", help=about)
+    parser.add_argument(
+        "--resample",
+        type=int,
+        nargs="?",
+        const=resample.NUMBER,
+        metavar="N",
+        help=about,
+    )
     about = "folder with sweeps/NAME.yaml, for a paper of your own"
     parser.add_argument("--config-dir", type=location, help=about)
     about = (
@@ -112,8 +141,8 @@ def run(arguments: Namespace) -> None:
         raise UserError(f"--resample {arguments.resample}: at least 1")
     if arguments.name is None:
         raise UserError(
-            f"which paper? one of {', '.join(papers.summaries())}, or MODULE:NAME of your own; --list says"
-            " more"
+            f"which paper? one of {', '.join(papers.summaries())}, or MODULE:NAME of your own;"
+            " --list says more"
         )
     reproduction = papers.find(arguments.name)
     rows, place = _rows(arguments)
@@ -121,16 +150,34 @@ def run(arguments: Namespace) -> None:
     place = arguments.output or place
     picture = figures.save(reproduction.draw(rows), place, "figure")
     _write(table, place / "verdicts.csv")
-    notes = [f"Why not: {line['claim']}: {line['why']}" for line in table.to_dicts() if line["why"]]
+    notes = [
+        f"Why not: {line['claim']}: {line['why']}"
+        for line in table.to_dicts()
+        if line["why"]
+    ]
     if arguments.tiny:
         notes.append("A tiny run shows that all parts work; its verdicts mean nothing.")
     title = f"{arguments.name}: {reproduction.PAPER.source}"
-    show(Listing(title, CLAIMS, [[line[c.head] for c in CLAIMS] for line in table.to_dicts()], DROPS, notes))
+    show(
+        Listing(
+            title,
+            CLAIMS,
+            [[line[c.head] for c in CLAIMS] for line in table.to_dicts()],
+            DROPS,
+            notes,
+        )
+    )
     print(f"Figure: {picture} (numbers and verdicts beside it)")
-    wrong = {f"not as {arguments.name} expects": table.filter(~pl.col("expected"))["claim"].to_list()}
+    wrong = {
+        f"not as {arguments.name} expects": table.filter(~pl.col("expected"))[
+            "claim"
+        ].to_list()
+    }
     if arguments.resample is not None:
         by_chance = _resample(reproduction.PAPER, rows, arguments.resample, place)
-        wrong[f"in over {resample.BY_CHANCE:.0%} of shuffles these hold, too"] = by_chance
+        wrong[f"in over {resample.BY_CHANCE:.0%} of shuffles these hold, too"] = (
+            by_chance
+        )
     if arguments.check and any(wrong.values()):
         for words, claims in wrong.items():
             if claims:
@@ -138,13 +185,24 @@ def run(arguments: Namespace) -> None:
         sys.exit(1)
 
 
-def _resample(paper: papers.Paper, rows: pl.DataFrame, number: int, place: Path) -> list[str]:
-    """Judge resampled rows, print and write how each verdict fares; return claims that hold by chance."""
+def _resample(
+    paper: papers.Paper, rows: pl.DataFrame, number: int, place: Path
+) -> list[str]:
+    """Judge resampled rows, print and write how each verdict fares; return claims that
+    hold by chance."""
     table = resample.resample(paper, rows, number)
     _write(table, place / "resampled.csv")
     shares = pl.col("shuffled", "bootstrapped").round(3).cast(pl.String).fill_null("-")
-    lines = table.with_columns(shares).select(column.head for column in RESAMPLED).rows()
-    show(Listing(f"Of {number} shuffles of outcomes, and {number} draws of seeds", RESAMPLED, lines))
+    lines = (
+        table.with_columns(shares).select(column.head for column in RESAMPLED).rows()
+    )
+    show(
+        Listing(
+            f"Of {number} shuffles of outcomes, and {number} draws of seeds",
+            RESAMPLED,
+            lines,
+        )
+    )
     return table.filter(pl.col("shuffled") > resample.BY_CHANCE)["claim"].to_list()
 
 
@@ -159,22 +217,33 @@ def _rows(arguments: Namespace) -> tuple[pl.DataFrame, Path]:
     if arguments.rows is not None:
         if arguments.overrides:
             raise UserError(
-                f"{arguments.overrides[0]}: overrides are for training, and --rows trains nothing; leave"
-                " one out"
+                f"{arguments.overrides[0]}: overrides are for training, and --rows trains"
+                " nothing; leave one out"
             )
         if arguments.rows is True:  # no path
             return _published(arguments.name), OUTPUTS / name / "published"
         return rows_of(arguments.rows), folder_of(arguments.rows) / "paper"
     study = f"{name}_full" if arguments.full else name
     if arguments.full and not _is_study(study, arguments.config_dir):
-        raise UserError(f"--full: there is no study {study}; the default study of {name} is all there is")
+        raise UserError(
+            f"--full: there is no study {study}; the default study of {name} is all there is"
+        )
     overrides = [f"sweeps={study}", *arguments.overrides]
     if arguments.tiny:
         ((job,),) = app.compose_jobs(overrides, arguments.config_dir)
         folder = job.settings.folder.with_name(f"{job.settings.folder.name}_tiny")
-        train(tiny(job.members), folder, study=job.settings.study.name, engine=job.settings.engine)
+        train(
+            tiny(job.members),
+            folder,
+            study=job.settings.study.name,
+            engine=job.settings.engine,
+        )
         return rows_of(folder), folder / "paper"
-    where = [] if arguments.config_dir is None else ["--config-dir", str(arguments.config_dir)]
+    where = (
+        []
+        if arguments.config_dir is None
+        else ["--config-dir", str(arguments.config_dir)]
+    )
     (folder,) = app.main([*where, *overrides])
     return rows_of(folder), folder / "paper"
 
@@ -183,28 +252,35 @@ def _published(name: str) -> pl.DataFrame:
     path = papers.folder(name) / "rows.parquet"
     if plugins.is_import_path(name) or not path.is_file():
         raise UserError(
-            f"--rows: {name} has no published rows; give the folder of others, as in --rows outputs/mine"
+            f"--rows: {name} has no published rows; give the folder of others, as in --rows"
+            " outputs/mine"
         )
     return rows_of(path)
 
 
 def _is_study(name: str, config_dir: Path | None) -> bool:
     folders = [config_dir or root(), root()]
-    return name in papers.studies() or any((f / "sweeps" / f"{name}.yaml").is_file() for f in folders)
+    return name in papers.studies() or any(
+        (f / "sweeps" / f"{name}.yaml").is_file() for f in folders
+    )
 
 
 def tiny(members: Sequence[Member]) -> list[Member]:
-    """Take the narrowest and widest member at the least lag of each task, recipe and net, with few steps."""
+    """Take the narrowest and widest member at the least lag of each task, recipe and
+    net, with few steps."""
     groups: dict[tuple, list[Member]] = {}
     for member in members:
         kind = member.task, replace(member.model, units=1), member.recipe.name
         groups.setdefault(kind, []).append(member)
-    few, width = [], attrgetter("model.units")
+    few = []
+    width = attrgetter("model.units")
     for group in groups.values():
         least = min(member.lag for member in group)
         short = [member for member in group if member.lag == least]
         for member in dict.fromkeys((min(short, key=width), max(short, key=width))):
-            recipe = replace(member.recipe, budget=min(member.recipe.budget, TINY_BUDGET))
+            recipe = replace(
+                member.recipe, budget=min(member.recipe.budget, TINY_BUDGET)
+            )
             sequences = min(member.evaluation.sequences, TINY_SEQUENCES)
             evaluation = replace(member.evaluation, sequences=sequences, stretch=1)
             few.append(replace(member, recipe=recipe, evaluation=evaluation))
@@ -216,12 +292,27 @@ def _list() -> None:
     for name, question in papers.summaries().items():
         paper = papers.find(name).PAPER
         counts = papers.counts(name).values()
-        rows.append([name, question, *counts, paper.read, paper.cost, paper.hardware, paper.source])
+        rows.append(
+            [
+                name,
+                question,
+                *counts,
+                paper.read,
+                paper.cost,
+                paper.hardware,
+                paper.source,
+            ]
+        )
     after = sum(papers.find(name).PAPER.read == "notes" for name, *_ in rows)
     title = "Papers that memcap redraws: memcap reproduce NAME"
-    totals = ", ".join(f"{whose} {held} of {of}" for whose, (held, of) in papers.totals().items())
+    totals = ", ".join(
+        f"{whose} {held} of {of}" for whose, (held, of) in papers.totals().items()
+    )
     notes = [
-        f"{len(rows) - after} papers redrawn, and {after} studies after a paper, known from notes of others.",
+        (
+            f"{len(rows) - after} papers redrawn, and {after} studies after a paper, known from"
+            " notes of others."
+        ),
         f"Claims that hold here, by whose they are: {totals}.",
     ]
     show(Listing(title, LISTED, rows, LISTED_DROPS, notes))

@@ -1,8 +1,9 @@
 """Print the progress of a study: what is done, what runs, what failed, and how to resume it.
 
-Run it from another shell while the study trains, or afterwards. Counts come from the rows, which a job writes
-every few seconds. A member counts as running after its first chunk of training steps. If a job was killed,
-the command says so, with the time of its last heartbeat.
+Run it from another shell while the study trains, or afterwards. Counts come from the
+rows, which a job writes every few seconds. A member counts as running after its first
+chunk of training steps. If a job was killed, the command says so, with the time of its
+last heartbeat.
 """
 
 import re
@@ -17,7 +18,15 @@ from memcap.commands.arguments import add_results
 from memcap.store.heartbeat import Heartbeat, Running
 from memcap.store.rows import JUDGED
 from memcap.store.status import Failure, Status, status, studies
-from memcap.terminal.printing import Column, Listing, add_json, duration, number, print_json, show
+from memcap.terminal.printing import (
+    Column,
+    Listing,
+    add_json,
+    duration,
+    number,
+    print_json,
+    show,
+)
 from memcap.terminal.words import plural, printable
 
 # Words of a command that runs only memcap: overrides of a job's own keys, without a module.
@@ -60,14 +69,19 @@ def _columns(study: Status) -> dict[str, Any]:
     return asdict(study) | {
         "members": study.members,
         "jobs": jobs,
-        "goes_on": [_again(job, study.folder).removeprefix("Resume with: ") for job in study.unfinished],
+        "goes_on": [
+            _again(job, study.folder).removeprefix("Resume with: ")
+            for job in study.unfinished
+        ],
     }
 
 
 def _job_columns(job: Heartbeat) -> dict[str, Any]:
     """Return a job's fields for JSON, two of them under their older names."""
     columns = {"updated": "heard", "seconds_left": "left"}
-    return {columns.get(name, name): value for name, value in asdict(job).items()} | {"state": state(job)}
+    return {columns.get(name, name): value for name, value in asdict(job).items()} | {
+        "state": state(job)
+    }
 
 
 def _say(study: Status) -> None:
@@ -88,24 +102,41 @@ def sentences(study: Status) -> list[str]:
     members = plural(study.members, "member") + " or more" * study.more
     every = "" if study.up_to is None else f", {study.up_to:,} of them at every lag"
     diverged = f" ({study.diverged:,} diverged)" if study.diverged else ""
-    verdicts = [f"{study.solved:,} solved{every}, {judged - study.solved:,} not"] * bool(
-        judged or not study.by_loss
-    )
+    verdicts = [
+        f"{study.solved:,} solved{every}, {judged - study.solved:,} not"
+    ] * bool(judged or not study.by_loss)
     verdicts += [f"{study.by_loss:,} {JUDGED}"] * bool(study.by_loss)
     what = ", ".join(verdicts) + diverged
-    lines = [f"{study.folder}: {study.done:,} of {most}{members} done: {what}; {len(study.failed):,} failed."]
+    lines = [
+        f"{study.folder}: {study.done:,} of {most}{members} done: {what}; {len(study.failed):,}"
+        " failed."
+    ]
     if any(job.alive for job in study.jobs):
-        pace = [] if study.a_minute is None else [f"{number(study.a_minute)} members per minute"]
-        pace += [] if study.left is None else [f"about {duration(round(study.left))} left"]
+        pace = (
+            []
+            if study.a_minute is None
+            else [f"{number(study.a_minute)} members per minute"]
+        )
+        pace += (
+            [] if study.left is None else [f"about {duration(round(study.left))} left"]
+        )
         pace += [] if study.running else ["compiling, or in the first steps"]
         lines.append(
             "; ".join(
-                filter(None, [f"{study.running:,} running, {study.waiting:,} waiting", ", ".join(pace)])
+                filter(
+                    None,
+                    [
+                        f"{study.running:,} running, {study.waiting:,} waiting",
+                        ", ".join(pace),
+                    ],
+                )
             )
             + "."
         )
     if study.left_over:
-        lines.append(f"{plural(study.left_over, 'member')} unfinished: no running job trains them.")
+        lines.append(
+            f"{plural(study.left_over, 'member')} unfinished: no running job trains them."
+        )
     over = study.done == study.members  # then interrupted jobs no longer matter
     lines += [
         f"Job {job.pid} on {job.host}: {state(job)}."
@@ -118,7 +149,8 @@ def sentences(study: Status) -> list[str]:
             f" {shlex.quote(str(study.folder))}"
         )
     lines += [
-        f"{path}: damaged, so of its job not all is known: run the job's command again, and delete the file."
+        f"{path}: damaged, so of its job not all is known: run the job's command again, and"
+        " delete the file."
         for path in study.damaged
     ]
     return lines
@@ -137,34 +169,48 @@ def state(job: Heartbeat) -> str:
 
 
 def goes_on(study: Status) -> list[str]:
-    """Return commands that train members without a job; or, if all is done, that show the results."""
+    """Return commands that train members without a job; or, if all is done, that show
+    the results."""
     if study.left_over or study.failed:
-        return list(dict.fromkeys(_again(job, study.folder) for job in study.unfinished))
+        return list(
+            dict.fromkeys(_again(job, study.folder) for job in study.unfinished)
+        )
     if study.running or study.waiting or study.more:
         return []
     return [f"Then: memcap frontier {shlex.quote(str(study.folder))}"]
 
 
 def _again(job: Heartbeat, folder: Path) -> str:
-    """Say how to train a job's members. Its file may be a stranger's: a command of another program is not
-    advised, and one of memcap's that may run other code, or writes elsewhere, is marked."""
+    """Say how to train a job's members. Its file may be a stranger's: a command of
+    another program is not advised, and one of memcap's that may run other code, or
+    writes elsewhere, is marked."""
     if job.command is None:
         return "Resume with: the same call of memcap.train, with this folder"
     words = _words(job.command)
     if words[:2] != ["memcap", "train"] or job.command != shlex.join(words):
-        return f"Resume with the command that trained it; its file says none of memcap's: {job.command!r}"
+        return (
+            "Resume with the command that trained it; its file says none of memcap's:"
+            f" {job.command!r}"
+        )
     stays = all(_stays_here(word, job, folder) for word in words[2:])
-    note = "" if stays else " (its file says so; read it first, as it names code, a service or a folder)"
+    note = (
+        ""
+        if stays
+        else " (its file says so; read it first, as it names code, a service or a folder)"
+    )
     here = "" if Path(job.folder) == Path.cwd() else f"cd {shlex.quote(job.folder)} && "
     return f"Resume with{note}: {here}{job.command}"
 
 
 def _stays_here(word: str, job: Heartbeat, folder: Path) -> bool:
-    """Tell whether a word of a job's command runs only memcap, and writes only into the study's folder."""
+    """Tell whether a word of a job's command runs only memcap, and writes only into the
+    study's folder."""
     if IMPORT.search(word):
         return False
     if word.startswith("out="):
-        return (Path(job.folder) / word.removeprefix("out=")).resolve() == folder.resolve()
+        return (
+            Path(job.folder) / word.removeprefix("out=")
+        ).resolve() == folder.resolve()
     return bool(OVERRIDE.match(word))
 
 
@@ -188,11 +234,21 @@ def _running(longest: Sequence[Running], running: int) -> Listing:
         ]
         for each in longest[:SHOWN]
     ]
-    notes = [f"{len(rows)} of {running}, those that have trained longest."] if running > len(rows) else []
+    notes = (
+        [f"{len(rows)} of {running}, those that have trained longest."]
+        if running > len(rows)
+        else []
+    )
     return Listing("Running", RUNNING, rows, ("budget", "trains", "loss"), notes)
 
 
 def _failed(failed: Sequence[Failure]) -> Listing:
     rows = [[each.key, each.name, each.reason] for each in failed[:SHOWN]]
     notes = [f"The first {SHOWN} of {len(failed)}."] if len(failed) > SHOWN else []
-    return Listing("Failed", [Column("key"), Column("member"), Column("reason", folds=True)], rows, (), notes)
+    return Listing(
+        "Failed",
+        [Column("key"), Column("member"), Column("reason", folds=True)],
+        rows,
+        (),
+        notes,
+    )

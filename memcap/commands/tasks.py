@@ -7,7 +7,16 @@ from memcap.capacity.points import references
 from memcap.commands.arguments import steps
 from memcap.recipes import recommended
 from memcap.tasks import task_classes
-from memcap.terminal.printing import Column, Listing, add_json, bound, number, order, print_json, show
+from memcap.terminal.printing import (
+    Column,
+    Listing,
+    add_json,
+    bound,
+    number,
+    order,
+    print_json,
+    show,
+)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -32,8 +41,14 @@ COLUMNS = (
     Column("bits", "bits to hold at that moment", right=True),
     Column("chance", "score of the best net without memory", right=True),
     Column("solved", "held-out score that passes"),
-    Column("floor", "units that the bits need in any network of float32 numbers", right=True),
-    Column("one/number", "units with one carry number for each symbol held", right=True),
+    Column(
+        "floor",
+        "units that the bits need in any network of float32 numbers",
+        right=True,
+    ),
+    Column(
+        "one/number", "units with one carry number for each symbol held", right=True
+    ),
     Column("constructed", "units with which weights set by hand solve it", right=True),
     Column("recipe", "recipe of recipe=auto"),
 )
@@ -43,10 +58,15 @@ DROPS = ("shortest", "held", "length", "constructed", "chance", "one/number", "r
 def tasks_table(lag: int) -> Listing:
     """Return a table with one line per task, with its default knobs."""
     rows = [
-        [number(v) if isinstance(v, (int, float)) else "" if v is None else v for v in row.values()]
+        [
+            number(v) if isinstance(v, (int, float)) else "" if v is None else v
+            for v in row.values()
+        ]
         for row in task_rows(lag)
     ]
-    title = f"Tasks at lag {lag}, with their default knobs; reference widths are an LSTM's"
+    title = (
+        f"Tasks at lag {lag}, with their default knobs; reference widths are an LSTM's"
+    )
     return Listing(title, COLUMNS, rows, DROPS)
 
 
@@ -55,7 +75,8 @@ def task_rows(lag: int) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     for name, cls in task_classes().items():
         task = cls()
-        theory, facts = references(task, lag), task.facts(lag, task.length(lag))
+        theory = references(task, lag)
+        facts = task.facts(lag, task.length(lag))
         sign = ">=" if task.higher_is_better else "<="
         rows.append(
             {

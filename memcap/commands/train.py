@@ -33,7 +33,7 @@ Rows and weights go to outputs/STUDY (set study=NAME, or out=FOLDER); a rerun tr
 {order}
 Meanwhile, in another shell: memcap status
 Then: memcap frontier, memcap figure frontier, memcap answer
-"""
+"""  # noqa: E501
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -51,7 +51,9 @@ def run(arguments: Namespace) -> None:
     if set(arguments.overrides).isdisjoint({"-h", "--help"}):
         app.main(arguments.overrides)
     else:
-        text = HELP.replace("{choices}", _choices()).replace("{order}", order(tables.MEMBERS_DROPS))
+        text = HELP.replace("{choices}", _choices()).replace(
+            "{order}", order(tables.MEMBERS_DROPS)
+        )
         print(fold_help(text, min(WIDTH, get_terminal_size().columns)))
 
 
@@ -61,4 +63,6 @@ def _choices() -> str:
     names = {"task": list(task_classes())}
     names |= {f.name: [p.stem for p in f.glob("*.yaml")] for f in folders if f.is_dir()}
     names["sweeps"] += papers.studies()
-    return "\n" + "".join(f"  {name + '=':<10} {', '.join(sorted(of))}\n" for name, of in names.items())
+    return "\n" + "".join(
+        f"  {name + '=':<10} {', '.join(sorted(of))}\n" for name, of in names.items()
+    )

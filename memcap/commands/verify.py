@@ -1,4 +1,5 @@
-"""Check a study: digests, keys, each member's weights, curves and checkpoints, and the files of jobs.
+"""Check a study: digests, keys, each member's weights, curves and checkpoints, and the
+files of jobs.
 
 The exit status is 1 if anything is wrong.
 """
@@ -26,13 +27,31 @@ def run(arguments: Namespace) -> None:
     if arguments.json:
         print_json(asdict(report))
     else:
-        beside = "" if arguments.rows_only else f", {plural(report.weight_files, 'file')} of weights"
-        for count, what in ((report.curve_files, "curves"), (report.checkpoint_files, "checkpoints")):
+        beside = (
+            ""
+            if arguments.rows_only
+            else f", {plural(report.weight_files, 'file')} of weights"
+        )
+        for count, what in (
+            (report.curve_files, "curves"),
+            (report.checkpoint_files, "checkpoints"),
+        ):
             beside += f", {plural(count, 'file')} of {what}" if count else ""
-        old = f"; {report.without_digest} of these without a digest" if report.without_digest else ""
+        old = (
+            f"; {report.without_digest} of these without a digest"
+            if report.without_digest
+            else ""
+        )
         verdict = "Read" if report.wrong else "OK"
         rows = f"{plural(report.rows, 'row')} in {plural(report.row_files, 'file')}"
         problems = f"; {plural(len(report.wrong), 'problem')}" if report.wrong else ""
-        print("\n".join([*map(printable, report.wrong), f"{verdict}: {rows}{beside}{old}{problems}"]))
+        print(
+            "\n".join(
+                [
+                    *map(printable, report.wrong),
+                    f"{verdict}: {rows}{beside}{old}{problems}",
+                ]
+            )
+        )
     if report.wrong:
         sys.exit(1)

@@ -10,40 +10,66 @@ from memcap.designs.design import DESIGNS, Design, Outcome, SearchKey
 from memcap.designs.race import Race
 from memcap.knobs import UserError
 
-__all__ = ["DESIGNS", "Design", "Outcome", "checked_precision", "search_by", "unsplit_part"]
+__all__ = [
+    "DESIGNS",
+    "Design",
+    "Outcome",
+    "checked_precision",
+    "search_by",
+    "unsplit_part",
+]
 
 
 def checked_precision(value: Any, design: str) -> float | None:
-    """Return the precision that the user has set, or None; refuse no share, or a design without one."""
+    """Return the precision that the user has set, or None; refuse no share, or a design
+    without one."""
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 1:
-        raise UserError(f"precision={value}: must be null, or a number above 0 and below 1, as .1")
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int | float)
+        or not 0 < value < 1
+    ):
+        raise UserError(
+            f"precision={value}: must be null, or a number above 0 and below 1, as .1"
+        )
     if design != "adaptive":
-        raise UserError(f"precision={value}: is for design=adaptive alone, not design={design}; leave it")
+        raise UserError(
+            f"precision={value}: is for design=adaptive alone, not design={design}; leave it"
+        )
     return float(value)
 
 
 def search_by(
-    design: str, members: Sequence[Member], outcomes: Mapping[Member, Outcome], precision: float | None
+    design: str,
+    members: Sequence[Member],
+    outcomes: Mapping[Member, Outcome],
+    precision: float | None,
 ) -> Design:
     """Return the search of a design other than "grid"; refuse members that cannot be searched."""
     if any(member.task.by_loss for member in members):
         raise UserError(
-            f"design={design}: searches by the nets that pass, and with task.criterion=best none passes; take"
-            " design=grid, or let memcap fit search"
+            f"design={design}: searches by the nets that pass, and with task.criterion=best none"
+            " passes; take design=grid, or let memcap fit search"
         )
     if design == "adaptive":
-        return Adaptive(members, outcomes, PRECISION if precision is None else precision)
+        return Adaptive(
+            members, outcomes, PRECISION if precision is None else precision
+        )
     return {"bisect": Bisect, "race": Race}[design](members, outcomes)
 
 
 def unsplit_part(member: Member, design: str) -> Hashable:
-    """Return a key of the members that one job must train together, as they need each other's results.
+    """Return a key of the members that one job must train together, as they need each
+    other's results.
 
-    Under "bisect" these are all widths and seeds of a task, lag and recipe, under "adaptive" all lags, too,
-    and under "race" all recipes.
+    Under "bisect" these are all widths and seeds of a task, lag and recipe, under
+    "adaptive" all lags, too, and under "race" all recipes.
     """
     key = SearchKey.of(member)
-    parts = {"bisect": key, "adaptive": key.across_lags, "race": key.across_lags.across_recipes}
+    parts = {
+        "bisect": key,
+        "adaptive": key.across_lags,
+        "race": key.across_lags.across_recipes,
+    }
     return parts.get(design, member)

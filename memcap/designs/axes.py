@@ -1,12 +1,14 @@
 """The members of a job, from one composed config: axes multiply, grids add up.
 
-    axes: {task.lag: [1, 2, 4], model.units: [1, 2, 3], seed: 4}    36 members
-    axes: [{...}, {...}]                                            those of one grid, then of the next
+    axes: {task.lag: [1, 2, 4], model.units: [1, 2, 3], seed: 4}    36 members axes:
+    [{...}, {...}]                                            those of one grid, then of
+    the next
 
-An axis is a field of the config with a list of values, or with a range of integers, `1..64`. `seed: 4` means
-four seeds from the config's own seed on. `task` and `recipe` take names. Another task has its default knobs,
-and the lag and length of the config where they are not those of every config; another recipe has the values
-of its file in conf/recipe/, and the values that the config sets on top of its own recipe.
+An axis is a field of the config with a list of values, or with a range of integers,
+`1..64`. `seed: 4` means four seeds from the config's own seed on. `task` and `recipe`
+take names. Another task has its default knobs, and the lag and length of the config
+where they are not those of every config; another recipe has the values of its file in
+conf/recipe/, and the values that the config sets on top of its own recipe.
 """
 
 import itertools
@@ -27,8 +29,12 @@ MOST_MEMBERS = 1_000_000  # of a command: to make and check so many takes minute
 
 
 def members(config: dict[str, Any]) -> list[Member]:
-    """Make all members of a job, each once and checked, from plain values of every part, and axes."""
-    parts = {k: config.get(k) for k in ("task", "model", "recipe", "evaluation", "seed", "axes")}
+    """Make all members of a job, each once and checked, from plain values of every
+    part, and axes."""
+    parts = {
+        k: config.get(k)
+        for k in ("task", "model", "recipe", "evaluation", "seed", "axes")
+    }
     try:
         text = json.dumps(parts)
     except (TypeError, ValueError):
@@ -55,28 +61,35 @@ def _resolved(config: dict[str, Any]) -> tuple[Member, ...]:
 
 
 def grids_of(axes: Any, base: dict[str, Any]) -> Iterator[Grid]:
-    """Yield the grids of axes (a grid, a list of grids, or None), each axis with its values; one empty grid
-    if there are no axes. `base` is the config that they vary."""
+    """Yield the grids of axes (a grid, a list of grids, or None), each axis with its
+    values; one empty grid if there are no axes. `base` is the config that they vary."""
     if axes is None or axes in ({}, []):
         yield {}
         return
     for grid in axes if isinstance(axes, list) else [axes]:
         if not isinstance(grid, dict):
             raise UserError(
-                f"axes={grid}: must map fields to lists of values, as in {{model.units: [1, 2, 4]}}"
+                f"axes={grid}: must map fields to lists of values, as in {{model.units: [1, 2,"
+                " 4]}"
             )
         yield {name: axis(name, values, base["seed"]) for name, values in grid.items()}
 
 
 def axis(name: str, values: Any, first: Any = 0) -> list[Any]:
-    """Return the values of the axis of a field, given as a list, one value, or `1..64` for a range of
-    integers; for `seed` also as their number, from `first` on. Refuse no values, and those not plain."""
+    """Return the values of the axis of a field, given as a list, one value, or `1..64`
+    for a range of integers; for `seed` also as their number, from `first` on. Refuse no
+    values, and those not plain.
+    """
     if name == "seed" and isinstance(values, int) and not isinstance(values, bool):
         if values < 1 or not isinstance(first, int):
-            raise UserError(f"axes.seed={values}: must be how many seeds, at least 1, or a list of seeds")
+            raise UserError(
+                f"axes.seed={values}: must be how many seeds, at least 1, or a list of seeds"
+            )
         check_count(values, f"axes.seed={values}")
         return list(range(first, first + values))
-    if isinstance(values, str) and (ends := re.fullmatch(r"(\d{1,18})\.\.(\d{1,18})", values)):
+    if isinstance(values, str) and (
+        ends := re.fullmatch(r"(\d{1,18})\.\.(\d{1,18})", values)
+    ):
         check_count(int(ends[2]) + 1 - int(ends[1]), f"axes.{name}={values}")
         values = list(range(int(ends[1]), int(ends[2]) + 1))
     if isinstance(values, range):
@@ -93,8 +106,8 @@ def check_count(count: int, what: str) -> None:
     """Refuse more members, or jobs, than a command can have, before they are made."""
     if count > MOST_MEMBERS:
         raise UserError(
-            f"{what}: {count:,} are more than the {MOST_MEMBERS:,} that a command can have; split them: some"
-            " lags or seeds per command, all with the same study=NAME"
+            f"{what}: {count:,} are more than the {MOST_MEMBERS:,} that a command can have; split"
+            " them: some lags or seeds per command, all with the same study=NAME"
         )
 
 
@@ -111,9 +124,12 @@ def _placed(base: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:
         values["task"] = task_defaults(str(point["task"])) | own
     if "recipe" in point:
         if values["recipe"].get("name", "auto") != "auto":
-            # A named recipe has filled in its values, so it is no longer known which of them the user typed.
+            # A named recipe has filled in its values, so it is no longer known which of
+            # them the user typed.
             own = values["recipe"]["name"]
-            raise UserError(f"axes.recipe: leave recipe=auto, not {own}, and let the axis name the recipes")
+            raise UserError(
+                f"axes.recipe: leave recipe=auto, not {own}, and let the axis name the recipes"
+            )
         values["recipe"] = values["recipe"] | {"name": str(point["recipe"])}
     allowed = {
         # a name is for the axis `task`, as the knobs come with it
@@ -131,13 +147,18 @@ def _placed(base: dict[str, Any], point: dict[str, Any]) -> dict[str, Any]:
         elif field and field in allowed.get(group, ()):
             if value is None and group == "recipe" and field in OPTIONAL:
                 raise UserError(
-                    f"axes.{name}: null would mean what the recipe's file says, not none; name another"
-                    " recipe instead"
+                    f"axes.{name}: null would mean what the recipe's file says, not none; name"
+                    " another recipe instead"
                 )
             values[group][field] = value
         else:
             names = ", ".join(
-                ["seed", "task", "recipe", *(f"{g}.{f}" for g, fs in allowed.items() for f in fs)]
+                [
+                    "seed",
+                    "task",
+                    "recipe",
+                    *(f"{g}.{f}" for g, fs in allowed.items() for f in fs),
+                ]
             )
             raise UserError(f"axes.{name}: no such field; an axis is one of {names}")
     return values

@@ -1,29 +1,33 @@
-"""The design `bisect`: finds u50 and u90 of every lag by halving the gap between widths that pass and widths
-that do not.
+"""The design `bisect`: finds u50 and u90 of every lag by halving the gap between widths
+that pass and widths that do not.
 
-The axes give the members of a full grid. Members that differ only in width and seed are one search. A width
-passes at u50 if half of its seeds solved, at u90 if nine in ten did (8 seeds: 4 and 7; 4 seeds: 2 and 3).
-Each search gallops from a first guess until it has a width that passes and one that does not, then halves the
-gap, until the smallest width known to pass is next to one that does not. A probe asks for the fewest seeds
-that can settle its verdict, then for more if they did not. Every result counts for both thresholds, and u90
-starts from u50's answer. At the end it asks for half of the seeds of a width well below u50 and all of one
-well above u90: without them a fit to the counts cannot tell steep from shallow, and leaves intervals open. If
-the one above does not pass (a GRU on parity: 3 of 3 at 6 units, 2 of 4 at 8), a fit could not say that any
-wider one does, so wider ones follow, each well above the previous one, until two in a row pass or none is
-left. If no width passes, the gallop ends at the widest: with 64 widths and 8 seeds, from a guess of 25, it
-asks for 5 seeds of 6 widths.
+The axes give the members of a full grid. Members that differ only in width and seed are
+one search. A width passes at u50 if half of its seeds solved, at u90 if nine in ten did
+(8 seeds: 4 and 7; 4 seeds: 2 and 3). Each search gallops from a first guess until it
+has a width that passes and one that does not, then halves the gap, until the smallest
+width known to pass is next to one that does not. A probe asks for the fewest seeds that
+can settle its verdict, then for more if they did not. Every result counts for both
+thresholds, and u90 starts from u50's answer. At the end it asks for half of the seeds
+of a width well below u50 and all of one well above u90: without them a fit to the
+counts cannot tell steep from shallow, and leaves intervals open. If the one above does
+not pass (a GRU on parity: 3 of 3 at 6 units, 2 of 4 at 8), a fit could not say that any
+wider one does, so wider ones follow, each well above the previous one, until two in a
+row pass or none is left. If no width passes, the gallop ends at the widest: with 64
+widths and 8 seeds, from a guess of 25, it asks for 5 seeds of 6 widths.
 
-Failures to train make counts that are not monotone: 7 of 8 at 12 units, 5 of 8 at 13. The smallest width
-known to pass still passes then, but a full grid may know a smaller one. The stopping rule depends only on the
-results, so the likelihood of memcap.thresholds.curve holds unchanged. docs/decides.md compares its cost with
-the grid's.
+Failures to train make counts that are not monotone: 7 of 8 at 12 units, 5 of 8 at 13.
+The smallest width known to pass still passes then, but a full grid may know a smaller
+one. The stopping rule depends only on the results, so the likelihood of
+memcap.thresholds.curve holds unchanged. docs/decides.md compares its cost with the
+grid's.
 
-The first guess is on a straight line through the answers of shorter lags, so lags wait for each other; but
-not in single file, which would leave a machine waiting for one probe at a time. A lag starts once u50 is
-known at a lag of at least 1 / `REACH` of it. Short lags, which wait most, cost next to nothing (a member's
-work grows with lag x units^2), and the longest lags, which cost nearly everything, search side by side. Each
-recipe has its own searches, which go by its own answers; at its shortest lag, by the answers of any other
-recipe at shorter lags.
+The first guess is on a straight line through the answers of shorter lags, so lags wait
+for each other; but not in single file, which would leave a machine waiting for one
+probe at a time. A lag starts once u50 is known at a lag of at least 1 / `REACH` of it.
+Short lags, which wait most, cost next to nothing (a member's work grows with lag x
+units^2), and the longest lags, which cost nearly everything, search side by side. Each
+recipe has its own searches, which go by its own answers; at its shortest lag, by the
+answers of any other recipe at shorter lags.
 """
 
 from collections.abc import Iterable, Mapping
@@ -34,37 +38,53 @@ from memcap.config import Member
 from memcap.designs.design import FEWEST_WIDTHS, Design, Outcome, SearchKey
 from memcap.knobs import UserError
 
-REACH = 2.5  # most times the longest known lag that a lag may be to start from its answer
+REACH = (
+    2.5  # most times the longest known lag that a lag may be to start from its answer
+)
 GALLOP = 0.1  # first step of a gallop, as a share of its first width
-BESIDE = 0.25  # distance of the two last widths below u50's answer and above u90's, as a share of it
+# distance of the two last widths below u50's answer and above u90's, as a share of it
+BESIDE = 0.25
 
 
 def seeds_needed(seeds: int) -> tuple[int, int]:
     """Return the number of a width's seeds that must solve for it to pass at u50, and at u90.
 
-    For u90 the number is rounded down, to 7 of 8: some seeds fail at any width, and 8 of 8 would read a
-    failure to train as a lack of width. With 2 or 3 seeds the two rules are the same.
+    For u90 the number is rounded down, to 7 of 8: some seeds fail at any width, and 8
+    of 8 would read a failure to train as a lack of width. With 2 or 3 seeds the two
+    rules are the same.
     """
     return (seeds + 1) // 2, max(1, 9 * seeds // 10)
 
 
 class Search:
-    """The widths and seeds of one task, lag and recipe, given all members that differ only in these. Widths
-    are given by their place in `widths`. It refuses fewer than 3 widths, and widths with different seeds."""
+    """The widths and seeds of one task, lag and recipe, given all members that differ
+    only in these. Widths are given by their place in `widths`. It refuses fewer than 3
+    widths, and widths with different seeds.
+    """
 
     def __init__(self, members: Iterable[Member]):
         table: dict[int, dict[int, Member]] = {}
         for member in members:
             table.setdefault(member.model.units, {})[member.seed] = member
         self.widths = sorted(table)
-        self.members = [[table[width][seed] for seed in sorted(table[width])] for width in self.widths]
+        self.members = [
+            [table[width][seed] for seed in sorted(table[width])]
+            for width in self.widths
+        ]
         first = self.members[0][0]
-        self.lag, self.position, self.recipe = first.lag, (first.lag, first.length), first.recipe
-        where = f"a search of widths: recipe {first.recipe.name} of {first.task.name} at lag {first.lag}"
+        self.lag, self.position, self.recipe = (
+            first.lag,
+            (first.lag, first.length),
+            first.recipe,
+        )
+        where = (
+            f"a search of widths: recipe {first.recipe.name} of {first.task.name} at lag"
+            f" {first.lag}"
+        )
         if len(self.widths) < FEWEST_WIDTHS:
             raise UserError(
-                f"{where} has {len(self.widths)} of the {FEWEST_WIDTHS} widths it needs; list more in"
-                " model.units, or set design=grid"
+                f"{where} has {len(self.widths)} of the {FEWEST_WIDTHS} widths it needs; list"
+                " more in model.units, or set design=grid"
             )
         for width in self.widths:
             if set(table[width]) != set(table[self.widths[0]]):
@@ -76,7 +96,9 @@ class Search:
         self.u50, self.u90 = seeds_needed(self.seeds)
         self.solved, self.failed = [0] * len(self.widths), [0] * len(self.widths)
         self.start: int | None = None
-        self._brackets: dict[int, tuple[int, int]] = {}  # by need; cleared when a result comes
+        self._brackets: dict[
+            int, tuple[int, int]
+        ] = {}  # by need; cleared when a result comes
 
     @property
     def answer(self) -> int:
@@ -99,11 +121,15 @@ class Search:
         return False if self.failed[place] > self.seeds - need else None
 
     def bracket(self, need: int) -> tuple[int, int]:
-        """Return the places of the widest failing width (-1: none) below the narrowest passing, and of it."""
+        """Return the places of the widest failing width (-1: none) below the narrowest
+        passing, and of it."""
         if need not in self._brackets:
             last = len(self.widths)
             high = next((k for k in range(last) if self.verdict(k, need)), last)
-            low = next((k for k in range(high - 1, -1, -1) if self.verdict(k, need) is False), -1)
+            low = next(
+                (k for k in range(high - 1, -1, -1) if self.verdict(k, need) is False),
+                -1,
+            )
             self._brackets[need] = low, high
         return self._brackets[need]
 
@@ -113,7 +139,8 @@ class Search:
         return high - low == 1
 
     def demand(self) -> dict[int, int]:
-        """Return the number of results that each width should have by now, by place, whatever their order."""
+        """Return the number of results that each width should have by now, by place,
+        whatever their order."""
         if self.start is None:
             return {}
         if not self.is_settled(self.u50):
@@ -124,15 +151,24 @@ class Search:
         if self.bracket(self.u50)[1] == len(self.widths):
             return {}  # no width passes, so there are no answers to confirm
         last = min(self.bracket(self.u90)[1], len(self.widths) - 1)
-        below = min(self._nearest((1 - BESIDE) * self.widths[middle]), max(middle - 1, 0))
-        return {below: (self.seeds + 1) // 2} | dict.fromkeys(self._above(last), self.seeds)
+        below = min(
+            self._nearest((1 - BESIDE) * self.widths[middle]), max(middle - 1, 0)
+        )
+        return {below: (self.seeds + 1) // 2} | dict.fromkeys(
+            self._above(last), self.seeds
+        )
 
     def _above(self, place: int) -> list[int]:
-        """Return the widths that confirm u90's answer: one well above it and, if that does not pass, wider
-        ones, each well above the previous one, until two in a row pass or none is left."""
-        places, in_a_row, widest = [], self.verdict(place, self.u90) is True, len(self.widths) - 1
+        """Return the widths that confirm u90's answer: one well above it and, if that
+        does not pass, wider ones, each well above the previous one, until two in a row
+        pass or none is left."""
+        places = []
+        in_a_row = self.verdict(place, self.u90) is True
+        widest = len(self.widths) - 1
         while not places or (place < widest and in_a_row < 2):
-            place = min(max(self._nearest((1 + BESIDE) * self.widths[place]), place + 1), widest)
+            place = min(
+                max(self._nearest((1 + BESIDE) * self.widths[place]), place + 1), widest
+            )
             places.append(place)
             verdict = self.verdict(place, self.u90)
             if verdict is None:
@@ -142,10 +178,13 @@ class Search:
 
     def _nearest(self, width: float) -> int:
         """Return the place of the width nearest to this one; of two, the narrower."""
-        return min(range(len(self.widths)), key=lambda place: abs(self.widths[place] - width))
+        return min(
+            range(len(self.widths)), key=lambda place: abs(self.widths[place] - width)
+        )
 
     def _probe(self, need: int, start: int) -> dict[int, int]:
-        """Return the next width to ask for, and the fewest results that could settle its verdict."""
+        """Return the next width to ask for, and the fewest results that could settle
+        its verdict."""
         low, high = self.bracket(need)
         step = max(1, round(GALLOP * (start + 1)))
         if low >= 0 and high < len(self.widths):
@@ -156,26 +195,40 @@ class Search:
             place = max(2 * high - start - step, 0)
         else:
             place = start
-        least = min(need - self.solved[place], self.seeds - need + 1 - self.failed[place])
+        least = min(
+            need - self.solved[place], self.seeds - need + 1 - self.failed[place]
+        )
         return {place: self.solved[place] + self.failed[place] + least}
 
     def most_left(self) -> int:
         """Return the most further results that it takes, if counts are monotone in width."""
-        gaps = [(low, high) for low, high in map(self.bracket, (self.u50, self.u90)) if high - low > 1]
+        gaps = [
+            (low, high)
+            for low, high in map(self.bracket, (self.u50, self.u90))
+            if high - low > 1
+        ]
         if gaps or self.start is None:
             wide = len(self.widths).bit_length()
             halvings = [(high - low - 1).bit_length() for low, high in gaps]
-            gallops = [wide for low, high in gaps if low < 0 or high == len(self.widths)]
+            gallops = [
+                wide for low, high in gaps if low < 0 or high == len(self.widths)
+            ]
             most = self.seeds * (sum(halvings) + sum(gallops) + 2)
         else:
             demand = self.demand().items()
-            most = sum(max(0, count - self.solved[place] - self.failed[place]) for place, count in demand)
-        return min(most, self.seeds * len(self.widths) - sum(self.solved) - sum(self.failed))
+            most = sum(
+                max(0, count - self.solved[place] - self.failed[place])
+                for place, count in demand
+            )
+        return min(
+            most, self.seeds * len(self.widths) - sum(self.solved) - sum(self.failed)
+        )
 
 
 class Bisect(Design):
-    """The design `bisect` of one job, given all members that it may ask for, from the axes, and outcomes in
-    the store, of which only those of members are used. Errors are those of `Search`."""
+    """The design `bisect` of one job, given all members that it may ask for, from the
+    axes, and outcomes in the store, of which only those of members are used. Errors are
+    those of `Search`."""
 
     def __init__(self, members: Iterable[Member], outcomes: Mapping[Member, Outcome]):
         groups: dict[SearchKey, list[Member]] = {}
@@ -213,8 +266,11 @@ class Bisect(Design):
 
     @property
     def estimate(self) -> int:
-        """The most members that are still to end; only counts that are not monotone in width can raise it."""
-        return sum(search.most_left() for series in self._series.values() for search in series)
+        """The most members that are still to end; only counts that are not monotone in
+        width can raise it."""
+        return sum(
+            search.most_left() for series in self._series.values() for search in series
+        )
 
     def _record(self, member: Member, solved: bool) -> None:
         self._requested.add(member)
@@ -224,7 +280,9 @@ class Bisect(Design):
     def _begin_searches(self, series: list[Search]) -> list[Search]:
         """Begin the searches of a series that need wait no longer."""
         begun = []
-        for search in sorted((s for s in series if s.start is None), key=lambda s: s.position):
+        for search in sorted(
+            (s for s in series if s.start is None), key=lambda s: s.position
+        ):
             shorter = [s for s in series if s.position < search.position]
             before = [s for s in shorter if s.recipe == search.recipe] or shorter
             answers = [(s.lag, s.answer) for s in before if s.is_settled(s.u50)]
@@ -240,13 +298,16 @@ class Bisect(Design):
             for place, count in search.demand().items():
                 members = search.members[place]
                 missing = count - sum(member in self._requested for member in members)
-                more += [member for member in members if member not in self._requested][: max(missing, 0)]
+                more += [member for member in members if member not in self._requested][
+                    : max(missing, 0)
+                ]
         self._requested.update(more)
         return more
 
 
 def _guess(answers: list[tuple[int, int]], lag: int) -> float:
-    """Return the units that a lag may need: on a line through the answers, or in proportion to one; or 1."""
+    """Return the units that a lag may need: on a line through the answers, or in
+    proportion to one; or 1."""
     lags, units = zip(*answers, strict=True) if answers else ((), ())
     if len(set(lags)) > 1:
         slope, intercept = np.polyfit(lags, units, 1)

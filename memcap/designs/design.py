@@ -20,14 +20,18 @@ class Outcome(NamedTuple):
 
     passed: bool  # whether it reached the verdict that it trained for
     steps: int = 0  # training steps taken
-    share: float = 0.0  # its best held-out score, on a scale from 0 at chance to 1 for a perfect one
+    # its best held-out score, on a scale from 0 at chance to 1 for a perfect one
+    share: float = 0.0
 
     @classmethod
     def of(cls, member: Member, passed: bool, steps: int, best: float) -> "Outcome":
         """Return the outcome of a member; `best` is its best held-out accuracy or error, or NaN."""
-        chance, perfect = member.facts.chance, float(member.task.higher_is_better)
+        chance = member.facts.chance
+        perfect = float(member.task.higher_is_better)
         share = (best - chance) / (perfect - chance)
-        return cls(passed, steps, min(1.0, max(0.0, share)) if math.isfinite(share) else 0.0)
+        return cls(
+            passed, steps, min(1.0, max(0.0, share)) if math.isfinite(share) else 0.0
+        )
 
 
 class SearchKey(NamedTuple):
@@ -44,7 +48,14 @@ class SearchKey(NamedTuple):
     def of(cls, member: Member) -> "SearchKey":
         """Return the key of a member's search."""
         model = _at_one_unit(member.model)
-        return cls(member.task, model, member.evaluation, member.lag, member.length, member.recipe)
+        return cls(
+            member.task,
+            model,
+            member.evaluation,
+            member.lag,
+            member.length,
+            member.recipe,
+        )
 
     @property
     def across_lags(self) -> "SearchKey":
@@ -83,7 +94,8 @@ class Design(ABC):
 
     @abstractmethod
     def next_members(self, member: Member, outcome: Outcome) -> list[Member]:
-        """Return the members wanted after one that it asked for has ended; empty while others must end first.
+        """Return the members wanted after one that it asked for has ended; empty while
+        others must end first.
 
         Raises:
             ValueError: the member was not asked for, or has ended before.

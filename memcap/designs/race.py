@@ -1,20 +1,21 @@
-"""The design `race`: finds the recipe that trains a task at a lag, before `bisect` finds the units that the
-task takes with that recipe.
+"""The design `race`: finds the recipe that trains a task at a lag, before `bisect`
+finds the units that the task takes with that recipe.
 
-The competing recipes train a few seeds each. First they take turns at a narrow width, half a unit per symbol
-to be held, with a small budget. The first one that passes there, with at least half of its seeds solved,
-trains narrow nets, and wins. (Recipes of one name, which differ in their rates, share a turn, and the best of
-them wins.) The fastest recipe for wide nets is not always the one: some are quick with room to spare and fail
+The competing recipes train a few seeds each. First they take turns at a narrow width,
+half a unit per symbol to be held, with a small budget. The first one that passes there,
+with at least half of its seeds solved, trains narrow nets, and wins. (Recipes of one
+name, which differ in their rates, share a turn, and the best of them wins.) The fastest
+recipe for wide nets is not always the one: some are quick with room to spare and fail
 without it.
 
-If none passes at the narrow width, all race at a wide one. The worse half is dropped and the budget doubles
-(successive halving), until one is left or until one passes. If no recipe is beyond chance yet, none is
-dropped. Recipes are compared by the number of seeds that passed, then by the steps that those took, then by
-the best held-out score.
+If none passes at the narrow width, all race at a wide one. The worse half is dropped
+and the budget doubles (successive halving), until one is left or until one passes. If
+no recipe is beyond chance yet, none is dropped. Recipes are compared by the number of
+seeds that passed, then by the steps that those took, then by the best held-out score.
 
-Budgets and steps are counted from the end of a recipe's warmup. A budget is at most the recipe's own, so that
-members with that budget count for the search that follows. Every net of a race is a member like any other,
-with a row and a key; only its budget differs.
+Budgets and steps are counted from the end of a recipe's warmup. A budget is at most the
+recipe's own, so that members with that budget count for the search that follows. Every
+net of a race is a member like any other, with a row and a key; only its budget differs.
 
 The winners of all lags of a task then go into one search (`memcap.designs.bisect.Bisect`).
 
@@ -48,7 +49,9 @@ class LagRace:
         self.rivals = list(self.members)
         names = dict.fromkeys(recipe.name for recipe in self.rivals)
         # The recipes of each remaining turn at the narrow width.
-        self.turns = [[recipe for recipe in self.rivals if recipe.name == name] for name in names]
+        self.turns = [
+            [recipe for recipe in self.rivals if recipe.name == name] for name in names
+        ]
         self.budget = FIRST_BUDGET
         held = next(iter(self.members.values()))[0].facts.held
         self.narrow_units = NARROW_PER_SYMBOL * held
@@ -61,16 +64,27 @@ class LagRace:
         return self.rivals[0] if len(self.rivals) == 1 else None
 
     def nets(self, recipe: ResolvedRecipe, units: float, budget: int) -> list[Member]:
-        """Return the nets of about `units` units that a recipe trains in the round with this budget."""
+        """Return the nets of about `units` units that a recipe trains in the round with
+        this budget."""
         if (recipe, units, budget) not in self._nets:
             self._nets[recipe, units, budget] = self._nets_of(recipe, units, budget)
         return self._nets[recipe, units, budget]
 
-    def _nets_of(self, recipe: ResolvedRecipe, units: float, budget: int) -> list[Member]:
+    def _nets_of(
+        self, recipe: ResolvedRecipe, units: float, budget: int
+    ) -> list[Member]:
         theirs = self.members[recipe]
-        width = min({m.model.units for m in theirs}, key=lambda width: (abs(width - units), width))
-        nets = sorted((m for m in theirs if m.model.units == width), key=lambda m: m.seed)[:SEEDS]
-        return [replace(net, recipe=replace(recipe, budget=_budget(recipe, budget))) for net in nets]
+        width = min(
+            {m.model.units for m in theirs},
+            key=lambda width: (abs(width - units), width),
+        )
+        nets = sorted(
+            (m for m in theirs if m.model.units == width), key=lambda m: m.seed
+        )[:SEEDS]
+        return [
+            replace(net, recipe=replace(recipe, budget=_budget(recipe, budget)))
+            for net in nets
+        ]
 
     def candidates(self) -> list[Member]:
         """Return all nets that the race may train."""
@@ -87,16 +101,23 @@ class LagRace:
         return list(nets)
 
     def advance(self, outcomes: Mapping[Member, Outcome]) -> list[Member]:
-        """Go on as far as outcomes allow; return the nets without one, none once there is a winner."""
+        """Go on as far as outcomes allow; return the nets without one, none once there
+        is a winner."""
         while self.winner is None:
-            racing, units = self.rivals, float(self.wide_units)
+            racing = self.rivals
+            units = float(self.wide_units)
             if self.turns:
-                racing, units = self.turns[0], self.narrow_units
+                racing = self.turns[0]
+                units = self.narrow_units
             nets = {recipe: self.nets(recipe, units, self.budget) for recipe in racing}
-            missing = [net for each in nets.values() for net in each if net not in outcomes]
+            missing = [
+                net for each in nets.values() for net in each if net not in outcomes
+            ]
             if missing:
                 return missing
-            ends = {recipe: [outcomes[net] for net in each] for recipe, each in nets.items()}
+            ends = {
+                recipe: [outcomes[net] for net in each] for recipe, each in nets.items()
+            }
             racing = sorted(racing, key=lambda recipe: _rank(recipe, ends[recipe]))
             best = ends[racing[0]]
             passes = 2 * sum(each.passed for each in best) >= len(best)
@@ -104,23 +125,31 @@ class LagRace:
                 self.rivals = racing[:1]
             elif self.turns:
                 # Of two recipes that tie at the wide width, the better one here comes first.
-                self.rivals = [recipe for recipe in self.rivals if recipe not in racing] + racing
+                self.rivals = [
+                    recipe for recipe in self.rivals if recipe not in racing
+                ] + racing
                 del self.turns[0]
             else:
                 self.rivals = self._survivors(racing, max(each.share for each in best))
                 self.budget *= 2
         return []
 
-    def _survivors(self, ranked: list[ResolvedRecipe], best: float) -> list[ResolvedRecipe]:
-        """Return the recipes that go on after a round in which none passed, given those of the round, the
-        best first, and the `Outcome.share` of the best net."""
+    def _survivors(
+        self, ranked: list[ResolvedRecipe], best: float
+    ) -> list[ResolvedRecipe]:
+        """Return the recipes that go on after a round in which none passed, given those
+        of the round, the best first, and the `Outcome.share` of the best net."""
         if all(_budget(recipe, self.budget) == recipe.budget for recipe in ranked):
             return ranked[:1]
         return ranked[: (len(ranked) + 1) // 2] if best > BEYOND_CHANCE else ranked
 
     def most_left(self, outcomes: Mapping[Member, Outcome]) -> int:
         """Return the most nets that are still to train."""
-        return 0 if self.winner is not None else sum(net not in outcomes for net in self.candidates())
+        return (
+            0
+            if self.winner is not None
+            else sum(net not in outcomes for net in self.candidates())
+        )
 
 
 def _budget(recipe: ResolvedRecipe, steps: int) -> int:
@@ -136,8 +165,8 @@ def _rank(recipe: ResolvedRecipe, outcomes: list[Outcome]) -> tuple[float, ...]:
 
 
 class Race(Design):
-    """The design `race` of one job. Its members have every competing recipe, with the widths and seeds of the
-    search that follows, for which `Bisect` has the errors."""
+    """The design `race` of one job. Its members have every competing recipe, with the
+    widths and seeds of the search that follows, for which `Bisect` has the errors."""
 
     def __init__(self, members: Iterable[Member], outcomes: Mapping[Member, Outcome]):
         # One search follows the races of all lags of a task and network.
@@ -145,7 +174,10 @@ class Race(Design):
         for member in dict.fromkeys(members):
             key = SearchKey.of(member).across_recipes
             by_series.setdefault(key.across_lags, {}).setdefault(key, []).append(member)
-        self._races = {series: [LagRace(lag) for lag in lags.values()] for series, lags in by_series.items()}
+        self._races = {
+            series: [LagRace(lag) for lag in lags.values()]
+            for series, lags in by_series.items()
+        }
         candidates: dict[Member, None] = {}
         # Before its recipes are known, a search is expected to use the first ones.
         self._expected: dict[SearchKey, int] = {}
@@ -154,11 +186,17 @@ class Race(Design):
                 candidates.update(dict.fromkeys(race.candidates()))
             for lag in by_series[series].values():
                 candidates.update(dict.fromkeys(lag))
-            first = [member for race in races for member in race.members[race.rivals[0]]]
+            first = [
+                member for race in races for member in race.members[race.rivals[0]]
+            ]
             self._expected[series] = Bisect(first, {}).estimate
         self.candidates = list(candidates)
         self._searches: dict[SearchKey, Bisect] = {}
-        self._outcomes = {member: outcome for member, outcome in outcomes.items() if member in candidates}
+        self._outcomes = {
+            member: outcome
+            for member, outcome in outcomes.items()
+            if member in candidates
+        }
         self._requested: set[Member] = set()
 
     def first_members(self) -> list[Member]:
@@ -180,14 +218,18 @@ class Race(Design):
         for series, races in self._races.items():
             search = self._searches.get(series)
             racing = sum(race.most_left(self._outcomes) for race in races)
-            total += racing + (self._expected[series] if search is None else search.estimate)
+            total += racing + (
+                self._expected[series] if search is None else search.estimate
+            )
         return total
 
     def _advance(self, series: SearchKey) -> list[Member]:
         races = self._races[series]
         missing = [net for race in races for net in race.advance(self._outcomes)]
         if not missing:
-            winners = [member for race in races for member in race.members[race.rivals[0]]]
+            winners = [
+                member for race in races for member in race.members[race.rivals[0]]
+            ]
             self._searches[series] = Bisect(winners, self._outcomes)
             missing = self._searches[series].first_members()
         new = [member for member in missing if member not in self._requested]

@@ -3,14 +3,15 @@
 A figure is an object, in this folder the file itself, with
 
 * a docstring: its first line stands in `memcap figure --help`;
-* `draw(rows)`, which gets the rows of trained members (the columns are `memcap.store.rows.SCHEMA`) and
-  gives a `Drawn`: a picture, and the numbers in it. It touches nothing else. It makes its picture with
-  `matplotlib.figure.Figure` and leaves matplotlib.pyplot alone, so no window and no backend is chosen for
-  whoever imports it.
+* `draw(rows)`, which gets the rows of trained members (the columns are
+  `memcap.store.rows.SCHEMA`) and
+  gives a `Drawn`: a picture, and the numbers in it. It touches nothing else. It makes
+  its picture with `matplotlib.figure.Figure` and leaves matplotlib.pyplot alone, so no
+  window and no backend is chosen for whoever imports it.
 
-A figure that lives elsewhere is called by `module:name`: `memcap figure my_module:hello outputs/mine` draws
-the object `hello` of my_module.py, and `memcap figure my_folder:hello outputs/mine` the file
-my_folder/hello.py. CONTRIBUTING.md has one.
+A figure that lives elsewhere is called by `module:name`: `memcap figure my_module:hello
+outputs/mine` draws the object `hello` of my_module.py, and `memcap figure
+my_folder:hello outputs/mine` the file my_folder/hello.py. CONTRIBUTING.md has one.
 
 In a notebook: `memcap.figures.find("frontier").draw(rows).figure`.
 """
@@ -64,24 +65,28 @@ FORMER = {"law": "costs", "state": "cell_map"}  # former names of figures
 
 
 def find(name: str) -> Draws:
-    """Return the figure of this name, or former name, or `module:name` for one that lives elsewhere; raise
-    UserError if there is none, or if it has no `draw`."""
+    """Return the figure of this name, or former name, or `module:name` for one that
+    lives elsewhere; raise UserError if there is none, or if it has no `draw`."""
     return FOLDER.find(FORMER.get(name, name))
 
 
 def save(drawn: Drawn, folder: Path, name: str) -> Path:
-    """Write folder/NAME.png, NAME.pdf, and the numbers drawn as NAME.csv; return the path of the PNG. The
-    three files appear only if all could be written; the folder is made if needed.
+    """Write folder/NAME.png, NAME.pdf, and the numbers drawn as NAME.csv; return the
+    path of the PNG. The three files appear only if all could be written; the folder is
+    made if needed.
 
     Raises:
         UserError: nothing was drawn, or the folder cannot be written.
     """
     if not isinstance(drawn, Drawn):
         raise UserError(
-            f"{name}: draw gave {type(drawn).__name__}; it must give memcap.figures.Drawn(figure, data)"
+            f"{name}: draw gave {type(drawn).__name__}; it must give memcap.figures.Drawn(figure,"
+            " data)"
         )
     if drawn.data.is_empty():
-        raise UserError(f"{name}: nothing to draw in these rows; give the folder of another study")
+        raise UserError(
+            f"{name}: nothing to draw in these rows; give the folder of another study"
+        )
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with (
@@ -91,12 +96,17 @@ def save(drawn: Drawn, folder: Path, name: str) -> Path:
             drawn.figure.savefig(Path(unfinished, f"{name}.png"), dpi=200)
             drawn.figure.savefig(Path(unfinished, f"{name}.pdf"))
             drawn.data.write_csv(Path(unfinished, f"{name}.csv"))
-            for file in sorted(Path(unfinished).iterdir()):  # the PNG last: its numbers are there first
+            for file in sorted(
+                Path(unfinished).iterdir()
+            ):  # the PNG last: its numbers are there first
                 file.replace(folder / file.name)
-    except (OSError, zlib.error) as error:  # the latter if a full disk cuts a picture short
+    except (
+        OSError,
+        zlib.error,
+    ) as error:  # the latter if a full disk cuts a picture short
         why = getattr(error, "strerror", None) or error
         raise UserError(
-            f"{folder}: the figure cannot be written ({why}); rows are safe, and memcap figure {name} STUDY"
-            " -o FOLDER draws it elsewhere"
+            f"{folder}: the figure cannot be written ({why}); rows are safe, and memcap figure"
+            f" {name} STUDY -o FOLDER draws it elsewhere"
         ) from error
     return folder / f"{name}.png"

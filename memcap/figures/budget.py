@@ -10,24 +10,40 @@ from matplotlib.figure import Figure
 from memcap.capacity.frontier import best_recipes, fit_all_recipes
 from memcap.capacity.points import Point, ends
 from memcap.figures import Drawn
-from memcap.figures.lines import Line, Panel, by_label, picture, reference_line, rules, table, threshold_line
+from memcap.figures.lines import (
+    Line,
+    Panel,
+    by_label,
+    picture,
+    reference_line,
+    rules,
+    table,
+    threshold_line,
+)
 from memcap.figures.style import COLOURS, MARKERS, choice_of_recipe
 from memcap.knobs import UserError
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw the frontier of some rows at each budget, for the tasks that were trained with several, or for all
-    if none was."""
+    """Draw the frontier of some rows at each budget, for the tasks that were trained
+    with several, or for all if none was."""
     budgets = sorted(rows["budget"].unique())
     if len(budgets) < 2:
         problem = f"all rows have budget {budgets[0]}" if budgets else "no rows"
-        raise UserError(f"{problem}: nothing to compare; train with recipe.budget=... of two values or more")
+        raise UserError(
+            f"{problem}: nothing to compare; train with recipe.budget=... of two values or more"
+        )
     several = rows.filter(pl.col("budget").n_unique().over("task") > 1)
     rows = rows if several.is_empty() else several
     points = fit_all_recipes(rows)
     budgets = sorted(rows["budget"].unique())
-    within = {b: best_recipes(p for p in points if p.recipe.budget <= b) for b in budgets}
-    return Drawn(plot(within), table(_columns(p, budget) for budget, own in within.items() for p in own))
+    within = {
+        b: best_recipes(p for p in points if p.recipe.budget <= b) for b in budgets
+    }
+    return Drawn(
+        plot(within),
+        table(_columns(p, budget) for budget, own in within.items() for p in own),
+    )
 
 
 def _columns(point: Point, budget: int) -> dict[str, Any]:
@@ -47,34 +63,50 @@ def _columns(point: Point, budget: int) -> dict[str, Any]:
 
 
 def plot(within: dict[int, list[Point]]) -> Figure:
-    """Draw the frontiers of all budgets, u90 by lag, a colour per budget and a marker per task; for the
-    longest budget also the least width of any seed."""
-    longest, lines = max(within), []
+    """Draw the frontiers of all budgets, u90 by lag, a colour per budget and a marker
+    per task; for the longest budget also the least width of any seed."""
+    longest = max(within)
+    lines = []
     by_task = by_label(within[longest])
     for k, (label, last) in enumerate(by_task.items()):
-        task, marker = "" if len(by_task) == 1 else f"{label}: ", MARKERS[k % len(MARKERS)]
+        task = "" if len(by_task) == 1 else f"{label}: "
+        marker = MARKERS[k % len(MARKERS)]
         lines += [reference_line(last), _any_seed(task, last, marker, longest)]
         for j, (budget, points) in reversed([*enumerate(within.items())]):
             own = [p for p in points if p.label == label]
             name = f"{task}up to {budget:,} steps"
-            lines += [threshold_line(name, own, COLOURS[j % len(COLOURS)], marker)] if own else []
+            lines += (
+                [threshold_line(name, own, COLOURS[j % len(COLOURS)], marker)]
+                if own
+                else []
+            )
     panel = Panel("units (90 % of seeds)", lines)
     return picture([[panel]], "Units that training needs, by budget", caption(within))
 
 
 def _any_seed(task: str, points: Sequence[Point], marker: str, budget: int) -> Line:
     widths = [math.nan if p.u_exist is None else p.u_exist for p in points]
-    look = {"color": "#333333", "marker": marker, "ms": 4, "mfc": "white", "lw": 0.8, "ls": "--"}
-    return Line(f"{task}any seed, up to {budget:,} steps", [p.lag for p in points], widths, look)
+    look = {
+        "color": "#333333",
+        "marker": marker,
+        "ms": 4,
+        "mfc": "white",
+        "lw": 0.8,
+        "ls": "--",
+    }
+    return Line(
+        f"{task}any seed, up to {budget:,} steps", [p.lag for p in points], widths, look
+    )
 
 
 def caption(within: dict[int, list[Point]]) -> list[str]:
     """Say what a line is, and the budgets with their recipes and seeds."""
     about = (
-        "Each line shows the units that 90 % of the seeds need within a training budget. A line uses the"
-        " recipes of shorter budgets, too, and repeats their widths at lags where its own budget was not"
-        " tried. The dashed line shows the narrowest net that passed with any seed and recipe. The dotted"
-        " line shows one carry number per symbol held (a reference, not a limit)."
+        "Each line shows the units that 90 % of the seeds need within a training budget. A line"
+        " uses the recipes of shorter budgets, too, and repeats their widths at lags where its"
+        " own budget was not tried. The dashed line shows the narrowest net that passed with any"
+        " seed and recipe. The dotted line shows one carry number per symbol held (a reference,"
+        " not a limit)."
     )
     each = [_budget(budget, points) for budget, points in within.items()]
     return [about, *each, *rules([p for points in within.values() for p in points])]
@@ -82,5 +114,8 @@ def caption(within: dict[int, list[Point]]) -> list[str]:
 
 def _budget(budget: int, points: Sequence[Point]) -> str:
     recipes = ", ".join(dict.fromkeys(p.recipe.name for p in points))
-    text = f"Up to {budget:,} steps: {recipes}; up to {max(p.seeds for p in points)} seeds per width."
+    text = (
+        f"Up to {budget:,} steps: {recipes}; up to {max(p.seeds for p in points)} seeds per"
+        " width."
+    )
     return text + choice_of_recipe(points)

@@ -17,16 +17,22 @@ from memcap.knobs import UserError
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw u50 and u90 of each cell, converted to carry numbers and parameters by the counts in rows."""
+    """Draw u50 and u90 of each cell, converted to carry numbers and parameters by the
+    counts in rows."""
     points = frontier(rows)
     tasks = {(p.task, p.model.readout, p.evaluation) for p in points}
     if len(tasks) != 1:
         raise UserError(
-            f"{len(tasks)} tasks, read-outs or ways of judging in these rows: cells are compared on one;"
-            " give the rows of a study such as memcap train sweeps=cells_side_by_side"
+            f"{len(tasks)} tasks, read-outs or ways of judging in these rows: cells are compared"
+            " on one; give the rows of a study such as memcap train sweeps=cells_side_by_side"
         )
-    counts = {p.model.name: {name: count_by_units(rows, p, name) for name in COUNTS} for p in points}
-    return Drawn(plot(points, counts), table(_columns(p, counts[p.model.name]) for p in points))
+    counts = {
+        p.model.name: {name: count_by_units(rows, p, name) for name in COUNTS}
+        for p in points
+    }
+    return Drawn(
+        plot(points, counts), table(_columns(p, counts[p.model.name]) for p in points)
+    )
 
 
 def symbols_held(point: Point) -> int:
@@ -35,7 +41,11 @@ def symbols_held(point: Point) -> int:
 
 
 def _columns(point: Point, counts: dict[str, Count]) -> dict[str, Any]:
-    row: dict[str, Any] = {"cell": point.model.name, "lag": point.lag, "held": symbols_held(point)}
+    row: dict[str, Any] = {
+        "cell": point.model.name,
+        "lag": point.lag,
+        "held": symbols_held(point),
+    }
     for which in ("u50", "u90"):
         row |= ends(which, getattr(point.fit, which))
         for name in COUNTS:
@@ -45,15 +55,28 @@ def _columns(point: Point, counts: dict[str, Count]) -> dict[str, Any]:
 
 
 def plot(points: Sequence[Point], counts: dict[str, dict[str, Count]]) -> Figure:
-    """Draw carry numbers on the left and parameters on the right; a line per cell, u90 filled and u50
-    open."""
+    """Draw carry numbers on the left and parameters on the right; a line per cell, u90
+    filled and u50 open."""
     held = {p.lag: symbols_held(p) for p in points}
-    least = Line("", sorted(held), [held[lag] for lag in sorted(held)], {"color": "grey", "lw": 1, "ls": ":"})
+    least = Line(
+        "",
+        sorted(held),
+        [held[lag] for lag in sorted(held)],
+        {"color": "grey", "lw": 1, "ls": ":"},
+    )
     panels = []
     for name in COUNTS:
-        lines = _lines(points, {cell: counted[name] for cell, counted in counts.items()})
-        panels.append(Panel(name.replace("_", " "), [least] * (name == "carry_numbers") + lines))
-    return picture([panels], "State and parameters that training needs, by cell and lag", caption(points))
+        lines = _lines(
+            points, {cell: counted[name] for cell, counted in counts.items()}
+        )
+        panels.append(
+            Panel(name.replace("_", " "), [least] * (name == "carry_numbers") + lines)
+        )
+    return picture(
+        [panels],
+        "State and parameters that training needs, by cell and lag",
+        caption(points),
+    )
 
 
 def _lines(points: Sequence[Point], counts: dict[str, Count]) -> list[Line]:
@@ -63,7 +86,9 @@ def _lines(points: Sequence[Point], counts: dict[str, Count]) -> list[Line]:
         for which in ("u50", "u90"):
             numbers = [in_numbers(p, which, count) for p in own]
             name = cell if which == "u90" else ""
-            lines.append(threshold_line(name, own, *colour_and_marker(k), which, numbers))
+            lines.append(
+                threshold_line(name, own, *colour_and_marker(k), which, numbers)
+            )
     return lines
 
 
@@ -74,12 +99,19 @@ def caption(points: Sequence[Point]) -> list[str]:
         recipe = f"{p.recipe.name} at lr {p.recipe.lr:g}, {p.recipe.budget:,} steps"
         if recipe not in used.setdefault(p.model.name, []):
             used[p.model.name].append(recipe)
-    listed = "; ".join(f"{cell}: {' or '.join(recipe)}" for cell, recipe in used.items())
+    listed = "; ".join(
+        f"{cell}: {' or '.join(recipe)}" for cell, recipe in used.items()
+    )
     return [
-        "Filled marks show what 90 % of the seeds need, and open marks what 50 % need. Numbers between two"
-        " widths lie on the polynomial through the counts of the rows. The dotted line shows one carry number"
-        " per symbol held, the least for a linear cell.",
-        f"{listed}. Up to {max(p.seeds for p in points)} seeds. Each recipe is the best of up to"
-        f" {max(p.recipes for p in points)}, chosen on the seeds that it is judged on.",
+        (
+            "Filled marks show what 90 % of the seeds need, and open marks what 50 % need."
+            " Numbers between two widths lie on the polynomial through the counts of the rows."
+            " The dotted line shows one carry number per symbol held, the least for a linear"
+            " cell."
+        ),
+        (
+            f"{listed}. Up to {max(p.seeds for p in points)} seeds. Each recipe is the best of up"
+            f" to {max(p.recipes for p in points)}, chosen on the seeds that it is judged on."
+        ),
         *rules(points),
     ]

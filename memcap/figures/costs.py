@@ -10,7 +10,15 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from memcap.capacity.costs import FEWEST_CLUSTERS, Cost, content, costs, family, sentence, unit
+from memcap.capacity.costs import (
+    FEWEST_CLUSTERS,
+    Cost,
+    content,
+    costs,
+    family,
+    sentence,
+    unit,
+)
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point
 from memcap.figures import Drawn
@@ -32,14 +40,16 @@ def draw(rows: pl.DataFrame) -> Drawn:
     points = [p for p in frontier(rows) if p.measured]
     if not points:
         raise UserError(
-            "no measured u90: nothing to draw; train wider nets, as in: memcap train sweeps=first_study"
+            "no measured u90: nothing to draw; train wider nets, as in: memcap train"
+            " sweeps=first_study"
         )
     lines = costs(points)
     return Drawn(plot(points, lines), table(_columns(p, lines) for p in points))
 
 
 def _columns(point: Point, lines: Sequence[Cost]) -> dict[str, Any]:
-    width, references = point.fit.u90, point.references
+    width = point.fit.u90
+    references = point.references
     row = {
         "label": point.label,
         "family": family(point),
@@ -58,15 +68,28 @@ def _columns(point: Point, lines: Sequence[Cost]) -> dict[str, Any]:
     }
     cost = next((cost for cost in lines if cost.family == family(point)), None)
     if cost is None:
-        return row | dict.fromkeys(("slope", "slope_low", "slope_high", "intercept", "points", "clusters"))
-    row |= {"slope": cost.slope, "slope_low": finite(cost.low), "slope_high": finite(cost.high)}
-    return row | {"intercept": cost.intercept, "points": cost.points, "clusters": cost.clusters}
+        return row | dict.fromkeys(
+            ("slope", "slope_low", "slope_high", "intercept", "points", "clusters")
+        )
+    row |= {
+        "slope": cost.slope,
+        "slope_low": finite(cost.low),
+        "slope_high": finite(cost.high),
+    }
+    return row | {
+        "intercept": cost.intercept,
+        "points": cost.points,
+        "clusters": cost.clusters,
+    }
 
 
 def plot(points: Sequence[Point], lines: Sequence[Cost]) -> Figure:
-    """Draw u90 by what is held: a marker and a line per family, and the two reference lines of an LSTM."""
+    """Draw u90 by what is held: a marker and a line per family, and the two reference
+    lines of an LSTM."""
     figure = Figure(figsize=(10.4, 6.2))
-    axes = figure.add_subplot(xlabel="bits held (of reals: numbers)", ylabel="units (90 % of seeds)")
+    axes = figure.add_subplot(
+        xlabel="bits held (of reals: numbers)", ylabel="units (90 % of seeds)"
+    )
     ordered = sorted(points, key=family)
     for k, (name, group) in enumerate(groupby(ordered, key=family)):
         cost = next((cost for cost in lines if cost.family == name), None)
@@ -74,7 +97,11 @@ def plot(points: Sequence[Point], lines: Sequence[Cost]) -> Figure:
     bits = _range([p for p in points if unit(p) == "bit"] or points)
     for widths, ls, label in (
         (bits / 2, ":", "LSTM, one bit per carry number (a reference)"),
-        ((1 - fano(0.01, 2)) * bits / 64, (0, (5, 5)), "LSTM, float32 information (a floor)"),
+        (
+            (1 - fano(0.01, 2)) * bits / 64,
+            (0, (5, 5)),
+            "LSTM, float32 information (a floor)",
+        ),
     ):
         axes.plot(bits, widths, color="grey", lw=0.8, ls=ls, label=label)
     axes.set_xscale("log", base=2)
@@ -98,9 +125,15 @@ def _range(points: Sequence[Point]) -> np.ndarray:
 
 
 def _family(
-    axes: Axes, name: str, points: Sequence[Point], cost: Cost | None, colour: str, marker: str
+    axes: Axes,
+    name: str,
+    points: Sequence[Point],
+    cost: Cost | None,
+    colour: str,
+    marker: str,
 ) -> None:
-    contents, units = [content(p) for p in points], [p.fit.u90.units for p in points]
+    contents = [content(p) for p in points]
+    units = [p.fit.u90.units for p in points]
     for x, point in zip(contents, points, strict=True):
         width = point.fit.u90
         ends = width.low or width.units, finite(width.high) or width.units
@@ -109,18 +142,25 @@ def _family(
     axes.plot(contents, units, color=colour, marker=marker, ms=5, ls="", label=words)
     if cost is not None:
         own = _range(points)  # nothing was measured beyond it
-        axes.plot(own, np.maximum(cost.units(own), 0.7), color=colour, lw=1, label="_cost")
+        axes.plot(
+            own, np.maximum(cost.units(own), 0.7), color=colour, lw=1, label="_cost"
+        )
 
 
 def caption(points: Sequence[Point]) -> str:
     """Say what is drawn, and at which budgets."""
     parts = [
-        "Each mark shows the width at which 90 % of the seeds that train at all pass, for one task and lag,"
-        " with its 95 % interval. Bits are those that must cross from one step to the next. Thresholds that"
-        " the widths tried leave open are not drawn.",
-        "Each line is fitted to one family by least squares. The 95 % interval of its slope takes lags as"
-        " independent if the content of the task grows with the lag, and sets of knobs otherwise. A slope"
-        f" has no interval if fewer than {FEWEST_CLUSTERS} are independent.",
+        (
+            "Each mark shows the width at which 90 % of the seeds that train at all pass, for one"
+            " task and lag, with its 95 % interval. Bits are those that must cross from one step"
+            " to the next. Thresholds that the widths tried leave open are not drawn."
+        ),
+        (
+            "Each line is fitted to one family by least squares. The 95 % interval of its slope"
+            " takes lags as independent if the content of the task grows with the lag, and sets"
+            f" of knobs otherwise. A slope has no interval if fewer than {FEWEST_CLUSTERS} are"
+            " independent."
+        ),
         f"{budgets(points)} {NO_LIMIT}",
         *falls(points),
         " ".join([which_seeds_count(points), *pass_rules(points)]),

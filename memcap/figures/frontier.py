@@ -11,7 +11,16 @@ from matplotlib.figure import Figure
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point, columns
 from memcap.figures import Drawn
-from memcap.figures.lines import Line, Panel, by_label, picture, reference_line, rules, table, threshold_line
+from memcap.figures.lines import (
+    Line,
+    Panel,
+    by_label,
+    picture,
+    reference_line,
+    rules,
+    table,
+    threshold_line,
+)
 from memcap.figures.style import choice_of_recipe, colour_and_marker, listing
 from memcap.knobs import UserError
 
@@ -21,8 +30,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
     points = frontier(rows)
     if not points:
         raise UserError(
-            "no counts: nothing to draw; memcap figure held_out draws rows of memcap fit; for others train a"
-            " study first, as in: memcap train sweeps=first_study"
+            "no counts: nothing to draw; memcap figure held_out draws rows of memcap fit; for"
+            " others train a study first, as in: memcap train sweeps=first_study"
         )
     return Drawn(plot(points), table(map(columns, points)))
 
@@ -35,14 +44,24 @@ def plot(points: Sequence[Point]) -> Figure:
         lines += [reference_line(line, colour), *_hand_set(line, colour)]
         lines.append(threshold_line("", line, colour, marker, "u50"))
         lines.append(threshold_line(label, line, colour, marker))
-    return picture([[Panel("units", lines)]], "Units that training needs, by lag", caption(points))
+    return picture(
+        [[Panel("units", lines)]], "Units that training needs, by lag", caption(points)
+    )
 
 
 def _hand_set(line: Sequence[Point], colour: str) -> list[Line]:
     """Return the widths at which hand-set weights solve the task, if known."""
-    known = [(p.lag, p.references.constructed) for p in line if p.references.constructed is not None]
+    known = [
+        (p.lag, p.references.constructed)
+        for p in line
+        if p.references.constructed is not None
+    ]
     look = {"color": colour, "ls": "", "marker": "x", "ms": 8, "mew": 1}
-    return [Line("", [lag for lag, _ in known], [width for _, width in known], look)] if known else []
+    return (
+        [Line("", [lag for lag, _ in known], [width for _, width in known], look)]
+        if known
+        else []
+    )
 
 
 def caption(points: Sequence[Point]) -> list[str]:
@@ -51,9 +70,10 @@ def caption(points: Sequence[Point]) -> list[str]:
     A frontier is never shown without them.
     """
     marks = (
-        "Filled marks show the width at which 90 % of the seeds that train at all pass, and open marks 50 %."
-        " The dotted line shows one carry number per symbol held (a reference, not a limit). Crosses show"
-        " widths at which weights set by hand solve the task, without training."
+        "Filled marks show the width at which 90 % of the seeds that train at all pass, and open"
+        " marks 50 %. The dotted line shows one carry number per symbol held (a reference, not a"
+        " limit). Crosses show widths at which weights set by hand solve the task, without"
+        " training."
     )
     recipes = [_recipes(label, line) for label, line in by_label(points).items()]
     return [marks, *recipes, *rules(points)]
@@ -68,5 +88,9 @@ def _recipes(label: str, line: Sequence[Point]) -> str:
         for (name, lr, budget), own in lags.items()
     )
     up_to = "up to " if any(min(p.runs) < p.seeds for p in line) else ""
-    seeds = " to ".join(map(str, sorted({min(p.seeds for p in line), max(p.seeds for p in line)})))
-    return f"{label}: {recipes}; {up_to}{seeds} seeds per width.{choice_of_recipe(line)}"
+    seeds = " to ".join(
+        map(str, sorted({min(p.seeds for p in line), max(p.seeds for p in line)}))
+    )
+    return (
+        f"{label}: {recipes}; {up_to}{seeds} seeds per width.{choice_of_recipe(line)}"
+    )

@@ -22,8 +22,13 @@ from memcap.terminal.printing import number
 from memcap.thresholds.curve import Threshold
 
 TITLE = "From the floor up: the state that theory asks for, and that training needs"
-HAND_SET, ANY_SEED, TRAINED = COLOURS[1], COLOURS[2], COLOURS[0]
-ROW, TIMES, TOP = 0.24, 1.0, 1.0  # inches: a line, the number at its end, the title
+HAND_SET = COLOURS[1]
+ANY_SEED = COLOURS[2]
+TRAINED = COLOURS[0]
+# inches: a line, the number at its end, the title
+ROW = 0.24
+TIMES = 1.0
+TOP = 1.0
 BEYOND = 1.15  # an arrow stands at this many times the end
 
 
@@ -33,8 +38,12 @@ class Gap:
 
     point: Point  # the frontier there
     floor: float  # least bytes of any network, by `memcap.tasks.least_bits`
-    hand_set: float | None  # bytes of the net with hand-set weights; None if none is known
-    any_seed: float | None  # bytes of the narrowest net that passed, with any recipe; None if none did
+    hand_set: (
+        float | None
+    )  # bytes of the net with hand-set weights; None if none is known
+    any_seed: (
+        float | None
+    )  # bytes of the narrowest net that passed, with any recipe; None if none did
     u90: Threshold  # bytes at which nine in ten nets pass
 
     @property
@@ -49,16 +58,21 @@ class Gap:
 
 
 def gaps(rows: pl.DataFrame) -> list[Gap]:
-    """Return the gap of each network on each task at its longest lag, the widest first; networks of one task
-    stand together. Tasks for which no width tried is enough come last. If it is for other networks, those for
-    which it is not are left out."""
+    """Return the gap of each network on each task at its longest lag, the widest first;
+    networks of one task stand together. Tasks for which no width tried is enough come
+    last. If it is for other networks, those for which it is not are left out."""
     rows = rows.with_columns(SAME)
     points = sorted(least(of_studies(rows)), key=lambda p: (p.label, p.lag))
     by_task: dict[str, list[Gap]] = {}
     for point in {point.label: point for point in points}.values():
         by_task.setdefault(label(point.task), []).append(_gap(rows, point))
-    groups = (sorted([g for g in own if g.is_met] or own, key=_order) for own in by_task.values())
-    return [gap for own in sorted(groups, key=lambda own: _order(own[0])) for gap in own]
+    groups = (
+        sorted([g for g in own if g.is_met] or own, key=_order)
+        for own in by_task.values()
+    )
+    return [
+        gap for own in sorted(groups, key=lambda own: _order(own[0])) for gap in own
+    ]
 
 
 def _order(gap: Gap) -> tuple[Any, ...]:
@@ -66,17 +80,26 @@ def _order(gap: Gap) -> tuple[Any, ...]:
 
 
 def _gap(rows: pl.DataFrame, point: Point) -> Gap:
-    references, count = point.references, count_bytes(rows.filter(task=point.task.name), point)
+    references = point.references
+    count = count_bytes(rows.filter(task=point.task.name), point)
     known = references.constructed, point.u_exist
     hand_set, any_seed = (None if units is None else count(units) for units in known)
-    return Gap(point, references.least_bits / 8, hand_set, any_seed, in_numbers(point, "u90", count))
+    return Gap(
+        point,
+        references.least_bits / 8,
+        hand_set,
+        any_seed,
+        in_numbers(point, "u90", count),
+    )
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
     """Draw each task at its longest lag."""
     all_gaps = gaps(rows)
     if not all_gaps:
-        raise UserError("no rows: nothing to draw; train some, as in: memcap train sweeps=first_study")
+        raise UserError(
+            "no rows: nothing to draw; train some, as in: memcap train sweeps=first_study"
+        )
     return Drawn(plot(all_gaps, seeds(rows)), table(map(columns, all_gaps)))
 
 
@@ -99,33 +122,56 @@ def columns(gap: Gap) -> dict[str, Any]:
 
 
 def plot(all_gaps: Sequence[Gap], seed_words: str) -> Figure:
-    """Draw a line per task and network, from its floor to the need of nine in ten trained nets. `seed_words`
-    names the seeds."""
+    """Draw a line per task and network, from its floor to the need of nine in ten
+    trained nets. `seed_words` names the seeds."""
     several = len({gap.point.model for gap in all_gaps}) > 1
     names = [_name(gap.point, several) for gap in all_gaps]
     beside = CHARACTER * max(map(len, names)) + 0.2
     width = beside + 6.0 + TIMES
-    text = "\n".join(textwrap.fill(part, round(18.5 * width)) for part in caption(all_gaps, seed_words))
-    below, high = 0.75 + 0.12 * (text.count("\n") + 1), ROW * (len(all_gaps) + 1)
+    text = "\n".join(
+        textwrap.fill(part, round(18.5 * width))
+        for part in caption(all_gaps, seed_words)
+    )
+    below = 0.75 + 0.12 * (text.count("\n") + 1)
+    high = ROW * (len(all_gaps) + 1)
     height = TOP + high + below
     figure = Figure(figsize=(width, height))
     axes = figure.add_subplot(xlabel="bytes of state")
-    figure.subplots_adjust(beside / width, below / height, 1 - TIMES / width, 1 - TOP / height)
+    figure.subplots_adjust(
+        beside / width, below / height, 1 - TIMES / width, 1 - TOP / height
+    )
     figure.text(0.1 / width, 1 - 0.1 / height, TITLE, va="top", fontsize=12)
     figure.text(0.1 / width, 0.1 / height, text, fontsize=7, va="bottom")
     for k, gap in enumerate(all_gaps):
         _line(axes, k, gap)
     if any(cell_facts(gap.point.model.cell).is_lstm for gap in all_gaps):
-        axes.axvline(2 * FLOAT32, color="grey", lw=1, ls=":", label="one unit of an LSTM")
+        axes.axvline(
+            2 * FLOAT32, color="grey", lw=1, ls=":", label="one unit of an LSTM"
+        )
     axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_formatter(lambda value, _: f"1/{1 / value:g}" if value < 1 else f"{value:g}")
+    axes.xaxis.set_major_formatter(
+        lambda value, _: f"1/{1 / value:g}" if value < 1 else f"{value:g}"
+    )
     axes.set_ylim(len(all_gaps), -1)
     axes.set_yticks(range(len(all_gaps)), names, fontsize=8)
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color="#dddddd", lw=0.5)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.text(1.02, -0.8, "x floor", transform=axes.get_yaxis_transform(), fontsize=8, color="grey")
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.03, 1.0), ncols=2, frameon=False, fontsize=8)
+    axes.text(
+        1.02,
+        -0.8,
+        "x floor",
+        transform=axes.get_yaxis_transform(),
+        fontsize=8,
+        color="grey",
+    )
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(-0.03, 1.0),
+        ncols=2,
+        frameon=False,
+        fontsize=8,
+    )
     return figure
 
 
@@ -140,24 +186,53 @@ def _line(axes: Axes, k: int, gap: Gap) -> None:
     end = gap.u90.units
     axes.plot([gap.floor, end], [k, k], color="#bbbbbb", lw=1.2, label="_gap", zorder=1)
     hide = "_" * (k > 0)
-    axes.plot(gap.floor, k, "|", color="black", ms=10, mew=2, label=hide + "floor: no network has less")
+    axes.plot(
+        gap.floor,
+        k,
+        "|",
+        color="black",
+        ms=10,
+        mew=2,
+        label=hide + "floor: no network has less",
+    )
     marks = (
         (gap.hand_set, "D", HAND_SET, "weights set by hand solve it"),
         (gap.any_seed, "o", ANY_SEED, "the narrowest net of which any seed passed"),
     )
     for value, marker, colour, words in marks:
         x = [] if value is None else [value]
-        axes.plot(x, [k] * len(x), marker, color=colour, mfc="none", ms=7, label=hide + words, zorder=3)
+        axes.plot(
+            x,
+            [k] * len(x),
+            marker,
+            color=colour,
+            mfc="none",
+            ms=7,
+            label=hide + words,
+            zorder=3,
+        )
     x = [end] if gap.is_met else []
     words = "training: nine in ten seeds pass, with the 95 % interval"
     axes.plot(x, [k] * len(x), "o", color=TRAINED, ms=4.5, label=hide + words, zorder=4)
     if gap.is_met:
         ends = [gap.u90.low or end, finite(gap.u90.high) or end]
-        axes.plot(ends, [k, k], color=TRAINED, lw=2.5, alpha=0.4, label="_interval", zorder=2)
+        axes.plot(
+            ends, [k, k], color=TRAINED, lw=2.5, alpha=0.4, label="_interval", zorder=2
+        )
         if not math.isfinite(gap.u90.high):
-            axes.plot(BEYOND * end, k, ">", color=TRAINED, ms=4, alpha=0.4, label="_open_end")
+            axes.plot(
+                BEYOND * end, k, ">", color=TRAINED, ms=4, alpha=0.4, label="_open_end"
+            )
     words = f"x {gap.times:,.0f}" if gap.times else f"> {number(end)} bytes"
-    axes.text(1.02, k, words, transform=axes.get_yaxis_transform(), fontsize=8, va="center", color="grey")
+    axes.text(
+        1.02,
+        k,
+        words,
+        transform=axes.get_yaxis_transform(),
+        fontsize=8,
+        va="center",
+        color="grey",
+    )
 
 
 def caption(all_gaps: Sequence[Gap], seed_words: str) -> list[str]:
@@ -165,16 +240,21 @@ def caption(all_gaps: Sequence[Gap], seed_words: str) -> list[str]:
     points = [gap.point for gap in all_gaps]
     return [
         in_short(all_gaps),
-        "Each line shows a task at its longest trained lag, from its floor to what training needs. No network"
-        " of any kind meets the criterion below the floor, by counting states or by Fano's inequality (1 bit,"
-        " where neither says more). The numbers at the right show what training needs, divided by the floor."
-        " A float32 number has 4 bytes, and a unit of an LSTM has 8 (h and c, the dotted line). If the floor"
-        " is below that, an LSTM needs at least one unit.",
-        "An arrow marks an interval that the widths tried leave open. A line without a blue dot has no width"
-        ' that was enough; ">" stands before the widest tried. The width for nine in ten is fitted between'
-        " the widths tried, so it may lie below the narrowest net that passed. Where a width is enough"
-        " for some networks of a task, only they have lines."
-        f" {seed_words} {budgets(points)} {NO_LIMIT}",
+        (
+            "Each line shows a task at its longest trained lag, from its floor to what training"
+            " needs. No network of any kind meets the criterion below the floor, by counting"
+            " states or by Fano's inequality (1 bit, where neither says more). The numbers at the"
+            " right show what training needs, divided by the floor. A float32 number has 4 bytes,"
+            " and a unit of an LSTM has 8 (h and c, the dotted line). If the floor is below that,"
+            " an LSTM needs at least one unit."
+        ),
+        (
+            "An arrow marks an interval that the widths tried leave open. A line without a blue"
+            ' dot has no width that was enough; ">" stands before the widest tried. The width'
+            " for nine in ten is fitted between the widths tried, so it may lie below the"
+            " narrowest net that passed. Where a width is enough for some networks of a task,"
+            f" only they have lines. {seed_words} {budgets(points)} {NO_LIMIT}"
+        ),
         " ".join(pass_rules(points)),
     ]
 
@@ -186,5 +266,6 @@ def in_short(all_gaps: Sequence[Gap]) -> str:
     ones = f"{len(met) - len(more)} of {len(all_gaps)} lines"
     words = f"One unit, the least that a net has, is enough at {ones}."
     if more:
-        words += f" At {len(more)}, training needs {more[0]:,.0f} to {more[-1]:,.0f} times the floor."
+        span = f"{more[0]:,.0f} to {more[-1]:,.0f}"
+        words += f" At {len(more)}, training needs {span} times the floor."
     return words

@@ -17,23 +17,35 @@ def draw(rows: pl.DataFrame) -> Drawn:
     """Draw the curve of the first file of some rows."""
     curves = [curve for curve in loss_curves(rows) if curve.widths]
     if not curves:
-        raise UserError("no rows with task.criterion=best: nothing to draw; train them by: memcap fit FILE")
+        raise UserError(
+            "no rows with task.criterion=best: nothing to draw; train them by: memcap fit FILE"
+        )
     curve = curves[0]
     columns = ["units", "loss", "error", "score", "enough"]
     enough = {width.units for width in curve.enough}
-    data = [(w.units, w.mean, w.error, w.score, w.units in enough) for w in curve.widths]
+    data = [
+        (w.units, w.mean, w.error, w.score, w.units in enough) for w in curve.widths
+    ]
     return Drawn(plot(curve), pl.DataFrame(data, columns, orient="row"))
 
 
 def plot(curve: LossCurve) -> Figure:
-    """Draw the loss of each width with its standard error, the band that is enough, and the losses without
-    state."""
+    """Draw the loss of each width with its standard error, the band that is enough, and
+    the losses without state."""
     figure = Figure(figsize=(6.4, 4.2))
     unit = "nats" if curve.task.loss == "classes" else "squared error"
     axes = figure.add_subplot(xlabel="units", ylabel=f"held-out loss ({unit})")
     units = [width.units for width in curve.widths]
-    axes.axhspan(curve.best.mean, curve.best.mean + curve.margin, color=COLOURS[0], alpha=0.15, lw=0)
-    means, errors = ([getattr(w, name) for w in curve.widths] for name in ("mean", "error"))
+    axes.axhspan(
+        curve.best.mean,
+        curve.best.mean + curve.margin,
+        color=COLOURS[0],
+        alpha=0.15,
+        lw=0,
+    )
+    means, errors = (
+        [getattr(w, name) for w in curve.widths] for name in ("mean", "error")
+    )
     bars = errors if len(curve.folds) > 1 else None
     axes.errorbar(units, means, bars, color=COLOURS[0], marker="o", capsize=3)
     references = ((curve.without_state, "current input alone", "--"),)
@@ -41,7 +53,12 @@ def plot(curve: LossCurve) -> Figure:
     for loss, label, style in references:
         axes.axhline(loss.mean, color=COLOURS[1], ls=style, label=label)
     if curve.units is not None:
-        axes.axvline(curve.units, color=COLOURS[2], lw=1, label=f"{plural(curve.units, 'unit')}: enough")
+        axes.axvline(
+            curve.units,
+            color=COLOURS[2],
+            lw=1,
+            label=f"{plural(curve.units, 'unit')}: enough",
+        )
         often = curve.right_as_often
         if often is not None and often.units < curve.units:
             label = f"{plural(often.units, 'unit')}: right as often"
@@ -54,9 +71,9 @@ def plot(curve: LossCurve) -> Figure:
     recipe = f"{curve.recipe.name}, lr {curve.recipe.lr:g}, budget {curve.recipe.budget} steps"
     fold = "repeat" if curve.task.has_own_split else "fold"
     text = (
-        f"Marks show the mean over {len(curve.folds)} {fold}s, with standard errors. In each {fold} the seed"
-        f" that is best on validation counts. The band lies within {curve.margin:.2g} of the best of"
-        f" {units[0]} to {units[-1]} units. Recipe: {recipe}."
+        f"Marks show the mean over {len(curve.folds)} {fold}s, with standard errors. In each"
+        f" {fold} the seed that is best on validation counts. The band lies within"
+        f" {curve.margin:.2g} of the best of {units[0]} to {units[-1]} units. Recipe: {recipe}."
     )
     write_below(figure, "\n".join(textwrap.wrap(text, 110)))
     figure.subplots_adjust(left=0.13)

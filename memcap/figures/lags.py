@@ -12,32 +12,60 @@ from matplotlib.figure import Figure
 from memcap.capacity.frontier import frontier
 from memcap.capacity.points import Point, ends
 from memcap.figures import Drawn
-from memcap.figures.lines import Line, Panel, by_label, picture, rules, table, threshold_line
+from memcap.figures.lines import (
+    Line,
+    Panel,
+    by_label,
+    picture,
+    rules,
+    table,
+    threshold_line,
+)
 from memcap.figures.style import budgets, choice_of_recipe, seeds
 from memcap.knobs import UserError
 
 FEWEST_LAGS = 2  # that make a line
-SHADES = {False: "Blues", True: "Oranges"}  # of tasks that hold, and of tasks that shift
+SHADES = {
+    False: "Blues",
+    True: "Oranges",
+}  # of tasks that hold, and of tasks that shift
 EVERY = ", right at every lag up to it"
-WORDS = {False: "Seen once, held until asked for", True: "Something new at every step, the latest held"}
+WORDS = {
+    False: "Seen once, held until asked for",
+    True: "Something new at every step, the latest held",
+}
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw every task and set of knobs that was measured at two lags or more, for LSTMs if there are any.
+    """Draw every task and set of knobs that was measured at two lags or more, for LSTMs
+    if there are any.
 
-    If a task has nets that trained until right at every lag up to their own, only these are drawn."""
+    If a task has nets that trained until right at every lag up to their own, only these are drawn.
+    """
     points = frontier(rows)
-    lstms = [p for p in points if p.model.cell == "lstm"] or points  # the figure `cells` compares other cells
-    lines = [line for line in by_label(lstms).values() if len({p.lag for p in line}) >= FEWEST_LAGS]
+    lstms = [
+        p for p in points if p.model.cell == "lstm"
+    ] or points  # the figure `cells` compares other cells
+    lines = [
+        line
+        for line in by_label(lstms).values()
+        if len({p.lag for p in line}) >= FEWEST_LAGS
+    ]
     up_to = {line[0].task.name for line in lines if line[0].at == "up_to"}
-    lines = [line for line in lines if line[0].at == "up_to" or line[0].task.name not in up_to]
+    lines = [
+        line
+        for line in lines
+        if line[0].at == "up_to" or line[0].task.name not in up_to
+    ]
     if not lines:
         raise UserError(
             "no task at two lags: nothing to draw; train one at several, as in: memcap train"
             " sweeps=first_study"
         )
     rows = rows.filter(pl.col("task").is_in({line[0].task.name for line in lines}))
-    return Drawn(plot(lines, seeds(rows)), table(_columns(p) for line in lines for p in line))
+    return Drawn(
+        plot(lines, seeds(rows)), table(_columns(p) for line in lines for p in line)
+    )
 
 
 def shifts(point: Point) -> bool:
@@ -48,7 +76,9 @@ def shifts(point: Point) -> bool:
 def growth(line: Sequence[Point]) -> float:
     """Return u90 at the longest lag over u90 at the shortest; NaN if either was not reached."""
     ends_of_line = [p.fit.u90 for p in (line[0], line[-1])]
-    first, last = (math.nan if u90.censored == "above" else u90.units for u90 in ends_of_line)
+    first, last = (
+        math.nan if u90.censored == "above" else u90.units for u90 in ends_of_line
+    )
     return last / first
 
 
@@ -65,10 +95,13 @@ def _columns(point: Point) -> dict[str, Any]:
 
 
 def plot(lines: Sequence[Sequence[Point]], seed_words: str) -> Figure:
-    """Draw u90 by lag: tasks that hold in blue, tasks that shift in orange, and tasks that need one unit as
-    one line. `seed_words` names the seeds."""
-    drawn, key = [], []
-    every = all(p.at == "up_to" or shifts(p) for line in lines for p in line)  # then no name says so
+    """Draw u90 by lag: tasks that hold in blue, tasks that shift in orange, and tasks
+    that need one unit as one line. `seed_words` names the seeds."""
+    drawn = []
+    key = []
+    every = all(
+        p.at == "up_to" or shifts(p) for line in lines for p in line
+    )  # then no name says so
     for kind in (True, False):
         own = [line for line in lines if shifts(line[0]) == kind]
         if own:
@@ -80,25 +113,38 @@ def plot(lines: Sequence[Sequence[Point]], seed_words: str) -> Figure:
             key.append((words, to_hex(colormaps[SHADES[kind]](0.8))))
     points = [p for line in lines for p in line]
     panel = Panel("units (90 % of seeds)", drawn)
-    return picture([[panel]], "Units that training needs, by lag", caption(points, seed_words), key)
+    return picture(
+        [[panel]], "Units that training needs, by lag", caption(points, seed_words), key
+    )
 
 
 def _shaded(lines: Sequence[Sequence[Point]], shades: str, every: bool) -> list[Line]:
-    """Return lines in shades of one colour, darkest for the most units at the longest lag; tasks that need
-    one unit at every lag become one line, the widest at each lag. `every`: no name says which lags count."""
-    names = {line[0].label: line[0].subject if every else line[0].label for line in lines}
+    """Return lines in shades of one colour, darkest for the most units at the longest
+    lag; tasks that need one unit at every lag become one line, the widest at each lag.
+    `every`: no name says which lags count.
+    """
+    names = {
+        line[0].label: line[0].subject if every else line[0].label for line in lines
+    }
     ones = [line for line in lines if all(map(_needs_one, line))]
-    others = sorted((line for line in lines if line not in ones), key=lambda line: -line[-1].fit.u90.units)
+    others = sorted(
+        (line for line in lines if line not in ones),
+        key=lambda line: -line[-1].fit.u90.units,
+    )
     named = {names[line[0].label] + _times(line): line for line in others}
     if ones:
         widest: dict[int, Point] = {}
         for point in sorted(
-            (p for line in ones for p in line), key=lambda p: (p.fit.u90.units, p.fit.u90.high)
+            (p for line in ones for p in line),
+            key=lambda p: (p.fit.u90.units, p.fit.u90.high),
         ):
             widest[point.lag] = point
         name = "1 unit: " + ", ".join(names[line[0].label] for line in ones)
         named[name] = [widest[lag] for lag in sorted(widest)]
-    colours = [to_hex(colormaps[shades](0.95 - 0.4 * k / len(named))) for k in range(len(named))]
+    colours = [
+        to_hex(colormaps[shades](0.95 - 0.4 * k / len(named)))
+        for k in range(len(named))
+    ]
     shaded = zip(named.items(), colours, strict=True)
     return [threshold_line(name, line, colour) for (name, line), colour in shaded]
 
@@ -115,7 +161,11 @@ def _times(line: Sequence[Point]) -> str:
 def caption(points: Sequence[Point], seed_words: str) -> list[str]:
     """Say what is drawn, on which seeds, and at which budgets."""
     about = (
-        "Each mark shows the width at which 90 % of the seeds that train at all pass, with its 95 % interval."
-        ' "x 3" means 3 times as many units at the longest lag as at the shortest.'
+        "Each mark shows the width at which 90 % of the seeds that train at all pass, with its 95"
+        ' % interval. "x 3" means 3 times as many units at the longest lag as at the shortest.'
     )
-    return [about, f"{seed_words} {budgets(points)}{choice_of_recipe(points)}", *rules(points)]
+    return [
+        about,
+        f"{seed_words} {budgets(points)}{choice_of_recipe(points)}",
+        *rules(points),
+    ]

@@ -20,31 +20,51 @@ def draw(rows: pl.DataFrame) -> Drawn:
     """Draw u90 of each number of layers, in carry numbers and in parameters of the whole net."""
     groups = shapes(rows)
     if not groups:
-        raise UserError("no rows: nothing to draw; train some, as in: memcap train sweeps=layers")
+        raise UserError(
+            "no rows: nothing to draw; train some, as in: memcap train sweeps=layers"
+        )
     return Drawn(plot(groups), table(_columns(net) for nets in groups for net in nets))
 
 
 def _columns(net: Shape) -> dict[str, Any]:
     point = net.point
-    row: dict[str, Any] = {"label": net.line, "lag": point.lag, "layers": point.model.layers}
+    row: dict[str, Any] = {
+        "label": net.line,
+        "lag": point.lag,
+        "layers": point.model.layers,
+    }
     row |= ends("u90", point.fit.u90)
     for name in COUNTS:
         row |= ends(f"{name}_u90", in_numbers(point, "u90", net.counts[name]))
     for name in COUNTS:
         times = net.times.get(name)
-        ends_of = (times.ratio, times.low or None, finite(times.high)) if times else (None, None, None)
-        row |= zip((f"{name}_times", f"{name}_times_low", f"{name}_times_high"), ends_of, strict=True)
+        ends_of = (
+            (times.ratio, times.low or None, finite(times.high))
+            if times
+            else (None, None, None)
+        )
+        row |= zip(
+            (f"{name}_times", f"{name}_times_low", f"{name}_times_high"),
+            ends_of,
+            strict=True,
+        )
     return row | point.recipe_columns("recipe", "budget") | {"seeds": point.seeds}
 
 
 def plot(groups: Sequence[Sequence[Shape]]) -> Figure:
-    """Draw a row of panels per task, carry numbers on the left, parameters on the right; a line per number of
-    layers."""
+    """Draw a row of panels per task, carry numbers on the left, parameters on the
+    right; a line per number of layers."""
     tasks: dict[str, list[Shape]] = {}
     for net in (net for nets in groups for net in nets):
         tasks.setdefault(net.line, []).append(net)
-    panels = [[_panel(task, nets, name) for name in COUNTS] for task, nets in tasks.items()]
-    return picture(panels, "State and parameters that training needs, by layers and lag", caption(groups))
+    panels = [
+        [_panel(task, nets, name) for name in COUNTS] for task, nets in tasks.items()
+    ]
+    return picture(
+        panels,
+        "State and parameters that training needs, by layers and lag",
+        caption(groups),
+    )
 
 
 def _panel(task: str, nets: Sequence[Shape], name: str) -> Panel:
@@ -54,7 +74,9 @@ def _panel(task: str, nets: Sequence[Shape], name: str) -> Panel:
         numbers = [in_numbers(net.point, "u90", net.counts[name]) for net in own]
         points = [net.point for net in own]
         layers = plural(number, "layer")
-        lines.append(threshold_line(layers, points, *colour_and_marker(k), thresholds=numbers))
+        lines.append(
+            threshold_line(layers, points, *colour_and_marker(k), thresholds=numbers)
+        )
     return Panel(name.replace("_", " "), lines, f"{task}: {COUNTS[name]}")
 
 
@@ -62,9 +84,9 @@ def caption(groups: Sequence[Sequence[Shape]]) -> list[str]:
     """Say which shape needs least at each lag, and what the marks mean."""
     points = [net.point for nets in groups for net in nets]
     about = (
-        "Each mark shows the width at which 90 % of the seeds that train at all pass, in numbers of the carry"
-        ' and in parameters of the whole net with its read-out. "Not surely" means that the ratio to'
-        " another shape may be 1, by its interval."
+        "Each mark shows the width at which 90 % of the seeds that train at all pass, in numbers"
+        ' of the carry and in parameters of the whole net with its read-out. "Not surely" means'
+        " that the ratio to another shape may be 1, by its interval."
     )
     seeds = f"Up to {max(p.seeds for p in points)} seeds."
     recipes = f"{budgets(points)} {seeds}{choice_of_recipe(points)}"

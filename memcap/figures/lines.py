@@ -25,13 +25,19 @@ from memcap.figures.style import (
 from memcap.thresholds.curve import Threshold
 
 LONGEST_NAME = 30  # characters of a name in one row of text
-CHARACTER, ROW_OF_TEXT = 0.066, 0.135  # inches, of 8 points
-LEFT, BETWEEN = 0.75, 0.75  # inches: for an axis' numbers, between panels
-WIDTHS, HEIGHT = {1: 6.0, 2: 3.4}, 4.2  # inches, of a panel, by the number of panels in a row
+# inches, of 8 points
+CHARACTER = 0.066
+ROW_OF_TEXT = 0.135
+# inches: for an axis' numbers, between panels
+LEFT = 0.75
+BETWEEN = 0.75
+# inches, of a panel, by the number of panels in a row
+WIDTHS = {1: 6.0, 2: 3.4}
+HEIGHT = 4.2
 TICKS_PER_INCH = 5  # for numbers of one or two digits, seldom three
 MARKS = (
-    "Bars are 95 % intervals. An arrow marks an end that the widths tried leave open. A line breaks where no"
-    " width tried was enough."
+    "Bars are 95 % intervals. An arrow marks an end that the widths tried leave open. A line"
+    " breaks where no width tried was enough."
 )
 NO_LIMIT = "These are widths that training reached, not what a network could hold."
 
@@ -42,9 +48,13 @@ class Line:
 
     name: str  # written at its end; empty if it needs none
     lags: Sequence[int]  # (N,) steps
-    widths: Sequence[float]  # (N,) in units or in the panel's count; NaN where the line breaks
+    widths: Sequence[
+        float
+    ]  # (N,) in units or in the panel's count; NaN where the line breaks
     look: dict[str, Any]  # Matplotlib's arguments: `color`, `marker`, and so on
-    thresholds: Sequence[Threshold] = ()  # (N,) with the intervals to draw; empty for a reference
+    thresholds: Sequence[
+        Threshold
+    ] = ()  # (N,) with the intervals to draw; empty for a reference
 
 
 @dataclass(frozen=True)
@@ -64,12 +74,15 @@ def threshold_line(
     which: str = "u90",
     thresholds: Sequence[Threshold] | None = None,
 ) -> Line:
-    """Return the line of a threshold by lag, "u90" filled or "u50" open, which breaks where no width was
-    enough, of the points of one task; `thresholds` are theirs, (N,), if not counted in units."""
+    """Return the line of a threshold by lag, "u90" filled or "u50" open, which breaks
+    where no width was enough, of the points of one task; `thresholds` are theirs, (N,),
+    if not counted in units."""
     if thresholds is None:
         thresholds = [getattr(p.fit, which) for p in points]
     widths = [math.nan if t.censored == "above" else t.units for t in thresholds]
-    filled = {"mfc": colour, "lw": 1.4} if which == "u90" else {"mfc": "white", "lw": 0.7}
+    filled = (
+        {"mfc": colour, "lw": 1.4} if which == "u90" else {"mfc": "white", "lw": 0.7}
+    )
     look = {"color": colour, "marker": marker, "ms": 5, **filled}
     return Line(name, [p.lag for p in points], widths, look, thresholds)
 
@@ -77,12 +90,16 @@ def threshold_line(
 def reference_line(points: Sequence[Point], colour: str = "grey") -> Line:
     """Return the dotted line of one carry number per symbol held."""
     widths = [p.references.one_per_number for p in points]
-    return Line("", [p.lag for p in points], widths, {"color": colour, "lw": 1, "ls": ":"})
+    return Line(
+        "", [p.lag for p in points], widths, {"color": colour, "lw": 1, "ls": ":"}
+    )
 
 
 def by_label(points: Iterable[Point]) -> dict[str, list[Point]]:
     """Group consecutive points by label."""
-    return {label: list(group) for label, group in groupby(points, key=lambda p: p.label)}
+    return {
+        label: list(group) for label, group in groupby(points, key=lambda p: p.label)
+    }
 
 
 def table(rows: Iterable[dict[str, Any]]) -> pl.DataFrame:
@@ -91,27 +108,41 @@ def table(rows: Iterable[dict[str, Any]]) -> pl.DataFrame:
 
 
 def picture(
-    panels: Sequence[Sequence[Panel]], title: str, caption: Sequence[str], key: Sequence[tuple[str, str]] = ()
+    panels: Sequence[Sequence[Panel]],
+    title: str,
+    caption: Sequence[str],
+    key: Sequence[tuple[str, str]] = (),
 ) -> Figure:
-    """Draw rows of equally many panels, with each line's name at its end, and the paragraphs of the caption
-    below; `rules` gives the last ones. `key` says what colours mean, in texts with their colours, below the
-    title."""
+    """Draw rows of equally many panels, with each line's name at its end, and the
+    paragraphs of the caption below; `rules` gives the last ones. `key` says what
+    colours mean, in texts with their colours, below the title."""
     columns = len(panels[0])
     wide = WIDTHS[columns]
-    names = [_wrapped(line.name) for row in panels for panel in row for line in panel.lines]
+    names = [
+        _wrapped(line.name) for row in panels for panel in row for line in panel.lines
+    ]
     room = CHARACTER * max(len(row) for name in names for row in name.split("\n")) + 0.3
     width = LEFT + columns * (wide + room) + (columns - 1) * BETWEEN
     text = "\n".join(textwrap.fill(part, round(18.5 * width)) for part in caption)
     above = 0.4 + 0.2 * len(key) + (0.3 if panels[0][0].title else 0)
-    height = above + len(panels) * HEIGHT + (len(panels) - 1) * BETWEEN + caption_height(text)
+    height = (
+        above
+        + len(panels) * HEIGHT
+        + (len(panels) - 1) * BETWEEN
+        + caption_height(text)
+    )
     figure = Figure(figsize=(width, height))
     grid = figure.subplots(len(panels), columns, squeeze=False)
     write_below(figure, text)
-    figure.subplots_adjust(left=LEFT / width, right=1 - room / width, wspace=(room + BETWEEN) / wide)
+    figure.subplots_adjust(
+        left=LEFT / width, right=1 - room / width, wspace=(room + BETWEEN) / wide
+    )
     figure.subplots_adjust(top=1 - above / height, hspace=BETWEEN / HEIGHT)
     for k, (words, colour) in enumerate([(title, "black"), *key]):
         place = 1 - (0.1 + 0.22 * k) / height
-        figure.text(LEFT / width, place, words, color=colour, va="top", fontsize=10 if k else 12)
+        figure.text(
+            LEFT / width, place, words, color=colour, va="top", fontsize=10 if k else 12
+        )
     for row, axes_of_row in zip(panels, grid, strict=True):
         for panel, axes in zip(row, axes_of_row, strict=True):
             _draw_panel(axes, panel, round(TICKS_PER_INCH * wide))
@@ -120,22 +151,33 @@ def picture(
 
 
 def rules(points: Sequence[Point]) -> list[str]:
-    """Return the last paragraphs of a caption: falls of counts, the marks, the rule for a pass, and its
-    limits."""
+    """Return the last paragraphs of a caption: falls of counts, the marks, the rule for
+    a pass, and its limits."""
     last = " ".join([which_seeds_count(points), *pass_rules(points)])
     return [*falls(points), f"{MARKS} {NO_LIMIT}", last]
 
 
 def falls(points: Sequence[Point]) -> list[str]:
     """Say where counts fall with the width, one line each."""
-    found = [(f"{p.label} at lag {p.lag}", p.fit.fall) for p in points if p.fit.fall is not None]
-    return [f"{place}: {fall_words(fall)}; marks show the widths before that." for place, fall in found]
+    found = [
+        (f"{p.label} at lag {p.lag}", p.fit.fall)
+        for p in points
+        if p.fit.fall is not None
+    ]
+    return [
+        f"{place}: {fall_words(fall)}; marks show the widths before that."
+        for place, fall in found
+    ]
 
 
 def _draw_panel(axes: Axes, panel: Panel, most_ticks: int) -> None:
     measured = [line for line in panel.lines if line.thresholds]
-    step = min(0.05, 0.3 / max(len(measured), 1))  # in doublings: neighbouring intervals lie apart
-    ends = [width for line in panel.lines for width in line.widths if not math.isnan(width)]
+    step = min(
+        0.05, 0.3 / max(len(measured), 1)
+    )  # in doublings: neighbouring intervals lie apart
+    ends = [
+        width for line in panel.lines for width in line.widths if not math.isnan(width)
+    ]
     for line in panel.lines:
         place = measured.index(line) - (len(measured) - 1) / 2 if line.thresholds else 0
         lags = np.array(line.lags) * 2 ** (step * place)
@@ -144,7 +186,9 @@ def _draw_panel(axes: Axes, panel: Panel, most_ticks: int) -> None:
             ends += [threshold.low or threshold.units, highest_end(threshold)]
         axes.plot(lags, line.widths, label=line.name or "_unnamed", **line.look)
     all_lags = sorted({lag for line in panel.lines for lag in line.lags})
-    log2_axes(axes, all_lags, max(ends, default=1.0), min(ends, default=1.0), most_ticks)
+    log2_axes(
+        axes, all_lags, max(ends, default=1.0), min(ends, default=1.0), most_ticks
+    )
     axes.set_xlabel("lag (time steps)")
     axes.set_ylabel(panel.counted)
     axes.set_title(panel.title, fontsize=10, loc="left")
@@ -172,24 +216,35 @@ def _name_lines(axes: Axes, lines: Sequence[Line]) -> None:
             color=colour,
             fontsize=8,
             va="center",
-            arrowprops={"arrowstyle": "-", "color": colour, "lw": 0.5, "alpha": 0.6, "relpos": (0, 0.5)},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": colour,
+                "lw": 0.5,
+                "alpha": 0.6,
+                "relpos": (0, 0.5),
+            },
             annotation_clip=False,
         )
 
 
 def _end(line: Line) -> tuple[float, float] | None:
     """Return the last mark of a line, or the last width tried if it has none; None if neither."""
-    marks = [(lag, width) for lag, width in zip(line.lags, line.widths, strict=True) if not math.isnan(width)]
+    marks = [
+        (lag, width)
+        for lag, width in zip(line.lags, line.widths, strict=True)
+        if not math.isnan(width)
+    ]
     if marks:
         return marks[-1]
     return (line.lags[-1], line.thresholds[-1].units) if line.thresholds else None
 
 
 def _apart(heights: Sequence[float], sizes: Sequence[float]) -> np.ndarray:
-    """Move descending heights apart, as little as possible, so that texts of these sizes do not overlap, and
-    none reaches below 0."""
+    """Move descending heights apart, as little as possible, so that texts of these
+    sizes do not overlap, and none reaches below 0."""
     gaps = [(above + below) / 2 for above, below in pairwise(sizes)]
-    offsets, apart = np.cumsum([0, *gaps]), np.array(heights)
+    offsets = np.cumsum([0, *gaps])
+    apart = np.array(heights)
     if np.any(-np.diff(apart) < gaps):
         from scipy.optimize import isotonic_regression
 

@@ -27,13 +27,20 @@ from memcap.figures.style import (
 from memcap.knobs import UserError
 
 TITLE = "Units that 90 % of seeds need, by what they take to train"
-COSTS = {"steps": "training steps to the verdict, median", "seconds": "seconds of training per net, mean"}
-WIDTH, HIGH, LEFT, NAMES = 10.0, 4.2, 0.75, 2.6  # inches: the whole, the panels, the numbers, the names
+COSTS = {
+    "steps": "training steps to the verdict, median",
+    "seconds": "seconds of training per net, mean",
+}
+# inches: the whole, the panels, the numbers, the names
+WIDTH = 10.0
+HIGH = 4.2
+LEFT = 0.75
+NAMES = 2.6
 ABOUT = (
-    "Each mark shows u90 of one task and lag by one optimizer at one peak rate, with its 95 % interval. The"
-    " left panel shows it over the median steps of the nets that passed, and the right panel over the mean"
-    " seconds of all nets. An arrow marks an end that the widths tried leave open. If no net passed, there"
-    " is no mark."
+    "Each mark shows u90 of one task and lag by one optimizer at one peak rate, with its 95 %"
+    " interval. The left panel shows it over the median steps of the nets that passed, and the"
+    " right panel over the mean seconds of all nets. An arrow marks an end that the widths tried"
+    " leave open. If no net passed, there is no mark."
 )
 
 
@@ -41,7 +48,9 @@ def draw(rows: pl.DataFrame) -> Drawn:
     """Draw u90 of each task and lag by each optimizer and learning rate."""
     points = [p for p in fit_all_recipes(rows) if p.steps is not None]
     if not points:
-        raise UserError("no net passed: nothing to draw; train some, as in: memcap train sweeps=optimizers")
+        raise UserError(
+            "no net passed: nothing to draw; train some, as in: memcap train sweeps=optimizers"
+        )
     return Drawn(plot(points), table(map(_columns, points)))
 
 
@@ -80,7 +89,9 @@ def plot(points: Sequence[Point]) -> Figure:
     """Draw a panel per cost: a colour per optimizer and rate, a marker per task and lag."""
     names, marks = (list(dict.fromkeys(map(of, points))) for of in (name_of, mark_of))
     colours = {name: COLOURS[k % len(COLOURS)] for k, name in enumerate(sorted(names))}
-    shapes = [shape for shape in f"{MARKERS}pX" if shape not in "^v"]  # these mark open intervals
+    shapes = [
+        shape for shape in f"{MARKERS}pX" if shape not in "^v"
+    ]  # these mark open intervals
     markers = {mark: shapes[k % len(shapes)] for k, mark in enumerate(marks)}
     last = " ".join([which_seeds_count(points), *pass_rules(points)])
     parts = [ABOUT, f"{budgets(points)} {NO_LIMIT}", last]
@@ -89,18 +100,39 @@ def plot(points: Sequence[Point]) -> Figure:
     figure = Figure(figsize=(WIDTH, height))
     panels = figure.subplots(1, len(COSTS), sharey=True)
     write_below(figure, text)
-    figure.subplots_adjust(left=LEFT / WIDTH, right=1 - NAMES / WIDTH, top=1 - 0.4 / height, wspace=0.08)
+    figure.subplots_adjust(
+        left=LEFT / WIDTH, right=1 - NAMES / WIDTH, top=1 - 0.4 / height, wspace=0.08
+    )
     figure.text(LEFT / WIDTH, 1 - 0.1 / height, TITLE, va="top", fontsize=12)
     for axes, cost in zip(panels, COSTS, strict=True):
         for point in points:
-            colour, at = colours[name_of(point)], costs_of(point)[cost]
+            colour = colours[name_of(point)]
+            at = costs_of(point)[cost]
             draw_interval(axes, at, point.fit.u90, colour)
-            axes.plot(at, point.fit.u90.units, color=colour, marker=markers[mark_of(point)], ms=6, ls="")
+            axes.plot(
+                at,
+                point.fit.u90.units,
+                color=colour,
+                marker=markers[mark_of(point)],
+                ms=6,
+                ls="",
+            )
         _scale(axes, COSTS[cost])
     panels[0].set_ylabel("units (90 % of seeds)")
-    keys = [Line2D([], [], color=colours[name], lw=3, label=name) for name in sorted(names)]
-    keys += [Line2D([], [], color="grey", marker=markers[mark], ls="", label=mark) for mark in marks]
-    panels[-1].legend(handles=keys, fontsize=8, loc="upper left", bbox_to_anchor=(1.02, 1), frameon=False)
+    keys = [
+        Line2D([], [], color=colours[name], lw=3, label=name) for name in sorted(names)
+    ]
+    keys += [
+        Line2D([], [], color="grey", marker=markers[mark], ls="", label=mark)
+        for mark in marks
+    ]
+    panels[-1].legend(
+        handles=keys,
+        fontsize=8,
+        loc="upper left",
+        bbox_to_anchor=(1.02, 1),
+        frameon=False,
+    )
     return figure
 
 

@@ -16,8 +16,8 @@ from memcap.knobs import UserError, field_values
 
 
 def draw(rows: pl.DataFrame) -> Drawn:
-    """Draw every recipe's u90 for the tasks on which several recipes were tried, or for all if there are
-    none."""
+    """Draw every recipe's u90 for the tasks on which several recipes were tried, or for
+    all if there are none."""
     points = everything = frontier.fit_all_recipes(rows)
     keys: dict[str, set[Any]] = {}
     for p in points:
@@ -25,12 +25,20 @@ def draw(rows: pl.DataFrame) -> Drawn:
     points = [p for p in points if len(keys[p.label]) > 1] or points
     if not points:
         raise UserError(
-            "no rows: nothing to draw; train a study first, as in: memcap train sweeps=delay_line_recipes"
+            "no rows: nothing to draw; train a study first, as in: memcap train"
+            " sweeps=delay_line_recipes"
         )
-    best = [p for p in frontier.best_recipes(everything) if p.label in {q.label for q in points}]
+    best = [
+        p
+        for p in frontier.best_recipes(everything)
+        if p.label in {q.label for q in points}
+    ]
     names = recipe_names(points)
     winners = {(p.place, p.recipe) for p in best}
-    data = (_columns(p, name, (p.place, p.recipe) in winners) for p, name in zip(points, names, strict=True))
+    data = (
+        _columns(p, name, (p.place, p.recipe) in winners)
+        for p, name in zip(points, names, strict=True)
+    )
     return Drawn(plot(points, names, best), table(data))
 
 
@@ -40,8 +48,14 @@ def recipe_names(points: Sequence[Point]) -> list[str]:
     names = []
     for own in (p.recipe for p in points):
         alike = [other for other in recipes if other.name == own.name]
-        differs = [k for k in field_values(own) if len({getattr(other, k) for other in alike}) > 1]
-        names.append(", ".join([own.name, *(f"{k} {_plain(getattr(own, k))}" for k in differs)]))
+        differs = [
+            k
+            for k in field_values(own)
+            if len({getattr(other, k) for other in alike}) > 1
+        ]
+        names.append(
+            ", ".join([own.name, *(f"{k} {_plain(getattr(own, k))}" for k in differs)])
+        )
     return names
 
 
@@ -64,9 +78,11 @@ def _columns(point: Point, name: str, best: bool) -> dict[str, Any]:
     }
 
 
-def plot(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]) -> Figure:
-    """Draw units above and units per step of lag below: a colour per recipe, a marker per task, grey for the
-    best."""
+def plot(
+    points: Sequence[Point], names: Sequence[str], best: Sequence[Point]
+) -> Figure:
+    """Draw units above and units per step of lag below: a colour per recipe, a marker
+    per task, grey for the best."""
     above: list[Line] = []
     named = [*zip(points, names, strict=True)]
     labels = list(dict.fromkeys(p.label for p in points))
@@ -81,7 +97,9 @@ def plot(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]) -
             above += [threshold_line(name, own, *look)] if own else []
     below = Panel("units per step of lag", [*map(_per_lag, above)])
     panels = [[Panel("units (90 % of seeds)", above)], [below]]
-    return picture(panels, "Units that training needs, by recipe", caption(points, names, best))
+    return picture(
+        panels, "Units that training needs, by recipe", caption(points, names, best)
+    )
 
 
 def _per_lag(line: Line) -> Line:
@@ -90,19 +108,32 @@ def _per_lag(line: Line) -> Line:
     return replace(line, widths=widths, thresholds=())
 
 
-def caption(points: Sequence[Point], names: Sequence[str], best: Sequence[Point]) -> list[str]:
+def caption(
+    points: Sequence[Point], names: Sequence[str], best: Sequence[Point]
+) -> list[str]:
     """Say how the frontier chooses among recipes, and the steps and seeds of each."""
     budgets: dict[str, set[int]] = {}
     for point, name in zip(points, names, strict=True):
         budgets.setdefault(name, set()).add(point.recipe.budget)
-    listed = "; ".join(f"{name}: {' or '.join(map(str, sorted(own)))} steps" for name, own in budgets.items())
+    listed = "; ".join(
+        f"{name}: {' or '.join(map(str, sorted(own)))} steps"
+        for name, own in budgets.items()
+    )
     seeds = sorted({p.seeds for p in points})
     competition = "No lag has two of these."
     if (most := max(p.recipes for p in best)) > 1:
-        competition = f"It is the best of up to {most}, chosen on the seeds that it is judged on."
+        competition = (
+            f"It is the best of up to {most}, chosen on the seeds that it is judged on."
+        )
     return [
-        "Each line shows the units that 90 % of the seeds need with one recipe. The grey line is the"
-        f" frontier: at each lag, the best of the recipes that were tried with the most seeds. {competition}",
-        f"Recipes and their budgets: {listed}. Seeds per width: up to {', '.join(map(str, seeds))}.",
+        (
+            "Each line shows the units that 90 % of the seeds need with one recipe. The grey"
+            " line is the frontier: at each lag, the best of the recipes that were tried with"
+            f" the most seeds. {competition}"
+        ),
+        (
+            f"Recipes and their budgets: {listed}. Seeds per width: up to"
+            f" {', '.join(map(str, seeds))}."
+        ),
         *rules(points),
     ]

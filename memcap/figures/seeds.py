@@ -12,11 +12,20 @@ from memcap.capacity.frontier import fit_all_recipes
 from memcap.capacity.points import Point
 from memcap.figures import Drawn
 from memcap.figures.recipes import recipe_names
-from memcap.figures.style import COLOURS, draw_box, pass_rules, which_seeds_count, write_below, write_in
+from memcap.figures.style import (
+    COLOURS,
+    draw_box,
+    pass_rules,
+    which_seeds_count,
+    write_below,
+    write_in,
+)
 from memcap.knobs import UserError
 
 MOST = 60  # most lines that can be read
-NAMES, LINE = 3.6, 0.26  # inches: the names, a line
+# inches: the names, a line
+NAMES = 3.6
+LINE = 0.26
 SHADES = LinearSegmentedColormap.from_list("shares", ["white", COLOURS[0]])
 
 
@@ -25,8 +34,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
     points = fit_all_recipes(rows)
     if not 0 < len(points) <= MOST:
         raise UserError(
-            f"{len(points)} tasks, lags and recipes: this figure has 1 to {MOST} lines; draw the frontier"
-            " of larger studies"
+            f"{len(points)} tasks, lags and recipes: this figure has 1 to {MOST} lines; draw the"
+            " frontier of larger studies"
         )
     data = [
         (p.label, p.lag, name, p.at, *counts)
@@ -38,7 +47,8 @@ def draw(rows: pl.DataFrame) -> Drawn:
 
 
 def _names(points: Sequence[Point]) -> list[str]:
-    """Name each point's recipe, with the values in which it differs from others of its task and lag."""
+    """Name each point's recipe, with the values in which it differs from others of its
+    task and lag."""
     names = list[str]()
     for _, own in groupby(points, key=lambda p: (p.label, p.lag)):
         names += recipe_names(list(own))
@@ -51,16 +61,22 @@ def plot(points: Sequence[Point]) -> Figure:
     parts = [
         which_seeds_count(points),
         *pass_rules(points),
-        "Widths without a box were not trained. These are widths that training reached, not what a network"
-        " could hold.",
+        (
+            "Widths without a box were not trained. These are widths that training reached, not"
+            " what a network could hold."
+        ),
     ]
     text = "\n".join(textwrap.fill(part, 118) for part in parts)
-    wide, high = NAMES + 0.5 * max(len(widths), 6), 1.4 + LINE * len(points) + 0.12 * text.count("\n")
+    wide = NAMES + 0.5 * max(len(widths), 6)
+    high = 1.4 + LINE * len(points) + 0.12 * text.count("\n")
     figure = Figure(figsize=(wide, high))
-    axes = figure.add_subplot(xlabel="units", title="Seeds that passed, of those trained")
+    axes = figure.add_subplot(
+        xlabel="units", title="Seeds that passed, of those trained"
+    )
     for line, p in enumerate(points):
         for u, passed, seeds in zip(p.units, p.solved, p.runs, strict=True):
-            share, place = passed / seeds, widths.index(u)
+            share = passed / seeds
+            place = widths.index(u)
             draw_box(axes, place, line, SHADES(share))
             ink = "white" if share > 0.5 else "black"
             write_in(axes, place, line, f"{passed}/{seeds}", fontsize=8, color=ink)

@@ -15,7 +15,16 @@ from memcap.config import Evaluation
 from memcap.thresholds.curve import Threshold
 from memcap.training.early_stopping import criterion, rule, steady_rule, up_to_rule
 
-COLOURS = ("#0b5394", "#b45f06", "#38761d", "#741b47", "#5b5b5b", "#bf9000", "#134f5c", "#990000")
+COLOURS = (
+    "#0b5394",
+    "#b45f06",
+    "#38761d",
+    "#741b47",
+    "#5b5b5b",
+    "#bf9000",
+    "#134f5c",
+    "#990000",
+)
 MARKERS = "osD^vP<>"
 
 
@@ -27,21 +36,32 @@ def colour_and_marker(k: int) -> tuple[str, str]:
 def draw_interval(axes: Axes, x: float, threshold: Threshold, colour: str) -> None:
     """Draw a bar from low to high.
 
-    An arrow points up if the high end is open or the threshold was not reached, and down if the low end is
-    open.
+    An arrow points up if the high end is open or the threshold was not reached, and
+    down if the low end is open.
     """
-    open_high, open_low = math.isinf(threshold.high), threshold.low == 0
+    open_high = math.isinf(threshold.high)
+    open_low = threshold.low == 0
     high = max(threshold.units, threshold.low) * 1.25 if open_high else threshold.high
     low = threshold.units / 1.25 if open_low else threshold.low
     axes.plot([x, x], [low, high], color=colour, lw=1, alpha=0.5, label="_interval")
     for end, is_open, arrow in ((high, open_high, "^"), (low, open_low, "v")):
         if is_open:
-            axes.plot(x, end, marker=arrow, color=colour, ms=4, ls="", label="_open_end")
+            axes.plot(
+                x, end, marker=arrow, color=colour, ms=4, ls="", label="_open_end"
+            )
 
 
 def draw_box(axes: Axes, column: int, line: int, colour: Any) -> None:
     """Draw a box of a table."""
-    axes.barh(line, 0.94, left=column - 0.47, height=0.9, color=colour, edgecolor="#bbbbbb", lw=0.5)
+    axes.barh(
+        line,
+        0.94,
+        left=column - 0.47,
+        height=0.9,
+        color=colour,
+        edgecolor="#bbbbbb",
+        lw=0.5,
+    )
 
 
 def write_in(axes: Axes, x: float, y: float, text: str, **look: Any) -> None:
@@ -56,12 +76,17 @@ def finite(value: float) -> float | None:
 
 def highest_end(threshold: Threshold) -> float:
     """Return the largest width of a threshold and its interval, without an arrow."""
-    return max(threshold.units, threshold.high if math.isfinite(threshold.high) else threshold.low)
+    return max(
+        threshold.units,
+        threshold.high if math.isfinite(threshold.high) else threshold.low,
+    )
 
 
-def log2_axes(axes: Axes, lags: Sequence[int], widest: float, lowest: float, most_ticks: int) -> None:
-    """Put lags, ascending, and widths on scales of doublings, with room for all from the lowest to the
-    widest, and for at most so many ticks of the lags."""
+def log2_axes(
+    axes: Axes, lags: Sequence[int], widest: float, lowest: float, most_ticks: int
+) -> None:
+    """Put lags, ascending, and widths on scales of doublings, with room for all from
+    the lowest to the widest, and for at most so many ticks of the lags."""
     axes.set_xscale("log", base=2)
     axes.set_yscale("log", base=2)
     axes.set_xlim(lags[0] / 1.25, lags[-1] * 1.25)
@@ -86,7 +111,8 @@ def _apart(lags: Sequence[int], most: int) -> list[int]:
 
 
 def legend_in_order(axes: Axes, labels: Iterable[str], **look: Any) -> None:
-    """Draw a legend with its entries in this order, as Matplotlib would put lines before lines with bars."""
+    """Draw a legend with its entries in this order, as Matplotlib would put lines
+    before lines with bars."""
     handles, names = axes.get_legend_handles_labels()
     by_label = dict(zip(names, handles, strict=True))
     in_order = [label for label in labels if label in by_label]
@@ -99,10 +125,13 @@ def caption_height(text: str) -> float:
 
 
 def write_below(figure: Figure, text: str) -> None:
-    """Write lines below the axes, and make room for them in up to half of the figure, or in a taller one."""
+    """Write lines below the axes, and make room for them in up to half of the figure,
+    or in a taller one."""
     below = caption_height(text)
     figure.set_figheight(max(figure.get_figheight(), 2 * below))
-    figure.subplots_adjust(left=0.09, right=0.97, top=0.95, bottom=below / figure.get_figheight())
+    figure.subplots_adjust(
+        left=0.09, right=0.97, top=0.95, bottom=below / figure.get_figheight()
+    )
     figure.text(0.02, 0.012, text, fontsize=7, va="bottom")
 
 
@@ -111,7 +140,10 @@ def choice_of_recipe(points: Sequence[Point]) -> str:
     most = max(p.recipes for p in points)
     if most == 1:
         return ""
-    return f" Each lag uses the best of up to {most} recipes, chosen on the seeds that it is judged on."
+    return (
+        f" Each lag uses the best of up to {most} recipes, chosen on the seeds that it is"
+        " judged on."
+    )
 
 
 def budgets(points: Iterable[Point]) -> str:
@@ -126,22 +158,36 @@ def pass_rules(points: Sequence[Point]) -> list[str]:
         # neither stretch nor until decides whether a member is solved
         way = replace(p.evaluation, stretch=1, until=None), p.task.part_sizes[1] > 0
         thresholds.setdefault(way, {}).setdefault(p.task.metric, set()).add(p.threshold)
-    sentences = [rule(" or ".join(_criteria(each)), *way) for way, each in thresholds.items()]
+    sentences = [
+        rule(" or ".join(_criteria(each)), *way) for way, each in thresholds.items()
+    ]
     rules: dict[int, dict[int, list[str]]] = {}
     for p in (p for p in points if p.at == "steady"):
-        tasks = rules.setdefault(p.evaluation.every, {}).setdefault(p.evaluation.stretch, [])
+        tasks = rules.setdefault(p.evaluation.every, {}).setdefault(
+            p.evaluation.stretch, []
+        )
         tasks.append(p.task.name)
     for every, stretches in sorted(rules.items()):
-        several = [f"{stretch} ({listing(tasks)})" for stretch, tasks in sorted(stretches.items())]
-        sentences.append(steady_rule(" or ".join(several) if len(several) > 1 else min(stretches), every))
+        several = [
+            f"{stretch} ({listing(tasks)})"
+            for stretch, tasks in sorted(stretches.items())
+        ]
+        sentences.append(
+            steady_rule(
+                " or ".join(several) if len(several) > 1 else min(stretches), every
+            )
+        )
     up_to = {p.evaluation.every for p in points if p.at == "up_to"}
     return sentences + [up_to_rule(every) for every in sorted(up_to)]
 
 
 def _criteria(thresholds: dict[str, set[float]]) -> Iterable[str]:
     for metric, values in sorted(thresholds.items()):
-        least, most = min(values), max(values)
-        yield criterion(metric, most) + (f" (down to {least:.3g}, by lag)" if least < most else "")
+        least = min(values)
+        most = max(values)
+        yield criterion(metric, most) + (
+            f" (down to {least:.3g}, by lag)" if least < most else ""
+        )
 
 
 VERDICT_WORDS = {"trained": "solved", "steady": "steady", "up_to": "right at every lag"}
@@ -152,7 +198,9 @@ def which_seeds_count(points: Sequence[Point]) -> str:
     labels: dict[str, list[str]] = {}
     for p in points:
         labels.setdefault(VERDICT_WORDS[p.at], []).append(p.subject)
-    seeds = "; ".join(f"{words} ({listing(names)})" for words, names in sorted(labels.items()))
+    seeds = "; ".join(
+        f"{words} ({listing(names)})" for words, names in sorted(labels.items())
+    )
     return f"A seed passes if its net is {seeds}."
 
 
@@ -161,7 +209,9 @@ def seeds(rows: pl.DataFrame) -> str:
     own = rows["seed"].unique().sort().to_list()
     starts = [seed for seed in own if seed - 1 not in own]
     ends = [seed for seed in own if seed + 1 not in own]
-    runs = [f"{a} to {b}" if a < b else f"{a}" for a, b in zip(starts, ends, strict=True)]
+    runs = [
+        f"{a} to {b}" if a < b else f"{a}" for a, b in zip(starts, ends, strict=True)
+    ]
     return f"Seed{'s' * (len(own) > 1)} {' and '.join(runs)}." if own else ""
 
 

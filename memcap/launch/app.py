@@ -1,4 +1,5 @@
-"""The Hydra application behind `memcap train`: compose, check every member of every job, then train."""
+"""The Hydra application behind `memcap train`: compose, check every member of every
+job, then train."""
 
 import argparse
 import contextlib
@@ -30,7 +31,14 @@ from memcap.launch import launcher, slurm, sweeper
 from memcap.launch.check import check, typed_overrides, typed_words
 from memcap.launch.composer import Composer
 from memcap.launch.errors import HYDRA_ERRORS, composing, explaining, mistakes_end
-from memcap.launch.jobs import GROUPS, Job, job_of, settings, use_config_folders, values_of
+from memcap.launch.jobs import (
+    GROUPS,
+    Job,
+    job_of,
+    settings,
+    use_config_folders,
+    values_of,
+)
 from memcap.launch.preview import preview
 from memcap.launch.session import Session
 from memcap.launch.sources import PaperSource, SearchPath, TaskSource, config_dir
@@ -43,7 +51,16 @@ from memcap.terminal.printing import Waiting
 IN_PROCESS = (".PopulationLauncher", ".BasicLauncher")  # run jobs in this process
 GRIDS = (".GridSweeper", ".BasicSweeper")  # these know all jobs before any runs
 # options with which `--cfg job` is left to Hydra
-OTHERS = ["help", "hydra_help", "run", "multirun", "shell_completion", "config_path", "config_name", "info"]
+OTHERS = [
+    "help",
+    "hydra_help",
+    "run",
+    "multirun",
+    "shell_completion",
+    "config_path",
+    "config_name",
+    "info",
+]
 
 FLAGS = {
     "--help -h": "memcap's help",
@@ -51,7 +68,9 @@ FLAGS = {
     "--resolve": "with --cfg: with ${...} resolved",
     "--run -r": "one job (the default)",
     "--multirun -m": "a job for each combination of values, as in task.lag=5,50",
-    "--shell-completion -sc": "install=SHELL or uninstall=SHELL prints what completes words there",
+    "--shell-completion -sc": (
+        "install=SHELL or uninstall=SHELL prints what completes words there"
+    ),
 }
 OPTIONS = {
     "--package -p": "with --cfg: the part that is printed",
@@ -65,18 +84,32 @@ class HydraParser(argparse.ArgumentParser):
     """Hydra's command line, as Hydra documents it. A mistake in a flag gives one line."""
 
     def __init__(self) -> None:
-        super().__init__(prog="memcap train", add_help=False, epilog="Its overrides: https://hydra.cc/docs")
+        super().__init__(
+            prog="memcap train",
+            add_help=False,
+            epilog="Its overrides: https://hydra.cc/docs",
+        )
         self.add_argument("overrides", nargs="*", help="KEY=VALUE, as in task.lag=8")
         for flags, about in FLAGS.items():
             self.add_argument(*flags.split(), action="store_true", help=about)
         for flags, about in OPTIONS.items():
             self.add_argument(*flags.split(), help=about)
-        self.add_argument("--version", action="version", version=f"Hydra {hydra.__version__}")
+        self.add_argument(
+            "--version", action="version", version=f"Hydra {hydra.__version__}"
+        )
         about = "print the config of the job, Hydra's own part, or both"
         self.add_argument("--cfg", "-c", choices=["job", "hydra", "all"], help=about)
         parts = ["all", "config", "defaults", "defaults-tree", "plugins", "searchpath"]
         about = f"print what Hydra found: {', '.join(parts)}"
-        self.add_argument("--info", "-i", nargs="?", const="all", choices=parts, metavar="PART", help=about)
+        self.add_argument(
+            "--info",
+            "-i",
+            nargs="?",
+            const="all",
+            choices=parts,
+            metavar="PART",
+            help=about,
+        )
 
     def error(self, message: str) -> NoReturn:
         """Raise the complaint as a user's mistake."""
@@ -92,7 +125,9 @@ class HydraParser(argparse.ArgumentParser):
 def register() -> None:
     """Register the defaults of every dataclass with Hydra, which then refuses unknown keys."""
     schema = ConfigStore.instance()
-    schema.store(name="schema", node={name: defaults(cls) for name, cls in GROUPS.items()})
+    schema.store(
+        name="schema", node={name: defaults(cls) for name, cls in GROUPS.items()}
+    )
     for plugin in (TaskSource, PaperSource, SearchPath):
         Plugins.instance().register(plugin)
     for plugins in (launcher, slurm, sweeper):
@@ -111,12 +146,15 @@ class CheckMembers(Callback):
             self._check(config, map(job_of, [config]), here=True)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Check all jobs of a multirun; one that a sweeper makes up as it goes is checked as it starts."""
+        """Check all jobs of a multirun; one that a sweeper makes up as it goes is
+        checked as it starts."""
         self.session.composer = Composer(GlobalHydra.instance().config_loader(), config)
         here = config.hydra.launcher._target_.endswith(IN_PROCESS)
         with mistakes_end():
             if _makes_all_jobs_at_once(config):
-                with Waiting("checking the members of all jobs"):  # takes a while if there are very many
+                with Waiting(
+                    "checking the members of all jobs"
+                ):  # takes a while if there are very many
                     self._check(config, _multirun(config, self.session.composer), here)
             else:
                 self.session.ledger.expect([Job(settings(values_of(config)), ())])
@@ -138,7 +176,9 @@ def _makes_all_jobs_at_once(config: DictConfig) -> bool:
 
 def _multirun(config: DictConfig, composer: Composer) -> Iterable[Job]:
     loader = GlobalHydra.instance().config_loader()
-    for overrides in expand(config.hydra.sweeper.params, typed_overrides(config), loader):
+    for overrides in expand(
+        config.hydra.sweeper.params, typed_overrides(config), loader
+    ):
         signals.look()
         yield composer.job(overrides)
 
@@ -146,8 +186,9 @@ def _multirun(config: DictConfig, composer: Composer) -> Iterable[Job]:
 def compose_jobs(
     overrides: Sequence[str], folder: Path | None = None, multirun: bool = False
 ) -> list[list[Job]]:
-    """Compose and check what `memcap train` would train with these overrides, --config-dir and -m. Return the
-    jobs, in lists of those that it would train as one."""
+    """Compose and check what `memcap train` would train with these overrides,
+    --config-dir and -m. Return the jobs, in lists of those that it would train as
+    one."""
     register()
     overrides = typed_words(overrides)
     _check_config_dir(folder)
@@ -157,18 +198,24 @@ def compose_jobs(
             return [check(config, map(job_of, [config]))]
         if not _makes_all_jobs_at_once(config):
             raise UserError(
-                "-m: this hydra/sweeper makes up its jobs as it goes, so they cannot be planned; plan"
-                " one of them, without -m"
+                "-m: this hydra/sweeper makes up its jobs as it goes, so they cannot be planned;"
+                " plan one of them, without -m"
             )
-        return merge_jobs(config, check(config, _multirun(config, Composer(loader, config))))
+        return merge_jobs(
+            config, check(config, _multirun(config, Composer(loader, config)))
+        )
 
 
 @contextlib.contextmanager
 def _composed(
     overrides: Sequence[str], folder: Path | None, mode: RunMode
 ) -> Generator[tuple[ConfigLoader, DictConfig]]:
-    """Compose a command's config without Hydra's own command line. Yield Hydra's loader, and the config."""
-    with config_dir(folder), initialize_config_dir(str(root() / "conf"), **version_base()):
+    """Compose a command's config without Hydra's own command line. Yield Hydra's
+    loader, and the config."""
+    with (
+        config_dir(folder),
+        initialize_config_dir(str(root() / "conf"), **version_base()),
+    ):
         loader = GlobalHydra.instance().config_loader()
         with composing():
             config = loader.load_configuration("config", list(overrides), mode)
@@ -184,8 +231,11 @@ def _check_config_dir(folder: Path | str | None) -> None:
 
 
 def merge_jobs(config: DictConfig, jobs: Sequence[Job]) -> list[list[Job]]:
-    """Group the jobs of a multirun that the launcher trains as one, which only `population` does."""
-    together = config.hydra.launcher._target_.endswith(launcher.PopulationLauncher.__name__)
+    """Group the jobs of a multirun that the launcher trains as one, which only
+    `population` does."""
+    together = config.hydra.launcher._target_.endswith(
+        launcher.PopulationLauncher.__name__
+    )
     merged: dict[Hashable, list[Job]] = {}
     for place, job in enumerate(jobs):
         merged.setdefault(job.merge_key(place) if together else place, []).append(job)
@@ -195,26 +245,44 @@ def merge_jobs(config: DictConfig, jobs: Sequence[Job]) -> list[list[Job]]:
 def main(arguments: Sequence[str]) -> list[Path]:
     """Run Hydra on the arguments. Return the folder of each study that was trained."""
     register()
-    logging.raiseExceptions = False  # Hydra prints by logging: else a closed pipe gives a traceback a line
-    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises, and memcap decides what the user sees
+    logging.raiseExceptions = (
+        False  # Hydra prints by logging: else a closed pipe gives a traceback a line
+    )
+    os.environ["HYDRA_FULL_ERROR"] = (
+        "1"  # Hydra then raises, and memcap decides what the user sees
+    )
     arguments = typed_words(arguments)
     parsed = HydraParser().parse_args(list(arguments))
     if parsed.hydra_help:
         print(HydraParser().format_help(), end="")
         return []
     if parsed.package is not None and parsed.cfg is None:
-        raise UserError("--package: says which part --cfg prints, as in --cfg job --package task")
-    if parsed.shell_completion and "COMP_LINE" not in os.environ and "query=" in " ".join(arguments):
-        raise UserError("-sc query: is asked by a shell as it completes a line; -sc install=bash says how")
+        raise UserError(
+            "--package: says which part --cfg prints, as in --cfg job --package task"
+        )
+    if (
+        parsed.shell_completion
+        and "COMP_LINE" not in os.environ
+        and "query=" in " ".join(arguments)
+    ):
+        raise UserError(
+            "-sc query: is asked by a shell as it completes a line; -sc install=bash says how"
+        )
     _check_config_dir(parsed.config_dir)
     sys.argv = ["memcap", *arguments]
     try:
         with explaining(parsed.overrides):
-            if parsed.cfg == "job" and not any(getattr(parsed, each) for each in OTHERS):
+            if parsed.cfg == "job" and not any(
+                getattr(parsed, each) for each in OTHERS
+            ):
                 _print_job(parsed)
                 return []
-            with Session(shlex.join(["memcap", "train", *arguments])) as CheckMembers.session:
-                run = hydra.main(config_path=str(root() / "conf"), config_name="config", **_options())
+            with Session(
+                shlex.join(["memcap", "train", *arguments])
+            ) as CheckMembers.session:
+                run = hydra.main(
+                    config_path=str(root() / "conf"), config_name="config", **_options()
+                )
                 run(CheckMembers.session)()
     except RecursionError as error:
         if CheckMembers.session.ledger.expected:  # then all configs had been read
@@ -224,7 +292,8 @@ def main(arguments: Sequence[str]) -> list[Path]:
 
 
 def _print_job(parsed: argparse.Namespace) -> None:
-    """Print the config of a job with its members' values; if it cannot be trained, raise the mistake."""
+    """Print the config of a job with its members' values; if it cannot be trained,
+    raise the mistake."""
     folder = None if parsed.config_dir is None else Path(parsed.config_dir)
     members: Sequence[Member] = ()
     wrong = None
@@ -246,5 +315,8 @@ def version_base() -> dict[str, Any]:
 
 
 def _options() -> dict[str, Any]:
-    """Return the options of `hydra.main`; since 1.4 they include what a config's `_target_` may run."""
-    return version_base() or {"execution_whitelist": ["memcap.*", "hydra.*", "hydra_plugins.*"]}
+    """Return the options of `hydra.main`; since 1.4 they include what a config's
+    `_target_` may run."""
+    return version_base() or {
+        "execution_whitelist": ["memcap.*", "hydra.*", "hydra_plugins.*"]
+    }

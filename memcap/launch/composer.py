@@ -1,8 +1,9 @@
 """Fast composition of the jobs of a multirun.
 
-Hydra reads all files again and rebuilds the defaults list whenever it composes a job. Most jobs differ only
-in plain values, `task.lag=8`, on which no file and no choice depends: these are set in a copy of what Hydra
-composed for the first job with the same choices.
+Hydra reads all files again and rebuilds the defaults list whenever it composes a job.
+Most jobs differ only in plain values, `task.lag=8`, on which no file and no choice
+depends: these are set in a copy of what Hydra composed for the first job with the same
+choices.
 """
 
 import pickle
@@ -27,19 +28,24 @@ class Composer:
     """The jobs of one multirun, composed as Hydra would from a base for each choice of groups."""
 
     def __init__(self, loader: ConfigLoader, config: DictConfig):
-        self._loader, self._multirun = loader, config
-        # By choices: the config before any plain value is set. Pickled, as that copies 5 times faster than
-        # deepcopy.
+        self._loader = loader
+        self._multirun = config
+        # By choices: the config before any plain value is set. Pickled, as that copies
+        # 5 times faster than deepcopy.
         self._bases: dict[tuple[str, ...], bytes] = {}
         self._parsed: dict[str, Override] = {}  # by their text
         self._jobs: dict[tuple[str, ...], Job] = {}
 
     def job(self, overrides: Sequence[str]) -> Job:
-        """Return the job of these overrides, with its members checked; made once and used twice, for checking
-        and for training. Raise UserError, or HydraException as Hydra does, at the first mistake."""
+        """Return the job of these overrides, with its members checked; made once and
+        used twice, for checking and for training. Raise UserError, or HydraException as
+        Hydra does, at the first mistake.
+        """
         key = tuple(overrides)
         if key not in self._jobs:
-            self._jobs[key] = job_of(self._with_values(overrides) or self._composed_by_hydra(overrides))
+            self._jobs[key] = job_of(
+                self._with_values(overrides) or self._composed_by_hydra(overrides)
+            )
         return self._jobs[key]
 
     def config(self, overrides: Sequence[str]) -> DictConfig:
@@ -47,18 +53,27 @@ class Composer:
         config = self._with_values(overrides)
         if config is None:
             return self._composed_by_hydra(overrides)
-        OmegaConf.copy_cache(from_config=self._multirun, to_config=config)  # one ${now:...} for all
-        own = [each for each in map(self._parse, overrides) if not each.is_hydra_override()]
+        OmegaConf.copy_cache(
+            from_config=self._multirun, to_config=config
+        )  # one ${now:...} for all
+        own = [
+            each for each in map(self._parse, overrides) if not each.is_hydra_override()
+        ]
         config.hydra.overrides.task = [each.input_line for each in own]
         job = config.hydra.job
-        if not OmegaConf.is_interpolation(job, "override_dirname"):  # an interpolation since Hydra 1.4
+        if not OmegaConf.is_interpolation(
+            job, "override_dirname"
+        ):  # an interpolation since Hydra 1.4
             job.override_dirname = _override_dirname(own, job.config.override_dirname)
         return config
 
     def _with_values(self, overrides: Sequence[str]) -> DictConfig | None:
-        """Set the values of a job in a copy of the base of its choices; None if only Hydra can do it."""
+        """Set the values of a job in a copy of the base of its choices; None if only
+        Hydra can do it."""
         choices = tuple(text for text in overrides if not VALUE.match(text))
-        if any(text[:1] in "+~" for text in choices):  # these add and delete in their order
+        if any(
+            text[:1] in "+~" for text in choices
+        ):  # these add and delete in their order
             return None
         try:
             parsed = list(map(self._parse, overrides))
@@ -72,7 +87,9 @@ class Composer:
         try:
             for text, each in zip(overrides, parsed, strict=True):
                 if VALUE.match(text):
-                    OmegaConf.update(config, each.key_or_group, each.value(), merge=True)
+                    OmegaConf.update(
+                        config, each.key_or_group, each.value(), merge=True
+                    )
         except OmegaConfBaseException:
             return None
         return config
@@ -89,6 +106,8 @@ class Composer:
 
 def _override_dirname(overrides: Sequence[Override], options: DictConfig) -> str:
     lines = sorted(
-        str(each.input_line) for each in overrides if each.key_or_group not in options.exclude_keys
+        str(each.input_line)
+        for each in overrides
+        if each.key_or_group not in options.exclude_keys
     )
     return options.item_sep.join(lines).replace("=", options.kv_sep)

@@ -31,45 +31,65 @@ PLUGINS = {  # by the choices that need them
 # Raised by Hydra and OmegaConf if a config is wrong.
 HYDRA_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError)
 # They also raise ValueErrors; those about the user's mistakes begin so.
-MISTAKES = ("Config group override", "Only one of --run", "The --resolve flag", "Expecting one subcommand")
+MISTAKES = (
+    "Config group override",
+    "Only one of --run",
+    "The --resolve flag",
+    "Expecting one subcommand",
+)
 SHOWN = 200  # characters shown of overrides that Hydra cannot use
 NAMED = 12  # choices that a line names, as there are ever more studies
 
 
 def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
-    """Explain an error in one line, given what was typed: what was wrong, what is allowed, where."""
+    """Explain an error in one line, given what was typed: what was wrong, what is
+    allowed, where."""
     text = str(error)
     if isinstance(error, (YAMLError, UnicodeDecodeError)):
         return of_yaml(error)
     if isinstance(error, MissingConfigException) and error.missing_cfg_file:
         group, _, choice = error.missing_cfg_file.rpartition("/")
         if plugin := PLUGINS.get(error.missing_cfg_file):
-            return f"{group}={choice}: comes with a plugin that is not installed; pip install {plugin}"
+            return (
+                f"{group}={choice}: comes with a plugin that is not installed; pip install"
+                f" {plugin}"
+            )
         if error.options:
-            own = "MODULE:CLASS for your own" if group == "task" else f"a file of {group}/ in --config-dir"
-            return f"{group}={choice}: no such choice; {alternatives(choice, error.options)}, or {own}"
+            own = (
+                "MODULE:CLASS for your own"
+                if group == "task"
+                else f"a file of {group}/ in --config-dir"
+            )
+            return (
+                f"{group}={choice}: no such choice; {alternatives(choice, error.options)}, or"
+                f" {own}"
+            )
     if isinstance(error, OverrideParseException):
         return (
-            f"{error.override}: Hydra cannot read it; write KEY=VALUE, as in task.lag=8, and quote what has"
-            " spaces or brackets, as in 'axes={model.units: [1, 2]}'"
+            f"{error.override}: Hydra cannot read it; write KEY=VALUE, as in task.lag=8, and"
+            " quote what has spaces or brackets, as in 'axes={model.units: [1, 2]}'"
         )
     if ambiguous := re.search(r"Ambiguous value for argument '(.*?)'\n", text):
         return (
-            f"{ambiguous[1]}: several values need -m (a job each); axes='{{KEY: [VALUE, VALUE]}}' makes"
-            " them one job"
+            f"{ambiguous[1]}: several values need -m (a job each); axes='{{KEY: [VALUE, VALUE]}}'"
+            " makes them one job"
         )
     if unknown := re.match(r"Could not override '([^']+)'", text):
         return _unknown_key(unknown[1], overrides)
     if text.startswith(MISTAKES[0]):
         return (
-            "task, model, recipe, tracking and sweeps take a name, as in task=latch; memcap train --help"
-            " lists them"
+            "task, model, recipe, tracking and sweeps take a name, as in task=latch; memcap train"
+            " --help lists them"
         )
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     key = getattr(cause, "full_key", None)
     if cause is not error and isinstance(cause, OmegaConfBaseException):
         text += f" ({cause})"
-    text = re.sub(r"(full_key|object_type|reference_type)[:=] ?\S*", "", text.split("Config search path:")[0])
+    text = re.sub(
+        r"(full_key|object_type|reference_type)[:=] ?\S*",
+        "",
+        text.split("Config search path:")[0],
+    )
     text = " ".join(re.sub(r"^In '[^']*': ", "", text).split()).replace(" )", ")")
     return f"{key}: {text}" if key else text
 
@@ -77,8 +97,15 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
 def alternatives(typed: str, names: Sequence[str]) -> str:
     """Suggest names: those that look like the typed one, and the first `NAMED` of all."""
     near = difflib.get_close_matches(typed, names)
-    more = f" and {len(names) - NAMED} more (memcap train --help lists all)" if len(names) > NAMED else ""
-    return f"did you mean {' or '.join(near)}? " * bool(near) + f"one of {', '.join(names[:NAMED])}{more}"
+    more = (
+        f" and {len(names) - NAMED} more (memcap train --help lists all)"
+        if len(names) > NAMED
+        else ""
+    )
+    return (
+        f"did you mean {' or '.join(near)}? " * bool(near)
+        + f"one of {', '.join(names[:NAMED])}{more}"
+    )
 
 
 def _unknown_key(key: str, overrides: Sequence[str]) -> str:
@@ -87,7 +114,9 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> str:
         return f"{field}: no such key; one of {', '.join(sorted(JOB_KEYS))}"
     if group == "task":
         chosen = chosen_tasks(overrides)
-        lacks = next((name for name in chosen if field not in fields_of(group, name)), chosen[0])
+        lacks = next(
+            (name for name in chosen if field not in fields_of(group, name)), chosen[0]
+        )
         who = group if len(chosen) == 1 else f"{group}={lacks}"
         return f"{key}: no such field; {who} has {', '.join(fields_of(group, lacks))}"
     if group in GROUPS:
@@ -104,11 +133,15 @@ def one_line(error: UserError | OSError | JaxRuntimeError) -> str | None:
         return line and f"{line}; set out to another folder"
     if "RESOURCE_EXHAUSTED" not in str(error):
         return None
-    return f"memory: {str(error).splitlines()[0]}; lower engine.lanes, recipe.batch, task.lag or model.units"
+    return (
+        f"memory: {str(error).splitlines()[0]}; lower engine.lanes, recipe.batch, task.lag or"
+        " model.units"
+    )
 
 
 def exit_with(line: str) -> NoReturn:
-    """End the process with the one exception that Hydra does not turn into a warning in a callback."""
+    """End the process with the one exception that Hydra does not turn into a warning in
+    a callback."""
     complain(line)
     sys.exit(2)
 
@@ -135,7 +168,9 @@ def explaining(overrides: Sequence[str]) -> Generator[None]:
         if not _is_hydras(error) or isinstance(error, RecursionError):
             raise
         cause = error.__cause__ or error
-        raise UserError(f"{' '.join(overrides)[:SHOWN]}: Hydra cannot use it ({explain(cause)})") from error
+        raise UserError(
+            f"{' '.join(overrides)[:SHOWN]}: Hydra cannot use it ({explain(cause)})"
+        ) from error
 
 
 def _is_hydras(error: Exception) -> bool:
@@ -147,7 +182,8 @@ def _is_hydras(error: Exception) -> bool:
 
 @contextlib.contextmanager
 def composing() -> Generator[None]:
-    """Turn a recursion error into a UserError: as only configs are read, one of them nests without end."""
+    """Turn a recursion error into a UserError: as only configs are read, one of them
+    nests without end."""
     try:
         yield
     except RecursionError as error:

@@ -23,7 +23,13 @@ from memcap.tasks import task_classes
 from memcap.terminal.words import warn_once
 from memcap.tracking import Tracking
 
-GROUPS = {"model": Model, "recipe": Recipe, "evaluation": Evaluation, "engine": Engine, "tracking": Tracking}
+GROUPS = {
+    "model": Model,
+    "recipe": Recipe,
+    "evaluation": Evaluation,
+    "engine": Engine,
+    "tracking": Tracking,
+}
 JOB_KEYS = ("task", *GROUPS, "seed", "axes", "design", "precision", "study", "out")
 
 
@@ -55,15 +61,16 @@ class Job:
     members: tuple[Member, ...]
 
     def merge_key(self, place: int) -> tuple[Settings, int | None]:
-        """Return a key that the jobs of a multirun share if they are trained as one. A job whose design
-        chooses members by results is trained by itself, as their order depends on what it has seen; `place`
-        is its number."""
+        """Return a key that the jobs of a multirun share if they are trained as one. A
+        job whose design chooses members by results is trained by itself, as their order
+        depends on what it has seen; `place` is its number."""
         return self.settings, place if self.settings.study.is_searched else None
 
 
 def job_of(config: DictConfig, choices: Mapping[str, Any] | None = None) -> Job:
-    """Make the job of a config that Hydra composed, with every member checked; `choices` as for `values_of`.
-    Raise UserError, or OmegaConfBaseException if a value cannot be resolved."""
+    """Make the job of a config that Hydra composed, with every member checked;
+    `choices` as for `values_of`. Raise UserError, or OmegaConfBaseException if a value
+    cannot be resolved."""
     values = values_of(config, choices)
     decided = settings(values)
     raced = raced_axes(values, decided.study.design)
@@ -72,9 +79,9 @@ def job_of(config: DictConfig, choices: Mapping[str, Any] | None = None) -> Job:
             names = ", ".join(raced[0]["recipe"])
             rates = ", ".join(f"{rate:g}" for rate in raced[0].get("recipe.lr", ()))
             warn_once(
-                f"no recipe is recommended for {values['task']['name']}: design=race compares {names}"
-                f"{f' at learning rates {rates}' * bool(rates)} before"
-                " it searches the widths; recipe=NAME trains by that one alone"
+                f"no recipe is recommended for {values['task']['name']}: design=race compares"
+                f" {names}{f' at learning rates {rates}' * bool(rates)} before it searches the"
+                " widths; recipe=NAME trains by that one alone"
             )
         values = values | {"axes": raced}
         decided = replace(decided, study=replace(decided.study, design="race"))
@@ -86,12 +93,13 @@ def job_of(config: DictConfig, choices: Mapping[str, Any] | None = None) -> Job:
 
 
 def share(members: Sequence[Member], engine: Engine, design: str) -> list[Member]:
-    """Return this job's members of a study that several jobs share, as on a SLURM array, several GPUs or
-    hosts: every `engine.shards`-th, from `engine.shard` on.
+    """Return this job's members of a study that several jobs share, as on a SLURM
+    array, several GPUs or hosts: every `engine.shards`-th, from `engine.shard` on.
 
-    Keys do not change, and all jobs write into one folder. Neighbours in a list of axes differ in seed, then
-    width, so each job gets some members of every lag. Members that need each other's results
-    (`memcap.designs.unsplit_part`) stay together. Every job must list all members in the same order.
+    Keys do not change, and all jobs write into one folder. Neighbours in a list of axes
+    differ in seed, then width, so each job gets some members of every lag. Members that
+    need each other's results (`memcap.designs.unsplit_part`) stay together. Every job
+    must list all members in the same order.
     """
     if engine.shards == 1:
         return list(members)
@@ -105,60 +113,83 @@ def share(members: Sequence[Member], engine: Engine, design: str) -> list[Member
 
 
 def shares(engines: Iterable[Engine]) -> str:
-    """Name the shares of a study that some jobs train, as in "0, 1 of 3"; "" if they train all of it."""
+    """Name the shares of a study that some jobs train, as in "0, 1 of 3"; "" if they
+    train all of it."""
     indices: dict[int, set[int]] = {}
     for engine in engines:
         indices.setdefault(engine.shards, set()).add(engine.shard)
     if any(len(some) == of for of, some in indices.items()):
         return ""
-    return "; ".join(f"{', '.join(map(str, sorted(some)))} of {of}" for of, some in sorted(indices.items()))
+    return "; ".join(
+        f"{', '.join(map(str, sorted(some)))} of {of}"
+        for of, some in sorted(indices.items())
+    )
 
 
-def values_of(config: DictConfig, choices: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Return a job's config as plain values, without Hydra's own part, which cannot be resolved before the
-    job runs. `choices` are the files chosen, by group; None if Hydra's part has them."""
-    choices, values = choices or OmegaConf.select(config, "hydra.runtime.choices") or {}, {}
+def values_of(
+    config: DictConfig, choices: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Return a job's config as plain values, without Hydra's own part, which cannot be
+    resolved before the job runs. `choices` are the files chosen, by group; None if
+    Hydra's part has them."""
+    choices = choices or OmegaConf.select(config, "hydra.runtime.choices") or {}
+    values = {}
     for name in config:
         if name != "hydra":
             value = config[name]
             is_config = OmegaConf.is_config(value)
-            values[str(name)] = OmegaConf.to_container(value, resolve=True) if is_config else value
+            values[str(name)] = (
+                OmegaConf.to_container(value, resolve=True) if is_config else value
+            )
     for name in values:
         if name == "sweeps":
             raise UserError(
-                f"sweeps={choices.get(name)}: its file must begin with the line: # @package _global_"
+                f"sweeps={choices.get(name)}: its file must begin with the line: # @package"
+                " _global_"
             )
         if name not in JOB_KEYS:
-            raise UserError(f"{name}: no such key; one of {', '.join(sorted(JOB_KEYS))}")
+            raise UserError(
+                f"{name}: no such key; one of {', '.join(sorted(JOB_KEYS))}"
+            )
     for name in JOB_KEYS:
         if name not in values:
             raise UserError(f"{name}: was deleted; a job needs it")
         if name in ("task", *GROUPS) and not isinstance(values[name], dict):
             raise UserError(
-                f"{name}={values[name]}: must hold fields, as in {name}.{fields_of(name)[0]}=VALUE"
+                f"{name}={values[name]}: must hold fields, as in"
+                f" {name}.{fields_of(name)[0]}=VALUE"
             )
     _check_choice(choices, values)
     return values
 
 
 def _check_choice(choices: Mapping[str, Any], values: dict[str, Any]) -> None:
-    """Refuse a task or recipe other than the one chosen, whose knobs or values the config has. Name a recipe
-    by its file if the file does not name it."""
-    choice, name = choices.get("task"), values["task"].get("name")
-    if choice != name and (choice in task_classes() or plugins.is_import_path(str(choice))):
+    """Refuse a task or recipe other than the one chosen, whose knobs or values the
+    config has. Name a recipe by its file if the file does not name it."""
+    choice = choices.get("task")
+    name = values["task"].get("name")
+    if choice != name and (
+        choice in task_classes() or plugins.is_import_path(str(choice))
+    ):
         raise UserError(
-            f"task.name={name}: but the knobs are those of task={choice}; choose a task by task=NAME alone"
+            f"task.name={name}: but the knobs are those of task={choice}; choose a task by"
+            " task=NAME alone"
         )
-    choice, name = choices.get("recipe"), values["recipe"].get("name")
+    choice = choices.get("recipe")
+    name = values["recipe"].get("name")
     if choice in (None, "auto", name):
         return
     in_file = recipes.recipe_file(choice).get("name")
     if in_file is None and name == "auto":
-        values["recipe"]["name"] = choice  # a file names its recipe, or is named after it
+        values["recipe"]["name"] = (
+            choice  # a file names its recipe, or is named after it
+        )
     elif name != in_file:
         mend = f"write name: {choice} into its file"
         more = mend if in_file is None else "choose a recipe by recipe=NAME alone"
-        raise UserError(f"recipe.name={name}: but the values are those of recipe={choice}; {more}")
+        raise UserError(
+            f"recipe.name={name}: but the values are those of recipe={choice}; {more}"
+        )
 
 
 def settings(values: dict[str, Any]) -> Settings:
@@ -169,8 +200,8 @@ def settings(values: dict[str, Any]) -> Settings:
     shards.check_study(values["study"])
     if values["design"] not in DESIGNS:
         raise UserError(
-            f"design={values['design']}: must be one of {', '.join(DESIGNS)} (which members of the axes are"
-            " trained)"
+            f"design={values['design']}: must be one of {', '.join(DESIGNS)} (which members of"
+            " the axes are trained)"
         )
     engine = typed(Engine, values["engine"], "engine")
     tracking = typed(Tracking, values["tracking"], "tracking")
@@ -181,20 +212,30 @@ def settings(values: dict[str, Any]) -> Settings:
 
 def fields_of(group: str, task: str = "delay_line") -> list[str]:
     """Return the names of a group's fields."""
-    return [*defaults(GROUPS[group])] if group != "task" else [k for k in task_defaults(task) if k != "name"]
+    return (
+        [*defaults(GROUPS[group])]
+        if group != "task"
+        else [k for k in task_defaults(task) if k != "name"]
+    )
 
 
 def chosen_tasks(overrides: Sequence[str]) -> list[str]:
-    """Return the tasks that overrides choose: all for a pattern, the default one if none is chosen."""
+    """Return the tasks that overrides choose: all for a pattern, the default one if
+    none is chosen."""
     chosen = [text.partition("=")[2] for text in overrides if text.startswith("task=")]
     if not chosen:
         return ["delay_line"]
     words = re.split(r"[(),\s]+", chosen[-1])
-    names = [word for word in words if word in task_classes() or plugins.is_import_path(word)]
+    names = [
+        word for word in words if word in task_classes() or plugins.is_import_path(word)
+    ]
     return names or list(task_classes())
 
 
 def use_config_folders(hydra_config: Any) -> None:
-    """Let axes name any recipe that Hydra finds, also in --config-dir, and in a launcher's process."""
+    """Let axes name any recipe that Hydra finds, also in --config-dir, and in a
+    launcher's process."""
     sources = hydra_config.runtime.config_sources
-    recipes.use_config_folders(Path(source.path) for source in sources if source.schema == "file")
+    recipes.use_config_folders(
+        Path(source.path) for source in sources if source.schema == "file"
+    )

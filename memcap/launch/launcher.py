@@ -1,8 +1,9 @@
 """Hydra's launcher `population`: trains the jobs of a multirun together, like axes inside one job.
 
-Their members share compiled programs, all workers of a CPU, and the lanes of an accelerator. Each job gets
-what any launcher gives it: a folder with `.hydra/` and a log, callbacks, a status and a return value. But
-Hydra runs it only after its members have ended, with a function that returns their results.
+Their members share compiled programs, all workers of a CPU, and the lanes of an
+accelerator. Each job gets what any launcher gives it: a folder with `.hydra/` and a
+log, callbacks, a status and a return value. But Hydra runs it only after its members
+have ended, with a function that returns their results.
 """
 
 import errno
@@ -13,7 +14,14 @@ from collections.abc import Hashable, Iterator, Sequence
 from pathlib import Path
 
 import polars as pl
-from hydra.core.utils import JobReturn, JobStatus, configure_log, env_override, run_job, setup_globals
+from hydra.core.utils import (
+    JobReturn,
+    JobStatus,
+    configure_log,
+    env_override,
+    run_job,
+    setup_globals,
+)
 from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
@@ -32,23 +40,44 @@ from memcap.terminal.words import plural
 
 log = logging.getLogger(__name__)
 
-DISK = (errno.ENOSPC, errno.EROFS, errno.EIO, errno.EDQUOT)  # the disk is full or gone, for all jobs
-Results = dict[int, pl.DataFrame | Exception]  # by the job's number: its rows, or the error
+DISK = (
+    errno.ENOSPC,
+    errno.EROFS,
+    errno.EIO,
+    errno.EDQUOT,
+)  # the disk is full or gone, for all jobs
+Results = dict[
+    int, pl.DataFrame | Exception
+]  # by the job's number: its rows, or the error
 
 
 class PopulationLauncher(Launcher):
-    """Trains all jobs of a batch that share their settings as one, except searches; see `Job.merge_key`."""
+    """Trains all jobs of a batch that share their settings as one, except searches; see
+    `Job.merge_key`."""
 
     __module__ = MODULE
 
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+    def setup(
+        self,
+        *,
+        hydra_context: HydraContext,
+        task_function: TaskFunction,
+        config: DictConfig,
+    ) -> None:
         """Keep the objects that Hydra passes before the launch."""
         assert isinstance(task_function, Session)
-        self.context, self.session, self.config = hydra_context, task_function, config
-        self.composer = self.session.composer or Composer(hydra_context.config_loader, config)
+        self.context = hydra_context
+        self.session = task_function
+        self.config = config
+        self.composer = self.session.composer or Composer(
+            hydra_context.config_loader, config
+        )
 
-    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
-        """Return what each job of a batch returned or raised; only Ctrl-C and errors of the disk pass."""
+    def launch(
+        self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
+    ) -> Sequence[JobReturn]:
+        """Return what each job of a batch returned or raised; only Ctrl-C and errors of
+        the disk pass."""
         setup_globals()
         self._log_as_multirun()
         Path(str(self.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
@@ -63,11 +92,15 @@ class PopulationLauncher(Launcher):
             except Exception as error:
                 # A mistake, or a bug in a user's task: this job fails, the others go on.
                 refused[place] = error
-        log.info(f"Launching {len(job_overrides)} jobs, {plural(len(groups), 'population')}")
+        log.info(
+            f"Launching {len(job_overrides)} jobs, {plural(len(groups), 'population')}"
+        )
         returned: dict[int, JobReturn] = {}
         with env_override(dict(self.config.hydra.job.env_set)):
             # The jobs of a group end with it.
-            for results in itertools.chain([refused], self.train_groups(list(groups.values()))):
+            for results in itertools.chain(
+                [refused], self.train_groups(list(groups.values()))
+            ):
                 for place, result in results.items():
                     signals.look()
                     returned[place] = self._run_hydra_job(
@@ -84,11 +117,13 @@ class PopulationLauncher(Launcher):
         return job.merge_key(place)
 
     def train_groups(self, groups: Sequence[dict[int, Job]]) -> Iterator[Results]:
-        """Train one group of jobs after another. Yield the results of each group's jobs as it ends."""
+        """Train one group of jobs after another. Yield the results of each group's jobs
+        as it ends."""
         return map(self._train, groups)
 
     def _train(self, jobs: dict[int, Job]) -> Results:
-        """Train jobs as one; if that raises, halve them until the culprit is alone, as rows are kept."""
+        """Train jobs as one; if that raises, halve them until the culprit is alone, as
+        rows are kept."""
         try:
             rows = self.session.train(list(jobs.values()))
         except Exception as error:
@@ -97,14 +132,20 @@ class PopulationLauncher(Launcher):
             line = one_line(error) if isinstance(error, JaxRuntimeError) else None
             if line and len(jobs) == 1:
                 return dict.fromkeys(jobs, UserError(line))
-            if len(jobs) == 1 or isinstance(error, UserError):  # a mistake in the settings affects all
+            if len(jobs) == 1 or isinstance(
+                error, UserError
+            ):  # a mistake in the settings affects all
                 return dict.fromkeys(jobs, error)
             log.warning(
-                f"{len(jobs)} jobs together raised {line or f'{type(error).__name__}: {error}'}; now in"
-                " halves"
+                f"{len(jobs)} jobs together raised {line or f'{type(error).__name__}: {error}'};"
+                " now in halves"
             )
-            places, half = list(jobs), len(jobs) // 2
-            parts = [{place: jobs[place] for place in part} for part in (places[:half], places[half:])]
+            places = list(jobs)
+            half = len(jobs) // 2
+            parts = [
+                {place: jobs[place] for place in part}
+                for part in (places[:half], places[half:])
+            ]
             return self._train(parts[0]) | self._train(parts[1])
         return self.rows_by_job(jobs, rows)
 
@@ -113,8 +154,13 @@ class PopulationLauncher(Launcher):
         numbers: dict[str, list[int]] = defaultdict(list)
         for number, key in enumerate(rows["key"]):
             numbers[key].append(number)
-        keys = {place: {member.key for member in job.members} for place, job in jobs.items()}
-        return {place: rows[sorted(n for key in keys[place] for n in numbers[key])] for place in jobs}
+        keys = {
+            place: {member.key for member in job.members} for place, job in jobs.items()
+        }
+        return {
+            place: rows[sorted(n for key in keys[place] for n in numbers[key])]
+            for place in jobs
+        }
 
     def _run_hydra_job(
         self, overrides: Sequence[str], number: int, result: pl.DataFrame | Exception
@@ -124,12 +170,15 @@ class PopulationLauncher(Launcher):
         except (HydraException, OmegaConfBaseException, UserError) as error:
             # Without a config it has no folder.
             self._log_as_multirun()
-            log.error(f"#{number} {' '.join(overrides)}: failed, {type(error).__name__}: {error}")
+            log.error(
+                f"#{number} {' '.join(overrides)}: failed, {type(error).__name__}: {error}"
+            )
             failed = JobReturn(overrides=overrides, status=JobStatus.FAILED)
             failed.return_value = error
             return failed
         with open_dict(config):
-            config.hydra.job.id, config.hydra.job.num = str(number), number
+            config.hydra.job.id = str(number)
+            config.hydra.job.num = number
 
         def hand_over(_: DictConfig) -> float:
             if isinstance(result, Exception):
@@ -137,13 +186,24 @@ class PopulationLauncher(Launcher):
                 raise result
             return self.session.result(result)
 
-        return run_job(hand_over, config, "hydra.sweep.dir", "hydra.sweep.subdir", hydra_context=self.context)
+        return run_job(
+            hand_over,
+            config,
+            "hydra.sweep.dir",
+            "hydra.sweep.subdir",
+            hydra_context=self.context,
+        )
 
 
 def register(
-    launcher: type[Launcher] = PopulationLauncher, name: str = "population", parameters: Sequence[str] = ()
+    launcher: type[Launcher] = PopulationLauncher,
+    name: str = "population",
+    parameters: Sequence[str] = (),
 ) -> None:
-    """Make a launcher, a class with `__module__` MODULE, known to Hydra as `hydra/launcher=NAME`. It takes
-    its `parameters` from configs of the same group."""
-    node = {"defaults": [*parameters, "_self_"], "_target_": f"{MODULE}.{launcher.__qualname__}"}
+    """Make a launcher, a class with `__module__` MODULE, known to Hydra as
+    `hydra/launcher=NAME`. It takes its `parameters` from configs of the same group."""
+    node = {
+        "defaults": [*parameters, "_self_"],
+        "_target_": f"{MODULE}.{launcher.__qualname__}",
+    }
     register_plugin(launcher, "hydra/launcher", name, node)

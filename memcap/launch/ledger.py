@@ -1,4 +1,5 @@
-"""The studies of one command while it runs: their expected members, their mirrors, and their rows."""
+"""The studies of one command while it runs: their expected members, their mirrors, and
+their rows."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -20,15 +21,20 @@ class Ledger:
     """The studies of one command, each by its `Settings.at_the_end`."""
 
     def __init__(self, session: str, command: str = "") -> None:
-        self.session, self.command = session, command
-        self.rows: dict[Settings, list[pl.DataFrame]] = {}  # of the jobs that were trained in this process
+        self.session = session
+        self.command = command
+        self.rows: dict[
+            Settings, list[pl.DataFrame]
+        ] = {}  # of the jobs that were trained in this process
         # the members of all jobs, wherever they train; empty if they are not known beforehand
         self.expected: dict[Settings, dict[Member, None]] = {}
-        self.mirrors: dict[Settings, MirrorProcess] = {}  # these follow the folders until all jobs have ended
+        self.mirrors: dict[
+            Settings, MirrorProcess
+        ] = {}  # these follow the folders until all jobs have ended
 
     def expect(self, jobs: Iterable[Job]) -> None:
-        """Record jobs before they run, and start the mirrors of their studies; for jobs that a sweeper makes
-        up as it goes, start a mirror without members."""
+        """Record jobs before they run, and start the mirrors of their studies; for jobs
+        that a sweeper makes up as it goes, start a mirror without members."""
         engines: dict[Settings, list[Engine]] = {}
         for job in jobs:
             study = job.settings.at_the_end
@@ -38,15 +44,21 @@ class Ledger:
             self.mirror(study, each)
 
     def mirror(self, study: Settings, engines: Iterable[Engine]) -> None:
-        """Start a process that follows the study's folder, unless tracking is off or there is one already."""
+        """Start a process that follows the study's folder, unless tracking is off or
+        there is one already."""
         if study in self.mirrors or study.tracking.is_off:
             return
         members = members_table(list(self.expected.get(study, ())))
         followed = replace(study.study, session=self.session, command=self.command)
-        self.mirrors[study] = MirrorProcess(study.tracking, followed, members, shares(engines))
+        self.mirrors[study] = MirrorProcess(
+            study.tracking, followed, members, shares(engines)
+        )
 
     def end(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         """Print the studies' results, unless the command was interrupted, and end the mirrors."""
         if isinstance(error, Interrupted):
@@ -57,7 +69,9 @@ class Ledger:
                 print_summary(summarize(rows, study.folder))
         finally:
             for mirror in self.mirrors.values():
-                mirror.__exit__(kind, error, trace)  # waits less if the command was interrupted
+                mirror.__exit__(
+                    kind, error, trace
+                )  # waits less if the command was interrupted
         if not interrupted:
             print_places(mirror.where for mirror in self.mirrors.values())
 
@@ -66,10 +80,13 @@ class Ledger:
         tables = self.rows_by_study()
         if tables or interrupted.rows_saved is not None:
             saved = interrupted.rows_saved or 0
-            interrupted.rows_saved = saved + sum(rows.height for rows in tables.values())
+            interrupted.rows_saved = saved + sum(
+                rows.height for rows in tables.values()
+            )
 
     def rows_by_study(self) -> dict[Settings, pl.DataFrame]:
-        """Return the rows of each study: those trained here, or else those that others left in its folder."""
+        """Return the rows of each study: those trained here, or else those that others
+        left in its folder."""
         tables = {study: one_per_key(rows) for study, rows in self.rows.items() if rows}
         elsewhere = {} if self.rows else self.expected
         for study, members in elsewhere.items():
@@ -77,7 +94,9 @@ class Ledger:
                 continue
             rows = shards.read(study.folder)
             if members:
-                rows = rows.filter(pl.col("key").is_in([member.key for member in members]))
+                rows = rows.filter(
+                    pl.col("key").is_in([member.key for member in members])
+                )
             if rows.height:
                 tables[study] = rows
         return tables

@@ -1,6 +1,7 @@
 """Registration of memcap's launchers and sweeper with Hydra.
 
-If Hydra found them in a plugin folder, every other Hydra program would import memcap, and JAX with it.
+If Hydra found them in a plugin folder, every other Hydra program would import memcap,
+and JAX with it.
 """
 
 import sys
@@ -20,6 +21,8 @@ def register_plugin(plugin: type[Plugin], group: str, name: str, node: Any) -> N
     "hydra/launcher", with its config."""
     Plugins.instance().register(plugin)
     package, _, stem = MODULE.partition(".")
-    home = sys.modules.setdefault(package, ModuleType(package)).__dict__.setdefault(stem, ModuleType(MODULE))
+    home = sys.modules.setdefault(package, ModuleType(package)).__dict__.setdefault(
+        stem, ModuleType(MODULE)
+    )
     setattr(home, plugin.__qualname__, plugin)
     ConfigStore.instance().store(group=group, name=name, node=node, provider="memcap")

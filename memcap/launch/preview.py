@@ -1,4 +1,5 @@
-"""The text of `memcap train --cfg job`: a job's config, with its members' values in place of open ones."""
+"""The text of `memcap train --cfg job`: a job's config, with its members' values in
+place of open ones."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -13,9 +14,12 @@ SHOWN = 20  # values shown of a key in which members differ
 AUTO = ("recipe", "name", "auto")  # as open as a null
 
 
-def preview(config: DictConfig, members: Sequence[Member], package: str | None, resolve: bool) -> str:
-    """Return the text for a config that Hydra composed, of the part with the key `package`, or of all;
-    `resolve`: with ${...} resolved. Without members nothing is filled in.
+def preview(
+    config: DictConfig, members: Sequence[Member], package: str | None, resolve: bool
+) -> str:
+    """Return the text for a config that Hydra composed, of the part with the key
+    `package`, or of all; `resolve`: with ${...} resolved. Without members nothing is
+    filled in.
 
     Raises:
         UserError: there is no such part.
@@ -30,17 +34,26 @@ def preview(config: DictConfig, members: Sequence[Member], package: str | None, 
     part = job if package in (None, "_global_") else OmegaConf.select(job, package)
     if part is None:
         raise UserError(f"--package {package}: no such key, or null")
-    lines = [f"# {key}: {', '.join(each)}\n" for key, each in differ.items() if key.startswith(package or "")]
+    lines = [
+        f"# {key}: {', '.join(each)}\n"
+        for key, each in differ.items()
+        if key.startswith(package or "")
+    ]
     head = "" if part is job else f"# @package {package}\n"
-    text = head + OmegaConf.to_yaml(part) if isinstance(part, Container) else f"{part}\n"
+    text = (
+        head + OmegaConf.to_yaml(part) if isinstance(part, Container) else f"{part}\n"
+    )
     return "".join([text, "# Members differ in:\n" * bool(lines), *lines])
 
 
 def _fill(values: dict[Any, Any], members: Sequence[Member]) -> dict[str, list[str]]:
-    """Set open values to those that all members share. Return, by key, the values in which members differ."""
+    """Set open values to those that all members share. Return, by key, the values in
+    which members differ."""
     differ = {}
     for part in PARTS:
-        kinds = list(map(dict, dict.fromkeys(_part(member, part) for member in members)))
+        kinds = list(
+            map(dict, dict.fromkeys(_part(member, part) for member in members))
+        )
         for name, value in values[part].items():
             there = list(dict.fromkeys(kind[name] for kind in kinds if name in kind))
             if value is not None and (part, name, value) != AUTO:
@@ -49,12 +62,19 @@ def _fill(values: dict[Any, Any], members: Sequence[Member]) -> dict[str, list[s
                 values[part][name] = there[0]
             else:
                 words = ["null" if each is None else str(each) for each in there]
-                differ[f"{part}.{name}"] = words[:SHOWN] + ["..."] * (len(words) > SHOWN)
+                differ[f"{part}.{name}"] = words[:SHOWN] + ["..."] * (
+                    len(words) > SHOWN
+                )
     return differ
 
 
 def _part(member: Member, part: str) -> tuple[tuple[str, Any], ...]:
     if part != "task":
         return tuple(vars(getattr(member, part)).items())
-    values = {"name": member.task.name, "lag": member.lag, "length": member.length, **vars(member.task)}
+    values = {
+        "name": member.task.name,
+        "lag": member.lag,
+        "length": member.length,
+        **vars(member.task),
+    }
     return tuple(values.items())

@@ -32,10 +32,11 @@ log = logging.getLogger(__name__)
 class Session:
     """Trains the jobs of one command, and prints all their results at its end; a context manager.
 
-    Results are printed even if a job failed, but not if the command was interrupted or ended by a mistake.
+    Results are printed even if a job failed, but not if the command was interrupted or
+    ended by a mistake.
 
-    Launchers also send it to other processes, where it does the same; their results are printed here, from
-    their rows.
+    Launchers also send it to other processes, where it does the same; their results are
+    printed here, from their rows.
     """
 
     def __init__(self, command: str) -> None:
@@ -43,20 +44,29 @@ class Session:
         self.start = Path.cwd()
         self.process = os.getpid()
         self.composer: Composer | None = None  # of the jobs of a multirun
-        self.session = shards.new_session()  # digits in the names of all files that its jobs write
+        self.session = (
+            shards.new_session()
+        )  # digits in the names of all files that its jobs write
         self.ledger = Ledger(self.session, command)
         self.contexts = contextlib.ExitStack()  # these end with the command
 
     def __getstate__(self) -> dict[str, Any]:
         # No process of another host has the number 0, but one may have ours.
-        return vars(self) | {"process": 0, "composer": None, "ledger": Ledger(self.session), "contexts": None}
+        return vars(self) | {
+            "process": 0,
+            "composer": None,
+            "ledger": Ledger(self.session),
+            "contexts": None,
+        }
 
     def __call__(self, config: DictConfig) -> float:
         """Train one job and return its score; a mistake in the only job ends the process."""
         hydra = HydraConfig.get()
         use_config_folders(hydra)
         try:
-            with contextlib.chdir(self.start):  # not in that of hydra.job.chdir, where no rerun looks
+            with contextlib.chdir(
+                self.start
+            ):  # not in that of hydra.job.chdir, where no rerun looks
                 return self.result(self.train([job_of(config, hydra.runtime.choices)]))
         except (UserError, OSError, JaxRuntimeError) as error:
             line = one_line(error)
@@ -69,7 +79,8 @@ class Session:
             exit_with(line)  # if it were raised, Hydra would announce it first
 
     def train(self, jobs: Sequence[Job]) -> pl.DataFrame:
-        """Train the members of jobs that share their settings, and keep the rows for the end; return them."""
+        """Train the members of jobs that share their settings, and keep the rows for
+        the end; return them."""
         settings = jobs[0].settings
         key = settings.at_the_end
         tables = self.ledger.rows.setdefault(key, [])
@@ -90,7 +101,9 @@ class Session:
             return
         # joblib and Ray give the cores of a job in OMP_NUM_THREADS
         if os.environ.get("SUBMITIT_EXECUTOR") != "slurm":
-            os.environ.setdefault(cores.CORES_VARIABLE, os.environ.get("OMP_NUM_THREADS") or "1")
+            os.environ.setdefault(
+                cores.CORES_VARIABLE, os.environ.get("OMP_NUM_THREADS") or "1"
+            )
         with signals.watching():
             yield
 
@@ -110,7 +123,10 @@ class Session:
         return self
 
     def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         self.contexts.__exit__(kind, error, trace)
 

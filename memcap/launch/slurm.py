@@ -1,9 +1,10 @@
-"""Hydra's launcher `population_slurm`: runs each population of a multirun as a task of a SLURM array, through
-submitit.
+"""Hydra's launcher `population_slurm`: runs each population of a multirun as a task of
+a SLURM array, through submitit.
 
-A population here is a set of jobs that share programs on an accelerator (memcap/training/groups.py), or a few
-widths on a CPU. The launcher's parameters are those of `submitit_slurm`. This process waits, then gives each
-job its results, as the launcher `population` does.
+A population here is a set of jobs that share programs on an accelerator
+(memcap/training/groups.py), or a few widths on a CPU. The launcher's parameters are
+those of `submitit_slurm`. This process waits, then gives each job its results, as the
+launcher `population` does.
 """
 
 import logging
@@ -28,10 +29,12 @@ ON_ACCELERATOR = Groups(Engine(loop="associative"))
 
 
 class ArrayTask:
-    """The callable of a task of the array; `environment` are the variables of `hydra.job.env_set`."""
+    """The callable of a task of the array; `environment` are the variables of
+    `hydra.job.env_set`."""
 
     def __init__(self, session: Session, environment: dict[str, str]):
-        self.session, self.environment = session, environment
+        self.session = session
+        self.environment = environment
 
     def __call__(self, jobs: Sequence[Job]) -> pl.DataFrame:
         """Train the jobs as one, and return their rows."""
@@ -39,7 +42,8 @@ class ArrayTask:
             return self.session.train(jobs)
 
     def checkpoint(self, jobs: Sequence[Job]) -> Any:
-        """Return the task that submitit runs after a preemption: the same, for the missing members."""
+        """Return the task that submitit runs after a preemption: the same, for the
+        missing members."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self, jobs)
@@ -55,7 +59,9 @@ class SlurmPopulationLauncher(PopulationLauncher):
 
     def merge_key(self, job: Job, place: int) -> Hashable:
         """Split the groups of `population` by the programs that the job's members need."""
-        return super().merge_key(job, place), frozenset(ON_ACCELERATOR.of(member) for member in job.members)
+        return super().merge_key(job, place), frozenset(
+            ON_ACCELERATOR.of(member) for member in job.members
+        )
 
     def train_groups(self, groups: Sequence[dict[int, Job]]) -> Iterator[Results]:
         """Submit all of them, then wait for one after another."""
@@ -77,12 +83,18 @@ class SlurmPopulationLauncher(PopulationLauncher):
             )
             tasks = executor.map_array(task, [list(jobs.values()) for jobs in groups])
         except RuntimeError as error:  # SLURM is missing, or refuses
-            raise UserError(f"hydra/launcher=population_slurm: {str(error).splitlines()[-1]}") from error
-        log.info(f"submitted {len(tasks)} tasks: {', '.join(each.job_id for each in tasks)}")
+            raise UserError(
+                f"hydra/launcher=population_slurm: {str(error).splitlines()[-1]}"
+            ) from error
+        log.info(
+            f"submitted {len(tasks)} tasks: {', '.join(each.job_id for each in tasks)}"
+        )
         for each, jobs in zip(tasks, groups, strict=True):
             try:
                 yield self.rows_by_job(jobs, each.result())
-            except FailedJobError as error:  # with the task's traceback; the other tasks go on
+            except (
+                FailedJobError
+            ) as error:  # with the task's traceback; the other tasks go on
                 yield dict.fromkeys(jobs, error)
             except UncompletedJobError:
                 end = f"SLURM's task {each.job_id} ended as {each.state}"

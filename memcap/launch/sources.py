@@ -1,9 +1,11 @@
-"""Hydra's group `task`, made from the tasks themselves, and the papers' studies in the group `sweeps`.
+"""Hydra's group `task`, made from the tasks themselves, and the papers' studies in the
+group `sweeps`.
 
-A task's choice is its name, and has the defaults of its knobs. So a task needs no file in conf/, and
-`task=my_module:MyTask` works on the command line, in a study file and in a defaults list. A paper's study
-lies in the paper's own folder (memcap/papers/NAME/study.yaml). A plugin puts tasks and studies on Hydra's
-search path; `glob(*)` in a multirun would not see them through `hydra.searchpath`.
+A task's choice is its name, and has the defaults of its knobs. So a task needs no file
+in conf/, and `task=my_module:MyTask` works on the command line, in a study file and in
+a defaults list. A paper's study lies in the paper's own folder
+(memcap/papers/NAME/study.yaml). A plugin puts tasks and studies on Hydra's search path;
+`glob(*)` in a multirun would not see them through `hydra.searchpath`.
 """
 
 import contextlib
@@ -53,12 +55,18 @@ class GroupSource(ConfigSource):
         path = config_path.strip("/")
         if path == "":
             return [self.group] if results_filter in (None, ObjectType.GROUP) else []
-        return [*self.choices()] if path == self.group and results_filter in (None, ObjectType.CONFIG) else []
+        return (
+            [*self.choices()]
+            if path == self.group and results_filter in (None, ObjectType.CONFIG)
+            else []
+        )
 
     def result(self, node: Container, package: str | None) -> ConfigResult:
         """Return a config in Hydra's form."""
         header = {"package": package}
-        return ConfigResult(config=node, path=self.full_path(), provider=self.provider, header=header)
+        return ConfigResult(
+            config=node, path=self.full_path(), provider=self.provider, header=header
+        )
 
 
 class TaskSource(GroupSource):
@@ -86,7 +94,9 @@ class TaskSource(GroupSource):
         """Load the defaults of one task, or a user's own tracking service."""
         name = _name(config_path)
         is_task = config_path.strip("/").partition("/")[0] == self.group
-        return self.result(OmegaConf.create(task_defaults(name) if is_task else {"mode": name}), None)
+        return self.result(
+            OmegaConf.create(task_defaults(name) if is_task else {"mode": name}), None
+        )
 
 
 class PaperSource(GroupSource):
@@ -106,21 +116,29 @@ class PaperSource(GroupSource):
     def is_config(self, config_path: str) -> bool:
         """Return whether a path is one of the studies, also by its former name."""
         group, _, name = config_path.strip("/").partition("/")
-        return (group == self.group and _name(name) in FORMER) or super().is_config(config_path)
+        return (group == self.group and _name(name) in FORMER) or super().is_config(
+            config_path
+        )
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Load one study, of any group's keys; under its former name its rows stay where they were."""
+        """Load one study, of any group's keys; under its former name its rows stay
+        where they were."""
         name = _name(config_path)
         if name in FORMER:
             file = root() / self.group / f"{FORMER[name]}.yaml"
-            return self.result(OmegaConf.merge(OmegaConf.load(file), {"study": name}), "_global_")
+            return self.result(
+                OmegaConf.merge(OmegaConf.load(file), {"study": name}), "_global_"
+            )
         return self.result(OmegaConf.load(papers.studies()[name]), "_global_")
 
 
 class SearchPath(SearchPathPlugin):
-    """The search paths of groups that are not in conf/: `sweeps`, and `task`, made from the tasks."""
+    """The search paths of groups that are not in conf/: `sweeps`, and `task`, made from
+    the tasks."""
 
-    folders: ClassVar[list[Path]] = []  # a --config-dir that Hydra's own command line does not see
+    folders: ClassVar[
+        list[Path]
+    ] = []  # a --config-dir that Hydra's own command line does not see
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Add all places to the search path."""

@@ -1,8 +1,9 @@
-"""Hydra's sweeper `grid`, the default of memcap: each combination of swept values is a job, as in Hydra's own
-`basic`.
+"""Hydra's sweeper `grid`, the default of memcap: each combination of swept values is a
+job, as in Hydra's own `basic`.
 
-`basic` composes all jobs with Hydra's own loader before it launches any, to see whether it can, at 50 ms
-each. Here they have already been composed and checked (memcap/launch/app.py).
+`basic` composes all jobs with Hydra's own loader before it launches any, to see whether
+it can, at 50 ms each. Here they have already been composed and checked
+(memcap/launch/app.py).
 """
 
 import itertools
@@ -38,24 +39,34 @@ class GridSweeperConf:
 
 
 class GridSweeper(Sweeper):
-    """Launches a job for each combination of swept values, at most `max_batch_size` at a time; `params` are
-    overrides beside those of the command line, which take precedence."""
+    """Launches a job for each combination of swept values, at most `max_batch_size` at
+    a time; `params` are overrides beside those of the command line, which take
+    precedence."""
 
     __module__ = MODULE
 
     def __init__(self, max_batch_size: int | None, params: Mapping[str, str] | None):
-        self.max_batch_size, self.params = max_batch_size, params
+        self.max_batch_size = max_batch_size
+        self.params = params
 
-    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+    def setup(
+        self,
+        *,
+        hydra_context: HydraContext,
+        task_function: TaskFunction,
+        config: DictConfig,
+    ) -> None:
         """Make the launcher."""
-        self.loader, self.config = hydra_context.config_loader, config
+        self.loader = hydra_context.config_loader
+        self.config = config
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
 
     def sweep(self, arguments: list[str]) -> list[Sequence[JobReturn]]:
-        """Launch the jobs of a command line's overrides, batch by batch. Return what its jobs return; raise
-        what the first job that failed raised, once its batch has ended."""
+        """Launch the jobs of a command line's overrides, batch by batch. Return what
+        its jobs return; raise what the first job that failed raised, once its batch has
+        ended."""
         assert self.config is not None
         assert self.launcher is not None
         jobs = expand(self.params, arguments, self.loader)
@@ -67,7 +78,9 @@ class GridSweeper(Sweeper):
         OmegaConf.save(self.config, folder / "multirun.yaml")
         returned: list[Sequence[JobReturn]] = []
         for first in range(0, len(jobs), size):
-            batch = self.launcher.launch(jobs[first : first + size], initial_job_idx=first)
+            batch = self.launcher.launch(
+                jobs[first : first + size], initial_job_idx=first
+            )
             for job in batch:
                 _ = job.return_value  # raises the exception of a job that failed
             returned.append(batch)
@@ -77,14 +90,16 @@ class GridSweeper(Sweeper):
 def expand(
     params: Mapping[str, str] | None, arguments: Sequence[str], loader: ConfigLoader
 ) -> list[list[str]]:
-    """Return the overrides of each job of a multirun, by `hydra.sweeper.params` and the command line, which
-    takes precedence. Hydra's loader resolves glob(*).
+    """Return the overrides of each job of a multirun, by `hydra.sweeper.params` and the
+    command line, which takes precedence. Hydra's loader resolves glob(*).
 
     Raises:
         UserError: there are no jobs.
         HydraException: it cannot read an override.
     """
-    overrides = [f"{key}={value}" for key, value in (params or {}).items()] + list(arguments)
+    overrides = [f"{key}={value}" for key, value in (params or {}).items()] + list(
+        arguments
+    )
     choices: dict[str, list[str]] = {}  # by key; if one comes twice, the last counts
     for each in OverridesParser.create(config_loader=loader).parse_overrides(overrides):
         key = each.get_key_element()
@@ -93,11 +108,13 @@ def expand(
             continue
         if not each.is_discrete_sweep():
             raise UserError(
-                f"{each.input_line}: has no end of values; hydra/sweeper=grid takes lists, range(...) and"
-                " glob(...)"
+                f"{each.input_line}: has no end of values; hydra/sweeper=grid takes lists,"
+                " range(...) and glob(...)"
             )
         if isinstance(sweep := each.value(), RangeSweep) and not sweep.step:
-            raise UserError(f"{each.input_line}: has a step of 0, and so no end; give it another step")
+            raise UserError(
+                f"{each.input_line}: has a step of 0, and so no end; give it another step"
+            )
         _check_count(_count(each), each.input_line or key)
         choices[key] = [f"{key}={value}" for value in each.sweep_string_iterator()]
         if not choices[key]:
@@ -114,8 +131,8 @@ def _check_count(jobs: int, what: str) -> None:
     """Refuse more jobs than a multirun can have, before they are made."""
     if jobs > MOST_JOBS:
         raise UserError(
-            f"{what}: {jobs:,} jobs are more than the {MOST_JOBS:,} of a multirun; one job can have"
-            f" {MOST_MEMBERS:,} members, as in 'axes={{seed: 1000, model.units: [1, 2]}}'"
+            f"{what}: {jobs:,} jobs are more than the {MOST_JOBS:,} of a multirun; one job can"
+            f" have {MOST_MEMBERS:,} members, as in 'axes={{seed: 1000, model.units: [1, 2]}}'"
         )
 
 

@@ -1,14 +1,17 @@
 """Ways to run a cell over time, one file each; `engine.loop` chooses.
 
-    auto           the fastest available that serves the members: on CPUs LSTM and GRU in C if there is a
+    auto           the fastest available that serves the members: on CPUs LSTM and GRU
+    in C if there is a
                    compiler, otherwise XLA's loops
-    reproducible   XLA's loops alone, by which a study has the same rows to the bit on machines with the same
+    reproducible   XLA's loops alone, by which a study has the same rows to the bit on
+    machines with the same
                    jaxlib and kind of processor; published studies name it
     NAME           one of this folder: plain, while, masked, associative, native
     MODULE:OBJECT  one of your own, see memcap/loops/base.py
 
-A new file here with an object `LOOP` is found; nothing else changes. Two files may share a name, such as
-`while` for the LSTM and for any cell: the one of highest rank that serves the members runs.
+A new file here with an object `LOOP` is found; nothing else changes. Two files may
+share a name, such as `while` for the LSTM and for any cell: the one of highest rank
+that serves the members runs.
 """
 
 from collections.abc import Iterable
@@ -39,7 +42,9 @@ class Choice(NamedTuple):
 @cache
 def loops() -> list[Loop]:
     """Return the loops of this folder, those of the highest rank first."""
-    own = [module.LOOP for module in plugins.modules(__name__) if hasattr(module, "LOOP")]
+    own = [
+        module.LOOP for module in plugins.modules(__name__) if hasattr(module, "LOOP")
+    ]
     return sorted(own, key=lambda loop: (-loop.rank, loop.name))
 
 
@@ -52,27 +57,37 @@ _outside: dict[str, Loop] = {}
 
 
 def _named(name: str) -> list[Loop]:
-    """Return the loops of this name, those of the highest rank first; raise UserError if there is none."""
+    """Return the loops of this name, those of the highest rank first; raise UserError
+    if there is none."""
     if plugins.is_import_path(name):
         if name not in _outside:
             target = plugins.import_object(name, "engine.loop")
-            loop = target() if isinstance(target, type) and issubclass(target, Loop) else target
+            loop = (
+                target()
+                if isinstance(target, type) and issubclass(target, Loop)
+                else target
+            )
             if not isinstance(loop, Loop):
-                raise UserError(f"engine.loop={name}: must be a class or an object of memcap.loops.Loop")
+                raise UserError(
+                    f"engine.loop={name}: must be a class or an object of memcap.loops.Loop"
+                )
             loop.name = name
             _outside[name] = loop
         return [_outside[name]]
     matches = [loop for loop in loops() if loop.name == name]
     if not matches:
         raise UserError(
-            f"engine.loop={name}: no such loop; one of {', '.join(names())}, or MODULE:OBJECT for your own"
+            f"engine.loop={name}: no such loop; one of {', '.join(names())}, or MODULE:OBJECT for"
+            " your own"
         )
     return matches
 
 
 def resolve(name: str, request: Request) -> Loop:
-    """Return the first available loop of this name that serves the request, or of its fallback; for auto and
-    reproducible, the loop of the highest rank that they may choose. Refuse a name that no loop has."""
+    """Return the first available loop of this name that serves the request, or of its
+    fallback; for auto and reproducible, the loop of the highest rank that they may
+    choose. Refuse a name that no loop has.
+    """
     if name in GENERAL:
         found = [loop for loop in loops() if request.platform in loop.chosen_on]
         found = [loop for loop in found if name == "auto" or loop.reproducible]
@@ -96,7 +111,9 @@ def _is_here(loop: Loop) -> bool:
     """Tell whether a loop can run; print a note if it cannot."""
     why = loop.missing()
     if why is not None:
-        warn_once(f"XLA runs {loop.what}'s loop, as engine.loop={loop.name} cannot run here: {why}")
+        warn_once(
+            f"XLA runs {loop.what}'s loop, as engine.loop={loop.name} cannot run here: {why}"
+        )
     return why is None
 
 
@@ -107,8 +124,9 @@ def check_name(name: str) -> None:
 
 
 def check(name: str) -> None:
-    """Refuse a named loop that cannot run in this process, before anything trains. If several share the name,
-    one that can run is enough: XLA trains the members of the others."""
+    """Refuse a named loop that cannot run in this process, before anything trains. If
+    several share the name, one that can run is enough: XLA trains the members of the
+    others."""
     if name in GENERAL:
         return
     reasons = []
@@ -118,13 +136,16 @@ def check(name: str) -> None:
             return
         reasons.append(why)
     raise UserError(
-        f"engine.loop={name}: cannot run here: {reasons[0]}; engine.loop=reproducible runs anywhere"
+        f"engine.loop={name}: cannot run here: {reasons[0]}; engine.loop=reproducible runs"
+        " anywhere"
     )
 
 
 def version(name: str, requests: Iterable[Request]) -> str:
     """Return the `Loop.version` of the loops of a name that serve these requests."""
-    return "+".join(dict.fromkeys(resolve(name, request).version() for request in requests))
+    return "+".join(
+        dict.fromkeys(resolve(name, request).version() for request in requests)
+    )
 
 
 def row_columns(name: str, side_by_side: bool) -> dict[str, str]:

@@ -1,12 +1,15 @@
-"""A parallel scan over time, for cells whose units do not see each other's past: h' = a h + b, elementwise.
+"""A parallel scan over time, for cells whose units do not see each other's past: h' = a
+h + b, elementwise.
 
-Such a recurrence is associative, so a machine with many lanes finds all T states in about 2 log2 T passes
-over the buffer (`jax.lax.associative_scan`; Blelloch, 1990) instead of T steps that wait for each other.
+Such a recurrence is associative, so a machine with many lanes finds all T states in
+about 2 log2 T passes over the buffer (`jax.lax.associative_scan`; Blelloch, 1990)
+instead of T steps that wait for each other.
 
-States are computed directly, not as logarithms. minGRU's authors sum over time in log space (Heinsen, 2023),
-as their sums divide each state by the product of all earlier decays, which float32 cannot hold; and
-logarithms allow positive states only. The associative scan multiplies decays and never divides by them: if a
-product underflows to 0, the state was forgotten.
+States are computed directly, not as logarithms. minGRU's authors sum over time in log
+space (Heinsen, 2023), as their sums divide each state by the product of all earlier
+decays, which float32 cannot hold; and logarithms allow positive states only. The
+associative scan multiplies decays and never divides by them: if a product underflows to
+0, the state was forgotten.
 """
 
 from __future__ import annotations
@@ -46,10 +49,10 @@ def diagonal_scan(
     """Return all states h[t] = decay[t] * h[t - 1] + added[t], by a parallel scan over time.
 
     Args:
-        reset: whether the state is set to zero where `factor` is 0; otherwise only its gradient is cut there.
-        decay: real or complex; `added` has the same dtype.
-        carry: h[-1].
-        factor: the pass's `carry_factor`, in that dtype; all ones for one window.
+        reset: whether the state is set to zero where `factor` is 0; otherwise only its
+        gradient is cut there. decay: real or complex; `added` has the same dtype.
+        carry: h[-1]. factor: the pass's `carry_factor`, in that dtype; all ones for one
+        window.
     """
     through = decay * factor[:, None, None] if reset else decay
     added = jnp.concatenate([added[:1] + through[:1] * carry, added[1:]], 0)
@@ -64,7 +67,8 @@ def _fwd(
 
 
 def _bwd(reset: bool, residuals: Any, d_states: jax.Array) -> tuple[Any, ...]:
-    """Run the recurrence backwards. Through a reset or a cut state no gradient flows into the past."""
+    """Run the recurrence backwards. Through a reset or a cut state no gradient flows
+    into the past."""
     decay, carry, factor, states = residuals
     factor = factor[:, None, None]
     through = decay * factor
@@ -88,15 +92,23 @@ class Associative(MaskedScan):
 
     def refuses(self, request: Request) -> str | None:
         """Refuse cells with a step of their own."""
-        own_step = issubclass(request.cell, DiagonalCell) and request.cell.__call__ is DiagonalCell.__call__
-        return None if own_step else "the cell's step is not h' = a h + b of the input alone"
+        own_step = (
+            issubclass(request.cell, DiagonalCell)
+            and request.cell.__call__ is DiagonalCell.__call__
+        )
+        return (
+            None
+            if own_step
+            else "the cell's step is not h' = a h + b of the input alone"
+        )
 
     def run(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
         """Run as `Loop.run` does, by a parallel scan."""
         cell = cast(DiagonalCell, cell)
-        factor, inputs = over.carry_factor, over.vectors(cell.in_features)
-        # Past `length` the state stands still, and so does its gradient: a window that begins there cuts
-        # nothing.
+        factor = over.carry_factor
+        inputs = over.vectors(cell.in_features)
+        # Past `length` the state stands still, and so does its gradient: a window that
+        # begins there cuts nothing.
         steps = len(inputs)
         valid = (jnp.arange(steps) < over.length)[:, None, None]
         decay, added = cell.coefficients(zero_unless(valid, inputs))
@@ -105,7 +117,9 @@ class Associative(MaskedScan):
             factor = jnp.ones(steps, added.dtype)
         else:
             factor = jnp.where(valid[:, 0, 0], factor.astype(added.dtype), 1)
-        states = diagonal_scan(over.reset_carry, decay, zero_unless(valid, added), carry, factor)
+        states = diagonal_scan(
+            over.reset_carry, decay, zero_unless(valid, added), carry, factor
+        )
         last = states[-1]
         hidden = cell.hidden_of(states if over.return_sequences else states[-1])
         if over.return_sequences:

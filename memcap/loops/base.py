@@ -1,8 +1,9 @@
 """The interface of a loop over time.
 
-A loop runs a cell over the steps of a sequence, with exact gradients. It is a file of this folder with an
-object `LOOP`, or a class or object of your own: `engine.loop=my_loops:Fast`. Read memcap/loops/plain.py
-first; CONTRIBUTING.md shows how to write your own.
+A loop runs a cell over the steps of a sequence, with exact gradients. It is a file of
+this folder with an object `LOOP`, or a class or object of your own:
+`engine.loop=my_loops:Fast`. Read memcap/loops/plain.py first; CONTRIBUTING.md shows how
+to write your own.
 
 A net of several layers calls the loop once per layer, on the hidden states of the layer below
 (memcap/models/network.py), so every loop serves any number of layers.
@@ -26,10 +27,14 @@ if TYPE_CHECKING:
     from jaxtyping import Array, Float
 
     # what `Loop.run` returns
-    CarryAndOutputs: TypeAlias = tuple[Any, Float[Array, "*T H B"] | Float[Array, "*T O B"]]
+    CarryAndOutputs: TypeAlias = tuple[
+        Any, Float[Array, "*T H B"] | Float[Array, "*T O B"]
+    ]
 
 Carry = Any
-Weights = tuple[jax.Array, jax.Array, jax.Array, jax.Array | None]  # kernel, recurrent, bias, read-out
+Weights = tuple[
+    jax.Array, jax.Array, jax.Array, jax.Array | None
+]  # kernel, recurrent, bias, read-out
 
 
 class Readout(NamedTuple):
@@ -46,33 +51,47 @@ class Pass:
 
     inputs: Any  # symbols below F, (T, B) int, or vectors, (T, B, F)
     length: Any  # () int, how many of the T steps count, the same for all sequences
-    window_starts: Any = None  # (T,) bool, true at the first step of each window; None: one window
+    window_starts: Any = (
+        None  # (T,) bool, true at the first step of each window; None: one window
+    )
     # whether the carry is set to zero where a window starts; otherwise only its gradient is cut
     reset_carry: bool = field(default=False, metadata={"static": True})
     # whether to return the hidden state or output of every step, or of the last one
     return_sequences: bool = field(default=True, metadata={"static": True})
-    readout: Readout | None = None  # the read-out to apply to hidden states; None: return hidden states
-    # () int, the number of real units; further ones are padding, with zero weights, which a loop may skip to
-    # save time. None: no padding
+    readout: Readout | None = (
+        None  # the read-out to apply to hidden states; None: return hidden states
+    )
+    # () int, the number of real units; further ones are padding, with zero weights,
+    # which a loop may skip to save time. None: no padding
     num_units: Any = None
 
     @property
     def carry_factor(self) -> Float[Array, " T"] | None:
-        """Factors for the carry's gradient: 0 at the first step of a window, 1 elsewhere; None: one window.
-        With `reset_carry` they multiply the carry itself, too."""
-        return None if self.window_starts is None else jnp.where(self.window_starts, 0.0, 1.0)
+        """Factors for the carry's gradient: 0 at the first step of a window, 1
+        elsewhere; None: one window. With `reset_carry` they multiply the carry itself,
+        too."""
+        return (
+            None
+            if self.window_starts is None
+            else jnp.where(self.window_starts, 0.0, 1.0)
+        )
 
     def vectors(self, features: int) -> Float[Array, "T B F"]:
         """Return the inputs as vectors: symbols become one-hot."""
-        return jax.nn.one_hot(self.inputs, features) if self.inputs.ndim == 2 else self.inputs
+        return (
+            jax.nn.one_hot(self.inputs, features)
+            if self.inputs.ndim == 2
+            else self.inputs
+        )
 
     def core(self, inputs: Any) -> Pass:
-        """Return a pass over these inputs with only the fields that a hand-written gradient uses; XLA would
-        carry the others through the whole program."""
+        """Return a pass over these inputs with only the fields that a hand-written
+        gradient uses; XLA would carry the others through the whole program."""
         return Pass(inputs, self.length, None, self.reset_carry, self.return_sequences)
 
     def cotangent(self, d_inputs: Any) -> Pass:
-        """Return the cotangent of a `core`: `d_inputs` for its inputs, and None for the other fields."""
+        """Return the cotangent of a `core`: `d_inputs` for its inputs, and None for the
+        other fields."""
         return replace(self, inputs=d_inputs, length=None)
 
 
@@ -80,24 +99,37 @@ class Request(NamedTuple):
     """The properties of a program that decide whether a loop serves it."""
 
     cell: type[nnx.RNNCellBase]  # the cell to run over time
-    platform: str  # where it will run: "cpu", "gpu" or "tpu", maybe on another machine (`memcap plan`)
+    # where it will run: "cpu", "gpu" or "tpu", maybe on another machine (`memcap plan`)
+    platform: str
     windows: bool  # whether gradients are cut at windows
 
 
 class Loop:
     """One way to run a cell over time, with exact gradients. A subclass must define `run`."""
 
-    name: str = ""  # value of `engine.loop` and of the column `loop`; `module:object` outside the package
-    what: str = "the cell"  # the cell that it runs, in words, for the warning that the loop cannot run here
-    chosen_on: Collection[str] = ()  # platforms on which `engine.loop=auto` may choose it
-    rank: int = 0  # `auto` takes the highest-ranked loop that it may choose and that can run the request
-    # whether `engine.loop=reproducible` may choose it: its results have equal bits on machines with the same
-    # jaxlib and the same kind of processor
+    # value of `engine.loop` and of the column `loop`; `module:object` outside the
+    # package
+    name: str = ""
+    what: str = (  # the cell that it runs, in words, for the warning that the loop cannot run here
+        "the cell"
+    )
+    chosen_on: Collection[
+        str
+    ] = ()  # platforms on which `engine.loop=auto` may choose it
+    # `auto` takes the highest-ranked loop that it may choose and that can run the
+    # request
+    rank: int = 0
+    # whether `engine.loop=reproducible` may choose it: its results have equal bits on
+    # machines with the same jaxlib and the same kind of processor
     reproducible: bool = False
-    fallback: str = "while"  # name of the loop that serves the requests that this one refuses
-    fuses_readout: bool = False  # whether `run` applies the read-out's kernel; else `Loop.__call__` does
-    # seconds that each weight of padding adds to a training step; None: on a CPU, members of several widths
-    # never share a program of this loop
+    fallback: str = (
+        "while"  # name of the loop that serves the requests that this one refuses
+    )
+    fuses_readout: bool = (
+        False  # whether `run` applies the read-out's kernel; else `Loop.__call__` does
+    )
+    # seconds that each weight of padding adds to a training step; None: on a CPU,
+    # members of several widths never share a program of this loop
     seconds_per_padded_weight: float | None = None
 
     def refuses(self, request: Request) -> str | None:
@@ -105,19 +137,23 @@ class Loop:
         return None
 
     def missing(self) -> str | None:
-        """Return why the loop cannot run in this process, such as a missing compiler; None if it can."""
+        """Return why the loop cannot run in this process, such as a missing compiler;
+        None if it can."""
         return None
 
     def side_by_side(self, platform: str) -> bool:
-        """Return whether members of a program run under `vmap`; otherwise they run one after another."""
+        """Return whether members of a program run under `vmap`; otherwise they run one
+        after another."""
         return platform != "cpu"
 
     def version(self) -> str:
-        """Return the version of its arithmetic; a half-trained member continues only with the same one."""
+        """Return the version of its arithmetic; a half-trained member continues only
+        with the same one."""
         return self.name
 
     def row_columns(self, side_by_side: bool) -> dict[str, str]:
-        """Return the columns batching, scan and kernel of a row, which older rows have in place of `loop`."""
+        """Return the columns batching, scan and kernel of a row, which older rows have
+        in place of `loop`."""
         batching, scan = ("vmap", "scan") if side_by_side else ("map", "loop")
         return {"batching": batching, "scan": scan, "kernel": "xla"}
 
@@ -125,14 +161,16 @@ class Loop:
         """Run a cell over the first `over.length` of T steps.
 
         Args:
-            cell: `cell(carry, inputs)` maps inputs (B, F) to the next carry and the hidden state (B, H).
-            carry: the state before the first step, as `cell.initialize_carry` lays it out, batch first. It
+            cell: `cell(carry, inputs)` maps inputs (B, F) to the next carry and the
+            hidden state (B, H). carry: the state before the first step, as
+            `cell.initialize_carry` lays it out, batch first. It
                 may be learned, so it needs a gradient, too.
             over: the pass; with a read-out only if the loop `fuses_readout`.
 
         Returns:
-            The carry after `over.length` steps, and the hidden states (T, H, B), zero after those steps, or
-            the last one (H, B). With a read-out: its kernel's outputs instead, (T, O, B) or (O, B).
+            The carry after `over.length` steps, and the hidden states (T, H, B), zero
+            after those steps, or the last one (H, B). With a read-out: its kernel's
+            outputs instead, (T, O, B) or (O, B).
         """
         raise NotImplementedError
 
@@ -148,7 +186,8 @@ class Loop:
         return carry, outputs + readout.bias[:, None]
 
     def score(self, cell: Cell, carry: Carry, over: Pass, answers: Answers) -> Sums:
-        """Run a cell over a pass and score it, with an exact gradient. A loop may do both at once."""
+        """Run a cell over a pass and score it, with an exact gradient. A loop may do
+        both at once."""
         _, outputs = self(cell, carry, over)
         return loss_and_score_sums(outputs_first(outputs), answers)
 
@@ -158,7 +197,9 @@ def outputs_first(outputs: Float[Array, "*T O B"]) -> Float[Array, "O *T B"]:
     return jnp.swapaxes(outputs, 0, 1) if outputs.ndim == 3 else outputs
 
 
-def read(hidden: Float[Array, "*T H B"], kernel: Float[Array, "H O"]) -> Float[Array, "*T O B"]:
+def read(
+    hidden: Float[Array, "*T H B"], kernel: Float[Array, "H O"]
+) -> Float[Array, "*T O B"]:
     """Apply a read-out's kernel to hidden states."""
     if hidden.ndim == 2:
         return kernel.T @ hidden
@@ -177,17 +218,21 @@ def run_feature_major(
     """Implement `Loop.run` for a gated cell by a function of (U, B) arrays.
 
     Args:
-        over_time: (weights, carry of (U, B) arrays, pass) -> (carry, outputs). Outputs may be None if they
+        over_time: (weights, carry of (U, B) arrays, pass) -> (carry, outputs). Outputs
+        may be None if they
             are the hidden state of the carry, its last array.
-        weights: kernel (F, G), recurrent (U, G), bias (G,) of the cell.
-        carry, over: as for `Loop.run`.
-        fuses: whether `over_time` can apply the read-out's kernel, which it then gets as the last weight.
+        weights: kernel (F, G), recurrent (U, G), bias (G,) of the cell. carry, over: as
+        for `Loop.run`. fuses: whether `over_time` can apply the read-out's kernel,
+        which it then gets as the last weight.
     """
-    dtype, kernel = weights[0].dtype, None if over.readout is None else over.readout.kernel
+    dtype = weights[0].dtype
+    kernel = None if over.readout is None else over.readout.kernel
     if over.inputs.ndim == 3:
         over = replace(over, inputs=over.inputs.astype(dtype))
     fused = kernel if kernel is not None and fuses and kernel.dtype == dtype else None
-    carry, outputs = over_time((*weights, fused), jax.tree.map(lambda state: state.T, carry), over)
+    carry, outputs = over_time(
+        (*weights, fused), jax.tree.map(lambda state: state.T, carry), over
+    )
     outputs = jax.tree.leaves(carry)[-1] if outputs is None else outputs
     if kernel is not None and fused is None:
         outputs = read(outputs, kernel)

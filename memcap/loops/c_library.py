@@ -1,10 +1,12 @@
-"""A C source as a library of this process: compiled at first use by the system's `cc` for this processor.
+"""A C source as a library of this process: compiled at first use by the system's `cc`
+for this processor.
 
-The library lies in memcap's cache folder, under a name that changes with the source, the headers beside it,
-the compiler, what the compiler knows of the processor, and XLA's header: a home folder shared by unlike
-machines holds one for each kind. Beside it lies the digest of the library that was tested; one with another
-digest, or none, is made and tested again. Nothing is needed at install. Without a compiler the library comes
-from the wheel, if the wheel has it (hatch_build.py); without either, only speed is lost.
+The library lies in memcap's cache folder, under a name that changes with the source,
+the headers beside it, the compiler, what the compiler knows of the processor, and XLA's
+header: a home folder shared by unlike machines holds one for each kind. Beside it lies
+the digest of the library that was tested; one with another digest, or none, is made and
+tested again. Nothing is needed at install. Without a compiler the library comes from
+the wheel, if the wheel has it (hatch_build.py); without either, only speed is lost.
 """
 
 import ctypes
@@ -28,7 +30,10 @@ MOST_SECONDS = 120  # that a compiler may take; it usually takes one
 PREBUILT = Path(__file__).with_name("prebuilt")
 # Instructions that the wheel's libraries use, by Linux's names; the fastest first.
 AVX2 = {"avx2", "fma", "f16c", "bmi1", "bmi2", "abm", "movbe"}
-LEVELS = {"avx512": AVX2 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"}, "avx2": AVX2}
+LEVELS = {
+    "avx512": AVX2 | {"avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"},
+    "avx2": AVX2,
+}
 CPU_INFO = Path("/proc/cpuinfo")
 
 
@@ -50,7 +55,8 @@ class Library:
         return f"{self.path.stem}-{self.digest[:8]}"
 
     def target(self, call: str) -> str:
-        """Return XLA's name of a function, which keeps executables in its cache to this very library."""
+        """Return XLA's name of a function, which keeps executables in its cache to this
+        very library."""
         return f"{call}_{self.name}"
 
     @property
@@ -64,14 +70,16 @@ class Library:
 
 
 def load(source: Path, calls: Sequence[str] = ()) -> Library:
-    """Load a source's library from the cache, after compiling it there if needed, or load the wheel's.
+    """Load a source's library from the cache, after compiling it there if needed, or
+    load the wheel's.
 
     Args:
         source: a C file; the files that it includes lie beside it or are XLA's.
         calls: its functions that XLA will call, each a handler of XLA's foreign functions.
 
     Raises:
-        LibraryError: no compiler, or one that fails, and nothing in the wheel; a cache folder that can't be
+        LibraryError: no compiler, or one that fails, and nothing in the wheel; a cache
+        folder that can't be
             written; a library that can't be loaded, or lacks a function.
     """
     try:
@@ -81,10 +89,16 @@ def load(source: Path, calls: Sequence[str] = ()) -> Library:
             ready = prebuilt(source.stem)
             if ready is None:
                 raise
-            path = _cached(source.stem, [ready.read_bytes()], lambda path: shutil.copyfile(ready, path))
+            path = _cached(
+                source.stem,
+                [ready.read_bytes()],
+                lambda path: shutil.copyfile(ready, path),
+            )
         library = Library(path, _digest(path), ctypes.CDLL(str(path)))
     except OSError as error:
-        raise LibraryError(f"its library can be neither written nor loaded ({error})") from error
+        raise LibraryError(
+            f"its library can be neither written nor loaded ({error})"
+        ) from error
     for call in calls:
         if not hasattr(library.handle, call):
             raise LibraryError(f"its library lacks the function {call}")
@@ -100,7 +114,11 @@ def prebuilt(stem: str) -> Path | None:
     except OSError:
         return None
     flags = set(next((line for line in lines if line.startswith("flags")), "").split())
-    paths = [PREBUILT / f"{stem}_{level}.so" for level, needs in LEVELS.items() if needs <= flags]
+    paths = [
+        PREBUILT / f"{stem}_{level}.so"
+        for level, needs in LEVELS.items()
+        if needs <= flags
+    ]
     return next((path for path in paths if path.exists()), None)
 
 
@@ -126,13 +144,18 @@ def _cached(stem: str, parts: list[bytes], make: Callable[[Path], Any]) -> Path:
             library = Path(scratch, path.name)
             make(library)
             library.chmod(0o700)  # whatever the umask, nobody else may write it
-            library.replace(path)  # whole or not at all: other processes may make it, too
+            library.replace(
+                path
+            )  # whole or not at all: other processes may make it, too
     return path
 
 
-def missing(library: Callable[[], Library], right: Callable[[], bool], what: str) -> str | None:
-    """Say why this process cannot use the library that `library` loads; None: it can. One that is new here is
-    tested first, by `right`; `what` names what it should compute, such as "an LSTM"."""
+def missing(
+    library: Callable[[], Library], right: Callable[[], bool], what: str
+) -> str | None:
+    """Say why this process cannot use the library that `library` loads; None: it can.
+    One that is new here is tested first, by `right`; `what` names what it should
+    compute, such as "an LSTM"."""
     if jax.default_backend() != "cpu":
         return "it is for CPUs"
     try:
@@ -151,11 +174,17 @@ def missing(library: Callable[[], Library], right: Callable[[], bool], what: str
 def _run(command: Sequence[str]) -> bytes:
     """Run a command and return what it prints; raise LibraryError if it isn't there, or fails."""
     try:
-        return subprocess.run(command, capture_output=True, check=True, timeout=MOST_SECONDS).stdout
+        return subprocess.run(
+            command, capture_output=True, check=True, timeout=MOST_SECONDS
+        ).stdout
     except OSError as error:
-        raise LibraryError(f"there is no C compiler `{command[0]}` here ({error.strerror})") from error
+        raise LibraryError(
+            f"there is no C compiler `{command[0]}` here ({error.strerror})"
+        ) from error
     except subprocess.CalledProcessError as error:
-        lines = error.stderr.decode(errors="replace").strip().splitlines() or [f"status {error.returncode}"]
+        lines = error.stderr.decode(errors="replace").strip().splitlines() or [
+            f"status {error.returncode}"
+        ]
         line = next((line for line in lines if "error" in line), lines[0])
         raise LibraryError(f"`{command[0]}` cannot compile it ({line})") from error
     except subprocess.TimeoutExpired as error:

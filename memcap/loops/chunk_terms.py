@@ -1,7 +1,8 @@
-"""The terms of the chunkwise loop (chunkwise.py): each step of a matrix cell as an update of a matrix.
+"""The terms of the chunkwise loop (chunkwise.py): each step of a matrix cell as an
+update of a matrix.
 
-A cell takes part by its class: `terms.register(MyCell)`, and also `hidden` and `state_of` if its state is
-more than the matrix.
+A cell takes part by its class: `terms.register(MyCell)`, and also `hidden` and
+`state_of` if its state is more than the matrix.
 """
 
 from __future__ import annotations
@@ -26,21 +27,27 @@ if TYPE_CHECKING:
 
 
 class Terms(NamedTuple):
-    """Effect of T steps on a matrix, S[t] = diag(exp(log_decay[t])) S[t - 1] + key[t] value[t]^T, and what
-    they read from it, S[t]^T query[t].
+    """Effect of T steps on a matrix, S[t] = diag(exp(log_decay[t])) S[t - 1] + key[t]
+    value[t]^T, and what they read from it, S[t]^T query[t].
 
-    By the delta rule a value replaces what the key has, in part: value[t] becomes strength[t] (value[t] - S^T
-    key[t]), S being the matrix after the decay. A step may have several writes, one after another, each with
-    its own decay.
+    By the delta rule a value replaces what the key has, in part: value[t] becomes
+    strength[t] (value[t] - S^T key[t]), S being the matrix after the decay. A step may
+    have several writes, one after another, each with its own decay.
     """
 
     matrix: Float[Array, "B K V"]  # S before the first step
-    log_decay: Float[Array, "W B D"] | None  # per write, at most 0; D is 1 or the numbers of a key; None: 0
+    log_decay: (
+        Float[Array, "W B D"] | None
+    )  # per write, at most 0; D is 1 or the numbers of a key; None: 0
     key: Float[Array, "W B K"]  # per write; their number W is T or a multiple of T
     value: Float[Array, "W B V"]  # likewise
     query: Float[Array, "T B K"]  # per step
-    scales: Float[Array, "T1 B"] | None = None  # the rest of the state, if any: at first and after each step
-    strength: Float[Array, "W B"] | None = None  # per write, for the delta rule; None: values are added
+    scales: Float[Array, "T1 B"] | None = (
+        None  # the rest of the state, if any: at first and after each step
+    )
+    strength: Float[Array, "W B"] | None = (
+        None  # per write, for the delta rule; None: values are added
+    )
 
     @property
     def writes(self) -> int:
@@ -49,10 +56,15 @@ class Terms(NamedTuple):
 
 
 @singledispatch
-def terms(cell: Any, state: Any, shifted: Float[Array, "T B F2"], resets: Bool[Array, " T"] | None) -> Terms:
-    """Return the terms of T steps of a cell whose class is registered, from a state without the last input.
-    `shifted` is each step's input, and the previous one; before `resets` the state is set to zero. The loop
-    itself sets S and the last input."""
+def terms(
+    cell: Any,
+    state: Any,
+    shifted: Float[Array, "T B F2"],
+    resets: Bool[Array, " T"] | None,
+) -> Terms:
+    """Return the terms of T steps of a cell whose class is registered, from a state
+    without the last input. `shifted` is each step's input, and the previous one; before
+    `resets` the state is set to zero. The loop itself sets S and the last input."""
     raise NotImplementedError(f"{type(cell).__name__} has no terms")
 
 
@@ -70,7 +82,9 @@ def hidden(
 
 
 @singledispatch
-def state_of(cell: Any, matrix: Float[Array, "B K V"], scale: Float[Array, " B"] | None) -> Any:
+def state_of(
+    cell: Any, matrix: Float[Array, "B K V"], scale: Float[Array, " B"] | None
+) -> Any:
     """Return the state, without the last input, given S and the rest of it."""
     return matrix
 
@@ -125,13 +139,18 @@ def _(cell: DeltaProduct, state: Any, shifted: Any, resets: Any) -> Terms:
 
 @terms.register
 def _(cell: MLSTM, state: Any, shifted: Any, resets: Any) -> Terms:
-    """Return C and n as one matrix, as n is what C would be for the value 1; m is computed before them."""
+    """Return C and n as one matrix, as n is what C would be for the value 1; m is
+    computed before them."""
     matrix, total, start = state
     write, keep = cell.gates_of(shifted)
     log_keep = jax.nn.log_sigmoid(keep)
-    stabilizers = jax.lax.stop_gradient(running_stabilizer(log_keep, write, start, resets))
+    stabilizers = jax.lax.stop_gradient(
+        running_stabilizer(log_keep, write, start, resets)
+    )
     before = jnp.concatenate([start[None], stabilizers[:-1]])
-    if resets is not None:  # otherwise a decay across a reset, which is never used, could be infinite
+    if (
+        resets is not None
+    ):  # otherwise a decay across a reset, which is never used, could be infinite
         before = jnp.where(resets[:, None], 0, before)
     key = cell.key_of(shifted) / math.sqrt(cell.keys)
     value = shifted @ cell.value[...]
@@ -163,8 +182,8 @@ def running_stabilizer(
     start: Float[Array, " B"],
     resets: Bool[Array, " T"] | None,
 ) -> Float[Array, "T B"]:
-    """Return m after each step, m' = max(log f + m, log i), by a parallel scan: a stretch of steps takes m to
-    max(m + a, b)."""
+    """Return m after each step, m' = max(log f + m, log i), by a parallel scan: a
+    stretch of steps takes m to max(m + a, b)."""
 
     def joined(first: Any, second: Any) -> Any:
         (a, b), (c, d) = first, second

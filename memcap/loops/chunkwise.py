@@ -1,30 +1,34 @@
-"""Chunks of steps, one after another, for cells whose matrix decays and is added to, S' = diag(a) S + k v^T,
-or follows the delta rule, S' = a S + b k (v - a S^T k)^T.
+"""Chunks of steps, one after another, for cells whose matrix decays and is added to, S'
+= diag(a) S + k v^T, or follows the delta rule, S' = a S + b k (v - a S^T k)^T.
 
-Within a chunk no step waits for another: what is read after step t is a sum over the chunk's own writes and
-over the matrix that entered it,
+Within a chunk no step waits for another: what is read after step t is a sum over the
+chunk's own writes and over the matrix that entered it,
 
     S[t]^T q[t] = (d[t, -1] q[t])^T S[-1] + sum over s <= t of ((d[t, s] q[t])^T k[s]) v[s],
 
-d[t, s] being the product of the decays after s, up to t: a few products of matrices. Source: Yang et al.
-(2024), "Gated linear attention transformers", section 4; Dao & Gu (2024), "Transformers are SSMs", section 6.
-As there, the logarithms between s and t are added up for each pair: a difference of two sums from the chunk's
-start would lose digits where much was forgotten. The stabiliser of mLSTM is computed before its matrix, by a
-parallel scan of maxima (chunk_terms.py).
+d[t, s] being the product of the decays after s, up to t: a few products of matrices.
+Source: Yang et al. (2024), "Gated linear attention transformers", section 4; Dao & Gu
+(2024), "Transformers are SSMs", section 6. As there, the logarithms between s and t are
+added up for each pair: a difference of two sums from the chunk's start would lose
+digits where much was forgotten. The stabiliser of mLSTM is computed before its matrix,
+by a parallel scan of maxima (chunk_terms.py).
 
-By the delta rule what is added at k[t] is not v[t] but u[t] = b[t] (v[t] - what k[t] reads just before), a
-triangular system for all u of a chunk (memcap/loops/triangle.py):
+By the delta rule what is added at k[t] is not v[t] but u[t] = b[t] (v[t] - what k[t]
+reads just before), a triangular system for all u of a chunk (memcap/loops/triangle.py):
 
-    u[t] + b[t] sum over s < t of d[t, s] (k[t]^T k[s]) u[s] = b[t] (v[t] - (d[t, -1] k[t])^T S[-1]).
+    u[t] + b[t] sum over s < t of d[t, s] (k[t]^T k[s]) u[s] = b[t] (v[t] - (d[t, -1]
+    k[t])^T S[-1]).
 
-With it, all else is as above. Source: Yang et al. (2024), "Parallelizing linear transformers with the delta
-rule over sequence length", arXiv 2406.06484, section 3; with decays, Yang, Kautz & Hatamizadeh (2025), "Gated
-delta networks". They solve for two matrices of a chunk, W and U, without S[-1], to do all chunks at once;
-here chunks follow one another, and one system is enough. The n writes of a step of `delta_product` are n of
-its rows, and the last of them is read.
+With it, all else is as above. Source: Yang et al. (2024), "Parallelizing linear
+transformers with the delta rule over sequence length", arXiv 2406.06484, section 3;
+with decays, Yang, Kautz & Hatamizadeh (2025), "Gated delta networks". They solve for
+two matrices of a chunk, W and U, without S[-1], to do all chunks at once; here chunks
+follow one another, and one system is enough. The n writes of a step of `delta_product`
+are n of its rows, and the last of them is read.
 
-A chunk is a step of the masked scan: the forward pass stores the matrix that enters each chunk, the backward
-pass computes each chunk again. The read-out is applied within, so that no hidden states are stored.
+A chunk is a step of the masked scan: the forward pass stores the matrix that enters
+each chunk, the backward pass computes each chunk again. The read-out is applied within,
+so that no hidden states are stored.
 
 docs/accelerators.md has the cost of other forms in memory and kernels.
 """
@@ -54,40 +58,60 @@ if TYPE_CHECKING:
     from memcap.loops.base import CarryAndOutputs
 
 CHUNKS = range(12, 7, -1)  # possible numbers of steps per chunk
-STEP = ("__call__", "update", "write", "show", "read", "project")  # the methods of a cell's step
+STEP = (
+    "__call__",
+    "update",
+    "write",
+    "show",
+    "read",
+    "project",
+)  # the methods of a cell's step
 
 
 def chunk_steps(steps: int) -> int:
-    """Return the steps per chunk with the smallest remainder: cutting it off copies all hidden states."""
+    """Return the steps per chunk with the smallest remainder: cutting it off copies all
+    hidden states."""
     return min(steps, min(CHUNKS, key=lambda chunk: -steps % chunk))
 
 
 @cache
-def chunk_of(graph: nnx.GraphDef, windows: bool, reset: bool, return_sequences: bool) -> Step:
+def chunk_of(
+    graph: nnx.GraphDef, windows: bool, reset: bool, return_sequences: bool
+) -> Step:
     """Return a cell's steps through a chunk, as one step of `stepwise`.
 
-    Its inputs (C, B, F + 1), with windows (C, B, F + 2), are the cell's and, for each step, whether it counts
-    and whether it begins a window: 0 or 1. Its output is the hidden states (C, B, H), or that of the last
-    step that counts (B, H); or the read-out's outputs, if its weights come with the cell's.
+    Its inputs (C, B, F + 1), with windows (C, B, F + 2), are the cell's and, for each
+    step, whether it counts and whether it begins a window: 0 or 1. Its output is the
+    hidden states (C, B, H), or that of the last step that counts (B, H); or the
+    read-out's outputs, if its weights come with the cell's.
     """
 
     def cut(starts: jax.Array, entered: Any) -> Any:
-        there = jax.tree.map(jnp.zeros_like, entered) if reset else lax.stop_gradient(entered)
+        there = (
+            jax.tree.map(jnp.zeros_like, entered)
+            if reset
+            else lax.stop_gradient(entered)
+        )
         return select(starts, there, entered)
 
     def step(params: Any, carry: Any, rows: jax.Array) -> tuple[Any, jax.Array]:
         weights, readout = params
         cell = cast(MatrixCell, nnx.merge(graph, weights))
-        inputs, marks = rows[..., : cell.in_features], rows[:, 0, cell.in_features :] > 0
-        valid, starts = marks[:, 0, None, None], marks[:, 1] if windows else None
+        inputs = rows[..., : cell.in_features]
+        marks = rows[:, 0, cell.in_features :] > 0
+        valid = marks[:, 0, None, None]
+        starts = marks[:, 1] if windows else None
         if starts is not None:
             carry = cut(starts[0], carry)
         state, before = carry
         befores = jnp.concatenate([before[None], inputs])
-        entered = befores[:-1] if starts is None else cut(starts[:, None, None], befores[:-1])
+        entered = (
+            befores[:-1] if starts is None else cut(starts[:, None, None], befores[:-1])
+        )
         shifted = token_shift(inputs, entered)
         terms = chunk_terms.terms(cell, state, shifted, starts if reset else None)
-        counts, log_decay = each_write(terms, valid), terms.log_decay
+        counts = each_write(terms, valid)
+        log_decay = terms.log_decay
         terms = terms._replace(  # past the length the matrix does not change
             log_decay=None if log_decay is None else zero_unless(counts, log_decay),
             key=zero_unless(counts, terms.key),
@@ -101,12 +125,17 @@ def chunk_of(graph: nnx.GraphDef, windows: bool, reset: bool, return_sequences: 
         else:
             scales = None if terms.scales is None else terms.scales[1:]
             hidden = zero_unless(valid, chunk_terms.hidden(cell, read, scales))
-        return (state, read_row(befores, count)), hidden if readout is None else hidden @ readout
+        return (
+            state,
+            read_row(befores, count),
+        ), hidden if readout is None else hidden @ readout
 
     return step
 
 
-def each_write(terms: Terms, of_steps: Shaped[Array, "C ..."]) -> Shaped[Array, "W ..."]:
+def each_write(
+    terms: Terms, of_steps: Shaped[Array, "C ..."]
+) -> Shaped[Array, "W ..."]:
     """Repeat the values of each step for each of its writes."""
     return of_steps if terms.writes == 1 else jnp.repeat(of_steps, terms.writes, 0)
 
@@ -114,38 +143,53 @@ def each_write(terms: Terms, of_steps: Shaped[Array, "C ..."]) -> Shaped[Array, 
 def through_chunk(
     terms: Terms, starts: Bool[Array, " C"] | None, reset: bool, every: bool
 ) -> tuple[Float[Array, "B K V"], Float[Array, "C B V"] | None]:
-    """Return S after the last step of a chunk, and what is read from it after `every` step, if wanted.
-    `starts`: where windows begin; `reset`: whether nothing of a window goes on into the next; otherwise it
-    does, with its gradient cut."""
-    writes, dtype = len(terms.key), terms.key.dtype
+    """Return S after the last step of a chunk, and what is read from it after `every`
+    step, if wanted. `starts`: where windows begin; `reset`: whether nothing of a window
+    goes on into the next; otherwise it does, with its gradient cut."""
+    writes = len(terms.key)
+    dtype = terms.key.dtype
     # A row is a write, a column what was written: before the chunk, and by each of its writes.
-    t, s, j = jnp.arange(writes)[:, None, None], jnp.arange(writes + 1)[:, None], jnp.arange(writes)
-    between, written = (s <= j) & (j <= t), (s <= t + 1)[..., None]
+    t = jnp.arange(writes)[:, None, None]
+    s = jnp.arange(writes + 1)[:, None]
+    j = jnp.arange(writes)
+    between = (s <= j) & (j <= t)
+    written = (s <= t + 1)[..., None]
 
     def summed(where: jax.Array, log_decay: jax.Array) -> jax.Array:
         return jnp.einsum("tsj,jbd->tsbd", where.astype(dtype), log_decay)
 
     def factors(logs: jax.Array | None) -> jax.Array:
-        return written.astype(dtype) if logs is None else jnp.where(written, jnp.exp(logs), 0)
+        return (
+            written.astype(dtype)
+            if logs is None
+            else jnp.where(written, jnp.exp(logs), 0)
+        )
 
     def gathered(decays: jax.Array, *content: jax.Array) -> tuple[Any, Any]:
         step = terms.writes  # it is read after its last write
         of_queries = decays if step == 1 else decays[step - 1 :: step]
-        return _last(decays, *content), _read(terms.query, of_queries, *content) if every else None
+        return _last(decays, *content), (
+            _read(terms.query, of_queries, *content) if every else None
+        )
 
-    matrix, key, log_decay = terms.matrix, terms.key, terms.log_decay
+    matrix = terms.matrix
+    key = terms.key
+    log_decay = terms.log_decay
     if starts is None:
         decays = factors(None if log_decay is None else summed(between, log_decay))
         return gathered(decays, matrix, key, _value(terms, decays))
     window = jnp.cumsum(jnp.concatenate([jnp.zeros(1, int), starts]))
     window = jnp.concatenate([window[:1], each_write(terms, window[1:])])
-    same, logs = window[1:, None] == window, None
+    same = window[1:, None] == window
+    logs = None
     if log_decay is not None:
         logs = summed(between & same[:, None, 1:], log_decay)
         if not reset:
             logs += summed(between & ~same[:, None, 1:], lax.stop_gradient(log_decay))
-    decays, same = factors(logs), same[..., None, None]
-    inside, outside = jnp.where(same, decays, 0), jnp.where(same, 0, decays)
+    decays = factors(logs)
+    same = same[..., None, None]
+    inside = jnp.where(same, decays, 0)
+    outside = jnp.where(same, 0, decays)
     if reset:
         return gathered(inside, matrix, key, _value(terms, inside))
     value = _value(terms, inside, outside)
@@ -155,13 +199,17 @@ def through_chunk(
 
 
 def _value(
-    terms: Terms, inside: Float[Array, "W S B D"], outside: Float[Array, "W S B D"] | None = None
+    terms: Terms,
+    inside: Float[Array, "W S B D"],
+    outside: Float[Array, "W S B D"] | None = None,
 ) -> Float[Array, "W B V"]:
-    """Return what each write adds at its key, given the decays of what was written inside its own window, and
-    outside, before it, which gets no gradient; None: that counts for nothing."""
+    """Return what each write adds at its key, given the decays of what was written
+    inside its own window, and outside, before it, which gets no gradient; None: that
+    counts for nothing."""
     if terms.strength is None:
         return terms.value
-    key, cut = terms.key, None
+    key = terms.key
+    cut = None
     had = _read_matrix(key, inside[:, 0], terms.matrix)
     lower = terms.strength[:, None] * _weights(key, inside[:, 1:], key)
     if outside is not None:
@@ -172,7 +220,9 @@ def _value(
 
 
 def _weights(
-    query: Float[Array, "C B K"], own: Float[Array, "C W B D"], key: Float[Array, "W B K"]
+    query: Float[Array, "C B K"],
+    own: Float[Array, "C W B D"],
+    key: Float[Array, "W B K"],
 ) -> Float[Array, "C W B"]:
     """Return the weight that each query gives to each write that is left by then."""
     return jnp.sum(query[:, None] * own * key, -1)
@@ -185,7 +235,8 @@ def _last(
     value: Float[Array, "W B V"],
 ) -> Float[Array, "B K V"]:
     """Return what is left after the last step of the matrix before the chunk and of its writes."""
-    before, own = decays[-1, 0], decays[-1, 1:]
+    before = decays[-1, 0]
+    own = decays[-1, 1:]
     return before[..., None] * matrix + jnp.einsum("sbk,sbv->bkv", own * key, value)
 
 
@@ -197,13 +248,18 @@ def _read(
     value: Float[Array, "W B V"],
 ) -> Float[Array, "C B V"]:
     """Read what is left at each step with that step's query."""
-    before, own = decays[:, 0], decays[:, 1:]
+    before = decays[:, 0]
+    own = decays[:, 1:]
     weights = _weights(query, own, key)
-    return _read_matrix(query, before, matrix) + jnp.einsum("tsb,sbv->tbv", weights, value)
+    return _read_matrix(query, before, matrix) + jnp.einsum(
+        "tsb,sbv->tbv", weights, value
+    )
 
 
 def _read_matrix(
-    query: Float[Array, "C B K"], before: Float[Array, "C B D"], matrix: Float[Array, "B K V"]
+    query: Float[Array, "C B K"],
+    before: Float[Array, "C B D"],
+    matrix: Float[Array, "B K V"],
 ) -> Float[Array, "C B V"]:
     """Read the matrix before the chunk with each query."""
     return jnp.einsum("tbk,bkv->tbv", query * before, matrix)
@@ -219,24 +275,34 @@ class Chunkwise(MaskedScan):
     def refuses(self, request: Request) -> str | None:
         """Refuse cells with a step of their own."""
         owner = chunk_terms.owner_of(request.cell)
-        if owner and all(getattr(request.cell, method) is getattr(owner, method) for method in STEP):
+        if owner and all(
+            getattr(request.cell, method) is getattr(owner, method) for method in STEP
+        ):
             return None
         return "the cell's step is not S' = diag(a) S + k v^T of the input alone, or the delta rule"
 
     def run(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
         """Run as `Loop.run` does, by chunks; each applies the read-out."""
-        factor, inputs = over.carry_factor, over.vectors(cell.in_features)
+        factor = over.carry_factor
+        inputs = over.vectors(cell.in_features)
         steps = len(inputs)
         chunk = chunk_steps(steps)
         valid = jnp.arange(steps) < over.length
-        marks = jnp.stack([valid] if factor is None else [valid, valid & (factor == 0)], -1)[:, None]
-        marks = jnp.broadcast_to(marks, (*inputs.shape[:2], marks.shape[-1])).astype(inputs.dtype)
+        marks = jnp.stack(
+            [valid] if factor is None else [valid, valid & (factor == 0)], -1
+        )[:, None]
+        marks = jnp.broadcast_to(marks, (*inputs.shape[:2], marks.shape[-1])).astype(
+            inputs.dtype
+        )
         rows = jnp.concatenate([zero_unless(valid[:, None, None], inputs), marks], -1)
         rows = jnp.pad(rows, [(0, -steps % chunk), (0, 0), (0, 0)])
         graph, weights = nnx.split(cell)
-        step = chunk_of(graph, factor is not None, over.reset_carry, over.return_sequences)
+        step = chunk_of(
+            graph, factor is not None, over.reset_carry, over.return_sequences
+        )
         kernel = None if over.readout is None else over.readout.kernel
-        chunks, length = rows.reshape(-1, chunk, *rows.shape[1:]), (over.length + chunk - 1) // chunk
+        chunks = rows.reshape(-1, chunk, *rows.shape[1:])
+        length = (over.length + chunk - 1) // chunk
         by_chunk = Pass(chunks, length, return_sequences=over.return_sequences)
         carry, hidden = stepwise(masked, step, (weights, kernel), carry, by_chunk, None)
         if over.return_sequences:

@@ -1,5 +1,6 @@
-"""A gated cell over time as one call of C: the base of lstm_native.py and gru_native.py. The C is gated.h and
-a file per cell; gated_check.py tests the compiled library.
+"""A gated cell over time as one call of C: the base of lstm_native.py and
+gru_native.py. The C is gated.h and a file per cell; gated_check.py tests the compiled
+library.
 
 For CPUs, float32 and one window. Under `vmap` members are called one after another.
 """
@@ -26,7 +27,9 @@ from memcap.loops.while_loop import WhileLoop
 if TYPE_CHECKING:
     from memcap.loops.base import CarryAndOutputs
 
-WORK, SLOTS, TWO_SLOTS, SLOTS_OF_A_BLOCK, WORK_WITH_LOSS = range(5)  # buffers, as `GatedC.size` counts them
+WORK, SLOTS, TWO_SLOTS, SLOTS_OF_A_BLOCK, WORK_WITH_LOSS = range(
+    5
+)  # buffers, as `GatedC.size` counts them
 MOST_STEPS = 2**24
 
 
@@ -38,10 +41,12 @@ class GatedC:
     words: str  # the cell in words, "an LSTM"
     blocks: int  # number of blocks of U columns in its weights
     states: int  # number of arrays in its carry; the last one is h
-    # the cell in NumPy: (x @ kernel + bias and h @ recurrent, each (B, blocks * U); the carry, each (U, B))
-    # -> the next carry
+    # the cell in NumPy: (x @ kernel + bias and h @ recurrent, each (B, blocks * U); the
+    # carry, each (U, B)) -> the next carry
     step: Callable[[Any, Any, Any], Any]
-    check: Callable[[GatedC], bool]  # whether the C computes what the step does (memcap/loops/gated_check.py)
+    check: Callable[
+        [GatedC], bool
+    ]  # whether the C computes what the step does (memcap/loops/gated_check.py)
 
     @property
     def source(self) -> Path:
@@ -56,20 +61,23 @@ class GatedC:
 
     @cache  # noqa: B019  (a cell in C is one of the few of this folder)
     def library(self) -> Library:
-        """Load the library and make its calls known to XLA; once per process. Raise LibraryError if this
-        machine cannot have it, as `missing` says beforehand."""
+        """Load the library and make its calls known to XLA; once per process. Raise
+        LibraryError if this machine cannot have it, as `missing` says beforehand."""
         loaded = c_library.load(self.source, self.calls)
         size = getattr(loaded.handle, f"memcap_{self.name}_size")
-        size.restype, size.argtypes = ctypes.c_int64, [ctypes.c_int, *[ctypes.c_int64] * 5, ctypes.c_int]
+        size.restype = ctypes.c_int64
+        size.argtypes = [ctypes.c_int, *[ctypes.c_int64] * 5, ctypes.c_int]
         return loaded
 
     @cache  # noqa: B019
     def missing(self) -> str | None:
-        """Say why this process cannot use it; None: it can. A library that is new here is tested first."""
+        """Say why this process cannot use it; None: it can. A library that is new here
+        is tested first."""
         return c_library.missing(self.library, lambda: self.check(self), self.words)
 
     def size(self, which: int, *sizes: int) -> int:
-        """Return the floats of a buffer, given T, F, U, O, B and whether inputs are vectors; -1: too many."""
+        """Return the floats of a buffer, given T, F, U, O, B and whether inputs are
+        vectors; -1: too many."""
         return getattr(self.library().handle, f"memcap_{self.name}_size")(which, *sizes)
 
 
@@ -85,17 +93,17 @@ def over_time(
     """Run a cell over the first steps of its inputs.
 
     Args:
-        cell: with G = blocks * U columns in its weights.
-        return_sequences: whether to return the hidden state, or the read-out's outputs, of every step.
-        weights: kernel (F, G), recurrent (U, G), bias (G,), and a read-out (U, O) or None; float32.
-        carry: a pytree of (U, B) arrays, the last one h; float32.
-        inputs: (T, B) int symbols below F, or (T, B, F) float32.
-        extents: (2,) int32, how many of the T steps and of the U units count; may be traced. The other units'
+        cell: with G = blocks * U columns in its weights. return_sequences: whether to
+        return the hidden state, or the read-out's outputs, of every step. weights:
+        kernel (F, G), recurrent (U, G), bias (G,), and a read-out (U, O) or None;
+        float32. carry: a pytree of (U, B) arrays, the last one h; float32. inputs: (T,
+        B) int symbols below F, or (T, B, F) float32. extents: (2,) int32, how many of
+        the T steps and of the U units count; may be traced. The other units'
             weights and carry must be zero; so are their outputs and gradients.
 
     Returns:
-        The carry after the steps that count, and the hidden states (T, U, B), or read-outs (T, O, B), zero
-        after them; or None.
+        The carry after the steps that count, and the hidden states (T, U, B), or
+        read-outs (T, O, B), zero after them; or None.
 
     Raises:
         LibraryError: this machine cannot have it; `GatedC.missing` says so beforehand.
@@ -117,16 +125,29 @@ def _forward(
     """Return the last carry, the outputs and, if wanted, the residuals of the backward pass."""
     kernel, recurrent, bias, readout = weights
     states, tree = jax.tree.flatten(carry)
-    matrix, inputs = _matrix(recurrent, readout), _time_last(inputs)
-    rows = 0 if not return_sequences else recurrent.shape[0] if readout is None else readout.shape[1]
+    matrix = _matrix(recurrent, readout)
+    inputs = _time_last(inputs)
+    rows = (
+        0
+        if not return_sequences
+        else recurrent.shape[0]
+        if readout is None
+        else readout.shape[1]
+    )
     state = jax.ShapeDtypeStruct(states[0].shape, jnp.float32)
-    outputs = jax.ShapeDtypeStruct((inputs.shape[0], rows, inputs.shape[-1]), jnp.float32)
+    outputs = jax.ShapeDtypeStruct(
+        (inputs.shape[0], rows, inputs.shape[-1]), jnp.float32
+    )
     which = SLOTS if with_residuals else TWO_SLOTS, WORK
     buffers = (_buffer(cell, each, kernel, matrix, inputs) for each in which)
     operands = kernel, recurrent, bias, matrix, *states, inputs, extents
     results = *[state] * len(states), outputs, *buffers
     *states, outputs, residuals, _ = _call(cell, cell.calls[0], results, operands)
-    return jax.tree.unflatten(tree, states), outputs if return_sequences else None, residuals
+    return (
+        jax.tree.unflatten(tree, states),
+        outputs if return_sequences else None,
+        residuals,
+    )
 
 
 def _over_time_fwd(cell: GatedC, return_sequences: bool, *operands: Any) -> Any:
@@ -141,7 +162,8 @@ def _over_time_bwd(
     (kernel, recurrent, bias, readout), inputs, extents, residuals = saved
     carry, d_outputs = cotangents
     states, tree = jax.tree.flatten(carry)
-    matrix, inputs = _matrix(recurrent, readout), _time_last(inputs)
+    matrix = _matrix(recurrent, readout)
+    inputs = _time_last(inputs)
     if not return_sequences:
         d_outputs = jnp.zeros((inputs.shape[0], 0, inputs.shape[-1]), jnp.float32)
     slopes = _slopes((kernel, recurrent, bias, matrix, *states), kernel, inputs)
@@ -170,14 +192,14 @@ def loss_over_time(
     """Score a cell and its read-out over the first steps of its inputs.
 
     Args:
-        cell, carry, inputs, extents: see `over_time`.
-        weights: kernel (F, G), recurrent (U, G), bias (G,), read-out (U, O) and its bias (O,); float32.
-        targets: (T, B) int32, the right class.
-        due: (T, B) bool, whether an answer is due.
+        cell, carry, inputs, extents: see `over_time`. weights: kernel (F, G), recurrent
+        (U, G), bias (G,), read-out (U, O) and its bias (O,); float32. targets: (T, B)
+        int32, the right class. due: (T, B) bool, whether an answer is due.
 
     Returns:
-        (3,) float32, sums over the answers that are due in these steps: cross entropy in nats, number right,
-        and number due. Only the first has a gradient, which is always computed with it.
+        (3,) float32, sums over the answers that are due in these steps: cross entropy
+        in nats, number right, and number due. Only the first has a gradient, which is
+        always computed with it.
 
     Raises:
         LibraryError, ValueError: as for `over_time`.
@@ -185,17 +207,42 @@ def loss_over_time(
     return _loss_fwd(cell, weights, carry, inputs, extents, targets, due)[0]
 
 
-def _loss_fwd(cell: GatedC, weights: Any, carry: Carry, inputs: jax.Array, *rest: jax.Array) -> Any:
-    (kernel, recurrent, bias, readout, readout_bias), inputs = weights, _time_last(inputs)
+def _loss_fwd(
+    cell: GatedC, weights: Any, carry: Carry, inputs: jax.Array, *rest: jax.Array
+) -> Any:
+    (kernel, recurrent, bias, readout, readout_bias), inputs = (
+        weights,
+        _time_last(inputs),
+    )
     extents, targets, due = rest
     states, tree = jax.tree.flatten(carry)
     slopes = _slopes((*weights, *states), kernel, inputs)
-    buffers = (_buffer(cell, which, kernel, readout, inputs) for which in (SLOTS_OF_A_BLOCK, WORK_WITH_LOSS))
+    buffers = (
+        _buffer(cell, which, kernel, readout, inputs)
+        for which in (SLOTS_OF_A_BLOCK, WORK_WITH_LOSS)
+    )
     results = (*slopes, jax.ShapeDtypeStruct((3,), jnp.float32), *buffers)
-    operands = kernel, recurrent, bias, readout, *states, inputs, extents, readout_bias, targets, due
+    operands = (
+        kernel,
+        recurrent,
+        bias,
+        readout,
+        *states,
+        inputs,
+        extents,
+        readout_bias,
+        targets,
+        due,
+    )
     *slopes, sums, _, _ = _call(cell, cell.calls[2], results, operands)
-    d_weights, d_states, d_inputs = tuple(slopes[:5]), slopes[5:-1], slopes[-1]
-    return sums, (d_weights, jax.tree.unflatten(tree, d_states), _batch_last(d_inputs, inputs))
+    d_weights = tuple(slopes[:5])
+    d_states = slopes[5:-1]
+    d_inputs = slopes[-1]
+    return sums, (
+        d_weights,
+        jax.tree.unflatten(tree, d_states),
+        _batch_last(d_inputs, inputs),
+    )
 
 
 def _loss_bwd(cell: GatedC, slopes: Any, cotangent: jax.Array) -> tuple[Any, ...]:
@@ -210,7 +257,10 @@ def _slopes(
 ) -> tuple[jax.ShapeDtypeStruct, ...]:
     """Return the shapes of the gradients of arrays, and of inputs (T, F, B); symbols have none."""
     steps = inputs.shape[0] if inputs.ndim == 3 else 0
-    shapes = *(array.shape for array in arrays), (steps, kernel.shape[0], inputs.shape[-1])
+    shapes = (
+        *(array.shape for array in arrays),
+        (steps, kernel.shape[0], inputs.shape[-1]),
+    )
     return tuple(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes)
 
 
@@ -221,7 +271,9 @@ def _batch_last(d_inputs: jax.Array, inputs: jax.Array) -> jax.Array | None:
 
 def _matrix(recurrent: jax.Array, readout: jax.Array | None) -> jax.Array:
     """Return the read-out (U, O); if there is none, one without outputs."""
-    return jnp.zeros((recurrent.shape[0], 0), jnp.float32) if readout is None else readout
+    return (
+        jnp.zeros((recurrent.shape[0], 0), jnp.float32) if readout is None else readout
+    )
 
 
 def _time_last(inputs: jax.Array) -> jax.Array:
@@ -232,29 +284,42 @@ def _time_last(inputs: jax.Array) -> jax.Array:
 def _buffer(
     cell: GatedC, which: int, kernel: jax.Array, matrix: jax.Array, inputs: jax.Array
 ) -> jax.ShapeDtypeStruct:
-    sizes = inputs.shape[0], kernel.shape[0], *matrix.shape, inputs.shape[-1], int(inputs.ndim == 3)
+    sizes = (
+        inputs.shape[0],
+        kernel.shape[0],
+        *matrix.shape,
+        inputs.shape[-1],
+        int(inputs.ndim == 3),
+    )
     return jax.ShapeDtypeStruct((cell.size(which, *sizes),), jnp.float32)
 
 
 def _call(
-    cell: GatedC, name: str, results: tuple[jax.ShapeDtypeStruct, ...], operands: tuple[jax.Array, ...]
+    cell: GatedC,
+    name: str,
+    results: tuple[jax.ShapeDtypeStruct, ...],
+    operands: tuple[jax.Array, ...],
 ) -> tuple[jax.Array, ...]:
-    call = jax.ffi.ffi_call(cell.library().target(name), results, vmap_method="sequential")
+    call = jax.ffi.ffi_call(
+        cell.library().target(name), results, vmap_method="sequential"
+    )
     return tuple(call(*operands))
 
 
 class GatedNative(WhileLoop):
-    """A gated cell on CPUs in C: the fastest loop there is. It is compiled for this machine, so its rows
-    repeat to the bit only here."""
+    """A gated cell on CPUs in C: the fastest loop there is. It is compiled for this
+    machine, so its rows repeat to the bit only here."""
 
     name = "native"
     reproducible = False
     fuses_readout = True
-    # measured with the LSTM on a core of an AMD EPYC (Zen 4), `python -m benchmarks cells`; it is the
-    # optimizer's time, which a cell's equations do not change
+    # measured with the LSTM on a core of an AMD EPYC (Zen 4), `python -m benchmarks
+    # cells`; it is the optimizer's time, which a cell's equations do not change
     seconds_per_padded_weight = 3e-9
     in_c: GatedC  # the cell
-    xla: Loop = while_loop.LOOP  # the loop that runs what the C does not serve, such as float64
+    xla: Loop = (
+        while_loop.LOOP
+    )  # the loop that runs what the C does not serve, such as float64
 
     def weights(self, cell: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Return kernel, recurrent weights and bias of a cell; see `over_time`."""
@@ -281,38 +346,63 @@ class GatedNative(WhileLoop):
     def __call__(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
         """Run a cell over a pass, by XLA if the C does not serve it."""
         served = takes((*self.weights(cell), *jax.tree.leaves(carry)), over)
-        return super().__call__(cell, carry, over) if served else self.xla(cell, carry, over)
+        return (
+            super().__call__(cell, carry, over)
+            if served
+            else self.xla(cell, carry, over)
+        )
 
     def run(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
         """Run as `Loop.run` does, by one call of C."""
         extents = _extents(cell, over)
 
         def run_in_c(weights: Weights, carry: Carry, over: Pass) -> Any:
-            return over_time(self.in_c, over.return_sequences, weights, carry, over.inputs, extents)
+            return over_time(
+                self.in_c, over.return_sequences, weights, carry, over.inputs, extents
+            )
 
-        return run_feature_major(run_in_c, self.weights(cell), carry, over, fuses=over.return_sequences)
+        return run_feature_major(
+            run_in_c, self.weights(cell), carry, over, fuses=over.return_sequences
+        )
 
     def score(self, cell: Cell, carry: Any, over: Pass, answers: Answers) -> Sums:
         """Run, score and differentiate in one call of C, if every step answers with a class."""
-        fits = answers.loss == "classes" and over.return_sequences and answers.due is not None
+        fits = (
+            answers.loss == "classes"
+            and over.return_sequences
+            and answers.due is not None
+        )
         if not fits or over.readout is None:
             return super().score(cell, carry, over, answers)
         weights = *self.weights(cell), *over.readout
         if not takes((*weights, *jax.tree.leaves(carry)), over):
             return super().score(cell, carry, over, answers)
-        inputs = over.inputs if over.inputs.ndim == 2 else over.inputs.astype(jnp.float32)
-        carry, targets = jax.tree.map(lambda state: state.T, carry), answers.targets.astype(jnp.int32)
+        inputs = (
+            over.inputs if over.inputs.ndim == 2 else over.inputs.astype(jnp.float32)
+        )
+        carry = jax.tree.map(lambda state: state.T, carry)
+        targets = answers.targets.astype(jnp.int32)
         extents = _extents(cell, over)
-        return Sums(*loss_over_time(self.in_c, weights, carry, inputs, extents, targets, answers.due))
+        return Sums(
+            *loss_over_time(
+                self.in_c, weights, carry, inputs, extents, targets, answers.due
+            )
+        )
 
 
 def takes(arrays: tuple[jax.Array, ...], over: Pass) -> bool:
     """Return whether the C serves a pass: float32, one window, no more steps than it can count."""
     steps, batch = over.inputs.shape[:2]
     fits = steps <= MOST_STEPS and steps * batch < 2**31
-    return over.window_starts is None and fits and all(array.dtype == jnp.float32 for array in arrays)
+    return (
+        over.window_starts is None
+        and fits
+        and all(array.dtype == jnp.float32 for array in arrays)
+    )
 
 
 def _extents(cell: Any, over: Pass) -> jax.Array:
-    units = jnp.asarray(cell.hidden_features if over.num_units is None else over.num_units)
+    units = jnp.asarray(
+        cell.hidden_features if over.num_units is None else over.num_units
+    )
     return jnp.stack([over.length, units]).astype(jnp.int32)

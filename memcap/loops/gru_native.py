@@ -1,5 +1,5 @@
-"""`flax.nnx.GRUCell` over time as one call of C (gru.c). Each step equals that of memcap/loops/while_loop.py
-to float rounding."""
+"""`flax.nnx.GRUCell` over time as one call of C (gru.c). Each step equals that of
+memcap/loops/while_loop.py to float rounding."""
 
 from typing import Any
 
@@ -32,13 +32,20 @@ class GRUNative(GatedNative):
     def weights(self, cell: nnx.GRUCell) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Return kernel, recurrent weights and bias."""
         assert cell.dense_i.bias is not None
-        return cell.dense_i.kernel[...], cell.dense_h.kernel[...], cell.dense_i.bias[...]
+        return (
+            cell.dense_i.kernel[...],
+            cell.dense_h.kernel[...],
+            cell.dense_i.bias[...],
+        )
 
     def refuses(self, request: Request) -> str | None:
         """Refuse other cells, as a constructor of their own may have chosen another activation."""
-        kind, flax = request.cell, nnx.GRUCell
+        kind = request.cell
+        flax = nnx.GRUCell
         theirs = kind.__call__ is flax.__call__ and kind.__init__ is flax.__init__
-        return super().refuses(request) or (None if theirs else "the cell is not Flax's GRU")
+        return super().refuses(request) or (
+            None if theirs else "the cell is not Flax's GRU"
+        )
 
 
 LOOP = GRUNative()

@@ -1,10 +1,11 @@
-"""memcap's LSTM by a masked `lax.scan`, with the gradient written out: for accelerators, members side by
-side.
+"""memcap's LSTM by a masked `lax.scan`, with the gradient written out: for
+accelerators, members side by side.
 
-Two things differ from memcap/loops/lstm_while.py. The backward pass is bound by memory here: h is not stored
-but computed again, so the gradient of the weights that step t + 1 used is added at step t. And a TPU's
-compiler would make a kernel of a one-hot array, and convert h to its layout and back at every step: so a
-symbol's 1 is written elementwise, which fuses into the product.
+Two things differ from memcap/loops/lstm_while.py. The backward pass is bound by memory
+here: h is not stored but computed again, so the gradient of the weights that step t + 1
+used is added at step t. And a TPU's compiler would make a kernel of a one-hot array,
+and convert h to its layout and back at every step: so a symbol's 1 is written
+elementwise, which fuses into the product.
 """
 
 from __future__ import annotations
@@ -17,7 +18,13 @@ from jax import lax
 
 from memcap.cells.lstm import CarryCH, back_through_gates
 from memcap.loops.base import Pass, Weights, zero_unless
-from memcap.loops.lstm_while import LSTMLoop, start_backward, start_forward, step_forward, weight_gradients
+from memcap.loops.lstm_while import (
+    LSTMLoop,
+    start_backward,
+    start_forward,
+    step_forward,
+    weight_gradients,
+)
 from memcap.loops.masked_scan import MaskedScan, masked
 
 if TYPE_CHECKING:
@@ -42,30 +49,51 @@ def lstm_masked(
 
 
 def _forward(
-    with_residuals: bool, weights: Weights, carry: CarryCH, over: Pass, factor: jax.Array | None
+    with_residuals: bool,
+    weights: Weights,
+    carry: CarryCH,
+    over: Pass,
+    factor: jax.Array | None,
 ) -> tuple[CarryCH, jax.Array, jax.Array | None]:
-    """Return what `memcap.loops.lstm_while` does, with residuals i, f, g, o, c of each step, (T, 5U, B)."""
+    """Return what `memcap.loops.lstm_while` does, with residuals i, f, g, o, c of each
+    step, (T, 5U, B)."""
     kernel, _, bias, readout = weights
-    features, bias = len(kernel), None if over.inputs.ndim == 2 else bias
-    matrix, rows, buffers = start_forward(weights, over, factor, 5 if with_residuals else 0)
+    features = len(kernel)
+    bias = None if over.inputs.ndim == 2 else bias
+    matrix, rows, buffers = start_forward(
+        weights, over, factor, 5 if with_residuals else 0
+    )
     no_row = (0, over.inputs.shape[1]), kernel.dtype
 
-    def step(carry: CarryCH, _: Any, valid: Any, row: Any) -> tuple[CarryCH, tuple[jax.Array, jax.Array]]:
+    def step(
+        carry: CarryCH, _: Any, valid: Any, row: Any
+    ) -> tuple[CarryCH, tuple[jax.Array, jax.Array]]:
         (c, h), (x, here) = carry, row
         if over.reset_carry and here is not None:
-            c, h = c * here, h * here
-        gates, c_next, h_next, read = step_forward(matrix, _joined(x, h, features), bias, c)
-        residuals = jnp.concatenate([*gates, c], 0) if with_residuals else jnp.zeros(*no_row)
-        return (c_next, h_next), (residuals, zero_unless(valid, h_next[:rows]) if readout is None else read)
+            c = c * here
+            h = h * here
+        gates, c_next, h_next, read = step_forward(
+            matrix, _joined(x, h, features), bias, c
+        )
+        residuals = (
+            jnp.concatenate([*gates, c], 0) if with_residuals else jnp.zeros(*no_row)
+        )
+        return (c_next, h_next), (
+            residuals,
+            zero_unless(valid, h_next[:rows]) if readout is None else read,
+        )
 
     # zeros that a TPU's compiler knows of would be selected again at every step
     carry = lax.optimization_barrier(carry)
     xs = over.inputs, factor
     carry, (residuals, outputs) = masked(step, carry, xs, buffers, over.length, False)
     if readout is not None:  # outputs were read a step late: move them a step earlier
-        last, now = readout.T @ carry[1], jnp.arange(len(outputs))[:, None, None]
+        last = readout.T @ carry[1]
+        now = jnp.arange(len(outputs))[:, None, None]
         shifted = jnp.concatenate([outputs[1:], outputs[:1]], 0)
-        outputs = jnp.where(now == over.length - 1, last, jnp.where(now < over.length, shifted, 0))
+        outputs = jnp.where(
+            now == over.length - 1, last, jnp.where(now < over.length, shifted, 0)
+        )
     return carry, residuals, outputs if over.return_sequences else None
 
 
@@ -78,15 +106,18 @@ def _lstm_masked_fwd(
 
 
 def _lstm_masked_bwd(saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]:
-    """Go backwards over time. A reset carry and a cut carry have the same gradient into the past: none."""
+    """Go backwards over time. A reset carry and a cut carry have the same gradient into
+    the past: none."""
     weights, over, factor, residuals, first, last = saved
     kernel, _, _, readout = weights
     features, columns = kernel.shape
-    symbols, d_outputs = over.inputs.ndim == 2, cotangents[1]
+    symbols = over.inputs.ndim == 2
+    d_outputs = cotangents[1]
     start = start_backward(weights, over, last, cotangents)
 
     def step(state: Any, _: Any, valid: Any, row: Any) -> tuple[Any, Any]:
-        """Go back through step t, whose h enters step t + 1; the weights there get their gradient."""
+        """Go back through step t, whose h enters step t + 1; the weights there get
+        their gradient."""
         (dc, dh), dw, db, dz_after = state
         (x_after, factor_after), here, residuals, d_output = row
         *gates, c = jnp.split(residuals, 5, 0)
@@ -94,7 +125,9 @@ def _lstm_masked_bwd(saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]
         if over.return_sequences and readout is None:
             dh = dh + d_output
         dz, dc, h = back_through_gates(gates, c, dc, dh, d_read)
-        entered = h * factor_after if over.reset_carry and factor_after is not None else h
+        entered = (
+            h * factor_after if over.reset_carry and factor_after is not None else h
+        )
         dw = dw + _joined(x_after, entered, features) @ dz_after.T
         dx = ()
         if not symbols:
@@ -102,7 +135,8 @@ def _lstm_masked_bwd(saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]
             db = db + dz[:columns].sum(1)
         dh = start.matrix @ dz
         if here is not None:
-            dc, dh = dc * here, dh * here
+            dc = dc * here
+            dh = dh * here
         return ((dc, dh), dw, db, dz), dx
 
     d_inputs = () if symbols else jnp.zeros_like(over.inputs)
@@ -112,7 +146,9 @@ def _lstm_masked_bwd(saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]
     rows = after, factor, residuals, d_outputs if over.return_sequences else ()
     no_dz = jnp.zeros((start.matrix.shape[1], over.inputs.shape[1]), kernel.dtype)
     state = (start.dc, start.dh), *start.sums, no_dz
-    (carry, dw, db, dz), d_inputs = masked(step, state, rows, d_inputs, over.length, True)
+    (carry, dw, db, dz), d_inputs = masked(
+        step, state, rows, d_inputs, over.length, True
+    )
     entered = first * factor[0] if over.reset_carry and factor is not None else first
     dw = dw + _joined(over.inputs[0], entered, features) @ dz.T
     d_weights = weight_gradients(weights, start.d_readout, dw, db, symbols)

@@ -1,5 +1,5 @@
-"""memcap's LSTM over time as one call of C (lstm.c). Each step equals that of memcap/loops/lstm_while.py to
-float rounding."""
+"""memcap's LSTM over time as one call of C (lstm.c). Each step equals that of
+memcap/loops/lstm_while.py to float rounding."""
 
 from typing import Any
 
@@ -39,7 +39,9 @@ class LSTMNative(GatedNative):
     def refuses(self, request: Request) -> str | None:
         """Refuse other cells."""
         theirs = has_lstm_step(request.cell)
-        return super().refuses(request) or (None if theirs else "the cell is not memcap's LSTM")
+        return super().refuses(request) or (
+            None if theirs else "the cell is not memcap's LSTM"
+        )
 
 
 LOOP = LSTMNative()

@@ -1,8 +1,9 @@
 """memcap's LSTM by a loop with a trip count, with the gradient written out: for CPUs, by XLA.
 
-Weight gradients are accumulated in the backward loop: on a CPU, stacking the gates' gradients for one large
-product afterwards is slower. Arrays are (U, B), so that the batch lies in the vector lanes; the residuals of
-a step are kept in one buffer, as XLA would fill and copy several.
+Weight gradients are accumulated in the backward loop: on a CPU, stacking the gates'
+gradients for one large product afterwards is slower. Arrays are (U, B), so that the
+batch lies in the vector lanes; the residuals of a step are kept in one buffer, as XLA
+would fill and copy several.
 """
 
 from __future__ import annotations
@@ -15,8 +16,23 @@ import jax.numpy as jnp
 from jax import lax
 
 from memcap.cells import Cell
-from memcap.cells.lstm import LSTM, CarryCH, back_through_gates, has_lstm_step, stacked_weights, through_gates
-from memcap.loops.base import Loop, Pass, Request, Weights, read_row, run_feature_major, write_row
+from memcap.cells.lstm import (
+    LSTM,
+    CarryCH,
+    back_through_gates,
+    has_lstm_step,
+    stacked_weights,
+    through_gates,
+)
+from memcap.loops.base import (
+    Loop,
+    Pass,
+    Request,
+    Weights,
+    read_row,
+    run_feature_major,
+    write_row,
+)
 from memcap.loops.while_loop import WhileLoop
 
 if TYPE_CHECKING:
@@ -24,12 +40,14 @@ if TYPE_CHECKING:
 
     from memcap.loops.base import CarryAndOutputs
 
-OverTime = Callable[[Weights, CarryCH, Pass, jax.Array | None], tuple[CarryCH, jax.Array | None]]
+OverTime = Callable[
+    [Weights, CarryCH, Pass, jax.Array | None], tuple[CarryCH, jax.Array | None]
+]
 
 
 def _joined(x: jax.Array, h: jax.Array, features: int) -> jax.Array:
-    """Stack the operand of a step's product, (F + U, B): the input above the hidden state. Symbols (B,)
-    become one-hot, vectors (B, F) stay."""
+    """Stack the operand of a step's product, (F + U, B): the input above the hidden
+    state. Symbols (B,) become one-hot, vectors (B, F) stay."""
     if x.ndim == 1:
         column = (jnp.arange(features)[:, None] == x[None, :]).astype(h.dtype)
     else:
@@ -44,15 +62,18 @@ def lstm_while(
     """Run an LSTM over the first `over.length` steps.
 
     Args:
-        weights: kernel (F, 4U), recurrent (U, 4U), bias (4U,), and a read-out (U, O) of every step, or None.
-            As rows of the recurrent product, the read-out costs next to nothing. It needs one window,
-            `factor` None: at a window's start, the h that is read out is not the h that flows on.
+        weights: kernel (F, 4U), recurrent (U, 4U), bias (4U,), and a read-out (U, O) of
+        every step, or None.
+            As rows of the recurrent product, the read-out costs next to nothing. It
+            needs one window, `factor` None: at a window's start, the h that is read out
+            is not the h that flows on.
         carry: (c, h), each (U, B), the state before the first step.
         over, factor: the `core` of a pass, and its `carry_factor`.
 
     Returns:
-        The carry (c, h) after `length` steps; and, of a pass that returns sequences, the hidden states
-        (T, U, B), or read-outs (T, O, B), zero after `length`; otherwise None.
+        The carry (c, h) after `length` steps; and, of a pass that returns sequences,
+        the hidden states (T, U, B), or read-outs (T, O, B), zero after `length`;
+        otherwise None.
     """
     carry, _, outputs = _forward(False, weights, carry, over, factor)
     return carry, outputs
@@ -61,22 +82,33 @@ def lstm_while(
 def start_forward(
     weights: Weights, over: Pass, factor: Any, saved: int
 ) -> tuple[jax.Array, int, tuple[jax.Array, jax.Array]]:
-    """Return the matrix of a step's product, the number of outputs per step, and buffers of zeros for `saved`
-    arrays (U, B) per step and for the outputs."""
+    """Return the matrix of a step's product, the number of outputs per step, and
+    buffers of zeros for `saved` arrays (U, B) per step and for the outputs."""
     kernel, recurrent, bias, readout = weights
     assert readout is None or (over.return_sequences and factor is None)
     matrix = stacked_weights(kernel, recurrent, bias, readout, over.inputs.ndim == 2)
     (steps, batch), units, dtype = over.inputs.shape[:2], len(recurrent), kernel.dtype
-    rows = 0 if not over.return_sequences else units if readout is None else readout.shape[1]
-    buffers = jnp.zeros((steps, saved * units, batch), dtype), jnp.zeros((steps, rows, batch), dtype)
+    rows = (
+        0
+        if not over.return_sequences
+        else units
+        if readout is None
+        else readout.shape[1]
+    )
+    buffers = (
+        jnp.zeros((steps, saved * units, batch), dtype),
+        jnp.zeros((steps, rows, batch), dtype),
+    )
     return matrix, rows, buffers
 
 
 def step_forward(
     matrix: jax.Array, joined: jax.Array, bias: jax.Array | None, c: jax.Array
 ) -> tuple[list[jax.Array], jax.Array, jax.Array, jax.Array]:
-    """Return a step's gates, next c, next h and outputs; `bias` is None if the matrix includes it."""
-    z, columns = matrix @ joined, 4 * len(c)
+    """Return a step's gates, next c, next h and outputs; `bias` is None if the matrix
+    includes it."""
+    z = matrix @ joined
+    columns = 4 * len(c)
     z, read = z[:columns], z[columns:]
     if bias is not None:
         z = z + bias[:, None]
@@ -84,26 +116,42 @@ def step_forward(
 
 
 def _forward(
-    with_residuals: bool, weights: Weights, carry: CarryCH, over: Pass, factor: jax.Array | None
+    with_residuals: bool,
+    weights: Weights,
+    carry: CarryCH,
+    over: Pass,
+    factor: jax.Array | None,
 ) -> tuple[CarryCH, jax.Array, jax.Array | None]:
-    """Return last carry, residuals if wanted (i, f, g, o, c, h of each step, (T, 6U, B)), and outputs."""
+    """Return last carry, residuals if wanted (i, f, g, o, c, h of each step, (T, 6U,
+    B)), and outputs."""
     kernel, _, bias, readout = weights
-    features, bias = len(kernel), None if over.inputs.ndim == 2 else bias
-    matrix, rows, buffers = start_forward(weights, over, factor, 6 if with_residuals else 0)
+    features = len(kernel)
+    bias = None if over.inputs.ndim == 2 else bias
+    matrix, rows, buffers = start_forward(
+        weights, over, factor, 6 if with_residuals else 0
+    )
     no_row = (0, over.inputs.shape[1]), kernel.dtype
 
     def step(t: jax.Array, state: Any) -> Any:
         (c, h), residuals, outputs = state
-        x, here = read_row(over.inputs, t), None if factor is None else factor[t]
+        x = read_row(over.inputs, t)
+        here = None if factor is None else factor[t]
         if over.reset_carry and here is not None:
-            c, h = c * here, h * here
-        gates, c_next, h_next, read = step_forward(matrix, _joined(x, h, features), bias, c)
-        row = jnp.concatenate([*gates, c, h], 0) if with_residuals else jnp.zeros(*no_row)
+            c = c * here
+            h = h * here
+        gates, c_next, h_next, read = step_forward(
+            matrix, _joined(x, h, features), bias, c
+        )
+        row = (
+            jnp.concatenate([*gates, c, h], 0) if with_residuals else jnp.zeros(*no_row)
+        )
         output = h_next[:rows] if readout is None else read
         if with_residuals:
             residuals = write_row(residuals, row, t)
         if over.return_sequences:
-            outputs = write_row(outputs, output, t if readout is None else jnp.maximum(t - 1, 0))
+            outputs = write_row(
+                outputs, output, t if readout is None else jnp.maximum(t - 1, 0)
+            )
         return (c_next, h_next), residuals, outputs
 
     carry, residuals, outputs = lax.fori_loop(0, over.length, step, (carry, *buffers))
@@ -125,41 +173,63 @@ class Backward(NamedTuple):
     matrix: Any  # (U, 4U + O), maps the gradient of a step's product to that of h
     dc: Any  # (U, B), gradients of the last carry, c and h
     dh: Any
-    d_readout: Any  # (U, O), the read-out's gradient by the last step; None: no read-out
-    sums: Any  # zeros, for the gradients of the matrix (F + U, 4U + O) and the bias (4U,)
+    d_readout: (
+        Any  # (U, O), the read-out's gradient by the last step; None: no read-out
+    )
+    sums: (
+        Any  # zeros, for the gradients of the matrix (F + U, 4U + O) and the bias (4U,)
+    )
 
 
-def start_backward(weights: Weights, over: Pass, last: jax.Array, cotangents: Any) -> Backward:
+def start_backward(
+    weights: Weights, over: Pass, last: jax.Array, cotangents: Any
+) -> Backward:
     """Return the start of the backward loop; `last` is the last h."""
     kernel, recurrent, _, readout = weights
     (dc, dh), d_outputs = cotangents
-    features, units, dtype = kernel.shape[0], recurrent.shape[0], kernel.dtype
-    matrix, d_readout = recurrent, None
-    if readout is not None:  # as in the forward loop: step t's gates go with the read-out of step t - 1
+    features = kernel.shape[0]
+    units = recurrent.shape[0]
+    dtype = kernel.dtype
+    matrix = recurrent
+    d_readout = None
+    if (
+        readout is not None
+    ):  # as in the forward loop: step t's gates go with the read-out of step t - 1
         matrix = jnp.concatenate([recurrent, readout], 1)
         dh = dh + readout @ read_row(d_outputs, over.length - 1)
         d_readout = last @ read_row(d_outputs, over.length - 1).T
-    sums = jnp.zeros((features + units, matrix.shape[1]), dtype), jnp.zeros(4 * units, dtype)
+    sums = (
+        jnp.zeros((features + units, matrix.shape[1]), dtype),
+        jnp.zeros(4 * units, dtype),
+    )
     return Backward(matrix, dc, dh, d_readout, sums)
 
 
-def weight_gradients(weights: Weights, d_readout: Any, dw: Any, db: Any, symbols: bool) -> Weights:
+def weight_gradients(
+    weights: Weights, d_readout: Any, dw: Any, db: Any, symbols: bool
+) -> Weights:
     """Return the gradients of the weights, from the sums of the backward loop."""
-    features, columns = len(weights[0]), weights[0].shape[1]
-    d_kernel, d_recurrent = dw[:features, :columns], dw[features:, :columns]
+    features = len(weights[0])
+    columns = weights[0].shape[1]
+    d_kernel = dw[:features, :columns]
+    d_recurrent = dw[features:, :columns]
     if d_readout is not None:
         d_readout = d_readout + dw[features:, columns:]
-    if symbols:  # each step has one symbol, so the rows of the kernel's gradient add up to the bias's
+    # each step has one symbol, so the rows of the kernel's gradient add up to the
+    # bias's
+    if symbols:
         db = d_kernel.sum(0)
     return d_kernel, d_recurrent, db, d_readout
 
 
 def _lstm_while_bwd(saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]:
-    """Go backwards over time. A reset carry and a cut carry have the same gradient into the past: none."""
+    """Go backwards over time. A reset carry and a cut carry have the same gradient into
+    the past: none."""
     weights, over, factor, residuals, last = saved
     kernel, _, _, readout = weights
     features, columns = kernel.shape
-    symbols, d_outputs = over.inputs.ndim == 2, cotangents[1]
+    symbols = over.inputs.ndim == 2
+    d_outputs = cotangents[1]
     start = start_backward(weights, over, last, cotangents)
 
     def step(k: jax.Array, both: Any) -> Any:
@@ -170,7 +240,8 @@ def _lstm_while_bwd(saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]:
             d_read = jnp.where(t > 0, read_row(d_outputs, jnp.maximum(t - 1, 0)), 0)
         elif over.return_sequences:
             d_output = read_row(d_outputs, t)
-        x, here = read_row(over.inputs, t), None if factor is None else factor[t]
+        x = read_row(over.inputs, t)
+        here = None if factor is None else factor[t]
         *gates, c, h = jnp.split(read_row(residuals, t), 6, 0)
         if d_output is not None:
             dh = dh + d_output
@@ -182,7 +253,8 @@ def _lstm_while_bwd(saved: tuple[Any, ...], cotangents: Any) -> tuple[Any, ...]:
             db = db + dz[:columns].sum(1)
         dh = start.matrix @ dz
         if here is not None:
-            dc, dh = dc * here, dh * here
+            dc = dc * here
+            dh = dh * here
         return ((dc, dh), dw, db), d_inputs if symbols else write_row(d_inputs, dx, t)
 
     d_inputs = () if symbols else jnp.zeros_like(over.inputs)
@@ -208,13 +280,16 @@ class LSTMLoop(Loop):
 
     def run(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
         """Run as `Loop.run` does, by `over_time`."""
-        lstm, factor = cast(LSTM, cell), over.carry_factor
+        lstm = cast(LSTM, cell)
+        factor = over.carry_factor
         factor = None if factor is None else factor.astype(lstm.kernel[...].dtype)
 
         def run(weights: Weights, carry: CarryCH, over: Pass) -> Any:
             return self.over_time(weights, carry, over.core(over.inputs), factor)
 
-        return run_feature_major(run, lstm.weights, carry, over, over.return_sequences and factor is None)
+        return run_feature_major(
+            run, lstm.weights, carry, over, over.return_sequences and factor is None
+        )
 
 
 class LSTMWhile(LSTMLoop, WhileLoop):

@@ -1,11 +1,12 @@
 """`lax.scan` over all T steps of the buffer, for any cell, with the gradient written out.
 
-The length masks only the small carry, so that members of several lengths run side by side, and each reads and
-writes its own step of a buffer. For GPUs and TPUs.
+The length masks only the small carry, so that members of several lengths run side by
+side, and each reads and writes its own step of a buffer. For GPUs and TPUs.
 
-On GPUs `lax.scan` fills its outputs with zeros before it writes each row: one in three passes over the
-residuals of a training step. So there the rows are written into buffers that are only allocated. Every row is
-written, also after `length`, so that no old content is ever read.
+On GPUs `lax.scan` fills its outputs with zeros before it writes each row: one in three
+passes over the residuals of a training step. So there the rows are written into buffers
+that are only allocated. Every row is written, also after `length`, so that no old
+content is ever read.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ if TYPE_CHECKING:
     from memcap.loops.base import CarryAndOutputs
 
 
-def masked(body: Any, state: Any, xs: Any, ys: Any, length: jax.Array, backwards: bool) -> tuple[Any, Any]:
+def masked(
+    body: Any, state: Any, xs: Any, ys: Any, length: jax.Array, backwards: bool
+) -> tuple[Any, Any]:
     """Go over all T rows; from `length` on the state does not change. See `stepwise`."""
     steps = jax.tree.leaves((xs, ys))[0].shape[0]
 
@@ -44,8 +47,12 @@ def masked(body: Any, state: Any, xs: Any, ys: Any, length: jax.Array, backwards
             state, ys = both
             t = steps - 1 - k if backwards else k
             valid = t < length
-            new, row = body(state, t, valid, jax.tree.map(lambda buffer: read_row(buffer, t), xs))
-            return select(valid, new, state), jax.tree.map(lambda *to: write_row_in_place(*to, t), ys, row)
+            new, row = body(
+                state, t, valid, jax.tree.map(lambda buffer: read_row(buffer, t), xs)
+            )
+            return select(valid, new, state), jax.tree.map(
+                lambda *to: write_row_in_place(*to, t), ys, row
+            )
 
         empty = jax.tree.map(lambda buffer: lax.empty(buffer.shape, buffer.dtype), ys)
         return lax.fori_loop(0, steps, step, (state, empty))
@@ -55,8 +62,8 @@ def masked(body: Any, state: Any, xs: Any, ys: Any, length: jax.Array, backwards
 
 @custom_vmap
 def write_row_in_place(buffer: jax.Array, row: jax.Array, t: jax.Array) -> jax.Array:
-    """Write a row as `write_row` does, at a `t` that all members share. JAX's own rule would make it a
-    scatter, for which XLA reads the row first."""
+    """Write a row as `write_row` does, at a `t` that all members share. JAX's own rule
+    would make it a scatter, for which XLA reads the row first."""
     return write_row(buffer, row, t)
 
 

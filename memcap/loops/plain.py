@@ -2,9 +2,9 @@
 
     carry, hidden = cell(carry, inputs[t])        for t = 0, 1, ... length - 1
 
-The other loops compute the same faster, with the gradient written out, and are tested against this one.
-`engine.loop=plain` trains any cell this way: each step agrees to float rounding, which long training
-amplifies, so that counts agree within chance.
+The other loops compute the same faster, with the gradient written out, and are tested
+against this one. `engine.loop=plain` trains any cell this way: each step agrees to
+float rounding, which long training amplifies, so that counts agree within chance.
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class Plain(Loop):
 
     def run(self, cell: Cell, carry: Any, over: Pass) -> CarryAndOutputs:
         """Run as `Loop.run` does."""
-        factor, inputs = over.carry_factor, over.vectors(cell.in_features)
+        factor = over.carry_factor
+        inputs = over.vectors(cell.in_features)
         graph, weights = nnx.split(cell)
         step = step_of(graph)
 
@@ -43,18 +44,30 @@ class Plain(Loop):
             carry, last = state
             t, x, factor = row
             entered = carry
-            if factor is not None:  # at the start of a window no carry flows in, or no gradient flows back
-                cut = jax.tree.map(jnp.zeros_like if over.reset_carry else lax.stop_gradient, carry)
-                entered = jax.tree.map(lambda there, here: jnp.where(factor == 0, there, here), cut, carry)
+            if (
+                factor is not None
+            ):  # at the start of a window no carry flows in, or no gradient flows back
+                cut = jax.tree.map(
+                    jnp.zeros_like if over.reset_carry else lax.stop_gradient, carry
+                )
+                entered = jax.tree.map(
+                    lambda there, here: jnp.where(factor == 0, there, here), cut, carry
+                )
             new, output = step(weights, entered, x)
             counts = t < over.length
-            carry = jax.tree.map(lambda after, before: jnp.where(counts, after, before), new, carry)
+            carry = jax.tree.map(
+                lambda after, before: jnp.where(counts, after, before), new, carry
+            )
             last = jnp.where(counts, output, last)
-            return (carry, last), jnp.where(counts, output, 0) if over.return_sequences else None
+            return (carry, last), jnp.where(
+                counts, output, 0
+            ) if over.return_sequences else None
 
         output = jax.eval_shape(step, weights, carry, inputs[0])[1]
         start = carry, jnp.zeros(output.shape, output.dtype)
-        (carry, last), outputs = lax.scan(one_step, start, (jnp.arange(inputs.shape[0]), inputs, factor))
+        (carry, last), outputs = lax.scan(
+            one_step, start, (jnp.arange(inputs.shape[0]), inputs, factor)
+        )
         return carry, jnp.swapaxes(last if outputs is None else outputs, -1, -2)
 
 

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 class Answers:
     """The right answers."""
 
-    targets: Any  # (T, B), or (B,) for the last step: int classes, or values; (O, ...) for several values
+    # (T, B), or (B,) for the last step: int classes, or values; (O, ...) for several
+    # values
+    targets: Any
     due: Any  # bool, (T, B) or (B,), where an answer is due; None: everywhere
-    # "classes": cross entropy (nats), with hits as the score. "values": squared error as both, averaged over
-    # several values
+    # "classes": cross entropy (nats), with hits as the score. "values": squared error
+    # as both, averaged over several values
     loss: Literal["classes", "values"] = field(metadata={"static": True})
 
 
@@ -36,8 +38,12 @@ def loss_and_score_sums(outputs: Float[Array, "O *T B"], answers: Answers) -> Su
     """Score outputs: logits of classes, or values."""
     targets = answers.targets
     if answers.loss == "classes":
-        at_target = jnp.arange(outputs.shape[0]).reshape(-1, *[1] * targets.ndim) == targets
-        loss = jax.nn.logsumexp(outputs, axis=0) - jnp.where(at_target, outputs, 0).sum(0)
+        at_target = (
+            jnp.arange(outputs.shape[0]).reshape(-1, *[1] * targets.ndim) == targets
+        )
+        loss = jax.nn.logsumexp(outputs, axis=0) - jnp.where(at_target, outputs, 0).sum(
+            0
+        )
         score = (jnp.argmax(outputs, axis=0) == targets).astype(loss.dtype)
     elif targets.ndim == outputs.ndim:
         loss = score = ((outputs - targets) ** 2).mean(0)

@@ -13,13 +13,17 @@ if TYPE_CHECKING:
 
 @jax.custom_vjp
 def solve(
-    lower: Float[Array, "W W B"], cut: Float[Array, "W W B"] | None, right: Float[Array, "W B V"]
+    lower: Float[Array, "W W B"],
+    cut: Float[Array, "W W B"] | None,
+    right: Float[Array, "W B V"],
 ) -> Float[Array, "W B V"]:
-    """Solve X + (lower + cut) X = right for X, row by row; the gradient solves the transposed system.
+    """Solve X + (lower + cut) X = right for X, row by row; the gradient solves the
+    transposed system.
 
-    Written out, the rows are a kernel or two on a GPU, as each number waits only for those above it. The
-    inverse as a product of 1 + (-lower)^(2^i) would lose all digits of float32 where powers of `lower` are
-    large and X is not, as for equal keys at strength 2.
+    Written out, the rows are a kernel or two on a GPU, as each number waits only for
+    those above it. The inverse as a product of 1 + (-lower)^(2^i) would lose all digits
+    of float32 where powers of `lower` are large and X is not, as for equal keys at
+    strength 2.
 
     Args:
         lower: rows by columns; only what is below the diagonal counts.
@@ -29,14 +33,18 @@ def solve(
     return _rows(lower if cut is None else lower + cut, right)
 
 
-def _rows(lower: Float[Array, "W W B"], right: Float[Array, "W B V"]) -> Float[Array, "W B V"]:
+def _rows(
+    lower: Float[Array, "W W B"], right: Float[Array, "W B V"]
+) -> Float[Array, "W B V"]:
     rows: list[jax.Array] = []
     for t, row in enumerate(right):
         rows.append(row - sum(lower[t, s][:, None] * rows[s] for s in range(t)))
     return jnp.stack(rows)
 
 
-def _forward(lower: jax.Array, cut: jax.Array | None, right: jax.Array) -> tuple[jax.Array, Any]:
+def _forward(
+    lower: jax.Array, cut: jax.Array | None, right: jax.Array
+) -> tuple[jax.Array, Any]:
     rows = solve(lower, cut, right)
     return rows, (lower, cut, rows)
 

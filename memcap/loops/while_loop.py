@@ -1,8 +1,9 @@
-"""A loop whose trip count is an operand, for any cell: one compiled program serves every length, and short
-sequences cost little.
+"""A loop whose trip count is an operand, for any cell: one compiled program serves
+every length, and short sequences cost little.
 
-For CPUs, one member after another: with a trip count per member, `vmap` would select and copy every whole
-buffer at every step. JAX has no gradient of such a loop, so it is written out (memcap/loops/stepwise.py).
+For CPUs, one member after another: with a trip count per member, `vmap` would select
+and copy every whole buffer at every step. JAX has no gradient of such a loop, so it is
+written out (memcap/loops/stepwise.py).
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ def trip_count(
     def step(k: jax.Array, both: tuple[Any, Any]) -> tuple[Any, Any]:
         state, ys = both
         t = length - 1 - k if backwards else k
-        state, y = body(state, t, True, jax.tree.map(lambda buffer: read_row(buffer, t), xs))
+        state, y = body(
+            state, t, True, jax.tree.map(lambda buffer: read_row(buffer, t), xs)
+        )
         return state, jax.tree.map(lambda buffer, row: write_row(buffer, row, t), ys, y)
 
     return lax.fori_loop(0, length, step, (state, ys))

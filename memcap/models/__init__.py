@@ -1,1 +1,2 @@
-"""Networks: a cell and its read-out, initialisers, hand-set weights, and export to other libraries."""
+"""Networks: a cell and its read-out, initialisers, hand-set weights, and export to
+other libraries."""

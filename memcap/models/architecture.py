@@ -38,32 +38,44 @@ class Architecture:
         return _shapes(self)
 
     def init(self, init: Init | None, entropy: Sequence[int]) -> dict[str, Any]:
-        """Draw the weights, a nested dict of NumPy arrays, each of its parameter's dtype, by gate biases and
-        gains, or by the cell's own initialiser; `entropy` are non-negative integers that seed the draw. Raise
-        UserError if `init` is given for a cell whose gates memcap doesn't know."""
+        """Draw the weights, a nested dict of NumPy arrays, each of its parameter's
+        dtype, by gate biases and gains, or by the cell's own initialiser; `entropy` are
+        non-negative integers that seed the draw. Raise UserError if `init` is given for
+        a cell whose gates memcap doesn't know."""
         rng = np.random.default_rng(entropy)
         cell = cell_class(self.model.cell)
         if init is None and cell.has_own_init:
             seed = int(rng.integers(2**31))
             weights = jax.tree.map(np.asarray, nnx.to_pure_dict(_own_init(self)(seed)))
         elif cell.gates is not None:
-            weights = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.abstract_weights())
+            weights = jax.tree.map(
+                lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.abstract_weights()
+            )
             features = self.features
             for name in cell_names(self.model):  # all layers have one initialiser
-                for path, value in cell.draw(rng, init or Init(), features, self.model.units).items():
+                for path, value in cell.draw(
+                    rng, init or Init(), features, self.model.units
+                ).items():
                     _assign(weights[name], path, value)
                 features = self.model.hidden
         else:
-            names = ", ".join(name for name, each in cell_classes().items() if each.gates is not None)
+            names = ", ".join(
+                name for name, each in cell_classes().items() if each.gates is not None
+            )
             raise UserError(
-                f"model.cell={self.model.cell}: its gates are not known here, so only recipe.init=flax (the"
-                f" cell's own initialiser) can start it; cells with named presets: {names}"
+                f"model.cell={self.model.cell}: its gates are not known here, so only"
+                " recipe.init=flax (the cell's own initialiser) can start it; cells with named"
+                f" presets: {names}"
             )
         if self.model.readout == "lstm":
-            for path, value in LSTM.draw(rng, Init(forget=1.0), self.model.hidden, self.outputs).items():
+            for path, value in LSTM.draw(
+                rng, Init(forget=1.0), self.model.hidden, self.outputs
+            ).items():
                 _assign(weights["readout"], path, value)
         else:
-            weights["readout"]["kernel"] = glorot(rng, self.model.hidden, self.outputs).astype(np.float32)
+            weights["readout"]["kernel"] = glorot(
+                rng, self.model.hidden, self.outputs
+            ).astype(np.float32)
             weights["readout"]["bias"] = np.zeros(self.outputs, np.float32)
         if self.model.initial_carry == "learned":
             weights["initial_carry"] = jax.tree.map(np.asarray, _own_carry(self)())
@@ -80,12 +92,15 @@ class Architecture:
         return replace(self, model=self.model.at_width(units))
 
     def resized(self, weights: dict[str, Any], units: int) -> dict[str, Any]:
-        """Return this architecture's weights for another number of units: cropped, or padded with units that
-        output zero and never learn; the cell must have `can_pad`."""
+        """Return this architecture's weights for another number of units: cropped, or
+        padded with units that output zero and never learn; the cell must have
+        `can_pad`."""
         shapes = self.at_width(units).abstract_weights()
         result = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), shapes)
         for name in cell_names(self.model):
-            for path, value in cell_class(self.model.cell).resized(weights[name], units).items():
+            for path, value in (
+                cell_class(self.model.cell).resized(weights[name], units).items()
+            ):
                 _fit(result[name], path, value)
         for name, leaf in weights["readout"].items():
             _fit(result["readout"], (name,), leaf)
@@ -95,8 +110,8 @@ class Architecture:
         return result
 
     def carry_numbers(self) -> int:
-        """Count the real numbers in one sequence's carry, from the carry itself; a complex number counts as
-        two."""
+        """Count the real numbers in one sequence's carry, from the carry itself; a
+        complex number counts as two."""
         return sum(_reals(leaf) for leaf in _carry(self))
 
     def parameters(self) -> int:
@@ -104,32 +119,42 @@ class Architecture:
         return sum(_reals(leaf) for leaf in jax.tree.leaves(self.abstract_weights()))
 
     def flatten(self, weights: dict[str, Any]) -> np.ndarray:
-        """Return the weights as one (P,) vector; a complex array has first all real parts, then all imaginary
-        parts."""
-        return np.concatenate([_parts(np.asarray(leaf)) for leaf in jax.tree.leaves(weights)])
+        """Return the weights as one (P,) vector; a complex array has first all real
+        parts, then all imaginary parts."""
+        return np.concatenate(
+            [_parts(np.asarray(leaf)) for leaf in jax.tree.leaves(weights)]
+        )
 
     def places(self) -> dict[str, Any]:
         """Return the nested dict of weights with each weight's slice of the flat vector."""
         leaves, tree = jax.tree.flatten(self.abstract_weights())
         ends = np.cumsum([_reals(leaf) for leaf in leaves]).tolist()
-        places = [slice(end - _reals(leaf), end) for leaf, end in zip(leaves, ends, strict=True)]
+        places = [
+            slice(end - _reals(leaf), end)
+            for leaf, end in zip(leaves, ends, strict=True)
+        ]
         return jax.tree.unflatten(tree, places)
 
     def matrices(self) -> np.ndarray:
-        """Return a mask of the flat vector, (P,) float32: 1 for matrices; 0 for vectors such as biases, and
-        for a learned initial carry, which is no weight."""
+        """Return a mask of the flat vector, (P,) float32: 1 for matrices; 0 for vectors
+        such as biases, and for a learned initial carry, which is no weight."""
 
         def mark(path: tuple[Any, ...], leaf: jax.ShapeDtypeStruct) -> np.ndarray:
             weighs = len(leaf.shape) > 1 and path[0].key != "initial_carry"
             return np.full(_reals(leaf), weighs, np.float32)
 
-        return np.concatenate(jax.tree.leaves(jax.tree.map_with_path(mark, self.abstract_weights())))
+        return np.concatenate(
+            jax.tree.leaves(jax.tree.map_with_path(mark, self.abstract_weights()))
+        )
 
     def unflatten(self, vector: Any) -> dict[str, Any]:
-        """Return the nested dict of weights from a (P,) vector, NumPy's or JAX's, each leaf in its own
-        dtype."""
-        shapes, places = self.abstract_weights(), self.places()
-        return jax.tree.map(lambda leaf, place: _whole(vector[place], leaf), shapes, places)
+        """Return the nested dict of weights from a (P,) vector, NumPy's or JAX's, each
+        leaf in its own dtype."""
+        shapes = self.abstract_weights()
+        places = self.places()
+        return jax.tree.map(
+            lambda leaf, place: _whole(vector[place], leaf), shapes, places
+        )
 
 
 def _assign(tree: dict[str, Any], path: tuple[str, ...], value: np.ndarray) -> None:
@@ -139,8 +164,8 @@ def _assign(tree: dict[str, Any], path: tuple[str, ...], value: np.ndarray) -> N
 
 
 def _fit(tree: Any, path: tuple[str, ...], value: np.ndarray) -> None:
-    """Copy an array into zeros that may have more or fewer rows: a kernel has one for each hidden number of
-    the layer below, a carry one for each unit."""
+    """Copy an array into zeros that may have more or fewer rows: a kernel has one for
+    each hidden number of the layer below, a carry one for each unit."""
     for key in path:
         tree = tree[key]
     rows = min(len(tree), len(value))
@@ -184,9 +209,13 @@ def _carry(architecture: Architecture) -> list[Any]:
 # Each takes some hundred of the 65,530 memory maps that Linux allows a process: keep the last few.
 @lru_cache(maxsize=16)
 def _own_init(architecture: Architecture) -> Callable[[int], nnx.State]:
-    return jax.jit(lambda seed: nnx.split(architecture.network(jax.random.key(seed)))[1])
+    return jax.jit(
+        lambda seed: nnx.split(architecture.network(jax.random.key(seed)))[1]
+    )
 
 
 @lru_cache(maxsize=16)
 def _own_carry(architecture: Architecture) -> Callable[[], dict[str, Any]]:
-    return jax.jit(lambda: nnx.to_pure_dict(nnx.state(architecture.network().initial_carry)))
+    return jax.jit(
+        lambda: nnx.to_pure_dict(nnx.state(architecture.network().initial_carry))
+    )

@@ -1,12 +1,15 @@
-"""Hand-set weights: LSTMs that solve a task without training, which proves that their width is enough.
+"""Hand-set weights: LSTMs that solve a task without training, which proves that their
+width is enough.
 
-They separate what is representable from what training finds. All but the delay line and the selective copy,
-which are shift registers, need one unit at any lag: its cell c holds one number, and gates saturated at +-20,
-where a float32 sigmoid is 1 or 0, keep it, add to it or overwrite it. Only the input decides which, so the
-recurrent weights are zero. The read-out sees h = tanh(c) times the output gate. All have one layer; none is
-known here for several.
+They separate what is representable from what training finds. All but the delay line and
+the selective copy, which are shift registers, need one unit at any lag: its cell c
+holds one number, and gates saturated at +-20, where a float32 sigmoid is 1 or 0, keep
+it, add to it or overwrite it. Only the input decides which, so the recurrent weights
+are zero. The read-out sees h = tanh(c) times the output gate. All have one layer; none
+is known here for several.
 
-`constructed(task, lag)` has one function per task, chosen by the task's class; a task without one gets None.
+`constructed(task, lag)` has one function per task, chosen by the task's class; a task
+without one gets None.
 """
 
 import math
@@ -28,7 +31,8 @@ from memcap.tasks.temporal_order import TemporalOrder
 from memcap.tasks.windows import Windows
 
 Constructed = tuple[Model, dict[str, Any]]
-OPEN, SHUT = 20.0, -20.0
+OPEN = 20.0
+SHUT = -20.0
 KEEP = (SHUT, OPEN, 0.0, OPEN)  # pre-activations of i, f, g, o
 
 
@@ -37,50 +41,57 @@ def constructed(task: Task, lag: int) -> Constructed | None:
     """Build a network that solves `task` at `lag` with weights set by hand.
 
     Returns:
-        The model, and its weights as `Architecture.build` takes them: float32, gates in the order i, f, g, o,
-        kernel (F, 4U), recurrent (U, 4U), bias (4U,), read-out kernel (U, O) and bias (O,). None if no
-        construction is known here, which does not prove that there is none.
+        The model, and its weights as `Architecture.build` takes them: float32, gates in
+        the order i, f, g, o, kernel (F, 4U), recurrent (U, 4U), bias (4U,), read-out
+        kernel (U, O) and bias (O,). None if no construction is known here, which does
+        not prove that there is none.
     """
     return None
 
 
 def constructed_units(task: Task, lag: int) -> int | None:
-    """Return the width at which hand-set weights solve `task` at `lag`, perhaps not the least one; None if
-    unknown."""
-    if isinstance(task, DelayLine):  # at a long lag its weights would not fit into memory
+    """Return the width at which hand-set weights solve `task` at `lag`, perhaps not the
+    least one; None if unknown."""
+    if isinstance(
+        task, DelayLine
+    ):  # at a long lag its weights would not fit into memory
         return shift_register(lag)
     network_there = constructed(task, lag)
     return None if network_there is None else network_there[0].units
 
 
 def shift_register(lag: int) -> int:
-    """Count the units of a chain that holds the newest symbol and all others up to `lag` steps ago."""
+    """Count the units of a chain that holds the newest symbol and all others up to
+    `lag` steps ago."""
     return lag + 1
 
 
 @constructed.register
 def latch(task: Latch, lag: int) -> Constructed | None:
-    """Build one unit, for symbols: a symbol overwrites the cell with its level, between -.8 and .8; all other
-    inputs keep it. None for numbers under noise.
+    """Build one unit, for symbols: a symbol overwrites the cell with its level, between
+    -.8 and .8; all other inputs keep it. None for numbers under noise.
 
-    Example: S = 3 has the levels -.8, 0 and .8. This is the error carousel of Hochreiter & Schmidhuber
-    (1997): with i = 0 and f = 1 nothing decays and no distractor enters. Only the read-out limits S, as its
-    weights grow as S^2 (`nearest`).
+    Example: S = 3 has the levels -.8, 0 and .8. This is the error carousel of
+    Hochreiter & Schmidhuber (1997): with i = 0 and f = 1 nothing decays and no
+    distractor enters. Only the read-out limits S, as its weights grow as S^2
+    (`nearest`).
     """
     if task.vocabulary is None:
         return None
     levels = np.linspace(-0.8, 0.8, task.symbols)
     others = task.vocabulary - task.symbols
-    return one_unit([write(level) for level in levels] + [KEEP] * others, nearest(np.tanh(levels)))
+    return one_unit(
+        [write(level) for level in levels] + [KEEP] * others, nearest(np.tanh(levels))
+    )
 
 
 @constructed.register
 def windows(task: Windows, lag: int) -> Constructed | None:
-    """Build one unit, a latch: a 1 overwrites the cell with .8, zeros keep it. It holds across windows if the
-    carry is kept.
+    """Build one unit, a latch: a 1 overwrites the cell with .8, zeros keep it. It holds
+    across windows if the carry is kept.
 
-    So if truncated backpropagation learns nothing (label "last"), this is not for lack of memory. With carry
-    "reset" it solves only a single window.
+    So if truncated backpropagation learns nothing (label "last"), this is not for lack
+    of memory. With carry "reset" it solves only a single window.
     """
     if task.reset_carry and lag >= task.window:
         return None
@@ -89,11 +100,11 @@ def windows(task: Windows, lag: int) -> Constructed | None:
 
 @constructed.register
 def temporal_order(task: TemporalOrder, lag: int) -> Constructed:
-    """Build one unit: X and Y halve the cell and add -.5 or .5, so the order is a binary fraction: XY leaves
-    -.25 + .5.
+    """Build one unit: X and Y halve the cell and add -.5 or .5, so the order is a
+    binary fraction: XY leaves -.25 + .5.
 
-    Hochreiter & Schmidhuber (1997), experiment 6, found solutions with few memory cells by training. The
-    halving is a forget gate at sigmoid(0); distractors keep the cell.
+    Hochreiter & Schmidhuber (1997), experiment 6, found solutions with few memory cells
+    by training. The halving is a forget gate at sigmoid(0); distractors keep the cell.
     """
     # (classes, symbols), earliest first
     bits = np.arange(task.outputs)[:, None] >> np.arange(task.relevant)[::-1] & 1
@@ -104,26 +115,31 @@ def temporal_order(task: TemporalOrder, lag: int) -> Constructed:
 
 @constructed.register
 def pattern(task: Pattern, lag: int) -> Constructed | None:
-    """Build one unit, if the middle is zeros: a 1 adds .9 to the cell and half shuts the output gate; a 0
-    keeps the cell and opens the gate.
+    """Build one unit, if the middle is zeros: a 1 adds .9 to the cell and half shuts
+    the output gate; a 0 keeps the cell and opens the gate.
 
-    The cell counts the ones, and the output gate tells a single first 1 from a single last 1, as the cell
-    alone cannot. With a random middle the net must also know its place in the sequence, and no construction
-    is given.
+    The cell counts the ones, and the output gate tells a single first 1 from a single
+    last 1, as the cell alone cannot. With a random middle the net must also know its
+    place in the sequence, and no construction is given.
     """
     if task.middle == "random":
         return None
-    one, two = np.tanh(0.9), np.tanh(1.8)
-    return one_unit([KEEP, (OPEN, OPEN, math.atanh(0.9), 0.0)], nearest([0.0, one, two / 2, one / 2]))
+    one = np.tanh(0.9)
+    two = np.tanh(1.8)
+    return one_unit(
+        [KEEP, (OPEN, OPEN, math.atanh(0.9), 0.0)],
+        nearest([0.0, one, two / 2, one / 2]),
+    )
 
 
 @constructed.register
 def count(task: Count, lag: int) -> Constructed:
-    """Build one unit: each counted symbol adds a small step to the cell, and the read-out divides by the
-    step.
+    """Build one unit: each counted symbol adds a small step to the cell, and the
+    read-out divides by the step.
 
-    The cell counts exactly: the step is a power of two, which float32 adds without rounding. h = tanh(c)
-    falls short by c^3 / 3; the step shrinks as lag^-1.5, so that the error is below 1e-4 counts at every lag.
+    The cell counts exactly: the step is a power of two, which float32 adds without
+    rounding. h = tanh(c) falls short by c^3 / 3; the step shrinks as lag^-1.5, so that
+    the error is below 1e-4 counts at every lag.
     """
     step = 2.0 ** math.floor(math.log2(0.01 * lag**-1.5))
     gates = [add(step)] if task.kind == "time" else [KEEP, add(step)]
@@ -132,35 +148,40 @@ def count(task: Count, lag: int) -> Constructed:
 
 @constructed.register
 def adding(task: Adding, lag: int) -> Constructed:
-    """Build one unit: the marker opens the input gate, the candidate is the number times .01, and the cell
-    adds up.
+    """Build one unit: the marker opens the input gate, the candidate is the number
+    times .01, and the cell adds up.
 
-    The small scale keeps both tanh nearly linear: the sum s is read as about s - (.01 s)^2 s / 3, an error
-    below 1e-3.
+    The small scale keeps both tanh nearly linear: the sum s is read as about s - (.01
+    s)^2 s / 3, an error below 1e-3.
     """
     scale = 0.01
     kernel = np.array([[0, 0, scale, 0], [OPEN - SHUT, 0, 0, 0]])
-    return network(kernel, np.zeros((1, 4)), np.array(KEEP), (np.array([1 / scale]), np.zeros(1)))
+    return network(
+        kernel, np.zeros((1, 4)), np.array(KEEP), (np.array([1 / scale]), np.zeros(1))
+    )
 
 
 @constructed.register
 def delay_line(task: DelayLine, lag: int) -> Constructed:
-    """Build lag + 1 units, a shift register: with i = o = 1 and f = 0, unit j takes over h of unit j - 1; the
-    last unit is read.
+    """Build lag + 1 units, a shift register: with i = o = 1 and f = 0, unit j takes
+    over h of unit j - 1; the last unit is read.
 
-    A step maps h to tanh(tanh(gain h)). Two symbols use gain 20, which drives each copy back to +-tanh(1), so
-    noise dies out. That map has no third stable level, so more symbols, and reals, use gain 1 and values so
-    small that both tanh are nearly linear: k copies of h lose (2/3) k h^3, and the scale keeps this loss
-    below an eighth of the distance between neighbouring symbols, or at 1e-4 for a real of size 1.
+    A step maps h to tanh(tanh(gain h)). Two symbols use gain 20, which drives each copy
+    back to +-tanh(1), so noise dies out. That map has no third stable level, so more
+    symbols, and reals, use gain 1 and values so small that both tanh are nearly linear:
+    k copies of h lose (2/3) k h^3, and the scale keeps this loss below an eighth of the
+    distance between neighbouring symbols, or at 1e-4 for a real of size 1.
 
-    Lag + 1 is Jaeger's (2001) bound for linear reservoirs. An LSTM may need fewer units, as training at short
-    lags shows.
+    Lag + 1 is Jaeger's (2001) bound for linear reservoirs. An LSTM may need fewer
+    units, as training at short lags shows.
     """
     units = shift_register(lag)
     if task.reals:
-        levels, tolerance = np.ones(1), 1e-4
+        levels = np.ones(1)
+        tolerance = 1e-4
     else:
-        levels, tolerance = np.linspace(-1, 1, task.symbols), 0.25 / (task.symbols - 1)
+        levels = np.linspace(-1, 1, task.symbols)
+        tolerance = 0.25 / (task.symbols - 1)
     two = task.outputs == 2
     gain, scale = (20.0, 20.0) if two else (1.0, math.sqrt(1.5 * tolerance / units))
     kernel = np.zeros((len(levels), 4, units))
@@ -173,23 +194,30 @@ def delay_line(task: DelayLine, lag: int) -> Constructed:
         if task.reals
         else nearest(math.tanh(1) * levels if two else scale * levels)
     )
-    return network(kernel.reshape(-1, 4 * units), recurrent.reshape(units, -1), bias, readout)
+    return network(
+        kernel.reshape(-1, 4 * units), recurrent.reshape(units, -1), bias, readout
+    )
 
 
 @constructed.register
 def selective_copy(task: SelectiveCopy, lag: int) -> Constructed:
-    """Build K + 2 units at every lag: a shift register that moves at each symbol and at each step of the
-    recall, but not at blanks.
+    """Build K + 2 units at every lag: a shift register that moves at each symbol and at
+    each step of the recall, but not at blanks.
 
-    Unit 0 is a flag that the cue raises: from the next step on the register moves at every input. A symbol
-    goes into unit 1. At the first step of the recall the first symbol has moved K times, into unit K + 1,
-    which is read. Gain and scale are those of the delay line: two symbols are driven back to their levels,
-    more of them use a nearly linear copy.
+    Unit 0 is a flag that the cue raises: from the next step on the register moves at
+    every input. A symbol goes into unit 1. At the first step of the recall the first
+    symbol has moved K times, into unit K + 1, which is read. Gain and scale are those
+    of the delay line: two symbols are driven back to their levels, more of them use a
+    nearly linear copy.
     """
     units = task.items + 2
     levels = np.linspace(-1, 1, task.symbols)
     two = task.symbols == 2
-    gain, scale = (20.0, 20.0) if two else (1.0, math.sqrt(1.5 * 0.25 / (task.symbols - 1) / units))
+    gain, scale = (
+        (20.0, 20.0)
+        if two
+        else (1.0, math.sqrt(1.5 * 0.25 / (task.symbols - 1) / units))
+    )
     kernel = np.zeros((task.vocabulary, 4, units))
     kernel[: task.symbols, 2, 1] = scale * levels
     kernel[: task.symbols, :2, 1:] = [[OPEN - SHUT], [SHUT - OPEN]]
@@ -199,7 +227,9 @@ def selective_copy(task: SelectiveCopy, lag: int) -> Constructed:
     recurrent[0, :2, 1:] = np.array([[OPEN - SHUT], [SHUT - OPEN]]) / math.tanh(0.8)
     bias = np.repeat(KEEP, units)
     readout = nearest(math.tanh(1) * levels if two else scale * levels)
-    return network(kernel.reshape(-1, 4 * units), recurrent.reshape(units, -1), bias, readout)
+    return network(
+        kernel.reshape(-1, 4 * units), recurrent.reshape(units, -1), bias, readout
+    )
 
 
 def add(value: float) -> tuple[float, float, float, float]:
@@ -213,30 +243,40 @@ def write(value: float) -> tuple[float, float, float, float]:
 
 
 def nearest(levels: Sequence[float] | np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return a read-out that finds the nearest of O levels to one hidden number h: weights (O,) and bias
-    (O,).
+    """Return a read-out that finds the nearest of O levels to one hidden number h:
+    weights (O,) and bias (O,).
 
-    The logits a (l h - l^2 / 2) differ from -a (h - l)^2 / 2 by a term that all classes share; a is large
-    enough that, at a level, every other logit is at least 20 lower.
+    The logits a (l h - l^2 / 2) differ from -a (h - l)^2 / 2 by a term that all classes
+    share; a is large enough that, at a level, every other logit is at least 20 lower.
     """
     levels = np.asarray(levels)
     sharpness = 40 / np.diff(np.sort(levels)).min() ** 2
     return sharpness * levels, -sharpness * levels**2 / 2
 
 
-def one_unit(gates: Sequence[Sequence[float]], readout: tuple[np.ndarray, np.ndarray]) -> Constructed:
-    """Return one unit whose gates depend on the current symbol only: pre-activations (V, 4) of i, f, g, o."""
+def one_unit(
+    gates: Sequence[Sequence[float]], readout: tuple[np.ndarray, np.ndarray]
+) -> Constructed:
+    """Return one unit whose gates depend on the current symbol only: pre-activations
+    (V, 4) of i, f, g, o."""
     return network(np.array(gates), np.zeros((1, 4)), np.zeros(4), readout)
 
 
 def network(
-    kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray, readout: tuple[np.ndarray, np.ndarray]
+    kernel: np.ndarray,
+    recurrent: np.ndarray,
+    bias: np.ndarray,
+    readout: tuple[np.ndarray, np.ndarray],
 ) -> Constructed:
-    """Return model and weights from the cell's arrays and a read-out (O,), (O,) that sees the last unit."""
+    """Return model and weights from the cell's arrays and a read-out (O,), (O,) that
+    sees the last unit."""
     units = recurrent.shape[0]
     top = np.zeros((units, len(readout[0])))
     top[-1] = readout[0]
     cell = {"kernel": kernel, "recurrent": recurrent, "bias": bias}
     weights = {"cell": cell, "readout": {"kernel": top, "bias": readout[1]}}
-    arrays = {part: {k: v.astype(np.float32) for k, v in w.items()} for part, w in weights.items()}
+    arrays = {
+        part: {k: v.astype(np.float32) for k, v in w.items()}
+        for part, w in weights.items()
+    }
     return Model(units=units), arrays

@@ -1,4 +1,5 @@
-"""Export of a network's weights, with the names, shapes and gate order of Keras, PyTorch or Flax."""
+"""Export of a network's weights, with the names, shapes and gate order of Keras,
+PyTorch or Flax."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,28 +18,32 @@ Arrays = dict[str, np.ndarray]
 def export(model: Model, weights: dict[str, Any], layout: str) -> Arrays:
     """Return the weights as a flat dict of float32 arrays, in the order of the library of `layout`.
 
-    `layout` is "keras", "torch" or "flax"; see the function of that name for the arrays and how to load them.
+    `layout` is "keras", "torch" or "flax"; see the function of that name for the arrays
+    and how to load them.
 
     Raises:
-        UserError: no such layout; or, except for "flax", a cell that is not the library's LSTM, or a learned
+        UserError: no such layout; or, except for "flax", a cell that is not the
+        library's LSTM, or a learned
             initial carry.
     """
     if layout not in LAYOUTS:
         raise UserError(f"layout={layout}: no such layout; one of {', '.join(LAYOUTS)}")
     if model.initial_carry == "learned" and layout != "flax":
         raise UserError(
-            f"model.initial_carry=learned: the layers of layout {layout} have no array for it; flax takes it"
+            f"model.initial_carry=learned: the layers of layout {layout} have no array for it;"
+            " flax takes it"
         )
     return LAYOUTS[layout](model, weights)
 
 
 def keras(model: Model, weights: dict[str, Any]) -> Arrays:
-    """Return arrays for `keras.layers.LSTM`, whose default activations are memcap's, and `Dense` or a second
-    `LSTM`.
+    """Return arrays for `keras.layers.LSTM`, whose default activations are memcap's,
+    and `Dense` or a second `LSTM`.
 
-    lstm/kernel (F, 4U) with gates i, f, c, o, lstm/recurrent_kernel (U, 4U), lstm/bias (4U,); dense/kernel
-    (U, O), dense/bias (O,), or lstm_1/kernel and so on. With several layers the second is lstm_1, and `net`
-    needs a further layer for each. To load, with numbers or one-hot symbols (B, T, F) as input:
+    lstm/kernel (F, 4U) with gates i, f, c, o, lstm/recurrent_kernel (U, 4U), lstm/bias
+    (4U,); dense/kernel (U, O), dense/bias (O,), or lstm_1/kernel and so on. With
+    several layers the second is lstm_1, and `net` needs a further layer for each. To
+    load, with numbers or one-hot symbols (B, T, F) as input:
 
         arrays = np.load("weights.npz")
         lstm = keras.layers.LSTM(U, return_sequences=True)
@@ -58,16 +63,20 @@ def keras(model: Model, weights: dict[str, Any]) -> Arrays:
     }
     if model.readout == "lstm":
         return arrays
-    return arrays | {f"dense/{name}": weights["readout"][name] for name in ("kernel", "bias")}
+    return arrays | {
+        f"dense/{name}": weights["readout"][name] for name in ("kernel", "bias")
+    }
 
 
 def torch(model: Model, weights: dict[str, Any]) -> Arrays:
     """Return arrays for `torch.nn.LSTM` and `Linear` or a second `LSTM`.
 
-    lstm.weight_ih_l0 (4U, F) with gates i, f, g, o, lstm.weight_hh_l0 (4U, U), lstm.bias_ih_l0 (4U,), and
-    zeros for lstm.bias_hh_l0 (4U,), which PyTorch adds to it; for further layers lstm.weight_ih_l1 (4U, U)
-    and so on; readout.weight (O, U), readout.bias (O,), or readout.weight_ih_l0 and so on. To load, with
-    numbers or one-hot symbols (B, T, F) as input, and `num_layers` in `nn.LSTM` if there are several:
+    lstm.weight_ih_l0 (4U, F) with gates i, f, g, o, lstm.weight_hh_l0 (4U, U),
+    lstm.bias_ih_l0 (4U,), and zeros for lstm.bias_hh_l0 (4U,), which PyTorch adds to
+    it; for further layers lstm.weight_ih_l1 (4U, U) and so on; readout.weight (O, U),
+    readout.bias (O,), or readout.weight_ih_l0 and so on. To load, with numbers or
+    one-hot symbols (B, T, F) as input, and `num_layers` in `nn.LSTM` if there are
+    several:
 
         arrays = np.load("weights.npz")
         net = nn.ModuleDict({"lstm": nn.LSTM(F, U, batch_first=True), "readout": nn.Linear(U, O)})
@@ -77,28 +86,35 @@ def torch(model: Model, weights: dict[str, Any]) -> Arrays:
     arrays = _torch_lstm("lstm", _lstms(model, weights, "torch"))
     if model.readout == "lstm":
         return arrays | _torch_lstm("readout", [LSTM.arrays(weights["readout"])])
-    kernel, bias = weights["readout"]["kernel"], weights["readout"]["bias"]
-    return arrays | {"readout.weight": np.ascontiguousarray(kernel.T), "readout.bias": bias}
+    kernel = weights["readout"]["kernel"]
+    bias = weights["readout"]["bias"]
+    return arrays | {
+        "readout.weight": np.ascontiguousarray(kernel.T),
+        "readout.bias": bias,
+    }
 
 
 def flax(model: Model, weights: dict[str, Any]) -> Arrays:
-    """Return arrays for `nnx.OptimizedLSTMCell`, or another Flax cell by its own names, and `nnx.Linear` or
-    an LSTM cell.
+    """Return arrays for `nnx.OptimizedLSTMCell`, or another Flax cell by its own names,
+    and `nnx.Linear` or an LSTM cell.
 
-    cell.dense_i.kernel (F, 4U) with gates i, f, g, o, cell.dense_h.kernel (U, 4U), cell.dense_h.bias (4U,);
-    for further layers cell_2.dense_i.kernel (U, 4U) and so on; readout.kernel (U, O), readout.bias (O,), or
-    readout.dense_i.kernel and so on. To load, with numbers or one-hot symbols (B, T, F) as input:
+    cell.dense_i.kernel (F, 4U) with gates i, f, g, o, cell.dense_h.kernel (U, 4U),
+    cell.dense_h.bias (4U,); for further layers cell_2.dense_i.kernel (U, 4U) and so on;
+    readout.kernel (U, O), readout.bias (O,), or readout.dense_i.kernel and so on. To
+    load, with numbers or one-hot symbols (B, T, F) as input:
 
-        arrays, rngs = np.load("weights.npz"), nnx.Rngs(0)
-        net = nnx.Dict(cell=nnx.OptimizedLSTMCell(F, U, rngs=rngs), readout=nnx.Linear(U, O, rngs=rngs))
-        nnx.update(net, flax.traverse_util.unflatten_dict(dict(arrays), sep="."))
-        outputs = net.readout(nnx.RNN(net.cell)(inputs))
+        arrays, rngs = np.load("weights.npz"), nnx.Rngs(0) net =
+        nnx.Dict(cell=nnx.OptimizedLSTMCell(F, U, rngs=rngs), readout=nnx.Linear(U, O,
+        rngs=rngs)) nnx.update(net, flax.traverse_util.unflatten_dict(dict(arrays),
+        sep=".")) outputs = net.readout(nnx.RNN(net.cell)(inputs))
 
-    A learned initial carry is initial_carry.cell.part_0 and so on, in the order of the cell's carry, for an
-    LSTM c and h (U,). These are no arrays of `net`: repeat them for each sequence and pass them to `nnx.RNN`
-    as its `initial_carry`.
+    A learned initial carry is initial_carry.cell.part_0 and so on, in the order of the
+    cell's carry, for an LSTM c and h (U,). These are no arrays of `net`: repeat them
+    for each sequence and pass them to `nnx.RNN` as its `initial_carry`.
     """
-    is_lstm, readout, arrays = cell_class(model.cell) is LSTM, weights["readout"], {}
+    is_lstm = cell_class(model.cell) is LSTM
+    readout = weights["readout"]
+    arrays = {}
     for name in cell_names(model):
         cell = weights[name]
         arrays |= _flax_lstm(name, *LSTM.arrays(cell)) if is_lstm else _flat(name, cell)
@@ -109,16 +125,26 @@ def flax(model: Model, weights: dict[str, Any]) -> Arrays:
     return arrays | _flat("readout", readout)
 
 
-LAYOUTS: dict[str, Callable[[Model, dict[str, Any]], Arrays]] = {"keras": keras, "torch": torch, "flax": flax}
+LAYOUTS: dict[str, Callable[[Model, dict[str, Any]], Arrays]] = {
+    "keras": keras,
+    "torch": torch,
+    "flax": flax,
+}
 
 
-def _lstms(model: Model, weights: dict[str, Any], layout: str) -> list[tuple[np.ndarray, ...]]:
-    """Return each LSTM layer's kernel (F, 4U), recurrent (U, 4U) and bias (4U,), gates i, f, g, o; F is U in
-    all layers but the first."""
+def _lstms(
+    model: Model, weights: dict[str, Any], layout: str
+) -> list[tuple[np.ndarray, ...]]:
+    """Return each LSTM layer's kernel (F, 4U), recurrent (U, 4U) and bias (4U,), gates
+    i, f, g, o; F is U in all layers but the first."""
     cell = cell_class(model.cell)
     if not cell.is_lstm:
-        names = " and ".join(name for name, each in cell_classes().items() if each.is_lstm)
-        raise UserError(f"model.cell={model.cell}: layout {layout} takes {names} only; flax takes any cell")
+        names = " and ".join(
+            name for name, each in cell_classes().items() if each.is_lstm
+        )
+        raise UserError(
+            f"model.cell={model.cell}: layout {layout} takes {names} only; flax takes any cell"
+        )
     return [cell.arrays(weights[name]) for name in cell_names(model)]
 
 
@@ -134,9 +160,14 @@ def _torch_lstm(prefix: str, layers: Sequence[tuple[np.ndarray, ...]]) -> Arrays
     return arrays
 
 
-def _flax_lstm(prefix: str, kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray) -> Arrays:
+def _flax_lstm(
+    prefix: str, kernel: np.ndarray, recurrent: np.ndarray, bias: np.ndarray
+) -> Arrays:
     names = ("dense_i.kernel", "dense_h.kernel", "dense_h.bias")
-    return {f"{prefix}.{name}": array for name, array in zip(names, (kernel, recurrent, bias), strict=True)}
+    return {
+        f"{prefix}.{name}": array
+        for name, array in zip(names, (kernel, recurrent, bias), strict=True)
+    }
 
 
 def _flat(prefix: str, tree: Any) -> Arrays:
@@ -144,5 +175,7 @@ def _flat(prefix: str, tree: Any) -> Arrays:
     if not isinstance(tree, dict):
         return {prefix: tree}
     return {
-        name: leaf for key, branch in tree.items() for name, leaf in _flat(f"{prefix}.{key}", branch).items()
+        name: leaf
+        for key, branch in tree.items()
+        for name, leaf in _flat(f"{prefix}.{key}", branch).items()
     }

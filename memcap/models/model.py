@@ -17,20 +17,22 @@ MOST_LAYERS = 8
 class Model:
     """Layers of a cell of some width, and how they are read out.
 
-    The first layer sees the task's inputs, each further layer the hidden states of the one below it at the
-    same step, and the read-out those of the last. `units` is the width of each layer. `initial_carry` applies
-    to all layers, and to an LSTM read-out.
+    The first layer sees the task's inputs, each further layer the hidden states of the
+    one below it at the same step, and the read-out those of the last. `units` is the
+    width of each layer. `initial_carry` applies to all layers, and to an LSTM read-out.
     """
 
     cell: str = knob(
         "lstm",
-        "a cell of memcap/cells such as lstm or LRU, gru, elman, one of Flax NNX such as LSTMCell, or"
-        " MODULE:CLASS; with +bfloat16, +bits4, +noise0.1, +carry, +signed, +conv4, +gate, +skip, +rate,"
-        " +key8, +heads2 or +clock16 a variant of it",
+        "a cell of memcap/cells such as lstm or LRU, gru, elman, one of Flax NNX such as"
+        " LSTMCell, or MODULE:CLASS; with +bfloat16, +bits4, +noise0.1, +carry, +signed, +conv4,"
+        " +gate, +skip, +rate, +key8, +heads2 or +clock16 a variant of it",
     )
     units: int = knob(8, "hidden width U of each layer", at_least=1, at_most=MOST_UNITS)
     readout: str = knob(
-        "dense", "read-out: a dense layer, or an LSTM of as many units as outputs", choices=READOUTS
+        "dense",
+        "read-out: a dense layer, or an LSTM of as many units as outputs",
+        choices=READOUTS,
     )
     layers: int = knob(
         1,
@@ -41,8 +43,8 @@ class Model:
     )
     initial_carry: str = knob(
         "fixed",
-        "carry before the first step: fixed, the cell's own, which is zeros; or learned, which starts from"
-        " there and is trained like the weights",
+        "carry before the first step: fixed, the cell's own, which is zeros; or learned, which"
+        " starts from there and is trained like the weights",
         choices=INITIAL_CARRIES,
         before="fixed",
     )
@@ -50,7 +52,9 @@ class Model:
     def __post_init__(self) -> None:
         check(self, "model")
         if not isinstance(self.cell, str):
-            raise UserError(f"model.cell={self.cell}: must be text, MODULE:CLASS for a cell of your own")
+            raise UserError(
+                f"model.cell={self.cell}: must be text, MODULE:CLASS for a cell of your own"
+            )
         object.__setattr__(self, "cell", cells.ALIASES.get(self.cell, self.cell))
         cells.check_name(self.cell)
 
@@ -74,6 +78,6 @@ class Model:
 
     @property
     def hidden(self) -> int:
-        """Size H of a layer's hidden state, which the next layer or the read-out sees: U, unless a unit of
-        the cell shows several numbers."""
+        """Size H of a layer's hidden state, which the next layer or the read-out sees:
+        U, unless a unit of the cell shows several numbers."""
         return self.units * cells.cell_class(self.cell).hidden_per_unit

@@ -3,12 +3,16 @@
 memcap/papers/NAME/ has
 
 * paper.py, a file with
-    * a docstring: its first line is the question, which `memcap reproduce --list` prints; the rest is the
+    * a docstring: its first line is the question, which `memcap reproduce --list`
+      prints; the rest is the
       paper's protocol, and how ours differs;
-    * `PAPER`, a `Paper`: source, cost, a function that makes a table of our rows, and claims, each with the
+    * `PAPER`, a `Paper`: source, cost, a function that makes a table of our rows, and
+      claims, each with the
       paper's number and a function that judges the table;
-    * `draw(rows)`, as in a figure's file (memcap/figures/), which draws the paper's figure from our rows;
-* study.yaml, which `memcap train sweeps=NAME` and `memcap reproduce NAME` train. study_OTHER.yaml is a
+    * `draw(rows)`, as in a figure's file (memcap/figures/), which draws the paper's
+      figure from our rows;
+* study.yaml, which `memcap train sweeps=NAME` and `memcap reproduce NAME` train.
+  study_OTHER.yaml is a
   further study, for `sweeps=NAME_OTHER`; study_full.yaml may hold the paper's own sizes (`--full`);
 * by_eye.csv, if numbers were read by eye from the paper's figures (`by_eye`);
 * once it is published, rows.parquet, and the files that `memcap reproduce NAME --rows --resample -o
@@ -16,8 +20,9 @@ memcap/papers/NAME/ has
 
 Judges call memcap/papers/claims.py, and figures call memcap/papers/marks.py.
 
-A paper outside the package has the name `module:name`: `memcap reproduce my_papers:hello --config-dir
-my_conf` takes my_papers/hello.py, a file like paper.py, and the study my_conf/sweeps/hello.yaml.
+A paper outside the package has the name `module:name`: `memcap reproduce
+my_papers:hello --config-dir my_conf` takes my_papers/hello.py, a file like paper.py,
+and the study my_conf/sweeps/hello.yaml.
 """
 
 from collections.abc import Callable
@@ -47,7 +52,13 @@ class Finding(NamedTuple):
     @property
     def verdict(self) -> ClaimStatus:
         """The verdict in words."""
-        return "not measured" if self.holds is None else "holds" if self.holds else "does not hold"
+        return (
+            "not measured"
+            if self.holds is None
+            else "holds"
+            if self.holds
+            else "does not hold"
+        )
 
 
 NOT_MEASURED = Finding("", None)
@@ -57,8 +68,9 @@ NOT_MEASURED = Finding("", None)
 class Claim:
     """A claim of a paper, or one of ours about its experiment.
 
-    Rows must be able to deny it: if outcomes are shuffled over the conditions that it compares, a claim that
-    holds must fail in 95 % of the shuffles (memcap/papers/resample.py; tests/papers/test_resample.py).
+    Rows must be able to deny it: if outcomes are shuffled over the conditions that it
+    compares, a claim that holds must fail in 95 % of the shuffles
+    (memcap/papers/resample.py; tests/papers/test_resample.py).
     """
 
     text: str  # the claim, in one line
@@ -66,12 +78,12 @@ class Claim:
     where: str  # the figure, table or section where it was read
     # maps `Paper.table` of our rows to a `Finding`, which is `NOT_MEASURED` if the table lacks nets
     judge: Callable[[pl.DataFrame], Finding]
-    # "paper" if the paper makes the claim; "stand-in" if the paper makes it about another cell, group or
-    # length, for which ours stands in; "ours" if the paper only has the experiment, and a number to compare
-    # with
+    # "paper" if the paper makes the claim; "stand-in" if the paper makes it about
+    # another cell, group or length, for which ours stands in; "ours" if the paper only
+    # has the experiment, and a number to compare with
     whose: Whose = "paper"
-    # columns, or knobs of the task, that the claim does not compare: outcomes are shuffled only among nets
-    # that are equal in these
+    # columns, or knobs of the task, that the claim does not compare: outcomes are
+    # shuffled only among nets that are equal in these
     within: tuple[str, ...] = ()
     why: str = ""  # the likely reason why it does not hold in the published rows; empty if it does
 
@@ -93,9 +105,9 @@ class Paper:
     cost: str  # measured cost of the study
     claims: tuple[Claim, ...]  # at least one
     hardware: str = "2 CPU cores"  # the hardware that the default study needs
-    # what was read: "paper", its text or figures; "code", the authors' code and the abstract; "notes", notes
-    # by others and at most the beginning of the text. With "notes" it counts as a study after a paper, not as
-    # a redrawn paper
+    # what was read: "paper", its text or figures; "code", the authors' code and the
+    # abstract; "notes", notes by others and at most the beginning of the text. With
+    # "notes" it counts as a study after a paper, not as a redrawn paper
     read: Read = "paper"
     # maps our rows to the table on which claims are judged; by default the rows themselves
     table: Callable[[pl.DataFrame], pl.DataFrame] = pl.DataFrame.clone
@@ -137,45 +149,58 @@ def by_eye(paper: str) -> pl.DataFrame:
 
 def studies() -> dict[str, Path]:
     """Return the studies of the package's papers, by their name for `sweeps=`."""
-    return {p.parent.name + p.stem.removeprefix("study"): p for p in sorted(PLACE.glob("*/study*.yaml"))}
+    return {
+        p.parent.name + p.stem.removeprefix("study"): p
+        for p in sorted(PLACE.glob("*/study*.yaml"))
+    }
 
 
 def find(name: str) -> Reproduction:
-    """Import the paper of this name, a folder in this one, or `module:name` for a paper outside the package;
-    raise UserError if there is none, or if it lacks a part."""
+    """Import the paper of this name, a folder in this one, or `module:name` for a paper
+    outside the package; raise UserError if there is none, or if it lacks a part."""
     reproduction = FOLDER.find(name)
     if not isinstance(getattr(reproduction, "PAPER", None), Paper):
         raise UserError(
-            f"paper={name}: has no PAPER, a memcap.papers.Paper; memcap.papers says what a paper must have"
+            f"paper={name}: has no PAPER, a memcap.papers.Paper; memcap.papers says what a paper"
+            " must have"
         )
     return reproduction
 
 
 def tally(name: str) -> dict[Whose, tuple[int, int]]:
-    """Return by `Claim.whose` how many claims hold in the published rows of a paper of the package, and how
-    many there are."""
+    """Return by `Claim.whose` how many claims hold in the published rows of a paper of
+    the package, and how many there are."""
     path = folder(name) / "verdicts.csv"
     if not path.is_file():
         return dict.fromkeys(get_args(Whose), (0, 0))
     verdicts = pl.read_csv(path, infer_schema=False)
     own = {whose: verdicts.filter(whose=whose)["verdict"] for whose in get_args(Whose)}
-    return {whose: ((column == get_args(ClaimStatus)[0]).sum(), len(column)) for whose, column in own.items()}
+    return {
+        whose: ((column == get_args(ClaimStatus)[0]).sum(), len(column))
+        for whose, column in own.items()
+    }
 
 
 def counts(name: str) -> dict[Whose, str]:
     """Return `tally` in words: "2 of 3"; "-" if there are no claims."""
-    return {whose: f"{hold} of {total}" if total else "-" for whose, (hold, total) in tally(name).items()}
+    return {
+        whose: f"{hold} of {total}" if total else "-"
+        for whose, (hold, total) in tally(name).items()
+    }
 
 
 def totals() -> dict[Whose, tuple[int, int]]:
     """Return the sums of `tally` over all papers of the package."""
     each = [tally(name) for name in summaries()]
-    return {whose: (sum(t[whose][0] for t in each), sum(t[whose][1] for t in each)) for whose in each[0]}
+    return {
+        whose: (sum(t[whose][0] for t in each), sum(t[whose][1] for t in each))
+        for whose in each[0]
+    }
 
 
 def judge_claims(paper: Paper, rows: pl.DataFrame) -> pl.DataFrame:
-    """Judge each claim on rows of trained members; return a line with the paper's number, ours, the verdict,
-    and whether it is the one of `Claim.expected`."""
+    """Judge each claim on rows of trained members; return a line with the paper's
+    number, ours, the verdict, and whether it is the one of `Claim.expected`."""
     return pl.DataFrame(
         [
             {

@@ -1,8 +1,8 @@
 """Helpers that judge a claim by the numbers of our nets, as a `Finding`.
 
-Most claims are one call of `each`, which tests groups of nets, or of `compare`, which tests pairs of groups.
-Both take a template for the words, and a test such as `at_least`; `all_of` joins findings. If a group has no
-nets, the claim is not measured.
+Most claims are one call of `each`, which tests groups of nets, or of `compare`, which
+tests pairs of groups. Both take a template for the words, and a test such as
+`at_least`; `all_of` joins findings. If a group has no nets, the claim is not measured.
 """
 
 import json
@@ -30,55 +30,79 @@ class Numbers(tuple[float, ...]):
     "{own:g}" lists all numbers, an infinite one as "none".
     """
 
-    least, most = property(min), property(max)
-    median, mean = property(statistics.median), property(statistics.fmean)
-    total, number = property(sum), property(len)
+    least = property(min)
+    most = property(max)
+    median = property(statistics.median)
+    mean = property(statistics.fmean)
+    total = property(sum)
+    number = property(len)
 
     def __format__(self, form: str) -> str:
-        return ", ".join("none" if math.isinf(each) else format(each, form) for each in self)
+        return ", ".join(
+            "none" if math.isinf(each) else format(each, form) for each in self
+        )
 
 
 def knob(name: str, kind: Any = pl.String) -> pl.Expr:
-    """Return a column, of this name and dtype, of a knob of each row's task; null if the task lacks it."""
+    """Return a column, of this name and dtype, of a knob of each row's task; null if
+    the task lacks it."""
     return pl.col("knobs").str.json_path_match(f"$.{name}").cast(kind).alias(name)
 
 
 def having(**values: Any) -> pl.Expr:
-    """Return a mask of the rows whose columns, or knobs of their task, match: each argument is a value, a
-    collection of allowed values, or None for null."""
+    """Return a mask of the rows whose columns, or knobs of their task, match: each
+    argument is a value, a collection of allowed values, or None for null."""
     return pl.all_horizontal(_has(name, value) for name, value in values.items())
 
 
 def first_of(column: str, **conditions: pl.Expr | bool) -> pl.Expr:
-    """Return a column with the name of the first condition that a row meets, null where it meets none."""
-    names = [pl.when(condition).then(pl.lit(name)) for name, condition in conditions.items()]
+    """Return a column with the name of the first condition that a row meets, null where
+    it meets none."""
+    names = [
+        pl.when(condition).then(pl.lit(name)) for name, condition in conditions.items()
+    ]
     return pl.coalesce(*names).alias(column)
 
 
 def over_seeds(score: str) -> list[pl.Expr]:
-    """Return aggregates of the seeds' final scores: `least`, `greatest`, `seeds`, and the median as a column
-    `score`."""
+    """Return aggregates of the seeds' final scores: `least`, `greatest`, `seeds`, and
+    the median as a column `score`."""
     final = pl.col("final")
     extremes = final.min().alias("least"), final.max().alias("greatest")
     return [final.median().alias(score), *extremes, pl.len().alias("seeds")]
 
 
 def group(data: pl.DataFrame, column: str, name: str) -> dict[str, list[float]]:
-    """Group a column's values, in the order of the data, by the fields of `name`, a template of the groups'
-    names: "lag {lag}, {units} units"."""
+    """Group a column's values, in the order of the data, by the fields of `name`, a
+    template of the groups' names: "lag {lag}, {units} units"."""
     by = [field for _, field, _, _ in Formatter().parse(name) if field]
     parts = data.group_by(by, maintain_order=True)
-    return {name.format(**dict(zip(by, key, strict=True))): own[column].to_list() for key, own in parts}
+    return {
+        name.format(**dict(zip(by, key, strict=True))): own[column].to_list()
+        for key, own in parts
+    }
 
 
-def pick(data: pl.DataFrame, column: str, key: str, names: Iterable[Any]) -> dict[str, list[float]]:
-    """Return the values of `column` where `key` has each of `names`, by that value, or by its name if `names`
-    maps values to names; an empty list if no net has it."""
+def pick(
+    data: pl.DataFrame, column: str, key: str, names: Iterable[Any]
+) -> dict[str, list[float]]:
+    """Return the values of `column` where `key` has each of `names`, by that value, or
+    by its name if `names` maps values to names; an empty list if no net has it."""
     words = names if isinstance(names, Mapping) else {value: value for value in names}
-    return {name: data.filter(pl.col(key) == value)[column].to_list() for value, name in words.items()}
+    return {
+        name: data.filter(pl.col(key) == value)[column].to_list()
+        for value, name in words.items()
+    }
 
 
-def each(own: Mapping[Any, Any], words: str, holds: Test, *, start: str = "", join: str = "; ") -> Finding:
+def each(
+    own: Mapping[Any, Any],
+    words: str,
+    holds: Test,
+    *,
+    start: str = "",
+    join: str = "; ",
+) -> Finding:
     """Test each group of nets; the claim holds where all pass.
 
     Args:
@@ -91,8 +115,12 @@ def each(own: Mapping[Any, Any], words: str, holds: Test, *, start: str = "", jo
     numbers = {name: _numbers(values, alone=True) for name, values in own.items()}
     if not numbers or not all(numbers.values()):
         return NOT_MEASURED
-    text = join.join(words.format(name=name, own=values) for name, values in numbers.items())
-    return Finding(start + text, all(bool(holds(values)) for values in numbers.values()))
+    text = join.join(
+        words.format(name=name, own=values) for name, values in numbers.items()
+    )
+    return Finding(
+        start + text, all(bool(holds(values)) for values in numbers.values())
+    )
 
 
 def compare(
@@ -106,10 +134,9 @@ def compare(
     """Test each pair of groups of nets; the claim holds where all pass.
 
     Args:
-        pairs: two groups of numbers, or two numbers, by the pair's name in words; None for a missing one.
-        words: a template for a pair, with `name`, `a` and `b`.
-        holds: the test of a pair.
-        start, join: as in `each`.
+        pairs: two groups of numbers, or two numbers, by the pair's name in words; None
+        for a missing one. words: a template for a pair, with `name`, `a` and `b`.
+        holds: the test of a pair. start, join: as in `each`.
     """
     if not pairs or any(_is_missing(side) for pair in pairs.values() for side in pair):
         return NOT_MEASURED
@@ -146,8 +173,8 @@ def within(least: float, most: float) -> Test:
 
 
 def is_lower(high: Sequence[float], low: Sequence[float]) -> bool:
-    """Test by ranks (Mann and Whitney, one-sided, at .05) that the second group's numbers are the lower ones;
-    infinite numbers count as the highest."""
+    """Test by ranks (Mann and Whitney, one-sided, at .05) that the second group's
+    numbers are the lower ones; infinite numbers count as the highest."""
     return bool(stats.mannwhitneyu(low, high, alternative="less").pvalue <= LEVEL)
 
 
@@ -159,8 +186,8 @@ def share_of(least: float, holds: Callable[[float], bool] = bool) -> Test:
 def least_widths(
     data: pl.DataFrame, by: str | Sequence[str], enough: pl.Expr, width: str = "units"
 ) -> dict[Any, float]:
-    """Map each group, in the order of the data, to its least width at which `enough` is true, else infinity;
-    the groups are tuples if `by` has several columns."""
+    """Map each group, in the order of the data, to its least width at which `enough` is
+    true, else infinity; the groups are tuples if `by` has several columns."""
     least = pl.col(width).filter(enough).min().alias("_least")
     found = data.group_by(by, maintain_order=True).agg(least)
     keys = found[by].to_list() if isinstance(by, str) else found.select(by).rows()
@@ -179,12 +206,16 @@ def _has(name: str, value: Any) -> pl.Expr:
         return column.is_null()
     values = [value] if isinstance(value, str | int | float) else [*value]
     if name not in SCHEMA:  # knobs are text
-        values = [each if isinstance(each, str) else json.dumps(each) for each in values]
+        values = [
+            each if isinstance(each, str) else json.dumps(each) for each in values
+        ]
     return column.is_in(values)
 
 
 def _is_missing(side: Any) -> bool:
-    return side is None or (isinstance(side, list | tuple | pl.Series) and len(side) == 0)
+    return side is None or (
+        isinstance(side, list | tuple | pl.Series) and len(side) == 0
+    )
 
 
 def _numbers(side: Any, *, alone: bool = False) -> Any:

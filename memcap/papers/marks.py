@@ -1,4 +1,5 @@
-"""Drawing helpers for papers' figures: nets in colour, references in grey, ticks, legends, captions."""
+"""Drawing helpers for papers' figures: nets in colour, references in grey, ticks,
+legends, captions."""
 
 import textwrap
 from collections.abc import Iterable
@@ -19,7 +20,8 @@ def panels(size: tuple[float, float], *shape: int, **grid: Any) -> tuple[Figure,
 
 
 def look(k: int, **more: Any) -> dict[str, Any]:
-    """Return colour, marker and size of line number `k` for `plot` and `errorbar`, and `more` arguments."""
+    """Return colour, marker and size of line number `k` for `plot` and `errorbar`, and
+    `more` arguments."""
     colour, marker = colour_and_marker(k)
     return {"color": colour, "marker": marker, "ms": 5} | more
 
@@ -31,9 +33,13 @@ def dots(k: int, **more: Any) -> dict[str, Any]:
 
 
 def with_bars(axes: Axes, data: pl.DataFrame, x: str, y: str, **shape: Any) -> None:
-    """Draw a line through medians `y` at places `x`, with bars to `least` and `greatest` of `over_seeds`.
-    `shape` is what `look` returns; `beside` multiplies all `x`, so that bars do not overlap."""
-    bars = [(data[y] - data["least"]).to_numpy(), (data["greatest"] - data[y]).to_numpy()]
+    """Draw a line through medians `y` at places `x`, with bars to `least` and
+    `greatest` of `over_seeds`. `shape` is what `look` returns; `beside` multiplies all
+    `x`, so that bars do not overlap."""
+    bars = [
+        (data[y] - data["least"]).to_numpy(),
+        (data["greatest"] - data[y]).to_numpy(),
+    ]
     places = data[x] * shape.pop("beside") if "beside" in shape else data[x]
     axes.errorbar(places, data[y], yerr=bars, **shape)
 
@@ -62,11 +68,16 @@ def legend(axes: Axes, **place: Any) -> None:
 
 
 def finish(
-    picture: Figure, rows: pl.DataFrame, data: pl.DataFrame, caption: str, width: int, **margins: float
+    picture: Figure,
+    rows: pl.DataFrame,
+    data: pl.DataFrame,
+    caption: str,
+    width: int,
+    **margins: float,
 ) -> Drawn:
-    """Write the caption and the seeds of all rows below the panels, in lines of `width` characters; return
-    the
-    picture with the numbers drawn. `margins` are those of `subplots_adjust`."""
+    """Write the caption and the seeds of all rows below the panels, in lines of `width`
+    characters; return the picture with the numbers drawn. `margins` are those of
+    `subplots_adjust`."""
     write_below(picture, textwrap.fill(f"{caption} {seeds(rows)}", width))
     picture.subplots_adjust(**margins)
     return Drawn(picture, data)

@@ -1,7 +1,8 @@
-"""The scores of copying for a net that knows which symbols came, and how often, but nothing of their order.
+"""The scores of copying for a net that knows which symbols came, and how often, but
+nothing of their order.
 
-Nets stay on this plateau for long: with ten symbols of eight kinds its accuracy is .302, where a net without
-memory has .125, and its loss 1.660 nats instead of 2.079.
+Nets stay on this plateau for long: with ten symbols of eight kinds its accuracy is
+.302, where a net without memory has .125, and its loss 1.660 nats instead of 2.079.
 """
 
 import math
@@ -18,8 +19,11 @@ def accuracy(items: int, symbols: int) -> float:
 
 @cache
 def nats(items: int, symbols: int) -> float:
-    """Return the least cross entropy of a symbol: that of giving each symbol its share of the places."""
-    return sum(share * _entropy(counts, items) for counts, share in _counts(items, symbols))
+    """Return the least cross entropy of a symbol: that of giving each symbol its share
+    of the places."""
+    return sum(
+        share * _entropy(counts, items) for counts, share in _counts(items, symbols)
+    )
 
 
 def _entropy(counts: tuple[int, ...], items: int) -> float:
@@ -27,8 +31,8 @@ def _entropy(counts: tuple[int, ...], items: int) -> float:
 
 
 def _counts(items: int, symbols: int) -> Iterator[tuple[tuple[int, ...], float]]:
-    """Yield the counts of a sequence's symbols, in descending order, with the share of sequences that have
-    them."""
+    """Yield the counts of a sequence's symbols, in descending order, with the share of
+    sequences that have them."""
     for counts in _partitions(items, symbols, items):
         names = math.factorial(symbols)
         for alike in (*Counter(counts).values(), symbols - len(counts)):
@@ -40,7 +44,8 @@ def _counts(items: int, symbols: int) -> Iterator[tuple[tuple[int, ...], float]]
 
 
 def _partitions(total: int, parts: int, most: int) -> Iterator[tuple[int, ...]]:
-    """Yield the ways to write a number as a descending sum of at most `parts` numbers, none above `most`."""
+    """Yield the ways to write a number as a descending sum of at most `parts` numbers,
+    none above `most`."""
     if total == 0:
         yield ()
     elif parts:

@@ -1,8 +1,8 @@
 """Accelerators for which a machine without them can compile: `compile_for(program, device)`.
 
-XLA's compilers need a description of a chip, not the chip. Their results are real: memory, the instructions
-of a time step, sharding, and compile errors. Only timings need the chip. The packages come with the extra
-`targets` (`make targets`).
+XLA's compilers need a description of a chip, not the chip. Their results are real:
+memory, the instructions of a time step, sharding, and compile errors. Only timings need
+the chip. The packages come with the extra `targets` (`make targets`).
 """
 
 import importlib.util
@@ -19,7 +19,12 @@ from jax.experimental import topologies
 from jax.experimental.compilation_cache import compilation_cache
 
 from memcap.knobs import UserError
-from memcap.training.program import MEMORY_FRACTION, Executables, Program, compile_to_fit
+from memcap.training.program import (
+    MEMORY_FRACTION,
+    Executables,
+    Program,
+    compile_to_fit,
+)
 
 # modules that each platform needs
 PACKAGES = {"cuda": ("jax_cuda12_plugin", "jax_plugins.xla_cuda12"), "tpu": ("libtpu",)}
@@ -43,7 +48,9 @@ class Device:
     @property
     def installed(self) -> bool:
         """Tell whether its compiler is installed."""
-        return all(importlib.util.find_spec(module) for module in PACKAGES[self.platform])
+        return all(
+            importlib.util.find_spec(module) for module in PACKAGES[self.platform]
+        )
 
     @property
     def usable(self) -> float:
@@ -52,7 +59,11 @@ class Device:
 
     def on_all_chips(self, program: Program) -> Program:
         """Return the program on all chips, with at least as many lanes."""
-        return replace(program, lanes=-(-program.lanes // self.chips) * self.chips, devices=self.chips)
+        return replace(
+            program,
+            lanes=-(-program.lanes // self.chips) * self.chips,
+            devices=self.chips,
+        )
 
 
 _H100 = {
@@ -72,16 +83,25 @@ _V5E = {
 DEVICES = {
     device.name: device
     for device in (
-        Device("h100", "one NVIDIA H100 80GB", **_H100, chips=1, peak=132 * 128 * 2 * 1.98e9),
+        Device(
+            "h100",
+            "one NVIDIA H100 80GB",
+            **_H100,
+            chips=1,
+            peak=132 * 128 * 2 * 1.98e9,
+        ),
         # of bfloat16 it does 197e12, and a product of float32 is six of those
         Device("v5e", "one chip of a TPU v5e", **_V5E, chips=1, peak=197e12 / 6),
-        Device("v5e-4", "the four chips of a TPU v5e:2x2", **_V5E, chips=4, peak=197e12 / 6),
+        Device(
+            "v5e-4", "the four chips of a TPU v5e:2x2", **_V5E, chips=4, peak=197e12 / 6
+        ),
     )
 }
 
 
 def find(name: str) -> Device:
-    """Find the device of this name; raise UserError if there is none, or if its compiler is not installed."""
+    """Find the device of this name; raise UserError if there is none, or if its
+    compiler is not installed."""
     if name not in DEVICES:
         raise UserError(f"{name}: no such device; one of this, {', '.join(DEVICES)}")
     device = DEVICES[name]
@@ -94,8 +114,9 @@ def find(name: str) -> Device:
 
 
 def topology(platform: str) -> Sequence[Any]:
-    """Return devices for which this process can compile, but which it cannot use. From then on it uses no
-    compilation cache, from which their programs could not be read back without them."""
+    """Return devices for which this process can compile, but which it cannot use. From
+    then on it uses no compilation cache, from which their programs could not be read
+    back without them."""
     with _lock:
         return _topology(platform)
 
@@ -117,13 +138,16 @@ def _topology(platform: str) -> Sequence[Any]:
 
 
 def force_cpu() -> None:
-    """Let JAX compute only on this machine's CPU, whatever compilers are installed. Call it first."""
+    """Let JAX compute only on this machine's CPU, whatever compilers are installed.
+    Call it first."""
     if not os.environ.get("JAX_PLATFORMS"):
         jax.config.update("jax_platforms", "cpu")
 
 
 def compile_for(program: Program, device: Device) -> Executables:
-    """Compile a program for chips that this machine need not have, with as many lanes as fit into their
-    memory. The result can't run here; ask its executables for `memory_analysis()` and `as_text()`."""
+    """Compile a program for chips that this machine need not have, with as many lanes
+    as fit into their memory. The result can't run here; ask its executables for
+    `memory_analysis()` and `as_text()`.
+    """
     chips = topology(device.platform)[: device.chips]
     return compile_to_fit(device.on_all_chips(program), device.usable, chips)

@@ -1,4 +1,5 @@
-"""Plans: the programs of members, compiled for this machine or another one before anything trains."""
+"""Plans: the programs of members, compiled for this machine or another one before
+anything trains."""
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +22,11 @@ CHOSEN_BY_PLATFORM = (*loops.GENERAL, "native")  # loops that differ on an accel
 
 def elsewhere(engine: Engine) -> Engine:
     """Return the engine for an accelerator, if this machine has none."""
-    return replace(engine, loop="associative") if engine.loop in CHOSEN_BY_PLATFORM else engine
+    return (
+        replace(engine, loop="associative")
+        if engine.loop in CHOSEN_BY_PLATFORM
+        else engine
+    )
 
 
 def group_programs(
@@ -30,20 +35,27 @@ def group_programs(
     """Group members by the programs to compile, the costliest first.
 
     Args:
-        members, study, engine: the members to train, and as for `Queue`.
-        searched: whether members are requested as results come, a few at a time; then `members` are all
+        members, study, engine: the members to train, and as for `Queue`. searched:
+        whether members are requested as results come, a few at a time; then `members`
+        are all
             candidates.
     """
     loops.check(engine.loop)
-    members, study = list(members), list(study)
+    members = list(members)
+    study = list(study)
     groups = Groups(engine, [*members, *study])
-    pending, whole = _by_group(groups, members), _by_group(groups, study)
+    pending = _by_group(groups, members)
+    whole = _by_group(groups, study)
     programs = []
     for group in sorted(pending, key=lambda group: -sum(map(cost, pending[group]))):
-        waiting = pending[group][:1] if searched and group.side_by_side else pending[group]
+        waiting = (
+            pending[group][:1] if searched and group.side_by_side else pending[group]
+        )
         others = whole.get(group, ())
         (program,) = (
-            Queue(waiting, engine, candidates=others) if searched else Queue(waiting, engine, study=others)
+            Queue(waiting, engine, candidates=others)
+            if searched
+            else Queue(waiting, engine, study=others)
         ).programs_to_compile()
         programs.append((program, pending[group]))
     return programs
@@ -77,7 +89,11 @@ class ProgramPlan:
     @property
     def lanes_at_once(self) -> int:
         """Lanes that a device trains at the same time."""
-        return self.program.lanes // self.program.devices if self.program.trainer.side_by_side else 1
+        return (
+            self.program.lanes // self.program.devices
+            if self.program.trainer.side_by_side
+            else 1
+        )
 
     @cached_property
     def step_cost(self) -> StepCost:
@@ -86,17 +102,20 @@ class ProgramPlan:
 
     @cached_property
     def flops(self) -> float:
-        """Operations of a training step's products, in all lanes that a device trains at the same time."""
+        """Operations of a training step's products, in all lanes that a device trains
+        at the same time."""
         return self.lanes_at_once * self.step_cost.flops
 
     @cached_property
     def bytes(self) -> float:
-        """Bytes that a training step's passes over time read and write, in all lanes of a device at once."""
+        """Bytes that a training step's passes over time read and write, in all lanes of
+        a device at once."""
         return self.lanes_at_once * sum(self.step_cost.buffer_bytes)
 
     @property
     def floor(self) -> float | None:
-        """Least seconds of a training step: products at the peak, or uncached bytes at the bandwidth."""
+        """Least seconds of a training step: products at the peak, or uncached bytes at
+        the bandwidth."""
         if self.device is None:
             return None
         buffers = (self.lanes_at_once * size for size in self.step_cost.buffer_bytes)
@@ -105,7 +124,8 @@ class ProgramPlan:
 
     @property
     def steps(self) -> float:
-        """Training steps of the program, if each member takes its whole budget and no lane is ever empty."""
+        """Training steps of the program, if each member takes its whole budget and no
+        lane is ever empty."""
         budgets = [member.recipe.budget for member in self.members]
         return max(max(budgets), sum(budgets) / self.program.lanes)
 
@@ -115,10 +135,12 @@ def compile_plan(
     device: Device | None,
     when_done: Callable[[int], None] = lambda count: None,
 ) -> list[ProgramPlan]:
-    """Compile programs, each with its members, for a device, or None: this machine. Call `when_done` with the
-    number of compiled programs, as it grows."""
+    """Compile programs, each with its members, for a device, or None: this machine.
+    Call `when_done` with the number of compiled programs, as it grows."""
     here = jax.devices()[0].device_kind
-    target = device or next((each for each in DEVICES.values() if each.kind == here), None)
+    target = device or next(
+        (each for each in DEVICES.values() if each.kind == here), None
+    )
 
     def plan(program: Program, members: list[Member]) -> ProgramPlan:
         code = compiled(program) if device is None else compile_for(program, device)

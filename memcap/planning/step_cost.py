@@ -1,8 +1,8 @@
-"""The cost of a training step, counted in the traced program: operations, and bytes that its passes over time
-read and write.
+"""The cost of a training step, counted in the traced program: operations, and bytes
+that its passes over time read and write.
 
-The compilers' own `cost_analysis()` is not enough: it counts the body of a loop once, and says nothing about
-a GPU that this machine lacks.
+The compilers' own `cost_analysis()` is not enough: it counts the body of a loop once,
+and says nothing about a GPU that this machine lacks.
 """
 
 import math
@@ -21,7 +21,9 @@ class StepCost(NamedTuple):
     """The cost of one training step of one member."""
 
     flops: float  # operations of its products, of which a multiplication and an addition are two
-    buffer_bytes: tuple[float, ...]  # of each array with a time axis that passes over time read or write
+    buffer_bytes: tuple[
+        float, ...
+    ]  # of each array with a time axis that passes over time read or write
 
 
 def step_cost(program: Program) -> StepCost:
@@ -33,8 +35,15 @@ def step_cost(program: Program) -> StepCost:
     )
 
     def step(state: TrainState, operands: TrainOperands) -> Any:
-        sequences = operands.lag, operands.length, trainer.max_length, trainer.spec.batch
-        batch = trainer.spec.task.sample(jax.random.wrap_key_data(operands.key), *sequences)
+        sequences = (
+            operands.lag,
+            operands.length,
+            trainer.max_length,
+            trainer.spec.batch,
+        )
+        batch = trainer.spec.task.sample(
+            jax.random.wrap_key_data(operands.key), *sequences
+        )
         return trainer.train_step(state, operands, batch)
 
     costs = list(_costs(jax.make_jaxpr(step)(state, operands).jaxpr))
@@ -45,27 +54,42 @@ def step_cost(program: Program) -> StepCost:
 def _costs(jaxpr: Jaxpr) -> Iterator[StepCost]:
     """Yield the cost of each product and each loop."""
     for equation in jaxpr.eqns:
-        name, parameters, repeated = equation.primitive.name, equation.params, 1
+        name = equation.primitive.name
+        parameters = equation.params
+        repeated = 1
         inputs, outputs = map(_shapes, (equation.invars, equation.outvars))
         if name == "dot_general":
             (contracted, _), _ = parameters["dimension_numbers"]
-            products = outputs[0].size * math.prod(inputs[0].shape[axis] for axis in contracted)
+            products = outputs[0].size * math.prod(
+                inputs[0].shape[axis] for axis in contracted
+            )
             yield StepCost(2.0 * products, ())
         if name == "scan":
-            repeated, body = parameters["length"], parameters["jaxpr"]
+            repeated = parameters["length"]
+            body = parameters["jaxpr"]
             body = body.jaxpr if isinstance(body, ClosedJaxpr) else body
             inside = _shapes([*body.invars, *body.outvars])
             pairs = zip([*inputs, *outputs], inside, strict=True)
-            rows = [out for out, row in pairs if len(out.shape) > len(row.shape)]  # cut by time
-            yield StepCost(0.0, tuple(float(row.size * row.dtype.itemsize) for row in rows))
+            rows = [
+                out for out, row in pairs if len(out.shape) > len(row.shape)
+            ]  # cut by time
+            yield StepCost(
+                0.0, tuple(float(row.size * row.dtype.itemsize) for row in rows)
+            )
         parts = list(parameters.values())
         if parameters.get("branches_platforms"):  # the same work on each platform
             parts = parameters["branches"][-1:]
-        for part in jax.tree.leaves(parts, is_leaf=lambda part: isinstance(part, (ClosedJaxpr, Jaxpr))):
+        for part in jax.tree.leaves(
+            parts, is_leaf=lambda part: isinstance(part, (ClosedJaxpr, Jaxpr))
+        ):
             if isinstance(part, (ClosedJaxpr, Jaxpr)):
-                for inner in _costs(part.jaxpr if isinstance(part, ClosedJaxpr) else part):
+                for inner in _costs(
+                    part.jaxpr if isinstance(part, ClosedJaxpr) else part
+                ):
                     yield StepCost(repeated * inner.flops, inner.buffer_bytes)
 
 
 def _shapes(values: Iterable[Any]) -> list[jax.ShapeDtypeStruct]:
-    return [jax.ShapeDtypeStruct(value.aval.shape, value.aval.dtype) for value in values]
+    return [
+        jax.ShapeDtypeStruct(value.aval.shape, value.aval.dtype) for value in values
+    ]

@@ -1,15 +1,16 @@
-"""Probes of a trained net, one file each: what does its state hold? A new file here is a new probe; nothing
-else changes.
+"""Probes of a trained net, one file each: what does its state hold? A new file here is
+a new probe; nothing else changes.
 
 A probe is an object, in this folder the file itself, with
 
 * a docstring: its first line stands in `memcap probe --help`;
-* `probe(net)`, which gets a `memcap.trained.Trained` and gives a `Probed`: a picture, the numbers in it, and
-  a short table. It makes its picture with `matplotlib.figure.Figure`. It raises `NotForThis`, one line, for a
-  net that it has nothing to say about.
+* `probe(net)`, which gets a `memcap.trained.Trained` and gives a `Probed`: a picture,
+  the numbers in it, and
+  a short table. It makes its picture with `matplotlib.figure.Figure`. It raises
+  `NotForThis`, one line, for a net that it has nothing to say about.
 
-A probe that lives elsewhere is called by `module:name`: `memcap probe KEY --what my_module:mine`. Such a file
-may look like this:
+A probe that lives elsewhere is called by `module:name`: `memcap probe KEY --what
+my_module:mine`. Such a file may look like this:
 
     '''How large the hidden numbers are at the end of a sequence.'''
 
@@ -49,7 +50,9 @@ from memcap.terminal.words import plural
 from memcap.trained import Change, Trace, Trained, unchanged
 from memcap.training.operands import stream_key
 
-SEQUENCES, BLOCK = 2048, 256  # of a score, and of those that run at once
+# of a score, and of those that run at once
+SEQUENCES = 2048
+BLOCK = 256
 
 
 class NotForThis(UserError):  # noqa: N818  # it ends the command only if no probe is left
@@ -77,12 +80,15 @@ class Probes(Protocol):
 
 
 FOLDER = plugins.Folder[Probes](__name__, "probe", ("probe",))
-find, summaries = FOLDER.find, FOLDER.summaries
+find = FOLDER.find
+summaries = FOLDER.summaries
 
 
-def fresh_batch(net: Trained, sequences: int, index: int = 0, at: tuple[int, int] | None = None) -> Batch:
-    """Draw sequences of the member's task on which nothing was trained or judged, at a lag and length, by
-    default the member's; the same ones for the same `index`."""
+def fresh_batch(
+    net: Trained, sequences: int, index: int = 0, at: tuple[int, int] | None = None
+) -> Batch:
+    """Draw sequences of the member's task on which nothing was trained or judged, at a
+    lag and length, by default the member's; the same ones for the same `index`."""
     lag, length = at or (net.member.lag, net.member.length)
     return _sample(net.member.task, key(net, index), lag, length, sequences)
 
@@ -97,27 +103,33 @@ def _sample(task: Task, key: jax.Array, lag: int, length: int, sequences: int) -
     return task.unseen(jax.random.wrap_key_data(key), lag, length, length, sequences)
 
 
-def trace(net: Trained, batch: Batch, change: Change = unchanged, operands: Any = ()) -> Trace:
-    """Run a batch as an evaluation does: with the carry set to zero at windows if the task does so."""
+def trace(
+    net: Trained, batch: Batch, change: Change = unchanged, operands: Any = ()
+) -> Trace:
+    """Run a batch as an evaluation does: with the carry set to zero at windows if the
+    task does so."""
     reset = batch.window_starts if net.member.task.reset_carry else None
     return net.trace(batch.inputs, reset=reset, change=change, operands=operands)
 
 
 def fresh_score(net: Trained, change: Change = unchanged, operands: Any = ()) -> float:
-    """Return the accuracy, or squared error, on fresh sequences while `change` acts on the carry after each
-    step, as in `Trained.trace`; its operands are (`operands`, a random key of the block)."""
-    total, due = 0.0, 0.0
+    """Return the accuracy, or squared error, on fresh sequences while `change` acts on
+    the carry after each step, as in `Trained.trace`; its operands are (`operands`, a
+    random key of the block)."""
+    total = 0.0
+    due = 0.0
     for index, block in enumerate(blocks(net)):
         batch = fresh_batch(net, block, index)
         run = trace(net, batch, change, (operands, jax.random.key(index)))
         score, answers = score_sums(net, run.outputs, batch)
-        total, due = total + score, due + answers
+        total = total + score
+        due = due + answers
     return total / due
 
 
 def blocks(net: Trained) -> list[int]:
-    """Return the sizes of the blocks of `SEQUENCES` sequences. If a file has no more held-out ones, these are
-    one block, of each of them once."""
+    """Return the sizes of the blocks of `SEQUENCES` sequences. If a file has no more
+    held-out ones, these are one block, of each of them once."""
     held_out = net.member.task.part_sizes[1]
     return [held_out] if 0 < held_out <= SEQUENCES else [BLOCK] * (SEQUENCES // BLOCK)
 
@@ -135,15 +147,20 @@ _tally = jax.jit(loss_and_score_sums)
 
 
 def vectors(net: Trained, inputs: Any) -> np.ndarray:
-    """Return the vectors that a net sees, (..., F): symbols as one-hot vectors, numbers unchanged. `inputs`
-    are those of a batch, with any axes."""
+    """Return the vectors that a net sees, (..., F): symbols as one-hot vectors, numbers
+    unchanged. `inputs` are those of a batch, with any axes."""
     array = np.asarray(inputs)
-    return array if net.member.task.vocabulary is None else np.eye(net.member.task.features)[array]
+    return (
+        array
+        if net.member.task.vocabulary is None
+        else np.eye(net.member.task.features)[array]
+    )
 
 
 def numbers(carry: Any, axes: int) -> np.ndarray:
-    """Return the real numbers of a carry side by side, (..., N), behind the `axes` leading axes that its
-    arrays share; for complex ones first the real parts, then the imaginary ones."""
+    """Return the real numbers of a carry side by side, (..., N), behind the `axes`
+    leading axes that its arrays share; for complex ones first the real parts, then the
+    imaginary ones."""
     parts: list[np.ndarray] = []
     for leaf in map(np.asarray, jax.tree.leaves(carry)):
         flat = leaf.reshape(*leaf.shape[:axes], -1)
@@ -152,8 +169,8 @@ def numbers(carry: Any, axes: int) -> np.ndarray:
 
 
 def carry_name(net: Trained) -> str:
-    """Name the whole carry: "(h, c)" for one layer of an LSTM, otherwise "carry", which includes all layers
-    and an LSTM read-out."""
+    """Name the whole carry: "(h, c)" for one layer of an LSTM, otherwise "carry", which
+    includes all layers and an LSTM read-out."""
     model = net.member.model
     alone = (model.readout, model.layers) == ("dense", 1)
     return "(h, c)" if net.network.cell.is_lstm and alone else "carry"
@@ -169,9 +186,11 @@ def finish(axes: Axes, net: Trained, **legend: Any) -> None:
 
 def titled(figure: Figure, net: Trained, what: str, caption: str) -> Figure:
     """Write the title and the net above the axes, and a caption below them."""
-    member, layers = net.member, net.member.model.layers
+    member = net.member
+    layers = net.member.model.layers
     who = (
-        f"{member.task.name}, lag {member.lag}, {member.model.cell}, {plural(member.model.units, 'unit')},"
+        f"{member.task.name}, lag {member.lag}, {member.model.cell},"
+        f" {plural(member.model.units, 'unit')},"
         + (f" {layers} layers," if layers > 1 else "")
         + f" seed {member.seed}"
     )

@@ -1,20 +1,22 @@
 """Linear decoding of the input k steps ago: how many numbers of the past does the state hold?
 
-Memory curves of Jaeger (2001), "Short term memory in echo state networks". The input x[t - k] is read off the
-state by linear regression; r^2 is its determination coefficient on sequences that the regression has not
-seen. Summed over k and over the coordinates of an input it is the memory capacity MC. If the inputs of
-different steps are independent, MC is at most the number of numbers that it is read from, whatever the net:
-the inputs are then uncorrelated, and N numbers span N directions.
+Memory curves of Jaeger (2001), "Short term memory in echo state networks". The input
+x[t - k] is read off the state by linear regression; r^2 is its determination
+coefficient on sequences that the regression has not seen. Summed over k and over the
+coordinates of an input it is the memory capacity MC. If the inputs of different steps
+are independent, MC is at most the number of numbers that it is read from, whatever the
+net: the inputs are then uncorrelated, and N numbers span N directions.
 
-Symbols are read as vectors of uncorrelated coordinates: S equally likely symbols have S - 1. Streams are read
-at every step, and inputs up to twice the lag ago; other tasks at the first step at which an answer is due,
-over all of the past.
+Symbols are read as vectors of uncorrelated coordinates: S equally likely symbols have S
+- 1. Streams are read at every step, and inputs up to twice the lag ago; other tasks at
+the first step at which an answer is due, over all of the past.
 
-The null is the same regression on inputs of another sequence. It is subtracted: (r^2 - null) / (1 - null) is
-1 if the input is read off exactly and 0 if nothing is, for any number of samples.
+The null is the same regression on inputs of another sequence. It is subtracted: (r^2 -
+null) / (1 - null) is 1 if the input is read off exactly and 0 if nothing is, for any
+number of samples.
 
-Everything is float64, solved through QR factors: normal equations in float32 lose close to half of the MC of
-50 linear units.
+Everything is float64, solved through QR factors: normal equations in float32 lose close
+to half of the MC of 50 linear units.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,12 +27,23 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from memcap.figures.style import COLOURS
-from memcap.probes import NotForThis, Probed, carry_name, fresh_batch, numbers, titled, trace, vectors
+from memcap.probes import (
+    NotForThis,
+    Probed,
+    carry_name,
+    fresh_batch,
+    numbers,
+    titled,
+    trace,
+    vectors,
+)
 from memcap.terminal.words import plural
 from memcap.trained import Trained
 
 SAMPLES = 100  # least samples in each half, per lag and number
-LEAST, MOST = 20_000, 1 << 20  # samples in each half
+# samples in each half
+LEAST = 20_000
+MOST = 1 << 20
 CHUNK = 1 << 22  # about how many numbers a run keeps at once
 FLOAT32 = 1e-7  # directions of the state below this share of it are rounding
 RANK = 1e-4  # least size of an input's directions, relative to the largest
@@ -47,11 +60,13 @@ class ReadingPlan:
 
 
 def reading_plan(net: Trained) -> ReadingPlan:
-    """Plan a reading: for a stream all steps after the start is forgotten, otherwise the first step from
-    `lag` on at which an answer is due."""
-    member, lag = net.member, net.member.lag
+    """Plan a reading: for a stream all steps after the start is forgotten, otherwise
+    the first step from `lag` on at which an answer is due."""
+    member = net.member
+    lag = net.member.lag
     if member.task.stream:
-        first, most = 4 * lag, 2 * lag
+        first = 4 * lag
+        most = 2 * lag
         end = first + max(most, 64)
         return ReadingPlan(first, end, most + 1, (lag, end))
     due = member.length - 1
@@ -64,7 +79,8 @@ def reading_plan(net: Trained) -> ReadingPlan:
 
 @dataclass
 class Half:
-    """QR factors of a regression, fed sample by sample: of X = Q R it keeps R, Q'Y and the squares of Y."""
+    """QR factors of a regression, fed sample by sample: of X = Q R it keeps R, Q'Y and
+    the squares of Y."""
 
     r: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     qty: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
@@ -76,7 +92,8 @@ class Half:
         # the constant first, so that R's first row holds means
         x = np.concatenate([np.ones((len(states), 1)), states], 1)
         if not self.samples:
-            self.r, self.qty = np.zeros((0, x.shape[1])), np.zeros((0, targets.shape[1]))
+            self.r = np.zeros((0, x.shape[1]))
+            self.qty = np.zeros((0, targets.shape[1]))
             self.squares = np.zeros(targets.shape[1])
         q, self.r = np.linalg.qr(np.concatenate([self.r, x]))
         self.qty = q.T @ np.concatenate([self.qty, targets])
@@ -85,11 +102,13 @@ class Half:
 
 
 def explained(fitted: Half, held_out: Half) -> np.ndarray:
-    """Return r^2 (M,) on one half of the regression fitted on the other; 0 for targets that are constant
-    there."""
+    """Return r^2 (M,) on one half of the regression fitted on the other; 0 for targets
+    that are constant there."""
     scale = np.linalg.norm(fitted.r, axis=0)
     scale[scale == 0] = 1
-    weights = np.linalg.lstsq(fitted.r / scale, fitted.qty, rcond=FLOAT32)[0] / scale[:, None]
+    weights = (
+        np.linalg.lstsq(fitted.r / scale, fitted.qty, rcond=FLOAT32)[0] / scale[:, None]
+    )
     outside = held_out.squares - (held_out.qty**2).sum(0)
     error = outside + ((held_out.r @ weights - held_out.qty) ** 2).sum(0)
     total = held_out.squares - held_out.qty[0] ** 2
@@ -98,18 +117,24 @@ def explained(fitted: Half, held_out: Half) -> np.ndarray:
 
 
 def memory(halves: Sequence[Half], lags: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return r^2 (K, D) by lag and coordinate with the null subtracted, and the null; both are means over the
-    two halves' roles. The first half of the halves' targets is real, the second shuffled."""
-    both = np.mean([explained(halves[0], halves[1]), explained(halves[1], halves[0])], 0)
+    """Return r^2 (K, D) by lag and coordinate with the null subtracted, and the null;
+    both are means over the two halves' roles. The first half of the halves' targets is
+    real, the second shuffled."""
+    both = np.mean(
+        [explained(halves[0], halves[1]), explained(halves[1], halves[0])], 0
+    )
     real, null = both.reshape(2, lags, -1)
     return (real - null) / (1 - null), null
 
 
 def probe(net: Trained) -> Probed:
     """Draw memory curves of the hidden state h and of the whole carry."""
-    when, member = reading_plan(net), net.member
+    when = reading_plan(net)
+    member = net.member
     carried = member.architecture.carry_numbers()
-    samples = int(np.clip(SAMPLES * when.lags * max(carried, member.model.hidden), LEAST, MOST))
+    samples = int(
+        np.clip(SAMPLES * when.lags * max(carried, member.model.hidden), LEAST, MOST)
+    )
     per_sequence = when.at[1] * (carried + member.model.hidden + member.task.features)
     needed = -(-samples // (when.end - when.first))
     sequences = min(int(np.clip(CHUNK // per_sequence, 16, 4096)), needed)
@@ -117,7 +142,8 @@ def probe(net: Trained) -> Probed:
     lift = coordinates(net, when)
     if not any(basis.shape[1] for basis in lift):
         raise NotForThis(
-            "decoding: all inputs are the same at all steps that are read, so there is nothing to decode"
+            "decoding: all inputs are the same at all steps that are read, so there is nothing to"
+            " decode"
         )
     halves = {name: (Half(), Half()) for name in ("h", carry_name(net))}
     for half in (0, 1):
@@ -132,22 +158,26 @@ def probe(net: Trained) -> Probed:
 
 def same(hidden: np.ndarray, carry: np.ndarray) -> bool:
     """Tell whether the carry has exactly the numbers of the hidden state."""
-    return hidden.shape == carry.shape and np.array_equal(np.sort(hidden, 1), np.sort(carry, 1))
+    return hidden.shape == carry.shape and np.array_equal(
+        np.sort(hidden, 1), np.sort(carry, 1)
+    )
 
 
 def past(net: Trained, when: ReadingPlan, inputs: np.ndarray) -> np.ndarray:
-    """Return the inputs k = 0 .. K - 1 steps before each step that is read, (steps read, B, K, F), from
-    inputs (T, B) or (T, B, F)."""
+    """Return the inputs k = 0 .. K - 1 steps before each step that is read, (steps
+    read, B, K, F), from inputs (T, B) or (T, B, F)."""
     places = np.arange(when.first, when.end)[:, None] - np.arange(when.lags)
     return np.moveaxis(vectors(net, inputs)[places], 1, 2)
 
 
 def coordinates(net: Trained, when: ReadingPlan) -> list[np.ndarray]:
-    """Return for each lag a basis (F, D_k) in which inputs are uncorrelated with variance 1, without
-    directions that never vary."""
+    """Return for each lag a basis (F, D_k) in which inputs are uncorrelated with
+    variance 1, without directions that never vary."""
     inputs = np.asarray(fresh_batch(net, 4096, 0, when.at).inputs)
     bases = []
-    for rows in np.moveaxis(past(net, replace(when, end=when.first + 1), inputs)[0], 1, 0):
+    for rows in np.moveaxis(
+        past(net, replace(when, end=when.first + 1), inputs)[0], 1, 0
+    ):
         values, vectors = np.linalg.eigh(np.atleast_2d(np.cov(rows, rowvar=False)))
         varies = values > RANK * max(values[-1], 1e-12)
         bases.append(vectors[:, varies] / np.sqrt(values[varies]))
@@ -155,62 +185,121 @@ def coordinates(net: Trained, when: ReadingPlan) -> list[np.ndarray]:
 
 
 def read(
-    net: Trained, when: ReadingPlan, sequences: int, indices: Sequence[int], lift: Sequence[np.ndarray]
+    net: Trained,
+    when: ReadingPlan,
+    sequences: int,
+    indices: Sequence[int],
+    lift: Sequence[np.ndarray],
 ) -> Iterator[tuple[tuple[np.ndarray, np.ndarray], np.ndarray]]:
-    """Yield chunks of ((h (n, H), carry (n, N)), targets (n, 2 K D)): the coordinates of the inputs, and
-    those of another sequence."""
+    """Yield chunks of ((h (n, H), carry (n, N)), targets (n, 2 K D)): the coordinates
+    of the inputs, and those of another sequence."""
     widest = max(basis.shape[1] for basis in lift)
-    full = np.stack([np.pad(basis, [(0, 0), (0, widest - basis.shape[1])]) for basis in lift])  # (K, F, D)
+    full = np.stack(
+        [np.pad(basis, [(0, 0), (0, widest - basis.shape[1])]) for basis in lift]
+    )  # (K, F, D)
     for index in indices:
         batch = fresh_batch(net, sequences, index, when.at)
         run = trace(net, batch)
-        targets = np.einsum("tbkf,kfd->tbkd", past(net, when, np.asarray(batch.inputs)), full)
+        targets = np.einsum(
+            "tbkf,kfd->tbkd", past(net, when, np.asarray(batch.inputs)), full
+        )
         targets = np.stack([targets, np.roll(targets, 1, axis=1)], 2)
-        states = run.hidden[when.first : when.end], numbers(run.carries, 2)[when.first : when.end]
-        flat = [values.reshape(-1, values.shape[-1]).astype(np.float64) for values in states]
+        states = (
+            run.hidden[when.first : when.end],
+            numbers(run.carries, 2)[when.first : when.end],
+        )
+        flat = [
+            values.reshape(-1, values.shape[-1]).astype(np.float64) for values in states
+        ]
         yield (flat[0], flat[1]), targets.reshape(len(flat[0]), -1)
 
 
 def draw_memory(
-    net: Trained, when: ReadingPlan, states: dict[str, tuple[Half, Half]], ranks: Sequence[int]
+    net: Trained,
+    when: ReadingPlan,
+    states: dict[str, tuple[Half, Half]],
+    ranks: Sequence[int],
 ) -> Probed:
     """Draw the curves by lag and their running sums with the bounds, a line per state."""
     figure = Figure(figsize=(9.6, 4.4), layout="constrained")
     curves, sums = figure.subplots(1, 2)
-    rows, table, rank = [], [], np.asarray(ranks)
+    rows = []
+    table = []
+    rank = np.asarray(ranks)
     for colour, (name, halves) in zip(COLOURS, states.items(), strict=False):
         r2, null = memory(halves, when.lags)
         bound = halves[0].r.shape[1] - 1
-        total, mean = r2.sum(1), r2.sum(1) / np.maximum(rank, 1)
+        total = r2.sum(1)
+        mean = r2.sum(1) / np.maximum(rank, 1)
         ends = {"bound": bound, "samples": halves[0].samples}
         for k in range(when.lags):
-            rows.append({"state": name, "k": k, "r2": mean[k], "coordinates": ranks[k], "numbers": total[k]})
+            rows.append(
+                {
+                    "state": name,
+                    "k": k,
+                    "r2": mean[k],
+                    "coordinates": ranks[k],
+                    "numbers": total[k],
+                }
+            )
             rows[-1] |= {"null": null[k, : max(ranks[k], 1)].mean(), **ends}
         half = np.flatnonzero(mean > 0.5)
-        table.append({"state": name, "MC": total.sum(), "bound": bound, "share": total.sum() / bound})
-        table[-1] |= {"above_half": int(half[-1]) if len(half) else None, "samples": halves[0].samples}
-        lags, varies = np.arange(when.lags), rank > 0
-        curves.plot(lags[varies], mean[varies], "o-", ms=3, lw=1.2, color=colour, label=f"from {name}")
+        table.append(
+            {
+                "state": name,
+                "MC": total.sum(),
+                "bound": bound,
+                "share": total.sum() / bound,
+            }
+        )
+        table[-1] |= {
+            "above_half": int(half[-1]) if len(half) else None,
+            "samples": halves[0].samples,
+        }
+        lags = np.arange(when.lags)
+        varies = rank > 0
+        curves.plot(
+            lags[varies],
+            mean[varies],
+            "o-",
+            ms=3,
+            lw=1.2,
+            color=colour,
+            label=f"from {name}",
+        )
         label = f"from {name}: MC {total.sum():.2f}"
         sums.plot(lags, np.cumsum(total), lw=1.4, color=colour, label=label)
         label = f"bound of {name}: {plural(bound, 'number')}"
         sums.axhline(bound, color=colour, lw=0.9, ls="--", label=label)
     curves.set(
-        xlabel="k, steps ago", ylabel="r² of the input k steps ago, null subtracted", ylim=(-0.05, 1.08)
+        xlabel="k, steps ago",
+        ylabel="r² of the input k steps ago, null subtracted",
+        ylim=(-0.05, 1.08),
     )
     curves.axvline(net.member.lag, color="grey", lw=0.8, ls=":", label="lag")
-    sums.set(xlabel="k, steps ago", ylabel="numbers of the past, up to k steps ago", ylim=(0, None))
+    sums.set(
+        xlabel="k, steps ago",
+        ylabel="numbers of the past, up to k steps ago",
+        ylim=(0, None),
+    )
     for axes, loc in ((curves, "best"), (sums, "lower right")):
         axes.grid(color="#dddddd", lw=0.5)
         axes.legend(frameon=False, fontsize=8, loc=loc)
-    place = "at every step" if net.member.task.stream else f"after step {when.first + 1} of {when.at[1]}"
+    place = (
+        "at every step"
+        if net.member.task.stream
+        else f"after step {when.first + 1} of {when.at[1]}"
+    )
     caption = (
-        f"Linear regression on the state {place}, judged on the other half of {2 * table[0]['samples']:,}"
-        " samples. The bounds hold where the inputs of different steps are independent."
+        f"Linear regression on the state {place}, judged on the other half of"
+        f" {2 * table[0]['samples']:,} samples. The bounds hold where the inputs of different"
+        " steps are independent."
     )
     titled(figure, net, "What the state holds", caption)
     notes = (
-        "MC: numbers of the past that a linear read-out finds; at most the bound where the inputs of"
-        " different steps are independent. above_half: the last k with r² above .5.",
+        (
+            "MC: numbers of the past that a linear read-out finds; at most the bound where the"
+            " inputs of different steps are independent. above_half: the last k with r² above .5."
+        ),
     )
     return Probed(figure, pl.DataFrame(rows), pl.DataFrame(table), notes)

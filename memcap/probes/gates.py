@@ -16,15 +16,26 @@ GATES = {"input": "input gate i", "forget": "forget gate f", "output": "output g
 
 
 def probe(net: Trained) -> Probed:
-    """Draw heat maps, a row per unit: for each layer of an LSTM its gates, cell c and hidden state h; for
-    other cells only the last layer's hidden state."""
+    """Draw heat maps, a row per unit: for each layer of an LSTM its gates, cell c and
+    hidden state h; for other cells only the last layer's hidden state."""
     maps = quantities(net)
     inputs = vectors(net, fresh_batch(net, 1).inputs)[:MOST_STEPS, 0].astype(np.float64)
-    data = pl.concat(_rows(name, values) for name, values in {"input": inputs, **maps}.items())
+    data = pl.concat(
+        _rows(name, values) for name, values in {"input": inputs, **maps}.items()
+    )
     table = pl.DataFrame(
         [
-            {"what": name, "least": float(v.min()), "median": float(np.median(v)), "most": float(v.max())}
-            | {"near_an_end": float(((v < 0.1) | (v > 0.9)).mean()) if is_gate(name) else None}
+            {
+                "what": name,
+                "least": float(v.min()),
+                "median": float(np.median(v)),
+                "most": float(v.max()),
+            }
+            | {
+                "near_an_end": float(((v < 0.1) | (v > 0.9)).mean())
+                if is_gate(name)
+                else None
+            }
             for name, v in maps.items()
         ],
         schema_overrides={"near_an_end": pl.Float64},
@@ -37,11 +48,12 @@ def probe(net: Trained) -> Probed:
 
 
 def quantities(net: Trained) -> dict[str, np.ndarray]:
-    """Return, for the first fresh sequence, gates in [0, 1], candidate, c and h of each layer of an LSTM, (T,
-    U) each, or only h (T, H) of the last layer."""
+    """Return, for the first fresh sequence, gates in [0, 1], candidate, c and h of each
+    layer of an LSTM, (T, U) each, or only h (T, H) of the last layer."""
     batch = fresh_batch(net, 1)
     run = trace(net, batch)
-    cls, member = cell_class(net.member.model.cell), net.member
+    cls = cell_class(net.member.model.cell)
+    member = net.member
     gates = cls.gates
     if not cls.is_lstm or gates is None:
         return {"hidden state h": run.hidden[:MOST_STEPS, 0]}
@@ -49,16 +61,26 @@ def quantities(net: Trained) -> dict[str, np.ndarray]:
         net.network.by_layer(each[0] if member.model.readout == "lstm" else each)
         for each in (net.initialize_carry(1), run.carries)
     )
-    by_label, inputs = {}, vectors(net, batch.inputs)
+    by_label = {}
+    inputs = vectors(net, batch.inputs)
     names = cell_names(member.model)
-    for layer, (name, (_, h_first), (cell, h)) in enumerate(zip(names, first, carries, strict=True), 1):
+    for layer, (name, (_, h_first), (cell, h)) in enumerate(
+        zip(names, first, carries, strict=True), 1
+    ):
         before = np.concatenate([np.asarray(h_first)[None], h[:-1]])
         if member.task.reset_carry and batch.window_starts is not None:
             before[np.asarray(batch.window_starts)] = 0
-        kernel, recurrent, bias = (np.asarray(array, np.float64) for array in cls.arrays(net.weights[name]))
+        kernel, recurrent, bias = (
+            np.asarray(array, np.float64) for array in cls.arrays(net.weights[name])
+        )
         products = (inputs @ kernel + before @ recurrent + bias)[:MOST_STEPS, 0]
-        by_role = dict(zip(gates.roles, np.split(products, len(gates.roles), -1), strict=True))
-        maps = {label: np.asarray(jax.scipy.special.expit(by_role[role])) for role, label in GATES.items()}
+        by_role = dict(
+            zip(gates.roles, np.split(products, len(gates.roles), -1), strict=True)
+        )
+        maps = {
+            label: np.asarray(jax.scipy.special.expit(by_role[role]))
+            for role, label in GATES.items()
+        }
         maps["candidate g"] = np.tanh(by_role["candidate"])
         maps |= {"cell c": cell[:MOST_STEPS, 0], "hidden state h": h[:MOST_STEPS, 0]}
         end = "" if member.model.layers == 1 else f", layer {layer}"
@@ -80,21 +102,40 @@ def _rows(name: str, values: np.ndarray) -> pl.DataFrame:
 
 def _plot(net: Trained, inputs: np.ndarray, maps: dict[str, np.ndarray]) -> Figure:
     panel_values = {"input": inputs, **maps}
-    heights = [max(0.5, min(2.0, 0.12 * values.shape[1])) for values in panel_values.values()]
-    figure = Figure(figsize=(9.6, 1.2 + sum(heights) + 0.25 * len(heights)), layout="constrained")
-    panels = np.atleast_1d(figure.subplots(len(panel_values), 1, sharex=True, height_ratios=heights))
+    heights = [
+        max(0.5, min(2.0, 0.12 * values.shape[1])) for values in panel_values.values()
+    ]
+    figure = Figure(
+        figsize=(9.6, 1.2 + sum(heights) + 0.25 * len(heights)), layout="constrained"
+    )
+    panels = np.atleast_1d(
+        figure.subplots(len(panel_values), 1, sharex=True, height_ratios=heights)
+    )
     for axes, (name, values) in zip(panels, panel_values.items(), strict=True):
         most = float(np.abs(values).max()) or 1.0
-        positive = is_gate(name) or (name == "input" and net.member.task.vocabulary is not None)
+        positive = is_gate(name) or (
+            name == "input" and net.member.task.vocabulary is not None
+        )
         cmap, vmin, vmax = ("Greys", 0, 1) if positive else ("RdBu_r", -most, most)
-        look = {"aspect": "auto", "interpolation": "nearest", "cmap": cmap, "vmin": vmin, "vmax": vmax}
+        look = {
+            "aspect": "auto",
+            "interpolation": "nearest",
+            "cmap": cmap,
+            "vmin": vmin,
+            "vmax": vmax,
+        }
         image = axes.imshow(values.T, **look)
         figure.colorbar(image, ax=axes, pad=0.01, aspect=8)
         axes.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
         axes.set_yticks([])
     panels[-1].set_xlabel("step")
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
-    caption = "A row is a unit; of the input, a symbol or a number. One fresh sequence" + (
-        f", its first {MOST_STEPS} steps." if net.member.length > MOST_STEPS else "."
+    caption = (
+        "A row is a unit; of the input, a symbol or a number. One fresh sequence"
+        + (
+            f", its first {MOST_STEPS} steps."
+            if net.member.length > MOST_STEPS
+            else "."
+        )
     )
     return titled(figure, net, "Gates and states over time", caption)

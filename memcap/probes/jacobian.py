@@ -1,10 +1,11 @@
-"""The course of a small change of the carry: Jacobians of the cell's step along a sequence, and their product
-over the lag.
+"""The course of a small change of the carry: Jacobians of the cell's step along a
+sequence, and their product over the lag.
 
-A change that the product keeps near size 1 is remembered; one that it takes to 0 is forgotten, and a gradient
-through it vanishes (Hochreiter, 1991; Bengio et al., 1994). Eigenvalues say what many equal steps would do,
-singular values what one step does. A Jacobian is taken at the states of one sequence, of the cell alone, of
-several layers all of them together: the state of an LSTM read-out is left out.
+A change that the product keeps near size 1 is remembered; one that it takes to 0 is
+forgotten, and a gradient through it vanishes (Hochreiter, 1991; Bengio et al., 1994).
+Eigenvalues say what many equal steps would do, singular values what one step does. A
+Jacobian is taken at the states of one sequence, of the cell alone, of several layers
+all of them together: the state of an LSTM read-out is left out.
 """
 
 from typing import Any
@@ -21,7 +22,9 @@ from memcap.probes import NotForThis, Probed, fresh_batch, titled, trace
 from memcap.runtime import jax_setup
 from memcap.trained import Trained
 
-MOST_NUMBERS, MOST_STEPS = 512, 256  # limits of the carry and of the sequence
+# limits of the carry and of the sequence
+MOST_NUMBERS = 512
+MOST_STEPS = 256
 STARTS = 16  # steps, evenly spaced, from which products begin
 FLOOR = 1e-6  # smaller values are drawn here
 
@@ -36,7 +39,10 @@ def probe(net: Trained) -> Probed:
     spectrum = pl.DataFrame({"what": "step", "step": step, "index": place})
     spectrum = spectrum.with_columns(singular=singular.ravel(), modulus=moduli.ravel())
     norms = products(matrices, min(2 * net.member.lag, steps))
-    rows = [{"what": "product", "start": s, "k": k, "norm": norm} for (s, k), norm in norms.items()]
+    rows = [
+        {"what": "product", "start": s, "k": k, "norm": norm}
+        for (s, k), norm in norms.items()
+    ]
     over = pl.DataFrame(rows)
     data = pl.concat([spectrum, over], how="diagonal")
     at_lag = over.filter(pl.col("k") == min(net.member.lag, steps))["norm"]
@@ -49,19 +55,21 @@ def probe(net: Trained) -> Probed:
         "product_at_lag": at_lag.median(),
     }
     notes = (
-        "Medians over the steps of one sequence; moduli_above_.9: how many eigenvalues, on average;"
-        " product_at_lag: norm of the product of `lag` Jacobians in a row, the most that a change of the"
-        " carry is enlarged; median over its starts.",
+        (
+            "Medians over the steps of one sequence; moduli_above_.9: how many eigenvalues, on"
+            " average; product_at_lag: norm of the product of `lag` Jacobians in a row, the most"
+            " that a change of the carry is enlarged; median over its starts."
+        ),
     )
     return Probed(_plot(net, data), data, pl.DataFrame([row]), notes)
 
 
 def jacobians(net: Trained) -> np.ndarray:
-    """Return d carry[t + 1] / d carry[t] of the cell along one sequence: (T, N, N) float64, row the number
-    after, column the one before.
+    """Return d carry[t + 1] / d carry[t] of the cell along one sequence: (T, N, N)
+    float64, row the number after, column the one before.
 
-    Complex numbers count as two, first all real parts of an array, then all imaginary ones. Integers are left
-    out.
+    Complex numbers count as two, first all real parts of an array, then all imaginary
+    ones. Integers are left out.
     """
     task = net.member.task
     lstm_on_top = net.member.model.readout == "lstm"
@@ -71,18 +79,27 @@ def jacobians(net: Trained) -> np.ndarray:
     start = net.initialize_carry(1)
     carries, start = (carries[0], start[0]) if lstm_on_top else (carries, start)
     before = jax.tree.map(
-        lambda first, rest: np.concatenate([np.asarray(first)[None], rest])[: len(inputs)], start, carries
+        lambda first, rest: np.concatenate([np.asarray(first)[None], rest])[
+            : len(inputs)
+        ],
+        start,
+        carries,
     )
     if task.reset_carry and batch.window_starts is not None:
         reset = np.asarray(batch.window_starts)[: len(inputs)]
         before = jax.tree.map(
-            lambda leaf: np.where(reset.reshape(-1, *[1] * (leaf.ndim - 1)), 0, leaf), before
+            lambda leaf: np.where(reset.reshape(-1, *[1] * (leaf.ndim - 1)), 0, leaf),
+            before,
         )
     size = len(_vector(start))
     if size > MOST_NUMBERS:
-        raise NotForThis(f"jacobian: a carry of {size:,} numbers; at most {MOST_NUMBERS}")
+        raise NotForThis(
+            f"jacobian: a carry of {size:,} numbers; at most {MOST_NUMBERS}"
+        )
     if not size:
-        raise NotForThis("jacobian: the carry holds whole numbers only, which have no derivative")
+        raise NotForThis(
+            "jacobian: the carry holds whole numbers only, which have no derivative"
+        )
     if inputs.ndim == 2:
         inputs = jax.nn.one_hot(inputs, task.features)
 
@@ -96,15 +113,20 @@ def jacobians(net: Trained) -> np.ndarray:
         return jax.jacfwd(step)(_vector(carry))
 
     with jax_setup.precision():
-        along = jax.jit(lambda weights, rows: lax.map(lambda row: one(weights, row), rows))
+        along = jax.jit(
+            lambda weights, rows: lax.map(lambda row: one(weights, row), rows)
+        )
         matrices = along(net.weights, (before, inputs))
     return np.asarray(matrices, np.float64)
 
 
 def products(matrices: np.ndarray, most: int) -> dict[tuple[int, int], float]:
-    """Return the spectral norms of J[s + k - 1] ... J[s] by (s, k), k = 1 .. `most`, from some starts s."""
+    """Return the spectral norms of J[s + k - 1] ... J[s] by (s, k), k = 1 .. `most`,
+    from some starts s."""
     norms = {}
-    for start in np.unique(np.linspace(0, max(len(matrices) - most, 0), STARTS).round().astype(int)):
+    for start in np.unique(
+        np.linspace(0, max(len(matrices) - most, 0), STARTS).round().astype(int)
+    ):
         product = np.eye(matrices.shape[1])
         for k, jacobian in enumerate(matrices[start : start + most], 1):
             product = jacobian @ product
@@ -125,12 +147,21 @@ def _vector(carry: Any) -> jax.Array:
 
 def _carry(vector: jax.Array, like: Any) -> Any:
     """Invert `_vector`; integers are taken from `like`."""
-    leaves, place = [], 0
+    leaves = []
+    place = 0
     for leaf in map(jnp.asarray, jax.tree.leaves(like)):
-        parts = 2 if jnp.iscomplexobj(leaf) else int(jnp.issubdtype(leaf.dtype, jnp.floating))
+        parts = (
+            2
+            if jnp.iscomplexobj(leaf)
+            else int(jnp.issubdtype(leaf.dtype, jnp.floating))
+        )
         own = vector[place : place + parts * leaf.size].reshape(parts, *leaf.shape)
         place += parts * leaf.size
-        leaves.append((lax.complex(*own) if parts == 2 else own[0]).astype(leaf.dtype) if parts else leaf)
+        leaves.append(
+            (lax.complex(*own) if parts == 2 else own[0]).astype(leaf.dtype)
+            if parts
+            else leaf
+        )
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
 
@@ -142,7 +173,14 @@ def _plot(net: Trained, data: pl.DataFrame) -> Figure:
         (singular, "singular", "singular values"),
         (modulus, "modulus", "moduli of the eigenvalues"),
     ):
-        axes.plot(spectrum["step"], np.maximum(spectrum[name], FLOOR), ".", ms=3, color=COLOURS[0], alpha=0.6)
+        axes.plot(
+            spectrum["step"],
+            np.maximum(spectrum[name], FLOOR),
+            ".",
+            ms=3,
+            color=COLOURS[0],
+            alpha=0.6,
+        )
         axes.set(xlabel="step", ylabel=f"{label} of one step")
     over = data.filter(pl.col("what") == "product")
     for k, ((start,), line) in enumerate(over.group_by("start", maintain_order=True)):
@@ -150,7 +188,13 @@ def _plot(net: Trained, data: pl.DataFrame) -> Figure:
         norms = np.maximum(line["norm"], FLOOR)
         product.plot(line["k"], norms, color=COLOURS[0], lw=0.7, alpha=0.4, label=label)
     middle = over.group_by("k").agg(pl.col("norm").median()).sort("k")
-    product.plot(middle["k"], np.maximum(middle["norm"], FLOOR), color=COLOURS[1], lw=1.6, label="median")
+    product.plot(
+        middle["k"],
+        np.maximum(middle["norm"], FLOOR),
+        color=COLOURS[1],
+        lw=1.6,
+        label="median",
+    )
     product.axvline(net.member.lag, color="grey", lw=0.8, ls=":", label="lag")
     product.set(xlabel="k, steps", ylabel="norm of the product of k steps")
     product.legend(frameon=False, fontsize=8)
@@ -159,7 +203,7 @@ def _plot(net: Trained, data: pl.DataFrame) -> Figure:
         axes.axhline(1, color="grey", lw=0.8, ls="--")
         axes.grid(color="#dddddd", lw=0.5)
     caption = (
-        f"d carry[t + 1] / d carry[t] of the cell along one fresh sequence. What is below {FLOOR:g} is"
-        f" drawn at {FLOOR:g}."
+        "d carry[t + 1] / d carry[t] of the cell along one fresh sequence. What is below"
+        f" {FLOOR:g} is drawn at {FLOOR:g}."
     )
     return titled(figure, net, "How a change of the carry goes on", caption)

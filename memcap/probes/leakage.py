@@ -1,9 +1,10 @@
 """The carry of another sequence, put in midway: is the carry all that the net knows of the past?
 
-In its middle every sequence takes over its neighbour's carry. Answers that depend on the past must then be
-the neighbour's: a sequence's own score falls to chance, and the score on its neighbour's answers stays. If
-its own score does not fall, the answer was not in the carry: it came through the input, or from elsewhere in
-the batch, which would be a leak.
+In its middle every sequence takes over its neighbour's carry. Answers that depend on
+the past must then be the neighbour's: a sequence's own score falls to chance, and the
+score on its neighbour's answers stays. If its own score does not fall, the answer was
+not in the carry: it came through the input, or from elsewhere in the batch, which would
+be a leak.
 """
 
 from typing import Any
@@ -16,7 +17,16 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from memcap.figures.style import COLOURS
-from memcap.probes import SEQUENCES, NotForThis, Probed, blocks, finish, fresh_batch, titled, trace
+from memcap.probes import (
+    SEQUENCES,
+    NotForThis,
+    Probed,
+    blocks,
+    finish,
+    fresh_batch,
+    titled,
+    trace,
+)
 from memcap.tasks import Batch
 from memcap.tasks.chance import sequences
 from memcap.trained import Trained
@@ -24,46 +34,71 @@ from memcap.trained import Trained
 
 def swapped(carry: Any, step: jax.Array, operands: Any) -> Any:
     """Continue sequence b after step `operands` with the carry of sequence b - 1."""
-    return jax.tree.map(lambda leaf: jnp.where(step == operands, jnp.roll(leaf, 1, 0), leaf), carry)
+    return jax.tree.map(
+        lambda leaf: jnp.where(step == operands, jnp.roll(leaf, 1, 0), leaf), carry
+    )
 
 
 def probe(net: Trained) -> Probed:
-    """Draw the scores against a sequence's own answers and its neighbour's, by step if answers are due at
-    several."""
-    task, middle = net.member.task, net.member.length // 2
+    """Draw the scores against a sequence's own answers and its neighbour's, by step if
+    answers are due at several."""
+    task = net.member.task
+    middle = net.member.length // 2
     total = np.zeros((4, net.member.length))
     for index, block in enumerate(blocks(net)):
         batch = fresh_batch(net, block, index)
         disturbed = trace(net, batch, swapped, np.int32(middle - 1)).outputs
         undisturbed = trace(net, batch).outputs
         targets, due = answers(net, batch)
-        pairs = (disturbed, targets), (disturbed, np.roll(targets, 1, axis=1)), (undisturbed, targets)
+        pairs = (
+            (disturbed, targets),
+            (disturbed, np.roll(targets, 1, axis=1)),
+            (undisturbed, targets),
+        )
         total[:3] += [(marks(net, *pair) * due).sum(1) for pair in pairs]
         total[3] += due.sum(1)
     steps = np.flatnonzero(total[3])
     steps = steps[steps >= middle]
     if not len(steps):
         raise NotForThis(
-            "leakage: no answer is due after the middle of the sequence, where carries are exchanged"
+            "leakage: no answer is due after the middle of the sequence, where carries are"
+            " exchanged"
         )
-    scores = dict(zip(("own", "partner", "undisturbed"), total[:3, steps] / total[3, steps], strict=True))
-    columns = {"step": steps, "after": steps - middle, **scores, "answers": total[3, steps].astype(int)}
+    scores = dict(
+        zip(
+            ("own", "partner", "undisturbed"),
+            total[:3, steps] / total[3, steps],
+            strict=True,
+        )
+    )
+    columns = {
+        "step": steps,
+        "after": steps - middle,
+        **scores,
+        "answers": total[3, steps].astype(int),
+    }
     data = pl.DataFrame(columns)
     within = data.filter(pl.col("after") < net.member.lag)
     window = data if within.is_empty() else within
     weight = pl.col("answers") / pl.col("answers").sum()
-    table = window.select(*((pl.col(name) * weight).sum() for name in scores), pl.col("answers").sum())
-    table = table.with_columns(chance=pl.lit(net.member.facts.chance)).select(*scores, "chance", "answers")
+    table = window.select(
+        *((pl.col(name) * weight).sum() for name in scores), pl.col("answers").sum()
+    )
+    table = table.with_columns(chance=pl.lit(net.member.facts.chance)).select(
+        *scores, "chance", "answers"
+    )
     notes = (
         f"{task.metric}, carries exchanged after {middle} of {net.member.length} steps"
         + (", over the answers due in the next `lag` steps" if len(within) else "")
-        + "; undisturbed: nothing is exchanged. Answers that hang on inputs of both halves are neither's.",
+        + "; undisturbed: nothing is exchanged. Answers that hang on inputs of both halves are"
+        " neither's.",
     )
     return Probed(_plot(net, data, middle), data, table, notes)
 
 
 def answers(net: Trained, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
-    """Return targets (T, B), or (T, B, O) for several values, and where an answer is due, (T, B)."""
+    """Return targets (T, B), or (T, B, O) for several values, and where an answer is
+    due, (T, B)."""
     _, targets, due = sequences(net.member.task, batch, net.member.length)
     return np.swapaxes(targets, 0, 1), due.T
 
@@ -77,12 +112,19 @@ def marks(net: Trained, outputs: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 def _plot(net: Trained, data: pl.DataFrame, middle: int) -> Figure:
     figure = Figure(figsize=(6.8, 4.4), layout="constrained")
-    axes, facts, metric = figure.add_subplot(), net.member.facts, net.member.task.metric
+    axes = figure.add_subplot()
+    facts = net.member.facts
+    metric = net.member.task.metric
     lines: dict[str, dict[str, Any]] = {
         "own": {"label": "its own answers", "ls": "-", "ms": 4},
         "partner": {"label": "its neighbour's answers", "ls": "-", "ms": 4},
         # rings, so that marks below stay visible
-        "undisturbed": {"label": "its own, nothing exchanged", "ls": "--", "ms": 8, "mfc": "none"},
+        "undisturbed": {
+            "label": "its own, nothing exchanged",
+            "ls": "--",
+            "ms": 8,
+            "mfc": "none",
+        },
     }
     for colour, (name, look) in zip(COLOURS, lines.items(), strict=False):
         axes.plot(data["step"], data[name], marker="o", lw=1.2, color=colour, **look)
@@ -92,7 +134,7 @@ def _plot(net: Trained, data: pl.DataFrame, middle: int) -> Figure:
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     finish(axes, net)
     caption = (
-        f"After {middle} of {net.member.length} steps each sequence goes on with its neighbour's carry;"
-        f" {SEQUENCES:,} fresh sequences."
+        f"After {middle} of {net.member.length} steps each sequence goes on with its neighbour's"
+        f" carry; {SEQUENCES:,} fresh sequences."
     )
     return titled(figure, net, "The carry of another sequence", caption)

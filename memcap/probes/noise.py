@@ -1,10 +1,10 @@
-"""The score while the carry is disturbed after each step: by noise, and by fewer bits. What does a bfloat16
-carry cost?
+"""The score while the carry is disturbed after each step: by noise, and by fewer bits.
+What does a bfloat16 carry cost?
 
-Noise is Gaussian, of the same standard deviation for every number of the carry. Fewer bits are either a float
-format, or 2^b equally spaced levels from the least to the most that each number takes in undisturbed
-sequences. Only what goes on to the next step is disturbed: a step computes and is read out in float32. The
-net was not trained for it.
+Noise is Gaussian, of the same standard deviation for every number of the carry. Fewer
+bits are either a float format, or 2^b equally spaced levels from the least to the most
+that each number takes in undisturbed sequences. Only what goes on to the next step is
+disturbed: a step computes and is read out in float32. The net was not trained for it.
 """
 
 from functools import partial
@@ -20,20 +20,39 @@ from matplotlib.figure import Figure
 
 from memcap.cells.variants import BFLOAT16
 from memcap.figures.style import COLOURS
-from memcap.probes import BLOCK, SEQUENCES, Probed, finish, fresh_batch, fresh_score, titled, trace
+from memcap.probes import (
+    BLOCK,
+    SEQUENCES,
+    Probed,
+    finish,
+    fresh_batch,
+    fresh_score,
+    titled,
+    trace,
+)
 from memcap.terminal.words import plural
 from memcap.trained import Trained
 
 NOISE = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.2, 0.3, 1.0)  # standard deviations
-FORMATS = {"float32": (8, 23), "bfloat16": BFLOAT16}  # bits of the exponent and of the mantissa
+FORMATS = {
+    "float32": (8, 23),
+    "bfloat16": BFLOAT16,
+}  # bits of the exponent and of the mantissa
 BITS = (8, 7, 6, 5, 4, 3, 2, 1)
 
 
 def _real(change: Any, leaf: jax.Array, *others: Any) -> jax.Array:
-    """Apply `change` to a leaf of the carry: to both parts of a complex one, but not to integers."""
+    """Apply `change` to a leaf of the carry: to both parts of a complex one, but not to
+    integers."""
     if jnp.iscomplexobj(leaf):
-        return lax.complex(*(change(part(leaf), *map(part, others)) for part in (jnp.real, jnp.imag)))
-    return change(leaf, *others).astype(leaf.dtype) if jnp.issubdtype(leaf.dtype, jnp.floating) else leaf
+        return lax.complex(
+            *(change(part(leaf), *map(part, others)) for part in (jnp.real, jnp.imag))
+        )
+    return (
+        change(leaf, *others).astype(leaf.dtype)
+        if jnp.issubdtype(leaf.dtype, jnp.floating)
+        else leaf
+    )
 
 
 def add_noise(carry: Any, step: jax.Array, operands: Any) -> Any:
@@ -42,26 +61,33 @@ def add_noise(carry: Any, step: jax.Array, operands: Any) -> Any:
     leaves, tree = jax.tree.flatten(carry)
     keys = jax.random.split(jax.random.fold_in(key, step), (len(leaves), 2))
     draws = [
-        lax.complex(*(jax.random.normal(k, leaf.shape) for k in pair))
-        if jnp.iscomplexobj(leaf)
-        else jax.random.normal(pair[0], leaf.shape)
+        (
+            lax.complex(*(jax.random.normal(k, leaf.shape) for k in pair))
+            if jnp.iscomplexobj(leaf)
+            else jax.random.normal(pair[0], leaf.shape)
+        )
         for leaf, pair in zip(leaves, keys, strict=True)
     ]
-    noisy = [_real(lambda x, e: x + size * e, leaf, noise) for leaf, noise in zip(leaves, draws, strict=True)]
+    noisy = [
+        _real(lambda x, e: x + size * e, leaf, noise)
+        for leaf, noise in zip(leaves, draws, strict=True)
+    ]
     return jax.tree.unflatten(tree, noisy)
 
 
 def _rounded(bits: tuple[int, int], carry: Any, step: jax.Array, operands: Any) -> Any:
     """Round to a format; not by a conversion back and forth, which XLA may leave out."""
-    return jax.tree.map(lambda leaf: _real(lambda x: lax.reduce_precision(x, *bits), leaf), carry)
+    return jax.tree.map(
+        lambda leaf: _real(lambda x: lax.reduce_precision(x, *bits), leaf), carry
+    )
 
 
 ROUNDED = {name: partial(_rounded, bits) for name, bits in FORMATS.items()}
 
 
 def to_levels(carry: Any, step: jax.Array, operands: Any) -> Any:
-    """Round to the nearest of equally spaced levels: operands are ((levels, least, most), key), the latter
-    two as the carry."""
+    """Round to the nearest of equally spaced levels: operands are ((levels, least,
+    most), key), the latter two as the carry."""
     (levels, least, most), _ = operands
 
     def nearest(x: jax.Array, low: jax.Array, high: jax.Array) -> jax.Array:
@@ -73,23 +99,31 @@ def to_levels(carry: Any, step: jax.Array, operands: Any) -> Any:
 
 
 def ranges(net: Trained) -> tuple[Any, Any]:
-    """Return the least and greatest value of each number of the carry over undisturbed sequences: two pytrees
-    like the carry of one sequence."""
+    """Return the least and greatest value of each number of the carry over undisturbed
+    sequences: two pytrees like the carry of one sequence."""
     carries = trace(net, fresh_batch(net, BLOCK)).carries
 
     def end(which: Any, leaf: np.ndarray) -> np.ndarray:
         if np.iscomplexobj(leaf):
-            return (which(leaf.real, axis=(0, 1)) + 1j * which(leaf.imag, axis=(0, 1))).astype(leaf.dtype)
+            return (
+                which(leaf.real, axis=(0, 1)) + 1j * which(leaf.imag, axis=(0, 1))
+            ).astype(leaf.dtype)
         return which(leaf, axis=(0, 1))
 
-    least, most = (jax.tree.map(partial(end, which), carries) for which in (np.min, np.max))
+    least, most = (
+        jax.tree.map(partial(end, which), carries) for which in (np.min, np.max)
+    )
     return least, most
 
 
 def probe(net: Trained) -> Probed:
     """Measure the score against the size of the noise, and against the carry's format."""
     rows: list[dict[str, Any]] = [
-        {"what": "noise", "size": size, "score": fresh_score(net, add_noise, np.float32(size))}
+        {
+            "what": "noise",
+            "size": size,
+            "score": fresh_score(net, add_noise, np.float32(size)),
+        }
         for size in NOISE
     ]
     for name, change in ROUNDED.items():
@@ -98,18 +132,26 @@ def probe(net: Trained) -> Probed:
     for bits in BITS:
         score = fresh_score(net, to_levels, (np.float32(2**bits), least, most))
         rows.append({"what": plural(bits, "bit"), "size": None, "score": score})
-    facts, task = net.member.facts, net.member.task
+    facts = net.member.facts
+    task = net.member.task
     data = pl.DataFrame(rows, schema_overrides={"size": pl.Float64}).with_columns(
         metric=pl.lit(task.metric),
         threshold=pl.lit(facts.threshold, pl.Float64),
         passes=pl.Series([task.passes(row["score"], facts.threshold) for row in rows]),
     )
-    labels = [f"noise {row['size']:g}" if row["what"] == "noise" else row["what"] for row in rows]
+    labels = [
+        f"noise {row['size']:g}" if row["what"] == "noise" else row["what"]
+        for row in rows
+    ]
     passes = ["yes" if passed else "no" for passed in data["passes"]]
-    table = pl.DataFrame({"carry": labels, task.metric: data["score"], "passes": passes})
+    table = pl.DataFrame(
+        {"carry": labels, task.metric: data["score"], "passes": passes}
+    )
     notes = (
-        f"Disturbed after each step, at test time only. It passes at {task.metric} {facts.threshold:g};"
-        f" chance is {facts.chance:.3g}.",
+        (
+            f"Disturbed after each step, at test time only. It passes at {task.metric}"
+            f" {facts.threshold:g}; chance is {facts.chance:.3g}."
+        ),
     )
     return Probed(_plot(net, data), data, table, notes)
 
@@ -128,15 +170,20 @@ def _plot(net: Trained, data: pl.DataFrame) -> Figure:
     for axes in (noise, bits):
         _references(axes, net)
     caption = (
-        f"{SEQUENCES:,} fresh sequences a mark, disturbed at test time only; bits: equally spaced levels"
-        " over the range that each number of the carry takes undisturbed."
+        f"{SEQUENCES:,} fresh sequences a mark, disturbed at test time only; bits: equally spaced"
+        " levels over the range that each number of the carry takes undisturbed."
     )
     return titled(figure, net, "The score with a disturbed carry", caption)
 
 
 def _references(axes: Axes, net: Trained) -> None:
-    facts, values = net.member.facts, net.member.task.loss == "values"
+    facts = net.member.facts
+    values = net.member.task.loss == "values"
     axes.axhline(facts.threshold, color="grey", lw=0.9, ls="--", label="criterion")
     axes.axhline(facts.chance, color="grey", lw=0.9, ls=":", label="chance")
     place = {"loc": "upper left", "bbox_to_anchor": (0, 0.94)}
-    finish(axes, net, **(place if values else {"loc": "lower left", "bbox_to_anchor": (0, 0.06)}))
+    finish(
+        axes,
+        net,
+        **(place if values else {"loc": "lower left", "bbox_to_anchor": (0, 0.06)}),
+    )

@@ -51,7 +51,8 @@ class PrintedAnswer(Answer):
         return "\n".join(why(self))
 
     def code(self, framework: str) -> str:
-        """Return a script that trains and judges a net of this width, in "keras", "torch" or "flax".
+        """Return a script that trains and judges a net of this width, in "keras",
+        "torch" or "flax".
 
         Raises:
             UserError: there is no such framework, no width, or no script for this cell or task.
@@ -64,23 +65,32 @@ def code(result: Answer, framework: str) -> str:
     check_network(Model(result.cell, 1, layers=result.layers), framework)
     if result.units is None:
         raise UserError(
-            f"code={framework}: no width is known to be enough for {result.task.name} at lag {result.lag}, so"
-            " there is nothing to write; the answer itself says what to measure"
+            f"code={framework}: no width is known to be enough for {result.task.name} at lag"
+            f" {result.lag}, so there is nothing to write; the answer itself says what to measure"
         )
-    model, recipe = Model(result.cell, result.units, layers=result.layers), result.recipe or Recipe()
+    model = Model(result.cell, result.units, layers=result.layers)
+    recipe = result.recipe or Recipe()
     until = "up_to" if result.at == "up_to" else None
     lag = result.training_lag or result.lag
-    member = Member(result.task, lag, model=model, recipe=recipe, evaluation=Evaluation(until=until))
+    member = Member(
+        result.task, lag, model=model, recipe=recipe, evaluation=Evaluation(until=until)
+    )
     return script(member, framework, textwrap.fill(sentences(result)[0], HEADING_WIDTH))
 
 
 def as_dict(result: Answer) -> dict[str, Any]:
     """Return the answer as plain values, for JSON. Missing numbers are null."""
-    point, theory = result.point, result.references
+    point = result.point
+    theory = result.references
     row = {} if point is None else columns(point)
-    names, parts = ("u50", "u90", "u50_trained", "u90_trained"), ("", "_low", "_high", "_censored")
+    names = ("u50", "u90", "u50_trained", "u90_trained")
+    parts = ("", "_low", "_high", "_censored")
     ends = [f"{name}{part}" for name in names for part in parts]
-    beyond = None if point is None or result.units is None else point.stretched_at(result.units)
+    beyond = (
+        None
+        if point is None or result.units is None
+        else point.stretched_at(result.units)
+    )
     return {
         "task": result.task.name,
         "knobs": dict(vars(result.task)),
@@ -109,17 +119,33 @@ def as_dict(result: Answer) -> dict[str, Any]:
         "budget": result.budget,
         "passed_from": result.passed_from,
         "runs_from": result.runs_from,
-        **{k: row.get(k) for k in ("recipe", "recipes", "lr", "seeds", "runs", "lapse", "stretch", "counts")},
+        **{
+            k: row.get(k)
+            for k in (
+                "recipe",
+                "recipes",
+                "lr",
+                "seeds",
+                "runs",
+                "lapse",
+                "stretch",
+                "counts",
+            )
+        },
         "stretched_units": None if beyond is None else beyond[0],
         "stretched_median": None if beyond is None else beyond[1],
-        "beside": [{"knobs": dict(vars(each.task)), "units": each.units} for each in result.beside],
+        "beside": [
+            {"knobs": dict(vars(each.task)), "units": each.units}
+            for each in result.beside
+        ],
         "command": result.command,
         "seconds": result.seconds,
     }
 
 
 def sentences(result: Answer) -> list[str]:
-    """Say the width, or why there is none, and the command that would measure it; a sentence per line."""
+    """Say the width, or why there is none, and the command that would measure it; a
+    sentence per line."""
     if result.units is not None:
         lines = _width(result, result.units)
     elif result.point is None:
@@ -134,22 +160,27 @@ def _own(own: Answer) -> str:
     lag = "" if own.as_asked else f", of lag {own.lag} alone,"
     known = "no width" if own.units is None else plural(own.units, "unit")
     return (
-        f"Your own {runs}{lag} in {own.source} would give {known}, but the answer above rests on more runs."
-        f" To use only yours, name the folder: memcap answer ... {own.source}"
+        f"Your own {runs}{lag} in {own.source} would give {known}, but the answer above rests on"
+        f" more runs. To use only yours, name the folder: memcap answer ... {own.source}"
     )
 
 
 def _width(result: Answer, units: int) -> list[str]:
     each = "" if result.layers == 1 else f" in each of {result.layers} layers"
     few = result.passed_from < result.share * result.runs_from
-    first = f"{_subject(result)}: {plural(units, 'unit')}{each}. {_outcomes(result, units)}"
+    first = (
+        f"{_subject(result)}: {plural(units, 'unit')}{each}. {_outcomes(result, units)}"
+    )
     if few:
         first += " Some runs fail at any width, so train several, and keep the best."
     lines = [first, *_whole(result)]
     if result.trains_longer:
         lines.append(_longer(result))
     elif result.point is None:
-        lines.append(f"{_predicted(result)} This is a prediction{_range(result)}: the lag was not measured.")
+        lines.append(
+            f"{_predicted(result)} This is a prediction{_range(result)}: the lag was not"
+            " measured."
+        )
     elif not result.point.fit.fits:
         lines.append(_misfit(result.point))
     for point in result.points_from:
@@ -158,8 +189,8 @@ def _width(result: Answer, units: int) -> list[str]:
             lines.append(f"{fall_words(fall, which)}.")
     if not result.as_asked:
         lines.append(
-            f"This answer is for lag {result.lag} alone. It was not measured whether such a net is also right"
-            " at shorter lags, and often it is not."
+            f"This answer is for lag {result.lag} alone. It was not measured whether such a net"
+            " is also right at shorter lags, and often it is not."
         )
     known = result.as_asked and (result.point is not None or result.trains_longer)
     return lines if known else [*lines, *_measure(result)]
@@ -167,16 +198,18 @@ def _width(result: Answer, units: int) -> list[str]:
 
 def _longer(result: Answer) -> str:
     """Say that nets should be trained up to a longer lag."""
-    lag, longer = result.lag, result.training_lag
+    lag = result.lag
+    longer = result.training_lag
     return (
-        f"Train them up to lag {longer}, for which fewer units are known to be enough than for lag {lag}: a"
-        f" net that is right at every lag up to {longer} is also right up to {lag}."
+        f"Train them up to lag {longer}, for which fewer units are known to be enough than for"
+        f" lag {lag}: a net that is right at every lag up to {longer} is also right up to {lag}."
     )
 
 
 def _outcomes(result: Answer, units: int) -> str:
     """Say how many runs of this width and wider ones passed, with an interval of the share."""
-    passed, runs = result.passed_from, result.runs_from
+    passed = result.passed_from
+    runs = result.runs_from
     if not runs:
         return "No net so wide was trained."
     low, high = (100 * end for end in wilson(passed, runs))
@@ -184,8 +217,9 @@ def _outcomes(result: Answer, units: int) -> str:
     widths = f"{units} or more" if widest is None else widths_words(units, widest)
     noun = "unit" if widths == "1" else "units"
     return (
-        f"{passed} of {plural(runs, 'training run')}{_where(result)} with {widths} {noun} {_pass(result)}"
-        f" within {result.budget:,} steps (95 % interval: {low:.0f} to {high:.0f} %)."
+        f"{passed} of {plural(runs, 'training run')}{_where(result)} with {widths} {noun}"
+        f" {_pass(result)} within {result.budget:,} steps (95 % interval: {low:.0f} to"
+        f" {high:.0f} %)."
     )
 
 
@@ -196,7 +230,8 @@ def _whole(result: Answer) -> list[str]:
         return []
     return [
         f"A net passes if {100 * facts.threshold:g} % of the symbols are right. Then at least"
-        f" {100 * facts.least_whole:.0f} % of whole sequences of {facts.answers_due} symbols are right."
+        f" {100 * facts.least_whole:.0f} % of whole sequences of {facts.answers_due} symbols are"
+        " right."
     ]
 
 
@@ -218,18 +253,21 @@ def _not_measured(result: Answer) -> list[str]:
         first = f"{_subject(result)} was not measured, and too few other lags were to predict it."
         if result.beside:
             first += (
-                f" These were measured{_from(result.beside[0])}: {'; '.join(map(_brief, result.beside))}."
+                f" These were measured{_from(result.beside[0])}:"
+                f" {'; '.join(map(_brief, result.beside))}."
             )
     else:
         first = (
-            f"{_subject(result)}: some {_rounded(result.estimate, 'unit')} are predicted, more than the"
-            f" {MOST_UNITS:,} that are allowed. {_predicted(result)}"
+            f"{_subject(result)}: some {_rounded(result.estimate, 'unit')} are predicted, more"
+            f" than the {MOST_UNITS:,} that are allowed. {_predicted(result)}"
         )
     return [first, *_measure(result)]
 
 
 def _brief(result: Answer) -> str:
-    units = "no width is known" if result.units is None else plural(result.units, "unit")
+    units = (
+        "no width is known" if result.units is None else plural(result.units, "unit")
+    )
     return f"{_subject(result)}, {units}"
 
 
@@ -238,17 +276,20 @@ def _no_width(result: Answer, point: Point) -> list[str]:
     if not point.trains:
         first = (
             f"{_subject(result)}: no recipe tried trains this. {sum(point.solved)} of"
-            f" {plural(sum(point.runs), 'run')} with up to {widest} passed, and not more with more units,"
-            f" which says nothing about wider nets ({scores_words(point)}). To try other recipes first:"
+            f" {plural(sum(point.runs), 'run')} with up to {widest} passed, and not more with"
+            f" more units, which says nothing about wider nets ({scores_words(point)}). To try"
+            " other recipes first:"
         )
         return [first, result.command]
     lines = [
-        f"{_subject(result)}: no width up to {widest} is known to be enough for {_share(result)} training"
-        f" runs to {_pass(result)}, within {result.budget:,} training steps. This is a result of the"
-        " training, not a limit of the net."
+        f"{_subject(result)}: no width up to {widest} is known to be enough for {_share(result)}"
+        f" training runs to {_pass(result)}, within {result.budget:,} training steps. This is a"
+        " result of the training, not a limit of the net."
     ]
     if (fall := point.possible_fall) is not None:
-        lines.append(f"{fall_words(fall, 'Wider nets' if point.fit.fall else 'Wider nets may')}.")
+        lines.append(
+            f"{fall_words(fall, 'Wider nets' if point.fit.fall else 'Wider nets may')}."
+        )
     elif not point.fit.fits:
         lines.append(_misfit(point))
     if not result.command:
@@ -276,8 +317,14 @@ def _pass(result: Answer) -> str:
         if lag > result.lag:
             return f"succeed, also at lag {lag},"
         times = length / result.task.length(result.lag)
-        return f"succeed, also in sequences {times:.3g} times as long with the same lag,"
-    return "succeed at the length that they were trained at" if result.task.stream else "succeed"
+        return (
+            f"succeed, also in sequences {times:.3g} times as long with the same lag,"
+        )
+    return (
+        "succeed at the length that they were trained at"
+        if result.task.stream
+        else "succeed"
+    )
 
 
 def _where(result: Answer) -> str:
@@ -301,7 +348,8 @@ def _measure(result: Answer) -> list[str]:
 
 def _predicted(result: Answer) -> str:
     """Say where the lag lies among the measured ones."""
-    between, lags = result.between, _lags(result.lags)
+    between = result.between
+    lags = _lags(result.lags)
     if between is not None:
         where = (
             f"It lies between lags {between[0]} and {between[1]}. The measured lags are"
@@ -310,24 +358,35 @@ def _predicted(result: Answer) -> str:
     else:
         where = f"It lies OUTSIDE the measured lags, {lags}{_from(result)}."
     if result.left_out:
-        where += f" Lags at which no recipe trained it are left out: {', '.join(map(str, result.left_out))}."
+        where += (
+            " Lags at which no recipe trained it are left out:"
+            f" {', '.join(map(str, result.left_out))}."
+        )
     return where
 
 
 def _range(result: Answer) -> str:
     if result.estimate is None or result.high is None:
         return ""
-    return f" (best estimate {result.estimate:.3g}, 95 % interval {result.low:.3g} to {result.high:.3g})"
+    return (
+        f" (best estimate {result.estimate:.3g}, 95 % interval {result.low:.3g} to"
+        f" {result.high:.3g})"
+    )
 
 
 def _lags(lags: Sequence[int]) -> str:
     """List lags; if there are many, the first ones and the last."""
     shown = list(map(str, lags))
-    return ", ".join(shown if len(lags) <= MOST_LAGS else [*shown[: MOST_LAGS - 2], "...", shown[-1]])
+    return ", ".join(
+        shown if len(lags) <= MOST_LAGS else [*shown[: MOST_LAGS - 2], "...", shown[-1]]
+    )
 
 
 def _from(result: Answer) -> str:
-    places = {None: "", **{name: f", of memcap's published study {name}" for name in NAMES}}
+    places = {
+        None: "",
+        **{name: f", of memcap's published study {name}" for name in NAMES},
+    }
     places[ATLAS] = ", of memcap's published atlas"
     return places.get(result.source, f", from the rows in {result.source}")
 
@@ -335,60 +394,78 @@ def _from(result: Answer) -> str:
 def _misfit(point: Point) -> str:
     """Warn about counts that the model does not fit."""
     return (
-        f"These counts do not rise with the width as the model expects ({columns(point)['counts']}). Do not"
-        " rely on this number before more seeds are trained."
+        "These counts do not rise with the width as the model expects"
+        f" ({columns(point)['counts']}). Do not rely on this number before more seeds are"
+        " trained."
     )
 
 
 def why(result: Answer) -> list[str]:
     """Say what the answer rests on, a sentence per line."""
-    lines, point = [], result.point
+    lines = []
+    point = result.point
     if result.estimate is not None and result.high is not None:
         lines.append(
             f"Best estimate of the width at which {_share(result)} runs that train at all pass:"
-            f" {_rounded(result.estimate, 'unit')}, 95 % interval {result.low:.3g} to {result.high:.3g}, from"
-            f" {plural(len(result.lags), 'lag')} together. The width to take is enough with a probability of"
-            f" {100 * PROBABILITY:.0f} %, and never less than at a shorter lag."
+            f" {_rounded(result.estimate, 'unit')}, 95 % interval {result.low:.3g} to"
+            f" {result.high:.3g}, from {plural(len(result.lags), 'lag')} together. The width to"
+            f" take is enough with a probability of {100 * PROBABILITY:.0f} %, and never less"
+            " than at a shorter lag."
         )
     if result.units is not None:
         lines.append(f"The carry has {result.carry_numbers} numbers.")
     lines += [] if point is None else _measured(result, point)
-    theory, thing = result.references, "number" if result.task.vocabulary is None else "symbol"
+    theory = result.references
+    thing = "number" if result.task.vocabulary is None else "symbol"
     lines.append(
-        f"A net must hold {plural(result.held, thing)}, or {_rounded(theory.bits, 'bit')}. The floor, by"
-        f" float32 information, is {plural(theory.information_floor, 'unit')}. One carry number per {thing}"
-        f" held takes {plural(theory.one_per_number, 'unit')} (a reference, not a floor)."
+        f"A net must hold {plural(result.held, thing)}, or {_rounded(theory.bits, 'bit')}. The"
+        f" floor, by float32 information, is {plural(theory.information_floor, 'unit')}. One"
+        f" carry number per {thing} held takes {plural(theory.one_per_number, 'unit')} (a"
+        " reference, not a floor)."
     )
     if theory.constructed is not None:
         lines.append(
-            f"Weights set by hand solve it with {plural(theory.constructed, 'unit')}, without training."
+            f"Weights set by hand solve it with {plural(theory.constructed, 'unit')}, without"
+            " training."
         )
     return lines
 
 
 def _measured(result: Answer, point: Point) -> list[str]:
-    chosen = f" (best of {point.recipes}, chosen on the seeds that it is judged on)" * (point.recipes > 1)
+    chosen = f" (best of {point.recipes}, chosen on the seeds that it is judged on)" * (
+        point.recipes > 1
+    )
     lines = [
-        f"Measured there: {plural(sum(point.runs), 'run')}, up to {point.seeds} seeds per width"
-        f"{_from(result)}; recipe {point.recipe.name}{chosen}, learning rate {point.recipe.lr:g}, at"
-        f" most {point.recipe.budget:,} training steps. Passed, by units: {columns(point)['counts']}."
+        f"Measured there: {plural(sum(point.runs), 'run')}, up to {point.seeds} seeds per"
+        f" width{_from(result)}; recipe {point.recipe.name}{chosen}, learning rate"
+        f" {point.recipe.lr:g}, at most {point.recipe.budget:,} training steps. Passed, by units:"
+        f" {columns(point)['counts']}."
     ]
     if not point.trains:
         return lines
     f = point.fit
-    lines.append(f"This lag alone: u50 {interval_text(f.u50)}, u90 {interval_text(f.u90)} units.")
+    lines.append(
+        f"This lag alone: u50 {interval_text(f.u50)}, u90 {interval_text(f.u90)} units."
+    )
     if result.at != "trained":
         alone = f"lag {result.lag}" if result.at == "up_to" else "the trained length"
-        lines.append(f"At {alone} alone, by the same training: u90 {interval_text(point.trained.u90)} units.")
+        lines.append(
+            f"At {alone} alone, by the same training: u90 {interval_text(point.trained.u90)}"
+            " units."
+        )
     more = closing(point)
     lines += [f"An interval is open; to close it, {more}."] if more else []
     if point.u_exist is not None:
         lines.append(f"Narrowest net that succeeded: {plural(point.u_exist, 'unit')}.")
     lines.append(
-        f"About {100 * f.lapse:.0f} % of runs fail at any width (95 % interval {100 * f.lapse_low:.0f} to"
-        f" {100 * f.lapse_high:.0f} %). Train several, and keep the best."
+        f"About {100 * f.lapse:.0f} % of runs fail at any width (95 % interval"
+        f" {100 * f.lapse_low:.0f} to {100 * f.lapse_high:.0f} %). Train several, and keep the"
+        " best."
     )
-    here = point.task.stretched(point.lag, result.stretch) == (point.lag, point.length)  # as of own sequences
+    here = point.task.stretched(point.lag, result.stretch) == (
+        point.lag,
+        point.length,
+    )  # as of own sequences
     beyond = None if result.units is None or here else point.stretched_at(result.units)
     return lines if beyond is None else [*lines, _stretched(result, point, *beyond)]
 

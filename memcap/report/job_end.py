@@ -23,19 +23,24 @@ class Summary:
 
     rows: pl.DataFrame  # their rows
     folder: Path  # the study's folder
-    points: tuple[Point, ...] = ()  # the frontier of these rows; empty if listing the members says all
+    points: tuple[
+        Point, ...
+    ] = ()  # the frontier of these rows; empty if listing the members says all
     picture: Path | None = None  # the study's figure; None if none was drawn
     # loss curves of the study's members that are judged by their held-out loss
     curves: tuple[LossCurve, ...] = ()
 
 
 def summarize(rows: pl.DataFrame, folder: Path) -> Summary:
-    """Fit the frontier of a job, or of all jobs of a multirun, and draw the figure into folder/figures/,
-    unless there is only one width; raise UserError if that cannot be written."""
+    """Fit the frontier of a job, or of all jobs of a multirun, and draw the figure into
+    folder/figures/, unless there is only one width; raise UserError if that cannot be
+    written."""
     points = tuple(frontier(rows))
     if rows.filter(IS_BY_LOSS).height:
         everything = store.read(folder)
-        picture = figures.save(figures.find("held_out").draw(everything), folder / "figures", "held_out")
+        picture = figures.save(
+            figures.find("held_out").draw(everything), folder / "figures", "held_out"
+        )
         curves = tuple(loss_curves(everything))
         return Summary(rows, folder, points, picture, curves)
     if all(len(p.units) == 1 for p in points):
@@ -47,11 +52,16 @@ def summarize(rows: pl.DataFrame, folder: Path) -> Summary:
 
 
 def print_summary(summary: Summary) -> None:
-    """Print the frontier and the path of its figure, or the members; then their number and folder."""
+    """Print the frontier and the path of its figure, or the members; then their number
+    and folder."""
     for curve in summary.curves:
         show(loss_table(curve))
     if summary.points or not summary.curves:
-        table = short_table(summary.points, summary.folder) if summary.points else rows_table(summary.rows)
+        table = (
+            short_table(summary.points, summary.folder)
+            if summary.points
+            else rows_table(summary.rows)
+        )
         show(table)
     if summary.picture is not None:
         print(f"Figure: {summary.picture} (data beside it)")
@@ -59,15 +69,21 @@ def print_summary(summary: Summary) -> None:
 
 
 def par2_score(rows: pl.DataFrame) -> float:
-    """Return the score of a job, for a sweeper that minimizes: the mean training steps until members are
-    solved, or right at every lag up to their own if they train for that.
+    """Return the score of a job, for a sweeper that minimizes: the mean training steps
+    until members are solved, or right at every lag up to their own if they train for
+    that.
 
-    A member that did not get there counts as twice its budget, worse than any that did ("PAR2" in comparisons
-    of solvers). Without rows, as in a share without members, the score is 0.
+    A member that did not get there counts as twice its budget, worse than any that did
+    ("PAR2" in comparisons of solvers). Without rows, as in a share without members, the
+    score is 0.
     """
     if rows.is_empty():
         return 0.0
-    of_verdict = pl.when(evaluation_until="up_to").then("steps_to_up_to").otherwise("steps_to_solve")
+    of_verdict = (
+        pl.when(evaluation_until="up_to")
+        .then("steps_to_up_to")
+        .otherwise("steps_to_solve")
+    )
     return float(rows.select(of_verdict.fill_null(2 * pl.col("budget")).mean()).item())
 
 
@@ -85,4 +101,6 @@ def totals(rows: pl.DataFrame) -> str:
         counts = f"{plural(rows.height, 'member')}, {JUDGED}"
     if (every := right_at_every_lag(rows)) is not None:
         counts += f", {every:,} of them at every lag up to their own"
-    return counts + (f", {failed:,} failed (the same command trains these again)" if failed else "")
+    return counts + (
+        f", {failed:,} failed (the same command trains these again)" if failed else ""
+    )

@@ -1,5 +1,5 @@
-"""How well nets find rare classes of a user's own sequences. Accuracy hides this: a net that never names a
-rare class is still right on all others."""
+"""How well nets find rare classes of a user's own sequences. Accuracy hides this: a net
+that never names a rare class is still right on all others."""
 
 from collections.abc import Iterable
 
@@ -25,17 +25,20 @@ def has_rare_class(task: Data) -> bool:
 
 
 def recalls(nets: Iterable[Trained]) -> np.ndarray:
-    """Return the share of each class's held-out answers that nets of the same file get right, (C,); NaN for a
-    class without answers."""
-    right, count = np.zeros(()), np.zeros(())
+    """Return the share of each class's held-out answers that nets of the same file get
+    right, (C,); NaN for a class without answers."""
+    right = np.zeros(())
+    count = np.zeros(())
     for net in nets:
         task = net.member.task
         assert isinstance(task, Data)
-        file, tests = task.file_content, task.parts[2]
+        file = task.file_content
+        tests = task.parts[2]
         guesses = net.run(np.moveaxis(file.inputs[tests], 0, 1))[0].argmax(-1).T
         answers = file.targets[tests].reshape(len(tests), -1)
         due = (slice(None), slice(-1, None)) if file.due is None else file.due[tests]
-        guesses, answers = guesses[due].ravel(), (answers if file.due is None else answers[due]).ravel()
+        guesses = guesses[due].ravel()
+        answers = (answers if file.due is None else answers[due]).ravel()
         right = right + np.bincount(answers[answers == guesses], minlength=task.outputs)
         count = count + np.bincount(answers, minlength=task.outputs)
     return np.divide(right, count, out=np.full_like(right, np.nan), where=count > 0)
@@ -45,14 +48,20 @@ def rare_words(curve: LossCurve, nets: Iterable[Trained]) -> str:
     """Say how well the width that is enough finds each class, compared with always answering the
     commonest."""
     with np.load(curve.task.file) as arrays:
-        names = arrays["class_names"] if "class_names" in arrays else np.arange(curve.task.outputs)
-    shares, each = shares_of(curve.task), recalls(nets)
+        names = (
+            arrays["class_names"]
+            if "class_names" in arrays
+            else np.arange(curve.task.outputs)
+        )
+    shares = shares_of(curve.task)
+    each = recalls(nets)
     there = shares > 0  # class numbers may have gaps
-    rarest, most = np.argmin(np.where(there, shares, 1)), np.argmax(shares)
+    rarest = np.argmin(np.where(there, shares, 1))
+    most = np.argmax(shares)
     least = int(np.nanargmin(each))
     return (
-        f"{names[rarest]} is only {shares[rarest]:.1%} of the answers. Balanced accuracy of {curve.units}:"
-        f" {np.nanmean(each):.3f}, the mean of each class's share that is found; the least, of"
-        f" {names[least]}, is {each[least]:.3f}. Who always says {names[most]}: accuracy {shares[most]:.3f},"
-        f" balanced {1 / there.sum():.3f}."
+        f"{names[rarest]} is only {shares[rarest]:.1%} of the answers. Balanced accuracy of"
+        f" {curve.units}: {np.nanmean(each):.3f}, the mean of each class's share that is found;"
+        f" the least, of {names[least]}, is {each[least]:.3f}. Who always says {names[most]}:"
+        f" accuracy {shares[most]:.3f}, balanced {1 / there.sum():.3f}."
     )

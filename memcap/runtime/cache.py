@@ -1,7 +1,8 @@
-"""The cache folder: compiled programs and other things that are costly to make again. Code is loaded from it.
+"""The cache folder: compiled programs and other things that are costly to make again.
+Code is loaded from it.
 
-It is $XDG_CACHE_HOME/memcap, by default ~/.cache/memcap. If another user owns it or may write it, this
-process and those that it starts use a private one instead.
+It is $XDG_CACHE_HOME/memcap, by default ~/.cache/memcap. If another user owns it or may
+write it, this process and those that it starts use a private one instead.
 """
 
 import atexit
@@ -14,7 +15,9 @@ from pathlib import Path
 
 from memcap.terminal.words import warn_once
 
-PRIVATE_VARIABLE = "MEMCAP_PRIVATE_CACHE"  # set if other users may write the usual cache
+PRIVATE_VARIABLE = (
+    "MEMCAP_PRIVATE_CACHE"  # set if other users may write the usual cache
+)
 
 
 def folder() -> Path:
@@ -35,7 +38,8 @@ def _usual_folder() -> Path:
 
 
 def not_ours(path: Path) -> str | None:
-    """Say why a file or folder may hold another user's code; None: it is ours, or does not exist."""
+    """Say why a file or folder may hold another user's code; None: it is ours, or does
+    not exist."""
     try:
         status = path.stat()
     except OSError:
@@ -48,9 +52,9 @@ def not_ours(path: Path) -> str | None:
 
 
 def is_others(status: os.stat_result) -> bool:
-    """Tell whether another user wrote a file in our folder, or could have before it was ours. A link counts
-    as nobody's, and group write permission, which many umasks give, does not count, as the folder keeps the
-    group out."""
+    """Tell whether another user wrote a file in our folder, or could have before it was
+    ours. A link counts as nobody's, and group write permission, which many umasks give,
+    does not count, as the folder keeps the group out."""
     return status.st_uid != os.geteuid() or bool(status.st_mode & stat.S_IWOTH)
 
 
@@ -59,8 +63,8 @@ def _private_folder(why: str) -> Path:
     atexit.register(shutil.rmtree, private, ignore_errors=True)
     os.environ[PRIVATE_VARIABLE] = private
     warn_once(
-        f"{why}, so no code from there is run, and nothing is cached beyond this command; remove it, or set"
-        " XDG_CACHE_HOME to a folder of your own"
+        f"{why}, so no code from there is run, and nothing is cached beyond this command; remove"
+        " it, or set XDG_CACHE_HOME to a folder of your own"
     )
     return Path(private)
 
@@ -73,7 +77,8 @@ def make(place: Path) -> None:
 
 
 def write(path: Path, content: bytes) -> None:
-    """Write a small file of the cache, whole or not at all, if it can be; otherwise it is made again."""
+    """Write a small file of the cache, whole or not at all, if it can be; otherwise it
+    is made again."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     with contextlib.suppress(OSError):
         make(path.parent)

@@ -1,20 +1,37 @@
-"""The CPU cores that this process may use: by affinity, cgroups, SLURM and the launcher of its job."""
+"""The CPU cores that this process may use: by affinity, cgroups, SLURM and the launcher
+of its job."""
 
 import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
 
-CORES_VARIABLE = "MEMCAP_CORES"  # the share of the cores of a job that a launcher runs beside others
+CORES_VARIABLE = (  # the share of the cores of a job that a launcher runs beside others
+    "MEMCAP_CORES"
+)
 # The first is set only if it was requested.
 SLURM_VARIABLES = ("SLURM_CPUS_PER_TASK", "SLURM_CPUS_ON_NODE")
 
 
 def count() -> int:
     """Return the number of cores that this process may use, at least 1."""
-    visible = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    visible = (
+        len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count() or 1
+    )
     by_slurm = [count for name in SLURM_VARIABLES if (count := _env_int(name))]
-    return max(1, min([visible, *quotas(), *by_slurm[:1], *filter(None, [_env_int(CORES_VARIABLE)])]))
+    return max(
+        1,
+        min(
+            [
+                visible,
+                *quotas(),
+                *by_slurm[:1],
+                *filter(None, [_env_int(CORES_VARIABLE)]),
+            ]
+        ),
+    )
 
 
 def _env_int(name: str) -> int:
@@ -22,9 +39,13 @@ def _env_int(name: str) -> int:
     return int(text) if text.isdecimal() else 0
 
 
-def quotas(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> Iterator[int]:
-    """Yield the cores that each of this process's cgroups allows, rounded up, in versions 1 and 2. A
-    container may see its cgroup's name outside, and inside only the cgroup itself: the folder at the top."""
+def quotas(
+    cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")
+) -> Iterator[int]:
+    """Yield the cores that each of this process's cgroups allows, rounded up, in
+    versions 1 and 2. A container may see its cgroup's name outside, and inside only the
+    cgroup itself: the folder at the top.
+    """
     try:
         lines = own.read_text().splitlines()
     except OSError:
@@ -35,7 +56,9 @@ def quotas(cgroups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/
             continue
         top = cgroups / controllers
         folder = top / path.strip("/")
-        names = ("cpu.cfs_quota_us", "cpu.cfs_period_us") if controllers else ("cpu.max",)
+        names = (
+            ("cpu.cfs_quota_us", "cpu.cfs_period_us") if controllers else ("cpu.max",)
+        )
         for each in [folder, *folder.parents[: len(folder.relative_to(top).parts)]]:
             quota, period = _quota_and_period(*(each / name for name in names))
             if quota.isdecimal() and period.isdecimal():  # "max" and -1: no quota

@@ -1,8 +1,8 @@
 """XLA flags that make the small programs of a study compile in less time and run faster on a CPU.
 
-A jaxlib that does not know a flag aborts the process (version 0.12 no longer knows the first one, and its
-steps are slower). So each flag is first tried in a child process, once per jaxlib version. The flags in use
-are in every row (`xla_flags`).
+A jaxlib that does not know a flag aborts the process (version 0.12 no longer knows the
+first one, and its steps are slower). So each flag is first tried in a child process,
+once per jaxlib version. The flags in use are in every row (`xla_flags`).
 """
 
 import contextlib
@@ -33,7 +33,8 @@ def add() -> None:
         theirs = _flags_of_file(theirs)
     if theirs and _verdict(theirs) == "no":
         raise UserError(
-            f"XLA_FLAGS={theirs}: this jaxlib knows no such flag or value, and would abort; unset it"
+            f"XLA_FLAGS={theirs}: this jaxlib knows no such flag or value, and would abort;"
+            " unset it"
         )
     unset = [flag for flag in CPU_FLAGS if flag.split("=")[0] not in theirs]
     with ThreadPoolExecutor() as pool:
@@ -49,7 +50,9 @@ def _flags_of_file(name: str) -> str:
         words = Path(name).read_text().split()
         if words and words[0].startswith("--"):
             return " ".join(words)
-    raise UserError(f"XLA_FLAGS={name}: neither flags, which begin with --, nor a file of flags; unset it")
+    raise UserError(
+        f"XLA_FLAGS={name}: neither flags, which begin with --, nor a file of flags; unset it"
+    )
 
 
 def is_known(flag: str) -> bool:
@@ -59,7 +62,10 @@ def is_known(flag: str) -> bool:
 
 def _verdict(flag: str) -> str:
     """Return whether jaxlib knows a flag, or several: "yes", "no", or "" if unknown."""
-    path = cache.folder() / f"flag-jaxlib-{importlib.metadata.version('jaxlib')}-{digest(flag)}"
+    path = (
+        cache.folder()
+        / f"flag-jaxlib-{importlib.metadata.version('jaxlib')}-{digest(flag)}"
+    )
     try:
         answer = path.read_text()
     except (OSError, UnicodeDecodeError):
@@ -71,9 +77,13 @@ def _verdict(flag: str) -> str:
     for probe in _PROBES:
         # -P: do not import a file jax.py of the current folder
         process = subprocess.run(
-            [sys.executable, "-P", "-c", probe], env=environment, capture_output=True, check=False
+            [sys.executable, "-P", "-c", probe],
+            env=environment,
+            capture_output=True,
+            check=False,
         )
-        works, unknown = process.returncode == 0, any(words in process.stderr for words in _REFUSALS)
+        works = process.returncode == 0
+        unknown = any(words in process.stderr for words in _REFUSALS)
         if works or unknown:
             break
     answer = "yes" if works else "no" if unknown else ""

@@ -22,7 +22,11 @@ _CACHE = {
     "jax_persistent_cache_min_compile_time_secs": (1.0, 0.0),
     "jax_persistent_cache_min_entry_size_bytes": (0, -1),
 }
-EXTRAS = {"cuda": "cuda", "gpu": "cuda", "tpu": "tpu"}  # memcap's extra for each JAX_PLATFORMS
+EXTRAS = {
+    "cuda": "cuda",
+    "gpu": "cuda",
+    "tpu": "tpu",
+}  # memcap's extra for each JAX_PLATFORMS
 WORKER_SETTINGS = (  # a worker takes these over from the process that starts it
     *_CACHE,
     "jax_compilation_cache_dir",
@@ -35,16 +39,20 @@ WORKER_SETTINGS = (  # a worker takes these over from the process that starts it
 
 @once
 def setup() -> None:
-    """Set flags and the compilation cache, once per process. A user's own XLA_FLAGS and cache settings stay.
+    """Set flags and the compilation cache, once per process. A user's own XLA_FLAGS and
+    cache settings stay.
 
     JAX reads flags when it first uses a device; after that they do not change.
     """
     import jax
 
     if not _devices_are_known():
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # no user needs XLA's remarks on cached CPU code
-        # Eigenvectors (memcap/optimizers.py) come from SciPy's BLAS. Its threads wait by spinning, which
-        # takes 20 times as long if cores are busy: 34 ms instead of 1.4 for a matrix of 172 on two cores.
+        os.environ.setdefault(
+            "TF_CPP_MIN_LOG_LEVEL", "2"
+        )  # no user needs XLA's remarks on cached CPU code
+        # Eigenvectors (memcap/optimizers.py) come from SciPy's BLAS. Its threads wait
+        # by spinning, which takes 20 times as long if cores are busy: 34 ms instead of
+        # 1.4 for a matrix of 172 on two cores.
         os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
         flags.add()
     if jax.config.values["jax_compilation_cache_dir"] is not None:
@@ -81,25 +89,30 @@ def _is_writable(folder: Path) -> bool:
 
 
 def _remove_unfit(folder: Path) -> None:
-    """Remove programs that another user wrote or may have written, and those that a killed process left
-    half-written.
+    """Remove programs that another user wrote or may have written, and those that a
+    killed process left half-written.
 
-    The folder is by now this user's alone (`cache.folder`), so its content does not change meanwhile. JAX
-    writes a program once and in place, so every later process would fail to read a half-written one and
-    compile it. Half-written programs end at a page boundary. So do a few whole ones, which are compiled once
-    more.
+    The folder is by now this user's alone (`cache.folder`), so its content does not
+    change meanwhile. JAX writes a program once and in place, so every later process
+    would fail to read a half-written one and compile it. Half-written programs end at a
+    page boundary. So do a few whole ones, which are compiled once more.
     """
     with os.scandir(folder) as entries:
         for entry in entries:
             with contextlib.suppress(OSError):  # another process may remove it, too
                 status = entry.stat(follow_symlinks=False)
-                if cache.is_others(status) or (entry.is_file() and status.st_size % mmap.PAGESIZE == 0):
+                if cache.is_others(status) or (
+                    entry.is_file() and status.st_size % mmap.PAGESIZE == 0
+                ):
                     os.unlink(entry.path)
 
 
 def _ignore_half_written() -> None:
-    """Silence JAX's warning about a program that another process is writing: JAX then compiles it."""
-    warnings.filterwarnings("ignore", "Error reading persistent compilation cache entry")
+    """Silence JAX's warning about a program that another process is writing: JAX then
+    compiles it."""
+    warnings.filterwarnings(
+        "ignore", "Error reading persistent compilation cache entry"
+    )
 
 
 def precision() -> Any:
@@ -115,14 +128,20 @@ def platform() -> str:
 
     try:
         return jax.default_backend()
-    except (RuntimeError, AssertionError) as error:  # JAX raises the latter for CUDA without its packages
+    except (
+        RuntimeError,
+        AssertionError,
+    ) as error:  # JAX raises the latter for CUDA without its packages
         requested = jax.config.values["jax_platforms"]
         if not requested:
             raise
         extra = EXTRAS.get(requested)
-        remedy = f"pip install 'memcap[{extra}]'" if extra else "unset it for what is there"
+        remedy = (
+            f"pip install 'memcap[{extra}]'" if extra else "unset it for what is there"
+        )
         raise UserError(
-            f"JAX_PLATFORMS={requested}: JAX finds no such device here; {remedy}, or JAX_PLATFORMS=cpu"
+            f"JAX_PLATFORMS={requested}: JAX finds no such device here; {remedy}, or"
+            " JAX_PLATFORMS=cpu"
         ) from error
 
 

@@ -1,9 +1,10 @@
-"""Late import of JAX, at its first use, like Python 3.15's `lazy import`: commands that only read a task's
-facts start without it, which saves most of a second.
+"""Late import of JAX, at its first use, like Python 3.15's `lazy import`: commands that
+only read a task's facts start without it, which saves most of a second.
 
-A file of `LATE` says `import jax`, `import jax.numpy as jnp` and `from jax import lax` like any file, and
-gets modules that are imported when one of their names is first used. It has `from __future__ import
-annotations`, because an annotation such as `jax.Array` would otherwise use JAX.
+A file of `LATE` says `import jax`, `import jax.numpy as jnp` and `from jax import lax`
+like any file, and gets modules that are imported when one of their names is first used.
+It has `from __future__ import annotations`, because an annotation such as `jax.Array`
+would otherwise use JAX.
 """
 
 import builtins
@@ -29,7 +30,11 @@ vars(JAX).update(numpy=LazyModule("jax.numpy"), lax=LazyModule("jax.lax"))
 
 
 def import_late(
-    name: str, globals_: Any = None, locals_: Any = None, fromlist: Sequence[str] | None = (), level: int = 0
+    name: str,
+    globals_: Any = None,
+    locals_: Any = None,
+    fromlist: Sequence[str] | None = (),
+    level: int = 0,
 ) -> ModuleType:
     """Import a module as `__import__` does, but JAX only at its first use."""
     if name == "jax" or (name == "jax.numpy" and not fromlist):
@@ -50,9 +55,15 @@ class Finder:
     """Finds the files of `LATE`."""
 
     @staticmethod
-    def find_spec(name: str, path: Sequence[str] | None = None, target: Any = None) -> ModuleSpec | None:
+    def find_spec(
+        name: str, path: Sequence[str] | None = None, target: Any = None
+    ) -> ModuleSpec | None:
         """Return the spec of a module; None: it is not one of these."""
-        spec = PathFinder.find_spec(name, path, target) if f"{name}.".startswith(LATE) else None
+        spec = (
+            PathFinder.find_spec(name, path, target)
+            if f"{name}.".startswith(LATE)
+            else None
+        )
         if spec is not None and isinstance(spec.loader, SourceFileLoader):
             spec.loader = LateLoader(name, spec.loader.path)
         return spec

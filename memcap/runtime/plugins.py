@@ -1,7 +1,8 @@
-"""Plug-ins, found by name: a file of one of memcap's folders, or `module:name` for an object elsewhere.
+"""Plug-ins, found by name: a file of one of memcap's folders, or `module:name` for an
+object elsewhere.
 
-A module elsewhere is searched on Python's path, and last in the current folder, so that a file there can be
-named but does not shadow another module.
+A module elsewhere is searched on Python's path, and last in the current folder, so that
+a file there can be named but does not shadow another module.
 """
 
 import ast
@@ -26,8 +27,9 @@ _in_data: ContextVar[bool] = ContextVar("in_data", default=False)
 
 @contextlib.contextmanager
 def names_in_data() -> Generator[None]:
-    """Keep names from a row or a file, which anybody may have written, from importing anything: within this
-    context `import_object` only finds modules that this process has already imported."""
+    """Keep names from a row or a file, which anybody may have written, from importing
+    anything: within this context `import_object` only finds modules that this process
+    has already imported."""
     token = _in_data.set(True)
     try:
         yield
@@ -41,11 +43,12 @@ def is_import_path(name: str) -> bool:
 
 
 def import_object(name: str, where: str) -> Any:
-    """Import the object called `module:name`: an attribute of the module, or a module of that package.
-    `where` is the field or argument that has the name, for the error.
+    """Import the object called `module:name`: an attribute of the module, or a module
+    of that package. `where` is the field or argument that has the name, for the error.
 
     Raises:
-        UserError: there is no such module, or no such object in it; or within `names_in_data` the module is
+        UserError: there is no such module, or no such object in it; or within
+        `names_in_data` the module is
             not imported. Errors of the module itself are passed on.
     """
     module_name, _, attribute = name.partition(":")
@@ -55,8 +58,8 @@ def import_object(name: str, where: str) -> Any:
         there = vars(sys.modules.get(module_name, object))
         if attribute not in there:
             raise UserError(
-                f"{where}={name}: rows import nothing; if you trust that module, name it, as in memcap"
-                f" --module {module_name} frontier (in Python: import {module_name})"
+                f"{where}={name}: rows import nothing; if you trust that module, name it, as in"
+                f" memcap --module {module_name} frontier (in Python: import {module_name})"
             )
         return there[attribute]
     module = import_named(module_name, f"{where}={name}")
@@ -67,12 +70,15 @@ def import_object(name: str, where: str) -> Any:
     except ModuleNotFoundError as error:
         if error.name != f"{module_name}.{attribute}":
             raise
-        raise UserError(f"{where}={name}: the module {module_name} has no {attribute}") from error
+        raise UserError(
+            f"{where}={name}: the module {module_name} has no {attribute}"
+        ) from error
 
 
 def raised(error: Exception, module: str) -> str:
     """Say in words what code of a module raised, and at which of its lines."""
-    trace, place = error.__traceback__, ""
+    trace = error.__traceback__
+    place = ""
     while trace is not None:
         if trace.tb_frame.f_globals.get("__name__") == module:
             place = f", at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
@@ -82,8 +88,8 @@ def raised(error: Exception, module: str) -> str:
 
 
 def import_named(name: str, what: str) -> ModuleType:
-    """Import a module by its name; raise UserError, with `what` the user wrote, if there is none. Errors of
-    the module itself are passed on."""
+    """Import a module by its name; raise UserError, with `what` the user wrote, if
+    there is none. Errors of the module itself are passed on."""
     here = os.getcwd()
     if here not in sys.path and "" not in sys.path:
         sys.path.append(here)
@@ -93,7 +99,9 @@ def import_named(name: str, what: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise
-        raise UserError(f"{what}: no module {name} on Python's path or in the current folder") from error
+        raise UserError(
+            f"{what}: no module {name} on Python's path or in the current folder"
+        ) from error
 
 
 class Folder(Generic[T]):
@@ -108,39 +116,58 @@ class Folder(Generic[T]):
     """
 
     def __init__(
-        self, package: str, what: str, functions: Sequence[str], shared: Sequence[str] = (), inner: str = ""
+        self,
+        package: str,
+        what: str,
+        functions: Sequence[str],
+        shared: Sequence[str] = (),
+        inner: str = "",
     ):
-        self.package, self.what, self.functions = package, what, functions
-        self.shared, self.inner = shared, inner
+        self.package = package
+        self.what = what
+        self.functions = functions
+        self.shared = shared
+        self.inner = inner
 
     @property
     def names(self) -> list[str]:
         """The names in the package, in alphabetical order; none is imported."""
         path = sys.modules[self.package].__path__
         if self.inner:
-            files = (file for place in path for file in Path(place).glob(f"*/{self.inner}.py"))
+            files = (
+                file
+                for place in path
+                for file in Path(place).glob(f"*/{self.inner}.py")
+            )
             return sorted(file.parent.name for file in files)
-        return sorted(file.name for file in pkgutil.iter_modules(path) if file.name not in self.shared)
+        return sorted(
+            file.name
+            for file in pkgutil.iter_modules(path)
+            if file.name not in self.shared
+        )
 
     def summaries(self) -> dict[str, str]:
         """Return the first paragraph of each one's docstring, by name; none is imported."""
         return {name: self._summary(name) for name in self.names}
 
     def find(self, name: str) -> T:
-        """Import the one of this name: a file of the package, or `module:name` for an object elsewhere. Raise
-        UserError if there is none, or if it lacks a function."""
+        """Import the one of this name: a file of the package, or `module:name` for an
+        object elsewhere. Raise UserError if there is none, or if it lacks a
+        function."""
         if is_import_path(name):
             plugin = import_object(name, self.what)
         elif name in self.names:
             plugin = importlib.import_module(self._module(name))
         else:
             names = ", ".join(self.names)
-            raise UserError(f"{name}: no such {self.what}; one of {names}, or MODULE:NAME of your own")
+            raise UserError(
+                f"{name}: no such {self.what}; one of {names}, or MODULE:NAME of your own"
+            )
         for function in self.functions:
             if not callable(getattr(plugin, function, None)):
                 raise UserError(
-                    f"{self.what}={name}: has no function {function}; {self.package} says what a {self.what}"
-                    " must have"
+                    f"{self.what}={name}: has no function {function}; {self.package} says what a"
+                    f" {self.what} must have"
                 )
         return cast(T, plugin)
 
@@ -151,19 +178,24 @@ class Folder(Generic[T]):
         spec = importlib.util.find_spec(self._module(name))
         assert spec is not None
         assert spec.origin is not None
-        text = ast.get_docstring(ast.parse(Path(spec.origin).read_text(encoding="utf-8")))
+        text = ast.get_docstring(
+            ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+        )
         return first_paragraph(text)
 
 
 def modules(package: str) -> Iterable[ModuleType]:
     """Import all files of a package, in alphabetical order."""
     files = pkgutil.iter_modules(sys.modules[package].__path__)
-    return [importlib.import_module(f"{package}.{name}") for name in sorted(f.name for f in files)]
+    return [
+        importlib.import_module(f"{package}.{name}")
+        for name in sorted(f.name for f in files)
+    ]
 
 
 def classes(package: str, base: type[T]) -> dict[str, type[T]]:
-    """Import a package's classes that derive from `base`, by their own `name`, in alphabetical order; raise
-    ValueError if two have the same."""
+    """Import a package's classes that derive from `base`, by their own `name`, in
+    alphabetical order; raise ValueError if two have the same."""
     classes = [
         (vars(value)["name"], value)
         for module in modules(package)

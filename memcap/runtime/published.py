@@ -4,10 +4,11 @@ import subprocess
 from pathlib import Path
 
 ATLAS = "atlas"
-# Studies of results/ whose rows ship with the code, by the name that may be used in place of a folder of
-# rows. `memcap answer` reads them in this order. Tasks that were added later are a study of their own, and so
-# are nets that are right at every lag up to their own, delay lines trained by Muon and by GGT, and cells of
-# the map with other seeds and by recipes of the atlas.
+# Studies of results/ whose rows ship with the code, by the name that may be used in
+# place of a folder of rows. `memcap answer` reads them in this order. Tasks that were
+# added later are a study of their own, and so are nets that are right at every lag up
+# to their own, delay lines trained by Muon and by GGT, and cells of the map with other
+# seeds and by recipes of the atlas.
 STUDIES = {
     ATLAS: (ATLAS, "other_tasks", "up_to", "up_to_cells", "muon", "ggt"),
     "layers": ("layers", "up_to_layers"),
@@ -30,7 +31,9 @@ def git_commit() -> str | None:
         return None
     git = ["git", "-C", str(root()), "rev-parse", "HEAD"]
     try:
-        result = subprocess.run(git, capture_output=True, text=True, check=False, timeout=10)
+        result = subprocess.run(
+            git, capture_output=True, text=True, check=False, timeout=10
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     return result.stdout.strip() or None
@@ -43,7 +46,11 @@ def rows_file(study: str) -> Path:
 
 def rows_files(name: str) -> list[Path]:
     """Return the existing files of rows of one of `NAMES` or `FORMER`."""
-    return [file for file in map(rows_file, STUDIES[FORMER.get(name, name)]) if file.exists()]
+    return [
+        file
+        for file in map(rows_file, STUDIES[FORMER.get(name, name)])
+        if file.exists()
+    ]
 
 
 def is_published(place: Path) -> bool:

@@ -1,14 +1,18 @@
-"""The end of a command on Ctrl-C, on SIGTERM of a scheduler or container, on SIGHUP of a closed terminal.
+"""The end of a command on Ctrl-C, on SIGTERM of a scheduler or container, on SIGHUP of
+a closed terminal.
 
-Python runs a handler between two steps of the main thread: an exception from it would vanish in a callback of
-the garbage collector, and could break an import. So the handlers do nothing. A signal at once wakes a
-separate thread (`signal.set_wakeup_fd`), which decides:
+Python runs a handler between two steps of the main thread: an exception from it would
+vanish in a callback of the garbage collector, and could break an import. So the
+handlers do nothing. A signal at once wakes a separate thread (`signal.set_wakeup_fd`),
+which decides:
 
-* Where nothing is unsaved, it ends the process: while libraries are imported, rows are read, a figure is
+* Where nothing is unsaved, it ends the process: while libraries are imported, rows are
+  read, a figure is
   drawn. Files are written whole or not at all.
-* Within `saving` the main thread ends by itself: it looks now and then (`look`), between chunks and jobs and
-  while it composes, and writes what there is. If it does not look for `PATIENCE`, the thread writes what is
-  cheap, and ends the process.
+* Within `saving` the main thread ends by itself: it looks now and then (`look`),
+  between chunks and jobs and
+  while it composes, and writes what there is. If it does not look for `PATIENCE`, the
+  thread writes what is cheap, and ends the process.
 * At a second signal the thread does that at once.
 
 In a launcher that is not ours the main thread waits where it cannot look: see `raising`.
@@ -27,23 +31,31 @@ from types import FrameType
 from memcap.terminal.words import complain
 
 NAMES = ("SIGINT", "SIGTERM", "SIGHUP")
-# seconds in which several signals count as one, as `timeout` sends two, a service manager SIGTERM and SIGHUP
+# seconds in which several signals count as one, as `timeout` sends two, a service
+# manager SIGTERM and SIGHUP
 ONE_SIGNAL = 0.3
 PATIENCE = 1.0  # seconds that the main thread has to look after a signal
 # The same if the handler raises, as libraries then end their processes.
 PATIENCE_WITH_LIBRARIES = 6.0
-REPEAT = 2.0  # seconds after which a handler raises again, if its exception has vanished
+REPEAT = (
+    2.0  # seconds after which a handler raises again, if its exception has vanished
+)
 SECONDS_TO_SAVE = 2.0  # for writing what is cheap to write
 END = 0  # no signal: the command has ended
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked the process to end. `rows_saved` counts the members whose rows are saved, None if
-    nothing was trained; `half_trained` those that resume from a checkpoint."""
+    """A signal asked the process to end. `rows_saved` counts the members whose rows are
+    saved, None if nothing was trained; `half_trained` those that resume from a
+    checkpoint."""
 
-    def __init__(self, number: int, rows_saved: int | None = None, half_trained: int = 0):
+    def __init__(
+        self, number: int, rows_saved: int | None = None, half_trained: int = 0
+    ):
         super().__init__(number)
-        self.number, self.rows_saved, self.half_trained = number, rows_saved, half_trained
+        self.number = number
+        self.rows_saved = rows_saved
+        self.half_trained = half_trained
 
     @property
     def status(self) -> int:
@@ -61,17 +73,24 @@ class Watch:
         self.line = line  # the words about a process that ends
         self.number: int | None = None  # the first signal
         self.ending = False  # whether the main thread is about to end
-        self.unsaved: list[Callable[[Interrupted], None]] = []  # write what is unsaved, the innermost last
+        self.unsaved: list[
+            Callable[[Interrupted], None]
+        ] = []  # write what is unsaved, the innermost last
         self.raises = False  # whether the handler raises
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
         self._handlers = {
             number: signal.signal(number, self._handle)
-            for number in (getattr(signal, name) for name in NAMES if hasattr(signal, name))
-            if signal.getsignal(number) not in (signal.SIG_IGN, None)  # as under nohup, which stays so
+            for number in (
+                getattr(signal, name) for name in NAMES if hasattr(signal, name)
+            )
+            if signal.getsignal(number)
+            not in (signal.SIG_IGN, None)  # as under nohup, which stays so
         }
         self._descriptor = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
-        self._thread = threading.Thread(target=self._listen, name="memcap-signals", daemon=True)
+        self._thread = threading.Thread(
+            target=self._listen, name="memcap-signals", daemon=True
+        )
         self._thread.start()
 
     def close(self) -> None:
@@ -106,7 +125,9 @@ class Watch:
                 return
             patience = PATIENCE_WITH_LIBRARIES if self.raises else PATIENCE
             hurries = number is not None and now - last > ONE_SIGNAL
-            if hurries or (not self.ending and (not self.unsaved or now - first > patience)):
+            if hurries or (
+                not self.ending and (not self.unsaved or now - first > patience)
+            ):
                 self._leave(number or self.number)
                 return
             if self.raises and not self.ending and now - last > REPEAT:
@@ -117,7 +138,9 @@ class Watch:
         """Wait for one of the signals, or the end; None after this many seconds without."""
         while select.select([self._reader], [], [], seconds)[0]:
             number = os.read(self._reader, 1)[0]
-            if number == END or number in self._handlers:  # other signals have handlers, too
+            if (
+                number == END or number in self._handlers
+            ):  # other signals have handlers, too
                 return number
         return None
 
@@ -160,10 +183,12 @@ os.register_at_fork(after_in_child=_leave_to_parent)
 
 @contextlib.contextmanager
 def watching(line: Callable[[Interrupted], str] = str) -> Generator[None]:
-    """Let signals end the process as this module describes; an ignored signal, as under nohup, stays ignored.
+    """Let signals end the process as this module describes; an ignored signal, as under
+    nohup, stays ignored.
 
-    Only the main thread can set this up; other threads change nothing. Within another `watching` only the
-    line changes, the words if the main thread is not the one that ends.
+    Only the main thread can set this up; other threads change nothing. Within another
+    `watching` only the line changes, the words if the main thread is not the one that
+    ends.
     """
     global _watch
     if threading.current_thread() is not threading.main_thread():
@@ -205,8 +230,10 @@ def _noticing(watch: Watch) -> Generator[None]:
 
 @contextlib.contextmanager
 def saving(save: Callable[[Interrupted], None] = lambda _: None) -> Generator[None]:
-    """Give the main thread time to end by itself: within this context it looks, or finishes a file. `save`
-    writes what is cheap to write, and counts it; another thread calls it, perhaps while this one writes."""
+    """Give the main thread time to end by itself: within this context it looks, or
+    finishes a file. `save` writes what is cheap to write, and counts it; another thread
+    calls it, perhaps while this one writes.
+    """
     watch = _watch
     if watch is None:
         yield
@@ -221,7 +248,8 @@ def saving(save: Callable[[Interrupted], None] = lambda _: None) -> Generator[No
 
 @contextlib.contextmanager
 def raising() -> Generator[None]:
-    """Let handlers raise `Interrupted` until it arrives here, for libraries that wait in the main thread."""
+    """Let handlers raise `Interrupted` until it arrives here, for libraries that wait
+    in the main thread."""
     watch = _watch
     if watch is None:
         yield

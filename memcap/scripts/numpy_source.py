@@ -1,10 +1,11 @@
 """A task's sequences in NumPy: source without memcap, translated from the task's own `sample`.
 
-JAX's arrays have NumPy's functions under the same names, so a task's code reads nearly the same in both.
-Knobs become their values, branches that these rule out are dropped, keys become one `np.random.Generator`,
-and called functions are included, as are arrays of a module and of a user's file. So there is no second copy
-of a task that could differ from the first: a task that cannot be translated, or whose translation does not
-run, is drawn by memcap instead (memcap_source.py).
+JAX's arrays have NumPy's functions under the same names, so a task's code reads nearly
+the same in both. Knobs become their values, branches that these rule out are dropped,
+keys become one `np.random.Generator`, and called functions are included, as are arrays
+of a module and of a user's file. So there is no second copy of a task that could differ
+from the first: a task that cannot be translated, or whose translation does not run, is
+drawn by memcap instead (memcap_source.py).
 """
 
 import ast
@@ -29,9 +30,28 @@ from memcap.tasks.base import integers
 MISSING = object()  # the value of a name that has none outside its function
 RENAMED = {"length": "length_of"}  # as `sample` has an argument `length`
 # Functions of Python that are the same in a script.
-PYTHON = {"abs", "bool", "enumerate", "float", "int", "len", "list", "max", "min", "range", "reversed"}
+PYTHON = {
+    "abs",
+    "bool",
+    "enumerate",
+    "float",
+    "int",
+    "len",
+    "list",
+    "max",
+    "min",
+    "range",
+    "reversed",
+}
 PYTHON |= {"round", "sorted", "sum", "tuple", "zip"}
-MATHS = {"cos", "exp", "log", "log2", "sin", "sqrt"}  # of `math`; NumPy has them by the same names
+MATHS = {
+    "cos",
+    "exp",
+    "log",
+    "log2",
+    "sin",
+    "sqrt",
+}  # of `math`; NumPy has them by the same names
 SMALL = 64  # most numbers of an array that is written out
 
 SCAN = '''\
@@ -41,7 +61,7 @@ def scan(step, carry, rows):
     for row in zip(*rows):
         carry, result = step(carry, row)
         results.append(result)
-    return carry, np.stack(results)'''
+    return carry, np.stack(results)'''  # noqa: E501
 
 
 class NoTwinError(Exception):
@@ -65,10 +85,11 @@ def _draws() -> dict[Any, str]:
 def numpy_source(task: Task, with_length: bool = True, lag: int = 2) -> str:
     """Return the source of a task's functions in NumPy.
 
-    They are `sample(rng, lag, length, steps, batch)`, which returns the fields of a `Batch` that are not
-    None, as NumPy arrays; `unseen`, the same for held-out sequences, if the task draws them differently; and
-    `length_of(lag)`, if wanted. Functions that they use come before them. The source is tried at this lag, or
-    at the task's smallest one.
+    They are `sample(rng, lag, length, steps, batch)`, which returns the fields of a
+    `Batch` that are not None, as NumPy arrays; `unseen`, the same for held-out
+    sequences, if the task draws them differently; and `length_of(lag)`, if wanted.
+    Functions that they use come before them. The source is tried at this lag, or at the
+    task's smallest one.
 
     Raises:
         NoTwinError: the task uses something that cannot be translated.
@@ -92,17 +113,23 @@ def draws_unseen(task: Task) -> bool:
 
 
 def _check_shapes(task: Task, name: str, text: str, lag: int) -> None:
-    """Run a function of the source once; raise NoTwinError if that fails, or its arrays' shapes are not those
-    of the task."""
+    """Run a function of the source once; raise NoTwinError if that fails, or its
+    arrays' shapes are not those of the task."""
     sizes = lag, task.length(lag), task.length(lag), 3
-    wanted = jax.eval_shape(lambda key: getattr(task, name)(key, *sizes), jax.random.key(0))
+    wanted = jax.eval_shape(
+        lambda key: getattr(task, name)(key, *sizes), jax.random.key(0)
+    )
     names: dict[str, Any] = {"np": np}
     try:
         eval(compile(text, name, "exec"), names)
         arrays = names[name](np.random.default_rng(0), *sizes)
     except Exception as error:
-        raise NoTwinError(f"its `{name}` does not run in NumPy ({type(error).__name__})") from error
-    if [each.shape for each in arrays] != [each.shape for each in wanted if each is not None]:
+        raise NoTwinError(
+            f"its `{name}` does not run in NumPy ({type(error).__name__})"
+        ) from error
+    if [each.shape for each in arrays] != [
+        each.shape for each in wanted if each is not None
+    ]:
         raise NoTwinError(f"its `{name}` gives other shapes in NumPy")
 
 
@@ -116,7 +143,8 @@ def _translate(task: Task, function: Any, functions: dict[str, str]) -> str:
     assert isinstance(tree, ast.FunctionDef)
     translator = _Translator(task, function.__globals__, tree, functions)
     translated = translator.visit(tree)
-    translated.name, translated.decorator_list = name, []
+    translated.name = name
+    translated.decorator_list = []
     functions[name] = ast.unparse(ast.fix_missing_locations(translated))
     return name
 
@@ -128,9 +156,11 @@ def _parse(source: Any, name: str) -> list[ast.stmt]:
         raise NoTwinError(f"the source of {name} is not at hand") from error
 
 
-def _constant(task: Task, name: str, names: dict[str, Any], functions: dict[str, str]) -> None:
-    """Add an array of a module to `functions`: its numbers if they are few, otherwise the code that makes
-    it."""
+def _constant(
+    task: Task, name: str, names: dict[str, Any], functions: dict[str, str]
+) -> None:
+    """Add an array of a module to `functions`: its numbers if they are few, otherwise
+    the code that makes it."""
     value = names[name]
     if name in functions:
         return
@@ -149,11 +179,29 @@ def _constant(task: Task, name: str, names: dict[str, Any], functions: dict[str,
 class _Translator(ast.NodeTransformer):
     """Translates a function of a task, or the code of an array in its module, from JAX to NumPy."""
 
-    def __init__(self, task: Task, names: dict[str, Any], tree: ast.stmt, functions: dict[str, str]) -> None:
-        self.task, self.globals, self.functions = task, names, functions
-        arguments = {each.arg for each in ast.walk(tree) if isinstance(each, ast.arg)} - {"self", "key"}
-        stored = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-        inner = {n.name for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n is not tree}
+    def __init__(
+        self,
+        task: Task,
+        names: dict[str, Any],
+        tree: ast.stmt,
+        functions: dict[str, str],
+    ) -> None:
+        self.task = task
+        self.globals = names
+        self.functions = functions
+        arguments = {
+            each.arg for each in ast.walk(tree) if isinstance(each, ast.arg)
+        } - {"self", "key"}
+        stored = {
+            n.id
+            for n in ast.walk(tree)
+            if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+        }
+        inner = {
+            n.name
+            for n in ast.walk(tree)
+            if isinstance(n, ast.FunctionDef) and n is not tree
+        }
         self.locals = arguments | stored | inner
         self.keys = {"key"}
 
@@ -172,8 +220,10 @@ class _Translator(ast.NodeTransformer):
         """Leave out annotations and the task itself, and make the key a generator."""
         arguments = [a for a in node.args.args if a.arg != "self"]
         for each in arguments:
-            each.annotation, each.arg = None, "rng" if each.arg == "key" else each.arg
-        node.args.args, node.returns = arguments, None
+            each.annotation = None
+            each.arg = "rng" if each.arg == "key" else each.arg
+        node.args.args = arguments
+        node.returns = None
         docstring = [s for s in node.body[:1] if ast.get_docstring(node) is not None]
         node.body = docstring + self._statements(node.body[len(docstring) :])
         return node
@@ -182,7 +232,9 @@ class _Translator(ast.NodeTransformer):
         statements: list[ast.stmt] = []
         for each in body:
             new = self.visit(each)
-            statements += new if isinstance(new, list) else [new] if new is not None else []
+            statements += (
+                new if isinstance(new, list) else [new] if new is not None else []
+            )
             if statements and isinstance(statements[-1], ast.Return):
                 break  # what follows is for other knobs
         return statements
@@ -198,34 +250,59 @@ class _Translator(ast.NodeTransformer):
     def visit_Assign(self, node: ast.Assign) -> Any:
         """Leave out keys, and turn JAX's updates of a copy into assignments."""
         value = node.value
-        if isinstance(value, ast.Call) and self.value(value.func) in (jax.random.split, jax.random.fold_in):
-            names = {n.id for each in node.targets for n in ast.walk(each) if isinstance(n, ast.Name)}
+        if isinstance(value, ast.Call) and self.value(value.func) in (
+            jax.random.split,
+            jax.random.fold_in,
+        ):
+            names = {
+                n.id
+                for each in node.targets
+                for n in ast.walk(each)
+                if isinstance(n, ast.Name)
+            }
             self.locals -= names
             self.keys |= names
             return None
         match value:
             case ast.Call(
                 func=ast.Attribute(
-                    value=ast.Subscript(value=ast.Attribute(value=array, attr="at"), slice=where), attr="set"
+                    value=ast.Subscript(
+                        value=ast.Attribute(value=array, attr="at"), slice=where
+                    ),
+                    attr="set",
                 ),
                 args=[new],
             ):
                 return [
                     ast.Assign(node.targets, self.visit(array)),
                     ast.Assign(
-                        [ast.Subscript(ast.Name(ast.unparse(node.targets[0])), self.visit(where))],
+                        [
+                            ast.Subscript(
+                                ast.Name(ast.unparse(node.targets[0])),
+                                self.visit(where),
+                            )
+                        ],
                         self.visit(new),
                     ),
                 ]
-        node.value, node.targets = self.visit(value), [self.visit(each) for each in node.targets]
-        return None if list(map(ast.unparse, node.targets)) == [ast.unparse(node.value)] else node
+        node.value = self.visit(value)
+        node.targets = [self.visit(each) for each in node.targets]
+        return (
+            None
+            if list(map(ast.unparse, node.targets)) == [ast.unparse(node.value)]
+            else node
+        )
 
     def visit_Return(self, node: ast.Return) -> Any:
         """Turn a returned batch into a tuple of its arrays."""
         match node.value:
-            case ast.Call(func=func, args=args, keywords=keywords) if self.value(func) is Batch:
+            case ast.Call(func=func, args=args, keywords=keywords) if (
+                self.value(func) is Batch
+            ):
                 values = [*args, *(each.value for each in keywords)]
-                return ast.Return(ast.Tuple([self.visit(each) for each in values], ast.Load()))
+                return ast.Return(
+                    ast.Tuple([self.visit(each) for each in values], ast.Load())
+                )
         return self.generic_visit(node)
 
     def visit_If(self, node: ast.If) -> Any:
@@ -255,10 +332,15 @@ class _Translator(ast.NodeTransformer):
 
     def visit_Attribute(self, node: ast.Attribute) -> Any:
         """Replace a knob or a constant by its value, and a JAX function by NumPy's."""
-        return self.generic_visit(node) if self.value(node) is MISSING else self._named(node)
+        return (
+            self.generic_visit(node)
+            if self.value(node) is MISSING
+            else self._named(node)
+        )
 
     def _named(self, node: ast.Name | ast.Attribute) -> Any:
-        value, name = self.value(node), ast.unparse(node)
+        value = self.value(node)
+        name = ast.unparse(node)
         if _is_plain(value):
             return _literal(value)
         if isinstance(value, np.ndarray):
@@ -273,7 +355,9 @@ class _Translator(ast.NodeTransformer):
             return node
         if name in PYTHON and value is getattr(builtins, name):
             return node
-        if isinstance(value, (FunctionType, MethodType)) or hasattr(value, "__wrapped__"):
+        if isinstance(value, (FunctionType, MethodType)) or hasattr(
+            value, "__wrapped__"
+        ):
             module = getattr(inspect.unwrap(value), "__module__", "")
             if not module.startswith("jax"):
                 return ast.Name(_translate(self.task, value, self.functions))
@@ -305,11 +389,17 @@ class _Translator(ast.NodeTransformer):
             return self._of_math(self._folded(self.generic_visit(node)))
         if node.keywords or len(node.args) - 1 != draw.count("{"):
             raise NoTwinError(f"it draws by {ast.unparse(node)}")
-        return _expression(draw.format(*(ast.unparse(self.visit(each)) for each in node.args[1:])))
+        return _expression(
+            draw.format(*(ast.unparse(self.visit(each)) for each in node.args[1:]))
+        )
 
     def _scan(self, node: ast.Call) -> ast.Call:
         """Turn a scan over rows into a Python loop."""
-        if node.keywords or len(node.args) != 3 or not isinstance(node.args[2], ast.Tuple):
+        if (
+            node.keywords
+            or len(node.args) != 3
+            or not isinstance(node.args[2], ast.Tuple)
+        ):
             raise NoTwinError(f"it loops by {ast.unparse(node)}")
         self.functions["scan"] = SCAN
         return ast.Call(ast.Name("scan"), [self.visit(each) for each in node.args], [])
@@ -317,7 +407,9 @@ class _Translator(ast.NodeTransformer):
     def _of_math(self, node: Any) -> Any:
         """Replace a function of Python's `math`, which the script does not import, by NumPy's."""
         match node:
-            case ast.Call(func=ast.Attribute(value=ast.Name(id="math"), attr=name)) if name in MATHS:
+            case ast.Call(func=ast.Attribute(value=ast.Name(id="math"), attr=name)) if (
+                name in MATHS
+            ):
                 return ast.Call(_expression(f"np.{name}"), node.args, [])
             case ast.Call(func=ast.Attribute(value=ast.Name(id="math"), attr=name)):
                 raise NoTwinError(f"it uses math.{name}")
@@ -329,9 +421,14 @@ class _Translator(ast.NodeTransformer):
     def visit_Subscript(self, node: ast.Subscript) -> Any:
         """Find the places of the largest entries by sorting."""
         match node:
-            case ast.Subscript(value=ast.Call(func=func, args=[array, count]), slice=ast.Constant(value=1)):
+            case ast.Subscript(
+                value=ast.Call(func=func, args=[array, count]),
+                slice=ast.Constant(value=1),
+            ):
                 if self.value(func) is lax.top_k:
-                    array, count = (ast.unparse(self.visit(each)) for each in (array, count))
+                    array, count = (
+                        ast.unparse(self.visit(each)) for each in (array, count)
+                    )
                     return _expression(f"np.argsort(-({array}))[:, :{count}]")
         return self._folded(self.generic_visit(node))
 
@@ -344,7 +441,10 @@ class _Translator(ast.NodeTransformer):
     def visit_Compare(self, node: ast.Compare) -> Any:
         """Compute the value, if the knobs decide it; also tests whether an array exists."""
         match node:
-            case ast.Compare(ops=[ast.Is() | ast.IsNot() as test], comparators=[ast.Constant(value=None)]):
+            case ast.Compare(
+                ops=[ast.Is() | ast.IsNot() as test],
+                comparators=[ast.Constant(value=None)],
+            ):
                 value = self.value(node.left)
                 if value is not MISSING:
                     return ast.Constant((value is None) == isinstance(test, ast.Is))
@@ -355,7 +455,10 @@ class _Translator(ast.NodeTransformer):
         names = [each for each in ast.walk(node) if isinstance(each, ast.Name)]
         if any(each.id not in {"math", *PYTHON} - self.locals for each in names):
             return node
-        value = eval(compile(ast.fix_missing_locations(ast.Expression(node)), "", "eval"), {"math": math})
+        value = eval(
+            compile(ast.fix_missing_locations(ast.Expression(node)), "", "eval"),
+            {"math": math},
+        )
         return _literal(value) if _is_plain(value) else node
 
 
@@ -365,8 +468,11 @@ def _is_module(value: Any, module: Any) -> bool:
 
 
 def _is_of_numpy(value: Any) -> bool:
-    """Return whether a value is NumPy or one of its modules, or `math`, whose calls are translated later."""
-    return value is math or (isinstance(value, ModuleType) and value.__name__.partition(".")[0] == "numpy")
+    """Return whether a value is NumPy or one of its modules, or `math`, whose calls are
+    translated later."""
+    return value is math or (
+        isinstance(value, ModuleType) and value.__name__.partition(".")[0] == "numpy"
+    )
 
 
 def _is_plain(value: Any) -> bool:

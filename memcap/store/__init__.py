@@ -1,8 +1,9 @@
-"""Readers of a study's folder: the rows whose task and cell can be imported, and one member's row, config and
-weights.
+"""Readers of a study's folder: the rows whose task and cell can be imported, and one
+member's row, config and weights.
 
-A study of your own task may lie beside others (`memcap frontier` reads all of outputs/), and be read where
-the task's module is missing. Its rows are still good, but nothing can say what they ask of memory.
+A study of your own task may lie beside others (`memcap frontier` reads all of
+outputs/), and be read where the task's module is missing. Its rows are still good, but
+nothing can say what they ask of memory.
 """
 
 import json
@@ -13,23 +14,37 @@ import polars as pl
 
 from memcap.knobs import UserError
 from memcap.store import shards
-from memcap.store.columns import EVALUATION, MODEL, RECIPE, evaluation_of, model_of, recipe_of
+from memcap.store.columns import (
+    EVALUATION,
+    MODEL,
+    RECIPE,
+    evaluation_of,
+    model_of,
+    recipe_of,
+)
 from memcap.store.columns import task_of as task_of
 from memcap.store.weights import weights_of as weights_of
 from memcap.terminal.words import warn_once
 
-KIND = ["task", "knobs", *(name for name in MODEL if name != "units"), *RECIPE, "forget_bias"]
+KIND = [
+    "task",
+    "knobs",
+    *(name for name in MODEL if name != "units"),
+    *RECIPE,
+    "forget_bias",
+]
 KIND += [name for name in EVALUATION if name != "lengths"]
 
 
 def read(folder: Path, strict: bool = False) -> pl.DataFrame:
-    """Read the rows at or below a folder, or of one Parquet file, whose task, network, recipe and rule exist.
-    For `strict` and errors see `memcap.store.shards.read`."""
+    """Read the rows at or below a folder, or of one Parquet file, whose task, network,
+    recipe and rule exist. For `strict` and errors see `memcap.store.shards.read`."""
     return readable(shards.read(folder, strict))
 
 
 def rows_of(results: Path, strict: bool = False) -> pl.DataFrame:
-    """Read the rows of a folder or file that a user named, as `read` does; refuse a place without rows."""
+    """Read the rows of a folder or file that a user named, as `read` does; refuse a
+    place without rows."""
     rows = read(results, strict)
     if rows.is_empty():
         raise no_rows(results)
@@ -41,7 +56,9 @@ def no_rows(results: Path) -> UserError:
     count = shards.read(results).height
     if not count:
         return shards.no_rows(results)
-    return UserError(f"{results}: none of its {count:,} rows can be read here; the lines above say why")
+    return UserError(
+        f"{results}: none of its {count:,} rows can be read here; the lines above say why"
+    )
 
 
 def unknown(results: Path) -> pl.DataFrame:
@@ -51,16 +68,21 @@ def unknown(results: Path) -> pl.DataFrame:
 
 
 def readable(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows whose task, network, recipe and rule exist; say on stderr how many others there are."""
+    """Return the rows whose task, network, recipe and rule exist; say on stderr how
+    many others there are."""
     kinds = rows.group_by(KIND, maintain_order=True).len()
     problems = [_problem(kind) for kind in kinds.iter_rows(named=True)]
     kinds = kinds.with_columns(problem=pl.Series(problems, dtype=pl.String))
     others = kinds.filter(pl.col("problem").is_not_null())
     if others.is_empty():
         return rows
-    counts = others.group_by("task", "cell", "problem", maintain_order=True).agg(pl.col("len").sum())
+    counts = others.group_by("task", "cell", "problem", maintain_order=True).agg(
+        pl.col("len").sum()
+    )
     for task, cell, problem, count in counts.iter_rows():
-        warn_once(f"{task}, cell {cell}: {count} row{'s' * (count != 1)} left out: {problem}")
+        warn_once(
+            f"{task}, cell {cell}: {count} row{'s' * (count != 1)} left out: {problem}"
+        )
     return rows.join(others, KIND, "anti", nulls_equal=True, maintain_order="left")
 
 
@@ -71,9 +93,17 @@ def _problem(kind: dict[str, Any]) -> str | None:
         model_of(kind)
         recipe_of(kind)
         evaluation_of(kind)
-    except (Exception, SystemExit) as error:  # anything that a user's module may do when it is imported
-        if isinstance(gone := error.__cause__, FileNotFoundError):  # sequences of task=data
-            return f"{gone.filename} is not here; put it there, or ask from the folder where it was trained"
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # anything that a user's module may do when it is imported
+        if isinstance(
+            gone := error.__cause__, FileNotFoundError
+        ):  # sequences of task=data
+            return (
+                f"{gone.filename} is not here; put it there, or ask from the folder where it was"
+                " trained"
+            )
         return (str(error) or type(error).__name__).splitlines()[0]
     return None
 
@@ -83,7 +113,8 @@ def find_row(folder: Path, key: str) -> dict[str, Any]:
     rows = shards.read(folder).filter(pl.col("key").str.starts_with(key))
     if rows.height != 1 or not key:
         raise UserError(
-            f"{key}: {rows.height} members in {folder} have such a key; `memcap train` and the rows show keys"
+            f"{key}: {rows.height} members in {folder} have such a key; `memcap train` and the"
+            " rows show keys"
         )
     return rows.row(0, named=True)
 

@@ -1,8 +1,8 @@
 """The plain columns of a row, derived from its member's config. Needs no JAX.
 
-Each knob of the network, the recipe and the evaluation is a column, named by its dataclass: a new knob
-becomes a column without an edit here. A file may hold these columns for other readers; memcap reads only the
-config.
+Each knob of the network, the recipe and the evaluation is a column, named by its
+dataclass: a new knob becomes a column without an edit here. A file may hold these
+columns for other readers; memcap reads only the config.
 """
 
 import json
@@ -26,12 +26,16 @@ class RowColumn(NamedTuple):
 
     dtype: Any  # its type in polars
     doc: str  # its meaning and unit
-    limits: Mapping[str, Any] = {}  # the values that it allows, like the metadata of a knob
+    limits: Mapping[
+        str, Any
+    ] = {}  # the values that it allows, like the metadata of a knob
 
 
 Columns = dict[str, RowColumn]
 DTYPES = {int: pl.Int64, float: pl.Float64, str: pl.String, bool: pl.Boolean}
-KINDS: dict[Any, tuple[type, ...]] = {dtype: (kind, type(None)) for kind, dtype in DTYPES.items()}  # in JSON
+KINDS: dict[Any, tuple[type, ...]] = {
+    dtype: (kind, type(None)) for kind, dtype in DTYPES.items()
+}  # in JSON
 KINDS[pl.Float64] += (int,)
 LARGEST = (1 << 63) - 1  # largest integer of a column
 SEED = r', "seed": (-?\d+)'  # in the text of a config
@@ -44,7 +48,10 @@ def _knobs(cls: Any, without: Collection[str] = ()) -> Columns:
     hints = get_type_hints(cls)
     kinds = {f.name: (*get_args(hints[f.name]), hints[f.name])[0] for f in fields(cls)}
     own = [f for f in fields(cls) if f.name not in without]
-    return {f.name: RowColumn(DTYPES[kinds[f.name]], f.metadata["doc"], f.metadata) for f in own}
+    return {
+        f.name: RowColumn(DTYPES[kinds[f.name]], f.metadata["doc"], f.metadata)
+        for f in own
+    }
 
 
 STEPS = {"at_least": 1, "at_most": LONGEST}
@@ -66,13 +73,21 @@ START: Columns = {
         OPTIONAL,
     ),
     "forget_bias": RowColumn(
-        pl.Float64, "bias of the forget gate at the start; null as for `input_bias`", OPTIONAL
+        pl.Float64,
+        "bias of the forget gate at the start; null as for `input_bias`",
+        OPTIONAL,
     ),
     "output_bias": RowColumn(
-        pl.Float64, "bias of the output gate at the start; null as for `input_bias`", OPTIONAL
+        pl.Float64,
+        "bias of the output gate at the start; null as for `input_bias`",
+        OPTIONAL,
     ),
-    "gain": RowColumn(pl.Float64, "gain of the candidate's recurrent block at the start", OPTIONAL),
-    "orthogonal": RowColumn(pl.Boolean, "true if this block is orthogonal at the start", OPTIONAL),
+    "gain": RowColumn(
+        pl.Float64, "gain of the candidate's recurrent block at the start", OPTIONAL
+    ),
+    "orthogonal": RowColumn(
+        pl.Boolean, "true if this block is orthogonal at the start", OPTIONAL
+    ),
 }
 RECIPE: Columns = {  # a row's forget bias is the start's, which says more
     "recipe": RowColumn(pl.String, "name of the recipe"),
@@ -83,7 +98,9 @@ EVALUATION: Columns = {
     for name, column in _knobs(Evaluation).items()
 }
 THRESHOLD: Columns = {
-    "threshold": RowColumn(pl.Float64, "criterion: the least accuracy or the greatest error that passes")
+    "threshold": RowColumn(
+        pl.Float64, "criterion: the least accuracy or the greatest error that passes"
+    )
 }
 DERIVED: Columns = {
     **TASK,
@@ -92,13 +109,22 @@ DERIVED: Columns = {
     **START,
     **RECIPE,
     **THRESHOLD,
-    **{name: EVALUATION[name] for name in ("stretch", "lengths", "evaluation_sequences")},
+    **{
+        name: EVALUATION[name]
+        for name in ("stretch", "lengths", "evaluation_sequences")
+    },
     **EVALUATION,
 }
 # The parts of a config, and the dataclasses that have their later knobs.
-PARTS = {"task": None, "model": Model, "recipe": ResolvedRecipe, "start": None, "evaluation": Evaluation}
-# What members that are counted together have in common. The lengths at which they are scored at the end
-# affect no verdict.
+PARTS = {
+    "task": None,
+    "model": Model,
+    "recipe": ResolvedRecipe,
+    "start": None,
+    "evaluation": Evaluation,
+}
+# What members that are counted together have in common. The lengths at which they are
+# scored at the end affect no verdict.
 IDENTITY = [name for name in DERIVED if name not in ("units", "lengths")]
 
 
@@ -110,38 +136,53 @@ def columns_of(config: Mapping[str, Any]) -> dict[str, Any]:
     """
     columns = {"threshold": float(config["threshold"])}
     for part, cls in PARTS.items():
-        items = tuple((name, type(value), value) for name, value in (config[part] or {}).items())
+        items = tuple(
+            (name, type(value), value) for name, value in (config[part] or {}).items()
+        )
         columns |= _columns(part, cls, items)
     return columns
 
 
 @lru_cache(maxsize=4096)
-def _columns(part: str, cls: type | None, items: tuple[tuple[str, type, Any], ...]) -> dict[str, Any]:
+def _columns(
+    part: str, cls: type | None, items: tuple[tuple[str, type, Any], ...]
+) -> dict[str, Any]:
     """Return the columns of a part of a config, cached also by types, as 1 equals True."""
     values = {name: value for name, _, value in items}
     values = values if cls is None else completed(cls, values)
     if part == "task":
-        columns = {name: values.pop(name) for name in ("lag", "length")} | {"task": values.pop("name")}
+        columns = {name: values.pop(name) for name in ("lag", "length")} | {
+            "task": values.pop("name")
+        }
         columns["knobs"] = json.dumps(values, sort_keys=True)
     elif part == "start":
         drawn = ("input", "forget") if values.get("spread") is not None else ()
         names = {column: column.removesuffix("_bias") for column in START}
-        columns = {column: None if name in drawn else values.get(name) for column, name in names.items()}
+        columns = {
+            column: None if name in drawn else values.get(name)
+            for column, name in names.items()
+        }
     elif part == "evaluation":
         columns = {column: values[column.removeprefix(PREFIX)] for column in EVALUATION}
     else:
         values["recipe"] = values.get("name")
-        columns = {column: values[column] for column in (MODEL if part == "model" else RECIPE)}
+        columns = {
+            column: values[column] for column in (MODEL if part == "model" else RECIPE)
+        }
     for column, value in columns.items():
-        if type(value) not in KINDS[DERIVED[column].dtype] or (type(value) is int and abs(value) > LARGEST):
+        if type(value) not in KINDS[DERIVED[column].dtype] or (
+            type(value) is int and abs(value) > LARGEST
+        ):
             raise TypeError(f"{column}: {type(value)}")
     return columns
 
 
 def derive(configs: pl.Series) -> pl.DataFrame:
-    """Return the columns of `DERIVED`, and the seed, for configs as text; nulls if one is not a member's.
+    """Return the columns of `DERIVED`, and the seed, for configs as text; nulls if one
+    is not a member's.
 
-    Configs that differ only in the seed are parsed once: the 11,000 rows of the atlas have 1,700 of them.
+    Configs that differ only in the seed are parsed once: the 11,000 rows of the atlas
+    have 1,700 of them.
     """
     texts = pl.DataFrame({"text": configs.str.replace(SEED, "")})
     different = texts["text"].unique(maintain_order=True)
@@ -150,7 +191,9 @@ def derive(configs: pl.Series) -> pl.DataFrame:
     schema = {name: column.dtype for name, column in DERIVED.items()}
     kinds = pl.DataFrame(columns, schema).with_columns(text=different)
     rows = texts.join(kinds, "text", "left", maintain_order="left").drop("text")
-    return rows.with_columns(configs.str.extract(SEED).cast(pl.Int64, strict=False).alias("seed"))
+    return rows.with_columns(
+        configs.str.extract(SEED).cast(pl.Int64, strict=False).alias("seed")
+    )
 
 
 @lru_cache(maxsize=1 << 14)
@@ -158,8 +201,17 @@ def _line(text: str | None) -> dict[str, Any]:
     """Return the columns of a config without its seed; none if it is not a member's."""
     try:
         config = json.loads(text or "")
-        return {} if "seed" in config else columns_of(config)  # its own seed was taken out
-    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
+        return (
+            {} if "seed" in config else columns_of(config)
+        )  # its own seed was taken out
+    except (
+        ValueError,
+        KeyError,
+        TypeError,
+        AttributeError,
+        OverflowError,
+        RecursionError,
+    ):
         return {}
 
 
@@ -173,17 +225,29 @@ def task_of(task: str, knobs: str) -> Task:
 def model_of(row: Mapping[str, Any]) -> Model:
     """Return the network of a row, at one unit. Nothing is imported."""
     with names_in_data():
-        return typed(Model, {name: row[name] for name in MODEL if name != "units"} | {"units": 1}, "model")
+        return typed(
+            Model,
+            {name: row[name] for name in MODEL if name != "units"} | {"units": 1},
+            "model",
+        )
 
 
 def recipe_of(row: Mapping[str, Any]) -> ResolvedRecipe:
-    """Return the recipe of a row; raise UserError, as for task and network, if it is not of this version."""
+    """Return the recipe of a row; raise UserError, as for task and network, if it is
+    not of this version."""
     values = {name: row[name] for name in RECIPE if name != "recipe"}
     forget_bias = row["forget_bias"] if row["init"] == "forget_bias" else None
-    return typed(ResolvedRecipe, values | {"name": row["recipe"], "forget_bias": forget_bias}, "recipe")
+    return typed(
+        ResolvedRecipe,
+        values | {"name": row["recipe"], "forget_bias": forget_bias},
+        "recipe",
+    )
 
 
 def evaluation_of(row: Mapping[str, Any]) -> Evaluation:
-    """Return the evaluation of a row's member, without the lengths at which it was scored at the end."""
-    values = {name.removeprefix(PREFIX): row[name] for name in EVALUATION if name != "lengths"}
+    """Return the evaluation of a row's member, without the lengths at which it was
+    scored at the end."""
+    values = {
+        name.removeprefix(PREFIX): row[name] for name in EVALUATION if name != "lengths"
+    }
     return typed(Evaluation, values, "evaluation")

@@ -1,13 +1,16 @@
-"""Curves of a study's members on disk, thinned: a Parquet file per shard of rows, one line per point.
+"""Curves of a study's members on disk, thinned: a Parquet file per shard of rows, one
+line per point.
 
-    DIR/curves/SHARD.parquet            of members that have ended, beside DIR/rows/SHARD.parquet
-    DIR/curves/TOKEN.running.parquet    of members that a job trains just now, every 10 seconds: of those 300
-                                        that have trained longest, and for at least 10 seconds; gone at its
-                                        end, or, if it was killed, removed by the next job in the folder
+    DIR/curves/SHARD.parquet            of members that have ended, beside
+    DIR/rows/SHARD.parquet DIR/curves/TOKEN.running.parquet    of members that a job
+    trains just now, every 10 seconds: of those 300
+                                        that have trained longest, and for at least 10
+                                        seconds; gone at its end, or, if it was killed,
+                                        removed by the next job in the folder
     DIR/curves.parquet                  those of ended members folded into one, by `memcap collect`
 
-They are only for looking at: nothing that memcap says about a study rests on them, and a study without them
-is complete. Needs no JAX.
+They are only for looking at: nothing that memcap says about a study rests on them, and
+a study without them is complete. Needs no JAX.
 """
 
 from bisect import bisect_right
@@ -31,17 +34,26 @@ SCHEMA = {
     "lag": pl.Int64,  # current lag of a curriculum
     "worst": pl.Float64,  # held-out score at the worst lag up to the member's own, if evaluated
     "lr": pl.Float64,  # learning rate of the next step
-    "validation_loss": pl.Float64,  # if members are judged by their loss, and there was an evaluation
+    "validation_loss": (
+        pl.Float64
+    ),  # if members are judged by their loss, and there was an evaluation
 }
 LATER = ("lag", "worst", "lr", "validation_loss")  # columns that older files lack
 # Names of points by column; those of scores end in the metric's name.
-OWN_NAMES = {"train_loss": "train/loss", "lag": "train/lag", "worst": "eval/worst", "lr": "train/lr"}
+OWN_NAMES = {
+    "train_loss": "train/loss",
+    "lag": "train/lag",
+    "worst": "eval/worst",
+    "lr": "train/lr",
+}
 OWN_NAMES |= {"validation_loss": "eval/loss"}
 SECONDS_BETWEEN_WRITES = 10.0  # of running curves
 RUNNING_AFTER = 10.0  # seconds that a member trains before its curve is written
 MOST_RUNNING = 300  # members, those that have trained longest
 MOST_POINTS = 100  # a curve on a screen needs no more; W&B costs about 0.2 ms and 335 bytes a point
-MOST_HELD = 3 * MOST_POINTS  # of a running curve: those of 4,096 members in flight take up to 0.35 GB
+MOST_HELD = (
+    3 * MOST_POINTS
+)  # of a running curve: those of 4,096 members in flight take up to 0.35 GB
 
 Points = dict[int, dict[str, Any]]
 
@@ -55,31 +67,48 @@ def write(folder: Path, name: str, curves: Mapping[str, Points]) -> None:
 
 def table(curves: Mapping[str, Points]) -> pl.DataFrame:
     """Return curves by key as a table with the columns of `SCHEMA`."""
-    lines = [_line(key, step, values) for key, curve in curves.items() for step, values in curve.items()]
+    lines = [
+        _line(key, step, values)
+        for key, curve in curves.items()
+        for step, values in curve.items()
+    ]
     return pl.DataFrame(lines, SCHEMA, orient="row")
 
 
 def _line(key: str, step: int, values: Mapping[str, float]) -> tuple:
     loss, *others = (values.get(name) for name in OWN_NAMES.values())
     scores = {
-        name.partition("/")[0]: value for name, value in values.items() if name not in OWN_NAMES.values()
+        name.partition("/")[0]: value
+        for name, value in values.items()
+        if name not in OWN_NAMES.values()
     }
     return key, step, loss, scores.get("train"), scores.get("eval"), *others
 
 
 def read(folder: Path) -> pl.DataFrame:
-    """Read the curves of ended members at or below a folder, as in `SCHEMA`; name bad files on stderr."""
+    """Read the curves of ended members at or below a folder, as in `SCHEMA`; name bad
+    files on stderr."""
     tables, bad = read_files(folder)
     for path, why in bad.items():
         warn_once(f"{path}: {why}; these curves are skipped")
     whole = pl.concat([pl.DataFrame(schema=SCHEMA), *tables.values()])
-    return whole.unique(["key", "step"], keep="last", maintain_order=True).sort("key", "step")
+    return whole.unique(["key", "step"], keep="last", maintain_order=True).sort(
+        "key", "step"
+    )
 
 
-def read_files(folder: Path) -> tuple[dict[Path, pl.DataFrame], dict[Path, BadFileError]]:
-    """Read each file of curves of ended members at or below a folder; also return the faults of bad ones."""
-    tables, bad = {}, {}
-    shards_of_curves = [path for path in sorted(folder.rglob("curves/*.parquet")) if not is_running(path)]
+def read_files(
+    folder: Path,
+) -> tuple[dict[Path, pl.DataFrame], dict[Path, BadFileError]]:
+    """Read each file of curves of ended members at or below a folder; also return the
+    faults of bad ones."""
+    tables = {}
+    bad = {}
+    shards_of_curves = [
+        path
+        for path in sorted(folder.rglob("curves/*.parquet"))
+        if not is_running(path)
+    ]
     for path in sorted(folder.rglob("curves.parquet")) + shards_of_curves:
         try:
             tables[path] = read_file(path)
@@ -92,22 +121,32 @@ def read_file(path: Path) -> pl.DataFrame:
     """Read the curves of one file; raise BadFileError if it is damaged, or no table of curves."""
     with files.reading("a readable table of curves"):
         lines = parquet.read(files.content(path)[0])
-        lines = lines.with_columns(pl.lit(None).alias(name) for name in LATER if name not in lines.columns)
+        lines = lines.with_columns(
+            pl.lit(None).alias(name) for name in LATER if name not in lines.columns
+        )
         return lines.select(pl.col(n).cast(dtype) for n, dtype in SCHEMA.items())
 
 
 def points(lines: pl.DataFrame, metric: str) -> Points:
-    """Return the curve of one member for a tracking service, given its lines, as `read` returns them, and its
-    task's metric; without scores where there are none, as before a curriculum has arrived."""
+    """Return the curve of one member for a tracking service, given its lines, as `read`
+    returns them, and its task's metric; without scores where there are none, as before
+    a curriculum has arrived."""
     names = OWN_NAMES | {"train_score": f"train/{metric}", "held_out": f"eval/{metric}"}
     return {
-        line["step"]: {name: line[column] for column, name in names.items() if line[column] is not None}
-        for line in lines.with_columns(pl.col("train_score").fill_nan(None)).iter_rows(named=True)
+        line["step"]: {
+            name: line[column]
+            for column, name in names.items()
+            if line[column] is not None
+        }
+        for line in lines.with_columns(pl.col("train_score").fill_nan(None)).iter_rows(
+            named=True
+        )
     }
 
 
 def collect(folder: Path) -> Path | None:
-    """Fold all curves of a study into DIR/curves.parquet. Return its path; None if there are no curves."""
+    """Fold all curves of a study into DIR/curves.parquet. Return its path; None if
+    there are no curves."""
     curves = read(folder)
     if curves.is_empty():
         return None
@@ -127,8 +166,9 @@ def is_running(path: Path) -> bool:
 
 
 def write_running(folder: Path, token: str, curves: Mapping[str, Points]) -> None:
-    """Write the curves of members in training by key, replacing those written before; if there are none,
-    remove the file. It need not survive a crash of the machine, so nothing waits for the disk."""
+    """Write the curves of members in training by key, replacing those written before;
+    if there are none, remove the file. It need not survive a crash of the machine, so
+    nothing waits for the disk."""
     path = running_path(folder, token)
     if not curves:
         path.unlink(missing_ok=True)
@@ -140,7 +180,8 @@ def write_running(folder: Path, token: str, curves: Mapping[str, Points]) -> Non
 
 
 def add_point(points: Points, step: int, values: Mapping[str, Any]) -> None:
-    """Add `values` at `step`, in place. Several calls for one step share a point; later values win."""
+    """Add `values` at `step`, in place. Several calls for one step share a point; later
+    values win."""
     points.setdefault(step, {}).update(values)
     if len(points) > MOST_HELD:
         subset = _coarse(points, 2 * MOST_POINTS)
@@ -149,20 +190,26 @@ def add_point(points: Points, step: int, values: Mapping[str, Any]) -> None:
 
 
 def thin(points: Points, most: int = MOST_POINTS) -> Points:
-    """Return at most `most` (2 or more) of the points, evenly spread over the steps and in their order.
+    """Return at most `most` (2 or more) of the points, evenly spread over the steps and
+    in their order.
 
-    The first and the last are always kept. A metric that is logged often does not crowd out one that is
-    logged seldom: the points are shared among the sets of metrics that appear together.
+    The first and the last are always kept. A metric that is logged often does not crowd
+    out one that is logged seldom: the points are shared among the sets of metrics that
+    appear together.
     """
     steps = sorted(points)
     if len(steps) > most:
         groups = _groups(points)
         share = max(2, most // len(groups))
-        steps = spread(sorted(step for group in groups for step in spread(group, share)), most)
+        steps = spread(
+            sorted(step for group in groups for step in spread(group, share)), most
+        )
     return {step: points[step] for step in steps}
 
 
-def _groups(points: Points) -> list[list[int]]:  # the sorted steps of each set of metrics
+def _groups(
+    points: Points,
+) -> list[list[int]]:  # the sorted steps of each set of metrics
     groups: dict[frozenset[str], list[int]] = {}
     for step in sorted(points):
         groups.setdefault(frozenset(points[step]), []).append(step)
@@ -170,24 +217,32 @@ def _groups(points: Points) -> list[list[int]]:  # the sorted steps of each set 
 
 
 def _coarse(points: Points, most: int) -> Points:
-    """Return at most about `most` of the points: the first of each stretch of steps, and the very last one.
+    """Return at most about `most` of the points: the first of each stretch of steps,
+    and the very last one.
 
-    Stretches have lengths of powers of two, so that a curve thinned repeatedly does not become uneven.
+    Stretches have lengths of powers of two, so that a curve thinned repeatedly does not
+    become uneven.
     """
-    groups, subset = _groups(points), {max(points)}
+    groups = _groups(points)
+    subset = {max(points)}
     for steps in groups:
-        stretches, length = steps, 1
+        stretches = steps
+        length = 1
         while len(stretches) > max(2, most // len(groups)):
             length *= 2
-            stretches = list({step // length: step for step in reversed(steps)}.values())
+            stretches = list(
+                {step // length: step for step in reversed(steps)}.values()
+            )
         subset.update(stretches)
     return {step: points[step] for step in sorted(subset)}
 
 
 def spread(steps: Sequence[int], most: int = MOST_POINTS) -> Sequence[int]:
-    """Return at most `most` of the sorted `steps`: the last at or before each of evenly spaced marks."""
+    """Return at most `most` of the sorted `steps`: the last at or before each of evenly
+    spaced marks."""
     if len(steps) <= most:
         return steps
-    first, span = steps[0], steps[-1] - steps[0]
+    first = steps[0]
+    span = steps[-1] - steps[0]
     marks = (first + span * i // (most - 1) for i in range(most))
     return sorted({steps[bisect_right(steps, mark) - 1] for mark in marks})

@@ -1,12 +1,12 @@
-"""Files that are written whole or not at all, reach the disk before a call returns, and carry a digest of
-their own bytes.
+"""Files that are written whole or not at all, reach the disk before a call returns, and
+carry a digest of their own bytes.
 
-The digest stands inside the file, where its format has room for text: 64 hexadecimal digits after `MARK`, the
-SHA-256 of all bytes of the file with zeros in these 64 places. So a file cannot lose its digest, and other
-programs can still read it.
+The digest stands inside the file, where its format has room for text: 64 hexadecimal
+digits after `MARK`, the SHA-256 of all bytes of the file with zeros in these 64 places.
+So a file cannot lose its digest, and other programs can still read it.
 
-Writers share a folder's lock (`flock`) while they write. So a process that holds the lock exclusively knows
-which files a killed process has left unfinished.
+Writers share a folder's lock (`flock`) while they write. So a process that holds the
+lock exclusively knows which files a killed process has left unfinished.
 """
 
 import contextlib
@@ -31,27 +31,34 @@ from memcap.terminal.words import warn_once
 
 MARK = b"memcap sha256 "
 NO_DIGITS = b"0" * 64
-DIGEST_PLACEHOLDER = MARK + NO_DIGITS  # writers put this into a file, and `write` fills it in
+DIGEST_PLACEHOLDER = (
+    MARK + NO_DIGITS
+)  # writers put this into a file, and `write` fills it in
 # the mark is within this many last bytes: in the footer of Parquet, in the comment of a zip archive
 TAIL = 1 << 16
 CHUNK = 1 << 20
-# seconds; another host may still be writing a younger file, as not every file system shares locks between
-# hosts
+# seconds; another host may still be writing a younger file, as not every file system
+# shares locks between hosts
 STALE_AFTER = 60.0
-PATIENCE = 10.0  # seconds to wait for an exclusive lock, which memcap itself holds for some milliseconds
+# seconds to wait for an exclusive lock, which memcap itself holds for some milliseconds
+PATIENCE = 10.0
 _impatient: set[Path] = set()  # folders whose lock was waited for in vain
 State = tuple[Path, int, int, int]  # state of a file, which changes when the file does
 # names that `write` gives, and `replace` to heartbeats and to reports of mirrors
-UNFINISHED = re.compile(r"\..+\.(parquet|npz)\.[0-9a-f]{8}|\.[0-9a-f]{16}(\.mirror)?\.json")
+UNFINISHED = re.compile(
+    r"\..+\.(parquet|npz)\.[0-9a-f]{8}|\.[0-9a-f]{16}(\.mirror)?\.json"
+)
 
 
 class BadFileError(Exception):
-    """A file that is damaged or not of the expected kind. The message says why, without the file's name."""
+    """A file that is damaged or not of the expected kind. The message says why, without
+    the file's name."""
 
 
 @contextlib.contextmanager
 def reading(kind: str) -> Generator[None]:
-    """Turn every error in reading a file into a BadFileError; `kind` says what the file should be."""
+    """Turn every error in reading a file into a BadFileError; `kind` says what the file
+    should be."""
     try:
         yield
     except BadFileError:
@@ -70,7 +77,9 @@ def open_regular(path: Path) -> IO[bytes]:
         BadFileError: a FIFO or the like, which could block for ever.
         OSError: it cannot be opened, or is a folder.
     """
-    file = open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))  # noqa: SIM115
+    file = open(  # noqa: SIM115, as the caller closes it
+        path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)
+    )
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         file.close()
         raise BadFileError("not a regular file")
@@ -96,14 +105,17 @@ def state_of(path: Path) -> State:
     return path, status.st_ino, status.st_mtime_ns, status.st_size
 
 
-def write(path: Path, fill: Callable[[IO[bytes]], Any], with_digest: bool = True) -> None:
+def write(
+    path: Path, fill: Callable[[IO[bytes]], Any], with_digest: bool = True
+) -> None:
     """Write a file whole or not at all; it is on disk, with its name, when this returns.
 
     `fill` writes the content into the open file, with `DIGEST_PLACEHOLDER` near its end if it is
     `with_digest`.
 
     Raises:
-        OSError: it cannot be written; an older file is unchanged. A device or a FIFO is never replaced.
+        OSError: it cannot be written; an older file is unchanged. A device or a FIFO is
+        never replaced.
     """
     if not path.name or path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -127,7 +139,8 @@ def write(path: Path, fill: Callable[[IO[bytes]], Any], with_digest: bool = True
 
 @contextlib.contextmanager
 def output_of(path: Path, mend: str = "choose another file with -o") -> Generator[None]:
-    """Turn errors in writing a file that the user asked for into a UserError, which says how to `mend` it."""
+    """Turn errors in writing a file that the user asked for into a UserError, which
+    says how to `mend` it."""
     try:
         yield
     except OSError as error:
@@ -144,11 +157,12 @@ def replace(path: Path, content: bytes) -> None:
 
 @contextlib.contextmanager
 def shared_lock(folder: Path) -> Generator[None]:
-    """Hold a shared lock of a folder within the context, so that nobody can lock it exclusively. On a file
-    system without locks nobody can anyway.
+    """Hold a shared lock of a folder within the context, so that nobody can lock it
+    exclusively. On a file system without locks nobody can anyway.
 
-    A process that holds it exclusively for longer than `PATIENCE` is not memcap cleaning up: it is named, and
-    the file is written without the lock, which writing a file whole does not need.
+    A process that holds it exclusively for longer than `PATIENCE` is not memcap
+    cleaning up: it is named, and the file is written without the lock, which writing a
+    file whole does not need.
     """
     with _opened(folder) as descriptor:
         _share(descriptor, folder)
@@ -157,7 +171,8 @@ def shared_lock(folder: Path) -> Generator[None]:
 
 @contextlib.contextmanager
 def exclusive_lock(folder: Path) -> Generator[bool]:
-    """Lock a folder exclusively within the context; yield false if somebody is writing, or without locks."""
+    """Lock a folder exclusively within the context; yield false if somebody is writing,
+    or without locks."""
     with _opened(folder) as descriptor:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -177,7 +192,8 @@ def _opened(folder: Path) -> Generator[int]:
 
 
 def _share(descriptor: int, folder: Path) -> None:
-    """Take a folder's shared lock as soon as it is free; go on without it after a while, or at a signal."""
+    """Take a folder's shared lock as soon as it is free; go on without it after a
+    while, or at a signal."""
     began = time.monotonic()
     while True:
         try:
@@ -191,7 +207,10 @@ def _share(descriptor: int, folder: Path) -> None:
             return
         if waited > PATIENCE / 10:
             holder = _holder(os.fstat(descriptor))
-            warn_once(f"{folder}: locked by {holder}; waits, and writes without it in {PATIENCE:g} seconds")
+            warn_once(
+                f"{folder}: locked by {holder}; waits, and writes without it in {PATIENCE:g}"
+                " seconds"
+            )
         if waited > PATIENCE or folder in _impatient or signals.pending():
             _impatient.add(folder)
             return
@@ -200,7 +219,9 @@ def _share(descriptor: int, folder: Path) -> None:
 
 def _holder(status: os.stat_result) -> str:
     """Name the process that has locked a file or folder, if Linux tells."""
-    device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    device = (
+        f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
+    )
     with contextlib.suppress(OSError, ValueError):
         for line in Path("/proc/locks").read_text().splitlines():
             words = line.split()
@@ -232,18 +253,22 @@ def make_folder(path: Path) -> None:
 
 
 def has_digest(file: IO[bytes]) -> bool:
-    """Return whether an open file has a digest, right or wrong. Files written by memcap 0.1 have none."""
+    """Return whether an open file has a digest, right or wrong. Files written by memcap
+    0.1 have none."""
     return _place(file) is not None
 
 
 def check(file: IO[bytes]) -> bool:
-    """Compare an open file with its digest; raise BadFileError if it differs. Return whether it has one."""
+    """Compare an open file with its digest; raise BadFileError if it differs. Return
+    whether it has one."""
     place = _place(file)
     if place is None:
         return False
     file.seek(place)
     if file.read(len(NO_DIGITS)) != _digits(file, place):
-        raise BadFileError("damaged: its bytes are not those that were written (sha256)")
+        raise BadFileError(
+            "damaged: its bytes are not those that were written (sha256)"
+        )
     file.seek(0)
     return True
 
@@ -267,7 +292,8 @@ def _place(file: IO[bytes]) -> int | None:
 
 
 def _digits(file: IO[bytes], place: int) -> bytes:
-    """Compute the SHA-256 of a file, maybe larger than memory, with zeros in place of its digits."""
+    """Compute the SHA-256 of a file, maybe larger than memory, with zeros in place of
+    its digits."""
     digest = hashlib.sha256()
     file.seek(0)
     remaining = place
@@ -287,7 +313,10 @@ def _sync(folder: Path) -> None:
     try:
         os.fsync(descriptor)
     except OSError as error:
-        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # a file system that cannot sync folders
+        if error.errno not in (
+            errno.EINVAL,
+            errno.ENOTSUP,
+        ):  # a file system that cannot sync folders
             raise
     finally:
         os.close(descriptor)

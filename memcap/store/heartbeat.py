@@ -1,13 +1,14 @@
-"""The progress of a job: counted as it trains, written every couple of seconds, and read by everything that
-shows it. Needs no JAX.
+"""The progress of a job: counted as it trains, written every couple of seconds, and
+read by everything that shows it. Needs no JAX.
 
-    DIR/jobs/TOKEN.json             its heartbeat: who it is and how far, written aside and renamed
-    DIR/jobs/TOKEN.members.parquet  the members that it may train, written once as it begins (`MEMBERS`)
+    DIR/jobs/TOKEN.json             its heartbeat: who it is and how far, written aside
+    and renamed DIR/jobs/TOKEN.members.parquet  the members that it may train, written
+    once as it begins (`MEMBERS`)
 
-The rows are the truth; heartbeats say which jobs still train. A job that was killed leaves its files behind,
-with the time of its last heartbeat. memcap 0.1 wrote DIR/jobs/TOKEN.keys instead of the members, a key per
-line; this file is still read, and so are its heartbeats, in which `updated` was called heard and
-`seconds_left` left.
+The rows are the truth; heartbeats say which jobs still train. A job that was killed
+leaves its files behind, with the time of its last heartbeat. memcap 0.1 wrote
+DIR/jobs/TOKEN.keys instead of the members, a key per line; this file is still read, and
+so are its heartbeats, in which `updated` was called heard and `seconds_left` left.
 """
 
 import contextlib
@@ -41,13 +42,17 @@ DIGEST = "sha256"  # name of the fields' digest beside them; memcap 0.1 wrote no
 NO_STUDY = Study()
 MOST_BYTES = 1 << 24  # of a heartbeat, which is mostly a command line
 MOST_SECONDS = 1e11  # since 1970, or left: some three thousand years
-MOST = {"pid": (1 << 31) - 1}  # of an integer; of others, up to what a float represents exactly
+MOST = {
+    "pid": (1 << 31) - 1
+}  # of an integer; of others, up to what a float represents exactly
 MAY_OVERFLOW = ("loss",)  # if a member diverges
 OLDER_NAMES = {"heard": "updated", "left": "seconds_left"}
 
 MEMBERS = {
     "key": pl.String,
-    "name": pl.String,  # such as delay_line(symbols=4)-L8-u7-s3, with the knobs that are not the default
+    "name": (
+        pl.String
+    ),  # such as delay_line(symbols=4)-L8-u7-s3, with the knobs that are not the default
     "metric": pl.String,  # of the task: accuracy or mse
     "config": pl.String,  # the whole resolved config, as JSON, like in rows
 }
@@ -56,7 +61,9 @@ MEMBERS = {
 def long_name(task: Task, lag: int, units: int, seed: int) -> str:
     """Return the name of a member in `MEMBERS`."""
     knobs = ",".join(set_words(task))
-    return member_name(f"{task.name}({knobs})" if knobs else task.name, lag, units, seed)
+    return member_name(
+        f"{task.name}({knobs})" if knobs else task.name, lag, units, seed
+    )
 
 
 @dataclass(frozen=True)
@@ -84,18 +91,24 @@ class Heartbeat:
     pid: int
     started: float  # in seconds since 1970, as is the next
     updated: float  # when it wrote this
-    ended: str | None = None  # None while it trains, then "done", "interrupted" or the error that ended it
+    ended: str | None = (
+        None  # None while it trains, then "done", "interrupted" or the error that ended it
+    )
     searched: bool = False  # whether the design chooses members as results come
-    # members that have ended since it began; `solved` of them were solved. `diverged` and `failed` count how
-    # they ended, so a member may be both solved and diverged
+    # members that have ended since it began; `solved` of them were solved. `diverged`
+    # and `failed` count how they ended, so a member may be both solved and diverged
     done: int = 0
     solved: int = 0
     diverged: int = 0
     failed: int = 0
     to_come: int = 0  # most members that have yet to end
     running: int = 0  # members in training
-    seconds_left: float | None = None  # to the end, at the pace so far; None before anything has trained
-    longest: tuple[Running, ...] = ()  # the members that have trained longest, the longest first
+    seconds_left: float | None = (
+        None  # to the end, at the pace so far; None before anything has trained
+    )
+    longest: tuple[
+        Running, ...
+    ] = ()  # the members that have trained longest, the longest first
 
     @property
     def here(self) -> bool:
@@ -122,17 +135,31 @@ class Heartbeat:
 
     @property
     def alive(self) -> bool:
-        """True if it has not ended, its process exists, and this is younger than `HEARTBEAT_TIMEOUT`."""
+        """True if it has not ended, its process exists, and this is younger than
+        `HEARTBEAT_TIMEOUT`."""
         return self.ended is None and self.exists and self.age < HEARTBEAT_TIMEOUT
 
 
 class _Training:
     """A member in training: its last chunk, and the time of its first one."""
 
-    def __init__(self, name: str, budget: int, before: int, step: int, loss: float | None, now: float):
-        self.name, self.budget = name, budget
-        self.resumed_at, self.first_step, self.first_time = before, step, now
-        self.step, self.loss, self.time = step, loss, now
+    def __init__(
+        self,
+        name: str,
+        budget: int,
+        before: int,
+        step: int,
+        loss: float | None,
+        now: float,
+    ):
+        self.name = name
+        self.budget = budget
+        self.resumed_at = before
+        self.first_step = step
+        self.first_time = now
+        self.step = step
+        self.loss = loss
+        self.time = now
 
     def share(self, since: int = 0) -> float:
         """Return the share of the budget trained since a step."""
@@ -148,42 +175,69 @@ class _Training:
 
 
 class JobProgress:
-    """The counts of a job, from which its heartbeat is made; thread-safe. It takes only plain values.
+    """The counts of a job, from which its heartbeat is made; thread-safe. It takes only
+    plain values.
 
     Args:
-        to_come: most members that the job may train.
-        study: the study that it trains.
-        before, solved_before: number of the job's members that already had rows, and of those solved.
+        to_come: most members that the job may train. study: the study that it trains.
+        before, solved_before: number of the job's members that already had rows, and of
+        those solved.
     """
 
-    def __init__(self, to_come: int, study: Study = NO_STUDY, before: int = 0, solved_before: int = 0):
-        self.study, self.token = study, shards.new_token(study.session)  # which names the job's files
-        self.before, self.solved_before = before, solved_before
-        self.by_loss = False  # members are judged by their held-out loss, so that none counts as solved
+    def __init__(
+        self,
+        to_come: int,
+        study: Study = NO_STUDY,
+        before: int = 0,
+        solved_before: int = 0,
+    ):
+        # which names the job's files
+        self.study = study
+        self.token = shards.new_token(study.session)
+        self.before = before
+        self.solved_before = solved_before
+        # members are judged by their held-out loss, so that none counts as solved
+        self.by_loss = False
         self.folder = str(Path.cwd())
-        self.started, self.clock_started = time.time(), time.monotonic()
+        self.started = time.time()
+        self.clock_started = time.monotonic()
         self.done = self.solved = 0
         self.counts: Counter[str] = Counter()  # members that have ended, by status
         self.to_come = to_come
         self.training: dict[str, _Training] = {}  # by the member's key
         self.lock = threading.Lock()
 
-    def chunk(self, key: str, name: str, budget: int, before: int, step: int, loss: float | None) -> None:
-        """Record a chunk of a member's training: steps taken before and after it, equal if the member was
-        only evaluated again, and the mean loss, None without steps."""
+    def chunk(
+        self,
+        key: str,
+        name: str,
+        budget: int,
+        before: int,
+        step: int,
+        loss: float | None,
+    ) -> None:
+        """Record a chunk of a member's training: steps taken before and after it, equal
+        if the member was only evaluated again, and the mean loss, None without
+        steps."""
         now = time.monotonic()
         with self.lock:
             member = self.training.get(key)
-            if member is None or step < member.step:  # the member begins, or begins again
+            if (
+                member is None or step < member.step
+            ):  # the member begins, or begins again
                 self.training[key] = _Training(name, budget, before, step, loss, now)
             elif step > before:
-                member.step, member.loss, member.time = step, loss, now
+                member.step = step
+                member.loss = loss
+                member.time = now
 
     def ended(self, key: str, status: str, solved: bool) -> None:
         """Count one more member that has ended."""
         with self.lock:
             self.training.pop(key, None)
-            self.done, self.solved, self.to_come = self.done + 1, self.solved + solved, self.to_come - 1
+            self.done = self.done + 1
+            self.solved = self.solved + solved
+            self.to_come = self.to_come - 1
             self.counts[status] += 1
 
     def expect(self, to_come: int) -> None:
@@ -215,22 +269,40 @@ class JobProgress:
             )
 
     def longest(self, most: int, seconds: float = 0.0) -> list[Running]:
-        """Return the `most` members that have trained longest, of those that have trained for `seconds`."""
+        """Return the `most` members that have trained longest, of those that have
+        trained for `seconds`."""
         with self.lock:
             return self._longest(most, seconds)
 
     def _longest(self, most: int, seconds: float = 0.0) -> list[Running]:
         now = time.monotonic()
-        old = [(key, each) for key, each in self.training.items() if now - each.first_time >= seconds]
+        old = [
+            (key, each)
+            for key, each in self.training.items()
+            if now - each.first_time >= seconds
+        ]
         return [
-            Running(key, each.name, each.step, each.budget, each.loss, now - each.first_time, each.left(now))
-            for key, each in heapq.nsmallest(most, old, key=lambda item: item[1].first_time)
+            Running(
+                key,
+                each.name,
+                each.step,
+                each.budget,
+                each.loss,
+                now - each.first_time,
+                each.left(now),
+            )
+            for key, each in heapq.nsmallest(
+                most, old, key=lambda item: item[1].first_time
+            )
         ]
 
     def _seconds_left(self) -> float | None:
         """Estimate the seconds left. Members in training count by the share of their budgets."""
-        # Only what this job has trained shows its pace: a member may have been half-trained when it began.
-        trained = self.done + sum(each.share(since=each.resumed_at) for each in self.training.values())
+        # Only what this job has trained shows its pace: a member may have been
+        # half-trained when it began.
+        trained = self.done + sum(
+            each.share(since=each.resumed_at) for each in self.training.values()
+        )
         if not trained:
             return None
         to_come = self.to_come - sum(each.share() for each in self.training.values())
@@ -239,11 +311,12 @@ class JobProgress:
 
 @contextlib.contextmanager
 def writing(progress: JobProgress, members: pl.DataFrame) -> Generator[None]:
-    """Write the job's heartbeat from a thread every couple of seconds, within the context; the last one says
-    how the job ended. This does not slow the job down.
+    """Write the job's heartbeat from a thread every couple of seconds, within the
+    context; the last one says how the job ended. This does not slow the job down.
 
-    If something cannot be written, training goes on without it. Files of earlier jobs that this one replaces
-    are deleted. Without a folder, or members to train (as in `MEMBERS`), nothing is written.
+    If something cannot be written, training goes on without it. Files of earlier jobs
+    that this one replaces are deleted. Without a folder, or members to train (as in
+    `MEMBERS`), nothing is written.
     """
     folder = progress.study.folder
     if folder is None or members.is_empty():
@@ -266,13 +339,18 @@ def writing(progress: JobProgress, members: pl.DataFrame) -> Generator[None]:
         _remove_old(folder, frozenset(members["key"]))
         write_members(folder, progress.token, members)
     write()
-    thread, ended = threading.Thread(target=beat, name="memcap-heartbeat", daemon=True), "done"
+    thread = threading.Thread(target=beat, name="memcap-heartbeat", daemon=True)
+    ended = "done"
     thread.start()
     try:
         yield
     except BaseException as error:
         interrupted = isinstance(error, KeyboardInterrupt)
-        ended = "interrupted" if interrupted else f"{type(error).__name__}: {error}".splitlines()[0]
+        ended = (
+            "interrupted"
+            if interrupted
+            else f"{type(error).__name__}: {error}".splitlines()[0]
+        )
         raise
     finally:
         over.set()
@@ -284,18 +362,23 @@ class Jobs(NamedTuple):
     """The files of a study's jobs."""
 
     heartbeats: dict[str, Heartbeat]  # the last heartbeats, by token
-    keys: dict[str, frozenset[str] | None]  # of the members that a job may train, by token; None if unknown
+    keys: dict[
+        str, frozenset[str] | None
+    ]  # of the members that a job may train, by token; None if unknown
     bad: dict[Path, BadFileError]  # the fault of each file that cannot be read
 
 
 def read_jobs(folder: Path) -> Jobs:
-    """Read the files of the jobs in a study's folder. A job that is removed meanwhile is left out."""
+    """Read the files of the jobs in a study's folder. A job that is removed meanwhile
+    is left out."""
     heartbeats: dict[str, Heartbeat] = {}
     keys: dict[str, frozenset[str] | None] = {}
     bad: dict[Path, BadFileError] = {}
     for path in heartbeat_paths(folder):
         token = path.stem
-        beat, theirs, wrong = None, None, dict[Path, BadFileError]()
+        beat = None
+        theirs = None
+        wrong = dict[Path, BadFileError]()
         try:
             beat = _read_heartbeat(folder, token)
         except BadFileError as error:
@@ -314,7 +397,8 @@ def read_jobs(folder: Path) -> Jobs:
 
 
 def read(folder: Path) -> dict[str, Heartbeat]:
-    """Read the last heartbeats of the jobs in a study's folder, by token; skip what cannot be read."""
+    """Read the last heartbeats of the jobs in a study's folder, by token; skip what
+    cannot be read."""
     heartbeats = {}
     for path in heartbeat_paths(folder):
         with contextlib.suppress(BadFileError):
@@ -324,7 +408,9 @@ def read(folder: Path) -> dict[str, Heartbeat]:
 
 def heartbeat_paths(folder: Path) -> list[Path]:
     """Find the heartbeats of a study's folder."""
-    return sorted(each for each in (folder / "jobs").glob("[!.]*.json") if "." not in each.stem)
+    return sorted(
+        each for each in (folder / "jobs").glob("[!.]*.json") if "." not in each.stem
+    )
 
 
 def _read_heartbeat(folder: Path, token: str) -> Heartbeat:
@@ -335,7 +421,9 @@ def _read_heartbeat(folder: Path, token: str) -> Heartbeat:
         stored = json.loads(content[:MOST_BYTES])
         if stored.pop(DIGEST, None) not in (None, _digest(stored)):
             raise BadFileError("damaged: it is not what was written (sha256)")
-        values: dict[str, Any] = {OLDER_NAMES.get(name, name): value for name, value in stored.items()}
+        values: dict[str, Any] = {
+            OLDER_NAMES.get(name, name): value for name, value in stored.items()
+        }
         longest = tuple(_checked(Running, each) for each in values.pop("longest"))
         return _checked(Heartbeat, {"token": token, **values, "longest": longest})
 
@@ -344,7 +432,8 @@ _hints = functools.cache(get_type_hints)
 
 
 def _checked(cls: Any, values: dict[str, Any]) -> Any:
-    """Build a dataclass of this file from JSON; raise TypeError at a type or size that no job writes."""
+    """Build a dataclass of this file from JSON; raise TypeError at a type or size that
+    no job writes."""
     for name, value in values.items():
         hint = _hints(cls)[name]
         kinds = get_args(hint) or (hint,)
@@ -354,7 +443,11 @@ def _checked(cls: Any, values: dict[str, Any]) -> Any:
         elif type(value) is int and float not in kinds:
             if not -1 <= value <= MOST.get(name, 1 << 53):
                 raise TypeError(name)
-        elif type(value) in (int, float) and name not in MAY_OVERFLOW and not abs(value) <= MOST_SECONDS:
+        elif (
+            type(value) in (int, float)
+            and name not in MAY_OVERFLOW
+            and not abs(value) <= MOST_SECONDS
+        ):
             raise TypeError(name)
     return cls(**values)
 
@@ -370,9 +463,12 @@ def write_members(folder: Path, token: str, members: pl.DataFrame) -> None:
     shards.write_table(path, members.select(*MEMBERS))
 
 
-def read_members(folder: Path, token: str, columns: Sequence[str] = tuple(MEMBERS)) -> pl.DataFrame:
-    """Read the members that a job may train (for a search, all that it may ask for), with the columns of
-    `MEMBERS`; none without a sound file. For jobs of memcap 0.1 all but the keys is null."""
+def read_members(
+    folder: Path, token: str, columns: Sequence[str] = tuple(MEMBERS)
+) -> pl.DataFrame:
+    """Read the members that a job may train (for a search, all that it may ask for),
+    with the columns of `MEMBERS`; none without a sound file. For jobs of memcap 0.1 all
+    but the keys is null."""
     try:
         return _members(folder, token, columns)
     except BadFileError:
@@ -385,8 +481,11 @@ def _members(folder: Path, token: str, columns: Sequence[str]) -> pl.DataFrame:
         try:
             return parquet.read(files.content(members_path(folder, token))[0], columns)
         except FileNotFoundError:
-            return pl.DataFrame({"key": _older_keys(folder, token)}, {"key": pl.String}).select(
-                "key" if name == "key" else pl.lit(None, pl.String).alias(name) for name in columns
+            return pl.DataFrame(
+                {"key": _older_keys(folder, token)}, {"key": pl.String}
+            ).select(
+                "key" if name == "key" else pl.lit(None, pl.String).alias(name)
+                for name in columns
             )
 
 
@@ -395,7 +494,9 @@ def _older_keys(folder: Path, token: str) -> list[str]:
     try:
         return (folder / "jobs" / f"{token}.keys").read_text(encoding="utf-8").split()
     except (OSError, UnicodeDecodeError) as error:
-        raise BadFileError("cannot be read, so the members of its job are not known") from error
+        raise BadFileError(
+            "cannot be read, so the members of its job are not known"
+        ) from error
 
 
 def _path(folder: Path, token: str) -> Path:
@@ -412,6 +513,8 @@ def _remove_old(folder: Path, keys: frozenset[str]) -> None:
     jobs = read_jobs(folder)
     for token, heartbeat in jobs.heartbeats.items():
         theirs = jobs.keys[token]
-        if heartbeat.ended == "done" or (not heartbeat.alive and theirs is not None and theirs <= keys):
+        if heartbeat.ended == "done" or (
+            not heartbeat.alive and theirs is not None and theirs <= keys
+        ):
             for name in (f"{token}.json", f"{token}.keys", f"{token}.members.parquet"):
                 (folder / "jobs" / name).unlink(missing_ok=True)

@@ -1,9 +1,10 @@
-"""Reading of Parquet files of rows, curves and members, after their headers have shown that they fit into
-memory.
+"""Reading of Parquet files of rows, curves and members, after their headers have shown
+that they fit into memory.
 
-A small compressed file may unpack to more than all of memory. So the unpacked sizes of its pages are added up
-first, from the footer and every page's header, in Thrift's compact protocol:
-https://github.com/apache/parquet-format (parquet.thrift, whose field numbers are used below).
+A small compressed file may unpack to more than all of memory. So the unpacked sizes of
+its pages are added up first, from the footer and every page's header, in Thrift's
+compact protocol: https://github.com/apache/parquet-format (parquet.thrift, whose field
+numbers are used below).
 """
 
 import re
@@ -17,10 +18,15 @@ import polars as pl
 from memcap.store.files import BadFileError
 
 MAGIC = b"PAR1"
-MOST_TIMES = 256  # most unpacked bytes per byte of the file; memcap's own files reach 60 at most
-MOST_BESIDE = 1 << 24  # more unpacked bytes that are allowed, as small files are mostly footer
+MOST_TIMES = (
+    256  # most unpacked bytes per byte of the file; memcap's own files reach 60 at most
+)
+MOST_BESIDE = (
+    1 << 24
+)  # more unpacked bytes that are allowed, as small files are mostly footer
 BYTES_OF_A_VALUE = 16  # in polars, beside a text's own bytes
-SHARED_PREFIXES = 7  # an encoding (DELTA_BYTE_ARRAY) in which few bytes may be many texts; not memcap's
+# an encoding (DELTA_BYTE_ARRAY) in which few bytes may be many texts; not memcap's
+SHARED_PREFIXES = 7
 
 Struct = dict[int, Any]  # fields by number: values, or the structs in them
 
@@ -29,8 +35,9 @@ class Fields(NamedTuple):
     """The fields of a struct to read.
 
     Args:
-        of: its fields by number, with the `Fields` of each that is a struct or a list of structs.
-        usual: matches the whole struct as polars writes it, which is far faster than reading field by field.
+        of: its fields by number, with the `Fields` of each that is a struct or a list
+        of structs. usual: matches the whole struct as polars writes it, which is far
+        faster than reading field by field.
     """
 
     of: Mapping[int, Any]
@@ -40,7 +47,9 @@ class Fields(NamedTuple):
 def _usual(pattern: bytes) -> re.Pattern[bytes]:
     """Compile a pattern with letters for an integer, a text of up to 64 bytes, and statistics."""
     text = b"|".join(b"\\x%02x.{%d}" % (size, size) for size in range(65))
-    pattern = pattern.replace(b"S", rb"\x36W(?:\x28T\x18T)?[\x11\x12]*\x00").replace(b"T", b"(?:%b)" % text)
+    pattern = pattern.replace(b"S", rb"\x36W(?:\x28T\x18T)?[\x11\x12]*\x00").replace(
+        b"T", b"(?:%b)" % text
+    )
     return re.compile(pattern.replace(b"W", rb"[\x80-\xff]{0,9}[\x00-\x7f]"), re.DOTALL)
 
 
@@ -54,7 +63,9 @@ COLUMN = Fields(
 )
 FOOTER = Fields({2: ELEMENT, 3: None, 4: Fields({1: COLUMN, 3: None})})
 HEAD = Fields({1: None, 2: None})
-USUAL_PAGE = _usual(rb"\x15W\x15(W)\x15(W)[\x2c\x4c]\x15(W)\x15(W)(?:\x15W\x15W(?:\x1cS)?)?\x00\x00")
+USUAL_PAGE = _usual(
+    rb"\x15W\x15(W)\x15(W)[\x2c\x4c]\x15(W)\x15(W)(?:\x15W\x15W(?:\x1cS)?)?\x00\x00"
+)
 # the bytes and the columns of the last list of each length: many files have the same
 _lists: dict[int, tuple[bytes, list[Any]]] = {}
 PAGE = Fields({2: None, 3: None, 5: HEAD, 7: HEAD, 8: Fields({1: None, 4: None})})
@@ -71,17 +82,22 @@ def read(content: BytesIO, columns: Sequence[str] | None = None) -> pl.DataFrame
     return read_together([content], columns)
 
 
-def read_together(contents: Sequence[BytesIO], columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """Read the rows of files whose sizes were checked as one table, in their order, which is much faster than
-    one by one.
+def read_together(
+    contents: Sequence[BytesIO], columns: Sequence[str] | None = None
+) -> pl.DataFrame:
+    """Read the rows of files whose sizes were checked as one table, in their order,
+    which is much faster than one by one.
 
     Raises:
-        BadFileError: they would take far more memory than they have bytes.
-        Exception, polars.exceptions.PanicException: their columns or types differ, or one is no Parquet file.
+        BadFileError: they would take far more memory than they have bytes. Exception,
+        polars.exceptions.PanicException: their columns or types differ, or one is no
+        Parquet file.
     """
     for content in contents:
         content.seek(0)
-    table = pl.read_parquet(list(contents), columns=None if columns is None else list(columns))
+    table = pl.read_parquet(
+        list(contents), columns=None if columns is None else list(columns)
+    )
     texts = [name for name, dtype in table.schema.items() if dtype == pl.String]
     unpacked = sum(int(table[name].str.len_bytes().sum() or 0) for name in texts)
     _check(unpacked, sum(content.getbuffer().nbytes for content in contents))
@@ -109,9 +125,13 @@ def check_size(
     if content[-4:] != MAGIC or size > len(content) - 8:
         raise ValueError("no Parquet file")
     footer, _ = _struct(content, len(content) - 8 - size, FOOTER)
-    rows, most = footer[3], MOST_TIMES * len(content) + MOST_BESIDE // files
+    rows = footer[3]
+    most = MOST_TIMES * len(content) + MOST_BESIDE // files
     elements = footer[2][1:]  # the first element is the table itself
-    names = [(each[1][1:] if isinstance(each, re.Match) else each[4]).decode() for each in elements]
+    names = [
+        (each[1][1:] if isinstance(each, re.Match) else each[4]).decode()
+        for each in elements
+    ]
     total = BYTES_OF_A_VALUE * rows * len(names)
     for group in footer.get(4, ()):
         total += BYTES_OF_A_VALUE * group[3]
@@ -140,9 +160,12 @@ def _unpacked(content: bytes, column: Struct | re.Match[bytes], rows: int) -> in
         size, place, first = column.groups()
         size, place, first = _number(size), _number(place), _number(first or place)
     else:
-        size, place, first = column[3][7], column[3][9], column[3].get(11, column[3][9])
+        size = column[3][7]
+        place = column[3][9]
+        first = column[3].get(11, column[3][9])
     place = min(place, first)
-    end, total = place + size, 0
+    end = place + size
+    total = 0
     while place < end:
         if match := USUAL_PAGE.match(content, place):
             unpacked, packed, values, encoding = _numbers(match.groups())
@@ -150,7 +173,10 @@ def _unpacked(content: bytes, column: Struct | re.Match[bytes], rows: int) -> in
         else:
             page, place = _struct(content, place, PAGE)
             kind = page.get(5) or page.get(8) or page.get(7) or {}
-            unpacked, packed, values, encoding = page[2], page[3], kind.get(1, 0), kind.get(2, kind.get(4))
+            unpacked = page[2]
+            packed = page[3]
+            values = kind.get(1, 0)
+            encoding = kind.get(2, kind.get(4))
         if unpacked < 0 or packed < 0 or not 0 <= values <= rows + 1:
             raise ValueError("no Parquet file")
         if encoding == SHARED_PREFIXES:
@@ -173,7 +199,9 @@ def _struct(content: bytes, place: int, fields: Fields) -> tuple[Struct, int]:
             value, place = _varint(content, place)
             number = (value >> 1) ^ -(value & 1)
         if number not in fields.of:
-            if kind == 8 and content[place] < 128:  # as below, without a call: most of a footer is such
+            if (
+                kind == 8 and content[place] < 128
+            ):  # as below, without a call: most of a footer is such
                 place += content[place] + 1
             elif kind > 2:
                 place = _skip(content, place, kind)
@@ -197,9 +225,11 @@ def _struct(content: bytes, place: int, fields: Fields) -> tuple[Struct, int]:
     return values, place + 1
 
 
-def _structs(content: bytes, place: int, fields: Fields, count: int) -> tuple[list[Any], int]:
-    """Read some fields of a list's structs. Return these fields, or the match of `usual`, of each; and the
-    place after the last."""
+def _structs(
+    content: bytes, place: int, fields: Fields, count: int
+) -> tuple[list[Any], int]:
+    """Read some fields of a list's structs. Return these fields, or the match of
+    `usual`, of each; and the place after the last."""
     start, (same, structs) = place, _lists.get(count, (b"", []))
     if fields is ELEMENT and same and content.startswith(same, place):
         return structs, place + len(same)
@@ -243,7 +273,9 @@ def _skip(content: bytes, place: int, kind: int) -> int:
     if kind == 9:
         inner = content[place] & 15
         count, place = _count(content, place)
-        if inner == 12 and content.startswith(b"\x1c\x00\x00" * count, place):  # the orders of columns
+        if inner == 12 and content.startswith(
+            b"\x1c\x00\x00" * count, place
+        ):  # the orders of columns
             return place + 3 * count
         for _ in range(count):
             if inner == 5 and content[place] < 128:
@@ -258,7 +290,8 @@ def _skip(content: bytes, place: int, kind: int) -> int:
 
 def _count(content: bytes, place: int) -> tuple[int, int]:
     """Read the length of a list. Return it, and the place of the first element."""
-    count, place = content[place] >> 4, place + 1
+    count = content[place] >> 4
+    place = place + 1
     if count == 15:
         count, place = _varint(content, place)
     if count > len(content):
@@ -280,8 +313,10 @@ def _number(written: bytes) -> int:
 
 def _varint(content: bytes, place: int) -> tuple[int, int]:
     """Read an integer of any length. Return it, and the place after it."""
-    value, shift = content[place] & 127, 0
+    value = content[place] & 127
+    shift = 0
     while content[place] > 127:
-        place, shift = place + 1, shift + 7
+        place = place + 1
+        shift = shift + 7
         value |= (content[place] & 127) << shift
     return value, place + 1

@@ -1,8 +1,9 @@
 """The rules that rows obey. Needs no JAX.
 
-A digest vouches for a file, and a key for a row's config, from which its plain columns follow
-(`memcap.store.columns`). Neither helps with a table that somebody made by hand. So this file checks that its
-configs are those of members, and that its results obey the rules by which a job writes them.
+A digest vouches for a file, and a key for a row's config, from which its plain columns
+follow (`memcap.store.columns`). Neither helps with a table that somebody made by hand.
+So this file checks that its configs are those of members, and that its results obey the
+rules by which a job writes them.
 """
 
 import json
@@ -26,7 +27,8 @@ NO_CONFIG = "its config is not a member's"
 
 
 class BadRowsError(BadFileError):
-    """A table with rows that do not belong to their members; `rows` has the fault of each, by key."""
+    """A table with rows that do not belong to their members; `rows` has the fault of
+    each, by key."""
 
     def __init__(self, rows: dict[str, str]):
         self.rows = rows
@@ -36,23 +38,29 @@ class BadRowsError(BadFileError):
 
 
 def check_rows(table: pl.DataFrame) -> None:
-    """Check rows with all columns of `memcap.store.rows.SCHEMA`; raise BadRowsError if one has the config of
-    another, a config with a value out of range, or a result that no training gives."""
+    """Check rows with all columns of `memcap.store.rows.SCHEMA`; raise BadRowsError if
+    one has the config of another, a config with a value out of range, or a result that
+    no training gives."""
     if wrong := _against_rules(table) | _out_of_range(table) | _of_others(table):
         raise BadRowsError(wrong)
 
 
 def check_copies(table: pl.DataFrame, completed: pl.DataFrame) -> None:
-    """Check the plain columns of a table that was passed in, as a user who changed them meant something by
-    it: raise BadRowsError if one differs from `completed`, the columns that follow from the configs."""
+    """Check the plain columns of a table that was passed in, as a user who changed them
+    meant something by it: raise BadRowsError if one differs from `completed`, the
+    columns that follow from the configs.
+    """
     for name in (name for name in (*DERIVED, "seed") if name in table.columns):
-        given, own = table[name].cast(completed[name].dtype), completed[name]
+        given = table[name].cast(completed[name].dtype)
+        own = completed[name]
         for place in given.ne_missing(own).arg_true():
             why = f"{name}={_word(given[place])}, where its config has {_word(own[place])}"
             raise BadRowsError({str(completed["key"][place]): why})
 
 
-def _of_others(table: pl.DataFrame) -> dict[str, str]:  # their key does not fit their config
+def _of_others(
+    table: pl.DataFrame,
+) -> dict[str, str]:  # their key does not fit their config
     pairs = zip(table["key"].to_list(), table["config"].to_list(), strict=True)
     keys = [key for key, config in pairs if config is None or key != key_of(config)]
     return dict.fromkeys(map(str, keys), "damaged: it has the config of another")
@@ -61,20 +69,35 @@ def _of_others(table: pl.DataFrame) -> dict[str, str]:  # their key does not fit
 def _out_of_range(table: pl.DataFrame) -> dict[str, str]:
     """Return rows whose config has a value that its column does not allow."""
     wrong: dict[str, str] = {}
-    for key, name, value in _breaches(table, {name: _range(name, each) for name, each in DERIVED.items()}):
+    for key, name, value in _breaches(
+        table, {name: _range(name, each) for name, each in DERIVED.items()}
+    ):
         limits = DERIVED[name].limits
-        must = f"be {allowed(limits) or 'a finite number'}" if value is not None else "have a value"
+        must = (
+            f"be {allowed(limits) or 'a finite number'}"
+            if value is not None
+            else "have a value"
+        )
         wrong[key] = f"{name}={_word(value)}: must {must}"
-    nothing = table.filter(pl.all_horizontal(pl.col(name).is_null() for name in DERIVED))
+    nothing = table.filter(
+        pl.all_horizontal(pl.col(name).is_null() for name in DERIVED)
+    )
     return wrong | dict.fromkeys(map(str, nothing["key"]), NO_CONFIG)
 
 
-def _against_rules(table: pl.DataFrame) -> dict[str, str]:  # with results that no job writes
+def _against_rules(
+    table: pl.DataFrame,
+) -> dict[str, str]:  # with results that no job writes
     breaches = _breaches(table, _rules())
-    return {key: f"{name}={_word(value)} does not go with what else it says" for key, name, value in breaches}
+    return {
+        key: f"{name}={_word(value)} does not go with what else it says"
+        for key, name, value in breaches
+    }
 
 
-def _breaches(table: pl.DataFrame, rules: dict[str, pl.Expr]) -> Iterator[tuple[str, str, Any]]:
+def _breaches(
+    table: pl.DataFrame, rules: dict[str, pl.Expr]
+) -> Iterator[tuple[str, str, Any]]:
     """Yield the key, column and value of each breach of a rule, those of the first rules last."""
     if table.select(pl.all_horizontal(rules.values()).all()).item():
         return
@@ -85,16 +108,27 @@ def _breaches(table: pl.DataFrame, rules: dict[str, pl.Expr]) -> Iterator[tuple[
 
 def _range(name: str, column: RowColumn) -> pl.Expr:
     """Return the rule of a column that follows from the config."""
-    value, limits = pl.col(name), column.limits
-    rules = [holds(value, limits[word]) for word, holds in BOUNDS.items() if limits.get(word) is not None]
+    value = pl.col(name)
+    limits = column.limits
+    rules = [
+        holds(value, limits[word])
+        for word, holds in BOUNDS.items()
+        if limits.get(word) is not None
+    ]
     rules += [value.is_finite()] * (column.dtype == pl.Float64)
     may_be_null = limits.get("before", MISSING) is None
     fits = pl.all_horizontal(value.is_not_null(), *rules)
-    return fits.fill_null(value=False) | (value.is_null() if may_be_null else pl.lit(value=False))
+    return fits.fill_null(value=False) | (
+        value.is_null() if may_be_null else pl.lit(value=False)
+    )
 
 
 def _word(value: Any) -> str:
-    return str(value) if isinstance(value, (str, float)) else json.dumps(value, default=str)
+    return (
+        str(value)
+        if isinstance(value, (str, float))
+        else json.dumps(value, default=str)
+    )
 
 
 SECONDS = ("compile_seconds", "run_seconds")
@@ -102,13 +136,19 @@ SECONDS = ("compile_seconds", "run_seconds")
 
 @cache
 def _rules() -> dict[str, pl.Expr]:
-    status, solved, steady, steps = (pl.col(name) for name in ("status", "solved", "steady", "steps"))
-    to_solve, accuracy = pl.col("steps_to_solve"), pl.col("metric") == "accuracy"
-    up_to, worst_lag = pl.col("up_to"), pl.col("worst_lag")
+    status, solved, steady, steps = (
+        pl.col(name) for name in ("status", "solved", "steady", "steps")
+    )
+    to_solve = pl.col("steps_to_solve")
+    accuracy = pl.col("metric") == "accuracy"
+    up_to = pl.col("up_to")
+    worst_lag = pl.col("worst_lag")
 
     def score(name: str, passed: pl.Expr) -> pl.Expr:
-        """Return the rule of a score: it may be null, and must meet the criterion where `passed` holds."""
-        value, threshold = pl.col(name), pl.col("threshold")
+        """Return the rule of a score: it may be null, and must meet the criterion where
+        `passed` holds."""
+        value = pl.col(name)
+        threshold = pl.col("threshold")
         meets = pl.when(accuracy).then(value >= threshold).otherwise(value <= threshold)
         most = pl.when(accuracy).then(1.0).otherwise(float("inf"))
         possible = value.is_null() | (value.is_finite() & value.is_between(0, most))
@@ -116,12 +156,19 @@ def _rules() -> dict[str, pl.Expr]:
 
     def steps_to(verdict: str) -> pl.Expr:
         """Return the rule of the steps to a verdict stricter than solved."""
-        taken, passed = pl.col(f"steps_to_{verdict}"), pl.col(verdict)
-        return pl.when(passed).then(taken.is_between(to_solve, steps)).otherwise(taken.is_null())
+        taken = pl.col(f"steps_to_{verdict}")
+        passed = pl.col(verdict)
+        return (
+            pl.when(passed)
+            .then(taken.is_between(to_solve, steps))
+            .otherwise(taken.is_null())
+        )
 
     def at_lengths(name: str, number: str) -> pl.Expr:
-        """Return the rule of a JSON list with a number or null per length; null if the member failed."""
-        values, spaces = pl.col(name), pl.col("lengths").str.count_matches(" ")
+        """Return the rule of a JSON list with a number or null per length; null if the
+        member failed."""
+        values = pl.col(name)
+        spaces = pl.col("lengths").str.count_matches(" ")
         alike = values.str.contains(rf"^\[(?:{number}|null)(?:, (?:{number}|null))*\]$")
         there = alike & (values.str.count_matches(",") == spaces)
         absent = values.is_null() & (pl.col("lengths").is_null() | (status == "failed"))
@@ -135,7 +182,11 @@ def _rules() -> dict[str, pl.Expr]:
         "steady": ~steady | solved,
         "up_to": ~up_to | (solved & (pl.col("evaluation_until") == "up_to")),
         "steps": steps.is_between(0, pl.col("budget")),
-        "steps_to_solve": pl.when(solved).then(to_solve.is_between(1, steps)).otherwise(to_solve.is_null()),
+        "steps_to_solve": (
+            pl.when(solved)
+            .then(to_solve.is_between(1, steps))
+            .otherwise(to_solve.is_null())
+        ),
         "steps_to_steady": steps_to("steady"),
         "steps_to_up_to": steps_to("up_to"),
         "metric": pl.col("metric").is_in(METRICS),
@@ -145,9 +196,11 @@ def _rules() -> dict[str, pl.Expr]:
         "mean_up_to": score("mean_up_to", up_to),
         "worst_up_to": score("worst_up_to", pl.lit(value=False)),
         "worst_lag": worst_lag.is_null() | worst_lag.is_between(1, pl.col("lag")),
-        "score_at_lengths": pl.when(accuracy)
-        .then(at_lengths("score_at_lengths", SHARE))
-        .otherwise(at_lengths("score_at_lengths", NUMBER)),
+        "score_at_lengths": (
+            pl.when(accuracy)
+            .then(at_lengths("score_at_lengths", SHARE))
+            .otherwise(at_lengths("score_at_lengths", NUMBER))
+        ),
         "whole_at_lengths": at_lengths("whole_at_lengths", SHARE),
         "train_loss": pl.col("train_loss").is_null() | pl.col("train_loss").is_finite(),
         # names appear in answers, in commands and in the scripts of `memcap answer --code`
@@ -158,5 +211,7 @@ def _rules() -> dict[str, pl.Expr]:
     }
     rules |= {name: pl.col(name).is_finite() & (pl.col(name) >= 0) for name in SECONDS}
     rules |= {name: pl.col(name).is_not_null() for name in ("study", "finished")}
-    rules["population"] = ~pl.col("population").str.contains(r"[/\\\p{C}]")  # a file's name, no path
+    rules["population"] = ~pl.col("population").str.contains(
+        r"[/\\\p{C}]"
+    )  # a file's name, no path
     return {name: rule.fill_null(value=False) for name, rule in rules.items()}

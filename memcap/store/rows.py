@@ -1,4 +1,5 @@
-"""Rows: one per member, with what was trained, how it was judged and what came of it. Needs no JAX."""
+"""Rows: one per member, with what was trained, how it was judged and what came of it.
+Needs no JAX."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, Literal, get_args
@@ -20,13 +21,19 @@ from memcap.store.columns import (
 )
 from memcap.store.files import BadFileError
 
-At = Literal["up_to", "steady", "trained"]  # the verdict that counts: see `memcap.capacity.frontier`
+At = Literal[
+    "up_to", "steady", "trained"
+]  # the verdict that counts: see `memcap.capacity.frontier`
 VERDICTS = get_args(At)
 
-LATER = {"before": None}  # of a column that was added later, so that published tables may lack it
+LATER = {
+    "before": None
+}  # of a column that was added later, so that published tables may lack it
 # Every column. `make tables` prints this into results/README.md.
 COLUMNS: Columns = {
-    "key": RowColumn(pl.String, "hash of `config`; rows with the same key are the same member"),
+    "key": RowColumn(
+        pl.String, "hash of `config`; rows with the same key are the same member"
+    ),
     "study": RowColumn(pl.String, "name of the study"),
     **TASK,
     **MODEL,
@@ -35,41 +42,62 @@ COLUMNS: Columns = {
     **START,
     **RECIPE,
     "status": RowColumn(
-        pl.String, "solved, unsolved or diverged; failed if two workers ended while they trained it"
+        pl.String,
+        "solved, unsolved or diverged; failed if two workers ended while they trained it",
     ),
-    "reason": RowColumn(pl.String, "reason of a failure; null if it did not fail", LATER),
+    "reason": RowColumn(
+        pl.String, "reason of a failure; null if it did not fail", LATER
+    ),
     "solved": RowColumn(pl.Boolean, "true if the member met the criterion"),
     "steady": RowColumn(
-        pl.Boolean, "true if it is solved, and the same weights pass at the stretched length", LATER
+        pl.Boolean,
+        "true if it is solved, and the same weights pass at the stretched length",
+        LATER,
     ),
     "up_to": RowColumn(
         pl.Boolean,
-        "true if it is solved, and the same weights are right at every shorter lag; false if this was not"
-        " tested",
+        "true if it is solved, and the same weights are right at every shorter lag; false if this"
+        " was not tested",
         {"before": False},
     ),
     "steps": RowColumn(pl.Int64, "training steps taken"),
-    "steps_to_solve": RowColumn(pl.Int64, "training steps until solved; null if not solved"),
-    "steps_to_steady": RowColumn(pl.Int64, "training steps until steady; null if not steady", LATER),
-    "steps_to_up_to": RowColumn(pl.Int64, "training steps until up_to; null if not up_to", LATER),
+    "steps_to_solve": RowColumn(
+        pl.Int64, "training steps until solved; null if not solved"
+    ),
+    "steps_to_steady": RowColumn(
+        pl.Int64, "training steps until steady; null if not steady", LATER
+    ),
+    "steps_to_up_to": RowColumn(
+        pl.Int64, "training steps until up_to; null if not up_to", LATER
+    ),
     "metric": RowColumn(pl.String, "accuracy, or mse (mean squared error)"),
     **THRESHOLD,
     "final": RowColumn(pl.Float64, "last held-out metric; null if never evaluated"),
     "best": RowColumn(pl.Float64, "best held-out metric"),
-    "train_loss": RowColumn(pl.Float64, "mean training loss over the last chunk, in nats or squared error"),
-    "validation_loss": RowColumn(
-        pl.Float64, "lowest loss of the validation split; null unless task.criterion=best", LATER
+    "train_loss": RowColumn(
+        pl.Float64, "mean training loss over the last chunk, in nats or squared error"
     ),
-    "held_out_loss": RowColumn(pl.Float64, "loss of the held-out sequences, with the same weights", LATER),
+    "validation_loss": RowColumn(
+        pl.Float64,
+        "lowest loss of the validation split; null unless task.criterion=best",
+        LATER,
+    ),
+    "held_out_loss": RowColumn(
+        pl.Float64, "loss of the held-out sequences, with the same weights", LATER
+    ),
     "stretch": EVALUATION["stretch"],
     "stretched": RowColumn(pl.Float64, "metric at the stretched length"),
     "mean_up_to": RowColumn(
-        pl.Float64, "mean of the metric at every lag up to its own; null if not tested", LATER
+        pl.Float64,
+        "mean of the metric at every lag up to its own; null if not tested",
+        LATER,
     ),
     "worst_up_to": RowColumn(pl.Float64, "worst metric of these lags", LATER),
     "worst_lag": RowColumn(pl.Int64, "lag with the worst metric", LATER),
     "lengths": EVALUATION["lengths"],
-    "score_at_lengths": RowColumn(pl.String, "metric at each of `lengths`, JSON", LATER),
+    "score_at_lengths": RowColumn(
+        pl.String, "metric at each of `lengths`, JSON", LATER
+    ),
     "whole_at_lengths": RowColumn(
         pl.String,
         "share of sequences without a wrong answer at each of `lengths`, JSON; nulls for values",
@@ -77,21 +105,33 @@ COLUMNS: Columns = {
     ),
     "evaluation_sequences": EVALUATION["evaluation_sequences"],
     **EVALUATION,
-    "carry_numbers": RowColumn(pl.Int64, "numbers in the carry of the whole net, per sequence"),
+    "carry_numbers": RowColumn(
+        pl.Int64, "numbers in the carry of the whole net, per sequence"
+    ),
     "parameters": RowColumn(pl.Int64, "trained numbers, including the read-out"),
-    "compile_seconds": RowColumn(pl.Float64, "seconds of compiling the program that its population shares"),
+    "compile_seconds": RowColumn(
+        pl.Float64, "seconds of compiling the program that its population shares"
+    ),
     "run_seconds": RowColumn(pl.Float64, "seconds of training and evaluation"),
-    "loop": RowColumn(pl.String, "name of the loop over time, as in memcap/loops/", LATER),
+    "loop": RowColumn(
+        pl.String, "name of the loop over time, as in memcap/loops/", LATER
+    ),
     "batching": RowColumn(pl.String, "older name of the loop: map or vmap"),
     "scan": RowColumn(pl.String, "older name of the loop: loop, scan or plain", LATER),
-    "kernel": RowColumn(pl.String, "older name of the loop: xla or native", {"before": "xla"}),
+    "kernel": RowColumn(
+        pl.String, "older name of the loop: xla or native", {"before": "xla"}
+    ),
     "program_units": RowColumn(
         pl.Int64,
         "width that the member was padded to; more than `units` only if widths share a program",
         LATER,
     ),
-    "program_steps": RowColumn(pl.Int64, "time steps of the buffer of its sequences", LATER),
-    "population": RowColumn(pl.String, "name of its shard and of its file of weights, without the ending"),
+    "program_steps": RowColumn(
+        pl.Int64, "time steps of the buffer of its sequences", LATER
+    ),
+    "population": RowColumn(
+        pl.String, "name of its shard and of its file of weights, without the ending"
+    ),
     "config": RowColumn(pl.String, "the whole resolved config, JSON"),
     "memcap": RowColumn(pl.String, "version of memcap"),
     "python": RowColumn(pl.String, "version of Python"),
@@ -101,13 +141,17 @@ COLUMNS: Columns = {
     "optax": RowColumn(pl.String, "version of optax"),
     "backend": RowColumn(pl.String, "cpu, gpu or tpu"),
     "device": RowColumn(pl.String, "name of the device"),
-    "matmul_precision": RowColumn(pl.String, "precision of products, which devices may round", LATER),
+    "matmul_precision": RowColumn(
+        pl.String, "precision of products, which devices may round", LATER
+    ),
     "xla_flags": RowColumn(pl.String, "XLA flags that were set"),
     "git_commit": RowColumn(pl.String, "commit of memcap, if it ran from a checkout"),
     "finished": RowColumn(pl.Datetime("us", "UTC"), "time of its end, UTC"),
 }
 SCHEMA: dict[str, Any] = {name: column.dtype for name, column in COLUMNS.items()}
-RESULTS = [name for name in COLUMNS if name not in (*DERIVED, "seed")]  # do not follow from the config
+RESULTS = [
+    name for name in COLUMNS if name not in (*DERIVED, "seed")
+]  # do not follow from the config
 # Results by which no row is counted or found wrong.
 ORIGIN = (
     "validation_loss",
@@ -131,8 +175,9 @@ COUNTED = [name for name in RESULTS if name not in ORIGIN]
 BY_LOSS = '"criterion": "best"'  # in the text of the task's knobs
 IS_BY_LOSS = pl.col("knobs").str.contains(BY_LOSS, literal=True)
 JUDGED = "judged by their held-out loss"  # the words for these members
-# If a member has several rows, the last one in this order counts, so that a measurement beats a failure.
-# Clocks of machines differ, so among equals the name of the shard decides; its order is arbitrary.
+# If a member has several rows, the last one in this order counts, so that a measurement
+# beats a failure. Clocks of machines differ, so among equals the name of the shard
+# decides; its order is arbitrary.
 PREFERENCE = (pl.col("status") != "failed", pl.col("population"), pl.col("finished"))
 STACKED = 256  # tables stacked at once
 ORDER = ("study", "task", "lag", "units", "recipe", "seed")  # of rows in lists
@@ -144,8 +189,9 @@ def frame(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
 
 
 def complete(table: pl.DataFrame, there: Collection[str] = ()) -> pl.DataFrame:
-    """Return a table of rows with all columns of `SCHEMA`: its results, defaults for results that were added
-    later, and columns derived from the configs, even if the table has other values for those.
+    """Return a table of rows with all columns of `SCHEMA`: its results, defaults for
+    results that were added later, and columns derived from the configs, even if the
+    table has other values for those.
 
     Args:
         table: the rows.
@@ -159,38 +205,67 @@ def complete(table: pl.DataFrame, there: Collection[str] = ()) -> pl.DataFrame:
     required = [name for name in RESULTS if "before" not in COLUMNS[name].limits]
     if missing := [name for name in required if name not in there]:
         raise BadFileError(f"no column {missing[0]}; not a table of rows")
-    known = table.select(pl.col(name).cast(SCHEMA[name]) for name in RESULTS if name in table.columns)
+    known = table.select(
+        pl.col(name).cast(SCHEMA[name]) for name in RESULTS if name in table.columns
+    )
     rows = known.hstack(derive(known["config"]))
-    later = {name: pl.lit(None) if name in there else _later(name, there) for name in RESULTS}
-    later = {name: value.cast(SCHEMA[name]) for name, value in later.items() if name not in table.columns}
+    later = {
+        name: pl.lit(None) if name in there else _later(name, there) for name in RESULTS
+    }
+    later = {
+        name: value.cast(SCHEMA[name])
+        for name, value in later.items()
+        if name not in table.columns
+    }
     return rows.with_columns(**later).select(*SCHEMA)
 
 
 def _later(name: str, there: Collection[str]) -> pl.Expr:
-    """Return values for a result that a table lacks, because it was written before the column existed."""
-    passes = pl.when(pl.col("metric") == "accuracy").then(pl.col("stretched") >= pl.col("threshold"))
-    steady = pl.col("solved") & passes.otherwise(pl.col("stretched") <= pl.col("threshold")).fill_null(False)
-    loop = pl.when(pl.col("batching") == "vmap").then(pl.lit("masked")).otherwise(pl.lit("while"))
+    """Return values for a result that a table lacks, because it was written before the
+    column existed."""
+    passes = pl.when(pl.col("metric") == "accuracy").then(
+        pl.col("stretched") >= pl.col("threshold")
+    )
+    steady = pl.col("solved") & passes.otherwise(
+        pl.col("stretched") <= pl.col("threshold")
+    ).fill_null(False)
+    loop = (
+        pl.when(pl.col("batching") == "vmap")
+        .then(pl.lit("masked"))
+        .otherwise(pl.lit("while"))
+    )
     for column, own in (("scan", "plain"), ("kernel", "native")):
         if column in there:
             loop = pl.when(pl.col(column) == own).then(pl.lit(own)).otherwise(loop)
-    values = {"steady": steady, "steps_to_steady": pl.when(steady).then("steps_to_solve"), "loop": loop}
+    values = {
+        "steady": steady,
+        "steps_to_steady": pl.when(steady).then("steps_to_solve"),
+        "loop": loop,
+    }
     return values.get(name, pl.lit(COLUMNS[name].limits.get("before")))
 
 
 def stack(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Stack the rows of any number of tables. Thousands are stacked in groups, which is faster in polars."""
+    """Stack the rows of any number of tables. Thousands are stacked in groups, which is
+    faster in polars."""
     some = range(0, len(tables), STACKED)
-    stacked = [pl.concat(tables[first : first + STACKED], rechunk=True) for first in some]
+    stacked = [
+        pl.concat(tables[first : first + STACKED], rechunk=True) for first in some
+    ]
     return pl.concat([frame([]), *stacked], rechunk=True)
 
 
 def one_per_key(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
-    """Merge the rows of several tables; for each key keep the last row in the order of `PREFERENCE`."""
+    """Merge the rows of several tables; for each key keep the last row in the order of
+    `PREFERENCE`."""
     rows = stack(tables)
     # sort places and gather rows once, because most columns play no part in the order
-    places = rows.select("key", "status", "population", "finished", *ORDER, place=pl.int_range(pl.len()))
-    places = places.sort(PREFERENCE, maintain_order=True).unique("key", keep="last", maintain_order=True)
+    places = rows.select(
+        "key", "status", "population", "finished", *ORDER, place=pl.int_range(pl.len())
+    )
+    places = places.sort(PREFERENCE, maintain_order=True).unique(
+        "key", keep="last", maintain_order=True
+    )
     return rows[places.sort(ORDER, maintain_order=True)["place"]]
 
 
@@ -200,12 +275,16 @@ def without_failed(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def right_at_every_lag(rows: pl.DataFrame) -> int | None:
-    """Count the members that are right at every lag up to their own; None if none was tested for this."""
+    """Count the members that are right at every lag up to their own; None if none was
+    tested for this."""
     rows = rows.filter(evaluation_until="up_to")
     return None if rows.is_empty() else int(rows["up_to"].sum())
 
 
 def passed_column() -> pl.Expr:
-    """Return a column, `passed`: whether a member reached the verdict of `memcap.config.Evaluation.until`."""
+    """Return a column, `passed`: whether a member reached the verdict of
+    `memcap.config.Evaluation.until`."""
     until = pl.col("evaluation_until")
-    return pl.coalesce(pl.when(until == verdict).then(verdict) for verdict in config.VERDICTS).alias("passed")
+    return pl.coalesce(
+        pl.when(until == verdict).then(verdict) for verdict in config.VERDICTS
+    ).alias("passed")

@@ -1,8 +1,8 @@
-"""The progress of a study, seen from outside: from the rows in its folder and from its jobs' heartbeats.
-Needs no JAX.
+"""The progress of a study, seen from outside: from the rows in its folder and from its
+jobs' heartbeats. Needs no JAX.
 
-Several jobs may share a folder (an array of jobs, `engine.shard`) or run one after another; their members are
-counted once, by key.
+Several jobs may share a folder (an array of jobs, `engine.shard`) or run one after
+another; their members are counted once, by key.
 """
 
 from collections.abc import Iterable
@@ -15,7 +15,12 @@ from memcap.knobs import UserError
 from memcap.runtime.published import is_published
 from memcap.store import heartbeat, shards
 from memcap.store.heartbeat import Heartbeat, Running
-from memcap.store.rows import IS_BY_LOSS, one_per_key, right_at_every_lag, without_failed
+from memcap.store.rows import (
+    IS_BY_LOSS,
+    one_per_key,
+    right_at_every_lag,
+    without_failed,
+)
 from memcap.terminal.printing import member_name
 
 MARKS = ("rows", "jobs", "rows.parquet")  # a folder with one of these is a study's
@@ -35,23 +40,22 @@ class Status:
     """The progress of a study.
 
     Args:
-        folder: the study's folder.
-        done: members with rows that measure something. Among them, solved: those that were solved; up_to:
-            those right at every lag up to their own, None if not evaluated; diverged: unsolved ones that
-            diverged; by_loss: those judged by their held-out loss, of which none counts as solved.
+        folder: the study's folder. done: members with rows that measure something.
+        Among them, solved: those that were solved; up_to:
+            those right at every lag up to their own, None if not evaluated; diverged:
+            unsolved ones that diverged; by_loss: those judged by their held-out loss,
+            of which none counts as solved.
         failed: members that could not be trained, unless a job is training them again.
-        running: members in training.
-        waiting: members that a living job has yet to train; for a search, the most.
-        left_over: members of jobs that are gone, which no other job is training.
-        at_most: whether these numbers include those of a search.
-        a_minute: members that end per minute, in all living jobs together; None if none has ended.
-        left: seconds to the end of the last living job; None if unknown.
-        longest: the members in training that have trained longest.
-        jobs: heartbeats of the study's jobs, the latest last.
-        unfinished: those of jobs that are gone, with members that failed or that no job is training.
-        unreadable: files of rows that cannot be read.
-        damaged: files of jobs that cannot be read.
-        more: whether a damaged file hides which members its job had.
+        running: members in training. waiting: members that a living job has yet to
+        train; for a search, the most. left_over: members of jobs that are gone, which
+        no other job is training. at_most: whether these numbers include those of a
+        search. a_minute: members that end per minute, in all living jobs together; None
+        if none has ended. left: seconds to the end of the last living job; None if
+        unknown. longest: the members in training that have trained longest. jobs:
+        heartbeats of the study's jobs, the latest last. unfinished: those of jobs that
+        are gone, with members that failed or that no job is training. unreadable: files
+        of rows that cannot be read. damaged: files of jobs that cannot be read. more:
+        whether a damaged file hides which members its job had.
     """
 
     folder: Path
@@ -77,7 +81,9 @@ class Status:
     @property
     def members(self) -> int:
         """The number of all known members."""
-        return self.done + len(self.failed) + self.running + self.waiting + self.left_over
+        return (
+            self.done + len(self.failed) + self.running + self.waiting + self.left_over
+        )
 
 
 def studies(place: Path) -> list[Path]:
@@ -92,7 +98,9 @@ def studies(place: Path) -> list[Path]:
         raise UserError(f"{place}: no such folder; give the folder of a study")
     folders = sorted({path.parent for name in MARKS for path in place.rglob(name)})
     if not folders:
-        raise UserError(f"{place}: holds no study; train one first, as in: memcap train sweeps=first_study")
+        raise UserError(
+            f"{place}: holds no study; train one first, as in: memcap train sweeps=first_study"
+        )
     return [place] if place in folders else folders
 
 
@@ -104,7 +112,8 @@ def status(folder: Path) -> Status:
     files = heartbeat.read_jobs(folder)
     jobs = dict(sorted(files.heartbeats.items(), key=lambda each: each[1].started))
     keys = {token: theirs or frozenset[str]() for token, theirs in files.keys.items()}
-    # of jobs with damaged heartbeats: nobody knows whether they train, so their members count as left over
+    # of jobs with damaged heartbeats: nobody knows whether they train, so their members
+    # count as left over
     unheard = _union(theirs for token, theirs in keys.items() if token not in jobs)
     alive = {token: job for token, job in jobs.items() if job.alive}
     # of rows that cannot be read, some may be those of jobs that have ended well
@@ -121,22 +130,35 @@ def status(folder: Path) -> Status:
     to_come = _to_come(alive, files.keys, ended)
     left_over = _to_come(gone, files.keys, ended | in_hand, unheard)
     lost = failed_keys | (_union(keys[token] for token in gone) - ended - in_hand)
-    unknown = {token for token, job in gone.items() if files.keys[token] is None and job.to_come > 0}
+    unknown = {
+        token
+        for token, job in gone.items()
+        if files.keys[token] is None and job.to_come > 0
+    }
     running = min(sum(job.running for job in alive.values()), to_come)
     paces = [
         60 * job.done / (job.updated - job.started)
         for job in alive.values()
         if job.done and job.updated > job.started
     ]
-    seconds = [job.seconds_left - job.age for job in alive.values() if job.seconds_left is not None]
-    longest = sorted((each for job in alive.values() for each in job.longest), key=lambda each: -each.seconds)
+    seconds = [
+        job.seconds_left - job.age
+        for job in alive.values()
+        if job.seconds_left is not None
+    ]
+    longest = sorted(
+        (each for job in alive.values() for each in job.longest),
+        key=lambda each: -each.seconds,
+    )
     return Status(
         folder=folder,
         done=measured.height,
         solved=int(measured["solved"].sum()),
         up_to=right_at_every_lag(measured),
         by_loss=measured.filter(IS_BY_LOSS).height,
-        diverged=measured.filter(pl.col("status") == "diverged", ~pl.col("solved")).height,
+        diverged=measured.filter(
+            pl.col("status") == "diverged", ~pl.col("solved")
+        ).height,
         failed=failed,
         running=running,
         waiting=to_come - running,
@@ -153,11 +175,15 @@ def status(folder: Path) -> Status:
         ),
         unreadable=tuple(bad),
         damaged=tuple(files.bad),
-        more=any(theirs is None and token not in jobs for token, theirs in files.keys.items()),
+        more=any(
+            theirs is None and token not in jobs for token, theirs in files.keys.items()
+        ),
     )
 
 
-def _failures(rows: pl.DataFrame, in_hand: dict[str, frozenset[str]]) -> tuple[Failure, ...]:
+def _failures(
+    rows: pl.DataFrame, in_hand: dict[str, frozenset[str]]
+) -> tuple[Failure, ...]:
     """Return the members that failed, unless a living job is training them again.
 
     Args:
@@ -167,8 +193,14 @@ def _failures(rows: pl.DataFrame, in_hand: dict[str, frozenset[str]]) -> tuple[F
     columns = ("key", "task", "lag", "units", "seed", "reason", "population")
     return tuple(
         Failure(key, member_name(*member), reason or "no reason given")
-        for key, *member, reason, population in rows.filter(status="failed").select(columns).iter_rows()
-        if not any(key in keys for token, keys in in_hand.items() if token != shards.token_of(population))
+        for key, *member, reason, population in (
+            rows.filter(status="failed").select(columns).iter_rows()
+        )
+        if not any(
+            key in keys
+            for token, keys in in_hand.items()
+            if token != shards.token_of(population)
+        )
     )
 
 
@@ -182,9 +214,11 @@ def _to_come(
     ended: frozenset[str],
     others: frozenset[str] = frozenset(),
 ) -> int:
-    """Count the members that these jobs have yet to train, and `others`. A search reports the number itself,
-    as it will not want all its candidates; so does a job whose members are unknown."""
-    listed, count = set(others), 0
+    """Count the members that these jobs have yet to train, and `others`. A search
+    reports the number itself, as it will not want all its candidates; so does a job
+    whose members are unknown."""
+    listed = set(others)
+    count = 0
     for token, job in jobs.items():
         theirs = keys[token]
         if theirs is None:

@@ -1,4 +1,5 @@
-"""The weights of a study's members: an npz file per shard of rows, with arrays under KEY/path/of/array."""
+"""The weights of a study's members: an npz file per shard of rows, with arrays under
+KEY/path/of/array."""
 
 import math
 import os
@@ -23,7 +24,11 @@ def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, np.ndarray]:
     arrays: dict[str, np.ndarray] = {}
     for name, value in tree.items():
         place = f"{prefix}{name}"
-        arrays |= flat(value, f"{place}/") if isinstance(value, dict) else {place: np.asarray(value)}
+        arrays |= (
+            flat(value, f"{place}/")
+            if isinstance(value, dict)
+            else {place: np.asarray(value)}
+        )
     return arrays
 
 
@@ -64,14 +69,23 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     if path.suffix != ".npz":
         raise UserError(f"{path}: must end in .npz")
     with files.output_of(path):
-        files.write(path, lambda file: np.savez(file, allow_pickle=False, **arrays), with_digest=False)
+        files.write(
+            path,
+            lambda file: np.savez(file, allow_pickle=False, **arrays),
+            with_digest=False,
+        )
 
 
 def weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
-    """Return the nested weights of one row's member; refuse a folder without them, or a bad file."""
-    key, population, bad = row["key"], row["population"], ""
+    """Return the nested weights of one row's member; refuse a folder without them, or a
+    bad file."""
+    key = row["key"]
+    population = row["population"]
+    bad = ""
     for path in folder.rglob("weights/*.npz"):
-        if path.stem != population:  # it may contain any characters, also those of patterns
+        if (
+            path.stem != population
+        ):  # it may contain any characters, also those of patterns
             continue
         try:
             if arrays := read_weights(path, key):
@@ -80,36 +94,48 @@ def weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
             bad = f"{path}: {error}"
     if bad:
         raise UserError(
-            f"{bad}; to have the weights of member {key}, train it again in another folder (out=FOLDER)"
+            f"{bad}; to have the weights of member {key}, train it again in another folder"
+            " (out=FOLDER)"
         )
-    raise UserError(f"{folder}: holds no weights of member {key} (weights/{population}.npz)")
+    raise UserError(
+        f"{folder}: holds no weights of member {key} (weights/{population}.npz)"
+    )
 
 
 def read_weights(path: Path, key: str) -> dict[str, np.ndarray]:
-    """Read a member's arrays by path, as `flat` returns them, empty if there are none; see `read_sealed`."""
+    """Read a member's arrays by path, as `flat` returns them, empty if there are none;
+    see `read_sealed`."""
     prefix = f"{key}/"
     return read_sealed(
-        path, lambda stored: {n.removeprefix(prefix): stored[n] for n in stored.files if n.startswith(prefix)}
+        path,
+        lambda stored: {
+            n.removeprefix(prefix): stored[n]
+            for n in stored.files
+            if n.startswith(prefix)
+        },
     )
 
 
 def sizes(path: Path) -> dict[str, int]:
-    """Count the real numbers of each member in a file, by key; a complex number counts as two. All arrays are
-    read. Errors are those of `read_sealed`."""
+    """Count the real numbers of each member in a file, by key; a complex number counts
+    as two. All arrays are read. Errors are those of `read_sealed`."""
 
     def count(stored: Any) -> dict[str, int]:
         numbers: dict[str, int] = {}
         for name in stored.files:
-            array, key = stored[name], name.partition("/")[0]
-            numbers[key] = numbers.get(key, 0) + array.size * (2 if np.iscomplexobj(array) else 1)
+            array = stored[name]
+            key = name.partition("/")[0]
+            numbers[key] = numbers.get(key, 0) + array.size * (
+                2 if np.iscomplexobj(array) else 1
+            )
         return numbers
 
     return read_sealed(path, count)
 
 
 def read_sealed(path: Path, take: Callable[[Any], T]) -> T:
-    """Return what `take` returns for the open archive; raise BadFileError if the file is damaged, cannot be
-    read, or lacks what `take` expects."""
+    """Return what `take` returns for the open archive; raise BadFileError if the file
+    is damaged, cannot be read, or lacks what `take` expects."""
     with files.reading("a readable npz file"):
         state = state_of(path)
         with files.open_regular(path) as file:
@@ -122,15 +148,18 @@ def read_sealed(path: Path, take: Callable[[Any], T]) -> T:
 
 
 def _check_size(file: IO[bytes]) -> None:
-    """Check the headers of an open archive: memcap does not compress, so arrays cannot have more bytes than
-    the file.
+    """Check the headers of an open archive: memcap does not compress, so arrays cannot
+    have more bytes than the file.
 
     Raises:
         BadFileError: they have more.
         Exception: it is not an archive of arrays.
     """
     size = file.seek(0, os.SEEK_END)
-    heads = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    heads = {
+        (1, 0): np.lib.format.read_array_header_1_0,
+        (2, 0): np.lib.format.read_array_header_2_0,
+    }
     total = 0
     with zipfile.ZipFile(file) as archive:
         for info in archive.infolist():
@@ -139,5 +168,7 @@ def _check_size(file: IO[bytes]) -> None:
                 with archive.open(info) as member:
                     shape, _, dtype = heads[np.lib.format.read_magic(member)](member)
             if total > size or math.prod(shape) * dtype.itemsize > info.file_size:
-                raise BadFileError(f"its {size:,} bytes claim to hold more; memcap packs nothing")
+                raise BadFileError(
+                    f"its {size:,} bytes claim to hold more; memcap packs nothing"
+                )
     file.seek(0)

@@ -1,12 +1,14 @@
-"""The half-trained members of a job: each as of a few seconds ago in memory, and as of half a minute ago on
-disk.
+"""The half-trained members of a job: each as of a few seconds ago in memory, and as of
+half a minute ago on disk.
 
-    DIR/checkpoints/TOKEN.npz    those of one run of a job: "index", JSON with a part per program and the
-                                 curves so far; PART/0, PART/1, ...: leaves of the states, a row per member
+    DIR/checkpoints/TOKEN.npz    those of one run of a job: "index", JSON with a part
+    per program and the
+                                 curves so far; PART/0, PART/1, ...: leaves of the
+                                 states, a row per member
 
-A new job takes over its members' states from the files of other jobs, and removes these files once it has
-written its own. A state serves only with the same member, program, loop and software as before; otherwise the
-member begins anew.
+A new job takes over its members' states from the files of other jobs, and removes these
+files once it has written its own. A state serves only with the same member, program,
+loop and software as before; otherwise the member begins anew.
 """
 
 import contextlib
@@ -29,13 +31,16 @@ from memcap.terminal.words import plural, warn_once
 from memcap.training.engine import Checkpoint
 from memcap.training.program import Program, loop_version
 
-SECONDS_OF_TRAINING = 5.0  # after which a member's state is wanted; shorter ones have none
+SECONDS_OF_TRAINING = (
+    5.0  # after which a member's state is wanted; shorter ones have none
+)
 SECONDS_BETWEEN_WRITES = 30.0
 
 
 class Checkpoints:
-    """The states of the members of one run of a job; thread-safe. The job's token names its file. Members of
-    any job with keys in `finished` have rows, so that their states are no longer needed."""
+    """The states of the members of one run of a job; thread-safe. The job's token names
+    its file. Members of any job with keys in `finished` have rows, so that their states
+    are no longer needed."""
 
     def __init__(
         self,
@@ -56,11 +61,18 @@ class Checkpoints:
         for path in sorted(self.path.parent.glob("*.npz")):
             self._adopt(path, finished)
         if begin := self.foreign - set(self.states):
-            why = "half-trained by other code, another loop, other versions or another device, so begun anew"
+            why = (
+                "half-trained by other code, another loop, other versions or another device, so"
+                " begun anew"
+            )
             warn_once(f"{why}: {plural(len(begin), 'member')}")
         if self.states:
-            warn_once(f"half-trained, and gone on with: {plural(len(self.states), 'member')}")
-        self.version, self.on_disk, self.written = len(self.adopted_files), 0, time.monotonic()
+            warn_once(
+                f"half-trained, and gone on with: {plural(len(self.states), 'member')}"
+            )
+        self.version = len(self.adopted_files)
+        self.on_disk = 0
+        self.written = time.monotonic()
 
     def _adopt(self, path: Path, finished: Collection[str]) -> None:
         try:
@@ -70,7 +82,8 @@ class Checkpoints:
             if not isinstance(error.__cause__, OSError):
                 path.replace(aside)
             warn_once(
-                f"{path}: {error}; its members begin anew" + f"; set aside as {aside.name}" * aside.exists()
+                f"{path}: {error}; its members begin anew"
+                + f"; set aside as {aside.name}" * aside.exists()
             )
             return
         foreign = set()
@@ -82,10 +95,15 @@ class Checkpoints:
             loop = loop_version(Program.of(member, self.engine).trainer)
             if made_by != fingerprint(member) or state.loop != loop:
                 foreign.add(key)
-            elif key not in self.states or self.states[key].host_state["steps"] < state.host_state["steps"]:
+            elif (
+                key not in self.states
+                or self.states[key].host_state["steps"] < state.host_state["steps"]
+            ):
                 self.states[key], self.curves[key] = state, curve
         self.foreign |= foreign
-        if not foreign and all(state.key in self.members or state.key in finished for state, _, _ in stored):
+        if not foreign and all(
+            state.key in self.members or state.key in finished for state, _, _ in stored
+        ):
             self.adopted_files.append(path)
 
     def find(self, keys: Sequence[str]) -> dict[str, Checkpoint]:
@@ -102,7 +120,9 @@ class Checkpoints:
         """Take newer states, and the curves so far, by key."""
         with self.lock:
             self.states |= {state.key: state for state in states}
-            self.curves |= {state.key: dict(curves.get(state.key, {})) for state in states}
+            self.curves |= {
+                state.key: dict(curves.get(state.key, {})) for state in states
+            }
             self.version += 1
 
     def drop(self, keys: Sequence[str]) -> None:
@@ -120,33 +140,55 @@ class Checkpoints:
     def write(self) -> None:
         """Write new states, and remove files that are no longer needed."""
         with self.lock:
-            states, curves, version = list(self.states.values()), dict(self.curves), self.version
+            states = list(self.states.values())
+            curves = dict(self.curves)
+            version = self.version
         if version != self.on_disk:
             if states:
-                arrays = _arrays(states, [fingerprint(self.members[state.key]) for state in states], curves)
-                make_folder(self.path.parent)  # only now, as another job may have removed the empty folder
+                arrays = _arrays(
+                    states,
+                    [fingerprint(self.members[state.key]) for state in states],
+                    curves,
+                )
+                make_folder(
+                    self.path.parent
+                )  # only now, as another job may have removed the empty folder
                 write_sealed(self.path, arrays)
-            for path in self.adopted_files if states else (*self.adopted_files, self.path):
+            for path in (
+                self.adopted_files if states else (*self.adopted_files, self.path)
+            ):
                 path.unlink(missing_ok=True)
             if not states:
                 with contextlib.suppress(OSError):  # other jobs have states there
                     self.path.parent.rmdir()
-            self.adopted_files, self.on_disk = [], version
+            self.adopted_files = []
+            self.on_disk = version
         self.written = time.monotonic()
 
 
 def _arrays(
-    states: Sequence[Checkpoint], fingerprints: Sequence[str], curves: Mapping[str, Points]
+    states: Sequence[Checkpoint],
+    fingerprints: Sequence[str],
+    curves: Mapping[str, Points],
 ) -> dict[str, np.ndarray]:
     parts: dict[str, list[tuple[Checkpoint, str]]] = {}
     for state, made_by in zip(states, fingerprints, strict=True):
         parts.setdefault(state.program, []).append((state, made_by))
-    index, arrays = [], {}
+    index = []
+    arrays = {}
     for number, (program, part) in enumerate(parts.items()):
-        leaves = [np.stack(rows) for rows in zip(*(state.state for state, _ in part), strict=True)]
+        leaves = [
+            np.stack(rows)
+            for rows in zip(*(state.state for state, _ in part), strict=True)
+        ]
         arrays |= {f"{number}/{k}": leaf for k, leaf in enumerate(leaves)}
         members = [
-            {"key": each.key, "stamp": made_by, "lane": each.host_state, "curve": [*curves[each.key].items()]}
+            {
+                "key": each.key,
+                "stamp": made_by,
+                "lane": each.host_state,
+                "curve": [*curves[each.key].items()],
+            }
             for each, made_by in part
         ]
         index.append({"program": program, "leaves": len(leaves), "members": members})
@@ -159,6 +201,11 @@ def states_of(stored: Any) -> list[tuple[Checkpoint, str, Points]]:
     for number, part in enumerate(json.loads(stored["index"].tobytes())):
         leaves = [stored[f"{number}/{k}"] for k in range(part["leaves"])]
         for row, each in enumerate(part["members"]):
-            state = Checkpoint(each["key"], part["program"], each["lane"], [leaf[row] for leaf in leaves])
+            state = Checkpoint(
+                each["key"],
+                part["program"],
+                each["lane"],
+                [leaf[row] for leaf in leaves],
+            )
             states.append((state, each["stamp"], dict(each["curve"])))
     return states

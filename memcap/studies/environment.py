@@ -1,5 +1,5 @@
-"""The environment in which members are trained: the versions, device and flags of rows, and the code
-itself."""
+"""The environment in which members are trained: the versions, device and flags of rows,
+and the code itself."""
 
 import hashlib
 import importlib.metadata
@@ -27,7 +27,10 @@ def environment() -> dict[str, Any]:
     return {
         "memcap": memcap.__version__,
         "python": platform.python_version(),
-        **{name: importlib.metadata.version(name) for name in ("jax", "jaxlib", "flax", "optax")},
+        **{
+            name: importlib.metadata.version(name)
+            for name in ("jax", "jaxlib", "flax", "optax")
+        },
         "backend": device.platform,
         "device": device.device_kind,
         "matmul_precision": jax_setup.PRECISION,
@@ -37,20 +40,35 @@ def environment() -> dict[str, Any]:
 
 
 def fingerprint(member: Member) -> str:
-    """Return a digest of everything beside config and program on which a member's result depends."""
-    return _fingerprint(type(member.task).__module__, cell_class(member.model.cell).__module__)
+    """Return a digest of everything beside config and program on which a member's
+    result depends."""
+    return _fingerprint(
+        type(member.task).__module__, cell_class(member.model.cell).__module__
+    )
 
 
 @cache
 def _fingerprint(*modules: str) -> str:
     # Without the commit, as the code itself says more.
-    stack = {name: value for name, value in environment().items() if name != "git_commit"}
-    return hashlib.sha256(json.dumps([stack, *map(_code, ("memcap", *modules))]).encode()).hexdigest()
+    stack = {
+        name: value for name, value in environment().items() if name != "git_commit"
+    }
+    return hashlib.sha256(
+        json.dumps([stack, *map(_code, ("memcap", *modules))]).encode()
+    ).hexdigest()
 
 
 @cache
 def _code(module: str) -> str:
     """Return a digest of a module's source, or of all sources of a package."""
-    path = Path(getattr(sys.modules[module], "__file__", None) or "")  # a notebook's definitions have no file
-    files = sorted(path.parent.rglob("*.py")) if path.stem == "__init__" else [path] if path.name else []
+    path = Path(
+        getattr(sys.modules[module], "__file__", None) or ""
+    )  # a notebook's definitions have no file
+    files = (
+        sorted(path.parent.rglob("*.py"))
+        if path.stem == "__init__"
+        else [path]
+        if path.name
+        else []
+    )
     return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()

@@ -1,5 +1,6 @@
-"""The progress of a job on stderr: members done, solved, time left; a bar on a terminal, a line now and then
-in a log file. It draws the job's heartbeat (heartbeat.py)."""
+"""The progress of a job on stderr: members done, solved, time left; a bar on a
+terminal, a line now and then in a log file. It draws the job's heartbeat
+(heartbeat.py)."""
 
 import sys
 import threading
@@ -29,20 +30,28 @@ class ProgressBar:
         self.console = Console(stderr=True, force_jupyter=False)
         self.shows = not quiet and progress.to_come > 0
         self.bar = _Bar(progress, self.console, disable=not self.shows)
-        self.last_line, self.done = time.monotonic(), 0
+        self.last_line = time.monotonic()
+        self.done = 0
         self.over = threading.Event()
-        self.thread = threading.Thread(target=self._print_lines, name="memcap-progress", daemon=True)
+        self.thread = threading.Thread(
+            target=self._print_lines, name="memcap-progress", daemon=True
+        )
 
     def print_line(self) -> None:
         """Print a line for a log file, if members have ended since the last one, long ago."""
         now = time.monotonic()
-        if not self.shows or now - self.last_line <= SECONDS_BETWEEN_LINES or self.progress.done == self.done:
+        if (
+            not self.shows
+            or now - self.last_line <= SECONDS_BETWEEN_LINES
+            or self.progress.done == self.done
+        ):
             return
         heartbeat = self.progress.heartbeat()
         ends = _ends(heartbeat, self.progress)
         line = f"training {_members(heartbeat, self.progress.before)}, {ends}, {_left(heartbeat)}"
         print(line, file=sys.stderr, flush=True)
-        self.last_line, self.done = now, heartbeat.done
+        self.last_line = now
+        self.done = heartbeat.done
 
     def _print_lines(self) -> None:
         while not self.over.wait(SECONDS_BETWEEN_LOOKS):
@@ -54,7 +63,12 @@ class ProgressBar:
             self.thread.start()
         return self
 
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self.over.set()
         if self.thread.is_alive():
             self.thread.join()
@@ -65,7 +79,8 @@ class _Bar(Progress):
     """The bar, and below it the members that have trained long."""
 
     def __init__(self, progress: JobProgress, console: Console, disable: bool):
-        self.progress, self.stderr = progress, console
+        self.progress = progress
+        self.stderr = console
         wide = console.width >= WIDE
         columns = (
             TextColumn("training"),
@@ -76,7 +91,11 @@ class _Bar(Progress):
         )
         # Without a terminal it is drawn once, when it stops.
         super().__init__(
-            *columns, console=console, disable=disable, auto_refresh=console.is_terminal, refresh_per_second=4
+            *columns,
+            console=console,
+            disable=disable,
+            auto_refresh=console.is_terminal,
+            refresh_per_second=4,
         )
         self.add_task("", total=None, note="", left="")
 
@@ -84,7 +103,11 @@ class _Bar(Progress):
         heartbeat = self.progress.heartbeat()
         done, members = _counts(heartbeat, self.progress.before)
         begun = heartbeat.done or heartbeat.running
-        ends = _ends(heartbeat, self.progress) if begun else "compiling, and the first steps"
+        ends = (
+            _ends(heartbeat, self.progress)
+            if begun
+            else "compiling, and the first steps"
+        )
         note = f"{_members(heartbeat, self.progress.before)}, {ends}"
         left = _left(heartbeat) if done < members else ""
         for row in self.task_ids:  # none at first, then one
@@ -95,21 +118,29 @@ class _Bar(Progress):
             yield from (Text(_line(each)) for each in longest[:MOST_SHOWN])
 
 
-def _counts(heartbeat: Heartbeat, before: int) -> tuple[int, int]:  # members that are done, and all
+def _counts(
+    heartbeat: Heartbeat, before: int
+) -> tuple[int, int]:  # members that are done, and all
     done = before + heartbeat.done
     return done, done + heartbeat.to_come
 
 
 def _members(heartbeat: Heartbeat, before: int) -> str:
     done, members = _counts(heartbeat, before)
-    return f"{done}/{members} members" + " at most" * (heartbeat.searched and done < members)
+    return f"{done}/{members} members" + " at most" * (
+        heartbeat.searched and done < members
+    )
 
 
 def _ends(heartbeat: Heartbeat, progress: JobProgress) -> str:
     others = {"diverged": heartbeat.diverged, "failed": heartbeat.failed}
     return ", ".join(
         [
-            "judged by loss" if progress.by_loss else f"{progress.solved_before + heartbeat.solved} solved",
+            (
+                "judged by loss"
+                if progress.by_loss
+                else f"{progress.solved_before + heartbeat.solved} solved"
+            ),
             *(f"{count} {status}" for status, count in others.items() if count),
         ]
     )
@@ -124,5 +155,7 @@ def _left(heartbeat: Heartbeat) -> str:
 def _line(member: Running) -> str:
     parts = [f"{member.name}: step {member.step:,} of {member.budget:,}"]
     parts += [] if member.loss is None else [f"loss {number(member.loss)}"]
-    parts += [] if member.left is None else [f"at most {duration(round(member.left))} left"]
+    parts += (
+        [] if member.left is None else [f"at most {duration(round(member.left))} left"]
+    )
     return ", ".join(parts)

@@ -1,4 +1,5 @@
-"""A run of one job: trains the members that the study's folder lacks, and writes each row as it comes."""
+"""A run of one job: trains the members that the study's folder lacks, and writes each
+row as it comes."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -32,14 +33,23 @@ class Todo:
     finished: frozenset[str]  # keys of all rows in the folder, including other members'
     missing: list[Member]  # the job's other members, each once
     candidates: Sequence[Member]  # all members that may be trained
-    search: Design | None  # of a design that chooses by results; None: every missing member is trained
-    first: list[Member]  # the members to train first: all missing ones, or those with which the search begins
-    most: int  # most members that will be trained; a search may want more if counts are not monotone
-    usual: int | None = None  # the number that such a search trains in simulated studies, if known
+    search: (
+        Design | None
+    )  # of a design that chooses by results; None: every missing member is trained
+    first: list[
+        Member
+    ]  # the members to train first: all missing ones, or those with which the search begins
+    # most members that will be trained; a search may want more if counts are not
+    # monotone
+    most: int
+    usual: int | None = (
+        None  # the number that such a search trains in simulated studies, if known
+    )
 
 
 def what_is_missing(members: Sequence[Member], study: Study) -> Todo:
-    """Compare a job's members with the rows in the study's folder, which need not exist; write nothing."""
+    """Compare a job's members with the rows in the study's folder, which need not
+    exist; write nothing."""
     candidates = members if study.design != "race" else Race(members, {}).candidates
     by_key = {member.key: member for member in candidates}
     folder = study.folder
@@ -50,17 +60,25 @@ def what_is_missing(members: Sequence[Member], study: Study) -> Todo:
     missing = [member for key, member in by_key.items() if key not in finished]
     if not study.is_searched:
         return Todo(rows, finished, missing, members, None, missing, len(missing))
-    ends = rows.select("key", passed_column(), "steps", pl.col("best").fill_null(math.nan))
-    outcomes = {by_key[key]: Outcome.of(by_key[key], *end) for key, *end in ends.iter_rows()}
+    ends = rows.select(
+        "key", passed_column(), "steps", pl.col("best").fill_null(math.nan)
+    )
+    outcomes = {
+        by_key[key]: Outcome.of(by_key[key], *end) for key, *end in ends.iter_rows()
+    }
     search = search_by(study.design, members, outcomes, study.precision)
     first = search.first_members()
     most = search.estimate if first else 0
-    return Todo(rows, finished, missing, search.candidates, search, first, most, search.usual)
+    return Todo(
+        rows, finished, missing, search.candidates, search, first, most, search.usual
+    )
 
 
-def run_study(members: Sequence[Member], engine: Engine, study: Study, quiet: bool = False) -> pl.DataFrame:
-    """Train the members that are missing; `quiet`: show no progress. Return the rows of those members that
-    the design wanted.
+def run_study(
+    members: Sequence[Member], engine: Engine, study: Study, quiet: bool = False
+) -> pl.DataFrame:
+    """Train the members that are missing; `quiet`: show no progress. Return the rows of
+    those members that the design wanted.
 
     Members with rows are not trained again, unless they failed. Half-trained members continue.
     """
@@ -75,11 +93,15 @@ def run_study(members: Sequence[Member], engine: Engine, study: Study, quiet: bo
     if study.folder is not None:
         shards.prepare(study.folder)
     todo = what_is_missing(members, study)
-    progress = JobProgress(todo.most, study, todo.rows.height, int(todo.rows["solved"].sum()))
+    progress = JobProgress(
+        todo.most, study, todo.rows.height, int(todo.rows["solved"].sum())
+    )
     progress.by_loss = all(member.task.by_loss for member in members)
     checkpoints = None
     if study.folder is not None:
-        checkpoints = Checkpoints(study.folder, todo.candidates, engine, progress.token, todo.finished)
+        checkpoints = Checkpoints(
+            study.folder, todo.candidates, engine, progress.token, todo.finished
+        )
     writer = StudyWriter(progress, checkpoints)
     to_come = members_table(todo.missing if todo.first else [])
 
@@ -88,7 +110,12 @@ def run_study(members: Sequence[Member], engine: Engine, study: Study, quiet: bo
         writer.count(interrupted)
 
     try:
-        with signals.saving(save), ProgressBar(progress, quiet), heartbeat.writing(progress, to_come), writer:
+        with (
+            signals.saving(save),
+            ProgressBar(progress, quiet),
+            heartbeat.writing(progress, to_come),
+            writer,
+        ):
             if todo.first:
                 _train(todo, engine, writer)
     except Interrupted as interrupted:

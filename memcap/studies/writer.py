@@ -1,4 +1,5 @@
-"""The writer of a job: rows, weights, curves and checkpoints in the study's folder, as members end."""
+"""The writer of a job: rows, weights, curves and checkpoints in the study's folder, as
+members end."""
 
 import contextlib
 import json
@@ -28,12 +29,16 @@ from memcap.training.engine import Checkpoint, CurveChunk, Listener, Result
 
 SECONDS_BETWEEN_WRITES = 5.0
 ROWS_OF_A_SHARD = 256  # a shard is rewritten whole until it has this many
-POINTS_OF_A_CHUNK = 10  # of a curve, as a point costs as much as some steps of a tiny net
+POINTS_OF_A_CHUNK = (
+    10  # of a curve, as a point costs as much as some steps of a tiny net
+)
 
 
 def row_of(result: Result, study: str, shard: str) -> dict[str, Any]:
-    """Make a row with all columns of `memcap.store.rows.SCHEMA`, for a study and the stem of a file."""
-    member, config = result.member, result.member.config
+    """Make a row with all columns of `memcap.store.rows.SCHEMA`, for a study and the
+    stem of a file."""
+    member = result.member
+    config = result.member.config
     return {
         **columns_of(config),
         "key": member.key,
@@ -76,7 +81,9 @@ def row_of(result: Result, study: str, shard: str) -> dict[str, Any]:
 
 def _at_lengths(values: Iterable[float]) -> str | None:
     """Write one number per length as JSON; None if there are no lengths."""
-    return json.dumps(finite) if (finite := [_finite(value) for value in values]) else None
+    return (
+        json.dumps(finite) if (finite := [_finite(value) for value in values]) else None
+    )
 
 
 def _finite(value: float) -> float | None:
@@ -85,11 +92,14 @@ def _finite(value: float) -> float | None:
 
 
 def members_table(members: Sequence[Member]) -> pl.DataFrame:
-    """List members as a job writes them before it trains, with the columns of `heartbeat.MEMBERS`."""
+    """List members as a job writes them before it trains, with the columns of
+    `heartbeat.MEMBERS`."""
     lines = [
         (
             member.key,
-            heartbeat.long_name(member.task, member.lag, member.model.units, member.seed),
+            heartbeat.long_name(
+                member.task, member.lag, member.model.units, member.seed
+            ),
             member.task.metric,
             json.dumps(member.config, sort_keys=True),
         )
@@ -102,29 +112,37 @@ def members_table(members: Sequence[Member]) -> pl.DataFrame:
 class _Shard:
     """Ended members of one program, for one file."""
 
-    rows: list[dict[str, Any]] = field(default_factory=list)  # their rows, in the order in which they ended
-    weights: dict[str, dict[str, Any]] = field(default_factory=dict)  # by key, as are the curves
+    rows: list[dict[str, Any]] = field(
+        default_factory=list
+    )  # their rows, in the order in which they ended
+    weights: dict[str, dict[str, Any]] = field(
+        default_factory=dict
+    )  # by key, as are the curves
     curves: dict[str, Points] = field(default_factory=dict)
     written: float = -math.inf  # when they were last written, on the monotonic clock
     changed: bool = False  # whether more have ended since
 
 
 class StudyWriter(Listener):
-    """Writes rows, weights and curves as members end, and counts the job's progress; a context manager.
+    """Writes rows, weights and curves as members end, and counts the job's progress; a
+    context manager.
 
     A shard is written every few seconds at most. At the end the rest is written, even if the job is
     interrupted.
 
-    States of members that train for long go to the checkpoints, and are removed there when their rows are
-    written. The curves of members that have trained longest are written as they grow (`memcap.store.curves`).
+    States of members that train for long go to the checkpoints, and are removed there
+    when their rows are written. The curves of members that have trained longest are
+    written as they grow (`memcap.store.curves`).
 
-    A shard belongs to one run of one job: its name has the job's token, so that two jobs in one folder, even
-    of the same members, never write the same file. Readers take one row per key. Without a folder only rows
-    are collected, without weights and curves; without checkpoints no states are wanted.
+    A shard belongs to one run of one job: its name has the job's token, so that two
+    jobs in one folder, even of the same members, never write the same file. Readers
+    take one row per key. Without a folder only rows are collected, without weights and
+    curves; without checkpoints no states are wanted.
     """
 
     def __init__(self, progress: JobProgress, checkpoints: Checkpoints | None = None):
-        self.progress, self.folder = progress, progress.study.folder
+        self.progress = progress
+        self.folder = progress.study.folder
         self.checkpoints = checkpoints
         self.checkpoint_after = math.inf if checkpoints is None else SECONDS_OF_TRAINING
         self.rows: list[dict[str, Any]] = []  # of this job
@@ -133,11 +151,13 @@ class StudyWriter(Listener):
         self.shards: dict[str, _Shard] = {}  # by name, those that are not full
         self.full_shards: dict[str, int] = {}  # number of them, by program
         # when `running` was last written, and what
-        self.running_time, self.running_steps = time.monotonic(), {}
+        self.running_time = time.monotonic()
+        self.running_steps = {}
 
     def add_curve(self, chunk: CurveChunk) -> None:
         """Add a piece of a member's curve."""
-        member, losses = chunk.member, chunk.losses
+        member = chunk.member
+        losses = chunk.losses
         self.progress.chunk(
             member.key,
             member_name(member.task.name, member.lag, member.model.units, member.seed),
@@ -148,10 +168,16 @@ class StudyWriter(Listener):
         )
         with self.lock:
             if member.key not in self.running:
-                earlier = {} if self.checkpoints is None else self.checkpoints.curve(member.key)
+                earlier = (
+                    {}
+                    if self.checkpoints is None
+                    else self.checkpoints.curve(member.key)
+                )
                 self.running[member.key] = up_to(chunk.first_step, earlier)
             curve = self.running[member.key]
-            if next(reversed(curve), 0) > chunk.first_step:  # it begins again, after its worker's death
+            if (
+                next(reversed(curve), 0) > chunk.first_step
+            ):  # it begins again, after its worker's death
                 curve = self.running[member.key] = up_to(chunk.first_step, curve)
             for step, values in chunk.points(POINTS_OF_A_CHUNK):
                 add_point(curve, step, values)
@@ -164,7 +190,8 @@ class StudyWriter(Listener):
             name = shards.shard_name(program, self.progress.token, number)
             shard = self.shards.setdefault(name, _Shard())
             for result in results:
-                key, row = result.member.key, row_of(result, self.progress.study.name, name)
+                key = result.member.key
+                row = row_of(result, self.progress.study.name, name)
                 self.rows.append(row)
                 shard.rows.append(row)
                 shard.weights[key] = result.weights
@@ -181,7 +208,9 @@ class StudyWriter(Listener):
         """Keep the states of members in flight."""
         assert self.checkpoints is not None
         with self.lock:
-            curves_so_far = {each.key: dict(self.running.get(each.key, {})) for each in checkpoints}
+            curves_so_far = {
+                each.key: dict(self.running.get(each.key, {})) for each in checkpoints
+            }
         self.checkpoints.keep(checkpoints, curves_so_far)
 
     def load_checkpoints(self, members: Sequence[Member]) -> dict[str, Checkpoint]:
@@ -206,12 +235,15 @@ class StudyWriter(Listener):
     def _write(self, name: str) -> None:
         shard = self.shards[name]
         if self.folder is not None:
-            with files.shared_lock(self.folder / "weights"):  # so that nobody takes the curves for orphans
+            with files.shared_lock(
+                self.folder / "weights"
+            ):  # so that nobody takes the curves for orphans
                 curves.write(self.folder, name, shard.curves)
                 shards.write(self.folder, name, shard.rows, shard.weights)
         if self.checkpoints is not None:
             self.checkpoints.drop(list(shard.weights))
-        shard.written, shard.changed = time.monotonic(), False
+        shard.written = time.monotonic()
+        shard.changed = False
 
     def _write_running(self) -> None:
         """Write the curves of the members that have trained longest, if they have grown."""
@@ -220,10 +252,16 @@ class StudyWriter(Listener):
             return
         longest = self.progress.longest(curves.MOST_RUNNING, curves.RUNNING_AFTER)
         with self.lock:
-            grown = {each.key: dict(self.running[each.key]) for each in longest if each.key in self.running}
+            grown = {
+                each.key: dict(self.running[each.key])
+                for each in longest
+                if each.key in self.running
+            }
         steps = {key: next(reversed(curve), 0) for key, curve in grown.items()}
         if steps != self.running_steps:
-            with contextlib.suppress(OSError):  # they are only to look at: training goes on
+            with contextlib.suppress(
+                OSError
+            ):  # they are only to look at: training goes on
                 thinned = {key: thin(curve) for key, curve in grown.items()}
                 curves.write_running(self.folder, self.progress.token, thinned)
                 self.running_steps = steps
@@ -240,17 +278,26 @@ class StudyWriter(Listener):
     def count(self, interrupted: Interrupted) -> None:
         """Record what an interrupted job has written."""
         interrupted.rows_saved = self.progress.before + len(self.rows)
-        interrupted.half_trained = len(self.checkpoints.states) if self.checkpoints else 0
+        interrupted.half_trained = (
+            len(self.checkpoints.states) if self.checkpoints else 0
+        )
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         try:
             self.flush()
         finally:
             if self.folder is not None:
-                curves.running_path(self.folder, self.progress.token).unlink(missing_ok=True)
+                curves.running_path(self.folder, self.progress.token).unlink(
+                    missing_ok=True
+                )
 
 
 def up_to(last: int, points: Mapping[int, dict[str, Any]]) -> Points:

@@ -1,5 +1,5 @@
-"""Recall tasks, one file each. A new file here that defines a `Task` is found by its name; nothing else
-changes."""
+"""Recall tasks, one file each. A new file here that defines a `Task` is found by its
+name; nothing else changes."""
 
 from dataclasses import Field
 from functools import cache
@@ -7,7 +7,14 @@ from typing import Any
 
 from memcap.knobs import UserError
 from memcap.runtime import plugins
-from memcap.tasks.base import Batch, Facts, Task, information_floor, least_bits, one_per_number
+from memcap.tasks.base import (
+    Batch,
+    Facts,
+    Task,
+    information_floor,
+    least_bits,
+    one_per_number,
+)
 
 __all__ = [
     "Batch",
@@ -30,25 +37,30 @@ def task_classes() -> dict[str, type[Task]]:
 
 @cache
 def task_class(name: str) -> type[Task]:
-    """Return the task of this name, `module:Class` for one outside the package; raise UserError, with the
-    known ones, if there is none."""
+    """Return the task of this name, `module:Class` for one outside the package; raise
+    UserError, with the known ones, if there is none."""
     if plugins.is_import_path(name):
         cls = plugins.import_object(name, "task.name")
         if not (isinstance(cls, type) and issubclass(cls, Task)):
-            raise UserError(f"task.name={name}: must be a class derived from memcap.tasks.Task")
+            raise UserError(
+                f"task.name={name}: must be a class derived from memcap.tasks.Task"
+            )
         if lacks := sorted(getattr(cls, "__abstractmethods__", ())):
             raise UserError(
-                f"task.name={name}: lacks {', '.join(lacks)}; memcap/tasks/base.py says what a task must have"
+                f"task.name={name}: lacks {', '.join(lacks)}; memcap/tasks/base.py says what a"
+                " task must have"
             )
         if any(isinstance(value, Field) for value in vars(cls).values()):
             raise UserError(
-                f"task.name={name}: must be decorated with @dataclass(frozen=True), so that its fields are"
-                " its knobs"
+                f"task.name={name}: must be decorated with @dataclass(frozen=True), so that its"
+                " fields are its knobs"
             )
         return cls
     if name not in task_classes():
         names = ", ".join(task_classes())
-        raise UserError(f"task.name={name}: no such task; one of {names}, or MODULE:CLASS for your own")
+        raise UserError(
+            f"task.name={name}: no such task; one of {names}, or MODULE:CLASS for your own"
+        )
     return task_classes()[name]
 
 

@@ -11,17 +11,18 @@ from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
 @dataclass(frozen=True)
 class Adding(Task):
-    """Each step shows a number from U[0, 1] and a marker; at the end the sum of the two marked numbers is
-    due.
+    """Each step shows a number from U[0, 1] and a marker; at the end the sum of the two
+    marked numbers is due.
 
     Example (marked with *): .3 .9* .2 .5 .4* .7 | lag 5 -> 1.3.
 
-    One marker falls in each half of the last `lag` + 1 steps, so the first number is held for `lag` steps at
-    most. The last step can itself be marked, which a net without memory can use: `chance` is a little below
-    1/6, the variance of the sum and the baseline that papers quote.
+    One marker falls in each half of the last `lag` + 1 steps, so the first number is
+    held for `lag` steps at most. The last step can itself be marked, which a net
+    without memory can use: `chance` is a little below 1/6, the variance of the sum and
+    the baseline that papers quote.
 
-    Source: Hochreiter & Schmidhuber (1997), experiment 4; the form with one marker a half is that of
-    Arjovsky, Shah & Bengio (2016), sec. 4.2.
+    Source: Hochreiter & Schmidhuber (1997), experiment 4; the form with one marker a
+    half is that of Arjovsky, Shah & Bengio (2016), sec. 4.2.
     """
 
     name = "adding"
@@ -35,25 +36,36 @@ class Adding(Task):
         """Count the longest hold, and the number itself."""
         return lag + 1
 
-    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Draw inputs (T, B, 2), targets (B,). In a sequence longer than lag + 1 the first steps are never
-        marked."""
+    def sample(
+        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> Batch:
+        """Draw inputs (T, B, 2), targets (B,). In a sequence longer than lag + 1 the
+        first steps are never marked."""
         value_key, first_key, second_key = jax.random.split(key, 3)
         value = jax.random.uniform(value_key, (steps, batch))
-        start, half = length - 1 - lag, (lag + 1) // 2
+        start = length - 1 - lag
+        half = (lag + 1) // 2
         first = integers(first_key, (batch,), start, start + half)
         second = integers(second_key, (batch,), start + half, length)
         step = jnp.arange(steps)[:, None]
         marked = (step == first) | (step == second)
         total = jnp.take_along_axis(value, jnp.stack([first, second]), axis=0)
-        return Batch(jnp.stack([value, marked.astype(value.dtype)], axis=-1), total[0] + total[1])
+        return Batch(
+            jnp.stack([value, marked.astype(value.dtype)], axis=-1), total[0] + total[1]
+        )
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold one number, the running sum, of variance 1/6; solved at a mean squared error of .01, as in
-        most papers.
+        """Hold one number, the running sum, of variance 1/6; solved at a mean squared
+        error of .01, as in most papers.
 
-        Chance is 1/6, less the 1/12 that is seen when the last step is marked, once in ceil((lag + 1) / 2)
-        sequences.
+        Chance is 1/6, less the 1/12 that is seen when the last step is marked, once in
+        ceil((lag + 1) / 2) sequences.
         """
-        chance, threshold = 1 / 6 - 1 / 12 / (lag + 1 - (lag + 1) // 2), 0.01
-        return Facts(held=1, bits=0.5 * math.log2(1 / 6 / threshold), chance=chance, threshold=threshold)
+        chance = 1 / 6 - 1 / 12 / (lag + 1 - (lag + 1) // 2)
+        threshold = 0.01
+        return Facts(
+            held=1,
+            bits=0.5 * math.log2(1 / 6 / threshold),
+            chance=chance,
+            threshold=threshold,
+        )

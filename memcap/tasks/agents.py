@@ -1,5 +1,5 @@
-"""Agents that choose between two arms, with a known number of variables; the base of the tasks about
-choices."""
+"""Agents that choose between two arms, with a known number of variables; the base of
+the tasks about choices."""
 
 from __future__ import annotations
 
@@ -19,9 +19,13 @@ from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, scored
 if TYPE_CHECKING:
     from jaxtyping import Array, Float, Int
 
-REWARDED = 0.8  # probability that the better arm, or state, is rewarded, and that the other one is not
+# probability that the better arm, or state, is rewarded, and that the other one is not
+REWARDED = 0.8
 SHARE = 0.001  # of the squared error without memory that a solved net may have
-SESSIONS, TRIALS, SETTLED = 1 << 14, 100, 60  # drawn for `facts`; after SETTLED trials, all are alike
+# drawn for `facts`; after SETTLED trials, all are alike
+SESSIONS = 1 << 14
+TRIALS = 100
+SETTLED = 60
 
 
 class Rates(NamedTuple):
@@ -35,27 +39,36 @@ class Rates(NamedTuple):
 
 @dataclass(frozen=True)
 class Agents(Task):
-    """Base of the tasks whose sequences are an agent's sessions: choices, rewards, and the log odds of
-    the next choice.
+    """Base of the tasks whose sequences are an agent's sessions: choices, rewards, and
+    the log odds of the next choice.
 
-    A session has `lag` + 1 trials; in a longer one answers are due at the last `lag` + 1. The net is to
-    output the agent's own log odds; choices drawn from them would teach the same, more slowly. So the score
-    is a distance from the agent, 0 at best: in nats, the log loss of the choices that a net predicts exceeds
-    the agent's own by at most an eighth of the squared error.
+    A session has `lag` + 1 trials; in a longer one answers are due at the last `lag` +
+    1. The net is to output the agent's own log odds; choices drawn from them would
+    teach the same, more slowly. So the score is a distance from the agent, 0 at best:
+    in nats, the log loss of the choices that a net predicts exceeds the agent's own by
+    at most an eighth of the squared error.
 
-    The agent carries `values` numbers from trial to trial, and one more with `habit`. Its trace of choices
-    fades more slowly than it learns values: at one rate both would be a single number.
+    The agent carries `values` numbers from trial to trial, and one more with `habit`.
+    Its trace of choices fades more slowly than it learns values: at one rate both would
+    be a single number.
     """
 
     values: int = knob(
         1,
-        "number of values that it learns: 1, the difference of the arms, which every reward moves; or 2,"
-        " one for each arm",
+        "number of values that it learns: 1, the difference of the arms, which every reward"
+        " moves; or 2, one for each arm",
         at_least=1,
         at_most=2,
     )
-    habit: bool = knob(False, "true if it also repeats its choices, of which it carries a fading trace")
-    subject: int = knob(0, "number of the agent; each agent has its own rates", at_least=0, at_most=1_000_000)
+    habit: bool = knob(
+        False, "true if it also repeats its choices, of which it carries a fading trace"
+    )
+    subject: int = knob(
+        0,
+        "number of the agent; each agent has its own rates",
+        at_least=0,
+        at_most=1_000_000,
+    )
     answers = "every"
     loss = "values"
     outputs = 1  # the log odds
@@ -75,8 +88,15 @@ class Agents(Task):
     @property
     def rates(self) -> Rates:
         """The rates of the subject."""
-        learn, slope, repeat, fade = np.random.default_rng(self.subject).random(4).tolist()
-        return Rates(0.25 + 0.2 * learn, 4 + 2 * slope, (1 + repeat) * self.habit, 0.08 + 0.08 * fade)
+        learn, slope, repeat, fade = (
+            np.random.default_rng(self.subject).random(4).tolist()
+        )
+        return Rates(
+            0.25 + 0.2 * learn,
+            4 + 2 * slope,
+            (1 + repeat) * self.habit,
+            0.08 + 0.08 * fade,
+        )
 
     def shortest(self, lag: int) -> int:
         """Count the first trial, and `lag` more."""
@@ -86,9 +106,11 @@ class Agents(Task):
         """Run a trial of B sessions, with arrays of JAX or of NumPy.
 
         Args:
-            carry: two values, the trace, whether arm 1 is the better one, and the log odds of choosing it,
+            carry: two values, the trace, whether arm 1 is the better one, and the log
+            odds of choosing it,
                 (B,) each.
-            row: (B,) each: a logistic variable, below which log odds choose arm 0; and uniform variables for
+            row: (B,) each: a logistic variable, below which log odds choose arm 0; and
+            uniform variables for
                 a reversal, the state and the reward.
 
         Returns:
@@ -107,10 +129,14 @@ class Agents(Task):
             value_1 = value_1 + self.rates.learn * state * (reward - value_1)
         trace = trace + self.rates.fade * (2 * choice - 1 - trace)
         odds = self.rates.slope * (value_1 - value_0) + self.rates.repeat * trace
-        symbol = 4 * choice + 2 * state + reward if self.two_steps else 2 * choice + reward
+        symbol = (
+            4 * choice + 2 * state + reward if self.two_steps else 2 * choice + reward
+        )
         return (value_0, value_1, trace, better, odds), (symbol, odds)
 
-    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(
+        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> Batch:
         """Draw inputs, targets and mask (T, B)."""
         first, draws = jax.random.split(key)
         better = jax.random.uniform(first, (batch,)) < 0.5
@@ -125,13 +151,17 @@ class Agents(Task):
         start = _start(zero, better)
         _, seen = lax.scan(step, start, (lean, u[:, 1], u[:, 2], u[:, 3]))
         targets = seen[:, 1]
-        return Batch(seen[:, 0].astype(jnp.int32), targets, scored(targets, length - 1 - lag, length))
+        return Batch(
+            seen[:, 0].astype(jnp.int32),
+            targets,
+            scored(targets, length - 1 - lag, length),
+        )
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold the agent's variables, to a thousandth of the variance.
 
-        Chance knows the last trial. It is measured on sessions that NumPy draws, and rounded, as a criterion
-        is part of a member's key.
+        Chance knows the last trial. It is measured on sessions that NumPy draws, and
+        rounded, as a criterion is part of a member's key.
         """
         trials = np.minimum(np.arange(length - 1 - lag, length), TRIALS - 1)
         number, total, squares = _moments(self)[trials].sum(0)
@@ -142,7 +172,8 @@ class Agents(Task):
 
 
 def _start(zero: Any, better: Any) -> Any:
-    """Return the carry of `Agents.trial` before the first trial: values of one half, no choices so far."""
+    """Return the carry of `Agents.trial` before the first trial: values of one half, no
+    choices so far."""
     return zero + 0.5, zero + 0.5, zero, better, zero
 
 
@@ -152,7 +183,8 @@ def play(
     """Draw what `Agents.sample` draws, by NumPy: symbols, and the log odds of the next choice."""
     rng = np.random.default_rng(seed)
     carry = _start(np.zeros(sessions), rng.random(sessions) < 0.5)
-    symbols, odds = np.zeros((trials, sessions), np.int64), np.zeros((trials, sessions))
+    symbols = np.zeros((trials, sessions), np.int64)
+    odds = np.zeros((trials, sessions))
     for trial in range(trials):
         row = (rng.logistic(size=sessions), *rng.random((3, sessions)))
         carry, (symbols[trial], odds[trial]) = agent.trial(carry, row)
@@ -161,10 +193,13 @@ def play(
 
 @lru_cache(maxsize=256)
 def _moments(agent: Agents) -> Float[np.ndarray, "T 3 V"]:
-    """Return, for each trial and each symbol seen there, its count in `SESSIONS` sessions, and the sums of
-    the next choice's log odds and of their squares."""
+    """Return, for each trial and each symbol seen there, its count in `SESSIONS`
+    sessions, and the sums of the next choice's log odds and of their squares."""
     each = zip(*play(agent, SESSIONS, TRIALS, seed=1), strict=True)
-    counts = [[np.bincount(s, weights, agent.vocabulary) for weights in (None, o, o**2)] for s, o in each]
+    counts = [
+        [np.bincount(s, weights, agent.vocabulary) for weights in (None, o, o**2)]
+        for s, o in each
+    ]
     moments = np.array(counts)
     moments[SETTLED:] = moments[SETTLED:].mean(0)
     return moments

@@ -1,5 +1,5 @@
-"""Band-limited delay: say at every step what a smooth signal was at five points of a sliding window of `lag`
-steps."""
+"""Band-limited delay: say at every step what a smooth signal was at five points of a
+sliding window of `lag` steps."""
 
 import math
 from dataclasses import dataclass
@@ -11,32 +11,44 @@ from memcap.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers, scored
 
 DELAYS = 5
-TURN = 2**32  # a phase is a uint32, so that it adds up without rounding in sequences of any length
-FEWEST_TERMS = 4096  # in a batch, as on a CPU XLA adds up fewer cosines in another order
+TURN = (
+    2**32
+)  # a phase is a uint32, so that it adds up without rounding in sequences of any length
+FEWEST_TERMS = (
+    4096  # in a batch, as on a CPU XLA adds up fewer cosines in another order
+)
 
 
 @dataclass(frozen=True)
 class BandlimitedDelay(Task):
-    """White noise below a cut-off frequency; its values 0, 1/4, 1/2, 3/4 and all of `lag` steps before are
-    due.
+    """White noise below a cut-off frequency; its values 0, 1/4, 1/2, 3/4 and all of
+    `lag` steps before are due.
 
     Example: .1 .7 .9 .4 -.3 | lag 4 -> . . . . (-.3 .4 .9 .7 .1) (no answer is due at a dot).
 
-    The cut-off is at c cycles per window of `lag` steps. More steps are denser samples of the same signal: at
-    any lag, a window has about 2 c degrees of freedom (Landau & Pollak, 1962). In windows of up to 2 c steps
-    the cut-off is at half the sampling rate, so the noise is white and each step counts.
+    The cut-off is at c cycles per window of `lag` steps. More steps are denser samples
+    of the same signal: at any lag, a window has about 2 c degrees of freedom (Landau &
+    Pollak, 1962). In windows of up to 2 c steps the cut-off is at half the sampling
+    rate, so the noise is white and each step counts.
 
-    A sequence is a sum of K = max(32, 4 c) waves of one amplitude, one in each of K equal bands below the
-    cut-off: phase, and frequency within the band, are uniform (Rice, 1944). So each has the same power, its
-    spectrum ends at the cut-off, it never repeats, and its autocorrelation is exactly that of band-limited
-    white noise, sinc(2 c s / lag).
+    A sequence is a sum of K = max(32, 4 c) waves of one amplitude, one in each of K
+    equal bands below the cut-off: phase, and frequency within the band, are uniform
+    (Rice, 1944). So each has the same power, its spectrum ends at the cut-off, it never
+    repeats, and its autocorrelation is exactly that of band-limited white noise, sinc(2
+    c s / lag).
 
-    Source: Voelker, Kajic & Eliasmith (2019), after their code (experiments/capacity.ipynb). There the signal
-    has a period of 2.5 windows and Gaussian amplitudes, each sequence is divided by its greatest absolute
-    value, and in training answers count from the first step on, as zeros until there are any.
+    Source: Voelker, Kajic & Eliasmith (2019), after their code
+    (experiments/capacity.ipynb). There the signal has a period of 2.5 windows and
+    Gaussian amplitudes, each sequence is divided by its greatest absolute value, and in
+    training answers count from the first step on, as zeros until there are any.
     """
 
-    cycles: int = knob(10, "cycles c that the fastest wave makes in `lag` steps", at_least=1, at_most=1000)
+    cycles: int = knob(
+        10,
+        "cycles c that the fastest wave makes in `lag` steps",
+        at_least=1,
+        at_most=1000,
+    )
     rms: float = knob(1.0, "root mean square of the signal", at_least=0.01, at_most=100)
     name = "bandlimited_delay"
     answers = "every"
@@ -47,23 +59,25 @@ class BandlimitedDelay(Task):
     outputs = DELAYS  # one value per delay
 
     def shortest(self, lag: int) -> int:
-        """Return 2 lag + 1: the first length at which a whole window is held and all of it is still asked
-        for."""
+        """Return 2 lag + 1: the first length at which a whole window is held and all of
+        it is still asked for."""
         return 2 * lag + 1
 
     def length(self, lag: int) -> int:
         """Return 2.5 windows, as in the source."""
         return max(5 * lag // 2, self.shortest(lag))
 
-    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(
+        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> Batch:
         """Draw inputs (T, B, 1), targets (5, T, B), mask (T, B)."""
         start_key, pace_key = jax.random.split(key)
         waves = max(32, 4 * self.cycles)
         shape = waves, batch
         rows = max(steps, -(-FEWEST_TERMS // (waves * batch)))
-        band = jnp.uint32(TURN // 2 // waves * 2 * self.cycles) // jnp.maximum(lag, 2 * self.cycles).astype(
-            jnp.uint32
-        )
+        band = jnp.uint32(TURN // 2 // waves * 2 * self.cycles) // jnp.maximum(
+            lag, 2 * self.cycles
+        ).astype(jnp.uint32)
         lowest = jnp.arange(waves, dtype=jnp.uint32)[:, None] * band
         pace = integers(pace_key, shape, lowest, lowest + band).astype(jnp.uint32)
         phase = (
@@ -72,35 +86,45 @@ class BandlimitedDelay(Task):
         )
         turned = phase.astype(jnp.int32).astype(jnp.float32)  # -half to half a turn
         cosines = jnp.cos(turned * (2 * math.pi / TURN))
-        # On a CPU, XLA hands the sum to a library, from jaxlib 0.12 on together with the cosine, which has
-        # other bits there. The barrier keeps the cosine out of the library, so that a draw has the same bits
-        # op by op and compiled, in any buffer.
-        cosines = jax.lax.platform_dependent(cosines, cpu=jax.lax.optimization_barrier, default=lambda x: x)
+        # On a CPU, XLA hands the sum to a library, from jaxlib 0.12 on together with
+        # the cosine, which has other bits there. The barrier keeps the cosine out of
+        # the library, so that a draw has the same bits op by op and compiled, in any
+        # buffer.
+        cosines = jax.lax.platform_dependent(
+            cosines, cpu=jax.lax.optimization_barrier, default=lambda x: x
+        )
         x = self.rms * math.sqrt(2 / waves) * cosines.sum(1)[:steps]
         mask = scored(x, lag, length)
         # The roll wraps around from the buffer's end, where nothing is due.
         due = jnp.stack(
-            [jnp.where(mask, jnp.roll(x, part * lag // (DELAYS - 1), axis=0), 0.0) for part in range(DELAYS)]
+            [
+                jnp.where(mask, jnp.roll(x, part * lag // (DELAYS - 1), axis=0), 0.0)
+                for part in range(DELAYS)
+            ]
         )
         return Batch(x[:, :, None], due, mask)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Count a number for each degree of freedom, min(lag, 2 c), and the current one; solved at 5 % of the
-        variance.
+        """Count a number for each degree of freedom, min(lag, 2 c), and the current
+        one; solved at 5 % of the variance.
 
-        Chance: the best guess of x(t - s) is r(s) x(t), with r the autocorrelation, and leaves 1 - r(s)^2 of
-        the variance.
+        Chance: the best guess of x(t - s) is r(s) x(t), with r the autocorrelation, and
+        leaves 1 - r(s)^2 of the variance.
         """
         cutoff = min(self.cycles / lag, 0.5)
         turns = [2 * cutoff * (part * lag // (DELAYS - 1)) for part in range(DELAYS)]
-        errors = [1 - (math.sin(math.pi * z) / (math.pi * z) if z else 1.0) ** 2 for z in turns]
-        share, freedom = 0.05, min(lag, 2 * self.cycles)
+        errors = [
+            1 - (math.sin(math.pi * z) / (math.pi * z) if z else 1.0) ** 2
+            for z in turns
+        ]
+        share = 0.05
+        freedom = min(lag, 2 * self.cycles)
         variance = self.rms**2
         chance = variance * sum(errors) / DELAYS
         bits = freedom * 0.5 * math.log2(1 / share)
         return Facts(freedom + 1, bits, chance=chance, threshold=share * variance)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """Keep the window in a sequence of factor * lag steps, which tests whether the net needs its zero
-        start state."""
+        """Keep the window in a sequence of factor * lag steps, which tests whether the
+        net needs its zero start state."""
         return lag, max(factor * lag, self.length(lag))

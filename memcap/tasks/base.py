@@ -1,9 +1,10 @@
-"""The interface of a task: a generator of sequences with a `lag`, and its facts, which are known before
-training.
+"""The interface of a task: a generator of sequences with a `lag`, and its facts, which
+are known before training.
 
-A task is a frozen dataclass whose fields are its knobs. It is pure: `sample` draws from a key, and `lag` and
-`length` may be traced integers, so that one compiled program serves every lag up to its buffer's size. Axis
-letters: T time, B batch, V symbols, F features, O outputs.
+A task is a frozen dataclass whose fields are its knobs. It is pure: `sample` draws from
+a key, and `lag` and `length` may be traced integers, so that one compiled program
+serves every lag up to its buffer's size. Axis letters: T time, B batch, V symbols, F
+features, O outputs.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ if TYPE_CHECKING:
 else:  # so that a task can import them
     Operand = RandomKey = Any
 
-# Share of the way from chance to a perfect score up to which a score says nothing: such a net is as good as
-# one without memory.
+# Share of the way from chance to a perfect score up to which a score says nothing: such
+# a net is as good as one without memory.
 BEYOND_CHANCE = 0.1
-DEVIATIONS = 3  # number of standard deviations by which a score on few sequences may miss the criterion
+# number of standard deviations by which a score on few sequences may miss the criterion
+DEVIATIONS = 3
 
 
 @dataclass(frozen=True)
@@ -36,17 +38,21 @@ class Facts:
     """Facts of a task at a lag and a length, known before anything is trained.
 
     Args:
-        held: symbols (or reals) that must be held at the worst moment, the current one included if it is
+        held: symbols (or reals) that must be held at the worst moment, the current one
+        included if it is
             asked later.
-        bits: bits to hold at the worst moment. For reals: at the precision that the criterion asks for.
-        chance: the best expected score of a predictor that sees only the current input, without memory or
-            clock. It is taken over the steps where an answer is due: accuracy for classes, mean squared error
-            for values.
-        threshold: solved means accuracy at or above this; for values, mean squared error at or below it.
-        data: digest of the file that the sequences come from, so that another file makes other members; "" if
+        bits: bits to hold at the worst moment. For reals: at the precision that the
+        criterion asks for. chance: the best expected score of a predictor that sees
+        only the current input, without memory or
+            clock. It is taken over the steps where an answer is due: accuracy for
+            classes, mean squared error for values.
+        threshold: solved means accuracy at or above this; for values, mean squared
+        error at or below it. data: digest of the file that the sequences come from, so
+        that another file makes other members; "" if
             there is none.
-        answers_due: number of answers due per sequence, if a user wants them right as a whole; else 1.
-        independent: whether the held values are drawn independently, uniform or Gaussian, and each is asked
+        answers_due: number of answers due per sequence, if a user wants them right as a
+        whole; else 1. independent: whether the held values are drawn independently,
+        uniform or Gaussian, and each is asked
             for: then `bits` is an entropy, and a bound follows from it (`least_bits`).
     """
 
@@ -60,8 +66,8 @@ class Facts:
 
     @property
     def least_whole(self) -> float:
-        """Least share of whole sequences that are right at an accuracy at the threshold, however the mistakes
-        are spread."""
+        """Least share of whole sequences that are right at an accuracy at the
+        threshold, however the mistakes are spread."""
         return max(0.0, 1 - self.answers_due * (1 - self.threshold))
 
 
@@ -69,11 +75,14 @@ class Batch(NamedTuple):
     """A batch of B sequences in buffers of T steps, of which the first `length` count.
 
     Args:
-        inputs: int32 symbols below `task.vocabulary`, or float32.
-        targets: int32 classes or float32 values; (B,) where `task.answers` is "last", else (T, B). The values
-            of a task with several outputs O have that axis first, as the read-out does: (O, B) or (O, T, B).
-        mask: true where an answer is due, never after `length`; None where `task.answers` is "last".
-        window_starts: true at the first step of each window; the carry enters there with its
+        inputs: int32 symbols below `task.vocabulary`, or float32. targets: int32
+        classes or float32 values; (B,) where `task.answers` is "last", else (T, B). The
+        values
+            of a task with several outputs O have that axis first, as the read-out does:
+            (O, B) or (O, T, B).
+        mask: true where an answer is due, never after `length`; None where
+        `task.answers` is "last". window_starts: true at the first step of each window;
+        the carry enters there with its
             gradient stopped (or is reset, see `Task.reset_carry`). None: one window.
     """
 
@@ -85,11 +94,11 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Task(ABC):
-    """Base of all tasks. A subclass sets `name`, its knobs as fields, and the methods below; nothing else
-    needs to know it.
+    """Base of all tasks. A subclass sets `name`, its knobs as fields, and the methods
+    below; nothing else needs to know it.
 
-    A task outside memcap/tasks/ is called `module:Class`, as `task_class` finds it; a `name` of its own is
-    not needed.
+    A task outside memcap/tasks/ is called `module:Class`, as `task_class` finds it; a
+    `name` of its own is not needed.
     """
 
     name: ClassVar[str]
@@ -122,8 +131,8 @@ class Task(ABC):
         return None
 
     def doubts(self, longest_lag: int) -> list[str]:
-        """Return what may be a mistake of the user's, a line each; `longest_lag` is that of the members to
-        train."""
+        """Return what may be a mistake of the user's, a line each; `longest_lag` is
+        that of the members to train."""
         del longest_lag
         return []
 
@@ -139,7 +148,8 @@ class Task(ABC):
 
     @property
     def reset_carry(self) -> bool:
-        """Tell whether each window starts from a zero carry; else only the gradient is cut there."""
+        """Tell whether each window starts from a zero carry; else only the gradient is
+        cut there."""
         return False
 
     @property
@@ -151,13 +161,16 @@ class Task(ABC):
     def features(self) -> int:
         """Size of the network's input at a step: V (one-hot) for symbols, F for reals."""
         if self.vocabulary is None:
-            raise NotImplementedError(f"{type(self).__name__} has real inputs and must say how many features")
+            raise NotImplementedError(
+                f"{type(self).__name__} has real inputs and must say how many features"
+            )
         return self.vocabulary
 
     @property
     @abstractmethod
     def outputs(self) -> int:
-        """Width O of the read-out: number of classes, or of values, whose mean squared error counts."""
+        """Width O of the read-out: number of classes, or of values, whose mean squared
+        error counts."""
 
     @property
     def several_values(self) -> bool:
@@ -178,15 +191,20 @@ class Task(ABC):
         return self.shortest(lag)
 
     @abstractmethod
-    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(
+        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> Batch:
         """Draw `batch` sequences of `length` steps into buffers of `steps` >= `length` steps.
 
-        The first `length` steps don't depend on `steps`: a member's data are the same in any population.
+        The first `length` steps don't depend on `steps`: a member's data are the same
+        in any population.
         """
 
-    def unseen(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Draw sequences for an evaluation, which training never sees. Generated ones are fresh under another
-        key."""
+    def unseen(
+        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> Batch:
+        """Draw sequences for an evaluation, which training never sees. Generated ones
+        are fresh under another key."""
         return self.sample(key, lag, length, steps, batch)
 
     @property
@@ -196,14 +214,22 @@ class Task(ABC):
 
     @property
     def part_sizes(self) -> tuple[int, int]:
-        """The numbers of validation's and of held-out sequences; 0 where sequences are drawn without end."""
+        """The numbers of validation's and of held-out sequences; 0 where sequences are
+        drawn without end."""
         return 0, 0
 
     def part(
-        self, side: Operand, block: Operand, lag: Operand, length: Operand, steps: int, batch: int
+        self,
+        side: Operand,
+        block: Operand,
+        lag: Operand,
+        length: Operand,
+        steps: int,
+        batch: int,
     ) -> tuple[Batch, Bool[Array, " B"]]:
-        """Return a block of validation's sequences (`side` 0) or of the held-out ones (1), if there are only
-        so many; and a mask of those that count, as the last block may be short."""
+        """Return a block of validation's sequences (`side` 0) or of the held-out ones
+        (1), if there are only so many; and a mask of those that count, as the last
+        block may be short."""
         raise NotImplementedError(f"{self.name} draws its sequences")
 
     @abstractmethod
@@ -217,37 +243,52 @@ class Task(ABC):
     def allowed(self, threshold: float, sequences: int) -> float:
         """Return the worst score that a net which meets the criterion may show on so few sequences.
 
-        Answers in one sequence may be wrong together, so sequences are counted: each right or wrong, or with
-        a squared Gaussian error.
+        Answers in one sequence may be wrong together, so sequences are counted: each
+        right or wrong, or with a squared Gaussian error.
         """
         if self.higher_is_better:
-            return threshold - DEVIATIONS * math.sqrt(threshold * (1 - threshold) / sequences)
+            return threshold - DEVIATIONS * math.sqrt(
+                threshold * (1 - threshold) / sequences
+            )
         return threshold * (1 + DEVIATIONS * math.sqrt(2 / sequences))
 
     def is_chance(self, score: float, lag: int, length: int) -> bool:
         """Tell whether a score at this lag and length is about that of a net without memory."""
-        chance, sign = self.facts(lag, length).chance, 1 if self.higher_is_better else -1
-        return sign * (score - chance) <= BEYOND_CHANCE * sign * (float(self.higher_is_better) - chance)
+        chance = self.facts(lag, length).chance
+        sign = 1 if self.higher_is_better else -1
+        return sign * (score - chance) <= BEYOND_CHANCE * sign * (
+            float(self.higher_is_better) - chance
+        )
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """Return the (lag, length) that asks `factor` times as much memory of a net trained at `lag`."""
+        """Return the (lag, length) that asks `factor` times as much memory of a net
+        trained at `lag`."""
         return lag * factor, self.length(lag * factor)
 
     def at_number(self, lag: int, number: int) -> tuple[int, int]:
-        """Return the (lag, length) that a `number` of `evaluation.lengths` means for a net trained at
-        `lag`."""
+        """Return the (lag, length) that a `number` of `evaluation.lengths` means for a
+        net trained at `lag`."""
         return (lag, number) if self.stream else (number, self.length(number))
 
     def has_other_lags(self, lag: int) -> bool:
-        """Tell whether sequences of another lag ask the same question. In a stream, or if nothing in a
-        sequence says when the answer is due, they do not: the lag is part of the question."""
+        """Tell whether sequences of another lag ask the same question. In a stream, or
+        if nothing in a sequence says when the answer is due, they do not: the lag is
+        part of the question."""
         longer = self.stretched(lag, 2)
-        return not self.stream and longer[0] == 2 * lag and longer[1] == self.length(2 * lag)
+        return (
+            not self.stream
+            and longer[0] == 2 * lag
+            and longer[1] == self.length(2 * lag)
+        )
 
     def lags_up_to(self, lag: int) -> tuple[int, ...]:
-        """Return the lags at which to evaluate whether a net is right up to a lag, ascending to that lag: all
-        to 8, then about eight per doubling."""
-        grid = {*range(1, 9), *(round(8 * 2 ** (k / 8)) for k in range(1, 8 * lag.bit_length())), lag}
+        """Return the lags at which to evaluate whether a net is right up to a lag,
+        ascending to that lag: all to 8, then about eight per doubling."""
+        grid = {
+            *range(1, 9),
+            *(round(8 * 2 ** (k / 8)) for k in range(1, 8 * lag.bit_length())),
+            lag,
+        }
         return tuple(sorted(each for each in grid if self.smallest_lag <= each <= lag))
 
     @property
@@ -262,40 +303,54 @@ class Task(ABC):
 
 
 def least_bits(task: Task, facts: Facts) -> float:
-    """Return the bits of state without which no network meets the criterion, whatever its cell or training.
+    """Return the bits of state without which no network meets the criterion, whatever
+    its cell or training.
 
-    Two theorems; the larger bound counts. A network of n states is right at most n times as often as one that
-    sees only the current input, as in each state it can do no better than answer by that input: n >=
-    threshold / chance, and 2 for values. And if the held symbols are independent, answers reveal all but
-    Fano's share of them: one of O symbols, wrong at rate e, hides at most H(e) + e log2(O - 1) bits. For
-    Gaussian reals `bits` is the rate-distortion function at the criterion's error, and nothing is hidden.
+    Two theorems; the larger bound counts. A network of n states is right at most n
+    times as often as one that sees only the current input, as in each state it can do
+    no better than answer by that input: n >= threshold / chance, and 2 for values. And
+    if the held symbols are independent, answers reveal all but Fano's share of them:
+    one of O symbols, wrong at rate e, hides at most H(e) + e log2(O - 1) bits. For
+    Gaussian reals `bits` is the rate-distortion function at the criterion's error, and
+    nothing is hidden.
     """
     if task.loss == "values":
         return facts.bits if facts.independent else 1.0
     states = math.log2(math.ceil(facts.threshold / facts.chance))
     if not facts.independent:
         return states
-    return max(states, facts.bits - facts.held * fano(1 - facts.threshold, task.outputs))
+    return max(
+        states, facts.bits - facts.held * fano(1 - facts.threshold, task.outputs)
+    )
 
 
 def fano(error: float, symbols: int) -> float:
-    """Return the most bits about one of `symbols` symbols that answers with this error rate can hide."""
-    entropy = -error * math.log2(error) - (1 - error) * math.log2(1 - error) if 0 < error < 1 else 0.0
+    """Return the most bits about one of `symbols` symbols that answers with this error
+    rate can hide."""
+    entropy = (
+        -error * math.log2(error) - (1 - error) * math.log2(1 - error)
+        if 0 < error < 1
+        else 0.0
+    )
     return entropy + error * math.log2(max(symbols - 1, 1))
 
 
 def information_floor(task: Task, facts: Facts, bits_per_unit: int) -> int:
-    """Return the fewest units whose carry has the least bits (`least_bits`): a hard limit, far below what
-    training finds. A unit has 32 bits for each float32 number; if the carry does not grow with the width, 0,
-    and the result is 1."""
-    return max(1, math.ceil(least_bits(task, facts) / bits_per_unit)) if bits_per_unit else 1
+    """Return the fewest units whose carry has the least bits (`least_bits`): a hard
+    limit, far below what training finds. A unit has 32 bits for each float32 number; if
+    the carry does not grow with the width, 0, and the result is 1."""
+    return (
+        max(1, math.ceil(least_bits(task, facts) / bits_per_unit))
+        if bits_per_unit
+        else 1
+    )
 
 
 def one_per_number(facts: Facts, numbers_per_unit: int) -> int:
     """Return the units that own one carry number for each symbol held at the worst moment.
 
-    A theorem for linear cells and reals; for others a reference line, never a floor. 1 if the carry does not
-    grow with the width.
+    A theorem for linear cells and reals; for others a reference line, never a floor. 1
+    if the carry does not grow with the width.
     """
     if not numbers_per_unit:
         return 1
@@ -321,11 +376,11 @@ def integers(
     least: Operand | UInt32[Array, ...],
     end: Operand | UInt32[Array, ...],
 ) -> Int[Array, ...]:
-    """Draw int32 uniformly from [least, end), which may be traced; no value is favoured by more than
-    (end - least) / 2^32.
+    """Draw int32 uniformly from [least, end), which may be traced; no value is favoured
+    by more than (end - least) / 2^32.
 
-    Takes one pass of random bits instead of the two of `jax.random.randint`: half the time to compile and to
-    run.
+    Takes one pass of random bits instead of the two of `jax.random.randint`: half the
+    time to compile and to run.
     """
     bits = jax.random.bits(key, shape, jnp.uint32)
     return least + (bits % jnp.asarray(end - least, jnp.uint32)).astype(jnp.int32)

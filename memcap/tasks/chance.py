@@ -22,17 +22,25 @@ class Measured:
     error: float
 
 
-def sequences(task: Task, batch: Batch, length: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return inputs (B, length, ...), targets and mask (B, length): one form for both kinds of answers.
+def sequences(
+    task: Task, batch: Batch, length: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return inputs (B, length, ...), targets and mask (B, length): one form for both
+    kinds of answers.
 
     Targets with several values per answer are (B, length, O).
     """
-    inputs, due = np.moveaxis(np.asarray(batch.inputs)[:length], 0, 1), np.asarray(batch.targets)
+    inputs = np.moveaxis(np.asarray(batch.inputs)[:length], 0, 1)
+    due = np.asarray(batch.targets)
     if task.several_values:
         due = np.moveaxis(due, 0, -1)
     if task.answers == "every":
         assert batch.mask is not None
-        return inputs, np.moveaxis(due[:length], 0, 1), np.asarray(batch.mask)[:length].T
+        return (
+            inputs,
+            np.moveaxis(due[:length], 0, 1),
+            np.asarray(batch.mask)[:length].T,
+        )
     targets = np.zeros((*inputs.shape[:2], *due.shape[1:]), due.dtype)
     targets[:, -1] = due
     mask = np.zeros(inputs.shape[:2], bool)
@@ -40,27 +48,37 @@ def sequences(task: Task, batch: Batch, length: int) -> tuple[np.ndarray, np.nda
     return inputs, targets, mask
 
 
-def score(task: Task, guess: np.ndarray, targets: np.ndarray, mask: np.ndarray) -> Measured:
-    """Return the task's own score over all answers that are due, with a standard error for which each
-    sequence is one observation."""
+def score(
+    task: Task, guess: np.ndarray, targets: np.ndarray, mask: np.ndarray
+) -> Measured:
+    """Return the task's own score over all answers that are due, with a standard error
+    for which each sequence is one observation."""
     each = (guess == targets) if task.loss == "classes" else (guess - targets) ** 2
     each = each.mean(-1) if task.several_values else each
     due = mask.sum(1)
     sums = np.where(mask, each, 0).sum(1)
     mean = sums.sum() / due.sum()
-    error = (sums - mean * due).std() / due.mean() / len(due) ** 0.5  # of a ratio of two sums
+    error = (
+        (sums - mean * due).std() / due.mean() / len(due) ** 0.5
+    )  # of a ratio of two sums
     return Measured(float(mean), float(error))
 
 
 @lru_cache(maxsize=1024)
-def without_memory(task: Task, lag: int, length: int, batch: int = 4096, seed: int = 1) -> Measured:
-    """Apply `best_map` to as many drawn sequences as `batch`, for both halves together; raise UserError if
-    the task breaks its contract (`memcap.tasks.contract`)."""
+def without_memory(
+    task: Task, lag: int, length: int, batch: int = 4096, seed: int = 1
+) -> Measured:
+    """Apply `best_map` to as many drawn sequences as `batch`, for both halves together;
+    raise UserError if the task breaks its contract (`memcap.tasks.contract`)."""
     jax_setup.setup()
-    steps = 1 << (length - 1).bit_length()  # few sizes, so that a task compiles few samplers
+    steps = (
+        1 << (length - 1).bit_length()
+    )  # few sizes, so that a task compiles few samplers
     anybodys = not type(task).__module__.startswith(f"{__package__}.")
     seeds = range(seed, seed + (3 if anybodys else 1))
-    arrays, *others = (_draw(task, "sample", each, (lag, length, steps, batch)) for each in seeds)
+    arrays, *others = (
+        _draw(task, "sample", each, (lag, length, steps, batch)) for each in seeds
+    )
     if anybodys:
         contract.check_batch(task, "sample", arrays, length, steps, batch)
         contract.check_keys(task, [arrays, *others])
@@ -80,27 +98,47 @@ def _draw(task: Task, method: str, seed: int, sizes: tuple[int, int, int, int]) 
     return jax.tree.map(np.asarray, result)
 
 
-def best_map(task: Task, inputs: np.ndarray, targets: np.ndarray, mask: np.ndarray) -> Measured:
-    """Fit the best map from the current input to the answer on one half of some sequences, and score it on
-    the other half.
+def best_map(
+    task: Task, inputs: np.ndarray, targets: np.ndarray, mask: np.ndarray
+) -> Measured:
+    """Fit the best map from the current input to the answer on one half of some
+    sequences, and score it on the other half.
 
-    A table for symbols; for reals a quadratic form. A constant answer is among these maps. Arrays are as from
-    `sequences`, (B, length, ...) and (B, length).
+    A table for symbols; for reals a quadratic form. A constant answer is among these
+    maps. Arrays are as from `sequences`, (B, length, ...) and (B, length).
     """
-    fit, test = slice(0, len(inputs) // 2), slice(len(inputs) // 2, None)
+    fit = slice(0, len(inputs) // 2)
+    test = slice(len(inputs) // 2, None)
     due = targets[fit][mask[fit]]
-    answers = np.eye(task.outputs)[due] if task.loss == "classes" else due.reshape(len(due), -1)
+    answers = (
+        np.eye(task.outputs)[due]
+        if task.loss == "classes"
+        else due.reshape(len(due), -1)
+    )
     if task.vocabulary is None:
-        seen = inputs[fit][mask[fit]].any(0)  # few one-hot inputs are ever seen where an answer is due
-        weights = np.linalg.lstsq(_quadratic(inputs[fit][mask[fit]][:, seen]), answers, rcond=None)[0]
+        seen = inputs[fit][mask[fit]].any(
+            0
+        )  # few one-hot inputs are ever seen where an answer is due
+        weights = np.linalg.lstsq(
+            _quadratic(inputs[fit][mask[fit]][:, seen]), answers, rcond=None
+        )[0]
         out = np.zeros((*inputs[test].shape[:2], answers.shape[1]))
         out[mask[test]] = _quadratic(inputs[test][mask[test]][:, seen]) @ weights
     else:
         symbols = inputs[fit][mask[fit]]
         table = np.zeros((task.vocabulary, answers.shape[1]))
         np.add.at(table, symbols, answers)
-        out = (table / np.maximum(np.bincount(symbols, minlength=task.vocabulary), 1)[:, None])[inputs[test]]
-    guess = out.argmax(-1) if task.loss == "classes" else out if task.several_values else out[..., 0]
+        out = (
+            table
+            / np.maximum(np.bincount(symbols, minlength=task.vocabulary), 1)[:, None]
+        )[inputs[test]]
+    guess = (
+        out.argmax(-1)
+        if task.loss == "classes"
+        else out
+        if task.several_values
+        else out[..., 0]
+    )
     return score(task, guess, targets[test], mask[test])
 
 

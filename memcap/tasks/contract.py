@@ -1,5 +1,5 @@
-"""The contract of a user's own task: errors are one line with the task, the method, its result and what is
-expected.
+"""The contract of a user's own task: errors are one line with the task, the method, its
+result and what is expected.
 
 memcap's own tasks are tested (tests/tasks/test_interface.py), so they are not checked here.
 """
@@ -16,17 +16,21 @@ from memcap.knobs import LONGEST, UserError
 from memcap.runtime.plugins import raised
 from memcap.tasks.base import Batch, Facts, Task
 
-Expected = list[tuple[str, Any, tuple[int, ...], str]]  # name, array, expected shape and kinds of dtype
+Expected = list[
+    tuple[str, Any, tuple[int, ...], str]
+]  # name, array, expected shape and kinds of dtype
 
 
 def wrong(task: Task, method: str, came: str, expected: str) -> UserError:
     """Return the error for a wrong result of a task's method."""
-    return UserError(f"task {task.name}: {method} {came}; it must be {expected} (memcap/tasks/base.py)")
+    return UserError(
+        f"task {task.name}: {method} {came}; it must be {expected} (memcap/tasks/base.py)"
+    )
 
 
 def call(task: Task, method: str, *arguments: Any) -> Any:
-    """Call a method, or read a property, and return the result; raise UserError, with its place, for any
-    other error."""
+    """Call a method, or read a property, and return the result; raise UserError, with
+    its place, for any other error."""
     try:
         value = getattr(task, method)
         return value(*arguments) if callable(value) else value
@@ -38,15 +42,25 @@ def call(task: Task, method: str, *arguments: Any) -> Any:
 
 def broken(task: Task, method: str, error: Exception) -> UserError:
     """Return the error for a method that raises."""
-    return UserError(f"task {task.name}: {method} {raised(error, type(task).__module__)}")
+    return UserError(
+        f"task {task.name}: {method} {raised(error, type(task).__module__)}"
+    )
 
 
 def check_sizes(task: Task, lag: int) -> None:
-    """Check a task's sizes before any sequence is drawn; raise UserError for the first wrong one."""
-    for name, choices in (("loss", ("classes", "values")), ("answers", ("last", "every"))):
+    """Check a task's sizes before any sequence is drawn; raise UserError for the first
+    wrong one."""
+    for name, choices in (
+        ("loss", ("classes", "values")),
+        ("answers", ("last", "every")),
+    ):
         if (value := call(task, name)) not in choices:
             raise wrong(task, name, f"is {value!r}", " or ".join(choices))
-    numbers = {"outputs": 1 if call(task, "loss") == "values" else 2, "features": 1, "smallest_lag": 1}
+    numbers = {
+        "outputs": 1 if call(task, "loss") == "values" else 2,
+        "features": 1,
+        "smallest_lag": 1,
+    }
     vocabulary = call(task, "vocabulary")
     if vocabulary is not None:
         _check_number(task, "vocabulary", vocabulary, 1, "or None for real inputs")
@@ -58,58 +72,100 @@ def check_sizes(task: Task, lag: int) -> None:
         _check_number(task, f"{method}({lag})", call(task, method, lag), 1)
     longer = call(task, "stretched", lag, 2)
     if not isinstance(longer, tuple) or len(longer) != 2:
-        raise wrong(task, f"stretched({lag}, 2)", f"is {longer!r}", "a lag and a length")
+        raise wrong(
+            task, f"stretched({lag}, 2)", f"is {longer!r}", "a lag and a length"
+        )
     for name, value in zip(("lag", "length"), longer, strict=True):
         _check_number(task, f"stretched({lag}, 2)'s {name}", value, 1)
     if not isinstance(doubts := call(task, "doubts", lag), list):
         raise wrong(task, f"doubts({lag})", f"is {doubts!r}", "a list of lines")
 
 
-def _check_number(task: Task, name: str, value: Any, least: int, more: str = "") -> None:
-    kinds = int if "(" in name else (int, np.integer)  # lengths are written into a config as JSON
-    if isinstance(value, bool) or not isinstance(value, kinds) or not least <= value <= LONGEST:
-        raise wrong(task, name, f"is {value!r}", f"a whole number, at least {least} {more}".strip())
+def _check_number(
+    task: Task, name: str, value: Any, least: int, more: str = ""
+) -> None:
+    kinds = (
+        int if "(" in name else (int, np.integer)
+    )  # lengths are written into a config as JSON
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, kinds)
+        or not least <= value <= LONGEST
+    ):
+        raise wrong(
+            task,
+            name,
+            f"is {value!r}",
+            f"a whole number, at least {least} {more}".strip(),
+        )
 
 
 def facts_of(task: Task, lag: int, length: int) -> Facts:
     """Return the facts of a task; raise UserError for the first that is impossible."""
-    facts, where = call(task, "facts", lag, length), f"facts({lag}, {length})"
+    facts = call(task, "facts", lag, length)
+    where = f"facts({lag}, {length})"
     if not isinstance(facts, Facts):
         raise wrong(task, where, f"gives {type(facts).__name__}", "memcap.Facts")
     most = 1.0 if task.higher_is_better else math.inf
-    limits = {"held": (0, math.inf), "bits": (0, math.inf), "chance": (0, most), "threshold": (0, most)}
+    limits = {
+        "held": (0, math.inf),
+        "bits": (0, math.inf),
+        "chance": (0, most),
+        "threshold": (0, most),
+    }
     for name, (least, top) in limits.items():
         value = getattr(facts, name)
-        is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+        is_number = isinstance(value, (int, float, np.number)) and not isinstance(
+            value, bool
+        )
         fits = is_number and math.isfinite(value) and least <= value <= top
         if not fits or (name == "threshold" and not value):
             above = "above 0" if name == "threshold" else f"from {least}"
             to = f" and at most {top:g}" if math.isfinite(top) else ""
-            what = f"a number {above}{to}, as {task.metric} is" if name in ("chance", "threshold") else ""
-            raise wrong(task, where, f"has {name}={value!r}", what or f"a number {above}{to}")
+            what = (
+                f"a number {above}{to}, as {task.metric} is"
+                if name in ("chance", "threshold")
+                else ""
+            )
+            raise wrong(
+                task, where, f"has {name}={value!r}", what or f"a number {above}{to}"
+            )
     return facts
 
 
 def check_keys(task: Task, draws: Sequence[Batch]) -> None:
-    """Raise UserError if draws with several keys, as arrays of NumPy, are the same: training would see one
-    batch for ever. A task with a single sequence passes."""
+    """Raise UserError if draws with several keys, as arrays of NumPy, are the same:
+    training would see one batch for ever. A task with a single sequence passes."""
     first, *others = [(draw.inputs, draw.targets) for draw in draws]
-    same = all(np.array_equal(*pair) for other in others for pair in zip(first, other, strict=True))
+    same = all(
+        np.array_equal(*pair)
+        for other in others
+        for pair in zip(first, other, strict=True)
+    )
     if same and np.any(first[0] != first[0][:, :1]):
         raise wrong(
-            task, "sample", "gives the same sequences for every key", "drawn by jax.random from `key`"
+            task,
+            "sample",
+            "gives the same sequences for every key",
+            "drawn by jax.random from `key`",
         )
 
 
-def check_batch(task: Task, method: str, result: Any, length: int, steps: int, batch: int) -> None:
-    """Check sequences that a task drew by `sample` or `unseen`, with arrays of NumPy, when it was asked for
-    this length, these steps and this batch; raise UserError for the first thing that is wrong."""
+def check_batch(
+    task: Task, method: str, result: Any, length: int, steps: int, batch: int
+) -> None:
+    """Check sequences that a task drew by `sample` or `unseen`, with arrays of NumPy,
+    when it was asked for this length, these steps and this batch; raise UserError for
+    the first thing that is wrong."""
     if not isinstance(result, Batch):
         raise wrong(task, method, f"gives {type(result).__name__}", "memcap.Batch")
-    every, values = task.answers == "every", task.loss == "values"
+    every = task.answers == "every"
+    values = task.loss == "values"
     symbols = task.vocabulary is not None
     inputs = (steps, batch) if symbols else (steps, batch, task.features)
-    targets = (task.outputs,) * task.several_values + ((steps, batch) if every else (batch,))
+    targets = (task.outputs,) * task.several_values + (
+        (steps, batch) if every else (batch,)
+    )
     arrays: Expected = [("inputs", result.inputs, inputs, "iu" if symbols else "f")]
     arrays += [("targets", result.targets, targets, "f" if values else "iu")]
     if every:
@@ -123,29 +179,42 @@ def check_batch(task: Task, method: str, result: Any, length: int, steps: int, b
     _check_values(task, method, result, length)
 
 
-def _check_array(task: Task, method: str, name: str, array: Any, shape: tuple[int, ...], kinds: str) -> None:
+def _check_array(
+    task: Task, method: str, name: str, array: Any, shape: tuple[int, ...], kinds: str
+) -> None:
     words = {"iu": "int32", "f": "float32", "b": "bool"}
     came = None if array is None else (array.shape, array.dtype.kind)
     if came is None or came[0] != shape or came[1] not in kinds:
         is_ = "none" if array is None else f"{array.dtype} of shape {array.shape}"
-        raise wrong(task, method, f"gives {name}: {is_}", f"{words[kinds]} of shape {shape}")
+        raise wrong(
+            task, method, f"gives {name}: {is_}", f"{words[kinds]} of shape {shape}"
+        )
 
 
 def _check_values(task: Task, method: str, result: Batch, length: int) -> None:
     """Check the numbers where they count: at steps of the sequence, and where an answer is due."""
-    inputs, targets = np.asarray(result.inputs)[:length], np.asarray(result.targets)
+    inputs = np.asarray(result.inputs)[:length]
+    targets = np.asarray(result.targets)
     if result.mask is not None:
         mask = np.asarray(result.mask)
         if not mask.any() or mask[length:].any():
-            came = "asks for no answer" if not mask.any() else f"asks for answers after {length} steps"
-            raise wrong(task, method, f"gives a mask that {came}", "true where an answer is due")
+            came = (
+                "asks for no answer"
+                if not mask.any()
+                else f"asks for answers after {length} steps"
+            )
+            raise wrong(
+                task, method, f"gives a mask that {came}", "true where an answer is due"
+            )
         targets = targets[..., mask]
     tops = {"inputs": (inputs, task.vocabulary)}
     tops["targets"] = (targets, task.outputs if task.loss == "classes" else None)
     for name, (array, top) in tops.items():
         if top is None:
             if not np.isfinite(array).all():
-                raise wrong(task, method, f"gives {name} that are not finite", "numbers")
+                raise wrong(
+                    task, method, f"gives {name} that are not finite", "numbers"
+                )
         elif array.min() < 0 or array.max() >= top:
             came = f"gives {name} from {array.min()} to {array.max()}"
             limit = "vocabulary" if name == "inputs" else "outputs"

@@ -12,32 +12,37 @@ from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers, 
 
 @dataclass(frozen=True)
 class Copy(Task):
-    """K symbols come, and after `lag` steps the net must repeat them in K steps. A cue ends the wait.
+    """K symbols come, and after `lag` steps the net must repeat them in K steps. A cue
+    ends the wait.
 
-    Example (K = 3, A = 2, blank _, cue !): 1 0 1 _ _ ! _ _ _ | lag 3 -> . . . . . . 1 0 1 (no answer is due
-    at a dot).
+    Example (K = 3, A = 2, blank _, cue !): 1 0 1 _ _ ! _ _ _ | lag 3 -> . . . . . . 1 0
+    1 (no answer is due at a dot).
 
-    The cue is the last of the `lag` steps, so the length is 2 K + lag, and each symbol is held for K + lag
-    steps. With `distractors`, all blanks are random symbols of an alphabet of their own. A fixed blank lag
-    teaches a clock: a net trained on it often fails at a lag two steps longer. With `waits` = drawn, each
-    sequence waits for 1 to `lag` steps, with the rest of the blanks before its symbols.
+    The cue is the last of the `lag` steps, so the length is 2 K + lag, and each symbol
+    is held for K + lag steps. With `distractors`, all blanks are random symbols of an
+    alphabet of their own. A fixed blank lag teaches a clock: a net trained on it often
+    fails at a lag two steps longer. With `waits` = drawn, each sequence waits for 1 to
+    `lag` steps, with the rest of the blanks before its symbols.
 
     With `coding` = number a step is not a one-hot vector but one number: 0 a blank (from 0 on the
     distractors), then the symbols, then the cue. The example is then 2 1 2 0 0 3 0 0 0.
 
-    Source: Hochreiter & Schmidhuber (1997); in this layout Arjovsky, Shah & Bengio (2016), sec. 4.1, where T
-    is the lag, K = 10, A = 8, and the loss is averaged over all steps; here only the K recall steps count.
-    Numbers are how the code of Bai, Kolter & Koltun (2018) shows the symbols; drawn waits are the variable
-    copy of Tallec & Ollivier (2018).
+    Source: Hochreiter & Schmidhuber (1997); in this layout Arjovsky, Shah & Bengio
+    (2016), sec. 4.1, where T is the lag, K = 10, A = 8, and the loss is averaged over
+    all steps; here only the K recall steps count. Numbers are how the code of Bai,
+    Kolter & Koltun (2018) shows the symbols; drawn waits are the variable copy of
+    Tallec & Ollivier (2018).
     """
 
     items: int = knob(4, "number K of symbols to recall", at_least=1, at_most=1024)
     symbols: int = knob(2, "size A of the alphabet", at_least=2, at_most=1024)
-    distractors: int = knob(0, "size of the distractors' alphabet; 0: blanks", at_least=0, at_most=1024)
+    distractors: int = knob(
+        0, "size of the distractors' alphabet; 0: blanks", at_least=0, at_most=1024
+    )
     cue: str = knob(
         "once",
-        "steps of the cue: once, at the last step of the lag; throughout, also at every step of the recall"
-        " (Bai et al. 2018)",
+        "steps of the cue: once, at the last step of the lag; throughout, also at every step of"
+        " the recall (Bai et al. 2018)",
         choices=("once", "throughout"),
     )
     waits: str = knob(
@@ -59,8 +64,8 @@ class Copy(Task):
 
     @property
     def vocabulary(self) -> int | None:
-        """A symbols, the distractors (or one blank), and the cue, in that order; None where a number stands
-        for each."""
+        """A symbols, the distractors (or one blank), and the cue, in that order; None
+        where a number stands for each."""
         return self._cue + 1 if self.coding == "one_hot" else None
 
     @property
@@ -81,16 +86,20 @@ class Copy(Task):
         """Return 2 K + lag."""
         return 2 * self.items + lag
 
-    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Draw inputs, targets and mask (T, B). In a sequence longer than 2 K + lag the symbols come later,
-        after filler."""
+    def sample(
+        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> Batch:
+        """Draw inputs, targets and mask (T, B). In a sequence longer than 2 K + lag the
+        symbols come later, after filler."""
         symbol_key, filler_key = jax.random.split(key)
         symbols = integers(symbol_key, (self.items, batch), 0, self.symbols)
         filler = integers(filler_key, (steps, batch), self.symbols, self._cue)
-        step, wait = jnp.arange(steps), lag
+        step = jnp.arange(steps)
+        wait = lag
         if self.waits == "drawn":
             wait = integers(jax.random.fold_in(key, 2), (batch,), 1, lag + 1)
-        item, recall = step[:, None] - (length - 2 * self.items - wait), step - (length - self.items)
+        item = step[:, None] - (length - 2 * self.items - wait)
+        recall = step - (length - self.items)
         item = jnp.broadcast_to(item, (steps, batch))
         symbol = jnp.take_along_axis(symbols, jnp.clip(item, 0, self.items - 1), axis=0)
         cued = (recall == -1) if self.cue == "once" else (recall >= -1)
@@ -99,10 +108,22 @@ class Copy(Task):
         mask = scored(inputs, length - self.items, length)
         if self.coding == "number":
             digits = (inputs - self.symbols) % self._cue
-            inputs = jnp.where(inputs < self._cue, digits, self._cue).astype(jnp.float32)[..., None]
-        return Batch(inputs, jnp.where(mask, symbols[jnp.clip(recall, 0, self.items - 1)], 0), mask)
+            inputs = jnp.where(inputs < self._cue, digits, self._cue).astype(
+                jnp.float32
+            )[..., None]
+        return Batch(
+            inputs,
+            jnp.where(mask, symbols[jnp.clip(recall, 0, self.items - 1)], 0),
+            mask,
+        )
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold K symbols, K log2 A bits, whatever the lag; chance is 1 / A."""
         bits = self.items * math.log2(self.symbols)
-        return Facts(self.items, bits, chance=1 / self.symbols, answers_due=self.items, independent=True)
+        return Facts(
+            self.items,
+            bits,
+            chance=1 / self.symbols,
+            answers_due=self.items,
+            independent=True,
+        )

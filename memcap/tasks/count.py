@@ -15,17 +15,27 @@ class Count(Task):
 
     Examples: time 1 1 1 1 | scale 4 -> .25 .5 .75 1; tokens 0 1 1 0 | scale 4 -> 0 .25 .5 .5.
 
-    "time" is f(t) = t from a constant input: does the net know where in the sequence it is? "tokens" counts
-    the ones among fair coin flips. `lag` is how far the net counts, and the length. Without a `scale` the
-    count is divided by the lag, so that no net can be right at two lags.
+    "time" is f(t) = t from a constant input: does the net know where in the sequence it
+    is? "tokens" counts the ones among fair coin flips. `lag` is how far the net counts,
+    and the length. Without a `scale` the count is divided by the lag, so that no net
+    can be right at two lags.
 
-    Source: f(t) = t is the usual first question about a net's memory; counting of tokens by LSTMs: Gers &
-    Schmidhuber (2001), "LSTM recurrent networks learn simple context-free and context-sensitive languages".
+    Source: f(t) = t is the usual first question about a net's memory; counting of
+    tokens by LSTMs: Gers & Schmidhuber (2001), "LSTM recurrent networks learn simple
+    context-free and context-sensitive languages".
     """
 
-    kind: str = knob("time", "what is counted: steps, or ones among random bits", choices=("time", "tokens"))
+    kind: str = knob(
+        "time",
+        "what is counted: steps, or ones among random bits",
+        choices=("time", "tokens"),
+    )
     scale: int | None = knob(
-        50, "count at which the answer is 1; null means the lag", at_least=1, at_most=LONGEST, before=None
+        50,
+        "count at which the answer is 1; null means the lag",
+        at_least=1,
+        at_most=LONGEST,
+        before=None,
     )
     name = "count"
     question = "how many steps have passed, or how often something came"
@@ -44,9 +54,11 @@ class Count(Task):
         """Return the lag."""
         return lag
 
-    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Draw inputs, targets and mask (T, B). In a sequence longer than lag the counting goes on, above
-        1."""
+    def sample(
+        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> Batch:
+        """Draw inputs, targets and mask (T, B). In a sequence longer than lag the
+        counting goes on, above 1."""
         if self.kind == "time":
             inputs = jnp.zeros((steps, batch), jnp.int32)
             increments = inputs + 1
@@ -56,13 +68,15 @@ class Count(Task):
         return Batch(inputs, targets, scored(targets, 0, length))
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold one number, up to `length` counts; solved at a root mean squared error of half a count, the
-        precision of `bits`.
+        """Hold one number, up to `length` counts; solved at a root mean squared error
+        of half a count, the precision of `bits`.
 
-        Chance, with T the length. Time: (T^2 - 1) / 12 counts squared, the variance of t uniform on 1..T.
-        Tokens: (T - 1) / 8 + (T^2 - 1) / 48. There the best answer from the current bit x is x + (T - 1) / 4
-        counts, and the number of ones in the t - 1 earlier steps stays unknown, Binomial(t - 1, 1/2): its
-        variance is the mean of the variance, (T - 1) / 8, plus the variance of the mean, (T^2 - 1) / 48.
+        Chance, with T the length. Time: (T^2 - 1) / 12 counts squared, the variance of
+        t uniform on 1..T. Tokens: (T - 1) / 8 + (T^2 - 1) / 48. There the best answer
+        from the current bit x is x + (T - 1) / 4 counts, and the number of ones in the
+        t - 1 earlier steps stays unknown, Binomial(t - 1, 1/2): its variance is the
+        mean of the variance, (T - 1) / 8, plus the variance of the mean, (T^2 - 1) /
+        48.
         """
         scale = self.scale or lag
         if self.kind == "time":
@@ -70,7 +84,12 @@ class Count(Task):
         else:
             chance = ((length - 1) / 8 + (length**2 - 1) / 48) / scale**2
         threshold = (0.5 / scale) ** 2
-        return Facts(held=1, bits=0.5 * math.log2(chance / threshold), chance=chance, threshold=threshold)
+        return Facts(
+            held=1,
+            bits=0.5 * math.log2(chance / threshold),
+            chance=chance,
+            threshold=threshold,
+        )
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
         """Count `factor` times as far, on the same scale."""

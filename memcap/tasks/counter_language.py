@@ -1,4 +1,5 @@
-"""Counter languages: n times a, n times b, and so on; say which letter is next, or that the word is over."""
+"""Counter languages: n times a, n times b, and so on; say which letter is next, or that
+the word is over."""
 
 import math
 from dataclasses import dataclass
@@ -11,26 +12,32 @@ from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
 @dataclass(frozen=True)
 class CounterLanguage(Task):
-    """A word has n letters a, n letters b, and so on; from the first b on, the answer is the next letter, or
-    the end of the word.
+    """A word has n letters a, n letters b, and so on; from the first b on, the answer
+    is the next letter, or the end of the word.
 
-    Example (letters a and b, blank _): a a a b b b _ _ | lag 4 -> . . . b b ! . ! (no answer is due at a dot;
-    ! is due where the word is over).
+    Example (letters a and b, blank _): a a a b b b _ _ | lag 4 -> . . . b b ! . ! (no
+    answer is due at a dot; ! is due where the word is over).
 
-    `lag` is the largest n: each sequence has its own n, drawn uniformly from 1 to `lag`. If all had n = lag,
-    a clock could replace the count of the a's; as it is, the first b comes at no known step, and a net that
-    is right on all sequences of a lag counts up to it. A word begins at the first step, and blanks follow it.
-    All sequences of a batch have their last answer at the last step, as in other tasks: it is once more
-    whether the word is over, which is in sight unless the last letter comes at that step.
+    `lag` is the largest n: each sequence has its own n, drawn uniformly from 1 to
+    `lag`. If all had n = lag, a clock could replace the count of the a's; as it is, the
+    first b comes at no known step, and a net that is right on all sequences of a lag
+    counts up to it. A word begins at the first step, and blanks follow it. All
+    sequences of a batch have their last answer at the last step, as in other tasks: it
+    is once more whether the word is over, which is in sight unless the last letter
+    comes at that step.
 
-    With `recipe.lags` = uniform each batch has its own largest n, so that short words come more often.
+    With `recipe.lags` = uniform each batch has its own largest n, so that short words
+    come more often.
 
-    Source: Gers & Schmidhuber (2001), "LSTM recurrent networks learn simple context-free and
-    context-sensitive languages"; Suzgun, Belinkov & Shieber (2019), "On evaluating the generalization of LSTM
-    models in formal languages". There a net also says at each a that a or b may follow.
+    Source: Gers & Schmidhuber (2001), "LSTM recurrent networks learn simple
+    context-free and context-sensitive languages"; Suzgun, Belinkov & Shieber (2019),
+    "On evaluating the generalization of LSTM models in formal languages". There a net
+    also says at each a that a or b may follow.
     """
 
-    symbols: int = knob(2, "number of letters: 2 are a and b, 4 are a to d", choices=(2, 3, 4))
+    symbols: int = knob(
+        2, "number of letters: 2 are a and b, 4 are a to d", choices=(2, 3, 4)
+    )
     name = "counter_language"
     answers = "every"
     smallest_lag = 2  # if each letter comes once, the next one is in sight
@@ -49,27 +56,34 @@ class CounterLanguage(Task):
         """Count the longest word."""
         return self.symbols * lag
 
-    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(
+        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> Batch:
         """Draw inputs, targets and mask (T, B)."""
         number = integers(key, (batch,), 1, lag + 1)
         step = jnp.arange(steps)[:, None]
-        inputs = jnp.minimum(step // number, self.symbols)  # the blank comes after the letters
+        inputs = jnp.minimum(
+            step // number, self.symbols
+        )  # the blank comes after the letters
         targets = jnp.clip((step + 1) // number - 1, 0, self.symbols - 1)
         in_word = (step >= number) & (step < self.symbols * number)
         mask = in_word | (step == length - 1)
         return Batch(inputs, jnp.where(mask, targets, 0), mask)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Count the values that must be held beside the letter just read. For a^n b^n that is one number with
-        `lag` values: after an a the n so far, after a b the number that are left. In longer words c is due n
-        times again, so n is held beside the number of b's that are left: lag (lag + 1) / 2 pairs.
+        """Count the values that must be held beside the letter just read. For a^n b^n
+        that is one number with `lag` values: after an a the n so far, after a b the
+        number that are left. In longer words c is due n times again, so n is held
+        beside the number of b's that are left: lag (lag + 1) / 2 pairs.
 
-        Chance is that of the likelier answer to each letter: that it comes again, right n - 1 times out of n,
-        or the next letter, right once; n is (lag + 1) / 2 on average. After the word the answer is in sight.
-        As chance grows with the lag, so does the criterion: it allows one in 50 of the mistakes that are made
-        without memory, as .99 does for a fair coin.
+        Chance is that of the likelier answer to each letter: that it comes again, right
+        n - 1 times out of n, or the next letter, right once; n is (lag + 1) / 2 on
+        average. After the word the answer is in sight. As chance grows with the lag, so
+        does the criterion: it allows one in 50 of the mistakes that are made without
+        memory, as .99 does for a fair coin.
         """
-        blocks, after_word = self.symbols - 1, 1 - (length == self.shortest(lag)) / lag
+        blocks = self.symbols - 1
+        after_word = 1 - (length == self.shortest(lag)) / lag
         due = blocks * (lag + 1) / 2 + after_word
         chance = (blocks * max((lag - 1) / 2, 1) + after_word) / due
         held, values = (1, lag) if self.symbols == 2 else (2, lag * (lag + 1) // 2)

@@ -1,5 +1,5 @@
-"""Delayed cue discrimination: be silent for a while, then say which of two cues was shown. Nothing tells
-when."""
+"""Delayed cue discrimination: be silent for a while, then say which of two cues was
+shown. Nothing tells when."""
 
 from dataclasses import dataclass
 
@@ -12,22 +12,25 @@ from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
 @dataclass(frozen=True)
 class CueDiscrimination(Task):
-    """One of two cues is shown for some steps, and after `lag` blank steps the answer is its name for some
-    steps.
+    """One of two cues is shown for some steps, and after `lag` blank steps the answer
+    is its name for some steps.
 
-    Example (cue of 2 steps, answer of 3): a a . . . . . . . | lag 4 -> . . silent silent silent silent a a a.
+    Example (cue of 2 steps, answer of 3): a a . . . . . . . | lag 4 -> . . silent
+    silent silent silent a a a.
 
-    During the delay silence is due, a third class, and no symbol ends the delay: the net must keep the cue
-    and the time. Only as many steps of the delay count as the answer has (all, if it has fewer), spread
-    evenly and drawn anew for each sequence: so silence and answer weigh the same at every lag, as in the
-    source's loss.
+    During the delay silence is due, a third class, and no symbol ends the delay: the
+    net must keep the cue and the time. Only as many steps of the delay count as the
+    answer has (all, if it has fewer), spread evenly and drawn anew for each sequence:
+    so silence and answer weigh the same at every lag, as in the source's loss.
 
-    Source: Kurtkaya, Dinc et al., Dynamical phases of short-term memory mechanisms in RNNs, ICML 2025
-    (2502.17433), and its code.
+    Source: Kurtkaya, Dinc et al., Dynamical phases of short-term memory mechanisms in
+    RNNs, ICML 2025 (2502.17433), and its code.
     """
 
     cue: int = knob(6, "steps for which the cue is shown", at_least=1, at_most=1000)
-    response: int = knob(10, "steps for which the answer is due", at_least=1, at_most=1000)
+    response: int = knob(
+        10, "steps for which the answer is due", at_least=1, at_most=1000
+    )
     name = "cue_discrimination"
     answers = "every"
     vocabulary = 3  # two cues and a blank, in that order
@@ -42,24 +45,37 @@ class CueDiscrimination(Task):
         del lag
         return False
 
-    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Draw inputs, targets and mask (T, B). In a longer sequence more blanks come before the cue, where
-        nothing is due."""
+    def sample(
+        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> Batch:
+        """Draw inputs, targets and mask (T, B). In a longer sequence more blanks come
+        before the cue, where nothing is due."""
         cue_key, place_key = jax.random.split(key)
         cue = integers(cue_key, (batch,), 0, 2)
         step = jnp.arange(steps)[:, None]
         into = step - (length - self.response - lag)  # steps since the delay began
         inputs = jnp.where((into >= -self.cue) & (into < 0), cue, 2)
         answer = (into >= lag) & (step < length)
-        parts = jnp.minimum(self.response, lag)  # of the delay, with one step that counts in each
+        parts = jnp.minimum(
+            self.response, lag
+        )  # of the delay, with one step that counts in each
         part = jnp.arange(self.response)[:, None]
-        place = integers(place_key, (self.response, batch), part * lag // parts, (part + 1) * lag // parts)
+        place = integers(
+            place_key,
+            (self.response, batch),
+            part * lag // parts,
+            (part + 1) * lag // parts,
+        )
         own = jnp.clip(((into + 1) * parts - 1) // lag, 0, self.response - 1)[:, 0]
         silent = (into >= 0) & (into < lag) & (place[own] == into)
         return Batch(inputs, jnp.where(answer, cue, 2), silent | answer)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold one bit, the cue; the time is not counted. A blank is best answered by silence, or by a cue if
-        silence is rare."""
+        """Hold one bit, the cue; the time is not counted. A blank is best answered by
+        silence, or by a cue if silence is rare."""
         silent = min(self.response, lag)
-        return Facts(held=1, bits=1.0, chance=max(silent, self.response / 2) / (silent + self.response))
+        return Facts(
+            held=1,
+            bits=1.0,
+            chance=max(silent, self.response / 2) / (silent + self.response),
+        )

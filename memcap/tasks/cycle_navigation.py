@@ -20,8 +20,8 @@ class CycleNavigation(Task):
 
     Example (5 places; = stays, + goes forward, - back): + + = - + + + _ | lag 7 -> 4.
 
-    `lag` is the number of moves: steps from the first of them to the answer. In a longer sequence blanks come
-    before.
+    `lag` is the number of moves: steps from the first of them to the answer. In a
+    longer sequence blanks come before.
 
     Source: Delétang et al. (2023), "Neural networks and the Chomsky hierarchy", on a ring of 5.
     """
@@ -39,24 +39,30 @@ class CycleNavigation(Task):
         """Count the moves and the blank."""
         return lag + 1
 
-    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(
+        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> Batch:
         """Draw inputs (T, B), targets (B,)."""
         step = jnp.arange(steps)[:, None]
         moves = integers(key, (steps, batch), 0, _MOVES)
         counts = (step >= length - 1 - lag) & (step < length - 1)
         by = jnp.where(counts, jnp.where(moves == _MOVES - 1, -1, moves), 0)
-        return Batch(jnp.where(counts, moves, _BLANK), jnp.sum(by, axis=0) % self.places)
+        return Batch(
+            jnp.where(counts, moves, _BLANK), jnp.sum(by, axis=0) % self.places
+        )
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold one place at any lag. Chance is the probability of the likeliest place, 0: 1/3 after one move,
-        and soon hardly more than 1 / places."""
+        """Hold one place at any lag. Chance is the probability of the likeliest place,
+        0: 1/3 after one move, and soon hardly more than 1 / places."""
         share = _share_of_the_likeliest(self.places, lag)
-        return Facts(held=1, bits=math.log2(min(self.places, 2 * lag + 1)), chance=share)
+        return Facts(
+            held=1, bits=math.log2(min(self.places, 2 * lag + 1)), chance=share
+        )
 
 
 @lru_cache(maxsize=256)
 def _share_of_the_likeliest(places: int, moves: int) -> float:
-    """Return the probability of the likeliest place after `moves` moves: the walk's Fourier sum at place
-    0."""
+    """Return the probability of the likeliest place after `moves` moves: the walk's
+    Fourier sum at place 0."""
     waves = (1 + 2 * np.cos(2 * np.pi * np.arange(places) / places)) / _MOVES
     return float(np.mean(waves**moves))

@@ -17,16 +17,18 @@ class DelayLine(Task):
 
     Example (S = 2): 0 1 1 0 1 | lag 2 -> . . 0 1 1 (no answer is due at a dot).
 
-    After a step the state must still determine the last `lag` + 1 symbols: the task where "one entry a time
-    step" is the right intuition. A sequence shorter than 2 lag + 1 would never ask for some of them, so it is
-    refused.
+    After a step the state must still determine the last `lag` + 1 symbols: the task
+    where "one entry a time step" is the right intuition. A sequence shorter than 2 lag
+    + 1 would never ask for some of them, so it is refused.
 
-    Source: the pure delay of Jaeger (2001), "Short term memory in echo state networks"; n-back in psychology.
+    Source: the pure delay of Jaeger (2001), "Short term memory in echo state networks";
+    n-back in psychology.
     """
 
     symbols: int = knob(2, "size S of the alphabet", at_least=2, at_most=1024)
     reals: bool = knob(
-        False, "true if steps show standard normal reals instead of symbols, scored by squared error"
+        False,
+        "true if steps show standard normal reals instead of symbols, scored by squared error",
     )
     name = "delay_line"
     question = "everything of the last steps, at every step"
@@ -55,16 +57,18 @@ class DelayLine(Task):
         return self.features
 
     def shortest(self, lag: int) -> int:
-        """Return 2 lag + 1: the first length at which lag + 1 symbols are held and all are still asked
-        for."""
+        """Return 2 lag + 1: the first length at which lag + 1 symbols are held and all
+        are still asked for."""
         return 2 * lag + 1
 
     def length(self, lag: int) -> int:
-        """Return 4 lag, long enough that a net cannot rely on its zero start state; at least 2 lag + 10 for
-        short lags."""
+        """Return 4 lag, long enough that a net cannot rely on its zero start state; at
+        least 2 lag + 10 for short lags."""
         return max(4 * lag, 2 * lag + 10)
 
-    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(
+        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> Batch:
         """Draw inputs (T, B), or (T, B, 1) for reals; targets and mask (T, B)."""
         x = (
             jax.random.normal(key, (steps, batch))
@@ -72,22 +76,32 @@ class DelayLine(Task):
             else integers(key, (steps, batch), 0, self.symbols)
         )
         mask = scored(x, lag, length)
-        targets = jnp.where(mask, jnp.roll(x, lag, axis=0), 0)  # the roll wraps around from the buffer's end
+        targets = jnp.where(
+            mask, jnp.roll(x, lag, axis=0), 0
+        )  # the roll wraps around from the buffer's end
         return Batch(x[:, :, None] if self.reals else x, targets, mask)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold lag + 1 symbols (the current one is asked later, the oldest is asked now), of which lag cross
-        from step to step.
+        """Hold lag + 1 symbols (the current one is asked later, the oldest is asked
+        now), of which lag cross from step to step.
 
-        Chance is 1 / S, and solved is .99; for reals the variance 1, and a normalised squared error of .05.
+        Chance is 1 / S, and solved is .99; for reals the variance 1, and a normalised
+        squared error of .05.
         """
         if self.reals:
             threshold = 0.05
             bits = lag * (0.5 * math.log2(1 / threshold))
-            return Facts(lag + 1, bits, chance=1.0, threshold=threshold, independent=True)
-        return Facts(lag + 1, lag * math.log2(self.symbols), chance=1 / self.symbols, independent=True)
+            return Facts(
+                lag + 1, bits, chance=1.0, threshold=threshold, independent=True
+            )
+        return Facts(
+            lag + 1,
+            lag * math.log2(self.symbols),
+            chance=1 / self.symbols,
+            independent=True,
+        )
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
-        """Keep the lag in a sequence of factor * lag steps, which tests whether the net needs its zero start
-        state."""
+        """Keep the lag in a sequence of factor * lag steps, which tests whether the net
+        needs its zero start state."""
         return lag, max(factor * lag, self.length(lag))

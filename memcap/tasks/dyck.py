@@ -15,21 +15,24 @@ from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
 @dataclass(frozen=True)
 class Dyck(Task):
-    """A word of brackets of k types, nested at most m deep; where a close bracket comes next, its type is
-    due.
+    """A word of brackets of k types, nested at most m deep; where a close bracket comes
+    next, its type is due.
 
-    Example (k = 2, types ( and [, m = 3): ( [ ( ) ] ( ) | lag 6 -> . . . [ . . ( (no answer is due at a dot):
-    the fourth symbol is followed by the close of [, the last one by that of the first bracket. Where a close
-    follows its own bracket at once, what is due is in sight, and does not count.
+    Example (k = 2, types ( and [, m = 3): ( [ ( ) ] ( ) | lag 6 -> . . . [ . . ( (no
+    answer is due at a dot): the fourth symbol is followed by the close of [, the last
+    one by that of the first bracket. Where a close follows its own bracket at once,
+    what is due is in sight, and does not count.
 
-    The first bracket is the outermost one, and its close is due at the last step: `lag` steps later, the
-    longest that a bracket of the word is held. What is inside is drawn evenly from all words of its length
-    that nest at most m - 1 deep; types are drawn evenly. Brackets match over even numbers of steps only, so
-    at an odd lag a blank follows the first bracket.
+    The first bracket is the outermost one, and its close is due at the last step: `lag`
+    steps later, the longest that a bracket of the word is held. What is inside is drawn
+    evenly from all words of its length that nest at most m - 1 deep; types are drawn
+    evenly. Brackets match over even numbers of steps only, so at an odd lag a blank
+    follows the first bracket.
 
-    Source: Hewitt, Hahn, Ganguli, Liang & Manning (2020). There a net predicts every next symbol, and a
-    prediction is right if the right close has more than .8 of the probability of all close brackets; here the
-    k types of close brackets are all that it predicts, and the likeliest must be the right one.
+    Source: Hewitt, Hahn, Ganguli, Liang & Manning (2020). There a net predicts every
+    next symbol, and a prediction is right if the right close has more than .8 of the
+    probability of all close brackets; here the k types of close brackets are all that
+    it predicts, and the likeliest must be the right one.
     """
 
     types: int = knob(2, "number k of bracket types", at_least=2, at_most=1024)
@@ -53,56 +56,78 @@ class Dyck(Task):
         """Count the first bracket, and all up to its close."""
         return lag + 1
 
-    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Draw inputs, targets and mask (T, B). In a sequence longer than lag + 1 blanks come before the
-        first bracket."""
+    def sample(
+        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> Batch:
+        """Draw inputs, targets and mask (T, B). In a sequence longer than lag + 1
+        blanks come before the first bracket."""
         type_key, open_key = jax.random.split(key)
         types = integers(type_key, (steps, batch), 0, self.types)
         chances = jax.random.uniform(open_key, (steps, batch))
         opens = jnp.asarray(_open_chances(self.depth - 1, steps), jnp.float32)
-        first, level = length - 1 - lag, jnp.arange(self.depth)[:, None]
+        first = length - 1 - lag
+        level = jnp.arange(self.depth)[:, None]
 
         def read(
             state: tuple[jax.Array, jax.Array], row: tuple[jax.Array, ...]
         ) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
-            inside, stack = state  # depth within the first bracket (B,), types by depth (m, B)
+            inside, stack = (
+                state  # depth within the first bracket (B,), types by depth (m, B)
+            )
             step, kind, chance = row
             reads = (step > first + lag % 2) & (step < length)
-            up = reads & (chance < opens[jnp.clip(length - 1 - step, 0, steps - 1), inside])
+            up = reads & (
+                chance < opens[jnp.clip(length - 1 - step, 0, steps - 1), inside]
+            )
             closed = jnp.sum(jnp.where(level == inside, stack, 0), 0)
             inside = jnp.where(up, inside + 1, jnp.where(reads, inside - 1, inside))
             stack = jnp.where((level == inside) & (up | (step == first)), kind, stack)
             symbol = jnp.where(
-                up | (step == first), kind, jnp.where(reads, self.types + closed, 2 * self.types)
+                up | (step == first),
+                kind,
+                jnp.where(reads, self.types + closed, 2 * self.types),
             )
-            return (inside, stack), jnp.stack([symbol, jnp.sum(jnp.where(level == inside, stack, 0), 0)])
+            return (inside, stack), jnp.stack(
+                [symbol, jnp.sum(jnp.where(level == inside, stack, 0), 0)]
+            )
 
         start = jnp.zeros(batch, jnp.int32), jnp.zeros((self.depth, batch), jnp.int32)
         _, trace = lax.scan(read, start, (jnp.arange(steps), types, chances))
-        inputs, top = trace[:, 0], trace[:, 1]
+        inputs = trace[:, 0]
+        top = trace[:, 1]
         step = jnp.arange(steps)[:, None]
         closes = (inputs >= self.types) & (inputs < 2 * self.types)
-        mask = (closes & jnp.roll(closes, -1, axis=0) & (step < length - 1)) | (step == length - 1)
+        mask = (closes & jnp.roll(closes, -1, axis=0) & (step < length - 1)) | (
+            step == length - 1
+        )
         return Batch(inputs, jnp.where(mask, top, 0), mask)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Count the brackets open at the deepest place, of which all but the one just read cross from step to
-        step.
+        """Count the brackets open at the deepest place, of which all but the one just
+        read cross from step to step.
 
         The paper counts m log2 k bits, with the bracket just read. Chance is 1 / k.
         """
         held = 1 + min(self.depth - 1, lag // 2)
-        return Facts(held=held, bits=max(1, held - 1) * math.log2(self.types), chance=1 / self.types)
+        return Facts(
+            held=held,
+            bits=max(1, held - 1) * math.log2(self.types),
+            chance=1 / self.types,
+        )
 
 
 @lru_cache(maxsize=64)
 def _open_chances(depth: int, steps: int) -> np.ndarray:
-    """Return (steps, m + 1): the chance that a bracket opens at a depth if so many come after it, all words
-    being equally likely."""
-    table, words = np.zeros((steps, depth + 1)), np.eye(depth + 1)[0]
+    """Return (steps, m + 1): the chance that a bracket opens at a depth if so many come
+    after it, all words being equally likely."""
+    table = np.zeros((steps, depth + 1))
+    words = np.eye(depth + 1)[0]
     for after in range(steps):
-        opened, closed = np.append(words[1:], 0), np.append(0, words[:-1])
+        opened = np.append(words[1:], 0)
+        closed = np.append(0, words[:-1])
         total = opened + closed
-        table[after] = np.divide(opened, total, out=np.zeros_like(total), where=total > 0)
+        table[after] = np.divide(
+            opened, total, out=np.zeros_like(total), where=total > 0
+        )
         words = total / total.sum()
     return table

@@ -1,4 +1,5 @@
-"""Even pairs: say whether two neighbours differ an even number of times, so whether the ends are alike."""
+"""Even pairs: say whether two neighbours differ an even number of times, so whether the
+ends are alike."""
 
 from dataclasses import dataclass
 
@@ -11,13 +12,14 @@ _BLANK = 2
 
 @dataclass(frozen=True)
 class EvenPairs(Task):
-    """Fair bits come, then a blank. Then the answer is whether the number of pairs 01 and 10 was even.
+    """Fair bits come, then a blank. Then the answer is whether the number of pairs 01
+    and 10 was even.
 
     Example: 0 0 1 0 _ | lag 4 -> 1: one pair 01 and one 10.
 
-    They do if and only if the first and the last bit are equal, so one bit must be latched, and nothing marks
-    it. `lag` is the number of bits: steps from the first of them to the answer. In a longer sequence blanks
-    come before.
+    They do if and only if the first and the last bit are equal, so one bit must be
+    latched, and nothing marks it. `lag` is the number of bits: steps from the first of
+    them to the answer. In a longer sequence blanks come before.
 
     Source: Delétang et al. (2023), "Neural networks and the Chomsky hierarchy".
     """
@@ -31,15 +33,18 @@ class EvenPairs(Task):
         """Count the bits and the blank."""
         return lag + 1
 
-    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(
+        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> Batch:
         """Draw inputs (T, B), targets (B,)."""
         step = jnp.arange(steps)[:, None]
         bits = integers(key, (steps, batch), 0, 2)
-        first, last = bits[length - 1 - lag], bits[length - 2]
+        first = bits[length - 1 - lag]
+        last = bits[length - 2]
         is_bit = (step >= length - 1 - lag) & (step < length - 1)
         return Batch(jnp.where(is_bit, bits, _BLANK), (first == last).astype(jnp.int32))
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold one bit, whatever the lag, for a net that knows when the last one comes: before it, the first
-        bit; after it, whether they are alike. Chance is 1/2."""
+        """Hold one bit, whatever the lag, for a net that knows when the last one comes:
+        before it, the first bit; after it, whether they are alike. Chance is 1/2."""
         return Facts(held=1, bits=1.0, chance=0.5)

@@ -1,4 +1,5 @@
-"""Fading kernel: say at every step the sum of all values so far, weighted by a power of their age."""
+"""Fading kernel: say at every step the sum of all values so far, weighted by a power of
+their age."""
 
 import math
 from dataclasses import dataclass
@@ -14,17 +15,18 @@ _SHARE = 0.001  # of the answers' variance that a solved net's squared error may
 
 @dataclass(frozen=True)
 class FadingKernel(Task):
-    """At step t comes a standard normal x(t), and the answer is the sum of x(t - s) / (1 + s)^p over all s
-    from 0 to t.
+    """At step t comes a standard normal x(t), and the answer is the sum of x(t - s) /
+    (1 + s)^p over all s from 0 to t.
 
     Example (p = 1): 6 0 0 -2 | lag 3 -> 6 3 2 -.5.
 
-    `lag` is the greatest age that counts, and a sequence has `lag` + 1 steps, so a shorter one asks the same.
-    No single gate holds this: a unit's memory fades by a factor per step, an exponential, and a power law is
-    a sum of several, one for each scale of time. So the width grows with the lag, but more slowly.
+    `lag` is the greatest age that counts, and a sequence has `lag` + 1 steps, so a
+    shorter one asks the same. No single gate holds this: a unit's memory fades by a
+    factor per step, an exponential, and a power law is a sum of several, one for each
+    scale of time. So the width grows with the lag, but more slowly.
 
-    Source: Li, Han, E & Li (2021), "On the curse of memory in recurrent neural networks: approximation and
-    optimization analysis", whose kernels have no end.
+    Source: Li, Han, E & Li (2021), "On the curse of memory in recurrent neural
+    networks: approximation and optimization analysis", whose kernels have no end.
     """
 
     power: float = knob(1.0, "power p by which the weights fade", above=0, at_most=10)
@@ -39,29 +41,41 @@ class FadingKernel(Task):
         """Return the lag, and the current step."""
         return lag + 1
 
-    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Draw inputs (T, B, 1), targets and mask (T, B). In a sequence longer than lag + 1 what is older
-        than `lag` counts no more."""
+    def sample(
+        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> Batch:
+        """Draw inputs (T, B, 1), targets and mask (T, B). In a sequence longer than lag
+        + 1 what is older than `lag` counts no more."""
         x = jax.random.normal(key, (steps, batch))
         past = jnp.concatenate([jnp.zeros_like(x), x])
 
         # One age after another: the order of a product's sums would depend on the buffer's size.
         def add(age: jax.Array, total: jax.Array) -> jax.Array:
             weight = (1 + jnp.float32(age)) ** -self.power
-            return total + weight * jax.lax.dynamic_slice_in_dim(past, steps - age, steps)
+            return total + weight * jax.lax.dynamic_slice_in_dim(
+                past, steps - age, steps
+            )
 
-        targets = jax.lax.fori_loop(0, jnp.minimum(lag + 1, steps), add, jnp.zeros_like(x))
+        targets = jax.lax.fori_loop(
+            0, jnp.minimum(lag + 1, steps), add, jnp.zeros_like(x)
+        )
         return Batch(x[:, :, None], targets, scored(targets, 0, length))
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold at least one number, what is known of the next answer, to a thousandth of the variance. How
-        many it takes is the question, as each answer weighs all values anew.
+        """Hold at least one number, what is known of the next answer, to a thousandth
+        of the variance. How many it takes is the question, as each answer weighs all
+        values anew.
 
-        The weight w(s) counts at length - s of the steps. Chance knows x(t), of weight 1, and leaves the
-        variance of the rest: the sum of w(s)^2 over s from 1 on, its mean over steps.
+        The weight w(s) counts at length - s of the steps. Chance knows x(t), of weight
+        1, and leaves the variance of the rest: the sum of w(s)^2 over s from 1 on, its
+        mean over steps.
         """
         past = 0.0
-        for s in range(1, lag + 1):  # sum() rounds by Python's version, but this is part of a key
+        for s in range(
+            1, lag + 1
+        ):  # sum() rounds by Python's version, but this is part of a key
             past += (length - s) / length * (1 + s) ** (-2 * self.power)
         threshold = _SHARE * (1 + past)
-        return Facts(1, bits=0.5 * math.log2(past / threshold), chance=past, threshold=threshold)
+        return Facts(
+            1, bits=0.5 * math.log2(past / threshold), chance=past, threshold=threshold
+        )

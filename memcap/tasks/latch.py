@@ -16,19 +16,24 @@ class Latch(Task):
 
     Example (S = 2, 4 distractors d-g, trigger ?): 1 f d g ? | lag 3 -> 1.
 
-    Distractors come from another alphabet. With `distractors` = 0 the lag is blank, which teaches a clock
-    rather than a memory: a net trained on a fixed blank lag often fails at every other lag. With `noise` one
-    number is seen at each step: -1 to 1 for the symbol, then Gaussian ones; there is no trigger.
+    Distractors come from another alphabet. With `distractors` = 0 the lag is blank,
+    which teaches a clock rather than a memory: a net trained on a fixed blank lag often
+    fails at every other lag. With `noise` one number is seen at each step: -1 to 1 for
+    the symbol, then Gaussian ones; there is no trigger.
 
     Source: Hochreiter & Schmidhuber (1997), experiment 2; Bengio et al. (1994).
     """
 
-    symbols: int = knob(2, "number S of symbols to tell apart", at_least=2, at_most=1024)
-    distractors: int = knob(4, "size of the distractors' alphabet; 0: a blank lag", at_least=0, at_most=1024)
+    symbols: int = knob(
+        2, "number S of symbols to tell apart", at_least=2, at_most=1024
+    )
+    distractors: int = knob(
+        4, "size of the distractors' alphabet; 0: a blank lag", at_least=0, at_most=1024
+    )
     noise: float = knob(
         0.0,
-        "standard deviation of the numbers that follow the symbol's number; 0: steps show symbols, not"
-        " numbers",
+        "standard deviation of the numbers that follow the symbol's number; 0: steps show"
+        " symbols, not numbers",
         at_least=0.0,
         at_most=10.0,
         before=0.0,
@@ -39,7 +44,8 @@ class Latch(Task):
 
     @property
     def vocabulary(self) -> int | None:
-        """S symbols, the distractors (or one blank), and the trigger, in that order; none of numbers."""
+        """S symbols, the distractors (or one blank), and the trigger, in that order;
+        none of numbers."""
         return None if self.noise else self.symbols + max(self.distractors, 1) + 1
 
     @property
@@ -56,18 +62,28 @@ class Latch(Task):
         """Count symbol, lag distractors, trigger; under noise there is none."""
         return lag + (1 if self.noise else 2)
 
-    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Draw inputs (T, B), or (T, B, 1) under noise; targets (B,). In a longer sequence the symbol comes
-        later, after distractors."""
+    def sample(
+        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> Batch:
+        """Draw inputs (T, B), or (T, B, 1) under noise; targets (B,). In a longer
+        sequence the symbol comes later, after distractors."""
         symbol_key, filler_key = jax.random.split(key)
         symbol = integers(symbol_key, (batch,), 0, self.symbols)
         if self.vocabulary is None:
             is_first = jnp.arange(steps)[:, None] == length - 1 - lag
-            level, normal = 2 * symbol / (self.symbols - 1) - 1, jax.random.normal(filler_key, (steps, batch))
+            level = 2 * symbol / (self.symbols - 1) - 1
+            normal = jax.random.normal(filler_key, (steps, batch))
             # scaled last, so that compiled code rounds like uncompiled code
-            numbers = jnp.where(is_first, level, normal) * jnp.where(is_first, 1, self.noise)
+            numbers = jnp.where(is_first, level, normal) * jnp.where(
+                is_first, 1, self.noise
+            )
             return Batch(numbers[:, :, None], symbol)
-        filler = integers(filler_key, (steps, batch), self.symbols, self.symbols + max(self.distractors, 1))
+        filler = integers(
+            filler_key,
+            (steps, batch),
+            self.symbols,
+            self.symbols + max(self.distractors, 1),
+        )
         step = jnp.arange(steps)[:, None]
         inputs = jnp.where(step == length - 2 - lag, symbol, filler)
         return Batch(jnp.where(step == length - 1, self.vocabulary - 1, inputs), symbol)

@@ -23,15 +23,18 @@ _OPERATORS = 3  # plus, minus, times
 
 @dataclass(frozen=True)
 class ModularArithmetic(Task):
-    """Digits with +, - or x between them, then a blank that asks for the value modulo m; x binds closer.
+    """Digits with +, - or x between them, then a blank that asks for the value modulo
+    m; x binds closer.
 
     Example (m = 5): 2 + 3 x 4 - 1 _ | lag 7 -> 2 + 12 - 1 = 13, so 3.
 
-    `lag` is the steps from the first digit to the answer. An expression has an odd number of symbols, so at
-    an even lag a blank comes first. In a longer sequence blanks come before.
+    `lag` is the steps from the first digit to the answer. An expression has an odd
+    number of symbols, so at an even lag a blank comes first. In a longer sequence
+    blanks come before.
 
-    Source: Delétang et al. (2023), "Neural networks and the Chomsky hierarchy", modulo 5 (the code lowers an
-    even length by one, as here). Grazzi et al. (2025) ask the same of linear RNNs.
+    Source: Delétang et al. (2023), "Neural networks and the Chomsky hierarchy", modulo
+    5 (the code lowers an even length by one, as here). Grazzi et al. (2025) ask the
+    same of linear RNNs.
     """
 
     modulus: int = knob(5, "the prime m", choices=(3, 5, 7))
@@ -49,10 +52,13 @@ class ModularArithmetic(Task):
         return self.modulus
 
     def shortest(self, lag: int) -> int:
-        """Count the expression, with its blank before an even number of symbols, and the blank after it."""
+        """Count the expression, with its blank before an even number of symbols, and
+        the blank after it."""
         return lag + 1
 
-    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(
+        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> Batch:
         """Draw inputs (T, B), targets (B,)."""
         digit_key, operator_key = jax.random.split(key)
         digits = integers(digit_key, (steps, batch), 0, self.modulus)
@@ -66,26 +72,37 @@ class ModularArithmetic(Task):
         def read(
             state: tuple[Int[Array, " B"], ...], row: tuple[jax.Array, ...]
         ) -> tuple[tuple[Int[Array, " B"], ...], None]:
-            total, product = state  # of the finished terms; of the current term, with its sign
+            total, product = (
+                state  # of the finished terms; of the current term, with its sign
+            )
             digit, operator, reads, joins = row
             product = jnp.where(reads, product * digit % self.modulus, product)
             ends = joins & (operator < 2)
             total = jnp.where(ends, (total + product) % self.modulus, total)
-            return (total, jnp.where(ends, jnp.where(operator == 0, 1, self.modulus - 1), product)), None
+            return (
+                total,
+                jnp.where(ends, jnp.where(operator == 0, 1, self.modulus - 1), product),
+            ), None
 
         start = jnp.zeros(batch, jnp.int32), jnp.ones(batch, jnp.int32)
-        (total, product), _ = lax.scan(read, start, (digits, operators, is_digit, is_operator))
+        (total, product), _ = lax.scan(
+            read, start, (digits, operators, is_digit, is_operator)
+        )
         blank = self.modulus + _OPERATORS
         inputs = jnp.where(is_operator[:, None], self.modulus + operators, blank)
         inputs = jnp.where(is_digit[:, None], digits, inputs)
         return Batch(inputs, (total + product) % self.modulus)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Count a sum and an unfinished product, a digit each: after an operator all m^2 pairs differ, as a
-        sign is a product of 1 or -1. Chance is the probability of the likeliest value, 0, as products are 0
-        more often."""
+        """Count a sum and an unfinished product, a digit each: after an operator all
+        m^2 pairs differ, as a sign is a product of 1 or -1. Chance is the probability
+        of the likeliest value, 0, as products are 0 more often."""
         bits = 2 * math.log2(self.modulus)
-        return Facts(held=2, bits=bits, chance=_share_of_the_likeliest(self.modulus, (lag + 1) // 2))
+        return Facts(
+            held=2,
+            bits=bits,
+            chance=_share_of_the_likeliest(self.modulus, (lag + 1) // 2),
+        )
 
 
 @lru_cache(maxsize=256)

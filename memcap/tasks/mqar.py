@@ -1,5 +1,5 @@
-"""Multi-query associative recall: read pairs of keys and values, then say the value of each key that is shown
-again."""
+"""Multi-query associative recall: read pairs of keys and values, then say the value of
+each key that is shown again."""
 
 from __future__ import annotations
 
@@ -17,35 +17,41 @@ from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 if TYPE_CHECKING:
     from jaxtyping import Array, Int
 
-POWER = 0.01  # gaps before a query come with probability in proportion to gap^(POWER - 1)
+POWER = (
+    0.01  # gaps before a query come with probability in proportion to gap^(POWER - 1)
+)
 
 
 @dataclass(frozen=True)
 class Mqar(Task):
-    """N keys, each followed by its value; then each key comes once more, among blanks, and its value is due.
+    """N keys, each followed by its value; then each key comes once more, among blanks,
+    and its value is due.
 
-    Example (N = 2, keys a-d, values 0-3): a 2 c 0 _ c _ _ a | lag 5 -> . . . . . 0 . . 2 (no answer is due at
-    a dot).
+    Example (N = 2, keys a-d, values 0-3): a 2 c 0 _ c _ _ a | lag 5 -> . . . . . 0 . .
+    2 (no answer is due at a dot).
 
-    `lag` is the number of steps from the last value to the last query, which is at the end; the other queries
-    come soon after the pairs, with gaps of a power law. Keys and values are drawn without replacement, each
-    from V symbols of its own.
+    `lag` is the number of steps from the last value to the last query, which is at the
+    end; the other queries come soon after the pairs, with gaps of a power law. Keys and
+    values are drawn without replacement, each from V symbols of its own.
 
-    With R `rewrites` each key is written R + 1 times, each time with another value, and the latest is due;
-    all N (R + 1) writes come in random order, so that neither the step nor the age of a value tells which is
-    the latest: a 2 c 0 c 3 a 1 _ c a -> . . . . . . . . . 3 1. In the `layout` "stacked" a pair takes one
-    step: its input is the sum of the one-hot vectors of key and value, a query's that of a key: a2 c0 _ c a
-    -> . . . 0 2.
+    With R `rewrites` each key is written R + 1 times, each time with another value, and
+    the latest is due; all N (R + 1) writes come in random order, so that neither the
+    step nor the age of a value tells which is the latest: a 2 c 0 c 3 a 1 _ c a -> . .
+    . . . . . . . 3 1. In the `layout` "stacked" a pair takes one step: its input is the
+    sum of the one-hot vectors of key and value, a query's that of a key: a2 c0 _ c a ->
+    . . . 0 2.
 
-    With `fillers` = random a random key or value stands at each step after the pairs that has no query: a 2 c
-    0 d c a 3 a -> . . . . . 0 . . 2. Some look like a query, but no answer to them is due, or together with
-    the next one like a pair: only the real pairs count, and the net must know where these end.
+    With `fillers` = random a random key or value stands at each step after the pairs
+    that has no query: a 2 c 0 d c a 3 a -> . . . . . 0 . . 2. Some look like a query,
+    but no answer to them is due, or together with the next one like a pair: only the
+    real pairs count, and the net must know where these end.
 
-    Source: Arora et al. (2024), "Zoology". Their generator: a vocabulary of 8,192, queries at every other
-    step only, none of them set to the end, and random symbols between them, unless they are switched off. Of
-    32 symbols more look like queries: each filler is one of the N keys with probability N / (2 V). Stacked
-    pairs are in their later code (zoology/data/stacked_mqar.py), as two embeddings side by side; rewrites are
-    not.
+    Source: Arora et al. (2024), "Zoology". Their generator: a vocabulary of 8,192,
+    queries at every other step only, none of them set to the end, and random symbols
+    between them, unless they are switched off. Of 32 symbols more look like queries:
+    each filler is one of the N keys with probability N / (2 V). Stacked pairs are in
+    their later code (zoology/data/stacked_mqar.py), as two embeddings side by side;
+    rewrites are not.
     """
 
     pairs: int = knob(4, "number N of pairs, at most V", at_least=1, at_most=1024)
@@ -65,7 +71,8 @@ class Mqar(Task):
     )
     fillers: str = knob(
         "blanks",
-        "symbols after the pairs at steps without a query: blanks, or random ones of all keys and values",
+        "symbols after the pairs at steps without a query: blanks, or random ones of all keys and"
+        " values",
         choices=("blanks", "random"),
         before="blanks",
     )
@@ -77,13 +84,14 @@ class Mqar(Task):
     def __post_init__(self) -> None:
         if self.pairs > self.symbols:
             raise UserError(
-                f"task.pairs={self.pairs}: must be at most task.symbols={self.symbols}: no key comes in two"
-                " pairs"
+                f"task.pairs={self.pairs}: must be at most task.symbols={self.symbols}: no key"
+                " comes in two pairs"
             )
         if self.writes > self.symbols:
             raise UserError(
-                f"task.rewrites={self.rewrites}: task.pairs={self.pairs} keys are written {self.writes}"
-                f" times, which must be at most task.symbols={self.symbols}: no value comes twice"
+                f"task.rewrites={self.rewrites}: task.pairs={self.pairs} keys are written"
+                f" {self.writes} times, which must be at most task.symbols={self.symbols}: no"
+                " value comes twice"
             )
 
     @property
@@ -120,37 +128,56 @@ class Mqar(Task):
         """Count the pairs, and `lag` steps."""
         return self.steps_per_write * self.writes + lag
 
-    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Draw inputs (T, B), stacked (T, B, 2 V + 1); targets and mask (T, B). In a sequence longer than the
-        shortest blanks come before the pairs."""
+    def sample(
+        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> Batch:
+        """Draw inputs (T, B), stacked (T, B, 2 V + 1); targets and mask (T, B). In a
+        sequence longer than the shortest blanks come before the pairs."""
         keys_key, values_key, order_key, gap_key = jax.random.split(key, 4)
         keys = _some(keys_key, self.symbols, self.pairs, batch)
         values = _some(values_key, self.symbols, self.writes, batch)
         step = jnp.arange(steps)[:, None]
         ends = length - lag - 1  # the step of the last value
         gap = step - ends
-        weight = (POWER - 1) * jnp.log(jnp.maximum(gap, 1)) + jax.random.gumbel(gap_key, (steps, batch))
-        early = lax.top_k(jnp.where((gap >= 1) & (gap < lag), weight, -jnp.inf).T, self.pairs - 1)[1].T
+        weight = (POWER - 1) * jnp.log(jnp.maximum(gap, 1)) + jax.random.gumbel(
+            gap_key, (steps, batch)
+        )
+        early = lax.top_k(
+            jnp.where((gap >= 1) & (gap < lag), weight, -jnp.inf).T, self.pairs - 1
+        )[1].T
         places = jnp.concatenate([early, jnp.full((1, batch), length - 1)])
-        queried = jnp.take_along_axis(places, _some(order_key, self.pairs, self.pairs, batch), 0)
+        queried = jnp.take_along_axis(
+            places, _some(order_key, self.pairs, self.pairs, batch), 0
+        )
 
         def put(symbols: Int[Array, "K B"], at: Int[Array, "K _"]) -> Int[Array, "T B"]:
-            """Put these symbols (N, B), plus one, at their steps (N, B) or (N, 1), and 0 elsewhere."""
+            """Put these symbols (N, B), plus one, at their steps (N, B) or (N, 1), and
+            0 elsewhere."""
             return jnp.sum(jnp.where(step == at[:, None], symbols[:, None] + 1, 0), 0)
 
-        start = ends - self.steps_per_write * self.writes  # the step before the first key
-        turns, written = jnp.arange(self.pairs)[:, None], keys  # the write, and the key, of each value
+        start = (
+            ends - self.steps_per_write * self.writes
+        )  # the step before the first key
+        # the write, and the key, of each value
+        turns = jnp.arange(self.pairs)[:, None]
+        written = keys
         if self.rewrites:
             turn_key = jax.random.fold_in(order_key, 1)
-            turns = _some(turn_key, self.writes, self.writes, batch).reshape(-1, self.pairs, batch)
-            turns = jnp.sort(turns, axis=0).reshape(self.writes, batch)  # a key's latest one is its last
+            turns = _some(turn_key, self.writes, self.writes, batch).reshape(
+                -1, self.pairs, batch
+            )
+            turns = jnp.sort(turns, axis=0).reshape(
+                self.writes, batch
+            )  # a key's latest one is its last
             written = jnp.tile(keys, (1 + self.rewrites, 1))
         key_steps = start + self.steps_per_write * turns + 1
         due = put(values[self.writes - self.pairs :], queried)
         key_at = put(written, key_steps) + put(keys, queried)
         value_at = put(self.symbols + values, key_steps + (self.steps_per_write - 1))
         if self.fillers == "random":
-            filler = integers(jax.random.fold_in(gap_key, 1), (steps, batch), 1, 2 * self.symbols + 1)
+            filler = integers(
+                jax.random.fold_in(gap_key, 1), (steps, batch), 1, 2 * self.symbols + 1
+            )
             key_at = jnp.where((gap >= 1) & (key_at == 0), filler, key_at)
         if self.layout == "stacked":
             symbol = jnp.arange(self.features) + 1
@@ -165,11 +192,14 @@ class Mqar(Task):
     def facts(self, lag: int, length: int) -> Facts:
         """Hold N keys and their N latest values, at any lag, layout and fillers. Chance is 1 / V.
 
-        The bits are those of the values, whose keys are asked for: a state need not know which keys came. A
-        table of both has log2 C(V, N) more: 26 bits instead of 15 for 4 pairs of 16 symbols.
+        The bits are those of the values, whose keys are asked for: a state need not
+        know which keys came. A table of both has log2 C(V, N) more: 26 bits instead of
+        15 for 4 pairs of 16 symbols.
         """
         bits = sum(math.log2(self.symbols - i) for i in range(self.pairs))
-        return Facts(held=2 * self.pairs, bits=bits, chance=1 / self.symbols, independent=True)
+        return Facts(
+            held=2 * self.pairs, bits=bits, chance=1 / self.symbols, independent=True
+        )
 
 
 def _some(key: RandomKey, symbols: int, count: int, batch: int) -> Int[Array, "K B"]:

@@ -15,12 +15,13 @@ class Parity(Task):
 
     Example: 1 0 1 1 _ | lag 4 -> 1.
 
-    `lag` is the number of bits, each of which counts: the steps from the first of them to the answer. In a
-    longer sequence blanks come before.
+    `lag` is the number of bits, each of which counts: the steps from the first of them
+    to the answer. In a longer sequence blanks come before.
 
-    Source: the parity check of Delétang et al. (2023), "Neural networks and the Chomsky hierarchy"; that no
-    recurrence whose eigenvalues are all positive learns it: Grazzi et al. (2025), "Unlocking state-tracking
-    in linear RNNs through negative eigenvalues".
+    Source: the parity check of Delétang et al. (2023), "Neural networks and the Chomsky
+    hierarchy"; that no recurrence whose eigenvalues are all positive learns it: Grazzi
+    et al. (2025), "Unlocking state-tracking in linear RNNs through negative
+    eigenvalues".
     """
 
     name = "parity"
@@ -32,12 +33,17 @@ class Parity(Task):
         """Count the bits and the blank."""
         return lag + 1
 
-    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(
+        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> Batch:
         """Draw inputs (T, B), targets (B,)."""
         step = jnp.arange(steps)[:, None]
         bits = integers(key, (steps, batch), 0, 2)
         counts = (step >= length - 1 - lag) & (step < length - 1)
-        return Batch(jnp.where(counts, bits, _BLANK), jnp.sum(jnp.where(counts, bits, 0), axis=0) % 2)
+        return Batch(
+            jnp.where(counts, bits, _BLANK),
+            jnp.sum(jnp.where(counts, bits, 0), axis=0) % 2,
+        )
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold one bit, whatever the lag; chance is 1/2."""

@@ -13,21 +13,30 @@ from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 class Pattern(Task):
     """The answer at the last step is the class of the last bit and the bit `lag` steps before it.
 
-    Examples: 1 0 0 0 | lag 3 -> 1; 1 0 0 1 -> 2; 0 0 0 1 -> 3; with `classes` = 4 also 0 0 0 0 -> 0.
+    Examples: 1 0 0 0 | lag 3 -> 1; 1 0 0 1 -> 2; 0 0 0 1 -> 3; with `classes` = 4 also
+    0 0 0 0 -> 0.
 
-    The classes are drawn equally often, and the read-out has four logits in either case. One bit must be
-    held: the last is in sight. So a net without memory knows whether the class is in {0, 1} or in {2, 3}, and
-    is right half of the time with four classes, and 2/3 of the time with three (class 1 always, 2 and 3 half
-    of the time), not 1/4 or 1/3.
+    The classes are drawn equally often, and the read-out has four logits in either
+    case. One bit must be held: the last is in sight. So a net without memory knows
+    whether the class is in {0, 1} or in {2, 3}, and is right half of the time with four
+    classes, and 2/3 of the time with three (class 1 always, 2 and 3 half of the time),
+    not 1/4 or 1/3.
 
-    With `middle` = "random" nothing marks the bit that counts: the net must also know where in the sequence
-    it is. Long patterns of either kind want a forget gate that holds from the start.
+    With `middle` = "random" nothing marks the bit that counts: the net must also know
+    where in the sequence it is. Long patterns of either kind want a forget gate that
+    holds from the start.
 
     Source: the example that users of LSTM layers often ask about, made longer.
     """
 
-    classes: int = knob(4, "3: draw the classes 1 to 3 only; 4: also the all-zero class 0", choices=(3, 4))
-    middle: str = knob("zeros", "the bits between the first and the last", choices=("zeros", "random"))
+    classes: int = knob(
+        4,
+        "3: draw the classes 1 to 3 only; 4: also the all-zero class 0",
+        choices=(3, 4),
+    )
+    middle: str = knob(
+        "zeros", "the bits between the first and the last", choices=("zeros", "random")
+    )
     name = "pattern"
     question = "the class of a pattern that began far back"
     asks = ("classes",)
@@ -38,18 +47,23 @@ class Pattern(Task):
         """Count the bit that counts, and the lag steps after it."""
         return lag + 1
 
-    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Draw inputs (T, B), targets (B,). In a sequence longer than lag + 1 the steps before are like the
-        middle."""
+    def sample(
+        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> Batch:
+        """Draw inputs (T, B), targets (B,). In a sequence longer than lag + 1 the steps
+        before are like the middle."""
         class_key, middle_key = jax.random.split(key)
         label = integers(class_key, (batch,), 4 - self.classes, 4)
-        inputs = integers(middle_key, (steps, batch), 0, 2 if self.middle == "random" else 1)
+        inputs = integers(
+            middle_key, (steps, batch), 0, 2 if self.middle == "random" else 1
+        )
         step = jnp.arange(steps)[:, None]
-        first, last = (label == 1) | (label == 2), label >= 2
+        first = (label == 1) | (label == 2)
+        last = label >= 2
         inputs = jnp.where(step == length - 1 - lag, first, inputs)
         return Batch(jnp.where(step == length - 1, last, inputs), label)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold one bit, whatever the lag. Chance is 1/2 with four classes, 2/3 with three: the last bit is in
-        sight."""
+        """Hold one bit, whatever the lag. Chance is 1/2 with four classes, 2/3 with
+        three: the last bit is in sight."""
         return Facts(held=1, bits=1.0, chance=2 / self.classes)

@@ -13,7 +13,10 @@ _SYMBOLS = "BTPSXVE"
 # Two branches from each state of the grammar (Reber, 1967), and their symbols; 7 is the end.
 _NEXT = np.array([(1, 1), (2, 3), (2, 4), (3, 5), (3, 6), (4, 6), (7, 7), (7, 7)])
 _WRITES = np.array(
-    [[_SYMBOLS.index(symbol) for symbol in pair] for pair in ("BB", "TP", "SX", "TV", "XS", "PV", "EE", "EE")]
+    [
+        [_SYMBOLS.index(symbol) for symbol in pair]
+        for pair in ("BB", "TP", "SX", "TV", "XS", "PV", "EE", "EE")
+    ]
 )
 # symbols from the end, beyond which the shares below differ by less than a float32 tells
 # (tests/tasks/test_reber.py)
@@ -21,8 +24,8 @@ _FAR = 128
 
 
 def words_left(most: int) -> np.ndarray:
-    """Return (most, 8): by number of symbols left, 0 to most - 1, and by state, the number of words that end
-    so, as a share of those from all states."""
+    """Return (most, 8): by number of symbols left, 0 to most - 1, and by state, the
+    number of words that end so, as a share of those from all states."""
     rows = [np.eye(8)[7]]
     while len(rows) < most:
         more = rows[-1][_NEXT].sum(1) * (np.arange(8) < 7)
@@ -35,16 +38,18 @@ _LEFT = words_left(_FAR).astype(np.float32)
 
 @dataclass(frozen=True)
 class Reber(Task):
-    """A begin, T or P, then a word of the Reber grammar of `lag` symbols, from its own begin to its end; then
-    T or P is due.
+    """A begin, T or P, then a word of the Reber grammar of `lag` symbols, from its own
+    begin to its end; then T or P is due.
 
     Example: B P B T S S X S E | lag 7 -> P.
 
-    The word itself is full of T and P, so the symbol to hold must be told from others that look the same. All
-    words of one length are equally likely, as in the grammar, whose branches have equal odds.
+    The word itself is full of T and P, so the symbol to hold must be told from others
+    that look the same. All words of one length are equally likely, as in the grammar,
+    whose branches have equal odds.
 
-    Source: Hochreiter & Schmidhuber (1997), experiment 1. There a net predicts every next symbol of words of
-    any length; here one batch has one length, and only the symbol with the long lag is judged.
+    Source: Hochreiter & Schmidhuber (1997), experiment 1. There a net predicts every
+    next symbol of words of any length; here one batch has one length, and only the
+    symbol with the long lag is judged.
     """
 
     name = "reber"
@@ -56,28 +61,38 @@ class Reber(Task):
         """Count the begin, the symbol, the word."""
         return lag + 2
 
-    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(
+        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> Batch:
         """Draw inputs (T, B), targets (B,). In a longer sequence the begin is repeated."""
         symbol_key, branch_key = jax.random.split(key)
         symbol = integers(symbol_key, (batch,), 0, 2)
         branch = jax.random.uniform(branch_key, (steps, batch))
-        following, writes = jnp.asarray(_NEXT), jnp.asarray(_WRITES)
+        following = jnp.asarray(_NEXT)
+        writes = jnp.asarray(_WRITES)
         into = jnp.arange(steps) - (length - lag)  # steps since the word began
         words = jnp.asarray(_LEFT)[jnp.clip(lag - 1 - into, 0, _FAR - 1)]
 
-        def step(state: jax.Array, at: tuple[jax.Array, ...]) -> tuple[jax.Array, jax.Array]:
+        def step(
+            state: jax.Array, at: tuple[jax.Array, ...]
+        ) -> tuple[jax.Array, jax.Array]:
             into, words, choice = at
             ends = words[following[state]]
             second = (choice * ends.sum(-1) >= ends[:, 0]).astype(jnp.int32)
             state_after = following[state, second]
-            return jnp.where((into >= 0) & (into < lag), state_after, state), writes[state, second]
+            return (
+                jnp.where((into >= 0) & (into < lag), state_after, state),
+                writes[state, second],
+            )
 
-        _, word = lax.scan(step, jnp.zeros(batch, following.dtype), (into, words, branch))
+        _, word = lax.scan(
+            step, jnp.zeros(batch, following.dtype), (into, words, branch)
+        )
         into = into[:, None]
         inputs = jnp.where(into < -1, 0, jnp.where(into == -1, 1 + symbol, word))
         return Batch(inputs.astype(jnp.int32), symbol)
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold one symbol, one bit, at any lag; the end of the word, which is all that is in sight, says
-        nothing."""
+        """Hold one symbol, one bit, at any lag; the end of the word, which is all that
+        is in sight, says nothing."""
         return Facts(held=1, bits=1.0, chance=1 / 2)

@@ -1,5 +1,5 @@
-"""Reversal learning: predict the next choice of an agent whose better arm becomes the worse one now and
-then."""
+"""Reversal learning: predict the next choice of an agent whose better arm becomes the
+worse one now and then."""
 
 from dataclasses import dataclass
 

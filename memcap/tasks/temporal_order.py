@@ -1,4 +1,5 @@
-"""Temporal order: say in which order two or three rare symbols came, far apart among distractors."""
+"""Temporal order: say in which order two or three rare symbols came, far apart among
+distractors."""
 
 from dataclasses import dataclass
 
@@ -8,27 +9,35 @@ import jax.numpy as jnp
 from memcap.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
-_TO_TRIGGER = 90  # the paper's steps from the first possible relevant symbol to the trigger
-_OPENS = {2: (0, 40), 3: (0, 23, 56)}  # of these, the step at which each relevant symbol's window opens
+_TO_TRIGGER = (
+    90  # the paper's steps from the first possible relevant symbol to the trigger
+)
+_OPENS = {
+    2: (0, 40),
+    3: (0, 23, 56),
+}  # of these, the step at which each relevant symbol's window opens
 _WIDE = 10  # steps until it closes
-_DISTRACTORS, _START, _TRIGGER = 4, 6, 7
+_DISTRACTORS = 4
+_START = 6
+_TRIGGER = 7
 
 
 @dataclass(frozen=True)
 class TemporalOrder(Task):
-    """Relevant symbols X and Y come once in each of two or three windows of time; a trigger asks for the
-    order.
+    """Relevant symbols X and Y come once in each of two or three windows of time; a
+    trigger asks for the order.
 
-    Example (start E, distractors a-d, trigger B): E c a X d b d a Y b c a d B | lag 11 -> XY, class 1 of XX
-    XY YX YY.
+    Example (start E, distractors a-d, trigger B): E c a X d b d a Y b c a d B | lag 11
+    -> XY, class 1 of XX XY YX YY.
 
-    `lag` is the number of steps from the first step that may hold a relevant symbol to the trigger. The
-    places are the paper's, scaled by lag / 90: the windows open at 0 and 4/9 of the lag (with three symbols
-    at 0, .26 and .62), each stays open for 1/9 of it, and about lag / 9 distractors come before. The paper
-    also draws the length, from 100 to 110; here a batch has one length.
+    `lag` is the number of steps from the first step that may hold a relevant symbol to
+    the trigger. The places are the paper's, scaled by lag / 90: the windows open at 0
+    and 4/9 of the lag (with three symbols at 0, .26 and .62), each stays open for 1/9
+    of it, and about lag / 9 distractors come before. The paper also draws the length,
+    from 100 to 110; here a batch has one length.
 
-    Source: Hochreiter & Schmidhuber (1997), experiments 6a (two symbols, 4 classes) and 6b (three, 8
-    classes).
+    Source: Hochreiter & Schmidhuber (1997), experiments 6a (two symbols, 4 classes) and
+    6b (three, 8 classes).
     """
 
     relevant: int = knob(2, "number of relevant symbols in a sequence", choices=(2, 3))
@@ -39,8 +48,8 @@ class TemporalOrder(Task):
 
     @property
     def outputs(self) -> int:
-        """One logit per order: 4 or 8, read as a binary number with X = 0, Y = 1 and the earliest symbol
-        first."""
+        """One logit per order: 4 or 8, read as a binary number with X = 0, Y = 1 and
+        the earliest symbol first."""
         return 2**self.relevant
 
     @property
@@ -56,20 +65,36 @@ class TemporalOrder(Task):
         """Let a ninth of the lag pass before the first window opens: 56 steps for lag 50."""
         return max(1, lag // 9) + lag + 1
 
-    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Draw inputs (T, B), targets (B,). In a longer sequence more distractors come before the first
-        window."""
+    def sample(
+        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> Batch:
+        """Draw inputs (T, B), targets (B,). In a longer sequence more distractors come
+        before the first window."""
         symbol_key, place_key, filler_key = jax.random.split(key, 3)
         symbols = integers(symbol_key, (self.relevant, batch), 0, 2)
-        places = integers(place_key, (self.relevant, batch), 0, _WIDE * lag // _TO_TRIGGER + 1)
+        places = integers(
+            place_key, (self.relevant, batch), 0, _WIDE * lag // _TO_TRIGGER + 1
+        )
         inputs = integers(filler_key, (steps, batch), 2, 2 + _DISTRACTORS)
         step = jnp.arange(steps)[:, None]
-        for opens, symbol, place in zip(_OPENS[self.relevant], symbols, places, strict=True):
-            inputs = jnp.where(step == length - 1 - lag + opens * lag // _TO_TRIGGER + place, symbol, inputs)
-        inputs = jnp.where(step == 0, _START, jnp.where(step == length - 1, _TRIGGER, inputs))
-        return Batch(inputs, jnp.sum(symbols << jnp.arange(self.relevant)[::-1, None], axis=0))
+        for opens, symbol, place in zip(
+            _OPENS[self.relevant], symbols, places, strict=True
+        ):
+            inputs = jnp.where(
+                step == length - 1 - lag + opens * lag // _TO_TRIGGER + place,
+                symbol,
+                inputs,
+            )
+        inputs = jnp.where(
+            step == 0, _START, jnp.where(step == length - 1, _TRIGGER, inputs)
+        )
+        return Batch(
+            inputs, jnp.sum(symbols << jnp.arange(self.relevant)[::-1, None], axis=0)
+        )
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Count the relevant symbols, a bit each, whatever the lag. Chance is 1/4 or 1/8: the trigger tells
-        nothing."""
-        return Facts(held=self.relevant, bits=float(self.relevant), chance=1 / self.outputs)
+        """Count the relevant symbols, a bit each, whatever the lag. Chance is 1/4 or
+        1/8: the trigger tells nothing."""
+        return Facts(
+            held=self.relevant, bits=float(self.relevant), chance=1 / self.outputs
+        )

@@ -1,5 +1,5 @@
-"""Two-step task: predict the next choice of an agent whose arms mostly lead to a state of their own, where it
-is rewarded or not."""
+"""Two-step task: predict the next choice of an agent whose arms mostly lead to a state
+of their own, where it is rewarded or not."""
 
 from dataclasses import dataclass
 
@@ -8,17 +8,19 @@ from memcap.tasks.agents import Agents
 
 @dataclass(frozen=True)
 class TwoStep(Agents):
-    """Like `reversal`, but an arm leads to its own of two states at 4 of 5 choices, otherwise to the other
-    one; the state is shown, too, and states, not arms, are rewarded and learnt.
+    """Like `reversal`, but an arm leads to its own of two states at 4 of 5 choices,
+    otherwise to the other one; the state is shown, too, and states, not arms, are
+    rewarded and learnt.
 
-    Example (one value, learnt by half, slope 4): arm 1 leads to state 1, then to state 0, both rewarded |
-    lag 1 -> 2 -1.
+    Example (one value, learnt by half, slope 4): arm 1 leads to state 1, then to state
+    0, both rewarded | lag 1 -> 2 -1.
 
     So the agent is model-based: it prefers the arm that mostly leads to the state it values more.
 
-    Source: Daw, Gershman, Seymour, Dayan & Dolan (2011), "Model-based influences on humans' choices and
-    striatal prediction errors"; without a choice at the second step, as rats had it in Miller, Botvinick &
-    Brody (2017), "Dorsal hippocampus contributes to model-based planning".
+    Source: Daw, Gershman, Seymour, Dayan & Dolan (2011), "Model-based influences on
+    humans' choices and striatal prediction errors"; without a choice at the second
+    step, as rats had it in Miller, Botvinick & Brody (2017), "Dorsal hippocampus
+    contributes to model-based planning".
     """
 
     name = "two_step"

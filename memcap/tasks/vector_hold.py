@@ -12,15 +12,16 @@ from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task
 
 @dataclass(frozen=True)
 class VectorHold(Task):
-    """N numbers from N(0, 1) are shown at the first step, then zeros for `lag` steps; all N are due at the
-    last step.
+    """N numbers from N(0, 1) are shown at the first step, then zeros for `lag` steps;
+    all N are due at the last step.
 
     Example (N = 2): (.3, -1.2) (0, 0) (0, 0) | lag 2 -> (.3, -1.2).
 
-    A read-out that is linear in U hidden numbers answers in a U-dimensional subspace, so its mean squared
-    error is at least 1 - U / N, whatever the cell and the lag.
+    A read-out that is linear in U hidden numbers answers in a U-dimensional subspace,
+    so its mean squared error is at least 1 - U / N, whatever the cell and the lag.
 
-    Source: Collins, Sohl-Dickstein & Sussillo (2017), sec. 2.2: "per-unit capacity to remember the input".
+    Source: Collins, Sohl-Dickstein & Sussillo (2017), sec. 2.2: "per-unit capacity to
+    remember the input".
     """
 
     name = "vector_hold"
@@ -42,15 +43,22 @@ class VectorHold(Task):
         """Count the vector, and `lag` steps of zeros."""
         return lag + 1
 
-    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
-        """Draw inputs (T, B, N), targets (N, B), or (B,) if N is 1. In a longer sequence zeros come before
-        the vector."""
+    def sample(
+        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> Batch:
+        """Draw inputs (T, B, N), targets (N, B), or (B,) if N is 1. In a longer
+        sequence zeros come before the vector."""
         vector = jax.random.normal(key, (batch, self.numbers))
         is_first = jnp.arange(steps)[:, None, None] == length - 1 - lag
-        return Batch(jnp.where(is_first, vector, 0.0), vector.T if self.several_values else vector[:, 0])
+        return Batch(
+            jnp.where(is_first, vector, 0.0),
+            vector.T if self.several_values else vector[:, 0],
+        )
 
     def facts(self, lag: int, length: int) -> Facts:
         """Hold N reals of variance 1, which is chance; solved at a mean squared error of .02."""
         threshold = 0.02
         bits = self.numbers * 0.5 * math.log2(1 / threshold)
-        return Facts(self.numbers, bits, chance=1.0, threshold=threshold, independent=True)
+        return Facts(
+            self.numbers, bits, chance=1.0, threshold=threshold, independent=True
+        )

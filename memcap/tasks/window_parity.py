@@ -1,4 +1,5 @@
-"""Window parity: say whether the ones among the last N bits are odd in number, for one N or many at once."""
+"""Window parity: say whether the ones among the last N bits are odd in number, for one
+N or many at once."""
 
 from dataclasses import dataclass
 
@@ -13,20 +14,22 @@ _WRONG = 0.02  # share of answers that a solved net may get wrong
 
 @dataclass(frozen=True)
 class WindowParity(Task):
-    """Bits come, -1 or 1. At the last step the answer is 1 if the ones among the last N = `lag` bits are odd
-    in number, else -1.
+    """Bits come, -1 or 1. At the last step the answer is 1 if the ones among the last N
+    = `lag` bits are odd in number, else -1.
 
     Example: 1 -1 1 1 1 -1 | lag 4 -> 1: three of the last four are ones.
 
-    With `heads` = `lag` - 1 each N from 2 to `lag` has a read-out of its own, and all are asked at once. At a
-    smaller lag, as under a curriculum, the heads for more bits than the lag should answer 0; at a larger one
-    the last head answers for `lag` bits.
+    With `heads` = `lag` - 1 each N from 2 to `lag` has a read-out of its own, and all
+    are asked at once. At a smaller lag, as under a curriculum, the heads for more bits
+    than the lag should answer 0; at a larger one the last head answers for `lag` bits.
 
-    Each sequence has `lag` + 2 to 4 `lag` + 1 bits, a number drawn at random, after zeros. Nothing tells a
-    net that the end is near, so it has to hold the whole window. The lag is part of what is asked.
+    Each sequence has `lag` + 2 to 4 `lag` + 1 bits, a number drawn at random, after
+    zeros. Nothing tells a net that the end is near, so it has to hold the whole window.
+    The lag is part of what is asked.
 
-    Source: the N-parity task of Khajehabdollahi, Zeraati et al. (2024), "Emergent mechanisms for long
-    timescales depend on training curriculum and affect performance in memory tasks", ICLR, and its code.
+    Source: the N-parity task of Khajehabdollahi, Zeraati et al. (2024), "Emergent
+    mechanisms for long timescales depend on training curriculum and affect performance
+    in memory tasks", ICLR, and its code.
     """
 
     heads: int = knob(
@@ -58,22 +61,35 @@ class WindowParity(Task):
         """Return the same window, in a sequence of so many steps."""
         return lag, number
 
-    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(
+        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> Batch:
         """Draw inputs (T, B, 1), targets (H, B), or (B,) of one head."""
         bits_key, number_key = jax.random.split(key)
         bits = integers(bits_key, (steps, batch), 0, 2)
         number = integers(number_key, (batch,), lag + 2, length + 1)
         age = length - 1 - jnp.arange(steps)
-        inputs = jnp.where((age[:, None] >= 0) & (age[:, None] < number), 2 * bits - 1, 0)
+        inputs = jnp.where(
+            (age[:, None] >= 0) & (age[:, None] < number), 2 * bits - 1, 0
+        )
         window = (jnp.arange(self.heads) + 2).at[-1].max(lag)
         counts = (age < window[:, None]) & (age >= 0)
         parity = (counts.astype(jnp.int32) @ bits) % 2
         targets = jnp.where(window[:, None] <= lag, 2.0 * parity - 1, 0.0)
-        return Batch(inputs[:, :, None].astype(jnp.float32), targets if self.several_values else targets[0])
+        return Batch(
+            inputs[:, :, None].astype(jnp.float32),
+            targets if self.several_values else targets[0],
+        )
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold the last `lag` bits. A net without memory knows nothing of a parity, so that its squared error
-        is 1 for each head that is asked. A net is solved when its heads' errors add up to no more than that
-        of one head that gets 2 % of its answers wrong."""
+        """Hold the last `lag` bits. A net without memory knows nothing of a parity, so
+        that its squared error is 1 for each head that is asked. A net is solved when
+        its heads' errors add up to no more than that of one head that gets 2 % of its
+        answers wrong."""
         due = max(1, min(self.heads, lag - 1))
-        return Facts(lag, bits=float(lag), chance=due / self.heads, threshold=4 * _WRONG / self.heads)
+        return Facts(
+            lag,
+            bits=float(lag),
+            chance=due / self.heads,
+            threshold=4 * _WRONG / self.heads,
+        )

@@ -20,23 +20,30 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class WordProblem(Task):
-    """Elements of a finite group come; the answer is their product so far, at every step except the first.
+    """Elements of a finite group come; the answer is their product so far, at every
+    step except the first.
 
-    Example (Z6, whose product is the sum modulo 6): 3 5 4 | lag 2 -> . 2 0 (no answer is due at a dot).
+    Example (Z6, whose product is the sum modulo 6): 3 5 4 | lag 2 -> . 2 0 (no answer
+    is due at a dot).
 
-    `lag` is the steps from the first element to the last. In a longer sequence blanks come before. S3 and S5
-    are all permutations of 3 and 5 things, A4 and A5 the even ones of 4 and 5; Z2 (parity), Z6, Z12 and Z60
-    are sums modulo 2, 6, 12, 60. Nets that track states in general must solve A5 and S5, which are not
-    solvable groups; S3 and A4 do not commute; cyclic groups are counting.
+    `lag` is the steps from the first element to the last. In a longer sequence blanks
+    come before. S3 and S5 are all permutations of 3 and 5 things, A4 and A5 the even
+    ones of 4 and 5; Z2 (parity), Z6, Z12 and Z60 are sums modulo 2, 6, 12, 60. Nets
+    that track states in general must solve A5 and S5, which are not solvable groups; S3
+    and A4 do not commute; cyclic groups are counting.
 
-    Source: Merrill, Petty & Sabharwal (2024), "The illusion of state in state-space models", with A5, A4 x Z5
-    and Z60, up to 20 elements, and sequences of two elements among those that are trained. Swaps as the only
-    generators: Grazzi et al. (2025).
+    Source: Merrill, Petty & Sabharwal (2024), "The illusion of state in state-space
+    models", with A5, A4 x Z5 and Z60, up to 20 elements, and sequences of two elements
+    among those that are trained. Swaps as the only generators: Grazzi et al. (2025).
     """
 
-    group: str = knob("S3", "the group", choices=("S3", "Z6", "A4", "Z12", "A5", "Z60", "S5", "Z2"))
+    group: str = knob(
+        "S3", "the group", choices=("S3", "Z6", "A4", "Z12", "A5", "Z60", "S5", "Z2")
+    )
     generators: str = knob(
-        "all", "elements that come: all, or swaps of two things (groups S)", choices=("all", "swaps")
+        "all",
+        "elements that come: all, or swaps of two things (groups S)",
+        choices=("all", "swaps"),
     )
     name = "word_problem"
     answers = "every"
@@ -44,7 +51,8 @@ class WordProblem(Task):
     def __post_init__(self) -> None:
         if self.generators == "swaps" and not self.group.startswith("S"):
             raise UserError(
-                f"task.generators=swaps: task.group={self.group} is not made of swaps; S3 and S5 are"
+                f"task.generators=swaps: task.group={self.group} is not made of swaps; S3 and"
+                " S5 are"
             )
 
     @property
@@ -61,10 +69,13 @@ class WordProblem(Task):
         """Count the first element, and `lag` more."""
         return lag + 1
 
-    def sample(self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int) -> Batch:
+    def sample(
+        self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
+    ) -> Batch:
         """Draw inputs, targets and mask (T, B)."""
         which = _generators(self.group, self.generators)
-        table, elements = jnp.asarray(_table(self.group)), jnp.asarray(np.append(which, 0))
+        table = jnp.asarray(_table(self.group))
+        elements = jnp.asarray(np.append(which, 0))
         first = length - 1 - lag
         letters = integers(key, (steps, batch), 0, len(which))
         inputs = jnp.where(jnp.arange(steps)[:, None] >= first, letters, len(which))
@@ -75,26 +86,31 @@ class WordProblem(Task):
             product = table[product, row[0]]
             return product, product
 
-        _, products = lax.scan(multiply, jnp.zeros(batch, jnp.int32), (elements[inputs],))
+        _, products = lax.scan(
+            multiply, jnp.zeros(batch, jnp.int32), (elements[inputs],)
+        )
         return Batch(inputs, products, scored(products, first + 1, length))
 
     def facts(self, lag: int, length: int) -> Facts:
-        """Hold one element at any lag. With swaps, only half of the group can be reached in a given number of
-        steps, so a net that knows the time holds a bit less.
+        """Hold one element at any lag. With swaps, only half of the group can be
+        reached in a given number of steps, so a net that knows the time holds a bit
+        less.
 
-        Chance is the probability of the likeliest product, given the element just read; 1 / order if all
-        elements come.
+        Chance is the probability of the likeliest product, given the element just read;
+        1 / order if all elements come.
         """
         order = self.outputs
         if self.generators == "all":
             return Facts(held=1, bits=math.log2(order), chance=1 / order)
-        return Facts(held=1, bits=math.log2(order / 2), chance=_chance_by_swaps(self.group, lag))
+        return Facts(
+            held=1, bits=math.log2(order / 2), chance=_chance_by_swaps(self.group, lag)
+        )
 
 
 @lru_cache(maxsize=16)
 def _permutations(group: str) -> np.ndarray:
-    """Return (order, n): all permutations of n things in lexicographic order, so that the first is the
-    identity; for a group A the even ones."""
+    """Return (order, n): all permutations of n things in lexicographic order, so that
+    the first is the identity; for a group A the even ones."""
     n = int(group[1:])
     rows = np.indices((n,) * n).reshape(n, -1).T
     rows = rows[np.all(np.sort(rows, axis=1) == np.arange(n), axis=1)]
@@ -104,7 +120,8 @@ def _permutations(group: str) -> np.ndarray:
 
 @lru_cache(maxsize=16)
 def _table(group: str) -> np.ndarray:
-    """Return (order, order) int32: the product of two elements, the left one first; 0 is the identity."""
+    """Return (order, order) int32: the product of two elements, the left one first; 0
+    is the identity."""
     n = int(group[1:])
     if group[0] == "Z":
         return ((np.arange(n)[:, None] + np.arange(n)) % n).astype(np.int32)
@@ -120,20 +137,27 @@ def _generators(group: str, kind: str) -> np.ndarray:
     if kind == "all":
         return np.arange(len(_table(group)), dtype=np.int32)
     rows = _permutations(group)
-    return np.flatnonzero(np.sum(rows != np.arange(rows.shape[1]), axis=1) == 2).astype(np.int32)
+    return np.flatnonzero(np.sum(rows != np.arange(rows.shape[1]), axis=1) == 2).astype(
+        np.int32
+    )
 
 
 @lru_cache(maxsize=256)
 def _chance_by_swaps(group: str, lag: int) -> float:
     """Score the likeliest product after each swap, over the `lag` steps after the first."""
-    table, swaps = _table(group), _generators(group, "swaps")
+    table = _table(group)
+    swaps = _generators(group, "swaps")
     before = np.zeros(len(table))
     before[swaps] = 1 / len(swaps)
-    after = np.zeros((len(swaps), len(table)))  # probability that each swap was read and each product is due
+    after = np.zeros(
+        (len(swaps), len(table))
+    )  # probability that each swap was read and each product is due
     for _ in range(lag):
         each = np.zeros_like(after)
         for k, swap in enumerate(swaps):
-            each[k, table[:, swap]] = before / len(swaps)  # multiplying by an element is one to one
+            each[k, table[:, swap]] = before / len(
+                swaps
+            )  # multiplying by an element is one to one
         after += each
         before = each.sum(0)
     return float(after.max(1).sum() / lag)

@@ -1,4 +1,5 @@
-"""Printing of tables, numbers and JSON: tables hide columns to fit a terminal, and are plain elsewhere.
+"""Printing of tables, numbers and JSON: tables hide columns to fit a terminal, and are
+plain elsewhere.
 
 It imports little of memcap, so that commands that only read start at once.
 """
@@ -31,17 +32,20 @@ class Column:
     """A column of a listing."""
 
     head: str  # the column's name
-    about: str = ""  # the name's meaning, for the lines below the table; "" if the name is clear
+    about: str = (
+        ""  # the name's meaning, for the lines below the table; "" if the name is clear
+    )
     right: bool = False  # whether its cells are numbers, aligned to the right
-    folds: bool = False  # whether long cells fold on a narrow terminal; otherwise they stay on one line
+    # whether long cells fold on a narrow terminal; otherwise they stay on one line
+    folds: bool = False
 
 
 @dataclass(frozen=True)
 class Listing:
     """A table with a line that explains its heads.
 
-    On a narrow terminal columns are hidden in the order of `drops`, and named below the table; no cell is
-    cut. Elsewhere it is plain: all columns, one line per row.
+    On a narrow terminal columns are hidden in the order of `drops`, and named below the
+    table; no cell is cut. Elsewhere it is plain: all columns, one line per row.
     """
 
     title: str  # the line above
@@ -50,27 +54,44 @@ class Listing:
     drops: Sequence[str] = ()  # heads of the columns that may be hidden, in this order
     notes: Sequence[str] = ()  # further lines below the table
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> RenderResult:
         unbounded = options.update(width=UNBOUNDED, max_width=UNBOUNDED)
         dropped: list[str] = []
         if console.is_terminal:
             droppable = list(self.drops)
-            while droppable and self._width(console, unbounded, dropped) > options.max_width:
+            while (
+                droppable
+                and self._width(console, unbounded, dropped) > options.max_width
+            ):
                 dropped.append(droppable.pop(0))
         table = self._table(dropped, plain=not console.is_terminal)
-        width = max(Measurement.get(console, unbounded, table).minimum, options.max_width)
+        width = max(
+            Measurement.get(console, unbounded, table).minimum, options.max_width
+        )
         yield Text(printable(self.title), style="bold")
         yield from console.render(table, options.update(max_width=width))
         yield from (Text(printable(note)) for note in self._below(dropped))
 
-    def _width(self, console: Console, options: ConsoleOptions, dropped: Sequence[str]) -> int:
-        return Measurement.get(console, options, self._table(dropped, plain=False)).minimum
+    def _width(
+        self, console: Console, options: ConsoleOptions, dropped: Sequence[str]
+    ) -> int:
+        return Measurement.get(
+            console, options, self._table(dropped, plain=False)
+        ).minimum
 
     def _table(self, dropped: Sequence[str], plain: bool) -> Table:
         style, gap = (None, 2) if plain else (box.SIMPLE_HEAD, 1)  # the box adds one
-        table = Table(box=style, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False)
+        table = Table(
+            box=style, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False
+        )
         cells = [[printable(cell) for cell in row] for row in self.rows]
-        places = [place for place, column in enumerate(self.columns) if column.head not in dropped]
+        places = [
+            place
+            for place, column in enumerate(self.columns)
+            if column.head not in dropped
+        ]
         for place in places:
             column = self.columns[place]
             folds = column.folds and not plain
@@ -89,13 +110,18 @@ class Listing:
 
     def _below(self, dropped: Sequence[str]) -> Iterable[str]:
         heads = [
-            f"{each.head}: {each.about}" for each in self.columns if each.about and each.head not in dropped
+            f"{each.head}: {each.about}"
+            for each in self.columns
+            if each.about and each.head not in dropped
         ]
         if heads:
             yield "; ".join(heads) + "."
         yield from self.notes
         if dropped:
-            yield (f"Hidden on a narrow terminal: {', '.join(dropped)}. Piped, the table has all columns.")
+            yield (
+                f"Hidden on a narrow terminal: {', '.join(dropped)}. Piped, the table has all"
+                " columns."
+            )
 
 
 def order(drops: Sequence[str]) -> str:
@@ -104,7 +130,8 @@ def order(drops: Sequence[str]) -> str:
 
 
 def show(what: RenderableType) -> None:
-    """Print one or more lines on stdout. Words are folded on a terminal; elsewhere lines stay whole."""
+    """Print one or more lines on stdout. Words are folded on a terminal; elsewhere
+    lines stay whole."""
     what = printable(what) if isinstance(what, str) else what
     console = Console()
     if console.is_terminal:
@@ -123,34 +150,60 @@ def number(value: float | None) -> str:
         return ""
     if math.isinf(value):
         return str(value)
-    return f"{value:.0f}" if value == int(value) and abs(value) < 1e6 else f"{value:.3g}"
+    return (
+        f"{value:.0f}" if value == int(value) and abs(value) < 1e6 else f"{value:.3g}"
+    )
 
 
 def bound(value: float) -> str:
-    """Write the number of a criterion with three significant digits, or five if three would round it to 1."""
+    """Write the number of a criterion with three significant digits, or five if three
+    would round it to 1."""
     text = f"{value:.3g}"
     return f"{value:.5g}" if text == "1" else text
 
 
 def scaled(value: float, unit: str) -> str:
     """Write a quantity with the prefix that leaves few digits: "8.4 MB", "700 \u00b5s"."""
-    prefixes = {1e12: "T", 1e9: "G", 1e6: "M", 1e3: "k", 1.0: "", 1e-3: "m", 1e-6: "\u00b5", 1e-9: "n"}
+    prefixes = {
+        1e12: "T",
+        1e9: "G",
+        1e6: "M",
+        1e3: "k",
+        1.0: "",
+        1e-3: "m",
+        1e-6: "\u00b5",
+        1e-9: "n",
+    }
     size = next((each for each in prefixes if value >= each), 1.0)
     return f"{number(value / size)} {prefixes[size]}{unit}"
 
 
-def member_name(task: str, lag: int, units: int | None = None, seed: int | None = None) -> str:
-    """Name a member, or all members with these values, in a few characters: `delay_line-L8-u7-s3`."""
+def member_name(
+    task: str, lag: int, units: int | None = None, seed: int | None = None
+) -> str:
+    """Name a member, or all members with these values, in a few characters:
+    `delay_line-L8-u7-s3`."""
     parts = {"L": lag, "u": units, "s": seed}
-    return "-".join([task, *(f"{letter}{value}" for letter, value in parts.items() if value is not None)])
+    return "-".join(
+        [
+            task,
+            *(
+                f"{letter}{value}"
+                for letter, value in parts.items()
+                if value is not None
+            ),
+        ]
+    )
 
 
 class Waiting:
-    """A context manager that says on stderr what a slow command is doing: after two seconds, and then
-    whenever that changes, but at most every two seconds."""
+    """A context manager that says on stderr what a slow command is doing: after two
+    seconds, and then whenever that changes, but at most every two seconds."""
 
     def __init__(self, what: str):
-        self._what, self._last, self._over = what, "", threading.Event()
+        self._what = what
+        self._last = ""
+        self._over = threading.Event()
         self._thread = threading.Thread(target=self._say, daemon=True)
 
     def now(self, what: str) -> None:
@@ -182,7 +235,9 @@ def duration(seconds: float) -> str:
 
 def add_json(parser: ArgumentParser) -> None:
     """Give a command the option `--json`."""
-    parser.add_argument("--json", action="store_true", help="print JSON instead of words")
+    parser.add_argument(
+        "--json", action="store_true", help="print JSON instead of words"
+    )
 
 
 def print_json(value: Any) -> None:

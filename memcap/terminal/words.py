@@ -8,7 +8,9 @@ from textwrap import fill
 from typing import TextIO
 
 WIDTH = 80  # most characters of a line of words; fewer on a narrow terminal
-COMMAND = re.compile(r"(?s)(.*?:) (memcap .+|cd .+ && memcap .+)")  # words that end in a command
+COMMAND = re.compile(
+    r"(?s)(.*?:) (memcap .+|cd .+ && memcap .+)"
+)  # words that end in a command
 EXAMPLE = re.compile(r"( +\S.*?  +)(\S.*)")  # an indented line of two columns
 HANGING = 6  # characters before the words of an example that stand below it
 
@@ -33,12 +35,14 @@ def first_paragraph(doc: str | None) -> str:
 
 
 def fold(text: str, stream: TextIO) -> str:
-    """Fold a line of words for a terminal without breaking words or a command at its end. Elsewhere the line
-    stays whole."""
+    """Fold a line of words for a terminal without breaking words or a command at its
+    end. Elsewhere the line stays whole."""
     if not stream.isatty():
         return text
     width = min(WIDTH, get_terminal_size().columns)
-    words, command = match.groups() if (match := COMMAND.fullmatch(text)) else (text, "")
+    words, command = (
+        match.groups() if (match := COMMAND.fullmatch(text)) else (text, "")
+    )
     return "\n".join(filter(None, [_fill(words, width), command]))
 
 
@@ -51,9 +55,17 @@ def fold_help(text: str, width: int) -> str:
             lines[-1] += " " + line
         else:
             lines.append(line)
-        goes_on = len(line) >= WIDTH and line[:1] != " "  # a shorter line ends a paragraph
+        goes_on = (
+            len(line) >= WIDTH and line[:1] != " "
+        )  # a shorter line ends a paragraph
     return "\n".join(
-        line if len(line) <= width else _fold_example(line, width) if line[0] == " " else _fill(line, width)
+        (
+            line
+            if len(line) <= width
+            else _fold_example(line, width)
+            if line[0] == " "
+            else _fill(line, width)
+        )
         for line in lines
     )
 

@@ -1,7 +1,7 @@
 """The logistic function, its logarithm and its inverse, without overflow for any float.
 
-SciPy has them, too, but importing its special functions would take a third of the time in which `memcap
-answer` starts.
+SciPy has them, too, but importing its special functions would take a third of the time
+in which `memcap answer` starts.
 """
 
 import numpy as np

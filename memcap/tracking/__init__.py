@@ -1,7 +1,7 @@
 """Tracking: a study's curves, rows and frontier in W&B or trackio.
 
-A process of its own follows the study's folder and sends what is new. Nothing is ever read back, and nothing
-here imports a service.
+A process of its own follows the study's folder and sends what is new. Nothing is ever
+read back, and nothing here imports a service.
 """
 
 from memcap.tracking.process import MirrorProcess

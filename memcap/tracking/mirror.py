@@ -40,13 +40,16 @@ from memcap.tracking.runs import (
 )
 
 SECONDS_BETWEEN_POLLS = 1.0
-SECONDS_BETWEEN_POINTS = 10.0  # in the study's run; live curves come as often, see `memcap.store.curves`
-# Seconds that a member trains before its curve is streamed, including those before the job writes the curve
-# at all.
+SECONDS_BETWEEN_POINTS = (
+    10.0  # in the study's run; live curves come as often, see `memcap.store.curves`
+)
+# Seconds that a member trains before its curve is streamed, including those before the
+# job writes the curve at all.
 STREAM_AFTER = 30.0
 POINTS_AT_ONCE = 10  # that a live curve sends at a time
-# With more members, groups of seeds have runs instead. A project of W&B holds some 10,000 runs, but a run
-# costs some 20 ms, and there may be only seconds to write them if members train as fast.
+# With more members, groups of seeds have runs instead. A project of W&B holds some
+# 10,000 runs, but a run costs some 20 ms, and there may be only seconds to write them
+# if members train as fast.
 MOST_MEMBER_RUNS = 300
 
 
@@ -70,7 +73,8 @@ class Service(Protocol):
 
 
 def services(target: Target) -> Iterator[tuple[str, Callable[[], Service]]]:
-    """Yield the services to try, with their names, the best first. W&B offline comes after online."""
+    """Yield the services to try, with their names, the best first. W&B offline comes
+    after online."""
     if target.service == TRACKIO:
         yield TRACKIO, lambda: trackio_service.TrackioService(target)
     elif target.service != "wandb":
@@ -79,20 +83,30 @@ def services(target: Target) -> Iterator[tuple[str, Callable[[], Service]]]:
     else:
         mode = wandb_service.chosen_mode(target.mode)
         if mode == "online":
-            yield ONLINE, lambda: wandb_service.WandbService(replace(target, mode="online"))
-        yield OFFLINE, lambda: wandb_service.WandbService(replace(target, mode="offline"))
+            yield (
+                ONLINE,
+                lambda: wandb_service.WandbService(replace(target, mode="online")),
+            )
+        yield (
+            OFFLINE,
+            lambda: wandb_service.WandbService(replace(target, mode="offline")),
+        )
 
 
 class Sender:
     """Calls the first of several services that works.
 
-    A service that raises is no longer used, with one warning, and the next one gets the call that failed;
-    after the last one nothing more is sent. Without the path of a report warnings are printed.
+    A service that raises is no longer used, with one warning, and the next one gets the
+    call that failed; after the last one nothing more is sent. Without the path of a
+    report warnings are printed.
     """
 
     def __init__(self, target: Target, path: Path | None = None):
         self.report = Report({"wandb": "W&B"}.get(target.service, target.service))
-        self.path, self.works, self.agent, self.target = path, True, target.agent, target
+        self.path = path
+        self.works = True
+        self.agent = target.agent
+        self.target = target
         self._services: Iterator[tuple[str, Callable[[], Service]]] | None = None
         self._service: Service | None = None
 
@@ -121,7 +135,8 @@ class Sender:
                 return
 
     def close(self, left: int) -> Report:
-        """End all runs. Return the report, with the number of members and results that were not sent."""
+        """End all runs. Return the report, with the number of members and results that
+        were not sent."""
         places = [""]
         if self._service is not None:
             self.send(lambda service: places.append(service.close()))
@@ -137,7 +152,9 @@ class Sender:
     def _note(self, **values: Any) -> None:
         self.report = replace(self.report, **values)
         if self.path is not None:
-            with contextlib.suppress(OSError):  # if the disk is full, go on sending without a report
+            with contextlib.suppress(
+                OSError
+            ):  # if the disk is full, go on sending without a report
                 self.report.write(self.path)
 
 
@@ -145,12 +162,15 @@ class _Live:
     """A curve in training: since when it is known, and the last step that was sent."""
 
     def __init__(self) -> None:
-        self.since, self.last = time.monotonic(), -1
+        self.since = time.monotonic()
+        self.last = -1
 
     def new_points(self, curve: Points, most: int = curves.MOST_POINTS) -> Points:
-        """Return the points that were not sent yet, thinned. If a member began again, its curve continues
-        from where it was."""
-        points = curves.thin({step: values for step, values in curve.items() if step > self.last}, most)
+        """Return the points that were not sent yet, thinned. If a member began again,
+        its curve continues from where it was."""
+        points = curves.thin(
+            {step: values for step, values in curve.items() if step > self.last}, most
+        )
         self.last = max(points, default=self.last)
         return points
 
@@ -159,34 +179,56 @@ class StudyMirror:
     """The mirror of one study: sends its members as their rows and curves come.
 
     Args:
-        sender: takes runs.
-        study: the study's name.
-        runs: "member", "seeds" (a run for each group of members that differ only in the seed), or "auto":
-            seeds if it starts with more than `MOST_MEMBER_RUNS` members. If it has fewer but the folder has
-            more, it may have only parts of groups; then members are left to a mirror of the whole folder.
-        command: the command that trains it, if known; git_commit: commit of its code. None: that of its rows.
+        sender: takes runs. study: the study's name. runs: "member", "seeds" (a run for
+        each group of members that differ only in the seed), or "auto":
+            seeds if it starts with more than `MOST_MEMBER_RUNS` members. If it has
+            fewer but the folder has more, it may have only parts of groups; then
+            members are left to a mirror of the whole folder.
+        command: the command that trains it, if known; git_commit: commit of its code.
+        None: that of its rows.
     """
 
     def __init__(
-        self, sender: Sender, study: str, runs: str, command: str = "", git_commit: str | None = None
+        self,
+        sender: Sender,
+        study: str,
+        runs: str,
+        command: str = "",
+        git_commit: str | None = None,
     ):
-        self.sender, self.study, self.runs = sender, study, runs
-        self.command, self.git_commit = command, git_commit
+        self.sender = sender
+        self.study = study
+        self.runs = runs
+        self.command = command
+        self.git_commit = git_commit
         self.ended = 0  # number of members and results to send
-        self._members: dict[str, Entry] = {}  # members that may come; by key, like the next two
-        self._rows: dict[str, dict[str, Any]] = {}  # rows of ended members, also of earlier commands
+        self._members: dict[
+            str, Entry
+        ] = {}  # members that may come; by key, like the next two
+        self._rows: dict[
+            str, dict[str, Any]
+        ] = {}  # rows of ended members, also of earlier commands
         self._live: dict[str, _Live] = {}
         self._too_many = False
-        self._single: Entry | None = None  # its run is that of the agent that started the command
-        self._groups: dict[str, SeedGroup] = {}  # groups that were not sent, by the run's id
+        self._single: Entry | None = (
+            None  # its run is that of the agent that started the command
+        )
+        self._groups: dict[
+            str, SeedGroup
+        ] = {}  # groups that were not sent, by the run's id
         self._started = self._last_point = time.monotonic()  # of the study's run
         self._trained = 0  # members that have ended since its last point
 
     def update(self, news: News) -> None:
         """Send what is new of this study."""
         ended = news.rows.select("key", "config", "metric")
-        self.git_commit = self.git_commit or next(filter(None, news.rows["git_commit"]), None)
-        self._expect([*ended.iter_rows(named=True), *news.members.iter_rows(named=True)], news.earlier)
+        self.git_commit = self.git_commit or next(
+            filter(None, news.rows["git_commit"]), None
+        )
+        self._expect(
+            [*ended.iter_rows(named=True), *news.members.iter_rows(named=True)],
+            news.earlier,
+        )
         for key in news.curves.keys() - set(ended["key"]):
             if key in self._members:
                 self._stream(self._members[key], news.curves[key])
@@ -196,7 +238,8 @@ class StudyMirror:
             self._progress()
 
     def _expect(self, rows: Sequence[Mapping[str, Any]], earlier: pl.DataFrame) -> None:
-        """Record which members may come, before they come, and which of them ended in an earlier command."""
+        """Record which members may come, before they come, and which of them ended in
+        an earlier command."""
         new = {row["key"]: row for row in rows if row["key"] not in self._members}
         if not new:
             return
@@ -209,15 +252,21 @@ class StudyMirror:
             if self.sender.agent is not None and len(new) == 1:
                 (self._single,) = members.values()
             about = self.study, self.command, self.git_commit
-            self.sender.describe(of_members(self.sender.target.study, *about, members.values()))
+            self.sender.describe(
+                of_members(self.sender.target.study, *about, members.values())
+            )
             for config in earlier["config"] if self.runs == "seeds" else ():
                 self._group_of(Entry("", "", json.loads(config), "")).is_partial = True
         self._members |= members
         self._rows |= rows_there
-        self._too_many = len(self._members.keys() | set(earlier["key"])) > MOST_MEMBER_RUNS
+        self._too_many = (
+            len(self._members.keys() | set(earlier["key"])) > MOST_MEMBER_RUNS
+        )
         for key, member in members.items():
             self._group_of(member).to_come += key not in rows_there
-        if self._single is not None and self._single.key in rows_there:  # the agent still waits for its run
+        if (
+            self._single is not None and self._single.key in rows_there
+        ):  # the agent still waits for its run
             self.ended += 1
             self._send_run(self._single, {}, rows_there[self._single.key])
 
@@ -230,14 +279,20 @@ class StudyMirror:
         """Return the number of members and results that were not sent."""
         return self.ended - self.sender.report.sent
 
-    def finish(self, table: list[dict[str, Any]] | None = None, image: Path | None = None) -> Report:
-        """Send the groups that still wait and the results of the whole study, its frontier (a dict per row)
-        and its figure, if known, and end all runs."""
-        for group in list(self._groups.values()):  # a search may have wanted no more of their seeds
+    def finish(
+        self, table: list[dict[str, Any]] | None = None, image: Path | None = None
+    ) -> Report:
+        """Send the groups that still wait and the results of the whole study, its
+        frontier (a dict per row) and its figure, if known, and end all runs."""
+        for group in list(
+            self._groups.values()
+        ):  # a search may have wanted no more of their seeds
             self._send_group(group)
-        agent, rows = self.sender.agent, list(self._rows.values())
+        agent = self.sender.agent
+        rows = list(self._rows.values())
         if agent is not None and self._single is None and rows:
-            run, summary = run_of_agent(agent), summary_of(rows) | self._frontier()
+            run = run_of_agent(agent)
+            summary = summary_of(rows) | self._frontier()
             self.ended += 1
             self.sender.send(lambda service: service.run(run, {}, summary), 1)
         if table is not None:
@@ -249,8 +304,8 @@ class StudyMirror:
     def _has_run(self, member: Entry) -> bool:
         """Return whether a member has a run of its own.
 
-        It has none if groups have runs, or if there are too many members and perhaps only parts of groups
-        here.
+        It has none if groups have runs, or if there are too many members and perhaps
+        only parts of groups here.
         """
         return member == self._single or (
             self.runs != "seeds" and not (self.runs == "auto" and self._too_many)
@@ -261,19 +316,26 @@ class StudyMirror:
             return
         live = self._live.setdefault(member.key, _Live())
         if time.monotonic() - live.since >= STREAM_AFTER - curves.RUNNING_AFTER:
-            points = live.new_points(curves.points(lines, member.metric), POINTS_AT_ONCE)
+            points = live.new_points(
+                curves.points(lines, member.metric), POINTS_AT_ONCE
+            )
             if points:
                 self._send_run(member, points, None)
 
-    def _send_run(self, member: Entry, points: Points, row: dict[str, Any] | None) -> None:
+    def _send_run(
+        self, member: Entry, points: Points, row: dict[str, Any] | None
+    ) -> None:
         agent = self.sender.agent if member == self._single else None
         run = run_of_member(member) if agent is None else run_of_agent(agent, member)
         self.sender.send(lambda service: service.run(run, points, row), row is not None)
 
-    def _end(self, member: Entry, row: dict[str, Any], lines: pl.DataFrame | None) -> None:
+    def _end(
+        self, member: Entry, row: dict[str, Any], lines: pl.DataFrame | None
+    ) -> None:
         curve = {} if lines is None else curves.points(lines, member.metric)
         is_new = member.key not in self._rows
-        self.ended, self._trained = self.ended + 1, self._trained + is_new
+        self.ended = self.ended + 1
+        self._trained = self._trained + is_new
         self._rows[member.key] = row = plain(row)
         if self._has_run(member):
             points = self._live.pop(member.key, _Live()).new_points(curve)
@@ -290,8 +352,11 @@ class StudyMirror:
         """Send the run of a group of seeds, unless only part of the group is here."""
         del self._groups[group.run.id]
         if group.rows and not group.is_partial:
-            points, summary = quantiles(group.curves), summary_of(group.rows)
-            self.sender.send(lambda service: service.run(group.run, points, summary), len(group.rows))
+            points = quantiles(group.curves)
+            summary = summary_of(group.rows)
+            self.sender.send(
+                lambda service: service.run(group.run, points, summary), len(group.rows)
+            )
 
     def _progress(self, at_once: bool = False) -> None:
         """Add a point to the study's run, if there was none lately."""
@@ -307,11 +372,14 @@ class StudyMirror:
         rows = self._rows.values()
         if not rows or not all(map(is_by_loss, rows)):
             values["study/solved"] = sum(bool(row["solved"]) for row in rows)
-        self._last_point, self._trained = now, 0
+        self._last_point = now
+        self._trained = 0
         self.sender.send(lambda service: service.progress(values))
 
     def _frontier(self) -> dict[str, float]:
-        return frontier_so_far((self._members[key], row) for key, row in self._rows.items())
+        return frontier_so_far(
+            (self._members[key], row) for key, row in self._rows.items()
+        )
 
 
 def _entry(row: Mapping[str, Any]) -> Entry:
@@ -339,9 +407,9 @@ def mirror(
     """Send what is in a folder, and what comes, until the end.
 
     Args:
-        follower: of the folder.
-        make: makes the mirror of a study, given its name; returns None for a study that is not wanted.
-        ends: tells whether the next look is the last one; called before each look. None: look until no job
+        follower: of the folder. make: makes the mirror of a study, given its name;
+        returns None for a study that is not wanted. ends: tells whether the next look
+        is the last one; called before each look. None: look until no job
             trains.
         wait: called between two looks.
         members: members that may come, like those of `memcap.store.follow.News`.
@@ -354,12 +422,14 @@ def mirror(
         last = ends is not None and ends()
         news = follower.poll()
         if members is not None:
-            news, members = news._replace(members=pl.concat([members, news.members])), None
+            news = news._replace(members=pl.concat([members, news.members]))
+            members = None
         for study in dict.fromkeys([*news.members["study"], *news.rows["study"]]):
             if study not in mirrors and (made := make(study)) is not None:
                 mirrors[study] = made
         for study, each in mirrors.items():
-            rows, new_members = news.rows.filter(study=study), news.members.filter(study=study)
+            rows = news.rows.filter(study=study)
+            new_members = news.members.filter(study=study)
             each.update(news._replace(rows=rows, members=new_members))
         if last or (ends is None and news.over):
             return mirrors

@@ -1,10 +1,10 @@
 """The report of a mirror beside a job, which the job reads when it ends.
 
-    DIR/jobs/TOKEN.members.parquet  the members that may come, written by the job as the mirror starts
-    DIR/jobs/TOKEN.mirror.json      the report
+    DIR/jobs/TOKEN.members.parquet  the members that may come, written by the job as the
+    mirror starts DIR/jobs/TOKEN.mirror.json      the report
 
-TOKEN begins with the digits of the command's session, like the tokens of its jobs. Both files are removed
-with the mirror.
+TOKEN begins with the digits of the command's session, like the tokens of its jobs. Both
+files are removed with the mirror.
 """
 
 import contextlib
@@ -27,8 +27,11 @@ class Report:
     service: str = ""  # the service in use; "" before the first call
     sent: int = 0  # number of members and results that it has
     warnings: tuple[str, ...] = ()  # lines about services that did not work
-    where: str = ""  # where to find the runs, in one line; "" before the mirror has ended
-    left: int = 0  # number of members and results that no service has; 0 before the mirror has ended
+    where: str = (
+        ""  # where to find the runs, in one line; "" before the mirror has ended
+    )
+    # number of members and results that no service has; 0 before the mirror has ended
+    left: int = 0
 
     def write(self, path: Path) -> None:
         """Write the report; raise OSError if it cannot be written."""
@@ -44,7 +47,9 @@ def report_path(folder: Path, token: str) -> Path:
 def read_report(folder: Path, token: str) -> Report:
     """Read a mirror's report; if it was never written, return an empty one."""
     try:
-        return Report(**json.loads(report_path(folder, token).read_text(encoding="utf-8")))
+        return Report(
+            **json.loads(report_path(folder, token).read_text(encoding="utf-8"))
+        )
     except (OSError, ValueError, TypeError):
         return Report()
 

@@ -17,10 +17,31 @@ from memcap.store.rows import BY_LOSS
 
 LONGEST_TAG = 64  # most characters that W&B allows
 QUANTILES = {"q25": 0.25, "q50": 0.5, "q75": 0.75}
-SUMMARIZED = ("final", "best", "stretched", "mean_up_to", "worst_up_to", "steps", "steps_to_solve")
-SUMMARIZED += ("steps_to_steady", "steps_to_up_to", "run_seconds", "validation_loss", "held_out_loss")
+SUMMARIZED = (
+    "final",
+    "best",
+    "stretched",
+    "mean_up_to",
+    "worst_up_to",
+    "steps",
+    "steps_to_solve",
+)
+SUMMARIZED += (
+    "steps_to_steady",
+    "steps_to_up_to",
+    "run_seconds",
+    "validation_loss",
+    "held_out_loss",
+)
 # Of a study's config.
-SHARED = ("task.name", "task.lag", "model.cell", "model.units", "recipe.name", "recipe.lr")
+SHARED = (
+    "task.name",
+    "task.lag",
+    "model.cell",
+    "model.units",
+    "recipe.name",
+    "recipe.lr",
+)
 MOST_VALUES = 100  # of one of these keys
 
 
@@ -43,7 +64,9 @@ class Agent:
     sweep: str  # its id
     project: str | None = None  # of the sweep, as the entity is
     entity: str | None = None
-    config: dict[str, Any] = field(default_factory=dict)  # the values that the sweep chose
+    config: dict[str, Any] = field(
+        default_factory=dict
+    )  # the values that the sweep chose
 
 
 @dataclass(frozen=True)
@@ -58,12 +81,15 @@ class Target:
     tags: tuple[str, ...]  # of every run
     directory: Path  # in which W&B makes a folder `wandb`
     study: Run
-    agent: Agent | None = None  # under an agent of W&B: the run that waits for this command's results
+    agent: Agent | None = (
+        None  # under an agent of W&B: the run that waits for this command's results
+    )
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A member in the list that a job writes before it trains (`memcap.store.heartbeat.MEMBERS`)."""
+    """A member in the list that a job writes before it trains
+    (`memcap.store.heartbeat.MEMBERS`)."""
 
     key: str
     name: str  # as `delay_line(symbols=4)-L8-u7-s3`
@@ -101,26 +127,37 @@ def run_of_seeds(member: Entry, study: str) -> Run:
 
 def run_of_study(study: str, part: str = "") -> Run:
     """Return the run of a study; `part` distinguishes commands that share it."""
-    return Run(f"study-{_digest(study, part)}", " ".join(filter(None, (study, part))), "study")
+    return Run(
+        f"study-{_digest(study, part)}", " ".join(filter(None, (study, part))), "study"
+    )
 
 
-def of_members(run: Run, study: str, command: str, git_commit: str | None, members: Iterable[Entry]) -> Run:
+def of_members(
+    run: Run, study: str, command: str, git_commit: str | None, members: Iterable[Entry]
+) -> Run:
     """Return the run of a study with config and tags that describe its members."""
     configs = [member.config for member in members]
-    values: dict[str, Any] = {"study": study, "command": command, "git_commit": git_commit}
+    values: dict[str, Any] = {
+        "study": study,
+        "command": command,
+        "git_commit": git_commit,
+    }
     values |= {"members": len(configs)}
     for name in SHARED:
         part, _, field_ = name.partition(".")
         some = {config[part].get(field_) for config in configs}
-        values[name] = sorted(some, key=lambda value: (str(type(value)), value))[:MOST_VALUES]
+        values[name] = sorted(some, key=lambda value: (str(type(value)), value))[
+            :MOST_VALUES
+        ]
     tagged = "task.name", "model.cell", "recipe.name"
     tags = (str(tag)[:LONGEST_TAG] for name in tagged for tag in values[name])
     return replace(run, config=values, tags=tuple(dict.fromkeys(tags)))
 
 
 def run_of_agent(agent: Agent, member: Entry | None = None) -> Run:
-    """Return the run of the agent that started this command, which trains one member or several. Its name is
-    the values that the sweep chose, as members may differ only in these."""
+    """Return the run of the agent that started this command, which trains one member or
+    several. Its name is the values that the sweep chose, as members may differ only in
+    these."""
     name = " ".join(
         f"{key}={value:.4g}" if isinstance(value, float) else f"{key}={value}"
         for key, value in agent.config.items()
@@ -128,7 +165,9 @@ def run_of_agent(agent: Agent, member: Entry | None = None) -> Run:
     if member is None:
         return Run(agent.id, name, "agent", config=agent.config)
     run = run_of_member(member)
-    return replace(run, id=agent.id, name=name or run.name, config={**agent.config, **run.config})
+    return replace(
+        run, id=agent.id, name=name or run.name, config={**agent.config, **run.config}
+    )
 
 
 def _digest(*texts: str) -> str:
@@ -138,8 +177,17 @@ def _digest(*texts: str) -> str:
 
 def _tags(config: Mapping[str, Any]) -> tuple[str, ...]:
     task = config["task"]
-    tags = (task["name"], f"lag {task['lag']}", config["recipe"]["name"], config["model"]["cell"])
-    tags += (f"{layers} layers",) if (layers := config["model"].get("layers", 1)) > 1 else ()
+    tags = (
+        task["name"],
+        f"lag {task['lag']}",
+        config["recipe"]["name"],
+        config["model"]["cell"],
+    )
+    tags += (
+        (f"{layers} layers",)
+        if (layers := config["model"].get("layers", 1)) > 1
+        else ()
+    )
     return tuple(dict.fromkeys(str(tag)[:LONGEST_TAG] for tag in tags))
 
 
@@ -157,11 +205,16 @@ class SeedGroup:
 
 def summary_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Return the number of members, the shares that passed, and quartiles of their values."""
-    summary: dict[str, Any] = {"members": len(rows), **Counter(f"members_{row['status']}" for row in rows)}
+    summary: dict[str, Any] = {
+        "members": len(rows),
+        **Counter(f"members_{row['status']}" for row in rows),
+    }
     for name in VERDICTS if not all(map(is_by_loss, rows)) else ():
         summary[f"share_{name}"] = sum(bool(row[name]) for row in rows) / len(rows)
     for name in SUMMARIZED:
-        summary |= _quantiles(name, [row[name] for row in rows if row.get(name) is not None])
+        summary |= _quantiles(
+            name, [row[name] for row in rows if row.get(name) is not None]
+        )
     return summary
 
 
@@ -176,12 +229,16 @@ def quantiles(curves: Sequence[Points]) -> Points:
     A curve that has ended stays at its last value; NaN is left out.
 
     Returns:
-        At most `memcap.store.curves.MOST_POINTS` points, with METRIC/q25, METRIC/q50 and METRIC/q75 for
-        each metric.
+        At most `memcap.store.curves.MOST_POINTS` points, with METRIC/q25, METRIC/q50
+        and METRIC/q75 for each metric.
     """
-    steps = np.array(spread(sorted({step for curve in curves for step in curve})), np.int64)
+    steps = np.array(
+        spread(sorted({step for curve in curves for step in curve})), np.int64
+    )
     points: Points = {int(step): {} for step in steps}
-    for metric in dict.fromkeys(name for curve in curves for point in curve.values() for name in point):
+    for metric in dict.fromkeys(
+        name for curve in curves for point in curve.values() for name in point
+    ):
         last_values = np.array([_last_values(curve, metric, steps) for curve in curves])
         for step, values in zip(points, last_values.T, strict=True):
             points[step] |= _quantiles(metric, values)
@@ -204,15 +261,24 @@ def _quantiles(name: str, values: Sequence[float] | np.ndarray) -> dict[str, flo
     numbers = np.sort([value for value in values if value == value])
     last = len(numbers) - 1
     shares = QUANTILES if len(numbers) else {}
-    return {f"{name}/{q}": float(numbers[round(share * last)]) for q, share in shares.items()}
+    return {
+        f"{name}/{q}": float(numbers[round(share * last)])
+        for q, share in shares.items()
+    }
 
 
-def frontier_so_far(ended: Iterable[tuple[Entry, Mapping[str, Any]]]) -> dict[str, float]:
-    """Return for each task and lag of ended members the fewest units at which at least half of the seeds
-    passed, by any recipe and cell."""
+def frontier_so_far(
+    ended: Iterable[tuple[Entry, Mapping[str, Any]]],
+) -> dict[str, float]:
+    """Return for each task and lag of ended members the fewest units at which at least
+    half of the seeds passed, by any recipe and cell."""
     verdicts: dict[tuple[str, int, str], list[bool]] = {}
     for member, row in ended:
-        where = member.task_at_lag, member.config["model"]["units"], member.config_without_seed
+        where = (
+            member.task_at_lag,
+            member.config["model"]["units"],
+            member.config_without_seed,
+        )
         passed = bool(row[row["evaluation_until"]])
         verdicts.setdefault(where, []).append(passed)
     least: dict[str, float] = {}
@@ -231,7 +297,9 @@ def plain(value: Any) -> Any:
     return json.loads(json.dumps(value, default=as_plain))
 
 
-def table_parts(table: Sequence[Mapping[str, Any]]) -> tuple[list[str], list[list[Any]]]:
+def table_parts(
+    table: Sequence[Mapping[str, Any]],
+) -> tuple[list[str], list[list[Any]]]:
     """Return the columns of a table of dicts, and its rows as lists."""
     columns = list(dict.fromkeys(key for row in table for key in row))
     return columns, [[row.get(column) for column in columns] for row in table]

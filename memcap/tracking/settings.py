@@ -22,19 +22,30 @@ class Tracking:
     """The service that curves are mirrored to. The rows on disk are the truth."""
 
     mode: str = knob("off", "off, wandb, trackio, or MODULE:NAME of your own")
-    project: str | None = knob(None, "project of W&B or trackio; null: WANDB_PROJECT, or memcap")
+    project: str | None = knob(
+        None, "project of W&B or trackio; null: WANDB_PROJECT, or memcap"
+    )
     entity: str | None = knob(None, "user or team of W&B; null: your default")
-    wandb: str = knob("auto", "auto: online only where a key is present", choices=WANDB_MODES)
+    wandb: str = knob(
+        "auto", "auto: online only where a key is present", choices=WANDB_MODES
+    )
     runs: str = knob(
-        "auto", "a run a member or per group of seeds; auto: groups in large studies", choices=RUNS
+        "auto",
+        "a run a member or per group of seeds; auto: groups in large studies",
+        choices=RUNS,
     )
 
     def __post_init__(self) -> None:
         if self.runs == "cell":  # the value's name before memcap 0.2
             object.__setattr__(self, "runs", "seeds")
-        if isinstance(self.mode, str) and self.mode not in MODES and not plugins.is_import_path(self.mode):
+        if (
+            isinstance(self.mode, str)
+            and self.mode not in MODES
+            and not plugins.is_import_path(self.mode)
+        ):
             raise UserError(
-                f"tracking.mode={self.mode}: must be one of {', '.join(MODES)}; or MODULE:NAME of your own"
+                f"tracking.mode={self.mode}: must be one of {', '.join(MODES)}; or MODULE:NAME of"
+                " your own"
             )
         for name in ("project", "entity"):
             if getattr(self, name) == "":  # W&B would silently use the default
@@ -45,12 +56,13 @@ class Tracking:
     def is_off(self) -> bool:
         """Return whether mirroring is off; WANDB_MODE=disabled turns W&B off."""
         return self.mode == "off" or (
-            self.mode == "wandb" and wandb_service.resolve_mode(self.wandb) == "disabled"
+            self.mode == "wandb"
+            and wandb_service.resolve_mode(self.wandb) == "disabled"
         )
 
     def check_service(self) -> None:
-        """Import a service of the user's own, before anything trains for it; raise UserError if that fails,
-        or if the object is no service."""
+        """Import a service of the user's own, before anything trains for it; raise
+        UserError if that fails, or if the object is no service."""
         if not plugins.is_import_path(self.mode):
             return
         try:
@@ -60,26 +72,30 @@ class Tracking:
         except (Exception, SystemExit) as error:
             why = " ".join(str(error).split())
             raise UserError(
-                f"tracking={self.mode}: cannot be imported ({type(error).__name__}: {why}); mend it, or set"
-                " tracking=off"
+                f"tracking={self.mode}: cannot be imported ({type(error).__name__}: {why}); mend"
+                " it, or set tracking=off"
             ) from error
         methods = METHODS if isinstance(service, type) else ()
-        missing = [name for name in methods if not callable(getattr(service, name, None))]
+        missing = [
+            name for name in methods if not callable(getattr(service, name, None))
+        ]
         if missing or not callable(service):
             lacks = f"has no {', '.join(missing)}" if missing else "cannot be called"
             raise UserError(
-                f"tracking={self.mode}: {lacks}; a service is a class with the methods {', '.join(METHODS)}"
-                " (python -m pydoc memcap.tracking.mirror.Service)"
+                f"tracking={self.mode}: {lacks}; a service is a class with the methods"
+                f" {', '.join(METHODS)} (python -m pydoc memcap.tracking.mirror.Service)"
             )
 
     def target(self, study: str, folder: Path, part: str = "") -> Target:
         """Return where the runs of a study go, by these settings and the environment.
 
         Args:
-            study: name of the study; also the group of its runs, unless WANDB_RUN_GROUP names another, and
+            study: name of the study; also the group of its runs, unless WANDB_RUN_GROUP
+            names another, and
                 the name of its own run, unless WANDB_NAME does.
-            folder: the study's folder. W&B writes a folder `wandb` in it, or in WANDB_DIR.
-            part: distinguishes commands that share a study, each of which has its own run of the study.
+            folder: the study's folder. W&B writes a folder `wandb` in it, or in
+            WANDB_DIR. part: distinguishes commands that share a study, each of which
+            has its own run of the study.
         """
         environment: Mapping[str, str] = os.environ if self.mode == "wandb" else {}
         run = run_of_study(study, part)
@@ -89,9 +105,18 @@ class Tracking:
             project=self.project or environment.get("WANDB_PROJECT") or "memcap",
             entity=self.entity,
             group=environment.get("WANDB_RUN_GROUP") or study,
-            tags=tuple(filter(None, map(str.strip, environment.get("WANDB_TAGS", "").split(",")))),
+            tags=tuple(
+                filter(
+                    None, map(str.strip, environment.get("WANDB_TAGS", "").split(","))
+                )
+            ),
             directory=Path(environment.get("WANDB_DIR") or folder).absolute(),
-            study=replace(run, name=" ".join(filter(None, (environment.get("WANDB_NAME") or study, part)))),
+            study=replace(
+                run,
+                name=" ".join(
+                    filter(None, (environment.get("WANDB_NAME") or study, part))
+                ),
+            ),
             agent=self.agent,
         )
 
@@ -114,4 +139,7 @@ class Tracking:
         command = shlex.join(self.command(folder))
         if (agent := self.agent) is not None:  # otherwise its run would stay as it is
             command = f"WANDB_SWEEP_ID={agent.sweep} WANDB_RUN_ID={agent.id} {command}"
-        return f"tracking: {left} of the members and results were not mirrored; this sends them: {command}"
+        return (
+            f"tracking: {left} of the members and results were not mirrored; this sends them:"
+            f" {command}"
+        )

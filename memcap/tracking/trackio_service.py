@@ -1,7 +1,9 @@
-"""trackio: the runs that W&B would get, in a local database, with a dashboard and without an account.
+"""trackio: the runs that W&B would get, in a local database, with a dashboard and
+without an account.
 
-trackio identifies a run by its name, so names end in the last digits of the id; it has no summary, so the row
-is logged at the last step, as row/NAME. trackio is imported only when used, in the mirror's process.
+trackio identifies a run by its name, so names end in the last digits of the id; it has
+no summary, so the row is logged at the last step, as row/NAME. trackio is imported only
+when used, in the mirror's process.
 """
 
 import contextlib
@@ -29,9 +31,13 @@ class TrackioService:
         except ImportError as error:
             raise RuntimeError(f"{error}; pip install 'memcap[trackio]'") from error
         self.trackio: Any = trackio
-        self.target, self.count = target, 0
-        self.open: dict[str, tuple[Any, int]] = {}  # trackio's runs by id, each with its first new step
-        # As long as this process lives, since a thread of trackio's writes, and may warn between two calls.
+        self.target = target
+        self.count = 0
+        self.open: dict[
+            str, tuple[Any, int]
+        ] = {}  # trackio's runs by id, each with its first new step
+        # As long as this process lives, since a thread of trackio's writes, and may
+        # warn between two calls.
         self.complaints = warnings.catch_warnings(record=True).__enter__()
         warnings.simplefilter("always")
 
@@ -41,9 +47,13 @@ class TrackioService:
             if step >= first:
                 opened.log(values, step=step)
         if row is not None:
-            if opened._next_step > first or not first:  # otherwise the run exists, with its row
+            if (
+                opened._next_step > first or not first
+            ):  # otherwise the run exists, with its row
                 last = max(opened._next_step - 1, 0)
-                opened.log({f"row/{name}": value for name, value in row.items()}, step=last)
+                opened.log(
+                    {f"row/{name}": value for name, value in row.items()}, step=last
+                )
             del self.open[run.id]
             with self._strict():
                 opened.finish()
@@ -66,15 +76,30 @@ class TrackioService:
                 run.finish()
         runs = f"trackio: {self.count} run{'s' * (self.count != 1)}"
         project = self.target.project
-        return f"{runs} in project {project}, shown by: trackio show --project {project}"
+        return (
+            f"{runs} in project {project}, shown by: trackio show --project {project}"
+        )
 
     def _opened(self, run: Run) -> tuple[Any, int]:
         if run.id not in self.open:
             self.count += 1
-            config = {**run.config, "id": run.id, "kind": run.kind, "tags": [*run.tags, *self.target.tags]}
-            options: dict[str, Any] = {"name": f"{run.name} {run.id[-6:]}", "group": self.target.group}
+            config = {
+                **run.config,
+                "id": run.id,
+                "kind": run.kind,
+                "tags": [*run.tags, *self.target.tags],
+            }
+            options: dict[str, Any] = {
+                "name": f"{run.name} {run.id[-6:]}",
+                "group": self.target.group,
+            }
             options["config"] = config
-            options |= {"resume": "allow", "embed": False, "auto_log_gpu": False, "auto_log_cpu": False}
+            options |= {
+                "resume": "allow",
+                "embed": False,
+                "auto_log_gpu": False,
+                "auto_log_cpu": False,
+            }
             # In a context of its own, as otherwise trackio ends the run that is open.
             make = contextvars.copy_context().run
             with self._strict():
@@ -84,8 +109,8 @@ class TrackioService:
 
     @contextlib.contextmanager
     def _strict(self) -> Generator[None]:
-        """Keep trackio from printing how to see each run, and raise an error where it only warns that it
-        cannot write, now or since the last call.
+        """Keep trackio from printing how to see each run, and raise an error where it
+        only warns that it cannot write, now or since the last call.
 
         Raises:
             RuntimeError: trackio has warned.

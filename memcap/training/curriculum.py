@@ -1,12 +1,13 @@
-"""An adaptive curriculum over the lag: a member trains at a lag that rises from a share of its own up to its
-own.
+"""An adaptive curriculum over the lag: a member trains at a lag that rises from a share
+of its own up to its own.
 
-The lag rises by one when the running accuracy on training batches reaches `advance`, and is pushed along a
-line that reaches the member's lag at `deadline` of the budget. An error is turned into an accuracy: 1 minus
-`PER_THRESHOLD` times the error over the threshold, so that an error at the threshold is .99. Held-out
-sequences are drawn at the member's lag only, once the curriculum has arrived there. A learning rate that
-falls with the lag (`falls_above`) follows the curriculum's lag. With schedule=arrive it then falls to 0, as a
-cosine over the rest of the budget, once the curriculum has arrived.
+The lag rises by one when the running accuracy on training batches reaches `advance`,
+and is pushed along a line that reaches the member's lag at `deadline` of the budget. An
+error is turned into an accuracy: 1 minus `PER_THRESHOLD` times the error over the
+threshold, so that an error at the threshold is .99. Held-out sequences are drawn at the
+member's lag only, once the curriculum has arrived there. A learning rate that falls
+with the lag (`falls_above`) follows the curriculum's lag. With schedule=arrive it then
+falls to 0, as a cosine over the rest of the budget, once the curriculum has arrived.
 """
 
 from __future__ import annotations
@@ -22,7 +23,9 @@ from memcap.config import Member
 
 DECAY = 0.8  # of the running accuracy
 AFTER_A_RISE = 0.5  # the running accuracy starts here again
-PER_THRESHOLD = 0.01  # what an error as large as the threshold takes off an accuracy of 1
+PER_THRESHOLD = (
+    0.01  # what an error as large as the threshold takes off an accuracy of 1
+)
 
 
 class Curriculum(NamedTuple):
@@ -34,7 +37,8 @@ class Curriculum(NamedTuple):
     arrive: Any
     falls_above: Any
     lengths: Any  # (T + 1,) int32, the length of sequences for each lag
-    threshold: Any = ()  # the error at which the member counts as solved; () for a task scored by accuracy
+    # the error at which the member counts as solved; () for a task scored by accuracy
+    threshold: Any = ()
 
 
 class CurriculumState(NamedTuple):
@@ -46,10 +50,17 @@ class CurriculumState(NamedTuple):
 
 
 def curriculum_of(member: Member, max_length: int) -> Curriculum:
-    """Return a member's curriculum, for a buffer of `max_length` steps. If its recipe has none, it starts at
-    the member's lag. With uniform lags it has a length for each lag that may be drawn."""
-    recipe, task, lag = member.recipe, member.task, member.lag
-    start = lag if recipe.curriculum is None else max(task.smallest_lag, math.ceil(recipe.curriculum * lag))
+    """Return a member's curriculum, for a buffer of `max_length` steps. If its recipe
+    has none, it starts at the member's lag. With uniform lags it has a length for each
+    lag that may be drawn."""
+    recipe = member.recipe
+    task = member.task
+    lag = member.lag
+    start = (
+        lag
+        if recipe.curriculum is None
+        else max(task.smallest_lag, math.ceil(recipe.curriculum * lag))
+    )
     lengths = np.full(max_length + 1, member.length, np.int32)
     for shorter in range(start if recipe.lags is None else task.smallest_lag, lag):
         lengths[shorter] = member.length_at(shorter)
@@ -71,26 +82,39 @@ def initial_state(curriculum: Curriculum, lag: int) -> CurriculumState:
 
 
 def update(
-    state: CurriculumState, curriculum: Curriculum, lag: jax.Array, step: jax.Array, score: jax.Array
+    state: CurriculumState,
+    curriculum: Curriculum,
+    lag: jax.Array,
+    step: jax.Array,
+    score: jax.Array,
 ) -> CurriculumState:
-    """Return the state after a training step, given the member's lag, () int32, the steps taken, this one
-    included, () int32, and the accuracy or error on the step's batch, ()."""
+    """Return the state after a training step, given the member's lag, () int32, the
+    steps taken, this one included, () int32, and the accuracy or error on the step's
+    batch, ()."""
     if not isinstance(curriculum.threshold, tuple):
         score = jnp.clip(1 - PER_THRESHOLD * score / curriculum.threshold, 0, 1)
     mean = DECAY * state.score + (1 - DECAY) * score
     rises = mean >= curriculum.advance
-    rise = (lag - curriculum.start) * jnp.minimum(1.0, step / jnp.maximum(curriculum.deadline, 1.0))
+    rise = (lag - curriculum.start) * jnp.minimum(
+        1.0, step / jnp.maximum(curriculum.deadline, 1.0)
+    )
     line = curriculum.start + rise
     new_lag = jnp.minimum(jnp.maximum(state.lag + rises, line.astype(jnp.int32)), lag)
     arrived = jnp.where((state.arrived < 0) & (new_lag >= lag), step, state.arrived)
-    return CurriculumState(new_lag, jnp.where(new_lag > state.lag, AFTER_A_RISE, mean), arrived)
+    return CurriculumState(
+        new_lag, jnp.where(new_lag > state.lag, AFTER_A_RISE, mean), arrived
+    )
 
 
 def lr_scale(
-    state: CurriculumState, curriculum: Curriculum, step: jax.Array, budget: jax.Array, xp: Any = jnp
+    state: CurriculumState,
+    curriculum: Curriculum,
+    step: jax.Array,
+    budget: jax.Array,
+    xp: Any = jnp,
 ) -> jax.Array:
-    """Return the factor of the learning rate at the current lag; with schedule=arrive, times a cosine to 0
-    once the curriculum has arrived. `xp`: jax.numpy or NumPy."""
+    """Return the factor of the learning rate at the current lag; with schedule=arrive,
+    times a cosine to 0 once the curriculum has arrived. `xp`: jax.numpy or NumPy."""
     since = xp.maximum(step - state.arrived, 0) / xp.maximum(budget - state.arrived, 1)
     cosine = 0.5 * (1 + xp.cos(xp.pi * since))
     at_lag = xp.minimum(1.0, curriculum.falls_above / xp.maximum(state.lag, 1))

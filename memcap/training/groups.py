@@ -1,14 +1,16 @@
 """Groups of members that share compiled programs, and the sizes of those programs.
 
-On a CPU a program serves all lengths, at no cost. On accelerators compiling takes longer than a short study
-trains, so members of several widths and lengths share a program, padded to the widest and longest of them.
-That is exact: a unit whose weights are all zero outputs zero and never learns. Widths are grouped up to 4,
-16, 64, ... units, lengths up to 64, 256, ... steps. Members with and without a curriculum share a program:
-without one, a member starts where a curriculum ends.
+On a CPU a program serves all lengths, at no cost. On accelerators compiling takes
+longer than a short study trains, so members of several widths and lengths share a
+program, padded to the widest and longest of them. That is exact: a unit whose weights
+are all zero outputs zero and never learns. Widths are grouped up to 4, 16, 64, ...
+units, lengths up to 64, 256, ... steps. Members with and without a curriculum share a
+program: without one, a member starts where a curriculum ends.
 
-On a CPU XLA's loops have a program per width: padding would take time, and published rows would change in
-their last bits. Loops in C skip the padding, which then costs only the optimizer's time for its weights
-(`Loop.seconds_per_padded_weight`). There widths share a program if that is less than compiling another one.
+On a CPU XLA's loops have a program per width: padding would take time, and published
+rows would change in their last bits. Loops in C skip the padding, which then costs only
+the optimizer's time for its weights (`Loop.seconds_per_padded_weight`). There widths
+share a program if that is less than compiling another one.
 """
 
 from collections import Counter, defaultdict
@@ -21,14 +23,16 @@ from memcap.config import Engine, Member
 from memcap.training.program import Program, lengths, loop_of
 from memcap.training.step import TrainSpec
 
-SMALLEST_WIDTH, SMALLEST_BUFFER, GROWTH = 4, 64, 4
+SMALLEST_WIDTH = 4
+SMALLEST_BUFFER = 64
+GROWTH = 4
 # to compile another program, on a core of an AMD EPYC (Zen 4); see `python -m benchmarks study`
 SECONDS_A_PROGRAM = 1.0
 
 
 class Group(NamedTuple):
-    """Members that share programs: of one spec, except for the width where it is padded, and with lengths of
-    one bucket."""
+    """Members that share programs: of one spec, except for the width where it is
+    padded, and with lengths of one bucket."""
 
     spec: TrainSpec  # at the width of their bucket
     bucket: int  # of lengths; 0 where a program serves every length at no cost
@@ -37,7 +41,8 @@ class Group(NamedTuple):
 
 
 def bucket(number: int, smallest: int) -> int:
-    """Return the first of smallest, smallest * GROWTH, smallest * GROWTH^2, ... that is at least `number`."""
+    """Return the first of smallest, smallest * GROWTH, smallest * GROWTH^2, ... that is
+    at least `number`."""
     size = smallest
     while size < number:
         size *= GROWTH
@@ -45,8 +50,8 @@ def bucket(number: int, smallest: int) -> int:
 
 
 class Groups:
-    """The groups of a study's members. Programs of loops in C depend on all `members` of the study; one that
-    is not among them has a program per width."""
+    """The groups of a study's members. Programs of loops in C depend on all `members`
+    of the study; one that is not among them has a program per width."""
 
     def __init__(self, engine: Engine, members: Iterable[Member] = ()):
         self.engine = engine
@@ -74,15 +79,20 @@ class Groups:
         return Group(spec, bucket(member.length, SMALLEST_BUFFER), *choice)
 
 
-def shared_programs(steps: Mapping[TrainSpec, int], seconds_per_weight: float) -> dict[TrainSpec, TrainSpec]:
-    """Return the spec of the program in which the members of each spec train, given their training steps and
-    the cost of a padding weight per step; one loop serves them all.
+def shared_programs(
+    steps: Mapping[TrainSpec, int], seconds_per_weight: float
+) -> dict[TrainSpec, TrainSpec]:
+    """Return the spec of the program in which the members of each spec train, given
+    their training steps and the cost of a padding weight per step; one loop serves them
+    all.
 
-    From the widest down, a width joins the current program if padding its members takes less than compiling
-    another one.
+    From the widest down, a width joins the current program if padding its members takes
+    less than compiling another one.
     """
     shared: dict[TrainSpec, TrainSpec] = {}
-    wider: dict[TrainSpec, TrainSpec] = {}  # the current program, by what all widths have in common
+    wider: dict[
+        TrainSpec, TrainSpec
+    ] = {}  # the current program, by what all widths have in common
     for spec in sorted(steps, key=lambda spec: -spec.architecture.model.units):
         family = spec.at_width(1)
         program = wider.get(family, spec)
@@ -118,4 +128,8 @@ class Size(NamedTuple):
 def size_of(program: Program) -> Size:
     """Return the size of a program."""
     trainer = program.trainer
-    return Size(program.spec.architecture.model.units, trainer.max_length, trainer.max_eval_length)
+    return Size(
+        program.spec.architecture.model.units,
+        trainer.max_length,
+        trainer.max_eval_length,
+    )

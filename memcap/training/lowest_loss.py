@@ -1,5 +1,5 @@
-"""The stopping rule of members that are judged by their held-out loss: stop once the validation loss falls no
-more."""
+"""The stopping rule of members that are judged by their held-out loss: stop once the
+validation loss falls no more."""
 
 import math
 from dataclasses import dataclass
@@ -7,14 +7,17 @@ from dataclasses import dataclass
 from memcap.training.early_stopping import EarlyStopping
 
 PATIENCE = 10  # least evaluations without a lower loss
-SHARE = 0.4  # least share of the steps so far: a loss that fell late may fall late again
+SHARE = (
+    0.4  # least share of the steps so far: a loss that fell late may fall late again
+)
 
 
 @dataclass
 class LowestLoss(EarlyStopping):
     """Decides after each chunk whether a member trains on, by the loss on validation's sequences.
 
-    The held-out sequences are evaluated only with the weights of the lowest loss: they choose nothing.
+    The held-out sequences are evaluated only with the weights of the lowest loss: they
+    choose nothing.
     """
 
     lowest: int = 0  # the step of the lowest loss
@@ -32,7 +35,9 @@ class LowestLoss(EarlyStopping):
         self.evaluations += 1
         self.falls = loss < self.validation_loss or math.isnan(self.validation_loss)
         if self.falls:
-            self.validation_loss, self.best, self.lowest = loss, score, step
+            self.validation_loss = loss
+            self.best = score
+            self.lowest = step
         patience = max(PATIENCE * self.member.evaluation.every, SHARE * step)
         if self._at_end(step) or step - self.lowest >= patience:
             self.status = "unsolved"

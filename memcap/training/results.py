@@ -21,8 +21,12 @@ class Result(Verdicts):
     steps: int = 0  # training steps taken
     train_loss: float  # mean over the last chunk, in nats or squared error
     weights: dict[str, Any]  # nested dict of arrays
-    compile_seconds: float = 0.0  # of the member's program, which all members in it share
-    run_seconds: float = 0.0  # the member's share of the time that its program ran, evaluations included
+    compile_seconds: float = (
+        0.0  # of the member's program, which all members in it share
+    )
+    run_seconds: float = (
+        0.0  # the member's share of the time that its program ran, evaluations included
+    )
     loop: str  # name of its loop over time (memcap/loops/)
     side_by_side: bool  # whether the program's members ran under `vmap`
     program_units: int  # width of the program, to which the member was padded
@@ -34,11 +38,19 @@ class Result(Verdicts):
     @classmethod
     def failed(cls, member: Member, program: Program, reason: str) -> "Result":
         """Return the result of a member that no worker could train: no measurement."""
-        return cls(member, "failed", train_loss=math.nan, weights={}, reason=reason, **way_of(program))
+        return cls(
+            member,
+            "failed",
+            train_loss=math.nan,
+            weights={},
+            reason=reason,
+            **way_of(program),
+        )
 
     @property
     def passed(self) -> bool:
-        """True if it reached what `evaluation.until` asks for: solved, steady, or right up to its lag."""
+        """True if it reached what `evaluation.until` asks for: solved, steady, or right
+        up to its lag."""
         return getattr(self, str(self.member.evaluation.until)) is not None
 
 
@@ -51,24 +63,38 @@ class CurveChunk:
     losses: np.ndarray  # (steps of the chunk,) float32, the training loss of each
     train_score: float  # running training score at the chunk's end
     score: float | None  # held-out score, None if it was not evaluated
-    lag: int | None = None  # lag of the member's curriculum at the chunk's end; None without a curriculum
-    worst: float | None = None  # held-out score at the worst lag up to its own; None if it was not evaluated
-    lr: float | None = None  # learning rate of the next step; None where it is not known
-    validation_loss: float | None = None  # of members that are judged by it; None if it was not evaluated
+    lag: int | None = (
+        None  # lag of the member's curriculum at the chunk's end; None without a curriculum
+    )
+    worst: float | None = (
+        None  # held-out score at the worst lag up to its own; None if it was not evaluated
+    )
+    lr: float | None = (
+        None  # learning rate of the next step; None where it is not known
+    )
+    validation_loss: float | None = (
+        None  # of members that are judged by it; None if it was not evaluated
+    )
 
     def points(self, most: int | None = None) -> Iterator[tuple[int, dict[str, float]]]:
-        """Yield (step, values) for each step, or `most` of them, with the mean loss since the previous one;
-        the last has the scores. A chunk without steps is a further evaluation of the last step."""
-        metric, last = self.member.task.metric, self.first_step + len(self.losses)
+        """Yield (step, values) for each step, or `most` of them, with the mean loss
+        since the previous one; the last has the scores. A chunk without steps is a
+        further evaluation of the last step.
+        """
+        metric = self.member.task.metric
+        last = self.first_step + len(self.losses)
         count = min(most or len(self.losses), len(self.losses))
         ends = np.unique(np.linspace(0, len(self.losses), count + 1).astype(int))
 
         for start, end in pairwise(ends.tolist()):
-            step, point = self.first_step + end, {"train/loss": float(self.losses[start:end].mean())}
+            step = self.first_step + end
+            point = {"train/loss": float(self.losses[start:end].mean())}
             if step == last:
                 point[f"train/{metric}"] = self.train_score
                 beside = {"train/lag": self.lag, "train/lr": self.lr}
-                point |= {name: value for name, value in beside.items() if value is not None}
+                point |= {
+                    name: value for name, value in beside.items() if value is not None
+                }
                 point |= self._held_out()
             yield step, point
 
@@ -76,7 +102,10 @@ class CurveChunk:
             yield last, scores
 
     def _held_out(self) -> dict[str, float]:
-        scores = {f"eval/{self.member.task.metric}": self.score, "eval/worst": self.worst}
+        scores = {
+            f"eval/{self.member.task.metric}": self.score,
+            "eval/worst": self.worst,
+        }
         scores["eval/loss"] = self.validation_loss
         return {name: score for name, score in scores.items() if score is not None}
 
@@ -86,8 +115,12 @@ class Checkpoint:
     """A member between two chunks."""
 
     key: str  # of the member
-    program: str  # its program in words (`program_id`); only an equal one may continue it
-    host_state: dict[str, Any]  # the host's part, as plain values: `train_loop.Lane.to_dict`
+    program: (
+        str  # its program in words (`program_id`); only an equal one may continue it
+    )
+    host_state: dict[
+        str, Any
+    ]  # the host's part, as plain values: `train_loop.Lane.to_dict`
     state: Sequence[np.ndarray]  # the leaves of its `TrainState`
 
     @property
@@ -99,7 +132,10 @@ class Checkpoint:
 def way_of(program: Program) -> dict[str, Any]:
     """Return the fields of a `Result` that say in which program its member was trained."""
     trainer = program.trainer
-    sizes = {"program_units": program.spec.architecture.model.units, "program_steps": trainer.max_length}
+    sizes = {
+        "program_units": program.spec.architecture.model.units,
+        "program_steps": trainer.max_length,
+    }
     return {"loop": trainer.loop, "side_by_side": trainer.side_by_side, **sizes}
 
 

@@ -1,8 +1,9 @@
 """Pure functions that train and evaluate a member, which is one net, from its operands.
 
-Members with equal `TrainSpec` differ only in their start and operands. The functions also draw the data, from
-keys that depend on the member's seed, lag and units alone. operands.py prepares the operands on the host;
-program.py adds lanes, devices and compilation.
+Members with equal `TrainSpec` differ only in their start and operands. The functions
+also draw the data, from keys that depend on the member's seed, lag and units alone.
+operands.py prepares the operands on the host; program.py adds lanes, devices and
+compilation.
 """
 
 from __future__ import annotations
@@ -51,7 +52,9 @@ class TrainOperands(NamedTuple):
 class EvalOperands(NamedTuple):
     """A member's operands of an evaluation. Scalars unless noted."""
 
-    key: Any  # (2,) uint32; `Trainer.evaluate_part` reads from it which part of the sequences to use
+    # (2,) uint32; `Trainer.evaluate_part` reads from it which part of the sequences to
+    # use
+    key: Any
     lag: Any
     length: Any
     blocks: Any  # number of blocks of sequences; 0 skips the evaluation
@@ -61,17 +64,22 @@ class EvalOperands(NamedTuple):
 class TrainState(NamedTuple):
     """The state of a member in training."""
 
-    params: Any  # a flat (P,) vector, as is each moment of Adam, so that XLA compiles few, large operations
+    # a flat (P,) vector, as is each moment of Adam, so that XLA compiles few, large
+    # operations
+    params: Any
     opt_state: Any
     step: Any  # scalar, as are the next two
     active: Any  # turns false once the loss or a weight is not finite
-    train_score: Any  # running mean over about 10 steps; NaN until a curriculum has ended
+    train_score: (
+        Any  # running mean over about 10 steps; NaN until a curriculum has ended
+    )
     curriculum: Any = ()  # a `CurriculumState`, or () without one
 
 
 @dataclass(frozen=True)
 class TrainSpec:
-    """The static settings of a program, without buffer sizes and loop. Members of one spec can share it."""
+    """The static settings of a program, without buffer sizes and loop. Members of one
+    spec can share it."""
 
     task: Task  # the task with its knobs; its lag is an operand
     architecture: Architecture  # structure of the network
@@ -112,7 +120,8 @@ class TrainSpec:
 
     @property
     def can_pad(self) -> bool:
-        """Tell whether members of several widths can share a program, with the narrower ones padded."""
+        """Tell whether members of several widths can share a program, with the narrower
+        ones padded."""
         can_pad = self.optimizer not in NET_OPTIMIZERS or self.optimizer in CAN_PAD
         return can_pad and cell_class(self.architecture.model.cell).can_pad
 
@@ -122,12 +131,15 @@ class TrainSpec:
         return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
 
 
-# Elementwise optimizers by `recipe.optimizer`, without the learning rate, which is an operand. Each starts
-# from zeros and maps zero gradients to zero updates, so the weights of padding never move.
+# Elementwise optimizers by `recipe.optimizer`, without the learning rate, which is an
+# operand. Each starts from zeros and maps zero gradients to zero updates, so the
+# weights of padding never move.
 OPTIMIZERS: Mapping[str, Callable[[], optax.GradientTransformation]] = {
     "adam": optax.scale_by_adam,
     "sgd": partial(optax.trace, MOMENTUM),
-    "rmsprop": partial(optax.scale_by_rms, RMS_DECAY, EPSILON, eps_in_sqrt=False),  # as PyTorch has it
+    "rmsprop": partial(
+        optax.scale_by_rms, RMS_DECAY, EPSILON, eps_in_sqrt=False
+    ),  # as PyTorch has it
     "adamw": optax.scale_by_adam,  # the decay is added to its direction
 }
 
@@ -144,10 +156,12 @@ def right_sequences(outputs: Float[Array, "O *T B"], batch: Batch) -> Bool[Array
     return right if batch.mask is None else (right | ~batch.mask).all(0)
 
 
-def learning_rate(operands: TrainOperands, step: Any, floor: float = 0.0, xp: Any = jnp) -> Any:
-    """Return the learning rate after `step` steps: a linear warmup, times 1 or a cosine that falls from
-    1 to `floor` at the end of the budget. Operands and step may be those of N members, (N,); `xp`
-    is jax.numpy, or NumPy outside a program."""
+def learning_rate(
+    operands: TrainOperands, step: Any, floor: float = 0.0, xp: Any = jnp
+) -> Any:
+    """Return the learning rate after `step` steps: a linear warmup, times 1 or a cosine
+    that falls from 1 to `floor` at the end of the budget. Operands and step may be
+    those of N members, (N,); `xp` is jax.numpy, or NumPy outside a program."""
     warm = xp.minimum(1.0, (step + 1) / xp.maximum(operands.warmup, 1))
     cosine = 0.5 * (1 + xp.cos(xp.pi * step / operands.budget))
     if floor:
@@ -160,22 +174,32 @@ class Trainer:
     """The pure functions that train and evaluate one member."""
 
     spec: TrainSpec  # the spec that the members share
-    max_length: int  # steps T of the buffer for training sequences, at least the longest length
-    max_eval_length: int  # the same for evaluations, stretched and at other lengths, too
+    max_length: (
+        int  # steps T of the buffer for training sequences, at least the longest length
+    )
+    max_eval_length: (
+        int  # the same for evaluations, stretched and at other lengths, too
+    )
     loop: str = "while"  # name of the loop over time (memcap/loops/)
-    # whether members run under `vmap`. Then a chunk has a fixed number of training steps, and a mask
-    # freezes members that have ended
+    # whether members run under `vmap`. Then a chunk has a fixed number of training
+    # steps, and a mask freezes members that have ended
     side_by_side: bool = False
 
     @property
     def optimizer(self) -> optax.GradientTransformationExtraArgs:
-        """The optimizer of the flat weights, without the learning rate; `update` needs the member's units."""
-        spec, net = self.spec, self.spec.architecture
+        """The optimizer of the flat weights, without the learning rate; `update` needs
+        the member's units."""
+        spec = self.spec
+        net = self.spec.architecture
         elementwise = OPTIMIZERS.get(spec.optimizer)
-        direction = elementwise() if elementwise else NET_OPTIMIZERS[spec.optimizer](net)
+        direction = (
+            elementwise() if elementwise else NET_OPTIMIZERS[spec.optimizer](net)
+        )
         steps = [CLIPPINGS[spec.clip_by](spec.clip), direction]
         if spec.decay:
-            steps.append(optax.add_decayed_weights(jnp.asarray(spec.decay * net.matrices())))
+            steps.append(
+                optax.add_decayed_weights(jnp.asarray(spec.decay * net.matrices()))
+            )
         optimizer = optax.chain(*steps)
         return freeze_cell(net, optimizer) if spec.freeze else optimizer
 
@@ -186,7 +210,9 @@ class Trainer:
     def _answers(self, batch: Batch) -> Answers:
         return Answers(batch.targets, batch.mask, self.spec.task.loss)
 
-    def lag_and_length(self, state: TrainState, operands: TrainOperands) -> tuple[Any, Any]:
+    def lag_and_length(
+        self, state: TrainState, operands: TrainOperands
+    ) -> tuple[Any, Any]:
         """Return the lag and the length of the next batch: the member's own, or those of its
         curriculum; with uniform lags, a lag drawn up to the curriculum's."""
         if not self.spec.curriculum:
@@ -194,29 +220,46 @@ class Trainer:
         lag = state.curriculum.lag
         if self.spec.uniform:
             # The keys of batches fold in the steps 0, 1, ..., so those of lags fold in -1, -2, ....
-            key = jax.random.fold_in(jax.random.wrap_key_data(operands.key), -1 - state.step)
+            key = jax.random.fold_in(
+                jax.random.wrap_key_data(operands.key), -1 - state.step
+            )
             lag = integers(key, (), self.spec.task.smallest_lag, lag + 1)
         return lag, operands.curriculum.lengths[lag]
 
-    def learning_rate(self, step: Any, at: Any, operands: TrainOperands, xp: Any = jnp) -> Any:
+    def learning_rate(
+        self, step: Any, at: Any, operands: TrainOperands, xp: Any = jnp
+    ) -> Any:
         """Return the learning rate at a step, given the curriculum's state, `at`."""
         lr = learning_rate(operands, step, self.spec.floor, xp)
         if self.spec.curriculum:
-            lr = lr * curriculum.lr_scale(at, operands.curriculum, step, operands.budget, xp)
+            lr = lr * curriculum.lr_scale(
+                at, operands.curriculum, step, operands.budget, xp
+            )
         return lr
 
     def train_step(
-        self, state: TrainState, operands: TrainOperands, batch: Batch, on: Bool[Array, ""] | bool = True
+        self,
+        state: TrainState,
+        operands: TrainOperands,
+        batch: Batch,
+        on: Bool[Array, ""] | bool = True,
     ) -> tuple[TrainState, Float[Array, ""]]:
-        """Take one training step on a batch, if `on`; return the state and the batch's mean loss."""
+        """Take one training step on a batch, if `on`; return the state and the batch's
+        mean loss."""
 
-        def mean_loss(params: Float[Array, " P"]) -> tuple[Float[Array, ""], Float[Array, ""]]:
+        def mean_loss(
+            params: Float[Array, " P"],
+        ) -> tuple[Float[Array, ""], Float[Array, ""]]:
             length = self.lag_and_length(state, operands)[1]
             over = pass_of(self.spec.task, batch, length, operands.units)
-            loss, score, due = self._network(params).score(over, self._answers(batch), self.loop)
+            loss, score, due = self._network(params).score(
+                over, self._answers(batch), self.loop
+            )
             return loss / due, score / due
 
-        (loss, score), gradient = jax.value_and_grad(mean_loss, has_aux=True)(state.params)
+        (loss, score), gradient = jax.value_and_grad(mean_loss, has_aux=True)(
+            state.params
+        )
         direction, opt_state = self.optimizer.update(
             gradient, state.opt_state, state.params, units=operands.units
         )
@@ -224,19 +267,28 @@ class Trainer:
         params = state.params - lr * cast(jax.Array, direction)
         finite = jnp.isfinite(loss) & jnp.isfinite(params).all()
 
-        # A diverged member keeps its last finite weights and stops. If it runs alone, nothing reads the
-        # optimizer's matrices afterwards, so they skip `jnp.where`, which would take longer than the update.
+        # A diverged member keeps its last finite weights and stops. If it runs alone,
+        # nothing reads the optimizer's matrices afterwards, so they skip `jnp.where`,
+        # which would take longer than the update.
         applied = finite & state.active & on
         params, opt_state = jax.tree.map(
-            lambda new, old: new if on is True and new.ndim > 1 else jnp.where(applied, new, old),
+            lambda new, old: (
+                new if on is True and new.ndim > 1 else jnp.where(applied, new, old)
+            ),
             (params, opt_state),
             (state.params, state.opt_state),
         )
-        mean = jnp.where(jnp.isnan(state.train_score), score, 0.9 * state.train_score + 0.1 * score)
+        mean = jnp.where(
+            jnp.isnan(state.train_score), score, 0.9 * state.train_score + 0.1 * score
+        )
         new_curriculum = state.curriculum
         if self.spec.curriculum:
             updated = curriculum.update(
-                state.curriculum, operands.curriculum, operands.lag, state.step + 1, score
+                state.curriculum,
+                operands.curriculum,
+                operands.lag,
+                state.step + 1,
+                score,
             )
             # Before the curriculum ends, no score may trigger an evaluation.
             mean = jnp.where(state.curriculum.lag < operands.lag, jnp.nan, mean)
@@ -262,11 +314,15 @@ class Trainer:
         def draw(state: TrainState) -> Batch:
             key = jax.random.fold_in(jax.random.wrap_key_data(operands.key), state.step)
             lag, length = self.lag_and_length(state, operands)
-            return self.spec.task.sample(key, lag, length, self.max_length, self.spec.batch)
+            return self.spec.task.sample(
+                key, lag, length, self.max_length, self.spec.batch
+            )
 
         if self.side_by_side:
 
-            def masked_step(k: jax.Array, loop: tuple[TrainState, jax.Array]) -> tuple[TrainState, jax.Array]:
+            def masked_step(
+                k: jax.Array, loop: tuple[TrainState, jax.Array]
+            ) -> tuple[TrainState, jax.Array]:
                 state, losses = loop
                 on = (k < steps_left) & state.active
                 state, loss = self.train_step(state, operands, draw(state), on)
@@ -283,48 +339,76 @@ class Trainer:
             state, loss = self.train_step(state, operands, draw(state))
             return k + 1, state, losses.at[k].set(loss)
 
-        _, state, losses = lax.while_loop(goes_on, step, (jnp.int32(0), state, jnp.zeros(every)))
+        _, state, losses = lax.while_loop(
+            goes_on, step, (jnp.int32(0), state, jnp.zeros(every))
+        )
         return state, losses
 
-    def evaluate(self, params: Float[Array, " P"], operands: EvalOperands) -> Float[Array, ""]:
-        """Return the mean score over fresh sequences; NaN if `operands.blocks` is 0. Under `vmap` every lane
-        runs as many blocks as the lane with the most."""
+    def evaluate(
+        self, params: Float[Array, " P"], operands: EvalOperands
+    ) -> Float[Array, ""]:
+        """Return the mean score over fresh sequences; NaN if `operands.blocks` is 0.
+        Under `vmap` every lane runs as many blocks as the lane with the most."""
         key = jax.random.wrap_key_data(operands.key)
 
-        def block(k: jax.Array, sums: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
+        def block(
+            k: jax.Array, sums: tuple[jax.Array, jax.Array]
+        ) -> tuple[jax.Array, jax.Array]:
             batch, outputs = self._unseen(params, operands, jax.random.fold_in(key, k))
             _, score, due = loss_and_score_sums(outputs, self._answers(batch))
             return sums[0] + score, sums[1] + due
 
-        score, due = lax.fori_loop(0, operands.blocks, block, (jnp.float32(0), jnp.float32(0)))
+        score, due = lax.fori_loop(
+            0, operands.blocks, block, (jnp.float32(0), jnp.float32(0))
+        )
         return score / due
 
-    def evaluate_sequences(self, params: Float[Array, " P"], operands: EvalOperands) -> Float[Array, 2]:
-        """Return the score that `evaluate` returns, and the share of sequences without a wrong answer (NaN
-        if the task has no classes)."""
-        key, task = jax.random.wrap_key_data(operands.key), self.spec.task
+    def evaluate_sequences(
+        self, params: Float[Array, " P"], operands: EvalOperands
+    ) -> Float[Array, 2]:
+        """Return the score that `evaluate` returns, and the share of sequences without
+        a wrong answer (NaN if the task has no classes)."""
+        key = jax.random.wrap_key_data(operands.key)
+        task = self.spec.task
 
         def block(k: jax.Array, sums: Float[Array, 3]) -> Float[Array, 3]:
             batch, outputs = self._unseen(params, operands, jax.random.fold_in(key, k))
             _, score, due = loss_and_score_sums(outputs, self._answers(batch))
-            whole = right_sequences(outputs, batch).sum() if task.loss == "classes" else jnp.nan
+            whole = (
+                right_sequences(outputs, batch).sum()
+                if task.loss == "classes"
+                else jnp.nan
+            )
             return sums + jnp.stack([score, due, jnp.float32(whole)])
 
         score, due, whole = lax.fori_loop(0, operands.blocks, block, jnp.zeros(3))
-        return jnp.stack([score / due, whole / (operands.blocks * self.spec.evaluation.block)])
+        return jnp.stack(
+            [score / due, whole / (operands.blocks * self.spec.evaluation.block)]
+        )
 
-    def evaluate_part(self, params: Float[Array, " P"], operands: EvalOperands) -> Float[Array, 2]:
-        """Return score and loss on all validation (`operands.key[0]` 0) or held-out (1) sequences."""
-        side, task = operands.key[0].astype(jnp.int32), self.spec.task
+    def evaluate_part(
+        self, params: Float[Array, " P"], operands: EvalOperands
+    ) -> Float[Array, 2]:
+        """Return score and loss on all validation (`operands.key[0]` 0) or held-out (1)
+        sequences."""
+        side = operands.key[0].astype(jnp.int32)
+        task = self.spec.task
 
         def block(k: jax.Array, sums: Float[Array, 3]) -> Float[Array, 3]:
             batch, counts = task.part(
-                side, k, operands.lag, operands.length, self.max_eval_length, self.spec.evaluation.block
+                side,
+                k,
+                operands.lag,
+                operands.length,
+                self.max_eval_length,
+                self.spec.evaluation.block,
             )
             over = pass_of(task, batch, operands.length, operands.units)
             outputs = self._network(params).run(over, self.loop)[1]
             due = counts if batch.mask is None else counts & batch.mask
-            return sums + jnp.stack(loss_and_score_sums(outputs, Answers(batch.targets, due, task.loss)))
+            return sums + jnp.stack(
+                loss_and_score_sums(outputs, Answers(batch.targets, due, task.loss))
+            )
 
         loss, score, due = lax.fori_loop(0, operands.blocks, block, jnp.zeros(3))
         return jnp.stack([score, loss]) / due
@@ -332,9 +416,14 @@ class Trainer:
     def _unseen(
         self, params: Float[Array, " P"], operands: EvalOperands, key: Key[Array, ""]
     ) -> tuple[Batch, Float[Array, "O *T B"]]:
-        """Draw a block of sequences that training never sees; return them and the network's outputs."""
+        """Draw a block of sequences that training never sees; return them and the
+        network's outputs."""
         batch = self.spec.task.unseen(
-            key, operands.lag, operands.length, self.max_eval_length, self.spec.evaluation.block
+            key,
+            operands.lag,
+            operands.length,
+            self.max_eval_length,
+            self.spec.evaluation.block,
         )
         over = pass_of(self.spec.task, batch, operands.length, operands.units)
         return batch, self._network(params).run(over, self.loop)[1]

@@ -1,8 +1,9 @@
-"""A worker's loop: take members from the queue, train them in the lanes of one program after another, and
-hand in the results.
+"""A worker's loop: take members from the queue, train them in the lanes of one program
+after another, and hand in the results.
 
-Between chunks an ended member leaves its lane and a waiting one takes it, without a recompile. If checkpoints
-are wanted, the states of members that train for long are handed in now and then.
+Between chunks an ended member leaves its lane and a waiting one takes it, without a
+recompile. If checkpoints are wanted, the states of members that train for long are
+handed in now and then.
 """
 
 import math
@@ -17,7 +18,13 @@ import numpy as np
 from memcap.config import Member, Stream
 from memcap.training.early_stopping import EarlyStopping
 from memcap.training.lowest_loss import LowestLoss
-from memcap.training.operands import empty_state, eval_operands, initial_state, train_operands, weights_of
+from memcap.training.operands import (
+    empty_state,
+    eval_operands,
+    initial_state,
+    train_operands,
+    weights_of,
+)
 from memcap.training.program import Program, compiled
 from memcap.training.queue import WorkerQueue
 from memcap.training.results import Checkpoint, CurveChunk, Result, program_id, way_of
@@ -34,14 +41,20 @@ def run_worker(queue: WorkerQueue) -> None:
 
 def train_program(program: Program, queue: WorkerQueue) -> None:
     """Train members in the lanes of one program, until the queue has no more for it."""
-    lanes, checkpoint_after = Lanes(program), queue.checkpoint_after
-    last_save, pause = time.monotonic(), checkpoint_after
+    lanes = Lanes(program)
+    checkpoint_after = queue.checkpoint_after
+    last_save = time.monotonic()
+    pause = checkpoint_after
 
     while queue.should_continue():
         empty = lanes.empty
         members = queue.take_members(lanes.program, len(empty)) if empty else []
         if members:
-            checkpoints = queue.load_checkpoints(members) if math.isfinite(checkpoint_after) else {}
+            checkpoints = (
+                queue.load_checkpoints(members)
+                if math.isfinite(checkpoint_after)
+                else {}
+            )
             lanes.fill(dict(zip(empty, members, strict=False)), checkpoints)
         if not lanes.active:
             return
@@ -67,10 +80,15 @@ class Lane:
     steps: int = 0  # taken before the chunk in hand
     loss: float = math.nan  # mean over the last chunk
     seconds: float = 0.0  # its share of the time so far
-    since: float = field(default_factory=time.monotonic)  # when it entered its lane, on the monotonic clock
-    # once the member has ended: score, and share of whole sequences right, at each of `evaluation.lengths`
+    since: float = field(
+        default_factory=time.monotonic
+    )  # when it entered its lane, on the monotonic clock
+    # once the member has ended: score, and share of whole sequences right, at each of
+    # `evaluation.lengths`
     at_lengths: list[tuple[float, float]] = field(default_factory=list)
-    lowest: np.ndarray | None = None  # (P,) the weights of the lowest validation loss, if that decides
+    lowest: np.ndarray | None = (
+        None  # (P,) the weights of the lowest validation loss, if that decides
+    )
 
     @property
     def member(self) -> Member:
@@ -80,23 +98,38 @@ class Lane:
     def to_dict(self) -> dict[str, Any]:
         """Return the lane as plain values, without the member and `since`.
 
-        A member's data depend on its seed and step alone, and its evaluations are numbered, so with these
-        values and its `TrainState` it trains on as if it had never stopped.
+        A member's data depend on its seed and step alone, and its evaluations are
+        numbered, so with these values and its `TrainState` it trains on as if it had
+        never stopped.
         """
-        stopping = {name: value for name, value in vars(self.stopping).items() if name != "member"}
-        values = {"steps": self.steps, "loss": self.loss, "seconds": self.seconds, "stopping": stopping}
-        return values if self.lowest is None else values | {"lowest": self.lowest.tolist()}
+        stopping = {
+            name: value
+            for name, value in vars(self.stopping).items()
+            if name != "member"
+        }
+        values = {
+            "steps": self.steps,
+            "loss": self.loss,
+            "seconds": self.seconds,
+            "stopping": stopping,
+        }
+        return (
+            values if self.lowest is None else values | {"lowest": self.lowest.tolist()}
+        )
 
     @classmethod
     def from_dict(cls, member: Member, values: Mapping[str, Any]) -> "Lane":
         """Invert `to_dict`."""
         stopping = _stopping_of(member)(member, **values["stopping"])
         lane = cls(stopping, values["steps"], values["loss"], values["seconds"])
-        lane.lowest = np.asarray(values["lowest"], np.float32) if "lowest" in values else None
+        lane.lowest = (
+            np.asarray(values["lowest"], np.float32) if "lowest" in values else None
+        )
         return lane
 
     def add_losses(self, step: int, finite: bool, losses: np.ndarray) -> None:
-        """Record the losses of a chunk that ended at `step`; a step that diverged does not count as taken."""
+        """Record the losses of a chunk that ended at `step`; a step that diverged does
+        not count as taken."""
         count = step - self.steps + (not finite)
         if count:
             self.loss = float(np.mean(losses[:count]))
@@ -117,7 +150,9 @@ class Lanes:
         self.lanes: list[Lane | None] = [None] * self.program.lanes
         empty = [empty_state(self.trainer)] * self.program.lanes
         self.states = jax.tree.map(lambda *leaves: np.stack(leaves), *empty)
-        zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.program.example())
+        zeros = jax.tree.map(
+            lambda leaf: np.zeros(leaf.shape, leaf.dtype), self.program.example()
+        )
         _, self.operands, self.eval_operands = zeros
         self.operands_on_device: Any = None
 
@@ -136,8 +171,11 @@ class Lanes:
         now = time.monotonic()
         return [k for k, lane in self.active.items() if now - lane.since > seconds]
 
-    def fill(self, members: Mapping[int, Member], checkpoints: Mapping[str, Checkpoint]) -> None:
-        """Put members into lanes, by number; a member with a checkpoint, by key, continues from it."""
+    def fill(
+        self, members: Mapping[int, Member], checkpoints: Mapping[str, Checkpoint]
+    ) -> None:
+        """Put members into lanes, by number; a member with a checkpoint, by key,
+        continues from it."""
         self.states = jax.tree.map(np.array, self.states)
         for k, member in members.items():
             self.lanes[k], state = self._start(member, checkpoints.get(member.key))
@@ -145,37 +183,59 @@ class Lanes:
             _write(self.operands, k, train_operands(self.trainer, member))
         # Copied to the device once, not every chunk.
         one_device = self.program.devices == 1
-        self.operands_on_device = jax.device_put(self.operands) if one_device else self.operands
+        self.operands_on_device = (
+            jax.device_put(self.operands) if one_device else self.operands
+        )
 
-    def _start(self, member: Member, checkpoint: Checkpoint | None) -> tuple[Lane, TrainState]:
+    def _start(
+        self, member: Member, checkpoint: Checkpoint | None
+    ) -> tuple[Lane, TrainState]:
         if checkpoint is None or checkpoint.program != program_id(self.trainer):
-            return Lane(_stopping_of(member)(member)), initial_state(self.trainer, member)
+            return Lane(_stopping_of(member)(member)), initial_state(
+                self.trainer, member
+            )
         structure = jax.tree.structure(empty_state(self.trainer))
-        return Lane.from_dict(member, checkpoint.host_state), jax.tree.unflatten(structure, checkpoint.state)
+        return Lane.from_dict(member, checkpoint.host_state), jax.tree.unflatten(
+            structure, checkpoint.state
+        )
 
     def train_chunk(self) -> list[CurveChunk]:
         """Train all members for a chunk, then run the evaluations that are due."""
-        start, active = time.perf_counter(), self.active
-        losses = np.zeros((self.program.lanes, self.program.spec.evaluation.every), np.float32)
+        start = time.perf_counter()
+        active = self.active
+        losses = np.zeros(
+            (self.program.lanes, self.program.spec.evaluation.every), np.float32
+        )
         if any(lane.steps < lane.member.recipe.budget for lane in active.values()):
             # Otherwise they are only evaluated once more.
-            self.states, losses = self.code.train_chunk(self.states, self.operands_on_device)
+            self.states, losses = self.code.train_chunk(
+                self.states, self.operands_on_device
+            )
         leaves = self.states.step, self.states.active, self.states.train_score
         steps, finite, train_scores = (np.asarray(leaf).tolist() for leaf in leaves)
-        losses, lags, rates = np.array(losses), self._lags(active), self._learning_rates(active)
+        losses = np.array(losses)
+        lags = self._lags(active)
+        rates = self._learning_rates(active)
         for k, lane in active.items():
             lane.add_losses(steps[k], finite[k], losses[k])
 
         scores = self._evaluate(
             {
-                k: eval_operands(self.trainer, lane.member, Stream.EVALUATE, lane.stopping.evaluations)
+                k: eval_operands(
+                    self.trainer,
+                    lane.member,
+                    Stream.EVALUATE,
+                    lane.stopping.evaluations,
+                )
                 for k, lane in active.items()
                 if lane.stopping.wants_evaluation(steps[k], train_scores[k])
             }
         )
         for k, lane in active.items():
             each = scores.get(k)
-            lane.stopping.update(steps[k], *((None,) if each is None else (each[0], each[-1])))
+            lane.stopping.update(
+                steps[k], *((None,) if each is None else (each[0], each[-1]))
+            )
         up_to = {k: lane for k, lane in active.items() if lane.stopping.wants_lags()}
         for k, at_lags in self._evaluate_each(up_to, Stream.UP_TO).items():
             active[k].stopping.update_lags(steps[k], [score for score, *_ in at_lags])
@@ -201,14 +261,21 @@ class Lanes:
                     lag=lags.get(k),
                     lr=rates[k],
                     worst=lane.stopping.worst if k in up_to else None,
-                    validation_loss=scores[k][-1] if k in scores and lane.member.task.by_loss else None,
+                    validation_loss=(
+                        scores[k][-1]
+                        if k in scores and lane.member.task.by_loss
+                        else None
+                    ),
                 )
                 chunks.append(chunk)
             lane.steps = steps[k]
         return chunks
 
-    def _evaluate_stretched(self, active: Mapping[int, Lane], steps: Sequence[int]) -> None:
-        """Evaluate lanes at the stretched length, or on held-out sequences if their loss is the judge."""
+    def _evaluate_stretched(
+        self, active: Mapping[int, Lane], steps: Sequence[int]
+    ) -> None:
+        """Evaluate lanes at the stretched length, or on held-out sequences if their
+        loss is the judge."""
         operands = {
             k: eval_operands(self.trainer, lane.member, Stream.STRETCH)
             for k, lane in active.items()
@@ -223,7 +290,11 @@ class Lanes:
         if not self.trainer.spec.curriculum:
             return {}
         lags = np.asarray(self.states.curriculum.lag).tolist()
-        return {k: lags[k] for k, lane in lanes.items() if lane.member.recipe.curriculum is not None}
+        return {
+            k: lags[k]
+            for k, lane in lanes.items()
+            if lane.member.recipe.curriculum is not None
+        }
 
     def _learning_rates(self, lanes: Mapping[int, Lane]) -> dict[int, float]:
         step, at, operands = jax.tree.map(
@@ -231,22 +302,30 @@ class Lanes:
             (self.states.step, self.states.curriculum, self.operands),
         )
         rates = self.trainer.learning_rate(step, at, operands, np)
-        return {k: float(f"{rate:.7g}") for k, rate in zip(lanes, rates.tolist(), strict=True)}  # as float32
+        return {
+            k: float(f"{rate:.7g}")
+            for k, rate in zip(lanes, rates.tolist(), strict=True)
+        }  # as float32
 
-    def _evaluate_each(self, lanes: Mapping[int, Lane], stream: Stream) -> dict[int, list[list[float]]]:
+    def _evaluate_each(
+        self, lanes: Mapping[int, Lane], stream: Stream
+    ) -> dict[int, list[list[float]]]:
         """Evaluate some lanes at each size that the members have for the stream."""
         counts = {k: len(lane.member.sizes(stream)) for k, lane in lanes.items()}
         scores: dict[int, list[list[float]]] = {k: [] for k in lanes}
         for index in range(max(counts.values(), default=0)):
             due = {k: lane.member for k, lane in lanes.items() if index < counts[k]}
-            operands = {k: eval_operands(self.trainer, each, stream, index) for k, each in due.items()}
+            operands = {
+                k: eval_operands(self.trainer, each, stream, index)
+                for k, each in due.items()
+            }
             for k, each in self._evaluate(operands).items():
                 scores[k].append(each)
         return scores
 
     def _evaluate(self, by_lane: Mapping[int, EvalOperands]) -> dict[int, list[float]]:
-        """Evaluate some lanes: score, and with `evaluation.lengths` the share of whole sequences right; or
-        score and loss for members that are judged by their loss."""
+        """Evaluate some lanes: score, and with `evaluation.lengths` the share of whole
+        sequences right; or score and loss for members that are judged by their loss."""
         if not by_lane:
             return {}
         self.eval_operands.blocks[:] = 0  # of all other lanes
@@ -283,9 +362,12 @@ class Lanes:
 
     def checkpoints(self, numbers: Collection[int]) -> list[Checkpoint]:
         """Return checkpoints of the members in some lanes."""
-        program, leaves = program_id(self.trainer), [np.array(leaf) for leaf in jax.tree.leaves(self.states)]
+        program = program_id(self.trainer)
+        leaves = [np.array(leaf) for leaf in jax.tree.leaves(self.states)]
         return [
-            Checkpoint(lane.member.key, program, lane.to_dict(), [leaf[k] for leaf in leaves])
+            Checkpoint(
+                lane.member.key, program, lane.to_dict(), [leaf[k] for leaf in leaves]
+            )
             for k, lane in self.active.items()
             if k in numbers
         ]

@@ -1,9 +1,11 @@
-"""Worker processes, seen from both ends and in the order of a worker's life: it is started, sends heartbeats,
-trains the members of its parent's queue, and is replaced when it dies or hangs.
+"""Worker processes, seen from both ends and in the order of a worker's life: it is
+started, sends heartbeats, trains the members of its parent's queue, and is replaced
+when it dies or hangs.
 
-Without `multiprocessing`, which would run a user's script again in every worker unless the script guards
-against it, and without fork, as a process in which JAX has threads cannot be forked. Only `worker_main`
-imports JAX, so that a worker sends heartbeats while it still imports.
+Without `multiprocessing`, which would run a user's script again in every worker unless
+the script guards against it, and without fork, as a process in which JAX has threads
+cannot be forked. Only `worker_main` imports JAX, so that a worker sends heartbeats
+while it still imports.
 """
 
 import gc
@@ -31,12 +33,18 @@ if TYPE_CHECKING:  # these import JAX
 MAIN = "from memcap.training.workers import worker_main; worker_main()"
 # XLA's threads in a worker of one core; set it in our own environment to overrule it.
 ENVIRONMENT = {"PJRT_NPROC": "1"}
-HEARTBEAT_TIMEOUT = 60.0  # seconds of silence after which a worker counts as hung or stopped
+HEARTBEAT_TIMEOUT = (
+    60.0  # seconds of silence after which a worker counts as hung or stopped
+)
 HEARTBEATS = 30  # in that time
 # Calls of a `WorkerQueue` for whose answer a worker waits; after any other it goes on at once.
 ANSWERED = ("claim_program", "take_members", "load_checkpoints")
-MAX_FALSE_STARTS = 3  # deaths in a row of workers without members: the environment is broken
-CLOCK_JUMP = 5.0  # seconds between two of our checks after which this process itself was stopped
+MAX_FALSE_STARTS = (
+    3  # deaths in a row of workers without members: the environment is broken
+)
+CLOCK_JUMP = (
+    5.0  # seconds between two of our checks after which this process itself was stopped
+)
 # seconds that a worker in this process has to end its chunk once the job is over; then we leave it
 SHUTDOWN_WAIT = 0.3
 
@@ -46,10 +54,12 @@ class PeerDiedError(Exception):
 
 
 class Pipe:
-    """One end of a connection for messages alone, without printed text between. Sending is thread-safe."""
+    """One end of a connection for messages alone, without printed text between. Sending
+    is thread-safe."""
 
     def __init__(self, connection: Connection):
-        self.connection, self.lock = connection, threading.Lock()
+        self.connection = connection
+        self.lock = threading.Lock()
 
     def send(self, value: Any) -> None:
         """Send one value; raise PeerDiedError if nobody is there."""
@@ -71,11 +81,11 @@ class Pipe:
 
 
 def spawn(code: str, *arguments: str) -> tuple[subprocess.Popen[str], Connection]:
-    """Start Python on some code, with our import path, in a session of its own, so that Ctrl-C reaches only
-    the process that starts it.
+    """Start Python on some code, with our import path, in a session of its own, so that
+    Ctrl-C reaches only the process that starts it.
 
-    The arguments are its `sys.argv[2:]`; the first one is for `parent_pipe`. Return the process, whose
-    `stdout` has all that it prints, and our end of the connection.
+    The arguments are its `sys.argv[2:]`; the first one is for `parent_pipe`. Return the
+    process, whose `stdout` has all that it prints, and our end of the connection.
     """
     path = os.pathsep.join(folder or os.getcwd() for folder in sys.path)
     ours, theirs = multiprocessing.Pipe()
@@ -106,7 +116,8 @@ def parent_pipe() -> Pipe:
 
 
 def worker_main() -> None:
-    """Run a worker's process: send heartbeats, import JAX, then train members until none is left."""
+    """Run a worker's process: send heartbeats, import JAX, then train members until
+    none is left."""
     pipe = parent_pipe()
     beat = (pipe, float(sys.argv[2]), os.getppid())
     threading.Thread(target=_send_heartbeats, args=beat, daemon=True).start()
@@ -128,7 +139,8 @@ def worker_main() -> None:
 
 
 def _send_heartbeats(pipe: Pipe, seconds: float, parent: int) -> None:
-    """Send heartbeats, also while programs run, which release Python's lock; end with the parent."""
+    """Send heartbeats, also while programs run, which release Python's lock; end with
+    the parent."""
     while os.getppid() == parent:
         try:
             pipe.send(("heartbeat", ()))
@@ -142,7 +154,8 @@ class RemoteQueue:
     """The `WorkerQueue` of the parent: every call goes over the pipe by its name."""
 
     def __init__(self, pipe: Pipe, checkpoint_after: float):
-        self._pipe, self.checkpoint_after = pipe, checkpoint_after
+        self._pipe = pipe
+        self.checkpoint_after = checkpoint_after
 
     def should_continue(self) -> bool:
         """Return true: the parent ends this process."""
@@ -162,20 +175,25 @@ class RemoteQueue:
 class WorkerProcess:
     """A worker's process as its parent sees it; making the object starts it.
 
-    Whatever it prints is passed on to stderr, once it has made its first call. Before that only the last line
-    is kept, as a worker that cannot start, and its successors, would print the same many times.
+    Whatever it prints is passed on to stderr, once it has made its first call. Before
+    that only the last line is kept, as a worker that cannot start, and its successors,
+    would print the same many times.
     """
 
     def __init__(self) -> None:
         self.process, connection = spawn(MAIN, str(HEARTBEAT_TIMEOUT / HEARTBEATS))
         self.pipe = Pipe(connection)
-        self.last_message = time.monotonic()  # when it came; infinite while a call is answered
+        self.last_message = (
+            time.monotonic()
+        )  # when it came; infinite while a call is answered
         self.timed_out = False
         self.last_line = ""
         self.buffered: list[str] = []
         self.may_print = False
         self.printing = threading.Lock()
-        self.reader = threading.Thread(target=self._read, name="memcap-worker-output", daemon=True)
+        self.reader = threading.Thread(
+            target=self._read, name="memcap-worker-output", daemon=True
+        )
         self.reader.start()
 
     def _read(self) -> None:
@@ -231,12 +249,16 @@ class WorkerProcess:
 
     def exit_reason(self) -> str:
         """Return how a dead process ended, and the last line that it printed."""
-        self.reader.join(5)  # no longer, as another process may have inherited its stderr
+        self.reader.join(
+            5
+        )  # no longer, as another process may have inherited its stderr
         if self.timed_out:
             reason = f"said nothing for {HEARTBEAT_TIMEOUT:g} s and was killed"
         else:
             reason = f"died (status {self.process.wait()})"
-        return reason + (f', its last line: "{self.last_line}"' if self.last_line else "")
+        return reason + (
+            f', its last line: "{self.last_line}"' if self.last_line else ""
+        )
 
     def close(self) -> None:
         """End the process and close the connections to it."""
@@ -249,15 +271,17 @@ class WorkerProcess:
 
 
 class WorkerPool:
-    """All workers of a job: one is a thread of this process, each other one a process with a thread here that
-    answers it.
+    """All workers of a job: one is a thread of this process, each other one a process
+    with a thread here that answers it.
 
-    A context manager: entering starts them; leaving ends those that still run, and raises an error that one
-    of them raised. `run_worker` is `memcap.training.train_loop.run_worker`.
+    A context manager: entering starts them; leaving ends those that still run, and
+    raises an error that one of them raised. `run_worker` is
+    `memcap.training.train_loop.run_worker`.
     """
 
     def __init__(self, queue: "Queue", run_worker: "Callable[[WorkerQueue], None]"):
-        self.queue, self.run_worker = queue, run_worker
+        self.queue = queue
+        self.run_worker = run_worker
         self.processes: dict[int, WorkerProcess] = {}
         self.jobs: list[Future[None]] = []
         self.last_check = time.monotonic()
@@ -293,7 +317,8 @@ class WorkerPool:
         self.queue.detach()
 
     def serve(self, number: int) -> None:
-        """Keep one worker at work until all is done, this one or its successors; pass its errors on."""
+        """Keep one worker at work until all is done, this one or its successors; pass
+        its errors on."""
         false_starts = 0
         while not self.queue.done.is_set():
             worker = self.processes[number] = WorkerProcess()
@@ -309,8 +334,8 @@ class WorkerPool:
                 false_starts = 0 if self._requeue(number, worker) else false_starts + 1
                 if false_starts == MAX_FALSE_STARTS:
                     raise UserError(
-                        f"{false_starts} workers in a row ended before they had a member; the last"
-                        f" {worker.exit_reason()}; engine.workers=1 trains without workers"
+                        f"{false_starts} workers in a row ended before they had a member; the"
+                        f" last {worker.exit_reason()}; engine.workers=1 trains without workers"
                     ) from None
             finally:
                 worker.close()
@@ -320,11 +345,16 @@ class WorkerPool:
         reason = worker.exit_reason()
         suspects, failed = self.queue.worker_died(number, reason)
         if suspects:
-            line = f"memcap: a worker (process {worker.process.pid}) {reason}; restarted"
+            line = (
+                f"memcap: a worker (process {worker.process.pid}) {reason}; restarted"
+            )
             if again := len(suspects) - len(failed):
                 line += f"; {plural(again, 'member')} queued again"
             if failed:
-                line += f"; {' '.join(m.key for m in failed)}: recorded as failed, as two workers died of it"
+                line += (
+                    f"; {' '.join(m.key for m in failed)}: recorded as failed, as two workers"
+                    " died of it"
+                )
             print(line, file=sys.stderr, flush=True)
         return bool(suspects)
 
@@ -341,7 +371,8 @@ class WorkerPool:
 
 
 def in_thread(function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-    """Call a function in a daemon thread, for which neither the job nor the interpreter waits at its end."""
+    """Call a function in a daemon thread, for which neither the job nor the interpreter
+    waits at its end."""
     job: Future[Any] = Future()
 
     def call() -> None:

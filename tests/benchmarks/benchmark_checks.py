@@ -1,5 +1,5 @@
-"""Helpers of the benchmarks' tests: small shapes and random batches, contestants in this process, and a
-target for workers."""
+"""Helpers of the benchmarks' tests: small shapes and random batches, contestants in
+this process, and a target for workers."""
 
 import os
 import pkgutil
@@ -17,11 +17,15 @@ LAST = Shape(units=3, features=5, outputs=2, steps=6, batch=4, every=False)
 EVERY = Shape(units=3, features=2, outputs=2, steps=6, batch=4, every=True)
 
 
-def build(name: str, shape: Shape, *, lr: float = 0.01, clip: float = 1.0, seed: int = 0) -> Peer:
+def build(
+    name: str, shape: Shape, *, lr: float = 0.01, clip: float = 1.0, seed: int = 0
+) -> Peer:
     """A contestant in this process; the test is skipped where its library is not installed."""
     for package in CONTESTANTS[name].packages:
         if package == "keras":
-            pytest.MonkeyPatch().setenv("KERAS_BACKEND", "jax")  # read at its first import
+            pytest.MonkeyPatch().setenv(
+                "KERAS_BACKEND", "jax"
+            )  # read at its first import
         pytest.importorskip(package)
     if CONTESTANTS[name].missing:
         pytest.skip(f"{name} needs {CONTESTANTS[name].missing}")
@@ -34,8 +38,16 @@ def batches(shape: Shape, count: int, seed: int = 0) -> Batches:
     sizes = (count, shape.steps, shape.batch)
     inputs = rng.integers(shape.features, size=sizes, dtype=np.int32)
     if not shape.every:
-        return Batches(inputs, rng.integers(shape.outputs, size=(count, shape.batch), dtype=np.int32), None)
-    return Batches(inputs, rng.integers(shape.outputs, size=sizes, dtype=np.int32), rng.random(sizes) < 0.6)
+        return Batches(
+            inputs,
+            rng.integers(shape.outputs, size=(count, shape.batch), dtype=np.int32),
+            None,
+        )
+    return Batches(
+        inputs,
+        rng.integers(shape.outputs, size=sizes, dtype=np.int32),
+        rng.random(sizes) < 0.6,
+    )
 
 
 def weights(shape: Shape, seed: int = 1) -> Weights:
@@ -46,10 +58,17 @@ def weights(shape: Shape, seed: int = 1) -> Weights:
         return rng.normal(0, 0.5, sizes).astype(np.float32)
 
     gates = 4 * shape.units
-    cell = {"kernel": draw(shape.features, gates), "recurrent": draw(shape.units, gates), "bias": draw(gates)}
+    cell = {
+        "kernel": draw(shape.features, gates),
+        "recurrent": draw(shape.units, gates),
+        "bias": draw(gates),
+    }
     return {
         "cell": cell,
-        "readout": {"kernel": draw(shape.units, shape.outputs), "bias": draw(shape.outputs)},
+        "readout": {
+            "kernel": draw(shape.units, shape.outputs),
+            "bias": draw(shape.outputs),
+        },
     }
 
 

@@ -1,5 +1,5 @@
-"""What benchmarks make of their seconds: floors, sums over a grid, ratios. Nothing here depends on how fast
-anything is."""
+"""What benchmarks make of their seconds: floors, sums over a grid, ratios. Nothing here
+depends on how fast anything is."""
 
 from dataclasses import replace
 
@@ -8,7 +8,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from benchmarks import accelerator, cells, cost, frontier, loop, process, report, step, study
+from benchmarks import (
+    accelerator,
+    cells,
+    cost,
+    frontier,
+    loop,
+    process,
+    report,
+    step,
+    study,
+)
 from benchmarks.accelerator import Device, Floor, Lanes, Measured, Peaks
 from benchmarks.cost import Point, slope
 from benchmarks.frontier import Cell, FrontierPlan, Study
@@ -27,28 +37,46 @@ PLAN = FrontierPlan()
 
 def test_the_floor_counts_products_and_tanh():
     last = Shape(units=16, features=7, outputs=2, steps=60, batch=128, every=False)
-    assert floor(last, CEILINGS) == pytest.approx(24 * 60 * 128 * 16**2 / 100e9 + 5 * 60 * 128 * 16 * 0.4e-9)
+    assert floor(last, CEILINGS) == pytest.approx(
+        24 * 60 * 128 * 16**2 / 100e9 + 5 * 60 * 128 * 16 * 0.4e-9
+    )
     readout = 6 * 60 * 128 * 16 * 2 / 100e9
-    assert floor(replace(last, every=True), CEILINGS) == pytest.approx(floor(last, CEILINGS) + readout)
+    assert floor(replace(last, every=True), CEILINGS) == pytest.approx(
+        floor(last, CEILINGS) + readout
+    )
 
 
 def test_a_step_is_told_relative_to_keras_with_its_share_of_the_floor():
     rows = [
-        step.Row(LAST.key, LAST.shape(units), name, Timing((k, 2 * k, 8 * k), (1,), 9), 0.25, 1.0, 0.0, 0.0)
+        step.Row(
+            LAST.key,
+            LAST.shape(units),
+            name,
+            Timing((k, 2 * k, 8 * k), (1,), 9),
+            0.25,
+            1.0,
+            0.0,
+            0.0,
+        )
         for k, name in ((1, "keras"), (2, "memcap"))
         for units in LAST.units
     ]
     lines = step.section(rows, LAST).splitlines()
-    found = [line.split("|")[2].strip() for line in lines if line.startswith("| memcap")]
+    found = [
+        line.split("|")[2].strip() for line in lines if line.startswith("| memcap")
+    ]
     assert found == ["2.00 (25%)", "4e+03 [2e+03, 1.6e+04]", "0.2"]
-    page = step.page(step.Measured(rows, CEILINGS, {"last": 3e-15}), [LAST], TINY, FACTS)
+    page = step.page(
+        step.Measured(rows, CEILINGS, {"last": 3e-15}), [LAST], TINY, FACTS
+    )
     assert "3.0e-15 of PyTorch's" in page
     assert "other work ran" in page
 
 
 def test_batches_are_the_tasks_own():
     for workload in WORKLOADS:
-        shape, drawn = workload.shape(4), workload.draw(3)
+        shape = workload.shape(4)
+        drawn = workload.draw(3)
         assert drawn.inputs.shape == (3, shape.steps, shape.batch)
         assert drawn.inputs.max() < shape.features
         assert (drawn.inputs[0] != drawn.inputs[1]).any()
@@ -58,20 +86,32 @@ def test_batches_are_the_tasks_own():
 
 def test_a_padding_weight_costs_the_time_of_a_wider_program():
     plan = cells.CellsPlan(cells=("GRUCell",), units=(8,), lags=(20,))
-    times = {"while": (650e-6, 100), "native": (130e-6, 100), cells.PADDED: (133e-6, 1100)}
+    times = {
+        "while": (650e-6, 100),
+        "native": (130e-6, 100),
+        cells.PADDED: (133e-6, 1100),
+    }
     steps = [cells.Step("GRUCell", 8, 20, loop, *each) for loop, each in times.items()]
-    assert "| GRUCell | 8 | 20 | 650 | 130 | 5.0 | 3.0 |" in cells.page(steps, plan, FACTS)
+    assert "| GRUCell | 8 | 20 | 650 | 130 | 5.0 | 3.0 |" in cells.page(
+        steps, plan, FACTS
+    )
 
 
 def test_a_matrix_cell_is_told_relative_to_memcap():
     seconds = {"memcap": (3e-3, 2e-3), "scan": (1e-3, 4e-3)}
     timings = {name: Timing((1.0, 1.0), cpu, 5) for name, cpu in seconds.items()}
-    rows = [cells.Row("mamba2", 8, 20, name, timing, 1e-7, 1e-6) for name, timing in timings.items()]
-    assert "| mamba2 | 8 | 20 | 2000 | 1000 (0.50) |" in cells.matrix_page(rows, TINY, FACTS)
+    rows = [
+        cells.Row("mamba2", 8, 20, name, timing, 1e-7, 1e-6)
+        for name, timing in timings.items()
+    ]
+    assert "| mamba2 | 8 | 20 | 2000 | 1000 (0.50) |" in cells.matrix_page(
+        rows, TINY, FACTS
+    )
 
 
 def test_numpys_latch_is_memcaps():
-    task, batches = task_of("latch", []), loop.latch(3, 10, 64, 0)
+    task = task_of("latch", [])
+    batches = loop.latch(3, 10, 64, 0)
     shape = StudyPlan().shape(10, 8)
     assert (shape.features, shape.outputs) == (task.features, task.outputs)
     np.testing.assert_array_equal(batches.inputs[:, 0], batches.targets)
@@ -91,10 +131,18 @@ def test_compiling_is_taken_out_of_the_phase_it_happens_in():
 
 def test_a_study_is_told_by_medians_with_preparation_taken_off():
     phases = {"import": 1.0, "data": 2.0, "build": 0.5, "compile": 2.0, "train": 3.0}
-    samples = [study.Sample("keras", "cold", wall, wall / 2, phases) for wall in (10.0, 30.0, 22.0)]
-    samples += [study.Sample("memcap", "cold", wall, wall / 2, {"train": 3.0}) for wall in (5.0, 4.0, 9.0)]
+    samples = [
+        study.Sample("keras", "cold", wall, wall / 2, phases)
+        for wall in (10.0, 30.0, 22.0)
+    ]
+    samples += [
+        study.Sample("memcap", "cold", wall, wall / 2, {"train": 3.0})
+        for wall in (5.0, 4.0, 9.0)
+    ]
     page = study.page(samples, StudyPlan(), 3, FACTS)
-    assert "| Keras 3 on JAX, fit | 22.0 | 11.0 | 4.40 | 4.00 | 4.40 | 1.0 | 2.0 |" in page
+    assert (
+        "| Keras 3 on JAX, fit | 22.0 | 11.0 | 4.40 | 4.00 | 4.40 | 1.0 | 2.0 |" in page
+    )
     assert "18 runs of 200 steps" in page
 
 
@@ -114,9 +162,15 @@ def test_a_bilinear_cost_is_added_up_exactly():
 
 
 def test_a_peer_compiles_each_model_linen_each_cell_and_memcap_each_width():
-    found = [each for name in ("keras", "linen", "memcap") for each in everywhere(name, 2.0, 1e-3)]
+    found = [
+        each
+        for name in ("keras", "linen", "memcap")
+        for each in everywhere(name, 2.0, 1e-3)
+    ]
     assert PLAN.runs == 1920
-    assert frontier.whole(PLAN, found, "keras") == pytest.approx((2.0 * PLAN.runs, PLAN.runs))
+    assert frontier.whole(PLAN, found, "keras") == pytest.approx(
+        (2.0 * PLAN.runs, PLAN.runs)
+    )
     assert frontier.whole(PLAN, found, "linen")[0] == pytest.approx(2.0 * PLAN.runs / 8)
     assert frontier.whole(PLAN, found, "memcap")[0] == pytest.approx(2.0 * 2 * 24)
 
@@ -134,35 +188,49 @@ def test_equal_work_is_shared_by_the_workers_and_memcap_pays_for_all_else():
 
 def test_a_slope_is_that_of_the_upper_half():
     places = [1, 2, 4, 8, 16, 32]
-    assert slope(places, [5.0, 5.0, 5.0, *(0.1 * x**2 for x in places[3:])]) == pytest.approx(2.0)
+    assert slope(
+        places, [5.0, 5.0, 5.0, *(0.1 * x**2 for x in places[3:])]
+    ) == pytest.approx(2.0)
     assert slope([1, 2], [3.0, 6.0]) == pytest.approx(1.0)
     assert slope(places, [1.0] * 5 + [-1.0]) is None
 
 
 def test_a_points_members_differ_in_width_and_seed():
     members = Point(2, 1, (1, 3), 2, steps=6).resolved(first_seed=5)
-    assert [(m.model.units, m.seed) for m in members] == [(1, 5), (1, 6), (3, 5), (3, 6)]
-    shapes = {(m.length, m.recipe.batch, m.recipe.budget, m.evaluation.every) for m in members}
+    assert [(m.model.units, m.seed) for m in members] == [
+        (1, 5),
+        (1, 6),
+        (3, 5),
+        (3, 6),
+    ]
+    shapes = {
+        (m.length, m.recipe.batch, m.recipe.budget, m.evaluation.every) for m in members
+    }
     assert shapes == {(4, 2, 6, 6)}
 
 
 def test_members_that_stop_early_are_refused(monkeypatch):
     with pytest.raises(process.ProgramError, match="1 of 3 members"):
         frontier.check_steps(pl.DataFrame({"steps": [4, 3, 4]}), 4)
-    monkeypatch.setattr(cost, "train", lambda members, engine: [type("Ended", (), {"steps": 3})])
+    monkeypatch.setattr(
+        cost, "train", lambda members, engine: [type("Ended", (), {"steps": 3})]
+    )
     with pytest.raises(RuntimeError, match=r"took \[3\] steps"):
         cost.Trainer().train(Point(steps=4))
 
 
 def test_the_floor_of_lanes_is_the_larger_of_bytes_and_products():
     floor = Floor.of(Point(units=50, lag=50, batch=32))
-    rows, parameters = 200 * 32, 4 * 50 * (2 + 50 + 1) + 51 * 2
+    rows = 200 * 32
+    parameters = 4 * 50 * (2 + 50 + 1) + 51 * 2
     assert floor.moved == 4 * (12 * 50 * rows + 8 * rows + 9 * rows + 8 * parameters)
     assert floor.operations == 24 * rows * 50**2 + 6 * rows * 50 * 2
     assert floor.seconds(PEAKS) == (floor.moved / 1e12, floor.operations / 1e13)
 
 
-def test_lanes_that_memory_does_not_hold_are_told_and_any_other_error_is_raised(monkeypatch):
+def test_lanes_that_memory_does_not_hold_are_told_and_any_other_error_is_raised(
+    monkeypatch,
+):
     def broken(code, point, chunks):
         raise jax.errors.JaxRuntimeError(errors.pop())
 
@@ -179,7 +247,9 @@ def test_the_page_of_lanes_has_rates_shares_and_what_did_not_fit():
     for units, lag in plan.lags:
         timed.append((plan.point(units, lag, 1), (1.0, 9.0, 0.1)))
         timed.append((plan.point(units, lag, 4), None))
-    page = accelerator.page(Measured(Device("gpu", "A Card", 2, 60 << 30), PEAKS, timed), plan, FACTS)
+    page = accelerator.page(
+        Measured(Device("gpu", "A Card", 2, 60 << 30), PEAKS, timed), plan, FACTS
+    )
     share = 50 * max(Floor.of(plan.point(8, 8, 1)).seconds(PEAKS))
     assert f"| 1 | 50 ({share:.2%}) |" in page
     assert "| 4 | memory too small | memory too small | memory too small |" in page

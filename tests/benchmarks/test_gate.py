@@ -24,7 +24,9 @@ class WrongGradient(Linen):
 def test_a_wrong_gradient_is_caught():
     ours = Local(build("memcap", LAST))
     workers = {"memcap": ours, "linen": Local(WrongGradient(LAST, 0.01, 1.0, 0))}
-    with pytest.raises(gate.GateError, match=r"^Flax: gradient of cell/bias is \d.*nothing was timed$"):
+    with pytest.raises(
+        gate.GateError, match=r"^Flax: gradient of cell/bias is \d.*nothing was timed$"
+    ):
         gate.check_gradients(workers, TITLES, ours, weights(LAST), batches(LAST, 2))
 
 
@@ -43,7 +45,10 @@ def test_numbers_that_are_none_and_arrays_of_another_shape_are_caught(broken):
 @pytest.mark.parametrize(("lr", "clip"), [(0.011, 0.05), (0.01, 1e-7)])
 def test_another_rate_or_clip_is_caught(lr, clip):
     """The same ones pass: tests/benchmarks/test_tiny.py runs the whole gate."""
-    workers = {"memcap": Local(build("memcap", LAST, clip=0.05)), "linen": Local(Linen(LAST, lr, clip, 0))}
+    workers = {
+        "memcap": Local(build("memcap", LAST, clip=0.05)),
+        "linen": Local(Linen(LAST, lr, clip, 0)),
+    }
     for worker in workers.values():
         worker.call("load", batches(LAST, 16))
     with pytest.raises(gate.GateError, match=r"^Flax: after 16 steps"):
@@ -51,15 +56,21 @@ def test_another_rate_or_clip_is_caught(lr, clip):
 
 
 def test_distance_is_relative_and_in_double_precision():
-    assert gate.distance([3.0, 4.0 + 5e-13], [3.0, 4.0]) == pytest.approx(1e-13, rel=1e-2)
+    assert gate.distance([3.0, 4.0 + 5e-13], [3.0, 4.0]) == pytest.approx(
+        1e-13, rel=1e-2
+    )
     assert gate.flat(gate.double(weights(LAST))).dtype == np.float64
 
 
 def test_a_gradient_that_is_wrong_as_a_whole_is_caught():
     def all_of(rate, kernel):
-        return gate.joined((1.0, {"cell": {"rate": np.array([rate]), "kernel": np.full(4, kernel)}}))
+        return gate.joined(
+            (1.0, {"cell": {"rate": np.array([rate]), "kernel": np.full(4, kernel)}})
+        )
 
     right = all_of(1e-4, 1.0)
-    assert gate.agree("it", all_of(1.1e-4, 1.0), right, gate.SINGLE) == pytest.approx(5e-6, rel=0.01)
+    assert gate.agree("it", all_of(1.1e-4, 1.0), right, gate.SINGLE) == pytest.approx(
+        5e-6, rel=0.01
+    )
     with pytest.raises(gate.GateError, match="gradient of all/weights"):
         gate.agree("it", all_of(1e-4, 1 + 1e-5), right, gate.SINGLE)

@@ -28,7 +28,8 @@ both = pytest.mark.parametrize("shape", [LAST, EVERY], ids=["last", "every"])
 
 @cache
 def peer(name, shape):
-    """A contestant that clips every gradient: nobody's training would show a clip that never bites."""
+    """A contestant that clips every gradient: nobody's training would show a clip that
+    never bites."""
     return build(name, shape, clip=0.05)
 
 
@@ -36,10 +37,14 @@ def peer(name, shape):
 @everyone
 @both
 def test_loss_and_gradients_are_memcaps(name, shape):
-    one, ours, batch = peer(name, shape), peer("memcap", shape), batches(shape, 2)
+    one = peer(name, shape)
+    ours = peer("memcap", shape)
+    batch = batches(shape, 2)
     for each in (one, ours):
         each.set_weights(weights(shape))
-    gate.agree(name, one.loss_and_gradients(batch), ours.loss_and_gradients(batch), 5e-6)
+    gate.agree(
+        name, one.loss_and_gradients(batch), ours.loss_and_gradients(batch), 5e-6
+    )
     np.testing.assert_array_equal(gate.flat(one.weights()), gate.flat(weights(shape)))
 
 
@@ -47,7 +52,8 @@ def test_loss_and_gradients_are_memcaps(name, shape):
 @everyone
 @both
 def test_training_is_memcaps(name, shape):
-    """Through the same batches twice, from a fresh optimizer however often it has trained before."""
+    """Through the same batches twice, from a fresh optimizer however often it has
+    trained before."""
     ends = []
     for each in (peer(name, shape), peer("memcap", shape)):
         each.load(batches(shape, STEPS // 2))
@@ -64,7 +70,8 @@ def test_training_is_memcaps(name, shape):
 def test_memcaps_loss_is_the_mean_over_due_answers():
     """By hand, from the scores: everyone else is held against this."""
     for shape in (LAST, EVERY):
-        one, batch = peer("memcap", shape), batches(shape, 1)
+        one = peer("memcap", shape)
+        batch = batches(shape, 1)
         one.set_weights(weights(shape))
         network = one.architecture.build(one.architecture.unflatten(one.lane.params))
         scores = network(batch.inputs[0], return_sequences=shape.every)
@@ -72,7 +79,9 @@ def test_memcaps_loss_is_the_mean_over_due_answers():
         right = np.take_along_axis(scores, batch.targets[0][..., None], -1)[..., 0]
         losses = np.log(np.exp(scores).sum(-1)) - right
         due = np.ones_like(losses, bool) if batch.mask is None else batch.mask[0]
-        assert one.loss_and_gradients(batch)[0] == pytest.approx(losses[due].mean(), rel=1e-6)
+        assert one.loss_and_gradients(batch)[0] == pytest.approx(
+            losses[due].mean(), rel=1e-6
+        )
 
 
 @pytest.mark.breadth
@@ -85,16 +94,24 @@ def test_a_peer_has_the_arrays_that_memcap_exports(name):
         found = dict(zip(exported, one.model.get_weights(), strict=True))
     else:
         modules = {"lstm": one.lstm, "readout": one.readout}.items()
-        found = {f"{each}.{k}": v.numpy() for each, module in modules for k, v in module.state_dict().items()}
+        found = {
+            f"{each}.{k}": v.numpy()
+            for each, module in modules
+            for k, v in module.state_dict().items()
+        }
     assert found.keys() == exported.keys()
     for key, array in found.items():
         np.testing.assert_array_equal(array, exported[key])
 
 
 @pytest.mark.breadth
-@pytest.mark.parametrize("name", ["linen", "nnx", "equinox", "torch", "keras", "memcap"])
+@pytest.mark.parametrize(
+    "name", ["linen", "nnx", "equinox", "torch", "keras", "memcap"]
+)
 def test_the_seed_decides_the_start(name):
-    one, same, other = (gate.flat(build(name, LAST, seed=seed).weights()) for seed in (1, 1, 2))
+    one, same, other = (
+        gate.flat(build(name, LAST, seed=seed).weights()) for seed in (1, 1, 2)
+    )
     np.testing.assert_array_equal(one, same)
     assert np.abs(one - other).max() > 0.01
 
@@ -103,16 +120,30 @@ def test_the_seed_decides_the_start(name):
 @pytest.mark.parametrize("cell", MATRIX_CELLS)
 def test_peers_of_matrix_cells_compute_and_train_what_memcap_does(cell):
     shape = replace(EVERY, cell=cell)
-    workload = Workload("", "", task_of("delay_line", []), 2, shape.steps, shape.batch, (shape.units,), cell)
-    start, drawn = workload.start(shape.units), batches(shape, 16)
+    workload = Workload(
+        "",
+        "",
+        task_of("delay_line", []),
+        2,
+        shape.steps,
+        shape.batch,
+        (shape.units,),
+        cell,
+    )
+    start = workload.start(shape.units)
+    drawn = batches(shape, 16)
     titles = {name: each.title for name, each in MATRIX.items() if not each.missing}
     targets = {name: pkgutil.resolve_name(MATRIX[name].target) for name in titles}
-    workers = {name: Local(target(shape, 0.01, 0.05, 0)) for name, target in targets.items()}
+    workers = {
+        name: Local(target(shape, 0.01, 0.05, 0)) for name, target in targets.items()
+    }
     workers["memcap"].call("set_weights", start)
     reference = workers["memcap"].call("loss_and_gradients", drawn)
     for name, worker in workers.items():
         worker.call("set_weights", start)
-        gate.agree(titles[name], worker.call("loss_and_gradients", drawn), reference, 2e-5)
+        gate.agree(
+            titles[name], worker.call("loss_and_gradients", drawn), reference, 2e-5
+        )
         worker.call("load", drawn)
     apart, _ = gate.check_training(workers, titles, start, 16)
     assert max(apart.values()) < 2e-3

@@ -36,7 +36,9 @@ class Clock:
     """A worker that takes a set time a step, and writes down whose turn it was."""
 
     def __init__(self, name, seconds, turns):
-        self.name, self.seconds, self.turns = name, seconds, turns
+        self.name = name
+        self.seconds = seconds
+        self.turns = turns
 
     def timed(self, method, steps):
         assert method == "run"
@@ -45,7 +47,8 @@ class Clock:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "stride", "steps"), [(0.01, 1, 25), (0.01, 16, 32), (2.0, 1, 1), (2.0, 16, 16)]
+    ("seconds", "stride", "steps"),
+    [(0.01, 1, 25), (0.01, 16, 32), (2.0, 1, 1), (2.0, 16, 16)],
 )
 def test_a_slice_is_whole_strides_of_about_the_length_asked_for(seconds, stride, steps):
     assert slice_steps(Clock("a", seconds, []), stride, 0.25) == steps
@@ -54,9 +57,16 @@ def test_a_slice_is_whole_strides_of_about_the_length_asked_for(seconds, stride,
 def test_turns_go_round_and_warmups_do_not_count():
     turns = []
     workers = {"fast": Clock("fast", 0.001, turns), "slow": Clock("slow", 0.01, turns)}
-    timings = interleaved(workers, {"fast": 1, "slow": 4}, Plan(seconds=0.1, rounds=3, warmups=2, batches=8))
+    timings = interleaved(
+        workers,
+        {"fast": 1, "slow": 4},
+        Plan(seconds=0.1, rounds=3, warmups=2, batches=8),
+    )
     assert turns[-10:] == [("fast", 100), ("slow", 8)] * 5
-    assert {name: len(timing.samples) for name, timing in timings.items()} == {"fast": 3, "slow": 3}
+    assert {name: len(timing.samples) for name, timing in timings.items()} == {
+        "fast": 3,
+        "slow": 3,
+    }
     assert timings["slow"].median == pytest.approx(0.01)
     assert timings["slow"].busy == pytest.approx(0.25)
 
@@ -70,7 +80,11 @@ def test_a_program_is_timed_and_has_its_settings_and_one_that_fails_is_told():
     with pytest.raises(ProgramError, match=r"(?s)exit code 3.*last words"):
         run([sys.executable, "-c", code], None, {})
     before = dict(os.environ)
-    ran = run([sys.executable, "-c", "import os; print(os.environ['WORD'])"], last_core(), {"WORD": "yes"})
+    ran = run(
+        [sys.executable, "-c", "import os; print(os.environ['WORD'])"],
+        last_core(),
+        {"WORD": "yes"},
+    )
     assert ran.output == "yes\n"
     assert min(ran.wall, ran.cpu) > 0
     assert dict(os.environ) == before

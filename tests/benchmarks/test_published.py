@@ -1,4 +1,5 @@
-"""What benchmarks/README.md quotes is what the reports in benchmarks/results/ hold, on either stack."""
+"""What benchmarks/README.md quotes is what the reports in benchmarks/results/ hold, on
+either stack."""
 
 import json
 import re
@@ -10,8 +11,15 @@ import pytest
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 STACKS = ("results", "results/python3.13")  # in the README's order
 PEERS = ("keras", "keras16", "torch", "linen", "nnx", "equinox")
-OURS = {"memcap": ("**memcap**", "memcap"), "native": ("**memcap, `engine.loop=native`**", "memcap native")}
-STUDY = {"Keras on JAX, `fit`": "keras", "Flax linen": "linen", "`torch.nn.LSTM`, eager": "torch"}
+OURS = {
+    "memcap": ("**memcap**", "memcap"),
+    "native": ("**memcap, `engine.loop=native`**", "memcap native"),
+}
+STUDY = {
+    "Keras on JAX, `fit`": "keras",
+    "Flax linen": "linen",
+    "`torch.nn.LSTM`, eager": "torch",
+}
 STUDY |= {"`memcap train engine.loop=reproducible`": "memcap"}
 STUDY |= {"`memcap train engine.loop=native`": "memcap-native"}
 
@@ -22,8 +30,16 @@ def report(stack, name):
 
 def lines(title, columns):
     """The cells of the README's lines of that title, in order, of tables with so many columns."""
-    found = re.findall(rf"^\| {re.escape(title)} \|(.*)\|$", (FOLDER / "README.md").read_text(), re.MULTILINE)
-    return [cells for line in found if len(cells := [cell.strip() for cell in line.split("|")]) == columns]
+    found = re.findall(
+        rf"^\| {re.escape(title)} \|(.*)\|$",
+        (FOLDER / "README.md").read_text(),
+        re.MULTILINE,
+    )
+    return [
+        cells
+        for line in found
+        if len(cells := [cell.strip() for cell in line.split("|")]) == columns
+    ]
 
 
 @pytest.mark.parametrize("ours", OURS)
@@ -32,7 +48,9 @@ def lines(title, columns):
 def test_the_ratios_are_those_that_were_measured(stack, workload, place, ours):
     rows = [row for row in report(stack, "step")["rows"] if row["workload"] == workload]
     medians = {
-        (row["contestant"], row["shape"]["units"]): statistics.median(row["timing"]["samples"])
+        (row["contestant"], row["shape"]["units"]): statistics.median(
+            row["timing"]["samples"]
+        )
         for row in rows
     }
     widths = sorted({units for _, units in medians})
@@ -55,26 +73,40 @@ def test_the_ratios_are_those_that_were_measured(stack, workload, place, ours):
 @pytest.mark.parametrize(("title", "name"), STUDY.items())
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_small_study_took_the_seconds_that_were_measured(stack, title, name):
-    walls, compiling = {}, []
+    walls = {}
+    compiling = []
     for sample in report(stack, "study")["samples"]:
         if sample["contestant"] == name:
             walls.setdefault(sample["state"], []).append(sample["wall"])
-            compiling += [sample["phases"]["compile"]] if sample["state"] == "cold" else []
+            compiling += (
+                [sample["phases"]["compile"]] if sample["state"] == "cold" else []
+            )
     told = walls.get("cold"), compiling, walls.get("filling"), walls.get("warm")
-    expected = ["" if each is None else f"{statistics.median(each):.1f}" for each in told]
-    plain = [cells for cells in lines(title, 4) if "(" not in "".join(cells)]  # those of a step have shares
+    expected = [
+        "" if each is None else f"{statistics.median(each):.1f}" for each in told
+    ]
+    plain = [
+        cells for cells in lines(title, 4) if "(" not in "".join(cells)
+    ]  # those of a step have shares
     assert plain[STACKS.index(stack)] == expected
 
 
 @pytest.mark.parametrize("stack", STACKS)
 def test_a_frontier_took_the_minutes_that_were_measured(stack):
     """Ratios of the README's two tables, from the report's own."""
-    page, readme = (FOLDER / stack / "frontier.md").read_text(), (FOLDER / "README.md").read_text()
-    found = re.findall(r"^\| [^|]+ \| ([\d.]+) \| ([\d.]+) \| \d+% \|$", page, re.MULTILINE)  # equal work
+    page = (FOLDER / stack / "frontier.md").read_text()
+    readme = (FOLDER / "README.md").read_text()
+    found = re.findall(
+        r"^\| [^|]+ \| ([\d.]+) \| ([\d.]+) \| \d+% \|$", page, re.MULTILINE
+    )  # equal work
     assert len(found) == 5
-    shown = re.findall(r"^\| [^|]+ \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", readme, re.MULTILINE)
+    shown = re.findall(
+        r"^\| [^|]+ \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", readme, re.MULTILINE
+    )
     least = float(found[-1][0])
-    for (minutes, other), row in zip(found, shown[5 * STACKS.index(stack) :][:5], strict=True):
+    for (minutes, other), row in zip(
+        found, shown[5 * STACKS.index(stack) :][:5], strict=True
+    ):
         *told, ratio = (float(cell) for cell in row)
         assert told == [float(minutes), float(other)]
         assert ratio == pytest.approx(float(minutes) / least, rel=0.03)

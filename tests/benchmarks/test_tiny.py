@@ -1,4 +1,5 @@
-"""Each benchmark runs as small as it can, by its command with real processes, and writes page and data."""
+"""Each benchmark runs as small as it can, by its command with real processes, and
+writes page and data."""
 
 import importlib
 import json
@@ -22,7 +23,15 @@ def linen_alone(monkeypatch):
 
 def test_benchmarks_are_found_by_name_with_a_line_each():
     found = runner.commands()
-    assert set(found) == {"step", "cells", "study", "frontier", "cost", "accelerator", "optimizers"}
+    assert set(found) == {
+        "step",
+        "cells",
+        "study",
+        "frontier",
+        "cost",
+        "accelerator",
+        "optimizers",
+    }
     for name, line in found.items():
         about = importlib.import_module(f"benchmarks.{name}").__doc__
         assert " ".join(about.partition("\n\n")[0].split()) == line
@@ -34,7 +43,9 @@ def test_an_unknown_command_is_refused(capsys):
     assert "step" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("load", "warned"), [(None, False), (0.0, False), (0.2, False), (1.5, True)])
+@pytest.mark.parametrize(
+    ("load", "warned"), [(None, False), (0.0, False), (0.2, False), (1.5, True)]
+)
 def test_other_work_is_warned_of(load, warned):
     assert ("1.50" in (report.load_warning(load) or "")) is warned
 
@@ -55,7 +66,11 @@ def cases(rows, *names):
 def test_step_times_those_that_are_installed(linen_alone, tmp_path, capsys):
     found, page = tiny(["step"], tmp_path, capsys)
     assert f"not installed: Keras 3 on JAX, fit ({MISSING[0]})" in page
-    wanted = {(workload, name) for workload in ("last", "every") for name in ("linen", *installed(OURS))}
+    wanted = {
+        (workload, name)
+        for workload in ("last", "every")
+        for name in ("linen", *installed(OURS))
+    }
     assert cases(found["rows"], "workload", "contestant") == wanted
     for row in found["rows"]:
         assert min(row["timing"]["samples"]) > 0
@@ -69,7 +84,9 @@ def test_cells_times_both_loops_and_a_wider_program(tmp_path, capsys):
     found, page = tiny(["cells"], tmp_path, capsys)
     assert "| GRUCell | 2 | 1 |" in page
     loops = ("while", "native", "native, padded")
-    assert cases(found["steps"], "cell", "loop") == {(c, way) for c in ("lstm", "GRUCell") for way in loops}
+    assert cases(found["steps"], "cell", "loop") == {
+        (c, way) for c in ("lstm", "GRUCell") for way in loops
+    }
 
 
 @pytest.mark.slow
@@ -82,7 +99,9 @@ def test_optimizers_times_ggt_beside_adam(tmp_path, capsys):
 
 
 @pytest.mark.slow
-def test_cells_whose_state_is_a_matrix_are_timed_beside_plain_jax(linen_alone, tmp_path, capsys):
+def test_cells_whose_state_is_a_matrix_are_timed_beside_plain_jax(
+    linen_alone, tmp_path, capsys
+):
     found, page = tiny(["cells", "--matrix"], tmp_path, capsys)
     assert "| mamba2 | 2 | 1 |" in page
     assert cases(found["rows"], "contestant") == {("memcap",), ("scan",)}
@@ -91,12 +110,18 @@ def test_cells_whose_state_is_a_matrix_are_timed_beside_plain_jax(linen_alone, t
 @pytest.mark.slow
 def test_study_takes_every_state_of_the_caches(linen_alone, tmp_path, capsys):
     found, _ = tiny(["study"], tmp_path, capsys)
-    ours = [name for name in ("memcap", "memcap-native") if name == "memcap" or "native" in installed(OURS)]
+    ours = [
+        name
+        for name in ("memcap", "memcap-native")
+        if name == "memcap" or "native" in installed(OURS)
+    ]
     wanted = {("linen", state) for state in ("cold", "filling", "warm")}
     assert cases(found["samples"], "contestant", "state") == wanted | {
         (name, state) for name in ours for state in ("cold", "warm")
     }
-    assert all(each["wall"] > sum(each["phases"].values()) > 0 for each in found["samples"])
+    assert all(
+        each["wall"] > sum(each["phases"].values()) > 0 for each in found["samples"]
+    )
 
 
 @pytest.mark.slow
@@ -122,7 +147,10 @@ def test_accelerator_times_lanes(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     found, _ = tiny(["accelerator"], tmp_path, capsys)
     assert found["device"]["platform"] == "cpu"
-    assert [(point["members"], len(chunks)) for point, chunks in found["timed"]] == [(1, 2), (3, 2)]
+    assert [(point["members"], len(chunks)) for point, chunks in found["timed"]] == [
+        (1, 2),
+        (3, 2),
+    ]
 
 
 def test_without_an_accelerator_nothing_is_measured(monkeypatch, tmp_path):

@@ -32,10 +32,14 @@ def test_a_guest_trains_what_a_cell_of_the_map_trained():
     assert {m.model.cell for m in guests} == {GUEST}
     fresh = {m.seed for m in cell_map.members_of(GUEST)}
     assert not fresh & set(pl.concat(map(rows_of, cell_map.RUNS))["seed"])
-    assert {replace(m, model=replace(m.model, cell="GRUCell")).key for m in guests} == keys
+    assert {
+        replace(m, model=replace(m.model, cell="GRUCell")).key for m in guests
+    } == keys
 
 
-@pytest.mark.parametrize(("cell", "widest"), [("GRUCell", 48), ("slstm", 48), ("delta_net", 16)])
+@pytest.mark.parametrize(
+    ("cell", "widest"), [("GRUCell", 48), ("slstm", 48), ("delta_net", 16)]
+)
 def test_a_guest_has_no_more_state_than_the_widest_of_the_map(cell, widest):
     widths = {m.model.units for m in cell_map.members_of(cell)}
     assert max(widths) == widest
@@ -55,7 +59,9 @@ def test_the_name_that_the_map_had_stands_for_it():
     """Where a user typed it; a folder of rows that was trained by it goes on."""
     assert figures.find("state") is figures.find("cell_map")
     assert published.rows_files("state") == published.rows_files("cell_map") != []
-    ((former,),), ((job,),) = (compose_jobs([f"sweeps={name}"]) for name in ("state", "cell_map"))
+    ((former,),), ((job,),) = (
+        compose_jobs([f"sweeps={name}"]) for name in ("state", "cell_map")
+    )
     assert {m.key for m in former.members} == {m.key for m in job.members}
     assert str(former.settings.folder) == "outputs/state"
 
@@ -72,12 +78,24 @@ def row(needs, cell, task="latch"):
 def test_places_are_by_bytes_and_what_none_meets_comes_last():
     edges = {"GRUCell": 6, "LRU": 2, "minGRU": 4, GUEST: 4}
     groups = [
-        group("latch", 5, {edge - 1: (0, 16), edge: (16, 16), edge + 1: (16, 16)}, cell=cell)
+        group(
+            "latch",
+            5,
+            {edge - 1: (0, 16), edge: (16, 16), edge + 1: (16, 16)},
+            cell=cell,
+        )
         for cell, edge in edges.items()
     ]
-    untrained = [group("count", 5, {1: (0, 8), 2: (0, 8)}, cell=cell, best=0.25) for cell in (GUEST, "LRU")]
+    untrained = [
+        group("count", 5, {1: (0, 8), 2: (0, 8)}, cell=cell, best=0.25)
+        for cell in (GUEST, "LRU")
+    ]
     needs = cell_map.needs(
-        table(*groups, *untrained, group("count", 5, {1: (0, 8), 2: (8, 8)}, cell="GRUCell"))
+        table(
+            *groups,
+            *untrained,
+            group("count", 5, {1: (0, 8), 2: (8, 8)}, cell="GRUCell"),
+        )
     )
     bands = {cell: row(needs, cell)["band"] for cell in edges}
     tie = "2 to 3 of 4"
@@ -88,7 +106,10 @@ def test_places_are_by_bytes_and_what_none_meets_comes_last():
     assert none["band"] == "2 to 3 of 3"
     assert (none["words"], none["best_cells"]) == ("under half, 0.25", ["GRUCell"])
     scores = {"minGRU": 0.69, GUEST: 0.71, "leaky": 0.5}  # of a pair whose chance is .5
-    rows = [group("latch", 5, {1: (0, 8), 2: (0, 8)}, cell=cell, best=best) for cell, best in scores.items()]
+    rows = [
+        group("latch", 5, {1: (0, 8), 2: (0, 8)}, cell=cell, best=best)
+        for cell, best in scores.items()
+    ]
     needs = cell_map.needs(table(*groups[:1], *rows))
     bands = {cell: row(needs, cell)["band"] for cell in scores}
     assert bands == {"minGRU": "2 to 3 of 4", GUEST: "2 to 3 of 4", "leaky": "4 of 4"}
@@ -98,12 +119,21 @@ def test_places_are_by_bytes_and_what_none_meets_comes_last():
 
 def test_the_lstm_under_another_name_lands_in_its_own_band():
     """With the other seeds of the second run, on each of the five tasks, at both lengths."""
-    again = rows_of(cell_map.AGAIN).filter(cell="OptimizedLSTMCell").with_columns(cell=pl.lit(GUEST))
-    places = cell_map.by_place(cell_map.needs(pl.concat([rows_of(cell_map.STUDY), again])))
+    again = (
+        rows_of(cell_map.AGAIN)
+        .filter(cell="OptimizedLSTMCell")
+        .with_columns(cell=pl.lit(GUEST))
+    )
+    places = cell_map.by_place(
+        cell_map.needs(pl.concat([rows_of(cell_map.STUDY), again]))
+    )
     assert len(places) == 7
     for there in places.values():
         own, other = (
-            cell_map.band(need, there) for cell in ("lstm", GUEST) for need in there if need.cell == cell
+            cell_map.band(need, there)
+            for cell in ("lstm", GUEST)
+            for need in there
+            if need.cell == cell
         )
         assert max(own[0], other[0]) <= min(own[1], other[1])
 
@@ -116,8 +146,13 @@ def test_noise_and_all_shorter_lags_belong_to_the_place():
     every = group("parity", 5, counts, cell="OptimizedLSTMCell", **judged)
     needs = cell_map.needs(table(noisy, every))
     places = ["latch (noise of 0.3 in the carry), lag 5", "parity, every lag up to 5"]
-    assert sorted((need.cell, need.place) for need in needs) == [("lstm", place) for place in places]
-    assert set(cell_map.ranking(needs, "lstm")["task"]) == {"latch (noise of 0.3 in the carry)", "parity"}
+    assert sorted((need.cell, need.place) for need in needs) == [
+        ("lstm", place) for place in places
+    ]
+    assert set(cell_map.ranking(needs, "lstm")["task"]) == {
+        "latch (noise of 0.3 in the carry)",
+        "parity",
+    }
 
 
 def test_two_runs_agree_as_kendall_says():
@@ -145,9 +180,15 @@ def test_two_runs_agree_as_kendall_says():
 
 def test_of_two_studies_the_better_recipe_counts():
     """An LSTM is one cell, whoever wrote it; who has more seeds does not win by that."""
-    own = group("latch", 5, {3: (0, 4), 4: (4, 4)}, cell="OptimizedLSTMCell", recipe="own_start")
+    own = group(
+        "latch", 5, {3: (0, 4), 4: (4, 4)}, cell="OptimizedLSTMCell", recipe="own_start"
+    )
     other = {"cell": "lstm", "recipe": "hold", "study": cell_map.RECIPES}
     for edge, units in ((2, 2), (8, 4)):
         better = group("latch", 5, {edge - 1: (0, 8), edge: (8, 8)}, **other)
         (need,) = cell_map.needs(table(own, better))
-        assert (need.cell, need.point.units[-1], need.point.recipes) == ("lstm", units, 2)
+        assert (need.cell, need.point.units[-1], need.point.recipes) == (
+            "lstm",
+            units,
+            2,
+        )

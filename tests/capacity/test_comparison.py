@@ -1,5 +1,5 @@
-"""The ratio of two studies' thresholds: against draws of the posteriors, against the truth, and where they
-are censored."""
+"""The ratio of two studies' thresholds: against draws of the posteriors, against the
+truth, and where they are censored."""
 
 import math
 
@@ -26,7 +26,8 @@ def close(value):
 
 @pytest.mark.parametrize("p", [0.5, 0.9])
 def test_it_is_what_independent_draws_of_the_two_posteriors_give(p):
-    rng, size = np.random.default_rng(1), 200_000
+    rng = np.random.default_rng(1)
+    size = 200_000
     drawn = []
     for post in (SHARP, WIDER):
         which = rng.choice(post.mu.size, size, p=post.weights.sum(axis=-1))
@@ -34,13 +35,17 @@ def test_it_is_what_independent_draws_of_the_two_posteriors_give(p):
     low, high = 2 ** np.quantile(drawn[1] - drawn[0], [0.025, 0.975])
     found = shift(SHARP, WIDER, p)
     assert found == Shift(
-        threshold(WIDER, p).units / threshold(SHARP, p).units, close(low), close(high), "no"
+        threshold(WIDER, p).units / threshold(SHARP, p).units,
+        close(low),
+        close(high),
+        "no",
     )
     assert 1 < found.low < found.ratio < found.high
 
 
 def test_the_other_way_round_it_is_the_inverse():
-    there, back = shift(SHARP, WIDER, 0.5), shift(WIDER, SHARP, 0.5)
+    there = shift(SHARP, WIDER, 0.5)
+    back = shift(WIDER, SHARP, 0.5)
     assert back.ratio == close(1 / there.ratio)
     assert (back.low, back.high) == (close(1 / there.high), close(1 / there.low))
 
@@ -53,7 +58,8 @@ def test_a_study_against_its_twin_is_not_sure_of_anything():
 
 
 def test_less_confidence_is_a_shorter_interval():
-    wide, short = shift(SHARP, WIDER, 0.5), shift(SHARP, WIDER, 0.5, confidence=0.5)
+    wide = shift(SHARP, WIDER, 0.5)
+    short = shift(SHARP, WIDER, 0.5, confidence=0.5)
     assert wide.low < short.low < short.high < wide.high
 
 
@@ -94,13 +100,20 @@ def test_one_unit_is_a_number_as_there_is_no_smaller_net():
 
 @pytest.mark.breadth
 def test_coverage():
-    """95 % intervals hold the true ratio of two simulated studies in about 95 % of cases, or more."""
-    rng, widths, studies = np.random.default_rng(2), np.arange(1, 17), 40
+    """95 % intervals hold the true ratio of two simulated studies in about 95 % of
+    cases, or more."""
+    rng = np.random.default_rng(2)
+    widths = np.arange(1, 17)
+    studies = 40
     mus = np.log2([5.3, 7.1])
-    truth, held = 2 ** (mus[1] - mus[0]), 0
+    truth = 2 ** (mus[1] - mus[0])
+    held = 0
     for _ in range(studies):
         first, second = (
-            posterior(widths, rng.binomial(8, expit(12 * (np.log2(widths) - mu))), [8] * 16) for mu in mus
+            posterior(
+                widths, rng.binomial(8, expit(12 * (np.log2(widths) - mu))), [8] * 16
+            )
+            for mu in mus
         )
         found = shift(first, second, 0.5)
         held += found.low <= truth <= found.high
@@ -128,10 +141,18 @@ def test_studies_are_paired_by_task_and_lag():
         ("copy", "copy (GRUCell)", 5),
         ("latch", "latch", 5),
     ]
-    assert [(p.label, p.lag) for p in alone] == [("latch", 3), ("latch (symbols=4)", 5), ("latch", 9)]
+    assert [(p.label, p.lag) for p in alone] == [
+        ("latch", 3),
+        ("latch (symbols=4)", 5),
+        ("latch", 9),
+    ]
     assert pairs[0].u50.ratio == 1
-    assert pairs[1].u50 == shift(pairs[1].first.posterior, pairs[1].second.posterior, 0.5)
-    assert pairs[1].u90 == shift(pairs[1].first.posterior, pairs[1].second.posterior, 0.9)
+    assert pairs[1].u50 == shift(
+        pairs[1].first.posterior, pairs[1].second.posterior, 0.5
+    )
+    assert pairs[1].u90 == shift(
+        pairs[1].first.posterior, pairs[1].second.posterior, 0.9
+    )
     assert pairs[1].u90.low > 1
     assert count_directions(p.u50 for p in pairs) == (0, 1, 1)
 
@@ -140,7 +161,9 @@ def test_who_has_two_rivals_has_no_partner():
     ours = [group("latch", 5, cell=cell) for cell in ("GRUCell", "SimpleCell")]
     pairs, alone = compare(frontier(table(*ours)), frontier(table(group("latch", 5))))
     assert (pairs, len(alone)) == ([], 3)
-    pairs, alone = compare(frontier(table(*ours)), frontier(table(group("latch", 5), ours[1])))
+    pairs, alone = compare(
+        frontier(table(*ours)), frontier(table(group("latch", 5), ours[1]))
+    )
     assert [(p.first.model.cell, p.second.model.cell) for p in pairs] == [
         ("GRUCell", "lstm"),
         ("SimpleCell", "SimpleCell"),

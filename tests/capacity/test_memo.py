@@ -24,8 +24,11 @@ def fits_folder(tmp_path, monkeypatch):
 @pytest.fixture
 def fits_made(monkeypatch):
     """Counts that were fitted, not read."""
-    made, original = [], memo_file.posterior
-    monkeypatch.setattr(memo_file, "posterior", lambda *counts: made.append(counts) or original(*counts))
+    made = []
+    original = memo_file.posterior
+    monkeypatch.setattr(
+        memo_file, "posterior", lambda *counts: made.append(counts) or original(*counts)
+    )
     return made
 
 
@@ -67,7 +70,11 @@ def test_another_source_of_fits_has_another_file(tmp_path, monkeypatch, fits_mad
 
 @pytest.mark.parametrize("damage", ["", "{", "\x00", '{"a": 1}'])
 def test_a_damaged_file_is_written_anew(damage, fits_folder, fits_made):
-    for write in (None, lambda text: damage, lambda text: text.replace('"no"', '"below"', 1)):
+    for write in (
+        None,
+        lambda text: damage,
+        lambda text: text.replace('"no"', '"below"', 1),
+    ):
         if write is not None:
             (path,) = fits_folder.iterdir()
             path.write_text(write(path.read_text()))

@@ -1,5 +1,5 @@
-"""Whose rows answer: the user's own where they measure the lag, else the published ones; or only those of a
-folder."""
+"""Whose rows answer: the user's own where they measure the lag, else the published
+ones; or only those of a folder."""
 
 from pathlib import Path
 
@@ -19,18 +19,24 @@ DELAY = task_class("delay_line")()
 
 
 def sharp(lag, width, seeds=8):
-    return group("delay_line", lag, {width - 1: (0, seeds), width: (seeds, seeds), width + 1: (seeds, seeds)})
+    return group(
+        "delay_line",
+        lag,
+        {width - 1: (0, seeds), width: (seeds, seeds), width + 1: (seeds, seeds)},
+    )
 
 
 @pytest.fixture
 def place(tmp_path, monkeypatch):
-    """An empty working directory, and an atlas that measured lags 4, 8 and 16 at one unit more than the
-    lag, 8 in a study of its own."""
+    """An empty working directory, and an atlas that measured lags 4, 8 and 16 at one
+    unit more than the lag, 8 in a study of its own."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(published, "root", lambda: tmp_path / "package")
     for study in ("atlas", "ggt", "layers", "muon", "other_tasks", "cell_map"):
         rows_file(study).parent.mkdir(parents=True)
-    shards.write_table(rows_file("atlas"), table(*(sharp(lag, lag + 1) for lag in (4, 16))))
+    shards.write_table(
+        rows_file("atlas"), table(*(sharp(lag, lag + 1) for lag in (4, 16)))
+    )
     shards.write_table(rows_file("ggt"), table(sharp(8, 9)))
     return tmp_path
 
@@ -69,17 +75,24 @@ def test_own_rows_that_try_the_lag_and_measure_nothing_do_not_hide_the_atlas(pla
         group("delay_line", 16, {40: (1, 1)}),
         group("delay_line", 20, {2: (0, 1)}),
     )
-    assert [best_answer(Question(DELAY, lag)).source for lag in (8, 16)] == ["atlas", "atlas"]
+    assert [best_answer(Question(DELAY, lag)).source for lag in (8, 16)] == [
+        "atlas",
+        "atlas",
+    ]
     assert best_answer(Question(DELAY, 20)).source == "outputs"  # nothing else tried it
     assert best_answer(Question(DELAY, 20)).units is None
 
 
-def test_of_rows_that_measure_the_lag_those_with_more_runs_count_and_the_others_are_named(place):
+def test_of_rows_that_measure_the_lag_those_with_more_runs_count_and_the_others_are_named(
+    place,
+):
     own(place, group("delay_line", 8, {6: (0, 2), 7: (2, 2), 8: (2, 2)}))
     found = best_answer(Question(DELAY, 8))
     assert (found.source, found.units) == ("atlas", 9)
     said = sentences(found)[-1]
-    assert said.startswith(f"Your own 6 runs in outputs would give {found.own.units} unit")
+    assert said.startswith(
+        f"Your own 6 runs in outputs would give {found.own.units} unit"
+    )
     assert said.endswith("name the folder: memcap answer ... outputs")
     assert best_answer(Question(DELAY, 8), place / "outputs").own is None
     own(place, sharp(8, 7, seeds=16))
@@ -88,7 +101,9 @@ def test_of_rows_that_measure_the_lag_those_with_more_runs_count_and_the_others_
 
 
 def test_an_lstm_is_one_cell_by_whatever_name():
-    assert {cell_name(name) for name in ("lstm", "OptimizedLSTMCell", "LSTMCell")} == {"lstm"}
+    assert {cell_name(name) for name in ("lstm", "OptimizedLSTMCell", "LSTMCell")} == {
+        "lstm"
+    }
 
 
 @pytest.mark.breadth
@@ -106,7 +121,9 @@ def test_a_folder_that_is_named_answers_alone(place):
     assert best_answer(Question(DELAY, 4), folder=place / "other").units == 3
     assert best_answer(Question(DELAY, 4)).units == 5
     assert best_answer(Question(DELAY, 8), folder=place / "other").units is None
-    assert str(place / "other") in "".join(why(best_answer(Question(DELAY, 4), folder=place / "other")))
+    assert str(place / "other") in "".join(
+        why(best_answer(Question(DELAY, 4), folder=place / "other"))
+    )
 
 
 def test_without_rows_and_atlas_nothing_is_known(place, monkeypatch):
@@ -114,7 +131,10 @@ def test_without_rows_and_atlas_nothing_is_known(place, monkeypatch):
         file.unlink()
     found = best_answer(Question(DELAY, 8))
     assert (found.source, found.units) == (None, None)
-    assert "was not measured, and too few other lags were to predict it" in sentences(found)[0]
+    assert (
+        "was not measured, and too few other lags were to predict it"
+        in sentences(found)[0]
+    )
 
 
 def test_only_rows_that_can_answer_are_fitted(monkeypatch):
@@ -125,9 +145,19 @@ def test_only_rows_that_can_answer_are_fitted(monkeypatch):
         return []
 
     monkeypatch.setattr(sources, "frontier", frontier)
-    others = [{"knobs": {"symbols": 4}}, {"cell": "GRUCell"}, {"readout": "lstm"}, {"task": "latch"}]
+    others = [
+        {"knobs": {"symbols": 4}},
+        {"cell": "GRUCell"},
+        {"readout": "lstm"},
+        {"task": "latch"},
+    ]
     others += [{"layers": 2}, {"initial_carry": "learned"}]
-    rows = table(*(group(**({"task": "delay_line", "lag": 4} | other)) for other in [{}, *others]))
+    rows = table(
+        *(
+            group(**({"task": "delay_line", "lag": 4} | other))
+            for other in [{}, *others]
+        )
+    )
     from_rows(rows, Question(DELAY, 4))
     assert set(kept[0]["task"]) == {"delay_line"}
     assert (kept[0]["cell"] == "lstm").all()

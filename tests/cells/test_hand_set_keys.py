@@ -1,5 +1,5 @@
-"""Cells with a matrix whose weights are set by hand: how small a key may be, and what a clock lets one layer
-do (docs/cell_map.md)."""
+"""Cells with a matrix whose weights are set by hand: how small a key may be, and what a
+clock lets one layer do (docs/cell_map.md)."""
 
 import jax
 import numpy as np
@@ -14,7 +14,9 @@ from memcap.tasks.delay_line import DelayLine
 from memcap.tasks.mqar import Mqar
 from memcap.tasks.parity import Parity
 
-SEQUENCES, SURE = 512, 20.0  # a sigmoid of SURE is 1 in float32
+# a sigmoid of SURE is 1 in float32
+SEQUENCES = 512
+SURE = 20.0
 
 
 def correct(task, lag, length, architecture, cell, readout):
@@ -43,9 +45,13 @@ def correct(task, lag, length, architecture, cell, readout):
 def test_a_key_of_one_number_follows_parity_in_16_bytes(lag, length):
     """A one turns the sign of the state; the first step, before which no input came, writes it."""
     task = Parity()
-    architecture = Architecture(Model("signed_delta_net+key1", 1), task.features, task.outputs)
+    architecture = Architecture(
+        Model("signed_delta_net+key1", 1), task.features, task.outputs
+    )
     assert 4 * architecture.carry_numbers() == 16
-    now, before, bit = np.eye(6)[:3].sum(0), np.eye(6)[3:].sum(0), np.eye(6)[1]
+    now = np.eye(6)[:3].sum(0)
+    before = np.eye(6)[3:].sum(0)
+    bit = np.eye(6)[1]
     cell = {
         "gate": (2 * SURE * bit - SURE * now - 3 * SURE * before)[:, None],
         "bias": np.array([3 * SURE]),
@@ -62,11 +68,14 @@ def test_keys_of_as_many_numbers_as_there_are_keys_recall_in_two_units():
     task = Mqar(pairs=4, symbols=8)
     architecture = Architecture(Model("delta_net+key8", 2), task.features, task.outputs)
     assert 4 * architecture.carry_numbers() == 132
-    symbols, angles = np.eye(17), np.arange(8) * np.pi / 4
+    symbols = np.eye(17)
+    angles = np.arange(8) * np.pi / 4
     circle = np.stack([np.cos(angles), np.sin(angles)], 1)
     nothing = np.zeros((17, 8))
     cell = {
-        "gate": np.concatenate([2 * SURE * symbols[:, 8:16].sum(1), np.zeros(17)])[:, None],
+        "gate": np.concatenate([2 * SURE * symbols[:, 8:16].sum(1), np.zeros(17)])[
+            :, None
+        ],
         "bias": np.array([-SURE]),
         "value": np.concatenate([symbols[:, 8:16] @ circle, np.zeros((17, 2))]),
         "key": np.concatenate([nothing, symbols[:, :8]]),
@@ -78,18 +87,27 @@ def test_keys_of_as_many_numbers_as_there_are_keys_recall_in_two_units():
 
 @pytest.mark.parametrize(("lag", "period"), leave([(8, 9), (15, 16)]))
 def test_one_layer_with_a_clock_shifts(lag, period):
-    """A key is the step modulo the clock's period, a place of its own; a query is that of `lag` steps ago."""
-    task, keys = DelayLine(), period
-    architecture = Architecture(Model(f"delta_net+key{keys}+clock{period}", 1), task.features, task.outputs)
+    """A key is the step modulo the clock's period, a place of its own; a query is that
+    of `lag` steps ago."""
+    task = DelayLine()
+    keys = period
+    architecture = Architecture(
+        Model(f"delta_net+key{keys}+clock{period}", 1), task.features, task.outputs
+    )
     assert 4 * architecture.carry_numbers() == 4 * (keys + task.features + 1)
     turns = 2 * np.pi / period * np.arange(1, period // 2 + 1)
-    weight = np.where(turns == np.pi, 1, 2) / period  # a Fourier series of 1 at one step of the period
+    weight = (
+        np.where(turns == np.pi, 1, 2) / period
+    )  # a Fourier series of 1 at one step of the period
 
     def address(back):
-        """The kernel of the clock whose result is 1 at the place of `back` steps ago, 0 at all others."""
+        """The kernel of the clock whose result is 1 at the place of `back` steps ago, 0
+        at all others."""
         place = np.outer(turns, np.arange(keys) + back)
         constant = np.full((task.features, keys), 1 / period)
-        waves = weight[:, None] * np.concatenate([np.sin(place), np.cos(place)]).reshape(2, -1, keys)
+        waves = weight[:, None] * np.concatenate(
+            [np.sin(place), np.cos(place)]
+        ).reshape(2, -1, keys)
         now = np.concatenate([constant, waves.reshape(-1, keys)])
         return np.concatenate([now, np.zeros_like(now)])
 

@@ -1,5 +1,5 @@
-"""The IRNN starts as the identity, by itself and by name, and so adds up what it sees for as long as one
-likes."""
+"""The IRNN starts as the identity, by itself and by name, and so adds up what it sees
+for as long as one likes."""
 
 import jax.numpy as jnp
 import numpy as np
@@ -13,7 +13,9 @@ from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 
 
-@pytest.mark.parametrize(("init", "gain"), [(None, 1), (Init(), 1), (Init(gain=0.5), 0.5)])
+@pytest.mark.parametrize(
+    ("init", "gain"), [(None, 1), (Init(), 1), (Init(gain=0.5), 0.5)]
+)
 def test_it_starts_as_the_identity(init, gain):
     net = Architecture(Model("irnn", 6), 2, 2)
     weights = net.init(init, [1])["cell"]

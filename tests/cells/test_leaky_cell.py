@@ -28,7 +28,9 @@ def drawn(cls):
 @pytest.mark.breadth
 def test_it_is_half_of_what_was_and_half_a_rate(x):
     cell = drawn(Leaky)
-    kernel, recurrent, bias = (np.asarray(p[...]) for p in (cell.kernel, cell.recurrent, cell.bias))
+    kernel, recurrent, bias = (
+        np.asarray(p[...]) for p in (cell.kernel, cell.recurrent, cell.bias)
+    )
     hidden = np.zeros((2, 4))
     for step in x:
         hidden = hidden / 2 + np.tanh(step @ kernel + hidden @ recurrent + bias) / 2
@@ -37,8 +39,14 @@ def test_it_is_half_of_what_was_and_half_a_rate(x):
 
 
 def test_with_a_leak_of_one_it_is_flax_elman_cell(x):
-    cell, elman = drawn(Tight), Elman(3, 4, rngs=nnx.Rngs(1))
-    elman.dense_i.kernel[...], elman.dense_i.bias[...] = cell.kernel[...], cell.bias[...]
+    cell = drawn(Tight)
+    elman = Elman(3, 4, rngs=nnx.Rngs(1))
+    elman.dense_i.kernel[...], elman.dense_i.bias[...] = (
+        cell.kernel[...],
+        cell.bias[...],
+    )
     elman.dense_h.kernel[...] = cell.recurrent[...]
-    theirs, ours = (run_loop("while", c, x, jnp.zeros((2, 4)))[1] for c in (elman, cell))
+    theirs, ours = (
+        run_loop("while", c, x, jnp.zeros((2, 4)))[1] for c in (elman, cell)
+    )
     np.testing.assert_allclose(ours, theirs, atol=1e-6)

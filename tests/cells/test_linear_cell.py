@@ -1,5 +1,5 @@
-"""The linear cell: a shift register of lag + 1 units is a delay line, and training finds one at that width
-and at none below."""
+"""The linear cell: a shift register of lag + 1 units is a delay line, and training
+finds one at that width and at none below."""
 
 import jax.numpy as jnp
 import numpy as np

@@ -1,4 +1,5 @@
-"""Cells with a matrix: their recurrence in plain NumPy, what they recall, and what they cannot take back."""
+"""Cells with a matrix: their recurrence in plain NumPy, what they recall, and what they
+cannot take back."""
 
 import jax
 import jax.numpy as jnp
@@ -18,39 +19,58 @@ from memcap.models.model import Model
 SIGNED = ("signed_delta_net", "delta_product")
 ADDING = ("linear_attention", "mamba2", "gla")
 NAMES = (*ADDING, *SIGNED, "delta_net", "gated_delta_net")
-F, U, B, T = 3, 5, 2, 7
+F = 3
+U = 5
+B = 2
+T = 7
 
 
 def weights_of(cell):
-    return jax.tree.map(lambda value: np.asarray(value, np.float64), nnx.to_pure_dict(nnx.state(cell)))
+    return jax.tree.map(
+        lambda value: np.asarray(value, np.float64), nnx.to_pure_dict(nnx.state(cell))
+    )
 
 
 def recurrence(name, weights, x):
-    """(T, B, U) hidden states, one sequence and step at a time, float64, with I - b k k^T written out."""
-    keys, raw = weights["query"].shape[-1], name in ("mamba2", "gla")
+    """(T, B, U) hidden states, one sequence and step at a time, float64, with I - b k
+    k^T written out."""
+    keys = weights["query"].shape[-1]
+    raw = name in ("mamba2", "gla")
 
     def length_1(vector):
         return vector if raw else vector / np.sqrt(vector @ vector + EPSILON)
 
     out = np.zeros((T, B, U))
     for b in range(B):
-        state, before = np.zeros((keys, U)), np.zeros(F)
+        state = np.zeros((keys, U))
+        before = np.zeros(F)
         for t in range(T):
-            seen, before = np.concatenate([x[t, b], before]), x[t, b]
-            q, k = length_1(seen @ weights["query"]), seen @ weights["key"]
-            k, v = k if name == "delta_product" else length_1(k), seen @ weights["value"]
-            gates = seen @ weights["gate"] + weights["bias"] if "gate" in weights else None
+            seen = np.concatenate([x[t, b], before])
+            before = x[t, b]
+            q = length_1(seen @ weights["query"])
+            k = seen @ weights["key"]
+            k = k if name == "delta_product" else length_1(k)
+            v = seen @ weights["value"]
+            gates = (
+                seen @ weights["gate"] + weights["bias"] if "gate" in weights else None
+            )
             if name == "linear_attention":
                 state = state + np.outer(k, v)
             elif name == "mamba2":
                 step = np.log1p(np.exp(gates[0]))
-                state = np.exp(-np.exp(weights["log_rate"][0]) * step) * state + step * np.outer(k, v)
+                state = np.exp(
+                    -np.exp(weights["log_rate"][0]) * step
+                ) * state + step * np.outer(k, v)
             elif name == "gla":
                 state = np.diag(sigmoid(gates) ** (1 / 16)) @ state + np.outer(k, v)
             else:
                 if name == "gated_delta_net":
                     state = np.exp(-np.log1p(np.exp(gates[1]))) * state
-                writes = zip(gates, map(length_1, k), v, strict=True) if k.ndim == 2 else [(gates[0], k, v)]
+                writes = (
+                    zip(gates, map(length_1, k), v, strict=True)
+                    if k.ndim == 2
+                    else [(gates[0], k, v)]
+                )
                 for gate, key, value in writes:
                     strength = (2 if name in SIGNED else 1) * sigmoid(gate)
                     state = (np.eye(keys) - strength * np.outer(key, key)) @ state
@@ -60,17 +80,24 @@ def recurrence(name, weights, x):
     return out
 
 
-@pytest.mark.parametrize("name", leave(NAMES, but=("gla", "gated_delta_net").__contains__))
+@pytest.mark.parametrize(
+    "name", leave(NAMES, but=("gla", "gated_delta_net").__contains__)
+)
 def test_it_is_the_recurrence_of_the_papers(name):
     cell = cell_class(name)(F, U, rngs=nnx.Rngs(0))
     x = np.random.default_rng(1).standard_normal((T, B, F)).astype(np.float32)
-    hidden = quick_jit(lambda x: jax.lax.scan(cell, cell.initialize_carry((B, F)), x)[1])(x)
-    np.testing.assert_allclose(hidden, recurrence(name, weights_of(cell), x), rtol=1e-4, atol=1e-5)
+    hidden = quick_jit(
+        lambda x: jax.lax.scan(cell, cell.initialize_carry((B, F)), x)[1]
+    )(x)
+    np.testing.assert_allclose(
+        hidden, recurrence(name, weights_of(cell), x), rtol=1e-4, atol=1e-5
+    )
 
 
 # other cells with keys of 4 numbers: the next test
 @pytest.mark.parametrize(
-    ("name", "keys"), [("mamba2", 4), *leave([("gla", 1), ("delta_product", 1), ("delta_net", 32)])]
+    ("name", "keys"),
+    [("mamba2", 4), *leave([("gla", 1), ("delta_product", 1), ("delta_net", 32)])],
 )
 def test_a_suffix_sets_the_size_of_a_key(name, keys):
     cell = cell_class(f"{name}+key{keys}")(F, U, rngs=nnx.Rngs(0))
@@ -79,14 +106,18 @@ def test_a_suffix_sets_the_size_of_a_key(name, keys):
     for loop in ("masked", "associative"):
         hidden = run_loop(loop, cell, jnp.asarray(x), cell.initialize_carry((B, F)))[1]
         right = recurrence(name, weights_of(cell), x)
-        np.testing.assert_allclose(np.swapaxes(hidden, -1, -2), right, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(
+            np.swapaxes(hidden, -1, -2), right, rtol=1e-3, atol=1e-4
+        )
 
 
 @pytest.mark.parametrize("name", leave(NAMES, but="gla".__eq__))
 def test_heads_are_as_many_recurrences_side_by_side(name):
     cell = cell_class(f"{name}+key4+heads3")(F, U, rngs=nnx.Rngs(0))
     x = np.random.default_rng(1).standard_normal((T, B, F)).astype(np.float32)
-    hidden = quick_jit(lambda x: jax.lax.scan(cell, cell.initialize_carry((B, F)), x)[1])(x)
+    hidden = quick_jit(
+        lambda x: jax.lax.scan(cell, cell.initialize_carry((B, F)), x)[1]
+    )(x)
     heads = [recurrence(name, weights, x) for weights in weights_of(cell).values()]
     assert np.abs(heads[0] - heads[1]).max() > 0.1
     np.testing.assert_allclose(hidden, np.concatenate(heads, -1), rtol=1e-4, atol=1e-5)
@@ -96,7 +127,10 @@ def test_heads_are_as_many_recurrences_side_by_side(name):
 def test_the_state_is_counted_with_its_size_of_a_key_and_its_heads(name):
     more = 5 if name == "mlstm" else 0  # n and m
     for suffix, heads in ((f"{name}+key4", 1), (f"{name}+key4+heads3", 3)):
-        assert Architecture(Model(suffix, U), F, 2).carry_numbers() == heads * (4 * U + more) + F
+        assert (
+            Architecture(Model(suffix, U), F, 2).carry_numbers()
+            == heads * (4 * U + more) + F
+        )
         facts = cell_facts(suffix, F)
         assert (facts.numbers_per_unit, facts.bits_per_unit) == (4 * heads, 128 * heads)
         assert Model(suffix, U).hidden == heads * U
@@ -122,11 +156,14 @@ def test_a_key_or_heads_of_another_cell_are_refused_in_one_line():
 @pytest.mark.breadth
 @pytest.mark.usefixtures("quick_compile")
 def test_the_decays_of_a_net_start_small():
-    """GLA forgets half in 16 steps; rates and steps of 20 nets of Mamba-2 are spread over where they are
-    drawn."""
+    """GLA forgets half in 16 steps; rates and steps of 20 nets of Mamba-2 are spread
+    over where they are drawn."""
     gla = Architecture(Model("gla", U), F, 2).init(None, [1])["cell"]
     np.testing.assert_array_equal(gla["bias"], np.zeros(16))
-    nets = [Architecture(Model("mamba2", U), F, 2).init(None, [seed])["cell"] for seed in range(20)]
+    nets = [
+        Architecture(Model("mamba2", U), F, 2).init(None, [seed])["cell"]
+        for seed in range(20)
+    ]
     rates = np.exp([net["log_rate"][0] for net in nets])
     steps = np.log1p(np.exp([net["bias"][0] for net in nets]))
     assert 1 <= rates.min() < 4
@@ -136,12 +173,16 @@ def test_the_decays_of_a_net_start_small():
 
 
 def written(name, pairs):
-    """The state (1, K, U) after these keys and values, at full strength and, where it is gated, no decay."""
+    """The state (1, K, U) after these keys and values, at full strength and, where it
+    is gated, no decay."""
     cell = cell_class(name)(F, U, rngs=nnx.Rngs(0))
     state, _ = cell.initialize_carry((1, F))
     gates = [jnp.full(1, 50.0), jnp.full(1, -50.0)]
     if name == "mamba2":  # a step of 1, by which nothing decays
-        gates, cell.log_rate[...] = [jnp.log(jnp.expm1(jnp.ones(1)))], jnp.full(1, -50.0)
+        gates, cell.log_rate[...] = (
+            [jnp.log(jnp.expm1(jnp.ones(1)))],
+            jnp.full(1, -50.0),
+        )
     if name == "gla":
         gates = [jnp.full(1, 50.0)] * cell.keys
     for key, value in pairs:
@@ -177,14 +218,21 @@ def test_a_signed_write_of_nothing_reflects_the_state():
     before = written("delta_net", pairs)
     cell = cell_class("signed_delta_net")(F, U, rngs=nnx.Rngs(0))
     key = pairs[0][0]
-    after = np.asarray(cell.write(jnp.asarray(before), key[None], jnp.zeros((1, U)), [jnp.full(1, 50.0)]))
+    after = np.asarray(
+        cell.write(
+            jnp.asarray(before), key[None], jnp.zeros((1, U)), [jnp.full(1, 50.0)]
+        )
+    )
     assert np.linalg.norm(after) == pytest.approx(np.linalg.norm(before), rel=1e-5)
-    np.testing.assert_allclose(after[0].T @ np.asarray(key), -before[0].T @ np.asarray(key), atol=1e-5)
+    np.testing.assert_allclose(
+        after[0].T @ np.asarray(key), -before[0].T @ np.asarray(key), atol=1e-5
+    )
 
 
 @pytest.mark.breadth
 def test_two_writes_of_a_delta_product_turn_a_state_and_the_same_two_turn_it_on():
-    """Reflections in two keys 45 degrees apart are a quarter turn: four of them give the state back."""
+    """Reflections in two keys 45 degrees apart are a quarter turn: four of them give
+    the state back."""
     cell = cell_class("delta_product")(1, 2, rngs=nnx.Rngs(0))
     keys = np.zeros((2, 2, cell.keys))
     keys[0, 0, 0], keys[1, 0, :2] = 1, np.sqrt(0.5)
@@ -192,6 +240,8 @@ def test_two_writes_of_a_delta_product_turn_a_state_and_the_same_two_turn_it_on(
     cell.gate[...], cell.bias[...] = jnp.zeros((2, 2)), jnp.full(2, 50.0)
     state = jnp.zeros((1, cell.keys, 2)).at[0, :2].set(jnp.eye(2))
     inputs = jnp.ones((4, 1, 1)) * jnp.eye(1, 2)
-    states = quick_jit(lambda: jax.lax.scan(lambda s, x: 2 * (cell.update(s, x),), state, inputs)[1])()
+    states = quick_jit(
+        lambda: jax.lax.scan(lambda s, x: 2 * (cell.update(s, x),), state, inputs)[1]
+    )()
     np.testing.assert_allclose(states[0, 0, :2], [[0, -1], [1, 0]], atol=1e-5)
     np.testing.assert_allclose(states[3], state, atol=1e-5)

@@ -1,4 +1,5 @@
-"""A cell in a file of the current folder: found by `module:Class`, whether it knows memcap or only Flax."""
+"""A cell in a file of the current folder: found by `module:Class`, whether it knows
+memcap or only Flax."""
 
 import sys
 
@@ -44,7 +45,8 @@ def module(tmp_path, monkeypatch):
 
 
 def test_a_class_that_was_defined_anew_is_refused(module, tmp_path):
-    """Compiled programs and rows go by the name: the old class would train, or two would share one."""
+    """Compiled programs and rows go by the name: the old class would train, or two
+    would share one."""
     cell_class(f"{module}:Leaky")
     sys.modules.pop(module)
     with pytest.raises(UserError, match="was defined anew in this process"):
@@ -92,23 +94,45 @@ class Shows(Leaky):
     ("name", "says"),
     [
         ("Made", r"__init__ raises TypeError: .*unexpected keyword argument 'rngs'"),
-        ("Keeps", "__init__ keeps hidden_features=1; it must be 3, the number that it was made with"),
+        (
+            "Keeps",
+            "__init__ keeps hidden_features=1; it must be 3, the number that it was made with",
+        ),
         (
             "Starts",
-            r"initialize_carry raises AttributeError: .* no attribute 'nothing', at .*wrong_cells.py:14",
+            (
+                r"initialize_carry raises AttributeError: .* no attribute 'nothing', at"
+                r" .*wrong_cells.py:14"
+            ),
         ),
         ("Raises", r"__call__ raises RuntimeError: no, at .*wrong_cells.py:18"),
         ("Alone", "__call__ gives .*; it must be the next carry and the hidden state"),
-        ("Shrinks", r"__call__ gives a carry of float32 \(2, 1\); it must be float32 \(2, 3\), as"),
-        ("Rounds", r"__call__ gives a carry of int32 \(2, 3\); it must be float32 \(2, 3\), as"),
-        ("Shows", r"__call__ gives a hidden state of float32 \(2, 1\); it must be of shape \(2, 3\)"),
+        (
+            "Shrinks",
+            r"__call__ gives a carry of float32 \(2, 1\); it must be float32 \(2, 3\), as",
+        ),
+        (
+            "Rounds",
+            r"__call__ gives a carry of int32 \(2, 3\); it must be float32 \(2, 3\), as",
+        ),
+        (
+            "Shows",
+            r"__call__ gives a hidden state of float32 \(2, 1\); it must be of shape \(2, 3\)",
+        ),
     ],
 )
-def test_a_cell_that_takes_no_step_as_cells_do_is_one_line(module, tmp_path, name, says):
+def test_a_cell_that_takes_no_step_as_cells_do_is_one_line(
+    module, tmp_path, name, says
+):
     (tmp_path / "wrong_cells.py").write_text(WRONG)
     sys.modules.pop("wrong_cells", None)
     with pytest.raises(UserError, match=f"^model.cell=wrong_cells:{name}: {says}"):
-        Member(Latch(), 2, model=Model(f"wrong_cells:{name}", units=3), recipe=Recipe(init="flax"))
+        Member(
+            Latch(),
+            2,
+            model=Model(f"wrong_cells:{name}", units=3),
+            recipe=Recipe(init="flax"),
+        )
 
 
 def test_a_cell_of_memcap_s_protocol(module):
@@ -124,12 +148,17 @@ def test_a_cell_of_memcap_s_protocol(module):
 
 @pytest.mark.breadth
 def test_a_cell_that_knows_flax_only_is_the_same_cell(module):
-    own, flax = (Architecture(Model(name, 3), 2, 2) for name in (f"{module}:Gru", "GRUCell"))
+    own, flax = (
+        Architecture(Model(name, 3), 2, 2) for name in (f"{module}:Gru", "GRUCell")
+    )
     assert not issubclass(sys.modules[module].Gru, Cell)
     assert issubclass(cell_class(f"{module}:Gru"), Cell)
-    weights, x = flax.init(None, [0]), np.array([[0, 1], [1, 1], [0, 1]])
+    weights = flax.init(None, [0])
+    x = np.array([[0, 1], [1, 1], [0, 1]])
     jax.tree.map(np.testing.assert_array_equal, own.init(None, [0]), weights)
-    np.testing.assert_allclose(own.build(weights)(x)[1], flax.build(weights)(x)[1], rtol=1e-6)
+    np.testing.assert_allclose(
+        own.build(weights)(x)[1], flax.build(weights)(x)[1], rtol=1e-6
+    )
 
 
 def test_cells_of_the_folder_and_of_flax_go_by_their_name():

@@ -1,5 +1,5 @@
-"""All cells: the table of what reference widths ask of them says what their own carries say, and none divides
-by a zero."""
+"""All cells: the table of what reference widths ask of them says what their own carries
+say, and none divides by a zero."""
 
 import jax
 import jax.numpy as jnp
@@ -41,7 +41,12 @@ def test_gradients_are_finite_where_all_is_zero(name):
 
 
 def test_the_names_of_the_package_are_there_and_no_others(tmp_path):
-    script = "from memcap import cells; print([getattr(cells, name) for name in cells.__all__]); cells.cell"
+    script = (
+        "from memcap import cells; print([getattr(cells, name) for name in cells.__all__]);"
+        " cells.cell"
+    )
     done = python(tmp_path, "-c", script)
     assert done.stdout
-    assert done.stderr.endswith("AttributeError: module 'memcap.cells' has no attribute 'cell'\n")
+    assert done.stderr.endswith(
+        "AttributeError: module 'memcap.cells' has no attribute 'cell'\n"
+    )

@@ -8,7 +8,10 @@ from loop_checks import run_loop
 
 from memcap.cells.urnn import URNN
 
-F, U, B, T = 3, 6, 4, 5
+F = 3
+U = 6
+B = 4
+T = 5
 EACH = np.eye(U)
 
 
@@ -22,9 +25,13 @@ def material():
 def matrix(cell):
     """W, so that W h is the product with a column, put together from dense float64 matrices."""
     wave = np.exp(-2j * np.pi * np.outer(np.arange(U), np.arange(U)) / U) / np.sqrt(U)
-    d1, d2, d3 = (np.diag(np.exp(1j * np.asarray(phase, np.float64))) for phase in cell.phases[...])
+    d1, d2, d3 = (
+        np.diag(np.exp(1j * np.asarray(phase, np.float64)))
+        for phase in cell.phases[...]
+    )
     r1, r2 = (
-        EACH - 2 * np.outer(v, v.conj()) / np.vdot(v, v) for v in np.asarray(cell.mirrors[...], np.complex128)
+        EACH - 2 * np.outer(v, v.conj()) / np.vdot(v, v)
+        for v in np.asarray(cell.mirrors[...], np.complex128)
     )
     order = np.random.default_rng(U).permutation(U)
     return d3 @ r2 @ wave.conj().T @ d2 @ EACH[order] @ r1 @ wave @ d1
@@ -33,9 +40,12 @@ def matrix(cell):
 @pytest.mark.breadth
 def test_it_is_the_published_recurrence():
     cell, x = material()
-    turn, kernel, bias = matrix(cell), np.asarray(cell.kernel[...]), np.asarray(cell.bias[...])
+    turn = matrix(cell)
+    kernel = np.asarray(cell.kernel[...])
+    bias = np.asarray(cell.bias[...])
     np.testing.assert_allclose(turn @ turn.conj().T, EACH, atol=1e-6)
-    state, shown = np.zeros((B, U), np.complex128), []
+    state = np.zeros((B, U), np.complex128)
+    shown = []
     for inputs in x:
         z = state @ turn.T + inputs @ kernel
         state = np.maximum(np.abs(z) + bias, 0) * z / np.abs(z)

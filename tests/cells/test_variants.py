@@ -1,4 +1,5 @@
-"""Variants of cells: a carry in bfloat16 or of few bits, a noisy one, and one that is read out whole."""
+"""Variants of cells: a carry in bfloat16 or of few bits, a noisy one, and one that is
+read out whole."""
 
 from typing import Any
 
@@ -19,7 +20,10 @@ from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 from memcap.models.network import Network
 
-T, B, F, U = 12, 6, 3, 5
+T = 12
+B = 6
+F = 3
+U = 5
 CELLS = ("lstm", "GRUCell", "LRU")
 
 
@@ -29,7 +33,11 @@ def network(name: str) -> Network:
     state = nnx.state(net, nnx.Param)
     keys = iter(jax.random.split(jax.random.key(1), len(jax.tree.leaves(state))))
     nnx.update(
-        net, jax.tree.map(lambda leaf: 0.4 * jax.random.normal(next(keys), leaf.shape, leaf.dtype), state)
+        net,
+        jax.tree.map(
+            lambda leaf: 0.4 * jax.random.normal(next(keys), leaf.shape, leaf.dtype),
+            state,
+        ),
     )
     return net
 
@@ -56,9 +64,13 @@ def rounded(leaf: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("name", leave(CELLS, but="GRUCell".__eq__))
-def test_a_bfloat16_carry_is_what_rounding_after_each_step_of_the_cell_gives(name, inputs):
-    plain, stored = network(name), network(f"{name}+bfloat16")
-    carry, slow = plain.carry(B), []
+def test_a_bfloat16_carry_is_what_rounding_after_each_step_of_the_cell_gives(
+    name, inputs
+):
+    plain = network(name)
+    stored = network(f"{name}+bfloat16")
+    carry = plain.carry(B)
+    slow = []
     step = quick_jit(lambda carry, x: plain.cell(carry, x))
     for x in inputs:
         carry, hidden = step(carry, x)
@@ -68,37 +80,58 @@ def test_a_bfloat16_carry_is_what_rounding_after_each_step_of_the_cell_gives(nam
         last, hidden = run(stored, inputs, loop)
         assert all(leaf.dtype == jnp.bfloat16 for leaf in parts(last))
         # Sums in another order may round a number to the neighbour in bfloat16.
-        np.testing.assert_allclose(np.swapaxes(hidden, -1, -2), np.stack(slow), atol=2e-2, rtol=2e-2)
-        exact = [np.stack([x.real, x.imag], -1) if np.iscomplexobj(x) else x for x in parts(carry)]
-        same = np.mean([np.mean(a.astype(np.float32) == b) for a, b in zip(parts(last), exact, strict=True)])
+        np.testing.assert_allclose(
+            np.swapaxes(hidden, -1, -2), np.stack(slow), atol=2e-2, rtol=2e-2
+        )
+        exact = [
+            np.stack([x.real, x.imag], -1) if np.iscomplexobj(x) else x
+            for x in parts(carry)
+        ]
+        same = np.mean(
+            [
+                np.mean(a.astype(np.float32) == b)
+                for a, b in zip(parts(last), exact, strict=True)
+            ]
+        )
         assert same > 0.9, f"{loop}: {same}"
 
 
 @pytest.mark.parametrize("name", CELLS)
 def test_a_bfloat16_carry_counts_half_the_bits_and_as_many_numbers(name):
-    usual, stored = (Architecture(Model(n, U), F, 2) for n in (name, f"{name}+bfloat16"))
-    assert cell_facts(f"{name}+bfloat16").bits_per_unit * 2 == cell_facts(name).bits_per_unit
+    usual, stored = (
+        Architecture(Model(n, U), F, 2) for n in (name, f"{name}+bfloat16")
+    )
+    assert (
+        cell_facts(f"{name}+bfloat16").bits_per_unit * 2
+        == cell_facts(name).bits_per_unit
+    )
     assert stored.carry_numbers() == usual.carry_numbers()
     assert stored.parameters() == usual.parameters()
 
 
 def after_one_step(name: str, x: jax.Array) -> list[np.ndarray]:
     net = network(name)
-    return parts(quick_jit(lambda carry, x: net.cell(carry, x)[0])(net.carry(len(x)), x))
+    return parts(
+        quick_jit(lambda carry, x: net.cell(carry, x)[0])(net.carry(len(x)), x)
+    )
 
 
 @pytest.mark.parametrize("name", leave(CELLS, but="lstm".__eq__))
 def test_noise_is_gaussian_of_the_size_that_is_named_and_new_for_each_sequence(name):
     x = jax.random.normal(jax.random.key(5), (4000, F))
     noise = []
-    for noisy, still in zip(after_one_step(f"{name}+noise0.1", x), after_one_step(name, x), strict=True):
+    for noisy, still in zip(
+        after_one_step(f"{name}+noise0.1", x), after_one_step(name, x), strict=True
+    ):
         apart = noisy - still
         noise += [apart.real, apart.imag] if np.iscomplexobj(apart) else [apart]
     flat = np.concatenate(noise, 1)
     assert flat.mean() == pytest.approx(0, abs=4 * 0.1 / np.sqrt(flat.size))
     assert flat.std() == pytest.approx(0.1, rel=4 / np.sqrt(2 * flat.size))
     fourth = np.mean(flat**4) / np.mean(flat**2) ** 2
-    assert fourth == pytest.approx(3, abs=4 * np.sqrt(96 / flat.size))  # a Gaussian's, and its standard error
+    assert fourth == pytest.approx(
+        3, abs=4 * np.sqrt(96 / flat.size)
+    )  # a Gaussian's, and its standard error
     shared = np.corrcoef(flat.T) - np.eye(flat.shape[1])
     assert np.abs(shared).max() < 5 / np.sqrt(len(flat))
     assert abs(np.corrcoef(flat[:-1, 0], flat[1:, 0])[0, 1]) < 4 / np.sqrt(len(flat))
@@ -112,7 +145,9 @@ def test_noise_hangs_on_the_whole_sequence_so_far_and_comes_again_with_it(inputs
     np.testing.assert_array_equal(first, again)
     _, other = run(net, inputs.at[0, 0, 0].add(1e-3))
     apart = np.abs(np.asarray(first - other))[1:, :, 0]
-    assert apart.max(-1).min() > 1e-3, "a change too small to matter draws other noise at every later step"
+    assert apart.max(-1).min() > 1e-3, (
+        "a change too small to matter draws other noise at every later step"
+    )
     np.testing.assert_array_equal(first[:, :, 1:], other[:, :, 1:])
 
 
@@ -127,14 +162,20 @@ def test_the_whole_carry_is_what_the_step_hands_on(name, inputs):
     carry, hidden = quick_jit(lambda x: net.cell(net.carry(B), x))(inputs[0])
     assert net.cell.hidden_per_unit == cell_facts(name).numbers_per_unit
     assert hidden.shape == (B, net.cell.hidden_per_unit * U)
-    given = [np.concatenate([x.real, x.imag], -1) if np.iscomplexobj(x) else x for x in parts(carry)]
+    given = [
+        np.concatenate([x.real, x.imag], -1) if np.iscomplexobj(x) else x
+        for x in parts(carry)
+    ]
     np.testing.assert_array_equal(hidden, np.concatenate(given, -1))
 
 
 @pytest.mark.parametrize("bits", [1, 3])
 @pytest.mark.parametrize("name", ["lstm", "LRU"])
-def test_a_carry_of_few_bits_is_the_nearest_of_so_many_levels_after_each_step(name, bits, inputs):
-    plain, few = network(name), network(f"{name}+bits{bits}")
+def test_a_carry_of_few_bits_is_the_nearest_of_so_many_levels_after_each_step(
+    name, bits, inputs
+):
+    plain = network(name)
+    few = network(f"{name}+bits{bits}")
     levels = np.linspace(-1, 1, 2**bits)
 
     def nearest(leaf: np.ndarray) -> np.ndarray:
@@ -156,19 +197,27 @@ def test_a_carry_of_few_bits_is_the_nearest_of_so_many_levels_after_each_step(na
 
 
 def test_a_gradient_passes_a_carry_of_few_bits_as_if_it_had_not_been_rounded(inputs):
-    plain, few = network("GRUCell"), network("GRUCell+bits2")
-    carry = few.carry(B) / 2  # so that the next one is inside of -1 and 1, where nothing is cut
+    plain = network("GRUCell")
+    few = network("GRUCell+bits2")
+    carry = (
+        few.carry(B) / 2
+    )  # so that the next one is inside of -1 and 1, where nothing is cut
     slopes = [
-        jax.grad(lambda carry, net=net: net.cell(carry, inputs[0])[0].sum())(carry) for net in (plain, few)
+        jax.grad(lambda carry, net=net: net.cell(carry, inputs[0])[0].sum())(carry)
+        for net in (plain, few)
     ]
     np.testing.assert_allclose(*slopes, rtol=1e-6)
     assert np.abs(slopes[0]).min() > 0
 
 
 def test_it_ends_where_the_carry_was_cut(inputs):
-    plain, few = network("lstm"), network("lstm+bits2")
+    plain = network("lstm")
+    few = network("lstm+bits2")
     c, h = (jnp.full_like(leaf, 2.0) for leaf in plain.carry(B))
-    slopes = [jax.grad(lambda c, net=net: net.cell((c, h), inputs[0])[0][0].sum())(c) for net in (plain, few)]
+    slopes = [
+        jax.grad(lambda c, net=net: net.cell((c, h), inputs[0])[0][0].sum())(c)
+        for net in (plain, few)
+    ]
     is_cut = np.abs(plain.cell((c, h), inputs[0])[0][0]) > 1
     assert 0 < is_cut.mean() < 1
     np.testing.assert_allclose(slopes[1], np.where(is_cut, 0, slopes[0]), rtol=1e-6)
@@ -182,22 +231,29 @@ def test_gradients_are_those_of_the_plain_loop(suffix, inputs):
 
     def gradient(loop: str) -> list[jax.Array]:
         return jax.tree.leaves(
-            quick_jit(jax.grad(lambda w: (build(w)(inputs, loop=loop) ** 2).sum()))(weights)
+            quick_jit(jax.grad(lambda w: (build(w)(inputs, loop=loop) ** 2).sum()))(
+                weights
+            )
         )
 
-    one, other = gradient("while"), gradient("plain")
+    one = gradient("while")
+    other = gradient("plain")
     for a, b in zip(one, other, strict=True):
         np.testing.assert_allclose(a, b, rtol=0.05, atol=0.05 * float(jnp.abs(b).max()))
 
 
 def left_by_a_step(name: str, gate: float, state: np.ndarray) -> np.ndarray:
-    """What a step leaves of a state that a key of ones reads, whose gates see `gate` and nothing else."""
+    """What a step leaves of a state that a key of ones reads, whose gates see `gate`
+    and nothing else."""
     cls: Any = cell_class(name)
     cell = cls(F, U, rngs=nnx.Rngs(0))
     if hasattr(cell, "kernel"):  # h' = a h + b, b = 0
         sign = {"forget": 1, "input": -1, "candidate": 0}
         biases = np.repeat([sign[role] * gate for role in cls.gates.roles], U)
-        cell.kernel[...], cell.bias[...] = jnp.zeros_like(cell.kernel), jnp.float32(biases)
+        cell.kernel[...], cell.bias[...] = (
+            jnp.zeros_like(cell.kernel),
+            jnp.float32(biases),
+        )
         return np.asarray(cell(state, jnp.zeros((B, F)))[0])
     key = jnp.ones((B, cell.keys)) / np.sqrt(cell.keys)
     gates = [jnp.full(B, gate)] * len(cell.bias)
@@ -210,7 +266,12 @@ def left_by_a_step(name: str, gate: float, state: np.ndarray) -> np.ndarray:
     ("name", "shape"),
     [
         ("minGRU", (B, U)),
-        *leave([("minLSTM", (B, U)), *((name, (B, 16, U)) for name in ("gla", "mamba2", "delta_net"))]),
+        *leave(
+            [
+                ("minLSTM", (B, U)),
+                *((name, (B, 16, U)) for name in ("gla", "mamba2", "delta_net")),
+            ]
+        ),
     ],
 )
 def test_a_signed_factor_is_twice_the_cell_s_less_1(name, shape):
@@ -220,7 +281,9 @@ def test_a_signed_factor_is_twice_the_cell_s_less_1(name, shape):
     for gate in (-40.0, -1.0, 0.5, 3.0, 40.0):
         factor = left_by_a_step(name, gate, state) / state
         np.testing.assert_allclose(
-            left_by_a_step(f"{name}+signed", gate, state) / state, 2 * factor - 1, atol=1e-5
+            left_by_a_step(f"{name}+signed", gate, state) / state,
+            2 * factor - 1,
+            atol=1e-5,
         )
         factors.append(float(2 * factor.ravel()[0] - 1))
     assert max(factors) > 0.9
@@ -229,33 +292,53 @@ def test_a_signed_factor_is_twice_the_cell_s_less_1(name, shape):
 
 @pytest.mark.breadth
 def test_the_signed_delta_net_is_a_cell_of_its_own_name(inputs):
-    one, other = network("delta_net+signed"), network("signed_delta_net")
+    one = network("delta_net+signed")
+    other = network("signed_delta_net")
     np.testing.assert_array_equal(run(one, inputs)[1], run(other, inputs)[1])
 
 
 @pytest.mark.parametrize(
     ("name", "loop"),
-    [*leave([("minGRU", "associative"), ("gated_delta_net+rate", "associative"), ("mamba2", "masked")])],
+    [
+        *leave(
+            [
+                ("minGRU", "associative"),
+                ("gated_delta_net+rate", "associative"),
+                ("mamba2", "masked"),
+            ]
+        )
+    ],
 )
 def test_accelerators_run_signed_cells_by_the_loops_of_their_kind(name, loop, inputs):
     signed = f"{name}+signed"
-    assert loops.choose("auto", loops.Request(cell_class(signed), "gpu", False)).loop == loop
+    assert (
+        loops.choose("auto", loops.Request(cell_class(signed), "gpu", False)).loop
+        == loop
+    )
     net = network(signed)
-    (carry, hidden), (right_carry, right) = (run(net, inputs, each) for each in (loop, "plain"))
+    (carry, hidden), (right_carry, right) = (
+        run(net, inputs, each) for each in (loop, "plain")
+    )
     np.testing.assert_allclose(hidden, right, atol=2e-5)
     for one, other in zip(parts(carry), parts(right_carry), strict=True):
         np.testing.assert_allclose(one, other, atol=2e-5)
 
 
-@pytest.mark.parametrize("name", ["lstm", "LRU", "linear_attention", "mlstm", "signed_delta_net", "GRUCell"])
+@pytest.mark.parametrize(
+    "name", ["lstm", "LRU", "linear_attention", "mlstm", "signed_delta_net", "GRUCell"]
+)
 def test_a_cell_without_such_a_factor_has_no_sign_to_turn(name):
-    with pytest.raises(UserError, match=r"\+signed is for cells whose input says what share of the state"):
+    with pytest.raises(
+        UserError,
+        match=r"\+signed is for cells whose input says what share of the state",
+    ):
         Model(f"{name}+signed")
 
 
 def test_a_carry_that_is_not_alike_in_each_unit_is_not_read_out_whole():
     with pytest.raises(
-        UserError, match=r"model\.cell=delta_net\+carry: \+carry is for cells whose carry is alike"
+        UserError,
+        match=r"model\.cell=delta_net\+carry: \+carry is for cells whose carry is alike",
     ):
         Model("delta_net+carry")
 
@@ -270,7 +353,9 @@ def test_suffixes_apply_one_after_the_other():
     assert len(np.unique(carry[0].astype(np.float32)[:, 0])) > 4
 
 
-@pytest.mark.parametrize("name", ["lstm+carry+carry", "GRUCell+bfloat16+noise0.1+bfloat16"])
+@pytest.mark.parametrize(
+    "name", ["lstm+carry+carry", "GRUCell+bfloat16+noise0.1+bfloat16"]
+)
 def test_a_suffix_stands_once(name):
     with pytest.raises(UserError, match=r"each suffix can stand once; leave out \+"):
         Model(name)
@@ -297,7 +382,10 @@ def test_a_suffix_stands_once(name):
 def test_a_suffix_that_is_none_is_refused_in_one_line(suffix):
     with pytest.raises(
         UserError,
-        match=r"no such variant; \+bfloat16, \+bitsN, N from 1 to 16, \+carry, \+signed, \+noiseS, S above",
+        match=(
+            r"no such variant; \+bfloat16, \+bitsN, N from 1 to 16, \+carry, \+signed, \+noiseS,"
+            r" S above"
+        ),
     ):
         Model(f"lstm+{suffix}")
 

@@ -1,5 +1,5 @@
-"""One sweep of 200 members under every launcher that runs on one machine: the same rows, one line a job, and
-one end."""
+"""One sweep of 200 members under every launcher that runs on one machine: the same
+rows, one line a job, and one end."""
 
 import subprocess
 
@@ -10,7 +10,10 @@ from memcap import store
 
 pytestmark = pytest.mark.cluster
 
-RAY = ["+hydra.launcher.ray.init.num_cpus=2", "+hydra.launcher.ray.init.include_dashboard=false"]
+RAY = [
+    "+hydra.launcher.ray.init.num_cpus=2",
+    "+hydra.launcher.ray.init.include_dashboard=false",
+]
 RAY += ["+hydra.launcher.ray.init._node_ip_address=127.0.0.1"]
 ELSEWHERE = {
     "joblib": ("joblib", []),
@@ -47,28 +50,42 @@ def test_the_population_launcher(tmp_path, alone):
 def test_a_launcher_with_processes_of_its_own(tmp_path, alone, launcher):
     plugin, needed = ELSEWHERE[launcher]
     pytest.importorskip(
-        f"hydra_plugins.hydra_{plugin}_launcher", reason=f"pip install hydra-{plugin}-launcher"
+        f"hydra_plugins.hydra_{plugin}_launcher",
+        reason=f"pip install hydra-{plugin}-launcher",
     )
     out, err = memcap(tmp_path, "train", *SWEEP, f"hydra/launcher={launcher}", *needed)
     rows = store.read(tmp_path)
     same(rows, alone)
     assert set(rows["matmul_precision"]) == {"highest"}
     ended(out)
-    assert out.count("#0") == 1  # a line a job: the job's own, or where that goes to a file the launcher's
+    assert (
+        out.count("#0") == 1
+    )  # a line a job: the job's own, or where that goes to a file the launcher's
     assert "libtpu" not in out + err
 
 
 @pytest.mark.parametrize("launcher", ["population", "joblib"])
 def test_optuna_gets_the_score_of_each_job(tmp_path, launcher):
-    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="pip install hydra-optuna-sweeper")
-    pytest.importorskip("hydra_plugins.hydra_joblib_launcher", reason="pip install hydra-joblib-launcher")
+    pytest.importorskip(
+        "hydra_plugins.hydra_optuna_sweeper", reason="pip install hydra-optuna-sweeper"
+    )
+    pytest.importorskip(
+        "hydra_plugins.hydra_joblib_launcher",
+        reason="pip install hydra-joblib-launcher",
+    )
     sweep = [
         "hydra/sweeper=optuna",
         "hydra.sweeper.n_trials=4",
         "hydra.sweeper.n_jobs=2",
         f"hydra/launcher={launcher}",
     ]
-    tried = ["task=latch", "task.lag=4", "axes={seed: 2}", "model.units=choice(1,2)", "recipe.budget=40"]
+    tried = [
+        "task=latch",
+        "task.lag=4",
+        "axes={seed: 2}",
+        "model.units=choice(1,2)",
+        "recipe.budget=40",
+    ]
     tried += [*QUICK]
     out, _ = memcap(tmp_path, "train", "-m", *sweep, *tried)
     rows = store.read(tmp_path)
@@ -81,5 +98,11 @@ def test_optuna_gets_the_score_of_each_job(tmp_path, launcher):
 
 
 def test_nothing_is_left_running():
-    running = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
-    assert not [line for line in running.splitlines() if "raylet" in line or "submitit.core" in line]
+    running = subprocess.run(
+        ["ps", "-eo", "args"], capture_output=True, text=True, check=True
+    ).stdout
+    assert not [
+        line
+        for line in running.splitlines()
+        if "raylet" in line or "submitit.core" in line
+    ]

@@ -1,5 +1,5 @@
-"""memcap on a SLURM of one node, started here: arrays, launchers; jobs cancelled, requeued and drained; a
-worker killed."""
+"""memcap on a SLURM of one node, started here: arrays, launchers; jobs cancelled,
+requeued and drained; a worker killed."""
 
 import os
 import re
@@ -20,8 +20,12 @@ from memcap.training import workers
 MISSING = shutil.which("slurmctld", path=f"{os.environ['PATH']}:/usr/sbin") is None
 pytestmark = [
     pytest.mark.cluster,
-    pytest.mark.skipif(MISSING, reason="there is no SLURM; apt-get install slurm-wlm munge"),
-    pytest.mark.skipif(os.geteuid() != 0, reason="SLURM's daemons are started here, which takes root"),
+    pytest.mark.skipif(
+        MISSING, reason="there is no SLURM; apt-get install slurm-wlm munge"
+    ),
+    pytest.mark.skipif(
+        os.geteuid() != 0, reason="SLURM's daemons are started here, which takes root"
+    ),
 ]
 SCRIPT = Path(__file__).with_name("slurm.sh")
 # 4 members that train in a blink, then 4 that take some seconds each.
@@ -30,17 +34,22 @@ MIXED = (
     " {task: delay_line, task.lag: 20, model.units: 2, seed: 4, recipe.budget: 4000}]"
 )
 STUDY = ["train", MIXED, *QUICK]
-SHARES = shlex.join([*COMMAND, *STUDY]) + " engine.shard=$SLURM_ARRAY_TASK_ID engine.shards=2"
+SHARES = (
+    shlex.join([*COMMAND, *STUDY])
+    + " engine.shard=$SLURM_ARRAY_TASK_ID engine.shards=2"
+)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def slurm(tmp_path_factory):
-    """The SLURM, in the environment of this process while the tests run; it ends with this process, however
-    that ends."""
+    """The SLURM, in the environment of this process while the tests run; it ends with
+    this process, however that ends."""
     folder = tmp_path_factory.mktemp("slurm")
     before = dict(os.environ)
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen([SCRIPT, folder, "2"], **pipes, start_new_session=True) as daemons:
+    with subprocess.Popen(
+        [SCRIPT, folder, "2"], **pipes, start_new_session=True
+    ) as daemons:
         assert daemons.stdout.readline() == "up\n"
         os.environ["SLURM_CONF"] = str(folder / "slurm.conf")
         os.environ["PATH"] = f"{folder / 'bin'}:{os.environ['PATH']}"
@@ -51,9 +60,12 @@ def slurm(tmp_path_factory):
 
 
 def ask(*words):
-    """Stdout of one of SLURM's commands, which the controller of a busy machine sometimes hangs up on."""
+    """Stdout of one of SLURM's commands, which the controller of a busy machine
+    sometimes hangs up on."""
     for _ in range(5):
-        done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+        done = subprocess.run(
+            words, capture_output=True, text=True, check=False, timeout=60
+        )
         if done.returncode == 0:
             break
         time.sleep(0.5)
@@ -77,13 +89,28 @@ def submit(folder, *options, command=(*COMMAND, *STUDY)):
     words = ["sbatch", "--parsable", "--output=said.%a", "--open-mode=append", *options]
     words += [f"--wrap=exec {wrapped}"]
     return subprocess.run(
-        words, cwd=folder, env=environment(folder), capture_output=True, text=True, check=True, timeout=60
+        words,
+        cwd=folder,
+        env=environment(folder),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
     ).stdout.strip()
 
 
 def states(job):
     """The states of a job's tasks."""
-    return set(ask("squeue", "--array", "--noheader", "--states=all", "--format=%T", f"--jobs={job}").split())
+    return set(
+        ask(
+            "squeue",
+            "--array",
+            "--noheader",
+            "--states=all",
+            "--format=%T",
+            f"--jobs={job}",
+        ).split()
+    )
 
 
 def said(folder):
@@ -95,7 +122,9 @@ def worker_pids(folder):
     """Process numbers of the workers that were started in the folder."""
     lines = ask("ps", "-ww", "-eo", "pid,args").splitlines()
     pids = [int(line.split()[0]) for line in lines if workers.MAIN in line]
-    return [pid for pid in pids if Path(f"/proc/{pid}/cwd").resolve() == folder.resolve()]
+    return [
+        pid for pid in pids if Path(f"/proc/{pid}/cwd").resolve() == folder.resolve()
+    ]
 
 
 def rows(folder):
@@ -104,10 +133,16 @@ def rows(folder):
 
 
 @pytest.mark.parametrize(
-    ("options", "cores"), [(["--ntasks=1"], 1), (["--cpus-per-task=2"], 2), (["--ntasks=2"], 2)]
+    ("options", "cores"),
+    [(["--ntasks=1"], 1), (["--cpus-per-task=2"], 2), (["--ntasks=2"], 2)],
 )
 def test_a_job_counts_the_cores_that_it_was_given(tmp_path, options, cores):
-    counted = [COMMAND[0], "-P", "-c", "from memcap.runtime import cores; print(cores.count())"]
+    counted = [
+        COMMAND[0],
+        "-P",
+        "-c",
+        "from memcap.runtime import cores; print(cores.count())",
+    ]
     job = submit(tmp_path, *options, command=counted)
     until(lambda: states(job) == {"COMPLETED"})
     assert said(tmp_path) == f"{min(cores, len(os.sched_getaffinity(0)))}\n"
@@ -125,7 +160,9 @@ def test_a_cancelled_job_keeps_what_had_ended(tmp_path):
     until(lambda: rows(tmp_path).height)
     ask("scancel", job)
     until(lambda: states(job) == {"CANCELLED"} and "interrupted" in said(tmp_path))
-    kept = int(re.search(r"interrupted \(SIGTERM\); (\d) members? saved", said(tmp_path))[1])
+    kept = int(
+        re.search(r"interrupted \(SIGTERM\); (\d) members? saved", said(tmp_path))[1]
+    )
     assert rows(tmp_path).height == kept < 8
 
 
@@ -135,12 +172,16 @@ def test_a_requeued_job_trains_what_is_missing(tmp_path):
     before = rows(tmp_path)
     ask("scontrol", "requeue", job)
     until(lambda: states(job) == {"PENDING"})
-    ask("scontrol", "update", f"jobid={job}", "StartTime=now")  # SLURM would wait for two minutes
+    ask(
+        "scontrol", "update", f"jobid={job}", "StartTime=now"
+    )  # SLURM would wait for two minutes
     until(lambda: states(job) == {"COMPLETED"})
     assert "Restarts=1" in ask("scontrol", "show", "job", job)
     after = rows(tmp_path)
     assert after.height == 8
-    assert set(before.select("key", "finished").rows()) <= set(after.select("key", "finished").rows())
+    assert set(before.select("key", "finished").rows()) <= set(
+        after.select("key", "finished").rows()
+    )
 
 
 def test_a_job_goes_on_when_its_worker_is_killed(tmp_path):
@@ -178,26 +219,54 @@ def alone(tmp_path_factory):
 
 @pytest.mark.parametrize("launcher", ["submitit_slurm", "population_slurm"])
 def test_a_multirun_through_submitit(tmp_path, alone, launcher):
-    pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="pip install hydra-submitit-launcher")
+    pytest.importorskip(
+        "hydra_plugins.hydra_submitit_launcher",
+        reason="pip install hydra-submitit-launcher",
+    )
     out, _ = memcap(tmp_path, "train", *SWEEP, f"hydra/launcher={launcher}")
     same(store.read(tmp_path), alone)
     assert out.count("Training frontier") == 1
     assert "\n200 members, " in out
-    tasks = {path.name.rpartition("_log")[0] for path in tmp_path.rglob(".submitit/*/*_log.out")}
+    tasks = {
+        path.name.rpartition("_log")[0]
+        for path in tmp_path.rglob(".submitit/*/*_log.out")
+    }
     assert len(tasks) == 4
     assert len(list(tmp_path.rglob(".hydra/overrides.yaml"))) == 4
 
 
 def test_of_an_array_of_populations_one_is_cancelled(tmp_path):
-    pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="pip install hydra-submitit-launcher")
-    words = ["train", "-m", "hydra/launcher=population_slurm", "task=latch,delay_line", "task.lag=20"]
+    pytest.importorskip(
+        "hydra_plugins.hydra_submitit_launcher",
+        reason="pip install hydra-submitit-launcher",
+    )
+    words = [
+        "train",
+        "-m",
+        "hydra/launcher=population_slurm",
+        "task=latch,delay_line",
+        "task.lag=20",
+    ]
     words += ["model.units=1,2", *QUICK]
     words += ["recipe.budget=100000"]
     with subprocess.Popen(
-        [*COMMAND, *words], cwd=tmp_path, env=environment(tmp_path), stdout=-1, stderr=-2, text=True
+        [*COMMAND, *words],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        stdout=-1,
+        stderr=-2,
+        text=True,
     ) as command:
-        job = until(lambda: ask("squeue", "--noheader", "--states=RUNNING", "--format=%F").split())[0]
-        until(lambda: set(rows(tmp_path)["task"]) == {"latch"} and rows(tmp_path).height == 2)
+        job = until(
+            lambda: ask(
+                "squeue", "--noheader", "--states=RUNNING", "--format=%F"
+            ).split()
+        )[0]
+        until(
+            lambda: (
+                set(rows(tmp_path)["task"]) == {"latch"} and rows(tmp_path).height == 2
+            )
+        )
         until(lambda: states(f"{job}_1") == {"RUNNING"})
         ask("scancel", f"{job}_1")
         out, _ = command.communicate(timeout=300)
@@ -208,13 +277,22 @@ def test_of_an_array_of_populations_one_is_cancelled(tmp_path):
     assert "\n2 members, 2 solved" in out
     assert (
         out.splitlines()[-1]
-        == f"memcap: SLURM's task {job}_1 ended as CANCELLED; the same command trains what is missing"
+        == f"memcap: SLURM's task {job}_1 ended as CANCELLED; the same command trains what is"
+        " missing"
     )
 
 
 def test_what_slurm_refuses_is_said(tmp_path):
-    pytest.importorskip("hydra_plugins.hydra_submitit_launcher", reason="pip install hydra-submitit-launcher")
-    words = ["-m", "hydra/launcher=population_slurm", "hydra.launcher.cpus_per_task=1000", "task=latch"]
+    pytest.importorskip(
+        "hydra_plugins.hydra_submitit_launcher",
+        reason="pip install hydra-submitit-launcher",
+    )
+    words = [
+        "-m",
+        "hydra/launcher=population_slurm",
+        "hydra.launcher.cpus_per_task=1000",
+        "task=latch",
+    ]
     words += ["model.units=1,2"]
     _, err = memcap(tmp_path, "train", *words, status=2)
     *sbatchs, ours = err.splitlines()

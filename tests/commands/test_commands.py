@@ -37,8 +37,8 @@ class refuse:
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """An empty folder. Python forgets at the end to look in it, but no module: each test has names of its
-    own."""
+    """An empty folder. Python forgets at the end to look in it, but no module: each
+    test has names of its own."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     return tmp_path
 
@@ -49,11 +49,16 @@ def test_a_file_of_a_folder_is_a_command(folder):
     done = memcap(folder, "hello_folder:hello", "you", "two", "--times", "2")
     assert (done.status, done.out, done.err) == (0, "Hello, you two\n" * 2, "")
     done = memcap(folder, "hello_folder:hello")
-    line = "memcap: the following arguments are required: name; see memcap hello_folder:hello --help\n"
+    line = (
+        "memcap: the following arguments are required: name; see memcap hello_folder:hello"
+        " --help\n"
+    )
     assert (done.status, done.err) == (2, line)
     told = memcap(folder, "hello_folder:hello", "--help")
     assert told.status == 0
-    assert told.out.startswith("usage: memcap hello_folder:hello [-h] [--times TIMES] name [name ...]\n")
+    assert told.out.startswith(
+        "usage: memcap hello_folder:hello [-h] [--times TIMES] name [name ...]\n"
+    )
     assert "\nSay hello.\n\nTo anybody.\n" in told.out
 
 
@@ -75,7 +80,9 @@ def test_what_a_command_itself_misses_is_not_hidden(folder):
 
 def test_the_example_of_the_protocol_works(folder):
     assert commands.__doc__
-    example = commands.__doc__.split("like this:\n")[1].split("\n`memcap --help` reads")[0]
+    example = commands.__doc__.split("like this:\n")[1].split(
+        "\n`memcap --help` reads"
+    )[0]
     (folder / "example_folder").mkdir()
     (folder / "example_folder" / "hello.py").write_text(inspect.cleandoc(example))
     assert memcap(folder, "example_folder:hello", "you").out == "Hello, you\n"
@@ -92,7 +99,11 @@ def test_the_help_lists_each_file_with_what_its_docstring_says_first(tmp_path):
 @pytest.mark.parametrize("name", commands.FOLDER.names)
 def test_a_command_imports_at_its_top(name):
     tree = ast.parse(inspect.getsource(commands.find(name)))
-    imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    imports = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+    ]
     assert all(node in tree.body for node in imports)
 
 

@@ -16,7 +16,9 @@ def test_five_units_on_two_steps_of_three_features(cell):
     assert found.last == (1, 5)
     assert found.carry == {"c": (1, 5), "h": (1, 5)}
     assert found.carry_numbers == 10
-    assert found.cell_parameters == 180  # 4 gates, each 5 x 3 and 5 x 5 weights and 5 biases
+    assert (
+        found.cell_parameters == 180
+    )  # 4 gates, each 5 x 3 and 5 x 5 weights and 5 biases
 
 
 @pytest.mark.parametrize(("cell", "parameters"), [("GRUCell", 135), ("SimpleCell", 45)])
@@ -30,7 +32,13 @@ def test_cells_with_one_number_a_unit(cell, parameters):
 def test_a_longer_sequence_leaves_carry_and_parameters_as_they_are():
     short, long = (inspect(Model("lstm", 7), steps, 4, batch=3) for steps in (6, 600))
     assert long.every == (3, 600, 7)
-    assert short.longer == long.longer == short.carry == long.carry == {"c": (3, 7), "h": (3, 7)}
+    assert (
+        short.longer
+        == long.longer
+        == short.carry
+        == long.carry
+        == {"c": (3, 7), "h": (3, 7)}
+    )
     assert short.cell_parameters == long.cell_parameters == 4 * (7 * 4 + 7 * 7 + 7)
 
 

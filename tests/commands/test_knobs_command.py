@@ -14,7 +14,11 @@ from memcap.recipes import Recipe, recipe_file
 from memcap.tasks import task_classes
 
 ROOT = Path(__file__).parents[2]
-RECIPES = sorted(path.stem for path in (ROOT / "conf" / "recipe").glob("*.yaml") if path.stem != "auto")
+RECIPES = sorted(
+    path.stem
+    for path in (ROOT / "conf" / "recipe").glob("*.yaml")
+    if path.stem != "auto"
+)
 RATES = " ".join(str(recipe_file(name)["lr"]) for name in RECIPES)
 OWN = """from dataclasses import dataclass
 from memcap.knobs import knob
@@ -30,7 +34,9 @@ class Blinks(task_class("latch")):
 
 def test_the_page_is_current(tmp_path):
     page = (ROOT / "docs" / "knobs.md").read_text()
-    assert memcap(tmp_path, "knobs", "--markdown").out == page, "run: memcap knobs --markdown > docs/knobs.md"
+    assert memcap(tmp_path, "knobs", "--markdown").out == page, (
+        "run: memcap knobs --markdown > docs/knobs.md"
+    )
 
 
 def test_every_knob_is_there_with_a_meaning():
@@ -38,10 +44,13 @@ def test_every_knob_is_there_with_a_meaning():
     assert all(knob.meaning and knob.range and knob.default for knob in found)
     names = [knob.name for knob in found]
     for group, cls in GROUPS.items():
-        assert {name.partition(".")[2] for name in names if name.startswith(f"{group}.")} == {
-            f.name for f in fields(cls)
-        }
-    assert {name for name in names if "." not in name} == {*JOB_KEYS} - {"task", *GROUPS}
+        assert {
+            name.partition(".")[2] for name in names if name.startswith(f"{group}.")
+        } == {f.name for f in fields(cls)}
+    assert {name for name in names if "." not in name} == {*JOB_KEYS} - {
+        "task",
+        *GROUPS,
+    }
     for name, cls in task_classes().items():
         own = {knob.name for knob in groups(name)[1].knobs}
         assert own == {f"task.{f.name}" for f in fields(cls)}
@@ -49,10 +58,15 @@ def test_every_knob_is_there_with_a_meaning():
 
 def test_recipes_have_the_values_of_their_files():
     files = {
-        path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "conf" / "recipe").glob("*.yaml")
+        path.stem: yaml.safe_load(path.read_text())
+        for path in (ROOT / "conf" / "recipe").glob("*.yaml")
     }
-    assert recipe_values() == {name: values for name, values in files.items() if name != "auto"}
-    assert {f.name for f in fields(Recipe)} >= {key for values in recipe_values().values() for key in values}
+    assert recipe_values() == {
+        name: values for name, values in files.items() if name != "auto"
+    }
+    assert {f.name for f in fields(Recipe)} >= {
+        key for values in recipe_values().values() for key in values
+    }
 
 
 @pytest.mark.parametrize(
@@ -60,7 +74,10 @@ def test_recipes_have_the_values_of_their_files():
     [
         (
             "evaluation",
-            ["evaluation.stretch 20 whole number, at least 1 and at most 100 factor by which the lag"],
+            [
+                "evaluation.stretch 20 whole number, at least 1 and at most 100 factor by which"
+                " the lag"
+            ],
         ),
         (
             "job",
@@ -76,7 +93,13 @@ def test_recipes_have_the_values_of_their_files():
                 "task.reals false true or false true if steps show standard normal reals",
             ],
         ),
-        ("recipe", ["recipe.lr null null, or number, above 0 and at most 10 peak", f"lr {RATES}"]),
+        (
+            "recipe",
+            [
+                "recipe.lr null null, or number, above 0 and at most 10 peak",
+                f"lr {RATES}",
+            ],
+        ),
         ("recipe", [f"recipe {' '.join(RECIPES)}"]),
     ],
 )

@@ -1,4 +1,5 @@
-"""`memcap mirror`: which studies it sends, what it says, and how long it follows one that trains."""
+"""`memcap mirror`: which studies it sends, what it says, and how long it follows one
+that trains."""
 
 import pytest
 from command import memcap
@@ -24,9 +25,15 @@ def test_a_study_is_sent_to_where_the_command_says_and_again_to_the_same_runs(st
     folder = study / "outputs" / "small"
     done = memcap(study, "mirror", "outputs/small")
     assert (done.status, done.err) == (0, "")
-    assert done.out == f"W&B: 3 runs in {folder}/wandb, sent by: wandb sync {folder}/wandb/offline-run-*\n"
+    assert (
+        done.out
+        == f"W&B: 3 runs in {folder}/wandb, sent by: wandb sync {folder}/wandb/offline-run-*\n"
+    )
     memcap(study, "mirror", "outputs/small")
-    ids = [path.stem.partition("-")[2] for path in folder.glob("wandb/offline-run-*/*.wandb")]
+    ids = [
+        path.stem.partition("-")[2]
+        for path in folder.glob("wandb/offline-run-*/*.wandb")
+    ]
     assert (len(ids), len(set(ids))) == (6, 3)
 
 
@@ -61,7 +68,9 @@ def test_a_study_that_trains_is_followed_to_its_end_by_hand(tmp_path, monkeypatc
 
     monkeypatch.setattr(command.time, "sleep", sleep)
     monkeypatch.setattr(command, "_result", lambda folder, study: ([{}], None))
-    done = memcap(tmp_path, "mirror", "outputs", "--follow", "--to", "their_module:Service")
+    done = memcap(
+        tmp_path, "mirror", "outputs", "--follow", "--to", "their_module:Service"
+    )
     names = [f"latch-L5-u1-s{seed}" for seed in range(3)]
     assert (done.status, done.out, done.err) == (0, f"study: {names}, 1 line\n", "")
     assert len(sleeps) == 2

@@ -1,4 +1,5 @@
-"""`memcap probe`: a member's weights, probes by name, tables, JSON, and figures with the numbers drawn."""
+"""`memcap probe`: a member's weights, probes by name, tables, JSON, and figures with
+the numbers drawn."""
 
 import inspect
 import json
@@ -18,11 +19,15 @@ TINY = {"budget": 4, "batch": 8, "every": 2, "sequences": 16, "stretch": 1}
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    """Folder and rows of a study of two members: a latch, and the file that memcap makes up, which has no
-    longer sequences."""
+    """Folder and rows of a study of two members: a latch, and the file that memcap
+    makes up, which has no longer sequences."""
     folder = tmp_path_factory.mktemp("study")
-    members = face.members(task=["latch", "data"], lag=3, units=1, recipe="hold", **TINY)
-    return folder, face.train(members, folder, engine=face.Engine(loop="while", workers=1), progress=False)
+    members = face.members(
+        task=["latch", "data"], lag=3, units=1, recipe="hold", **TINY
+    )
+    return folder, face.train(
+        members, folder, engine=face.Engine(loop="while", workers=1), progress=False
+    )
 
 
 @pytest.mark.breadth
@@ -44,7 +49,18 @@ def test_it_prints_a_table_a_probe_and_draws_beside_the_rows(study):
 def test_json_has_the_tables_and_what_was_left_out_and_why(study, tmp_path):
     folder, rows = study
     key = rows.filter(pl.col("task") == "data")["key"][0]
-    done = memcap(tmp_path, "probe", key, folder, "-o", "here", "--json", "--what", "lengths", "gates")
+    done = memcap(
+        tmp_path,
+        "probe",
+        key,
+        folder,
+        "-o",
+        "here",
+        "--json",
+        "--what",
+        "lengths",
+        "gates",
+    )
     found = json.loads(done.out)
     assert found["key"] == key
     assert found["probes"]["gates"]["table"][0]["what"] == "input gate i"
@@ -56,7 +72,9 @@ def test_json_has_the_tables_and_what_was_left_out_and_why(study, tmp_path):
     ]
     done = memcap(tmp_path, "probe", key, folder, "--what", "lengths", "gates")
     assert "lengths: data has no longer sequences" in done.out
-    assert (memcap(tmp_path, "probe", key, folder, "--what", "lengths").status) == 2  # nothing is left
+    assert (
+        memcap(tmp_path, "probe", key, folder, "--what", "lengths").status
+    ) == 2  # nothing is left
 
 
 def test_the_example_of_the_protocol_works(study, tmp_path, monkeypatch):
@@ -66,13 +84,29 @@ def test_the_example_of_the_protocol_works(study, tmp_path, monkeypatch):
     example = probes.__doc__.split("like this:\n")[1].split("\nAll ask on")[0]
     (tmp_path / "my_probes").mkdir()
     (tmp_path / "my_probes" / "sizes.py").write_text(inspect.cleandoc(example))
-    done = memcap(tmp_path, "probe", rows["key"][0], folder, "--what", "my_probes:sizes", "-o", "out")
+    done = memcap(
+        tmp_path,
+        "probe",
+        rows["key"][0],
+        folder,
+        "--what",
+        "my_probes:sizes",
+        "-o",
+        "out",
+    )
     assert done.status == 0, done.err
     assert (tmp_path / "out" / "sizes.png").exists()
 
 
 def test_each_probe_of_the_package_says_what_it_is_for():
-    assert {"decoding", "gates", "jacobian", "leakage", "lengths", "noise"} <= probes.summaries().keys()
+    assert {
+        "decoding",
+        "gates",
+        "jacobian",
+        "leakage",
+        "lengths",
+        "noise",
+    } <= probes.summaries().keys()
     for name, summary in probes.summaries().items():
         assert summary
         assert callable(probes.find(name).probe)

@@ -33,7 +33,13 @@ def place(tmp_path, monkeypatch):
     def members_of(cell, seed):
         recipes = [api.Recipe("own_start", budget=2, lr=lr) for lr in (0.01, 0.02)]
         return package.members(
-            "latch", recipe=recipes, lag=1, cell=cell, units=[1, 2, 3], seed=2, sequences=8
+            "latch",
+            recipe=recipes,
+            lag=1,
+            cell=cell,
+            units=[1, 2, 3],
+            seed=2,
+            sequences=8,
         )
 
     monkeypatch.setattr(cell_map, "members_of", members_of)
@@ -49,15 +55,21 @@ def test_a_guest_is_trained_once_and_stands_beside_the_others(place):
     assert head == ["task", "lag", "verdict", "place", "bytes", "parameters", "fewest"]
     assert line[:8] == ["latch", "1", "trained", "3", "of", "3", "under", "half,"]
     assert "  GRUCell 8 to 16 [" in done.out
-    assert done.out.splitlines()[-1].endswith("outputs/rank_memcap_cells_leaky_Leaky/figures/cell_map.png")
+    assert done.out.splitlines()[-1].endswith(
+        "outputs/rank_memcap_cells_leaky_Leaky/figures/cell_map.png"
+    )
     assert {path.name for path in (folder / "figures").iterdir()} == {
         f"cell_map.{end}" for end in ("png", "pdf", "csv")
     }
-    rows = {path: content for path, content in files(folder).items() if "rows" in str(path)}
+    rows = {
+        path: content for path, content in files(folder).items() if "rows" in str(path)
+    }
     assert rows
     again = memcap(place, "rank", GUEST, "--json")
     values = json.loads(again.out)
-    rate = f"Learning rates that won their races: {values['tasks'][0]['lr']:g} in latch."
+    rate = (
+        f"Learning rates that won their races: {values['tasks'][0]['lr']:g} in latch."
+    )
     assert rate in done.out.splitlines()
     assert (values["cell"], values["tasks"][0]["best_cells"]) == (GUEST, ["GRUCell"])
     assert {path: files(folder)[path] for path in rows} == rows

@@ -1,4 +1,5 @@
-"""`memcap report`: one page that holds what the rows say, fetches nothing, and works in a browser."""
+"""`memcap report`: one page that holds what the rows say, fetches nothing, and works in
+a browser."""
 
 import json
 import re
@@ -22,8 +23,13 @@ SAID = "fetch|XMLHttpRequest|WebSocket|import\\s*\\(|@import|url\\(|src=|href="
 @pytest.fixture
 def study(tmp_path):
     """A study with two tasks, a curve for one member, and a name that would be markup."""
-    groups = [group("delay_line", lag, {u + lag - 2: n for u, n in COUNTS.items()}) for lag in (2, 3)]
-    rows = table(*groups, group("latch", 5, {1: (8, 8), 2: (8, 8)}, recipe="<b>&</script>"))
+    groups = [
+        group("delay_line", lag, {u + lag - 2: n for u, n in COUNTS.items()})
+        for lag in (2, 3)
+    ]
+    rows = table(
+        *groups, group("latch", 5, {1: (8, 8), 2: (8, 8)}, recipe="<b>&</script>")
+    )
     folder = tmp_path / "outputs" / "one & <two>"
     (folder / "rows").mkdir(parents=True)
     shards.write_table(folder / "rows" / "a.parquet", rows)
@@ -34,7 +40,9 @@ def study(tmp_path):
 
 
 def data_of(text):
-    (script,) = re.findall(r'<script id="data" type="application/json">(.*?)</script>', text, re.DOTALL)
+    (script,) = re.findall(
+        r'<script id="data" type="application/json">(.*?)</script>', text, re.DOTALL
+    )
     return json.loads(script)
 
 
@@ -42,7 +50,8 @@ def test_the_page_holds_the_frontier_the_members_and_their_curves(study):
     done = memcap(study.parents[1], "report", study)
     assert done.status == 0, done.err
     assert done.out.strip() == str(study / "report.html")
-    text, rows = (study / "report.html").read_text(), store.read(study)
+    text = (study / "report.html").read_text()
+    rows = store.read(study)
     data = data_of(text)
     assert [(p["label"], p["lag"], p["u90"]) for p in data["points"]] == [
         (p.label, p.lag, float(f"{p.fit.u90.units:.4g}")) for p in frontier(rows)
@@ -74,11 +83,21 @@ def test_of_one_lag_it_draws_the_share_that_passed_against_the_width():
 
 @pytest.mark.breadth
 def test_a_large_study_is_below_a_megabyte_and_says_what_it_leaves_out():
-    rows = table(*(group("latch", lag, dict.fromkeys(range(1, 17), (8, 8))) for lag in range(1, 41)))
+    rows = table(
+        *(
+            group("latch", lag, dict.fromkeys(range(1, 17), (8, 8)))
+            for lag in range(1, 41)
+        )
+    )
     steps = [
-        (step, 0.123456, 0.5, 0.5 if step == 1000 else None, 3, *3 * [None]) for step in range(100, 1100, 100)
+        (step, 0.123456, 0.5, 0.5 if step == 1000 else None, 3, *3 * [None])
+        for step in range(100, 1100, 100)
     ]
-    lines = [(key, *values) for key in rows.sort("lag", "units", "seed")["key"][:2000] for values in steps]
+    lines = [
+        (key, *values)
+        for key in rows.sort("lag", "units", "seed")["key"][:2000]
+        for values in steps
+    ]
     text = html.page(rows, pl.DataFrame(lines, curves.SCHEMA, orient="row"), "large")
     assert rows.height == 5120
     assert len(text.encode()) < 1_000_000
@@ -94,9 +113,17 @@ def test_in_a_browser_a_click_shows_a_curve_and_a_head_sorts(study, scheme):
     made = study / "report.html"
     made.write_text(html.page(rows, curves.read(study), "study"))
     with driver.sync_playwright() as browsers:
-        browser = browsers.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        tab, errors = browser.new_page(color_scheme=scheme), []
-        tab.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        browser = browsers.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        tab = browser.new_page(color_scheme=scheme)
+        errors = []
+        tab.on(
+            "console",
+            lambda message: (
+                errors.append(message.text) if message.type == "error" else None
+            ),
+        )
         tab.on("pageerror", lambda error: errors.append(str(error)))
         tab.goto(made.as_uri())
         assert tab.locator("#frontier .mark").count() == len(frontier(rows))
@@ -108,7 +135,10 @@ def test_in_a_browser_a_click_shows_a_curve_and_a_head_sorts(study, scheme):
         assert tab.locator("#curve .held-out").count() == 1
         tab.click("#members th button:text-is('units')")
         assert [
-            int(units) for units in tab.locator("#members tbody tr td:nth-child(5)").all_inner_texts()
+            int(units)
+            for units in tab.locator(
+                "#members tbody tr td:nth-child(5)"
+            ).all_inner_texts()
         ] == sorted(rows["units"])
         tab.click("#members th button:text-is('units')")
         assert tab.locator("#members th[aria-sort=descending]").inner_text() == "units"

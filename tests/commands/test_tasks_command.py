@@ -28,5 +28,8 @@ def test_every_task_is_listed_with_its_references(lag):
 
 
 def test_the_command_says_so_in_json(tmp_path):
-    rows = {row["task"]: row for row in json.loads(memcap(tmp_path, "tasks", "--lag", 50, "--json").out)}
+    rows = {
+        row["task"]: row
+        for row in json.loads(memcap(tmp_path, "tasks", "--lag", 50, "--json").out)
+    }
     assert (rows["delay_line"]["bits"], rows["latch"]["constructed"]) == (50, 1)

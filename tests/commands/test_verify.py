@@ -20,18 +20,25 @@ pytestmark = pytest.mark.usefixtures("quick_file")
 
 @pytest.fixture
 def study(tmp_path):
-    """A working directory with a study of two populations: three members of 5 numbers, and one of 7, two of
-    them complex."""
+    """A working directory with a study of two populations: three members of 5 numbers,
+    and one of 7, two of them complex."""
     rows = group("latch", 5, {1: (1, 3), 2: (1, 1)})
     for row in rows:
-        row |= {"population": f"p{row['units']}", "parameters": 5 if row["units"] == 1 else 7}
+        row |= {
+            "population": f"p{row['units']}",
+            "parameters": 5 if row["units"] == 1 else 7,
+        }
     folder = tmp_path / "outputs" / "made_up"
     shards.prepare(folder)
-    whole = {"cell": {"kernel": np.ones((2, 2), np.float32), "bias": np.zeros(1, np.float32)}}
+    whole = {
+        "cell": {"kernel": np.ones((2, 2), np.float32), "bias": np.zeros(1, np.float32)}
+    }
     parts = {1: whole, 2: whole | {"phase": np.ones(1, np.complex64)}}
     for units, weights in parts.items():
         of_width = [row for row in rows if row["units"] == units]
-        shards.write(folder, f"p{units}", of_width, {row["key"]: weights for row in of_width})
+        shards.write(
+            folder, f"p{units}", of_width, {row["key"]: weights for row in of_width}
+        )
     return tmp_path
 
 
@@ -42,18 +49,31 @@ def keys(study, units):
 def test_a_whole_study_is_counted_in_one_line(study):
     before = files(study)
     done = memcap(study, "verify")
-    assert (done.status, done.out, done.err) == (0, "OK: 4 rows in 2 files, 2 files of weights\n", "")
+    assert (done.status, done.out, done.err) == (
+        0,
+        "OK: 4 rows in 2 files, 2 files of weights\n",
+        "",
+    )
     assert memcap(study, "verify", "outputs/made_up").out == done.out
     assert files(study) == before
     told = json.loads(memcap(study, "verify", "--json").out)
-    counts = {"row_files": 2, "weight_files": 2, "curve_files": 0, "checkpoint_files": 0, "without_digest": 0}
+    counts = {
+        "row_files": 2,
+        "weight_files": 2,
+        "curve_files": 0,
+        "checkpoint_files": 0,
+        "without_digest": 0,
+    }
     assert told == {"rows": 4, **counts, "wrong": []}
 
 
 def test_files_of_before_digests_are_counted(study):
     table(group()).write_parquet(study / "rows.parquet")
     done = memcap(study, "verify", "rows.parquet", "--rows-only")
-    assert (done.status, done.out) == (0, "OK: 12 rows in 1 file; 1 of these without a digest\n")
+    assert (done.status, done.out) == (
+        0,
+        "OK: 12 rows in 1 file; 1 of these without a digest\n",
+    )
 
 
 def turned(path):
@@ -74,7 +94,10 @@ def turned(path):
         ),
         (
             "weights/p1 bit",
-            ["weights/p1.npz: damaged", "weights/p1.npz: no sound weights of K1, K2, K3"],
+            [
+                "weights/p1.npz: damaged",
+                "weights/p1.npz: no sound weights of K1, K2, K3",
+            ],
             "1 file of weights; 2 problems",
         ),
         (
@@ -84,7 +107,10 @@ def turned(path):
         ),
         (
             "weights/p2 empty",
-            ["weights/p2.npz: not a readable npz", "weights/p2.npz: no sound weights of K4"],
+            [
+                "weights/p2.npz: not a readable npz",
+                "weights/p2.npz: no sound weights of K4",
+            ],
             "2 problems",
         ),
         (
@@ -92,12 +118,17 @@ def turned(path):
             ["weights/p2.npz: 5 numbers of member K4, whose row says 7"],
             "2 files of weights; 1 problem",
         ),
-        ("weights/p2 other", ["weights/p2.npz: no sound weights of K4"], "2 files of weights; 1 problem"),
+        (
+            "weights/p2 other",
+            ["weights/p2.npz: no sound weights of K4"],
+            "2 files of weights; 1 problem",
+        ),
     ],
 )
 def test_what_is_wrong_is_named(study, harm, says, sound):
     name, _, what = harm.partition(" ")
-    folder, members = study / "outputs" / "made_up", [*keys(study, 1), *keys(study, 2)]
+    folder = study / "outputs" / "made_up"
+    members = [*keys(study, 1), *keys(study, 2)]
     (path,) = folder.glob(f"{name}.*")
     five = {"x": np.zeros(5, np.float32)}
     match what:
@@ -143,14 +174,19 @@ def half_trained(folder):
     [
         ("curves/p1 bit", "curves/p1.parquet: damaged: its bytes"),
         ("curves/p1 text", "curves/p1.parquet: not a readable table of curves"),
-        ("curves/p1 other", "curves/p1.parquet: curves of another, of which there is no row"),
+        (
+            "curves/p1 other",
+            "curves/p1.parquet: curves of another, of which there is no row",
+        ),
         ("checkpoints/* bit", ".npz: damaged: its bytes"),
         ("checkpoints/* text", ".npz: not a readable npz file"),
     ],
 )
 def test_curves_and_checkpoints_are_looked_at(study, monkeypatch, harm, says):
     folder = study / "outputs" / "made_up"
-    curves.write(folder, "p1", {key: {1: {"train/loss": 0.5}} for key in keys(study, 1)})
+    curves.write(
+        folder, "p1", {key: {1: {"train/loss": 0.5}} for key in keys(study, 1)}
+    )
     half_trained(folder)
     sound = "OK: 4 rows in 2 files, 2 files of weights, 1 file of curves, 1 file of checkpoints\n"
     assert memcap(study, "verify").out == sound
@@ -176,8 +212,14 @@ def test_curves_and_checkpoints_are_looked_at(study, monkeypatch, harm, says):
 
 @pytest.mark.slow
 def test_a_study_that_was_trained_is_sound(tmp_path):
-    assert memcap(tmp_path, "train", *SMALL, "axes={model.units: [1, 2], seed: 2}").status == 0
+    assert (
+        memcap(tmp_path, "train", *SMALL, "axes={model.units: [1, 2], seed: 2}").status
+        == 0
+    )
     done = memcap(tmp_path, "verify")
     assert done.out == "OK: 4 rows in 2 files, 2 files of weights, 2 files of curves\n"
     assert memcap(tmp_path, "collect").status == 0
-    assert memcap(tmp_path, "verify").out == "OK: 4 rows in 3 files, 2 files of weights, 3 files of curves\n"
+    assert (
+        memcap(tmp_path, "verify").out
+        == "OK: 4 rows in 3 files, 2 files of weights, 3 files of curves\n"
+    )

@@ -1,6 +1,6 @@
-"""The design `adaptive`: sound whatever the results and their order, the same after a kill, and as precise as
-was asked for. What it saves is measured by `python -m tests.designs.simulation`, and held
-in test_designs.py."""
+"""The design `adaptive`: sound whatever the results and their order, the same after a
+kill, and as precise as was asked for. What it saves is measured by `python -m
+tests.designs.simulation`, and held in test_designs.py."""
 
 from dataclasses import replace
 
@@ -20,13 +20,23 @@ from memcap.tasks import task_class
 from memcap.thresholds.curve import posterior
 from memcap.thresholds.lags import believe
 
-TASK, BUDGET, SEEDS = task_class("delay_line")(), 100, 4
+TASK = task_class("delay_line")()
+BUDGET = 100
+SEEDS = 4
 few = settings(max_examples=4, derandomize=True, deadline=None)
 
 
-def line(lags=(2, 5), widths=range(1, 9), seeds=SEEDS, recipe="curriculum") -> list[Member]:
+def line(
+    lags=(2, 5), widths=range(1, 9), seeds=SEEDS, recipe="curriculum"
+) -> list[Member]:
     return [
-        Member(TASK, lag, model=Model(units=units), seed=seed, recipe=Recipe(recipe, budget=BUDGET))
+        Member(
+            TASK,
+            lag,
+            model=Model(units=units),
+            seed=seed,
+            recipe=Recipe(recipe, budget=BUDGET),
+        )
         for lag in lags
         for units in widths
         for seed in range(seeds)
@@ -37,11 +47,18 @@ def outcome(member, passed) -> Outcome:
     return Outcome(passed, 30 if passed else BUDGET)
 
 
-def trained(members, passes, known=None, precision=0.15, pick=lambda flying: 0, stop=None):
+def trained(
+    members, passes, known=None, precision=0.15, pick=lambda flying: 0, stop=None
+):
     """Run a design to its end, or until so many have ended: results, and members in flight."""
     known = known or {}
-    design = Adaptive(members, {member: outcome(member, good) for member, good in known.items()}, precision)
-    flying, results = design.first_members(), {}
+    design = Adaptive(
+        members,
+        {member: outcome(member, good) for member, good in known.items()},
+        precision,
+    )
+    flying = design.first_members()
+    results = {}
     while flying and len(results) != stop:
         member = flying.pop(pick(flying))
         results[member] = passes(member)
@@ -56,7 +73,10 @@ def trained(members, passes, known=None, precision=0.15, pick=lambda flying: 0, 
 
 def step(member) -> bool:
     """A seed in eight fails at any width; a unit more or less is a matter of the seed."""
-    return member.seed % 8 != 3 and member.model.units >= 0.8 * member.lag + member.seed % 2
+    return (
+        member.seed % 8 != 3
+        and member.model.units >= 0.8 * member.lag + member.seed % 2
+    )
 
 
 def chance(seed):
@@ -69,8 +89,12 @@ def chance(seed):
 @pytest.mark.slow
 @few
 @given(st.integers(0, 1 << 30), st.randoms(use_true_random=False))
-def test_ends_and_asks_for_no_member_twice_whatever_the_results_and_their_order(seed, random):
-    results, _ = trained(line(), chance(seed), pick=lambda flying: random.randrange(len(flying)))
+def test_ends_and_asks_for_no_member_twice_whatever_the_results_and_their_order(
+    seed, random
+):
+    results, _ = trained(
+        line(), chance(seed), pick=lambda flying: random.randrange(len(flying))
+    )
     for lag in (2, 5):
         count = sum(member.lag == lag for member in results)
         assert LEAST_WIDTHS * SEEDS <= count <= MOST_WIDTHS * SEEDS
@@ -78,7 +102,9 @@ def test_ends_and_asks_for_no_member_twice_whatever_the_results_and_their_order(
 
 @pytest.mark.slow
 def test_the_order_of_results_decides_nothing():
-    first, last = (trained(line(), step, pick=lambda flying, k=k: k)[0] for k in (0, -1))
+    first, last = (
+        trained(line(), step, pick=lambda flying, k=k: k)[0] for k in (0, -1)
+    )
     assert first == last
 
 
@@ -88,7 +114,9 @@ def test_the_order_of_results_decides_nothing():
 def test_a_study_that_was_killed_asks_for_the_members_in_flight(seed, stop):
     passes = chance(seed)
     results, flying = trained(line(), passes, stop=stop)
-    design = Adaptive(line(), {member: outcome(member, good) for member, good in results.items()})
+    design = Adaptive(
+        line(), {member: outcome(member, good) for member, good in results.items()}
+    )
     assert set(design.first_members()) == set(flying)
     rest, _ = trained(line(), passes, known=results)
     assert results | rest == trained(line(), passes)[0]
@@ -96,7 +124,8 @@ def test_a_study_that_was_killed_asks_for_the_members_in_flight(seed, stop):
 
 def test_rows_of_another_design_are_taken_up():
     bisect = Bisect(line(), {})
-    flying, known = bisect.first_members(), {}
+    flying = bisect.first_members()
+    known = {}
     while flying:
         member = flying.pop()
         known[member] = step(member)
@@ -104,7 +133,10 @@ def test_rows_of_another_design_are_taken_up():
     alone, _ = trained(line(), step)
     more, _ = trained(line(), step, known=known)
     assert len(more) < len(alone) / 2
-    assert trained(line(), step, known={member: step(member) for member in line()})[0] == {}
+    assert (
+        trained(line(), step, known={member: step(member) for member in line()})[0]
+        == {}
+    )
 
 
 @pytest.mark.breadth
@@ -124,12 +156,17 @@ def test_an_interval_is_as_narrow_as_was_asked_for_or_a_unit_or_the_seeds_are_sp
         counts[precision] = len(results)
         measured = {}
         for lag in (8, 16):
-            runs, solved = {}, {}
+            runs = {}
+            solved = {}
             for member, good in results.items():
                 if member.lag == lag:
                     runs[member.model.units] = runs.get(member.model.units, 0) + 1
-                    solved[member.model.units] = solved.get(member.model.units, 0) + good
-            measured[lag] = posterior(list(runs), [solved[u] for u in runs], list(runs.values()))
+                    solved[member.model.units] = (
+                        solved.get(member.model.units, 0) + good
+                    )
+            measured[lag] = posterior(
+                list(runs), [solved[u] for u in runs], list(runs.values())
+            )
         for lag, belief in believe(measured, measured).items():
             low, _, high = belief.quantiles(0.9, ENDS)
             # the design reads it on a coarser grid
@@ -141,8 +178,15 @@ def test_an_interval_is_as_narrow_as_was_asked_for_or_a_unit_or_the_seeds_are_sp
 
 
 def test_no_lag_ends_by_a_few_that_happen_to_pass():
-    results, _ = trained(line((2, 5), range(1, 9), 8), lambda member: member.model.units >= 3, precision=0.99)
-    assert min(sum(member.lag == lag for member in results) for lag in (2, 5)) >= LEAST_WIDTHS * 8
+    results, _ = trained(
+        line((2, 5), range(1, 9), 8),
+        lambda member: member.model.units >= 3,
+        precision=0.99,
+    )
+    assert (
+        min(sum(member.lag == lag for member in results) for lag in (2, 5))
+        >= LEAST_WIDTHS * 8
+    )
 
 
 def test_where_no_width_passes_it_ends_at_the_widest():
@@ -162,12 +206,15 @@ def test_lags_far_off_wait_for_shorter_ones():
     asked, _ = trained(line((2, 5, 40), range(1, 65)), step)
     first = {lag: [m for m in asked if m.lag == lag][:4] for lag in (2, 5, 40)}
     assert list(asked).index(first[40][0]) > list(asked).index(first[5][-1])
-    assert all(member.model.units >= 8 for member in first[40])  # no search from one unit on
+    assert all(
+        member.model.units >= 8 for member in first[40]
+    )  # no search from one unit on
 
 
 @pytest.mark.breadth
 def test_each_recipe_is_a_line_of_its_own():
-    mine, others = line(recipe="curriculum"), line(recipe="open_gate")
+    mine = line(recipe="curriculum")
+    others = line(recipe="open_gate")
     together, _ = trained([*mine, *others], step)
     assert set(together) == {*trained(mine, step)[0], *trained(others, step)[0]}
 

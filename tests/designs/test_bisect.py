@@ -32,7 +32,9 @@ def grid(lags, widths, seeds) -> list[Member]:
     return [
         Member(TASK, lag, model=Model(units=units), seed=seed)
         for lag, some in zip(
-            lags, widths if isinstance(widths[0], (list, tuple)) else [widths] * len(lags), strict=True
+            lags,
+            widths if isinstance(widths[0], (list, tuple)) else [widths] * len(lags),
+            strict=True,
         )
         for units in some
         for seed in range(seeds)
@@ -40,7 +42,8 @@ def grid(lags, widths, seeds) -> list[Member]:
 
 
 def trained(found, outcome, known=None, pick=lambda flying: 0):
-    """Run a design to its end. outcome: Member -> bool; pick: which of the members in flight ends next."""
+    """Run a design to its end. outcome: Member -> bool; pick: which of the members in
+    flight ends next."""
     known = {member: Outcome(solved) for member, solved in (known or {}).items()}
     design = Bisect(found, known)
     flying = design.first_members()
@@ -49,9 +52,9 @@ def trained(found, outcome, known=None, pick=lambda flying: 0):
         member = flying.pop(pick(flying))
         results[member] = outcome(member)
         more = design.next_members(member, Outcome(results[member]))
-        assert len({*more, *flying, *results, *known}) == len(more) + len(flying) + len(results) + len(
-            known
-        ), "asked twice"
+        assert len({*more, *flying, *results, *known}) == len(more) + len(flying) + len(
+            results
+        ) + len(known), "asked twice"
         flying += more
     assert design.estimate == 0
     return results
@@ -59,21 +62,33 @@ def trained(found, outcome, known=None, pick=lambda flying: 0):
 
 def passing(results, lag, need, seeds):
     """Widths known to pass and known not to, from the results alone."""
-    solved = Counter(m.model.units for m, good in results.items() if m.lag == lag and good)
-    failed = Counter(m.model.units for m, good in results.items() if m.lag == lag and not good)
-    return {u for u, n in solved.items() if n >= need}, {u for u, n in failed.items() if n > seeds - need}
+    solved = Counter(
+        m.model.units for m, good in results.items() if m.lag == lag and good
+    )
+    failed = Counter(
+        m.model.units for m, good in results.items() if m.lag == lag and not good
+    )
+    return {u for u, n in solved.items() if n >= need}, {
+        u for u, n in failed.items() if n > seeds - need
+    }
 
 
 @st.composite
 def studies(draw, monotone=False):
-    """Lags, widths of each lag, seeds, and outcomes of the full grid; monotone: a seed solves from some width
-    on."""
+    """Lags, widths of each lag, seeds, and outcomes of the full grid; monotone: a seed
+    solves from some width on."""
     lags = sorted(draw(st.sets(st.integers(1, 60), min_size=1, max_size=5)))
-    widths = [sorted(draw(st.sets(st.integers(1, 40), min_size=3, max_size=20))) for _ in lags]
+    widths = [
+        sorted(draw(st.sets(st.integers(1, 40), min_size=3, max_size=20))) for _ in lags
+    ]
     seeds = draw(st.integers(1, 9))
     found = grid(lags, widths, seeds)
     if monotone:
-        edges = {(lag, seed): draw(st.integers(0, 42)) for lag in lags for seed in range(seeds)}
+        edges = {
+            (lag, seed): draw(st.integers(0, 42))
+            for lag in lags
+            for seed in range(seeds)
+        }
         outcomes = {m: m.model.units >= edges[m.lag, m.seed] for m in found}
     else:
         rng = np.random.default_rng(draw(st.integers(0, 1 << 30)))
@@ -87,7 +102,9 @@ def studies(draw, monotone=False):
 @given(studies(), st.randoms(use_true_random=False))
 def test_ends_with_neighbours_whatever_the_results_and_their_order(study, random):
     lags, widths, seeds, outcomes = study
-    results = trained(outcomes, outcomes.get, pick=lambda flying: random.randrange(len(flying)))
+    results = trained(
+        outcomes, outcomes.get, pick=lambda flying: random.randrange(len(flying))
+    )
     assert results.keys() <= outcomes.keys()
     for lag, some in zip(lags, widths, strict=True):
         for need in seeds_needed(seeds):
@@ -101,10 +118,13 @@ def test_ends_with_neighbours_whatever_the_results_and_their_order(study, random
 @given(studies(monotone=True), st.randoms(use_true_random=False))
 def test_where_counts_are_monotone_the_thresholds_are_those_of_the_grid(study, random):
     lags, _, seeds, outcomes = study
-    results = trained(outcomes, outcomes.get, pick=lambda flying: random.randrange(len(flying)))
+    results = trained(
+        outcomes, outcomes.get, pick=lambda flying: random.randrange(len(flying))
+    )
     for lag in lags:
         for need in seeds_needed(seeds):
-            mine, full = passing(results, lag, need, seeds)[0], passing(outcomes, lag, need, seeds)[0]
+            mine = passing(results, lag, need, seeds)[0]
+            full = passing(outcomes, lag, need, seeds)[0]
             assert min(mine, default=None) == min(full, default=None)
 
 
@@ -142,8 +162,8 @@ def test_ends_of_the_widths_that_all_pass_or_none(solved, edge):
 
 
 def test_the_fewest_seeds_that_can_settle_a_verdict():
-    """Of 8, 4 may settle u50. At the narrowest width all of them solve; for u90 (7 of 8) two failures would
-    do, so 2, then 1."""
+    """Of 8, 4 may settle u50. At the narrowest width all of them solve; for u90 (7 of
+    8) two failures would do, so 2, then 1."""
     found = grid((1,), (1, 2, 3), 8)
     design = Bisect(found, {})
     first = design.first_members()
@@ -156,10 +176,17 @@ def test_the_fewest_seeds_that_can_settle_a_verdict():
 
 
 def test_a_lag_starts_where_the_lags_before_point():
-    """Lags 1 and 2 need 1 and 2 units; the first width asked at lag 5 is 5, and lag 12 waits for lag 5."""
-    asked = list(trained(grid((1, 2, 5, 12), range(1, 41), 4), lambda m: m.model.units >= m.lag))
+    """Lags 1 and 2 need 1 and 2 units; the first width asked at lag 5 is 5, and lag 12
+    waits for lag 5."""
+    asked = list(
+        trained(grid((1, 2, 5, 12), range(1, 41), 4), lambda m: m.model.units >= m.lag)
+    )
     assert first_widths(asked) == {1: 1, 2: 2, 5: 5, 12: 12}
-    u50_of_5 = max(i for i, m in enumerate(asked) if m.lag == 5 and m.seed < 2 and m.model.units == 4)
+    u50_of_5 = max(
+        i
+        for i, m in enumerate(asked)
+        if m.lag == 5 and m.seed < 2 and m.model.units == 4
+    )
     assert next(i for i, m in enumerate(asked) if m.lag == 12) > u50_of_5
 
 
@@ -185,7 +212,9 @@ def first_widths(asked) -> dict[int, int]:
 )
 @few
 @given(study=studies())
-def test_each_recipe_task_and_number_of_layers_is_searched_as_if_it_were_alone(study, other):
+def test_each_recipe_task_and_number_of_layers_is_searched_as_if_it_were_alone(
+    study, other
+):
     mine = {under(m, 1): good for m, good in study[-1].items()}
     others = {other(m): not good for m, good in mine.items()}
     together = trained([*mine, *others], (mine | others).get)
@@ -195,21 +224,35 @@ def test_each_recipe_task_and_number_of_layers_is_searched_as_if_it_were_alone(s
 
 def test_recipes_start_from_their_own_answers_and_do_not_wait_for_each_other():
     """One needs a unit a lag, the other two; lag 12 waits for the lag 5 of its recipe."""
-    found = [under(m, lr) for m in grid((1, 2, 5, 12), range(1, 41), 4) for lr in (1, 2)]
+    found = [
+        under(m, lr) for m in grid((1, 2, 5, 12), range(1, 41), 4) for lr in (1, 2)
+    ]
     assert {m.recipe.lr for m in Bisect(found, {}).first_members()} == {1, 2}
     asked = trained(found, lambda m: m.model.units >= m.recipe.lr * m.lag)
-    assert [first_widths(m for m in asked if m.recipe.lr == lr)[12] for lr in (1, 2)] == [12, 24]
+    assert [
+        first_widths(m for m in asked if m.recipe.lr == lr)[12] for lr in (1, 2)
+    ] == [12, 24]
 
 
 def test_a_recipe_without_a_shorter_lag_starts_from_the_answers_of_another():
-    found = [under(m, 1 if m.lag < 12 else 2) for m in grid((1, 2, 5, 12), range(1, 41), 4)]
-    assert first_widths(trained(found, lambda m: m.model.units >= m.lag)) == {1: 1, 2: 2, 5: 5, 12: 12}
+    found = [
+        under(m, 1 if m.lag < 12 else 2) for m in grid((1, 2, 5, 12), range(1, 41), 4)
+    ]
+    assert first_widths(trained(found, lambda m: m.model.units >= m.lag)) == {
+        1: 1,
+        2: 2,
+        5: 5,
+        12: 12,
+    }
 
 
 @pytest.mark.parametrize(
-    ("of_16", "asked"), [(2, {6: 3, 8: 4, 12: 4, 16: 4, 24: 4, 32: 4}), (3, {6: 3, 8: 4, 12: 4, 16: 4})]
+    ("of_16", "asked"),
+    [(2, {6: 3, 8: 4, 12: 4, 16: 4, 24: 4, 32: 4}), (3, {6: 3, 8: 4, 12: 4, 16: 4})],
 )
-def test_where_a_wider_width_does_not_pass_the_search_goes_on_until_two_in_a_row_do(of_16, asked):
+def test_where_a_wider_width_does_not_pass_the_search_goes_on_until_two_in_a_row_do(
+    of_16, asked
+):
     """As a GRU on parity: 3 of 3 at 6 units, 2 of 4 at 8. Of 4 seeds u90 needs 3."""
     solve = {6: 3, 8: 2, 12: 3, 16: of_16, 24: 3, 32: 3}
     found = grid((1,), (1, 2, 3, 4, *solve), 4)
@@ -224,16 +267,22 @@ def test_two_widths_in_a_row_pass_at_last_or_the_widest_was_asked(study, random)
     """From the narrowest that passes on, of those whose verdict is known."""
     lags, widths, seeds, outcomes = study
     need = seeds_needed(seeds)[1]
-    results = trained(outcomes, outcomes.get, pick=lambda flying: random.randrange(len(flying)))
+    results = trained(
+        outcomes, outcomes.get, pick=lambda flying: random.randrange(len(flying))
+    )
     for lag, some in zip(lags, widths, strict=True):
         passed, failed = passing(results, lag, need, seeds)
-        above = [units for units in some if passed and units >= min(passed) and units in passed | failed]
+        above = [
+            units
+            for units in some
+            if passed and units >= min(passed) and units in passed | failed
+        ]
         assert not passed or some[-1] in above or {*above[-2:]} <= passed
 
 
 def test_what_it_costs_where_no_width_solves():
-    """From a guess of 25: five failures of 8 seeds settle u50, and u90 with it. Longer lags begin at the
-    widest."""
+    """From a guess of 25: five failures of 8 seeds settle u50, and u90 with it. Longer
+    lags begin at the widest."""
     lags = (20, 25, 64)
     known = {m: m.model.units >= 20 for m in grid(lags[:1], range(1, 65), 8)}
     results = trained(grid(lags, range(1, 65), 8), lambda m: False, known)
@@ -244,8 +293,13 @@ def test_what_it_costs_where_no_width_solves():
 
 
 def test_grids_of_several_widths_are_one_chain():
-    axes = [{"task.lag": lag, "model.units": [lag, lag + 1, lag + 2], "seed": 2} for lag in (1, 2, 4)]
-    results = trained(members(config(axes, task="delay_line")), lambda m: m.model.units > m.lag)
+    axes = [
+        {"task.lag": lag, "model.units": [lag, lag + 1, lag + 2], "seed": 2}
+        for lag in (1, 2, 4)
+    ]
+    results = trained(
+        members(config(axes, task="delay_line")), lambda m: m.model.units > m.lag
+    )
     assert {m.lag for m in results} == {1, 2, 4}
 
 
@@ -266,9 +320,14 @@ def test_searches_side_by_side_keep_two_workers_busy():
         return share * member.length * (member.model.units + 8.0) ** 2
 
     rng = np.random.default_rng(0)
-    edges = {(lag, seed): lag * rng.uniform(0.85, 1.15) for lag in LAGS for seed in range(8)}
+    edges = {
+        (lag, seed): lag * rng.uniform(0.85, 1.15) for lag in LAGS for seed in range(8)
+    }
     design = Bisect(grid(LAGS, range(1, 65), 8), {})
-    waiting, running, now, total = design.first_members(), [], 0.0, 0.0
+    waiting = design.first_members()
+    running = []
+    now = 0.0
+    total = 0.0
     while waiting or running:
         waiting.sort(key=work)
         while waiting and len(running) < 2:

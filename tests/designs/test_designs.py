@@ -14,19 +14,25 @@ from memcap.designs.bisect import Bisect
 from memcap.designs.design import Outcome
 from memcap.designs.race import Race
 
-ADAPTIVE, BISECT = "adaptive, precision=0.15", "bisect, 8 seeds"
+ADAPTIVE = "adaptive, precision=0.15"
+BISECT = "bisect, 8 seeds"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("line", [LINES[0], LINES[2]], ids=lambda line: line.title)
-def test_a_bisection_saves_most_of_the_grid_and_adaptive_a_third_of_it_and_intervals_hold_the_truth(line):
+def test_a_bisection_saves_most_of_the_grid_and_adaptive_a_third_of_it_and_intervals_hold_the_truth(
+    line,
+):
     """As in the table, of fewer studies."""
-    steps, width, held = {}, {}, {}
+    steps = {}
+    width = {}
+    held = {}
     for name in ("grid", BISECT, ADAPTIVE):
         draws = (draw(line, "simulated", k, 8) for k in range(100, 104))
         runs = [run(line, "simulated", name, each, DESIGNS[name][1]) for each in draws]
         steps[name], width[name], held[name] = (
-            np.mean([getattr(run, field) for run in runs]) for field in ("steps", "width", "held")
+            np.mean([getattr(run, field) for run in runs])
+            for field in ("steps", "width", "held")
         )
     assert steps[BISECT] < 0.15 * steps["grid"]
     assert steps[ADAPTIVE] < 0.67 * steps[BISECT]
@@ -36,13 +42,21 @@ def test_a_bisection_saves_most_of_the_grid_and_adaptive_a_third_of_it_and_inter
 
 
 def test_what_was_measured_is_what_the_pages_say():
-    """docs/train.md: a bisection takes a sixth to a sixteenth of the grid's steps, `adaptive` three to six
-    tenths of a bisection's, with intervals a few per cent wider."""
+    """docs/train.md: a bisection takes a sixth to a sixteenth of the grid's steps,
+    `adaptive` three to six tenths of a bisection's, with intervals a few per cent
+    wider."""
     path = Path(__file__).parents[2] / "docs" / "designs.json"
     results = pl.DataFrame(json.loads(path.read_text())["results"])
-    means = results.group_by("kind", "line", "design").agg(pl.col("steps", "width", "held").mean())
-    grid, bisect, adaptive = (means.filter(design=name) for name in ("grid", BISECT, ADAPTIVE))
-    for ours, theirs, saved, wider in ((bisect, grid, 0.18, 0.1), (adaptive, bisect, 0.62, 0.09)):
+    means = results.group_by("kind", "line", "design").agg(
+        pl.col("steps", "width", "held").mean()
+    )
+    grid, bisect, adaptive = (
+        means.filter(design=name) for name in ("grid", BISECT, ADAPTIVE)
+    )
+    for ours, theirs, saved, wider in (
+        (bisect, grid, 0.18, 0.1),
+        (adaptive, bisect, 0.62, 0.09),
+    ):
         both = ours.join(theirs, on=["kind", "line"], suffix="_theirs")
         assert both.height == 2 * len(LINES)
         assert (both["steps"] < saved * both["steps_theirs"]).all()
@@ -54,7 +68,9 @@ def test_what_was_measured_is_what_the_pages_say():
 
 @pytest.mark.parametrize("design", [Bisect, Adaptive, Race])
 def test_a_member_that_was_not_asked_for_is_refused(design):
-    found = memcap.members(task="latch", lag=5, recipe=["hold"], units=[1, 2, 3], seed=8)
+    found = memcap.members(
+        task="latch", lag=5, recipe=["hold"], units=[1, 2, 3], seed=8
+    )
     search = design(found, {})
     first = search.first_members()
     with pytest.raises(ValueError, match="not asked"):

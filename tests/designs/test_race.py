@@ -1,4 +1,5 @@
-"""The design race: which recipe wins by what its nets did, what it may ask for, and what follows."""
+"""The design race: which recipe wins by what its nets did, what it may ask for, and
+what follows."""
 
 import pytest
 from study_checks import config
@@ -25,19 +26,29 @@ RECIPES = ("curriculum", "curriculum_chrono", "hold", "forget_bias")
 
 def winners(race):
     """Lags, and the recipes that have won there."""
-    races = [each for series in race._races.values() for each in series if each.winner is not None]
+    races = [
+        each
+        for series in race._races.values()
+        for each in series
+        if each.winner is not None
+    ]
     return [(each.members[each.winner][0].lag, each.winner) for each in races]
 
 
 def members(lags=(5, 20), names=RECIPES, seeds=8, widths=range(1, 41), task="copy"):
     return memcap.members(
-        task=task, lag=list(lags), recipe=list(names), units=list(widths), seed=list(range(seeds))
+        task=task,
+        lag=list(lags),
+        recipe=list(names),
+        units=list(widths),
+        seed=list(range(seeds)),
     )
 
 
 def run(race, outcome):
     """Everything that a race trains, in order, where `outcome(member)` is what becomes of it."""
-    waiting, trained = race.first_members(), {}
+    waiting = race.first_members()
+    trained = {}
     while waiting:
         member = waiting.pop(0)
         trained[member] = outcome(member)
@@ -46,12 +57,17 @@ def run(race, outcome):
 
 
 def good(name, width=6, steps=100):
-    """Only one recipe trains, from a width on; another scores by its place in the alphabet, above chance."""
+    """Only one recipe trains, from a width on; another scores by its place in the
+    alphabet, above chance."""
 
     def outcome(member):
         if member.recipe.name == name and member.model.units >= width:
             return Outcome(True, steps, 1.0)
-        return Outcome(False, member.recipe.budget, 0.2 + 0.1 * sorted(RECIPES).index(member.recipe.name))
+        return Outcome(
+            False,
+            member.recipe.budget,
+            0.2 + 0.1 * sorted(RECIPES).index(member.recipe.name),
+        )
 
     return outcome
 
@@ -70,12 +86,17 @@ def test_the_recipe_that_trains_wins_and_its_widths_are_searched(name):
 def test_each_lag_has_a_winner_of_its_own():
     race = Race(members(names=("curriculum", "hold")), {})
     run(race, lambda m: good("hold" if m.lag == 5 else "curriculum")(m))
-    assert {lag: recipe.name for lag, recipe in winners(race)} == {5: "hold", 20: "curriculum"}
+    assert {lag: recipe.name for lag, recipe in winners(race)} == {
+        5: "hold",
+        20: "curriculum",
+    }
 
 
 def after_warmup(trained, name, units):
     """Budgets of a recipe's nets of a width, counted from the end of its warmup on."""
-    nets = [m.recipe for m in trained if (m.recipe.name, m.model.units) == (name, units)]
+    nets = [
+        m.recipe for m in trained if (m.recipe.name, m.model.units) == (name, units)
+    ]
     return sorted({recipe.budget - recipe.warmup_steps for recipe in nets})
 
 
@@ -89,8 +110,14 @@ def test_recipes_train_a_narrow_width_in_turn_and_then_all_a_wide_one():
         assert {m.model.units for m in nets} == {NARROW_PER_SYMBOL * symbols}
         assert {m.seed for m in nets} == set(range(SEEDS))
         assert after_warmup(nets, name, NARROW_PER_SYMBOL * symbols) == [FIRST_BUDGET]
-        nets = [new for m in nets for new in race.next_members(m, Outcome(False, FIRST_BUDGET, 0.9))]
-    assert {m.model.units for m in nets} == {max(FEWEST_WIDE_UNITS, WIDE_PER_SYMBOL * symbols)}
+        nets = [
+            new
+            for m in nets
+            for new in race.next_members(m, Outcome(False, FIRST_BUDGET, 0.9))
+        ]
+    assert {m.model.units for m in nets} == {
+        max(FEWEST_WIDE_UNITS, WIDE_PER_SYMBOL * symbols)
+    }
     assert [m.recipe.name for m in nets[::SEEDS]] == [*RECIPES]
     assert len(nets) == SEEDS * len(RECIPES)
 
@@ -98,7 +125,10 @@ def test_recipes_train_a_narrow_width_in_turn_and_then_all_a_wide_one():
 def test_the_first_that_trains_narrow_nets_wins_and_those_after_it_are_not_tried():
     race = Race(members(lags=[20]), {})
     trained = run(
-        race, lambda m: Outcome(m.recipe.name != "curriculum", {"hold": 1}.get(m.recipe.name, 900), 1.0)
+        race,
+        lambda m: Outcome(
+            m.recipe.name != "curriculum", {"hold": 1}.get(m.recipe.name, 900), 1.0
+        ),
     )
     assert [recipe.name for _, recipe in winners(race)] == ["curriculum_chrono"]
     assert {m.recipe.name for m in trained} == {"curriculum", "curriculum_chrono"}
@@ -107,7 +137,12 @@ def test_the_first_that_trains_narrow_nets_wins_and_those_after_it_are_not_tried
 def test_rates_of_one_recipe_train_the_narrow_width_together_and_the_soonest_wins():
     rates = {"recipe.lr": [0.003, 0.01, 0.03]}
     nets = memcap.members(
-        task="copy", lag=20, recipe="forget_bias", units=range(1, 9), seed=range(8), **rates
+        task="copy",
+        lag=20,
+        recipe="forget_bias",
+        units=range(1, 9),
+        seed=range(8),
+        **rates,
     )
     assert {m.recipe.lr for m in Race(nets, {}).first_members()} == {0.003, 0.01, 0.03}
     race = Race(nets, {})
@@ -131,7 +166,11 @@ def test_the_worse_half_is_left_behind_and_budgets_double_up_to_the_recipes_own(
     race = Race(members(lags=[20]), {})
     trained = run(
         race,
-        lambda m: Outcome(False, m.recipe.budget, {"hold": 0.9, "curriculum": 0.8}.get(m.recipe.name, 0.2)),
+        lambda m: Outcome(
+            False,
+            m.recipe.budget,
+            {"hold": 0.9, "curriculum": 0.8}.get(m.recipe.name, 0.2),
+        ),
     )
     budgets = {name: after_warmup(trained, name, FEWEST_WIDE_UNITS) for name in RECIPES}
     assert budgets["forget_bias"] == budgets["curriculum_chrono"] == [FIRST_BUDGET]
@@ -155,11 +194,17 @@ def test_one_that_passes_with_fewer_than_half_of_its_seeds_has_not_won_yet():
     def outcome(member):
         lucky = member.recipe.name == "curriculum_chrono" and member.seed == 0
         late = (
-            member.recipe.name == "curriculum" and member.recipe.budget > FIRST_BUDGET + member.recipe.warmup
+            member.recipe.name == "curriculum"
+            and member.recipe.budget > FIRST_BUDGET + member.recipe.warmup
         )
         return Outcome(lucky or late, member.recipe.budget, 0.5)
 
-    race = Race(members(lags=[20], names=("curriculum_chrono", "curriculum", "hold", "forget_bias")), {})
+    race = Race(
+        members(
+            lags=[20], names=("curriculum_chrono", "curriculum", "hold", "forget_bias")
+        ),
+        {},
+    )
     run(race, outcome)
     assert [recipe.name for _, recipe in winners(race)] == ["curriculum"]
 
@@ -177,7 +222,9 @@ def test_a_users_own_recipes_race_beside_those_of_the_package_and_no_others(tmp_
 
 def test_of_those_that_train_wide_nets_most_seeds_win_and_then_fewest_steps():
     def outcome(member):
-        fails = member.model.units < FEWEST_WIDE_UNITS or (member.recipe.name == "hold" and member.seed == 0)
+        fails = member.model.units < FEWEST_WIDE_UNITS or (
+            member.recipe.name == "hold" and member.seed == 0
+        )
         steps = {"hold": 10, "curriculum": 900}.get(member.recipe.name, 500)
         return Outcome(not fails, member.recipe.warmup + steps, 0.9)
 
@@ -188,11 +235,14 @@ def test_of_those_that_train_wide_nets_most_seeds_win_and_then_fewest_steps():
 
 def test_all_that_it_asks_for_is_among_its_candidates_and_nothing_twice():
     race = Race(members(), {})
-    candidates, bound = set(race.candidates), race.estimate
+    candidates = set(race.candidates)
+    bound = race.estimate
     trained = run(race, good("forget_bias", width=30))
     assert set(trained) <= candidates
     assert len(race.candidates) == len(candidates)
-    assert bound >= len(trained) / 2  # a search may turn out longer than the first recipes let expect
+    assert (
+        bound >= len(trained) / 2
+    )  # a search may turn out longer than the first recipes let expect
 
 
 def test_what_the_store_holds_is_not_trained_again():
@@ -224,29 +274,42 @@ def test_recipes_are_added_where_a_race_is_asked_for_and_none_is_named():
     assert raced_axes(config(GRID), "race") == [GRID | {"recipe": recipes.race_names()}]
     named = GRID | {"recipe": ["hold", "chrono"]}
     assert raced_axes(config(named), "race") == [named]
-    with pytest.raises(UserError, match="design=race: recipe=hold is one recipe; leave recipe=auto"):
+    with pytest.raises(
+        UserError, match="design=race: recipe=hold is one recipe; leave recipe=auto"
+    ):
         raced_axes(config(GRID, recipe__name="hold"), "race")
 
 
 @pytest.mark.parametrize("cell", ["delta_net", "LSTMCell"])
 def test_of_cells_that_start_themselves_rates_race(cell):
-    grid, rates = GRID | {"model.cell": [cell]}, {"recipe": ["own_start"], "recipe.lr": [0.003, 0.01, 0.03]}
+    grid = GRID | {"model.cell": [cell]}
+    rates = {"recipe": ["own_start"], "recipe.lr": [0.003, 0.01, 0.03]}
     assert raced_axes(config(grid), "race") == [grid | rates]
     assert raced_axes(config(GRID, model__cell=cell), "race") == [GRID | rates]
     own_rates = grid | {"recipe.lr": [0.1, 0.2]}
-    assert raced_axes(config(own_rates), "race") == [own_rates | {"recipe": ["own_start"]}]
+    assert raced_axes(config(own_rates), "race") == [
+        own_rates | {"recipe": ["own_start"]}
+    ]
     with pytest.raises(UserError, match="and one rate is no race"):
         raced_axes(config(grid, recipe__lr=0.1), "race")
     own = {"task": "bandlimited_delay"}  # nothing is recommended for it
     assert raced_axes(config(grid, **own), "bisect") == [grid | rates]
     assert raced_axes(config(grid, **own, recipe__lr=0.1), "bisect") is None
-    assert raced_axes(config(GRID | {"model.cell": ["lstm", cell]}, **own), "bisect") is None
+    assert (
+        raced_axes(config(GRID | {"model.cell": ["lstm", cell]}, **own), "bisect")
+        is None
+    )
     with pytest.raises(UserError, match="and one rate is no race"):
         raced_axes(config(grid | {"recipe.lr": [0.1]}), "race")
     with pytest.raises(UserError, match="give each kind a grid of its own"):
         raced_axes(config(GRID | {"model.cell": ["lstm", cell]}), "race")
-    assert raced_axes(config([GRID, grid]), "race") == [GRID | {"recipe": recipes.race_names()}, grid | rates]
-    assert raced_axes(config(own_rates, recipe__lr=0.1), "race") == [own_rates | {"recipe": ["own_start"]}]
+    assert raced_axes(config([GRID, grid]), "race") == [
+        GRID | {"recipe": recipes.race_names()},
+        grid | rates,
+    ]
+    assert raced_axes(config(own_rates, recipe__lr=0.1), "race") == [
+        own_rates | {"recipe": ["own_start"]}
+    ]
 
 
 @pytest.mark.parametrize("design", ["grid", "bisect", "race"])
@@ -259,7 +322,9 @@ def test_axes_that_are_none_are_refused_and_not_left_out(design):
 def test_recipes_race_where_nothing_is_recommended_and_there_is_room(design):
     own = "bandlimited_delay"
     assert not recipes.is_recommended(own)
-    assert raced_axes(config(GRID, task=own), design) == [GRID | {"recipe": recipes.race_names()}]
+    assert raced_axes(config(GRID, task=own), design) == [
+        GRID | {"recipe": recipes.race_names()}
+    ]
     assert raced_axes(config(GRID | {"task": [own]}), design) is not None
     assert raced_axes(config(GRID), design) is None
     assert raced_axes(config(GRID | {"task": [own, "latch"]}), design) is None
@@ -269,10 +334,19 @@ def test_recipes_race_where_nothing_is_recommended_and_there_is_room(design):
 
 
 def test_a_study_races_and_resumes(tmp_path):
-    made = members(lags=[3], names=("curriculum", "forget_bias"), seeds=4, widths=(1, 2, 4), task="latch")
+    made = members(
+        lags=[3],
+        names=("curriculum", "forget_bias"),
+        seeds=4,
+        widths=(1, 2, 4),
+        task="latch",
+    )
     rows = memcap.train(made, tmp_path, design="race", progress=False)
     assert {m.key for m in made} & set(rows["key"])
     assert FIRST_BUDGET + made[0].recipe.warmup in set(rows["budget"])
     before = shards.read(tmp_path).height
-    assert memcap.train(made, tmp_path, design="race", progress=False).height == rows.height
+    assert (
+        memcap.train(made, tmp_path, design="race", progress=False).height
+        == rows.height
+    )
     assert shards.read(tmp_path).height == before

@@ -19,7 +19,11 @@ def rows():
     return table(
         group("delay_line", 4, {4: (0, 8), 5: (8, 8), 6: (8, 8)}),
         group(
-            "delay_line", 4, {2: (0, 8), 3: (1, 8), 4: (8, 8), 5: (8, 8)}, recipe="curriculum", budget=8000
+            "delay_line",
+            4,
+            {2: (0, 8), 3: (1, 8), 4: (8, 8), 5: (8, 8)},
+            recipe="curriculum",
+            budget=8000,
         ),
         group("delay_line", 8, {8: (0, 8), 9: (8, 8), 10: (8, 8)}),
         group(
@@ -38,7 +42,8 @@ def rows():
 def test_each_budget_has_the_frontier_of_its_recipes(rows):
     (axes,) = draw(rows).figure.axes
     early, late = (
-        {p.lag: p.fit.u90.units for p in frontier(rows, budget=b) if p.task.stream} for b in (1500, 8000)
+        {p.lag: p.fit.u90.units for p in frontier(rows, budget=b) if p.task.stream}
+        for b in (1500, 8000)
     )
     assert line(axes, EARLY) == pytest.approx(early)
     assert line(axes, LATE) == pytest.approx(late)
@@ -65,11 +70,15 @@ def test_the_caption_names_recipes_and_seeds(rows):
 
 
 def test_one_budget_is_nothing_to_compare():
-    with pytest.raises(UserError, match=r"all rows have budget 1500: nothing to compare"):
+    with pytest.raises(
+        UserError, match=r"all rows have budget 1500: nothing to compare"
+    ):
         draw(table(group()))
 
 
 def test_a_task_that_no_seed_solved_is_drawn():
-    failed = table(*(group("latch", 4, {1: (0, 8)}, budget=budget) for budget in (100, 200)))
+    failed = table(
+        *(group("latch", 4, {1: (0, 8)}, budget=budget) for budget in (100, 200))
+    )
     names = {text.get_text() for text in draw(failed).figure.axes[0].texts}
     assert names == {"up to 100 steps", "up to 200 steps"}

@@ -1,4 +1,5 @@
-"""Cells side by side: the numbers drawn are the frontier's widths, counted as the rows counted them."""
+"""Cells side by side: the numbers drawn are the frontier's widths, counted as the rows
+counted them."""
 
 import math
 
@@ -24,8 +25,15 @@ def counted(cell, units):
 @pytest.fixture(scope="module")
 def rows():
     """Three cells with sharp edges, and one that no width was enough for."""
-    known = [of_cell(cell, lag, sharp(u)) for cell, edges in EDGES.items() for lag, u in edges.items()]
-    return table(*known, *(of_cell("minGRU", lag, {2: (0, 8), 8: (0, 8), 16: (0, 8)}) for lag in (4, 8)))
+    known = [
+        of_cell(cell, lag, sharp(u))
+        for cell, edges in EDGES.items()
+        for lag, u in edges.items()
+    ]
+    return table(
+        *known,
+        *(of_cell("minGRU", lag, {2: (0, 8), 8: (0, 8), 16: (0, 8)}) for lag in (4, 8)),
+    )
 
 
 def test_each_cell_stands_at_its_own_counts(rows):
@@ -36,19 +44,28 @@ def test_each_cell_stands_at_its_own_counts(rows):
             if p.model.cell == "minGRU":
                 assert not own
                 continue
-            width, here = p.fit.u90.units, own[p.lag]
+            width = p.fit.u90.units
+            here = own[p.lag]
             below, above = (
-                counted(p.model.cell, whole)[name] for whole in (math.floor(width), math.ceil(width))
+                counted(p.model.cell, whole)[name]
+                for whole in (math.floor(width), math.ceil(width))
             )
             assert below <= here <= above
             if name == "carry_numbers":
-                assert here == pytest.approx((2 if p.model.cell in ("LRU", "lstm") else 1) * width)
+                assert here == pytest.approx(
+                    (2 if p.model.cell in ("LRU", "lstm") else 1) * width
+                )
 
 
 def test_the_theorem_is_one_number_a_symbol_held(rows):
     carry, weights = draw(rows).figure.axes
-    dotted = [[x for x in axes.lines if x.get_linestyle() == ":"] for axes in (carry, weights)]
-    assert [[x.get_xydata().tolist() for x in lines] for lines in dotted] == [[[[4, 5], [8, 9]]], []]
+    dotted = [
+        [x for x in axes.lines if x.get_linestyle() == ":"] for axes in (carry, weights)
+    ]
+    assert [[x.get_xydata().tolist() for x in lines] for lines in dotted] == [
+        [[[4, 5], [8, 9]]],
+        [],
+    ]
 
 
 def test_the_table_has_the_counts_of_whole_widths_too(rows):
@@ -57,7 +74,9 @@ def test_the_table_has_the_counts_of_whole_widths_too(rows):
     assert data.height == 8
     for row in data.filter(data["cell"] == "minGRU").iter_rows(named=True):
         assert row["u90_censored"] == "above"
-        assert row["parameters_u90"] == pytest.approx(counted("minGRU", 16)["parameters"])
+        assert row["parameters_u90"] == pytest.approx(
+            counted("minGRU", 16)["parameters"]
+        )
         assert row["carry_numbers_u90"] == pytest.approx(16)
         assert row["carry_numbers_u90_high"] is None
 

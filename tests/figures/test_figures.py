@@ -1,5 +1,5 @@
-"""What every figure gets: it is found by name, saved whole, and chooses no backend; also one that lives
-outside the package."""
+"""What every figure gets: it is found by name, saved whole, and chooses no backend;
+also one that lives outside the package."""
 
 import re
 import sys
@@ -20,17 +20,26 @@ from memcap.knobs import UserError
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder with a study in outputs/x. Python forgets at the end to look in it, but no module."""
+    """A folder with a study in outputs/x. Python forgets at the end to look in it, but
+    no module."""
     monkeypatch.setattr(sys, "path", [*sys.path])
     write(tmp_path / "outputs" / "x", group(counts={1: (1, 4), 2: (4, 4)}))
     return tmp_path
 
 
-@pytest.mark.parametrize("name", leave(figures.summaries(), but=("frontier", "cells", "lags").__contains__))
+@pytest.mark.parametrize(
+    "name", leave(figures.summaries(), but=("frontier", "cells", "lags").__contains__)
+)
 def test_every_figure_of_the_package_draws_and_can_be_saved(name, tmp_path):
-    tried = [group("delay_line", lag, budget=budget) for lag in (2, 4) for budget in (1000, 4000)]
+    tried = [
+        group("delay_line", lag, budget=budget)
+        for lag in (2, 4)
+        for budget in (1000, 4000)
+    ]
     outcome = {"validation_loss": 0.4, "held_out_loss": 0.5, "final": 0.9}
-    by_loss = group("data", 11, {1: (0, 2), 2: (0, 2)}, knobs={"criterion": "best"}, **outcome)
+    by_loss = group(
+        "data", 11, {1: (0, 2), 2: (0, 2)}, knobs={"criterion": "best"}, **outcome
+    )
     drawn = figures.find(name).draw(table(*tried, by_loss))
     assert figures.save(drawn, tmp_path, name) == tmp_path / f"{name}.png"
     assert figures.summaries()[name]
@@ -46,7 +55,10 @@ def test_no_rows_are_one_line(name):
     ("gives", "expected"),
     [
         ("1", "wrong: draw gave int; it must give memcap.figures.Drawn(figure, data)"),
-        ("figures.Drawn(Figure(), rows.head(0))", "wrong: nothing to draw in these rows"),
+        (
+            "figures.Drawn(Figure(), rows.head(0))",
+            "wrong: nothing to draw in these rows",
+        ),
     ],
 )
 def test_a_figure_that_gives_no_drawing_is_refused(folder, gives, expected):
@@ -89,13 +101,11 @@ def test_importing_drawing_and_saving_choose_no_backend(tmp_path, monkeypatch):
     """A notebook's own backend must stay."""
     write(tmp_path, group("delay_line", 2), group("delay_line", 4))
     script = (
-        "import sys, matplotlib; from pathlib import Path; from memcap import figures, store\n"
-        "from memcap.figures import frontier\n"
-        "def untouched(): return matplotlib.get_backend(auto_select=False) is None and 'matplotlib.pyplot'"
-        " not in sys.modules\n"
-        "assert untouched()\n"
-        "figures.save(frontier.draw(store.read(Path())), Path('drawn'), 'frontier')\n"
-        "assert untouched()"
+        "import sys, matplotlib; from pathlib import Path; from memcap import figures,"
+        " store\nfrom memcap.figures import frontier\ndef untouched(): return"
+        " matplotlib.get_backend(auto_select=False) is None and 'matplotlib.pyplot' not in"
+        " sys.modules\nassert untouched()\nfigures.save(frontier.draw(store.read(Path())),"
+        " Path('drawn'), 'frontier')\nassert untouched()"
     )
     monkeypatch.delenv("MPLBACKEND", raising=False)
     done = python(tmp_path, "-c", script)
@@ -104,7 +114,8 @@ def test_importing_drawing_and_saving_choose_no_backend(tmp_path, monkeypatch):
 
 
 def test_numbers_of_lags_have_room():
-    """Those of the atlas all; of each lag to 50, and beside longer ones, as many as do not overlap."""
+    """Those of the atlas all; of each lag to 50, and beside longer ones, as many as do
+    not overlap."""
     atlas = [1, 2, 3, 5, 8, 12, 16, 20, 25, 32, 40, 50]
     for lags in (atlas, range(1, 51), [*range(1, 51), 100, 200]):
         figure = Figure(figsize=(7.2, 4.4))

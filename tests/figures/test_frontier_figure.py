@@ -20,13 +20,20 @@ LAGS = (2, 4, 16)
 
 @pytest.fixture(scope="module")
 def rows():
-    """A delay line at lags 2 and 4 that was not reached at 16, and a latch at lags 2 and 16 that needs 1
-    unit."""
+    """A delay line at lags 2 and 4 that was not reached at 16, and a latch at lags 2
+    and 16 that needs 1 unit."""
     old = {"recipe": "forget_bias", "budget": 3000}
     return table(
         group("delay_line", 2, {2: (0, 8), 3: (6, 8), 4: (8, 8)}, **old),
         group("delay_line", 4, {3: (0, 8), 4: (2, 8), 5: (8, 8), 6: (8, 8)}, **old),
-        group("delay_line", 16, {14: (0, 6), 15: (0, 6)}, recipe="open_gate", lr=0.005, budget=1234),
+        group(
+            "delay_line",
+            16,
+            {14: (0, 6), 15: (0, 6)},
+            recipe="open_gate",
+            lr=0.005,
+            budget=1234,
+        ),
         *(group("latch", lag, {1: (8, 8), 2: (8, 8)}) for lag in (2, 16)),
     )
 
@@ -34,21 +41,34 @@ def rows():
 def marks(axes, colour, **look):
     """Marks of the lines of this colour and look, but for those that are NaN."""
     own = [line for line in axes.lines if line.get_color() == colour]
-    own = [line for line in own if all(getattr(line, f"get_{k}")() == v for k, v in look.items())]
+    own = [
+        line
+        for line in own
+        if all(getattr(line, f"get_{k}")() == v for k, v in look.items())
+    ]
     pairs = [pair for line in own for pair in zip(*line.get_data(), strict=True)]
-    return [(min(LAGS, key=lambda lag: abs(lag - x)), y) for x, y in pairs if not math.isnan(y)]
+    return [
+        (min(LAGS, key=lambda lag: abs(lag - x)), y)
+        for x, y in pairs
+        if not math.isnan(y)
+    ]
 
 
 def test_each_task_has_its_thresholds_and_the_widths_of_theory_in_its_colour(rows):
     axes = draw(rows).figure.axes[0]
     for name in ("delay_line", "latch"):
         (line,) = (line for line in axes.lines if line.get_label() == name)
-        colour, own = line.get_color(), [p for p in frontier(rows) if p.label == name]
+        colour = line.get_color()
+        own = [p for p in frontier(rows) if p.label == name]
         reached = [p for p in own if p.fit.u90.censored != "above"]
         u90 = marks(axes, colour, label=name)
         assert u90 == [(p.lag, p.fit.u90.units) for p in reached]
-        assert marks(axes, colour, linestyle=":") == [(p.lag, p.references.one_per_number) for p in own]
-        assert marks(axes, colour, marker="x") == [(p.lag, p.references.constructed) for p in own]
+        assert marks(axes, colour, linestyle=":") == [
+            (p.lag, p.references.one_per_number) for p in own
+        ]
+        assert marks(axes, colour, marker="x") == [
+            (p.lag, p.references.constructed) for p in own
+        ]
         open_marks = marks(axes, colour, markerfacecolor="white")
         assert open_marks == [(p.lag, p.fit.u50.units) for p in reached]
 
@@ -61,12 +81,21 @@ def test_the_caption_says_recipe_rate_budget_and_seeds(rows):
     assert "6 to 8 seeds per width" in text
     assert "Best of" not in text
     two = " ".join(caption(frontier(table(group(lr=0.1), group(lr=0.2)))))
-    assert "Each lag uses the best of up to 2 recipes, chosen on the seeds that it is judged on." in two
+    assert (
+        "Each lag uses the best of up to 2 recipes, chosen on the seeds that it is judged on."
+        in two
+    )
 
 
 def test_the_steady_members_are_drawn_and_the_caption_says_what_that_is():
     rows = table(
-        group("delay_line", 4, {3: (0, 8), 4: (8, 8), 5: (8, 8), 6: (8, 8)}, steady={4: 0, 5: 2}, stretch=7),
+        group(
+            "delay_line",
+            4,
+            {3: (0, 8), 4: (8, 8), 5: (8, 8), 6: (8, 8)},
+            steady={4: 0, 5: 2},
+            stretch=7,
+        ),
         group("latch", 4, {1: (8, 8), 2: (8, 8)}, steady={1: 0, 2: 0}),
     )
     steady = frontier(rows)
@@ -74,7 +103,10 @@ def test_the_steady_members_are_drawn_and_the_caption_says_what_that_is():
     assert steady[0].fit.u90.units > frontier(rows, "trained")[0].fit.u90.units + 1
     assert draw(rows).data["u90"].to_list() == [p.fit.u90.units for p in steady]
     text = " ".join(caption(steady))
-    assert "A seed passes if its net is solved (latch); steady (delay_line (stretch 7))." in text
+    assert (
+        "A seed passes if its net is solved (latch); steady (delay_line (stretch 7))."
+        in text
+    )
     assert steady_rule(7, 100) in text
     assert rule(criterion("accuracy", 0.99), Evaluation()) in text
     assert "Steady:" not in " ".join(caption(frontier(rows, "trained")))
@@ -89,7 +121,8 @@ def test_the_numbers_lie_beside_the_picture(rows, tmp_path):
     assert read.columns == list(expected[0])
     for row, point in zip(read.iter_rows(named=True), expected, strict=True):
         assert {
-            k: v if v is None or isinstance(v, str) else pytest.approx(v) for k, v in point.items()
+            k: v if v is None or isinstance(v, str) else pytest.approx(v)
+            for k, v in point.items()
         } == row
 
 

@@ -14,8 +14,8 @@ from memcap.knobs import UserError
 
 @pytest.fixture(scope="module")
 def rows():
-    """A copy that holds, two tasks that need one unit, a delay line that rises and is not reached at lag 20;
-    a pattern of one lag; a GRU."""
+    """A copy that holds, two tasks that need one unit, a delay line that rises and is
+    not reached at lag 20; a pattern of one lag; a GRU."""
     return table(
         *(group("copy", lag, sharp(5)) for lag in (5, 12, 50)),
         *(group("delay_line", lag, sharp(lag + 1)) for lag in (4, 8)),
@@ -27,16 +27,25 @@ def rows():
     ).with_columns(steady="solved")
 
 
-def test_a_line_per_task_of_an_lstm_at_two_lags_and_one_for_all_that_need_one_unit(rows):
-    axes, points = draw(rows).figure.axes[0], frontier(rows)
-    lines = {line.get_label(): line for line in axes.lines if line.get_label()[0] != "_"}
+def test_a_line_per_task_of_an_lstm_at_two_lags_and_one_for_all_that_need_one_unit(
+    rows,
+):
+    axes = draw(rows).figure.axes[0]
+    points = frontier(rows)
+    lines = {
+        line.get_label(): line for line in axes.lines if line.get_label()[0] != "_"
+    }
     assert set(lines) == {"copy, x 1", "delay_line", "1 unit: count, latch"}
     assert {text.get_text() for text in axes.texts} == set(lines)
     for name, label in (("copy, x 1", "copy"), ("delay_line", "delay_line")):
         u90 = [p.fit.u90 for p in points if p.label == label]
-        expected = [math.nan if each.censored == "above" else each.units for each in u90]
+        expected = [
+            math.nan if each.censored == "above" else each.units for each in u90
+        ]
         assert list(lines[name].get_ydata()) == pytest.approx(expected, nan_ok=True)
-    assert list(lines["1 unit: count, latch"].get_ydata()) == pytest.approx([1, 1, 1])  # at lags 5, 9 and 50
+    assert list(lines["1 unit: count, latch"].get_ydata()) == pytest.approx(
+        [1, 1, 1]
+    )  # at lags 5, 9 and 50
 
 
 def test_what_holds_is_blue_and_what_shifts_is_orange(rows):
@@ -45,13 +54,20 @@ def test_what_holds_is_blue_and_what_shifts_is_orange(rows):
         red, _, blue = to_rgb(line.get_color())
         assert (red > blue) == (line.get_label() == "delay_line")
     key = [text.get_text() for text in figure.texts if "Seen once" in text.get_text()]
-    assert key == ["Seen once, held until asked for: 1 to 1 times the units at the longest lag"]
+    assert key == [
+        "Seen once, held until asked for: 1 to 1 times the units at the longest lag"
+    ]
 
 
 def test_the_table_holds_every_line(rows):
     data = draw(rows).data
     kinds = data.group_by("label", "shifts", maintain_order=True).len().rows()
-    assert kinds == [("copy", False, 3), ("count", False, 2), ("delay_line", True, 3), ("latch", False, 2)]
+    assert kinds == [
+        ("copy", False, 3),
+        ("count", False, 2),
+        ("delay_line", True, 3),
+        ("latch", False, 2),
+    ]
     own = [p for p in frontier(rows) if p.model.cell == "lstm" and p.label != "pattern"]
     assert data["u90"].to_list() == [p.fit.u90.units for p in own]
 
@@ -60,8 +76,17 @@ def test_of_a_task_that_is_right_at_every_lag_up_to_its_own_only_that_is_drawn(r
     asked = table(*(group("latch", lag, {1: (8, 8)}) for lag in (5, 50))).with_columns(
         up_to="solved", evaluation_until=pl.lit("up_to")
     )
-    kinds = draw(pl.concat([rows, asked], how="diagonal")).data.group_by("label", maintain_order=True).len()
-    assert kinds.rows() == [("copy", 3), ("count", 2), ("delay_line", 3), ("latch (every lag)", 2)]
+    kinds = (
+        draw(pl.concat([rows, asked], how="diagonal"))
+        .data.group_by("label", maintain_order=True)
+        .len()
+    )
+    assert kinds.rows() == [
+        ("copy", 3),
+        ("count", 2),
+        ("delay_line", 3),
+        ("latch (every lag)", 2),
+    ]
 
 
 def test_growth_is_of_u90_from_the_shortest_lag_to_the_longest(rows):
@@ -81,5 +106,9 @@ def test_one_unit_that_was_not_enough_is_not_what_a_task_needs():
 
 
 def test_the_caption_names_the_seeds_of_what_is_drawn_alone(rows):
-    later = rows.with_columns(seed=pl.when(task="pattern").then(pl.col("seed") + 100).otherwise("seed"))
-    assert "Seeds 0 to 7." in " ".join(text.get_text() for text in draw(later).figure.texts)
+    later = rows.with_columns(
+        seed=pl.when(task="pattern").then(pl.col("seed") + 100).otherwise("seed")
+    )
+    assert "Seeds 0 to 7." in " ".join(
+        text.get_text() for text in draw(later).figure.texts
+    )

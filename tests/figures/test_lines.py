@@ -1,4 +1,5 @@
-"""Lines by lag: they go through the thresholds, break where none was reached, and are named apart."""
+"""Lines by lag: they go through the thresholds, break where none was reached, and are
+named apart."""
 
 import math
 from itertools import pairwise
@@ -25,26 +26,42 @@ def points():
 
 @pytest.fixture(scope="module")
 def figure(points):
-    lines = [threshold_line(which, points, "red", "o", which) for which in ("u50", "u90")]
+    lines = [
+        threshold_line(which, points, "red", "o", which) for which in ("u50", "u90")
+    ]
     return picture([[Panel("units", lines)]], "A title", ["About it.", *rules(points)])
 
 
 def drawn(figure, label):
     """Data of all lines of this label in the first panel, those on the left first."""
-    lines = (line.get_data() for line in figure.axes[0].lines if line.get_label() == label)
-    return sorted([(float(x), float(y)) for x, y in zip(*data, strict=True)] for data in lines)
+    lines = (
+        line.get_data() for line in figure.axes[0].lines if line.get_label() == label
+    )
+    return sorted(
+        [(float(x), float(y)) for x, y in zip(*data, strict=True)] for data in lines
+    )
 
 
 @pytest.mark.parametrize("which", ["u50", "u90"])
-def test_a_line_goes_through_the_thresholds_that_were_reached_and_breaks_elsewhere(points, figure, which):
+def test_a_line_goes_through_the_thresholds_that_were_reached_and_breaks_elsewhere(
+    points, figure, which
+):
     (line,) = drawn(figure, which)
     for (x, y), point in zip(line, points, strict=True):
         assert abs(math.log2(x / point.lag)) < 0.1  # beside its neighbours
-        assert math.isnan(y) if point.lag == 16 else y == getattr(point.fit, which).units
+        assert (
+            math.isnan(y) if point.lag == 16 else y == getattr(point.fit, which).units
+        )
 
 
-def test_bars_span_the_intervals_and_what_was_not_reached_has_an_arrow_alone(points, figure):
-    bars = [(low, high) for (x, low), (_, high) in drawn(figure, "_interval") if 3.5 < x < 4.5]
+def test_bars_span_the_intervals_and_what_was_not_reached_has_an_arrow_alone(
+    points, figure
+):
+    bars = [
+        (low, high)
+        for (x, low), (_, high) in drawn(figure, "_interval")
+        if 3.5 < x < 4.5
+    ]
     assert bars == [(t.low, t.high) for t in (points[1].fit.u50, points[1].fit.u90)]
     arrows = [y for ((x, y),) in drawn(figure, "_open_end") if x > 8]
     assert len(arrows) == 2
@@ -54,25 +71,43 @@ def test_bars_span_the_intervals_and_what_was_not_reached_has_an_arrow_alone(poi
 def test_everything_lies_inside_the_axes(figure):
     axes = figure.axes[0]
     (left, right), (bottom, top) = axes.get_xlim(), axes.get_ylim()
-    for x, y in (pair for line in axes.lines for pair in zip(*line.get_data(), strict=True)):
+    for x, y in (
+        pair for line in axes.lines for pair in zip(*line.get_data(), strict=True)
+    ):
         assert left <= x <= right
         assert math.isnan(y) or bottom <= y <= top
 
 
 @pytest.mark.parametrize("tasks", [2, 13])
 def test_names_stand_beside_the_axes_apart_and_inside_the_figure(tasks):
-    groups = [group("delay_line", 4, {4: (0, 8), 5: (8, 8)}, knobs={"symbols": 2 + k}) for k in range(tasks)]
+    groups = [
+        group("delay_line", 4, {4: (0, 8), 5: (8, 8)}, knobs={"symbols": 2 + k})
+        for k in range(tasks)
+    ]
     figure = plot(frontier(table(*groups)))
     figure.draw_without_rendering()
     names = figure.axes[0].texts
     assert len(names) == tasks
-    boxes = sorted((Text.get_window_extent(name) for name in names), key=lambda box: box.y0)
+    boxes = sorted(
+        (Text.get_window_extent(name) for name in names), key=lambda box: box.y0
+    )
     assert all(below.y1 <= above.y0 + 1 for below, above in pairwise(boxes))
-    assert all(figure.axes[0].get_window_extent().x1 < box.x0 < box.x1 < figure.bbox.x1 for box in boxes)
+    assert all(
+        figure.axes[0].get_window_extent().x1 < box.x0 < box.x1 < figure.bbox.x1
+        for box in boxes
+    )
 
 
 def test_a_caption_says_first_what_it_shows_and_last_what_counts(figure):
-    (text,) = (" ".join(each.get_text().split()) for each in figure.texts if "About it." in each.get_text())
+    (text,) = (
+        " ".join(each.get_text().split())
+        for each in figure.texts
+        if "About it." in each.get_text()
+    )
     assert text.startswith("About it.")
-    assert "These are widths that training reached, not what a network could hold." in text
-    assert text.index("Bars are 95 % intervals") < text.index("A seed passes if its net is ")
+    assert (
+        "These are widths that training reached, not what a network could hold." in text
+    )
+    assert text.index("Bars are 95 % intervals") < text.index(
+        "A seed passes if its net is "
+    )

@@ -37,12 +37,20 @@ def test_a_rerun_trains_nothing(multirun):
 
     def kept():
         passing = {"hydra", "figures"}
-        return {path: at for path, at in files(folder).items() if not passing & {*Path(path).parts}}
+        return {
+            path: at
+            for path, at in files(folder).items()
+            if not passing & {*Path(path).parts}
+        }
 
-    before, again = kept(), memcap(folder, *arguments)
+    before = kept()
+    again = memcap(folder, *arguments)
     assert (again.status, again.err) == (0, "")  # no progress bar
     assert kept() == before
-    frontiers = ([line for line in done.out.splitlines() if "│" in line] for done in (again, first))
+    frontiers = (
+        [line for line in done.out.splitlines() if "│" in line]
+        for done in (again, first)
+    )
     assert next(frontiers) == next(frontiers)
 
 
@@ -70,7 +78,16 @@ def test_cfg_job_prints_the_whole_configuration(tmp_path):
 
 
 def test_cfg_job_prints_the_recipe_that_will_be_used(tmp_path):
-    done = memcap(tmp_path, "train", "--cfg", "job", "-p", "recipe", "task=latch", "recipe.lr=0.125")
+    done = memcap(
+        tmp_path,
+        "train",
+        "--cfg",
+        "job",
+        "-p",
+        "recipe",
+        "task=latch",
+        "recipe.lr=0.125",
+    )
     ((job,),) = compose_jobs(["task=latch", "recipe.lr=0.125"])
     (member,) = job.members
     assert done.out == f"# @package recipe\n{OmegaConf.to_yaml(vars(member.recipe))}"
@@ -93,8 +110,15 @@ def test_a_recipe_whose_file_says_no_name_is_called_by_the_file(tmp_path):
     words = ["task=latch", "recipe=mine", *TINY]
     ((job,),) = compose_jobs(words, tmp_path)
     assert job.members[0].recipe.name == "mine"
-    assert memcap(tmp_path, "train", "--config-dir", str(tmp_path), *words, "out=here").status == 0
-    assert store.read(tmp_path / "here")["recipe"].to_list() == ["mine"]  # the job that runs says so, too
+    assert (
+        memcap(
+            tmp_path, "train", "--config-dir", str(tmp_path), *words, "out=here"
+        ).status
+        == 0
+    )
+    assert store.read(tmp_path / "here")["recipe"].to_list() == [
+        "mine"
+    ]  # the job that runs says so, too
 
 
 def test_cfg_job_prints_what_cannot_be_trained_and_says_why(tmp_path):
@@ -103,7 +127,10 @@ def test_cfg_job_prints_what_cannot_be_trained_and_says_why(tmp_path):
     assert "lag: -1\n" in done.out
     assert done.err.startswith("memcap: task.lag=-1: must be ")
     done = memcap(tmp_path, "train", "--cfg", "job", "-p", "nope")
-    assert (done.status, done.err) == (2, "memcap: --package nope: no such key, or null\n")
+    assert (done.status, done.err) == (
+        2,
+        "memcap: --package nope: no such key, or null\n",
+    )
     done = memcap(tmp_path, "train", "--cfg", "job", "-p", "out", "--resolve")
     assert (done.status, done.out) == (0, "outputs/adhoc\n")
 
@@ -124,25 +151,41 @@ def test_info_says_where_configurations_are_looked_for(tmp_path):
         ("/somewhere/memcap train tracking=w", {"tracking=wandb"}),
         ("memcap plan task=", {f"task={name}" for name in task_classes()}),
         ("memcap plan --d", {"--device"}),
-        ("memcap frontier outputs --", {"--help", "--at", "--task", "--budget", "--strict", "--json"}),
+        (
+            "memcap frontier outputs --",
+            {"--help", "--at", "--task", "--budget", "--strict", "--json"},
+        ),
         ("memcap frontier --at ", {"up_to", "steady", "trained"}),
         ("memcap export abc --layout t", {"torch"}),
         ("memcap frontier --json ", set()),  # a path, which the shell completes
-        ("memcap frontier -", {"-h", "--help", "--at", "--task", "--budget", "--strict", "--json"}),
+        (
+            "memcap frontier -",
+            {"-h", "--help", "--at", "--task", "--budget", "--strict", "--json"},
+        ),
         ("memcap train --config-d", {"--config-dir"}),
         ("memcap train --cfg ", {"job", "hydra", "all"}),
         ("memcap train --config-dir ", set()),
         ("memcap train --config-dir my_conf recipe=mi", {"recipe=mine"}),
         ("memcap train -m task=latch -cd=my_conf sweeps=mi", {"sweeps=mine"}),
-        ("memcap plan --device h100 -m --config-dir ./my_conf/ recipe=mi", {"recipe=mine"}),
+        (
+            "memcap plan --device h100 -m --config-dir ./my_conf/ recipe=mi",
+            {"recipe=mine"},
+        ),
         (
             "memcap train --config-dir nowhere recipe=cu",
             {
-                *("recipe=curriculum", "recipe=curriculum_chrono", "recipe=curriculum_from_one"),
+                *(
+                    "recipe=curriculum",
+                    "recipe=curriculum_chrono",
+                    "recipe=curriculum_from_one",
+                ),
                 *("recipe=curriculum_ggt", "recipe=curriculum_muon"),
             },
         ),
-        ("memcap my_module:hello --", set()),  # nothing of the current folder runs for a key press
+        (
+            "memcap my_module:hello --",
+            set(),
+        ),  # nothing of the current folder runs for a key press
     ],
 )
 def test_completion(tmp_path, monkeypatch, line, expected):
@@ -159,7 +202,9 @@ def test_completion(tmp_path, monkeypatch, line, expected):
 @pytest.mark.parametrize("arguments", ["train -sc install=bash", "-sc install=bash"])
 def test_completion_can_be_installed(tmp_path, arguments):
     done = memcap(tmp_path, *arguments.split())
-    assert done.out.rstrip().endswith("complete -o nospace -o default -F hydra_bash_completion memcap")
+    assert done.out.rstrip().endswith(
+        "complete -o nospace -o default -F hydra_bash_completion memcap"
+    )
 
 
 def test_axes_may_be_pasted_over_several_lines():

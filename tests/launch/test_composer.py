@@ -34,7 +34,8 @@ class Counted:
     """Hydra's loader, which counts how many jobs it composes."""
 
     def __init__(self, loader: ConfigLoader):
-        self.loader, self.jobs = loader, 0
+        self.loader = loader
+        self.jobs = 0
 
     def load_sweep_config(self, config, overrides):
         self.jobs += 1
@@ -48,13 +49,17 @@ def multirun():
     with initialize_config_dir(str(root() / "conf"), **version_base()):
         loader = Counted(GlobalHydra.instance().config_loader())
         overrides = ["hydra.mode=MULTIRUN", "hydra.verbose=true"]
-        yield loader, loader.loader.load_configuration("config", overrides, RunMode.MULTIRUN)
+        yield (
+            loader,
+            loader.loader.load_configuration("config", overrides, RunMode.MULTIRUN),
+        )
 
 
 @pytest.mark.parametrize("overrides", [*JOBS[:2], *leave(JOBS[2:])], ids=" ".join)
 def test_a_job_is_composed_as_hydra_composes_it(multirun, overrides):
     loader, config = multirun
-    composer, wanted = Composer(*multirun), loader.load_sweep_config(config, list(overrides))
+    composer = Composer(*multirun)
+    wanted = loader.load_sweep_config(config, list(overrides))
     for _ in range(2):
         composed = composer.config(list(overrides))
         assert OmegaConf.to_yaml(composed) == OmegaConf.to_yaml(wanted)
@@ -62,7 +67,9 @@ def test_a_job_is_composed_as_hydra_composes_it(multirun, overrides):
         composed.task.lag = 77  # in no other job
 
 
-@pytest.mark.parametrize("override", ["task.nope=3", "nope.lag=3", "task=nope", "task.lag=1,2", "task.lag"])
+@pytest.mark.parametrize(
+    "override", ["task.nope=3", "nope.lag=3", "task=nope", "task.lag=1,2", "task.lag"]
+)
 @pytest.mark.parametrize("part", ["job", "config"])
 def test_it_complains_as_hydra_does(multirun, override, part):
     loader, config = multirun
@@ -79,7 +86,9 @@ def test_all_jobs_have_the_time_of_the_multirun(multirun):
     composer.config(["seed=1"])  # a check, before the multirun asks for the time
     assert config.hydra.sweep.dir
     composed = composer.config(["seed=1"])
-    assert OmegaConf.get_cache(composed)["now"] == OmegaConf.get_cache(config)["now"] != {}
+    assert (
+        OmegaConf.get_cache(composed)["now"] == OmegaConf.get_cache(config)["now"] != {}
+    )
 
 
 def test_hydra_composes_once_for_each_choice_and_each_job_is_made_once(multirun):

@@ -1,5 +1,5 @@
-"""Jobs that a launcher runs in other processes: what they are told, how the command ends. The launchers:
-tests/cluster."""
+"""Jobs that a launcher runs in other processes: what they are told, how the command
+ends. The launchers: tests/cluster."""
 
 import logging
 import os
@@ -31,16 +31,20 @@ JOBS = [*LATCH, "model.units=1,2"]
 
 
 class Elsewhere(Launcher):
-    """Runs each job as another process would: with a pickled copy of what it is given, which is not of this
-    process."""
+    """Runs each job as another process would: with a pickled copy of what it is given,
+    which is not of this process."""
 
     __module__ = "hydra_plugins.elsewhere"
 
     def setup(self, *, hydra_context, task_function, config):
-        self.context, self.task, self.config = hydra_context, task_function, config
+        self.context = hydra_context
+        self.task = task_function
+        self.config = config
 
     def launch(self, job_overrides, initial_job_idx):
-        here, signals._watch = signals._watch, None  # as in another process
+        # as in another process
+        here = signals._watch
+        signals._watch = None
         try:
             return self.launch_elsewhere(job_overrides, initial_job_idx)
         finally:
@@ -51,17 +55,28 @@ class Elsewhere(Launcher):
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         logging.getLogger("jax").setLevel(logging.NOTSET)
         for number, overrides in enumerate(job_overrides, initial_job_idx):
-            task, config = (
-                pickle.loads(pickle.dumps(self.task)),
-                self.context.config_loader.load_sweep_config(self.config, overrides),
+            task = pickle.loads(pickle.dumps(self.task))
+            config = self.context.config_loader.load_sweep_config(
+                self.config, overrides
             )
             assert not task.ledger.rows
             assert not task.ledger.expected
             task.process = -1
             with open_dict(config):
-                config.hydra.job.id, config.hydra.job.num = str(number), number
-            places = {"job_dir_key": "hydra.sweep.dir", "job_subdir_key": "hydra.sweep.subdir"}
-            returned.append(run_job(task_function=task, config=config, hydra_context=self.context, **places))
+                config.hydra.job.id = str(number)
+                config.hydra.job.num = number
+            places = {
+                "job_dir_key": "hydra.sweep.dir",
+                "job_subdir_key": "hydra.sweep.subdir",
+            }
+            returned.append(
+                run_job(
+                    task_function=task,
+                    config=config,
+                    hydra_context=self.context,
+                    **places,
+                )
+            )
         return returned
 
 
@@ -69,9 +84,13 @@ class Elsewhere(Launcher):
 def register():
     """Make the launcher known to Hydra."""
     Plugins.instance().register(Elsewhere)
-    sys.modules.setdefault("hydra_plugins", ModuleType("hydra_plugins")).elsewhere = sys.modules[__name__]
+    sys.modules.setdefault(
+        "hydra_plugins", ModuleType("hydra_plugins")
+    ).elsewhere = sys.modules[__name__]
     ConfigStore.instance().store(
-        group="hydra/launcher", name="elsewhere", node={"_target_": "hydra_plugins.elsewhere.Elsewhere"}
+        group="hydra/launcher",
+        name="elsewhere",
+        node={"_target_": "hydra_plugins.elsewhere.Elsewhere"},
     )
 
 
@@ -116,8 +135,14 @@ def test_the_command_ends_with_what_others_trained(tmp_path, told):
 
 
 def test_shares_of_a_study_end_as_one(tmp_path, told):
-    shares = ["axes={model.units: [1, 2], seed: 2}", "engine.shard=0,1", "engine.shards=2"]
-    done = memcap(tmp_path, "train", "-m", "hydra/launcher=elsewhere", *LATCH, *shares, *TINY)
+    shares = [
+        "axes={model.units: [1, 2], seed: 2}",
+        "engine.shard=0,1",
+        "engine.shards=2",
+    ]
+    done = memcap(
+        tmp_path, "train", "-m", "hydra/launcher=elsewhere", *LATCH, *shares, *TINY
+    )
     assert done.out.count("Training frontier") == 1
     assert "\n4 members, " in done.out
 
@@ -127,7 +152,10 @@ def test_shares_of_a_study_end_as_one(tmp_path, told):
     [
         ({}, "1"),
         *leave(
-            [({"OMP_NUM_THREADS": "3"}, "3"), ({"SUBMITIT_EXECUTOR": "slurm", "OMP_NUM_THREADS": "3"}, None)]
+            [
+                ({"OMP_NUM_THREADS": "3"}, "3"),
+                ({"SUBMITIT_EXECUTOR": "slurm", "OMP_NUM_THREADS": "3"}, None),
+            ]
         ),
     ],
 )
@@ -136,13 +164,23 @@ def test_a_job_has_its_share_of_the_cores_hears_signals_and_logs_little(
 ):
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
-    memcap(tmp_path, "train", "-m", "hydra/launcher=elsewhere", *LATCH, "model.units=1", *TINY)
+    memcap(
+        tmp_path,
+        "train",
+        "-m",
+        "hydra/launcher=elsewhere",
+        *LATCH,
+        "model.units=1",
+        *TINY,
+    )
     assert told == [(expected, "Watch._handle")]
     assert logging.getLogger("jax").level == logging.WARNING
 
 
 @pytest.mark.breadth
-def test_a_mistake_that_shows_in_one_job_fails_that_job_alone(tmp_path, told, monkeypatch):
+def test_a_mistake_that_shows_in_one_job_fails_that_job_alone(
+    tmp_path, told, monkeypatch
+):
     def choosy(members, *_):
         if members[0].model.units == 1:
             raise UserError("no units=1 today")

@@ -1,4 +1,5 @@
-"""Several jobs share a study: each member in exactly one of them, with the key that it has anyway."""
+"""Several jobs share a study: each member in exactly one of them, with the key that it
+has anyway."""
 
 import pytest
 from hypothesis import given, settings
@@ -8,9 +9,15 @@ import memcap
 from memcap.config import Engine
 from memcap.launch.jobs import share
 
-MEMBERS = memcap.members(task=["latch", "delay_line"], lag=[2, 3, 5], units=[1, 2, 3], seed=3)
+MEMBERS = memcap.members(
+    task=["latch", "delay_line"], lag=[2, 3, 5], units=[1, 2, 3], seed=3
+)
 RECIPES = memcap.members(
-    task="delay_line", lag=[2, 3, 5], recipe=["forget_bias", "open_gate"], units=[1, 2, 3], seed=3
+    task="delay_line",
+    lag=[2, 3, 5],
+    recipe=["forget_bias", "open_gate"],
+    units=[1, 2, 3],
+    seed=3,
 )
 
 
@@ -18,7 +25,9 @@ RECIPES = memcap.members(
 @settings(deadline=None, max_examples=20)
 @given(shards=st.integers(1, 9))
 def test_each_member_is_in_one_share(design, shards):
-    shares = [share(MEMBERS, Engine(shard=k, shards=shards), design) for k in range(shards)]
+    shares = [
+        share(MEMBERS, Engine(shard=k, shards=shards), design) for k in range(shards)
+    ]
     together = [m for part in shares for m in part]
     assert sorted(m.key for m in together) == sorted(m.key for m in MEMBERS)
 
@@ -31,7 +40,11 @@ def test_shares_of_a_grid_are_of_one_size_and_span_all_lags():
 
 def test_a_line_of_lags_is_never_split():
     parts = [share(RECIPES, Engine(shard=k, shards=3), "adaptive") for k in range(3)]
-    assert [{m.recipe.name for m in part} for part in parts] == [{"forget_bias"}, {"open_gate"}, set()]
+    assert [{m.recipe.name for m in part} for part in parts] == [
+        {"forget_bias"},
+        {"open_gate"},
+        set(),
+    ]
 
 
 @pytest.mark.parametrize("members", [MEMBERS, RECIPES])

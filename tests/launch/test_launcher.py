@@ -1,4 +1,5 @@
-"""The launcher `population`: what it trains, what each job leaves, and what becomes of jobs that fail."""
+"""The launcher `population`: what it trains, what each job leaves, and what becomes of
+jobs that fail."""
 
 import sys
 from collections import Counter
@@ -20,14 +21,26 @@ from memcap.training.engine import train
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
-# A job by itself has the program that it shares with others: one per task and width, as the length is one.
-# `reproducible`: whatever compiler is here.
-TINY = ["engine.loop=reproducible", "engine.workers=1", "task.length=16", "recipe.budget=40"]
+# A job by itself has the program that it shares with others: one per task and width, as
+# the length is one. `reproducible`: whatever compiler is here.
+TINY = [
+    "engine.loop=reproducible",
+    "engine.workers=1",
+    "task.length=16",
+    "recipe.budget=40",
+]
 TINY += ["evaluation.every=20", "evaluation.sequences=64", "evaluation.stretch=1"]
 MIXED = ["task=latch,delay_line", "task.lag=1,3", "model.units=1,2", "seed=0"]
 WIDTHS = ["task=latch", "task.lag=3", "model.units=1,2,3,4"]
 # of a run, not of a member
-OWN = ["compile_seconds", "run_seconds", "population", "finished", "study", "program_steps"]
+OWN = [
+    "compile_seconds",
+    "run_seconds",
+    "population",
+    "finished",
+    "study",
+    "program_steps",
+]
 
 
 @pytest.fixture(scope="module")
@@ -57,19 +70,27 @@ def logs(folder):
 
 @pytest.mark.breadth
 def test_rows_are_those_of_the_basic_launcher(mixed, tmp_path):
-    assert memcap(tmp_path, "train", "-m", *MIXED, *TINY, "hydra/launcher=basic").status == 0
+    assert (
+        memcap(tmp_path, "train", "-m", *MIXED, *TINY, "hydra/launcher=basic").status
+        == 0
+    )
     rows, basic = (store.read(folder).drop(OWN) for folder in (mixed[0], tmp_path))
     assert rows.height == 8
     exact = pl.exclude(pl.Float64)
     assert rows.select(exact).equals(basic.select(exact))
     for column in ("final", "best", "train_loss", "stretched"):
-        assert rows[column].to_list() == pytest.approx(basic[column].to_list(), rel=1e-3)
+        assert rows[column].to_list() == pytest.approx(
+            basic[column].to_list(), rel=1e-3
+        )
 
 
 def test_a_job_has_its_folder_files_and_log(mixed):
     folder, _ = mixed
     (multirun,) = (folder / "outputs/adhoc/hydra").iterdir()
-    assert {path.name for path in multirun.iterdir()} == {"multirun.yaml", *map(str, range(8))}
+    assert {path.name for path in multirun.iterdir()} == {
+        "multirun.yaml",
+        *map(str, range(8)),
+    }
     said = logs(folder)
     wanted = [
         f"task={t} task.lag={n} model.units={u} seed=0"
@@ -79,7 +100,10 @@ def test_a_job_has_its_folder_files_and_log(mixed):
     ]
     for number, overrides in enumerate(wanted):
         place = multirun / str(number)
-        assert OmegaConf.load(place / ".hydra/overrides.yaml") == [*overrides.split(), *TINY]
+        assert OmegaConf.load(place / ".hydra/overrides.yaml") == [
+            *overrides.split(),
+            *TINY,
+        ]
         config = OmegaConf.load(place / ".hydra/config.yaml")
         assert (config.task.lag, config.model.units, config.seed) == tuple(
             int(w[-1]) for w in overrides.split()[1:]
@@ -114,18 +138,32 @@ def test_jobs_are_trained_together_if_their_settings_are_one(tmp_path, trained):
 @pytest.mark.breadth
 def test_a_search_stays_in_its_job(tmp_path, trained):
     axes = "axes={model.units: [1, 2, 3], seed: 1}"
-    done = memcap(tmp_path, "train", "-m", "task=latch", "task.lag=1,2", axes, "design=bisect", *TINY)
+    done = memcap(
+        tmp_path,
+        "train",
+        "-m",
+        "task=latch",
+        "task.lag=1,2",
+        axes,
+        "design=bisect",
+        *TINY,
+    )
     assert (done.status, len(trained)) == (0, 2)
     assert "2 jobs, 2 populations" in done.out
 
 
 @pytest.mark.breadth
-def test_a_group_that_raises_is_halved_until_the_culprit_is_alone(tmp_path, monkeypatch):
-    ended, calls = Counter(), []
+def test_a_group_that_raises_is_halved_until_the_culprit_is_alone(
+    tmp_path, monkeypatch
+):
+    ended = Counter()
+    calls = []
 
     def fragile(members, *arguments):
         calls.append(len(members))
-        sound = [m for m in members if m.model.units < 3]  # these end, then the third raises
+        sound = [
+            m for m in members if m.model.units < 3
+        ]  # these end, then the third raises
         ended.update(m.model.units for m in sound)
         if any(m.model.units == 3 for m in members):
             train(sound, *arguments)
@@ -161,36 +199,74 @@ def test_an_interrupted_multirun_stops_at_once(tmp_path, monkeypatch):
 
 @pytest.mark.breadth
 def test_jobs_in_folders_of_their_own_write_the_rows_where_a_rerun_finds_them(tmp_path):
-    words = ["train", "-m", *WIDTHS, *TINY, "hydra.job.chdir=true", "hydra/launcher=basic"]
+    words = [
+        "train",
+        "-m",
+        *WIDTHS,
+        *TINY,
+        "hydra.job.chdir=true",
+        "hydra/launcher=basic",
+    ]
     for seen in ("training", ""):
         done = memcap(tmp_path, *words)
-        assert (done.status, done.err.count("memcap: "), seen in done.err) == (0, 0, True)
+        assert (done.status, done.err.count("memcap: "), seen in done.err) == (
+            0,
+            0,
+            True,
+        )
         assert "\n4 members, " in done.out
     assert len(list(tmp_path.rglob("rows/*.parquet"))) == 4
 
 
 @pytest.mark.breadth
 def test_hydras_settings_of_a_job_hold(tmp_path):
-    own = ["hydra.job.chdir=true", "hydra.output_subdir=own", "+hydra.job.env_set.MEMCAP_TEST='a b'"]
+    own = [
+        "hydra.job.chdir=true",
+        "hydra.output_subdir=own",
+        "+hydra.job.env_set.MEMCAP_TEST='a b'",
+    ]
     own += ["hydra.sweep.subdir=${hydra.job.num}-${hydra.job.override_dirname}"]
-    own += [f"hydra.job.config.override_dirname.exclude_keys=[{','.join(w.split('=')[0] for w in TINY)}]"]
-    done = memcap(tmp_path, "train", "-m", "task=latch", "model.units=1,2", "task.lag=2", *TINY, *own)
+    own += [
+        f"hydra.job.config.override_dirname.exclude_keys=[{','.join(w.split('=')[0] for w in TINY)}]"  # noqa: E501
+    ]
+    done = memcap(
+        tmp_path,
+        "train",
+        "-m",
+        "task=latch",
+        "model.units=1,2",
+        "task.lag=2",
+        *TINY,
+        *own,
+    )
     assert (done.status, store.read(tmp_path).height) == (0, 2)
-    assert logs(tmp_path).keys() == {f"{n}-model.units={n + 1},task.lag=2,task=latch" for n in (0, 1)}
+    assert logs(tmp_path).keys() == {
+        f"{n}-model.units={n + 1},task.lag=2,task=latch" for n in (0, 1)
+    }
     for path in tmp_path.rglob("train.log"):
         hydra = OmegaConf.load(path.parent / "own" / "hydra.yaml").hydra
-        assert (hydra.runtime.output_dir, hydra.job.env_set.MEMCAP_TEST) == (str(path.parent), "a b")
+        assert (hydra.runtime.output_dir, hydra.job.env_set.MEMCAP_TEST) == (
+            str(path.parent),
+            "a b",
+        )
 
 
 @pytest.mark.breadth
 def test_what_is_typed_beats_what_the_sweeper_was_given(tmp_path):
     study = tmp_path / "own" / "sweeps" / "given.yaml"
     study.parent.mkdir(parents=True)
-    study.write_text("# @package _global_\nhydra: {sweeper: {params: {model.units: '0', task.lag: '2,3'}}}\n")
+    study.write_text(
+        "# @package _global_\nhydra: {sweeper: {params: {model.units: '0', task.lag: '2,3'}}}\n"
+    )
     own = ["--config-dir", "own", "sweeps=given"]
     done = memcap(tmp_path, "train", "-m", *own, "task=latch", "model.units=1,2", *TINY)
     assert done.status == 0
-    assert sorted(store.read(tmp_path).select("lag", "units").rows()) == [(2, 1), (2, 2), (3, 1), (3, 2)]
+    assert sorted(store.read(tmp_path).select("lag", "units").rows()) == [
+        (2, 1),
+        (2, 2),
+        (3, 1),
+        (3, 2),
+    ]
     assert memcap(tmp_path, "train", "-m", *own, "task=latch", *TINY).status == 2
 
 
@@ -201,18 +277,20 @@ class MadeUp(Sweeper):
     returned: list
 
     def setup(self, *, hydra_context, task_function, config):
-        self.launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context, task_function, config
+        )
 
     def sweep(self, arguments):
-        first, last = (
-            [["model.units=1"], ["model.units=0"], ["model.nope=1"], ["task=nope"]],
-            [["model.units=2"]],
-        )
+        first = [["model.units=1"], ["model.units=0"], ["model.nope=1"], ["task=nope"]]
+        last = [["model.units=2"]]
         batches = [(first, 0), (last, 4)]
         type(self).returned = [
             each
             for jobs, number in batches
-            for each in self.launcher.launch([[*arguments, *overrides] for overrides in jobs], number)
+            for each in self.launcher.launch(
+                [[*arguments, *overrides] for overrides in jobs], number
+            )
         ]
 
 
@@ -220,17 +298,29 @@ class MadeUp(Sweeper):
 def test_a_bad_job_that_a_sweeper_makes_up_fails_alone(tmp_path):
     memcap(tmp_path, "train", "--cfg", "job")  # Hydra looks for plugins
     Plugins.instance().register(MadeUp)
-    sys.modules.setdefault("hydra_plugins", ModuleType("hydra_plugins")).made_up = sys.modules[__name__]
+    sys.modules.setdefault(
+        "hydra_plugins", ModuleType("hydra_plugins")
+    ).made_up = sys.modules[__name__]
     node = {"_target_": "hydra_plugins.made_up.MadeUp"}
     ConfigStore.instance().store(group="hydra/sweeper", name="made_up", node=node)
-    done = memcap(tmp_path, "train", "-m", "hydra/sweeper=made_up", "task=latch", "task.lag=3", *TINY)
+    done = memcap(
+        tmp_path,
+        "train",
+        "-m",
+        "hydra/sweeper=made_up",
+        "task=latch",
+        "task.lag=3",
+        *TINY,
+    )
     assert done.status == 0
     good, *bad, last = MadeUp.returned
     assert [each.status for each in (good, last)] == 2 * [JobStatus.COMPLETED]
     assert all(20 <= each.return_value <= 80 for each in (good, last))
     assert [each.status for each in bad] == 3 * [JobStatus.FAILED]
     for each, said in zip(
-        bad, ("units=0: must be at least 1", "Could not override 'model.nope'", "task/nope"), strict=True
+        bad,
+        ("units=0: must be at least 1", "Could not override 'model.nope'", "task/nope"),
+        strict=True,
     ):
         with pytest.raises(Exception, match=said):
             _ = each.return_value
@@ -249,13 +339,22 @@ def test_optuna_minimizes_the_score(tmp_path):
         "hydra.sweeper.max_failure_rate=1",
     ]
     done = memcap(
-        tmp_path, "train", "-m", *sweep, "task=latch", "task.lag=3", "model.units=choice(0,1,2)", *TINY
+        tmp_path,
+        "train",
+        "-m",
+        *sweep,
+        "task=latch",
+        "task.lag=3",
+        "model.units=choice(0,1,2)",
+        *TINY,
     )
     assert done.status == 0
     (results,) = tmp_path.rglob("optimization_results.yaml")
     best = OmegaConf.load(results)
     rows = store.read(tmp_path)
-    score = rows.select(pl.when("solved").then("steps_to_solve").otherwise(80).min()).item()
+    score = rows.select(
+        pl.when("solved").then("steps_to_solve").otherwise(80).min()
+    ).item()
     assert (best.best_value, len(logs(tmp_path))) == (score, 4)
     assert best.best_params["model.units"] in set(rows["units"])
     assert Path(tmp_path / "outputs/adhoc/rows").exists()

@@ -18,11 +18,17 @@ from memcap.tasks import task_classes
 def own(tmp_path):
     """A folder with a study and a recipe."""
     for group, name, text in (
-        ("sweeps", "own", "# @package _global_\nstudy: own\naxes: {model.units: [1, 2]}\n"),
+        (
+            "sweeps",
+            "own",
+            "# @package _global_\nstudy: own\naxes: {model.units: [1, 2]}\n",
+        ),
         (
             "recipe",
             "mine",
-            (root() / "conf" / "recipe" / "hold.yaml").read_text().replace("name: hold", "name: mine"),
+            (root() / "conf" / "recipe" / "hold.yaml")
+            .read_text()
+            .replace("name: hold", "name: mine"),
         ),
     ):
         (tmp_path / group).mkdir()
@@ -33,7 +39,10 @@ def own(tmp_path):
 def options(group, folder=None):
     """The choices of a group."""
     register()
-    with config_dir(folder), initialize_config_dir(str(root() / "conf"), **version_base()):
+    with (
+        config_dir(folder),
+        initialize_config_dir(str(root() / "conf"), **version_base()),
+    ):
         return GlobalHydra.instance().config_loader().get_group_options(group)
 
 
@@ -60,7 +69,9 @@ def test_a_folder_of_ones_own_adds_choices_while_it_is_looked_in(own):
 
 @pytest.mark.parametrize("overrides", [["sweeps=own"], ["sweeps=glob(ow*)"]])
 def test_jobs_come_of_a_folder_of_ones_own(own, overrides):
-    ((job,),) = compose_jobs([*overrides, "task=latch", "recipe=mine"], own, multirun="glob" in overrides[0])
+    ((job,),) = compose_jobs(
+        [*overrides, "task=latch", "recipe=mine"], own, multirun="glob" in overrides[0]
+    )
     assert (job.settings.study.name, len(job.members)) == ("own", 2)
     assert {member.recipe.name for member in job.members} == {"mine"}
     with pytest.raises(UserError, match=r"sweeps=own: no such choice"):

@@ -24,7 +24,9 @@ class FakeMirror:
     where = "there"
 
     def __init__(self, tracking, study, members, part):
-        self.session, self.part, self.left = study.session, part, "open"
+        self.session = study.session
+        self.part = part
+        self.left = "open"
         self.members = members["key"].to_list()
 
     def __exit__(self, kind, error, trace):
@@ -49,7 +51,9 @@ def job(*members, mode="wandb", name="study", **engine):
     return Job(Settings(Engine(**engine), Tracking(mode), study), members)
 
 
-@pytest.mark.parametrize("error", [None, Interrupted(signal.SIGTERM), ValueError("wrong")])
+@pytest.mark.parametrize(
+    "error", [None, Interrupted(signal.SIGTERM), ValueError("wrong")]
+)
 def test_how_a_command_ended_reaches_each_mirror(mirrors, error):
     kind = None if error is None else type(error)
     with contextlib.suppress(kind or ()), Session("memcap train") as training:
@@ -61,18 +65,30 @@ def test_how_a_command_ended_reaches_each_mirror(mirrors, error):
 
 @pytest.mark.parametrize(
     ("ours", "of", "part"),
-    [([0], 1, ""), ([0, 1], 2, ""), ([1], 2, "1 of 2"), ([0, 2], 3, "0, 2 of 3"), ([2, 0, 1], 3, "")],
+    [
+        ([0], 1, ""),
+        ([0, 1], 2, ""),
+        ([1], 2, "1 of 2"),
+        ([0, 2], 3, "0, 2 of 3"),
+        ([2, 0, 1], 3, ""),
+    ],
 )
-def test_the_run_of_a_study_names_the_shares_that_this_command_has(mirrors, ours, of, part):
-    training, members = Session("memcap train"), [Member(Latch(), 5, seed=seed) for seed in ours]
+def test_the_run_of_a_study_names_the_shares_that_this_command_has(
+    mirrors, ours, of, part
+):
+    training = Session("memcap train")
+    members = [Member(Latch(), 5, seed=seed) for seed in ours]
     training.ledger.expect(
-        job(member, shards=of, shard=shard) for member, shard in zip(members, ours, strict=True)
+        job(member, shards=of, shard=shard)
+        for member, shard in zip(members, ours, strict=True)
     )
     (mirror,) = mirrors
     assert (mirror.members, mirror.part) == ([member.key for member in members], part)
 
 
-def test_one_mirror_follows_the_jobs_of_a_study_wherever_they_train(mirrors, monkeypatch):
+def test_one_mirror_follows_the_jobs_of_a_study_wherever_they_train(
+    mirrors, monkeypatch
+):
     sessions = []
 
     def run_study(members, engine, study):
@@ -80,7 +96,8 @@ def test_one_mirror_follows_the_jobs_of_a_study_wherever_they_train(mirrors, mon
         return frame([])
 
     monkeypatch.setattr(session, "run_study", run_study)
-    training, jobs = Session("memcap train"), [job(Member(Latch(), 5, seed=seed)) for seed in range(2)]
+    training = Session("memcap train")
+    jobs = [job(Member(Latch(), 5, seed=seed)) for seed in range(2)]
     training.ledger.expect(jobs)
     training.train(jobs[:1])
     pickle.loads(pickle.dumps(training)).train(jobs[1:])  # as joblib, Ray and SLURM do

@@ -1,5 +1,5 @@
-"""How the library of a C source comes into a process: compiled, found, made anew if it is damaged, or
-refused."""
+"""How the library of a C source comes into a process: compiled, found, made anew if it
+is damaged, or refused."""
 
 import os
 import platform
@@ -45,7 +45,8 @@ def source(tmp_path):
 @pytest.fixture
 def compiled(monkeypatch):
     """Commands that compiled a library."""
-    seen, run = [], c_library._run
+    seen = []
+    run = c_library._run
 
     def counted(command):
         if "-shared" in command:
@@ -68,10 +69,13 @@ def test_a_library_is_compiled_once_and_then_found(folder, compiled, source):
 
 @needs_compiler
 @pytest.mark.parametrize("damage", ["other bytes", "not tested", "another one's test"])
-def test_a_library_that_is_not_the_one_that_was_tested_is_made_anew(compiled, source, damage):
+def test_a_library_that_is_not_the_one_that_was_tested_is_made_anew(
+    compiled, source, damage
+):
     first = c_library.load(source)
     first.passed()
-    good, seal = first.path.read_bytes(), first.path.with_suffix(".tested")
+    good = first.path.read_bytes()
+    seal = first.path.with_suffix(".tested")
     first.path.unlink()  # this process has it mapped
     if damage == "other bytes":
         first.path.write_bytes(b"\x00" * len(good))
@@ -85,10 +89,13 @@ def test_a_library_that_is_not_the_one_that_was_tested_is_made_anew(compiled, so
 
 @needs_compiler
 @pytest.mark.parametrize("open_part", [*leave(["memcap", "native"]), "library"])
-def test_a_library_that_others_could_have_planted_is_not_loaded(folder, tmp_path, capsys, open_part):
+def test_a_library_that_others_could_have_planted_is_not_loaded(
+    folder, tmp_path, capsys, open_part
+):
     """Its constructor would run before anything of it is tested."""
     first = c_library.load(SOURCE)
-    planted, ran = tmp_path / "planted.c", tmp_path / "ran"
+    planted = tmp_path / "planted.c"
+    ran = tmp_path / "ran"
     planted.write_text(
         "#include <stdio.h>\n__attribute__((constructor)) static void run(void)"
         f' {{ fclose(fopen("{ran}", "w")); }}\n'
@@ -96,7 +103,9 @@ def test_a_library_that_others_could_have_planted_is_not_loaded(folder, tmp_path
     first.path.unlink()
     c_library._run(["cc", "-shared", "-fPIC", str(planted), "-o", str(first.path)])
     first.path.with_suffix(".tested").write_text(c_library._digest(first.path))
-    opened = {"memcap": folder.parent, "native": folder, "library": first.path}[open_part]
+    opened = {"memcap": folder.parent, "native": folder, "library": first.path}[
+        open_part
+    ]
     opened.chmod(0o777)
     library = c_library.load(SOURCE)
     assert not ran.exists()
@@ -107,21 +116,30 @@ def test_a_library_that_others_could_have_planted_is_not_loaded(folder, tmp_path
         assert first.path.stat().st_mode & 0o077 == 0
     else:
         assert library.path.parent.parent == cache.folder() != folder.parent
-        assert line.startswith(f"memcap: {opened}: other users may write it, so no code from there is run")
+        assert line.startswith(
+            f"memcap: {opened}: other users may write it, so no code from there is run"
+        )
         assert line.count("\n") == 1
 
 
 @needs_compiler
 def test_a_library_that_lacks_a_function_is_refused(source):
-    with pytest.raises(LibraryError, match=r"^its library lacks the function nothing_like_it$"):
+    with pytest.raises(
+        LibraryError, match=r"^its library lacks the function nothing_like_it$"
+    ):
         c_library.load(source, ["nothing_like_it"])
 
 
 @needs_compiler
-def test_unlike_processors_and_flags_have_libraries_of_their_own(folder, source, monkeypatch):
-    names, run = {c_library.load(source).path.name}, c_library._run
+def test_unlike_processors_and_flags_have_libraries_of_their_own(
+    folder, source, monkeypatch
+):
+    names = {c_library.load(source).path.name}
+    run = c_library._run
     monkeypatch.setattr(
-        c_library, "_run", lambda command: run(command) + b"#define __OTHER__ 1\n" * ("-dM" in command)
+        c_library,
+        "_run",
+        lambda command: run(command) + b"#define __OTHER__ 1\n" * ("-dM" in command),
     )
     names.add(c_library.load(source).path.name)
     monkeypatch.setattr(c_library, "_run", run)
@@ -133,7 +151,8 @@ def test_unlike_processors_and_flags_have_libraries_of_their_own(folder, source,
 
 @needs_compiler
 def test_another_header_is_another_library(tmp_path):
-    source, header = tmp_path / "any.c", tmp_path / "any.h"
+    source = tmp_path / "any.c"
+    header = tmp_path / "any.h"
     source.write_text('#include "any.h"\nint number(void) { return NUMBER; }\n')
     numbers = []
     for number in (1, 2, 1):
@@ -148,7 +167,12 @@ def test_processes_may_compile_it_at_the_same_time(folder):
     def process(_):
         command = [sys.executable, "-P", "-c", BARE]
         return subprocess.run(
-            command, capture_output=True, text=True, check=True, env=environment, timeout=200
+            command,
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment,
+            timeout=200,
         ).stdout
 
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -161,9 +185,12 @@ def test_processes_may_compile_it_at_the_same_time(folder):
 @pytest.mark.breadth
 @needs_compiler
 @pytest.mark.skipif(
-    (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="a wheel of Linux on x86-64"
+    (sys.platform, platform.machine()) != ("linux", "x86_64"),
+    reason="a wheel of Linux on x86-64",
 )
-def test_without_a_compiler_the_wheels_library_is_taken(folder, compiled, tmp_path, monkeypatch):
+def test_without_a_compiler_the_wheels_library_is_taken(
+    folder, compiled, tmp_path, monkeypatch
+):
     """As the hook of the wheel compiles it, for AVX2."""
     pytest.importorskip("hatchling", reason="pip install hatchling")
     hook = runpy.run_path(str(ROOT / "hatch_build.py"))["CustomBuildHook"](
@@ -181,18 +208,29 @@ def test_without_a_compiler_the_wheels_library_is_taken(folder, compiled, tmp_pa
     library = c_library.load(SOURCE, IN_C.calls)
     assert compiled == []
     assert library.path.parent == folder
-    assert library.path.read_bytes() == Path(hook.scratch.name, "lstm_avx2.so").read_bytes()
+    assert (
+        library.path.read_bytes()
+        == Path(hook.scratch.name, "lstm_avx2.so").read_bytes()
+    )
     assert library.handle.memcap_lstm_size(0, 5, 2, 3, 2, 4, 0) > 0
     hook.finalize("standard", data, "")
 
 
-def test_the_wheels_library_is_the_fastest_that_the_processor_runs(tmp_path, monkeypatch):
+def test_the_wheels_library_is_the_fastest_that_the_processor_runs(
+    tmp_path, monkeypatch
+):
     monkeypatch.setattr(c_library, "PREBUILT", tmp_path)
     monkeypatch.setattr(c_library, "CPU_INFO", tmp_path / "cpuinfo")
     assert c_library.prebuilt("lstm") is None  # another system
     wide, narrow = (c_library.LEVELS[level] for level in ("avx512", "avx2"))
-    for flags, level in ((wide, "avx512"), (wide - {"avx512bw"}, "avx2"), (narrow - {"fma"}, None)):
-        (tmp_path / "cpuinfo").write_text(f"model name : any\nflags : sse2 {' '.join(flags)}\n")
+    for flags, level in (
+        (wide, "avx512"),
+        (wide - {"avx512bw"}, "avx2"),
+        (narrow - {"fma"}, None),
+    ):
+        (tmp_path / "cpuinfo").write_text(
+            f"model name : any\nflags : sse2 {' '.join(flags)}\n"
+        )
         assert c_library.prebuilt("lstm") is None  # another wheel
         for path in ("lstm_avx512.so", "lstm_avx2.so"):
             (tmp_path / path).touch()
@@ -212,7 +250,8 @@ def script(folder, text):
 def test_without_a_compiler_the_reason_is_that(monkeypatch):
     monkeypatch.setenv("PATH", "")
     with pytest.raises(
-        LibraryError, match=r"^there is no C compiler `cc` here \(No such file or directory\)$"
+        LibraryError,
+        match=r"^there is no C compiler `cc` here \(No such file or directory\)$",
     ):
         c_library.load(SOURCE)
 
@@ -221,9 +260,14 @@ def test_a_compiler_that_does_not_know_the_processor_is_quoted(tmp_path, monkeyp
     monkeypatch.setattr(
         c_library,
         "COMPILER",
-        script(tmp_path, "echo 'In a file:' >&2; echo 'error: bad value for -march=' >&2; exit 1"),
+        script(
+            tmp_path,
+            "echo 'In a file:' >&2; echo 'error: bad value for -march=' >&2; exit 1",
+        ),
     )
-    with pytest.raises(LibraryError, match=r"cannot compile it \(error: bad value for -march=\)$"):
+    with pytest.raises(
+        LibraryError, match=r"cannot compile it \(error: bad value for -march=\)$"
+    ):
         c_library.load(SOURCE)
 
 
@@ -236,8 +280,14 @@ def test_a_compiler_that_hangs_is_not_waited_for(tmp_path, monkeypatch):
 
 def test_what_cannot_be_loaded_is_refused(tmp_path, monkeypatch):
     """As what a compiler for another machine makes."""
-    monkeypatch.setattr(c_library, "COMPILER", script(tmp_path, 'for last; do :; done; echo "$@" > "$last"'))
-    with pytest.raises(LibraryError, match=r"^its library can be neither written nor loaded"):
+    monkeypatch.setattr(
+        c_library,
+        "COMPILER",
+        script(tmp_path, 'for last; do :; done; echo "$@" > "$last"'),
+    )
+    with pytest.raises(
+        LibraryError, match=r"^its library can be neither written nor loaded"
+    ):
         c_library.load(SOURCE)
 
 
@@ -245,7 +295,10 @@ def test_what_cannot_be_loaded_is_refused(tmp_path, monkeypatch):
 def test_a_cache_that_cannot_be_written_is_the_reason(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    with pytest.raises(LibraryError, match=r"^its library can be neither written nor loaded .*File exists"):
+    with pytest.raises(
+        LibraryError,
+        match=r"^its library can be neither written nor loaded .*File exists",
+    ):
         c_library.load(SOURCE)
 
 
@@ -254,5 +307,9 @@ def test_sizes_that_would_overflow_have_none():
     size = IN_C.size
     assert size(0, 5, 2, 3, 2, 4, 0) > 0
     assert {size(which, 2**24, 2, 3, 2, 2**24, 0) for which in range(3)} == {-1}
-    assert {size(0, 5, 2**15 + 1, 3, 2, 4, 1), size(0, 5, 2, 0, 2, 4, 0), size(0, -1, 2, 3, 2, 4, 0)} == {-1}
+    assert {
+        size(0, 5, 2**15 + 1, 3, 2, 4, 1),
+        size(0, 5, 2, 0, 2, 4, 0),
+        size(0, -1, 2, 3, 2, 4, 0),
+    } == {-1}
     assert size(1, 2**20, 2**15, 2**15, 2**15, 2**10, 1) == (2**20 + 1) * 2**10 * 2**18

@@ -1,5 +1,5 @@
-"""Cells that go over time by chunks: what float32 keeps of them, and which they are. That they are their own
-steps in float64 is in test_loops.py."""
+"""Cells that go over time by chunks: what float32 keeps of them, and which they are.
+That they are their own steps in float64 is in test_loops.py."""
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +15,8 @@ from memcap.loops import chunkwise
 from memcap.loops.chunk_terms import Terms, owner_of
 from memcap.loops.chunkwise import through_chunk
 
-U, B = 3, 2
+U = 3
+B = 2
 NAMES = [name for name, cell in cell_classes().items() if owner_of(cell)]
 
 
@@ -31,7 +32,9 @@ def test_the_cells_of_chunks_are_these():
 def test_gradients_are_finite_at_a_matrix_of_zeros(name):
     weights, *given, length, starts, readout = member(name, EXACT, 0)
     nothing = jax.tree.map(np.zeros_like, given)
-    _, slopes = quick_jit(run(name, EXACT, chunkwise.LOOP))(weights, *nothing, length, starts, readout)
+    _, slopes = quick_jit(run(name, EXACT, chunkwise.LOOP))(
+        weights, *nothing, length, starts, readout
+    )
     assert all(np.isfinite(leaf).all() for leaf in slopes)
 
 
@@ -44,14 +47,28 @@ def test_gradients_are_finite_where_a_great_stabiliser_is_reset():
 
 
 def in_float32(rng, log_decay, key, strength):
-    """The greatest relative error of a chunk in float32, against NumPy in float64, a write at a time."""
+    """The greatest relative error of a chunk in float32, against NumPy in float64, a
+    write at a time."""
     writes, _, keys = key.shape
-    matrix, value, query = (rng.standard_normal(each) for each in ((B, keys, U), (writes, B, U), key.shape))
-    given = [np.float64(np.float32(each)) for each in (matrix, log_decay, key, value, query, strength)]
+    matrix, value, query = (
+        rng.standard_normal(each) for each in ((B, keys, U), (writes, B, U), key.shape)
+    )
+    given = [
+        np.float64(np.float32(each))
+        for each in (matrix, log_decay, key, value, query, strength)
+    ]
     matrix, *rows, strength = given
     last, read = quick_jit(
         lambda matrix, log_decay, key, value, query, strength: through_chunk(
-            Terms(matrix, log_decay, key, value, query, None, strength if strength.ndim else None),
+            Terms(
+                matrix,
+                log_decay,
+                key,
+                value,
+                query,
+                None,
+                strength if strength.ndim else None,
+            ),
             None,
             False,
             True,
@@ -70,7 +87,8 @@ def in_float32(rng, log_decay, key, strength):
 @pytest.mark.parametrize("rule", ["one decay", "a decay of each number", "delta rule"])
 def test_float32_loses_no_digits_after_much_was_forgotten(rule):
     """Decays whose logarithms are -300 or hardly anything."""
-    rng, steps = np.random.default_rng(1), 12
+    rng = np.random.default_rng(1)
+    steps = 12
     size = (steps, B, 4 if rule == "a decay of each number" else 1)
     log_decay = rng.choice([-300, -0.01, -0.0001], size, p=[0.3, 0.4, 0.3])
     strength = rng.uniform(0, 2, (steps, B)) if rule == "delta rule" else np.float64(0)
@@ -80,7 +98,8 @@ def test_float32_loses_no_digits_after_much_was_forgotten(rule):
 
 @pytest.mark.breadth
 def test_float32_loses_no_digits_of_reflections():
-    """24 writes at one key, or close to it, at strength 2: each turns what it has, and none is forgotten."""
+    """24 writes at one key, or close to it, at strength 2: each turns what it has, and
+    none is forgotten."""
     rng = np.random.default_rng(3)
     key = rng.standard_normal((1, B, 4)) + 1e-3 * rng.standard_normal((24, B, 4))
     key /= np.linalg.norm(key, axis=-1, keepdims=True)
@@ -93,7 +112,9 @@ def test_a_step_of_ones_own_is_left_to_the_loops_for_any_cell():
             return 0.5 * super().write(state, key, value, gates)
 
     assert chunkwise.LOOP.refuses(loops.Request(Forgetful, "gpu", False))
-    assert chunkwise.LOOP.refuses(loops.Request(cell_class("gla+noise0.1"), "gpu", False))
+    assert chunkwise.LOOP.refuses(
+        loops.Request(cell_class("gla+noise0.1"), "gpu", False)
+    )
 
     class Hasty(cell_class("delta_net")):
         def write(self, state, key, value, gates):
@@ -105,5 +126,10 @@ def test_a_step_of_ones_own_is_left_to_the_loops_for_any_cell():
 @pytest.mark.parametrize("name", NAMES)
 def test_accelerators_choose_chunks(name):
     for platform in ("gpu", "tpu"):
-        assert loops.choose("auto", loops.Request(cell_class(name), platform, True)) == ("associative", True)
-    assert loops.choose("reproducible", loops.Request(cell_class(name), "cpu", False)).loop == "while"
+        assert loops.choose(
+            "auto", loops.Request(cell_class(name), platform, True)
+        ) == ("associative", True)
+    assert (
+        loops.choose("reproducible", loops.Request(cell_class(name), "cpu", False)).loop
+        == "while"
+    )

@@ -1,5 +1,6 @@
-"""Answers that the C scores within its pass over time: as a network asks for them, at the ends of float32,
-and in a training step. test_gated_native.py has sums and gradients of all sizes."""
+"""Answers that the C scores within its pass over time: as a network asks for them, at
+the ends of float32, and in a training step. test_gated_native.py has sums and gradients
+of all sizes."""
 
 import re
 from functools import partial
@@ -21,21 +22,30 @@ from memcap.tasks.copy import Copy
 from memcap.training.program import Program
 
 pytestmark = pytest.mark.skipif(
-    lstm_native.IN_C.missing() is not None, reason=f"no native kernel: {lstm_native.IN_C.missing()}"
+    lstm_native.IN_C.missing() is not None,
+    reason=f"no native kernel: {lstm_native.IN_C.missing()}",
 )
 
 
 def score(model: Model, dtype: Any = np.float32) -> tuple[Any, Any]:
     """A function of a loop and weights that scores a network on a task, and weights."""
     task = Copy(items=2)
-    architecture, length = Architecture(model, task.features, task.outputs), task.length(2)
-    batch = quick_jit(lambda key: task.sample(key, 2, length, length + 3, 17))(jax.random.key(0))
+    architecture = Architecture(model, task.features, task.outputs)
+    length = task.length(2)
+    batch = quick_jit(lambda key: task.sample(key, 2, length, length + 3, 17))(
+        jax.random.key(0)
+    )
     answers = Answers(batch.targets, batch.mask, "classes")
-    rng, shapes = np.random.default_rng(0), architecture.abstract_weights()
-    weights = jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(dtype), shapes)
+    rng = np.random.default_rng(0)
+    shapes = architecture.abstract_weights()
+    weights = jax.tree.map(
+        lambda leaf: rng.normal(size=leaf.shape).astype(dtype), shapes
+    )
 
     def run(loop: str, weights: Any) -> Any:
-        sums = architecture.build(weights).score(pass_over(batch.inputs, length), answers, loop)
+        sums = architecture.build(weights).score(
+            pass_over(batch.inputs, length), answers, loop
+        )
         return sums.loss, sums
 
     return run, weights
@@ -53,7 +63,9 @@ def test_a_network_s_sums_and_gradients_are_those_of_xla():
 
 
 def test_what_it_does_not_serve_is_by_xla():
-    def text(loop: str = "native", readout: str = "dense", dtype: Any = np.float32) -> str:
+    def text(
+        loop: str = "native", readout: str = "dense", dtype: Any = np.float32
+    ) -> str:
         run, weights = score(Model(units=3, readout=readout), dtype)
         return str(jax.make_jaxpr(partial(run, loop))(weights))
 
@@ -64,10 +76,14 @@ def test_what_it_does_not_serve_is_by_xla():
         assert "memcap_lstm" not in text(dtype=np.float64)
 
 
-def of_logits(logits: np.ndarray, target: int, due: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """The sums, and the gradient of the read-out's bias, at the one step of one sequence, of an LSTM whose
-    read-out sees nothing and says the logits."""
-    kernel, bias, state = np.zeros((1, 4), np.float32), np.zeros(4, np.float32), np.zeros((1, 1), np.float32)
+def of_logits(
+    logits: np.ndarray, target: int, due: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
+    """The sums, and the gradient of the read-out's bias, at the one step of one
+    sequence, of an LSTM whose read-out sees nothing and says the logits."""
+    kernel = np.zeros((1, 4), np.float32)
+    bias = np.zeros(4, np.float32)
+    state = np.zeros((1, 1), np.float32)
     cell = kernel, kernel, bias, np.zeros((1, len(logits)), np.float32)
     inputs = (state, state), np.zeros((1, 1), np.int32), np.int32([1, 1])
     answer = np.full((1, 1), target, np.int32), np.full((1, 1), due)
@@ -82,7 +98,14 @@ def of_logits(logits: np.ndarray, target: int, due: bool = True) -> tuple[np.nda
 
 @pytest.mark.parametrize(
     "logits",
-    [[0.0, 0.0], [88.0, -88.0], [-1e4, 1e4], [1e-3, 0.0], np.linspace(-20, 12, 33), [3.0]],
+    [
+        [0.0, 0.0],
+        [88.0, -88.0],
+        [-1e4, 1e4],
+        [1e-3, 0.0],
+        np.linspace(-20, 12, 33),
+        [3.0],
+    ],
     ids=["equal", "far", "farther", "near", "many", "one"],
 )
 def test_cross_entropy_to_rounding_however_far_logits_are_apart(logits):
@@ -94,11 +117,17 @@ def test_cross_entropy_to_rounding_however_far_logits_are_apart(logits):
         share = np.exp(shifted) / np.exp(shifted).sum()
         assert sums[0] == pytest.approx(expected, rel=3e-7, abs=1e-7)
         assert sums[1:].tolist() == [wide.argmax() == target, 1]
-        np.testing.assert_allclose(slope, share - np.eye(len(wide))[target], rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(
+            slope, share - np.eye(len(wide))[target], rtol=1e-6, atol=1e-7
+        )
 
 
 def test_of_equal_outputs_the_first_is_the_answer_as_in_xla():
-    assert [of_logits(np.float32([1, 2, 2]), target)[0][1] for target in range(3)] == [0, 1, 0]
+    assert [of_logits(np.float32([1, 2, 2]), target)[0][1] for target in range(3)] == [
+        0,
+        1,
+        0,
+    ]
 
 
 def test_what_is_not_due_adds_nothing_not_even_a_nan():
@@ -108,7 +137,9 @@ def test_what_is_not_due_adds_nothing_not_even_a_nan():
         assert not slope.any()
 
 
-@pytest.mark.parametrize("logits", [[np.nan, 0.0], [0.0, np.nan], [np.inf, 0.0], [-np.inf, -np.inf]], ids=str)
+@pytest.mark.parametrize(
+    "logits", [[np.nan, 0.0], [0.0, np.nan], [np.inf, 0.0], [-np.inf, -np.inf]], ids=str
+)
 def test_a_loss_that_is_not_finite_says_so(logits):
     assert not np.isfinite(of_logits(np.array(logits), 1)[0][0])
 
@@ -130,11 +161,14 @@ def test_what_a_training_step_calls(task, knobs, calls):
 
     def step(state: Any, operands: Any) -> Any:
         trainer = program.trainer
-        key, length = jax.random.key(0), trainer.max_length
+        key = jax.random.key(0)
+        length = trainer.max_length
         batch = member.task.sample(key, operands.lag, operands.length, length, 8)
         return trainer.train_step(state, operands, batch)
 
-    lane = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), (state, operands))
+    lane = jax.tree.map(
+        lambda leaf: jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype), (state, operands)
+    )
     text = str(jax.make_jaxpr(step)(*lane))
     assert re.findall(r"target_name=memcap_lstm_([a-z]+)_", text) == calls
     assert (" exp " in text) == (task == "latch")

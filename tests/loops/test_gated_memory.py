@@ -1,5 +1,5 @@
-"""The C reads and writes its buffers and nothing else: random calls, sound and unsound, under sanitizers
-(fuzz.c)."""
+"""The C reads and writes its buffers and nothing else: random calls, sound and unsound,
+under sanitizers (fuzz.c)."""
 
 import os
 import platform
@@ -17,12 +17,19 @@ from memcap.loops.c_library import COMPILER
 from memcap.loops.gated_check import all_right
 from memcap.loops.gated_native import GatedC
 
-LSTM, GRU = lstm_native.IN_C, gru_native.IN_C
+LSTM = lstm_native.IN_C
+GRU = gru_native.IN_C
 SANITIZED = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 SANITIZED += ("-Wall", "-Wextra", "-Werror", "-Wno-psabi")
 # what the processor must know, and W
-WIDTHS = {"-msse2": ("sse2", 4), "-mavx2 -mfma": ("avx2", 8), "-mavx512f": ("avx512f", 16)}
-ALL_WIDTHS = list(WIDTHS) if platform.machine() in ("x86_64", "AMD64") else ["-march=native"]
+WIDTHS = {
+    "-msse2": ("sse2", 4),
+    "-mavx2 -mfma": ("avx2", 8),
+    "-mavx512f": ("avx512f", 16),
+}
+ALL_WIDTHS = (
+    list(WIDTHS) if platform.machine() in ("x86_64", "AMD64") else ["-march=native"]
+)
 
 
 def label(value):
@@ -38,29 +45,47 @@ def known() -> set[str]:
 
 
 def words(cell, *flags):
-    """The end of a compiler's command for a cell's random calls; the program's path is to follow."""
-    include = [f"-I{jax.ffi.include_dir()}", f"-I{cell.source.parent}", f'-DSOURCE="{cell.source.name}"']
+    """The end of a compiler's command for a cell's random calls; the program's path is
+    to follow."""
+    include = [
+        f"-I{jax.ffi.include_dir()}",
+        f"-I{cell.source.parent}",
+        f'-DSOURCE="{cell.source.name}"',
+    ]
     return [*flags, *include, str(Path(__file__).with_name("fuzz.c")), "-lm", "-o"]
 
 
 @needs_compiler
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("cell", "flags"), [*((LSTM, flags) for flags in ALL_WIDTHS), (GRU, ALL_WIDTHS[-1])], ids=label
+    ("cell", "flags"),
+    [*((LSTM, flags) for flags in ALL_WIDTHS), (GRU, ALL_WIDTHS[-1])],
+    ids=label,
 )
 def test_random_calls_stay_within_their_buffers(tmp_path, cell, flags):
     needed, width = WIDTHS.get(flags, ("", 4))
     if needed and needed not in known():
         pytest.skip(f"the processor has no {needed}")
-    command = [COMPILER, *words(cell, *SANITIZED, *flags.split()), str(tmp_path / "fuzz")]
-    built = subprocess.run(command, capture_output=True, text=True, check=False, timeout=200)
+    command = [
+        COMPILER,
+        *words(cell, *SANITIZED, *flags.split()),
+        str(tmp_path / "fuzz"),
+    ]
+    built = subprocess.run(
+        command, capture_output=True, text=True, check=False, timeout=200
+    )
     if "asan" in built.stderr and "cannot find" in built.stderr:
         pytest.skip("the compiler has no sanitizers")
     assert built.returncode == 0, built.stderr
     # GCC 12's own check of stacks aligns vectors badly
     environment = os.environ | {"ASAN_OPTIONS": "detect_stack_use_after_return=0"}
     done = subprocess.run(
-        [tmp_path / "fuzz", "1000"], capture_output=True, text=True, check=False, env=environment, timeout=200
+        [tmp_path / "fuzz", "1000"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=environment,
+        timeout=200,
     )
     assert (done.returncode, done.stdout) == (0, f"1000 cases, vectors of {width}\n"), (
         done.stdout + done.stderr
@@ -69,7 +94,9 @@ def test_random_calls_stay_within_their_buffers(tmp_path, cell, flags):
 
 @needs_compiler
 @pytest.mark.parametrize(
-    ("cell", "flags"), leave([(LSTM, "-mavx2 -mfma"), (LSTM, "-msse2"), (GRU, "-msse2")]), ids=label
+    ("cell", "flags"),
+    leave([(LSTM, "-mavx2 -mfma"), (LSTM, "-msse2"), (GRU, "-msse2")]),
+    ids=label,
 )
 def test_narrower_vectors_compute_the_same(tmp_path, monkeypatch, cell, flags):
     """A machine that has the widest is not the only one on which it must be right."""
@@ -80,23 +107,41 @@ def test_narrower_vectors_compute_the_same(tmp_path, monkeypatch, cell, flags):
     monkeypatch.setattr(c_library, "FLAGS", ("-O2", *flags.split()))
     GatedC.library.cache_clear()
     try:
-        rows = 1 + cell.states + 4 + (cell is LSTM)  # of a slot: x, the carry, gates, tanh c
-        assert cell.size(2, 1, 1, 1, 1, 1, 1) == 2 * rows * 2 * width  # two slots, two vectors a row
+        rows = (
+            1 + cell.states + 4 + (cell is LSTM)
+        )  # of a slot: x, the carry, gates, tanh c
+        assert (
+            cell.size(2, 1, 1, 1, 1, 1, 1) == 2 * rows * 2 * width
+        )  # two slots, two vectors a row
         assert all_right(cell)
     finally:
         GatedC.library.cache_clear()
 
 
-ARM = "aarch64-linux-gnu-gcc", "qemu-aarch64"  # Debian: gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
+ARM = (
+    "aarch64-linux-gnu-gcc",
+    "qemu-aarch64",
+)  # Debian: gcc-aarch64-linux-gnu libc6-dev-arm64-cross qemu-user
 
 
-@pytest.mark.skipif(not all(map(shutil.which, ARM)), reason=f"needs {' and '.join(ARM)}")
+@pytest.mark.skipif(
+    not all(map(shutil.which, ARM)), reason=f"needs {' and '.join(ARM)}"
+)
 @pytest.mark.parametrize("cell", [LSTM, GRU], ids=label)
 def test_random_calls_on_an_emulated_arm(tmp_path, cell):
     """Without the sanitizer of addresses, which does not run there."""
     flags = ["-O2", "-static", "-fsanitize=undefined", "-fno-sanitize-recover=all"]
-    subprocess.run([ARM[0], *words(cell, *flags), "fuzz"], cwd=tmp_path, check=True, timeout=200)
-    done = subprocess.run(
-        [ARM[1], "fuzz", "200"], cwd=tmp_path, capture_output=True, text=True, check=False, timeout=200
+    subprocess.run(
+        [ARM[0], *words(cell, *flags), "fuzz"], cwd=tmp_path, check=True, timeout=200
     )
-    assert (done.returncode, done.stdout) == (0, "200 cases, vectors of 4\n"), done.stdout + done.stderr
+    done = subprocess.run(
+        [ARM[1], "fuzz", "200"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=200,
+    )
+    assert (done.returncode, done.stdout) == (0, "200 cases, vectors of 4\n"), (
+        done.stdout + done.stderr
+    )

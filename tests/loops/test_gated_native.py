@@ -1,6 +1,6 @@
-"""Gated cells in C give what the plain loop gives in float64: values and gradients, what is held to the bit,
-lengths, widths and lanes, under every transformation of JAX; and a library that computes something else is
-not used."""
+"""Gated cells in C give what the plain loop gives in float64: values and gradients,
+what is held to the bit, lengths, widths and lanes, under every transformation of JAX;
+and a library that computes something else is not used."""
 
 import re
 from functools import cache
@@ -34,7 +34,8 @@ from memcap.loops.gated_native import GatedC, loss_over_time, over_time
 from memcap.loops.lstm_while import lstm_while
 
 pytestmark = pytest.mark.skipif(
-    lstm_native.IN_C.missing() is not None, reason=f"no cells in C: {lstm_native.IN_C.missing()}"
+    lstm_native.IN_C.missing() is not None,
+    reason=f"no cells in C: {lstm_native.IN_C.missing()}",
 )
 LIMIT = 1e-5
 
@@ -74,15 +75,23 @@ each_cell = pytest.mark.parametrize("name", CELLS)
 
 def material(name: str, sizes: Sizes, seed: int = 0) -> tuple[Any, Any]:
     """Draw what has a gradient (weights, carry, inputs that are vectors), and symbols."""
-    rng, cell = np.random.default_rng(seed), IN_C[name]
+    rng = np.random.default_rng(seed)
+    cell = IN_C[name]
     T, _, B, F, U, O = sizes[:6]  # noqa: E741
 
     def drawn(*shape: int) -> np.ndarray:
         return (rng.normal(size=shape) / np.sqrt(shape[0])).astype(np.float32)
 
     columns = cell.blocks * U
-    arrays = {"kernel": drawn(F, columns), "recurrent": drawn(U, columns), "bias": drawn(columns)}
-    arrays |= {"readout": drawn(U, O), "carry": tuple(drawn(U, B) for _ in range(cell.states))}
+    arrays = {
+        "kernel": drawn(F, columns),
+        "recurrent": drawn(U, columns),
+        "bias": drawn(columns),
+    }
+    arrays |= {
+        "readout": drawn(U, O),
+        "carry": tuple(drawn(U, B) for _ in range(cell.states)),
+    }
     if sizes.returned == "loss":
         arrays["readout_bias"] = drawn(O)
     if sizes.vectors:
@@ -91,13 +100,17 @@ def material(name: str, sizes: Sizes, seed: int = 0) -> tuple[Any, Any]:
 
 
 def in_c(name: str, sizes: Sizes, arrays: Any, symbols: Any, extents: Any) -> Any:
-    """The carry, and what is returned for every step; None where the last hidden state is. Or the sums of the
-    loss."""
-    cell, carry, inputs = IN_C[name], arrays["carry"], arrays.get("inputs", symbols)
+    """The carry, and what is returned for every step; None where the last hidden state
+    is. Or the sums of the loss."""
+    cell = IN_C[name]
+    carry = arrays["carry"]
+    inputs = arrays.get("inputs", symbols)
     weights = arrays["kernel"], arrays["recurrent"], arrays["bias"], arrays["readout"]
     if sizes.returned == "loss":
         weights = *weights, arrays["readout_bias"]
-        return tuple(loss_over_time(cell, weights, carry, inputs, extents, *answers(sizes)))
+        return tuple(
+            loss_over_time(cell, weights, carry, inputs, extents, *answers(sizes))
+        )
     weights = weights if sizes.returned == "readout" else (*weights[:3], None)
     return over_time(cell, sizes.returned != "last", weights, carry, inputs, extents)
 
@@ -111,20 +124,33 @@ def answers(sizes: Sizes) -> tuple[np.ndarray, np.ndarray]:
     return np.where(rng.random(shape) < 0.1, strange, targets), rng.random(shape) < 0.5
 
 
-def by_the_plain_loop(name: str, sizes: Sizes, arrays: Any, symbols: Any, extents: Any) -> Any:
+def by_the_plain_loop(
+    name: str, sizes: Sizes, arrays: Any, symbols: Any, extents: Any
+) -> Any:
     """The same by the cell's own step."""
-    kind, carry = CELLS[name], [state.T for state in arrays["carry"]]
-    graph, state = nnx.split(nnx.eval_shape(lambda: kind(sizes.F, sizes.U, rngs=nnx.Rngs(0))))
+    kind = CELLS[name]
+    carry = [state.T for state in arrays["carry"]]
+    graph, state = nnx.split(
+        nnx.eval_shape(lambda: kind(sizes.F, sizes.U, rngs=nnx.Rngs(0)))
+    )
     weights = dict(
-        zip(kind.gates.paths, (arrays["kernel"], arrays["recurrent"], arrays["bias"]), strict=True)
+        zip(
+            kind.gates.paths,
+            (arrays["kernel"], arrays["recurrent"], arrays["bias"]),
+            strict=True,
+        )
     )
     nnx.replace_by_pure_dict(state, flax.traverse_util.unflatten_dict(weights))
-    inputs = arrays.get("inputs", jax.nn.one_hot(symbols, sizes.F, dtype=carry[0].dtype))
+    inputs = arrays.get(
+        "inputs", jax.nn.one_hot(symbols, sizes.F, dtype=carry[0].dtype)
+    )
     options = {"length": extents[0], "every": sizes.returned != "last"}
     if sizes.returned in ("readout", "loss"):
         options["readout"] = arrays["readout"]
     start = tuple(carry) if len(carry) > 1 else carry[0]
-    after, outputs = run_loop("plain", nnx.merge(graph, state), inputs, start, **options)
+    after, outputs = run_loop(
+        "plain", nnx.merge(graph, state), inputs, start, **options
+    )
     if sizes.returned == "loss":
         targets, due = answers(sizes)
         due &= jnp.arange(sizes.T)[:, None] < extents[0]
@@ -135,11 +161,17 @@ def by_the_plain_loop(name: str, sizes: Sizes, arrays: Any, symbols: Any, extent
 
 
 def weighed(tree: Any) -> jax.Array:
-    """A loss to which every number adds with a weight of its own: XLA's sine would depend on what is compiled
-    with it."""
+    """A loss to which every number adds with a weight of its own: XLA's sine would
+    depend on what is compiled with it."""
     leaves = jax.tree.leaves(tree)
-    weights = [np.sin(1.0 + np.arange(leaf.size)).astype(leaf.dtype).reshape(leaf.shape) for leaf in leaves]
-    return sum((jnp.sum(leaf * weight) for leaf, weight in zip(leaves, weights, strict=True)), jnp.zeros(()))
+    weights = [
+        np.sin(1.0 + np.arange(leaf.size)).astype(leaf.dtype).reshape(leaf.shape)
+        for leaf in leaves
+    ]
+    return sum(
+        (jnp.sum(leaf * weight) for leaf, weight in zip(leaves, weights, strict=True)),
+        jnp.zeros(()),
+    )
 
 
 def gradients(run: Any, name: str, sizes: Sizes) -> Any:
@@ -155,9 +187,13 @@ def gradients(run: Any, name: str, sizes: Sizes) -> Any:
 compiled = cache(lambda name, sizes: quick_jit(gradients(in_c, name, sizes)))
 
 
-def extents(sizes: Sizes, steps: int | None = None, units: int | None = None) -> np.ndarray:
+def extents(
+    sizes: Sizes, steps: int | None = None, units: int | None = None
+) -> np.ndarray:
     """Steps and units that count."""
-    return np.int32([sizes.steps if steps is None else steps, sizes.U if units is None else units])
+    return np.int32(
+        [sizes.steps if steps is None else steps, sizes.U if units is None else units]
+    )
 
 
 def same(found: Any, expected: Any) -> None:
@@ -170,15 +206,22 @@ def apart(a: Any, b: Any) -> float:
     return max(relative_error(x, y) for x, y in pairs if np.size(y))
 
 
-@pytest.mark.parametrize(("name", "sizes"), leave(SIZES, but=lambda _, sizes: sizes in SIZES_FIRST), ids=str)
+@pytest.mark.parametrize(
+    ("name", "sizes"), leave(SIZES, but=lambda _, sizes: sizes in SIZES_FIRST), ids=str
+)
 def test_values_and_gradients_are_those_of_the_plain_loop_in_float64(name, sizes):
     arrays, symbols = material(name, sizes)
     slopes, values = compiled(name, sizes)(arrays, symbols, extents(sizes))
     with jax.enable_x64(True):
         wide = jax.tree.map(lambda leaf: leaf.astype(np.float64), arrays)
-        expected = quick_jit(gradients(by_the_plain_loop, name, sizes))(wide, symbols, extents(sizes))
+        expected = quick_jit(gradients(by_the_plain_loop, name, sizes))(
+            wide, symbols, extents(sizes)
+        )
         expected = jax.tree.map(np.asarray, expected)
-    if sizes.returned in ("hidden", "last"):  # the read-out has no gradient, and the plain loop's is zero
+    if sizes.returned in (
+        "hidden",
+        "last",
+    ):  # the read-out has no gradient, and the plain loop's is zero
         slopes, expected[0]["readout"] = dict(slopes), slopes["readout"]
         assert not np.any(slopes["readout"])
     assert apart((slopes, values), expected) <= LIMIT
@@ -202,7 +245,9 @@ def test_a_length_outside_of_the_buffer_ends_at_its_ends(name, sizes, steps):
     else:
         same(values[0], arrays["carry"])
         assert not np.any(values[1])
-        assert {part for part, slope in slopes.items() if np.any(jax.tree.leaves(slope)[0])} == {"carry"}
+        assert {
+            part for part, slope in slopes.items() if np.any(jax.tree.leaves(slope)[0])
+        } == {"carry"}
 
 
 def widened(name: str, sizes: Sizes, arrays: Any, more: int, fill: float) -> Any:
@@ -231,8 +276,8 @@ def widened(name: str, sizes: Sizes, arrays: Any, more: int, fill: float) -> Any
     ids=str,
 )
 def test_units_that_do_not_count_are_not_computed_and_change_no_bit(name, sizes, more):
-    """A NaN in their weights would reach every unit of the next step. With 37 more, all units together would
-    be summed up in another way."""
+    """A NaN in their weights would reach every unit of the next step. With 37 more, all
+    units together would be summed up in another way."""
 
     def cropped(name: str, _: Sizes, *call: Any) -> Any:
         if sizes.returned == "loss":
@@ -244,13 +289,17 @@ def test_units_that_do_not_count_are_not_computed_and_change_no_bit(name, sizes,
     arrays, symbols = material(name, sizes)
     slopes, values = compiled(name, sizes)(arrays, symbols, extents(sizes))
     poison = widened(name, sizes, arrays, more, np.nan)
-    found, cut = quick_jit(gradients(cropped, name, sizes))(poison, symbols, extents(sizes))
+    found, cut = quick_jit(gradients(cropped, name, sizes))(
+        poison, symbols, extents(sizes)
+    )
     same(cut, values)
     same(found, widened(name, sizes, slopes, more, 0))
     one_more = in_c(name, sizes, poison, symbols, extents(sizes, units=sizes.U + 1))
     assert np.isnan(jax.tree.leaves(one_more[0])[-1]).any()
     if sizes.returned != "loss":
-        carry, outputs = in_c(name, sizes, widened(name, sizes, arrays, more, 0), symbols, extents(sizes))
+        carry, outputs = in_c(
+            name, sizes, widened(name, sizes, arrays, more, 0), symbols, extents(sizes)
+        )
         assert not any(np.any(state[sizes.U :]) for state in carry)
         assert sizes.returned != "hidden" or not np.any(outputs[:, sizes.U :])
 
@@ -259,18 +308,27 @@ def test_units_that_do_not_count_are_not_computed_and_change_no_bit(name, sizes,
 @pytest.mark.parametrize(("units", "meant"), [(-3, 1), (0, 1), (1, 1), (99, 3)])
 def test_as_many_units_count_as_there_are_and_at_least_one(name, units, meant):
     arrays, symbols = material(name, SYMBOLS)
-    same(*(in_c(name, SYMBOLS, arrays, symbols, extents(SYMBOLS, units=n)) for n in (units, meant)))
+    same(
+        *(
+            in_c(name, SYMBOLS, arrays, symbols, extents(SYMBOLS, units=n))
+            for n in (units, meant)
+        )
+    )
 
 
 @each_cell
 @pytest.mark.parametrize("symbol", [-1, LAST.F, 2**31 - 1])
-def test_a_symbol_that_is_none_is_refused_and_one_beyond_the_length_is_not_looked_at(name, symbol):
+def test_a_symbol_that_is_none_is_refused_and_one_beyond_the_length_is_not_looked_at(
+    name, symbol
+):
     arrays, symbols = material(name, LAST)
     symbols[LAST.steps] = symbol
     compiled(name, LAST)(arrays, symbols, extents(LAST))
     line = f"{IN_C[name].words}'s symbols must be at least 0 and below the number of its inputs"
     with pytest.raises((ValueError, jax.errors.JaxRuntimeError), match=line):
-        jax.block_until_ready(compiled(name, LAST)(arrays, symbols, extents(LAST, LAST.steps + 1)))
+        jax.block_until_ready(
+            compiled(name, LAST)(arrays, symbols, extents(LAST, LAST.steps + 1))
+        )
 
 
 @each_cell
@@ -282,7 +340,9 @@ def test_nan_and_infinity_stay_in_their_sequence(name):
     spoilt = in_c(name, VECTORS, arrays, symbols, extents(VECTORS))
     for a, b in zip(jax.tree.leaves(spoilt), jax.tree.leaves(sound), strict=True):
         assert np.isnan(a[..., 7]).any()
-        np.testing.assert_array_equal(np.delete(a, (7, 8), -1), np.delete(b, (7, 8), -1))
+        np.testing.assert_array_equal(
+            np.delete(a, (7, 8), -1), np.delete(b, (7, 8), -1)
+        )
     slopes, _ = compiled(name, VECTORS)(arrays, symbols, extents(VECTORS))
     assert np.isnan(slopes["kernel"]).any()
 
@@ -295,16 +355,23 @@ def test_nan_and_infinity_stay_in_their_sequence(name):
 )
 def test_side_by_side_equals_one_after_another(name, sizes, axes):
     members = [
-        (*material(name, sizes, seed), extents(sizes, steps)) for seed, steps in enumerate((3, 20, 11))
+        (*material(name, sizes, seed), extents(sizes, steps))
+        for seed, steps in enumerate((3, 20, 11))
     ]
     given = [
-        tuple(member[k] if axis == 0 else members[0][k] for k, axis in enumerate(axes)) for member in members
+        tuple(member[k] if axis == 0 else members[0][k] for k, axis in enumerate(axes))
+        for member in members
     ]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *members)
-    arguments = (stacked[k] if axis == 0 else members[0][k] for k, axis in enumerate(axes))
+    arguments = (
+        stacked[k] if axis == 0 else members[0][k] for k, axis in enumerate(axes)
+    )
     mapped = quick_jit(jax.vmap(gradients(in_c, name, sizes), axes))(*arguments)
     for k, member in enumerate(given):
-        same(jax.tree.map(lambda leaf, k=k: leaf[k], mapped), compiled(name, sizes)(*member))
+        same(
+            jax.tree.map(lambda leaf, k=k: leaf[k], mapped),
+            compiled(name, sizes)(*member),
+        )
 
 
 @each_cell
@@ -316,10 +383,14 @@ def test_recomputing_and_loops_change_nothing(name):
 
     def summed(arrays: Any) -> jax.Array:
         return jax.lax.scan(
-            lambda total, _: (total + jax.checkpoint(loss)(arrays), None), jnp.zeros(()), None, length=2
+            lambda total, _: (total + jax.checkpoint(loss)(arrays), None),
+            jnp.zeros(()),
+            None,
+            length=2,
         )[0]
 
-    once, twice = quick_jit(jax.grad(loss))(arrays), quick_jit(jax.grad(summed))(arrays)
+    once = quick_jit(jax.grad(loss))(arrays)
+    twice = quick_jit(jax.grad(summed))(arrays)
     assert apart(twice, jax.tree.map(lambda leaf: 2 * leaf, once)) <= 1e-6
 
 
@@ -339,15 +410,21 @@ class OwnGate(nnx.GRUCell):
 
 @each_cell
 def test_what_it_does_not_serve_runs_in_xlas_loop(name):
-    kind, loop = CELLS[name], LOOPS[name]
+    kind = CELLS[name]
+    loop = LOOPS[name]
 
     def text(dtype: Any, starts: Any = None) -> str:
-        graph, state = nnx.split(nnx.eval_shape(lambda: kind(3, 2, param_dtype=dtype, rngs=nnx.Rngs(0))))
+        graph, state = nnx.split(
+            nnx.eval_shape(lambda: kind(3, 2, param_dtype=dtype, rngs=nnx.Rngs(0)))
+        )
         state = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, dtype), state)
         carry = [jnp.zeros((4, 2), dtype)] * loop.in_c.states
-        start, inputs = tuple(carry) if len(carry) > 1 else carry[0], jnp.zeros((5, 4), jnp.int32)
+        start = tuple(carry) if len(carry) > 1 else carry[0]
+        inputs = jnp.zeros((5, 4), jnp.int32)
         run = jax.make_jaxpr(
-            lambda: run_loop("native", nnx.merge(graph, state), inputs, start, starts=starts)
+            lambda: run_loop(
+                "native", nnx.merge(graph, state), inputs, start, starts=starts
+            )
         )
         return str(run())
 
@@ -364,19 +441,28 @@ def test_what_it_does_not_serve_runs_in_xlas_loop(name):
     assert loop.refuses(Request(kind, "cpu", windows=False)) is None
     owner = {"LSTM": "memcap's LSTM", "GRU": "Flax's GRU"}[name]
     for other in (OwnStep, OwnGate, nnx.SimpleCell):
-        assert loop.refuses(Request(other, "cpu", windows=False)) == f"the cell is not {owner}"
+        assert (
+            loop.refuses(Request(other, "cpu", windows=False))
+            == f"the cell is not {owner}"
+        )
 
 
-def one_step(loop: str, x: np.ndarray, gate: int, bias: list[float], c: float) -> np.ndarray:
+def one_step(
+    loop: str, x: np.ndarray, gate: int, bias: list[float], c: float
+) -> np.ndarray:
     """Cells (B,) after a step of one LSTM unit in which one gate sees x."""
-    kernel, still = np.zeros((1, 4), np.float32), np.zeros((1, len(x)), np.float32)
+    kernel = np.zeros((1, 4), np.float32)
+    still = np.zeros((1, len(x)), np.float32)
     kernel[0, gate] = 1
     weights = kernel, np.zeros((1, 4), np.float32), np.float32(bias), None
-    carry, inputs = (still + np.float32(c), still), x[None, :, None]
+    carry = (still + np.float32(c), still)
+    inputs = x[None, :, None]
 
     def run(weights: Any, carry: Any, inputs: Any) -> Any:
         if loop == "native":
-            return over_time(lstm_native.IN_C, False, weights, carry, inputs, np.int32([1, 1]))
+            return over_time(
+                lstm_native.IN_C, False, weights, carry, inputs, np.int32([1, 1])
+            )
         return lstm_while(weights, carry, pass_over(inputs, every=False), None)
 
     (cells, _), _ = jax.jit(run)(weights, carry, inputs)
@@ -388,20 +474,34 @@ def one_step(loop: str, x: np.ndarray, gate: int, bias: list[float], c: float) -
     [
         (2, [100, -100, 0, 0], 0, 1, 7.99881172180175781),  # the candidate, at 1
         (2, [100, -100, 0, 0], 0, -1, 7.99881172180175781),
-        (1, [-100, 0, 0, 0], 1, 1, 15.9976234436035156),  # the forget gate, open and shut
+        (
+            1,
+            [-100, 0, 0, 0],
+            1,
+            1,
+            15.9976234436035156,
+        ),  # the forget gate, open and shut
         (1, [-100, 0, 0, 0], 1, -1, 15.9976234436035156),
     ],
     ids=["candidate", "negative candidate", "open gate", "shut gate"],
 )
-def test_what_is_saturated_is_so_from_the_same_number_as_in_xla(gate, bias, c, sign, ends):
+def test_what_is_saturated_is_so_from_the_same_number_as_in_xla(
+    gate, bias, c, sign, ends
+):
     last = sign if gate == 2 else (1 + sign) / 2
-    around = np.float32(ends) + np.spacing(np.float32(ends)) * np.arange(60, dtype=np.float32)
+    around = np.float32(ends) + np.spacing(np.float32(ends)) * np.arange(
+        60, dtype=np.float32
+    )
     beyond = np.linspace(ends + 0.01, 90, 500, dtype=np.float32)
     x = sign * np.concatenate([around, beyond, [1e20, 1e30]]).astype(np.float32)
     for loop in ("native", "xla"):
-        np.testing.assert_array_equal(one_step(loop, x, gate, bias, c), np.float32(last))
+        np.testing.assert_array_equal(
+            one_step(loop, x, gate, bias, c), np.float32(last)
+        )
     before = sign * np.linspace(-ends + 0.05, ends - 0.05, 5000, dtype=np.float32)
-    found, expected = (one_step(loop, before, gate, bias, c) for loop in ("native", "xla"))
+    found, expected = (
+        one_step(loop, before, gate, bias, c) for loop in ("native", "xla")
+    )
     np.testing.assert_allclose(found, expected, rtol=0, atol=3e-7)
     assert np.abs(found).max() <= 1
 
@@ -411,10 +511,13 @@ def test_where_a_grus_z_is_one_h_stays_to_the_bit_and_its_gradient_too():
     arrays["bias"][VECTORS.U : 2 * VECTORS.U] = 100
     slopes, (carry, _) = compiled("GRU", VECTORS)(arrays, symbols, extents(VECTORS))
     same(carry, arrays["carry"])
-    assert not any(np.any(slopes[part]) for part in ("kernel", "recurrent", "bias", "inputs"))
+    assert not any(
+        np.any(slopes[part]) for part in ("kernel", "recurrent", "bias", "inputs")
+    )
 
 
-in_numpy, called = gated_check._in_numpy, gated_native._call
+in_numpy = gated_check._in_numpy
+called = gated_native._call
 
 
 def broken(*_: Any) -> Any:
@@ -425,7 +528,10 @@ def broken(*_: Any) -> Any:
 @pytest.mark.parametrize(
     ("step", "reason"),
     [
-        (lambda *given: in_numpy(*given[:-2], 2 * given[-2], given[-1]), r"\.so does not compute an? {}$"),
+        (
+            lambda *given: in_numpy(*given[:-2], 2 * given[-2], given[-1]),
+            r"\.so does not compute an? {}$",
+        ),
         (broken, r"^XLA does not take it \(INVALID_ARGUMENT: no such version\)$"),
     ],
     ids=["other numbers", "an error"],
@@ -433,20 +539,34 @@ def broken(*_: Any) -> Any:
 def test_a_library_that_fails_its_test_is_not_used(monkeypatch, name, step, reason):
     monkeypatch.setattr(gated_check, "_in_numpy", step)
     monkeypatch.setattr(c_library, "_tested", lambda path: "")
-    monkeypatch.setattr(c_library.Library, "passed", lambda self: pytest.fail("it passed"))
+    monkeypatch.setattr(
+        c_library.Library, "passed", lambda self: pytest.fail("it passed")
+    )
     assert re.search(reason.format(name), GatedC.missing.__wrapped__(IN_C[name]))
 
 
-GRADIENTS = 4  # of kernel, recurrent weights, bias and read-out, before those of the carry
+GRADIENTS = (
+    4  # of kernel, recurrent weights, bias and read-out, before those of the carry
+)
 WRONG = [
-    *((name, 1, place) for name, cell in IN_C.items() for place in range(GRADIENTS + cell.states)),
+    *(
+        (name, 1, place)
+        for name, cell in IN_C.items()
+        for place in range(GRADIENTS + cell.states)
+    ),
     # with the loss: also of the read-out's bias and of inputs, and the sums
-    *((name, 4, place) for name, cell in IN_C.items() for place in range(GRADIENTS + 3 + cell.states)),
+    *(
+        (name, 4, place)
+        for name, cell in IN_C.items()
+        for place in range(GRADIENTS + 3 + cell.states)
+    ),
 ]
 
 
 @pytest.mark.parametrize(("name", "case", "place"), WRONG)
-def test_what_is_wrong_by_a_hundredth_fails_the_test_at_first_use(monkeypatch, name, case, place):
+def test_what_is_wrong_by_a_hundredth_fails_the_test_at_first_use(
+    monkeypatch, name, case, place
+):
     def wrong(cell: GatedC, call: str, *given: Any) -> Any:
         results = list(called(cell, call, *given))
         if call != cell.calls[0]:
@@ -458,7 +578,9 @@ def test_what_is_wrong_by_a_hundredth_fails_the_test_at_first_use(monkeypatch, n
 
 
 @each_cell
-@pytest.mark.parametrize("wide", [False, True], ids=["float32", "64-bit floats allowed"])
+@pytest.mark.parametrize(
+    "wide", [False, True], ids=["float32", "64-bit floats allowed"]
+)
 def test_what_it_is_tested_by_passes(name, wide):
     with jax.enable_x64(wide):
         assert all_right(IN_C[name])

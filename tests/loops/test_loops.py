@@ -1,4 +1,5 @@
-"""All loops give the outputs, carries and gradients of the plain one, for every cell, alone and side by side.
+"""All loops give the outputs, carries and gradients of the plain one, for every cell,
+alone and side by side.
 
 The registry is walked: a new file of memcap/loops/ is compared without a line here.
 """
@@ -23,14 +24,19 @@ from memcap.cells import cell_class, cell_classes
 from memcap.loops import chunkwise
 from memcap.loops.chunk_terms import owner_of
 
-T, B, F, U, OUT = 9, 3, 4, 5, 2
+T = 9
+B = 3
+F = 4
+U = 5
+OUT = 2
 LENGTHS = (7, T, 1)
-# Where the members' windows begin; the second's first step begins one, so that no gradient reaches its
-# initial carry.
+# Where the members' windows begin; the second's first step begins one, so that no
+# gradient reaches its initial carry.
 BOUNDARIES = ((3, 5), (0, 4, 8), (6,))
 CELLS = (*cell_classes(), "LSTMCell", "delta_net+clock5", *ODD_CELLS)
-# What is read after a reset is one product of a key and a query, over its own size: of the first draws of
-# these two a product is so small that the plain loop's gradient is a hundred roundings off (from float64).
+# What is read after a reset is one product of a key and a query, over its own size: of
+# the first draws of these two a product is so small that the plain loop's gradient is a
+# hundred roundings off (from float64).
 FIRST_DRAW = {"delta_net": 9, "gated_delta_net": 9}
 
 
@@ -60,8 +66,8 @@ READ_OUT = [  # of one window and every step, the LSTM's read-out is fused into 
 ]
 
 
-# Each value of `every`, of (`windows`, `reset`) and of `real` is in one of these; side by side differs from
-# alone in what a member masks, whatever the pair.
+# Each value of `every`, of (`windows`, `reset`) and of `real` is in one of these; side
+# by side differs from alone in what a member masks, whatever the pair.
 COVERING = [CASES[1], CASES[2], CASES[4]]
 SIDE_BY_SIDE = [*COVERING, *READ_OUT]
 # One of each kind: with loops of its own, with the loops for any cell.
@@ -84,8 +90,14 @@ FIRST = ("lstm", CASES[4]), ("GRUCell", CASES[2]), ("mamba2", CASES[4])
 def label(value: Any) -> str:
     if not isinstance(value, Case):
         return str(value).rpartition(":")[2]
-    window = "reset" if value.windows and value.reset else "cut" if value.windows else "one"
-    words = ["every" if value.every else "last", window, "reals" if value.real else "symbols"]
+    window = (
+        "reset" if value.windows and value.reset else "cut" if value.windows else "one"
+    )
+    words = [
+        "every" if value.every else "last",
+        window,
+        "reals" if value.real else "symbols",
+    ]
     return "-".join(words + ["readout"] * value.readout)
 
 
@@ -108,7 +120,9 @@ def structure(name: str) -> tuple[Any, Any, Any]:
     """A cell's graph, and its weights and its carry as shapes."""
     kind: Any = cell_class(name)
     graph, weights = nnx.split(nnx.eval_shape(lambda: kind(F, U, rngs=nnx.Rngs(0))))
-    carry = jax.eval_shape(lambda w: nnx.merge(graph, w).initialize_carry((B, F), nnx.Rngs(0)), weights)
+    carry = jax.eval_shape(
+        lambda w: nnx.merge(graph, w).initialize_carry((B, F), nnx.Rngs(0)), weights
+    )
     return graph, weights, carry
 
 
@@ -125,15 +139,28 @@ def member(name: str, case: Case, number: int, steps: int = T, **ends: Any) -> t
         inputs = rng.standard_normal((steps, B, F)).astype(np.float32)
     else:
         inputs = rng.integers(0, F, (steps, B), np.int32)
-    starts = np.isin(np.arange(steps), ends.get("starts", BOUNDARIES[number])) if case.windows else None
+    starts = (
+        np.isin(np.arange(steps), ends.get("starts", BOUNDARIES[number]))
+        if case.windows
+        else None
+    )
     if case.readout:
-        readout = rng.standard_normal((cell_class(name).hidden_per_unit * U, OUT)).astype(np.float32)
-    return weights, carry, inputs, np.int32(ends.get("length", LENGTHS[number])), starts, readout
+        readout = rng.standard_normal(
+            (cell_class(name).hidden_per_unit * U, OUT)
+        ).astype(np.float32)
+    return (
+        weights,
+        carry,
+        inputs,
+        np.int32(ends.get("length", LENGTHS[number])),
+        starts,
+        readout,
+    )
 
 
 def weighed(tree: Any) -> jax.Array:
-    """A real loss to which every float, and both parts of a complex number, add with a weight of their
-    own."""
+    """A real loss to which every float, and both parts of a complex number, add with a
+    weight of their own."""
     total = jnp.float32(0)
     for leaf in filter(is_float, jax.tree.leaves(tree)):
         weights = jnp.sin(1 + jnp.arange(leaf.size)).reshape(leaf.shape)
@@ -146,12 +173,17 @@ def weighed(tree: Any) -> jax.Array:
 def serving(name: str, case: Case) -> list[loops.Loop]:
     """The loops that serve a cell and are here, in any order but with the plain one first."""
     request = loops.Request(cell_class(name), "cpu", case.windows)
-    found = [loop for loop in loops.loops() if not loop.refuses(request) and not loop.missing()]
+    found = [
+        loop
+        for loop in loops.loops()
+        if not loop.refuses(request) and not loop.missing()
+    ]
     return sorted(found, key=lambda loop: loop.name != "plain")
 
 
 def alone_loops(name: str, case: Case) -> list[loops.Loop]:
-    """Those that run one member: of a cell like another one the plain one, and what runs one by one."""
+    """Those that run one member: of a cell like another one the plain one, and what
+    runs one by one."""
     plain, *others = serving(name, case)
     if name in (*IN_FULL, *IN_PART):
         return [plain, *others]
@@ -159,7 +191,8 @@ def alone_loops(name: str, case: Case) -> list[loops.Loop]:
 
 
 def side_by_side_loops(name: str, case: Case) -> list[loops.Loop]:
-    """Those that run several members: of a cell like another one, without the plain one, which ran alone."""
+    """Those that run several members: of a cell like another one, without the plain
+    one, which ran alone."""
     if case not in SIDE_BY_SIDE:
         return []
     together = [loop for loop in serving(name, case) if loop.side_by_side("gpu")]
@@ -167,12 +200,15 @@ def side_by_side_loops(name: str, case: Case) -> list[loops.Loop]:
 
 
 def run(name: str, case: Case, loop: loops.Loop) -> Callable[..., Any]:
-    """What a loop makes of a member: its outputs, its last carry, and the gradient in all that has one."""
+    """What a loop makes of a member: its outputs, its last carry, and the gradient in
+    all that has one."""
     graph, _, _ = structure(name)
 
     def one(weights, carry, inputs, length, starts, readout):
         def loss(weights, carry, inputs, readout):
-            over = pass_over(inputs, length, starts, case.reset, case.every, readout=readout)
+            over = pass_over(
+                inputs, length, starts, case.reset, case.every, readout=readout
+            )
             carry, outputs = loop(nnx.merge(graph, weights), carry, over)
             return weighed((outputs, carry)), (outputs, carry)
 
@@ -186,7 +222,8 @@ def run(name: str, case: Case, loop: loops.Loop) -> Callable[..., Any]:
 
 @cache
 def programs(name: str, case: Case) -> tuple[Callable, Callable]:
-    """All loops for one member, and those that run members side by side on an accelerator for several."""
+    """All loops for one member, and those that run members side by side on an
+    accelerator for several."""
     alone = [run(name, case, loop) for loop in alone_loops(name, case)]
     together = [run(name, case, loop) for loop in side_by_side_loops(name, case)]
     return quick_jit(lambda *member: [one(*member) for one in alone]), quick_jit(
@@ -195,16 +232,21 @@ def programs(name: str, case: Case) -> tuple[Callable, Callable]:
 
 
 def agree(found: Any, expected: Any, loop: str) -> None:
-    """Leaf by leaf to the rounding of its dtype or the carry's, with the dtype itself; integers exactly."""
+    """Leaf by leaf to the rounding of its dtype or the carry's, with the dtype itself;
+    integers exactly."""
     assert jax.tree.structure(found) == jax.tree.structure(expected)
     (_, carry), _ = expected
-    carried = max(jnp.finfo(leaf.dtype).eps for leaf in jax.tree.leaves(carry) if is_float(leaf))
+    carried = max(
+        jnp.finfo(leaf.dtype).eps for leaf in jax.tree.leaves(carry) if is_float(leaf)
+    )
     for a, b in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         assert a.dtype == b.dtype
         eps = max(carried, jnp.finfo(a.dtype).eps) if is_float(a) else 0
         # bfloat16 rounds so coarsely that little but the last rounding is seen
         limit = eps * (4 if eps > 1e-3 else 100)
-        for x, y in [(a.real, b.real), (a.imag, b.imag)] if jnp.iscomplexobj(a) else [(a, b)]:
+        for x, y in (
+            [(a.real, b.real), (a.imag, b.imag)] if jnp.iscomplexobj(a) else [(a, b)]
+        ):
             assert relative_error(x, y) <= limit, f"engine.loop={loop}"
 
 
@@ -215,7 +257,9 @@ AGREEING = [
 AGREEING += [("GRUCell", READ_OUT[0]), ("GRUCell", READ_OUT[1]), ("LRU", READ_OUT[2])]
 
 
-@pytest.mark.parametrize(("name", "case"), leave(AGREEING, but=lambda *each: each in FIRST), ids=label)
+@pytest.mark.parametrize(
+    ("name", "case"), leave(AGREEING, but=lambda *each: each in FIRST), ids=label
+)
 def test_all_loops_agree_alone_and_side_by_side(name, case):
     one, side_by_side = programs(name, case)
     members = [member(name, case, number) for number in range(len(LENGTHS))]
@@ -224,9 +268,9 @@ def test_all_loops_agree_alone_and_side_by_side(name, case):
         plain, *others = one(*arguments)
         looped.append(plain)
         (outputs, carry), slopes = plain
-        assert jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), carry) == jax.tree.map(
-            lambda leaf: (leaf.shape, leaf.dtype), arguments[1]
-        )
+        assert jax.tree.map(
+            lambda leaf: (leaf.shape, leaf.dtype), carry
+        ) == jax.tree.map(lambda leaf: (leaf.shape, leaf.dtype), arguments[1])
         assert np.any(outputs)
         assert all(np.all(np.isfinite(leaf)) for leaf in slopes)
         for (outputs, _), slopes in (plain, *others):
@@ -240,7 +284,10 @@ def test_all_loops_agree_alone_and_side_by_side(name, case):
     assert {*alone_loops(name, case), *together} == {*serving(name, case)}
     assert len(serving(name, case)) >= 3
     if together:
-        stacked, right = (jax.tree.map(lambda *leaves: np.stack(leaves), *each) for each in (members, looped))
+        stacked, right = (
+            jax.tree.map(lambda *leaves: np.stack(leaves), *each)
+            for each in (members, looped)
+        )
         for loop, found in zip(together, side_by_side(*stacked), strict=True):
             agree(found, right, f"{loop.name}, side by side")
 
@@ -270,10 +317,14 @@ class Decaying(cell_class("delta_product")):
 
 
 LAST = EXACT._replace(every=False)
-RESET, CUT_READOUT = CASES[4], READ_OUT[2]
+RESET = CASES[4]
+CUT_READOUT = READ_OUT[2]
 WRITTEN_OUT = [
     *(("lstm", case, "while") for case in (LAST, CUT, RESET, *READ_OUT[:2])),
-    *((name, CUT, "while") for name in ("GRUCell", f"{__name__}:Simple", "OptimizedLSTMCell", "LSTMCell")),
+    *(
+        (name, CUT, "while")
+        for name in ("GRUCell", f"{__name__}:Simple", "OptimizedLSTMCell", "LSTMCell")
+    ),
     ("OptimizedLSTMCell", RESET, "while"),
     *(("LRU", case, "associative") for case in (EXACT, CUT, RESET)),
     *((name, RESET, "associative") for name in DIAGONAL if name != "LRU"),
@@ -295,31 +346,49 @@ WRITTEN_FIRST = ("lstm", READ_OUT[0]), ("LRU", RESET), ("delta_net", RESET)
 
 
 @pytest.mark.parametrize(
-    ("name", "case", "loop"), leave(WRITTEN_OUT, but=lambda *each: each[:2] in WRITTEN_FIRST), ids=label
+    ("name", "case", "loop"),
+    leave(WRITTEN_OUT, but=lambda *each: each[:2] in WRITTEN_FIRST),
+    ids=label,
 )
 def test_a_written_out_gradient_is_jaxs_own_in_float64(name, case, loop):
-    """Let the length end within one of two chunks; windows begin with one, within one, and after it."""
+    """Let the length end within one of two chunks; windows begin with one, within one,
+    and after it."""
     assert chunkwise.chunk_steps(20) == 10
     given = member(name, case, 0, steps=20, length=17, starts=(0, 3, 10, 13, 19))
     found_by = loops.resolve(loop, loops.Request(cell_class(name), "cpu", case.windows))
     assert found_by.name == loop
     with jax.enable_x64(True):
         wide = jax.tree.map(
-            lambda leaf: leaf.astype(np.result_type(leaf, np.float64)) if is_float(leaf) else leaf, given
+            lambda leaf: (
+                leaf.astype(np.result_type(leaf, np.float64))
+                if is_float(leaf)
+                else leaf
+            ),
+            given,
         )
-        both = quick_jit(lambda *member: [run(name, case, each)(*member) for each in (PLAIN, found_by)])
+        both = quick_jit(
+            lambda *member: [
+                run(name, case, each)(*member) for each in (PLAIN, found_by)
+            ]
+        )
         expected, found = jax.tree.map(np.asarray, both(*wide))
-    assert {leaf.dtype for leaf in jax.tree.leaves(found)} <= {np.dtype("float64"), np.dtype("complex128")}
+    assert {leaf.dtype for leaf in jax.tree.leaves(found)} <= {
+        np.dtype("float64"),
+        np.dtype("complex128"),
+    }
     parts = [jax.tree.map(part, (found, expected)) for part in (np.real, np.imag)]
     errors = jax.tree.map(relative_error, *zip(*parts, strict=True))
-    assert max(jax.tree.leaves(errors)) <= (1e-11 if owner_of(cell_class(name)) else 1e-12), errors
+    assert max(jax.tree.leaves(errors)) <= (
+        1e-11 if owner_of(cell_class(name)) else 1e-12
+    ), errors
 
 
 BY_TRIP_COUNT = [
     (loop, name)
     for loop in loops.loops()
     for name in ("lstm", "GRUCell")
-    if not loop.side_by_side("gpu") and not loop.refuses(loops.Request(cell_class(name), "cpu", False))
+    if not loop.side_by_side("gpu")
+    and not loop.refuses(loops.Request(cell_class(name), "cpu", False))
 ]
 each_by_trip_count = pytest.mark.parametrize(
     ("loop", "name"), BY_TRIP_COUNT, ids=lambda value: getattr(value, "name", value)
@@ -363,7 +432,9 @@ def test_a_padded_buffer_gives_bitwise_what_an_exact_one_gives(loop, name, lengt
     weights, carry, inputs = member(name, EXACT, 0)[:3]
     padded = inputs.copy()
     padded[length:] = np.nan
-    (outputs, last), (*slopes, d_inputs) = program(weights, carry, padded, np.int32(length))
+    (outputs, last), (*slopes, d_inputs) = program(
+        weights, carry, padded, np.int32(length)
+    )
     assert not np.any(outputs[length:])
     assert not np.any(d_inputs[length:])
     found = (outputs[:length], last), [*slopes, d_inputs[:length]]
@@ -372,30 +443,50 @@ def test_a_padded_buffer_gives_bitwise_what_an_exact_one_gives(loop, name, lengt
 
 
 @pytest.mark.parametrize(
-    ("name", "axes"), [("lstm", (0, 0)), *leave([("GRUCell", (0, None)), ("GRUCell", (None, 0))])]
+    ("name", "axes"),
+    [("lstm", (0, 0)), *leave([("GRUCell", (0, None)), ("GRUCell", (None, 0))])],
 )
 def test_vmap_of_a_trip_count_equals_a_loop(name, axes):
     """In C each member has its bits: tests/loops/test_gated_native.py."""
-    program, _ = counted(name, loops.resolve("while", loops.Request(cell_class(name), "cpu", False)))
+    program, _ = counted(
+        name, loops.resolve("while", loops.Request(cell_class(name), "cpu", False))
+    )
     first, carry, inputs = member(name, EXACT, 0)[:3]
-    scaled = [jax.tree.map(lambda leaf, k=k: leaf * np.float32(k), first) for k in (1, -1, 0.5)]
+    scaled = [
+        jax.tree.map(lambda leaf, k=k: leaf * np.float32(k), first)
+        for k in (1, -1, 0.5)
+    ]
     members = list(zip(scaled, np.int32([2, T, 5]), strict=True))
-    own = [tuple(one[k] if axis == 0 else members[0][k] for k, axis in enumerate(axes)) for one in members]
+    own = [
+        tuple(one[k] if axis == 0 else members[0][k] for k, axis in enumerate(axes))
+        for one in members
+    ]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *members)
-    weights, lengths = (stacked[k] if axis == 0 else members[0][k] for k, axis in enumerate(axes))
-    mapped = jax.vmap(program, (axes[0], None, None, axes[1]))(weights, carry, inputs, lengths)
+    weights, lengths = (
+        stacked[k] if axis == 0 else members[0][k] for k, axis in enumerate(axes)
+    )
+    mapped = jax.vmap(program, (axes[0], None, None, axes[1]))(
+        weights, carry, inputs, lengths
+    )
     for n, (weights, length) in enumerate(own):
         looped = program(weights, carry, inputs, length)
-        errors = jax.tree.map(relative_error, jax.tree.map(lambda leaf, n=n: leaf[n], mapped), looped)
+        errors = jax.tree.map(
+            relative_error, jax.tree.map(lambda leaf, n=n: leaf[n], mapped), looped
+        )
         assert max(jax.tree.leaves(errors)) <= 1e-6, errors
 
 
 @pytest.mark.parametrize(
     ("name", "case"),
-    [*leave([*(("lstm", case) for case in READ_OUT[1:]), ("GRUCell", READ_OUT[2])]), ("GRUCell", LAST)],
+    [
+        *leave([*(("lstm", case) for case in READ_OUT[1:]), ("GRUCell", READ_OUT[2])]),
+        ("GRUCell", LAST),
+    ],
     ids=label,
 )
-def test_a_gpu_has_the_bits_of_the_scan_whatever_lay_in_its_buffers(name, case, monkeypatch):
+def test_a_gpu_has_the_bits_of_the_scan_whatever_lay_in_its_buffers(
+    name, case, monkeypatch
+):
     loop = loops.resolve("masked", loops.Request(cell_class(name), "gpu", case.windows))
     members = [member(name, case, number) for number in range(len(LENGTHS))]
     stacked = jax.tree.map(lambda *leaves: np.stack(leaves), *members)
@@ -406,7 +497,9 @@ def test_a_gpu_has_the_bits_of_the_scan_whatever_lay_in_its_buffers(name, case, 
         made.append(shape)
         return jnp.full(shape, jnp.nan, dtype)
 
-    monkeypatch.setattr(lax, "platform_dependent", lambda *operands, cuda, default: cuda(*operands))
+    monkeypatch.setattr(
+        lax, "platform_dependent", lambda *operands, cuda, default: cuda(*operands)
+    )
     monkeypatch.setattr(lax, "empty", full_of_nan)
     written = quick_jit(jax.vmap(run(name, case, loop)))(*stacked)
     assert made

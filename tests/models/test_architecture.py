@@ -1,5 +1,5 @@
-"""Weights as one vector, counts of numbers and bits, and training, for cells of complex numbers and of other
-float types."""
+"""Weights as one vector, counts of numbers and bits, and training, for cells of complex
+numbers and of other float types."""
 
 import jax
 import jax.numpy as jnp
@@ -18,8 +18,14 @@ from memcap.tasks.latch import Latch
 from memcap.training.operands import initial_state, train_operands
 from memcap.training.step import Trainer, TrainSpec
 
-F, U, OUT, T, B = 3, 5, 2, 6, 4
-DIAGONAL, CLOCKED, LEAKY = (f"odd_cells:{name}" for name in ("Diagonal", "Clocked", "Leaky"))
+F = 3
+U = 5
+OUT = 2
+T = 6
+B = 4
+DIAGONAL, CLOCKED, LEAKY = (
+    f"odd_cells:{name}" for name in ("Diagonal", "Clocked", "Leaky")
+)
 BF16 = jnp.dtype(jnp.bfloat16)
 
 
@@ -55,10 +61,14 @@ def test_weights_come_back_from_their_vector_as_they_were(cell, readout):
     vector = net.flatten(weights)
     assert vector.dtype == np.float32
     assert vector.shape == (net.parameters(),)
-    assert len(np.unique(vector)) > 0.9 * len(vector)  # no part is there twice, and none is lost
+    assert len(np.unique(vector)) > 0.9 * len(
+        vector
+    )  # no part is there twice, and none is lost
     for back in (net.unflatten(vector), jax.jit(net.unflatten)(vector)):
         assert jax.tree.structure(back) == jax.tree.structure(weights)
-        for found, leaf in zip(jax.tree.leaves(back), jax.tree.leaves(weights), strict=True):
+        for found, leaf in zip(
+            jax.tree.leaves(back), jax.tree.leaves(weights), strict=True
+        ):
             assert found.dtype == leaf.dtype
             np.testing.assert_array_equal(found, leaf)
 
@@ -86,48 +96,83 @@ def test_an_own_start_has_each_parameter_s_dtype():
         ("LRU", 2 * F * U + 3 * U, 2 * U, 2, 64),
         ("selective_LRU", 3 * F * U + 4 * U, 2 * U, 2, 64),
         (LEAKY, F * U, U, 1, 32),
-        (DIAGONAL, 2 * (F * U + U + U), 2 * U, 2, 64),  # a complex number is two real ones
-        (CLOCKED, F * U + U * U + U, U + 1, 1, 32),  # the clock is one number, however many units read it
+        (
+            DIAGONAL,
+            2 * (F * U + U + U),
+            2 * U,
+            2,
+            64,
+        ),  # a complex number is two real ones
+        (
+            CLOCKED,
+            F * U + U * U + U,
+            U + 1,
+            1,
+            32,
+        ),  # the clock is one number, however many units read it
         ("odd_cells:HalfLSTM", 4 * U * (F + U + 1), 2 * U, 2, 32),
     ],
 )
 def test_what_is_counted(cell, parameters, carry, numbers_per_unit, bits_per_unit):
     net = architecture(cell)
     readout = OUT * (net.model.hidden + 1)
-    assert net.parameters() == parameters + readout == net.flatten(random_weights(net)).size
+    assert (
+        net.parameters()
+        == parameters + readout
+        == net.flatten(random_weights(net)).size
+    )
     assert net.carry_numbers() == carry
     assert count(cell, F)[:2] == (numbers_per_unit, bits_per_unit)
 
 
 def test_the_gradient_through_complex_weights_is_that_of_their_two_parts():
-    """Central differences in every real and every imaginary part; float32 leaves them about 1e-4 of the
-    largest slope."""
-    net, rng = architecture(DIAGONAL), np.random.default_rng(1)
+    """Central differences in every real and every imaginary part; float32 leaves them
+    about 1e-4 of the largest slope."""
+    net = architecture(DIAGONAL)
+    rng = np.random.default_rng(1)
     inputs = rng.standard_normal((T, B, F)).astype(np.float32)
     wanted = rng.standard_normal((OUT, T, B)).astype(np.float32)
 
     def mean_error(vector):
-        return jnp.mean((net.build(net.unflatten(vector))(inputs, seq_lengths=T - 1) - wanted) ** 2)
+        return jnp.mean(
+            (net.build(net.unflatten(vector))(inputs, seq_lengths=T - 1) - wanted) ** 2
+        )
 
-    vector, loss = net.flatten(random_weights(net)), quick_jit(mean_error)
+    vector = net.flatten(random_weights(net))
+    loss = quick_jit(mean_error)
     found = np.asarray(quick_jit(jax.grad(mean_error))(vector))
     assert found.dtype == np.float32
     steps = 0.01 * np.eye(len(vector), dtype=np.float32)
-    differences = np.array([(loss(vector + step) - loss(vector - step)) / 0.02 for step in steps])
-    np.testing.assert_allclose(found, differences, atol=1e-3 * np.abs(differences).max())
+    differences = np.array(
+        [(loss(vector + step) - loss(vector - step)) / 0.02 for step in steps]
+    )
+    np.testing.assert_allclose(
+        found, differences, atol=1e-3 * np.abs(differences).max()
+    )
     assert np.all(np.abs(found) > 0)
 
 
 @pytest.mark.parametrize("together", [False, True], ids=["alone", "together"])
 @pytest.mark.parametrize("cell", leave([DIAGONAL, CLOCKED]))
 def test_steps_of_adam_lower_the_loss(cell, together):
-    recipe = Recipe(name="forget_bias", init="flax", lr=0.01, schedule="constant", warmup=0, batch=32)
+    recipe = Recipe(
+        name="forget_bias",
+        init="flax",
+        lr=0.01,
+        schedule="constant",
+        warmup=0,
+        batch=32,
+    )
     member = Member(Latch(distractors=0), 3, model=Model(cell, U), recipe=recipe)
     loop = "masked" if together else "while"
-    trainer = Trainer(TrainSpec.of(member), member.length, member.length, loop, side_by_side=together)
+    trainer = Trainer(
+        TrainSpec.of(member), member.length, member.length, loop, side_by_side=together
+    )
     batch = draw(member.task, member.lag, member.length, steps=member.length, batch=32)
     update = jax.jit(trainer.train_step)
-    state, operands, losses = initial_state(trainer, member), train_operands(trainer, member), []
+    state = initial_state(trainer, member)
+    operands = train_operands(trainer, member)
+    losses = []
     for _ in range(30):
         state, loss = update(state, operands, batch)
         losses.append(float(loss))

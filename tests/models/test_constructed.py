@@ -23,12 +23,16 @@ SEQUENCES = 2048
 
 @partial(jax.jit, static_argnums=(0, 1, 2, 3))
 def run(task, model, steps, sequences, weights, lag, length):
-    """Fresh sequences and the network's outputs: one program for all lags that share the width and the
-    buffer."""
+    """Fresh sequences and the network's outputs: one program for all lags that share
+    the width and the buffer."""
     batch = task.sample(jax.random.key(lag), lag, length, steps, sequences)
     network = Architecture(model, task.features, task.outputs).build(weights)
     over = pass_over(
-        batch.inputs, length, batch.window_starts, task.reset_carry, every=task.answers == "every"
+        batch.inputs,
+        length,
+        batch.window_starts,
+        task.reset_carry,
+        every=task.answers == "every",
     )
     return batch, network.run(over)[1]
 
@@ -38,25 +42,49 @@ def answers(task, lag, length=None, sequences=SEQUENCES, steps=None):
     model, weights = constructed(task, lag)
     length = task.length(lag) if length is None else length
     batch, outputs = run(task, model, steps or length, sequences, weights, lag, length)
-    due = np.ones(batch.targets.shape, bool) if batch.mask is None else np.asarray(batch.mask)
+    due = (
+        np.ones(batch.targets.shape, bool)
+        if batch.mask is None
+        else np.asarray(batch.mask)
+    )
     return np.asarray(outputs)[:, due], np.asarray(batch.targets)[due]
 
 
 CLAIMS = [  # tasks, lags, units, and options of `answers`: one program for all lags of a width
-    ([Latch(), Latch(symbols=64), Latch(symbols=64, distractors=0)], (1, 5, 50, 1000), 1, {"steps": 1002}),
+    (
+        [Latch(), Latch(symbols=64), Latch(symbols=64, distractors=0)],
+        (1, 5, 50, 1000),
+        1,
+        {"steps": 1002},
+    ),
     ([Latch(symbols=1024)], (50,), 1, {"length": 80}),
     ([DelayLine(symbols=2), DelayLine(symbols=8)], (1, 5, 50), None, {}),
     ([DelayLine(symbols=64)], (20,), None, {"sequences": 256}),
     ([DelayLine(reals=True)], (5, 50), None, {}),
     ([Adding()], (1, 5, 50, 1000), 1, {"steps": 1001}),
-    ([Count(), Count(kind="tokens")], (3, 5, 50, 1000), 1, {"sequences": 256, "steps": 1000}),
-    ([TemporalOrder(), TemporalOrder(relevant=3)], (4, 5, 50, 1000), 1, {"steps": 1112}),
+    (
+        [Count(), Count(kind="tokens")],
+        (3, 5, 50, 1000),
+        1,
+        {"sequences": 256, "steps": 1000},
+    ),
+    (
+        [TemporalOrder(), TemporalOrder(relevant=3)],
+        (4, 5, 50, 1000),
+        1,
+        {"steps": 1112},
+    ),
     ([Pattern(), Pattern(classes=3)], (1, 5, 50), 1, {"steps": 51}),
     ([Windows(), Windows(label="last")], (1, 5, 50), 1, {"steps": 51}),
     ([Windows(window=10, carry="reset")], (9,), 1, {"length": 35}),
     ([SelectiveCopy()], (1, 5, 400), 6, {"steps": 450}),
     ([SelectiveCopy(items=10, symbols=8)], (1, 5, 400), 12, {"steps": 450}),
-    ([SelectiveCopy(items=1, distractors=3, cue="throughout")], (1, 5, 400), 3, {"steps": 450}),
+    (
+        [SelectiveCopy(items=1, distractors=3, cue="throughout")],
+        (1, 5, 400),
+        3,
+        {"steps": 450},
+    ),
 ]
 
 
@@ -69,7 +97,9 @@ CLAIMS = [  # tasks, lags, units, and options of `answers`: one program for all 
             for task in tasks
             for lag in lags
         ],
-        but=lambda task, lag, units, _: task in (Latch(), DelayLine(), Adding()) and lag <= 5,
+        but=lambda task, lag, units, _: (
+            task in (Latch(), DelayLine(), Adding()) and lag <= 5
+        ),
     ),
     ids=str,
 )
@@ -79,22 +109,31 @@ def test_so_many_units_solve_it(task, lag, units, options):
     if task.loss == "classes":
         assert np.array_equal(outputs.argmax(0), targets)
     elif task.name == "count":
-        assert np.abs(outputs[0] - targets).max() * lag < 1e-3  # counts; the task asks for half a count
+        assert (
+            np.abs(outputs[0] - targets).max() * lag < 1e-3
+        )  # counts; the task asks for half a count
     else:  # the tasks ask for .05 and 1e-2
-        assert np.mean((outputs[0] - targets) ** 2) < {"delay_line": 1e-6, "adding": 1e-7}[task.name]
+        assert (
+            np.mean((outputs[0] - targets) ** 2)
+            < {"delay_line": 1e-6, "adding": 1e-7}[task.name]
+        )
 
 
-@pytest.mark.parametrize("task", [DelayLine(symbols=2), DelayLine(symbols=8), DelayLine(reals=True)], ids=str)
+@pytest.mark.parametrize(
+    "task", [DelayLine(symbols=2), DelayLine(symbols=8), DelayLine(reals=True)], ids=str
+)
 def test_a_shorter_register_does_not_solve_a_longer_lag(task):
-    """Units are claimed one for one: the register for lag 5 is exact there, and at chance when asked for lag
-    6."""
+    """Units are claimed one for one: the register for lag 5 is exact there, and at
+    chance when asked for lag 6."""
     outputs, targets = answers(task, 5)
     earlier = np.roll(targets.reshape(-1, SEQUENCES), 1, axis=0)[
         1:
     ].ravel()  # what was seen one step before the answer
     outputs = outputs[:, SEQUENCES:]
     if task.reals:
-        assert np.mean((outputs[0] - earlier) ** 2) > 1.9  # the variance of a difference of two reals
+        assert (
+            np.mean((outputs[0] - earlier) ** 2) > 1.9
+        )  # the variance of a difference of two reals
     else:
         assert np.mean(outputs.argmax(0) == earlier) == pytest.approx(
             task.facts(6, task.length(6)).chance, abs=0.02
@@ -104,7 +143,8 @@ def test_a_shorter_register_does_not_solve_a_longer_lag(task):
 
 @pytest.mark.breadth
 def test_binary_delay_line_forgets_noise():
-    """Each copy of a bit is driven back to its level, so noise of up to a quarter of it changes no answer."""
+    """Each copy of a bit is driven back to its level, so noise of up to a quarter of it
+    changes no answer."""
     model, weights = constructed(DelayLine(), 8)
     network = Architecture(model, 2, 2).build(weights)
     bits = jax.random.randint(jax.random.key(0), (20, 256), 0, 2)
@@ -122,7 +162,11 @@ def test_one_unit_counts_ten_times_as_far():
 
 
 def test_nothing_is_claimed_where_no_construction_is_known():
-    for task, lag in ((Copy(), 5), (Pattern(middle="random"), 5), (Windows(window=10, carry="reset"), 10)):
+    for task, lag in (
+        (Copy(), 5),
+        (Pattern(middle="random"), 5),
+        (Windows(window=10, carry="reset"), 10),
+    ):
         assert constructed(task, lag) is None
         assert constructed_units(task, lag) is None
 

@@ -20,11 +20,15 @@ from memcap.models.architecture import Architecture
 from memcap.models.initializers import PRESETS, preset
 from memcap.models.model import Model
 
-B, F, U, OUT = 3, 4, 5, 2
+B = 3
+F = 4
+U = 5
+OUT = 2
 LSTMS = ("lstm", "OptimizedLSTMCell")
 GATED = (*LSTMS, "GRUCell")
 NAMED = (*GATED, "SimpleCell")
-SHUT, OPEN = -40.0, 40.0
+SHUT = -40.0
+OPEN = 40.0
 
 
 def architecture(cell: str, readout: str = "dense") -> Architecture:
@@ -75,9 +79,15 @@ def test_the_gates_of_a_gru_do_what_their_names_say():
     np.testing.assert_allclose(held, h, atol=1e-6)
 
     x = np.ones((B, F), np.float32)
-    rest = [act("GRUCell", Init(forget=SHUT, output=SHUT), seed, x)[1] for seed in (0, 1)]
-    np.testing.assert_allclose(*rest, atol=1e-6)  # neither gate lets the old state through
-    seen = [act("GRUCell", Init(forget=SHUT, output=OPEN), seed, x)[1] for seed in (0, 1)]
+    rest = [
+        act("GRUCell", Init(forget=SHUT, output=SHUT), seed, x)[1] for seed in (0, 1)
+    ]
+    np.testing.assert_allclose(
+        *rest, atol=1e-6
+    )  # neither gate lets the old state through
+    seen = [
+        act("GRUCell", Init(forget=SHUT, output=OPEN), seed, x)[1] for seed in (0, 1)
+    ]
     assert np.abs(seen[0] - seen[1]).min() > 1e-4
 
 
@@ -86,7 +96,9 @@ def test_our_lstm_and_flax_s_start_as_the_same_function(name):
     init = Init() if name == "flax" else preset(name, 20, 40)
     x = np.random.default_rng(0).integers(0, F, (7, B))
     weights = [architecture(cell).init(init, [5]) for cell in LSTMS]
-    ours, theirs = (whole(cell)(each, x) for cell, each in zip(LSTMS, weights, strict=True))
+    ours, theirs = (
+        whole(cell)(each, x) for cell, each in zip(LSTMS, weights, strict=True)
+    )
     np.testing.assert_allclose(ours, theirs, atol=1e-6)
     assert np.std(ours) > 1e-3
 
@@ -100,7 +112,9 @@ def whole(cell: str):
 @pytest.mark.parametrize("cell", NAMED)
 def test_recurrent_blocks_are_orthogonal_and_only_the_candidate_s_has_the_gain(cell):
     gates = known_gates(cell)
-    drawn = gates.draw(np.random.default_rng(0), Init(input=1, forget=2, output=3, gain=1.5), F, U)
+    drawn = gates.draw(
+        np.random.default_rng(0), Init(input=1, forget=2, output=3, gain=1.5), F, U
+    )
     assert drawn[gates.kernel].shape == (F, len(gates.roles) * U)
     bias = {"input": 1, "forget": 2, "output": 3, "candidate": 0}
     blocks = np.split(drawn[gates.recurrent], len(gates.roles), 1)
@@ -110,14 +124,16 @@ def test_recurrent_blocks_are_orthogonal_and_only_the_candidate_s_has_the_gain(c
         gain = 1.5 if role == "candidate" else 1.0
         np.testing.assert_allclose(block.T @ block, gain**2 * np.eye(U), atol=1e-12)
         np.testing.assert_array_equal(biases, bias[role])
-    limit = math.sqrt(6 / (F + len(gates.roles) * U))  # Glorot's, over all gates at once
+    limit = math.sqrt(
+        6 / (F + len(gates.roles) * U)
+    )  # Glorot's, over all gates at once
     assert 0.8 * limit < np.abs(drawn[gates.kernel]).max() <= limit
 
 
 @pytest.mark.parametrize("cell", NAMED)
 def test_recurrent_blocks_may_be_orthogonal_together_as_in_keras(cell):
-    """Keras draws its whole recurrent kernel by one orthogonal initialiser: of an LSTM each block is half as
-    large."""
+    """Keras draws its whole recurrent kernel by one orthogonal initialiser: of an LSTM
+    each block is half as large."""
     gates = known_gates(cell)
     kernel, gained = (
         gates.draw(np.random.default_rng(0), init, F, 40)[gates.recurrent]
@@ -125,35 +141,48 @@ def test_recurrent_blocks_may_be_orthogonal_together_as_in_keras(cell):
     )
     np.testing.assert_allclose(kernel @ kernel.T, np.eye(40), atol=1e-12)
     for role, block, wider in zip(
-        gates.roles, *(np.split(k, len(gates.roles), 1) for k in (kernel, gained)), strict=True
+        gates.roles,
+        *(np.split(k, len(gates.roles), 1) for k in (kernel, gained)),
+        strict=True,
     ):
-        assert np.linalg.norm(block) == pytest.approx((40 / len(gates.roles)) ** 0.5, rel=0.1)
+        assert np.linalg.norm(block) == pytest.approx(
+            (40 / len(gates.roles)) ** 0.5, rel=0.1
+        )
         np.testing.assert_allclose(wider, block * (1.5 if role == "candidate" else 1.0))
 
 
 def test_orthogonal_matrices_are_drawn_evenly():
-    """Over the whole group the mean is zero and the determinant has either sign; a bare QR fails this."""
-    draws = np.stack([orthogonal(np.random.default_rng(seed), 3) for seed in range(400)])
+    """Over the whole group the mean is zero and the determinant has either sign; a bare
+    QR fails this."""
+    draws = np.stack(
+        [orthogonal(np.random.default_rng(seed), 3) for seed in range(400)]
+    )
     assert np.abs(draws.mean(0)).max() < 5 / math.sqrt(3 * 400)
     assert 120 < np.sum(np.linalg.det(draws) > 0) < 280
 
 
 def test_recurrent_blocks_may_be_gaussian():
-    drawn = known_gates("lstm").draw(np.random.default_rng(0), Init(gain=1.5, orthogonal=False), F, 100)
+    drawn = known_gates("lstm").draw(
+        np.random.default_rng(0), Init(gain=1.5, orthogonal=False), F, 100
+    )
     gains = [np.std(block) * 10 for block in np.split(drawn["recurrent",], 4, 1)]
     np.testing.assert_allclose(gains, [1, 1, 1.5, 1], rtol=0.05)
 
 
 def test_open_gate_starts_with_a_loop_gain_of_1_16():
     init = preset("open_gate", 50, 110)
-    assert expit(init.input) * expit(init.output) * init.gain == pytest.approx(1.16, abs=0.005)
+    assert expit(init.input) * expit(init.output) * init.gain == pytest.approx(
+        1.16, abs=0.005
+    )
 
 
 @pytest.mark.parametrize("lag", [1, 10, 100])
 def test_hold_opens_the_forget_gate_by_the_log_of_the_lag(lag):
     init = preset("hold", lag, 3 * lag)
     assert init == Init(input=-math.log(lag + 1) - 1, forget=math.log(lag + 1) + 1)
-    assert expit(init.forget) ** lag > 0.69  # most of the cell is left when the answer is due
+    assert (
+        expit(init.forget) ** lag > 0.69
+    )  # most of the cell is left when the answer is due
 
 
 def test_chrono_draws_log_uniform_times_and_shuts_the_input_gate_as_much():
@@ -169,7 +198,15 @@ def test_chrono_draws_log_uniform_times_and_shuts_the_input_gate_as_much():
     assert preset("chrono", 1, 2).spread == 2  # the shortest sequence still has a range
 
 
-ANCHORS = {0: 9e-16, 1: 1.6e-7, 2: 0.0018, 3: 0.088, math.log(49): 0.364, 5: 0.715, 8: 0.983}
+ANCHORS = {
+    0: 9e-16,
+    1: 1.6e-7,
+    2: 0.0018,
+    3: 0.088,
+    math.log(49): 0.364,
+    5: 0.715,
+    8: 0.983,
+}
 
 
 @jax.jit
@@ -178,8 +215,11 @@ def cell_gradient(weights, start, ends):
 
     def loss(c):
         matrices = weights["kernel"], weights["recurrent"], weights["bias"]
-        start, blank = (c, jnp.zeros((U, B))), jnp.zeros((50, B, F))
-        carry, _ = lstm_while((*matrices, None), start, pass_over(blank, every=False), None)
+        start = (c, jnp.zeros((U, B)))
+        blank = jnp.zeros((50, B, F))
+        carry, _ = lstm_while(
+            (*matrices, None), start, pass_over(blank, every=False), None
+        )
         return jnp.sum(ends * carry[0])
 
     return jax.grad(loss)(start)
@@ -190,19 +230,23 @@ def test_what_the_forget_bias_alone_leaves_of_a_cell_at_lag_50(bias):
     """sigmoid(b)^50: with the candidate's loop cut, all the gradient goes through the cell."""
     start, ends = np.random.default_rng(3).standard_normal((2, U, B)).astype(np.float32)
     init = replace(preset("forget_bias", 50, 51, bias), gain=0.0)
-    gradient = cell_gradient(architecture("lstm").init(init, [0])["cell"], 1e-3 * start, ends)
+    gradient = cell_gradient(
+        architecture("lstm").init(init, [0])["cell"], 1e-3 * start, ends
+    )
     ratio = np.linalg.norm(gradient) / np.linalg.norm(ends)
     assert ratio == pytest.approx(expit(bias) ** 50, rel=0.02)
     assert ratio == pytest.approx(ANCHORS[bias], rel=0.05)
 
 
 def test_a_forget_bias_of_the_log_of_the_lag_keeps_the_gradient_alive():
-    """The whole net, recurrent blocks and all: hold and chrono within a factor of 5 of no loss; zeros lose
-    it."""
+    """The whole net, recurrent blocks and all: hold and chrono within a factor of 5 of
+    no loss; zeros lose it."""
     start, ends = np.random.default_rng(3).standard_normal((2, U, B)).astype(np.float32)
 
     def ratio(init):
-        gradient = cell_gradient(architecture("lstm").init(init, [0])["cell"], 1e-3 * start, ends)
+        gradient = cell_gradient(
+            architecture("lstm").init(init, [0])["cell"], 1e-3 * start, ends
+        )
         return np.linalg.norm(gradient) / np.linalg.norm(ends)
 
     assert ratio(Init()) < 1e-5
@@ -224,10 +268,13 @@ def same(a, b) -> bool:
     ],
 )
 def test_the_same_entropy_draws_the_same_weights(cell, flax, readout):
-    net, init = architecture(cell, readout), None if flax else preset("chrono", 5, 20)
+    net = architecture(cell, readout)
+    init = None if flax else preset("chrono", 5, 20)
     first = net.init(init, [3, 1])
     assert {leaf.dtype for leaf in jax.tree.leaves(first)} == {np.dtype(np.float32)}
-    assert jax.tree.map(np.shape, first) == jax.tree.map(lambda leaf: leaf.shape, net.abstract_weights())
+    assert jax.tree.map(np.shape, first) == jax.tree.map(
+        lambda leaf: leaf.shape, net.abstract_weights()
+    )
     assert same(first, net.init(init, [3, 1]))
     for entropy in ([3, 2], [1, 3], [3]):
         other = net.init(init, entropy)
@@ -235,19 +282,30 @@ def test_the_same_entropy_draws_the_same_weights(cell, flax, readout):
         assert not any(np.array_equal(a, b) for a, b in pairs if a.ndim == 2)
 
 
-@pytest.mark.parametrize(("cell", "flax"), [*((cell, False) for cell in NAMED), ("GRUCell", True)])
-def test_a_dense_readout_starts_without_bias_and_an_lstm_readout_with_a_forget_bias_of_1(cell, flax):
+@pytest.mark.parametrize(
+    ("cell", "flax"), [*((cell, False) for cell in NAMED), ("GRUCell", True)]
+)
+def test_a_dense_readout_starts_without_bias_and_an_lstm_readout_with_a_forget_bias_of_1(
+    cell, flax
+):
     init = None if flax else preset("open_gate", 5, 20)
     readout = architecture(cell).init(init, [0])["readout"]
     assert not np.any(readout["bias"])
-    assert 0.5 * math.sqrt(6 / (U + OUT)) < np.abs(readout["kernel"]).max() <= math.sqrt(6 / (U + OUT))
+    assert (
+        0.5 * math.sqrt(6 / (U + OUT))
+        < np.abs(readout["kernel"]).max()
+        <= math.sqrt(6 / (U + OUT))
+    )
     top = architecture(cell, "lstm").init(init, [0])["readout"]
     np.testing.assert_array_equal(top["bias"], np.repeat([0, 1, 0, 0], OUT))
 
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [(("xavier", 5, 9), "recipe.init=xavier"), (("chrono", 5, 9, 2.0), "recipe.forget_bias=2.0")],
+    [
+        (("xavier", 5, 9), "recipe.init=xavier"),
+        (("chrono", 5, 9, 2.0), "recipe.forget_bias=2.0"),
+    ],
 )
 def test_a_wrong_preset_is_one_line(arguments, named):
     message = refusal(lambda: preset(*arguments))

@@ -1,4 +1,5 @@
-"""Layers one on top of another: against Flax's own RNN stacked, against single steps, and what is counted."""
+"""Layers one on top of another: against Flax's own RNN stacked, against single steps,
+and what is counted."""
 
 from functools import cache, partial
 
@@ -24,12 +25,21 @@ from memcap.training.engine import train
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
-T, B, F, U, OUT, LENGTH = 6, 3, 3, 4, 2, 5
+T = 6
+B = 3
+F = 3
+U = 4
+OUT = 2
+LENGTH = 5
 LOOPS = ("plain", "while", "masked", "native")
-needs_native = pytest.mark.skipif(bool(lstm_native.IN_C.missing()), reason="the LSTM in C cannot run here")
+needs_native = pytest.mark.skipif(
+    bool(lstm_native.IN_C.missing()), reason="the LSTM in C cannot run here"
+)
 
 
-def architecture(layers: int, cell: str = "lstm", readout: str = "dense", units: int = U) -> Architecture:
+def architecture(
+    layers: int, cell: str = "lstm", readout: str = "dense", units: int = U
+) -> Architecture:
     return Architecture(Model(cell, units, readout, layers), F, OUT)
 
 
@@ -38,7 +48,9 @@ def drawn(net: Architecture):
     """Weights with no zero among them, and inputs (T, B, F)."""
     rng = np.random.default_rng(0)
     shapes = net.abstract_weights()
-    weights = jax.tree.map(lambda leaf: rng.normal(0, 0.6, leaf.shape).astype(np.float32), shapes)
+    weights = jax.tree.map(
+        lambda leaf: rng.normal(0, 0.6, leaf.shape).astype(np.float32), shapes
+    )
     return weights, rng.normal(size=(T, B, F)).astype(np.float32)
 
 
@@ -47,19 +59,28 @@ def weighed(outputs):
 
 
 def ours(net, loop, weights, inputs):
-    carry, outputs = net.build(weights)(inputs, seq_lengths=LENGTH, return_carry=True, loop=loop)
+    carry, outputs = net.build(weights)(
+        inputs, seq_lengths=LENGTH, return_carry=True, loop=loop
+    )
     outputs = outputs[:, :LENGTH]
     return weighed(outputs), (outputs, carry)
 
 
 def flax_stack(layers, arrays, inputs):
-    """`flax.nnx.RNN` of LSTM cells, each on the outputs of the one before it, and `flax.nnx.Linear`."""
+    """`flax.nnx.RNN` of LSTM cells, each on the outputs of the one before it, and
+    `flax.nnx.Linear`."""
     tree = flax.traverse_util.unflatten_dict(arrays, sep=".")
-    hidden, carries, dtype = jnp.swapaxes(inputs, 0, 1), [], inputs.dtype
-    for name, features in zip(cell_names(architecture(layers).model), (F, *[U] * layers), strict=False):
+    hidden = jnp.swapaxes(inputs, 0, 1)
+    carries = []
+    dtype = inputs.dtype
+    for name, features in zip(
+        cell_names(architecture(layers).model), (F, *[U] * layers), strict=False
+    ):
         cell = nnx.OptimizedLSTMCell(features, U, param_dtype=dtype, rngs=nnx.Rngs(0))
         nnx.update(cell, tree[name])
-        carry, hidden = nnx.RNN(cell, return_carry=True)(hidden, seq_lengths=jnp.full(B, LENGTH))
+        carry, hidden = nnx.RNN(cell, return_carry=True)(
+            hidden, seq_lengths=jnp.full(B, LENGTH)
+        )
         carries.append(carry)
     readout = nnx.Linear(U, OUT, param_dtype=dtype, rngs=nnx.Rngs(0))
     nnx.update(readout, tree["readout"])
@@ -74,7 +95,9 @@ def of_flax(layers):
     with jax.enable_x64(True):
         weights, inputs = jax.tree.map(np.float64, drawn(net))
         stack = jax.grad(partial(flax_stack, layers), (0, 1), has_aux=True)
-        return jax.tree.map(np.asarray, quick_jit(stack)(export(net.model, weights, "flax"), inputs))
+        return jax.tree.map(
+            np.asarray, quick_jit(stack)(export(net.model, weights, "flax"), inputs)
+        )
 
 
 @pytest.mark.parametrize("loop", [*LOOPS[:2], *leave(LOOPS[2:])])
@@ -83,7 +106,8 @@ def test_layers_are_flax_s_rnns_one_on_top_of_another(layers, loop):
     """In float64; the C is of float32."""
     if loop == "native" and lstm_native.IN_C.missing():
         pytest.skip("the LSTM in C cannot run here")
-    net, native = architecture(layers), loop == "native"
+    net = architecture(layers)
+    native = loop == "native"
     run = quick_jit(jax.grad(partial(ours, net, loop), (0, 1), has_aux=True))
     with jax.enable_x64(not native):
         dtype = np.float32 if native else np.float64
@@ -95,15 +119,20 @@ def test_layers_are_flax_s_rnns_one_on_top_of_another(layers, loop):
 
 @cache
 def by_steps(net, reset):
-    """The gradient of outputs, one step at a time: where a window begins nothing flows in, or no gradient
-    back."""
+    """The gradient of outputs, one step at a time: where a window begins nothing flows
+    in, or no gradient back."""
 
     def loss(weights, inputs, starts):
         network = net.build(weights)
-        carry, outputs = network.carry(B), []
+        carry = network.carry(B)
+        outputs = []
         for x, cut in zip(inputs, starts, strict=True):
-            fresh = jax.tree.map(jnp.zeros_like if reset else jax.lax.stop_gradient, carry)
-            carry = jax.tree.map(lambda new, old, cut=cut: jnp.where(cut, new, old), fresh, carry)
+            fresh = jax.tree.map(
+                jnp.zeros_like if reset else jax.lax.stop_gradient, carry
+            )
+            carry = jax.tree.map(
+                lambda new, old, cut=cut: jnp.where(cut, new, old), fresh, carry
+            )
             carry, output = network.step(carry, x)
             outputs.append(output.T)
         return weighed(jnp.stack(outputs, 1))
@@ -112,14 +141,21 @@ def by_steps(net, reset):
 
 
 @pytest.mark.parametrize("reset", leave([False, True]), ids=["cut", "reset"])
-@pytest.mark.parametrize(("cell", "readout", "layers"), [("lstm", "dense", 3), ("GRUCell", "lstm", 2)])
+@pytest.mark.parametrize(
+    ("cell", "readout", "layers"), [("lstm", "dense", 3), ("GRUCell", "lstm", 2)]
+)
 def test_a_window_cuts_the_carry_of_every_layer(cell, readout, layers, reset):
-    net, starts = architecture(layers, cell, readout), np.arange(T) % 4 == 0
+    net = architecture(layers, cell, readout)
+    starts = np.arange(T) % 4 == 0
     weights, inputs = drawn(net)
     expected = by_steps(net, reset)(weights, inputs, starts)
 
     def loss(loop, weights, inputs):
-        return weighed(net.build(weights).run(pass_over(inputs, starts=starts, reset=reset), loop)[1])
+        return weighed(
+            net.build(weights).run(pass_over(inputs, starts=starts, reset=reset), loop)[
+                1
+            ]
+        )
 
     for loop in ("while", "masked"):
         found = quick_jit(jax.grad(partial(loss, loop), (0, 1)))(weights, inputs)
@@ -127,12 +163,15 @@ def test_a_window_cuts_the_carry_of_every_layer(cell, readout, layers, reset):
         assert max(jax.tree.leaves(errors)) <= 1e-5, (loop, errors)
     uncut = by_steps(net, reset)(weights, inputs, np.zeros(T, bool))
     for name in cell_names(net.model):  # so that the windows matter to each layer
-        cut, whole = (jax.tree.leaves(slopes[0][name])[0] for slopes in (expected, uncut))
+        cut, whole = (
+            jax.tree.leaves(slopes[0][name])[0] for slopes in (expected, uncut)
+        )
         assert relative_error(cut, whole) > 1e-3
 
 
 @pytest.mark.parametrize(
-    ("cell", "each", "gates"), [("lstm", 2, 4), ("GRUCell", 1, 3), ("SimpleCell", 1, 1), ("LRU", 2, None)]
+    ("cell", "each", "gates"),
+    [("lstm", 2, 4), ("GRUCell", 1, 3), ("SimpleCell", 1, 1), ("LRU", 2, None)],
 )
 def test_carry_and_parameters_are_of_the_whole_net(cell, each, gates):
     for layers in (1, 2, 8):
@@ -143,7 +182,8 @@ def test_carry_and_parameters_are_of_the_whole_net(cell, each, gates):
         reals = sum(leaf.size * (2 if jnp.iscomplexobj(leaf) else 1) for leaf in zero)
         assert net.carry_numbers() == reals // B == layers * each * U
         if gates is not None:
-            first, further = gates * U * (F + U + 1), gates * U * (U + U + 1)
+            first = gates * U * (F + U + 1)
+            further = gates * U * (U + U + 1)
             assert net.parameters() == first + (layers - 1) * further + OUT * (U + 1)
 
 
@@ -160,13 +200,19 @@ def test_every_layer_starts_by_the_recipe_and_with_weights_of_its_own():
 def test_one_layer_has_the_key_that_it_had_and_two_have_another():
     one, same, two = (
         memcap.Member(memcap.members("latch")[0].task, 8, model=model)
-        for model in (Model("lstm", 4), Model("lstm", 4, layers=1), Model("lstm", 4, layers=2))
+        for model in (
+            Model("lstm", 4),
+            Model("lstm", 4, layers=1),
+            Model("lstm", 4, layers=2),
+        )
     )
     assert one.key == same.key != two.key
     assert "layers" not in one.config["model"]
     assert two.config["model"]["layers"] == 2
     for wrong in (0, 9):
-        with pytest.raises(UserError, match=f"model.layers={wrong}: must be at least 1 and at most 8"):
+        with pytest.raises(
+            UserError, match=f"model.layers={wrong}: must be at least 1 and at most 8"
+        ):
             Model(layers=wrong)
 
 
@@ -187,12 +233,22 @@ def test_layers_of_two_widths_train_in_one_program_in_c_as_by_xla():
         recipe="curriculum",
         stretch=2,
     )
-    in_c, by_xla = (train(members, memcap.Engine(loop=loop, workers=1)) for loop in ("native", "while"))
+    in_c, by_xla = (
+        train(members, memcap.Engine(loop=loop, workers=1))
+        for loop in ("native", "while")
+    )
     assert [each.program_units for each in in_c] == [4, 4]
-    assert [each.loop for each in (*in_c, *by_xla)] == ["native", "native", "while", "while"]
+    assert [each.loop for each in (*in_c, *by_xla)] == [
+        "native",
+        "native",
+        "while",
+        "while",
+    ]
     for one, other in zip(in_c, by_xla, strict=True):
         assert one.steps == other.steps == 60
-        assert jax.tree.map(np.shape, one.weights) == jax.tree.map(np.shape, other.weights)
+        assert jax.tree.map(np.shape, one.weights) == jax.tree.map(
+            np.shape, other.weights
+        )
         errors = jax.tree.map(relative_error, one.weights, other.weights)
         assert max(jax.tree.leaves(errors)) <= 1e-3, errors
 
@@ -200,9 +256,19 @@ def test_layers_of_two_widths_train_in_one_program_in_c_as_by_xla():
 @pytest.mark.breadth
 def test_a_trained_net_of_layers_is_stored_loaded_and_streamed(tmp_path):
     members = memcap.members(
-        task="delay_line", lag=2, units=2, layers=2, budget=20, batch=8, every=20, sequences=16, stretch=1
+        task="delay_line",
+        lag=2,
+        units=2,
+        layers=2,
+        budget=20,
+        batch=8,
+        every=20,
+        sequences=16,
+        stretch=1,
     )
-    rows = memcap.train(members, tmp_path, engine=memcap.Engine(loop="while", workers=1), progress=False)
+    rows = memcap.train(
+        members, tmp_path, engine=memcap.Engine(loop="while", workers=1), progress=False
+    )
     row = rows.row(0, named=True)
     assert (row["layers"], row["units"], row["carry_numbers"]) == (2, 2, 8)
     assert row["parameters"] == 8 * (2 + 2 + 1) + 8 * (2 + 2 + 1) + 2 * (2 + 1)
@@ -210,12 +276,15 @@ def test_a_trained_net_of_layers_is_stored_loaded_and_streamed(tmp_path):
     assert "2 units of lstm in each of 2 layers" in repr(net)
     bits = np.random.default_rng(0).integers(0, 2, (7, 3))
     whole, end = net.run(bits)
-    carry, streamed = None, []
+    carry = None
+    streamed = []
     for each in bits:
         output, carry = net.step(each, carry)
         streamed.append(output)
     np.testing.assert_allclose(whole, streamed, atol=1e-6)
     jax.tree.map(partial(np.testing.assert_allclose, atol=1e-6), end, carry)
     trace = net.trace(bits)
-    np.testing.assert_array_equal(trace.hidden, trace.carries[1][1])  # h of the last layer
+    np.testing.assert_array_equal(
+        trace.hidden, trace.carries[1][1]
+    )  # h of the last layer
     np.testing.assert_allclose(trace.outputs, whole, atol=1e-6)

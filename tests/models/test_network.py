@@ -1,4 +1,5 @@
-"""The network as a whole: streams, windows, sizes, cells by name, and the errors that a user can cause."""
+"""The network as a whole: streams, windows, sizes, cells by name, and the errors that a
+user can cause."""
 
 from functools import cache, partial
 from pathlib import Path
@@ -15,10 +16,16 @@ from memcap.cells import Init, cell_classes
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 
-T, B, F, U, OUT = 8, 3, 4, 5, 2
+T = 8
+B = 3
+F = 4
+U = 5
+OUT = 2
 MAPS = Path("/proc/self/maps")
 FLAX_CELLS = sorted(
-    name for name, kind in vars(nnx).items() if isinstance(kind, type) and issubclass(kind, nnx.RNNCellBase)
+    name
+    for name, kind in vars(nnx).items()
+    if isinstance(kind, type) and issubclass(kind, nnx.RNNCellBase)
 )
 FLAX_CELLS.remove("RNNCellBase")
 CELLS = ("lstm", *FLAX_CELLS)
@@ -31,7 +38,9 @@ def architecture(cell: str, readout: str = "dense", units: int = U) -> Architect
 
 def random_like(rng, tree):
     """Draw numbers so small that no recurrence makes rounding grow from step to step."""
-    return jax.tree.map(lambda leaf: (0.4 * rng.standard_normal(leaf.shape)).astype(np.float32), tree)
+    return jax.tree.map(
+        lambda leaf: (0.4 * rng.standard_normal(leaf.shape)).astype(np.float32), tree
+    )
 
 
 def random_weights(net: Architecture, seed: int = 0):
@@ -58,7 +67,9 @@ def symbols(seed: int = 2):
 def run_whole(net, weights, carry, inputs, length=None, **options):
     """The carry, and outputs."""
     run = net.build(weights)
-    return run(inputs, initial_carry=carry, seq_lengths=length, return_carry=True, **options)
+    return run(
+        inputs, initial_carry=carry, seq_lengths=length, return_carry=True, **options
+    )
 
 
 @cache
@@ -73,7 +84,9 @@ def last(net: Architecture):
 
 @cache
 def step(net: Architecture):
-    return quick_jit(lambda weights, carry, inputs: net.build(weights).step(carry, inputs))
+    return quick_jit(
+        lambda weights, carry, inputs: net.build(weights).step(carry, inputs)
+    )
 
 
 def close(a, b, limit=1e-6):
@@ -85,12 +98,14 @@ def close(a, b, limit=1e-6):
 @pytest.mark.parametrize("cell", [CELLS[0], *leave(CELLS[1:])])
 def test_a_stream_and_chunks_equal_the_whole_sequence(cell, readout):
     net = architecture(cell, readout)
-    weights, start = random_weights(net), random_carry(net)
+    weights = random_weights(net)
+    start = random_carry(net)
     inputs = symbols() if readout == "dense" else reals()
     end, outputs = whole(net)(weights, start, inputs, T)
     assert outputs.shape == (OUT, T, B)
 
-    carry, streamed = start, []
+    carry = start
+    streamed = []
     for x in inputs:
         carry, output = step(net)(weights, carry, x)
         assert output.shape == (B, OUT)
@@ -104,10 +119,14 @@ def test_a_stream_and_chunks_equal_the_whole_sequence(cell, readout):
     close(carry, end)
 
 
-@pytest.mark.parametrize(("cell", "readout"), [("lstm", "dense"), ("lstm", "lstm"), ("GRUCell", "dense")])
+@pytest.mark.parametrize(
+    ("cell", "readout"), [("lstm", "dense"), ("lstm", "lstm"), ("GRUCell", "dense")]
+)
 def test_the_last_step_alone_equals_the_last_of_every_step(cell, readout):
     net = architecture(cell, readout)
-    weights, start, inputs = random_weights(net), random_carry(net), symbols()
+    weights = random_weights(net)
+    start = random_carry(net)
+    inputs = symbols()
     for length in (1, 5, T):
         end, outputs = whole(net)(weights, start, inputs, length)
         only_end, only = last(net)(weights, start, inputs, length)
@@ -119,7 +138,8 @@ def test_the_last_step_alone_equals_the_last_of_every_step(cell, readout):
 @pytest.mark.parametrize("cell", ["lstm", "GRUCell"])
 def test_symbols_are_one_hot_reals_and_the_defaults_are_all_steps_from_zero(cell):
     net = architecture(cell)
-    weights, inputs = random_weights(net), symbols()
+    weights = random_weights(net)
+    inputs = symbols()
     plain = quick_jit(lambda weights, inputs: run_whole(net, weights, None, inputs))(
         weights, np.eye(F, dtype=np.float32)[inputs]
     )
@@ -131,7 +151,12 @@ def test_a_preset_is_refused_for_a_cell_whose_gates_are_not_known():
     message = refusal(lambda: net.init(Init(forget=1.0), [0]))
     assert message.startswith("model.cell=LSTMCell")
     assert "recipe.init=flax" in message
-    assert ", ".join(name for name, cell in cell_classes().items() if cell.gates is not None) in message
+    assert (
+        ", ".join(
+            name for name, cell in cell_classes().items() if cell.gates is not None
+        )
+        in message
+    )
     net.init(None, [0])
 
 

@@ -12,7 +12,13 @@ KNOBS = {"items": 10, "symbols": 8}
 
 def test_losses_are_over_all_steps_as_the_papers():
     assert pytest.approx(10 * math.log(8) / 120) == BASELINE
-    nets = seeds("copy", 100, {"train_loss": 0.01 / SHARE, "steps_to_solve": 300}, {}, knobs=KNOBS)
+    nets = seeds(
+        "copy",
+        100,
+        {"train_loss": 0.01 / SHARE, "steps_to_solve": 300},
+        {},
+        knobs=KNOBS,
+    )
     data = PAPER.table(table(nets))
     assert data["loss"].to_list() == pytest.approx([0.01, 0.5 * SHARE])
     assert data["steps"].to_list() == [300, None]

@@ -10,23 +10,36 @@ from memcap.papers.arora2024.paper import constructed, curves
 
 def nets(cell, units, pairs, *finals, layout="stacked"):
     knobs = {"symbols": 32, "pairs": pairs, "layout": layout}
-    return seeds("mqar", pairs, *({"final": each} for each in finals), units=units, knobs=knobs, cell=cell)
+    return seeds(
+        "mqar",
+        pairs,
+        *({"final": each} for each in finals),
+        units=units,
+        knobs=knobs,
+        cell=cell,
+    )
 
 
 def recalled(cell, units, pairs, rewrites, strength=1.0, trials=300):
     """One sequence after another, by the rules as they are written down."""
-    rng, right = np.random.default_rng(7), 0
+    rng = np.random.default_rng(7)
+    right = 0
     for _ in range(trials):
-        keys, values = rng.normal(size=(32, 16)), rng.normal(size=(32, units))
+        keys = rng.normal(size=(32, 16))
+        values = rng.normal(size=(32, units))
         keys /= np.linalg.norm(keys, axis=1)[:, None]
         values /= np.linalg.norm(values, axis=1)[:, None]
-        state, latest = np.zeros((units, 16)), {}
+        state = np.zeros((units, 16))
+        latest = {}
         said = iter(rng.permutation(32))
         for key in rng.permutation(np.tile(np.arange(pairs), 1 + rewrites)):
             latest[key] = value = next(said)
             old = state @ keys[key] if cell == "delta_net" else 0
             state += strength * np.outer(values[value] - old, keys[key])
-        right += sum(np.argmax(values @ state @ keys[key]) == value for key, value in latest.items())
+        right += sum(
+            np.argmax(values @ state @ keys[key]) == value
+            for key, value in latest.items()
+        )
     return right / trials / pairs
 
 
@@ -40,6 +53,7 @@ def test_recall_without_training_is_that_of_the_rules():
 
 
 def test_other_rows_of_the_task_are_left_out():
-    own, separate = table(nets("gla", 8, 8, 0.9)), table(nets("gla", 8, 8, 0.5, layout="separate"))
+    own = table(nets("gla", 8, 8, 0.9))
+    separate = table(nets("gla", 8, 8, 0.5, layout="separate"))
     assert curves(separate).is_empty()
     assert curves(pl.concat([separate, own])).equals(curves(own))

@@ -12,10 +12,22 @@ from memcap.papers.claims import all_of, at_least, compare, each
 
 def test_each_group_must_pass_and_is_said_in_words():
     words = "{name} {own.least:.1f} to {own.most:.1f}"
-    found = each({"LSTM": [0.9, 1.0], "GRU": (0.8,)}, words, at_least(0.8), start="best: ", join=", ")
+    found = each(
+        {"LSTM": [0.9, 1.0], "GRU": (0.8,)},
+        words,
+        at_least(0.8),
+        start="best: ",
+        join=", ",
+    )
     assert found == Finding("best: LSTM 0.9 to 1.0, GRU 0.8 to 0.8", True)
-    assert each({"LSTM": [0.9, 1.0], "GRU": [0.7, 1.0]}, words, at_least(0.8)).holds is False
-    assert each({2: 4, 3: math.inf}, "{own:g} at {name}", at_least(1)).ours == "4 at 2; none at 3"
+    assert (
+        each({"LSTM": [0.9, 1.0], "GRU": [0.7, 1.0]}, words, at_least(0.8)).holds
+        is False
+    )
+    assert (
+        each({2: 4, 3: math.inf}, "{own:g} at {name}", at_least(1)).ours
+        == "4 at 2; none at 3"
+    )
 
 
 def test_a_group_without_nets_is_not_measured():
@@ -27,21 +39,30 @@ def test_a_group_without_nets_is_not_measured():
 
 def test_what_a_template_may_say_of_numbers():
     words = "{own.total} of {own.number}, {own.mean:.0%}, {own.median:g}, {own.least:g}, {own:d}"
-    assert each({"": [True, False, True, True]}, words, all).ours == "3 of 4, 75%, 1, 0, 1, 0, 1, 1"
+    assert (
+        each({"": [True, False, True, True]}, words, all).ours
+        == "3 of 4, 75%, 1, 0, 1, 0, 1, 1"
+    )
     assert each({"": pl.Series([0.5, 0.25])}, "{own.most}", all).ours == "0.5"
 
 
 def test_pairs_of_groups_or_of_numbers_are_compared():
     words = "{name}: {a.most:g} against {b.least:g}"
     assert compare({"x": ([1, 2], [3, 4])}, words, lambda a, b: max(a) < min(b)).holds
-    found = compare({"x": ([1, 2], [3, 4]), "y": ([5], [4])}, words, lambda a, b: max(a) < min(b), join=", ")
+    found = compare(
+        {"x": ([1, 2], [3, 4]), "y": ([5], [4])},
+        words,
+        lambda a, b: max(a) < min(b),
+        join=", ",
+    )
     assert found == Finding("x: 2 against 3, y: 5 against 4", False)
     found = compare({7: (1.0, 2.0)}, "{a:.1f} of {b:.1f} at {name}", lambda a, b: a < b)
     assert found.ours == "1.0 of 2.0 at 7"
 
 
 def test_findings_must_all_hold():
-    yes, no = Finding("a", True), Finding("b", False)
+    yes = Finding("a", True)
+    no = Finding("b", False)
     assert all_of(yes, yes, join=" and ") == Finding("a and a", True)
     assert all_of(yes, no) == Finding("a; b", False)
     assert all_of(yes, no, NOT_MEASURED) == NOT_MEASURED
@@ -65,18 +86,34 @@ def test_a_limit_counts_as_its_name_says(test, passes, fails):
 
 
 def test_groups_are_named_by_their_columns_or_in_words():
-    data = pl.DataFrame({"cell": ["a", "b", "a"], "units": [1, 1, 1], "score": [0.1, 0.2, 0.3]})
-    assert claims.group(data, "score", "{cell} of {units}") == {"a of 1": [0.1, 0.3], "b of 1": [0.2]}
-    assert claims.pick(data, "score", "cell", {"a": "A", "c": "C"}) == {"A": [0.1, 0.3], "C": []}
+    data = pl.DataFrame(
+        {"cell": ["a", "b", "a"], "units": [1, 1, 1], "score": [0.1, 0.2, 0.3]}
+    )
+    assert claims.group(data, "score", "{cell} of {units}") == {
+        "a of 1": [0.1, 0.3],
+        "b of 1": [0.2],
+    }
+    assert claims.pick(data, "score", "cell", {"a": "A", "c": "C"}) == {
+        "A": [0.1, 0.3],
+        "C": [],
+    }
     assert claims.pick(data, "score", "cell", ["b"]) == {"b": [0.2]}
 
 
 def test_the_least_width_is_the_first_that_suffices():
     data = pl.DataFrame(
-        {"lag": [5, 5, 5, 2, 2], "cell": "a", "units": [8, 2, 4, 2, 4], "score": [1, 0, 1, 0, 0]}
+        {
+            "lag": [5, 5, 5, 2, 2],
+            "cell": "a",
+            "units": [8, 2, 4, 2, 4],
+            "score": [1, 0, 1, 0, 0],
+        }
     )
     assert claims.least_widths(data, "lag", pl.col("score") == 1) == {5: 4, 2: math.inf}
-    assert claims.least_widths(data, ["cell", "lag"], pl.col("score") == 0) == {("a", 5): 2, ("a", 2): 2}
+    assert claims.least_widths(data, ["cell", "lag"], pl.col("score") == 0) == {
+        ("a", 5): 2,
+        ("a", 2): 2,
+    }
     assert claims.least_widths(data, "cell", pl.col("score") == 1, "lag") == {"a": 5}
 
 
@@ -86,16 +123,40 @@ def test_ranks_are_correlated():
 
 
 def test_knobs_are_read_and_seeds_counted():
-    data = table(group("mqar", 8, {4: (0, 1)}, knobs={"pairs": 3}, final=0.5), group("latch", final=1.0))
-    assert data.select(claims.knob("pairs", pl.Int64))["pairs"].to_list() == [3, *[None] * 12]
+    data = table(
+        group("mqar", 8, {4: (0, 1)}, knobs={"pairs": 3}, final=0.5),
+        group("latch", final=1.0),
+    )
+    assert data.select(claims.knob("pairs", pl.Int64))["pairs"].to_list() == [
+        3,
+        *[None] * 12,
+    ]
     own = data.filter(task="mqar")
-    medians = pl.concat([own, own.with_columns(final=1.0)]).select(claims.over_seeds("accuracy"))
-    assert medians.row(0, named=True) == {"accuracy": 0.75, "least": 0.5, "greatest": 1.0, "seeds": 2}
+    medians = pl.concat([own, own.with_columns(final=1.0)]).select(
+        claims.over_seeds("accuracy")
+    )
+    assert medians.row(0, named=True) == {
+        "accuracy": 0.75,
+        "least": 0.5,
+        "greatest": 1.0,
+        "seeds": 2,
+    }
 
 
 def test_rows_are_chosen_by_columns_and_by_knobs_of_their_task():
-    stacked = group("mqar", 8, {4: (0, 1)}, knobs={"pairs": 3, "layout": "stacked"}, cell="gla", final=0.5)
-    data = table(stacked, group("delay_line", 2, {1: (1, 1)}, knobs={"reals": True}), group("latch"))
+    stacked = group(
+        "mqar",
+        8,
+        {4: (0, 1)},
+        knobs={"pairs": 3, "layout": "stacked"},
+        cell="gla",
+        final=0.5,
+    )
+    data = table(
+        stacked,
+        group("delay_line", 2, {1: (1, 1)}, knobs={"reals": True}),
+        group("latch"),
+    )
 
     def tasks(**values):
         return sorted(set(data.filter(claims.having(**values))["task"]))

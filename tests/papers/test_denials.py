@@ -1,5 +1,5 @@
-"""Each claim can be denied, and one that does not hold could: a change of some published outcomes turns its
-verdict."""
+"""Each claim can be denied, and one that does not hold could: a change of some
+published outcomes turns its verdict."""
 
 import polars as pl
 import pytest
@@ -9,12 +9,16 @@ from memcap import papers, store
 from memcap.papers import NOT_MEASURED
 from memcap.papers.claims import having
 
-LSTM, RNN, GRU = "OptimizedLSTMCell", "SimpleCell", "GRUCell"
+LSTM = "OptimizedLSTMCell"
+RNN = "SimpleCell"
+GRU = "GRUCell"
 
 
 def all_lengths(score, last=None):
     """JSON with this score at each of a member's lengths, and another one at the last."""
-    scores = pl.col("lengths").str.replace_all(r"\d+", str(score)).str.replace_all(" ", ", ")
+    scores = (
+        pl.col("lengths").str.replace_all(r"\d+", str(score)).str.replace_all(" ", ", ")
+    )
     scores = pl.concat_str(pl.lit("["), scores, pl.lit("]"))
     return scores if last is None else scores.str.replace(r"[\d.]+\]$", f"{last}]")
 
@@ -31,7 +35,8 @@ def learns(steps):
     return {"steps_to_solve": steps, "solved": True}
 
 
-# By paper and claim, in order: which rows (columns, or knobs of the task), and their outcomes instead.
+# By paper and claim, in order: which rows (columns, or knobs of the task), and their
+# outcomes instead.
 CHANGES = {
     "arjovsky2016": [
         ({"cell": "urnn", "seed": [0, 1]}, {"steps_to_solve": 2100}),
@@ -61,7 +66,10 @@ CHANGES = {
         ({"task": "modular_arithmetic", "cell": LSTM, "seed": 0}, scored(0.89)),
         ({"task": "cycle_navigation", "cell": LSTM}, scored(0.9)),
         ({"task": "even_pairs", "cell": RNN, "seed": 0}, scored(0.89)),
-        ({"task": ["cycle_navigation", "modular_arithmetic"], "cell": RNN}, scored(0.9)),
+        (
+            {"task": ["cycle_navigation", "modular_arithmetic"], "cell": RNN},
+            scored(0.9),
+        ),
         ({"task": "cycle_navigation", "cell": RNN, "seed": 0}, scored(0.9)),
         ({"task": "parity", "cell": LSTM, "units": 2, "seed": 0}, scored(0.89)),
         ({"task": "parity", "cell": "minGRU", "seed": 0}, scored(0.6)),
@@ -77,7 +85,10 @@ CHANGES = {
     "gu2023": [
         ({"task": "copy", "cell": "LRU", "carry_numbers": 16}, {"final": 0.98}),
         ({"task": "selective_copy", "cell": "linear", "seed": 0}, {"solved": True}),
-        ({"task": "selective_copy", "cell": "selective_LRU", "carry_numbers": 32}, {"final": 0.98}),
+        (
+            {"task": "selective_copy", "cell": "selective_LRU", "carry_numbers": 32},
+            {"final": 0.98},
+        ),
         ({"task": "selective_copy", "cell": ["minGRU", "minLSTM"]}, {"final": 0.99}),
         ({"task": "selective_copy", "cell": GRU, "carry_numbers": 64}, {"final": 0.98}),
     ],
@@ -89,7 +100,10 @@ CHANGES = {
     ],
     "hochreiter1997": [
         ({"task": "latch", "cell": RNN, "lag": 100}, learns(400)),
-        ({"task": "latch", "init": "forget_bias", "curriculum": None}, learns(400 + pl.col("lag"))),
+        (
+            {"task": "latch", "init": "forget_bias", "curriculum": None},
+            learns(400 + pl.col("lag")),
+        ),
         ({"task": "latch", "init": "hold"}, learns(20 * pl.col("lag"))),
         ({"task": "adding", "cell": RNN}, learns(400)),
         ({"task": "temporal_order", "cell": "lstm", "units": 2}, {"solved": False}),
@@ -98,19 +112,31 @@ CHANGES = {
         ({"cell": "lstm", "units": 8, "lag": 2}, {"final": 0.06}),
         ({"cell": "lstm", "units": 4}, {"final": 0.05}),
     ],
-    "jaeger2001": [({"cell": RNN, "units": 1}, {"final": 0.6}), ({"cell": "lstm"}, {"final": 0.8})],
+    "jaeger2001": [
+        ({"cell": RNN, "units": 1}, {"final": 0.6}),
+        ({"cell": "lstm"}, {"final": 0.8}),
+    ],
     "jelassi2024": [
         ({"cell": "lstm", "items": 32, "seed": 0}, whole(0.5)),
-        ({"items": 4, "cell": ["LRU", GRU, "lstm"], "carry_numbers": [4, 6, 12]}, whole(0.1)),
+        (
+            {"items": 4, "cell": ["LRU", GRU, "lstm"], "carry_numbers": [4, 6, 12]},
+            whole(0.1),
+        ),
         ({"symbols": 8, "items": 8}, whole(0.4)),
         ({"cell": GRU}, whole(0.6)),
-        ({"cell": "lstm", "carry_numbers": 40, "init": "forget_bias", "seed": 0}, whole(0.5)),
+        (
+            {"cell": "lstm", "carry_numbers": 40, "init": "forget_bias", "seed": 0},
+            whole(0.5),
+        ),
         ({"cell": "gla", "items": 8, "seed": 0}, whole(0.5)),
     ],
     "kent2024": [
         ({"lag": 100}, {"steps_to_solve": None}),
         ({"cell": GRU}, {"steps_to_solve": 900}),
-        ({"cell": LSTM, "units": 4, "lag": 50, "budget": 1000, "seed": 0}, {"steps_to_solve": 900}),
+        (
+            {"cell": LSTM, "units": 4, "lag": 50, "budget": 1000, "seed": 0},
+            {"steps_to_solve": 900},
+        ),
         ({"cell": GRU, "units": 1, "lag": 5, "seed": 0}, {"steps_to_solve": 900}),
         ({"cell": RNN, "budget": 4000}, {"steps_to_solve": 900 - pl.col("lag")}),
     ],
@@ -148,7 +174,10 @@ CHANGES = {
         ({"cell": "minGRU", "symbols": 3}, whole(1)),
     ],
     "tallec2018": [
-        ({"task": "copy", "waits": None, "init": "chrono", "lag": 100}, {"final": 0.41}),
+        (
+            {"task": "copy", "waits": None, "init": "chrono", "lag": 100},
+            {"final": 0.41},
+        ),
         ({"task": "copy", "waits": "drawn", "init": "chrono"}, {"final": 0.5}),
         ({"task": "adding", "init": "chrono"}, {"steps_to_solve": 1990}),
     ],
@@ -167,7 +196,9 @@ CHANGES = {
 
 
 # By paper and claim: further changes, and the verdict that they must give.
-ADDING_UP = {"final": pl.col("final") + 0.03 * (pl.col("units") - 3)}  # less at values of 2, more at 4
+ADDING_UP = {
+    "final": pl.col("final") + 0.03 * (pl.col("units") - 3)
+}  # less at values of 2, more at 4
 FURTHER = [
     (
         "arora2024",
@@ -176,14 +207,56 @@ FURTHER = [
         {"final": pl.col("final") - 0.03},
         False,
     ),
-    ("arora2024", 1, {"cell": "delta_net", "units": [2, 4], "pairs": 16}, ADDING_UP, False),
-    ("bai2018", 0, {"coding": "number", "lag": [10, 25]}, {"final": 0.15}, False),  # it gets up again
+    (
+        "arora2024",
+        1,
+        {"cell": "delta_net", "units": [2, 4], "pairs": 16},
+        ADDING_UP,
+        False,
+    ),
+    (
+        "bai2018",
+        0,
+        {"coding": "number", "lag": [10, 25]},
+        {"final": 0.15},
+        False,
+    ),  # it gets up again
     ("arora2023", 0, {"units": 8, "pairs": 4}, {"final": 0.7}, False),
-    ("grazzi2024", 2, {"cell": "signed_delta_net", "units": 4, "seed": [0, 1]}, {"final": 0.6}, True),
-    ("grazzi2024", 2, {"cell": "signed_delta_net", "units": 4, "seed": [0, 1, 2]}, {"final": 0.6}, False),
-    ("hewitt2020", 2, {"types": 32, "units": 4}, {"final": 0.995}, False),  # as many units as 8 types
-    ("hewitt2020", 2, {"types": 32, "units": 8}, {"final": 0.9}, False),  # four times as many
-    ("hochreiter1997", 2, {"task": "latch", "init": "hold"}, learns(400), False),  # no growth
+    (
+        "grazzi2024",
+        2,
+        {"cell": "signed_delta_net", "units": 4, "seed": [0, 1]},
+        {"final": 0.6},
+        True,
+    ),
+    (
+        "grazzi2024",
+        2,
+        {"cell": "signed_delta_net", "units": 4, "seed": [0, 1, 2]},
+        {"final": 0.6},
+        False,
+    ),
+    (
+        "hewitt2020",
+        2,
+        {"types": 32, "units": 4},
+        {"final": 0.995},
+        False,
+    ),  # as many units as 8 types
+    (
+        "hewitt2020",
+        2,
+        {"types": 32, "units": 8},
+        {"final": 0.9},
+        False,
+    ),  # four times as many
+    (
+        "hochreiter1997",
+        2,
+        {"task": "latch", "init": "hold"},
+        learns(400),
+        False,
+    ),  # no growth
     (
         "hochreiter1997",
         2,
@@ -191,9 +264,27 @@ FURTHER = [
         {"steps_to_solve": None},
         False,
     ),
-    ("illium2022", 1, {"cell": GRU}, {"final": 0.9}, False),  # their reach does not follow the cells
-    ("tallec2018", 0, {"waits": None, "init": "chrono", "lag": 100, "seed": 0}, {"final": 0.41}, False),
-    ("tallec2018", 2, {"task": "adding", "lag": 99, "init": "chrono"}, {"steps_to_solve": 1290}, False),
+    (
+        "illium2022",
+        1,
+        {"cell": GRU},
+        {"final": 0.9},
+        False,
+    ),  # their reach does not follow the cells
+    (
+        "tallec2018",
+        0,
+        {"waits": None, "init": "chrono", "lag": 100, "seed": 0},
+        {"final": 0.41},
+        False,
+    ),
+    (
+        "tallec2018",
+        2,
+        {"task": "adding", "lag": 99, "init": "chrono"},
+        {"steps_to_solve": 1290},
+        False,
+    ),
 ]
 
 
@@ -256,19 +347,28 @@ def changed(rows, where, change):
     """Rows, of which those with these values have other outcomes."""
     own = having(**where) if where else pl.lit(True)
     assert rows.filter(own).height, "no rows are changed"
-    outcomes = {name: new if isinstance(new, pl.Expr) else pl.lit(new) for name, new in change.items()}
+    outcomes = {
+        name: new if isinstance(new, pl.Expr) else pl.lit(new)
+        for name, new in change.items()
+    }
     return rows.with_columns(
-        pl.when(own).then(new).otherwise(name).alias(name) for name, new in outcomes.items()
+        pl.when(own).then(new).otherwise(name).alias(name)
+        for name, new in outcomes.items()
     )
 
 
 MEASURED = sorted(path.parent.name for path in papers.PLACE.glob("*/rows.parquet"))
 
 
-@pytest.mark.parametrize("name", leave(MEASURED, but=("hochreiter1997", "suzgun2019").__contains__))
+@pytest.mark.parametrize(
+    "name", leave(MEASURED, but=("hochreiter1997", "suzgun2019").__contains__)
+)
 def test_a_change_of_outcomes_turns_each_verdict(name):
-    rows, paper = store.read(papers.folder(name)), papers.find(name).PAPER
-    for claim, was, change in zip(paper.claims, paper.findings(rows), CHANGES[name], strict=True):
+    rows = store.read(papers.folder(name))
+    paper = papers.find(name).PAPER
+    for claim, was, change in zip(
+        paper.claims, paper.findings(rows), CHANGES[name], strict=True
+    ):
         assert was.holds is claim.expected
         if change is not None:
             found = claim.judge(paper.table(changed(rows, *change)))
@@ -277,12 +377,19 @@ def test_a_change_of_outcomes_turns_each_verdict(name):
 
 
 @pytest.mark.parametrize(("name", "claim", "where", "change", "holds"), FURTHER)
-def test_a_verdict_turns_where_the_words_of_its_claim_say_so(name, claim, where, change, holds):
-    rows, paper = store.read(papers.folder(name)), papers.find(name).PAPER
+def test_a_verdict_turns_where_the_words_of_its_claim_say_so(
+    name, claim, where, change, holds
+):
+    rows = store.read(papers.folder(name))
+    paper = papers.find(name).PAPER
     assert paper.findings(changed(rows, where, change))[claim].holds is holds
 
 
 @pytest.mark.parametrize(("name", "where", "unmeasured"), UNMEASURED)
 def test_a_claim_whose_nets_are_missing_is_not_measured(name, where, unmeasured):
-    found = papers.find(name).PAPER.findings(store.read(papers.folder(name)).filter(having(**where)))
-    assert [k for k, finding in enumerate(found) if finding == NOT_MEASURED] == unmeasured
+    found = papers.find(name).PAPER.findings(
+        store.read(papers.folder(name)).filter(having(**where))
+    )
+    assert [
+        k for k, finding in enumerate(found) if finding == NOT_MEASURED
+    ] == unmeasured

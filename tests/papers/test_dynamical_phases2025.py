@@ -1,16 +1,23 @@
-"""Kurtkaya, Dinc et al. (2025): the largest rate, and its power of the delay, on rows that nobody trained."""
+"""Kurtkaya, Dinc et al. (2025): the largest rate, and its power of the delay, on rows
+that nobody trained."""
 
 import pytest
 from study_rows import group, table
 
-from memcap.papers.dynamical_phases2025.paper import PAPER, counts, critical, posteriors, power
+from memcap.papers.dynamical_phases2025.paper import (
+    PAPER,
+    counts,
+    critical,
+    posteriors,
+    power,
+)
 
 RATES = (0.32, 0.18, 0.1, 0.056, 0.032, 0.018, 0.01, 0.0056, 0.0032)
 
 
 def rows(exponent=3.0, lags=(5, 7, 10, 14), stuck=0, seeds=16):
-    """Seeds that train below a rate of .13 at a delay of 5, falling as a power of the delay; `stuck` of them
-    at no rate."""
+    """Seeds that train below a rate of .13 at a delay of 5, falling as a power of the
+    delay; `stuck` of them at no rate."""
     groups = []
     for lag in lags:
         below = 0.13 * (5 / lag) ** exponent
@@ -24,7 +31,9 @@ def fits(*how, **more):
     return posteriors(counts(rows(*how, **more)))
 
 
-@pytest.mark.parametrize(("exponent", "falls"), [(0.0, False), (1.0, False), (3.0, True)])
+@pytest.mark.parametrize(
+    ("exponent", "falls"), [(0.0, False), (1.0, False), (3.0, True)]
+)
 def test_the_power_that_the_rows_were_made_with_is_found(exponent, falls):
     line = power(fits(exponent))
     assert line.low < exponent < line.high

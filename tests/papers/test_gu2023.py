@@ -9,9 +9,14 @@ from memcap.papers.gu2023.paper import NAMES, TASKS, curves
 
 
 def test_nets_that_diverged_have_recalled_nothing():
-    knobs, columns = {"items": 4, "symbols": 4}, {"cell": "selective_LRU", "carry_numbers": 16}
+    knobs = {"items": 4, "symbols": 4}
+    columns = {"cell": "selective_LRU", "carry_numbers": 16}
     lost = group("selective_copy", 16, {16: (0, 3)}, knobs=knobs, diverged=2, **columns)
-    assert curves(table(lost)).select("accuracy", "greatest", "seeds").row(0) == (0.0, 0.5, 3)
+    assert curves(table(lost)).select("accuracy", "greatest", "seeds").row(0) == (
+        0.0,
+        0.5,
+        3,
+    )
 
 
 def test_all_cells_of_the_study_have_the_same_carry_numbers_and_training():
@@ -21,6 +26,11 @@ def test_all_cells_of_the_study_have_the_same_carry_numbers_and_training():
         numbers = trained.setdefault((member.task.name, member.model.cell), set())
         numbers.add(member.architecture.carry_numbers())
     assert set(trained) == set(product(TASKS, NAMES))
-    assert {frozenset(numbers) for numbers in trained.values()} == {frozenset({8, 16, 32, 64})}
-    recipes = {(r.schedule, r.warmup, r.batch, r.clip, r.budget) for r in (m.recipe for m in job.members)}
+    assert {frozenset(numbers) for numbers in trained.values()} == {
+        frozenset({8, 16, 32, 64})
+    }
+    recipes = {
+        (r.schedule, r.warmup, r.batch, r.clip, r.budget)
+        for r in (m.recipe for m in job.members)
+    }
     assert recipes == {("cosine", 0, 64, 1.0, 3000)}

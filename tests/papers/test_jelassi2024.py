@@ -13,12 +13,27 @@ OPEN = {"recipe": "open_gate", "init": "open_gate", "budget": 2000}
 def nets(cell, numbers, items, *shares, symbols=8):
     """Nets of so many numbers of state, one a seed, by their share of strings right."""
     knobs = {"items": items, "symbols": symbols}
-    own = {"cell": cell, "carry_numbers": numbers, "units": numbers // PER_UNIT.get(cell, 1)}
-    return seeds("copy", 1, *(at_lengths([1], [share]) for share in shares), knobs=knobs, **own, **OPEN)
+    own = {
+        "cell": cell,
+        "carry_numbers": numbers,
+        "units": numbers // PER_UNIT.get(cell, 1),
+    }
+    return seeds(
+        "copy",
+        1,
+        *(at_lengths([1], [share]) for share in shares),
+        knobs=knobs,
+        **own,
+        **OPEN,
+    )
 
 
 def test_the_fewest_numbers_are_those_of_the_narrowest_width_with_half_of_all_strings():
-    some = [nets("linear", 4, 4, 0.2, 0.7), nets("linear", 6, 4, 0.2, 0.9), nets("linear", 8, 4, 0.1, 0.1)]
+    some = [
+        nets("linear", 4, 4, 0.2, 0.7),
+        nets("linear", 6, 4, 0.2, 0.9),
+        nets("linear", 8, 4, 0.1, 0.1),
+    ]
     some += [nets("lstm", 8, 4, 0.4, None), nets("GRUCell", 2, 4, 0.6, symbols=64)]
     least = {(8, 4, "linear"): 6, (8, 4, "lstm"): math.inf, (64, 4, "GRUCell"): 2}
     assert fewest(PAPER.table(table(*some))) == least
@@ -30,8 +45,15 @@ def test_other_copies_and_nets_without_that_score_are_left_out():
 
 
 def test_a_length_that_no_width_copies_denies_growth_in_proportion():
-    some = [nets(cell, n, n, 0.6) for cell in ("linear", "LRU", "GRUCell", "lstm") for n in (4, 8, 16, 32)]
+    some = [
+        nets(cell, n, n, 0.6)
+        for cell in ("linear", "LRU", "GRUCell", "lstm")
+        for n in (4, 8, 16, 32)
+    ]
     assert PAPER.findings(table(*some))[1].holds is True
     some[3] = nets("linear", 64, 32, 0.2)
     found = PAPER.findings(table(*some))[1]
-    assert (found.holds, found.ours.split(";")[0]) == (False, "linear nan (4, 8, 16, none)")
+    assert (found.holds, found.ours.split(";")[0]) == (
+        False,
+        "linear nan (4, 8, 16, none)",
+    )

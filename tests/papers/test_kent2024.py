@@ -7,7 +7,9 @@ from memcap.papers.kent2024.paper import PAPER, draw, reach
 
 def nets(units, lag, *learns, cell="GRUCell", budget=4000):
     """Nets of a cell, one a seed: the steps that each takes to learn the lag, or None."""
-    outcomes = ({"steps_to_solve": steps, "solved": steps is not None} for steps in learns)
+    outcomes = (
+        {"steps_to_solve": steps, "solved": steps is not None} for steps in learns
+    )
     return seeds("square_wave", lag, *outcomes, units=units, cell=cell, budget=budget)
 
 
@@ -21,11 +23,17 @@ def test_a_net_goes_up_to_the_first_lag_not_learnt_and_a_width_by_the_median_ove
 
 def test_the_gru_is_compared_at_lags_and_widths_that_both_cells_have():
     gru = nets(4, 5, 300), nets(4, 20, 600)
-    lstm = nets(4, 5, 300, cell="OptimizedLSTMCell"), nets(16, 5, 300, cell="OptimizedLSTMCell")
+    lstm = (
+        nets(4, 5, 300, cell="OptimizedLSTMCell"),
+        nets(16, 5, 300, cell="OptimizedLSTMCell"),
+    )
     rnn = nets(4, 20, None, cell="SimpleCell"), nets(4, 50, 900, cell="SimpleCell")
     fewer_steps = nets(4, 20, 600, cell="SimpleCell", budget=1000)
     assert PAPER.findings(table(*gru, *lstm, *rnn, fewer_steps))[1].holds is True
-    assert PAPER.findings(table(*gru, *lstm, nets(4, 20, 600, cell="SimpleCell")))[1].holds is False
+    assert (
+        PAPER.findings(table(*gru, *lstm, nets(4, 20, 600, cell="SimpleCell")))[1].holds
+        is False
+    )
 
 
 def test_rows_without_nets_of_four_units_are_drawn():

@@ -30,24 +30,37 @@ def published(name: str) -> Path:
 def test_a_paper_says_what_it_asks_where_it_is_from_and_what_it_costs(name):
     reproduction = papers.find(name)
     assert papers.summaries()[name].endswith("?")
-    for text in (reproduction.PAPER.source, reproduction.PAPER.cost, reproduction.PAPER.hardware):
+    for text in (
+        reproduction.PAPER.source,
+        reproduction.PAPER.cost,
+        reproduction.PAPER.hardware,
+    ):
         assert text
     read = "\n".join(claim.where for claim in reproduction.PAPER.claims)
-    assert (reproduction.PAPER.read == "notes") == ("second-hand" in read or "summaries" in read)
+    assert (reproduction.PAPER.read == "notes") == (
+        "second-hand" in read or "summaries" in read
+    )
     for claim in reproduction.PAPER.claims:
         assert claim.text
         assert claim.paper
         assert claim.where
 
 
-@pytest.mark.parametrize("name", leave(NAMES, but=("hochreiter1997", "gu2023", "suzgun2019").__contains__))
+@pytest.mark.parametrize(
+    "name", leave(NAMES, but=("hochreiter1997", "gu2023", "suzgun2019").__contains__)
+)
 def test_its_figure_and_its_verdicts_are_those_of_the_published_rows(name):
     there = published(name)
     if not (there / "rows.parquet").is_file():
         pytest.skip("not published yet")
-    reproduction, rows = papers.find(name), store.read(there)
+    reproduction = papers.find(name)
+    rows = store.read(there)
     drawn = reproduction.draw(rows)
-    assert_frame_equal(pl.read_csv(there / "figure.csv", schema=drawn.data.schema), drawn.data, rel_tol=1e-9)
+    assert_frame_equal(
+        pl.read_csv(there / "figure.csv", schema=drawn.data.schema),
+        drawn.data,
+        rel_tol=1e-9,
+    )
     assert (there / "figure.png").read_bytes().startswith(b"\x89PNG")
     verdicts = judge_claims(reproduction.PAPER, rows)
     written = pl.read_csv(there / "verdicts.csv", schema=verdicts.schema).with_columns(
@@ -61,22 +74,34 @@ def numbers(figure) -> np.ndarray:
     """All coordinates of lines, marks and maps."""
     found = []
     for axes in figure.axes:
-        found += [np.asarray(data, float).ravel() for line in axes.lines for data in line.get_data(orig=True)]
-        found += [np.asarray(marks.get_offsets(), float).ravel() for marks in axes.collections]
+        found += [
+            np.asarray(data, float).ravel()
+            for line in axes.lines
+            for data in line.get_data(orig=True)
+        ]
+        found += [
+            np.asarray(marks.get_offsets(), float).ravel() for marks in axes.collections
+        ]
         found += [np.asarray(image.get_array(), float).ravel() for image in axes.images]
     return np.concatenate(found)
 
 
 MARKS = {  # what must stand in each figure, of the numbers beside it
     "arjovsky2016": lambda data: data["loss"].clip(1e-6),
-    "deletang2023": lambda data: data.group_by(NET).agg(pl.col("accuracy").mean())["accuracy"],
+    "deletang2023": lambda data: data.group_by(NET).agg(pl.col("accuracy").mean())[
+        "accuracy"
+    ],
     "dynamical_phases2025": lambda data: data["solved"] / data["seeds"],
     "grazzi2024": lambda data: pl.concat([data["trained"], data["longer"]]),
     "hewitt2020": lambda data: pl.concat([data["accuracy"], data["longer"]]),
-    "hochreiter1997": lambda data: data.filter(task="latch", arm="hold", units=2)["sequences"],
+    "hochreiter1997": lambda data: data.filter(task="latch", arm="hold", units=2)[
+        "sequences"
+    ],
     "jelassi2024": lambda data: data.filter(symbols=8, items=8)["whole"],
     "kent2024": lambda data: data.filter(budget=4000)["steps"],
-    "revisiting2025": lambda data: pl.concat([data["accuracy"], data["low"], data["high"]]),
+    "revisiting2025": lambda data: pl.concat(
+        [data["accuracy"], data["low"], data["high"]]
+    ),
 }
 COLUMNS = {
     "collins2017": "error",
@@ -93,10 +118,14 @@ COLUMNS |= {
 }
 
 
-@pytest.mark.parametrize("name", leave(NAMES, but=("hochreiter1997", "gu2023", "suzgun2019").__contains__))
+@pytest.mark.parametrize(
+    "name", leave(NAMES, but=("hochreiter1997", "gu2023", "suzgun2019").__contains__)
+)
 def test_the_numbers_beside_a_figure_stand_in_it(name):
     drawn = papers.find(name).draw(store.read(published(name)))
-    wanted = MARKS.get(name, lambda data: data[COLUMNS.get(name, "accuracy")])(drawn.data)
+    wanted = MARKS.get(name, lambda data: data[COLUMNS.get(name, "accuracy")])(
+        drawn.data
+    )
     there = numbers(drawn.figure)
     assert wanted.count() > 3
     for number in wanted.drop_nulls().filter(wanted.drop_nulls().is_finite()).unique():
@@ -110,7 +139,8 @@ def test_without_rows_nothing_is_measured(name):
 
 
 def test_a_verdict_is_what_the_rows_say_and_it_is_said_when_it_is_another_than_expected():
-    yes, no = Finding("1", True), Finding("2", False)
+    yes = Finding("1", True)
+    no = Finding("2", False)
     claims = (
         Claim("as there", "1", "fig. 1", lambda rows: yes),
         Claim("not as there", "1", "fig. 1", lambda rows: no),
@@ -118,7 +148,12 @@ def test_a_verdict_is_what_the_rows_say_and_it_is_said_when_it_is_another_than_e
         Claim("no rows", "1", "fig. 1", lambda rows: NOT_MEASURED),
     )
     table = judge_claims(Paper("nowhere", "nothing", claims), frame([]))
-    assert table["verdict"].to_list() == ["holds", "does not hold", "does not hold", "not measured"]
+    assert table["verdict"].to_list() == [
+        "holds",
+        "does not hold",
+        "does not hold",
+        "not measured",
+    ]
     assert table["expected"].to_list() == [True, False, True, False]
 
 
@@ -136,7 +171,8 @@ def test_a_tiny_run_has_the_ends_of_each_kind_of_member_at_the_shortest_lag():
 
 def test_what_is_no_paper_is_refused():
     with pytest.raises(
-        UserError, match=r"nobody: no such paper; one of .*collins2017.*, or MODULE:NAME of your own"
+        UserError,
+        match=r"nobody: no such paper; one of .*collins2017.*, or MODULE:NAME of your own",
     ):
         papers.find("nobody")
     with pytest.raises(UserError, match=r"paper=memcap\.figures:costs: has no PAPER"):

@@ -1,5 +1,5 @@
-"""Whether a verdict could be another: of outcomes shuffled over what they compare, claims hold by chance
-only."""
+"""Whether a verdict could be another: of outcomes shuffled over what they compare,
+claims hold by chance only."""
 
 import numpy as np
 import polars as pl
@@ -10,12 +10,17 @@ from memcap import papers, store
 from memcap.papers import Claim, Finding, Paper, resample
 from memcap.papers.resample import BY_CHANCE, OUTCOMES, draw_seeds, groups, shuffle
 
-SHUFFLES, AT_MOST = 20, 3  # of the published 400 a claim may hold in 20
+# of the published 400 a claim may hold in 20
+SHUFFLES = 20
+AT_MOST = 3
 NAMES = sorted(papers.summaries())
 
 
 def two_cells():
-    nets = [seeds("latch", 5, *({"final": k + at} for k in range(4)), cell=cell) for at, cell in PLACES]
+    nets = [
+        seeds("latch", 5, *({"final": k + at} for k in range(4)), cell=cell)
+        for at, cell in PLACES
+    ]
     return table(*nets, group("adding", 5, {2: (1, 3)}, final=-1.0))
 
 
@@ -27,19 +32,28 @@ def finals(rows, **which):
 
 
 def test_a_shuffle_gives_each_outcome_to_one_net_that_is_alike():
-    rows, rng = two_cells(), np.random.default_rng(0)
+    rows = two_cells()
+    rng = np.random.default_rng(0)
     mixed = shuffle(rows, groups(rows, ["task"]), rng)
     assert finals(mixed, task="latch") == finals(rows, task="latch")
-    assert finals(mixed, cell="lstm", task="latch") != finals(rows, cell="lstm", task="latch")
+    assert finals(mixed, cell="lstm", task="latch") != finals(
+        rows, cell="lstm", task="latch"
+    )
     assert mixed.drop(OUTCOMES).equals(rows.drop(OUTCOMES))
     by_cell = shuffle(rows, groups(rows, ["task", "cell"]), rng)
     assert finals(by_cell, cell="GRUCell") == finals(rows, cell="GRUCell")
 
 
 def test_drawn_seeds_are_of_the_own_condition_and_come_again():
-    rows, rng = two_cells(), np.random.default_rng(0)
+    rows = two_cells()
+    rng = np.random.default_rng(0)
     drawn = [draw_seeds(rows, groups(rows, ["task", "cell"]), rng) for _ in range(9)]
-    assert {score for each in drawn for score in finals(each, cell="GRUCell")} == {10, 11, 12, 13}
+    assert {score for each in drawn for score in finals(each, cell="GRUCell")} == {
+        10,
+        11,
+        12,
+        13,
+    }
     assert any(len(set(finals(each, cell="GRUCell"))) < 4 for each in drawn)
 
 
@@ -51,7 +65,9 @@ def test_outcomes_of_another_metric_are_left_alone():
 
 def test_a_claim_is_judged_on_nets_that_differ_in_what_it_compares():
     def ahead(rows):
-        own = [rows.filter(task="latch", cell=cell)["final"].min() for _, cell in PLACES]
+        own = [
+            rows.filter(task="latch", cell=cell)["final"].min() for _, cell in PLACES
+        ]
         return Finding("", own[0] < own[1])
 
     def any_net(rows):
@@ -75,12 +91,15 @@ def test_a_claim_is_judged_on_nets_that_differ_in_what_it_compares():
 @pytest.mark.parametrize("name", NAMES)
 def test_each_claim_that_holds_falls_in_95_percent_of_the_published_shuffles(name):
     published, verdicts = (
-        pl.read_csv(papers.folder(name) / f"{file}.csv") for file in ("resampled", "verdicts")
+        pl.read_csv(papers.folder(name) / f"{file}.csv")
+        for file in ("resampled", "verdicts")
     )
     same = ["claim", "whose", "verdict"]
     assert published.select(same).equals(verdicts.select(same))
     claims = papers.find(name).PAPER.claims
-    assert published["within"].fill_null("").to_list() == [", ".join(claim.within) for claim in claims]
+    assert published["within"].fill_null("").to_list() == [
+        ", ".join(claim.within) for claim in claims
+    ]
     held = published.filter(verdict="holds")
     assert held["shuffled"].null_count() == 0
     assert held.filter(pl.col("shuffled") > BY_CHANCE)["claim"].to_list() == []
@@ -89,5 +108,9 @@ def test_each_claim_that_holds_falls_in_95_percent_of_the_published_shuffles(nam
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_a_claim_that_holds_does_not_hold_of_shuffled_outcomes(name):
-    again = resample.resample(papers.find(name).PAPER, store.read(papers.folder(name)), SHUFFLES)
-    assert again.filter(pl.col("shuffled") * SHUFFLES > AT_MOST)["claim"].to_list() == []
+    again = resample.resample(
+        papers.find(name).PAPER, store.read(papers.folder(name)), SHUFFLES
+    )
+    assert (
+        again.filter(pl.col("shuffled") * SHUFFLES > AT_MOST)["claim"].to_list() == []
+    )

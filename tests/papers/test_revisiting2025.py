@@ -18,10 +18,17 @@ KNOBS = {"symbols": 32, "pairs": 8, "layout": "stacked"}
         ((0.08, 0.8, 0.72, 0.08), 10 ** (-3 + 8 / 9), 0.1, False),
         ((0.08, 0.8, 0.75, 0.74), 10 ** (-3 + 8 / 9), 1.0, True),
         ((0.8, 0.08, 0.08, 0.08), 0.001, 10 ** (-3 + 1 / 9), True),
-        ((0.78, 0.08, 0.8, 0.08), 10 ** (-2 + 8 / 9), 10 ** (-1 + 1 / 9), False),  # what is past a gap
+        (
+            (0.78, 0.08, 0.8, 0.08),
+            10 ** (-2 + 8 / 9),
+            10 ** (-1 + 1 / 9),
+            False,
+        ),  # what is past a gap
     ],
 )
-def test_a_window_goes_on_from_the_best_rate_to_nine_tenths_of_its_accuracy(accuracies, low, high, is_open):
+def test_a_window_goes_on_from_the_best_rate_to_nine_tenths_of_its_accuracy(
+    accuracies, low, high, is_open
+):
     own = window(np.array(RATES), np.array(accuracies))
     assert (own.low, own.high) == pytest.approx((low, high))
     assert own.decades == pytest.approx(np.log10(high / low))
@@ -39,15 +46,27 @@ def of(final, lr, units=4, cell="delta_net", **knobs):
 def test_a_net_that_diverged_has_recalled_nothing_and_other_rows_of_the_task_are_left_out():
     some = [of(*each) for each in zip((0.08, 0.8, 0.79, None), RATES, strict=True)]
     assert windows(curves(nets(table(*some))))["delta_net"].high < 0.2
-    others = [of(0.5, 0.01, units=8), of(0.5, 0.01, rewrites=1), of(0.5, 0.01, layout="separate")]
-    assert nets(table(*some, *others, of(0.5, 0.01, pairs=16))).equals(nets(table(*some)))
+    others = [
+        of(0.5, 0.01, units=8),
+        of(0.5, 0.01, rewrites=1),
+        of(0.5, 0.01, layout="separate"),
+    ]
+    assert nets(table(*some, *others, of(0.5, 0.01, pairs=16))).equals(
+        nets(table(*some))
+    )
 
 
 def test_windows_are_compared_seed_by_seed():
     delta = [of((0.8, 0.8), lr) for lr in RATES]
     narrow = (0.08, 0.8, 0.08, 0.08)
-    mamba = [of((score, score), lr, cell="mamba2") for score, lr in zip(narrow, RATES, strict=True)]
+    mamba = [
+        of((score, score), lr, cell="mamba2")
+        for score, lr in zip(narrow, RATES, strict=True)
+    ]
     assert PAPER.findings(table(*delta, *mamba))[0].holds is True
-    mamba = [of((score, 0.8), lr, cell="mamba2") for score, lr in zip(narrow, RATES, strict=True)]
+    mamba = [
+        of((score, 0.8), lr, cell="mamba2")
+        for score, lr in zip(narrow, RATES, strict=True)
+    ]
     found = PAPER.findings(table(*delta, *mamba))[0]
     assert (found.holds, found.ours[:17]) == (False, "in 1 of 2 seeds; ")

@@ -9,17 +9,26 @@ LIST = [30, 33, 36, 40, 50, 60, 100, 1000]
 
 
 def nets(symbols, units, *numbers, loss=(0.1, 0.2, 0.3, 0.4), cell=LSTM):
-    """Nets of a cell on a language, one a seed, each with the number at which it fails; None: at none."""
+    """Nets of a cell on a language, one a seed, each with the number at which it fails;
+    None: at none."""
     outcomes = []
     for number, each in zip(numbers, loss, strict=False):
-        whole = [1.0 if number is None or n < number else (number - 1) / n for n in LIST]
-        outcomes.append(at_lengths(LIST, whole, [1.0] * len(LIST)) | {"train_loss": each})
+        whole = [
+            1.0 if number is None or n < number else (number - 1) / n for n in LIST
+        ]
+        outcomes.append(
+            at_lengths(LIST, whole, [1.0] * len(LIST)) | {"train_loss": each}
+        )
     knobs = {"symbols": symbols}
-    return seeds("counter_language", 30, *outcomes, units=units, knobs=knobs, cell=cell, batch=64)
+    return seeds(
+        "counter_language", 30, *outcomes, units=units, knobs=knobs, cell=cell, batch=64
+    )
 
 
 def test_a_net_fails_at_the_first_number_with_a_wrong_word_whatever_its_answers_score():
-    data = PAPER.table(table(nets(3, 4, 50, 30, None), nets(3, 4, 50, cell="SimpleCell")))
+    data = PAPER.table(
+        table(nets(3, 4, 50, 30, None), nets(3, 4, 50, cell="SimpleCell"))
+    )
     assert data["fails_at"].to_list() == [50, 30, None]
     assert data["right_to"].to_list() == [40, 0, 1000]
     assert data["learnt"].to_list() == [True, False, True]

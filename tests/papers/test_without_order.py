@@ -10,11 +10,12 @@ from memcap.papers import without_order
 
 
 @pytest.mark.parametrize(
-    ("items", "symbols", "accuracy"), [(1, 5, 1.0), (2, 2, 0.75), (3, 2, 0.75), (4, 4, 0.53125)]
+    ("items", "symbols", "accuracy"),
+    [(1, 5, 1.0), (2, 2, 0.75), (3, 2, 0.75), (4, 4, 0.53125)],
 )
 def test_who_knows_what_came_but_not_in_what_order(items, symbols, accuracy):
-    """Two bits: 00 and 11 are known, of 01 and 10 one of two; three bits: 2 of 8 are all right, of the others
-    two thirds."""
+    """Two bits: 00 and 11 are known, of 01 and 10 one of two; three bits: 2 of 8 are
+    all right, of the others two thirds."""
     assert without_order.accuracy(items, symbols) == pytest.approx(accuracy)
 
 

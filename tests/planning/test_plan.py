@@ -1,5 +1,5 @@
-"""`memcap plan`: the programs of a study before it is trained; on this CPU, and on accelerators where their
-compilers are."""
+"""`memcap plan`: the programs of a study before it is trained; on this CPU, and on
+accelerators where their compilers are."""
 
 import json
 import time
@@ -36,17 +36,26 @@ def planned(folder, *words):
 def test_this_machine(tmp_path):
     told = planned(tmp_path, *SMALL, AXES)
     assert not files(tmp_path)
-    assert (told["members"], told["there"], told["at_most"], told["searched"]) == (6, 0, 6, False)
-    assert [(p["task"], p["cell"], p["members"], p["lanes"], p["units"]) for p in told["programs"]] == [
-        ("latch", "lstm", 3, 1, 2),
-        ("latch", "lstm", 3, 1, 1),
-    ]
+    assert (told["members"], told["there"], told["at_most"], told["searched"]) == (
+        6,
+        0,
+        6,
+        False,
+    )
+    assert [
+        (p["task"], p["cell"], p["members"], p["lanes"], p["units"])
+        for p in told["programs"]
+    ] == [("latch", "lstm", 3, 1, 2), ("latch", "lstm", 3, 1, 1)]
     assert told["device"] == jax.devices()[0].device_kind
     assert told["floor_seconds"] is None
     for program in told["programs"]:
         assert program["memory_bytes"] > 0
-        assert program["step_bytes"] > program["steps"] * 6 * program["units"] * program["batch"] * 4
-        u, calls = program["units"], program["batch"] * program["steps"]
+        assert (
+            program["step_bytes"]
+            > program["steps"] * 6 * program["units"] * program["batch"] * 4
+        )
+        u = program["units"]
+        calls = program["batch"] * program["steps"]
         gates = 8 * u * (u + Latch().features) * calls
         assert 2 * gates < program["step_operations"] < 3.5 * gates
 
@@ -62,7 +71,10 @@ def test_a_race_in_an_empty_folder(tmp_path):
 @pytest.mark.breadth
 def test_what_is_there_is_not_planned_again_and_gives_the_pace(tmp_path):
     assert planned(tmp_path, *SMALL, AXES)["estimated_seconds"] is None
-    assert memcap(tmp_path, "train", *SMALL, "axes={model.units: [1], seed: 3}").status == 0
+    assert (
+        memcap(tmp_path, "train", *SMALL, "axes={model.units: [1], seed: 3}").status
+        == 0
+    )
     before = files(tmp_path)
     told = planned(tmp_path, *SMALL, AXES)
     assert files(tmp_path) == before
@@ -70,10 +82,15 @@ def test_what_is_there_is_not_planned_again_and_gives_the_pace(tmp_path):
     assert [(p["members"], p["units"]) for p in told["programs"]] == [(3, 2)]
     assert 0 < told["estimated_seconds"] < 60
     far = planned(tmp_path, *SMALL, "recipe.budget=1000000000", AXES)
-    assert far["estimated_seconds"] is None  # three rows of 20 steps do not say how long that takes
+    assert (
+        far["estimated_seconds"] is None
+    )  # three rows of 20 steps do not say how long that takes
     done = memcap(tmp_path, "plan", *SMALL, "axes={model.units: [1], seed: 3}")
     assert done.status == 0
-    assert done.out == "Members: 3, of which outputs/adhoc holds 3. Nothing would be trained.\n"
+    assert (
+        done.out
+        == "Members: 3, of which outputs/adhoc holds 3. Nothing would be trained.\n"
+    )
 
 
 def test_who_waits_for_a_plan_is_told(tmp_path, monkeypatch):
@@ -83,14 +100,19 @@ def test_who_waits_for_a_plan_is_told(tmp_path, monkeypatch):
 
     monkeypatch.setattr(printing, "SECONDS_OF_SILENCE", 0.02)
     monkeypatch.setattr(plan, "compose_jobs", slow)
-    assert memcap(tmp_path, "plan").err == "memcap: checking the members ...\nmemcap: over\n"
+    assert (
+        memcap(tmp_path, "plan").err
+        == "memcap: checking the members ...\nmemcap: over\n"
+    )
 
 
 @pytest.mark.breadth
 def test_the_table_fits_a_terminal(tmp_path, monkeypatch):
     done = memcap(tmp_path, "plan", *SMALL[1:], "task=temporal_order", "task.lag=20")
     assert done.status == 0, done.err
-    table, _, words = done.out.partition("Members: 1, of which outputs/adhoc holds 0. 1 would be trained.")
+    table, _, words = done.out.partition(
+        "Members: 1, of which outputs/adhoc holds 0. 1 would be trained."
+    )
     *lines, heads = table.splitlines()
     assert max(map(len, lines)) <= 80
     assert "eval: time steps of an evaluation's" in heads
@@ -114,7 +136,9 @@ def own(tmp_path):
     """A folder with a recipe and a study of one's own."""
     hold = (root() / "conf" / "recipe" / "hold.yaml").read_text()
     for name, text in {
-        "recipe/mine": hold.replace("name: hold", "name: mine").replace("batch: 64", "batch: 16"),
+        "recipe/mine": hold.replace("name: hold", "name: mine").replace(
+            "batch: 64", "batch: 16"
+        ),
         "sweeps/given": GIVEN,
     }.items():
         path = tmp_path / "own" / f"{name}.yaml"
@@ -133,9 +157,14 @@ axes: {task.lag: 3, recipe: [mine, hold], seed: 2}
 
 @pytest.mark.breadth
 def test_recipes_and_studies_of_a_folder(own):
-    told = planned(own, "--config-dir", "own", "sweeps=given", *SMALL[2:], "model.units=2")
+    told = planned(
+        own, "--config-dir", "own", "sweeps=given", *SMALL[2:], "model.units=2"
+    )
     assert (told["folder"], told["members"]) == ("outputs/given", 4)
-    assert sorted((p["members"], p["batch"]) for p in told["programs"]) == [(2, 16), (2, 64)]
+    assert sorted((p["members"], p["batch"]) for p in told["programs"]) == [
+        (2, 16),
+        (2, 64),
+    ]
     done = memcap(own, "plan", "sweeps=given")
     assert (done.status, done.err.count("\n")) == (2, 1)
     assert "sweeps=given: no such choice" in done.err
@@ -148,7 +177,10 @@ def test_recipes_and_studies_of_a_folder(own):
         }
     )
     assert {"mine", "hold"} <= set(known)
-    assert f"recipe=yours: no such recipe; one of {', '.join(known)}, or a file" in done.err
+    assert (
+        f"recipe=yours: no such recipe; one of {', '.join(known)}, or a file"
+        in done.err
+    )
 
 
 @pytest.mark.breadth
@@ -179,43 +211,67 @@ def test_a_multirun_of_several_studies(tmp_path):
         "design=grid,bisect,adaptive",
         "out=${design}",
     )
-    assert (told["folder"], told["members"], told["searched"]) == ("adaptive, bisect, grid", 18, True)
+    assert (told["folder"], told["members"], told["searched"]) == (
+        "adaptive, bisect, grid",
+        18,
+        True,
+    )
     assert 6 < told["usually"] <= told["at_most"] <= 18
-    assert [(p["members"], p["units"]) for p in told["programs"]] == [(6, 3), (6, 2), (6, 1)]
+    assert [(p["members"], p["units"]) for p in told["programs"]] == [
+        (6, 3),
+        (6, 2),
+        (6, 1),
+    ]
 
 
 @pytest.mark.breadth
 def test_another_launcher_trains_each_job_by_itself(tmp_path):
     """Side by side, the lanes of a program are no more than the members of a job."""
     jobs = ["-m", *SMALL, "engine.loop=associative", "seed=range(0,4)"]
-    assert [(p["members"], p["lanes"]) for p in planned(tmp_path, *jobs)["programs"]] == [(4, 4)]
     assert [
-        (p["members"], p["lanes"]) for p in planned(tmp_path, *jobs, "hydra/launcher=basic")["programs"]
+        (p["members"], p["lanes"]) for p in planned(tmp_path, *jobs)["programs"]
+    ] == [(4, 4)]
+    assert [
+        (p["members"], p["lanes"])
+        for p in planned(tmp_path, *jobs, "hydra/launcher=basic")["programs"]
     ] == [(4, 1)]
 
 
-@pytest.mark.parametrize("name", [name for name, device in DEVICES.items() if not device.installed])
+@pytest.mark.parametrize(
+    "name", [name for name, device in DEVICES.items() if not device.installed]
+)
 def test_a_compiler_that_is_missing(tmp_path, name):
     done = memcap(tmp_path, "plan", "--device", name)
     line = (
-        f"memcap: {name}: its compiler is not installed; pip install 'memcap[targets]' (in a checkout: make"
-        " targets)\n"
+        f"memcap: {name}: its compiler is not installed; pip install 'memcap[targets]' (in a"
+        " checkout: make targets)\n"
     )
     assert (done.status, done.out, done.err) == (2, "", line)
 
 
-@pytest.mark.skipif(not DEVICES["h100"].installed, reason="its compiler is not installed: make test-targets")
+@pytest.mark.skipif(
+    not DEVICES["h100"].installed,
+    reason="its compiler is not installed: make test-targets",
+)
 def test_a_study_on_an_accelerator(tmp_path):
     told = planned(tmp_path, "--device", "h100", "sweeps=delay_line_frontier")
     assert (told["members"], told["searched"]) == (18432, True)
-    assert told["programs_in_all"] <= 12  # six for the recipe whose batch is 64, six for the two others
+    assert (
+        told["programs_in_all"] <= 12
+    )  # six for the recipe whose batch is 64, six for the two others
     assert told["programs"]
     assert all(p["memory_bytes"] < DEVICES["h100"].usable for p in told["programs"])
-    assert all(p["step_floor_seconds"] > 0 and p["batching"] == "vmap" for p in told["programs"])
+    assert all(
+        p["step_floor_seconds"] > 0 and p["batching"] == "vmap"
+        for p in told["programs"]
+    )
     assert not files(tmp_path)
 
 
-@pytest.mark.skipif(not DEVICES["h100"].installed, reason="its compiler is not installed: make test-targets")
+@pytest.mark.skipif(
+    not DEVICES["h100"].installed,
+    reason="its compiler is not installed: make test-targets",
+)
 def test_one_recipe_at_all_widths_and_lags_is_six_programs(tmp_path):
     lags = "[1, 2, 3, 5, 8, 12, 16, 20, 25, 32, 40, 50]"
     axes = f"axes={{task.lag: {lags}, recipe: curriculum, model.units: 1..64, seed: 8}}"
@@ -224,11 +280,16 @@ def test_one_recipe_at_all_widths_and_lags_is_six_programs(tmp_path):
     assert told["programs_in_all"] == len(told["programs"]) <= 6
 
 
-@pytest.mark.skipif(not DEVICES["v5e-4"].installed, reason="its compiler is not installed: make test-targets")
+@pytest.mark.skipif(
+    not DEVICES["v5e-4"].installed,
+    reason="its compiler is not installed: make test-targets",
+)
 def test_lanes_are_fewer_where_memory_is_short(tmp_path, monkeypatch):
     short = devices.Device(**{**vars(DEVICES["v5e-4"]), "memory": 24 * 2**20})
     monkeypatch.setitem(DEVICES, "v5e-4", short)
-    (program,) = planned(tmp_path, "--device", "v5e-4", *SMALL, "axes={seed: 4096}")["programs"]
+    (program,) = planned(tmp_path, "--device", "v5e-4", *SMALL, "axes={seed: 4096}")[
+        "programs"
+    ]
     assert program["devices"] == 4
     assert program["lanes"] % 4 == 0
     assert program["lanes"] < 4096

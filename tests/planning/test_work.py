@@ -1,4 +1,5 @@
-"""The masked loops do no work that grows with the buffer at a step, however many lengths lie side by side."""
+"""The masked loops do no work that grows with the buffer at a step, however many
+lengths lie side by side."""
 
 from collections.abc import Callable
 from functools import partial
@@ -20,13 +21,17 @@ from memcap.loops.masked_scan import masked
 from memcap.loops.stepwise import step_of, stepwise
 from memcap.loops.while_loop import trip_count
 
-T, B, F, U = 37, 3, 4, 5  # no other size here is 37
+# no other size here is 37
+T = 37
+B = 3
+F = 4
+U = 5
 LENGTHS = np.array([20, T, 1])
 
 
 def of_the_buffer(run: Callable, *arguments: Any) -> set[str]:
-    """Kinds of operations in loops over time that make an array with an axis of T, other than by replacing a
-    row of it, in the program that XLA makes for a CPU."""
+    """Kinds of operations in loops over time that make an array with an axis of T,
+    other than by replacing a row of it, in the program that XLA makes for a CPU."""
     with jax.default_device(jax.devices("cpu")[0]):
         loops = time_loops(jax.jit(run).lower(*arguments).compile().as_text(), T)
     assert len(loops) == 2  # forward and back
@@ -44,7 +49,9 @@ def material(real: bool, windows: bool) -> tuple:
     return (
         inputs,
         LENGTHS,
-        (np.arange(T) % 5 != np.arange(3)[:, None]).astype(np.float32) if windows else None,
+        (np.arange(T) % 5 != np.arange(3)[:, None]).astype(np.float32)
+        if windows
+        else None,
     )
 
 
@@ -52,7 +59,9 @@ def summed(carry: Any, outputs: Any) -> jax.Array:
     return sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves((carry, outputs)))
 
 
-def of_lstm_scan(static: bool, every: bool, real: bool, windows: bool, read: bool) -> set[str]:
+def of_lstm_scan(
+    static: bool, every: bool, real: bool, windows: bool, read: bool
+) -> set[str]:
     """What `of_the_buffer` finds in value and gradient of the LSTM over three members of several
     lengths."""
 
@@ -61,7 +70,13 @@ def of_lstm_scan(static: bool, every: bool, real: bool, windows: bool, read: boo
         over = Pass(inputs, length, reset_carry=windows, return_sequences=every)
         return summed(*run(weights, carry, over, factors))
 
-    weights = *(np.ones((3, *shape), np.float32) for shape in ((F, 4 * U), (U, 4 * U), (4 * U,))), None
+    weights = (
+        *(
+            np.ones((3, *shape), np.float32)
+            for shape in ((F, 4 * U), (U, 4 * U), (4 * U,))
+        ),
+        None,
+    )
     if read:
         weights = *weights[:3], np.ones((3, U, 2), np.float32)
     carry = np.ones((3, U, B), np.float32), np.ones((3, U, B), np.float32)
@@ -73,7 +88,9 @@ def of_cell_scan(static: bool, every: bool, windows: bool) -> set[str]:
     """The same of `stepwise`, with a GRU."""
     kind: Any = cell_class("GRUCell")
     graph, weights = nnx.split(kind(F, U, rngs=nnx.Rngs(0)))
-    weights, carry = jax.tree.map(lambda leaf: np.stack([leaf] * 3), (weights, np.ones((B, U), np.float32)))
+    weights, carry = jax.tree.map(
+        lambda leaf: np.stack([leaf] * 3), (weights, np.ones((B, U), np.float32))
+    )
 
     def loss(weights, carry, inputs, length, factors):
         drive = masked if static else trip_count
@@ -81,15 +98,26 @@ def of_cell_scan(static: bool, every: bool, windows: bool) -> set[str]:
         return summed(*stepwise(drive, step_of(graph), weights, carry, over, factors))
 
     return of_the_buffer(
-        jax.vmap(jax.value_and_grad(loss, (0, 1, 2))), weights, carry, *material(True, windows)
+        jax.vmap(jax.value_and_grad(loss, (0, 1, 2))),
+        weights,
+        carry,
+        *material(True, windows),
     )
 
 
 RUNS = {
-    "lstm-last-symbols": partial(of_lstm_scan, every=False, real=False, windows=False, read=False),
-    "lstm-every-symbols-readout": partial(of_lstm_scan, every=True, real=False, windows=False, read=True),
-    "lstm-every-reals-readout": partial(of_lstm_scan, every=True, real=True, windows=False, read=True),
-    "lstm-every-reals-windows": partial(of_lstm_scan, every=True, real=True, windows=True, read=False),
+    "lstm-last-symbols": partial(
+        of_lstm_scan, every=False, real=False, windows=False, read=False
+    ),
+    "lstm-every-symbols-readout": partial(
+        of_lstm_scan, every=True, real=False, windows=False, read=True
+    ),
+    "lstm-every-reals-readout": partial(
+        of_lstm_scan, every=True, real=True, windows=False, read=True
+    ),
+    "lstm-every-reals-windows": partial(
+        of_lstm_scan, every=True, real=True, windows=True, read=False
+    ),
     "gru-last": partial(of_cell_scan, every=False, windows=False),
     "gru-every-windows": partial(of_cell_scan, every=True, windows=True),
 }
@@ -97,12 +125,13 @@ RUNS = {
 
 @pytest.mark.parametrize("name", leave(RUNS, but="lstm-every-reals-readout".__eq__))
 def test_a_step_reads_and_writes_its_own_row_of_a_buffer(name):
-    """It selects and copies no buffer: that would make each step cost as much as the sequence is long."""
+    """It selects and copies no buffer: that would make each step cost as much as the
+    sequence is long."""
     assert RUNS[name](True) == set()
 
 
 @pytest.mark.parametrize("name", ["lstm-last-symbols", "gru-last"])
 def test_a_trip_count_a_member_selects_and_copies_whole_buffers(name):
-    """What the way "loop" becomes under `vmap`: the reason for the way "scan", and a check on the test
-    above."""
+    """What the way "loop" becomes under `vmap`: the reason for the way "scan", and a
+    check on the test above."""
     assert {"select", "copy"} <= RUNS[name](False)

@@ -1,5 +1,5 @@
-"""Nets for the tests of probes: hand-set ones, which are oracles, and random ones, which nothing was trained
-in."""
+"""Nets for the tests of probes: hand-set ones, which are oracles, and random ones,
+which nothing was trained in."""
 
 import jax
 import numpy as np
@@ -17,9 +17,15 @@ def hand_set(task, lag):
     return Trained(Member(task, lag, model=model), weights)
 
 
-def untrained(task, lag, cell="lstm", units=3, scale=1.0, readout="dense", layers=1, **model):
+def untrained(
+    task, lag, cell="lstm", units=3, scale=1.0, readout="dense", layers=1, **model
+):
     """A net with weights as drawn, times a scale."""
     recipe = Recipe("forget_bias" if cell == "lstm" else "own_start")
-    member = Member(task, lag, model=Model(cell, units, readout, layers, **model), recipe=recipe)
+    member = Member(
+        task, lag, model=Model(cell, units, readout, layers, **model), recipe=recipe
+    )
     weights = member.architecture.init(member.init, [units, lag])
-    return Trained(member, jax.tree.map(lambda leaf: np.asarray(scale * leaf, leaf.dtype), weights))
+    return Trained(
+        member, jax.tree.map(lambda leaf: np.asarray(scale * leaf, leaf.dtype), weights)
+    )

@@ -1,5 +1,5 @@
-"""Memory curves: of registers and latches that are known, of linear nets in closed form, and the bound of
-every net."""
+"""Memory curves: of registers and latches that are known, of linear nets in closed
+form, and the bound of every net."""
 
 import numpy as np
 import pytest
@@ -18,11 +18,16 @@ pytestmark = pytest.mark.usefixtures("quick_file")
 def curves(net):
     """r^2 by lag of each state, and the table by state."""
     found = decoding.probe(net)
-    by_state = {state: part.sort("k")["r2"].to_numpy() for (state,), part in found.data.group_by("state")}
+    by_state = {
+        state: part.sort("k")["r2"].to_numpy()
+        for (state,), part in found.data.group_by("state")
+    }
     return by_state, {row["state"]: row for row in found.table.to_dicts()}
 
 
-@pytest.mark.parametrize("task", [DelayLine(), *leave([DelayLine(reals=True)])], ids=["symbols", "reals"])
+@pytest.mark.parametrize(
+    "task", [DelayLine(), *leave([DelayLine(reals=True)])], ids=["symbols", "reals"]
+)
 def test_a_shift_register_of_n_units_holds_the_last_n_inputs_and_nothing_else(task):
     found, table = curves(hand_set(task, 5))
     for state in ("h", "(h, c)"):  # c says again what h says
@@ -43,7 +48,8 @@ def test_a_latch_holds_the_symbol_and_none_of_the_distractors():
 def test_a_linear_net_has_the_curve_of_its_closed_form():
     net = untrained(DelayLine(reals=True), 3, "linear", units=3)
     kernel, recurrent, _ = (
-        np.asarray(a, np.float64) for a in type(net.network.cell).arrays(net.weights["cell"])
+        np.asarray(a, np.float64)
+        for a in type(net.network.cell).arrays(net.weights["cell"])
     )
     recurrent = recurrent * 0.9  # inside the unit circle
     net.weights["cell"]["recurrent"] = recurrent.astype(np.float32)
@@ -51,7 +57,9 @@ def test_a_linear_net_has_the_curve_of_its_closed_form():
     for _ in range(400):
         reached.append(reached[-1] @ recurrent)
     covariance = sum(np.outer(v, v) for v in reached)
-    exact = [v @ np.linalg.solve(covariance, v) for v in reached[:7]]  # Jaeger (2001), prop. 2
+    exact = [
+        v @ np.linalg.solve(covariance, v) for v in reached[:7]
+    ]  # Jaeger (2001), prop. 2
     found, _ = curves(net)
     assert list(found) == ["h"]  # its carry is h
     np.testing.assert_allclose(found["h"], exact, atol=0.02)
@@ -61,7 +69,12 @@ def test_a_linear_net_has_the_curve_of_its_closed_form():
     ("task", "cell", "units", "scale"),
     [
         (DelayLine(), "lstm", 2, 3.0),
-        *leave([(DelayLine(symbols=4), "lstm", 3, 1.0), (DelayLine(reals=True), "GRUCell", 2, 0.5)]),
+        *leave(
+            [
+                (DelayLine(symbols=4), "lstm", 3, 1.0),
+                (DelayLine(reals=True), "GRUCell", 2, 0.5),
+            ]
+        ),
         *leave([(DelayLine(), "LRU", 2, 1.0)]),
         (VectorHold(numbers=5), "lstm", 3, 1.0),
     ],
@@ -80,7 +93,9 @@ def test_regression_on_nothing_finds_nothing_and_collinear_states_cost_nothing()
             x, noise = rng.standard_normal((2, 2000, 2))
             # each twice, and one that is constant
             states = np.concatenate([x, x * 1e-3 + 5, np.ones((2000, 1))], 1)
-            mixed = x @ [[1.0], [2.0]] + np.sqrt(5) * noise[:, :1]  # half of its variance is noise
+            mixed = (
+                x @ [[1.0], [2.0]] + np.sqrt(5) * noise[:, :1]
+            )  # half of its variance is noise
             real = np.concatenate([x[:, :1], mixed, noise[:, 1:]], 1)
             half.add(states, np.concatenate([real, np.roll(real, 1, 0)], 1))
     r2, null = decoding.memory(halves, 1)
@@ -90,11 +105,16 @@ def test_regression_on_nothing_finds_nothing_and_collinear_states_cost_nothing()
 
 
 def test_few_samples_cost_nothing_on_average():
-    rng, samples, size, found, held_out = np.random.default_rng(1), 300, 30, [], []
+    rng = np.random.default_rng(1)
+    samples = 300
+    size = 30
+    found = []
+    held_out = []
     for _ in range(80):
         halves = decoding.Half(), decoding.Half()
         for half in halves:
-            states, noise = rng.standard_normal((samples, size)), rng.standard_normal((samples, 1))
+            states = rng.standard_normal((samples, size))
+            noise = rng.standard_normal((samples, 1))
             target = states[:, :1] + noise  # r^2 = .5
             half.add(states, np.concatenate([target, np.roll(target, 1, 0)], 1))
         held_out.append(decoding.explained(*halves)[0])

@@ -19,8 +19,11 @@ pytestmark = pytest.mark.usefixtures("quick_file")
 def test_after_the_exchange_a_register_says_its_neighbours_symbols_until_its_own_have_come():
     lag = 3
     data = leakage.probe(hand_set(DelayLine(), lag)).data
-    early, late = data.filter(data["after"] < lag), data.filter(data["after"] >= lag)
-    assert set(early["partner"]) == set(late["own"]) == set(data["undisturbed"]) == {1.0}
+    early = data.filter(data["after"] < lag)
+    late = data.filter(data["after"] >= lag)
+    assert (
+        set(early["partner"]) == set(late["own"]) == set(data["undisturbed"]) == {1.0}
+    )
     for chance in (*early["own"], *late["partner"]):
         assert chance == pytest.approx(0.5, abs=0.05)
 
@@ -32,7 +35,9 @@ def test_a_latch_says_its_neighbours_symbol():
 
 
 @pytest.mark.parametrize(
-    "task", [*leave([VectorHold(numbers=3), Copy(items=2)]), Data()], ids=lambda task: task.name
+    "task",
+    [*leave([VectorHold(numbers=3), Copy(items=2)]), Data()],
+    ids=lambda task: task.name,
 )
 def test_undisturbed_is_the_score(task):
     net = untrained(task, 4)
@@ -43,9 +48,13 @@ def test_undisturbed_is_the_score(task):
 
 
 def test_of_a_file_each_held_out_sequence_is_scored_once():
-    task, last = Data(), np.zeros(102)
+    task = Data()
+    last = np.zeros(102)
     net = untrained(task, 4)
-    file, ours = task.file_content, task.parts[2]
+    file = task.file_content
+    ours = task.parts[2]
     outputs = net.trace(file.inputs[ours, -5:].T).outputs[-1]
     np.testing.assert_array_equal(ours.shape, last.shape)
-    assert fresh_score(net) == pytest.approx((outputs.argmax(-1) == file.targets[ours]).mean())
+    assert fresh_score(net) == pytest.approx(
+        (outputs.argmax(-1) == file.targets[ours]).mean()
+    )

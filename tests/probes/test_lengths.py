@@ -1,5 +1,5 @@
-"""Longer than trained: hand-set nets hold on, a net that counts does not care for lag, and some tasks have no
-longer ones."""
+"""Longer than trained: hand-set nets hold on, a net that counts does not care for lag,
+and some tasks have no longer ones."""
 
 import pytest
 from probe_checks import hand_set, untrained

@@ -1,5 +1,5 @@
-"""A disturbed carry: a random walk in closed form, formats against NumPy's, and registers that need one
-bit."""
+"""A disturbed carry: a random walk in closed form, formats against NumPy's, and
+registers that need one bit."""
 
 import jax
 import jax.numpy as jnp
@@ -39,10 +39,15 @@ def test_formats_are_what_they_are_called():
     carry = np.asarray(np.random.default_rng(0).standard_normal((4, 500)), np.float32)
     # compiled, where a conversion there and back would be left out
     rounded = jax.jit(noise.ROUNDED["bfloat16"])(carry, 0, ())
-    np.testing.assert_array_equal(rounded, carry.astype(ml_dtypes.bfloat16).astype(np.float32))
+    np.testing.assert_array_equal(
+        rounded, carry.astype(ml_dtypes.bfloat16).astype(np.float32)
+    )
     np.testing.assert_array_equal(noise.ROUNDED["float32"](carry, 0, ()), carry)
     two = {"a": jnp.asarray([[-3.0, 0.4, 0.6, 9.0]]), "count": jnp.asarray([[7]])}
-    ends = {"a": jnp.zeros(4), "count": jnp.zeros(1, int)}, {"a": jnp.ones(4), "count": jnp.ones(1, int)}
+    ends = (
+        {"a": jnp.zeros(4), "count": jnp.zeros(1, int)},
+        {"a": jnp.ones(4), "count": jnp.ones(1, int)},
+    )
     out = noise.to_levels(two, 0, ((np.float32(2), *ends), None))
     np.testing.assert_array_equal(out["a"], [[0, 0, 1, 1]])
     assert out["count"].tolist() == [[7]]  # a whole number has no level between

@@ -19,7 +19,8 @@ from memcap.runtime.published import ATLAS, rows_file
 from memcap.scripts import script
 from memcap.tasks import task_class, task_classes
 
-LATCH, DELAY = task_class("latch")(), task_class("delay_line")()
+LATCH = task_class("latch")()
+DELAY = task_class("delay_line")()
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +33,10 @@ def test_it_has_the_advised_width_and_the_recipe_of_the_rows(rows):
     text = code(result, "torch")
     recipe = result.point.recipe
     assert f"UNITS = {result.units}\n" in text
-    assert f"BATCH, BUDGET, RATE, CLIP = {recipe.batch}, {recipe.budget}, {recipe.lr:g}, 1\n" in text
+    assert (
+        f"BATCH, BUDGET, RATE, CLIP = {recipe.batch}, {recipe.budget}, {recipe.lr:g}, 1\n"
+        in text
+    )
     assert f"`{recipe.init}`" in text
     assert " ".join(sentences(result)[0].split()) in " ".join(text.split())
 
@@ -40,7 +44,9 @@ def test_it_has_the_advised_width_and_the_recipe_of_the_rows(rows):
 def test_an_unmeasured_lag_has_the_recipe_of_the_next_longer_one(rows):
     """Copies are measured at lags 25 and 50; what trains at 50 trains at 30."""
     sixteen = replace(task_class("copy")(), items=16)
-    result, near, shorter = (from_rows(rows, Question(sixteen, lag)) for lag in (30, 50, 25))
+    result, near, shorter = (
+        from_rows(rows, Question(sixteen, lag)) for lag in (30, 50, 25)
+    )
     assert result.point is None
     recipe = near.point.recipe
     assert recipe != shorter.point.recipe
@@ -52,14 +58,30 @@ def test_a_gru_has_its_own_layer_and_other_cells_have_none(rows):
     text = code(from_rows(rows, Question(LATCH, 12, Model("GRUCell", 1))), "torch")
     assert text.startswith('"""Train a GRU of 1 unit in PyTorch')
     assert "self.gru = nn.GRU(FEATURES, UNITS, len(ENTERING), batch_first=True)" in text
-    with pytest.raises(UserError, match=r"code=torch: scripts are for the cells .*, not for minGRU"):
+    with pytest.raises(
+        UserError, match=r"code=torch: scripts are for the cells .*, not for minGRU"
+    ):
         code(from_rows(rows, Question(LATCH, 12, Model("minGRU", 1))), "torch")
 
 
 def test_another_recipe_of_the_rows_is_another_script():
-    values = {"init": "forget_bias", "forget_bias": 2.5, "lr": 0.004, "schedule": "constant", "warmup": 0}
-    values |= {"batch": 16, "clip": 3.0, "budget": 700, "optimizer": "sgd", "clip_by": "element"}
-    text = script(Member(LATCH, 5, model=Model(units=2), recipe=Recipe("mine", **values)), "torch")
+    values = {
+        "init": "forget_bias",
+        "forget_bias": 2.5,
+        "lr": 0.004,
+        "schedule": "constant",
+        "warmup": 0,
+    }
+    values |= {
+        "batch": 16,
+        "clip": 3.0,
+        "budget": 700,
+        "optimizer": "sgd",
+        "clip_by": "element",
+    }
+    text = script(
+        Member(LATCH, 5, model=Model(units=2), recipe=Recipe("mine", **values)), "torch"
+    )
     assert "BATCH, BUDGET, RATE, CLIP = 16, 700, 0.004, 3\n" in text
     assert "np.repeat([0, 2.5, 0, 0], UNITS)" in text
     assert "SGD(trained, momentum=0.9)" in text
@@ -67,17 +89,29 @@ def test_another_recipe_of_the_rows_is_another_script():
 
 
 def test_without_a_width_there_is_none():
-    with pytest.raises(UserError, match="no width is known to be enough for delay_line at lag 7"):
+    with pytest.raises(
+        UserError, match="no width is known to be enough for delay_line at lag 7"
+    ):
         code(answer(Question(DELAY, 7), []), "keras")
 
 
 def test_the_command_prints_it_and_nothing_else(tmp_path):
-    done = memcap(tmp_path, "answer", "--task", "latch", "--lag", "5", "--code", "keras")
+    done = memcap(
+        tmp_path, "answer", "--task", "latch", "--lag", "5", "--code", "keras"
+    )
     compile(done.out, "script", "exec")
-    assert done.out.startswith('"""Train an LSTM of 1 unit in Keras 3 on latch at lag 5')
+    assert done.out.startswith(
+        '"""Train an LSTM of 1 unit in Keras 3 on latch at lag 5'
+    )
 
 
-@pytest.mark.parametrize("name", leave(task_classes(), but=("latch", "mqar", "parity").__contains__))
+@pytest.mark.parametrize(
+    "name", leave(task_classes(), but=("latch", "mqar", "parity").__contains__)
+)
 def test_every_task_has_one(name):
     task = task_class(name)()
-    compile(script(Member(task, max(8, task.smallest_lag), model=Model(units=4)), "keras"), name, "exec")
+    compile(
+        script(Member(task, max(8, task.smallest_lag), model=Model(units=4)), "keras"),
+        name,
+        "exec",
+    )

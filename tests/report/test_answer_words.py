@@ -18,8 +18,8 @@ from memcap.tasks.latch import Latch
         (
             Copy(items=16),
             [
-                "A net passes if 99 % of the symbols are right. Then at least 84 % of whole sequences of 16"
-                " symbols are right."
+                "A net passes if 99 % of the symbols are right. Then at least 84 % of whole"
+                " sequences of 16 symbols are right."
             ],
         ),
         (Latch(), []),
@@ -28,11 +28,17 @@ from memcap.tasks.latch import Latch
 )
 def test_a_pass_says_what_it_is_of_whole_sequences(task, said):
     knobs = vars(task)
-    found = answer(Question(task, 20), frontier(table(group(task.name, 20, sharp(3), knobs=knobs))))
-    assert [line for line in sentences(found) if line.startswith("A net passes")] == said
+    found = answer(
+        Question(task, 20), frontier(table(group(task.name, 20, sharp(3), knobs=knobs)))
+    )
+    assert [
+        line for line in sentences(found) if line.startswith("A net passes")
+    ] == said
 
 
-@pytest.mark.parametrize(("passed", "runs"), [(0, 8), (1, 1), (7, 8), (28, 29), (73, 86), (86, 86)])
+@pytest.mark.parametrize(
+    ("passed", "runs"), [(0, 8), (1, 1), (7, 8), (28, 29), (73, 86), (86, 86)]
+)
 def test_it_is_wilsons(passed, runs):
     interval = binomtest(passed, runs).proportion_ci(method="wilson")
     low, high = wilson(passed, runs)

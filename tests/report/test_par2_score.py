@@ -17,8 +17,12 @@ ROWS = pl.DataFrame(
 )
 
 
-@pytest.mark.parametrize(("rows", "steps"), [(ROWS, 800), (ROWS.head(2), 200), (ROWS.tail(1), 2000)])
-def test_the_score_is_the_mean_of_steps_and_an_unsolved_member_is_worse_than_any_solved(rows, steps):
+@pytest.mark.parametrize(
+    ("rows", "steps"), [(ROWS, 800), (ROWS.head(2), 200), (ROWS.tail(1), 2000)]
+)
+def test_the_score_is_the_mean_of_steps_and_an_unsolved_member_is_worse_than_any_solved(
+    rows, steps
+):
     assert par2_score(rows) == steps
 
 
@@ -28,7 +32,15 @@ def test_a_share_without_members_has_a_score():
 
 def test_where_every_lag_is_asked_those_count_that_are_right_at_each():
     """Two of three are solved, after 100 and 110 steps, one of them at every lag."""
-    rows = table(group(counts={1: (2, 3)}, up_to={1: 1}, steps=100, budget=900, evaluation_until="up_to"))
+    rows = table(
+        group(
+            counts={1: (2, 3)},
+            up_to={1: 1},
+            steps=100,
+            budget=900,
+            evaluation_until="up_to",
+        )
+    )
     assert totals(rows) == "3 members, 2 solved, 1 of them at every lag up to their own"
     assert par2_score(rows) == pytest.approx((100 + 1800 + 1800) / 3)
     assert totals(table(group(counts={1: (2, 3)}))) == "3 members, 2 solved"

@@ -1,4 +1,5 @@
-"""Rare classes of own sequences: how many of each are found, beside who always says the commonest."""
+"""Rare classes of own sequences: how many of each are found, beside who always says the
+commonest."""
 
 from dataclasses import dataclass
 from types import SimpleNamespace
@@ -9,7 +10,8 @@ import pytest
 from memcap.report.rare_classes import has_rare_class, rare_words, recalls
 from memcap.tasks.data import Data
 
-COUNT, STEPS = 400, 4
+COUNT = 400
+STEPS = 4
 
 
 @dataclass
@@ -49,4 +51,6 @@ def test_values_and_classes_alike_in_number_have_none(tmp_path):
     inputs = np.arange(COUNT * STEPS).reshape(COUNT, STEPS) % 3
     for name, targets in (("even", inputs[:, 0] * 2), ("values", inputs[:, 0] + 0.5)):
         np.savez(tmp_path / f"{name}.npz", inputs=inputs, targets=targets)
-        assert not has_rare_class(Data(file=str(tmp_path / f"{name}.npz"), criterion="best"))
+        assert not has_rare_class(
+            Data(file=str(tmp_path / f"{name}.npz"), criterion="best")
+        )

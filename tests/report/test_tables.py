@@ -45,7 +45,10 @@ def test_thresholds(threshold, text):
 
 def test_the_frontier_is_shown_with_budget_rate_recipe_and_counts():
     (point,) = frontier(
-        table(group(counts=SHARP), group(counts=dict.fromkeys(SHARP, (0, 4)), recipe="chrono"))
+        table(
+            group(counts=SHARP),
+            group(counts=dict.fromkeys(SHARP, (0, 4)), recipe="chrono"),
+        )
     )
     text = printed(frontier_table([point]))
     for part in (
@@ -61,17 +64,25 @@ def test_the_frontier_is_shown_with_budget_rate_recipe_and_counts():
 
 def test_the_frontier_shows_both_verdicts_and_says_what_they_are():
     points = frontier(
-        table(group("delay_line", 3, SHARP | {4: (4, 4)}, steady={2: 0, 3: 1}), group("latch", 3, SHARP))
+        table(
+            group("delay_line", 3, SHARP | {4: (4, 4)}, steady={2: 0, 3: 1}),
+            group("latch", 3, SHARP),
+        )
     )
     text = printed(frontier_table(points))
     delay = points[0]
-    for threshold in (delay.fit.u50, delay.fit.u90, delay.trained.u50, delay.trained.u90):
+    for threshold in (
+        delay.fit.u50,
+        delay.fit.u90,
+        delay.trained.u50,
+        delay.trained.u90,
+    ):
         assert interval_text(threshold) in text
     assert "1:0/4 2:0/4 3:1/4 4:4/4" in text
     assert "steady: the same weights also pass at the stretched length" in text
     alone = printed(frontier_table(points[1:]))
     assert "steady" not in alone
-    exact = "trained: pass at exactly the lag and length they were trained at; shorter lags may fail."
+    exact = "trained: pass at exactly the lag and length they were trained at; shorter lags may fail."  # noqa: E501
     assert exact in text
     assert exact in alone
     assert "u90 trained" not in alone
@@ -82,7 +93,10 @@ def test_open_intervals_are_said_to_be_open_with_what_closes_them():
     (point,) = frontier(table(group(counts={30: (0, 4), 34: (3, 4), 38: (3, 4)})))
     text = printed(frontier_table([point]))
     assert " [open, " in text
-    assert "is at least 20. To close such intervals: latch at lag 5, train 8 seeds at 30 to" in text
+    assert (
+        "is at least 20. To close such intervals: latch at lag 5, train 8 seeds at 30 to"
+        in text
+    )
     closed = table(group(counts={u: (0 if u < 5 else 16, 16) for u in range(1, 9)}))
     assert "To close" not in printed(frontier_table(frontier(closed)))
 
@@ -98,7 +112,9 @@ def test_counts_that_no_rising_curve_gives_are_flagged():
 
 
 def test_counts_that_fall_are_flagged_and_said():
-    (point,) = points = frontier(table(group(counts={3: (0, 8), 4: (7, 7), 6: (2, 8), 9: (1, 8)})))
+    (point,) = points = frontier(
+        table(group(counts={3: (0, 8), 4: (7, 7), 6: (2, 8), 9: (1, 8)}))
+    )
     assert point.fit.u90.units <= 4
     text = printed(frontier_table(points))
     assert "9:1/8 falls" in text
@@ -107,14 +123,20 @@ def test_counts_that_fall_are_flagged_and_said():
     assert columns(point)["falls_from"] == 6
 
 
-@pytest.mark.parametrize("counts", [{1: (1, 4), 2: (1, 4), 3: (0, 4)}, {2: (0, 8), 4: (0, 8), 8: (0, 8)}])
+@pytest.mark.parametrize(
+    "counts", [{1: (1, 4), 2: (1, 4), 3: (0, 4)}, {2: (0, 8), 4: (0, 8), 8: (0, 8)}]
+)
 def test_where_no_recipe_trains_a_task_no_lower_bound_is_printed(counts):
     points = frontier(table(group(counts=counts)))
     text = printed(frontier_table(points))
     assert not points[0].trains
     assert "too few pass: under half of the seeds at every width" in text
-    assert f"median accuracy at the end, by units: {points[0].units[0]}:0." in " ".join(text.split())
-    assert ">" not in text.replace("(<=: the narrowest width tried is enough; >: the widest is not)", "")
+    assert f"median accuracy at the end, by units: {points[0].units[0]}:0." in " ".join(
+        text.split()
+    )
+    assert ">" not in text.replace(
+        "(<=: the narrowest width tried is enough; >: the widest is not)", ""
+    )
 
 
 def test_members_are_cut_off_where_there_are_many():
@@ -125,9 +147,13 @@ def test_members_are_cut_off_where_there_are_many():
 
 
 def test_members_are_told_apart_by_what_was_swept():
-    """As after a sampler, which draws learning rates; another recipe has its own, which nobody set."""
+    """As after a sampler, which draws learning rates; another recipe has its own, which
+    nobody set."""
     rates = [group(counts={1: (1, 1)}, lr=lr) for lr in (0.0123, 0.05)]
-    knobs = [group("delay_line", counts={1: (0, 1)}, knobs={"symbols": symbols}) for symbols in (3, 4)]
+    knobs = [
+        group("delay_line", counts={1: (0, 1)}, knobs={"symbols": symbols})
+        for symbols in (3, 4)
+    ]
     other = group(counts={1: (1, 1)}, recipe="chrono", lr=0.05, clip=0.5)
 
     def heads(*groups):
@@ -155,32 +181,50 @@ def test_a_stretched_score_of_chance_is_called_so():
 
 @pytest.mark.parametrize("width", [80, 120])
 def test_tables_fit_a_terminal_with_whole_keys_and_thresholds(width):
-    rows = table(group("delay_line", 20, SHARP | {4: (4, 4)}, recipe="open_gate_relaxed"))
+    rows = table(
+        group("delay_line", 20, SHARP | {4: (4, 4)}, recipe="open_gate_relaxed")
+    )
     (point,) = frontier(rows)
     for listing, kept in (
         (rows_table(rows), [*rows["key"]]),
-        (frontier_table([point]), [interval_text(point.fit.u50), interval_text(point.fit.u90)]),
+        (
+            frontier_table([point]),
+            [interval_text(point.fit.u50), interval_text(point.fit.u90)],
+        ),
     ):
         file = io.StringIO()
-        Console(width=width, file=file, force_terminal=True, color_system=None).print(listing)
+        Console(width=width, file=file, force_terminal=True, color_system=None).print(
+            listing
+        )
         lines = file.getvalue().splitlines()
         assert max(map(len, lines)) <= width
         assert all(any(each in line for line in lines) for each in kept)
-        assert sum(line.lstrip().startswith(("delay_line", *rows["key"])) for line in lines) == len(
-            listing.rows
-        )
+        assert sum(
+            line.lstrip().startswith(("delay_line", *rows["key"])) for line in lines
+        ) == len(listing.rows)
 
 
-def test_a_job_that_swept_widths_ends_with_the_frontier_its_figure_and_a_table(tmp_path, capsys):
+def test_a_job_that_swept_widths_ends_with_the_frontier_its_figure_and_a_table(
+    tmp_path, capsys
+):
     write(tmp_path, group(counts=SHARP), group("delay_line", 2, SHARP))
     rows = store.read(tmp_path)
     outcome = summarize(rows, tmp_path)
     print_summary(outcome)
     out = capsys.readouterr().out
     _, heads, *lines = out.splitlines()
-    assert heads.split() == ["task", "lag", "u50", "u90", "passed"]  # also where it is piped
+    assert heads.split() == [
+        "task",
+        "lag",
+        "u50",
+        "u90",
+        "passed",
+    ]  # also where it is piped
     assert max(map(len, lines[:2])) <= 80
-    assert f"Other columns, and seeds that close open intervals: memcap frontier {tmp_path}\n" in out
+    assert (
+        f"Other columns, and seeds that close open intervals: memcap frontier {tmp_path}\n"
+        in out
+    )
     assert f"24 members, 14 solved. Rows and weights: {tmp_path}\n" in out
     picture = tmp_path / "figures" / "frontier.png"
     assert f"Figure: {picture} (data beside it)\n" in out
@@ -189,7 +233,9 @@ def test_a_job_that_swept_widths_ends_with_the_frontier_its_figure_and_a_table(t
         "frontier.pdf",
         "frontier.png",
     ]
-    numbers = pl.read_csv(picture.with_suffix(".csv"), infer_schema_length=None).to_dicts()
+    numbers = pl.read_csv(
+        picture.with_suffix(".csv"), infer_schema_length=None
+    ).to_dicts()
     assert (numbers, outcome.picture) == ([columns(p) for p in frontier(rows)], picture)
 
 

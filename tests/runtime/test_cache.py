@@ -21,13 +21,17 @@ def test_a_cache_of_another_user_is_not_used_by_this_process_and_those_that_it_s
         patch.setattr(
             Path,
             "stat",
-            lambda path, **how: os.stat_result([0o40700, 0, 0, 1, mine + (path == usual), *[0] * 5]),
+            lambda path, **how: os.stat_result(
+                [0o40700, 0, 0, 1, mine + (path == usual), *[0] * 5]
+            ),
         )
         private = cache.folder()
     assert private == cache.folder() != usual
     assert stat(private).st_mode & 0o077 == 0
     assert os.environ[cache.PRIVATE_VARIABLE] == str(private)
-    assert capsys.readouterr().err.startswith(f"memcap: {usual}: belongs to another user, so no code from")
+    assert capsys.readouterr().err.startswith(
+        f"memcap: {usual}: belongs to another user, so no code from"
+    )
 
 
 def test_the_cache_folder_follows_the_environment(tmp_path, monkeypatch):

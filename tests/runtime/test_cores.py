@@ -42,18 +42,36 @@ def test_a_quota_counts(monkeypatch):
 @pytest.mark.parametrize(
     ("own", "files", "expected"),
     [
-        ("0::/job/step", {"job/cpu.max": "150000 100000", "job/step/cpu.max": "max 100000"}, [2]),
-        ("0::/job/step", {"cpu.max": "50000 100000", "job/cpu.max": "300000 100000"}, [3, 1]),
+        (
+            "0::/job/step",
+            {"job/cpu.max": "150000 100000", "job/step/cpu.max": "max 100000"},
+            [2],
+        ),
+        (
+            "0::/job/step",
+            {"cpu.max": "50000 100000", "job/cpu.max": "300000 100000"},
+            [3, 1],
+        ),
         ("0::/not/seen/inside", {"cpu.max": "300000 100000"}, [3]),
         (
             "4:memory:/job\n3:cpu,cpuacct:/job\n0::/",
-            {"cpu,cpuacct/job/cpu.cfs_quota_us": "250000", "cpu,cpuacct/job/cpu.cfs_period_us": "100000"},
+            {
+                "cpu,cpuacct/job/cpu.cfs_quota_us": "250000",
+                "cpu,cpuacct/job/cpu.cfs_period_us": "100000",
+            },
             [3],
         ),
-        ("1:cpu:/job", {"cpu/job/cpu.cfs_quota_us": "-1", "cpu/job/cpu.cfs_period_us": "100000"}, []),
+        (
+            "1:cpu:/job",
+            {"cpu/job/cpu.cfs_quota_us": "-1", "cpu/job/cpu.cfs_period_us": "100000"},
+            [],
+        ),
         (
             "1:cpuset:/job",
-            {"cpuset/job/cpu.cfs_quota_us": "100000", "cpuset/job/cpu.cfs_period_us": "100000"},
+            {
+                "cpuset/job/cpu.cfs_quota_us": "100000",
+                "cpuset/job/cpu.cfs_period_us": "100000",
+            },
             [],
         ),
         ("0::/job", {"job/cpu.max": "nonsense"}, []),

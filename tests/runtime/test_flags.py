@@ -1,4 +1,5 @@
-"""XLA's flags: each is tried in a process of its own, once per jaxlib, and a user's own values stay."""
+"""XLA's flags: each is tried in a process of its own, once per jaxlib, and a user's own
+values stay."""
 
 import os
 import subprocess
@@ -14,7 +15,9 @@ from memcap.runtime import flags
 
 KNOWN = "--xla_cpu_prefer_vector_width=512"
 UNKNOWN = "--xla_no_such_flag=true"
-MISSPELT = "--xla_cpu_prefer_vector_width=wide"  # XLA ends, but not for want of the flag
+MISSPELT = (
+    "--xla_cpu_prefer_vector_width=wide"  # XLA ends, but not for want of the flag
+)
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +28,9 @@ def empty_cache(tmp_path, monkeypatch):
 
 def verdict_of(flag: str) -> str:
     """Name of the file that keeps the verdict on a flag."""
-    return f"flag-jaxlib-{flags.importlib.metadata.version('jaxlib')}-{flags.digest(flag)}"
+    return (
+        f"flag-jaxlib-{flags.importlib.metadata.version('jaxlib')}-{flags.digest(flag)}"
+    )
 
 
 def verdicts(folder: Path) -> dict[str, str]:
@@ -36,11 +41,21 @@ def verdicts(folder: Path) -> dict[str, str]:
     ("tried", "theirs", "after"),
     [
         ((UNKNOWN, KNOWN), "", KNOWN),
-        ((KNOWN,), "--xla_cpu_enable_fast_math=false", f"--xla_cpu_enable_fast_math=false {KNOWN}"),
-        ((KNOWN,), "--xla_cpu_prefer_vector_width=256", "--xla_cpu_prefer_vector_width=256"),
+        (
+            (KNOWN,),
+            "--xla_cpu_enable_fast_math=false",
+            f"--xla_cpu_enable_fast_math=false {KNOWN}",
+        ),
+        (
+            (KNOWN,),
+            "--xla_cpu_prefer_vector_width=256",
+            "--xla_cpu_prefer_vector_width=256",
+        ),
     ],
 )
-def test_each_flag_that_is_known_comes_to_a_users_own(monkeypatch, tried, theirs, after):
+def test_each_flag_that_is_known_comes_to_a_users_own(
+    monkeypatch, tried, theirs, after
+):
     monkeypatch.setenv("XLA_FLAGS", theirs)
     monkeypatch.setattr(flags, "CPU_FLAGS", tried)
     flags.add()
@@ -53,7 +68,9 @@ def test_a_failure_that_is_not_the_flags_is_not_kept(tmp_path, monkeypatch):
     assert verdicts(tmp_path) == {}
 
 
-@pytest.mark.parametrize(("verdict", "known"), [("no", False), ("yes", True), ("", True), ("ye", True)])
+@pytest.mark.parametrize(
+    ("verdict", "known"), [("no", False), ("yes", True), ("", True), ("ye", True)]
+)
 def test_a_verdict_is_believed_if_it_is_whole(tmp_path, verdict, known):
     (tmp_path / "memcap").mkdir()
     (tmp_path / "memcap" / verdict_of(KNOWN)).write_text(verdict)
@@ -63,7 +80,8 @@ def test_a_verdict_is_believed_if_it_is_whole(tmp_path, verdict, known):
 
 def test_two_verdicts_that_are_written_at_once_are_both_kept(tmp_path, monkeypatch):
     """Flags are tried side by side: the file that each verdict is written to first is its own."""
-    both, replace = threading.Barrier(2), Path.replace
+    both = threading.Barrier(2)
+    replace = Path.replace
 
     def late(path, target):
         both.wait(10)
@@ -71,7 +89,9 @@ def test_two_verdicts_that_are_written_at_once_are_both_kept(tmp_path, monkeypat
 
     def tried(command, env, **options):
         known = env["XLA_FLAGS"] == KNOWN
-        return subprocess.CompletedProcess(command, 0 if known else 1, b"", b"" if known else b"Unknown flag")
+        return subprocess.CompletedProcess(
+            command, 0 if known else 1, b"", b"" if known else b"Unknown flag"
+        )
 
     monkeypatch.setattr(flags.subprocess, "run", tried)
     monkeypatch.setattr(Path, "replace", late)
@@ -82,30 +102,41 @@ def test_two_verdicts_that_are_written_at_once_are_both_kept(tmp_path, monkeypat
 
 
 @pytest.mark.parametrize(("flag", "works"), [(KNOWN, True), (UNKNOWN, False)])
-def test_a_flag_is_tried_by_jax_itself_where_jaxlib_is_not_as_it_was(tmp_path, monkeypatch, flag, works):
+def test_a_flag_is_tried_by_jax_itself_where_jaxlib_is_not_as_it_was(
+    tmp_path, monkeypatch, flag, works
+):
     monkeypatch.setattr(flags, "_PROBES", ("from jaxlib import gone", flags._PROBES[1]))
     assert flags.is_known(flag) is works
     assert verdicts(tmp_path) == {verdict_of(flag): "yes" if works else "no"}
 
 
-@pytest.mark.parametrize(("flag", "works"), [(KNOWN, True), (UNKNOWN, False), (MISSPELT, False)])
+@pytest.mark.parametrize(
+    ("flag", "works"), [(KNOWN, True), (UNKNOWN, False), (MISSPELT, False)]
+)
 def test_jaxlib_alone_knows_the_flags(flag, works):
     """So that no process needs to import JAX for it."""
     environment = {**os.environ, "XLA_FLAGS": flag, "JAX_PLATFORMS": "cpu"}
     tried = subprocess.run(
-        [sys.executable, "-P", "-c", flags._PROBES[0]], env=environment, capture_output=True, check=False
+        [sys.executable, "-P", "-c", flags._PROBES[0]],
+        env=environment,
+        capture_output=True,
+        check=False,
     )
     assert (tried.returncode == 0) is works
     assert any(words in tried.stderr for words in flags._REFUSALS) is not works
 
 
-def test_a_file_of_flags_is_read_and_one_that_is_not_there_is_one_line(tmp_path, monkeypatch):
+def test_a_file_of_flags_is_read_and_one_that_is_not_there_is_one_line(
+    tmp_path, monkeypatch
+):
     """XLA would take our flags for a part of the file's name."""
     (tmp_path / "flags").write_text("--xla_a=1\n--xla_b=2\n")
     monkeypatch.setattr(flags, "_verdict", lambda flag: "yes")
     monkeypatch.setenv("XLA_FLAGS", str(tmp_path / "flags"))
     flags.add()
-    assert os.environ["XLA_FLAGS"] == " ".join(["--xla_a=1", "--xla_b=2", *flags.CPU_FLAGS])
+    assert os.environ["XLA_FLAGS"] == " ".join(
+        ["--xla_a=1", "--xla_b=2", *flags.CPU_FLAGS]
+    )
     (tmp_path / "words").write_text("root:x:0:0\n")
     for name in (tmp_path, tmp_path / "nowhere", tmp_path / "words"):
         monkeypatch.setenv("XLA_FLAGS", str(name))
@@ -115,6 +146,10 @@ def test_a_file_of_flags_is_read_and_one_that_is_not_there_is_one_line(tmp_path,
 
 def test_a_users_flag_that_would_abort_is_one_line(monkeypatch):
     monkeypatch.setenv("XLA_FLAGS", UNKNOWN)
-    monkeypatch.setattr(flags, "_verdict", lambda flag: "no" if flag == UNKNOWN else "yes")
-    with pytest.raises(UserError, match=f"^XLA_FLAGS={UNKNOWN}: this jaxlib knows no such flag"):
+    monkeypatch.setattr(
+        flags, "_verdict", lambda flag: "no" if flag == UNKNOWN else "yes"
+    )
+    with pytest.raises(
+        UserError, match=f"^XLA_FLAGS={UNKNOWN}: this jaxlib knows no such flag"
+    ):
         flags.add()

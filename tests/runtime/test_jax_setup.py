@@ -1,5 +1,5 @@
-"""The set-up of JAX, each time in a process of its own: flags and caches are set before JAX starts; and
-precision of products."""
+"""The set-up of JAX, each time in a process of its own: flags and caches are set before
+JAX starts; and precision of products."""
 
 import json
 import mmap
@@ -33,8 +33,14 @@ product = float(jax.jit(lambda x: x + 1)(1.0))
 flags = os.environ.get("XLA_FLAGS", "")
 print(json.dumps({"product": product, "flags": flags, **jax.config.values}, default=str))
 """
-SECONDS, BYTES = "jax_persistent_cache_min_compile_time_secs", "jax_persistent_cache_min_entry_size_bytes"
-OWN = Member(task_class("latch")(), 1, model=Model(units=1), recipe=Recipe("hold", budget=2, batch=3))
+SECONDS = "jax_persistent_cache_min_compile_time_secs"
+BYTES = "jax_persistent_cache_min_entry_size_bytes"
+OWN = Member(
+    task_class("latch")(),
+    1,
+    model=Model(units=1),
+    recipe=Recipe("hold", budget=2, batch=3),
+)
 
 
 def python(script: str, folder: Path, *arguments: str, **environment: str) -> str:
@@ -44,10 +50,14 @@ def python(script: str, folder: Path, *arguments: str, **environment: str) -> st
         for k, v in os.environ.items()
         if k not in ("XLA_FLAGS", "JAX_COMPILATION_CACHE_DIR", SECONDS.upper())
     }
-    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
+    path = os.pathsep.join(
+        filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")])
+    )
     ran = subprocess.run(
         [sys.executable, "-P", "-W", "error", "-c", script, *arguments],
-        env=kept | {"XDG_CACHE_HOME": str(folder), "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"} | environment,
+        env=kept
+        | {"XDG_CACHE_HOME": str(folder), "PYTHONPATH": path, "JAX_PLATFORMS": "cpu"}
+        | environment,
         cwd=folder if folder.is_dir() else None,
         capture_output=True,
         text=True,
@@ -65,7 +75,9 @@ def prepared(folder: Path, *flags: str, **environment: str) -> dict:
 
 
 def test_flags_and_cache_are_set_and_the_verdict_is_kept(tmp_path):
-    (tmp_path / "jax.py").write_text("raise ImportError('not this one')")  # in the current folder
+    (tmp_path / "jax.py").write_text(
+        "raise ImportError('not this one')"
+    )  # in the current folder
     options = prepared(tmp_path, KNOWN)
     assert options["flags"] == KNOWN
     cache = Path(options["jax_compilation_cache_dir"])
@@ -80,7 +92,9 @@ def test_flags_and_cache_are_set_and_the_verdict_is_kept(tmp_path):
 @pytest.mark.breadth
 def test_a_chance_that_is_measured_is_compiled_with_the_flags(tmp_path):
     script = "import os; from memcap.tasks import chance; from memcap.tasks.latch import Latch"
-    script += "; chance.without_memory(Latch(), 2, 3, 64); print(os.environ['XLA_FLAGS'])"
+    script += (
+        "; chance.without_memory(Latch(), 2, 3, 64); print(os.environ['XLA_FLAGS'])"
+    )
     assert KNOWN in python(script, tmp_path)
 
 
@@ -124,23 +138,32 @@ print(float(jax.jit(lambda x: x + 1)(1.0)))
 
 
 @pytest.mark.breadth
-def test_a_program_whose_process_was_killed_while_writing_is_compiled_once_more(tmp_path):
+def test_a_program_whose_process_was_killed_while_writing_is_compiled_once_more(
+    tmp_path,
+):
     """The kernel breaks a write off between pages, or before the first."""
     python(COMPILES, tmp_path)
     folder = tmp_path / "memcap" / "xla"
     programs = list(folder.iterdir())
     assert len(programs) == 2
     for pages, path in enumerate(programs):
-        path.write_bytes(path.read_bytes().ljust(mmap.PAGESIZE)[: pages * mmap.PAGESIZE])
+        path.write_bytes(
+            path.read_bytes().ljust(mmap.PAGESIZE)[: pages * mmap.PAGESIZE]
+        )
     assert python(COMPILES, tmp_path) == "[2.0, 3.0]\n"
     # JAX would warn, which is an error here, of a program that it cannot read in a user's own cache
-    assert python(COMPILES, tmp_path, JAX_COMPILATION_CACHE_DIR=str(folder)) == "[2.0, 3.0]\n"
+    assert (
+        python(COMPILES, tmp_path, JAX_COMPILATION_CACHE_DIR=str(folder))
+        == "[2.0, 3.0]\n"
+    )
     assert all(path.stat().st_size % mmap.PAGESIZE for path in programs)
 
 
 @pytest.mark.breadth
 @pytest.mark.parametrize("process", ["own", "worker"])
-def test_a_program_that_another_process_is_writing_is_compiled_without_a_word(tmp_path, process):
+def test_a_program_that_another_process_is_writing_is_compiled_without_a_word(
+    tmp_path, process
+):
     python(COMPILES, tmp_path)
     assert python(EMPTIES, tmp_path, process) == "2.0\n"
 
@@ -165,7 +188,10 @@ print(known, jax.config.values["jax_num_cpu_devices"] == before)
 @pytest.mark.breadth
 @pytest.mark.parametrize(
     ("environment", "devices"),
-    [({"JAX_NUM_CPU_DEVICES": "3"}, 3), ({"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}, 2)],
+    [
+        ({"JAX_NUM_CPU_DEVICES": "3"}, 3),
+        ({"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}, 2),
+    ],
 )
 def test_it_is_known_whether_jax_has_met_its_devices_and_asking_changes_no_number(
     tmp_path, environment, devices
@@ -190,11 +216,20 @@ print(json.dumps({name: row[name] for name in columns} | {"cache": cache}))
 @pytest.mark.breadth
 def test_a_process_that_never_ran_the_command_is_set_up_as_well(tmp_path):
     found = json.loads(python(NOTEBOOK, tmp_path))
-    works = [flag for flag in flags.CPU_FLAGS if verdicts(tmp_path)[verdict_of(flag)] == "yes"]
+    works = [
+        flag
+        for flag in flags.CPU_FLAGS
+        if verdicts(tmp_path)[verdict_of(flag)] == "yes"
+    ]
     assert KNOWN in works
     cache = tmp_path / "memcap" / "xla"
     assert found == {
-        **{"key": OWN.key, "matmul_precision": "highest", "xla_flags": " ".join(works), "scan": "loop"},
+        **{
+            "key": OWN.key,
+            "matmul_precision": "highest",
+            "xla_flags": " ".join(works),
+            "scan": "loop",
+        },
         "cache": str(cache),
     }
     assert list(cache.iterdir())
@@ -212,8 +247,11 @@ def coarse():
 
 
 @pytest.mark.parametrize("loop", ["while", *leave(["associative"])])
-def test_the_products_of_a_compiled_program_are_exact_whatever_the_process_has_set(coarse, monkeypatch, loop):
-    texts, build = [], jax.stages.Lowered.compile
+def test_the_products_of_a_compiled_program_are_exact_whatever_the_process_has_set(
+    coarse, monkeypatch, loop
+):
+    texts = []
+    build = jax.stages.Lowered.compile
 
     def seen(self, *arguments, **options):
         texts.append(self.as_text())
@@ -221,7 +259,9 @@ def test_the_products_of_a_compiled_program_are_exact_whatever_the_process_has_s
 
     monkeypatch.setattr(jax.stages.Lowered, "compile", seen)
     program_module._jobs.clear()
-    assert compiled(Program.of(OWN, Engine(loop=loop))).evaluate  # once it is there, too
+    assert compiled(
+        Program.of(OWN, Engine(loop=loop))
+    ).evaluate  # once it is there, too
     assert len(texts) == 2  # training, and evaluation
     for text in texts:
         products = [line for line in text.splitlines() if "dot_general" in line]
@@ -230,7 +270,8 @@ def test_the_products_of_a_compiled_program_are_exact_whatever_the_process_has_s
 
 
 def test_the_products_of_a_loaded_network_are_exact_as_well(coarse, monkeypatch):
-    precisions, build = [], Architecture.build
+    precisions = []
+    build = Architecture.build
 
     def seen(self, weights):
         precisions.append(jax.config.jax_default_matmul_precision)

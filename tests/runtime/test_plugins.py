@@ -20,7 +20,9 @@ def package(monkeypatch):
         modules = []
         for place, name in enumerate((one, other)):
             module = ModuleType(f"parts.part_{place}")
-            module.Part = type("Part", (Base,), {"name": name, "__module__": module.__name__})
+            module.Part = type(
+                "Part", (Base,), {"name": name, "__module__": module.__name__}
+            )
             modules.append(module)
         modules[1].Imported = modules[0].Part  # found where it is defined alone
         monkeypatch.setitem(sys.modules, "parts", ModuleType("parts"))

@@ -1,5 +1,5 @@
-"""Signals end a command soon, whatever its chunks last; what has ended is saved, and one line says how to go
-on."""
+"""Signals end a command soon, whatever its chunks last; what has ended is saved, and
+one line says how to go on."""
 
 import gc
 import os
@@ -20,8 +20,8 @@ from memcap import cli, store
 from memcap.runtime import signals
 from memcap.runtime.signals import Interrupted
 
-# Three members that end, then one whose first chunk would last for many minutes; rows wait for hours to be
-# written.
+# Three members that end, then one whose first chunk would last for many minutes; rows
+# wait for hours to be written.
 COMMAND = """
 import sys, time
 from memcap import cli
@@ -51,14 +51,16 @@ AXES = "axes={recipe.budget: [20, 21, 22, 30000000]}"
 
 @pytest.fixture(autouse=True)
 def heeded():
-    """No signal is ignored here, nor in the processes that the tests start, though nohup or a shell may have
-    told pytest to."""
+    """No signal is ignored here, nor in the processes that the tests start, though
+    nohup or a shell may have told pytest to."""
     usual = {
         signal.SIGINT: signal.default_int_handler,
         signal.SIGTERM: signal.SIG_DFL,
         signal.SIGHUP: signal.SIG_DFL,
     }
-    before = {number: signal.signal(number, handler) for number, handler in usual.items()}
+    before = {
+        number: signal.signal(number, handler) for number, handler in usual.items()
+    }
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -106,11 +108,23 @@ def reach_the_long_chunk(process):
     ("number", "arguments"),
     [
         *leave([(signal.SIGTERM, [AXES, "engine.workers=2"])]),
-        *leave([(signal.SIGHUP, ["-m", "recipe.budget=20,21,22,30000000", "engine.workers=1"])]),
-        (signal.SIGINT, [AXES, "engine.workers=1", "tracking=wandb", "tracking.wandb=offline"]),
+        *leave(
+            [
+                (
+                    signal.SIGHUP,
+                    ["-m", "recipe.budget=20,21,22,30000000", "engine.workers=1"],
+                )
+            ]
+        ),
+        (
+            signal.SIGINT,
+            [AXES, "engine.workers=1", "tracking=wandb", "tracking.wandb=offline"],
+        ),
     ],
 )
-def test_a_signal_ends_a_job_within_its_chunk_and_keeps_what_has_ended(started, tmp_path, number, arguments):
+def test_a_signal_ends_a_job_within_its_chunk_and_keeps_what_has_ended(
+    started, tmp_path, number, arguments
+):
     words = ["train", *arguments, *STUDY]
     process = started(tmp_path, *words)
     began = time.monotonic()
@@ -119,8 +133,10 @@ def test_a_signal_ends_a_job_within_its_chunk_and_keeps_what_has_ended(started, 
     seconds = time.monotonic() - began
     print(f"{number.name}: {seconds:.2f} s")
     assert process.returncode == 128 + number
-    assert said.splitlines()[-1] == (
-        f"memcap: interrupted ({number.name}); 3 members saved. Resume with: {shlex.join(['memcap', *words])}"
+    assert (
+        said.splitlines()[-1]
+        == f"memcap: interrupted ({number.name}); 3 members saved. Resume with:"
+        f" {shlex.join(['memcap', *words])}"
     )
     assert "Traceback" not in said
     assert sorted(store.read(tmp_path / "outputs")["budget"]) == [20, 21, 22]
@@ -129,7 +145,9 @@ def test_a_signal_ends_a_job_within_its_chunk_and_keeps_what_has_ended(started, 
 
 @pytest.mark.breadth
 def test_a_second_signal_ends_it_at_once(started, tmp_path):
-    process = started(tmp_path, "train", *STUDY, AXES, "engine.workers=1", flush="hangs")
+    process = started(
+        tmp_path, "train", *STUDY, AXES, "engine.workers=1", flush="hangs"
+    )
     process.send_signal(signal.SIGINT)
     assert process.stdout.readline() == "flushing\n"
     time.sleep(2 * signals.ONE_SIGNAL)
@@ -140,8 +158,10 @@ def test_a_second_signal_ends_it_at_once(started, tmp_path):
 
 def test_half_trained_members_are_counted():
     said = cli._interruption(Interrupted(signal.SIGTERM, 1, 2), ["train", "study=s"])
-    assert said == (
-        "interrupted (SIGTERM); 1 member saved, 2 half-trained. Resume with: memcap train study=s"
+    assert (
+        said
+        == "interrupted (SIGTERM); 1 member saved, 2 half-trained. Resume with: memcap train"
+        " study=s"
     )
 
 
@@ -150,9 +170,21 @@ def test_half_trained_members_are_counted():
     [
         (["collect", "outputs/a b"], None, "interrupted (SIGTERM)"),
         (["reproduce", "x", "--rows"], None, "interrupted (SIGTERM)"),
-        (["reproduce", "x"], 3, "interrupted (SIGTERM); 3 members saved. Resume with: memcap reproduce x"),
-        (["mirror", "x"], None, "interrupted (SIGTERM); what was not sent yet is sent by: memcap mirror x"),
-        (["train"], None, "interrupted (SIGTERM); finished members saved. Resume with: memcap train"),
+        (
+            ["reproduce", "x"],
+            3,
+            "interrupted (SIGTERM); 3 members saved. Resume with: memcap reproduce x",
+        ),
+        (
+            ["mirror", "x"],
+            None,
+            "interrupted (SIGTERM); what was not sent yet is sent by: memcap mirror x",
+        ),
+        (
+            ["train"],
+            None,
+            "interrupted (SIGTERM); finished members saved. Resume with: memcap train",
+        ),
     ],
 )
 def test_one_line_says_how_to_go_on(arguments, rows_saved, line):
@@ -177,7 +209,9 @@ def until(condition, seconds=20.0):
 
 def test_a_signal_in_a_callback_of_the_garbage_collector_is_heard(monkeypatch):
     """What a handler raised would vanish there."""
-    monkeypatch.setattr(signals, "PATIENCE", 100.0)  # collecting a large heap takes seconds
+    monkeypatch.setattr(
+        signals, "PATIENCE", 100.0
+    )  # collecting a large heap takes seconds
 
     def callback(phase, info):
         if phase == "start":
@@ -253,7 +287,9 @@ def test_what_hangs_holds_up_nothing(exits, capfd, monkeypatch):
     with signals.watching(), signals.saving(hang):
         signal.raise_signal(signal.SIGTERM)
         until(lambda: exits)
-        message = capfd.readouterr().err  # while it hangs: it writes to the same file afterwards
+        message = (
+            capfd.readouterr().err
+        )  # while it hangs: it writes to the same file afterwards
     over.set()
     threads[0].join()
     assert message == "memcap: interrupted (SIGTERM); not all was saved\n"
@@ -275,10 +311,14 @@ def test_signals_that_come_together_are_one(exits):
         until(lambda: exits)
     assert exits == [129]
     assert len(saved) == 1
-    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)] == before
+    assert [
+        signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)
+    ] == before
 
 
-def test_a_library_that_waits_is_interrupted_again_where_that_vanished(exits, monkeypatch):
+def test_a_library_that_waits_is_interrupted_again_where_that_vanished(
+    exits, monkeypatch
+):
     monkeypatch.setattr(signals, "REPEAT", 0.5)
     times = []
 
@@ -362,11 +402,36 @@ from memcap.__main__ import main
 main()
 print("done", flush=True)
 """
-ENDLESS = ["evaluation.every=20", "evaluation.sequences=64", "recipe.budget=100000", "engine.workers=2"]
+ENDLESS = [
+    "evaluation.every=20",
+    "evaluation.sequences=64",
+    "recipe.budget=100000",
+    "engine.workers=2",
+]
 AT_RANDOM = {
-    "run": ["train", "task=copy", "task.lag=5", "model.units=1", "axes={seed: 30}", *ENDLESS],
-    "search": ["train", "task=copy", "axes={task.lag: [3, 4], model.units: 1..8}", "design=bisect", *ENDLESS],
-    "multirun": ["train", "-m", "task=latch,copy", "task.lag=range(3,40)", "model.units=1,2,3", *ENDLESS],
+    "run": [
+        "train",
+        "task=copy",
+        "task.lag=5",
+        "model.units=1",
+        "axes={seed: 30}",
+        *ENDLESS,
+    ],
+    "search": [
+        "train",
+        "task=copy",
+        "axes={task.lag: [3, 4], model.units: 1..8}",
+        "design=bisect",
+        *ENDLESS,
+    ],
+    "multirun": [
+        "train",
+        "-m",
+        "task=latch,copy",
+        "task.lag=range(3,40)",
+        "model.units=1,2,3",
+        *ENDLESS,
+    ],
     "collect": ["collect", "outputs"],
     "mirror": ["mirror", "outputs", "--wandb", "offline", "--runs", "member"],
     "reproduce": ["reproduce", "collins2017", "--rows", "-o", "drawn"],
@@ -377,8 +442,11 @@ AT_RANDOM = {
 def small_study(tmp_path_factory):
     """A folder with eight rows, and what trains them."""
     folder = tmp_path_factory.mktemp("signals")
-    axes, budget = "axes={model.units: [1, 2], seed: 4}", "recipe.budget=20"
-    done = memcap(folder, "train", "task=latch", "task.lag=3", axes, budget, "engine.workers=1")
+    axes = "axes={model.units: [1, 2], seed: 4}"
+    budget = "recipe.budget=20"
+    done = memcap(
+        folder, "train", "task=latch", "task.lag=3", axes, budget, "engine.workers=1"
+    )
     assert done.status == 0, done.err
     return folder
 
@@ -389,7 +457,9 @@ def small_study(tmp_path_factory):
 @pytest.mark.parametrize("name", AT_RANDOM)
 def test_no_signal_is_lost(small_study, tmp_path, name, seconds):
     shutil.copytree(small_study / "outputs", tmp_path / "outputs")
-    number = (signal.SIGTERM, signal.SIGINT)[(list(AT_RANDOM).index(name) + (seconds > 1)) % 2]
+    number = (signal.SIGTERM, signal.SIGINT)[
+        (list(AT_RANDOM).index(name) + (seconds > 1)) % 2
+    ]
     with begun(tmp_path, ANNOUNCES, *AT_RANDOM[name]) as process:
         try:
             assert process.stdout.readline() == "hears\n"
@@ -405,11 +475,15 @@ def test_no_signal_is_lost(small_study, tmp_path, name, seconds):
     assert not list(tmp_path.glob("outputs/rows/.*"))
     rows = store.read(tmp_path / "outputs", strict=True)
     assert rows.height >= 8
-    if process.returncode == 0 and out.endswith("done\n"):  # it was done, or about to be
+    if process.returncode == 0 and out.endswith(
+        "done\n"
+    ):  # it was done, or about to be
         assert name in ("collect", "mirror", "reproduce")
         assert ended or seconds_to_end < 1
         return
-    if process.returncode == -number:  # nobody listens any more where Python itself ends
+    if (
+        process.returncode == -number
+    ):  # nobody listens any more where Python itself ends
         assert out.endswith("done\n"), said
         return
     assert process.returncode == 128 + number, said

@@ -1,4 +1,5 @@
-"""A task's NumPy source makes of the same random numbers, bit for bit, the sequences that the task makes."""
+"""A task's NumPy source makes of the same random numbers, bit for bit, the sequences
+that the task makes."""
 
 import sys
 from dataclasses import dataclass
@@ -18,7 +19,12 @@ from memcap.tasks.delay_line import DelayLine
 
 KNOBS = {
     "delay_line": [[], ["symbols=5"], ["reals=true"]],
-    "copy": [[], ["items=7", "distractors=3", "cue=throughout"], ["waits=drawn"], ["coding=number"]],
+    "copy": [
+        [],
+        ["items=7", "distractors=3", "cue=throughout"],
+        ["waits=drawn"],
+        ["coding=number"],
+    ],
     "latch": [[], ["symbols=9", "distractors=0"]],
     "count": [[], ["kind=tokens"]],
     "temporal_order": [[], ["relevant=3"]],
@@ -27,7 +33,11 @@ KNOBS = {
     "vector_hold": [[], ["numbers=1"]],
     "bandlimited_delay": [[], ["cycles=2", "rms=0.5"]],
     "dyck": [[], ["types=3", "depth=2"]],
-    "mqar": [[], ["pairs=2", "symbols=4", "fillers=random"], ["layout=stacked", "rewrites=1"]],
+    "mqar": [
+        [],
+        ["pairs=2", "symbols=4", "fillers=random"],
+        ["layout=stacked", "rewrites=1"],
+    ],
     "windows": [[], ["window=3", "label=last"]],
 }
 CASES = [
@@ -48,12 +58,20 @@ class Recorder:
     """What JAX draws, in order, by the name of NumPy's twin."""
 
     def __init__(self, monkeypatch, task):
-        self.drawn, self.depth = [], 0  # how deep in functions that draw
+        # how deep in functions that draw
+        self.drawn = []
+        self.depth = 0
         for name, (twin, *bounds) in DRAWS.items():
-            monkeypatch.setattr(jax.random, name, self.recording(getattr(jax.random, name), twin, *bounds))
+            monkeypatch.setattr(
+                jax.random,
+                name,
+                self.recording(getattr(jax.random, name), twin, *bounds),
+            )
         module = sys.modules[type(task).__module__]
         if hasattr(module, "integers"):
-            monkeypatch.setattr(module, "integers", self.recording(module.integers, "integers"))
+            monkeypatch.setattr(
+                module, "integers", self.recording(module.integers, "integers")
+            )
 
     def recording(self, function, twin, *limits):
         def draw(key, shape, *bounds):
@@ -61,13 +79,16 @@ class Recorder:
             values = function(key, shape, *bounds)
             self.depth -= 1
             if not self.depth:
-                self.drawn.append((twin, shape, limits, () if limits else bounds, values))
+                self.drawn.append(
+                    (twin, shape, limits, () if limits else bounds, values)
+                )
             return values
 
         return draw
 
     def compiled(self, sample, seed, *sizes):
-        """The batch that `sample` makes, and what it drew, from one program: eagerly each operation is."""
+        """The batch that `sample` makes, and what it drew, from one program: eagerly
+        each operation is."""
 
         def both(key):
             batch = sample(key, *sizes)
@@ -76,7 +97,9 @@ class Recorder:
         batch, arrays = jax.tree.map(np.asarray, jax.jit(both)(jax.random.key(seed)))
         self.drawn = [
             (twin, shape, limits or bounds, values)
-            for (twin, shape, limits, *_), (bounds, values) in zip(self.drawn, arrays, strict=True)
+            for (twin, shape, limits, *_), (bounds, values) in zip(
+                self.drawn, arrays, strict=True
+            )
         ]
         return batch
 
@@ -150,7 +173,9 @@ def test_equals_the_task(task, lag, more, buffer, monkeypatch):
     assert len(arrays) == len(wanted)
     for array, field in zip(arrays, wanted, strict=True):
         assert array.shape == field.shape
-        np.testing.assert_allclose(array, field, rtol=1e-6, atol=1e-6)  # float64 against float32
+        np.testing.assert_allclose(
+            array, field, rtol=1e-6, atol=1e-6
+        )  # float64 against float32
 
 
 @pytest.mark.parametrize("task", CASES)
@@ -166,28 +191,39 @@ def test_draws_symbols_of_the_task_from_a_generator(task):
 
 def test_its_names_are_values():
     source = numpy_source(task_of("copy", ["items=3"]))
-    assert not [word for word in ("self", "jnp", "jax", "memcap", "key") if word in source]
+    assert not [
+        word for word in ("self", "jnp", "jax", "memcap", "key") if word in source
+    ]
     assert "rng.integers(0, 2, (3, batch))" in source
     assert "drawn" not in source  # a branch that `waits` rules out
 
 
 def arrays_of(kind):
-    """Of a file of 9 sequences of 6 steps: symbols and classes at the end; or numbers, and values at every
-    step, of several lengths."""
+    """Of a file of 9 sequences of 6 steps: symbols and classes at the end; or numbers,
+    and values at every step, of several lengths."""
     rng = np.random.default_rng(1)
     if kind == "last":
         return {"inputs": rng.integers(0, 5, (9, 6)), "targets": rng.integers(0, 3, 9)}
-    arrays = {"inputs": rng.normal(size=(9, 6, 2)), "targets": rng.normal(size=(9, 6, 3))}
+    arrays = {
+        "inputs": rng.normal(size=(9, 6, 2)),
+        "targets": rng.normal(size=(9, 6, 3)),
+    }
     lengths = rng.integers(2, 7, 9)
     if kind == "split":
         split = np.array(["train", "test", "train"])
         return arrays | {"split": np.repeat(split, 3), "groups": np.arange(9) // 3}
-    return arrays if kind == "every" else arrays | {"lengths": lengths, "mask": np.ones((9, 6), int)}
+    return (
+        arrays
+        if kind == "every"
+        else arrays | {"lengths": lengths, "mask": np.ones((9, 6), int)}
+    )
 
 
 @pytest.mark.parametrize("kind", ["last", "every", "of several lengths", "split"])
 @pytest.mark.parametrize("name", ["sample", "unseen"])
-def test_a_users_sequences_are_read_and_split_as_memcap_does(kind, name, monkeypatch, tmp_path):
+def test_a_users_sequences_are_read_and_split_as_memcap_does(
+    kind, name, monkeypatch, tmp_path
+):
     path = tmp_path / "mine.npz"
     np.savez(path, **arrays_of(kind))
     task = task_of("data", [f"file={path}", f"fold={0 if kind == 'split' else 2}"])
@@ -197,7 +233,9 @@ def test_a_users_sequences_are_read_and_split_as_memcap_does(kind, name, monkeyp
     recorder = Recorder(monkeypatch, task)
     batch = recorder.compiled(getattr(task, name), 3, 3, 4, 7, 50)
     arrays = names[name](Replay(recorder.drawn), 3, 4, 7, 50)
-    for array, field in zip(arrays, [field for field in batch if field is not None], strict=True):
+    for array, field in zip(
+        arrays, [field for field in batch if field is not None], strict=True
+    ):
         np.testing.assert_array_equal(array, field)
 
 
@@ -206,7 +244,9 @@ class Spikes(DelayLine):
     """Draws by a helper of its own, and sets a step."""
 
     def sample(self, key, lag, length, steps, batch):
-        x = jax.random.bernoulli(key, 1 / self.symbols, (steps, batch)).astype(jnp.int32)
+        x = jax.random.bernoulli(key, 1 / self.symbols, (steps, batch)).astype(
+            jnp.int32
+        )
         x = x.at[0].set(1)
         return tasks.Batch(x, twice(x), jnp.ones_like(x, bool))
 

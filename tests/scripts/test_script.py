@@ -34,24 +34,38 @@ from memcap.training.step import Trainer, TrainSpec, learning_rate
 MODULES = {"flax": {"jax", "optax", "flax"}, "keras": {"keras"}, "torch": {"torch"}}
 
 
-def member(task="delay_line", lag=8, units=7, knobs=(), recipe="auto", cell="lstm", layers=1, **values):
+def member(
+    task="delay_line",
+    lag=8,
+    units=7,
+    knobs=(),
+    recipe="auto",
+    cell="lstm",
+    layers=1,
+    **values,
+):
     model = Model(cell, units, layers=layers)
-    return Member(task_of(task, list(knobs)), lag, model=model, recipe=Recipe(recipe, **values))
+    return Member(
+        task_of(task, list(knobs)), lag, model=model, recipe=Recipe(recipe, **values)
+    )
 
 
 def up_to(task, lag, units, **recipe):
     """Right at every lag up to its own."""
-    return replace(member(task, lag, units, **recipe), evaluation=Evaluation(until="up_to"))
+    return replace(
+        member(task, lag, units, **recipe), evaluation=Evaluation(until="up_to")
+    )
 
 
 def parts(text):
-    """What a script defines without its framework: constants, functions in NumPy, and the curriculum."""
+    """What a script defines without its framework: constants, functions in NumPy, and
+    the curriculum."""
     names = {"np": np}
     for node in ast.parse(text).body:
         words = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
-        if isinstance(node, (ast.Assign, ast.FunctionDef, ast.ClassDef)) and not words & {
-            *("keras", "torch", "nn", "nnx", "jax", "jnp", "optax")
-        }:
+        if isinstance(
+            node, (ast.Assign, ast.FunctionDef, ast.ClassDef)
+        ) and not words & {*("keras", "torch", "nn", "nnx", "jax", "jnp", "optax")}:
             exec(compile(ast.Module([node], []), "script", "exec"), names)
     return names
 
@@ -61,21 +75,37 @@ MEMBERS = [
     pytest.param(member("latch", 5, 1), id="last"),
     pytest.param(member("count", 20, 2, recipe="curriculum", budget=900), id="error"),
     pytest.param(member("vector_hold", 5, 9), id="several values"),
-    pytest.param(member("copy", 9, 5, ["coding=number"], recipe="descent", init="keras"), id="numbers"),
+    pytest.param(
+        member("copy", 9, 5, ["coding=number"], recipe="descent", init="keras"),
+        id="numbers",
+    ),
     pytest.param(member(recipe="open_gate", knobs=["reals=true"]), id="reals"),
     pytest.param(member("windows", 24, 1, ["window=10"]), id="windows"),
     pytest.param(member("data", 11, 4), id="data"),
     pytest.param(member("bandlimited_delay", 8, 9), id="bandlimited"),
-    pytest.param(member("reber", 8, 4, optimizer="rmsprop", clip_by="element"), id="loop"),
+    pytest.param(
+        member("reber", 8, 4, optimizer="rmsprop", clip_by="element"), id="loop"
+    ),
     pytest.param(member(recipe="curriculum_muon"), id="muon"),
     pytest.param(member(recipe="curriculum_muon", cell="GRUCell"), id="gru"),
     pytest.param(member(recipe="curriculum_ggt"), id="ggt"),
     pytest.param(member(recipe="curriculum", optimizer="soap", layers=2), id="soap"),
-    pytest.param(member(recipe="curriculum", optimizer="soap", cell="GRUCell"), id="soap of a gru"),
-    pytest.param(member("windows", 24, 2, ["window=10"], cell="SimpleCell"), id="elman"),
-    pytest.param(member(recipe="curriculum_muon", cell="GRUCell", layers=2), id="layers"),
-    pytest.param(up_to("copy", 12, 4, recipe="uniform"), id="every lag, by a curriculum"),
-    pytest.param(up_to("adding", 12, 2, recipe="hold", lags="uniform"), id="every lag, of values"),
+    pytest.param(
+        member(recipe="curriculum", optimizer="soap", cell="GRUCell"),
+        id="soap of a gru",
+    ),
+    pytest.param(
+        member("windows", 24, 2, ["window=10"], cell="SimpleCell"), id="elman"
+    ),
+    pytest.param(
+        member(recipe="curriculum_muon", cell="GRUCell", layers=2), id="layers"
+    ),
+    pytest.param(
+        up_to("copy", 12, 4, recipe="uniform"), id="every lag, by a curriculum"
+    ),
+    pytest.param(
+        up_to("adding", 12, 2, recipe="hold", lags="uniform"), id="every lag, of values"
+    ),
 ]
 
 
@@ -88,7 +118,9 @@ def test_a_script_needs_its_framework_and_numpy_only(framework, each):
         for node in ast.walk(ast.parse(text))
         if isinstance(node, (ast.Import, ast.ImportFrom))
         for name in (
-            [node.module] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
+            [node.module]
+            if isinstance(node, ast.ImportFrom)
+            else [alias.name for alias in node.names]
         )
     }
     assert imports == {"sys", "functools", "numpy"} | MODULES[framework]
@@ -100,8 +132,12 @@ def test_a_script_needs_its_framework_and_numpy_only(framework, each):
 @pytest.mark.parametrize("each", MEMBERS)
 def test_batches_have_the_batch_first_and_what_is_due_at_every_step(each):
     names = parts(script(each, "keras"))
-    task, length, steps = each.task, each.length, each.length + 3
-    inputs, targets, due = names["draw"](np.random.default_rng(0), each.lag, length, steps, 4)
+    task = each.task
+    length = each.length
+    steps = each.length + 3
+    inputs, targets, due = names["draw"](
+        np.random.default_rng(0), each.lag, length, steps, 4
+    )
     values = task.loss == "values"
     assert (inputs.shape, inputs.dtype) == ((4, steps, task.features), np.float32)
     assert targets.shape == ((4, steps, task.outputs) if values else (4, steps))
@@ -118,12 +154,19 @@ def test_batches_have_the_batch_first_and_what_is_due_at_every_step(each):
 
 @pytest.mark.parametrize(
     ("cell", "init"),
-    [(cell, init) for cell in LAYERS for init in PRESETS if (cell, init) != ("SimpleCell", "chrono")],
+    [
+        (cell, init)
+        for cell in LAYERS
+        for init in PRESETS
+        if (cell, init) != ("SimpleCell", "chrono")
+    ],
 )  # of a forget gate that an Elman network lacks the engine draws all the same
 def test_weights_start_as_the_engine_starts_them(cell, init):
     each = member("latch", 20, 6, recipe="hold", init=init, cell=cell)
     entropy = [3, 20, 6]
-    arrays = parts(script(each, "torch"))["initial_weights"](np.random.default_rng(entropy), 7)
+    arrays = parts(script(each, "torch"))["initial_weights"](
+        np.random.default_rng(entropy), 7
+    )
     wanted = cell_class(cell).arrays(each.architecture.init(each.init, entropy)["cell"])
     for ours, engines in zip(arrays, wanted, strict=True):
         np.testing.assert_allclose(ours, engines, rtol=1e-5, atol=1e-7)
@@ -136,10 +179,17 @@ def test_a_layer_of_a_script_steps_as_memcap_s_cell(cell, framework, monkeypatch
     """At its start, where each gate has another bias."""
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     pytest.importorskip(framework)
-    each, names = member("latch", 4, 3, recipe="hold", init="half_open", cell=cell), {"__name__": "script"}
+    each = member("latch", 4, 3, recipe="hold", init="half_open", cell=cell)
+    names = {"__name__": "script"}
     exec(script(each, framework), names)
-    kernel, recurrent, bias = names["initial_weights"](np.random.default_rng(0), each.task.features)
-    inputs = np.random.default_rng(1).standard_normal((2, 5, each.task.features)).astype(np.float32)
+    kernel, recurrent, bias = names["initial_weights"](
+        np.random.default_rng(0), each.task.features
+    )
+    inputs = (
+        np.random.default_rng(1)
+        .standard_normal((2, 5, each.task.features))
+        .astype(np.float32)
+    )
     if framework == "keras":
         net = names["build"](np.random.default_rng(0))
         outputs = np.asarray(net(inputs))
@@ -155,7 +205,11 @@ def test_a_layer_of_a_script_steps_as_memcap_s_cell(cell, framework, monkeypatch
         outputs = net(names["torch"].from_numpy(inputs)).detach().numpy()
         readout, shift = (each.detach().numpy().T for each in net.readout.parameters())
     ours = cell_class(cell)(each.task.features, 3, rngs=nnx.Rngs(0))
-    ours.dense_i.kernel[...], ours.dense_h.kernel[...], ours.dense_i.bias[...] = kernel, recurrent, bias
+    ours.dense_i.kernel[...], ours.dense_h.kernel[...], ours.dense_i.bias[...] = (
+        kernel,
+        recurrent,
+        bias,
+    )
     hidden = nnx.RNN(ours)(inputs)
     np.testing.assert_allclose(outputs, hidden @ readout + shift, rtol=1e-4, atol=1e-5)
 
@@ -165,19 +219,32 @@ def test_layers_of_a_script_are_those_of_memcap(framework, monkeypatch):
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     if importlib.util.find_spec(framework) is None:
         pytest.skip(f"{framework} is not installed")
-    each, names = member("latch", 4, 3, recipe="hold", layers=2), {"__name__": "script"}
+    each = member("latch", 4, 3, recipe="hold", layers=2)
+    names = {"__name__": "script"}
     exec(script(each, framework), names)
-    weights, widths = each.architecture.init(each.init, [0]), []
+    weights = each.architecture.init(each.init, [0])
+    widths = []
     layers = [cell_class("lstm").arrays(weights[name]) for name in ("cell", "cell_2")]
-    names["initial_weights"] = lambda rng, features: widths.append(features) or layers[len(widths) - 1]
-    inputs = np.random.default_rng(1).standard_normal((2, 5, each.task.features)).astype(np.float32)
+    names["initial_weights"] = lambda rng, features: (
+        widths.append(features) or layers[len(widths) - 1]
+    )
+    inputs = (
+        np.random.default_rng(1)
+        .standard_normal((2, 5, each.task.features))
+        .astype(np.float32)
+    )
     if framework == "torch":
         net = names["Net"](None)
         outputs = net(names["torch"].from_numpy(inputs)).detach().numpy()
         readout = [each.detach().numpy().T for each in net.readout.parameters()]
     else:
-        net = names["build"](None) if framework == "keras" else names["Net"](None, nnx.Rngs(0))
-        outputs, top = net(inputs), net.layers[-1] if framework == "keras" else net.readout
+        net = (
+            names["build"](None)
+            if framework == "keras"
+            else names["Net"](None, nnx.Rngs(0))
+        )
+        outputs = net(inputs)
+        top = net.layers[-1] if framework == "keras" else net.readout
         readout = [np.asarray(part) for part in (top.kernel, top.bias)]
     weights["readout"] = dict(zip(("kernel", "bias"), readout, strict=True))
     assert widths == [each.task.features, 3]
@@ -200,9 +267,12 @@ def trainer(each):
 )
 def test_the_rate_is_the_engine_s(recipe, values):
     each = member(recipe=recipe, **values)
-    names, operands = parts(script(each, "keras")), train_operands(trainer(each), each)
+    names = parts(script(each, "keras"))
+    operands = train_operands(trainer(each), each)
     for step in (0, 1, 20, 49, 700, each.recipe.budget - 1):
-        wanted = float(learning_rate(operands, np.int32(step), each.recipe.floor or 0.0))
+        wanted = float(
+            learning_rate(operands, np.int32(step), each.recipe.floor or 0.0)
+        )
         assert names["learning_rate"](step) == pytest.approx(wanted, rel=1e-4, abs=1e-9)
 
 
@@ -217,16 +287,28 @@ def test_the_rate_is_the_engine_s(recipe, values):
 def test_the_curriculum_is_the_engine_s(task, lag, values):
     each = member(task, lag, recipe="curriculum", budget=400, **values)
     operands = train_operands(trainer(each), each)
-    plan, state = operands.curriculum, curriculum.initial_state(operands.curriculum, lag)
+    plan = operands.curriculum
+    state = curriculum.initial_state(operands.curriculum, lag)
     names = parts(script(each, "keras"))
-    ours, rng = names["Curriculum"](), np.random.default_rng(0)
-    advance = jax.jit(lambda state, step, score: curriculum.update(state, plan, lag, step, score))
-    scale = jax.jit(lambda state, step: curriculum.lr_scale(state, plan, step, each.recipe.budget))
+    ours = names["Curriculum"]()
+    rng = np.random.default_rng(0)
+    advance = jax.jit(
+        lambda state, step, score: curriculum.update(state, plan, lag, step, score)
+    )
+    scale = jax.jit(
+        lambda state, step: curriculum.lr_scale(state, plan, step, each.recipe.budget)
+    )
     lags = set()
     for step in range(400):
-        wanted = float(learning_rate(operands, np.int32(step)) * scale(state, np.int32(step)))
+        wanted = float(
+            learning_rate(operands, np.int32(step)) * scale(state, np.int32(step))
+        )
         assert ours.rate(step) == pytest.approx(wanted, rel=1e-3, abs=1e-7)
-        score = rng.uniform(0.9, 1) if task == "delay_line" else each.facts.threshold * rng.uniform(0, 10)
+        score = (
+            rng.uniform(0.9, 1)
+            if task == "delay_line"
+            else each.facts.threshold * rng.uniform(0, 10)
+        )
         state = advance(state, np.int32(step + 1), np.float32(score))
         ours.update(step + 1, score)
         assert ours.lag == int(state.lag)
@@ -238,10 +320,16 @@ def test_the_curriculum_is_the_engine_s(task, lag, values):
 def test_scores_count_what_is_due():
     names = parts(script(member(), "torch"))
     outputs = np.array([[[0, 1], [0, 1], [1, 0]]])
-    targets, due = np.array([[1, 0, 1]]), np.array([[True, True, False]])
+    targets = np.array([[1, 0, 1]])
+    due = np.array([[True, True, False]])
     assert names["score_of"](outputs, targets, due) == 0.5
     names = parts(script(member("vector_hold", 5, 9), "torch"))
-    assert names["score_of"](np.ones((2, 3, 4)), np.zeros((2, 3, 4)), np.ones((2, 3), bool)) == 1
+    assert (
+        names["score_of"](
+            np.ones((2, 3, 4)), np.zeros((2, 3, 4)), np.ones((2, 3), bool)
+        )
+        == 1
+    )
 
 
 @pytest.mark.parametrize("right", [True, False])
@@ -254,7 +342,9 @@ def test_the_verdict(each, right, capsys):
         return 1.0
 
     def draw(rng, lag, length, steps, batch, original=names["draw"]):
-        inputs, targets, due = answers["last"] = original(rng, lag, length, steps, batch)
+        inputs, targets, due = answers["last"] = original(
+            rng, lag, length, steps, batch
+        )
         return inputs, targets, due
 
     def predict(inputs):
@@ -269,13 +359,16 @@ def test_the_verdict(each, right, capsys):
 
 
 @pytest.mark.parametrize(
-    ("where", "wrong", "right"), [([7], 0, True), ([7], 7, True), ([7], 8, False), (range(1, 12), 5, False)]
+    ("where", "wrong", "right"),
+    [([7], 0, True), ([7], 7, True), ([7], 8, False), (range(1, 12), 5, False)],
 )
 def test_the_verdict_at_every_lag(where, wrong, right, capsys):
-    """Of 256 sequences of some lags so many are answered wrongly: of one lag up to 7 may be chance, of all
-    shorter ones 5 are too many, as their mean counts."""
+    """Of 256 sequences of some lags so many are answered wrongly: of one lag up to 7
+    may be chance, of all shorter ones 5 are too many, as their mean counts."""
     each = up_to("latch", 12, 1, recipe="hold", lags="uniform", budget=200)
-    names, lags, answers = parts(script(each, "torch")), set(), {}
+    names = parts(script(each, "torch"))
+    lags = set()
+    answers = {}
 
     def train_step(inputs, targets, due, rate):
         lags.add(int(due[0].argmax()) - 1)
@@ -308,14 +401,17 @@ def test_an_optimizer_of_a_script_steps_as_the_engine_s(name):
     gradients = np.float32([[1.0, -2.0, 0.0], [1e-3, 0.5, 0.0], [-3.0, 1e-4, 0.0]])
 
     def after(optimizer):
-        weights, state = np.zeros(3, np.float32), optimizer.init(np.zeros(3, np.float32))
+        weights = np.zeros(3, np.float32)
+        state = optimizer.init(np.zeros(3, np.float32))
         for gradient in gradients:
             direction, state = optimizer.update(gradient, state)
             weights = weights - 0.5 * np.asarray(direction)
         return weights
 
     weights = after(DIRECTIONS[name]())
-    np.testing.assert_array_equal(after(eval(f"optax.{in_flax}", {"optax": optax})), weights)
+    np.testing.assert_array_equal(
+        after(eval(f"optax.{in_flax}", {"optax": optax})), weights
+    )
     torch = pytest.importorskip("torch")
     trained = [torch.zeros(3, requires_grad=True)]
     optimizer = eval(f"torch.optim.{in_torch}", {"torch": torch, "trained": trained})
@@ -323,7 +419,9 @@ def test_an_optimizer_of_a_script_steps_as_the_engine_s(name):
     for gradient in gradients:
         trained[0].grad = torch.from_numpy(gradient)
         optimizer.step()
-    np.testing.assert_allclose(trained[0].detach().numpy(), weights, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(
+        trained[0].detach().numpy(), weights, rtol=1e-5, atol=1e-7
+    )
 
 
 def turned_by_flax(names, starts, gradients):
@@ -333,13 +431,18 @@ def turned_by_flax(names, starts, gradients):
     for kernel, recurrent in gradients:
         tree = {"dense_i": {"kernel": kernel}, "dense_h": {"kernel": recurrent}}
         direction, state = names["DIRECTION"].update(tree, state)
-        weights = jax.tree.map(lambda value, turn: value - 0.5 * turn, weights, direction)
+        weights = jax.tree.map(
+            lambda value, turn: value - 0.5 * turn, weights, direction
+        )
     return weights["dense_i"]["kernel"], weights["dense_h"]["kernel"]
 
 
 def turned_by_keras(names, starts, gradients):
     variable = names["keras"].Variable
-    weights = [variable(starts[0], name="kernel"), variable(starts[1], name="recurrent_kernel")]
+    weights = [
+        variable(starts[0], name="kernel"),
+        variable(starts[1], name="recurrent_kernel"),
+    ]
     optimizer = names["Muon"](epsilon=1e-8, learning_rate=0.5)
     for gradient in gradients:
         optimizer.apply(gradient, weights)
@@ -358,27 +461,37 @@ def turned_by_torch(names, starts, gradients):
     return [weight.detach().numpy().T for weight in weights]
 
 
-@pytest.mark.parametrize("turned", [turned_by_flax, *leave([turned_by_keras, turned_by_torch])])
+@pytest.mark.parametrize(
+    "turned", [turned_by_flax, *leave([turned_by_keras, turned_by_torch])]
+)
 def test_muon_of_a_script_steps_as_the_engine_s(turned, monkeypatch):
     """Three gradients of random numbers."""
     framework = turned.__name__.rpartition("_")[2]
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     pytest.importorskip(framework)
-    each, names = member(units=3, recipe="curriculum_muon"), {"__name__": "script"}
+    each = member(units=3, recipe="curriculum_muon")
+    names = {"__name__": "script"}
     exec(script(each, framework), names)
 
     def blocks(vector):
         weights = each.architecture.unflatten(vector)["cell"]
         return [np.asarray(weights[name]) for name in ("kernel", "recurrent")]
 
-    weights = np.zeros_like(each.architecture.flatten(each.architecture.init(each.init, [0])))
-    gradients = np.random.default_rng(0).standard_normal((3, weights.size)).astype(np.float32)
-    starts, optimizer = blocks(weights), scale_by_muon(each.architecture)
+    weights = np.zeros_like(
+        each.architecture.flatten(each.architecture.init(each.init, [0]))
+    )
+    gradients = (
+        np.random.default_rng(0).standard_normal((3, weights.size)).astype(np.float32)
+    )
+    starts = blocks(weights)
+    optimizer = scale_by_muon(each.architecture)
     state = optimizer.init(weights)
     for gradient in gradients:
         direction, state = optimizer.update(gradient, state)
         weights = weights - 0.5 * np.asarray(direction)
-    for ours, own in zip(blocks(weights), turned(names, starts, map(blocks, gradients)), strict=True):
+    for ours, own in zip(
+        blocks(weights), turned(names, starts, map(blocks, gradients)), strict=True
+    ):
         np.testing.assert_allclose(own, ours, rtol=1e-4, atol=1e-5)
 
 
@@ -388,7 +501,9 @@ def weights_by_flax(names, optimizer, gradients):
     state = names["DIRECTION"].init(weights)
     for gradient in gradients:
         direction, state = names["DIRECTION"].update(gradient, state)
-        weights = jax.tree.map(lambda value, turn: value - 0.5 * turn, weights, direction)
+        weights = jax.tree.map(
+            lambda value, turn: value - 0.5 * turn, weights, direction
+        )
     return weights
 
 
@@ -414,7 +529,9 @@ def weights_by_torch(names, optimizer, gradients):
     return [weight.detach().numpy().T for weight in weights]
 
 
-@pytest.mark.parametrize("steps", leave([weights_by_flax, weights_by_keras, weights_by_torch]))
+@pytest.mark.parametrize(
+    "steps", leave([weights_by_flax, weights_by_keras, weights_by_torch])
+)
 @pytest.mark.parametrize("name", ["ggt", "soap"])
 def test_an_optimizer_of_whole_nets_steps_as_the_engine_s(name, steps, monkeypatch):
     """Twelve gradients of random numbers, with a new basis after every fifth, for two layers and a
@@ -423,17 +540,24 @@ def test_an_optimizer_of_whole_nets_steps_as_the_engine_s(name, steps, monkeypat
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     pytest.importorskip(framework)
     monkeypatch.setattr(optimizers, f"{name.upper()}_EVERY", 5)
-    each, names = member(units=3, layers=2, optimizer=name, recipe="curriculum"), {"__name__": "script"}
+    each = member(units=3, layers=2, optimizer=name, recipe="curriculum")
+    names = {"__name__": "script"}
     exec(script(each, framework), names)
 
     def arrays(vector):
         weights = each.architecture.unflatten(vector)
-        layers = [cell_class("lstm").arrays(weights[layer]) for layer in ("cell", "cell_2")]
+        layers = [
+            cell_class("lstm").arrays(weights[layer]) for layer in ("cell", "cell_2")
+        ]
         readout = [weights["readout"][part] for part in ("kernel", "bias")]
         return [np.asarray(part) for part in (*layers[0], *layers[1], *readout)]
 
-    weights = np.zeros_like(each.architecture.flatten(each.architecture.init(each.init, [0])))
-    gradients = np.random.default_rng(0).standard_normal((12, weights.size)).astype(np.float32)
+    weights = np.zeros_like(
+        each.architecture.flatten(each.architecture.init(each.init, [0]))
+    )
+    gradients = (
+        np.random.default_rng(0).standard_normal((12, weights.size)).astype(np.float32)
+    )
     optimizer = NET_OPTIMIZERS[name](each.architecture)
     state = optimizer.init(weights)
     for gradient in gradients:
@@ -446,11 +570,14 @@ def test_an_optimizer_of_whole_nets_steps_as_the_engine_s(name, steps, monkeypat
 
 @pytest.mark.parametrize("name", CLIPPINGS)
 def test_a_gradient_of_a_script_is_clipped_as_the_engine_s(name):
-    """At 1, of two arrays, one of whose numbers alone is larger; by the argument that Keras has for it."""
+    """At 1, of two arrays, one of whose numbers alone is larger; by the argument that
+    Keras has for it."""
     in_keras, in_torch, in_flax = CLIPPINGS[name]
     gradients = [np.float32([0.5, -2.0]), np.float32([[0.25]])]
     long = np.sqrt(sum(np.sum(each**2) for each in gradients))
-    of_numpy = [np.clip(each, -1, 1) if name == "element" else each / long for each in gradients]
+    of_numpy = [
+        np.clip(each, -1, 1) if name == "element" else each / long for each in gradients
+    ]
 
     def check(clipped):
         for each, other in zip(clipped, of_numpy, strict=True):
@@ -474,30 +601,53 @@ def test_a_gradient_of_a_script_is_clipped_as_the_engine_s(name):
 def test_a_rate_that_falls_with_the_width_is_that_of_the_width(name):
     text = script(member("latch", 8, 32, recipe=name, lr_width=0.5), "keras")
     rate = member("latch", 8, 32, recipe=name).recipe.lr / 2
-    assert re.search(rf"^BATCH, BUDGET, RATE, CLIP = .*, {rate:g}, ", text, re.MULTILINE)
+    assert re.search(
+        rf"^BATCH, BUDGET, RATE, CLIP = .*, {rate:g}, ", text, re.MULTILINE
+    )
 
 
 def test_refusals():
-    with pytest.raises(UserError, match="code=jax: no such framework; one of flax, keras, torch"):
+    with pytest.raises(
+        UserError, match="code=jax: no such framework; one of flax, keras, torch"
+    ):
         script(member(), "jax")
     with pytest.raises(
-        UserError, match="scripts are for the cells lstm, GRUCell, SimpleCell, not for linear"
+        UserError,
+        match="scripts are for the cells lstm, GRUCell, SimpleCell, not for linear",
     ):
         script(member("latch", cell="linear"), "torch")
-    with pytest.raises(UserError, match=r"a script starts as memcap does; set recipe\.init=forget_bias"):
+    with pytest.raises(
+        UserError, match=r"a script starts as memcap does; set recipe\.init=forget_bias"
+    ):
         script(member("latch", cell="GRUCell", recipe="hold", init="flax"), "torch")
-    learned = Member(task_of("latch", []), 8, model=Model("lstm", 2, initial_carry="learned"))
-    with pytest.raises(UserError, match=r"model\.initial_carry=learned: a script starts from zeros"):
+    learned = Member(
+        task_of("latch", []), 8, model=Model("lstm", 2, initial_carry="learned")
+    )
+    with pytest.raises(
+        UserError, match=r"model\.initial_carry=learned: a script starts from zeros"
+    ):
         script(learned, "torch")
-    with pytest.raises(UserError, match="a script with windows has sequences of one length"):
+    with pytest.raises(
+        UserError, match="a script with windows has sequences of one length"
+    ):
         script(up_to("windows", 12, 2, recipe="uniform"), "torch")
-    with pytest.raises(UserError, match=r"recipe\.optimizer=adamw: no script .* memcap export KEY --layout"):
-        script(member("parity", 8, 2, recipe="forget_bias", optimizer="adamw", decay=0.1), "torch")
-    with pytest.raises(UserError, match=r"recipe\.freeze=cell: a script trains all weights"):
+    with pytest.raises(
+        UserError,
+        match=r"recipe\.optimizer=adamw: no script .* memcap export KEY --layout",
+    ):
+        script(
+            member("parity", 8, 2, recipe="forget_bias", optimizer="adamw", decay=0.1),
+            "torch",
+        )
+    with pytest.raises(
+        UserError, match=r"recipe\.freeze=cell: a script trains all weights"
+    ):
         script(member("parity", 8, 2, recipe="forget_bias", freeze="cell"), "keras")
     with pytest.raises(UserError, match="the task's own length"):
         script(Member(task_of("latch", []), 8, 20, model=Model("lstm", 2)), "torch")
-    with pytest.raises(UserError, match="sequences of one length; give it a recipe of one lag"):
+    with pytest.raises(
+        UserError, match="sequences of one length; give it a recipe of one lag"
+    ):
         script(member("windows", 24, 1, recipe="curriculum"), "torch")
 
 
@@ -509,19 +659,34 @@ def test_no_gradient_passes_from_window_to_window(framework, carry, monkeypatch)
         pytest.skip(f"{framework} is not installed")
     monkeypatch.setenv("KERAS_BACKEND", "jax")
     names = {"__name__": "script"}
-    exec(script(member("windows", 24, 3, ["window=10", f"carry={carry}"], layers=2), framework), names)
+    exec(
+        script(
+            member("windows", 24, 3, ["window=10", f"carry={carry}"], layers=2),
+            framework,
+        ),
+        names,
+    )
     assert names["WINDOW"] == 10
     rng = np.random.default_rng(0)
     inputs = rng.standard_normal((4, 25, 2)).astype(np.float32)
     changed = np.where(np.arange(25)[:, None] < 20, -inputs, inputs)
     if framework == "torch":
         torch = names["torch"]
-        net, array = names["Net"](rng), torch.from_numpy(inputs).requires_grad_()
+        net = names["Net"](rng)
+        array = torch.from_numpy(inputs).requires_grad_()
         (gradient,) = torch.autograd.grad(net(array)[:, -1].sum(), array)
-        last, other = (net(torch.from_numpy(each))[:, -1].detach() for each in (inputs, changed))
+        last, other = (
+            net(torch.from_numpy(each))[:, -1].detach() for each in (inputs, changed)
+        )
     else:
-        net = names["build"](rng) if framework == "keras" else names["Net"](rng, nnx.Rngs(0))
-        grad = jax.grad if framework == "keras" else nnx.grad  # Flax counts what it draws for the carry
+        net = (
+            names["build"](rng)
+            if framework == "keras"
+            else names["Net"](rng, nnx.Rngs(0))
+        )
+        grad = (
+            jax.grad if framework == "keras" else nnx.grad
+        )  # Flax counts what it draws for the carry
         gradient = grad(lambda array, net: net(array)[:, -1].sum())(inputs, net)
         last, other = (net(each)[:, -1] for each in (inputs, changed))
     gradient = np.asarray(gradient)
@@ -568,18 +733,28 @@ class Sorted(Latch):
     def sample(self, key, lag, length, steps, batch):
         inputs = jax.lax.sort(jax.random.randint(key, (steps, batch), 0, self.vocabulary), dimension=1)
         return Batch(inputs, inputs[0] % self.symbols)
-"""
+"""  # noqa: E501
 
 
 @pytest.mark.breadth
 @pytest.mark.parametrize("framework", FRAMEWORKS)
-def test_a_script_of_a_task_without_a_twin_draws_by_memcap(framework, tmp_path, own_module):
+def test_a_script_of_a_task_without_a_twin_draws_by_memcap(
+    framework, tmp_path, own_module
+):
     (tmp_path / "my_module.py").write_text(SORTED)
-    text = script(member("my_module:Sorted", 3, 2, ["symbols=3"], recipe="hold", budget=60), framework)
+    text = script(
+        member("my_module:Sorted", 3, 2, ["symbols=3"], recipe="hold", budget=60),
+        framework,
+    )
     top = " ".join(ast.get_docstring(ast.parse(text)).split())
-    assert "Its sequences are drawn by memcap (pip install memcap), since it uses jax.lax.sort." in top
+    assert (
+        "Its sequences are drawn by memcap (pip install memcap), since it uses jax.lax.sort."
+        in top
+    )
     assert (text.count("import memcap\n"), text.count("import jax\n")) == (1, 1)
-    assert 'memcap.tasks.task_class("my_module:Sorted")(symbols=3' in text.replace("'", '"')
+    assert 'memcap.tasks.task_class("my_module:Sorted")(symbols=3' in text.replace(
+        "'", '"'
+    )
     for large, small in ((" = 1024, ", " = 64, "), (" = 2048, ", " = 64, ")):
         text = text.replace(large, small)
     if framework == "flax":  # what draws is the same in each
@@ -598,11 +773,18 @@ def test_a_script_trains_on_an_error(framework, tmp_path):
 
 
 def test_a_script_of_own_sequences_scores_each_held_out_one_once(tmp_path):
-    file = {"inputs": np.random.default_rng(0).normal(size=(10, 5, 1)), "targets": np.arange(10) % 2}
+    file = {
+        "inputs": np.random.default_rng(0).normal(size=(10, 5, 1)),
+        "targets": np.arange(10) % 2,
+    }
     np.savez(tmp_path / "ten.npz", **file)
-    each = member("data", 4, 2, [f"file={tmp_path / 'ten.npz'}", "held_out=0.3", "criterion=0.9"])
+    each = member(
+        "data", 4, 2, [f"file={tmp_path / 'ten.npz'}", "held_out=0.3", "criterion=0.9"]
+    )
     names = parts(text := script(each, "torch"))
-    inputs, _, _ = names["draw"](np.random.default_rng(0), 4, 5, 5, names["SEQUENCES"], names["unseen"])
+    inputs, _, _ = names["draw"](
+        np.random.default_rng(0), 4, 5, 5, names["SEQUENCES"], names["unseen"]
+    )
     np.testing.assert_allclose(
         np.sort(inputs[:, 0]), np.sort(file["inputs"][each.task.parts[2], 0]), rtol=1e-6
     )
@@ -612,4 +794,6 @@ def test_a_script_of_own_sequences_scores_each_held_out_one_once(tmp_path):
 def test_a_file_of_two_steps_has_a_script(tmp_path):
     inputs = np.random.default_rng(0).integers(0, 3, (64, 2))
     np.savez(tmp_path / "short.npz", inputs=inputs, targets=inputs[:, 0])
-    assert "import memcap" not in script(member("data", 1, 2, [f"file={tmp_path / 'short.npz'}"]), "torch")
+    assert "import memcap" not in script(
+        member("data", 1, 2, [f"file={tmp_path / 'short.npz'}"]), "torch"
+    )

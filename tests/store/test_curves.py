@@ -27,9 +27,13 @@ class Sees(Watcher):
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory):
-    folder, watcher = tmp_path_factory.mktemp("study"), Sees()
+    folder = tmp_path_factory.mktemp("study")
+    watcher = Sees()
     run_watched(
-        watcher, members(small_job({"model.units": [1, 2], "seed": 2})), ONE_LANE, Study(folder, "small")
+        watcher,
+        members(small_job({"model.units": [1, 2], "seed": 2})),
+        ONE_LANE,
+        Study(folder, "small"),
     )
     return folder, watcher.curves
 
@@ -43,8 +47,13 @@ def test_each_member_has_the_curve_that_it_trained_by(study):
     folder, seen = study
     assert len(seen) == 4
     assert read_back(folder) == seen
-    assert all(list(curve)[-1] == 12 and "eval/accuracy" in curve[12] for curve in seen.values())
-    assert len(list((folder / "curves").iterdir())) == len(list((folder / "rows").iterdir()))
+    assert all(
+        list(curve)[-1] == 12 and "eval/accuracy" in curve[12]
+        for curve in seen.values()
+    )
+    assert len(list((folder / "curves").iterdir())) == len(
+        list((folder / "rows").iterdir())
+    )
 
 
 def test_folded_curves_are_the_same_and_say_nothing_twice(study):
@@ -55,7 +64,9 @@ def test_folded_curves_are_the_same_and_say_nothing_twice(study):
 
 
 def test_lags_of_a_curriculum_come_back_and_files_without_them_are_read(tmp_path):
-    points = {2: {"train/loss": 0.5, "train/accuracy": 1.0, "train/lag": 3, "train/lr": 0.01}}
+    points = {
+        2: {"train/loss": 0.5, "train/accuracy": 1.0, "train/lag": 3, "train/lr": 0.01}
+    }
     curves.write(tmp_path, "new", {"new": points})
     older = curves.table({"old": points}).drop("lag", "lr", "validation_loss")
     shards.write_table(tmp_path / "curves" / "old.parquet", older)
@@ -69,7 +80,12 @@ def test_a_damaged_file_is_named_and_passed_over(tmp_path, capsys):
         curves.write(
             tmp_path,
             name,
-            {name: {1: {"train/loss": np.inf}, 2: {"train/loss": 0.5, "train/mse": 1.0, "eval/mse": 2.0}}},
+            {
+                name: {
+                    1: {"train/loss": np.inf},
+                    2: {"train/loss": 0.5, "train/mse": 1.0, "eval/mse": 2.0},
+                }
+            },
         )
     path = tmp_path / "curves" / "damaged.parquet"
     data = bytearray(path.read_bytes())
@@ -78,7 +94,10 @@ def test_a_damaged_file_is_named_and_passed_over(tmp_path, capsys):
     found = curves.read(tmp_path)
     assert found["key"].to_list() == ["whole", "whole"]
     assert "damaged.parquet: damaged" in capsys.readouterr().err
-    wanted = {1: {"train/loss": np.inf}, 2: {"train/loss": 0.5, "train/mse": 1.0, "eval/mse": 2.0}}
+    wanted = {
+        1: {"train/loss": np.inf},
+        2: {"train/loss": 0.5, "train/mse": 1.0, "eval/mse": 2.0},
+    }
     assert curves.points(found, "mse") == wanted
 
 
@@ -87,9 +106,14 @@ def test_a_file_that_cannot_be_read_is_named_once(tmp_path, capsys):
     (tmp_path / "curves" / "text.parquet").write_text("no table")
     assert curves.read(tmp_path).is_empty()
     assert capsys.readouterr().err.splitlines() == [
-        f"memcap: {tmp_path}/curves/folder.parquet: cannot be read (Is a directory); these curves are"
-        " skipped",
-        f"memcap: {tmp_path}/curves/text.parquet: not a readable table of curves; these curves are skipped",
+        (
+            f"memcap: {tmp_path}/curves/folder.parquet: cannot be read (Is a directory); these"
+            " curves are skipped"
+        ),
+        (
+            f"memcap: {tmp_path}/curves/text.parquet: not a readable table of curves; these"
+            " curves are skipped"
+        ),
     ]
 
 
@@ -103,7 +127,9 @@ def test_curves_are_thinned(tmp_path):
     shards.prepare(tmp_path)
     writer = StudyWriter(JobProgress(1, Study(tmp_path, "small")))
     for before in range(0, 4000, 40):
-        writer.add_curve(CurveChunk(member, before, np.full(40, 0.5, np.float32), 0.5, None))
+        writer.add_curve(
+            CurveChunk(member, before, np.full(40, 0.5, np.float32), 0.5, None)
+        )
     writer.finish("0123456789abcdef", [fake(member)])
     steps = curves.read(tmp_path)["step"]
     assert curves.MOST_POINTS / 2 < len(steps) <= curves.MOST_POINTS

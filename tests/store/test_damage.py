@@ -27,8 +27,8 @@ FLIPS = 100
 
 
 def flipped(content, seed=0):
-    """The content with one bit turned over, at `FLIPS` places drawn by chance, and at every bit of its mark
-    and digest."""
+    """The content with one bit turned over, at `FLIPS` places drawn by chance, and at
+    every bit of its mark and digest."""
     places = random.Random(seed).sample(range(8 * len(content)), FLIPS)
     mark = content.rindex(files.MARK)
     places += range(8 * mark, 8 * (mark + len(files.DIGEST_PLACEHOLDER)))
@@ -39,8 +39,8 @@ def flipped(content, seed=0):
 
 
 def outcomes(content, path, read, same):
-    """How often a flipped file was (named, read as it was, read as something else). Each has a name of its
-    own: no cache."""
+    """How often a flipped file was (named, read as it was, read as something else).
+    Each has a name of its own: no cache."""
     named = equal = wrong = 0
     for k, changed in enumerate(flipped(content)):
         file = path.with_name(f"{k}{path.suffix}")
@@ -58,7 +58,8 @@ def outcomes(content, path, read, same):
 
 def shard_file(folder):
     """A shard, its reader, and what it holds as anyone may read it."""
-    rows, path = table(group("latch", 5, {1: (1, 2), 2: (2, 2)})), folder / "p.parquet"
+    rows = table(group("latch", 5, {1: (1, 2), 2: (2, 2)}))
+    path = folder / "p.parquet"
     shards.write_table(path, rows)
     assert_frame_equal(pl.read_parquet(path), rows)
     return path, shards.read_file, rows.equals
@@ -66,14 +67,20 @@ def shard_file(folder):
 
 def weights_file(folder):
     """The same of weights."""
-    rng, path = np.random.default_rng(0), folder / "p.npz"
-    arrays = {"cell/kernel": rng.standard_normal((3, 8), np.float32), "cell/bias": np.zeros(8, np.float32)}
+    rng = np.random.default_rng(0)
+    path = folder / "p.npz"
+    arrays = {
+        "cell/kernel": rng.standard_normal((3, 8), np.float32),
+        "cell/bias": np.zeros(8, np.float32),
+    }
     weights.write_weights(path, {"k": nested(arrays)})
     with np.load(path, allow_pickle=False) as stored:
         np.testing.assert_array_equal(stored["k/cell/kernel"], arrays["cell/kernel"])
 
     def same(found):
-        return {k: v.tobytes() for k, v in found.items()} == {k: v.tobytes() for k, v in arrays.items()}
+        return {k: v.tobytes() for k, v in found.items()} == {
+            k: v.tobytes() for k, v in arrays.items()
+        }
 
     return path, lambda file: weights.read_weights(file, "k"), same
 
@@ -94,7 +101,10 @@ def test_a_digest_covers_files_of_any_size_and_its_own_place(size):
     file = BytesIO(content)
     files._write_digest(file)
     sealed = file.getvalue()
-    assert sealed.replace(sealed[size + len(files.MARK) :][:64], files.NO_DIGITS) == content
+    assert (
+        sealed.replace(sealed[size + len(files.MARK) :][:64], files.NO_DIGITS)
+        == content
+    )
     assert files.check(file)
     digits = size + len(files.MARK)
     for place in {*range(0, size, size // 3 or 1), *range(digits, len(content), 10)}:
@@ -115,13 +125,21 @@ def test_a_file_without_a_digest_is_read_if_each_key_is_that_of_its_config(tmp_p
     rows = table(group("latch", 5, {1: (0, 2)}))
     unsealed(tmp_path / "rows" / "old.parquet", rows)
     assert_frame_equal(store.read(tmp_path), rows, check_row_order=False)
-    other = pl.when(pl.col("seed") == 1).then(pl.lit("0" * 16)).otherwise("key").alias("key")
+    other = (
+        pl.when(pl.col("seed") == 1)
+        .then(pl.lit("0" * 16))
+        .otherwise("key")
+        .alias("key")
+    )
     nothing = pl.lit(None, pl.String).alias("config")
     keys = {"key": "0" * 16, "nothing": rows["key"][0]}
     for name, change in (("key", other), ("nothing", nothing)):
         unsealed(tmp_path / "rows" / f"{name}.parquet", rows.with_columns(change))
         text = refusal(lambda: store.read(tmp_path, strict=True))
-        assert f"{name}.parquet: row {keys[name]}: damaged: it has the config of another" in text
+        assert (
+            f"{name}.parquet: row {keys[name]}: damaged: it has the config of another"
+            in text
+        )
         (tmp_path / "rows" / f"{name}.parquet").unlink()
 
 
@@ -137,7 +155,9 @@ def test_a_reader_that_panics_has_met_a_bad_file(tmp_path, monkeypatch):
     assert text.startswith(f"{tmp_path / 'rows.parquet'}: not a readable table of rows")
 
 
-@pytest.mark.parametrize("content", [b"", b"PK", b"\x93NUMPY", "plain", "objects", "one array"])
+@pytest.mark.parametrize(
+    "content", [b"", b"PK", b"\x93NUMPY", "plain", "objects", "one array"]
+)
 def test_weights_that_are_no_plain_archive_are_named(tmp_path, content):
     path = tmp_path / "weights" / "p.npz"
     path.parent.mkdir()
@@ -150,7 +170,8 @@ def test_weights_that_are_no_plain_archive_are_named(tmp_path, content):
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
     text = refusal(lambda: store.weights_of(tmp_path, {"key": "k", "population": "p"}))
     assert text.startswith(
-        f"{path}: not a readable npz file; to have the weights of member k, train it again in another folder"
+        f"{path}: not a readable npz file; to have the weights of member k, train it again in"
+        " another folder"
     )
     with pytest.raises(BadFileError):
         weights.sizes(path)
@@ -159,9 +180,13 @@ def test_weights_that_are_no_plain_archive_are_named(tmp_path, content):
 def test_sound_weights_elsewhere_make_up_for_bad_ones(tmp_path):
     for study in ("a", "b"):
         (tmp_path / study / "weights").mkdir(parents=True)
-        weights.write_weights(tmp_path / study / "weights" / "p.npz", {"k": {"x": np.ones(2)}})
+        weights.write_weights(
+            tmp_path / study / "weights" / "p.npz", {"k": {"x": np.ones(2)}}
+        )
     (tmp_path / "a" / "weights" / "p.npz").write_bytes(b"")
-    assert store.weights_of(tmp_path, {"key": "k", "population": "p"})["x"].tolist() == [1, 1]
+    assert store.weights_of(tmp_path, {"key": "k", "population": "p"})[
+        "x"
+    ].tolist() == [1, 1]
 
 
 def test_a_rerun_trains_what_a_bad_shard_held_and_leaves_it_there(tmp_path, capsys):
@@ -189,14 +214,16 @@ def test_a_collected_row_survives_its_shard(tmp_path):
     path, rows = shards.collect(tmp_path)
     shard.write_bytes(b"")
     assert_frame_equal(store.read(tmp_path), rows)
-    assert "p.parquet: not a readable table" in refusal(lambda: shards.collect(tmp_path, strict=True))
+    assert "p.parquet: not a readable table" in refusal(
+        lambda: shards.collect(tmp_path, strict=True)
+    )
     assert_frame_equal(shards.collect(tmp_path)[1], rows)
     path.write_bytes(b"not ours")
     text = refusal(lambda: shards.collect(tmp_path))
     assert (
         text
-        == f"{path}: not a readable table of rows; it would be written over: move it elsewhere, and collect"
-        " again"
+        == f"{path}: not a readable table of rows; it would be written over: move it elsewhere,"
+        " and collect again"
     )
     assert path.read_bytes() == b"not ours"
 
@@ -204,14 +231,19 @@ def test_a_collected_row_survives_its_shard(tmp_path):
 def test_a_note_is_made_once(capsys):
     for line in ("this", "that", "this"):
         warn_once(f"{line} of {os.getpid()}")
-    assert capsys.readouterr().err == f"memcap: this of {os.getpid()}\nmemcap: that of {os.getpid()}\n"
+    assert (
+        capsys.readouterr().err
+        == f"memcap: this of {os.getpid()}\nmemcap: that of {os.getpid()}\n"
+    )
 
 
 # On disk
 
 
 def test_a_file_is_on_disk_with_its_name_before_anyone_is_told(tmp_path, monkeypatch):
-    done, sync, put = [], os.fsync, os.replace
+    done = []
+    sync = os.fsync
+    put = os.replace
 
     def synced(descriptor):
         done.append(os.fstat(descriptor).st_ino)
@@ -224,7 +256,9 @@ def test_a_file_is_on_disk_with_its_name_before_anyone_is_told(tmp_path, monkeyp
     monkeypatch.setattr(os, "fsync", synced)
     monkeypatch.setattr(os, "replace", replaced)
     shards.prepare(tmp_path / "a" / "b")
-    assert set(done) == {(tmp_path / folder).stat().st_ino for folder in (".", "a", "a/b")}
+    assert set(done) == {
+        (tmp_path / folder).stat().st_ino for folder in (".", "a", "a/b")
+    }
     done.clear()
     path = tmp_path / "a" / "b" / "rows" / "p.parquet"
     shards.write_table(path, table(group()))
@@ -239,18 +273,24 @@ def test_the_umask_decides_who_reads(tmp_path, mask):
         write_arrays(tmp_path / "p.npz", {"x": np.zeros(1)})
     finally:
         os.umask(before)
-    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o666 & ~mask}
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {
+        0o666 & ~mask
+    }
 
 
 BOMBS = {
     "many rows": lambda: pl.repeat("a", 2_000_000, eager=True),
     "a long text": lambda: pl.Series(["a" * 30_000_000]),
-    "long texts": lambda: pl.Series([letter * 2_000_000 for letter in "abcdefghijklmno"]),
+    "long texts": lambda: pl.Series(
+        [letter * 2_000_000 for letter in "abcdefghijklmno"]
+    ),
 }
 
 
 @pytest.mark.parametrize("kind", BOMBS)
-def test_a_table_that_unpacks_to_far_more_than_it_has_is_not_read(tmp_path, monkeypatch, kind):
+def test_a_table_that_unpacks_to_far_more_than_it_has_is_not_read(
+    tmp_path, monkeypatch, kind
+):
     """Whoever reads it: rows, curves, members."""
     keys = pl.DataFrame({"key": BOMBS[kind]()})
     for place in ("rows/a.parquet", "curves/a.parquet", "jobs/a.members.parquet"):
@@ -262,15 +302,21 @@ def test_a_table_that_unpacks_to_far_more_than_it_has_is_not_read(tmp_path, monk
         (curves.read_file, "curves/a.parquet"),
         (lambda path: heartbeat._members(tmp_path, "a", ["key"]), "jobs"),
     ):
-        with pytest.raises(BadFileError, match=r"its [\d,]+ bytes unpack to over [\d,]+ MiB"):
+        with pytest.raises(
+            BadFileError, match=r"its [\d,]+ bytes unpack to over [\d,]+ MiB"
+        ):
             read(tmp_path / bad)
 
 
 def test_small_tables_that_unpack_to_much_together_are_not_read(tmp_path, monkeypatch):
     (tmp_path / "rows").mkdir()
-    shards.write_table(tmp_path / "rows" / "0.parquet", pl.DataFrame({"config": ["a" * 5_000_000]}))
+    shards.write_table(
+        tmp_path / "rows" / "0.parquet", pl.DataFrame({"config": ["a" * 5_000_000]})
+    )
     for number in range(1, 20):
-        shutil.copy(tmp_path / "rows" / "0.parquet", tmp_path / "rows" / f"{number}.parquet")
+        shutil.copy(
+            tmp_path / "rows" / "0.parquet", tmp_path / "rows" / f"{number}.parquet"
+        )
     monkeypatch.setattr(pl, "read_parquet", None)  # it is not reached
     tables, bad = shards.read_files(tmp_path)
     assert (tables, len(bad)) == ({}, 20)
@@ -289,15 +335,25 @@ def test_a_footer_of_any_bytes_is_read_or_refused(monkeypatch):
     """Without end, or a crash; and a struct that is matched whole as field by field."""
 
     def field_by_field(fields):
-        return fields and parquet.Fields({name: field_by_field(each) for name, each in fields.of.items()})
+        return fields and parquet.Fields(
+            {name: field_by_field(each) for name, each in fields.of.items()}
+        )
 
     def outcome(content):
         try:
             return parquet.check_size(content)
-        except (ValueError, LookupError, TypeError, AttributeError, BadFileError) as error:
+        except (
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            BadFileError,
+        ) as error:
             return type(error)
 
-    fields = {name: field_by_field(getattr(parquet, name)) for name in ("FOOTER", "PAGE")}
+    fields = {
+        name: field_by_field(getattr(parquet, name)) for name in ("FOOTER", "PAGE")
+    }
     content = BytesIO()
     table(group("latch", 5, {1: (1, 2)})).write_parquet(content)
     sound = content.getvalue()
@@ -310,7 +366,9 @@ def test_a_footer_of_any_bytes_is_read_or_refused(monkeypatch):
         contents.append(bytes(changed))
     start = len(sound) - 8 - int.from_bytes(sound[-8:-4], "little")
     columns = parquet._struct(sound, start, parquet.FOOTER)[0][4][0][1]
-    assert all(isinstance(column, re.Match) for column in columns)  # so thousands of files take seconds
+    assert all(
+        isinstance(column, re.Match) for column in columns
+    )  # so thousands of files take seconds
     outcomes = [outcome(content) for content in contents]
     for name, slow in fields.items():
         monkeypatch.setattr(parquet, name, slow)
@@ -320,12 +378,17 @@ def test_a_footer_of_any_bytes_is_read_or_refused(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["packed", "long head", "one for many"])
-def test_weights_that_unpack_to_more_than_the_file_has_are_not_read(tmp_path, monkeypatch, kind):
+def test_weights_that_unpack_to_more_than_the_file_has_are_not_read(
+    tmp_path, monkeypatch, kind
+):
     path = tmp_path / "p.npz"
     if kind == "packed":
         np.savez_compressed(path, **{"k/a": np.zeros(30_000_000, np.float32)})
     else:
-        with zipfile.ZipFile(path, "w") as archive, archive.open("k/a.npy", "w") as file:
+        with (
+            zipfile.ZipFile(path, "w") as archive,
+            archive.open("k/a.npy", "w") as file,
+        ):
             head = {"descr": "<f4", "fortran_order": False, "shape": (1 << 40,)}
             np.lib.format.write_array_header_1_0(file, head)
         if kind == "one for many":
@@ -341,7 +404,11 @@ def test_weights_that_unpack_to_more_than_the_file_has_are_not_read(tmp_path, mo
 def test_a_population_of_any_name_is_no_pattern(tmp_path, population):
     (tmp_path / "weights").mkdir()
     (tmp_path / "p.npz").write_bytes(b"")
-    text = refusal(lambda: store.weights_of(tmp_path / "weights", {"key": "k", "population": population}))
+    text = refusal(
+        lambda: store.weights_of(
+            tmp_path / "weights", {"key": "k", "population": population}
+        )
+    )
     assert "holds no weights of member k" in text
 
 
@@ -358,15 +425,21 @@ def test_files_that_are_read_together_are_what_each_is_by_itself(tmp_path, monke
     whole = [table([row]) for row in group("latch", 5, {1: (1, 6), 2: (3, 6)})]
     for number, rows in enumerate(whole):
         older = rows.drop("reason", "scan") if number % 3 == 0 else rows
-        other = older.with_columns(pl.col("steps").cast(pl.Int32)) if number == 7 else older
+        other = (
+            older.with_columns(pl.col("steps").cast(pl.Int32)) if number == 7 else older
+        )
         unsealed(tmp_path / "rows" / f"{number:02}.parquet", other)
     sound = (tmp_path / "rows" / "05.parquet").read_bytes()
     (tmp_path / "rows" / "05.parquet").write_bytes(sound[:-300])
     third = len(sound) // 3
-    (tmp_path / "rows" / "06.parquet").write_bytes(sound[:third] + bytes(40) + sound[third:])
+    (tmp_path / "rows" / "06.parquet").write_bytes(
+        sound[:third] + bytes(40) + sound[third:]
+    )
     (tmp_path / "rows" / "12.parquet").symlink_to(tmp_path / "nowhere")
     tables, bad = shards.read_files(tmp_path)
     assert [path.stem for path in bad] == ["12", "05", "06"]
     for number, rows in enumerate(whole):
         if number not in (5, 6):
-            assert_frame_equal(tables[tmp_path / "rows" / f"{number:02}.parquet"].rows, rows)
+            assert_frame_equal(
+                tables[tmp_path / "rows" / f"{number:02}.parquet"].rows, rows
+            )

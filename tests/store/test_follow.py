@@ -21,20 +21,26 @@ def seeds_of(table):
 def test_a_folder_that_is_not_there_yet_has_no_news(tmp_path):
     follower = Follower(tmp_path / "study", OURS)
     news = follower.poll()
-    assert (news.rows.height, news.members.height, news.curves, news.over) == (0, 0, {}, True)
+    assert (news.rows.height, news.members.height, news.curves, news.over) == (
+        0,
+        0,
+        {},
+        True,
+    )
     put_rows(tmp_path / "study", f"{OURS}00000000", [0])
     assert seeds_of(follower.poll().rows) == [0]
 
 
 def test_rows_are_news_once_with_their_curves_as_a_shard_grows(tmp_path):
-    follower, token = Follower(tmp_path), f"{OURS}00000000"
+    follower = Follower(tmp_path)
+    token = f"{OURS}00000000"
     for seeds, new in (([0], [0]), ([0, 1, 2], [1, 2]), ([0, 1, 2], [])):
         put_rows(tmp_path, token, seeds)
         news = follower.poll()
         assert seeds_of(news.rows) == new
-        assert {name: lines["train_loss"].to_list() for name, lines in news.curves.items()} == {
-            key(seed): [float(seed)] for seed in new
-        }
+        assert {
+            name: lines["train_loss"].to_list() for name, lines in news.curves.items()
+        } == {key(seed): [float(seed)] for seed in new}
     assert follower.poll().rows.is_empty()
 
 
@@ -78,7 +84,11 @@ def test_one_command_is_followed_and_what_others_have_trained_is_earlier(tmp_pat
     put_job(tmp_path, f"{OURS}00000000", [3, 4])
     follower = Follower(tmp_path, OURS)
     news = follower.poll()
-    assert (seeds_of(news.earlier), seeds_of(news.rows), seeds_of(news.members)) == ([0, 1, 2], [], [3, 4])
+    assert (seeds_of(news.earlier), seeds_of(news.rows), seeds_of(news.members)) == (
+        [0, 1, 2],
+        [],
+        [3, 4],
+    )
     assert news.members["study"].to_list() == ["study", "study"]
     put_rows(tmp_path, f"{OURS}00000000", [3])
     put_rows(tmp_path, f"{OURS}11111111", [4])
@@ -87,12 +97,17 @@ def test_one_command_is_followed_and_what_others_have_trained_is_earlier(tmp_pat
 
 
 def test_a_folder_is_over_once_no_job_trains(tmp_path):
-    follower, token = Follower(tmp_path, OURS), f"{OURS}00000000"
+    follower = Follower(tmp_path, OURS)
+    token = f"{OURS}00000000"
     put_job(tmp_path, f"{THEIRS}00000000")
     assert follower.poll().over
     put_job(tmp_path, token)
     assert not follower.poll().over
-    for gone in ({"ended": "done"}, {"updated": time.time() - 1000}, {"pid": 2**22 + 1}):
+    for gone in (
+        {"ended": "done"},
+        {"updated": time.time() - 1000},
+        {"pid": 2**22 + 1},
+    ):
         put_job(tmp_path, token, **gone)
         assert follower.poll().over
 
@@ -109,22 +124,27 @@ def test_members_are_news_once_and_later_jobs_may_sweep_them_away(tmp_path):
 
 
 def test_a_curve_in_training_is_news_whenever_it_has_grown(tmp_path):
-    follower, token = Follower(tmp_path, OURS), f"{OURS}00000000"
+    follower = Follower(tmp_path, OURS)
+    token = f"{OURS}00000000"
     put_job(tmp_path, token, [0, 1])
     for steps, new in ((1, 1), (1, 0), (3, 3)):
         if new:
             curve = {step: {"train/loss": 1.0} for step in range(1, steps + 1)}
             curves.write_running(tmp_path, token, {key(0): curve, key(1): curve})
-        assert {name: lines.height for name, lines in follower.poll().curves.items()} == (
-            {key(0): new, key(1): new} if new else {}
-        )
+        assert {
+            name: lines.height for name, lines in follower.poll().curves.items()
+        } == ({key(0): new, key(1): new} if new else {})
     put_rows(tmp_path, token, [0])
-    curves.write_running(tmp_path, token, {name: {1: {"train/loss": 9.0}} for name in (key(0), key(1))})
+    curves.write_running(
+        tmp_path, token, {name: {1: {"train/loss": 9.0}} for name in (key(0), key(1))}
+    )
     news = follower.poll()
     assert news.curves[key(0)]["train_loss"].to_list() == [0.0]  # of its row
     assert news.curves[key(1)]["train_loss"].to_list() == [9.0]
     put_job(tmp_path, token, [0, 1], ended="interrupted")
-    curves.write_running(tmp_path, token, {key(1): {1: {"train/loss": 9.0}, 2: {"train/loss": 8.0}}})
+    curves.write_running(
+        tmp_path, token, {key(1): {1: {"train/loss": 9.0}, 2: {"train/loss": 8.0}}}
+    )
     assert follower.poll().curves == {}
 
 
@@ -145,7 +165,11 @@ def test_a_bad_file_waits_for_the_next_time_and_is_never_touched(tmp_path, part)
     assert list(follower.bad.values())
     path.write_bytes(whole)
     news = follower.poll()
-    assert (seeds_of(news.rows), news.curves.keys(), follower.bad) == ([0], {key(0)}, {})
+    assert (seeds_of(news.rows), news.curves.keys(), follower.bad) == (
+        [0],
+        {key(0)},
+        {},
+    )
 
 
 def test_rows_whose_curves_stay_bad_come_without_them_once_nothing_else_will(tmp_path):
@@ -166,9 +190,12 @@ for count in range(1, 151):
 
 @pytest.mark.breadth
 def test_a_shard_that_is_replaced_all_the_time_is_read_whole(tmp_path):
-    path = os.pathsep.join([str(Path(__file__).parents[1]), str(Path(__file__).parents[2])])
+    path = os.pathsep.join(
+        [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+    )
     command = [sys.executable, "-c", WRITES, str(tmp_path)]
-    seen, follower = [], Follower(tmp_path)
+    seen = []
+    follower = Follower(tmp_path)
     with subprocess.Popen(command, env={**os.environ, "PYTHONPATH": path}) as process:
         while process.poll() is None:
             seen += seeds_of(follower.poll().rows)

@@ -1,8 +1,9 @@
-"""Rows of yesterday under the code of today and of tomorrow: a row that was written keeps its key, whatever
-knobs come later.
+"""Rows of yesterday under the code of today and of tomorrow: a row that was written
+keeps its key, whatever knobs come later.
 
-frozen_rows.json has keys and configs as the code before the first later knob wrote them: published rows,
-members of every task and of several cells, and every knob at another value than its default.
+frozen_rows.json has keys and configs as the code before the first later knob wrote
+them: published rows, members of every task and of several cells, and every knob at
+another value than its default.
 """
 
 import json
@@ -40,13 +41,15 @@ def test_a_frozen_row_keeps_its_key_and_its_config(frozen):
 def first(cls):
     """Knobs that were there when the rows were frozen, with their defaults."""
     return {
-        f.name: f.default for f in fields(cls) if f.name in defaults(cls) and f.metadata["before"] is MISSING
+        f.name: f.default
+        for f in fields(cls)
+        if f.name in defaults(cls) and f.metadata["before"] is MISSING
     }
 
 
 def test_the_frozen_rows_have_every_knob_that_there_was():
-    """So that a change of any of them is seen: each task of then, and each knob at another value than the
-    default."""
+    """So that a change of any of them is seen: each task of then, and each knob at
+    another value than the default."""
     configs = [frozen["config"] for frozen in ROWS]
     tasks = {each["task"]["name"] for each in configs}
     assert len(tasks) == 8
@@ -59,7 +62,9 @@ def test_the_frozen_rows_have_every_knob_that_there_was():
             ), knob_
     for part, cls in (("model", Model), ("recipe", Recipe), ("evaluation", Evaluation)):
         for knob_, default in first(cls).items():
-            assert any(each[part].get(knob_, default) != default for each in configs), knob_
+            assert any(each[part].get(knob_, default) != default for each in configs), (
+                knob_
+            )
     assert {each["model"]["cell"] for each in configs} >= {
         "lstm",
         "GRUCell",
@@ -68,12 +73,17 @@ def test_the_frozen_rows_have_every_knob_that_there_was():
         "LSTMCell",
     }
     later = {"half_open", "integrator", "keras"}
-    assert {each["recipe"]["init"] for each in configs} == {*initializers.PRESETS, "flax"} - later
+    assert {each["recipe"]["init"] for each in configs} == {
+        *initializers.PRESETS,
+        "flax",
+    } - later
     assert None in [each["start"] for each in configs]
 
 
 @pytest.mark.parametrize(
-    "path", leave(PUBLISHED, but=lambda path: path.parent.name != "agents"), ids=lambda path: path.parent.name
+    "path",
+    leave(PUBLISHED, but=lambda path: path.parent.name != "agents"),
+    ids=lambda path: path.parent.name,
 )
 def test_published_rows_keep_their_keys(path):
     """One of each kind, whatever its lag, width and seed."""
@@ -102,8 +112,11 @@ def later(cls, default, before):
 def come(monkeypatch, part, default=0.25, before=0.5):
     """Let a part of a member have one more knob: the class that replaces it."""
     if part == "task":
-        cls, known = later(task_class("latch"), default, before), config.task_class
-        monkeypatch.setattr(config, "task_class", lambda name: cls if name == "latch" else known(name))
+        cls = later(task_class("latch"), default, before)
+        known = config.task_class
+        monkeypatch.setattr(
+            config, "task_class", lambda name: cls if name == "latch" else known(name)
+        )
         return cls
     now = {"model": Model, "recipe": Recipe, "evaluation": Evaluation}[part]
     cls = later(now, None if part == "recipe" else default, before)
@@ -128,7 +141,9 @@ def test_a_later_knob_changes_a_key_only_where_it_is_not_as_before(monkeypatch, 
     cls = come(monkeypatch, part)
     member = member_of(LATCH["config"])
     assert isinstance(getattr(member, part), cls)
-    assert getattr(member, part).mood == 0.5  # what it was before, not what it is now by default
+    assert (
+        getattr(member, part).mood == 0.5
+    )  # what it was before, not what it is now by default
     assert member.key == LATCH["key"]
     for mood in (0.25, 0.75):
         other = replace(member, **{part: replace(getattr(member, part), mood=mood)})
@@ -143,7 +158,12 @@ def test_a_later_knob_of_a_recipe_needs_no_place_in_its_file(monkeypatch):
     found = Member(task_class("latch")(), 5, recipe=recipes.Recipe("hold"))
     assert isinstance(found.recipe, cls)
     assert found.recipe.mood == 0.5
-    assert Member(task_class("latch")(), 5, recipe=recipes.Recipe("hold", mood=0.75)).recipe.mood == 0.75
+    assert (
+        Member(
+            task_class("latch")(), 5, recipe=recipes.Recipe("hold", mood=0.75)
+        ).recipe.mood
+        == 0.75
+    )
 
 
 @pytest.mark.parametrize(("default", "same"), [(0.5, True), (0.25, False)])
@@ -160,7 +180,9 @@ def test_a_later_knob_of_a_start_changes_a_key_only_where_it_is_not_as_before(
     assert (again.key == key) == same
 
 
-def test_the_frontier_of_rows_without_a_later_knob_is_that_of_the_task_as_it_was(monkeypatch):
+def test_the_frontier_of_rows_without_a_later_knob_is_that_of_the_task_as_it_was(
+    monkeypatch,
+):
     """Rows of both times are one line of it."""
     cls = come(monkeypatch, "task")
     monkeypatch.setattr("memcap.store.columns.task_class", config.task_class)
@@ -169,7 +191,10 @@ def test_the_frontier_of_rows_without_a_later_knob_is_that_of_the_task_as_it_was
     assert json.loads(old["knobs"][0]) == {"symbols": 2, "distractors": 4}
     (point,) = frontier(old)
     assert point.task == member.task
-    same, other = (row_of(fake(each), "s", "p") for each in (member, replace(member, task=cls(mood=0.25))))
+    same, other = (
+        row_of(fake(each), "s", "p")
+        for each in (member, replace(member, task=cls(mood=0.25)))
+    )
     assert same["knobs"] == old["knobs"][0]
     both = frontier(pl.concat([old, old.with_columns(knobs=pl.lit(other["knobs"]))]))
     assert {p.task.mood for p in both} == {0.25, 0.5}

@@ -35,7 +35,9 @@ ROOT = Path(__file__).parents[2]
 
 def train(progress, key, before, steps, loss=0.5):
     """A chunk of a member whose budget is 1,000 steps."""
-    progress.chunk(key, f"name of {key}", 1000, before, before + steps, loss if steps else None)
+    progress.chunk(
+        key, f"name of {key}", 1000, before, before + steps, loss if steps else None
+    )
 
 
 # Counting
@@ -53,7 +55,7 @@ def test_a_member_that_trains_has_its_step_loss_pace_and_time_left(clock):
     train(progress, "a", 100, 100, 0.3)
     train(progress, "b", 0, 50)
     clock.now = 32
-    (one, two) = progress.longest(9)
+    one, two = progress.longest(9)
     assert (one.step, one.seconds, one.left, one.loss) == (200, 22, 800 / 5 - 2, 0.3)
     assert (two.step, two.seconds, two.left) == (50, 2, None)
     assert progress.longest(1) == [one]
@@ -88,7 +90,11 @@ def test_what_has_ended_is_counted_and_no_longer_runs(clock):
     progress = JobProgress(3, before=2)
     train(progress, "a", 0, 100)
     clock.now = 10
-    for key, status, solved in (("a", "solved", True), ("b", "diverged", False), ("c", "failed", False)):
+    for key, status, solved in (
+        ("a", "solved", True),
+        ("b", "diverged", False),
+        ("c", "failed", False),
+    ):
         progress.ended(key, status, solved)
     now = progress.heartbeat()
     assert (now.done, now.solved, now.diverged, now.failed) == (3, 1, 1, 1)
@@ -114,7 +120,9 @@ def test_a_heartbeat_lists_those_that_have_trained_longest(clock, monkeypatch):
 def test_it_is_written_now_and_then_and_at_the_end(tmp_path, monkeypatch):
     monkeypatch.setattr(heartbeat, "SECONDS", 0.01)
     begun = time.time()
-    progress = JobProgress(9, Study(tmp_path, "name", "bisect", command="memcap train study=name"))
+    progress = JobProgress(
+        9, Study(tmp_path, "name", "bisect", command="memcap train study=name")
+    )
     with writing(progress, listed("ba")):
         ((token, early),) = read(tmp_path).items()
         assert token == early.token == progress.token
@@ -125,8 +133,21 @@ def test_it_is_written_now_and_then_and_at_the_end(tmp_path, monkeypatch):
         while not read(tmp_path)[token].done and time.monotonic() < deadline:
             time.sleep(0.01)
         late = read(tmp_path)[token]
-        assert (late.done, late.solved, late.to_come, late.running, late.searched) == (1, 1, 8, 1, True)
-        assert begun <= early.started == late.started <= early.updated <= late.updated <= time.time()
+        assert (late.done, late.solved, late.to_come, late.running, late.searched) == (
+            1,
+            1,
+            8,
+            1,
+            True,
+        )
+        assert (
+            begun
+            <= early.started
+            == late.started
+            <= early.updated
+            <= late.updated
+            <= time.time()
+        )
         assert late.alive
         assert [each.name for each in late.longest] == ["name of a"]
         assert (late.pid, late.folder, late.study) == (os.getpid(), os.getcwd(), "name")
@@ -134,7 +155,10 @@ def test_it_is_written_now_and_then_and_at_the_end(tmp_path, monkeypatch):
         assert keys_of(tmp_path, token) == {"a", "b"}
     last = read(tmp_path)[token]
     assert (last.ended, last.alive) == ("done", False)
-    assert {p.name for p in (tmp_path / "jobs").iterdir()} == {f"{token}.json", f"{token}.members.parquet"}
+    assert {p.name for p in (tmp_path / "jobs").iterdir()} == {
+        f"{token}.json",
+        f"{token}.members.parquet",
+    }
 
 
 @pytest.mark.parametrize(
@@ -146,14 +170,20 @@ def test_it_is_written_now_and_then_and_at_the_end(tmp_path, monkeypatch):
     ],
 )
 def test_how_it_ended_is_kept_and_the_error_passed_on(tmp_path, error, ended):
-    with pytest.raises(type(error)), writing(JobProgress(1, Study(tmp_path)), listed("a")):
+    with (
+        pytest.raises(type(error)),
+        writing(JobProgress(1, Study(tmp_path)), listed("a")),
+    ):
         raise error
     (last,) = read(tmp_path).values()
     assert (last.ended, last.alive) == (ended, False)
 
 
 def test_without_a_folder_or_members_nothing_is_written(tmp_path):
-    with writing(JobProgress(0, Study(tmp_path)), listed("")), writing(JobProgress(1), listed("a")):
+    with (
+        writing(JobProgress(0, Study(tmp_path)), listed("")),
+        writing(JobProgress(1), listed("a")),
+    ):
         assert not list(tmp_path.iterdir())
 
 
@@ -172,9 +202,14 @@ def test_a_job_that_was_killed_is_gone(tmp_path):
         "with writing(JobProgress(1, Study(Path('.'))), listed('a')):\n"
         "    print('ready', flush=True); time.sleep(60)\n"
     )
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    }
     with subprocess.Popen(
-        [sys.executable, "-c", script], cwd=tmp_path, env=environment, stdout=subprocess.PIPE
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.PIPE,
     ) as job:
         assert job.stdout is not None
         assert job.stdout.readline() == b"ready\n"
@@ -193,7 +228,9 @@ def test_a_job_is_alive_while_it_is_heard_of(monkeypatch):
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
     assert not first(pid=gone.pid).alive
-    assert first(pid=gone.pid, host="another").alive  # whose processes cannot be seen from here
+    assert first(
+        pid=gone.pid, host="another"
+    ).alive  # whose processes cannot be seen from here
     assert not first(host="another", updated=now - HEARTBEAT_TIMEOUT - 1).alive
 
 
@@ -209,10 +246,14 @@ def test_the_next_job_deletes_what_is_done_or_what_it_makes_up_for(tmp_path):
         assert len(left) == 3
         assert left.keys() > {"alive", "other"}
         names = {path.name for path in (tmp_path / "jobs").iterdir()}
-        assert names == {f"{token}.{kind}" for token in left for kind in ("json", "members.parquet")}
+        assert names == {
+            f"{token}.{kind}" for token in left for kind in ("json", "members.parquet")
+        }
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"longest": [{"key": 1}]}', '{"longest": 3}'])
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"longest": [{"key": 1}]}', '{"longest": 3}']
+)
 def test_what_is_no_such_file_is_skipped(tmp_path, text):
     put(tmp_path, "good", first(), ["a"])
     (tmp_path / "jobs" / "bad.json").write_text(text)
@@ -226,7 +267,11 @@ def test_members_that_cannot_be_read_are_not_known(tmp_path, content):
     put(tmp_path, "job", first(), ["a"])
     path = tmp_path / "jobs" / "job.members.parquet"
     sound = path.read_bytes()
-    path.write_bytes(sound[:100] + bytes([sound[100] ^ 1]) + sound[101:] if content is None else content)
+    path.write_bytes(
+        sound[:100] + bytes([sound[100] ^ 1]) + sound[101:]
+        if content is None
+        else content
+    )
     assert read_members(tmp_path, "job").schema == pl.Schema(MEMBERS)
     assert keys_of(tmp_path, "job") == set()
 
@@ -253,28 +298,51 @@ def test_a_heartbeat_that_a_bit_has_changed_is_not_believed(tmp_path):
 
 
 ODD = st.sampled_from(
-    ["x", "", None, True, [], {}, [[]], 1e400, -1e400, float("nan"), 10**400, -(10**20), 1e300]
+    [
+        "x",
+        "",
+        None,
+        True,
+        [],
+        {},
+        [[]],
+        1e400,
+        -1e400,
+        float("nan"),
+        10**400,
+        -(10**20),
+        1e300,
+    ]
 )
 
 
-@settings(max_examples=15, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=15,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
 @given(st.sampled_from([*(f.name for f in fields(Heartbeat)), "more"]), ODD)
 @example("pid", 2**31)
 @example("updated", -1e15)
 def test_no_value_in_a_heartbeat_ends_a_command(tmp_path, name, value):
-    """It is as a job writes it, or no heartbeat; a folder is prepared for the next job either way."""
+    """It is as a job writes it, or no heartbeat; a folder is prepared for the next job
+    either way."""
     put(tmp_path, "odd", first(longest=(MEMBER,)), ["a"])
     path = tmp_path / "jobs" / "odd.json"
     for values in ({name: value}, {"longest": [asdict(MEMBER) | {name: value}]}):
         path.write_text(json.dumps(json.loads(path.read_text()) | values))
         found = statuses.status(tmp_path)
-        assert all(isinstance(line, str) for line in (*sentences(found), *goes_on(found)))
+        assert all(
+            isinstance(line, str) for line in (*sentences(found), *goes_on(found))
+        )
     with writing(JobProgress(1, Study(tmp_path)), listed("b")):
         pass
 
 
 @pytest.mark.parametrize(
-    "text", ["[" * 100_000, '{"a":' * 100_000, "9" * 5000, " " * (heartbeat.MOST_BYTES + 1)]
+    "text",
+    ["[" * 100_000, '{"a":' * 100_000, "9" * 5000, " " * (heartbeat.MOST_BYTES + 1)],
 )
 def test_a_heartbeat_without_end_is_none(tmp_path, text):
     put(tmp_path, "odd", first(), ["a"])

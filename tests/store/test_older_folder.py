@@ -1,8 +1,8 @@
-"""A folder that memcap wrote before jobs had a session's token, a list of members and a heartbeat of today:
-it is read, verified, shown, and trained on.
+"""A folder that memcap wrote before jobs had a session's token, a list of members and a
+heartbeat of today: it is read, verified, shown, and trained on.
 
-older_folder/ was written by commit 2274b4f: a job that trained one member, and one of four members that was
-interrupted when it had trained another and half of a third.
+older_folder/ was written by commit 2274b4f: a job that trained one member, and one of
+four members that was interrupted when it had trained another and half of a third.
 """
 
 import shutil
@@ -38,12 +38,20 @@ def folder(tmp_path):
 @pytest.fixture
 def members():
     """Two that have rows, one that is half-trained, and one that nobody has trained."""
-    return memcap.members(**AXES, budget=20) + memcap.members(**AXES, budget=60, lr=1e-6)
+    return memcap.members(**AXES, budget=20) + memcap.members(
+        **AXES, budget=60, lr=1e-6
+    )
 
 
 def test_its_job_is_read(folder, members):
     (job,) = heartbeat.read(folder).values()
-    assert (job.token, job.ended, job.done, job.to_come, job.running) == (TOKEN, "interrupted", 1, 2, 1)
+    assert (job.token, job.ended, job.done, job.to_come, job.running) == (
+        TOKEN,
+        "interrupted",
+        1,
+        2,
+        1,
+    )
     assert datetime.fromtimestamp(job.updated, UTC).year == 2026
     assert job.seconds_left == pytest.approx(0.04, abs=0.01)
     assert [(each.key, each.step) for each in job.longest] == [(members[2].key, 40)]
@@ -75,7 +83,10 @@ def test_it_is_verified_shown_and_folded(folder):
 def test_what_it_lacks_is_trained_and_what_it_holds_stays(folder, members, capfd):
     before = store.read(folder)
     assert set(before["key"]) == {member.key for member in members[:2]}
-    weights = {row["key"]: store.weights_of(folder, row) for row in before.iter_rows(named=True)}
+    weights = {
+        row["key"]: store.weights_of(folder, row)
+        for row in before.iter_rows(named=True)
+    }
     warn_once.cache_clear()
     rows = run_study(members, ONE_LANE, Study(folder, "older"), quiet=True)
     assert "half-trained by other code" in capfd.readouterr().err
@@ -86,6 +97,11 @@ def test_what_it_lacks_is_trained_and_what_it_holds_stays(folder, members, capfd
     assert set(curves.read(folder)["key"]) == set(rows["key"])
     assert verify(folder).wrong == ()
     found = status(folder)
-    assert (found.members, found.done, found.left_over, found.unfinished) == (4, 4, 0, ())
+    assert (found.members, found.done, found.left_over, found.unfinished) == (
+        4,
+        4,
+        0,
+        (),
+    )
     run_study(members, ONE_LANE, Study(folder, "older"), quiet=True)
     assert not list(folder.glob("checkpoints/*"))

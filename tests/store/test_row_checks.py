@@ -1,5 +1,5 @@
-"""Rows that were made elsewhere: configs and results that no member has are named, and nothing is computed
-from them."""
+"""Rows that were made elsewhere: configs and results that no member has are named, and
+nothing is computed from them."""
 
 import itertools
 import math
@@ -44,7 +44,11 @@ WRONG = [  # a column, what it is made in each row, and what is said
     ("metric", pl.lit("loss"), "metric=loss does not go with"),
     ("carry_numbers", pl.lit(None, pl.Int64), "carry_numbers=null does not go with"),
     ("run_seconds", pl.lit(-1.0), "run_seconds=-1.0 does not go with"),
-    ("finished", pl.lit(None, pl.Datetime("us", "UTC")), "finished=null does not go with"),
+    (
+        "finished",
+        pl.lit(None, pl.Datetime("us", "UTC")),
+        "finished=null does not go with",
+    ),
     ("steps_to_steady", pl.lit(5), "steps_to_steady=5 does not go with"),
     ("score_at_lengths", pl.lit("[0.5]"), "score_at_lengths=[0.5] does not go with"),
     ("whole_at_lengths", pl.lit("[0.5]"), "whole_at_lengths=[0.5] does not go with"),
@@ -52,7 +56,11 @@ WRONG = [  # a column, what it is made in each row, and what is said
     ("train_loss", pl.lit(math.inf), "train_loss=inf does not go with"),
     ("parameters", pl.lit(0), "parameters=0 does not go with"),
     ("compile_seconds", pl.lit(math.nan), "compile_seconds=nan does not go with"),
-    ("reason", pl.lit("two workers ended"), "reason=two workers ended does not go with"),
+    (
+        "reason",
+        pl.lit("two workers ended"),
+        "reason=two workers ended does not go with",
+    ),
     ("population", pl.lit(None, pl.String), "population=null does not go with"),
     ("population", pl.lit("../../x"), "population=../../x does not go with"),
     ("study", pl.lit(None, pl.String), "study=null does not go with"),
@@ -62,7 +70,8 @@ WRONG = [  # a column, what it is made in each row, and what is said
 @pytest.mark.parametrize(("column", "value", "says"), WRONG)
 def test_a_wrong_column_is_named_with_its_row(tmp_path, column, value, says):
     """One unsolved row, changed in a table that has no digest any more."""
-    sound, changed = table(group(counts={1: (0, 1)})), tmp_path / "rows" / "copy.parquet"
+    sound = table(group(counts={1: (0, 1)}))
+    changed = tmp_path / "rows" / "copy.parquet"
     changed.parent.mkdir()
     sound.with_columns(value.alias(column)).write_parquet(changed)
     (key,) = sound["key"]
@@ -72,15 +81,19 @@ def test_a_wrong_column_is_named_with_its_row(tmp_path, column, value, says):
 
 
 def test_what_a_table_says_beside_its_configs_counts_for_nothing(tmp_path):
-    """Nor does it matter that it says nothing: all that follows from the configs does so where it is read."""
-    sound, path = table(group(counts={1: (1, 2)})), tmp_path / "copy.parquet"
+    """Nor does it matter that it says nothing: all that follows from the configs does
+    so where it is read."""
+    sound = table(group(counts={1: (1, 2)}))
+    path = tmp_path / "copy.parquet"
     other = {pl.String: pl.lit("x"), pl.Int64: pl.lit(7), pl.Float64: pl.lit(math.nan)}
     other[pl.Boolean] = pl.lit(value=True)
     derived = [*DERIVED, "seed"]
     wrong = sound.with_columns(other[SCHEMA[name]].alias(name) for name in derived)
     for changed in (sound, wrong, sound.drop(derived)):
         shards.write_table(path, changed)
-        assert_frame_equal(store.read(path, strict=True), store.readable(sound), check_row_order=False)
+        assert_frame_equal(
+            store.read(path, strict=True), store.readable(sound), check_row_order=False
+        )
 
 
 @pytest.mark.parametrize("column", [*DERIVED, "seed"])
@@ -88,18 +101,32 @@ def test_a_table_in_hand_that_says_other_than_its_configs_is_refused(column):
     """Who changed it meant something by it."""
     rows = table(group(counts={1: (0, 1)}))
     value = rows[column][0]
-    other = f"{value}x" if SCHEMA[column] == pl.String else 1 if value is None else value + 1
+    other = (
+        f"{value}x"
+        if SCHEMA[column] == pl.String
+        else 1
+        if value is None
+        else value + 1
+    )
     with pytest.raises(UserError, match=f"{column}=.*, where its config has "):
         api.frontier(rows.with_columns(pl.lit(other, SCHEMA[column]).alias(column)))
 
 
 def test_there_is_a_wrong_value_for_each_rule():
-    assert {column for column, *_ in WRONG} >= {*row_checks._rules()} - {"seed", "recipe"}
+    assert {column for column, *_ in WRONG} >= {*row_checks._rules()} - {
+        "seed",
+        "recipe",
+    }
 
 
 def test_a_solved_row_must_have_passed():
     (row,) = group(counts={1: (1, 1)})
-    for change in ({"best": 0.5}, {"best": None}, {"solved": False}, {"steps_to_solve": None}):
+    for change in (
+        {"best": 0.5},
+        {"best": None},
+        {"solved": False},
+        {"steps_to_solve": None},
+    ):
         with pytest.raises(BadRowsError):
             check_rows(table([row | change]))
     (row,) = group("adding", counts={1: (1, 1)})  # an error, not an accuracy
@@ -108,17 +135,34 @@ def test_a_solved_row_must_have_passed():
         check_rows(table([row | {"best": 0.5}]))
 
 
-LENGTHS = {"lengths": "7 9", "score_at_lengths": "[1.0, 0.25]", "whole_at_lengths": "[1e-05, null]"}
+LENGTHS = {
+    "lengths": "7 9",
+    "score_at_lengths": "[1.0, 0.25]",
+    "whole_at_lengths": "[1e-05, null]",
+}
 
 
 def test_scores_over_lengths_are_one_a_length():
     (row,) = group(counts={1: (0, 1)}, **LENGTHS)
     check_rows(table([row]))
-    wrong = ("[1.0]", "[1.0, 0.5, 0.5]", "[1.0, 2.0]", "[1.0, -0.5]", "[1.0, NaN]", "1.0, 0.5", "[]", None)
-    for column, text in itertools.product(("score_at_lengths", "whole_at_lengths"), wrong):
+    wrong = (
+        "[1.0]",
+        "[1.0, 0.5, 0.5]",
+        "[1.0, 2.0]",
+        "[1.0, -0.5]",
+        "[1.0, NaN]",
+        "1.0, 0.5",
+        "[]",
+        None,
+    )
+    for column, text in itertools.product(
+        ("score_at_lengths", "whole_at_lengths"), wrong
+    ):
         with pytest.raises(BadRowsError, match=f"{column}=.* does not go with"):
             check_rows(table([row | {column: text}]))
-    (row,) = group("adding", counts={1: (0, 1)}, **LENGTHS | {"score_at_lengths": "[0.5, 2.5]"})
+    (row,) = group(
+        "adding", counts={1: (0, 1)}, **LENGTHS | {"score_at_lengths": "[0.5, 2.5]"}
+    )
     check_rows(table([row]))  # an error, not an accuracy
 
 
@@ -142,14 +186,29 @@ def test_a_config_that_no_member_has_is_refused_though_its_row_says_the_same():
     row = row_of(units=1)
     check_rows(complete(table([row])))
     texts = ["3", "{}", "", '{"task": 3}', row["config"].replace('"made_up"', '"seed"')]
-    texts += [row["config"].replace('"lag": 5', f'"lag": {value}') for value in ("2.5", '"5"', "[5]", "true")]
-    units = ("1.0", "true", str(10**20))  # the first two equal the row's own, which was read before
-    texts += [row["config"].replace('"units": 1', f'"units": {value}') for value in units]
-    texts.append(re.sub('"threshold": [^,}]+', f'"threshold": {10**400}', row["config"]))
+    texts += [
+        row["config"].replace('"lag": 5', f'"lag": {value}')
+        for value in ("2.5", '"5"', "[5]", "true")
+    ]
+    units = (
+        "1.0",
+        "true",
+        str(10**20),
+    )  # the first two equal the row's own, which was read before
+    texts += [
+        row["config"].replace('"units": 1', f'"units": {value}') for value in units
+    ]
+    texts.append(
+        re.sub('"threshold": [^,}]+', f'"threshold": {10**400}', row["config"])
+    )
     for text in texts:
         assert text != row["config"]
         with pytest.raises(BadRowsError, match="its config is not a member's"):
-            check_rows(complete(table([row | {"config": text, "key": row_checks.key_of(text)}])))
+            check_rows(
+                complete(
+                    table([row | {"config": text, "key": row_checks.key_of(text)}])
+                )
+            )
 
 
 def test_rows_of_a_learned_carry_pass_and_say_so():
@@ -162,7 +221,9 @@ def test_rows_of_a_learned_carry_pass_and_say_so():
 def test_rows_of_a_job_pass(tmp_path):
     """One that starts as a recipe says, and one as Flax does."""
     axes = [{}, {"model.cell": "GRUCell", "recipe.init": "flax"}]
-    rows = run_study(members(small_job(axes)), ONE_LANE, Study(tmp_path, "small"), quiet=True)
+    rows = run_study(
+        members(small_job(axes)), ONE_LANE, Study(tmp_path, "small"), quiet=True
+    )
     assert rows.height == 2
     assert shards.read(tmp_path, strict=True).equals(rows)
 
@@ -173,19 +234,29 @@ def test_one_bad_row_among_many_is_found_and_verify_names_all(tmp_path, capsys):
     write(tmp_path / "sound", group("latch", 7))
     (tmp_path / "copy" / "rows").mkdir(parents=True)
     path = tmp_path / "copy" / "rows" / "x.parquet"
-    rows.with_columns(pl.when(bad).then(-1).otherwise("steps").alias("steps")).write_parquet(path)
+    rows.with_columns(
+        pl.when(bad).then(-1).otherwise("steps").alias("steps")
+    ).write_parquet(path)
     assert store.read(tmp_path)["lag"].unique().to_list() == [7]
     assert capsys.readouterr().err.count("\n") == 1
     text = refusal(lambda: store.read(tmp_path, strict=True))
-    assert (text.count("steps=-1 does not go with"), "; and 5 rows more" in text) == (3, True)
+    assert (text.count("steps=-1 does not go with"), "; and 5 rows more" in text) == (
+        3,
+        True,
+    )
     done = memcap(tmp_path, "verify", "copy", "--rows-only")
     assert done.status == 1
     for key in rows.filter(bad)["key"]:
-        assert done.out.count(f"copy/rows/x.parquet: row {key}: steps=-1 does not go with") == 1
+        assert (
+            done.out.count(f"copy/rows/x.parquet: row {key}: steps=-1 does not go with")
+            == 1
+        )
     assert done.out.splitlines()[-1].endswith("8 problems")
 
 
-@pytest.mark.parametrize("command", ["status study", "answer --task latch --lag 5 study", "frontier study"])
+@pytest.mark.parametrize(
+    "command", ["status study", "answer --task latch --lag 5 study", "frontier study"]
+)
 def test_a_table_without_a_digest_is_told_of_in_one_line(tmp_path, command):
     write(tmp_path / "study", group())
     assert memcap(tmp_path, *command.split()).err == ""
@@ -194,7 +265,10 @@ def test_a_table_without_a_digest_is_told_of_in_one_line(tmp_path, command):
     assert (done.status, done.err.count("\n")) == (0, 1)
     assert done.err.startswith("memcap: study/rows/copy.parquet: has no digest")
     table(group("latch", 8)).write_parquet(tmp_path / "study" / "rows" / "two.parquet")
-    assert "memcap: study: 2 files of rows have no digest" in memcap(tmp_path, *command.split()).err
+    assert (
+        "memcap: study: 2 files of rows have no digest"
+        in memcap(tmp_path, *command.split()).err
+    )
 
 
 @pytest.mark.parametrize("name", ['x"""; import os; """', "a\nb", "\x1b[2J", "a\\"])

@@ -1,5 +1,5 @@
-"""What kills leave is swept by the next job; what another job is writing, and what memcap did not write, is
-not."""
+"""What kills leave is swept by the next job; what another job is writing, and what
+memcap did not write, is not."""
 
 import fcntl
 import os
@@ -59,7 +59,11 @@ files.write(Path(sys.argv[1]), fill)
 def test_an_unfinished_file_is_swept_once_its_writer_is_dead(study):
     before = paths(study)
     path = study / "rows" / "some.parquet"
-    subprocess.run([sys.executable, "-c", KILLED, str(path)], cwd=Path(__file__).parents[2], check=False)
+    subprocess.run(
+        [sys.executable, "-c", KILLED, str(path)],
+        cwd=Path(__file__).parents[2],
+        check=False,
+    )
     assert len(paths(study)) == len(before) + 1
     shards.remove_stale_files(study)
     assert paths(study) == before
@@ -77,7 +81,8 @@ def test_an_unfinished_heartbeat_is_swept_by_whatever_writes_next(tmp_path, writ
     """Also by a job that trains nothing, and while nobody else may still write it."""
     write(tmp_path, group())
     (tmp_path / "jobs").mkdir()
-    old, young = f".{'a' * 16}.json", f".{'b' * 16}.mirror.json"
+    old = f".{'a' * 16}.json"
+    young = f".{'b' * 16}.mirror.json"
     for name, age in {
         old: 1000,
         old.replace(".json", ".mirror.json"): 1000,
@@ -87,12 +92,17 @@ def test_an_unfinished_heartbeat_is_swept_by_whatever_writes_next(tmp_path, writ
         (tmp_path / "jobs" / name).write_text("{")
         os.utime(tmp_path / "jobs" / name, (time.time() - age,) * 2)
     writer(tmp_path)
-    assert {path.name for path in (tmp_path / "jobs").iterdir()} == {young, ".mine.json"}
+    assert {path.name for path in (tmp_path / "jobs").iterdir()} == {
+        young,
+        ".mine.json",
+    }
 
 
 def test_weights_without_rows_are_swept(study):
     (member,) = members(small_job())
-    shards.write(study, NAME, [row_of(fake(member), "s", NAME)], {member.key: {"w": np.ones(2)}})
+    shards.write(
+        study, NAME, [row_of(fake(member), "s", NAME)], {member.key: {"w": np.ones(2)}}
+    )
     for name in ("ffffffffffffffff-01234567-0", "mine"):
         write_weights(study / "weights" / f"{name}.npz", {})
     shards.remove_stale_files(study)
@@ -108,9 +118,17 @@ def test_weights_without_rows_are_swept(study):
     shards.remove_stale_files(study)  # perhaps put aside, to be mended
     assert (study / "weights" / f"{NAME}.npz").exists()
     other = NAME.replace("-0", "-1")
-    shards.write(study, other, [row_of(fake(member), "s", other)], {member.key: {"w": np.ones(2)}})
+    shards.write(
+        study,
+        other,
+        [row_of(fake(member), "s", other)],
+        {member.key: {"w": np.ones(2)}},
+    )
     shards.remove_stale_files(study)
-    assert sorted(path.stem for path in (study / "weights").iterdir()) == [other, "mine"]
+    assert sorted(path.stem for path in (study / "weights").iterdir()) == [
+        other,
+        "mine",
+    ]
 
 
 def test_weights_whose_rows_are_about_to_come_stay(study, monkeypatch):
@@ -127,13 +145,19 @@ def test_weights_whose_rows_are_about_to_come_stay(study, monkeypatch):
 
 def test_curves_without_rows_are_swept_as_weights_are(study, monkeypatch):
     (member,) = members(small_job())
-    shards.write(study, NAME, [row_of(fake(member), "s", NAME)], {member.key: {"w": np.ones(2)}})
+    shards.write(
+        study, NAME, [row_of(fake(member), "s", NAME)], {member.key: {"w": np.ones(2)}}
+    )
     orphan = "ffffffffffffffff-01234567-0"
     for name in (NAME, orphan, "mine"):
         curves.write(study, name, {})
     monkeypatch.setattr(files, "STALE_AFTER", 60)
     shards.remove_stale_files(study)
-    assert sorted(path.stem for path in (study / "curves").iterdir()) == [NAME, orphan, "mine"]
+    assert sorted(path.stem for path in (study / "curves").iterdir()) == [
+        NAME,
+        orphan,
+        "mine",
+    ]
     monkeypatch.setattr(files, "STALE_AFTER", 0)
     shards.remove_stale_files(study)
     assert sorted(path.stem for path in (study / "curves").iterdir()) == [NAME, "mine"]
@@ -158,14 +182,17 @@ def test_curves_whose_rows_are_about_to_come_stay(study, monkeypatch):
 def test_a_figure_that_was_not_finished_is_swept(study, monkeypatch):
     (study / "figures" / ".frontier.a1b2c3d_").mkdir(parents=True)
     (study / "figures" / ".frontier.a1b2c3d_" / "frontier.png").touch()
-    picture, saved = Figure(), Figure.savefig
+    picture = Figure()
+    saved = Figure.savefig
 
     def swept_before(self, path, **options):
         shards.remove_stale_files(study)
         saved(self, path, **options)
 
     monkeypatch.setattr(Figure, "savefig", swept_before)
-    figures.save(figures.Drawn(picture, pl.DataFrame({"x": [1]})), study / "figures", "mine")
+    figures.save(
+        figures.Drawn(picture, pl.DataFrame({"x": [1]})), study / "figures", "mine"
+    )
     shards.remove_stale_files(study)
     assert sorted(p.name for p in (study / "figures").iterdir())[0] == "mine.csv"
 
@@ -173,11 +200,11 @@ def test_a_figure_that_was_not_finished_is_swept(study, monkeypatch):
 def test_what_is_young_stays_as_another_host_may_be_at_it(study, monkeypatch):
     monkeypatch.setattr(files, "STALE_AFTER", 60)
     (member,) = members(small_job())
-    shards.write(study, NAME, [row_of(fake(member), "s", NAME)], {member.key: {"w": np.ones(2)}})
-    orphan, unfinished = (
-        study / "weights" / "ffffffffffffffff-01234567-0.npz",
-        study / "rows" / ".some.parquet.0123abcd",
+    shards.write(
+        study, NAME, [row_of(fake(member), "s", NAME)], {member.key: {"w": np.ones(2)}}
     )
+    orphan = study / "weights" / "ffffffffffffffff-01234567-0.npz"
+    unfinished = study / "rows" / ".some.parquet.0123abcd"
     for path in (orphan, unfinished):
         path.touch()
     shards.remove_stale_files(study)
@@ -190,7 +217,9 @@ def test_what_is_young_stays_as_another_host_may_be_at_it(study, monkeypatch):
     assert not unfinished.exists()
 
 
-def test_where_there_are_no_locks_files_are_written_and_none_is_swept(study, monkeypatch):
+def test_where_there_are_no_locks_files_are_written_and_none_is_swept(
+    study, monkeypatch
+):
     def no_locks(*arguments):
         raise OSError(37, "No locks available")
 
@@ -231,7 +260,9 @@ def test_a_lock_that_nobody_leaves_holds_up_nothing(tmp_path, monkeypatch, capsy
     times = []
     for name in "abc":
         began = time.monotonic()
-        files.write(tmp_path / name, lambda file: file.write(b"whole"), with_digest=False)
+        files.write(
+            tmp_path / name, lambda file: file.write(b"whole"), with_digest=False
+        )
         times.append(time.monotonic() - began)
         assert (tmp_path / name).read_bytes() == b"whole"
     assert times[0] > 0.3 > max(times[1:])

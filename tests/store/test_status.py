@@ -35,24 +35,52 @@ def rows_of(folder, *groups):
 def test_rows_alone_are_a_study_that_is_done(tmp_path):
     rows_of(tmp_path, group(counts={1: (1, 4), 2: (4, 4)}, diverged=2))
     found = status(tmp_path)
-    assert (found.members, found.done, found.solved, found.diverged, found.failed) == (8, 8, 5, 2, ())
+    assert (found.members, found.done, found.solved, found.diverged, found.failed) == (
+        8,
+        8,
+        5,
+        2,
+        (),
+    )
     assert found.running == 0
-    assert (found.waiting, found.left_over, found.left, found.a_minute) == (0, 0, None, None)
+    assert (found.waiting, found.left_over, found.left, found.a_minute) == (
+        0,
+        0,
+        None,
+        None,
+    )
     assert found.jobs == found.unfinished == ()
 
 
 def test_a_published_table_that_lacks_later_columns_is_read():
     found = status(ROOT / "results" / "atlas")
     rows = store.read(ROOT / "results" / "atlas")
-    assert (found.done, found.solved, found.unreadable) == (rows.height, rows["solved"].sum(), ())
+    assert (found.done, found.solved, found.unreadable) == (
+        rows.height,
+        rows["solved"].sum(),
+        (),
+    )
 
 
-def test_jobs_that_share_a_folder_are_added_up_and_shared_members_counted_once(tmp_path):
+def test_jobs_that_share_a_folder_are_added_up_and_shared_members_counted_once(
+    tmp_path,
+):
     done = rows_of(tmp_path, group(counts={1: (2, 4)}))
     long = replace(MEMBER, key="d", seconds=99.0)
-    one = first(started=time.time() - 60, done=2, running=1, seconds_left=30.0, longest=(MEMBER,))
+    one = first(
+        started=time.time() - 60,
+        done=2,
+        running=1,
+        seconds_left=30.0,
+        longest=(MEMBER,),
+    )
     put(tmp_path, "a", one, [*done[:2], "b", "c"])
-    put(tmp_path, "b", replace(one, seconds_left=300.0, longest=(long,)), [*done[2:], "c", "d", "e"])
+    put(
+        tmp_path,
+        "b",
+        replace(one, seconds_left=300.0, longest=(long,)),
+        [*done[2:], "c", "d", "e"],
+    )
     found = status(tmp_path)
     assert (found.members, found.done, found.running, found.waiting) == (8, 4, 2, 2)
     assert found.a_minute == pytest.approx(4, rel=0.1)
@@ -65,19 +93,37 @@ def test_a_killed_job_is_not_running_and_what_it_lacks_is_in_nobodys_hand(tmp_pa
     killed = first(updated=OLD, running=2, seconds_left=30.0, longest=(MEMBER,))
     killed = replace(killed, command="memcap train study=killed")
     put(tmp_path, "killed", killed, [*done, "b", "c", "d"])
-    put(tmp_path, "finished", first(ended="done", command="memcap train study=finished"), done)
+    put(
+        tmp_path,
+        "finished",
+        first(ended="done", command="memcap train study=finished"),
+        done,
+    )
     found = status(tmp_path)
-    assert (found.members, found.done, found.running, found.waiting, found.left_over) == (7, 4, 0, 0, 3)
+    assert (
+        found.members,
+        found.done,
+        found.running,
+        found.waiting,
+        found.left_over,
+    ) == (7, 4, 0, 0, 3)
     assert (found.left, found.longest) == (None, ())
     assert [beat.command for beat in found.unfinished] == ["memcap train study=killed"]
-    put(tmp_path, "again", first(running=1), ["b", "c"])  # another one has taken two of its members on
+    put(
+        tmp_path, "again", first(running=1), ["b", "c"]
+    )  # another one has taken two of its members on
     found = status(tmp_path)
-    assert (found.members, found.running, found.waiting, found.left_over) == (7, 1, 1, 1)
+    assert (found.members, found.running, found.waiting, found.left_over) == (
+        7,
+        1,
+        1,
+        1,
+    )
 
 
 def test_many_files_are_read_with_few_calls(tmp_path, monkeypatch):
-    """Each call reads a few columns of several files, and the list of columns that all have is parsed once,
-    so that 10,000 files take seconds."""
+    """Each call reads a few columns of several files, and the list of columns that all
+    have is parsed once, so that 10,000 files take seconds."""
 
     class Lists(dict):
         parsed = 0
@@ -90,9 +136,12 @@ def test_many_files_are_read_with_few_calls(tmp_path, monkeypatch):
     (tmp_path / "rows").mkdir()
     for row in rows:
         shards.write_table(tmp_path / "rows" / f"{row['key']}.parquet", table([row]))
-    read, calls = parquet.read_together, []
+    read = parquet.read_together
+    calls = []
     monkeypatch.setattr(shards, "TOGETHER", 4)
-    monkeypatch.setattr(parquet, "read_together", lambda *given: calls.append(given) or read(*given))
+    monkeypatch.setattr(
+        parquet, "read_together", lambda *given: calls.append(given) or read(*given)
+    )
     monkeypatch.setattr(parquet, "_lists", lists := Lists())
     assert status(tmp_path).done == len(rows) == 12
     assert lists.parsed == 1
@@ -105,8 +154,14 @@ def test_what_status_does_not_read_is_there_for_the_next_reader(tmp_path):
     write(tmp_path, group(counts={1: (2, 4)}))
     (shard,) = (tmp_path / "rows").iterdir()
     assert status(tmp_path).done == 4
-    assert_frame_equal(store.read(tmp_path), store.readable(shards.read_file(shard)), check_row_order=False)
-    assert not set(row_checks._rules()) & set(ORIGIN)  # status refuses the rows that others refuse
+    assert_frame_equal(
+        store.read(tmp_path),
+        store.readable(shards.read_file(shard)),
+        check_row_order=False,
+    )
+    assert not set(row_checks._rules()) & set(
+        ORIGIN
+    )  # status refuses the rows that others refuse
 
 
 def test_a_search_says_itself_how_many_it_wants(tmp_path):
@@ -114,15 +169,34 @@ def test_a_search_says_itself_how_many_it_wants(tmp_path):
     searching = first(searched=True, to_come=5, running=2)
     put(tmp_path, "a", searching, [*done, *map(str, range(100))])
     found = status(tmp_path)
-    assert (found.members, found.running, found.waiting, found.at_most) == (9, 2, 3, True)
-    put(tmp_path, "a", replace(searching, ended="interrupted"), [*done, *map(str, range(100))])
+    assert (found.members, found.running, found.waiting, found.at_most) == (
+        9,
+        2,
+        3,
+        True,
+    )
+    put(
+        tmp_path,
+        "a",
+        replace(searching, ended="interrupted"),
+        [*done, *map(str, range(100))],
+    )
     found = status(tmp_path)
-    assert (found.members, found.running, found.waiting, found.left_over) == (9, 0, 0, 5)
+    assert (found.members, found.running, found.waiting, found.left_over) == (
+        9,
+        0,
+        0,
+        5,
+    )
 
 
 def test_a_failed_member_has_its_reason_until_it_is_in_hand_again(tmp_path):
     hour = timedelta(hours=1)
-    failed = {"status": "failed", "reason": "two workers ended", "finished": datetime.now(UTC) - hour}
+    failed = {
+        "status": "failed",
+        "reason": "two workers ended",
+        "finished": datetime.now(UTC) - hour,
+    }
     (row,) = group(counts={1: (0, 1)})
     write(tmp_path, [row | failed], group(counts={2: (1, 2)}))
     finished = first(ended="done", command="memcap train")
@@ -140,13 +214,24 @@ def test_a_failed_member_has_its_reason_until_it_is_in_hand_again(tmp_path):
 
 def test_a_failed_member_is_in_hand_of_a_job_whose_clock_is_behind(tmp_path):
     """But not of the job whose row says that it failed."""
-    token, program = "0123456789abcdef", "0" * 16
-    failed = {"status": "failed", "reason": "died", "population": f"{program}-{token}-0", "best": None}
+    token = "0123456789abcdef"
+    program = "0" * 16
+    failed = {
+        "status": "failed",
+        "reason": "died",
+        "population": f"{program}-{token}-0",
+        "best": None,
+    }
     (row,) = group(counts={1: (0, 1)}, **failed)
     write(tmp_path, [row])
     put(tmp_path, token, first(started=row["finished"].timestamp() - 60), [row["key"]])
     assert len(status(tmp_path).failed) == 1
-    put(tmp_path, "fedcba9876543210", first(started=row["finished"].timestamp() - 3600), [row["key"]])
+    put(
+        tmp_path,
+        "fedcba9876543210",
+        first(started=row["finished"].timestamp() - 3600),
+        [row["key"]],
+    )
     found = status(tmp_path)
     assert (found.failed, found.waiting) == ((), 1)
 
@@ -156,15 +241,28 @@ def test_what_cannot_be_read_is_named_and_the_rest_counts(tmp_path):
     sound = (tmp_path / "rows" / "made_up.parquet").read_bytes()
     pl.DataFrame({"lag": [1]}).write_parquet(tmp_path / "rows" / "c.parquet")
     (tmp_path / "rows" / "a.parquet").write_bytes(b"PAR1 and nothing else")
-    (tmp_path / "rows" / "b.parquet").write_bytes(sound[:100] + bytes([sound[100] ^ 1]) + sound[101:])
+    (tmp_path / "rows" / "b.parquet").write_bytes(
+        sound[:100] + bytes([sound[100] ^ 1]) + sound[101:]
+    )
     found = status(tmp_path)
     assert found.done == 4
-    assert [path.name for path in found.unreadable] == ["a.parquet", "b.parquet", "c.parquet"]
+    assert [path.name for path in found.unreadable] == [
+        "a.parquet",
+        "b.parquet",
+        "c.parquet",
+    ]
 
 
-def test_rows_that_cannot_be_read_are_unfinished_members_of_the_job_that_ended_well(tmp_path):
+def test_rows_that_cannot_be_read_are_unfinished_members_of_the_job_that_ended_well(
+    tmp_path,
+):
     keys = rows_of(tmp_path, group(counts={1: (2, 4)}))
-    put(tmp_path, "0123456789abcdef", first(ended="done", command="memcap train study=mine"), [*keys])
+    put(
+        tmp_path,
+        "0123456789abcdef",
+        first(ended="done", command="memcap train study=mine"),
+        [*keys],
+    )
     assert status(tmp_path).unfinished == ()
     path = tmp_path / "rows" / "made_up.parquet"
     content = bytearray(path.read_bytes())
@@ -180,7 +278,10 @@ def test_rows_that_cannot_be_read_are_unfinished_members_of_the_job_that_ended_w
 def test_studies_are_found_below_a_folder(tmp_path):
     rows_of(tmp_path / "outputs" / "b", group(counts={1: (0, 1)}))
     put(tmp_path / "outputs" / "a", "x", first(), ["a"])
-    assert studies(tmp_path / "outputs") == [tmp_path / "outputs" / "a", tmp_path / "outputs" / "b"]
+    assert studies(tmp_path / "outputs") == [
+        tmp_path / "outputs" / "a",
+        tmp_path / "outputs" / "b",
+    ]
     assert studies(tmp_path / "outputs" / "b") == [tmp_path / "outputs" / "b"]
     (tmp_path / "empty").mkdir()
     assert "empty: holds no study; train one first, as in: memcap train" in refusal(
@@ -195,15 +296,22 @@ def test_studies_are_found_below_a_folder(tmp_path):
 def test_a_bit_that_flips_in_a_file_of_a_job_never_ends_a_study(tmp_path, kind):
     """What is not done stays so, or the file is named, by `verify`, too."""
     done = rows_of(tmp_path, group(counts={1: (2, 4)}))
-    token, command = "0123456789abcdef", "memcap train study=mine"
-    put(tmp_path, token, first(ended="interrupted", command=command, to_come=3), [*done, "b", "c", "d"])
+    token = "0123456789abcdef"
+    command = "memcap train study=mine"
+    put(
+        tmp_path,
+        token,
+        first(ended="interrupted", command=command, to_come=3),
+        [*done, "b", "c", "d"],
+    )
     beat = tmp_path / "jobs" / f"{token}.json"
     values = json.loads(beat.read_text())
     beat.write_text(json.dumps(values | {heartbeat.DIGEST: heartbeat._digest(values)}))
     whole = status(tmp_path)
     assert (whole.members, whole.left_over, whole.damaged) == (7, 3, ())
     path = tmp_path / "jobs" / f"{token}.{kind}"
-    content, named = path.read_bytes(), 0
+    content = path.read_bytes()
+    named = 0
     for place in random.Random(0).sample(range(8 * len(content)), 50):
         changed = bytearray(content)
         changed[place // 8] ^= 1 << place % 8
@@ -214,11 +322,15 @@ def test_a_bit_that_flips_in_a_file_of_a_job_never_ends_a_study(tmp_path, kind):
         named += bool(now.damaged)
         if place % 10 == 0:
             found = verify(tmp_path, rows_only=False).wrong
-            assert any(line.startswith(f"{path}: ") for line in found) == bool(now.damaged)
+            assert any(line.startswith(f"{path}: ") for line in found) == bool(
+                now.damaged
+            )
     assert named > 45 - len(files.MARK)
     for each in (path, beat.with_name(f"{token}.members.parquet"), beat):
         each.write_bytes(content[:50])
     said = memcap(tmp_path, "status", ".").out.splitlines()
     assert said[0] == ".: 4 of 4 members or more done: 2 solved, 2 not; 0 failed."
-    assert said[1].startswith(f"jobs/{token}.json: damaged, so of its job not all is known: run")
+    assert said[1].startswith(
+        f"jobs/{token}.json: damaged, so of its job not all is known: run"
+    )
     assert "Then: " not in "".join(said)

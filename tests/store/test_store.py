@@ -18,7 +18,13 @@ from memcap.store.weights import flat, write_arrays
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EXAMPLES = {pl.String: "x", pl.Int64: 2**40 + 1, pl.Float64: 0.1, pl.Boolean: True}
 EXAMPLES |= {pl.Datetime("us", "UTC"): NOW}
-FAILED = {"status": "failed", "reason": "died", "solved": False, "steps_to_solve": None, "best": None}
+FAILED = {
+    "status": "failed",
+    "reason": "died",
+    "solved": False,
+    "steps_to_solve": None,
+    "best": None,
+}
 FAILED |= {
     "final": None,
     "stretched": None,
@@ -28,7 +34,12 @@ FAILED |= {
     "up_to": False,
 }
 FAILED |= {"steps_to_up_to": None}
-OLD = {"curriculum": None, "advance": None, "deadline": None, "falls_above": None}  # what a config then said
+OLD = {
+    "curriculum": None,
+    "advance": None,
+    "deadline": None,
+    "falls_above": None,
+}  # what a config then said
 OLD |= {
     "optimizer": "adam",
     "clip_by": "norm",
@@ -36,9 +47,21 @@ OLD |= {
     "evaluation_until": "solved",
     "lengths": None,
 }
-OLD |= {"decay": None, "floor": None, "warmup_share": None, "lags": None, "freeze": None}
+OLD |= {
+    "decay": None,
+    "floor": None,
+    "warmup_share": None,
+    "lags": None,
+    "freeze": None,
+}
 OLD |= {"score_at_lengths": None, "whole_at_lengths": None}
-OLD |= {"up_to": False, "steps_to_up_to": None, "mean_up_to": None, "worst_up_to": None, "worst_lag": None}
+OLD |= {
+    "up_to": False,
+    "steps_to_up_to": None,
+    "mean_up_to": None,
+    "worst_up_to": None,
+    "worst_lag": None,
+}
 
 
 def key(name):
@@ -48,15 +71,45 @@ def key(name):
 
 def row(name="a", **changes):
     """A row with something in every column but `reason`, as far as rows can have that."""
-    known = row_of(status="solved", solved=True, steady=True, steps=90, steps_to_solve=70, steps_to_steady=80)
-    known |= {"evaluation_until": "up_to", "up_to": True, "steps_to_up_to": 80, "mean_up_to": 1.0}
+    known = row_of(
+        status="solved",
+        solved=True,
+        steady=True,
+        steps=90,
+        steps_to_solve=70,
+        steps_to_steady=80,
+    )
+    known |= {
+        "evaluation_until": "up_to",
+        "up_to": True,
+        "steps_to_up_to": 80,
+        "mean_up_to": 1.0,
+    }
     known |= {"worst_up_to": 0.9, "worst_lag": 1}
-    known |= {"best": 1.0, "final": 0.1, "stretched": 1.0, "curriculum": 0.1, "falls_above": 7}
-    known |= {"optimizer": "adamw", "decay": 0.1, "floor": 0.1, "warmup_share": 0.1, "lags": "uniform"}
+    known |= {
+        "best": 1.0,
+        "final": 0.1,
+        "stretched": 1.0,
+        "curriculum": 0.1,
+        "falls_above": 7,
+    }
+    known |= {
+        "optimizer": "adamw",
+        "decay": 0.1,
+        "floor": 0.1,
+        "warmup_share": 0.1,
+        "lags": "uniform",
+    }
     known |= {"clip_by": "element", "initial_carry": "learned", "freeze": "cell"}
-    known |= {"lengths": "7 9", "score_at_lengths": "[1.0, 0.5]", "whole_at_lengths": "[1.0, 0.0]"}
+    known |= {
+        "lengths": "7 9",
+        "score_at_lengths": "[1.0, 0.5]",
+        "whole_at_lengths": "[1.0, 0.0]",
+    }
     whole = {column: EXAMPLES[kind] for column, kind in SCHEMA.items()}
-    whole |= {column: value for column, value in known.items() if value is not None} | {"reason": None}
+    whole |= {column: value for column, value in known.items() if value is not None} | {
+        "reason": None
+    }
     return sealed(whole | {"finished": NOW} | changes, name)
 
 
@@ -68,13 +121,20 @@ def names(rows):
 def tree(seed=0):
     rng = np.random.default_rng(seed)
     return {
-        "cell": {"kernel": rng.standard_normal((2, 8)).astype(np.float32), "bias": np.zeros(8, np.float32)},
-        "readout": {"kernel": rng.standard_normal((3, 2)).astype(np.float64), "count": np.int32([7])},
+        "cell": {
+            "kernel": rng.standard_normal((2, 8)).astype(np.float32),
+            "bias": np.zeros(8, np.float32),
+        },
+        "readout": {
+            "kernel": rng.standard_normal((3, 2)).astype(np.float64),
+            "count": np.int32([7]),
+        },
     }
 
 
 def assert_trees_equal(one, other):
-    one, other = flat(one), flat(other)
+    one = flat(one)
+    other = flat(other)
     assert set(one) == set(other)
     for path, array in one.items():
         assert array.dtype == other[path].dtype
@@ -88,11 +148,16 @@ def folder(tmp_path):
 
 
 def files(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    return sorted(
+        str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()
+    )
 
 
 def test_rows_and_weights_come_back_exactly(folder):
-    rows = [row("a1", final=None, train_loss=1 / 3), row("b2", final=1e-300, git_commit=None)]
+    rows = [
+        row("a1", final=None, train_loss=1 / 3),
+        row("b2", final=1e-300, git_commit=None),
+    ]
     weights = {key("a1"): tree(1), key("b2"): tree(2)}
     shards.write(folder, "p", rows, weights)
     found = store.read(folder)
@@ -101,7 +166,9 @@ def test_rows_and_weights_come_back_exactly(folder):
     for each in found.iter_rows(named=True):
         assert_trees_equal(store.weights_of(folder, each), weights[each["key"]])
     assert files(folder) == ["rows/p.parquet", "weights/p.npz"]
-    assert pl.read_parquet_metadata(folder / "rows" / "p.parquet")["memcap_schema"] == "1"
+    assert (
+        pl.read_parquet_metadata(folder / "rows" / "p.parquet")["memcap_schema"] == "1"
+    )
 
 
 def test_a_write_that_breaks_leaves_the_old_file_and_nothing_else(folder, monkeypatch):
@@ -114,8 +181,12 @@ def test_a_write_that_breaks_leaves_the_old_file_and_nothing_else(folder, monkey
 
     monkeypatch.setattr(np, "savez", half)
     with pytest.raises(KeyboardInterrupt):
-        shards.write(folder, "p", [row("a1"), row("b2")], {key("a1"): tree(), key("b2"): tree()})
-    monkeypatch.setattr(pl.DataFrame, "write_parquet", lambda self, file, **options: half(file))
+        shards.write(
+            folder, "p", [row("a1"), row("b2")], {key("a1"): tree(), key("b2"): tree()}
+        )
+    monkeypatch.setattr(
+        pl.DataFrame, "write_parquet", lambda self, file, **options: half(file)
+    )
     with pytest.raises(KeyboardInterrupt):
         shards.write_table(folder / "rows" / "p.parquet", frame([row("c3")]))
     with pytest.raises(KeyboardInterrupt):
@@ -133,7 +204,9 @@ def test_weights_are_written_before_the_rows_that_promise_them(folder, monkeypat
     assert files(folder) == ["weights/p.npz"]
 
 
-def test_a_key_has_a_row_that_measures_and_then_that_of_the_last_shard_whatever_clocks_say(folder):
+def test_a_key_has_a_row_that_measures_and_then_that_of_the_last_shard_whatever_clocks_say(
+    folder,
+):
     hour = timedelta(hours=1)
     ahead = row("a1", finished=NOW + hour, population="z", **FAILED)
     for name, each in (
@@ -150,9 +223,12 @@ def test_a_key_has_a_row_that_measures_and_then_that_of_the_last_shard_whatever_
 
 
 def test_of_the_rows_of_one_shard_the_later_counts(folder):
-    late, early = row("a1", final=0.9, finished=NOW + timedelta(hours=1)), row("a1", final=0.1)
+    late = row("a1", final=0.9, finished=NOW + timedelta(hours=1))
+    early = row("a1", final=0.1)
     for name, each in (("p", late), ("z", early)):  # the stale shard is read last
-        shards.write_table(folder / "rows" / f"{name}.parquet", frame([each, row(f"own{name}")]))
+        shards.write_table(
+            folder / "rows" / f"{name}.parquet", frame([each, row(f"own{name}")])
+        )
     found = store.read(folder)
     assert sorted(names(found)) == ["a1", "ownp", "ownz"]
     assert found.filter(pl.col("key") == key("a1"))["final"].item() == 0.9
@@ -164,7 +240,10 @@ def test_of_the_rows_of_one_shard_the_later_counts(folder):
 
 def test_collect_again_gives_the_same_rows(folder):
     for k in range(3):
-        shards.write_table(folder / "rows" / f"{k}.parquet", frame([row(f"k{k}", lag=3 - k), row("shared")]))
+        shards.write_table(
+            folder / "rows" / f"{k}.parquet",
+            frame([row(f"k{k}", lag=3 - k), row("shared")]),
+        )
     path, rows = shards.collect(folder)
     assert path == folder / "rows.parquet"
     assert rows.height == 4
@@ -177,9 +256,13 @@ def test_collect_again_gives_the_same_rows(folder):
 def test_all_studies_below_a_folder_are_read(tmp_path):
     for study in ("one", "two"):
         shards.prepare(tmp_path / study)
-        shards.write(tmp_path / study, "p", [row(study, study=study)], {key(study): tree()})
+        shards.write(
+            tmp_path / study, "p", [row(study, study=study)], {key(study): tree()}
+        )
     assert store.read(tmp_path)["study"].to_list() == ["one", "two"]
-    assert_trees_equal(store.weights_of(tmp_path, store.find_row(tmp_path, key("two")[:9])), tree())
+    assert_trees_equal(
+        store.weights_of(tmp_path, store.find_row(tmp_path, key("two")[:9])), tree()
+    )
 
 
 @pytest.mark.parametrize("name", ["lag=5,units=[1,2]", "a*b?", "with space"])
@@ -202,17 +285,36 @@ def test_a_file_that_is_no_table_is_named_and_passed_over(folder, capsys):
     whole = folder / "rows" / "p.parquet"
     shards.write_table(whole, frame([row()]))
     whole_content = whole.read_bytes()
-    no_table, half = "not a readable table of rows", whole_content[: len(whole_content) // 2]
-    contents = [b"", b"PAR1", b"no table at all", half, whole_content[:-20], whole_content + b"PAR1"]
+    no_table = "not a readable table of rows"
+    half = whole_content[: len(whole_content) // 2]
+    contents = [
+        b"",
+        b"PAR1",
+        b"no table at all",
+        half,
+        whole_content[:-20],
+        whole_content + b"PAR1",
+    ]
     for k, content in enumerate(contents):
         bad = folder / "rows" / f"bad{k}.parquet"
         bad.write_bytes(content)
         assert_frame_equal(store.read(folder), frame([row()]))
         err = capsys.readouterr().err
-        why = no_table if k < 4 else "damaged: its bytes are not those that were written (sha256)"
-        assert (err.count("\n"), err.startswith(f"memcap: {bad}: {why}; skipped")) == (1, True)
-        assert refusal(lambda: store.read(folder, strict=True)).startswith(f"{bad}: {why}; without --strict")
-        assert refusal(lambda bad=bad: store.read(bad)).startswith(f"{bad}: {why}; give the folder")
+        why = (
+            no_table
+            if k < 4
+            else "damaged: its bytes are not those that were written (sha256)"
+        )
+        assert (err.count("\n"), err.startswith(f"memcap: {bad}: {why}; skipped")) == (
+            1,
+            True,
+        )
+        assert refusal(lambda: store.read(folder, strict=True)).startswith(
+            f"{bad}: {why}; without --strict"
+        )
+        assert refusal(lambda bad=bad: store.read(bad)).startswith(
+            f"{bad}: {why}; give the folder"
+        )
         bad.unlink()
 
 
@@ -228,7 +330,12 @@ def test_a_table_without_a_column_is_named(folder, column):
 def test_a_table_of_before_a_column_came_has_null_there(folder):
     """Beside one of this version. Only what came after rows were published may be missing."""
     later = {"scan", "program_units", "program_steps", "matmul_precision", "reason"}
-    later |= {"score_at_lengths", "whole_at_lengths", "validation_loss", "held_out_loss"}
+    later |= {
+        "score_at_lengths",
+        "whole_at_lengths",
+        "validation_loss",
+        "held_out_loss",
+    }
     later |= {"steps_to_up_to", "mean_up_to", "worst_up_to", "worst_lag"}
     follow = {
         "steady",
@@ -237,8 +344,13 @@ def test_a_table_of_before_a_column_came_has_null_there(folder):
         "kernel",
         "loop",
     }  # from other columns, or the same in all
-    assert later | follow == {name for name in RESULTS if "before" in COLUMNS[name].limits}
-    shards.write_table(folder / "rows" / "old.parquet", frame([row("old", **OLD)]).drop(*later, *follow))
+    assert later | follow == {
+        name for name in RESULTS if "before" in COLUMNS[name].limits
+    }
+    shards.write_table(
+        folder / "rows" / "old.parquet",
+        frame([row("old", **OLD)]).drop(*later, *follow),
+    )
     shards.write_table(folder / "rows" / "new.parquet", frame([row("new")]))
     found = store.read(folder)
     assert dict(found.schema) == SCHEMA
@@ -260,9 +372,13 @@ def test_a_table_of_before_a_column_came_has_null_there(folder):
         ("vmap", None, None, "masked"),
     ],
 )
-def test_a_table_of_before_the_loop_says_what_it_was(folder, batching, scan, kernel, loop):
+def test_a_table_of_before_the_loop_says_what_it_was(
+    folder, batching, scan, kernel, loop
+):
     columns = {"batching": batching, "scan": scan, "kernel": kernel}
-    table = frame([row("old") | {name: value for name, value in columns.items() if value}])
+    table = frame(
+        [row("old") | {name: value for name, value in columns.items() if value}]
+    )
     lacks = ["loop", *(name for name, value in columns.items() if value is None)]
     shards.write_table(folder / "rows" / "old.parquet", table.drop(lacks))
     assert store.read(folder)["loop"].to_list() == [loop]
@@ -297,25 +413,33 @@ def test_a_table_of_before_the_verdict_steady_says_what_it_would_have_been(
         **OLD,
     )
     shards.write_table(
-        folder / "rows" / "old.parquet", frame([old]).drop("steady", "steps_to_steady", "evaluation_until")
+        folder / "rows" / "old.parquet",
+        frame([old]).drop("steady", "steps_to_steady", "evaluation_until"),
     )
-    found = store.read(folder).select("steady", "steps_to_steady", "evaluation_until", passed_column())
+    found = store.read(folder).select(
+        "steady", "steps_to_steady", "evaluation_until", passed_column()
+    )
     assert found.rows() == [(steady, 120 if steady else None, "solved", solved)]
 
 
 def test_a_table_of_another_type_is_named(folder):
     path = folder / "rows" / "p.parquet"
     shards.write_table(path, frame([row()]).with_columns(steps=pl.lit("three")))
-    assert refusal(lambda: store.read(folder, strict=True)).startswith(f"{path}: not a readable")
+    assert refusal(lambda: store.read(folder, strict=True)).startswith(
+        f"{path}: not a readable"
+    )
 
 
 def test_a_column_that_is_new_to_this_version_is_left_out(folder):
-    shards.write_table(folder / "rows" / "p.parquet", frame([row()]).with_columns(mood=pl.lit("good")))
+    shards.write_table(
+        folder / "rows" / "p.parquet", frame([row()]).with_columns(mood=pl.lit("good"))
+    )
     assert dict(store.read(folder).schema) == SCHEMA
 
 
 def test_a_shard_is_read_once_as_long_as_it_is_the_same(folder, monkeypatch):
-    opened, paths = shards.files.open_regular, []
+    opened = shards.files.open_regular
+    paths = []
 
     def counted(path):
         paths.append(path.stem)
@@ -324,9 +448,15 @@ def test_a_shard_is_read_once_as_long_as_it_is_the_same(folder, monkeypatch):
     monkeypatch.setattr(shards.files, "open_regular", counted)
     for name in ("p", "q"):
         shards.write_table(folder / "rows" / f"{name}.parquet", frame([row(name)]))
-    assert sorted(names(store.read(folder))) == sorted(names(store.read(folder))) == ["p", "q"]
+    assert (
+        sorted(names(store.read(folder)))
+        == sorted(names(store.read(folder)))
+        == ["p", "q"]
+    )
     assert sorted(paths) == ["p", "q"]
-    shards.write_table(folder / "rows" / "q.parquet", frame([row("r")]))  # of the same size
+    shards.write_table(
+        folder / "rows" / "q.parquet", frame([row("r")])
+    )  # of the same size
     assert sorted(names(store.read(folder))) == ["p", "r"]
     assert sorted(paths) == ["p", "q", "q"]
     (folder / "rows" / "p.parquet").unlink()
@@ -344,7 +474,9 @@ def test_one_finds_a_row_by_the_first_digits_of_its_key(folder):
     alone = next(found[0] for found in by_first.values() if len(found) == 1)
     several = next(digit for digit, found in by_first.items() if len(found) > 1)
     assert store.find_row(folder, key(alone)[0])["key"] == key(alone)
-    assert f"{len(by_first[several])} members" in refusal(lambda: store.find_row(folder, several))
+    assert f"{len(by_first[several])} members" in refusal(
+        lambda: store.find_row(folder, several)
+    )
     assert "0 members" in refusal(lambda: store.find_row(folder, "x"))
     assert "17 members" in refusal(lambda: store.find_row(folder, ""))
     shards.write_table(folder / "rows" / "p.parquet", frame([row("abc1")]))
@@ -353,7 +485,9 @@ def test_one_finds_a_row_by_the_first_digits_of_its_key(folder):
 
 def test_weights_that_are_not_there_are_missed(folder):
     shards.write(folder, "p", [row("a1")], {key("a1"): tree()})
-    assert f"no weights of member {key('b2')}" in refusal(lambda: store.weights_of(folder, row("b2")))
+    assert f"no weights of member {key('b2')}" in refusal(
+        lambda: store.weights_of(folder, row("b2"))
+    )
     assert f"no weights of member {key('a1')}" in refusal(
         lambda: store.weights_of(folder, row("a1", population="q"))
     )
@@ -363,21 +497,30 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path):
     file = tmp_path / "file"
     file.touch()
     for path in (file, file / "below"):
-        assert refusal(lambda path=path: shards.prepare(path)).startswith(f"out={path}: cannot be written")
+        assert refusal(lambda path=path: shards.prepare(path)).startswith(
+            f"out={path}: cannot be written"
+        )
     shards.write_table(tmp_path / "rows.parquet", frame([row()]))
-    assert "give the folder of a study" in refusal(lambda: shards.collect(tmp_path / "rows.parquet"))
+    assert "give the folder of a study" in refusal(
+        lambda: shards.collect(tmp_path / "rows.parquet")
+    )
 
 
 def test_arrays_are_written_whole(tmp_path):
     write_arrays(tmp_path / "w.npz", {"x": np.arange(3)})
     np.testing.assert_array_equal(np.load(tmp_path / "w.npz")["x"], np.arange(3))
     assert "must end in .npz" in refusal(lambda: write_arrays(tmp_path / "w.bin", {}))
-    assert "cannot be written" in refusal(lambda: write_arrays(tmp_path / "no" / "w.npz", {}))
+    assert "cannot be written" in refusal(
+        lambda: write_arrays(tmp_path / "no" / "w.npz", {})
+    )
 
 
 def test_rows_with_a_value_that_this_version_has_not_are_left_out(capsys):
     changes = {"schedule": "sine", "readout": "sparse", "evaluation_until": "bored"}
-    rows = [row_of(), *(sealed(row_of() | {name: value}) for name, value in changes.items())]
+    rows = [
+        row_of(),
+        *(sealed(row_of() | {name: value}) for name, value in changes.items()),
+    ]
     assert store.readable(frame(rows))["key"].to_list() == [rows[0]["key"]]
     said = capsys.readouterr().err
     assert all(f"={value}: must be one of" in said for value in changes.values())

@@ -7,7 +7,10 @@ from memcap.store.curves import MOST_HELD, MOST_POINTS, add_point, thin
 
 
 def test_few_points_stay_as_they_are_in_the_order_of_their_steps():
-    assert list(thin({3: {"a": 0.3}, 1: {"a": 0.1}}).items()) == [(1, {"a": 0.1}), (3, {"a": 0.3})]
+    assert list(thin({3: {"a": 0.3}, 1: {"a": 0.1}}).items()) == [
+        (1, {"a": 0.1}),
+        (3, {"a": 0.3}),
+    ]
 
 
 @pytest.mark.parametrize("count", [99, 100, 101, 199, 1000, 12_345])
@@ -22,8 +25,12 @@ def test_thinning_keeps_first_and_last_and_spreads_evenly(count):
 @pytest.mark.parametrize("seed", range(20))
 def test_no_spacing_of_the_steps_breaks_the_bound(seed):
     dice = random.Random(seed)
-    steps = {dice.randrange(10 ** dice.randint(1, 6)) for _ in range(dice.randint(1, 3000))}
-    points = {step: {name: 0.0 for name in "abc" if dice.random() < 0.5} for step in steps}
+    steps = {
+        dice.randrange(10 ** dice.randint(1, 6)) for _ in range(dice.randint(1, 3000))
+    }
+    points = {
+        step: {name: 0.0 for name in "abc" if dice.random() < 0.5} for step in steps
+    }
     kept = list(thin(points))
     assert len(kept) <= MOST_POINTS
     assert kept == sorted(kept)
@@ -38,7 +45,8 @@ def test_a_metric_that_is_seldom_logged_is_not_starved():
 
 
 def test_a_running_curve_stays_bounded_and_even():
-    points, most = {}, 0
+    points = {}
+    most = 0
     for step in range(100_000):
         add_point(points, step, {"a": step})
         most = max(most, len(points))
@@ -50,14 +58,16 @@ def test_a_running_curve_stays_bounded_and_even():
 
 
 def test_a_short_curve_is_thinned_once_whether_it_ran_or_came_whole():
-    whole, running = {step: {"a": step} for step in range(MOST_HELD)}, {}
+    whole = {step: {"a": step} for step in range(MOST_HELD)}
+    running = {}
     for step, values in whole.items():
         add_point(running, step, values)
     assert running == whole
 
 
 def test_evaluations_stay_in_a_running_curve():
-    """As training hands them in: ten points a chunk, a score with the last, an evaluation now and then."""
+    """As training hands them in: ten points a chunk, a score with the last, an
+    evaluation now and then."""
     points = {}
     for step in range(10, 80_001, 10):
         values = {"train/loss": 0.1}

@@ -18,7 +18,8 @@ pytestmark = pytest.mark.usefixtures("quick_file")
 
 def test_a_token_begins_with_its_session():
     session = shards.new_session()
-    one, other = shards.new_token(session), shards.new_token(session)
+    one = shards.new_token(session)
+    other = shards.new_token(session)
     assert (len(session), len(one)) == (8, 16)
     assert one != other
     assert shards.session_of(one) == shards.session_of(other) == session
@@ -43,7 +44,8 @@ class Sees(Watcher):
     """The names of the files that are there while a member trains."""
 
     def __init__(self, folder):
-        self.folder, self.names = folder, set()
+        self.folder = folder
+        self.names = set()
 
     def curve(self, member_id, step, values):
         self.names |= {path.name for path in (self.folder / "jobs").iterdir()}
@@ -52,7 +54,9 @@ class Sees(Watcher):
 def test_all_files_of_a_job_have_its_token(tmp_path):
     found = members(small_job({"model.units": [1, 2], "seed": 2}))
     sees = Sees(tmp_path)
-    run_watched(sees, found, ONE_LANE, Study(tmp_path, "small", session="01234567"), quiet=True)
+    run_watched(
+        sees, found, ONE_LANE, Study(tmp_path, "small", session="01234567"), quiet=True
+    )
     (token,) = heartbeat.read(tmp_path)
     assert shards.session_of(token) == "01234567"
     assert sees.names == {f"{token}.json", f"{token}.members.parquet"}
@@ -63,12 +67,16 @@ def test_all_files_of_a_job_have_its_token(tmp_path):
 
 
 def test_a_job_lists_its_members_so_that_they_can_be_named_and_made(tmp_path):
-    latch, other = small_job(), config(task="delay_line", recipe__budget=12, recipe__batch=16)
+    latch = small_job()
+    other = config(task="delay_line", recipe__budget=12, recipe__batch=16)
     other["task"]["symbols"] = 4
     found = members(latch) + members(other)
     run_study(found, ONE_LANE, Study(tmp_path, "small"), quiet=True)
     (token,) = heartbeat.read(tmp_path)
-    listed = {row["key"]: row for row in heartbeat.read_members(tmp_path, token).iter_rows(named=True)}
+    listed = {
+        row["key"]: row
+        for row in heartbeat.read_members(tmp_path, token).iter_rows(named=True)
+    }
     assert listed.keys() == {member.key for member in found}
     names = ["latch-L3-u1-s0", "delay_line(symbols=4)-L3-u1-s0"]
     assert [listed[member.key]["name"] for member in found] == names

@@ -1,5 +1,5 @@
-"""Who trains nothing starts without JAX, which takes most of a second to import, SciPy, and what np.unique
-imports."""
+"""Who trains nothing starts without JAX, which takes most of a second to import, SciPy,
+and what np.unique imports."""
 
 import shutil
 from pathlib import Path
@@ -37,7 +37,9 @@ assert not {HEAVY} & set(sys.modules)
 
 def test_who_trains_nothing_needs_no_jax(tmp_path):
     """Modules that read a folder, commands, and the completion of words, in one process."""
-    folder = shutil.copytree(Path(__file__).with_name("older_folder"), tmp_path / "study")
+    folder = shutil.copytree(
+        Path(__file__).with_name("older_folder"), tmp_path / "study"
+    )
     done = python(folder, "-c", SCRIPT)
     assert (done.returncode, done.stderr) == (0, "")
     *said, completed = done.stdout.split("---\n")
@@ -48,7 +50,9 @@ def test_who_trains_nothing_needs_no_jax(tmp_path):
 
 def test_a_picture_whose_names_stand_apart_needs_no_scipy(tmp_path):
     """It is drawn at the end of every job."""
-    folder = shutil.copytree(Path(__file__).with_name("older_folder"), tmp_path / "study")
+    folder = shutil.copytree(
+        Path(__file__).with_name("older_folder"), tmp_path / "study"
+    )
     script = "import sys; from memcap import cli; cli.main(['figure', 'frontier', '.'])"
     done = python(folder, "-c", f"{script}; assert 'scipy' not in sys.modules")
     assert (done.returncode, done.stderr) == (0, "")

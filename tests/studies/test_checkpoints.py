@@ -1,5 +1,5 @@
-"""A member goes on from its checkpoint, or begins anew: whichever, its row is that of one that was never
-stopped."""
+"""A member goes on from its checkpoint, or begins anew: whichever, its row is that of
+one that was never stopped."""
 
 import importlib
 import math
@@ -40,7 +40,8 @@ class Stops(Watcher):
     """Ctrl-C once members have taken so many steps; remembers the curves."""
 
     def __init__(self, last=None):
-        self.last, self.curves = last, {}
+        self.last = last
+        self.curves = {}
 
     def curve(self, key, step, values):
         self.curves.setdefault(key, {})[step] = dict(values)
@@ -50,8 +51,8 @@ class Stops(Watcher):
 
 @pytest.fixture(autouse=True)
 def always(monkeypatch):
-    """States are handed in after every chunk, whatever it costs; the first step that a job takes of each
-    member is noted."""
+    """States are handed in after every chunk, whatever it costs; the first step that a
+    job takes of each member is noted."""
     monkeypatch.setattr("memcap.studies.writer.SECONDS_OF_TRAINING", 0.0)
     monkeypatch.setattr(train_loop, "MAX_SAVING", math.inf)
     warn_once.cache_clear()
@@ -67,7 +68,11 @@ def always(monkeypatch):
 def slow(axes=None, **changes):
     """Members that are never near the criterion, in chunks of 10 steps."""
     return members(
-        config(axes, **{"recipe__budget": BUDGET, "recipe__batch": 16, "recipe__lr": 1e-6} | changes)
+        config(
+            axes,
+            **{"recipe__budget": BUDGET, "recipe__batch": 16, "recipe__lr": 1e-6}
+            | changes,
+        )
     )
 
 
@@ -101,7 +106,9 @@ def test_an_interrupted_member_goes_on_from_its_last_chunk(tmp_path, capfd):
     assert len(held(tmp_path)) == 1
     first, rows = gone_on(found, tmp_path)
     assert first == [31, 1]
-    assert "memcap: half-trained, and gone on with: 1 member\n" in capfd.readouterr().err
+    assert (
+        "memcap: half-trained, and gone on with: 1 member\n" in capfd.readouterr().err
+    )
     assert not (tmp_path / "checkpoints").exists()
     assert_as_whole(found, rows, tmp_path)
 
@@ -111,7 +118,9 @@ def test_a_member_that_begins_again_leaves_nothing_of_its_curve_beyond():
     (member,) = slow()
     writer = StudyWriter(JobProgress(1, Study(None, "s")))
     for before in (0, 10, 20, 10):
-        writer.add_curve(CurveChunk(member, before, np.full(5, before, np.float32), 0.5, None))
+        writer.add_curve(
+            CurveChunk(member, before, np.full(5, before, np.float32), 0.5, None)
+        )
     writer.add_curve(CurveChunk(member, 15, np.zeros(0, np.float32), 0.5, 0.75))
     assert list(writer.running[member.key]) == [1, 2, 3, 4, 5, 11, 12, 13, 14, 15]
     assert writer.running[member.key][15] == {
@@ -131,8 +140,11 @@ def test_members_in_lanes_side_by_side_go_on(tmp_path):
     assert_as_whole(found, rows, tmp_path, engine)
 
 
-def test_a_member_of_another_config_begins_anew_and_leaves_the_checkpoint_to_its_own(tmp_path):
-    found, others = slow(), slow(recipe__lr=2e-6)
+def test_a_member_of_another_config_begins_anew_and_leaves_the_checkpoint_to_its_own(
+    tmp_path,
+):
+    found = slow()
+    others = slow(recipe__lr=2e-6)
     stopped(found, tmp_path)
     assert gone_on(others, tmp_path)[0] == [1]
     assert gone_on(found, tmp_path)[0] == [31]
@@ -140,7 +152,8 @@ def test_a_member_of_another_config_begins_anew_and_leaves_the_checkpoint_to_its
 
 @pytest.mark.breadth
 def test_a_member_in_another_program_begins_anew(tmp_path):
-    found, engine = slow(), Engine(loop="associative", lanes=1, workers=1)
+    found = slow()
+    engine = Engine(loop="associative", lanes=1, workers=1)
     stopped(found, tmp_path)
     first, rows = gone_on(found, tmp_path, engine)
     assert first == [1]
@@ -162,10 +175,13 @@ def test_another_stack_begins_anew(tmp_path, monkeypatch, capfd, what):
     finally:
         environment._fingerprint.cache_clear()
     said = (
-        "half-trained by other code, another loop, other versions or another device, so begun anew: 1 member"
+        "half-trained by other code, another loop, other versions or another device, so begun"
+        " anew: 1 member"
     )
     assert said in capfd.readouterr().err
-    assert len(held(tmp_path)) == 1  # for who goes back to it; the next job sees that its member has a row
+    assert (
+        len(held(tmp_path)) == 1
+    )  # for who goes back to it; the next job sees that its member has a row
     monkeypatch.undo()
     run_study(found, ONE_LANE, Study(tmp_path, "s"))
     assert held(tmp_path) == []
@@ -213,9 +229,14 @@ def test_a_flipped_bit_is_noticed_and_the_member_begins_anew(tmp_path, capfd):
     (sound,) = Checkpoints(tmp_path, [member], ONE_LANE).states.values()
     draw = random.Random(0)
     for _ in range(10):
-        place, bit = draw.randrange(len(content)), 1 << draw.randrange(8)
-        bad = path.with_name(f"{secrets.token_hex(4)}.npz")  # a new file, as for the caches
-        bad.write_bytes(content[:place] + bytes([content[place] ^ bit]) + content[place + 1 :])
+        place = draw.randrange(len(content))
+        bit = 1 << draw.randrange(8)
+        bad = path.with_name(
+            f"{secrets.token_hex(4)}.npz"
+        )  # a new file, as for the caches
+        bad.write_bytes(
+            content[:place] + bytes([content[place] ^ bit]) + content[place + 1 :]
+        )
         for older in path.parent.iterdir():
             if older != bad:
                 older.unlink()
@@ -247,7 +268,8 @@ def test_of_several_states_the_one_that_is_furthest_counts(tmp_path):
 
 
 @pytest.mark.skipif(
-    lstm_native.IN_C.missing() is not None, reason=f"no LSTM in C: {lstm_native.IN_C.missing()}"
+    lstm_native.IN_C.missing() is not None,
+    reason=f"no LSTM in C: {lstm_native.IN_C.missing()}",
 )
 def test_a_state_of_another_loop_is_told_of_and_kept(tmp_path, capfd):
     (member,) = slow()
@@ -255,20 +277,27 @@ def test_a_state_of_another_loop_is_told_of_and_kept(tmp_path, capfd):
     (path,) = held(tmp_path)
     other = Checkpoints(tmp_path, [member], Engine(loop="native"))
     assert (other.states, other.adopted_files) == ({}, [])
-    assert "another loop, other versions or another device, so begun anew: 1 member" in capfd.readouterr().err
+    assert (
+        "another loop, other versions or another device, so begun anew: 1 member"
+        in capfd.readouterr().err
+    )
     assert list(Checkpoints(tmp_path, [member], ONE_LANE).states) == [member.key]
     assert path.exists()
 
 
 def a_state(member):
-    return Checkpoint(member.key, "p while", {"steps": 10}, [np.arange(3.0), np.int32(1)])
+    return Checkpoint(
+        member.key, "p while", {"steps": 10}, [np.arange(3.0), np.int32(1)]
+    )
 
 
 def test_a_state_is_kept_until_its_members_row_is_written(tmp_path):
     """A row waits some seconds to be written: killed in between, the member goes on."""
     first, second = found = slow({"seed": 2})
     shards.prepare(tmp_path)
-    writer = StudyWriter(JobProgress(2, Study(tmp_path, "s")), Checkpoints(tmp_path, found, ONE_LANE))
+    writer = StudyWriter(
+        JobProgress(2, Study(tmp_path, "s")), Checkpoints(tmp_path, found, ONE_LANE)
+    )
     writer.save_checkpoints([a_state(member) for member in found])
     writer.finish("population", [fake(first)])  # written at once, as none was before
     assert set(writer.load_checkpoints(found)) == {second.key}
@@ -325,6 +354,10 @@ def test_cheap_members_hand_in_nothing(tmp_path, monkeypatch):
 
 
 def test_without_a_folder_nothing_is_kept(monkeypatch):
-    monkeypatch.setattr(StudyWriter, "save_checkpoints", lambda *arguments: pytest.fail("kept"))
-    monkeypatch.setattr(StudyWriter, "load_checkpoints", lambda *arguments: pytest.fail("asked"))
+    monkeypatch.setattr(
+        StudyWriter, "save_checkpoints", lambda *arguments: pytest.fail("kept")
+    )
+    monkeypatch.setattr(
+        StudyWriter, "load_checkpoints", lambda *arguments: pytest.fail("asked")
+    )
     run_study(slow(), ONE_LANE, Study(None, "s"))

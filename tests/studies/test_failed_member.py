@@ -1,4 +1,5 @@
-"""A member that failed has a row that says why; it measures nothing, and the next run trains it again."""
+"""A member that failed has a row that says why; it measures nothing, and the next run
+trains it again."""
 
 from study_checks import ONE_LANE, small_job
 
@@ -22,7 +23,9 @@ def test_a_failed_member_is_recorded_and_trained_again(tmp_path, monkeypatch):
         if len(asked) > 1:
             return train(missing, engine, listener, *rest)
         program = Program.of(first)
-        listener.finish(program.name, [Result.failed(first, program, "it took two workers with it")])
+        listener.finish(
+            program.name, [Result.failed(first, program, "it took two workers with it")]
+        )
         return train([second], engine, listener, *rest)
 
     monkeypatch.setattr(run, "train", fails)
@@ -30,10 +33,17 @@ def test_a_failed_member_is_recorded_and_trained_again(tmp_path, monkeypatch):
     kept = store.read(tmp_path)
     (failed,) = kept.filter(kept["status"] == "failed").iter_rows(named=True)
     assert failed["key"] == first.key
-    assert (failed["solved"], failed["reason"]) == (False, "it took two workers with it")
+    assert (failed["solved"], failed["reason"]) == (
+        False,
+        "it took two workers with it",
+    )
     assert without_failed(kept)["key"].to_list() == [second.key]
     assert totals(rows).endswith(", 1 failed (the same command trains these again)")
     again = run_study([first, second], ONE_LANE, Study(tmp_path, "small"))
     assert asked == [[first, second], [first]]
-    assert set(without_failed(again)["key"]) == set(store.read(tmp_path)["key"]) == {first.key, second.key}
+    assert (
+        set(without_failed(again)["key"])
+        == set(store.read(tmp_path)["key"])
+        == {first.key, second.key}
+    )
     assert "failed" not in totals(again)

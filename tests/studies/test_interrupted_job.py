@@ -1,5 +1,5 @@
-"""Rows are kept as they come: also of a job that is interrupted or killed, and the next one goes on where it
-stopped."""
+"""Rows are kept as they come: also of a job that is interrupted or killed, and the next
+one goes on where it stopped."""
 
 import json
 import signal
@@ -89,7 +89,7 @@ def replace(*names):
 
 os.replace = replace
 run.run_study(members(values), Engine(loop="while", lanes=1, workers=1), Study(folder, "small"))
-"""
+"""  # noqa: E501
 
 
 def test_a_killed_job_goes_on_where_it_stopped(tmp_path, monkeypatch):
@@ -118,7 +118,12 @@ def test_a_shard_appears_while_the_population_still_trains(tmp_path):
             seen.append(store.read(tmp_path).height)
 
     found = members(config({"seed": 2}, recipe__budget=12, recipe__batch=16))
-    run_watched(Looks(), found, Engine(loop="while", lanes=1, workers=1), Study(tmp_path, "small"))
+    run_watched(
+        Looks(),
+        found,
+        Engine(loop="while", lanes=1, workers=1),
+        Study(tmp_path, "small"),
+    )
     assert seen[0] == 0
     assert seen[-1] == 1
 
@@ -129,13 +134,20 @@ def test_a_shard_is_written_soon_even_if_its_population_rests(tmp_path, monkeypa
     found = members(small_job({"seed": 5}))
     shards.prepare(tmp_path)
     writer = StudyWriter(JobProgress(5, Study(tmp_path, "s")))
-    for population, member, seconds, kept in (("a", 0, 0, 1), ("a", 1, 1, 1), ("b", 2, 1, 2), ("b", 3, 6, 4)):
+    for population, member, seconds, kept in (
+        ("a", 0, 0, 1),
+        ("a", 1, 1, 1),
+        ("b", 2, 1, 2),
+        ("b", 3, 6, 4),
+    ):
         clock[0] += seconds
         writer.finish(population, [fake(found[member])])
         assert store.read(tmp_path).height == kept
     writer.finish("b", [fake(found[4])])
     clock[0] += 6
-    writer.add_curve(CurveChunk(found[4], 0, np.zeros(0), 0.0, None))  # nobody else ends, but somebody trains
+    writer.add_curve(
+        CurveChunk(found[4], 0, np.zeros(0), 0.0, None)
+    )  # nobody else ends, but somebody trains
     assert store.read(tmp_path).height == 5
 
 
@@ -147,7 +159,11 @@ def test_a_full_shard_is_left_alone_and_the_next_begun(tmp_path, monkeypatch):
     for member in found:
         writer.finish("a", [fake(member)])
     writer.flush()
-    assert [pl.read_parquet(path).height for path in shards.paths(tmp_path)] == [2, 2, 1]
+    assert [pl.read_parquet(path).height for path in shards.paths(tmp_path)] == [
+        2,
+        2,
+        1,
+    ]
     assert sorted(store.read(tmp_path)["key"]) == sorted(m.key for m in found)
     for each in store.read(tmp_path).iter_rows(named=True):
         assert store.weights_of(tmp_path, each)

@@ -1,5 +1,5 @@
-"""A study that is killed again and again comes to the rows and weights that an uninterrupted one has, bit for
-bit."""
+"""A study that is killed again and again comes to the rows and weights that an
+uninterrupted one has, bit for bit."""
 
 import os
 import random
@@ -18,9 +18,14 @@ from memcap import store
 from memcap.store.weights import flat
 
 KILLS = 12
-TIMES = ("compile_seconds", "run_seconds", "finished", "population")  # what two runs of one study differ in
-# A process a study, begun afresh: where a module has started threads on import, as Polars does, a forked
-# child may hang.
+TIMES = (
+    "compile_seconds",
+    "run_seconds",
+    "finished",
+    "population",
+)  # what two runs of one study differ in
+# A process a study, begun afresh: where a module has started threads on import, as
+# Polars does, a forked child may hang.
 STUDY = """
 import sys
 from pathlib import Path
@@ -55,18 +60,23 @@ streams = memcap.members(  # one is solved and never steady; the other one has a
 print("ready", flush=True)
 folder = Path(sys.stdin.readline().strip())
 run.run_study(streams, Engine(loop="while", lanes=1, workers=1), Study(folder, "s"), quiet=True)
-"""
+"""  # noqa: E501
 
 
 @pytest.fixture
 def start():
     """Starts a process that has imported everything and waits for a study's folder."""
-    path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
+    path = os.pathsep.join(
+        filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")])
+    )
     processes = []
 
     def start():
-        command, env = [sys.executable, "-c", STUDY], {**os.environ, "PYTHONPATH": path}
-        process = subprocess.Popen(command, env=env, stdin=-1, stdout=-1, stderr=-1, text=True)
+        command = [sys.executable, "-c", STUDY]
+        env = {**os.environ, "PYTHONPATH": path}
+        process = subprocess.Popen(
+            command, env=env, stdin=-1, stdout=-1, stderr=-1, text=True
+        )
         processes.append(process)
         assert process.stdout.readline() == "ready\n", process.stderr.read()
         return process
@@ -79,11 +89,12 @@ def start():
 
 
 def lived(process, folder, seconds=None, after="began"):
-    """Begin the study, and kill it some seconds after it began, or after its first member did. Returns
-    members' first steps."""
+    """Begin the study, and kill it some seconds after it began, or after its first
+    member did. Returns members' first steps."""
     process.stdin.write(f"{folder}\n")
     process.stdin.flush()
-    first, line = {}, ""
+    first = {}
+    line = ""
     while True:
         if seconds is not None and after in ("", line.partition(" ")[0]):
             time.sleep(seconds)
@@ -101,11 +112,15 @@ def lived(process, folder, seconds=None, after="began"):
 
 @pytest.mark.slow
 def test_killed_at_random_moments_a_study_ends_as_if_it_had_not_been(start, tmp_path):
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    whole = tmp_path / "whole"
+    killed = tmp_path / "killed"
     assert lived(start(), whole)[0] == 0
-    draw, begun = random.Random(0), []
+    draw = random.Random(0)
+    begun = []
     for k in range(KILLS):
-        status, first = lived(start(), killed, draw.uniform(0, 0.4), after="began" if k % 4 else "")
+        status, first = lived(
+            start(), killed, draw.uniform(0, 0.4), after="began" if k % 4 else ""
+        )
         begun += first.values()
         if status == 0:  # all is trained, on a fast machine
             assert k > KILLS / 2
@@ -117,11 +132,24 @@ def test_killed_at_random_moments_a_study_ends_as_if_it_had_not_been(start, tmp_
     rows, others = (store.read(folder).sort("key") for folder in (whole, killed))
     assert_frame_equal(rows.drop(TIMES), others.drop(TIMES), check_exact=True)
     assert rows["status"].to_list().count("solved") == 1
-    for one, other in zip(rows.iter_rows(named=True), others.iter_rows(named=True), strict=True):
-        ours, theirs = (flat(store.weights_of(*each)) for each in ((whole, one), (killed, other)))
+    for one, other in zip(
+        rows.iter_rows(named=True), others.iter_rows(named=True), strict=True
+    ):
+        ours, theirs = (
+            flat(store.weights_of(*each)) for each in ((whole, one), (killed, other))
+        )
         for name, array in ours.items():
             np.testing.assert_array_equal(array, theirs[name], strict=True)
     assert others.select(pl.col("run_seconds") > 0).to_series().all()
-    names = {path.stem for part in ("rows", "weights") for path in (killed / part).iterdir()}
-    assert names == set(others["population"])  # no unfinished file, no weights of nobody
-    assert sorted(path.name for path in killed.iterdir()) == ["curves", "jobs", "rows", "weights"]
+    names = {
+        path.stem for part in ("rows", "weights") for path in (killed / part).iterdir()
+    }
+    assert names == set(
+        others["population"]
+    )  # no unfinished file, no weights of nobody
+    assert sorted(path.name for path in killed.iterdir()) == [
+        "curves",
+        "jobs",
+        "rows",
+        "weights",
+    ]

@@ -1,5 +1,5 @@
-"""Many jobs write into one folder at once, and sweep it as jobs do that begin: every row is there once, with
-its weights."""
+"""Many jobs write into one folder at once, and sweep it as jobs do that begin: every
+row is there once, with its weights."""
 
 import os
 import subprocess
@@ -15,10 +15,11 @@ from memcap.store.rows import one_per_key
 from memcap.studies.verify import verify
 
 TESTS = Path(__file__).parents[1]
-WRITERS, ROWS = 16, 1000
+WRITERS = 16
+ROWS = 1000
 
-# A process each, begun afresh: where a module has started threads on import, as Polars does, a forked child
-# may hang.
+# A process each, begun afresh: where a module has started threads on import, as Polars
+# does, a forked child may hang.
 WRITE = f"""
 import itertools, sys
 from pathlib import Path
@@ -50,7 +51,9 @@ for shard, first in enumerate(range(0, {ROWS}, 256)):
 @pytest.fixture
 def writers(tmp_path):
     """They wait for their standard input's end."""
-    path = os.pathsep.join(filter(None, [str(TESTS.parent), str(TESTS), os.environ.get("PYTHONPATH")]))
+    path = os.pathsep.join(
+        filter(None, [str(TESTS.parent), str(TESTS), os.environ.get("PYTHONPATH")])
+    )
     env = {**os.environ, "PYTHONPATH": path, "POLARS_MAX_THREADS": "1"}
     processes = [
         subprocess.Popen(
@@ -76,7 +79,9 @@ def test_sixteen_jobs_in_one_folder_lose_no_row_and_double_none(writers, tmp_pat
     assert [process.stdout.readline() for process in writers] == ["ready\n"] * WRITERS
     for process in writers:
         process.stdin.close()
-    assert [(process.wait(), process.stderr.read()) for process in writers] == [(0, "")] * WRITERS
+    assert [(process.wait(), process.stderr.read()) for process in writers] == [
+        (0, "")
+    ] * WRITERS
     read, bad = shards.read_files(tmp_path)
     tables = [table.rows for table in read.values()]
     assert bad == {}
@@ -86,6 +91,8 @@ def test_sixteen_jobs_in_one_folder_lose_no_row_and_double_none(writers, tmp_pat
     assert rows["seed"].value_counts()["count"].to_list() == [WRITERS] * ROWS
     assert verify(tmp_path).wrong == ()
     for row in rows.sample(50, seed=0).iter_rows(named=True):
-        np.testing.assert_array_equal(store.weights_of(tmp_path, row)["w"], [row["seed"]] * 2)
+        np.testing.assert_array_equal(
+            store.weights_of(tmp_path, row)["w"], [row["seed"]] * 2
+        )
     left = [each.name for each in tmp_path.rglob("*") if each.name.startswith(".")]
     assert left == []

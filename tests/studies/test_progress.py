@@ -47,7 +47,9 @@ def test_in_a_log_file_it_comes_by_itself(monkeypatch):
             time.sleep(0.01)
 
 
-def test_those_that_were_solved_before_are_counted_as_all_that_were_done_before(clock, capsys):
+def test_those_that_were_solved_before_are_counted_as_all_that_were_done_before(
+    clock, capsys
+):
     job = JobProgress(1, before=39, solved_before=30)
     bar = ProgressBar(job)
     clock.now = 40
@@ -78,12 +80,16 @@ def test_quiet_is_quiet(clock, capsys):
 
 
 @pytest.mark.parametrize("terminal", [True, False])
-def test_a_member_that_trains_long_is_shown_on_a_terminal_alone(monkeypatch, clock, capsys, terminal):
+def test_a_member_that_trains_long_is_shown_on_a_terminal_alone(
+    monkeypatch, clock, capsys, terminal
+):
     file = io.StringIO()
     monkeypatch.setattr(
         progress,
         "Console",
-        lambda **_: Console(file=file, width=100, force_terminal=terminal, color_system=None),
+        lambda **_: Console(
+            file=file, width=100, force_terminal=terminal, color_system=None
+        ),
     )
     job = JobProgress(1)
     shown = ProgressBar(job)
@@ -100,5 +106,7 @@ def test_a_member_that_trains_long_is_shown_on_a_terminal_alone(monkeypatch, clo
     assert not any("step" in text for text in texts[1:])  # it has not trained for long
     text = file.getvalue()
     assert "about 2.33 minutes left" in text
-    assert ("latch-L3-u1-s0: step 300 of 1,000, loss 0.5, at most 70 seconds left" in text) == terminal
+    assert (
+        "latch-L3-u1-s0: step 300 of 1,000, loss 0.5, at most 70 seconds left" in text
+    ) == terminal
     assert capsys.readouterr().err == ""

@@ -28,17 +28,23 @@ def job(tmp_path, clock):
 
 
 def train(job, member, before, steps, score=None):
-    job.add_curve(CurveChunk(member, before, np.full(steps, 0.5, np.float32), 0.75, score))
+    job.add_curve(
+        CurveChunk(member, before, np.full(steps, 0.5, np.float32), 0.75, score)
+    )
 
 
 def steps_by_key(folder):
     """Of each member whose curve is there, the steps of its points."""
     paths = (folder / "curves").glob("*.running.parquet")
-    tables = (curves.read_file(path).group_by("key", maintain_order=True) for path in paths)
+    tables = (
+        curves.read_file(path).group_by("key", maintain_order=True) for path in paths
+    )
     return {key: lines["step"].to_list() for table in tables for (key,), lines in table}
 
 
-def test_they_are_written_every_few_seconds_once_a_member_has_trained_for_some(job, clock, tmp_path):
+def test_they_are_written_every_few_seconds_once_a_member_has_trained_for_some(
+    job, clock, tmp_path
+):
     train(job, FIRST, 0, 2)
     clock.now = 5
     train(job, SECOND, 0, 2)
@@ -48,7 +54,9 @@ def test_they_are_written_every_few_seconds_once_a_member_has_trained_for_some(j
     clock.now = 11
     train(job, FIRST, 2, 1)
     job.tick()
-    assert steps_by_key(tmp_path) == {FIRST.key: [1, 2, 3]}  # the second has trained for 6 seconds
+    assert steps_by_key(tmp_path) == {
+        FIRST.key: [1, 2, 3]
+    }  # the second has trained for 6 seconds
     train(job, FIRST, 3, 1)
     clock.now = 20
     job.tick()
@@ -56,7 +64,9 @@ def test_they_are_written_every_few_seconds_once_a_member_has_trained_for_some(j
     clock.now = 22
     job.tick()
     assert steps_by_key(tmp_path) == {FIRST.key: [1, 2, 3, 4], SECOND.key: [1, 2]}
-    assert list((tmp_path / "curves").iterdir()) == [curves.running_path(tmp_path, job.progress.token)]
+    assert list((tmp_path / "curves").iterdir()) == [
+        curves.running_path(tmp_path, job.progress.token)
+    ]
 
 
 def test_what_was_written_is_not_written_again(job, clock, tmp_path):
@@ -83,7 +93,9 @@ def test_a_point_has_loss_and_scores(job, clock, tmp_path):
     }
 
 
-def test_they_are_of_those_that_have_trained_longest_and_thinned(job, clock, tmp_path, monkeypatch):
+def test_they_are_of_those_that_have_trained_longest_and_thinned(
+    job, clock, tmp_path, monkeypatch
+):
     monkeypatch.setattr(curves, "MOST_RUNNING", 2)
     monkeypatch.setattr(writer, "POINTS_OF_A_CHUNK", 1000)
     for member in (SECOND, THIRD, FIRST):
@@ -93,10 +105,14 @@ def test_they_are_of_those_that_have_trained_longest_and_thinned(job, clock, tmp
     job.tick()
     steps = steps_by_key(tmp_path)
     assert steps.keys() == {SECOND.key, THIRD.key}
-    assert all(len(each) <= curves.MOST_POINTS and each[-1] == 250 for each in steps.values())
+    assert all(
+        len(each) <= curves.MOST_POINTS and each[-1] == 250 for each in steps.values()
+    )
 
 
-def test_a_member_that_has_ended_is_no_longer_among_them_and_without_any_the_file_goes(job, clock, tmp_path):
+def test_a_member_that_has_ended_is_no_longer_among_them_and_without_any_the_file_goes(
+    job, clock, tmp_path
+):
     for member in (FIRST, SECOND):
         train(job, member, 0, 2)
     clock.now = 11

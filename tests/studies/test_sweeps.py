@@ -1,4 +1,5 @@
-"""Every study, of sweeps/ or of a paper, composes, its members resolve, and what its grids ask for trains.
+"""Every study, of sweeps/ or of a paper, composes, its members resolve, and what its
+grids ask for trains.
 
 What else needs the members of every study is here, too: they are resolved once.
 """
@@ -28,10 +29,15 @@ from memcap.tasks import Task, task_classes
 from memcap.training.engine import train
 
 PUBLISHED = sorted(
-    p.parent for place in ("results", "memcap/papers") for p in (ROOT / place).rglob("rows.parquet")
+    p.parent
+    for place in ("results", "memcap/papers")
+    for p in (ROOT / place).rglob("rows.parquet")
 )
 # Rows of a study's other seeds.
-AGAIN = {f"{name}_again": [f"sweeps={name}", "seed=4"] for name in ("cell_map", "cell_map_tasks")}
+AGAIN = {
+    f"{name}_again": [f"sweeps={name}", "seed=4"]
+    for name in ("cell_map", "cell_map_tasks")
+}
 pytestmark = pytest.mark.usefixtures("resolved_once")
 
 
@@ -44,12 +50,15 @@ def composed(*overrides: str) -> dict[str, Any]:
 def grids(values: dict[str, Any]) -> list[dict[str, list[Any]]]:
     """Each grid of a study, with every value of its axes."""
     return [
-        {name: axis(name, listed, values["seed"]) for name, listed in grid.items()} for grid in values["axes"]
+        {name: axis(name, listed, values["seed"]) for name, listed in grid.items()}
+        for grid in values["axes"]
     ]
 
 
 def test_there_are_studies_of_sweeps_and_of_papers():
-    assert {"first_study", "collins2017", "collins2017_full", "gu2023_rates"} <= {*NAMES}
+    assert {"first_study", "collins2017", "collins2017_full", "gu2023_rates"} <= {
+        *NAMES
+    }
 
 
 @pytest.mark.slow
@@ -60,9 +69,9 @@ def test_a_sweep_composes_and_its_members_resolve(name):
     assert values["out"] == f"outputs/{name}"
     settings(values)
     found = members(values)
-    assert len(found) == sum(np.prod([len(axis) for axis in grid.values()]) for grid in grids(values)), (
-        "grids overlap"
-    )
+    assert len(found) == sum(
+        np.prod([len(axis) for axis in grid.values()]) for grid in grids(values)
+    ), "grids overlap"
     assert len({m.key for m in found}) == len(found)
     if values["design"] == "bisect":
         assert 0 < len(Bisect(found, {}).first_members()) < len(found)
@@ -80,16 +89,28 @@ def test_every_study_is_accepted(tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("study", PUBLISHED, ids=lambda path: path.name)
 def test_published_rows_are_those_of_the_study_as_it_stands(study):
-    """All of a grid; of a search those that it asked for. Who changes a recommendation or a file of recipes
-    trains again."""
-    name = study.parent.name if study.parent.name == "loops" else study.name  # a folder for each loop
+    """All of a grid; of a search those that it asked for. Who changes a recommendation
+    or a file of recipes trains again."""
+    name = (
+        study.parent.name if study.parent.name == "loops" else study.name
+    )  # a folder for each loop
     words = AGAIN.get(name, [f"sweeps={name}"])
     (job,) = (job for jobs in compose_jobs(words) for job in jobs)
     # A race trains its candidates at smaller budgets, too.
-    candidates = Race(job.members, {}).candidates if job.settings.study.design == "race" else job.members
-    keys, rows = {member.key for member in candidates}, store.read(study)
+    candidates = (
+        Race(job.members, {}).candidates
+        if job.settings.study.design == "race"
+        else job.members
+    )
+    keys = {member.key for member in candidates}
+    rows = store.read(study)
     assert set(rows["key"]) <= keys
-    assert what_is_missing(job.members, Study(study, design=job.settings.study.design)).first == []
+    assert (
+        what_is_missing(
+            job.members, Study(study, design=job.settings.study.design)
+        ).first
+        == []
+    )
 
 
 def brief(member: Member) -> Member:
@@ -109,24 +130,37 @@ def first_members() -> Iterator[Member]:
     for name in NAMES:
         values = composed(f"sweeps={name}")
         for grid in grids(values):
-            yield members(values | {"axes": {name: listed[:1] for name, listed in grid.items()}})[0]
+            yield members(
+                values | {"axes": {name: listed[:1] for name, listed in grid.items()}}
+            )[0]
 
 
 def choices(task: Task) -> tuple[Any, ...]:
     """Its kind, and its knobs that are no numbers."""
-    return (type(task), *(knob for knob in astuple(task) if isinstance(knob, (str, bool))))
+    return (
+        type(task),
+        *(knob for knob in astuple(task) if isinstance(knob, (str, bool))),
+    )
 
 
 @pytest.mark.slow
 def test_whatever_the_grids_ask_for_trains_for_a_moment():
-    """Each task with each choice of its knobs, each model, and each optimiser with and without a curriculum
-    are in one member at least. The LSTM learns every task as it is in tests/training/test_everything_trains.
+    """Each task with each choice of its knobs, each model, and each optimiser with and
+    without a curriculum are in one member at least. The LSTM learns every task as it is
+    in tests/training/test_everything_trains.
     """
-    trained = {choices(cls()) for cls in task_classes().values()} | {Model("lstm", 2), ("adam", True)}
+    trained = {choices(cls()) for cls in task_classes().values()} | {
+        Model("lstm", 2),
+        ("adam", True),
+    }
     chosen = []
     for member in map(brief, first_members()):
         recipe = member.recipe
-        new = {choices(member.task), member.model, (recipe.optimizer, recipe.curriculum is None)} - trained
+        new = {
+            choices(member.task),
+            member.model,
+            (recipe.optimizer, recipe.curriculum is None),
+        } - trained
         if new:
             trained |= new
             chosen.append(member)
@@ -137,7 +171,14 @@ def test_whatever_the_grids_ask_for_trains_for_a_moment():
 
 
 def test_a_value_on_the_command_line_reaches_every_member():
-    found = members(composed("sweeps=first_study", "recipe.budget=7", "seed=100", "evaluation.sequences=5"))
+    found = members(
+        composed(
+            "sweeps=first_study",
+            "recipe.budget=7",
+            "seed=100",
+            "evaluation.sequences=5",
+        )
+    )
     assert {m.recipe.budget for m in found} == {7}
     assert {m.evaluation.sequences for m in found} == {5}
     assert {m.seed for m in found} == {*range(100, 108)}

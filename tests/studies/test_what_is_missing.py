@@ -62,7 +62,8 @@ def test_an_adaptive_search_says_how_many_it_usually_trains(folder):
 
 
 def test_a_search_that_has_ended_wants_nothing_though_members_are_missing(tmp_path):
-    search, known = Bisect(GRID, {}), {}
+    search = Bisect(GRID, {})
+    known = {}
     wanted = search.first_members()
     while wanted:
         member = wanted.pop()

@@ -1,5 +1,5 @@
-"""Helpers of the tests that compile for accelerators: small programs whose steps are no other axis, and what
-is asked of them."""
+"""Helpers of the tests that compile for accelerators: small programs whose steps are no
+other axis, and what is asked of them."""
 
 from functools import cache
 
@@ -12,10 +12,15 @@ from memcap.planning.devices import DEVICES, compile_for
 from memcap.training.program import Executables, Program
 from memcap.training.step import Trainer, TrainSpec
 
-STEPS, EVALUATION_STEPS, LANES = 89, 97, 8
+STEPS = 89
+EVALUATION_STEPS = 97
+LANES = 8
 NAMES = [
     pytest.param(
-        name, marks=pytest.mark.skipif(not device.installed, reason="make test-targets has what it takes")
+        name,
+        marks=pytest.mark.skipif(
+            not device.installed, reason="make test-targets has what it takes"
+        ),
     )
     for name, device in DEVICES.items()
 ]
@@ -52,13 +57,14 @@ def compiled(name: str, program: Program) -> Executables:
 def loops(
     name: str, program: Program, trips: tuple[int, int] = (STEPS, EVALUATION_STEPS)
 ) -> tuple[list[TimeLoop], list[TimeLoop]]:
-    """The loops over time of a training program, forward and back, and of an evaluation, as compiled for a
-    target.
+    """The loops over time of a training program, forward and back, and of an
+    evaluation, as compiled for a target.
 
     trips: how often they run.
     """
     code = compiled(name, program)
-    train, evaluate = code.train_chunk.as_text(), code.evaluate.as_text()
+    train = code.train_chunk.as_text()
+    evaluate = code.evaluate.as_text()
     return time_loops(train, trips[0]), time_loops(evaluate, trips[1])
 
 
@@ -71,12 +77,12 @@ def check(
     trips: tuple[int, int] = (STEPS, EVALUATION_STEPS),
     sums: int = 0,
 ) -> None:
-    """Each row of a buffer is touched alone, devices never wait for each other, and a time step has few
-    kernels.
+    """Each row of a buffer is touched alone, devices never wait for each other, and a
+    time step has few kernels.
 
-    draws: loops over time in which the task draws its sequences; kernels are not counted then, as it is not
-    told whose they are.
-    sums: loops in which the task adds up whole sequences.
+    draws: loops over time in which the task draws its sequences; kernels are not
+    counted then, as it is not told whose they are. sums: loops in which the task adds
+    up whole sequences.
     """
     training, evaluation = loops(name, program, trips)
     for each in (training, evaluation) if sums else ():
@@ -87,5 +93,9 @@ def check(
     for loop in training + evaluation:
         assert not loop.whole
         assert not loop.collectives
-    for loop, most in zip(training + evaluation, (forward, back, forward), strict=True) if not draws else ():
+    for loop, most in (
+        zip(training + evaluation, (forward, back, forward), strict=True)
+        if not draws
+        else ()
+    ):
         assert len(loop.kernels) <= most

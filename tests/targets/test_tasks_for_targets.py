@@ -1,5 +1,5 @@
-"""Every task's LSTM compiles for an H100 and for TPUs, and its time steps do no work that grows with the
-buffers."""
+"""Every task's LSTM compiles for an H100 and for TPUs, and its time steps do no work
+that grows with the buffers."""
 
 import jax
 import pytest
@@ -8,13 +8,22 @@ from targets_checks import NAMES, check, loops, program, small
 from memcap.tasks import task_classes
 from memcap.training.program import Program
 
-# Kernels of a time step, forward and back, of nothing but an LSTM under `lax.scan` with its gradient written
-# out; and two more.
+# Kernels of a time step, forward and back, of nothing but an LSTM under `lax.scan` with
+# its gradient written out; and two more.
 LEAST = {"h100": (7, 7), "v5e": (12, 23), "v5e-4": (12, 23)}
 MORE = 2
 # A symbol, or its answer, depends on those before it.
 DRAWN_IN_A_LOOP = dict.fromkeys(
-    ("bandit", "dyck", "modular_arithmetic", "reber", "reversal", "two_step", "word_problem"), 1
+    (
+        "bandit",
+        "dyck",
+        "modular_arithmetic",
+        "reber",
+        "reversal",
+        "two_step",
+        "word_problem",
+    ),
+    1,
 )
 # Answers are sums over ages, in a loop of whole sequences: it runs once a batch, not at each step.
 ADDED_IN_A_LOOP = {"fading_kernel": 1}
@@ -31,7 +40,8 @@ ADDED_IN_A_LOOP = {"fading_kernel": 1}
 )
 def test_time_steps_of_the_lstm(name, task):
     forward, back = LEAST[name]
-    draws, sums = DRAWN_IN_A_LOOP.get(task, 0), ADDED_IN_A_LOOP.get(task, 0)
+    draws = DRAWN_IN_A_LOOP.get(task, 0)
+    sums = ADDED_IN_A_LOOP.get(task, 0)
     check(name, program(small(task)), forward + MORE, back + MORE, draws, sums=sums)
 
 
@@ -44,6 +54,10 @@ class TripCountEach(Program):
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name.values != ("v5e-4",)])
 def test_a_trip_count_for_each_lane_copies_whole_buffers_and_is_found(name):
-    (forward, *_), evaluation = loops(name, program(small("delay_line"), TripCountEach, together=False))
-    assert {"copy", "select", "scatter"} & {instruction.op for instruction in forward.whole}
+    (forward, *_), evaluation = loops(
+        name, program(small("delay_line"), TripCountEach, together=False)
+    )
+    assert {"copy", "select", "scatter"} & {
+        instruction.op for instruction in forward.whole
+    }
     assert any(loop.whole for loop in evaluation)

@@ -20,7 +20,9 @@ def test_adding_the_marked_numbers_solves_it(lag, extra, seed):
     batch = draw(TASK, lag, length, seed=seed)
     value, marker = np.moveaxis(batch.inputs[:length], -1, 0)
     assert set(np.unique(marker)) <= {0, 1}
-    np.testing.assert_allclose(np.where(marker, value, 0).sum(0, dtype=float), batch.targets, atol=1e-6)
+    np.testing.assert_allclose(
+        np.where(marker, value, 0).sum(0, dtype=float), batch.targets, atol=1e-6
+    )
     half = length - 1 - lag + (lag + 1) // 2
     assert np.all(marker[length - 1 - lag : half].sum(0) == 1)
     assert np.all(marker[half:length].sum(0) == 1)

@@ -1,4 +1,5 @@
-"""Agents: what they see, learn and choose, and that as many units as they have variables are enough."""
+"""Agents: what they see, learn and choose, and that as many units as they have
+variables are enough."""
 
 import numpy as np
 import pytest
@@ -10,8 +11,14 @@ from memcap.tasks.bandit import Bandit
 from memcap.tasks.reversal import Reversal
 from memcap.tasks.two_step import TwoStep
 
-TRIALS, SESSIONS = 48, 512
-TASKS = Bandit(), Reversal(values=2, habit=True, subject=5), TwoStep(habit=True), TwoStep(values=2)
+TRIALS = 48
+SESSIONS = 512
+TASKS = (
+    Bandit(),
+    Reversal(values=2, habit=True, subject=5),
+    TwoStep(habit=True),
+    TwoStep(values=2),
+)
 each_task = pytest.mark.parametrize("task", TASKS, ids=str)
 
 
@@ -20,12 +27,17 @@ def sessions(task, trials=TRIALS):
     batch = draw(task, trials - 1, steps=TRIALS, batch=SESSIONS)
     symbols = batch.inputs
     arms = symbols // (task.vocabulary // 2)
-    return arms, symbols // 2 % 2 if task.two_steps else arms, symbols % 2, batch.targets
+    return (
+        arms,
+        symbols // 2 % 2 if task.two_steps else arms,
+        symbols % 2,
+        batch.targets,
+    )
 
 
 def log_odds(task, arms, states, reward):
-    """Return the log odds of a GRU with a unit for each variable: h' = (1 - z) n + z h, where z and n hang on
-    the last trial alone, and a read-out."""
+    """Return the log odds of a GRU with a unit for each variable: h' = (1 - z) n + z h,
+    where z and n hang on the last trial alone, and a read-out."""
     learn, slope, repeat, fade = task.rates
     good = 2 * reward - 1
     if task.values == 1:
@@ -38,7 +50,9 @@ def log_odds(task, arms, states, reward):
     odds = np.zeros(reward.shape)
     for (rate, new), weight in zip(units, weights, strict=True):
         h = np.zeros(reward.shape[1])
-        for t, (z, n) in enumerate(zip(1 - rate * np.ones_like(reward), new, strict=True)):
+        for t, (z, n) in enumerate(
+            zip(1 - rate * np.ones_like(reward), new, strict=True)
+        ):
             h = (1 - z) * n + z * h
             odds[t] += weight * h
     return odds
@@ -62,11 +76,14 @@ def test_choices_follow_the_log_odds(task):
 
 
 def test_worlds():
-    """A bandit's better arm stays, a reversal's does not, and of two steps it is states that are rewarded."""
+    """A bandit's better arm stays, a reversal's does not, and of two steps it is states
+    that are rewarded."""
     assert REWARDED == 0.8
     bandit, reversal, two_step, _ = TASKS
     arms, _, reward, _ = sessions(bandit)
-    good = np.where(arms == 1, reward, 1 - reward).mean(0)  # about .8 or .2 of a session
+    good = np.where(arms == 1, reward, 1 - reward).mean(
+        0
+    )  # about .8 or .2 of a session
     assert np.mean(abs(good - 0.5) > 0.15) > 0.95
     arms, _, reward, _ = sessions(reversal)
     good = np.where(arms == 1, reward, 1 - reward)
@@ -96,13 +113,15 @@ def test_the_examples_of_the_docstrings(task, arms, states, reward, odds, monkey
 
 @each_task
 def test_who_meets_the_criterion_leaves_little_of_the_log_loss_to_gain(task):
-    """Compare with what a net without memory loses to the agent itself: a solved one loses less than 1/300 of
-    it."""
+    """Compare with what a net without memory loses to the agent itself: a solved one
+    loses less than 1/300 of it."""
     arms, states, reward, odds = sessions(task)
     symbols = (4 * arms + 2 * states + reward)[:-1]
     own = np.logaddexp(0, np.where(arms[1:] == 1, -odds[:-1], odds[:-1])).mean()
     number = np.bincount(symbols.ravel(), minlength=8)
-    share = (np.bincount(symbols.ravel(), arms[1:].ravel(), 8) / np.maximum(number, 1))[symbols]
+    share = (np.bincount(symbols.ravel(), arms[1:].ravel(), 8) / np.maximum(number, 1))[
+        symbols
+    ]
     without = -np.log(np.where(arms[1:] == 1, share, 1 - share)).mean()
     most = task.facts(TRIALS - 1, TRIALS).threshold / 8
     assert 0 < most < (without - own) / 300
@@ -110,7 +129,8 @@ def test_who_meets_the_criterion_leaves_little_of_the_log_loss_to_gain(task):
 
 def test_subjects_have_their_own_rates():
     rates = [Bandit(habit=True, subject=subject).rates for subject in range(200)]
-    low, high = np.min(rates, 0), np.max(rates, 0)
+    low = np.min(rates, 0)
+    high = np.max(rates, 0)
     assert np.all(low >= [0.25, 4, 1, 0.08])
     assert np.all(high <= [0.45, 6, 2, 0.16])
     assert np.all(high - low > 0.9 * np.array([0.2, 2, 1, 0.08]))

@@ -1,4 +1,5 @@
-"""The band-limited delay: spectrum, power, autocorrelation, what is due, and what a window of it holds."""
+"""The band-limited delay: spectrum, power, autocorrelation, what is due, and what a
+window of it holds."""
 
 from functools import partial
 
@@ -21,12 +22,20 @@ BANDS = [(1, 8), (10, 25), (10, 100), (3, 50)]
 each_band = pytest.mark.parametrize(("cycles", "lag"), BANDS)
 
 
-def signal(task: BandlimitedDelay, lag: int, steps: int = LONG, seed: int = 0, batch: int = 32) -> np.ndarray:
+def signal(
+    task: BandlimitedDelay, lag: int, steps: int = LONG, seed: int = 0, batch: int = 32
+) -> np.ndarray:
     """(T, B)."""
-    return draw(task, lag, steps, seed=seed, steps=steps, batch=batch).inputs[..., 0].astype(float)
+    return (
+        draw(task, lag, steps, seed=seed, steps=steps, batch=batch)
+        .inputs[..., 0]
+        .astype(float)
+    )
 
 
-@pytest.mark.parametrize("task", [BandlimitedDelay(), BandlimitedDelay(cycles=2, rms=0.3)], ids=str)
+@pytest.mark.parametrize(
+    "task", [BandlimitedDelay(), BandlimitedDelay(cycles=2, rms=0.3)], ids=str
+)
 @few
 @given(lag=st.integers(1, 20), extra=st.integers(0, 8), seed=seeds)
 def test_reading_back_solves_it(task, lag, extra, seed):
@@ -35,7 +44,13 @@ def test_reading_back_solves_it(task, lag, extra, seed):
     x = inputs[..., 0]
     delays = np.linspace(0, lag, 5, dtype=int)  # as in the source's code
     guess = np.array(
-        [[[row[t - s] for s in delays] if t >= lag else [0.0] * 5 for t in range(length)] for row in x]
+        [
+            [
+                [row[t - s] for s in delays] if t >= lag else [0.0] * 5
+                for t in range(length)
+            ]
+            for row in x
+        ]
     )
     assert np.array_equal(guess, targets)
     assert score(task, guess, targets, mask).mean == 0
@@ -48,7 +63,9 @@ def test_reading_back_solves_it(task, lag, extra, seed):
 def test_no_power_is_above_the_cut_off(cycles, lag, seed):
     """But for the leakage of the window, below 1e-7 from a few of its bins on."""
     x = signal(BandlimitedDelay(cycles=cycles), lag, seed=seed, batch=4)
-    power = abs(np.fft.rfft(x * get_window("blackmanharris", LONG)[:, None], axis=0)) ** 2
+    power = (
+        abs(np.fft.rfft(x * get_window("blackmanharris", LONG)[:, None], axis=0)) ** 2
+    )
     beyond = np.fft.rfftfreq(LONG) > cycles / lag + 8 / LONG
     assert beyond.any()
     assert power[beyond].sum() < 1e-7 * power.sum()
@@ -65,7 +82,9 @@ def test_below_the_cut_off_it_is_white(cycles, lag):
 
 
 @pytest.mark.breadth
-@pytest.mark.parametrize("task", [BandlimitedDelay(cycles=1, rms=0.37), BandlimitedDelay(rms=20.0)], ids=str)
+@pytest.mark.parametrize(
+    "task", [BandlimitedDelay(cycles=1, rms=0.37), BandlimitedDelay(rms=20.0)], ids=str
+)
 @few
 @given(lag=st.integers(20, 60), seed=seeds)
 def test_each_sequence_has_its_power(task, lag, seed):
@@ -80,7 +99,9 @@ def test_its_autocorrelation_is_that_of_band_limited_white_noise(cycles, lag):
     x = signal(BandlimitedDelay(cycles=cycles), lag, steps=256, batch=8192)
     for s in range(lag + 1):
         found = (x[lag] * x[lag - s]).mean()
-        assert abs(found - np.sinc(2 * min(cycles / lag, 0.5) * s)) < 5 / len(x[0]) ** 0.5
+        assert (
+            abs(found - np.sinc(2 * min(cycles / lag, 0.5) * s)) < 5 / len(x[0]) ** 0.5
+        )
 
 
 def test_moments_are_nearly_those_of_normal_numbers():
@@ -92,9 +113,12 @@ def test_moments_are_nearly_those_of_normal_numbers():
 @pytest.mark.slow
 @each_band
 def test_a_window_has_about_2_c_degrees_of_freedom_whatever_the_lag(cycles, lag):
-    """The directions in which windows vary: nearly all of the variance is in 2 c + 3 of them, and not in 2 c
+    """The directions in which windows vary: nearly all of the variance is in 2 c + 3 of
+    them, and not in 2 c
     - 3."""
-    x = signal(BandlimitedDelay(cycles=cycles), lag, steps=256, batch=8192)[lag : 2 * lag]
+    x = signal(BandlimitedDelay(cycles=cycles), lag, steps=256, batch=8192)[
+        lag : 2 * lag
+    ]
     values = np.sort(np.linalg.eigvalsh(x @ x.T))[::-1]
     left = 1 - np.cumsum(values) / values.sum()
     assert left[min(2 * cycles + 3, lag) - 1] < 0.01
@@ -106,7 +130,11 @@ def test_a_phase_does_not_drift():
     """The spectrum of the last of 100,000 steps ends there, too: in float32 a phase would be off by
     thousandths of a turn."""
     steps = 100_000
-    x = draw(BandlimitedDelay(), 25, steps, steps=steps, batch=1).inputs[-LONG:, 0, 0].astype(float)
+    x = (
+        draw(BandlimitedDelay(), 25, steps, steps=steps, batch=1)
+        .inputs[-LONG:, 0, 0]
+        .astype(float)
+    )
     power = abs(np.fft.rfft(x * get_window("blackmanharris", LONG))) ** 2
     assert power[np.fft.rfftfreq(LONG) > 10 / 25 + 8 / LONG].sum() < 1e-7 * power.sum()
 
@@ -114,7 +142,13 @@ def test_a_phase_does_not_drift():
 def test_facts_lengths_and_recipe():
     task = BandlimitedDelay()
     assert [task.shortest(lag) for lag in (1, 50)] == [3, 101]
-    assert [task.length(lag) for lag in (1, 25, 100, 400, 1600)] == [3, 62, 250, 1000, 4000]
+    assert [task.length(lag) for lag in (1, 25, 100, 400, 1600)] == [
+        3,
+        62,
+        250,
+        1000,
+        4000,
+    ]
     assert task.stretched(50, 20) == (50, 1000)
     assert [task.facts(lag, 1000).held for lag in (5, 20, 25, 400)] == [6, 21, 21, 21]
     one = np.mean([1 - np.sinc(s / 2) ** 2 for s in range(5)])
@@ -129,13 +163,19 @@ def test_facts_lengths_and_recipe():
 def test_a_small_batch_has_the_same_data_in_each_buffer_and_beside_others(batch):
     """So few cosines that XLA would add them up in another order than more of them; the
     interface's tests have larger ones."""
-    lag, length, key = 12, 30, jax.random.key(0)
+    lag = 12
+    length = 30
+    key = jax.random.key(0)
 
     @partial(jax.jit, static_argnums=0)
     def drawn(steps, lags):
-        return jax.vmap(lambda lag: BandlimitedDelay().sample(key, lag, length, steps, batch).inputs)(lags)
+        return jax.vmap(
+            lambda lag: BandlimitedDelay().sample(key, lag, length, steps, batch).inputs
+        )(lags)
 
     alone = BandlimitedDelay().sample(key, lag, length, length, batch).inputs
     for steps in (length, 35, 48, 250):
         for lags in ([lag], [lag + 1, lag, lag + 2]):
-            np.testing.assert_array_equal(drawn(steps, jnp.array(lags))[lags.index(lag), :length], alone)
+            np.testing.assert_array_equal(
+                drawn(steps, jnp.array(lags))[lags.index(lag), :length], alone
+            )

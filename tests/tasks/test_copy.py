@@ -34,12 +34,16 @@ def test_the_layout_of_the_docstring():
     assert np.all(inputs[:, :3] < 2)
     assert np.all(inputs[:, 3:] == [2, 2, 3, 2, 2, 2])
     assert np.all(mask == [0] * 6 + [1] * 3)
-    throughout = sequences(Copy(items=3), draw(Copy(items=3, cue="throughout"), 3), 9)[0]
+    throughout = sequences(Copy(items=3), draw(Copy(items=3, cue="throughout"), 3), 9)[
+        0
+    ]
     assert np.all(throughout[:, 3:] == [2, 2, 3, 3, 3, 3])
 
 
 def test_each_wait_of_those_that_are_drawn_is_as_frequent():
-    inputs, _, _ = sequences(Copy(items=2), draw(Copy(items=2, waits="drawn"), 5, batch=8192), 9)
+    inputs, _, _ = sequences(
+        Copy(items=2), draw(Copy(items=2, waits="drawn"), 5, batch=8192), 9
+    )
     first = (inputs < 2).argmax(1)
     assert np.all(inputs[np.arange(8192), first + 1] < 2)
     counts = np.bincount(first, minlength=5)
@@ -58,7 +62,9 @@ def test_numbers_say_what_vectors_say(seed):
     digits = np.array([*range(1, 9), 0, 9])
     assert np.array_equal(written[..., 0], digits[shown])
     assert np.array_equal(due, also_due)
-    distracted = draw(Copy(distractors=3, coding="number"), 9, 17, seed=seed).inputs[:17, :, 0]
+    distracted = draw(Copy(distractors=3, coding="number"), 9, 17, seed=seed).inputs[
+        :17, :, 0
+    ]
     assert set(np.unique(distracted[:4])) <= {3, 4}
     assert set(np.unique(distracted[4:12])) <= {0, 1, 2}
     assert np.all(distracted[12] == 5)
@@ -70,10 +76,12 @@ def test_all_sequences_of_symbols_are_drawn_alike():
     assert evenly(counts, 8)
 
 
-@pytest.mark.parametrize(("lag", "known"), [(50, 0.29706), (100, 0.17329), (500, 0.03999), (1000, 0.02039)])
+@pytest.mark.parametrize(
+    ("lag", "known"), [(50, 0.29706), (100, 0.17329), (500, 0.03999), (1000, 0.02039)]
+)
 def test_the_loss_without_memory_that_papers_quote(lag, known):
-    """Averaged over all T + 2K steps: blanks are certain outside the recall, and there each symbol has 1 /
-    A."""
+    """Averaged over all T + 2K steps: blanks are certain outside the recall, and there
+    each symbol has 1 / A."""
     task = Copy(items=10, symbols=8)
     length = task.length(lag)
     assert length == lag + 20
@@ -86,7 +94,8 @@ def test_the_loss_without_memory_that_papers_quote(lag, known):
 
 
 def test_recipe():
-    from_half, from_one = "curriculum_chrono", "curriculum_from_one"
+    from_half = "curriculum_chrono"
+    from_one = "curriculum_from_one"
     assert [recommended(Copy(items=items), 10) for items in (2, 4, 5, 16)] == [
         from_half,
         from_half,

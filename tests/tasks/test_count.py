@@ -11,7 +11,12 @@ from memcap.tasks.count import Count
 
 @pytest.mark.parametrize("kind", ["time", "tokens"])
 @few
-@given(lag=st.integers(3, 40), extra=st.integers(0, 20), scale=st.sampled_from([None, 50]), seed=seeds)
+@given(
+    lag=st.integers(3, 40),
+    extra=st.integers(0, 20),
+    scale=st.sampled_from([None, 50]),
+    seed=seeds,
+)
 def test_a_counter_solves_it(kind, lag, extra, scale, seed):
     length = min(lag + extra, STEPS)
     batch = draw(Count(kind=kind, scale=scale), lag, length, seed=seed)
@@ -19,7 +24,10 @@ def test_a_counter_solves_it(kind, lag, extra, scale, seed):
     for t in range(length):
         count += 1 if kind == "time" else batch.inputs[t] == 1
         np.testing.assert_allclose(batch.targets[t] * (scale or lag), count, rtol=1e-5)
-    assert np.array_equal(batch.mask, np.broadcast_to(np.arange(STEPS)[:, None] < length, batch.mask.shape))
+    assert np.array_equal(
+        batch.mask,
+        np.broadcast_to(np.arange(STEPS)[:, None] < length, batch.mask.shape),
+    )
 
 
 @pytest.mark.parametrize("lag", [3, 4, 10, 50])
@@ -27,14 +35,17 @@ def test_chance_for_tokens_by_enumeration(lag):
     """All (t, count) pairs with their probabilities, apart for each value of the current bit."""
     error = 0.0
     for bit in (0, 1):
-        weight, count = [], []
+        weight = []
+        count = []
         for t in range(1, lag + 1):
             for before in range(t):
                 weight.append(math.comb(t - 1, before) * 0.5 ** (t - 1) / lag)
                 count.append((before + bit) / lag)
         mean = np.average(count, weights=weight)
         error += 0.5 * np.average((np.array(count) - mean) ** 2, weights=weight)
-    assert Count(kind="tokens", scale=None).facts(lag, lag).chance == pytest.approx(error, rel=1e-9)
+    assert Count(kind="tokens", scale=None).facts(lag, lag).chance == pytest.approx(
+        error, rel=1e-9
+    )
 
 
 @pytest.mark.parametrize("kind", ["time", "tokens"])

@@ -1,5 +1,5 @@
-"""Cue discrimination against the generator of the source, written out in NumPy, and what of the delay
-counts."""
+"""Cue discrimination against the generator of the source, written out in NumPy, and
+what of the delay counts."""
 
 import numpy as np
 import pytest
@@ -37,6 +37,8 @@ def test_every_step_of_the_delay_is_asked_as_often():
     assert np.all(abs(mask.mean(1) - 1 / 5) < 5 * (1 / 5 * 4 / 5 / 4096) ** 0.5)
 
 
-@pytest.mark.parametrize(("lag", "chance"), [(40, 1 / 2), (10, 1 / 2), (6, 6 / 16), (2, 5 / 12)])
+@pytest.mark.parametrize(
+    ("lag", "chance"), [(40, 1 / 2), (10, 1 / 2), (6, 6 / 16), (2, 5 / 12)]
+)
 def test_chance_is_silence_or_a_cue(lag, chance):
     assert CueDiscrimination().facts(lag, lag + 16).chance == pytest.approx(chance)

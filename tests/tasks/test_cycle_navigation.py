@@ -17,7 +17,9 @@ BY = (0, 1, -1, 0)
 def test_a_walker_solves_it(places, lag, extra, seed):
     length = min(lag + 1 + extra, STEPS)
     batch = draw(CycleNavigation(places=places), lag, length, seed=seed)
-    for row, due in zip(batch.inputs[:length].T.tolist(), batch.targets.tolist(), strict=True):
+    for row, due in zip(
+        batch.inputs[:length].T.tolist(), batch.targets.tolist(), strict=True
+    ):
         place = 0
         for symbol in row:
             place = (place + BY[symbol]) % places

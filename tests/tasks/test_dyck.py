@@ -12,7 +12,8 @@ from memcap.tasks.dyck import Dyck
 
 def close(task: Dyck, row: np.ndarray) -> np.ndarray:
     """Push what opens, pop what closes; the top of the stack is the answer at every step."""
-    stack, guess = [], np.zeros(len(row), int)
+    stack = []
+    guess = np.zeros(len(row), int)
     for t, x in enumerate(row):
         if x < task.types:
             stack.append(x)
@@ -53,13 +54,14 @@ def shapes(pairs: int, depth: int) -> list[tuple[bool, ...]]:
 
 def test_the_example_of_the_docstring():
     inputs, targets, mask = sequences(Dyck(), draw(Dyck(), 6, 7, batch=4096), 7)
-    (same, *_) = np.flatnonzero((inputs == [0, 1, 0, 2, 3, 0, 2]).all(1))
+    same, *_ = np.flatnonzero((inputs == [0, 1, 0, 2, 3, 0, 2]).all(1))
     assert targets[same].tolist() == [0, 0, 0, 1, 0, 0, 0]
     assert mask[same].tolist() == [False, False, False, True, False, False, True]
 
 
 def test_all_words_within_the_first_bracket_are_drawn_alike():
-    task, pairs = Dyck(depth=4), 4
+    task = Dyck(depth=4)
+    pairs = 4
     inputs, _, _ = sequences(task, draw(task, 2 * pairs, batch=8192), 2 * pairs + 1)
     words = shapes(pairs, 3)
     drawn, counts = np.unique(inputs[:, 1:] < 2, axis=0, return_counts=True)

@@ -12,7 +12,9 @@ from memcap.tasks.even_pairs import EvenPairs
 def test_counting_the_pairs_solves_it(lag, extra, seed):
     length = min(lag + 1 + extra, STEPS)
     batch = draw(EvenPairs(), lag, length, seed=seed)
-    for row, due in zip(batch.inputs[:length].T.tolist(), batch.targets.tolist(), strict=True):
+    for row, due in zip(
+        batch.inputs[:length].T.tolist(), batch.targets.tolist(), strict=True
+    ):
         bits = [symbol for symbol in row if symbol != 2]
         assert row[-1] == 2
         assert len(bits) == lag

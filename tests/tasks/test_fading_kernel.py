@@ -22,7 +22,9 @@ def test_it_is_the_sum_of_what_came_up_to_a_lag_ago(task, lag, extra, seed):
     length = task.shortest(lag) + extra
     inputs, targets, mask = sequences(task, draw(task, lag, length, seed=seed), length)
     for row, due in zip(inputs[..., 0], targets, strict=True):
-        np.testing.assert_allclose(due, np.convolve(row, weights(task, lag))[:length], atol=1e-5)
+        np.testing.assert_allclose(
+            due, np.convolve(row, weights(task, lag))[:length], atol=1e-5
+        )
     assert mask.all()
 
 
@@ -32,10 +34,12 @@ def test_the_example_of_the_docstring():
 
 
 def error(decays: np.ndarray, lag: int) -> float:
-    """The least squared error of a sum of exponentials with these decays per step, as a share of the
-    criterion."""
+    """The least squared error of a sum of exponentials with these decays per step, as a
+    share of the criterion."""
     task = FadingKernel()
-    steps = np.sqrt((lag + 1 - np.arange(lag + 1)) / (lag + 1))  # how many of them have this age
+    steps = np.sqrt(
+        (lag + 1 - np.arange(lag + 1)) / (lag + 1)
+    )  # how many of them have this age
     basis = decays ** np.arange(lag + 1)[:, None] * steps[:, None]
     wanted = weights(task, lag) * steps
     _, (left,), *_ = np.linalg.lstsq(basis, wanted)

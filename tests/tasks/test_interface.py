@@ -1,4 +1,5 @@
-"""What every task promises, checked on each task that the package finds, at several settings of its knobs.
+"""What every task promises, checked on each task that the package finds, at several
+settings of its knobs.
 
 A new task needs no edit here: other values of its knobs come from what the knobs allow.
 """
@@ -12,17 +13,37 @@ from breadth import leave
 from hypothesis import given
 from hypothesis import strategies as st
 from study_checks import refusal
-from task_checks import BATCH, STEPS, draw, every_task, few, other_values, sampler, seeds, variants
+from task_checks import (
+    BATCH,
+    STEPS,
+    draw,
+    every_task,
+    few,
+    other_values,
+    sampler,
+    seeds,
+    variants,
+)
 
 from memcap import recipes
 from memcap.knobs import check
-from memcap.tasks import Task, chance, information_floor, least_bits, one_per_number, task_class, task_classes
+from memcap.tasks import (
+    Task,
+    chance,
+    information_floor,
+    least_bits,
+    one_per_number,
+    task_class,
+    task_classes,
+)
 from memcap.tasks.chance import sequences, without_memory
 from memcap.tasks.copy import Copy
 from memcap.tasks.delay_line import DelayLine
 from memcap.tasks.mqar import Mqar
 
-RECIPES = {path.stem for path in (recipes.root() / "conf" / "recipe").glob("*.yaml")} - {"auto"}
+RECIPES = {
+    path.stem for path in (recipes.root() / "conf" / "recipe").glob("*.yaml")
+} - {"auto"}
 
 
 def as_it_comes(task: Task, *_: int) -> bool:
@@ -30,7 +51,9 @@ def as_it_comes(task: Task, *_: int) -> bool:
     return task == type(task)()
 
 
-each_task = pytest.mark.parametrize("task", leave(every_task(), but=as_it_comes), ids=str)
+each_task = pytest.mark.parametrize(
+    "task", leave(every_task(), but=as_it_comes), ids=str
+)
 LAG = 12  # more than one window, and room for each place in a sequence
 LENGTH = 2 * LAG + 6
 
@@ -52,21 +75,28 @@ def seen(task: Task, lag: int, length: int, seed: int = 0) -> list:
 
 
 def same(a: list, b: list) -> bool:
-    return all(np.shape(x) == np.shape(y) and np.array_equal(x, y) for x, y in zip(a, b, strict=True))
+    return all(
+        np.shape(x) == np.shape(y) and np.array_equal(x, y)
+        for x, y in zip(a, b, strict=True)
+    )
 
 
 VARIANTS = [pair for cls in task_classes().values() for pair in variants(cls)]
 FIRST = [next(variants(cls)) for cls in (Copy, DelayLine, Mqar)]
 
 
-@pytest.mark.parametrize(("knob", "other"), leave(VARIANTS, but=lambda *each: each in FIRST), ids=str)
+@pytest.mark.parametrize(
+    ("knob", "other"), leave(VARIANTS, but=lambda *each: each in FIRST), ids=str
+)
 def test_every_knob_changes_the_data(knob, other):
-    """But for the two by which the owner of a file says when it is solved and what it holds: these change the
-    facts. Symbols are never scaled: tests/test_long_form.py scales numbers."""
+    """But for the two by which the owner of a file says when it is solved and what it
+    holds: these change the facts. Symbols are never scaled: tests/test_long_form.py
+    scales numbers."""
     task = type(other)()
     check(other, "task")
     assert getattr(other, knob) != getattr(task, knob)
-    lag, length = max(lag_of(task), lag_of(other)), length_of(task, other)
+    lag = max(lag_of(task), lag_of(other))
+    length = length_of(task, other)
     if knob in ("criterion", "bits"):
         assert task.facts(lag, length) != other.facts(lag, length)
     else:
@@ -84,18 +114,21 @@ def test_every_knob_says_what_it_means_and_has_another_value():
 @each_task
 def test_lag_and_length_change_the_data(task):
     """But of a count on a scale of its own, which its length alone decides."""
-    lag, length = lag_of(task), length_of(task)
+    lag = lag_of(task)
+    length = length_of(task)
     by_length = isinstance(task, task_class("count")) and task.scale is not None
     assert same(seen(task, lag, length), seen(task, lag + 1, length)) == by_length
     steps = max(STEPS, length + 1)
-    buffers = [jax.tree.leaves(draw(task, lag, n, steps=steps)) for n in (length, length + 1)]
+    buffers = [
+        jax.tree.leaves(draw(task, lag, n, steps=steps)) for n in (length, length + 1)
+    ]
     assert not same(*buffers)
 
 
 @each_task
 def test_same_key_same_data_and_another_key_other_data(task):
-    """Unless there is nothing to draw, as where time alone is counted: then all sequences of a batch are the
-    same one."""
+    """Unless there is nothing to draw, as where time alone is counted: then all
+    sequences of a batch are the same one."""
     arguments = task, lag_of(task), length_of(task)
     first = seen(*arguments)
     assert same(first, seen(*arguments))
@@ -104,17 +137,27 @@ def test_same_key_same_data_and_another_key_other_data(task):
 
 
 OF_A_PATH = [cls() for cls in task_classes().values()]
-OF_A_PATH += [task for knob, task in VARIANTS if isinstance(getattr(task, knob), (str, bool))]
+OF_A_PATH += [
+    task for knob, task in VARIANTS if isinstance(getattr(task, knob), (str, bool))
+]
 
 
-@pytest.mark.parametrize("task", leave(OF_A_PATH, but=lambda task: task in (Copy(), DelayLine())), ids=str)
+@pytest.mark.parametrize(
+    "task", leave(OF_A_PATH, but=lambda task: task in (Copy(), DelayLine())), ids=str
+)
 def test_plain_integers_and_a_tight_buffer_give_the_same_data(task):
-    """Not under jit, lag and length as Python integers, no room to spare: equal to traced ones in a longer
-    buffer, whichever path of its code a knob chooses; knobs that are numbers choose none."""
-    lag, length = lag_of(task), length_of(task)
+    """Not under jit, lag and length as Python integers, no room to spare: equal to
+    traced ones in a longer buffer, whichever path of its code a knob chooses; knobs
+    that are numbers choose none."""
+    lag = lag_of(task)
+    length = length_of(task)
     plain = task.sample(jax.random.key(0), lag, length, length, BATCH)
     boundary = [] if plain.window_starts is None else [plain.window_starts[:length]]
-    exact = [*sequences(task, jax.tree.map(np.asarray, plain), length), *boundary, task.reset_carry]
+    exact = [
+        *sequences(task, jax.tree.map(np.asarray, plain), length),
+        *boundary,
+        task.reset_carry,
+    ]
     assert same(exact, seen(task, lag, length))
 
 
@@ -169,7 +212,9 @@ each_length = pytest.mark.parametrize(
     ("task", "length"),
     leave(
         [(task, length) for task in every_task() for length in lengths_of(task)],
-        but=lambda task, length: as_it_comes(task) and length == task.length(lag_of(task)),
+        but=lambda task, length: (
+            as_it_comes(task) and length == task.length(lag_of(task))
+        ),
     ),
     ids=str,
 )
@@ -179,7 +224,9 @@ each_length = pytest.mark.parametrize(
 def one_sampler(monkeypatch):
     """Of a task, whatever the length: its data are the same in each buffer, and each compiles."""
     monkeypatch.setattr(
-        chance, "_sampler", lambda task, method, _, batch: sampler(task, max(lengths_of(task)), batch)
+        chance,
+        "_sampler",
+        lambda task, method, _, batch: sampler(task, max(lengths_of(task)), batch),
     )
 
 
@@ -206,9 +253,15 @@ def says_of_itself(task, lag):
         assert facts.bits > 0
         least = least_bits(task, facts)
         assert least >= 1
-        assert not facts.independent or least <= max(1, facts.bits)  # others may need a clock, too
+        assert not facts.independent or least <= max(
+            1, facts.bits
+        )  # others may need a clock, too
         assert information_floor(task, facts, 64) <= max(1, one_per_number(facts, 2))
-        assert (facts.threshold > facts.chance) if task.higher_is_better else (facts.threshold < facts.chance)
+        assert (
+            (facts.threshold > facts.chance)
+            if task.higher_is_better
+            else (facts.threshold < facts.chance)
+        )
         assert not task.passes(facts.chance, facts.threshold)
     assert recipes.recommended(task, lag) in RECIPES
     assert task.metric == ("accuracy" if task.loss == "classes" else "mse")
@@ -221,4 +274,7 @@ def says_of_itself(task, lag):
 def test_an_unknown_task_is_a_user_error():
     names = ", ".join(task_classes())
     text = refusal(lambda: task_class("delay"))
-    assert text == f"task.name=delay: no such task; one of {names}, or MODULE:CLASS for your own"
+    assert (
+        text
+        == f"task.name=delay: no such task; one of {names}, or MODULE:CLASS for your own"
+    )

@@ -15,10 +15,13 @@ def test_the_one_symbol_of_the_alphabet_is_the_answer(task, lag, extra, seed):
     batch = draw(task, lag, length, seed=seed)
     shown = batch.inputs[:length] < task.symbols
     assert np.all(shown.sum(0) == 1)
-    assert np.all(shown[length - 2 - lag])  # exactly `lag` distractors before the trigger
+    assert np.all(
+        shown[length - 2 - lag]
+    )  # exactly `lag` distractors before the trigger
     assert np.array_equal(batch.inputs[:length].T[shown.T], batch.targets)
     assert np.array_equal(
-        batch.inputs[:length] == task.vocabulary - 1, np.arange(length)[:, None] == [length - 1] * 32
+        batch.inputs[:length] == task.vocabulary - 1,
+        np.arange(length)[:, None] == [length - 1] * 32,
     )
 
 
@@ -30,7 +33,9 @@ def test_a_blank_lag_has_one_filler_and_distractors_have_all():
 def test_under_noise_the_first_number_tells_the_symbol():
     batch = draw(Latch(symbols=3, noise=0.1), 9, 12)
     assert batch.inputs.shape == (STEPS, 32, 1)
-    assert np.array_equal(np.rint(batch.inputs[2, :, 0]), batch.targets - 1)  # the first 2 steps are noise
+    assert np.array_equal(
+        np.rint(batch.inputs[2, :, 0]), batch.targets - 1
+    )  # the first 2 steps are noise
     rest = batch.inputs[3:12]
     assert abs(rest.mean()) < 0.03
     assert 0.08 < rest.std() < 0.12

@@ -21,10 +21,14 @@ def symbols_at(inputs: np.ndarray) -> list[list[int]]:
     return [np.flatnonzero(x).tolist() for x in inputs]
 
 
-def look_up(task: Mqar, row: np.ndarray, lag: int) -> tuple[dict[int, list[int]], np.ndarray]:
-    """Keep a table of each key's values, oldest first, and none from the last `lag` steps; say the latest one
-    of a key that is in it."""
-    table, guess, last = {}, np.zeros(len(row), int), None
+def look_up(
+    task: Mqar, row: np.ndarray, lag: int
+) -> tuple[dict[int, list[int]], np.ndarray]:
+    """Keep a table of each key's values, oldest first, and none from the last `lag`
+    steps; say the latest one of a key that is in it."""
+    table = {}
+    guess = np.zeros(len(row), int)
+    last = None
     for t, shown in enumerate(symbols_at(row)):
         for x in shown:
             if task.symbols <= x < 2 * task.symbols and t < len(row) - lag:
@@ -35,9 +39,17 @@ def look_up(task: Mqar, row: np.ndarray, lag: int) -> tuple[dict[int, list[int]]
     return table, guess
 
 
-KINDS = [Mqar(), Mqar(pairs=1, symbols=5), Mqar(pairs=8, symbols=8), Mqar(layout="stacked")]
+KINDS = [
+    Mqar(),
+    Mqar(pairs=1, symbols=5),
+    Mqar(pairs=8, symbols=8),
+    Mqar(layout="stacked"),
+]
 KINDS += [Mqar(rewrites=2), Mqar(pairs=3, symbols=6, layout="stacked", rewrites=1)]
-KINDS += [Mqar(pairs=3, symbols=4, fillers="random"), Mqar(layout="stacked", rewrites=1, fillers="random")]
+KINDS += [
+    Mqar(pairs=3, symbols=4, fillers="random"),
+    Mqar(layout="stacked", rewrites=1, fillers="random"),
+]
 
 
 @pytest.mark.parametrize("task", [*KINDS[:2], *leave(KINDS[2:])], ids=str)
@@ -51,10 +63,14 @@ def test_a_table_solves_it(task, more, extra, seed):
     assert score(task, np.array(guess), targets, mask).mean == 1
     for table, row, due in zip(tables, inputs, mask, strict=True):
         values = [value for each in table.values() for value in each]
-        assert [len(each) for each in table.values()] == [1 + task.rewrites] * task.pairs
+        assert [len(each) for each in table.values()] == [
+            1 + task.rewrites
+        ] * task.pairs
         assert len(values) == len(set(values))
         shown = symbols_at(row)
-        assert sorted(shown[t] for t in np.flatnonzero(due)) == sorted([key] for key in table)
+        assert sorted(shown[t] for t in np.flatnonzero(due)) == sorted(
+            [key] for key in table
+        )
         blanks = [symbols == [2 * task.symbols] for symbols in shown]
         assert all(blanks[:extra])
         assert not any(blanks[extra:-lag])
@@ -66,7 +82,9 @@ def test_a_table_solves_it(task, more, extra, seed):
 
 @pytest.mark.parametrize("layout", ["separate", *leave(["stacked"])])
 def test_fillers_stand_where_blanks_do_and_are_any_key_or_value_alike(layout):
-    task, lag, batch = Mqar(pairs=2, symbols=4, layout=layout), 9, 4096
+    task = Mqar(pairs=2, symbols=4, layout=layout)
+    lag = 9
+    batch = 4096
     length = task.shortest(lag) + 3
     plain, due, mask = sequences(task, draw(task, lag, length, batch=batch), length)
     filled = replace(task, fillers="random")
@@ -80,18 +98,25 @@ def test_fillers_stand_where_blanks_do_and_are_any_key_or_value_alike(layout):
 
 
 def test_writes_come_in_any_order():
-    """Of two keys, written twice each, so that the age of a value does not say whether it is the latest."""
-    task, batch = Mqar(pairs=2, symbols=4, rewrites=1), 4096
+    """Of two keys, written twice each, so that the age of a value does not say whether
+    it is the latest."""
+    task = Mqar(pairs=2, symbols=4, rewrites=1)
+    batch = 4096
     inputs, _, _ = sequences(task, draw(task, 2, steps=10, batch=batch), task.length(2))
-    counts = np.bincount((inputs[:, :8:2] == inputs[:, -1:]) @ [8, 4, 2, 1], minlength=16)
+    counts = np.bincount(
+        (inputs[:, :8:2] == inputs[:, -1:]) @ [8, 4, 2, 1], minlength=16
+    )
     orders = [n for n in range(16) if n.bit_count() == 2]
     assert evenly(counts[orders], 6)
     assert counts[orders].sum() == batch
 
 
 def test_gaps_follow_the_power_law_and_any_pair_is_asked_last():
-    """With two pairs, one query is at a gap of the law, from 1 to lag - 1, and the other at the end."""
-    task, lag, batch = Mqar(pairs=2), 9, 8192
+    """With two pairs, one query is at a gap of the law, from 1 to lag - 1, and the
+    other at the end."""
+    task = Mqar(pairs=2)
+    lag = 9
+    batch = 8192
     inputs, _, mask = sequences(task, draw(task, lag, batch=batch), task.length(lag))
     law = np.arange(1, lag) ** (POWER - 1.0)
     law /= law.sum()
@@ -103,16 +128,23 @@ def test_gaps_follow_the_power_law_and_any_pair_is_asked_last():
 @pytest.mark.parametrize(("pairs", "table"), [(4, 26.2), (8, 42.6)])
 def test_bits_are_those_of_a_table_but_for_which_keys_came(pairs, table):
     task = Mqar(pairs=pairs)
-    assert task.facts(20, 40).bits + math.log2(math.comb(16, pairs)) == pytest.approx(table, abs=0.05)
+    assert task.facts(20, 40).bits + math.log2(math.comb(16, pairs)) == pytest.approx(
+        table, abs=0.05
+    )
 
 
 def test_more_pairs_than_keys_are_refused():
-    with pytest.raises(UserError, match=r"task\.pairs=5: must be at most task\.symbols=4"):
+    with pytest.raises(
+        UserError, match=r"task\.pairs=5: must be at most task\.symbols=4"
+    ):
         Mqar(pairs=5, symbols=4)
 
 
 def test_more_values_than_symbols_are_refused():
-    with pytest.raises(UserError, match=r"task\.rewrites=2: task\.pairs=6 .* 18 times, .* task\.symbols=16"):
+    with pytest.raises(
+        UserError,
+        match=r"task\.rewrites=2: task\.pairs=6 .* 18 times, .* task\.symbols=16",
+    ):
         Mqar(pairs=6, rewrites=2)
 
 

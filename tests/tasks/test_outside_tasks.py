@@ -1,4 +1,5 @@
-"""A task in a file of the current folder: found by `module:Class`, and held to what it says of itself."""
+"""A task in a file of the current folder: found by `module:Class`, and held to what it
+says of itself."""
 
 import sys
 
@@ -54,7 +55,7 @@ class Owning(Pulses):
 
 
 NOTHING = 0
-'''
+'''  # noqa: E501
 
 
 @pytest.fixture
@@ -76,17 +77,21 @@ def test_it_goes_by_module_and_class(module):
 
 
 def test_a_task_whose_constant_answer_solves_it_is_refused(module):
-    """It says that chance is 1, far above its criterion; but always to say zero has an error of 1/64."""
+    """It says that chance is 1, far above its criterion; but always to say zero has an
+    error of 1/64."""
     task = task_class(f"{module}:Pulses")()
     measured = without_memory(task, 4, 20)
     assert measured.mean == pytest.approx(1 / 64, abs=4 * measured.error)
     said = refusal(lambda: Member(task, 4, 20))
     assert said.startswith(
-        f"task {module}:Pulses at lag 4, length 20: a net without memory scores mse {measured.mean:.3g}"
+        f"task {module}:Pulses at lag 4, length 20: a net without memory scores mse"
+        f" {measured.mean:.3g}"
     )
     assert "measured" in said
     assert "<= 0.05" in said
-    dense = Member(type(task)(rate=1.0), 4, 20)  # of pulses at every step, what it says is true
+    dense = Member(
+        type(task)(rate=1.0), 4, 20
+    )  # of pulses at every step, what it says is true
     assert without_memory(dense.task, 4, 20).mean == pytest.approx(1, abs=0.1)
 
 
@@ -115,8 +120,14 @@ def test_an_honest_task_is_a_member_s_like_any_other(module):
 @pytest.mark.parametrize(
     ("body", "says"),
     [
-        ("class Half(Task):\n    pass", "lacks facts, outputs, sample, shortest, vocabulary"),
-        ("class Half(Honest):\n    size: int = knob(3, 'a knob')", "must be decorated with @dataclass"),
+        (
+            "class Half(Task):\n    pass",
+            "lacks facts, outputs, sample, shortest, vocabulary",
+        ),
+        (
+            "class Half(Honest):\n    size: int = knob(3, 'a knob')",
+            "must be decorated with @dataclass",
+        ),
     ],
 )
 def test_half_a_task_is_one_line(tmp_path, monkeypatch, body, says):
@@ -128,28 +139,49 @@ def test_half_a_task_is_one_line(tmp_path, monkeypatch, body, says):
 
 
 BROKEN = {  # a method of Honest's, its body, and what is said
-    "vocabulary": ("return 2.0", "vocabulary is 2.0; it must be a whole number, at least 1 or None for real"),
+    "vocabulary": (
+        "return 2.0",
+        "vocabulary is 2.0; it must be a whole number, at least 1 or None for real",
+    ),
     "outputs": ("return 0", "outputs is 0; it must be a whole number, at least 1"),
-    "shortest": ("return lag / 0", "shortest raises ZeroDivisionError: division by zero, at "),
-    "length": ("return None", "length(4) is None; it must be a whole number, at least 1"),
+    "shortest": (
+        "return lag / 0",
+        "shortest raises ZeroDivisionError: division by zero, at ",
+    ),
+    "length": (
+        "return None",
+        "length(4) is None; it must be a whole number, at least 1",
+    ),
     "loss": ("return 'words'", "loss is 'words'; it must be classes or values"),
-    "smallest_lag": ("return 'a'", "smallest_lag is 'a'; it must be a whole number, at least 1"),
-    "stretched": ("return None", "stretched(4, 2) is None; it must be a lag and a length"),
+    "smallest_lag": (
+        "return 'a'",
+        "smallest_lag is 'a'; it must be a whole number, at least 1",
+    ),
+    "stretched": (
+        "return None",
+        "stretched(4, 2) is None; it must be a lag and a length",
+    ),
     "doubts": ("return 3", "doubts(4) is 3; it must be a list of lines"),
 }
 FACTS = {
     "None": "facts(4, 9) gives NoneType; it must be memcap.Facts",
-    "Facts(1, 1.0, 0.5, float('nan'))": "has threshold=nan; it must be a number above 0, as mse is",
+    "Facts(1, 1.0, 0.5, float('nan'))": (
+        "has threshold=nan; it must be a number above 0, as mse is"
+    ),
     "Facts(1, -1.0, 0.5, 0.1)": "has bits=-1.0; it must be a number from 0",
     "1 / 0": "facts raises ZeroDivisionError: division by zero, at ",
 }
 SAMPLES = {
     "3": "sample gives ndarray; it must be memcap.Batch",
-    "Batch(x[..., 0], y, m)": "sample gives inputs: float32 of shape (16, 4096); it must be float32",
+    "Batch(x[..., 0], y, m)": (
+        "sample gives inputs: float32 of shape (16, 4096); it must be float32"
+    ),
     "Batch(x > 0, y, m)": "sample gives inputs: bool of shape (16, 4096, 1); it must be float32",
     "Batch(x, y.T, m)": "sample gives targets: float32 of shape (4096, 16); it must be float32",
     "Batch(x, y)": "sample gives mask: none; it must be bool of shape (16, 4096)",
-    "Batch(x, y, m & False)": "sample gives a mask that asks for no answer; it must be true where",
+    "Batch(x, y, m & False)": (
+        "sample gives a mask that asks for no answer; it must be true where"
+    ),
     "Batch(x, y, m | True)": "sample gives a mask that asks for answers after 9 steps",
     "Batch(x / 0, y, m)": "sample gives inputs that are not finite; it must be numbers",
     "Batch(x, y / 0, m)": "sample gives targets that are not finite; it must be numbers",
@@ -193,9 +225,15 @@ def test_a_task_with_impossible_facts_is_one_line(tmp_path, monkeypatch, facts):
 
 
 @pytest.mark.parametrize(
-    ("method", "batch"), [*(("sample", batch) for batch in SAMPLES), ("unseen", "3"), ("unseen", "int(x)")]
+    ("method", "batch"),
+    [*(("sample", batch) for batch in SAMPLES), ("unseen", "3"), ("unseen", "int(x)")],
 )
-def test_a_task_that_draws_what_no_task_may_is_one_line(tmp_path, monkeypatch, method, batch):
-    body = "x, y, m, _ = Honest.sample(self, key, lag, length, steps, batch); return " + batch
+def test_a_task_that_draws_what_no_task_may_is_one_line(
+    tmp_path, monkeypatch, method, batch
+):
+    body = (
+        "x, y, m, _ = Honest.sample(self, key, lag, length, steps, batch); return "
+        + batch
+    )
     line = SAMPLES[batch].replace("sample", method)
     assert broken(method, body, tmp_path, monkeypatch).startswith(line)

@@ -10,7 +10,9 @@ from memcap.tasks.parity import Parity
 def test_a_bit_that_flips_solves_it(lag, extra, seed):
     length = min(lag + 1 + extra, STEPS)
     batch = draw(Parity(), lag, length, seed=seed)
-    for row, due in zip(batch.inputs[:length].T.tolist(), batch.targets.tolist(), strict=True):
+    for row, due in zip(
+        batch.inputs[:length].T.tolist(), batch.targets.tolist(), strict=True
+    ):
         state = 0
         for symbol in row:
             state ^= symbol == 1

@@ -11,7 +11,9 @@ from memcap.tasks.pattern import Pattern
 LABELS = {(1, 0): 1, (1, 1): 2, (0, 1): 3, (0, 0): 0}
 
 
-@pytest.mark.parametrize(("classes", "middle"), [*itertools.product((3, 4), ("zeros", "random"))])
+@pytest.mark.parametrize(
+    ("classes", "middle"), [*itertools.product((3, 4), ("zeros", "random"))]
+)
 @few
 @given(lag=st.integers(1, 30), extra=st.integers(0, 10), seed=seeds)
 def test_the_two_bits_are_the_class(classes, middle, lag, extra, seed):
@@ -33,13 +35,21 @@ def test_the_listed_patterns_and_no_other(classes):
     listed = {(1, 0, 0, 0): 1, (1, 0, 0, 1): 2, (0, 0, 0, 1): 3}
     if classes == 4:
         listed[0, 0, 0, 0] = 0
-    drawn = set(zip(map(tuple, batch.inputs[:4].T.tolist()), batch.targets.tolist(), strict=True))
+    drawn = set(
+        zip(
+            map(tuple, batch.inputs[:4].T.tolist()), batch.targets.tolist(), strict=True
+        )
+    )
     assert drawn == set(listed.items())
 
 
 @pytest.mark.parametrize("classes", [3, 4])
 def test_classes_are_drawn_alike(classes):
-    counts = np.bincount(draw(Pattern(classes=classes), 3, batch=8192).targets, minlength=4)
+    counts = np.bincount(
+        draw(Pattern(classes=classes), 3, batch=8192).targets, minlength=4
+    )
     np.testing.assert_allclose(
-        counts / 8192, [1 / classes if k or classes == 4 else 0 for k in range(4)], atol=0.02
+        counts / 8192,
+        [1 / classes if k or classes == 4 else 0 for k in range(4)],
+        atol=0.02,
     )

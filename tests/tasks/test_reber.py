@@ -1,5 +1,5 @@
-"""Reber words against a regular expression of the grammar, written by hand, and against all words of a
-length."""
+"""Reber words against a regular expression of the grammar, written by hand, and against
+all words of a length."""
 
 import itertools
 import re

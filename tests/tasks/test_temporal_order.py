@@ -26,7 +26,8 @@ def test_the_relevant_symbols_in_order_are_the_class(relevant, lag, extra, seed)
 
 
 @pytest.mark.parametrize(
-    ("relevant", "places"), [(2, [(10, 20), (50, 60)]), (3, [(10, 20), (33, 43), (66, 76)])]
+    ("relevant", "places"),
+    [(2, [(10, 20), (50, 60)]), (3, [(10, 20), (33, 43), (66, 76)])],
 )
 def test_the_places_of_the_paper(relevant, places):
     """Experiments 6a and 6b: t1 in 10..20 and so on, the trigger at step 100."""
@@ -45,7 +46,10 @@ def test_the_smallest_lag_is_the_smallest_at_which_windows_keep_apart(relevant):
 
     def apart(lag):
         edges = [(int(o * lag + 1e-9), int(o * lag + 1e-9) + lag // 9) for o in opens]
-        return all(close < after for (_, close), (after, _) in itertools.pairwise([*edges, (lag, lag)]))
+        return all(
+            close < after
+            for (_, close), (after, _) in itertools.pairwise([*edges, (lag, lag)])
+        )
 
     assert not apart(task.smallest_lag - 1)
     assert all(apart(lag) for lag in range(task.smallest_lag, 1000))
@@ -53,6 +57,11 @@ def test_the_smallest_lag_is_the_smallest_at_which_windows_keep_apart(relevant):
 
 def test_lengths_and_classes():
     assert [TemporalOrder().length(lag) for lag in (5, 50, 90)] == [7, 56, 101]
-    assert [TemporalOrder(relevant=n).facts(50, 56).chance for n in (2, 3)] == [1 / 4, 1 / 8]
-    counts = np.bincount(draw(TemporalOrder(relevant=3), 12, batch=8192).targets, minlength=8)
+    assert [TemporalOrder(relevant=n).facts(50, 56).chance for n in (2, 3)] == [
+        1 / 4,
+        1 / 8,
+    ]
+    counts = np.bincount(
+        draw(TemporalOrder(relevant=3), 12, batch=8192).targets, minlength=8
+    )
     assert evenly(counts, 8)

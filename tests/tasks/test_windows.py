@@ -24,23 +24,32 @@ def test_whether_a_one_was_seen_is_the_answer(label, lag, extra, seed):
     assert not np.delete(inputs, first, axis=1).any()
     ends = set(range(first + 3, length, 4)) if label == "every" else set()
     assert set(np.flatnonzero(mask[0])) == ends | {length - 1}
-    assert [t for t in range(first, length) if batch.window_starts[t]] == list(range(first, length, 4))
+    assert [t for t in range(first, length) if batch.window_starts[t]] == list(
+        range(first, length, 4)
+    )
 
 
 def windows_alone(task: Windows, lag: int) -> float:
-    """Accuracy of the best answers when each window forgets the ones before: 1 if it holds a 1, else 0."""
+    """Accuracy of the best answers when each window forgets the ones before: 1 if it
+    holds a 1, else 0."""
     length = task.length(lag)
     batch = draw(task, lag, length, batch=8192)
     inputs, targets, mask = sequences(task, batch, length)
     guess = np.zeros_like(inputs)
     for t in range(length):
-        guess[:, t] = inputs[:, t] if batch.window_starts[t] else np.maximum(guess[:, t - 1], inputs[:, t])
+        guess[:, t] = (
+            inputs[:, t]
+            if batch.window_starts[t]
+            else np.maximum(guess[:, t - 1], inputs[:, t])
+        )
     return score(task, guess, targets, mask).mean
 
 
 @pytest.mark.parametrize(("lag", "windows"), [(11, 3), (12, 4), (15, 4)])
 def test_a_reset_carry_can_do_no_better_than_this(lag, windows):
-    every, last = (Windows(window=4, label=label, carry="reset") for label in ("every", "last"))
+    every, last = (
+        Windows(window=4, label=label, carry="reset") for label in ("every", "last")
+    )
     assert every.reset_carry
     assert not Windows().reset_carry
     assert windows_alone(every, lag) == pytest.approx(0.5 + 0.5 / windows, abs=0.02)
@@ -49,8 +58,8 @@ def test_a_reset_carry_can_do_no_better_than_this(lag, windows):
 
 @jax.jit
 def gradients(batch: Batch) -> jax.Array:
-    """(T,) norm of the loss's gradient in the input weights as each step uses them, for a small tanh
-    network."""
+    """(T,) norm of the loss's gradient in the input weights as each step uses them, for
+    a small tanh network."""
     T, B = batch.inputs.shape
     inward, inner, outward = (
         jax.random.normal(key, (4, 4)) for key in jax.random.split(jax.random.key(1), 3)
@@ -63,8 +72,12 @@ def gradients(batch: Batch) -> jax.Array:
             h = jnp.tanh(jax.nn.one_hot(x, 2) @ w + h @ inner)
             return h, h @ outward[:, :2]
 
-        _, logits = jax.lax.scan(advance, jnp.zeros((B, 4)), (batch.inputs, batch.window_starts, weights))
-        due = jnp.take_along_axis(jax.nn.log_softmax(logits), batch.targets[..., None], -1)[..., 0]
+        _, logits = jax.lax.scan(
+            advance, jnp.zeros((B, 4)), (batch.inputs, batch.window_starts, weights)
+        )
+        due = jnp.take_along_axis(
+            jax.nn.log_softmax(logits), batch.targets[..., None], -1
+        )[..., 0]
         return -jnp.where(batch.mask, due, 0).sum()
 
     return jnp.linalg.norm(jax.grad(loss)(jnp.tile(inward[:2], (T, 1, 1))), axis=(1, 2))

@@ -8,7 +8,16 @@ import pytest
 from rich.console import Console
 
 from memcap.terminal import printing
-from memcap.terminal.printing import Column, Listing, Waiting, duration, number, print_json, scaled, show
+from memcap.terminal.printing import (
+    Column,
+    Listing,
+    Waiting,
+    duration,
+    number,
+    print_json,
+    scaled,
+    show,
+)
 from memcap.terminal.words import plural
 
 KEY = "0123456789abcdef"
@@ -20,7 +29,10 @@ TABLE = Listing(
         Column("colour", "what it looks like"),
         Column("note", folds=True),
     ],
-    [[KEY, "1", "a dark [red]", "short"], [KEY[::-1], "1000000", "", " ".join(["long"] * 20)]],
+    [
+        [KEY, "1", "a dark [red]", "short"],
+        [KEY[::-1], "1000000", "", " ".join(["long"] * 20)],
+    ],
     drops=["colour", "size", "note"],
     notes=["That is all."],
 )
@@ -29,12 +41,15 @@ TABLE = Listing(
 def on_terminal(table, width):
     """The lines of a table on a terminal of this width."""
     file = io.StringIO()
-    Console(file=file, width=width, force_terminal=True, color_system=None).print(table, crop=False)
+    Console(file=file, width=width, force_terminal=True, color_system=None).print(
+        table, crop=False
+    )
     return [line.rstrip() for line in file.getvalue().splitlines()]
 
 
 @pytest.mark.parametrize(
-    ("width", "left_out"), [(57, ""), (56, "colour"), (42, "colour, size"), (20, "colour, size, note")]
+    ("width", "left_out"),
+    [(57, ""), (56, "colour"), (42, "colour, size"), (20, "colour, size, note")],
 )
 def test_columns_are_left_out_in_their_order_and_no_key_is_cut(width, left_out):
     lines = on_terminal(TABLE, width)
@@ -44,7 +59,9 @@ def test_columns_are_left_out_in_their_order_and_no_key_is_cut(width, left_out):
     assert any(line.startswith(KEY) for line in lines)
     assert any(line.startswith(KEY[::-1]) for line in lines)
     heads = lines[1].split()
-    assert heads == [head for head in ("key", "size", "colour", "note") if head not in left_out]
+    assert heads == [
+        head for head in ("key", "size", "colour", "note") if head not in left_out
+    ]
     assert ("size: in metres" in text) == ("size" in heads)
     assert ("colour: what it looks like" in text) == ("colour" in heads)
     assert "That is all." in text
@@ -90,7 +107,15 @@ def test_counts_and_times():
     assert [plural(n, "row") for n in (0, 1, 1000)] == ["0 rows", "1 row", "1,000 rows"]
     seconds = (1, 40, 119, 120, 7199, 7200, 3 * 86400)
     assert [duration(s) for s in seconds] == [
-        *("1 second", "40 seconds", "119 seconds", "2 minutes", "120 minutes", "2 hours", "3 days")
+        *(
+            "1 second",
+            "40 seconds",
+            "119 seconds",
+            "2 minutes",
+            "120 minutes",
+            "2 hours",
+            "3 days",
+        )
     ]
 
 
@@ -125,7 +150,9 @@ def test_who_waits_is_told_at_what_a_command_is_once_it_takes_long(capsys, monke
         time.sleep(0.4)
         waiting.now("1 of 2 compiled")
         time.sleep(0.4)
-    assert capsys.readouterr().err == "memcap: reading ...\nmemcap: 1 of 2 compiled ...\n"
+    assert (
+        capsys.readouterr().err == "memcap: reading ...\nmemcap: 1 of 2 compiled ...\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -145,7 +172,13 @@ def test_a_quantity_has_the_prefix_that_a_person_reads(value, unit, text):
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.99, "0.99"), (1 / 256, "0.00391"), (0.99957, "0.99957"), (0.9994, "0.999"), (1.0, "1")],
+    [
+        (0.99, "0.99"),
+        (1 / 256, "0.00391"),
+        (0.99957, "0.99957"),
+        (0.9994, "0.999"),
+        (1.0, "1"),
+    ],
 )
 def test_a_criterion_below_1_is_not_called_1(value, text):
     assert printing.bound(value) == text

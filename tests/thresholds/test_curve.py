@@ -1,9 +1,10 @@
 """Thresholds against truths that we simulate, asymptotic theory, and another library's fits.
 
-Coverage of the 95 % intervals, as `pytest -s -k coverage` here prints it, 500 studies a cell (s.e. .010), 600
-for bisection, seeds independent and taken so; where they may be alike u50 is covered in .936 to .956 at a
-correlation of .2, and in .978 to 1 at 0. Truths: mu log-uniform from 1.5 x the smallest to 0.75 x the largest
-width; `factor` = units at 90 % / units at 10 %.
+Coverage of the 95 % intervals, as `pytest -s -k coverage` here prints it, 500 studies a
+cell (s.e. .010), 600 for bisection, seeds independent and taken so; where they may be
+alike u50 is covered in .936 to .956 at a correlation of .2, and in .978 to 1 at 0.
+Truths: mu log-uniform from 1.5 x the smallest to 0.75 x the largest width; `factor` =
+units at 90 % / units at 10 %.
 
 | widths | factor | lapse | u50: 4, 8, 16 seeds | u90: 4, 8, 16 seeds |
 | --- | --- | --- | --- | --- |
@@ -20,14 +21,16 @@ width; `factor` = units at 90 % / units at 10 %.
 | halved from 64, sharp | 1.02-1.13 | 0-.1 | - .965 - | - .967 - |
 | 1 .. 16, a lapse beyond its prior: errs upward | 1.2-1.6 | .6-.8 | - .412 - | - .400 - |
 
-Why this prior of slopes: u90 with it and two others, all from 0.7 on, 600 studies a cell (400 at 32 .. 64):
+Why this prior of slopes: u90 with it and two others, all from 0.7 on, 600 studies a
+cell (400 at 32 .. 64):
 
-| prior | 1 .. 16, 1.2-1.6: 4, 8, 16 seeds | 1 .. 16, 1.02-1.1, lapse 0-.2, 8 seeds | 32 .. 64, 1.02-1.13, 4 seeds |
+| prior | 1 .. 16, 1.2-1.6: 4, 8, 16 seeds | 1 .. 16, 1.02-1.1, lapse 0-.2, 8 seeds | 32
+.. 64, 1.02-1.13, 4 seeds |
 | --- | --- | --- | --- |
 | this | .975 .962 .957 | .967 | .958 |
 | log-uniform to 60 | .978 .963 .955 | .873 | .858 |
 | log-uniform to 500 | .948 .945 .935 | .985 | .938 |
-"""  # noqa: E501
+"""
 
 import math
 
@@ -70,22 +73,29 @@ def intervals(units, solved, seeds, *shares, correlations=CORRELATIONS):
 
 
 def truths(rng, units, studies, factor, lapse):
-    """mu inside the tested widths; the units at 90 % over those at 10 %, log-uniform on `factor`; lapse
-    uniform."""
+    """mu inside the tested widths; the units at 90 % over those at 10 %, log-uniform on
+    `factor`; lapse uniform."""
     mu = rng.uniform(np.log2(1.5 * units[0]), np.log2(0.75 * units[-1]), studies)
     slope = 2 * logit(0.9) / np.log2(np.exp(rng.uniform(*np.log(factor), studies)))
     return mu, slope, rng.uniform(*lapse, studies)
 
 
-def covered(units, seeds, factor=(1.2, 1.6), lapse=(0.0, 0.1), studies=STUDIES, correlation=None):
-    """For u50 and u90: share of studies whose interval holds the truth, and share whose interval lies above
-    it; `correlation` of the seeds of a width, None: they are independent, and taken so."""
+def covered(
+    units, seeds, factor=(1.2, 1.6), lapse=(0.0, 0.1), studies=STUDIES, correlation=None
+):
+    """For u50 and u90: share of studies whose interval holds the truth, and share whose
+    interval lies above it; `correlation` of the seeds of a width, None: they are
+    independent, and taken so."""
     rng = np.random.default_rng(1)
     mu, slope, lapses = truths(rng, units, studies, factor, lapse)
-    p_solved = (1 - lapses[:, None]) * expit(slope[:, None] * (np.log2(units) - mu[:, None]))
+    p_solved = (1 - lapses[:, None]) * expit(
+        slope[:, None] * (np.log2(units) - mu[:, None])
+    )
     if correlation:
         like = (1 - correlation) / correlation
-        p_solved = rng.beta(*(np.maximum(like * p, 1e-9) for p in (p_solved, 1 - p_solved)))
+        p_solved = rng.beta(
+            *(np.maximum(like * p, 1e-9) for p in (p_solved, 1 - p_solved))
+        )
     solved = rng.binomial(seeds, p_solved)
     rows = []
     correlations = INDEPENDENT if correlation is None else CORRELATIONS
@@ -93,8 +103,16 @@ def covered(units, seeds, factor=(1.2, 1.6), lapse=(0.0, 0.1), studies=STUDIES, 
     for p, (_, low, high, _) in zip((0.5, 0.9), found, strict=True):
         truth = np.maximum(np.exp2(mu + logit(p) / slope), 1.0)
         rows += [np.mean((low <= truth) & (truth <= high)), np.mean(truth < low)]
-    print(f"\n{len(units)} widths to {units[-1]}, {seeds} seeds, factor {factor}, lapse {lapse}:", end="")
-    print(" u50 {:.3f} (interval above the truth {:.3f}), u90 {:.3f} ({:.3f})".format(*rows), end="")
+    print(
+        f"\n{len(units)} widths to {units[-1]}, {seeds} seeds, factor {factor}, lapse {lapse}:",
+        end="",
+    )
+    print(
+        " u50 {:.3f} (interval above the truth {:.3f}), u90 {:.3f} ({:.3f})".format(
+            *rows
+        ),
+        end="",
+    )
     return rows
 
 
@@ -102,14 +120,20 @@ def covered(units, seeds, factor=(1.2, 1.6), lapse=(0.0, 0.1), studies=STUDIES, 
 @pytest.mark.parametrize("seeds", [4, 8, 16])
 @pytest.mark.parametrize("units", [INTEGERS, MIXED], ids=["integers", "mixed"])
 def test_coverage(units, seeds):
-    """Conservative where seeds are few, or widths as far apart as the transition is wide: steep and shallow
-    curves fit."""
+    """Conservative where seeds are few, or widths as far apart as the transition is
+    wide: steep and shallow curves fit."""
     u50, _, u90, _ = covered(units, seeds)
     assert 0.93 <= u50 <= (0.99 if units == MIXED else 0.98)
     assert (
         0.93
         <= u90
-        <= (0.995 if (units, seeds) == (MIXED, 4) else 0.99 if units == MIXED or seeds == 4 else 0.98)
+        <= (
+            0.995
+            if (units, seeds) == (MIXED, 4)
+            else 0.99
+            if units == MIXED or seeds == 4
+            else 0.98
+        )
     )
 
 
@@ -126,10 +150,25 @@ def test_coverage_on_a_grid_coarser_than_the_transition_is_conservative(seeds):
     [
         ((1.05, 3.0), (0.0, 0.1), 0.93, 0.98),  # transitions from sharp to shallow
         ((2.0, 4.0), (0.0, 0.1), 0.93, 0.98),  # shallow
-        ((1.2, 1.6), (0.2, 0.3), 0.93, 0.98),  # failures of training, plateau at 0.7 to 0.8
+        (
+            (1.2, 1.6),
+            (0.2, 0.3),
+            0.93,
+            0.98,
+        ),  # failures of training, plateau at 0.7 to 0.8
         ((1.2, 1.6), (0.3, 0.5), 0.93, 0.98),  # plateau at 0.5 to 0.7
-        ((1.02, 1.1), (0.0, 0.1), 0.93, 0.99),  # steeper than a step of the widths: conservative
-        ((1.2, 1.6), (0.6, 0.8), 0.30, 0.90),  # a lapse beyond its prior: not to be trusted
+        (
+            (1.02, 1.1),
+            (0.0, 0.1),
+            0.93,
+            0.99,
+        ),  # steeper than a step of the widths: conservative
+        (
+            (1.2, 1.6),
+            (0.6, 0.8),
+            0.30,
+            0.90,
+        ),  # a lapse beyond its prior: not to be trusted
     ],
 )
 def test_coverage_outside_the_class(factor, lapse, least, most):
@@ -151,13 +190,23 @@ def test_coverage_of_sharp_transitions_at_large_widths(seeds):
 @pytest.mark.slow
 @pytest.mark.parametrize(("widest", "factor"), [(32, (1.2, 1.6)), (64, (1.02, 1.13))])
 def test_coverage_when_widths_are_chosen_by_bisection(widest, factor):
-    rng, seeds, cells = np.random.default_rng(3), 8, {}
-    for mu, slope, lapse in zip(*truths(rng, (1, widest), 600, factor, (0.0, 0.1)), strict=True):
-        counts, below, reached = {}, 0, widest
+    rng = np.random.default_rng(3)
+    seeds = 8
+    cells = {}
+    for mu, slope, lapse in zip(
+        *truths(rng, (1, widest), 600, factor, (0.0, 0.1)), strict=True
+    ):
+        counts = {}
+        below = 0
+        reached = widest
         for _ in range(widest.bit_length()):
             u = widest if not counts else (below + reached) // 2
-            counts[u] = rng.binomial(seeds, (1 - lapse) * expit(slope * (np.log2(u) - mu)))
-            below, reached = (below, u) if counts[u] >= 7 or u == widest else (u, reached)
+            counts[u] = rng.binomial(
+                seeds, (1 - lapse) * expit(slope * (np.log2(u) - mu))
+            )
+            below, reached = (
+                (below, u) if counts[u] >= 7 or u == widest else (u, reached)
+            )
             if reached - below == 1:
                 break
         widths = tuple(sorted(counts))
@@ -167,10 +216,13 @@ def test_coverage_when_widths_are_chosen_by_bisection(widest, factor):
         for widths, studies in cells.items():
             solved, mu, slope = (np.array(x) for x in zip(*studies, strict=True))
             truth = np.maximum(np.exp2(mu + logit(p) / slope), 1.0)
-            _, low, high, _ = intervals(widths, solved, seeds, p, correlations=INDEPENDENT)[0]
+            _, low, high, _ = intervals(
+                widths, solved, seeds, p, correlations=INDEPENDENT
+            )[0]
             hits += np.sum((low <= truth) & (truth <= high))
         print(
-            f"\nbisection from {widest}, {seeds} seeds, factor {factor}, u{100 * p:.0f}: {hits / 600:.3f}",
+            f"\nbisection from {widest}, {seeds} seeds, factor {factor}, u{100 * p:.0f}:"
+            f" {hits / 600:.3f}",
             end="",
         )
         assert 0.93 <= hits / 600 <= 0.985
@@ -185,23 +237,31 @@ def ratio(units, seeds, mu, slope, lapse, p):
 
 
 def asymptotic(units, seeds, mu, slope, lapse, p):
-    """high / low of a 95 % interval by the Fisher information of (mu, slope, lapse) and the delta method."""
+    """high / low of a 95 % interval by the Fisher information of (mu, slope, lapse) and
+    the delta method."""
     x = np.log2(units) - mu
     f = expit(slope * x)
     solved = (1 - lapse) * f
-    d_mu, d_slope = -(1 - lapse) * f * (1 - f) * slope, (1 - lapse) * f * (1 - f) * x
+    d_mu = -(1 - lapse) * f * (1 - f) * slope
+    d_slope = (1 - lapse) * f * (1 - f) * x
     gradient = np.stack([d_mu, d_slope, -f])
     information = seeds * (gradient / (solved * (1 - solved))) @ gradient.T
     direction = np.array([1.0, -logit(p) / slope**2, 0.0])
-    return np.exp2(2 * 1.96 * np.sqrt(direction @ np.linalg.inv(information) @ direction))
+    return np.exp2(
+        2 * 1.96 * np.sqrt(direction @ np.linalg.inv(information) @ direction)
+    )
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("p", [0.5, 0.9])
-@pytest.mark.parametrize(("units", "mu", "slope"), [(range(4, 17), 7.5, 6.0), (range(8, 33), 15.0, 12.0)])
+@pytest.mark.parametrize(
+    ("units", "mu", "slope"), [(range(4, 17), 7.5, 6.0), (range(8, 33), 15.0, 12.0)]
+)
 def test_widths_of_intervals_are_those_of_asymptotic_theory(units, mu, slope, p):
-    """On a grid whose step at mu is 1.1 logits. The s.e. of a median of 200 is about 2 %; 4 seeds are few."""
-    units, truth = np.array(units), (np.log2(mu), slope, 0.05, p)
+    """On a grid whose step at mu is 1.1 logits. The s.e. of a median of 200 is about 2
+    %; 4 seeds are few."""
+    units = np.array(units)
+    truth = (np.log2(mu), slope, 0.05, p)
     found = {seeds: np.log(ratio(units, seeds, *truth)) for seeds in (4, 8, 16, 64)}
     for seeds, width in found.items():
         assert width == pytest.approx(
@@ -216,9 +276,9 @@ def parse(row):
     return np.array([[int(x) for x in cell] for cell in cells]).T
 
 
-# u50 by psignifit 4.3 (posterior mean; sigmoid "logistic" of log2(units); experiment_type "yes/no", so that
-# the lapse is free; fixed_parameters gamma = 0; thresh_PC = 0.5, which is of the range from 0 to 1 - lapse;
-# all else as it comes).
+# u50 by psignifit 4.3 (posterior mean; sigmoid "logistic" of log2(units);
+# experiment_type "yes/no", so that the lapse is free; fixed_parameters gamma = 0;
+# thresh_PC = 0.5, which is of the range from 0 to 1 - lapse; all else as it comes).
 PSIGNIFIT = [
     ("1:0/8 2:3/8 3:6/8 4:8/8 5:8/8 6:8/8", 2.135),
     ("3:0/8 4:0/8 5:3/8 6:4/8 8:7/8 10:8/8 12:8/8", 5.716),
@@ -287,7 +347,8 @@ def test_one_run():
 
 def test_without_one_failure_or_one_success_nothing_is_measured():
     """The posterior median lies inside the tested widths here, put there by the prior alone."""
-    units, runs = [4, 8, 16, 32, 64], [1] * 5
+    units = [4, 8, 16, 32, 64]
+    runs = [1] * 5
     assert threshold(posterior(units, [1] * 5, runs), 0.999).censored == "below"
     assert threshold(posterior(units, [0] * 5, runs), 0.001).censored == "above"
 
@@ -298,8 +359,8 @@ def test_a_single_width_leaves_both_ends_open():
 
 
 def test_u50_lies_above_a_width_at_which_no_seed_solved_and_not_above_one_at_which_most_did():
-    """4 or 8 seeds, at widths this close, leave the interval open below: a lapse, or a shallow transition,
-    may explain them."""
+    """4 or 8 seeds, at widths this close, leave the interval open below: a lapse, or a
+    shallow transition, may explain them."""
     few = fit([46, 47, 48], [0, 3, 3], [4] * 3)
     assert few.u50.censored == "no"
     assert 46 < few.u50.units <= 48
@@ -314,7 +375,10 @@ def test_u50_lies_above_a_width_at_which_no_seed_solved_and_not_above_one_at_whi
 
 
 def test_a_plateau_is_a_lapse_and_not_a_lack_of_width():
-    assert fit_of(posterior([4, 5, 6, 8], [400] * 4, [1000] * 4, INDEPENDENT)).u50.censored == "below"
+    assert (
+        fit_of(posterior([4, 5, 6, 8], [400] * 4, [1000] * 4, INDEPENDENT)).u50.censored
+        == "below"
+    )
 
 
 def test_a_sharp_transition_between_two_widths_leaves_u50_anywhere_between_them():
@@ -325,9 +389,13 @@ def test_a_sharp_transition_between_two_widths_leaves_u50_anywhere_between_them(
 
 
 def test_a_plateau_is_read_as_a_lapse_and_not_as_a_lack_of_width():
-    post = posterior([4, 6, 8, 12, 16, 24, 32], [0, 10, 24, 26, 25, 27, 26], [32] * 7)  # a plateau near 0.8
+    post = posterior(
+        [4, 6, 8, 12, 16, 24, 32], [0, 10, 24, 26, 25, 27, 26], [32] * 7
+    )  # a plateau near 0.8
     assert threshold(post, 0.9).censored == "no"
-    assert fit([4, 6, 8, 12], [0, 10, 26, 26], [32] * 4).lapse == pytest.approx(12 / (64 + 14), abs=0.02)
+    assert fit([4, 6, 8, 12], [0, 10, 26, 26], [32] * 4).lapse == pytest.approx(
+        12 / (64 + 14), abs=0.02
+    )
 
 
 def test_a_lapse_is_a_finding_only_where_widths_are_wide_enough_to_tell():
@@ -338,11 +406,13 @@ def test_a_lapse_is_a_finding_only_where_widths_are_wide_enough_to_tell():
 
 
 def test_counts_that_no_rising_curve_gives_are_a_misfit():
-    """Exactly: over all counts that could have come, a misfit is said as rarely as its chance allows."""
+    """Exactly: over all counts that could have come, a misfit is said as rarely as its
+    chance allows."""
     assert not fit(*parse("8:8/8 12:3/8 16:8/8")).fits
     assert fit(*parse("4:0/8 5:0/8 6:3/8 7:7/8 8:8/8")).fits
     assert fit(*parse("30:0/4 34:3/4 38:3/4")).fits
-    rng, units = np.random.default_rng(4), np.arange(4, 12)
+    rng = np.random.default_rng(4)
+    units = np.arange(4, 12)
     solved = rng.binomial(8, 0.95 * expit(8 * (np.log2(units) - 2.7)), (200, 8))
     found = [misfit(posterior(units, row, [8] * 8)) for row in solved]
     assert np.mean(np.array(found) < 0.02) <= 0.02
@@ -350,7 +420,9 @@ def test_counts_that_no_rising_curve_gives_are_a_misfit():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("correlation", [0.0, 0.2])
-@pytest.mark.parametrize(("units", "seeds"), [(INTEGERS, 4), (INTEGERS, 16), (MIXED, 8)])
+@pytest.mark.parametrize(
+    ("units", "seeds"), [(INTEGERS, 4), (INTEGERS, 16), (MIXED, 8)]
+)
 def test_coverage_where_the_seeds_of_a_width_may_be_alike(units, seeds, correlation):
     """An intraclass correlation of .2: taken as independent, u50 is covered in 78 to 90 %."""
     u50, _, u90, _ = covered(units, seeds, correlation=correlation)
@@ -362,7 +434,9 @@ def test_the_probability_rises_to_what_lapses_leave():
     mean = probability(post, np.linspace(1, 40, 118))
     assert np.all(np.diff(mean) >= 0)
     assert mean[0] < 0.01
-    assert mean[-1] == pytest.approx(1 - post.weights.sum(axis=0) @ post.lapse, abs=1e-3)
+    assert mean[-1] == pytest.approx(
+        1 - post.weights.sum(axis=0) @ post.lapse, abs=1e-3
+    )
     at_u50 = probability(post, threshold(post, 0.5).units)
     assert at_u50 == pytest.approx(0.5, abs=0.05)
 
@@ -414,18 +488,26 @@ steady = settings(max_examples=40, derandomize=True, deadline=None)
 @given(studies())
 def test_sound_whatever_the_counts(study):
     units, solved, runs = study
-    found, post = fit(*study), posterior(*study)
+    found = fit(*study)
+    post = posterior(*study)
     for p, mine in ((0.5, found.u50), (0.9, found.u90)):
         assert mine == threshold(post, p)
         assert mine.low == 0 or mine.low >= 1
         assert mine.low <= mine.units <= mine.high
         assert units[0] <= mine.units <= units[-1]
-        assert mine.censored != "below" or (mine.units, mine.low) == (units[0], float(units[0] <= 2))
+        assert mine.censored != "below" or (mine.units, mine.low) == (
+            units[0],
+            float(units[0] <= 2),
+        )
         assert mine.censored != "above" or (mine.units, mine.high) == (units[-1], INF)
         narrow = threshold(post, p, confidence=0.8)
         assert mine.low <= narrow.low <= narrow.high <= mine.high
-    unsolved = [u for u, done in zip(units, np.cumsum(solved), strict=True) if done == 0]
-    assert found.u50.censored == "above" or not unsolved or found.u50.units > unsolved[-1]
+    unsolved = [
+        u for u, done in zip(units, np.cumsum(solved), strict=True) if done == 0
+    ]
+    assert (
+        found.u50.censored == "above" or not unsolved or found.u50.units > unsolved[-1]
+    )
     assert found.u50.units <= found.u90.units
     assert found.u50.low <= found.u90.low
     assert found.u50.high <= found.u90.high
@@ -441,7 +523,9 @@ def test_order_and_duplicates_do_not_matter(study, random):
     split = [
         part
         for u, k, n in rows
-        for part in ([(u, min(k, 1), 1), (u, k - min(k, 1), n - 1)] if n > 1 else [(u, k, n)])
+        for part in (
+            [(u, min(k, 1), 1), (u, k - min(k, 1), n - 1)] if n > 1 else [(u, k, n)]
+        )
     ]
     random.shuffle(split)
     assert fit(*zip(*split, strict=True)) == fit(*study)
@@ -453,7 +537,8 @@ def test_twice_the_widths_twice_the_units(study, factor):
     units, solved, runs = study
     for p in (0.5, 0.9):
         once, scaled = (
-            threshold(posterior(u, solved, runs), p) for u in (units, [factor * u for u in units])
+            threshold(posterior(u, solved, runs), p)
+            for u in (units, [factor * u for u in units])
         )
         assert scaled.units == pytest.approx(factor * once.units, rel=STEP)
         assert once.low == 1 or scaled.low == pytest.approx(factor * once.low, rel=STEP)
@@ -465,7 +550,10 @@ def test_twice_the_widths_twice_the_units(study, factor):
 @pytest.mark.parametrize("seeds", [1, 4, 16])
 def test_more_solved_from_the_widest_down_never_raises_u50(units, seeds):
     counts = np.clip(
-        np.arange(seeds * len(units) + 1)[:, None] - seeds * np.arange(len(units))[::-1], 0, seeds
+        np.arange(seeds * len(units) + 1)[:, None]
+        - seeds * np.arange(len(units))[::-1],
+        0,
+        seeds,
     )
     u50 = intervals(units, counts, seeds, 0.5)[0][0]
     assert u50[0] == units[-1]
@@ -476,21 +564,28 @@ def test_more_solved_from_the_widest_down_never_raises_u50(units, seeds):
 @steady
 @given(studies(), st.data())
 def test_one_more_solved(study, data):
-    """At any slope and lapse it moves mu down. Not u50 at large: one solved far too early also says: flat."""
+    """At any slope and lapse it moves mu down. Not u50 at large: one solved far too
+    early also says: flat."""
     units, solved, runs = study
     where = data.draw(st.sampled_from(range(len(units))))
     more = [min(k + (i == where), runs[i]) for i, k in enumerate(solved)]
     before, after = (posterior(units, k, runs, INDEPENDENT) for k in (solved, more))
     for slope in np.unique(before.slope):
-        lower, higher = (np.cumsum(post.weights[post.slope == slope], axis=0) for post in (before, after))
+        lower, higher = (
+            np.cumsum(post.weights[post.slope == slope], axis=0)
+            for post in (before, after)
+        )
         likely = (lower[-1] > 1e-9) & (higher[-1] > 1e-9)
-        assert np.all((higher / higher[-1])[:, likely] >= (lower / lower[-1])[:, likely] - 1e-9)
+        assert np.all(
+            (higher / higher[-1])[:, likely] >= (lower / lower[-1])[:, likely] - 1e-9
+        )
     exist = fit(units, more, runs).u_exist
     assert exist is None or exist <= (fit(*study).u_exist or units[-1])
 
 
 def test_many_studies_at_once_are_the_studies_one_by_one():
-    units, runs = [4, 5, 6, 8], [4, 4, 8, 4]
+    units = [4, 5, 6, 8]
+    runs = [4, 4, 8, 4]
     solved = np.random.default_rng(0).integers(0, 5, (2, 3, 4))
     units_, low, high, side = interval(posterior(units, solved, runs), 0.9)
     assert units_.shape == (2, 3)

@@ -1,9 +1,10 @@
 """Counts that fall with the width, against curves that we simulate.
 
-As `pytest -s -m slow -k nine_in_ten tests/thresholds/test_falls.py` prints it, of 60 studies, or 180 where
-few of them name a width (nets fail soon): the share of those that name one in which nine in ten of the seeds
-that train at all pass there, what passes there on average, and the share in which no width is known to be
-enough; by a curve that cannot fall, and as it is done:
+As `pytest -s -m slow -k nine_in_ten tests/thresholds/test_falls.py` prints it, of 60
+studies, or 180 where few of them name a width (nets fail soon): the share of those that
+name one in which nine in ten of the seeds that train at all pass there, what passes
+there on average, and the share in which no width is known to be enough; by a curve that
+cannot fall, and as it is done:
 
 | wider nets | cannot fall: nine in ten | mean | unknown | may fall: nine in ten | mean | unknown |
 | --- | --- | --- | --- | --- | --- | --- |
@@ -24,11 +25,20 @@ from memcap.thresholds.curve import counts, posterior, threshold
 from memcap.thresholds.falls import before, find_fall, width_to_take
 from memcap.thresholds.lags import believe
 
-STUDIES, ALARMS = 60, 300  # a condition
+# a condition
+STUDIES = 60
+ALARMS = 300
 ALL = np.arange(1, 257)
-GRIDS = {"every width": np.arange(1, 17), "some widths": np.array([1, 2, 3, 4, 6, 8, 12, 16, 24])}
+GRIDS = {
+    "every width": np.arange(1, 17),
+    "some widths": np.array([1, 2, 3, 4, 6, 8, 12, 16, 24]),
+}
 DESIGNS = (*GRIDS, "bisection")
-LATCH = ([2, 3, 4, 5, 6, 7, 9, 11, 14], [0, 4, 7, 6, 2, 3, 3, 7, 8], [5, 6, 7, 8, 8, 8, 8, 8, 8])
+LATCH = (
+    [2, 3, 4, 5, 6, 7, 9, 11, 14],
+    [0, 4, 7, 6, 2, 3, 3, 7, 8],
+    [5, 6, 7, 8, 8, 8, 8, 8, 8],
+)
 
 
 def left(rng, kind, x, u90):
@@ -36,20 +46,28 @@ def left(rng, kind, x, u90):
     if kind == "none":
         return np.ones(len(x))
     if kind == "slow":
-        return 1 - np.clip(rng.uniform(0.15, 0.5) * (x - u90 - rng.uniform(0.7, 2)), 0, 0.95)
+        return 1 - np.clip(
+            rng.uniform(0.15, 0.5) * (x - u90 - rng.uniform(0.7, 2)), 0, 0.95
+        )
     start = u90 + (rng.uniform(0.3, 0.8) if kind == "soon" else rng.uniform(0.5, 2))
-    steep, depth = np.exp(rng.uniform(*np.log([8, 40]))), rng.uniform(0.4, 0.95)
+    steep = np.exp(rng.uniform(*np.log([8, 40])))
+    depth = rng.uniform(0.4, 0.95)
     fall = expit(steep * (x - start))
     return 1 - depth * (
-        fall * expit(-steep * (x - start - rng.uniform(0.6, 1.5))) if kind == "valley" else fall
+        fall * expit(-steep * (x - start - rng.uniform(0.6, 1.5)))
+        if kind == "valley"
+        else fall
     )
 
 
 def truth(rng, kind):
-    """The share of the seeds that train at all that passes at each width, somewhere 93 % at least."""
-    x, share = np.log2(ALL), np.zeros(1)
+    """The share of the seeds that train at all that passes at each width, somewhere 93
+    % at least."""
+    x = np.log2(ALL)
+    share = np.zeros(1)
     while share.max() < 0.93:
-        mu, slope = rng.uniform(0.3, 4), np.exp(rng.uniform(*np.log([5, 60])))
+        mu = rng.uniform(0.3, 4)
+        slope = np.exp(rng.uniform(*np.log([5, 60])))
         share = expit(slope * (x - mu)) * left(rng, kind, x, mu + logit(0.9) / slope)
     return share, rng.uniform(0, 0.1)
 
@@ -63,17 +81,26 @@ def study(rng, kind, design, seeds=8, correlation=0.0):
         p = rng.beta(*(np.maximum(like * part, 1e-9) for part in (p, 1 - p)))
     if design == "bisection":
         found, _ = bisected(
-            rng, 5, rng.choice([1, 2 ** rng.uniform(0, 5)]), lambda widths: p[widths - 1], 0.0
+            rng,
+            5,
+            rng.choice([1, 2 ** rng.uniform(0, 5)]),
+            lambda widths: p[widths - 1],
+            0.0,
         )
         return share, counts(found.widths, found.solved, found.runs)
     widths = GRIDS[design]
-    return share, counts(widths, rng.binomial(seeds, p[widths - 1]), [seeds] * len(widths))
+    return share, counts(
+        widths, rng.binomial(seeds, p[widths - 1]), [seeds] * len(widths)
+    )
 
 
 def by_a_rising_curve(data):
-    """The width that is enough with a probability of .9 if the curve cannot fall; None if none is known."""
+    """The width that is enough with a probability of .9 if the curve cannot fall; None
+    if none is known."""
     sure = float(believe({1: data}, [1])[1].quantiles(0.9, np.array([0.9]))[0])
-    units = int(np.ceil(max(sure, data.widths[0] if np.all(data.solved == data.runs) else 1)))
+    units = int(
+        np.ceil(max(sure, data.widths[0] if np.all(data.solved == data.runs) else 1))
+    )
     u90 = threshold(posterior(data.widths, data.solved, data.runs), 0.9)
     return None if u90.censored == "above" or units > 2 * data.widths[-1] else units
 
@@ -84,19 +111,31 @@ def by_a_curve_that_may_fall(data):
 
 
 def outcomes(kind, studies=STUDIES, correlation=0.0):
-    """Of the width to take in many studies, by either curve: the share of those at which nine in ten of the
-    seeds that train at all pass, the mean share that passes, and in how many studies no width is known."""
-    rng, passed = np.random.default_rng(21), ([], [])
+    """Of the width to take in many studies, by either curve: the share of those at
+    which nine in ten of the seeds that train at all pass, the mean share that passes,
+    and in how many studies no width is known.
+    """
+    rng = np.random.default_rng(21)
+    passed = ([], [])
     for number in range(studies):
-        share, data = study(rng, kind, DESIGNS[number % len(DESIGNS)], correlation=correlation)
+        share, data = study(
+            rng, kind, DESIGNS[number % len(DESIGNS)], correlation=correlation
+        )
         for units, each in zip(
-            (by_a_rising_curve(data), by_a_curve_that_may_fall(data)), passed, strict=True
+            (by_a_rising_curve(data), by_a_curve_that_may_fall(data)),
+            passed,
+            strict=True,
         ):
             each.append(np.nan if units is None else share[units - 1])
     found = [
-        (np.mean(p[~np.isnan(p)] >= 0.9), np.nanmean(p), np.isnan(p).mean()) for p in map(np.array, passed)
+        (np.mean(p[~np.isnan(p)] >= 0.9), np.nanmean(p), np.isnan(p).mean())
+        for p in map(np.array, passed)
     ]
-    print(f"\n| {kind} |", *(f"{a:.2f} | {b:.2f} | {c:.2f} |" for a, b, c in found), end="")
+    print(
+        f"\n| {kind} |",
+        *(f"{a:.2f} | {b:.2f} | {c:.2f} |" for a, b, c in found),
+        end="",
+    )
     return found
 
 
@@ -123,9 +162,12 @@ def test_nine_in_ten_pass_on_average_where_they_fail_soon_and_seeds_are_alike():
 @pytest.mark.parametrize(("correlation", "most"), [(0.0, 0.01), (0.2, 0.03)])
 def test_false_alarms_are_rare(correlation, most):
     """Of curves that do not fall; `correlation` of the seeds of a width."""
-    rng, found = np.random.default_rng(3), []
+    rng = np.random.default_rng(3)
+    found = []
     for number in range(ALARMS):
-        _, data = study(rng, "none", DESIGNS[number % 2], (4, 8, 16)[number % 3], correlation)
+        _, data = study(
+            rng, "none", DESIGNS[number % 2], (4, 8, 16)[number % 3], correlation
+        )
         found.append(find_fall(data) is not None)
     print(f"\ncorrelation {correlation}: {np.mean(found):.4f}", end="")
     assert np.mean(found) <= most
@@ -134,7 +176,12 @@ def test_false_alarms_are_rare(correlation, most):
 def test_counts_that_fall_are_found_where_they_do():
     fall = find_fall(counts(*LATCH))
     assert (fall.first, fall.last, fall.passed, fall.runs) == (4, 5, 13, 15)
-    assert (fall.wider, fall.widest, fall.wider_passed, fall.wider_runs) == (6, 9, 8, 24)
+    assert (fall.wider, fall.widest, fall.wider_passed, fall.wider_runs) == (
+        6,
+        9,
+        8,
+        24,
+    )
     assert before(counts(*LATCH), fall).widths.tolist() == [2, 3, 4, 5]
 
 
@@ -160,7 +207,9 @@ def test_where_counts_hardly_fall_the_width_to_take_is_that_of_the_curve():
 
 def test_where_counts_fall_only_widths_that_pass_themselves_are_taken():
     assert width_to_take(counts(*LATCH), 0.9, 5) == 14
-    assert width_to_take(counts([3, 4, 5, 6, 8], [0, 16, 15, 4, 3], [16] * 5), 0.9, 6) == 4
+    assert (
+        width_to_take(counts([3, 4, 5, 6, 8], [0, 16, 15, 4, 3], [16] * 5), 0.9, 6) == 4
+    )
     falls = counts([4, 5, 6, 8, 12], [0, 5, 3, 1, 0], [8] * 5)
     assert width_to_take(falls, 0.9, 8) is None
 

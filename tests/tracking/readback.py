@@ -1,7 +1,8 @@
 """Reader of offline W&B runs, for tests: W&B itself reads them only into its server.
 
-A `.wandb` file is a 7-byte header, then LevelDB log framing (blocks of 32 KiB, each record cut into chunks of
-`crc uint32, length uint16, type uint8, payload`) around protobuf messages `wandb_internal_pb2.Record`.
+A `.wandb` file is a 7-byte header, then LevelDB log framing (blocks of 32 KiB, each
+record cut into chunks of `crc uint32, length uint16, type uint8, payload`) around
+protobuf messages `wandb_internal_pb2.Record`.
 """
 
 import json
@@ -11,9 +12,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-HEADER, BLOCK = 7, 32 * 1024
+HEADER = 7
+BLOCK = 32 * 1024
 CHUNK = struct.Struct("<IHB")
-FULL, FIRST, LAST = 1, 2, 4  # 3 is a middle chunk
+# 3 is a middle chunk
+FULL = 1
+FIRST = 2
+LAST = 4
 
 
 @dataclass
@@ -36,14 +41,20 @@ class Run:
 
     def curve(self, metric: str) -> list[tuple[int, Any]]:
         """Steps and values of one metric."""
-        return [(point["_step"], point[metric]) for point in self.history if metric in point]
+        return [
+            (point["_step"], point[metric]) for point in self.history if metric in point
+        ]
 
 
 def read_runs(directory: Path) -> dict[str, Run]:
     """All offline runs under `directory`, by name; two of one name are an error."""
-    runs = [read_run(path) for path in sorted(directory.glob("wandb/offline-run-*/*.wandb"))]
+    runs = [
+        read_run(path) for path in sorted(directory.glob("wandb/offline-run-*/*.wandb"))
+    ]
     by_name = {run.name: run for run in runs}
-    assert len(by_name) == len(runs), f"runs that share a name: {sorted(run.name for run in runs)}"
+    assert len(by_name) == len(runs), (
+        f"runs that share a name: {sorted(run.name for run in runs)}"
+    )
     return by_name
 
 
@@ -57,13 +68,12 @@ def read_run(path: Path) -> Run:
         kind = record.WhichOneof("record_type")
         if kind == "run":
             head = record.run
-            run.id, run.sweep = head.run_id, head.sweep_id
-            run.name, run.project, run.group, run.job_type = (
-                head.display_name,
-                head.project,
-                head.run_group,
-                head.job_type,
-            )
+            run.id = head.run_id
+            run.sweep = head.sweep_id
+            run.name = head.display_name
+            run.project = head.project
+            run.group = head.run_group
+            run.job_type = head.job_type
             run.tags = tuple(head.tags)
             put(run.config, head.config.update)
         elif kind == "config":
@@ -84,7 +94,8 @@ def read_run(path: Path) -> Run:
 def payloads(data: bytes) -> Iterator[bytes]:
     """The whole records in the bytes of a `.wandb` file."""
     assert data[:4] == b":W&B", "not a .wandb file"
-    at, record = HEADER, b""
+    at = HEADER
+    record = b""
     while at + CHUNK.size <= len(data):
         left = BLOCK - at % BLOCK
         if left < CHUNK.size:  # too little for a chunk: the block is padded
@@ -114,8 +125,11 @@ TIMES = ("_runtime", "_timestamp", "_wandb", "study/seconds", "study/members_a_s
 
 
 def plain_runs(directory: Path) -> dict[str, dict[str, Any]]:
-    """All offline runs under `directory` by id, in values that JSON takes: all that is the same each time."""
-    runs = [read_run(path) for path in sorted(directory.glob("wandb/offline-run-*/*.wandb"))]
+    """All offline runs under `directory` by id, in values that JSON takes: all that is
+    the same each time."""
+    runs = [
+        read_run(path) for path in sorted(directory.glob("wandb/offline-run-*/*.wandb"))
+    ]
     assert len({run.id for run in runs}) == len(runs), "a run was sent twice"
     return {
         run.id: {
@@ -138,7 +152,9 @@ def _without_times(run: Run, values: dict[str, Any]) -> dict[str, Any]:
     """A point or a summary; a table is what it shows, and a picture only that it is one."""
     kept = {name: value for name, value in sorted(values.items()) if name not in TIMES}
     if "frontier" in kept:
-        kept["frontier"] = json.loads((run.directory / "files" / kept["frontier"]["path"]).read_text())
+        kept["frontier"] = json.loads(
+            (run.directory / "files" / kept["frontier"]["path"]).read_text()
+        )
     if "figure" in kept:
         kept["figure"] = kept["figure"]["_type"]
     return kept

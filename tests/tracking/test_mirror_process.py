@@ -1,5 +1,5 @@
-"""The process beside a job: what it sends, says and costs, and how it ends; with services that each test
-writes."""
+"""The process beside a job: what it sends, says and costs, and how it ends; with
+services that each test writes."""
 
 import json
 import logging
@@ -74,14 +74,19 @@ class Chats(Service):
 """
 TOKEN = f"{OURS}00000000"
 JOB_FILES = {f"{TOKEN}.json", f"{TOKEN}.members.parquet"}
-COMMANDS = {"train": ["train"], "multirun": ["train", "-m", "seed=0,1"], "by_hand": ["mirror", "study"]}
+COMMANDS = {
+    "train": ["train"],
+    "multirun": ["train", "-m", "seed=0,1"],
+    "by_hand": ["mirror", "study"],
+}
 COMMANDS["python"] = []
 
 
 @pytest.fixture
 def home(tmp_path, monkeypatch, own_module):
-    """A working directory with the services, and a study's folder in it. Who waits for a mirror has patience:
-    on a busy machine Python alone may take longer to start than a job would wait."""
+    """A working directory with the services, and a study's folder in it. Who waits for
+    a mirror has patience: on a busy machine Python alone may take longer to start than
+    a job would wait."""
     monkeypatch.setattr(process, "SECONDS_AT_THE_END", 60.0)
     (tmp_path / "my_module.py").write_text(SERVICE)
     monkeypatch.chdir(tmp_path)
@@ -90,12 +95,18 @@ def home(tmp_path, monkeypatch, own_module):
 
 def start(service="Service", seeds=range(30), **settings):
     tracking = Tracking(f"my_module:{service}", **settings)
-    return MirrorProcess(tracking, Study(Path("study"), "study", session=OURS), members_of(seeds))
+    return MirrorProcess(
+        tracking, Study(Path("study"), "study", session=OURS), members_of(seeds)
+    )
 
 
 def sent(home):
     path = home / "sent"
-    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    return (
+        [json.loads(line) for line in path.read_text().splitlines()]
+        if path.exists()
+        else []
+    )
 
 
 def runs(home):
@@ -110,7 +121,11 @@ def wait_for(condition, seconds=30.0):
 
 
 def warnings(caplog):
-    return [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING]
+    return [
+        record.getMessage()
+        for record in caplog.records
+        if record.levelno >= logging.WARNING
+    ]
 
 
 def test_rows_are_sent_while_the_job_trains_and_the_result_at_its_end(home):
@@ -126,7 +141,11 @@ def test_rows_are_sent_while_the_job_trains_and_the_result_at_its_end(home):
     assert ["run", "latch-L5-u1-s1", [1], "solved"] in sent(home)
     assert sent(home)[-3:] == [
         ["progress"],
-        ["result", [{"lag": 5, "u50": 1.5, "censored": None}], str(home / "study/figures/frontier.png")],
+        [
+            "result",
+            [{"lag": 5, "u50": 1.5, "censored": None}],
+            str(home / "study/figures/frontier.png"),
+        ],
         ["close"],
     ]
 
@@ -162,14 +181,20 @@ def test_a_service_that_gets_on_is_waited_for_until_it_is_left_and_what_it_lacks
     (line,) = warnings(caplog)
     left, _, rest = line.removeprefix("tracking: ").partition(" ")
     assert 31 - len(runs(home)) <= int(left) <= 32 - len(runs(home))
-    assert rest == (
-        "of the members and results were not mirrored; this sends them: memcap mirror study --to"
+    assert (
+        rest
+        == "of the members and results were not mirrored; this sends them: memcap mirror study"
+        " --to"
         " my_module:Slow --project p"
     )
 
 
-def test_one_that_needs_no_network_is_waited_for_however_long_it_takes_to_start(home, monkeypatch):
-    monkeypatch.setattr(process, "SECONDS_AT_THE_END", 0.05)  # Python alone takes longer
+def test_one_that_needs_no_network_is_waited_for_however_long_it_takes_to_start(
+    home, monkeypatch
+):
+    monkeypatch.setattr(
+        process, "SECONDS_AT_THE_END", 0.05
+    )  # Python alone takes longer
     monkeypatch.setattr(process, "WITHOUT_NETWORK", ("", "my_module:Service"))
     with start() as mirror:
         put_rows(home / "study", TOKEN, range(3))
@@ -181,7 +206,9 @@ def interrupted(mirror, error):
         raise error
 
 
-@pytest.mark.parametrize(("service", "error"), [("Service", KeyboardInterrupt), ("Hangs", KeyboardInterrupt)])
+@pytest.mark.parametrize(
+    ("service", "error"), [("Service", KeyboardInterrupt), ("Hangs", KeyboardInterrupt)]
+)
 def test_an_interrupt_waits_half_a_second_at_most(home, caplog, service, error):
     mirror = start(service)
     put_rows(home / "study", TOKEN, range(3))
@@ -198,7 +225,8 @@ def test_an_interrupt_waits_half_a_second_at_most(home, caplog, service, error):
 def test_a_mistake_waits_for_nobody(home, caplog, monkeypatch):
     for name in ("SECONDS_AT_THE_END", "SECONDS_WHEN_INTERRUPTED"):
         monkeypatch.setattr(process, name, 100.0)
-    mirror, began = start("Hangs"), time.monotonic()
+    mirror = start("Hangs")
+    began = time.monotonic()
     with pytest.raises(SystemExit):
         interrupted(mirror, SystemExit(2))
     assert time.monotonic() - began < 20
@@ -220,7 +248,13 @@ def test_a_signal_to_all_processes_of_a_job_leaves_the_end_to_the_job(home):
     ("service", "says"),
     [
         ("Breaks", "my_module:Breaks does not work and is left: disk full"),
-        ("Dies", 'tracking=my_module:Dies does not work and is left: its process ended ("out of luck")'),
+        (
+            "Dies",
+            (
+                'tracking=my_module:Dies does not work and is left: its process ended ("out of'
+                ' luck")'
+            ),
+        ),
     ],
 )
 def test_what_keeps_a_service_from_its_work_is_one_warning_and_what_it_lacks_another(
@@ -228,7 +262,10 @@ def test_what_keeps_a_service_from_its_work_is_one_warning_and_what_it_lacks_ano
 ):
     with start(service):
         put_rows(home / "study", TOKEN, range(3))
-    left = "3 of the members and results were not mirrored; this sends them: memcap mirror study --to"
+    left = (
+        "3 of the members and results were not mirrored; this sends them: memcap mirror study"
+        " --to"
+    )
     assert warnings(caplog) == [says, f"tracking: {left} my_module:{service}"]
 
 
@@ -279,17 +316,22 @@ def test_a_job_that_is_killed_is_mirrored_to_its_last_row_and_its_mirror_ends(ho
 def alive(pid):
     """Whether a process runs; one that nobody has waited for yet does not."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        return (
+            Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        )
     except FileNotFoundError:
         return False
 
 
-def test_the_mirror_has_the_job_s_priority_and_imports_neither_jax_nor_what_it_does_not_need(home):
+def test_the_mirror_has_the_job_s_priority_and_imports_neither_jax_nor_what_it_does_not_need(
+    home,
+):
     (home / "my_module.py").write_text(
         SERVICE.replace(
             'self.write("made", target.group)',
-            "heavy = {'jax', 'flax', 'hydra', 'wandb', 'trackio', 'matplotlib'} & set(sys.modules);"
-            'self.write("made", sorted(heavy), os.nice(0), time.process_time())',
+            "heavy = {'jax', 'flax', 'hydra', 'wandb', 'trackio', 'matplotlib'} &"
+            ' set(sys.modules);self.write("made", sorted(heavy), os.nice(0),'
+            " time.process_time())",
         )
     )
     with start():
@@ -297,22 +339,50 @@ def test_the_mirror_has_the_job_s_priority_and_imports_neither_jax_nor_what_it_d
         put_figure(home / "study")
     _, heavy, niceness, seconds = sent(home)[0]
     print(f"{seconds:.2f} s of CPU time until its first row")
-    assert (heavy, niceness) == ([], os.nice(0))  # a nicer one gets nothing done on a busy machine
+    assert (heavy, niceness) == (
+        [],
+        os.nice(0),
+    )  # a nicer one gets nothing done on a busy machine
     assert seconds < 2  # 0.3 where nothing else runs
 
 
 @pytest.mark.parametrize(
     ("how", "mode", "line"),
     [
-        *((how, "nomod:X", "nomod:X: no module nomod on Python's path") for how in COMMANDS),
-        ("python", "my_module:Servise", "my_module:Servise: the module my_module has no Servise"),
-        ("python", "my_module:TOKEN", "my_module:TOKEN: cannot be called; a service is a class with the"),
-        ("python", "my_module:Half", "my_module:Half: has no progress, close; a service is a class with the"),
-        ("python", "broken:Service", "broken:Service: cannot be imported (ModuleNotFoundError: No module"),
-        ("train", "ends:Service", "ends:Service: cannot be imported (SystemExit: 3); mend it, or set"),
+        *(
+            (how, "nomod:X", "nomod:X: no module nomod on Python's path")
+            for how in COMMANDS
+        ),
+        (
+            "python",
+            "my_module:Servise",
+            "my_module:Servise: the module my_module has no Servise",
+        ),
+        (
+            "python",
+            "my_module:TOKEN",
+            "my_module:TOKEN: cannot be called; a service is a class with the",
+        ),
+        (
+            "python",
+            "my_module:Half",
+            "my_module:Half: has no progress, close; a service is a class with the",
+        ),
+        (
+            "python",
+            "broken:Service",
+            "broken:Service: cannot be imported (ModuleNotFoundError: No module",
+        ),
+        (
+            "train",
+            "ends:Service",
+            "ends:Service: cannot be imported (SystemExit: 3); mend it, or set",
+        ),
     ],
 )
-def test_a_service_that_cannot_be_used_ends_the_command_before_it_trains(home, how, mode, line):
+def test_a_service_that_cannot_be_used_ends_the_command_before_it_trains(
+    home, how, mode, line
+):
     half = "TOKEN = 1\nclass Half:\n    def run(self): ...\n    def result(self): ...\n"
     (home / "my_module.py").write_text(SERVICE + half)
     (home / "broken.py").write_text("import no_such_library\n")
@@ -324,7 +394,9 @@ def test_a_service_that_cannot_be_used_ends_the_command_before_it_trains(home, h
             memcap.train(memcap.members(task="latch", lag=3), "outputs", tracking=mode)
         said = f"memcap: {caught.value}"
     else:
-        option = ["--to", mode] if how == "by_hand" else ["task=latch", f"tracking={mode}"]
+        option = (
+            ["--to", mode] if how == "by_hand" else ["task=latch", f"tracking={mode}"]
+        )
         done = command.memcap(home, *COMMANDS[how], *option)
         assert (done.status, done.out) == (2, "")
         (said,) = done.err.splitlines()

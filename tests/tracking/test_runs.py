@@ -1,4 +1,5 @@
-"""Names, ids and tags, from real members; quartiles over seeds, against NumPy; the frontier so far."""
+"""Names, ids and tags, from real members; quartiles over seeds, against NumPy; the
+frontier so far."""
 
 import json
 import math
@@ -27,7 +28,11 @@ from memcap.tracking.runs import (
 def member(task="delay_line", lag=8, units=7, seed=3, **knobs):
     """As a job writes it down before it trains."""
     ours = config.Member(
-        task_class(task)(**knobs), lag, model=Model(units=units), recipe=Recipe("chrono"), seed=seed
+        task_class(task)(**knobs),
+        lag,
+        model=Model(units=units),
+        recipe=Recipe("chrono"),
+        seed=seed,
     )
     row = members_table([ours]).row(0, named=True)
     return Entry(row["key"], row["name"], json.loads(row["config"]), row["metric"])
@@ -64,14 +69,25 @@ def test_a_study_has_one_id_and_commands_that_share_it_have_their_own():
 
 
 def test_ids_are_what_wandb_takes():
-    for run in (run_of_member(member()), run_of_seeds(member(), "a/b c"), run_of_study("a/b c")):
+    for run in (
+        run_of_member(member()),
+        run_of_seeds(member(), "a/b c"),
+        run_of_study("a/b c"),
+    ):
         assert len(run.id) <= 64
         assert not set("/\\#?%: ") & set(run.id)
         assert all(len(tag) <= 64 for tag in run.tags)
 
 
 def row(**more):
-    row = {"status": "solved", "solved": True, "steady": False, "up_to": False, "steps": 10, "final": 1.0}
+    row = {
+        "status": "solved",
+        "solved": True,
+        "steady": False,
+        "up_to": False,
+        "steps": 10,
+        "final": 1.0,
+    }
     row |= {"steps_to_solve": 10}
     return row | more
 
@@ -79,9 +95,14 @@ def row(**more):
 def test_quantiles_of_curves_on_one_grid_are_those_of_numpy():
     draws = np.random.default_rng(0).normal(size=(9, 30))
     points = quantiles(
-        [{10 * i: {"train/loss": value} for i, value in enumerate(curve)} for curve in draws.tolist()]
+        [
+            {10 * i: {"train/loss": value} for i, value in enumerate(curve)}
+            for curve in draws.tolist()
+        ]
     )
-    wanted = np.quantile(draws, [0.25, 0.5, 0.75], axis=0)  # of 9 values these are values that are there
+    wanted = np.quantile(
+        draws, [0.25, 0.5, 0.75], axis=0
+    )  # of 9 values these are values that are there
     assert list(points) == list(range(0, 300, 10))
     for i, point in enumerate(points.values()):
         assert list(point.values()) == pytest.approx(wanted[:, i].tolist())
@@ -90,20 +111,33 @@ def test_quantiles_of_curves_on_one_grid_are_those_of_numpy():
 
 def test_a_curve_that_has_ended_stays_at_its_last_value():
     points = quantiles(
-        [{1: {"a": 5.0}}, {1: {"a": 0.0}, 2: {"a": 1.0}, 3: {"a": 2.0}}, {2: {"a": 9.0, "b": 4.0}}]
+        [
+            {1: {"a": 5.0}},
+            {1: {"a": 0.0}, 2: {"a": 1.0}, 3: {"a": 2.0}},
+            {2: {"a": 9.0, "b": 4.0}},
+        ]
     )
     assert [points[step]["a/q50"] for step in (1, 2, 3)] == [0.0, 5.0, 5.0]
     assert [points[step].get("b/q50") for step in (1, 2, 3)] == [None, 4.0, 4.0]
 
 
 def test_diverged_members_are_in_the_quantiles_unless_they_are_no_numbers():
-    points = quantiles([{1: {"a": math.inf}}, {1: {"a": 1.0}}, {1: {"a": math.nan}}, {1: {"b": math.nan}}])
+    points = quantiles(
+        [
+            {1: {"a": math.inf}},
+            {1: {"a": 1.0}},
+            {1: {"a": math.nan}},
+            {1: {"b": math.nan}},
+        ]
+    )
     assert points == {1: {"a/q25": 1.0, "a/q50": 1.0, "a/q75": math.inf}}
     assert quantiles([{}, {}]) == {}
 
 
 def test_many_points_are_thinned():
-    points = quantiles([{seed + 7 * i: {"a": 1.0} for i in range(90)} for seed in range(5)])
+    points = quantiles(
+        [{seed + 7 * i: {"a": 1.0} for i in range(90)} for seed in range(5)]
+    )
     assert len(points) == MOST_POINTS
     assert (min(points), max(points)) == (0, 4 + 7 * 89)
 
@@ -118,7 +152,11 @@ def test_a_summary_counts_members_and_has_quartiles_over_them():
 
 
 def passes(passed, until="solved"):
-    return {"solved": passed, "steady": passed and until == "steady", "evaluation_until": until}
+    return {
+        "solved": passed,
+        "steady": passed and until == "steady",
+        "evaluation_until": until,
+    }
 
 
 def test_the_frontier_so_far_is_the_narrowest_group_that_half_of_its_seeds_pass():
@@ -128,7 +166,9 @@ def test_the_frontier_so_far_is_the_narrowest_group_that_half_of_its_seeds_pass(
         for units, each in verdicts.items()
         for seed, passed in enumerate(each)
     ]
-    assert frontier_so_far([*ended, (member(lag=20), passes(False))]) == {"frontier/delay_line-L8": 5}
+    assert frontier_so_far([*ended, (member(lag=20), passes(False))]) == {
+        "frontier/delay_line-L8": 5
+    }
 
 
 def test_a_stream_passes_once_it_is_steady():

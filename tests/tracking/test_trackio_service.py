@@ -22,14 +22,14 @@ t.send(lambda service: service.run(latch, points, row))
 t.send(lambda service: service.progress({"study/done": 1}))
 t.send(lambda service: service.result([{"lag": 5, "u50": math.nan}], Path("frontier.png")))
 print(t.close(0).where)
-"""
+"""  # noqa: E501
 )
 READ = """
 import json, trackio
 from trackio.sqlite_storage import SQLiteStorage
 runs = [(r.name, r.config, SQLiteStorage.get_logs("p", r.name, run_id=r.id)) for r in trackio.Api().runs("p")]
 print(json.dumps(runs, default=str))
-"""
+"""  # noqa: E501
 
 
 @pytest.mark.parametrize("live", leave([False, True]))
@@ -51,7 +51,9 @@ def test_a_study_is_in_trackio_and_a_rerun_adds_no_run_and_no_point(tmp_path, li
     assert config["model"]["units"] == 2
     curve = [(log["step"], log["train/loss"]) for log in logs if "train/loss" in log]
     assert curve == [(step, pytest.approx(1 / step)) for step in range(1, 11)]
-    assert [(log["step"], log["row/status"]) for log in logs if "row/status" in log] == [(10, "solved")]
+    assert [
+        (log["step"], log["row/status"]) for log in logs if "row/status" in log
+    ] == [(10, "solved")]
     _, logs = found["delay"]
     assert any(log.get("study/done") == 1 for log in logs)
     assert any("frontier" in log and "figure" in log for log in logs)
@@ -61,7 +63,10 @@ def test_without_trackio_one_line_says_how_to_get_it(tmp_path):
     (tmp_path / "trackio.py").write_text("raise ImportError('no trackio here')")
     out, err = python(STUDY, tmp_path, PYTHONPATH=f"{tmp_path}:{ROOT}")
     assert out == "\n"
-    assert err == "trackio does not work and is left: no trackio here; pip install 'memcap[trackio]'\n"
+    assert (
+        err
+        == "trackio does not work and is left: no trackio here; pip install 'memcap[trackio]'\n"
+    )
 
 
 def test_what_trackio_cannot_write_is_one_warning(tmp_path):
@@ -72,7 +77,9 @@ def test_what_trackio_cannot_write_is_one_warning(tmp_path):
     assert err.startswith("trackio does not work and is left: ")
 
 
-def test_what_trackio_could_not_write_between_two_calls_is_a_warning_and_not_counted(tmp_path):
+def test_what_trackio_could_not_write_between_two_calls_is_a_warning_and_not_counted(
+    tmp_path,
+):
     script = (
         LATCH
         + """

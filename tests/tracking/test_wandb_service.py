@@ -45,16 +45,39 @@ t.close(0)
 
 
 def environment(home, **more):
-    folders = {f"WANDB_{name}_DIR": str(home / name.lower()) for name in ("CONFIG", "CACHE", "DATA")}
-    ours = {"PATH": os.environ["PATH"], "HOME": str(home), "TMPDIR": str(home), "PYTHONPATH": str(ROOT)}
+    folders = {
+        f"WANDB_{name}_DIR": str(home / name.lower())
+        for name in ("CONFIG", "CACHE", "DATA")
+    }
+    ours = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "PYTHONPATH": str(ROOT),
+    }
     ours |= {"WANDB_TAGS": "ci, small"}
-    return ours | folders | {"WANDB_BASE_URL": "http://127.0.0.1:9", "NETRC": str(home / "netrc")} | more
+    return (
+        ours
+        | folders
+        | {"WANDB_BASE_URL": "http://127.0.0.1:9", "NETRC": str(home / "netrc")}
+        | more
+    )
 
 
 def python(script, home, **more):
-    """Run `script` after the prelude in `home`, as a user's process would run; return what it printed."""
-    # W&B leaves a temporary folder for the interpreter's end to remove; every other warning is an error.
-    command = [sys.executable, "-W", "error", "-W", "ignore::ResourceWarning", "-c", PRELUDE + script]
+    """Run `script` after the prelude in `home`, as a user's process would run; return
+    what it printed."""
+    # W&B leaves a temporary folder for the interpreter's end to remove; every other
+    # warning is an error.
+    command = [
+        sys.executable,
+        "-W",
+        "error",
+        "-W",
+        "ignore::ResourceWarning",
+        "-c",
+        PRELUDE + script,
+    ]
     done = subprocess.run(
         command,
         cwd=home,
@@ -69,8 +92,11 @@ def python(script, home, **more):
 
 
 @pytest.mark.breadth
-def test_numbers_that_are_none_a_table_and_a_picture_come_through_without_a_word(tmp_path):
-    """All else that runs hold: test_reference_runs.py. What a mirror left that was killed is gone."""
+def test_numbers_that_are_none_a_table_and_a_picture_come_through_without_a_word(
+    tmp_path,
+):
+    """All else that runs hold: test_reference_runs.py. What a mirror left that was
+    killed is gone."""
     for name, size in (("diverged", 7), ("another", 7), ("whole", 8)):
         left = tmp_path / "job" / "wandb" / f"offline-run-20260101_000000-{name}"
         left.mkdir(parents=True)
@@ -92,15 +118,27 @@ t.close(0)
     for path in there:
         shutil.rmtree(path)
     runs = read_runs(tmp_path / "job")
-    assert {name: run.finished for name, run in runs.items()} == {"diverged": True, "delay": True}
-    run, study = runs["diverged"], runs["delay"]
+    assert {name: run.finished for name, run in runs.items()} == {
+        "diverged": True,
+        "delay": True,
+    }
+    run = runs["diverged"]
+    study = runs["delay"]
     (_, first), (_, last) = run.curve("train/loss")
-    assert (first, math.isnan(last), run.curve("eval/accuracy")) == (math.inf, True, [(1, -math.inf)])
+    assert (first, math.isnan(last), run.curve("eval/accuracy")) == (
+        math.inf,
+        True,
+        [(1, -math.inf)],
+    )
     assert (run.config["seed"], run.config["clip"]) == (2**32 - 1, None)
-    assert (run.summary["solved"], run.summary["train/loss"]) == (False, 0.0625)  # not that of the last point
+    assert (run.summary["solved"], run.summary["train/loss"]) == (
+        False,
+        0.0625,
+    )  # not that of the last point
     assert {"loss", "norm"} <= set(run.summary)
     table, figure = (
-        study.directory / "files" / study.history[0][key]["path"] for key in ("frontier", "figure")
+        study.directory / "files" / study.history[0][key]["path"]
+        for key in ("frontier", "figure")
     )
     assert figure.read_bytes() == (tmp_path / "frontier.png").read_bytes()
     shown = json.loads(table.read_text())
@@ -116,7 +154,7 @@ from memcap.store.study import Study
 from memcap.tracking import MirrorProcess
 with MirrorProcess(Tracking("wandb"), Study(Path("study"), "study"), polars.DataFrame(schema=MEMBERS)):
     print({"wandb", "trackio"} & set(sys.modules))
-"""
+"""  # noqa: E501
     assert python(script, tmp_path) == ("set()\n", "")
 
 
@@ -127,21 +165,33 @@ with MirrorProcess(Tracking("wandb"), Study(Path("study"), "study"), polars.Data
             [
                 pytest.param("", "", "", {"WANDB_API_KEY": KEY}, id="dead server"),
                 pytest.param(
-                    "", "machine 127.0.0.1:9 login user password short\n", "", {}, id="malformed key"
+                    "",
+                    "machine 127.0.0.1:9 login user password short\n",
+                    "",
+                    {},
+                    id="malformed key",
                 ),
             ]
         ),
         pytest.param(
-            'wandb="online"', "", "no API key is configured; `wandb login` stores one", {}, id="no key"
+            'wandb="online"',
+            "",
+            "no API key is configured; `wandb login` stores one",
+            {},
+            id="no key",
         ),
     ],
 )
-def test_what_keeps_wandb_offline_costs_one_warning(tmp_path, options, netrc, why, environment):
+def test_what_keeps_wandb_offline_costs_one_warning(
+    tmp_path, options, netrc, why, environment
+):
     """Nobody is asked for a key, and the runs lie on disk."""
     if netrc:
         (tmp_path / "netrc").write_text(netrc)
     start = time.monotonic()
-    out, err = python(ONE_MEMBER.replace("sender()", f"sender({options})"), tmp_path, **environment)
+    out, err = python(
+        ONE_MEMBER.replace("sender()", f"sender({options})"), tmp_path, **environment
+    )
     assert time.monotonic() - start < 60
     assert (out, err.count("\n")) == ("", 1)
     assert err.startswith(f"W&B online does not work and is left: {why}")
@@ -149,7 +199,9 @@ def test_what_keeps_wandb_offline_costs_one_warning(tmp_path, options, netrc, wh
 
 
 @pytest.mark.slow
-def test_a_key_in_netrc_means_online_and_offline_in_the_environment_forbids_it(tmp_path):
+def test_a_key_in_netrc_means_online_and_offline_in_the_environment_forbids_it(
+    tmp_path,
+):
     script = """
 from memcap.tracking.wandb_service import chosen_mode, resolve_mode
 print(chosen_mode(resolve_mode("auto")))
@@ -160,10 +212,16 @@ print(chosen_mode(resolve_mode("auto")))
     assert python(script, tmp_path, WANDB_MODE="offline")[0] == "offline\n"
 
 
-def test_offline_touches_no_network_and_a_silent_server_cannot_hold_up_the_exit(tmp_path):
+def test_offline_touches_no_network_and_a_silent_server_cannot_hold_up_the_exit(
+    tmp_path,
+):
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0)
-        python(ONE_MEMBER, tmp_path, WANDB_BASE_URL=f"http://127.0.0.1:{server.getsockname()[1]}")
+        python(
+            ONE_MEMBER,
+            tmp_path,
+            WANDB_BASE_URL=f"http://127.0.0.1:{server.getsockname()[1]}",
+        )
         with pytest.raises(BlockingIOError):
             server.accept()
     assert list(read_runs(tmp_path / "job")) == ["m"]
@@ -174,11 +232,13 @@ config = {"task": {"name": "latch", "lag": 5}, "model": {"units": 2, "cell": "ls
 config |= {"recipe": {"name": "hold"}, "seed": 3}
 latch = run_of_member(Entry("0123456789abcdef", "latch-L5-u2-s3", config, "accuracy"))
 row = {"solved": True, "steady": False, "up_to": False, "evaluation_until": "solved", "status": "solved"}
-"""
+"""  # noqa: E501
 
 
 @pytest.mark.breadth
-def test_a_killed_process_leaves_whole_members_and_the_live_one_as_far_as_it_was(tmp_path):
+def test_a_killed_process_leaves_whole_members_and_the_live_one_as_far_as_it_was(
+    tmp_path,
+):
     script = """
 t = sender()
 points = {step: {"train/loss": float(step)} for step in range(50)}
@@ -191,7 +251,11 @@ time.sleep(100)
 """
     command = [sys.executable, "-c", PRELUDE + LATCH + script]
     with subprocess.Popen(
-        command, cwd=tmp_path, env=environment(tmp_path), stdout=subprocess.PIPE, text=True
+        command,
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        stdout=subprocess.PIPE,
+        text=True,
     ) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(signal.SIGKILL)
@@ -199,12 +263,16 @@ time.sleep(100)
     assert runs.keys() == {"ended", "latch-L5-u2-s3"}
     assert [run.finished for run in runs.values()] == [name == "ended" for name in runs]
     for name, steps in (("ended", 50), ("latch-L5-u2-s3", 30)):
-        assert runs[name].curve("train/loss") == [(step, float(step)) for step in range(steps)]
+        assert runs[name].curve("train/loss") == [
+            (step, float(step)) for step in range(steps)
+        ]
     assert runs["ended"].summary["solved"] is True
 
 
 @pytest.mark.slow
-def test_what_the_environment_says_of_wandb_is_heeded_and_a_rerun_has_the_same_ids(tmp_path):
+def test_what_the_environment_says_of_wandb_is_heeded_and_a_rerun_has_the_same_ids(
+    tmp_path,
+):
     script = """
 t = sender(project=None)
 t.send(lambda service: service.run(latch, {1: {"train/loss": 0.5, "eval/accuracy": 0.9}}, row))
@@ -225,7 +293,10 @@ print(t.close(0).where)
     }
     where, _ = python(LATCH + script, tmp_path, **theirs)
     folder = tmp_path / "elsewhere" / "wandb"
-    assert where == f"W&B: 2 runs in {folder}, sent by: wandb sync {folder}/offline-run-*\n"
+    assert (
+        where
+        == f"W&B: 2 runs in {folder}, sent by: wandb sync {folder}/offline-run-*\n"
+    )
     runs = read_runs(tmp_path / "elsewhere")
     assert {(run.name, run.job_type) for run in runs.values()} == {
         ("latch-L5-u2-s3", "member"),
@@ -241,7 +312,9 @@ print(t.close(0).where)
     steps = {metric.glob_name: metric.step_metric for metric in runs["mine"].metrics}
     assert steps["frontier/*"] == steps["study/*"] == "study/seconds"
     python(LATCH + script, tmp_path, **theirs | {"WANDB_DIR": str(tmp_path / "again")})
-    assert {run.id for run in read_runs(tmp_path / "again").values()} == {run.id for run in runs.values()}
+    assert {run.id for run in read_runs(tmp_path / "again").values()} == {
+        run.id for run in runs.values()
+    }
 
 
 WANDB = """
@@ -280,7 +353,9 @@ def teardown():
 
 
 @pytest.mark.breadth
-def test_a_server_that_never_answers_is_left_for_runs_on_disk(tmp_path, monkeypatch, caplog):
+def test_a_server_that_never_answers_is_left_for_runs_on_disk(
+    tmp_path, monkeypatch, caplog
+):
     (tmp_path / "wandb.py").write_text(WANDB)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.chdir(tmp_path)
@@ -288,7 +363,9 @@ def test_a_server_that_never_answers_is_left_for_runs_on_disk(tmp_path, monkeypa
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("WANDB_API_KEY", KEY)
     mirror = MirrorProcess(
-        Tracking("wandb"), Study(Path("study"), "study", session=OURS), members_of(range(3))
+        Tracking("wandb"),
+        Study(Path("study"), "study", session=OURS),
+        members_of(range(3)),
     )
     put_rows(tmp_path / "study", f"{OURS}00000000", range(3))
     end = time.monotonic() + 60

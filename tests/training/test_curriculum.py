@@ -20,7 +20,14 @@ pytestmark = pytest.mark.usefixtures("quick_file")
 
 
 def member(lag=8, **values):
-    usual = {"task": "delay_line", "recipe": "curriculum", "units": 4, "batch": 8, "budget": 100, "seed": [1]}
+    usual = {
+        "task": "delay_line",
+        "recipe": "curriculum",
+        "units": 4,
+        "batch": 8,
+        "budget": 100,
+        "seed": [1],
+    }
     (made,) = memcap.members(**usual | {"lag": lag} | values)
     return made
 
@@ -40,7 +47,10 @@ def test_it_starts_at_half_of_the_lag_with_the_lengths_of_the_fronts():
 def test_the_front_rises_where_the_running_accuracy_is_good_enough_and_the_mean_starts_again():
     state = CurriculumState(jnp.int32(5), jnp.float32(0.94), jnp.int32(-1))
     stays = update(state, CURRICULUM, jnp.int32(8), jnp.int32(1), jnp.float32(0.95))
-    assert (int(stays.lag), float(stays.score)) == (5, pytest.approx(0.8 * 0.94 + 0.2 * 0.95))
+    assert (int(stays.lag), float(stays.score)) == (
+        5,
+        pytest.approx(0.8 * 0.94 + 0.2 * 0.95),
+    )
     rises = update(state, CURRICULUM, jnp.int32(8), jnp.int32(1), jnp.float32(1.0))
     assert (int(rises.lag), float(rises.score), int(rises.arrived)) == (6, 0.5, -1)
 
@@ -51,17 +61,30 @@ def test_an_error_counts_as_an_accuracy_its_threshold_as_99_of_100():
     state = CurriculumState(jnp.int32(5), jnp.float32(0), jnp.int32(-1))
 
     def score(error):
-        return float(update(state, of_errors, jnp.int32(8), jnp.int32(1), jnp.float32(error)).score) / 0.2
+        return (
+            float(
+                update(
+                    state, of_errors, jnp.int32(8), jnp.int32(1), jnp.float32(error)
+                ).score
+            )
+            / 0.2
+        )
 
-    assert [score(error) for error in (0.0, 0.02, 0.1, 4.0)] == pytest.approx([1, 0.99, 0.95, 0])
-    assert CURRICULUM.threshold == ()  # an accuracy's is no operand: its programs are as they were
+    assert [score(error) for error in (0.0, 0.02, 0.1, 4.0)] == pytest.approx(
+        [1, 0.99, 0.95, 0]
+    )
+    assert (
+        CURRICULUM.threshold == ()
+    )  # an accuracy's is no operand: its programs are as they were
 
 
 def test_the_front_arrives_by_the_deadline_whatever_the_accuracy():
     state = curriculum.initial_state(CURRICULUM, 8)
     lags = []
     for step in range(1, 101):
-        state = update(state, CURRICULUM, jnp.int32(8), jnp.int32(step), jnp.float32(0.0))
+        state = update(
+            state, CURRICULUM, jnp.int32(8), jnp.int32(step), jnp.float32(0.0)
+        )
         lags.append(int(state.lag))
     assert lags == sorted(lags)
     assert lags.index(8) + 1 == 70  # .7 of a budget of 100
@@ -79,21 +102,36 @@ def test_the_rate_is_constant_until_the_front_arrives_and_0_at_the_budget():
     there = CurriculumState(jnp.int32(8), jnp.float32(0), jnp.int32(40))
     assert float(lr_scale(on_its_way, CURRICULUM, jnp.int32(60), jnp.int32(100))) == 1.0
     assert float(lr_scale(there, CURRICULUM, jnp.int32(40), jnp.int32(100))) == 1.0
-    assert float(lr_scale(there, CURRICULUM, jnp.int32(70), jnp.int32(100))) == pytest.approx(0.5)
-    assert float(lr_scale(there, CURRICULUM, jnp.int32(100), jnp.int32(100))) == pytest.approx(0.0, abs=1e-6)
+    assert float(
+        lr_scale(there, CURRICULUM, jnp.int32(70), jnp.int32(100))
+    ) == pytest.approx(0.5)
+    assert float(
+        lr_scale(there, CURRICULUM, jnp.int32(100), jnp.int32(100))
+    ) == pytest.approx(0.0, abs=1e-6)
     constant = CURRICULUM._replace(arrive=np.bool_(False))
     assert float(lr_scale(there, constant, jnp.int32(70), jnp.int32(100))) == 1.0
 
 
 def test_a_step_draws_at_the_front():
     trainer = Program.of(member(8)).trainer
-    state, operands = initial_state(trainer, member(8)), train_operands(trainer, member(8))
-    assert tuple(map(int, trainer.lag_and_length(state, operands))) == (4, member(8).task.length(4))
-    there = state._replace(curriculum=CurriculumState(np.int32(8), np.float32(0), np.int32(9)))
-    assert tuple(map(int, trainer.lag_and_length(there, operands))) == (8, member(8).length)
+    state = initial_state(trainer, member(8))
+    operands = train_operands(trainer, member(8))
+    assert tuple(map(int, trainer.lag_and_length(state, operands))) == (
+        4,
+        member(8).task.length(4),
+    )
+    there = state._replace(
+        curriculum=CurriculumState(np.int32(8), np.float32(0), np.int32(9))
+    )
+    assert tuple(map(int, trainer.lag_and_length(there, operands))) == (
+        8,
+        member(8).length,
+    )
 
 
-UNIFORM = member(6, task="word_problem", recipe="forget_bias", lags="uniform", budget=20, every=10)
+UNIFORM = member(
+    6, task="word_problem", recipe="forget_bias", lags="uniform", budget=20, every=10
+)
 
 
 @pytest.mark.breadth
@@ -102,15 +140,23 @@ def test_uniform_lags_are_drawn_anew_for_each_batch_with_their_lengths():
     state = initial_state(trainer, UNIFORM)
     operands = jax.tree.map(jnp.asarray, train_operands(trainer, UNIFORM))
     steps = np.arange(6000, dtype=np.int32)
-    lags, lengths = jax.vmap(lambda step: trainer.lag_and_length(state._replace(step=step), operands))(steps)
+    lags, lengths = jax.vmap(
+        lambda step: trainer.lag_and_length(state._replace(step=step), operands)
+    )(steps)
     counts = np.bincount(lags, minlength=7)
     assert counts[0] == 0
-    assert ((counts[1:] - 1000) ** 2 / 1000).sum() < 20.5  # chi-squared, 5 degrees: passed in 999 of 1,000
+    assert (
+        (counts[1:] - 1000) ** 2 / 1000
+    ).sum() < 20.5  # chi-squared, 5 degrees: passed in 999 of 1,000
     assert abs(np.corrcoef(lags[:-1], lags[1:])[0, 1]) < 0.04  # three standard errors
     np.testing.assert_array_equal(lengths, np.asarray(lags) + 1)
-    halfway = CurriculumState(np.int32(3), np.float32(0), np.int32(-1))  # a curriculum draws up to its front
+    halfway = CurriculumState(
+        np.int32(3), np.float32(0), np.int32(-1)
+    )  # a curriculum draws up to its front
     half = state._replace(curriculum=halfway)
-    lags, _ = jax.vmap(lambda step: trainer.lag_and_length(half._replace(step=step), operands))(steps[:100])
+    lags, _ = jax.vmap(
+        lambda step: trainer.lag_and_length(half._replace(step=step), operands)
+    )(steps[:100])
     assert set(lags.tolist()) == {1, 2, 3}
 
 
@@ -118,14 +164,21 @@ def test_uniform_lags_are_drawn_anew_for_each_batch_with_their_lengths():
 def test_uniform_lags_are_what_is_trained_on():
     """Step by step on batches that are drawn here."""
     trainer = Program.of(UNIFORM).trainer
-    operands, state = train_operands(trainer, UNIFORM), initial_state(trainer, UNIFORM)
-    step, expected, lags = jax.jit(trainer.train_step), [], []
+    operands = train_operands(trainer, UNIFORM)
+    state = initial_state(trainer, UNIFORM)
+    step = jax.jit(trainer.train_step)
+    expected = []
+    lags = []
     for number in range(10):
         base = jax.random.wrap_key_data(operands.key)
-        bits = jax.random.bits(jax.random.fold_in(base, np.uint32(2**32 - 1 - number)), (), np.uint32)
+        bits = jax.random.bits(
+            jax.random.fold_in(base, np.uint32(2**32 - 1 - number)), (), np.uint32
+        )
         lag = 1 + int(bits) % 6
         key = jax.random.fold_in(base, number)
-        batch = UNIFORM.task.sample(key, lag, lag + 1, UNIFORM.length, UNIFORM.recipe.batch)
+        batch = UNIFORM.task.sample(
+            key, lag, lag + 1, UNIFORM.length, UNIFORM.recipe.batch
+        )
         state, loss = step(state, operands, batch)
         expected.append(float(loss))
         lags.append(lag)
@@ -146,20 +199,27 @@ def test_a_net_of_uniform_lags_is_asked_at_its_own():
 
 
 def test_nothing_is_asked_before_the_front_has_arrived():
-    """Lag 2 of one symbol in two is soon learned at lag 1: still no evaluation before step 70, where the
-    curriculum is forced."""
+    """Lag 2 of one symbol in two is soon learned at lag 1: still no evaluation before
+    step 70, where the curriculum is forced."""
     slow = member(2, budget=100, every=10, advance=1.0, sequences=64, stretch=1)
     listener = Remembers()
     train([slow], Engine(workers=1), listener)
-    asked = [step for step, values in listener.points[slow] if "eval/accuracy" in values]
+    asked = [
+        step for step, values in listener.points[slow] if "eval/accuracy" in values
+    ]
     assert asked
     assert min(asked) > 70
     ends = {step: values for step, values in listener.points[slow] if step % 10 == 0}
     lags = {step: values["train/lag"] for step, values in ends.items()}
-    assert lags == dict.fromkeys(range(10, 70, 10), 1) | dict.fromkeys(range(70, 101, 10), 2)
-    trainer, operands = Program.of(slow).trainer, train_operands(Program.of(slow).trainer, slow)
+    assert lags == dict.fromkeys(range(10, 70, 10), 1) | dict.fromkeys(
+        range(70, 101, 10), 2
+    )
+    trainer = Program.of(slow).trainer
+    operands = train_operands(Program.of(slow).trainer, slow)
     for step, values in ends.items():
-        at = CurriculumState(np.int32(lags[step]), np.float32(0), np.int32(-1 if step < 70 else 70))
+        at = CurriculumState(
+            np.int32(lags[step]), np.float32(0), np.int32(-1 if step < 70 else 70)
+        )
         rate = trainer.learning_rate(np.int32(step), at, operands)
         assert values["train/lr"] == pytest.approx(float(rate), rel=1e-5, abs=1e-9)
     assert ends[60]["train/lr"] > ends[90]["train/lr"] > 0
@@ -168,7 +228,14 @@ def test_nothing_is_asked_before_the_front_has_arrived():
 @pytest.mark.parametrize("task", [*leave(["delay_line"]), "count"])
 def test_it_solves_what_it_should(task):
     easy = memcap.members(
-        task=task, lag=[3, 4], units=5, recipe="curriculum", seed=[1], budget=1500, sequences=256, stretch=1
+        task=task,
+        lag=[3, 4],
+        units=5,
+        recipe="curriculum",
+        seed=[1],
+        budget=1500,
+        sequences=256,
+        stretch=1,
     )
     rows = memcap.train(easy, engine=Engine(loop="while", workers=1), progress=False)
     assert rows["solved"].all()
@@ -176,13 +243,21 @@ def test_it_solves_what_it_should(task):
 
 
 def test_learning_rates_fall_with_the_lag_of_the_front():
-    assert [member(lag).recipe.peak(lag, 8) for lag in (8, 16, 32)] == pytest.approx([0.02, 0.02, 0.01])
-    trainer, made = Program.of(member(64)).trainer, curriculum_of(member(64), 256)
+    assert [member(lag).recipe.peak(lag, 8) for lag in (8, 16, 32)] == pytest.approx(
+        [0.02, 0.02, 0.01]
+    )
+    trainer = Program.of(member(64)).trainer
+    made = curriculum_of(member(64), 256)
     assert float(train_operands(trainer, member(64)).lr) == pytest.approx(
         0.02
     )  # the front's share comes on top
-    states = [CurriculumState(jnp.int32(lag), jnp.float32(0), jnp.int32(-1)) for lag in (10, 16, 32, 64)]
-    shares = [float(lr_scale(state, made, jnp.int32(0), jnp.int32(100))) for state in states]
+    states = [
+        CurriculumState(jnp.int32(lag), jnp.float32(0), jnp.int32(-1))
+        for lag in (10, 16, 32, 64)
+    ]
+    shares = [
+        float(lr_scale(state, made, jnp.int32(0), jnp.int32(100))) for state in states
+    ]
     assert shares == pytest.approx([1, 1, 1 / 2, 1 / 4])
     everywhere = curriculum_of(member(64, falls_above=64), 256)
     assert float(lr_scale(states[3], everywhere, jnp.int32(0), jnp.int32(100))) == 1
@@ -202,8 +277,14 @@ def test_learning_rates_fall_with_the_lag_of_the_front():
             {"decay": 0.1},
             "recipe.decay=0.1: recipe.optimizer=adamw needs it, as in recipe.decay=0.01, and no",
         ),
-        ({"floor": 0.1}, "recipe.floor=0.1: only recipe.schedule=cosine has it, not arrive"),
-        ({"warmup_share": 0.1}, "recipe.warmup_share=0.1: replaces recipe.warmup=400; set recipe"),
+        (
+            {"floor": 0.1},
+            "recipe.floor=0.1: only recipe.schedule=cosine has it, not arrive",
+        ),
+        (
+            {"warmup_share": 0.1},
+            "recipe.warmup_share=0.1: replaces recipe.warmup=400; set recipe",
+        ),
     ],
 )
 def test_what_does_not_fit_is_one_line(values, says):

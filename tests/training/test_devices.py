@@ -1,5 +1,5 @@
-"""Lanes sharded over the devices of a host, on 8 devices that XLA makes of this CPU, in a process of its
-own."""
+"""Lanes sharded over the devices of a host, on 8 devices that XLA makes of this CPU, in
+a process of its own."""
 
 import json
 import os
@@ -28,17 +28,30 @@ with without_optimisation():
 for one, other in zip(sharded, plain, strict=True):
     assert_same(one, other)
 print(json.dumps([program.lanes, program.devices, len(sharded), sharded[0].side_by_side]))
-"""
+"""  # noqa: E501
 
 
 @pytest.fixture(scope="module")
 def eight():
     here = Path(__file__).parent
-    path = os.pathsep.join(filter(None, [str(here.parents[1]), str(here), os.environ.get("PYTHONPATH")]))
-    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
-    environment = {**os.environ, "PYTHONPATH": path, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+    path = os.pathsep.join(
+        filter(None, [str(here.parents[1]), str(here), os.environ.get("PYTHONPATH")])
+    )
+    flags = (
+        os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=8"
+    )
+    environment = {
+        **os.environ,
+        "PYTHONPATH": path,
+        "XLA_FLAGS": flags,
+        "JAX_PLATFORMS": "cpu",
+    }
     done = subprocess.run(
-        [sys.executable, "-c", EIGHT], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", EIGHT],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

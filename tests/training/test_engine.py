@@ -1,4 +1,5 @@
-"""The engine: a member's result is its own, whoever its neighbours are and however they share the machine."""
+"""The engine: a member's result is its own, whoever its neighbours are and however they
+share the machine."""
 
 import os
 from collections import Counter
@@ -8,7 +9,15 @@ import jax
 import numpy as np
 import pytest
 from breadth import leave
-from training_checks import ONE, Remembers, assert_same, member, programs, unchecked, vector
+from training_checks import (
+    ONE,
+    Remembers,
+    assert_same,
+    member,
+    programs,
+    unchecked,
+    vector,
+)
 
 from memcap.config import Engine, Stream
 from memcap.knobs import UserError
@@ -30,9 +39,13 @@ OTHERS = [
         model={"units": 2},
         recipe={"name": "forget_bias", "schedule": "constant", "budget": 45},
     ),
-    member("delay_line", 2, seed=4, model={"units": 2}, recipe={"budget": 15, "warmup": 5}),
+    member(
+        "delay_line", 2, seed=4, model={"units": 2}, recipe={"budget": 15, "warmup": 5}
+    ),
     member("delay_line", 2, seed=3, model={"units": 3}),
-    member("delay_line", 3, seed=2, length=31, model={"units": 2}, recipe={"init": "hold"}),
+    member(
+        "delay_line", 3, seed=2, length=31, model={"units": 2}, recipe={"init": "hold"}
+    ),
 ]
 POPULATION = [*OTHERS[:3], TARGET, *OTHERS[3:]]
 
@@ -47,7 +60,8 @@ def test_a_member_alone_and_among_others_has_one_result(reference):
     listener = Remembers()
     (alone,) = train([TARGET], ONE, listener)
     assert_same(alone, reference[0][3])
-    mine, among = listener.points[TARGET], reference[1].points[TARGET]
+    mine = listener.points[TARGET]
+    among = reference[1].points[TARGET]
     assert [step for step, _ in mine] == [step for step, _ in among] == [*range(1, 31)]
     for (_, values), (_, others) in zip(mine, among, strict=True):
         assert values == pytest.approx(others, rel=1e-5, abs=1e-6)
@@ -56,7 +70,9 @@ def test_a_member_alone_and_among_others_has_one_result(reference):
 @pytest.mark.parametrize(
     "other",
     [
-        *leave([Engine(loop="while", lanes=1, workers=1)]),  # one after another: the queue
+        *leave(
+            [Engine(loop="while", lanes=1, workers=1)]
+        ),  # one after another: the queue
         *leave([Engine(loop="while", lanes=2, workers=2)]),  # a process beside this one
         *leave([Engine(loop="associative", lanes=4, workers=1)]),
     ],
@@ -89,12 +105,20 @@ def test_no_members_is_no_work():
 
 
 def streams(until="steady"):
-    """At lag 1: steady when it is solved, steady later, never steady. Short sequences teach little of life
-    after the start."""
+    """At lag 1: steady when it is solved, steady later, never steady. Short sequences
+    teach little of life after the start."""
     ask = {"every": 5, "stretch": 50, "until": until}
     recipe = {"lr": 0.1, "batch": 32, "budget": 113, "schedule": "constant"}
     return [
-        member("delay_line", 1, seed=seed, length=length, model={"units": 2}, recipe=recipe, evaluation=ask)
+        member(
+            "delay_line",
+            1,
+            seed=seed,
+            length=length,
+            model={"units": 2},
+            recipe=recipe,
+            evaluation=ask,
+        )
         for seed, length in ((3, 4), (12, 4), (1, 3))
     ]
 
@@ -102,7 +126,9 @@ def streams(until="steady"):
 @pytest.fixture(scope="module")
 def judged():
     """What came of the streams, and how often each was asked at the stretched length."""
-    listener, asked, operands = Remembers(), Counter(), train_loop.eval_operands
+    listener = Remembers()
+    asked = Counter()
+    operands = train_loop.eval_operands
 
     def counted(trainer, member, stream, index=0):
         asked[member] += stream == Stream.STRETCH
@@ -129,10 +155,18 @@ def test_a_solved_stream_is_evaluated_rarely(judged):
     results, listener, asked = judged
     for each in results:
         points = listener.points[each.member]
-        assert [step for step, _ in points] == [*range(1, each.steps + 1)]  # its curve goes on, too
+        assert [step for step, _ in points] == [
+            *range(1, each.steps + 1)
+        ]  # its curve goes on, too
         assert all(values["train/loss"] > 0 for _, values in points)
-        after = [step for step, values in points if "eval/accuracy" in values and step > each.solved]
-        assert after == [step for step in (25, 50, 75, 100, 113) if each.solved < step <= each.steps]
+        after = [
+            step
+            for step, values in points
+            if "eval/accuracy" in values and step > each.solved
+        ]
+        assert after == [
+            step for step in (25, 50, 75, 100, 113) if each.solved < step <= each.steps
+        ]
         assert asked[each.member] == 1 + len(after)
 
 
@@ -147,7 +181,9 @@ def test_until_solved_stops_where_the_other_goes_on(judged):
 # Divergence
 
 
-WILD = 1e38  # a learning rate at which weights overflow what a loss can be computed from
+WILD = (
+    1e38  # a learning rate at which weights overflow what a loss can be computed from
+)
 
 
 @pytest.mark.parametrize("loop", ["while", *leave(["associative"])])
@@ -156,13 +192,17 @@ def test_divergence_is_recorded_and_leaves_the_neighbours_alone(loop):
     shared = Engine(loop=loop, lanes=2, workers=1)
     usual = train(calm, shared)
     listener = Remembers()
-    first, lost, last = train([calm[0], unchecked(calm[1], lr=WILD), calm[2]], shared, listener)
+    first, lost, last = train(
+        [calm[0], unchecked(calm[1], lr=WILD), calm[2]], shared, listener
+    )
     assert (lost.status, lost.steps) == ("diverged", 1)
     assert not np.isfinite(lost.train_loss)
     assert np.isnan(lost.score)
     assert np.isnan(lost.best)
     assert np.isfinite(vector(lost)).all()
-    assert np.abs(vector(lost)).max() > 1e37  # its last finite weights, not a fresh start
+    assert (
+        np.abs(vector(lost)).max() > 1e37
+    )  # its last finite weights, not a fresh start
     assert len(listener.results) == 3
     for mine, before in ((first, usual[0]), (last, usual[2])):
         assert mine.status == before.status == "unsolved"
@@ -177,7 +217,8 @@ def test_divergence_is_recorded_and_leaves_the_neighbours_alone(loop):
 def counted(monkeypatch):
     """How often Python walks through a training step, and how often XLA compiles."""
     counts = {"steps": [], "compiled": 0}
-    step, build = Trainer.train_step, jax.stages.Lowered.compile
+    step = Trainer.train_step
+    build = jax.stages.Lowered.compile
 
     def traced(self, *arguments):
         counts["steps"].append(self.spec.architecture.model.units)
@@ -202,7 +243,13 @@ def test_a_width_is_traced_and_compiled_once(counted):
         for budget in (3, 12)
     ]
     many = [
-        member("latch", lag, seed=seed, model={"units": units}, recipe={"lr": lr, "budget": budget})
+        member(
+            "latch",
+            lag,
+            seed=seed,
+            model={"units": units},
+            recipe={"lr": lr, "budget": budget},
+        )
         for lag, lr, seed, budget in points
         for units in (1, 2)
     ]
@@ -224,14 +271,33 @@ def test_programs_group_by_what_a_program_depends_on():
             "latch",
             9,
             seed=5,
-            recipe={"lr": 0.5, "schedule": "cosine", "warmup": 3, "budget": 77, "init": "chrono"},
+            recipe={
+                "lr": 0.5,
+                "schedule": "cosine",
+                "warmup": 3,
+                "budget": 77,
+                "init": "chrono",
+            },
         ),
         member("latch", 3, length=20),
     ]
-    apart = [member("latch", 3, symbols=3), member("copy", 3), member("latch", 3, model={"units": 2})]
-    apart += [member("latch", 3, model={"cell": "GRUCell"}), member("latch", 3, model={"readout": "lstm"})]
-    apart += [member("latch", 3, recipe={"batch": 8}), member("latch", 3, recipe={"clip": 0.5})]
-    apart += [member("latch", 3, evaluation={"every": 20}), member("latch", 3, evaluation={"stretch": 3})]
+    apart = [
+        member("latch", 3, symbols=3),
+        member("copy", 3),
+        member("latch", 3, model={"units": 2}),
+    ]
+    apart += [
+        member("latch", 3, model={"cell": "GRUCell"}),
+        member("latch", 3, model={"readout": "lstm"}),
+    ]
+    apart += [
+        member("latch", 3, recipe={"batch": 8}),
+        member("latch", 3, recipe={"clip": 0.5}),
+    ]
+    apart += [
+        member("latch", 3, evaluation={"every": 20}),
+        member("latch", 3, evaluation={"stretch": 3}),
+    ]
     groups = programs([base, *apart, *same], ONE)
     assert len(groups) == 1 + len(apart)
     together = next(group for group in groups.values() if base in group)
@@ -239,7 +305,11 @@ def test_programs_group_by_what_a_program_depends_on():
     program = next(program for program, group in groups.items() if group is together)
     assert program.trainer.max_length == 20
     assert program.trainer.max_eval_length == 20
-    assert (program.lanes, program.trainer.side_by_side, program.devices) == (4, False, 1)
+    assert (program.lanes, program.trainer.side_by_side, program.devices) == (
+        4,
+        False,
+        1,
+    )
 
 
 def test_defaults_of_the_engine_on_a_cpu():
@@ -252,7 +322,9 @@ def test_defaults_of_the_engine_on_a_cpu():
 def test_one_process_drives_all_accelerators(monkeypatch):
     monkeypatch.setattr(engine.jax, "default_backend", lambda: "gpu")
     assert engine.worker_count(Engine()) == 1
-    with pytest.raises(UserError, match=r"engine\.workers=2: one process drives all accelerators"):
+    with pytest.raises(
+        UserError, match=r"engine\.workers=2: one process drives all accelerators"
+    ):
         engine.worker_count(Engine(workers=2))
 
 
@@ -262,7 +334,9 @@ def test_one_process_drives_all_accelerators(monkeypatch):
 def test_curves_are_reported(reference):
     results, listener = reference
     assert sorted(Counter(listener.populations).values()) == [1, 5]
-    assert sorted(e.member.key for e in listener.results) == sorted(m.key for m in POPULATION)
+    assert sorted(e.member.key for e in listener.results) == sorted(
+        m.key for m in POPULATION
+    )
     for ended in results:
         steps = [step for step, _ in listener.points[ended.member]]
         budget = ended.member.recipe.budget
@@ -276,7 +350,11 @@ def test_curves_are_reported(reference):
             assert 0 <= values.get("train/accuracy", 0) <= 1
         points = listener.points[ended.member]
         assert points[-1][1]["eval/accuracy"] == ended.score
-        last_chunk = [values["train/loss"] for step, values in points if step > (budget - 1) // 10 * 10]
+        last_chunk = [
+            values["train/loss"]
+            for step, values in points
+            if step > (budget - 1) // 10 * 10
+        ]
         assert np.mean(last_chunk) == pytest.approx(ended.train_loss, rel=1e-5)
         assert ended.run_seconds > 0
         assert ended.compile_seconds > 0

@@ -1,5 +1,5 @@
-"""`engine.loop`: what each value trains with, what it says where it can't, and the knobs before it; and that
-loops come to the same verdicts."""
+"""`engine.loop`: what each value trains with, what it says where it can't, and the
+knobs before it; and that loops come to the same verdicts."""
 
 import subprocess
 from dataclasses import replace
@@ -33,11 +33,18 @@ from memcap.training.step import TrainSpec
 NATIVE = replace(ONE, loop="native")
 SECONDS_A_WEIGHT = loops.padding_cost("native") or 0.0
 NO_COMPILER = "there is no C compiler `cc` here"
-LSTM, GRU = lstm_native.IN_C, gru_native.IN_C
+LSTM = lstm_native.IN_C
+GRU = gru_native.IN_C
 needs_native = pytest.mark.skipif(
-    any(cell.missing() is not None for cell in (LSTM, GRU)), reason=f"no LSTM in C: {LSTM.missing()}"
+    any(cell.missing() is not None for cell in (LSTM, GRU)),
+    reason=f"no LSTM in C: {LSTM.missing()}",
 )
-TINY = ["recipe.budget=20", "evaluation.every=10", "evaluation.sequences=64", "evaluation.stretch=2"]
+TINY = [
+    "recipe.budget=20",
+    "evaluation.every=10",
+    "evaluation.sequences=64",
+    "evaluation.stretch=2",
+]
 
 
 @pytest.fixture
@@ -64,7 +71,9 @@ def test_where_there_is_a_compiler_a_cell_in_c_passes_its_test(tmp_path, cell):
     (tmp_path / "any.c").write_text(
         "#include <stdint.h>\n#include <string.h>\nint main(void) { return 0; }\n"
     )
-    done = subprocess.run(["cc", "any.c", "-o", "any"], cwd=tmp_path, capture_output=True, check=False)
+    done = subprocess.run(
+        ["cc", "any.c", "-o", "any"], cwd=tmp_path, capture_output=True, check=False
+    )
     if done.returncode:
         pytest.skip("the compiler compiles nothing")
     assert cell.missing() is None
@@ -74,23 +83,37 @@ def test_where_there_is_a_compiler_a_cell_in_c_passes_its_test(tmp_path, cell):
 @pytest.mark.parametrize("cell", ["lstm", "GRUCell"])
 def test_where_it_can_a_cell_in_c_is_chosen_and_says_nothing(capsys, cell):
     warn_once.cache_clear()
-    assert chosen("auto", cell) == chosen("native", cell) == Choice("native", side_by_side=False)
+    assert (
+        chosen("auto", cell)
+        == chosen("native", cell)
+        == Choice("native", side_by_side=False)
+    )
     loops.check("native")
     assert capsys.readouterr().err == ""
 
 
 def test_without_it_auto_says_so_once_and_native_is_refused(without, capsys):
     assert chosen("auto") == chosen("auto") == Choice("while", side_by_side=False)
-    line = f"memcap: XLA runs the LSTM's loop, as engine.loop=native cannot run here: {NO_COMPILER}\n"
+    line = (
+        "memcap: XLA runs the LSTM's loop, as engine.loop=native cannot run here:"
+        f" {NO_COMPILER}\n"
+    )
     assert capsys.readouterr().err == line
-    said = r"^engine.loop=native: cannot run here: there is no .*; engine.loop=reproducible runs anywhere$"
+    said = (
+        r"^engine.loop=native: cannot run here: there is no .*; engine.loop=reproducible runs"
+        r" anywhere$"
+    )
     with pytest.raises(UserError, match=said):
         loops.check("native")
 
 
 @needs_native
-def test_a_cell_that_fails_its_test_costs_a_line_and_the_other_runs_in_c(monkeypatch, capsys):
-    monkeypatch.setattr(GatedC, "missing", lambda self: "of a reason" if self is GRU else None)
+def test_a_cell_that_fails_its_test_costs_a_line_and_the_other_runs_in_c(
+    monkeypatch, capsys
+):
+    monkeypatch.setattr(
+        GatedC, "missing", lambda self: "of a reason" if self is GRU else None
+    )
     warn_once.cache_clear()
     loops.check("native")
     assert chosen("auto") == chosen("native") == Choice("native", side_by_side=False)
@@ -101,7 +124,8 @@ def test_a_cell_that_fails_its_test_costs_a_line_and_the_other_runs_in_c(monkeyp
 
 
 @pytest.mark.parametrize(
-    "cell", ["GRUCell+noise0.1", "LRU", "LSTMCell", "lstm+noise0.1", "OptimizedLSTMCell"]
+    "cell",
+    ["GRUCell+noise0.1", "LRU", "LSTMCell", "lstm+noise0.1", "OptimizedLSTMCell"],
 )
 def test_cells_that_it_does_not_serve_compile_nothing(unasked, cell):
     assert chosen("auto", cell) == Choice("while", side_by_side=False)
@@ -112,14 +136,24 @@ def test_reproducible_is_xlas_loops_and_asks_for_nothing(unasked):
         assert chosen("reproducible", cell) == Choice("while", side_by_side=False)
         for platform in ("gpu", "tpu"):
             loop = "associative" if cell == "LRU" else "masked"
-            assert chosen("reproducible", cell, platform) == Choice(loop, side_by_side=True)
+            assert chosen("reproducible", cell, platform) == Choice(
+                loop, side_by_side=True
+            )
             assert chosen("auto", cell, platform) == Choice(loop, side_by_side=True)
 
 
 def test_a_loop_by_name_leaves_what_it_refuses_to_its_fallback(unasked):
-    assert chosen("native", "SimpleCell") == chosen("native", windows=True) == Choice("while", False)
+    assert (
+        chosen("native", "SimpleCell")
+        == chosen("native", windows=True)
+        == Choice("while", False)
+    )
     assert chosen("native", "GRUCell", windows=True) == Choice("while", False)
-    assert chosen("associative") == chosen("associative", "LRU+noise0.1") == Choice("masked", True)
+    assert (
+        chosen("associative")
+        == chosen("associative", "LRU+noise0.1")
+        == Choice("masked", True)
+    )
     assert chosen("plain", platform="gpu") == Choice("plain", side_by_side=True)
     assert chosen("while", platform="gpu") == Choice("while", side_by_side=False)
 
@@ -127,14 +161,17 @@ def test_a_loop_by_name_leaves_what_it_refuses_to_its_fallback(unasked):
 def test_an_unknown_loop_is_refused():
     names = "auto, reproducible, associative, masked, native, plain, while"
     with pytest.raises(
-        UserError, match=rf"^engine.loop=fast: no such loop; one of {names}, or MODULE:OBJECT"
+        UserError,
+        match=rf"^engine.loop=fast: no such loop; one of {names}, or MODULE:OBJECT",
     ):
         Engine(loop="fast")
 
 
 def test_for_a_device_elsewhere_loops_of_cpus_are_none():
     for loop in ("auto", "reproducible", "native"):
-        assert elsewhere(Engine(loop=loop, lanes=3)) == Engine(loop="associative", lanes=3)
+        assert elsewhere(Engine(loop=loop, lanes=3)) == Engine(
+            loop="associative", lanes=3
+        )
     for loop in ("while", "plain"):
         assert elsewhere(Engine(loop=loop)) == Engine(loop=loop)
 
@@ -150,18 +187,26 @@ def test_for_a_device_elsewhere_loops_of_cpus_are_none():
         (member(model={"cell": "LSTMCell"}, recipe={"init": "flax"}), "while"),
         (member(model={"cell": "SimpleCell"}), "while"),
         (member("windows", 4), "while"),
-        (member("mqar", 4), "native"),  # these two cannot draw a sequence as short as one likes
+        (
+            member("mqar", 4),
+            "native",
+        ),  # these two cannot draw a sequence as short as one likes
         (member("selective_copy", 4), "native"),
     ],
     ids=lambda value: (
-        value if isinstance(value, str) else f"{value.task.name}-{value.model.cell}-{value.model.readout}"
+        value
+        if isinstance(value, str)
+        else f"{value.task.name}-{value.model.cell}-{value.model.readout}"
     ),
 )
 def test_c_serves_memcaps_lstm_and_flaxs_gru_on_sequences_without_windows(one, loop):
     """What is not served is trained by XLA's loop, and its row says so."""
-    spec, steps = TrainSpec.of(one), Program.of(one).trainer.max_length
+    spec = TrainSpec.of(one)
+    steps = Program.of(one).trainer.max_length
     assert loop_of(spec, steps, NATIVE) == Choice(loop, side_by_side=False)
-    assert loop_of(spec, steps, Engine(loop="reproducible")) == Choice("while", side_by_side=False)
+    assert loop_of(spec, steps, Engine(loop="reproducible")) == Choice(
+        "while", side_by_side=False
+    )
     (program,) = programs([one], NATIVE)
     assert program.trainer.loop == Program.of(one, NATIVE).trainer.loop == loop
 
@@ -190,12 +235,15 @@ class Counted(Loop):
 
     def run(self, cell, carry, over):
         type(self).traces += 1
-        return loops.resolve("plain", Request(type(cell), "cpu", windows=False)).run(cell, carry, over)
+        return loops.resolve("plain", Request(type(cell), "cpu", windows=False)).run(
+            cell, carry, over
+        )
 
 
 @pytest.mark.usefixtures("quick_compile")
 def test_a_loop_from_outside_trains_and_names_its_rows():
-    name, one = f"{__name__}:Counted", member("latch", 3, recipe={"budget": 20})
+    name = f"{__name__}:Counted"
+    one = member("latch", 3, recipe={"budget": 20})
     (ours,), (usual,) = train([one], Engine(loop=name, workers=1)), train([one], ONE)
     assert Counted.traces > 0
     assert (ours.loop, usual.loop) == (name, "while")
@@ -206,64 +254,106 @@ def test_a_loop_from_outside_trains_and_names_its_rows():
 
 
 def test_what_is_no_loop_is_refused():
-    with pytest.raises(UserError, match=r"must be a class or an object of memcap\.loops\.Loop"):
+    with pytest.raises(
+        UserError, match=r"must be a class or an object of memcap\.loops\.Loop"
+    ):
         Engine(loop=f"{__name__}:NATIVE")
 
 
 @needs_native
 def test_a_state_is_gone_on_with_by_the_loop_that_made_it_alone():
-    by_xla, by_native = (Program.of(member(), engine).trainer for engine in (ONE, NATIVE))
+    by_xla, by_native = (
+        Program.of(member(), engine).trainer for engine in (ONE, NATIVE)
+    )
     same = program_id(by_xla).removesuffix("while")
     assert program_id(by_native) == same + LSTM.library().name
     gru = member(model={"cell": "GRUCell", "readout": "lstm"})
     both = f"{GRU.library().name}+{LSTM.library().name}"
     assert program_id(Program.of(gru, NATIVE).trainer).rpartition(" ")[2] == both
-    assert step_cost(Program.of(member(), NATIVE)) == step_cost(Program.of(member(), ONE))
+    assert step_cost(Program.of(member(), NATIVE)) == step_cost(
+        Program.of(member(), ONE)
+    )
 
 
 @pytest.mark.breadth
 @needs_native
 def test_a_small_study_has_equal_counts_by_both_loops():
-    ask, recipe = (
-        {"every": 10, "sequences": 128},
-        {"lr": 0.1, "budget": 80, "batch": 32, "schedule": "constant"},
-    )
+    ask = {"every": 10, "sequences": 128}
+    recipe = {"lr": 0.1, "budget": 80, "batch": 32, "schedule": "constant"}
     study = [
         *(
-            member("delay_line", 1, seed=s, model={"units": 3}, recipe=recipe, evaluation=ask)
+            member(
+                "delay_line",
+                1,
+                seed=s,
+                model={"units": 3},
+                recipe=recipe,
+                evaluation=ask,
+            )
             for s in range(2)
         ),
-        member("delay_line", 2, model={"units": 3}, recipe=recipe | {"budget": 25}, evaluation=ask),
-        member("latch", 3, model={"units": 2, "cell": "GRUCell"}, recipe=recipe, evaluation=ask),
+        member(
+            "delay_line",
+            2,
+            model={"units": 3},
+            recipe=recipe | {"budget": 25},
+            evaluation=ask,
+        ),
+        member(
+            "latch",
+            3,
+            model={"units": 2, "cell": "GRUCell"},
+            recipe=recipe,
+            evaluation=ask,
+        ),
     ]
-    usual, ours = train(study, ONE), train(study, NATIVE)
+    usual = train(study, ONE)
+    ours = train(study, NATIVE)
     assert {each.status for each in usual} == {"solved", "unsolved"}
     assert [each.loop for each in usual] == 4 * ["while"]
     assert [each.loop for each in ours] == 4 * ["native"]
     for one, other in zip(usual, ours, strict=True):
-        assert (one.status, one.steps, one.program_steps) == (other.status, other.steps, other.program_steps)
+        assert (one.status, one.steps, one.program_steps) == (
+            other.status,
+            other.steps,
+            other.program_steps,
+        )
         np.testing.assert_allclose(vector(one), vector(other), rtol=1e-3, atol=1e-3)
     again = train(study[:2], NATIVE)
-    assert [vector(each).tolist() for each in again] == [vector(each).tolist() for each in ours[:2]]
+    assert [vector(each).tolist() for each in again] == [
+        vector(each).tolist() for each in ours[:2]
+    ]
 
 
 @pytest.mark.breadth
 @needs_native
 @pytest.mark.usefixtures("quick_compile")
 def test_widths_that_share_a_program_train_as_alone():
-    ask, recipe = (
-        {"every": 10, "sequences": 128},
-        {"lr": 0.1, "budget": 60, "batch": 32, "schedule": "constant"},
-    )
-    study = [member("delay_line", 1, model={"units": u}, recipe=recipe, evaluation=ask) for u in (5, 6, 8)]
+    ask = {"every": 10, "sequences": 128}
+    recipe = {"lr": 0.1, "budget": 60, "batch": 32, "schedule": "constant"}
+    study = [
+        member("delay_line", 1, model={"units": u}, recipe=recipe, evaluation=ask)
+        for u in (5, 6, 8)
+    ]
     (program,) = programs(study, NATIVE)
-    shared, alone = train(study, NATIVE), [train([one], NATIVE)[0] for one in study]
-    assert [each.program_units for each in shared] == [8, 8, 8] == 3 * [program.spec.architecture.model.units]
+    shared = train(study, NATIVE)
+    alone = [train([one], NATIVE)[0] for one in study]
+    assert (
+        [each.program_units for each in shared]
+        == [8, 8, 8]
+        == 3 * [program.spec.architecture.model.units]
+    )
     assert [each.program_units for each in alone] == [5, 6, 8]
     assert {each.status for each in alone} == {"solved"}
     for one, other in zip(shared, alone, strict=True):
-        assert (one.status, one.steps, one.solved) == (other.status, other.steps, other.solved)
-        assert jax.tree.map(np.shape, one.weights) == jax.tree.map(np.shape, other.weights)
+        assert (one.status, one.steps, one.solved) == (
+            other.status,
+            other.steps,
+            other.solved,
+        )
+        assert jax.tree.map(np.shape, one.weights) == jax.tree.map(
+            np.shape, other.weights
+        )
         np.testing.assert_allclose(vector(one), vector(other), rtol=1e-4, atol=1e-5)
 
 
@@ -274,7 +364,8 @@ def test_a_program_leaves_out_the_units_that_pad():
     one = member("delay_line", 1, model={"units": 2})
     trainer = Program.of(one, NATIVE).trainer
     wide = replace(trainer, spec=trainer.spec.at_width(4))
-    architecture, start = wide.spec.architecture, initial_state(wide, one)
+    architecture = wide.spec.architecture
+    start = initial_state(wide, one)
     weights = architecture.unflatten(np.array(start.params))
     for name in ("kernel", "recurrent", "bias"):
         weights["cell"][name].reshape(-1, 4, 4)[..., 2:] = np.nan
@@ -283,13 +374,18 @@ def test_a_program_leaves_out_the_units_that_pad():
     alone = jax.jit(trainer.evaluate)(
         initial_state(trainer, one).params, eval_operands(trainer, one, Stream.EVALUATE)
     )
-    assert jax.jit(wide.evaluate)(poisoned, eval_operands(wide, one, Stream.EVALUATE)) == alone
+    assert (
+        jax.jit(wide.evaluate)(poisoned, eval_operands(wide, one, Stream.EVALUATE))
+        == alone
+    )
     operands = train_operands(wide, one)
     batch = draw(one.task, one.lag, one.length, steps=wide.max_length, batch=16)
     loss = jax.jit(wide.train_step)(start._replace(params=poisoned), operands, batch)[1]
     assert np.isfinite(loss)
     assert not np.isfinite(
-        jax.jit(wide.train_step)(start._replace(params=poisoned), operands._replace(units=3), batch)[1]
+        jax.jit(wide.train_step)(
+            start._replace(params=poisoned), operands._replace(units=3), batch
+        )[1]
     )
 
 
@@ -313,18 +409,26 @@ def test_widths_in_c_share_a_program_where_padding_costs_less_than_compiling_ano
 
 def test_what_is_joined_to_a_program_costs_less_than_it_saves():
     """And the next narrower width would not, so that no program more is made than pays."""
-    specs = {u: TrainSpec.of(member("delay_line", 4, model={"units": u})) for u in range(1, 65)}
+    specs = {
+        u: TrainSpec.of(member("delay_line", 4, model={"units": u}))
+        for u in range(1, 65)
+    }
     steps = dict.fromkeys(specs.values(), 40_000)
     found = shared_programs(steps, SECONDS_A_WEIGHT)
     for units, spec in specs.items():
         program = found[spec]
         assert found[program] == program
         wasted = (
-            40_000 * (program.architecture.parameters() - spec.architecture.parameters()) * SECONDS_A_WEIGHT
+            40_000
+            * (program.architecture.parameters() - spec.architecture.parameters())
+            * SECONDS_A_WEIGHT
         )
         assert 0 <= wasted <= SECONDS_A_PROGRAM
         if units > 1 and found[specs[units - 1]] != program:
-            more = program.architecture.parameters() - specs[units - 1].architecture.parameters()
+            more = (
+                program.architecture.parameters()
+                - specs[units - 1].architecture.parameters()
+            )
             assert 40_000 * more * SECONDS_A_WEIGHT > SECONDS_A_PROGRAM
     assert 1 < len(set(found.values())) < 64
 
@@ -339,18 +443,37 @@ def test_members_that_may_come_and_those_that_were_trained_decide_a_program_too(
 
 def run(folder, *arguments, **environment):
     """`memcap train` in a process of its own."""
-    words = ["-P", "-m", "memcap", "train", "task=latch", "model.units=1", "engine.workers=1", *TINY]
+    words = [
+        "-P",
+        "-m",
+        "memcap",
+        "train",
+        "task=latch",
+        "model.units=1",
+        "engine.workers=1",
+        *TINY,
+    ]
     return python(folder, *words, *arguments, JAX_PLATFORMS="cpu", **environment)
 
 
 @pytest.mark.breadth
 def test_without_a_compiler_the_command_refuses_native_and_leaves_nothing(tmp_path):
     (tmp_path / "here").mkdir()
-    done = run(tmp_path / "here", "engine.loop=native", XDG_CACHE_HOME=str(tmp_path), **EMPTY_PATH)
-    line = "memcap: engine.loop=native: cannot run here: there is no C compiler `cc` here"
+    done = run(
+        tmp_path / "here",
+        "engine.loop=native",
+        XDG_CACHE_HOME=str(tmp_path),
+        **EMPTY_PATH,
+    )
+    line = (
+        "memcap: engine.loop=native: cannot run here: there is no C compiler `cc` here"
+    )
     line += " (No such file or directory);"
     assert done.returncode == 2
-    assert (done.stdout, done.stderr) == ("", f"{line} engine.loop=reproducible runs anywhere\n")
+    assert (done.stdout, done.stderr) == (
+        "",
+        f"{line} engine.loop=reproducible runs anywhere\n",
+    )
     assert list((tmp_path / "here").iterdir()) == []
 
 
@@ -360,11 +483,18 @@ def test_a_second_process_trains_by_what_the_first_one_compiled(tmp_path):
     """XLA's cache holds calls of the library, which must be known before they are loaded."""
     rows = []
     for name in ("first", "second"):
-        done = run(tmp_path, "engine.loop=native", f"out={name}", XDG_CACHE_HOME=str(tmp_path / "cache"))
+        done = run(
+            tmp_path,
+            "engine.loop=native",
+            f"out={name}",
+            XDG_CACHE_HOME=str(tmp_path / "cache"),
+        )
         assert done.returncode == 0, done.stderr
         rows.append(store.read(tmp_path / name))
     assert rows[0].select("kernel", "loop").row(0) == ("native", "native")
     same = pl.exclude("compile_seconds", "run_seconds", "population", "finished")
     assert rows[0].select(same).equals(rows[1].select(same))
-    libraries = [path.suffix for path in (tmp_path / "cache" / "memcap" / "native").iterdir()]
+    libraries = [
+        path.suffix for path in (tmp_path / "cache" / "memcap" / "native").iterdir()
+    ]
     assert sorted(libraries) == [".so", ".tested"]

@@ -1,5 +1,5 @@
-"""Everything trains: each task, each cell and read-out, each kind of data; one after the other as side by
-side."""
+"""Everything trains: each task, each cell and read-out, each kind of data; one after
+the other as side by side."""
 
 from dataclasses import replace
 
@@ -19,19 +19,27 @@ SIDE_BY_SIDE = Engine(loop="associative", workers=1)
 def learns(tried, steps=30, longer=None):
     """It trains to the end of the budget, and its weights move by what Adam can move them.
 
-    `longer`: a lag, at which another member trains beside it; then both have the same rows under `vmap`.
+    `longer`: a lag, at which another member trains beside it; then both have the same
+    rows under `vmap`.
     """
     listener = Remembers()
     both = (
         [tried]
         if longer is None
-        else [tried, replace(tried, lag=longer, length=None, recipe=tried.recipe, seed=1)]
+        else [
+            tried,
+            replace(tried, lag=longer, length=None, recipe=tried.recipe, seed=1),
+        ]
     )
     results = train(both, ONE, listener)
     if longer is not None:
         for one, other in zip(results, train(both, SIDE_BY_SIDE), strict=True):
             assert_same(one, other)
-            assert (one.loop, one.side_by_side, other.side_by_side) == ("while", False, True)
+            assert (one.loop, one.side_by_side, other.side_by_side) == (
+                "while",
+                False,
+                True,
+            )
     ended = results[0]
     moved = np.abs(vector(ended) - start(tried))
     assert np.isfinite(vector(ended)).all()
@@ -46,19 +54,27 @@ def learns(tried, steps=30, longer=None):
     ("model", "init"),
     [
         *leave([({"cell": "GRUCell"}, None)]),
-        *leave([({"cell": "SimpleCell"}, None), ({"cell": "LSTMCell"}, "flax"), ({"readout": "lstm"}, None)]),
+        *leave(
+            [
+                ({"cell": "SimpleCell"}, None),
+                ({"cell": "LSTMCell"}, "flax"),
+                ({"readout": "lstm"}, None),
+            ]
+        ),
         *leave([({"cell": "OptimizedLSTMCell"}, "forget_bias")]),
     ],
     ids=str,
 )
 def test_every_cell_and_readout_learns(model, init):
-    tried = member("latch", 1, model={"units": 3} | model, recipe={"lr": 0.1, "init": init})
+    tried = member(
+        "latch", 1, model={"units": 3} | model, recipe={"lr": 0.1, "init": init}
+    )
     losses = learns(tried, longer=4 if model.get("cell") == "GRUCell" else None)
     assert losses[-1] < 0.97 * losses[0]
 
 
-# Each kind of data is in one of these: one answer and many, symbols and numbers, windows, an error that
-# counts, a file.
+# Each kind of data is in one of these: one answer and many, symbols and numbers,
+# windows, an error that counts, a file.
 KINDS = ("delay_line", "adding", "windows", "data")
 
 
@@ -66,12 +82,19 @@ REST = [name for name in task_classes() if name not in KINDS]
 
 
 @pytest.mark.parametrize(
-    "task", [KINDS[0], *leave(KINDS[1:]), *(pytest.param(name, marks=pytest.mark.slow) for name in REST)]
+    "task",
+    [
+        KINDS[0],
+        *leave(KINDS[1:]),
+        *(pytest.param(name, marks=pytest.mark.slow) for name in REST),
+    ],
 )
 def test_every_task_trains(task):
     """The LSTM learns it; each kind at two lags, side by side as one after the other."""
     lag = max(4, task_classes()[task]().smallest_lag)
-    learns(member(task, lag, recipe={"budget": 12}), 12, lag + 3 if task in KINDS else None)
+    learns(
+        member(task, lag, recipe={"budget": 12}), 12, lag + 3 if task in KINDS else None
+    )
 
 
 @pytest.mark.breadth

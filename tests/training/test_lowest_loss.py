@@ -1,4 +1,5 @@
-"""Members judged by their held-out loss: they end where validation's falls no more, and its weights count."""
+"""Members judged by their held-out loss: they end where validation's falls no more, and
+its weights count."""
 
 import json
 import re
@@ -16,14 +17,22 @@ from memcap.training.train_loop import Lane
 
 
 def file_of(tmp_path, targets, count=300):
-    file = tmp_path / f"{targets.__name__}.npz"  # a name of its own: files are read once
+    file = (
+        tmp_path / f"{targets.__name__}.npz"
+    )  # a name of its own: files are read once
     inputs = np.random.default_rng(0).integers(0, 8, (count, 4))
     np.savez(file, inputs=inputs, targets=targets(inputs, np.random.default_rng(1)))
     return str(file)
 
 
 def member_of(file, **axes):
-    values = {"recipe": "hold", "lag": 3, "units": 4, "budget": 1500, "every": 20} | axes
+    values = {
+        "recipe": "hold",
+        "lag": 3,
+        "units": 4,
+        "budget": 1500,
+        "every": 20,
+    } | axes
     return memcap.members("data", file=file, criterion="best", **values)
 
 
@@ -37,14 +46,19 @@ def drawn(inputs, rng):
 
 def test_the_lowest_loss_counts_and_patience_ends_it(tmp_path):
     (member,) = member_of(file_of(tmp_path, first))
-    stopping, step = LowestLoss(member), 0
+    stopping = LowestLoss(member)
+    step = 0
     for loss in (0.7, 0.5, 0.6):
         step += 20
         stopping.update(step, 0.5, loss)
         assert stopping.wants_stretched() == (loss < 0.6 or loss == 0.7)
         if stopping.wants_stretched():
             stopping.update_stretched(step, 0.9, loss + 1)
-    assert (stopping.validation_loss, stopping.held_out_loss, stopping.lowest) == (0.5, 1.5, 40)
+    assert (stopping.validation_loss, stopping.held_out_loss, stopping.lowest) == (
+        0.5,
+        1.5,
+        40,
+    )
     while stopping.running:
         step += 20
         stopping.update(step, 0.5, 0.5)
@@ -53,7 +67,11 @@ def test_the_lowest_loss_counts_and_patience_ends_it(tmp_path):
 
 def test_its_lane_goes_on_as_if_nobody_had_stopped_it(tmp_path):
     (member,) = member_of(file_of(tmp_path, first))
-    lane = Lane(LowestLoss(member, validation_loss=0.5, lowest=40), 60, lowest=np.arange(3, dtype=np.float32))
+    lane = Lane(
+        LowestLoss(member, validation_loss=0.5, lowest=40),
+        60,
+        lowest=np.arange(3, dtype=np.float32),
+    )
     again = Lane.from_dict(member, lane.to_dict())
     assert repr(again.stopping) == repr(lane.stopping)  # NaN is not NaN
     assert again.to_dict() == lane.to_dict()
@@ -65,12 +83,16 @@ def test_curves_and_the_report_have_the_validation_loss_of_each_evaluation(tmp_p
     (row,) = memcap.train(members, tmp_path / "study", progress=False).to_dicts()
     lines = curves.read(tmp_path / "study")
     points = curves.points(lines, "accuracy")
-    evaluated = {step: each["eval/loss"] for step, each in points.items() if "eval/loss" in each}
+    evaluated = {
+        step: each["eval/loss"] for step, each in points.items() if "eval/loss" in each
+    }
     assert list(evaluated) == [20, 40, 60, 80]
     assert all("eval/accuracy" in points[step] for step in evaluated)
     assert min(evaluated.values()) == row["validation_loss"]
     page = html.page(store.read(tmp_path / "study"), lines, "losses")
-    (data,) = re.findall(r'<script id="data" type="application/json">(.*?)</script>', page, re.DOTALL)
+    (data,) = re.findall(
+        r'<script id="data" type="application/json">(.*?)</script>', page, re.DOTALL
+    )
     (curve,) = json.loads(data)["curves"].values()
     assert [point[3] for point in curve if point[0] in evaluated] == pytest.approx(
         [*evaluated.values()], rel=1e-3
@@ -79,10 +101,14 @@ def test_curves_and_the_report_have_the_validation_loss_of_each_evaluation(tmp_p
 
 @pytest.mark.slow
 def test_what_a_file_teaches_is_learnt_and_labels_that_mean_nothing_end_soon(tmp_path):
-    (taught,) = memcap.train(member_of(file_of(tmp_path, first)), progress=False).to_dicts()
+    (taught,) = memcap.train(
+        member_of(file_of(tmp_path, first)), progress=False
+    ).to_dicts()
     assert taught["held_out_loss"] < 0.1
     assert taught["final"] == 1
-    (by_heart,) = memcap.train(member_of(file_of(tmp_path, drawn), seed=[1]), progress=False).to_dicts()
+    (by_heart,) = memcap.train(
+        member_of(file_of(tmp_path, drawn), seed=[1]), progress=False
+    ).to_dicts()
     assert by_heart["steps"] < 1500
     assert by_heart["train_loss"] < by_heart["validation_loss"]
     assert by_heart["held_out_loss"] == pytest.approx(np.log(2), abs=0.1)
@@ -90,9 +116,15 @@ def test_what_a_file_teaches_is_learnt_and_labels_that_mean_nothing_end_soon(tmp
 
 def test_what_waits_for_a_score_is_refused(tmp_path):
     file = file_of(tmp_path, first)
-    assert "evaluation.until=steady: waits for a score" in refusal(lambda: member_of(file, until="steady"))
-    assert "its curriculum waits for a score" in refusal(lambda: member_of(file, recipe="curriculum"))
+    assert "evaluation.until=steady: waits for a score" in refusal(
+        lambda: member_of(file, until="steady")
+    )
+    assert "its curriculum waits for a score" in refusal(
+        lambda: member_of(file, recipe="curriculum")
+    )
     searched = member_of(file, units=[1, 2, 4], seed=4)
     for design in ("bisect", "adaptive", "race"):
-        said = refusal(lambda design=design: memcap.train(searched, design=design, progress=False))
+        said = refusal(
+            lambda design=design: memcap.train(searched, design=design, progress=False)
+        )
         assert said.startswith(f"design={design}: searches by the nets that pass")

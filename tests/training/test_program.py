@@ -1,5 +1,5 @@
-"""The compiled program: what a chunk and an evaluation leave in a lane, and as many lanes as the memory
-holds."""
+"""The compiled program: what a chunk and an evaluation leave in a lane, and as many
+lanes as the memory holds."""
 
 from concurrent.futures import Future
 from dataclasses import replace
@@ -12,7 +12,12 @@ from training_checks import ONE, member, programs
 from memcap.config import Stream
 from memcap.tasks.data import Data
 from memcap.training import program as program_module
-from memcap.training.operands import empty_state, eval_operands, initial_state, train_operands
+from memcap.training.operands import (
+    empty_state,
+    eval_operands,
+    initial_state,
+    train_operands,
+)
 from memcap.training.program import Program, compile_to_fit, compiled, needed_memory
 
 pytestmark = pytest.mark.usefixtures("quick_file")
@@ -25,9 +30,12 @@ def rows(value):
 def test_a_chunk_ends_at_the_budget():
     one = member(recipe={"budget": 25})
     program = Program.of(one)
-    states, steps = rows(initial_state(program.trainer, one)), []
+    states = rows(initial_state(program.trainer, one))
+    steps = []
     for _ in range(4):
-        states, losses = compiled(program).train_chunk(states, rows(train_operands(program.trainer, one)))
+        states, losses = compiled(program).train_chunk(
+            states, rows(train_operands(program.trainer, one))
+        )
         states = jax.tree.map(np.array, states)
         steps.append((int(states.step[0]), int((np.asarray(losses) > 0).sum())))
     assert steps == [(10, 10), (20, 10), (25, 5), (25, 0)]
@@ -48,13 +56,16 @@ def test_an_evaluation_that_is_not_wanted_is_no_number():
     program = Program.of(one)
     operands = eval_operands(program.trainer, one, Stream.EVALUATE)
     params = rows(initial_state(program.trainer, one)).params
-    assert np.isnan(compiled(program).evaluate(params, rows(operands._replace(blocks=np.int32(0)))))
+    assert np.isnan(
+        compiled(program).evaluate(params, rows(operands._replace(blocks=np.int32(0))))
+    )
     assert np.isfinite(compiled(program).evaluate(params, rows(operands)))
 
 
 @pytest.mark.breadth
 def test_the_first_chunk_does_not_wait_for_the_evaluation_to_compile(monkeypatch):
-    one, later = member(), []
+    one = member()
+    later = []
 
     class Beside:
         def submit(self, work):
@@ -65,15 +76,23 @@ def test_the_first_chunk_does_not_wait_for_the_evaluation_to_compile(monkeypatch
     program = Program.of(one)
     code = compile_to_fit(program, np.inf)
     states, _ = code.train_chunk(
-        rows(initial_state(program.trainer, one)), rows(train_operands(program.trainer, one))
+        rows(initial_state(program.trainer, one)),
+        rows(train_operands(program.trainer, one)),
     )
     assert int(states.step[0]) == 10
     ((promised, work),) = later
     promised.set_result(work())
     assert np.isfinite(
-        code.evaluate(states.params, rows(eval_operands(program.trainer, one, Stream.EVALUATE)))
+        code.evaluate(
+            states.params, rows(eval_operands(program.trainer, one, Stream.EVALUATE))
+        )
     )
-    assert code.seconds == promised.result()[1] - code.started > code.train_ready - code.started > 0
+    assert (
+        code.seconds
+        == promised.result()[1] - code.started
+        > code.train_ready - code.started
+        > 0
+    )
 
 
 # Memory
@@ -88,12 +107,17 @@ def test_as_many_lanes_as_the_memory_holds(monkeypatch):
     assert code.program == wide
     room = needed_memory(code.program, code.train_chunk, code.evaluate)
     for share, least, most in ((0.5, 5, 8), (1e-9, 1, 1)):
-        monkeypatch.setattr(program_module, "device_memory", lambda share=share: share * room)
+        monkeypatch.setattr(
+            program_module, "device_memory", lambda share=share: share * room
+        )
         program_module._jobs.clear()
         code = compiled(wide)
         assert least <= code.program.lanes <= most
         if most > 1:
-            assert needed_memory(code.program, code.train_chunk, code.evaluate) <= share * room
+            assert (
+                needed_memory(code.program, code.train_chunk, code.evaluate)
+                <= share * room
+            )
         monkeypatch.undo()
     program_module._jobs.clear()
 

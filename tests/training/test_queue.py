@@ -11,17 +11,30 @@ from memcap.training.results import Result
 
 
 def ended(member):
-    way = {"loop": "while", "side_by_side": False, "program_units": 1, "program_steps": 5}
-    return Result(member, "solved", solved=1, steps=1, train_loss=0.0, weights={}, **way)
+    way = {
+        "loop": "while",
+        "side_by_side": False,
+        "program_units": 1,
+        "program_steps": 5,
+    }
+    return Result(
+        member, "solved", solved=1, steps=1, train_loss=0.0, weights={}, **way
+    )
 
 
 def wide(units, count=1, lag=3, **recipe):
-    return [member(lag=lag, seed=seed, model={"units": units}, recipe=recipe) for seed in range(count)]
+    return [
+        member(lag=lag, seed=seed, model={"units": units}, recipe=recipe)
+        for seed in range(count)
+    ]
 
 
 def test_workers_claim_different_programs_the_costliest_first():
     queue = Queue([*wide(1, 4), *wide(9, 4), *wide(2, 4, budget=900)], ONE, 2)
-    assert [queue.claim_program(worker).spec.architecture.model.units for worker in (0, 1, 0)] == [2, 9, 2]
+    assert [
+        queue.claim_program(worker).spec.architecture.model.units
+        for worker in (0, 1, 0)
+    ] == [2, 9, 2]
     # what it had is costlier than what is left
     assert queue.claim_program(1).spec.architecture.model.units == 9
 
@@ -61,7 +74,8 @@ def test_a_program_that_is_left_wakes_who_waits_for_it():
 
 
 def test_all_is_over_when_everything_has_ended():
-    listener, members = Remembers(), wide(2, 3)
+    listener = Remembers()
+    members = wide(2, 3)
     queue = Queue(members, ONE, 1, listener)
     program = queue.claim_program(0)
     for each in queue.take_members(0, program, 3):
@@ -97,16 +111,24 @@ def test_longer_members_that_come_later_get_a_larger_program_of_rounded_size():
     queue.add(wide(2, lag=20))
     assert len(queue.take_members(0, small, 9)) == 1  # what fits
     large = queue.claim_program(0)
-    assert (small.trainer.max_length, large.trainer.max_length, large.spec) == (12, 32, small.spec)
+    assert (small.trainer.max_length, large.trainer.max_length, large.spec) == (
+        12,
+        32,
+        small.spec,
+    )
     queue.add(wide(2, lag=25))
     assert queue.claim_program(0) == large
-    assert len(queue.take_members(0, large, 9)) + len(queue.take_members(0, large, 9)) == 2
+    assert (
+        len(queue.take_members(0, large, 9)) + len(queue.take_members(0, large, 9)) == 2
+    )
 
 
 def test_members_that_were_trained_before_leave_the_programs_as_they_were():
-    short, long = wide(2, 3, lag=10), wide(2, 5, lag=20)
+    short = wide(2, 3, lag=10)
+    long = wide(2, 5, lag=20)
     for engine, lanes in ((ONE, 4), (Engine(loop="associative"), 3)):
-        whole, rest = Queue([*short, *long], engine), Queue(short, engine, study=[*short, *long])
+        whole = Queue([*short, *long], engine)
+        rest = Queue(short, engine, study=[*short, *long])
         program = rest.claim_program(0)
         assert program.trainer == whole.claim_program(0).trainer
         assert program.lanes == lanes  # no more than there is to train
@@ -129,8 +151,8 @@ def test_a_dead_workers_members_wait_again():
 
 
 def test_a_member_that_has_killed_a_worker_is_not_trained_by_this_process():
-    """It may kill the next one, too. Once the others have ended, a suspect is all that is left, and this
-    process waits."""
+    """It may kill the next one, too. Once the others have ended, a suspect is all that
+    is left, and this process waits."""
     suspect, other = wide(2, 2)
     queue = Queue([suspect, other], ONE, 2)
     program = queue.claim_program(1)
@@ -173,13 +195,17 @@ def test_a_suspect_is_trained_alone():
 
 
 def test_a_program_that_kills_two_workers_as_it_is_compiled_fails_its_members():
-    listener, members, small = Remembers(), wide(9, 2), wide(1)
+    listener = Remembers()
+    members = wide(9, 2)
+    small = wide(1)
     queue = Queue([*members, *small], ONE, 2, listener)
     assert queue.claim_program(1).spec.architecture.model.units == 9
     assert queue.worker_died(1, "died") == (members, [])
     assert queue.claim_program(1).spec.architecture.model.units == 9
     assert queue.worker_died(1, "died (status -6)") == (members, members)
-    assert [(each.member, each.status) for each in listener.results] == [(m, "failed") for m in members]
+    assert [(each.member, each.status) for each in listener.results] == [
+        (m, "failed") for m in members
+    ]
     program = queue.claim_program(0)
     assert queue.take_members(0, program, 9) == small
     queue.finish(0, program, [ended(small[0])])
@@ -194,7 +220,8 @@ def test_a_worker_that_dies_with_nothing_in_hand_leaves_no_suspects():
 
 
 def test_what_a_worker_hands_in_after_the_end_is_ignored():
-    listener, members = Remembers(), wide(2)
+    listener = Remembers()
+    members = wide(2)
     queue = Queue(members, ONE, 1, listener)
     client = WorkerQueue(queue, 0)
     program = client.claim_program()
@@ -222,7 +249,11 @@ def test_more_members_than_lanes_get_more_lanes():
 
 @pytest.mark.parametrize(
     ("engine", "lanes"),
-    [(Engine(loop="while"), 1), (Engine(loop="associative"), 3), (Engine(loop="associative", lanes=7), 7)],
+    [
+        (Engine(loop="while"), 1),
+        (Engine(loop="associative"), 3),
+        (Engine(loop="associative", lanes=7), 7),
+    ],
 )
 def test_lanes(engine, lanes):
     assert Queue(wide(2, 3), engine).claim_program(0).lanes == lanes

@@ -14,9 +14,13 @@ from memcap.training.train_loop import Lane
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
-ONE = member("latch", 3, evaluation={"every": 10, "successive": 2}, recipe={"budget": 25})
+ONE = member(
+    "latch", 3, evaluation={"every": 10, "successive": 2}, recipe={"budget": 25}
+)
 STREAM = member("delay_line", 2, evaluation={"every": 10}, recipe={"budget": 60})
-REAL = member("delay_line", 2, reals=True, evaluation={"every": 10}, recipe={"budget": 25})
+REAL = member(
+    "delay_line", 2, reals=True, evaluation={"every": 10}, recipe={"budget": 25}
+)
 
 
 def test_a_member_that_diverges_after_it_was_solved_stays_solved():
@@ -26,7 +30,11 @@ def test_a_member_that_diverges_after_it_was_solved_stays_solved():
     lane.stopping.update(32, None)
     lane.stopping.update_stretched(32, 1.0)
     assert lane.stopping.stretched == 1.0
-    assert (lane.stopping.status, lane.stopping.solved, lane.stopping.steady) == ("diverged", 20, None)
+    assert (lane.stopping.status, lane.stopping.solved, lane.stopping.steady) == (
+        "diverged",
+        20,
+        None,
+    )
 
 
 def test_the_loss_is_the_mean_of_the_steps_taken():
@@ -35,7 +43,9 @@ def test_the_loss_is_the_mean_of_the_steps_taken():
     lane.add_losses(25, True, losses)
     assert lane.loss == 3.0
     lane.steps = 25
-    lane.add_losses(25, True, np.zeros(10, np.float32))  # asked again at the budget's end: no step taken
+    lane.add_losses(
+        25, True, np.zeros(10, np.float32)
+    )  # asked again at the budget's end: no step taken
     assert lane.loss == 3.0
     assert lane.stopping.running
 
@@ -43,14 +53,19 @@ def test_the_loss_is_the_mean_of_the_steps_taken():
 @pytest.mark.breadth
 def test_states_are_handed_in_for_a_hundredth_of_the_time_at_most():
     class Slow(Remembers):
-        checkpoint_after, saved_at = 0.0, ()
+        checkpoint_after = 0.0
+        saved_at = ()
 
         def save_checkpoints(self, checkpoints):
             self.saved_at += (time.monotonic(),)
             time.sleep(0.02)
 
     listener = Slow()
-    train([member("latch", 3, recipe={"lr": 1e-9, "budget": 20_000})], ONE_WORKER, listener)
+    train(
+        [member("latch", 3, recipe={"lr": 1e-9, "budget": 20_000})],
+        ONE_WORKER,
+        listener,
+    )
     assert listener.saved_at
     assert all(np.diff(listener.saved_at) > 2.0)
 
@@ -65,15 +80,28 @@ def test_points_of_a_chunk():
         10,
         {"train/loss": 0.25, "train/mse": 0.75, "eval/mse": 0.5},
     )
-    assert list(CurveChunk(REAL, 8, losses[:0], 0.75, 0.5).points()) == [(8, {"eval/mse": 0.5})]
+    assert list(CurveChunk(REAL, 8, losses[:0], 0.75, 0.5).points()) == [
+        (8, {"eval/mse": 0.5})
+    ]
     at_a_front = dict(CurveChunk(ONE, 8, losses, 0.75, None, lag=5, lr=0.01).points())
     assert at_a_front[9] == {"train/loss": 0.5}
-    assert at_a_front[10] == {"train/loss": 0.25, "train/accuracy": 0.75, "train/lag": 5, "train/lr": 0.01}
+    assert at_a_front[10] == {
+        "train/loss": 0.25,
+        "train/accuracy": 0.75,
+        "train/lag": 5,
+        "train/lr": 0.01,
+    }
 
 
 def test_few_points_of_a_chunk_have_the_means_between_them():
     losses = np.arange(10, dtype=np.float32)
     found = dict(CurveChunk(REAL, 90, losses, 0.75, 0.5).points(3))
-    assert {step: values["train/loss"] for step, values in found.items()} == {93: 1.0, 96: 4.0, 100: 7.5}
+    assert {step: values["train/loss"] for step, values in found.items()} == {
+        93: 1.0,
+        96: 4.0,
+        100: 7.5,
+    }
     assert found[100] == {"train/loss": 7.5, "train/mse": 0.75, "eval/mse": 0.5}
-    assert list(CurveChunk(REAL, 90, losses[:0], 0.75, 0.5).points(3)) == [(90, {"eval/mse": 0.5})]
+    assert list(CurveChunk(REAL, 90, losses[:0], 0.75, 0.5).points(3)) == [
+        (90, {"eval/mse": 0.5})
+    ]

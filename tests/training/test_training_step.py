@@ -1,5 +1,5 @@
-"""The mathematics of training against plain loops: Adam, schedules, held-out streams, the stretched score,
-the verdict."""
+"""The mathematics of training against plain loops: Adam, schedules, held-out streams,
+the stretched score, the verdict."""
 
 import itertools
 from dataclasses import replace
@@ -32,7 +32,8 @@ def stream(member, number, index=0):
 
 @cache
 def stepped(architecture, task):
-    """Outputs (T, B, O) of the network, one `step` at a time: the streaming path, not the trainer's."""
+    """Outputs (T, B, O) of the network, one `step` at a time: the streaming path, not
+    the trainer's."""
 
     def outputs(weights, inputs):
         network = architecture.build(weights)
@@ -56,7 +57,8 @@ def due(task, outputs, batch):
 
 def plain_score(member, weights, key, blocks, size, lag=None, length=None):
     """Mean score over blocks of fresh sequences, in buffers that just fit."""
-    lag, length = lag or member.lag, length or member.length
+    lag = lag or member.lag
+    length = length or member.length
     scores = []
     for block in range(blocks):
         batch = sampler(member.task, lag, length, size)(jax.random.fold_in(key, block))
@@ -81,7 +83,13 @@ def plain_score(member, weights, key, blocks, size, lag=None, length=None):
                 3,
                 seed=8,
                 model={"units": 2},
-                recipe={"name": "hold", "budget": 20, "lr": 0.02, "optimizer": "rmsprop", "batch": 15},
+                recipe={
+                    "name": "hold",
+                    "budget": 20,
+                    "lr": 0.02,
+                    "optimizer": "rmsprop",
+                    "batch": 15,
+                },
             ),
             member(
                 "latch",
@@ -89,14 +97,25 @@ def plain_score(member, weights, key, blocks, size, lag=None, length=None):
                 seed=9,
                 model={"units": 2},
                 recipe={"budget": 20, "lr": 0.1, "optimizer": "adamw", "decay": 0.9}
-                | {"schedule": "cosine", "floor": 0.3, "warmup": 0, "warmup_share": 0.25},
+                | {
+                    "schedule": "cosine",
+                    "floor": 0.3,
+                    "warmup": 0,
+                    "warmup_share": 0.25,
+                },
             ),
             member(
                 "latch",
                 3,
                 seed=11,
                 model={"units": 2},
-                recipe={"budget": 20, "lr": 0.1, "optimizer": "adamw", "decay": 0.9, "clip": 0.02}
+                recipe={
+                    "budget": 20,
+                    "lr": 0.1,
+                    "optimizer": "adamw",
+                    "decay": 0.9,
+                    "clip": 0.02,
+                }
                 | {"freeze": "cell"},
             ),
         ],
@@ -106,7 +125,9 @@ def plain_score(member, weights, key, blocks, size, lag=None, length=None):
 )
 def test_training_is_what_optax_writes(trained):
     """Check what the reference shares with the engine; tests/test_reference.py has the rest."""
-    task, recipe, architecture = trained.task, trained.recipe, trained.architecture
+    task = trained.task
+    recipe = trained.recipe
+    architecture = trained.architecture
     warmup = round(20 * (recipe.warmup_share or 0))
     warm = optax.linear_schedule(0, 1, warmup) if warmup else lambda step: 1.0
     cosine = optax.cosine_decay_schedule(1.0, recipe.budget, alpha=recipe.floor or 0.0)
@@ -116,7 +137,10 @@ def test_training_is_what_optax_writes(trained):
         return recipe.lr * warm(step + 1) * schedule(step)
 
     def spared(weights):
-        return {part: {name: name != "bias" for name in leaves} for part, leaves in weights.items()}
+        return {
+            part: {name: name != "bias" for name in leaves}
+            for part, leaves in weights.items()
+        }
 
     descent = {
         "rmsprop": optax.rmsprop(speed, decay=0.99, eps_in_sqrt=False),
@@ -130,17 +154,24 @@ def test_training_is_what_optax_writes(trained):
 
     def loss(weights, batch):
         outputs = network(weights, batch.inputs)[-1]
-        return optax.softmax_cross_entropy_with_integer_labels(outputs, batch.targets).mean()
+        return optax.softmax_cross_entropy_with_integer_labels(
+            outputs, batch.targets
+        ).mean()
 
     @jax.jit
     def update(weights, state, key):
-        batch = task.sample(key, trained.lag, trained.length, trained.length, recipe.batch)
+        batch = task.sample(
+            key, trained.lag, trained.length, trained.length, recipe.batch
+        )
         found, gradient = jax.value_and_grad(loss)(weights, batch)
         change, state = optimizer.update(gradient, state, weights)
         return optax.apply_updates(weights, change), state, found
 
-    weights = architecture.init(trained.init, [trained.seed, trained.lag, trained.model.units])
-    state, losses = optimizer.init(weights), []
+    weights = architecture.init(
+        trained.init, [trained.seed, trained.lag, trained.model.units]
+    )
+    state = optimizer.init(weights)
+    losses = []
     for step in range(20):
         weights, state, found = update(
             weights, state, jax.random.fold_in(stream(trained, Stream.TRAIN), step)
@@ -157,7 +188,9 @@ def test_several_values_an_answer_are_averaged_over(steps):
     rng = np.random.default_rng(0)
     outputs, targets = rng.normal(size=(2, 3, *steps, 5)).astype(np.float32)
     mask = rng.random((*steps, 5)) < 0.5 if steps else None
-    loss, score, answers = loss_and_score_sums(outputs, Answers(targets, mask, VectorHold().loss))
+    loss, score, answers = loss_and_score_sums(
+        outputs, Answers(targets, mask, VectorHold().loss)
+    )
     each = ((outputs - targets) ** 2).mean(0)[slice(None) if mask is None else mask]
     assert answers == each.size
     assert loss == score == pytest.approx(each.sum(), rel=1e-6)
@@ -175,25 +208,39 @@ def test_streams_never_meet():
         eval_operands(trainer, one, Stream.EVALUATE, 1).key,
         eval_operands(trainer, one, Stream.STRETCH).key,
     ]
-    others = replace(one, seed=2), replace(one, lag=4), replace(one, model=replace(one.model, units=2))
+    others = (
+        replace(one, seed=2),
+        replace(one, lag=4),
+        replace(one, model=replace(one.model, units=2)),
+    )
     keys += [train_operands(Program.of(other).trainer, other).key for other in others]
 
     def drawn(key, k):
         key = jax.random.fold_in(jax.random.wrap_key_data(key), k)
         return one.task.sample(key, 3, one.length, one.length, 4).inputs
 
-    for a, b in itertools.combinations([drawn(key, k) for key in keys for k in range(3)], 2):
-        assert len(np.intersect1d(a, b)) < 2  # a pair of 24-bit numbers may meet by chance
+    for a, b in itertools.combinations(
+        [drawn(key, k) for key in keys for k in range(3)], 2
+    ):
+        assert (
+            len(np.intersect1d(a, b)) < 2
+        )  # a pair of 24-bit numbers may meet by chance
 
 
 def test_the_verdict_is_of_fresh_sequences_at_least_as_many_as_asked():
     """300 sequences are two blocks of 256 from the evaluation's own stream."""
-    one = member("delay_line", 2, seed=4, model={"units": 2}, evaluation={"sequences": 300})
+    one = member(
+        "delay_line", 2, seed=4, model={"units": 2}, evaluation={"sequences": 300}
+    )
     (ended,) = train([one], ONE)
     assert ended.status == "unsolved"
     key = stream(one, Stream.EVALUATE)
-    assert ended.score == pytest.approx(plain_score(one, ended.weights, key, 2, 256), abs=1e-6)
-    assert ended.score != pytest.approx(plain_score(one, ended.weights, key, 1, 256), abs=1e-6)
+    assert ended.score == pytest.approx(
+        plain_score(one, ended.weights, key, 2, 256), abs=1e-6
+    )
+    assert ended.score != pytest.approx(
+        plain_score(one, ended.weights, key, 1, 256), abs=1e-6
+    )
 
 
 @pytest.mark.parametrize("task", ["latch", *leave(["delay_line", "count"])])
@@ -203,5 +250,7 @@ def test_the_stretched_score_is_what_the_stored_weights_give(task):
     (ended,) = train([one], ONE)
     lag, length = one.task.stretched(3, 20)
     assert max(lag, length) >= 60
-    wanted = plain_score(one, ended.weights, stream(one, Stream.STRETCH), 1, 256, lag, length)
+    wanted = plain_score(
+        one, ended.weights, stream(one, Stream.STRETCH), 1, 256, lag, length
+    )
     assert ended.stretched == pytest.approx(wanted, rel=1e-4)

@@ -23,7 +23,14 @@ ASK = {"every": 100, "sequences": 512, "until": "up_to"}
 
 
 def latch(units=2, seed=0, lag=12, **recipe):
-    return member("latch", lag, model={"units": units}, recipe=RECIPE | recipe, evaluation=ASK, seed=seed)
+    return member(
+        "latch",
+        lag,
+        model={"units": units},
+        recipe=RECIPE | recipe,
+        evaluation=ASK,
+        seed=seed,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +44,10 @@ def test_all_lags_to_8_are_asked_and_then_eight_per_doubling(lag, least):
     task = type("Late", (task_class("latch"),), {"smallest_lag": least})()
     asked = task.lags_up_to(max(lag, least))
     assert asked[-1] == max(lag, least)
-    assert list(asked[: 9 - least]) == list(range(least, min(8, asked[-1]) + 1))[: len(asked)]
+    assert (
+        list(asked[: 9 - least])
+        == list(range(least, min(8, asked[-1]) + 1))[: len(asked)]
+    )
     assert all(b - a == 1 or b / a <= 2 ** (1 / 8) * 1.06 for a, b in pairwise(asked))
     assert all(sum(low <= each < 2 * low for each in asked) <= 9 for low in asked)
 
@@ -46,9 +56,13 @@ def test_all_lags_to_8_are_asked_and_then_eight_per_doubling(lag, least):
 def test_a_net_that_drew_its_lags_is_right_at_each_of_them(uniform):
     """By its own network, on sequences that nobody drew before."""
     assert uniform.passed
-    assert (uniform.solved <= uniform.up_to, uniform.up_to == uniform.steps) == (True, True)
+    assert (uniform.solved <= uniform.up_to, uniform.up_to == uniform.steps) == (
+        True,
+        True,
+    )
     assert uniform.worst <= uniform.mean
-    one, network = uniform.member, uniform.member.architecture.build(uniform.weights)
+    one = uniform.member
+    network = uniform.member.architecture.build(uniform.weights)
     step = jax.jit(network.step)
     for lag in (1, 2, 5, 10, 12):
         batch = one.task.sample(jax.random.key(lag), lag, lag + 2, lag + 2, 512)
@@ -60,16 +74,22 @@ def test_a_net_that_drew_its_lags_is_right_at_each_of_them(uniform):
 
 @pytest.mark.breadth
 def test_the_scores_are_those_of_each_lag_on_sequences_of_its_own(uniform):
-    one, trainer = uniform.member, Program.of(uniform.member).trainer
+    one = uniform.member
+    trainer = Program.of(uniform.member).trainer
     params = trainer.spec.architecture.flatten(uniform.weights)
-    asked = [eval_operands(trainer, one, Stream.UP_TO, k) for k in range(len(one.lags_up_to))]
+    asked = [
+        eval_operands(trainer, one, Stream.UP_TO, k) for k in range(len(one.lags_up_to))
+    ]
     assert [(int(each.lag), int(each.length)) for each in asked] == list(one.lags_up_to)
     assert {int(each.blocks) * one.evaluation.block for each in asked} == {256}
     assert len({each.key.tobytes() for each in asked}) == len(asked)
     evaluate = jax.jit(trainer.evaluate)
     scores = [float(evaluate(params, each)) for each in asked]
     assert uniform.mean == pytest.approx(np.mean(scores), abs=1e-6)
-    assert (uniform.worst, uniform.worst_lag) == (min(scores), one.lags_up_to[int(np.argmin(scores))][0])
+    assert (uniform.worst, uniform.worst_lag) == (
+        min(scores),
+        one.lags_up_to[int(np.argmin(scores))][0],
+    )
 
 
 def test_one_that_knows_its_own_lag_alone_is_solved_and_not_right_up_to_it():
@@ -86,16 +106,26 @@ def test_one_that_knows_its_own_lag_alone_is_solved_and_not_right_up_to_it():
 
 @pytest.mark.breadth
 def test_how_members_share_the_machine_changes_no_verdict():
-    members = [latch(units, seed, budget=600) for units, seed in ((1, 1), (2, 1), (2, 2))]
+    members = [
+        latch(units, seed, budget=600) for units, seed in ((1, 1), (2, 1), (2, 2))
+    ]
     others = train(members, Engine(loop="associative", lanes=3))
     for one, same in zip(train(members, ONE), others, strict=True):
-        assert (one.status, one.steps, one.up_to) == (same.status, same.steps, same.up_to)
+        assert (one.status, one.steps, one.up_to) == (
+            same.status,
+            same.steps,
+            same.up_to,
+        )
         assert (one.mean, one.worst) == pytest.approx((same.mean, same.worst), abs=0.01)
 
 
-@pytest.mark.parametrize("task", ["delay_line", "square_wave", "bandlimited_delay", "cue_discrimination"])
+@pytest.mark.parametrize(
+    "task", ["delay_line", "square_wave", "bandlimited_delay", "cue_discrimination"]
+)
 def test_where_the_lag_is_part_of_what_is_asked_it_is_refused(task):
-    with pytest.raises(UserError, match=f"until=up_to: the lag of {task} is part of the question"):
+    with pytest.raises(
+        UserError, match=f"until=up_to: the lag of {task} is part of the question"
+    ):
         member(task, 5, evaluation={"until": "up_to"})
 
 
@@ -103,21 +133,35 @@ def test_lengths_are_the_tasks_and_at_its_own_lag_the_members():
     longer = member("temporal_order", 20, length=30)
     assert longer.lags_up_to[0] == (3, longer.task.length(3))
     assert longer.lags_up_to[-1] == (20, 30)
-    tight = member("temporal_order", 90, length=92)  # nearly without the steps before its first window
+    tight = member(
+        "temporal_order", 90, length=92
+    )  # nearly without the steps before its first window
     assert tight.lags_up_to[-2:] == ((83, 92), (90, 92))
     assert tight.task.length(83) == 93
 
 
 def test_by_default_it_takes_the_recipe_that_draws_lags():
     assert (
-        member("parity", 5, recipe={"name": "auto"}, evaluation={"until": "up_to"}).recipe.lags == "uniform"
+        member(
+            "parity", 5, recipe={"name": "auto"}, evaluation={"until": "up_to"}
+        ).recipe.lags
+        == "uniform"
     )
     assert member("parity", 5, recipe={"name": "auto"}).recipe.lags is None
 
 
 def test_asking_every_lag_costs_less_than_half_of_what_is_asked_anyway():
-    """In sequences times steps: two evaluations that solve a member, and the stretched one at its end."""
-    for task, lag in (("latch", 50), ("copy", 50), ("parity", 50), ("latch", 200), ("adding", 12)):
-        one = member(task, lag, evaluation={"sequences": 2048, "stretch": 20, "until": "up_to"})
+    """In sequences times steps: two evaluations that solve a member, and the stretched
+    one at its end."""
+    for task, lag in (
+        ("latch", 50),
+        ("copy", 50),
+        ("parity", 50),
+        ("latch", 200),
+        ("adding", 12),
+    ):
+        one = member(
+            task, lag, evaluation={"sequences": 2048, "stretch": 20, "until": "up_to"}
+        )
         usual = 2 * 2048 * one.length + 512 * one.task.stretched(lag, 20)[1]
         assert sum(256 * length for _, length in one.lags_up_to) <= 0.5 * usual

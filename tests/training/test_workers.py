@@ -1,5 +1,5 @@
-"""Workers in processes of their own: same results; one that dies, hangs or never starts is replaced, its
-members wait again, and who kills two has failed."""
+"""Workers in processes of their own: same results; one that dies, hangs or never starts
+is replaced, its members wait again, and who kills two has failed."""
 
 import contextlib
 import os
@@ -61,9 +61,11 @@ class Keeps(Remembers):
 
 @pytest.mark.breadth
 def test_a_successor_goes_on_where_the_dead_worker_was(child):
-    started, listener = child[0], Keeps()
+    started = child[0]
+    listener = Keeps()
     long = member("latch", 3, recipe={"lr": 1e-6, "budget": 6000})
-    queue, begun = Queue([long], TWO, 2, listener), []
+    queue = Queue([long], TWO, 2, listener)
+    begun = []
 
     class Killed(WorkerQueue):
         def save_checkpoints(self, checkpoints):
@@ -72,7 +74,9 @@ def test_a_successor_goes_on_where_the_dead_worker_was(child):
 
     class Successor(WorkerQueue):
         def load_checkpoints(self, members):
-            begun.append(super().load_checkpoints(members)[long.key].host_state["steps"])
+            begun.append(
+                super().load_checkpoints(members)[long.key].host_state["steps"]
+            )
             listener.points.clear()
             return super().load_checkpoints(members)
 
@@ -112,7 +116,8 @@ def test_a_worker_ends_with_the_process_that_started_it(tmp_path):
         " flush=True); os._exit(0)"
     )
     done = python(tmp_path, "-c", orphan)
-    pid, end = int(done.stdout), time.monotonic() + 60
+    pid = int(done.stdout)
+    end = time.monotonic() + 60
     while Path(f"/proc/{pid}").exists():
         assert time.monotonic() < end
         time.sleep(0.2)
@@ -121,12 +126,16 @@ def test_a_worker_ends_with_the_process_that_started_it(tmp_path):
 def test_an_error_in_a_worker_ends_the_job_with_its_traceback(child):
     started, _ = child
     lost = unchecked(member(), init="no such start")
-    with pytest.raises(RuntimeError, match=r"(?s)a worker failed.*Traceback.*no such start"):
+    with pytest.raises(
+        RuntimeError, match=r"(?s)a worker failed.*Traceback.*no such start"
+    ):
         started.serve(WorkerQueue(Queue([lost], TWO), 0))
 
 
 @pytest.mark.breadth
-def test_what_a_worker_prints_is_passed_on_and_breaks_nothing(tmp_path, monkeypatch, capfd):
+def test_what_a_worker_prints_is_passed_on_and_breaks_nothing(
+    tmp_path, monkeypatch, capfd
+):
     """From the first moment on: as a `sitecustomize` would, and past Python."""
     (tmp_path / "sitecustomize.py").write_text(
         "import os; print('a greeting', flush=True); os.write(1, b'past Python\\n')"
@@ -145,10 +154,12 @@ def test_what_a_worker_prints_is_passed_on_and_breaks_nothing(tmp_path, monkeypa
 
 @pytest.fixture
 def first_taken(monkeypatch):
-    """Do something to worker 1 when it has first taken a member and waits for the answer. This process takes
-    none before that."""
-    processes, happened = [], threading.Event()
-    take, start = Queue.take_members, WorkerProcess.__init__
+    """Do something to worker 1 when it has first taken a member and waits for the
+    answer. This process takes none before that."""
+    processes = []
+    happened = threading.Event()
+    take = Queue.take_members
+    start = WorkerProcess.__init__
 
     def started(self):
         start(self)
@@ -178,23 +189,31 @@ def test_a_dead_worker_is_replaced_and_its_members_are_trained(first_taken, capf
     assert [e.member for e in results] == FOUR
     assert len(listener.results) == 4
     assert len(processes) == 2
-    assert "died (status -9); restarted; 1 member queued again\n" in capfd.readouterr().err
+    assert (
+        "died (status -9); restarted; 1 member queued again\n" in capfd.readouterr().err
+    )
     for ours in train(FOUR, replace(TWO, workers=1)):
         assert_same(ours, results[FOUR.index(ours.member)])
 
 
 @pytest.mark.breadth
-def test_a_stopped_worker_is_noticed_killed_and_replaced(first_taken, monkeypatch, capfd):
+def test_a_stopped_worker_is_noticed_killed_and_replaced(
+    first_taken, monkeypatch, capfd
+):
     monkeypatch.setattr(workers, "HEARTBEAT_TIMEOUT", 5.0)
     first_taken(lambda process: os.kill(process.pid, signal.SIGSTOP))
     results = train(FOUR, TWO)
     assert [e.status for e in results] == ["unsolved"] * 4
-    assert "said nothing for 5 s and was killed; restarted; 1 member queued again" in capfd.readouterr().err
+    assert (
+        "said nothing for 5 s and was killed; restarted; 1 member queued again"
+        in capfd.readouterr().err
+    )
 
 
 def test_a_job_that_was_stopped_itself_kills_nobody(monkeypatch):
     """After Ctrl-Z and fg nobody was heard for long, as nobody listened."""
-    clock, silences = [100.0], []
+    clock = [100.0]
+    silences = []
 
     class Silent:
         last_message = 100.0
@@ -214,9 +233,14 @@ def test_a_job_that_was_stopped_itself_kills_nobody(monkeypatch):
 @pytest.mark.breadth
 def test_a_worker_sends_heartbeats_while_its_program_runs():
     long = member(
-        "latch", 3, model={"units": 9}, recipe={"lr": 1e-9, "budget": 20_000}, evaluation={"every": 20_000}
+        "latch",
+        3,
+        model={"units": 9},
+        recipe={"lr": 1e-9, "budget": 20_000},
+        evaluation={"every": 20_000},
     )
-    calls, receive = [], WorkerProcess._receive
+    calls = []
+    receive = WorkerProcess._receive
 
     def recorded(self):
         calls.append(receive(self))
@@ -227,19 +251,30 @@ def test_a_worker_sends_heartbeats_while_its_program_runs():
         patch.setattr(WorkerProcess, "_receive", recorded)
         WorkerPool(Queue([long], TWO, 2), run_worker).serve(1)
     names = [call[0] for call in calls if call]
-    assert names[names.index("take_members") : names.index("add_curve")].count("heartbeat") >= 5
+    assert (
+        names[names.index("take_members") : names.index("add_curve")].count("heartbeat")
+        >= 5
+    )
 
 
 @pytest.mark.breadth
-def test_a_member_that_kills_two_workers_has_failed_and_the_rest_goes_on(monkeypatch, capfd):
+def test_a_member_that_kills_two_workers_has_failed_and_the_rest_goes_on(
+    monkeypatch, capfd
+):
     """Lanes that it shared the first time are acquitted: suspects are trained alone."""
-    culprit, seeds = FOUR[1], []
+    culprit = FOUR[1]
+    seeds = []
     take = Queue.take_members
     listener = Remembers()
     queue = Queue(
-        FOUR[:2] + [replace(FOUR[0], seed=seed) for seed in (2, 3)], replace(TWO, lanes=4), 2, listener
+        FOUR[:2] + [replace(FOUR[0], seed=seed) for seed in (2, 3)],
+        replace(TWO, lanes=4),
+        2,
+        listener,
     )
-    queue.workers = 1  # of which it is the only one that comes: no share is left to another
+    queue.workers = (
+        1  # of which it is the only one that comes: no share is left to another
+    )
     pool = WorkerPool(queue, run_worker)
 
     def take_members(self, number, program, most):
@@ -261,8 +296,15 @@ def test_a_member_that_kills_two_workers_has_failed_and_the_rest_goes_on(monkeyp
         3: "unsolved",
     }
     failed = queue.results[culprit]
-    assert failed.reason.startswith("two workers ended while they trained it; the second died (status -9)")
-    assert (failed.status, failed.solved, failed.steps, np.isnan(failed.score)) == ("failed", None, 0, True)
+    assert failed.reason.startswith(
+        "two workers ended while they trained it; the second died (status -9)"
+    )
+    assert (failed.status, failed.solved, failed.steps, np.isnan(failed.score)) == (
+        "failed",
+        None,
+        0,
+        True,
+    )
     assert len(listener.results) == 4
     assert f"{culprit.key}: recorded as failed" in capfd.readouterr().err
 
@@ -274,7 +316,8 @@ def test_workers_that_cannot_start_end_the_job_in_one_line(monkeypatch, capfd):
     line = str(caught.value)
     assert "\n" not in line
     assert line.startswith(
-        "3 workers in a row ended before they had a member; the last died (status 1), its last line: "
+        "3 workers in a row ended before they had a member; the last died (status 1), its last"
+        " line: "
     )
     assert "No module named 'no_such_library'" in line
     assert capfd.readouterr().err == ""

@@ -30,16 +30,18 @@ def member(
             "task": task_defaults(task) | {"lag": lag, "length": length} | knobs,
             "model": {"units": 1} | (model or {}),
             "recipe": {"budget": 30, "batch": 16} | (recipe or {}),
-            "evaluation": {"every": 10, "sequences": 64, "stretch": 2} | (evaluation or {}),
+            "evaluation": {"every": 10, "sequences": 64, "stretch": 2}
+            | (evaluation or {}),
             "seed": seed,
         }
     )
 
 
 def unchecked(member: Member, **recipe: Any) -> Member:
-    """The member with values of the recipe that no user may set. Members share their parts, so nothing is
-    changed in place."""
-    twin, own = copy(member), copy(member.recipe)
+    """The member with values of the recipe that no user may set. Members share their
+    parts, so nothing is changed in place."""
+    twin = copy(member)
+    own = copy(member.recipe)
     for name, value in recipe.items():
         object.__setattr__(own, name, value)
     object.__setattr__(twin, "recipe", own)
@@ -57,7 +59,9 @@ class Remembers(Listener):
     def add_curve(self, chunk: CurveChunk) -> None:
         points = self.points.setdefault(chunk.member, [])
         for step, values in chunk.points():
-            if points and points[-1][0] == step:  # what is said of one step at several times belongs together
+            if (
+                points and points[-1][0] == step
+            ):  # what is said of one step at several times belongs together
                 points[-1][1].update(values)
             else:
                 points.append((step, values))
@@ -69,7 +73,8 @@ class Remembers(Listener):
 
 def programs(members, engine: Engine) -> dict[Program, list[Member]]:
     """Return what one worker would claim and take, in its order."""
-    queue, found = Queue(members, engine), {}
+    queue = Queue(members, engine)
+    found = {}
     while any(queue.pending.values()):
         program = queue.claim_program(0)
         found[program] = queue.take_members(0, program, len(members))
@@ -84,7 +89,9 @@ def vector(ended: Result) -> np.ndarray:
 def start(member: Member) -> np.ndarray:
     """A member's weights before training, as one vector."""
     architecture = member.architecture
-    return architecture.flatten(architecture.init(member.init, [member.seed, member.lag, member.model.units]))
+    return architecture.flatten(
+        architecture.init(member.init, [member.seed, member.lag, member.model.units])
+    )
 
 
 def assert_same(one: Result, other: Result) -> None:

@@ -1,17 +1,20 @@
 """Which start of the forget gate learns to remember?
 
-Protocol: an LSTM of 128 units starts with a constant forget bias of 1, or with chrono: forget biases log U(1,
-T_max - 1), and their negatives as input biases. Copy: ten symbols of eight, T blank steps, then the ten again
-(T = 500, 2000; T_max = 3 T / 2). Variable copy: the same with drawn waits (T = 500, 1000; T_max = T). Adding:
-the sum of two marked numbers of T (T = 200, 750; T_max = T). RMSprop at .001, no clipping. The paper draws
-training curves.
+Protocol: an LSTM of 128 units starts with a constant forget bias of 1, or with chrono:
+forget biases log U(1, T_max - 1), and their negatives as input biases. Copy: ten
+symbols of eight, T blank steps, then the ten again (T = 500, 2000; T_max = 3 T / 2).
+Variable copy: the same with drawn waits (T = 500, 1000; T_max = T). Adding: the sum of
+two marked numbers of T (T = 200, 750; T_max = T). RMSprop at .001, no clipping. The
+paper draws training curves.
 
-Ours: 32 units, T = 50 and 100, Adam at .005, batches of 32, clip 1, 2,000 steps, the same for all starts. Two
-starts are added: `hold` (one bias for all units, by the lag) and `open_gate` (gates open, forget gate shut).
-T_max is the length of the sequence. Only the last ten steps of a copy are scored, where the paper averages
-over all: our plateau without memory is an accuracy of 1/8. Above it is another plateau, .302, that of a net
-which knows which symbols came, and how often, but nothing of their order (memcap/papers/without_order.py):
-copies are judged from there on. Rows hold no curves, so final scores and steps to solve are drawn.
+Ours: 32 units, T = 50 and 100, Adam at .005, batches of 32, clip 1, 2,000 steps, the
+same for all starts. Two starts are added: `hold` (one bias for all units, by the lag)
+and `open_gate` (gates open, forget gate shut). T_max is the length of the sequence.
+Only the last ten steps of a copy are scored, where the paper averages over all: our
+plateau without memory is an accuracy of 1/8. Above it is another plateau, .302, that of
+a net which knows which symbols came, and how often, but nothing of their order
+(memcap/papers/without_order.py): copies are judged from there on. Rows hold no curves,
+so final scores and steps to solve are drawn.
 """
 
 import math
@@ -24,7 +27,12 @@ from memcap.figures import Drawn
 from memcap.papers import NOT_MEASURED, Finding, Paper, StandIn, marks, without_order
 from memcap.papers.claims import compare, having
 
-STARTS = {"forget_bias": "forget bias 1", "chrono": "chrono", "hold": "hold", "open_gate": "open gates"}
+STARTS = {
+    "forget_bias": "forget bias 1",
+    "chrono": "chrono",
+    "hold": "hold",
+    "open_gate": "open gates",
+}
 TASKS = ("copy", "variable copy", "adding")
 CHANCE = 1 / 8
 PLATEAU = without_order.accuracy(10, 8)
@@ -37,7 +45,8 @@ BOTH = ["forget_bias", "chrono"]
 
 
 def scores(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return each seed by task, T and start: accuracy of a copy, steps to solve adding (infinite: never)."""
+    """Return each seed by task, T and start: accuracy of a copy, steps to solve adding
+    (infinite: never)."""
     own = rows.filter(having(task=["copy", "adding"], init=STARTS))
     adding = pl.col("task") == "adding"
     varies = ~adding & having(waits="drawn").fill_null(value=False)
@@ -46,9 +55,13 @@ def scores(rows: pl.DataFrame) -> pl.DataFrame:
     steps = pl.col("steps_to_solve").cast(pl.Float64).fill_null(math.inf)
     score = pl.when(adding).then(steps).otherwise("final").alias("score")
     by = "task", "T", "start"
-    columns = own.select(task, length, pl.col("init").alias("start"), "seed", score, "budget")
+    columns = own.select(
+        task, length, pl.col("init").alias("start"), "seed", score, "budget"
+    )
     return (
-        columns.drop_nulls("score").sort(*by, "seed").with_columns(median=pl.col("score").median().over(by))
+        columns.drop_nulls("score")
+        .sort(*by, "seed")
+        .with_columns(median=pl.col("score").median().over(by))
     )
 
 
@@ -69,17 +82,19 @@ def draw(rows: pl.DataFrame) -> Drawn:
             _draw_budget(axes, own, lengths)
         else:
             axes.set(ylabel="final accuracy on the ten symbols", ylim=(0, 1.03))
-            marks.level(axes, PLATEAU, f"which symbols, not their order: {PLATEAU:.3f}", "-.")
+            marks.level(
+                axes, PLATEAU, f"which symbols, not their order: {PLATEAU:.3f}", "-."
+            )
             marks.level(axes, CHANCE, "without memory")
         new, labels = axes.get_legend_handles_labels()
         handles |= dict(zip(labels, new, strict=True))
     place = {"ncols": 4, "loc": "upper center"}
     picture.legend(handles.values(), handles.keys(), frameon=False, fontsize=8, **place)
     caption = (
-        "Each mark shows one seed (moved sideways), and each bar a median. Open marks at the budget are seeds"
-        " that did not solve adding. Copies at .302 have learnt which symbols came, but not their order. All"
-        " starts have the same training. Scores replace the training curves of Tallec & Ollivier (2018),"
-        " whose T is 200 to 2,000."
+        "Each mark shows one seed (moved sideways), and each bar a median. Open marks at the"
+        " budget are seeds that did not solve adding. Copies at .302 have learnt which symbols"
+        " came, but not their order. All starts have the same training. Scores replace the"
+        " training curves of Tallec & Ollivier (2018), whose T is 200 to 2,000."
     )
     return marks.finish(picture, rows, data, caption, 130, top=0.84, wspace=0.45)
 
@@ -91,47 +106,80 @@ def _draw_budget(axes: Axes, own: pl.DataFrame, lengths: list[int]) -> None:
     marks.level(axes, budget, "budget: not solved", "--")
     usual = own.filter(pl.col("median").is_finite(), start="forget_bias").unique("T")
     for length, steps in usual.select("T", pl.col("median") / FACTOR).iter_rows():
-        x, label = lengths.index(length), f"1/{FACTOR} of forget bias 1: the paper's chrono at T = 750"
+        x = lengths.index(length)
+        label = f"1/{FACTOR} of forget bias 1: the paper's chrono at T = 750"
         marks.theirs(axes, [x - 0.4, x + 0.4], [steps, steps], label=label)
 
 
 def _draw_start(axes: Axes, own: pl.DataFrame, lengths: list[int], k: int) -> None:
-    """Draw the seeds of one start; one that has not solved its task is an open mark at the budget."""
+    """Draw the seeds of one start; one that has not solved its task is an open mark at
+    the budget."""
     look = marks.look(k, ls="", ms=4)
     seeds = own["seed"].unique().sort().to_list()
-    beside = {seed: SPREAD * ((i + 0.5) / len(seeds) - 0.5) for i, seed in enumerate(seeds)}
+    beside = {
+        seed: SPREAD * ((i + 0.5) / len(seeds) - 0.5) for i, seed in enumerate(seeds)
+    }
     nets = own.select("T", "seed").iter_rows()
-    places = [lengths.index(length) + 0.2 * (k - 1.5) + beside[seed] for length, seed in nets]
+    places = [
+        lengths.index(length) + 0.2 * (k - 1.5) + beside[seed] for length, seed in nets
+    ]
     shown = own.with_columns(x=pl.Series(places, dtype=pl.Float64))
-    solved, never = (shown.filter(pl.col("score").is_finite() == finite) for finite in (True, False))
+    solved, never = (
+        shown.filter(pl.col("score").is_finite() == finite) for finite in (True, False)
+    )
     axes.plot(solved["x"], solved["score"], label=[*STARTS.values()][k], **look)
     axes.plot(never["x"], never["budget"], mfc="white", label="_never", **look)
     medians = shown.filter(pl.col("median").is_finite()).group_by("T")
     middle = medians.agg(pl.col("x").mean(), pl.col("median").first())
-    axes.hlines(middle["median"], middle["x"] - 0.08, middle["x"] + 0.08, color=look["color"], lw=1.5)
+    axes.hlines(
+        middle["median"],
+        middle["x"] - 0.08,
+        middle["x"] + 0.08,
+        color=look["color"],
+        lw=1.5,
+    )
 
 
 def _medians(nets: pl.DataFrame, task: str) -> dict[int, tuple[float, float]]:
-    """Return the median score of the constant bias and of chrono, by T; only where there are both."""
-    both = nets.filter(task=task).unique(["T", "start"]).pivot("start", index="T", values="median").sort("T")
+    """Return the median score of the constant bias and of chrono, by T; only where
+    there are both."""
+    both = (
+        nets.filter(task=task)
+        .unique(["T", "start"])
+        .pivot("start", index="T", values="median")
+        .sort("T")
+    )
     if not {*BOTH} <= set(both.columns):
         return {}
-    return {length: (a, b) for length, a, b in both.select("T", *BOTH).drop_nulls().iter_rows()}
+    return {
+        length: (a, b)
+        for length, a, b in both.select("T", *BOTH).drop_nulls().iter_rows()
+    }
 
 
-START, WORDS = "constant and chrono, ", "T = {name}: {a:.2f} and {b:.2f}"
+START = "constant and chrono, "
+WORDS = "T = {name}: {a:.2f} and {b:.2f}"
 
 
 def _leaves_the_plateau(nets: pl.DataFrame) -> Finding:
     medians = _medians(nets, "copy")
     longest = nets.filter(task="copy", T=max(medians, default=0))
-    usual, chrono = (longest.filter(start=start)["score"] >= PLATEAU + RISE for start in BOTH)
-    return compare(medians, WORDS, lambda *_: chrono.all() and not usual.any(), start=START)
+    usual, chrono = (
+        longest.filter(start=start)["score"] >= PLATEAU + RISE for start in BOTH
+    )
+    return compare(
+        medians, WORDS, lambda *_: chrono.all() and not usual.any(), start=START
+    )
 
 
 def _no_worse(nets: pl.DataFrame) -> Finding:
     medians = _medians(nets, "variable copy")
-    return compare(medians, WORDS, lambda *pair: _above(pair[1]) >= _above(pair[0]) - TOLERANCE, start=START)
+    return compare(
+        medians,
+        WORDS,
+        lambda *pair: _above(pair[1]) >= _above(pair[0]) - TOLERANCE,
+        start=START,
+    )
 
 
 def _above(score: float) -> float:
@@ -139,13 +187,17 @@ def _above(score: float) -> float:
 
 
 def _faster(nets: pl.DataFrame) -> Finding:
-    medians, chances = _medians(nets, "adding"), []
+    medians = _medians(nets, "adding")
+    chances = []
     if all(math.isinf(chrono) for _, chrono in medians.values()):
         return NOT_MEASURED
     for length in medians:
-        usual, chrono = (nets.filter(task="adding", T=length, start=start)["score"] for start in BOTH)
+        usual, chrono = (
+            nets.filter(task="adding", T=length, start=start)["score"] for start in BOTH
+        )
         chances.append(mannwhitneyu(chrono, usual, alternative="less").pvalue)
-    words, start = "T = {name}: {a:,.0f} and {b:,.0f}", f"median steps of {START}"
+    words = "T = {name}: {a:,.0f} and {b:,.0f}"
+    start = f"median steps of {START}"
     return compare(medians, words, lambda *_: max(chances) <= LEVEL, start=start)
 
 
@@ -155,29 +207,34 @@ PAPER = Paper(
     table=scores,
     claims=(
         StandIn(
-            "copy: chrono leaves the plateau, a constant bias does not (here: all seeds of the largest T,"
-            f" {RISE:g} above {PLATEAU:.3f}, that of which symbols came)",
+            "copy: chrono leaves the plateau, a constant bias does not (here: all seeds of the"
+            f" largest T, {RISE:g} above {PLATEAU:.3f}, that of which symbols came)",
             "so at T = 500 and 2000, in curves",
             "training curves and text",
             _leaves_the_plateau,
             within=("task", "waits", "lag"),
-            why="in 2,000 steps all seeds from chrono come to .30 or .31 at T = 100: they have learnt which"
-            " symbols came, and nothing of their order. Those from a constant bias are at 1/8, without"
-            " memory; of the four starts open gates alone leave the plateau, in some seeds",
+            why=(
+                "in 2,000 steps all seeds from chrono come to .30 or .31 at T = 100: they have"
+                " learnt which symbols came, and nothing of their order. Those from a constant"
+                " bias are at 1/8, without memory; of the four starts open gates alone leave the"
+                " plateau, in some seeds"
+            ),
         ),
         StandIn(
-            f"variable copy: chrono is even or better (here: median accuracy above {PLATEAU:.3f}, but for"
-            f" {TOLERANCE:g})",
+            f"variable copy: chrono is even or better (here: median accuracy above {PLATEAU:.3f},"
+            f" but for {TOLERANCE:g})",
             "even at T = 500, far better at T = 1000, in curves",
             "training curves and text",
             _no_worse,
             within=("task", "waits", "lag"),
-            why="at T = 50 waits are short and a bias of 1 is no handicap; at T = 100 chrono is at the"
-            " plateau, and a bias of 1 below it",
+            why=(
+                "at T = 50 waits are short and a bias of 1 is no handicap; at T = 100 chrono is"
+                " at the plateau, and a bias of 1 below it"
+            ),
         ),
         StandIn(
-            "adding: chrono converges faster (here: in fewer steps at each T, by a rank test over seeds at"
-            " .05)",
+            "adding: chrono converges faster (here: in fewer steps at each T, by a rank test over"
+            " seeds at .05)",
             "7 times as fast at T = 750",
             "training curves and text",
             _faster,
