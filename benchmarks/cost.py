@@ -16,7 +16,7 @@ from benchmarks.process import HASTE
 from benchmarks.report import say
 from benchmarks.runner import Outcome, one_core
 from benchmarks.worker import Worker
-from memcap.config import Engine, Member, resolve
+from memcap.config.member import Engine, Member, resolve
 from memcap.runtime import jax_setup
 from memcap.training.engine import train
 from memcap.training.program import Program, compiled

@@ -29,8 +29,8 @@ from benchmarks.runner import Outcome
 from benchmarks.worker import Worker
 from benchmarks.workloads import Workload
 from memcap import store
-from memcap.config import task_of
-from memcap.recipes import recipe_file
+from memcap.config.member import task_of
+from memcap.config.recipes import recipe_file
 
 PEERS = ("keras", "linen", "torch")
 SHARE = ("linen",)  # whose users can compile once per shape, for all its seeds

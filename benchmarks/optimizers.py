@@ -9,7 +9,7 @@ from typing import Any
 import memcap
 from benchmarks import report
 from benchmarks.runner import Outcome
-from memcap.config import Engine, Member
+from memcap.config.member import Engine, Member
 from memcap.runtime import jax_setup
 from memcap.training.program import Program
 from memcap.training.train_loop import Lanes

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from benchmarks.peers.base import Batches, Shape, Weights
-from memcap.config import task_of
+from memcap.config.member import task_of
 from memcap.models.architecture import Architecture
 from memcap.models.initializers import Init
 from memcap.models.model import Model

@@ -21,10 +21,10 @@ import numpy as np
 import polars as pl
 
 import memcap
-from memcap.capacity.losses import loss_curves
-from memcap.config import Engine, Member
+from memcap.config.member import Engine, Member
+from memcap.config.recipes import Recipe
 from memcap.models.model import Model
-from memcap.recipes import Recipe
+from memcap.own.losses import loss_curves
 from memcap.tasks.agents import Agents, play
 from memcap.tasks.bandit import Bandit
 from memcap.tasks.data import Data

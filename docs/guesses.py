@@ -25,8 +25,8 @@ import jax
 import numpy as np
 import polars as pl
 
-from memcap.config import Member, Stream
-from memcap.knobs import field_values
+from memcap.config.knobs import field_values
+from memcap.config.member import Member, Stream
 from memcap.launch.app import compose_jobs
 from memcap.store.columns import task_of
 from memcap.tasks import Task

@@ -20,9 +20,9 @@ import polars as pl
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from memcap.capacity.losses import LossCurve
-from memcap.config import Engine, task_of
-from memcap.own_data import WidthSearch
+from memcap.config.member import Engine, task_of
+from memcap.own.losses import LossCurve
+from memcap.own.search import WidthSearch
 from memcap.tasks import Task
 from memcap.tasks.data import BEST, Data
 

@@ -27,7 +27,7 @@ import polars as pl
 from scipy.linalg import solve_triangular
 
 from memcap import store
-from memcap.capacity.frontier import frontier
+from memcap.frontiers.frontier import frontier
 from memcap.runtime.published import ATLAS, rows_files
 from memcap.tasks import Batch, Task
 from memcap.tasks.chance import sequences

@@ -17,15 +17,14 @@ from typing import Any
 import polars as pl
 
 from memcap import api, store
-from memcap.capacity import nets
-from memcap.capacity.frontier import frontier
-from memcap.capacity.question import LSTM, Question
-from memcap.capacity.sources import from_rows
-from memcap.config import Evaluation, Member
+from memcap.answers.question import LSTM, Question
+from memcap.answers.sources import from_rows
+from memcap.config.member import Evaluation, Member
+from memcap.config.recipes import Recipe
+from memcap.frontiers.frontier import frontier
 from memcap.models.network import Model
-from memcap.recipes import Recipe
 from memcap.runtime.published import ATLAS, rows_file, rows_files
-from memcap.store import shards
+from memcap.store import nets, shards
 from memcap.store.rows import passed_column
 
 FIRST_SEED = 9100  # that no study has; the nets of before GGT have 9000 and later

@@ -18,7 +18,7 @@ import polars as pl
 
 import memcap
 from memcap import cli, commands, figures, papers
-from memcap.recipes import root
+from memcap.config.recipes import root
 from memcap.runtime.published import STUDIES
 
 UP = "../.."  # from docs/_generated to the project

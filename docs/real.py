@@ -24,7 +24,9 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from scipy.special import stdtrit
 
 from memcap import figures, store
-from memcap.capacity.losses import (
+from memcap.config.recipes import Recipe
+from memcap.figures.style import COLOURS
+from memcap.own.losses import (
     ENOUGH,
     FORGIVEN,
     Loss,
@@ -32,10 +34,8 @@ from memcap.capacity.losses import (
     loss_curves,
     width_losses,
 )
-from memcap.figures.style import COLOURS
-from memcap.long_form import Columns, read_table
-from memcap.own_data import WidthSearch
-from memcap.recipes import Recipe
+from memcap.own.search import WidthSearch
+from memcap.own.table import Columns, read_table
 from memcap.store.columns import model_of, recipe_of
 from memcap.tasks.data import Data
 

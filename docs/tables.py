@@ -30,22 +30,22 @@ import polars as pl
 from scipy.stats import binomtest, kendalltau, spearmanr
 
 from memcap import cli, papers, store
-from memcap.capacity import cell_map
-from memcap.capacity.answer import Answer, answer
-from memcap.capacity.cell_map import needs
-from memcap.capacity.comparison import in_numbers, shift
-from memcap.capacity.costs import content, costs, family, sentence
-from memcap.capacity.frontier import best_recipes, fit_all_recipes, frontier
-from memcap.capacity.layers import COUNTS, shapes
-from memcap.capacity.points import Point, label
-from memcap.capacity.question import Question
-from memcap.capacity.sources import from_rows
+from memcap.answers.answer import Answer, answer
+from memcap.answers.question import Question
+from memcap.answers.sources import from_rows
+from memcap.answers.words import wilson
 from memcap.cells.matrix import MatrixCell
-from memcap.config import Evaluation, task_of
+from memcap.config.member import Evaluation, task_of
 from memcap.figures import gap
+from memcap.frontiers import cell_map
+from memcap.frontiers.cell_map import needs
+from memcap.frontiers.comparison import in_numbers, shift
+from memcap.frontiers.costs import content, costs, family, sentence
+from memcap.frontiers.frontier import best_recipes, fit_all_recipes, frontier
+from memcap.frontiers.layers import COUNTS, shapes
+from memcap.frontiers.points import Point, label
 from memcap.models.model import Model
 from memcap.papers import resample
-from memcap.report.answer_words import wilson
 from memcap.runtime.published import ATLAS, STUDIES, rows_files
 from memcap.store import curves
 from memcap.store.columns import task_of as task_of_row

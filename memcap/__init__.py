@@ -25,10 +25,10 @@ if TYPE_CHECKING:
         train,
     )
     from memcap.cells import Cell
-    from memcap.config import Engine, Evaluation, Member
-    from memcap.knobs import UserError, knob
+    from memcap.config.knobs import UserError, knob
+    from memcap.config.member import Engine, Evaluation, Member
+    from memcap.config.recipes import Recipe
     from memcap.models.model import Model
-    from memcap.recipes import Recipe
     from memcap.tasks import Batch, Facts, Task
     from memcap.trained import Trained
 
@@ -72,11 +72,11 @@ _HOMES = {
         "train",
     ),
     "memcap.cells": ("Cell",),
-    "memcap.config": ("Engine", "Evaluation", "Member"),
-    "memcap.knobs": ("UserError", "knob"),
+    "memcap.config.member": ("Engine", "Evaluation", "Member"),
+    "memcap.config.knobs": ("UserError", "knob"),
     "memcap.models.model": ("Model",),
     "memcap.trained": ("Trained",),
-    "memcap.recipes": ("Recipe",),
+    "memcap.config.recipes": ("Recipe",),
     "memcap.tasks": ("Batch", "Facts", "Task"),
 }
 

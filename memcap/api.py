@@ -14,25 +14,34 @@ import polars as pl
 from flax import nnx
 
 from memcap import figures, store
-from memcap.capacity import cell_map, sources
-from memcap.capacity import frontier as frontiers
-from memcap.capacity.nets import PREFIX, find_net
-from memcap.capacity.points import At, columns
-from memcap.capacity.question import Question
+from memcap.answers import sources
+from memcap.answers.judge import Judgement
+from memcap.answers.judge import judge as judge_net
+from memcap.answers.question import Question
+from memcap.answers.words import PrintedAnswer
 from memcap.cells import cell_classes, flax_cell_names
-from memcap.config import Engine, Evaluation, Member, member_of, task_of
+from memcap.config.knobs import (
+    LONGEST,
+    MOST,
+    UserError,
+    field_values,
+    names_of,
+    typed,
+    whole,
+)
+from memcap.config.member import Engine, Evaluation, Member, member_of, task_of
+from memcap.config.recipes import Recipe
 from memcap.designs import DESIGNS, checked_precision
 from memcap.designs.axes import axis, check_count
-from memcap.judgement import Judgement
-from memcap.judgement import judge as judge_net
-from memcap.knobs import LONGEST, MOST, UserError, field_values, names_of, typed, whole
-from memcap.long_form import Columns, LongForm, array_form, long_form, words_of
+from memcap.frontiers import cell_map
+from memcap.frontiers import frontier as frontiers
+from memcap.frontiers.points import At, columns
 from memcap.models.model import MOST_LAYERS, Model
-from memcap.recipes import Recipe
-from memcap.report.answer_words import PrintedAnswer
+from memcap.own.table import Columns, LongForm, array_form, long_form, words_of
 from memcap.runtime.published import rows_file
 from memcap.store import shards
 from memcap.store.files import BadFileError
+from memcap.store.nets import PREFIX, find_net
 from memcap.store.row_checks import check_copies, check_rows
 from memcap.store.rows import VERDICTS, complete
 from memcap.store.shards import OUTPUTS
@@ -230,7 +239,7 @@ def data(
             list of N such sequences of different lengths.
         target: the column to predict; for sequences their N targets, or one for each
         step. file: the .npz to write; None: one in outputs/data, named by its content.
-        columns: the meaning of other columns, as in `memcap.long_form.Columns`; for
+        columns: the meaning of other columns, as in `memcap.own.table.Columns`; for
         sequences only `groups`
             and `split`.
 
@@ -500,7 +509,7 @@ class Ranking:
 
     Args:
         cell: as its rows have it.
-        table: a row per task, with the columns of `memcap.capacity.cell_map.ranking`.
+        table: a row per task, with the columns of `memcap.frontiers.cell_map.ranking`.
         map: the figure `cell_map` of all cells, and its numbers.
     """
 

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from memcap.config import Member, Stream
+from memcap.config.member import Member, Stream
 from memcap.models.network import pass_of
 from memcap.optimizers import NET_OPTIMIZERS, freeze_cell
 from memcap.tasks.base import Batch, random_key

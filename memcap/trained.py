@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from memcap.config import Member
+from memcap.config.member import Member
 from memcap.runtime import jax_setup
 from memcap.terminal.words import plural
 

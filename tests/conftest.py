@@ -39,7 +39,7 @@ LONGEST = (
     "benchmarks/",
     "studies/test_sweeps.py",
     "thresholds/test_falls.py",
-    "capacity/test_answer.py",
+    "answers/test_answer.py",
 )
 LONGEST += (
     "designs/",

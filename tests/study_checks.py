@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from memcap.config import Engine, Evaluation, task_defaults
-from memcap.knobs import UserError, defaults
+from memcap.config.knobs import UserError, defaults
+from memcap.config.member import Engine, Evaluation, task_defaults
+from memcap.config.recipes import Recipe
 from memcap.models.model import Model
-from memcap.recipes import Recipe
 
 ONE_LANE = Engine(loop="while", lanes=1, workers=1)
 

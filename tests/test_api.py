@@ -15,13 +15,14 @@ from study_rows import group, table, write
 
 import memcap
 from memcap import store
-from memcap.capacity import answer, frontier, sources
-from memcap.capacity.points import columns
-from memcap.capacity.question import Question
+from memcap.answers import answer, sources
+from memcap.answers.question import Question
+from memcap.answers.words import as_dict, sentences
 from memcap.cells.lstm import LSTM
-from memcap.config import resolve, task_defaults
-from memcap.recipes import Recipe
-from memcap.report.answer_words import as_dict, sentences
+from memcap.config.member import resolve, task_defaults
+from memcap.config.recipes import Recipe
+from memcap.frontiers import frontier
+from memcap.frontiers.points import columns
 from memcap.store.rows import SCHEMA
 from memcap.studies import run
 from memcap.tasks import DelayLine, Latch

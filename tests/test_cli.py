@@ -20,10 +20,10 @@ from task_checks import draw
 
 import memcap as package
 from memcap import cli, commands, store
-from memcap.capacity import sources
-from memcap.capacity.frontier import frontier
-from memcap.capacity.points import columns
+from memcap.answers import sources
 from memcap.commands.answer import NOBODY
+from memcap.frontiers.frontier import frontier
+from memcap.frontiers.points import columns
 from memcap.launch import session
 from memcap.tasks import task_class, task_classes
 

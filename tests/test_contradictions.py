@@ -10,11 +10,11 @@ import polars as pl
 import pytest
 
 from memcap import store
-from memcap.capacity import cell_map
-from memcap.capacity.frontier import frontier
-from memcap.capacity.points import label
-from memcap.capacity.question import Question
-from memcap.capacity.sources import from_rows
+from memcap.answers.question import Question
+from memcap.answers.sources import from_rows
+from memcap.frontiers import cell_map
+from memcap.frontiers.frontier import frontier
+from memcap.frontiers.points import label
 from memcap.runtime.published import ATLAS, rows_files
 
 pytestmark = pytest.mark.slow

@@ -18,13 +18,14 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from study_rows import group, write
 
-from memcap import commands, own_data
+from memcap import commands
 from memcap.cli import _parser
 from memcap.commands import plan
-from memcap.config import task_defaults
-from memcap.knobs import defaults
+from memcap.config.knobs import defaults
+from memcap.config.member import task_defaults
 from memcap.launch import session
 from memcap.launch.jobs import GROUPS
+from memcap.own import search as own_data
 from memcap.store import curves
 
 INPUTS = int(os.environ.get("MEMCAP_HOSTILE_INPUTS", "60"))

@@ -12,31 +12,35 @@ ROOT = Path(__file__).parents[1]
 # From the ground up: what stands on a floor knows itself and all that stands on lower
 # floors. A word is a module or a package of memcap.
 FLOORS = [
-    "knobs",
+    "config.knobs",
     "terminal",
     "runtime",
     "sequences",
-    "long_form",
+    "own.table",
     "tasks cells",
     "loops",
     "models",
-]
-FLOORS += ["optimizers recipes", "config", "training trained judgement thresholds"]
-FLOORS += [
+    "optimizers config.recipes",
+    "config.member",
+    "training trained answers.judge thresholds",
     "designs planning reference store",
     "scripts studies",
-    "tracking capacity",
+    "own.last_steps",
+    "own.losses",
+    "tracking frontiers",
+    "answers",
     "figures",
-]
-FLOORS += [
     "papers probes",
+    "report.tables own.rare_classes",
+    "own.words",
     "report",
-    "own_data",
+    "own",
     "api",
     "launch",
     "commands",
     "cli",
     "__main__",
+    "config",
 ]
 # The package's own name space stands on the ground: it imports nothing before it is asked for.
 HEIGHT = {"memcap": 0} | {
@@ -48,7 +52,7 @@ HEIGHT = {"memcap": 0} | {
 MATHS = "__future__ abc collections dataclasses flax functools jax math memcap numpy sys typing"
 LATE = {  # who may import where it is needed, and what
     # JAX, which who only reads rows does without
-    "memcap.config": {"memcap.loops", "memcap.models.architecture"},
+    "memcap.config.member": {"memcap.loops", "memcap.models.architecture"},
     "memcap.launch.slurm": {  # submitit, which is optional
         "hydra_plugins.hydra_submitit_launcher.config",
         "submitit",
@@ -57,10 +61,10 @@ LATE = {  # who may import where it is needed, and what
     },
     "memcap.__main__": {"memcap"},  # signals are heard before
     # half a second that whoever reads rows of other tasks does without
-    "memcap.capacity.last_steps": {"scipy.optimize"},
+    "memcap.own.last_steps": {"scipy.optimize"},
     "memcap.scripts.script": {"memcap.optimizers"},
-    "memcap.capacity.losses": {"scipy.special"},
-    "memcap.capacity.cell_map": {"scipy.stats"},
+    "memcap.own.losses": {"scipy.special"},
+    "memcap.frontiers.cell_map": {"scipy.stats"},
     # a third of a second of the end of every job, whose names mostly stand apart
     "memcap.figures.lines": {"scipy.optimize"},
     "memcap.runtime.jax_setup": {"jax"},  # flags must be set before JAX starts
@@ -212,7 +216,7 @@ def test_only_what_finds_things_by_name_imports_by_name():
         ("memcap.training.step", "def late():\n    import memcap.studies.run"),
         ("memcap.studies.run", "from memcap.report.tables import summarize"),
         ("memcap.planning.plan", "from memcap.studies import run"),
-        ("memcap.knobs", "from memcap.runtime.plugins import Folder"),
+        ("memcap.config.knobs", "from memcap.runtime.plugins import Folder"),
         ("memcap.report.tables", "from memcap.launch import jobs"),
     ],
 )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from own_programs import program
 
-from memcap.config import task_of
+from memcap.config.member import task_of
 from memcap.tasks.data import Data
 
 

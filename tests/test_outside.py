@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from command import files, memcap
 
-from memcap import Member, Model, Recipe, recipes, store
-from memcap.config import Evaluation, member_of
+from memcap import Member, Model, Recipe, store
+from memcap.config import recipes
+from memcap.config.member import Evaluation, member_of
 from memcap.tasks import task_class
 
 pytestmark = pytest.mark.usefixtures("quick_file")

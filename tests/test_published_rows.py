@@ -7,7 +7,7 @@ from command import files, memcap
 from study_rows import group, table, write
 
 import memcap as package
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
 from memcap.runtime import published
 from memcap.store import shards
 

@@ -10,8 +10,8 @@ import pytest
 from own_programs import program
 from polars.testing import assert_frame_equal
 
-from memcap.long_form import Columns, long_form
-from memcap.own_data import RACE, RACE_UNITS
+from memcap.own.search import RACE, RACE_UNITS
+from memcap.own.table import Columns, long_form
 
 ROOT = Path(__file__).parent.parent
 DEBIAN = Path(os.environ.get("MEMCAP_DEBIAN", "/"))  # where its packages are unpacked

@@ -11,7 +11,7 @@ from breadth import leave
 
 import memcap
 from memcap import reference
-from memcap.config import VERDICTS, Stream
+from memcap.config.member import VERDICTS, Stream
 from memcap.training.engine import train
 
 SMALL = {"sequences": 512, "every": 50, "seed": 1}
@@ -133,7 +133,7 @@ def test_it_is_a_page_of_short_functions_that_needs_nothing_of_the_engine():
     }
     ours = {name for name in imported if name.startswith("memcap")}
     assert ours == {
-        "memcap.config",
+        "memcap.config.member",
         "memcap.models.network",
         "memcap.optimizers",
         "memcap.tasks.base",

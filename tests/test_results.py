@@ -11,10 +11,10 @@ from own_programs import program
 from polars.testing import assert_frame_equal
 
 from memcap import figures, store
-from memcap.capacity.answer import answer
-from memcap.capacity.frontier import fit_all_recipes, frontier
-from memcap.capacity.question import Question
-from memcap.recipes import recommended, root
+from memcap.answers.answer import answer
+from memcap.answers.question import Question
+from memcap.config.recipes import recommended, root
+from memcap.frontiers.frontier import fit_all_recipes, frontier
 from memcap.runtime.published import ATLAS, rows_file, rows_files
 from memcap.store.rows import SCHEMA, one_per_key
 

@@ -39,7 +39,7 @@ LOOKED_UP = {
 BESIDE_A_ROW = {
     "words, and Hydra": "cli commands/train launch/app launch/check launch/errors launch/sources",
     "knobs, and what is found by name": (
-        "knobs runtime/plugins cells/__init__ cells/registry loops/__init__"
+        "config/knobs runtime/plugins cells/__init__ cells/registry loops/__init__"
     ),
     "this process": "runtime/cache runtime/jax_setup runtime/published runtime/signals",
     "a study, and its jobs": (
@@ -58,7 +58,7 @@ BESIDE_A_ROW = {
         " store/weights studies/checkpoints studies/progress"
     ),
     "the last lines": (
-        "report/job_end report/tables capacity/frontier capacity/points capacity/memo"
+        "report/job_end report/tables frontiers/frontier frontiers/points frontiers/memo"
         " papers/__init__ terminal/printing terminal/words"
     ),
 }

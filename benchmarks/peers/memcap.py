@@ -9,7 +9,7 @@ import numpy as np
 from jax import lax
 
 from benchmarks.peers.base import BETA_1, Batches, Peer, Shape, Weights
-from memcap.config import Engine, Member, resolve
+from memcap.config.member import Engine, Member, resolve
 from memcap.runtime import jax_setup
 from memcap.tasks import Batch
 from memcap.training.operands import initial_state, train_operands

@@ -14,7 +14,7 @@ from flax import nnx
 
 from memcap.cells.base import Cell
 from memcap.cells.registry import cell_class
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
 from memcap.runtime.plugins import raised
 
 BATCH = 2

@@ -16,9 +16,9 @@ from rich.console import Console
 from rich.prompt import IntPrompt, Prompt
 
 from memcap import commands
-from memcap.capacity.losses import loss_curves
-from memcap.capacity.question import Question
-from memcap.capacity.sources import best_answer, cell_name
+from memcap.answers.question import Question
+from memcap.answers.sources import best_answer, cell_name
+from memcap.answers.words import as_dict, code, sentences, why
 from memcap.commands.arguments import (
     add_knobs,
     add_results,
@@ -29,12 +29,12 @@ from memcap.commands.arguments import (
     share,
     steps,
 )
-from memcap.config import task_of
-from memcap.knobs import UserError, allowed, typed
+from memcap.config.knobs import UserError, allowed, typed
+from memcap.config.member import task_of
+from memcap.config.recipes import use_config_folders
 from memcap.models.model import Model
-from memcap.recipes import use_config_folders
-from memcap.report import loss_words
-from memcap.report.answer_words import as_dict, code, sentences, why
+from memcap.own import words as loss_words
+from memcap.own.losses import loss_curves
 from memcap.scripts import FRAMEWORKS
 from memcap.store import rows_of
 from memcap.store.shards import OUTPUTS

@@ -4,7 +4,7 @@ import argparse
 import math
 from pathlib import Path
 
-from memcap.knobs import LONGEST, MOST
+from memcap.config.knobs import LONGEST, MOST
 from memcap.models.model import MOST_LAYERS
 from memcap.runtime.published import is_published
 from memcap.store.rows import VERDICTS
@@ -28,7 +28,7 @@ def add_results(parser: argparse.ArgumentParser, otherwise: str = "") -> None:
 
 
 def add_knobs(parser: argparse.ArgumentParser) -> None:
-    """Give a command the option `--knob`, for `memcap.config.task_of`."""
+    """Give a command the option `--knob`, for `memcap.config.member.task_of`."""
     about = "a knob of the task, as symbols=4"
     parser.add_argument(
         "--knob", action="append", default=[], metavar="NAME=VALUE", help=about
@@ -36,7 +36,7 @@ def add_knobs(parser: argparse.ArgumentParser) -> None:
 
 
 def add_verdict(parser: argparse.ArgumentParser) -> None:
-    """Give a command the options `--at` and `--budget`, for `memcap.capacity.frontier.frontier`."""
+    """Give a command `--at` and `--budget`, for `memcap.frontiers.frontier.frontier`."""
     about = (
         "up_to: right at every shorter lag, too, where members were trained until that, and"
         " elsewhere steady (default); steady: right on longer sequences, too, where the task is a"

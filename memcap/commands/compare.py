@@ -13,11 +13,11 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from memcap.capacity.comparison import Pair, Shift, compare, count_directions
-from memcap.capacity.frontier import frontier
-from memcap.capacity.points import Point
 from memcap.commands.arguments import PLACE, add_strict, add_verdict, location
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
+from memcap.frontiers.comparison import Pair, Shift, compare, count_directions
+from memcap.frontiers.frontier import frontier
+from memcap.frontiers.points import Point
 from memcap.report.tables import threshold_text
 from memcap.store import rows_of
 from memcap.terminal.printing import (

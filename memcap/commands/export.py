@@ -3,9 +3,9 @@
 from argparse import ArgumentParser, Namespace
 
 from memcap import store
-from memcap.capacity.nets import find_net
 from memcap.commands.arguments import NET, add_results, location
 from memcap.models.export import export
+from memcap.store.nets import find_net
 from memcap.store.weights import write_arrays
 from memcap.terminal.printing import show
 

@@ -13,11 +13,15 @@ from pathlib import Path
 
 from memcap import figures, store
 from memcap.api import load
-from memcap.capacity.losses import LossCurve
 from memcap.commands.arguments import location, positive
-from memcap.config import Engine, Member
-from memcap.knobs import UserError
-from memcap.long_form import (
+from memcap.config.knobs import UserError
+from memcap.config.member import Engine, Member
+from memcap.config.recipes import Recipe
+from memcap.models.model import MOST_UNITS, Model
+from memcap.own.losses import LossCurve
+from memcap.own.rare_classes import has_rare_class, rare_words
+from memcap.own.search import WidthSearch
+from memcap.own.table import (
     READERS,
     Columns,
     LongForm,
@@ -26,11 +30,7 @@ from memcap.long_form import (
     read_table,
     words_of,
 )
-from memcap.models.model import MOST_UNITS, Model
-from memcap.own_data import WidthSearch
-from memcap.recipes import Recipe
-from memcap.report.loss_words import as_dict, loss_table
-from memcap.report.rare_classes import has_rare_class, rare_words
+from memcap.own.words import as_dict, loss_table
 from memcap.scripts import FRAMEWORKS
 from memcap.scripts.script import script
 from memcap.store.shards import OUTPUTS

@@ -3,13 +3,13 @@
 from argparse import ArgumentParser, Namespace
 
 from memcap import store
-from memcap.capacity.frontier import frontier
-from memcap.capacity.losses import loss_curves
-from memcap.capacity.points import columns
 from memcap.commands.arguments import add_results, add_strict, add_verdict
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
+from memcap.frontiers.frontier import frontier
+from memcap.frontiers.points import columns
+from memcap.own.losses import loss_curves
+from memcap.own.words import as_dict, loss_table
 from memcap.report import tables
-from memcap.report.loss_words import as_dict, loss_table
 from memcap.store.rows import IS_BY_LOSS
 from memcap.terminal.printing import add_json, order, print_json, show
 

@@ -13,9 +13,9 @@ or classes as whole numbers (N, T). For a PyTorch module `net`:
 
 from argparse import ArgumentParser, Namespace
 
+from memcap.answers.judge import judge
 from memcap.commands.arguments import add_knobs, positive, steps
-from memcap.config import task_of
-from memcap.judgement import judge
+from memcap.config.member import task_of
 from memcap.runtime.plugins import import_object
 from memcap.terminal.printing import Column, Listing, add_json, number, print_json, show
 

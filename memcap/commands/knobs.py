@@ -13,10 +13,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import Field, asdict, dataclass, fields
 from typing import Any, get_type_hints
 
-from memcap.config import task_defaults
-from memcap.knobs import LONGEST, UserError, allowed
+from memcap.config.knobs import LONGEST, UserError, allowed
+from memcap.config.member import task_defaults
+from memcap.config.recipes import recipe_file
 from memcap.launch.jobs import GROUPS
-from memcap.recipes import recipe_file
 from memcap.runtime import plugins
 from memcap.runtime.published import root
 from memcap.tasks import Task, task_class, task_classes

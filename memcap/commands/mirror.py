@@ -13,12 +13,12 @@ from typing import Any
 import polars as pl
 
 from memcap import store
-from memcap.capacity.frontier import frontier
-from memcap.capacity.losses import loss_curves
-from memcap.capacity.points import columns
 from memcap.commands.arguments import add_strict, location
-from memcap.knobs import UserError
-from memcap.report.loss_words import as_dict
+from memcap.config.knobs import UserError
+from memcap.frontiers.frontier import frontier
+from memcap.frontiers.points import columns
+from memcap.own.losses import loss_curves
+from memcap.own.words import as_dict
 from memcap.runtime.published import git_commit, is_published
 from memcap.store import heartbeat, shards
 from memcap.store.follow import Follower

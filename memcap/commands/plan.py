@@ -18,7 +18,7 @@ import jax
 import polars as pl
 
 from memcap.commands.arguments import location
-from memcap.config import Member
+from memcap.config.member import Member
 from memcap.launch.app import compose_jobs
 from memcap.launch.jobs import Job, Settings
 from memcap.planning import devices

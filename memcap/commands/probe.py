@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from memcap import figures, probes, store
-from memcap.capacity.nets import find_net
 from memcap.commands.arguments import NET, add_results, folder_of, location
-from memcap.config import member_of
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
+from memcap.config.member import member_of
+from memcap.store.nets import find_net
 from memcap.store.shards import OUTPUTS
 from memcap.terminal.printing import Column, Listing, add_json, number, print_json, show
 from memcap.trained import Trained

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from memcap import api, figures, store
-from memcap.capacity import cell_map
 from memcap.commands.arguments import location
+from memcap.frontiers import cell_map
 from memcap.runtime.published import rows_file
 from memcap.store.shards import OUTPUTS
 from memcap.terminal.printing import (
@@ -149,9 +149,9 @@ def _show_published(as_json: bool) -> None:
                 "tau_cells": cells,
                 "cells": len(there),
                 "train": train,
+                "best": {need.cell: need.u90["bytes"].units for need in best},
             }
         )
-        lines[-1]["best"] = {need.cell: need.u90["bytes"].units for need in best}
         words = ", ".join(f"{need.cell} {need.width}" for need in best)
         rows.append([place, number(tau), str(cells), f"{train} of {len(there)}", words])
     if as_json:

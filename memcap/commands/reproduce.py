@@ -27,8 +27,8 @@ import polars as pl
 from memcap import figures, papers
 from memcap.api import train
 from memcap.commands.arguments import folder_of, location
-from memcap.config import Member
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
+from memcap.config.member import Member
 from memcap.launch import app
 from memcap.papers import resample
 from memcap.runtime import plugins

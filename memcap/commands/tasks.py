@@ -3,9 +3,9 @@
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from memcap.capacity.points import references
 from memcap.commands.arguments import steps
-from memcap.recipes import recommended
+from memcap.config.recipes import recommended
+from memcap.frontiers.points import references
 from memcap.tasks import task_classes
 from memcap.terminal.printing import (
     Column,

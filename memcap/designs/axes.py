@@ -19,10 +19,10 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-from memcap.config import Evaluation, Member, resolve, task_defaults
-from memcap.knobs import UserError, names_of
+from memcap.config.knobs import UserError, names_of
+from memcap.config.member import Evaluation, Member, resolve, task_defaults
+from memcap.config.recipes import OPTIONAL, Recipe
 from memcap.models.model import Model
-from memcap.recipes import OPTIONAL, Recipe
 
 Grid = dict[str, list[Any]]
 MOST_MEMBERS = 1_000_000  # of a command: to make and check so many takes minutes

@@ -34,9 +34,9 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from memcap.config import Member
+from memcap.config.knobs import UserError
+from memcap.config.member import Member
 from memcap.designs.design import FEWEST_WIDTHS, Design, Outcome, SearchKey
-from memcap.knobs import UserError
 
 REACH = (
     2.5  # most times the longest known lag that a lag may be to start from its answer

@@ -2,14 +2,14 @@
 
 from typing import Any
 
+from memcap.config.knobs import UserError
+from memcap.config.recipes import is_recommended, race_axes, starts_itself
 from memcap.designs.axes import Grid, grids_of
 from memcap.designs.design import FEWEST_WIDTHS
-from memcap.knobs import UserError
-from memcap.recipes import is_recommended, race_axes, starts_itself
 
 
 def raced_axes(config: dict[str, Any], design: str) -> list[Grid] | None:
-    """Add the recipes and rates that race (`memcap.recipes.race_axes`) to the axes that
+    """Add the recipes and rates that race (`memcap.config.recipes.race_axes`) to the axes that
     name no recipe.
 
     A config races if design=race asks for it, or if recipe=auto has nothing to go by:

@@ -26,10 +26,10 @@ import statistics
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from memcap.config import Member
+from memcap.config.member import Member
+from memcap.config.recipes import ResolvedRecipe
 from memcap.designs.bisect import Bisect
 from memcap.designs.design import Design, Outcome, SearchKey
-from memcap.recipes import ResolvedRecipe
 from memcap.tasks.base import BEYOND_CHANCE
 
 SEEDS = 3  # per recipe in a race

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
 from memcap.runtime import plugins
 from memcap.store import files
 

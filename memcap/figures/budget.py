@@ -7,8 +7,7 @@ from typing import Any
 import polars as pl
 from matplotlib.figure import Figure
 
-from memcap.capacity.frontier import best_recipes, fit_all_recipes
-from memcap.capacity.points import Point, ends
+from memcap.config.knobs import UserError
 from memcap.figures import Drawn
 from memcap.figures.lines import (
     Line,
@@ -21,7 +20,8 @@ from memcap.figures.lines import (
     threshold_line,
 )
 from memcap.figures.style import COLOURS, MARKERS, choice_of_recipe
-from memcap.knobs import UserError
+from memcap.frontiers.frontier import best_recipes, fit_all_recipes
+from memcap.frontiers.points import Point, ends
 
 
 def draw(rows: pl.DataFrame) -> Drawn:

@@ -7,8 +7,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from memcap.capacity.cell_map import COUNTS, Need, best_of, by_place, columns, needs
-from memcap.capacity.points import Point
+from memcap.config.knobs import UserError
 from memcap.figures import Drawn
 from memcap.figures.lines import NO_LIMIT, table
 from memcap.figures.style import (
@@ -21,7 +20,8 @@ from memcap.figures.style import (
     write_below,
     write_in,
 )
-from memcap.knobs import UserError
+from memcap.frontiers.cell_map import COUNTS, Need, best_of, by_place, columns, needs
+from memcap.frontiers.points import Point
 from memcap.terminal.printing import number
 
 TITLE = "State and parameters that each cell needs: dark boxes may be the fewest"

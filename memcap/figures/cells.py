@@ -6,14 +6,14 @@ from typing import Any
 import polars as pl
 from matplotlib.figure import Figure
 
-from memcap.capacity.comparison import Count, count_by_units, in_numbers
-from memcap.capacity.frontier import frontier
-from memcap.capacity.layers import COUNTS
-from memcap.capacity.points import Point, ends
+from memcap.config.knobs import UserError
 from memcap.figures import Drawn
 from memcap.figures.lines import Line, Panel, picture, rules, table, threshold_line
 from memcap.figures.style import colour_and_marker
-from memcap.knobs import UserError
+from memcap.frontiers.comparison import Count, count_by_units, in_numbers
+from memcap.frontiers.frontier import frontier
+from memcap.frontiers.layers import COUNTS
+from memcap.frontiers.points import Point, ends
 
 
 def draw(rows: pl.DataFrame) -> Drawn:

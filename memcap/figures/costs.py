@@ -10,17 +10,7 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from memcap.capacity.costs import (
-    FEWEST_CLUSTERS,
-    Cost,
-    content,
-    costs,
-    family,
-    sentence,
-    unit,
-)
-from memcap.capacity.frontier import frontier
-from memcap.capacity.points import Point
+from memcap.config.knobs import UserError
 from memcap.figures import Drawn
 from memcap.figures.lines import NO_LIMIT, falls, table
 from memcap.figures.style import (
@@ -31,7 +21,17 @@ from memcap.figures.style import (
     which_seeds_count,
     write_below,
 )
-from memcap.knobs import UserError
+from memcap.frontiers.costs import (
+    FEWEST_CLUSTERS,
+    Cost,
+    content,
+    costs,
+    family,
+    sentence,
+    unit,
+)
+from memcap.frontiers.frontier import frontier
+from memcap.frontiers.points import Point
 from memcap.tasks.base import fano
 
 

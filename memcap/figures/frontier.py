@@ -8,8 +8,7 @@ from collections.abc import Sequence
 import polars as pl
 from matplotlib.figure import Figure
 
-from memcap.capacity.frontier import frontier
-from memcap.capacity.points import Point, columns
+from memcap.config.knobs import UserError
 from memcap.figures import Drawn
 from memcap.figures.lines import (
     Line,
@@ -22,7 +21,8 @@ from memcap.figures.lines import (
     threshold_line,
 )
 from memcap.figures.style import choice_of_recipe, colour_and_marker, listing
-from memcap.knobs import UserError
+from memcap.frontiers.frontier import frontier
+from memcap.frontiers.points import Point, columns
 
 
 def draw(rows: pl.DataFrame) -> Drawn:

@@ -10,14 +10,14 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from memcap.capacity.cell_map import SAME, least, of_studies
-from memcap.capacity.comparison import FLOAT32, count_bytes, in_numbers
-from memcap.capacity.points import Point, ends, label
 from memcap.cells import cell_facts
+from memcap.config.knobs import UserError
 from memcap.figures import Drawn
 from memcap.figures.lines import CHARACTER, NO_LIMIT, table
 from memcap.figures.style import COLOURS, budgets, finite, pass_rules, seeds
-from memcap.knobs import UserError
+from memcap.frontiers.cell_map import SAME, least, of_studies
+from memcap.frontiers.comparison import FLOAT32, count_bytes, in_numbers
+from memcap.frontiers.points import Point, ends, label
 from memcap.terminal.printing import number
 from memcap.thresholds.curve import Threshold
 

@@ -9,8 +9,7 @@ from matplotlib import colormaps
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 
-from memcap.capacity.frontier import frontier
-from memcap.capacity.points import Point, ends
+from memcap.config.knobs import UserError
 from memcap.figures import Drawn
 from memcap.figures.lines import (
     Line,
@@ -22,7 +21,8 @@ from memcap.figures.lines import (
     threshold_line,
 )
 from memcap.figures.style import budgets, choice_of_recipe, seeds
-from memcap.knobs import UserError
+from memcap.frontiers.frontier import frontier
+from memcap.frontiers.points import Point, ends
 
 FEWEST_LAGS = 2  # that make a line
 SHADES = {

@@ -12,7 +12,6 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from memcap.capacity.points import Point, fall_words
 from memcap.figures.style import (
     caption_height,
     draw_interval,
@@ -22,6 +21,7 @@ from memcap.figures.style import (
     which_seeds_count,
     write_below,
 )
+from memcap.frontiers.points import Point, fall_words
 from memcap.thresholds.curve import Threshold
 
 LONGEST_NAME = 30  # characters of a name in one row of text

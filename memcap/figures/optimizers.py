@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
-from memcap.capacity.frontier import fit_all_recipes
-from memcap.capacity.points import Point, ends
+from memcap.config.knobs import UserError
 from memcap.figures import Drawn
 from memcap.figures.lines import NO_LIMIT, table
 from memcap.figures.style import (
@@ -24,7 +23,8 @@ from memcap.figures.style import (
     which_seeds_count,
     write_below,
 )
-from memcap.knobs import UserError
+from memcap.frontiers.frontier import fit_all_recipes
+from memcap.frontiers.points import Point, ends
 
 TITLE = "Units that 90 % of seeds need, by what they take to train"
 COSTS = {

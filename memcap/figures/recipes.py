@@ -7,12 +7,12 @@ from typing import Any
 import polars as pl
 from matplotlib.figure import Figure
 
-from memcap.capacity import frontier
-from memcap.capacity.points import Point, ends
+from memcap.config.knobs import UserError, field_values
 from memcap.figures import Drawn
 from memcap.figures.lines import Line, Panel, picture, rules, table, threshold_line
 from memcap.figures.style import COLOURS, MARKERS
-from memcap.knobs import UserError, field_values
+from memcap.frontiers import frontier
+from memcap.frontiers.points import Point, ends
 
 
 def draw(rows: pl.DataFrame) -> Drawn:

@@ -8,8 +8,7 @@ import polars as pl
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from memcap.capacity.frontier import fit_all_recipes
-from memcap.capacity.points import Point
+from memcap.config.knobs import UserError
 from memcap.figures import Drawn
 from memcap.figures.recipes import recipe_names
 from memcap.figures.style import (
@@ -20,7 +19,8 @@ from memcap.figures.style import (
     write_below,
     write_in,
 )
-from memcap.knobs import UserError
+from memcap.frontiers.frontier import fit_all_recipes
+from memcap.frontiers.points import Point
 
 MOST = 60  # most lines that can be read
 # inches: the names, a line

@@ -10,8 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from memcap.capacity.points import Point
-from memcap.config import Evaluation
+from memcap.config.member import Evaluation
+from memcap.frontiers.points import Point
 from memcap.thresholds.curve import Threshold
 from memcap.training.early_stopping import criterion, rule, steady_rule, up_to_rule
 

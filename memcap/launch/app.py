@@ -25,8 +25,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig
 
 from memcap import loops
-from memcap.config import Member
-from memcap.knobs import UserError, defaults
+from memcap.config.knobs import UserError, defaults
+from memcap.config.member import Member
+from memcap.config.recipes import check_aliases, of_yaml
 from memcap.launch import launcher, slurm, sweeper
 from memcap.launch.check import check, typed_overrides, typed_words
 from memcap.launch.composer import Composer
@@ -43,7 +44,6 @@ from memcap.launch.preview import preview
 from memcap.launch.session import Session
 from memcap.launch.sources import PaperSource, SearchPath, TaskSource, config_dir
 from memcap.launch.sweeper import expand
-from memcap.recipes import check_aliases, of_yaml
 from memcap.runtime import jax_setup, signals
 from memcap.runtime.published import root
 from memcap.terminal.printing import Waiting

@@ -7,8 +7,8 @@ from pathlib import Path
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
+from memcap.config.knobs import UserError
 from memcap.designs.axes import check_count
-from memcap.knobs import UserError
 from memcap.launch.errors import HYDRA_ERRORS, explain
 from memcap.launch.jobs import Job, use_config_folders
 from memcap.store import shards

@@ -14,9 +14,9 @@ from jax.errors import JaxRuntimeError
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from memcap.knobs import UserError, of_disk
+from memcap.config.knobs import UserError, of_disk
+from memcap.config.recipes import of_yaml
 from memcap.launch.jobs import GROUPS, JOB_KEYS, chosen_tasks, fields_of
-from memcap.recipes import of_yaml
 from memcap.terminal.words import complain
 
 PLUGINS = {  # by the choices that need them

@@ -29,7 +29,7 @@ from jax.errors import JaxRuntimeError
 from omegaconf import DictConfig, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
 from memcap.launch.composer import Composer
 from memcap.launch.errors import one_line
 from memcap.launch.jobs import Job, use_config_folders

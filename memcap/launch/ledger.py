@@ -7,7 +7,7 @@ from types import TracebackType
 
 import polars as pl
 
-from memcap.config import Engine, Member
+from memcap.config.member import Engine, Member
 from memcap.launch.jobs import Job, Settings, shares
 from memcap.report.job_end import print_places, print_summary, summarize
 from memcap.runtime.signals import Interrupted

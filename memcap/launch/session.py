@@ -16,7 +16,7 @@ from hydra.types import RunMode
 from jax.errors import JaxRuntimeError
 from omegaconf import DictConfig
 
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
 from memcap.launch.composer import Composer
 from memcap.launch.errors import exit_with, one_line
 from memcap.launch.jobs import Job, job_of, use_config_folders

@@ -20,7 +20,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import Container, OmegaConf
 
 from memcap import papers
-from memcap.config import task_defaults
+from memcap.config.member import task_defaults
 from memcap.runtime import plugins
 from memcap.runtime.published import root
 from memcap.tasks import task_classes

@@ -21,8 +21,8 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from memcap.config.knobs import UserError
 from memcap.designs.axes import MOST_MEMBERS
-from memcap.knobs import UserError
 from memcap.launch.errors import alternatives
 from memcap.launch.plugin import MODULE, register_plugin
 

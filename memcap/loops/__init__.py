@@ -18,7 +18,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
 from memcap.loops.base import Loop, Request
 from memcap.loops.base import Pass as Pass
 from memcap.loops.base import Readout as Readout

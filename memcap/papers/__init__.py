@@ -33,8 +33,8 @@ from typing import Literal, NamedTuple, Protocol, get_args
 
 import polars as pl
 
+from memcap.config.knobs import UserError
 from memcap.figures import Drawn
-from memcap.knobs import UserError
 from memcap.runtime import plugins
 
 ClaimStatus = Literal["holds", "does not hold", "not measured"]

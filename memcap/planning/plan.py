@@ -9,7 +9,7 @@ from functools import cached_property
 import jax
 
 from memcap import loops
-from memcap.config import Engine, Member
+from memcap.config.member import Engine, Member
 from memcap.planning.devices import DEVICES, Device, compile_for
 from memcap.planning.step_cost import StepCost, step_cost
 from memcap.runtime import cores

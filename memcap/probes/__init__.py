@@ -40,9 +40,9 @@ import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from memcap.config import Stream
+from memcap.config.knobs import UserError
+from memcap.config.member import Stream
 from memcap.figures import Drawn
-from memcap.knobs import UserError
 from memcap.loops import Answers, loss_and_score_sums
 from memcap.runtime import plugins
 from memcap.tasks import Batch, Task

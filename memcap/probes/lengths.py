@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from matplotlib.figure import Figure
 
-from memcap.config import Member
+from memcap.config.member import Member
 from memcap.figures.style import COLOURS
 from memcap.probes import NotForThis, Probed, finish, key, titled
 from memcap.runtime import jax_setup

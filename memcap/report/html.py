@@ -11,13 +11,13 @@ from typing import Any
 
 import polars as pl
 
-from memcap.capacity.frontier import frontier
-from memcap.capacity.losses import LossCurve, loss_curves
-from memcap.capacity.points import Point, columns
-from memcap.capacity.sources import rows_for
+from memcap.answers.sources import rows_for
 from memcap.figures.style import COLOURS, pass_rules, which_seeds_count
+from memcap.frontiers.frontier import frontier
+from memcap.frontiers.points import Point, columns
+from memcap.own.losses import LossCurve, loss_curves
+from memcap.own.words import loss_table, loss_text
 from memcap.report.job_end import totals
-from memcap.report.loss_words import loss_table, loss_text
 from memcap.report.tables import frontier_table, threshold_text
 from memcap.terminal.words import plural
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import polars as pl
 
 from memcap import figures, store
-from memcap.capacity.frontier import frontier
-from memcap.capacity.losses import LossCurve, loss_curves
-from memcap.capacity.points import Point
-from memcap.report.loss_words import loss_table
+from memcap.frontiers.frontier import frontier
+from memcap.frontiers.points import Point
+from memcap.own.losses import LossCurve, loss_curves
+from memcap.own.words import loss_table
 from memcap.report.tables import rows_table, short_table
 from memcap.store.rows import IS_BY_LOSS, JUDGED, right_at_every_lag, without_failed
 from memcap.terminal.printing import show

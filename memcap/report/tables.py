@@ -9,7 +9,8 @@ from typing import Any
 import polars as pl
 
 from memcap import store
-from memcap.capacity.points import (
+from memcap.config.knobs import UserError
+from memcap.frontiers.points import (
     Point,
     closing,
     columns,
@@ -17,7 +18,6 @@ from memcap.capacity.points import (
     interval_text,
     scores_words,
 )
-from memcap.knobs import UserError
 from memcap.store.columns import IDENTITY, START
 from memcap.terminal.printing import Column, Listing, number
 

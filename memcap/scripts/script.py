@@ -13,10 +13,10 @@ from string import Template
 import jax
 import numpy as np
 
-from memcap.config import Member
-from memcap.knobs import UserError, set_words
+from memcap.config.knobs import UserError, set_words
+from memcap.config.member import Member
+from memcap.config.recipes import EPSILON, MOMENTUM, RMS_DECAY, ResolvedRecipe
 from memcap.models.model import Model
-from memcap.recipes import EPSILON, MOMENTUM, RMS_DECAY, ResolvedRecipe
 from memcap.scripts.memcap_source import memcap_source
 from memcap.scripts.numpy_source import NoTwinError, draws_unseen, numpy_source
 from memcap.tasks import Batch

@@ -13,10 +13,10 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 
 import polars as pl
 
-from memcap.config import Evaluation
-from memcap.knobs import LONGEST, completed, typed
+from memcap.config.knobs import LONGEST, completed, typed
+from memcap.config.member import Evaluation
+from memcap.config.recipes import ResolvedRecipe
 from memcap.models.model import Model
-from memcap.recipes import ResolvedRecipe
 from memcap.runtime.plugins import names_in_data
 from memcap.tasks import Task, task_class
 

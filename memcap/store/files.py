@@ -25,7 +25,7 @@ from typing import IO, Any
 
 import polars as pl
 
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
 from memcap.runtime import signals
 from memcap.terminal.words import warn_once
 

@@ -28,7 +28,7 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 
 import polars as pl
 
-from memcap.knobs import set_words
+from memcap.config.knobs import set_words
 from memcap.store import files, parquet, shards
 from memcap.store.files import BadFileError, open_regular
 from memcap.store.study import Study

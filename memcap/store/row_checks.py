@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from memcap.knobs import BOUNDS, MOST, allowed, key_of
+from memcap.config.knobs import BOUNDS, MOST, allowed, key_of
 from memcap.store.columns import DERIVED, RowColumn
 from memcap.store.files import BadFileError
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 
 import polars as pl
 
-from memcap import config
+from memcap.config import member as config
 from memcap.store.columns import (
     DERIVED,
     EVALUATION,
@@ -23,7 +23,7 @@ from memcap.store.files import BadFileError
 
 At = Literal[
     "up_to", "steady", "trained"
-]  # the verdict that counts: see `memcap.capacity.frontier`
+]  # the verdict that counts: see `memcap.frontiers.frontier`
 VERDICTS = get_args(At)
 
 LATER = {
@@ -283,7 +283,7 @@ def right_at_every_lag(rows: pl.DataFrame) -> int | None:
 
 def passed_column() -> pl.Expr:
     """Return a column, `passed`: whether a member reached the verdict of
-    `memcap.config.Evaluation.until`."""
+    `memcap.config.member.Evaluation.until`."""
     until = pl.col("evaluation_until")
     return pl.coalesce(
         pl.when(until == verdict).then(verdict) for verdict in config.VERDICTS

@@ -35,7 +35,7 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
 from memcap.runtime.published import is_published, rows_files
 from memcap.store import files, parquet
 from memcap.store.files import BadFileError, State

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import polars as pl
 
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
 from memcap.runtime.published import is_published
 from memcap.store import heartbeat, shards
 from memcap.store.heartbeat import Heartbeat, Running

@@ -10,7 +10,7 @@ from typing import IO, Any, TypeVar
 
 import numpy as np
 
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
 from memcap.store import files
 from memcap.store.files import BadFileError, State, state_of
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from memcap.config import Engine, Member
+from memcap.config.member import Engine, Member
 from memcap.store import shards
 from memcap.store.curves import Points
 from memcap.store.files import BadFileError, make_folder

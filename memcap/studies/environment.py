@@ -15,7 +15,7 @@ import jax
 
 import memcap
 from memcap.cells import cell_class
-from memcap.config import Member
+from memcap.config.member import Member
 from memcap.runtime import jax_setup
 from memcap.runtime.published import git_commit
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from memcap import loops
-from memcap.config import Engine, Member
+from memcap.config.member import Engine, Member
 from memcap.designs import Design, Outcome, search_by
 from memcap.designs.race import Race
 from memcap.runtime import jax_setup, signals

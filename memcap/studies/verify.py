@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
 from memcap.runtime.published import is_published
 from memcap.store import curves, heartbeat, shards
 from memcap.store.files import BadFileError, has_digest, is_stale

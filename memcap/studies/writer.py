@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from memcap import loops
-from memcap.config import Member
+from memcap.config.member import Member
 from memcap.runtime.signals import Interrupted
 from memcap.store import curves, files, heartbeat, shards
 from memcap.store.columns import columns_of

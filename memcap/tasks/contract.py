@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from memcap.knobs import LONGEST, UserError
+from memcap.config.knobs import LONGEST, UserError
 from memcap.runtime.plugins import raised
 from memcap.tasks.base import Batch, Facts, Task
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 
-from memcap.knobs import LONGEST, knob
+from memcap.config.knobs import LONGEST, knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers, scored
 
 

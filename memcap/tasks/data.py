@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import jax.numpy as jnp
 import numpy as np
 
-from memcap.knobs import UserError, knob
+from memcap.config.knobs import UserError, knob
 from memcap.sequences import EXAMPLE, Sequences, read
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 from memcap.tasks.chance import best_map
@@ -51,7 +51,7 @@ class Data(Task):
 
     With `criterion=best` no score is a pass by itself: training ends where the loss on
     a further share, the validation split, falls no more, and the losses on the held-out
-    share tell which widths are enough (`memcap.capacity.losses`).
+    share tell which widths are enough (`memcap.own.losses`).
     """
 
     name = "data"

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from memcap.knobs import UserError, knob
+from memcap.config.knobs import UserError, knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import jax.numpy as jnp
 
-from memcap.knobs import knob
+from memcap.config.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers, scored
 
 _WRONG = 0.01  # wrong answers of a solved net, as a share of the ones that are due

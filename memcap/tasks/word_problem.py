@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from memcap.knobs import UserError, knob
+from memcap.config.knobs import UserError, knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers, scored
 
 if TYPE_CHECKING:

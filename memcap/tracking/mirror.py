@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
 from memcap.runtime import plugins
 from memcap.store import curves, heartbeat
 from memcap.store.columns import columns_of, task_of

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from memcap.config import VERDICTS
+from memcap.config.member import VERDICTS
 from memcap.store.curves import Points, spread
 from memcap.store.rows import BY_LOSS
 

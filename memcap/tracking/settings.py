@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from memcap.knobs import UserError, check, knob
+from memcap.config.knobs import UserError, check, knob
 from memcap.runtime import plugins
 from memcap.tracking import wandb_service
 from memcap.tracking.runs import Agent, Target, run_of_study

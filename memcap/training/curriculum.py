@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from memcap.config import Member
+from memcap.config.member import Member
 
 DECAY = 0.8  # of the running accuracy
 AFTER_A_RISE = 0.5  # the running accuracy starts here again

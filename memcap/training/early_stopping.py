@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from memcap.config import Evaluation, Member
+from memcap.config.member import Evaluation, Member
 from memcap.tasks import Task
 from memcap.tasks.base import DEVIATIONS
 from memcap.terminal.printing import bound

@@ -19,8 +19,8 @@ import jax
 
 from memcap import loops
 from memcap.cells import cell_class
-from memcap.config import Engine, Member
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
+from memcap.config.member import Engine, Member
 from memcap.runtime import cores, jax_setup, signals
 from memcap.training.program import compiled, most_kept
 from memcap.training.queue import Listener, Queue

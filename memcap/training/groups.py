@@ -19,7 +19,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from memcap import loops
-from memcap.config import Engine, Member
+from memcap.config.member import Engine, Member
 from memcap.training.program import Program, lengths, loop_of
 from memcap.training.step import TrainSpec
 

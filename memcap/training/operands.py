@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from memcap.config import Member, Stream
+from memcap.config.member import Member, Stream
 from memcap.tasks.base import random_key
 from memcap.training import curriculum
 from memcap.training.step import EvalOperands, Trainer, TrainOperands, TrainState

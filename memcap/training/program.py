@@ -22,7 +22,7 @@ from jax import lax
 from memcap import loops
 from memcap.cells import cell_class
 from memcap.cells.lstm import LSTM
-from memcap.config import Engine, Member
+from memcap.config.member import Engine, Member
 from memcap.runtime import jax_setup
 from memcap.tasks import Task
 from memcap.training.curriculum import Curriculum

@@ -16,7 +16,7 @@ from typing import Any
 
 import jax
 
-from memcap.config import Engine, Member
+from memcap.config.member import Engine, Member
 from memcap.training.groups import Group, Groups, Size, size_of
 from memcap.training.program import Program
 from memcap.training.results import Checkpoint, CurveChunk, Result

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from memcap.config import Member
+from memcap.config.member import Member
 from memcap.training.early_stopping import Verdicts
 from memcap.training.program import Program, loop_version
 from memcap.training.step import Trainer

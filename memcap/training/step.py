@@ -20,13 +20,13 @@ import optax
 from jax import lax
 
 from memcap.cells import cell_class
-from memcap.config import Evaluation, Member
+from memcap.config.member import Evaluation, Member
+from memcap.config.recipes import EPSILON, MOMENTUM, RMS_DECAY
 from memcap.loops import Answers, loss_and_score_sums
 from memcap.loops.base import select
 from memcap.models.architecture import Architecture
 from memcap.models.network import Network, pass_of
 from memcap.optimizers import CAN_PAD, NET_OPTIMIZERS, freeze_cell
-from memcap.recipes import EPSILON, MOMENTUM, RMS_DECAY
 from memcap.tasks import Batch, Task
 from memcap.tasks.base import integers
 from memcap.training import curriculum

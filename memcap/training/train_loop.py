@@ -15,7 +15,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from memcap.config import Member, Stream
+from memcap.config.member import Member, Stream
 from memcap.training.early_stopping import EarlyStopping
 from memcap.training.lowest_loss import LowestLoss
 from memcap.training.operands import (

@@ -23,7 +23,7 @@ from functools import partial
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, cast
 
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
 from memcap.runtime import jax_setup
 from memcap.terminal.words import plural
 

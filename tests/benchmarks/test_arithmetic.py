@@ -27,7 +27,7 @@ from benchmarks.peers.base import Shape
 from benchmarks.protocol import TINY, Timing
 from benchmarks.roofline import Ceilings, floor
 from benchmarks.workloads import EVERY, LAST, WORKLOADS
-from memcap.config import task_of
+from memcap.config.member import task_of
 
 FACTS = report.machine(["step"], 1, 0.1)
 CEILINGS = Ceilings(peak=100e9, peak_of="XLA", tanh=0.4e-9)

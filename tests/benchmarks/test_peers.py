@@ -12,7 +12,7 @@ from benchmarks import gate
 from benchmarks.cells import MATRIX_CELLS
 from benchmarks.peers import CONTESTANTS, MATRIX
 from benchmarks.workloads import Workload
-from memcap.config import task_of
+from memcap.config.member import task_of
 from memcap.models.export import export
 from memcap.models.model import Model
 

@@ -13,7 +13,7 @@ from lstm_reference import quick_jit, sigmoid
 from memcap import loops
 from memcap.cells import cell_class
 from memcap.cells.matrix import EPSILON
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 

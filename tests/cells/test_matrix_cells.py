@@ -12,7 +12,7 @@ from lstm_reference import quick_jit, sigmoid
 
 from memcap.cells import cell_class, cell_facts
 from memcap.cells.matrix import EPSILON
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 

@@ -9,11 +9,11 @@ import pytest
 from flax import nnx
 
 from memcap.cells import Cell, cell_class, cell_classes, registry
-from memcap.config import Member
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
+from memcap.config.member import Member
+from memcap.config.recipes import Recipe
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.recipes import Recipe
 from memcap.tasks.latch import Latch
 
 LEAKY = '''

@@ -20,7 +20,7 @@ def run(arguments):
     for _ in range(arguments.times):
         print("Hello,", *arguments.name)
 """
-CLASS = """from memcap.knobs import UserError
+CLASS = """from memcap.config.knobs import UserError
 
 class refuse:
     'Refuse.'

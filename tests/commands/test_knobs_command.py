@@ -9,8 +9,8 @@ import yaml
 from command import memcap
 
 from memcap.commands.knobs import groups, recipe_values
+from memcap.config.recipes import Recipe, recipe_file
 from memcap.launch.jobs import GROUPS, JOB_KEYS
-from memcap.recipes import Recipe, recipe_file
 from memcap.tasks import task_classes
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +21,7 @@ RECIPES = sorted(
 )
 RATES = " ".join(str(recipe_file(name)["lr"]) for name in RECIPES)
 OWN = """from dataclasses import dataclass
-from memcap.knobs import knob
+from memcap.config.knobs import knob
 from memcap.tasks import task_class
 
 @dataclass(frozen=True)

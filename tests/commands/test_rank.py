@@ -8,8 +8,8 @@ from study_rows import group, table
 
 import memcap as package
 from memcap import api
-from memcap.capacity import cell_map
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
+from memcap.frontiers import cell_map
 from memcap.store import shards
 
 pytestmark = pytest.mark.usefixtures("quick_file")

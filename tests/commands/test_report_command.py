@@ -12,7 +12,7 @@ from command import memcap
 from study_rows import group, table
 
 from memcap import store
-from memcap.capacity.frontier import frontier
+from memcap.frontiers.frontier import frontier
 from memcap.report import html
 from memcap.store import curves, shards
 

@@ -8,7 +8,7 @@ from command import SMALL, files, memcap
 from study_rows import group, table
 
 from memcap import store
-from memcap.config import Member
+from memcap.config.member import Member
 from memcap.store import curves, shards
 from memcap.store.weights import write_weights
 from memcap.studies.checkpoints import Checkpoints

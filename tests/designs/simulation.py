@@ -23,12 +23,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from memcap.config import Member
+from memcap.config.member import Member
+from memcap.config.recipes import Recipe
 from memcap.designs.adaptive import PRECISION, Adaptive
 from memcap.designs.bisect import Bisect
 from memcap.designs.design import Outcome
 from memcap.models.model import Model
-from memcap.recipes import Recipe
 from memcap.runtime.published import ATLAS, rows_file
 from memcap.tasks import task_class
 from memcap.thresholds.curve import Counts, Floats

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from study_checks import refusal
 
-from memcap.config import Member
+from memcap.config.member import Member
+from memcap.config.recipes import Recipe
 from memcap.designs.adaptive import ENDS, LEAST_WIDTHS, MOST_WIDTHS, Adaptive
 from memcap.designs.bisect import Bisect
 from memcap.designs.design import Outcome
 from memcap.models.model import Model
-from memcap.recipes import Recipe
 from memcap.tasks import task_class
 from memcap.thresholds.curve import posterior
 from memcap.thresholds.lags import believe

@@ -12,12 +12,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from study_checks import config, refusal
 
-from memcap.config import Member
+from memcap.config.member import Member
+from memcap.config.recipes import Recipe
 from memcap.designs.axes import members
 from memcap.designs.bisect import Bisect, seeds_needed
 from memcap.designs.design import Outcome
 from memcap.models.model import Model
-from memcap.recipes import Recipe
 from memcap.tasks import task_class
 
 LAGS = (1, 2, 3, 5, 8, 12, 16, 20, 25, 32, 40, 50)

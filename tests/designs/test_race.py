@@ -5,7 +5,8 @@ import pytest
 from study_checks import config
 
 import memcap
-from memcap import recipes
+from memcap.config import recipes
+from memcap.config.knobs import UserError
 from memcap.designs.choose import raced_axes
 from memcap.designs.design import Outcome
 from memcap.designs.race import (
@@ -16,7 +17,6 @@ from memcap.designs.race import (
     WIDE_PER_SYMBOL,
     Race,
 )
-from memcap.knobs import UserError
 from memcap.store import shards
 
 pytestmark = pytest.mark.usefixtures("quick_file")

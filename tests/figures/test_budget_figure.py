@@ -4,9 +4,9 @@ import pytest
 from figure_checks import line
 from study_rows import group, table
 
-from memcap.capacity.frontier import frontier
+from memcap.config.knobs import UserError
 from memcap.figures.budget import draw
-from memcap.knobs import UserError
+from memcap.frontiers.frontier import frontier
 
 LATE = "up to 8,000 steps"
 EARLY = "up to 1,500 steps"

@@ -5,8 +5,8 @@ import math
 import pytest
 from study_rows import group, sharp, sized, table
 
-from memcap.capacity.cell_map import band, needs
 from memcap.figures.cell_map import draw, of_needs
+from memcap.frontiers.cell_map import band, needs
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 from memcap.tasks import task_class

@@ -7,9 +7,9 @@ import pytest
 from figure_checks import line
 from study_rows import group, row_of, sharp, sized, sizes, table
 
-from memcap.capacity.frontier import frontier
+from memcap.config.knobs import UserError
 from memcap.figures.cells import draw
-from memcap.knobs import UserError
+from memcap.frontiers.frontier import frontier
 
 EDGES = {"linear": {4: 5, 8: 9}, "LRU": {4: 3, 8: 5}, "lstm": {4: 4, 8: 6}}
 

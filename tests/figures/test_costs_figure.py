@@ -3,10 +3,10 @@
 import pytest
 from study_rows import group, table
 
-from memcap.capacity.costs import costs, family, sentence
-from memcap.capacity.frontier import frontier
+from memcap.config.knobs import UserError
 from memcap.figures.costs import draw
-from memcap.knobs import UserError
+from memcap.frontiers.costs import costs, family, sentence
+from memcap.frontiers.frontier import frontier
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,11 @@ from matplotlib.figure import Figure
 from study_rows import group, table
 
 from memcap import figures
-from memcap.capacity.frontier import frontier
-from memcap.capacity.points import columns
-from memcap.config import Evaluation
+from memcap.config.member import Evaluation
 from memcap.figures.frontier import caption, draw
 from memcap.figures.style import write_below
+from memcap.frontiers.frontier import frontier
+from memcap.frontiers.points import columns
 from memcap.training.early_stopping import criterion, rule, steady_rule
 
 LAGS = (2, 4, 16)

@@ -5,8 +5,8 @@ import math
 import pytest
 from study_rows import group, sized, table
 
-from memcap.capacity import cell_map
 from memcap.figures.gap import draw, gaps
+from memcap.frontiers import cell_map
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,10 @@ import pytest
 from figure_checks import line
 from study_rows import group, row_of, sharp, sized, sizes, table
 
-from memcap.capacity.comparison import shift
-from memcap.capacity.frontier import frontier
-from memcap.capacity.layers import sentence, shapes
 from memcap.figures.layers import draw
+from memcap.frontiers.comparison import shift
+from memcap.frontiers.frontier import frontier
+from memcap.frontiers.layers import sentence, shapes
 
 EDGES = {
     1: {4: 6, 8: 12},

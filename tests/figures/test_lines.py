@@ -8,9 +8,9 @@ import pytest
 from matplotlib.text import Text
 from study_rows import group, table
 
-from memcap.capacity.frontier import frontier
 from memcap.figures.frontier import plot
 from memcap.figures.lines import Panel, picture, rules, threshold_line
+from memcap.frontiers.frontier import frontier
 
 
 @pytest.fixture(scope="module")

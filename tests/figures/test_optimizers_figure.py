@@ -3,9 +3,9 @@
 import pytest
 from study_rows import group, sharp, table
 
-from memcap.capacity.frontier import fit_all_recipes
+from memcap.config.knobs import UserError
 from memcap.figures.optimizers import draw
-from memcap.knobs import UserError
+from memcap.frontiers.frontier import fit_all_recipes
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import pytest
 from figure_checks import line
 from study_rows import group, sharp, table
 
-from memcap.capacity.frontier import fit_all_recipes, frontier
 from memcap.figures.recipes import draw, recipe_names
+from memcap.frontiers.frontier import fit_all_recipes, frontier
 
 
 @pytest.fixture(scope="module")

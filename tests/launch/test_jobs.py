@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import memcap
-from memcap.config import Engine
+from memcap.config.member import Engine
 from memcap.launch.jobs import share
 
 MEMBERS = memcap.members(

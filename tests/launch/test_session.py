@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from memcap.config import Engine, Member
+from memcap.config.member import Engine, Member
 from memcap.launch import ledger, session
 from memcap.launch.jobs import Job, Settings
 from memcap.launch.session import Session

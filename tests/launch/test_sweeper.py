@@ -13,10 +13,10 @@ from hydra.errors import HydraException
 from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
 
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
+from memcap.config.recipes import root
 from memcap.launch.app import register, version_base
 from memcap.launch.sweeper import GridSweeper, expand
-from memcap.recipes import root
 
 SWEEPS = [
     {},

@@ -13,7 +13,7 @@ from loop_checks import pass_over
 from lstm_reference import quick_jit, relative_error
 
 import memcap
-from memcap.config import Engine
+from memcap.config.member import Engine
 from memcap.loops import Answers, lstm_native
 from memcap.loops.gated_native import loss_over_time
 from memcap.models.architecture import Architecture

@@ -10,10 +10,10 @@ from lstm_reference import quick_jit
 from task_checks import draw
 
 from memcap.cells.registry import count
-from memcap.config import Member
+from memcap.config.member import Member
+from memcap.config.recipes import Recipe
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.recipes import Recipe
 from memcap.tasks.latch import Latch
 from memcap.training.operands import initial_state, train_operands
 from memcap.training.step import Trainer, TrainSpec

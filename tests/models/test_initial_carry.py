@@ -17,8 +17,8 @@ from lstm_reference import quick_jit, relative_error
 import memcap
 from memcap import Batch, Facts, Task
 from memcap.cells import Init, cell_class, cell_classes
-from memcap.config import Engine
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
+from memcap.config.member import Engine
 from memcap.loops import loops
 from memcap.models.architecture import Architecture
 from memcap.models.export import export

@@ -15,7 +15,7 @@ from lstm_reference import quick_jit, relative_error
 
 import memcap
 from memcap.cells import Init
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
 from memcap.loops import lstm_native
 from memcap.models.architecture import Architecture
 from memcap.models.export import export

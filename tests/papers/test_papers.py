@@ -12,7 +12,7 @@ from polars.testing import assert_frame_equal
 import memcap
 from memcap import papers, store
 from memcap.commands.reproduce import tiny
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
 from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, judge_claims
 from memcap.papers.deletang2023.paper import NET
 from memcap.store.rows import frame

@@ -4,10 +4,10 @@ which nothing was trained in."""
 import jax
 import numpy as np
 
-from memcap.config import Member
+from memcap.config.member import Member
+from memcap.config.recipes import Recipe
 from memcap.models.constructed import constructed
 from memcap.models.model import Model
-from memcap.recipes import Recipe
 from memcap.trained import Trained
 
 

@@ -10,8 +10,8 @@ from rich.console import Console
 from study_rows import group, table, write
 
 from memcap import store
-from memcap.capacity.frontier import frontier
-from memcap.capacity.points import columns, interval_text
+from memcap.frontiers.frontier import frontier
+from memcap.frontiers.points import columns, interval_text
 from memcap.report.job_end import print_summary, summarize
 from memcap.report.tables import SHOWN_ROWS, frontier_table, rows_table
 from memcap.thresholds.curve import Threshold

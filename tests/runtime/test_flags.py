@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
 from memcap.runtime import flags
 
 KNOWN = "--xla_cpu_prefer_vector_width=512"

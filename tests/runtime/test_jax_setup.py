@@ -13,10 +13,10 @@ import pytest
 from breadth import leave
 from test_flags import KNOWN, verdict_of, verdicts
 
-from memcap.config import Engine, Member
+from memcap.config.member import Engine, Member
+from memcap.config.recipes import Recipe
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.recipes import Recipe
 from memcap.runtime import flags, jax_setup
 from memcap.tasks import task_class
 from memcap.trained import Trained

@@ -12,7 +12,7 @@ from breadth import leave
 
 import memcap
 from memcap import tasks
-from memcap.config import task_of
+from memcap.config.member import task_of
 from memcap.scripts.memcap_source import memcap_source
 from memcap.scripts.numpy_source import NoTwinError, numpy_source
 from memcap.tasks.delay_line import DelayLine

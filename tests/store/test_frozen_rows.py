@@ -15,14 +15,16 @@ import pytest
 from breadth import leave
 from study_rows import fake, group, table
 
-from memcap import config, recipes, store
-from memcap.capacity.frontier import frontier
-from memcap.config import Evaluation, Member, member_of
-from memcap.knobs import defaults, knob
+from memcap import store
+from memcap.config import member as config
+from memcap.config import recipes
+from memcap.config.knobs import defaults, knob
+from memcap.config.member import Evaluation, Member, member_of
+from memcap.config.recipes import Recipe, ResolvedRecipe
+from memcap.frontiers.frontier import frontier
 from memcap.models import initializers
 from memcap.models.initializers import Init
 from memcap.models.model import Model
-from memcap.recipes import Recipe, ResolvedRecipe
 from memcap.studies.writer import row_of
 from memcap.tasks import task_class
 

@@ -7,7 +7,7 @@ from beat_files import keys_of
 from study_checks import ONE_LANE, config, small_job
 from watching import Watcher, run_watched
 
-from memcap.config import member_of
+from memcap.config.member import member_of
 from memcap.designs.axes import members
 from memcap.store import heartbeat, shards
 from memcap.store.study import Study

@@ -14,7 +14,7 @@ from study_checks import ONE_LANE, config
 from study_rows import fake
 from watching import Watcher, run_watched
 
-from memcap.config import Engine
+from memcap.config.member import Engine
 from memcap.designs.axes import members
 from memcap.loops import lstm_native
 from memcap.runtime.signals import Interrupted
@@ -195,7 +195,7 @@ def test_an_edited_module_is_other_code(tmp_path, monkeypatch):
     before = environment._code.__wrapped__(path.stem)
     path.write_text("after = 2\n")
     assert environment._code.__wrapped__(path.stem) != before
-    assert environment._code("memcap") != environment._code("memcap.knobs")
+    assert environment._code("memcap") != environment._code("memcap.config.knobs")
 
 
 @pytest.mark.breadth

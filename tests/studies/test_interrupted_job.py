@@ -14,7 +14,7 @@ from study_rows import fake
 from watching import Watcher, run_watched
 
 from memcap import store
-from memcap.config import Engine
+from memcap.config.member import Engine
 from memcap.designs.axes import members
 from memcap.store import shards
 from memcap.store.heartbeat import JobProgress
@@ -71,7 +71,7 @@ import json, os, signal, sys
 from pathlib import Path
 from memcap.runtime import jax_setup
 jax_setup.setup()
-from memcap.config import Engine
+from memcap.config.member import Engine
 from memcap.studies import run, writer
 from memcap.designs.axes import members
 from memcap.store.study import Study
@@ -173,7 +173,7 @@ INTERRUPTED = """
 import os, signal, threading, time
 from memcap.runtime import jax_setup
 jax_setup.setup()
-from memcap.config import Engine, resolve, task_defaults
+from memcap.config.member import Engine, resolve, task_defaults
 from memcap.training.engine import Listener, train
 import polars  # makes the kernel restart interrupted waits
 

@@ -32,7 +32,7 @@ from pathlib import Path
 import memcap
 from memcap.runtime import jax_setup
 jax_setup.setup()
-from memcap.config import Engine
+from memcap.config.member import Engine
 from memcap.store.study import Study
 from memcap.store import files
 from memcap.studies import checkpoints, run, writer

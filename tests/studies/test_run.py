@@ -16,7 +16,7 @@ from study_rows import fake
 from watching import Watcher, run_watched
 
 from memcap import store
-from memcap.config import resolve
+from memcap.config.member import resolve
 from memcap.designs.axes import members
 from memcap.store import shards
 from memcap.store.rows import SCHEMA, frame, passed_column

@@ -16,13 +16,13 @@ from study_checks import ONE_LANE
 from study_files import NAMES, ROOT
 
 from memcap import store
-from memcap.config import Member, Model
+from memcap.config.member import Member, Model
+from memcap.config.recipes import root
 from memcap.designs.axes import axis, members
 from memcap.designs.bisect import Bisect
 from memcap.designs.race import Race
 from memcap.launch.app import compose_jobs, register, version_base
 from memcap.launch.jobs import settings, values_of
-from memcap.recipes import root
 from memcap.store.study import Study
 from memcap.studies.run import what_is_missing
 from memcap.tasks import Task, task_classes

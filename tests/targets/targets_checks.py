@@ -7,7 +7,7 @@ import pytest
 from hlo import TimeLoop, time_loops
 
 import memcap
-from memcap.config import Member
+from memcap.config.member import Member
 from memcap.planning.devices import DEVICES, compile_for
 from memcap.training.program import Executables, Program
 from memcap.training.step import Trainer, TrainSpec

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy.signal import get_window
 from task_checks import STEPS, draw, few, seeds
 
-from memcap.recipes import recommended
+from memcap.config.recipes import recommended
 from memcap.tasks.bandlimited_delay import BandlimitedDelay
 from memcap.tasks.chance import score, sequences
 

@@ -16,8 +16,8 @@ from task_checks import draw, few
 
 import memcap
 from memcap import sequences
-from memcap.config import Member, member_of
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
+from memcap.config.member import Member, member_of
 from memcap.launch.app import compose_jobs
 from memcap.tasks.data import Data, _split
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from task_checks import STEPS, draw, evenly, few, seeds
 
-from memcap.recipes import recommended
+from memcap.config.recipes import recommended
 from memcap.tasks.chance import score, sequences
 from memcap.tasks.delay_line import DelayLine
 

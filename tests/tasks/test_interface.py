@@ -25,8 +25,8 @@ from task_checks import (
     variants,
 )
 
-from memcap import recipes
-from memcap.knobs import check
+from memcap.config import recipes
+from memcap.config.knobs import check
 from memcap.tasks import (
     Task,
     chance,
@@ -90,7 +90,7 @@ FIRST = [next(variants(cls)) for cls in (Copy, DelayLine, Mqar)]
 )
 def test_every_knob_changes_the_data(knob, other):
     """But for the two by which the owner of a file says when it is solved and what it
-    holds: these change the facts. Symbols are never scaled: tests/test_long_form.py
+    holds: these change the facts. Symbols are never scaled: tests/own/test_table.py
     scales numbers."""
     task = type(other)()
     check(other, "task")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from task_checks import draw, evenly, few, seeds
 
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
 from memcap.tasks.chance import score, sequences
 from memcap.tasks.mqar import POWER, Mqar
 

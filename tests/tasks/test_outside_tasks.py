@@ -6,7 +6,7 @@ import sys
 import pytest
 from study_checks import refusal
 
-from memcap.config import Member, resolve, task_defaults
+from memcap.config.member import Member, resolve, task_defaults
 from memcap.tasks import is_own, task_class
 from memcap.tasks.chance import without_memory
 
@@ -19,7 +19,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from memcap.knobs import knob
+from memcap.config.knobs import knob
 from memcap.tasks import Batch, Facts, Task
 
 

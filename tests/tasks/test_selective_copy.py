@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from task_checks import STEPS, draw, evenly, few, recall, seeds
 
-from memcap.recipes import recommended
+from memcap.config.recipes import recommended
 from memcap.tasks.chance import score, sequences
 from memcap.tasks.copy import Copy
 from memcap.tasks.selective_copy import SelectiveCopy

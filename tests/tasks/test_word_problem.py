@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from task_checks import STEPS, draw, few, seeds
 
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
 from memcap.tasks.word_problem import WordProblem, _generators, _permutations, _table
 
 ORDERS = {

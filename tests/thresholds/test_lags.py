@@ -20,9 +20,9 @@ import pytest
 from scipy.special import expit, logit
 from study_rows import group, table
 
-from memcap.capacity.answer import advise
-from memcap.capacity.frontier import frontier
+from memcap.answers.answer import advise
 from memcap.designs.bisect import Search
+from memcap.frontiers.frontier import frontier
 from memcap.thresholds.curve import posterior
 from memcap.thresholds.lags import believe
 

@@ -16,7 +16,7 @@ from command import files
 from followed_files import OURS, members_of, put_figure, put_job, put_rows
 
 import memcap
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
 from memcap.store import heartbeat
 from memcap.store.study import Study
 from memcap.tracking import MirrorProcess, Tracking, process

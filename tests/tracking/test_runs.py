@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from memcap import config
+from memcap.config import member as config
+from memcap.config.recipes import Recipe
 from memcap.models.model import Model
-from memcap.recipes import Recipe
 from memcap.store.curves import MOST_POINTS
 from memcap.studies.writer import members_table
 from memcap.tasks import task_class

@@ -13,7 +13,7 @@ EIGHT = """
 import json, sys
 import jax
 from training_checks import assert_same, member
-from memcap.config import Engine
+from memcap.config.member import Engine
 from memcap.training.engine import train
 from memcap.training.queue import Queue
 from tests.conftest import without_optimisation

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from training_checks import member
 
-from memcap.config import Evaluation
+from memcap.config.member import Evaluation
 from memcap.training.early_stopping import (
     NEAR,
     NEAR_ERROR,

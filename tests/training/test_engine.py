@@ -19,8 +19,8 @@ from training_checks import (
     vector,
 )
 
-from memcap.config import Engine, Stream
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
+from memcap.config.member import Engine, Stream
 from memcap.runtime import cores
 from memcap.training import engine, train_loop
 from memcap.training import program as program_module

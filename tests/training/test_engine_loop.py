@@ -15,8 +15,8 @@ from training_checks import ONE, member, programs, vector
 
 from memcap import loops, store
 from memcap.cells import cell_class
-from memcap.config import Engine, Stream
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
+from memcap.config.member import Engine, Stream
 from memcap.loops import Choice, Loop, Request, gru_native, lstm_native
 from memcap.loops.gated_native import GatedC
 from memcap.planning.plan import elsewhere

@@ -8,7 +8,7 @@ import pytest
 from breadth import leave
 from training_checks import ONE, Remembers, assert_same, member, start, vector
 
-from memcap.config import Engine
+from memcap.config.member import Engine
 from memcap.tasks import task_classes
 from memcap.training.engine import train
 

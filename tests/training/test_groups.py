@@ -11,7 +11,7 @@ from breadth import leave
 
 import memcap
 from memcap.cells import cell_class, cell_classes
-from memcap.config import Engine
+from memcap.config.member import Engine
 from memcap.training import program as programs
 from memcap.training.engine import train
 from memcap.training.groups import Groups, Size, bucket, size_of

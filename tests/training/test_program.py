@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from training_checks import ONE, member, programs
 
-from memcap.config import Stream
+from memcap.config.member import Stream
 from memcap.tasks.data import Data
 from memcap.training import program as program_module
 from memcap.training.operands import (

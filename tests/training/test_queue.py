@@ -5,7 +5,7 @@ import threading
 import pytest
 from training_checks import ONE, Remembers, member
 
-from memcap.config import Engine
+from memcap.config.member import Engine
 from memcap.training.queue import Queue, WorkerQueue
 from memcap.training.results import Result
 

@@ -12,7 +12,7 @@ import pytest
 from breadth import leave
 from training_checks import ONE, member, vector
 
-from memcap.config import Stream
+from memcap.config.member import Stream
 from memcap.loops import Answers, loss_and_score_sums
 from memcap.tasks.vector_hold import VectorHold
 from memcap.training.engine import train

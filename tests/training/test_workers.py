@@ -14,8 +14,8 @@ import pytest
 from command import python
 from training_checks import Remembers, assert_same, member, unchecked, vector
 
-from memcap.config import Engine
-from memcap.knobs import UserError
+from memcap.config.knobs import UserError
+from memcap.config.member import Engine
 from memcap.training import workers
 from memcap.training.engine import train
 from memcap.training.queue import Queue, WorkerQueue
@@ -329,7 +329,7 @@ def test_workers_that_cannot_start_end_the_job_in_one_line(monkeypatch, capfd):
 SCRIPT = """
 from memcap.runtime import jax_setup
 jax_setup.setup()
-from memcap.config import Engine, resolve, task_defaults
+from memcap.config.member import Engine, resolve, task_defaults
 from memcap.training.engine import train
 print("once", flush=True)
 values = {"task": task_defaults("latch") | {"lag": 1}, "model": {"units": 1}}

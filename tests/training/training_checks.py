@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from memcap.config import Engine, Member, resolve, task_defaults
+from memcap.config.member import Engine, Member, resolve, task_defaults
 from memcap.training.engine import CurveChunk, Listener, Result
 from memcap.training.program import Program
 from memcap.training.queue import Queue

@@ -23,10 +23,10 @@ from functools import cache, partial
 import numpy as np
 import polars as pl
 
-from memcap.capacity.lengths import over_lengths
 from memcap.figures import Drawn
 from memcap.papers import NOT_MEASURED, Claim, Finding, OurClaim, Paper, marks
 from memcap.papers.claims import all_of, at_least, at_most, each, having, least_widths
+from memcap.store.lengths import over_lengths
 
 TASKS = {
     "even_pairs": "even pairs",

@@ -21,10 +21,10 @@ as a net learns: from 16 alone the ReLU net learnt nothing.
 
 import polars as pl
 
-from memcap.capacity.lengths import over_lengths
 from memcap.figures import Drawn
 from memcap.papers import Finding, OurClaim, Paper, StandIn, marks
 from memcap.papers.claims import all_of, at_least, below, each, having, knob, pick
+from memcap.store.lengths import over_lengths
 
 GROUPS = {"Z12": "Z12: commutes", "A4": "A4: does not commute"}
 LSTM = {"OptimizedLSTMCell": "LSTM"}

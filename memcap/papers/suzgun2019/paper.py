@@ -27,7 +27,6 @@ import math
 
 import polars as pl
 
-from memcap.capacity.lengths import first_failures
 from memcap.figures import Drawn
 from memcap.papers import NOT_MEASURED, Claim, Finding, OurClaim, Paper, by_eye, marks
 from memcap.papers.claims import (
@@ -40,6 +39,7 @@ from memcap.papers.claims import (
     rank_correlation,
     within,
 )
+from memcap.store.lengths import first_failures
 
 LANGUAGES = {2: "a^n b^n", 3: "a^n b^n c^n", 4: "a^n b^n c^n d^n"}
 # languages and units of all cells

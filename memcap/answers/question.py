@@ -1,0 +1,45 @@
+"""A question about a width, as a command or a call asks it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from memcap.config.knobs import UserError
+from memcap.models.model import Model
+from memcap.store.rows import At
+from memcap.tasks import Task
+
+LSTM = Model(units=1)
+
+
+@dataclass(frozen=True)
+class Question:
+    """The question how many units a task takes at a lag.
+
+    Raises:
+        UserError: the task has no such lag.
+    """
+
+    task: Task  # the task with its knobs
+    lag: int  # time steps
+    model: Model = LSTM  # the network, at one unit
+    # the share, between 0 and 1, of the seeds that train at all that should pass
+    share: float = 0.9
+    at: At = (
+        "up_to"  # the verdict that counts, as in `memcap.frontiers.frontier.frontier`
+    )
+    budget: int | None = None  # likewise
+    config_dir: Path | None = (
+        None  # the user's own recipes, for the command that would measure the width
+    )
+
+    @property
+    def up_to(self) -> bool:
+        """Tell whether the question is about every lag from the smallest up to this one."""
+        return self.at == "up_to" and self.task.has_other_lags(self.lag)
+
+    def __post_init__(self) -> None:
+        least = self.task.smallest_lag
+        if self.lag < least:
+            raise UserError(
+                f"--lag {self.lag}: the least lag of {self.task.name} is {least}"
+            )

@@ -1,2 +1,0 @@
-"""Analysis of trained networks: the frontier, reference widths, comparisons, the map of
-cells, the answer."""

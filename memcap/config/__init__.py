@@ -1,0 +1,1 @@
+"""What a member is: knobs, recipes, and the member that they complete."""

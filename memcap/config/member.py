@@ -1,0 +1,500 @@
+"""A member: one training run with every knob, typed and checked. Its key is the hash of
+everything that decides the result.
+
+Knobs of a task live in the task's own dataclass (memcap/tasks/), those of the network
+in `Model`, those of training in `Recipe` (memcap/config/recipes.py); the rest is here.
+"""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from functools import cached_property, lru_cache
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, cast
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from memcap.cells import check_contract
+from memcap.config.knobs import (
+    LONGEST,
+    MOST,
+    UserError,
+    check,
+    completed,
+    defaults,
+    field_values,
+    key_of,
+    keyed,
+    knob,
+    names_of,
+    typed,
+    whole,
+)
+from memcap.config.recipes import Recipe, ResolvedRecipe, complete
+from memcap.models.initializers import Init, preset
+from memcap.models.model import Model
+from memcap.runtime.plugins import names_in_data
+from memcap.tasks import Facts, Task, contract, is_own, task_class
+from memcap.tasks.chance import without_memory
+from memcap.terminal.printing import bound
+
+if TYPE_CHECKING:
+    from memcap.models.architecture import Architecture
+
+
+class Stream(IntEnum):
+    """A member's streams of random numbers, which never overlap."""
+
+    TRAIN = 0
+    EVALUATE = 1
+    STRETCH = 2
+    LENGTHS = 3
+    PROBE = 4
+    UP_TO = 5
+
+
+VERDICTS = ("solved", "steady", "up_to")  # of a member; each is also a column of rows
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """The rule by which a member counts as solved."""
+
+    every: int = knob(
+        100, "training steps between held-out evaluations", at_least=1, at_most=MOST
+    )
+    sequences: int = knob(
+        2048,
+        "fresh sequences in an evaluation, in blocks of 256",
+        at_least=1,
+        at_most=1 << 20,
+    )
+    successive: int = knob(
+        2, "successive evaluations that must pass", at_least=1, at_most=100
+    )
+    stretch: int = knob(
+        20,
+        "factor by which the lag (or length) is longer when the trained net is tested once more",
+        at_least=1,
+        at_most=100,
+    )
+    until: str | None = knob(
+        None,
+        "verdict at which training stops: solved; steady, also right at the stretched length; or"
+        " up_to, also right at every shorter lag; null: steady if the task is a stream, otherwise"
+        " solved",
+        choices=VERDICTS,
+        before="solved",
+    )
+    lengths: str | int | None = knob(
+        None,
+        "rising lags (for a stream: lengths) at which a member is scored once it has ended, as in"
+        " '41 100 500'; null: none",
+        before=None,
+    )
+
+    def __post_init__(self) -> None:
+        check(self, "evaluation")
+        if self.lengths is not None:
+            numbers = [
+                int(word) if word.isdecimal() else 0
+                for word in str(self.lengths).split()
+            ]
+            if (
+                not numbers
+                or numbers[0] < 1
+                or any(one >= other for one, other in pairwise(numbers))
+            ):
+                raise UserError(
+                    f"evaluation.lengths={self.lengths}: must be rising whole numbers, as in '41"
+                    " 100 500'"
+                )
+            object.__setattr__(self, "lengths", " ".join(map(str, numbers)))
+
+    @property
+    def block(self) -> int:
+        """The number of sequences that an evaluation draws at once."""
+        return min(256, self.sequences)
+
+    def unlike(self, usual: "Evaluation") -> dict[str, Any]:
+        """Return the values that differ from those of `usual` and affect a verdict, by name."""
+        theirs = field_values(usual) | {"lengths": self.lengths}
+        return {
+            name: value
+            for name, value in field_values(self).items()
+            if value != theirs[name]
+        }
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The way in which members share the machine. It changes last bits, which may turn
+    single verdicts; counts agree within chance."""
+
+    loop: str = knob(
+        "auto",
+        "the loop over time: auto, the fastest that is here; reproducible, XLA's, by which a"
+        " study has the same rows to the bit where jaxlib and the kind of processor are the same;"
+        " plain, while, masked, associative, native; or MODULE:OBJECT",
+        kw_only=True,
+    )
+    lanes: int = knob(
+        0,
+        "members that a program trains at the same time; 0: one on a CPU, as many as memory holds"
+        " on an accelerator",
+        at_least=0,
+    )
+    workers: int = knob(
+        0,
+        "processes that train; 0: one per CPU core, or one in all on an accelerator",
+        at_least=0,
+        at_most=1024,
+    )
+    shards: int = knob(
+        1, "jobs that share the members of a study", at_least=1, at_most=MOST
+    )
+    shard: int = knob(
+        0, "number of this job among them, from 0", at_least=0, at_most=MOST
+    )
+
+    def __post_init__(self) -> None:
+        check(self, "engine")
+        if not isinstance(self.loop, str):
+            raise UserError(
+                f"engine.loop={self.loop!r}: must be text, as in engine.loop=reproducible"
+            )
+        from memcap.loops import check_name
+
+        check_name(self.loop)
+        if (
+            isinstance(self.shard, int)
+            and isinstance(self.shards, int)
+            and self.shard >= self.shards
+        ):
+            raise UserError(
+                f"engine.shard={self.shard}: must be below engine.shards={self.shards}, as in"
+                " shard=0,1,2 of shards=3"
+            )
+
+
+class _Resolution:
+    """The field `Member.recipe`: given as a `Recipe`, resolved when it is read."""
+
+    def __get__(self, member: Any, owner: Any = None) -> ResolvedRecipe:
+        return cast(
+            ResolvedRecipe, Recipe() if member is None else vars(member)["recipe"]
+        )
+
+    def __set__(self, member: Any, recipe: Recipe) -> None:
+        vars(member)["recipe"] = recipe
+
+
+@dataclass(frozen=True)
+class Member:
+    """One training run, checked and fully resolved, however it was made.
+
+    Args:
+        task: with its knobs.
+        lag: time steps to remember; None: a whole sequence, for a task with a `longest_lag`.
+        length: steps T of a sequence; None: the task's own for this lag.
+        model: cell, units and read-out.
+        recipe: how to train; missing values come from the recipe's file.
+        evaluation: when the member counts as solved.
+        seed: of weights and data.
+
+    Raises:
+        UserError: a mistake that the user should mend, in one line.
+    """
+
+    task: Task
+    lag: int = cast(int, None)  # filled in below: readers get a number
+    length: int = cast(int, None)  # likewise
+    model: Model = field(default_factory=Model)
+    recipe: _Resolution = _Resolution()
+    evaluation: Evaluation = field(default_factory=Evaluation)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        task = _checked(self.task, Task, "task")
+        lag = task.longest_lag if self.lag is None else self.lag
+        lag = whole(lag, "task.lag", 1, LONGEST)
+        if not is_own(task):
+            _check_sizes(task, lag)
+        lag = whole(lag, "task.lag", task.smallest_lag, LONGEST)
+        length = (
+            task.length(lag)
+            if self.length is None
+            else whole(self.length, "task.length", 1, LONGEST)
+        )
+        if length < task.shortest(lag):
+            raise UserError(
+                f"task.length={length}: a {task.name} of lag {lag} needs at least"
+                f" {task.shortest(lag)} steps; shorter sequences never ask for all of it (leave"
+                " task.length null for the task's own)"
+            )
+        _check_criterion(task, lag, length)
+        model = _checked(self.model, Model, "model")
+        recipe = _checked(self.recipe, Recipe, "recipe")
+        check_contract(model.cell, task.features, model.units)
+        evaluation = _checked(self.evaluation, Evaluation, "evaluation")
+        if evaluation.until == "up_to" and not task.has_other_lags(lag):
+            raise UserError(
+                f"evaluation.until=up_to: the lag of {task.name} is part of the question, and"
+                " sequences do not show it; leave it null"
+            )
+        resolved = {
+            "task": task,
+            "lag": lag,
+            "length": length,
+            "model": model,
+            "recipe": complete(
+                recipe, task, lag, model.cell, evaluation.until == "up_to"
+            ),
+            "evaluation": typed(
+                Evaluation,
+                field_values(evaluation)
+                | {"until": evaluation.until or usual_until(task)},
+                "evaluation",
+            ),
+            "seed": whole(self.seed, "seed", 0, MOST),
+        }
+        for name, value in resolved.items():
+            object.__setattr__(self, name, value)
+        _check_lengths(self)
+        if task.by_loss:
+            _check_by_loss(self)
+        if model.initial_carry == "learned" and task.reset_carry:
+            raise UserError(
+                f"model.initial_carry=learned: {task.name} sets the carry to zero at each window;"
+                " take task.carry=keep, or leave it fixed"
+            )
+
+    @property
+    def lengths(self) -> tuple[tuple[int, int], ...]:
+        """Lag and length for each number of `evaluation.lengths`."""
+        numbers = str(self.evaluation.lengths or "").split()
+        return tuple(self.task.at_number(self.lag, int(number)) for number in numbers)
+
+    def length_at(self, lag: int) -> int:
+        """Return the length of its sequences at a lag up to its own: the task's, at
+        most its own."""
+        return (
+            self.length if lag == self.lag else min(self.task.length(lag), self.length)
+        )
+
+    @cached_property
+    def lags_up_to(self) -> tuple[tuple[int, int], ...]:
+        """Lag and length of each evaluation for `evaluation.until=up_to`, the shortest first."""
+        return tuple(
+            (lag, self.length_at(lag)) for lag in self.task.lags_up_to(self.lag)
+        )
+
+    def sizes(self, stream: Stream) -> tuple[tuple[int, int, int], ...]:
+        """Return the lag, the length and the number of blocks of sequences of each
+        evaluation from a stream.
+
+        EVALUATE is of its own lag and length. Of a quarter as many sequences, as these
+        are longer, are STRETCH, at `evaluation.stretch` times its lag or length, and
+        LENGTHS; UP_TO is of a block at each of `lags_up_to`.
+        """
+        rule = self.evaluation
+        if stream == Stream.UP_TO:
+            return tuple((*each, 1) for each in self.lags_up_to)
+        if stream == Stream.EVALUATE:
+            return ((self.lag, self.length, max(1, -(-rule.sequences // rule.block))),)
+        blocks = max(1, -(-(rule.sequences // 4) // rule.block))
+        stretched = self.task.stretched(self.lag, rule.stretch)
+        return tuple(
+            (*each, blocks)
+            for each in (self.lengths if stream == Stream.LENGTHS else (stretched,))
+        )
+
+    @property
+    def seeds(self) -> tuple[int, int, int]:
+        """The numbers from which its weights and data are drawn: they never depend on
+        what else trains."""
+        return self.seed, self.lag, self.model.units
+
+    @property
+    def architecture(self) -> "Architecture":
+        """The network's structure."""
+        from memcap.models.architecture import Architecture
+
+        return Architecture(self.model, self.task.features, self.task.outputs)
+
+    @property
+    def facts(self) -> Facts:
+        """Facts of the task at this lag and length."""
+        return self.task.facts(self.lag, self.length)
+
+    @property
+    def init(self) -> Init | None:
+        """The initialiser of the weights; None: Flax's own."""
+        if self.recipe.init == "flax":
+            return None
+        return preset(self.recipe.init, self.lag, self.length, self.recipe.forget_bias)
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Everything that decides the result, as plain values; the key is their hash. A
+        later knob is left out at the value that all members had before
+        (`memcap.config.knobs.knob`)."""
+        return {
+            "task": {
+                "name": self.task.name,
+                "lag": self.lag,
+                "length": self.length,
+                **keyed(self.task),
+            },
+            "model": keyed(self.model),
+            "recipe": keyed(self.recipe),
+            "evaluation": keyed(self.evaluation),
+            "seed": self.seed,
+            # How the code implements a preset or a criterion: with an older version it
+            # is another member.
+            "start": None if self.init is None else keyed(self.init),
+            "threshold": self.facts.threshold,
+            **({"data": self.facts.data} if self.facts.data else {}),
+        }
+
+    @cached_property
+    def key(self) -> str:
+        """16 hex digits: the hash of `config`."""
+        return key_of(json.dumps(self.config, sort_keys=True))
+
+
+def usual_until(task: Task) -> str:
+    """Return the verdict until which members of a task are trained by default."""
+    return "steady" if task.stream else "solved"
+
+
+@lru_cache(maxsize=1024)
+def usual_evaluation(task: Task) -> Evaluation:
+    """Return the default evaluation of a task's members."""
+    return Evaluation(until=usual_until(task))
+
+
+def _checked(part: Any, cls: type, where: str) -> Any:
+    """Check a dataclass that was made by hand: return it with its values converted and in range."""
+    if not isinstance(part, cls):
+        raise UserError(
+            f"{where}: must be an object of memcap.{cls.__name__}, not {type(part).__name__}"
+        )
+    kind = (
+        Recipe if cls is Recipe else type(part)
+    )  # in a resolved recipe some values may be None again
+    return typed(kind, field_values(part), where)
+
+
+def _check_by_loss(member: Member) -> None:
+    """Refuse values that wait for a score if the lowest loss decides."""
+    until = member.evaluation.until
+    why = "waits for a score, and criterion=best has none"
+    if until != "solved":
+        raise UserError(f"evaluation.until={until}: {why}")
+    if member.recipe.curriculum is not None:
+        raise UserError(f"recipe={member.recipe.name}: its curriculum {why}")
+
+
+def _check_lengths(member: Member) -> None:
+    task = member.task
+    text = member.evaluation.lengths
+    if text is None:
+        return
+    if not (task.stream or task.has_other_lags(member.lag)):
+        raise UserError(
+            f"evaluation.lengths={text}: {task.name} has no sequences of other lags; leave it"
+            " null"
+        )
+    least = task.shortest(member.lag) if task.stream else task.smallest_lag
+    for number in map(int, str(text).split()):
+        whole(number, "evaluation.lengths", least, LONGEST)
+    for _, length in member.lengths:
+        whole(length, f"evaluation.lengths={text}: steps of a sequence", 1, LONGEST)
+
+
+_check_sizes = lru_cache(maxsize=4096)(contract.check_sizes)
+
+
+@lru_cache(maxsize=4096)
+def _check_criterion(task: Task, lag: int, length: int) -> None:
+    """Refuse a criterion that needs no memory. The chance of memcap's own tasks is
+    tested; that of others is measured here. If the lowest loss decides, there is
+    nothing to refuse."""
+    if task.by_loss:
+        return
+    facts = (
+        task.facts(lag, length)
+        if is_own(task)
+        else contract.facts_of(task, lag, length)
+    )
+    scores = {"by its own facts": facts.chance}
+    if not is_own(task):
+        scores["measured on 2,048 drawn sequences"] = without_memory(
+            task, lag, length
+        ).mean
+    for source, score in scores.items():
+        if task.passes(score, facts.threshold):
+            sign = ">=" if task.higher_is_better else "<="
+            raise UserError(
+                f"task {task.name} at lag {lag}, length {length}: a net without memory scores"
+                f" {task.metric} {score:.3g} ({source}), which meets the criterion {sign}"
+                f" {bound(facts.threshold)}: solving it would show nothing; {task.mend_criterion}"
+            )
+
+
+def task_defaults(name: str) -> dict[str, Any]:
+    """Return all fields of `task.*` for this task, with defaults."""
+    cls = task_class(name)
+    return {"name": name, "lag": cls.default_lag, "length": None, **defaults(cls)}
+
+
+def resolve(values: dict[str, Any]) -> Member:
+    """Return the member of nested values with the keys task, model, recipe, evaluation and seed."""
+    task_values = dict(values["task"])
+    name, lag, length = (task_values.pop(k, None) for k in ("name", "lag", "length"))
+    cls = task_class(str(name))
+    unknown = [k for k in task_values if k not in names_of(cls)]
+    if unknown:
+        choices = ", ".join(["lag", "length", *names_of(cls)])
+        raise UserError(f"task.{unknown[0]}: no such field; task {name} has {choices}")
+    return Member(
+        typed(cls, task_values, "task"),
+        cast(int, lag),  # checked by Member
+        cast(int, length),
+        typed(Model, values["model"], "model"),
+        typed(Recipe, values["recipe"], "recipe"),
+        typed(Evaluation, values["evaluation"], "evaluation"),
+        values["seed"],
+    )
+
+
+def member_of(config: dict[str, Any]) -> Member:
+    """Return the member of a row's config under this version's knobs: later knobs get
+    the value that all members had before. Nothing is imported. Refuse a task or cell
+    that does not exist, or has other knobs.
+    """
+    parts = {"model": Model, "recipe": Recipe, "evaluation": Evaluation}
+    with names_in_data():
+        parts["task"] = task_class(config["task"]["name"])
+        values = {name: completed(cls, config[name]) for name, cls in parts.items()}
+        return resolve(values | {"seed": config["seed"]})
+
+
+def task_of(name: str, knobs: Sequence[str]) -> Task:
+    """Return a task from its name and "knob=value" texts, as on the command line."""
+    values: dict[str, Any] = {}
+    for text in knobs:
+        key, separator, value = text.partition("=")
+        if not separator:
+            raise UserError(f"--knob {text}: must be NAME=VALUE, as in symbols=4")
+        try:
+            values[key] = OmegaConf.from_dotlist([f"value={value}"]).value
+        except (OmegaConfBaseException, YAMLError) as error:
+            raise UserError(
+                f"--knob {text}: the value cannot be read; must be a plain one, as in symbols=4"
+            ) from error
+    return typed(task_class(name), values, "task")

@@ -1,0 +1,503 @@
+"""Recipes: how a member is trained. A file in conf/recipe/ gives every value;
+conf/recommended.yaml says which suits a task."""
+
+import os
+from collections.abc import Iterable
+from dataclasses import MISSING, asdict, dataclass, fields
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+import yaml
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from memcap import cells
+from memcap.config.knobs import (
+    MOST,
+    UserError,
+    check,
+    completed,
+    field_values,
+    knob,
+    typed,
+)
+from memcap.models.initializers import PRESETS, preset
+from memcap.runtime.published import root
+from memcap.tasks import Task
+
+MOST_VALUES = 100_000  # in a file of configs
+MOMENTUM = 0.9  # of gradient descent
+# of RMSprop: per step of its running mean of squares; added to the root
+RMS_DECAY = 0.99
+EPSILON = 1e-8
+OWN_START = "own_start"  # for cells that only their own initialiser can start
+RATES = (0.003, 0.01, 0.03)  # learning rates that race if it is the only recipe
+_folders: list[Path] = []  # where Hydra looks for configs, --config-dir among them
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A way to train a member, as the user gives it. The recipe's file has every value;
+    None means "as in the file"."""
+
+    name: str = knob(
+        "auto",
+        "a recipe's name; auto: the one that is recommended for the task and its lag, or"
+        " own_start for a cell that only its own initialiser can start",
+    )
+    init: str | None = knob(None, "start of the weights", choices=(*PRESETS, "flax"))
+    forget_bias: float | None = knob(
+        None, "forget bias, for init=forget_bias", at_least=-100, at_most=100
+    )
+    lr: float | None = knob(None, "peak learning rate", above=0, at_most=10)
+    schedule: str | None = knob(
+        None,
+        "learning rate after warmup; arrive: a cosine once the curriculum has arrived",
+        choices=("constant", "cosine", "arrive"),
+    )
+    warmup: int | None = knob(None, "steps of linear warmup", at_least=0, at_most=MOST)
+    batch: int | None = knob(None, "sequences a step", at_least=1, at_most=1 << 20)
+    clip: float | None = knob(
+        None,
+        "bound at which a gradient is clipped, by its global norm or as `clip_by` says",
+        above=0,
+    )
+    budget: int | None = knob(
+        None, "most training steps that a member may take", at_least=1, at_most=MOST
+    )
+    falls_above: int | None = knob(
+        None,
+        "lag above which the learning rate is `lr` times this value divided by the lag (with a"
+        " curriculum, by the lag of its front); null: no such lag",
+        at_least=1,
+        before=None,
+    )
+    curriculum: float | None = knob(
+        None,
+        "share of the lag that training starts from; null: no curriculum",
+        above=0,
+        at_most=1,
+        before=None,
+    )
+    advance: float | None = knob(
+        None,
+        "running accuracy at which the current lag rises; an error counts as an accuracy, with"
+        " its threshold as .99",
+        above=0,
+        at_most=1,
+        before=None,
+    )
+    deadline: float | None = knob(
+        None,
+        "share of the budget by which the front has reached the full lag",
+        above=0,
+        at_most=1,
+        before=None,
+    )
+    optimizer: str | None = knob(
+        None,
+        "adam; sgd: gradient descent with momentum .9; rmsprop, with a decay of .99; adamw: Adam"
+        " with the weight decay `decay`; muon on the recurrent weights of gates, soap on all"
+        " weights of gates, ggt on all weights (memcap/optimizers.py); null: adam",
+        choices=("adam", "sgd", "rmsprop", "adamw", "muon", "soap", "ggt"),
+        before="adam",
+    )
+    decay: float | None = knob(
+        None,
+        "weight decay of adamw: a step takes off this share of each weight, times the learning"
+        " rate; biases and other vectors do not decay",
+        above=0,
+        at_most=100,
+        before=None,
+    )
+    floor: float | None = knob(
+        None,
+        "share of the peak rate at which schedule=cosine ends; null: 0",
+        above=0,
+        below=1,
+        before=None,
+    )
+    warmup_share: float | None = knob(
+        None,
+        "share of the budget that is warmup, instead of `warmup`",
+        above=0,
+        at_most=1,
+        before=None,
+    )
+    lags: str | None = knob(
+        None,
+        "uniform: each batch has its own lag, drawn from the task's least to the current lag;"
+        " null: the current lag",
+        choices=("uniform",),
+        before=None,
+    )
+    clip_by: str | None = knob(
+        None,
+        "quantity that `clip` bounds: the gradient's global norm, or the size of each of its"
+        " elements; null: norm",
+        choices=("norm", "element"),
+        before="norm",
+    )
+    lr_width: float | None = knob(
+        None,
+        "power of 8 / units that multiplies the learning rate: with .5 a net of 32 units has half"
+        " the rate of one of 8; null: 0",
+        at_least=-4,
+        at_most=4,
+        before=0.0,
+    )
+    freeze: str | None = knob(
+        None,
+        "cell: the layers stay as they start, and only the read-out is trained; null: everything"
+        " is trained",
+        choices=("cell",),
+        before=None,
+    )
+
+    def __post_init__(self) -> None:
+        check(self, "recipe")
+
+
+class ResolvedRecipe(Recipe):
+    """A recipe with every value, as a member holds it; a None that is left means "none"."""
+
+    init: str
+    lr: float
+    schedule: str
+    warmup: int
+    batch: int
+    clip: float
+    budget: int
+    optimizer: str
+    clip_by: str
+    lr_width: float
+
+    def rate(self, units: int) -> float:
+        """Return the peak learning rate at a width."""
+        return self.lr * (8 / units) ** self.lr_width
+
+    def peak(self, lag: int, units: int) -> float:
+        """Return the peak learning rate at a lag (under a curriculum, its current lag)
+        and a width."""
+        return self.rate(units) * min(1.0, (self.falls_above or lag) / lag)
+
+    @property
+    def warmup_steps(self) -> int:
+        """Steps of linear warmup."""
+        return (
+            self.warmup
+            if self.warmup_share is None
+            else round(self.warmup_share * self.budget)
+        )
+
+    @property
+    def words(self) -> list[str]:
+        """The recipe as words of a command: its name, and the values that differ from its file."""
+        words = [f"recipe={self.name}"]
+        try:
+            in_file = completed(Recipe, recipe_file(self.name))
+        except UserError:  # a user's own recipe, whose folder is not here
+            return words
+        values = field_values(self)
+        del values["name"]
+        if self.init != "forget_bias":
+            del values["forget_bias"]  # it belongs to the initialiser
+        for name, value in values.items():
+            if value is not None and value != in_file.get(name):
+                text = f"{value:g}" if isinstance(value, float) else value
+                words.append(f"recipe.{name}={text}")
+        return words
+
+    @property
+    def with_other_lags(self) -> bool:
+        """True if it trains at other lags than the member's own, too."""
+        return self.curriculum is not None or self.lags is not None
+
+
+OPTIONAL = frozenset(
+    f.name for f in fields(Recipe) if f.metadata["before"] is None
+)  # may be absent
+NEEDED = tuple(  # a recipe's file must have these
+    f.name
+    for f in fields(Recipe)[1:]
+    if f.metadata["before"] is MISSING
+    and type(None) not in get_args(get_type_hints(ResolvedRecipe)[f.name])
+)
+
+
+def use_config_folders(folders: Iterable[Path]) -> None:
+    """Search the recipe/ folders of these folders for recipes, in this order, and then
+    that of conf/."""
+    absolute = [folder.absolute() for folder in folders]
+    if absolute != _folders:
+        _folders[:] = absolute
+        recipe_file.cache_clear()
+        complete.cache_clear()
+
+
+@cache
+def recipe_file(name: str) -> dict[str, Any]:
+    """Read the values of recipe/NAME.yaml in the user's own folder of configs, or in conf/."""
+    path = _file(name)
+    if path is None:
+        names = ", ".join(
+            sorted({p.stem for folder in _searched() for p in folder.glob("*.yaml")})
+        )
+        raise UserError(
+            f"recipe={name}: no such recipe; one of {names}, or a file of recipe/ in --config-dir"
+        )
+    return _plain(path)
+
+
+def _searched() -> list[Path]:
+    return [folder / "recipe" for folder in (*_folders, root() / "conf")]
+
+
+def _file(name: str) -> Path | None:
+    return next(
+        (
+            path
+            for folder in _searched()
+            if os.path.isfile(path := folder / f"{name}.yaml")
+        ),
+        None,
+    )
+
+
+def of_yaml(error: YAMLError | UnicodeDecodeError | RecursionError) -> str:
+    """Say what is wrong with a YAML file, and where."""
+    if isinstance(error, RecursionError):
+        return (
+            "a file of configs nests too deep, or has an alias that contains itself, as in a: &a"
+            " [*a]"
+        )
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return f"a file of configs is no YAML in UTF-8 ({' '.join(str(error).split())})"
+    return f"{mark.name}, line {mark.line + 1}: {getattr(error, 'problem', 'no YAML')}"
+
+
+def check_aliases(path: Path) -> None:
+    """Refuse a YAML file whose aliases expand to more values than anybody writes,
+    before any copy."""
+    try:
+        text = path.read_bytes()
+        root = (
+            yaml.compose(text, yaml.SafeLoader)
+            if b"&" in text and b"*" in text
+            else None
+        )
+    except (YAMLError, ValueError, RecursionError, OSError):
+        return  # its reader will say so, if it is used
+    sizes: dict[int, float] = {}
+
+    def size(node: Any) -> float:
+        if id(node) not in sizes:
+            sizes[id(node)] = (
+                0  # for an alias that contains itself, which is reported elsewhere
+            )
+            inside = node.value if isinstance(node, yaml.CollectionNode) else ()
+            parts = (
+                part
+                for each in inside
+                for part in (each if isinstance(each, tuple) else (each,))
+            )
+            sizes[id(node)] = 1 + sum(map(size, parts))
+        return sizes[id(node)]
+
+    if root is not None and size(root) > MOST_VALUES:
+        raise UserError(
+            f"{path}: its aliases stand for more than {MOST_VALUES:,} values; write fewer"
+        )
+
+
+def _plain(path: Path) -> dict[str, Any]:
+    check_aliases(path)
+    try:
+        values = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
+    except (YAMLError, RecursionError) as error:
+        raise UserError(of_yaml(error)) from error
+    except (OmegaConfBaseException, ValueError, OSError) as error:
+        raise UserError(
+            f"{path}: cannot be read ({' '.join(str(error).split())})"
+        ) from error
+    if not isinstance(values, dict):
+        raise UserError(f"{path}: must hold fields, as in lr: 0.01")
+    return {str(k): v for k, v in values.items() if k != "defaults"}
+
+
+@cache
+def _recommendations() -> dict[str, Any]:
+    return _plain(root() / "conf" / "recommended.yaml")
+
+
+def recommended(task: Task, lag: int, up_to: bool = False) -> str:
+    """Return the name of the recipe that is recommended for a task at a lag, or at
+    every lag up to it."""
+    values = vars(task) | {"lag": lag}
+    lines = _recommendations()[task.name if is_recommended(task.name) else "default"]
+    if up_to:
+        lines = [line for line in lines if "up_to" in line] or _recommendations()[
+            "up_to"
+        ]
+    return next(
+        line["recipe"]
+        for line in lines
+        if line.get("up_to", False) == up_to
+        and all(
+            values[k] <= most
+            for k, most in line.items()
+            if k not in ("recipe", "up_to")
+        )
+    )
+
+
+def is_recommended(task: str) -> bool:
+    """Return whether a recipe is recommended for a task of this name."""
+    return task in _recommendations() and task not in ("default", "up_to", "race")
+
+
+def race_names() -> list[str]:
+    """Return the recipes that race by default: all of the user's own, then those of
+    conf/recommended.yaml."""
+    folders = [folder for folder in _folders if folder != root() / "conf"]
+    own = [
+        path.stem
+        for folder in folders
+        for path in sorted((folder / "recipe").glob("*.yaml"))
+    ]
+    return list(dict.fromkeys([*own, *_recommendations()["race"]]))
+
+
+def starts_itself(cell: str) -> bool:
+    """Return whether only a cell's own initialiser can start it, as no named one knows
+    its gates."""
+    return cells.cell_class(cell).gates is None
+
+
+def race_axes(own_start: bool, up_to: bool = False) -> dict[str, list[Any]]:
+    """Return the axes that race by default: recipes or, for cells that start
+    themselves, learning rates; if members are to be right up to their lag, also whether
+    lags are drawn up to it."""
+    raced = (
+        {"recipe": [OWN_START], "recipe.lr": [*RATES]}
+        if own_start
+        else {"recipe": race_names()}
+    )
+    return raced | ({"recipe.lags": ["uniform"]} if up_to else {})
+
+
+@lru_cache(maxsize=4096)
+def complete(
+    recipe: Recipe, task: Task, lag: int, cell: str, up_to: bool = False
+) -> ResolvedRecipe:
+    """Return the recipe with every value: missing ones come from its file. `up_to`:
+    whether the member is to be right at every lag up to its own, for which another
+    recipe may be recommended. Refuse a value that is set nowhere, and values that do
+    not fit each other or the cell."""
+    name = recipe.name
+    if name == "auto":
+        own = recipe.init is None and starts_itself(cell)
+        name = OWN_START if own else recommended(task, lag, up_to)
+    set_here = {
+        k: v for k, v in asdict(recipe).items() if v is not None and k != "name"
+    }
+    is_whole = all(k in set_here for k in NEEDED)  # like a row's, whose nulls are meant
+    if "init" in set_here and set_here["init"] != "forget_bias":
+        set_here.setdefault(
+            "forget_bias", None
+        )  # the file's bias belongs to the file's initialiser
+    in_file = recipe_file(name) if _file(name) is not None or not is_whole else {}
+    in_file = {
+        k: v
+        for k, v in in_file.items()
+        if v is not None and not (is_whole and k in OPTIONAL)
+    }
+    values = completed(Recipe, in_file) | set_here | {"name": name}
+    if missing := [k for k in NEEDED if values.get(k) is None]:
+        typed(Recipe, values, "recipe")  # reports first what is wrong with the others
+        raise UserError(
+            f"recipe.{missing[0]}: not set; give it a value in {_file(name)}"
+        )
+    recipe = typed(ResolvedRecipe, values, "recipe")
+    _check_curriculum(recipe)
+    _check_parts(recipe, task, lag)
+    _check_start(recipe, lag, cell)
+    _check_optimizer(recipe, cell)
+    return recipe
+
+
+def _check_curriculum(recipe: ResolvedRecipe) -> None:
+    """Refuse a curriculum that lacks a part."""
+    curriculum = {k: getattr(recipe, k) for k in ("curriculum", "advance", "deadline")}
+    if any(v is None for v in curriculum.values()) and (
+        set(curriculum.values()) != {None} or recipe.schedule == "arrive"
+    ):
+        absent = next(k for k, v in curriculum.items() if v is None)
+        raise UserError(
+            f"recipe.{absent}: not set; curriculum, advance and deadline go together, and"
+            " schedule=arrive needs them"
+        )
+
+
+def _check_start(recipe: ResolvedRecipe, lag: int, cell: str) -> None:
+    """Refuse an initialiser that does not fit the cell."""
+    if recipe.init == "flax":
+        if not cells.cell_class(cell).has_own_init:
+            raise UserError(
+                f"recipe.init=flax: Flax has no initialiser for the cell {cell}; use"
+                " model.cell=OptimizedLSTMCell, the same LSTM"
+            )
+        if recipe.forget_bias is not None:
+            raise UserError(
+                f"recipe.forget_bias={recipe.forget_bias}: only recipe.init=forget_bias takes it,"
+                " not recipe.init=flax; set recipe.forget_bias=null beside it"
+            )
+    else:
+        preset(recipe.init, lag, lag, recipe.forget_bias)
+        if starts_itself(cell):
+            bias = "" if recipe.forget_bias is None else " and recipe.forget_bias=null"
+            raise UserError(
+                f"recipe.init={recipe.init}: model.cell={cell} has gates that are not known here,"
+                f" so only its own initialiser can start it; set recipe.init=flax{bias}"
+            )
+
+
+def _check_optimizer(recipe: ResolvedRecipe, cell: str) -> None:
+    """Refuse an optimizer of weights that the cell does not have."""
+    gates = cells.cell_class(cell).gates
+    whose = {"soap": "weights", "muon": "recurrent weights"}.get(recipe.optimizer)
+    if whose and (
+        gates is None or (recipe.optimizer == "muon" and gates.recurrent is None)
+    ):
+        raise UserError(
+            f"recipe.optimizer={recipe.optimizer}: trains the {whose} of gates, and those of"
+            f" model.cell={cell} are not known here; recipe.optimizer=ggt serves any cell"
+        )
+
+
+def _check_parts(recipe: ResolvedRecipe, task: Task, lag: int) -> None:
+    """Refuse values that need others which the recipe lacks."""
+    if (recipe.decay is None) != (recipe.optimizer != "adamw"):
+        raise UserError(
+            f"recipe.decay={'null' if recipe.decay is None else recipe.decay}:"
+            " recipe.optimizer=adamw needs it, as in recipe.decay=0.01, and no other has it;"
+            f" recipe.optimizer={recipe.optimizer}"
+        )
+    if recipe.floor is not None and recipe.schedule != "cosine":
+        raise UserError(
+            f"recipe.floor={recipe.floor}: only recipe.schedule=cosine has it, not"
+            f" {recipe.schedule}"
+        )
+    if recipe.warmup_share is not None and recipe.warmup:
+        raise UserError(
+            f"recipe.warmup_share={recipe.warmup_share}: replaces recipe.warmup={recipe.warmup};"
+            " set recipe.warmup=0, too"
+        )
+    if recipe.lags is not None and not task.has_other_lags(lag):
+        raise UserError(
+            f"recipe.lags={recipe.lags}: the lag of {task.name} is part of the question, and"
+            " sequences do not show it; leave it null"
+        )

@@ -1,0 +1,1 @@
+"""What trained nets say of widths: points, frontiers, comparisons, costs."""

@@ -1,0 +1,210 @@
+"""The difference of two studies: the threshold of one over that of the other, at each
+task and lag that both have.
+
+The two posteriors are taken as independent, which they are if the studies share no
+trained member: draws of one are divided by draws of the other. If a study's widths
+leave an end of its threshold open, an end of the ratio is open, too.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import polars as pl
+from numpy.polynomial import Polynomial
+
+from memcap.cells import cell_facts
+from memcap.frontiers.points import Point, of_network
+from memcap.thresholds.curve import Floats, Posterior, Threshold, threshold
+from memcap.thresholds.logistic import logit
+
+Bound = Literal["no", "below", "above", "open"]
+Side = Literal["no", "below", "above"]
+Count = Callable[
+    [float], float
+]  # of units: a count that is compared in their place, and rises with them
+
+FLOAT32 = 4.0  # bytes of a number, if the carry does not grow with the width and so does not tell
+DRAWS = 400  # quantiles of each posterior; each of one is paired with each of the other
+# What is known about the ratio, by how the first threshold is censored, then the second.
+BOUNDS: dict[Side, dict[Side, Bound]] = {
+    "no": {"no": "no", "below": "below", "above": "above"},
+    "below": {"no": "above", "below": "open", "above": "above"},
+    "above": {"no": "below", "below": "below", "above": "open"},
+}
+
+
+@dataclass(frozen=True)
+class Shift:
+    """The second threshold over the first."""
+
+    ratio: float | None  # None if neither an estimate nor a bound is known
+    low: float  # end of the interval; 0 if open
+    high: float  # end of the interval; inf if open
+    # "no": `ratio` is an estimate; "below": an upper bound; "above": a lower bound,
+    # because a threshold is censored; "open": nothing is known, because both are
+    bound: Bound
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A task and lag that both studies have."""
+
+    first: Point  # the point in the first study
+    second: Point  # and in the second
+    u50: Shift  # from the first to the second
+    u90: Shift
+
+
+def compare(
+    first: Sequence[Point], second: Sequence[Point], confidence: float = 0.95
+) -> tuple[list[Pair], list[Point]]:
+    """Pair two frontiers of the same verdict by task and lag. Return the pairs in the
+    order of the first, and the points of either that have no partner.
+
+    Points that are measured and judged in the same way are paired first. Of the others,
+    points of the same task and lag are paired if each study has only one, as when the
+    studies differ in their cell.
+    """
+    partners: dict[int, Point] = {}  # by the place in the first frontier
+    left = list(second)
+    for key in (lambda p: p.place, lambda p: (p.task, p.lag)):
+        for place, point in enumerate(first):
+            same = [p for p in left if key(p) == key(point)]
+            rivals = [
+                p
+                for k, p in enumerate(first)
+                if k not in partners and key(p) == key(point)
+            ]
+            if place not in partners and len(same) == len(rivals) == 1:
+                partners[place] = same[0]
+                left.remove(same[0])
+    pairs = [
+        Pair(
+            a, b, *(shift(a.posterior, b.posterior, p, confidence) for p in (0.5, 0.9))
+        )
+        for a, b in ((first[place], partners[place]) for place in sorted(partners))
+    ]
+    return pairs, [
+        point for place, point in enumerate(first) if place not in partners
+    ] + left
+
+
+def in_units(units: float) -> float:
+    """Return the width itself: the `Count` with which `shift` compares widths."""
+    return units
+
+
+def count_by_units(rows: pl.DataFrame, point: Point, name: str) -> Count:
+    """Return the carry numbers or parameters of a point's whole net as a function of
+    its units, fitted to its rows: a polynomial of degree 2 at most, so three widths
+    determine it."""
+    own = of_network(rows, point.model).select("units", name)
+    widths = own.unique().sort("units").to_numpy().astype(np.float64)
+    polynomial = Polynomial.fit(*widths.T, deg=min(2, len(widths) - 1))
+    return lambda units: float(polynomial(units))
+
+
+def count_bytes(rows: pl.DataFrame, point: Point) -> Count:
+    """Return the bytes of a point's whole carry as a function of its units, like
+    `count_by_units`."""
+    facts = cell_facts(point.model.cell, point.task.features)
+    each = (
+        facts.bits_per_unit / facts.numbers_per_unit / 8
+        if facts.numbers_per_unit
+        else FLOAT32
+    )
+    numbers = count_by_units(rows, point, "carry_numbers")
+    return lambda units: round(
+        each * numbers(units), 9
+    )  # as a fit may return 7.999... for 8
+
+
+def in_numbers(point: Point, which: str, count: Count) -> Threshold:
+    """Return a point's "u50" or "u90" in another count than units; an open end stays open."""
+    width: Threshold = getattr(point.fit, which)
+    low = 0.0 if width.low == 0 else count(width.low)
+    high = width.high if np.isinf(width.high) else count(width.high)
+    return Threshold(count(width.units), low, high, width.censored)
+
+
+def shift(
+    first: Posterior,
+    second: Posterior,
+    p: float,
+    confidence: float = 0.95,
+    counts: tuple[Count, Count] = (in_units, in_units),
+) -> Shift:
+    """Compare the widths at which a share `p` of the seeds that train at all solves,
+    from posteriors of two studies: the second over the first, with an interval of equal
+    tails. `counts` are to compare in place of widths, such as parameters, for each
+    study's nets.
+
+    Raises:
+        ValueError: `p` or `confidence` out of range.
+    """
+    a, b = (threshold(post, p, confidence) for post in (first, second))
+    (a_low, a_high), (b_low, b_high) = (
+        [_log2_of(count, draws) for draws in _draws(post, width, p)]
+        for count, post, width in zip(counts, (first, second), (a, b), strict=True)
+    )
+    tail = (1 - confidence) / 2
+    low, high = (
+        float(
+            np.exp2(
+                np.quantile(
+                    np.subtract.outer(ours, theirs), rank, method="inverted_cdf"
+                )
+            )
+        )
+        for ours, theirs, rank in ((b_low, a_high, tail), (b_high, a_low, 1 - tail))
+    )
+    bound = BOUNDS[_side(a, first)][_side(b, second)]
+    if bound == "open":
+        return Shift(None, low, high, bound)
+    ratio = counts[1](b.units) / counts[0](a.units)
+    return Shift(ratio, min(low, ratio), max(high, ratio), bound)
+
+
+def _log2_of(
+    count: Count, log_units: Floats
+) -> Floats:  # infinite values stay infinite
+    if count is in_units:
+        return log_units
+    finite = np.isfinite(log_units)
+    numbers = [count(float(units)) for units in np.exp2(log_units[finite])]
+    log_counts = np.full_like(log_units, np.inf)
+    log_counts[finite] = np.log2(numbers)
+    return log_counts
+
+
+def _side(width: Threshold, post: Posterior) -> Side:
+    """Return the side on which a threshold is censored; a bound of 1, the narrowest
+    net, is none."""
+    return "no" if width.is_number(int(post.widths[0])) else width.censored
+
+
+def _draws(post: Posterior, width: Threshold, p: float) -> tuple[Floats, Floats]:
+    """Return equally likely values of log2 of the threshold, (DRAWS,), as a lower and
+    an upper bound of each, which differ where `memcap.thresholds.curve.interval` has
+    open ends."""
+    log_units = post.mu + logit(p) / post.slope
+    weights = post.weights.sum(axis=-1)
+    order = np.argsort(log_units, kind="stable")
+    ranks = np.searchsorted(np.cumsum(weights[order]), (np.arange(DRAWS) + 0.5) / DRAWS)
+    values = np.maximum(log_units[order[np.minimum(ranks, order.size - 1)]], 0.0)
+    least, most = np.log2([post.widths[0], post.widths[-1]])
+    least = max(0.0, least - (width.censored != "below"))
+    most = most + (width.censored != "above")
+    low = np.where(values < least, 0.0, values)
+    high = np.where(values > most, np.inf, values)
+    return np.minimum(low, most), np.maximum(high, least)
+
+
+def count_directions(shifts: Iterable[Shift]) -> tuple[int, int, int]:
+    """Count the shifts that are surely below 1, surely above it, and neither."""
+    values = list(shifts)
+    less = sum(s.high < 1 for s in values)
+    more = sum(s.low > 1 for s in values)
+    return less, more, len(values) - less - more

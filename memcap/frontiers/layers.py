@@ -1,0 +1,96 @@
+"""Layers: the state and the parameters that nets with one layer and with several need
+at the same lags."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import polars as pl
+
+from memcap.frontiers.comparison import Count, Shift, count_by_units, shift
+from memcap.frontiers.frontier import frontier
+from memcap.frontiers.points import Point
+from memcap.terminal.words import plural
+
+COUNTS = {"carry_numbers": "state", "parameters": "parameters"}
+SHARE = 0.9  # share of the seeds that train at all
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A net with a number of layers at one task and lag."""
+
+    point: Point  # the frontier there
+    counts: dict[
+        str, Count
+    ]  # carry numbers and parameters of the whole net by its units, by name
+    # u90 in each of these counts over that of the net with the fewest layers, by name;
+    # empty for that net itself
+    times: dict[str, Shift]
+
+    @property
+    def line(self) -> str:
+        """Label of the task and the net, without its layers."""
+        return _of_one_layer(self.point).label
+
+
+def _of_one_layer(point: Point) -> Point:
+    return replace(point, model=replace(point.model, layers=1))
+
+
+def shapes(rows: pl.DataFrame) -> list[list[Shape]]:
+    """Group the nets of each task and lag that differ only in their layers, those with
+    the fewest first."""
+    places: dict[Any, list[Shape]] = {}
+    for _, own in rows.group_by("task", "knobs", maintain_order=True):
+        for point in sorted(frontier(own), key=lambda p: p.model.layers):
+            counts = {name: count_by_units(own, point, name) for name in COUNTS}
+            there = places.setdefault(_of_one_layer(point).place, [])
+            first = there[0] if there else None
+            times = (
+                {}
+                if first is None
+                else {name: _times(first, point, counts, name) for name in COUNTS}
+            )
+            there.append(Shape(point, counts, times))
+    return sorted(places.values(), key=lambda nets: (nets[0].line, nets[0].point.lag))
+
+
+def _times(first: Shape, point: Point, counts: dict[str, Count], name: str) -> Shift:
+    both = first.counts[name], counts[name]
+    return shift(first.point.posterior, point.posterior, SHARE, counts=both)
+
+
+def least(nets: Sequence[Shape], name: str) -> tuple[Shape | None, bool]:
+    """Find the net of one task and lag that needs the fewest carry numbers, or
+    parameters, by estimate; None if no threshold was reached. Also tell whether it
+    surely is: no interval of another net's ratio to it includes 1."""
+    reached = [net for net in nets if net.point.fit.u90.censored != "above"]
+    if not reached:
+        return None, False
+    best = min(reached, key=lambda net: net.counts[name](net.point.fit.u90.units))
+    others = (
+        _times(best, net.point, net.counts, name) for net in nets if net is not best
+    )
+    return best, len(nets) > 1 and all(each.low > 1 for each in others)
+
+
+def layers(net: Shape) -> str:
+    """Say how many layers a net has."""
+    return plural(net.point.model.layers, "layer")
+
+
+def sentence(nets: Sequence[Shape]) -> str:
+    """Say which shape needs the least at one task and lag."""
+    parts = []
+    for name, word in COUNTS.items():
+        best, sure = least(nets, name)
+        if best is not None:
+            number = best.counts[name](best.point.fit.u90.units)
+            parts.append(
+                f"least {word} {layers(best)} ({number:.0f}{'' if sure else ', not surely'})"
+            )
+    return (
+        f"{nets[0].line} at lag {nets[0].point.lag}:"
+        f" {'; '.join(parts) or 'no width tried is enough'}."
+    )

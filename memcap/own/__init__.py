@@ -1,0 +1,1 @@
+"""A user's own sequences: from a file to the width that is enough."""

@@ -1,0 +1,80 @@
+"""Trained nets that memcap publishes, by name: `atlas:delay_line-L50` passed at that
+task and lag, with the width advised at the time."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from memcap import store
+from memcap.config.knobs import UserError, set_words
+from memcap.config.member import member_of
+from memcap.runtime.published import ATLAS, is_published, root
+from memcap.tasks import Task
+
+PREFIX = "atlas:"
+STUDIES = (
+    ATLAS,
+    "other_tasks",
+    "up_to",
+)  # there is a net for each task and lag of these
+STEM = "nets"  # of the two files, rows/nets.parquet and weights/nets.npz
+
+
+def folder() -> Path:
+    """Return the folder of the nets, with the layout of a study's; it need not exist."""
+    return root() / "results" / "nets"
+
+
+def name_of(task: Task, lag: int) -> str:
+    """Return a net's name: the task, the knobs that differ from their defaults, and the lag."""
+    return PREFIX + "-".join([task.name, *set_words(task), f"L{lag}"])
+
+
+def names() -> dict[str, dict[str, Any]]:
+    """Return the row of each net by its name, in the order of tasks and lags; none
+    without the folder."""
+    if not folder().exists():
+        return {}
+    rows = store.read(folder()).sort("task", "knobs", "lag").to_dicts()
+    members = [member_of(store.config_of(row)) for row in rows]
+    return {
+        name_of(member.task, member.lag): row
+        for member, row in zip(members, rows, strict=True)
+    }
+
+
+def _there_are(run: str, published: Sequence[str]) -> str:
+    """Suggest nets in place of one that does not exist: those of its task, or the tasks
+    that have some."""
+    if not published:
+        return "none is published with this memcap"
+    task = run.partition("-")[0]
+    lags = dict[str, list[str]]()
+    for name in published:
+        stem, _, lag = name.rpartition("-")
+        if stem.partition("-")[0] == task:
+            lags.setdefault(stem, []).append(lag)
+    if lags:
+        return "one of " + "; ".join(
+            f"{stem}-{', '.join(each)}" for stem, each in lags.items()
+        )
+    tasks = dict.fromkeys(name.partition("-")[0] for name in published)
+    return f"one of a task that has some, as {published[0]}; of {', '.join(tasks)}"
+
+
+def find_net(results: Path, run: str) -> tuple[Path, dict[str, Any]]:
+    """Find the folder and the row of a member that a user names: by its key, or the
+    first digits, in the folder of a study, or of several; or by the name of a published
+    net. Refuse a net that does not exist.
+    """
+    if not run.startswith(PREFIX):
+        if is_published(results):
+            raise UserError(
+                f"{results}: rows without weights; a net that memcap publishes has a name, as in"
+                f" {PREFIX}latch-L50"
+            )
+        return results, store.find_row(results, run)
+    published = names()
+    if run not in published:
+        raise UserError(f"{run}: no such net; {_there_are(run, list(published))}")
+    return folder(), published[run]

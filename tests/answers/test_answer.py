@@ -1,0 +1,706 @@
+"""The answer's values and words, on rows that were made up, and on the published ones."""
+
+import json
+import math
+import re
+from functools import cache
+
+import polars as pl
+import pytest
+from study_rows import group, table
+
+from memcap import store
+from memcap.answers.answer import answer
+from memcap.answers.next_study import command
+from memcap.answers.question import Question
+from memcap.answers.sources import from_rows
+from memcap.answers.words import PrintedAnswer, as_dict, code, sentences, why
+from memcap.frontiers.frontier import frontier
+from memcap.models.model import MOST_UNITS, Model
+from memcap.runtime.published import ATLAS, rows_files
+from memcap.tasks import task_class
+
+DELAY = task_class("delay_line")()
+LATCH = task_class("latch")()
+KEYS = {
+    "task",
+    "lag",
+    "u_exist",
+    "u50",
+    "u90",
+    "u90_low",
+    "u90_high",
+    "information_floor",
+    "one_per_number",
+}
+KEYS |= {
+    "constructed",
+    "carry_numbers",
+    "budget",
+    "runs",
+    "estimate",
+    "low",
+    "high",
+    "misfit",
+    "trains",
+}
+KEYS |= {"passed_from", "runs_from"}
+MIXED = {4: (0, 8), 5: (3, 8), 6: (6, 8), 7: (8, 8), 8: (8, 8)}
+
+
+def sharp(width):
+    return {width - 1: (0, 8), width: (5, 8), width + 1: (8, 8)}
+
+
+@cache
+def points():
+    """Delay lines measured at lags 2, 4, 8; no seed passed at 16; a latch whose
+    smallest width was enough."""
+    delays = {2: sharp(3), 4: MIXED, 8: sharp(9), 16: {15: (0, 8)}}
+    rows = [
+        group("delay_line", lag, counts, budget=3000) for lag, counts in delays.items()
+    ]
+    return frontier(table(*rows, group("latch", 5, {1: (8, 8), 2: (8, 8)})))
+
+
+def asked(task, lag, share=0.9, **more):
+    """What JSON and all the words say."""
+    question = Question(
+        task, lag, Model(more.get("cell", "lstm"), 1), share, more.get("at", "steady")
+    )
+    found = answer(question, more.get("points") or points())
+    values = as_dict(found)
+    assert values.keys() >= KEYS
+    json.dumps(values, allow_nan=False)
+    said = sentences(found) + why(found)
+    assert not any("\n" in line or "inf " in line or "nan" in line for line in said)
+    return values, "\n".join(said)
+
+
+def words_of(found):
+    return "\n".join(sentences(found))
+
+
+def test_measured():
+    values, words = asked(DELAY, 4)
+    assert values["measured"]
+    assert values["low"] < values["estimate"] < values["high"]
+    assert values["estimate"] == pytest.approx(values["u90"], rel=0.15)
+    assert values["units"] in (7, 8)
+    assert values["carry_numbers"] == 2 * values["units"]
+    assert (values["u_exist"], values["budget"], values["runs"]) == (5, 3000, 40)
+    assert (
+        values["information_floor"],
+        values["one_per_number"],
+        values["constructed"],
+    ) == (1, 3, 5)
+    assert words.startswith(
+        f"delay_line at lag 4: {values['units']} units. {values['passed_from']} of"
+        f" {values['runs_from']} training runs with {values['units']} or more units succeed, also"
+        " in sequences 4.44 times as long with the same lag, within 3,000 steps ("
+    )
+    assert (
+        f"{values['estimate']:.3g} units, 95 % interval {values['low']:.3g} to" in words
+    )
+    assert "at most 3,000 training steps. Passed, by units: 4:0/8 5:3/8" in words
+    assert "Narrowest net that succeeded: 5 units." in words
+    assert "of runs fail at any width" in words
+    assert "Train several, and keep the best." in words
+    assert "Weights set by hand solve it with 5 units, without training." in words
+    assert "not measured" not in words
+
+
+def test_first_comes_the_width_and_a_sentence_and_what_it_rests_on_only_where_asked_for():
+    found = answer(Question(DELAY, 4), points())
+    printed = PrintedAnswer.of(found)
+    assert [str(printed)] == sentences(found)
+    assert printed.why == "\n".join(why(found))
+    assert "A net must hold" in printed.why
+
+
+def test_the_share_moves_the_answer():
+    widths = [asked(DELAY, 4, share)[0]["estimate"] for share in (0.1, 0.5, 0.9)]
+    assert widths == sorted(widths)
+    assert (
+        "width at which 50 % of runs that train at all pass" in asked(DELAY, 4, 0.5)[1]
+    )
+    values, words = asked(DELAY, 4, 0.9995)
+    assert values["units"] is None
+    assert (
+        "no width up to 8 units is known to be enough for 99.95 % of training runs to succeed"
+        in words
+    )
+    assert "To measure wider nets:\nmemcap train task=delay_line task.lag=4 " in words
+
+
+@pytest.mark.parametrize(("lag", "between"), [(6, (4, 8)), (12, None)])
+def test_not_measured(lag, between):
+    values, words = asked(DELAY, lag)
+    assert not values["measured"]
+    assert all(
+        values[k] is None
+        for k in ("u_exist", "u50", "u90", "u90_low", "u90_high", "recipe", "runs")
+    )
+    assert values["budget"] == 3000
+    assert values["between"] == between
+    assert values["lags"] == [2, 4, 8]
+    assert values["left_out"] == [
+        16
+    ]  # where nothing trained: that says nothing of widths
+    assert values["low"] < values["estimate"] < values["high"]
+    assert values["estimate"] <= values["units"] < 2 * values["estimate"]
+    first, how, measure, line = words.splitlines()[:4]
+    counted = (
+        f"{values['passed_from']} of {values['runs_from']} training runs at lag 8 with"
+        if between
+        else "No net so wide was"
+    )
+    assert first.startswith(
+        f"delay_line at lag {lag}: {values['units']} units. {counted}"
+    )
+    place = (
+        "It lies between lags 4 and 8. The"
+        if between
+        else "It lies OUTSIDE the measured lags"
+    )
+    assert how.startswith(place)
+    assert re.search(
+        r"This is a prediction \(best estimate [\d., a-z%]+\): the lag was not measured\.$",
+        how,
+    )
+    assert "Lags at which no recipe trained it are left out: 16." in how
+    assert measure.startswith("To measure it")
+    assert line == values["command"]
+    least, most = (
+        int(end) for end in line.split("model.units: ")[1].split(",")[0].split("..")
+    )
+    assert least < values["low"]
+    assert values["high"] < most
+    assert least <= values["estimate"] <= most
+
+
+def test_what_is_enough_for_a_lag_that_was_measured_is_enough_for_shorter_ones_that_were_not():
+    rows = frontier(
+        table(
+            *(
+                group("delay_line", lag, {2 * lag: (0, 16), 2 * lag + 1: (16, 16)})
+                for lag in (4, 8)
+            )
+        )
+    )
+    measured = answer(Question(DELAY, 8), rows).units
+    assert [
+        answer(Question(DELAY, lag), rows).units <= measured for lag in (5, 6, 7)
+    ] == [True] * 3
+
+
+def test_widths_beyond_those_allowed_are_not_named():
+    values, words = asked(DELAY, 100_000)
+    assert values["units"] is None
+    assert values["estimate"] > MOST_UNITS == 4096
+    assert "units are predicted, more than the 4,096 that are allowed." in words
+    assert "..4096, seed: 8" in values["command"]
+    rows = frontier(table(group("delay_line", 100_000, {3000: (0, 4), 4096: (3, 4)})))
+    values, words = asked(DELAY, 100_000, points=rows)
+    assert (values["units"], values["command"]) == (None, "")
+    assert "no width up to 4,096 units is known to be enough" in words
+    assert "Nets beyond 4,096 units are not allowed." in words
+
+
+def test_nothing_measured():
+    values, words = asked(LATCH, 50, points=[p for p in points() if p.task != LATCH])
+    assert values["units"] is values["carry_numbers"] is values["estimate"] is None
+    assert (
+        values["information_floor"],
+        values["one_per_number"],
+        values["constructed"],
+    ) == (1, 1, 1)
+    assert words.startswith(
+        "latch at lag 50 was not measured, and too few other lags were to predict it."
+    )
+    assert values["command"] in words
+
+
+@pytest.mark.parametrize("counts", [{15: (0, 8)}, {1: (1, 4), 2: (1, 4), 3: (0, 4)}])
+def test_where_no_recipe_trains_it_other_recipes_come_before_wider_nets(counts):
+    values, words = asked(
+        DELAY, 16, points=frontier(table(group("delay_line", 16, counts)))
+    )
+    assert values["measured"]
+    assert not values["trains"]
+    assert values["units"] is values["estimate"] is values["carry_numbers"] is None
+    assert words.startswith("delay_line at lag 16: no recipe tried trains this.")
+    assert "wider nets: " not in words
+    assert "over 15" not in words
+    recipes = "recipe: [curriculum_chrono, curriculum_from_one, curriculum, integrator]"
+    races = f"design=race 'axes={{{recipes}, model.units: 1..34, seed: 8}}'"
+    assert values["command"].endswith(races)
+
+
+def test_of_a_cell_that_starts_itself_other_rates_come_before_wider_nets():
+    rows = table(
+        group(
+            "delay_line", 16, {15: (0, 8)}, cell="LRU", recipe="own_start", init="flax"
+        )
+    )
+    command = asked(DELAY, 16, points=frontier(rows), cell="LRU")[0]["command"]
+    raced = "recipe: [own_start], recipe.lr: [0.003, 0.01, 0.03]"
+    assert command.endswith(
+        f"design=race 'axes={{{raced}, model.units: 1..34, seed: 8}}'"
+    )
+
+
+def test_what_was_trained_by_an_unusual_rule_is_measured_by_it_again():
+    counts = {1: (0, 8), 2: (4, 8), 3: (8, 8), 4: (8, 8)}
+    rows = table(group("parity", 16, counts, evaluation_until="steady", stretch=4))
+    command = asked(task_class("parity")(), 16, points=frontier(rows))[0]["command"]
+    assert (
+        "task.lag=16 evaluation.stretch=4 evaluation.until=steady recipe=hold"
+        in command
+    )
+
+
+def test_of_a_cell_with_gates_recipes_race_whatever_started_its_nets():
+    rows = table(
+        group(
+            "delay_line",
+            16,
+            {15: (0, 8)},
+            cell="GRUCell",
+            recipe="own_start",
+            init="flax",
+        )
+    )
+    command = asked(DELAY, 16, points=frontier(rows), cell="GRUCell")[0]["command"]
+    assert (
+        "recipe: [curriculum_chrono, curriculum_from_one, curriculum, integrator]"
+        in command
+    )
+
+
+def test_not_enough():
+    counts = {4: (0, 8), 6: (2, 8), 8: (5, 8)}
+    values, words = asked(
+        DELAY, 4, points=frontier(table(group("delay_line", 4, counts)))
+    )
+    assert values["trains"]
+    assert (values["units"], values["u90_censored"], values["u90_high"]) == (
+        None,
+        "above",
+        None,
+    )
+    assert "no width up to 8 units is known to be enough" in words
+    assert "model.units: 9.." in words  # wider than what was not enough
+
+
+def test_the_smallest_width_was_enough():
+    values, words = asked(LATCH, 5)
+    assert (values["units"], values["carry_numbers"], values["u90_censored"]) == (
+        1,
+        2,
+        "below",
+    )
+    assert "latch at lag 5: 1 unit." in words
+    rows = frontier(table(group("latch", 5, {6: (8, 8), 7: (8, 8)})))
+    assert answer(Question(LATCH, 5), rows).units >= 6  # nothing narrower was tried
+
+
+def test_the_number_of_recipes_tried_is_said():
+    rows = (group(counts=MIXED, lr=0.1), group(counts=MIXED | {5: (8, 8)}, lr=0.2))
+    words = asked(LATCH, 5, points=frontier(table(*rows)))[1]
+    assert (
+        "recipe hold (best of 2, chosen on the seeds that it is judged on), learning rate 0.2"
+        in words
+    )
+
+
+def test_counts_that_do_not_fit_are_flagged_beside_the_width():
+    rows = frontier(
+        table(group(counts={4: (0, 8), 8: (8, 8), 12: (3, 8), 16: (8, 8), 20: (8, 8)}))
+    )
+    found = answer(Question(LATCH, 5), rows)
+    assert not found.point.fit.fits
+    words = "These counts do not rise with the width as the model expects (4:0/8 8:8/8 12:3/8"
+    assert words in words_of(found)
+
+
+def test_where_wider_nets_fail_more_widths_that_pass_are_advised_and_it_is_said():
+    counts = {3: (0, 8), 4: (16, 16), 5: (15, 16), 6: (4, 16), 8: (3, 16)}
+    found = answer(Question(LATCH, 5), frontier(table(group(counts=counts))))
+    assert (found.units, as_dict(found)["falls_from"]) == (4, 6)
+    assert "31 of 32 training runs with 4 or 5 units succeed" in words_of(found)
+    assert (
+        "Wider nets fail more: 7 of 32 passed with 6 to 8 units, 31 of 32 with 4 or 5."
+        in words_of(found)
+    )
+    counts = {
+        3: (4, 6),
+        4: (7, 7),
+        5: (6, 8),
+        6: (2, 8),
+        7: (3, 8),
+        9: (3, 8),
+        11: (7, 8),
+        14: (8, 8),
+    }
+    found = answer(Question(LATCH, 5), frontier(table(group(counts=counts))))
+    assert found.units == 14
+    assert "8 of 8 training runs with 14 or more units succeed" in words_of(found)
+    assert (
+        "Nets in between fail more: 8 of 24 passed with 6 to 9 units, 13 of 15 with 4"
+        in words_of(found)
+    )
+    counts = {3: (0, 8), 4: (7, 8), 5: (3, 8), 6: (1, 8), 8: (0, 8)}
+    none = answer(
+        Question(LATCH, 5, at="steady"), frontier(table(group(counts=counts)))
+    )
+    assert none.units is None
+    words = (
+        "Wider nets fail more: 4 of 24 passed with 5 to 8 units, 7 of 8 with 4.\nTo measure more"
+        " seeds of"
+    )
+    assert words in words_of(none)
+    assert "axes={model.units: 4..4, seed: 16}" in none.command
+
+
+@pytest.mark.parametrize(("top", "said"), [((6, 8), True), ((8, 8), False)])
+def test_counts_below_the_share_at_the_width_to_take_stand_beside_it(top, said):
+    found = answer(
+        Question(LATCH, 5),
+        frontier(table(group(counts={1: (0, 8), 2: (7, 8), 3: top}))),
+    )
+    passed, runs = found.point.passed_from(found.units)
+    assert (passed < 0.9 * runs) == said
+    assert (
+        f"{passed} of {runs} training runs with {found.units} or more units succeed"
+        in words_of(found)
+    )
+    assert (
+        "Some runs fail at any width, so train several, and keep the best."
+        in words_of(found)
+    ) == said
+    assert "9 of 10" not in words_of(
+        found
+    )  # a share of all runs that nothing was counted for
+
+
+@pytest.mark.parametrize("other", [{"knobs": {"symbols": 4}}, {"readout": "lstm"}])
+def test_points_of_other_tasks_and_nets_say_nothing(other):
+    found = answer(Question(LATCH, 5), frontier(table(group(counts=MIXED, **other))))
+    assert found.point is None
+
+
+def test_another_cell_answers_for_itself():
+    rows = frontier(table(group(counts=MIXED), group(counts=sharp(12), cell="GRUCell")))
+    found = answer(Question(LATCH, 5, Model("GRUCell", 1)), rows)
+    assert found.units >= 12
+    assert found.carry_numbers == found.units  # a GRU has no c
+    assert found.references.constructed is None
+    assert "model.cell=GRUCell" in found.command
+
+
+def test_layers_answer_for_themselves():
+    rows = table(group(counts=MIXED), group(counts=sharp(12), layers=2))
+    found = answer(Question(LATCH, 5, Model(units=1, layers=2)), frontier(rows))
+    assert found.units >= 12
+    assert found.carry_numbers == 4 * found.units
+    assert "model.layers=2" in found.command
+    assert (
+        f"latch (layers=2) at lag 5: {found.units} units in each of 2 layers."
+        in words_of(found)
+    )
+    assert as_dict(found)["layers"] == 2
+    assert (
+        from_rows(rows, Question(LATCH, 5, Model(units=1, layers=2))).units
+        == found.units
+    )
+    assert (
+        from_rows(rows, Question(LATCH, 5)).units
+        == answer(Question(LATCH, 5), frontier(rows)).units
+        < 12
+    )
+    assert f"an LSTM of {found.units} units in each of 2 layers" in code(found, "keras")
+
+
+def test_the_tasks_own_length_counts_first():
+    rows = (group(counts={1: (64, 64)}, length=40), group(counts=MIXED))
+    assert answer(
+        Question(LATCH, 5), frontier(table(*rows))
+    ).point.length == LATCH.length(5)
+
+
+def test_the_command_measures_what_was_asked():
+    line = command(Question(task_class("delay_line")(symbols=4), 50))
+    assert line.startswith("memcap train task=delay_line task.symbols=4 task.lag=50 ")
+    assert line.endswith(
+        "study=delay_line_L50 design=bisect 'axes={model.units: 1..102, seed: 8}'"
+    )
+    assert "model.units: 1..16" in command(Question(LATCH, 50))
+
+
+def test_the_command_has_the_recipe_of_the_next_longer_lag_with_what_was_changed_in_it(
+    tmp_path,
+):
+    rows = (
+        group("delay_line", 4, sharp(5), recipe="open_gate", lr=0.07),
+        group("delay_line", 16, sharp(17), recipe="mine", lr=0.2),
+    )
+    near, far, beyond = (
+        answer(Question(DELAY, lag, config_dir=tmp_path), frontier(table(*rows)))
+        for lag in (3, 5, 20)
+    )
+    assert " recipe=open_gate " in near.command
+    assert " recipe.lr=0.07 " in near.command
+    assert " recipe=mine " in beyond.command
+    assert f"memcap train --config-dir {tmp_path} task=delay_line" in far.command
+    assert " recipe=mine " in far.command
+
+
+def test_it_says_how_long_the_neighbours_took():
+    members = table(*(group("delay_line", lag, sharp(lag + 1)) for lag in (4, 16)))
+    rows = frontier(members.with_columns(run_seconds=pl.col("lag").cast(pl.Float64)))
+    seconds = [p.seconds for p in rows]
+    found = answer(Question(DELAY, 8), rows)
+    assert found.seconds == pytest.approx(math.sqrt(seconds[0] * seconds[1]))
+    assert " on one core, as its neighbours took):" in words_of(found)
+    assert answer(Question(DELAY, 40), rows).seconds is None
+
+
+def test_beyond_the_lags_measured_the_time_grows_as_it_did():
+    members = table(*(group("delay_line", lag, {lag: (4, 4)}) for lag in (2, 4, 8, 16)))
+    rows = frontier(
+        members.with_columns(run_seconds=pl.col("lag").cast(pl.Float64) ** 2)
+    )
+    result = answer(Question(DELAY, 64), rows)
+    assert result.seconds == pytest.approx(
+        16 * answer(Question(DELAY, 16), rows).seconds
+    )
+    assert (
+        "(very roughly 4.55 hours on one core, as the time has grown with the lag):"
+        in words_of(result)
+    )
+
+
+# Verdicts
+
+
+def lost(**more):
+    """Delay lines of lag 4 whose members at 5 and 6 units forget beyond the trained length."""
+    return group(
+        "delay_line",
+        4,
+        {4: (0, 8), 5: (8, 8), 6: (8, 8), 7: (8, 8), 8: (8, 8)},
+        steady={5: 0, 6: 0},
+        **more,
+    )
+
+
+def test_the_steady_verdict_counts_and_the_trained_length_alone_stands_beside():
+    steady, words = asked(DELAY, 4, points=frontier(table(lost())))
+    trained, others = asked(
+        DELAY, 4, points=frontier(table(lost(), lost()), at="trained")
+    )
+    assert (steady["at"], trained["at"], trained["units"]) == ("steady", "trained", 5)
+    assert steady["units"] in (7, 8)
+    assert (
+        "succeed, also in sequences 4.44 times as long with the same lag, within 1,500 steps"
+        in words
+    )
+    assert "At the trained length alone, by the same training: u90 " in words
+    assert "Passed, by units: 4:0/8 5:0/8 6:0/8 7:8/8 8:8/8." in words
+    assert "succeed at the length that they were trained at" in others
+    assert "the trained length alone" not in others
+
+
+def test_where_the_stretch_lengthens_the_lag_itself_the_longer_one_is_named():
+    rows = table(group(counts=MIXED, evaluation_until="steady"))
+    words = asked(LATCH, 5, points=frontier(rows))[1]
+    assert "or more units succeed, also at lag 100, within 1,500 steps" in words
+
+
+def test_the_budget_is_that_of_the_recipe_that_stands():
+    rows = table(
+        group(counts=MIXED),
+        group(counts={4: (0, 8), 5: (8, 8), 6: (8, 8)}, budget=12345),
+    )
+    assert "within 12,345 steps" in asked(LATCH, 5, points=frontier(rows))[1]
+    assert (
+        "within 1,500 steps" in asked(LATCH, 5, points=frontier(rows, budget=12344))[1]
+    )
+
+
+def test_the_stretched_score_is_that_of_the_width_to_take():
+    rows = table(
+        group("latch", 5, {4: (0, 8), 5: (3, 8), 6: (6, 8), 7: (8, 8), 9: (8, 8)})
+    )
+    values, words = asked(LATCH, 5, points=frontier(rows))
+    assert values["stretched_units"] in (7, 9)
+    assert values["stretched_median"] == pytest.approx(1 - 0.001 * 3.5)
+    assert (
+        f"the median accuracy of the solved nets of {values['stretched_units']} units is"
+        in words
+    )
+    assert "without memory" not in words
+    counts = {6: (0, 8), 7: (8, 8), 9: (8, 8)}
+    fades = table(group("latch", 5, counts, steady={7: 0, 9: 0}))
+    assert (
+        "is 0.5, about what a net without memory has (0.5)."
+        in asked(LATCH, 5, points=frontier(fades))[1]
+    )
+
+
+def test_rows_of_another_end_of_training_are_used_where_there_are_no_others_and_named():
+    old = [
+        group(
+            "delay_line", lag, {lag: (0, 8), lag + 1: (8, 8)}, evaluation_until="solved"
+        )
+        for lag in (2, 4, 8, 16)
+    ]
+    for lag in (4, 6):
+        name = f"delay_line (trained until solved) at lag {lag}: "
+        assert asked(DELAY, lag, points=frontier(table(*old)))[1].startswith(name)
+    both = frontier(table(*old, lost(), group("delay_line", 9, {8: (0, 8), 9: (8, 8)})))
+    assert asked(DELAY, 4, points=both)[1].startswith("delay_line at lag 4: ")
+    assert (
+        "between lags 4 and 9. The measured lags are 4, 9."
+        in asked(DELAY, 6, points=both)[1]
+    )
+
+
+# Published rows
+
+
+@cache
+def published(at):
+    return frontier(pl.concat(map(store.read, rows_files(ATLAS))), at)
+
+
+@pytest.mark.slow
+def test_advice_never_falls_with_the_lag_and_a_stricter_verdict_never_takes_less():
+    """Of every task and cell that is published, by all rows, at and beside lags that
+    one study or another measured."""
+    nets = {(p.task, p.model): p for p in published("steady")}
+    assert len(nets) > 30
+    for task, model in nets:
+        lags = [
+            lag for lag in (3, 4, 8, 9, 16, 17, 25, 26, 50) if lag >= task.smallest_lag
+        ]
+        verdicts = ("steady", "trained") if task.stream else ("up_to", "steady")
+        advised = {
+            at: [
+                answer(Question(task, lag, model, at=at), published(at)).units
+                for lag in lags
+            ]
+            for at in verdicts
+        }
+        for at, widths in advised.items():
+            known = [width for width in widths if width is not None]
+            assert known == sorted(known), (task, model, at)
+        for strict, loose in zip(*advised.values(), strict=True) if task.stream else ():
+            assert strict is None or loose is None or strict >= loose, (task, model)
+
+
+def test_a_prediction_says_how_many_passed_at_the_lags_next_to_it():
+    some = {1: (0, 8), 2: (6, 8), 3: (5, 8)}
+    rows = [
+        group("latch", lag, counts)
+        for lag, counts in ((4, some), (8, {1: (0, 8), 2: (8, 8)}), (16, some))
+    ]
+    points = frontier(table(*rows))
+    between = answer(Question(LATCH, 12), points)
+    beside = [p.passed_from(between.units) for p in points if p.lag in (8, 16)]
+    passed, runs = map(sum, zip(*beside, strict=True))
+    assert (between.passed_from, between.runs_from) == (passed, runs)
+    sentence = (
+        f"{passed} of {runs} training runs at lags 8 and 16 with {between.units} or more units"
+        " succeed"
+    )
+    assert sentence in words_of(between)
+    beyond = answer(Question(LATCH, 20), points)
+    passed = beyond.passed_from
+    runs = beyond.runs_from
+    sentence = (
+        f"{passed} of {runs} training runs at lag 16 with {beyond.units} or more units"
+    )
+    assert sentence in words_of(beyond)
+
+
+# Every lag up to one
+
+
+UP_TO = {"evaluation_until": "up_to"}
+
+
+def test_rows_of_every_lag_answer_before_those_of_one_lag():
+    """Nets of 4 units are right at their own lag, whichever way they were trained, and
+    elsewhere of 6."""
+    counts = {3: (0, 16), 4: (16, 16), 5: (16, 16), 6: (16, 16), 7: (16, 16)}
+    rows = [
+        *group(lag=20, counts=counts),
+        *group(lag=20, counts=counts, up_to={4: 0, 5: 0}, **UP_TO),
+    ]
+    found = answer(Question(LATCH, 20), frontier(table(rows)))
+    assert (found.units, found.at, found.as_asked) == (6, "up_to", True)
+    first, *more = sentences(found)
+    assert first.startswith(
+        "latch at every lag up to 20: 6 units. 32 of 32 training runs with 6 or more units"
+    )
+    assert not more
+    alone = answer(Question(LATCH, 20, at="steady"), frontier(table(rows), "steady"))
+    assert (alone.units, alone.at, alone.as_asked) == (4, "trained", True)
+    assert sentences(alone)[0].startswith("latch at lag 20: 4 units.")
+
+
+def test_where_one_lag_alone_was_measured_the_answer_says_so_and_how_to_measure_the_others():
+    found = answer(Question(LATCH, 20), frontier(table(group(lag=20, counts=sharp(3)))))
+    assert not found.as_asked
+    assert (
+        "This answer is for lag 20 alone. It was not measured whether such a net"
+        in sentences(found)[1]
+    )
+    assert (
+        "task=latch task.lag=20 evaluation.until=up_to study=latch_L20"
+        in sentences(found)[-1]
+    )
+    stream = answer(Question(DELAY, 4), points())
+    assert (stream.as_asked, stream.at, len(sentences(stream))) == (True, "steady", 1)
+
+
+def test_nets_that_are_right_up_to_a_longer_lag_are_right_up_to_a_shorter_one():
+    rows = [
+        *group(lag=8, counts=sharp(6), **UP_TO),
+        *group(lag=40, counts=sharp(3), **UP_TO),
+    ]
+    points = frontier(table(rows))
+    long = answer(Question(LATCH, 40), points)
+    for lag in (8, 20):
+        found = answer(Question(LATCH, lag), points)
+        assert (found.units, found.training_lag, found.trains_longer) == (
+            long.units,
+            40,
+            True,
+        )
+        first, second = sentences(found)
+        assert (
+            f"latch at every lag up to {lag}: {found.units} units. {found.passed_from} of "
+            in first
+        )
+        assert "training runs at lag 40 with" in first
+        assert second.startswith(
+            "Train them up to lag 40, for which fewer units are known to be enough than for"
+        )
+        assert "\nLAG, LENGTH, FEATURES, OUTPUTS = 40, " in code(found, "torch")
+    assert (long.training_lag, long.trains_longer, len(sentences(long))) == (
+        40,
+        False,
+        1,
+    )
+
+
+def test_the_verdict_is_part_of_the_name_of_a_line():
+    both = [*group(lag=20), *group(lag=20, **UP_TO)]
+    assert [(p.label, p.at) for p in frontier(table(both))] == [
+        ("latch", "trained"),
+        ("latch (every lag)", "up_to"),
+    ]
+    assert [p.at for p in frontier(table(both), "trained")] == ["trained", "trained"]

@@ -1,0 +1,184 @@
+"""Whose rows answer: the user's own where they measure the lag, else the published
+ones; or only those of a folder."""
+
+from pathlib import Path
+
+import pytest
+from study_rows import group, table, write
+
+from memcap.answers import sources
+from memcap.answers.question import Question
+from memcap.answers.sources import best_answer, cell_name, from_rows
+from memcap.answers.words import as_dict, sentences, why
+from memcap.runtime import published
+from memcap.runtime.published import NAMES, STUDIES, rows_file, rows_files
+from memcap.store import shards
+from memcap.tasks import task_class
+
+DELAY = task_class("delay_line")()
+
+
+def sharp(lag, width, seeds=8):
+    return group(
+        "delay_line",
+        lag,
+        {width - 1: (0, seeds), width: (seeds, seeds), width + 1: (seeds, seeds)},
+    )
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """An empty working directory, and an atlas that measured lags 4, 8 and 16 at one
+    unit more than the lag, 8 in a study of its own."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(published, "root", lambda: tmp_path / "package")
+    for study in ("atlas", "ggt", "layers", "muon", "other_tasks", "cell_map"):
+        rows_file(study).parent.mkdir(parents=True)
+    shards.write_table(
+        rows_file("atlas"), table(*(sharp(lag, lag + 1) for lag in (4, 16)))
+    )
+    shards.write_table(rows_file("ggt"), table(sharp(8, 9)))
+    return tmp_path
+
+
+def own(place, *groups):
+    write(place / "outputs" / "mine", *groups)
+
+
+def test_the_atlas_answers_one_who_has_no_rows(place):
+    found = best_answer(Question(DELAY, 8))
+    assert (found.source, found.units, found.settled) == ("atlas", 9, True)
+    assert as_dict(found)["source"] == "atlas"
+    assert ", of memcap's published atlas; recipe" in "".join(why(found))
+    assert best_answer(Question(DELAY, 10)).between == (8, 16)
+    assert (
+        ", of memcap's published atlas. This is a prediction"
+        in sentences(best_answer(Question(DELAY, 10)))[1]
+    )
+
+
+def test_own_rows_that_measure_the_lag_come_first(place):
+    own(place, sharp(8, 7))
+    found = best_answer(Question(DELAY, 8))
+    assert (found.source, found.units) == ("outputs", 7)
+    assert as_dict(found)["source"] == "outputs"
+    assert ", from the rows in outputs; recipe" in "".join(why(found))
+    assert best_answer(Question(DELAY, 4)).source == "atlas"
+
+
+@pytest.mark.breadth
+def test_own_rows_that_try_the_lag_and_measure_nothing_do_not_hide_the_atlas(place):
+    """As one run at one width, solved or not."""
+    own(
+        place,
+        group("delay_line", 8, {2: (0, 1)}),
+        group("delay_line", 16, {40: (1, 1)}),
+        group("delay_line", 20, {2: (0, 1)}),
+    )
+    assert [best_answer(Question(DELAY, lag)).source for lag in (8, 16)] == [
+        "atlas",
+        "atlas",
+    ]
+    assert best_answer(Question(DELAY, 20)).source == "outputs"  # nothing else tried it
+    assert best_answer(Question(DELAY, 20)).units is None
+
+
+def test_of_rows_that_measure_the_lag_those_with_more_runs_count_and_the_others_are_named(
+    place,
+):
+    own(place, group("delay_line", 8, {6: (0, 2), 7: (2, 2), 8: (2, 2)}))
+    found = best_answer(Question(DELAY, 8))
+    assert (found.source, found.units) == ("atlas", 9)
+    said = sentences(found)[-1]
+    assert said.startswith(
+        f"Your own 6 runs in outputs would give {found.own.units} unit"
+    )
+    assert said.endswith("name the folder: memcap answer ... outputs")
+    assert best_answer(Question(DELAY, 8), place / "outputs").own is None
+    own(place, sharp(8, 7, seeds=16))
+    found = best_answer(Question(DELAY, 8))
+    assert (found.source, found.units, found.own) == ("outputs", 7, None)
+
+
+def test_an_lstm_is_one_cell_by_whatever_name():
+    assert {cell_name(name) for name in ("lstm", "OptimizedLSTMCell", "LSTMCell")} == {
+        "lstm"
+    }
+
+
+@pytest.mark.breadth
+def test_where_neither_measures_the_lag_the_one_with_most_lags_predicts(place):
+    own(place, sharp(5, 5), sharp(9, 9))
+    assert best_answer(Question(DELAY, 7)).source == "atlas"
+    own(place, sharp(5, 5), sharp(9, 9), sharp(11, 11))
+    found = best_answer(Question(DELAY, 7))
+    assert (found.source, found.lags) == ("outputs", (5, 9, 11))
+
+
+def test_a_folder_that_is_named_answers_alone(place):
+    own(place, sharp(8, 7))
+    write(place / "other", sharp(4, 3))
+    assert best_answer(Question(DELAY, 4), folder=place / "other").units == 3
+    assert best_answer(Question(DELAY, 4)).units == 5
+    assert best_answer(Question(DELAY, 8), folder=place / "other").units is None
+    assert str(place / "other") in "".join(
+        why(best_answer(Question(DELAY, 4), folder=place / "other"))
+    )
+
+
+def test_without_rows_and_atlas_nothing_is_known(place, monkeypatch):
+    for file in rows_files(NAMES[0]):
+        file.unlink()
+    found = best_answer(Question(DELAY, 8))
+    assert (found.source, found.units) == (None, None)
+    assert (
+        "was not measured, and too few other lags were to predict it"
+        in sentences(found)[0]
+    )
+
+
+def test_only_rows_that_can_answer_are_fitted(monkeypatch):
+    kept = []
+
+    def frontier(rows, at, budget):
+        kept.append(rows)
+        return []
+
+    monkeypatch.setattr(sources, "frontier", frontier)
+    others = [
+        {"knobs": {"symbols": 4}},
+        {"cell": "GRUCell"},
+        {"readout": "lstm"},
+        {"task": "latch"},
+    ]
+    others += [{"layers": 2}, {"initial_carry": "learned"}]
+    rows = table(
+        *(
+            group(**({"task": "delay_line", "lag": 4} | other))
+            for other in [{}, *others]
+        )
+    )
+    from_rows(rows, Question(DELAY, 4))
+    assert set(kept[0]["task"]) == {"delay_line"}
+    assert (kept[0]["cell"] == "lstm").all()
+    assert kept[0].height == 12
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_published_lies_with_the_results(name):
+    assert [file.parts[-3:] for file in rows_files(name)] == [
+        ("results", study, "rows.parquet") for study in STUDIES[name]
+    ]
+
+
+def test_a_knob_that_was_not_measured_has_the_nearest_that_were_beside_it():
+    latch = task_class("latch")
+    found = best_answer(Question(latch(symbols=4), 50), Path("atlas"))
+    assert (found.units, [each.task.symbols for each in found.beside]) == (None, [2, 8])
+    assert (
+        "These were measured, of memcap's published atlas: latch at every lag up to 50, "
+        in sentences(found)[0]
+    )
+    assert found.seconds is not None
+    wider = best_answer(Question(latch(symbols=16), 50), Path("atlas"))
+    assert [each.task.symbols for each in wider.beside] == [8, 32]

@@ -1,0 +1,171 @@
+"""The ratio of two studies' thresholds: against draws of the posteriors, against the
+truth, and where they are censored."""
+
+import math
+
+import numpy as np
+import pytest
+from scipy.special import expit, logit
+from study_rows import group, table
+
+from memcap.frontiers.comparison import Shift, compare, count_directions, shift
+from memcap.frontiers.frontier import frontier
+from memcap.thresholds.curve import posterior, threshold
+
+WIDTHS = list(range(1, 17))
+SHARP = posterior(WIDTHS, [0] * 5 + [2, 6] + [8] * 9, [8] * 16)
+WIDER = posterior(WIDTHS, [0] * 8 + [1, 4, 7] + [8] * 5, [8] * 16)
+NONE = posterior([1, 2, 4], [0, 0, 0], [8, 8, 8])
+ALL = posterior([4, 6, 8], [8, 8, 8], [8, 8, 8])
+ONE = posterior([1, 2, 4], [8, 8, 8], [8, 8, 8])
+
+
+def close(value):
+    return pytest.approx(value, rel=0.01)
+
+
+@pytest.mark.parametrize("p", [0.5, 0.9])
+def test_it_is_what_independent_draws_of_the_two_posteriors_give(p):
+    rng = np.random.default_rng(1)
+    size = 200_000
+    drawn = []
+    for post in (SHARP, WIDER):
+        which = rng.choice(post.mu.size, size, p=post.weights.sum(axis=-1))
+        drawn.append(post.mu[which] + logit(p) / post.slope[which])
+    low, high = 2 ** np.quantile(drawn[1] - drawn[0], [0.025, 0.975])
+    found = shift(SHARP, WIDER, p)
+    assert found == Shift(
+        threshold(WIDER, p).units / threshold(SHARP, p).units,
+        close(low),
+        close(high),
+        "no",
+    )
+    assert 1 < found.low < found.ratio < found.high
+
+
+def test_the_other_way_round_it_is_the_inverse():
+    there = shift(SHARP, WIDER, 0.5)
+    back = shift(WIDER, SHARP, 0.5)
+    assert back.ratio == close(1 / there.ratio)
+    assert (back.low, back.high) == (close(1 / there.high), close(1 / there.low))
+
+
+def test_a_study_against_its_twin_is_not_sure_of_anything():
+    found = shift(SHARP, SHARP, 0.9)
+    assert (found.ratio, found.bound) == (1, "no")
+    assert found.low < 1 < found.high
+    assert found.low * found.high == close(1)
+
+
+def test_less_confidence_is_a_shorter_interval():
+    wide = shift(SHARP, WIDER, 0.5)
+    short = shift(SHARP, WIDER, 0.5, confidence=0.5)
+    assert wide.low < short.low < short.high < wide.high
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "bound", "ratio"),
+    [
+        (SHARP, NONE, "above", 4),
+        (NONE, SHARP, "below", 4),
+        (SHARP, ALL, "below", 4),
+        (ALL, SHARP, "above", 4),
+        (ALL, NONE, "above", None),
+        (NONE, ALL, "below", None),
+        (NONE, NONE, "open", None),
+        (ALL, ALL, "open", None),
+    ],
+)
+def test_a_bound_is_said_to_be_one(first, second, bound, ratio):
+    found = shift(first, second, 0.5)
+    assert found.bound == bound
+    if bound == "open":
+        assert found.ratio is None
+        assert found.low < 0.5 < 2 < found.high
+    elif ratio:
+        known = threshold(SHARP, 0.5).units
+        assert found.ratio == (ratio / known if first is SHARP else known / ratio)
+    if second is NONE:
+        assert found.high == math.inf
+    if first is NONE:
+        assert found.low == 0
+
+
+def test_one_unit_is_a_number_as_there_is_no_smaller_net():
+    assert shift(ONE, ONE, 0.5) == Shift(1, 1, 1, "no")
+    found = shift(ONE, SHARP, 0.5)
+    assert (found.bound, found.ratio) == ("no", threshold(SHARP, 0.5).units)
+    assert found.low == close(threshold(SHARP, 0.5).low)
+
+
+@pytest.mark.breadth
+def test_coverage():
+    """95 % intervals hold the true ratio of two simulated studies in about 95 % of
+    cases, or more."""
+    rng = np.random.default_rng(2)
+    widths = np.arange(1, 17)
+    studies = 40
+    mus = np.log2([5.3, 7.1])
+    truth = 2 ** (mus[1] - mus[0])
+    held = 0
+    for _ in range(studies):
+        first, second = (
+            posterior(
+                widths, rng.binomial(8, expit(12 * (np.log2(widths) - mu))), [8] * 16
+            )
+            for mu in mus
+        )
+        found = shift(first, second, 0.5)
+        held += found.low <= truth <= found.high
+    assert held / studies >= 0.88
+
+
+def test_studies_are_paired_by_task_and_lag():
+    first = frontier(
+        table(
+            group("latch", 3),
+            group("latch", 5, {1: (0, 16), 2: (16, 16), 3: (16, 16)}),
+            group("latch", 5, knobs={"symbols": 4}),
+            group("copy", 5),
+        )
+    )
+    second = frontier(
+        table(
+            group("latch", 5, {4: (0, 16), 5: (16, 16), 6: (16, 16)}),
+            group("latch", 9),
+            group("copy", 5, cell="GRUCell"),
+        )
+    )
+    pairs, alone = compare(first, second)
+    assert [(p.first.label, p.second.label, p.first.lag) for p in pairs] == [
+        ("copy", "copy (GRUCell)", 5),
+        ("latch", "latch", 5),
+    ]
+    assert [(p.label, p.lag) for p in alone] == [
+        ("latch", 3),
+        ("latch (symbols=4)", 5),
+        ("latch", 9),
+    ]
+    assert pairs[0].u50.ratio == 1
+    assert pairs[1].u50 == shift(
+        pairs[1].first.posterior, pairs[1].second.posterior, 0.5
+    )
+    assert pairs[1].u90 == shift(
+        pairs[1].first.posterior, pairs[1].second.posterior, 0.9
+    )
+    assert pairs[1].u90.low > 1
+    assert count_directions(p.u50 for p in pairs) == (0, 1, 1)
+
+
+def test_who_has_two_rivals_has_no_partner():
+    ours = [group("latch", 5, cell=cell) for cell in ("GRUCell", "SimpleCell")]
+    pairs, alone = compare(frontier(table(*ours)), frontier(table(group("latch", 5))))
+    assert (pairs, len(alone)) == ([], 3)
+    pairs, alone = compare(
+        frontier(table(*ours)), frontier(table(group("latch", 5), ours[1]))
+    )
+    assert [(p.first.model.cell, p.second.model.cell) for p in pairs] == [
+        ("GRUCell", "lstm"),
+        ("SimpleCell", "SimpleCell"),
+    ]
+    assert not alone

@@ -1,0 +1,56 @@
+"""Rare classes of own sequences: how many of each are found, beside who always says the
+commonest."""
+
+from dataclasses import dataclass
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from memcap.own.rare_classes import has_rare_class, rare_words, recalls
+from memcap.tasks.data import Data
+
+COUNT = 400
+STEPS = 4
+
+
+@dataclass
+class Net:
+    """A net that says the last symbol that it sees, but never 2."""
+
+    member: SimpleNamespace
+
+    def run(self, inputs):
+        return np.eye(3)[np.where(inputs == 2, 0, inputs)], None
+
+
+@pytest.fixture(params=["last", "every"])
+def task(request, tmp_path):
+    """Classes 0, 1 and 2, of which 2 is rare, at the end or at the last two steps."""
+    symbols = np.random.default_rng(0).choice(3, (COUNT, STEPS), p=[0.7, 0.25, 0.05])
+    arrays = {"inputs": symbols, "class_names": np.array(["calm", "wind", "storm"])}
+    arrays["targets"] = symbols[:, -1] if request.param == "last" else symbols
+    if request.param == "every":
+        arrays["mask"] = np.arange(STEPS) >= STEPS - 2 + np.zeros((COUNT, 1))
+    np.savez(tmp_path / "mine.npz", **arrays)
+    return Data(file=str(tmp_path / "mine.npz"), criterion="best")
+
+
+def test_each_class_counts_alike(task):
+    net = Net(SimpleNamespace(task=task))
+    assert recalls([net, net]).tolist() == [1, 1, 0]
+    assert has_rare_class(task)
+    words = rare_words(SimpleNamespace(task=task, units=4), [net])
+    assert words.startswith("storm is only ")
+    assert "Balanced accuracy of 4: 0.667" in words
+    assert "the least, of storm, is 0.000. Who always says calm: accuracy 0." in words
+    assert words.endswith(", balanced 0.333.")
+
+
+def test_values_and_classes_alike_in_number_have_none(tmp_path):
+    inputs = np.arange(COUNT * STEPS).reshape(COUNT, STEPS) % 3
+    for name, targets in (("even", inputs[:, 0] * 2), ("values", inputs[:, 0] + 0.5)):
+        np.savez(tmp_path / f"{name}.npz", inputs=inputs, targets=targets)
+        assert not has_rare_class(
+            Data(file=str(tmp_path / f"{name}.npz"), criterion="best")
+        )

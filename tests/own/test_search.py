@@ -1,0 +1,205 @@
+"""The search for the width of own sequences, and `memcap fit`: what it trains, says,
+and refuses."""
+
+import os
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from command import memcap
+from study_rows import row_of
+
+from memcap import store
+from memcap.own import search as own_data
+from memcap.own.search import WidthSearch
+from memcap.store.columns import columns_of
+from memcap.store.rows import frame
+from memcap.tasks.data import Data
+
+
+def table(targets, count=300, steps=6):
+    """A table whose sequences show names, and what some function of these says at their end."""
+    shown = np.random.default_rng(0).integers(0, 3, (count, steps))
+    names = np.array(["a", "b", "c"])[shown.ravel()]
+    said = np.repeat(targets(shown), steps)
+    return pl.DataFrame(
+        {"id": np.repeat(np.arange(count), steps), "seen": names, "y": said}
+    )
+
+
+@pytest.fixture
+def search(tmp_path, monkeypatch):
+    """A search of nets that nobody trains: their loss is a function of their width, and
+    their recipe's."""
+    file = tmp_path / "données.npz"  # JSON writes its name otherwise
+    np.savez(
+        file, inputs=np.arange(600).reshape(100, 6) % 3, targets=np.arange(100) % 2
+    )
+    rows = []
+
+    def make(loss):
+        def run_study(members, engine, study, quiet):
+            known = {row["key"] for row in rows}
+            new = [member for member in members if member.key not in known]
+            for member in new:
+                worse = 0.2 * (member.recipe.name != "chrono")
+                held = loss(member.model.units) + 0.001 * member.task.fold
+                outcome = {
+                    "validation_loss": held + worse,
+                    "held_out_loss": held,
+                    "train_loss": 0.3,
+                    "final": 0.9,
+                }
+                rows.append(
+                    row_of(**columns_of(member.config), seed=member.seed, **outcome)
+                    | {"key": member.key}
+                )
+            keys = {member.key for member in members}
+            return frame([row for row in rows if row["key"] in keys])
+
+        monkeypatch.setattr(own_data, "run_study", run_study)
+        monkeypatch.setattr(store, "read", lambda folder: frame(rows))
+        task = Data(file=str(file), criterion="best")
+        return WidthSearch(task, tmp_path)
+
+    return make, rows
+
+
+def test_the_recipe_that_validation_prefers_finds_the_width(search):
+    make, rows = search
+    curve = make(lambda units: 0.1 if units >= 11 else 0.5).run()
+    assert (curve.recipe.name, curve.units, curve.below) == ("chrono", 11, 10)
+    widths = [width.units for width in curve.widths]
+    assert widths == [1, 2, 4, 8, 9, 10, 11, 16, 32]
+    assert all(width.runs >= 10 for width in curve.widths)
+    before = len(rows)
+    assert make(lambda units: 0.1 if units >= 11 else 0.5).run() == curve
+    assert len(rows) == before  # a rerun trains nothing
+
+
+def test_where_no_width_helps_none_is_looked_for(search):
+    make, _ = search
+    curve = make(lambda units: 0.75).run()
+    assert curve.units is None
+    assert len(curve.widths) == 6
+
+
+def test_where_the_file_has_a_split_repeats_of_other_seeds_are_in_place_of_folds(
+    search, tmp_path
+):
+    make, rows = search
+    mine = make(lambda units: 0.1 if units >= 3 else 0.5)
+    parts = np.array(["train", "train", "test"])[np.arange(100) % 3]
+    np.savez(tmp_path / "split.npz", **np.load(mine.task.file), split=parts)
+    curve = replace(
+        mine, task=replace(mine.task, file=str(tmp_path / "split.npz"))
+    ).run()
+    assert (curve.units, curve.folds) == (3, tuple(range(5)))
+    assert [width.runs for width in curve.widths] == [10] * 7
+    assert {row["seed"] for row in rows} == set(range(10))
+
+
+CSV = "sequence,x,y\na,1,0\na,2,0\nb,3,1\nb,4,1\nc,1,0\nc,2,0\n"
+BAD = {
+    "mine.csv": "--target: not given; which column of mine.csv must the net predict?",
+    "mine.csv --target z": "mine.csv: has no column `z` (--target); it has sequence, x, y",
+    "mine.txt --target y": (
+        "mine.txt: must be a .csv, .tsv, .parquet, .arrow, .feather, .ipc or .npz file"
+    ),
+    "gone.npz": "task.file=gone.npz: cannot be read",
+    "gone.npz --target y": "--target y: arrays have no columns",
+    "arrays --target y": "--target y: arrays have no columns",
+    "arrays": "arrays: has no array `inputs`",
+    "objects": "objects/inputs.npy: cannot be read as an array (",
+    "cut": "cut/inputs.npy: cannot be read as an array (",
+    "waiting": "waiting/inputs.npy: is no regular file",
+    "dangling": "dangling/inputs.npy: is no regular file",
+    "packed": "packed/inputs.npy: cannot be read as an array (",
+    "mine.csv --target y --folds 6": "--folds 6: must be at most 5",
+    "mine.csv --target y --most 100000": "--most 100000: must be at most",
+    "mine.csv --target y --missing drop": "'drop'",
+    "mine.csv --target y --split part": (
+        "mine.csv: has no column `part` (--split); it has sequence, x, y"
+    ),
+    "arrays --split part": "--split part: arrays have no columns; leave it out",
+    "arrays --take 9": "--take 9: arrays have no columns; leave it out",
+    "two.csv --target y": "too few sequences or groups",
+    "one.csv --target y": "at least 2 sequences of at least 2 steps",
+}
+
+
+@pytest.mark.parametrize("words", BAD)
+def test_a_mistake_is_one_line_before_anything_trains(tmp_path, words):
+    (tmp_path / "mine.csv").write_text(CSV)
+    (tmp_path / "two.csv").write_text(CSV.rpartition("c,1")[0])
+    (tmp_path / "one.csv").write_text("sequence,x,y\na,1,0\nb,2,1\nc,1,0\n")
+    for name in ("arrays", "objects", "cut", "waiting", "dangling", "packed"):
+        (tmp_path / name).mkdir()
+    np.save(tmp_path / "objects" / "inputs.npy", np.array([{}]), allow_pickle=True)
+    np.save(tmp_path / "cut" / "inputs.npy", np.zeros(99))
+    os.truncate(tmp_path / "cut" / "inputs.npy", 300)
+    os.mkfifo(tmp_path / "waiting" / "inputs.npy")
+    (tmp_path / "dangling" / "inputs.npy").symlink_to("nowhere")
+    with (tmp_path / "packed" / "inputs.npy").open("wb") as file:
+        np.savez(file, inputs=np.zeros(9))
+    done = memcap(tmp_path, "fit", *words.split())
+    assert done.status == 2
+    assert done.err.count("\n") == 1
+    assert BAD[words] in done.err
+
+
+def test_check_says_what_a_file_holds(tmp_path):
+    table(lambda shown: shown[:, 0] == 0).write_parquet(tmp_path / "mine.parquet")
+    done = memcap(
+        tmp_path, "fit", "mine.parquet", "--target", "y", "--sequence", "id", "--check"
+    )
+    assert done.err == ""
+    assert done.out.splitlines() == [
+        "mine.parquet: 300 sequences of 6 steps.",
+        "Inputs: seen, one of 3 names a step.",
+        "Target: y, one of 2 classes at the end of a sequence: false 66.7%, true 33.3%.",
+    ]
+
+
+def test_a_name_in_a_file_steers_no_terminal(tmp_path):
+    own = table(lambda shown: shown[:, 0] == 0).rename({"seen": "\x1b[31mseen"})
+    own.write_parquet(tmp_path / "mine.parquet")
+    done = memcap(
+        tmp_path, "fit", "mine.parquet", "--target", "y", "--sequence", "id", "--check"
+    )
+    assert done.out.splitlines()[1] == r"Inputs: \x1b[31mseen, one of 3 names a step."
+
+
+def test_a_folder_of_arrays_is_a_file_of_them(tmp_path):
+    arrays = {"inputs": np.arange(60).reshape(10, 6) % 3, "targets": np.arange(10) % 2}
+    (tmp_path / "mine").mkdir()
+    for name, array in arrays.items():
+        np.save(tmp_path / "mine" / f"{name}.npy", array)
+    done = memcap(tmp_path, "fit", "mine", "--check")
+    assert done.out == "mine: 10 sequences of 6 steps.\n"
+    (packed,) = (tmp_path / "outputs" / "mine").glob("*.npz")
+    with np.load(packed) as read:
+        assert sorted(read) == sorted(arrays)
+        assert all((read[name] == array).all() for name, array in arrays.items())
+
+
+@pytest.mark.slow
+def test_a_table_is_answered_drawn_and_written_as_a_script(tmp_path, monkeypatch):
+    monkeypatch.setattr(own_data, "RACE", (("hold", 0.03),))
+    monkeypatch.setattr(own_data, "BUDGET", 600)
+    table(lambda shown: shown[:, 0] == 0).write_csv(tmp_path / "mine.csv")
+    words = "fit mine.csv --target y --sequence id --most 2 --folds 2 --workers 1"
+    done = memcap(tmp_path, *words.split())
+    assert "\n1 unit: held-out loss 0.0" in done.out
+    assert "Figure: outputs/mine/figures/held_out.png" in done.out
+    assert (tmp_path / "outputs" / "mine" / "figures" / "held_out.csv").exists()
+    script = memcap(tmp_path, *words.split(), "--code", "keras").out
+    assert "outputs/mine/sequences-" in script
+    compile(script, "mine.py", "exec")
+    frontier = memcap(tmp_path, "frontier", "outputs/mine")
+    assert frontier.out.startswith("Held-out loss by width: outputs/mine/sequences-")
+    (file,) = (tmp_path / "outputs" / "mine").glob("*.npz")
+    for knob in ([], ["--knob", f"file={file.relative_to(tmp_path)}"]):
+        answered = memcap(tmp_path, "answer", "--task", "data", *knob, "outputs/mine")
+        assert answered.out.startswith("1 unit: held-out loss 0.0")

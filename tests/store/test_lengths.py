@@ -1,0 +1,202 @@
+"""Scores over lengths: counted again in NumPy from a trained net's outputs, scaled by
+chance, and the first that fails."""
+
+import json
+from functools import cache
+
+import jax
+import numpy as np
+import pytest
+from breadth import leave
+from study_checks import refusal
+from study_rows import group, table
+
+import memcap
+from memcap.config.member import Engine, Stream
+from memcap.store.lengths import first_failures, over_lengths
+from memcap.trained import Trained
+from memcap.training.engine import train
+
+pytestmark = pytest.mark.usefixtures("quick_file")
+
+USUAL = {
+    "units": 4,
+    "lag": 3,
+    "recipe": "forget_bias",
+    "budget": 150,
+    "batch": 16,
+    "seed": [3],
+}
+USUAL |= {"sequences": 256, "stretch": 2, "every": 150}
+
+
+# A net that answers at every step, one that answers at the end, a stream, and one of values.
+LENGTHS = {
+    "word_problem": "2 5 9",
+    "parity": "2 5 9",
+    "delay_line": "14 30",
+    "adding": "2 5 9",
+}
+
+
+@cache
+def result_of(task):
+    members = memcap.members(task=task, lengths=LENGTHS[task], **USUAL)
+    return train(members, Engine(loop="while", workers=1))[0]
+
+
+def counted(result, index, lag, length):
+    """Score, and share of whole sequences right, of 64 sequences from the member's
+    stream of that length."""
+    member = result.member
+    key = jax.random.key(result.member.seed)
+    for part in (member.lag, member.model.units, Stream.LENGTHS, index):
+        key = jax.random.fold_in(key, part)
+    sample = jax.jit(
+        member.task.sample, static_argnums=(1, 2, 3, 4)
+    )  # eagerly each operation is compiled
+    batch = sample(jax.random.fold_in(key, 0), lag, length, length, 256)
+    batch = jax.tree.map(np.asarray, batch)
+    outputs, _ = Trained(member, result.weights).run(batch.inputs)
+    if member.task.loss == "values":
+        return np.mean((outputs[-1, :, 0] - batch.targets) ** 2), np.nan
+    right = outputs.argmax(-1) == batch.targets
+    if batch.mask is None:
+        return right[-1].mean(), right[-1].mean()
+    wrong = [
+        int((~each & due).sum())
+        for each, due in zip(right.T, batch.mask.T, strict=True)
+    ]
+    return right[batch.mask].mean(), np.mean([count == 0 for count in wrong])
+
+
+@pytest.mark.parametrize(
+    "task", [*leave(["word_problem", "adding"]), "parity", "delay_line"]
+)
+def test_scores_are_what_numpy_counts(task):
+    result = result_of(task)
+    pairs = result.member.lengths
+    expected = [counted(result, index, *pair) for index, pair in enumerate(pairs)]
+    np.testing.assert_allclose(result.at_lengths, expected, atol=1e-6)
+    assert len({score for score, _ in result.at_lengths}) > 1
+
+
+@pytest.mark.breadth
+def test_whole_sequences_are_rarer_than_answers():
+    for score, whole in result_of("word_problem").at_lengths[1:]:
+        assert whole < score
+
+
+def test_a_stream_keeps_its_lag_and_others_have_lags():
+    assert result_of("delay_line").member.lengths == ((3, 14), (3, 30))
+    assert result_of("parity").member.lengths == ((2, 3), (5, 6), (9, 10))
+
+
+def test_one_length_may_be_a_number():
+    one, text = (
+        memcap.members(task="parity", lengths=each, **USUAL)[0] for each in (64, "64")
+    )
+    assert one.key == text.key
+    assert one.lengths == ((64, 65),)
+
+
+def parity(units=1, **scores):
+    """Rows of a net trained at 4 bits, scored at 8, 16 and 32."""
+    texts = {
+        f"{name}_at_lengths": json.dumps(values) for name, values in scores.items()
+    }
+    return group("parity", 4, {units: (0, 1)}, lengths="8 16 32", **texts)
+
+
+def test_scores_are_scaled_by_chance_and_judged_by_the_criterion():
+    lines = over_lengths(
+        table(parity(score=[1.0, 0.995, 0.25], whole=[1.0, 0.9, None]))
+    )
+    assert lines["number"].to_list() == [8, 16, 32]
+    assert lines["scaled"].to_list() == pytest.approx([1.0, 0.99, -0.5])
+    assert lines["whole"].to_list() == [1.0, 0.9, None]
+    assert lines["passes"].to_list() == [True, True, False]
+    texts = {"score_at_lengths": "[0.0, 0.02]", "whole_at_lengths": "[null, null]"}
+    lines = over_lengths(
+        table(group("adding", 4, {1: (0, 1)}, lengths="8 16", **texts))
+    )
+    first, chance = lines["chance"]
+    assert 0.14 < first != chance < 1 / 6
+    scaled = [1.0, 1 - 0.02 / chance]  # an error, not an accuracy
+    assert lines["scaled"].to_list() == pytest.approx(scaled)
+    assert lines["passes"].to_list() == [True, False]  # the criterion is .01
+
+
+def test_chance_is_that_of_each_length():
+    texts = {"score_at_lengths": "[1.0, 1.0]", "whole_at_lengths": "[1.0, 1.0]"}
+    lines = over_lengths(
+        table(group("cycle_navigation", 4, {1: (0, 1)}, lengths="1 64", **texts))
+    )
+    assert lines["chance"].to_list() == pytest.approx(
+        [1 / 3, 1 / 5]
+    )  # three places, then five
+
+
+def test_the_first_length_that_fails():
+    holds = parity(1, score=[1.0, 1.0, 1.0], whole=[1, 1, 1])
+    falls = parity(2, score=[1.0, 0.9, 1.0], whole=[1, 1, 0])
+    rows = table(holds, falls, group("parity", 4, {3: (0, 1)}))
+    found = dict(first_failures(rows).select("units", "fails_at").iter_rows())
+    assert found == {1: None, 2: 16}
+    by_whole = first_failures(rows, "whole", least=1.0)
+    assert by_whole["fails_at"].to_list() == [None, 32]
+    assert by_whole.drop("fails_at").equals(rows[:2])
+    assert first_failures(rows, "scaled", least=0.7)["fails_at"].to_list() == [
+        None,
+        None,
+    ]
+
+
+def test_rows_without_lengths_have_no_lines():
+    rows = table(group("parity", 4, {1: (0, 2)}))
+    assert over_lengths(rows).height == 0
+    assert {"number", "score", "whole", "chance", "scaled", "passes"} <= {
+        *over_lengths(rows).columns
+    }
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "says"),
+    [
+        (
+            "parity",
+            "8 forty",
+            "evaluation.lengths=8 forty: must be rising whole numbers, as in '41 100 500'",
+        ),
+        ("parity", "8 8", "must be rising"),
+        ("parity", "", "must be rising"),
+        ("parity", "0 8", "must be rising"),
+        (
+            "parity",
+            "8 1000000000000",
+            "must be a whole number, at least 1 and at most 1000000",
+        ),
+        (
+            "delay_line",
+            "5 30",
+            "evaluation.lengths=5: must be a whole number, at least 7",
+        ),
+        (
+            "square_wave",
+            "8 16",
+            "evaluation.lengths=8 16: square_wave has no sequences of other lags; leave",
+        ),
+    ],
+)
+def test_lengths_that_make_no_sense_are_refused_in_one_line(task, text, says):
+    line = refusal(lambda: memcap.members(task=task, lag=3, units=1, lengths=text))
+    assert says in line
+    assert "\n" not in line
+
+
+def test_lengths_are_one_member_however_they_are_spaced_and_another_than_none():
+    (spaced,), (plain,), (without,) = (
+        memcap.members(task="parity", lag=3, units=1, lengths=text)
+        for text in ("8  16", "8 16", None)
+    )
+    assert spaced.key == plain.key != without.key

@@ -1,0 +1,148 @@
+"""The nets that memcap publishes: each passes, has a name, and goes where a key of a
+member goes."""
+
+import numpy as np
+import polars as pl
+import pytest
+from breadth import leave
+from task_checks import draw
+
+import memcap
+from memcap import cli, store
+from memcap.config.knobs import UserError
+from memcap.config.member import member_of, usual_until
+from memcap.frontiers.frontier import frontier
+from memcap.runtime.published import rows_file
+from memcap.store import nets
+from memcap.studies.verify import verify
+from memcap.tasks import task_class
+
+NAMES = sorted(nets.names())
+
+
+def test_a_name_has_the_task_its_knobs_and_the_lag():
+    delay = task_class("delay_line")
+    latch = task_class("latch")
+    assert nets.name_of(delay(), 50) == "atlas:delay_line-L50"
+    assert (
+        nets.name_of(latch(symbols=8, distractors=0), 5)
+        == "atlas:latch-symbols=8-distractors=0-L5"
+    )
+
+
+def test_they_are_whole_and_small():
+    report = verify(nets.folder())
+    assert not report.wrong
+    assert (report.rows, report.row_files, report.weight_files) == (len(NAMES), 1, 1)
+    assert sum(path.stat().st_size for path in nets.folder().rglob("*.*")) < 4e6
+
+
+@pytest.mark.breadth
+def test_each_passed_at_a_lag_of_the_atlas_on_a_seed_of_its_own():
+    rows = pl.concat([store.read(rows_file(study)) for study in nets.STUDIES])
+    places = set(rows.select("task", "knobs", "lag").iter_rows())
+    for name, row in nets.names().items():
+        task = member_of(store.config_of(row)).task
+        usual = "up_to" if task.has_other_lags(row["lag"]) else usual_until(task)
+        assert row["evaluation_until"] in (usual, "solved")
+        assert row[row["evaluation_until"]]
+        assert (row["task"], row["knobs"], row["lag"]) in places, name
+        assert rows.filter(pl.col("key") == row["key"]).is_empty()
+
+
+@pytest.mark.breadth
+def test_each_task_and_lag_of_the_atlas_has_one():
+    points = [
+        point
+        for study in nets.STUDIES
+        for point in frontier(store.read(rows_file(study)))
+        if point.usual and point.trains
+    ]
+    lstms = [
+        point
+        for point in points
+        if (point.model.name, point.model.readout) == ("lstm", "dense")
+    ]
+    assert sorted({nets.name_of(point.task, point.lag) for point in lstms}) == NAMES
+
+
+@pytest.mark.parametrize("name", [*leave(["atlas:latch-L50"]), "atlas:delay_line-L8"])
+def test_it_does_what_its_row_says(name):
+    net = memcap.load(name)
+    task = net.member.task
+    lag = net.member.lag
+    length = task.length(lag)
+    batch = draw(task, lag, seed=7, steps=length, batch=512)
+    outputs, _ = net.run(batch.inputs)
+    due = (
+        batch.mask
+        if batch.mask is not None
+        else np.arange(length)[:, None] == length - 1
+    )
+    right = outputs.argmax(-1) == np.broadcast_to(batch.targets, outputs.shape[:2])
+    assert right[np.broadcast_to(due, right.shape)].mean() > 0.985
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *leave(["copy"]),
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("latch-symbols=32", "parity", "adding")
+        ),
+    ],
+)
+def test_it_is_right_at_shorter_lags_too(name):
+    net = memcap.load(f"atlas:{name}-L50")
+    task = net.member.task
+    for lag in (5, 12, 25, 40):
+        length = task.length(lag)
+        batch = draw(task, lag, seed=8, steps=length, batch=512)
+        outputs = net.run(batch.inputs)[0]
+        if task.loss == "values":
+            assert ((outputs[-1, :, 0] - batch.targets) ** 2).mean() < 1.3 * task.facts(
+                lag, length
+            ).threshold
+            continue
+        due = (
+            batch.mask
+            if batch.mask is not None
+            else np.arange(length)[:, None] == length - 1
+        )
+        right = outputs.argmax(-1) == np.broadcast_to(batch.targets, outputs.shape[:2])
+        assert (
+            right[np.broadcast_to(due, right.shape)].mean() > 0.95
+        )  # the rule allows .971 on 256 sequences
+
+
+def test_mistakes_are_one_line(tmp_path):
+    with pytest.raises(
+        UserError, match="atlas:latch-L51: no such net; one of atlas:latch-"
+    ):
+        memcap.load("atlas:latch-L51")
+    with pytest.raises(
+        UserError, match="give the key of a member, too, or the name atlas:NAME"
+    ):
+        memcap.load(tmp_path)
+
+
+def test_without_the_folder_there_are_none(tmp_path, monkeypatch):
+    monkeypatch.setattr(nets, "folder", lambda: tmp_path / "nothing")
+    assert nets.names() == {}
+    with pytest.raises(UserError, match="none is published with this memcap"):
+        nets.find_net(tmp_path, "atlas:latch-L5")
+
+
+@pytest.mark.breadth
+def test_export_and_probe_take_the_name(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    cli.main(["export", "atlas:latch-L5", "--layout", "torch", "-o", "net.npz"])
+    row = nets.names()["atlas:latch-L5"]
+    assert np.load("net.npz")["lstm.weight_hh_l0"].shape == (
+        4 * row["units"],
+        row["units"],
+    )
+    cli.main(["probe", "atlas:latch-L5", "--what", "lengths"])
+    assert list((tmp_path / "outputs" / "probes" / row["key"]).glob("lengths*"))
+    assert "net.npz" in capsys.readouterr().out
