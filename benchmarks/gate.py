@@ -97,11 +97,13 @@ def check_gradients(
     float64; "float64": of PyTorch, if it is there.
 
     Args:
-        workers: contestants, built, with their `titles` in errors. reference: one in a
-        process with 64-bit floats. weights: to compute at, float32. batch: at least one
-        batch. whole: compare float32 gradients as one vector. That of a single number,
-        such as a gate's bias, is a
-            sum in which much may cancel; float64, and the training that follows, tell them apart.
+        workers: contestants, built, with their `titles` in errors.
+        reference: one in a process with 64-bit floats.
+        weights: to compute at, float32.
+        batch: at least one batch.
+        whole: compare float32 gradients as one vector. That of a single number, such as
+            a gate's bias, is a sum in which much may cancel; float64, and the training
+            that follows, tell them apart.
 
     Raises:
         GateError: someone computes something else.

@@ -59,8 +59,7 @@ def settings(core: int | None, environment: Mapping[str, str]) -> Generator[None
 
     Args:
         core: to which they are pinned from their first moment: libraries size their
-        thread pools by it; None:
-            they are not.
+            thread pools by it; None: they are not.
         environment: variables on top of this process's own.
     """
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))

@@ -5,11 +5,9 @@ command's, and the first line of its docstring is what `--help` says of it. It h
 
 * `PEERS`: keys of `CONTESTANTS`, all of which must be installed for numbers that count;
 * `add_arguments(parser)`: its own arguments, and `core`, to which it is pinned: by
-  `one_core`, or set in
-  words;
+  `one_core`, or set in words;
 * `benchmark(arguments, facts)`: measures, and returns an `Outcome`; `facts` are those
-  of `report.machine`,
-  for its page.
+  of `report.machine`, for its page.
 """
 
 import argparse

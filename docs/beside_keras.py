@@ -97,8 +97,9 @@ def padded(
 
     Returns:
         of training, validation and test: inputs (N, T, F), scaled as training's, zeros
-        before a sequence; targets (N,) or (N, T, 1); how many answers each sequence
-        has; and whether targets are classes.
+            before a sequence;
+        targets (N,) or (N, T, 1); how many answers each sequence has; and whether
+        targets are classes.
     """
     with np.load(file) as read:
         arrays = dict(read)

@@ -2,7 +2,8 @@
 variables found again?
 
 python docs/choices.py                      the study; writes results/choices.csv (5
-minutes of one core) python docs/choices.py reversal 40 a.npz --values 2 --habit
+                                            minutes of one core)
+python docs/choices.py reversal 40 a.npz --values 2 --habit
                                             an agent's choices in 40 sessions, as a file
                                             of memcap fit
 

@@ -1,8 +1,8 @@
 """Draws nets and trains none of them, to see how many pass by luck: results/learned/guesses.csv.
 
 python docs/guesses.py              10,000 draws for each net that sweeps/learned.yaml
-has with a frozen cell,
-                                    and that the table has not yet
+                                    has with a frozen cell, and that the table has not
+                                    yet
 python docs/guesses.py --draws 100  fewer draws of all of them; prints, writes nothing
 
 A draw is a start of the recipe, cell and read-out: that with which the member of seed

@@ -2,8 +2,8 @@
 10,000 sequences each.
 
 python docs/known_widths.py            adds what results/known_widths.csv has not, at a
-minute of CPU a mark python docs/known_widths.py --least    the least loss that noisy
-classes leave to a linear read-out
+                                       minute of CPU a mark
+python docs/known_widths.py --least    the least loss that noisy classes leave to a linear read-out
 
 Three marks come again with noise (a tenth of the labels is another class: no net is
 right of more than 90 %), and one with all labels drawn at random, of which nothing can
@@ -84,8 +84,8 @@ def excess(flat: np.ndarray, shares: np.ndarray) -> tuple[float, np.ndarray]:
 
     Args:
         flat: the numbers that the state holds for each of C classes, the read-out of
-        these, and its bias. shares: (C, C) how often a sequence of one class has the
-        label of another.
+            these, and its bias.
+        shares: (C, C) how often a sequence of one class has the label of another.
     """
     weights = flat.reshape(len(shares), -1)
     states, readout = np.split(weights[:, :-1], 2, axis=1)

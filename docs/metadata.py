@@ -1,9 +1,9 @@
 """Write what catalogues read of the project, from CITATION.cff, the published rows and
 the table of columns.
 
-python docs/metadata.py           writes it, as `make tables` does python
-docs/metadata.py --check   writes nothing; exit status 1 and a line per file that would
-change
+python docs/metadata.py           writes it, as `make tables` does
+python docs/metadata.py --check   writes nothing; exit status 1 and a line per file that
+                                  would change
 
 codemeta.json            the software, by CodeMeta 3.0
 .zenodo.json             what Zenodo takes over with a release

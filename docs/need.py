@@ -2,7 +2,7 @@
 of the atlas.
 
 python docs/need.py   every LSTM line of the atlas; prints all marks, and writes
-results/atlas/need.csv
+                      results/atlas/need.csv
 
 10,000 sequences of each task and lag are drawn. A linear map from all inputs so far to
 each answer is fitted on one half and judged on the other: where it leaves more than a

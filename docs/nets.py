@@ -2,7 +2,8 @@
 width, for each task and lag of the atlas, and of the tasks that came later.
 
 python docs/nets.py                 trains what is not there, or has another width by
-now, as `make nets` does python docs/nets.py latch-L50 ...   only these
+                                    now, as `make nets` does
+python docs/nets.py latch-L50 ...   only these
 
 Members train in outputs/nets, seed after seed until one passes, so that a run that was
 stopped goes on.

@@ -1,9 +1,9 @@
 """Compare what was predicted of real sequences with what `memcap fit` found: results/real.
 
-python docs/real.py             # draws results/real/predicted.png, its numbers beside
-it python docs/real.py --collect   # first fetches the rows of outputs/real
-(docs/real.md has the commands) python docs/real.py --shuffle   # trains each set's best
-width on data/SET-shuffled.parquet
+python docs/real.py             # draws results/real/predicted.png, its numbers beside it
+python docs/real.py --collect   # first fetches the rows of outputs/real (docs/real.md
+                                has the commands)
+python docs/real.py --shuffle   # trains each set's best width on data/SET-shuffled.parquet
 
 No rows hold any data. What needs no state is fitted on the data, so its losses are kept
 in no_state.csv. As the files are not here, the rows lie in fits.parquet, which `memcap

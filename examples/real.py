@@ -1,8 +1,8 @@
 """Write a set of real sequences, out of an installed package, as a table that `memcap fit` reads.
 
 python examples/real.py                         # the sets, the packages that ship them,
-and what each asks python examples/real.py digits digits.parquet   # then: memcap fit
-digits.parquet --target answer
+                                                and what each asks
+python examples/real.py digits digits.parquet   # then: memcap fit digits.parquet --target answer
 
 Nothing is fetched, and no package but rdata is imported: files are read where they lie.
 So `pip install --no-deps PACKAGE` is enough; `memcap[data]` has all but aeon, sequenzo

@@ -64,15 +64,14 @@ def members(
 
     Args:
         task: name ("latch", "my_module:MyTask"), class, object, or a list of these.
-        recipe: name of a file in conf/recipe/, object, or a list of these. axes: any
-        field by name, each a value or a list: `lag`, `length`, the task's knobs;
-        `units`, `cell`,
-            `layers`, `readout`; `lr`, `batch`, `budget` and the other values of a
-            recipe; `every`, `sequences`, `successive`, `stretch`, `until`; `seed`, for
-            which a number means that many seeds from 0 on, and a list the seeds
-            themselves. "1..64" is all whole numbers from 1 to 64. A cell may be a
-            class, such as `flax.nnx.GRUCell`. If two parts have a field of the same
-            name, write `**{"task.NAME": ...}`.
+        recipe: name of a file in conf/recipe/, object, or a list of these.
+        axes: any field by name, each a value or a list: `lag`, `length`, the task's
+            knobs; `units`, `cell`, `layers`, `readout`; `lr`, `batch`, `budget` and the
+            other values of a recipe; `every`, `sequences`, `successive`, `stretch`,
+            `until`; `seed`, for which a number means that many seeds from 0 on, and a
+            list the seeds themselves. "1..64" is all whole numbers from 1 to 64. A cell
+            may be a class, such as `flax.nnx.GRUCell`. If two parts have a field of the
+            same name, write `**{"task.NAME": ...}`.
 
     Returns:
         The members, fully resolved.
@@ -234,14 +233,12 @@ def data(
 
     Args:
         frame: a table in long form, a line per step, from polars or pandas or as a dict
-        of columns. Or
-            sequences: an array (N, T) of whole numbers or (N, T, F) of numbers, or a
-            list of N such sequences of different lengths.
-        target: the column to predict; for sequences their N targets, or one for each
-        step. file: the .npz to write; None: one in outputs/data, named by its content.
+            of columns. Or sequences: an array (N, T) of whole numbers or (N, T, F) of
+            numbers, or a list of N such sequences of different lengths.
+        target: the column to predict; for sequences their N targets, or one for each step.
+        file: the .npz to write; None: one in outputs/data, named by its content.
         columns: the meaning of other columns, as in `memcap.own.table.Columns`; for
-        sequences only `groups`
-            and `split`.
+            sequences only `groups` and `split`.
 
     Raises:
         UserError: the frame does not match.
@@ -305,21 +302,19 @@ def train(
     """Train members on all cores, or on this host's accelerators.
 
     Args:
-        members: the result of `members`, or members made one by one. folder: folder for
-        rows and weights; members with rows there are not trained again, and
-        half-trained
-            ones continue. None: rows are returned, and nothing is written.
-        study: the study's name in every row. design: "grid" trains all members;
-        "bisect" only those that find u50 and u90 among the members'
-            widths; "adaptive" fewer, until u90 is known to `precision`; "race" first
-            finds out which of the members' recipes to take.
+        members: the result of `members`, or members made one by one.
+        folder: folder for rows and weights; members with rows there are not trained
+            again, and half-trained ones continue. None: rows are returned, and nothing
+            is written.
+        study: the study's name in every row.
+        design: "grid" trains all members; "bisect" only those that find u50 and u90
+            among the members' widths; "adaptive" fewer, until u90 is known to
+            `precision`; "race" first finds out which of the members' recipes to take.
         precision: how far the ends of the 95 % interval of u90 may lie from its middle,
-        as a share of it;
-            None: 0.15. Only for design="adaptive".
-        engine: how to share the machine. It changes last bits, which may turn single
-        verdicts. tracking: service to which a separate process mirrors the folder
-        meanwhile: "wandb", "trackio",
-            "module:name" of a class with the methods of
+            as a share of it; None: 0.15. Only for design="adaptive".
+        engine: how to share the machine. It changes last bits, which may turn single verdicts.
+        tracking: service to which a separate process mirrors the folder meanwhile:
+            "wandb", "trackio", "module:name" of a class with the methods of
             `memcap.tracking.mirror.Service`, or all settings as
             `memcap.tracking.Tracking`. "off": none.
         progress: whether to show progress on stderr, and to print where to find runs.
@@ -401,12 +396,12 @@ def frontier(
 
     Args:
         rows: the result of `train`, the folder of a study, or "atlas", the rows that
-        memcap publishes. at: "up_to", members that also pass at every shorter lag
-        count, where they were trained until that,
-            and elsewhere "steady", those that also pass at the stretched length, where
-            the task is a stream or they were trained until steady; "trained", those
-            that are solved at the trained length. `u50_trained` and `u90_trained` are
-            always of the latter.
+            memcap publishes.
+        at: "up_to", members that also pass at every shorter lag count, where they were
+            trained until that, and elsewhere "steady", those that also pass at the
+            stretched length, where the task is a stream or they were trained until
+            steady; "trained", those that are solved at the trained length.
+            `u50_trained` and `u90_trained` are always of the latter.
         budget: most training steps of a recipe that competes; None: any.
         confidence: level of the intervals.
 
@@ -436,10 +431,11 @@ def answer(
     width to take.
 
     Args:
-        task: name, class or object. lag: time steps. rows: the result of `train`, a
-        folder of studies, or "atlas", the rows that memcap publishes. None:
-            the folder `outputs` and, if it does not measure the lag, the atlas;
-            `.source` says which.
+        task: name, class or object.
+        lag: time steps.
+        rows: the result of `train`, a folder of studies, or "atlas", the rows that
+            memcap publishes. None: the folder `outputs` and, if it does not measure the
+            lag, the atlas; `.source` says which.
         share: the share, of the seeds that train at all, that should pass.
         at, budget: as in `frontier`.
         cell: "lstm", "gru", "elman", a class, or a name from rows; layers: number of layers of it.
@@ -483,21 +479,23 @@ def judge(
 
     Args:
         net: a function of inputs (N, T, F) float32, one-hot symbols or numbers, that
-        returns logits or values
-            (N, T, O), or (N, O) of the last step; or, of classes, whole numbers (N, T).
-            A Keras model is one.
-        task: name, class or object. lag: the longest lag; the net is judged at about
-        eight lags per doubling up to it, except for streams. one_hot: False: symbols
-        are given as whole numbers (N, T), as an embedding takes them. sequences: fresh
-        ones at each lag; of a file all held-out ones are taken, each once. seed: seed
-        of these sequences. knobs: knobs of a task given by name, such as `symbols=4`.
+            returns logits or values (N, T, O), or (N, O) of the last step; or, of
+            classes, whole numbers (N, T). A Keras model is one.
+        task: name, class or object.
+        lag: the longest lag; the net is judged at about eight lags per doubling up to
+            it, except for streams.
+        one_hot: False: symbols are given as whole numbers (N, T), as an embedding takes them.
+        sequences: fresh ones at each lag; of a file all held-out ones are taken, each once.
+        seed: seed of these sequences.
+        knobs: knobs of a task given by name, such as `symbols=4`.
 
     Raises:
         UserError: no such task or lag, or outputs of another shape.
 
     Example:
-        >>> memcap.judge(lambda inputs: net(torch.from_numpy(inputs)), task="copy",
-        lag=50, items=16).right True
+        >>> predict = lambda inputs: net(torch.from_numpy(inputs))
+        >>> memcap.judge(predict, task="copy", lag=50, items=16).right
+        True
     """
     lag = whole(_plain(lag), "lag", 1, LONGEST)
     return judge_net(net, _task(task, [], knobs), lag, one_hot, sequences, seed)
@@ -535,10 +533,10 @@ def rank(
 
     Args:
         cell: a class, or as `model.cell` names it, as "my_module:MyCell". Of a cell
-        that is on the map
-            nothing is trained.
+            that is on the map nothing is trained.
         folder, engine, progress: as in `train`; without a folder a second call trains
-        everything again. seed: the first of its seeds.
+            everything again.
+        seed: the first of its seeds.
 
     Raises:
         UserError: no such cell, or one without an initialiser of its own.

@@ -1,6 +1,9 @@
-"""Train and judge one net by the engine's method (docs/decides.md), in plain JAX:
-shorter, and slower."""
+"""Train and judge one net as the engine does, in plain JAX: shorter, and slower.
 
+docs/decides.md explains the rules. The engine adds curricula, many nets at a time, and speed.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import jax
@@ -10,80 +13,105 @@ import optax
 from memcap.config.member import Member, Stream
 from memcap.models.network import pass_of
 from memcap.optimizers import NET_OPTIMIZERS, freeze_cell
-from memcap.tasks.base import Batch, random_key
-
-unseen = jax.jit(
-    lambda task, *arguments: task.unseen(*arguments), static_argnums=(0, 2, 3, 4, 5)
-)
+from memcap.tasks.base import Batch, Task, random_key
 
 
 @jax.jit(static_argnums=1)
 def loss_and_score(
     weights: jax.Array, member: Member, batch: Batch
 ) -> tuple[jax.Array, jax.Array]:
-    """Return the mean loss over the answers that are due, and as aux their summed score
-    and their count."""
-    task = member.task
+    """Compute a net's loss and score on a batch of sequences.
+
+    Returns:
+        The mean loss over the answers that are due, (); and as aux the sum of their
+        scores and their number, (2,). A score is 1 for the right class and 0 for
+        another one; for values it is the squared error.
+    """
     network = member.architecture.build(member.architecture.unflatten(weights))
-    _, outputs = network.run(
-        pass_of(task, batch), "plain"
-    )  # (O, T, B), or (O, B) at the last step
-    if task.loss == "classes":
-        loss = optax.softmax_cross_entropy_with_integer_labels(
-            outputs, batch.targets, axis=0
-        )
+    # (O, T, B), or (O, B) if the task asks at the last step only
+    _, outputs = network.run(pass_of(member.task, batch), "plain")
+    if member.task.loss == "classes":
+        cross_entropy = optax.softmax_cross_entropy_with_integer_labels
+        loss = cross_entropy(outputs, batch.targets, axis=0)
         score = outputs.argmax(0) == batch.targets
     else:
-        loss = score = ((outputs - batch.targets) ** 2).mean(0)
+        loss = ((outputs - batch.targets) ** 2).mean(0)
+        score = loss
     due = jnp.ones(loss.shape) if batch.mask is None else batch.mask
-    return (loss * due).sum() / due.sum(), jnp.stack([(score * due).sum(), due.sum()])
+    mean_loss = (loss * due).sum() / due.sum()
+    return mean_loss, jnp.stack([(score * due).sum(), due.sum()])
+
+
+def direction_of(member: Member) -> optax.GradientTransformation:
+    """Return the transformation that gives the recipe's optimizer its name."""
+    name = member.recipe.optimizer
+    if name in NET_OPTIMIZERS:
+        return NET_OPTIMIZERS[name](member.architecture)
+    if name == "sgd":
+        return optax.trace(0.9)
+    if name == "rmsprop":
+        return optax.scale_by_rms(0.99, 1e-8, eps_in_sqrt=False)
+    return optax.scale_by_adam()
+
+
+def learning_rate_of(member: Member) -> optax.Schedule:
+    """Return the learning rate as a function of the step: a warmup times a schedule."""
+    recipe = member.recipe
+    peak = recipe.peak(member.lag, member.model.units)
+    end = 1.0
+    if recipe.schedule == "cosine":
+        end = recipe.floor or 0.0
+    decay = optax.cosine_decay_schedule(peak, recipe.budget, end)
+    warmup = optax.linear_schedule(0.0, 1.0, max(recipe.warmup_steps, 1))
+    return lambda step: decay(step) * warmup(step + 1)
 
 
 def optimizer_of(member: Member) -> optax.GradientTransformationExtraArgs:
-    """Return the recipe's optimizer: clipping, direction, weight decay, learning rate."""
+    """Chain the recipe's clipping, direction, weight decay and learning rate."""
     recipe = member.recipe
     net = member.architecture
-    name = member.recipe.optimizer
-    clip = optax.clip if recipe.clip_by == "element" else optax.clip_by_global_norm
-    simple = {
-        "sgd": optax.trace(0.9),
-        "rmsprop": optax.scale_by_rms(0.99, 1e-8, eps_in_sqrt=False),
-    }
-    elementwise = simple.get(name, optax.scale_by_adam())
-    direction = NET_OPTIMIZERS[name](net) if name in NET_OPTIMIZERS else elementwise
+    clip = optax.clip_by_global_norm
+    if recipe.clip_by == "element":
+        clip = optax.clip
     decay = (recipe.decay or 0.0) * jnp.asarray(net.matrices())
     optimizer = optax.chain(
-        clip(recipe.clip), direction, optax.add_decayed_weights(decay)
+        clip(recipe.clip), direction_of(member), optax.add_decayed_weights(decay)
     )
-    end = (recipe.floor or 0.0) if recipe.schedule == "cosine" else 1.0
-    peak = optax.cosine_decay_schedule(
-        recipe.peak(member.lag, member.model.units), recipe.budget, end
-    )
-    warmup = optax.linear_schedule(0.0, 1.0, max(recipe.warmup_steps, 1))
-    rate = optax.scale_by_learning_rate(lambda step: peak(step) * warmup(step + 1))
+    if recipe.freeze == "cell":
+        optimizer = freeze_cell(net, optimizer)
     return optax.chain(
-        freeze_cell(net, optimizer) if recipe.freeze == "cell" else optimizer, rate
+        optimizer, optax.scale_by_learning_rate(learning_rate_of(member))
     )
 
 
 @jax.jit(static_argnums=1)
 def train_step(
     weights: jax.Array, member: Member, state: optax.OptState, step: int
-) -> tuple:
-    """Take one step; return weights, optimizer state, mean score, and whether loss and
-    weights are finite."""
+) -> tuple[jax.Array, optax.OptState, jax.Array, jax.Array]:
+    """Train on one batch.
+
+    Returns:
+        The new weights, the optimizer's new state, the batch's mean score, (), and
+        whether its loss and the new weights are finite, () bool.
+    """
     key = random_key(*member.seeds, Stream.TRAIN, 0, step)
     batch = member.task.sample(
         key, member.lag, member.length, member.length, member.recipe.batch
     )
-    (loss, (score, due)), gradient = jax.value_and_grad(loss_and_score, has_aux=True)(
-        weights, member, batch
-    )
+    loss_and_gradient = jax.value_and_grad(loss_and_score, has_aux=True)
+    (loss, (score, due)), gradient = loss_and_gradient(weights, member, batch)
     updates, state = optimizer_of(member).update(
         gradient, state, weights, units=member.model.units
     )
     weights = weights + jnp.asarray(updates)
-    return weights, state, score / due, jnp.isfinite(loss) & jnp.isfinite(weights).all()
+    is_finite = jnp.isfinite(loss) & jnp.isfinite(weights).all()
+    return weights, state, score / due, is_finite
+
+
+@jax.jit(static_argnums=(0, 2, 3, 4))
+def unseen(task: Task, key: jax.Array, lag: int, length: int, size: int) -> Batch:
+    """Draw sequences that training never draws."""
+    return task.unseen(key, lag, length, length, size)
 
 
 @dataclass
@@ -91,89 +119,94 @@ class Net:
     """A net in training."""
 
     member: Member  # its task, network, recipe, evaluation and seed
-    weights: jax.Array  # one vector
+    weights: jax.Array  # all of them, as one vector
     steps: int = 0
     status: str = "running"  # at the end "solved", "unsolved" or "diverged"
-    verdicts: dict[str, int] = field(
-        default_factory=dict
-    )  # the step of "solved", "steady" and "up_to"
-    scores: dict[Stream, float] = field(
-        default_factory=dict
-    )  # the last mean score on each stream
+    # The step at which it became "solved", "steady" or "up_to".
+    verdicts: dict[str, int] = field(default_factory=dict)
+    # The last mean score on each stream of held-out sequences.
+    scores: dict[Stream, float] = field(default_factory=dict)
     evaluations: int = 0
-    passed_in_a_row: int = 0
+    passes_in_a_row: int = 0
+
+    def scores_on(self, stream: Stream, index: int) -> Iterator[float]:
+        """Compute the mean score at each lag and length of a stream."""
+        member = self.member
+        block_size = member.evaluation.block
+        for number, (lag, length, blocks) in enumerate(member.sizes(stream), index):
+            total = jnp.zeros(2)
+            for block in range(blocks):
+                key = random_key(*member.seeds, stream, number, block)
+                batch = unseen(member.task, key, lag, length, block_size)
+                total = total + loss_and_score(self.weights, member, batch)[1]
+            yield float(total[0] / total[1])
 
     def passes(self, stream: Stream, index: int = 0) -> bool:
-        """Score and record a stream; return True if its mean passes and no lag falls
-        short beyond chance."""
-        member = self.member
-        task = self.member.task
-        size = self.member.evaluation.block
-        scores = []
-        for number, (lag, length, blocks) in enumerate(member.sizes(stream), index):
-            keys = (
-                random_key(*member.seeds, stream, number, block)
-                for block in range(blocks)
-            )
-            batches = (unseen(task, key, lag, length, length, size) for key in keys)
-            score, due = sum(
-                loss_and_score(self.weights, member, batch)[1] for batch in batches
-            )
-            scores.append(float(score / due))
-        self.scores[stream] = mean = sum(scores) / len(scores)
-        threshold = member.facts.threshold
-        at_each_lag = task.allowed(member.facts.threshold, size)
-        return task.passes(mean, threshold) and all(
-            task.passes(each, at_each_lag) for each in scores
-        )
-
-    def decide(self, training_score: float) -> None:
-        """Evaluate near the criterion, every fifth time once solved, and at the end;
-        then set the status."""
-        rule = self.member.evaluation
+        """Judge a stream: its mean meets the criterion, and no lag falls short beyond chance."""
         task = self.member.task
         criterion = self.member.facts.threshold
-        near = task.passes(
-            training_score,
-            criterion - 0.01 if task.higher_is_better else 1.5 * criterion,
-        )
-        fifth = self.steps % (5 * rule.every) == 0
+        criterion_of_a_lag = task.allowed(criterion, self.member.evaluation.block)
+        scores = list(self.scores_on(stream, index))
+        mean = sum(scores) / len(scores)
+        self.scores[stream] = mean
+        if not task.passes(mean, criterion):
+            return False
+        return all(task.passes(score, criterion_of_a_lag) for score in scores)
+
+    def is_near(self, training_score: float) -> bool:
+        """Return True if the training score is close enough to the criterion to evaluate."""
+        task = self.member.task
+        criterion = self.member.facts.threshold
+        if task.higher_is_better:
+            return task.passes(training_score, criterion - 0.01)
+        return task.passes(training_score, 1.5 * criterion)
+
+    def decide(self, training_score: float) -> None:
+        """Evaluate if it is time to, record the verdicts, and set the status.
+
+        A net is evaluated near the criterion, every fifth time once it is solved, and
+        at the end. A net that passes at the end for the first time trains on, so that
+        it can pass again.
+        """
+        evaluation = self.member.evaluation
         at_end = self.steps == self.member.recipe.budget
-        is_due = at_end or (fifth if "solved" in self.verdicts else near)
-        passed = is_due and self.passes(Stream.EVALUATE, self.evaluations)
+        if "solved" in self.verdicts:
+            is_due = at_end or self.steps % (5 * evaluation.every) == 0
+        else:
+            is_due = at_end or self.is_near(training_score)
+        has_passed = is_due and self.passes(Stream.EVALUATE, self.evaluations)
         self.evaluations += is_due
-        self.passed_in_a_row = self.passed_in_a_row + 1 if passed else 0
-        if self.passed_in_a_row >= rule.successive:
+        self.passes_in_a_row = self.passes_in_a_row + 1 if has_passed else 0
+
+        if self.passes_in_a_row >= evaluation.successive:
             self.verdicts.setdefault("solved", self.steps)
-        solved = "solved" in self.verdicts
+        is_solved = "solved" in self.verdicts
+        until = evaluation.until or "solved"
         stricter = {"steady": Stream.STRETCH, "up_to": Stream.UP_TO}
-        if (
-            solved
-            and passed
-            and rule.until in stricter
-            and self.passes(stricter[rule.until])
-        ):
-            self.verdicts[rule.until] = self.steps
-        if rule.until in self.verdicts or (
-            at_end and (solved or not passed)
-        ):  # a late pass is tested again
-            self.status = "solved" if solved else "unsolved"
+        may_pass = is_solved and has_passed and until in stricter
+        if may_pass and self.passes(stricter[until]):
+            self.verdicts[until] = self.steps
+
+        ends_unsolved = at_end and not has_passed
+        ends_solved = at_end and is_solved
+        if until in self.verdicts or ends_solved or ends_unsolved:
+            self.status = "solved" if is_solved else "unsolved"
 
 
 def train(member: Member) -> Net:
-    """Train a net to its verdict, then test longer sequences; refuse recipes that train
-    at other lags."""
+    """Train a net to its verdict, then test it on longer sequences.
+
+    Raises:
+        ValueError: its recipe trains at other lags, too, which only the engine does.
+    """
     if member.recipe.with_other_lags:
-        raise ValueError(
-            f"recipe={member.recipe.name}: trains at other lags, which only the engine does"
-        )
+        raise ValueError(f"recipe={member.recipe.name}: trains at other lags")
     start = member.architecture.init(member.init, member.seeds)
     net = Net(member, jnp.asarray(member.architecture.flatten(start)))
-    mean = 0.0
     state = optimizer_of(member).init(net.weights)
-    budget = member.recipe.budget
+    running_score = 0.0
     while net.status == "running":
-        if net.steps < budget:
+        if net.steps < member.recipe.budget:
             weights, state, score, is_finite = train_step(
                 net.weights, member, state, net.steps
             )
@@ -181,10 +214,14 @@ def train(member: Member) -> Net:
                 net.status = "diverged"  # it keeps its last finite weights
                 break
             net.weights = weights
-            net.steps = net.steps + 1
-            mean = float(score) if net.steps == 1 else 0.9 * mean + 0.1 * float(score)
-        if net.steps % member.evaluation.every == 0 or net.steps == budget:
-            net.decide(mean)
-    if net.passes(Stream.STRETCH) and net.status == "solved" and net.passed_in_a_row:
+            net.steps += 1
+            if net.steps == 1:
+                running_score = float(score)
+            else:
+                running_score = 0.9 * running_score + 0.1 * float(score)
+        at_end = net.steps == member.recipe.budget
+        if at_end or net.steps % member.evaluation.every == 0:
+            net.decide(running_score)
+    if net.passes(Stream.STRETCH) and net.status == "solved" and net.passes_in_a_row:
         net.verdicts["steady"] = net.steps
     return net

@@ -32,16 +32,16 @@ class Sequences:
 
     Args:
         inputs: (N, T) int32 symbols below `symbols`, which itself marks steps before a
-        sequence begins; or
-            (N, T, F) float32.
+            sequence begins; or (N, T, F) float32.
         targets: (N,), (N, O), (N, T) or (N, T, O): int32 classes below `classes`, or
-        float32 values. due: (N, T) bool, where an answer is due; None: at the last
-        step. digest: digest of the file's bytes; "" for the example. source: NumPy
-        statements that make the arrays of the file, called INPUTS, TARGETS and DUE.
-        lengths: (N,) how many of the T steps count; None: all. groups: (N,) int64,
-        sequences of one group are never on both sides of a split; None: each is its
-        own. split: (N,) the place in `PARTS` of each sequence's part; None: parts are
-        drawn.
+            float32 values.
+        due: (N, T) bool, where an answer is due; None: at the last step.
+        digest: digest of the file's bytes; "" for the example.
+        source: NumPy statements that make the arrays of the file, called INPUTS, TARGETS and DUE.
+        lengths: (N,) how many of the T steps count; None: all.
+        groups: (N,) int64, sequences of one group are never on both sides of a split;
+            None: each is its own.
+        split: (N,) the place in `PARTS` of each sequence's part; None: parts are drawn.
     """
 
     inputs: np.ndarray

@@ -128,11 +128,12 @@ class Trained:
         """Run whole sequences step by step, and keep every state.
 
         Args:
-            inputs: as for `run`. carry: state to start from; None: `initialize_carry`.
-            reset: (T,) bool, true at steps before which the state is set to zero; None:
-            never. change: applied to the state after each step: (carry, () int step,
-            operands) -> carry, with the
-                same shapes and dtypes. The same function object compiles once.
+            inputs: as for `run`.
+            carry: state to start from; None: `initialize_carry`.
+            reset: (T,) bool, true at steps before which the state is set to zero; None: never.
+            change: applied to the state after each step: (carry, () int step, operands)
+                -> carry, with the same shapes and dtypes. The same function object
+                compiles once.
             operands: a pytree of arrays for `change`.
 
         Raises:

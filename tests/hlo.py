@@ -81,10 +81,9 @@ class TimeLoop:
     """The loop over time of one pass, forward or back.
 
     Args:
-        kernels: what runs in a time step, each with the type of what it writes. whole:
-        of all instructions of a step, also inside of kernels, those that make an array
-        with an axis of
-            T steps, other than by replacing a row of it.
+        kernels: what runs in a time step, each with the type of what it writes.
+        whole: of all instructions of a step, also inside of kernels, those that make an
+            array with an axis of T steps, other than by replacing a row of it.
         collectives: those by which devices wait for each other.
     """
 

@@ -2,8 +2,9 @@
 in a search, and as a resumed study.
 
     python -m tests.test_golden_rows                writes golden_rows.parquet anew, on
-    jaxlib 0.10.2 python -m tests.test_golden_rows native WORD    adds a case as it is
-    here, if names say too little
+                                                    jaxlib 0.10.2
+    python -m tests.test_golden_rows native WORD    adds a case as it is here, if names
+                                                    say too little
 
 Compared are the columns of golden_rows.parquet; one that comes later is not. Sums are
 taken in an order that the vectors of the processor decide, by XLA's loops too, and by

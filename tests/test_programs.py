@@ -1,9 +1,11 @@
 """Moving code changes no program: digests of the StableHLO of training and evaluating,
 lowered and not compiled.
 
-    python -m tests.test_programs                               writes those of this jax
-    into programs.json python -m tests.test_programs latch-lstm-while-1_lane
-    prints a program, to compare with an older version's
+    python -m tests.test_programs                               writes those of this jax into
+                                                                programs.json
+    python -m tests.test_programs latch-lstm-while-1_lane       prints a program, to compare
+                                                                with an older
+    version's
 
 Names of functions, operands and files are left out, so that renaming and moving code
 changes no digest. Where a program is meant to change, write the digests anew, with each
@@ -34,9 +36,10 @@ def lowered(lanes, loop, **axes):
     of memcap's inside is here.
 
     Args:
-        lanes: members in flight. loop: while, masked, associative, plain, or native.
-        The last one's library is a stand-in: the real
-            one needs a compiler, and its buffers differ between processors.
+        lanes: members in flight.
+        loop: while, masked, associative, plain, or native. The last one's library is a
+            stand-in: the real one needs a compiler, and its buffers differ between
+            processors.
         axes: of `memcap.members`, of one member.
     """
     from dataclasses import replace

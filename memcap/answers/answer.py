@@ -42,24 +42,23 @@ class Answer:
     """The numbers that answer a question.
 
     Args:
-        question: the question. line: the frontier that the answer is read from, one
-        point per lag, the shortest first. point: the frontier at the lag; None if the
-        lag was not measured. widths: estimate, low and high (95 % interval) of the
-        width at which the share passes, from all lags;
-            None if unknown: nets of this lag did not train, or neither it nor two
-            others were measured.
+        question: the question.
+        line: the frontier that the answer is read from, one point per lag, the shortest first.
+        point: the frontier at the lag; None if the lag was not measured.
+        widths: estimate, low and high (95 % interval) of the width at which the share
+            passes, from all lags; None if unknown: nets of this lag did not train, or
+            neither it nor two others were measured.
         units: the width to take, for each layer. None if no width tried is known to be
-        enough, if more than
-            `MOST_UNITS` are predicted, or if nothing is known.
+            enough, if more than `MOST_UNITS` are predicted, or if nothing is known.
         training_lag: the lag at which, or up to which, to train nets of this width. It
-        is longer than the
-            question's if fewer units are then enough; `widths` are those of this lag.
+            is longer than the question's if fewer units are then enough; `widths` are
+            those of this lag.
         source: the place of the rows: a name of `memcap.runtime.published`, such as
-        "atlas", or a folder;
-            None: rows that were passed in.
+            "atlas", or a folder; None: rows that were passed in.
         own: the answer of the user's own rows, if this one comes from published rows
-        with more evidence. beside: if the task was not measured, answers for the
-        nearest measured values of one of its knobs.
+            with more evidence.
+        beside: if the task was not measured, answers for the nearest measured values of
+            one of its knobs.
     """
 
     question: Question

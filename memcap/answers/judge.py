@@ -24,15 +24,14 @@ class Judgement:
     """The scores of a network on a task, and the verdict. Print it for words.
 
     Args:
-        task, lag: the task and lag at which it was judged. table: a row for each lag
-        and length: `lag`, `length`, the score (`accuracy` or `mse`), `chance`, the
-            score of a net without memory, and `passes`.
+        task, lag: the task and lag at which it was judged.
+        table: a row for each lag and length: `lag`, `length`, the score (`accuracy` or
+            `mse`), `chance`, the score of a net without memory, and `passes`.
         right: whether it reaches what members are trained for: to be steady on a
-        stream, otherwise to be
-            right at every lag up to its own, or at its own if the task has no others.
+            stream, otherwise to be right at every lag up to its own, or at its own if
+            the task has no others.
         up_to: the longest lag up to which it is right at every lag; None: not even at
-        the shortest, or not a
-            question for this task.
+            the shortest, or not a question for this task.
         words: the verdict.
     """
 

@@ -33,14 +33,14 @@ def command(
     """Return a command that measures the lag of a question; "" if no wider nets are allowed.
 
     Args:
-        question: the task, lag and network to measure. line: points of other lags; the
-        recipe is that of the next longer one, or the recommended one if there
-            are no points.
-        point: the point of the lag itself, if it was measured. widths: estimate, low
-        and high of the width that it takes; None if unknown. enough: whether a width is
-        known to be enough. If not, the command measures wider nets than were
-            tried; if wider ones may fail more, more seeds of the widths that pass most;
-            if no recipe tried trains the task, other recipes.
+        question: the task, lag and network to measure.
+        line: points of other lags; the recipe is that of the next longer one, or the
+            recommended one if there are no points.
+        point: the point of the lag itself, if it was measured.
+        widths: estimate, low and high of the width that it takes; None if unknown.
+        enough: whether a width is known to be enough. If not, the command measures
+            wider nets than were tried; if wider ones may fail more, more seeds of the
+            widths that pass most; if no recipe tried trains the task, other recipes.
     """
     held = question.task.facts(question.lag, question.task.length(question.lag)).held
     near = point or next_longer(line, question.lag)

@@ -34,13 +34,13 @@ def best_answer(
     """Answer a question from the rows that say the most about it.
 
     Args:
-        question: the question. folder: folder, or name of `memcap.runtime.published`,
-        whose rows alone count. None: the rows in
-            `outputs` or the published ones, whichever measure a threshold of this task
-            at this lag with more runs. If none does, the source that tried the lag
-            counts, then the one with the most lags to predict from; among equals the
-            user's own. `Answer.own` is the answer of the user's own rows if others
-            count.
+        question: the question.
+        folder: folder, or name of `memcap.runtime.published`, whose rows alone count.
+            None: the rows in `outputs` or the published ones, whichever measure a
+            threshold of this task at this lag with more runs. If none does, the source
+            that tried the lag counts, then the one with the most lags to predict from;
+            among equals the user's own. `Answer.own` is the answer of the user's own
+            rows if others count.
         strict: refuse bad files of rows, as in `memcap.store.read`.
     """
     answers: list[Answer] = []

@@ -40,15 +40,13 @@ class Cell(nnx.RNNCellBase):
             initialiser can.
         has_own_init: whether its constructor draws weights (`recipe.init=flax`).
         hidden_per_unit: numbers of each unit in the hidden state that the read-out
-        sees: H is this times U. 1
-            unless a unit has several numbers and no gate chooses among them.
+            sees: H is this times U. 1 unless a unit has several numbers and no gate
+            chooses among them.
         can_pad: whether a unit whose weights are all zero outputs zero and never
-        learns, and all weights are
-            in `gates`: then members of several widths can share a compiled program, the
-            narrower ones padded with such units.
+            learns, and all weights are in `gates`: then members of several widths can
+            share a compiled program, the narrower ones padded with such units.
         is_lstm: whether it computes the LSTM's equations, so that an LSTM's hand-set
-        weights and exports fit
-            it.
+            weights and exports fit it.
     """
 
     name: ClassVar[str] = ""

@@ -4,7 +4,7 @@ The equations, with gates in the order i, f, g, o as in Flax (Hochreiter & Schmi
 1997; forget gate of Gers et al., 2000):
 
     z = W_x x + W_h h + b        c' = sigmoid(f) c + sigmoid(i) tanh(g)        h' =
-    sigmoid(o) tanh(c')
+                                 sigmoid(o) tanh(c')
 
 `lstm_step` is all of it, and memcap/loops/plain.py runs it. The functions below compute
 the same feature-major: arrays are (U, B), so that the batch lies in the vector lanes.

@@ -4,19 +4,18 @@ layers.
 
 `model.cell=lstm+bfloat16`, and so for every cell; several suffixes apply one after the other.
 
-    +bfloat16   the carry is stored as bfloat16 between steps; a step computes in
-    float32 +bits4      each number of the carry is one of 2^4 between -1 and 1; 1 to 16
-    bits +noise0.1   N(0, 0.1^2) is added to each number of the carry after each step,
-    in training and in every
-                evaluation
-    +carry      the read-out sees the whole carry: of an LSTM h and c +signed     what a
-    step leaves of the state lies between -1 and 1 in place of 0 and 1: of minGRU,
-    minLSTM,
-                gla, mamba2, delta_net, gated_delta_net, and cells of their kinds
-    +conv4, +gate, +skip, +rate, +key8, +heads2, +clock16   parts of the layers around
-    cells with a matrix,
-                their size of a key, several of them, and an input clock
-                (layer_parts.py); of mlstm and slstm, too (xlstm_parts.py)
+    +bfloat16   the carry is stored as bfloat16 between steps; a step computes in float32
+    +bits4      each number of the carry is one of 2^4 between -1 and 1; 1 to 16 bits
+    +noise0.1   N(0, 0.1^2) is added to each number of the carry after each step, in
+                training and in every evaluation
+    +carry      the read-out sees the whole carry: of an LSTM h and c
+    +signed     what a step leaves of the state lies between -1 and 1 in place of 0 and
+                1: of minGRU, minLSTM, gla, mamba2, delta_net, gated_delta_net, and
+                cells of their kinds
+    +conv4, +gate, +skip, +rate, +key8, +heads2, +clock16
+                parts of the layers around cells with a matrix, their size of a key,
+                several of them, and an input clock (layer_parts.py); of mlstm and
+                slstm, too (xlstm_parts.py)
 
 A step's own output is read out before its carry is rounded or disturbed, as in the
 probes of the same names (memcap/probes/noise.py). With +carry as the last suffix, the

@@ -1,11 +1,10 @@
 """Parts of the published layers around mLSTM and sLSTM, chosen by suffixes of the cell's name.
 
     mlstm+conv4  queries and keys are linear maps of SiLU of a convolution over the last
-    4 inputs, or rather
-                 over U linear maps of each; values are of the last input, and gates see all three
+                 4 inputs, or rather over U linear maps of each; values are of the last
+                 input, and gates see all three
     mlstm+gate   what is read has mean 0 and variance 1, and is multiplied by SiLU of a
-    linear map of the last
-                 input
+                 linear map of the last input
     mlstm+skip   the convolution is added to what is read, each number times a learned weight
     slstm+conv4  the gates i and f see SiLU of a convolution over the last 4 inputs
 

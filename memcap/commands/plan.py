@@ -4,10 +4,10 @@ The command takes the overrides of `memcap train`, --config-dir and -m, and chec
 everything as `memcap train` does. It compiles the programs, but trains and writes
 nothing.
 
-  memcap plan sweeps=first_study                              on this machine memcap
-  plan --device h100 sweeps=delay_line_frontier        on one H100: needs
-  memcap[targets], and no GPU memcap plan -m task=latch task.lag=5,50 model.units=1,2
-  all jobs of a multirun
+  memcap plan sweeps=first_study                              on this machine
+  memcap plan --device h100 sweeps=delay_line_frontier        on one H100: needs
+                                                              memcap[targets], and no GPU
+  memcap plan -m task=latch task.lag=5,50 model.units=1,2     all jobs of a multirun
 """
 
 from argparse import ArgumentParser, Namespace

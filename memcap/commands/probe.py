@@ -1,10 +1,10 @@
 """Look into a trained net: what does its state hold, and how well?
 
   memcap probe KEY                                  all probes of a member under
-  outputs, each with a figure memcap probe KEY outputs/mine --what decoding     one
-  probe; for several: --what decoding noise memcap probe atlas:delay_line-L8
-  all probes of a published net memcap probe KEY --what my_module:mine            your
-  own probe
+                                                    outputs, each with a figure
+  memcap probe KEY outputs/mine --what decoding     one probe; for several: --what decoding noise
+  memcap probe atlas:delay_line-L8                  all probes of a published net
+  memcap probe KEY --what my_module:mine            your own probe
 
 Figures, with the numbers drawn as CSV, go to RESULTS/probes/KEY.
 """

@@ -6,9 +6,10 @@ a race of learning rates at each task, then the widths that find u90
 known: "3 to 7 of 16" are the places that the cell may have.
 
   memcap rank                          the published cells: which may need the fewest,
-  and how sure that is memcap rank my_cells:Fast            into
-  outputs/rank_my_cells_Fast; a rerun trains only what is missing memcap rank delta_net
-  a cell that is on the map: nothing is trained
+                                       and how sure that is
+  memcap rank my_cells:Fast            into outputs/rank_my_cells_Fast; a rerun trains
+                                       only what is missing
+  memcap rank delta_net                a cell that is on the map: nothing is trained
 """
 
 import re

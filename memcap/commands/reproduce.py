@@ -3,14 +3,17 @@
 Each paper is a folder, memcap/papers/NAME, with its study, its claims and its published rows.
 
   memcap reproduce --list                        print question, source, cost and
-  hardware of each paper memcap reproduce collins2017                   train its study
-  into outputs/collins2017, draw, compare memcap reproduce collins2017 --rows --check
-  judge its published rows; exit status 1 if a verdict changed memcap reproduce
-  collins2017 --rows DIR        judge other rows memcap reproduce collins2017 --rows
-  --resample  judge shuffled outcomes and other seeds, too memcap reproduce collins2017
-  --tiny            train a tiny version; its verdicts mean nothing memcap reproduce
-  collins2017 engine.workers=1  further words are overrides, as `memcap train` takes
-  them memcap reproduce my_papers:hello --config-dir my_conf
+                                                 hardware of each paper
+  memcap reproduce collins2017                   train its study into
+                                                 outputs/collins2017, draw, compare
+  memcap reproduce collins2017 --rows --check    judge its published rows; exit status 1
+                                                 if a verdict changed
+  memcap reproduce collins2017 --rows DIR        judge other rows
+  memcap reproduce collins2017 --rows --resample  judge shuffled outcomes and other seeds, too
+  memcap reproduce collins2017 --tiny            train a tiny version; its verdicts mean nothing
+  memcap reproduce collins2017 engine.workers=1  further words are overrides, as `memcap
+                                                 train` takes them
+  memcap reproduce my_papers:hello --config-dir my_conf
                                                  your own paper, with the study
                                                  my_conf/sweeps/hello.yaml
 """

@@ -97,12 +97,14 @@ def knob(
     always passes.
 
     Args:
-        default: the default value. doc: its meaning in a few words. at_least, above,
-        at_most, below: range of a number. choices: the allowed values. kw_only: whether
-        the dataclass takes it only by keyword. before: for a knob that was added after
-        rows were published: the value of all members before. At this
-            value it is left out of a member's key, so that those rows are still found;
-            a row without the knob has this value.
+        default: the default value.
+        doc: its meaning in a few words.
+        at_least, above, at_most, below: range of a number.
+        choices: the allowed values.
+        kw_only: whether the dataclass takes it only by keyword.
+        before: for a knob that was added after rows were published: the value of all
+            members before. At this value it is left out of a member's key, so that
+            those rows are still found; a row without the knob has this value.
     """
     allowed = {
         "at_least": at_least,

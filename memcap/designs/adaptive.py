@@ -72,8 +72,9 @@ class LagLine:
     """The lags of one task, network and recipe.
 
     Args:
-        members: all members that differ only in lag, width and seed. precision: how far
-        the ends of the interval of u90 may lie from its middle, as a share of it.
+        members: all members that differ only in lag, width and seed.
+        precision: how far the ends of the interval of u90 may lie from its middle, as a
+            share of it.
 
     Raises:
         UserError: as for `Search`; or one lag has several lengths.

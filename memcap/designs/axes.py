@@ -1,8 +1,8 @@
 """The members of a job, from one composed config: axes multiply, grids add up.
 
-    axes: {task.lag: [1, 2, 4], model.units: [1, 2, 3], seed: 4}    36 members axes:
-    [{...}, {...}]                                            those of one grid, then of
-    the next
+    axes: {task.lag: [1, 2, 4], model.units: [1, 2, 3], seed: 4}    36 members
+    axes: [{...}, {...}]                                            those of one grid, then of the
+                                                                    next
 
 An axis is a field of the config with a list of values, or with a range of integers,
 `1..64`. `seed: 4` means four seeds from the config's own seed on. `task` and `recipe`

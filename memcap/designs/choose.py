@@ -9,8 +9,8 @@ from memcap.designs.design import FEWEST_WIDTHS
 
 
 def raced_axes(config: dict[str, Any], design: str) -> list[Grid] | None:
-    """Add the recipes and rates that race (`memcap.config.recipes.race_axes`) to the axes that
-    name no recipe.
+    """Add the recipes and rates that race (`memcap.config.recipes.race_axes`) to the
+    axes that name no recipe.
 
     A config races if design=race asks for it, or if recipe=auto has nothing to go by:
     no recipe is recommended for the task, and the axes have room for a search, three

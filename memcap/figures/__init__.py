@@ -4,10 +4,9 @@ A figure is an object, in this folder the file itself, with
 
 * a docstring: its first line stands in `memcap figure --help`;
 * `draw(rows)`, which gets the rows of trained members (the columns are
-  `memcap.store.rows.SCHEMA`) and
-  gives a `Drawn`: a picture, and the numbers in it. It touches nothing else. It makes
-  its picture with `matplotlib.figure.Figure` and leaves matplotlib.pyplot alone, so no
-  window and no backend is chosen for whoever imports it.
+  `memcap.store.rows.SCHEMA`) and gives a `Drawn`: a picture, and the numbers in it. It
+  touches nothing else. It makes its picture with `matplotlib.figure.Figure` and leaves
+  matplotlib.pyplot alone, so no window and no backend is chosen for whoever imports it.
 
 A figure that lives elsewhere is called by `module:name`: `memcap figure my_module:hello
 outputs/mine` draws the object `hello` of my_module.py, and `memcap figure

@@ -335,8 +335,9 @@ def ranking(all_needs: Sequence[Need], cell: str) -> pl.DataFrame:
 
     Returns:
         One row per task: its need (`columns`, and `Need.words`), the places open to it
-        by bytes of state (`band`), the number of cells, the cells that may need the
-        fewest (`best_of`), and the need of the first of these.
+            by bytes of state
+        (`band`), the number of cells, the cells that may need the fewest (`best_of`),
+        and the need of the first of these.
 
     Raises:
         UserError: the cell has no needs.

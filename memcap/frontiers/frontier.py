@@ -7,12 +7,10 @@ The verdict, `at`, decides which members pass:
 
 * "trained": those that are solved at the length at which they were trained.
 * "steady": those that also pass on sequences `evaluation.stretch` times as long. It
-  applies to streams
-  (`Task.stream`: a longer sequence asks the same at every step) and members trained
-  until steady; for others, "trained" is used.
+  applies to streams (`Task.stream`: a longer sequence asks the same at every step) and
+  members trained until steady; for others, "trained" is used.
 * "up_to": those that are also right at every shorter lag. It applies to members trained
-  until they are; for
-  others, "steady" is used.
+  until they are; for others, "steady" is used.
 
 Rows of a user's own sequences with task.criterion=best have no verdict:
 `memcap.own.losses` compares their widths.

@@ -47,8 +47,7 @@ def typed_words(words: Sequence[str]) -> list[str]:
 
     Raises:
         UserError: a word is not UTF-8, as rows, logs and pages must be; or axes name a
-        field twice, of which
-            Hydra would take the last.
+            field twice, of which Hydra would take the last.
     """
     for word in words:
         try:

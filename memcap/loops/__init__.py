@@ -1,11 +1,10 @@
 """Ways to run a cell over time, one file each; `engine.loop` chooses.
 
     auto           the fastest available that serves the members: on CPUs LSTM and GRU
-    in C if there is a
-                   compiler, otherwise XLA's loops
+                   in C if there is a compiler, otherwise XLA's loops
     reproducible   XLA's loops alone, by which a study has the same rows to the bit on
-    machines with the same
-                   jaxlib and kind of processor; published studies name it
+                   machines with the same jaxlib and kind of processor; published
+                   studies name it
     NAME           one of this folder: plain, while, masked, associative, native
     MODULE:OBJECT  one of your own, see memcap/loops/base.py
 

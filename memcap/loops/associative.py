@@ -50,9 +50,10 @@ def diagonal_scan(
 
     Args:
         reset: whether the state is set to zero where `factor` is 0; otherwise only its
-        gradient is cut there. decay: real or complex; `added` has the same dtype.
-        carry: h[-1]. factor: the pass's `carry_factor`, in that dtype; all ones for one
-        window.
+            gradient is cut there.
+        decay: real or complex; `added` has the same dtype.
+        carry: h[-1].
+        factor: the pass's `carry_factor`, in that dtype; all ones for one window.
     """
     through = decay * factor[:, None, None] if reset else decay
     added = jnp.concatenate([added[:1] + through[:1] * carry, added[1:]], 0)

@@ -162,9 +162,9 @@ class Loop:
 
         Args:
             cell: `cell(carry, inputs)` maps inputs (B, F) to the next carry and the
-            hidden state (B, H). carry: the state before the first step, as
-            `cell.initialize_carry` lays it out, batch first. It
-                may be learned, so it needs a gradient, too.
+                hidden state (B, H).
+            carry: the state before the first step, as `cell.initialize_carry` lays it
+                out, batch first. It may be learned, so it needs a gradient, too.
             over: the pass; with a read-out only if the loop `fuses_readout`.
 
         Returns:
@@ -219,11 +219,11 @@ def run_feature_major(
 
     Args:
         over_time: (weights, carry of (U, B) arrays, pass) -> (carry, outputs). Outputs
-        may be None if they
-            are the hidden state of the carry, its last array.
-        weights: kernel (F, G), recurrent (U, G), bias (G,) of the cell. carry, over: as
-        for `Loop.run`. fuses: whether `over_time` can apply the read-out's kernel,
-        which it then gets as the last weight.
+            may be None if they are the hidden state of the carry, its last array.
+        weights: kernel (F, G), recurrent (U, G), bias (G,) of the cell.
+        carry, over: as for `Loop.run`.
+        fuses: whether `over_time` can apply the read-out's kernel, which it then gets
+            as the last weight.
     """
     dtype = weights[0].dtype
     kernel = None if over.readout is None else over.readout.kernel

@@ -79,8 +79,8 @@ def load(source: Path, calls: Sequence[str] = ()) -> Library:
 
     Raises:
         LibraryError: no compiler, or one that fails, and nothing in the wheel; a cache
-        folder that can't be
-            written; a library that can't be loaded, or lacks a function.
+            folder that can't be written; a library that can't be loaded, or lacks a
+            function.
     """
     try:
         try:

@@ -93,13 +93,15 @@ def over_time(
     """Run a cell over the first steps of its inputs.
 
     Args:
-        cell: with G = blocks * U columns in its weights. return_sequences: whether to
-        return the hidden state, or the read-out's outputs, of every step. weights:
-        kernel (F, G), recurrent (U, G), bias (G,), and a read-out (U, O) or None;
-        float32. carry: a pytree of (U, B) arrays, the last one h; float32. inputs: (T,
-        B) int symbols below F, or (T, B, F) float32. extents: (2,) int32, how many of
-        the T steps and of the U units count; may be traced. The other units'
-            weights and carry must be zero; so are their outputs and gradients.
+        cell: with G = blocks * U columns in its weights.
+        return_sequences: whether to return the hidden state, or the read-out's outputs,
+            of every step.
+        weights: kernel (F, G), recurrent (U, G), bias (G,), and a read-out (U, O) or None; float32.
+        carry: a pytree of (U, B) arrays, the last one h; float32.
+        inputs: (T, B) int symbols below F, or (T, B, F) float32.
+        extents: (2,) int32, how many of the T steps and of the U units count; may be
+            traced. The other units' weights and carry must be zero; so are their
+            outputs and gradients.
 
     Returns:
         The carry after the steps that count, and the hidden states (T, U, B), or
@@ -192,9 +194,11 @@ def loss_over_time(
     """Score a cell and its read-out over the first steps of its inputs.
 
     Args:
-        cell, carry, inputs, extents: see `over_time`. weights: kernel (F, G), recurrent
-        (U, G), bias (G,), read-out (U, O) and its bias (O,); float32. targets: (T, B)
-        int32, the right class. due: (T, B) bool, whether an answer is due.
+        cell, carry, inputs, extents: see `over_time`.
+        weights: kernel (F, G), recurrent (U, G), bias (G,), read-out (U, O) and its
+            bias (O,); float32.
+        targets: (T, B) int32, the right class.
+        due: (T, B) bool, whether an answer is due.
 
     Returns:
         (3,) float32, sums over the answers that are due in these steps: cross entropy

@@ -63,10 +63,9 @@ def lstm_while(
 
     Args:
         weights: kernel (F, 4U), recurrent (U, 4U), bias (4U,), and a read-out (U, O) of
-        every step, or None.
-            As rows of the recurrent product, the read-out costs next to nothing. It
-            needs one window, `factor` None: at a window's start, the h that is read out
-            is not the h that flows on.
+            every step, or None. As rows of the recurrent product, the read-out costs
+            next to nothing. It needs one window, `factor` None: at a window's start,
+            the h that is read out is not the h that flows on.
         carry: (c, h), each (U, B), the state before the first step.
         over, factor: the `core` of a pass, and its `carry_factor`.
 

@@ -55,13 +55,13 @@ def stepwise(
     """Apply `step` to the first `over.length` rows of `over.inputs`, with the gradient written out.
 
     Args:
-        drive: a scan over time, (body, state, xs, ys, length, backwards) -> (state, ys). It calls
-            `body(state, t, valid, row of xs) -> (state, row of ys)` for the first
-            `length` rows, the last one first if `backwards`. `state` is a pytree
-            without a time axis; `xs` has leaves (T, ...); `ys` has leaves of zeros (T,
-            ...), into which the rows are written. A drive may call `body` for the rows
-            after `length` as well, and keep the state: then `valid` is an array, false
-            there, and the body passes rows that must be zero there through
+        drive: a scan over time, (body, state, xs, ys, length, backwards) -> (state,
+            ys). It calls `body(state, t, valid, row of xs) -> (state, row of ys)` for
+            the first `length` rows, the last one first if `backwards`. `state` is a
+            pytree without a time axis; `xs` has leaves (T, ...); `ys` has leaves of
+            zeros (T, ...), into which the rows are written. A drive may call `body` for
+            the rows after `length` as well, and keep the state: then `valid` is an
+            array, false there, and the body passes rows that must be zero there through
             `zero_unless`. Otherwise `valid` is True.
         step: (params, carry, (B, F) input) -> (carry, (B, H) output), pure.
         params, carry: pytrees of the cell's parameters, and of the state before the first step.

@@ -23,8 +23,7 @@ def export(model: Model, weights: dict[str, Any], layout: str) -> Arrays:
 
     Raises:
         UserError: no such layout; or, except for "flax", a cell that is not the
-        library's LSTM, or a learned
-            initial carry.
+            library's LSTM, or a learned initial carry.
     """
     if layout not in LAYOUTS:
         raise UserError(f"layout={layout}: no such layout; one of {', '.join(LAYOUTS)}")
@@ -103,10 +102,12 @@ def flax(model: Model, weights: dict[str, Any]) -> Arrays:
     readout.kernel (U, O), readout.bias (O,), or readout.dense_i.kernel and so on. To
     load, with numbers or one-hot symbols (B, T, F) as input:
 
-        arrays, rngs = np.load("weights.npz"), nnx.Rngs(0) net =
-        nnx.Dict(cell=nnx.OptimizedLSTMCell(F, U, rngs=rngs), readout=nnx.Linear(U, O,
-        rngs=rngs)) nnx.update(net, flax.traverse_util.unflatten_dict(dict(arrays),
-        sep=".")) outputs = net.readout(nnx.RNN(net.cell)(inputs))
+        arrays = np.load("weights.npz")
+        rngs = nnx.Rngs(0)
+        cell = nnx.OptimizedLSTMCell(F, U, rngs=rngs)
+        net = nnx.Dict(cell=cell, readout=nnx.Linear(U, O, rngs=rngs))
+        nnx.update(net, flax.traverse_util.unflatten_dict(dict(arrays), sep="."))
+        outputs = net.readout(nnx.RNN(net.cell)(inputs))
 
     A learned initial carry is initial_carry.cell.part_0 and so on, in the order of the
     cell's carry, for an LSTM c and h (U,). These are no arrays of `net`: repeat them

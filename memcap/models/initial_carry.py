@@ -1,7 +1,7 @@
 """A learned initial carry: parameters beside the weights.
 
     carry = network.carry(batch)        the same for all sequences, with the shapes of
-    the cell's own
+                                        the cell's own
 
 Its gradient comes from the loop over time: every loop returns the gradient of the carry
 that it is given.

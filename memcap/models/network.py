@@ -42,9 +42,9 @@ class Network(nnx.Module):
     """Input -> layers of a cell -> read-out.
 
     Attributes:
-        cell: the first layer; further ones are cell_2, cell_3, ... (`cells` has all of
-        them). initial_carry: by name, an `InitialCarry` for each layer, and for an LSTM
-        read-out; None: not learned.
+        cell: the first layer; further ones are cell_2, cell_3, ... (`cells` has all of them).
+        initial_carry: by name, an `InitialCarry` for each layer, and for an LSTM
+            read-out; None: not learned.
 
     Args:
         model: cell, units, layers and read-out.
@@ -138,10 +138,10 @@ class Network(nnx.Module):
         """Run whole sequences; arguments are named as in `flax.nnx.RNN`, and time comes first.
 
         Args:
-            inputs: symbols or floats. initial_carry: state to start from (default
-            `carry`). seq_lengths: how many of the T steps count (default all), the same
-            for every sequence; may be
-                traced.
+            inputs: symbols or floats.
+            initial_carry: state to start from (default `carry`).
+            seq_lengths: how many of the T steps count (default all), the same for every
+                sequence; may be traced.
             return_carry: also return the carry after the last step that counts.
             return_sequences: read out at every step, or only at the last one.
             loop: name of the loop over time (memcap/loops/).

@@ -54,22 +54,19 @@ class Columns:
 
     Args:
         target: the column to predict: names or few whole numbers are classes, other
-        numbers are values. If it
-            is the same at all steps of every sequence, it is asked once, at the end; at
-            a null it is not asked.
-        sequence: the column that says to which sequence a line belongs. step: the
-        column that orders the lines of a sequence; None: "step" if there is one,
-        otherwise they are
-            in order.
-        features: the columns that the net sees; empty: all other columns. categories:
-        features with whole numbers that are names. group: sequences of one group (a
-        subject, a machine) are never on both sides of a split. missing: "refuse", or
-        "mask": a missing number becomes the mean, beside a feature that says so; a
-            missing name becomes a name of its own.
-        values: whether the target has values; None: judged by its numbers. split: the
-        column that says to which part a sequence belongs: train, validation (or val,
-        valid, dev),
-            test.
+            numbers are values. If it is the same at all steps of every sequence, it is
+            asked once, at the end; at a null it is not asked.
+        sequence: the column that says to which sequence a line belongs.
+        step: the column that orders the lines of a sequence; None: "step" if there is
+            one, otherwise they are in order.
+        features: the columns that the net sees; empty: all other columns.
+        categories: features with whole numbers that are names.
+        group: sequences of one group (a subject, a machine) are never on both sides of a split.
+        missing: "refuse", or "mask": a missing number becomes the mean, beside a
+            feature that says so; a missing name becomes a name of its own.
+        values: whether the target has values; None: judged by its numbers.
+        split: the column that says to which part a sequence belongs: train, validation
+            (or val, valid, dev), test.
         take: number of sequences to draw at random from a table that has more; None: all.
     """
 

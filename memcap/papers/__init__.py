@@ -2,18 +2,15 @@
 
 memcap/papers/NAME/ has
 
-* paper.py, a file with
-    * a docstring: its first line is the question, which `memcap reproduce --list`
-      prints; the rest is the
-      paper's protocol, and how ours differs;
-    * `PAPER`, a `Paper`: source, cost, a function that makes a table of our rows, and
-      claims, each with the
-      paper's number and a function that judges the table;
-    * `draw(rows)`, as in a figure's file (memcap/figures/), which draws the paper's
-      figure from our rows;
+* paper.py, a file with * a docstring: its first line is the question, which `memcap
+  reproduce --list` prints; the rest is the paper's protocol, and how ours differs; *
+  `PAPER`, a `Paper`: source, cost, a function that makes a table of our rows, and
+  claims, each with the paper's number and a function that judges the table; *
+  `draw(rows)`, as in a figure's file (memcap/figures/), which draws the paper's figure
+  from our rows;
 * study.yaml, which `memcap train sweeps=NAME` and `memcap reproduce NAME` train.
-  study_OTHER.yaml is a
-  further study, for `sweeps=NAME_OTHER`; study_full.yaml may hold the paper's own sizes (`--full`);
+  study_OTHER.yaml is a further study, for `sweeps=NAME_OTHER`; study_full.yaml may hold
+  the paper's own sizes (`--full`);
 * by_eye.csv, if numbers were read by eye from the paper's figures (`by_eye`);
 * once it is published, rows.parquet, and the files that `memcap reproduce NAME --rows --resample -o
   memcap/papers/NAME` writes: figure.png, figure.csv, verdicts.csv, resampled.csv.

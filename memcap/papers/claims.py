@@ -135,8 +135,10 @@ def compare(
 
     Args:
         pairs: two groups of numbers, or two numbers, by the pair's name in words; None
-        for a missing one. words: a template for a pair, with `name`, `a` and `b`.
-        holds: the test of a pair. start, join: as in `each`.
+            for a missing one.
+        words: a template for a pair, with `name`, `a` and `b`.
+        holds: the test of a pair.
+        start, join: as in `each`.
     """
     if not pairs or any(_is_missing(side) for pair in pairs.values() for side in pair):
         return NOT_MEASURED

@@ -62,8 +62,8 @@ def resample(paper: Paper, rows: pl.DataFrame, number: int = NUMBER) -> pl.DataF
 
     Returns:
         A line per claim: `within`; the share of shuffles in which it holds, null if it
-        does not hold in the rows; and the share of bootstraps that give the rows'
-        verdict.
+            does not hold in the
+        rows; and the share of bootstraps that give the rows' verdict.
     """
     findings = paper.findings(rows)
     conditions = [name for name in DERIVED if name in rows.columns]

@@ -35,10 +35,9 @@ def group_programs(
     """Group members by the programs to compile, the costliest first.
 
     Args:
-        members, study, engine: the members to train, and as for `Queue`. searched:
-        whether members are requested as results come, a few at a time; then `members`
-        are all
-            candidates.
+        members, study, engine: the members to train, and as for `Queue`.
+        searched: whether members are requested as results come, a few at a time; then
+            `members` are all candidates.
     """
     loops.check(engine.loop)
     members = list(members)

@@ -5,9 +5,9 @@ A probe is an object, in this folder the file itself, with
 
 * a docstring: its first line stands in `memcap probe --help`;
 * `probe(net)`, which gets a `memcap.trained.Trained` and gives a `Probed`: a picture,
-  the numbers in it, and
-  a short table. It makes its picture with `matplotlib.figure.Figure`. It raises
-  `NotForThis`, one line, for a net that it has nothing to say about.
+  the numbers in it, and a short table. It makes its picture with
+  `matplotlib.figure.Figure`. It raises `NotForThis`, one line, for a net that it has
+  nothing to say about.
 
 A probe that lives elsewhere is called by `module:name`: `memcap probe KEY --what
 my_module:mine`. Such a file may look like this:

@@ -48,8 +48,8 @@ def import_object(name: str, where: str) -> Any:
 
     Raises:
         UserError: there is no such module, or no such object in it; or within
-        `names_in_data` the module is
-            not imported. Errors of the module itself are passed on.
+            `names_in_data` the module is not imported. Errors of the module itself are
+            passed on.
     """
     module_name, _, attribute = name.partition(":")
     if not all(part.isidentifier() for part in [*module_name.split("."), attribute]):

@@ -7,12 +7,10 @@ handlers do nothing. A signal at once wakes a separate thread (`signal.set_wakeu
 which decides:
 
 * Where nothing is unsaved, it ends the process: while libraries are imported, rows are
-  read, a figure is
-  drawn. Files are written whole or not at all.
+  read, a figure is drawn. Files are written whole or not at all.
 * Within `saving` the main thread ends by itself: it looks now and then (`look`),
-  between chunks and jobs and
-  while it composes, and writes what there is. If it does not look for `PATIENCE`, the
-  thread writes what is cheap, and ends the process.
+  between chunks and jobs and while it composes, and writes what there is. If it does
+  not look for `PATIENCE`, the thread writes what is cheap, and ends the process.
 * At a second signal the thread does that at once.
 
 In a launcher that is not ours the main thread waits where it cannot look: see `raising`.

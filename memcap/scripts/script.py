@@ -178,8 +178,7 @@ def script(member: Member, framework: str, heading: str = "") -> str:
 
     Args:
         member: a net of an LSTM, a GRU or an Elman network with a dense read-out and a
-        fixed initial carry,
-            on sequences of the task's own length.
+            fixed initial carry, on sequences of the task's own length.
         framework: one of `FRAMEWORKS`.
         heading: what its docstring says about the width.
 

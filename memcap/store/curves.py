@@ -1,12 +1,12 @@
 """Curves of a study's members on disk, thinned: a Parquet file per shard of rows, one
 line per point.
 
-    DIR/curves/SHARD.parquet            of members that have ended, beside
-    DIR/rows/SHARD.parquet DIR/curves/TOKEN.running.parquet    of members that a job
-    trains just now, every 10 seconds: of those 300
-                                        that have trained longest, and for at least 10
-                                        seconds; gone at its end, or, if it was killed,
-                                        removed by the next job in the folder
+    DIR/curves/SHARD.parquet            of members that have ended, beside DIR/rows/SHARD.parquet
+    DIR/curves/TOKEN.running.parquet    of members that a job trains just now, every 10
+                                        seconds: of those 300 that have trained longest,
+                                        and for at least 10 seconds; gone at its end,
+                                        or, if it was killed, removed by the next job in
+                                        the folder
     DIR/curves.parquet                  those of ended members folded into one, by `memcap collect`
 
 They are only for looking at: nothing that memcap says about a study rests on them, and

@@ -115,7 +115,7 @@ def write(
 
     Raises:
         OSError: it cannot be written; an older file is unchanged. A device or a FIFO is
-        never replaced.
+            never replaced.
     """
     if not path.name or path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))

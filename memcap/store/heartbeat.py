@@ -1,9 +1,9 @@
 """The progress of a job: counted as it trains, written every couple of seconds, and
 read by everything that shows it. Needs no JAX.
 
-    DIR/jobs/TOKEN.json             its heartbeat: who it is and how far, written aside
-    and renamed DIR/jobs/TOKEN.members.parquet  the members that it may train, written
-    once as it begins (`MEMBERS`)
+    DIR/jobs/TOKEN.json             its heartbeat: who it is and how far, written aside and renamed
+    DIR/jobs/TOKEN.members.parquet  the members that it may train, written once as it
+                                    begins (`MEMBERS`)
 
 The rows are the truth; heartbeats say which jobs still train. A job that was killed
 leaves its files behind, with the time of its last heartbeat. memcap 0.1 wrote
@@ -179,9 +179,10 @@ class JobProgress:
     plain values.
 
     Args:
-        to_come: most members that the job may train. study: the study that it trains.
+        to_come: most members that the job may train.
+        study: the study that it trains.
         before, solved_before: number of the job's members that already had rows, and of
-        those solved.
+            those solved.
     """
 
     def __init__(

@@ -35,9 +35,9 @@ class Fields(NamedTuple):
     """The fields of a struct to read.
 
     Args:
-        of: its fields by number, with the `Fields` of each that is a struct or a list
-        of structs. usual: matches the whole struct as polars writes it, which is far
-        faster than reading field by field.
+        of: its fields by number, with the `Fields` of each that is a struct or a list of structs.
+        usual: matches the whole struct as polars writes it, which is far faster than
+            reading field by field.
     """
 
     of: Mapping[int, Any]
@@ -89,9 +89,9 @@ def read_together(
     which is much faster than one by one.
 
     Raises:
-        BadFileError: they would take far more memory than they have bytes. Exception,
-        polars.exceptions.PanicException: their columns or types differ, or one is no
-        Parquet file.
+        BadFileError: they would take far more memory than they have bytes.
+        Exception, polars.exceptions.PanicException: their columns or types differ, or
+            one is no Parquet file.
     """
     for content in contents:
         content.seek(0)

@@ -2,12 +2,12 @@
 beside them. Needs no JAX.
 
     DIR/rows/PROGRAM-TOKEN-N.parquet    rows of one program's members in one job,
-    rewritten whole as they end DIR/weights/PROGRAM-TOKEN-N.npz     its members'
-    weights, under KEY/path/of/array DIR/curves/PROGRAM-TOKEN-N.parquet  their curves
-    (curves.py) DIR/rows.parquet                    all shards folded into one, by
-    `memcap collect` DIR/jobs/TOKEN.*                    the job's heartbeat and list of
-    members (heartbeat.py) DIR/checkpoints/TOKEN.npz           members in training
-    (checkpoints.py), if there are any
+                                        rewritten whole as they end
+    DIR/weights/PROGRAM-TOKEN-N.npz     its members' weights, under KEY/path/of/array
+    DIR/curves/PROGRAM-TOKEN-N.parquet  their curves (curves.py)
+    DIR/rows.parquet                    all shards folded into one, by `memcap collect`
+    DIR/jobs/TOKEN.*                    the job's heartbeat and list of members (heartbeat.py)
+    DIR/checkpoints/TOKEN.npz           members in training (checkpoints.py), if there are any
 
 PROGRAM has 16 hexadecimal digits. TOKEN has 8 digits for the session, which all jobs of
 one command share, and 8 for the job, so two jobs in one folder never write the same
@@ -183,8 +183,7 @@ def read(folder: Path, strict: bool = False) -> pl.DataFrame:
 
     Args:
         folder: folder of a study or of several, or one Parquet file; or a name of
-        `memcap.runtime.published`,
-            such as `atlas`.
+            `memcap.runtime.published`, such as `atlas`.
         strict: refuse a bad file; otherwise refuse only `folder` itself, and name others on stderr.
     """
     tables, bad = read_files(folder)

@@ -40,22 +40,25 @@ class Status:
     """The progress of a study.
 
     Args:
-        folder: the study's folder. done: members with rows that measure something.
-        Among them, solved: those that were solved; up_to:
-            those right at every lag up to their own, None if not evaluated; diverged:
-            unsolved ones that diverged; by_loss: those judged by their held-out loss,
-            of which none counts as solved.
+        folder: the study's folder.
+        done: members with rows that measure something. Among them, solved: those that
+            were solved; up_to: those right at every lag up to their own, None if not
+            evaluated; diverged: unsolved ones that diverged; by_loss: those judged by
+            their held-out loss, of which none counts as solved.
         failed: members that could not be trained, unless a job is training them again.
-        running: members in training. waiting: members that a living job has yet to
-        train; for a search, the most. left_over: members of jobs that are gone, which
-        no other job is training. at_most: whether these numbers include those of a
-        search. a_minute: members that end per minute, in all living jobs together; None
-        if none has ended. left: seconds to the end of the last living job; None if
-        unknown. longest: the members in training that have trained longest. jobs:
-        heartbeats of the study's jobs, the latest last. unfinished: those of jobs that
-        are gone, with members that failed or that no job is training. unreadable: files
-        of rows that cannot be read. damaged: files of jobs that cannot be read. more:
-        whether a damaged file hides which members its job had.
+        running: members in training.
+        waiting: members that a living job has yet to train; for a search, the most.
+        left_over: members of jobs that are gone, which no other job is training.
+        at_most: whether these numbers include those of a search.
+        a_minute: members that end per minute, in all living jobs together; None if none has ended.
+        left: seconds to the end of the last living job; None if unknown.
+        longest: the members in training that have trained longest.
+        jobs: heartbeats of the study's jobs, the latest last.
+        unfinished: those of jobs that are gone, with members that failed or that no job
+            is training.
+        unreadable: files of rows that cannot be read.
+        damaged: files of jobs that cannot be read.
+        more: whether a damaged file hides which members its job had.
     """
 
     folder: Path

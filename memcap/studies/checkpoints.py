@@ -2,9 +2,8 @@
 half a minute ago on disk.
 
     DIR/checkpoints/TOKEN.npz    those of one run of a job: "index", JSON with a part
-    per program and the
-                                 curves so far; PART/0, PART/1, ...: leaves of the
-                                 states, a row per member
+                                 per program and the curves so far; PART/0, PART/1, ...:
+                                 leaves of the states, a row per member
 
 A new job takes over its members' states from the files of other jobs, and removes these
 files once it has written its own. A state serves only with the same member, program,

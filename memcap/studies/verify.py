@@ -41,7 +41,7 @@ def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
 
     Raises:
         UserError: no such folder, or no files of rows in it; or weights are to be
-        checked of published rows.
+            checked of published rows.
     """
     if is_published(folder) and not rows_only:
         raise UserError(

@@ -107,11 +107,9 @@ class Agents(Task):
 
         Args:
             carry: two values, the trace, whether arm 1 is the better one, and the log
-            odds of choosing it,
-                (B,) each.
+                odds of choosing it, (B,) each.
             row: (B,) each: a logistic variable, below which log odds choose arm 0; and
-            uniform variables for
-                a reversal, the state and the reward.
+                uniform variables for a reversal, the state and the reward.
 
         Returns:
             The new carry, the symbol that is seen, and the log odds of the next choice.

@@ -39,21 +39,21 @@ class Facts:
 
     Args:
         held: symbols (or reals) that must be held at the worst moment, the current one
-        included if it is
-            asked later.
+            included if it is asked later.
         bits: bits to hold at the worst moment. For reals: at the precision that the
-        criterion asks for. chance: the best expected score of a predictor that sees
-        only the current input, without memory or
-            clock. It is taken over the steps where an answer is due: accuracy for
-            classes, mean squared error for values.
+            criterion asks for.
+        chance: the best expected score of a predictor that sees only the current input,
+            without memory or clock. It is taken over the steps where an answer is due:
+            accuracy for classes, mean squared error for values.
         threshold: solved means accuracy at or above this; for values, mean squared
-        error at or below it. data: digest of the file that the sequences come from, so
-        that another file makes other members; "" if
-            there is none.
+            error at or below it.
+        data: digest of the file that the sequences come from, so that another file
+            makes other members; "" if there is none.
         answers_due: number of answers due per sequence, if a user wants them right as a
-        whole; else 1. independent: whether the held values are drawn independently,
-        uniform or Gaussian, and each is asked
-            for: then `bits` is an entropy, and a bound follows from it (`least_bits`).
+            whole; else 1.
+        independent: whether the held values are drawn independently, uniform or
+            Gaussian, and each is asked for: then `bits` is an entropy, and a bound
+            follows from it (`least_bits`).
     """
 
     held: int
@@ -75,14 +75,13 @@ class Batch(NamedTuple):
     """A batch of B sequences in buffers of T steps, of which the first `length` count.
 
     Args:
-        inputs: int32 symbols below `task.vocabulary`, or float32. targets: int32
-        classes or float32 values; (B,) where `task.answers` is "last", else (T, B). The
-        values
-            of a task with several outputs O have that axis first, as the read-out does:
-            (O, B) or (O, T, B).
+        inputs: int32 symbols below `task.vocabulary`, or float32.
+        targets: int32 classes or float32 values; (B,) where `task.answers` is "last",
+            else (T, B). The values of a task with several outputs O have that axis
+            first, as the read-out does: (O, B) or (O, T, B).
         mask: true where an answer is due, never after `length`; None where
-        `task.answers` is "last". window_starts: true at the first step of each window;
-        the carry enters there with its
+            `task.answers` is "last".
+        window_starts: true at the first step of each window; the carry enters there with its
             gradient stopped (or is reset, see `Task.reset_carry`). None: one window.
     """
 

@@ -31,18 +31,15 @@ class Data(Task):
 
     * `inputs`: (N, T) whole numbers from 0, symbols; or (N, T, F) numbers.
     * `targets`: whole numbers from 0, classes; or other numbers, values. (N,), or (N,
-      O) values, at the last
-      step; (N, T), or (N, T, O), at every step.
+      O) values, at the last step; (N, T), or (N, T, O), at every step.
     * `mask`, if an answer is not due at every step: (N, T), true where one is.
     * `lengths`, if not all sequences have T steps: (N,), how many of them count.
-      Shorter ones begin later,
-      after blanks.
+      Shorter ones begin later, after blanks.
     * `groups`, if sequences of one subject or machine belong together: (N,) whole
-      numbers. No group is on
-      both sides of a split.
+      numbers. No group is on both sides of a split.
     * `split`, if it is not to be drawn: (N,) texts, train, validation or test; without
-      validation a fifth of
-      training's is drawn for it. Then `held_out` and `fold` mean nothing.
+      validation a fifth of training's is drawn for it. Then `held_out` and `fold` mean
+      nothing.
 
     A share of the sequences is held out: training draws from the others, and the
     verdict is about these. Which are held out is a matter of `fold`, not of the

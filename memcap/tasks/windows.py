@@ -20,19 +20,18 @@ class Windows(Task):
     one window, the net can learn:
 
     * label "every", carry "keep": all of it. The answer due in the first window teaches
-      the net to write the
-      bit, and each later window teaches it to keep what the carry brings.
+      the net to write the bit, and each later window teaches it to keep what the carry
+      brings.
     * label "last", carry "keep": to read, but not to write. The bit is written in the
-      first window, the
-      answer is due in the last, and the gradient from one to the other is exactly zero.
-      All that can be learned is to read what the untrained weights happen to leave in
-      the carry. At forget bias 1 a lag of some tens leaves nothing, and accuracy stays
-      at 1/2 at any width; with gates that hold from the start enough can be left to
-      solve the task. This is a limit of the training, not of the memory.
+      first window, the answer is due in the last, and the gradient from one to the
+      other is exactly zero. All that can be learned is to read what the untrained
+      weights happen to leave in the carry. At forget bias 1 a lag of some tens leaves
+      nothing, and accuracy stays at 1/2 at any width; with gates that hold from the
+      start enough can be left to solve the task. This is a limit of the training, not
+      of the memory.
     * carry "reset": nothing beyond the first window. The bit is gone, whatever the
-      weights. With label "last"
-      accuracy is 1/2; with "every" and n windows at most 1/2 + 1/(2n): a window that
-      saw no 1 can't know that it is the first.
+      weights. With label "last" accuracy is 1/2; with "every" and n windows at most 1/2
+      + 1/(2n): a window that saw no 1 can't know that it is the first.
 
     Source: truncated backpropagation through time, Williams & Peng (1990); the form
     with x[0] in {0, 1} and then zeros is that of common tutorials on stateful LSTMs.

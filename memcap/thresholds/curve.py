@@ -294,8 +294,7 @@ def counts(units: ArrayLike, solved: ArrayLike, runs: ArrayLike) -> Counts:
 
     Raises:
         ValueError: shapes do not match, a number is not an integer, units or runs < 1,
-        or not 0 <= solved <=
-            runs.
+            or not 0 <= solved <= runs.
     """
     units = _integers("units", units)
     solved = _integers("solved", solved)
@@ -333,9 +332,9 @@ def posterior(
     """Compute the posterior given `solved` of `runs` seeds at each of `units`.
 
     Args:
-        units, solved, runs: as for `counts`, with its errors. correlations: intraclass
-        correlations of the seeds of a width, each with its prior; ((0, 1),) takes
-            seeds as independent.
+        units, solved, runs: as for `counts`, with its errors.
+        correlations: intraclass correlations of the seeds of a width, each with its
+            prior; ((0, 1),) takes seeds as independent.
     """
     data = counts(units, solved, runs)
     widths: tuple[int, ...] = tuple(data.widths.tolist())
@@ -449,8 +448,7 @@ def threshold(post: Posterior, p: float, confidence: float = 0.95) -> Threshold:
 
 def probability(post: Posterior, units: ArrayLike) -> Floats:
     """Compute the posterior mean of P(solved) of a seed, including the lapse, at each
-    of `units` (any shape,
-    > 0, tested or not), for one study.
+    of `units` (any shape, > 0, tested or not), for one study.
 
     Raises:
         ValueError: `units` out of range.

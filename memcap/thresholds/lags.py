@@ -97,8 +97,10 @@ def believe(
 
     Args:
         measured: counts by lag, at least one. A width without runs only says that nets
-        may be that wide. lags: lags at which to compute it. negligible: share of the
-        best cell's weight below which a cell of the shared grid is dropped.
+            may be that wide.
+        lags: lags at which to compute it.
+        negligible: share of the best cell's weight below which a cell of the shared
+            grid is dropped.
     """
     lags = sorted(set(lags))
     mu = _grid(measured, lags[-1])
@@ -200,8 +202,7 @@ class _Chain:
 
     Args:
         curves: by lag, the likelihood given mu, and D pairs of steepness and lapse: (M,
-        D). Each pair makes a
-            cell with each scatter.
+            D). Each pair makes a cell with each scatter.
     """
 
     def __init__(self, curves: Mapping[int, Floats32], negligible: float):

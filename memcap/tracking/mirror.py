@@ -179,13 +179,14 @@ class StudyMirror:
     """The mirror of one study: sends its members as their rows and curves come.
 
     Args:
-        sender: takes runs. study: the study's name. runs: "member", "seeds" (a run for
-        each group of members that differ only in the seed), or "auto":
-            seeds if it starts with more than `MOST_MEMBER_RUNS` members. If it has
-            fewer but the folder has more, it may have only parts of groups; then
-            members are left to a mirror of the whole folder.
+        sender: takes runs.
+        study: the study's name.
+        runs: "member", "seeds" (a run for each group of members that differ only in the
+            seed), or "auto": seeds if it starts with more than `MOST_MEMBER_RUNS`
+            members. If it has fewer but the folder has more, it may have only parts of
+            groups; then members are left to a mirror of the whole folder.
         command: the command that trains it, if known; git_commit: commit of its code.
-        None: that of its rows.
+            None: that of its rows.
     """
 
     def __init__(
@@ -407,10 +408,11 @@ def mirror(
     """Send what is in a folder, and what comes, until the end.
 
     Args:
-        follower: of the folder. make: makes the mirror of a study, given its name;
-        returns None for a study that is not wanted. ends: tells whether the next look
-        is the last one; called before each look. None: look until no job
-            trains.
+        follower: of the folder.
+        make: makes the mirror of a study, given its name; returns None for a study that
+            is not wanted.
+        ends: tells whether the next look is the last one; called before each look.
+            None: look until no job trains.
         wait: called between two looks.
         members: members that may come, like those of `memcap.store.follow.News`.
 

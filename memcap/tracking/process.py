@@ -46,10 +46,10 @@ class MirrorProcess:
     wrote.
 
     Args:
-        settings: the knobs of tracking. study: the study of the jobs that it follows;
-        its folder need not exist yet. members: members that may come, with the columns
-        of `memcap.store.heartbeat.MEMBERS`, as far as they
-            are known.
+        settings: the knobs of tracking.
+        study: the study of the jobs that it follows; its folder need not exist yet.
+        members: members that may come, with the columns of
+            `memcap.store.heartbeat.MEMBERS`, as far as they are known.
         part: tells apart commands that share a study.
 
     Raises:

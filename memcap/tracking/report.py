@@ -1,7 +1,8 @@
 """The report of a mirror beside a job, which the job reads when it ends.
 
     DIR/jobs/TOKEN.members.parquet  the members that may come, written by the job as the
-    mirror starts DIR/jobs/TOKEN.mirror.json      the report
+                                    mirror starts
+    DIR/jobs/TOKEN.mirror.json      the report
 
 TOKEN begins with the digits of the command's session, like the tokens of its jobs. Both
 files are removed with the mirror.

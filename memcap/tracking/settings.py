@@ -91,11 +91,10 @@ class Tracking:
 
         Args:
             study: name of the study; also the group of its runs, unless WANDB_RUN_GROUP
-            names another, and
-                the name of its own run, unless WANDB_NAME does.
-            folder: the study's folder. W&B writes a folder `wandb` in it, or in
-            WANDB_DIR. part: distinguishes commands that share a study, each of which
-            has its own run of the study.
+                names another, and the name of its own run, unless WANDB_NAME does.
+            folder: the study's folder. W&B writes a folder `wandb` in it, or in WANDB_DIR.
+            part: distinguishes commands that share a study, each of which has its own
+                run of the study.
         """
         environment: Mapping[str, str] = os.environ if self.mode == "wandb" else {}
         run = run_of_study(study, part)

@@ -130,8 +130,7 @@ class WandbService:
 
     Raises:
         RuntimeError: the mode is "online" and no API key is configured (W&B itself
-        would ask for one in the
-            terminal).
+            would ask for one in the terminal).
     """
 
     def __init__(self, target: Target):

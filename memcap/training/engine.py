@@ -56,12 +56,14 @@ def train(
     member: those of `members` in their order, then those that `next_members` returned.
 
     Args:
-        members: the members. engine: how to share the machine. This may change last
-        bits, and through them single verdicts. listener: receives curves and ended
-        members as they come. next_members: returns further members to train, given a
-        batch of results, one call at a time. candidates: all members that
-        `next_members` may return. study: all members of the study, if some have been
-        trained before; see `Queue`.
+        members: the members.
+        engine: how to share the machine. This may change last bits, and through them
+            single verdicts.
+        listener: receives curves and ended members as they come.
+        next_members: returns further members to train, given a batch of results, one
+            call at a time.
+        candidates: all members that `next_members` may return.
+        study: all members of the study, if some have been trained before; see `Queue`.
     """
     jax_setup.setup()
     engine = engine or Engine()

@@ -90,12 +90,12 @@ def eval_operands(
     """Return the operands of one of a member's evaluations.
 
     Args:
-        trainer, member: the functions that train a member, and the member. stream: with
-        the sizes of `Member.sizes`. Of a file's sequences all held-out ones are taken;
-        for
-            members that are judged by their loss, EVALUATE takes all of validation's.
+        trainer, member: the functions that train a member, and the member.
+        stream: with the sizes of `Member.sizes`. Of a file's sequences all held-out
+            ones are taken; for members that are judged by their loss, EVALUATE takes
+            all of validation's.
         index: number of the evaluation at its lag, or of the length or lag: each has
-        sequences of its own.
+            sequences of its own.
     """
     if member.task.part_sizes[1]:
         side = int(stream != Stream.EVALUATE or not member.task.by_loss)

@@ -73,13 +73,11 @@ class Queue:
 
     Args:
         members, engine, listener, next_members: as for `memcap.training.engine.train`.
-        workers: number of workers; each takes at most a fair share of the waiting
-        members. candidates: all members that `next_members` may return, so that
-        programs are large enough from the
-            start.
+        workers: number of workers; each takes at most a fair share of the waiting members.
+        candidates: all members that `next_members` may return, so that programs are
+            large enough from the start.
         study: all members of the study. Programs, which rows record, are sized for all
-        of them, even if some
-            have been trained before.
+            of them, even if some have been trained before.
     """
 
     def __init__(
@@ -316,8 +314,9 @@ class Queue:
 
         Returns:
             The members that may have killed it: those that it had, or all that wait for
-            the program that it was compiling; and those among them that have failed,
-            because they had killed a worker before.
+                the program that it
+            was compiling; and those among them that have failed, because they had
+            killed a worker before.
         """
         with self.changed:
             had = list(self.in_flight[worker])

@@ -138,10 +138,10 @@ class Result:
     """The outcome of one design on one draw.
 
     Args:
-        members: that it trained; steps: theirs, in budgets; work: steps x length x
-        (units + 8)^2. width: mean over lags of log(high / low) of u90; an interval
-        within one unit counts as one unit. held: share of the lags whose interval holds
-        the truth.
+        members: that it trained; steps: theirs, in budgets; work: steps x length x (units + 8)^2.
+        width: mean over lags of log(high / low) of u90; an interval within one unit
+            counts as one unit.
+        held: share of the lags whose interval holds the truth.
     """
 
     line: str

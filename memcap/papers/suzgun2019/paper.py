@@ -3,9 +3,9 @@
 Protocol: words a^n b^n, a^n b^n c^n and a^n b^n c^n d^n, n drawn from 1 to 30, from 1
 to 50, or from 50 to
 100. An LSTM of one layer, 1 to 36 units, says at each letter which ones may follow;
-     RMSprop at .01, one word per step, 1,000 words in each of 150 epochs, ten trials.
-     Its range ends at e_1, the first n, counted up from 1, at which it is wrong
-     anywhere in the word.
+     RMSprop at .01, one word
+per step, 1,000 words in each of 150 epochs, ten trials. Its range ends at e_1, the
+first n, counted up from 1, at which it is wrong anywhere in the word.
 
 Code, saved results and figures were read, and no tables. The mean ranges were read by
 eye from the figures (by_eye.csv), by units after n to 50 and for each language after n
