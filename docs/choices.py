@@ -26,9 +26,9 @@ from memcap.config.member import Engine, Member
 from memcap.config.recipes import Recipe
 from memcap.models.model import Model
 from memcap.own.losses import loss_curves
+from memcap.own.task import Data
 from memcap.tasks.agents import Agents, play
 from memcap.tasks.bandit import Bandit
-from memcap.tasks.data import Data
 from memcap.tasks.reversal import Reversal
 from memcap.tasks.two_step import TwoStep
 

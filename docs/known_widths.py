@@ -23,8 +23,8 @@ from scipy.special import log_softmax, softmax
 from memcap.config.member import Engine, task_of
 from memcap.own.losses import LossCurve
 from memcap.own.search import WidthSearch
+from memcap.own.task import BEST, Data
 from memcap.tasks import Task
-from memcap.tasks.data import BEST, Data
 
 MARKS = (  # task, knobs, lag
     ("latch", (), 20),

@@ -36,8 +36,8 @@ from memcap.own.losses import (
 )
 from memcap.own.search import WidthSearch
 from memcap.own.table import Columns, read_table
+from memcap.own.task import Data
 from memcap.store.columns import model_of, recipe_of
-from memcap.tasks.data import Data
 
 OUTPUTS = Path("outputs/real")
 PLACE = Path(__file__).parents[1] / "results" / "real"

@@ -38,6 +38,7 @@ from memcap.frontiers import frontier as frontiers
 from memcap.frontiers.points import At, columns
 from memcap.models.model import MOST_LAYERS, Model
 from memcap.own.table import Columns, LongForm, array_form, long_form, words_of
+from memcap.own.task import Data
 from memcap.runtime.published import rows_file
 from memcap.store import shards
 from memcap.store.files import BadFileError
@@ -49,7 +50,6 @@ from memcap.store.study import Study
 from memcap.studies.run import run_study
 from memcap.studies.writer import members_table
 from memcap.tasks import Task, task_class
-from memcap.tasks.data import Data
 from memcap.terminal.words import warn_once
 from memcap.tracking import MirrorProcess, Tracking
 from memcap.trained import Trained

@@ -3,7 +3,7 @@
 import numpy as np
 from own_programs import program
 
-from memcap.tasks.data import Data
+from memcap.own.task import Data
 
 choices = program("docs/choices.py")
 

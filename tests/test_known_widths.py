@@ -5,7 +5,7 @@ import pytest
 from own_programs import program
 
 from memcap.config.member import task_of
-from memcap.tasks.data import Data
+from memcap.own.task import Data
 
 
 @pytest.fixture(scope="module")

@@ -35,11 +35,11 @@ from memcap.config.recipes import use_config_folders
 from memcap.models.model import Model
 from memcap.own import words as loss_words
 from memcap.own.losses import loss_curves
+from memcap.own.task import Data
 from memcap.scripts import FRAMEWORKS
 from memcap.store import rows_of
 from memcap.store.shards import OUTPUTS
 from memcap.tasks import Task, task_classes
-from memcap.tasks.data import Data
 from memcap.terminal.printing import add_json, print_json
 from memcap.terminal.words import fold, printable
 

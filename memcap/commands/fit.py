@@ -2,7 +2,7 @@
 
 The file is a CSV, TSV, Parquet or Arrow file with a line per step: columns `sequence`
 and `step`, the features that the net sees, and the target that it must predict. It can
-also be an .npz file (python -m pydoc memcap.tasks.data describes it), or a folder with
+also be an .npz file (python -m pydoc memcap.own.task describes it), or a folder with
 the arrays of such a file as .npy files. A width is enough if its loss on sequences that
 training never saw equals the best width's within chance.
 """
@@ -30,11 +30,11 @@ from memcap.own.table import (
     read_table,
     words_of,
 )
+from memcap.own.task import BEST, Data
 from memcap.own.words import as_dict, loss_table
 from memcap.scripts import FRAMEWORKS
 from memcap.scripts.script import script
 from memcap.store.shards import OUTPUTS
-from memcap.tasks.data import BEST, Data
 from memcap.terminal.printing import add_json, print_json, show
 from memcap.terminal.words import printable
 

@@ -58,7 +58,13 @@ class Draws(Protocol):
         ...
 
 
-FOLDER = plugins.Folder[Draws](__name__, "figure", ("draw",), shared=("lines", "style"))
+FOLDER = plugins.Folder[Draws](
+    __name__,
+    "figure",
+    ("draw",),
+    shared=("lines", "style"),
+    elsewhere={"held_out": "memcap.own.figure"},
+)
 summaries = FOLDER.summaries
 FORMER = {"law": "costs", "state": "cell_map"}  # former names of figures
 

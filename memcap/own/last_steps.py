@@ -12,8 +12,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from memcap.sequences import Sequences
-from memcap.tasks.data import Data
+from memcap.own.file import Sequences
+from memcap.own.task import Data
 
 MOST_STEPS = 5  # to which an n-gram looks back
 SMOOTHINGS = (

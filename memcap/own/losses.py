@@ -30,10 +30,10 @@ import polars as pl
 from memcap.config.recipes import ResolvedRecipe
 from memcap.models.model import Model
 from memcap.own.last_steps import MOST_STEPS, loss_of_last_steps
+from memcap.own.task import Data
 from memcap.store.columns import IDENTITY, model_of, recipe_of, task_of
 from memcap.store.rows import IS_BY_LOSS, without_failed
 from memcap.tasks import Task
-from memcap.tasks.data import Data
 
 FORGIVEN = 0.02  # of the gain from state
 # levels of the t-tests

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from memcap.own.losses import LossCurve
-from memcap.tasks.data import Data
+from memcap.own.task import Data
 from memcap.trained import Trained
 
 RARE = 0.1  # share of the answers

@@ -18,10 +18,10 @@ from memcap.config.member import Engine, Member
 from memcap.config.recipes import Recipe
 from memcap.models.model import Model
 from memcap.own.losses import REPEATS, LossCurve, loss_curves
+from memcap.own.task import Data
 from memcap.store import shards
 from memcap.store.study import Study
 from memcap.studies.run import run_study
-from memcap.tasks.data import Data
 
 BUDGET = 6000
 RACE = (

@@ -1,5 +1,5 @@
 """Conversion of tables in long form, a line per step, and of folders of .npy files to
-the arrays of an .npz file (`memcap.sequences`).
+the arrays of an .npz file (`memcap.own.file`).
 
 sequence  step  load  weather  fault          two sequences, of which each has one
 answer, at its end; a            0   1.5     rain     no          `weather` has names,
@@ -20,7 +20,7 @@ import numpy as np
 import polars as pl
 
 from memcap.config.knobs import UserError
-from memcap.sequences import LARGEST, MOST, PARTS, TOO_MUCH, UNPACKED, checked
+from memcap.own.file import LARGEST, MOST, PARTS, TOO_MUCH, UNPACKED, checked
 from memcap.terminal.words import plural
 
 READERS = {

@@ -15,7 +15,12 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import ModuleType
 from typing import Any
 
-LATE = ("memcap.tasks.", "memcap.scripts.", "memcap.training.curriculum.")
+LATE = (
+    "memcap.tasks.",
+    "memcap.own.task.",
+    "memcap.scripts.",
+    "memcap.training.curriculum.",
+)
 
 
 class LazyModule(ModuleType):

@@ -12,10 +12,10 @@ import importlib.util
 import os
 import pkgutil
 import sys
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, Generic, TypeVar, cast
 
 from memcap.config.knobs import UserError
@@ -113,6 +113,7 @@ class Folder(Generic[T]):
         functions: names of functions that each must have.
         shared: files that the others share, and that are not plug-ins themselves.
         inner: the file's name if each is a folder: "paper" for papers/NAME/paper.py.
+        elsewhere: modules outside the package, by the name of the plug-in.
     """
 
     def __init__(
@@ -122,12 +123,14 @@ class Folder(Generic[T]):
         functions: Sequence[str],
         shared: Sequence[str] = (),
         inner: str = "",
+        elsewhere: Mapping[str, str] = MappingProxyType({}),
     ):
         self.package = package
         self.what = what
         self.functions = functions
         self.shared = shared
         self.inner = inner
+        self.elsewhere = elsewhere
 
     @property
     def names(self) -> list[str]:
@@ -140,11 +143,8 @@ class Folder(Generic[T]):
                 for file in Path(place).glob(f"*/{self.inner}.py")
             )
             return sorted(file.parent.name for file in files)
-        return sorted(
-            file.name
-            for file in pkgutil.iter_modules(path)
-            if file.name not in self.shared
-        )
+        names = {file.name for file in pkgutil.iter_modules(path)}
+        return sorted(names - {*self.shared} | {*self.elsewhere})
 
     def summaries(self) -> dict[str, str]:
         """Return the first paragraph of each one's docstring, by name; none is imported."""
@@ -172,7 +172,8 @@ class Folder(Generic[T]):
         return cast(T, plugin)
 
     def _module(self, name: str) -> str:
-        return ".".join(filter(None, [self.package, name, self.inner]))
+        path = ".".join(filter(None, [self.package, name, self.inner]))
+        return self.elsewhere.get(name, path)
 
     def _summary(self, name: str) -> str:
         spec = importlib.util.find_spec(self._module(name))
@@ -193,12 +194,12 @@ def modules(package: str) -> Iterable[ModuleType]:
     ]
 
 
-def classes(package: str, base: type[T]) -> dict[str, type[T]]:
-    """Import a package's classes that derive from `base`, by their own `name`, in
-    alphabetical order; raise ValueError if two have the same."""
+def classes(package: str, base: type[T], *others: str) -> dict[str, type[T]]:
+    """Import the classes of a package and of other modules that derive from `base`, by
+    their own `name`, in alphabetical order; raise ValueError if two have the same."""
     classes = [
         (vars(value)["name"], value)
-        for module in modules(package)
+        for module in [*modules(package), *map(importlib.import_module, others)]
         for value in vars(module).values()
         if isinstance(value, type)
         and issubclass(value, base)

@@ -23,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from memcap.sequences import Sequences, at_the_end, example, parts_of
+from memcap.own.file import Sequences, at_the_end, example, parts_of
 from memcap.tasks import Batch, Task
 from memcap.tasks.base import integers
 

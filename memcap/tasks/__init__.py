@@ -28,11 +28,13 @@ __all__ = [
     "task_classes",
 ]
 
+OF_FILES = "memcap.own.task"  # the task of a user's sequences, which knows their file
+
 
 @cache
 def task_classes() -> dict[str, type[Task]]:
-    """Return the tasks of this folder by name, in alphabetical order."""
-    return plugins.classes(__name__, Task)
+    """Return the tasks of memcap by name, in alphabetical order."""
+    return plugins.classes(__name__, Task, OF_FILES)
 
 
 @cache
@@ -65,8 +67,8 @@ def task_class(name: str) -> type[Task]:
 
 
 def is_own(task: Task) -> bool:
-    """Tell whether a task is one of this folder, whose facts are tested."""
-    return type(task).__module__.startswith(f"{__name__}.")
+    """Tell whether a task is one of memcap, whose facts are tested."""
+    return type(task).__module__.startswith("memcap.")
 
 
 def __getattr__(name: str) -> Any:

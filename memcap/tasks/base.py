@@ -96,7 +96,7 @@ class Task(ABC):
     """Base of all tasks. A subclass sets `name`, its knobs as fields, and the methods
     below; nothing else needs to know it.
 
-    A task outside memcap/tasks/ is called `module:Class`, as `task_class` finds it; a
+    A task outside memcap is called `module:Class`, as `task_class` finds it; a
     `name` of its own is not needed.
     """
 
@@ -111,7 +111,7 @@ class Task(ABC):
     asks: ClassVar[tuple[str, ...]] = ()  # the knobs that this user is asked for
 
     def __init_subclass__(cls) -> None:
-        if not cls.__module__.startswith(f"{__package__}."):
+        if not cls.__module__.startswith("memcap."):
             cls.name = f"{cls.__module__}:{cls.__qualname__}"
 
     @property

@@ -13,10 +13,10 @@ from memcap.frontiers.frontier import frontier
 from memcap.models.model import Model
 from memcap.own.last_steps import loss_of_last_steps
 from memcap.own.losses import Loss, LossCurve, WidthLoss, loss_curves
+from memcap.own.task import Data
 from memcap.own.words import as_dict, loss_table, sentences
 from memcap.store.rows import frame
 from memcap.studies.writer import row_of
-from memcap.tasks.data import Data
 from memcap.training.program import Program
 from memcap.training.results import Result
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from memcap.own.rare_classes import has_rare_class, rare_words, recalls
-from memcap.tasks.data import Data
+from memcap.own.task import Data
 
 COUNT = 400
 STEPS = 4

@@ -13,9 +13,9 @@ from study_rows import row_of
 from memcap import store
 from memcap.own import search as own_data
 from memcap.own.search import WidthSearch
+from memcap.own.task import Data
 from memcap.store.columns import columns_of
 from memcap.store.rows import frame
-from memcap.tasks.data import Data
 
 
 def table(targets, count=300, steps=6):

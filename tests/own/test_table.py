@@ -11,11 +11,11 @@ import pytest
 from study_checks import refusal
 
 import memcap
-from memcap import sequences
 from memcap.config.knobs import UserError
+from memcap.own import file as own_file
 from memcap.own import table as module
 from memcap.own.table import MISSING, Columns, array_form, long_form, read_table
-from memcap.tasks.data import Data
+from memcap.own.task import Data
 
 GOOD = pl.DataFrame(
     {
@@ -433,7 +433,7 @@ def test_blanks_before_a_sequence_stay_blank_where_numbers_are_scaled(tmp_path):
         (pl.col("sequence") % 2 == 0) | (pl.int_range(pl.len()) % 6 < 4)
     )
     task = memcap.data(frame.drop("who"), "y", tmp_path / "mine.npz")
-    scaled = sequences.read(task.file).scaled(task.parts[0])
+    scaled = own_file.read(task.file).scaled(task.parts[0])
     assert not scaled.inputs[1::2, :2].any()
     assert scaled.inputs[1::2, 2:].all()
 

@@ -5,9 +5,9 @@ import pytest
 from breadth import leave
 from probe_checks import hand_set, untrained
 
+from memcap.own.task import Data
 from memcap.probes import fresh_score, leakage
 from memcap.tasks.copy import Copy
-from memcap.tasks.data import Data
 from memcap.tasks.delay_line import DelayLine
 from memcap.tasks.latch import Latch
 from memcap.tasks.vector_hold import VectorHold

@@ -4,9 +4,9 @@ and some tasks have no longer ones."""
 import pytest
 from probe_checks import hand_set, untrained
 
+from memcap.own.task import Data
 from memcap.probes import NotForThis, lengths
 from memcap.tasks.count import Count
-from memcap.tasks.data import Data
 from memcap.tasks.delay_line import DelayLine
 from memcap.tasks.latch import Latch
 

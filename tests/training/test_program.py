@@ -10,7 +10,7 @@ import pytest
 from training_checks import ONE, member, programs
 
 from memcap.config.member import Stream
-from memcap.tasks.data import Data
+from memcap.own.task import Data
 from memcap.training import program as program_module
 from memcap.training.operands import (
     empty_state,

@@ -200,7 +200,7 @@ def _unpacked(content: bytes) -> int:
 
 def _wrong(file: str, what: str) -> UserError:
     return UserError(
-        f"task.file={file}: {what}; python -m pydoc memcap.tasks.data says what such a file must"
+        f"task.file={file}: {what}; python -m pydoc memcap.own.task says what such a file must"
         " hold"
     )
 
@@ -209,7 +209,7 @@ def checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences:
     """Return the sequences of a file's arrays.
 
     Raises:
-        UserError: they do not have the form of `memcap.tasks.data`; says what is wrong.
+        UserError: they do not have the form of `memcap.own.task`; says what is wrong.
     """
     _check_arrays(file, arrays)
     inputs = arrays["inputs"]

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from memcap.config.knobs import UserError, knob
-from memcap.sequences import EXAMPLE, Sequences, read
+from memcap.own.file import EXAMPLE, Sequences, read
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 from memcap.tasks.chance import best_map
 

@@ -15,11 +15,11 @@ from study_rows import group, write
 from task_checks import draw, few
 
 import memcap
-from memcap import sequences
 from memcap.config.knobs import UserError
 from memcap.config.member import Member, member_of
 from memcap.launch.app import compose_jobs
-from memcap.tasks.data import Data, _split
+from memcap.own import file as own_file
+from memcap.own.task import Data, _split
 
 COUNT = 40
 STEPS = 6
@@ -27,7 +27,7 @@ STEPS = 6
 
 def saved(path, **arrays):
     np.savez(path, **arrays)
-    sequences.read.cache_clear()
+    own_file.read.cache_clear()
     return Data(file=str(path))
 
 
@@ -366,7 +366,7 @@ def test_what_is_no_archive_is_one_line(content, tmp_path):
 
 
 def test_a_large_file_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(sequences, "LARGEST", 1 << 20)
+    monkeypatch.setattr(own_file, "LARGEST", 1 << 20)
     path = tmp_path / "large.npz"
     path.write_bytes(bytes((1 << 20) + 1))
     with pytest.raises(UserError, match=r"large\.npz: is larger than 1 MiB; "):
@@ -453,7 +453,7 @@ def test_rows_whose_file_is_gone_name_it(tmp_path, monkeypatch, words):
         ),
     )
     (tmp_path / "mine.npz").unlink()
-    sequences.read.cache_clear()
+    own_file.read.cache_clear()
     done = command(tmp_path, *words.split(), "study")
     assert (done.status, done.out) == (2, "")
     gone, none = done.err.splitlines()
@@ -474,7 +474,7 @@ def test_the_counts_of_rows_whose_file_is_gone_are_told(tmp_path, monkeypatch):
         group("data", 5, {1: (1, 2)}, knobs={"file": "mine.npz", "criterion": 0.9}),
     )
     (tmp_path / "mine.npz").unlink()
-    sequences.read.cache_clear()
+    own_file.read.cache_clear()
     done = command(tmp_path, "frontier", "study")
     assert "1:1/2\n" in done.out
     assert "--module" not in done.out
