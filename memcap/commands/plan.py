@@ -223,7 +223,7 @@ def _columns(each: ProgramPlan) -> dict[str, Any]:
         "units": program.spec.architecture.model.units,
         "steps": trainer.max_length,
         "evaluation_steps": trainer.max_eval_length,
-        "batch": program.spec.batch,
+        "batch": program.spec.recipe.batch,
         "memory_bytes": each.memory,
         "step_operations": each.flops,
         "step_bytes": each.bytes,

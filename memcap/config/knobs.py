@@ -133,6 +133,26 @@ def keyed(owner: Any) -> dict[str, Any]:
     }
 
 
+def unknown_knob(known: Collection[str], **parts: Any) -> str | None:
+    """Find a knob that something does not know, so that it cannot ignore one that was
+    added after it was written.
+
+    Args:
+        known: the names that it knows, such as "model.units".
+        parts: dataclasses by the first word of these names.
+
+    Returns:
+        The first other field that is not at its `before`, as NAME=VALUE; None if there
+        is none.
+    """
+    for part, owner in parts.items():
+        for name, before in _befores(type(owner)):
+            value = getattr(owner, name)
+            if f"{part}.{name}" not in known and value != before:
+                return f"{part}.{name}={'null' if value is None else value}"
+    return None
+
+
 @cache
 def _befores(cls: Any) -> tuple[tuple[str, Any], ...]:
     """Return the fields of a dataclass that have a `before`, each with that value."""

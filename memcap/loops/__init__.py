@@ -85,15 +85,22 @@ def _named(name: str) -> list[Loop]:
 def resolve(name: str, request: Request) -> Loop:
     """Return the first available loop of this name that serves the request, or of its
     fallback; for auto and reproducible, the loop of the highest rank that they may
-    choose. Refuse a name that no loop has.
+    choose. Refuse a name that no loop has, and a named loop that does not know a knob
+    of the request.
     """
     if name in GENERAL:
         found = [loop for loop in loops() if request.platform in loop.chosen_on]
         found = [loop for loop in found if name == "auto" or loop.reproducible]
+        found = [loop for loop in found if not loop.unknown_knob(request)]
     else:
         found = _named(name)
     for loop in found:
         if not loop.refuses(request) and _is_here(loop):
+            if knob := loop.unknown_knob(request):
+                raise UserError(
+                    f"{knob}: engine.loop={name} does not know this knob;"
+                    " engine.loop=auto takes a loop that does"
+                )
             return loop
     fallback = found[-1].fallback if found else name
     assert fallback != name, f"{name}: serves no cell on {request.platform}"

@@ -11,7 +11,7 @@ A net of several layers calls the loop once per layer, on the hidden states of t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -21,6 +21,7 @@ from flax import nnx
 from jax import lax
 
 from memcap.cells import Cell
+from memcap.config.knobs import unknown_knob
 from memcap.loops.score import Answers, Sums, loss_and_score_sums
 
 if TYPE_CHECKING:
@@ -102,6 +103,8 @@ class Request(NamedTuple):
     # where it will run: "cpu", "gpu" or "tpu", maybe on another machine (`memcap plan`)
     platform: str
     windows: bool  # whether gradients are cut at windows
+    # the knobs of the network and of its training, by the first word of their names
+    knobs: Mapping[str, Any] = {}
 
 
 class Loop:
@@ -128,6 +131,9 @@ class Loop:
     fuses_readout: bool = (
         False  # whether `run` applies the read-out's kernel; else `Loop.__call__` does
     )
+    # names of the knobs of network and recipe with which its results are right; None:
+    # all, as it runs the cell's own step, and leaves the loss to `loss_and_score_sums`
+    knobs: Collection[str] | None = None
     # seconds that each weight of padding adds to a training step; None: on a CPU,
     # members of several widths never share a program of this loop
     seconds_per_padded_weight: float | None = None
@@ -135,6 +141,13 @@ class Loop:
     def refuses(self, request: Request) -> str | None:
         """Return why the loop cannot serve a request, as a clause; None if it can."""
         return None
+
+    def unknown_knob(self, request: Request) -> str | None:
+        """Return a knob of the request that the loop does not know, as NAME=VALUE; None
+        if it knows all."""
+        if self.knobs is None:
+            return None
+        return unknown_knob(self.knobs, **request.knobs)
 
     def missing(self) -> str | None:
         """Return why the loop cannot run in this process, such as a missing compiler;

@@ -31,6 +31,20 @@ WORK, SLOTS, TWO_SLOTS, SLOTS_OF_A_BLOCK, WORK_WITH_LOSS = range(
     5
 )  # buffers, as `GatedC.size` counts them
 MOST_STEPS = 2**24
+# The C has the cell's equations and the loss in it. Of these knobs it needs to know
+# none, as they act before and after it.
+KNOBS = frozenset(
+    [
+        *("model.cell", "model.units", "model.readout", "model.layers"),
+        "model.initial_carry",
+        *("recipe.name", "recipe.init", "recipe.forget_bias", "recipe.freeze"),
+        *("recipe.lr", "recipe.lr_width", "recipe.falls_above", "recipe.schedule"),
+        *("recipe.floor", "recipe.warmup", "recipe.warmup_share", "recipe.budget"),
+        *("recipe.batch", "recipe.lags", "recipe.curriculum", "recipe.advance"),
+        *("recipe.deadline", "recipe.clip", "recipe.clip_by", "recipe.optimizer"),
+        "recipe.decay",
+    ]
+)
 
 
 @dataclass(frozen=True)
@@ -320,6 +334,7 @@ class GatedNative(WhileLoop):
     # measured with the LSTM on a core of an AMD EPYC (Zen 4), `python -m benchmarks
     # cells`; it is the optimizer's time, which a cell's equations do not change
     seconds_per_padded_weight = 3e-9
+    knobs = KNOBS
     in_c: GatedC  # the cell
     xla: Loop = (
         while_loop.LOOP

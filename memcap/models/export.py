@@ -8,11 +8,17 @@ import numpy as np
 
 from memcap.cells import cell_class, cell_classes
 from memcap.cells.lstm import LSTM
-from memcap.config.knobs import UserError
+from memcap.config.knobs import UserError, unknown_knob
 from memcap.models.model import Model
 from memcap.models.network import cell_names
 
 Arrays = dict[str, np.ndarray]
+KNOBS = frozenset(  # that a layout has, or refuses
+    [
+        *("model.cell", "model.units", "model.readout", "model.layers"),
+        "model.initial_carry",
+    ]
+)
 
 
 def export(model: Model, weights: dict[str, Any], layout: str) -> Arrays:
@@ -27,6 +33,8 @@ def export(model: Model, weights: dict[str, Any], layout: str) -> Arrays:
     """
     if layout not in LAYOUTS:
         raise UserError(f"layout={layout}: no such layout; one of {', '.join(LAYOUTS)}")
+    if knob := unknown_knob(KNOBS, model=model):
+        raise UserError(f"{knob}: no layout has such nets; memcap.load runs them")
     if model.initial_carry == "learned" and layout != "flax":
         raise UserError(
             f"model.initial_carry=learned: the layers of layout {layout} have no array for it;"

@@ -39,7 +39,7 @@ def step_cost(program: Program) -> StepCost:
             operands.lag,
             operands.length,
             trainer.max_length,
-            trainer.spec.batch,
+            trainer.spec.recipe.batch,
         )
         batch = trainer.spec.task.sample(
             jax.random.wrap_key_data(operands.key), *sequences

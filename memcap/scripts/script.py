@@ -9,11 +9,12 @@ import textwrap
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import jax
 import numpy as np
 
-from memcap.config.knobs import UserError, set_words
+from memcap.config.knobs import UserError, set_words, unknown_knob
 from memcap.config.member import Member
 from memcap.config.recipes import EPSILON, MOMENTUM, RMS_DECAY, ResolvedRecipe
 from memcap.models.model import Model
@@ -86,6 +87,19 @@ LAYERS = {
         "an Elman network", "SimpleRNN", "RNN", "SimpleCell", {"candidate": "n"}
     ),
 }
+# the knobs that a script has, or that `_check` refuses
+KNOBS = frozenset(
+    [
+        *("model.cell", "model.units", "model.readout", "model.layers"),
+        "model.initial_carry",
+        *("recipe.name", "recipe.init", "recipe.forget_bias", "recipe.freeze"),
+        *("recipe.lr", "recipe.lr_width", "recipe.falls_above", "recipe.schedule"),
+        *("recipe.floor", "recipe.warmup", "recipe.warmup_share", "recipe.budget"),
+        *("recipe.batch", "recipe.lags", "recipe.curriculum", "recipe.advance"),
+        *("recipe.deadline", "recipe.clip", "recipe.clip_by", "recipe.optimizer"),
+        "recipe.decay",
+    ]
+)
 COMPILED = (
     "flax",
     "keras",
@@ -267,6 +281,7 @@ def check_network(model: Model, framework: str) -> None:
             f"code={framework}: a script has a dense read-out, not one by an {model.readout};"
             f" {_by_memcap(framework)}"
         )
+    refuse_unknown(framework, model=model)
 
 
 def _check(member: Member, framework: str) -> None:
@@ -279,6 +294,7 @@ def _check(member: Member, framework: str) -> None:
     task = member.task
     recipe = member.recipe
     check_network(model, framework)
+    refuse_unknown(framework, recipe=recipe)
     if model.initial_carry != "fixed":
         raise UserError(
             f"model.initial_carry={model.initial_carry}: a script starts from zeros"
@@ -301,6 +317,12 @@ def _check(member: Member, framework: str) -> None:
             f"task.length={member.length}: a script is of the task's own length,"
             f" {task.length(member.lag)}"
         )
+
+
+def refuse_unknown(framework: str, **parts: Any) -> None:
+    """Raise UserError for a knob of a network or recipe that no script has."""
+    if knob := unknown_knob(KNOBS, **parts):
+        raise UserError(f"{knob}: a script does not know it; {_by_memcap(framework)}")
 
 
 def _by_memcap(framework: str) -> str:

@@ -63,8 +63,9 @@ def loop_of(spec: TrainSpec, steps: int, engine: Engine) -> loops.Choice:
     to `steps` steps."""
     cell = cell_class(spec.architecture.model.cell)
     windows = _has_windows(spec.task, steps)
+    knobs = {"model": spec.architecture.model, "recipe": spec.recipe}
     return loops.choose(
-        engine.loop, loops.Request(cell, jax.default_backend(), windows)
+        engine.loop, loops.Request(cell, jax.default_backend(), windows, knobs)
     )
 
 
@@ -311,7 +312,7 @@ def compile_both(
         )
         lowered = train_chunk.lower(states, operands)
         evaluate_future = _beside.submit(compile_evaluate)
-        fast = cpu and trainer.spec.batch <= 32
+        fast = cpu and trainer.spec.recipe.batch <= 32
         return lowered.compile(FAST_COMPILE if fast else None), evaluate_future
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import jax
@@ -21,7 +21,7 @@ from jax import lax
 
 from memcap.cells import cell_class
 from memcap.config.member import Evaluation, Member
-from memcap.config.recipes import EPSILON, MOMENTUM, RMS_DECAY
+from memcap.config.recipes import EPSILON, MOMENTUM, RMS_DECAY, ResolvedRecipe
 from memcap.loops import Answers, loss_and_score_sums
 from memcap.loops.base import select
 from memcap.models.architecture import Architecture
@@ -76,6 +76,13 @@ class TrainState(NamedTuple):
     curriculum: Any = ()  # a `CurriculumState`, or () without one
 
 
+# Fields of a recipe that members of one program need not share
+NOT_SHARED = (
+    *("init", "forget_bias", "lr", "lr_width", "falls_above", "schedule"),
+    *("warmup", "warmup_share", "budget", "curriculum", "advance", "deadline"),
+)
+
+
 @dataclass(frozen=True)
 class TrainSpec:
     """The static settings of a program, without buffer sizes and loop. Members of one
@@ -83,35 +90,20 @@ class TrainSpec:
 
     task: Task  # the task with its knobs; its lag is an operand
     architecture: Architecture  # structure of the network
-    batch: int  # sequences per training step
-    clip: float  # limit of the gradient's norm, or of each of its elements (`clip_by`)
+    recipe: ResolvedRecipe  # without what is an operand or is in the first weights
     evaluation: Evaluation  # the rule that says when a member is solved
     # whether a `CurriculumState` says the lag; without a curriculum it starts at the member's own
-    curriculum: bool = False
-    optimizer: str = "adam"  # one of `OPTIMIZERS` or `NET_OPTIMIZERS`
-    decay: float = 0.0  # decay of matrices per step, which the learning rate multiplies
-    floor: float = 0.0  # the rate at the end of a cosine, as a share of its peak
-    uniform: bool = False  # whether each batch has a random lag, up to the curriculum's
-    clip_by: str = "norm"  # one of `CLIPPINGS`
-    freeze: bool = False  # whether only the read-out is trained
+    curriculum: bool
 
     @classmethod
     def of(cls, member: Member) -> TrainSpec:
         """Return the spec of a member."""
-        recipe = member.recipe
         return cls(
             member.task,
             member.architecture,
-            recipe.batch,
-            recipe.clip,
+            _shared(member.recipe),
             member.evaluation,
-            recipe.with_other_lags,
-            recipe.optimizer,
-            recipe.decay or 0.0,
-            recipe.floor or 0.0,
-            recipe.lags == "uniform",
-            recipe.clip_by,
-            recipe.freeze == "cell",
+            member.recipe.with_other_lags,
         )
 
     def at_width(self, units: int) -> TrainSpec:
@@ -122,13 +114,19 @@ class TrainSpec:
     def can_pad(self) -> bool:
         """Tell whether members of several widths can share a program, with the narrower
         ones padded."""
-        can_pad = self.optimizer not in NET_OPTIMIZERS or self.optimizer in CAN_PAD
+        name = self.recipe.optimizer
+        can_pad = name not in NET_OPTIMIZERS or name in CAN_PAD
         return can_pad and cell_class(self.architecture.model.cell).can_pad
 
     @property
     def name(self) -> str:
         """A digest of the spec, in 16 hex digits."""
         return hashlib.sha256(repr(self).encode()).hexdigest()[:16]
+
+
+@lru_cache(maxsize=1024)
+def _shared(recipe: ResolvedRecipe) -> ResolvedRecipe:
+    return replace(recipe, name="", **dict.fromkeys(NOT_SHARED))
 
 
 # Elementwise optimizers by `recipe.optimizer`, without the learning rate, which is an
@@ -189,19 +187,19 @@ class Trainer:
     def optimizer(self) -> optax.GradientTransformationExtraArgs:
         """The optimizer of the flat weights, without the learning rate; `update` needs
         the member's units."""
-        spec = self.spec
+        recipe = self.spec.recipe
         net = self.spec.architecture
-        elementwise = OPTIMIZERS.get(spec.optimizer)
+        elementwise = OPTIMIZERS.get(recipe.optimizer)
         direction = (
-            elementwise() if elementwise else NET_OPTIMIZERS[spec.optimizer](net)
+            elementwise() if elementwise else NET_OPTIMIZERS[recipe.optimizer](net)
         )
-        steps = [CLIPPINGS[spec.clip_by](spec.clip), direction]
-        if spec.decay:
+        steps = [CLIPPINGS[recipe.clip_by](recipe.clip), direction]
+        if recipe.decay:
             steps.append(
-                optax.add_decayed_weights(jnp.asarray(spec.decay * net.matrices()))
+                optax.add_decayed_weights(jnp.asarray(recipe.decay * net.matrices()))
             )
         optimizer = optax.chain(*steps)
-        return freeze_cell(net, optimizer) if spec.freeze else optimizer
+        return freeze_cell(net, optimizer) if recipe.freeze else optimizer
 
     def _network(self, params: Float[Array, " P"]) -> Network:
         architecture = self.spec.architecture
@@ -218,7 +216,7 @@ class Trainer:
         if not self.spec.curriculum:
             return operands.lag, operands.length
         lag = state.curriculum.lag
-        if self.spec.uniform:
+        if self.spec.recipe.lags:
             # The keys of batches fold in the steps 0, 1, ..., so those of lags fold in -1, -2, ....
             key = jax.random.fold_in(
                 jax.random.wrap_key_data(operands.key), -1 - state.step
@@ -230,7 +228,7 @@ class Trainer:
         self, step: Any, at: Any, operands: TrainOperands, xp: Any = jnp
     ) -> Any:
         """Return the learning rate at a step, given the curriculum's state, `at`."""
-        lr = learning_rate(operands, step, self.spec.floor, xp)
+        lr = learning_rate(operands, step, self.spec.recipe.floor or 0.0, xp)
         if self.spec.curriculum:
             lr = lr * curriculum.lr_scale(
                 at, operands.curriculum, step, operands.budget, xp
@@ -315,7 +313,7 @@ class Trainer:
             key = jax.random.fold_in(jax.random.wrap_key_data(operands.key), state.step)
             lag, length = self.lag_and_length(state, operands)
             return self.spec.task.sample(
-                key, lag, length, self.max_length, self.spec.batch
+                key, lag, length, self.max_length, self.spec.recipe.batch
             )
 
         if self.side_by_side:

@@ -46,8 +46,14 @@ from memcap.answers.answer import answer
 from memcap.frontiers.frontier import fit_all_recipes
 from memcap.answers.question import Question
 from memcap.commands.knobs import groups
-from memcap.config.member import Member
+from memcap.config.knobs import UserError
+from memcap.config.member import Engine, Member
+from memcap.loops.gated_native import GatedC
+from memcap.models.export import LAYOUTS, export
 from memcap.models.model import Model
+from memcap.scripts.script import FRAMEWORKS, script
+from memcap.training.program import loop_of
+from memcap.training.step import TrainSpec
 from memcap.config.recipes import Recipe
 from memcap.answers.words import as_dict
 from memcap.store import shards
@@ -74,7 +80,36 @@ points = fit_all_recipes(found)
 moody = [point for point in points if point.model.mood]
 best = next(point for point in moody if point.recipe.zeal == 0.25)
 result = as_dict(answer(Question(latch, 6, Model(units=1, mood=0.75), at="steady"), [best, best]))
+
+
+def refusal(function, *arguments, **values):
+    try:
+        function(*arguments, **values)
+    except UserError as error:
+        return str(error)
+
+
+def member(mood=0.0, zeal=None):
+    return Member(latch, 5, None, Model(units=1, mood=mood), Recipe("hold", zeal=zeal))
+
+
+def loop(name, **values):
+    return loop_of(TrainSpec.of(member(**values)), 6, Engine(loop=name)).loop
+
+
+GatedC.missing = lambda self: None
+refusals = {}
+for knob in ({"mood": 0.75}, {"zeal": 0.25}):
+    (name,) = knob
+    refusals[name] = {
+        "native": refusal(loop, "native", **knob),
+        "auto": loop("auto", **knob),
+        **{name: refusal(script, member(**knob), name) for name in FRAMEWORKS},
+    }
+refusals["mood"] |= {f"export {name}": refusal(export, Model(mood=0.75), {}, name) for name in LAYOUTS}
 print(json.dumps({
+    "refusals": refusals,
+    "as before": [loop("native"), loop("auto"), refusal(script, member(), "torch")],
     "columns": sorted(set(found.select("mood", "zeal").iter_rows())),
     "points": [[point.model.mood, point.recipe.zeal, sum(point.runs)] for point in points],
     "labels": [point.label for point in points],
@@ -130,3 +165,15 @@ def test_an_answer_asks_for_it_and_says_it(found):
 
 def test_memcap_knobs_lists_it(found):
     assert {"model.mood", "recipe.zeal"} <= set(found["knobs"])
+
+
+@pytest.mark.parametrize("knob", ["mood", "zeal"])
+def test_what_does_not_know_it_refuses_it(found, knob):
+    refusals = found["refusals"][knob]
+    assert refusals.pop("auto") == "while"
+    line = {"mood": "model.mood=0.75: ", "zeal": "recipe.zeal=0.25: "}[knob]
+    assert all(text.startswith(line) for text in refusals.values())
+
+
+def test_what_does_not_know_it_takes_members_that_are_as_before(found):
+    assert found["as before"] == ["native", "native", None]
