@@ -26,9 +26,6 @@ At = Literal[
 ]  # the verdict that counts: see `memcap.frontiers.frontier`
 VERDICTS = get_args(At)
 
-LATER = {
-    "before": None
-}  # of a column that was added later, so that published tables may lack it
 # Every column. `make tables` prints this into results/README.md.
 COLUMNS: Columns = {
     "key": RowColumn(
@@ -45,30 +42,26 @@ COLUMNS: Columns = {
         pl.String,
         "solved, unsolved or diverged; failed if two workers ended while they trained it",
     ),
-    "reason": RowColumn(
-        pl.String, "reason of a failure; null if it did not fail", LATER
-    ),
+    "reason": RowColumn(pl.String, "reason of a failure; null if it did not fail"),
     "solved": RowColumn(pl.Boolean, "true if the member met the criterion"),
     "steady": RowColumn(
         pl.Boolean,
         "true if it is solved, and the same weights pass at the stretched length",
-        LATER,
     ),
     "up_to": RowColumn(
         pl.Boolean,
         "true if it is solved, and the same weights are right at every shorter lag; false if this"
         " was not tested",
-        {"before": False},
     ),
     "steps": RowColumn(pl.Int64, "training steps taken"),
     "steps_to_solve": RowColumn(
         pl.Int64, "training steps until solved; null if not solved"
     ),
     "steps_to_steady": RowColumn(
-        pl.Int64, "training steps until steady; null if not steady", LATER
+        pl.Int64, "training steps until steady; null if not steady"
     ),
     "steps_to_up_to": RowColumn(
-        pl.Int64, "training steps until up_to; null if not up_to", LATER
+        pl.Int64, "training steps until up_to; null if not up_to"
     ),
     "metric": RowColumn(pl.String, "accuracy, or mse (mean squared error)"),
     **THRESHOLD,
@@ -80,28 +73,22 @@ COLUMNS: Columns = {
     "validation_loss": RowColumn(
         pl.Float64,
         "lowest loss of the validation split; null unless task.criterion=best",
-        LATER,
     ),
     "held_out_loss": RowColumn(
-        pl.Float64, "loss of the held-out sequences, with the same weights", LATER
+        pl.Float64, "loss of the held-out sequences, with the same weights"
     ),
     "stretch": EVALUATION["stretch"],
     "stretched": RowColumn(pl.Float64, "metric at the stretched length"),
     "mean_up_to": RowColumn(
-        pl.Float64,
-        "mean of the metric at every lag up to its own; null if not tested",
-        LATER,
+        pl.Float64, "mean of the metric at every lag up to its own; null if not tested"
     ),
-    "worst_up_to": RowColumn(pl.Float64, "worst metric of these lags", LATER),
-    "worst_lag": RowColumn(pl.Int64, "lag with the worst metric", LATER),
+    "worst_up_to": RowColumn(pl.Float64, "worst metric of these lags"),
+    "worst_lag": RowColumn(pl.Int64, "lag with the worst metric"),
     "lengths": EVALUATION["lengths"],
-    "score_at_lengths": RowColumn(
-        pl.String, "metric at each of `lengths`, JSON", LATER
-    ),
+    "score_at_lengths": RowColumn(pl.String, "metric at each of `lengths`, JSON"),
     "whole_at_lengths": RowColumn(
         pl.String,
         "share of sequences without a wrong answer at each of `lengths`, JSON; nulls for values",
-        LATER,
     ),
     "evaluation_sequences": EVALUATION["evaluation_sequences"],
     **EVALUATION,
@@ -113,22 +100,15 @@ COLUMNS: Columns = {
         pl.Float64, "seconds of compiling the program that its population shares"
     ),
     "run_seconds": RowColumn(pl.Float64, "seconds of training and evaluation"),
-    "loop": RowColumn(
-        pl.String, "name of the loop over time, as in memcap/loops/", LATER
-    ),
+    "loop": RowColumn(pl.String, "name of the loop over time, as in memcap/loops/"),
     "batching": RowColumn(pl.String, "older name of the loop: map or vmap"),
-    "scan": RowColumn(pl.String, "older name of the loop: loop, scan or plain", LATER),
-    "kernel": RowColumn(
-        pl.String, "older name of the loop: xla or native", {"before": "xla"}
-    ),
+    "scan": RowColumn(pl.String, "older name of the loop: loop, scan or plain"),
+    "kernel": RowColumn(pl.String, "older name of the loop: xla or native"),
     "program_units": RowColumn(
         pl.Int64,
         "width that the member was padded to; more than `units` only if widths share a program",
-        LATER,
     ),
-    "program_steps": RowColumn(
-        pl.Int64, "time steps of the buffer of its sequences", LATER
-    ),
+    "program_steps": RowColumn(pl.Int64, "time steps of the buffer of its sequences"),
     "population": RowColumn(
         pl.String, "name of its shard and of its file of weights, without the ending"
     ),
@@ -142,7 +122,7 @@ COLUMNS: Columns = {
     "backend": RowColumn(pl.String, "cpu, gpu or tpu"),
     "device": RowColumn(pl.String, "name of the device"),
     "matmul_precision": RowColumn(
-        pl.String, "precision of products, which devices may round", LATER
+        pl.String, "precision of products, which devices may round"
     ),
     "xla_flags": RowColumn(pl.String, "XLA flags that were set"),
     "git_commit": RowColumn(pl.String, "commit of memcap, if it ran from a checkout"),
@@ -202,47 +182,16 @@ def complete(table: pl.DataFrame, there: Collection[str] = ()) -> pl.DataFrame:
         polars.exceptions.PolarsError: a column cannot be cast to the schema's type.
     """
     there = there or table.columns
-    required = [name for name in RESULTS if "before" not in COLUMNS[name].limits]
-    if missing := [name for name in required if name not in there]:
+    if missing := [name for name in RESULTS if name not in there]:
         raise BadFileError(f"no column {missing[0]}; not a table of rows")
     known = table.select(
         pl.col(name).cast(SCHEMA[name]) for name in RESULTS if name in table.columns
     )
     rows = known.hstack(derive(known["config"]))
-    later = {
-        name: pl.lit(None) if name in there else _later(name, there) for name in RESULTS
-    }
-    later = {
-        name: value.cast(SCHEMA[name])
-        for name, value in later.items()
-        if name not in table.columns
-    }
-    return rows.with_columns(**later).select(*SCHEMA)
-
-
-def _later(name: str, there: Collection[str]) -> pl.Expr:
-    """Return values for a result that a table lacks, because it was written before the
-    column existed."""
-    passes = pl.when(pl.col("metric") == "accuracy").then(
-        pl.col("stretched") >= pl.col("threshold")
-    )
-    steady = pl.col("solved") & passes.otherwise(
-        pl.col("stretched") <= pl.col("threshold")
-    ).fill_null(False)
-    loop = (
-        pl.when(pl.col("batching") == "vmap")
-        .then(pl.lit("masked"))
-        .otherwise(pl.lit("while"))
-    )
-    for column, own in (("scan", "plain"), ("kernel", "native")):
-        if column in there:
-            loop = pl.when(pl.col(column) == own).then(pl.lit(own)).otherwise(loop)
-    values = {
-        "steady": steady,
-        "steps_to_steady": pl.when(steady).then("steps_to_solve"),
-        "loop": loop,
-    }
-    return values.get(name, pl.lit(COLUMNS[name].limits.get("before")))
+    absent = [name for name in RESULTS if name not in table.columns]
+    return rows.with_columns(
+        pl.lit(None, SCHEMA[name]).alias(name) for name in absent
+    ).select(*SCHEMA)
 
 
 def stack(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:

@@ -25,7 +25,7 @@ import re
 import secrets
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from io import BytesIO
@@ -197,7 +197,6 @@ def read(folder: Path, strict: bool = False) -> pl.DataFrame:
         warn_once(
             f"{path}: {why}; skipped; rerun the study to retrain what only it held"
         )
-    warn_of_no_digest(folder, tables)
     return one_per_key([table.rows for table in tables.values()])
 
 
@@ -301,22 +300,6 @@ def _check(tables: dict[State, Table]) -> dict[Path, BadFileError]:
         return bad
     _sound.update(tables)
     return {}
-
-
-def warn_of_no_digest(folder: Path, tables: Mapping[Path, Table]) -> None:
-    """Print a line on stderr, once, if files of rows have no digest."""
-    without = [path for path, table in tables.items() if not table.has_digest]
-    if not without:
-        return
-    which = (
-        f"{without[0]}: has"
-        if len(without) == 1
-        else f"{folder}: {len(without):,} files of rows have"
-    )
-    warn_once(
-        f"{which} no digest: of memcap 0.1, or made elsewhere; checked only that rows fit their"
-        " configs"
-    )
 
 
 def read_file(path: Path) -> pl.DataFrame:

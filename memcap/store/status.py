@@ -110,7 +110,6 @@ def studies(place: Path) -> list[Path]:
 def status(folder: Path) -> Status:
     """Read the progress of the study in this folder."""
     tables, bad = shards.read_files(folder, below=False, whole=False)
-    shards.warn_of_no_digest(folder, tables)
     rows = one_per_key([table.rows for table in tables.values()])
     files = heartbeat.read_jobs(folder)
     jobs = dict(sorted(files.heartbeats.items(), key=lambda each: each[1].started))

@@ -254,23 +254,6 @@ def test_one_bad_row_among_many_is_found_and_verify_names_all(tmp_path, capsys):
     assert done.out.splitlines()[-1].endswith("8 problems")
 
 
-@pytest.mark.parametrize(
-    "command", ["status study", "answer --task latch --lag 5 study", "frontier study"]
-)
-def test_a_table_without_a_digest_is_told_of_in_one_line(tmp_path, command):
-    write(tmp_path / "study", group())
-    assert memcap(tmp_path, *command.split()).err == ""
-    table(group("latch", 9)).write_parquet(tmp_path / "study" / "rows" / "copy.parquet")
-    done = memcap(tmp_path, *command.split())
-    assert (done.status, done.err.count("\n")) == (0, 1)
-    assert done.err.startswith("memcap: study/rows/copy.parquet: has no digest")
-    table(group("latch", 8)).write_parquet(tmp_path / "study" / "rows" / "two.parquet")
-    assert (
-        "memcap: study: 2 files of rows have no digest"
-        in memcap(tmp_path, *command.split()).err
-    )
-
-
 @pytest.mark.parametrize("name", ['x"""; import os; """', "a\nb", "\x1b[2J", "a\\"])
 def test_a_recipe_is_a_name_that_may_stand_in_a_script(name):
     with pytest.raises(BadRowsError, match="recipe="):

@@ -12,7 +12,7 @@ from study_rows import row_of, sealed
 
 from memcap import store
 from memcap.store import shards
-from memcap.store.rows import COLUMNS, RESULTS, SCHEMA, frame, passed_column
+from memcap.store.rows import SCHEMA, frame
 from memcap.store.weights import flat, write_arrays
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -34,34 +34,6 @@ FAILED |= {
     "up_to": False,
 }
 FAILED |= {"steps_to_up_to": None}
-OLD = {
-    "curriculum": None,
-    "advance": None,
-    "deadline": None,
-    "falls_above": None,
-}  # what a config then said
-OLD |= {
-    "optimizer": "adam",
-    "clip_by": "norm",
-    "initial_carry": "fixed",
-    "evaluation_until": "solved",
-    "lengths": None,
-}
-OLD |= {
-    "decay": None,
-    "floor": None,
-    "warmup_share": None,
-    "lags": None,
-    "freeze": None,
-}
-OLD |= {"score_at_lengths": None, "whole_at_lengths": None}
-OLD |= {
-    "up_to": False,
-    "steps_to_up_to": None,
-    "mean_up_to": None,
-    "worst_up_to": None,
-    "worst_lag": None,
-}
 
 
 def key(name):
@@ -325,101 +297,6 @@ def test_a_table_without_a_column_is_named(folder, column):
     assert refusal(lambda: store.read(folder, strict=True)).startswith(
         f"{path}: no column {column}; not a table of rows"
     )
-
-
-def test_a_table_of_before_a_column_came_has_null_there(folder):
-    """Beside one of this version. Only what came after rows were published may be missing."""
-    later = {"scan", "program_units", "program_steps", "matmul_precision", "reason"}
-    later |= {
-        "score_at_lengths",
-        "whole_at_lengths",
-        "validation_loss",
-        "held_out_loss",
-    }
-    later |= {"steps_to_up_to", "mean_up_to", "worst_up_to", "worst_lag"}
-    follow = {
-        "steady",
-        "steps_to_steady",
-        "up_to",
-        "kernel",
-        "loop",
-    }  # from other columns, or the same in all
-    assert later | follow == {
-        name for name in RESULTS if "before" in COLUMNS[name].limits
-    }
-    shards.write_table(
-        folder / "rows" / "old.parquet",
-        frame([row("old", **OLD)]).drop(*later, *follow),
-    )
-    shards.write_table(folder / "rows" / "new.parquet", frame([row("new")]))
-    found = store.read(folder)
-    assert dict(found.schema) == SCHEMA
-    for column in SCHEMA:
-        (value,) = found.filter(key=row("old", **OLD)["key"])[column]
-        assert (value is None) == (column in later or OLD.get(column, column) is None)
-    new = found.filter(key=key("new")).drop("reason")
-    assert new.null_count().row(0) == (0,) * new.width
-
-
-@pytest.mark.parametrize(
-    ("batching", "scan", "kernel", "loop"),
-    [
-        ("map", "loop", "xla", "while"),
-        ("map", "loop", "native", "native"),
-        ("map", "plain", "xla", "plain"),
-        ("vmap", "scan", "xla", "masked"),
-        ("map", None, None, "while"),  # from before these columns
-        ("vmap", None, None, "masked"),
-    ],
-)
-def test_a_table_of_before_the_loop_says_what_it_was(
-    folder, batching, scan, kernel, loop
-):
-    columns = {"batching": batching, "scan": scan, "kernel": kernel}
-    table = frame(
-        [row("old") | {name: value for name, value in columns.items() if value}]
-    )
-    lacks = ["loop", *(name for name, value in columns.items() if value is None)]
-    shards.write_table(folder / "rows" / "old.parquet", table.drop(lacks))
-    assert store.read(folder)["loop"].to_list() == [loop]
-
-
-@pytest.mark.parametrize(
-    ("solved", "metric", "stretched", "steady"),
-    [
-        (True, "accuracy", 0.99, True),
-        (True, "accuracy", 0.98, False),
-        (True, "accuracy", None, False),
-        (False, "accuracy", 1.0, False),
-        (True, "mse", 0.05, True),
-        (True, "mse", 0.06, False),
-    ],
-)
-def test_a_table_of_before_the_verdict_steady_says_what_it_would_have_been(
-    folder, solved, metric, stretched, steady
-):
-    """Such a member stopped when it was solved: it was asked then, and was trained for no more."""
-    threshold = 0.99 if metric == "accuracy" else 0.05
-    old = row(
-        solved=solved,
-        metric=metric,
-        threshold=threshold,
-        best=threshold if solved else None,
-        final=None,
-        stretched=stretched,
-        status="solved" if solved else "unsolved",
-        steps=120,
-        steps_to_solve=120 if solved else None,
-        **OLD,
-    )
-    shards.write_table(
-        folder / "rows" / "old.parquet",
-        frame([old]).drop("steady", "steps_to_steady", "evaluation_until"),
-    )
-    found = store.read(folder).select(
-        "steady", "steps_to_steady", "evaluation_until", passed_column()
-    )
-    assert found.rows() == [(steady, 120 if steady else None, "solved", solved)]
 
 
 def test_a_table_of_another_type_is_named(folder):

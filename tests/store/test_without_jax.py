@@ -11,8 +11,8 @@ HEAVY = {"jax", "flax", "scipy", "matplotlib", "hydra", "numpy.ma"}
 
 # Each command's words, and what it says.
 COMMANDS = {
-    "status .": ".: 2 of 4 members done: 0 solved, 2 not; 0 failed.",
-    "collect .": "2 rows in rows.parquet",
+    "status .": ".: 3 of 4 members done: 0 solved, 3 not; 0 failed.",
+    "collect .": "3 rows in rows.parquet",
     "frontier .": "u50",
     "answer --task latch --lag 2 .": "latch at lag 2",
     "knobs": "task.lag",
