@@ -49,7 +49,7 @@ tables: $(STAMP)
 
 # The nets that `memcap.load("atlas:NAME")` gives: one that passes for each task and lag of the atlas, where it is missing.
 nets: $(STAMP)
-	$(BIN)/python docs/nets.py
+	$(BIN)/python sweeps/nets/make_nets.py
 
 # XLA's compilers for accelerators that are not here: 1.7 GB, in an environment of their own, as JAX complains of missing chips.
 # Without -c: the lock is installed by then, and as a constraint it would want hashes of these, too.

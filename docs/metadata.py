@@ -1,14 +1,15 @@
-"""Write what catalogues read of the project, from CITATION.cff, the published rows and
-the table of columns.
+"""Write what catalogues read of the project, from CITATION.cff, the published rows and the
+table of columns.
 
-python docs/metadata.py           writes it, as `make tables` does
-python docs/metadata.py --check   writes nothing; exit status 1 and a line per file that
-                                  would change
+python docs/metadata.py
+    writes it, as `make tables` does
+python docs/metadata.py --check
+    writes nothing; exit status 1 and a line per file that would change
 
 codemeta.json            the software, by CodeMeta 3.0
 .zenodo.json             what Zenodo takes over with a release
-results/croissant.json   the rows, by Croissant 1.1 with its fields on responsible AI
-results/README.md        its front matter, for Hugging Face
+sweeps/croissant.json   the rows, by Croissant 1.1 with its fields on responsible AI
+sweeps/README.md        its front matter, for Hugging Face
 """
 
 import hashlib
@@ -22,10 +23,11 @@ from typing import Any
 import polars as pl
 import yaml
 
+from memcap.findings import papers
 from memcap.store.rows import COLUMNS
 
 ROOT = Path(__file__).parents[1]
-RESULTS = ROOT / "results"
+SWEEPS = ROOT / "sweeps"
 SPDX = "https://spdx.org/licenses/"
 TYPES = {
     "String": "sc:Text",
@@ -198,10 +200,11 @@ def zenodo() -> str:
 
 
 def tables() -> dict[str, Path]:
-    """Return the published tables of rows by their names."""
+    """Return the published tables of rows by their names, but for those of papers."""
     return {
-        path.parent.relative_to(RESULTS).as_posix(): path
-        for path in sorted(RESULTS.rglob("rows.parquet"))
+        path.parent.relative_to(SWEEPS).as_posix(): path
+        for path in sorted(SWEEPS.rglob("rows.parquet"))
+        if path.parent.name not in papers()
     }
 
 
@@ -244,7 +247,7 @@ def croissant() -> str:
         "rai:dataCollectionTimeframe": [first.isoformat(), last.isoformat()],
         "prov:wasGeneratedBy": {
             "@type": "prov:Activity",
-            "prov:label": "memcap train: each table by the command in results/README.md",
+            "prov:label": "memcap train: each table by the command in sweeps/README.md",
             "prov:endedAtTime": last.isoformat(),
         },
         "distribution": [*map(_file, tables().items()), *sets],
@@ -332,8 +335,8 @@ def _record_set(name: str, about: str, fields: set[str]) -> dict[str, Any]:
 
 
 def card() -> str:
-    """Return results/README.md with the front matter that it should have."""
-    page = (RESULTS / "README.md").read_text(encoding="utf-8")
+    """Return sweeps/README.md with the front matter that it should have."""
+    page = (SWEEPS / "README.md").read_text(encoding="utf-8")
     rows = sum(
         pl.scan_parquet(path).select(pl.len()).collect().item()
         for path in tables().values()
@@ -367,8 +370,8 @@ def _json(about: dict[str, Any]) -> str:
 FILES = {
     ROOT / "codemeta.json": codemeta,
     ROOT / ".zenodo.json": zenodo,
-    RESULTS / "croissant.json": croissant,
-    RESULTS / "README.md": card,
+    SWEEPS / "croissant.json": croissant,
+    SWEEPS / "README.md": card,
 }
 
 

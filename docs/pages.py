@@ -17,9 +17,8 @@ from unittest import mock
 import polars as pl
 
 import memcap
-from memcap import cli, commands, figures, papers
-from memcap.config.recipes import root
-from memcap.runtime.published import STUDIES
+from memcap import cli, commands, figures, findings
+from memcap.store.published import STUDIES, folder, sweeps
 
 UP = "../.."  # from docs/_generated to the project
 WIDTH = 90  # characters of a line of help
@@ -48,8 +47,8 @@ READ = {
 def gallery() -> str:
     """Each paper with published rows: question, picture, verdicts, and the command that
     makes them again. Then other studies."""
-    known = papers.summaries()
-    done = [name for name in known if (papers.folder(name) / "verdicts.csv").is_file()]
+    known = findings.papers()
+    done = [name for name in known if (folder(name) / "verdicts.csv").is_file()]
     parts = [
         "# Gallery",
         (
@@ -59,7 +58,7 @@ def gallery() -> str:
         ),
         "## Papers",
         _table(
-            ["paper", "question", "whose claims", *get_args(papers.ClaimStatus)],
+            ["paper", "question", "whose claims", *get_args(findings.ClaimStatus)],
             [line for name in done for line in _counts(name)],
         ),
         *(_paper(name) for name in done),
@@ -73,33 +72,31 @@ def gallery() -> str:
             "### Without published rows",
             "\n".join(f"* {line}" for line in missing),
         ]
-    return "\n\n".join([*parts, "## Studies", *_studies(root() / "results")]) + "\n"
+    return "\n\n".join([*parts, "## Studies", *_studies()]) + "\n"
 
 
 def _verdicts(name: str) -> pl.DataFrame:
-    return pl.read_csv(
-        papers.folder(name) / "verdicts.csv", infer_schema=False
-    ).fill_null("")
+    return pl.read_csv(folder(name) / "verdicts.csv", infer_schema=False).fill_null("")
 
 
 def _counts(name: str) -> list[list[str]]:
     """Lines of the table of papers: one for each of whose claims there are any."""
     lines = []
-    for whose in get_args(papers.Whose):
+    for whose in get_args(findings.Whose):
         verdicts = _verdicts(name).filter(whose=whose)["verdict"].to_list()
         if verdicts:
             counts = [
-                str(verdicts.count(status)) for status in get_args(papers.ClaimStatus)
+                str(verdicts.count(status)) for status in get_args(findings.ClaimStatus)
             ]
             lines.append(
-                [f"[{name}](#{name})", _text(papers.summaries()[name]), whose, *counts]
+                [f"[{name}](#{name})", _text(findings.papers()[name]), whose, *counts]
             )
     return lines
 
 
 def _paper(name: str) -> str:
     """The section of a paper."""
-    reproduction = papers.find(name)
+    reproduction = findings.find(name)
     data = _verdicts(name)
     question, _, protocol = inspect.cleandoc(reproduction.__doc__ or "").partition(
         "\n\n"
@@ -116,7 +113,7 @@ def _paper(name: str) -> str:
         for claim, whose, paper, read, here, verdict, _ in claims
     ]
     why = [f"* *{claim}*: {reason}" for claim, *_, reason in claims if reason]
-    at = f"{UP}/memcap/papers/{name}"
+    at = f"{UP}/sweeps/{name}"
     return "\n\n".join(
         [
             f"### {name}",
@@ -132,7 +129,7 @@ def _paper(name: str) -> str:
                 f"makes picture and verdicts again from the [rows]({at}/rows.parquet) ([numbers"
                 f" drawn]({at}/figure.csv),"
                 f" [verdicts]({at}/verdicts.csv)); `memcap reproduce {name}` trains the"
-                f" [study]({at}/study.yaml), too."
+                f" [study]({at}.yaml), too."
                 f" It costs {reproduction.PAPER.cost}, and needs {reproduction.PAPER.hardware}."
             ),
             protocol.strip(),
@@ -146,15 +143,15 @@ def _alt(draw: Callable[..., Any]) -> str:
     return " ".join((inspect.getdoc(draw) or "").split()).removeprefix("Draw ")
 
 
-def _studies(results: Path) -> list[str]:
+def _studies() -> list[str]:
     """Pictures of studies that are no paper's."""
     about = figures.summaries()
     parts = []
-    for picture in sorted(results.glob("*/figures/*.png")):
+    for picture in sorted(sweeps().glob("*/figures/*.png")):
         study = picture.parts[-3]
-        at = f"{UP}/results/{picture.parts[-3]}"
+        at = f"{UP}/sweeps/{study}"
         places = " ".join(
-            f"results/{each}" for each in TOGETHER.get((study, picture.stem), (study,))
+            f"sweeps/{each}" for each in TOGETHER.get((study, picture.stem), (study,))
         )
         parts += [
             f"### {study}: {picture.stem}",

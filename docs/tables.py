@@ -29,7 +29,7 @@ import numpy as np
 import polars as pl
 from scipy.stats import binomtest, kendalltau, spearmanr
 
-from memcap import cli, papers, store
+from memcap import cli, findings, store
 from memcap.answers.answer import Answer, answer
 from memcap.answers.question import Question
 from memcap.answers.sources import from_rows
@@ -37,6 +37,7 @@ from memcap.answers.words import wilson
 from memcap.cells.matrix import MatrixCell
 from memcap.config.member import Evaluation, task_of
 from memcap.figures import gap
+from memcap.findings import resample
 from memcap.frontiers import cell_map
 from memcap.frontiers.cell_map import needs
 from memcap.frontiers.comparison import in_numbers, shift
@@ -45,10 +46,9 @@ from memcap.frontiers.frontier import best_recipes, fit_all_recipes, frontier
 from memcap.frontiers.layers import COUNTS, shapes
 from memcap.frontiers.points import Point, label
 from memcap.models.model import Model
-from memcap.papers import resample
-from memcap.runtime.published import ATLAS, STUDIES, rows_files
 from memcap.store import curves
 from memcap.store.columns import task_of as task_of_row
+from memcap.store.published import ATLAS, STUDIES, rows_files
 from memcap.store.rows import COLUMNS, passed_column
 from memcap.tasks import Task
 from memcap.terminal.printing import number
@@ -74,7 +74,7 @@ OPTIMIZER_NAMES = {"adam": "Adam", "muon": "Muon", "soap": "SOAP", "ggt": "GGT"}
 OPTIMIZERS = tuple(OPTIMIZER_NAMES)  # in the order of columns
 ADAM = ("adam 0.02", "adam 0.02, 24,000 steps")  # by the rate of its recipe
 BESIDE_ADAM = ("adam 0.05", "muon 0.05", "ggt 0.03")
-SEQUENCES_OF_MARKS = 10_000  # of docs/known_widths.py
+SEQUENCES_OF_MARKS = 10_000  # of sweeps/atlas/known_widths.py
 LAYER_TASKS = {
     "delay_line": "delay line of 8",
     "copy": "copy of 8, lag 4",
@@ -107,7 +107,7 @@ SHORT = (
 @cache
 def rows_of(study: str) -> pl.DataFrame:
     """The published rows of a study."""
-    return store.read(ROOT / "results" / study)
+    return store.read(ROOT / "sweeps" / study)
 
 
 @cache
@@ -426,10 +426,10 @@ class Controls(NamedTuple):
 
 @cache
 def controls() -> dict[tuple[str, Task, int, int], Controls]:
-    """All conditions of results/learned, by recipe, task, lag and units."""
+    """All conditions of sweeps/learned, by recipe, task, lag and units."""
     counts = counts_by_control()
     conditions = {}
-    for row in pl.read_csv(ROOT / "results" / "learned" / "guesses.csv").iter_rows(
+    for row in pl.read_csv(ROOT / "sweeps" / "learned" / "guesses.csv").iter_rows(
         named=True
     ):
         task = task_of_row(row["task"], row["knobs"])
@@ -1849,7 +1849,7 @@ def _at_threshold() -> pl.DataFrame:
 @cache
 def _curves_at_threshold() -> pl.DataFrame:
     """Their curves."""
-    return curves.read(ROOT / "results" / "failing_nets")
+    return curves.read(ROOT / "sweeps" / "failing_nets")
 
 
 def _give_up(rows: pl.DataFrame, share: float, by: str, *each: str) -> tuple[str, int]:
@@ -1997,7 +1997,7 @@ def few_bits() -> str:
 
 
 def _side_question(by: dict[str, str], widths: Sequence[int], which: pl.Expr) -> str:
-    """Seeds that passed, of those tried: a table of results/side_questions.
+    """Seeds that passed, of those tried: a table of sweeps/side_questions.
 
     Args:
         by: heads of the first columns, by the column or knob that they show.
@@ -2083,10 +2083,10 @@ def redrawn() -> str:
     """The papers, with how many of their claims hold here, and of ours about their
     experiments; apart from them the studies after a paper of which notes alone were
     read."""
-    names: dict[str, list[str]] = {read: [] for read in get_args(papers.Read)}
-    for name in papers.summaries():
-        if (papers.folder(name) / "verdicts.csv").is_file():
-            names[papers.find(name).PAPER.read].append(name)
+    names: dict[str, list[str]] = {read: [] for read in get_args(findings.Read)}
+    for name in findings.papers():
+        if (findings.folder(name) / "verdicts.csv").is_file():
+            names[findings.find(name).PAPER.read].append(name)
     own = sorted(names["paper"] + names["code"])
     *others, last = (f"`{name}`" for name in names["code"])
     code = f"{', '.join(others)} and {last}"
@@ -2107,12 +2107,12 @@ def _of_papers(names: Sequence[str]) -> str:
     """A table with a line per paper."""
     lines = []
     for name in names:
-        picture = f"../memcap/papers/{name}/figure.png"
+        picture = f"../sweeps/{name}/figure.png"
         lines.append(
             (
                 f"[`{name}`]({picture})",
-                papers.summaries()[name],
-                *papers.counts(name).values(),
+                findings.papers()[name],
+                *findings.counts(name).values(),
             )
         )
     heads = "its claims that hold here", "by stand-ins", "ours that hold"
@@ -2124,8 +2124,8 @@ def resampled() -> str:
     give its verdict."""
     claims: list[dict[str, Any]] = []
     lines: list[tuple[str, ...]] = []
-    for name in papers.summaries():
-        if (path := papers.folder(name) / "resampled.csv").is_file():
+    for name in findings.papers():
+        if (path := findings.folder(name) / "resampled.csv").is_file():
             claims += [{"paper": name} | line for line in pl.read_csv(path).to_dicts()]
     for claim in claims:
         shuffled = "-" if claim["shuffled"] is None else f"{claim['shuffled']:.3f}"
@@ -2154,7 +2154,7 @@ def _number(claims: Sequence[dict[str, Any]]) -> str:
     """How many of the claims are whose."""
     of = [
         f"{sum(claim['whose'] == whose for claim in claims)}"
-        for whose in get_args(papers.Whose)
+        for whose in get_args(findings.Whose)
     ]
     return f"{of[0]} of papers, {of[1]} of stand-ins and {of[2]} of ours"
 
@@ -2245,13 +2245,22 @@ def designs() -> str:
     return f"{table(('line', *names), lines)}\n\n{count}"
 
 
+def published_tables() -> list[Path]:
+    """The rows of all studies that belong to no paper."""
+    return [
+        path
+        for path in sorted((ROOT / "sweeps").rglob("rows.parquet"))
+        if path.parent.name not in findings.papers()
+    ]
+
+
 def tables_of_rows() -> str:
     """Each folder of published rows: how many, how many core hours, and the command
     that trained them."""
     lines = []
-    for path in sorted((ROOT / "results").rglob("rows.parquet")):
+    for path in published_tables():
         rows = pl.read_parquet(path)
-        name = path.parent.relative_to(ROOT / "results").as_posix()
+        name = path.parent.relative_to(ROOT / "sweeps").as_posix()
         study, _, loop = name.partition(
             "/"
         )  # sweeps/loops.yaml has a folder for each loop
@@ -2325,7 +2334,7 @@ def real_sets() -> str:
 
 def real_predictions() -> str:
     """Tabulate what each real set was said to make a net hold."""
-    rows = pl.read_csv(ROOT / "results" / "real" / "predictions.csv")
+    rows = pl.read_csv(ROOT / "sweeps" / "real" / "predictions.csv")
     lines = [
         (row["set"], row["holds"], f"{row['predicted']} [{row['low']}, {row['high']}]")
         for row in rows.iter_rows(named=True)
@@ -2372,8 +2381,8 @@ def foresight(sets: pl.DataFrame, column: str) -> tuple[int, int, int, float, fl
 
 @cache
 def predicted_widths() -> pl.DataFrame:
-    """Predicted and measured widths of real sets, as docs/real.py compares them."""
-    return pl.read_csv(ROOT / "results" / "real" / "predicted.csv")
+    """Predicted and measured widths of real sets, as sweeps/real/real.py compares them."""
+    return pl.read_csv(ROOT / "sweeps" / "real" / "predicted.csv")
 
 
 def counts(study: str, *by: str, **where: Any) -> pl.DataFrame:
@@ -2384,10 +2393,7 @@ def counts(study: str, *by: str, **where: Any) -> pl.DataFrame:
         by: columns; `what` is the task with its knobs.
         where: what rows to count have in a column.
     """
-    place = ROOT / "results" / study
-    rows = store.read(place if place.is_dir() else papers.folder(study)).with_columns(
-        passed_column()
-    )
+    rows = rows_of(study).with_columns(passed_column())
     tasks = rows.select("task", "knobs").unique()
     names = [label(task_of_row(t, knobs)) for t, knobs in tasks.iter_rows()]
     rows = rows.join(tasks.with_columns(what=pl.Series(names)), on=["task", "knobs"])
@@ -2414,7 +2420,7 @@ def beside(study: str) -> dict[tuple[str, int], Point]:
 
 def here(paper: str, begins: str) -> str:
     """Return what a paper's rows say to the claim that begins so."""
-    claims = pl.read_csv(papers.folder(paper) / "verdicts.csv")
+    claims = pl.read_csv(findings.folder(paper) / "verdicts.csv")
     (said,) = claims.filter(pl.col("claim").str.starts_with(begins))["here"]
     return said
 
@@ -2434,7 +2440,7 @@ def fading_beside_latch() -> str:
     )
     return filled(
         f"A sum whose weights fade as a power of the age takes {near} units at lag 1 and {far} at"
-        " lag 50 (u90; `memcap frontier results/fading_kernel`). A latch takes"
+        " lag 50 (u90; `memcap frontier sweeps/fading_kernel`). A latch takes"
         f" {', '.join(holds)} and {last} (`memcap frontier atlas`)."
     )
 
@@ -2451,7 +2457,7 @@ def noisy_carries() -> str:
         f"A delay line of lag 5 takes {width(marks['delay_line', 5].fit.u90)} units if its carry"
         f" has no noise, {some} if normal noise of .1 is added to every number of the carry at"
         f" every step, and {more} with noise of .2 (u90; `memcap frontier"
-        " results/carry_precision`)."
+        " sweeps/carry_precision`)."
     )
 
 
@@ -2473,7 +2479,7 @@ def counting_languages() -> str:
     return filled(
         f"Trained by gradients, {passed(one)} nets of one LSTM unit learn a^n b^n up to the lags"
         f" {', '.join(f'{lag}' for lag in one['lag'])} (`memcap frontier"
-        " results/up_to_fresh_seeds`). But no net counts for ever. Nets of four units that"
+        " sweeps/up_to_fresh_seeds`). But no net counts for ever. Nets of four units that"
         f" learnt n to 30 first fail at these n: {here('suzgun2019', 'LSTMs go on')} (`memcap"
         " reproduce suzgun2019 --rows`)."
     )
@@ -2488,16 +2494,16 @@ def parity_by_lags() -> str:
     return filled(
         "LSTMs of 16 units learn parity over 50 steps. Of those that train at one lag, which"
         f" rises, {alone} pass; of those that train on all lags up to it, {every} (over all"
-        f" rates; `memcap figure seeds results/rates`). On fresh seeds, {passed(fresh)} nets of"
+        f" rates; `memcap figure seeds sweeps/rates`). On fresh seeds, {passed(fresh)} nets of"
         f" {fresh['units'][0]} units that train on all lags pass (`memcap frontier"
-        " results/up_to_fresh_seeds`)."
+        " sweeps/up_to_fresh_seeds`)."
     )
 
 
 def parity_by_heads() -> str:
     """The parity of the last N bits, by a read-out for each N or for the last alone."""
-    paper = papers.find("khajehabdollahi2024")
-    nets = paper.steps_to_solve(store.read(papers.folder("khajehabdollahi2024")))
+    paper = findings.find("khajehabdollahi2024")
+    nets = paper.steps_to_solve(store.read(findings.folder("khajehabdollahi2024")))
     size = int(nets["N"].max())
 
     def learnt(kind: str, size: int) -> str:
@@ -2570,10 +2576,7 @@ def beyond_50() -> str:
 def trained_rows() -> pl.DataFrame:
     """All published rows, of studies and papers, each training once: some stand in
     several tables."""
-    files = [
-        *(ROOT / "results").rglob("rows.parquet"),
-        *(ROOT / "memcap" / "papers").rglob("rows.parquet"),
-    ]
+    files = (ROOT / "sweeps").rglob("rows.parquet")
     return pl.concat([store.read(file) for file in sorted(files)]).unique(
         ["key", "finished"]
     )
@@ -2704,9 +2707,9 @@ def need_in_short() -> str:
 
 
 def marks_of_need() -> pl.DataFrame:
-    """The marks of docs/need.py."""
+    """The marks of sweeps/atlas/need.py."""
     return pl.read_csv(
-        ROOT / "results" / "atlas" / "need.csv", schema_overrides={"high": pl.Float64}
+        ROOT / "sweeps" / "atlas" / "need.csv", schema_overrides={"high": pl.Float64}
     )
 
 
@@ -2719,11 +2722,11 @@ def span(values: pl.Series, digits: int = 1) -> str:
 
 
 def agent_widths() -> pl.DataFrame:
-    """The units that each agent takes by two rules: of docs/choices.py, that of memcap
+    """The units that each agent takes by two rules: of sweeps/agents/choices.py, that of memcap
     fit and one standard error of the best width's loss; of sweeps/agents.yaml, whose
     sessions have no end (null), the criterion and one ten times as loose."""
     agents = []
-    files = pl.read_csv(ROOT / "results" / "choices.csv")
+    files = pl.read_csv(ROOT / "sweeps" / "agents" / "choices.csv")
     for _, rows in files.group_by(
         "world", "values", "habit", "subject", "sessions", maintain_order=True
     ):
@@ -2812,7 +2815,8 @@ def known_widths() -> str:
     lines = []
     hits = {"true": [], "noisy": []}
     of_marks = pl.read_csv(
-        ROOT / "results" / "known_widths.csv", schema_overrides={"knobs": pl.String}
+        ROOT / "sweeps" / "atlas" / "known_widths.csv",
+        schema_overrides={"knobs": pl.String},
     )
     of_marks = of_marks.sort(pl.col("labels") != "true", maintain_order=True)
     for _, rows in of_marks.group_by(
@@ -2871,7 +2875,7 @@ def beside_keras() -> str:
     """Tabulate the losses of `memcap fit` and of Keras's best width on the same test sequences."""
     lines = []
     above = {}
-    of_files = pl.read_csv(ROOT / "results" / "beside_keras.csv").sort(
+    of_files = pl.read_csv(ROOT / "sweeps" / "real" / "beside_keras.csv").sort(
         "file", "draw", maintain_order=True
     )
     for (file, draw), rows in of_files.group_by("file", "draw", maintain_order=True):
@@ -3050,7 +3054,7 @@ def main(arguments: Sequence[str]) -> int:
     stale = 0
     for path in (
         ROOT / "README.md",
-        ROOT / "results" / "README.md",
+        ROOT / "sweeps" / "README.md",
         *sorted((ROOT / "docs").glob("*.md")),
     ):
         page = path.read_text(encoding="utf-8")

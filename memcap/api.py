@@ -39,10 +39,10 @@ from memcap.frontiers.points import At, columns
 from memcap.models.model import MOST_LAYERS, Model
 from memcap.own.table import Columns, LongForm, array_form, long_form, words_of
 from memcap.own.task import Data
-from memcap.runtime.published import rows_file
 from memcap.store import shards
 from memcap.store.files import BadFileError
 from memcap.store.nets import PREFIX, find_net
+from memcap.store.published import rows_file
 from memcap.store.row_checks import check_copies, check_rows
 from memcap.store.rows import VERDICTS, complete
 from memcap.store.shards import OUTPUTS

@@ -1,11 +1,11 @@
-"""The files of docs/choices.py."""
+"""The files of sweeps/agents/choices.py."""
 
 import numpy as np
 from own_programs import program
 
 from memcap.own.task import Data
 
-choices = program("docs/choices.py")
+choices = program("sweeps/agents/choices.py")
 
 
 def test_an_agent_is_a_file_of_its_next_choices(tmp_path):

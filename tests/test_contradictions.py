@@ -15,7 +15,7 @@ from memcap.answers.sources import from_rows
 from memcap.frontiers import cell_map
 from memcap.frontiers.frontier import frontier
 from memcap.frontiers.points import label
-from memcap.runtime.published import ATLAS, rows_files
+from memcap.store.published import ATLAS, rows_files, sweeps
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
@@ -134,11 +134,7 @@ def tables():
     """The marks of all studies and papers by their best recipes, of the map of cells,
     and of the answers."""
     tables = {}
-    for file in (
-        f
-        for place in ("results", "memcap/papers")
-        for f in ROOT.glob(f"{place}/*/rows.parquet")
-    ):
+    for file in sweeps().glob("*/rows.parquet"):
         rows = store.read(file).with_columns(cell_map.SAME)
         at_length = frontier(rows.filter(evaluation_until="steady"), "trained")
         at_length = [point for point in at_length if not point.task.stream]

@@ -32,8 +32,8 @@ PACKAGE = {  # the same files, inside
     "my_loops.py": "memcap/loops/unrolled.py",
     "my_figures/steps.py": "memcap/figures/steps.py",
     "my_commands/seconds.py": "memcap/commands/seconds.py",
-    "my_papers/pulses.py": "memcap/papers/pulses/paper.py",
-    "my_conf/sweeps/pulses.yaml": "memcap/papers/pulses/study.yaml",
+    "my_papers/pulses.py": "sweeps/pulses/findings.py",
+    "my_conf/sweeps/pulses.yaml": "sweeps/pulses.yaml",
     "my_conf/recipe/mine.yaml": "conf/recipe/mine.yaml",
 }
 
@@ -147,9 +147,9 @@ def test_the_same_files_inside_the_package(tmp_path):
     assert "Do two units suffice" in run("reproduce", "--list")
     run("reproduce", "pulses", "--check", *QUICK)
     run("collect", "outputs/pulses")
-    place = tmp_path / "memcap" / "papers" / "pulses"
+    place = tmp_path / "sweeps" / "pulses"
     shutil.copy(tmp_path / "outputs" / "pulses" / "rows.parquet", place)
-    run("reproduce", "pulses", "--rows", "--check", "-o", "memcap/papers/pulses")
+    run("reproduce", "pulses", "--rows", "--check", "-o", "sweeps/pulses")
     published = {
         "figure.csv",
         "figure.pdf",
@@ -157,10 +157,7 @@ def test_the_same_files_inside_the_package(tmp_path):
         "rows.parquet",
         "verdicts.csv",
     }
-    assert {path.name for path in place.iterdir()} >= published | {
-        "paper.py",
-        "study.yaml",
-    }
+    assert {path.name for path in place.iterdir()} >= published | {"findings.py"}
 
 
 def lines_of_the_readme() -> str:

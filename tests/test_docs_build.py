@@ -17,7 +17,7 @@ from command import memcap
 from own_programs import program
 
 import memcap as face
-from memcap import commands, figures, papers
+from memcap import commands, figures, findings
 from memcap.launch.app import compose_jobs
 
 ROOT = Path(__file__).parent.parent
@@ -115,7 +115,7 @@ def test_what_is_included_begins_and_ends_where_it_says(page):
 )
 def test_a_notebook_runs(notebook, lag, tmp_path, monkeypatch, capsys):
     (tmp_path / "examples").mkdir()
-    (tmp_path / "results").symlink_to(ROOT / "results")
+    (tmp_path / "sweeps").symlink_to(ROOT / "sweeps")
     monkeypatch.chdir(tmp_path / "examples")
     names = {}
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
@@ -165,12 +165,12 @@ def test_a_command_is_sound(line, tmp_path, monkeypatch):
     assert command in commands.summaries()
     assert command != "figure" or words[0] in figures.summaries()
     folders = [
-        word for word in words if word.startswith(("results/", "outputs/"))
+        word for word in words if word.startswith(("sweeps/", "outputs/"))
     ]  # outputs: of a study that lines before train
     assert all(
         (ROOT / folder / "rows.parquet").is_file()
         for folder in folders
-        if folder.startswith("results/")
+        if folder.startswith("sweeps/")
     )
     if not folders:
         done = memcap(tmp_path, command, *words)
@@ -180,11 +180,12 @@ def test_a_command_is_sound(line, tmp_path, monkeypatch):
 @pytest.mark.breadth
 def test_the_gallery_has_each_published_paper_with_its_verdicts(made):
     page = made.gallery()
-    folder = ROOT / "memcap" / "papers"
-    published = sorted(path.parent.name for path in folder.glob("*/verdicts.csv"))
+    folder = ROOT / "sweeps"
+    published = [
+        n for n in findings.papers() if (folder / n / "verdicts.csv").is_file()
+    ]
     assert published
-    assert set(published) <= set(papers.summaries())
-    for name in papers.summaries():
+    for name in findings.papers():
         assert (f"\n### {name}\n" in page) == (name in published)
         assert f"memcap reproduce {name}" in page
     for name in published:

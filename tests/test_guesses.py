@@ -1,4 +1,4 @@
-"""Nets that are drawn and not trained (docs/guesses.py) are judged as trained ones are."""
+"""Nets that are drawn and not trained (sweeps/learned/guesses.py) are judged as trained ones."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ pytestmark = pytest.mark.usefixtures("quick_file")
 
 @pytest.fixture(scope="module")
 def guesses():
-    return program("docs/guesses.py")
+    return program("sweeps/learned/guesses.py")
 
 
 def test_a_draw_is_the_start_of_a_member_and_passes_where_training_ends(

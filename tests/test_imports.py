@@ -27,7 +27,7 @@ FLOORS = [
     "tracking frontiers",
     "answers",
     "figures",
-    "own papers probes",
+    "own findings probes",
     "report",
     "api",
     "launch",

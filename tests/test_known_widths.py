@@ -1,4 +1,4 @@
-"""The sequences of docs/known_widths.py, whose width the atlas has."""
+"""The sequences of sweeps/atlas/known_widths.py, whose width the atlas has."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from memcap.own.task import Data
 
 @pytest.fixture(scope="module")
 def known_widths():
-    return program("docs/known_widths.py")
+    return program("sweeps/atlas/known_widths.py")
 
 
 def test_a_mark_is_a_file_of_its_task_and_a_tenth_of_its_labels_is_wrong_under_noise(

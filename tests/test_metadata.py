@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from own_programs import program
 
+from memcap.findings import papers
 from memcap.store.rows import COLUMNS
 
 ROOT = Path(__file__).parents[1]
@@ -31,16 +32,17 @@ def test_another_version_is_seen_and_nothing_written(metadata, monkeypatch, caps
     monkeypatch.setattr(metadata, "citation", lambda: later)
     assert metadata.main(["--check"]) == 3
     named = [line.split(":")[0] for line in capsys.readouterr().out.splitlines()]
-    assert named == ["codemeta.json", ".zenodo.json", "results/croissant.json"]
+    assert named == ["codemeta.json", ".zenodo.json", "sweeps/croissant.json"]
     assert "9.9" not in (ROOT / "codemeta.json").read_text()
 
 
 def test_croissant_names_each_table_and_each_column_that_tables_have():
-    about = json.loads((ROOT / "results" / "croissant.json").read_text())
+    about = json.loads((ROOT / "sweeps" / "croissant.json").read_text())
     files = [part for part in about["distribution"] if part["@type"] == "cr:FileObject"]
     tables = {
-        path.relative_to(ROOT / "results").as_posix()
-        for path in ROOT.glob("results/**/rows.parquet")
+        path.relative_to(ROOT / "sweeps").as_posix()
+        for path in ROOT.glob("sweeps/**/rows.parquet")
+        if path.parent.name not in papers()
     }
     assert (
         {file["contentUrl"] for file in files}
@@ -69,7 +71,7 @@ def test_croissant_names_each_table_and_each_column_that_tables_have():
         assert records["key"]["@id"] == fields["key"]["@id"]
         (files_of,) = {field["source"]["fileSet"]["@id"] for field in fields.values()}
         for table in sets[files_of]:
-            schema = pl.read_parquet_schema(ROOT / "results" / table)
+            schema = pl.read_parquet_schema(ROOT / "sweeps" / table)
             for name, field in fields.items():
                 kind = types.get(
                     field["dataType"], "Datetime(time_unit='us', time_zone='UTC')"
@@ -77,13 +79,13 @@ def test_croissant_names_each_table_and_each_column_that_tables_have():
                 assert str(schema[name]) == kind, (table, name)
         columns |= set(fields)
     assert columns == {
-        c for table in tables for c in pl.read_parquet_schema(ROOT / "results" / table)
+        c for table in tables for c in pl.read_parquet_schema(ROOT / "sweeps" / table)
     }
     assert columns <= set(COLUMNS)
 
 
 def test_croissant_says_where_rows_are_from_and_what_they_are_not_for():
-    about = json.loads((ROOT / "results" / "croissant.json").read_text())
+    about = json.loads((ROOT / "sweeps" / "croissant.json").read_text())
     required = (
         "@context",
         "@type",

@@ -1,4 +1,4 @@
-"""What docs/need.py says of sequences whose content is known."""
+"""What sweeps/atlas/need.py says of sequences whose content is known."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ BITS = np.random.default_rng(0).integers(0, 2, (2000, 12))
 
 @pytest.fixture(scope="module")
 def need():
-    return program("docs/need.py")
+    return program("sweeps/atlas/need.py")
 
 
 def last(answers):

@@ -9,7 +9,7 @@ from own_programs import program
 ROOT = Path(__file__).parents[1]
 PAGES = [
     ROOT / "README.md",
-    ROOT / "results" / "README.md",
+    ROOT / "sweeps" / "README.md",
     *sorted((ROOT / "docs").glob("*.md")),
 ]
 

@@ -8,8 +8,7 @@ from study_rows import group, table, write
 
 import memcap as package
 from memcap.config.knobs import UserError
-from memcap.runtime import published
-from memcap.store import shards
+from memcap.store import published, shards
 
 COUNTS = {2: (0, 8), 3: (8, 8), 4: (8, 8)}
 PUBLISHED = group("delay_line", 5, COUNTS)

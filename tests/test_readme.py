@@ -31,7 +31,7 @@ def commands() -> list[str]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("readme")
-    shutil.copytree(ROOT / "results", made / "results")
+    shutil.copytree(ROOT / "sweeps", made / "sweeps")
     return made
 
 

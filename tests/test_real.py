@@ -39,7 +39,7 @@ def real():
 
 @pytest.fixture(scope="module")
 def published():
-    return program("docs/real.py")
+    return program("sweeps/real/real.py")
 
 
 def table(real, name, **how):
@@ -50,7 +50,7 @@ def table(real, name, **how):
 
 
 def test_each_set_has_a_prediction(real):
-    predictions = pl.read_csv(ROOT / "results" / "real" / "predictions.csv")
+    predictions = pl.read_csv(ROOT / "sweeps" / "real" / "predictions.csv")
     assert predictions["set"].to_list() == [*SIZES] == [*real.PACKAGES]
     assert predictions.filter(
         (pl.col("low") <= pl.col("predicted")) & (pl.col("predicted") <= pl.col("high"))
@@ -94,7 +94,7 @@ def test_a_set_is_a_table_that_fit_reads(real, name):
     seen = inputs.shape[2] if inputs.ndim == 3 else len(arrays["symbol_names"])
     classes = len(set(arrays["targets"][arrays.get("mask", ...)].ravel()))
     assert (*inputs.shape[:2], seen, classes) == SIZES[name]
-    rows = pl.read_parquet(ROOT / "results" / "real" / "fits.parquet")
+    rows = pl.read_parquet(ROOT / "sweeps" / "real" / "fits.parquet")
     assert rows["knobs"].str.contains(f"real/{name}/sequences-{form.digest}").any()
 
 

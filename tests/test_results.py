@@ -13,24 +13,21 @@ from polars.testing import assert_frame_equal
 from memcap import figures, store
 from memcap.answers.answer import answer
 from memcap.answers.question import Question
-from memcap.config.recipes import recommended, root
+from memcap.config.recipes import recommended
 from memcap.frontiers.frontier import fit_all_recipes, frontier
-from memcap.runtime.published import ATLAS, rows_file, rows_files
+from memcap.runtime.project import root
+from memcap.store.published import ATLAS, folder, rows_file, rows_files, sweeps
 from memcap.store.rows import SCHEMA, one_per_key
 
 ROOT = Path(__file__).parent.parent
-STUDIES = sorted(
-    p.parent
-    for place in ("results", "memcap/papers")
-    for p in (ROOT / place).rglob("rows.parquet")
-)
-LOOPS = sorted((ROOT / "results" / "loops").iterdir())
-DRAWN = sorted((ROOT / "results").glob("*/figures/*.csv"))
+STUDIES = sorted(p.parent for p in sweeps().rglob("rows.parquet"))
+LOOPS = sorted(folder("loops").iterdir())
+DRAWN = sorted(sweeps().glob("*/figures/*.csv"))
 each_study = pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.name)
 
 
 def rows_of(name: str) -> pl.DataFrame:
-    return store.read(ROOT / "results" / name / "rows.parquet")
+    return store.read(rows_file(name))
 
 
 def test_the_atlas_says_how_many_rows_it_has_what_they_cost_and_which_were_trained_in_c():

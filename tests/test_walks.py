@@ -41,7 +41,7 @@ BESIDE_A_ROW = {
     "knobs, and what is found by name": (
         "config/knobs runtime/plugins cells/__init__ cells/registry loops/__init__"
     ),
-    "this process": "runtime/cache runtime/jax_setup runtime/published runtime/signals",
+    "this process": "runtime/cache runtime/jax_setup runtime/project runtime/signals",
     "a study, and its jobs": (
         "designs/__init__ designs/choose launch/ledger store/study tracking/settings"
     ),
@@ -54,12 +54,12 @@ BESIDE_A_ROW = {
         "training/groups training/results training/workers"
     ),
     "the folder": (
-        "store/columns store/curves store/files store/heartbeat store/row_checks"
+        "store/columns store/curves store/files store/heartbeat store/published store/row_checks"
         " store/weights studies/checkpoints studies/progress"
     ),
     "the last lines": (
         "report/job_end report/tables frontiers/frontier frontiers/points frontiers/memo"
-        " papers/__init__ terminal/printing terminal/words"
+        " terminal/printing terminal/words"
     ),
 }
 MOST_FILES_OF_A_ROW = 67

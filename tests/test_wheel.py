@@ -9,15 +9,15 @@ import zipfile
 from pathlib import Path
 
 import pytest
-import study_files
+from study_files import NAMES
 
-from memcap.runtime import published
+from memcap.store.published import sweeps
 
 pytest.importorskip("hatchling", reason="pip install hatchling")
 ROOT = Path(__file__).parent.parent
 # what a wheel lacks: folders of the checkout, and make
 CHECKOUT = re.compile(
-    r"\b(docs|results|tests|benchmarks|examples|conf)/\w"
+    r"\b(docs|tests|benchmarks|examples|conf)/\w"
     r"|(?<!in a checkout: )\bmake (study|tests?|targets|tables|nets)\b"
 )
 
@@ -77,9 +77,7 @@ def said(path):
 
 
 def test_no_message_sends_a_user_to_what_is_in_a_checkout_alone():
-    paths = [
-        path for path in (ROOT / "memcap").rglob("*.py") if path.name != "paper.py"
-    ]
+    paths = [*(ROOT / "memcap").rglob("*.py")]
     assert len(paths) > 150
     sent = {
         (path.name, text)
@@ -90,19 +88,18 @@ def test_no_message_sends_a_user_to_what_is_in_a_checkout_alone():
     assert not sent
 
 
-def test_a_paper_is_in_it_but_for_its_picture(installed):
-    for folder in {path.parent for path in study_files.PAPERS.glob("*/paper.py")}:
-        names = {
-            path.name
-            for path in folder.iterdir()
-            if path.suffix not in (".png", ".pdf")
-        }
-        there = {
-            path.name
-            for path in (installed / "memcap" / "papers" / folder.name).iterdir()
-        }
-        assert there - {"__pycache__"} == names - {"__pycache__"}
-    assert not [*(installed / "memcap").rglob("*.png")]
+def test_every_study_is_in_it_but_for_its_figures(installed):
+    there = installed / "memcap" / "sweeps"
+    files = {path.relative_to(there) for path in there.rglob("*") if path.is_file()}
+    published = {
+        path.relative_to(sweeps())
+        for path in sweeps().rglob("*")
+        if path.is_file()
+        and path.suffix not in (".png", ".pdf", ".pyc")
+        and path.parent.name != "figures"
+    }
+    assert files == published
+    assert not [*installed.rglob("*.png")]
 
 
 def test_what_is_compiled_at_first_use_is_in_it(installed):
@@ -127,18 +124,15 @@ def test_it_judges_a_papers_rows_in_an_empty_folder(run, tmp_path):
 
 def test_it_finds_every_study(run):
     text = run("-m", "memcap", "train", "--help")
-    assert f" sweeps= {', '.join(study_files.NAMES)} " in " ".join(text.split())
+    assert f" sweeps= {', '.join(NAMES)} " in " ".join(text.split())
     assert "study: gu2023_rates\n" in run(
         "-m", "memcap", "train", "--cfg", "job", "sweeps=gu2023_rates"
     )
 
 
-def test_all_rows_that_have_a_name_are_in_it(installed):
-    studies = {study for own in published.STUDIES.values() for study in own}
-    assert studies <= {
-        path.parent.name
-        for path in (installed / "memcap" / "results").glob("*/rows.parquet")
-    }
+def test_it_is_small(installed):
+    (wheel,) = installed.parent.glob("*.whl")
+    assert wheel.stat().st_size < 10e6
 
 
 @pytest.mark.breadth

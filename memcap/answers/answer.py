@@ -53,7 +53,7 @@ class Answer:
         training_lag: the lag at which, or up to which, to train nets of this width. It
             is longer than the question's if fewer units are then enough; `widths` are
             those of this lag.
-        source: the place of the rows: a name of `memcap.runtime.published`, such as
+        source: the place of the rows: a name of `memcap.store.published`, such as
             "atlas", or a folder; None: rows that were passed in.
         own: the answer of the user's own rows, if this one comes from published rows
             with more evidence.

@@ -15,7 +15,7 @@ from memcap.config.knobs import completed, typed
 from memcap.frontiers.frontier import frontier
 from memcap.frontiers.points import of_network
 from memcap.models.model import Model
-from memcap.runtime.published import NAMES, is_published, rows_files
+from memcap.store.published import NAMES, is_published, rows_files
 from memcap.store.shards import OUTPUTS
 from memcap.tasks import Task
 
@@ -35,7 +35,7 @@ def best_answer(
 
     Args:
         question: the question.
-        folder: folder, or name of `memcap.runtime.published`, whose rows alone count.
+        folder: folder, or name of `memcap.store.published`, whose rows alone count.
             None: the rows in `outputs` or the published ones, whichever measure a
             threshold of this task at this lag with more runs. If none does, the source
             that tried the lag counts, then the one with the most lags to predict from;

@@ -20,8 +20,8 @@ from memcap.frontiers.points import (
     widths_words,
 )
 from memcap.models.model import MOST_UNITS, Model
-from memcap.runtime.published import ATLAS, NAMES
 from memcap.scripts import check_network, script
+from memcap.store.published import ATLAS, NAMES
 from memcap.terminal.printing import duration
 from memcap.terminal.words import plural
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from memcap.config.knobs import LONGEST, MOST
 from memcap.models.model import MOST_LAYERS
-from memcap.runtime.published import is_published
+from memcap.store.published import is_published
 from memcap.store.rows import VERDICTS
 from memcap.store.shards import OUTPUTS
 

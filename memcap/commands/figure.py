@@ -24,10 +24,9 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Draw, and print the path of the picture."""
-    name = figures.FORMER.get(arguments.name, arguments.name)
-    figure = figures.find(name)
+    figure = figures.find(arguments.name)
     drawn = figure.draw(
         one_per_key([rows_of(place, arguments.strict) for place in arguments.results])
     )
     folder = arguments.output or folder_of(arguments.results[0]) / "figures"
-    print(figures.save(drawn, folder, name.rpartition(":")[2]))
+    print(figures.save(drawn, folder, arguments.name.rpartition(":")[2]))

@@ -18,7 +18,7 @@ from memcap.config.member import task_defaults
 from memcap.config.recipes import recipe_file
 from memcap.launch.jobs import GROUPS
 from memcap.runtime import plugins
-from memcap.runtime.published import root
+from memcap.runtime.project import root
 from memcap.tasks import Task, task_class, task_classes
 from memcap.terminal.printing import Column, Listing, add_json, print_json, show
 from memcap.terminal.words import first_paragraph

@@ -19,9 +19,10 @@ from memcap.frontiers.frontier import frontier
 from memcap.frontiers.points import columns
 from memcap.own.losses import loss_curves
 from memcap.own.words import as_dict
-from memcap.runtime.published import git_commit, is_published
+from memcap.runtime.project import git_commit
 from memcap.store import heartbeat, shards
 from memcap.store.follow import Follower
+from memcap.store.published import is_published
 from memcap.store.shards import OUTPUTS
 from memcap.store.status import studies
 from memcap.terminal.words import warn_once

@@ -1,15 +1,17 @@
-"""Rank a cell among those of the map of cells, by the bytes of state that it needs on five tasks.
+"""Rank a cell among those of the map of cells, by the bytes of state that it needs on five
+tasks.
 
 It trains what the cells of the map trained, with other seeds, in some minutes on a CPU:
 a race of learning rates at each task, then the widths that find u90
 (sweeps/cell_map.yaml). If the 95 % intervals of cells overlap, their order is not
 known: "3 to 7 of 16" are the places that the cell may have.
 
-  memcap rank                          the published cells: which may need the fewest,
-                                       and how sure that is
-  memcap rank my_cells:Fast            into outputs/rank_my_cells_Fast; a rerun trains
-                                       only what is missing
-  memcap rank delta_net                a cell that is on the map: nothing is trained
+  memcap rank
+      the published cells: which may need the fewest, and how sure that is
+  memcap rank my_cells:Fast
+      into outputs/rank_my_cells_Fast; a rerun trains only what is missing
+  memcap rank delta_net
+      a cell that is on the map: nothing is trained
 """
 
 import re
@@ -20,7 +22,7 @@ from typing import Any
 from memcap import api, figures, store
 from memcap.commands.arguments import location
 from memcap.frontiers import cell_map
-from memcap.runtime.published import rows_file
+from memcap.store.published import rows_file
 from memcap.store.shards import OUTPUTS
 from memcap.terminal.printing import (
     Column,

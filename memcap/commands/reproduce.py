@@ -1,21 +1,25 @@
-"""Redraw a paper: train what its study lacks, draw its figure, and compare its claims with ours.
+"""Redraw a paper: train what its study lacks, draw its figure, and compare its claims with
+ours.
 
-Each paper is a folder, memcap/papers/NAME, with its study, its claims and its published rows.
+Each paper is a study, sweeps/NAME.yaml, with its claims and published rows in
+sweeps/NAME.
 
-  memcap reproduce --list                        print question, source, cost and
-                                                 hardware of each paper
-  memcap reproduce collins2017                   train its study into
-                                                 outputs/collins2017, draw, compare
-  memcap reproduce collins2017 --rows --check    judge its published rows; exit status 1
-                                                 if a verdict changed
-  memcap reproduce collins2017 --rows DIR        judge other rows
-  memcap reproduce collins2017 --rows --resample  judge shuffled outcomes and other seeds, too
-  memcap reproduce collins2017 --tiny            train a tiny version; its verdicts mean nothing
-  memcap reproduce collins2017 engine.workers=1  further words are overrides, as `memcap
-                                                 train` takes them
+  memcap reproduce --list
+      print question, source, cost and hardware of each paper
+  memcap reproduce collins2017
+      train its study into outputs/collins2017, draw, compare
+  memcap reproduce collins2017 --rows --check
+      judge its published rows; exit status 1 if a verdict changed
+  memcap reproduce collins2017 --rows DIR
+      judge other rows
+  memcap reproduce collins2017 --rows --resample
+      judge shuffled outcomes and other seeds, too
+  memcap reproduce collins2017 --tiny
+      train a tiny version; its verdicts mean nothing
+  memcap reproduce collins2017 engine.workers=1
+      further words are overrides, as `memcap train` takes them
   memcap reproduce my_papers:hello --config-dir my_conf
-                                                 your own paper, with the study
-                                                 my_conf/sweeps/hello.yaml
+      your own paper, with the study my_conf/sweeps/hello.yaml
 """
 
 import sys
@@ -27,16 +31,17 @@ from pathlib import Path
 
 import polars as pl
 
-from memcap import figures, papers
+from memcap import figures, findings
 from memcap.api import train
 from memcap.commands.arguments import folder_of, location
 from memcap.config.knobs import UserError
 from memcap.config.member import Member
+from memcap.findings import resample
 from memcap.launch import app
-from memcap.papers import resample
 from memcap.runtime import plugins
-from memcap.runtime.published import root
+from memcap.runtime.project import root
 from memcap.store import files, rows_of
+from memcap.store.published import rows_file
 from memcap.store.shards import OUTPUTS
 from memcap.terminal.printing import Column, Listing, order, show
 from memcap.terminal.words import complain
@@ -144,12 +149,12 @@ def run(arguments: Namespace) -> None:
         raise UserError(f"--resample {arguments.resample}: at least 1")
     if arguments.name is None:
         raise UserError(
-            f"which paper? one of {', '.join(papers.summaries())}, or MODULE:NAME of your own;"
+            f"which paper? one of {', '.join(findings.papers())}, or MODULE:NAME of your own;"
             " --list says more"
         )
-    reproduction = papers.find(arguments.name)
+    reproduction = findings.find(arguments.name)
     rows, place = _rows(arguments)
-    table = papers.judge_claims(reproduction.PAPER, rows)
+    table = findings.judge_claims(reproduction.PAPER, rows)
     place = arguments.output or place
     picture = figures.save(reproduction.draw(rows), place, "figure")
     _write(table, place / "verdicts.csv")
@@ -189,7 +194,7 @@ def run(arguments: Namespace) -> None:
 
 
 def _resample(
-    paper: papers.Paper, rows: pl.DataFrame, number: int, place: Path
+    paper: findings.Paper, rows: pl.DataFrame, number: int, place: Path
 ) -> list[str]:
     """Judge resampled rows, print and write how each verdict fares; return claims that
     hold by chance."""
@@ -252,7 +257,7 @@ def _rows(arguments: Namespace) -> tuple[pl.DataFrame, Path]:
 
 
 def _published(name: str) -> pl.DataFrame:
-    path = papers.folder(name) / "rows.parquet"
+    path = rows_file(name)
     if plugins.is_import_path(name) or not path.is_file():
         raise UserError(
             f"--rows: {name} has no published rows; give the folder of others, as in --rows"
@@ -263,9 +268,7 @@ def _published(name: str) -> pl.DataFrame:
 
 def _is_study(name: str, config_dir: Path | None) -> bool:
     folders = [config_dir or root(), root()]
-    return name in papers.studies() or any(
-        (f / "sweeps" / f"{name}.yaml").is_file() for f in folders
-    )
+    return any((f / "sweeps" / f"{name}.yaml").is_file() for f in folders)
 
 
 def tiny(members: Sequence[Member]) -> list[Member]:
@@ -292,9 +295,9 @@ def tiny(members: Sequence[Member]) -> list[Member]:
 
 def _list() -> None:
     rows = []
-    for name, question in papers.summaries().items():
-        paper = papers.find(name).PAPER
-        counts = papers.counts(name).values()
+    for name, question in findings.papers().items():
+        paper = findings.find(name).PAPER
+        counts = findings.counts(name).values()
         rows.append(
             [
                 name,
@@ -306,10 +309,10 @@ def _list() -> None:
                 paper.source,
             ]
         )
-    after = sum(papers.find(name).PAPER.read == "notes" for name, *_ in rows)
+    after = sum(findings.find(name).PAPER.read == "notes" for name, *_ in rows)
     title = "Papers that memcap redraws: memcap reproduce NAME"
     totals = ", ".join(
-        f"{whose} {held} of {of}" for whose, (held, of) in papers.totals().items()
+        f"{whose} {held} of {of}" for whose, (held, of) in findings.totals().items()
     )
     notes = [
         (

@@ -3,10 +3,9 @@
 from argparse import REMAINDER, ArgumentParser, Namespace
 from shutil import get_terminal_size
 
-from memcap import papers
 from memcap.launch import app
 from memcap.report import tables
-from memcap.runtime.published import root
+from memcap.runtime.project import root
 from memcap.tasks import task_classes
 from memcap.terminal.printing import order
 from memcap.terminal.words import WIDTH, fold_help
@@ -62,7 +61,6 @@ def _choices() -> str:
     folders = [*sorted((root() / "conf").iterdir()), root() / "sweeps"]
     names = {"task": list(task_classes())}
     names |= {f.name: [p.stem for p in f.glob("*.yaml")] for f in folders if f.is_dir()}
-    names["sweeps"] += papers.studies()
     return "\n" + "".join(
         f"  {name + '=':<10} {', '.join(sorted(of))}\n" for name, of in names.items()
     )

@@ -24,7 +24,7 @@ from memcap.config.knobs import (
     typed,
 )
 from memcap.models.initializers import PRESETS, preset
-from memcap.runtime.published import root
+from memcap.runtime.project import root
 from memcap.tasks import Task
 
 MOST_VALUES = 100_000  # in a file of configs

@@ -66,13 +66,7 @@ FOLDER = plugins.Folder[Draws](
     elsewhere={"held_out": "memcap.own.figure"},
 )
 summaries = FOLDER.summaries
-FORMER = {"law": "costs", "state": "cell_map"}  # former names of figures
-
-
-def find(name: str) -> Draws:
-    """Return the figure of this name, or former name, or `module:name` for one that
-    lives elsewhere; raise UserError if there is none, or if it has no `draw`."""
-    return FOLDER.find(FORMER.get(name, name))
+find = FOLDER.find
 
 
 def save(drawn: Drawn, folder: Path, name: str) -> Path:

@@ -32,7 +32,7 @@ from memcap.frontiers.points import (
 )
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.runtime.published import root
+from memcap.runtime.project import root
 from memcap.store.rows import At
 from memcap.tasks.base import BEYOND_CHANCE
 from memcap.terminal.printing import number

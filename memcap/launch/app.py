@@ -42,10 +42,10 @@ from memcap.launch.jobs import (
 )
 from memcap.launch.preview import preview
 from memcap.launch.session import Session
-from memcap.launch.sources import PaperSource, SearchPath, TaskSource, config_dir
+from memcap.launch.sources import SearchPath, TaskSource, config_dir
 from memcap.launch.sweeper import expand
 from memcap.runtime import jax_setup, signals
-from memcap.runtime.published import root
+from memcap.runtime.project import root
 from memcap.terminal.printing import Waiting
 
 IN_PROCESS = (".PopulationLauncher", ".BasicLauncher")  # run jobs in this process
@@ -128,7 +128,7 @@ def register() -> None:
     schema.store(
         name="schema", node={name: defaults(cls) for name, cls in GROUPS.items()}
     )
-    for plugin in (TaskSource, PaperSource, SearchPath):
+    for plugin in (TaskSource, SearchPath):
         Plugins.instance().register(plugin)
     for plugins in (launcher, slurm, sweeper):
         plugins.register()

@@ -28,6 +28,7 @@ PLUGINS = {  # by the choices that need them
     "hydra/sweeper/nevergrad": "hydra-nevergrad-sweeper",
     "hydra/sweeper/optuna": "hydra-optuna-sweeper",
 }
+RENAMED = {"sweeps/state": "cell_map"}
 # Raised by Hydra and OmegaConf if a config is wrong.
 HYDRA_ERRORS = (HydraException, OmegaConfBaseException, YAMLError, UnicodeDecodeError)
 # They also raise ValueErrors; those about the user's mistakes begin so.
@@ -54,6 +55,8 @@ def explain(error: BaseException, overrides: Sequence[str] = ()) -> str:
                 f"{group}={choice}: comes with a plugin that is not installed; pip install"
                 f" {plugin}"
             )
+        if error.missing_cfg_file in RENAMED:
+            return f"{group}={choice}: is called {RENAMED[error.missing_cfg_file]} now"
         if error.options:
             own = (
                 "MODULE:CLASS for your own"

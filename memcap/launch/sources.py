@@ -1,15 +1,13 @@
-"""Hydra's group `task`, made from the tasks themselves, and the papers' studies in the
-group `sweeps`.
+"""Hydra's group `task`, made from the tasks themselves, and the place of the group `sweeps`.
 
 A task's choice is its name, and has the defaults of its knobs. So a task needs no file
 in conf/, and `task=my_module:MyTask` works on the command line, in a study file and in
-a defaults list. A paper's study lies in the paper's own folder
-(memcap/papers/NAME/study.yaml). A plugin puts tasks and studies on Hydra's search path;
-`glob(*)` in a multirun would not see them through `hydra.searchpath`.
+a defaults list. A plugin puts tasks and studies on Hydra's search path; `glob(*)` in a
+multirun would not see them through `hydra.searchpath`.
 """
 
 import contextlib
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from pathlib import Path
 from typing import ClassVar
 
@@ -17,25 +15,23 @@ from hydra.core.config_search_path import ConfigSearchPath
 from hydra.core.object_type import ObjectType
 from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
-from omegaconf import Container, OmegaConf
+from omegaconf import OmegaConf
 
-from memcap import papers
 from memcap.config.member import task_defaults
 from memcap.runtime import plugins
-from memcap.runtime.published import root
+from memcap.runtime.project import root
 from memcap.tasks import task_classes
 
-FORMER = {"state": "cell_map"}  # studies of sweeps/ by their former names
+GROUP = "task"
 
 
-class GroupSource(ConfigSource):
-    """A place on Hydra's search path that makes the choices of one group."""
+class TaskSource(ConfigSource):
+    """The search path entry memcap://tasks."""
 
-    group: ClassVar[str]
-
-    def choices(self) -> Iterable[str]:
-        """Return the names of the choices."""
-        raise NotImplementedError
+    @staticmethod
+    def scheme() -> str:
+        """Return memcap's own scheme."""
+        return "memcap"
 
     def available(self) -> bool:
         """Return True: it is always available."""
@@ -43,93 +39,34 @@ class GroupSource(ConfigSource):
 
     def is_group(self, config_path: str) -> bool:
         """Return whether a path is the group, or its parent folder."""
-        return config_path.strip("/") in ("", self.group)
+        return config_path.strip("/") in ("", GROUP)
 
     def is_config(self, config_path: str) -> bool:
-        """Return whether a path is one of the choices."""
-        group, _, name = config_path.strip("/").partition("/")
-        return group == self.group and _name(name) in self.choices()
+        """Return whether a path is one of the tasks, or a user's own tracking service."""
+        group, name = _parts(config_path)
+        if plugins.is_import_path(name):
+            return group in (GROUP, "tracking")
+        return group == GROUP and name in task_classes()
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         """Return the names in the group, or the group itself."""
         path = config_path.strip("/")
-        if path == "":
-            return [self.group] if results_filter in (None, ObjectType.GROUP) else []
-        return (
-            [*self.choices()]
-            if path == self.group and results_filter in (None, ObjectType.CONFIG)
-            else []
-        )
-
-    def result(self, node: Container, package: str | None) -> ConfigResult:
-        """Return a config in Hydra's form."""
-        header = {"package": package}
-        return ConfigResult(
-            config=node, path=self.full_path(), provider=self.provider, header=header
-        )
-
-
-class TaskSource(GroupSource):
-    """The search path entry memcap://tasks."""
-
-    group = "task"
-
-    @staticmethod
-    def scheme() -> str:
-        """Return memcap's own scheme."""
-        return "memcap"
-
-    def choices(self) -> Iterable[str]:
-        """Return the names of the tasks."""
-        return task_classes()
-
-    def is_config(self, config_path: str) -> bool:
-        """Return whether a path is one of the tasks, or a user's own tracking service."""
-        group, _, name = config_path.strip("/").partition("/")
-        if plugins.is_import_path(name):
-            return group in (self.group, "tracking")
-        return super().is_config(config_path)
+        if path == "" and results_filter in (None, ObjectType.GROUP):
+            return [GROUP]
+        if path == GROUP and results_filter in (None, ObjectType.CONFIG):
+            return [*task_classes()]
+        return []
 
     def load_config(self, config_path: str) -> ConfigResult:
         """Load the defaults of one task, or a user's own tracking service."""
-        name = _name(config_path)
-        is_task = config_path.strip("/").partition("/")[0] == self.group
-        return self.result(
-            OmegaConf.create(task_defaults(name) if is_task else {"mode": name}), None
+        group, name = _parts(config_path)
+        values = task_defaults(name) if group == GROUP else {"mode": name}
+        return ConfigResult(
+            config=OmegaConf.create(values),
+            path=self.full_path(),
+            provider=self.provider,
+            header={"package": None},
         )
-
-
-class PaperSource(GroupSource):
-    """The search path entry memcap-papers://studies."""
-
-    group = "sweeps"
-
-    @staticmethod
-    def scheme() -> str:
-        """Return memcap's own scheme."""
-        return "memcap-papers"
-
-    def choices(self) -> Iterable[str]:
-        """Return the names of the studies."""
-        return papers.studies()
-
-    def is_config(self, config_path: str) -> bool:
-        """Return whether a path is one of the studies, also by its former name."""
-        group, _, name = config_path.strip("/").partition("/")
-        return (group == self.group and _name(name) in FORMER) or super().is_config(
-            config_path
-        )
-
-    def load_config(self, config_path: str) -> ConfigResult:
-        """Load one study, of any group's keys; under its former name its rows stay
-        where they were."""
-        name = _name(config_path)
-        if name in FORMER:
-            file = root() / self.group / f"{FORMER[name]}.yaml"
-            return self.result(
-                OmegaConf.merge(OmegaConf.load(file), {"study": name}), "_global_"
-            )
-        return self.result(OmegaConf.load(papers.studies()[name]), "_global_")
 
 
 class SearchPath(SearchPathPlugin):
@@ -143,7 +80,6 @@ class SearchPath(SearchPathPlugin):
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Add all places to the search path."""
         search_path.append("memcap", f"file://{root()}")
-        search_path.append("memcap", f"{PaperSource.scheme()}://studies")
         search_path.append("memcap", f"{TaskSource.scheme()}://tasks")
         for folder in self.folders:
             search_path.append("command-line", f"file://{folder.absolute()}")
@@ -159,5 +95,7 @@ def config_dir(folder: Path | None) -> Generator[None]:
         SearchPath.folders.clear()
 
 
-def _name(config_path: str) -> str:
-    return config_path.strip("/").rpartition("/")[2].removesuffix(".yaml")
+def _parts(config_path: str) -> tuple[str, str]:
+    """Return the group and the name of a config."""
+    group, _, name = config_path.strip("/").partition("/")
+    return group, name.removesuffix(".yaml")

@@ -104,15 +104,25 @@ def import_named(name: str, what: str) -> ModuleType:
         ) from error
 
 
+def import_file(path: Path, name: str) -> ModuleType:
+    """Import the file of memcap at this path as a module of this name."""
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
 class Folder(Generic[T]):
-    """A package whose files are found by name: each is a `T`, or a folder that has one.
+    """A package whose files are found by name: each is a `T`.
 
     Args:
         package: the package's name.
         what: the kind of thing, for errors: "command", "figure".
         functions: names of functions that each must have.
         shared: files that the others share, and that are not plug-ins themselves.
-        inner: the file's name if each is a folder: "paper" for papers/NAME/paper.py.
         elsewhere: modules outside the package, by the name of the plug-in.
     """
 
@@ -122,27 +132,18 @@ class Folder(Generic[T]):
         what: str,
         functions: Sequence[str],
         shared: Sequence[str] = (),
-        inner: str = "",
         elsewhere: Mapping[str, str] = MappingProxyType({}),
     ):
         self.package = package
         self.what = what
         self.functions = functions
         self.shared = shared
-        self.inner = inner
         self.elsewhere = elsewhere
 
     @property
     def names(self) -> list[str]:
         """The names in the package, in alphabetical order; none is imported."""
         path = sys.modules[self.package].__path__
-        if self.inner:
-            files = (
-                file
-                for place in path
-                for file in Path(place).glob(f"*/{self.inner}.py")
-            )
-            return sorted(file.parent.name for file in files)
         names = {file.name for file in pkgutil.iter_modules(path)}
         return sorted(names - {*self.shared} | {*self.elsewhere})
 
@@ -172,8 +173,7 @@ class Folder(Generic[T]):
         return cast(T, plugin)
 
     def _module(self, name: str) -> str:
-        path = ".".join(filter(None, [self.package, name, self.inner]))
-        return self.elsewhere.get(name, path)
+        return self.elsewhere.get(name, f"{self.package}.{name}")
 
     def _summary(self, name: str) -> str:
         spec = importlib.util.find_spec(self._module(name))

@@ -8,7 +8,7 @@ from typing import Any
 from memcap import store
 from memcap.config.knobs import UserError, set_words
 from memcap.config.member import member_of
-from memcap.runtime.published import ATLAS, is_published, root
+from memcap.store.published import ATLAS, is_published, sweeps
 from memcap.tasks import Task
 
 PREFIX = "atlas:"
@@ -17,12 +17,12 @@ STUDIES = (
     "other_tasks",
     "up_to",
 )  # there is a net for each task and lag of these
-STEM = "nets"  # of the two files, rows/nets.parquet and weights/nets.npz
+STEM = "nets"  # of the folder and its two files, rows/nets.parquet and weights/nets.npz
 
 
 def folder() -> Path:
     """Return the folder of the nets, with the layout of a study's; it need not exist."""
-    return root() / "results" / "nets"
+    return sweeps() / STEM
 
 
 def name_of(task: Task, lag: int) -> str:

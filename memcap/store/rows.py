@@ -26,7 +26,7 @@ At = Literal[
 ]  # the verdict that counts: see `memcap.frontiers.frontier`
 VERDICTS = get_args(At)
 
-# Every column. `make tables` prints this into results/README.md.
+# Every column. `make tables` prints this into sweeps/README.md.
 COLUMNS: Columns = {
     "key": RowColumn(
         pl.String, "hash of `config`; rows with the same key are the same member"

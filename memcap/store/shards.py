@@ -36,9 +36,9 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from memcap.config.knobs import UserError
-from memcap.runtime.published import is_published, rows_files
 from memcap.store import files, parquet
 from memcap.store.files import BadFileError, State
+from memcap.store.published import is_published, rows_files
 from memcap.store.row_checks import BadRowsError, check_rows
 from memcap.store.rows import COUNTED, RESULTS, complete, frame, one_per_key, stack
 from memcap.store.weights import write_weights
@@ -183,7 +183,7 @@ def read(folder: Path, strict: bool = False) -> pl.DataFrame:
 
     Args:
         folder: folder of a study or of several, or one Parquet file; or a name of
-            `memcap.runtime.published`, such as `atlas`.
+            `memcap.store.published`, such as `atlas`.
         strict: refuse a bad file; otherwise refuse only `folder` itself, and name others on stderr.
     """
     tables, bad = read_files(folder)

@@ -12,9 +12,9 @@ from pathlib import Path
 import polars as pl
 
 from memcap.config.knobs import UserError
-from memcap.runtime.published import is_published
 from memcap.store import heartbeat, shards
 from memcap.store.heartbeat import Heartbeat, Running
+from memcap.store.published import is_published
 from memcap.store.rows import (
     IS_BY_LOSS,
     one_per_key,

@@ -17,7 +17,7 @@ import memcap
 from memcap.cells import cell_class
 from memcap.config.member import Member
 from memcap.runtime import jax_setup
-from memcap.runtime.published import git_commit
+from memcap.runtime.project import git_commit
 
 
 @cache

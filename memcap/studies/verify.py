@@ -8,9 +8,9 @@ from pathlib import Path
 import polars as pl
 
 from memcap.config.knobs import UserError
-from memcap.runtime.published import is_published
 from memcap.store import curves, heartbeat, shards
 from memcap.store.files import BadFileError, has_digest, is_stale
+from memcap.store.published import is_published
 from memcap.store.row_checks import BadRowsError
 from memcap.store.rows import one_per_key
 from memcap.store.weights import read_sealed, sizes

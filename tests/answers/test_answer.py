@@ -17,7 +17,7 @@ from memcap.answers.sources import from_rows
 from memcap.answers.words import PrintedAnswer, as_dict, code, sentences, why
 from memcap.frontiers.frontier import frontier
 from memcap.models.model import MOST_UNITS, Model
-from memcap.runtime.published import ATLAS, rows_files
+from memcap.store.published import ATLAS, rows_files
 from memcap.tasks import task_class
 
 DELAY = task_class("delay_line")()

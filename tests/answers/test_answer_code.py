@@ -15,8 +15,8 @@ from memcap.config.knobs import UserError
 from memcap.config.member import Member
 from memcap.config.recipes import Recipe
 from memcap.models.model import Model
-from memcap.runtime.published import ATLAS, rows_file
 from memcap.scripts import script
+from memcap.store.published import ATLAS, rows_file
 from memcap.tasks import task_class, task_classes
 
 LATCH = task_class("latch")()

@@ -10,9 +10,8 @@ from memcap.answers import sources
 from memcap.answers.question import Question
 from memcap.answers.sources import best_answer, cell_name, from_rows
 from memcap.answers.words import as_dict, sentences, why
-from memcap.runtime import published
-from memcap.runtime.published import NAMES, STUDIES, rows_file, rows_files
-from memcap.store import shards
+from memcap.store import published, shards
+from memcap.store.published import NAMES, STUDIES, rows_file, rows_files
 from memcap.tasks import task_class
 
 DELAY = task_class("delay_line")()
@@ -165,9 +164,9 @@ def test_only_rows_that_can_answer_are_fitted(monkeypatch):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_published_lies_with_the_results(name):
+def test_what_is_published_lies_with_its_study(name):
     assert [file.parts[-3:] for file in rows_files(name)] == [
-        ("results", study, "rows.parquet") for study in STUDIES[name]
+        ("sweeps", study, "rows.parquet") for study in STUDIES[name]
     ]
 
 

@@ -6,7 +6,7 @@ import pytest
 from command import memcap
 from study_rows import fake, group, table
 
-from memcap import papers, store
+from memcap import findings, store
 from memcap.commands import reproduce
 from memcap.store import shards
 from memcap.store.rows import frame
@@ -21,7 +21,7 @@ import polars as pl
 from matplotlib.figure import Figure
 
 from memcap.figures import Drawn
-from memcap.papers import Claim, Finding, Paper
+from memcap.findings import Claim, Finding, Paper
 
 
 def draw(rows):
@@ -64,7 +64,7 @@ def unsolved(member):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(papers.summaries()))
+@pytest.mark.parametrize("name", sorted(findings.papers()))
 def test_every_paper_is_drawn_and_judged_where_nothing_was_solved(
     name, tmp_path, monkeypatch
 ):
@@ -127,14 +127,14 @@ def test_a_paper_is_judged_by_the_rows_in_its_own_folder(tmp_path):
     assert done.status == 0, done.err
     drawn = tmp_path / "outputs" / "collins2017" / "published"
     assert (drawn / "figure.png").is_file()
-    written = (papers.folder("collins2017") / "verdicts.csv").read_bytes()
+    written = (findings.folder("collins2017") / "verdicts.csv").read_bytes()
     assert (drawn / "verdicts.csv").read_bytes() == written
     again = memcap(
         tmp_path,
         "reproduce",
         "collins2017",
         "--rows",
-        str(papers.folder("collins2017")),
+        str(findings.folder("collins2017")),
         "--resample",
         "2",
         "--check",
@@ -151,22 +151,22 @@ def test_a_paper_is_judged_by_the_rows_in_its_own_folder(tmp_path):
 def test_the_list_has_all_papers_and_counts_apart_what_notes_alone_say(tmp_path):
     done = memcap(tmp_path, "reproduce", "--list")
     after = [
-        name for name in papers.summaries() if papers.find(name).PAPER.read == "notes"
+        name for name in findings.papers() if findings.find(name).PAPER.read == "notes"
     ]
     assert after == ["jaeger2001", "jelassi2024", "kent2024", "zyxue2018"]
     assert (
-        f"{len(papers.summaries()) - 4} papers redrawn, and 4 studies after a paper"
+        f"{len(findings.papers()) - 4} papers redrawn, and 4 studies after a paper"
         in done.out
     )
     (collins,) = (
         line for line in done.out.splitlines() if line.startswith("collins2017")
     )
-    assert papers.counts("collins2017") == {
+    assert findings.counts("collins2017") == {
         "paper": "2 of 2",
         "stand-in": "1 of 1",
         "ours": "-",
     }
     assert "  ".join(("2 of 2", "1 of 1  ", "-")) in collins
-    for name, question in papers.summaries().items():
+    for name, question in findings.papers().items():
         assert f"{name}  " in done.out
         assert question in done.out

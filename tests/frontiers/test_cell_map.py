@@ -9,11 +9,11 @@ from scipy.stats import kendalltau
 from study_rows import group, table
 
 import memcap
-from memcap import figures, store
+from memcap import store
 from memcap.config.knobs import UserError
 from memcap.frontiers import cell_map
 from memcap.launch.app import compose_jobs
-from memcap.runtime import published
+from memcap.store import published
 
 GUEST = "memcap.cells.leaky:Leaky"
 
@@ -52,18 +52,6 @@ def test_a_guests_state_is_counted_at_each_width(shape, widest):
     cell = f"odd_cells:{shape.title()}Carry"
     assert max(m.model.units for m in cell_map.members_of(cell)) == widest
     assert memcap.answer("parity", 16, cell=cell).units is None
-
-
-@pytest.mark.breadth
-def test_the_name_that_the_map_had_stands_for_it():
-    """Where a user typed it; a folder of rows that was trained by it goes on."""
-    assert figures.find("state") is figures.find("cell_map")
-    assert published.rows_files("state") == published.rows_files("cell_map") != []
-    ((former,),), ((job,),) = (
-        compose_jobs([f"sweeps={name}"]) for name in ("state", "cell_map")
-    )
-    assert {m.key for m in former.members} == {m.key for m in job.members}
-    assert str(former.settings.folder) == "outputs/state"
 
 
 def test_a_guest_that_cannot_start_is_refused():

@@ -9,10 +9,10 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import OmegaConf
 
-from memcap.config.recipes import root
 from memcap.launch.app import register, version_base
 from memcap.launch.composer import Composer
 from memcap.launch.jobs import job_of
+from memcap.runtime.project import root
 
 JOBS = [
     [],

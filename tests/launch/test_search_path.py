@@ -8,9 +8,9 @@ from hydra.types import RunMode
 
 from memcap.config.knobs import UserError
 from memcap.config.member import task_defaults
-from memcap.config.recipes import root
 from memcap.launch.app import compose_jobs, register, version_base
 from memcap.launch.sources import SearchPath, config_dir
+from memcap.runtime.project import root
 from memcap.tasks import task_classes
 
 

@@ -14,9 +14,9 @@ from hydra.types import HydraContext, RunMode
 from omegaconf import OmegaConf
 
 from memcap.config.knobs import UserError
-from memcap.config.recipes import root
 from memcap.launch.app import register, version_base
 from memcap.launch.sweeper import GridSweeper, expand
+from memcap.runtime.project import root
 
 SWEEPS = [
     {},

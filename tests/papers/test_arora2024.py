@@ -5,7 +5,9 @@ import polars as pl
 import pytest
 from study_rows import seeds, table
 
-from memcap.papers.arora2024.paper import constructed, curves
+from memcap import findings
+
+study = findings.load("arora2024")
 
 
 def nets(cell, units, pairs, *finals, layout="stacked"):
@@ -45,15 +47,20 @@ def recalled(cell, units, pairs, rewrites, strength=1.0, trials=300):
 
 def test_recall_without_training_is_that_of_the_rules():
     linear = recalled("linear_attention", 8, 16, 0)
-    assert constructed("linear_attention", 8, 16, 0) == pytest.approx(linear, abs=0.03)
+    assert study.constructed("linear_attention", 8, 16, 0) == pytest.approx(
+        linear, abs=0.03
+    )
     best = max(recalled("delta_net", 8, 16, 1, strength) for strength in (0.5, 1.0))
-    assert constructed("delta_net", 8, 16, 1) == pytest.approx(best, abs=0.03)
+    assert study.constructed("delta_net", 8, 16, 1) == pytest.approx(best, abs=0.03)
     # keys in few directions stand in each other's way, and eight of sixteen numbers hardly do
-    assert constructed("delta_net", 8, 8, 0) > constructed("delta_net", 8, 16, 0) + 0.1
+    assert (
+        study.constructed("delta_net", 8, 8, 0)
+        > study.constructed("delta_net", 8, 16, 0) + 0.1
+    )
 
 
 def test_other_rows_of_the_task_are_left_out():
     own = table(nets("gla", 8, 8, 0.9))
     separate = table(nets("gla", 8, 8, 0.5, layout="separate"))
-    assert curves(separate).is_empty()
-    assert curves(pl.concat([separate, own])).equals(curves(own))
+    assert study.curves(separate).is_empty()
+    assert study.curves(pl.concat([separate, own])).equals(study.curves(own))

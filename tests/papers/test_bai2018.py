@@ -3,8 +3,10 @@
 import polars as pl
 from study_rows import seeds, table
 
+from memcap import findings
 from memcap.launch.app import compose_jobs
-from memcap.papers.bai2018.paper import PAPER
+
+study = findings.load("bai2018")
 
 
 def test_rows_from_before_there_were_codings_are_one_hot():
@@ -12,7 +14,7 @@ def test_rows_from_before_there_were_codings_are_one_hot():
     data = table(
         seeds("copy", 50, {"final": 0.9}, units=48, init="open_gate")
     ).with_columns(knobs=before)
-    assert PAPER.table(data)["arm"].to_list() == ["ours"]
+    assert study.PAPER.table(data)["arm"].to_list() == ["ours"]
 
 
 def test_the_nets_of_the_study_have_10_000_parameters():

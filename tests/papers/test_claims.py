@@ -6,8 +6,8 @@ import polars as pl
 import pytest
 from study_rows import group, table
 
-from memcap.papers import NOT_MEASURED, Finding, claims
-from memcap.papers.claims import all_of, at_least, compare, each
+from memcap.findings import NOT_MEASURED, Finding, claims
+from memcap.findings.claims import all_of, at_least, compare, each
 
 
 def test_each_group_must_pass_and_is_said_in_words():

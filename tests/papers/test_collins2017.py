@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from study_rows import group, table
 
-from memcap.papers.collins2017.paper import PAPER, draw
+from memcap import findings
+
+study = findings.load("collins2017")
 
 LINE = {2: 0.75, 4: 0.5, 6: 0.25, 8: 0.01, 10: 0.005}
 
@@ -22,9 +24,9 @@ def nets(lag, errors, cell="lstm"):
 def test_nets_whose_read_out_sees_the_whole_carry_are_drawn_beside_and_judged_by_none():
     whole = nets(2, {2: 0.5, 4: 0.02, 6: 0.02, 8: 0.02, 10: 0.02}, "lstm+carry")
     both = table(nets(1, LINE), nets(50, LINE), whole)
-    assert [finding.holds for finding in PAPER.findings(both)] == [True] * 3
-    assert PAPER.table(table(whole))["line"].to_list() == [0.5, 0, 0, 0, 0]
-    h, carry = draw(both).figure.axes
+    assert [finding.holds for finding in study.PAPER.findings(both)] == [True] * 3
+    assert study.PAPER.table(table(whole))["line"].to_list() == [0.5, 0, 0, 0, 0]
+    h, carry = study.draw(both).figure.axes
     assert [len(axes.containers) for axes in (h, carry)] == [2, 1]
     drawn = np.asarray(carry.containers[0].lines[0].get_ydata(), float)
     np.testing.assert_allclose(drawn, [0.5, 0.02, 0.02, 0.02, 0.02])

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from study_rows import at_lengths, seeds, table
 
-from memcap.papers.deletang2023.paper import at_widest, nets, on_a_line
+from memcap import findings
+
+study = findings.load("deletang2023")
 
 LENGTHS = [60, 100, 200, 300, 400, 500]
 
@@ -25,12 +27,12 @@ def test_the_widest_nets_are_judged_at_the_rate_whose_poorest_seed_is_best():
     ]
     rows += [parity("SimpleCell", 4, 0.9, 0.8, lr=0.003)]
     rows += [parity("SimpleCell", 8, 1.0, 1.0, curriculum=1.0)]  # no front
-    data = nets(table(*rows))
+    data = study.nets(table(*rows))
     assert (
-        at_widest(data, "parity", "SimpleCell").select("units", "lr").rows()
+        study.at_widest(data, "parity", "SimpleCell").select("units", "lr").rows()
         == [(4, 0.003)] * 2
     )
-    assert at_widest(data, "even_pairs", "SimpleCell").is_empty()
+    assert study.at_widest(data, "even_pairs", "SimpleCell").is_empty()
 
 
 def test_a_count_on_a_line_is_simulated():
@@ -41,5 +43,7 @@ def test_a_count_on_a_line_is_simulated():
     ).max(1)
     for far in (5, 9, 12):
         inside = np.mean(walks <= far)
-        assert on_a_line(60, far) == pytest.approx(inside + (1 - inside) / 5, abs=0.005)
-    assert on_a_line(3, 4) == pytest.approx(1)
+        assert study.on_a_line(60, far) == pytest.approx(
+            inside + (1 - inside) / 5, abs=0.005
+        )
+    assert study.on_a_line(3, 4) == pytest.approx(1)

@@ -5,9 +5,10 @@ import polars as pl
 import pytest
 from breadth import leave
 
-from memcap import papers, store
-from memcap.papers import NOT_MEASURED
-from memcap.papers.claims import having
+from memcap import findings, store
+from memcap.findings import NOT_MEASURED
+from memcap.findings.claims import having
+from memcap.store.published import rows_file
 
 LSTM = "OptimizedLSTMCell"
 RNN = "SimpleCell"
@@ -357,15 +358,15 @@ def changed(rows, where, change):
     )
 
 
-MEASURED = sorted(path.parent.name for path in papers.PLACE.glob("*/rows.parquet"))
+MEASURED = [name for name in findings.papers() if rows_file(name).is_file()]
 
 
 @pytest.mark.parametrize(
     "name", leave(MEASURED, but=("hochreiter1997", "suzgun2019").__contains__)
 )
 def test_a_change_of_outcomes_turns_each_verdict(name):
-    rows = store.read(papers.folder(name))
-    paper = papers.find(name).PAPER
+    rows = store.read(findings.folder(name))
+    paper = findings.find(name).PAPER
     for claim, was, change in zip(
         paper.claims, paper.findings(rows), CHANGES[name], strict=True
     ):
@@ -380,15 +381,15 @@ def test_a_change_of_outcomes_turns_each_verdict(name):
 def test_a_verdict_turns_where_the_words_of_its_claim_say_so(
     name, claim, where, change, holds
 ):
-    rows = store.read(papers.folder(name))
-    paper = papers.find(name).PAPER
+    rows = store.read(findings.folder(name))
+    paper = findings.find(name).PAPER
     assert paper.findings(changed(rows, where, change))[claim].holds is holds
 
 
 @pytest.mark.parametrize(("name", "where", "unmeasured"), UNMEASURED)
 def test_a_claim_whose_nets_are_missing_is_not_measured(name, where, unmeasured):
-    found = papers.find(name).PAPER.findings(
-        store.read(papers.folder(name)).filter(having(**where))
+    found = findings.find(name).PAPER.findings(
+        store.read(findings.folder(name)).filter(having(**where))
     )
     assert [
         k for k, finding in enumerate(found) if finding == NOT_MEASURED

@@ -4,15 +4,17 @@ from itertools import product
 
 from study_rows import group, table
 
+from memcap import findings
 from memcap.launch.app import compose_jobs
-from memcap.papers.gu2023.paper import NAMES, TASKS, curves
+
+study = findings.load("gu2023")
 
 
 def test_nets_that_diverged_have_recalled_nothing():
     knobs = {"items": 4, "symbols": 4}
     columns = {"cell": "selective_LRU", "carry_numbers": 16}
     lost = group("selective_copy", 16, {16: (0, 3)}, knobs=knobs, diverged=2, **columns)
-    assert curves(table(lost)).select("accuracy", "greatest", "seeds").row(0) == (
+    assert study.curves(table(lost)).select("accuracy", "greatest", "seeds").row(0) == (
         0.0,
         0.5,
         3,
@@ -25,7 +27,7 @@ def test_all_cells_of_the_study_have_the_same_carry_numbers_and_training():
     for member in job.members:
         numbers = trained.setdefault((member.task.name, member.model.cell), set())
         numbers.add(member.architecture.carry_numbers())
-    assert set(trained) == set(product(TASKS, NAMES))
+    assert set(trained) == set(product(study.TASKS, study.NAMES))
     assert {frozenset(numbers) for numbers in trained.values()} == {
         frozenset({8, 16, 32, 64})
     }

@@ -2,7 +2,9 @@
 
 import pytest
 
-from memcap.papers.hewitt2020.paper import width
+from memcap import findings
+
+study = findings.load("hewitt2020")
 
 
 @pytest.mark.parametrize(
@@ -19,4 +21,4 @@ from memcap.papers.hewitt2020.paper import width
     ],
 )
 def test_the_widths_of_the_published_configurations(depth, types, units):
-    assert width(depth, types) == units
+    assert study.width(depth, types) == units

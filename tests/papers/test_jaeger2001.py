@@ -3,32 +3,35 @@
 import numpy as np
 import pytest
 
-from memcap.papers.jaeger2001 import paper
-from memcap.papers.jaeger2001.paper import capacities, estimates, reservoir
+from memcap import findings
+
+study = findings.load("jaeger2001")
 
 
 def test_a_shift_register_holds_as_many_numbers_as_it_has_cells():
-    assert capacities(np.eye(10, k=-1), 20).tolist() == [1.0] * 10 + [0.0] * 10
+    assert study.capacities(np.eye(10, k=-1), 20).tolist() == [1.0] * 10 + [0.0] * 10
 
 
 def test_one_cell_forgets_by_its_square():
     np.testing.assert_allclose(
-        capacities(np.array([[0.7]]), 9), (1 - 0.49) * 0.49 ** np.arange(9)
+        study.capacities(np.array([[0.7]]), 9), (1 - 0.49) * 0.49 ** np.arange(9)
     )
 
 
 @pytest.mark.parametrize("cells", [2, 5])
 def test_capacities_are_projections_on_what_the_states_say_of_the_past(cells):
-    recurrent, inward = reservoir(cells)
+    recurrent, inward = study.reservoir(cells)
     said_of_past = np.stack(
         [np.linalg.matrix_power(recurrent, k) @ inward for k in range(600)]
     )
     basis = np.linalg.qr(said_of_past)[0]
-    np.testing.assert_allclose(capacities(recurrent, 600), (basis**2).sum(1), atol=1e-9)
+    np.testing.assert_allclose(
+        study.capacities(recurrent, 600), (basis**2).sum(1), atol=1e-9
+    )
 
 
 def test_float32_loses_capacities_of_fifty_cells_that_qr_keeps():
-    by_qr, by_normal = estimates(*reservoir(50))
+    by_qr, by_normal = study.estimates(*study.reservoir(50))
     assert by_normal < 35
     assert by_qr == pytest.approx(50, rel=0.01)
 
@@ -36,10 +39,10 @@ def test_float32_loses_capacities_of_fifty_cells_that_qr_keeps():
 def test_states_say_as_much_of_the_past_as_there_are_cells_and_none_where_it_is_noise(
     monkeypatch,
 ):
-    by_qr, _ = estimates(*reservoir(5))
+    by_qr, _ = study.estimates(*study.reservoir(5))
     assert by_qr == pytest.approx(5, rel=0.02)
     past_is_noise = np.random.default_rng(1).standard_normal
     monkeypatch.setattr(
-        paper, "_past", lambda inputs, lags: past_is_noise((len(inputs) - lags, lags))
+        study, "_past", lambda inputs, lags: past_is_noise((len(inputs) - lags, lags))
     )
-    assert estimates(*reservoir(5))[0] < 0.1
+    assert study.estimates(*study.reservoir(5))[0] < 0.1

@@ -4,7 +4,9 @@ import math
 
 from study_rows import at_lengths, group, seeds, table
 
-from memcap.papers.jelassi2024.paper import PAPER, fewest
+from memcap import findings
+
+study = findings.load("jelassi2024")
 
 PER_UNIT = {"lstm": 2}
 OPEN = {"recipe": "open_gate", "init": "open_gate", "budget": 2000}
@@ -36,12 +38,14 @@ def test_the_fewest_numbers_are_those_of_the_narrowest_width_with_half_of_all_st
     ]
     some += [nets("lstm", 8, 4, 0.4, None), nets("GRUCell", 2, 4, 0.6, symbols=64)]
     least = {(8, 4, "linear"): 6, (8, 4, "lstm"): math.inf, (64, 4, "GRUCell"): 2}
-    assert fewest(PAPER.table(table(*some))) == least
+    assert study.fewest(study.PAPER.table(table(*some))) == least
 
 
 def test_other_copies_and_nets_without_that_score_are_left_out():
     longer_wait = group("copy", 5, cell="linear", lengths="1", whole_at_lengths="[1.0]")
-    assert PAPER.table(table(longer_wait, group("copy", 1, cell="linear"))).is_empty()
+    assert study.PAPER.table(
+        table(longer_wait, group("copy", 1, cell="linear"))
+    ).is_empty()
 
 
 def test_a_length_that_no_width_copies_denies_growth_in_proportion():
@@ -50,9 +54,9 @@ def test_a_length_that_no_width_copies_denies_growth_in_proportion():
         for cell in ("linear", "LRU", "GRUCell", "lstm")
         for n in (4, 8, 16, 32)
     ]
-    assert PAPER.findings(table(*some))[1].holds is True
+    assert study.PAPER.findings(table(*some))[1].holds is True
     some[3] = nets("linear", 64, 32, 0.2)
-    found = PAPER.findings(table(*some))[1]
+    found = study.PAPER.findings(table(*some))[1]
     assert (found.holds, found.ours.split(";")[0]) == (
         False,
         "linear nan (4, 8, 16, none)",

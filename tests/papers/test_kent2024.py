@@ -2,7 +2,9 @@
 
 from study_rows import seeds, table
 
-from memcap.papers.kent2024.paper import PAPER, draw, reach
+from memcap import findings
+
+study = findings.load("kent2024")
 
 
 def nets(units, lag, *learns, cell="GRUCell", budget=4000):
@@ -16,9 +18,9 @@ def nets(units, lag, *learns, cell="GRUCell", budget=4000):
 def test_a_net_goes_up_to_the_first_lag_not_learnt_and_a_width_by_the_median_over_seeds():
     some = [nets(4, 5, 300, 300, 300), nets(4, 20, None, 300, None)]
     some += [nets(4, 50, 1000, 1000, 2000), nets(16, 5, None)]
-    assert reach(PAPER.table(table(*some))) == {4: 5, 16: 0}
+    assert study.reach(study.PAPER.table(table(*some))) == {4: 5, 16: 0}
     some[1] = nets(4, 20, None, 300, 900)
-    assert reach(PAPER.table(table(*some))) == {4: 50, 16: 0}
+    assert study.reach(study.PAPER.table(table(*some))) == {4: 50, 16: 0}
 
 
 def test_the_gru_is_compared_at_lags_and_widths_that_both_cells_have():
@@ -29,14 +31,16 @@ def test_the_gru_is_compared_at_lags_and_widths_that_both_cells_have():
     )
     rnn = nets(4, 20, None, cell="SimpleCell"), nets(4, 50, 900, cell="SimpleCell")
     fewer_steps = nets(4, 20, 600, cell="SimpleCell", budget=1000)
-    assert PAPER.findings(table(*gru, *lstm, *rnn, fewer_steps))[1].holds is True
+    assert study.PAPER.findings(table(*gru, *lstm, *rnn, fewer_steps))[1].holds is True
     assert (
-        PAPER.findings(table(*gru, *lstm, nets(4, 20, 600, cell="SimpleCell")))[1].holds
+        study.PAPER.findings(table(*gru, *lstm, nets(4, 20, 600, cell="SimpleCell")))[
+            1
+        ].holds
         is False
     )
 
 
 def test_rows_without_nets_of_four_units_are_drawn():
-    drawn = draw(table(nets(16, 5, None, None)))
+    drawn = study.draw(table(nets(16, 5, None, None)))
     drawn.figure.draw_without_rendering()
     assert drawn.data.height == 2

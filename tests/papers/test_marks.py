@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from memcap.papers import marks
+from memcap.findings import marks
 
 
 def test_a_mark_has_a_bar_to_each_extreme():

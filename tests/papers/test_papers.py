@@ -10,26 +10,25 @@ from breadth import leave
 from polars.testing import assert_frame_equal
 
 import memcap
-from memcap import papers, store
+from memcap import findings, store
 from memcap.commands.reproduce import tiny
 from memcap.config.knobs import UserError
-from memcap.papers import NOT_MEASURED, Claim, Finding, Paper, judge_claims
-from memcap.papers.deletang2023.paper import NET
+from memcap.findings import NOT_MEASURED, Claim, Finding, Paper, judge_claims
 from memcap.store.rows import frame
 
-ROOT = Path(__file__).parents[2]
-NAMES = sorted(papers.summaries())
+NET = findings.load("deletang2023").NET
+NAMES = sorted(findings.papers())
 each_paper = pytest.mark.parametrize("name", NAMES)
 
 
 def published(name: str) -> Path:
-    return ROOT / "memcap" / "papers" / name
+    return findings.folder(name)
 
 
 @each_paper
 def test_a_paper_says_what_it_asks_where_it_is_from_and_what_it_costs(name):
-    reproduction = papers.find(name)
-    assert papers.summaries()[name].endswith("?")
+    reproduction = findings.find(name)
+    assert findings.papers()[name].endswith("?")
     for text in (
         reproduction.PAPER.source,
         reproduction.PAPER.cost,
@@ -53,7 +52,7 @@ def test_its_figure_and_its_verdicts_are_those_of_the_published_rows(name):
     there = published(name)
     if not (there / "rows.parquet").is_file():
         pytest.skip("not published yet")
-    reproduction = papers.find(name)
+    reproduction = findings.find(name)
     rows = store.read(there)
     drawn = reproduction.draw(rows)
     assert_frame_equal(
@@ -122,7 +121,7 @@ COLUMNS |= {
     "name", leave(NAMES, but=("hochreiter1997", "gu2023", "suzgun2019").__contains__)
 )
 def test_the_numbers_beside_a_figure_stand_in_it(name):
-    drawn = papers.find(name).draw(store.read(published(name)))
+    drawn = findings.find(name).draw(store.read(published(name)))
     wanted = MARKS.get(name, lambda data: data[COLUMNS.get(name, "accuracy")])(
         drawn.data
     )
@@ -135,7 +134,7 @@ def test_the_numbers_beside_a_figure_stand_in_it(name):
 @each_paper
 def test_without_rows_nothing_is_measured(name):
     nothing = frame([])
-    assert set(papers.find(name).PAPER.findings(nothing)) == {NOT_MEASURED}
+    assert set(findings.find(name).PAPER.findings(nothing)) == {NOT_MEASURED}
 
 
 def test_a_verdict_is_what_the_rows_say_and_it_is_said_when_it_is_another_than_expected():
@@ -174,6 +173,6 @@ def test_what_is_no_paper_is_refused():
         UserError,
         match=r"nobody: no such paper; one of .*collins2017.*, or MODULE:NAME of your own",
     ):
-        papers.find("nobody")
+        findings.find("nobody")
     with pytest.raises(UserError, match=r"paper=memcap\.figures:costs: has no PAPER"):
-        papers.find("memcap.figures:costs")
+        findings.find("memcap.figures:costs")

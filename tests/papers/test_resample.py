@@ -6,14 +6,14 @@ import polars as pl
 import pytest
 from study_rows import group, seeds, table
 
-from memcap import papers, store
-from memcap.papers import Claim, Finding, Paper, resample
-from memcap.papers.resample import BY_CHANCE, OUTCOMES, draw_seeds, groups, shuffle
+from memcap import findings, store
+from memcap.findings import Claim, Finding, Paper, resample
+from memcap.findings.resample import BY_CHANCE, OUTCOMES, draw_seeds, groups, shuffle
 
 # of the published 400 a claim may hold in 20
 SHUFFLES = 20
 AT_MOST = 3
-NAMES = sorted(papers.summaries())
+NAMES = sorted(findings.papers())
 
 
 def two_cells():
@@ -91,12 +91,12 @@ def test_a_claim_is_judged_on_nets_that_differ_in_what_it_compares():
 @pytest.mark.parametrize("name", NAMES)
 def test_each_claim_that_holds_falls_in_95_percent_of_the_published_shuffles(name):
     published, verdicts = (
-        pl.read_csv(papers.folder(name) / f"{file}.csv")
+        pl.read_csv(findings.folder(name) / f"{file}.csv")
         for file in ("resampled", "verdicts")
     )
     same = ["claim", "whose", "verdict"]
     assert published.select(same).equals(verdicts.select(same))
-    claims = papers.find(name).PAPER.claims
+    claims = findings.find(name).PAPER.claims
     assert published["within"].fill_null("").to_list() == [
         ", ".join(claim.within) for claim in claims
     ]
@@ -109,7 +109,7 @@ def test_each_claim_that_holds_falls_in_95_percent_of_the_published_shuffles(nam
 @pytest.mark.parametrize("name", NAMES)
 def test_a_claim_that_holds_does_not_hold_of_shuffled_outcomes(name):
     again = resample.resample(
-        papers.find(name).PAPER, store.read(papers.folder(name)), SHUFFLES
+        findings.find(name).PAPER, store.read(findings.folder(name)), SHUFFLES
     )
     assert (
         again.filter(pl.col("shuffled") * SHUFFLES > AT_MOST)["claim"].to_list() == []

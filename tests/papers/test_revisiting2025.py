@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from study_rows import seeds, table
 
-from memcap.papers.revisiting2025.paper import PAPER, curves, nets, window, windows
+from memcap import findings
+
+study = findings.load("revisiting2025")
 
 RATES = (0.001, 0.01, 0.1, 1.0)
 KNOBS = {"symbols": 32, "pairs": 8, "layout": "stacked"}
@@ -29,7 +31,7 @@ KNOBS = {"symbols": 32, "pairs": 8, "layout": "stacked"}
 def test_a_window_goes_on_from_the_best_rate_to_nine_tenths_of_its_accuracy(
     accuracies, low, high, is_open
 ):
-    own = window(np.array(RATES), np.array(accuracies))
+    own = study.window(np.array(RATES), np.array(accuracies))
     assert (own.low, own.high) == pytest.approx((low, high))
     assert own.decades == pytest.approx(np.log10(high / low))
     assert own.best == RATES[int(np.argmax(accuracies))]
@@ -45,14 +47,14 @@ def of(final, lr, units=4, cell="delta_net", **knobs):
 
 def test_a_net_that_diverged_has_recalled_nothing_and_other_rows_of_the_task_are_left_out():
     some = [of(*each) for each in zip((0.08, 0.8, 0.79, None), RATES, strict=True)]
-    assert windows(curves(nets(table(*some))))["delta_net"].high < 0.2
+    assert study.windows(study.curves(study.nets(table(*some))))["delta_net"].high < 0.2
     others = [
         of(0.5, 0.01, units=8),
         of(0.5, 0.01, rewrites=1),
         of(0.5, 0.01, layout="separate"),
     ]
-    assert nets(table(*some, *others, of(0.5, 0.01, pairs=16))).equals(
-        nets(table(*some))
+    assert study.nets(table(*some, *others, of(0.5, 0.01, pairs=16))).equals(
+        study.nets(table(*some))
     )
 
 
@@ -63,10 +65,10 @@ def test_windows_are_compared_seed_by_seed():
         of((score, score), lr, cell="mamba2")
         for score, lr in zip(narrow, RATES, strict=True)
     ]
-    assert PAPER.findings(table(*delta, *mamba))[0].holds is True
+    assert study.PAPER.findings(table(*delta, *mamba))[0].holds is True
     mamba = [
         of((score, 0.8), lr, cell="mamba2")
         for score, lr in zip(narrow, RATES, strict=True)
     ]
-    found = PAPER.findings(table(*delta, *mamba))[0]
+    found = study.PAPER.findings(table(*delta, *mamba))[0]
     assert (found.holds, found.ours[:17]) == (False, "in 1 of 2 seeds; ")

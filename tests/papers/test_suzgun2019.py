@@ -2,13 +2,15 @@
 
 from study_rows import at_lengths, seeds, table
 
-from memcap.papers import NOT_MEASURED
-from memcap.papers.suzgun2019.paper import LSTM, PAPER, draw
+from memcap import findings
+from memcap.findings import NOT_MEASURED
+
+study = findings.load("suzgun2019")
 
 LIST = [30, 33, 36, 40, 50, 60, 100, 1000]
 
 
-def nets(symbols, units, *numbers, loss=(0.1, 0.2, 0.3, 0.4), cell=LSTM):
+def nets(symbols, units, *numbers, loss=(0.1, 0.2, 0.3, 0.4), cell=study.LSTM):
     """Nets of a cell on a language, one a seed, each with the number at which it fails;
     None: at none."""
     outcomes = []
@@ -26,7 +28,7 @@ def nets(symbols, units, *numbers, loss=(0.1, 0.2, 0.3, 0.4), cell=LSTM):
 
 
 def test_a_net_fails_at_the_first_number_with_a_wrong_word_whatever_its_answers_score():
-    data = PAPER.table(
+    data = study.PAPER.table(
         table(nets(3, 4, 50, 30, None), nets(3, 4, 50, cell="SimpleCell"))
     )
     assert data["fails_at"].to_list() == [50, 30, None]
@@ -37,7 +39,7 @@ def test_a_net_fails_at_the_first_number_with_a_wrong_word_whatever_its_answers_
 
 def test_loss_is_ranked_against_the_range_in_each_language_and_among_nets_that_learnt():
     def verdict(*some):
-        return PAPER.findings(table(*some))[5]
+        return study.PAPER.findings(table(*some))[5]
 
     two, three = (nets(k, 4, 50, 36, 40, 60) for k in (2, 3))
     assert verdict(two, three).holds is True
@@ -48,6 +50,6 @@ def test_loss_is_ranked_against_the_range_in_each_language_and_among_nets_that_l
 
 
 def test_nets_that_learnt_nothing_are_drawn():
-    drawn = draw(table(nets(2, 1, 30, 30)))
+    drawn = study.draw(table(nets(2, 1, 30, 30)))
     drawn.figure.draw_without_rendering()
     assert drawn.data["learnt"].to_list() == [False, False]

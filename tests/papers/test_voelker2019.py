@@ -6,9 +6,11 @@ import pytest
 from study_rows import group, table
 from task_checks import draw as draw_batch
 
+from memcap import findings
 from memcap.launch.app import compose_jobs
-from memcap.papers.voelker2019.paper import FREEDOM, PAPER, leaves, shares
 from memcap.tasks.bandlimited_delay import BandlimitedDelay
+
+study = findings.load("voelker2019")
 
 
 def nets(steps, units, share, rms=1.0, solved=2, **columns):
@@ -27,20 +29,20 @@ def nets(steps, units, share, rms=1.0, solved=2, **columns):
 
 def test_a_width_is_enough_only_where_every_seed_of_it_and_of_wider_ones_solves():
     some = table(nets(25, 20, 0.1, solved=1), nets(25, 40, 0.1, solved=2))
-    assert PAPER.findings(some)[3].ours == "40 at T = 25"
+    assert study.PAPER.findings(some)[3].ours == "40 at T = 25"
     gap = table(
         nets(25, 15, 0.1, solved=2),
         nets(25, 20, 0.1, solved=1),
         nets(25, 40, 0.1, solved=2),
     )
-    assert PAPER.findings(gap)[3].ours == "40 at T = 25"
+    assert study.PAPER.findings(gap)[3].ours == "40 at T = 25"
     never = table(nets(25, 20, 0.1, solved=2), nets(25, 40, 0.1, solved=1))
-    assert PAPER.findings(never)[3].ours == "none tried at T = 25"
+    assert study.PAPER.findings(never)[3].ours == "none tried at T = 25"
 
 
 def test_nets_of_other_signals_are_none_of_the_arms():
     other = group("bandlimited_delay", 100, {100: (0, 2)}, knobs={"cycles": 5})
-    assert shares(
+    assert study.shares(
         table(other, nets(100, 50, 0.5, rms=0.37), nets(100, 20, 0.5, rms=2.0))
     ).is_empty()
 
@@ -48,11 +50,11 @@ def test_nets_of_other_signals_are_none_of_the_arms():
 @pytest.mark.parametrize("steps", [25, 50, 100, 400])
 def test_a_window_holds_20_numbers_whatever_its_steps(steps):
     """Slepian's eigenvalues are near 1 up to 2 c, then fall to 0 within a few."""
-    left = leaves(steps)
+    left = study.leaves(steps)
     assert left[0] == 1
-    np.testing.assert_allclose(left[:16], 1 - np.arange(16) / FREEDOM, atol=0.005)
-    assert 0.01 < left[FREEDOM] < 0.03
-    assert left[FREEDOM + 4] < 1e-3
+    np.testing.assert_allclose(left[:16], 1 - np.arange(16) / study.FREEDOM, atol=0.005)
+    assert 0.01 < left[study.FREEDOM] < 0.03
+    assert left[study.FREEDOM + 4] < 1e-3
 
 
 def test_what_numbers_leave_is_what_a_drawn_signal_shows():
@@ -65,7 +67,7 @@ def test_what_numbers_leave_is_what_a_drawn_signal_shows():
     directions = np.linalg.eigh(np.cov(x[:, :2048]))[1][:, -10:]
     others = x[:, 2048:]
     left = 1 - ((directions.T @ others) ** 2).sum() / (others**2).sum()
-    assert left == pytest.approx(leaves(steps)[10], abs=0.02)
+    assert left == pytest.approx(study.leaves(steps)[10], abs=0.02)
 
 
 def test_the_net_of_the_paper_has_its_parameters():

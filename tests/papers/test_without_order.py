@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from memcap.papers import without_order
+from memcap.findings import without_order
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,9 @@ from command import SMALL, files, memcap
 
 from memcap.commands import plan
 from memcap.config.knobs import UserError
-from memcap.config.recipes import root
 from memcap.planning import devices
 from memcap.planning.devices import DEVICES
+from memcap.runtime.project import root
 from memcap.tasks.latch import Latch
 from memcap.terminal import printing
 

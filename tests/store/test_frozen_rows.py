@@ -29,7 +29,7 @@ from memcap.studies.writer import row_of
 from memcap.tasks import task_class
 
 ROWS = json.loads((Path(__file__).parent / "frozen_rows.json").read_text())
-PUBLISHED = sorted((Path(__file__).parents[2] / "results").glob("*/rows.parquet"))
+PUBLISHED = sorted((Path(__file__).parents[2] / "sweeps").glob("*/rows.parquet"))
 LATCH = next(frozen for frozen in ROWS if frozen["config"]["task"]["name"] == "latch")
 
 

@@ -12,8 +12,8 @@ from memcap import cli, store
 from memcap.config.knobs import UserError
 from memcap.config.member import member_of, usual_until
 from memcap.frontiers.frontier import frontier
-from memcap.runtime.published import rows_file
 from memcap.store import nets
+from memcap.store.published import rows_file
 from memcap.studies.verify import verify
 from memcap.tasks import task_class
 

@@ -53,8 +53,8 @@ def test_rows_alone_are_a_study_that_is_done(tmp_path):
 
 
 def test_a_published_table_is_read():
-    found = status(ROOT / "results" / "atlas")
-    rows = store.read(ROOT / "results" / "atlas")
+    found = status(ROOT / "sweeps" / "atlas")
+    rows = store.read(ROOT / "sweeps" / "atlas")
     assert (found.done, found.solved, found.unreadable) == (
         rows.height,
         rows["solved"].sum(),

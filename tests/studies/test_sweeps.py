@@ -13,26 +13,23 @@ import pytest
 from command import memcap
 from hydra import compose, initialize_config_dir
 from study_checks import ONE_LANE
-from study_files import NAMES, ROOT
+from study_files import NAMES
 
 from memcap import store
 from memcap.config.member import Member, Model
-from memcap.config.recipes import root
 from memcap.designs.axes import axis, members
 from memcap.designs.bisect import Bisect
 from memcap.designs.race import Race
 from memcap.launch.app import compose_jobs, register, version_base
 from memcap.launch.jobs import settings, values_of
+from memcap.runtime.project import root
+from memcap.store.published import sweeps
 from memcap.store.study import Study
 from memcap.studies.run import what_is_missing
 from memcap.tasks import Task, task_classes
 from memcap.training.engine import train
 
-PUBLISHED = sorted(
-    p.parent
-    for place in ("results", "memcap/papers")
-    for p in (ROOT / place).rglob("rows.parquet")
-)
+PUBLISHED = sorted(p.parent for p in sweeps().rglob("rows.parquet"))
 # Rows of a study's other seeds.
 AGAIN = {
     f"{name}_again": [f"sweeps={name}", "seed=4"]

@@ -15,8 +15,8 @@ from test_mirror import ListService, make_study, news, sender  # noqa: F401 (a f
 from test_runs import member
 
 from memcap import store
-from memcap.config.recipes import root
 from memcap.launch import app
+from memcap.runtime.project import root
 from memcap.tracking import MODES, Tracking
 from memcap.tracking.runs import (
     Agent,

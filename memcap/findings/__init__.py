@@ -1,0 +1,269 @@
+"""What was found in a study: the vocabulary of sweeps/NAME/findings.py.
+
+A study is sweeps/NAME.yaml, which `memcap train sweeps=NAME` trains, and beside it the
+folder sweeps/NAME with
+
+* rows.parquet, once they are published, and the study's figures;
+* README.md, a page on what was found;
+* findings.py, with
+    * `TABLES`, which maps the names of blocks of pages to functions that make them from
+      the study's rows (memcap/findings/tables.py); and, if the study redraws a paper,
+    * a docstring: its first line is the question, which `memcap reproduce --list`
+      prints; the rest is the paper's protocol, and how ours differs;
+    * `PAPER`, a `Paper`: source, cost, a function that makes a table of our rows, and
+      claims, each with the paper's number and a function that judges the table;
+    * `draw(rows)`, as in a figure's file (memcap/figures/), which draws the paper's
+      figure from our rows;
+* of a paper, by_eye.csv, if numbers were read by eye from its figures (`by_eye`), and
+  what `memcap reproduce NAME --rows --resample -o sweeps/NAME` writes: figure.png,
+  figure.csv, verdicts.csv, resampled.csv. sweeps/NAME_full.yaml may have the paper's
+  own sizes (`--full`).
+
+A findings.py imports the standard library, NumPy, SciPy, polars, Matplotlib, what
+memcap has for everybody (`memcap`, memcap.tasks, memcap.cells, memcap.figures), and
+memcap.findings. Judges call memcap/findings/claims.py, and figures call
+memcap/findings/marks.py.
+
+A paper outside the package has the name `module:name`: `memcap reproduce
+my_papers:hello --config-dir my_conf` takes my_papers/hello.py, a file like findings.py,
+and the study my_conf/sweeps/hello.yaml.
+"""
+
+import ast
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol, get_args
+
+import polars as pl
+
+from memcap.config.knobs import UserError
+from memcap.figures import Drawn
+from memcap.runtime import plugins
+from memcap.store.lengths import first_failures, over_lengths
+from memcap.store.published import folder, sweeps
+from memcap.terminal.words import first_paragraph, plural
+from memcap.thresholds import curve
+
+__all__ = [
+    "NOT_MEASURED",
+    "Claim",
+    "ClaimStatus",
+    "Finding",
+    "OurClaim",
+    "Paper",
+    "Read",
+    "Reproduction",
+    "StandIn",
+    "Whose",
+    "by_eye",
+    "counts",
+    "curve",
+    "find",
+    "first_failures",
+    "folder",
+    "judge_claims",
+    "load",
+    "names",
+    "over_lengths",
+    "papers",
+    "plural",
+    "tally",
+    "totals",
+]
+
+ClaimStatus = Literal["holds", "does not hold", "not measured"]
+Whose = Literal["paper", "stand-in", "ours"]
+Read = Literal["paper", "code", "notes"]
+
+
+class Finding(NamedTuple):
+    """The outcome of a claim on our rows."""
+
+    ours: str  # our number, in words
+    holds: bool | None  # whether the claim holds here; None if the rows do not say
+
+    @property
+    def verdict(self) -> ClaimStatus:
+        """The verdict in words."""
+        return (
+            "not measured"
+            if self.holds is None
+            else "holds"
+            if self.holds
+            else "does not hold"
+        )
+
+
+NOT_MEASURED = Finding("", None)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A claim of a paper, or one of ours about its experiment.
+
+    Rows must be able to deny it: if outcomes are shuffled over the conditions that it
+    compares, a claim that holds must fail in 95 % of the shuffles
+    (memcap/findings/resample.py; tests/papers/test_resample.py).
+    """
+
+    text: str  # the claim, in one line
+    paper: str  # the paper's number, as written there
+    where: str  # the figure, table or section where it was read
+    # maps `Paper.table` of our rows to a `Finding`, which is `NOT_MEASURED` if the table lacks nets
+    judge: Callable[[pl.DataFrame], Finding]
+    # "paper" if the paper makes the claim; "stand-in" if the paper makes it about
+    # another cell, group or length, for which ours stands in; "ours" if the paper only
+    # has the experiment, and a number to compare with
+    whose: Whose = "paper"
+    # columns, or knobs of the task, that the claim does not compare: outcomes are
+    # shuffled only among nets that are equal in these
+    within: tuple[str, ...] = ()
+    why: str = ""  # the likely reason why it does not hold in the published rows; empty if it does
+
+    @property
+    def expected(self) -> bool:
+        """Tell whether the claim should hold in the published rows."""
+        return not self.why
+
+
+StandIn = partial(Claim, whose="stand-in")
+OurClaim = partial(Claim, whose="ours")
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A paper and its claims."""
+
+    source: str  # authors, title, venue, year, and where to find it
+    cost: str  # measured cost of the study
+    claims: tuple[Claim, ...]  # at least one
+    hardware: str = "2 CPU cores"  # the hardware that the default study needs
+    # what was read: "paper", its text or figures; "code", the authors' code and the
+    # abstract; "notes", notes by others and at most the beginning of the text. With
+    # "notes" it counts as a study after a paper, not as a redrawn paper
+    read: Read = "paper"
+    # maps our rows to the table on which claims are judged; by default the rows themselves
+    table: Callable[[pl.DataFrame], pl.DataFrame] = pl.DataFrame.clone
+
+    def findings(self, rows: pl.DataFrame) -> list[Finding]:
+        """Judge each claim on rows of trained members."""
+        data = self.table(rows)
+        return [claim.judge(data) for claim in self.claims]
+
+
+class Reproduction(Protocol):
+    """The file of a paper."""
+
+    __doc__: str | None
+    PAPER: Paper
+
+    def draw(self, rows: pl.DataFrame) -> Drawn:
+        """Draw the paper's figure."""
+        ...
+
+
+def names() -> list[str]:
+    """Return the studies that have a findings.py, in alphabetical order."""
+    return sorted(path.parent.name for path in sweeps().glob("*/findings.py"))
+
+
+@cache
+def load(study: str) -> Any:
+    """Import the findings.py of a study."""
+    return plugins.import_file(folder(study) / "findings.py", f"findings_of_{study}")
+
+
+@cache
+def papers() -> dict[str, str]:
+    """Return the question of each paper that memcap redraws, by name; none is imported."""
+    sources = {
+        name: (folder(name) / "findings.py").read_text("utf-8") for name in names()
+    }
+    return {
+        name: first_paragraph(ast.get_docstring(ast.parse(source)))
+        for name, source in sources.items()
+        if "\nPAPER = " in source
+    }
+
+
+def by_eye(study: str) -> pl.DataFrame:
+    """Read by_eye.csv beside a paper's `__file__`."""
+    return pl.read_csv(Path(study).with_name("by_eye.csv"))
+
+
+def find(name: str) -> Reproduction:
+    """Import the paper of this name, or `module:name` for a paper outside memcap; raise
+    UserError if there is none, or if it lacks a part."""
+    if plugins.is_import_path(name):
+        paper = plugins.import_object(name, "paper")
+    elif name in papers():
+        paper = load(name)
+    else:
+        raise UserError(
+            f"{name}: no such paper; one of {', '.join(papers())}, or MODULE:NAME of your"
+            " own"
+        )
+    if not callable(getattr(paper, "draw", None)):
+        raise UserError(
+            f"paper={name}: has no function draw; memcap.findings says what a paper must"
+            " have"
+        )
+    if not isinstance(getattr(paper, "PAPER", None), Paper):
+        raise UserError(
+            f"paper={name}: has no PAPER, a memcap.findings.Paper; memcap.findings says what"
+            " a paper must have"
+        )
+    return paper
+
+
+def tally(name: str) -> dict[Whose, tuple[int, int]]:
+    """Return by `Claim.whose` how many claims hold in the published rows of a paper of
+    the package, and how many there are."""
+    path = folder(name) / "verdicts.csv"
+    if not path.is_file():
+        return dict.fromkeys(get_args(Whose), (0, 0))
+    verdicts = pl.read_csv(path, infer_schema=False)
+    own = {whose: verdicts.filter(whose=whose)["verdict"] for whose in get_args(Whose)}
+    return {
+        whose: ((column == get_args(ClaimStatus)[0]).sum(), len(column))
+        for whose, column in own.items()
+    }
+
+
+def counts(name: str) -> dict[Whose, str]:
+    """Return `tally` in words: "2 of 3"; "-" if there are no claims."""
+    return {
+        whose: f"{hold} of {total}" if total else "-"
+        for whose, (hold, total) in tally(name).items()
+    }
+
+
+def totals() -> dict[Whose, tuple[int, int]]:
+    """Return the sums of `tally` over all papers of the package."""
+    each = [tally(name) for name in papers()]
+    return {
+        whose: (sum(t[whose][0] for t in each), sum(t[whose][1] for t in each))
+        for whose in each[0]
+    }
+
+
+def judge_claims(paper: Paper, rows: pl.DataFrame) -> pl.DataFrame:
+    """Judge each claim on rows of trained members; return a line with the paper's
+    number, ours, the verdict, and whether it is the one of `Claim.expected`."""
+    return pl.DataFrame(
+        [
+            {
+                "claim": claim.text,
+                "whose": claim.whose,
+                "paper": claim.paper,
+                "read": claim.where,
+                "here": finding.ours,
+                "verdict": finding.verdict,
+                "expected": finding.holds == claim.expected,
+                "why": claim.why,
+            }
+            for claim, finding in zip(paper.claims, paper.findings(rows), strict=True)
+        ]
+    )

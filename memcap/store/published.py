@@ -1,0 +1,48 @@
+"""The studies that memcap publishes with its code: where they lie, and their names.
+
+sweeps/NAME.yaml is what a study trains, and beside it sweeps/NAME has its rows, what
+was found in them (findings.py, README.md) and its figures.
+"""
+
+from pathlib import Path
+
+from memcap.runtime.project import root
+
+ATLAS = "atlas"
+# Studies whose rows have a name that may be used in place of a folder of rows.
+# `memcap answer` reads them in this order. Tasks that were added later are a study of
+# their own, and so are nets that are right at every lag up to their own, delay lines
+# trained by Muon and by GGT, and cells of the map with other seeds and by recipes of
+# the atlas.
+STUDIES = {
+    ATLAS: (ATLAS, "other_tasks", "up_to", "up_to_cells", "muon", "ggt"),
+    "layers": ("layers", "up_to_layers"),
+    "cell_map": ("cell_map", "cell_map_again", "cell_map_recipes"),
+    "cell_map_tasks": ("cell_map_tasks", "cell_map_tasks_again"),
+}
+NAMES = tuple(STUDIES)
+
+
+def sweeps() -> Path:
+    """Return the folder of all studies."""
+    return root() / "sweeps"
+
+
+def folder(study: str) -> Path:
+    """Return the folder of a study; it need not exist."""
+    return sweeps() / study
+
+
+def rows_file(study: str) -> Path:
+    """Return the file of a study's rows; it need not exist."""
+    return folder(study) / "rows.parquet"
+
+
+def rows_files(name: str) -> list[Path]:
+    """Return the existing files of rows of one of `NAMES`."""
+    return [file for file in map(rows_file, STUDIES[name]) if file.exists()]
+
+
+def is_published(place: Path) -> bool:
+    """Check whether a place is one of `NAMES`, and no folder or file here."""
+    return str(place) in NAMES and not place.exists()
