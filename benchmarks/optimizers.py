@@ -46,7 +46,7 @@ def seconds(members: Mapping[str, Member]) -> dict[str, float]:
         lanes[name].code.evaluate_future.result()  # compiles beside, on the same clock
         lanes[name].fill({0: member}, {})
     running = {name: each.active[0] for name, each in lanes.items()}
-    while goes_on := [name for name in members if running[name].stopping.running]:
+    while goes_on := [name for name in members if running[name].rule.running]:
         name = min(
             goes_on, key=lambda name: running[name].steps / members[name].recipe.budget
         )

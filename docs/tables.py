@@ -35,7 +35,7 @@ from memcap.answers.question import Question
 from memcap.answers.sources import from_rows
 from memcap.answers.words import wilson
 from memcap.cells.matrix import MatrixCell
-from memcap.config.member import Evaluation, task_of
+from memcap.config.member import task_of
 from memcap.figures import gap
 from memcap.findings import resample
 from memcap.frontiers import cell_map
@@ -46,6 +46,7 @@ from memcap.frontiers.frontier import best_recipes, fit_all_recipes, frontier
 from memcap.frontiers.layers import COUNTS, shapes
 from memcap.frontiers.points import Point, label
 from memcap.models.model import Model
+from memcap.rule import Criterion, Evaluation, solved_words, steady_words, up_to_words
 from memcap.store import curves
 from memcap.store.columns import task_of as task_of_row
 from memcap.store.published import ATLAS, STUDIES, rows_files
@@ -53,7 +54,6 @@ from memcap.store.rows import COLUMNS, passed_column
 from memcap.tasks import Task
 from memcap.terminal.printing import number
 from memcap.thresholds.curve import Threshold
-from memcap.training import early_stopping
 
 ROOT = Path(__file__).parents[1]
 BLOCK = re.compile(
@@ -2064,19 +2064,17 @@ def pattern() -> str:
 
 def solved() -> str:
     """The rule by which a member is solved."""
-    return filled(
-        early_stopping.rule(early_stopping.criterion("accuracy", 0.99), Evaluation())
-    )
+    return filled(solved_words(Criterion("accuracy", 0.99).words, Evaluation()))
 
 
 def steady() -> str:
     """The rule by which it is steady."""
-    return filled(early_stopping.steady_rule(Evaluation().stretch, Evaluation().every))
+    return filled(steady_words(Evaluation().stretch, Evaluation().every))
 
 
 def up_to_rule() -> str:
     """The rule by which it is right at every lag up to its own."""
-    return filled(early_stopping.up_to_rule(Evaluation().every))
+    return filled(up_to_words(Evaluation().every))
 
 
 def redrawn() -> str:

@@ -26,9 +26,10 @@ if TYPE_CHECKING:
     )
     from memcap.cells import Cell
     from memcap.config.knobs import UserError, knob
-    from memcap.config.member import Engine, Evaluation, Member
+    from memcap.config.member import Engine, Member
     from memcap.config.recipes import Recipe
     from memcap.models.model import Model
+    from memcap.rule import Evaluation
     from memcap.tasks import Batch, Facts, Task
     from memcap.trained import Trained
 
@@ -72,7 +73,8 @@ _HOMES = {
         "train",
     ),
     "memcap.cells": ("Cell",),
-    "memcap.config.member": ("Engine", "Evaluation", "Member"),
+    "memcap.config.member": ("Engine", "Member"),
+    "memcap.rule": ("Evaluation",),
     "memcap.config.knobs": ("UserError", "knob"),
     "memcap.models.model": ("Model",),
     "memcap.trained": ("Trained",),

@@ -29,7 +29,7 @@ from memcap.config.knobs import (
     typed,
     whole,
 )
-from memcap.config.member import Engine, Evaluation, Member, member_of, task_of
+from memcap.config.member import Engine, Member, member_of, task_of
 from memcap.config.recipes import Recipe
 from memcap.designs import DESIGNS, checked_precision
 from memcap.designs.axes import axis, check_count
@@ -39,12 +39,13 @@ from memcap.frontiers.points import At, columns
 from memcap.models.model import MOST_LAYERS, Model
 from memcap.own.table import Columns, LongForm, array_form, long_form, words_of
 from memcap.own.task import Data
+from memcap.rule import Evaluation
 from memcap.store import shards
 from memcap.store.files import BadFileError
 from memcap.store.nets import PREFIX, find_net
 from memcap.store.published import rows_file
 from memcap.store.row_checks import check_copies, check_rows
-from memcap.store.rows import VERDICTS, complete
+from memcap.store.rows import AT, complete
 from memcap.store.shards import OUTPUTS
 from memcap.store.study import Study
 from memcap.studies.run import run_study
@@ -217,9 +218,9 @@ def _number(value: Any, name: str) -> float:
 
 
 def _verdict(at: Any, budget: Any) -> None:
-    if not isinstance(at, str) or at not in VERDICTS:
+    if not isinstance(at, str) or at not in AT:
         came = at if isinstance(at, str) else type(at).__name__
-        raise UserError(f"at={came}: must be one of {', '.join(VERDICTS)}")
+        raise UserError(f"at={came}: must be one of {', '.join(AT)}")
     if budget is not None:
         whole(budget, "budget", 1, MOST)
 

@@ -10,9 +10,10 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from memcap.config.member import Member, Stream
+from memcap.config.member import Member
 from memcap.models.network import pass_of
 from memcap.optimizers import NET_OPTIMIZERS, freeze_cell
+from memcap.rule import Stream
 from memcap.tasks.base import Batch, Task, random_key
 
 
@@ -143,23 +144,21 @@ class Net:
 
     def passes(self, stream: Stream, index: int = 0) -> bool:
         """Judge a stream: its mean meets the criterion, and no lag falls short beyond chance."""
-        task = self.member.task
-        criterion = self.member.facts.threshold
-        criterion_of_a_lag = task.allowed(criterion, self.member.evaluation.block)
+        criterion = self.member.criterion
+        criterion_of_a_lag = criterion.on_few(self.member.evaluation.block)
         scores = list(self.scores_on(stream, index))
         mean = sum(scores) / len(scores)
         self.scores[stream] = mean
-        if not task.passes(mean, criterion):
+        if not criterion.passes(mean):
             return False
-        return all(task.passes(score, criterion_of_a_lag) for score in scores)
+        return all(criterion_of_a_lag.passes(score) for score in scores)
 
     def is_near(self, training_score: float) -> bool:
         """Return True if the training score is close enough to the criterion to evaluate."""
-        task = self.member.task
-        criterion = self.member.facts.threshold
-        if task.higher_is_better:
-            return task.passes(training_score, criterion - 0.01)
-        return task.passes(training_score, 1.5 * criterion)
+        threshold = self.member.criterion.threshold
+        if self.member.criterion.higher_is_better:
+            return training_score >= threshold - 0.01
+        return training_score <= 1.5 * threshold
 
     def decide(self, training_score: float) -> None:
         """Evaluate if it is time to, record the verdicts, and set the status.

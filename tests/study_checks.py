@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from memcap.config.knobs import UserError, defaults
-from memcap.config.member import Engine, Evaluation, task_defaults
+from memcap.config.member import Engine, task_defaults
 from memcap.config.recipes import Recipe
 from memcap.models.model import Model
+from memcap.rule import Evaluation
 
 ONE_LANE = Engine(loop="while", lanes=1, workers=1)
 

@@ -15,7 +15,7 @@ FLOORS = [
     "config.knobs",
     "terminal",
     "runtime",
-    "own.file",
+    "rule own.file",
     "tasks cells",
     "loops",
     "models",

@@ -10,7 +10,8 @@ from command import files, memcap
 
 from memcap import Member, Model, Recipe, store
 from memcap.config import recipes
-from memcap.config.member import Evaluation, member_of
+from memcap.config.member import member_of
+from memcap.rule import Evaluation
 from memcap.tasks import task_class
 
 pytestmark = pytest.mark.usefixtures("quick_file")

@@ -13,9 +13,10 @@ import numpy as np
 import polars as pl
 
 from memcap.config.knobs import MOST, UserError, whole
-from memcap.config.member import Evaluation, Member
+from memcap.config.member import Member
+from memcap.rule import Evaluation
 from memcap.runtime import jax_setup
-from memcap.tasks import Task, chance
+from memcap.tasks import FileTask, Task, chance
 from memcap.terminal.printing import bound, number
 
 
@@ -66,12 +67,15 @@ def judge(
     if not callable(net):
         raise UserError(f"net: must be a function of inputs, not {type(net).__name__}")
     jax_setup.setup()
-    sequences = task.part_sizes[1] or whole(sequences, "sequences", 1, MOST)
+    if isinstance(task, FileTask):
+        sequences = task.part_sizes[1]
+    else:
+        whole(sequences, "sequences", 1, MOST)
     every_lag = task.has_other_lags(lag)
     member = Member(
         task, lag, evaluation=Evaluation(until="up_to" if every_lag else None)
     )
-    if task.by_loss:
+    if task.rule.by_loss:
         raise UserError(
             "judge: criterion=best compares nets by their loss; give a score, as criterion=0.95"
         )
@@ -81,6 +85,9 @@ def judge(
     draw = jax.jit(
         partial(task.unseen, steps=max(length for _, length in sizes), batch=sequences)
     )
+    criterion = member.criterion
+    if every_lag:
+        criterion = criterion.on_few(sequences)
     key = jax.random.key(whole(seed, "seed", 0, MOST))
     rows = []
     for index, (at, length) in enumerate(sizes):
@@ -91,20 +98,16 @@ def judge(
         guess = _answers(task, net(_as_given(task, inputs, one_hot)), due.shape)
         score = chance.score(task, guess, targets, due).mean
         facts = task.facts(at, length)
-        threshold = member.facts.threshold
-        passes = task.passes(
-            score, task.allowed(threshold, sequences) if every_lag else threshold
-        )
         rows.append(
             {
                 "lag": at,
                 "length": length,
                 task.metric: score,
                 "chance": facts.chance,
-                "passes": passes,
+                "passes": criterion.passes(score),
             }
         )
-    return _verdict(member, pl.DataFrame(rows))
+    return _verdict(member, pl.DataFrame(rows), sequences)
 
 
 def _as_given(task: Task, inputs: np.ndarray, one_hot: bool) -> np.ndarray:
@@ -153,18 +156,17 @@ def _answers(task: Task, outputs: Any, shape: tuple[int, int]) -> np.ndarray:
     return array
 
 
-def _verdict(member: Member, table: pl.DataFrame) -> Judgement:
+def _verdict(member: Member, table: pl.DataFrame, sequences: int) -> Judgement:
     """Decide as for a member: by the mean over all lags, and by each lag."""
     task = member.task
     scores = table[member.task.metric].to_numpy()
     right_to = [
-        row["lag"]
-        for place, row in enumerate(table.iter_rows(named=True))
-        if task.passes(scores[: place + 1].mean(), member.facts.threshold)
-        and table["passes"][: place + 1].all()
+        lag
+        for count, lag in enumerate(table["lag"], 1)
+        if member.criterion.passes_all(scores[:count], sequences)
     ]
     up_to = right_to[-1] if right_to and not task.stream else None
-    worst = int(np.argmin(scores) if task.higher_is_better else np.argmax(scores))
+    worst = member.criterion.worst(scores)
     about = (
         f"without memory {number(table['chance'][worst])}; criterion"
         f" {bound(member.facts.threshold)}"

@@ -8,7 +8,7 @@ from typing import Any
 
 from memcap.answers.answer import PROBABILITY, Answer
 from memcap.config.knobs import UserError
-from memcap.config.member import Evaluation, Member
+from memcap.config.member import Member
 from memcap.config.recipes import Recipe
 from memcap.frontiers.points import (
     Point,
@@ -20,6 +20,7 @@ from memcap.frontiers.points import (
     widths_words,
 )
 from memcap.models.model import MOST_UNITS, Model
+from memcap.rule import Evaluation
 from memcap.scripts import check_network, script
 from memcap.store.published import ATLAS, NAMES
 from memcap.terminal.printing import duration

@@ -162,14 +162,14 @@ def _answer_by_loss(arguments: Namespace, task: Task, lag: int) -> bool:
     those of the task's file; or, if neither a file nor a lag is named, those of the
     folder. Return whether they are.
     """
-    if not (task.by_loss or (isinstance(task, Data) and arguments.results)):
+    if not (task.rule.by_loss or (isinstance(task, Data) and arguments.results)):
         return False
     rows = rows_of(arguments.results or OUTPUTS, arguments.strict)
-    named = task.by_loss or arguments.knob or arguments.lag
+    named = task.rule.by_loss or arguments.knob or arguments.lag
     curves = [
         curve for curve in loss_curves(rows) if not named or curve.is_of(task, lag)
     ]
-    if not curves and task.by_loss:
+    if not curves and task.rule.by_loss:
         raise UserError(
             f"no rows of these sequences at lag {lag}; train them by: memcap fit FILE"
         )

@@ -7,7 +7,7 @@ from pathlib import Path
 from memcap.config.knobs import LONGEST, MOST
 from memcap.models.model import MOST_LAYERS
 from memcap.store.published import is_published
-from memcap.store.rows import VERDICTS
+from memcap.store.rows import AT
 from memcap.store.shards import OUTPUTS
 
 NET = (
@@ -42,7 +42,7 @@ def add_verdict(parser: argparse.ArgumentParser) -> None:
         " elsewhere steady (default); steady: right on longer sequences, too, where the task is a"
         " stream; trained: at the trained lag and length"
     )
-    parser.add_argument("--at", choices=VERDICTS, default=VERDICTS[0], help=about)
+    parser.add_argument("--at", choices=AT, default=AT[0], help=about)
     about = "only recipes of at most so many training steps (default: all)"
     parser.add_argument("--budget", type=positive, metavar="STEPS", help=about)
 

@@ -8,9 +8,7 @@ in `Model`, those of training in `Recipe` (memcap/config/recipes.py); the rest i
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 from functools import cached_property, lru_cache
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any, cast
 
 from omegaconf import OmegaConf
@@ -36,97 +34,14 @@ from memcap.config.knobs import (
 from memcap.config.recipes import Recipe, ResolvedRecipe, complete
 from memcap.models.initializers import Init, preset
 from memcap.models.model import Model
+from memcap.rule import Criterion, Evaluation, Score, Stream
 from memcap.runtime.plugins import names_in_data
-from memcap.tasks import Facts, Task, contract, is_own, task_class
+from memcap.tasks import Facts, FileTask, Task, contract, is_own, task_class
 from memcap.tasks.chance import without_memory
 from memcap.terminal.printing import bound
 
 if TYPE_CHECKING:
     from memcap.models.architecture import Architecture
-
-
-class Stream(IntEnum):
-    """A member's streams of random numbers, which never overlap."""
-
-    TRAIN = 0
-    EVALUATE = 1
-    STRETCH = 2
-    LENGTHS = 3
-    PROBE = 4
-    UP_TO = 5
-
-
-VERDICTS = ("solved", "steady", "up_to")  # of a member; each is also a column of rows
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """The rule by which a member counts as solved."""
-
-    every: int = knob(
-        100, "training steps between held-out evaluations", at_least=1, at_most=MOST
-    )
-    sequences: int = knob(
-        2048,
-        "fresh sequences in an evaluation, in blocks of 256",
-        at_least=1,
-        at_most=1 << 20,
-    )
-    successive: int = knob(
-        2, "successive evaluations that must pass", at_least=1, at_most=100
-    )
-    stretch: int = knob(
-        20,
-        "factor by which the lag (or length) is longer when the trained net is tested once more",
-        at_least=1,
-        at_most=100,
-    )
-    until: str | None = knob(
-        None,
-        "verdict at which training stops: solved; steady, also right at the stretched length; or"
-        " up_to, also right at every shorter lag; null: steady if the task is a stream, otherwise"
-        " solved",
-        choices=VERDICTS,
-        before="solved",
-    )
-    lengths: str | int | None = knob(
-        None,
-        "rising lags (for a stream: lengths) at which a member is scored once it has ended, as in"
-        " '41 100 500'; null: none",
-        before=None,
-    )
-
-    def __post_init__(self) -> None:
-        check(self, "evaluation")
-        if self.lengths is not None:
-            numbers = [
-                int(word) if word.isdecimal() else 0
-                for word in str(self.lengths).split()
-            ]
-            if (
-                not numbers
-                or numbers[0] < 1
-                or any(one >= other for one, other in pairwise(numbers))
-            ):
-                raise UserError(
-                    f"evaluation.lengths={self.lengths}: must be rising whole numbers, as in '41"
-                    " 100 500'"
-                )
-            object.__setattr__(self, "lengths", " ".join(map(str, numbers)))
-
-    @property
-    def block(self) -> int:
-        """The number of sequences that an evaluation draws at once."""
-        return min(256, self.sequences)
-
-    def unlike(self, usual: "Evaluation") -> dict[str, Any]:
-        """Return the values that differ from those of `usual` and affect a verdict, by name."""
-        theirs = field_values(usual) | {"lengths": self.lengths}
-        return {
-            name: value
-            for name, value in field_values(self).items()
-            if value != theirs[name]
-        }
 
 
 @dataclass(frozen=True)
@@ -264,7 +179,7 @@ class Member:
         for name, value in resolved.items():
             object.__setattr__(self, name, value)
         _check_lengths(self)
-        if task.by_loss:
+        if task.rule.by_loss:
             _check_by_loss(self)
         if model.initial_carry == "learned" and task.reset_carry:
             raise UserError(
@@ -329,6 +244,17 @@ class Member:
     def facts(self) -> Facts:
         """Facts of the task at this lag and length."""
         return self.task.facts(self.lag, self.length)
+
+    @cached_property
+    def criterion(self) -> Criterion:
+        """The score that it must reach."""
+        return Criterion(self.task.metric, self.facts.threshold)
+
+    def rule(self, **state: Any) -> Score:
+        """Return the rule that judges it while it trains, at its start, or in a state
+        (`Score.state`)."""
+        settings = self.criterion, self.evaluation, self.recipe.budget
+        return self.task.rule(*settings, **state)
 
     @property
     def init(self) -> Init | None:
@@ -424,7 +350,7 @@ def _check_criterion(task: Task, lag: int, length: int) -> None:
     """Refuse a criterion that needs no memory. The chance of memcap's own tasks is
     tested; that of others is measured here. If the lowest loss decides, there is
     nothing to refuse."""
-    if task.by_loss:
+    if task.rule.by_loss:
         return
     facts = (
         task.facts(lag, length)
@@ -436,13 +362,17 @@ def _check_criterion(task: Task, lag: int, length: int) -> None:
         scores["measured on 2,048 drawn sequences"] = without_memory(
             task, lag, length
         ).mean
+    criterion = Criterion(task.metric, facts.threshold)
+    mend = "mend the task's `facts`"
+    if isinstance(task, FileTask):
+        mend = task.mend_criterion
     for source, score in scores.items():
-        if task.passes(score, facts.threshold):
+        if criterion.passes(score):
             sign = ">=" if task.higher_is_better else "<="
             raise UserError(
                 f"task {task.name} at lag {lag}, length {length}: a net without memory scores"
                 f" {task.metric} {score:.3g} ({source}), which meets the criterion {sign}"
-                f" {bound(facts.threshold)}: solving it would show nothing; {task.mend_criterion}"
+                f" {bound(facts.threshold)}: solving it would show nothing; {mend}"
             )
 
 

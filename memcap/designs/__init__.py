@@ -47,7 +47,7 @@ def search_by(
     precision: float | None,
 ) -> Design:
     """Return the search of a design other than "grid"; refuse members that cannot be searched."""
-    if any(member.task.by_loss for member in members):
+    if any(member.task.rule.by_loss for member in members):
         raise UserError(
             f"design={design}: searches by the nets that pass, and with task.criterion=best none"
             " passes; take design=grid, or let memcap fit search"

@@ -20,9 +20,10 @@ from functools import lru_cache
 from typing import Any
 
 from memcap.config.knobs import UserError, names_of
-from memcap.config.member import Evaluation, Member, resolve, task_defaults
+from memcap.config.member import Member, resolve, task_defaults
 from memcap.config.recipes import OPTIONAL, Recipe
 from memcap.models.model import Model
+from memcap.rule import Evaluation
 
 Grid = dict[str, list[Any]]
 MOST_MEMBERS = 1_000_000  # of a command: to make and check so many takes minutes

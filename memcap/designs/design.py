@@ -6,9 +6,10 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
-from memcap.config.member import Evaluation, Member
+from memcap.config.member import Member
 from memcap.config.recipes import ResolvedRecipe
 from memcap.models.model import Model
+from memcap.rule import Evaluation
 from memcap.tasks import Task
 
 DESIGNS = ("grid", "bisect", "adaptive", "race")

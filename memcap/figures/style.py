@@ -10,10 +10,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
-from memcap.config.member import Evaluation
 from memcap.frontiers.points import Point
+from memcap.rule import (
+    Criterion,
+    Evaluation,
+    Verdict,
+    solved_words,
+    steady_words,
+    up_to_words,
+)
+from memcap.tasks import FileTask
 from memcap.thresholds.curve import Threshold
-from memcap.training.early_stopping import criterion, rule, steady_rule, up_to_rule
 
 COLOURS = (
     "#0b5394",
@@ -156,10 +163,11 @@ def pass_rules(points: Sequence[Point]) -> list[str]:
     thresholds: dict[tuple[Evaluation, bool], dict[str, set[float]]] = {}
     for p in points:
         # neither stretch nor until decides whether a member is solved
-        way = replace(p.evaluation, stretch=1, until=None), p.task.part_sizes[1] > 0
+        way = replace(p.evaluation, stretch=1, until=None), isinstance(p.task, FileTask)
         thresholds.setdefault(way, {}).setdefault(p.task.metric, set()).add(p.threshold)
     sentences = [
-        rule(" or ".join(_criteria(each)), *way) for way, each in thresholds.items()
+        solved_words(" or ".join(_criteria(each)), *way)
+        for way, each in thresholds.items()
     ]
     rules: dict[int, dict[int, list[str]]] = {}
     for p in (p for p in points if p.at == "steady"):
@@ -173,31 +181,29 @@ def pass_rules(points: Sequence[Point]) -> list[str]:
             for stretch, tasks in sorted(stretches.items())
         ]
         sentences.append(
-            steady_rule(
+            steady_words(
                 " or ".join(several) if len(several) > 1 else min(stretches), every
             )
         )
     up_to = {p.evaluation.every for p in points if p.at == "up_to"}
-    return sentences + [up_to_rule(every) for every in sorted(up_to)]
+    return sentences + [up_to_words(every) for every in sorted(up_to)]
 
 
 def _criteria(thresholds: dict[str, set[float]]) -> Iterable[str]:
     for metric, values in sorted(thresholds.items()):
         least = min(values)
         most = max(values)
-        yield criterion(metric, most) + (
+        yield Criterion(metric, most).words + (
             f" (down to {least:.3g}, by lag)" if least < most else ""
         )
-
-
-VERDICT_WORDS = {"trained": "solved", "steady": "steady", "up_to": "right at every lag"}
 
 
 def which_seeds_count(points: Sequence[Point]) -> str:
     """Say which seeds count as a pass."""
     labels: dict[str, list[str]] = {}
     for p in points:
-        labels.setdefault(VERDICT_WORDS[p.at], []).append(p.subject)
+        verdict = Verdict.SOLVED if p.at == "trained" else Verdict(p.at)
+        labels.setdefault(verdict.words, []).append(p.subject)
     seeds = "; ".join(
         f"{words} ({listing(names)})" for words, names in sorted(labels.items())
     )

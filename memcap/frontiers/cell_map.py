@@ -18,7 +18,7 @@ import polars as pl
 import yaml
 
 from memcap.config.knobs import UserError, defaults
-from memcap.config.member import Evaluation, Member, task_defaults
+from memcap.config.member import Member, task_defaults
 from memcap.designs import axes
 from memcap.frontiers.comparison import count_by_units, count_bytes, in_numbers
 from memcap.frontiers.frontier import frontier
@@ -32,6 +32,7 @@ from memcap.frontiers.points import (
 )
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
+from memcap.rule import Evaluation
 from memcap.runtime.project import root
 from memcap.store.rows import At
 from memcap.tasks.base import BEYOND_CHANCE

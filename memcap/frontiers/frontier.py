@@ -37,7 +37,7 @@ from memcap.config.knobs import UserError
 from memcap.frontiers.memo import Memo, memo
 from memcap.frontiers.points import Point
 from memcap.store.columns import IDENTITY, evaluation_of, model_of, recipe_of, task_of
-from memcap.store.rows import IS_BY_LOSS, VERDICTS, At, without_failed
+from memcap.store.rows import AT, IS_BY_LOSS, At, without_failed
 from memcap.tasks import Task
 from memcap.thresholds.curve import no_easier
 
@@ -68,8 +68,8 @@ def fit_all_recipes(
 ) -> list[Point]:
     """Return a point per place and recipe, for `frontier` to choose from: its
     arguments, its order."""
-    if at not in VERDICTS:
-        raise UserError(f"at={at}: must be one of {', '.join(VERDICTS)}")
+    if at not in AT:
+        raise UserError(f"at={at}: must be one of {', '.join(AT)}")
     rows = without_failed(rows).filter(~IS_BY_LOSS)
     if budget is not None:
         rows = rows.filter(pl.col("budget") <= budget)

@@ -12,12 +12,13 @@ import polars as pl
 
 from memcap.cells import cell_facts
 from memcap.config.knobs import field_values, set_words
-from memcap.config.member import Evaluation, usual_evaluation
+from memcap.config.member import usual_evaluation
 from memcap.config.recipes import ResolvedRecipe
 from memcap.models.constructed import constructed_units
 from memcap.models.model import Model
+from memcap.rule import Evaluation
 from memcap.store.rows import At
-from memcap.tasks import Task, information_floor, least_bits, one_per_number
+from memcap.tasks import FileTask, Task, information_floor, least_bits, one_per_number
 from memcap.terminal.printing import number
 from memcap.terminal.words import plural
 from memcap.thresholds.curve import (
@@ -44,9 +45,7 @@ class Point:
     length: int
     model: Model  # the network that all widths have in common, given at one unit
     threshold: float  # the criterion
-    evaluation: (
-        Evaluation  # the rule of the verdicts (memcap/training/early_stopping.py)
-    )
+    evaluation: Evaluation  # the rule of the verdicts (memcap/rule.py)
     recipe: ResolvedRecipe  # the recipe that was used
     recipes: int  # how many competed
     # the verdict of `solved`, `fit`, `posterior`, `u_exist` and `steps`: "up_to",
@@ -325,7 +324,9 @@ def scores_words(point: Point) -> str:
     scores = zip(point.units, point.final_by_width, strict=True)
     texts = [f"{units}:{number(score) or 'diverged'}" for units, score in scores]
     words = f"median {point.task.metric} at the end, by units: {' '.join(texts)}"
-    return f"{words}; {point.task.mend_unsolved}" if point.task.mend_unsolved else words
+    if isinstance(point.task, FileTask):
+        return f"{words}; {point.task.mend_unsolved}"
+    return words
 
 
 def interval_text(width: Threshold, write: Callable[[float], str] = number) -> str:

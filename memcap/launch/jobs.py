@@ -10,12 +10,13 @@ from omegaconf import DictConfig, OmegaConf
 
 from memcap.config import recipes
 from memcap.config.knobs import UserError, defaults, typed
-from memcap.config.member import Engine, Evaluation, Member, task_defaults
+from memcap.config.member import Engine, Member, task_defaults
 from memcap.config.recipes import Recipe
 from memcap.designs import DESIGNS, checked_precision, search_by, unsplit_part
 from memcap.designs.axes import members
 from memcap.designs.choose import raced_axes
 from memcap.models.model import Model
+from memcap.rule import Evaluation
 from memcap.runtime import plugins
 from memcap.store import shards
 from memcap.store.study import Study

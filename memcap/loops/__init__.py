@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from functools import cache
 from typing import NamedTuple
 
-from memcap.config.knobs import UserError
+from memcap.config.knobs import UserError, unknown_knob
 from memcap.loops.base import Loop, Request
 from memcap.loops.base import Pass as Pass
 from memcap.loops.base import Readout as Readout
@@ -91,12 +91,12 @@ def resolve(name: str, request: Request) -> Loop:
     if name in GENERAL:
         found = [loop for loop in loops() if request.platform in loop.chosen_on]
         found = [loop for loop in found if name == "auto" or loop.reproducible]
-        found = [loop for loop in found if not loop.unknown_knob(request)]
+        found = [loop for loop in found if not _unknown_knob(loop, request)]
     else:
         found = _named(name)
     for loop in found:
         if not loop.refuses(request) and _is_here(loop):
-            if knob := loop.unknown_knob(request):
+            if knob := _unknown_knob(loop, request):
                 raise UserError(
                     f"{knob}: engine.loop={name} does not know this knob;"
                     " engine.loop=auto takes a loop that does"
@@ -105,6 +105,13 @@ def resolve(name: str, request: Request) -> Loop:
     fallback = found[-1].fallback if found else name
     assert fallback != name, f"{name}: serves no cell on {request.platform}"
     return resolve(fallback, request)
+
+
+def _unknown_knob(loop: Loop, request: Request) -> str | None:
+    """Return a knob that the loop does not know, as NAME=VALUE; None if it knows all."""
+    if loop.knobs is None or not request.knobs:
+        return None
+    return unknown_knob(loop.knobs, **request.knobs)
 
 
 def choose(name: str, request: Request) -> Choice:

@@ -21,7 +21,6 @@ from flax import nnx
 from jax import lax
 
 from memcap.cells import Cell
-from memcap.config.knobs import unknown_knob
 from memcap.loops.score import Answers, Sums, loss_and_score_sums
 
 if TYPE_CHECKING:
@@ -141,13 +140,6 @@ class Loop:
     def refuses(self, request: Request) -> str | None:
         """Return why the loop cannot serve a request, as a clause; None if it can."""
         return None
-
-    def unknown_knob(self, request: Request) -> str | None:
-        """Return a knob of the request that the loop does not know, as NAME=VALUE; None
-        if it knows all."""
-        if self.knobs is None:
-            return None
-        return unknown_knob(self.knobs, **request.knobs)
 
     def missing(self) -> str | None:
         """Return why the loop cannot run in this process, such as a missing compiler;

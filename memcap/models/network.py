@@ -57,7 +57,6 @@ class Network(nnx.Module):
     initial_carry: nnx.Dict | None
 
     def __init__(self, model: Model, features: int, outputs: int, *, rngs: nnx.Rngs):
-        self.model = model
         self.features = features
         self.outputs = outputs
         make = cast(Callable[..., Cell], cell_class(model.cell))
@@ -230,10 +229,10 @@ class Network(nnx.Module):
             for name, cell in cells.items()
         }
 
-    def _loop(self, cell: Cell, name: str, windows: bool) -> loops.Loop:
-        knobs = {"model": self.model}
+    @staticmethod
+    def _loop(cell: Cell, name: str, windows: bool) -> loops.Loop:
         return loops.resolve(
-            name, loops.Request(type(cell), jax.default_backend(), windows, knobs)
+            name, loops.Request(type(cell), jax.default_backend(), windows)
         )
 
 

@@ -11,7 +11,8 @@ import numpy as np
 
 from memcap.config.knobs import UserError, knob
 from memcap.own.file import EXAMPLE, Sequences, read
-from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
+from memcap.rule import LowestLoss, Score
+from memcap.tasks.base import Batch, Facts, FileTask, Operand, RandomKey, integers
 from memcap.tasks.chance import best_map
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ BEST = "best"
 
 
 @dataclass(frozen=True)
-class Data(Task):
+class Data(FileTask):
     """The net sees the last `lag` + 1 steps of a sequence: less lag asks how much of
     the past your sequences need.
 
@@ -103,7 +104,7 @@ class Data(Task):
         file = read(self.file)
         if file.symbols is not None or not self.scale:
             return file
-        return _scaled(self.file, self.held_out, self.fold, self.by_loss)
+        return _scaled(self.file, self.held_out, self.fold, self.rule.by_loss)
 
     @property
     def has_own_split(self) -> bool:
@@ -111,10 +112,9 @@ class Data(Task):
         return read(self.file).split is not None
 
     @property
-    def by_loss(self) -> bool:
-        """Tell whether members are judged by their held-out loss, which falls until
-        training's end."""
-        return self.criterion == BEST
+    def rule(self) -> type[Score]:
+        """The lowest loss, where no score is a pass by itself."""
+        return LowestLoss if self.criterion == BEST else Score
 
     def doubts(self, longest_lag: int) -> list[str]:
         """Return those about the file, its scale, and steps that no net would see."""
@@ -203,7 +203,7 @@ class Data(Task):
     ) -> Batch:
         # Branches of its own in place of `parts`, which reads the file: scripts are
         # made of these lines.
-        if self.by_loss:
+        if self.rule.by_loss:
             ours = self.parts[2 * unseen]
         elif self.file_content.split is not None:
             ours = np.flatnonzero(self.file_content.split == 2 * unseen)
@@ -273,7 +273,7 @@ class Data(Task):
     def parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The places of training's sequences, validation's (none where a score
         decides), and those held out."""
-        return _parts(self.file, self.held_out, self.fold, self.by_loss)
+        return _parts(self.file, self.held_out, self.fold, self.rule.by_loss)
 
     @property
     def constant_bytes(self) -> int:

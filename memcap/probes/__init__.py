@@ -41,11 +41,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from memcap.config.knobs import UserError
-from memcap.config.member import Stream
 from memcap.figures import Drawn
 from memcap.loops import Answers, loss_and_score_sums
+from memcap.rule import Stream
 from memcap.runtime import plugins
-from memcap.tasks import Batch, Task
+from memcap.tasks import Batch, FileTask, Task
 from memcap.terminal.words import plural
 from memcap.trained import Change, Trace, Trained, unchanged
 from memcap.training.operands import stream_key
@@ -130,8 +130,9 @@ def fresh_score(net: Trained, change: Change = unchanged, operands: Any = ()) ->
 def blocks(net: Trained) -> list[int]:
     """Return the sizes of the blocks of `SEQUENCES` sequences. If a file has no more
     held-out ones, these are one block, of each of them once."""
-    held_out = net.member.task.part_sizes[1]
-    return [held_out] if 0 < held_out <= SEQUENCES else [BLOCK] * (SEQUENCES // BLOCK)
+    task = net.member.task
+    held_out = task.part_sizes[1] if isinstance(task, FileTask) else SEQUENCES + 1
+    return [held_out] if held_out <= SEQUENCES else [BLOCK] * (SEQUENCES // BLOCK)
 
 
 def score_sums(net: Trained, outputs: np.ndarray, batch: Batch) -> tuple[float, float]:

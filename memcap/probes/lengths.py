@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from memcap.config.member import Member
 from memcap.figures.style import COLOURS
 from memcap.probes import NotForThis, Probed, finish, key, titled
+from memcap.rule import Criterion
 from memcap.runtime import jax_setup
 from memcap.trained import Trained
 from memcap.training.step import EvalOperands, Trainer, TrainSpec
@@ -48,7 +49,8 @@ def probe(net: Trained) -> Probed:
         )
         if task.loss == "classes":
             rows[-1]["whole"] = whole
-        passes = "yes" if task.passes(score, facts.threshold) else "no"
+        criterion = Criterion(task.metric, facts.threshold)
+        passes = "yes" if criterion.passes(score) else "no"
         rows[-1] |= {"criterion": facts.threshold, "passes": passes}
     table = pl.DataFrame(rows)
     return Probed(_plot(net, table), table, table.drop("criterion"))

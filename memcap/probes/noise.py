@@ -134,10 +134,11 @@ def probe(net: Trained) -> Probed:
         rows.append({"what": plural(bits, "bit"), "size": None, "score": score})
     facts = net.member.facts
     task = net.member.task
+    criterion = net.member.criterion
     data = pl.DataFrame(rows, schema_overrides={"size": pl.Float64}).with_columns(
         metric=pl.lit(task.metric),
         threshold=pl.lit(facts.threshold, pl.Float64),
-        passes=pl.Series([task.passes(row["score"], facts.threshold) for row in rows]),
+        passes=pl.Series([criterion.passes(row["score"]) for row in rows]),
     )
     labels = [
         f"noise {row['size']:g}" if row["what"] == "noise" else row["what"]

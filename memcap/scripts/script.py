@@ -20,7 +20,7 @@ from memcap.config.recipes import EPSILON, MOMENTUM, RMS_DECAY, ResolvedRecipe
 from memcap.models.model import Model
 from memcap.scripts.memcap_source import memcap_source
 from memcap.scripts.numpy_source import NoTwinError, draws_unseen, numpy_source
-from memcap.tasks import Batch
+from memcap.tasks import Batch, FileTask
 from memcap.terminal.words import plural
 from memcap.training.curriculum import AFTER_A_RISE, DECAY, PER_THRESHOLD
 
@@ -404,7 +404,7 @@ def _constants(member: Member) -> str:
         lines.append(
             f"START, ADVANCE, DEADLINE = {start}, {recipe.advance}, {recipe.deadline}"
         )
-    sequences = task.part_sizes[1] or rule.sequences
+    sequences = task.part_sizes[1] if isinstance(task, FileTask) else rule.sequences
     lines += [
         f"THRESHOLD = {member.facts.threshold:.6g}  # solved: {task.metric} at {sign} this,",
         (
@@ -733,7 +733,7 @@ def _train(member: Member, one_buffer: bool) -> str:
         verdict = UP_TO.format(
             sequences=sequences,
             worst="min" if member.task.higher_is_better else "max",
-            allowed=member.task.allowed(member.facts.threshold, sequences),
+            allowed=member.criterion.on_few(sequences).threshold,
             **words,
         )
     else:

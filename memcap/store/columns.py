@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, get_args, get_type_hints
 import polars as pl
 
 from memcap.config.knobs import LONGEST, completed, typed
-from memcap.config.member import Evaluation
 from memcap.config.recipes import ResolvedRecipe
 from memcap.models.model import Model
+from memcap.rule import Evaluation
 from memcap.runtime.plugins import names_in_data
 from memcap.tasks import Task, task_class
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 
 import polars as pl
 
-from memcap.config import member as config
+from memcap.rule import Verdict
 from memcap.store.columns import (
     DERIVED,
     EVALUATION,
@@ -24,7 +24,7 @@ from memcap.store.files import BadFileError
 At = Literal[
     "up_to", "steady", "trained"
 ]  # the verdict that counts: see `memcap.frontiers.frontier`
-VERDICTS = get_args(At)
+AT = get_args(At)
 
 # Every column. `make tables` prints this into sweeps/README.md.
 COLUMNS: Columns = {
@@ -235,5 +235,5 @@ def passed_column() -> pl.Expr:
     `memcap.config.member.Evaluation.until`."""
     until = pl.col("evaluation_until")
     return pl.coalesce(
-        pl.when(until == verdict).then(verdict) for verdict in config.VERDICTS
+        pl.when(until == verdict.value).then(verdict.value) for verdict in Verdict
     ).alias("passed")

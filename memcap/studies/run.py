@@ -20,7 +20,7 @@ from memcap.store.study import Study
 from memcap.studies.checkpoints import Checkpoints
 from memcap.studies.progress import ProgressBar
 from memcap.studies.writer import StudyWriter, members_table
-from memcap.tasks import Task
+from memcap.tasks import FileTask
 from memcap.terminal.words import warn_once
 from memcap.training.engine import Result, train
 
@@ -85,18 +85,20 @@ def run_study(
     jax_setup.setup()
     jax_setup.platform()
     loops.check(engine.loop)
-    lags: dict[Task, int] = {}
+    lags: dict[FileTask, int] = {}
     for member in members:
-        lags[member.task] = max(member.lag, lags.get(member.task, 0))
-    for doubt in [doubt for task, lag in lags.items() for doubt in task.doubts(lag)]:
-        warn_once(doubt)
+        if isinstance(member.task, FileTask):
+            lags[member.task] = max(member.lag, lags.get(member.task, 0))
+    for task, lag in lags.items():
+        for doubt in task.doubts(lag):
+            warn_once(doubt)
     if study.folder is not None:
         shards.prepare(study.folder)
     todo = what_is_missing(members, study)
     progress = JobProgress(
         todo.most, study, todo.rows.height, int(todo.rows["solved"].sum())
     )
-    progress.by_loss = all(member.task.by_loss for member in members)
+    progress.by_loss = all(member.task.rule.by_loss for member in members)
     checkpoints = None
     if study.folder is not None:
         checkpoints = Checkpoints(

@@ -10,6 +10,7 @@ from memcap.runtime import plugins
 from memcap.tasks.base import (
     Batch,
     Facts,
+    FileTask,
     Task,
     information_floor,
     least_bits,
@@ -19,6 +20,7 @@ from memcap.tasks.base import (
 __all__ = [
     "Batch",
     "Facts",
+    "FileTask",
     "Task",
     "information_floor",
     "is_own",

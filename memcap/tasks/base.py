@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 
+from memcap.rule import Score
+
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int, Key, UInt32
 
@@ -29,8 +31,6 @@ else:  # so that a task can import them
 # Share of the way from chance to a perfect score up to which a score says nothing: such
 # a net is as good as one without memory.
 BEYOND_CHANCE = 0.1
-# number of standard deviations by which a score on few sequences may miss the criterion
-DEVIATIONS = 3
 
 
 @dataclass(frozen=True)
@@ -120,30 +120,14 @@ class Task(ABC):
         return "classes"
 
     @property
-    def by_loss(self) -> bool:
-        """Tell whether members are judged by comparing their held-out losses, not by a score."""
-        return False
+    def rule(self) -> type[Score]:
+        """The rule by which members are judged."""
+        return Score
 
     @property
     def longest_lag(self) -> int | None:
         """The lag that covers a whole sequence; None if sequences can have any lag."""
         return None
-
-    def doubts(self, longest_lag: int) -> list[str]:
-        """Return what may be a mistake of the user's, a line each; `longest_lag` is
-        that of the members to train."""
-        del longest_lag
-        return []
-
-    @property
-    def mend_unsolved(self) -> str:
-        """Say what to do where no net meets the criterion; "" where nothing but training can."""
-        return ""
-
-    @property
-    def mend_criterion(self) -> str:
-        """Say how to mend a criterion that a net without memory meets."""
-        return "mend the task's `facts`"
 
     @property
     def reset_carry(self) -> bool:
@@ -206,50 +190,9 @@ class Task(ABC):
         are fresh under another key."""
         return self.sample(key, lag, length, steps, batch)
 
-    @property
-    def constant_bytes(self) -> int:
-        """The bytes of arrays that are constants of each program that draws its sequences."""
-        return 0
-
-    @property
-    def part_sizes(self) -> tuple[int, int]:
-        """The numbers of validation's and of held-out sequences; 0 where sequences are
-        drawn without end."""
-        return 0, 0
-
-    def part(
-        self,
-        side: Operand,
-        block: Operand,
-        lag: Operand,
-        length: Operand,
-        steps: int,
-        batch: int,
-    ) -> tuple[Batch, Bool[Array, " B"]]:
-        """Return a block of validation's sequences (`side` 0) or of the held-out ones
-        (1), if there are only so many; and a mask of those that count, as the last
-        block may be short."""
-        raise NotImplementedError(f"{self.name} draws its sequences")
-
     @abstractmethod
     def facts(self, lag: int, length: int) -> Facts:
         """Return the facts of sequences of this lag and length."""
-
-    def passes(self, score: float, threshold: float) -> bool:
-        """Tell whether a score meets a criterion; NaN meets none."""
-        return score >= threshold if self.higher_is_better else score <= threshold
-
-    def allowed(self, threshold: float, sequences: int) -> float:
-        """Return the worst score that a net which meets the criterion may show on so few sequences.
-
-        Answers in one sequence may be wrong together, so sequences are counted: each
-        right or wrong, or with a squared Gaussian error.
-        """
-        if self.higher_is_better:
-            return threshold - DEVIATIONS * math.sqrt(
-                threshold * (1 - threshold) / sequences
-            )
-        return threshold * (1 + DEVIATIONS * math.sqrt(2 / sequences))
 
     def is_chance(self, score: float, lag: int, length: int) -> bool:
         """Tell whether a score at this lag and length is about that of a net without memory."""
@@ -299,6 +242,48 @@ class Task(ABC):
     def metric(self) -> str:
         """Name of the score: "accuracy" or "mse"."""
         return "accuracy" if self.loss == "classes" else "mse"
+
+
+class FileTask(Task):
+    """A task whose sequences lie in a file, so that there are only so many."""
+
+    @property
+    @abstractmethod
+    def constant_bytes(self) -> int:
+        """The bytes of arrays that are constants of each program."""
+
+    @property
+    @abstractmethod
+    def part_sizes(self) -> tuple[int, int]:
+        """The numbers of validation's and of held-out sequences."""
+
+    @abstractmethod
+    def part(
+        self,
+        side: Operand,
+        block: Operand,
+        lag: Operand,
+        length: Operand,
+        steps: int,
+        batch: int,
+    ) -> tuple[Batch, Bool[Array, " B"]]:
+        """Return a block of validation's sequences (`side` 0) or of the held-out ones
+        (1), and a mask of those that count, as the last block may be short."""
+
+    @abstractmethod
+    def doubts(self, longest_lag: int) -> list[str]:
+        """Return what may be a mistake of the user's, a line each; `longest_lag` is
+        that of the members to train."""
+
+    @property
+    @abstractmethod
+    def mend_unsolved(self) -> str:
+        """Say what to do where no net meets the criterion."""
+
+    @property
+    @abstractmethod
+    def mend_criterion(self) -> str:
+        """Say how to mend a criterion that a net without memory meets."""
 
 
 def least_bits(task: Task, facts: Facts) -> float:

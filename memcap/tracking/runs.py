@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from memcap.config.member import VERDICTS
+from memcap.rule import Verdict
 from memcap.store.curves import Points, spread
 from memcap.store.rows import BY_LOSS
 
@@ -209,7 +209,7 @@ def summary_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "members": len(rows),
         **Counter(f"members_{row['status']}" for row in rows),
     }
-    for name in VERDICTS if not all(map(is_by_loss, rows)) else ():
+    for name in Verdict if not all(map(is_by_loss, rows)) else ():
         summary[f"share_{name}"] = sum(bool(row[name]) for row in rows) / len(rows)
     for name in SUMMARIZED:
         summary |= _quantiles(

@@ -8,7 +8,7 @@ of the host by itself.
 Members that can share a compiled program (groups.py, program.py) wait together in the
 queue (queue.py). A worker takes them from there, directly or over a pipe, and trains
 each in a lane of its program (train_loop.py) until its verdict is in or its budget ends
-(early_stopping.py). step.py has the training step.
+(memcap/rule.py). step.py has the training step.
 """
 
 import contextlib

@@ -7,8 +7,9 @@ from typing import Any
 import jax
 import numpy as np
 
-from memcap.config.member import Member, Stream
-from memcap.tasks.base import random_key
+from memcap.config.member import Member
+from memcap.rule import Stream
+from memcap.tasks.base import FileTask, random_key
 from memcap.training import curriculum
 from memcap.training.step import EvalOperands, Trainer, TrainOperands, TrainState
 
@@ -97,13 +98,11 @@ def eval_operands(
         index: number of the evaluation at its lag, or of the length or lag: each has
             sequences of its own.
     """
-    if member.task.part_sizes[1]:
-        side = int(stream != Stream.EVALUATE or not member.task.by_loss)
-        size = (
-            member.lag,
-            member.length,
-            -(-member.task.part_sizes[side] // member.evaluation.block),
-        )
+    if isinstance(member.task, FileTask):
+        validates = stream == Stream.EVALUATE and member.task.rule.by_loss
+        side = 0 if validates else 1
+        blocks = -(-member.task.part_sizes[side] // member.evaluation.block)
+        size = member.lag, member.length, blocks
         key = np.array([side, 0], np.uint32)
     else:
         size = member.sizes(stream)[

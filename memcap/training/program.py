@@ -24,7 +24,7 @@ from memcap.cells import cell_class
 from memcap.cells.lstm import LSTM
 from memcap.config.member import Engine, Member
 from memcap.runtime import jax_setup
-from memcap.tasks import Task
+from memcap.tasks import FileTask, Task
 from memcap.training.curriculum import Curriculum
 from memcap.training.operands import empty_state
 from memcap.training.step import (
@@ -236,13 +236,10 @@ def compiled(program: Program) -> Executables:
 
 def most_kept(program: Program) -> int:
     """Return how many programs like this one a process keeps."""
-    return max(
-        2,
-        min(
-            MAX_PROGRAMS,
-            MAX_CONSTANTS // max(1, program.trainer.spec.task.constant_bytes),
-        ),
-    )
+    task = program.spec.task
+    if not isinstance(task, FileTask):
+        return MAX_PROGRAMS
+    return max(2, min(MAX_PROGRAMS, MAX_CONSTANTS // max(1, task.constant_bytes)))
 
 
 def _compile(program: Program) -> Executables:
@@ -300,7 +297,9 @@ def compile_both(
                 else trainer.evaluate
             )
             function = (
-                trainer.evaluate_part if trainer.spec.task.part_sizes[1] else function
+                trainer.evaluate_part
+                if isinstance(trainer.spec.task, FileTask)
+                else function
             )
             evaluate = jax.jit(program.map_over_lanes(function, there))
             lowered = evaluate.lower(states.params, eval_operands)

@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from memcap.config.member import Member
-from memcap.training.early_stopping import Verdicts
+from memcap.rule import Verdicts
 from memcap.training.program import Program, loop_version
 from memcap.training.step import Trainer
 
@@ -18,6 +18,7 @@ from memcap.training.step import Trainer
 class Result(Verdicts):
     """The result of a member."""
 
+    member: Member = field(kw_only=False)
     steps: int = 0  # training steps taken
     train_loss: float  # mean over the last chunk, in nats or squared error
     weights: dict[str, Any]  # nested dict of arrays
@@ -40,7 +41,7 @@ class Result(Verdicts):
         """Return the result of a member that no worker could train: no measurement."""
         return cls(
             member,
-            "failed",
+            status="failed",
             train_loss=math.nan,
             weights={},
             reason=reason,

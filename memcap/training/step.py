@@ -20,14 +20,15 @@ import optax
 from jax import lax
 
 from memcap.cells import cell_class
-from memcap.config.member import Evaluation, Member
+from memcap.config.member import Member
 from memcap.config.recipes import EPSILON, MOMENTUM, RMS_DECAY, ResolvedRecipe
 from memcap.loops import Answers, loss_and_score_sums
 from memcap.loops.base import select
 from memcap.models.architecture import Architecture
 from memcap.models.network import Network, pass_of
 from memcap.optimizers import CAN_PAD, NET_OPTIMIZERS, freeze_cell
-from memcap.tasks import Batch, Task
+from memcap.rule import Evaluation
+from memcap.tasks import Batch, FileTask, Task
 from memcap.tasks.base import integers
 from memcap.training import curriculum
 
@@ -390,7 +391,7 @@ class Trainer:
         """Return score and loss on all validation (`operands.key[0]` 0) or held-out (1)
         sequences."""
         side = operands.key[0].astype(jnp.int32)
-        task = self.spec.task
+        task = cast(FileTask, self.spec.task)
 
         def block(k: jax.Array, sums: Float[Array, 3]) -> Float[Array, 3]:
             batch, counts = task.part(

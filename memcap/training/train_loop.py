@@ -15,9 +15,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from memcap.config.member import Member, Stream
-from memcap.training.early_stopping import EarlyStopping
-from memcap.training.lowest_loss import LowestLoss
+from memcap.config.member import Member
+from memcap.rule import TESTS, Score, Stream
 from memcap.training.operands import (
     empty_state,
     eval_operands,
@@ -28,7 +27,7 @@ from memcap.training.operands import (
 from memcap.training.program import Program, compiled
 from memcap.training.queue import WorkerQueue
 from memcap.training.results import Checkpoint, CurveChunk, Result, program_id, way_of
-from memcap.training.step import EvalOperands, TrainState
+from memcap.training.step import TrainState
 
 MAX_SAVING = 0.01  # share of the time that handing in states may take
 
@@ -76,7 +75,8 @@ def train_program(program: Program, queue: WorkerQueue) -> None:
 class Lane:
     """A member in training, as the host sees it."""
 
-    stopping: EarlyStopping  # decides whether the member goes on
+    member: Member
+    rule: Score  # decides whether the member goes on
     steps: int = 0  # taken before the chunk in hand
     loss: float = math.nan  # mean over the last chunk
     seconds: float = 0.0  # its share of the time so far
@@ -90,11 +90,6 @@ class Lane:
         None  # (P,) the weights of the lowest validation loss, if that decides
     )
 
-    @property
-    def member(self) -> Member:
-        """The member in the lane."""
-        return self.stopping.member
-
     def to_dict(self) -> dict[str, Any]:
         """Return the lane as plain values, without the member and `since`.
 
@@ -102,29 +97,21 @@ class Lane:
         numbered, so with these values and its `TrainState` it trains on as if it had
         never stopped.
         """
-        stopping = {
-            name: value
-            for name, value in vars(self.stopping).items()
-            if name != "member"
-        }
-        values = {
+        return {
             "steps": self.steps,
             "loss": self.loss,
             "seconds": self.seconds,
-            "stopping": stopping,
+            "rule": self.rule.state(),
+            "lowest": None if self.lowest is None else self.lowest.tolist(),
         }
-        return (
-            values if self.lowest is None else values | {"lowest": self.lowest.tolist()}
-        )
 
     @classmethod
     def from_dict(cls, member: Member, values: Mapping[str, Any]) -> "Lane":
         """Invert `to_dict`."""
-        stopping = _stopping_of(member)(member, **values["stopping"])
-        lane = cls(stopping, values["steps"], values["loss"], values["seconds"])
-        lane.lowest = (
-            np.asarray(values["lowest"], np.float32) if "lowest" in values else None
-        )
+        rule = member.rule(**values["rule"])
+        lane = cls(member, rule, values["steps"], values["loss"], values["seconds"])
+        if values["lowest"] is not None:
+            lane.lowest = np.asarray(values["lowest"], np.float32)
         return lane
 
     def add_losses(self, step: int, finite: bool, losses: np.ndarray) -> None:
@@ -134,7 +121,7 @@ class Lane:
         if count:
             self.loss = float(np.mean(losses[:count]))
         if not finite:
-            self.stopping.status = "diverged"
+            self.rule.status = "diverged"
 
 
 class Lanes:
@@ -191,13 +178,10 @@ class Lanes:
         self, member: Member, checkpoint: Checkpoint | None
     ) -> tuple[Lane, TrainState]:
         if checkpoint is None or checkpoint.program != program_id(self.trainer):
-            return Lane(_stopping_of(member)(member)), initial_state(
-                self.trainer, member
-            )
+            return Lane(member, member.rule()), initial_state(self.trainer, member)
         structure = jax.tree.structure(empty_state(self.trainer))
-        return Lane.from_dict(member, checkpoint.host_state), jax.tree.unflatten(
-            structure, checkpoint.state
-        )
+        state = jax.tree.unflatten(structure, checkpoint.state)
+        return Lane.from_dict(member, checkpoint.host_state), state
 
     def train_chunk(self) -> list[CurveChunk]:
         """Train all members for a chunk, then run the evaluations that are due."""
@@ -219,72 +203,56 @@ class Lanes:
         for k, lane in active.items():
             lane.add_losses(steps[k], finite[k], losses[k])
 
-        scores = self._evaluate(
-            {
-                k: eval_operands(
-                    self.trainer,
-                    lane.member,
-                    Stream.EVALUATE,
-                    lane.stopping.evaluations,
-                )
-                for k, lane in active.items()
-                if lane.stopping.wants_evaluation(steps[k], train_scores[k])
-            }
-        )
-        for k, lane in active.items():
-            each = scores.get(k)
-            lane.stopping.update(
-                steps[k], *((None,) if each is None else (each[0], each[-1]))
-            )
-        up_to = {k: lane for k, lane in active.items() if lane.stopping.wants_lags()}
-        for k, at_lags in self._evaluate_each(up_to, Stream.UP_TO).items():
-            active[k].stopping.update_lags(steps[k], [score for score, *_ in at_lags])
-        self._evaluate_stretched(active, steps)
-        ended = {k: lane for k, lane in active.items() if not lane.stopping.running}
-        for k, at_lengths in self._evaluate_each(ended, Stream.LENGTHS).items():
-            active[k].at_lengths = [(score, whole) for score, whole in at_lengths]
+        tests = {stream: self._test(stream, steps, train_scores) for stream in TESTS}
+        ended = {k: lane for k, lane in active.items() if not lane.rule.running}
+        for k, evaluations in self._evaluate(ended, Stream.LENGTHS).items():
+            active[k].at_lengths = [(score, whole) for score, whole in evaluations]
 
-        if not all(lane.stopping.running for lane in active.values()):
+        if ended:
             self.states = jax.tree.map(np.array, self.states)
         seconds = (time.perf_counter() - start) / len(active)
         chunks = []
         for k, lane in active.items():
             lane.seconds += seconds
             count = steps[k] - lane.steps
-            if count or k in scores:
+            if count or k in tests[Stream.EVALUATE]:
+                (evaluation,) = tests[Stream.EVALUATE].get(k, [[None]])
                 chunk = CurveChunk(
                     lane.member,
                     lane.steps,
                     losses[k, :count],
                     train_scores[k],
-                    score=scores[k][0] if k in scores else None,
+                    score=evaluation[0],
                     lag=lags.get(k),
                     lr=rates[k],
-                    worst=lane.stopping.worst if k in up_to else None,
-                    validation_loss=(
-                        scores[k][-1]
-                        if k in scores and lane.member.task.by_loss
-                        else None
-                    ),
+                    worst=lane.rule.worst if k in tests[Stream.UP_TO] else None,
+                    validation_loss=evaluation[-1] if lane.rule.by_loss else None,
                 )
                 chunks.append(chunk)
             lane.steps = steps[k]
         return chunks
 
-    def _evaluate_stretched(
-        self, active: Mapping[int, Lane], steps: Sequence[int]
-    ) -> None:
-        """Evaluate lanes at the stretched length, or on held-out sequences if their
-        loss is the judge."""
-        operands = {
-            k: eval_operands(self.trainer, lane.member, Stream.STRETCH)
+    def _test(
+        self, stream: Stream, steps: Sequence[int], train_scores: Sequence[float]
+    ) -> dict[int, list[list[float]]]:
+        """Test the lanes whose rule wants that, and let each rule decide; return what
+        `_evaluate` does."""
+        active = self.active
+        due = {
+            k: lane
             for k, lane in active.items()
-            if lane.stopping.wants_stretched()
+            if lane.rule.wants(stream, steps[k], train_scores[k])
         }
-        for k, each in self._evaluate(operands).items():
-            active[k].stopping.update_stretched(steps[k], each[0], each[-1])
-            if active[k].member.task.by_loss:
-                active[k].lowest = np.array(self.states.params[k])
+        evaluations = self._evaluate(due, stream)
+        for k, lane in active.items():
+            found = evaluations.get(k, [])
+            lags = [lag for lag, *_ in lane.member.sizes(stream)] if found else []
+            scores = {lag: score for lag, (score, *_) in zip(lags, found, strict=True)}
+            loss = found[-1][-1] if found else math.nan
+            lane.rule.update(stream, steps[k], scores, loss)
+            if found and lane.rule.by_loss and stream == Stream.STRETCH:
+                lane.lowest = np.array(self.states.params[k])
+        return evaluations
 
     def _lags(self, lanes: Mapping[int, Lane]) -> dict[int, int]:
         if not self.trainer.spec.curriculum:
@@ -307,32 +275,31 @@ class Lanes:
             for k, rate in zip(lanes, rates.tolist(), strict=True)
         }  # as float32
 
-    def _evaluate_each(
+    def _evaluate(
         self, lanes: Mapping[int, Lane], stream: Stream
     ) -> dict[int, list[list[float]]]:
-        """Evaluate some lanes at each size that the members have for the stream."""
-        counts = {k: len(lane.member.sizes(stream)) for k, lane in lanes.items()}
-        scores: dict[int, list[list[float]]] = {k: [] for k in lanes}
-        for index in range(max(counts.values(), default=0)):
-            due = {k: lane.member for k, lane in lanes.items() if index < counts[k]}
-            operands = {
-                k: eval_operands(self.trainer, each, stream, index)
-                for k, each in due.items()
-            }
-            for k, each in self._evaluate(operands).items():
-                scores[k].append(each)
-        return scores
+        """Evaluate some lanes at each size that the members have for the stream.
 
-    def _evaluate(self, by_lane: Mapping[int, EvalOperands]) -> dict[int, list[float]]:
-        """Evaluate some lanes: score, and with `evaluation.lengths` the share of whole
-        sequences right; or score and loss for members that are judged by their loss."""
-        if not by_lane:
-            return {}
-        self.eval_operands.blocks[:] = 0  # of all other lanes
-        for k, operands in by_lane.items():
-            _write(self.eval_operands, k, operands)
-        scores = np.asarray(self.code.evaluate(self.states.params, self.eval_operands))
-        return {k: scores[k].reshape(-1).tolist() for k in by_lane}
+        An evaluation has the score; also the share of whole sequences that are right,
+        with `evaluation.lengths`; or the loss, if the sequences lie in a file.
+        """
+        counts = {k: len(lane.member.sizes(stream)) for k, lane in lanes.items()}
+        evaluations: dict[int, list[list[float]]] = {k: [] for k in lanes}
+        for index in range(max(counts.values(), default=0)):
+            due = [k for k in lanes if index < counts[k]]
+            self.eval_operands.blocks[:] = 0  # of all other lanes
+            for k in due:
+                number = index
+                if stream == Stream.EVALUATE:
+                    number = lanes[k].rule.evaluations
+                member = lanes[k].member
+                operands = eval_operands(self.trainer, member, stream, number)
+                _write(self.eval_operands, k, operands)
+            scores = self.code.evaluate(self.states.params, self.eval_operands)
+            scores = np.asarray(scores)
+            for k in due:
+                evaluations[k].append(scores[k].reshape(-1).tolist())
+        return evaluations
 
     def results(self) -> dict[int, Result]:
         """Return the results of the members that have ended, by lane."""
@@ -340,12 +307,13 @@ class Lanes:
         return {
             k: self._result(lane, params[k] if lane.lowest is None else lane.lowest)
             for k, lane in self.active.items()
-            if not lane.stopping.running
+            if not lane.rule.running
         }
 
     def _result(self, lane: Lane, weights: np.ndarray) -> Result:
         return Result(
-            **lane.stopping.verdicts(),
+            lane.member,
+            **lane.rule.verdicts(),
             steps=lane.steps,
             train_loss=lane.loss,
             weights=weights_of(self.trainer, lane.member, np.array(weights)),
@@ -371,10 +339,6 @@ class Lanes:
             for k, lane in self.active.items()
             if k in numbers
         ]
-
-
-def _stopping_of(member: Member) -> type[EarlyStopping]:
-    return LowestLoss if member.task.by_loss else EarlyStopping
 
 
 def _write(stacked: Any, k: int, value: Any) -> None:

@@ -27,8 +27,9 @@ import numpy as np
 import polars as pl
 
 from memcap.config.knobs import field_values
-from memcap.config.member import Member, Stream
+from memcap.config.member import Member
 from memcap.launch.app import compose_jobs
+from memcap.rule import Stream
 from memcap.store.columns import task_of
 from memcap.tasks import Task
 from memcap.training.operands import eval_operands
@@ -81,9 +82,8 @@ def screen_of(member: Member) -> Member:
 
 def passing(member: Member, weights: np.ndarray, scores: Scores) -> np.ndarray:
     """Tell which of N nets pass as a trained one would: (N,) of truths."""
-    task = member.task
     evaluation = member.evaluation
-    criterion = member.facts.threshold
+    criterion = member.criterion
     good = np.ones(len(weights), bool)
 
     def ask(stream: Stream, index: int = 0) -> np.ndarray:
@@ -93,16 +93,15 @@ def passing(member: Member, weights: np.ndarray, scores: Scores) -> np.ndarray:
 
     for index in range(evaluation.successive):
         if good.any():
-            good &= task.passes(ask(Stream.EVALUATE, index), criterion)
+            good &= criterion.passes(ask(Stream.EVALUATE, index))
     if good.any() and evaluation.until == "steady":
-        good &= task.passes(ask(Stream.STRETCH), criterion)
+        good &= criterion.passes(ask(Stream.STRETCH))
     if good.any() and evaluation.until == "up_to":
         by_lag = np.stack(
             [ask(Stream.UP_TO, index) for index in range(len(member.lags_up_to))]
         )
-        worst = by_lag.min(0) if task.higher_is_better else by_lag.max(0)
-        least = task.allowed(criterion, min(256, evaluation.sequences))
-        good &= task.passes(by_lag.mean(0), criterion) & task.passes(worst, least)
+        at_a_lag = criterion.on_few(evaluation.block)
+        good &= criterion.passes(by_lag.mean(0)) & at_a_lag.passes(by_lag).all(0)
     return good
 
 
@@ -128,18 +127,15 @@ DRAWS = {"by_recipe": starts, "wide": wide}
 
 def guess(member: Member, draws: int) -> dict[str, list[int]]:
     """Return the draws that pass, from 1 on, by how they are drawn."""
-    task = member.task
-    criterion = member.facts.threshold
-    near = task.allowed(criterion, SCREEN)
+    near = member.criterion.on_few(SCREEN)
     look = scores_of(screen_of(member), CHUNK)
     scores = scores_of(member, FEW)
     found: dict[str, list[int]] = {way: [] for way in DRAWS}
     for first in range(0, draws, CHUNK):
         for way, draw in DRAWS.items():
             weights = draw(member, range(first, min(first + CHUNK, draws)))
-            hopeful = np.flatnonzero(
-                task.passes(look(weights, Stream.EVALUATE, 1000 + first), near)
-            )
+            scores_of_few = look(weights, Stream.EVALUATE, 1000 + first)
+            hopeful = np.flatnonzero(near.passes(scores_of_few))
             if len(hopeful):
                 good = hopeful[passing(member, weights[hopeful], scores)]
                 found[way] += [1 + first + int(place) for place in good]

@@ -21,10 +21,11 @@ import polars as pl
 from memcap import api, store
 from memcap.answers.question import LSTM, Question
 from memcap.answers.sources import from_rows
-from memcap.config.member import Evaluation, Member
+from memcap.config.member import Member
 from memcap.config.recipes import Recipe
 from memcap.frontiers.frontier import frontier
 from memcap.models.network import Model
+from memcap.rule import Evaluation
 from memcap.store import nets, shards
 from memcap.store.published import ATLAS, rows_file, rows_files
 from memcap.store.rows import passed_column

@@ -10,7 +10,7 @@ from study_checks import refusal
 
 from memcap.cells import cell_classes
 from memcap.config.knobs import completed, defaults, typed
-from memcap.config.member import Engine, Evaluation, resolve, task_defaults, task_of
+from memcap.config.member import Engine, resolve, task_defaults, task_of
 from memcap.config.recipes import (
     OPTIONAL,
     Recipe,
@@ -20,6 +20,7 @@ from memcap.config.recipes import (
     root,
 )
 from memcap.models.model import Model
+from memcap.rule import Evaluation
 from memcap.tasks import task_class, task_classes
 from memcap.tracking import Tracking
 

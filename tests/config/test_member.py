@@ -7,16 +7,10 @@ import pytest
 
 from memcap import api
 from memcap.config.knobs import UserError, defaults, knob, set_words
-from memcap.config.member import (
-    Evaluation,
-    Member,
-    member_of,
-    resolve,
-    task_defaults,
-    task_of,
-)
+from memcap.config.member import Member, member_of, resolve, task_defaults, task_of
 from memcap.config.recipes import Recipe, recipe_file
 from memcap.models.model import Model
+from memcap.rule import Evaluation
 from memcap.tasks import Facts, task_class, task_classes
 
 Latch, Count, DelayLine = (

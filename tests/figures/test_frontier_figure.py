@@ -8,12 +8,11 @@ from matplotlib.figure import Figure
 from study_rows import group, table
 
 from memcap import figures
-from memcap.config.member import Evaluation
 from memcap.figures.frontier import caption, draw
 from memcap.figures.style import write_below
 from memcap.frontiers.frontier import frontier
 from memcap.frontiers.points import columns
-from memcap.training.early_stopping import criterion, rule, steady_rule
+from memcap.rule import Criterion, Evaluation, solved_words, steady_words
 
 LAGS = (2, 4, 16)
 
@@ -107,8 +106,8 @@ def test_the_steady_members_are_drawn_and_the_caption_says_what_that_is():
         "A seed passes if its net is solved (latch); steady (delay_line (stretch 7))."
         in text
     )
-    assert steady_rule(7, 100) in text
-    assert rule(criterion("accuracy", 0.99), Evaluation()) in text
+    assert steady_words(7, 100) in text
+    assert solved_words(Criterion("accuracy", 0.99).words, Evaluation()) in text
     assert "Steady:" not in " ".join(caption(frontier(rows, "trained")))
 
 

@@ -19,11 +19,12 @@ from flax import nnx
 from memcap import optimizers
 from memcap.cells import cell_class
 from memcap.config.knobs import UserError
-from memcap.config.member import Evaluation, Member, task_of
+from memcap.config.member import Member, task_of
 from memcap.config.recipes import Recipe
 from memcap.models.initializers import PRESETS
 from memcap.models.network import Model
 from memcap.optimizers import NET_OPTIMIZERS, scale_by_muon
+from memcap.rule import Evaluation
 from memcap.scripts import FRAMEWORKS, script
 from memcap.scripts.script import CLIPPINGS, LAYERS, OPTIMIZERS
 from memcap.training import curriculum

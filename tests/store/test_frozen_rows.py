@@ -19,12 +19,13 @@ from memcap import store
 from memcap.config import member as config
 from memcap.config import recipes
 from memcap.config.knobs import defaults, knob
-from memcap.config.member import Evaluation, Member, member_of
+from memcap.config.member import Member, member_of
 from memcap.config.recipes import Recipe, ResolvedRecipe
 from memcap.frontiers.frontier import frontier
 from memcap.models import initializers
 from memcap.models.initializers import Init
 from memcap.models.model import Model
+from memcap.rule import Evaluation
 from memcap.studies.writer import row_of
 from memcap.tasks import task_class
 

@@ -12,7 +12,8 @@ from study_checks import refusal
 from study_rows import group, table
 
 import memcap
-from memcap.config.member import Engine, Stream
+from memcap.config.member import Engine
+from memcap.rule import Stream
 from memcap.store.lengths import first_failures, over_lengths
 from memcap.trained import Trained
 from memcap.training.engine import train

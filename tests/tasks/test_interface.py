@@ -27,6 +27,7 @@ from task_checks import (
 
 from memcap.config import recipes
 from memcap.config.knobs import check
+from memcap.rule import Criterion
 from memcap.tasks import (
     Task,
     chance,
@@ -262,7 +263,7 @@ def says_of_itself(task, lag):
             if task.higher_is_better
             else (facts.threshold < facts.chance)
         )
-        assert not task.passes(facts.chance, facts.threshold)
+        assert not Criterion(task.metric, facts.threshold).passes(facts.chance)
     assert recipes.recommended(task, lag) in RECIPES
     assert task.metric == ("accuracy" if task.loss == "classes" else "mse")
     stretched_lag, stretched_length = task.stretched(lag, 4)

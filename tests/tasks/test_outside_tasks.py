@@ -161,7 +161,6 @@ BROKEN = {  # a method of Honest's, its body, and what is said
         "return None",
         "stretched(4, 2) is None; it must be a lag and a length",
     ),
-    "doubts": ("return 3", "doubts(4) is 3; it must be a list of lines"),
 }
 FACTS = {
     "None": "facts(4, 9) gives NoneType; it must be memcap.Facts",
@@ -194,7 +193,7 @@ SAMPLES = {
 
 
 ARGUMENTS = {"facts": "lag length", "stretched": "lag factor"}
-ARGUMENTS |= dict.fromkeys(("shortest", "length", "doubts"), "lag")
+ARGUMENTS |= dict.fromkeys(("shortest", "length"), "lag")
 ARGUMENTS |= dict.fromkeys(("sample", "unseen"), "key lag length steps batch")
 
 

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from task_checks import draw, evenly, few, seeds
 
+from memcap.rule import Criterion
 from memcap.tasks.chance import score, sequences
 from memcap.tasks.square_wave import SquareWave
 
@@ -102,7 +103,7 @@ def test_neither_silence_nor_a_clock_solves_it(ones, lag):
     clock = np.maximum(due, 1 - due).mean()
     assert facts.chance == pytest.approx(silence)
     assert task.is_chance(silence, lag, length)
-    assert not task.passes(clock, facts.threshold)
+    assert not Criterion(task.metric, facts.threshold).passes(clock)
 
 
 @pytest.mark.parametrize(("wrong", "passes"), [(5, True), (6, False)])
@@ -114,12 +115,8 @@ def test_solved_is_one_error_for_a_hundred_ones(wrong, passes):
     _, targets, mask = sequences(task, draw(task, lag, length, batch=batch), length)
     guess = targets.copy()
     guess[:wrong, 3] ^= 1
-    assert (
-        task.passes(
-            score(task, guess, targets, mask).mean, task.facts(lag, length).threshold
-        )
-        == passes
-    )
+    criterion = Criterion(task.metric, task.facts(lag, length).threshold)
+    assert criterion.passes(score(task, guess, targets, mask).mean) == passes
 
 
 def test_facts_and_lengths():

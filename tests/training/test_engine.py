@@ -20,7 +20,8 @@ from training_checks import (
 )
 
 from memcap.config.knobs import UserError
-from memcap.config.member import Engine, Stream
+from memcap.config.member import Engine
+from memcap.rule import Stream
 from memcap.runtime import cores
 from memcap.training import engine, train_loop
 from memcap.training import program as program_module

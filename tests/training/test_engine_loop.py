@@ -16,11 +16,12 @@ from training_checks import ONE, member, programs, vector
 from memcap import loops, store
 from memcap.cells import cell_class
 from memcap.config.knobs import UserError
-from memcap.config.member import Engine, Stream
+from memcap.config.member import Engine
 from memcap.loops import Choice, Loop, Request, gru_native, lstm_native
 from memcap.loops.gated_native import GatedC
 from memcap.planning.plan import elsewhere
 from memcap.planning.step_cost import step_cost
+from memcap.rule import Stream
 from memcap.terminal.words import warn_once
 from memcap.training.engine import train
 from memcap.training.groups import SECONDS_A_PROGRAM, shared_programs, size_of

@@ -12,7 +12,6 @@ import memcap
 from memcap import store
 from memcap.report import html
 from memcap.store import curves
-from memcap.training.lowest_loss import LowestLoss
 from memcap.training.train_loop import Lane
 
 
@@ -44,36 +43,12 @@ def drawn(inputs, rng):
     return rng.integers(0, 2, len(inputs))
 
 
-def test_the_lowest_loss_counts_and_patience_ends_it(tmp_path):
-    (member,) = member_of(file_of(tmp_path, first))
-    stopping = LowestLoss(member)
-    step = 0
-    for loss in (0.7, 0.5, 0.6):
-        step += 20
-        stopping.update(step, 0.5, loss)
-        assert stopping.wants_stretched() == (loss < 0.6 or loss == 0.7)
-        if stopping.wants_stretched():
-            stopping.update_stretched(step, 0.9, loss + 1)
-    assert (stopping.validation_loss, stopping.held_out_loss, stopping.lowest) == (
-        0.5,
-        1.5,
-        40,
-    )
-    while stopping.running:
-        step += 20
-        stopping.update(step, 0.5, 0.5)
-    assert step == 240  # 10 evaluations of 20 steps after the lowest
-
-
 def test_its_lane_goes_on_as_if_nobody_had_stopped_it(tmp_path):
     (member,) = member_of(file_of(tmp_path, first))
-    lane = Lane(
-        LowestLoss(member, validation_loss=0.5, lowest=40),
-        60,
-        lowest=np.arange(3, dtype=np.float32),
-    )
+    rule = member.rule(validation_loss=0.5, lowest=40)
+    lane = Lane(member, rule, 60, lowest=np.arange(3, dtype=np.float32))
     again = Lane.from_dict(member, lane.to_dict())
-    assert repr(again.stopping) == repr(lane.stopping)  # NaN is not NaN
+    assert repr(again.rule) == repr(lane.rule)  # NaN is not NaN
     assert again.to_dict() == lane.to_dict()
 
 

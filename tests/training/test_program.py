@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from training_checks import ONE, member, programs
 
-from memcap.config.member import Stream
 from memcap.own.task import Data
+from memcap.rule import Stream
 from memcap.training import program as program_module
 from memcap.training.operands import (
     empty_state,

@@ -18,7 +18,7 @@ def ended(member):
         "program_steps": 5,
     }
     return Result(
-        member, "solved", solved=1, steps=1, train_loss=0.0, weights={}, **way
+        member, status="solved", solved=1, steps=1, train_loss=0.0, weights={}, **way
     )
 
 

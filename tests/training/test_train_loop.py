@@ -7,7 +7,7 @@ import pytest
 from training_checks import ONE as ONE_WORKER
 from training_checks import Remembers, member
 
-from memcap.training.early_stopping import EarlyStopping
+from memcap.rule import Stream
 from memcap.training.engine import train
 from memcap.training.results import CurveChunk
 from memcap.training.train_loop import Lane
@@ -24,21 +24,15 @@ REAL = member(
 
 
 def test_a_member_that_diverges_after_it_was_solved_stays_solved():
-    lane = Lane(EarlyStopping(STREAM, solved=20, passed=1), steps=30)
+    lane = Lane(STREAM, STREAM.rule(solved=20, passed=1), steps=30)
     lane.add_losses(32, False, np.array([1.0, 2.0, np.inf] + [0.0] * 7, np.float32))
-    assert not lane.stopping.wants_evaluation(32, 1.0)
-    lane.stopping.update(32, None)
-    lane.stopping.update_stretched(32, 1.0)
-    assert lane.stopping.stretched == 1.0
-    assert (lane.stopping.status, lane.stopping.solved, lane.stopping.steady) == (
-        "diverged",
-        20,
-        None,
-    )
+    assert not lane.rule.wants(Stream.EVALUATE, 32, 1.0)
+    assert (lane.rule.status, lane.rule.solved) == ("diverged", 20)
+    assert lane.loss == np.inf
 
 
 def test_the_loss_is_the_mean_of_the_steps_taken():
-    lane = Lane(EarlyStopping(ONE), steps=20)
+    lane = Lane(ONE, ONE.rule(), steps=20)
     losses = np.array([1.0, 2.0, 3.0, 4.0, 5.0] + [0.0] * 5, np.float32)
     lane.add_losses(25, True, losses)
     assert lane.loss == 3.0
@@ -47,7 +41,7 @@ def test_the_loss_is_the_mean_of_the_steps_taken():
         25, True, np.zeros(10, np.float32)
     )  # asked again at the budget's end: no step taken
     assert lane.loss == 3.0
-    assert lane.stopping.running
+    assert lane.rule.running
 
 
 @pytest.mark.breadth

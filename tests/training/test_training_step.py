@@ -12,8 +12,8 @@ import pytest
 from breadth import leave
 from training_checks import ONE, member, vector
 
-from memcap.config.member import Stream
 from memcap.loops import Answers, loss_and_score_sums
+from memcap.rule import Stream
 from memcap.tasks.vector_hold import VectorHold
 from memcap.training.engine import train
 from memcap.training.operands import eval_operands, train_operands

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from training_checks import ONE, member
 
 from memcap.config.knobs import UserError
-from memcap.config.member import Engine, Stream
+from memcap.config.member import Engine
+from memcap.rule import Stream
 from memcap.tasks import task_class
 from memcap.training.engine import train
 from memcap.training.operands import eval_operands
