@@ -30,6 +30,7 @@ from memcap.findings.claims import (
     over_seeds,
     within,
 )
+from memcap.findings.tables import claim_here, filled, point, width
 
 # the cells: the read-out sees h, or h and c
 H = "lstm"
@@ -164,3 +165,19 @@ PAPER = Paper(
         ),
     ),
 )
+
+
+def numbers_per_unit() -> str:
+    """Vectors that are held."""
+    near, far = (
+        width(point("vector_hold", lag, "other_tasks").fit.u90) for lag in (2, 50)
+    )
+    units = claim_here("collins2017", "a random n-dimensional")
+    return filled(
+        f"The units that hold n numbers are {units} steps"
+        f" (`memcap reproduce collins2017 --rows`). By thresholds, 16 numbers take {near} units"
+        f" for 2 steps and {far} for 50 (u90; `memcap frontier atlas`, vector_hold)."
+    )
+
+
+TABLES = {"numbers per unit": numbers_per_unit}

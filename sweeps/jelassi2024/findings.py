@@ -48,6 +48,7 @@ from memcap.findings.claims import (
     least_widths,
     pick,
 )
+from memcap.findings.tables import claim_here, filled
 
 LINEAR_CELLS = {"linear": "linear", "LRU": "LRU"}
 GATED_CELLS = {"GRUCell": "GRU", "lstm": "LSTM"}
@@ -365,3 +366,19 @@ PAPER = Paper(
         ),
     ),
 )
+
+
+def recall_beside_ceilings() -> str:
+    """Say what state recall takes."""
+    two = claim_here("arora2024", "with keys written twice").split("; ")[1]
+    return filled(
+        "To copy half of the strings of 4 to 32 symbols, cells need at least these bits of state"
+        " per bit of the string:"
+        f" {claim_here('jelassi2024', 'no cell with a vector').removeprefix('at least ')} (`memcap"
+        " reproduce jelassi2024 --rows`). If keys are written twice, cells of equal bytes with"
+        " the delta rule, with decay alone and with neither recall these shares of the pairs, of"
+        f" {two} (`memcap reproduce arora2024 --rows`)."
+    )
+
+
+TABLES = {"recall beside ceilings": recall_beside_ceilings}

@@ -34,6 +34,7 @@ from memcap.findings.claims import (
     pick,
     share_of,
 )
+from memcap.findings.tables import filled, rows_of
 
 CELLS = {"lstm": "LSTM", "GRUCell": "GRU"}
 ONE_AT_ONCE = "one head, no curriculum"
@@ -221,3 +222,25 @@ PAPER = Paper(
         ),
     ),
 )
+
+
+def parity_by_heads() -> str:
+    """The parity of the last N bits, by a read-out for each N or for the last alone."""
+    nets = steps_to_solve(rows_of("khajehabdollahi2024"))
+    size = int(nets["N"].max())
+
+    def learnt(kind: str, size: int) -> str:
+        steps = nets.filter(kind=kind, N=size, cell="LSTM")["steps"]
+        return f"{steps.is_finite().sum()} of {len(steps)}"
+
+    return filled(
+        f"LSTMs learn the parity of the last {size} bits as follows. With a read-out for each N"
+        f" up to {size}, {learnt(ALL_AT_ONCE, size)} learn it if all N are trained from the"
+        f" first step, and {learnt(ALL_IN_TURN, size)} if N rises. With one read-out for an"
+        f" N that rises, {learnt(ONE_IN_TURN, size)} learn it. The parity of 5 bits alone,"
+        f" from the start, is learned by {learnt(ONE_AT_ONCE, 5)} (`memcap reproduce"
+        " khajehabdollahi2024 --rows`)."
+    )
+
+
+TABLES = {"parity by heads": parity_by_heads}

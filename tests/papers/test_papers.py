@@ -1,5 +1,7 @@
 """Every paper: a study, rows that were published, and the figure and verdicts that they give."""
 
+import ast
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -176,3 +178,20 @@ def test_what_is_no_paper_is_refused():
         findings.find("nobody")
     with pytest.raises(UserError, match=r"paper=memcap\.figures:costs: has no PAPER"):
         findings.find("memcap.figures:costs")
+
+
+def test_findings_import_what_strangers_import():
+    allowed = {*sys.stdlib_module_names, "matplotlib", "numpy", "polars", "scipy"}
+    ours = ("memcap.cells", "memcap.figures", "memcap.findings", "memcap.tasks")
+    for name in findings.names():
+        tree = ast.parse((findings.folder(name) / "findings.py").read_text())
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                modules = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                modules = [node.module]
+            else:
+                continue
+            for module in modules:
+                known = module.partition(".")[0] in allowed or module == "memcap"
+                assert known or module.startswith(ours), (name, module)

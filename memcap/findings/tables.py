@@ -1,0 +1,239 @@
+"""Tables and sentences of a page, made from published rows: what several studies share."""
+
+import math
+from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
+
+import polars as pl
+
+from memcap import store
+from memcap.answers.answer import Answer, answer
+from memcap.answers.question import Question
+from memcap.answers.sources import from_rows
+from memcap.answers.words import wilson
+from memcap.config.member import task_of
+from memcap.frontiers.cell_map import RUNS, Need, agreement, best_of, by_place, needs
+from memcap.frontiers.comparison import in_numbers, shift
+from memcap.frontiers.costs import content, costs, family, sentence
+from memcap.frontiers.frontier import best_recipes, fit_all_recipes, frontier
+from memcap.frontiers.layers import COUNTS, shapes
+from memcap.frontiers.points import Point, label
+from memcap.store import curves
+from memcap.store.columns import task_of as task_of_row
+from memcap.store.published import ATLAS, STUDIES, folder, rows_files
+from memcap.store.rows import passed_column
+from memcap.terminal.printing import number
+from memcap.thresholds.curve import Threshold
+
+__all__ = [
+    "COUNTS",
+    "RUNS",
+    "STEPS_TO",
+    "STUDIES",
+    "Answer",
+    "Need",
+    "Point",
+    "Question",
+    "Threshold",
+    "advised",
+    "agreement",
+    "answer",
+    "atlas_rows",
+    "best_of",
+    "best_recipes",
+    "by_place",
+    "claim_here",
+    "content",
+    "costs",
+    "counts",
+    "curves",
+    "family",
+    "filled",
+    "fit_all_recipes",
+    "fraction",
+    "from_rows",
+    "frontier",
+    "in_numbers",
+    "label",
+    "marks",
+    "needs",
+    "number",
+    "outcome",
+    "passed",
+    "passed_column",
+    "passes",
+    "point",
+    "points_of",
+    "recipes_of",
+    "rows_of",
+    "sentence",
+    "shapes",
+    "shift",
+    "span",
+    "table",
+    "task_label",
+    "task_of",
+    "task_of_row",
+    "u90",
+    "width",
+    "wilson",
+]
+LINE = 110  # characters of a line of a page
+STEPS_TO = {  # the column of the steps after which a net has a verdict
+    "solved": "steps_to_solve",
+    "steady": "steps_to_steady",
+    "up_to": "steps_to_up_to",
+}
+
+
+def table(head: Sequence[str], lines: Iterable[Sequence[Any]]) -> str:
+    """Return a Markdown table."""
+    cells = [head, ["---"] * len(head), *lines]
+    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in cells)
+
+
+def filled(text: str) -> str:
+    """Break a paragraph into lines of the width that the pages have."""
+    lines = [""]
+    for word in text.split(" "):
+        if len(lines[-1]) + len(word) + 1 > LINE:
+            lines.append("")
+        lines[-1] += (" " if lines[-1] else "") + word
+    return "\n".join(lines)
+
+
+def span(values: pl.Series, digits: int = 1) -> str:
+    """Return the least and the greatest of some numbers; "" of none."""
+    ends = [
+        f"{end:.{digits}f}" for end in (values.min(), values.max()) if end is not None
+    ]
+    return " to ".join(dict.fromkeys(ends))
+
+
+@cache
+def rows_of(study: str) -> pl.DataFrame:
+    """Return the published rows of a study."""
+    return store.read(folder(study))
+
+
+@cache
+def atlas_rows() -> pl.DataFrame:
+    """Return all rows that `memcap answer` reads under the name of the atlas."""
+    return pl.concat([store.read(file) for file in rows_files(ATLAS)])
+
+
+@cache
+def points_of(*studies: str) -> Sequence[Point]:
+    """Return the frontier of studies together."""
+    return frontier(pl.concat(map(rows_of, studies)))
+
+
+@cache
+def recipes_of(study: str) -> Sequence[Point]:
+    """Return the points of every recipe of a study."""
+    return fit_all_recipes(rows_of(study))
+
+
+def point(label: str, lag: int, *studies: str) -> Point:
+    """Return a point of studies; by default of the atlas, and of delay lines by Muon
+    and GGT."""
+    points = points_of(*(studies or (ATLAS, "muon", "ggt")))
+    return next(p for p in points if (p.label, p.lag) == (label, lag))
+
+
+@cache
+def advised(task: str, *knobs: str) -> Answer:
+    """Return the answer of `memcap answer` at lag 50."""
+    return from_rows(atlas_rows(), Question(task_of(task, list(knobs)), 50))
+
+
+def width(threshold: Threshold) -> str:
+    """Return units with their interval."""
+    sign = {"no": "", "below": "<= ", "above": "> "}[threshold.censored]
+    low = f"{threshold.low:.1f}" if threshold.low > 0 else "open"
+    high = f"{threshold.high:.1f}" if math.isfinite(threshold.high) else "open"
+    return f"{sign}{threshold.units:.1f} [{low}, {high}]"
+
+
+def u90(point: Point) -> str:
+    """Return the units that 90 % of the seeds need, without an interval."""
+    threshold = point.fit.u90
+    if threshold.censored == "above":
+        return f"> {threshold.units:.0f}"
+    return f"{threshold.units:.1f}"
+
+
+def task_label(task: str, knobs: str) -> str:
+    """Name the task of a row, with its knobs."""
+    return label(task_of_row(task, knobs))
+
+
+def marks(points: Iterable[Point]) -> str:
+    """Tabulate points beside what theory says, a line for each task and lag."""
+    lines = []
+    for p in points:
+        theory = p.references
+        lines.append(
+            (
+                p.label.replace("_", " "),
+                p.lag,
+                width(p.fit.u50),
+                width(p.fit.u90),
+                f"{theory.least_bits / 8:.3g}",
+                theory.information_floor,
+                theory.one_per_number,
+                "" if theory.constructed is None else theory.constructed,
+                f"{p.recipe.name}, {p.recipe.budget:,}",
+            )
+        )
+    theory = "floor, bytes", "floor", "one per number", "constructed"
+    return table(("task", "lag", "u50", "u90", *theory, "recipe, budget"), lines)
+
+
+def outcome(result: Answer) -> str:
+    """Say how many runs of the advised width and wider ones passed."""
+    return "" if result.units is None else f"{result.passed_from} of {result.runs_from}"
+
+
+def passes(rows: pl.DataFrame, *by: str | pl.Expr) -> pl.DataFrame:
+    """Count the nets that passed, and all of them, by some columns."""
+    rows = rows.with_columns(passed_column())
+    groups = rows.group_by(*by, maintain_order=True)
+    return groups.agg(pl.col("passed").sum(), nets=pl.len())
+
+
+def counts(study: str, *by: str, **where: Any) -> pl.DataFrame:
+    """Count the nets of a study that passed, and all of them.
+
+    Args:
+        study: its name.
+        by: columns; `what` is the task with its knobs.
+        where: what rows to count have in a column.
+    """
+    rows = rows_of(study)
+    tasks = rows.select("task", "knobs").unique()
+    labels = [task_label(task, knobs) for task, knobs in tasks.iter_rows()]
+    rows = rows.join(tasks.with_columns(what=pl.Series(labels)), on=["task", "knobs"])
+    rows = rows.filter(
+        *(pl.col(name).eq_missing(pl.lit(value)) for name, value in where.items())
+    )
+    return passes(rows, *by).sort(*by)
+
+
+def passed(counts: pl.DataFrame) -> str:
+    """Say how many nets of a table of counts passed."""
+    return f"{counts['passed'].sum()} of {counts['nets'].sum()}"
+
+
+def fraction(good: int, number: int) -> str:
+    """Return a count with the 95 % interval (Wilson) of its share."""
+    low, high = wilson(good, number)
+    return f"{good} of {number} [{low:.2f}, {high:.2f}]"
+
+
+def claim_here(paper: str, start: str) -> str:
+    """Return what a paper's rows say to the claim that starts so."""
+    claims = pl.read_csv(folder(paper) / "verdicts.csv")
+    (numbers,) = claims.filter(pl.col("claim").str.starts_with(start))["here"]
+    return numbers

@@ -1,0 +1,398 @@
+"""The atlas: what `memcap answer` knows where your own rows say nothing."""
+
+import math
+from collections.abc import Iterable, Sequence
+from functools import cache
+
+import polars as pl
+
+from memcap.figures import gap
+from memcap.findings import folder, load
+from memcap.findings.tables import (
+    Point,
+    advised,
+    atlas_rows,
+    best_recipes,
+    content,
+    costs,
+    family,
+    filled,
+    from_rows,
+    frontier,
+    label,
+    marks,
+    number,
+    outcome,
+    passes,
+    point,
+    points_of,
+    recipes_of,
+    rows_of,
+    sentence,
+    span,
+    table,
+    task_of,
+    u90,
+    width,
+)
+
+QUESTIONS = {  # what must be known after 50 steps: task, knobs
+    "a bit, seen once": ("latch",),
+    "one of 32 symbols, seen once": ("latch", "symbols=32"),
+    "the sum of two of 51 numbers": ("adding",),
+    "the order of two symbols": ("temporal_order",),
+    "how many steps went by": ("count",),
+    "four bits, to be repeated in order": ("copy",),
+    "sixteen bits, to be repeated in order": ("copy", "items=16"),
+    "at every step, the bit of 50 steps ago": ("delay_line",),
+}
+
+
+SEQUENCES_OF_MARKS = 10_000  # of sweeps/atlas/known_widths.py
+
+
+SHORT = (
+    "a bit, seen once",
+    "one of 32 symbols, seen once",
+    "how many steps went by",
+    *list(QUESTIONS)[5:],
+)
+OPTIMIZERS = {"adam": "Adam", "muon": "Muon", "soap": "SOAP", "ggt": "GGT"}
+BEST = ("atlas", "muon", "ggt")
+HELD = (("pattern",), ("latch", "symbols=8"), ("latch", "symbols=32"))
+COPIES = tuple(("copy", f"items={items}") for items in (2, 4, 8, 16))
+CURRICULA = ("curriculum_chrono", "curriculum_from_one")
+
+
+def short_answer() -> str:
+    """The answer in two sentences."""
+    stream, (dearer, tasks) = advised("delay_line"), dearer_by_lag()
+    adam = from_rows(rows_of("atlas"), stream.question)
+    optimizers = [OPTIMIZERS[answer.recipe.optimizer] for answer in (adam, stream)]
+    one = load("learned").controls()["uniform", task_of("latch", []), 50, 1]
+    frozen, bias = (f"{good} of {nets}" for good, nets in (one.frozen, one.bias))
+    return filled(
+        "**A net that sees one thing once and holds it for 50 steps or less needs"
+        f" {advised('latch').units} unit. A net that must give the bit of 50 steps ago at every"
+        f" step, and so holds 50 bits all the time, needs {adam.units} units with"
+        f" {optimizers[0]}, and {stream.units} with {optimizers[1]} ({outcome(stream)} nets), in"
+        f" up to {stream.budget:,} training steps.** Lag alone costs next to no width in"
+        f" {tasks - len(dearer)} of {tasks} tasks; the other is"
+        f" {' and '.join(b.task.name.replace('_', ' ') for _, b in dearer)}. Information costs"
+        " width, and how much depends on how well the net was trained. The one unit"
+        f" {'inherits its hold' if one.verdict.startswith('inherited') else 'learns to hold'}:"
+        f" {bias} nets pass from forget bias 1, which by itself holds nothing for that long. If"
+        f" only the read-out is trained, {frozen} pass; if nothing is,"
+        f" {max(one.by_recipe, one.wide)} of {one.draws:,}."
+    )
+
+
+def bits(each: Point) -> float:
+    """Bits that have to be held at the worst moment."""
+    return each.task.facts(each.lag, each.length).bits
+
+
+@cache
+def dearer_by_lag() -> tuple[Sequence[tuple[Point, Point]], int]:
+    """Return the shortest lag and lag 50 of the tasks that take more than twice the
+    units there, though no more has to be held, and of how many tasks that is."""
+    lines: dict[str, list[Point]] = {}
+    for p in frontier(atlas_rows()):
+        if p.trains and p.model.cell == "lstm" and p.model.layers == 1:
+            lines.setdefault(label(p.task), []).append(p)
+    ends = []
+    for some in lines.values():
+        own = [p for p in some if p.at == "up_to"] or some
+        shortest = own[0]
+        last = next((p for p in own if p.lag == 50), None)
+        if last is not None and bits(last) <= bits(shortest):
+            ends.append((shortest, last))
+    return [
+        (a, b) for a, b in ends if b.fit.u90.units > 2 * (1 + a.fit.u90.units)
+    ], len(ends)
+
+
+def lag_and_width() -> str:
+    """Say of how many tasks a lag costs width though no more has to be held, and what
+    was tried of one."""
+    dearer, tasks = dearer_by_lag()
+    exceptions = "; ".join(
+        f"{b.task.name.replace('_', ' ')} ({bits(b):.1f} bits at each lag), with {u90(a)} units"
+        f" at lag {a.lag} and {u90(b)} at lag 50"
+        for a, b in dearer
+    )
+    counts = passes(rows_of("cycle_navigation"), "units").sort("units")
+    passed = ", ".join(
+        f"{good} of {nets} with {units}" for units, good, nets in counts.rows()
+    )
+    short, long = (
+        p for p in frontier(atlas_rows()) if p.task.name == "modular_arithmetic"
+    )
+    return filled(
+        f"The same is true of {tasks - len(dearer)} of the {tasks} tasks that hold equally many"
+        " bits at each lag and were measured up to lag 50: at lag 50 they take at most twice the"
+        f" units of the shortest lag, plus two (u90). The exception is {exceptions}. Of nets that"
+        " train on all lags, with Adam and Muon at rates from .005 to .06, these pass up to lag 50:"
+        f" {passed} units (`memcap train sweeps=cycle_navigation`). Modular arithmetic was not"
+        f" measured as far: {u90(short)} units at lag {short.lag}, {u90(long)} at {long.lag}."
+    )
+
+
+def questions(names: Iterable[str] = QUESTIONS) -> str:
+    """Units to take up to lag 50, and how many runs of this width and wider ones passed."""
+    lines = []
+    for name in names:
+        task, *knobs = QUESTIONS[name]
+        words = "".join(f" --knob {knob}" for knob in knobs)
+        command = f"`memcap answer --task {task} --lag 50{words}`"
+        result = advised(task, *knobs)
+        lines.append((name, command, result.units, outcome(result)))
+    first = "what must be known after 50 steps or less"
+    return table((first, "ask", "units to take", "runs that passed"), lines)
+
+
+def whole_atlas() -> str:
+    """Every mark of the atlas."""
+    return marks(points_of(*BEST))
+
+
+def gap_in_short() -> str:
+    """Say how far above the floor training ends, and where hand-set nets lie."""
+    all_gaps = gap.gaps(
+        pl.concat(map(rows_of, ("atlas", "other_tasks", "muon", "ggt")))
+    )
+    both = [each for each in all_gaps if each.hand_set and each.is_met]
+    wider = [
+        each.point.label.replace("_", " ")
+        for each in both
+        if each.any_seed < each.hand_set
+    ]
+    return filled(
+        f"{gap.in_short(all_gaps)} At {len(wider)} of {len(both)} lines with a net set by hand"
+        f" ({', '.join(wider)}), some seed found a net with less state: a construction proves"
+        " that its width is enough, but not that it is the least."
+    )
+
+
+def costs_by_family() -> str:
+    """What each family of tasks costs."""
+    points = points_of(*BEST)
+    lines = []
+    for cost in costs(points):
+        own = [p for p in points if p.measured and family(p) == cost.family]
+        contents = [content(p) for p in own]
+        lags = [p.lag for p in own]
+        interval = "too few"
+        if math.isfinite(cost.low):
+            interval = f"[{cost.low:.2f}, {cost.high:.2f}]"
+        lines.append(
+            (
+                cost.family.replace("_", " "),
+                f"{cost.slope:.2f} {interval}",
+                f"units per {cost.unit}",
+                f"{min(contents):g} to {max(contents):g} {cost.unit}s,"
+                f" lags {min(lags)} to {max(lags)}",
+            )
+        )
+    return table(("family", "cost", "in", "measured at"), lines)
+
+
+def costs_in_short() -> str:
+    """What differs between the families."""
+    by_family = {cost.family: cost for cost in costs(points_of(*BEST))}
+    return filled(
+        f"The cost of a bit depends on the task. A copy costs {sentence(by_family['copy'])}, at"
+        " any lag. A delay line, which shifts at every step, costs"
+        f" {sentence(by_family['delay_line'])} with two symbols,"
+        f" {sentence(by_family['delay_line (symbols=4)'])} with four and"
+        f" {sentence(by_family['delay_line (symbols=8)'])} with eight. A delay line of reals"
+        f" costs {sentence(by_family['delay_line (reals=True)'])}. One slope for all of them"
+        " would mean nothing."
+    )
+
+
+def hidden() -> str:
+    """Holding tasks at their shortest and longest lag, by the recipes of before and
+    under the curricula."""
+    lines = []
+    for task, *knobs in (*HELD, *COPIES):
+        name = label(task_of(task, knobs))
+        for lag in (1, 50):
+            points = [p for p in recipes_of("atlas") if (p.label, p.lag) == (name, lag)]
+            (before,) = best_recipes(
+                p for p in points if not p.recipe.name.startswith("curriculum")
+            )
+            recipe = f"({before.recipe.name}, {before.recipe.budget:,})"
+            by = {p.recipe.name: width(p.fit.u90) for p in points}
+            curricula = (by.get(recipe, "not in the atlas") for recipe in CURRICULA)
+            lines.append((name, lag, f"{width(before.fit.u90)} {recipe}", *curricula))
+    before = "u90 without a curriculum (recipe, steps)"
+    heads = "task", "lag", before, "from half of the lag on", "from lag 1 on"
+    return table(heads, lines)
+
+
+def delay_line() -> str:
+    """Five lags of it."""
+    lines = []
+    for lag in (1, 5, 12, 25, 50):
+        p = point("delay_line", lag)
+        bits = f"{p.references.bits:g}"
+        lines.append((lag, bits, width(p.fit.u50), width(p.fit.u90)))
+    half = "units at which half of the seeds pass"
+    return table(("lag", "bits to hold", half, "nine in ten"), lines)
+
+
+def latch() -> str:
+    """One unit at every lag."""
+    marks = {p.lag: p for p in points_of("atlas") if p.label == "latch"}
+    assert all(p.units[0] == 1 for p in marks.values())
+    near, far = (
+        f"{marks[lag].solved[0]} of {marks[lag].runs[0]}" for lag in (50, max(marks))
+    )
+    return filled(
+        "A net sees one bit, then random distractors, and must answer with the bit at the end."
+        f" One unit is enough at every measured lag, from {min(marks)} to {max(marks)} steps:"
+        f" with one unit {near} seeds learned the task at lag 50, and {far} at lag {max(marks)}."
+    )
+
+
+def four_symbols() -> str:
+    """Steady seeds by width at lag 8."""
+    (p,) = (
+        p
+        for p in recipes_of("atlas")
+        if (p.label, p.lag, p.recipe.name)
+        == ("delay_line (symbols=4)", 8, "curriculum")
+    )
+    counts = zip(p.solved, p.runs, strict=True)
+    steady = (f"{good} of {seeds}" for good, seeds in counts)
+    return table(("units", *p.units), [("steady", *steady)])
+
+
+def state_in_use() -> str:
+    """How much of a state is used."""
+    at_50 = point("delay_line", 50)
+    bits = at_50.references.bits
+    units = at_50.fit.u90.units
+    return filled(
+        f"A delay line of lag 50 must hold {bits:g} bits. It takes {units:.1f} units, which have"
+        f" {2 * units:.0f} numbers of state, or {2 * units / bits:.1f} for each bit (u90; `memcap"
+        " frontier atlas`)."
+    )
+
+
+def need() -> str:
+    """Tabulate widths predicted from sequences alone beside those of the atlas, a line
+    per line of it."""
+    verdicts = ("within", "off", "wrong", "unknown")
+    lines = []
+    for (name,), line in marks_of_need().group_by("line", maintain_order=True):
+        kind = "numbers" if line["values"].all() else "bits"
+        known = line["amount"].count() > 0
+        lines.append(
+            (
+                name.replace("_", " "),
+                span(line["lag"], 0),
+                f"{line['explained'].min():.2f}",
+                f"{span(line['amount'])} {kind}" if known else "unknown",
+                span(line["width"]),
+                span(line["u90"]),
+                *(line["verdict"].to_list().count(verdict) for verdict in verdicts),
+            )
+        )
+    heads = "line", "lags", "explained", "to hold", "predicted", "u90"
+    return table((*heads, *verdicts), lines)
+
+
+def need_in_short() -> str:
+    """Say how many widths are predicted."""
+    marks = marks_of_need()
+    is_within = pl.col("verdict") == "within"
+    number = dict(marks["verdict"].value_counts().rows())
+    unknown, off, wrong = (
+        number.get(verdict, 0) for verdict in ("unknown", "off", "wrong")
+    )
+    wider = marks.filter(pl.col("u90") >= 1.5)
+    within = wider.filter(is_within).height
+    said = wider.filter(pl.col("verdict") != "unknown").height
+    by_line = marks.group_by("line").agg(is_within.mean())["verdict"].mean()
+    ones = marks.filter(pl.col("u90") <= 1.5).height
+    return filled(
+        f"The prediction is within a factor of 1.5 at {number['within']} of {marks.height} marks"
+        f" ({number['within'] / marks.height:.0%}), or at {by_line:.0%} if each line counts"
+        f" alike. It is unknown at {unknown} marks, off by more at {off}, and wrong beyond doubt"
+        f" at {wrong}. A constant of one unit is within the factor at {ones} marks"
+        f" ({ones / marks.height:.0%}). {wider.height} marks take 1.5 units or more: the"
+        f" prediction says something at {said} of them, and is within the factor at {within}."
+    )
+
+
+def marks_of_need() -> pl.DataFrame:
+    """The marks of sweeps/atlas/need.py."""
+    return pl.read_csv(
+        folder("atlas") / "need.csv", schema_overrides={"high": pl.Float64}
+    )
+
+
+def known_widths() -> str:
+    """Tabulate what `memcap fit` finds in sequences of tasks whose width the atlas has."""
+    mark = "task", "knobs", "lag", "labels"
+    rows = pl.read_csv(
+        folder("atlas") / "known_widths.csv", schema_overrides={"knobs": pl.String}
+    ).sort(pl.col("labels") != "true", maintain_order=True)
+    lines = []
+    hits = {"true": [], "noisy": []}  # whether each rule is in the atlas's interval
+    for (task, knobs, lag, labels), nets in rows.group_by(mark, maintain_order=True):
+        kind = task_of(task, knobs.split(",") if knobs else ())
+        units, below = nets.select("fit", "below").row(0)
+        score = nets.filter(units=units or nets["units"][0])["score"][0]
+        answer = units or "no width helps"
+        if below:
+            answer = f"{units}, more than {below}"
+        least = 1
+        if kind.loss == "classes":
+            least = score - (score * (1 - score) / SEQUENCES_OF_MARKS) ** 0.5
+        often = nets.filter(pl.col("score") >= least)["units"].min() if units else None
+        atlas = ""
+        if labels in hits:
+            u90 = point(label(kind), lag).fit.u90
+            low, high = math.ceil(u90.low), math.ceil(u90.high)
+            atlas = f"{max(1, math.ceil(u90.units))} [{low}, {high}]"
+            widths = units or 0, often or units or 0
+            hits[labels].append([low <= width <= high for width in widths])
+        net = f"{label(kind)}, lag {lag}", labels, atlas
+        lines.append((*net, answer, often or "", number(score)))
+    rules = []
+    for rule, true, noisy in zip(
+        ("by loss", "by how often the class is right"),
+        zip(*hits["true"], strict=True),
+        zip(*hits["noisy"], strict=True),
+        strict=True,
+    ):
+        rules.append(
+            f"{rule} {sum(true)} of {len(true)} marks, and {sum(noisy)} of {len(noisy)}"
+            " with noise"
+        )
+    head = ("sequences of", "labels", "atlas", "memcap fit", "right as often", "score")
+    text = filled(f"**Within the atlas's interval are {'; '.join(rules)}.**")
+    return f"{text}\n\n{table(head, lines)}"
+
+
+TABLES = {
+    "the answer": short_answer,
+    "six questions": lambda: questions(SHORT),
+    "questions": questions,
+    "atlas": whole_atlas,
+    "gap": gap_in_short,
+    "costs": costs_by_family,
+    "costs in short": costs_in_short,
+    "what training hid": hidden,
+    "delay line": delay_line,
+    "latch": latch,
+    "four symbols": four_symbols,
+    "lag and width": lag_and_width,
+    "need": need,
+    "need in short": need_in_short,
+    "known widths": known_widths,
+    "state in use": state_in_use,
+}

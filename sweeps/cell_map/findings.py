@@ -1,0 +1,336 @@
+"""How many bytes of state does each cell need: to shift a stream, to copy a list, to
+recall a value by its key, and to follow a state?"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy.stats import kendalltau
+
+from memcap.findings.tables import (
+    RUNS,
+    STEPS_TO,
+    STUDIES,
+    Need,
+    Question,
+    agreement,
+    atlas_rows,
+    best_of,
+    by_place,
+    filled,
+    from_rows,
+    label,
+    needs,
+    number,
+    rows_of,
+    span,
+    table,
+    task_of_row,
+)
+
+MOST_UNITS = 48  # of a cell on the map whose state is a vector
+
+
+def by_bytes(all_needs: Sequence[Need]) -> str:
+    """Bytes of state that each cell needs at each place of a map; those that need fewest first."""
+    places = by_place(all_needs)
+    cells: dict[str, dict[str, str]] = {need.cell: {} for need in all_needs}
+    for place, there in places.items():
+        best = best_of(there)
+        for need in there:
+            bold = "**" * (need in best)
+            cells[need.cell][place] = f"{bold}{need.words}{bold}"
+    floors = (number(there[0].floor) for there in places.values())
+    lines = (
+        (f"`{cell}`", *(words.get(place, "") for place in places))
+        for cell, words in cells.items()
+    )
+    floor = "the proved floor", *floors
+    return table(("bytes of state", *places), [floor, *lines])
+
+
+def map_recipes() -> str:
+    """Bytes of state of the cells that were trained by another recipe, too, beside what
+    the atlas says."""
+    as_others = {(need.cell, need.place): need.words for need in needs_of(*RUNS)}
+    trained = set(rows_of("cell_map_recipes").select("cell", "task").rows())
+    lines = []
+    for need in sorted(needs_of(*STUDIES["cell_map"]), key=lambda need: need.cell):
+        p = need.point
+        if (need.cell, p.task.name) not in trained:
+            continue
+        found = from_rows(atlas_rows(), Question(p.task, p.lag, p.model, at="steady"))
+        atlas = ""
+        if found.widths and found.at == p.at:
+            each_unit = need.u90["bytes"].units / p.fit.u90.units
+            widths = (number(each_unit * units) for units in found.widths)
+            atlas = "{} [{}, {}]".format(*widths)
+        recipe = p.recipe.name + ", no curriculum" * (p.recipe.curriculum is None)
+        net = f"`{need.cell}`", need.place
+        words = as_others[need.cell, need.place], need.words
+        lines.append((*net, *words, recipe, atlas))
+    heads = "cell", "task", "as the other cells", "by the best recipe", "which"
+    return table((*heads, "atlas"), lines)
+
+
+def map_seeds(all_needs: Sequence[Need]) -> str:
+    """Count the seeds on which a map rests."""
+    numbers, failures = (
+        span(pl.Series(n.point.seeds for n in all_needs if n.point.trains is trains), 0)
+        for trains in (True, False)
+    )
+    return filled(
+        f'Each number of bytes rests on {numbers} seeds, and each "under half" on {failures}, at'
+        " the width that has the most; at others a race trained fewer."
+    )
+
+
+def best_cells() -> str:
+    """On each task of the map, the cells that may need the fewest bytes, and those that
+    mostly fail."""
+    lines = []
+    for place, there in by_place(needs_of(*STUDIES["cell_map"])).items():
+        best = ", ".join(f"{need.cell} {need.width}" for need in best_of(there))
+        failing = sorted(need.cell for need in there if not need.point.trains)
+        lines.append((place, best, ", ".join(failing)))
+    heads = "task", "may need the fewest bytes of state"
+    return table((*heads, "fewer than half of the seeds at every width"), lines)
+
+
+def in_two_runs(runs: Sequence[str]) -> str:
+    """Say where the thresholds of a map's second run, with other seeds, lie, and where
+    the two differ."""
+    first, second = map(needs_of, runs)
+    again = {(need.cell, need.place): need for need in second}
+    met = 0
+    inside = 0
+    neither = 0
+    lines = []
+    for one in first:
+        other = again[one.cell, one.place]
+        low, high = one.u90["bytes"].low, one.u90["bytes"].high
+        alike = one.is_met == other.is_met
+        if one.is_met and other.is_met:
+            met += 1
+            alike = low <= other.u90["bytes"].units <= high
+            inside += alike
+        neither += not one.is_met and not other.is_met
+        if not alike:
+            lines.append((f"`{one.cell}`", one.place, one.words, other.words))
+    taus = [tau for tau, _ in agreement(first, second).values()]
+    text = filled(
+        f"{met} of {len(first)} pairs of cell and task have a u90 in both runs. At"
+        f" {inside} of them, the second u90 lies in the first's 95 % interval. At {neither}"
+        " pairs no width is enough in either run. Kendall's tau between the two orders of"
+        f" the cells that have a u90 in both is {min(taus):.2f} to {max(taus):.2f} by task."
+        " The table has the other pairs:"
+    )
+    heads = "cell", "task", "first run, bytes", "second run, bytes"
+    return f"{text}\n\n{table(heads, lines)}"
+
+
+def within(rows: pl.DataFrame, steps: int) -> pl.DataFrame:
+    """Count as passed only those nets that passed within some steps."""
+    return rows.with_columns(
+        pl.col(name) & (pl.col(n) <= steps).fill_null(False)
+        for name, n in STEPS_TO.items()
+    )
+
+
+def cell_map_within() -> str:
+    """Tabulate what the nets of both runs of the map need if only their first 1,000 steps count."""
+    runs = [rows_of(name) for name in RUNS]
+    (full, early), *of_one = (
+        [needs(rows), needs(within(rows, 1000))] for rows in (pl.concat(runs), *runs)
+    )
+    taus = agreement(early, full)
+    then = by_place(early)
+    lines = []
+    for place, there in by_place(full).items():
+        before, now = (
+            {need.cell: need.u90["bytes"].units for need in own if need.is_met}
+            for own in (then[place], there)
+        )
+        times = np.median([size / now[cell] for cell, size in before.items()])
+        lost = ", ".join(f"`{cell}`" for cell in now if cell not in before)
+        counts = len(now), len(before), lost
+        lines.append((place, *counts, f"{times:.2f}", f"{taus[place][0]:.2f}"))
+    single = [tau for pair in of_one for tau in agreement(*pair).values()]
+    few = max(cells for tau, cells in single if tau < 0.6)
+    text = filled(
+        f"By the nets of one run alone, tau lies between {min(single)[0]:.2f} and"
+        f" {max(single)[0]:.2f}; it is under .6 only where {few} cells at most are compared."
+    )
+    counts = "cells with a u90", "in 1,000 steps", "no longer"
+    heads = "task", *counts, "median of bytes, times", "tau"
+    return f"{text}\n\n{table(heads, lines)}"
+
+
+def of_map(row: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Name the task and lag of a row of the map, and its columns of score and verdict."""
+    kind = task_of_row(row["task"], row["knobs"])
+    score, verdict = ("stretched", "steady") if kind.stream else ("final", "solved")
+    return f"{label(kind)}, lag {row['lag']}", score, verdict
+
+
+def steps_to_pass(row: Mapping[str, Any]) -> str:
+    """Say after how many steps the net of a row of the map passes; or "no"."""
+    *_, verdict = of_map(row)
+    return f"after {row[STEPS_TO[verdict]]:,} steps" if row[verdict] else "no"
+
+
+def cell_map_budgets() -> str:
+    """Compare nets of cells of which under half pass with 3,000 steps with those of
+    eight times as many."""
+    lines = []
+    for _, nets in longer_budgets(2).group_by("task", "cell", "units"):
+        short, long = nets.sort("budget").to_dicts()
+        place, score, _ = of_map(long)
+        scores = (f"{net[score]:.3f}" for net in (short, long))
+        name = f"`{long['cell']}`", long["units"]
+        lines.append((place, *name, *scores, steps_to_pass(long)))
+    heads = ("task", "cell", "units", "score, 3,000 steps", "24,000 steps", "passes")
+    return table(heads, sorted(lines))
+
+
+def half_pass(nets: pl.DataFrame) -> dict[tuple[str, str], int]:
+    """Return the bytes of the narrowest nets of which half pass on the map, by task and cell."""
+    verdict = pl.when(pl.col("task") == "delay_line").then("steady").otherwise("solved")
+    shares = nets.group_by("task", "cell", "carry_numbers").agg(share=verdict.mean())
+    half = shares.filter(pl.col("share") >= 0.5).group_by("task", "cell")
+    least = half.agg(pl.col("carry_numbers").min())
+    return {(task, cell): 4 * numbers for task, cell, numbers in least.rows()}
+
+
+def cell_map_longer() -> str:
+    """Count the nets that pass in 24,000 steps at widths with which under half pass on the map."""
+    rows = longer_budgets(1).filter(budget=24_000)
+    rows = rows.join(map_rows(), on=("task", "knobs"), how="semi")
+    (rate,) = rows["lr"].unique()
+    lines = []
+    for place, cell, nets, verdict, _ in by_net(rows):
+        on_map = as_on_the_map(nets).filter(lr=rate)
+        steps = nets.filter(verdict)[STEPS_TO[verdict]].median()
+        counts = passing(on_map, verdict), passing(nets, verdict)
+        lines.append((place, cell, *counts, f"{steps:,.0f}" if steps else ""))
+    heads = "task", "cell", "units: nets that pass in 3,000 steps", "in 24,000"
+    orders = orders_of_half(map_rows().filter(lr=rate), rows)
+    return f"{orders}\n\n{table((*heads, 'median of their steps'), sorted(lines))}"
+
+
+def orders_of_half(shorter: pl.DataFrame, longer: pl.DataFrame) -> str:
+    """Compare the orders of the cells by the narrowest nets of which half pass, with
+    fewer and more steps."""
+    before = half_pass(shorter)
+    now = half_pass(longer)
+    after = {pair: min(size, now.get(pair, size)) for pair, size in before.items()}
+    fewer = sum(after[pair] < size for pair, size in before.items())
+    taus = []
+    for task in dict.fromkeys(task for task, _ in before):
+        pairs = [pair for pair in before if pair[0] == task]
+        orders = ([sizes[pair] for pair in pairs] for sizes in (before, after))
+        taus.append(kendalltau(*orders).statistic)
+    return filled(
+        f"Of {len(before)} pairs of cell and task"
+        f" {fewer} have narrower nets of which half"
+        " pass. Kendall's tau between the two orders of the cells by the bytes of the narrowest"
+        f" is {min(taus):.2f} to {max(taus):.2f} by task."
+    )
+
+
+def cell_map_thousand() -> str:
+    """Count the nets that pass when trained for 1,000 steps, beside the first 1,000 of
+    3,000, and all."""
+    lines = []
+    rows = rows_of("cell_map_budgets").filter(budget=1000)
+    for place, cell, nets, verdict, _ in by_net(rows):
+        longer = as_on_the_map(nets).filter(lr=nets["lr"][0])
+        samples = nets, within(longer, 1000), longer
+        lines.append((place, cell, *(passing(own, verdict) for own in samples)))
+    heads = "task", "cell", "units: nets that pass in 1,000 steps"
+    more = "in the first 1,000 of 3,000", "in 3,000"
+    return table((*heads, *more), sorted(lines))
+
+
+def cell_map_bytes() -> str:
+    """Tabulate nets with vectors for a state that have as many bytes as cells with a matrix."""
+    rows = rows_of("cell_map_budgets").filter(pl.col("units") > MOST_UNITS)
+    lines = []
+    for row in rows.sort("task", "knobs", "cell", "units").to_dicts():
+        place, score, _ = of_map(row)
+        size = row["units"], 4 * row["carry_numbers"]
+        net = f"`{row['cell']}`", *size, f"{row['lr']:g}"
+        lines.append((place, *net, f"{row[score]:.3f}", steps_to_pass(row)))
+    heads = ("task", "cell", "units", "bytes of state", "rate", "score", "passes")
+    return table(heads, lines)
+
+
+@cache
+def map_rows() -> pl.DataFrame:
+    """The rows of both runs of the map that have the full budget."""
+    return pl.concat(map(rows_of, RUNS)).filter(budget=3000)
+
+
+def as_on_the_map(nets: pl.DataFrame) -> pl.DataFrame:
+    """The nets of the map with the same task, cell and units as some others."""
+    return map_rows().join(nets, on=("task", "cell", "units"), how="semi")
+
+
+def cell_map_rates() -> str:
+    """Count the nets that pass by the rate that each race of the map dropped, beside
+    those by its winner."""
+    lines = []
+    for place, cell, nets, verdict, score in by_net(rows_of("cell_map_rates")):
+        both = as_on_the_map(nets), nets
+        on_map, other = (passing(own, verdict) for own in both)
+        best = (f"{own[score].max():.2f}" for own in both)
+        lines.append((place, cell, on_map, f"{nets['lr'][0]:g}", other, *best))
+    first = "task", "cell", "units: nets that pass, as on the map"
+    return table((*first, "other rate", "by it", "best score", "by it"), sorted(lines))
+
+
+@cache
+def needs_of(*studies: str) -> Sequence[Need]:
+    """What each cell of a map needs, by the better of its recipes."""
+    return needs(pl.concat(map(rows_of, studies)))
+
+
+def longer_budgets(budgets: int) -> pl.DataFrame:
+    """The nets that have so many of the budgets from that of the map on."""
+    rows = rows_of("cell_map_budgets").filter(pl.col("budget") >= 3000)
+    number = pl.col("budget").n_unique().over("task", "cell", "units")
+    return rows.filter(number == budgets)
+
+
+def by_net(rows: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame, str, str]]:
+    """Yield task, cell, nets, and the columns of verdict and score, of each cell on each task."""
+    for (_, cell), nets in rows.group_by("task", "cell", maintain_order=True):
+        place, score, verdict = of_map(nets.row(0, named=True))
+        yield place, f"`{cell}`", nets, verdict, score
+
+
+def passing(nets: pl.DataFrame, verdict: str) -> str:
+    """Count the nets that pass, by units."""
+    groups = nets.sort("units").group_by("units", maintain_order=True)
+    counts = groups.agg(pl.col(verdict).sum(), nets=pl.len()).rows()
+    return ", ".join(f"{units}: {good} of {number}" for units, good, number in counts)
+
+
+TABLES = {
+    "cell map": lambda: by_bytes(needs_of(*STUDIES["cell_map"])),
+    "cell map seeds": lambda: map_seeds(needs_of(*STUDIES["cell_map"])),
+    "cell map recipes": map_recipes,
+    "cell map again": lambda: in_two_runs(RUNS),
+    "cell map tasks": lambda: by_bytes(needs_of(*STUDIES["cell_map_tasks"])),
+    "cell map tasks seeds": lambda: map_seeds(needs_of(*STUDIES["cell_map_tasks"])),
+    "cell map tasks again": lambda: in_two_runs(STUDIES["cell_map_tasks"]),
+    "cell map within": cell_map_within,
+    "cell map budgets": cell_map_budgets,
+    "cell map longer": cell_map_longer,
+    "cell map bytes": cell_map_bytes,
+    "cell map thousand": cell_map_thousand,
+    "cell map rates": cell_map_rates,
+    "cell map in short": best_cells,
+}
