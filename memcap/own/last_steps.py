@@ -7,7 +7,7 @@ regression on these and, if it is one step, on their products. The validation sp
 chooses how much to smooth.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 
 import numpy as np
@@ -15,14 +15,13 @@ import numpy as np
 from memcap.own.file import Sequences
 from memcap.own.task import Data
 
+# of training's sequences, of validation's, and of those held out
+Arrays = list[np.ndarray]
+Measure = Callable[[np.ndarray, np.ndarray], float]
+
 MOST_STEPS = 5  # to which an n-gram looks back
-SMOOTHINGS = (
-    0.5,
-    2.0,
-    10.0,
-    50.0,
-    1e12,
-)  # answers that each context takes from the shorter one
+# answers that each context takes from the shorter one
+SMOOTHINGS = (0.5, 2.0, 10.0, 50.0, 1e12)
 PENALTIES = (1e-3, 1e-1)  # on squared weights of a regression, per answer
 MOST_ROWS = 8000
 MOST_PRODUCTS = 300
@@ -39,14 +38,22 @@ def loss_of_last_steps(task: Data, lag: int, steps: int) -> float:
     file = task.file_content
     most = MOST_CELLS // (task.outputs * (1 if file.symbols else 8))
     parts = [_windows(file, places, lag, steps, most) for places in task.parts]
-    answers = [_as_numbers(task, answers) for _, answers in parts]
     windows = [windows for windows, _ in parts]
-    classes = task.loss == "classes"
-    if file.symbols is None:
-        guesses = _regressions(_features(windows), answers, classes)
+    if task.loss == "classes":
+        answers = [np.eye(task.outputs)[answers] for _, answers in parts]
     else:
-        guesses = _tables(windows, answers, file.symbols + 1, classes)
-    return min(guesses)[1]
+        answers = [answers.reshape(len(answers), -1) for _, answers in parts]
+        answers = [numbers.astype(np.float64) for numbers in answers]
+    measure = _log_loss if task.loss == "classes" else _squared_error
+    if file.symbols is None:
+        guesses = _regressions(_features(windows), answers, measure)
+    else:
+        guesses = _tables(windows, answers, file.symbols + 1, measure)
+    losses = [
+        (measure(validation, answers[1]), measure(held_out, answers[2]))
+        for validation, held_out in guesses
+    ]
+    return min(losses)[1]
 
 
 def _windows(
@@ -60,10 +67,9 @@ def _windows(
         when = np.full(len(places), file.steps - 1)
         answers = file.targets[which]
     else:
-        which, when = np.nonzero(file.due[places])
+        which, when = np.nonzero(file.due[places, first:])
         which = places[which]
-        which = which[when >= first]
-        when = when[when >= first]
+        when += first
         if len(which) > most:
             some = np.random.default_rng(0).choice(len(which), most, replace=False)
             which = which[some]
@@ -75,140 +81,109 @@ def _windows(
     return windows, answers
 
 
-def _as_numbers(task: Data, answers: np.ndarray) -> np.ndarray:
-    """Return answers as (A, O): values, or one-hot classes."""
-    if task.loss == "classes":
-        return np.eye(task.outputs)[answers]
-    return answers.reshape(len(answers), -1).astype(np.float64)
+def _log_loss(guess: np.ndarray, answers: np.ndarray) -> float:
+    return float(-np.log(np.maximum((guess * answers).sum(1), LEAST)).mean())
 
 
-def _loss(guess: np.ndarray, answers: np.ndarray, classes: bool) -> float:
-    if classes:
-        return float(-np.log(np.maximum((guess * answers).sum(1), LEAST)).mean())
+def _squared_error(guess: np.ndarray, answers: np.ndarray) -> float:
     return float(((guess - answers) ** 2).mean())
 
 
+def _constants(answers: Arrays, measure: Measure) -> list[np.ndarray]:
+    """Guess the same for all answers: the mean; of classes, with one more in each."""
+    training, *others = answers
+    more = measure is _log_loss
+    mean = (training.sum(0) + more) / (len(training) + more * training.shape[1])
+    return [np.tile(mean, (len(other), 1)) for other in others]
+
+
 def _tables(
-    windows: Sequence[np.ndarray],
-    answers: Sequence[np.ndarray],
-    symbols: int,
-    classes: bool,
-) -> list[tuple[float, float]]:
-    """Return the validation and held-out losses of the table for each number of symbols."""
-    count = len(answers[0])
-    total = answers[0].sum(0)
-    constant = (total + classes) / (count + classes * len(total))
-    guesses = [np.tile(constant, (len(each), 1)) for each in answers[1:]]
-    losses = []
-    codes = [np.zeros(len(each), np.int64) for each in windows]
+    windows: Arrays, answers: Arrays, symbols: int, measure: Measure
+) -> Iterator[list[np.ndarray]]:
+    """Guess validation's and held-out answers by the table for each number of symbols."""
+    guesses = _constants(answers, measure)
+    outputs = answers[0].shape[1]
+    codes = [np.zeros(len(window), np.int64) for window in windows]
     for back in range(windows[0].shape[1]):
         codes = [
-            code * symbols + each[:, -1 - back]
-            for code, each in zip(codes, windows, strict=True)
+            code * symbols + window[:, -1 - back]
+            for code, window in zip(codes, windows, strict=True)
         ]
-        names, own = np.unique(codes[0], return_inverse=True)
-        if len(names) * len(total) > MOST_CELLS or symbols ** (back + 1) > 1 << 62:
+        contexts, place = np.unique(codes[0], return_inverse=True)
+        if len(contexts) * outputs > MOST_CELLS or symbols ** (back + 1) > 1 << 62:
             break
-        sums = np.zeros((len(names), len(total)))
-        np.add.at(sums, own, answers[0])
-        counts = np.bincount(own)
+        sums = np.zeros((len(contexts), outputs))
+        np.add.at(sums, place, answers[0])
+        counts = np.bincount(place)[:, None]
         options = []
         for smoothing in SMOOTHINGS:
-            new = []
+            option = []
             for code, guess in zip(codes[1:], guesses, strict=True):
-                at = np.minimum(np.searchsorted(names, code), len(names) - 1)
-                known = (names[at] == code)[:, None]
-                own_share = (sums[at] + smoothing * guess) / (
-                    counts[at, None] + smoothing
-                )
-                new.append(np.where(known, own_share, guess))
-            options.append(
-                (
-                    _loss(new[0], answers[1], classes),
-                    _loss(new[1], answers[2], classes),
-                    new,
-                )
-            )
-        best = min(options, key=lambda option: option[0])
-        losses.append(best[:2])
-        guesses = best[2]
-    return losses
+                at = np.minimum(np.searchsorted(contexts, code), len(contexts) - 1)
+                share = (sums[at] + smoothing * guess) / (counts[at] + smoothing)
+                known = (contexts[at] == code)[:, None]
+                option.append(np.where(known, share, guess))
+            options.append(option)
+        guesses = min(options, key=lambda option: measure(option[0], answers[1]))
+        yield guesses
 
 
-def _features(windows: Sequence[np.ndarray]) -> list[np.ndarray]:
+def _features(windows: Arrays) -> Arrays:
     """Return features of the last steps, (A, P): 1, numbers and squares; all products
     if these are few."""
-    flat = [each.reshape(len(each), -1).astype(np.float64) for each in windows]
-    few = (flat[0].shape[1] + 1) ** 2 <= MOST_PRODUCTS and windows[0].shape[1] == 1
-    if few:
-        first, second = np.triu_indices(flat[0].shape[1])
-        flat = [
-            np.concatenate([each, each[:, first] * each[:, second]], 1) for each in flat
-        ]
-    else:
-        flat = [np.concatenate([each, each**2], 1) for each in flat]
+    flat = [window.reshape(len(window), -1).astype(np.float64) for window in windows]
+    width = flat[0].shape[1]
+    first = second = np.arange(width)
+    if (width + 1) ** 2 <= MOST_PRODUCTS and windows[0].shape[1] == 1:
+        first, second = np.triu_indices(width)
+    flat = [np.concatenate([x, x[:, first] * x[:, second]], 1) for x in flat]
     mean = flat[0].mean(0)
     spread = flat[0].std(0)
-    scaled = [(each - mean) / np.where(spread > 0, spread, 1) for each in flat]
-    return [
-        np.concatenate([np.ones((len(each), 1)), np.clip(each, -10, 10)], 1)
-        for each in scaled
-    ]
+    scaled = [(x - mean) / np.where(spread > 0, spread, 1) for x in flat]
+    return [np.insert(np.clip(x, -10, 10), 0, 1, axis=1) for x in scaled]
 
 
 def _regressions(
-    seen: Sequence[np.ndarray], answers: Sequence[np.ndarray], classes: bool
-) -> list[tuple[float, float]]:
-    """Return the validation and held-out losses of the best constant, and of a
-    regression per penalty."""
+    seen: Arrays, answers: Arrays, measure: Measure
+) -> Iterator[list[np.ndarray]]:
+    """Guess validation's and held-out answers by the best constant, and by a regression
+    per penalty."""
+    yield _constants(answers, measure)
     rows = np.random.default_rng(0).permutation(len(seen[0]))[:MOST_ROWS]
     x = seen[0][rows]
     y = answers[0][rows]
-    constant = (answers[0].sum(0) + classes) / (len(answers[0]) + classes * y.shape[1])
-    guesses = [[np.tile(constant, (len(each), 1)) for each in answers[1:]]]
     for penalty in PENALTIES:
-        if classes:
+        if measure is _log_loss:
             weights = _logistic(x, y, penalty)
-            guesses.append([_softmax(each @ weights) for each in seen[1:]])
+            yield [_softmax(features @ weights) for features in seen[1:]]
         else:
             ridge = penalty * len(x) * np.eye(x.shape[1])
             ridge[0, 0] = 0
-            weights = np.linalg.solve(
-                x.T @ x + ridge + 1e-9 * np.eye(len(ridge)), x.T @ y
-            )
-            guesses.append([each @ weights for each in seen[1:]])
-    _, validation, held = answers
-    return [
-        (_loss(one, validation, classes), _loss(other, held, classes))
-        for one, other in guesses
-    ]
+            ridge += 1e-9 * np.eye(len(ridge))
+            weights = np.linalg.solve(x.T @ x + ridge, x.T @ y)
+            yield [features @ weights for features in seen[1:]]
 
 
 def _softmax(logits: np.ndarray) -> np.ndarray:
-    each = np.exp(logits - logits.max(1, keepdims=True))
-    return each / each.sum(1, keepdims=True)
+    shares = np.exp(logits - logits.max(1, keepdims=True))
+    return shares / shares.sum(1, keepdims=True)
 
 
 def _logistic(x: np.ndarray, y: np.ndarray, penalty: float) -> np.ndarray:
     """Return the weights (P, C) of a multinomial logistic regression."""
     from scipy.optimize import minimize
 
-    shape = x.shape[1], y.shape[1]
+    start = np.zeros((x.shape[1], y.shape[1]))
+    start[0] = np.log(np.maximum(y.mean(0), LEAST))
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        weights = flat.reshape(shape)
+        weights = flat.reshape(start.shape)
         guess = _softmax(x @ weights)
-        bare = np.concatenate([np.zeros((1, shape[1])), weights[1:]])
-        value = _loss(guess, y, classes=True) + penalty / 2 * (bare**2).sum()
+        bare = weights.copy()
+        bare[0] = 0  # no penalty on the constant
+        value = _log_loss(guess, y) + penalty / 2 * (bare**2).sum()
         return value, (x.T @ (guess - y) / len(x) + penalty * bare).ravel()
 
-    start = np.zeros(shape)
-    start[0] = np.log(np.maximum(y.mean(0), LEAST))
-    found = minimize(
-        loss,
-        start.ravel(),
-        jac=True,
-        method="L-BFGS-B",
-        options={"maxiter": ITERATIONS},
-    )
-    return found.x.reshape(shape)
+    options = {"maxiter": ITERATIONS}
+    best = minimize(loss, start.ravel(), jac=True, method="L-BFGS-B", options=options)
+    return best.x.reshape(start.shape)

@@ -58,20 +58,13 @@ class Loss:
     @property
     def error(self) -> float:
         """The standard error of the mean; NaN for one fold."""
-        return (
-            float(np.std(self.folds, ddof=1) / len(self.folds) ** 0.5)
-            if len(self.folds) > 1
-            else math.nan
-        )
+        if len(self.folds) < 2:
+            return math.nan
+        return float(np.std(self.folds, ddof=1) / len(self.folds) ** 0.5)
 
     def minus(self, other: "Loss") -> "Loss":
         """Return the differences from another loss on the same folds, fold by fold."""
-        return Loss(
-            tuple(
-                mine - theirs
-                for mine, theirs in zip(self.folds, other.folds, strict=True)
-            )
-        )
+        return Loss(tuple(np.subtract(self.folds, other.folds)))
 
     def chance(self, level: float) -> float:
         """Return how far chance brings the mean of differences above zero; NaN for one fold."""
@@ -82,9 +75,9 @@ class Loss:
     def beats(self, other: "Loss") -> bool:
         """Tell whether it is lower than another loss on the same folds, beyond chance."""
         gain = other.minus(self)
-        return gain.mean > (
-            FORGIVEN * other.mean if len(self.folds) < 2 else gain.chance(HELPS)
-        )
+        if len(self.folds) < 2:
+            return gain.mean > FORGIVEN * other.mean
+        return gain.mean > gain.chance(HELPS)
 
 
 @dataclass(frozen=True)
@@ -106,9 +99,8 @@ class LossCurve:
     lag: int  # of the members, as are the next two
     model: Model
     recipe: ResolvedRecipe
-    folds: tuple[
-        int, ...
-    ]  # numbers of the folds; or of the repeats, if the file has a split of its own
+    # numbers of the folds; or of the repeats, if the file has a split of its own
+    folds: tuple[int, ...]
     widths: tuple[WidthLoss, ...]  # the widths that have all folds, the narrowest first
 
     def is_of(self, task: Task, lag: int) -> bool:
@@ -147,12 +139,10 @@ class LossCurve:
     def by_chance(self) -> float:
         """How far chance brings a width's loss above that of the best width; 0 where
         that is unknown."""
-        others = [
-            each.minus(self.best) for each in self.widths if each is not self.best
-        ]
+        others = [width for width in self.widths if width is not self.best]
         if not others or len(self.folds) < 2:
             return 0.0
-        return float(np.median([each.chance(ENOUGH) for each in others]))
+        return float(np.median([w.minus(self.best).chance(ENOUGH) for w in others]))
 
     @property
     def margin(self) -> float:
@@ -169,9 +159,8 @@ class LossCurve:
         """The widths that are enough; none if state does not help."""
         if not self.state_helps:
             return ()
-        return tuple(
-            width for width in self.widths if width.mean <= self.best.mean + self.margin
-        )
+        most = self.best.mean + self.margin
+        return tuple(width for width in self.widths if width.mean <= most)
 
     @property
     def units(self) -> int | None:
@@ -181,11 +170,8 @@ class LossCurve:
     @property
     def as_good(self) -> WidthLoss:
         """The narrowest width that is as good as the best but for chance, with nothing forgiven."""
-        return next(
-            width
-            for width in self.widths
-            if width.mean <= self.best.mean + self.by_chance
-        )
+        most = self.best.mean + self.by_chance
+        return next(width for width in self.widths if width.mean <= most)
 
     @property
     def right_as_often(self) -> WidthLoss | None:
@@ -205,10 +191,8 @@ class LossCurve:
     @property
     def below(self) -> int:
         """The widest width tried below `units`; 0 if there is none."""
-        return max(
-            (each.units for each in self.widths if each.units < (self.units or 0)),
-            default=0,
-        )
+        widths = [width.units for width in self.widths]
+        return max((units for units in widths if units < (self.units or 0)), default=0)
 
     @cached_property
     def state_helps(self) -> bool:
@@ -239,37 +223,29 @@ def loss_curves(rows: pl.DataFrame) -> list[LossCurve]:
     """Return a curve per file, lag and network judged by loss, with the recipe that has
     most runs."""
     rows = by_loss(rows).filter(pl.col("held_out_loss").is_not_null())
-    same = [name for name in IDENTITY if name != "knobs"]
-    curves: list[tuple[int, LossCurve]] = []
-    tasks = {}
-    repeats = []
-    for text in rows["knobs"].unique():
-        tasks[text] = _data(text)
-        if tasks[text].has_own_split:  # asked here, where its file has just been read
-            repeats.append(text)
-    names = {text: repr(replace(task, fold=0)) for text, task in tasks.items()}
-    folds = {text: task.fold for text, task in tasks.items()}
+    tasks = {knobs: _data(knobs) for knobs in rows["knobs"].unique()}
+    files = {knobs: repr(replace(task, fold=0)) for knobs, task in tasks.items()}
+    folds = {  # None: seeds are repeats
+        knobs: None if task.has_own_split else task.fold
+        for knobs, task in tasks.items()
+    }
     rows = rows.with_columns(
-        file=pl.col("knobs").replace_strict(names, return_dtype=pl.String),
-        fold=pl.when(pl.col("knobs").is_in(repeats))
-        .then(pl.col("seed") % REPEATS)
-        .otherwise(pl.col("knobs").replace_strict(folds, return_dtype=pl.Int64)),
+        file=pl.col("knobs").replace_strict(files, return_dtype=pl.String),
+        fold=pl.col("knobs")
+        .replace_strict(folds, return_dtype=pl.Int64)
+        .fill_null(pl.col("seed") % REPEATS),
     )
+    curves: dict[tuple, LossCurve] = {}
+    runs: dict[tuple, int] = {}
+    same = [name for name in IDENTITY if name != "knobs"]
     for _, group in rows.group_by("file", *same, maintain_order=True):
         row = group.row(0, named=True)
-        folds, widths = width_losses(group)
         task = replace(tasks[row["knobs"]], fold=0)
-        curve = LossCurve(
-            task, row["lag"], model_of(row), recipe_of(row), folds, widths
-        )
-        curves.append((group.height, curve))
-    places: dict[tuple, tuple[int, LossCurve]] = {}
-    for height, curve in curves:
-        place = curve.task, curve.lag, curve.model
-        places[place] = max(
-            places.get(place, (0, curve)), (height, curve), key=lambda each: each[0]
-        )
-    return [curve for _, curve in places.values()]
+        place = task, row["lag"], model_of(row)
+        if group.height > runs.get(place, 0):
+            runs[place] = group.height
+            curves[place] = LossCurve(*place, recipe_of(row), *width_losses(group))
+    return list(curves.values())
 
 
 def _data(knobs: str) -> Data:
@@ -280,25 +256,26 @@ def _data(knobs: str) -> Data:
 
 def width_losses(rows: pl.DataFrame) -> tuple[tuple[int, ...], tuple[WidthLoss, ...]]:
     """Return the folds that most widths have, and the widths that have all of them."""
-    chosen = (
-        rows.sort("validation_loss")
-        .group_by("units", "fold")
-        .first()
-        .sort("units", "fold")
-    )
-    runs = dict(rows.group_by("units").len().iter_rows())
-    by_width = {
-        units: part for (units,), part in chosen.group_by("units", maintain_order=True)
-    }
-    folds = max((tuple(part["fold"]) for part in by_width.values()), key=len)
+    best = rows.sort("validation_loss").group_by("units", "fold").first()
+    parts = best.sort("units", "fold").partition_by("units")
+    folds = max((tuple(part["fold"]) for part in parts), key=len)
     widths = []
-    for units, part in by_width.items():
+    for part in parts:
         part = part.filter(pl.col("fold").is_in(folds))
-        if tuple(part["fold"]) == folds:
-            means = part.select(pl.col("train_loss", "final").mean()).row(0)
-            losses = tuple(part["held_out_loss"])
-            keys = tuple(part["key"])
-            widths.append(WidthLoss(losses, units, *means, runs[units], keys))
+        if part.height < len(folds):
+            continue
+        units = part["units"][0]
+        train, score = part.select(pl.col("train_loss", "final").mean()).row(0)
+        widths.append(
+            WidthLoss(
+                tuple(part["held_out_loss"]),
+                units,
+                train,
+                score,
+                rows.filter(units=units).height,
+                tuple(part["key"]),
+            )
+        )
     return folds, tuple(widths)
 
 
