@@ -14,7 +14,7 @@ from pathlib import Path
 from memcap import figures, store
 from memcap.api import load
 from memcap.commands.arguments import location, positive
-from memcap.config.knobs import UserError
+from memcap.config.knobs import UserError, names_of
 from memcap.config.member import Engine, Member
 from memcap.config.recipes import Recipe
 from memcap.models.model import MOST_UNITS, Model
@@ -40,62 +40,80 @@ from memcap.terminal.words import printable
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "file",
-        type=location,
-        help=f"{', '.join(READERS)}, .npz, or a folder of .npy files",
+    add = parser.add_argument
+    kinds = f"{', '.join(READERS)}, .npz, or a folder of .npy files"
+    add("file", type=location, help=kinds)
+    add("--target", help="column that the net must predict (of a table)")
+    add(
+        "--sequence",
+        default="sequence",
+        help="column that tells sequences apart (default sequence)",
     )
-    parser.add_argument(
-        "--target", help="column that the net must predict (of a table)"
+    add(
+        "--step",
+        help="column that orders a sequence's lines (default step, if there is one)",
     )
-    about = "column that tells sequences apart (default sequence)"
-    parser.add_argument("--sequence", default="sequence", help=about)
-    about = "column that orders a sequence's lines (default step, if there is one)"
-    parser.add_argument("--step", help=about)
-    parser.add_argument(
-        "--features", help="columns that the net sees, as in a,b (default: all others)"
+    add(
+        "--features",
+        type=words_of,
+        default=(),
+        help="columns that the net sees, as in a,b (default: all others)",
     )
-    parser.add_argument(
-        "--categories", help="features whose numbers are names of categories, as in a,b"
+    add(
+        "--categories",
+        type=words_of,
+        default=(),
+        help="features whose numbers are names of categories, as in a,b",
     )
-    parser.add_argument(
+    add(
         "--group",
         help="column of subjects or machines; each is on one side of a split only",
     )
-    about = (
-        "column that assigns sequences to train, validation or test (default: folds)"
+    add(
+        "--split",
+        help="column that assigns sequences to train, validation or test (default: folds)",
     )
-    parser.add_argument("--split", help=about)
-    about = "number of sequences to draw at random from a larger table (default: all)"
-    parser.add_argument("--take", type=positive, help=about)
-    about = "missing features: refuse them (default), or tell the net where they are"
-    parser.add_argument(
-        "--missing", choices=("refuse", "mask"), default="refuse", help=about
+    add(
+        "--take",
+        type=positive,
+        help="number of sequences to draw at random from a larger table (default: all)",
     )
-    about = (
-        "the target is numbers (default for whole numbers: classes, if they are few)"
+    add(
+        "--missing",
+        choices=("refuse", "mask"),
+        default="refuse",
+        help="missing features: refuse them (default), or tell the net where they are",
     )
-    parser.add_argument("--values", action="store_true", default=None, help=about)
-    parser.add_argument(
-        "--classes", dest="values", action="store_false", help="the target is classes"
+    add(
+        "--values",
+        action="store_true",
+        default=None,
+        help="the target is numbers (default for whole numbers: classes, if they are few)",
     )
-    about = "folder of the study (default: outputs/NAME of the file)"
-    parser.add_argument("--out", type=location, help=about)
-    parser.add_argument(
+    add("--classes", dest="values", action="store_false", help="the target is classes")
+    add(
+        "--out",
+        type=location,
+        help="folder of the study (default: outputs/NAME of the file)",
+    )
+    add(
         "--most", type=positive, default=32, help="units of the widest net (default 32)"
     )
-    about = "folds of the cross-validation, at most 5 (default 5); with your own split, repeats"
-    parser.add_argument("--folds", type=positive, default=5, help=about)
-    parser.add_argument(
+    add(
+        "--folds",
+        type=positive,
+        default=5,
+        help="folds of the cross-validation, at most 5 (default 5); with your own split,"
+        " repeats",
+    )
+    add(
         "--seeds",
         type=positive,
         default=2,
         help="nets of each width and fold (default 2)",
     )
-    parser.add_argument(
-        "--workers", type=positive, help="processes that train (default: one a core)"
-    )
-    parser.add_argument(
+    add("--workers", type=positive, help="processes that train (default: one a core)")
+    add(
         "--check",
         action="store_true",
         help="print what the file holds, and train nothing",
@@ -118,10 +136,8 @@ def run(arguments: Namespace) -> None:
     aside = arguments.json or arguments.code
     folder = arguments.out or OUTPUTS / arguments.file.stem
     task, words = _task(arguments, folder)
-    if not aside:
-        print(
-            "\n".join(map(printable, words))
-        )  # columns and classes have names of the file
+    for sentence in words if not aside else ():
+        print(printable(sentence))  # it has names of the file
     if arguments.check:
         return
     engine = Engine(workers=arguments.workers or 0)
@@ -134,22 +150,16 @@ def run(arguments: Namespace) -> None:
     else:
         show(loss_table(curve))
         if curve.enough and has_rare_class(curve.task):
-            print(
-                printable(
-                    rare_words(
-                        curve, (load(folder, key) for key in curve.enough[0].keys)
-                    )
-                )
-            )
+            nets = (load(folder, key) for key in curve.enough[0].keys)
+            print(printable(rare_words(curve, nets)))
         drawn = figures.find("held_out").draw(store.read(folder))
-        print(
-            f"Figure: {figures.save(drawn, folder / 'figures', 'held_out')} (data beside it)"
-        )
+        path = figures.save(drawn, folder / "figures", "held_out")
+        print(f"Figure: {path} (data beside it)")
         code = ". A script that trains this net: the same command with --code keras"
         print(f"Rows and weights: {folder}{code if curve.units else ''}")
 
 
-def _task(arguments: Namespace, folder: Path) -> tuple[Data, list[str]]:
+def _task(arguments: Namespace, folder: Path) -> tuple[Data, tuple[str, ...]]:
     file = arguments.file
     if not is_table(file):
         if file.suffix != ".npz" and not file.is_dir():
@@ -164,29 +174,18 @@ def _task(arguments: Namespace, folder: Path) -> tuple[Data, list[str]]:
         if file.is_dir():
             return _saved(read_folder(file), folder)
         task = Data(file=str(file), criterion=BEST, scale=True)
-        return task, [*task.file_content.words(str(file))]
+        return task, task.file_content.words(str(file))
     if arguments.target is None:
         raise UserError(
             f"--target: not given; which column of {file} must the net predict?"
         )
-    columns = Columns(
-        arguments.target,
-        arguments.sequence,
-        arguments.step,
-        words_of(arguments.features),
-        words_of(arguments.categories),
-        arguments.group,
-        arguments.missing,
-        arguments.values,
-        arguments.split,
-        arguments.take,
-    )
-    return _saved(read_table(file, columns), folder)
+    columns = {name: getattr(arguments, name) for name in names_of(Columns)}
+    return _saved(read_table(file, Columns(**columns)), folder)
 
 
-def _saved(form: LongForm, folder: Path) -> tuple[Data, list[str]]:
+def _saved(form: LongForm, folder: Path) -> tuple[Data, tuple[str, ...]]:
     path = form.save(folder / f"sequences-{form.digest}.npz")
-    return Data(file=str(path), criterion=BEST, scale=True), list(form.words)
+    return Data(file=str(path), criterion=BEST, scale=True), form.words
 
 
 def _code(curve: LossCurve, framework: str) -> str:

@@ -350,7 +350,8 @@ class _Table:
             missing not in ("refuse", "mask"),
             f"--missing {missing}: must be refuse or mask",
         )
-        for name in (*self.features, self.columns.target):
+        split = self.roles.get("--split", self.columns.target)
+        for name in (*self.features, self.columns.target, split):
             kind = frame.schema[name]
             self.refuse(
                 not (
@@ -392,7 +393,7 @@ class _Table:
     def split(self) -> np.ndarray:
         """Return the name of the part of each sequence, (N,)."""
         column = self.of_sequences("--split")
-        parts = column.cast(pl.String, strict=False).str.to_lowercase()
+        parts = column.cast(pl.String).str.to_lowercase()
         parts = parts.replace_strict(PART_NAMES, default=None)
         if parts.null_count():
             odd = column.filter(parts.is_null())[0]

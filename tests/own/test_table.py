@@ -147,12 +147,8 @@ BAD = {
         {},
         "`x` is missing in 1 of 5 lines",
     ),
-    "infinite": (changed(x=[np.inf, 1, 2, 3, 4]), {}, "`x` holds infinite numbers"),
-    "infinite target": (
-        changed(y=[np.inf, 1, 2, 3, 4]),
-        {},
-        "`y` holds infinite numbers",
-    ),
+    "infinite": (changed(x=[np.inf, 1, 2, 3, 4]), {}, "`x` holds numbers above"),
+    "infinite target": (changed(y=[np.inf, 1, 2, 3, 4]), {}, "`y` holds numbers above"),
     "all missing": (
         changed(x=[None] * 5),
         {"missing": "mask"},
@@ -204,7 +200,7 @@ BAD = {
             }
         ),
         {},
-        "10,001 sequences, of which the longest has 10,000 steps, are more than 64 MiB",
+        "10,001 sequences of up to 10,000 steps of 1 numbers are more than 64 MiB; --take 1677",
     ),
     "too large": (
         changed(x=[1e300, 1, 2, 3, 4]),
@@ -241,11 +237,6 @@ BAD = {
         {},
         "`step` (--step) holds names, which have no order",
     ),
-    "our own name": (
-        GOOD.rename({"x": "memcap:place"}),
-        {},
-        "has a column `memcap:place`, a name that memcap",
-    ),
     "structs": (changed(x=[{"a": 1}] * 5), {}, "`x` holds Struct({'a': Int64})"),
     "bytes": (
         changed(y=[b"a"] * 5),
@@ -261,7 +252,7 @@ BAD = {
     "lists as parts": (
         changed(w=[[1]] * 5),
         {"split": "w", "features": ("x",)},
-        "`w` (--split) holds List(",
+        "`w` holds List(",
     ),
     "missing": (GOOD, {"missing": "drop"}, "--missing drop: must be refuse or mask"),
     "no split": (GOOD, {"split": "q"}, "has no column `q` (--split)"),
@@ -279,7 +270,7 @@ BAD = {
     "numbers as parts": (
         changed(z=[1, 0, 1, 0, 1]),
         {"split": "z"},
-        "`z` (--split) holds Int64; it must be train, validation, test",
+        "`z` (--split) holds 0; it must be train, validation, test",
     ),
     "no test": (
         changed(w=["train"] * 5),
@@ -321,7 +312,6 @@ def test_a_bad_table_is_one_line(name):
             "cannot be read as CSV (invalid utf-8",
         ),
         ("quoted.csv", b'sequence,x,y\na,"1,u\nb,2,v\n', "cannot be read as CSV ("),
-        ("\0.csv", None, "cannot be read ("),
         ("*.csv", None, "cannot be read (No such file"),
     ],
 )
