@@ -52,7 +52,7 @@ from memcap.studies.run import run_study
 from memcap.studies.writer import members_table
 from memcap.tasks import Task, task_class
 from memcap.terminal.words import warn_once
-from memcap.tracking import MirrorProcess, Tracking
+from memcap.tracking import Tracker, Tracking
 from memcap.trained import Trained
 
 GROUPS = {"model": Model, "recipe": Recipe, "evaluation": Evaluation}
@@ -314,10 +314,8 @@ def train(
         precision: how far the ends of the 95 % interval of u90 may lie from its middle,
             as a share of it; None: 0.15. Only for design="adaptive".
         engine: how to share the machine. It changes last bits, which may turn single verdicts.
-        tracking: service to which a separate process mirrors the folder meanwhile:
-            "wandb", "trackio", "module:name" of a class with the methods of
-            `memcap.tracking.mirror.Service`, or all settings as
-            `memcap.tracking.Tracking`. "off": none.
+        tracking: service to which a thread sends the folder meanwhile: "wandb",
+            "trackio", or all settings as `memcap.tracking.Tracking`. "off": none.
         progress: whether to show progress on stderr, and to print where to find runs.
 
     Returns:
@@ -337,11 +335,11 @@ def train(
         raise UserError(f"progress={progress!r}: must be True or False")
     place = None if folder is None else _place(folder, "folder")
     job = Study(place, study, design, precision, shards.new_session())
-    mirror = _mirror(settings, job, all_members)
-    with nullcontext() if mirror is None else mirror:
+    tracker = _tracker(settings, job, all_members)
+    with nullcontext() if tracker is None else tracker:
         rows = run_study(all_members, engine, job, quiet=not progress)
-    if mirror is not None and mirror.where and progress:
-        print(mirror.where)
+    if tracker is not None and tracker.where and progress:
+        print(tracker.where)
     return rows
 
 
@@ -373,17 +371,17 @@ def _checked_members(members: Any) -> list[Member]:
     return all_members
 
 
-def _mirror(
+def _tracker(
     settings: Tracking, study: Study, members: Sequence[Member]
-) -> MirrorProcess | None:
-    """Start a process that mirrors the study's folder; None if tracking is off."""
+) -> Tracker | None:
+    """Start to follow the study's folder; None if tracking is off."""
     if settings.is_off:
         return None
     if study.folder is None:
         raise UserError(
-            f"tracking={settings.mode}: mirrors a folder; give train a folder, too"
+            f"tracking={settings.mode}: follows a folder; give train a folder, too"
         )
-    return MirrorProcess(settings, study, members_table(members))
+    return Tracker(settings, study, members_table(members))
 
 
 def frontier(

@@ -135,7 +135,8 @@ def _stop(line: str, status: int) -> NoReturn:
 def _leave(status: int | str) -> NoReturn:
     """Exit without waiting for a worker's chunk, which would abort the interpreter at its end."""
     if isinstance(status, int) and any(
-        thread.name == "memcap-worker" for thread in threading.enumerate()
+        thread.name in ("memcap-worker", "memcap-tracking")
+        for thread in threading.enumerate()
     ):
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(OSError):

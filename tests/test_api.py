@@ -1,7 +1,6 @@
 """The Python face: members from axes, rows with and without a folder, and what is said of them;
 test_trained.py has `load`."""
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -373,40 +372,20 @@ def test_without_a_folder_the_rows_are_the_same_and_nothing_is_written(
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_service_of_ones_own_gets_rows_and_curves_and_is_closed(
-    tmp_path, monkeypatch, capsys, own_module
-):
-    service = """
-import json
-
-class Service:
-    def __init__(self, target):
-        self.target, self.runs = target, []
-
-    def run(self, run, points, row):
-        self.runs.append((run.name, run.id, row["status"], max(points)))
-
-    def progress(self, values): ...
-    def result(self, table, image): ...
-
-    def close(self):
-        return json.dumps([self.target.group, self.runs])
-"""
-    (tmp_path / "my_module.py").write_text(service)
+def test_a_study_that_is_tracked_says_where(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("memcap.tracking.process.SECONDS_AT_THE_END", 60.0)
+    monkeypatch.setenv("WANDB_MODE", "offline")
     found = memcap.members(task="latch", lag=3, units=1, **TINY)
-    rows = memcap.train(
-        found, "outputs", study="small", engine=ONE, tracking="my_module:Service"
-    )
-    runs = [["latch-L3-u1-s0", found[0].key, rows["status"][0], rows["steps"][0]]]
-    assert json.loads(capsys.readouterr().out.splitlines()[-1]) == ["small", runs]
+    memcap.train(found, "outputs", study="small", engine=ONE, tracking="wandb")
+    assert capsys.readouterr().out.startswith("W&B: 2 runs in ")
+    assert list(tmp_path.glob("outputs/wandb/*-study-*"))
+    assert list(tmp_path.glob(f"outputs/wandb/*-{found[0].key}"))
 
 
 def test_tracking_needs_a_folder_and_a_service_that_there_is():
     found = memcap.members(task="latch", lag=3, units=1, **TINY)
     assert refusal(lambda: memcap.train(found, tracking="wandb")).startswith(
-        "tracking=wandb: mirrors a folder"
+        "tracking=wandb: follows a folder"
     )
     assert "one of off, wandb, trackio" in refusal(
         lambda: memcap.train(found, tracking="on")

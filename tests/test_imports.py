@@ -24,11 +24,11 @@ FLOORS = [
     "training trained answers.judge thresholds",
     "designs planning reference store",
     "scripts studies",
-    "tracking frontiers",
+    "frontiers",
     "answers",
     "figures",
     "own findings probes",
-    "report",
+    "report tracking",
     "api",
     "launch",
     "commands",
@@ -66,8 +66,7 @@ LATE = {  # who may import where it is needed, and what
         "memcap.training.train_loop"
     },  # JAX, after the first heartbeat
     # seconds that nobody waits for whose tracking is off
-    "memcap.tracking.wandb_service": {"wandb", "wandb.sdk.lib.wbauth"},
-    "memcap.tracking.trackio_service": {"trackio"},
+    "memcap.tracking.services": {"wandb", "wandb.sdk.lib.wbauth", "trackio"},
 }
 BY_NAME = {
     "memcap",

@@ -18,7 +18,7 @@ from memcap.store.study import Study
 
 EVIL = "planted.evil"
 COMMANDS = ("frontier", "status", "verify", "collect", "report", "figure frontier")
-COMMANDS += (f"mirror --to {__name__}:Nowhere",)
+COMMANDS += ("mirror --wandb offline",)
 COMMANDS += (
     "answer --task latch --lag 5",
     "compare planted",
@@ -29,21 +29,6 @@ COMMANDS += (
     "train task=latch task.lag=5 model.units=1 out=planted --cfg job",
     "figure cell_map",
 )
-
-
-class Nowhere:
-    """A service that takes everything."""
-
-    def __init__(self, target):
-        pass
-
-    def run(self, *_):
-        pass
-
-    progress = result = run
-
-    def close(self):
-        return ""
 
 
 @pytest.fixture

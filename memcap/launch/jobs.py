@@ -1,7 +1,7 @@
 """A job as Hydra composed it: checked, with its members and the settings for their training."""
 
 import re
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -111,20 +111,6 @@ def share(members: Sequence[Member], engine: Engine, design: str) -> list[Member
         if place % engine.shards == engine.shard:
             shared.append(member)
     return shared
-
-
-def shares(engines: Iterable[Engine]) -> str:
-    """Name the shares of a study that some jobs train, as in "0, 1 of 3"; "" if they
-    train all of it."""
-    indices: dict[int, set[int]] = {}
-    for engine in engines:
-        indices.setdefault(engine.shards, set()).add(engine.shard)
-    if any(len(some) == of for of, some in indices.items()):
-        return ""
-    return "; ".join(
-        f"{', '.join(map(str, sorted(some)))} of {of}"
-        for of, some in sorted(indices.items())
-    )
 
 
 def values_of(

@@ -1,4 +1,4 @@
-"""The studies of one command while it runs: their expected members, their mirrors, and
+"""The studies of one command while it runs: their expected members, their trackers, and
 their rows."""
 
 from collections.abc import Iterable
@@ -7,14 +7,14 @@ from types import TracebackType
 
 import polars as pl
 
-from memcap.config.member import Engine, Member
-from memcap.launch.jobs import Job, Settings, shares
+from memcap.config.member import Member
+from memcap.launch.jobs import Job, Settings
 from memcap.report.job_end import print_places, print_summary, summarize
 from memcap.runtime.signals import Interrupted
 from memcap.store import shards
 from memcap.store.rows import one_per_key
 from memcap.studies.writer import members_table
-from memcap.tracking import MirrorProcess
+from memcap.tracking import Tracker
 
 
 class Ledger:
@@ -28,31 +28,27 @@ class Ledger:
         ] = {}  # of the jobs that were trained in this process
         # the members of all jobs, wherever they train; empty if they are not known beforehand
         self.expected: dict[Settings, dict[Member, None]] = {}
-        self.mirrors: dict[
-            Settings, MirrorProcess
-        ] = {}  # these follow the folders until all jobs have ended
+        self.trackers: dict[Settings, Tracker] = {}  # until all jobs have ended
 
     def expect(self, jobs: Iterable[Job]) -> None:
-        """Record jobs before they run, and start the mirrors of their studies; for jobs
-        that a sweeper makes up as it goes, start a mirror without members."""
-        engines: dict[Settings, list[Engine]] = {}
-        for job in jobs:
-            study = job.settings.at_the_end
-            self.expected.setdefault(study, {}).update(dict.fromkeys(job.members))
-            engines.setdefault(study, []).append(job.settings.engine)
-        for study, each in engines.items():
-            self.mirror(study, each)
+        """Record jobs before they run, and start to track their studies; for jobs that
+        a sweeper makes up as it goes, without members."""
+        studies = dict.fromkeys(self._expect(job) for job in jobs)
+        for study in studies:
+            self.track(study)
 
-    def mirror(self, study: Settings, engines: Iterable[Engine]) -> None:
-        """Start a process that follows the study's folder, unless tracking is off or
-        there is one already."""
-        if study in self.mirrors or study.tracking.is_off:
+    def _expect(self, job: Job) -> Settings:
+        study = job.settings.at_the_end
+        self.expected.setdefault(study, {}).update(dict.fromkeys(job.members))
+        return study
+
+    def track(self, study: Settings) -> None:
+        """Start to follow the study's folder, unless it is followed or tracking is off."""
+        if study in self.trackers or study.tracking.is_off:
             return
         members = members_table(list(self.expected.get(study, ())))
         followed = replace(study.study, session=self.session, command=self.command)
-        self.mirrors[study] = MirrorProcess(
-            study.tracking, followed, members, shares(engines)
-        )
+        self.trackers[study] = Tracker(study.tracking, followed, members)
 
     def end(
         self,
@@ -60,7 +56,7 @@ class Ledger:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Print the studies' results, unless the command was interrupted, and end the mirrors."""
+        """Print the studies' results, unless the command was interrupted; end the tracking."""
         if isinstance(error, Interrupted):
             self.count(error)
         interrupted = kind is not None and not issubclass(kind, Exception)
@@ -68,12 +64,11 @@ class Ledger:
             for study, rows in () if interrupted else self.rows_by_study().items():
                 print_summary(summarize(rows, study.folder))
         finally:
-            for mirror in self.mirrors.values():
-                mirror.__exit__(
-                    kind, error, trace
-                )  # waits less if the command was interrupted
+            for tracker in self.trackers.values():
+                # waits less if the command was interrupted
+                tracker.__exit__(kind, error, trace)
         if not interrupted:
-            print_places(mirror.where for mirror in self.mirrors.values())
+            print_places(tracker.where for tracker in self.trackers.values())
 
     def count(self, interrupted: Interrupted) -> None:
         """Add the rows of ended jobs to the count of saved rows that an interruption reports."""

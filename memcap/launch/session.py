@@ -86,7 +86,7 @@ class Session:
         tables = self.ledger.rows.setdefault(key, [])
         members = list(dict.fromkeys(member for job in jobs for member in job.members))
         if os.getpid() == self.process:
-            self.ledger.mirror(key, [settings.engine])
+            self.ledger.track(key)
         study = replace(settings.study, session=self.session, command=self.command)
         with self.in_worker_process():
             rows = run_study(members, settings.engine, study)

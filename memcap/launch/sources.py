@@ -42,11 +42,10 @@ class TaskSource(ConfigSource):
         return config_path.strip("/") in ("", GROUP)
 
     def is_config(self, config_path: str) -> bool:
-        """Return whether a path is one of the tasks, or a user's own tracking service."""
+        """Return whether a path is one of the tasks."""
         group, name = _parts(config_path)
-        if plugins.is_import_path(name):
-            return group in (GROUP, "tracking")
-        return group == GROUP and name in task_classes()
+        is_task = name in task_classes() or plugins.is_import_path(name)
+        return group == GROUP and is_task
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
         """Return the names in the group, or the group itself."""
@@ -58,9 +57,8 @@ class TaskSource(ConfigSource):
         return []
 
     def load_config(self, config_path: str) -> ConfigResult:
-        """Load the defaults of one task, or a user's own tracking service."""
-        group, name = _parts(config_path)
-        values = task_defaults(name) if group == GROUP else {"mode": name}
+        """Load the defaults of one task."""
+        values = task_defaults(_parts(config_path)[1])
         return ConfigResult(
             config=OmegaConf.create(values),
             path=self.full_path(),

@@ -88,7 +88,7 @@ def par2_score(rows: pl.DataFrame) -> float:
 
 
 def print_places(places: Iterable[str]) -> None:
-    """Print where to find runs (`memcap.tracking.MirrorProcess.where`)."""
+    """Print where to find runs (`memcap.tracking.Tracker.where`)."""
     for place in filter(None, places):
         print(place)
 

@@ -1,11 +1,10 @@
 """Tracking: a study's curves, rows and frontier in W&B or trackio.
 
-A process of its own follows the study's folder and sends what is new. Nothing is ever
-read back, and nothing here imports a service.
+One function of the folder sends what was not sent yet: a thread of the job calls it
+every few seconds, and `memcap mirror` later. Nothing is ever read back.
 """
 
-from memcap.tracking.process import MirrorProcess
-from memcap.tracking.runs import Run, Target
 from memcap.tracking.settings import MODES, RUNS, WANDB_MODES, Tracking
+from memcap.tracking.tracker import Tracker
 
-__all__ = ["MODES", "RUNS", "WANDB_MODES", "MirrorProcess", "Run", "Target", "Tracking"]
+__all__ = ["MODES", "RUNS", "WANDB_MODES", "Tracker", "Tracking"]

@@ -1,438 +1,319 @@
-"""The mirror: follows a study's folder and sends what is new to a tracking service.
-
-It runs beside the job that trains (`memcap.tracking.process`), or by hand, long after it.
-"""
+"""The mirror of a study: sends what its folder holds and no service has yet. It only reads."""
 
 import contextlib
+import itertools
 import json
-import sys
+import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
 
-from memcap.config.knobs import UserError
-from memcap.runtime import plugins
-from memcap.store import curves, heartbeat
-from memcap.store.columns import columns_of, task_of
+from memcap import store
+from memcap.frontiers.frontier import frontier
+from memcap.frontiers.points import columns
+from memcap.own.losses import loss_curves
+from memcap.own.words import as_dict
+from memcap.store import curves, heartbeat, rows, shards
 from memcap.store.curves import Points
-from memcap.store.follow import Follower, News
-from memcap.terminal.printing import member_name
-from memcap.tracking import trackio_service, wandb_service
-from memcap.tracking.report import OFFLINE, ONLINE, TRACKIO, Report
+from memcap.store.files import BadFileError
+from memcap.terminal.words import plural
 from memcap.tracking.runs import (
     Entry,
     Run,
-    SeedGroup,
-    Target,
+    entry,
     frontier_so_far,
     is_by_loss,
-    of_members,
-    plain,
     quantiles,
     run_of_agent,
     run_of_member,
     run_of_seeds,
+    run_of_study,
     summary_of,
 )
+from memcap.tracking.services import Sender, wandb_agent
+from memcap.tracking.settings import Tracking
 
-SECONDS_BETWEEN_POLLS = 1.0
-SECONDS_BETWEEN_POINTS = (
-    10.0  # in the study's run; live curves come as often, see `memcap.store.curves`
+SECONDS_BETWEEN_POINTS = 10.0  # in the study's run
+POINTS_AT_ONCE = 10  # of a member in training
+# Columns of rows that the config of a member's run has, too.
+ENVIRONMENT = (
+    "study",
+    "git_commit",
+    "memcap",
+    "python",
+    "jax",
+    "jaxlib",
+    "flax",
+    "optax",
 )
-# Seconds that a member trains before its curve is streamed, including those before the
-# job writes the curve at all.
-STREAM_AFTER = 30.0
-POINTS_AT_ONCE = 10  # that a live curve sends at a time
 # With more members, groups of seeds have runs instead. A project of W&B holds some
 # 10,000 runs, but a run costs some 20 ms, and there may be only seconds to write them
 # if members train as fast.
 MOST_MEMBER_RUNS = 300
 
 
-class Service(Protocol):
-    """A tracking service, made from a `memcap.tracking.runs.Target`.
-
-    It may be slow. If it raises anything, it is no longer used, with one warning.
-    """
-
-    def run(self, run: Run, points: Points, row: dict[str, Any] | None) -> None:
-        """Add points to a run, by step; with `row` the run has ended."""
-
-    def progress(self, values: dict[str, float]) -> None:
-        """Add a point to the study's run."""
-
-    def result(self, table: list[dict[str, Any]], image: Path | None) -> None:
-        """Show a table, a dict per row, and a picture (PNG) in the study's run."""
-
-    def close(self) -> str:
-        """End all runs. Return in one line where to find them."""
-
-
-def services(target: Target) -> Iterator[tuple[str, Callable[[], Service]]]:
-    """Yield the services to try, with their names, the best first. W&B offline comes
-    after online."""
-    if target.service == TRACKIO:
-        yield TRACKIO, lambda: trackio_service.TrackioService(target)
-    elif target.service != "wandb":
-        make = plugins.import_object(target.service, "tracking")
-        yield target.service, lambda: make(target)
-    else:
-        mode = wandb_service.chosen_mode(target.mode)
-        if mode == "online":
-            yield (
-                ONLINE,
-                lambda: wandb_service.WandbService(replace(target, mode="online")),
-            )
-        yield (
-            OFFLINE,
-            lambda: wandb_service.WandbService(replace(target, mode="offline")),
-        )
-
-
-class Sender:
-    """Calls the first of several services that works.
-
-    A service that raises is no longer used, with one warning, and the next one gets the
-    call that failed; after the last one nothing more is sent. Without the path of a
-    report warnings are printed.
-    """
-
-    def __init__(self, target: Target, path: Path | None = None):
-        self.report = Report({"wandb": "W&B"}.get(target.service, target.service))
-        self.path = path
-        self.works = True
-        self.agent = target.agent
-        self.target = target
-        self._services: Iterator[tuple[str, Callable[[], Service]]] | None = None
-        self._service: Service | None = None
-
-    def describe(self, study: Run) -> None:
-        """Set the study's run, before any service is called."""
-        self.target = replace(self.target, study=study)
-
-    def send(self, call: Callable[[Service], Any], count: int = 0) -> None:
-        """Call a service; if this works, it has `count` more members and results."""
-        while self.works:
-            try:
-                self._services = self._services or services(self.target)
-                if self._service is None:
-                    name, make = next(self._services)
-                    self._note(service=name)
-                    self._service = make()
-                call(self._service)
-            except StopIteration:
-                self.works = False
-            except (Exception, SystemExit) as error:
-                self._service = None
-                self._warn(" ".join(str(error).split()) or type(error).__name__)
-            else:
-                if count:
-                    self._note(sent=self.report.sent + count)
-                return
-
-    def close(self, left: int) -> Report:
-        """End all runs. Return the report, with the number of members and results that
-        were not sent."""
-        places = [""]
-        if self._service is not None:
-            self.send(lambda service: places.append(service.close()))
-        self._note(where=places[-1], left=left)
-        return self.report
-
-    def _warn(self, why: str) -> None:
-        line = f"{self.report.service} does not work and is left: {why}"
-        if self.path is None:
-            print(line, file=sys.stderr)
-        self._note(warnings=(*self.report.warnings, line))
-
-    def _note(self, **values: Any) -> None:
-        self.report = replace(self.report, **values)
-        if self.path is not None:
-            with contextlib.suppress(
-                OSError
-            ):  # if the disk is full, go on sending without a report
-                self.report.write(self.path)
-
-
-class _Live:
-    """A curve in training: since when it is known, and the last step that was sent."""
-
-    def __init__(self) -> None:
-        self.since = time.monotonic()
-        self.last = -1
-
-    def new_points(self, curve: Points, most: int = curves.MOST_POINTS) -> Points:
-        """Return the points that were not sent yet, thinned. If a member began again,
-        its curve continues from where it was."""
-        points = curves.thin(
-            {step: values for step, values in curve.items() if step > self.last}, most
-        )
-        self.last = max(points, default=self.last)
-        return points
-
-
-class StudyMirror:
-    """The mirror of one study: sends its members as their rows and curves come.
+class Mirror:
+    """Sends a study's folder, which need not exist yet, or one file of rows.
 
     Args:
-        sender: takes runs.
-        study: the study's name.
-        runs: "member", "seeds" (a run for each group of members that differ only in the
-            seed), or "auto": seeds if it starts with more than `MOST_MEMBER_RUNS`
-            members. If it has fewer but the folder has more, it may have only parts of
-            groups; then members are left to a mirror of the whole folder.
-        command: the command that trains it, if known; git_commit: commit of its code.
-            None: that of its rows.
+        settings: the knobs of tracking. study: the study's name. place: its folder.
+        session: the command whose members are sent; "": all commands.
+        command: its command line; "": the last one in the folder.
+        members: members that may come, with the columns of
+            `memcap.store.heartbeat.MEMBERS`, as far as they are known.
     """
 
     def __init__(
         self,
-        sender: Sender,
+        settings: Tracking,
         study: str,
-        runs: str,
+        place: Path,
+        session: str = "",
         command: str = "",
-        git_commit: str | None = None,
+        members: pl.DataFrame | None = None,
     ):
-        self.sender = sender
+        self.settings = settings
         self.study = study
-        self.runs = runs
-        self.command = command
-        self.git_commit = git_commit
-        self.ended = 0  # number of members and results to send
-        self._members: dict[
-            str, Entry
-        ] = {}  # members that may come; by key, like the next two
-        self._rows: dict[
-            str, dict[str, Any]
-        ] = {}  # rows of ended members, also of earlier commands
-        self._live: dict[str, _Live] = {}
-        self._too_many = False
-        self._single: Entry | None = (
-            None  # its run is that of the agent that started the command
-        )
-        self._groups: dict[
-            str, SeedGroup
-        ] = {}  # groups that were not sent, by the run's id
-        self._started = self._last_point = time.monotonic()  # of the study's run
-        self._trained = 0  # members that have ended since its last point
+        self.place = place
+        self.folder = place.parent if place.is_file() else place
+        self.session = session
+        self.commands = {session: command}  # by session
+        self.agent = wandb_agent() if settings.mode == "wandb" else None
+        self.sender = Sender(settings, study, self.folder.absolute())
+        self.jobs: set[str] = set()  # tokens of jobs whose members are known
+        self.live: list[str] = []  # tokens of the session's jobs that train
+        self.others_train = False  # whether jobs of other sessions do
+        self.members: dict[str, Entry] = {}  # by key
+        self.seen = rows.frame([]).select("key", "finished")  # of rows
+        self.study_run: Run | None = None
+        self.started = self.last_point = time.monotonic()
+        self.counted = 0  # ended members at the last point
+        if members is not None:
+            self._expect(members, is_ours=True)
 
-    def update(self, news: News) -> None:
-        """Send what is new of this study."""
-        ended = news.rows.select("key", "config", "metric")
-        self.git_commit = self.git_commit or next(
-            filter(None, news.rows["git_commit"]), None
+    def send(self, last: bool = False) -> None:
+        """Send what was not sent yet; `last`: as if nothing more will come."""
+        self._look()
+        by_seeds = self.settings.runs == "seeds" or (
+            self.settings.runs == "auto" and len(self.members) > MOST_MEMBER_RUNS
         )
-        self._expect(
-            [*ended.iter_rows(named=True), *news.members.iter_rows(named=True)],
-            news.earlier,
-        )
-        for key in news.curves.keys() - set(ended["key"]):
-            if key in self._members:
-                self._stream(self._members[key], news.curves[key])
-        for row in news.rows.iter_rows(named=True):
-            self._end(self._members[row["key"]], row, news.curves.get(row["key"]))
-        if len(ended) or news.curves:
-            self._progress()
-
-    def _expect(self, rows: Sequence[Mapping[str, Any]], earlier: pl.DataFrame) -> None:
-        """Record which members may come, before they come, and which of them ended in
-        an earlier command."""
-        new = {row["key"]: row for row in rows if row["key"] not in self._members}
-        if not new:
-            return
-        members = {key: _entry(row) for key, row in new.items()}
-        there = earlier.filter(pl.col("key").is_in(list(new))).iter_rows(named=True)
-        rows_there = {row["key"]: plain(row) for row in there}
-        if not self._members:
-            if self.runs == "auto" and len(new) > MOST_MEMBER_RUNS:
-                self.runs = "seeds"
-            if self.sender.agent is not None and len(new) == 1:
-                (self._single,) = members.values()
-            about = self.study, self.command, self.git_commit
-            self.sender.describe(
-                of_members(self.sender.target.study, *about, members.values())
+        groups = self._whole_groups(last) if by_seeds else []
+        singles = [self.single] if by_seeds else list(self.members.values())
+        singles = [member for member in singles if member is not None]
+        ended = [member for member in singles if member.is_unsent]
+        points = self._points([*ended, *itertools.chain(*groups)])
+        for member in ended:
+            row = json.loads(json.dumps(member.row, default=str))
+            self._send_member(member, points.get(member.key, {}), row)
+        for group in groups:
+            curve = quantiles([points.get(member.key, {}) for member in group])
+            self._send(
+                group, run_of_seeds(group[0], self.study), curve, _summary(group)
             )
-            for config in earlier["config"] if self.runs == "seeds" else ():
-                self._group_of(Entry("", "", json.loads(config), "")).is_partial = True
-        self._members |= members
-        self._rows |= rows_there
-        self._too_many = (
-            len(self._members.keys() | set(earlier["key"])) > MOST_MEMBER_RUNS
-        )
-        for key, member in members.items():
-            self._group_of(member).to_come += key not in rows_there
-        if (
-            self._single is not None and self._single.key in rows_there
-        ):  # the agent still waits for its run
-            self.ended += 1
-            self._send_run(self._single, {}, rows_there[self._single.key])
+        live = {} if last else self._live_points()
+        for member in singles:
+            if member.key in live:
+                self._send_member(member, live[member.key])
+        if ended or groups or live:
+            self._send_progress()
 
-    def _group_of(self, member: Entry) -> SeedGroup:
-        run = run_of_seeds(member, self.study)
-        return self._groups.setdefault(run.id, SeedGroup(run))
+    def finish(self, with_results: bool = True) -> str:
+        """Send the rest, with the results of the whole study unless another command
+        trains on, and end all runs. Return in one line where to find them."""
+        self.send(last=True)
+        ours = [member for member in self.ended if member.is_ours]
+        if self.agent and ours and self.single is None:
+            summary = _summary(ours) | frontier_so_far(ours)
+            self._send([], run_of_agent(self.agent, ours), {}, summary)
+        if with_results and self.ended and not self.others_train:
+            self._send_results()
+        return self.sender.close()
+
+    def left(self, folder: Path, has_results: bool = False) -> str:
+        """Return a line that counts what was not sent, with the command that sends it;
+        "" if nothing is left."""
+        self._look()
+        count = sum(member.is_unsent for member in self.ended)
+        if not (count or has_results):
+            return ""
+        by_hand = self.settings.command(folder)
+        if self.agent:  # otherwise its run would stay as it is
+            ids = f"WANDB_SWEEP_ID={self.agent.sweep} WANDB_RUN_ID={self.agent.id}"
+            by_hand = f"{ids} {by_hand}"
+        what = plural(count, "member")
+        return f"tracking: {what} and the results were not sent; this sends them: {by_hand}"
 
     @property
-    def left(self) -> int:
-        """Return the number of members and results that were not sent."""
-        return self.ended - self.sender.report.sent
+    def ended(self) -> list[Entry]:
+        """The members with rows."""
+        return [member for member in self.members.values() if member.row]
 
-    def finish(
-        self, table: list[dict[str, Any]] | None = None, image: Path | None = None
-    ) -> Report:
-        """Send the groups that still wait and the results of the whole study, its
-        frontier (a dict per row) and its figure, if known, and end all runs."""
-        for group in list(
-            self._groups.values()
-        ):  # a search may have wanted no more of their seeds
-            self._send_group(group)
-        agent = self.sender.agent
-        rows = list(self._rows.values())
-        if agent is not None and self._single is None and rows:
-            run = run_of_agent(agent)
-            summary = summary_of(rows) | self._frontier()
-            self.ended += 1
-            self.sender.send(lambda service: service.run(run, {}, summary), 1)
-        if table is not None:
-            self.ended += 1
-            self._progress(at_once=True)
-            self.sender.send(lambda service: service.result(table, image), 1)
-        return self.sender.close(self.left)
+    @property
+    def single(self) -> Entry | None:
+        """The member whose run is the agent's."""
+        ours = [member for member in self.members.values() if member.is_ours]
+        return ours[0] if self.agent and len(ours) == 1 else None
 
-    def _has_run(self, member: Entry) -> bool:
-        """Return whether a member has a run of its own.
+    def _is_ours(self, name: str) -> bool:
+        return not self.session or shards.session_of(name) == self.session
 
-        It has none if groups have runs, or if there are too many members and perhaps
-        only parts of groups here.
-        """
-        return member == self._single or (
-            self.runs != "seeds" and not (self.runs == "auto" and self._too_many)
-        )
-
-    def _stream(self, member: Entry, lines: pl.DataFrame) -> None:
-        if not self._has_run(member):
+    def _look(self) -> None:
+        """Read what is new: lists of members, and rows."""
+        if not self.place.exists():
             return
-        live = self._live.setdefault(member.key, _Live())
-        if time.monotonic() - live.since >= STREAM_AFTER - curves.RUNNING_AFTER:
-            points = live.new_points(
-                curves.points(lines, member.metric), POINTS_AT_ONCE
-            )
-            if points:
-                self._send_run(member, points, None)
+        beats = heartbeat.read(self.folder)
+        beats = {
+            token: beat for token, beat in beats.items() if beat.study == self.study
+        }
+        ours = set(filter(self._is_ours, beats))
+        alive = {token for token, beat in beats.items() if beat.alive}
+        self.live = sorted(alive & ours)
+        self.others_train = not alive <= ours
+        for token in (alive | ours) - self.jobs:
+            members = heartbeat.read_members(self.folder, token)
+            self._expect(members, token in ours)
+            self.jobs.add(token)
+        for token, beat in sorted(beats.items(), key=lambda item: item[1].started):
+            self.commands[shards.session_of(token)] = beat.command or ""
+        tables, _ = shards.read_files(self.place, below=False)
+        table = rows.one_per_key([table.rows for table in tables.values()])
+        table = table.filter(study=self.study)
+        news = table.join(self.seen, on=self.seen.columns, how="anti")
+        self.seen = table.select(self.seen.columns)
+        for row in news.iter_rows(named=True):
+            is_ours = self._is_ours(row["population"])
+            member = self._expect_one(row, is_ours)
+            member.row = row
+            member.is_unsent = is_ours or member is self.single
 
-    def _send_run(
-        self, member: Entry, points: Points, row: dict[str, Any] | None
+    def _expect(self, members: pl.DataFrame, is_ours: bool) -> None:
+        for line in members.drop_nulls("config").iter_rows(named=True):
+            self._expect_one(line, is_ours)
+
+    def _expect_one(self, line: dict[str, Any], is_ours: bool) -> Entry:
+        if line["key"] not in self.members:
+            self.members[line["key"]] = entry(line)
+        member = self.members[line["key"]]
+        member.is_ours |= is_ours
+        return member
+
+    def _whole_groups(self, last: bool) -> list[list[Entry]]:
+        """Return the ended members of groups of seeds of which some were not sent, once
+        all have ended, or nobody will train the others."""
+        groups: dict[str, list[Entry]] = {}
+        for member in self.members.values():
+            groups.setdefault(member.config_without_seed, []).append(member)
+        is_over = last and not self.others_train
+        return [
+            [member for member in group if member.row]
+            for group in groups.values()
+            if any(member.is_unsent for member in group)
+            and (is_over or all(member.row for member in group))
+        ]
+
+    def _points(self, members: Collection[Entry]) -> dict[str, Points]:
+        """Read the curves of ended members."""
+        paths = {self.folder / "curves.parquet"}
+        for name in {member.row["population"] for member in members}:
+            paths.update(self.folder.glob(f"curves/{name}.*parquet"))
+        return _read_points(paths, members)
+
+    def _live_points(self) -> dict[str, Points]:
+        """Read the curves of members in training."""
+        paths = {curves.running_path(self.folder, token) for token in self.live}
+        members = [member for member in self.members.values() if not member.row]
+        return _read_points(paths, members)
+
+    def _send(self, members: Collection[Entry], *run: Any) -> None:
+        """Send a run, after which these members are sent."""
+        self.sender.call("send", *run)
+        if self.sender.works:
+            for member in members:
+                member.is_unsent = False
+
+    def _send_member(
+        self, member: Entry, points: Points, row: dict[str, Any] | None = None
     ) -> None:
-        agent = self.sender.agent if member == self._single else None
-        run = run_of_member(member) if agent is None else run_of_agent(agent, member)
-        self.sender.send(lambda service: service.run(run, points, row), row is not None)
+        """Send new points of a member, and its row once it has ended."""
+        about = {}
+        if row is not None:
+            command = self.commands.get(shards.session_of(row["population"]))
+            about = {name: row[name] for name in ENVIRONMENT} | {"command": command}
+        agent = self.agent if member is self.single else None
+        run = run_of_member(member, agent, about)
+        new = {step: values for step, values in points.items() if step > member.step}
+        if row is not None:
+            self._send([member], run, new, row)
+        elif new:
+            new = curves.thin(new, POINTS_AT_ONCE)
+            member.step = max(new)
+            self._send([], run, new)
 
-    def _end(
-        self, member: Entry, row: dict[str, Any], lines: pl.DataFrame | None
-    ) -> None:
-        curve = {} if lines is None else curves.points(lines, member.metric)
-        is_new = member.key not in self._rows
-        self.ended = self.ended + 1
-        self._trained = self._trained + is_new
-        self._rows[member.key] = row = plain(row)
-        if self._has_run(member):
-            points = self._live.pop(member.key, _Live()).new_points(curve)
-            self._send_run(member, points, row)
-        elif self.runs == "seeds" and is_new:
-            group = self._group_of(member)
-            group.rows.append(row)
-            group.curves.append(curves.thin(curve))
-            group.to_come -= 1
-            if not group.to_come:
-                self._send_group(group)
-
-    def _send_group(self, group: SeedGroup) -> None:
-        """Send the run of a group of seeds, unless only part of the group is here."""
-        del self._groups[group.run.id]
-        if group.rows and not group.is_partial:
-            points = quantiles(group.curves)
-            summary = summary_of(group.rows)
-            self.sender.send(
-                lambda service: service.run(group.run, points, summary), len(group.rows)
-            )
-
-    def _progress(self, at_once: bool = False) -> None:
-        """Add a point to the study's run, if there was none lately."""
+    def _send_progress(self, is_due: bool = False) -> None:
+        """Add a point to the study's run, if there was none lately and nobody else does."""
         now = time.monotonic()
-        seconds = now - self._last_point
-        if not at_once and seconds <= SECONDS_BETWEEN_POINTS:
+        seconds = now - self.last_point
+        if self.others_train or not (is_due or seconds > SECONDS_BETWEEN_POINTS):
             return
+        ended = self.ended
+        pace = (len(ended) - self.counted) / max(seconds, 1e-3)
         values = {
-            "study/seconds": now - self._started,
-            "study/done": len(self._rows),
-            "study/members_a_second": self._trained / max(seconds, 1e-3),
-        } | self._frontier()
-        rows = self._rows.values()
-        if not rows or not all(map(is_by_loss, rows)):
-            values["study/solved"] = sum(bool(row["solved"]) for row in rows)
-        self._last_point = now
-        self._trained = 0
-        self.sender.send(lambda service: service.progress(values))
+            "study/seconds": now - self.started,
+            "study/done": len(ended),
+            "study/members_a_second": pace,
+        }
+        if not all(is_by_loss(member.row) for member in ended):
+            values["study/solved"] = sum(bool(member.row["solved"]) for member in ended)
+        self.last_point = now
+        self.counted = len(ended)
+        values |= frontier_so_far(ended)
+        self.sender.call("show", self._study_run(), values)
 
-    def _frontier(self) -> dict[str, float]:
-        return frontier_so_far(
-            (self._members[key], row) for key, row in self._rows.items()
-        )
+    def _send_results(self) -> None:
+        """Send the frontier of the whole study, or the losses of its widths, and the figure."""
+        found = store.read(self.place).filter(study=self.study)
+        table = [
+            {"file": curve["file"], **width}
+            for curve in map(as_dict, loss_curves(found))
+            for width in curve["widths"]
+        ]
+        name = "held_out" if table else "frontier"
+        figure = self.folder / "figures" / f"{name}.png"
+        table = table or [columns(point) for point in frontier(found)]
+        self._send_progress(is_due=True)
+        self.sender.call("show_results", self._study_run(), table, figure)
+
+    def _study_run(self) -> Run:
+        if self.study_run is None:
+            name = os.environ.get("WANDB_NAME") if self.settings.mode == "wandb" else ""
+            last = max(self.ended, key=lambda member: member.row["finished"])
+            self.study_run = run_of_study(
+                self.study,
+                name or self.study,
+                self.members.values(),
+                command=self.commands[self.session] or [*self.commands.values()][-1],
+                git_commit=last.row["git_commit"],
+            )
+        return self.study_run
 
 
-def _entry(row: Mapping[str, Any]) -> Entry:
-    """Return the member of a line of `News`; a row's name follows from its config."""
-    config = json.loads(row["config"])
-    return Entry(row["key"], row.get("name") or _name(config), config, row["metric"])
+def _summary(members: Collection[Entry]) -> dict[str, Any]:
+    return summary_of([member.row for member in members])
 
 
-def _name(config: dict[str, Any]) -> str:
-    columns = columns_of(config)
-    where = columns["lag"], columns["units"], config["seed"]
-    try:
-        return heartbeat.long_name(task_of(columns["task"], columns["knobs"]), *where)
-    except UserError:  # its task cannot be imported here
-        return member_name(columns["task"], *where)
-
-
-def mirror(
-    follower: Follower,
-    make: Callable[[str], StudyMirror | None],
-    ends: Callable[[], bool] | None,
-    wait: Callable[[], Any],
-    members: pl.DataFrame | None = None,
-) -> dict[str, StudyMirror]:
-    """Send what is in a folder, and what comes, until the end.
-
-    Args:
-        follower: of the folder.
-        make: makes the mirror of a study, given its name; returns None for a study that
-            is not wanted.
-        ends: tells whether the next look is the last one; called before each look.
-            None: look until no job trains.
-        wait: called between two looks.
-        members: members that may come, like those of `memcap.store.follow.News`.
-
-    Returns:
-        The mirrors of the studies in the folder, by name; none of them is finished.
-    """
-    mirrors: dict[str, StudyMirror] = {}
-    while True:
-        last = ends is not None and ends()
-        news = follower.poll()
-        if members is not None:
-            news = news._replace(members=pl.concat([members, news.members]))
-            members = None
-        for study in dict.fromkeys([*news.members["study"], *news.rows["study"]]):
-            if study not in mirrors and (made := make(study)) is not None:
-                mirrors[study] = made
-        for study, each in mirrors.items():
-            rows = news.rows.filter(study=study)
-            new_members = news.members.filter(study=study)
-            each.update(news._replace(rows=rows, members=new_members))
-        if last or (ends is None and news.over):
-            return mirrors
-        wait()
+def _read_points(
+    paths: Collection[Path], members: Collection[Entry]
+) -> dict[str, Points]:
+    """Read the curves of members from some files, by key."""
+    tables = [pl.DataFrame(schema=curves.SCHEMA)]
+    for path in paths if members else ():
+        with contextlib.suppress(BadFileError):  # they are only to look at
+            tables.append(curves.read_file(path))
+    metrics = {member.key: member.metric for member in members}
+    lines = pl.concat(tables).filter(pl.col("key").is_in(list(metrics)))
+    parts = lines.unique(["key", "step"]).sort("step").partition_by("key")
+    by_key = {part["key"][0]: part for part in parts}
+    return {key: curves.points(part, metrics[key]) for key, part in by_key.items()}

@@ -1,4 +1,4 @@
-"""Which mirrors a command starts, and how it leaves them."""
+"""Which studies a command tracks, and how it leaves them."""
 
 import contextlib
 import pickle
@@ -18,14 +18,13 @@ from memcap.tasks.latch import Latch
 from memcap.tracking import Tracking
 
 
-class FakeMirror:
+class FakeTracker:
     """Remembers how it was started and left."""
 
     where = "there"
 
-    def __init__(self, tracking, study, members, part):
+    def __init__(self, tracking, study, members):
         self.session = study.session
-        self.part = part
         self.left = "open"
         self.members = members["key"].to_list()
 
@@ -34,15 +33,15 @@ class FakeMirror:
 
 
 @pytest.fixture
-def mirrors(monkeypatch):
+def trackers(monkeypatch):
     """Those that were started."""
     started = []
 
     def start(*arguments):
-        started.append(FakeMirror(*arguments))
+        started.append(FakeTracker(*arguments))
         return started[-1]
 
-    monkeypatch.setattr(ledger, "MirrorProcess", start)
+    monkeypatch.setattr(ledger, "Tracker", start)
     return started
 
 
@@ -54,40 +53,17 @@ def job(*members, mode="wandb", name="study", **engine):
 @pytest.mark.parametrize(
     "error", [None, Interrupted(signal.SIGTERM), ValueError("wrong")]
 )
-def test_how_a_command_ended_reaches_each_mirror(mirrors, error):
+def test_how_a_command_ended_reaches_each_tracker(trackers, error):
     kind = None if error is None else type(error)
     with contextlib.suppress(kind or ()), Session("memcap train") as training:
         training.ledger.expect([job(), job(name="other")])
         if error is not None:
             raise error
-    assert [mirror.left for mirror in mirrors] == [kind, kind]
+    assert [tracker.left for tracker in trackers] == [kind, kind]
 
 
-@pytest.mark.parametrize(
-    ("ours", "of", "part"),
-    [
-        ([0], 1, ""),
-        ([0, 1], 2, ""),
-        ([1], 2, "1 of 2"),
-        ([0, 2], 3, "0, 2 of 3"),
-        ([2, 0, 1], 3, ""),
-    ],
-)
-def test_the_run_of_a_study_names_the_shares_that_this_command_has(
-    mirrors, ours, of, part
-):
-    training = Session("memcap train")
-    members = [Member(Latch(), 5, seed=seed) for seed in ours]
-    training.ledger.expect(
-        job(member, shards=of, shard=shard)
-        for member, shard in zip(members, ours, strict=True)
-    )
-    (mirror,) = mirrors
-    assert (mirror.members, mirror.part) == ([member.key for member in members], part)
-
-
-def test_one_mirror_follows_the_jobs_of_a_study_wherever_they_train(
-    mirrors, monkeypatch
+def test_one_tracker_follows_the_jobs_of_a_study_wherever_they_train(
+    trackers, monkeypatch
 ):
     sessions = []
 
@@ -101,17 +77,17 @@ def test_one_mirror_follows_the_jobs_of_a_study_wherever_they_train(
     training.ledger.expect(jobs)
     training.train(jobs[:1])
     pickle.loads(pickle.dumps(training)).train(jobs[1:])  # as joblib, Ray and SLURM do
-    (mirror,) = mirrors
-    assert len(mirror.members) == 2
-    assert sessions == [mirror.session] * 2
+    (tracker,) = trackers
+    assert len(tracker.members) == 2
+    assert sessions == [tracker.session] * 2
 
 
-def test_no_mirror_is_started_where_tracking_is_off(mirrors, monkeypatch):
+def test_nothing_is_started_where_tracking_is_off(trackers, monkeypatch):
     training = Session("memcap train")
     training.ledger.expect([job(mode="off")])
     monkeypatch.setenv("WANDB_MODE", "disabled")
     training.ledger.expect([job()])
-    assert mirrors == []
+    assert trackers == []
 
 
 def test_elsewhere_it_is_another_process_whatever_its_number():

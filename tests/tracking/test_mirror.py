@@ -1,175 +1,189 @@
-"""What a mirror sends of the news of a folder, to services that do nothing, break or refuse."""
+"""What a mirror sends of a folder, to services that remember, break or refuse."""
 
-import json
 import math
-from datetime import UTC, datetime
-from pathlib import Path
 
-import polars as pl
 import pytest
-from test_runs import member
+from followed_files import OURS, THEIRS, key, members_of, put_job, put_rows
 
 from memcap.store import curves
-from memcap.store.follow import News
-from memcap.store.heartbeat import MEMBERS
-from memcap.store.rows import frame
-from memcap.tracking import Tracking, mirror
-from memcap.tracking.mirror import Sender, StudyMirror
-from memcap.tracking.report import Report
-from memcap.tracking.runs import run_of_member, run_of_seeds
+from memcap.tracking import Tracking, mirror, services
+from memcap.tracking.mirror import Mirror
+from memcap.tracking.runs import Agent
+
+TOKEN = f"{OURS}00000000"
+NAMES = [f"latch-L5-u1-s{seed}" for seed in range(9)]
 
 
 class ListService:
     """Remembers what came, in order."""
 
+    name = "it"
+
     def __init__(self):
-        self.calls = []
-        self.closed = False
+        self.runs = []
+        self.points = []
+        self.results = []
 
-    def run(self, run, points, row):
-        self.calls.append((run, points, row))
+    def send(self, run, points, summary=None):
+        self.runs.append((run, points, summary))
 
-    def progress(self, values):
-        self.calls.append(values)
+    def show(self, run, values):
+        self.points.append((run, values))
 
-    def result(self, table, image):
-        self.calls.append((table, image))
+    def show_results(self, run, table, figure):
+        self.results.append((run, table, figure.name))
 
     def close(self):
-        self.closed = True
-        return f"{len(self.calls)} calls"
+        return f"{len(self.runs)} calls"
 
     @property
-    def runs(self):
-        return [
-            call for call in self.calls if isinstance(call, tuple) and len(call) == 3
-        ]
+    def names(self):
+        return [run.name for run, _, _ in self.runs]
 
 
 class BrokenService(ListService):
-    def run(self, run, points, row):
+    def send(self, run, points, summary=None):
         raise OSError("disk\nfull")
 
 
 @pytest.fixture
-def sender(monkeypatch):
-    """Makes a sender to the services that a test lists."""
-
-    def make(*services):
-        monkeypatch.setattr(
-            mirror, "services", lambda target: iter([("it", each) for each in services])
-        )
-        return Sender(Tracking("wandb").target("study", Path("outputs")))
-
-    return make
-
-
-def row_of(ours, passed=True):
-    return {
-        "key": ours.key,
-        "study": "study",
-        "config": json.dumps(ours.config, sort_keys=True),
-        "metric": ours.metric,
-        "status": "solved" if passed else "unsolved",
-        "solved": passed,
-        "steady": passed,
-        "up_to": False,
-        "evaluation_until": "steady",
-        "steps": 9,
-        "finished": datetime(2025, 1, 1, tzinfo=UTC),
-    }
-
-
-def news(ended=(), members=(), curve=None, earlier=(), running=(), over=False):
-    """Of members that have ended, and others that run, each with the points of a curve."""
-    points = (
-        {1: {"train/loss": 1.0}, 2: {"train/loss": 0.5}} if curve is None else curve
-    )
-    lines = {each.key: curves.table({each.key: points}) for each in (*ended, *running)}
-    named = [
-        (each.key, each.name, each.metric, json.dumps(each.config), "study")
-        for each in members
-    ]
-    return News(
-        frame([row_of(each) for each in ended]),
-        frame([row_of(each) for each in earlier]),
-        lines,
-        pl.DataFrame(named, {**MEMBERS, "study": pl.String}, orient="row"),
-        over,
-    )
-
-
-def make_study(sender, runs="auto"):
-    return StudyMirror(sender, "study", runs)
-
-
-def test_a_member_is_sent_whole_once_it_has_ended(sender):
+def service(monkeypatch):
+    """The service of every mirror."""
     service = ListService()
-    ours = [member(seed=k) for k in range(2)]
-    study = make_study(sender(lambda: service))
-    study.update(news(members=ours))
-    assert service.calls == []
-    study.update(news(ended=ours[:1]))
-    ((run, points, row),) = service.calls
-    assert run == run_of_member(ours[0])
-    assert points == {1: {"train/loss": 1.0}, 2: {"train/loss": 0.5}}
-    assert (row["status"], row["steps"], row["finished"]) == (
-        "solved",
-        9,
-        "2025-01-01 00:00:00+00:00",
+    use(monkeypatch, lambda: service)
+    return service
+
+
+def use(monkeypatch, *makers):
+    monkeypatch.setattr(
+        services, "_services", lambda *_: iter([("it", make) for make in makers])
     )
-    assert (study.sender.report.sent, study.left) == (1, 0)
 
 
-def test_a_member_of_which_only_the_row_is_known_has_the_name_that_its_config_gives(
-    sender,
+def mirror_of(folder, session=OURS, seeds=range(9), runs="auto"):
+    settings = Tracking("wandb", runs=runs)
+    members = members_of(seeds)
+    return Mirror(settings, "study", folder / "study", session, "a command", members)
+
+
+def test_what_was_not_sent_is_sent_once_as_a_shard_grows(tmp_path, service):
+    ours = mirror_of(tmp_path)
+    ours.send()  # there is no folder yet
+    for seeds in ([0], [0], [0, 1, 2]):
+        put_rows(tmp_path / "study", TOKEN, seeds)
+        ours.send()
+    assert sorted(service.names) == NAMES[:3]
+    run, points, row = service.runs[0]
+    assert (run.id, points) == (key(0), {1: {"train/loss": 0.0}})
+    assert (row["status"], row["finished"]) == ("solved", "2025-01-01 00:00:00+00:00")
+    assert (run.config["study"], run.config["command"]) == ("study", "a command")
+
+
+def test_a_member_that_is_trained_again_is_sent_again(tmp_path, service):
+    ours = mirror_of(tmp_path)
+    put_rows(tmp_path / "study", TOKEN, [0, 1], status="failed")
+    ours.send()
+    put_rows(tmp_path / "study", f"{OURS}11111111", [0], later=5)
+    ours.send()
+    assert service.names[2:] == NAMES[:1]
+    assert service.runs[-1][2]["status"] == "solved"
+
+
+def test_rows_of_other_commands_and_studies_are_left_to_them(tmp_path, service):
+    put_rows(tmp_path / "study", f"{THEIRS}00000000", [0])
+    put_rows(tmp_path / "study", f"{OURS}11111111", [1], study="other")
+    put_rows(tmp_path / "study", TOKEN, [2])
+    mirror_of(tmp_path, seeds=[0, 2]).send()
+    assert service.names == [NAMES[2]]
+    mirror_of(tmp_path, session="", seeds=[]).send()
+    assert sorted(service.names[1:]) == [NAMES[0], NAMES[2]]
+
+
+@pytest.mark.parametrize("part", ["rows", "curves"])
+def test_a_bad_file_holds_up_no_other_one(tmp_path, service, part):
+    path = put_rows(tmp_path / "study", TOKEN, [0])
+    put_rows(tmp_path / "study", f"{OURS}11111111", [1])
+    bad = tmp_path / "study" / part / path.name
+    bad.write_bytes(bad.read_bytes()[:-50])
+    mirror_of(tmp_path).send()
+    points = {run.name: points for run, points, _ in service.runs}
+    assert points[NAMES[1]]
+    assert points.get(NAMES[0], {}) == {}
+    assert (NAMES[0] in points) == (part == "curves")
+
+
+def test_a_curve_in_training_grows_and_every_point_comes_once(tmp_path, service):
+    put_job(tmp_path / "study", TOKEN, [0])
+    curve = {step: {"train/loss": 1 / step} for step in range(1, 201)}
+    ours = mirror_of(tmp_path)
+    for last in (100, 100, 50, 150):  # it may begin again
+        some = {step: curve[step] for step in range(1, last + 1)}
+        curves.write_running(tmp_path / "study", TOKEN, {key(0): some})
+        ours.send()
+    put_rows(tmp_path / "study", TOKEN, [0])
+    curves.write(
+        tmp_path / "study", "0123456789abcdef-" + TOKEN + "-0", {key(0): curve}
+    )
+    ours.send()
+    assert [row is None for _, _, row in service.runs] == [True, True, False]
+    steps = [step for _, points, _ in service.runs for step in points]
+    assert steps == sorted(set(steps))
+    assert [len(points) for _, points, _ in service.runs[:2]] == [10, 10]
+    assert (steps[0], steps[-1]) == (1, 200)
+
+
+@pytest.mark.parametrize(("runs", "most"), [("auto", 3), ("seeds", 1000)])
+def test_a_group_of_seeds_is_sent_once_its_last_seed_has_ended(
+    tmp_path, service, monkeypatch, runs, most
 ):
-    service = ListService()
-    ours = member(symbols=4)
-    make_study(sender(lambda: service)).update(news(ended=[ours]))
-    assert service.runs[0][0].name == ours.name == "delay_line(symbols=4)-L8-u7-s3"
+    monkeypatch.setattr(mirror, "MOST_MEMBER_RUNS", most)
+    put_rows(tmp_path / "study", f"{THEIRS}00000000", [0])  # an earlier command's
+    ours = mirror_of(tmp_path, seeds=range(4), runs=runs)
+    for seeds in ([1], [1, 2]):
+        put_rows(tmp_path / "study", TOKEN, seeds)
+        ours.send()
+    assert service.runs == []
+    put_rows(tmp_path / "study", TOKEN, [1, 2, 3])
+    ours.send()
+    ((run, points, summary),) = service.runs
+    assert (run.name, run.kind, summary["members"]) == ("latch-L5-u1", "cell", 4)
+    assert points[1]["train/loss/q25"] == 1.0
 
 
-def test_the_study_s_run_says_what_its_members_are(sender):
-    it = sender(ListService)
-    ours = [member(seed=k) for k in range(2)]
-    StudyMirror(it, "study", "auto", "memcap train task=latch").update(
-        news(members=ours)
-    )
-    run = it.target.study
-    assert (run.config["command"], run.config["members"]) == (
-        "memcap train task=latch",
-        2,
-    )
-    assert (run.config["task.lag"], run.tags[0]) == ([8], "delay_line")
-    for known, of_rows, says in (
-        ("c0", "c1", "c0"),
-        (None, "c1", "c1"),
-        (None, None, None),
-    ):
-        new = news(ended=ours)
-        it = sender(ListService)
-        rows = new.rows.with_columns(git_commit=pl.lit(of_rows, pl.String))
-        StudyMirror(it, "study", "auto", git_commit=known).update(
-            new._replace(rows=rows)
+@pytest.mark.parametrize("others_train", [False, True])
+def test_who_sees_the_folder_whole_sends_its_results(tmp_path, service, others_train):
+    """A search may have wanted no more seeds, and another command may train on."""
+    put_rows(tmp_path / "study", TOKEN, [0, 1])
+    if others_train:
+        put_job(tmp_path / "study", f"{THEIRS}00000000", [5])
+    ours = mirror_of(tmp_path, runs="seeds")
+    where = ours.finish()
+    if others_train:
+        assert (service.runs, service.points, service.results) == ([], [], [])
+        assert ours.left(tmp_path).startswith("tracking: 2 members and the results")
+    else:
+        assert (where, len(service.runs)) == ("1 calls", 1)
+        ((run, values),) = service.points
+        assert (run.name, run.config["members"], values["study/done"]) == (
+            "study",
+            9,
+            2,
         )
-        assert it.target.study.config["git_commit"] == says
+        assert (values["study/solved"], values["frontier/latch-L5"]) == (2, 1)
+        ((run, table, figure),) = service.results
+        assert (table[0]["lag"], figure) == (5, "frontier.png")
+        assert ours.left(tmp_path) == ""
 
 
-def test_numbers_that_are_none_come_through(sender):
-    service = ListService()
-    ours = member()
-    curve = {
-        1: {"train/loss": math.inf},
-        2: {"train/loss": math.nan, "eval/accuracy": -math.inf},
-    }
-    make_study(sender(lambda: service)).update(news(ended=[ours], curve=curve))
-    points = service.runs[0][1]
-    assert (points[1], points[2]["eval/accuracy"]) == (
-        {"train/loss": math.inf},
-        -math.inf,
-    )
-    assert math.isnan(points[2]["train/loss"])
+def test_the_study_s_run_has_a_point_now_and_then(tmp_path, service, monkeypatch):
+    monkeypatch.setattr(mirror, "SECONDS_BETWEEN_POINTS", 0.0)
+    ours = mirror_of(tmp_path)
+    for seeds in ([0], [0], [0, 1]):
+        put_rows(tmp_path / "study", TOKEN, seeds)
+        ours.send()
+    assert [values["study/done"] for _, values in service.points] == [1, 2]
+    assert ours.finish(with_results=False) == "2 calls"
+    assert service.results == []
 
 
 def cannot_be_made():
@@ -177,231 +191,60 @@ def cannot_be_made():
 
 
 @pytest.mark.parametrize("broken", [BrokenService, cannot_be_made])
-def test_a_service_that_breaks_is_left_with_one_warning_and_what_it_refused_goes_to_the_next(
-    sender, broken
+def test_a_service_that_breaks_is_left_with_one_warning_for_the_next(
+    tmp_path, monkeypatch, capsys, broken
 ):
     service = ListService()
-    ours = [member(seed=k) for k in range(3)]
-    study = make_study(sender(broken, lambda: service))
-    study.update(news(ended=ours))
-    assert [run.id for run, _, _ in service.runs] == [each.key for each in ours]
-    assert study.sender.report.warnings == ("it does not work and is left: disk full",)
-    assert study.finish().where == "3 calls"
-
-
-def test_after_the_last_service_nothing_is_sent_and_all_is_left(sender):
-    study = make_study(sender(BrokenService))
-    study.update(news(ended=[member(seed=k) for k in range(5)]))
-    report = study.finish([])
-    assert report == Report(
-        "it", 0, ("it does not work and is left: disk full",), "", 6
-    )
-    assert not study.sender.works
-
-
-def test_a_report_that_cannot_be_written_holds_up_nothing(sender, tmp_path):
-    (tmp_path / "jobs").write_bytes(b"")  # no folder
-    service = ListService()
-    own = sender(lambda: service)
-    own.path = tmp_path / "jobs" / "0.mirror.json"
-    own.send(lambda each: each.progress({"a": 1}), count=1)
-    assert own.close(left=0) == Report("it", 1, (), "1 calls", 0)
-
-
-def test_a_service_that_cannot_be_found_is_one_warning():
-    sender = Sender(Tracking("no_such_module:Service").target("study", Path("outputs")))
-    sender.send(lambda service: service.progress({}))
-    (line,) = sender.report.warnings
-    assert "no module no_such_module" in line
-    assert not sender.works
-
-
-def test_a_member_that_trains_long_streams_its_curve_and_every_point_comes_once(
-    sender, monkeypatch
-):
-    monkeypatch.setattr(mirror, "STREAM_AFTER", 0.0)
-    service = ListService()
-    ours = member()
-    study = make_study(sender(lambda: service))
-    curve = {step: {"train/loss": 1 / step} for step in range(1, 41)}
-    study.update(news(members=[ours]))
-    for last in (10, 10, 15, 30):
-        study.update(
-            news(
-                running=[ours], curve={step: curve[step] for step in range(1, last + 1)}
-            )
-        )
-    study.update(news(ended=[ours], curve=curve))
-    assert {run.id for run, _, _ in service.runs} == {ours.key}
-    assert [row is None for _, _, row in service.runs] == [True, True, True, False]
-    steps = [step for _, points, _ in service.runs for step in points]
-    assert steps == sorted(set(steps))
-    assert (steps[:10], steps[-10:]) == (list(range(1, 11)), list(range(31, 41)))
-
-
-def test_a_live_member_that_begins_again_goes_on_where_it_was_and_its_curve_stays_small(
-    sender, monkeypatch
-):
-    monkeypatch.setattr(mirror, "STREAM_AFTER", 0.0)
-    service = ListService()
-    ours = member()
-    study = make_study(sender(lambda: service))
-    study.update(news(members=[ours]))
-    for last in (200, 100):
-        curve = {step: {"train/loss": 0.0} for step in range(1, last + 1)}
-        study.update(news(running=[ours], curve=curve))
-    study.update(
-        news(ended=[ours], curve={step: {"train/loss": 0.0} for step in range(1, 401)})
-    )
-    first, last = (list(points) for _, points, _ in service.runs)
-    assert (len(first), first[0], first[-1]) == (mirror.POINTS_AT_ONCE, 1, 200)
-    assert (last[0], last[-1]) == (201, 400)
-
-
-def test_a_member_that_has_just_begun_is_not_streamed(sender):
-    service = ListService()
-    ours = member()
-    study = make_study(sender(lambda: service))
-    study.update(news(members=[ours], running=[ours]))
-    study.update(news(running=[ours]))
-    assert service.calls == []
-
-
-def test_the_study_has_points_and_a_result(sender, monkeypatch):
-    service = ListService()
-    ours = [member(units=units) for units in (5, 6, 7)]
-    study = make_study(sender(lambda: service))
-    study.update(news(members=ours, earlier=ours[:1]))
-    study.update(news(ended=ours[1:2], earlier=ours[:1]))
-    assert len(service.calls) == 1
-    monkeypatch.setattr(mirror, "SECONDS_BETWEEN_POINTS", 0.0)
-    study.update(news(ended=ours[2:], earlier=ours[:1]))
-    monkeypatch.setattr(mirror, "SECONDS_BETWEEN_POINTS", 1000.0)
-    study.update(news(ended=ours[2:]))  # again: it counts once
-    study.finish([{"lag": 3, "u50": 2.5}], Path("frontier.png"))
-    points = [call for call in service.calls if isinstance(call, dict)]
-    assert [point["study/done"] for point in points] == [3, 3]
-    assert (points[0]["study/solved"], points[0]["frontier/delay_line-L8"]) == (3, 5)
+    use(monkeypatch, broken, lambda: service)
+    services.warn_once.cache_clear()
+    put_rows(tmp_path / "study", TOKEN, range(3))
+    mirror_of(tmp_path).finish()
+    assert sorted(service.names) == NAMES[:3]
     assert (
-        points[0]["study/members_a_second"] > points[1]["study/members_a_second"] == 0
+        capsys.readouterr().err == "memcap: it does not work and is left: disk full\n"
     )
-    assert service.calls[-1] == ([{"lag": 3, "u50": 2.5}], Path("frontier.png"))
-    assert study.left == 0
 
 
-@pytest.mark.parametrize(("runs", "most"), [("auto", 3), ("seeds", 1000)])
-def test_seeds_have_the_runs_of_a_large_study(sender, monkeypatch, runs, most):
-    monkeypatch.setattr(mirror, "MOST_MEMBER_RUNS", most)
-    monkeypatch.setattr(mirror, "STREAM_AFTER", 0.0)
-    service = ListService()
-    ours = [member(units=units, seed=seed) for units in (5, 6) for seed in range(2)]
-    study = make_study(sender(lambda: service), runs)
-    study.update(news(members=ours, running=ours))
-    for each in ours:
-        assert len(service.runs) == (each.config["model"]["units"] == 6)
-        study.update(news(ended=[each]))
-        study.update(news(ended=ours[:1]))  # its row again, which counts once
-    assert [run for run, _, _ in service.runs] == [
-        run_of_seeds(each, "study") for each in (ours[0], ours[2])
-    ]
-    _, points, summary = service.runs[0]
-    assert summary["members"] == 2
-    assert points[2] == {
-        "train/loss/q25": 0.5,
-        "train/loss/q50": 0.5,
-        "train/loss/q75": 0.5,
-    }
-    assert study.sender.report.sent == 4
+def test_after_the_last_service_all_is_left(tmp_path, monkeypatch):
+    use(monkeypatch, BrokenService)
+    put_rows(tmp_path / "study", TOKEN, range(3))
+    ours = mirror_of(tmp_path)
+    assert ours.finish() == ""
+    assert ours.left(tmp_path).startswith(
+        "tracking: 3 members and the results were not"
+    )
 
 
-def test_a_group_of_which_a_search_wanted_no_more_seeds_comes_last(sender):
-    service = ListService()
-    ours = [member(seed=seed) for seed in range(3)]
-    study = make_study(sender(lambda: service), "seeds")
-    study.update(news(members=ours, ended=ours[:1]))
-    assert service.calls == []
-    study.finish()
-    assert [(run, row["members"]) for run, _, row in service.calls] == [
-        (run_of_seeds(ours[0], "study"), 1)
-    ]
-
-
-def test_groups_of_which_members_ended_in_an_earlier_command_are_counted_as_not_sent(
-    sender,
+@pytest.mark.parametrize("seeds", [[0], [0, 1]])
+def test_an_agents_run_has_the_single_member_or_the_summary(
+    tmp_path, service, monkeypatch, seeds
 ):
-    service = ListService()
-    ours = [member(seed=seed) for seed in range(3)]
-    study = make_study(sender(lambda: service), "seeds")
-    study.update(news(members=ours[1:], earlier=ours[:1]))
-    study.update(news(ended=ours[1:], earlier=ours[:1]))
-    study.finish()
-    assert service.calls == []
-    assert study.left == 2
-
-
-@pytest.mark.parametrize(("on_disk", "written"), [(0, 3), (1, 2), (2, 1), (9, 0)])
-def test_members_that_come_one_by_one_have_runs_until_they_are_too_many(
-    sender, monkeypatch, on_disk, written
-):
-    """As those of a sampler, and of a command of which many share a folder."""
-    monkeypatch.setattr(mirror, "MOST_MEMBER_RUNS", 3)
-    service = ListService()
-    ours = [member(seed=seed) for seed in range(4)]
-    others = [member(units=9, seed=seed) for seed in range(on_disk)]
-    study = make_study(sender(lambda: service))
-    for each in ours:
-        study.update(news(members=[each], earlier=others))
-        study.update(news(ended=[each], earlier=others))
-    assert [run for run, _, _ in service.runs] == [
-        run_of_member(each) for each in ours[:written]
-    ]
-    assert study.left == 4 - written
-
-
-class FakeFollower:
-    """Gives one news after another."""
-
-    def __init__(self, *all_news):
-        self.news = list(all_news)
-        self.polls = 0
-
-    def poll(self):
-        self.polls += 1
-        return self.news.pop(0) if self.news else news(over=True)
-
-
-def test_what_a_mirror_is_told_of_is_known_before_the_first_row(sender):
-    service = ListService()
-    ours = [member(seed=seed) for seed in range(2)]
-    study = make_study(sender(lambda: service), "seeds")
-    follower = FakeFollower(news(ended=ours[:1]), news(ended=ours[1:]))
-    mirror.mirror(
-        follower, lambda name: study, None, lambda: None, news(members=ours).members
+    """Also of members that an earlier command trained."""
+    agent = Agent("agentrun", "sweep123", config={"lr": 0.1})
+    monkeypatch.setattr(mirror, "wandb_agent", lambda: agent)
+    put_rows(tmp_path / "study", f"{THEIRS}00000000", seeds)
+    ours = mirror_of(tmp_path, seeds=seeds)
+    ours.finish()
+    ((run, points, summary),) = service.runs
+    assert (run.id, run.name, run.tags[0]) == ("agentrun", "lr=0.1", "latch")
+    if len(seeds) == 1:
+        assert (run.kind, len(points), summary["steps"]) == ("member", 1, 9)
+        assert run.config["lr"] == 0.1
+    else:
+        assert (run.kind, points, summary["members"]) == ("agent", {}, 2)
+        assert summary["frontier/latch-L5"] == 1
+    assert ours.left(tmp_path, has_results=True).endswith(
+        f"WANDB_SWEEP_ID=sweep123 WANDB_RUN_ID=agentrun memcap mirror {tmp_path}"
     )
-    ((run, _, row),) = service.calls
-    assert (run, row["members"]) == (run_of_seeds(ours[0], "study"), 2)
 
 
-def test_a_mirror_looks_once_more_after_the_end(sender):
-    service = ListService()
-    ours = [member(seed=seed) for seed in range(2)]
-    ended = []
-    study = make_study(sender(lambda: service))
-    follower = FakeFollower(news(ended=ours[:1]), news(ended=ours[1:]), news())
-    mirror.mirror(
-        follower, lambda name: study, lambda: bool(ended), lambda: ended.append(True)
+def test_numbers_that_are_none_come_through(tmp_path, service):
+    put_rows(tmp_path / "study", TOKEN, [0])
+    curve = {1: {"train/loss": math.inf}, 2: {"train/loss": math.nan}}
+    curves.write(
+        tmp_path / "study", "0123456789abcdef-" + TOKEN + "-0", {key(0): curve}
     )
-    assert (follower.polls, len(service.runs)) == (2, 2)
-
-
-def test_a_mirror_with_nobody_beside_it_ends_when_no_job_trains(sender):
-    service = ListService()
-    study = make_study(sender(lambda: service))
-    follower = FakeFollower(news(), news(ended=[member()], over=True), news())
-    mirrors = mirror.mirror(follower, lambda name: study, None, lambda: None)
-    assert (follower.polls, mirrors) == (2, {"study": study})
-
-
-def test_a_study_that_is_not_wanted_is_left_alone(sender):
-    follower = FakeFollower(news(ended=[member()], over=True))
-    assert mirror.mirror(follower, lambda name: None, None, lambda: None) == {}
+    mirror_of(tmp_path).send()
+    points = service.runs[0][1]
+    assert points[1] == {"train/loss": math.inf}
+    assert math.isnan(points[2]["train/loss"])

@@ -1,0 +1,402 @@
+"""W&B and trackio, which has W&B's calls: a run for each member or group of seeds, and
+one for the study.
+
+Ids are stable, so that a service recognises a run that is sent again. A run that is not
+live is created, filled and finished in one go, so a process that is killed leaves whole
+runs on disk. Whatever a service raises, it is then no longer used. The libraries are
+imported only when there is something to send.
+"""
+
+import contextlib
+import contextvars
+import math
+import os
+import shlex
+import shutil
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from memcap.store.curves import Points
+from memcap.terminal.words import plural, warn_once
+from memcap.tracking.runs import Agent, Run
+from memcap.tracking.settings import Tracking
+
+# Runs last for milliseconds and come by the thousand: no system statistics, no code, no
+# console, nothing printed. finish_timeout keeps a server that dies half-way from
+# holding up the end; the flush bounds what a live run loses if the process is killed.
+LEAN = {
+    "console": "off",
+    "silent": True,
+    "disable_code": True,
+    "disable_git": True,
+    "save_code": False,
+    "x_disable_stats": True,
+    "x_disable_meta": True,
+    "x_disable_machine_info": True,
+    "x_save_requirements": False,
+    "x_transaction_log_flush_interval": 5.0,
+    "init_timeout": 8.0,
+    "finish_timeout": 15.0,
+    "finish_timeout_raises": True,
+}
+# Set by `wandb agent`: the run, the sweep, and the file with the sweep's choices.
+OF_AGENT = ("WANDB_RUN_ID", "WANDB_SWEEP_ID", "WANDB_SWEEP_PARAM_PATH")
+HEAD = 7  # bytes of a run's file that is still empty, on which `wandb sync` fails
+SUMMARIES = {
+    "train/loss": "min",
+    "train/accuracy": "max",
+    "eval/accuracy": "max",
+    "train/mse": "min",
+    "eval/mse": "min",
+}
+
+
+class Service(ABC):
+    """The runs of one study in a service. It may be slow, and raise anything."""
+
+    library: Any  # the module
+
+    def __init__(self, name: str, settings: Tracking, study: str, folder: Path):
+        environment = os.environ if settings.mode == "wandb" else {}
+        self.name = name
+        self.settings = settings
+        self.project = settings.project or environment.get("WANDB_PROJECT") or "memcap"
+        self.group = environment.get("WANDB_RUN_GROUP") or study
+        tags = map(str.strip, environment.get("WANDB_TAGS", "").split(","))
+        self.tags = tuple(filter(None, tags))
+        self.folder = Path(environment.get("WANDB_DIR") or folder).absolute()
+        self.count = 0
+        self.open: dict[str, Any] = {}  # runs of the library, by id
+
+    def send(
+        self, run: Run, points: Points, summary: Mapping[str, Any] | None = None
+    ) -> None:
+        """Add points to a run, by step; with a summary the run has ended."""
+        opened = self._opened(run)
+        first = self.next_step(opened)  # others are there, if the run is continued
+        for step, values in points.items():
+            if step >= first:
+                self.log(opened, values, step)
+        if summary is not None:
+            self.summarize(opened, run.config, summary)
+            del self.open[run.id]
+            self.end(opened)
+
+    def show(self, run: Run, values: Mapping[str, Any]) -> None:
+        """Add values to a run, which stays open."""
+        self._opened(run).log(values)
+
+    def show_results(
+        self, run: Run, table: Sequence[Mapping[str, Any]], figure: Path
+    ) -> None:
+        """Add a table, a dict per row, and a picture, if there is one, to a run."""
+        media: dict[str, Any] = {}
+        if table:
+            names = list(dict.fromkeys(name for row in table for name in row))
+            data = [[_json_value(row.get(name)) for name in names] for row in table]
+            media["frontier"] = self.library.Table(
+                columns=names, data=data, allow_mixed_types=True
+            )
+        if figure.exists():
+            media["figure"] = self.library.Image(str(figure))
+        self.show(run, media)
+
+    def close(self) -> str:
+        """End all runs. Return in one line where to find them."""
+        for opened in self.open.values():
+            self.end(opened)
+        return plural(self.count, "run")
+
+    def end(self, opened: Any) -> None:
+        """End a run of the library."""
+        opened.finish()
+
+    @abstractmethod
+    def start(self, run: Run) -> Any:
+        """Open a run of the library; one that exists is continued."""
+
+    @abstractmethod
+    def next_step(self, opened: Any) -> int:
+        """Return the first step that a run does not have."""
+
+    @abstractmethod
+    def log(self, opened: Any, values: Mapping[str, Any], step: int) -> None:
+        """Add a point to a run."""
+
+    @abstractmethod
+    def summarize(
+        self, opened: Any, config: Mapping[str, Any], summary: Mapping[str, Any]
+    ) -> None:
+        """Give a run its summary, and a config that may have grown since it was opened."""
+
+    def _opened(self, run: Run) -> Any:
+        if run.id not in self.open:
+            self.count += 1
+            self.open[run.id] = self.start(run)
+        return self.open[run.id]
+
+
+class Wandb(Service):
+    """W&B, online or offline.
+
+    Raises:
+        RuntimeError: it is "online" and no API key is configured (W&B itself would ask
+        for one in the terminal).
+    """
+
+    def __init__(self, name: str, *place: Any):
+        super().__init__(name, *place)
+        self.mode = name.removeprefix("W&B ")
+        if self.mode == "online" and not has_api_key():
+            raise RuntimeError("no API key is configured; `wandb login` stores one")
+        _end_wandb()  # an earlier service, now unused, holds no run
+        self.library, _ = _wandb()
+        self.url = ""
+        names = self.library.Settings.model_fields
+        self.lean = {name: value for name, value in LEAN.items() if name in names}
+        self.folder.mkdir(parents=True, exist_ok=True)
+
+    def start(self, run: Run) -> Any:
+        for file in self.folder.glob(f"wandb/offline-run-*-{run.id}/*.wandb"):
+            if file.stat().st_size <= HEAD:  # left by a process that was killed
+                shutil.rmtree(file.parent, ignore_errors=True)
+        place = {"project": self.project, "entity": self.settings.entity}
+        lean = self.lean
+        if (agent := wandb_agent()) is not None and run.id == agent.id:
+            place["project"] = agent.project or place["project"]
+            place["entity"] = agent.entity or place["entity"]
+            lean = lean | {"sweep_id": agent.sweep}
+        opened = self.library.init(
+            id=run.id,
+            name=run.name or None,
+            job_type=run.kind,
+            group=self.group,
+            tags=tuple(dict.fromkeys([*run.tags, *self.tags])),
+            config=run.config,
+            mode=self.mode,
+            resume="allow" if self.mode == "online" else None,
+            reinit="create_new",
+            dir=str(self.folder),
+            settings=self.library.Settings(**lean),
+            **place,
+        )
+        if run.kind == "study":
+            for metrics in ("study/*", "frontier/*"):
+                opened.define_metric(metrics, step_metric="study/seconds")
+        elif run.kind == "member":
+            for metric, summary in SUMMARIES.items():
+                opened.define_metric(metric, summary=summary)
+        self.url = opened.project_url or ""
+        return opened
+
+    def next_step(self, opened: Any) -> int:
+        return opened.step
+
+    def log(self, opened: Any, values: Mapping[str, Any], step: int) -> None:
+        # If not committed, the last point would overwrite the summary.
+        opened.log(values, step=step, commit=True)
+
+    def summarize(
+        self, opened: Any, config: Mapping[str, Any], summary: Mapping[str, Any]
+    ) -> None:
+        opened.config.update(config, allow_val_change=True)
+        opened.summary.update(summary)
+
+    def close(self) -> str:
+        runs = f"W&B: {super().close()} in "
+        _end_wandb()
+        if self.mode == "online":
+            return runs + self.url
+        folder = str(self.folder / "wandb")
+        return (
+            f"{runs}{folder}, sent by: wandb sync {shlex.quote(folder)}/offline-run-*"
+        )
+
+
+class Trackio(Service):
+    """trackio: a local database with a dashboard, without an account.
+
+    It identifies a run by its name, so names end in the last digits of the id; it has
+    no summary, so the row is logged at the last step, as row/NAME.
+
+    Raises:
+        RuntimeError: trackio is not installed.
+    """
+
+    def __init__(self, *place: Any):
+        super().__init__(*place)
+        try:
+            import trackio
+        except ImportError as error:
+            raise RuntimeError(f"{error}; pip install 'memcap[trackio]'") from error
+        self.library: Any = trackio
+        self.complaints: list[str] = []
+        # It prints how to see a run, and only warns where it cannot write.
+        for name, module in list(sys.modules.items()):
+            if name.partition(".")[0] == "trackio":
+                vars(module)["print"] = lambda *words, **options: None
+                vars(module)["_emit_nonfatal_warning"] = self._complain
+
+    def _complain(self, message: str, *arguments: Any, **options: Any) -> None:
+        self.complaints.append(message)
+
+    def _check(self) -> None:
+        for complaint in self.complaints:
+            raise RuntimeError(complaint)
+
+    def start(self, run: Run) -> Any:
+        tags = [*run.tags, *self.tags]
+        # In a context of its own, as otherwise trackio ends the run that is open.
+        opened = contextvars.copy_context().run(
+            self.library.init,
+            self.project,
+            name=f"{run.name} {run.id[-6:]}",
+            group=self.group,
+            config={**run.config, "id": run.id, "kind": run.kind, "tags": tags},
+            resume="allow",
+            embed=False,
+            auto_log_gpu=False,
+            auto_log_cpu=False,
+        )
+        opened.first_step = opened._next_step
+        self._check()
+        return opened
+
+    def next_step(self, opened: Any) -> int:
+        return opened._next_step
+
+    def log(self, opened: Any, values: Mapping[str, Any], step: int) -> None:
+        opened.log(values, step=step)
+
+    def summarize(
+        self, opened: Any, config: Mapping[str, Any], summary: Mapping[str, Any]
+    ) -> None:
+        steps = opened._next_step
+        if steps > opened.first_step or not steps:  # otherwise the run has its row
+            row = {f"row/{name}": value for name, value in summary.items()}
+            opened.log(row, step=max(steps - 1, 0))
+
+    def end(self, opened: Any) -> None:
+        super().end(opened)
+        self._check()
+
+    def close(self) -> str:
+        runs = super().close()
+        show = f"trackio show --project {self.project}"
+        return f"trackio: {runs} in project {self.project}, shown by: {show}"
+
+
+class Sender:
+    """Calls the first service that works.
+
+    One that raises is no longer used, with one warning, and the next one gets the call
+    that failed; after the last one nothing more is sent.
+    """
+
+    def __init__(self, settings: Tracking, study: str, folder: Path):
+        self.makers = _services(settings, study, folder)
+        self.service: Service | None = None
+        self.works = True
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """Return what a method returns; None if no service works."""
+        name = "tracking"
+        while self.works:
+            try:
+                if self.service is None:
+                    name, make = next(self.makers)
+                    self.service = make()
+                return getattr(self.service, method)(*arguments)
+            except StopIteration:
+                self.works = False
+            except (Exception, SystemExit) as error:
+                name = self.service.name if self.service else name
+                self.service = None
+                why = " ".join(str(error).split()) or type(error).__name__
+                warn_once(f"{name} does not work and is left: {why}")
+        return None
+
+    def close(self) -> str:
+        """End all runs. Return in one line where to find them."""
+        return (self.call("close") or "") if self.service else ""
+
+
+def _services(
+    settings: Tracking, study: str, folder: Path
+) -> Iterator[tuple[str, Callable[[], Service]]]:
+    """Yield the services to try, with their names, the best first."""
+    place = settings, study, folder
+    if settings.mode == "trackio":
+        yield "trackio", lambda: Trackio("trackio", *place)
+        return
+    mode = settings.wandb_mode
+    if mode == "online" or (mode == "auto" and has_api_key()):
+        yield "W&B online", lambda: Wandb("W&B online", *place)
+    yield "W&B offline", lambda: Wandb("W&B offline", *place)
+
+
+def has_api_key() -> bool:
+    """Tell whether credentials for the W&B server are configured, valid or not. Does
+    not ask the server."""
+    if os.environ.get("WANDB_API_KEY") or os.environ.get("WANDB_IDENTITY_TOKEN_FILE"):
+        return True
+    wandb, settings = _wandb()
+    from wandb.sdk.lib.wbauth import read_netrc_auth
+
+    try:
+        return bool(settings.api_key or read_netrc_auth(host=settings.base_url))
+    except wandb.errors.AuthenticationError:
+        return True  # malformed: going online tells the user so
+
+
+@cache
+def wandb_agent() -> Agent | None:
+    """Return the run under which `wandb agent` started this process, from the
+    environment, which loses it: W&B would give its id to every run."""
+    run, sweep, parameters = (os.environ.get(name) for name in OF_AGENT)
+    if not run or not sweep:
+        return None
+    chosen: Any = None
+    with contextlib.suppress(OSError, UnicodeDecodeError, yaml.YAMLError):
+        chosen = yaml.safe_load(Path(parameters or "").read_text(encoding="utf-8"))
+    values = chosen if isinstance(chosen, dict) else {}
+    config = {
+        str(name): value["value"]
+        for name, value in values.items()
+        if isinstance(value, dict) and "value" in value
+    }
+    project = os.environ.get("WANDB_PROJECT")
+    return Agent(run, sweep, project, os.environ.get("WANDB_ENTITY"), config)
+
+
+def _wandb() -> tuple[Any, Any]:
+    """Return the module wandb, silenced, with settings from the environment and the
+    user's files."""
+    wandb_agent()
+    for name in OF_AGENT:
+        os.environ.pop(name, None)
+    # W&B sends reports on its own health to the server even offline; if nothing
+    # answers, they hold up the exit.
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")
+    import wandb
+
+    return wandb, wandb.setup(wandb.Settings(silent=True)).settings
+
+
+def _end_wandb() -> None:
+    """Wait until W&B's own process has written all, unless somebody in this process has
+    a run."""
+    wandb, _ = _wandb()
+    if wandb.run is None:
+        wandb.teardown()
+
+
+def _json_value(value: Any) -> Any:
+    # Browsers read a table as JSON, which has no NaN.
+    return None if isinstance(value, float) and not math.isfinite(value) else value
