@@ -540,8 +540,7 @@ def test_a_stream_that_is_closed_is_nowhere(tmp_path, closed):
 
 
 @pytest.mark.parametrize(
-    "flag",
-    ["--hydra-help", "--hydra-help task=latch", "--info", "--cfg all", "-sc query=sh"],
+    "flag", ["--hydra-help", "--info", "--cfg all", "-sc query=sh"]
 )
 def test_a_flag_of_hydras_that_prints_trains_nothing(tmp_path, monkeypatch, flag):
     """Nor does it compose where it need not."""

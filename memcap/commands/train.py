@@ -42,7 +42,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def options() -> ArgumentParser:
     """Return Hydra's options, for completion."""
-    return app.HydraParser()
+    return app.hydra_parser()
 
 
 def run(arguments: Namespace) -> None:

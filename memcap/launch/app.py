@@ -21,6 +21,7 @@ from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.plugins import Plugins
 from hydra.experimental.callback import Callback
+from hydra.main import get_args_parser
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
@@ -28,10 +29,9 @@ from memcap import loops
 from memcap.config.knobs import UserError, defaults
 from memcap.config.member import Member
 from memcap.config.recipes import check_aliases, of_yaml
-from memcap.launch import launcher, slurm, sweeper
+from memcap.launch import launcher, slurm
 from memcap.launch.check import check, typed_overrides, typed_words
-from memcap.launch.composer import Composer
-from memcap.launch.errors import HYDRA_ERRORS, composing, explaining, mistakes_end
+from memcap.launch.errors import composing, explaining, mistakes_end
 from memcap.launch.jobs import (
     GROUPS,
     Job,
@@ -43,16 +43,13 @@ from memcap.launch.jobs import (
 from memcap.launch.preview import preview
 from memcap.launch.session import Session
 from memcap.launch.sources import SearchPath, TaskSource, config_dir
-from memcap.launch.sweeper import expand
-from memcap.runtime import jax_setup, signals
+from memcap.launch.sweep import jobs_of, knows_all_jobs
+from memcap.runtime import jax_setup
 from memcap.runtime.project import root
 from memcap.terminal.printing import Waiting
 
-IN_PROCESS = (".PopulationLauncher", ".BasicLauncher")  # run jobs in this process
-GRIDS = (".GridSweeper", ".BasicSweeper")  # these know all jobs before any runs
-# options with which `--cfg job` is left to Hydra
-OTHERS = [
-    "help",
+# flags beside which --cfg job is left to Hydra
+OTHERS = (
     "hydra_help",
     "run",
     "multirun",
@@ -60,102 +57,64 @@ OTHERS = [
     "config_path",
     "config_name",
     "info",
-]
-
-FLAGS = {
-    "--help -h": "memcap's help",
-    "--hydra-help": "this help",
-    "--resolve": "with --cfg: with ${...} resolved",
-    "--run -r": "one job (the default)",
-    "--multirun -m": "a job for each combination of values, as in task.lag=5,50",
-    "--shell-completion -sc": (
-        "install=SHELL or uninstall=SHELL prints what completes words there"
-    ),
-}
-OPTIONS = {
-    "--package -p": "with --cfg: the part that is printed",
-    "--config-path -cp": "another folder of configs in place of memcap's",
-    "--config-name -cn": "another config in place of memcap's",
-    "--config-dir -cd": "a folder of configs beside memcap's",
-}
+)
+IN_PROCESS = (".PopulationLauncher", ".BasicLauncher")  # run jobs in this process
 
 
-class HydraParser(argparse.ArgumentParser):
-    """Hydra's command line, as Hydra documents it. A mistake in a flag gives one line."""
+def hydra_parser() -> argparse.ArgumentParser:
+    """Make the parser of Hydra's command line; a mistake in a flag gives one line."""
+    parser = get_args_parser()
+    parser.prog = "memcap train"
+    parser.error = _complain
+    return parser
 
-    def __init__(self) -> None:
-        super().__init__(
-            prog="memcap train",
-            add_help=False,
-            epilog="Its overrides: https://hydra.cc/docs",
+
+def _complain(message: str) -> NoReturn:
+    hint = "see memcap train --help"
+    if "unrecognized" in message and "=" in message:
+        hint = "put options such as -m first"
+    if re.search(r"unrecognized.* --\w+(\.\w+)*=", message):
+        hint = (
+            "write KEY=VALUE without dashes; a sweep of W&B does by ${args_no_hyphens}"
         )
-        self.add_argument("overrides", nargs="*", help="KEY=VALUE, as in task.lag=8")
-        for flags, about in FLAGS.items():
-            self.add_argument(*flags.split(), action="store_true", help=about)
-        for flags, about in OPTIONS.items():
-            self.add_argument(*flags.split(), help=about)
-        self.add_argument(
-            "--version", action="version", version=f"Hydra {hydra.__version__}"
-        )
-        about = "print the config of the job, Hydra's own part, or both"
-        self.add_argument("--cfg", "-c", choices=["job", "hydra", "all"], help=about)
-        parts = ["all", "config", "defaults", "defaults-tree", "plugins", "searchpath"]
-        about = f"print what Hydra found: {', '.join(parts)}"
-        self.add_argument(
-            "--info",
-            "-i",
-            nargs="?",
-            const="all",
-            choices=parts,
-            metavar="PART",
-            help=about,
-        )
-
-    def error(self, message: str) -> NoReturn:
-        """Raise the complaint as a user's mistake."""
-        hint = "see memcap train --help"
-        if "unrecognized" in message and "=" in message:
-            hint = "put options such as -m first"
-            if re.search(r" --\w+(\.\w+)*=", message):
-                hint = "write KEY=VALUE without dashes; a sweep of W&B does by ${args_no_hyphens}"
-        raise UserError(f"{message.removeprefix('argument ')}; {hint}")
+    raise UserError(f"{message.removeprefix('argument ')}; {hint}")
 
 
 @cache
 def register() -> None:
-    """Register the defaults of every dataclass with Hydra, which then refuses unknown keys."""
-    schema = ConfigStore.instance()
-    schema.store(
-        name="schema", node={name: defaults(cls) for name, cls in GROUPS.items()}
-    )
+    """Register the defaults of every dataclass with Hydra, which then refuses unknown
+    keys, and memcap's own choices."""
+    store = ConfigStore.instance()
+    schema = {name: defaults(cls) for name, cls in GROUPS.items()}
+    store.store(name="schema", node=schema)
+    store.store(group="hydra/sweeper", name="grid", node={"defaults": ["basic"]})
     for plugin in (TaskSource, SearchPath):
         Plugins.instance().register(plugin)
-    for plugins in (launcher, slurm, sweeper):
-        plugins.register()
+    launcher.register()
+    slurm.register()
 
 
 class CheckMembers(Callback):
-    """Checks every member and the existing rows before Hydra makes a folder or anything trains."""
+    """Checks every member and the existing rows before Hydra makes a folder or anything
+    trains."""
 
     # The command's; Hydra makes the callback from a config, which cannot hold it.
     session: ClassVar[Session]
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check one job."""
-        with mistakes_end():
+        with mistakes_end(typed_overrides(config)):
             self._check(config, map(job_of, [config]), here=True)
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Check all jobs of a multirun; one that a sweeper makes up as it goes is
         checked as it starts."""
-        self.session.composer = Composer(GlobalHydra.instance().config_loader(), config)
         here = config.hydra.launcher._target_.endswith(IN_PROCESS)
-        with mistakes_end():
-            if _makes_all_jobs_at_once(config):
-                with Waiting(
-                    "checking the members of all jobs"
-                ):  # takes a while if there are very many
-                    self._check(config, _multirun(config, self.session.composer), here)
+        with mistakes_end(typed_overrides(config)):
+            if knows_all_jobs(config):
+                with Waiting("checking the members of all jobs"):
+                    loader = GlobalHydra.instance().config_loader()
+                    self._check(config, jobs_of(config, loader), here)
             else:
                 self.session.ledger.expect([Job(settings(values_of(config)), ())])
         if not here:
@@ -170,40 +129,23 @@ class CheckMembers(Callback):
         self.session.ledger.expect(checked)
 
 
-def _makes_all_jobs_at_once(config: DictConfig) -> bool:
-    return config.hydra.sweeper._target_.endswith(GRIDS)
-
-
-def _multirun(config: DictConfig, composer: Composer) -> Iterable[Job]:
-    loader = GlobalHydra.instance().config_loader()
-    for overrides in expand(
-        config.hydra.sweeper.params, typed_overrides(config), loader
-    ):
-        signals.look()
-        yield composer.job(overrides)
-
-
 def compose_jobs(
     overrides: Sequence[str], folder: Path | None = None, multirun: bool = False
 ) -> list[list[Job]]:
     """Compose and check what `memcap train` would train with these overrides,
     --config-dir and -m. Return the jobs, in lists of those that it would train as
     one."""
-    register()
     overrides = typed_words(overrides)
-    _check_config_dir(folder)
     mode = RunMode.MULTIRUN if multirun else RunMode.RUN
     with explaining(overrides), _composed(overrides, folder, mode) as (loader, config):
         if not multirun:
             return [check(config, map(job_of, [config]))]
-        if not _makes_all_jobs_at_once(config):
+        if not knows_all_jobs(config):
             raise UserError(
                 "-m: this hydra/sweeper makes up its jobs as it goes, so they cannot be planned;"
                 " plan one of them, without -m"
             )
-        return merge_jobs(
-            config, check(config, _multirun(config, Composer(loader, config)))
-        )
+        return merge_jobs(config, check(config, jobs_of(config, loader)))
 
 
 @contextlib.contextmanager
@@ -212,6 +154,8 @@ def _composed(
 ) -> Generator[tuple[ConfigLoader, DictConfig]]:
     """Compose a command's config without Hydra's own command line. Yield Hydra's
     loader, and the config."""
+    register()
+    _check_config_dir(folder)
     with (
         config_dir(folder),
         initialize_config_dir(str(root() / "conf"), **version_base()),
@@ -233,9 +177,7 @@ def _check_config_dir(folder: Path | str | None) -> None:
 def merge_jobs(config: DictConfig, jobs: Sequence[Job]) -> list[list[Job]]:
     """Group the jobs of a multirun that the launcher trains as one, which only
     `population` does."""
-    together = config.hydra.launcher._target_.endswith(
-        launcher.PopulationLauncher.__name__
-    )
+    together = config.hydra.launcher._target_.endswith(".PopulationLauncher")
     merged: dict[Hashable, list[Job]] = {}
     for place, job in enumerate(jobs):
         merged.setdefault(job.merge_key(place) if together else place, []).append(job)
@@ -245,67 +187,49 @@ def merge_jobs(config: DictConfig, jobs: Sequence[Job]) -> list[list[Job]]:
 def main(arguments: Sequence[str]) -> list[Path]:
     """Run Hydra on the arguments. Return the folder of each study that was trained."""
     register()
-    logging.raiseExceptions = (
-        False  # Hydra prints by logging: else a closed pipe gives a traceback a line
-    )
-    os.environ["HYDRA_FULL_ERROR"] = (
-        "1"  # Hydra then raises, and memcap decides what the user sees
-    )
+    # Hydra prints by logging: else a closed pipe gives a traceback a line
+    logging.raiseExceptions = False
+    # Hydra then raises, and memcap decides what the user sees
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    os.environ.setdefault("COMP_LINE", "")  # for -sc query=, if no shell asks
     arguments = typed_words(arguments)
-    parsed = HydraParser().parse_args(list(arguments))
-    if parsed.hydra_help:
-        print(HydraParser().format_help(), end="")
-        return []
+    parsed = hydra_parser().parse_args(arguments)
+    if parsed.experimental_rerun:
+        raise UserError("--experimental-rerun: would run a pickle; not in memcap")
     if parsed.package is not None and parsed.cfg is None:
         raise UserError(
             "--package: says which part --cfg prints, as in --cfg job --package task"
         )
-    if (
-        parsed.shell_completion
-        and "COMP_LINE" not in os.environ
-        and "query=" in " ".join(arguments)
-    ):
-        raise UserError(
-            "-sc query: is asked by a shell as it completes a line; -sc install=bash says how"
-        )
     _check_config_dir(parsed.config_dir)
     sys.argv = ["memcap", *arguments]
-    try:
-        with explaining(parsed.overrides):
-            if parsed.cfg == "job" and not any(
-                getattr(parsed, each) for each in OTHERS
-            ):
-                _print_job(parsed)
-                return []
-            with Session(
-                shlex.join(["memcap", "train", *arguments])
-            ) as CheckMembers.session:
-                run = hydra.main(
-                    config_path=str(root() / "conf"), config_name="config", **_options()
-                )
-                run(CheckMembers.session)()
-    except RecursionError as error:
-        if CheckMembers.session.ledger.expected:  # then all configs had been read
-            raise
-        raise UserError(of_yaml(error)) from error
-    return [study.folder for study in CheckMembers.session.ledger.expected]
+    session = Session(shlex.join(["memcap", "train", *arguments]))
+    CheckMembers.session = session
+    with explaining(parsed.overrides):
+        if parsed.cfg == "job" and not any(getattr(parsed, name) for name in OTHERS):
+            _print_job(parsed)
+            return []
+        run = hydra.main(
+            config_path=str(root() / "conf"), config_name="config", **_options()
+        )
+        try:
+            with session:
+                run(session)()
+        except RecursionError as error:
+            if session.ledger.expected:  # then all configs had been read
+                raise
+            raise UserError(of_yaml(error)) from error
+    return [study.folder for study in session.ledger.expected]
 
 
 def _print_job(parsed: argparse.Namespace) -> None:
-    """Print the config of a job with its members' values; if it cannot be trained,
-    raise the mistake."""
-    folder = None if parsed.config_dir is None else Path(parsed.config_dir)
-    members: Sequence[Member] = ()
-    wrong = None
-    with _composed(parsed.overrides, folder, RunMode.RUN) as (_, config):
+    """Print the config of a job with its members' values, even if they are mistakes."""
+    with _composed(parsed.overrides, parsed.config_dir, RunMode.RUN) as (_, config):
         use_config_folders(config.hydra)
+        members: Sequence[Member] = ()
         try:
             members = job_of(config).members
-        except (UserError, *HYDRA_ERRORS) as error:
-            wrong = error
-        print(preview(config, members, parsed.package, parsed.resolve), end="")
-    if wrong is not None:
-        raise wrong
+        finally:
+            print(preview(config, members, parsed.package, parsed.resolve), end="")
 
 
 def version_base() -> dict[str, Any]:

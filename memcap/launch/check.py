@@ -9,35 +9,27 @@ from omegaconf import DictConfig, OmegaConf
 
 from memcap.config.knobs import UserError
 from memcap.designs.axes import check_count
-from memcap.launch.errors import HYDRA_ERRORS, explain
 from memcap.launch.jobs import Job, use_config_folders
 from memcap.store import shards
 
 
 def check(config: DictConfig, jobs: Iterable[Job]) -> list[Job]:
     """Check every member of the jobs of a run or a multirun, and the existing rows.
-    Return the jobs, which are composed here, one by one, so that Hydra's errors are
-    reported as mistakes, too."""
+    Return the jobs."""
     use_config_folders(config.hydra)
-    try:
-        checked = []
-        count = 0
-        for job in jobs:
-            checked.append(job)
-            count += len(job.members)
-            check_count(count, "-m: members")
-        for folder in sorted({job.settings.folder for job in checked}):
-            _check_folder(folder, "out")
-            if folder.exists():
-                shards.read(folder)
-        place = (
-            "hydra.sweep.dir"
-            if config.hydra.mode == RunMode.MULTIRUN
-            else "hydra.run.dir"
-        )
-        _check_folder(Path(str(OmegaConf.select(config, place))), place)
-    except HYDRA_ERRORS as error:
-        raise UserError(explain(error, typed_overrides(config))) from error
+    checked = []
+    count = 0
+    for job in jobs:
+        checked.append(job)
+        count += len(job.members)
+        check_count(count, "-m: members")
+    for folder in sorted({job.settings.folder for job in checked}):
+        _check_folder(folder, "out")
+        if folder.exists():
+            shards.read(folder)
+    is_multirun = config.hydra.mode == RunMode.MULTIRUN
+    key = "hydra.sweep.dir" if is_multirun else "hydra.run.dir"
+    _check_folder(Path(str(OmegaConf.select(config, key))), key)
     return checked
 
 
@@ -46,8 +38,7 @@ def typed_words(words: Sequence[str]) -> list[str]:
     no line breaks.
 
     Raises:
-        UserError: a word is not UTF-8, as rows, logs and pages must be; or axes name a
-            field twice, of which Hydra would take the last.
+        UserError: a word is not UTF-8, as rows, logs and pages must be.
     """
     for word in words:
         try:
@@ -56,10 +47,6 @@ def typed_words(words: Sequence[str]) -> list[str]:
             raise UserError(
                 f"{word}: is not UTF-8; write it in letters that are"
             ) from error
-        if word.startswith("axes=") and (name := _repeated_key(word)) is not None:
-            raise UserError(
-                f"axes: {name} stands twice in one grid; give all its values in one list"
-            )
     return [
         " ".join(word.splitlines()) if word.startswith("axes=") else word
         for word in words
@@ -89,34 +76,3 @@ def _check_folder(folder: Path, name: str) -> None:
             f"{name}={folder}: cannot be written ({above.name} is no folder that can); set {name}"
             " to another folder"
         )
-
-
-def _repeated_key(text: str) -> str | None:
-    """Return the first key that occurs twice in one pair of braces."""
-    opened: list[set[str] | None] = []  # keys of each open brace; None for a bracket
-    word = ""
-    quote = ""
-    is_key = False
-    for letter in text:
-        if quote or letter in "\"'":
-            quote = (quote if letter != quote else "") if quote else letter
-            word += letter
-        elif letter in "{[":
-            opened.append(set() if letter == "{" else None)
-            word = ""
-            is_key = letter == "{"
-        elif letter in "}]" and opened:
-            opened.pop()
-            is_key = False
-        elif letter == ",":
-            word = ""
-            is_key = True
-        elif letter == ":" and is_key and opened and (keys := opened[-1]) is not None:
-            key = word.strip(" \"'")
-            if key in keys:
-                return key
-            keys.add(key)
-            is_key = False
-        else:
-            word += letter
-    return None

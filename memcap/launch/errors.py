@@ -150,10 +150,11 @@ def exit_with(line: str) -> NoReturn:
 
 
 @contextlib.contextmanager
-def mistakes_end() -> Generator[None]:
-    """End the process at a UserError, for Hydra's callbacks."""
+def mistakes_end(overrides: Sequence[str]) -> Generator[None]:
+    """End the process at a user's mistake, for Hydra's callbacks."""
     try:
-        yield
+        with explaining(overrides):
+            yield
     except UserError as error:
         exit_with(str(error))
 

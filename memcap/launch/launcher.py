@@ -16,23 +16,19 @@ from pathlib import Path
 import polars as pl
 from hydra.core.utils import (
     JobReturn,
-    JobStatus,
     configure_log,
     env_override,
     run_job,
     setup_globals,
 )
-from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from jax.errors import JaxRuntimeError
 from omegaconf import DictConfig, open_dict
-from omegaconf.errors import OmegaConfBaseException
 
 from memcap.config.knobs import UserError
-from memcap.launch.composer import Composer
 from memcap.launch.errors import one_line
-from memcap.launch.jobs import Job, use_config_folders
+from memcap.launch.jobs import Job, job_of, use_config_folders
 from memcap.launch.plugin import MODULE, register_plugin
 from memcap.launch.session import Session, job_label
 from memcap.runtime import signals
@@ -69,9 +65,6 @@ class PopulationLauncher(Launcher):
         self.context = hydra_context
         self.session = task_function
         self.config = config
-        self.composer = self.session.composer or Composer(
-            hydra_context.config_loader, config
-        )
 
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
@@ -86,8 +79,9 @@ class PopulationLauncher(Launcher):
         refused: Results = {}
         for place, overrides in enumerate(job_overrides):
             signals.look()
+            config = self._config(overrides)
             try:
-                job = self.composer.job(overrides)
+                job = job_of(config)
                 groups[self.merge_key(job, place)][place] = job
             except Exception as error:
                 # A mistake, or a bug in a user's task: this job fails, the others go on.
@@ -108,6 +102,10 @@ class PopulationLauncher(Launcher):
                     )
                 self._log_as_multirun()
         return [returned[place] for place in range(len(job_overrides))]
+
+    def _config(self, overrides: Sequence[str]) -> DictConfig:
+        loader = self.context.config_loader
+        return loader.load_sweep_config(self.config, list(overrides))
 
     def _log_as_multirun(self) -> None:
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
@@ -165,17 +163,7 @@ class PopulationLauncher(Launcher):
     def _run_hydra_job(
         self, overrides: Sequence[str], number: int, result: pl.DataFrame | Exception
     ) -> JobReturn:
-        try:
-            config = self.composer.config(overrides)
-        except (HydraException, OmegaConfBaseException, UserError) as error:
-            # Without a config it has no folder.
-            self._log_as_multirun()
-            log.error(
-                f"#{number} {' '.join(overrides)}: failed, {type(error).__name__}: {error}"
-            )
-            failed = JobReturn(overrides=overrides, status=JobStatus.FAILED)
-            failed.return_value = error
-            return failed
+        config = self._config(overrides)
         with open_dict(config):
             config.hydra.job.id = str(number)
             config.hydra.job.num = number

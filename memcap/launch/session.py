@@ -17,7 +17,6 @@ from jax.errors import JaxRuntimeError
 from omegaconf import DictConfig
 
 from memcap.config.knobs import UserError
-from memcap.launch.composer import Composer
 from memcap.launch.errors import exit_with, one_line
 from memcap.launch.jobs import Job, job_of, use_config_folders
 from memcap.launch.ledger import Ledger
@@ -43,7 +42,6 @@ class Session:
         self.command = command  # the command line, as it was typed
         self.start = Path.cwd()
         self.process = os.getpid()
-        self.composer: Composer | None = None  # of the jobs of a multirun
         self.session = (
             shards.new_session()
         )  # digits in the names of all files that its jobs write
@@ -54,7 +52,6 @@ class Session:
         # No process of another host has the number 0, but one may have ours.
         return vars(self) | {
             "process": 0,
-            "composer": None,
             "ledger": Ledger(self.session),
             "contexts": None,
         }

@@ -4,8 +4,6 @@ import pytest
 from breadth import leave
 from command import TINY, installed, memcap, python
 
-from memcap.launch.check import _repeated_key
-
 
 @pytest.mark.parametrize(
     ("choice", "package"),
@@ -37,18 +35,3 @@ def test_a_missing_accelerator_is_named_with_what_installs_it(tmp_path, argument
         " or JAX_PLATFORMS=cpu\n"
     )
     assert (done.returncode, done.stderr, list(tmp_path.iterdir())) == (2, line, [])
-
-
-@pytest.mark.parametrize(
-    ("axes", "key"),
-    [
-        ("axes={task.lag: [5], task.lag: 50}", "task.lag"),
-        ("axes=[{seed: 1}, {'seed': 1, \"seed\": 2}]", "seed"),
-        ("axes=[{seed: 1}, {seed: 2}]", None),
-        ("axes={task: [a:B, a:B, 'a:B'], seed: 1..8}", None),
-        ("axes={task: 'a, task: b', seed: [1]}", None),
-        ("axes={}", None),
-    ],
-)
-def test_a_field_stands_once_in_a_grid(axes, key):
-    assert _repeated_key(axes) == key
