@@ -15,10 +15,10 @@ from flax import nnx
 
 from memcap import figures, store
 from memcap.answers import sources
+from memcap.answers.answer import Answer
 from memcap.answers.judge import Judgement
 from memcap.answers.judge import judge as judge_net
 from memcap.answers.question import Question
-from memcap.answers.words import PrintedAnswer
 from memcap.cells import cell_classes, flax_cell_names
 from memcap.config.knobs import (
     LONGEST,
@@ -425,7 +425,7 @@ def answer(
     layers: int = 1,
     knobs: Sequence[str] = (),
     **values: Any,
-) -> PrintedAnswer:
+) -> Answer:
     """Answer how many units a task takes at a lag. Print it for words; `.units` is the
     width to take.
 
@@ -458,9 +458,9 @@ def answer(
     name = sources.cell_name(_text(_names_of_cells(cell), "cell"))
     question = Question(task, lag, Model(name, 1, layers=layers), share, at, budget)
     if isinstance(rows, pl.DataFrame):
-        return PrintedAnswer.of(sources.from_rows(_rows(rows), question))
+        return sources.best_answer(question, _rows(rows))
     place = None if rows is None else _place(rows, "rows")
-    return PrintedAnswer.of(sources.best_answer(question, place))
+    return sources.best_answer(question, place)
 
 
 def judge(

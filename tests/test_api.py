@@ -172,7 +172,7 @@ def test_numbers_of_numpy_are_numbers():
         task="latch", units=np.arange(1, 3), lag=[np.int64(3)], lr=np.float64(0.5)
     )
     assert mine == memcap.members(task="latch", units=[1, 2], lag=3, lr=0.5)
-    assert memcap.answer("latch", np.int64(3), ROWS).lag == 3
+    assert memcap.answer("latch", np.int64(3), ROWS).question.lag == 3
 
 
 def test_classes_stand_for_their_names():

@@ -121,8 +121,8 @@ def answers_at(points):
     marks = {}
     for p in points:
         answer = from_rows(rows, Question(p.task, p.lag, p.model, at="steady"))
-        if answer.widths is not None and answer.at == p.at:
-            units, low, high = answer.widths
+        if answer.estimate is not None and answer.at == p.at:
+            units, low, high = answer.estimate, answer.low, answer.high
             marks[p.task, p.lag, p.model.cell, p.model.layers, p.at] = [
                 Mark(low, units, high)
             ]

@@ -41,7 +41,7 @@ BESIDE_A_ROW = {
     "knobs, and what is found by name": (
         "config/knobs runtime/plugins cells/__init__ cells/registry loops/__init__"
     ),
-    "this process": "runtime/cache runtime/jax_setup runtime/project runtime/signals",
+    "this process": "runtime/jax_setup runtime/project runtime/signals",
     "a study, and its jobs": (
         "designs/__init__ designs/choose launch/ledger store/study tracking/settings"
     ),
@@ -58,11 +58,11 @@ BESIDE_A_ROW = {
         " store/weights studies/checkpoints studies/progress"
     ),
     "the last lines": (
-        "report/job_end report/tables frontiers/frontier frontiers/points frontiers/memo"
+        "report/job_end report/tables frontiers/frontier frontiers/points"
         " terminal/printing terminal/words"
     ),
 }
-MOST_FILES_OF_A_ROW = 67
+MOST_FILES_OF_A_ROW = 65
 
 
 def walk(heading):

@@ -15,46 +15,66 @@ that were tried are advised, by their own counts (memcap.thresholds.falls).
 """
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import groupby
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from memcap.answers import words
 from memcap.answers.next_study import command, next_longer
-from memcap.answers.question import Question
-from memcap.cells import cell_facts
+from memcap.answers.question import PROBABILITY, Question
 from memcap.config.recipes import ResolvedRecipe
 from memcap.frontiers.points import At, Point, References, label, references
 from memcap.models.model import MOST_UNITS
-from memcap.tasks import Task
-from memcap.thresholds.curve import Floats, counts, threshold
+from memcap.thresholds.curve import Floats, threshold
 from memcap.thresholds.falls import width_to_take
 from memcap.thresholds.lags import believe
 
-PROBABILITY = 0.9  # least probability that the advised width is enough
-EVERY_LAG = 50  # the advice heeds each shorter lag up to this one, and beyond it lags 40 % apart
+EVERY_LAG = (
+    50  # advice heeds each shorter lag up to this one, beyond it lags 40 % apart
+)
+
+
+class Advice(NamedTuple):
+    """A width to take, and the width at which the share passes, at `training_lag`."""
+
+    estimate: float
+    low: float
+    high: float
+    units: int | None
+    training_lag: int
+
+
+class Passes(NamedTuple):
+    """The runs of nets of the advised width or wider."""
+
+    points: Sequence[Point]  # whose runs they are
+    passed: int
+    runs: int
+    widest: int | None  # the widest that count, if wider ones fail more
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The numbers that answer a question.
+    """The numbers that answer a question. Print it for words.
 
     Args:
         question: the question.
-        line: the frontier that the answer is read from, one point per lag, the shortest first.
+        line: the frontier that the answer is read from, one point per lag, the shortest
+            first.
         point: the frontier at the lag; None if the lag was not measured.
-        widths: estimate, low and high (95 % interval) of the width at which the share
-            passes, from all lags; None if unknown: nets of this lag did not train, or
-            neither it nor two others were measured.
-        units: the width to take, for each layer. None if no width tried is known to be
-            enough, if more than `MOST_UNITS` are predicted, or if nothing is known.
-        training_lag: the lag at which, or up to which, to train nets of this width. It
-            is longer than the question's if fewer units are then enough; `widths` are
-            those of this lag.
         source: the place of the rows: a name of `memcap.store.published`, such as
             "atlas", or a folder; None: rows that were passed in.
+        estimate, low, high: width at which the share passes, from all lags, and its 95
+            % interval; None if nets of this lag did not train, or neither it nor two
+            others were measured.
+        units: the width to take, for each layer; None if no width tried is known to be
+            enough, if more than `MOST_UNITS` are predicted, or if nothing is known.
+        training_lag: the lag at which, or up to which, to train nets of this width. It
+            is longer than the question's if fewer units are then enough; `estimate` is
+            of this lag.
         own: the answer of the user's own rows, if this one comes from published rows
             with more evidence.
         beside: if the task was not measured, answers for the nearest measured values of
@@ -64,53 +84,35 @@ class Answer:
     question: Question
     line: tuple[Point, ...] = ()
     point: Point | None = None
-    widths: tuple[float, float, float] | None = None
+    source: str | None = None
+    estimate: float | None = None
+    low: float | None = None
+    high: float | None = None
     units: int | None = None
     training_lag: int | None = None
-    source: str | None = None
     own: "Answer | None" = None
     beside: tuple["Answer", ...] = ()
 
-    @property
-    def task(self) -> Task:
-        """The task of the question."""
-        return self.question.task
+    def __str__(self) -> str:
+        return "\n".join(words.sentences(self))
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        """Show the words in a notebook."""
+        printer.text(str(self))
 
     @property
-    def lag(self) -> int:
-        """The lag of the question."""
-        return self.question.lag
+    def why(self) -> str:
+        """The words that say what the answer rests on."""
+        return "\n".join(words.why(self))
 
-    @property
-    def share(self) -> float:
-        """The share of the seeds that should pass."""
-        return self.question.share
+    def code(self, framework: str) -> str:
+        """Return a script that trains and judges a net of this width, in "keras",
+        "torch" or "flax".
 
-    @property
-    def cell(self) -> str:
-        """The cell of the question."""
-        return self.question.model.cell
-
-    @property
-    def layers(self) -> int:
-        """The number of the network's layers."""
-        return self.question.model.layers
-
-    @property
-    def estimate(self) -> float | None:
-        """The width at which the share passes; `low` and `high` are the ends of its 95
-        % interval."""
-        return None if self.widths is None else self.widths[0]
-
-    @property
-    def low(self) -> float | None:
-        """The lower end of the interval."""
-        return None if self.widths is None else self.widths[1]
-
-    @property
-    def high(self) -> float | None:
-        """The upper end of the interval."""
-        return None if self.widths is None else self.widths[2]
+        Raises:
+            UserError: there is no such framework, no width, or no script for this cell or task.
+        """
+        return words.code(self, framework)
 
     @cached_property
     def trained(self) -> dict[int, Point]:
@@ -118,24 +120,19 @@ class Answer:
         return {point.lag: point for point in self.line if point.trains}
 
     @property
-    def lags(self) -> tuple[int, ...]:
+    def lags(self) -> list[int]:
         """The lags that the width rests on."""
-        return () if self.widths is None else tuple(self.trained)
+        return [] if self.estimate is None else list(self.trained)
 
     @property
-    def left_out(self) -> tuple[int, ...]:
-        """The lags at which no recipe trained the task, so that they say nothing about widths."""
-        return tuple(point.lag for point in self.line if not point.trains)
-
-    @property
-    def first(self) -> Point | None:
+    def basis(self) -> Point | None:
         """The point that says how the rows were measured and judged; None if nothing is known."""
-        return self.point or (None if self.widths is None else self.line[0])
+        return self.point or (None if self.estimate is None else self.line[0])
 
     @property
     def at(self) -> At:
         """The verdict that counts, as in `Point`."""
-        return "trained" if self.first is None else self.first.at
+        return self.basis.at if self.basis else "trained"
 
     @property
     def as_asked(self) -> bool:
@@ -144,103 +141,74 @@ class Answer:
         return self.at == "up_to" or not self.question.up_to
 
     @property
-    def stretch(self) -> int:
-        """The multiple of the lag that "steady" asks for."""
-        return 1 if self.first is None else self.first.evaluation.stretch
-
-    @property
     def subject(self) -> str:
         """The name of the frontier's line, as in `Point.subject`."""
+        question = self.question
         return (
-            label(self.task, self.question.model)
-            if self.first is None
-            else self.first.subject
+            self.basis.subject if self.basis else label(question.task, question.model)
         )
-
-    @property
-    def budget(self) -> int | None:
-        """The largest budget, in training steps, of the recipes that the answer rests on."""
-        own = self._training_point
-        points = self.trained.values() if own is None else [own]
-        return max((point.recipe.budget for point in points), default=None)
 
     @property
     def trains_longer(self) -> bool:
         """Tell whether nets are to be trained up to a longer lag than the question's."""
-        return self.training_lag not in (None, self.lag)
+        return self.training_lag not in (None, self.question.lag)
 
     @property
-    def _training_point(self) -> Point | None:
+    def training_point(self) -> Point | None:
         """The point at the training lag; None if that was not measured."""
-        return (
-            self.trained.get(self.training_lag or self.lag)
-            if self.trains_longer
-            else self.point
-        )
+        longer = self.training_lag if self.trains_longer else None
+        return self.trained.get(longer) if longer else self.point
 
     @property
-    def passed_from(self) -> int:
-        """The number of runs of `units` units or more that passed; `runs_from` is the
-        number of all."""
-        return self._outcomes[0]
-
-    @property
-    def widest_from(self) -> int | None:
-        """The width of the widest net that `passed_from` counts, if wider ones fail
-        more; else None."""
-        widest = [
-            (p.widest_from(self.units or 1), p.units[-1]) for p in self.points_from
-        ]
-        return min((some for some, tried in widest if some < tried), default=None)
-
-    @property
-    def runs_from(self) -> int:
-        """The number of runs of `units` units or more at `points_from`; 0 if `units` is None."""
-        return self._outcomes[1]
-
-    @cached_property
-    def points_from(self) -> tuple[Point, ...]:
-        """The points whose runs of `units` units or more count: that of the training
-        lag, or those of the measured lags next to the question's; if no net there was
-        as wide, those of all lags."""
-        if (units := self.units) is None:
-            return ()
-        near = [self._training_point] if self._training_point is not None else []
-        near = near or [self.trained[lag] for lag in next_to(self.trained, self.lag)]
-        places = (near, self.trained.values())
-        return next(
-            (
-                wide
-                for some in places
-                if (wide := tuple(p for p in some if p.units[-1] >= units))
-            ),
-            (),
-        )
-
-    @cached_property
-    def _outcomes(self) -> tuple[int, int]:
-        counts = [point.passed_from(self.units or 1) for point in self.points_from]
-        return sum(passed for passed, _ in counts), sum(runs for _, runs in counts)
+    def budget(self) -> int | None:
+        """The largest budget, in training steps, of the recipes that the answer rests on."""
+        point = self.training_point
+        points = self.trained.values() if point is None else [point]
+        return max((p.recipe.budget for p in points), default=None)
 
     @property
     def recipe(self) -> ResolvedRecipe | None:
         """The recipe of the training lag, or else that of `next_longer`; None if
         nothing was measured."""
-        point = self._training_point or next_longer(self.trained.values(), self.lag)
-        return None if point is None else point.recipe
+        longer = next_longer(self.trained.values(), self.question.lag)
+        point = self.training_point or longer
+        return point.recipe if point else None
+
+    @cached_property
+    def passes(self) -> Passes:
+        """The runs of `units` units or more: at the training lag, or at the measured
+        lags next to the question's; if no net there was as wide, at all lags."""
+        units = self.units
+        if units is None:
+            return Passes((), 0, 0, None)
+        near = [self.trained[lag] for lag in next_to(self.trained, self.question.lag)]
+        if self.training_point is not None:
+            near = [self.training_point]
+        points = [p for p in near if p.units[-1] >= units]
+        points = points or [p for p in self.trained.values() if p.units[-1] >= units]
+        counts = [p.passed_from(units) for p in points]
+        falls = [
+            p.widest_from(units) for p in points if p.widest_from(units) < p.units[-1]
+        ]
+        passed = sum(count for count, _ in counts)
+        return Passes(
+            points, passed, sum(n for _, n in counts), min(falls, default=None)
+        )
 
     @cached_property
     def references(self) -> References:
         """The widths that theory gives."""
-        return references(self.task, self.lag, model=self.question.model)
+        question = self.question
+        return references(question.task, question.lag, model=question.model)
 
     @cached_property
     def command(self) -> str:
         """A command that would measure the lag; "" if only nets above `MOST_UNITS`
         could tell more."""
-        return command(
-            self.question, self.line, self.point, self.widths, self.units is not None
-        )
+        known = self.low is not None and self.high is not None
+        interval = (self.low, self.high) if known else None
+        enough = self.units is not None
+        return command(self.question, self.line, self.point, interval, enough)
 
     @property
     def seconds(self) -> float | None:
@@ -248,53 +216,31 @@ class Answer:
         lags or extrapolated to a longer one; the most of the answers in `beside`, if
         there are any; None if unknown."""
         if self.beside:
-            return max(
-                (s for each in self.beside if (s := each.seconds) is not None),
-                default=None,
-            )
+            known = [answer.seconds for answer in self.beside]
+            return max((s for s in known if s is not None), default=None)
         timed = [point for point in self.line if point.seconds > 0]
-        if not timed or self.lag < timed[0].lag:
+        lag = self.question.lag
+        if not timed or lag < timed[0].lag:
             return None
-        lag, (lags, seconds) = (
-            np.log2(self.lag),
-            np.log2([(each.lag, each.seconds) for each in timed]).T,
-        )
-        if self.lag <= timed[-1].lag:
-            return float(np.exp2(np.interp(lag, lags, seconds)))
-        return (
-            float(np.exp2(np.polyval(np.polyfit(lags, seconds, 1), lag)))
-            if len(timed) > 2
-            else None
-        )
-
-    @property
-    def held(self) -> int:
-        """Symbols (or reals) that must be held at the worst moment."""
-        length = self.task.length(self.lag) if self.point is None else self.point.length
-        return self.task.facts(self.lag, length).held
-
-    @property
-    def carry_numbers(self) -> int | None:
-        """Numbers in the carry of a net of `units` units, in all its layers."""
-        each = self.layers * cell_facts(self.cell).numbers_per_unit
-        return None if self.units is None else each * self.units
+        x = np.log2([point.lag for point in timed])
+        y = np.log2([point.seconds for point in timed])
+        if lag <= timed[-1].lag:
+            return float(np.exp2(np.interp(np.log2(lag), x, y)))
+        if len(timed) <= 2:
+            return None
+        return float(np.exp2(np.polyval(np.polyfit(x, y, 1), np.log2(lag))))
 
     @property
     def between(self) -> tuple[int, int] | None:
         """The measured lags on either side, if the lag was not measured and lies between two."""
-        lags = next_to(self.lags, self.lag)
+        lags = next_to(self.lags, self.question.lag)
         return (lags[0], lags[1]) if self.point is None and len(lags) == 2 else None
 
     @property
     def settled(self) -> bool:
         """True if the lag was measured, a width is known to be enough, and the
         threshold is a number."""
-        point = self.point
-        return (
-            point is not None
-            and self.units is not None
-            and point.fit.u90.is_number(point.units[0])
-        )
+        return bool(self.point and self.units is not None and self.point.measured)
 
 
 def answer(
@@ -302,36 +248,31 @@ def answer(
 ) -> Answer:
     """Answer a question from the points of its task and its network in a frontier, all
     of one verdict; `source` is the place of their rows."""
-    task = question.task
     lag = question.lag
-    points = [p for p in points if (p.task, p.model) == (task, question.model)]
+    points = [p for p in points if (p.task, p.model) == (question.task, question.model)]
     # Nets that were trained for another question count only if there are no others.
     same = [p for p in points if (p.evaluation.until == "up_to") == question.up_to]
     points = same or points
     # If a lag was measured in several ways, the usual length and rule come first, then
     # the most runs.
-    point = max(
-        (p for p in points if p.lag == lag),
-        key=lambda p: (p.usual, sum(p.runs)),
-        default=None,
-    )
-    line = _line(
-        points if point is None else [p for p in points if p.label == point.label]
-    )
-    result = Answer(question, tuple(line), point, source=source)
-    if not (len(result.trained) > 1 if point is None else point.trains):
+    here = [p for p in points if p.lag == lag]
+    point = max(here, key=lambda p: (p.usual, sum(p.runs)), default=None)
+    if point is not None:
+        points = [p for p in points if p.label == point.label]
+    result = Answer(question, _line(points), point, source)
+    known = len(result.trained) > 1 if point is None else point.trains
+    if not known:
         return result
-    up_to = line[0].at == "up_to"
-    widths, units, training_lag = advise(result.trained, lag, question.share, up_to)
-    return replace(result, widths=widths, units=units, training_lag=training_lag)
+    up_to = result.line[0].at == "up_to"
+    advice = advise(result.trained, lag, question.share, up_to)
+    return replace(result, **advice._asdict())
 
 
 def advise(
     points: Mapping[int, Point], lag: int, share: float, up_to: bool = False
-) -> tuple[tuple[float, float, float], int | None, int]:
-    """Return estimate, low and high of the width that is enough at a lag; the width to
-    take there, None if none is known to be enough; and the lag at which to train nets
-    of this width.
+) -> Advice:
+    """Advise the width that is enough at a lag, and the lag at which to train nets of
+    this width.
 
     No lag is advised fewer units than a shorter one, measured or not. An unmeasured lag
     is not advised more than the next longer measured one, unless a shorter measured one
@@ -342,56 +283,47 @@ def advise(
     shorter ones that need more: these take its width.
 
     Args:
-        points: by lag, at least one.
+        points: by lag, ascending, at least one.
         lag, share: those of the question.
         up_to: whether nets are right at every lag up to their own.
     """
-    shorter = [each for each in points if each <= lag]
-    longer = sorted(each for each in points if each > lag)
-    far = (
-        round(EVERY_LAG * 1.4**k)
-        for k in range(int(math.log(max(lag / EVERY_LAG, 1), 1.4)) + 1)
-    )
-    gap = {
-        each
-        for each in (*range(1, EVERY_LAG + 1), *far, lag)
-        if max(shorter, default=0) <= each <= lag
-    }
+    shorter = [k for k in points if k <= lag]
+    longer = [k for k in points if k > lag]
+    gap = _lags_between(max(shorter, default=0), lag)
     lags = sorted({*shorter, *gap, *(longer if up_to else longer[:1])})
     widths = _widths(points, lags, share)
-    sure = {each: float(width[3]) for each, width in widths.items()}
+    enough = {k: float(width[3]) for k, width in widths.items()}
     unknown = set()
-    for each in points.keys() & sure.keys():
-        if (units := _taken(points[each], sure[each], share)) is None:
-            unknown.add(each)
+    for k in points.keys() & enough.keys():
+        units = _taken(points[k], enough[k], share)
+        if units is None:
+            unknown.add(k)
         else:
-            sure[each] = units
-    nearest = shorter[-1:] if up_to else shorter
-    choices = {lag: max(sure[each] for each in (*nearest, *gap))}
-    if longer and lag not in points and not up_to:
-        choices[lag] = min(
-            choices[lag], max(sure[each] for each in (*shorter, longer[0]))
-        )
+            enough[k] = units
+    heeded = shorter[-1:] if up_to else shorter
+    choices = {lag: max(enough[k] for k in (*heeded, *gap))}
     if up_to:
-        if longer and unknown.intersection(nearest):
-            del choices[
-                lag
-            ]  # no width is known to be enough at a shorter lag, so none is here
-        choices |= {each: sure[each] for each in longer}
-    most = {each: 2 * points[each].units[-1] for each in points}
-    whole = {
-        each: math.ceil(width - 1e-6)
-        for each, width in choices.items()
-        if each not in unknown
-    }
-    whole = {
-        each: units
-        for each, units in whole.items()
-        if units <= most.get(each, MOST_UNITS)
-    }
-    best = min(whole, key=lambda each: (whole[each], each), default=lag)
+        if longer and unknown.intersection(heeded):
+            del choices[lag]  # no width is known to be enough at a shorter lag
+        choices |= {k: enough[k] for k in longer}
+    elif longer and lag not in points:
+        most = max(enough[k] for k in (*shorter, longer[0]))
+        choices[lag] = min(choices[lag], most)
+    units_at = {}
+    for k in choices.keys() - unknown:
+        units = math.ceil(choices[k] - 1e-6)
+        if units <= (2 * points[k].units[-1] if k in points else MOST_UNITS):
+            units_at[k] = units
+    best = min(units_at, key=lambda k: (units_at[k], k), default=lag)
     estimate, low, high = (float(width) for width in widths[best][:3])
-    return (estimate, low, high), whole.get(best), best
+    return Advice(estimate, low, high, units_at.get(best), best)
+
+
+def _lags_between(first: int, last: int) -> set[int]:
+    """Return the lags from one to another that advice heeds, with the last one."""
+    octaves = math.log(max(last / EVERY_LAG, 1), 1.4)
+    far = (round(EVERY_LAG * 1.4**k) for k in range(int(octaves) + 1))
+    return {k for k in (*range(1, EVERY_LAG + 1), *far, last) if first <= k <= last}
 
 
 def _widths(
@@ -399,15 +331,15 @@ def _widths(
 ) -> dict[int, Floats]:
     """Return estimate, low, high, and the width that is enough with `PROBABILITY`, at some lags."""
     ranks = np.array([0.5, 0.025, 0.975, PROBABILITY])
-    measured = [{each: p.rise(p.solved) for each, p in points.items()}]
+    verdicts = [{lag: point.rise for lag, point in points.items()}]
     if any(p.solved_trained != p.solved for p in points.values()):
         # nets that pass at the stretched length pass at the trained one, so they never
         # take fewer units
-        measured.append({each: p.rise(p.solved_trained) for each, p in points.items()})
-    beliefs = [believe(some, lags) for some in measured]
+        verdicts.append({lag: point.rise_trained for lag, point in points.items()})
+    beliefs = [believe(counts, lags) for counts in verdicts]
     return {
-        each: np.max([some[each].quantiles(share, ranks) for some in beliefs], axis=0)
-        for each in lags
+        lag: np.max([belief[lag].quantiles(share, ranks) for belief in beliefs], axis=0)
+        for lag in lags
     }
 
 
@@ -419,31 +351,22 @@ def _taken(point: Point, width: float, share: float) -> int | None:
     units = math.ceil(width - 1e-6)
     reached = threshold(point.posterior, share).censored != "above"
     known = reached and units <= 2 * point.units[-1]
-    return width_to_take(
-        counts(point.units, point.solved, point.runs), share, units if known else None
-    )
+    return width_to_take(point.counts, share, units if known else None)
 
 
-def _line(points: Sequence[Point]) -> list[Point]:
+def _line(points: Iterable[Point]) -> tuple[Point, ...]:
     """Return one point per lag, all measured in the same way: the usual one, or else
     that of most lags."""
-    ways = [
-        list(way)
-        for _, way in groupby(
-            sorted(points, key=lambda p: p.label), key=lambda p: p.label
-        )
-    ]
-    best = max(
-        ways, key=lambda way: (way[0].usual, len({p.lag for p in way})), default=[]
-    )
-    return sorted(
-        {p.lag: p for p in sorted(best, key=lambda p: sum(p.runs))}.values(),
-        key=lambda p: p.lag,
-    )
+    ways: dict[str, dict[int, Point]] = {}
+    for point in sorted(points, key=lambda p: (p.label, sum(p.runs))):
+        ways.setdefault(point.label, {})[point.lag] = point  # the one with most runs
+    lines = [list(by_lag.values()) for by_lag in ways.values()]
+    best = max(lines, key=lambda line: (line[0].usual, len(line)), default=[])
+    return tuple(sorted(best, key=lambda p: p.lag))
 
 
 def next_to(lags: Collection[int], lag: int) -> tuple[int, ...]:
     """Return the nearest shorter and the nearest longer of some lags, if there are any."""
-    shorter = sorted(each for each in lags if each < lag)
-    longer = sorted(each for each in lags if each > lag)
+    shorter = sorted(k for k in lags if k < lag)
+    longer = sorted(k for k in lags if k > lag)
     return (*shorter[-1:], *longer[:1])

@@ -10,9 +10,11 @@ from memcap.config.knobs import set_words
 from memcap.config.recipes import race_axes, starts_itself
 from memcap.frontiers.points import Point
 from memcap.models.model import MOST_UNITS
+from memcap.thresholds.falls import possible_fall
 
-FEWEST_UNITS = 16  # of the widest net if nothing is known: holding one thing may take several units
-MARGIN = 0.25  # by which the widths reach beyond the predicted interval, as a share of its ends
+FEWEST_UNITS = 16  # of the widest net if nothing is known
+MARGIN = 0.25  # share of the predicted interval's ends by which widths reach beyond it
+REACH = 4  # units on either side of the width at which most seeds passed
 
 
 def next_longer(line: Iterable[Point], lag: int) -> Point | None:
@@ -27,7 +29,7 @@ def command(
     question: Question,
     line: Sequence[Point] = (),
     point: Point | None = None,
-    widths: tuple[float, float, float] | None = None,
+    interval: tuple[float, float] | None = None,
     enough: bool = False,
 ) -> str:
     """Return a command that measures the lag of a question; "" if no wider nets are allowed.
@@ -37,70 +39,75 @@ def command(
         line: points of other lags; the recipe is that of the next longer one, or the
             recommended one if there are no points.
         point: the point of the lag itself, if it was measured.
-        widths: estimate, low and high of the width that it takes; None if unknown.
+        interval: ends of the interval of the width that it takes; None if unknown.
         enough: whether a width is known to be enough. If not, the command measures
             wider nets than were tried; if wider ones may fail more, more seeds of the
             widths that pass most; if no recipe tried trains the task, other recipes.
     """
     held = question.task.facts(question.lag, question.task.length(question.lag)).held
     near = point or next_longer(line, question.lag)
-    least_high = max(FEWEST_UNITS, 2.0 * held)
-    if (
-        question.up_to and near is not None and near.at != "up_to"
-    ):  # rows of this lag only: a hint
-        least_high = max(
-            least_high, 0.0 if widths is None else (1 + MARGIN) * widths[2]
-        )
-        point = near = widths = None
-    study = re.sub(r"\W+", "_", f"{question.task.name}_L{question.lag}")
+    most = max(FEWEST_UNITS, 2.0 * held)
+    if near is not None and question.up_to and near.at != "up_to":
+        # rows of this lag alone are only a hint
+        most = max(most, (1 + MARGIN) * interval[1] if interval else 0.0)
+        point = near = interval = None
     words = _words(question)
     if near is not None:
         words += near.evaluation_words
     elif question.up_to:
         words.append("evaluation.until=up_to")
+    name = re.sub(r"\W+", "_", f"{question.task.name}_L{question.lag}")
+    study = f"study={name}"
     if point is not None and not point.trains:
-        widest = min(max(point.units[-1], 2 * held, 4), MOST_UNITS)
-        raced = race_axes(starts_itself(question.model.cell), question.up_to)
-        recipes = ", ".join(
-            f"{name}: [{', '.join(map(str, values))}]" for name, values in raced.items()
-        )
-        axes = f"{recipes}, model.units: 1..{widest}, seed: 8"
-        return " ".join(
-            [*words, f"study={study}_race", "design=race", f"'axes={{{axes}}}'"]
-        )
-    if point is not None and not enough and point.possible_fall is not None:
-        first, last = point.around_best
-        axes = f"'axes={{model.units: {first}..{last}, seed: {2 * max(point.runs)}}}'"
-        return " ".join([*words, *point.recipe.words, f"study={study}", axes])
-    low = 1.0
-    high = least_high
-    if widths is not None:
-        low = (1 - MARGIN) * widths[1]
-        high = (1 + MARGIN) * widths[2]
+        recipes = _race(question, max(point.units[-1], 2 * held, 4))
+        return " ".join([*words, f"{study}_race", "design=race", recipes])
+    if near is not None:
+        words += near.recipe.words
+    words.append(study)
+    if point is not None and not enough and possible_fall(point.counts) is not None:
+        first, last = around_best(point)
+        return " ".join([*words, _axes(first, last, 2 * max(point.runs))])
+    least = 1.0
+    if interval is not None:
+        least = (1 - MARGIN) * interval[0]
+        most = (1 + MARGIN) * interval[1]
     if point is not None and not enough:
         if point.units[-1] >= MOST_UNITS:
             return ""
-        low = point.units[-1] + 1
-        high = max(high, 2 * low)
-    least = max(1, min(math.floor(low), MOST_UNITS - 2))
-    most = min(max(math.ceil(high), least + 2), MOST_UNITS)
-    words += [] if near is None else near.recipe.words
-    axes = f"'axes={{model.units: {least}..{most}, seed: 8}}'"
-    return " ".join([*words, f"study={study}", "design=bisect", axes])
+        least = point.units[-1] + 1
+        most = max(most, 2 * least)
+    first = max(1, min(math.floor(least), MOST_UNITS - 2))
+    last = min(max(math.ceil(most), first + 2), MOST_UNITS)
+    return " ".join([*words, "design=bisect", _axes(first, last, 8)])
+
+
+def around_best(point: Point) -> tuple[int, int]:
+    """Return the first and last width to try around the one at which most seeds passed."""
+    shares = zip(point.solved, point.runs, strict=True)
+    ranks = [(solved / runs, runs) for solved, runs in shares]
+    best = ranks.index(max(ranks)) + 1
+    tried = (0, *point.units, point.units[-1] + 1)
+    first = max(tried[best - 1] + 1, tried[best] - REACH)
+    return first, min(tried[best + 1] - 1, tried[best] + REACH)
 
 
 def _words(question: Question) -> list[str]:
     words = ["memcap train"]
     if question.config_dir is not None:
         words.append(f"--config-dir {shlex.quote(str(question.config_dir))}")
-    knobs = [f"task.{knob}" for knob in set_words(question.task)]
-    network = [
-        f"model.{word}" for word in set_words(question.model, without=("units",))
-    ]
-    return [
-        *words,
-        f"task={question.task.name}",
-        *knobs,
-        f"task.lag={question.lag}",
-        *network,
-    ]
+    words.append(f"task={question.task.name}")
+    words += [f"task.{knob}" for knob in set_words(question.task)]
+    words.append(f"task.lag={question.lag}")
+    network = set_words(question.model, without=("units",))
+    return [*words, *(f"model.{word}" for word in network)]
+
+
+def _race(question: Question, widest: int) -> str:
+    axes = race_axes(starts_itself(question.model.cell), question.up_to)
+    recipes = [f"{name}: [{', '.join(map(str, axes[name]))}]" for name in axes]
+    units = f"model.units: 1..{min(widest, MOST_UNITS)}"
+    return f"'axes={{{', '.join(recipes)}, {units}, seed: 8}}'"
+
+
+def _axes(first: int, last: int, seeds: int) -> str:
+    return f"'axes={{model.units: {first}..{last}, seed: {seeds}}}'"

@@ -9,6 +9,7 @@ from memcap.store.rows import At
 from memcap.tasks import Task
 
 LSTM = Model(units=1)
+PROBABILITY = 0.9  # least probability that an advised width is enough
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,10 @@ class Question:
     model: Model = LSTM  # the network, at one unit
     # the share, between 0 and 1, of the seeds that train at all that should pass
     share: float = 0.9
-    at: At = (
-        "up_to"  # the verdict that counts, as in `memcap.frontiers.frontier.frontier`
-    )
-    budget: int | None = None  # likewise
-    config_dir: Path | None = (
-        None  # the user's own recipes, for the command that would measure the width
-    )
+    # the verdict and the budget that count, as in `memcap.frontiers.frontier.frontier`
+    at: At = "up_to"
+    budget: int | None = None
+    config_dir: Path | None = None  # of the user's own recipes, for the next command
 
     @property
     def up_to(self) -> bool:

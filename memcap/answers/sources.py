@@ -1,7 +1,8 @@
-"""The rows that answer a question: the user's own studies, or what memcap publishes."""
+"""The rows that answer a question: the user's own studies, what memcap publishes, or a
+table of rows."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,78 +30,34 @@ def cell_name(name: str) -> str:
 
 
 def best_answer(
-    question: Question, folder: Path | None = None, strict: bool = False
+    question: Question, rows: pl.DataFrame | Path | None = None, strict: bool = False
 ) -> Answer:
     """Answer a question from the rows that say the most about it.
 
     Args:
         question: the question.
-        folder: folder, or name of `memcap.store.published`, whose rows alone count.
-            None: the rows in `outputs` or the published ones, whichever measure a
-            threshold of this task at this lag with more runs. If none does, the source
-            that tried the lag counts, then the one with the most lags to predict from;
-            among equals the user's own. `Answer.own` is the answer of the user's own
-            rows if others count.
+        rows: the only rows that count: a table, a folder, or a name of
+            `memcap.store.published`. None: the rows in `outputs` or the published
+            ones, whichever measure a threshold of this task at this lag with more runs.
+            If none does, the source that tried the lag counts, then the one with the
+            most lags to predict from; among equals the user's own. `Answer.own` is the
+            answer of the user's own rows if others count.
         strict: refuse bad files of rows, as in `memcap.store.read`.
     """
     answers: list[Answer] = []
-    for source, files in _places(folder):
-        if tables := [store.read(file, strict) for file in files]:
-            answers.append(from_rows(pl.concat(tables), question, source))
-            if source != str(OUTPUTS) and answers[-1].settled and answers[-1].as_asked:
-                break
+    tables: dict[str | None, pl.DataFrame] = {}
+    for source, table in _sources(rows, strict):
+        tables[source] = table
+        answers.append(from_rows(table, question, source))
+        if source != str(OUTPUTS) and answers[-1].settled and answers[-1].as_asked:
+            break
     best = max(answers, key=_evidence, default=Answer(question))
     if not best.line:
-        return replace(best, beside=_beside(question, folder, strict))
-    own = next(
-        (
-            each
-            for each in answers
-            if each.source == str(OUTPUTS) and each.point is not None
-        ),
-        None,
-    )
-    return best if own is None or own is best else replace(best, own=own)
-
-
-def _beside(
-    question: Question, folder: Path | None, strict: bool
-) -> tuple[Answer, ...]:
-    """Answer for the nearest measured tasks that differ in one numeric knob, one with
-    most neighbours."""
-    best: tuple[Answer, ...] = ()
-    for source, files in _places(folder):
-        if not (tables := [store.read(file, strict) for file in files]):
-            continue
-        rows = pl.concat(tables)
-        for tasks in _neighbours(
-            question.task, _tasks(rows, type(question.task)).values()
-        ):
-            answers = [
-                from_rows(rows, replace(question, task=each), source) for each in tasks
-            ]
-            with_width = tuple(each for each in answers if each.units is not None)
-            best = max(best, with_width, key=len)
+        return replace(best, beside=_beside(question, tables))
+    for found in answers:
+        if found.source == str(OUTPUTS) and found.point and found is not best:
+            return replace(best, own=found)
     return best
-
-
-def _neighbours(task: Task, others: Iterable[Task]) -> Iterable[list[Task]]:
-    """Yield, for each numeric knob, the nearest tasks below and above that differ only in it."""
-    mine = vars(task)
-    others = list(others)
-    for name, value in mine.items():
-        if type(value) in (int, float):
-            alike = {
-                vars(each)[name]: each
-                for each in others
-                if vars(each) | {name: value} == mine
-            }
-            numbers = sorted(number for number in alike if type(number) in (int, float))
-            near = [
-                *[n for n in numbers if n < value][-1:],
-                *[n for n in numbers if n > value][:1],
-            ]
-            yield [alike[number] for number in near]
 
 
 def from_rows(
@@ -112,31 +69,73 @@ def from_rows(
     return answer(question, points, source)
 
 
-def _places(folder: Path | None) -> list[tuple[str, list[Path]]]:
-    """Return the places to read, each with its files or folders, in the order of reading."""
-    if folder is None:
-        own = [(str(OUTPUTS), [OUTPUTS])] if OUTPUTS.exists() else []
-        return [*own, *((name, rows_files(name)) for name in NAMES)]
-    if is_published(folder):
-        return [(str(folder), rows_files(str(folder)))]
-    return [(f"./{folder}" if str(folder) in NAMES else str(folder), [folder])]
+def _sources(
+    rows: pl.DataFrame | Path | None, strict: bool
+) -> Iterator[tuple[str | None, pl.DataFrame]]:
+    """Yield tables of rows with their names, each read when it is needed."""
+    if isinstance(rows, pl.DataFrame):
+        yield None, rows
+        return
+    if rows is None:
+        places = [OUTPUTS] if OUTPUTS.exists() else []
+        places += [Path(name) for name in NAMES if rows_files(name)]
+    else:
+        places = [rows]
+    for place in places:
+        # a folder may have the name of published rows
+        name = str(place) in NAMES and not is_published(place)
+        yield f"./{place}" if name else str(place), store.read(place, strict)
+
+
+def _beside(
+    question: Question, tables: dict[str | None, pl.DataFrame]
+) -> tuple[Answer, ...]:
+    """Answer for the nearest measured tasks that differ in one numeric knob, one with
+    most neighbours."""
+    best: tuple[Answer, ...] = ()
+    for source, rows in tables.items():
+        tasks = _tasks(rows, type(question.task)).values()
+        for neighbours in _neighbours(question.task, tasks):
+            found = [
+                from_rows(rows, replace(question, task=task), source)
+                for task in neighbours
+            ]
+            best = max(best, tuple(a for a in found if a.units is not None), key=len)
+    return best
+
+
+def _neighbours(task: Task, others: Iterable[Task]) -> Iterator[list[Task]]:
+    """Yield, for each numeric knob, the nearest tasks below and above that differ only in it."""
+    others = list(others)
+    for name, value in vars(task).items():
+        if type(value) not in (int, float):
+            continue
+        alike = {
+            vars(other)[name]: other
+            for other in others
+            if vars(other) | {name: value} == vars(task)
+        }
+        numbers = sorted(number for number in alike if type(number) in (int, float))
+        below = [number for number in numbers if number < value]
+        above = [number for number in numbers if number > value]
+        yield [alike[number] for number in (*below[-1:], *above[:1])]
 
 
 def _evidence(answer: Answer) -> tuple[bool, bool, bool, int]:
     """Rank answers by their evidence: the runs at the lag if it is settled, otherwise
     the number of lags."""
-    is_asked = answer.as_asked and bool(answer.line)
-    point = answer.point
-    rests_on = (
-        sum(point.runs) if point is not None and answer.settled else len(answer.lags)
-    )
-    return is_asked, answer.settled, point is not None, rests_on
+    asked = answer.as_asked and bool(answer.line)
+    evidence = len(answer.lags)
+    if answer.point is not None and answer.settled:
+        evidence = sum(answer.point.runs)
+    return asked, answer.settled, answer.point is not None, evidence
 
 
 def rows_for(rows: pl.DataFrame, task: Task, model: Model) -> pl.DataFrame:
     """Return the rows of a task and a network, of any width; only these need a fit."""
     rows = of_network(rows.filter(task=task.name), model)
-    equal = [text for text, each in _tasks(rows, type(task)).items() if each == task]
+    tasks = _tasks(rows, type(task))
+    equal = [text for text in tasks if tasks[text] == task]
     return rows.filter(pl.col("knobs").is_in(equal))
 
 

@@ -3,20 +3,19 @@
 import math
 import textwrap
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from memcap.answers.answer import PROBABILITY, Answer
+from memcap.answers.question import PROBABILITY
+from memcap.cells import cell_facts
 from memcap.config.knobs import UserError
 from memcap.config.member import Member
 from memcap.config.recipes import Recipe
-from memcap.frontiers.points import (
-    Point,
-    closing,
-    columns,
+from memcap.frontiers.points import Point, columns, counts_text
+from memcap.frontiers.words import (
     fall_words,
     interval_text,
     scores_words,
+    seeds_to_close,
     widths_words,
 )
 from memcap.models.model import MOST_UNITS, Model
@@ -25,140 +24,110 @@ from memcap.scripts import check_network, script
 from memcap.store.published import ATLAS, NAMES
 from memcap.terminal.printing import duration
 from memcap.terminal.words import plural
+from memcap.thresholds.falls import possible_fall
+
+if TYPE_CHECKING:
+    from memcap.answers.answer import Answer
 
 HEADING_WIDTH = 100  # of lines in a script's docstring
 MOST_LAGS = 8  # that a sentence lists
+# columns of a point that JSON has, too
+OF_FIT = ["u_exist"]
+OF_FIT += [
+    f"{name}{end}"
+    for name in ("u50", "u90", "u50_trained", "u90_trained")
+    for end in ("", "_low", "_high", "_censored")
+]
+OF_FIT += ["misfit", "fits", "falls_from"]
+OF_RUNS = ("recipe", "recipes", "lr", "seeds", "runs", "lapse", "stretch", "counts")
 
 
-@dataclass(frozen=True)
-class PrintedAnswer(Answer):
-    """An answer that prints as words, for Python."""
-
-    @classmethod
-    def of(cls, result: Answer) -> "PrintedAnswer":
-        """Return an answer in the form that prints."""
-        return cls(*(getattr(result, field.name) for field in fields(Answer)))
-
-    def __str__(self) -> str:
-        return "\n".join(sentences(self))
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
-        """Show the words in a notebook."""
-        printer.text(str(self))
-
-    @property
-    def why(self) -> str:
-        """The words that say what the answer rests on."""
-        return "\n".join(why(self))
-
-    def code(self, framework: str) -> str:
-        """Return a script that trains and judges a net of this width, in "keras",
-        "torch" or "flax".
-
-        Raises:
-            UserError: there is no such framework, no width, or no script for this cell or task.
-        """
-        return code(self, framework)
-
-
-def code(result: Answer, framework: str) -> str:
-    """Return the answer as a script; framework and errors as in `PrintedAnswer.code`."""
-    check_network(Model(result.cell, 1, layers=result.layers), framework)
-    if result.units is None:
+def code(answer: "Answer", framework: str) -> str:
+    """Return the answer as a script; framework and errors as in `Answer.code`."""
+    question = answer.question
+    check_network(question.model, framework)
+    if answer.units is None:
         raise UserError(
-            f"code={framework}: no width is known to be enough for {result.task.name} at lag"
-            f" {result.lag}, so there is nothing to write; the answer itself says what to measure"
+            f"code={framework}: no width is known to be enough for {question.task.name} at lag"
+            f" {question.lag}, so there is nothing to write; the answer itself says what to measure"
         )
-    model = Model(result.cell, result.units, layers=result.layers)
-    recipe = result.recipe or Recipe()
-    until = "up_to" if result.at == "up_to" else None
-    lag = result.training_lag or result.lag
     member = Member(
-        result.task, lag, model=model, recipe=recipe, evaluation=Evaluation(until=until)
+        question.task,
+        answer.training_lag or question.lag,
+        model=Model(question.model.cell, answer.units, layers=question.model.layers),
+        recipe=answer.recipe or Recipe(),
+        evaluation=Evaluation(until="up_to" if answer.at == "up_to" else None),
     )
-    return script(member, framework, textwrap.fill(sentences(result)[0], HEADING_WIDTH))
+    heading = textwrap.fill(sentences(answer)[0], HEADING_WIDTH)
+    return script(member, framework, heading)
 
 
-def as_dict(result: Answer) -> dict[str, Any]:
+def as_dict(answer: "Answer") -> dict[str, Any]:
     """Return the answer as plain values, for JSON. Missing numbers are null."""
-    point = result.point
-    theory = result.references
+    question = answer.question
+    point = answer.point
     row = {} if point is None else columns(point)
-    names = ("u50", "u90", "u50_trained", "u90_trained")
-    parts = ("", "_low", "_high", "_censored")
-    ends = [f"{name}{part}" for name in names for part in parts]
-    beyond = (
-        None
-        if point is None or result.units is None
-        else point.stretched_at(result.units)
-    )
+    theory = answer.references
+    stretched = (None, None)
+    if point is not None and answer.units is not None:
+        stretched = point.stretched_at(answer.units) or stretched
     return {
-        "task": result.task.name,
-        "knobs": dict(vars(result.task)),
-        "lag": result.lag,
-        "cell": result.cell,
-        "layers": result.layers,
+        "task": question.task.name,
+        "knobs": dict(vars(question.task)),
+        "lag": question.lag,
+        "cell": question.model.cell,
+        "layers": question.model.layers,
         "measured": point is not None,
-        "source": result.source,
-        "at": result.at,
-        "share": result.share,
-        "units": result.units,
-        "training_lag": result.training_lag,
-        "estimate": result.estimate,
-        "low": result.low,
-        "high": result.high,
-        "lags": list(result.lags),
-        "between": result.between,
-        "left_out": list(result.left_out),
-        "trains": None if point is None else point.trains,
-        **{k: row.get(k) for k in ("u_exist", *ends, "misfit", "fits", "falls_from")},
-        "carry_numbers": result.carry_numbers,
+        "source": answer.source,
+        "at": answer.at,
+        "share": question.share,
+        "units": answer.units,
+        "training_lag": answer.training_lag,
+        "estimate": answer.estimate,
+        "low": answer.low,
+        "high": answer.high,
+        "lags": answer.lags,
+        "between": answer.between,
+        "left_out": _left_out(answer),
+        "trains": row.get("trains"),
+        **{name: row.get(name) for name in OF_FIT},
+        "carry_numbers": _carry_numbers(answer),
         "information_floor": theory.information_floor,
         "one_per_number": theory.one_per_number,
         "constructed": theory.constructed,
         "bits": theory.bits,
-        "budget": result.budget,
-        "passed_from": result.passed_from,
-        "runs_from": result.runs_from,
-        **{
-            k: row.get(k)
-            for k in (
-                "recipe",
-                "recipes",
-                "lr",
-                "seeds",
-                "runs",
-                "lapse",
-                "stretch",
-                "counts",
-            )
-        },
-        "stretched_units": None if beyond is None else beyond[0],
-        "stretched_median": None if beyond is None else beyond[1],
+        "budget": answer.budget,
+        "passed_from": answer.passes.passed,
+        "runs_from": answer.passes.runs,
+        **{name: row.get(name) for name in OF_RUNS},
+        "stretched_units": stretched[0],
+        "stretched_median": stretched[1],
         "beside": [
-            {"knobs": dict(vars(each.task)), "units": each.units}
-            for each in result.beside
+            {"knobs": dict(vars(other.question.task)), "units": other.units}
+            for other in answer.beside
         ],
-        "command": result.command,
-        "seconds": result.seconds,
+        "command": answer.command,
+        "seconds": answer.seconds,
     }
 
 
-def sentences(result: Answer) -> list[str]:
+def sentences(answer: "Answer") -> list[str]:
     """Say the width, or why there is none, and the command that would measure it; a
     sentence per line."""
-    if result.units is not None:
-        lines = _width(result, result.units)
-    elif result.point is None:
-        lines = _not_measured(result)
+    if answer.units is not None:
+        lines = _width(answer, answer.units)
+    elif answer.point is None:
+        lines = _not_measured(answer)
     else:
-        lines = _no_width(result, result.point)
-    return lines if result.own is None else [*lines, _own(result.own)]
+        lines = _no_width(answer, answer.point)
+    if answer.own is not None:
+        lines.append(_own(answer.own))
+    return lines
 
 
-def _own(own: Answer) -> str:
-    runs = plural(sum(own.point.runs), "run") if own.point is not None else "runs"
-    lag = "" if own.as_asked else f", of lag {own.lag} alone,"
+def _own(own: "Answer") -> str:
+    runs = plural(sum(own.point.runs), "run") if own.point else "runs"
+    lag = "" if own.as_asked else f", of lag {own.question.lag} alone,"
     known = "no width" if own.units is None else plural(own.units, "unit")
     return (
         f"Your own {runs}{lag} in {own.source} would give {known}, but the answer above rests on"
@@ -166,67 +135,67 @@ def _own(own: Answer) -> str:
     )
 
 
-def _width(result: Answer, units: int) -> list[str]:
-    each = "" if result.layers == 1 else f" in each of {result.layers} layers"
-    few = result.passed_from < result.share * result.runs_from
-    first = (
-        f"{_subject(result)}: {plural(units, 'unit')}{each}. {_outcomes(result, units)}"
-    )
-    if few:
+def _width(answer: "Answer", units: int) -> list[str]:
+    question = answer.question
+    passes = answer.passes
+    layers = question.model.layers
+    in_each = "" if layers == 1 else f" in each of {layers} layers"
+    first = f"{_subject(answer)}: {plural(units, 'unit')}{in_each}. {_passed(answer, units)}"
+    if passes.passed < question.share * passes.runs:
         first += " Some runs fail at any width, so train several, and keep the best."
-    lines = [first, *_whole(result)]
-    if result.trains_longer:
-        lines.append(_longer(result))
-    elif result.point is None:
+    lines = [first, *_whole(answer)]
+    if answer.trains_longer:
+        longer = answer.training_lag
         lines.append(
-            f"{_predicted(result)} This is a prediction{_range(result)}: the lag was not"
-            " measured."
+            f"Train them up to lag {longer}, for which fewer units are known to be enough than"
+            f" for lag {question.lag}: a net that is right at every lag up to {longer} is also"
+            f" right up to {question.lag}."
         )
-    elif not result.point.fit.fits:
-        lines.append(_misfit(result.point))
-    for point in result.points_from:
-        if (fall := point.fit.fall) is not None:
+    elif answer.point is None:
+        lines.append(
+            f"{_predicted(answer)} This is a prediction (best estimate {answer.estimate:.3g}, 95 %"
+            f" interval {answer.low:.3g} to {answer.high:.3g}): the lag was not measured."
+        )
+    elif not answer.point.fit.fits:
+        lines.append(_misfit(answer.point))
+    for point in passes.points:
+        if fall := point.fit.fall:
             which = "Wider nets" if units <= fall.last else "Nets in between"
             lines.append(f"{fall_words(fall, which)}.")
-    if not result.as_asked:
+    if not answer.as_asked:
         lines.append(
-            f"This answer is for lag {result.lag} alone. It was not measured whether such a net"
-            " is also right at shorter lags, and often it is not."
+            f"This answer is for lag {question.lag} alone. It was not measured whether such a"
+            " net is also right at shorter lags, and often it is not."
         )
-    known = result.as_asked and (result.point is not None or result.trains_longer)
-    return lines if known else [*lines, *_measure(result)]
+    measured = answer.point is not None or answer.trains_longer
+    if not answer.as_asked or not measured:
+        lines += _measure(answer)
+    return lines
 
 
-def _longer(result: Answer) -> str:
-    """Say that nets should be trained up to a longer lag."""
-    lag = result.lag
-    longer = result.training_lag
-    return (
-        f"Train them up to lag {longer}, for which fewer units are known to be enough than for"
-        f" lag {lag}: a net that is right at every lag up to {longer} is also right up to {lag}."
-    )
-
-
-def _outcomes(result: Answer, units: int) -> str:
+def _passed(answer: "Answer", units: int) -> str:
     """Say how many runs of this width and wider ones passed, with an interval of the share."""
-    passed = result.passed_from
-    runs = result.runs_from
+    points, passed, runs, widest = answer.passes
     if not runs:
         return "No net so wide was trained."
-    low, high = (100 * end for end in wilson(passed, runs))
-    widest = result.widest_from
+    *lags, last = [str(point.lag) for point in points]
+    at = f" at lags {', '.join(lags)} and {last}" if lags else f" at lag {last}"
+    if [*lags, last] == [str(answer.question.lag)]:
+        at = ""
     widths = f"{units} or more" if widest is None else widths_words(units, widest)
     noun = "unit" if widths == "1" else "units"
+    low, high = (100 * end for end in wilson(passed, runs))
     return (
-        f"{passed} of {plural(runs, 'training run')}{_where(result)} with {widths} {noun}"
-        f" {_pass(result)} within {result.budget:,} steps (95 % interval: {low:.0f} to"
+        f"{passed} of {plural(runs, 'training run')}{at} with {widths} {noun}"
+        f" {_pass(answer)} within {answer.budget:,} steps (95 % interval: {low:.0f} to"
         f" {high:.0f} %)."
     )
 
 
-def _whole(result: Answer) -> list[str]:
+def _whole(answer: "Answer") -> list[str]:
     """Say what a pass means for whole sequences, if a user wants these right."""
-    facts = result.task.facts(result.lag, result.task.length(result.lag))
+    task = answer.question.task
+    facts = task.facts(answer.question.lag, task.length(answer.question.lag))
     if facts.answers_due == 1:
         return []
     return [
@@ -249,236 +218,242 @@ def wilson(passed: int, runs: int) -> tuple[float, float]:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def _not_measured(result: Answer) -> list[str]:
-    if result.estimate is None:
-        first = f"{_subject(result)} was not measured, and too few other lags were to predict it."
-        if result.beside:
-            first += (
-                f" These were measured{_from(result.beside[0])}:"
-                f" {'; '.join(map(_brief, result.beside))}."
-            )
-    else:
+def _not_measured(answer: "Answer") -> list[str]:
+    subject = _subject(answer)
+    if answer.estimate is not None:
         first = (
-            f"{_subject(result)}: some {_rounded(result.estimate, 'unit')} are predicted, more"
-            f" than the {MOST_UNITS:,} that are allowed. {_predicted(result)}"
+            f"{subject}: some {_rounded(answer.estimate, 'unit')} are predicted, more"
+            f" than the {MOST_UNITS:,} that are allowed. {_predicted(answer)}"
         )
-    return [first, *_measure(result)]
+        return [first, *_measure(answer)]
+    first = f"{subject} was not measured, and too few other lags were to predict it."
+    if answer.beside:
+        others = "; ".join(map(_brief, answer.beside))
+        first += f" These were measured{_from(answer.beside[0])}: {others}."
+    return [first, *_measure(answer)]
 
 
-def _brief(result: Answer) -> str:
-    units = (
-        "no width is known" if result.units is None else plural(result.units, "unit")
-    )
-    return f"{_subject(result)}, {units}"
+def _brief(answer: "Answer") -> str:
+    units = answer.units
+    known = "no width is known" if units is None else plural(units, "unit")
+    return f"{_subject(answer)}, {known}"
 
 
-def _no_width(result: Answer, point: Point) -> list[str]:
+def _no_width(answer: "Answer", point: Point) -> list[str]:
     widest = plural(point.units[-1], "unit")
+    subject = _subject(answer)
     if not point.trains:
-        first = (
-            f"{_subject(result)}: no recipe tried trains this. {sum(point.solved)} of"
+        return [
+            f"{subject}: no recipe tried trains this. {sum(point.solved)} of"
             f" {plural(sum(point.runs), 'run')} with up to {widest} passed, and not more with"
             f" more units, which says nothing about wider nets ({scores_words(point)}). To try"
-            " other recipes first:"
-        )
-        return [first, result.command]
+            " other recipes first:",
+            answer.command,
+        ]
     lines = [
-        f"{_subject(result)}: no width up to {widest} is known to be enough for {_share(result)}"
-        f" training runs to {_pass(result)}, within {result.budget:,} training steps. This is a"
+        f"{subject}: no width up to {widest} is known to be enough for {_share(answer)}"
+        f" training runs to {_pass(answer)}, within {answer.budget:,} training steps. This is a"
         " result of the training, not a limit of the net."
     ]
-    if (fall := point.possible_fall) is not None:
-        lines.append(
-            f"{fall_words(fall, 'Wider nets' if point.fit.fall else 'Wider nets may')}."
-        )
+    fall = possible_fall(point.counts)
+    if fall is not None:
+        which = "Wider nets" if point.fit.fall else "Wider nets may"
+        lines.append(f"{fall_words(fall, which)}.")
     elif not point.fit.fits:
         lines.append(_misfit(point))
-    if not result.command:
+    if not answer.command:
         return [*lines, f"Nets beyond {MOST_UNITS:,} units are not allowed."]
-    if not result.as_asked:
-        return [*lines, "To measure every lag up to it:", result.command]
     more = "wider nets" if fall is None else "more seeds of the widths that pass most"
-    return [*lines, f"To measure {more}:", result.command]
+    if not answer.as_asked:
+        more = "every lag up to it"
+    return [*lines, f"To measure {more}:", answer.command]
 
 
-def _subject(result: Answer) -> str:
-    lags = "every lag up to" if result.at == "up_to" else "lag"
-    return f"{result.subject} at {lags} {result.lag}"
+def _subject(answer: "Answer") -> str:
+    lags = "every lag up to" if answer.at == "up_to" else "lag"
+    return f"{answer.subject} at {lags} {answer.question.lag}"
 
 
-def _share(result: Answer) -> str:
-    return "9 of 10" if result.share == 0.9 else f"{100 * result.share:.4g} % of"
+def _share(answer: "Answer") -> str:
+    share = answer.question.share
+    return "9 of 10" if share == 0.9 else f"{100 * share:.4g} % of"
 
 
-def _pass(result: Answer) -> str:
-    if result.at == "up_to":
+def _pass(answer: "Answer") -> str:
+    """Say what a run does that passes."""
+    task = answer.question.task
+    lag = answer.question.lag
+    if answer.at == "up_to":
         return "succeed at every lag"
-    if result.at == "steady" and result.first is not None:
-        lag, length = result.first.task.stretched(result.lag, result.stretch)
-        if lag > result.lag:
-            return f"succeed, also at lag {lag},"
-        times = length / result.task.length(result.lag)
+    if answer.at == "steady" and answer.basis is not None:
+        stretch = answer.basis.evaluation.stretch
+        stretched_lag, length = answer.basis.task.stretched(lag, stretch)
+        if stretched_lag > lag:
+            return f"succeed, also at lag {stretched_lag},"
+        times = length / task.length(lag)
         return (
             f"succeed, also in sequences {times:.3g} times as long with the same lag,"
         )
     return (
-        "succeed at the length that they were trained at"
-        if result.task.stream
-        else "succeed"
+        "succeed at the length that they were trained at" if task.stream else "succeed"
     )
 
 
-def _where(result: Answer) -> str:
-    """Name the lags of `Answer.runs_from`."""
-    *lags, last = [str(point.lag) for point in result.points_from]
-    if not lags and last == str(result.lag):
-        return ""
-    return f" at lag{'s' * bool(lags)} {', '.join(lags)}{' and ' * bool(lags)}{last}"
-
-
-def _measure(result: Answer) -> list[str]:
+def _measure(answer: "Answer") -> list[str]:
     """Say which command measures the lag, and how long that takes."""
-    time = ""
-    if result.seconds is not None:
-        long = f"{duration(round(result.seconds))} on one core"
-        time = f" (about {long}, as its neighbours took)"
-        if not result.beside and result.lag > max(result.lags):
-            time = f" (very roughly {long}, as the time has grown with the lag)"
-    return [f"To measure it{time}:", result.command]
+    if answer.seconds is None:
+        return ["To measure it:", answer.command]
+    time = f"{duration(round(answer.seconds))} on one core"
+    how = f"about {time}, as its neighbours took"
+    if not answer.beside and answer.question.lag > max(answer.lags):
+        how = f"very roughly {time}, as the time has grown with the lag"
+    return [f"To measure it ({how}):", answer.command]
 
 
-def _predicted(result: Answer) -> str:
+def _predicted(answer: "Answer") -> str:
     """Say where the lag lies among the measured ones."""
-    between = result.between
-    lags = _lags(result.lags)
-    if between is not None:
+    lags = f"{_lags(answer.lags)}{_from(answer)}."
+    where = f"It lies OUTSIDE the measured lags, {lags}"
+    if answer.between is not None:
+        shorter, longer = answer.between
         where = (
-            f"It lies between lags {between[0]} and {between[1]}. The measured lags are"
-            f" {lags}{_from(result)}."
+            f"It lies between lags {shorter} and {longer}. The measured lags are {lags}"
         )
-    else:
-        where = f"It lies OUTSIDE the measured lags, {lags}{_from(result)}."
-    if result.left_out:
-        where += (
-            " Lags at which no recipe trained it are left out:"
-            f" {', '.join(map(str, result.left_out))}."
-        )
+    left_out = ", ".join(map(str, _left_out(answer)))
+    if left_out:
+        where += f" Lags at which no recipe trained it are left out: {left_out}."
     return where
 
 
-def _range(result: Answer) -> str:
-    if result.estimate is None or result.high is None:
-        return ""
-    return (
-        f" (best estimate {result.estimate:.3g}, 95 % interval {result.low:.3g} to"
-        f" {result.high:.3g})"
-    )
+def _left_out(answer: "Answer") -> list[int]:
+    """List the lags at which no recipe trained the task, so that they say nothing about widths."""
+    return [point.lag for point in answer.line if not point.trains]
 
 
 def _lags(lags: Sequence[int]) -> str:
     """List lags; if there are many, the first ones and the last."""
     shown = list(map(str, lags))
-    return ", ".join(
-        shown if len(lags) <= MOST_LAGS else [*shown[: MOST_LAGS - 2], "...", shown[-1]]
-    )
+    if len(shown) > MOST_LAGS:
+        shown[MOST_LAGS - 2 : -1] = ["..."]
+    return ", ".join(shown)
 
 
-def _from(result: Answer) -> str:
-    places = {
-        None: "",
-        **{name: f", of memcap's published study {name}" for name in NAMES},
-    }
-    places[ATLAS] = ", of memcap's published atlas"
-    return places.get(result.source, f", from the rows in {result.source}")
+def _from(answer: "Answer") -> str:
+    source = answer.source
+    if source is None:
+        return ""
+    if source == ATLAS:
+        return ", of memcap's published atlas"
+    if source in NAMES:
+        return f", of memcap's published study {source}"
+    return f", from the rows in {source}"
 
 
 def _misfit(point: Point) -> str:
     """Warn about counts that the model does not fit."""
     return (
         "These counts do not rise with the width as the model expects"
-        f" ({columns(point)['counts']}). Do not rely on this number before more seeds are"
+        f" ({counts_text(point)}). Do not rely on this number before more seeds are"
         " trained."
     )
 
 
-def why(result: Answer) -> list[str]:
+def _carry_numbers(answer: "Answer") -> int | None:
+    """Count the numbers in the carry of a net of the advised width, in all layers."""
+    model = answer.question.model
+    per_unit = model.layers * cell_facts(model.cell).numbers_per_unit
+    return None if answer.units is None else per_unit * answer.units
+
+
+def why(answer: "Answer") -> list[str]:
     """Say what the answer rests on, a sentence per line."""
     lines = []
-    point = result.point
-    if result.estimate is not None and result.high is not None:
+    if answer.estimate is not None:
         lines.append(
-            f"Best estimate of the width at which {_share(result)} runs that train at all pass:"
-            f" {_rounded(result.estimate, 'unit')}, 95 % interval {result.low:.3g} to"
-            f" {result.high:.3g}, from {plural(len(result.lags), 'lag')} together. The width to"
+            f"Best estimate of the width at which {_share(answer)} runs that train at all pass:"
+            f" {_rounded(answer.estimate, 'unit')}, 95 % interval {answer.low:.3g} to"
+            f" {answer.high:.3g}, from {plural(len(answer.lags), 'lag')} together. The width to"
             f" take is enough with a probability of {100 * PROBABILITY:.0f} %, and never less"
             " than at a shorter lag."
         )
-    if result.units is not None:
-        lines.append(f"The carry has {result.carry_numbers} numbers.")
-    lines += [] if point is None else _measured(result, point)
-    theory = result.references
-    thing = "number" if result.task.vocabulary is None else "symbol"
-    lines.append(
-        f"A net must hold {plural(result.held, thing)}, or {_rounded(theory.bits, 'bit')}. The"
+    if answer.units is not None:
+        lines.append(f"The carry has {_carry_numbers(answer)} numbers.")
+    if answer.point is not None:
+        lines += _measured(answer, answer.point)
+    return lines + _theory(answer)
+
+
+def _theory(answer: "Answer") -> list[str]:
+    task = answer.question.task
+    lag = answer.question.lag
+    theory = answer.references
+    length = answer.point.length if answer.point else task.length(lag)
+    noun = "number" if task.vocabulary is None else "symbol"
+    held = plural(task.facts(lag, length).held, noun)
+    lines = [
+        f"A net must hold {held}, or {_rounded(theory.bits, 'bit')}. The"
         f" floor, by float32 information, is {plural(theory.information_floor, 'unit')}. One"
-        f" carry number per {thing} held takes {plural(theory.one_per_number, 'unit')} (a"
+        f" carry number per {noun} held takes {plural(theory.one_per_number, 'unit')} (a"
         " reference, not a floor)."
-    )
+    ]
     if theory.constructed is not None:
-        lines.append(
-            f"Weights set by hand solve it with {plural(theory.constructed, 'unit')}, without"
-            " training."
-        )
+        by_hand = plural(theory.constructed, "unit")
+        lines.append(f"Weights set by hand solve it with {by_hand}, without training.")
     return lines
 
 
-def _measured(result: Answer, point: Point) -> list[str]:
-    chosen = f" (best of {point.recipes}, chosen on the seeds that it is judged on)" * (
-        point.recipes > 1
-    )
+def _measured(answer: "Answer", point: Point) -> list[str]:
+    recipe = point.recipe
+    chosen = ""
+    if point.recipes > 1:
+        chosen = f" (best of {point.recipes}, chosen on the seeds that it is judged on)"
     lines = [
         f"Measured there: {plural(sum(point.runs), 'run')}, up to {point.seeds} seeds per"
-        f" width{_from(result)}; recipe {point.recipe.name}{chosen}, learning rate"
-        f" {point.recipe.lr:g}, at most {point.recipe.budget:,} training steps. Passed, by units:"
-        f" {columns(point)['counts']}."
+        f" width{_from(answer)}; recipe {recipe.name}{chosen}, learning rate"
+        f" {recipe.lr:g}, at most {recipe.budget:,} training steps. Passed, by units:"
+        f" {counts_text(point)}."
     ]
     if not point.trains:
         return lines
-    f = point.fit
+    fit = point.fit
     lines.append(
-        f"This lag alone: u50 {interval_text(f.u50)}, u90 {interval_text(f.u90)} units."
+        f"This lag alone: u50 {interval_text(fit.u50)}, u90 {interval_text(fit.u90)} units."
     )
-    if result.at != "trained":
-        alone = f"lag {result.lag}" if result.at == "up_to" else "the trained length"
-        lines.append(
-            f"At {alone} alone, by the same training: u90 {interval_text(point.trained.u90)}"
-            " units."
-        )
-    more = closing(point)
-    lines += [f"An interval is open; to close it, {more}."] if more else []
+    if point.at != "trained":
+        alone = f"lag {point.lag}" if point.at == "up_to" else "the trained length"
+        u90 = interval_text(point.trained.u90)
+        lines.append(f"At {alone} alone, by the same training: u90 {u90} units.")
+    more = seeds_to_close(point)
+    if more is not None:
+        lines.append(f"An interval is open; to close it, {more}.")
     if point.u_exist is not None:
-        lines.append(f"Narrowest net that succeeded: {plural(point.u_exist, 'unit')}.")
+        narrowest = plural(point.u_exist, "unit")
+        lines.append(f"Narrowest net that succeeded: {narrowest}.")
     lines.append(
-        f"About {100 * f.lapse:.0f} % of runs fail at any width (95 % interval"
-        f" {100 * f.lapse_low:.0f} to {100 * f.lapse_high:.0f} %). Train several, and keep the"
+        f"About {100 * fit.lapse:.0f} % of runs fail at any width (95 % interval"
+        f" {100 * fit.lapse_low:.0f} to {100 * fit.lapse_high:.0f} %). Train several, and keep the"
         " best."
     )
-    here = point.task.stretched(point.lag, result.stretch) == (
-        point.lag,
-        point.length,
-    )  # as of own sequences
-    beyond = None if result.units is None or here else point.stretched_at(result.units)
-    return lines if beyond is None else [*lines, _stretched(result, point, *beyond)]
+    return lines + _stretched(answer, point)
 
 
-def _stretched(result: Answer, point: Point, units: int, median: float) -> str:
-    """Say how solved nets of a width score at the stretched length."""
-    score = "accuracy" if point.task.higher_is_better else "error"
-    longer = point.task.stretched(point.lag, result.stretch)
+def _stretched(answer: "Answer", point: Point) -> list[str]:
+    """Say how solved nets of the advised width score at the stretched length."""
+    task = point.task
+    stretch = point.evaluation.stretch
+    longer = task.stretched(point.lag, stretch)
+    if answer.units is None or longer == (point.lag, point.length):
+        return []  # a user's own sequences have no longer ones
+    score = point.stretched_at(answer.units)
+    if score is None:
+        return []
+    units, median = score
     chance = ""
-    if point.task.is_chance(median, *longer):
-        chance = f", about what a net without memory has ({point.task.facts(*longer).chance:.3g})"
-    return (
-        f"At {result.stretch} times the lag (or length), the median {score} of the solved nets of"
+    if task.is_chance(median, *longer):
+        guess = task.facts(*longer).chance
+        chance = f", about what a net without memory has ({guess:.3g})"
+    name = "accuracy" if task.higher_is_better else "error"
+    return [
+        f"At {stretch} times the lag (or length), the median {name} of the solved nets of"
         f" {plural(units, 'unit')} is {median:.3g}{chance}."
-    )
+    ]

@@ -9,13 +9,15 @@ import shlex
 import sys
 from argparse import ArgumentParser, Namespace
 from contextlib import redirect_stdout
-from dataclasses import fields
-from typing import Any
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.prompt import IntPrompt, Prompt
 
 from memcap import commands
+from memcap.answers.answer import Answer
 from memcap.answers.question import Question
 from memcap.answers.sources import best_answer, cell_name
 from memcap.answers.words import as_dict, code, sentences, why
@@ -66,39 +68,34 @@ NOBODY = (
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    add = parser.add_argument
     about = "name of a task, as in `memcap tasks`; without it you are asked what to remember"
-    parser.add_argument("--task", help=about)
-    parser.add_argument(
-        "--lag", type=steps, help="time steps (default for data: all of a sequence)"
-    )
+    add("--task", help=about)
+    about = "time steps (default for data: all of a sequence)"
+    add("--lag", type=steps, help=about)
     add_knobs(parser)
     about = "cell: lstm (default), gru, elman, or as in rows"
-    parser.add_argument("--cell", default="lstm", help=about)
-    parser.add_argument(
-        "--layers", type=layers, default=1, help="layers of this cell (default 1)"
-    )
-    parser.add_argument(
-        "--why", action="store_true", help="also print what the answer rests on"
-    )
+    add("--cell", default="lstm", help=about)
+    about = "layers of this cell (default 1)"
+    add("--layers", type=layers, default=1, help=about)
+    about = "also print what the answer rests on"
+    add("--why", action="store_true", help=about)
     about = "folder with recipes of your own, for the command that measures"
-    parser.add_argument("--config-dir", type=location, help=about)
+    add("--config-dir", type=location, help=about)
     about = (
         "share of the seeds that should pass, of those that train at all (default .9)"
     )
-    parser.add_argument("--confidence", type=share, default=0.9, help=about)
+    add("--confidence", type=share, default=0.9, help=about)
     add_verdict(parser)
     about = "ask about this lag alone, not about shorter ones; short for --at steady"
-    parser.add_argument(
-        "--exactly", dest="at", action="store_const", const="steady", help=about
-    )
+    add("--exactly", dest="at", action="store_const", const="steady", help=about)
     about = "print a script of that framework, which trains a net of this width"
-    parser.add_argument("--code", choices=FRAMEWORKS, help=about)
+    add("--code", choices=FRAMEWORKS, help=about)
     about = "if the lag was not measured, first train what measures it"
-    parser.add_argument("--measure", action="store_true", help=about)
+    add("--measure", action="store_true", help=about)
     add_strict(parser)
-    add_results(
-        parser, "outputs, and the published atlas where it does not measure the lag"
-    )
+    about = "outputs, and the published atlas where it does not measure the lag"
+    add_results(parser, about)
     add_json(parser)
 
 
@@ -108,53 +105,61 @@ def run(arguments: Namespace) -> None:
     if subject is None:
         return
     task, lag = subject
-    if (
-        arguments.results is not None
-        and "=" in arguments.results.name
-        and not arguments.results.exists()
-    ):
-        raise UserError(
-            f"{arguments.results}: no such folder; a knob of the task goes by --knob"
-            f" {arguments.results}"
-        )
-    if arguments.config_dir is not None:
-        if not arguments.config_dir.is_dir():
-            raise UserError(f"--config-dir {arguments.config_dir}: no such folder")
-        use_config_folders([arguments.config_dir])
+    _check_folders(arguments.results, arguments.config_dir)
     if _answer_by_loss(arguments, task, lag):
         return
-    model = Model(cell_name(arguments.cell), 1, layers=arguments.layers)
-    about = arguments.confidence, arguments.at, arguments.budget, arguments.config_dir
-    answer = best_answer(
-        Question(task, lag, model, *about), arguments.results, arguments.strict
+    question = Question(
+        task,
+        lag,
+        Model(cell_name(arguments.cell), 1, layers=arguments.layers),
+        share=arguments.confidence,
+        at=arguments.at,
+        budget=arguments.budget,
+        config_dir=arguments.config_dir,
     )
-    if (
-        arguments.measure
-        and not (answer.settled and answer.as_asked)
-        and answer.command
-    ):
-        aside = sys.stderr if arguments.json or arguments.code else sys.stdout
-        with redirect_stdout(aside):
-            commands.find("train").run(
-                Namespace(overrides=shlex.split(answer.command)[2:])
-            )
-        answer = best_answer(answer.question, OUTPUTS, arguments.strict)
+    answer = best_answer(question, arguments.results, arguments.strict)
+    asked = answer.settled and answer.as_asked
+    if arguments.measure and not asked and answer.command:
+        _measure(
+            answer.command,
+            sys.stderr if arguments.json or arguments.code else sys.stdout,
+        )
+        answer = best_answer(question, OUTPUTS, arguments.strict)
     if arguments.code:
         print(code(answer, arguments.code), end="")
-        return
-    if arguments.json:
+    elif arguments.json:
         print_json(as_dict(answer))
-        return
-    for line in [*sentences(answer), *(why(answer) if arguments.why else [])]:
-        print(
-            printable(line)
-            if line == answer.command
-            else fold(printable(line), sys.stdout)
+    else:
+        _print(answer, arguments.why)
+
+
+def _check_folders(results: Path | None, configs: Path | None) -> None:
+    if results is not None and "=" in results.name and not results.exists():
+        raise UserError(
+            f"{results}: no such folder; a knob of the task goes by --knob {results}"
         )
-    if not arguments.why:
-        more = " --measure trains what is missing, and answers then."
-        more *= answer.point is None and bool(answer.command)
-        print(fold(f"--why says what this rests on.{more}", sys.stdout))
+    if configs is not None:
+        if not configs.is_dir():
+            raise UserError(f"--config-dir {configs}: no such folder")
+        use_config_folders([configs])
+
+
+def _measure(command: str, out: TextIO) -> None:
+    """Run a command that trains, with its lines on `out`."""
+    with redirect_stdout(out):
+        commands.find("train").run(Namespace(overrides=shlex.split(command)[2:]))
+
+
+def _print(answer: Answer, with_reasons: bool) -> None:
+    for line in sentences(answer) + (why(answer) if with_reasons else []):
+        line = printable(line)
+        print(line if line.startswith("memcap train ") else fold(line, sys.stdout))
+    if with_reasons:
+        return
+    words = "--why says what this rests on."
+    if answer.point is None and answer.command:
+        words += " --measure trains what is missing, and answers then."
+    print(fold(words, sys.stdout))
 
 
 def _answer_by_loss(arguments: Namespace, task: Task, lag: int) -> bool:
@@ -165,21 +170,21 @@ def _answer_by_loss(arguments: Namespace, task: Task, lag: int) -> bool:
     if not (task.rule.by_loss or (isinstance(task, Data) and arguments.results)):
         return False
     rows = rows_of(arguments.results or OUTPUTS, arguments.strict)
-    named = task.rule.by_loss or arguments.knob or arguments.lag
-    curves = [
-        curve for curve in loss_curves(rows) if not named or curve.is_of(task, lag)
-    ]
-    if not curves and task.rule.by_loss:
-        raise UserError(
-            f"no rows of these sequences at lag {lag}; train them by: memcap fit FILE"
-        )
-    if curves and arguments.json:
+    curves = loss_curves(rows)
+    if task.rule.by_loss or arguments.knob or arguments.lag:
+        curves = [curve for curve in curves if curve.is_of(task, lag)]
+    if not curves:
+        if task.rule.by_loss:
+            raise UserError(
+                f"no rows of these sequences at lag {lag}; train them by: memcap fit FILE"
+            )
+        return False
+    if arguments.json:
         print_json(loss_words.as_dict(curves[0]))
-    for line in (
-        loss_words.sentences(curves[0]) if curves and not arguments.json else ()
-    ):
+        return True
+    for line in loss_words.sentences(curves[0]):
         print(fold(line, sys.stdout))
-    return bool(curves)
+    return True
 
 
 def _subject(arguments: Namespace) -> tuple[Task, int] | None:
@@ -223,8 +228,8 @@ def ask(out: Console) -> tuple[Task, int] | None:
 
 def _ask(out: Console) -> tuple[Task, int] | None:
     offered = [cls for cls in task_classes().values() if cls.question]
-    out.print("What has to be remembered?")
     questions = [*(cls.question for cls in offered), *OTHERS]
+    out.print("What has to be remembered?")
     for number, question in enumerate(questions, start=1):
         out.print(f"  {number}  {question}", highlight=False)
     numbers = [str(k + 1) for k in range(len(questions))]
@@ -234,31 +239,25 @@ def _ask(out: Console) -> tuple[Task, int] | None:
             print(fold(line, sys.stdout))
         return None
     cls = offered[which - 1]
-    values: dict[str, Any] = {}
-    for field in fields(cls):
-        if field.name in cls.asks:
-            values |= _knob(out, cls, field.name, field.metadata, field.default)
-    task = typed(cls, values, "task")
+    asked = [field for field in fields(cls) if field.name in cls.asks]
+    task = typed(cls, {field.name: _knob(out, cls, field) for field in asked}, "task")
+    question = f"Over how many steps (at least {task.smallest_lag})"
     lag = 0
     while lag < task.smallest_lag:
-        lag = IntPrompt.ask(
-            f"Over how many steps (at least {task.smallest_lag})", console=out
-        )
+        lag = IntPrompt.ask(question, console=out)
     return task, lag
 
 
-def _knob(
-    out: Console, cls: type[Task], name: str, metadata: Any, default: Any
-) -> dict[str, Any]:
+def _knob(out: Console, cls: type[Task], field: Field) -> Any:
     """Ask for the value of one knob, until the task accepts it."""
-    doc = metadata["doc"]
-    question = f"{doc[:1].upper()}{doc[1:]} ({allowed(metadata)})"
+    doc = field.metadata["doc"]
+    question = f"{doc[:1].upper()}{doc[1:]} ({allowed(field.metadata)})"
     while True:
-        text = Prompt.ask(question, console=out, default=str(default))
+        text = Prompt.ask(question, console=out, default=str(field.default))
         try:
-            value = int(text) if isinstance(default, int) else text
-            typed(cls, {name: value}, "task")
+            value = int(text) if isinstance(field.default, int) else text
+            typed(cls, {field.name: value}, "task")
         except (ValueError, UserError) as error:
             out.print(str(error), markup=False, highlight=False)
-            continue
-        return {name: value}
+        else:
+            return value

@@ -21,7 +21,8 @@ from memcap.figures.style import (
     which_seeds_count,
     write_below,
 )
-from memcap.frontiers.points import Point, fall_words
+from memcap.frontiers.points import Point
+from memcap.frontiers.words import fall_words
 from memcap.thresholds.curve import Threshold
 
 LONGEST_NAME = 30  # characters of a name in one row of text

@@ -193,7 +193,11 @@ def marks(points: Iterable[Point]) -> str:
 
 def outcome(result: Answer) -> str:
     """Say how many runs of the advised width and wider ones passed."""
-    return "" if result.units is None else f"{result.passed_from} of {result.runs_from}"
+    return (
+        ""
+        if result.units is None
+        else f"{result.passes.passed} of {result.passes.runs}"
+    )
 
 
 def passes(rows: pl.DataFrame, *by: str | pl.Expr) -> pl.DataFrame:

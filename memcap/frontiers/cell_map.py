@@ -22,14 +22,8 @@ from memcap.config.member import Member, task_defaults
 from memcap.designs import axes
 from memcap.frontiers.comparison import count_by_units, count_bytes, in_numbers
 from memcap.frontiers.frontier import frontier
-from memcap.frontiers.points import (
-    DEFAULT_MODEL,
-    Point,
-    ends,
-    interval_text,
-    label,
-    of_network,
-)
+from memcap.frontiers.points import DEFAULT_MODEL, Point, ends, label, of_network
+from memcap.frontiers.words import interval_text
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 from memcap.rule import Evaluation

@@ -21,12 +21,11 @@ from memcap.thresholds.logistic import logit
 
 Bound = Literal["no", "below", "above", "open"]
 Side = Literal["no", "below", "above"]
-Count = Callable[
-    [float], float
-]  # of units: a count that is compared in their place, and rises with them
+# of units: a count that is compared in their place, and rises with them
+Count = Callable[[float], float]
 
-FLOAT32 = 4.0  # bytes of a number, if the carry does not grow with the width and so does not tell
-DRAWS = 400  # quantiles of each posterior; each of one is paired with each of the other
+FLOAT32 = 4.0  # bytes of a number, where the carry does not grow with the width
+DRAWS = 400  # quantiles of each posterior; each is paired with each of the other's
 # What is known about the ratio, by how the first threshold is censored, then the second.
 BOUNDS: dict[Side, dict[Side, Bound]] = {
     "no": {"no": "no", "below": "below", "above": "above"},
@@ -67,28 +66,23 @@ def compare(
     points of the same task and lag are paired if each study has only one, as when the
     studies differ in their cell.
     """
+    alone = [list(first), list(second)]
     partners: dict[int, Point] = {}  # by the place in the first frontier
-    left = list(second)
     for key in (lambda p: p.place, lambda p: (p.task, p.lag)):
-        for place, point in enumerate(first):
-            same = [p for p in left if key(p) == key(point)]
-            rivals = [
-                p
-                for k, p in enumerate(first)
-                if k not in partners and key(p) == key(point)
-            ]
-            if place not in partners and len(same) == len(rivals) == 1:
-                partners[place] = same[0]
-                left.remove(same[0])
-    pairs = [
-        Pair(
-            a, b, *(shift(a.posterior, b.posterior, p, confidence) for p in (0.5, 0.9))
-        )
-        for a, b in ((first[place], partners[place]) for place in sorted(partners))
-    ]
-    return pairs, [
-        point for place, point in enumerate(first) if place not in partners
-    ] + left
+        for name in {key(point): None for point in alone[0]}:
+            a, b = ([p for p in points if key(p) == name] for points in alone)
+            if len(a) == len(b) == 1:
+                partners[first.index(a[0])] = b[0]
+                alone[0].remove(a[0])
+                alone[1].remove(b[0])
+    pairs = []
+    for place, partner in sorted(partners.items(), key=lambda item: item[0]):
+        point = first[place]
+        both = (point.posterior, partner.posterior)
+        u50 = shift(*both, 0.5, confidence)
+        u90 = shift(*both, 0.9, confidence)
+        pairs.append(Pair(point, partner, u50, u90))
+    return pairs, alone[0] + alone[1]
 
 
 def in_units(units: float) -> float:
@@ -100,9 +94,9 @@ def count_by_units(rows: pl.DataFrame, point: Point, name: str) -> Count:
     """Return the carry numbers or parameters of a point's whole net as a function of
     its units, fitted to its rows: a polynomial of degree 2 at most, so three widths
     determine it."""
-    own = of_network(rows, point.model).select("units", name)
-    widths = own.unique().sort("units").to_numpy().astype(np.float64)
-    polynomial = Polynomial.fit(*widths.T, deg=min(2, len(widths) - 1))
+    sizes = of_network(rows, point.model).select("units", name).unique().sort("units")
+    degree = min(2, sizes.height - 1)
+    polynomial = Polynomial.fit(*sizes.to_numpy().astype(np.float64).T, deg=degree)
     return lambda units: float(polynomial(units))
 
 
@@ -110,15 +104,11 @@ def count_bytes(rows: pl.DataFrame, point: Point) -> Count:
     """Return the bytes of a point's whole carry as a function of its units, like
     `count_by_units`."""
     facts = cell_facts(point.model.cell, point.task.features)
-    each = (
-        facts.bits_per_unit / facts.numbers_per_unit / 8
-        if facts.numbers_per_unit
-        else FLOAT32
-    )
+    per_number = FLOAT32
+    if facts.numbers_per_unit:
+        per_number = facts.bits_per_unit / facts.numbers_per_unit / 8
     numbers = count_by_units(rows, point, "carry_numbers")
-    return lambda units: round(
-        each * numbers(units), 9
-    )  # as a fit may return 7.999... for 8
+    return lambda units: round(per_number * numbers(units), 9)  # 8, not 7.999...
 
 
 def in_numbers(point: Point, which: str, count: Count) -> Threshold:
@@ -144,22 +134,13 @@ def shift(
     Raises:
         ValueError: `p` or `confidence` out of range.
     """
-    a, b = (threshold(post, p, confidence) for post in (first, second))
-    (a_low, a_high), (b_low, b_high) = (
-        [_log2_of(count, draws) for draws in _draws(post, width, p)]
-        for count, post, width in zip(counts, (first, second), (a, b), strict=True)
-    )
+    a = threshold(first, p, confidence)
+    b = threshold(second, p, confidence)
+    a_low, a_high = (_log2_of(counts[0], draws) for draws in _draws(first, a, p))
+    b_low, b_high = (_log2_of(counts[1], draws) for draws in _draws(second, b, p))
     tail = (1 - confidence) / 2
-    low, high = (
-        float(
-            np.exp2(
-                np.quantile(
-                    np.subtract.outer(ours, theirs), rank, method="inverted_cdf"
-                )
-            )
-        )
-        for ours, theirs, rank in ((b_low, a_high, tail), (b_high, a_low, 1 - tail))
-    )
+    low = _quantile_of_ratio(b_low, a_high, tail)
+    high = _quantile_of_ratio(b_high, a_low, 1 - tail)
     bound = BOUNDS[_side(a, first)][_side(b, second)]
     if bound == "open":
         return Shift(None, low, high, bound)
@@ -167,9 +148,13 @@ def shift(
     return Shift(ratio, min(low, ratio), max(high, ratio), bound)
 
 
-def _log2_of(
-    count: Count, log_units: Floats
-) -> Floats:  # infinite values stay infinite
+def _quantile_of_ratio(over: Floats, under: Floats, rank: float) -> float:
+    """Return a quantile of the ratio of two variables, given draws of their log2."""
+    ratios = np.subtract.outer(over, under)
+    return float(np.exp2(np.quantile(ratios, rank, method="inverted_cdf")))
+
+
+def _log2_of(count: Count, log_units: Floats) -> Floats:
     if count is in_units:
         return log_units
     finite = np.isfinite(log_units)
@@ -187,13 +172,14 @@ def _side(width: Threshold, post: Posterior) -> Side:
 
 def _draws(post: Posterior, width: Threshold, p: float) -> tuple[Floats, Floats]:
     """Return equally likely values of log2 of the threshold, (DRAWS,), as a lower and
-    an upper bound of each, which differ where `memcap.thresholds.curve.interval` has
+    an upper bound of each, which differ where `memcap.thresholds.curve.threshold` has
     open ends."""
     log_units = post.mu + logit(p) / post.slope
-    weights = post.weights.sum(axis=-1)
     order = np.argsort(log_units, kind="stable")
-    ranks = np.searchsorted(np.cumsum(weights[order]), (np.arange(DRAWS) + 0.5) / DRAWS)
-    values = np.maximum(log_units[order[np.minimum(ranks, order.size - 1)]], 0.0)
+    mass = np.cumsum(post.curves[order])
+    ranks = np.searchsorted(mass, (np.arange(DRAWS) + 0.5) / DRAWS)
+    values = log_units[order[np.minimum(ranks, order.size - 1)]]
+    values = np.maximum(values, 0.0)
     least, most = np.log2([post.widths[0], post.widths[-1]])
     least = max(0.0, least - (width.censored != "below"))
     most = most + (width.censored != "above")
@@ -204,7 +190,5 @@ def _draws(post: Posterior, width: Threshold, p: float) -> tuple[Floats, Floats]
 
 def count_directions(shifts: Iterable[Shift]) -> tuple[int, int, int]:
     """Count the shifts that are surely below 1, surely above it, and neither."""
-    values = list(shifts)
-    less = sum(s.high < 1 for s in values)
-    more = sum(s.low > 1 for s in values)
-    return less, more, len(values) - less - more
+    signs = [(s.low > 1) - (s.high < 1) for s in shifts]
+    return signs.count(-1), signs.count(1), signs.count(0)

@@ -9,7 +9,6 @@ of them would average unlike things.
 import math
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 import numpy as np
 from scipy.special import stdtrit
@@ -32,10 +31,9 @@ class Cost:
     # if there are too few of them
     low: float
     high: float
-    # numbers of thresholds to which the line is fitted, and of their clusters: the lags
-    # of a task whose content grows with the lag; otherwise the sets of knobs, as the
-    # lags of one set are alike
-    points: int
+    points: int  # thresholds to which the line is fitted
+    # the lags of a task whose content grows with the lag; otherwise the sets of knobs,
+    # as the lags of one set are alike
     clusters: int
 
     def units(self, content: np.ndarray) -> np.ndarray:
@@ -70,41 +68,43 @@ def cluster(point: Point) -> Hashable:
 def costs(points: Iterable[Point]) -> list[Cost]:
     """Fit one cost to each family with three or more measured points, at several
     contents; by name."""
-    ordered = sorted((p for p in points if p.measured), key=family)
-    groups = [(name, list(group)) for name, group in groupby(ordered, key=family)]
-    wide = [
-        (name, group) for name, group in groups if len(set(map(content, group))) > 1
+    families: dict[str, list[Point]] = {}
+    for point in points:
+        if point.measured:
+            families.setdefault(family(point), []).append(point)
+    return [
+        _cost(name, members)
+        for name, members in sorted(families.items())
+        if len(members) > 2 and len(set(map(content, members))) > 1
     ]
-    return [_cost(name, group) for name, group in wide if len(group) > 2]
 
 
 def _cost(name: str, points: Sequence[Point]) -> Cost:
-    x, y = np.array([(content(p), p.fit.u90.units) for p in points]).T
-    slope, intercept = (float(v) for v in np.polyfit(x, y, 1))
+    x = np.array([content(p) for p in points])
+    y = np.array([p.fit.u90.units for p in points])
+    slope, intercept = (float(value) for value in np.polyfit(x, y, 1))
     off = x - x.mean()
-    names = [cluster(p) for p in points]
     moments: dict[Hashable, float] = {}
-    for each, moment in zip(names, off * (y - intercept - slope * x), strict=True):
-        moments[each] = moments.get(each, 0.0) + float(moment)
-    count = len(moments)
+    for point, moment in zip(points, off * (y - intercept - slope * x), strict=True):
+        name_of_cluster = cluster(point)
+        moments[name_of_cluster] = moments.get(name_of_cluster, 0.0) + float(moment)
+    clusters = len(moments)
     spread = math.inf
-    if (
-        count >= FEWEST_CLUSTERS
-    ):  # the sandwich of Liang & Zeger (1986), corrected for few clusters
-        few = count / (count - 1) * (len(x) - 1) / (len(x) - 2)
-        error = math.sqrt(few * sum(m**2 for m in moments.values())) / float(
-            (off**2).sum()
-        )
-        spread = float(stdtrit(count - 1, 0.975)) * error
+    if clusters >= FEWEST_CLUSTERS:
+        # the sandwich of Liang & Zeger (1986), corrected for few clusters
+        few = clusters / (clusters - 1) * (len(x) - 1) / (len(x) - 2)
+        error = math.sqrt(few * sum(m**2 for m in moments.values()))
+        error /= float((off**2).sum())
+        spread = float(stdtrit(clusters - 1, 0.975)) * error
     return Cost(
-        name,
-        unit(points[0]),
-        intercept,
-        slope,
-        slope - spread,
-        slope + spread,
-        len(x),
-        count,
+        family=name,
+        unit=unit(points[0]),
+        intercept=intercept,
+        slope=slope,
+        low=slope - spread,
+        high=slope + spread,
+        points=len(points),
+        clusters=clusters,
     )
 
 

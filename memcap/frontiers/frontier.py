@@ -34,12 +34,12 @@ from typing import Any
 import polars as pl
 
 from memcap.config.knobs import UserError
-from memcap.frontiers.memo import Memo, memo
 from memcap.frontiers.points import Point
 from memcap.store.columns import IDENTITY, evaluation_of, model_of, recipe_of, task_of
 from memcap.store.rows import AT, IS_BY_LOSS, At, without_failed
 from memcap.tasks import Task
-from memcap.thresholds.curve import no_easier
+
+COLUMNS = {"trained": "solved"}  # of rows, where a verdict has another name there
 
 
 def frontier(
@@ -73,30 +73,26 @@ def fit_all_recipes(
     rows = without_failed(rows).filter(~IS_BY_LOSS)
     if budget is not None:
         rows = rows.filter(pl.col("budget") <= budget)
+    stretched = pl.col("stretched").filter("solved").median()
     widths = rows.group_by(*IDENTITY, "units").agg(
         pl.col("solved", "steady", "up_to").sum(),
         pl.len().alias("runs"),
         pl.col("seed").n_unique().alias("seeds"),
-        pl.col("stretched").filter("solved").median(),
+        stretched,
         pl.col("final").median(),
     )
-    by_width = (
-        widths.sort("units").group_by(IDENTITY, maintain_order=True).agg(pl.all())
-    )
+    widths = widths.sort("units").group_by(IDENTITY, maintain_order=True).agg(pl.all())
     medians = rows.group_by(IDENTITY, maintain_order=True).agg(
         pl.col("steps_to_solve").filter("solved").median(),
         pl.col("steps_to_steady").filter("steady").median(),
         pl.col("steps_to_up_to").filter("up_to").median(),
-        pl.col("stretched").filter("solved").median().alias("stretched_median"),
+        stretched.alias("stretched_median"),
         pl.col("run_seconds").sum(),
     )
-    groups = medians.join(
-        by_width, on=IDENTITY, how="left", nulls_equal=True, maintain_order="left"
+    places = medians.join(
+        widths, on=IDENTITY, how="left", nulls_equal=True, maintain_order="left"
     )
-    with memo() as fits:
-        points = [
-            _point(row, at, confidence, fits) for row in groups.iter_rows(named=True)
-        ]
+    points = [_point(row, at, confidence) for row in places.iter_rows(named=True)]
     return sorted(points, key=lambda p: (p.label, p.lag, p.length))
 
 
@@ -112,40 +108,37 @@ def _winner(points: list[Point]) -> Point:
     """Return the point of the best recipe that competes at one place."""
     seeds = max(p.seeds for p in points)
     rivals = [p for p in points if p.seeds == seeds]
+    if len(rivals) > 1:  # a fit takes milliseconds
+        rivals.sort(key=_rank)
     # One seed that passed shows that a width is enough, whichever recipe trained it.
     widths = [p.u_exist for p in points if p.u_exist is not None]
-    return replace(
-        min(rivals, key=_rank), recipes=len(rivals), u_exist=min(widths, default=None)
-    )
+    return replace(rivals[0], recipes=len(rivals), u_exist=min(widths, default=None))
 
 
 def _rank(point: Point) -> tuple[float, ...]:
     """Return a key that sorts by u90, then u50 (infinite if unreached), then by seeds passed."""
-    measured = [
-        math.inf if t.censored == "above" else t.units
-        for t in (point.fit.u90, point.fit.u50)
-    ]
-    return *measured, -sum(point.solved)
+    thresholds = (point.fit.u90, point.fit.u50)
+    units = [math.inf if t.censored == "above" else t.units for t in thresholds]
+    return *units, -sum(point.solved)
 
 
-def _verdict(at: At, task: Task, until: str) -> tuple[At, str, str]:
+def _verdict(at: At, task: Task, until: str) -> At:
     """Return the strictest verdict, no stricter than `at`, that applies to members
-    trained until `until`, and its columns: which members passed, and after how many
-    steps."""
+    trained until `until`."""
     if at == "up_to" and until == "up_to":
-        return "up_to", "up_to", "steps_to_up_to"
+        return "up_to"
     if at != "trained" and (task.stream or until == "steady"):
-        return "steady", "steady", "steps_to_steady"
-    return "trained", "solved", "steps_to_solve"
+        return "steady"
+    return "trained"
 
 
-def _point(row: dict[str, Any], at: At, confidence: float, fits: Memo) -> Point:
+def _point(row: dict[str, Any], at: At, confidence: float) -> Point:
     task = task_of(row["task"], row["knobs"])
-    verdict, count, steps = _verdict(at, task, row["evaluation_until"])
-    passed = row[count]
-    solved = row["solved"]
-    fitted = fits.fit(row["units"], solved, row["runs"], confidence)
-    point = Point(
+    verdict = _verdict(at, task, row["evaluation_until"])
+    units = tuple(row["units"])
+    solved = tuple(row[COLUMNS.get(verdict, verdict)])
+    passed = [u for u, count in zip(units, solved, strict=True) if count]
+    return Point(
         task,
         row["lag"],
         row["length"],
@@ -155,23 +148,16 @@ def _point(row: dict[str, Any], at: At, confidence: float, fits: Memo) -> Point:
         recipe=recipe_of(row),
         recipes=1,
         at=verdict,
-        u_exist=fitted.u_exist,
-        units=tuple(row["units"]),
-        solved=tuple(passed),
+        u_exist=min(passed, default=None),
+        units=units,
+        solved=solved,
+        solved_trained=tuple(row["solved"]),
         runs=tuple(row["runs"]),
         seeds=max(row["seeds"]),
-        fit=fitted,
-        trained=fitted,
-        solved_trained=tuple(solved),
-        steps=row[steps],
+        steps=row["steps_to_solve" if verdict == "trained" else f"steps_to_{verdict}"],
         stretched=row["stretched_median"],
         stretched_by_width=tuple(row["stretched"]),
         final_by_width=tuple(row["final"]),
         seconds=row["run_seconds"],
+        confidence=confidence,
     )
-    if passed == solved:
-        return point
-    # Members that pass a stricter verdict are solved, too, so its thresholds are at
-    # least the trained ones.
-    strict = no_easier(fits.fit(row["units"], passed, row["runs"], confidence), fitted)
-    return replace(point, fit=strict, u_exist=strict.u_exist)

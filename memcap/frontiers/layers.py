@@ -21,9 +21,8 @@ class Shape:
     """A net with a number of layers at one task and lag."""
 
     point: Point  # the frontier there
-    counts: dict[
-        str, Count
-    ]  # carry numbers and parameters of the whole net by its units, by name
+    # carry numbers and parameters of the whole net by its units, by name
+    counts: dict[str, Count]
     # u90 in each of these counts over that of the net with the fewest layers, by name;
     # empty for that net itself
     times: dict[str, Shift]
@@ -42,23 +41,21 @@ def shapes(rows: pl.DataFrame) -> list[list[Shape]]:
     """Group the nets of each task and lag that differ only in their layers, those with
     the fewest first."""
     places: dict[Any, list[Shape]] = {}
-    for _, own in rows.group_by("task", "knobs", maintain_order=True):
-        for point in sorted(frontier(own), key=lambda p: p.model.layers):
-            counts = {name: count_by_units(own, point, name) for name in COUNTS}
-            there = places.setdefault(_of_one_layer(point).place, [])
-            first = there[0] if there else None
-            times = (
-                {}
-                if first is None
-                else {name: _times(first, point, counts, name) for name in COUNTS}
-            )
-            there.append(Shape(point, counts, times))
+    for _, of_task in rows.group_by("task", "knobs", maintain_order=True):
+        for point in sorted(frontier(of_task), key=lambda p: p.model.layers):
+            nets = places.setdefault(_of_one_layer(point).place, [])
+            counts = {name: count_by_units(of_task, point, name) for name in COUNTS}
+            shape = Shape(point, counts, {})
+            if nets:
+                times = {name: _times(nets[0], shape, name) for name in COUNTS}
+                shape = replace(shape, times=times)
+            nets.append(shape)
     return sorted(places.values(), key=lambda nets: (nets[0].line, nets[0].point.lag))
 
 
-def _times(first: Shape, point: Point, counts: dict[str, Count], name: str) -> Shift:
-    both = first.counts[name], counts[name]
-    return shift(first.point.posterior, point.posterior, SHARE, counts=both)
+def _times(first: Shape, second: Shape, name: str) -> Shift:
+    counts = (first.counts[name], second.counts[name])
+    return shift(first.point.posterior, second.point.posterior, SHARE, counts=counts)
 
 
 def least(nets: Sequence[Shape], name: str) -> tuple[Shape | None, bool]:
@@ -69,10 +66,8 @@ def least(nets: Sequence[Shape], name: str) -> tuple[Shape | None, bool]:
     if not reached:
         return None, False
     best = min(reached, key=lambda net: net.counts[name](net.point.fit.u90.units))
-    others = (
-        _times(best, net.point, net.counts, name) for net in nets if net is not best
-    )
-    return best, len(nets) > 1 and all(each.low > 1 for each in others)
+    others = [_times(best, net, name) for net in nets if net is not best]
+    return best, bool(others) and all(times.low > 1 for times in others)
 
 
 def layers(net: Shape) -> str:
@@ -86,11 +81,8 @@ def sentence(nets: Sequence[Shape]) -> str:
     for name, word in COUNTS.items():
         best, sure = least(nets, name)
         if best is not None:
-            number = best.counts[name](best.point.fit.u90.units)
-            parts.append(
-                f"least {word} {layers(best)} ({number:.0f}{'' if sure else ', not surely'})"
-            )
-    return (
-        f"{nets[0].line} at lag {nets[0].point.lag}:"
-        f" {'; '.join(parts) or 'no width tried is enough'}."
-    )
+            number = f"{best.counts[name](best.point.fit.u90.units):.0f}"
+            doubt = "" if sure else ", not surely"
+            parts.append(f"least {word} {layers(best)} ({number}{doubt})")
+    found = "; ".join(parts) or "no width tried is enough"
+    return f"{nets[0].line} at lag {nets[0].point.lag}: {found}."

@@ -10,13 +10,12 @@ import polars as pl
 
 from memcap import store
 from memcap.config.knobs import UserError
-from memcap.frontiers.points import (
-    Point,
-    closing,
-    columns,
+from memcap.frontiers.points import Point, columns
+from memcap.frontiers.words import (
     fall_words,
     interval_text,
     scores_words,
+    seeds_to_close,
 )
 from memcap.store.columns import IDENTITY, START
 from memcap.terminal.printing import Column, Listing, number
@@ -153,7 +152,7 @@ def frontier_table(points: Sequence[Point]) -> Listing:
     notes = [text for verdict, text in VERDICT_NOTES.items() if verdict in verdicts]
     if any(point.recipes > 1 for point in points):
         notes.append("best of k recipes: chosen on the seeds that it is judged on.")
-    opened = [(point, closing(point)) for point in points if point.trains]
+    opened = [(point, seeds_to_close(point)) for point in points if point.trains]
     more = [
         f"{point.label} at lag {point.lag}, {text}" for point, text in opened if text
     ]

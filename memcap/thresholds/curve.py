@@ -56,10 +56,11 @@ are as far apart as the transition is wide. A lapse above 0.6 is beyond its prio
 intervals are then not to be trusted.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
-from typing import Literal
+from functools import cached_property, lru_cache
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -67,36 +68,30 @@ from numpy.typing import ArrayLike, NDArray
 from memcap.thresholds.logistic import log_logistic, logistic, logit
 
 Floats = NDArray[np.float64]
+Floats32 = NDArray[np.float32]
+Integers = NDArray[np.int64]
 MARGIN = 2.0  # doublings by which mu may lie beyond the tested widths
-STEP = (
-    1 / 32
-)  # doublings between values of mu, on average between a width and half-way to the next
-OUTER = 1 / 8  # the same beyond the tested widths
-# logits between values of mu beside a width, and their growth per distance from it
-NEAR = 0.15
-WIDEN = 0.4
-# The prior is flat in log slope to STEEP, and in 1 / slope, the width, beyond it.
+STEP = 1 / 32  # most doublings between values of mu, on average, within these widths
+OUTER = 1 / 8  # the same beyond them
+NEAR = 0.15  # logits between values of mu beside a width
+WIDEN = 0.4  # growth of that step per distance from the width
 SLOPES = np.geomspace(1, 500, 31)
-STEEP = 25.0
+STEEP = 25.0  # the prior is flat in log slope to here, and in 1 / slope beyond
 GOLDEN = (5**0.5 - 1) / 2  # its multiples, modulo 1, are spread evenly
 # least probability that u50 is on the side of an outermost width on which the share of
 # its seeds puts it, for the estimate to follow that share
 DOUBT = 0.025
 LAPSE_MOST = 0.6
 LAPSES = 11
-# Beta(1, 15) weighs as much as 14 solved runs; share of the uniform part
-LAPSE_RUNS = 14
-LAPSE_ODD = 0.2
-# Intraclass correlation of the seeds of one width, and its prior.
-CORRELATIONS = ((0.0, 0.4), (0.1, 0.3), (0.25, 0.3))
-INDEPENDENT = ((0.0, 1.0),)  # if seeds have nothing in common
+LAPSE_RUNS = 14  # solved runs as which Beta(1, 15) weighs
+LAPSE_ODD = 0.2  # weight of the prior's uniform part
+CORRELATIONS = ((0.0, 0.4), (0.1, 0.3), (0.25, 0.3))  # of a width's seeds; their prior
+INDEPENDENT = ((0.0, 1.0),)
 MISFIT = 0.02  # probability of counts below which they do not fit
-# steps and range of minus log probability in `misfit`
-SURPRISE = 0.05
+SURPRISE = 0.05  # step of minus log probability in `misfit`
 MOST_SURPRISE = 40.0
 SMALLEST = np.finfo(float).tiny  # least probability whose logarithm is taken
-# of the beta-binomial's table
-LOGIT_STEP = 0.04
+LOGIT_STEP = 0.04  # of the beta-binomial's table
 LOGIT_MOST = 12.0
 
 
@@ -160,9 +155,7 @@ class Fit:
     # probability of counts as unlike the fitted curve as these, if all seeds are
     # independent
     misfit: float
-    fall: Fall | None = (
-        None  # beyond it wider nets fail more; the fit is then to the widths before it
-    )
+    fall: Fall | None = None  # the fit is to the widths before it
 
     @property
     def fits(self) -> bool:
@@ -172,11 +165,11 @@ class Fit:
 
 @dataclass(frozen=True, eq=False)
 class Counts:
-    """Counts of seeds that passed, in one study, or in many of one design along leading axes."""
+    """Counts of seeds that passed."""
 
-    widths: NDArray[np.int64]  # (W,), ascending and distinct
-    solved: NDArray[np.int64]  # (..., W), merged by width
-    runs: NDArray[np.int64]  # likewise
+    widths: Integers  # (W,), ascending and distinct
+    solved: Integers  # (W,)
+    runs: Integers  # (W,)
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,54 +179,60 @@ class Posterior(Counts):
     mu: Floats  # (N,), ascending within each slope
     slope: Floats  # (N,), ascending
     lapse: Floats  # (K,)
-    weights: Floats  # (..., N, K), summing to 1 over the last two axes
+    weights: Floats  # (N, K), summing to 1
+
+    @cached_property
+    def curves(self) -> Floats:
+        """The weights of mu and slope, (N,), whatever the lapse."""
+        return self.weights.sum(axis=-1)
+
+
+class Grid(NamedTuple):
+    """The grid of a posterior, for some widths."""
+
+    mu: Floats  # (N,)
+    slope: Floats  # (N,)
+    lapse: Floats  # (K,)
+    log_prior: Floats  # (N, K)
+    logits: Floats  # (W, N), of a pass without a lapse
 
 
 @lru_cache(maxsize=8)
-def _grid(widths: tuple[int, ...]) -> tuple[Floats, Floats, Floats, Floats, Floats]:
-    """Return the grid of one design: mu, slope (N,), lapse (K,), log prior (N, K),
-    logits (W, N)."""
+def _grid(widths: tuple[int, ...]) -> Grid:
     x = np.log2(np.asarray(widths, float))
-    # A steep curve's likelihood changes if mu is near a width and is flat between
-    # widths, so values of mu are densest beside the widths: at equal steps of log(1 +
-    # distance), half-way to the next width. They are staggered from slope to slope, so
-    # that quantiles are finer than a step.
-    centre = np.repeat(x, 2)
-    side = np.tile([-1.0, 1.0], x.size)
+    # A steep curve's likelihood changes where mu is near a width and is flat between
+    # widths. So values of mu are densest beside the widths: on either side of each, at
+    # equal steps of log(1 + distance), half-way to the next. They are staggered from
+    # slope to slope, so that quantiles are finer than a step.
+    centres = np.repeat(x, 2)
+    sides = np.tile([-1.0, 1.0], x.size)
     reach = np.concatenate([[MARGIN], np.repeat(np.diff(x) / 2, 2), [MARGIN]])
     coarsest = np.concatenate([[OUTER], np.full(reach.size - 2, STEP), [OUTER]])
     scale = NEAR / (WIDEN * SLOPES)[:, None]
     warped = np.log1p(reach / scale)
     sizes = np.ceil(np.maximum(warped / WIDEN, reach / coarsest)).astype(int)
-    which = np.repeat(np.arange(sizes.size), sizes.ravel())
-    at, half = np.divmod(which, reach.size)
-    count = np.arange(which.size) - (np.cumsum(sizes) - sizes.ravel())[which]
-    part = (count + at * GOLDEN % 1) / sizes.ravel()[which]
-    far = warped.ravel()[which] * np.where(side[half] < 0, 1 - part, part)
-    mu = centre[half] + side[half] * scale[at, 0] * np.expm1(far)
-    slope = SLOPES[at]
-    step = scale[at, 0] * np.exp(far) * (warped / sizes).ravel()[which]
-    root = (np.arange(LAPSES) + 0.5) / LAPSES  # lapse = most * root ** 2: finest near 0
-    lapse = LAPSE_MOST * root**2
+    # of each value: its slope, its side of a width, and its number there
+    steps = sizes.ravel()
+    which = np.repeat(np.arange(steps.size), steps)
+    row, side = np.divmod(which, reach.size)
+    number = np.arange(which.size) - (np.cumsum(steps) - steps)[which]
+    part = (number + row * GOLDEN % 1) / steps[which]
+    far = warped.ravel()[which] * np.where(sides[side] < 0, 1 - part, part)
+    mu = centres[side] + sides[side] * scale[row, 0] * np.expm1(far)
+    slope = SLOPES[row]
+    step = scale[row, 0] * np.exp(far) * (warped / sizes).ravel()[which]
+    root = (np.arange(LAPSES) + 0.5) / LAPSES
+    lapse = LAPSE_MOST * root**2  # finest near 0
     usual = (LAPSE_RUNS + 1) * (1 - lapse) ** LAPSE_RUNS
     prior = np.log((1 - LAPSE_ODD) * usual + LAPSE_ODD / LAPSE_MOST) + np.log(root)
     prior = prior + np.log(step / (1 + slope / STEEP))[:, None]
-    return mu, slope, lapse, prior, slope * (x[:, None] - mu)
-
-
-@lru_cache(maxsize=8)
-def _binomial(widths: tuple[int, ...]) -> tuple[Floats, Floats]:
-    """Return the log logistic (W, N) and the log P of failed seeds (W, N * K) of one design."""
-    *_, lapse, _, z = _grid(widths)
-    failed = (1 - lapse) * logistic(-z)[..., None]
-    failed += lapse  # in place, here and below, as new pages of memory take longer than the sums
-    return log_logistic(z), np.log(failed, out=failed).reshape(len(widths), -1)
+    return Grid(mu, slope, lapse, prior, slope * (x[:, None] - mu))
 
 
 @lru_cache(maxsize=1024)
 def beta_binomial(
     solved: int, runs: int, lapses: tuple[float, ...], correlations: tuple[float, ...]
-) -> NDArray[np.float32]:
+) -> Floats32:
     """Compute log P of `solved` of `runs` seeds in a given order, (Z, R, K): by the
     logistic's logit (`nearest` finds the row), correlation and lapse.
 
@@ -251,74 +250,48 @@ def beta_binomial(
 
 def log_probability(
     solved: int, runs: int, passes: Floats, fails: Floats, correlation: Floats
-) -> NDArray[np.float32]:
+) -> Floats32:
     """Compute log P of `beta_binomial`, in the shape to which the three arrays broadcast."""
     ratio = correlation / (1 - correlation)
-    table = np.zeros(np.broadcast_shapes(passes.shape, correlation.shape))
-    for part, count in ((passes, solved), (fails, runs - solved)):
-        for k in range(count):
-            table += np.log(part + k * ratio)
+    log_p = np.zeros(np.broadcast_shapes(passes.shape, correlation.shape))
+    for k in range(solved):
+        log_p += np.log(passes + k * ratio)
+    for k in range(runs - solved):
+        log_p += np.log(fails + k * ratio)
     for k in range(runs):
-        table -= np.log1p(k * ratio)
-    return table.astype(np.float32)
+        log_p -= np.log1p(k * ratio)
+    return log_p.astype(np.float32)
 
 
-def nearest(z: Floats) -> NDArray[np.int64]:
+def nearest(z: Floats) -> Integers:
     """Return the rows of `beta_binomial` nearest to some logits."""
-    return np.rint(
-        (np.clip(z, -LOGIT_MOST, LOGIT_MOST) + LOGIT_MOST) / LOGIT_STEP
-    ).astype(np.int64)
-
-
-def _integers(name: str, values: ArrayLike) -> NDArray[np.int64]:
-    array = np.asarray(values, float)
-    if array.ndim == 0 or array.size == 0:
-        raise ValueError(f"{name}: must be a sequence of at least one number")
-    if not np.all(np.isfinite(array)) or np.any(array != np.round(array)):
-        raise ValueError(f"{name}={values}: must be whole numbers")
-    return array.astype(np.int64)
-
-
-def _within(name: str, value: float) -> None:
-    if not 0 < value < 1:
-        raise ValueError(f"{name}={value}: must be above 0 and below 1")
+    inside = np.clip(z, -LOGIT_MOST, LOGIT_MOST)
+    return np.rint((inside + LOGIT_MOST) / LOGIT_STEP).astype(np.int64)
 
 
 def counts(units: ArrayLike, solved: ArrayLike, runs: ArrayLike) -> Counts:
-    """Return `solved` of `runs` seeds at each of `units` as counts.
-
-    Args:
-        units: (D,) integer widths >= 1, in any order; repeated widths are merged.
-        solved: (D,), or (..., D) for many studies of one design.
-        runs: like `solved`, >= 1.
+    """Count `solved` of `runs` seeds at each of `units`, (D,), in any order; those of
+    repeated widths are added.
 
     Raises:
-        ValueError: shapes do not match, a number is not an integer, units or runs < 1,
-            or not 0 <= solved <= runs.
+        ValueError: shapes do not match, or a number is out of range.
     """
-    units = _integers("units", units)
-    solved = _integers("solved", solved)
-    runs = _integers("runs", runs)
-    if (
-        units.ndim != 1
-        or solved.shape[-1] != units.size
-        or runs.shape[-1] != units.size
-    ):
+    units = np.asarray(units)
+    solved = np.asarray(solved)
+    runs = np.asarray(runs)
+    if units.ndim != 1 or not units.shape == solved.shape == runs.shape != (0,):
         raise ValueError(
-            f"units {units.shape}, solved {solved.shape}, runs {runs.shape}: must be as long on"
-            " the last axis"
+            f"units {units.shape}, solved {solved.shape}, runs {runs.shape}: must be"
+            " sequences of one length"
         )
-    solved, runs = np.broadcast_arrays(solved, runs)
-    if (
-        np.any(units < 1)
-        or np.any(runs < 1)
-        or np.any(solved < 0)
-        or np.any(solved > runs)
-    ):
-        raise ValueError("units and runs must be at least 1, and solved from 0 to runs")
-    widths = np.array(
-        sorted(set(units.tolist()))
-    )  # np.unique would import numpy.ma, which takes .05 s
+    if not all(each.dtype.kind in "iu" for each in (units, solved, runs)):
+        raise ValueError("units, solved and runs must be whole numbers")
+    if np.any(units < 1) or np.any(runs < 1):
+        raise ValueError("units and runs must be at least 1")
+    if np.any(solved < 0) or np.any(solved > runs):
+        raise ValueError("solved must be from 0 to runs")
+    # np.unique would import numpy.ma, which takes 0.05 s
+    widths = np.array(sorted(set(units.tolist())))
     same = (units[:, None] == widths).astype(np.int64)
     return Counts(widths, solved @ same, runs @ same)
 
@@ -334,121 +307,112 @@ def posterior(
     Args:
         units, solved, runs: as for `counts`, with its errors.
         correlations: intraclass correlations of the seeds of a width, each with its
-            prior; ((0, 1),) takes seeds as independent.
+            prior; `INDEPENDENT` takes seeds as independent.
     """
     data = counts(units, solved, runs)
-    widths: tuple[int, ...] = tuple(data.widths.tolist())
-    mu, slope, lapse, prior, _ = _grid(widths)
-    weights = np.zeros((*data.solved.shape[:-1], *prior.shape))
+    grid = _grid(tuple(data.widths.tolist()))
+    weights = np.zeros_like(grid.log_prior)
     shift = None
     for correlation, share in correlations:
-        part = _log_likelihood(widths, data.solved, data.runs, correlation)
-        part += prior
-        shift = part.max(axis=(-2, -1), keepdims=True) if shift is None else shift
+        part = _log_likelihood(data, correlation)
+        part += grid.log_prior
+        shift = part.max() if shift is None else shift
         part -= shift
         weights += share * np.exp(part, out=part)
-    weights /= weights.sum(axis=(-2, -1), keepdims=True)
-    return Posterior(data.widths, data.solved, data.runs, mu, slope, lapse, weights)
+    weights /= weights.sum()
+    return Posterior(
+        data.widths, data.solved, data.runs, grid.mu, grid.slope, grid.lapse, weights
+    )
 
 
-def _log_likelihood(
-    widths: tuple[int, ...],
-    solved: NDArray[np.int64],
-    runs: NDArray[np.int64],
-    correlation: float,
-) -> Floats:
-    """Compute the log likelihood of counts (..., W) on the grid of their design, (..., N, K)."""
-    _, _, lapse, prior, z = _grid(widths)
-    shape = *solved.shape[:-1], *prior.shape
+def _log_likelihood(data: Counts, correlation: float) -> Floats:
+    """Compute the log likelihood of counts on the grid of their widths, (N, K)."""
+    grid = _grid(tuple(data.widths.tolist()))
     if correlation == 0:
-        log_passed, log_failed = _binomial(widths)
-        log_p = ((runs - solved).astype(float) @ log_failed).reshape(shape)
-        log_p += (solved.astype(float) @ log_passed)[..., None]
-        log_p += solved.sum(axis=-1)[..., None, None] * np.log1p(-lapse)
-        return log_p
-    rows = nearest(z)
-    log_p = np.zeros(shape)
-    for study in np.ndindex(*solved.shape[:-1]):
-        for k, row in enumerate(rows):
-            count = int(solved[study][k]), int(runs[study][k])
-            table = beta_binomial(*count, tuple(lapse.tolist()), (correlation,))
-            log_p[study] += table[:, 0].take(row, axis=0)
+        return _log_binomial(data, grid)
+    log_p = np.zeros_like(grid.log_prior)
+    lapses = tuple(grid.lapse.tolist())
+    for solved, runs, rows in zip(
+        data.solved.tolist(), data.runs.tolist(), nearest(grid.logits), strict=True
+    ):
+        table = beta_binomial(solved, runs, lapses, (correlation,))
+        log_p += table[:, 0].take(rows, axis=0)
     return log_p
 
 
-def _ruled_out(post: Posterior) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return whether the counts rule out the smallest width as u50, (...), and a mask
-    of the curves whose u50 they allow, (..., N)."""
-    unsolved = np.logical_and.accumulate(post.solved == 0, axis=-1).sum(axis=-1)
-    marginal = post.weights.sum(axis=-1)
+def _log_binomial(data: Counts, grid: Grid) -> Floats:
+    """Compute the log likelihood of counts of independent seeds, (N, K)."""
+    failed = data.runs - data.solved
+    some = failed > 0
+    log_failed = np.zeros((len(failed), *grid.log_prior.shape))
+    part = (1 - grid.lapse) * logistic(-grid.logits[some])[..., None]
+    part += grid.lapse  # in place: new pages of memory take longer than the sums
+    log_failed[some] = np.log(part, out=part)
+    log_p = np.tensordot(failed.astype(float), log_failed, 1)
+    log_p += (data.solved.astype(float) @ log_logistic(grid.logits))[:, None]
+    log_p += data.solved.sum() * np.log1p(-grid.lapse)
+    return log_p
+
+
+def _allowed(post: Posterior) -> tuple[bool, NDArray[np.bool_]]:
+    """Return whether the counts rule out the narrowest width as u50, and which curves
+    they allow, (N,)."""
     log_widths = np.log2(post.widths)
-    wider = post.mu > log_widths[np.maximum(unsolved, 1) - 1][..., None]
-    fewer = (2 * post.solved[..., 0] < post.runs[..., 0]) & (
-        np.sum(marginal * wider, axis=-1) > DOUBT
-    )
-    smallest = (unsolved > 0) | fewer
-    beyond = wider | ~smallest[..., None]
-    inside = beyond & (post.mu <= log_widths[-1])
-    most = (2 * post.solved[..., -1] > post.runs[..., -1]) & (
-        np.sum(marginal * inside, axis=-1) > DOUBT
-    )
-    return smallest, np.where(most[..., None], inside, beyond)
-
-
-def interval(
-    post: Posterior, p: float, confidence: float = 0.95
-) -> tuple[Floats, Floats, Floats, NDArray[np.int64]]:
-    """Compute the `threshold` of many studies, (...): units, low, high, side (-1 below,
-    0 no, 1 above)."""
-    _within("p", p)
-    _within("confidence", confidence)
-    ruled_out, possible = _ruled_out(post)
-    log_units = post.mu + logit(p) / post.slope
-    weights = post.weights.sum(axis=-1)
-    order = np.argsort(log_units, kind="stable")
-    both = weights, np.where(possible, weights, 0.0)
-    mass, part = (np.cumsum(each[..., order], axis=-1) for each in both)
-    tail = (1 - confidence) / 2
-    ranks = (
-        each.sum(axis=-1)
-        for each in (mass < tail, part < part[..., -1:] / 2, mass < 1 - tail)
-    )
-    low, middle, high = (
-        np.exp2(log_units[order[np.minimum(rank, order.size - 1)]]) for rank in ranks
-    )
-    least = float(post.widths[0])
-    most = float(post.widths[-1])
-    every = np.all(post.solved == post.runs, axis=-1)
-    none = np.all(post.solved == 0, axis=-1)
-    below = ((middle < least) & ~ruled_out) | (every & (middle <= most))
-    above = (middle > most) | (none & (middle >= least))
-    units = np.where(below, least, np.where(above, most, np.maximum(middle, least)))
-    furthest = (
-        1.0 if least <= 2 else 0.0
-    )  # there is no net narrower than 1 within a doubling
-    low = np.where(
-        below | (low < least / 2), furthest, np.maximum(np.minimum(low, units), 1.0)
-    )
-    high = np.where(above | (high > 2 * most), np.inf, np.maximum(high, units))
-    return units, low, high, above.astype(np.int64) - below
+    unsolved = int(np.logical_and.accumulate(post.solved == 0).sum())
+    wider = post.mu > log_widths[max(unsolved, 1) - 1]
+    few = 2 * post.solved[0] < post.runs[0] and np.sum(post.curves * wider) > DOUBT
+    ruled_out = unsolved > 0 or bool(few)
+    allowed = wider if ruled_out else np.ones_like(wider)
+    inside = allowed & (post.mu <= log_widths[-1])
+    most = 2 * post.solved[-1] > post.runs[-1] and np.sum(post.curves * inside) > DOUBT
+    return ruled_out, inside if most else allowed
 
 
 def threshold(post: Posterior, p: float, confidence: float = 0.95) -> Threshold:
     """Compute the width at which a share `p` of the seeds that can train at all solves,
-    from the posterior of one study, with an interval of equal tails.
+    with an interval of equal tails.
 
     Raises:
         ValueError: `p` or `confidence` is not between 0 and 1.
     """
-    units, low, high, side = interval(post, p, confidence)
-    return Threshold(
-        float(units), float(low), float(high), ("no", "above", "below")[int(side)]
-    )
+    for name, value in (("p", p), ("confidence", confidence)):
+        if not 0 < value < 1:
+            raise ValueError(f"{name}={value}: must be above 0 and below 1")
+    ruled_out, allowed = _allowed(post)
+    log_units = post.mu + logit(p) / post.slope
+    order = np.argsort(log_units, kind="stable")
+    mass = np.cumsum(post.curves[order])
+    mass_allowed = np.cumsum(np.where(allowed, post.curves, 0.0)[order])
+
+    def quantile(mass: Floats, rank: float) -> float:
+        place = min(int(np.searchsorted(mass, rank)), order.size - 1)
+        return float(np.exp2(log_units[order[place]]))
+
+    tail = (1 - confidence) / 2
+    low = quantile(mass, tail)
+    median = quantile(mass_allowed, mass_allowed[-1] / 2)
+    high = quantile(mass, 1 - tail)
+    narrowest = float(post.widths[0])
+    widest = float(post.widths[-1])
+    # there is no net narrower than 1, so within a doubling of it no end is open
+    least = 1.0 if narrowest <= 2 else 0.0
+    all_solved = np.all(post.solved == post.runs) and median <= widest
+    if all_solved or (median < narrowest and not ruled_out):
+        high = math.inf if high > 2 * widest else max(high, narrowest)
+        return Threshold(narrowest, least, high, "below")
+    none_solved = np.all(post.solved == 0) and median >= narrowest
+    reached = not (none_solved or median > widest)
+    units = max(median, narrowest) if reached else widest
+    low = least if low < narrowest / 2 else max(min(low, units), 1.0)
+    if not reached:
+        return Threshold(units, low, math.inf, "above")
+    high = math.inf if high > 2 * widest else max(high, units)
+    return Threshold(units, low, high, "no")
 
 
 def probability(post: Posterior, units: ArrayLike) -> Floats:
     """Compute the posterior mean of P(solved) of a seed, including the lapse, at each
-    of `units` (any shape, > 0, tested or not), for one study.
+    of `units` (any shape, > 0, tested or not).
 
     Raises:
         ValueError: `units` out of range.
@@ -456,39 +420,39 @@ def probability(post: Posterior, units: ArrayLike) -> Floats:
     x = np.asarray(units, float)
     if not np.all(x > 0):
         raise ValueError(f"units={units}: must be above 0")
-    return logistic(post.slope * (np.log2(x)[..., None] - post.mu)) @ (
-        post.weights @ (1 - post.lapse)
-    )
+    rise = logistic(post.slope * (np.log2(x)[..., None] - post.mu))
+    return rise @ (post.weights @ (1 - post.lapse))
 
 
 def fit_of(post: Posterior, confidence: float = 0.95) -> Fit:
-    """Fit everything that is reported about one task and lag, given the posterior of
-    one study, else raise ValueError.
+    """Fit everything that is reported about one task and lag.
 
     Example: units 4 5 6 7 8, solved 0 0 3 7 8 of 8 each -> u_exist 6, bracket (5, 8),
     u50 6.1, u90 6.8.
     """
-    if post.solved.ndim != 1:
-        raise ValueError(
-            f"solved {post.solved.shape}: must be one study; use interval for many"
-        )
-    none = post.widths[post.solved == 0]
-    any_solved = post.widths[post.solved > 0]
+    none = post.widths[post.solved == 0].tolist()
+    some = post.widths[post.solved > 0].tolist()
+    # of widths from which on all seeds solved
     every = np.logical_and.accumulate((post.solved == post.runs)[::-1])[::-1]
-    by_lapse = np.cumsum(post.weights.sum(axis=0))
-    by_slope = np.cumsum(post.weights.sum(axis=1))
+    by_lapse = post.weights.sum(axis=0)
+    mass_of_lapse = np.cumsum(by_lapse)
+    mass_of_slope = np.cumsum(post.curves)
+
+    def lapse(rank: float) -> float:
+        return float(post.lapse[np.searchsorted(mass_of_lapse, rank)])
+
     return Fit(
-        u_exist=int(any_solved[0]) if any_solved.size else None,
+        u_exist=some[0] if some else None,
         bracket=(
-            int(none[-1]) if none.size else None,
+            none[-1] if none else None,
             int(post.widths[every][0]) if every.any() else None,
         ),
         u50=threshold(post, 0.5, confidence),
         u90=threshold(post, 0.9, confidence),
-        lapse=float(post.weights.sum(axis=0) @ post.lapse),
-        lapse_low=float(post.lapse[np.searchsorted(by_lapse, (1 - confidence) / 2)]),
-        lapse_high=float(post.lapse[np.searchsorted(by_lapse, (1 + confidence) / 2)]),
-        slope=float(post.slope[np.searchsorted(by_slope, 0.5)]),
+        lapse=float(by_lapse @ post.lapse),
+        lapse_low=lapse((1 - confidence) / 2),
+        lapse_high=lapse((1 + confidence) / 2),
+        slope=float(post.slope[np.searchsorted(mass_of_slope, 0.5)]),
         runs=int(post.runs.sum()),
         misfit=misfit(post),
     )
@@ -499,39 +463,38 @@ def misfit(post: Posterior) -> float:
     fitted curve, with independent seeds: a posterior-predictive check at the mean of
     P(solved), summed over all counts.
     """
-    *_, z = _grid(tuple(post.widths.tolist()))
-    p = logistic(z) @ (post.weights @ (1 - post.lapse))
-    # in steps of SURPRISE; the probability of each, over the widths so far
+    grid = _grid(tuple(post.widths.tolist()))
+    means = logistic(grid.logits) @ (post.weights @ (1 - post.lapse))
+    # surprise is minus the log probability, in steps of SURPRISE: that of these counts,
+    # and the probability of each, over the widths so far
     surprise = 0
-    beside = np.ones(1)
-    for mean, solved, runs in zip(p, post.solved, post.runs, strict=True):
-        counts = np.arange(int(runs) + 1)
-        log_factorials = np.cumsum(np.log(np.maximum(counts, 1)))
+    chances = np.ones(1)
+    for mean, solved, runs in zip(means, post.solved, post.runs.tolist(), strict=True):
+        passed = np.arange(runs + 1)
+        log_factorials = np.cumsum(np.log(np.maximum(passed, 1)))
         log_p = log_factorials[-1] - log_factorials - log_factorials[::-1]
-        log_p += counts * np.log(max(mean, SMALLEST)) + (runs - counts) * np.log1p(
+        log_p += passed * np.log(max(mean, SMALLEST)) + (runs - passed) * np.log1p(
             -mean
         )
-        own = np.rint(-np.maximum(log_p, -MOST_SURPRISE) / SURPRISE).astype(int)
-        surprise += own[solved]
-        wider = np.zeros(len(beside) + own.max())
-        for shift, chance in zip(own, np.exp(log_p), strict=True):
-            wider[shift : shift + len(beside)] += chance * beside
-        beside = wider
-    return float(beside[surprise:].sum())
+        steps = np.rint(-np.maximum(log_p, -MOST_SURPRISE) / SURPRISE).astype(int)
+        surprise += steps[solved]
+        sums = np.zeros(len(chances) + steps.max())
+        for step, chance in zip(steps, np.exp(log_p), strict=True):
+            sums[step : step + len(chances)] += chance * chances
+        chances = sums
+    return float(chances[surprise:].sum())
 
 
 def no_easier(strict: Fit, loose: Fit) -> Fit:
     """Return the fit of a strict verdict, with quantiles at least those of the loose
     one that it implies."""
-    return replace(
-        strict, u50=_larger(strict.u50, loose.u50), u90=_larger(strict.u90, loose.u90)
-    )
+    u50 = _larger(strict.u50, loose.u50)
+    u90 = _larger(strict.u90, loose.u90)
+    return replace(strict, u50=u50, u90=u90)
 
 
-def _larger(
-    strict: Threshold, loose: Threshold
-) -> Threshold:  # one that was not reached is larger than any
-    first = max(strict, loose, key=lambda each: (each.censored == "above", each.units))
-    return replace(
-        first, low=max(strict.low, loose.low), high=max(strict.high, loose.high)
-    )
+def _larger(strict: Threshold, loose: Threshold) -> Threshold:
+    # one that was not reached is larger than any
+    larger = max(strict, loose, key=lambda t: (t.censored == "above", t.units))
+    low = max(strict.low, loose.low)
+    return replace(larger, low=low, high=max(strict.high, loose.high))

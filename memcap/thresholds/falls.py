@@ -21,54 +21,56 @@ A less certain fall may still be too likely to trust a curve that cannot fall:
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, product
 
 import numpy as np
-from numpy.typing import NDArray
 
-from memcap.thresholds.curve import CORRELATIONS, Counts, Fall, Floats, log_probability
+from memcap.thresholds.curve import (
+    CORRELATIONS,
+    Counts,
+    Fall,
+    Fit,
+    Floats,
+    Floats32,
+    Integers,
+    counts,
+    fit_of,
+    log_probability,
+    posterior,
+)
 from memcap.thresholds.logistic import logistic
 
-Floats32 = NDArray[np.float32]
-
-# of a fall; the posterior from which counts are said to fall
-PRIOR = 0.2
-ALARM = 0.9
-# of the rise
-SLOPES = np.array([3, 6, 12, 25, 60, 150.0])
+PRIOR = 0.2  # of a fall
+ALARM = 0.9  # posterior of a fall from which counts are said to fall
+SLOPES = np.array([3, 6, 12, 25, 60, 150.0])  # of the rise
 SLOPE_PRIOR = np.array([0.5, 1, 1, 1, 0.6, 0.3])
 LAPSES = np.array([0.01, 0.04, 0.08, 0.15, 0.3, 0.5])
 LAPSE_PRIOR = np.array([0.3, 0.3, 0.2, 0.1, 0.06, 0.04])
-# of a fall; lengths: doublings
-DEPTHS = (0.3, 0.5, 0.7, 0.9)
+DEPTHS = (0.3, 0.5, 0.7, 0.9)  # of a fall
 STEEPNESS = (6.0, 30.0)
-LENGTHS = (1.0, np.inf)
-# Of the rise's grid: doublings beyond the widths; values between two; step.
-AROUND = 1.5
-BETWEEN = 4
-COARSEST = 1 / 8
-LEAST_DROP = 6.0  # twice the log likelihood ratio of a drop: below this counts are not said to fall
-# The same ratio below which a curve that cannot fall is trusted; the posterior of a
-# fall from which it is not; then the least probability that a width reaches the share,
-# and by how much its own seeds may miss it.
-SMALL_DROP = 2.0
-DOUBT = 0.1
-CERTAINTY = 0.8
-SLACK = 0.1
+LENGTHS = (1.0, np.inf)  # doublings
+NO_FALL = (0.0, 1.0, 0.0, 1.0)  # place, steepness, depth, length
+AROUND = 1.5  # doublings of the rise's grid beyond the widths
+BETWEEN = 4  # values of the rise between two widths, at least
+COARSEST = 1 / 8  # doublings between values
+LEAST_DROP = 6.0  # twice the log likelihood ratio of a drop from which counts may fall
+SMALL_DROP = 2.0  # the same below which a curve that cannot fall is trusted
+DOUBT = 0.1  # posterior of a fall from which it is not
+CERTAINTY = 0.8  # then: the least probability that a width reaches the share
+SLACK = 0.1  # and by how much the width's own seeds may miss it
 LEVELS = 1000  # values of P(passes) at which counts have their likelihood
 
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """The posterior over curves that may fall: weights (N, F) of rises and falls; the
-    first fall is none."""
+    """The posterior over curves that may fall."""
 
-    mu: Floats
-    slope: Floats
-    falls: Floats  # (F, 4): place, steepness, depth, length
-    weights: Floats32
+    mu: Floats  # (N,) of the rise
+    slope: Floats  # (N,)
+    falls: Floats  # (F, 4): place, steepness, depth, length; the first is none
+    weights: Floats32  # (N, F), summing to 1
 
     @property
     def fall(self) -> float:
@@ -78,105 +80,115 @@ class Curves:
     def reached(self, share: float, units: Iterable[int]) -> Floats:
         """Compute the probability that nets of `units` reach a share of the seeds that
         train at all."""
-        return np.array(
-            [self.weights[self._rates(np.log2(u)) >= share].sum() for u in units]
-        )
-
-    def _rates(self, x: float) -> Floats32:
-        return _rise(x, self.mu, self.slope)[:, None] * _remainder(x, self.falls)
-
-
-def _rise(x: float, mu: Floats, slope: Floats) -> Floats32:
-    return logistic(slope * (x - mu)).astype(np.float32)
+        masses = []
+        for log_units in np.log2(np.array(list(units))):
+            rates = _rates(log_units, self.mu, self.slope, self.falls)
+            masses.append(self.weights[rates >= share].sum())
+        return np.array(masses)
 
 
-def _remainder(x: float, falls: Floats) -> Floats32:
+def _rates(x: float, mu: Floats, slope: Floats, falls: Floats) -> Floats32:
+    """Compute the share that passes at a width, but for the lapse, (N, F)."""
     where, steep, depth, length = falls.T
+    rise = logistic(slope * (x - mu)).astype(np.float32)
     within = logistic(steep * (x - where)) * logistic(steep * (where + length - x))
-    return (1 - depth * within).astype(np.float32)
+    return rise[:, None] * (1 - depth * within).astype(np.float32)
 
 
 def _between(widths: Floats, beyond: float, values: int) -> tuple[Floats, Floats]:
     """Return values around the logarithms of widths, and the distance of each from the next."""
-    ends = [widths[0] - beyond, *widths, widths[-1] + beyond]
     parts = []
-    steps = []
-    for low, high in pairwise(ends):
+    gaps = []
+    for low, high in pairwise([widths[0] - beyond, *widths, widths[-1] + beyond]):
         number = max(values, int(np.ceil((high - low) / COARSEST)))
         parts.append(np.linspace(low, high, number, endpoint=False))
-        steps.append(np.full(number, (high - low) / number))
-    gaps = np.concatenate(steps)
-    return np.concatenate(parts) + gaps / 2, gaps
+        gaps.append(np.full(number, (high - low) / number))
+    steps = np.concatenate(gaps)
+    return np.concatenate(parts) + steps / 2, steps
 
 
 @lru_cache(maxsize=1024)
 def _table(solved: int, runs: int) -> Floats32:
     """Compute log P of counts, (correlations, LEVELS), given P(passes)."""
     p = np.linspace(0, 1, LEVELS + 2)[1:-1]
-    return log_probability(
-        solved, runs, p, 1 - p, np.array([[each] for each, _ in CORRELATIONS])
-    )
+    correlations = np.array([[correlation] for correlation, _ in CORRELATIONS])
+    return log_probability(solved, runs, p, 1 - p, correlations)
 
 
-def curves(counts: Counts) -> Curves:
+def curves(data: Counts) -> Curves:
     """Compute the posterior over curves that may fall, given the counts of one study."""
-    x = np.log2(counts.widths)
+    counts = (data.widths, data.solved, data.runs)
+    return _curves(*(tuple(each.tolist()) for each in counts))
+
+
+@lru_cache(maxsize=16)
+def _curves(
+    units: tuple[int, ...], solved: tuple[int, ...], runs: tuple[int, ...]
+) -> Curves:
+    x = np.log2(units)
     mus, steps = _between(x, AROUND, BETWEEN)
     mu = np.repeat(mus, len(SLOPES))
     slope = np.tile(SLOPES, len(mus))
     prior = np.outer(steps / steps.sum(), SLOPE_PRIOR / SLOPE_PRIOR.sum()).ravel()
-    nus, gaps = _between(x, COARSEST, 2)
-    shapes = [
-        (steep, depth, length)
-        for steep in STEEPNESS
-        for depth in DEPTHS
-        for length in LENGTHS
-    ]
-    falls = np.array(
-        [(0.0, 1.0, 0.0, 1.0), *((nu, *shape) for nu in nus for shape in shapes)]
-    )
-    odds = np.concatenate(
-        [[1 - PRIOR], np.repeat(PRIOR * gaps / gaps.sum() / len(shapes), len(shapes))]
-    )
-    rates = [
-        _rise(at, mu, slope)[:, None] * _remainder(at, falls) * np.float32(LEVELS)
-        for at in x
-    ]
+    places, gaps = _between(x, COARSEST, 2)
+    shapes = list(product(STEEPNESS, DEPTHS, LENGTHS))
+    some = [(place, *shape) for place in places for shape in shapes]
+    falls = np.array([NO_FALL, *some])
+    chances = np.repeat(PRIOR * gaps / gaps.sum() / len(shapes), len(shapes))
+    odds = np.concatenate([[1 - PRIOR], chances])
     log_p = np.zeros((len(LAPSES), len(CORRELATIONS), len(mu), len(falls)), np.float32)
-    for own, solved, runs in zip(rates, counts.solved, counts.runs, strict=True):
-        table = _table(int(solved), int(runs))
-        for each, lapse in zip(log_p, LAPSES, strict=True):
-            rows = np.minimum(own * np.float32(1 - lapse), LEVELS - 1).astype(np.int16)
-            for part, values in zip(each, table, strict=True):
-                part += values.take(rows)
-    shares = np.outer(LAPSE_PRIOR, [share for _, share in CORRELATIONS]).astype(
-        np.float32
-    )
+    for log_units, passed, trained in zip(x, solved, runs, strict=True):
+        levels = _rates(log_units, mu, slope, falls) * np.float32(LEVELS)
+        table = _table(passed, trained)
+        for part, lapse in zip(log_p, LAPSES, strict=True):
+            passes = np.minimum(levels * np.float32(1 - lapse), LEVELS - 1)
+            rows = passes.astype(np.int16)
+            for sums, values in zip(part, table, strict=True):
+                sums += values.take(rows)
+    correlations = [share for _, share in CORRELATIONS]
+    shares = np.outer(LAPSE_PRIOR, correlations).astype(np.float32)
     likelihood = np.exp(log_p - np.max(log_p), out=log_p)
     weights = np.tensordot(shares, likelihood, 2)
     weights = weights * prior[:, None].astype(np.float32) * odds.astype(np.float32)
     return Curves(mu, slope, falls, weights / weights.sum(dtype=float))
 
 
-def find_fall(counts: Counts) -> Fall | None:
+@lru_cache(maxsize=4096)
+def fit_counts(
+    units: tuple[int, ...],
+    solved: tuple[int, ...],
+    runs: tuple[int, ...],
+    confidence: float = 0.95,
+) -> Fit:
+    """Fit counts by `memcap.thresholds.curve.fit_of`, those before a fall if they fall."""
+    data = counts(units, solved, runs)
+    fall = find_fall(data)
+    rise = before(data, fall)
+    rising = fit_of(posterior(rise.widths, rise.solved, rise.runs), confidence)
+    return replace(rising, fall=fall)
+
+
+def find_fall(data: Counts) -> Fall | None:
     """Return the fall of one study's counts with the width; None if chance may explain it."""
-    place, drop = _deepest(counts)
-    return None if drop < LEAST_DROP or curves(counts).fall < ALARM else place
+    fall, drop = _deepest(data)
+    return None if drop < LEAST_DROP or curves(data).fall < ALARM else fall
 
 
-def possible_fall(counts: Counts) -> Fall | None:
+def possible_fall(data: Counts) -> Fall | None:
     """Return the fall that counts may well have, so that no rising curve is a guide;
     None if one is."""
-    return None if _doubtful(counts) is None else _deepest(counts)[0]
+    return None if _doubtful(data) is None else _deepest(data)[0]
 
 
-def before(counts: Counts, fall: Fall | None) -> Counts:
+def before(data: Counts, fall: Fall | None) -> Counts:
     """Return the counts of the widths before a fall; all counts if there is none."""
-    narrow = counts.widths <= (np.inf if fall is None else fall.last)
-    return Counts(counts.widths[narrow], counts.solved[narrow], counts.runs[narrow])
+    if fall is None:
+        return data
+    narrow = data.widths <= fall.last
+    return Counts(data.widths[narrow], data.solved[narrow], data.runs[narrow])
 
 
-def width_to_take(counts: Counts, share: float, units: int | None) -> int | None:
+def width_to_take(data: Counts, share: float, units: int | None) -> int | None:
     """Return the width to take so that a share of the seeds that train at all passes;
     None if none is known to be enough. `units` is the one to take if the curve cannot
     fall.
@@ -186,75 +198,73 @@ def width_to_take(counts: Counts, share: float, units: int | None) -> int | None
     and by its own counts. If counts do not fall and `units` is wider than any width
     tried, it is the widest one, if that is enough as surely as `units` would be.
     """
-    doubtful = _doubtful(counts)
-    beyond = units is not None and units > counts.widths[-1]
-    if doubtful is None and not beyond:
-        return units
-    own = counts.solved >= (share - SLACK) * counts.runs
-    reached = (doubtful or curves(counts)).reached(share, counts.widths)
+    widest = int(data.widths[-1])
+    doubtful = _doubtful(data)
     if doubtful is not None:
-        enough = counts.widths[own & (reached >= CERTAINTY)]
+        by_counts = data.solved >= (share - SLACK) * data.runs
+        by_curves = doubtful.reached(share, data.widths) >= CERTAINTY
+        enough = data.widths[by_counts & by_curves]
         return int(enough[0]) if enough.size else None
-    return int(counts.widths[-1]) if reached[-1] >= ALARM else units
+    if units is None or units <= widest:
+        return units
+    return widest if curves(data).reached(share, [widest])[0] >= ALARM else units
 
 
-def _doubtful(counts: Counts) -> Curves | None:
+def _doubtful(data: Counts) -> Curves | None:
     """Return the posterior over curves that may fall; None where the counts hardly do."""
-    if _deepest(counts)[1] < SMALL_DROP:
+    if _deepest(data)[1] < SMALL_DROP:
         return None
-    posterior = curves(counts)
+    posterior = curves(data)
     return posterior if posterior.fall >= DOUBT else None
 
 
 @lru_cache(maxsize=64)
-def _blocks(widths: int) -> NDArray[np.int64]:
-    """Return the first, last and widest place of all pairs of adjacent blocks of widths, (3, B)."""
-    blocks = [
-        (a, j, k)
-        for a in range(widths)
-        for j in range(a, widths - 1)
-        for k in range(j + 1, widths)
+def _blocks(widths: int) -> Integers:
+    """Return the first and last place of a block of widths, and the last of the block
+    behind it, for all pairs of adjacent blocks, (3, B)."""
+    pairs = [
+        (first, last, widest)
+        for first in range(widths)
+        for last in range(first, widths - 1)
+        for widest in range(last + 1, widths)
     ]
-    return np.array(blocks, np.int64).reshape(-1, 3).T
+    return np.array(pairs, np.int64).reshape(-1, 3).T
 
 
-def _deepest(counts: Counts) -> tuple[Fall | None, float]:
+def _deepest(data: Counts) -> tuple[Fall | None, float]:
     """Return the two adjacent blocks of widths that differ most, with the wider one
     failing more, and twice the log likelihood ratio of their difference."""
-    first, last, widest = _blocks(len(counts.widths))
+    first, last, widest = _blocks(len(data.widths))
     if not first.size:
         return None, 0.0
-    solved, runs = (
-        np.concatenate([[0], np.cumsum(each)]) for each in (counts.solved, counts.runs)
-    )
+    solved = np.concatenate([[0], np.cumsum(data.solved)])
+    runs = np.concatenate([[0], np.cumsum(data.runs)])
     passed = solved[last + 1] - solved[first]
     trained = runs[last + 1] - runs[first]
     wide_passed = solved[widest + 1] - solved[last + 1]
     wide_trained = runs[widest + 1] - runs[last + 1]
-    drop = 2 * (
-        _log_likelihood(passed, trained)
-        + _log_likelihood(wide_passed, wide_trained)
-        - _log_likelihood(passed + wide_passed, trained + wide_trained)
-    )
-    drop = np.where(passed * wide_trained > wide_passed * trained, drop, 0)
+    apart = _log_likelihood(passed, trained)
+    apart = apart + _log_likelihood(wide_passed, wide_trained)
+    alike = _log_likelihood(passed + wide_passed, trained + wide_trained)
+    falls = passed * wide_trained > wide_passed * trained
+    drop = np.where(falls, 2 * (apart - alike), 0)
     best = int(np.argmax(np.round(drop, 6)))
-    places = (
-        counts.widths[first[best]],
-        counts.widths[last[best]],
-        passed[best],
-        trained[best],
+    fall = Fall(
+        first=int(data.widths[first[best]]),
+        last=int(data.widths[last[best]]),
+        passed=int(passed[best]),
+        runs=int(trained[best]),
+        wider=int(data.widths[last[best] + 1]),
+        widest=int(data.widths[widest[best]]),
+        wider_passed=int(wide_passed[best]),
+        wider_runs=int(wide_trained[best]),
     )
-    behind = (
-        counts.widths[last[best] + 1],
-        counts.widths[widest[best]],
-        wide_passed[best],
-        wide_trained[best],
-    )
-    return Fall(*map(int, (*places, *behind))), float(drop[best])
+    return fall, float(drop[best])
 
 
-def _log_likelihood(passed: NDArray[np.int64], runs: NDArray[np.int64]) -> Floats:
+def _log_likelihood(passed: Integers, runs: Integers) -> Floats:
     """Compute the log likelihood of a block's counts at the block's own share."""
-    some = np.maximum(passed, 1)
-    failed = np.maximum(runs - passed, 1)
-    return passed * np.log(some / runs) + (runs - passed) * np.log(failed / runs)
+    failed = runs - passed
+    log_pass = np.log(np.maximum(passed, 1) / runs)
+    log_fail = np.log(np.maximum(failed, 1) / runs)
+    return passed * log_pass + failed * log_fail

@@ -20,7 +20,7 @@ tail for a lag that is out of line. The shared values are a grid; its cells that
 supports are dropped before the passes.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -33,33 +33,28 @@ from memcap.thresholds.curve import (
     STEEP,
     Counts,
     Floats,
+    Floats32,
+    Integers,
     beta_binomial,
     nearest,
 )
 from memcap.thresholds.logistic import logit
 
-Floats32 = NDArray[np.float32]
-
 STEP = 1 / 48  # doublings of units between values of mu
-SLOPES = np.geomspace(
-    2, 200, 12
-)  # steepness of a transition, in logits per doubling of units
+SLOPES = np.geomspace(2, 200, 12)  # steepness, in logits per doubling of units
 SLOPE_SPREAD = 0.5  # standard deviation of log steepness from lag to lag
 LAPSES = 0.6 * ((np.arange(8) + 0.5) / 8) ** 2  # of a lag; finest near 0
 LAPSE_MEANS = np.array([0.02, 0.06, 0.15, 0.3])
 LAPSE_PRIOR = np.array([0.3, 0.4, 0.2, 0.1])
 LAPSE_RUNS = 15  # seeds for which the mean lapse of all lags counts at one of them
-SCATTER = np.log2(
-    1 + 0.045 * np.exp(0.6 * np.array([-1.5, -0.5, 0.5, 1.5, 2.5]))
-)  # median 4.5 %
-SCATTER_PRIOR = np.exp(-0.5 * np.array([-1.5, -0.5, 0.5, 1.5, 2.5]) ** 2)
+SCORES = np.array([-1.5, -0.5, 0.5, 1.5, 2.5])  # of the scatter, in standard deviations
+SCATTER = np.log2(1 + 0.045 * np.exp(0.6 * SCORES))  # median 4.5 %
+SCATTER_PRIOR = np.exp(-0.5 * SCORES**2)
 RISES = np.array([0, 0.15, 0.3, 0.5, 0.7, 0.9, 1.15, 1.5, 2.0])
 CHANGES = 1.5  # changes of a rise to one of its neighbours per doubling of the lag
-# share of the best cell's weight below which a cell of the shared grid is dropped
-NEGLIGIBLE = 5e-3
-# share of lags that are out of line, and by how many doublings
-ODD_SHARE = 0.01
-ODD_SCATTER = 1.0
+NEGLIGIBLE = 5e-3  # share of the best cell's weight below which a cell is dropped
+ODD_SHARE = 0.01  # of lags that are out of line
+ODD_SCATTER = 1.0  # by how many doublings they are
 LEAST = 1e-20  # likelihood relative to the best, so that no lag overrules all others
 MOST_LOG_UNITS = 14.0  # end of the grid of mu
 
@@ -75,19 +70,19 @@ class Belief:
     def reached(self, share: float, units: Floats) -> Floats:
         """Compute the probability that nets of `units` (any shape) reach a share of the
         trainable seeds."""
-        mass = np.cumsum(self.weights, axis=0)
-        at = np.log2(units)[..., None] - logit(share) / self.slope
-        each = [
-            np.interp(at[..., k], self.mu, mass[:, k], left=0.0)
-            for k in range(len(self.slope))
+        mass = np.cumsum(self.weights, axis=0).T
+        mu = np.log2(units)[..., None] - logit(share) / self.slope
+        parts = [
+            np.interp(mu[..., k], self.mu, by_mu, left=0.0)
+            for k, by_mu in enumerate(mass)
         ]
-        return np.sum(each, axis=0)
+        return np.sum(parts, axis=0)
 
     def quantiles(self, share: float, ranks: Floats) -> Floats:
         """Return the widths that reach the share with these probabilities, (...), at least 1."""
         units = np.exp2(np.arange(0, self.mu[-1] + 4, STEP / 2))
-        mass = self.reached(share, units)
-        return units[np.minimum(np.searchsorted(mass, ranks), len(units) - 1)]
+        places = np.searchsorted(self.reached(share, units), ranks)
+        return units[np.minimum(places, len(units) - 1)]
 
 
 def believe(
@@ -104,35 +99,30 @@ def believe(
     """
     lags = sorted(set(lags))
     mu = _grid(measured, lags[-1])
-    tables = {lag: _likelihood(counts, mu) for lag, counts in sorted(measured.items())}
-    pooled = _about(SLOPES, SLOPE_SPREAD)
+    tables = {lag: _likelihood(measured[lag], mu) for lag in sorted(measured)}
+    spread = _spread(SLOPES, SLOPE_SPREAD)
     curves = {
-        lag: np.einsum("ts,msp->mtp", pooled, table, optimize=True)
+        lag: np.einsum("ts,msp->mtp", spread, table, optimize=True)
         for lag, table in tables.items()
     }
     steep, lapse = np.nonzero(_supported(curves.values(), negligible))
-    supported = {
-        lag: each[:, steep, lapse].astype(np.float32) for lag, each in curves.items()
-    }
-    chain = _Chain(supported, negligible)
+    chain = _Chain({lag: c[:, steep, lapse] for lag, c in curves.items()}, negligible)
+    slopes = spread[steep[chain.pair]]
+    lapses = lapse[chain.pair]
     beliefs = {}
     for lag in lags:
-        shares, cells, prior = chain.predictive(lag)
-        own_steep = steep[cells]
-        own_lapse = lapse[cells]
-        if lag not in tables:
-            weights = (prior * shares) @ pooled[own_steep]
-        else:
+        prior = chain.predictive(lag)
+        if lag in tables:
             # each cell's share is that given all counts; its curves are those given all
             # other lags', times its own likelihood
-            shares = shares / np.sum(
-                prior * curves[lag][:, own_steep, own_lapse], axis=0
-            )
+            likelihood = curves[lag][:, steep[chain.pair], lapses]
+            cells = prior * (chain.shares / np.sum(prior * likelihood, axis=0))
             weights = np.zeros((len(mu), len(SLOPES)))
-            for k in sorted(set(own_lapse.tolist())):
-                these = own_lapse == k
-                part = (prior[:, these] * shares[these]) @ pooled[own_steep[these]]
-                weights += part * tables[lag][:, :, k]
+            for k in np.flatnonzero(np.bincount(lapses)):
+                same = lapses == k
+                weights += (cells[:, same] @ slopes[same]) * tables[lag][:, :, k]
+        else:
+            weights = (prior * chain.shares) @ slopes
         beliefs[lag] = Belief(mu, SLOPES, weights / weights.sum())
     return beliefs
 
@@ -142,13 +132,12 @@ def _grid(measured: Mapping[int, Counts], furthest: int) -> Floats:
     narrowest = min(int(counts.widths[0]) for counts in measured.values())
     widest = max(int(counts.widths[-1]) for counts in measured.values())
     beyond = max(0.0, float(RISES[-1] * np.log2(furthest / max(measured))))
-    top = max(
-        np.log2(widest) + MARGIN, min(np.log2(widest) + MARGIN + beyond, MOST_LOG_UNITS)
-    )
+    top = np.log2(widest) + MARGIN
+    top = max(top, min(top + beyond, MOST_LOG_UNITS))
     return np.arange(np.log2(narrowest) - MARGIN, top + STEP, STEP)
 
 
-def _about(values: Floats, spread: float) -> Floats:
+def _spread(values: Floats, spread: float) -> Floats:
     """Compute the likelihood of each value at a lag, (V, V), given the value around
     which lags vary."""
     weights = np.exp(-0.5 * (np.log(values[:, None] / values) / spread) ** 2)
@@ -160,38 +149,36 @@ def _lapses() -> Floats:
     """Compute the likelihood of each lapse at a lag, given the mean of all lags, (K, P)."""
     lapse = LAPSES[:, None]
     solved = LAPSE_RUNS * (1 - LAPSE_MEANS)
-    density = lapse ** (LAPSE_RUNS - solved - 1) * (1 - lapse) ** (
-        solved - 1
-    )  # of Beta(failed, solved)
-    weights = density * np.sqrt(lapse)  # the grid's spacing
+    # the density of Beta(failed, solved), times the grid's spacing
+    density = lapse ** (LAPSE_RUNS - solved - 1) * (1 - lapse) ** (solved - 1)
+    weights = density * np.sqrt(lapse)
     return weights / weights.sum(axis=0)
 
 
 def _likelihood(counts: Counts, mu: Floats) -> Floats:
     """Compute the likelihood of a lag's counts by mu, steepness, mean lapse, (M, S, P),
     about 1 at most."""
-    correlations, prior = (tuple(each) for each in zip(*CORRELATIONS, strict=True))
-    log_p: NDArray[np.float32] = np.zeros(
-        (len(mu), len(SLOPES), len(prior), len(LAPSES)), np.float32
-    )
-    for units, solved, runs in zip(
-        counts.widths, counts.solved, counts.runs, strict=True
+    correlations, prior = zip(*CORRELATIONS, strict=True)
+    lapses = tuple(LAPSES.tolist())
+    shape = (len(mu), len(SLOPES), len(prior), len(LAPSES))
+    log_p: Floats32 = np.zeros(shape, np.float32)
+    for log_units, solved, runs in zip(
+        np.log2(counts.widths),
+        counts.solved.tolist(),
+        counts.runs.tolist(),
+        strict=True,
     ):
-        rows = nearest(SLOPES * (np.log2(units) - mu)[:, None])
-        log_p += beta_binomial(
-            int(solved), int(runs), tuple(LAPSES.tolist()), correlations
-        )[rows]
-    return (
-        np.tensordot(prior, np.exp(log_p - np.max(log_p)), axes=(0, 2)) @ _lapses()
-        + LEAST
-    )
+        rows = nearest(SLOPES * (log_units - mu)[:, None])
+        log_p += beta_binomial(solved, runs, lapses, correlations)[rows]
+    likelihood = np.exp(log_p - np.max(log_p))
+    return np.tensordot(prior, likelihood, axes=(0, 2)) @ _lapses() + LEAST
 
 
 def _supported(curves: Iterable[Floats], negligible: float) -> NDArray[np.bool_]:
     """Return a mask of the steepness and mean lapse that the lags support, taken as
     independent, (S, P)."""
     prior = np.log(LAPSE_PRIOR) - np.log1p(SLOPES / STEEP)[:, None]
-    evidence = prior + sum(np.log(each.mean(axis=0)) for each in curves)
+    evidence = prior + sum(np.log(curve.mean(axis=0)) for curve in curves)
     return evidence > evidence.max() + np.log(negligible)
 
 
@@ -201,109 +188,100 @@ class _Chain:
     Messages have shape (B, M, C): rise, trend and cell.
 
     Args:
-        curves: by lag, the likelihood given mu, and D pairs of steepness and lapse: (M,
-            D). Each pair makes a cell with each scatter.
+        curves: by lag, ascending, the likelihood given mu, and D pairs of steepness and
+            lapse: (M, D). Each pair makes a cell with each scatter.
+
+    Attributes:
+        pair: the place of each cell among the D pairs, (C,).
+        scatter: its place in `SCATTER`.
+        shares: its posterior, given all counts.
     """
 
-    def __init__(self, curves: Mapping[int, Floats32], negligible: float):
-        self.lags = list(curves)
-        rows, kinds = next(iter(curves.values())).shape
-        self.which, self.scatter = (
-            each.ravel() for each in np.indices((kinds, len(SCATTER)))
-        )
-        self.start = np.full((len(RISES), rows, 1), 1 / (len(RISES) * rows), np.float32)
-        self._spread(curves)
-        evidence = np.log(SCATTER_PRIOR)[self.scatter]
-        for _, scale in self._passes_forward():
-            evidence += np.log(scale)
+    def __init__(self, curves: Mapping[int, Floats], negligible: float):
+        self.curves = {lag: curve.astype(np.float32) for lag, curve in curves.items()}
+        rows, pairs = next(iter(curves.values())).shape
+        start = 1 / (len(RISES) * rows)
+        self.start = np.full((len(RISES), rows, 1), start, np.float32)
+        pair, scatter = np.indices((pairs, len(SCATTER)))
+        self.pair = pair.ravel()
+        self.scatter = scatter.ravel()
+        evidence = self._forward()
         shares = np.exp(evidence - evidence.max())
-        keep = shares > negligible
-        self.which = self.which[keep]
-        self.scatter = self.scatter[keep]
-        self.shares = shares[keep] / shares[keep].sum()
-        self._spread(curves)
-        self.ahead = dict(
-            zip(
-                self.lags,
-                (message for message, _ in self._passes_forward()),
-                strict=True,
-            )
-        )
-        self.behind = {}
-        message = np.ones((len(RISES), rows, keep.sum()), np.float32)
-        for lag, after in zip(self.lags[::-1], [None, *self.lags[::-1]], strict=False):
-            if after is not None:
-                message = _back(
-                    self.behind[after] * self.emission[after], np.log2(after / lag)
-                )
-            self.behind[lag] = message / message.max(axis=(0, 1))
+        large = shares > negligible
+        self.pair = self.pair[large]
+        self.scatter = self.scatter[large]
+        self.shares = shares[large] / shares[large].sum()
+        self._forward()
+        self._backward()
 
-    def _spread(self, curves: Mapping[int, Floats32]) -> None:
-        """Compute the likelihood of the trend at each measured lag, (M, C)."""
-        self.emission: dict[int, Floats32] = {
-            lag: _scatter(each[:, self.which], self.scatter)
-            for lag, each in curves.items()
+    def _forward(self) -> Floats:
+        """Pass from the shortest lag to the longest: set `emission`, the likelihood of
+        the trend at each measured lag, (M, C), and `ahead`, the message from shorter
+        lags. Return the log evidence of each cell, (C,)."""
+        self.emission = {
+            lag: _scatter(curve[:, self.pair], self.scatter)
+            for lag, curve in self.curves.items()
         }
-
-    def _passes_forward(self) -> Iterator[tuple[Floats32, Floats]]:
-        """Yield at each measured lag the message from shorter lags, and how likely its
-        counts are then."""
-        message = np.broadcast_to(self.start, (*self.start.shape[:2], len(self.which)))
-        before = None
-        for lag in self.lags:
-            ahead = (
-                message if before is None else _forth(message, np.log2(lag / before))
-            )
-            message = ahead * self.emission[lag]
-            before = lag
+        self.ahead: dict[int, Floats32] = {}
+        evidence = np.log(SCATTER_PRIOR)[self.scatter]
+        shape = (*self.start.shape[:2], len(self.pair))
+        message = np.broadcast_to(self.start, shape)
+        shorter = None
+        for lag, emission in self.emission.items():
+            if shorter is not None:
+                message = _forth(message, np.log2(lag / shorter))
+            self.ahead[lag] = message
+            message = message * emission
             scale = message.sum(axis=(0, 1), dtype=float)
             message /= scale.astype(np.float32)
-            yield ahead, scale
+            evidence += np.log(scale)
+            shorter = lag
+        return evidence
 
-    def predictive(self, lag: int) -> tuple[Floats, NDArray[np.int64], Floats32]:
-        """Return for one lag the cells' shares (C,), their places among the D pairs,
-        and the distribution of mu given other lags (M, C)."""
-        if lag in self.ahead:
-            ahead = self.ahead[lag]
-            behind = self.behind[lag]
-        else:
-            before = max((each for each in self.lags if each < lag), default=None)
-            after = min((each for each in self.lags if each > lag), default=None)
-            ahead = self.start
-            behind = np.ones(1)
-            if before is not None:
-                ahead = _forth(
-                    self.ahead[before] * self.emission[before], np.log2(lag / before)
-                )
-            if after is not None:
-                behind = _back(
-                    self.behind[after] * self.emission[after], np.log2(after / lag)
-                )
+    def _backward(self) -> None:
+        """Pass from the longest lag to the shortest: set `behind`, the message from
+        longer lags."""
+        self.behind: dict[int, Floats32] = {}
+        shape = (*self.start.shape[:2], len(self.pair))
+        message = np.ones(shape, np.float32)
+        longer = None
+        for lag in reversed(self.emission):
+            if longer is not None:
+                message = message * self.emission[longer]
+                message = _back(message, np.log2(longer / lag))
+            message = message / message.max(axis=(0, 1))
+            self.behind[lag] = message
+            longer = lag
+
+    def predictive(self, lag: int) -> Floats32:
+        """Return the distribution of mu at a lag, given the counts of other lags, (M, C)."""
+        ahead = self.ahead.get(lag, self.start)
+        behind = self.behind.get(lag, np.ones(1))
+        if lag not in self.ahead:
+            shorter = max((k for k in self.ahead if k < lag), default=None)
+            longer = min((k for k in self.ahead if k > lag), default=None)
+            if shorter is not None:
+                message = self.ahead[shorter] * self.emission[shorter]
+                ahead = _forth(message, np.log2(lag / shorter))
+            if longer is not None:
+                message = self.behind[longer] * self.emission[longer]
+                behind = _back(message, np.log2(longer / lag))
         trend = np.sum(ahead * behind, axis=0)
-        return (
-            self.shares,
-            self.which,
-            _scatter(trend / trend.sum(axis=0), self.scatter),
-        )
+        return _scatter(trend / trend.sum(axis=0), self.scatter)
 
 
-def _scatter(values: Floats32, scatter: NDArray[np.int64]) -> Floats32:
+def _scatter(values: Floats32, scatter: Integers) -> Floats32:
     """Blur values over mu, (M, C), by each cell's scatter."""
     rows = len(values)
     edge = int(4 * ODD_SCATTER / STEP)
     size = 1 << (rows + 2 * edge).bit_length()
     padded = np.pad(values, ((edge, size - rows - edge), (0, 0)), mode="edge")
-    squares = (
-        -2 * (np.pi * np.fft.rfftfreq(size)[:, None] / STEP) ** 2
-    )  # exponents of normal distributions
-    blur = (1 - ODD_SHARE) * np.exp(squares * SCATTER**2) + ODD_SHARE * np.exp(
-        squares * ODD_SCATTER**2
-    )
-    blurred = np.fft.irfft(
-        np.fft.rfft(padded, axis=0) * blur[:, scatter].astype(values.dtype),
-        size,
-        axis=0,
-    )
+    # normal distributions, transformed
+    squares = -2 * (np.pi * np.fft.rfftfreq(size)[:, None] / STEP) ** 2
+    blur = (1 - ODD_SHARE) * np.exp(squares * SCATTER**2)
+    blur += ODD_SHARE * np.exp(squares * ODD_SCATTER**2)
+    waves = np.fft.rfft(padded, axis=0) * blur[:, scatter].astype(values.dtype)
+    blurred = np.fft.irfft(waves, size, axis=0)
     return np.maximum(blurred[edge : edge + rows], 0)
 
 
@@ -320,28 +298,33 @@ def _change(message: Floats32, octaves: float) -> Floats32:
     return message
 
 
-def _forth(message: Floats32, octaves: float) -> Floats32:
-    moved = np.zeros_like(message)
-    rows = message.shape[1]
+def _shifts(octaves: float) -> Iterable[tuple[int, int, np.float32]]:
+    """Yield by how many cells each rise moves the trend over doublings of the lag: two
+    whole numbers, with the share of each."""
     for k, rise in enumerate(RISES):
         whole, part = divmod(rise * octaves / STEP, 1)
-        for cells, share in ((int(whole), 1 - part), (int(whole) + 1, part)):
-            stay = max(rows - cells, 1)
-            moved[k, rows - stay :] += np.float32(share) * message[k, :stay]
-            moved[k, -1] += np.float32(share) * message[k, stay:].sum(axis=0)
+        yield k, int(whole), np.float32(1 - part)
+        yield k, int(whole) + 1, np.float32(part)
+
+
+def _forth(message: Floats32, octaves: float) -> Floats32:
+    """Pass a message to a longer lag."""
+    moved = np.zeros_like(message)
+    rows = message.shape[1]
+    for k, cells, share in _shifts(octaves):
+        inside = max(rows - cells, 1)
+        moved[k, rows - inside :] += share * message[k, :inside]
+        moved[k, -1] += share * message[k, inside:].sum(axis=0)
     return _change(moved, octaves)
 
 
 def _back(message: Floats32, octaves: float) -> Floats32:
+    """Pass a message to a shorter lag."""
     changed = _change(message, octaves)
-    moved = np.empty_like(changed)
+    moved = np.zeros_like(changed)
     rows = changed.shape[1]
-    for k, rise in enumerate(RISES):
-        whole, part = divmod(rise * octaves / STEP, 1)
-        low = min(int(whole), rows - 1)
-        high = min(int(whole) + 1, rows - 1)
-        moved[k] = np.float32(part) * changed[k, -1]
-        moved[k, : rows - high] = np.float32(part) * changed[k, high:]
-        moved[k, : rows - low] += np.float32(1 - part) * changed[k, low:]
-        moved[k, rows - low :] += np.float32(1 - part) * changed[k, -1]
+    for k, cells, share in _shifts(octaves):
+        inside = max(rows - cells, 1)
+        moved[k, :inside] += share * changed[k, rows - inside :]
+        moved[k, inside:] += share * changed[k, -1]
     return moved

@@ -63,9 +63,10 @@ def map_recipes() -> str:
             continue
         found = from_rows(atlas_rows(), Question(p.task, p.lag, p.model, at="steady"))
         atlas = ""
-        if found.widths and found.at == p.at:
+        if found.estimate is not None and found.at == p.at:
             each_unit = need.u90["bytes"].units / p.fit.u90.units
-            widths = (number(each_unit * units) for units in found.widths)
+            ends = (found.estimate, found.low, found.high)
+            widths = (number(each_unit * units) for units in ends)
             atlas = "{} [{}, {}]".format(*widths)
         recipe = p.recipe.name + ", no curriculum" * (p.recipe.curriculum is None)
         net = f"`{need.cell}`", need.place

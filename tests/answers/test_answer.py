@@ -14,7 +14,7 @@ from memcap.answers.answer import answer
 from memcap.answers.next_study import command
 from memcap.answers.question import Question
 from memcap.answers.sources import from_rows
-from memcap.answers.words import PrintedAnswer, as_dict, code, sentences, why
+from memcap.answers.words import as_dict, code, sentences, why
 from memcap.frontiers.frontier import frontier
 from memcap.models.model import MOST_UNITS, Model
 from memcap.store.published import ATLAS, rows_files
@@ -112,10 +112,9 @@ def test_measured():
 
 def test_first_comes_the_width_and_a_sentence_and_what_it_rests_on_only_where_asked_for():
     found = answer(Question(DELAY, 4), points())
-    printed = PrintedAnswer.of(found)
-    assert [str(printed)] == sentences(found)
-    assert printed.why == "\n".join(why(found))
-    assert "A net must hold" in printed.why
+    assert [str(found)] == sentences(found)
+    assert found.why == "\n".join(why(found))
+    assert "A net must hold" in found.why
 
 
 def test_the_share_moves_the_answer():
@@ -394,7 +393,7 @@ def test_another_cell_answers_for_itself():
     rows = frontier(table(group(counts=MIXED), group(counts=sharp(12), cell="GRUCell")))
     found = answer(Question(LATCH, 5, Model("GRUCell", 1)), rows)
     assert found.units >= 12
-    assert found.carry_numbers == found.units  # a GRU has no c
+    assert as_dict(found)["carry_numbers"] == found.units  # a GRU has no c
     assert found.references.constructed is None
     assert "model.cell=GRUCell" in found.command
 
@@ -403,7 +402,7 @@ def test_layers_answer_for_themselves():
     rows = table(group(counts=MIXED), group(counts=sharp(12), layers=2))
     found = answer(Question(LATCH, 5, Model(units=1, layers=2)), frontier(rows))
     assert found.units >= 12
-    assert found.carry_numbers == 4 * found.units
+    assert as_dict(found)["carry_numbers"] == 4 * found.units
     assert "model.layers=2" in found.command
     assert (
         f"latch (layers=2) at lag 5: {found.units} units in each of 2 layers."
@@ -610,15 +609,15 @@ def test_a_prediction_says_how_many_passed_at_the_lags_next_to_it():
     between = answer(Question(LATCH, 12), points)
     beside = [p.passed_from(between.units) for p in points if p.lag in (8, 16)]
     passed, runs = map(sum, zip(*beside, strict=True))
-    assert (between.passed_from, between.runs_from) == (passed, runs)
+    assert (between.passes.passed, between.passes.runs) == (passed, runs)
     sentence = (
         f"{passed} of {runs} training runs at lags 8 and 16 with {between.units} or more units"
         " succeed"
     )
     assert sentence in words_of(between)
     beyond = answer(Question(LATCH, 20), points)
-    passed = beyond.passed_from
-    runs = beyond.runs_from
+    passed = beyond.passes.passed
+    runs = beyond.passes.runs
     sentence = (
         f"{passed} of {runs} training runs at lag 16 with {beyond.units} or more units"
     )
@@ -682,7 +681,7 @@ def test_nets_that_are_right_up_to_a_longer_lag_are_right_up_to_a_shorter_one():
         )
         first, second = sentences(found)
         assert (
-            f"latch at every lag up to {lag}: {found.units} units. {found.passed_from} of "
+            f"latch at every lag up to {lag}: {found.units} units. {found.passes.passed} of "
             in first
         )
         assert "training runs at lag 40 with" in first

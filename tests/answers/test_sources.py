@@ -111,17 +111,17 @@ def test_where_neither_measures_the_lag_the_one_with_most_lags_predicts(place):
     assert best_answer(Question(DELAY, 7)).source == "atlas"
     own(place, sharp(5, 5), sharp(9, 9), sharp(11, 11))
     found = best_answer(Question(DELAY, 7))
-    assert (found.source, found.lags) == ("outputs", (5, 9, 11))
+    assert (found.source, found.lags) == ("outputs", [5, 9, 11])
 
 
 def test_a_folder_that_is_named_answers_alone(place):
     own(place, sharp(8, 7))
     write(place / "other", sharp(4, 3))
-    assert best_answer(Question(DELAY, 4), folder=place / "other").units == 3
+    assert best_answer(Question(DELAY, 4), place / "other").units == 3
     assert best_answer(Question(DELAY, 4)).units == 5
-    assert best_answer(Question(DELAY, 8), folder=place / "other").units is None
+    assert best_answer(Question(DELAY, 8), place / "other").units is None
     assert str(place / "other") in "".join(
-        why(best_answer(Question(DELAY, 4), folder=place / "other"))
+        why(best_answer(Question(DELAY, 4), place / "other"))
     )
 
 
@@ -173,11 +173,14 @@ def test_what_is_published_lies_with_its_study(name):
 def test_a_knob_that_was_not_measured_has_the_nearest_that_were_beside_it():
     latch = task_class("latch")
     found = best_answer(Question(latch(symbols=4), 50), Path("atlas"))
-    assert (found.units, [each.task.symbols for each in found.beside]) == (None, [2, 8])
+    assert (found.units, [each.question.task.symbols for each in found.beside]) == (
+        None,
+        [2, 8],
+    )
     assert (
         "These were measured, of memcap's published atlas: latch at every lag up to 50, "
         in sentences(found)[0]
     )
     assert found.seconds is not None
     wider = best_answer(Question(latch(symbols=16), 50), Path("atlas"))
-    assert [each.task.symbols for each in wider.beside] == [8, 32]
+    assert [each.question.task.symbols for each in wider.beside] == [8, 32]

@@ -2,7 +2,6 @@
 
 import io
 import math
-from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -11,7 +10,8 @@ from study_rows import group, table, write
 
 from memcap import store
 from memcap.frontiers.frontier import frontier
-from memcap.frontiers.points import columns, interval_text
+from memcap.frontiers.points import columns
+from memcap.frontiers.words import interval_text
 from memcap.report.job_end import print_summary, summarize
 from memcap.report.tables import SHOWN_ROWS, frontier_table, rows_table
 from memcap.thresholds.curve import Threshold
@@ -253,9 +253,3 @@ def test_a_job_of_one_width_ends_with_its_members(tmp_path, capsys):
 def test_one_member_is_not_called_members(tmp_path, capsys):
     print_summary(summarize(table(group(counts={2: (1, 1)})), tmp_path))
     assert "\n1 member, 1 solved." in capsys.readouterr().out
-
-
-def test_a_point_is_drawn_from_its_own_fit():
-    (point,) = frontier(table(group(counts=SHARP)))
-    moved = replace(point, fit=replace(point.fit, u50=Threshold(7, 6, 8, "no")))
-    assert "7 [6, 8]" in printed(frontier_table([moved]))

@@ -45,7 +45,6 @@ from memcap.thresholds.curve import (
     INDEPENDENT,
     STEP,
     fit_of,
-    interval,
     misfit,
     posterior,
     probability,
@@ -63,13 +62,15 @@ def fit(units, solved, runs, confidence=0.95):
     return fit_of(posterior(units, solved, runs), confidence)
 
 
-def intervals(units, solved, seeds, *shares, correlations=CORRELATIONS):
-    """`interval` of (studies, W) counts for each share, a few studies at a time to spare memory."""
-    parts = []
-    for some in np.array_split(solved, -(-len(solved) // 40)):
-        post = posterior(units, some, [seeds] * len(units), correlations)
-        parts.append([np.stack(interval(post, p)) for p in shares])
-    return [np.concatenate(part, axis=-1) for part in zip(*parts, strict=True)]
+def thresholds(units, studies, seeds, *shares, correlations=CORRELATIONS):
+    """Units, low and high of each share, (3, studies), of counts (studies, W)."""
+    runs = [seeds] * len(units)
+    found = []
+    for solved in studies:
+        post = posterior(units, solved, runs, correlations)
+        widths = [threshold(post, p) for p in shares]
+        found.append([(width.units, width.low, width.high) for width in widths])
+    return np.array(found).transpose(1, 2, 0)
 
 
 def truths(rng, units, studies, factor, lapse):
@@ -99,8 +100,8 @@ def covered(
     solved = rng.binomial(seeds, p_solved)
     rows = []
     correlations = INDEPENDENT if correlation is None else CORRELATIONS
-    found = intervals(units, solved, seeds, 0.5, 0.9, correlations=correlations)
-    for p, (_, low, high, _) in zip((0.5, 0.9), found, strict=True):
+    found = thresholds(units, solved, seeds, 0.5, 0.9, correlations=correlations)
+    for p, (_, low, high) in zip((0.5, 0.9), found, strict=True):
         truth = np.maximum(np.exp2(mu + logit(p) / slope), 1.0)
         rows += [np.mean((low <= truth) & (truth <= high)), np.mean(truth < low)]
     print(
@@ -216,9 +217,9 @@ def test_coverage_when_widths_are_chosen_by_bisection(widest, factor):
         for widths, studies in cells.items():
             solved, mu, slope = (np.array(x) for x in zip(*studies, strict=True))
             truth = np.maximum(np.exp2(mu + logit(p) / slope), 1.0)
-            _, low, high, _ = intervals(
+            ((_, low, high),) = thresholds(
                 widths, solved, seeds, p, correlations=INDEPENDENT
-            )[0]
+            )
             hits += np.sum((low <= truth) & (truth <= high))
         print(
             f"\nbisection from {widest}, {seeds} seeds, factor {factor}, u{100 * p:.0f}:"
@@ -232,7 +233,7 @@ def ratio(units, seeds, mu, slope, lapse, p):
     """Median of high / low over 200 studies of one truth."""
     p_solved = (1 - lapse) * expit(slope * (np.log2(units) - mu))
     solved = np.random.default_rng(0).binomial(seeds, p_solved, (200, len(units)))
-    _, low, high, _ = intervals(units, solved, seeds, p, correlations=INDEPENDENT)[0]
+    ((_, low, high),) = thresholds(units, solved, seeds, p, correlations=INDEPENDENT)
     return np.median(high / low)
 
 
@@ -444,17 +445,15 @@ def test_the_probability_rises_to_what_lapses_leave():
 @pytest.mark.parametrize(
     ("units", "solved", "runs", "word"),
     [
-        ([], [], [], "units"),
-        (4, 1, 1, "units"),
-        ([4.5], [1], [1], "units"),
-        ([math.nan], [1], [1], "units"),
+        ([], [], [], "one length"),
+        (4, 1, 1, "one length"),
+        ([4, 5], [1], [2, 2], "one length"),
+        ([4], [[1], [1]], [2], "one length"),
+        ([4.5], [1], [1], "whole numbers"),
         ([0], [1], [1], "at least 1"),
         ([4], [0], [0], "at least 1"),
         ([4], [3], [2], "solved"),
         ([4], [-1], [2], "solved"),
-        ([4, 5], [1], [2, 2], "last axis"),
-        ([4, 5], [1, 1], [2], "last axis"),
-        ([4], [[1], [1]], [2], "one study"),
     ],
 )
 def test_wrong_counts_are_refused(units, solved, runs, word):
@@ -555,7 +554,7 @@ def test_more_solved_from_the_widest_down_never_raises_u50(units, seeds):
         0,
         seeds,
     )
-    u50 = intervals(units, counts, seeds, 0.5)[0][0]
+    ((u50, _, _),) = thresholds(units, counts, seeds, 0.5)
     assert u50[0] == units[-1]
     assert u50[-1] == units[0]
     assert np.all(np.diff(u50) <= 0)
@@ -581,15 +580,3 @@ def test_one_more_solved(study, data):
         )
     exist = fit(units, more, runs).u_exist
     assert exist is None or exist <= (fit(*study).u_exist or units[-1])
-
-
-def test_many_studies_at_once_are_the_studies_one_by_one():
-    units = [4, 5, 6, 8]
-    runs = [4, 4, 8, 4]
-    solved = np.random.default_rng(0).integers(0, 5, (2, 3, 4))
-    units_, low, high, side = interval(posterior(units, solved, runs), 0.9)
-    assert units_.shape == (2, 3)
-    for i in np.ndindex(2, 3):
-        mine = fit(units, solved[i], runs).u90
-        assert (mine.units, mine.low, mine.high) == (units_[i], low[i], high[i])
-        assert mine.censored == {-1: "below", 0: "no", 1: "above"}[int(side[i])]
