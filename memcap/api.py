@@ -44,7 +44,7 @@ from memcap.store import shards
 from memcap.store.files import BadFileError
 from memcap.store.nets import PREFIX, find_net
 from memcap.store.published import rows_file
-from memcap.store.row_checks import check_copies, check_rows
+from memcap.store.row_checks import check_copies
 from memcap.store.rows import AT, complete
 from memcap.store.shards import OUTPUTS
 from memcap.store.study import Study
@@ -576,7 +576,7 @@ def load(folder: str | Path, key: str | None = None) -> Trained:
         if not isinstance(key, str):
             raise UserError(f"key={key!r}: must be text, as the rows have it")
         place, row = find_net(_place(folder, "folder"), key)
-    return Trained(member_of(store.config_of(row)), store.weights_of(place, row))
+    return Trained(member_of(store.config_of(row)), store.sound_weights_of(place, row))
 
 
 def draw(figure: str, rows: pl.DataFrame | str | Path) -> figures.Drawn:
@@ -598,7 +598,6 @@ def _rows(rows: pl.DataFrame | str | Path) -> pl.DataFrame:
         return store.read(_place(rows, "rows"))
     try:
         table = complete(rows)
-        check_rows(table)
         check_copies(rows, table)
     except (BadFileError, pl.exceptions.PolarsError) as error:
         why = " ".join(str(error).split())

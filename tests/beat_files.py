@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from memcap.store import shards
+from memcap.store import files
 from memcap.store.heartbeat import MEMBERS, Heartbeat, Running, read_members
 
 MEMBER = Running("0123456789abcdef", "latch-L5-u1-s0", 100, 1500, 0.5, 3.0, None)
@@ -47,4 +47,4 @@ def put(folder, token, heartbeat, keys):
     (folder / "jobs" / f"{token}.json").write_text(
         json.dumps(asdict(replace(heartbeat, token=token)))
     )
-    shards.write_table(folder / "jobs" / f"{token}.members.parquet", listed(keys))
+    files.write_table(folder / "jobs" / f"{token}.members.parquet", listed(keys))

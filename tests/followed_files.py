@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 
 from memcap.config.knobs import key_of
-from memcap.store import curves, shards
+from memcap.store import curves, files, shards
 from memcap.store.heartbeat import MEMBERS, JobProgress
 from memcap.store.rows import frame
 from memcap.store.study import Study
@@ -87,7 +87,7 @@ def put_rows(folder, token, seeds, status="solved", later=0, number=0, study="st
     curves.write(
         folder, name, {key(seed): {1: {"train/loss": float(seed)}} for seed in seeds}
     )
-    shards.write_table(folder / "rows" / f"{name}.parquet", frame(rows))
+    files.write_table(folder / "rows" / f"{name}.parquet", frame(rows))
     return folder / "rows" / f"{name}.parquet"
 
 
@@ -97,7 +97,7 @@ def put_job(folder, token, seeds=(), ended=None, **changes):
     beat = JobProgress(len(seeds), Study(folder, "study")).heartbeat()
     beat = replace(beat, token=token, ended=ended, **changes)
     (folder / "jobs" / f"{token}.json").write_text(json.dumps(asdict(beat)))
-    shards.write_table(folder / "jobs" / f"{token}.members.parquet", members_of(seeds))
+    files.write_table(folder / "jobs" / f"{token}.members.parquet", members_of(seeds))
 
 
 def members_of(seeds):

@@ -13,7 +13,7 @@ from memcap.config.knobs import key_of, keyed
 from memcap.config.member import Member
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
-from memcap.store import shards
+from memcap.store import files
 from memcap.store.columns import DERIVED, EVALUATION, MODEL, START
 from memcap.store.columns import RECIPE as RECIPE_COLUMNS
 from memcap.store.rows import SCHEMA, frame
@@ -65,7 +65,7 @@ def row_of(**columns):
     }
     row |= {
         "carry_numbers": 2 * units * columns.get("layers", 1),
-        "parameters": 5,
+        "parameters": parameters(task, units, columns.get("layers", 1)),
         "compile_seconds": 1.0,
         "run_seconds": 1.0,
     }
@@ -75,6 +75,13 @@ def row_of(**columns):
         row["threshold"] or task.facts(row["lag"], row["length"]).threshold
     )
     return sealed(row)
+
+
+def parameters(task, units, layers=1):
+    """Parameters of an LSTM with a dense read-out."""
+    inputs = [task.features, *[units] * (layers - 1)]
+    cells = sum(4 * units * (each + units + 1) for each in inputs)
+    return cells + (units + 1) * task.outputs
 
 
 def part(row, columns):
@@ -234,7 +241,7 @@ def table(*groups) -> pl.DataFrame:
 def write(folder, *groups):
     """Put the rows where a study would have put them."""
     (folder / "rows").mkdir(parents=True, exist_ok=True)
-    shards.write_table(folder / "rows" / "made_up.parquet", table(*groups))
+    files.write_table(folder / "rows" / "made_up.parquet", table(*groups))
 
 
 def fake(member: Member, **changes: Any) -> Result:

@@ -30,6 +30,7 @@ from memcap.launch import session
 from memcap.runtime import cache, jax_setup
 from memcap.store import files as files_module
 from memcap.store import shards
+from memcap.store.files import write_table
 from memcap.store.rows import frame
 from memcap.tasks import task_classes
 
@@ -439,7 +440,7 @@ def test_tables_do_not_ask_the_disk_through_polars(tmp_path):
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(files_module, "write", fill_full)
-        shards.write_table(tmp_path / "rows" / "a.parquet", frame(group()))
+        write_table(tmp_path / "rows" / "a.parquet", frame(group()))
     assert seen == [errno.ENOSPC]
 
 

@@ -8,7 +8,8 @@ from study_rows import group, table, write
 
 import memcap as package
 from memcap.config.knobs import UserError
-from memcap.store import published, shards
+from memcap.store import published
+from memcap.store.files import write_table
 
 COUNTS = {2: (0, 8), 3: (8, 8), 4: (8, 8)}
 PUBLISHED = group("delay_line", 5, COUNTS)
@@ -20,7 +21,7 @@ def place(tmp_path, monkeypatch):
     """An empty working directory, and rows that are published elsewhere."""
     monkeypatch.setattr(published, "root", lambda: tmp_path / "package")
     published.rows_file("atlas").parent.mkdir(parents=True)
-    shards.write_table(published.rows_file("atlas"), table(PUBLISHED))
+    write_table(published.rows_file("atlas"), table(PUBLISHED))
     here = tmp_path / "here"
     here.mkdir()
     monkeypatch.chdir(here)

@@ -12,7 +12,7 @@ from task_checks import draw
 
 import memcap
 from memcap import store
-from memcap.store import shards
+from memcap.store import files
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
@@ -190,7 +190,7 @@ def test_a_member_is_loaded_by_the_first_digits_of_its_key(folder, tmp_path):
     member, rows = trained(folder, "LSTM")
     assert memcap.load(folder, member.key[:10]).member == member
     assert "no such folder" in refusal(lambda: memcap.load(tmp_path / "nowhere", "x"))
-    shards.write_table(tmp_path / "rows.parquet", rows)  # rows without weights
+    files.write_table(tmp_path / "rows.parquet", rows)  # rows without weights
     assert "holds no weights" in refusal(lambda: memcap.load(tmp_path, member.key))
 
 

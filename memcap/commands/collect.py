@@ -3,6 +3,9 @@ DIR/curves.parquet."""
 
 from argparse import ArgumentParser, Namespace
 
+import polars as pl
+from polars import selectors as cs
+
 from memcap.commands.arguments import add_results, add_strict
 from memcap.store import curves, files, shards
 from memcap.terminal.printing import add_json, print_json
@@ -25,8 +28,14 @@ def run(arguments: Namespace) -> None:
     if arguments.csv:
         path = path.with_suffix(".csv")
         with files.output_of(path, "give the folder of a study"):
-            files.replace(path, rows.write_csv().encode())
+            files.replace(path, rows.with_columns(_as_text()).write_csv().encode())
     if arguments.json:
         print_json({"file": str(path), "rows": rows.height})
     else:
         print(f"{plural(rows.height, 'row')} in {path}")
+
+
+def _as_text() -> pl.Expr:
+    """Put a quote before texts that a spreadsheet would take for formulas."""
+    text = cs.string()
+    return pl.when(text.str.contains(r"^[=+\-@\t\r]")).then("'" + text).otherwise(text)

@@ -23,7 +23,7 @@ def run(arguments: Namespace) -> None:
     """Write the file, and say what is in it."""
     folder, row = find_net(arguments.results, arguments.run)
     model = store.model_of(row).at_width(row["units"])
-    arrays = export(model, store.weights_of(folder, row), arguments.layout)
+    arrays = export(model, store.sound_weights_of(folder, row), arguments.layout)
     write_arrays(arguments.output, arrays)
     member = (
         f"{row['task']}, lag {row['lag']}, units {row['units']}, seed {row['seed']},"

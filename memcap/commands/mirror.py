@@ -73,7 +73,7 @@ def _mirrors(settings: Tracking, folder: Path, follow: bool) -> list[Mirror]:
     while True:
         beats = heartbeat.read(folder).values()
         tables, _ = shards.read_files(folder, below=False)
-        names = [name for table in tables.values() for name in table.rows["study"]]
+        names = [name for table in tables.values() for name in table["study"]]
         for name in dict.fromkeys([*names, *(beat.study for beat in beats)]):
             if name not in mirrors:
                 mirrors[name] = Mirror(settings, name, folder)

@@ -41,7 +41,7 @@ def run(arguments: Namespace) -> None:
         name: probes.find(name) for name in arguments.what or probes.summaries()
     }
     place, row = find_net(arguments.results, arguments.run)
-    net = Trained(member_of(store.config_of(row)), store.weights_of(place, row))
+    net = Trained(member_of(store.config_of(row)), store.sound_weights_of(place, row))
     beside = folder_of(arguments.results) if place == arguments.results else OUTPUTS
     folder = arguments.output or beside / "probes" / row["key"]
     results: dict[str, Any] = {}

@@ -35,5 +35,5 @@ def run(arguments: Namespace) -> None:
     with files.output_of(path):
         if arguments.output is None:  # the folder for the atlas may not exist
             files.make_folder(folder)
-        files.write(path, lambda file: file.write(text.encode()), with_digest=False)
+        files.write(path, lambda file: file.write(text.encode()))
     print(path)

@@ -216,7 +216,7 @@ def _resample(
 
 def _write(table: pl.DataFrame, path: Path) -> None:
     content = table.write_csv().encode()
-    files.write(path, lambda file: file.write(content), with_digest=False)
+    files.write(path, lambda file: file.write(content))
 
 
 def _rows(arguments: Namespace) -> tuple[pl.DataFrame, Path]:

@@ -29,10 +29,11 @@ from memcap.terminal.printing import (
 )
 from memcap.terminal.words import plural, printable
 
-# Words of a command that runs only memcap: overrides of a job's own keys, without a module.
+# An override of a job's own keys, of which nothing is looked up but a group's name.
+GROUPS = "task|model|recipe|evaluation|engine|sweeps"
 OVERRIDE = re.compile(
-    r"-m$|--multirun$|(?:task|model|recipe|evaluation|engine|sweeps)(?:\.\w+)?=|"
-    r"(?:seed|axes|design|precision|study)="
+    rf"-m|--multirun|(?:{GROUPS})=[\w,-]+|"
+    rf"(?:(?:{GROUPS})\.\w+|seed|axes|design|precision|study)=[\w\s.,+:()\[\]{{}}-]*"
 )
 IMPORT = re.compile(r"[A-Za-z_]\w*:[A-Za-z_]")
 SHOWN = 10  # members shown, of the running and of the failed ones
@@ -99,7 +100,7 @@ def sentences(study: Status) -> list[str]:
     """Say in words what is known of a study."""
     judged = study.done - study.by_loss
     most = "at most " if study.at_most and study.members > study.done else ""
-    members = plural(study.members, "member") + " or more" * study.more
+    members = plural(study.members, "member")
     every = "" if study.up_to is None else f", {study.up_to:,} of them at every lag"
     diverged = f" ({study.diverged:,} diverged)" if study.diverged else ""
     verdicts = [
@@ -148,11 +149,6 @@ def sentences(study: Status) -> list[str]:
             f"{plural(len(study.unreadable), 'file')} of rows cannot be read: memcap verify"
             f" {shlex.quote(str(study.folder))}"
         )
-    lines += [
-        f"{path}: damaged, so of its job not all is known: run the job's command again, and"
-        " delete the file."
-        for path in study.damaged
-    ]
     return lines
 
 
@@ -163,6 +159,11 @@ def state(job: Heartbeat) -> str:
         return f"{job.ended}, {ago}"
     if job.alive:
         return f"trains, for {duration(round(job.updated - job.started))}"
+    if job.ahead:
+        return (
+            f"its last heartbeat is dated {duration(round(job.ahead))} ahead of this"
+            " host's clock"
+        )
     if job.exists:
         return f"no heartbeat for {duration(round(job.age))}"
     return f"killed: its process is gone; last heartbeat {ago}"
@@ -175,7 +176,7 @@ def goes_on(study: Status) -> list[str]:
         return list(
             dict.fromkeys(_again(job, study.folder) for job in study.unfinished)
         )
-    if study.running or study.waiting or study.more:
+    if study.running or study.waiting:
         return []
     return [f"Then: memcap frontier {shlex.quote(str(study.folder))}"]
 
@@ -211,7 +212,7 @@ def _stays_here(word: str, job: Heartbeat, folder: Path) -> bool:
         return (
             Path(job.folder) / word.removeprefix("out=")
         ).resolve() == folder.resolve()
-    return bool(OVERRIDE.match(word))
+    return bool(OVERRIDE.fullmatch(word))
 
 
 def _words(command: str) -> list[str]:

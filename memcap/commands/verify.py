@@ -1,5 +1,5 @@
-"""Check a study: digests, keys, each member's weights, curves and checkpoints, and the
-files of jobs.
+"""Check a study, above all one of somebody else: digests, rows that obey the rules of
+training, each member's weights, curves and checkpoints.
 
 The exit status is 1 if anything is wrong.
 """
@@ -37,20 +37,12 @@ def run(arguments: Namespace) -> None:
             (report.checkpoint_files, "checkpoints"),
         ):
             beside += f", {plural(count, 'file')} of {what}" if count else ""
-        old = (
-            f"; {report.without_digest} of these without a digest"
-            if report.without_digest
-            else ""
-        )
         verdict = "Read" if report.wrong else "OK"
         rows = f"{plural(report.rows, 'row')} in {plural(report.row_files, 'file')}"
         problems = f"; {plural(len(report.wrong), 'problem')}" if report.wrong else ""
         print(
             "\n".join(
-                [
-                    *map(printable, report.wrong),
-                    f"{verdict}: {rows}{beside}{old}{problems}",
-                ]
+                [*map(printable, report.wrong), f"{verdict}: {rows}{beside}{problems}"]
             )
         )
     if report.wrong:

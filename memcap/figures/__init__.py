@@ -15,12 +15,10 @@ my_folder:hello outputs/mine` the file my_folder/hello.py. CONTRIBUTING.md has o
 In a notebook: `memcap.figures.find("frontier").draw(rows).figure`.
 """
 
-import tempfile
-import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
@@ -71,8 +69,7 @@ find = FOLDER.find
 
 def save(drawn: Drawn, folder: Path, name: str) -> Path:
     """Write folder/NAME.png, NAME.pdf, and the numbers drawn as NAME.csv; return the
-    path of the PNG. The three files appear only if all could be written; the folder is
-    made if needed.
+    path of the PNG. The folder is made if needed.
 
     Raises:
         UserError: nothing was drawn, or the folder cannot be written.
@@ -88,24 +85,24 @@ def save(drawn: Drawn, folder: Path, name: str) -> Path:
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with (
-            files.shared_lock(folder),
-            tempfile.TemporaryDirectory(dir=folder, prefix=f".{name}.") as unfinished,
-        ):
-            drawn.figure.savefig(Path(unfinished, f"{name}.png"), dpi=200)
-            drawn.figure.savefig(Path(unfinished, f"{name}.pdf"))
-            drawn.data.write_csv(Path(unfinished, f"{name}.csv"))
-            for file in sorted(
-                Path(unfinished).iterdir()
-            ):  # the PNG last: its numbers are there first
-                file.replace(folder / file.name)
-    except (
-        OSError,
-        zlib.error,
-    ) as error:  # the latter if a full disk cuts a picture short
-        why = getattr(error, "strerror", None) or error
+        # in memory, as libraries raise errors of their own on a full disk
+        contents = {
+            "csv": drawn.data.write_csv().encode(),
+            "pdf": _picture(drawn, "pdf"),
+            "png": _picture(drawn, "png", dpi=200),
+        }
+        for ending, content in contents.items():
+            files.replace(folder / f"{name}.{ending}", content)
+    except OSError as error:
+        why = error.strerror or error
         raise UserError(
             f"{folder}: the figure cannot be written ({why}); rows are safe, and memcap figure"
             f" {name} STUDY -o FOLDER draws it elsewhere"
         ) from error
     return folder / f"{name}.png"
+
+
+def _picture(drawn: Drawn, ending: str, **options: Any) -> bytes:
+    content = BytesIO()
+    drawn.figure.savefig(content, format=ending, **options)
+    return content.getvalue()

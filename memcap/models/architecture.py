@@ -81,6 +81,23 @@ class Architecture:
             weights["initial_carry"] = jax.tree.map(np.asarray, _own_carry(self)())
         return weights
 
+    def check(self, weights: dict[str, Any]) -> None:
+        """Raise ValueError if weights are not finite arrays of this network."""
+        expected = dict(jax.tree.leaves_with_path(self.abstract_weights()))
+        arrays = dict(jax.tree.leaves_with_path(weights))
+        if expected.keys() != arrays.keys():
+            names = map(_name, expected.keys() ^ arrays.keys())
+            raise ValueError(f"lacks or adds the arrays {', '.join(sorted(names))}")
+        for path, leaf in expected.items():
+            array = arrays[path]
+            if (array.shape, array.dtype) != (leaf.shape, leaf.dtype):
+                raise ValueError(
+                    f"{_name(path)} is {array.dtype}{list(array.shape)}, and must be"
+                    f" {leaf.dtype}{list(leaf.shape)}"
+                )
+            if not np.isfinite(array).all():
+                raise ValueError(f"{_name(path)} is not finite")
+
     def build(self, weights: dict[str, Any]) -> Network:
         """Return the module that holds these weights."""
         graph, state = nnx.split(nnx.eval_shape(self.network))
@@ -207,6 +224,10 @@ def _carry(architecture: Architecture) -> list[Any]:
 
 
 # Each takes some hundred of the 65,530 memory maps that Linux allows a process: keep the last few.
+def _name(path: Any) -> str:
+    return jax.tree_util.keystr(path, simple=True, separator="/")
+
+
 @lru_cache(maxsize=16)
 def _own_init(architecture: Architecture) -> Callable[[int], nnx.State]:
     return jax.jit(

@@ -3,17 +3,17 @@ a closed terminal.
 
 Python runs a handler between two steps of the main thread: an exception from it would
 vanish in a callback of the garbage collector, and could break an import. So the
-handlers do nothing. A signal at once wakes a separate thread (`signal.set_wakeup_fd`),
-which decides:
+handlers do nothing, and a thread hears signals (`signal.set_wakeup_fd`). It ends the
+process
 
-* Where nothing is unsaved, it ends the process: while libraries are imported, rows are
-  read, a figure is drawn. Files are written whole or not at all.
-* Within `saving` the main thread ends by itself: it looks now and then (`look`),
-  between chunks and jobs and while it composes, and writes what there is. If it does
-  not look for `PATIENCE`, the thread writes what is cheap, and ends the process.
-* At a second signal the thread does that at once.
+* at once where nothing is unsaved: while libraries are imported, rows are read, a figure
+  is drawn. Files are written whole or not at all;
+* within `saving` only if the main thread, which looks now and then (`look`), has not
+  begun to end by itself after `PATIENCE`;
+* at a second signal.
 
-In a launcher that is not ours the main thread waits where it cannot look: see `raising`.
+First it writes what is cheap to write. In a launcher that is not ours the main thread
+waits where it cannot look: see `raising`.
 """
 
 import contextlib
@@ -71,19 +71,16 @@ class Watch:
         self.line = line  # the words about a process that ends
         self.number: int | None = None  # the first signal
         self.ending = False  # whether the main thread is about to end
-        self.unsaved: list[
-            Callable[[Interrupted], None]
-        ] = []  # write what is unsaved, the innermost last
+        # write what is unsaved, the innermost last
+        self.unsaved: list[Callable[[Interrupted], None]] = []
         self.raises = False  # whether the handler raises
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
+        numbers = [getattr(signal, name) for name in NAMES if hasattr(signal, name)]
         self._handlers = {
             number: signal.signal(number, self._handle)
-            for number in (
-                getattr(signal, name) for name in NAMES if hasattr(signal, name)
-            )
-            if signal.getsignal(number)
-            not in (signal.SIG_IGN, None)  # as under nohup, which stays so
+            for number in numbers
+            if signal.getsignal(number) not in (signal.SIG_IGN, None)  # as under nohup
         }
         self._descriptor = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         self._thread = threading.Thread(
@@ -110,35 +107,28 @@ class Watch:
             raise Interrupted(number)
 
     def _listen(self) -> None:
-        while self.number is None:
-            number = self._next()
-            if number == END:
-                return
-            self.number = number
+        """Hear signals until one has to end the process, or the command has ended."""
+        number = self._next()
+        if number is None or number == END:
+            return
+        self.number = number
         first = last = time.monotonic()  # the last one may be our own repetition
-        while True:
-            number = self._next(0.02)
+        while (later := self._next(0.02)) != END:
             now = time.monotonic()
-            if number == END:
-                return
             patience = PATIENCE_WITH_LIBRARIES if self.raises else PATIENCE
-            hurries = number is not None and now - last > ONE_SIGNAL
-            if hurries or (
-                not self.ending and (not self.unsaved or now - first > patience)
-            ):
-                self._leave(number or self.number)
+            waits = self.ending or (self.unsaved and now - first <= patience)
+            if not waits or (later and now - last > ONE_SIGNAL):
+                self._leave(later or number)
                 return
             if self.raises and not self.ending and now - last > REPEAT:
                 last = now
-                signal.pthread_kill(threading.main_thread().ident or 0, self.number)
+                signal.pthread_kill(threading.main_thread().ident or 0, number)
 
     def _next(self, seconds: float | None = None) -> int | None:
         """Wait for one of the signals, or the end; None after this many seconds without."""
         while select.select([self._reader], [], [], seconds)[0]:
             number = os.read(self._reader, 1)[0]
-            if (
-                number == END or number in self._handlers
-            ):  # other signals have handlers, too
+            if number == END or number in self._handlers:  # others have handlers, too
                 return number
         return None
 
@@ -157,11 +147,9 @@ class Watch:
             try:
                 save(interrupted)
             except OSError as error:
-                print(f"memcap: not saved: {error}", file=sys.stderr)
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                stream.flush()
+                complain(f"not saved: {error}")
         with contextlib.suppress(OSError, ValueError):
+            sys.stdout.flush()
             complain(self.line(interrupted))
 
 
@@ -217,16 +205,6 @@ def pending() -> bool:
 
 
 @contextlib.contextmanager
-def _noticing(watch: Watch) -> Generator[None]:
-    """Tell the thread, when an `Interrupted` passes, that the main thread is about to end."""
-    try:
-        yield
-    except Interrupted:
-        watch.ending = True
-        raise
-
-
-@contextlib.contextmanager
 def saving(save: Callable[[Interrupted], None] = lambda _: None) -> Generator[None]:
     """Give the main thread time to end by itself: within this context it looks, or
     finishes a file. `save` writes what is cheap to write, and counts it; another thread
@@ -238,8 +216,10 @@ def saving(save: Callable[[Interrupted], None] = lambda _: None) -> Generator[No
         return
     watch.unsaved.append(save)
     try:
-        with _noticing(watch):
-            yield
+        yield
+    except Interrupted:
+        watch.ending = True
+        raise
     finally:
         watch.unsaved.remove(save)
 
@@ -248,13 +228,13 @@ def saving(save: Callable[[Interrupted], None] = lambda _: None) -> Generator[No
 def raising() -> Generator[None]:
     """Let handlers raise `Interrupted` until it arrives here, for libraries that wait
     in the main thread."""
-    watch = _watch
-    if watch is None:
+    if _watch is None:
         yield
         return
+    watch = _watch
     watch.raises = True
     try:
-        with _noticing(watch):
+        with saving():
             yield
     finally:
         watch.raises = False

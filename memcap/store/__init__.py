@@ -23,6 +23,7 @@ from memcap.store.columns import (
     recipe_of,
 )
 from memcap.store.columns import task_of as task_of
+from memcap.store.weights import sound_weights_of as sound_weights_of
 from memcap.store.weights import weights_of as weights_of
 from memcap.terminal.words import warn_once
 

@@ -15,13 +15,12 @@ a study without them is complete. Needs no JAX.
 
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from memcap.store import files, parquet, shards
+from memcap.store import files
 from memcap.store.files import BadFileError
 from memcap.terminal.words import warn_once
 
@@ -38,7 +37,6 @@ SCHEMA = {
         pl.Float64
     ),  # if members are judged by their loss, and there was an evaluation
 }
-LATER = ("lag", "worst", "lr", "validation_loss")  # columns that older files lack
 # Names of points by column; those of scores end in the metric's name.
 OWN_NAMES = {
     "train_loss": "train/loss",
@@ -47,6 +45,7 @@ OWN_NAMES = {
     "lr": "train/lr",
 }
 OWN_NAMES |= {"validation_loss": "eval/loss"}
+TABLE = "a readable table of curves"
 SECONDS_BETWEEN_WRITES = 10.0  # of running curves
 RUNNING_AFTER = 10.0  # seconds that a member trains before its curve is written
 MOST_RUNNING = 300  # members, those that have trained longest
@@ -62,7 +61,7 @@ def write(folder: Path, name: str, curves: Mapping[str, Points]) -> None:
     """Write the curves of a shard's members by key."""
     path = folder / "curves" / f"{name}.parquet"
     files.make_folder(path.parent)
-    shards.write_table(path, table(curves))
+    files.write_sealed(path, table(curves))
 
 
 def table(curves: Mapping[str, Points]) -> pl.DataFrame:
@@ -119,11 +118,8 @@ def read_files(
 
 def read_file(path: Path) -> pl.DataFrame:
     """Read the curves of one file; raise BadFileError if it is damaged, or no table of curves."""
-    with files.reading("a readable table of curves"):
-        lines = parquet.read(files.content(path)[0])
-        lines = lines.with_columns(
-            pl.lit(None).alias(name) for name in LATER if name not in lines.columns
-        )
+    with files.reading(TABLE):
+        lines = files.read_table(path, TABLE)
         return lines.select(pl.col(n).cast(dtype) for n, dtype in SCHEMA.items())
 
 
@@ -151,7 +147,7 @@ def collect(folder: Path) -> Path | None:
     if curves.is_empty():
         return None
     path = folder / "curves.parquet"
-    shards.write_table(path, curves)
+    files.write_table(path, curves)
     return path
 
 
@@ -173,10 +169,8 @@ def write_running(folder: Path, token: str, curves: Mapping[str, Points]) -> Non
     if not curves:
         path.unlink(missing_ok=True)
         return
-    content = BytesIO()
-    table(curves).write_parquet(content)
     path.parent.mkdir(parents=True, exist_ok=True)
-    files.replace(path, content.getvalue())
+    files.replace(path, files.parquet(table(curves)))
 
 
 def add_point(points: Points, step: int, values: Mapping[str, Any]) -> None:

@@ -1,19 +1,15 @@
 """The progress of a job: counted as it trains, written every couple of seconds, and
 read by everything that shows it. Needs no JAX.
 
-    DIR/jobs/TOKEN.json             its heartbeat: who it is and how far, written aside and renamed
+    DIR/jobs/TOKEN.json             its heartbeat: who it is and how far
     DIR/jobs/TOKEN.members.parquet  the members that it may train, written once as it
                                     begins (`MEMBERS`)
 
 The rows are the truth; heartbeats say which jobs still train. A job that was killed
-leaves its files behind, with the time of its last heartbeat. memcap 0.1 wrote
-DIR/jobs/TOKEN.keys instead of the members, a key per line; this file is still read, and
-so are its heartbeats, in which `updated` was called heard and `seconds_left` left.
+leaves its files behind, with the time of its last heartbeat.
 """
 
 import contextlib
-import functools
-import hashlib
 import heapq
 import json
 import os
@@ -22,15 +18,16 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Generator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, NamedTuple, get_args, get_type_hints
+from typing import Any
 
 import polars as pl
 
 from memcap.config.knobs import set_words
-from memcap.store import files, parquet, shards
-from memcap.store.files import BadFileError, open_regular
+from memcap.store import files
+from memcap.store.files import BadFileError
+from memcap.store.shards import new_token
 from memcap.store.study import Study
 from memcap.tasks import Task
 from memcap.terminal.printing import member_name
@@ -38,15 +35,7 @@ from memcap.terminal.printing import member_name
 SECONDS = 2.0  # between two heartbeats
 HEARTBEAT_TIMEOUT = 60.0  # seconds without a heartbeat after which a job counts as gone
 MOST_LISTED = 20  # members in training that a heartbeat lists one by one
-DIGEST = "sha256"  # name of the fields' digest beside them; memcap 0.1 wrote none
 NO_STUDY = Study()
-MOST_BYTES = 1 << 24  # of a heartbeat, which is mostly a command line
-MOST_SECONDS = 1e11  # since 1970, or left: some three thousand years
-MOST = {
-    "pid": (1 << 31) - 1
-}  # of an integer; of others, up to what a float represents exactly
-MAY_OVERFLOW = ("loss",)  # if a member diverges
-OLDER_NAMES = {"heard": "updated", "left": "seconds_left"}
 
 MEMBERS = {
     "key": pl.String,
@@ -111,14 +100,9 @@ class Heartbeat:
     ] = ()  # the members that have trained longest, the longest first
 
     @property
-    def here(self) -> bool:
-        """True if the job runs, or ran, on this host."""
-        return self.host == socket.gethostname()
-
-    @property
     def exists(self) -> bool:
         """True if the process exists, as far as this host can see."""
-        if not self.here:
+        if self.host != socket.gethostname():
             return True
         try:
             os.kill(self.pid, 0)
@@ -134,32 +118,35 @@ class Heartbeat:
         return max(0.0, time.time() - self.updated)
 
     @property
+    def ahead(self) -> float:
+        """Seconds by which the heartbeat is dated later than this host's clock."""
+        return max(0.0, self.updated - time.time())
+
+    @property
     def alive(self) -> bool:
-        """True if it has not ended, its process exists, and this is younger than
-        `HEARTBEAT_TIMEOUT`."""
-        return self.ended is None and self.exists and self.age < HEARTBEAT_TIMEOUT
+        """True if it has not ended, its process exists, and its date is within
+        `HEARTBEAT_TIMEOUT` of now."""
+        apart = max(self.age, self.ahead)
+        return self.ended is None and self.exists and apart < HEARTBEAT_TIMEOUT
 
 
+FIELDS = [field.name for field in fields(Heartbeat)]
+
+
+@dataclass
 class _Training:
     """A member in training: its last chunk, and the time of its first one."""
 
-    def __init__(
-        self,
-        name: str,
-        budget: int,
-        before: int,
-        step: int,
-        loss: float | None,
-        now: float,
-    ):
-        self.name = name
-        self.budget = budget
-        self.resumed_at = before
-        self.first_step = step
-        self.first_time = now
-        self.step = step
-        self.loss = loss
-        self.time = now
+    name: str
+    budget: int
+    resumed_at: int
+    step: int
+    loss: float | None
+    time: float
+
+    def __post_init__(self) -> None:
+        self.first_step = self.step
+        self.first_time = self.time
 
     def share(self, since: int = 0) -> float:
         """Return the share of the budget trained since a step."""
@@ -192,9 +179,8 @@ class JobProgress:
         before: int = 0,
         solved_before: int = 0,
     ):
-        # which names the job's files
         self.study = study
-        self.token = shards.new_token(study.session)
+        self.token = new_token(study.session)  # names the job's files
         self.before = before
         self.solved_before = solved_before
         # members are judged by their held-out loss, so that none counts as solved
@@ -266,20 +252,16 @@ class JobProgress:
                 to_come=self.to_come,
                 running=len(self.training),
                 seconds_left=self._seconds_left(),
-                longest=tuple(self._longest(MOST_LISTED)),
+                longest=tuple(self.longest(MOST_LISTED)),
             )
 
     def longest(self, most: int, seconds: float = 0.0) -> list[Running]:
         """Return the `most` members that have trained longest, of those that have
         trained for `seconds`."""
-        with self.lock:
-            return self._longest(most, seconds)
-
-    def _longest(self, most: int, seconds: float = 0.0) -> list[Running]:
         now = time.monotonic()
         old = [
             (key, each)
-            for key, each in self.training.items()
+            for key, each in list(self.training.items())
             if now - each.first_time >= seconds
         ]
         return [
@@ -327,9 +309,8 @@ def writing(progress: JobProgress, members: pl.DataFrame) -> Generator[None]:
 
     def write(ended: str | None = None) -> None:
         with contextlib.suppress(OSError):
-            heartbeat = asdict(replace(progress.heartbeat(), ended=ended))
-            text = json.dumps(heartbeat | {DIGEST: _digest(heartbeat)})
-            files.replace(_path(folder, progress.token), text.encode())
+            text = json.dumps(asdict(replace(progress.heartbeat(), ended=ended)))
+            files.replace(folder / "jobs" / f"{progress.token}.json", text.encode())
 
     def beat() -> None:
         while not over.wait(SECONDS):
@@ -359,149 +340,36 @@ def writing(progress: JobProgress, members: pl.DataFrame) -> Generator[None]:
         write(ended)
 
 
-class Jobs(NamedTuple):
-    """The files of a study's jobs."""
-
-    heartbeats: dict[str, Heartbeat]  # the last heartbeats, by token
-    keys: dict[
-        str, frozenset[str] | None
-    ]  # of the members that a job may train, by token; None if unknown
-    bad: dict[Path, BadFileError]  # the fault of each file that cannot be read
-
-
-def read_jobs(folder: Path) -> Jobs:
-    """Read the files of the jobs in a study's folder. A job that is removed meanwhile
-    is left out."""
-    heartbeats: dict[str, Heartbeat] = {}
-    keys: dict[str, frozenset[str] | None] = {}
-    bad: dict[Path, BadFileError] = {}
-    for path in heartbeat_paths(folder):
-        token = path.stem
-        beat = None
-        theirs = None
-        wrong = dict[Path, BadFileError]()
-        try:
-            beat = _read_heartbeat(folder, token)
-        except BadFileError as error:
-            wrong[path] = error
-        try:
-            theirs = frozenset(_members(folder, token, ["key"])["key"])
-        except BadFileError as error:
-            wrong[members_path(folder, token)] = error
-        if wrong and not path.exists():
-            continue
-        bad |= wrong
-        keys[token] = theirs
-        if beat is not None:
-            heartbeats[token] = beat
-    return Jobs(heartbeats, keys, bad)
-
-
 def read(folder: Path) -> dict[str, Heartbeat]:
     """Read the last heartbeats of the jobs in a study's folder, by token; skip what
     cannot be read."""
     heartbeats = {}
-    for path in heartbeat_paths(folder):
-        with contextlib.suppress(BadFileError):
-            heartbeats[path.stem] = _read_heartbeat(folder, path.stem)
+    for path in sorted((folder / "jobs").glob("[!.]*.json")):
+        with contextlib.suppress(OSError, ValueError, TypeError, LookupError):
+            stored = json.loads(path.read_text(encoding="utf-8"))
+            values: dict[str, Any] = {name: stored[name] for name in FIELDS}
+            values["longest"] = tuple(Running(**each) for each in stored["longest"])
+            heartbeats[path.stem] = Heartbeat(**values)
     return heartbeats
-
-
-def heartbeat_paths(folder: Path) -> list[Path]:
-    """Find the heartbeats of a study's folder."""
-    return sorted(
-        each for each in (folder / "jobs").glob("[!.]*.json") if "." not in each.stem
-    )
-
-
-def _read_heartbeat(folder: Path, token: str) -> Heartbeat:
-    """Read one heartbeat; raise BadFileError if it is not what a job writes."""
-    with files.reading("what a job writes of itself"):
-        with open_regular(_path(folder, token)) as file:
-            content = file.read(MOST_BYTES + 1)
-        stored = json.loads(content[:MOST_BYTES])
-        if stored.pop(DIGEST, None) not in (None, _digest(stored)):
-            raise BadFileError("damaged: it is not what was written (sha256)")
-        values: dict[str, Any] = {
-            OLDER_NAMES.get(name, name): value for name, value in stored.items()
-        }
-        longest = tuple(_checked(Running, each) for each in values.pop("longest"))
-        return _checked(Heartbeat, {"token": token, **values, "longest": longest})
-
-
-_hints = functools.cache(get_type_hints)
-
-
-def _checked(cls: Any, values: dict[str, Any]) -> Any:
-    """Build a dataclass of this file from JSON; raise TypeError at a type or size that
-    no job writes."""
-    for name, value in values.items():
-        hint = _hints(cls)[name]
-        kinds = get_args(hint) or (hint,)
-        if type(value) not in kinds and not (float in kinds and type(value) is int):
-            if name != "longest":
-                raise TypeError(name)
-        elif type(value) is int and float not in kinds:
-            if not -1 <= value <= MOST.get(name, 1 << 53):
-                raise TypeError(name)
-        elif (
-            type(value) in (int, float)
-            and name not in MAY_OVERFLOW
-            and not abs(value) <= MOST_SECONDS
-        ):
-            raise TypeError(name)
-    return cls(**values)
-
-
-def _digest(values: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(values).encode()).hexdigest()[:16]
 
 
 def write_members(folder: Path, token: str, members: pl.DataFrame) -> None:
     """Write the members that a job may train, with the columns of `MEMBERS`."""
     path = members_path(folder, token)
     path.parent.mkdir(parents=True, exist_ok=True)
-    shards.write_table(path, members.select(*MEMBERS))
+    files.write_table(path, members.select(*MEMBERS))
 
 
 def read_members(
     folder: Path, token: str, columns: Sequence[str] = tuple(MEMBERS)
 ) -> pl.DataFrame:
     """Read the members that a job may train (for a search, all that it may ask for),
-    with the columns of `MEMBERS`; none without a sound file. For jobs of memcap 0.1 all
-    but the keys is null."""
+    with the columns of `MEMBERS`; none without a readable file."""
     try:
-        return _members(folder, token, columns)
+        path = members_path(folder, token)
+        return files.read_table(path, "a table of members", list(columns))
     except BadFileError:
         return pl.DataFrame(schema={name: MEMBERS[name] for name in columns})
-
-
-def _members(folder: Path, token: str, columns: Sequence[str]) -> pl.DataFrame:
-    """Read the file of `read_members`; raise BadFileError if there is no sound one."""
-    with files.reading("a readable table of members"):
-        try:
-            return parquet.read(files.content(members_path(folder, token))[0], columns)
-        except FileNotFoundError:
-            return pl.DataFrame(
-                {"key": _older_keys(folder, token)}, {"key": pl.String}
-            ).select(
-                "key" if name == "key" else pl.lit(None, pl.String).alias(name)
-                for name in columns
-            )
-
-
-def _older_keys(folder: Path, token: str) -> list[str]:
-    """Read the keys that memcap 0.1 wrote; raise BadFileError if it wrote none."""
-    try:
-        return (folder / "jobs" / f"{token}.keys").read_text(encoding="utf-8").split()
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadFileError(
-            "cannot be read, so the members of its job are not known"
-        ) from error
-
-
-def _path(folder: Path, token: str) -> Path:
-    return folder / "jobs" / f"{token}.json"
 
 
 def members_path(folder: Path, token: str) -> Path:
@@ -511,11 +379,8 @@ def members_path(folder: Path, token: str) -> Path:
 
 def _remove_old(folder: Path, keys: frozenset[str]) -> None:
     """Delete the files of jobs that are done, or that are gone and wanted only these members."""
-    jobs = read_jobs(folder)
-    for token, heartbeat in jobs.heartbeats.items():
-        theirs = jobs.keys[token]
-        if heartbeat.ended == "done" or (
-            not heartbeat.alive and theirs is not None and theirs <= keys
-        ):
-            for name in (f"{token}.json", f"{token}.keys", f"{token}.members.parquet"):
-                (folder / "jobs" / name).unlink(missing_ok=True)
+    for token, job in read(folder).items():
+        wanted = frozenset(read_members(folder, token, ["key"])["key"])
+        if job.ended == "done" or (not job.alive and wanted <= keys):
+            (folder / "jobs" / f"{token}.json").unlink(missing_ok=True)
+            members_path(folder, token).unlink(missing_ok=True)

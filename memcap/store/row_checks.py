@@ -7,15 +7,17 @@ rules by which a job writes them.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import MISSING
 from functools import cache
 from typing import Any
 
 import polars as pl
 
-from memcap.config.knobs import BOUNDS, MOST, allowed, key_of
-from memcap.store.columns import DERIVED, RowColumn
+from memcap.config.knobs import BOUNDS, MOST, UserError, allowed, key_of
+from memcap.config.member import member_of
+from memcap.runtime.plugins import is_import_path
+from memcap.store.columns import DERIVED, SEED, RowColumn
 from memcap.store.files import BadFileError
 
 STATUSES = ("solved", "unsolved", "diverged", "failed")
@@ -23,6 +25,7 @@ METRICS = ("accuracy", "mse")
 SHOWN = 3  # rows that a line names
 NUMBER = r"\d+(?:\.\d+)?(?:e[-+]\d+)?"  # at least 0, as written in JSON
 SHARE = r"(?:0\.\d+|1\.0|\d(?:\.\d+)?e-\d+)"  # from 0 to 1
+SAME_WAY = ("loop", "memcap", "jaxlib", "backend", "device", "xla_flags")
 NO_CONFIG = "its config is not a member's"
 
 
@@ -39,9 +42,12 @@ class BadRowsError(BadFileError):
 
 def check_rows(table: pl.DataFrame) -> None:
     """Check rows with all columns of `memcap.store.rows.SCHEMA`; raise BadRowsError if
-    one has the config of another, a config with a value out of range, or a result that
-    no training gives."""
-    if wrong := _against_rules(table) | _out_of_range(table) | _of_others(table):
+    one has the config of another, a config with a value out of range, a result that no
+    training gives, or one that contradicts its member or another row of its key."""
+    wrong = _against_rules(table) | _out_of_range(table) | _of_others(table)
+    others = table.filter(~pl.col("key").is_in(list(wrong)))
+    wrong |= _with_two_verdicts(others) | _against_members(others)
+    if wrong:
         raise BadRowsError(wrong)
 
 
@@ -58,16 +64,55 @@ def check_copies(table: pl.DataFrame, completed: pl.DataFrame) -> None:
             raise BadRowsError({str(completed["key"][place]): why})
 
 
-def _of_others(
-    table: pl.DataFrame,
-) -> dict[str, str]:  # their key does not fit their config
-    pairs = zip(table["key"].to_list(), table["config"].to_list(), strict=True)
+def _of_others(table: pl.DataFrame) -> dict[str, str]:
+    pairs = table.select("key", "config").iter_rows()
     keys = [key for key, config in pairs if config is None or key != key_of(config)]
     return dict.fromkeys(map(str, keys), "damaged: it has the config of another")
 
 
+def _against_members(table: pl.DataFrame) -> dict[str, str]:
+    """Return rows that say of their member what is not so. Members that differ only in
+    the seed are looked at once."""
+    kinds = table.with_columns(kind=pl.col("config").str.replace(SEED, ""))
+    kind = ["kind", "metric", "parameters", "carry_numbers"]
+    wrong: dict[str, str] = {}
+    for (_, *results), rows in kinds.group_by(kind, maintain_order=True):
+        if why := _contradiction(json.loads(rows["config"][0]), results):
+            wrong |= dict.fromkeys(rows["key"], why)
+    return wrong
+
+
+def _contradiction(config: dict[str, Any], results: Sequence[Any]) -> str | None:
+    """Say what a row's metric, parameters and carry numbers, or its config, contradict;
+    None if the task, its data or the cell is not here."""
+    try:
+        member = member_of(config)
+    except UserError as error:
+        own = is_import_path(config["task"]["name"] + config["model"]["cell"])
+        return None if own or error.__cause__ else str(error)
+    net = member.architecture
+    right = {
+        "threshold": (config["threshold"], member.config["threshold"]),
+        "metric": (results[0], member.task.metric),
+        "parameters": (results[1], net.parameters()),
+        "carry_numbers": (results[2], net.carry_numbers()),
+    }
+    for name, (value, must) in right.items():
+        if value != must:
+            return f"{name}={_word(value)}, and its member has {_word(must)}"
+    return None
+
+
+def _with_two_verdicts(table: pl.DataFrame) -> dict[str, str]:
+    measured = table.filter(pl.col("status") != "failed")
+    verdicts = measured.group_by("key", *SAME_WAY, maintain_order=True).agg(
+        pl.struct("status", "solved", "steady", "up_to").n_unique().alias("verdicts")
+    )
+    keys = verdicts.filter(pl.col("verdicts") > 1)["key"]
+    return dict.fromkeys(map(str, keys), "two rows of one training have two verdicts")
+
+
 def _out_of_range(table: pl.DataFrame) -> dict[str, str]:
-    """Return rows whose config has a value that its column does not allow."""
     wrong: dict[str, str] = {}
     for key, name, value in _breaches(
         table, {name: _range(name, each) for name, each in DERIVED.items()}
@@ -85,9 +130,7 @@ def _out_of_range(table: pl.DataFrame) -> dict[str, str]:
     return wrong | dict.fromkeys(map(str, nothing["key"]), NO_CONFIG)
 
 
-def _against_rules(
-    table: pl.DataFrame,
-) -> dict[str, str]:  # with results that no job writes
+def _against_rules(table: pl.DataFrame) -> dict[str, str]:
     breaches = _breaches(table, _rules())
     return {
         key: f"{name}={_word(value)} does not go with what else it says"

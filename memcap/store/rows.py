@@ -1,7 +1,7 @@
 """Rows: one per member, with what was trained, how it was judged and what came of it.
 Needs no JAX."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, get_args
 
 import polars as pl
@@ -132,25 +132,6 @@ SCHEMA: dict[str, Any] = {name: column.dtype for name, column in COLUMNS.items()
 RESULTS = [
     name for name in COLUMNS if name not in (*DERIVED, "seed")
 ]  # do not follow from the config
-# Results by which no row is counted or found wrong.
-ORIGIN = (
-    "validation_loss",
-    "held_out_loss",
-    "program_units",
-    "program_steps",
-    "memcap",
-    "python",
-    "jax",
-    "jaxlib",
-    "flax",
-    "optax",
-    "backend",
-    "device",
-    "matmul_precision",
-    "xla_flags",
-    "git_commit",
-)
-COUNTED = [name for name in RESULTS if name not in ORIGIN]
 # Members with task.criterion=best are judged by comparing their held-out losses.
 BY_LOSS = '"criterion": "best"'  # in the text of the task's knobs
 IS_BY_LOSS = pl.col("knobs").str.contains(BY_LOSS, literal=True)
@@ -168,30 +149,18 @@ def frame(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(list(rows), schema=SCHEMA)
 
 
-def complete(table: pl.DataFrame, there: Collection[str] = ()) -> pl.DataFrame:
-    """Return a table of rows with all columns of `SCHEMA`: its results, defaults for
-    results that were added later, and columns derived from the configs, even if the
-    table has other values for those.
-
-    Args:
-        table: the rows.
-        there: columns of its file, if it has only some of them; the results that it lacks are null.
+def complete(table: pl.DataFrame) -> pl.DataFrame:
+    """Return a table of rows with all columns of `SCHEMA`: its results, and the columns
+    that follow from the configs, even if the table has other values for those.
 
     Raises:
-        BadFileError: it lacks a result that all tables of rows have.
+        BadFileError: it lacks a result.
         polars.exceptions.PolarsError: a column cannot be cast to the schema's type.
     """
-    there = there or table.columns
-    if missing := [name for name in RESULTS if name not in there]:
+    if missing := [name for name in RESULTS if name not in table.columns]:
         raise BadFileError(f"no column {missing[0]}; not a table of rows")
-    known = table.select(
-        pl.col(name).cast(SCHEMA[name]) for name in RESULTS if name in table.columns
-    )
-    rows = known.hstack(derive(known["config"]))
-    absent = [name for name in RESULTS if name not in table.columns]
-    return rows.with_columns(
-        pl.lit(None, SCHEMA[name]).alias(name) for name in absent
-    ).select(*SCHEMA)
+    results = table.select(pl.col(name).cast(SCHEMA[name]) for name in RESULTS)
+    return results.hstack(derive(results["config"])).select(*SCHEMA)
 
 
 def stack(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
@@ -201,7 +170,7 @@ def stack(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
     stacked = [
         pl.concat(tables[first : first + STACKED], rechunk=True) for first in some
     ]
-    return pl.concat([frame([]), *stacked], rechunk=True)
+    return pl.concat(stacked or [frame([])], rechunk=True)
 
 
 def one_per_key(tables: Sequence[pl.DataFrame]) -> pl.DataFrame:

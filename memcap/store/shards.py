@@ -1,74 +1,51 @@
 """Shards: the files of rows of a study, written whole or not at all, and the weights
 beside them. Needs no JAX.
 
-    DIR/rows/PROGRAM-TOKEN-N.parquet    rows of one program's members in one job,
-                                        rewritten whole as they end
-    DIR/weights/PROGRAM-TOKEN-N.npz     its members' weights, under KEY/path/of/array
-    DIR/curves/PROGRAM-TOKEN-N.parquet  their curves (curves.py)
-    DIR/rows.parquet                    all shards folded into one, by `memcap collect`
-    DIR/jobs/TOKEN.*                    the job's heartbeat and list of members (heartbeat.py)
-    DIR/checkpoints/TOKEN.npz           members in training (checkpoints.py), if there are any
+    DIR/rows/PROGRAM-TOKEN-N.DIGEST.parquet    rows of one program's members in one job,
+                                               written anew as they end
+    DIR/weights/PROGRAM-TOKEN-N.npz            weights, under KEY/path/of/array
+    DIR/curves/PROGRAM-TOKEN-N.DIGEST.parquet  curves (curves.py)
+    DIR/rows.parquet                           all shards in one, by `memcap collect`
+    DIR/jobs/TOKEN.*                           heartbeat and members (heartbeat.py)
+    DIR/checkpoints/TOKEN.npz                  members in training (checkpoints.py)
 
 PROGRAM has 16 hexadecimal digits. TOKEN has 8 digits for the session, which all jobs of
 one command share, and 8 for the job, so two jobs in one folder never write the same
-file; before memcap 0.2 it had only the latter.
+file.
 
 A member's key is the hash of its whole config and seed, so a rerun replaces its row and
-never adds one. Each file carries a digest of its bytes (files.py), and each row's key
-is compared with its config. A file that fails one of these checks is named, left where
-it is and skipped, so a rerun trains again, into new files, the members that only this
-file had.
+never adds one. A damaged file is named, left where it is and skipped, so a rerun trains
+again, into new files, the members that only this file had.
 """
 
 import contextlib
+import os
 import re
 import secrets
-import shutil
 import tempfile
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
-from io import BytesIO
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import polars as pl
 
 from memcap.config.knobs import UserError
-from memcap.store import files, parquet
+from memcap.store import files
 from memcap.store.files import BadFileError, State
 from memcap.store.published import is_published, rows_files
 from memcap.store.row_checks import BadRowsError, check_rows
-from memcap.store.rows import COUNTED, RESULTS, complete, frame, one_per_key, stack
+from memcap.store.rows import RESULTS, SCHEMA, complete, frame, one_per_key, stack
 from memcap.store.weights import write_weights
 from memcap.terminal.words import warn_once
 
 OUTPUTS = Path("outputs")  # where studies are by default
 SESSION_DIGITS = 8  # in a token; the job has as many
-NAME = re.compile(r"[0-9a-f]{16}-(?:[0-9a-f]{8}){1,2}-\d+")  # a shard that a job wrote
-UNFINISHED_FIGURE = re.compile(
-    r"\.\w+\.[a-z0-9_]{8}"
-)  # a folder in which `figures.save` writes first
-
-# in the metadata of tables: raised if a column is removed or changes its meaning
-SCHEMA_VERSION = "1"
+NAME = re.compile(r"[0-9a-f]{16}-[0-9a-f]{16}-\d+")  # a shard that a job wrote
+PARTS = ("", "rows", "weights", "curves", "checkpoints", "jobs", "figures")
 TABLE = "a readable table of rows"
-TOGETHER = 256  # files read at once
 MOST_TABLES = 1 << 15  # tables kept in memory
-_sound: set[State] = set()  # files whose rows this process has checked
-
-
-class Table(NamedTuple):
-    """The rows of one file, whether a digest vouches for its bytes, and whether it has
-    all results."""
-
-    rows: pl.DataFrame
-    has_digest: bool
-    whole: bool = True
-
-
-_tables: dict[State, Table] = {}  # by the files that this process has read
 
 
 def new_session() -> str:
@@ -83,8 +60,7 @@ def new_token(session: str = "") -> str:
 
 
 def session_of(name: str) -> str:
-    """Return the session of a token or a shard's name; "" if memcap 0.1, or no job,
-    made the name."""
+    """Return the session of a token or a shard's name; "" if no job made the name."""
     token = token_of(name) or name
     return token[:SESSION_DIGITS] if len(token) == 2 * SESSION_DIGITS else ""
 
@@ -132,24 +108,8 @@ def write(
     weights: dict[str, dict[str, Any]],
 ) -> None:
     """Write a shard's weights, then its rows: a row that exists has its weights."""
-    with files.shared_lock(
-        folder / "weights"
-    ):  # so that nobody takes the weights for orphans
-        write_weights(folder / "weights" / f"{name}.npz", weights)
-        write_table(folder / "rows" / f"{name}.parquet", frame(rows))
-
-
-def write_table(path: Path, table: pl.DataFrame) -> None:
-    """Write one Parquet file, whole or not at all, with a digest."""
-    content = (
-        BytesIO()
-    )  # polars itself would raise errors of its own if the disk is full
-    metadata = {
-        "memcap_schema": SCHEMA_VERSION,
-        "memcap": files.DIGEST_PLACEHOLDER.decode(),
-    }
-    table.write_parquet(content, metadata=metadata)
-    files.write(path, lambda file: file.write(content.getbuffer()))
+    write_weights(folder / "weights" / f"{name}.npz", weights)
+    files.write_sealed(folder / "rows" / f"{name}.parquet", frame(rows))
 
 
 def no_rows(folder: Path) -> UserError:
@@ -168,12 +128,9 @@ def paths(folder: Path, below: bool = True) -> list[Path]:
     if folder.is_file():
         return [folder]
     search = folder.rglob if below else folder.glob
-    folded = search("rows.parquet")
-    parts = search("rows/*.parquet")
-    return [
-        *sorted(folded),
-        *sorted(parts, key=attrgetter("parts")),
-    ]  # much faster than comparing the paths
+    folded = sorted(search("rows.parquet"))
+    # by parts, which is much faster than comparing the paths
+    return folded + sorted(search("rows/*.parquet"), key=attrgetter("parts"))
 
 
 def read(folder: Path, strict: bool = False) -> pl.DataFrame:
@@ -184,10 +141,13 @@ def read(folder: Path, strict: bool = False) -> pl.DataFrame:
     Args:
         folder: folder of a study or of several, or one Parquet file; or a name of
             `memcap.store.published`, such as `atlas`.
-        strict: refuse a bad file; otherwise refuse only `folder` itself, and name others on stderr.
+        strict: refuse a bad file, and rows that no training gives; otherwise refuse
+            only `folder` itself, and name bad files on stderr.
     """
     tables, bad = read_files(folder)
     for path, why in bad.items():
+        if is_published(folder):
+            raise UserError(f"{path}: {why}; install memcap again")
         if path == folder:
             raise UserError(
                 f"{path}: {why}; give the folder of a study, or its rows.parquet"
@@ -197,128 +157,66 @@ def read(folder: Path, strict: bool = False) -> pl.DataFrame:
         warn_once(
             f"{path}: {why}; skipped; rerun the study to retrain what only it held"
         )
-    return one_per_key([table.rows for table in tables.values()])
+    if strict:
+        try:
+            check_rows(every_row(tables.values()))
+        except BadRowsError as error:
+            raise UserError(f"{folder}: {error}; memcap verify names all") from error
+    return merge(tables.values())
 
 
 def read_files(
-    folder: Path, below: bool = True, whole: bool = True
-) -> tuple[dict[Path, Table], dict[Path, BadFileError]]:
-    """Read all files of rows, those of `paths`; return the tables of the sound files,
-    and the errors of the bad ones. Raise UserError if the folder does not exist. Unless
-    `whole`, the results of `ORIGIN` may be null, which is faster."""
-    if not (rows_files(str(folder)) if is_published(folder) else folder.exists()):
+    folder: Path, below: bool = True
+) -> tuple[dict[Path, pl.DataFrame], dict[Path, BadFileError]]:
+    """Read all files of rows, those of `paths`; return the results in the sound files,
+    and the errors of the bad ones. Raise UserError if the folder does not exist."""
+    if not (is_published(folder) or folder.exists()):
         raise UserError(
             f"{folder}: no such folder or file; train a study first, as in: memcap train"
             " sweeps=first_study"
         )
-    states: list[State] = []
+    tables: dict[Path, pl.DataFrame] = {}
     bad: dict[Path, BadFileError] = {}
     for path in paths(folder, below):
         try:
-            states.append(files.state_of(path))
+            tables[path] = _results(path, _version(path))
         except BadFileError as error:
             bad[path] = error
-    new = [
-        state
-        for state in states
-        if state not in _tables or (whole and not _tables[state].whole)
-    ]
-    if len(_tables) + len(new) > MOST_TABLES:
-        _tables.clear()
-        new = states
-    some = [new[first : first + TOGETHER] for first in range(0, len(new), TOGETHER)]
-    with ThreadPoolExecutor(
-        2
-    ) as pool:  # polars unpacks one lot while the headers of the next are checked
-        for damaged in pool.map(partial(_read_together, whole=whole), some):
-            bad |= damaged
-    tables = {state: _tables[state] for state in states if state[0] not in bad}
-    bad |= _check(
-        {state: table for state, table in tables.items() if state not in _sound}
-    )
-    return {path: table for (path, *_), table in tables.items() if path not in bad}, bad
+    return tables, bad
 
 
-def _read_together(states: Sequence[State], whole: bool) -> dict[Path, BadFileError]:
-    """Read some files into `_tables`; return the errors of those that cannot be read."""
-    bad: dict[Path, BadFileError] = {}
-    results = frozenset(RESULTS if whole else COUNTED)
-    alike: dict[
-        tuple[str, ...], list[tuple[State, BytesIO, bool, int]]
-    ] = {}  # by their columns
-    for state in states:
-        try:
-            with files.reading(TABLE):
-                content, has_digest = files.content(state[0])
-                names, rows = parquet.check_size(
-                    content.getvalue(), results, len(states)
-                )
-        except BadFileError as error:
-            bad[state[0]] = error
-        else:
-            alike.setdefault(tuple(names), []).append(
-                (state, content, has_digest, rows)
-            )
-    for names, group in alike.items():
-        columns = [name for name in names if name in results]
-        try:
-            table = complete(
-                parquet.read_together([content for _, content, _, _ in group], columns),
-                names,
-            )
-        except (
-            Exception,
-            pl.exceptions.PanicException,
-        ):  # one file is bad; reading each alone finds it
-            for state, *_ in group:
-                try:
-                    _tables[state] = _table(state[0])
-                except BadFileError as error:
-                    bad[state[0]] = error
-            continue
-        first = 0
-        for state, _, has_digest, rows in group:
-            _tables[state] = Table(table.slice(first, rows), has_digest, whole)
-            first += rows
-    return bad
+def _version(path: Path) -> State | None:
+    """Return the state of a file whose name does not say what is in it."""
+    return None if files.digest_of(path) else files.state_of(path)
 
 
-def _check(tables: dict[State, Table]) -> dict[Path, BadFileError]:
-    """Return the errors in the rows of some files, checked together first, which takes
-    no longer than one."""
-    try:
-        check_rows(stack([table.rows for table in tables.values()]))
-    except BadRowsError:
-        bad = {}
-        for state, table in tables.items():
-            try:
-                check_rows(table.rows)
-            except BadRowsError as error:
-                bad[state[0]] = error
-            else:
-                _sound.add(state)
-        return bad
-    _sound.update(tables)
-    return {}
+@lru_cache(MOST_TABLES)
+def _results(path: Path, version: State | None) -> pl.DataFrame:
+    del version
+    return read_results(path)
+
+
+def read_results(path: Path) -> pl.DataFrame:
+    """Read the columns of one file that do not follow from the configs; raise
+    BadFileError if it is damaged, or no table of rows."""
+    with files.reading(TABLE):
+        table = files.read_table(path, TABLE, RESULTS)
+        return table.select(pl.col(name).cast(SCHEMA[name]) for name in RESULTS)
 
 
 def read_file(path: Path) -> pl.DataFrame:
-    """Read the rows of one file; raise BadFileError if it is damaged, no table of rows,
-    or has rows that do not belong to their members."""
-    rows = _table(path).rows
-    check_rows(rows)
-    return rows
+    """Read the rows of one file. Errors are those of `read_results`."""
+    return complete(read_results(path))
 
 
-def _table(path: Path) -> Table:
-    """Read one file and check its bytes, but not its rows. Errors are those of `read_file`."""
-    with files.reading(TABLE):
-        content, has_digest = files.content(path)
-        there = pl.read_parquet_schema(content)
-        columns = [
-            name for name in RESULTS if name in there
-        ]  # the others follow from the configs
-        return Table(complete(parquet.read(content, columns)), has_digest)
+def every_row(tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """Return all rows of tables with the results of rows."""
+    return complete(stack([frame([]).select(RESULTS), *tables]))
+
+
+def merge(tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """Return the rows of tables with the results of rows, one per key."""
+    return one_per_key([every_row(tables)])
 
 
 def collect(folder: Path, strict: bool = False) -> tuple[Path, pl.DataFrame]:
@@ -337,69 +235,47 @@ def collect(folder: Path, strict: bool = False) -> tuple[Path, pl.DataFrame]:
     if rows.is_empty():
         raise no_rows(folder)
     with files.output_of(path, "give the folder of a study"):
-        write_table(path, rows)
+        files.write_table(path, rows)
     remove_stale_files(folder)
     return path, rows
 
 
 def remove_stale_files(folder: Path) -> None:
-    """Remove what killed jobs left: unfinished files and heartbeats, weights and curves
-    without rows, curves of members that no job trains any more, and Hydra's empty
-    folders.
+    """Remove what killed jobs left: unfinished files, weights and curves without rows,
+    curves of members that no job trains any more, and Hydra's empty folders.
 
-    Files stay if another job is writing them, if they are younger than
-    `files.STALE_AFTER`, or if they may not be removed.
+    Files stay if they are younger than `files.STALE_AFTER`, or if they may not be
+    removed. No link is followed, and nothing is removed that memcap did not name.
     """
-    for part in (
-        folder,
-        *(
-            folder / name
-            for name in ("rows", "weights", "curves", "checkpoints", "jobs")
-        ),
-    ):
-        with contextlib.suppress(OSError):
-            files.remove_unfinished(part)
-    for remove in (_remove_orphans, _remove_running_curves, _remove_unfinished_figures):
-        with contextlib.suppress(OSError):
-            remove(folder)
-    for path in (*folder.glob("hydra/*/*"), *folder.glob("hydra/*")):
-        with contextlib.suppress(OSError):  # not a folder, or not empty
-            if not path.samefile("."):
-                path.rmdir()
-
-
-def _remove_orphans(folder: Path) -> None:  # weights and curves without rows
-    with files.exclusive_lock(folder / "weights") as nobody_writes:
-        if not nobody_writes:
-            return
-        with_rows = {path.stem for path in (folder / "rows").glob("*.parquet")}
-        beside = [
-            *(folder / "weights").glob("*.npz"),
-            *(folder / "curves").glob("*.parquet"),
-        ]
-        orphans = [
-            path
-            for path in beside
-            if path.stem not in with_rows and NAME.fullmatch(path.stem)
-        ]
-        tables, bad = read_files(folder) if orphans else ({}, {})
-        folded = {
-            name for table in tables.values() for name in table.rows["population"]
-        }
-        # If a file of rows is bad or was moved away, it may have their rows.
-        for path in orphans if folded and not bad else ():
-            if path.stem not in folded and files.is_stale(path):
-                path.unlink()
-
-
-def _remove_running_curves(folder: Path) -> None:
-    for path in (folder / "curves").glob("*.running.parquet"):
-        if files.is_stale(path):
+    with contextlib.suppress(OSError):
+        for part in PARTS:
+            for path in files.stale_files(folder / part):
+                if files.DRAFT.fullmatch(path.name):
+                    path.unlink(missing_ok=True)
+        for path in files.stale_files(folder / "curves"):
+            if path.name.endswith(".running.parquet"):
+                path.unlink(missing_ok=True)
+        for path in _orphans(folder):
             path.unlink(missing_ok=True)
+    if not (folder / "hydra").is_symlink():
+        for place, _, _ in os.walk(folder / "hydra", topdown=False):
+            with contextlib.suppress(OSError):  # not empty
+                if not Path(place).samefile("."):
+                    os.rmdir(place)
 
 
-def _remove_unfinished_figures(folder: Path) -> None:
-    with files.exclusive_lock(folder / "figures") as nobody_writes:
-        for path in (folder / "figures").iterdir() if nobody_writes else ():
-            if UNFINISHED_FIGURE.fullmatch(path.name):
-                shutil.rmtree(path)
+def _orphans(folder: Path) -> list[Path]:
+    """Find weights and curves without rows; none if a bad file may have their rows, or
+    all rows were moved away."""
+    with_rows = {files.stem(path) for path in (folder / "rows").glob("*.parquet")}
+    orphans = [
+        path
+        for part in ("weights", "curves")
+        for path in files.stale_files(folder / part)
+        if NAME.fullmatch(files.stem(path)) and files.stem(path) not in with_rows
+    ]
+    tables, bad = read_files(folder) if orphans else ({}, {})
+    folded = {name for table in tables.values() for name in table["population"]}
+    if bad or not folded:
+        return []
+    return [path for path in orphans if files.stem(path) not in folded]

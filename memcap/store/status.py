@@ -15,12 +15,7 @@ from memcap.config.knobs import UserError
 from memcap.store import heartbeat, shards
 from memcap.store.heartbeat import Heartbeat, Running
 from memcap.store.published import is_published
-from memcap.store.rows import (
-    IS_BY_LOSS,
-    one_per_key,
-    right_at_every_lag,
-    without_failed,
-)
+from memcap.store.rows import IS_BY_LOSS, right_at_every_lag, without_failed
 from memcap.terminal.printing import member_name
 
 MARKS = ("rows", "jobs", "rows.parquet")  # a folder with one of these is a study's
@@ -57,8 +52,6 @@ class Status:
         unfinished: those of jobs that are gone, with members that failed or that no job
             is training.
         unreadable: files of rows that cannot be read.
-        damaged: files of jobs that cannot be read.
-        more: whether a damaged file hides which members its job had.
     """
 
     folder: Path
@@ -77,8 +70,6 @@ class Status:
     jobs: tuple[Heartbeat, ...]
     unfinished: tuple[Heartbeat, ...]
     unreadable: tuple[Path, ...]
-    damaged: tuple[Path, ...] = ()
-    more: bool = False
     by_loss: int = 0
 
     @property
@@ -109,14 +100,16 @@ def studies(place: Path) -> list[Path]:
 
 def status(folder: Path) -> Status:
     """Read the progress of the study in this folder."""
-    tables, bad = shards.read_files(folder, below=False, whole=False)
-    rows = one_per_key([table.rows for table in tables.values()])
-    files = heartbeat.read_jobs(folder)
-    jobs = dict(sorted(files.heartbeats.items(), key=lambda each: each[1].started))
-    keys = {token: theirs or frozenset[str]() for token, theirs in files.keys.items()}
-    # of jobs with damaged heartbeats: nobody knows whether they train, so their members
-    # count as left over
-    unheard = _union(theirs for token, theirs in keys.items() if token not in jobs)
+    tables, bad = shards.read_files(folder, below=False)
+    rows = shards.merge(tables.values())
+    measured = without_failed(rows)
+    jobs = dict(
+        sorted(heartbeat.read(folder).items(), key=lambda item: item[1].started)
+    )
+    members = {
+        token: frozenset(heartbeat.read_members(folder, token, ["key"])["key"])
+        for token in jobs
+    }
     alive = {token: job for token, job in jobs.items() if job.alive}
     # of rows that cannot be read, some may be those of jobs that have ended well
     gone = {
@@ -124,19 +117,13 @@ def status(folder: Path) -> Status:
         for token, job in jobs.items()
         if token not in alive and (job.ended != "done" or (bad and not job.searched))
     }
-    measured = without_failed(rows)
-    failed = _failures(rows, {token: keys[token] for token in alive})
-    failed_keys = frozenset(each.key for each in failed)
+    failed = _failures(rows, {token: members[token] for token in alive})
+    failed_keys = frozenset(failure.key for failure in failed)
     ended = frozenset(measured["key"]) | failed_keys
-    in_hand = _union(keys[token] for token in alive)
-    to_come = _to_come(alive, files.keys, ended)
-    left_over = _to_come(gone, files.keys, ended | in_hand, unheard)
-    lost = failed_keys | (_union(keys[token] for token in gone) - ended - in_hand)
-    unknown = {
-        token
-        for token, job in gone.items()
-        if files.keys[token] is None and job.to_come > 0
-    }
+    in_hand = _union(members[token] for token in alive)
+    to_come = _to_come(alive, members, ended)
+    left_over = _to_come(gone, members, ended | in_hand)
+    lost = failed_keys | (_union(members[token] for token in gone) - ended - in_hand)
     running = min(sum(job.running for job in alive.values()), to_come)
     paces = [
         60 * job.done / (job.updated - job.started)
@@ -173,13 +160,9 @@ def status(folder: Path) -> Status:
         unfinished=tuple(
             job
             for token, job in jobs.items()
-            if token not in alive and (keys[token] & lost or token in unknown)
+            if token not in alive and members[token] & lost
         ),
         unreadable=tuple(bad),
-        damaged=tuple(files.bad),
-        more=any(
-            theirs is None and token not in jobs for token, theirs in files.keys.items()
-        ),
     )
 
 
@@ -212,21 +195,13 @@ def _union(sets: Iterable[frozenset[str]]) -> frozenset[str]:
 
 def _to_come(
     jobs: dict[str, Heartbeat],
-    keys: dict[str, frozenset[str] | None],
+    members: dict[str, frozenset[str]],
     ended: frozenset[str],
-    others: frozenset[str] = frozenset(),
 ) -> int:
-    """Count the members that these jobs have yet to train, and `others`. A search
-    reports the number itself, as it will not want all its candidates; so does a job
-    whose members are unknown."""
-    listed = set(others)
-    count = 0
-    for token, job in jobs.items():
-        theirs = keys[token]
-        if theirs is None:
-            count += max(job.to_come, 0)
-        elif job.searched:
-            count += min(job.to_come, len(theirs - ended))
-        else:
-            listed |= theirs
-    return len(listed - ended) + count
+    """Count the members that these jobs have yet to train. A search reports the number
+    itself, as it will not want all its candidates."""
+    searches = {token for token, job in jobs.items() if job.searched}
+    listed = _union(members[token] for token in jobs if token not in searches)
+    return len(listed - ended) + sum(
+        min(jobs[token].to_come, len(members[token] - ended)) for token in searches
+    )

@@ -1,22 +1,20 @@
 """The weights of a study's members: an npz file per shard of rows, with arrays under
 KEY/path/of/array."""
 
-import math
-import os
-import zipfile
+import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from memcap.config.knobs import UserError
+from memcap.config.member import member_of
 from memcap.store import files
-from memcap.store.files import BadFileError, State, state_of
+from memcap.store.files import BadFileError
 
 T = TypeVar("T")
-# states of files whose digest was right, as members of one file are often read one by one
-_sound: set[State] = set()
+MEND = "to have the weights of member {}, train it again in another folder (out=FOLDER)"
 
 
 def flat(tree: dict[str, Any], prefix: str = "") -> dict[str, np.ndarray]:
@@ -45,19 +43,13 @@ def nested(arrays: dict[str, np.ndarray]) -> dict[str, Any]:
 
 
 def write_weights(path: Path, weights: dict[str, dict[str, Any]]) -> None:
-    """Write the nested weights of members by key, whole or not at all, with a digest."""
-    write_sealed(path, flat(weights))
+    """Write the nested weights of members by key, whole or not at all."""
+    write_npz(path, flat(weights))
 
 
-def write_sealed(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write an npz file of memcap's own, whole or not at all, with a digest."""
-
-    def fill(file: IO[bytes]) -> None:
-        np.savez(file, allow_pickle=False, **arrays)
-        with zipfile.ZipFile(file, "a") as archive:
-            archive.comment = files.DIGEST_PLACEHOLDER
-
-    files.write(path, fill)
+def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write an npz file, whole or not at all."""
+    files.write(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -69,106 +61,65 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
     if path.suffix != ".npz":
         raise UserError(f"{path}: must end in .npz")
     with files.output_of(path):
-        files.write(
-            path,
-            lambda file: np.savez(file, allow_pickle=False, **arrays),
-            with_digest=False,
-        )
+        write_npz(path, arrays)
+
+
+def read_npz(path: Path, take: Callable[[Any], T]) -> T:
+    """Return what `take` returns for the open archive; raise BadFileError if the file
+    is damaged, cannot be read, or lacks what `take` expects."""
+    with (
+        files.reading("a readable npz file"),
+        path.open("rb") as file,
+        np.load(file, allow_pickle=False) as npz,
+    ):
+        return take(npz)
+
+
+def read_weights(path: Path) -> dict[str, Any]:
+    """Read the nested weights of all members in a file, by key. Errors are those of
+    `read_npz`."""
+    return nested(read_npz(path, dict))
 
 
 def weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
     """Return the nested weights of one row's member; refuse a folder without them, or a
     bad file."""
     key = row["key"]
-    population = row["population"]
-    bad = ""
+    name = f"{row['population']}.npz"
+    wrong = f"{folder}: holds no weights of member {key} (weights/{name})"
     for path in folder.rglob("weights/*.npz"):
-        if (
-            path.stem != population
-        ):  # it may contain any characters, also those of patterns
+        if path.name != name:  # it may contain any characters, also those of patterns
             continue
         try:
-            if arrays := read_weights(path, key):
-                return nested(arrays)
-        except BadFileError as error:
-            bad = f"{path}: {error}"
-    if bad:
-        raise UserError(
-            f"{bad}; to have the weights of member {key}, train it again in another folder"
-            " (out=FOLDER)"
-        )
-    raise UserError(
-        f"{folder}: holds no weights of member {key} (weights/{population}.npz)"
-    )
-
-
-def read_weights(path: Path, key: str) -> dict[str, np.ndarray]:
-    """Read a member's arrays by path, as `flat` returns them, empty if there are none;
-    see `read_sealed`."""
-    prefix = f"{key}/"
-    return read_sealed(
-        path,
-        lambda stored: {
-            n.removeprefix(prefix): stored[n]
-            for n in stored.files
-            if n.startswith(prefix)
-        },
-    )
-
-
-def sizes(path: Path) -> dict[str, int]:
-    """Count the real numbers of each member in a file, by key; a complex number counts
-    as two. All arrays are read. Errors are those of `read_sealed`."""
-
-    def count(stored: Any) -> dict[str, int]:
-        numbers: dict[str, int] = {}
-        for name in stored.files:
-            array = stored[name]
-            key = name.partition("/")[0]
-            numbers[key] = numbers.get(key, 0) + array.size * (
-                2 if np.iscomplexobj(array) else 1
+            arrays = read_npz(
+                path,
+                lambda npz: {n: npz[n] for n in npz.files if n.startswith(f"{key}/")},
             )
-        return numbers
-
-    return read_sealed(path, count)
-
-
-def read_sealed(path: Path, take: Callable[[Any], T]) -> T:
-    """Return what `take` returns for the open archive; raise BadFileError if the file
-    is damaged, cannot be read, or lacks what `take` expects."""
-    with files.reading("a readable npz file"):
-        state = state_of(path)
-        with files.open_regular(path) as file:
-            if state not in _sound:
-                files.check(file)
-                _sound.add(state)
-            _check_size(file)
-            with np.load(file, allow_pickle=False) as stored:
-                return take(stored)
+            if arrays:
+                return nested(arrays)[key]
+        except BadFileError as error:
+            wrong = f"{path}: {error}; {MEND.format(key)}"
+    raise UserError(wrong)
 
 
-def _check_size(file: IO[bytes]) -> None:
-    """Check the headers of an open archive: memcap does not compress, so arrays cannot
-    have more bytes than the file.
+def sound_weights_of(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
+    """Return weights as `weights_of` does; refuse those of another net, too."""
+    weights = weights_of(folder, row)
+    try:
+        check_weights(row, weights)
+    except BadFileError as error:
+        name = f"weights/{row['population']}.npz"
+        raise UserError(
+            f"{folder}: {name}: {error}; {MEND.format(row['key'])}"
+        ) from error
+    return weights
 
-    Raises:
-        BadFileError: they have more.
-        Exception: it is not an archive of arrays.
-    """
-    size = file.seek(0, os.SEEK_END)
-    heads = {
-        (1, 0): np.lib.format.read_array_header_1_0,
-        (2, 0): np.lib.format.read_array_header_2_0,
-    }
-    total = 0
-    with zipfile.ZipFile(file) as archive:
-        for info in archive.infolist():
-            total += info.file_size
-            if total <= size:
-                with archive.open(info) as member:
-                    shape, _, dtype = heads[np.lib.format.read_magic(member)](member)
-            if total > size or math.prod(shape) * dtype.itemsize > info.file_size:
-                raise BadFileError(
-                    f"its {size:,} bytes claim to hold more; memcap packs nothing"
-                )
-    file.seek(0)
+
+def check_weights(row: dict[str, Any], weights: dict[str, Any]) -> None:
+    """Raise BadFileError if weights are not those of the row's net, in all arrays,
+    shapes and types, or not finite."""
+    member = member_of(json.loads(row["config"]))
+    try:
+        member.architecture.check(weights)
+    except ValueError as error:
+        raise BadFileError(f"member {row['key']}: {error}") from error

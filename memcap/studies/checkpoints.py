@@ -24,7 +24,7 @@ from memcap.config.member import Engine, Member
 from memcap.store import shards
 from memcap.store.curves import Points
 from memcap.store.files import BadFileError, make_folder
-from memcap.store.weights import read_sealed, write_sealed
+from memcap.store.weights import read_npz, write_npz
 from memcap.studies.environment import fingerprint
 from memcap.terminal.words import plural, warn_once
 from memcap.training.engine import Checkpoint
@@ -75,7 +75,7 @@ class Checkpoints:
 
     def _adopt(self, path: Path, finished: Collection[str]) -> None:
         try:
-            stored = read_sealed(path, states_of)
+            stored = read_npz(path, states_of)
         except BadFileError as error:
             aside = path.with_name(f"{path.name}.bad")
             if not isinstance(error.__cause__, OSError):
@@ -152,7 +152,7 @@ class Checkpoints:
                 make_folder(
                     self.path.parent
                 )  # only now, as another job may have removed the empty folder
-                write_sealed(self.path, arrays)
+                write_npz(self.path, arrays)
             for path in (
                 self.adopted_files if states else (*self.adopted_files, self.path)
             ):

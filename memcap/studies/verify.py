@@ -1,22 +1,25 @@
-"""A check that a study's folder is complete: sound files, and the whole weights of each
-row's member."""
+"""A check that a study's folder is complete and sound: its files, rows that obey the
+rules of training, and the whole weights of each row's member. It is the one gate for
+files of others."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import polars as pl
 
 from memcap.config.knobs import UserError
-from memcap.store import curves, heartbeat, shards
-from memcap.store.files import BadFileError, has_digest, is_stale
+from memcap.store import curves, shards
+from memcap.store.files import BadFileError, is_stale
 from memcap.store.published import is_published
-from memcap.store.row_checks import BadRowsError
-from memcap.store.rows import one_per_key
-from memcap.store.weights import read_sealed, sizes
+from memcap.store.row_checks import BadRowsError, check_rows
+from memcap.store.rows import without_failed
+from memcap.store.weights import check_weights, read_npz, read_weights
 from memcap.studies.checkpoints import states_of
 
 SHOWN_KEYS = 3
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -28,16 +31,12 @@ class VerifyReport:
     weight_files: int
     curve_files: int
     checkpoint_files: int
-    without_digest: (
-        int  # number of these without a digest, because memcap 0.1 wrote them
-    )
     wrong: tuple[str, ...]  # one line per fault
 
 
 def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
-    """Check every file at or below a folder: digests, keys, the weights of each row,
-    curves, checkpoints and heartbeats; or `rows_only`, as a published table has nothing
-    else.
+    """Check every file at or below a folder: digests, rows, the weights of each row,
+    curves and checkpoints; or `rows_only`, as a published table has nothing else.
 
     Raises:
         UserError: no such folder, or no files of rows in it; or weights are to be
@@ -52,82 +51,85 @@ def verify(folder: Path, rows_only: bool = False) -> VerifyReport:
     tables, bad = shards.read_files(folder)
     if not tables and not bad:
         raise shards.no_rows(folder)
-    wrong = [f"{path}: {line}" for path, error in bad.items() for line in _lines(error)]
-    rows = one_per_key([table.rows for table in tables.values()])
-    without = sum(not table.has_digest for table in tables.values())
+    wrong = _faults(bad)
+    unsound = _wrong_rows(tables)
+    wrong += [line for lines in unsound.values() for line in lines]
+    rows = shards.merge(tables.values())
+    sound = len(tables) - len(unsound)
     if rows_only:
-        return VerifyReport(rows.height, len(tables), 0, 0, 0, without, tuple(wrong))
-    numbers_by_file: dict[
-        Path, dict[str, int]
-    ] = {}  # count of numbers by key, for each file of weights
-    for path in sorted(folder.rglob("weights/*.npz")):
-        try:
-            numbers_by_file[path] = sizes(path)
-        except BadFileError as error:
-            wrong.append(f"{path}: {error}")
-    wrong += _without_weights(rows, numbers_by_file)
-    wrong += [f"{path}: {why}" for path, why in bad_curves.items()]
-    wrong += (
-        [] if bad else _without_rows(rows, tables_of_curves)
-    )  # a bad file may have their rows
-    half_trained = 0
-    for path in sorted(folder.rglob("checkpoints/*.npz")):
-        try:
-            read_sealed(path, states_of)
-            half_trained += 1
-        except BadFileError as error:
-            if path.exists():  # otherwise its job no longer needs it
-                wrong.append(f"{path}: {error}")
-    for place in sorted({path.parent.parent for path in folder.rglob("jobs/*.json")}):
-        wrong += [
-            f"{path}: {why}" for path, why in heartbeat.read_jobs(place).bad.items()
+        return VerifyReport(rows.height, sound, 0, 0, 0, tuple(wrong))
+    weights, bad_weights = _read_all(folder.rglob("weights/*.npz"), read_weights)
+    wrong += _faults(bad_weights) + _wrong_weights(rows, weights) + _faults(bad_curves)
+    if not bad:  # a bad file may have their rows
+        wrong += _without_rows(rows, tables_of_curves)
+    checkpoints, bad_checkpoints = _read_all(
+        folder.rglob("checkpoints/*.npz"), lambda path: read_npz(path, states_of)
+    )
+    wrong += _faults(bad_checkpoints)
+    counts = (len(weights), len(tables_of_curves), len(checkpoints))
+    return VerifyReport(rows.height, sound, *counts, tuple(wrong))
+
+
+def _faults(bad: Mapping[Path, BadFileError]) -> list[str]:
+    return [f"{path}: {why}" for path, why in bad.items()]
+
+
+def _wrong_rows(tables: Mapping[Path, pl.DataFrame]) -> dict[Path, list[str]]:
+    """Return a line for each wrong row of each file that has some. All files are
+    checked at once, and one by one only where something is wrong."""
+    try:
+        check_rows(shards.every_row(tables.values()))
+    except BadRowsError as error:
+        wrong = error.rows
+    else:
+        return {}
+    lines = {
+        path: [
+            f"{path}: row {key}: {wrong[key]}"
+            for key in map(str, table["key"].unique(maintain_order=True))
+            if key in wrong
         ]
-    without += sum(
-        not _has_digest(path) for path in (*numbers_by_file, *tables_of_curves)
-    )
-    counts = (
-        len(tables),
-        len(numbers_by_file),
-        len(tables_of_curves),
-        half_trained,
-        without,
-    )
-    return VerifyReport(rows.height, *counts, tuple(wrong))
+        for path, table in tables.items()
+    }
+    return {path: some for path, some in lines.items() if some}
 
 
-def _lines(error: BadFileError) -> list[str]:
-    if not isinstance(error, BadRowsError):
-        return [str(error)]
-    return [f"row {key}: {why}" for key, why in error.rows.items()]
+def _read_all(
+    paths: Iterable[Path], read: Callable[[Path], T]
+) -> tuple[dict[Path, T], dict[Path, BadFileError]]:
+    """Read files; return the sound ones, and the faults of the others. Leave out those
+    that their job has removed meanwhile."""
+    sound = {}
+    bad = {}
+    for path in sorted(paths):
+        try:
+            sound[path] = read(path)
+        except BadFileError as error:
+            if path.exists():
+                bad[path] = error
+    return sound, bad
 
 
-def _has_digest(path: Path) -> bool:
-    with path.open("rb") as file:
-        return has_digest(file)
-
-
-def _without_weights(
-    rows: pl.DataFrame, numbers_by_file: dict[Path, dict[str, int]]
+def _wrong_weights(
+    rows: pl.DataFrame, weights: Mapping[Path, dict[str, Any]]
 ) -> list[str]:
-    """Return a line for each population that lacks weights, and for each member with
-    too many or too few."""
-    held: dict[tuple[str, str], set[int]] = {}
-    for path, numbers in numbers_by_file.items():
-        for key, size in numbers.items():
-            held.setdefault((path.stem, key), set()).add(size)
+    """Return a line for each population that lacks weights, and for each member whose
+    weights are not those of its net."""
+    by_name = {path.stem: {} for path in weights}
+    for path, members in weights.items():
+        by_name[path.stem] |= members
     missing: dict[str, list[str]] = {}
     lines = []
-    for population, key, parameters in rows.select(
-        "population", "key", "parameters"
-    ).iter_rows():
-        there = held.get((population, key))
-        if there is None:
-            missing.setdefault(population, []).append(key)
-        elif parameters not in there:
-            lines.append(
-                f"weights/{population}.npz: {min(there)} numbers of member {key}, whose row says"
-                f" {parameters}"
-            )
+    for row in without_failed(rows).iter_rows(named=True):
+        population = row["population"]
+        net = by_name.get(population, {}).get(row["key"])
+        if net is None:
+            missing.setdefault(population, []).append(row["key"])
+            continue
+        try:
+            check_weights(row, net)
+        except BadFileError as error:
+            lines.append(f"weights/{population}.npz: {error}")
     for population, keys in missing.items():
         lines.append(f"weights/{population}.npz: no sound weights of {_some(keys)}")
     return lines

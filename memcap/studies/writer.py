@@ -18,7 +18,7 @@ import polars as pl
 from memcap import loops
 from memcap.config.member import Member
 from memcap.runtime.signals import Interrupted
-from memcap.store import curves, files, heartbeat, shards
+from memcap.store import curves, heartbeat, shards
 from memcap.store.columns import columns_of
 from memcap.store.curves import Points, add_point, thin
 from memcap.store.heartbeat import JobProgress
@@ -235,11 +235,8 @@ class StudyWriter(Listener):
     def _write(self, name: str) -> None:
         shard = self.shards[name]
         if self.folder is not None:
-            with files.shared_lock(
-                self.folder / "weights"
-            ):  # so that nobody takes the curves for orphans
-                curves.write(self.folder, name, shard.curves)
-                shards.write(self.folder, name, shard.rows, shard.weights)
+            curves.write(self.folder, name, shard.curves)
+            shards.write(self.folder, name, shard.rows, shard.weights)
         if self.checkpoints is not None:
             self.checkpoints.drop(list(shard.weights))
         shard.written = time.monotonic()

@@ -179,8 +179,7 @@ class Mirror:
         for token, beat in sorted(beats.items(), key=lambda item: item[1].started):
             self.commands[shards.session_of(token)] = beat.command or ""
         tables, _ = shards.read_files(self.place, below=False)
-        table = rows.one_per_key([table.rows for table in tables.values()])
-        table = table.filter(study=self.study)
+        table = shards.merge(tables.values()).filter(study=self.study)
         news = table.join(self.seen, on=self.seen.columns, how="anti")
         self.seen = table.select(self.seen.columns)
         for row in news.iter_rows(named=True):

@@ -10,7 +10,7 @@ from memcap.answers import sources
 from memcap.answers.question import Question
 from memcap.answers.sources import best_answer, cell_name, from_rows
 from memcap.answers.words import as_dict, sentences, why
-from memcap.store import published, shards
+from memcap.store import files, published
 from memcap.store.published import NAMES, STUDIES, rows_file, rows_files
 from memcap.tasks import task_class
 
@@ -33,10 +33,10 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setattr(published, "root", lambda: tmp_path / "package")
     for study in ("atlas", "ggt", "layers", "muon", "other_tasks", "cell_map"):
         rows_file(study).parent.mkdir(parents=True)
-    shards.write_table(
+    files.write_table(
         rows_file("atlas"), table(*(sharp(lag, lag + 1) for lag in (4, 16)))
     )
-    shards.write_table(rows_file("ggt"), table(sharp(8, 9)))
+    files.write_table(rows_file("ggt"), table(sharp(8, 9)))
     return tmp_path
 
 

@@ -10,7 +10,7 @@ import memcap as package
 from memcap import api
 from memcap.config.knobs import UserError
 from memcap.frontiers import cell_map
-from memcap.store import shards
+from memcap.store.files import write_table
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
@@ -26,7 +26,7 @@ def place(tmp_path, monkeypatch):
         for cell, edge in EDGES.items()
     ]
     published = tmp_path / "published.parquet"
-    shards.write_table(published, table(*groups))
+    write_table(published, table(*groups))
     monkeypatch.setattr(api, "rows_file", {cell_map.STUDY: published}.get)
     monkeypatch.setattr(cell_map, "RUNS", (cell_map.STUDY,))
 

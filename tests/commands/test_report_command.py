@@ -14,7 +14,7 @@ from study_rows import group, table
 from memcap import store
 from memcap.frontiers.frontier import frontier
 from memcap.report import html
-from memcap.store import curves, shards
+from memcap.store import curves, files
 
 COUNTS = {1: (0, 8), 2: (4, 8), 3: (8, 8)}
 SAID = "fetch|XMLHttpRequest|WebSocket|import\\s*\\(|@import|url\\(|src=|href="
@@ -32,7 +32,7 @@ def study(tmp_path):
     )
     folder = tmp_path / "outputs" / "one & <two>"
     (folder / "rows").mkdir(parents=True)
-    shards.write_table(folder / "rows" / "a.parquet", rows)
+    files.write_table(folder / "rows" / "a.parquet", rows)
     points = {k: {"train/loss": 1.0 / k, "train/accuracy": 0.5} for k in range(1, 2001)}
     points[2000]["eval/accuracy"] = 0.75
     curves.write(folder, "a", {rows["key"][0]: points})

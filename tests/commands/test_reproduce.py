@@ -8,7 +8,7 @@ from study_rows import fake, group, table
 
 from memcap import findings, store
 from memcap.commands import reproduce
-from memcap.store import shards
+from memcap.store import files
 from memcap.store.rows import frame
 from memcap.studies.writer import row_of
 
@@ -74,7 +74,7 @@ def test_every_paper_is_drawn_and_judged_where_nothing_was_solved(
     def instead(members, folder, *, study, engine):
         (folder / "rows").mkdir(parents=True)
         rows = [row_of(unsolved(each), study, "") for each in members]
-        shards.write_table(folder / "rows" / "untrained.parquet", frame(rows))
+        files.write_table(folder / "rows" / "untrained.parquet", frame(rows))
 
     monkeypatch.setattr(reproduce, "train", instead)
     tiny_run(tmp_path, name)
@@ -106,7 +106,7 @@ def test_a_paper_of_ones_own_is_trained_drawn_and_judged(tmp_path, monkeypatch):
     assert done.status == 0, done.err
     assert store.read(tmp_path / "outputs" / "hello")["steps"].to_list() == [5, 5]
     assert "one unit  paper  1      1     holds" in done.out
-    shards.write_table(tmp_path / "wide.parquet", table(group(counts={3: (1, 2)})))
+    files.write_table(tmp_path / "wide.parquet", table(group(counts={3: (1, 2)})))
     done = memcap(
         tmp_path,
         "reproduce",

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 from command import SMALL, files, memcap
-from study_rows import group, table
+from study_rows import group
 
 from memcap import store
-from memcap.config.member import Member
+from memcap.config.member import Member, member_of
 from memcap.store import curves, shards
 from memcap.store.weights import write_weights
 from memcap.studies.checkpoints import Checkpoints
@@ -18,27 +18,25 @@ from memcap.training.engine import Checkpoint
 pytestmark = pytest.mark.usefixtures("quick_file")
 
 
+def net(row):
+    """Weights of a row's net."""
+    member = member_of(json.loads(row["config"]))
+    return member.architecture.init(member.init, [0])
+
+
 @pytest.fixture
 def study(tmp_path):
-    """A working directory with a study of two populations: three members of 5 numbers,
-    and one of 7, two of them complex."""
+    """A working directory with a study of two populations: three members and one."""
     rows = group("latch", 5, {1: (1, 3), 2: (1, 1)})
-    for row in rows:
-        row |= {
-            "population": f"p{row['units']}",
-            "parameters": 5 if row["units"] == 1 else 7,
-        }
     folder = tmp_path / "outputs" / "made_up"
     shards.prepare(folder)
-    whole = {
-        "cell": {"kernel": np.ones((2, 2), np.float32), "bias": np.zeros(1, np.float32)}
-    }
-    parts = {1: whole, 2: whole | {"phase": np.ones(1, np.complex64)}}
-    for units, weights in parts.items():
-        of_width = [row for row in rows if row["units"] == units]
-        shards.write(
-            folder, f"p{units}", of_width, {row["key"]: weights for row in of_width}
-        )
+    for units in (1, 2):
+        population = f"p{units}"
+        of_width = [
+            row | {"population": population} for row in rows if row["units"] == units
+        ]
+        weights = {row["key"]: net(row) for row in of_width}
+        shards.write(folder, population, of_width, weights)
     return tmp_path
 
 
@@ -62,18 +60,8 @@ def test_a_whole_study_is_counted_in_one_line(study):
         "weight_files": 2,
         "curve_files": 0,
         "checkpoint_files": 0,
-        "without_digest": 0,
     }
     assert told == {"rows": 4, **counts, "wrong": []}
-
-
-def test_files_of_before_digests_are_counted(study):
-    table(group()).write_parquet(study / "rows.parquet")
-    done = memcap(study, "verify", "rows.parquet", "--rows-only")
-    assert (done.status, done.out) == (
-        0,
-        "OK: 12 rows in 1 file; 1 of these without a digest\n",
-    )
 
 
 def turned(path):
@@ -89,13 +77,13 @@ def turned(path):
     [
         (
             "rows/p1 bit",
-            ["rows/p1.parquet: damaged: its bytes"],
+            [".parquet: damaged: its bytes"],
             "1 row in 1 file, 2 files of weights; 1 problem",
         ),
         (
             "weights/p1 bit",
             [
-                "weights/p1.npz: damaged",
+                "weights/p1.npz: not a readable npz",
                 "weights/p1.npz: no sound weights of K1, K2, K3",
             ],
             "1 file of weights; 2 problems",
@@ -115,7 +103,17 @@ def turned(path):
         ),
         (
             "weights/p2 less",
-            ["weights/p2.npz: 5 numbers of member K4, whose row says 7"],
+            ["weights/p2.npz: member K4: lacks or adds the arrays readout/bias"],
+            "2 files of weights; 1 problem",
+        ),
+        (
+            "weights/p2 wide",
+            ["member K4: readout/bias is float64[2], and must be float32[2]"],
+            "2 files of weights; 1 problem",
+        ),
+        (
+            "weights/p2 nan",
+            ["weights/p2.npz: member K4: readout/bias is not finite"],
             "2 files of weights; 1 problem",
         ),
         (
@@ -130,7 +128,7 @@ def test_what_is_wrong_is_named(study, harm, says, sound):
     folder = study / "outputs" / "made_up"
     members = [*keys(study, 1), *keys(study, 2)]
     (path,) = folder.glob(f"{name}.*")
-    five = {"x": np.zeros(5, np.float32)}
+    last = net(store.read(study).filter(key=members[3]).row(0, named=True))
     match what:
         case "bit":
             turned(path)
@@ -139,9 +137,13 @@ def test_what_is_wrong_is_named(study, harm, says, sound):
         case "empty":
             path.write_bytes(b"")
         case "less":
-            write_weights(path, {members[3]: five})
-        case "other":
-            write_weights(path, {"another": five})
+            del last["readout"]["bias"]
+        case "wide":
+            last["readout"]["bias"] = np.zeros(2)
+        case "nan":
+            last["readout"]["bias"][0] = np.nan
+    if what in ("less", "wide", "nan", "other"):
+        write_weights(path, {"another" if what == "other" else members[3]: last})
     before = files(study)
     done = memcap(study, "verify")
     assert (done.status, done.err) == (1, "")
@@ -172,13 +174,8 @@ def half_trained(folder):
 @pytest.mark.parametrize(
     ("harm", "says"),
     [
-        ("curves/p1 bit", "curves/p1.parquet: damaged: its bytes"),
-        ("curves/p1 text", "curves/p1.parquet: not a readable table of curves"),
-        (
-            "curves/p1 other",
-            "curves/p1.parquet: curves of another, of which there is no row",
-        ),
-        ("checkpoints/* bit", ".npz: damaged: its bytes"),
+        ("curves/p1 bit", ".parquet: damaged: its bytes"),
+        ("curves/p1 other", ".parquet: curves of another, of which there is no row"),
         ("checkpoints/* text", ".npz: not a readable npz file"),
     ],
 )
@@ -200,6 +197,7 @@ def test_curves_and_checkpoints_are_looked_at(study, monkeypatch, harm, says):
         case "other":
             curves.write(folder, "p1", {"another": {1: {"train/loss": 0.5}}})
             assert memcap(study, "verify").out == sound  # its row may be about to come
+            (path,) = folder.glob(f"{name}.*")
             monkeypatch.setattr("memcap.store.files.STALE_AFTER", 0)
     done = memcap(study, "verify")
     assert (done.status, done.err) == (1, "")

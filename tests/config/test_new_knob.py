@@ -56,7 +56,7 @@ from memcap.training.program import loop_of
 from memcap.training.step import TrainSpec
 from memcap.config.recipes import Recipe
 from memcap.answers.words import as_dict
-from memcap.store import shards
+from memcap.store import files, shards
 from memcap.store.rows import frame
 from memcap.studies.writer import row_of
 from memcap.tasks import task_class
@@ -74,7 +74,7 @@ def row(mood, zeal, units, seed):
 ways = [(0.75, 0.25), (0.75, 0.5), (0.0, None)]
 rows = [row(*way, units, seed) for way in ways for units in (1, 2, 3) for seed in range(4)]
 Path("rows").mkdir()
-shards.write_table(Path("rows") / "made_up.parquet", frame(rows).drop("mood", "zeal"))
+files.write_table(Path("rows") / "made_up.parquet", frame(rows).drop("mood", "zeal"))
 found = store.read(Path(), strict=True)
 points = fit_all_recipes(found)
 moody = [point for point in points if point.model.mood]

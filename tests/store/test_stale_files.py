@@ -1,7 +1,6 @@
 """What kills leave is swept by the next job; what another job is writing, and what
 memcap did not write, is not."""
 
-import fcntl
 import os
 import subprocess
 import sys
@@ -9,26 +8,22 @@ import time
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
-from matplotlib.figure import Figure
 from study_checks import ONE_LANE, small_job
 from study_rows import fake, group, write
 
-from memcap import figures
 from memcap.designs.axes import members
 from memcap.store import curves, files, shards
-from memcap.store.heartbeat import JobProgress
-from memcap.store.rows import frame
 from memcap.store.study import Study
 from memcap.store.weights import write_weights
 from memcap.studies.run import run_study
-from memcap.studies.writer import StudyWriter, row_of
-from memcap.terminal.words import warn_once
+from memcap.studies.writer import row_of
 
 pytestmark = pytest.mark.usefixtures("quick_file")
 
-NAME = "0123456789abcdef-01234567-0"
+NAME = "0123456789abcdef-0123456789abcdef-0"
+ORPHAN = "ffffffffffffffff-0123456789abcdef-0"
+DRAFT = ".some.parquet.0123abcd"
 
 
 @pytest.fixture
@@ -40,6 +35,16 @@ def study(tmp_path, monkeypatch):
 
 def paths(folder):
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*"))
+
+
+def stems(folder):
+    return sorted(files.stem(path) for path in folder.iterdir())
+
+
+def write_member(study, name=NAME):
+    (member,) = members(small_job())
+    weights = {member.key: {"w": np.ones(2)}}
+    shards.write(study, name, [row_of(fake(member), "s", name)], weights)
 
 
 KILLED = """
@@ -58,9 +63,8 @@ files.write(Path(sys.argv[1]), fill)
 
 def test_an_unfinished_file_is_swept_once_its_writer_is_dead(study):
     before = paths(study)
-    path = study / "rows" / "some.parquet"
     subprocess.run(
-        [sys.executable, "-c", KILLED, str(path)],
+        [sys.executable, "-c", KILLED, str(study / "rows" / "some.parquet")],
         cwd=Path(__file__).parents[2],
         check=False,
     )
@@ -68,168 +72,79 @@ def test_an_unfinished_file_is_swept_once_its_writer_is_dead(study):
     shards.remove_stale_files(study)
     assert paths(study) == before
 
-    def fill(file):
-        file.write(files.DIGEST_PLACEHOLDER)
-        shards.remove_stale_files(study)
-
-    files.write(path, fill)
-    assert path.exists()
-
 
 @pytest.mark.parametrize("writer", [shards.prepare, shards.collect])
-def test_an_unfinished_heartbeat_is_swept_by_whatever_writes_next(tmp_path, writer):
-    """Also by a job that trains nothing, and while nobody else may still write it."""
+def test_drafts_of_some_age_are_swept_by_whatever_writes_next(tmp_path, writer):
+    """Also by a job that trains nothing, and while nobody else may still write them."""
     write(tmp_path, group())
-    (tmp_path / "jobs").mkdir()
-    old = f".{'a' * 16}.json"
-    young = f".{'b' * 16}.mirror.json"
-    for name, age in {
-        old: 1000,
-        old.replace(".json", ".mirror.json"): 1000,
-        young: 0,
-        ".mine.json": 1000,
-    }.items():
-        (tmp_path / "jobs" / name).write_text("{")
-        os.utime(tmp_path / "jobs" / name, (time.time() - age,) * 2)
+    drafts = ("jobs/.a.json", "figures/.frontier.png", ".rows.csv", "weights/.a.npz")
+    others = ("jobs/.mine.json", "figures/.emacs.d/0123abcd", "figures/.vimrc.0123abcd")
+    for name in (*(f"{draft}.0123abcd" for draft in drafts), *others):
+        (tmp_path / name).parent.mkdir(exist_ok=True, parents=True)
+        (tmp_path / name).write_text("{")
+        os.utime(tmp_path / name, (time.time() - 1000,) * 2)
+    young = tmp_path / "rows" / DRAFT
+    young.touch()
     writer(tmp_path)
-    assert {path.name for path in (tmp_path / "jobs").iterdir()} == {
-        young,
-        ".mine.json",
-    }
+    left = {name for name in paths(tmp_path) if (tmp_path / name).is_file()}
+    kept = {*others, "rows/made_up.parquet", f"rows/{DRAFT}"}
+    assert left - {"rows.parquet"} == kept
 
 
-def test_weights_without_rows_are_swept(study):
-    (member,) = members(small_job())
-    shards.write(
-        study, NAME, [row_of(fake(member), "s", NAME)], {member.key: {"w": np.ones(2)}}
-    )
-    for name in ("ffffffffffffffff-01234567-0", "mine"):
+def test_weights_and_curves_without_rows_are_swept(study, monkeypatch):
+    write_member(study)
+    for name in (ORPHAN, "mine"):
         write_weights(study / "weights" / f"{name}.npz", {})
-    shards.remove_stale_files(study)
-    assert sorted(path.stem for path in (study / "weights").iterdir()) == [NAME, "mine"]
-    shards.collect(study)
-    (study / "rows" / f"{NAME}.parquet").unlink()
-    shards.remove_stale_files(study)  # the folded rows tell of them
-    assert (study / "weights" / f"{NAME}.npz").exists()
-    (study / "rows.parquet").write_bytes(b"damaged")
-    shards.remove_stale_files(study)  # and may tell of them still
-    assert (study / "weights" / f"{NAME}.npz").exists()
-    (study / "rows.parquet").unlink()
-    shards.remove_stale_files(study)  # perhaps put aside, to be mended
-    assert (study / "weights" / f"{NAME}.npz").exists()
-    other = NAME.replace("-0", "-1")
-    shards.write(
-        study,
-        other,
-        [row_of(fake(member), "s", other)],
-        {member.key: {"w": np.ones(2)}},
-    )
-    shards.remove_stale_files(study)
-    assert sorted(path.stem for path in (study / "weights").iterdir()) == [
-        other,
-        "mine",
-    ]
-
-
-def test_weights_whose_rows_are_about_to_come_stay(study, monkeypatch):
-    write_table = shards.write_table
-
-    def swept_before(path, rows):
-        shards.remove_stale_files(study)
-        write_table(path, rows)
-
-    monkeypatch.setattr(shards, "write_table", swept_before)
-    shards.write(study, NAME, [], {})
-    assert (study / "weights" / f"{NAME}.npz").exists()
-
-
-def test_curves_without_rows_are_swept_as_weights_are(study, monkeypatch):
-    (member,) = members(small_job())
-    shards.write(
-        study, NAME, [row_of(fake(member), "s", NAME)], {member.key: {"w": np.ones(2)}}
-    )
-    orphan = "ffffffffffffffff-01234567-0"
-    for name in (NAME, orphan, "mine"):
+    for name in (NAME, ORPHAN, "mine"):
         curves.write(study, name, {})
     monkeypatch.setattr(files, "STALE_AFTER", 60)
-    shards.remove_stale_files(study)
-    assert sorted(path.stem for path in (study / "curves").iterdir()) == [
-        NAME,
-        orphan,
-        "mine",
-    ]
+    shards.remove_stale_files(study)  # another host may still be writing the rows
+    assert stems(study / "weights") == stems(study / "curves") == [NAME, ORPHAN, "mine"]
     monkeypatch.setattr(files, "STALE_AFTER", 0)
     shards.remove_stale_files(study)
-    assert sorted(path.stem for path in (study / "curves").iterdir()) == [NAME, "mine"]
+    assert stems(study / "weights") == stems(study / "curves") == [NAME, "mine"]
 
 
-def test_curves_whose_rows_are_about_to_come_stay(study, monkeypatch):
-    """A folded table makes a sweep look for orphans."""
-    ended, coming = members(small_job({"seed": 2}))
-    shards.write_table(study / "rows.parquet", frame([row_of(fake(ended), "s", NAME)]))
-    write = shards.write
-
-    def swept_before(*arguments):
-        shards.remove_stale_files(study)
-        write(*arguments)
-
-    monkeypatch.setattr(shards, "write", swept_before)
-    writer = StudyWriter(JobProgress(1, Study(study, "s")))
-    writer.finish("0123456789abcdef", [fake(coming)])
-    assert len(list((study / "curves").iterdir())) == 1
-
-
-def test_a_figure_that_was_not_finished_is_swept(study, monkeypatch):
-    (study / "figures" / ".frontier.a1b2c3d_").mkdir(parents=True)
-    (study / "figures" / ".frontier.a1b2c3d_" / "frontier.png").touch()
-    picture = Figure()
-    saved = Figure.savefig
-
-    def swept_before(self, path, **options):
-        shards.remove_stale_files(study)
-        saved(self, path, **options)
-
-    monkeypatch.setattr(Figure, "savefig", swept_before)
-    figures.save(
-        figures.Drawn(picture, pl.DataFrame({"x": [1]})), study / "figures", "mine"
-    )
+def test_weights_stay_while_a_file_may_have_their_rows(study):
+    write_member(study)
+    weights = study / "weights" / f"{NAME}.npz"
+    shards.collect(study)
+    for path in (study / "rows").iterdir():
+        path.unlink()
+    shards.remove_stale_files(study)  # the folded rows tell of them
+    assert weights.exists()
+    (study / "rows.parquet").write_bytes(b"damaged")
+    shards.remove_stale_files(study)  # and may tell of them still
+    assert weights.exists()
+    (study / "rows.parquet").unlink()
+    shards.remove_stale_files(study)  # perhaps put aside, to be mended
+    assert weights.exists()
+    write_member(study, ORPHAN)
     shards.remove_stale_files(study)
-    assert sorted(p.name for p in (study / "figures").iterdir())[0] == "mine.csv"
+    assert stems(study / "weights") == [ORPHAN]
 
 
-def test_what_is_young_stays_as_another_host_may_be_at_it(study, monkeypatch):
-    monkeypatch.setattr(files, "STALE_AFTER", 60)
-    (member,) = members(small_job())
-    shards.write(
-        study, NAME, [row_of(fake(member), "s", NAME)], {member.key: {"w": np.ones(2)}}
-    )
-    orphan = study / "weights" / "ffffffffffffffff-01234567-0.npz"
-    unfinished = study / "rows" / ".some.parquet.0123abcd"
-    for path in (orphan, unfinished):
-        path.touch()
+@pytest.mark.parametrize("part", shards.PARTS[1:])
+def test_no_link_leads_out_of_the_folder(study, tmp_path_factory, part):
+    """Else a stranger's folder could delete what another study holds."""
+    elsewhere = tmp_path_factory.mktemp("mine")
+    write_member(study)
+    for name in (f"{ORPHAN}.npz", f"{ORPHAN}.parquet", DRAFT, "a.running.parquet"):
+        (elsewhere / name).touch()
+    before = paths(elsewhere)
+    place = study / part
+    if place.exists():
+        for path in place.iterdir():
+            path.unlink()
+        place.rmdir()
+    place.symlink_to(elsewhere)
+    (study / "hydra").symlink_to(tmp_path_factory.mktemp("empty").parent)
     shards.remove_stale_files(study)
-    assert orphan.exists()
-    assert unfinished.exists()
-    for path in (orphan, unfinished):
-        os.utime(path, (path.stat().st_atime, path.stat().st_mtime - 61))
+    place.unlink()
+    place.mkdir()
+    (place / DRAFT).symlink_to(elsewhere / DRAFT)
     shards.remove_stale_files(study)
-    assert not orphan.exists()
-    assert not unfinished.exists()
-
-
-def test_where_there_are_no_locks_files_are_written_and_none_is_swept(
-    study, monkeypatch
-):
-    def no_locks(*arguments):
-        raise OSError(37, "No locks available")
-
-    monkeypatch.setattr(files.fcntl, "flock", no_locks)
-    shards.write(study, NAME, [], {})
-    (study / "rows" / f"{NAME}.parquet").unlink()
-    (study / "rows" / ".some.parquet.0123abcd").touch()
-    before = paths(study)
-    shards.remove_stale_files(study)
-    assert paths(study) == before
+    assert paths(elsewhere) == before
 
 
 def test_empty_folders_of_hydras_are_swept(study, monkeypatch):
@@ -249,27 +164,3 @@ def test_the_next_job_sweeps_also_where_nothing_is_missing(study):
     (study / "weights" / f".{NAME}.npz.0123abcd").touch()
     run_study(found, ONE_LANE, Study(study, "s"))
     assert paths(study) == before
-
-
-def test_a_lock_that_nobody_leaves_holds_up_nothing(tmp_path, monkeypatch, capsys):
-    """Who has it is named; the file is written in a moment, and the next one at once."""
-    monkeypatch.setattr(files, "PATIENCE", 0.3)
-    warn_once.cache_clear()
-    theirs = os.open(tmp_path, os.O_RDONLY)
-    fcntl.flock(theirs, fcntl.LOCK_EX)
-    times = []
-    for name in "abc":
-        began = time.monotonic()
-        files.write(
-            tmp_path / name, lambda file: file.write(b"whole"), with_digest=False
-        )
-        times.append(time.monotonic() - began)
-        assert (tmp_path / name).read_bytes() == b"whole"
-    assert times[0] > 0.3 > max(times[1:])
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith(f"memcap: {tmp_path}: locked by ")
-    if sys.platform == "linux":
-        assert f"process {os.getpid()} (" in line
-    os.close(theirs)
-    with files.shared_lock(tmp_path), files.exclusive_lock(tmp_path) as alone:
-        assert not alone  # it is respected again

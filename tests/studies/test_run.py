@@ -18,7 +18,7 @@ from watching import Watcher, run_watched
 from memcap import store
 from memcap.config.member import resolve
 from memcap.designs.axes import members
-from memcap.store import shards
+from memcap.store import files
 from memcap.store.rows import SCHEMA, frame, passed_column
 from memcap.store.study import Study
 from memcap.store.weights import flat
@@ -183,7 +183,7 @@ def test_each_member_has_a_curve_and_a_row_as_it_ends(trained):
 
 def test_a_longer_job_trains_what_is_new(trained, tmp_path, monkeypatch):
     rows = trained[2]
-    shards.write_table(tmp_path / "rows.parquet", rows)  # as after `collect` alone
+    files.write_table(tmp_path / "rows.parquet", rows)  # as after `collect` alone
     asked = []
 
     def few(missing, *rest):
