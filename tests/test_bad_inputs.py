@@ -125,7 +125,7 @@ NO_TABLES = {  # files that hold none, of which `collect` wants to make one and 
     "zero.parquet": "zero.parquet: not a readable table of rows",
     "text.parquet": "text.parquet: not a readable table of rows",
     "weights.npz": "weights.npz: not a readable table of rows",
-    "other.parquet": "other.parquet: no column key; not a table of rows",
+    "other.parquet": "other.parquet: not a readable table of rows",
 }
 NAMES = {  # of what there is, as the table has them
     "<tasks>": (
@@ -416,10 +416,8 @@ def test_a_folder_that_is_deleted_while_its_study_trains(tmp_path, monkeypatch):
         1,
         False,
     )
-    assert (
-        "study/weights: cannot be read or written (No such file or directory); set out to another"
-        " folder" in done.err
-    )
+    assert "study/weights/" in done.err
+    assert "set out to another folder" in done.err
 
 
 def test_tables_do_not_ask_the_disk_through_polars(tmp_path):

@@ -54,7 +54,7 @@ BESIDE_A_ROW = {
         "training/groups training/results training/workers"
     ),
     "the folder": (
-        "store/columns store/curves store/files store/heartbeat store/published store/row_checks"
+        "store/columns store/curves store/files store/heartbeat store/published"
         " store/weights studies/checkpoints studies/progress"
     ),
     "the last lines": (

@@ -37,5 +37,4 @@ def run(arguments: Namespace) -> None:
 
 def _as_text() -> pl.Expr:
     """Put a quote before texts that a spreadsheet would take for formulas."""
-    text = cs.string()
-    return pl.when(text.str.contains(r"^[=+\-@\t\r]")).then("'" + text).otherwise(text)
+    return cs.string().str.replace(r"^[=+\-@\t\r]", "'$0")

@@ -170,7 +170,7 @@ def read_files(
 ) -> tuple[dict[Path, pl.DataFrame], dict[Path, BadFileError]]:
     """Read all files of rows, those of `paths`; return the results in the sound files,
     and the errors of the bad ones. Raise UserError if the folder does not exist."""
-    if not (is_published(folder) or folder.exists()):
+    if not (rows_files(str(folder)) if is_published(folder) else folder.exists()):
         raise UserError(
             f"{folder}: no such folder or file; train a study first, as in: memcap train"
             " sweeps=first_study"
