@@ -29,7 +29,7 @@ from memcap.config.knobs import (
     typed,
     whole,
 )
-from memcap.config.member import Engine, Member, member_of, task_of
+from memcap.config.member import Engine, Member, member_of, resolve, task_of
 from memcap.config.recipes import Recipe
 from memcap.designs import DESIGNS, checked_precision
 from memcap.designs.axes import axis, check_count
@@ -104,35 +104,37 @@ def members(
 
 def _member(task: Any, recipe: Any, **values: Any) -> Member:
     cls = type(task) if isinstance(task, Task) else _task_class(task)
-    parts: dict[str, dict[str, Any]] = {"task": {}, **{group: {} for group in GROUPS}}
-    parts["member"] = {"lag": cls.default_lag}
-    owned = {"task": {*names_of(cls)}, "member": {"lag", "length", "seed"}}
-    owned |= {group: {*names_of(part)} - {"name"} for group, part in GROUPS.items()}
+    base = recipe if isinstance(recipe, Recipe) else Recipe(_text(recipe, "recipe"))
+    parts: dict[str, dict[str, Any]] = {
+        "task": field_values(task) if isinstance(task, Task) else {},
+        "model": {},
+        "recipe": field_values(base),
+        "evaluation": {},
+    }
+    fields = {"task": {"lag", "length", *names_of(cls)}, "member": {"seed"}}
+    fields |= {part: {*names_of(kind)} - {"name"} for part, kind in GROUPS.items()}
+    given: dict[tuple[str, str], str] = {}
     for name, value in values.items():
         group, _, field = name.rpartition(".")
         owners = [
             part
-            for part, names in owned.items()
+            for part, names in fields.items()
             if field in names and group in ("", part)
         ]
         if len(owners) != 1:
-            what = f"no such field; one of {', '.join(sorted(set().union(*owned.values())))}"
+            what = f"no such field; one of {', '.join(sorted(set().union(*fields.values())))}"
             if owners:
                 what = f"in {' and '.join(owners)}; write {owners[0]}.{field}"
             raise UserError(f"{name}: {what}")
-        parts[owners[0]][field] = value
-    base = recipe if isinstance(recipe, Recipe) else Recipe(_text(recipe, "recipe"))
-    return Member(
-        (
-            _with(task, parts["task"])
-            if isinstance(task, Task)
-            else typed(cls, parts["task"], "task")
-        ),
-        recipe=_with(base, parts["recipe"]),
-        model=typed(Model, parts["model"], "model"),
-        evaluation=typed(Evaluation, parts["evaluation"], "evaluation"),
-        **parts["member"],
-    )
+        (owner,) = owners
+        if (owner, field) in given:
+            raise UserError(f"{name}: is also given as {given[owner, field]}")
+        given[owner, field] = name
+        parts.setdefault(owner, {})[field] = value
+    parts["task"].setdefault("lag", cls.default_lag)
+    parts["task"]["name"] = cls.name
+    seed = parts.get("member", {}).get("seed", 0)
+    return resolve(parts | {"seed": seed}, cls)
 
 
 def _task_class(task: Any) -> type[Task]:
@@ -160,11 +162,6 @@ def _say_if_alone(what: str, cls: type) -> None:
             f"{what}={cls.__name__}: is defined here, so it trains in this process alone; in a"
             " module of its own all cores train it"
         )
-
-
-def _with(part: Any, values: dict[str, Any]) -> Any:
-    kind, where = (type(part), "task") if isinstance(part, Task) else (Recipe, "recipe")
-    return typed(kind, field_values(part) | values, where)
 
 
 def _names_of_cells(values: Any) -> Any:

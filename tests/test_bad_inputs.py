@@ -11,7 +11,6 @@ import shutil
 import threading
 import zipfile
 import zlib
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -37,11 +36,6 @@ from memcap.tasks import task_classes
 TINY = (
     "task=latch task.lag=2 model.units=1 recipe=hold recipe.budget=20 recipe.batch=8"
     " engine.loop=reproducible"
-)
-LAUGHS = (
-    "[&a [1, 1], "
-    + ", ".join(f"&{b} [*{a}, *{a}]" for a, b in pairwise("abcdefghijklmnopqrstuvwxyz"))
-    + "]"
 )
 LISTED = "(memcap train --help lists all)"
 YAML = {  # study files that cannot be read, and what is said of them
@@ -275,20 +269,6 @@ def test_a_bad_study_file(place, command, name):
         YAML[name][1],
     )
     assert not (place / "ran").exists()
-
-
-@pytest.mark.parametrize("part", ["sweeps", "recipe"])
-@pytest.mark.parametrize("command", ["train", "plan"])
-def test_aliases_that_stand_for_millions_of_values_are_not_copied(
-    tmp_path, command, part
-):
-    (tmp_path / "conf" / part).mkdir(parents=True)
-    (tmp_path / "conf" / part / "laughs.yaml").write_text(
-        f"axes: {{model.units: {LAUGHS}}}\n"
-    )
-    choice = "sweeps=laughs" if part == "sweeps" else "axes={recipe: [laughs]}"
-    line = f"conf/{part}/laughs.yaml: its aliases stand for more than 100,000 values; write fewer"
-    refused(tmp_path, [command, "--config-dir", "conf", choice], line)
 
 
 @pytest.mark.parametrize("name", RECIPES)

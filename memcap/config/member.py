@@ -7,9 +7,9 @@ in `Model`, those of training in `Recipe` (memcap/config/recipes.py); the rest i
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -34,7 +34,7 @@ from memcap.config.knobs import (
 from memcap.config.recipes import Recipe, ResolvedRecipe, complete
 from memcap.models.initializers import Init, preset
 from memcap.models.model import Model
-from memcap.rule import Criterion, Evaluation, Score, Stream
+from memcap.rule import Criterion, Evaluation, Score, Stream, Verdict
 from memcap.runtime.plugins import names_in_data
 from memcap.tasks import Facts, FileTask, Task, contract, is_own, task_class
 from memcap.tasks.chance import without_memory
@@ -84,32 +84,17 @@ class Engine:
         from memcap.loops import check_name
 
         check_name(self.loop)
-        if (
-            isinstance(self.shard, int)
-            and isinstance(self.shards, int)
-            and self.shard >= self.shards
-        ):
+        are_numbers = isinstance(self.shard, int) and isinstance(self.shards, int)
+        if are_numbers and self.shard >= self.shards:
             raise UserError(
                 f"engine.shard={self.shard}: must be below engine.shards={self.shards}, as in"
                 " shard=0,1,2 of shards=3"
             )
 
 
-class _Resolution:
-    """The field `Member.recipe`: given as a `Recipe`, resolved when it is read."""
-
-    def __get__(self, member: Any, owner: Any = None) -> ResolvedRecipe:
-        return cast(
-            ResolvedRecipe, Recipe() if member is None else vars(member)["recipe"]
-        )
-
-    def __set__(self, member: Any, recipe: Recipe) -> None:
-        vars(member)["recipe"] = recipe
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, init=False)
 class Member:
-    """One training run, checked and fully resolved, however it was made.
+    """One training run, checked and with every value.
 
     Args:
         task: with its knobs.
@@ -125,59 +110,41 @@ class Member:
     """
 
     task: Task
-    lag: int = cast(int, None)  # filled in below: readers get a number
-    length: int = cast(int, None)  # likewise
-    model: Model = field(default_factory=Model)
-    recipe: _Resolution = _Resolution()
-    evaluation: Evaluation = field(default_factory=Evaluation)
-    seed: int = 0
+    lag: int
+    length: int
+    model: Model
+    recipe: ResolvedRecipe
+    evaluation: Evaluation
+    seed: int
 
-    def __post_init__(self) -> None:
-        task = _checked(self.task, Task, "task")
-        lag = task.longest_lag if self.lag is None else self.lag
-        lag = whole(lag, "task.lag", 1, LONGEST)
-        if not is_own(task):
-            _check_sizes(task, lag)
-        lag = whole(lag, "task.lag", task.smallest_lag, LONGEST)
-        length = (
-            task.length(lag)
-            if self.length is None
-            else whole(self.length, "task.length", 1, LONGEST)
-        )
-        if length < task.shortest(lag):
-            raise UserError(
-                f"task.length={length}: a {task.name} of lag {lag} needs at least"
-                f" {task.shortest(lag)} steps; shorter sequences never ask for all of it (leave"
-                " task.length null for the task's own)"
-            )
+    def __init__(
+        self,
+        task: Task,
+        lag: int | None = None,
+        length: int | None = None,
+        model: Model | None = None,
+        recipe: Recipe | None = None,
+        evaluation: Evaluation | None = None,
+        seed: int = 0,
+    ):
+        task = _checked(task, Task, "task")
+        lag = _lag(task, lag)
+        length = _length(task, lag, length)
         _check_criterion(task, lag, length)
-        model = _checked(self.model, Model, "model")
-        recipe = _checked(self.recipe, Recipe, "recipe")
+        model = _checked(model or Model(), Model, "model")
+        recipe = _checked(recipe or Recipe(), Recipe, "recipe")
         check_contract(model.cell, task.features, model.units)
-        evaluation = _checked(self.evaluation, Evaluation, "evaluation")
-        if evaluation.until == "up_to" and not task.has_other_lags(lag):
-            raise UserError(
-                f"evaluation.until=up_to: the lag of {task.name} is part of the question, and"
-                " sequences do not show it; leave it null"
-            )
-        resolved = {
-            "task": task,
-            "lag": lag,
-            "length": length,
-            "model": model,
-            "recipe": complete(
-                recipe, task, lag, model.cell, evaluation.until == "up_to"
-            ),
-            "evaluation": typed(
-                Evaluation,
-                field_values(evaluation)
-                | {"until": evaluation.until or usual_until(task)},
-                "evaluation",
-            ),
-            "seed": whole(self.seed, "seed", 0, MOST),
-        }
-        for name, value in resolved.items():
-            object.__setattr__(self, name, value)
+        evaluation = _evaluation(task, lag, evaluation)
+        up_to = evaluation.until == Verdict.UP_TO
+        vars(self).update(
+            task=task,
+            lag=lag,
+            length=length,
+            model=model,
+            recipe=complete(recipe, task, lag, model.cell, up_to),
+            evaluation=evaluation,
+            seed=whole(seed, "seed", 0, MOST),
+        )
         _check_lengths(self)
         if task.rule.by_loss:
             _check_by_loss(self)
@@ -196,16 +163,15 @@ class Member:
     def length_at(self, lag: int) -> int:
         """Return the length of its sequences at a lag up to its own: the task's, at
         most its own."""
-        return (
-            self.length if lag == self.lag else min(self.task.length(lag), self.length)
-        )
+        if lag == self.lag:
+            return self.length
+        return min(self.task.length(lag), self.length)
 
     @cached_property
     def lags_up_to(self) -> tuple[tuple[int, int], ...]:
         """Lag and length of each evaluation for `evaluation.until=up_to`, the shortest first."""
-        return tuple(
-            (lag, self.length_at(lag)) for lag in self.task.lags_up_to(self.lag)
-        )
+        lags = self.task.lags_up_to(self.lag)
+        return tuple((lag, self.length_at(lag)) for lag in lags)
 
     def sizes(self, stream: Stream) -> tuple[tuple[int, int, int], ...]:
         """Return the lag, the length and the number of blocks of sequences of each
@@ -216,16 +182,15 @@ class Member:
         LENGTHS; UP_TO is of a block at each of `lags_up_to`.
         """
         rule = self.evaluation
-        if stream == Stream.UP_TO:
-            return tuple((*each, 1) for each in self.lags_up_to)
         if stream == Stream.EVALUATE:
-            return ((self.lag, self.length, max(1, -(-rule.sequences // rule.block))),)
+            return ((self.lag, self.length, -(-rule.sequences // rule.block)),)
+        if stream == Stream.UP_TO:
+            return tuple((*size, 1) for size in self.lags_up_to)
         blocks = max(1, -(-(rule.sequences // 4) // rule.block))
-        stretched = self.task.stretched(self.lag, rule.stretch)
-        return tuple(
-            (*each, blocks)
-            for each in (self.lengths if stream == Stream.LENGTHS else (stretched,))
-        )
+        sizes = self.lengths
+        if stream == Stream.STRETCH:
+            sizes = (self.task.stretched(self.lag, rule.stretch),)
+        return tuple((*size, blocks) for size in sizes)
 
     @property
     def seeds(self) -> tuple[int, int, int]:
@@ -268,13 +233,9 @@ class Member:
         """Everything that decides the result, as plain values; the key is their hash. A
         later knob is left out at the value that all members had before
         (`memcap.config.knobs.knob`)."""
-        return {
-            "task": {
-                "name": self.task.name,
-                "lag": self.lag,
-                "length": self.length,
-                **keyed(self.task),
-            },
+        sizes = {"name": self.task.name, "lag": self.lag, "length": self.length}
+        config = {
+            "task": sizes | keyed(self.task),
             "model": keyed(self.model),
             "recipe": keyed(self.recipe),
             "evaluation": keyed(self.evaluation),
@@ -283,8 +244,10 @@ class Member:
             # is another member.
             "start": None if self.init is None else keyed(self.init),
             "threshold": self.facts.threshold,
-            **({"data": self.facts.data} if self.facts.data else {}),
         }
+        if self.facts.data:
+            config["data"] = self.facts.data
+        return config
 
     @cached_property
     def key(self) -> str:
@@ -294,7 +257,7 @@ class Member:
 
 def usual_until(task: Task) -> str:
     """Return the verdict until which members of a task are trained by default."""
-    return "steady" if task.stream else "solved"
+    return Verdict.STEADY.value if task.stream else Verdict.SOLVED.value
 
 
 @lru_cache(maxsize=1024)
@@ -309,10 +272,39 @@ def _checked(part: Any, cls: type, where: str) -> Any:
         raise UserError(
             f"{where}: must be an object of memcap.{cls.__name__}, not {type(part).__name__}"
         )
-    kind = (
-        Recipe if cls is Recipe else type(part)
-    )  # in a resolved recipe some values may be None again
+    # in a resolved recipe some values may be None again
+    kind = Recipe if cls is Recipe else type(part)
     return typed(kind, field_values(part), where)
+
+
+def _lag(task: Task, lag: int | None) -> int:
+    lag = whole(task.longest_lag if lag is None else lag, "task.lag", 1, LONGEST)
+    if not is_own(task):
+        _check_sizes(task, lag)
+    return whole(lag, "task.lag", task.smallest_lag, LONGEST)
+
+
+def _length(task: Task, lag: int, length: int | None) -> int:
+    if length is not None:
+        whole(length, "task.length", 1, LONGEST)
+    length = task.length(lag) if length is None else length
+    if length < task.shortest(lag):
+        raise UserError(
+            f"task.length={length}: a {task.name} of lag {lag} needs at least"
+            f" {task.shortest(lag)} steps; shorter sequences never ask for all of it (leave"
+            " task.length null for the task's own)"
+        )
+    return length
+
+
+def _evaluation(task: Task, lag: int, evaluation: Evaluation | None) -> Evaluation:
+    evaluation = _checked(evaluation or Evaluation(), Evaluation, "evaluation")
+    if evaluation.until == Verdict.UP_TO and not task.has_other_lags(lag):
+        raise UserError(
+            f"evaluation.until=up_to: the lag of {task.name} is part of the question, and"
+            " sequences do not show it; leave it null"
+        )
+    return replace(evaluation, until=evaluation.until or usual_until(task))
 
 
 def _check_by_loss(member: Member) -> None:
@@ -382,19 +374,27 @@ def task_defaults(name: str) -> dict[str, Any]:
     return {"name": name, "lag": cls.default_lag, "length": None, **defaults(cls)}
 
 
-def resolve(values: dict[str, Any]) -> Member:
-    """Return the member of nested values with the keys task, model, recipe, evaluation and seed."""
-    task_values = dict(values["task"])
-    name, lag, length = (task_values.pop(k, None) for k in ("name", "lag", "length"))
-    cls = task_class(str(name))
-    unknown = [k for k in task_values if k not in names_of(cls)]
-    if unknown:
-        choices = ", ".join(["lag", "length", *names_of(cls)])
-        raise UserError(f"task.{unknown[0]}: no such field; task {name} has {choices}")
+def resolve(values: dict[str, Any], task: type[Task] | None = None) -> Member:
+    """Return the member of nested plain values.
+
+    Args:
+        values: with the keys task, model, recipe, evaluation and seed. The task's are
+            its name, lag, length and knobs.
+        task: the task's class; None: the one of its name.
+    """
+    knobs = dict(values["task"])
+    name, lag, length = (knobs.pop(k, None) for k in ("name", "lag", "length"))
+    cls = task or task_class(str(name))
+    for knob_name in knobs:
+        if knob_name not in names_of(cls):
+            choices = ", ".join(["lag", "length", *names_of(cls)])
+            raise UserError(
+                f"task.{knob_name}: no such field; task {name} has {choices}"
+            )
     return Member(
-        typed(cls, task_values, "task"),
-        cast(int, lag),  # checked by Member
-        cast(int, length),
+        typed(cls, knobs, "task"),
+        lag,
+        length,
         typed(Model, values["model"], "model"),
         typed(Recipe, values["recipe"], "recipe"),
         typed(Evaluation, values["evaluation"], "evaluation"),

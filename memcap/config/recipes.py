@@ -3,12 +3,11 @@ conf/recommended.yaml says which suits a task."""
 
 import os
 from collections.abc import Iterable
-from dataclasses import MISSING, asdict, dataclass, fields
+from dataclasses import MISSING, dataclass, fields
 from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-import yaml
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
@@ -27,7 +26,6 @@ from memcap.models.initializers import PRESETS, preset
 from memcap.runtime.project import root
 from memcap.tasks import Task
 
-MOST_VALUES = 100_000  # in a file of configs
 MOMENTUM = 0.9  # of gradient descent
 # of RMSprop: per step of its running mean of squares; added to the root
 RMS_DECAY = 0.99
@@ -186,11 +184,9 @@ class ResolvedRecipe(Recipe):
     @property
     def warmup_steps(self) -> int:
         """Steps of linear warmup."""
-        return (
-            self.warmup
-            if self.warmup_share is None
-            else round(self.warmup_share * self.budget)
-        )
+        if self.warmup_share is None:
+            return self.warmup
+        return round(self.warmup_share * self.budget)
 
     @property
     def words(self) -> list[str]:
@@ -242,9 +238,8 @@ def recipe_file(name: str) -> dict[str, Any]:
     """Read the values of recipe/NAME.yaml in the user's own folder of configs, or in conf/."""
     path = _file(name)
     if path is None:
-        names = ", ".join(
-            sorted({p.stem for folder in _searched() for p in folder.glob("*.yaml")})
-        )
+        files = [file for folder in _searched() for file in folder.glob("*.yaml")]
+        names = ", ".join(sorted({file.stem for file in files}))
         raise UserError(
             f"recipe={name}: no such recipe; one of {names}, or a file of recipe/ in --config-dir"
         )
@@ -256,14 +251,8 @@ def _searched() -> list[Path]:
 
 
 def _file(name: str) -> Path | None:
-    return next(
-        (
-            path
-            for folder in _searched()
-            if os.path.isfile(path := folder / f"{name}.yaml")
-        ),
-        None,
-    )
+    paths = [folder / f"{name}.yaml" for folder in _searched()]
+    return next(filter(os.path.isfile, paths), None)
 
 
 def of_yaml(error: YAMLError | UnicodeDecodeError | RecursionError) -> str:
@@ -279,42 +268,7 @@ def of_yaml(error: YAMLError | UnicodeDecodeError | RecursionError) -> str:
     return f"{mark.name}, line {mark.line + 1}: {getattr(error, 'problem', 'no YAML')}"
 
 
-def check_aliases(path: Path) -> None:
-    """Refuse a YAML file whose aliases expand to more values than anybody writes,
-    before any copy."""
-    try:
-        text = path.read_bytes()
-        root = (
-            yaml.compose(text, yaml.SafeLoader)
-            if b"&" in text and b"*" in text
-            else None
-        )
-    except (YAMLError, ValueError, RecursionError, OSError):
-        return  # its reader will say so, if it is used
-    sizes: dict[int, float] = {}
-
-    def size(node: Any) -> float:
-        if id(node) not in sizes:
-            sizes[id(node)] = (
-                0  # for an alias that contains itself, which is reported elsewhere
-            )
-            inside = node.value if isinstance(node, yaml.CollectionNode) else ()
-            parts = (
-                part
-                for each in inside
-                for part in (each if isinstance(each, tuple) else (each,))
-            )
-            sizes[id(node)] = 1 + sum(map(size, parts))
-        return sizes[id(node)]
-
-    if root is not None and size(root) > MOST_VALUES:
-        raise UserError(
-            f"{path}: its aliases stand for more than {MOST_VALUES:,} values; write fewer"
-        )
-
-
 def _plain(path: Path) -> dict[str, Any]:
-    check_aliases(path)
     try:
         values = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     except (YAMLError, RecursionError) as error:
@@ -338,20 +292,12 @@ def recommended(task: Task, lag: int, up_to: bool = False) -> str:
     every lag up to it."""
     values = vars(task) | {"lag": lag}
     lines = _recommendations()[task.name if is_recommended(task.name) else "default"]
-    if up_to:
-        lines = [line for line in lines if "up_to" in line] or _recommendations()[
-            "up_to"
-        ]
-    return next(
-        line["recipe"]
-        for line in lines
-        if line.get("up_to", False) == up_to
-        and all(
-            values[k] <= most
-            for k, most in line.items()
-            if k not in ("recipe", "up_to")
-        )
-    )
+    lines = [line for line in lines if line.get("up_to", False) == up_to]
+    for line in lines or _recommendations()["up_to"]:
+        limits = {k: most for k, most in line.items() if k not in ("recipe", "up_to")}
+        if all(values[k] <= most for k, most in limits.items()):
+            return line["recipe"]
+    raise AssertionError(f"conf/recommended.yaml: nothing for {task.name}, lag {lag}")
 
 
 def is_recommended(task: str) -> bool:
@@ -362,13 +308,12 @@ def is_recommended(task: str) -> bool:
 def race_names() -> list[str]:
     """Return the recipes that race by default: all of the user's own, then those of
     conf/recommended.yaml."""
-    folders = [folder for folder in _folders if folder != root() / "conf"]
-    own = [
-        path.stem
-        for folder in folders
-        for path in sorted((folder / "recipe").glob("*.yaml"))
-    ]
-    return list(dict.fromkeys([*own, *_recommendations()["race"]]))
+    names = []
+    for folder in _folders:
+        if folder != root() / "conf":
+            files = sorted((folder / "recipe").glob("*.yaml"))
+            names += [file.stem for file in files]
+    return list(dict.fromkeys([*names, *_recommendations()["race"]]))
 
 
 def starts_itself(cell: str) -> bool:
@@ -381,81 +326,68 @@ def race_axes(own_start: bool, up_to: bool = False) -> dict[str, list[Any]]:
     """Return the axes that race by default: recipes or, for cells that start
     themselves, learning rates; if members are to be right up to their lag, also whether
     lags are drawn up to it."""
-    raced = (
-        {"recipe": [OWN_START], "recipe.lr": [*RATES]}
-        if own_start
-        else {"recipe": race_names()}
-    )
-    return raced | ({"recipe.lags": ["uniform"]} if up_to else {})
+    axes: dict[str, list[Any]] = {"recipe": race_names()}
+    if own_start:
+        axes = {"recipe": [OWN_START], "recipe.lr": [*RATES]}
+    if up_to:
+        axes["recipe.lags"] = ["uniform"]
+    return axes
 
 
 @lru_cache(maxsize=4096)
 def complete(
     recipe: Recipe, task: Task, lag: int, cell: str, up_to: bool = False
 ) -> ResolvedRecipe:
-    """Return the recipe with every value: missing ones come from its file. `up_to`:
-    whether the member is to be right at every lag up to its own, for which another
-    recipe may be recommended. Refuse a value that is set nowhere, and values that do
-    not fit each other or the cell."""
+    """Return the recipe with every value: missing ones come from its file.
+
+    Args:
+        recipe, task, lag, cell: those of a member.
+        up_to: whether it is to be right at every lag up to its own, for which another
+            recipe may be recommended.
+
+    Raises:
+        UserError: a value is set nowhere, or does not fit others or the cell.
+    """
     name = recipe.name
-    if name == "auto":
-        own = recipe.init is None and starts_itself(cell)
-        name = OWN_START if own else recommended(task, lag, up_to)
-    set_here = {
-        k: v for k, v in asdict(recipe).items() if v is not None and k != "name"
-    }
-    is_whole = all(k in set_here for k in NEEDED)  # like a row's, whose nulls are meant
-    if "init" in set_here and set_here["init"] != "forget_bias":
-        set_here.setdefault(
-            "forget_bias", None
-        )  # the file's bias belongs to the file's initialiser
-    in_file = recipe_file(name) if _file(name) is not None or not is_whole else {}
+    if name == "auto" and recipe.init is None and starts_itself(cell):
+        name = OWN_START
+    elif name == "auto":
+        name = recommended(task, lag, up_to)
+    given = {k: v for k, v in field_values(recipe).items() if v is not None}
+    is_whole = all(k in given for k in NEEDED)  # like a row's, whose nulls are meant
+    if given.get("init", "forget_bias") != "forget_bias":
+        given.setdefault("forget_bias", None)  # the file's belongs to its initialiser
+    path = _file(name)
+    in_file = {} if path is None and is_whole else recipe_file(name)
     in_file = {
         k: v
         for k, v in in_file.items()
         if v is not None and not (is_whole and k in OPTIONAL)
     }
-    values = completed(Recipe, in_file) | set_here | {"name": name}
+    values = completed(Recipe, in_file) | given | {"name": name}
     if missing := [k for k in NEEDED if values.get(k) is None]:
         typed(Recipe, values, "recipe")  # reports first what is wrong with the others
-        raise UserError(
-            f"recipe.{missing[0]}: not set; give it a value in {_file(name)}"
-        )
-    recipe = typed(ResolvedRecipe, values, "recipe")
-    _check_curriculum(recipe)
-    _check_parts(recipe, task, lag)
-    _check_start(recipe, lag, cell)
-    _check_optimizer(recipe, cell)
-    return recipe
+        raise UserError(f"recipe.{missing[0]}: not set; give it a value in {path}")
+    whole = typed(ResolvedRecipe, values, "recipe")
+    _check_curriculum(whole)
+    _check_parts(whole, task, lag)
+    _check_start(whole, lag, cell)
+    _check_optimizer(whole, cell)
+    return whole
 
 
 def _check_curriculum(recipe: ResolvedRecipe) -> None:
-    """Refuse a curriculum that lacks a part."""
-    curriculum = {k: getattr(recipe, k) for k in ("curriculum", "advance", "deadline")}
-    if any(v is None for v in curriculum.values()) and (
-        set(curriculum.values()) != {None} or recipe.schedule == "arrive"
-    ):
-        absent = next(k for k, v in curriculum.items() if v is None)
+    parts = {k: getattr(recipe, k) for k in ("curriculum", "advance", "deadline")}
+    absent = [k for k, v in parts.items() if v is None]
+    if absent and (len(absent) < len(parts) or recipe.schedule == "arrive"):
         raise UserError(
-            f"recipe.{absent}: not set; curriculum, advance and deadline go together, and"
+            f"recipe.{absent[0]}: not set; curriculum, advance and deadline go together, and"
             " schedule=arrive needs them"
         )
 
 
 def _check_start(recipe: ResolvedRecipe, lag: int, cell: str) -> None:
-    """Refuse an initialiser that does not fit the cell."""
-    if recipe.init == "flax":
-        if not cells.cell_class(cell).has_own_init:
-            raise UserError(
-                f"recipe.init=flax: Flax has no initialiser for the cell {cell}; use"
-                " model.cell=OptimizedLSTMCell, the same LSTM"
-            )
-        if recipe.forget_bias is not None:
-            raise UserError(
-                f"recipe.forget_bias={recipe.forget_bias}: only recipe.init=forget_bias takes it,"
-                " not recipe.init=flax; set recipe.forget_bias=null beside it"
-            )
-    else:
+    if recipe.init != "flax":
         preset(recipe.init, lag, lag, recipe.forget_bias)
         if starts_itself(cell):
             bias = "" if recipe.forget_bias is None else " and recipe.forget_bias=null"
@@ -463,17 +395,27 @@ def _check_start(recipe: ResolvedRecipe, lag: int, cell: str) -> None:
                 f"recipe.init={recipe.init}: model.cell={cell} has gates that are not known here,"
                 f" so only its own initialiser can start it; set recipe.init=flax{bias}"
             )
+    elif not cells.cell_class(cell).has_own_init:
+        raise UserError(
+            f"recipe.init=flax: Flax has no initialiser for the cell {cell}; use"
+            " model.cell=OptimizedLSTMCell, the same LSTM"
+        )
+    elif recipe.forget_bias is not None:
+        raise UserError(
+            f"recipe.forget_bias={recipe.forget_bias}: only recipe.init=forget_bias takes it,"
+            " not recipe.init=flax; set recipe.forget_bias=null beside it"
+        )
 
 
 def _check_optimizer(recipe: ResolvedRecipe, cell: str) -> None:
     """Refuse an optimizer of weights that the cell does not have."""
     gates = cells.cell_class(cell).gates
-    whose = {"soap": "weights", "muon": "recurrent weights"}.get(recipe.optimizer)
-    if whose and (
-        gates is None or (recipe.optimizer == "muon" and gates.recurrent is None)
-    ):
+    weights = {"soap": "weights", "muon": "recurrent weights"}.get(recipe.optimizer)
+    if weights is None:
+        return
+    if gates is None or (recipe.optimizer == "muon" and gates.recurrent is None):
         raise UserError(
-            f"recipe.optimizer={recipe.optimizer}: trains the {whose} of gates, and those of"
+            f"recipe.optimizer={recipe.optimizer}: trains the {weights} of gates, and those of"
             f" model.cell={cell} are not known here; recipe.optimizer=ggt serves any cell"
         )
 
@@ -481,9 +423,10 @@ def _check_optimizer(recipe: ResolvedRecipe, cell: str) -> None:
 def _check_parts(recipe: ResolvedRecipe, task: Task, lag: int) -> None:
     """Refuse values that need others which the recipe lacks."""
     if (recipe.decay is None) != (recipe.optimizer != "adamw"):
+        decay = "null" if recipe.decay is None else recipe.decay
         raise UserError(
-            f"recipe.decay={'null' if recipe.decay is None else recipe.decay}:"
-            " recipe.optimizer=adamw needs it, as in recipe.decay=0.01, and no other has it;"
+            f"recipe.decay={decay}: recipe.optimizer=adamw needs it, as in"
+            " recipe.decay=0.01, and no other has it;"
             f" recipe.optimizer={recipe.optimizer}"
         )
     if recipe.floor is not None and recipe.schedule != "cosine":

@@ -28,7 +28,7 @@ from omegaconf import DictConfig
 from memcap import loops
 from memcap.config.knobs import UserError, defaults
 from memcap.config.member import Member
-from memcap.config.recipes import check_aliases, of_yaml
+from memcap.config.recipes import of_yaml
 from memcap.launch import launcher, slurm
 from memcap.launch.check import check, typed_overrides, typed_words
 from memcap.launch.errors import composing, explaining, mistakes_end
@@ -169,9 +169,6 @@ def _composed(
 def _check_config_dir(folder: Path | str | None) -> None:
     if folder is not None and not (str(folder) and Path(folder).is_dir()):
         raise UserError(f"--config-dir {folder}: no such folder")
-    for path in Path(folder).rglob("*.yaml") if folder is not None else ():
-        if path.is_file():
-            check_aliases(path)
 
 
 def merge_jobs(config: DictConfig, jobs: Sequence[Job]) -> list[list[Job]]:
