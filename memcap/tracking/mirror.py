@@ -3,6 +3,7 @@
 import contextlib
 import itertools
 import json
+import math
 import os
 import time
 from collections.abc import Collection
@@ -88,7 +89,6 @@ class Mirror:
         self.others_train = False  # whether jobs of other sessions do
         self.members: dict[str, Entry] = {}  # by key
         self.seen = rows.frame([]).select("key", "finished")  # of rows
-        self.study_run: Run | None = None
         self.started = self.last_point = time.monotonic()
         self.counted = 0  # ended members at the last point
         if members is not None:
@@ -97,12 +97,14 @@ class Mirror:
     def send(self, last: bool = False) -> None:
         """Send what was not sent yet; `last`: as if nothing more will come."""
         self._look()
-        by_seeds = self.settings.runs == "seeds" or (
-            self.settings.runs == "auto" and len(self.members) > MOST_MEMBER_RUNS
-        )
+        most = {"auto": MOST_MEMBER_RUNS, "member": math.inf, "seeds": 0}
+        by_seeds = len(self.members) > most[self.settings.runs]
         groups = self._whole_groups(last) if by_seeds else []
-        singles = [self.single] if by_seeds else list(self.members.values())
-        singles = [member for member in singles if member is not None]
+        singles = [
+            member
+            for member in self.members.values()
+            if not by_seeds or member is self.single
+        ]
         ended = [member for member in singles if member.is_unsent]
         points = self._points([*ended, *itertools.chain(*groups)])
         for member in ended:
@@ -286,17 +288,15 @@ class Mirror:
         self.sender.call("show_results", self._study_run(), table, figure)
 
     def _study_run(self) -> Run:
-        if self.study_run is None:
-            name = os.environ.get("WANDB_NAME") if self.settings.mode == "wandb" else ""
-            last = max(self.ended, key=lambda member: member.row["finished"])
-            self.study_run = run_of_study(
-                self.study,
-                name or self.study,
-                self.members.values(),
-                command=self.commands[self.session] or [*self.commands.values()][-1],
-                git_commit=last.row["git_commit"],
-            )
-        return self.study_run
+        name = os.environ.get("WANDB_NAME") if self.settings.mode == "wandb" else ""
+        last = max(self.ended, key=lambda member: member.row["finished"])
+        return run_of_study(
+            self.study,
+            name or self.study,
+            self.members.values(),
+            command=self.commands[self.session] or [*self.commands.values()][-1],
+            git_commit=last.row["git_commit"],
+        )
 
 
 def _summary(members: Collection[Entry]) -> dict[str, Any]:

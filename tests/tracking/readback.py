@@ -8,7 +8,7 @@ protobuf messages `wandb_internal_pb2.Record`.
 import json
 import struct
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ CHUNK = struct.Struct("<IHB")
 FULL = 1
 FIRST = 2
 LAST = 4
+TIMES = ("_runtime", "_timestamp", "_wandb", "study/seconds", "study/members_a_second")
 
 
 @dataclass
@@ -26,13 +27,7 @@ class Run:
     """What one run holds on disk."""
 
     directory: Path
-    id: str = ""
-    name: str = ""
-    project: str = ""
-    group: str = ""
-    sweep: str = ""
-    job_type: str = ""
-    tags: tuple[str, ...] = ()
+    head: Any = None  # with its id, name, project, group, job type and tags
     config: dict[str, Any] = field(default_factory=dict)
     history: list[dict[str, Any]] = field(default_factory=list)
     summary: dict[str, Any] = field(default_factory=dict)
@@ -41,21 +36,30 @@ class Run:
 
     def curve(self, metric: str) -> list[tuple[int, Any]]:
         """Steps and values of one metric."""
-        return [
-            (point["_step"], point[metric]) for point in self.history if metric in point
-        ]
+        points = [point for point in self.history if metric in point]
+        return [(point["_step"], point[metric]) for point in points]
+
+    def plain(self) -> dict[str, Any]:
+        """All that is the same each time, with tables as they are shown."""
+        values = asdict(self)
+        for point in (*values["history"], values["summary"]):
+            for name in TIMES:
+                point.pop(name, None)
+            if "frontier" in point:
+                shown = self.directory / "files" / point["frontier"]["path"]
+                point["frontier"] = shown.read_text()
+            point.pop("figure", None)
+        head = self.head
+        said = head.display_name, head.project, head.run_group, head.job_type
+        return values | {"head": [*said, *head.tags], "directory": None}
 
 
 def read_runs(directory: Path) -> dict[str, Run]:
-    """All offline runs under `directory`, by name; two of one name are an error."""
-    runs = [
-        read_run(path) for path in sorted(directory.glob("wandb/offline-run-*/*.wandb"))
-    ]
-    by_name = {run.name: run for run in runs}
-    assert len(by_name) == len(runs), (
-        f"runs that share a name: {sorted(run.name for run in runs)}"
-    )
-    return by_name
+    """All offline runs under `directory`, by id; two of one id are an error."""
+    paths = sorted(directory.glob("wandb/offline-run-*/*.wandb"))
+    runs = {run.head.run_id: run for run in map(read_run, paths)}
+    assert len(runs) == len(paths), "runs that share an id"
+    return runs
 
 
 def read_run(path: Path) -> Run:
@@ -67,15 +71,8 @@ def read_run(path: Path) -> Run:
         record = wandb_internal_pb2.Record.FromString(payload)
         kind = record.WhichOneof("record_type")
         if kind == "run":
-            head = record.run
-            run.id = head.run_id
-            run.sweep = head.sweep_id
-            run.name = head.display_name
-            run.project = head.project
-            run.group = head.run_group
-            run.job_type = head.job_type
-            run.tags = tuple(head.tags)
-            put(run.config, head.config.update)
+            run.head = record.run
+            put(run.config, record.run.config.update)
         elif kind == "config":
             put(run.config, record.config.update)
         elif kind == "metric":
@@ -93,7 +90,6 @@ def read_run(path: Path) -> Run:
 
 def payloads(data: bytes) -> Iterator[bytes]:
     """The whole records in the bytes of a `.wandb` file."""
-    assert data[:4] == b":W&B", "not a .wandb file"
     at = HEADER
     record = b""
     while at + CHUNK.size <= len(data):
@@ -119,42 +115,3 @@ def put(target: dict[str, Any], items: Iterable[Any]) -> None:
         for parent in parents:
             inner = inner.setdefault(parent, {})
         inner[last] = json.loads(item.value_json)
-
-
-TIMES = ("_runtime", "_timestamp", "_wandb", "study/seconds", "study/members_a_second")
-
-
-def plain_runs(directory: Path) -> dict[str, dict[str, Any]]:
-    """All offline runs under `directory` by id, in values that JSON takes: all that is
-    the same each time."""
-    runs = [
-        read_run(path) for path in sorted(directory.glob("wandb/offline-run-*/*.wandb"))
-    ]
-    assert len({run.id for run in runs}) == len(runs), "a run was sent twice"
-    return {
-        run.id: {
-            "name": run.name,
-            "project": run.project,
-            "group": run.group,
-            "job_type": run.job_type,
-            "tags": list(run.tags),
-            "config": run.config,
-            "metrics": [str(metric) for metric in run.metrics],
-            "summary": _without_times(run, run.summary),
-            "points": [_without_times(run, point) for point in run.history],
-            "finished": run.finished,
-        }
-        for run in runs
-    }
-
-
-def _without_times(run: Run, values: dict[str, Any]) -> dict[str, Any]:
-    """A point or a summary; a table is what it shows, and a picture only that it is one."""
-    kept = {name: value for name, value in sorted(values.items()) if name not in TIMES}
-    if "frontier" in kept:
-        kept["frontier"] = json.loads(
-            (run.directory / "files" / kept["frontier"]["path"]).read_text()
-        )
-    if "figure" in kept:
-        kept["figure"] = kept["figure"]["_type"]
-    return kept

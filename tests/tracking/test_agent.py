@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import yaml
 from command import memcap
-from readback import plain_runs, read_run
+from readback import read_runs
 
 from memcap import store
 from memcap.config.recipes import root
@@ -33,6 +33,7 @@ STUDY = [
     "evaluation.sequences=16",
     "evaluation.stretch=1",
 ]
+STUDY_ID = run_of_study("s", "s").id
 KNOBS = "axes={task.symbols: [2, 4], model.units: [1, 2], seed: 2}"
 SWEEP = Path(__file__).parents[2] / "examples" / "wandb_sweep.yaml"
 
@@ -41,13 +42,6 @@ def train(home, *words):
     done = memcap(home, "train", *STUDY, *words)
     assert (done.status, "not sent" in done.err) == (0, False), done.err
     return done.out
-
-
-def runs_by_id(folder):
-    runs = [read_run(path) for path in folder.glob("wandb/offline-run-*/*.wandb")]
-    assert len({run.id for run in runs}) == len(runs)
-    assert all(run.finished for run in runs)
-    return {run.id: run for run in runs}
 
 
 @pytest.mark.breadth
@@ -60,23 +54,27 @@ def test_runs_hold_the_rows_and_curves_on_disk_while_it_trains_and_later(
     said = train(home, KNOBS, f"tracking.runs={kind}")
     folder = home / "outputs" / "s"
     assert f"W&B: {count} runs in {folder}/wandb, sent by: wandb sync " in said
-    runs = runs_by_id(folder)
+    runs = read_runs(folder)
+    assert all(run.finished for run in runs.values())
+    live = {name: run.plain() for name, run in runs.items()}
     rows = {row["key"]: row for row in store.read(folder).iter_rows(named=True)}
-    study = runs.pop(run_of_study("s", "s").id)
-    assert (study.name, study.group, study.job_type) == ("s", "s", "study")
+    study = runs.pop(STUDY_ID)
+    assert study.plain()["head"][:4] == ["s", "memcap", "s", "study"]
     assert (study.config["members"], study.config["model.units"]) == (8, [1, 2])
     assert study.config["command"].startswith("memcap train task=latch")
     assert study.summary["study/done"] == 8
     knobs = ("", "(symbols=4)")
-    names = {f"latch{symbols}-L3-u{units}" for symbols in knobs for units in (1, 2)}
+    seeds = ("",) if kind == "seeds" else ("-s0", "-s1")
+    assert {run.head.display_name for run in runs.values()} == {
+        f"latch{symbols}-L3-u{units}{seed}"
+        for symbols in knobs
+        for units in (1, 2)
+        for seed in seeds
+    }
     if kind == "seeds":
-        assert {run.name for run in runs.values()} == names
         assert all(run.summary["members"] == 2 for run in runs.values())
     else:
         assert runs.keys() == rows.keys()
-        assert {run.name for run in runs.values()} == {
-            f"{name}-s{seed}" for name in names for seed in (0, 1)
-        }
     lines = curves.read(folder)
     for key, run in runs.items() if kind == "member" else ():
         assert json.loads(rows[key]["config"]).items() <= run.config.items()
@@ -90,10 +88,10 @@ def test_runs_hold_the_rows_and_curves_on_disk_while_it_trains_and_later(
                 (k, point[metric]) for k, point in points.items() if metric in point
             ]
             assert run.curve(metric) == wanted
-    live = plain_runs(folder)
     monkeypatch.setenv("WANDB_DIR", str(home / "later"))
     memcap(home, "mirror", "outputs/s", "--runs", kind)
-    assert plain_runs(home / "later") == live
+    later = read_runs(home / "later")
+    assert {name: run.plain() for name, run in later.items()} == live
 
 
 @pytest.fixture
@@ -113,26 +111,28 @@ def test_of_several_members_each_has_its_own_run_and_the_agents_gets_the_summary
     train(agent, "tracking.project=ours", "axes={model.units: [1, 2], seed: 2}")
     folder = agent / "outputs" / "s"
     rows = store.read(folder)
-    runs = runs_by_id(folder)
+    runs = read_runs(folder)
     theirs = runs.pop("agentrun")
-    assert set(runs) == {*rows["key"], run_of_study("s", "s").id}
-    assert {(run.project, run.sweep) for run in runs.values()} == {("ours", "")}
-    assert (theirs.project, theirs.sweep) == ("theirs", "sweep123")
-    assert (theirs.job_type, theirs.group, theirs.tags[0]) == ("agent", "s", "latch")
+    assert set(runs) == {*rows["key"], STUDY_ID}
+    heads = [run.head for run in runs.values()]
+    assert {(head.project, head.sweep_id) for head in heads} == {("ours", "")}
+    assert theirs.head.sweep_id == "sweep123"
+    said = theirs.plain()["head"]
+    assert said[:5] == ["model.units=2", "theirs", "s", "agent", "latch"]
     assert theirs.config == {"model.units": 2}
     assert theirs.summary["members"] == 4
     assert theirs.summary["share_solved"] == rows["solved"].mean()
-    assert runs[run_of_study("s", "s").id].name == "mine"
+    assert runs[STUDY_ID].head.display_name == "mine"
 
 
 @pytest.mark.breadth
 def test_a_single_member_is_the_agents_run(agent):
     train(agent, "model.units=2")
     (row,) = store.read(agent / "outputs" / "s").to_dicts()
-    runs = runs_by_id(agent / "outputs" / "s")
+    runs = read_runs(agent / "outputs" / "s")
     theirs = runs.pop("agentrun")
-    assert set(runs) == {run_of_study("s", "s").id}
-    assert (theirs.job_type, theirs.name) == ("member", "model.units=2")
+    assert set(runs) == {STUDY_ID}
+    assert theirs.plain()["head"][:4] == ["model.units=2", "theirs", "s", "member"]
     assert theirs.config["model"]["units"] == theirs.config["model.units"] == 2
     assert theirs.summary["final"] == row["final"]
     assert theirs.history

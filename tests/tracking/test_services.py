@@ -101,8 +101,9 @@ ours.close()
     assert run.curve("eval/accuracy") == [(1, -math.inf)]
     assert (run.config["seed"], run.config["clip"]) == (2**32 - 1, None)
     assert run.summary["train/loss"] == 0.0625  # not that of the last point
-    shown = runs["delay"].history[0]
-    files = runs["delay"].directory / "files"
+    study = runs["study-1"]
+    shown = study.history[0]
+    files = study.directory / "files"
     assert (files / shown["figure"]["path"]).read_bytes() == (
         tmp_path / "frontier.png"
     ).read_bytes()
@@ -210,18 +211,18 @@ print(ours.close())
     sync = f"wandb sync {folder}/offline-run-*"
     assert where == f"W&B: 2 runs in {folder}, sent by: {sync}\n"
     runs = read_runs(elsewhere)
-    assert {(run.id, run.job_type) for run in runs.values()} == {
+    assert {(name, run.head.job_type) for name, run in runs.items()} == {
         ("m", "member"),
         ("study-1", "study"),
     }
     for run in runs.values():
-        assert (run.project, run.group) == ("theirs", "grouped")
-        assert {"one", "two"} <= set(run.tags)
+        assert (run.head.project, run.head.run_group) == ("theirs", "grouped")
+        assert {"one", "two"} <= set(run.head.tags)
     assert runs["m"].config == {"study": "s"}
     kinds = {metric.name: metric for metric in runs["m"].metrics}
     assert kinds["eval/accuracy"].summary.max
     assert kinds["train/loss"].summary.min
-    steps = {metric.glob_name: metric.step_metric for metric in runs["delay"].metrics}
+    steps = {metric.glob_name: metric.step_metric for metric in runs["study-1"].metrics}
     assert steps["frontier/*"] == steps["study/*"] == "study/seconds"
 
 
