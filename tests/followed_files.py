@@ -107,10 +107,3 @@ def members_of(seeds):
         for seed in seeds
     ]
     return pl.DataFrame(lines, MEMBERS, orient="row")
-
-
-def put_figure(folder):
-    """A figure of the frontier and the numbers in it, as a command draws them at its end."""
-    (folder / "figures").mkdir(parents=True)
-    (folder / "figures" / "frontier.png").touch()
-    (folder / "figures" / "frontier.csv").write_text("lag,u50,censored\n5,1.5,\n")
