@@ -50,6 +50,7 @@ ENVIRONMENT = (
     "flax",
     "optax",
 )
+SEEN = ["key", "finished"]  # of a row that was read
 # With more members, groups of seeds have runs instead. A project of W&B holds some
 # 10,000 runs, but a run costs some 20 ms, and there may be only seconds to write them
 # if members train as fast.
@@ -88,7 +89,7 @@ class Mirror:
         self.live: list[str] = []  # tokens of the session's jobs that train
         self.others_train = False  # whether jobs of other sessions do
         self.members: dict[str, Entry] = {}  # by key
-        self.seen = rows.frame([]).select("key", "finished")  # of rows
+        self.seen = rows.frame([]).select(SEEN)
         self.started = self.last_point = time.monotonic()
         self.counted = 0  # ended members at the last point
         if members is not None:
@@ -181,10 +182,9 @@ class Mirror:
         for token, beat in sorted(beats.items(), key=lambda item: item[1].started):
             self.commands[shards.session_of(token)] = beat.command or ""
         tables, _ = shards.read_files(self.place, below=False)
-        table = shards.merge(tables.values()).filter(study=self.study)
-        news = table.join(self.seen, on=self.seen.columns, how="anti")
-        self.seen = table.select(self.seen.columns)
-        for row in news.iter_rows(named=True):
+        news = [table.join(self.seen, SEEN, "anti") for table in tables.values()]
+        self.seen = pl.concat([self.seen, *(table.select(SEEN) for table in news)])
+        for row in shards.merge(news).filter(study=self.study).iter_rows(named=True):
             is_ours = self._is_ours(row["population"])
             member = self._expect_one(row, is_ours)
             member.row = row
