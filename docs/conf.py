@@ -30,7 +30,7 @@ myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 python_maximum_signature_line_length = 100
 
-pages.write(HERE / "_generated")
+pages.write()
 
 
 def setup(app: Any) -> None:
@@ -40,14 +40,16 @@ def setup(app: Any) -> None:
 
 
 def files_outside(_app: Any, page: str, source: list[str]) -> None:
-    """A link to a Markdown file outside this folder gives the file; it is no page that
-    is missing."""
+    """A link to the page of a study gives the page that is made of it; one to another
+    Markdown file outside this folder gives the file."""
+    place = (HERE / page).parent
+    text = pages.LINK.sub(lambda link: pages.linked(link, place, place), source[0])
 
-    def linked(link: re.Match) -> str:
-        inside = (HERE / page).parent.joinpath(link[2]).resolve().is_relative_to(HERE)
+    def file(link: re.Match) -> str:
+        inside = place.joinpath(link[2]).resolve().is_relative_to(HERE)
         return link[0] if inside else f"{{download}}`{link[1]} <{link[2]}>`"
 
-    source[0] = re.sub(r"\[([^]]+)\]\((\.\./[\w./]+\.md)\)", linked, source[0])
+    source[0] = re.sub(r"\[([^]]+)\]\((\.\./[\w./]+\.md)\)", file, text)
 
 
 def as_written(

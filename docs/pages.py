@@ -1,5 +1,5 @@
 """The pages that are made from the project, so that nobody types a number of theirs:
-gallery, command, Python face.
+studies, command, Python face.
 
 python docs/pages.py            writes them into docs/_generated, as `make docs` does by itself
 """
@@ -9,162 +9,19 @@ import inspect
 import io
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, get_args
 from unittest import mock
 
-import polars as pl
-
 import memcap
-from memcap import cli, commands, figures, findings
-from memcap.store.published import STUDIES, folder, sweeps
+from memcap import cli, commands
+from memcap.store.published import folder, sweeps
 
-UP = "../.."  # from docs/_generated to the project
+HERE = Path(__file__).parent
+PLACE = HERE / "_generated"
+STUDIES = PLACE / "studies"
 WIDTH = 90  # characters of a line of help
-# Studies that are drawn together, by the first of them and the figure.
-TOGETHER = {
-    ("up_to", "lags"): ("up_to", "atlas", "ggt"),
-    ("atlas", "gap"): ("atlas", "other_tasks", "muon", "ggt"),
-    ("atlas", "costs"): ("atlas", "muon", "ggt"),
-    ("cell_map", "cell_map"): STUDIES["cell_map"],
-    ("cell_map", "gap"): STUDIES["cell_map"],
-    ("cell_map_tasks", "cell_map"): STUDIES["cell_map_tasks"],
-    ("optimizers", "optimizers"): (
-        "optimizers",
-        "optimizers_frontier",
-        "optimizers_seconds",
-        "optimizers_fifty",
-    ),
-}
-READ = {
-    "paper": "",
-    "code": " The authors' code was read, and of the text the abstract.",
-    "notes": " A study after the paper, which is known from notes of others.",
-}
-
-
-def gallery() -> str:
-    """Each paper with published rows: question, picture, verdicts, and the command that
-    makes them again. Then other studies."""
-    known = findings.papers()
-    done = [name for name in known if (folder(name) / "verdicts.csv").is_file()]
-    parts = [
-        "# Gallery",
-        (
-            "Papers redrawn, studies after a paper, and the studies behind memcap's answers. Each"
-            " picture and verdict is made by the command beside it from the rows that lie in the"
-            " project; tests make them again and compare."
-        ),
-        "## Papers",
-        _table(
-            ["paper", "question", "whose claims", *get_args(findings.ClaimStatus)],
-            [line for name in done for line in _counts(name)],
-        ),
-        *(_paper(name) for name in done),
-    ]
-    if missing := [
-        f"`memcap reproduce {name}`: {known[name]}"
-        for name in known
-        if name not in done
-    ]:
-        parts += [
-            "### Without published rows",
-            "\n".join(f"* {line}" for line in missing),
-        ]
-    return "\n\n".join([*parts, "## Studies", *_studies()]) + "\n"
-
-
-def _verdicts(name: str) -> pl.DataFrame:
-    return pl.read_csv(folder(name) / "verdicts.csv", infer_schema=False).fill_null("")
-
-
-def _counts(name: str) -> list[list[str]]:
-    """Lines of the table of papers: one for each of whose claims there are any."""
-    lines = []
-    for whose in get_args(findings.Whose):
-        verdicts = _verdicts(name).filter(whose=whose)["verdict"].to_list()
-        if verdicts:
-            counts = [
-                str(verdicts.count(status)) for status in get_args(findings.ClaimStatus)
-            ]
-            lines.append(
-                [f"[{name}](#{name})", _text(findings.papers()[name]), whose, *counts]
-            )
-    return lines
-
-
-def _paper(name: str) -> str:
-    """The section of a paper."""
-    reproduction = findings.find(name)
-    data = _verdicts(name)
-    question, _, protocol = inspect.cleandoc(reproduction.__doc__ or "").partition(
-        "\n\n"
-    )
-    question = " ".join(question.split())
-    claims = [
-        [*map(_text, line)]
-        for line in data.select(
-            "claim", "whose", "paper", "read", "here", "verdict", "why"
-        ).iter_rows()
-    ]
-    lines = [
-        [claim, whose, f"{paper} ({read})", here, f"**{verdict}**"]
-        for claim, whose, paper, read, here, verdict, _ in claims
-    ]
-    why = [f"* *{claim}*: {reason}" for claim, *_, reason in claims if reason]
-    at = f"{UP}/sweeps/{name}"
-    return "\n\n".join(
-        [
-            f"### {name}",
-            (
-                f"**{_text(question)}**"
-                f" {_text(reproduction.PAPER.source)}.{READ[reproduction.PAPER.read]}"
-            ),
-            f"![{question} {_alt(reproduction.draw)}]({at}/figure.png)",
-            _table(["claim", "whose", "paper", "here", "verdict"], lines),
-            *(["Why not:", "\n".join(why)] if why else []),
-            _fenced(f"memcap reproduce {name} --rows --check"),
-            (
-                f"makes picture and verdicts again from the [rows]({at}/rows.parquet) ([numbers"
-                f" drawn]({at}/figure.csv),"
-                f" [verdicts]({at}/verdicts.csv)); `memcap reproduce {name}` trains the"
-                f" [study]({at}.yaml), too."
-                f" It costs {reproduction.PAPER.cost}, and needs {reproduction.PAPER.hardware}."
-            ),
-            protocol.strip(),
-        ]
-    )
-
-
-def _alt(draw: Callable[..., Any]) -> str:
-    """Return what a picture shows, as the docstring of the function that draws it says
-    after "Draw"."""
-    return " ".join((inspect.getdoc(draw) or "").split()).removeprefix("Draw ")
-
-
-def _studies() -> list[str]:
-    """Pictures of studies that are no paper's."""
-    about = figures.summaries()
-    parts = []
-    for picture in sorted(sweeps().glob("*/figures/*.png")):
-        study = picture.parts[-3]
-        at = f"{UP}/sweeps/{study}"
-        places = " ".join(
-            f"sweeps/{each}" for each in TOGETHER.get((study, picture.stem), (study,))
-        )
-        parts += [
-            f"### {study}: {picture.stem}",
-            about[picture.stem],
-            f"![{about[picture.stem]}]({at}/figures/{picture.name})",
-            _fenced(f"memcap figure {picture.stem} {places}"),
-            (
-                f"draws it from the [rows]({at}/rows.parquet) ([numbers"
-                f" drawn]({at}/figures/{picture.stem}.csv)), which `memcap train"
-                f" sweeps={study}` trains ([study]({UP}/sweeps/{study}.yaml))."
-            ),
-        ]
-    return parts
+LINK = re.compile(r"\]\(([^)#\s:]+)(#[\w-]+)?\)")
 
 
 def command() -> str:
@@ -217,30 +74,35 @@ def _fenced(text: str) -> str:
     return f"```text\n{text}\n```"
 
 
-def _text(words: str) -> str:
-    """Words of a paper's file, with what Markdown would take for its own escaped."""
-    return re.sub(r"([|*_<])", r"\\\1", words)
+def study(name: str) -> str:
+    """The page of a study, with its links as they are from this folder."""
+    page = (folder(name) / "README.md").read_text(encoding="utf-8")
+    return LINK.sub(lambda link: linked(link, folder(name), STUDIES), page)
 
 
-def _table(heads: list[str], lines: Iterable[Sequence[str]]) -> str:
-    return "\n".join(
-        "| " + " | ".join(line) + " |" for line in [heads, ["---"] * len(heads), *lines]
-    )
+def linked(link: re.Match[str], page: Path, place: Path) -> str:
+    """A link of a page in one folder as it is for a page in another: of a study to the
+    page that is made of it, of other files to themselves."""
+    target = (page / link[1]).resolve()
+    if target.name == "README.md" and target.parent.parent == sweeps():
+        target = STUDIES / f"{target.parent.name}.md"
+    return f"]({os.path.relpath(target, place)}{link[2] or ''})"
 
 
-def write(folder: Path) -> None:
-    """Write the pages that changed.
-
-    Args:
-        folder: docs/_generated.
-    """
-    folder.mkdir(exist_ok=True)
-    for page in (gallery, command, face):
-        path = folder / f"{page.__name__}.md"
+def write() -> None:
+    """Write the pages that changed."""
+    STUDIES.mkdir(exist_ok=True, parents=True)
+    pages = {"command": command, "face": face}
+    pages |= {
+        f"studies/{path.parent.name}": partial(study, path.parent.name)
+        for path in sweeps().glob("*/README.md")
+    }
+    for name, page in pages.items():
+        path = PLACE / f"{name}.md"
         text = page()
         if not path.is_file() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    write(Path(__file__).parent / "_generated")
+    write()

@@ -8,11 +8,14 @@ python docs/tables.py --check   writes nothing; exit status 1 and a line per pag
 A block of a page stands between `<!-- NAME -->` and `<!-- end -->`. NAME is one of the
 `TABLES` of a study's findings.py, or of this file's; or a line that begins with
 `memcap`: then the block is what this command prints. Or it calls `counts`: then the
-block is this line of Python and its table.
+block is this line of Python and its table. `study NAME` and `paper NAME` say what a
+study asks and what was found.
 """
 
 import contextlib
+import inspect
 import io
+import itertools
 import json
 import math
 import re
@@ -21,17 +24,17 @@ import statistics
 import sys
 import tempfile
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
 import polars as pl
 
-from memcap import cli, findings, store
+from memcap import cli, figures, findings, store
 from memcap.findings import resample
 from memcap.findings.tables import counts, filled, table
 from memcap.rule import Criterion, Evaluation, solved_words, steady_words, up_to_words
-from memcap.store.published import folder, sweeps
+from memcap.store.published import STUDIES, folder, sweeps
 from memcap.store.rows import COLUMNS
 
 ROOT = Path(__file__).parents[1]
@@ -41,6 +44,27 @@ BLOCK = re.compile(
 AGAIN = {  # rows of a study's other seeds
     f"{name}_again": f"{name} seed=4 out=outputs/{name}_again"
     for name in ("cell_map", "cell_map_tasks")
+}
+
+
+TOGETHER = {  # studies that are drawn together, by the first of them and the figure
+    ("up_to", "lags"): ("up_to", "atlas", "ggt"),
+    ("atlas", "gap"): ("atlas", "other_tasks", "muon", "ggt"),
+    ("atlas", "costs"): ("atlas", "muon", "ggt"),
+    ("cell_map", "cell_map"): STUDIES["cell_map"],
+    ("cell_map", "gap"): STUDIES["cell_map"],
+    ("cell_map_tasks", "cell_map"): STUDIES["cell_map_tasks"],
+    ("optimizers", "optimizers"): (
+        "optimizers",
+        "optimizers_frontier",
+        "optimizers_seconds",
+        "optimizers_fifty",
+    ),
+}
+READ = {
+    "paper": "",
+    "code": " The authors' code was read, and of the text the abstract.",
+    "notes": " A study after the paper, which is known from notes of others.",
 }
 
 
@@ -72,7 +96,7 @@ def redrawn() -> str:
         read = findings.find(name).PAPER.read
         if read == "code":
             code.append(f"`{name}`")
-        link = f"[`{name}`](../sweeps/{name}/figure.png)"
+        link = f"[`{name}`](../sweeps/{name}/README.md)"
         line = link, question, *findings.counts(name).values()
         (notes if read == "notes" else lines).append(line)
     first = filled(
@@ -101,7 +125,7 @@ def resampled() -> str:
                 lines.append(
                     (
                         f"`{name}`",
-                        re.sub(r"([|*_<])", r"\\\1", claim["claim"]),
+                        escaped(claim["claim"]),
                         claim["whose"],
                         claim["verdict"],
                         claim["within"] or "-",
@@ -121,6 +145,89 @@ def resampled() -> str:
     )
     heads = "paper", "claim", "whose", "verdict", "alike in", "shuffled", "bootstrapped"
     return f"{filled(text)}\n\n{table(heads, lines)}"
+
+
+def asked(study: str) -> list[str]:
+    """The paragraphs at the head of a study's YAML."""
+    lines = (sweeps() / f"{study}.yaml").read_text(encoding="utf-8").splitlines()[1:]
+    head = itertools.takewhile(lambda line: line.startswith("#"), lines)
+    text = "\n".join(line[1:].strip() for line in head).strip()
+    return [" ".join(part.split()) for part in re.split(r"\n\n|\n(?=[A-Z]\w*: )", text)]
+
+
+def index_of_studies() -> str:
+    """The studies that belong to no paper, and what they ask."""
+    lines = []
+    for path in sorted(sweeps().glob("*/README.md")):
+        study = path.parent.name
+        if study not in findings.papers() and (sweeps() / f"{study}.yaml").is_file():
+            question = re.split(r"(?<=[.?])\s", asked(study)[0])[0]
+            lines.append((f"[{study}](../sweeps/{study}/README.md)", question))
+    return table(("study", "question"), lines)
+
+
+def together(study: str, figure: str) -> Sequence[str]:
+    """The studies whose rows a published figure of a study shows."""
+    return TOGETHER.get((study, figure), (study,))
+
+
+def about(study: str) -> str:
+    """What a study asks, with its figures."""
+    paper = study.partition("_")[0]  # of its full study
+    pictures = []
+    for path in sorted(folder(study).glob("figures/*.png")):
+        rows = " ".join(f"sweeps/{name}" for name in together(study, path.stem))
+        drawn = f"`memcap figure {path.stem} {rows}` draws it."
+        pictures += [f"![{figures.summaries()[path.stem]}](figures/{path.name})", drawn]
+    tables = (
+        path.relative_to(folder(study))
+        for path in sorted(folder(study).rglob("rows.parquet"))
+    )
+    rows = ", ".join(f"[{path}]({path})" for path in tables)
+    files = f"The [study](../{study}.yaml), and its rows: {rows}"
+    if paper in findings.papers():
+        files += (
+            f", [verdicts](verdicts.csv), [the smaller study](../{paper}/README.md)"
+        )
+        pictures = ["![The paper's figure](figure.png)"]
+    return "\n\n".join([*map(filled, asked(study)), *pictures, f"{files}."])
+
+
+def of_paper(name: str) -> str:
+    """The claims of a paper, what its nets say to them, and how it was done."""
+    module = findings.find(name)
+    question, _, protocol = inspect.cleandoc(module.__doc__).partition("\n\n")
+    verdicts = pl.read_csv(folder(name) / "verdicts.csv", infer_schema=False)
+    lines = []
+    reasons = []
+    for line in verdicts.fill_null("").to_dicts():
+        claim, paper, read, here, why = (
+            escaped(line[key]) for key in ("claim", "paper", "read", "here", "why")
+        )
+        verdict = f"**{line['verdict']}**"
+        lines.append((claim, line["whose"], f"{paper} ({read})", here, verdict))
+        if why:
+            reasons.append(f"* *{claim}*: {why}")
+    shown = " ".join(inspect.getdoc(module.draw).split()).removeprefix("Draw ")
+    study = module.PAPER
+    cost = f"It costs {study.cost}, and needs {study.hardware}."
+    parts = [
+        f"{escaped(study.source)}.{READ[study.read]}",
+        f"![{' '.join(question.split())} {shown}](figure.png)",
+        table(("claim", "whose", "paper", "here", "verdict"), lines),
+        *(["Why not:", "\n".join(reasons)] if reasons else []),
+        f"```text\nmemcap reproduce {name} --rows --check\n```",
+        "makes picture and verdicts again from the [rows](rows.parquet) ([numbers"
+        " drawn](figure.csv), [verdicts](verdicts.csv)); `memcap reproduce"
+        f" {name}` trains the [study](../{name}.yaml), too. {cost}",
+        protocol.strip(),
+    ]
+    return "\n\n".join(parts)
+
+
+def escaped(words: str) -> str:
+    """Words of a paper's file, with what Markdown would take for its own escaped."""
+    return re.sub(r"([|*_<])", r"\\\1", words)
 
 
 def speed() -> str:
@@ -278,6 +385,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "steady": steady,
     "up to": up_to_rule,
     "papers": redrawn,
+    "studies": index_of_studies,
     "claims resampled": resampled,
     "speed": speed,
     "speed of studies": studies,
@@ -299,15 +407,29 @@ def blocks() -> dict[str, Callable[[], str]]:
 
 
 def printed(command: str) -> str:
-    """What a command prints, as a block of text."""
+    """What a command of memcap prints, as a block of text."""
     out = io.StringIO()
     with (
         tempfile.TemporaryDirectory() as empty,  # no rows of one's own
         contextlib.chdir(empty),
         contextlib.redirect_stdout(out),
     ):
-        cli.main(shlex.split(command)[1:])
+        cli.main(shlex.split(command))
     return f"```text\n{out.getvalue().rstrip()}\n```"
+
+
+OF_NAMES = {"memcap": printed, "study": about, "paper": of_paper}
+
+
+@cache
+def made(name: str) -> str:
+    """The text of a block."""
+    kind, _, rest = name.partition(" ")
+    if name.startswith("counts("):
+        return counted(name)
+    if kind in OF_NAMES:
+        return OF_NAMES[kind](rest)
+    return blocks()[name]()
 
 
 def renewed(page: str) -> str:
@@ -317,17 +439,9 @@ def renewed(page: str) -> str:
         KeyError: a block has a name that is not known here.
     """
 
-    def block(match: re.Match[str]) -> str:
-        name = match["name"]
-        if name.startswith("memcap "):
-            body = printed(name)
-        elif name.startswith("counts("):
-            body = counted(name)
-        else:
-            body = blocks()[name]()
-        return f"{match[1]}\n{body}\n\n{match[4]}"
-
-    return BLOCK.sub(block, page)
+    return BLOCK.sub(
+        lambda match: f"{match[1]}\n{made(match['name'])}\n\n{match[4]}", page
+    )
 
 
 def pages() -> list[Path]:

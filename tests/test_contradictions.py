@@ -20,19 +20,22 @@ from memcap.store.published import ATLAS, rows_files, sweeps
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parent.parent
 RECIPES = (
-    "cell_map.md",
+    "sweeps/cell_map/README.md",
     "GRU, LSTM and tanh net were also trained by recipes of the atlas",
 )
 ON_PURPOSE = (
-    "cell_map.md",
-    "Neither these nets nor those of `sweeps=cell_map_budgets` count on the map.",
+    "sweeps/cell_map/README.md",
+    "Neither these nets nor those of `sweeps=sweeps/cell_map/README.md_budgets` count on the map.",
 )
-MORE_STEPS = "cell_map.md", "By other recipes, of more steps, GRU and LSTM need fewer"
-MUON = "measured.md", "With four and eight symbols Muon gains much"
+MORE_STEPS = (
+    "sweeps/cell_map/README.md",
+    "By other recipes, of more steps, GRU and LSTM need fewer",
+)
+MUON = "sweeps/optimizers/README.md", "With four and eight symbols Muon gains much"
 # (task, lag, cell) of marks that differ from table to table, and the page whose words say why.
 REASONS = {
     ("adding", 50, "lstm"): (
-        "question.md",
+        "docs/question.md",
         "at no width can it output the sum of two numbers",
     ),
     ("copy (items=8)", 4, "GRUCell"): ON_PURPOSE,
@@ -42,35 +45,41 @@ REASONS = {
     ("delay_line", 8, "SimpleCell"): ON_PURPOSE,
     ("delay_line", 16, "GRUCell"): MORE_STEPS,
     ("delay_line", 16, "LRU"): (
-        "cell_map.md",
+        "sweeps/cell_map/README.md",
         "without a curriculum 10.3 units, 83 bytes, are",
     ),
     ("delay_line", 16, "lstm"): MORE_STEPS,
     ("delay_line", 8, "lstm"): (
-        "cell_map.md",
+        "sweeps/cell_map/README.md",
         "there the answers rest on [nets that GGT trained]",
     ),
     ("delay_line", 20, "lstm"): (
-        "measured.md",
+        "sweeps/optimizers/README.md",
         "1.8 to 1.9, 1.3, 2.1, 1.6 and 1.6 times the CPU time",
     ),
     ("delay_line (symbols=4)", 8, "lstm"): MUON,
     ("delay_line (symbols=4)", 12, "lstm"): MUON,
     ("delay_line (symbols=8)", 8, "lstm"): MUON,
-    ("delay_line", 8, "selective_LRU"): ("cell_map.md", "The selective LRU moved most"),
+    ("delay_line", 8, "selective_LRU"): (
+        "sweeps/cell_map/README.md",
+        "The selective LRU moved most",
+    ),
     ("latch", 50, "lstm+noise0.3"): (
-        "cell_map.md",
+        "sweeps/cell_map/README.md",
         "An LSTM needs one unit, 8 bytes, by [another recipe]",
     ),
     ("mqar (symbols=8)", 8, "lstm"): ON_PURPOSE,
     ("parity", 16, "lstm"): RECIPES,
-    ("parity", 16, "slstm"): ("cell_map.md", "For parity, sLSTM has a second recipe"),
+    ("parity", 16, "slstm"): (
+        "sweeps/cell_map/README.md",
+        "For parity, sLSTM has a second recipe",
+    ),
     ("parity", 50, "lstm"): (
-        "measured.md",
+        "sweeps/recipes_race/README.md",
         "For parity over 50 steps it finds no width either",
     ),
     ("word_problem", 12, "lstm"): (
-        "cell_map.md",
+        "sweeps/cell_map/README.md",
         "For the product, the LSTM needs less from its own start",
     ),
 }
@@ -176,9 +185,7 @@ def test_marks_that_stand_in_two_tables_are_one_number_or_a_page_says_why_not(ta
     places = contradictions(tables)
     assert places.keys() == REASONS.keys(), places
     for page, words in REASONS.values():
-        assert words in " ".join(
-            (ROOT / "docs" / page).read_text(encoding="utf-8").split()
-        )
+        assert words in " ".join((ROOT / page).read_text(encoding="utf-8").split())
 
 
 def test_the_same_recipe_and_network_give_the_same_number_in_each_table(tables):

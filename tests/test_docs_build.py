@@ -10,22 +10,25 @@ import shlex
 from pathlib import Path
 
 import numpy as np
-import polars as pl
 import pytest
 from breadth import leave
 from command import memcap
 from own_programs import program
 
 import memcap as face
-from memcap import commands, figures, findings
+from memcap import commands, figures
 from memcap.launch.app import compose_jobs
+from memcap.store.published import sweeps
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
+PAGES += sorted(sweeps().rglob("README.md"))
 NOTEBOOKS = sorted((ROOT / "examples").glob("*.ipynb"))
 TAUGHT = ("question", "start", "remember")  # the pages whose commands are a walk
-each_page = pytest.mark.parametrize("page", PAGES, ids=lambda path: path.stem)
+each_page = pytest.mark.parametrize(
+    "page", PAGES, ids=lambda path: f"{path.parent.name}-{path.stem}"
+)
 
 
 def text_of(name):
@@ -68,11 +71,8 @@ def test_every_page_is_in_the_table_of_contents_once():
     listed = [line for line in listed if line and not line.startswith(":")]
     assert len(listed) == len(set(listed))
     written = {path.stem for path in DOCS.glob("*.md")} - {"index"}
-    assert set(listed) == written | {
-        "_generated/gallery",
-        "_generated/command",
-        "_generated/face",
-    }
+    made = {"_generated/studies/*", "_generated/command", "_generated/face"}
+    assert set(listed) == written | made
 
 
 @each_page
@@ -177,23 +177,17 @@ def test_a_command_is_sound(line, tmp_path, monkeypatch):
         assert (done.status, bool(done.out.strip())) == (0, True), done.err
 
 
-@pytest.mark.breadth
-def test_the_gallery_has_each_published_paper_with_its_verdicts(made):
-    page = made.gallery()
-    folder = ROOT / "sweeps"
-    published = [
-        n for n in findings.papers() if (folder / n / "verdicts.csv").is_file()
-    ]
-    assert published
-    for name in findings.papers():
-        assert (f"\n### {name}\n" in page) == (name in published)
-        assert f"memcap reproduce {name}" in page
-    for name in published:
-        for line in pl.read_csv(folder / name / "verdicts.csv").iter_rows(named=True):
-            assert f"| {made._text(line['claim'])} |" in page
-        assert f"\n\n```text\nmemcap reproduce {name} --rows --check\n```\n\n" in page
-    for target in re.findall(r"\]\((\.\.[^)]+)\)", page):
-        assert (DOCS / "_generated" / target).resolve().exists(), target
+def test_every_study_with_rows_has_a_page_with_the_links_of_the_site(made):
+    for rows in sweeps().glob("*/rows.parquet"):
+        page = made.study(rows.parent.name)
+        assert page.startswith("# ")
+        for target, _ in made.LINK.findall(bare(page)):
+            name = Path(target)
+            is_page = len(name.parts) == 1 and name.suffix == ".md"
+            there = (
+                sweeps() / name.stem / "README.md" if is_page else made.STUDIES / name
+            )
+            assert there.resolve().exists(), (rows, target)
 
 
 def test_the_help_of_every_command_is_there(made):

@@ -21,7 +21,7 @@ from memcap.store.rows import SCHEMA, one_per_key
 
 ROOT = Path(__file__).parent.parent
 STUDIES = sorted(p.parent for p in sweeps().rglob("rows.parquet"))
-LOOPS = sorted(folder("loops").iterdir())
+LOOPS = sorted(path.parent for path in folder("loops").glob("*/rows.parquet"))
 DRAWN = sorted(sweeps().glob("*/figures/*.csv"))
 each_study = pytest.mark.parametrize("study", STUDIES, ids=lambda path: path.name)
 
@@ -77,7 +77,7 @@ def test_the_loops_were_compared_on_the_same_members():
 )
 def test_the_numbers_beside_a_figure_are_those_of_the_rows(drawn):
     study = drawn.parts[-3]
-    studies = program("docs/pages.py").TOGETHER.get((study, drawn.stem), (study,))
+    studies = program("docs/tables.py").together(study, drawn.stem)
     data = figures.find(drawn.stem).draw(one_per_key(list(map(rows_of, studies)))).data
     assert_frame_equal(pl.read_csv(drawn, schema=data.schema), data, rel_tol=1e-9)
 

@@ -9,7 +9,7 @@
     slstm+conv4  the gates i and f see SiLU of a convolution over the last 4 inputs
 
 So `mlstm+conv4+gate+skip` and `slstm+conv4` are the published layers, but for what the
-page of cells lists (docs/cell_map.md). Held against NumPy recurrences that are written
+page of cells lists (sweeps/cell_map/README.md). Held against NumPy recurrences that are written
 from the code of xlstm (tests/cells/test_layer_parts.py).
 """
 

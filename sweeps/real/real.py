@@ -3,7 +3,7 @@
 python sweeps/real/real.py
     draws predicted.png, its numbers beside it
 python sweeps/real/real.py --collect
-    first fetches the rows of outputs/real (docs/real.md has the commands)
+    first fetches the rows of outputs/real (sweeps/real/README.md has the commands)
 python sweeps/real/real.py --shuffle
     trains each set's best width on data/SET-shuffled.parquet
 

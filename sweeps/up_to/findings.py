@@ -61,7 +61,7 @@ def few_units() -> str:
     few = sum(found.units is not None and found.units <= 4 for found in answers)
     return filled(
         f"For {few} of {len(answers)} synthetic tasks up to lag 50, memcap advises four units or"
-        " fewer ([all tasks](measured.md#every-lag-up-to-one); `memcap answer --task TASK --lag"
+        " fewer ([all tasks](../sweeps/up_to/README.md); `memcap answer --task TASK --lag"
         " 50`)."
     )
 

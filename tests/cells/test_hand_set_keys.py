@@ -1,5 +1,5 @@
 """Cells with a matrix whose weights are set by hand: how small a key may be, and what a
-clock lets one layer do (docs/cell_map.md)."""
+clock lets one layer do (sweeps/cell_map/README.md)."""
 
 import jax
 import numpy as np
