@@ -24,12 +24,12 @@ from memcap.config.recipes import Recipe
 from memcap.models.initializers import PRESETS
 from memcap.models.network import Model
 from memcap.optimizers import NET_OPTIMIZERS, scale_by_muon
+from memcap.optimizers import OPTIMIZERS as DIRECTIONS
 from memcap.rule import Evaluation
 from memcap.scripts import FRAMEWORKS, script
 from memcap.scripts.script import CLIPPINGS, LAYERS, OPTIMIZERS
 from memcap.training import curriculum
 from memcap.training.operands import train_operands
-from memcap.training.step import OPTIMIZERS as DIRECTIONS
 from memcap.training.step import Trainer, TrainSpec, learning_rate
 
 MODULES = {"flax": {"jax", "optax", "flax"}, "keras": {"keras"}, "torch": {"torch"}}
