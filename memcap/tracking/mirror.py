@@ -101,10 +101,11 @@ class Mirror:
         most = {"auto": MOST_MEMBER_RUNS, "member": math.inf, "seeds": 0}
         by_seeds = len(self.members) > most[self.settings.runs]
         groups = self._whole_groups(last) if by_seeds else []
+        single = {self.single} if by_seeds else ()
         singles = [
             member
             for member in self.members.values()
-            if not by_seeds or member is self.single
+            if not by_seeds or member in single
         ]
         ended = [member for member in singles if member.is_unsent]
         points = self._points([*ended, *itertools.chain(*groups)])
@@ -157,8 +158,10 @@ class Mirror:
     @property
     def single(self) -> Entry | None:
         """The member whose run is the agent's."""
+        if self.agent is None:
+            return None
         ours = [member for member in self.members.values() if member.is_ours]
-        return ours[0] if self.agent and len(ours) == 1 else None
+        return ours[0] if len(ours) == 1 else None
 
     def _is_ours(self, name: str) -> bool:
         return not self.session or shards.session_of(name) == self.session
@@ -184,11 +187,12 @@ class Mirror:
         tables, _ = shards.read_files(self.place, below=False)
         news = [table.join(self.seen, SEEN, "anti") for table in tables.values()]
         self.seen = pl.concat([self.seen, *(table.select(SEEN) for table in news)])
+        single = self.single
         for row in shards.merge(news).filter(study=self.study).iter_rows(named=True):
             is_ours = self._is_ours(row["population"])
             member = self._expect_one(row, is_ours)
             member.row = row
-            member.is_unsent = is_ours or member is self.single
+            member.is_unsent = is_ours or member is single
 
     def _expect(self, members: pl.DataFrame, is_ours: bool) -> None:
         for line in members.drop_nulls("config").iter_rows(named=True):
