@@ -18,6 +18,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -105,14 +106,17 @@ class Answer:
         """The words that say what the answer rests on."""
         return "\n".join(words.why(self))
 
-    def code(self, framework: str) -> str:
+    def code(self, framework: str, file: str | Path | None = None) -> str:
         """Return a script that trains and judges a net of this width, in "keras",
-        "torch" or "flax".
+        "torch" or "flax". With a file, such as net.py, write it there, and its
+        sequences beside it.
 
         Raises:
             UserError: there is no such framework, no width, or no script for this cell or task.
         """
-        return words.code(self, framework)
+        command = f"memcap.answer(...).code({framework!r}, {str(file or 'net.py')!r})"
+        path = None if file is None else Path(file)
+        return words.code(self, framework, path, command)
 
     @cached_property
     def trained(self) -> dict[int, Point]:

@@ -3,6 +3,7 @@
 import math
 import textwrap
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from memcap.answers.question import PROBABILITY
@@ -42,8 +43,11 @@ OF_FIT += ["misfit", "fits", "falls_from"]
 OF_RUNS = ("recipe", "recipes", "lr", "seeds", "runs", "lapse", "stretch", "counts")
 
 
-def code(answer: "Answer", framework: str) -> str:
-    """Return the answer as a script; framework and errors as in `Answer.code`."""
+def code(
+    answer: "Answer", framework: str, file: Path | None = None, command: str = ""
+) -> str:
+    """Return the answer as a script, and write it to a file, if there is one; `command`
+    does the same. Framework and errors are as in `Answer.code`."""
     question = answer.question
     check_network(question.model, framework)
     if answer.units is None:
@@ -59,7 +63,7 @@ def code(answer: "Answer", framework: str) -> str:
         evaluation=Evaluation(until="up_to" if answer.at == "up_to" else None),
     )
     heading = textwrap.fill(sentences(answer)[0], HEADING_WIDTH)
-    return script(member, framework, heading)
+    return script(member, framework, heading, file, command)
 
 
 def as_dict(answer: "Answer") -> dict[str, Any]:

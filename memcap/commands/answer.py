@@ -10,6 +10,7 @@ import sys
 from argparse import ArgumentParser, Namespace
 from contextlib import redirect_stdout
 from dataclasses import Field, fields
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -38,7 +39,7 @@ from memcap.models.model import Model
 from memcap.own import words as loss_words
 from memcap.own.losses import loss_curves
 from memcap.own.task import Data
-from memcap.scripts import FRAMEWORKS
+from memcap.scripts.options import add_code, print_code
 from memcap.store import rows_of
 from memcap.store.shards import OUTPUTS
 from memcap.tasks import Task, task_classes
@@ -89,8 +90,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_verdict(parser)
     about = "ask about this lag alone, not about shorter ones; short for --at steady"
     add("--exactly", dest="at", action="store_const", const="steady", help=about)
-    about = "print a script of that framework, which trains a net of this width"
-    add("--code", choices=FRAMEWORKS, help=about)
+    add_code(parser)
     about = "if the lag was not measured, first train what measures it"
     add("--measure", action="store_true", help=about)
     add_strict(parser)
@@ -126,7 +126,7 @@ def run(arguments: Namespace) -> None:
         )
         answer = best_answer(question, OUTPUTS, arguments.strict)
     if arguments.code:
-        print(code(answer, arguments.code), end="")
+        print_code(arguments, partial(code, answer))
     elif arguments.json:
         print_json(as_dict(answer))
     else:

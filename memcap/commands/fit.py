@@ -9,6 +9,7 @@ training never saw equals the best width's within chance.
 
 from argparse import ArgumentParser, Namespace
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from memcap import figures, store
@@ -32,8 +33,8 @@ from memcap.own.table import (
 )
 from memcap.own.task import BEST, Data
 from memcap.own.words import as_dict, loss_table
-from memcap.scripts import FRAMEWORKS
-from memcap.scripts.script import script
+from memcap.scripts import script
+from memcap.scripts.options import add_code, print_code
 from memcap.store.shards import OUTPUTS
 from memcap.terminal.printing import add_json, print_json, show
 from memcap.terminal.words import printable
@@ -118,10 +119,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         action="store_true",
         help="print what the file holds, and train nothing",
     )
-    about = (
-        "print a script of that framework, which trains a net of this width on the file"
-    )
-    parser.add_argument("--code", choices=FRAMEWORKS, help=about)
+    add_code(parser)
     add_json(parser)
 
 
@@ -144,7 +142,7 @@ def run(arguments: Namespace) -> None:
     sizes = arguments.most, arguments.folds, arguments.seeds
     curve = WidthSearch(task, folder, *sizes, engine, quiet=bool(aside)).run()
     if arguments.code:
-        print(_code(curve, arguments.code), end="")
+        print_code(arguments, partial(_code, curve))
     elif arguments.json:
         print_json(as_dict(curve))
     else:
@@ -188,7 +186,7 @@ def _saved(form: LongForm, folder: Path) -> tuple[Data, tuple[str, ...]]:
     return Data(file=str(path), criterion=BEST, scale=True), form.words
 
 
-def _code(curve: LossCurve, framework: str) -> str:
+def _code(curve: LossCurve, framework: str, file: Path | None, command: str) -> str:
     """Return a script that trains a net of the width that is enough, until it is as
     good as those here."""
     if curve.units is None:
@@ -206,4 +204,5 @@ def _code(curve: LossCurve, framework: str) -> str:
         task, curve.lag, model=Model(units=curve.units), recipe=Recipe(**values)
     )
     enough = "1 unit was" if curve.units == 1 else f"{curve.units} units were"
-    return script(member, framework, f"{enough} enough by memcap fit.")
+    heading = f"{enough} enough by memcap fit."
+    return script(member, framework, heading, file, command)

@@ -315,12 +315,14 @@ def parts_of(split: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
 
 def _check_arrays(file: str, arrays: dict[str, np.ndarray]) -> None:
     """Check that there are inputs and targets, and only finite numbers."""
+    longer = ("longer_inputs", "longer_targets", "longer_mask")
+    beside = ("lags", *longer)  # what a script of `--code` reads, and memcap does not
     names = ("inputs", "targets", "mask", "lengths", "groups", "split", *TEXTS)
     for name in ("inputs", "targets"):
         if name not in arrays:
             raise _wrong(file, f"has no array `{name}`")
     for name, array in arrays.items():
-        if name not in names:
+        if name not in (*names, *beside):
             raise _wrong(
                 file,
                 f"has an array `{name}`, which means nothing; it may have {', '.join(names)}",

@@ -219,11 +219,12 @@ class Data(FileTask):
             which = jnp.asarray(ours)
         else:
             which = jnp.asarray(ours)[integers(key, (batch,), 0, len(ours))]
-        return self._laid_out(which, lag, length, steps)
+        return self.laid_out(which, lag, length, steps)
 
-    def _laid_out(
+    def laid_out(
         self, which: Int[Array, " B"], lag: Operand, length: Operand, steps: int
     ) -> Batch:
+        """Return the last `lag` + 1 steps of the file's sequences at these places."""
         batch = which.shape[0]
         step = jnp.arange(steps)
         # the end of a sequence at the end of `length` steps
@@ -232,14 +233,14 @@ class Data(FileTask):
         )
         in_sequence = (step >= length - 1 - lag) & (step < length)
 
-        def laid_out(array: np.ndarray, blank: Any) -> Shaped[Array, "T B ..."]:
+        def cut(array: np.ndarray, blank: Any) -> Shaped[Array, "T B ..."]:
             """Cut (N, T, ...) to the buffer."""
             rows = jnp.moveaxis(jnp.asarray(array)[which[:, None], source], 0, 1)
             return jnp.where(
                 in_sequence.reshape(-1, *[1] * (rows.ndim - 1)), rows, blank
             )
 
-        inputs = laid_out(
+        inputs = cut(
             self.file_content.inputs,
             0 if self.file_content.symbols is None else self.file_content.symbols,
         )
@@ -248,13 +249,13 @@ class Data(FileTask):
             return Batch(
                 inputs, targets.T if self.several_values else targets.reshape(batch)
             )
-        targets = laid_out(self.file_content.targets, 0)
+        targets = cut(self.file_content.targets, 0)
         targets = (
             jnp.moveaxis(targets, -1, 0)
             if self.several_values
             else targets.reshape(steps, batch)
         )
-        return Batch(inputs, targets, laid_out(self.file_content.due, False))
+        return Batch(inputs, targets, cut(self.file_content.due, False))
 
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
@@ -307,7 +308,7 @@ class Data(FileTask):
         at = block * batch + jnp.arange(batch)
         which = places[side, jnp.clip(at, 0, most - 1)]
         return (
-            self._laid_out(which, lag, length, steps),
+            self.laid_out(which, lag, length, steps),
             at < jnp.asarray([*map(len, both)])[side],
         )
 

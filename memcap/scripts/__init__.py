@@ -1,8 +1,8 @@
-"""Scripts for other frameworks: a member's network, initial weights, recipe, sequences
-and verdict, without memcap.
+"""Scripts for other frameworks: a member's network, its training and its verdict,
+without memcap, and the file of sequences on which a script trains.
 
-NAME.template is the script of one framework, and script.py fills it in. A new file is a
-new framework; script.py may need further parts for it.
+NAME.template is what a script says in the words of a framework, numpy.template what all
+say in NumPy's.
 """
 
 from memcap.scripts.script import FRAMEWORKS as FRAMEWORKS

@@ -1,0 +1,110 @@
+"""The sequences of a script, in the form of a file that `memcap fit` reads."""
+
+import math
+from typing import Any
+
+import jax
+import numpy as np
+
+from memcap.config.member import Member
+from memcap.tasks import FileTask, Task
+from memcap.tasks.base import random_key
+
+# Steps in a file, padding included: about a third each for training at the member's own
+# lag, for training at shorter ones, and for tests. A number takes two steps' space.
+STEPS = 1 << 22
+MOST_LAGS = 64  # of training; lags between them train at the next longer one
+MOST = 1 << 14  # sequences of training at one lag
+BLOCK = 256  # sequences of a test at a shorter lag
+FEWEST = 32
+
+Arrays = dict[str, np.ndarray]
+
+
+def first_lag(member: Member) -> int:
+    """Return the lag at which a member starts to train."""
+    share = member.recipe.curriculum or 1
+    return max(member.task.smallest_lag, math.ceil(share * member.lag))
+
+
+def counts(member: Member) -> dict[tuple[str, int], int]:
+    """Count a script's sequences, by split and lag."""
+    task: Any = member.task
+    last = member.lag
+    room = _room(task, member.length)
+    first = first_lag(member) if member.recipe.lags is None else task.smallest_lag
+    lags = sorted({int(lag) for lag in np.linspace(first, last, MOST_LAGS)} - {last})
+    until = member.evaluation.until
+    tests = [lag for lag, _ in member.lags_up_to if until == "up_to" and lag < last]
+    held_out = task.part_sizes[1] if isinstance(task, FileTask) else 0
+    return {
+        **{("train", lag): _count(MOST, room // len(lags)) for lag in lags},
+        ("train", last): len(task.parts[0]) if held_out else _count(MOST, room),
+        **{("test", lag): _count(BLOCK, room // 2 // len(tests)) for lag in tests},
+        ("test", last): held_out or _count(member.evaluation.sequences, room // 2),
+    }
+
+
+def _room(task: Task, length: int) -> int:
+    """Return the sequences that fit into a third of a file."""
+    numbers = 1 if task.vocabulary else 2 * task.features
+    return STEPS // (3 * numbers * length)
+
+
+def _count(most: int, room: int) -> int:
+    return max(FEWEST, min(most, room))
+
+
+def sequences(member: Member) -> Arrays:
+    """Draw the sequences on which a member's script trains, and those that judge it.
+
+    Returns:
+        Arrays of N sequences: `inputs` (N, T) or (N, T, F), `targets` (N, T) or (N, T,
+        O), `mask` (N, T), true where an answer is due, `lengths` (N,), `lags` (N,) and
+        `split` (N,), train or test. Until steady also `longer_inputs`, `longer_targets`
+        and `longer_mask`, of longer sequences.
+    """
+    task: Any = member.task
+    sample = jax.jit(task.sample, static_argnums=(3, 4))
+    parts = []
+    for number, ((split, lag), count) in enumerate(counts(member).items()):
+        sizes = (lag, member.length_at(lag), member.length)
+        if isinstance(task, FileTask):  # where each counts once
+            places = task.parts[0 if split == "train" else 2]
+            chosen = np.random.default_rng(lag).permutation(places)[:count]
+            batch = task.laid_out(chosen, *sizes)
+        else:
+            batch = sample(random_key(member.seed, number), *sizes, count)
+        part = _arrays(task, batch, sizes[1])
+        labels = {"lengths": sizes[1], "lags": lag, "split": split}
+        parts.append(
+            part | {k: np.full(len(part["mask"]), v) for k, v in labels.items()}
+        )
+    result = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    if member.evaluation.until == "steady":
+        lag, length = task.stretched(member.lag, member.evaluation.stretch)
+        count = _count(member.evaluation.sequences // 4, _room(task, length))
+        batch = sample(random_key(member.seed, number + 1), lag, length, length, count)
+        longer = _arrays(task, batch, length)
+        result |= {f"longer_{name}": array for name, array in longer.items()}
+    return result
+
+
+def _arrays(task: Task, batch: Any, length: int) -> Arrays:
+    """Return a batch in the order of a file, with a target at every step."""
+    inputs = np.array(batch.inputs).swapaxes(0, 1)
+    inputs[:, length:] = 0
+    targets = np.asarray(batch.targets).T
+    if task.loss == "values" and not task.several_values:
+        targets = targets[..., None]
+    if batch.mask is None:
+        due = np.arange(inputs.shape[1]) == length - 1
+        mask = np.broadcast_to(due, inputs.shape[:2])
+        targets = targets[:, None] * due.reshape(-1, *[1] * (targets.ndim - 1))
+    else:
+        mask = np.asarray(batch.mask).T
+    if task.vocabulary:
+        inputs = inputs.astype(np.min_scalar_type(task.vocabulary))
+    if task.loss == "classes":
+        targets = targets.astype(np.min_scalar_type(task.outputs))
+    return {"inputs": inputs, "targets": targets, "mask": mask}
