@@ -1,6 +1,5 @@
 """Units against the bits that a task holds, with a line and its slope for each family of tasks."""
 
-import textwrap
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any
@@ -16,6 +15,7 @@ from memcap.figures.lines import NO_LIMIT, falls, table
 from memcap.figures.style import (
     budgets,
     colour_and_marker,
+    filled,
     finite,
     pass_rules,
     which_seeds_count,
@@ -165,4 +165,4 @@ def caption(points: Sequence[Point]) -> str:
         *falls(points),
         " ".join([which_seeds_count(points), *pass_rules(points)]),
     ]
-    return "\n".join(textwrap.fill(part, 190) for part in parts)
+    return filled(parts, 190)

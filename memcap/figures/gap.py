@@ -1,7 +1,6 @@
 """Bytes of state of the theoretical floor, of nets set by hand, and of nets that training needs."""
 
 import math
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from memcap.cells import cell_facts
 from memcap.config.knobs import UserError
 from memcap.figures import Drawn
 from memcap.figures.lines import CHARACTER, NO_LIMIT, table
-from memcap.figures.style import COLOURS, budgets, finite, pass_rules, seeds
+from memcap.figures.style import COLOURS, budgets, filled, finite, pass_rules, seeds
 from memcap.frontiers.cell_map import SAME, least, of_studies
 from memcap.frontiers.comparison import FLOAT32, count_bytes, in_numbers
 from memcap.frontiers.points import Point, ends, label
@@ -22,9 +21,24 @@ from memcap.terminal.printing import number
 from memcap.thresholds.curve import Threshold
 
 TITLE = "From the floor up: the state that theory asks for, and that training needs"
-HAND_SET = COLOURS[1]
-ANY_SEED = COLOURS[2]
 TRAINED = COLOURS[0]
+OPEN: dict[str, Any] = {"mfc": "none", "ms": 7, "zorder": 3}
+# By the words of the legend.
+MARKS: dict[str, dict[str, Any]] = {
+    "floor: no network has less": {"marker": "|", "color": "black", "ms": 10, "mew": 2},
+    "weights set by hand solve it": {"marker": "D", "color": COLOURS[1], **OPEN},
+    "the narrowest net of which any seed passed": {
+        "marker": "o",
+        "color": COLOURS[2],
+        **OPEN,
+    },
+    "training: nine in ten seeds pass, with the 95 % interval": {
+        "marker": "o",
+        "color": TRAINED,
+        "ms": 4.5,
+        "zorder": 4,
+    },
+}
 # inches: a line, the number at its end, the title
 ROW = 0.24
 TIMES = 1.0
@@ -128,10 +142,7 @@ def plot(all_gaps: Sequence[Gap], seed_words: str) -> Figure:
     names = [_name(gap.point, several) for gap in all_gaps]
     beside = CHARACTER * max(map(len, names)) + 0.2
     width = beside + 6.0 + TIMES
-    text = "\n".join(
-        textwrap.fill(part, round(18.5 * width))
-        for part in caption(all_gaps, seed_words)
-    )
+    text = filled(caption(all_gaps, seed_words), 18.5 * width)
     below = 0.75 + 0.12 * (text.count("\n") + 1)
     high = ROW * (len(all_gaps) + 1)
     height = TOP + high + below
@@ -157,14 +168,7 @@ def plot(all_gaps: Sequence[Gap], seed_words: str) -> Figure:
     axes.tick_params(axis="y", length=0)
     axes.grid(axis="x", color="#dddddd", lw=0.5)
     axes.spines[["top", "right", "left"]].set_visible(False)
-    axes.text(
-        1.02,
-        -0.8,
-        "x floor",
-        transform=axes.get_yaxis_transform(),
-        fontsize=8,
-        color="grey",
-    )
+    _beside(axes, -0.8, "x floor")
     axes.legend(
         loc="lower left",
         bbox_to_anchor=(-0.03, 1.0),
@@ -185,54 +189,24 @@ def _line(axes: Axes, k: int, gap: Gap) -> None:
     """Draw the marks of one task and network at height k; the first has the words of the legend."""
     end = gap.u90.units
     axes.plot([gap.floor, end], [k, k], color="#bbbbbb", lw=1.2, label="_gap", zorder=1)
-    hide = "_" * (k > 0)
-    axes.plot(
-        gap.floor,
-        k,
-        "|",
-        color="black",
-        ms=10,
-        mew=2,
-        label=hide + "floor: no network has less",
-    )
-    marks = (
-        (gap.hand_set, "D", HAND_SET, "weights set by hand solve it"),
-        (gap.any_seed, "o", ANY_SEED, "the narrowest net of which any seed passed"),
-    )
-    for value, marker, colour, words in marks:
+    values = gap.floor, gap.hand_set, gap.any_seed, end if gap.is_met else None
+    for value, (words, look) in zip(values, MARKS.items(), strict=True):
         x = [] if value is None else [value]
-        axes.plot(
-            x,
-            [k] * len(x),
-            marker,
-            color=colour,
-            mfc="none",
-            ms=7,
-            label=hide + words,
-            zorder=3,
-        )
-    x = [end] if gap.is_met else []
-    words = "training: nine in ten seeds pass, with the 95 % interval"
-    axes.plot(x, [k] * len(x), "o", color=TRAINED, ms=4.5, label=hide + words, zorder=4)
+        axes.plot(x, [k] * len(x), label="_" * (k > 0) + words, ls="", **look)
     if gap.is_met:
         ends = [gap.u90.low or end, finite(gap.u90.high) or end]
-        axes.plot(
-            ends, [k, k], color=TRAINED, lw=2.5, alpha=0.4, label="_interval", zorder=2
-        )
+        look: dict[str, Any] = {"color": TRAINED, "alpha": 0.4}
+        axes.plot(ends, [k, k], lw=2.5, label="_interval", zorder=2, **look)
         if not math.isfinite(gap.u90.high):
-            axes.plot(
-                BEYOND * end, k, ">", color=TRAINED, ms=4, alpha=0.4, label="_open_end"
-            )
+            axes.plot(BEYOND * end, k, ">", ms=4, label="_open_end", **look)
     words = f"x {gap.times:,.0f}" if gap.times else f"> {number(end)} bytes"
-    axes.text(
-        1.02,
-        k,
-        words,
-        transform=axes.get_yaxis_transform(),
-        fontsize=8,
-        va="center",
-        color="grey",
-    )
+    _beside(axes, k, words, va="center")
+
+
+def _beside(axes: Axes, k: float, words: str, **look: Any) -> None:
+    """Write right of the axes at height k."""
+    place = axes.get_yaxis_transform()
+    axes.text(1.02, k, words, transform=place, fontsize=8, color="grey", **look)
 
 
 def caption(all_gaps: Sequence[Gap], seed_words: str) -> list[str]:

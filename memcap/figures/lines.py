@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 from memcap.figures.style import (
     caption_height,
     draw_interval,
+    filled,
     highest_end,
     log2_axes,
     pass_rules,
@@ -124,7 +125,7 @@ def picture(
     ]
     room = CHARACTER * max(len(row) for name in names for row in name.split("\n")) + 0.3
     width = LEFT + columns * (wide + room) + (columns - 1) * BETWEEN
-    text = "\n".join(textwrap.fill(part, round(18.5 * width)) for part in caption)
+    text = filled(caption, 18.5 * width)
     above = 0.4 + 0.2 * len(key) + (0.3 if panels[0][0].title else 0)
     height = (
         above
@@ -160,14 +161,10 @@ def rules(points: Sequence[Point]) -> list[str]:
 
 def falls(points: Sequence[Point]) -> list[str]:
     """Say where counts fall with the width, one line each."""
-    found = [
-        (f"{p.label} at lag {p.lag}", p.fit.fall)
+    return [
+        f"{p.label} at lag {p.lag}: {fall_words(p.fit.fall)}; marks show the widths before that."
         for p in points
         if p.fit.fall is not None
-    ]
-    return [
-        f"{place}: {fall_words(fall)}; marks show the widths before that."
-        for place, fall in found
     ]
 
 

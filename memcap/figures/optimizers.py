@@ -1,6 +1,5 @@
 """Units against training steps and seconds, with a colour for each optimizer."""
 
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -19,6 +18,7 @@ from memcap.figures.style import (
     budgets,
     caption_height,
     draw_interval,
+    filled,
     pass_rules,
     which_seeds_count,
     write_below,
@@ -95,7 +95,7 @@ def plot(points: Sequence[Point]) -> Figure:
     markers = {mark: shapes[k % len(shapes)] for k, mark in enumerate(marks)}
     last = " ".join([which_seeds_count(points), *pass_rules(points)])
     parts = [ABOUT, f"{budgets(points)} {NO_LIMIT}", last]
-    text = "\n".join(textwrap.fill(part, round(18.5 * WIDTH)) for part in parts)
+    text = filled(parts, 18.5 * WIDTH)
     height = 0.5 + HIGH + caption_height(text)
     figure = Figure(figsize=(WIDTH, height))
     panels = figure.subplots(1, len(COSTS), sharey=True)

@@ -1,6 +1,5 @@
 """Seeds that passed, of those trained, by task, lag, recipe and width."""
 
-import textwrap
 from collections.abc import Sequence
 from itertools import groupby
 
@@ -14,6 +13,7 @@ from memcap.figures.recipes import recipe_names
 from memcap.figures.style import (
     COLOURS,
     draw_box,
+    filled,
     pass_rules,
     which_seeds_count,
     write_below,
@@ -66,7 +66,7 @@ def plot(points: Sequence[Point]) -> Figure:
             " what a network could hold."
         ),
     ]
-    text = "\n".join(textwrap.fill(part, 118) for part in parts)
+    text = filled(parts, 118)
     wide = NAMES + 0.5 * max(len(widths), 6)
     high = 1.4 + LINE * len(points) + 0.12 * text.count("\n")
     figure = Figure(figsize=(wide, high))

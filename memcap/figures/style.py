@@ -1,6 +1,7 @@
 """The common style of figures: colours, marks, scales and intervals, and the words of captions."""
 
 import math
+import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -124,6 +125,11 @@ def legend_in_order(axes: Axes, labels: Iterable[str], **look: Any) -> None:
     by_label = dict(zip(names, handles, strict=True))
     in_order = [label for label in labels if label in by_label]
     axes.legend([by_label[label] for label in in_order], in_order, **look)
+
+
+def filled(parts: Iterable[str], characters: float) -> str:
+    """Return paragraphs as a text with lines of at most so many characters."""
+    return "\n".join(textwrap.fill(part, round(characters)) for part in parts)
 
 
 def caption_height(text: str) -> float:
