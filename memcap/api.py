@@ -453,11 +453,13 @@ def answer(
     lag = whole(_plain(lag), "lag", 1, LONGEST)
     layers = whole(_plain(layers), "layers", 1, MOST_LAYERS)
     name = sources.cell_name(_text(_names_of_cells(cell), "cell"))
-    question = Question(task, lag, Model(name, 1, layers=layers), share, at, budget)
+    model = Model(name, 1, layers=layers)
     if isinstance(rows, pl.DataFrame):
-        return sources.best_answer(question, _rows(rows))
-    place = None if rows is None else _place(rows, "rows")
-    return sources.best_answer(question, place)
+        place = _rows(rows)
+    else:
+        place = None if rows is None else _place(rows, "rows")
+    question = Question(task, lag, model, share, at, budget, place)
+    return sources.best_answer(question)
 
 
 def judge(

@@ -29,24 +29,17 @@ def cell_name(name: str) -> str:
     return CELLS.get(name.lower(), name)
 
 
-def best_answer(
-    question: Question, rows: pl.DataFrame | Path | None = None, strict: bool = False
-) -> Answer:
+def best_answer(question: Question) -> Answer:
     """Answer a question from the rows that say the most about it.
 
-    Args:
-        question: the question.
-        rows: the only rows that count: a table, a folder, or a name of
-            `memcap.store.published`. None: the rows in `outputs` or the published
-            ones, whichever measure a threshold of this task at this lag with more runs.
-            If none does, the source that tried the lag counts, then the one with the
-            most lags to predict from; among equals the user's own. `Answer.own` is the
-            answer of the user's own rows if others count.
-        strict: refuse bad files of rows, as in `memcap.store.read`.
+    These are the rows in `outputs` or the published ones, whichever measure a threshold
+    of this task at this lag with more runs. If none does, the source that tried the lag
+    counts, then the one with the most lags to predict from; among equals the user's
+    own. `Answer.own` is the answer of the user's own rows if others count.
     """
     answers: list[Answer] = []
     tables: dict[str | None, pl.DataFrame] = {}
-    for source, table in _sources(rows, strict):
+    for source, table in _sources(question):
         tables[source] = table
         answers.append(from_rows(table, question, source))
         if source != str(OUTPUTS) and answers[-1].settled and answers[-1].as_asked:
@@ -69,22 +62,18 @@ def from_rows(
     return answer(question, points, source)
 
 
-def _sources(
-    rows: pl.DataFrame | Path | None, strict: bool
-) -> Iterator[tuple[str | None, pl.DataFrame]]:
+def _sources(question: Question) -> Iterator[tuple[str | None, pl.DataFrame]]:
     """Yield tables of rows with their names, each read when it is needed."""
-    if isinstance(rows, pl.DataFrame):
-        yield None, rows
+    if isinstance(question.rows, pl.DataFrame):
+        yield None, question.rows
         return
-    if rows is None:
-        places = [OUTPUTS] if OUTPUTS.exists() else []
-        places += [Path(name) for name in NAMES if rows_files(name)]
-    else:
-        places = [rows]
-    for place in places:
+    places = [OUTPUTS] if OUTPUTS.exists() else []
+    places += [Path(name) for name in NAMES if rows_files(name)]
+    for place in places if question.rows is None else [question.rows]:
         # a folder may have the name of published rows
-        name = str(place) in NAMES and not is_published(place)
-        yield f"./{place}" if name else str(place), store.read(place, strict)
+        is_folder = str(place) in NAMES and not is_published(place)
+        name = f"./{place}" if is_folder else str(place)
+        yield name, store.read(place, question.strict)
 
 
 def _beside(

@@ -11,7 +11,6 @@ from argparse import ArgumentParser, Namespace
 from contextlib import redirect_stdout
 from dataclasses import Field, fields
 from functools import partial
-from pathlib import Path
 from typing import Any, TextIO
 
 from rich.console import Console
@@ -37,7 +36,7 @@ from memcap.config.member import task_of
 from memcap.config.recipes import use_config_folders
 from memcap.models.model import Model
 from memcap.own import words as loss_words
-from memcap.own.losses import loss_curves
+from memcap.own.losses import LossCurve, loss_curves
 from memcap.own.task import Data
 from memcap.scripts.options import add_code, print_code
 from memcap.store import rows_of
@@ -105,9 +104,6 @@ def run(arguments: Namespace) -> None:
     if subject is None:
         return
     task, lag = subject
-    _check_folders(arguments.results, arguments.config_dir)
-    if _answer_by_loss(arguments, task, lag):
-        return
     question = Question(
         task,
         lag,
@@ -115,16 +111,20 @@ def run(arguments: Namespace) -> None:
         share=arguments.confidence,
         at=arguments.at,
         budget=arguments.budget,
+        rows=arguments.results,
+        strict=arguments.strict,
         config_dir=arguments.config_dir,
     )
-    answer = best_answer(question, arguments.results, arguments.strict)
+    curve = _curve(question, bool(arguments.knob or arguments.lag))
+    if curve is not None:
+        _print_curve(curve, arguments.json)
+        return
+    answer = best_answer(question)
     asked = answer.settled and answer.as_asked
     if arguments.measure and not asked and answer.command:
-        _measure(
-            answer.command,
-            sys.stderr if arguments.json or arguments.code else sys.stdout,
-        )
-        answer = best_answer(question, OUTPUTS, arguments.strict)
+        aside = arguments.json or arguments.code
+        _measure(answer.command, sys.stderr if aside else sys.stdout)
+        answer = best_answer(question.of_rows(OUTPUTS))
     if arguments.code:
         print_code(arguments, partial(code, answer))
     elif arguments.json:
@@ -133,15 +133,32 @@ def run(arguments: Namespace) -> None:
         _print(answer, arguments.why)
 
 
-def _check_folders(results: Path | None, configs: Path | None) -> None:
-    if results is not None and "=" in results.name and not results.exists():
+def _subject(arguments: Namespace) -> tuple[Task, int] | None:
+    """Return the task and lag that were given, or ask for them; None if the answer is
+    another command. Refuse folders that do not exist."""
+    rows = arguments.results
+    if rows is not None and "=" in rows.name and not rows.exists():
         raise UserError(
-            f"{results}: no such folder; a knob of the task goes by --knob {results}"
+            f"{rows}: no such folder; a knob of the task goes by --knob {rows}"
         )
-    if configs is not None:
-        if not configs.is_dir():
-            raise UserError(f"--config-dir {configs}: no such folder")
-        use_config_folders([configs])
+    if arguments.config_dir is not None:
+        if not arguments.config_dir.is_dir():
+            raise UserError(f"--config-dir {arguments.config_dir}: no such folder")
+        use_config_folders([arguments.config_dir])
+    if arguments.task is None:
+        if arguments.lag is not None or arguments.knob:
+            raise UserError(
+                "--task: not given; give --task and --lag, or neither to be asked"
+            )
+        return ask(Console(stderr=True))
+    task = task_of(arguments.task, arguments.knob)
+    lag = arguments.lag or task.longest_lag
+    if lag is None:
+        raise UserError(
+            f"--lag: not given; how many time steps, as in: memcap answer --task {arguments.task}"
+            " --lag 50"
+        )
+    return task, lag
 
 
 def _measure(command: str, out: TextIO) -> None:
@@ -162,48 +179,30 @@ def _print(answer: Answer, with_reasons: bool) -> None:
     print(fold(words, sys.stdout))
 
 
-def _answer_by_loss(arguments: Namespace, task: Task, lag: int) -> bool:
-    """Answer for a user's own sequences, if their widths are compared by held-out loss:
-    those of the task's file; or, if neither a file nor a lag is named, those of the
-    folder. Return whether they are.
-    """
-    if not (task.rule.by_loss or (isinstance(task, Data) and arguments.results)):
-        return False
-    rows = rows_of(arguments.results or OUTPUTS, arguments.strict)
-    curves = loss_curves(rows)
-    if task.rule.by_loss or arguments.knob or arguments.lag:
-        curves = [curve for curve in curves if curve.is_of(task, lag)]
-    if not curves:
-        if task.rule.by_loss:
-            raise UserError(
-                f"no rows of these sequences at lag {lag}; train them by: memcap fit FILE"
-            )
-        return False
-    if arguments.json:
-        print_json(loss_words.as_dict(curves[0]))
-        return True
-    for line in loss_words.sentences(curves[0]):
-        print(fold(line, sys.stdout))
-    return True
-
-
-def _subject(arguments: Namespace) -> tuple[Task, int] | None:
-    """Return the task and lag that were given, or ask for them; None if the answer is
-    another command."""
-    if arguments.task is None:
-        if arguments.lag is not None or arguments.knob:
-            raise UserError(
-                "--task: not given; give --task and --lag, or neither to be asked"
-            )
-        return ask(Console(stderr=True))
-    task = task_of(arguments.task, arguments.knob)
-    lag = arguments.lag or task.longest_lag
-    if lag is None:
+def _curve(question: Question, named: bool) -> LossCurve | None:
+    """Return the losses by width of a user's own sequences, if these are compared by
+    held-out loss: those of the task's file; or, unless a file or a lag was `named`, the
+    first of the folder."""
+    task = question.task
+    by_loss = task.rule.by_loss
+    if not isinstance(task, Data) or not (by_loss or question.rows):
+        return None
+    curves = loss_curves(rows_of(question.folder, question.strict))
+    if by_loss or named:
+        curves = [curve for curve in curves if curve.is_of(task, question.lag)]
+    if by_loss and not curves:
         raise UserError(
-            f"--lag: not given; how many time steps, as in: memcap answer --task {arguments.task}"
-            " --lag 50"
+            f"no rows of these sequences at lag {question.lag}; train them by: memcap fit FILE"
         )
-    return task, lag
+    return curves[0] if curves else None
+
+
+def _print_curve(curve: LossCurve, as_json: bool) -> None:
+    if as_json:
+        print_json(loss_words.as_dict(curve))
+        return
+    for line in loss_words.sentences(curve):
+        print(fold(line, sys.stdout))
 
 
 def ask(out: Console) -> tuple[Task, int] | None:

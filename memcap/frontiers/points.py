@@ -18,16 +18,8 @@ from memcap.models.model import Model
 from memcap.rule import Evaluation
 from memcap.store.rows import At
 from memcap.tasks import Task, information_floor, least_bits, one_per_number
-from memcap.thresholds.curve import (
-    Counts,
-    Fit,
-    Posterior,
-    Threshold,
-    counts,
-    no_easier,
-    posterior,
-)
-from memcap.thresholds.falls import before, fit_counts
+from memcap.thresholds.curve import Counts, Fit, Posterior, Threshold, counts, no_easier
+from memcap.thresholds.falls import before, fit_counts, rising_posterior
 
 DEFAULT_MODEL = Model()
 
@@ -89,10 +81,10 @@ class Point:
         solved = counts(self.units, self.solved_trained, self.runs)
         return before(solved, self.fit.fall)
 
-    @cached_property
+    @property
     def posterior(self) -> Posterior:
         """The posterior of `fit`, for any share of the seeds."""
-        return posterior(self.rise.widths, self.rise.solved, self.rise.runs)
+        return rising_posterior(self.units, self.solved, self.runs)
 
     def narrowest(self, share: float) -> int | None:
         """Return the narrowest width at which this share of the seeds passed."""

@@ -35,6 +35,7 @@ from memcap.thresholds.curve import (
     Floats,
     Floats32,
     Integers,
+    Posterior,
     counts,
     fit_of,
     log_probability,
@@ -161,11 +162,18 @@ def fit_counts(
     confidence: float = 0.95,
 ) -> Fit:
     """Fit counts by `memcap.thresholds.curve.fit_of`, those before a fall if they fall."""
+    rising = fit_of(rising_posterior(units, solved, runs), confidence)
+    return replace(rising, fall=find_fall(counts(units, solved, runs)))
+
+
+@lru_cache(maxsize=64)  # of half a megabyte
+def rising_posterior(
+    units: tuple[int, ...], solved: tuple[int, ...], runs: tuple[int, ...]
+) -> Posterior:
+    """Compute the posterior of counts, of those before a fall if they fall."""
     data = counts(units, solved, runs)
-    fall = find_fall(data)
-    rise = before(data, fall)
-    rising = fit_of(posterior(rise.widths, rise.solved, rise.runs), confidence)
-    return replace(rising, fall=fall)
+    rise = before(data, find_fall(data))
+    return posterior(rise.widths, rise.solved, rise.runs)
 
 
 def find_fall(data: Counts) -> Fall | None:

@@ -93,7 +93,7 @@ def test_of_rows_that_measure_the_lag_those_with_more_runs_count_and_the_others_
         f"Your own 6 runs in outputs would give {found.own.units} unit"
     )
     assert said.endswith("name the folder: memcap answer ... outputs")
-    assert best_answer(Question(DELAY, 8), place / "outputs").own is None
+    assert best_answer(Question(DELAY, 8, rows=place / "outputs")).own is None
     own(place, sharp(8, 7, seeds=16))
     found = best_answer(Question(DELAY, 8))
     assert (found.source, found.units, found.own) == ("outputs", 7, None)
@@ -117,11 +117,11 @@ def test_where_neither_measures_the_lag_the_one_with_most_lags_predicts(place):
 def test_a_folder_that_is_named_answers_alone(place):
     own(place, sharp(8, 7))
     write(place / "other", sharp(4, 3))
-    assert best_answer(Question(DELAY, 4), place / "other").units == 3
+    assert best_answer(Question(DELAY, 4, rows=place / "other")).units == 3
     assert best_answer(Question(DELAY, 4)).units == 5
-    assert best_answer(Question(DELAY, 8), place / "other").units is None
+    assert best_answer(Question(DELAY, 8, rows=place / "other")).units is None
     assert str(place / "other") in "".join(
-        why(best_answer(Question(DELAY, 4), place / "other"))
+        why(best_answer(Question(DELAY, 4, rows=place / "other")))
     )
 
 
@@ -172,7 +172,7 @@ def test_what_is_published_lies_with_its_study(name):
 
 def test_a_knob_that_was_not_measured_has_the_nearest_that_were_beside_it():
     latch = task_class("latch")
-    found = best_answer(Question(latch(symbols=4), 50), Path("atlas"))
+    found = best_answer(Question(latch(symbols=4), 50, rows=Path("atlas")))
     assert (found.units, [each.question.task.symbols for each in found.beside]) == (
         None,
         [2, 8],
@@ -182,5 +182,5 @@ def test_a_knob_that_was_not_measured_has_the_nearest_that_were_beside_it():
         in sentences(found)[0]
     )
     assert found.seconds is not None
-    wider = best_answer(Question(latch(symbols=16), 50), Path("atlas"))
+    wider = best_answer(Question(latch(symbols=16), 50, rows=Path("atlas")))
     assert [each.question.task.symbols for each in wider.beside] == [8, 32]
