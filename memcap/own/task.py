@@ -13,7 +13,7 @@ from memcap.config.knobs import UserError, knob
 from memcap.own.file import EXAMPLE, Sequences, read
 from memcap.rule import LowestLoss, Score
 from memcap.tasks.base import Batch, Facts, FileTask, Operand, RandomKey, integers
-from memcap.tasks.chance import best_map
+from memcap.tasks.chance import best_map, sequences
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Int, Shaped
@@ -121,16 +121,17 @@ class Data(FileTask):
         if self.file == EXAMPLE:
             return []
         content = read(self.file)
-        found = [f"{self.file}: {doubt}" for doubt in content.doubts]
+        doubts = content.doubts
         if content.is_unscaled and not self.scale:
-            found.append(
-                f"{self.file}: numbers far from mean 0 and spread 1 train badly; set"
-                " task.scale=true"
+            doubts.append(
+                "numbers far from mean 0 and spread 1 train badly; set task.scale=true"
             )
         if longest_lag < self.longest_lag:
-            seen = f"{self.file}: the nets see the last {longest_lag + 1} of {content.steps} steps"
-            found.append(f"{seen}; task.lag={self.longest_lag} is all of them")
-        return found
+            doubts.append(
+                f"the nets see the last {longest_lag + 1} of {content.steps} steps;"
+                f" task.lag={self.longest_lag} is all of them"
+            )
+        return [f"{self.file}: {doubt}" for doubt in doubts]
 
     @property
     def mend_unsolved(self) -> str:
@@ -192,83 +193,55 @@ class Data(FileTask):
             )
         return lag + 1
 
-    def _drawn(
-        self,
-        key: RandomKey,
-        lag: Operand,
-        length: Operand,
-        steps: int,
-        batch: int,
-        unseen: bool,
-    ) -> Batch:
-        # Branches of its own in place of `parts`, which reads the file: scripts are
-        # made of these lines.
-        if self.rule.by_loss:
-            ours = self.parts[2 * unseen]
-        elif self.file_content.split is not None:
-            ours = np.flatnonzero(self.file_content.split == 2 * unseen)
-        elif self.file_content.groups is None:
-            ours = _split(len(self.file_content.inputs), self.held_out, self.fold)[
-                unseen
-            ]
-        else:
-            ours = _split_groups(self.file_content.groups, self.held_out, self.fold)[
-                unseen
-            ]
-        if unseen and batch == len(ours):
-            which = jnp.asarray(ours)
-        else:
-            which = jnp.asarray(ours)[integers(key, (batch,), 0, len(ours))]
-        return self.laid_out(which, lag, length, steps)
-
     def laid_out(
-        self, which: Int[Array, " B"], lag: Operand, length: Operand, steps: int
+        self, which: Any, lag: Operand, length: Operand, steps: int, xp: Any = jnp
     ) -> Batch:
-        """Return the last `lag` + 1 steps of the file's sequences at these places."""
-        batch = which.shape[0]
-        step = jnp.arange(steps)
+        """Return the last `lag` + 1 steps of the file's sequences at these places, as
+        arrays of `xp`: JAX's, or NumPy's."""
+        file = self.file_content
+        step = xp.arange(steps)
         # the end of a sequence at the end of `length` steps
-        source = jnp.clip(
-            step + self.file_content.steps - length, 0, self.file_content.steps - 1
-        )
+        source = xp.clip(step + file.steps - length, 0, file.steps - 1)
         in_sequence = (step >= length - 1 - lag) & (step < length)
 
         def cut(array: np.ndarray, blank: Any) -> Shaped[Array, "T B ..."]:
             """Cut (N, T, ...) to the buffer."""
-            rows = jnp.moveaxis(jnp.asarray(array)[which[:, None], source], 0, 1)
-            return jnp.where(
-                in_sequence.reshape(-1, *[1] * (rows.ndim - 1)), rows, blank
-            )
+            rows = xp.moveaxis(xp.asarray(array)[which[:, None], source], 0, 1)
+            counts = in_sequence.reshape(-1, *[1] * (rows.ndim - 1))
+            return xp.where(counts, rows, blank)
 
-        inputs = cut(
-            self.file_content.inputs,
-            0 if self.file_content.symbols is None else self.file_content.symbols,
-        )
-        if self.file_content.due is None:
-            targets = jnp.asarray(self.file_content.targets)[which]
-            return Batch(
-                inputs, targets.T if self.several_values else targets.reshape(batch)
-            )
-        targets = cut(self.file_content.targets, 0)
-        targets = (
-            jnp.moveaxis(targets, -1, 0)
-            if self.several_values
-            else targets.reshape(steps, batch)
-        )
-        return Batch(inputs, targets, cut(self.file_content.due, False))
+        inputs = cut(file.inputs, file.blank)
+        if file.due is None:
+            targets = xp.asarray(file.targets)[which]
+            return Batch(inputs, targets.T if self.several_values else targets.ravel())
+        targets = cut(file.targets, 0)
+        if self.several_values:
+            targets = xp.moveaxis(targets, -1, 0)
+        else:
+            targets = targets.reshape(steps, -1)
+        return Batch(inputs, targets, cut(file.due, False))
+
+    def _drawn(self, key: RandomKey, part: int, batch: int) -> Int[Array, " B"]:
+        """Draw places of a part's sequences, with replacement."""
+        places = jnp.asarray(self.parts[part])
+        return places[integers(key, (batch,), 0, len(places))]
 
     def sample(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
         """Draw training sequences, with replacement."""
-        return self._drawn(key, lag, length, steps, batch, unseen=False)
+        return self.laid_out(self._drawn(key, 0, batch), lag, length, steps)
 
     def unseen(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
         """Draw held-out sequences, with replacement; each of them once, if the batch is
         of as many."""
-        return self._drawn(key, lag, length, steps, batch, unseen=True)
+        if batch == self.part_sizes[1]:
+            which = jnp.asarray(self.parts[2])
+        else:
+            which = self._drawn(key, 2, batch)
+        return self.laid_out(which, lag, length, steps)
 
     @property
     def parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -280,11 +253,8 @@ class Data(FileTask):
     def constant_bytes(self) -> int:
         """The bytes of the file's arrays."""
         file = self.file_content
-        return sum(
-            array.nbytes
-            for array in (file.inputs, file.targets, file.due)
-            if array is not None
-        )
+        due = 0 if file.due is None else file.due.nbytes
+        return file.inputs.nbytes + file.targets.nbytes + due
 
     @property
     def part_sizes(self) -> tuple[int, int]:
@@ -304,34 +274,27 @@ class Data(FileTask):
         (1); and which of them count."""
         both = self.parts[1:]
         most = max(map(len, both))
-        places = jnp.asarray(np.stack([np.resize(each, most) for each in both]))
+        places = jnp.asarray(np.stack([np.resize(part, most) for part in both]))
         at = block * batch + jnp.arange(batch)
         which = places[side, jnp.clip(at, 0, most - 1)]
-        return (
-            self.laid_out(which, lag, length, steps),
-            at < jnp.asarray([*map(len, both)])[side],
-        )
+        counts = at < jnp.asarray(self.part_sizes)[side]
+        return self.laid_out(which, lag, length, steps), counts
 
     def facts(self, lag: int, length: int) -> Facts:
         """Measure chance on the training sequences; what has to be held, nobody knows
         but you: `bits`, and one symbol."""
-        targets = self.file_content.targets
+        file = self.file_content
         if isinstance(self.criterion, str):  # best; no score is a pass by itself
-            threshold = 1.0 if self.file_content.classes else 0.0
+            threshold = 1.0 if file.classes else 0.0
         elif self.criterion is not None:
             threshold = self.criterion
-        elif self.file_content.classes:
+        elif file.classes:
             threshold = 0.99
         else:
-            axes = tuple(range(targets.ndim - self.several_values))
-            threshold = 0.05 * float(targets.var(axis=axes).mean())
-        return Facts(
-            1,
-            self.bits,
-            _chance(self, lag, length),
-            threshold,
-            self.file_content.digest,
-        )
+            axes = tuple(range(file.targets.ndim - self.several_values))
+            threshold = 0.05 * float(file.targets.var(axis=axes).mean())
+        chance = _chance(self, lag, length)
+        return Facts(1, self.bits, chance, threshold, file.digest)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
         """Return the same sequences: there are no longer ones."""
@@ -341,47 +304,9 @@ class Data(FileTask):
 @lru_cache(maxsize=1024)
 def _chance(task: Data, lag: int, length: int) -> float:
     """Score a net without memory on training sequences; NumPy draws them, as facts need no JAX."""
-    file = task.file_content
     which = np.random.default_rng(1).choice(task.parts[0], 8192)
-    step = np.arange(length)
-    source = np.clip(step + file.steps - length, 0, file.steps - 1)
-    blank = step < length - 1 - lag
-    inputs = file.inputs[which[:, None], source]
-    inputs[:, blank] = 0 if file.symbols is None else file.symbols
-    if file.due is None:
-        targets = np.zeros(
-            (len(which), length, *file.targets.shape[1:]), file.targets.dtype
-        )
-        targets[:, -1] = file.targets[which]
-        mask = np.zeros((len(which), length), bool)
-        mask[:, -1] = True
-    else:
-        targets = file.targets[which[:, None], source]
-        mask = file.due[which[:, None], source]
-        mask[:, blank] = False
-    if not task.several_values:
-        targets = targets.reshape(mask.shape)
-    return best_map(task, inputs, targets, mask).mean
-
-
-@lru_cache(maxsize=8)
-def _split(count: int, held_out: float, fold: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the places of the training sequences among all, and of the held-out ones,
-    at least one of each."""
-    order = np.random.default_rng([fold, count]).permutation(count).astype(np.int32)
-    tests = min(max(round(held_out * count), 1), count - 1)
-    return np.sort(order[tests:]), np.sort(order[:tests])
-
-
-def _split_groups(
-    groups: np.ndarray, held_out: float, fold: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the same where the sequences of a group stay together."""
-    names, ours = np.unique(groups, return_inverse=True)
-    is_test = np.isin(ours, _split(len(names), held_out, fold)[1])
-    return np.flatnonzero(~is_test).astype(np.int32), np.flatnonzero(is_test).astype(
-        np.int32
-    )
+    batch = task.laid_out(which, lag, length, length, np)
+    return best_map(task, *sequences(task, batch, length)).mean
 
 
 @lru_cache(maxsize=64)
@@ -391,38 +316,42 @@ def _parts(
     """Return the places of training's sequences, validation's, and those held out. They
     are the parts that the file has; or, by loss, folds of a cross-validation, of which
     the next one is validation, and folds beyond the last are of another one."""
-    split = read(file).split
-    groups = read(file).groups
-    if split is not None:
-        training, validation, test = (
-            np.flatnonzero(split == part).astype(np.int32) for part in range(3)
-        )
-        return training, validation, test
-    if not by_loss:
-        count = len(read(file).inputs)
-        sides = (
-            _split(count, held_out, fold)
-            if groups is None
-            else _split_groups(groups, held_out, fold)
-        )
-        return sides[0], sides[0][:0], sides[1]
-    groups = np.arange(len(read(file).inputs)) if groups is None else groups
-    ours = np.unique(groups, return_inverse=True)[1]
-    names = int(np.max(ours)) + 1
-    folds = min(max(round(1 / held_out), 3), names)
+    content = read(file)
+    parts = content.split
+    if parts is None:
+        groups = content.groups
+        groups = np.arange(len(content.inputs)) if groups is None else groups
+        names, place = np.unique(groups, return_inverse=True)
+        draw = _folds if by_loss else _sides
+        parts = draw(file, len(names), held_out, fold)[place]
+    training, validation, tests = (
+        np.flatnonzero(parts == part).astype(np.int32) for part in range(3)
+    )
+    return training, validation, tests
+
+
+def _sides(file: str, count: int, held_out: float, fold: int) -> np.ndarray:
+    """Draw which of `count` groups are held out (2); the others train (0)."""
+    del file
+    tests = min(max(round(held_out * count), 1), count - 1)
+    order = np.random.default_rng([fold, count]).permutation(count)
+    parts = np.zeros(count, np.int64)
+    parts[order[:tests]] = 2
+    return parts
+
+
+def _folds(file: str, count: int, held_out: float, fold: int) -> np.ndarray:
+    """Draw which of `count` groups train (0), are validation (1) and held out (2)."""
+    folds = min(max(round(1 / held_out), 3), count)
     if folds < 3:
         raise UserError(
             f"task.criterion=best: {file} has too few sequences or groups; it takes at least 3"
         )
-    order = np.random.default_rng([fold // folds, names]).permutation(names)
-    part = np.empty(names, np.int64)
-    part[order] = np.arange(names) * folds // names
-    away = (part[ours] - fold) % folds  # 0: held out, 1: validation
-    parts = away > 1, away == 1, away == 0
-    training, validation, test = (
-        np.flatnonzero(each).astype(np.int32) for each in parts
-    )
-    return training, validation, test
+    order = np.random.default_rng([fold // folds, count]).permutation(count)
+    folds_of = np.empty(count, np.int64)
+    folds_of[order] = np.arange(count) * folds // count
+    away = (folds_of - fold) % folds
+    return np.select([away == 0, away == 1], [2, 1], 0)
 
 
 @lru_cache(maxsize=16)
