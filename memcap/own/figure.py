@@ -21,12 +21,14 @@ def draw(rows: pl.DataFrame) -> Drawn:
             "no rows with task.criterion=best: nothing to draw; train them by: memcap fit FILE"
         )
     curve = curves[0]
-    columns = ["units", "loss", "error", "score", "enough"]
-    enough = {width.units for width in curve.enough}
-    data = [
-        (w.units, w.mean, w.error, w.score, w.units in enough) for w in curve.widths
-    ]
-    return Drawn(plot(curve), pl.DataFrame(data, columns, orient="row"))
+    columns = {
+        "units": [width.units for width in curve.widths],
+        "loss": [width.mean for width in curve.widths],
+        "error": [width.error for width in curve.widths],
+        "score": [width.score for width in curve.widths],
+        "enough": [width in curve.enough for width in curve.widths],
+    }
+    return Drawn(plot(curve), pl.DataFrame(columns))
 
 
 def plot(curve: LossCurve) -> Figure:
@@ -36,29 +38,20 @@ def plot(curve: LossCurve) -> Figure:
     unit = "nats" if curve.task.loss == "classes" else "squared error"
     axes = figure.add_subplot(xlabel="units", ylabel=f"held-out loss ({unit})")
     units = [width.units for width in curve.widths]
-    axes.axhspan(
-        curve.best.mean,
-        curve.best.mean + curve.margin,
-        color=COLOURS[0],
-        alpha=0.15,
-        lw=0,
-    )
-    means, errors = (
-        [getattr(w, name) for w in curve.widths] for name in ("mean", "error")
-    )
-    bars = errors if len(curve.folds) > 1 else None
-    axes.errorbar(units, means, bars, color=COLOURS[0], marker="o", capsize=3)
-    references = ((curve.without_state, "current input alone", "--"),)
-    references += ((curve.n_gram, f"last {curve.steps} steps alone", ":"),)
+    low = curve.best.mean
+    axes.axhspan(low, low + curve.margin, color=COLOURS[0], alpha=0.15, lw=0)
+    means = [width.mean for width in curve.widths]
+    errors = [width.error for width in curve.widths] if len(curve.folds) > 1 else None
+    axes.errorbar(units, means, errors, color=COLOURS[0], marker="o", capsize=3)
+    references = [
+        (curve.without_state, "current input alone", "--"),
+        (curve.n_gram, f"last {curve.steps} steps alone", ":"),
+    ]
     for loss, label, style in references:
         axes.axhline(loss.mean, color=COLOURS[1], ls=style, label=label)
     if curve.units is not None:
-        axes.axvline(
-            curve.units,
-            color=COLOURS[2],
-            lw=1,
-            label=f"{plural(curve.units, 'unit')}: enough",
-        )
+        label = f"{plural(curve.units, 'unit')}: enough"
+        axes.axvline(curve.units, color=COLOURS[2], lw=1, label=label)
         often = curve.right_as_often
         if often is not None and often.units < curve.units:
             label = f"{plural(often.units, 'unit')}: right as often"

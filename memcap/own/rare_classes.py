@@ -27,41 +27,42 @@ def has_rare_class(task: Data) -> bool:
 def recalls(nets: Iterable[Trained]) -> np.ndarray:
     """Return the share of each class's held-out answers that nets of the same file get
     right, (C,); NaN for a class without answers."""
-    right = np.zeros(())
-    count = np.zeros(())
+    counts = []
     for net in nets:
         task = net.member.task
         assert isinstance(task, Data)
         file = task.file_content
         tests = task.parts[2]
         guesses = net.run(np.moveaxis(file.inputs[tests], 0, 1))[0].argmax(-1).T
-        answers = file.targets[tests].reshape(len(tests), -1)
-        due = (slice(None), slice(-1, None)) if file.due is None else file.due[tests]
-        guesses = guesses[due].ravel()
-        answers = (answers if file.due is None else answers[due]).ravel()
-        right = right + np.bincount(answers[answers == guesses], minlength=task.outputs)
-        count = count + np.bincount(answers, minlength=task.outputs)
-    return np.divide(right, count, out=np.full_like(right, np.nan), where=count > 0)
+        answers = file.targets[tests]
+        if file.due is None:
+            guesses = guesses[:, -1]
+        else:
+            guesses = guesses[file.due[tests]]
+            answers = answers[file.due[tests]]
+        right = answers[answers == guesses]
+        counts.append(
+            [np.bincount(x, minlength=task.outputs) for x in (right, answers)]
+        )
+    right, count = np.sum(counts, axis=0)
+    return np.where(count > 0, right / np.maximum(count, 1), np.nan)
 
 
 def rare_words(curve: LossCurve, nets: Iterable[Trained]) -> str:
     """Say how well the width that is enough finds each class, compared with always answering the
     commonest."""
     with np.load(curve.task.file) as arrays:
-        names = (
-            arrays["class_names"]
-            if "class_names" in arrays
-            else np.arange(curve.task.outputs)
-        )
+        names = arrays.get("class_names", np.arange(curve.task.outputs))
     shares = shares_of(curve.task)
-    each = recalls(nets)
-    there = shares > 0  # class numbers may have gaps
-    rarest = np.argmin(np.where(there, shares, 1))
-    most = np.argmax(shares)
-    least = int(np.nanargmin(each))
+    present = shares > 0  # class numbers may have gaps
+    rarest = np.argmin(np.where(present, shares, 1))
+    commonest = np.argmax(shares)
+    recall = recalls(nets)
+    least = int(np.nanargmin(recall))
     return (
         f"{names[rarest]} is only {shares[rarest]:.1%} of the answers. Balanced accuracy of"
-        f" {curve.units}: {np.nanmean(each):.3f}, the mean of each class's share that is found;"
-        f" the least, of {names[least]}, is {each[least]:.3f}. Who always says {names[most]}:"
-        f" accuracy {shares[most]:.3f}, balanced {1 / there.sum():.3f}."
+        f" {curve.units}: {np.nanmean(recall):.3f}, the mean of each class's share that is found;"
+        f" the least, of {names[least]}, is {recall[least]:.3f}. Who always says"
+        f" {names[commonest]}: accuracy {shares[commonest]:.3f}, balanced"
+        f" {1 / present.sum():.3f}."
     )

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -50,10 +51,8 @@ class WidthSearch:
     def run(self) -> LossCurve:
         """Train what is missing; return the losses of the widths."""
         recipe = self.race()
-        widths = sorted(
-            {*(2**k for k in range(int(math.log2(self.most)) + 1)), self.most}
-        )
-        curve = self.curve_of(widths, recipe)
+        powers = [2**k for k in range(self.most.bit_length())]
+        curve = self.curve_of({*powers, self.most}, recipe)
         while (width := next_width(curve)) is not None:
             curve = self.curve_of([width], recipe)
         return curve
@@ -65,11 +64,13 @@ class WidthSearch:
         ]
         kinds = itertools.product(RACE_UNITS, recipes, [0], range(RACE_SEEDS))
         rows = self._train([self.member(*kind) for kind in kinds])
-        means = rows.group_by("recipe", "lr").agg(
-            pl.col("validation_loss").fill_null(math.inf).mean()
-        )
-        losses = {(name, lr): loss for name, lr, loss in means.iter_rows()}
-        return min(recipes, key=lambda recipe: losses[recipe.name, recipe.lr])
+        losses = rows.with_columns(pl.col("validation_loss").fill_null(math.inf))
+
+        def loss(recipe: Recipe) -> Any:
+            nets = losses.filter(recipe=recipe.name, lr=recipe.lr)
+            return nets["validation_loss"].mean()
+
+        return min(recipes, key=loss)
 
     def curve_of(self, widths: Iterable[int], recipe: Recipe) -> LossCurve:
         """Train some widths; return the curve of all widths with this recipe."""
@@ -103,10 +104,7 @@ class WidthSearch:
 def next_width(curve: LossCurve) -> int | None:
     """Return the next width to try, between one that is enough and one that is not;
     None if none is left, or if the answer is known to an eighth."""
-    if (
-        curve.units is None
-        or not curve.below
-        or curve.units - curve.below <= max(1, curve.units // 8)
-    ):
+    enough = curve.units or 0
+    if not curve.below or enough - curve.below <= max(1, enough // 8):
         return None
-    return round((curve.below * curve.units) ** 0.5)
+    return round((curve.below * enough) ** 0.5)

@@ -12,6 +12,17 @@ from memcap.own.task import Data
 
 COUNT = 400
 STEPS = 4
+SYMBOLS = np.random.default_rng(0).choice(3, (COUNT, STEPS), p=[0.7, 0.25, 0.05])
+LAST_TWO = np.arange(STEPS) >= STEPS - 2 + np.zeros((COUNT, 1))
+
+
+@pytest.fixture
+def save(tmp_path):
+    def to_file(**arrays):
+        np.savez(tmp_path / "mine.npz", inputs=SYMBOLS, **arrays)
+        return Data(file=str(tmp_path / "mine.npz"), criterion="best")
+
+    return to_file
 
 
 @dataclass
@@ -24,19 +35,11 @@ class Net:
         return np.eye(3)[np.where(inputs == 2, 0, inputs)], None
 
 
-@pytest.fixture(params=["last", "every"])
-def task(request, tmp_path):
-    """Classes 0, 1 and 2, of which 2 is rare, at the end or at the last two steps."""
-    symbols = np.random.default_rng(0).choice(3, (COUNT, STEPS), p=[0.7, 0.25, 0.05])
-    arrays = {"inputs": symbols, "class_names": np.array(["calm", "wind", "storm"])}
-    arrays["targets"] = symbols[:, -1] if request.param == "last" else symbols
-    if request.param == "every":
-        arrays["mask"] = np.arange(STEPS) >= STEPS - 2 + np.zeros((COUNT, 1))
-    np.savez(tmp_path / "mine.npz", **arrays)
-    return Data(file=str(tmp_path / "mine.npz"), criterion="best")
-
-
-def test_each_class_counts_alike(task):
+@pytest.mark.parametrize(
+    "answers", [{"targets": SYMBOLS[:, -1]}, {"targets": SYMBOLS, "mask": LAST_TWO}]
+)
+def test_each_class_counts_alike(save, answers):
+    task = save(**answers, class_names=np.array(["calm", "wind", "storm"]))
     net = Net(SimpleNamespace(task=task))
     assert recalls([net, net]).tolist() == [1, 1, 0]
     assert has_rare_class(task)
@@ -47,10 +50,6 @@ def test_each_class_counts_alike(task):
     assert words.endswith(", balanced 0.333.")
 
 
-def test_values_and_classes_alike_in_number_have_none(tmp_path):
-    inputs = np.arange(COUNT * STEPS).reshape(COUNT, STEPS) % 3
-    for name, targets in (("even", inputs[:, 0] * 2), ("values", inputs[:, 0] + 0.5)):
-        np.savez(tmp_path / f"{name}.npz", inputs=inputs, targets=targets)
-        assert not has_rare_class(
-            Data(file=str(tmp_path / f"{name}.npz"), criterion="best")
-        )
+@pytest.mark.parametrize("targets", [SYMBOLS[:, 0] + 0.5, np.arange(COUNT) % 2 * 2])
+def test_values_and_classes_alike_in_number_have_none(save, targets):
+    assert not has_rare_class(save(targets=targets))
