@@ -15,7 +15,7 @@ FLOORS = [
     "config.knobs",
     "terminal",
     "runtime",
-    "rule own.file",
+    "rule",
     "tasks cells",
     "loops",
     "models",
