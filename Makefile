@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/installed
 PROCESSES ?= 2
 QUICK := tests/loops/test_fused_loss.py tests/tasks --ignore=tests/tasks/test_interface.py tests/models/test_network.py tests/frontiers/test_frontier.py tests/answers/test_answer.py \
-	tests/designs/test_axes.py tests/store/test_store.py tests/training/test_early_stopping.py tests/config/test_config.py tests/test_imports.py
+	tests/designs/test_axes.py tests/store/test_store.py tests/test_rule.py tests/config/test_config.py tests/test_imports.py
 
 TARGETS := .venv-targets
 COMPILED := tests/targets tests/planning/test_plan.py
