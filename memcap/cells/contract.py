@@ -10,14 +10,18 @@ from typing import Any, cast
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 
 from memcap.cells.base import Cell
 from memcap.cells.registry import cell_class
 from memcap.config.knobs import UserError
+from memcap.runtime import jax_setup
 from memcap.runtime.plugins import raised
+from memcap.terminal.words import patience
 
 BATCH = 2
+STEPS = 3
 _whole: set[type[Cell]] = set()  # cells that were found to be whole
 
 
@@ -27,6 +31,7 @@ def check(name: str, features: int, units: int) -> None:
     cls = cell_class(name)
     if cls not in _whole:
         nnx.eval_shape(lambda: _step(cls, name, features, units))
+        _run(cls, name, features, units)
         _whole.add(cls)
 
 
@@ -66,6 +71,38 @@ def _step(cls: type[Cell], name: str, features: int, units: int) -> None:
         )
 
 
+def _run(cls: type[Cell], name: str, features: int, units: int) -> None:
+    """Run a cell on two sequences at once, and on each alone; raise UserError if they
+    give other numbers, or change the cell."""
+    jax_setup.setup()
+    cell = cast(Callable[..., Cell], cls)(features, units, rngs=nnx.Rngs(0))
+    weights = jax.tree.map(np.asarray, nnx.to_pure_dict(nnx.state(cell)))
+    names = set(vars(cell))
+    start = cell.initialize_carry((BATCH, features), nnx.Rngs(0))
+    inputs = np.random.default_rng(0).standard_normal((STEPS, BATCH, features))
+
+    def run(rows: slice) -> Any:
+        carry = jax.tree.map(lambda leaf: leaf[rows], start)
+        for x in inputs.astype(np.float32):
+            carry, hidden = _call(cls, name, "__call__", cell, carry, x[rows])
+        return hidden
+
+    together = run(slice(None))
+    alone = jnp.concatenate([run(slice(k, k + 1)) for k in range(BATCH)])
+    if not jnp.allclose(together, alone, atol=1e-4, equal_nan=True):
+        raise _wrong(
+            name,
+            "__call__ gives a sequence other numbers beside another one",
+            "the same for each sequence, whatever else is in the batch",
+        )
+    after = jax.tree.map(np.asarray, nnx.to_pure_dict(nnx.state(cell)))
+    same = jax.tree.structure(weights) == jax.tree.structure(after) and all(
+        jax.tree.leaves(jax.tree.map(np.array_equal, weights, after))
+    )
+    if not same or set(vars(cell)) != names:
+        raise _wrong(name, "__call__ changes the cell", "a function: the carry is all")
+
+
 def _words(tree: Any) -> str:
     """Return the arrays of a tree by dtype and shape, in its form."""
     leaves, form = jax.tree.flatten(tree)
@@ -88,10 +125,11 @@ def _call(
 ) -> Any:
     """Return what a method gives; what it raises is a UserError."""
     try:
-        return of(*arguments)
+        with patience(f"model.cell={name}: {method}"):
+            return of(*arguments)
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise UserError(
             f"model.cell={name}: {method} {raised(error, cls.__module__)}"
         ) from error

@@ -75,7 +75,7 @@ def import_object(name: str, where: str) -> Any:
         ) from error
 
 
-def raised(error: Exception, module: str) -> str:
+def raised(error: BaseException, module: str) -> str:
     """Say in words what code of a module raised, and at which of its lines."""
     trace = error.__traceback__
     place = ""
@@ -96,6 +96,8 @@ def import_named(name: str, what: str) -> ModuleType:
         importlib.invalidate_caches()
     try:
         return importlib.import_module(name)
+    except SystemExit as error:
+        raise UserError(f"{what}: {raised(error, name)}") from error
     except ModuleNotFoundError as error:
         if error.name is None or not f"{name}.".startswith(f"{error.name}."):
             raise

@@ -13,6 +13,8 @@ from memcap.runtime import jax_setup
 from memcap.tasks import contract
 from memcap.tasks.base import Batch, Task
 
+KEYS = 20  # with which a user's task is tried
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -80,8 +82,13 @@ def without_memory(
         _draw(task, "sample", each, (lag, length, steps, batch)) for each in seeds
     )
     if anybodys:
-        contract.check_batch(task, "sample", arrays, length, steps, batch)
+        for each in range(seed, seed + KEYS):  # one by one, as they may be large
+            draw = _draw(task, "sample", each, (lag, length, steps, batch))
+            contract.check_batch(task, "sample", draw, length, steps, batch)
         contract.check_keys(task, [arrays, *others])
+        _sampler.cache_clear()  # traced anew, so that Python's own state is seen
+        again = _draw(task, "sample", seed, (lag, length, steps, batch))
+        contract.check_again(task, arrays, again)
         if type(task).unseen is not Task.unseen:
             held_out = _draw(task, "unseen", seed, (lag, length, steps, batch))
             contract.check_batch(task, "unseen", held_out, length, steps, batch)
@@ -93,7 +100,7 @@ def _draw(task: Task, method: str, seed: int, sizes: tuple[int, int, int, int]) 
     lag, length, steps, batch = sizes
     try:
         result = _sampler(task, method, steps, batch)(jax.random.key(seed), lag, length)
-    except Exception as error:  # it may be a user's task
+    except (Exception, SystemExit) as error:  # it may be a user's task
         raise contract.broken(task, method, error) from error
     return jax.tree.map(np.asarray, result)
 

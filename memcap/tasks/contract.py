@@ -15,6 +15,7 @@ import numpy as np
 from memcap.config.knobs import LONGEST, UserError
 from memcap.runtime.plugins import raised
 from memcap.tasks.base import Batch, Facts, Task
+from memcap.terminal.words import patience
 
 Expected = list[
     tuple[str, Any, tuple[int, ...], str]
@@ -32,15 +33,16 @@ def call(task: Task, method: str, *arguments: Any) -> Any:
     """Call a method, or read a property, and return the result; raise UserError, with
     its place, for any other error."""
     try:
-        value = getattr(task, method)
-        return value(*arguments) if callable(value) else value
+        with patience(f"task {task.name}: {method}"):
+            value = getattr(task, method)
+            return value(*arguments) if callable(value) else value
     except UserError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise broken(task, method, error) from error
 
 
-def broken(task: Task, method: str, error: Exception) -> UserError:
+def broken(task: Task, method: str, error: BaseException) -> UserError:
     """Return the error for a method that raises."""
     return UserError(
         f"task {task.name}: {method} {raised(error, type(task).__module__)}"
@@ -128,6 +130,8 @@ def facts_of(task: Task, lag: int, length: int) -> Facts:
             raise wrong(
                 task, where, f"has {name}={value!r}", what or f"a number {above}{to}"
             )
+    if call(task, "facts", lag, length) != facts:
+        raise wrong(task, where, "changes from call to call", "the same for ever")
     return facts
 
 
@@ -146,6 +150,18 @@ def check_keys(task: Task, draws: Sequence[Batch]) -> None:
             "sample",
             "gives the same sequences for every key",
             "drawn by jax.random from `key`",
+        )
+
+
+def check_again(task: Task, one: Batch, two: Batch) -> None:
+    """Raise UserError if two draws with one key, as arrays of NumPy, are not the same."""
+    pairs = ((one.inputs, two.inputs), (one.targets, two.targets))
+    if not all(np.array_equal(*pair) for pair in pairs):
+        raise wrong(
+            task,
+            "sample",
+            "gives other sequences for the same key",
+            "a function of its arguments alone",
         )
 
 

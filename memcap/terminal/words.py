@@ -1,7 +1,10 @@
 """Words that many modules print; needs no library."""
 
+import contextlib
 import re
 import sys
+import threading
+from collections.abc import Generator
 from functools import cache
 from shutil import get_terminal_size
 from textwrap import fill
@@ -12,6 +15,7 @@ COMMAND = re.compile(
     r"(?s)(.*?:) (memcap .+|cd .+ && memcap .+)"
 )  # words that end in a command
 EXAMPLE = re.compile(r"( +\S.*?  +)(\S.*)")  # an indented line of two columns
+SECONDS_OF_PATIENCE = 5.0
 HANGING = 6  # characters before the words of an example that stand below it
 
 
@@ -96,6 +100,18 @@ def _fill(text: str, width: int, first: str = "", indent: str = "") -> str:
 def complain(line: str) -> None:
     """Print a line on stderr, marked as memcap's."""
     print(fold(f"memcap: {line}", sys.stderr), file=sys.stderr)
+
+
+@contextlib.contextmanager
+def patience(what: str) -> Generator[None]:
+    """Say on stderr what is waited for, if it takes more than some seconds."""
+    timer = threading.Timer(SECONDS_OF_PATIENCE, complain, [f"waits for {what}"])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 @cache

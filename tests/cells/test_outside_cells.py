@@ -54,6 +54,8 @@ def test_a_class_that_was_defined_anew_is_refused(module, tmp_path):
 
 
 WRONG = """
+import jax.numpy as jnp
+from flax import nnx
 from leaky_cell import Leaky
 
 class Made(Leaky):
@@ -87,6 +89,24 @@ class Rounds(Leaky):
 class Shows(Leaky):
     def __call__(self, carry, inputs):
         return carry, carry[:, :1]
+
+class Mixes(Leaky):
+    def __call__(self, carry, inputs):
+        return super().__call__(carry - carry.mean(0), inputs)
+
+class Learns(Leaky):
+    def __init__(self, in_features, hidden_features, *, rngs):
+        super().__init__(in_features, hidden_features, rngs=rngs)
+        self.count = nnx.Param(jnp.zeros(()))
+
+    def __call__(self, carry, inputs):
+        self.count.set_value(self.count.get_value() + 1)
+        return super().__call__(carry, inputs)
+
+class Keeper(Leaky):
+    def __call__(self, carry, inputs):
+        self.last = nnx.Param(carry)
+        return super().__call__(carry, inputs)
 """
 
 
@@ -102,10 +122,13 @@ class Shows(Leaky):
             "Starts",
             (
                 r"initialize_carry raises AttributeError: .* no attribute 'nothing', at"
-                r" .*wrong_cells.py:14"
+                r" .*wrong_cells.py:16"
             ),
         ),
-        ("Raises", r"__call__ raises RuntimeError: no, at .*wrong_cells.py:18"),
+        ("Raises", r"__call__ raises RuntimeError: no, at .*wrong_cells.py:20"),
+        ("Mixes", "__call__ gives a sequence other numbers beside another one"),
+        ("Learns", "__call__ changes the cell"),
+        ("Keeper", "__call__ changes the cell"),
         ("Alone", "__call__ gives .*; it must be the next carry and the hidden state"),
         (
             "Shrinks",

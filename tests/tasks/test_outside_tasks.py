@@ -2,6 +2,7 @@
 says of itself."""
 
 import sys
+import time
 
 import pytest
 from study_checks import refusal
@@ -9,6 +10,7 @@ from study_checks import refusal
 from memcap.config.member import Member, resolve, task_defaults
 from memcap.tasks import is_own, task_class
 from memcap.tasks.chance import without_memory
+from memcap.terminal import words
 
 PULSES = '''
 """Say how high the pulse was `lag` steps ago; pulses are rare, so that the answer is nearly always zero."""
@@ -54,8 +56,58 @@ class Owning(Pulses):
         return Facts(held=1, bits=2.0, chance=0.01, threshold=0.05)
 
 
+class Sometimes(Honest):
+    def sample(self, key, lag, length, steps, batch):
+        drawn = super().sample(key, lag, length, steps, batch)
+        bad = jax.random.bernoulli(jax.random.fold_in(key, 1), 0.3)
+        return drawn._replace(inputs=jnp.where(bad, jnp.nan, drawn.inputs))
+
+
+calls = []
+
+
+class Counts(Honest):
+    def sample(self, key, lag, length, steps, batch):
+        calls.append(1)
+        return super().sample(jax.random.fold_in(key, len(calls)), lag, length, steps, batch)
+
+
+class Drifts(Honest):
+    def facts(self, lag, length):
+        calls.append(1)
+        return Facts(held=len(calls), bits=2.0, chance=self.rate, threshold=0.05 * self.rate)
+
+
+class Leaves(Honest):
+    def facts(self, lag, length):
+        raise SystemExit(0)
+
+
 NOTHING = 0
 '''  # noqa: E501
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("Sometimes", "sample gives inputs"),
+        ("Counts", "sample gives other sequences for the same key"),
+        ("Drifts", "facts(4, 9) changes from call to call"),
+        ("Leaves", "facts raises SystemExit: 0"),
+    ],
+)
+def test_a_task_that_keeps_its_contract_only_sometimes_is_refused(module, name, says):
+    task = task_class(f"{module}:{name}")(rate=0.25)
+    assert says in refusal(lambda: Member(task, 4))
+
+
+def test_a_call_that_does_not_return_is_named(monkeypatch, capsys):
+    monkeypatch.setattr(words, "SECONDS_OF_PATIENCE", 0.01)
+    with words.patience("task x: facts"):
+        time.sleep(0.2)
+    with words.patience("task y: facts"):
+        pass
+    assert capsys.readouterr().err == "memcap: waits for task x: facts\n"
 
 
 @pytest.fixture
