@@ -7,6 +7,7 @@ import gc
 import inspect
 import io
 import os
+import re
 import shlex
 import signal
 import sys
@@ -32,6 +33,10 @@ FIRST_STEPS = """First steps:
 MODULE = (
     "import a module of yours first, which rows name: rows themselves import nothing"
 )
+
+
+# files of which SystemExit is meant: those of memcap, argparse and Hydra
+ENDS = re.compile(r"[/\\](memcap|argparse\.py|hydra)([/\\]|$)")
 
 
 class HelpFormatter(argparse.HelpFormatter):
@@ -92,6 +97,10 @@ def _run_to_its_end(arguments: list[str]) -> None:
             2,
         )
     except SystemExit as ended:
+        place = traceback.extract_tb(ended.__traceback__)[-1]
+        if not ENDS.search(place.filename):
+            at = f"{place.filename}:{place.lineno}"
+            _stop(f"SystemExit: {ended.code}, at {at}, ends the command", 2)
         if ended.code:
             _leave(ended.code)
         raise
@@ -128,7 +137,7 @@ def _interruption(interrupted: signals.Interrupted, arguments: Sequence[str]) ->
 
 
 def _stop(line: str, status: int) -> NoReturn:
-    complain(line)
+    complain(str(UserError(line)))  # which shortens and escapes it
     _leave(status)
 
 

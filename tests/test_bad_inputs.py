@@ -486,3 +486,29 @@ def test_it_ends_at_once_where_a_thread_still_trains(monkeypatch):
     over.set()
     thread.join()
     assert left == [2]
+
+
+def test_own_code_that_leaves_python_is_one_line(tmp_path):
+    for word, text in (("1", "raise SystemExit(0)"), ("2", "import sys; sys.exit(3)")):
+        (tmp_path / f"leaves{word}.py").write_text(f"{text}\n")
+        done = memcap(tmp_path, "--module", f"leaves{word}", "tasks")
+        assert (done.status, done.out, done.err.count("\n")) == (2, "", 1)
+        assert "raises SystemExit" in done.err
+    (tmp_path / "own.py").write_text(
+        '"""Of somebody."""\ndef add_arguments(parser): pass\n'
+        "def run(arguments): raise SystemExit(0)\n"
+    )
+    (tmp_path / "ends.py").write_text("import own\n")
+    done = memcap(tmp_path, "ends:own")
+    assert (done.status, done.err.count("\n")) == (2, 1)
+    assert "SystemExit: 0, at " in done.err
+
+
+def test_too_few_addresses_are_said_before_jax_aborts(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        jax_setup.resource, "getrlimit", lambda _: (1 << 30, jax_setup.LEAST_ADDRESSES)
+    )
+    jax_setup.setup.cache_clear()
+    done = memcap(tmp_path, "train", *TINY.split())
+    jax_setup.setup.cache_clear()
+    assert (done.status, "ulimit -v 1048576: JAX reserves" in done.err) == (2, True)

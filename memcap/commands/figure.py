@@ -22,6 +22,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.epilog = "\n".join(["figures:", *lines])
 
 
+@figures.own_style()
 def run(arguments: Namespace) -> None:
     """Draw, and print the path of the picture."""
     figure = figures.find(arguments.name)

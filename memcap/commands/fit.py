@@ -150,8 +150,9 @@ def run(arguments: Namespace) -> None:
         if curve.enough and has_rare_class(curve.task):
             nets = (load(folder, key) for key in curve.enough[0].keys)
             print(printable(rare_words(curve, nets)))
-        drawn = figures.find("held_out").draw(store.read(folder))
-        path = figures.save(drawn, folder / "figures", "held_out")
+        with figures.own_style():
+            drawn = figures.find("held_out").draw(store.read(folder))
+            path = figures.save(drawn, folder / "figures", "held_out")
         print(f"Figure: {path} (data beside it)")
         code = ". A script that trains this net: the same command with --code keras"
         print(f"Rows and weights: {folder}{code if curve.units else ''}")

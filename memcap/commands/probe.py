@@ -48,7 +48,8 @@ def run(arguments: Namespace) -> None:
     left_out: dict[str, str] = {}
     for name, each in selection.items():
         try:
-            probed = each.probe(net)
+            with figures.own_style():
+                probed = each.probe(net)
         except probes.NotForThis as error:
             left_out[name] = str(error)
             if not arguments.json:

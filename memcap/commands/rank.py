@@ -83,6 +83,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.epilog = order(DROPS)
 
 
+@figures.own_style()
 def run(arguments: Namespace) -> None:
     """Train what is missing, print a line per task, and draw the map of cells with this
     one on it."""

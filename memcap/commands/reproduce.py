@@ -156,7 +156,8 @@ def run(arguments: Namespace) -> None:
     rows, place = _rows(arguments)
     table = findings.judge_claims(reproduction.PAPER, rows)
     place = arguments.output or place
-    picture = figures.save(reproduction.draw(rows), place, "figure")
+    with figures.own_style():
+        picture = figures.save(reproduction.draw(rows), place, "figure")
     _write(table, place / "verdicts.csv")
     notes = [
         f"Why not: {line['claim']}: {line['why']}"

@@ -15,6 +15,8 @@ my_folder:hello outputs/mine` the file my_folder/hello.py. CONTRIBUTING.md has o
 In a notebook: `memcap.figures.find("frontier").draw(rows).figure`.
 """
 
+import contextlib
+from collections.abc import Generator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -67,6 +69,16 @@ summaries = FOLDER.summaries
 find = FOLDER.find
 
 
+@contextlib.contextmanager
+def own_style() -> Generator[None]:
+    """Draw by Matplotlib's defaults within the context, whatever a matplotlibrc of the
+    current folder says."""
+    from matplotlib import style  # noqa: PLC0415, as a command imports it only to draw
+
+    with style.context("default"):
+        yield
+
+
 def save(drawn: Drawn, folder: Path, name: str) -> Path:
     """Write folder/NAME.png, NAME.pdf, and the numbers drawn as NAME.csv; return the
     path of the PNG. The folder is made if needed.
@@ -83,6 +95,9 @@ def save(drawn: Drawn, folder: Path, name: str) -> Path:
         raise UserError(
             f"{name}: nothing to draw in these rows; give the folder of another study"
         )
+    from memcap.figures.style import leave_dollars  # noqa: PLC0415, as above
+
+    leave_dollars(drawn.figure)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         # in memory, as libraries raise errors of their own on a full disk

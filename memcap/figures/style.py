@@ -9,6 +9,8 @@ from typing import Any
 import polars as pl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.mathtext import MathTextParser
+from matplotlib.text import Text
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from memcap.frontiers.points import Point
@@ -34,6 +36,17 @@ COLOURS = (
     "#990000",
 )
 MARKERS = "osD^vP<>"
+
+
+def leave_dollars(figure: Figure) -> None:
+    """Print texts that are no formula as they are, such as a name with a dollar."""
+    parser = MathTextParser("agg")
+    for text in figure.findobj(Text):
+        assert isinstance(text, Text)
+        try:
+            parser.parse(text.get_text())
+        except ValueError:
+            text.set_parse_math(False)
 
 
 def colour_and_marker(k: int) -> tuple[str, str]:

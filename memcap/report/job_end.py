@@ -31,6 +31,7 @@ class Summary:
     curves: tuple[LossCurve, ...] = ()
 
 
+@figures.own_style()
 def summarize(rows: pl.DataFrame, folder: Path) -> Summary:
     """Fit the frontier of a job, or of all jobs of a multirun, and draw the figure into
     folder/figures/, unless there is only one width; raise UserError if that cannot be

@@ -6,6 +6,7 @@ The library does this by itself before it compiles anything, with or without the
 import contextlib
 import mmap
 import os
+import resource
 import warnings
 from collections.abc import Mapping
 from functools import cache as once
@@ -17,6 +18,7 @@ from memcap.runtime import cache, flags
 
 # Accelerators would round the factors of a product to 8 or 11 bits, which blurs what a carry holds.
 PRECISION = "highest"
+LEAST_ADDRESSES = 2 << 30  # bytes of virtual memory, with which a small net trains
 # JAX's own values, and ours; a setting that differs from JAX's own is the user's.
 _CACHE = {
     "jax_persistent_cache_min_compile_time_secs": (1.0, 0.0),
@@ -46,6 +48,13 @@ def setup() -> None:
     """
     import jax
 
+    addresses, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if 0 <= addresses < LEAST_ADDRESSES:
+        raise UserError(
+            f"ulimit -v {addresses >> 10}: JAX reserves more addresses than memory, and"
+            f" would abort; give it {LEAST_ADDRESSES >> 10} or more, or limit the memory"
+            " by a cgroup"
+        )
     if not _devices_are_known():
         os.environ.setdefault(
             "TF_CPP_MIN_LOG_LEVEL", "2"

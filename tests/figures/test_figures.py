@@ -127,3 +127,18 @@ def test_numbers_of_lags_have_room():
         ticks = axes.get_xticks()
         assert {lags[0], 50, lags[-1]} <= {*ticks}
         assert len(ticks) == 12 if lags is atlas else len(ticks) > 12
+
+
+def test_a_matplotlibrc_of_the_current_folder_and_a_dollar_in_a_name_change_nothing(
+    tmp_path,
+):
+    write(tmp_path, group("delay_line", 2, recipe="$x^{$"))
+    done = memcap(tmp_path, "figure", "frontier", ".", "-o", "plain")
+    assert done.status == 0, done.err
+    (tmp_path / "matplotlibrc").write_text("text.usetex: True\nfont.size: 30\n")
+    script = (
+        "from memcap import cli; cli.main(['figure', 'frontier', '.', '-o', 'odd'])"
+    )
+    assert python(tmp_path, "-c", script).returncode == 0
+    pictures = [tmp_path / place / "frontier.png" for place in ("plain", "odd")]
+    assert len({path.read_bytes() for path in pictures}) == 1
