@@ -144,7 +144,6 @@ def test_tasks_and_recipes_may_be_objects():
         ({"model.lag": 3}, "model.lag: no such field"),
         ({"model.units": 1, "units": 2}, "units: is also given as model.units"),
         ({"lr": -1}, "recipe.lr=-1.0: must be above 0"),
-        ({"model.units": 1, "units": 2}, "units: is also given as model.units"),
     ],
     ids=str,
 )
