@@ -25,7 +25,7 @@ RECIPES = (
 )
 ON_PURPOSE = (
     "sweeps/cell_map/README.md",
-    "Neither these nets nor those of `sweeps=sweeps/cell_map/README.md_budgets` count on the map.",
+    "Neither these nets nor those of `sweeps=cell_map_budgets` count on the map.",
 )
 MORE_STEPS = (
     "sweeps/cell_map/README.md",

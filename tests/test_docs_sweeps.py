@@ -8,7 +8,6 @@ has the plugins.
 import argparse
 import re
 import shlex
-import tomllib
 from pathlib import Path
 
 import pytest
@@ -126,16 +125,6 @@ def test_the_shares_of_a_line_about_accelerators_are_the_study(command):
     assert shares(command, 0, last, {}) == keys(compose_jobs(["sweeps=first_study"]))
 
 
-def test_each_kind_of_place_has_a_line():
-    lines = [
-        line
-        for line in ACCELERATORS.splitlines()
-        if any(command in line for command in SHARED)
-    ]
-    kinds = ("CUDA", "sbatch", "submitit", "gcloud")
-    assert [next(kind for kind in kinds if kind in line) for line in lines] == [*kinds]
-
-
 def test_the_shares_of_the_script_are_the_study():
     ((name, script),) = FILES.items()
     assert f"sbatch {name}" in LINES
@@ -156,20 +145,3 @@ def test_other_commands_take_their_arguments(line):
     parser = argparse.ArgumentParser()
     commands.find(name).add_arguments(parser)
     parser.parse_args(words)
-
-
-def test_what_is_to_be_installed_is_an_extra():
-    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
-        "optional-dependencies"
-    ]
-    offered = {
-        re.split(r"[>=]", each)[0]
-        for name in ("joblib", "slurm", "ray", "optuna")
-        for each in extras[name]
-    }
-    assert {
-        name
-        for page in PAGES.values()
-        for name in re.findall(r"pip install (hydra-[\w-]+)", page)
-    } == offered
-    assert offered <= set(PLUGINS.values())

@@ -11,10 +11,8 @@ from own_programs import program
 from polars.testing import assert_frame_equal
 
 from memcap import figures, store
-from memcap.answers.answer import answer
-from memcap.answers.question import Question
 from memcap.config.recipes import recommended
-from memcap.frontiers.frontier import fit_all_recipes, frontier
+from memcap.frontiers.frontier import fit_all_recipes
 from memcap.runtime.project import root
 from memcap.store.published import ATLAS, folder, rows_file, rows_files, sweeps
 from memcap.store.rows import SCHEMA, one_per_key
@@ -49,11 +47,6 @@ def test_the_atlas_says_how_many_rows_it_has_what_they_cost_and_which_were_train
     assert f": {rows.height:,} members.\n" in text
 
 
-@pytest.fixture(scope="module")
-def points():
-    return frontier(store.read(rows_file(ATLAS)))
-
-
 @each_study
 def test_published_rows_are_read_as_they_were_written(study):
     rows = store.read(study)
@@ -82,32 +75,6 @@ def test_the_numbers_beside_a_figure_are_those_of_the_rows(drawn):
     assert_frame_equal(pl.read_csv(drawn, schema=data.schema), data, rel_tol=1e-9)
 
 
-def test_widths_up_to_those_advised_do_on_fresh_seeds_and_narrower_ones_do_not(points):
-    counts = (
-        rows_of("delay_line_fresh_seeds")
-        .group_by("lag", "units")
-        .agg(pl.col("steady").sum(), pl.len())
-    )
-    steady = {
-        (lag, units): (good, seeds) for lag, units, good, seeds in counts.iter_rows()
-    }
-    lags = {lag for lag, _ in steady}
-    assert len(lags) == 5
-    for point in points:
-        if point.label == "delay_line" and point.lag in lags:
-            advised = answer(Question(point.task, point.lag), points).units
-            widest = max(units for lag, units in steady if lag == point.lag)
-            assert (
-                widest <= advised <= widest + 3
-            )  # none was tried that is as wide or wider
-            assert steady[point.lag, widest] in [(7, 8), (8, 8)]
-            below = point.fit.u50.units - 2
-            narrower = max(
-                units for lag, units in steady if lag == point.lag and units <= below
-            )
-            assert steady[point.lag, narrower] == (0, 8)
-
-
 def test_a_delay_line_is_recommended_the_recipe_that_was_best_there():
     """Or one whose interval reaches into that of the best one, at every lag of the atlas."""
     found: dict[tuple, list] = {}
@@ -130,13 +97,3 @@ def test_a_delay_line_is_recommended_the_recipe_that_was_best_there():
         )
         assert chosen is not None, (task, lag)
         assert chosen.fit.u90.low <= best.fit.u90.high, (task, lag, best.recipe.name)
-
-
-def test_the_curriculum_keeps_its_price_from_lag_8_on():
-    """And no recipe of the set is better anywhere there."""
-    for p in fit_all_recipes(rows_of("delay_line_frontier")):
-        if p.lag >= 8 and p.recipe.name == "curriculum":
-            assert 0.6 < p.fit.u90.units / p.lag < 0.72
-    assert {
-        p.recipe.name for p in frontier(rows_of("delay_line_frontier")) if p.lag >= 8
-    } == {"curriculum"}

@@ -105,7 +105,7 @@ class Claim:
 
     Rows must be able to deny it: if outcomes are shuffled over the conditions that it
     compares, a claim that holds must fail in 95 % of the shuffles
-    (memcap/findings/resample.py; tests/papers/test_resample.py).
+    (memcap/findings/resample.py; tests/findings/test_resample.py).
     """
 
     text: str  # the claim, in one line

@@ -64,7 +64,8 @@ def posteriors(counts: pl.DataFrame) -> dict[int, curve.Posterior]:
     """Fit the share of seeds that train at each delay."""
     fits = {}
     for (lag,), own in counts.group_by("lag", maintain_order=True):
-        numbers = (SCALE / own["lr"]).round(), own["solved"], own["seeds"]
+        widths = (SCALE / own["lr"]).round().cast(int)
+        numbers = widths, own["solved"], own["seeds"]
         fits[lag] = curve.posterior(
             *(each.to_numpy() for each in numbers), curve.INDEPENDENT
         )

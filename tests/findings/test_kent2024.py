@@ -38,9 +38,3 @@ def test_the_gru_is_compared_at_lags_and_widths_that_both_cells_have():
         ].holds
         is False
     )
-
-
-def test_rows_without_nets_of_four_units_are_drawn():
-    drawn = study.draw(table(nets(16, 5, None, None)))
-    drawn.figure.draw_without_rendering()
-    assert drawn.data.height == 2

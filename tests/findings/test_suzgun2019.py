@@ -47,9 +47,3 @@ def test_loss_is_ranked_against_the_range_in_each_language_and_among_nets_that_l
     unlearnt = nets(3, 2, 30, 30, 30, 30, loss=(1, 2, 3, 4))
     assert verdict(two, three, unlearnt) == verdict(two, three)
     assert verdict(two) == NOT_MEASURED
-
-
-def test_nets_that_learnt_nothing_are_drawn():
-    drawn = study.draw(table(nets(2, 1, 30, 30)))
-    drawn.figure.draw_without_rendering()
-    assert drawn.data["learnt"].to_list() == [False, False]

@@ -8,17 +8,7 @@ study = findings.load("hewitt2020")
 
 
 @pytest.mark.parametrize(
-    ("depth", "types", "units"),
-    [
-        (3, 2, 6),
-        (3, 8, 24),
-        (3, 32, 42),
-        (3, 128, 60),
-        (5, 2, 10),
-        (5, 8, 40),
-        (5, 32, 70),
-        (5, 128, 100),
-    ],
+    ("depth", "types", "units"), [(3, 2, 6), (3, 128, 60), (5, 8, 40), (5, 128, 100)]
 )
 def test_the_widths_of_the_published_configurations(depth, types, units):
     assert study.width(depth, types) == units

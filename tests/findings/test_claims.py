@@ -4,7 +4,7 @@ import math
 
 import polars as pl
 import pytest
-from study_rows import group, table
+from study_rows import seeds, table
 
 from memcap.findings import NOT_MEASURED, Finding, claims
 from memcap.findings.claims import all_of, at_least, compare, each
@@ -102,64 +102,35 @@ def test_groups_are_named_by_their_columns_or_in_words():
 
 def test_the_least_width_is_the_first_that_suffices():
     data = pl.DataFrame(
-        {
-            "lag": [5, 5, 5, 2, 2],
-            "cell": "a",
-            "units": [8, 2, 4, 2, 4],
-            "score": [1, 0, 1, 0, 0],
-        }
+        {"lag": [5, 5, 5, 2], "cell": "a", "units": [8, 2, 4, 2], "score": [1, 0, 1, 0]}
     )
-    assert claims.least_widths(data, "lag", pl.col("score") == 1) == {5: 4, 2: math.inf}
-    assert claims.least_widths(data, ["cell", "lag"], pl.col("score") == 0) == {
-        ("a", 5): 2,
-        ("a", 2): 2,
-    }
-    assert claims.least_widths(data, "cell", pl.col("score") == 1, "lag") == {"a": 5}
-
-
-def test_ranks_are_correlated():
-    assert claims.rank_correlation([1, 2, 3], [10, 20, math.inf]) == 1
-    assert claims.rank_correlation(pl.Series([1, 2, 3]), pl.Series([2, 3, 1])) == -0.5
+    passes = pl.col("score") == 1
+    assert claims.least_widths(data, "lag", passes) == {5: 4, 2: math.inf}
+    by_both = claims.least_widths(data, ["cell", "lag"], ~passes)
+    assert by_both == {("a", 5): 2, ("a", 2): 2}
 
 
 def test_knobs_are_read_and_seeds_counted():
     data = table(
-        group("mqar", 8, {4: (0, 1)}, knobs={"pairs": 3}, final=0.5),
-        group("latch", final=1.0),
+        seeds("mqar", 8, {"final": 0.5}, {"final": 1.0}, knobs={"pairs": 3}),
+        seeds("latch", 5, {}),
     )
-    assert data.select(claims.knob("pairs", pl.Int64))["pairs"].to_list() == [
-        3,
-        *[None] * 12,
-    ]
-    own = data.filter(task="mqar")
-    medians = pl.concat([own, own.with_columns(final=1.0)]).select(
-        claims.over_seeds("accuracy")
-    )
-    assert medians.row(0, named=True) == {
-        "accuracy": 0.75,
-        "least": 0.5,
-        "greatest": 1.0,
-        "seeds": 2,
-    }
+    pairs = data.select(claims.knob("pairs", pl.Int64))["pairs"].to_list()
+    assert pairs == [3, 3, None]
+    scores = data.filter(task="mqar").select(claims.over_seeds("accuracy"))
+    assert scores.row(0) == (0.75, 0.5, 1.0, 2)
 
 
 def test_rows_are_chosen_by_columns_and_by_knobs_of_their_task():
-    stacked = group(
-        "mqar",
-        8,
-        {4: (0, 1)},
-        knobs={"pairs": 3, "layout": "stacked"},
-        cell="gla",
-        final=0.5,
-    )
+    mqar = {"knobs": {"pairs": 3, "layout": "stacked"}, "cell": "gla"}
     data = table(
-        stacked,
-        group("delay_line", 2, {1: (1, 1)}, knobs={"reals": True}),
-        group("latch"),
+        seeds("mqar", 8, {}, **mqar),
+        seeds("delay_line", 2, {}, knobs={"reals": True}),
+        seeds("latch", 5, {}),
     )
 
     def tasks(**values):
-        return sorted(set(data.filter(claims.having(**values))["task"]))
+        return sorted(data.filter(claims.having(**values))["task"])
 
     assert tasks(task=["mqar", "latch"]) == ["latch", "mqar"]
     assert tasks(layout="stacked", pairs=[2, 3], cell="gla") == ["mqar"]
