@@ -77,8 +77,7 @@ RESPONSIBLE_AI: dict[str, Any] = {
     ),
     "rai:dataCollectionType": ["Experiments", "Software Collection"],
     "rai:dataCollectionMissingData": (
-        "A null means that there is nothing to say, as the column's description explains. Columns"
-        " that came later are missing from older tables; memcap.store.read fills them in."
+        "A null means that there is nothing to say, as the column's description explains."
     ),
     "rai:dataManipulationProtocol": (
         "None: a row is written once, as its net ends. memcap collect folds a study's rows into"
@@ -208,11 +207,6 @@ def tables() -> dict[str, Path]:
     }
 
 
-def columns() -> dict[str, set[str]]:
-    """Return the columns of each table, by its name."""
-    return {name: set(pl.read_parquet_schema(path)) for name, path in tables().items()}
-
-
 def croissant() -> str:
     """Describe the rows."""
     cited = citation()
@@ -220,7 +214,13 @@ def croissant() -> str:
         pl.read_parquet(path, columns=["finished"])["finished"]
         for path in tables().values()
     ]
-    sets, records = _record_sets()
+    files = {
+        "@type": "cr:FileSet",
+        "@id": "tables",
+        "name": "tables",
+        "encodingFormat": "application/x-parquet",
+        "includes": [f"{name}/rows.parquet" for name in tables()],
+    }
     first = min(each.min() for each in ends)
     last = max(each.max() for each in ends)
     about = {
@@ -250,8 +250,8 @@ def croissant() -> str:
             "prov:label": "memcap train: each table by the command in sweeps/README.md",
             "prov:endedAtTime": last.isoformat(),
         },
-        "distribution": [*map(_file, tables().items()), *sets],
-        "recordSet": records,
+        "distribution": [*map(_file, tables().items()), files],
+        "recordSet": [_record_set()],
     }
     return _json(about)
 
@@ -273,63 +273,24 @@ def _file(table: tuple[str, Path]) -> dict[str, Any]:
     }
 
 
-def _record_sets() -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """Return sets of files, and of the rows in them: all tables by the columns that all
-    of them have, and the newest by all of theirs, as a reader of Croissant wants each
-    column in each file."""
-    of = columns()
-    shared = set.intersection(*of.values())
-    most = max(of.values(), key=len)
-    newest = [name for name, own in of.items() if own == most]
-    parts = (
-        (
-            "rows",
-            "The rows of all tables, by the columns that all of them have.",
-            list(of),
-            shared,
-        ),
-        (
-            "newest_rows",
-            "The rows of the tables with the most columns, by all of these.",
-            newest,
-            most,
-        ),
-    )
-    files = [_file_set(name, names) for name, _, names, _ in parts]
-    return files, [_record_set(name, about, fields) for name, about, _, fields in parts]
-
-
-def _file_set(name: str, of: Sequence[str]) -> dict[str, Any]:
-    return {
-        "@type": "cr:FileSet",
-        "@id": f"files_of_{name}",
-        "name": f"files_of_{name}",
-        "encodingFormat": "application/x-parquet",
-        "includes": [f"{table}/rows.parquet" for table in of],
-    }
-
-
-def _record_set(name: str, about: str, fields: set[str]) -> dict[str, Any]:
+def _record_set() -> dict[str, Any]:
+    """The rows of all tables, by their columns."""
     return {
         "@type": "cr:RecordSet",
-        "@id": name,
-        "name": name,
-        "description": about,
-        "key": {"@id": f"{name}/key"},
+        "@id": "rows",
+        "name": "rows",
+        "description": "The rows of all tables.",
+        "key": {"@id": "rows/key"},
         "field": [
             {
                 "@type": "cr:Field",
-                "@id": f"{name}/{column}",
-                "name": column,
-                "description": COLUMNS[column].doc,
-                "dataType": TYPES.get(str(COLUMNS[column].dtype), "sc:DateTime"),
-                "source": {
-                    "fileSet": {"@id": f"files_of_{name}"},
-                    "extract": {"column": column},
-                },
+                "@id": f"rows/{name}",
+                "name": name,
+                "description": column.doc,
+                "dataType": TYPES.get(str(column.dtype), "sc:DateTime"),
+                "source": {"fileSet": {"@id": "tables"}, "extract": {"column": name}},
             }
-            for column in COLUMNS
-            if column in fields
+            for name, column in COLUMNS.items()
         ],
     }
 

@@ -36,25 +36,20 @@ def test_a_shuffle_gives_each_outcome_to_one_net_that_is_alike():
     rng = np.random.default_rng(0)
     mixed = shuffle(rows, groups(rows, ["task"]), rng)
     assert finals(mixed, task="latch") == finals(rows, task="latch")
-    assert finals(mixed, cell="lstm", task="latch") != finals(
-        rows, cell="lstm", task="latch"
-    )
+    assert finals(mixed, cell="lstm") != finals(rows, cell="lstm")
     assert mixed.drop(OUTCOMES).equals(rows.drop(OUTCOMES))
-    by_cell = shuffle(rows, groups(rows, ["task", "cell"]), rng)
-    assert finals(by_cell, cell="GRUCell") == finals(rows, cell="GRUCell")
 
 
-def test_drawn_seeds_are_of_the_own_condition_and_come_again():
+def test_drawn_seeds_are_of_the_same_condition_and_come_again():
     rows = two_cells()
     rng = np.random.default_rng(0)
-    drawn = [draw_seeds(rows, groups(rows, ["task", "cell"]), rng) for _ in range(9)]
-    assert {score for each in drawn for score in finals(each, cell="GRUCell")} == {
-        10,
-        11,
-        12,
-        13,
-    }
-    assert any(len(set(finals(each, cell="GRUCell"))) < 4 for each in drawn)
+    alike = groups(rows, ["task", "cell"])
+    drawn = [
+        finals(draw_seeds(rows, alike, rng), cell="GRUCell", task="latch")
+        for _ in range(9)
+    ]
+    assert set().union(*drawn) == {10, 11, 12, 13}
+    assert any(len(set(scores)) < 4 for scores in drawn)
 
 
 def test_outcomes_of_another_metric_are_left_alone():
@@ -90,19 +85,15 @@ def test_a_claim_is_judged_on_nets_that_differ_in_what_it_compares():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_claim_that_holds_falls_in_95_percent_of_the_published_shuffles(name):
-    published, verdicts = (
+    shuffled, verdicts = (
         pl.read_csv(findings.folder(name) / f"{file}.csv")
         for file in ("resampled", "verdicts")
     )
     same = ["claim", "whose", "verdict"]
-    assert published.select(same).equals(verdicts.select(same))
-    claims = findings.find(name).PAPER.claims
-    assert published["within"].fill_null("").to_list() == [
-        ", ".join(claim.within) for claim in claims
-    ]
-    held = published.filter(verdict="holds")
-    assert held["shuffled"].null_count() == 0
-    assert held.filter(pl.col("shuffled") > BY_CHANCE)["claim"].to_list() == []
+    assert shuffled.select(same).equals(verdicts.select(same))
+    within = [", ".join(claim.within) for claim in findings.find(name).PAPER.claims]
+    assert shuffled["within"].fill_null("").to_list() == within
+    assert (shuffled.filter(verdict="holds")["shuffled"] <= BY_CHANCE).all()
 
 
 @pytest.mark.slow
