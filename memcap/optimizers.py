@@ -1,15 +1,16 @@
-"""Optimizers that see more of a gradient than one element at a time: Muon, SOAP and GGT.
+"""Optimizers by name. Muon, SOAP and GGT see more of a gradient than one element at a
+time.
 
 Each rescales the flat gradient (P,) of a net, as optax's `scale_by_adam` does: without
-a learning rate and from a state of zeros, and zero gradients give zero updates. They
-are written here because `optax.contrib` has only Muon, with constants in its state and
+a learning rate and from a state of zeros, and zero gradients give zero updates. These
+three are written here because `optax.contrib` has only Muon, with constants in its state and
 no argument for a member's own width.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import reduce
+from functools import partial, reduce
 from operator import getitem
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
@@ -20,6 +21,7 @@ from jax import lax
 from jax.custom_batching import custom_vmap
 
 from memcap.cells import cell_class
+from memcap.config.recipes import EPSILON, MOMENTUM, RMS_DECAY, ResolvedRecipe
 from memcap.models.architecture import Architecture
 from memcap.models.network import cell_names
 
@@ -48,7 +50,7 @@ GGT_WINDOW = 400
 # squares.
 SOAP_FLOOR = 1e-8
 GGT_FLOOR = 1e-7
-EPSILON = 1e-10
+TINY = 1e-10  # added to a deviation
 ADAM: Any = optax.scale_by_adam()
 
 
@@ -275,14 +277,46 @@ def scale_by_ggt(architecture: Architecture) -> optax.GradientTransformation:
     return optax.GradientTransformation(init, update)
 
 
-# By `recipe.optimizer`: the optimizers that need a net's structure.
+# By `recipe.optimizer`, without the learning rate, which is an operand. Each starts
+# from zeros and maps zero gradients to zero updates, so the weights of padding never
+# move.
+OPTIMIZERS: Mapping[str, Callable[[], optax.GradientTransformation]] = {
+    "adam": optax.scale_by_adam,
+    "sgd": partial(optax.trace, MOMENTUM),
+    # as PyTorch has it
+    "rmsprop": partial(optax.scale_by_rms, RMS_DECAY, EPSILON, eps_in_sqrt=False),
+    "adamw": optax.scale_by_adam,  # the decay is added to its direction
+}
+# Those that need a net's structure
 NET_OPTIMIZERS: Mapping[str, Callable[[Architecture], optax.GradientTransformation]] = {
     "muon": scale_by_muon,
     "soap": scale_by_soap,
     "ggt": scale_by_ggt,
 }
-# Those that can tell padding from a member's own units. The others would mix both in their basis.
-CAN_PAD = frozenset({"muon"})
+# Those that would mix padding and a member's own units in one basis
+CANNOT_PAD = ("soap", "ggt")
+# By `recipe.clip_by`; each takes `recipe.clip`
+CLIPPINGS: Mapping[str, Callable[[float], optax.GradientTransformation]] = {
+    "norm": optax.clip_by_global_norm,
+    "element": optax.clip,
+}
+
+
+def optimizer_of(
+    recipe: ResolvedRecipe, architecture: Architecture
+) -> optax.GradientTransformationExtraArgs:
+    """Return a recipe's optimizer of a net's flat weights, without the learning rate;
+    `update` takes the keyword `units`, a padded member's own number of units."""
+    if recipe.optimizer in OPTIMIZERS:
+        direction = OPTIMIZERS[recipe.optimizer]()
+    else:
+        direction = NET_OPTIMIZERS[recipe.optimizer](architecture)
+    steps = [CLIPPINGS[recipe.clip_by](recipe.clip), direction]
+    if recipe.decay:
+        decay = jnp.asarray(recipe.decay * architecture.matrices())
+        steps.append(optax.add_decayed_weights(decay))
+    optimizer = optax.chain(*steps)
+    return freeze_cell(architecture, optimizer) if recipe.freeze else optimizer
 
 
 def freeze_cell(
@@ -366,7 +400,7 @@ def _deviation(
     variance: Float[Array, "*shape"], floor: float
 ) -> Float[Array, "*shape"]:
     """Return the square root of variances, each raised to at least a share of the largest."""
-    return jnp.sqrt(jnp.maximum(variance, floor * variance.max())) + EPSILON
+    return jnp.sqrt(jnp.maximum(variance, floor * variance.max())) + TINY
 
 
 def _eigenvectors(

@@ -16,7 +16,7 @@ from memcap.config.member import Engine
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 from memcap.training.engine import train
-from memcap.training.groups import Groups
+from memcap.training.program import Groups
 from memcap.training.step import TrainSpec
 
 pytestmark = pytest.mark.usefixtures("quick_file")

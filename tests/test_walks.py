@@ -31,6 +31,7 @@ LOOKED_UP = {
         "memcap/loops/vectors.h",
     ),  # the library by its name; vectors of numbers
     "memcap/models/architecture.py",  # weights as one vector, and as a dict
+    "memcap/optimizers.py",  # an optimizer by its name
 }
 
 # Files that a row goes through beside those that the page lists, by what they are for.
@@ -48,10 +49,10 @@ BESIDE_A_ROW = {
     "the other walk": (
         "tasks/base tasks/latch models/model models/architecture models/network"
         " models/initializers cells/base cells/gates cells/lstm loops/base loops/lstm_while"
-        " loops/while_loop training/operands"
+        " loops/while_loop training/operands optimizers"
     ),
     "programs that members share, and their workers": (
-        "training/groups training/results training/workers"
+        "training/results training/workers"
     ),
     "the folder": (
         "store/columns store/curves store/files store/heartbeat store/published"

@@ -2,7 +2,7 @@
 a SLURM array, through submitit.
 
 A population here is a set of jobs that share programs on an accelerator
-(memcap/training/groups.py), or a few widths on a CPU. The launcher's parameters are
+(memcap/training/program.py), or a few widths on a CPU. The launcher's parameters are
 those of `submitit_slurm`. This process waits, then gives each job its results, as the
 launcher `population` does.
 """
@@ -22,7 +22,7 @@ from memcap.launch.jobs import Job
 from memcap.launch.launcher import PopulationLauncher, Results
 from memcap.launch.plugin import MODULE
 from memcap.launch.session import Session
-from memcap.training.groups import Groups
+from memcap.training.program import Groups
 
 log = logging.getLogger(__name__)
 ON_ACCELERATOR = Groups(Engine(loop="associative"))

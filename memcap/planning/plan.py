@@ -13,8 +13,14 @@ from memcap.config.member import Engine, Member
 from memcap.planning.devices import DEVICES, Device, compile_for
 from memcap.planning.step_cost import StepCost, step_cost
 from memcap.runtime import cores
-from memcap.training.groups import Group, Groups
-from memcap.training.program import Executables, Program, compiled, needed_memory
+from memcap.training.program import (
+    Executables,
+    Group,
+    Groups,
+    Program,
+    compiled,
+    needed_memory,
+)
 from memcap.training.queue import Queue, cost
 
 CHOSEN_BY_PLATFORM = (*loops.GENERAL, "native")  # loops that differ on an accelerator

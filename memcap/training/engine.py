@@ -5,7 +5,7 @@ On a CPU there is a worker per core: one is a thread of this process, the others
 processes of their own (workers.py). On an accelerator this process drives all devices
 of the host by itself.
 
-Members that can share a compiled program (groups.py, program.py) wait together in the
+Members that can share a compiled program (program.py) wait together in the
 queue (queue.py). A worker takes them from there, directly or over a pipe, and trains
 each in a lane of its program (train_loop.py) until its verdict is in or its budget ends
 (memcap/rule.py). step.py has the training step.

@@ -17,8 +17,7 @@ from typing import Any
 import jax
 
 from memcap.config.member import Engine, Member
-from memcap.training.groups import Group, Groups, Size, size_of
-from memcap.training.program import Program
+from memcap.training.program import Group, Groups, Program, Size, size_of
 from memcap.training.results import Checkpoint, CurveChunk, Result
 from memcap.training.step import Trainer
 

@@ -9,9 +9,8 @@ compilation.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import jax
@@ -21,12 +20,12 @@ from jax import lax
 
 from memcap.cells import cell_class
 from memcap.config.member import Member
-from memcap.config.recipes import EPSILON, MOMENTUM, RMS_DECAY, ResolvedRecipe
+from memcap.config.recipes import ResolvedRecipe
 from memcap.loops import Answers, loss_and_score_sums
 from memcap.loops.base import select
 from memcap.models.architecture import Architecture
 from memcap.models.network import Network, pass_of
-from memcap.optimizers import CAN_PAD, NET_OPTIMIZERS, freeze_cell
+from memcap.optimizers import CANNOT_PAD, optimizer_of
 from memcap.rule import Evaluation
 from memcap.tasks import Batch, FileTask, Task
 from memcap.tasks.base import integers
@@ -115,9 +114,8 @@ class TrainSpec:
     def can_pad(self) -> bool:
         """Tell whether members of several widths can share a program, with the narrower
         ones padded."""
-        name = self.recipe.optimizer
-        can_pad = name not in NET_OPTIMIZERS or name in CAN_PAD
-        return can_pad and cell_class(self.architecture.model.cell).can_pad
+        cell = cell_class(self.architecture.model.cell)
+        return self.recipe.optimizer not in CANNOT_PAD and cell.can_pad
 
     @property
     def name(self) -> str:
@@ -128,25 +126,6 @@ class TrainSpec:
 @lru_cache(maxsize=1024)
 def _shared(recipe: ResolvedRecipe) -> ResolvedRecipe:
     return replace(recipe, name="", **dict.fromkeys(NOT_SHARED))
-
-
-# Elementwise optimizers by `recipe.optimizer`, without the learning rate, which is an
-# operand. Each starts from zeros and maps zero gradients to zero updates, so the
-# weights of padding never move.
-OPTIMIZERS: Mapping[str, Callable[[], optax.GradientTransformation]] = {
-    "adam": optax.scale_by_adam,
-    "sgd": partial(optax.trace, MOMENTUM),
-    "rmsprop": partial(
-        optax.scale_by_rms, RMS_DECAY, EPSILON, eps_in_sqrt=False
-    ),  # as PyTorch has it
-    "adamw": optax.scale_by_adam,  # the decay is added to its direction
-}
-
-# Clippings by `recipe.clip_by`; each takes `recipe.clip`.
-CLIPPINGS: Mapping[str, Callable[[float], optax.GradientTransformation]] = {
-    "norm": optax.clip_by_global_norm,
-    "element": optax.clip,
-}
 
 
 def right_sequences(outputs: Float[Array, "O *T B"], batch: Batch) -> Bool[Array, " B"]:
@@ -188,19 +167,7 @@ class Trainer:
     def optimizer(self) -> optax.GradientTransformationExtraArgs:
         """The optimizer of the flat weights, without the learning rate; `update` needs
         the member's units."""
-        recipe = self.spec.recipe
-        net = self.spec.architecture
-        elementwise = OPTIMIZERS.get(recipe.optimizer)
-        direction = (
-            elementwise() if elementwise else NET_OPTIMIZERS[recipe.optimizer](net)
-        )
-        steps = [CLIPPINGS[recipe.clip_by](recipe.clip), direction]
-        if recipe.decay:
-            steps.append(
-                optax.add_decayed_weights(jnp.asarray(recipe.decay * net.matrices()))
-            )
-        optimizer = optax.chain(*steps)
-        return freeze_cell(net, optimizer) if recipe.freeze else optimizer
+        return optimizer_of(self.spec.recipe, self.spec.architecture)
 
     def _network(self, params: Float[Array, " P"]) -> Network:
         architecture = self.spec.architecture

@@ -24,9 +24,14 @@ from memcap.planning.step_cost import step_cost
 from memcap.rule import Stream
 from memcap.terminal.words import warn_once
 from memcap.training.engine import train
-from memcap.training.groups import SECONDS_A_PROGRAM, shared_programs, size_of
 from memcap.training.operands import eval_operands, initial_state, train_operands
-from memcap.training.program import Program, loop_of
+from memcap.training.program import (
+    SECONDS_A_PROGRAM,
+    Program,
+    loop_of,
+    shared_programs,
+    size_of,
+)
 from memcap.training.queue import Queue
 from memcap.training.results import program_id
 from memcap.training.step import TrainSpec

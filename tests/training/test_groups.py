@@ -14,9 +14,8 @@ from memcap.cells import cell_class, cell_classes
 from memcap.config.member import Engine
 from memcap.training import program as programs
 from memcap.training.engine import train
-from memcap.training.groups import Groups, Size, bucket, size_of
 from memcap.training.operands import initial_state, train_operands, weights_of
-from memcap.training.program import Program, compiled
+from memcap.training.program import Groups, Program, Size, bucket, compiled, size_of
 from memcap.training.queue import Queue
 from memcap.training.step import Trainer, TrainSpec
 
