@@ -149,5 +149,6 @@ def compile_for(program: Program, device: Device) -> Executables:
     as fit into their memory. The result can't run here; ask its executables for
     `memory_analysis()` and `as_text()`.
     """
-    chips = topology(device.platform)[: device.chips]
-    return compile_to_fit(device.on_all_chips(program), device.usable, chips)
+    chips = tuple(topology(device.platform)[: device.chips])
+    program = replace(device.on_all_chips(program), chips=chips)
+    return compile_to_fit(program, device.usable)

@@ -22,7 +22,7 @@ import math
 import threading
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache
@@ -115,7 +115,9 @@ class Program:
 
     trainer: Trainer  # the functions of a lane, and whether lanes run side by side or in turn
     lanes: int  # members in flight, a multiple of `devices`
-    devices: int = 1  # devices of this host that share the lanes
+    devices: int = 1  # devices that share the lanes
+    # where they are devices that this machine need not have; empty: those of this host
+    chips: tuple[jax.Device, ...] = ()
 
     @classmethod
     def of(cls, member: Member, engine: Engine | None = None) -> "Program":
@@ -139,16 +141,12 @@ class Program:
         """The spec's name, 16 hex digits."""
         return self.spec.name
 
-    def mesh(self, there: Sequence[jax.Device] = ()) -> jax.sharding.Mesh:
-        """Return the mesh of devices that share the lanes: the first of `there`, or of
-        this host."""
-        return jax.sharding.Mesh(
-            (there or jax.local_devices())[: self.devices], (MEMBERS,)
-        )
+    def mesh(self) -> jax.sharding.Mesh:
+        """Return the mesh of devices that share the lanes."""
+        chips = self.chips or jax.local_devices()
+        return jax.sharding.Mesh(chips[: self.devices], (MEMBERS,))
 
-    def map_over_lanes(
-        self, function: Callable[..., Any], there: Sequence[jax.Device] = ()
-    ) -> Callable[..., Any]:
+    def map_over_lanes(self, function: Callable[..., Any]) -> Callable[..., Any]:
         """Map a function of one member over all lanes, which the devices of `mesh` share."""
         if not self.trainer.side_by_side:
             return lambda *arguments: lax.map(lambda each: function(*each), arguments)
@@ -158,19 +156,19 @@ class Program:
         lanes = jax.sharding.PartitionSpec(MEMBERS)
         return jax.shard_map(
             jax.vmap(function),
-            mesh=self.mesh(there),
+            mesh=self.mesh(),
             in_specs=lanes,
             out_specs=lanes,
             check_vma=False,
         )
 
-    def example(
-        self, there: Sequence[jax.Device] = ()
-    ) -> tuple[TrainState, TrainOperands, EvalOperands]:
+    def example(self) -> tuple[TrainState, TrainOperands, EvalOperands]:
         """Return the shapes of the executables' arguments, lanes stacked; with
-        shardings over devices."""
-        lanes = jax.sharding.PartitionSpec(MEMBERS)
-        place = jax.sharding.NamedSharding(self.mesh(there), lanes) if there else None
+        shardings over `chips`."""
+        place = None
+        if self.chips:
+            lanes = jax.sharding.PartitionSpec(MEMBERS)
+            place = jax.sharding.NamedSharding(self.mesh(), lanes)
 
         def shape(leaf: Any) -> jax.ShapeDtypeStruct:
             return jax.ShapeDtypeStruct(
@@ -370,32 +368,22 @@ def _compile(program: Program) -> Executables:
     return compile_to_fit(program, device_memory())
 
 
-def compile_to_fit(
-    program: Program, memory: float, there: Sequence[jax.Device] = ()
-) -> Executables:
+def compile_to_fit(program: Program, memory: float) -> Executables:
     """Compile a program, with as many of its lanes as fit into `memory` bytes of each
-    device; at least one per device. `there`: devices that this machine need not have;
-    none: those of this host."""
+    device; at least one per device."""
     started = time.perf_counter()
     while True:
         try:
-            train_chunk, evaluate = compile_both(program, there)
+            train_chunk, evaluate = compile_both(program)
             train_ready = time.perf_counter()
-            if math.isinf(
-                memory
-            ):  # nothing limits the lanes, so nobody waits for `evaluate`
-                share = 0.0
-            else:
-                share = (
-                    needed_memory(program, train_chunk, evaluate.result()[0]) / memory
-                )
-        except (
-            jax.errors.JaxRuntimeError
-        ) as error:  # a TPU's compiler refuses what doesn't fit
-            if (
-                "RESOURCE_EXHAUSTED" not in str(error)
-                or program.lanes == program.devices
-            ):
+            share = 0.0
+            if math.isfinite(memory):  # else nobody waits for `evaluate`
+                needed = needed_memory(program, train_chunk, evaluate.result()[0])
+                share = needed / memory
+        except jax.errors.JaxRuntimeError as error:
+            # a TPU's compiler refuses what doesn't fit
+            is_memory = "RESOURCE_EXHAUSTED" in str(error)
+            if not is_memory or program.lanes == program.devices:
                 raise
             share = 1.9  # it doesn't say by how much: half of the lanes
         if share <= 1 or program.lanes == program.devices:
@@ -404,39 +392,32 @@ def compile_to_fit(
         program = replace(program, lanes=max(fewer, program.devices))
 
 
-def compile_both(
-    program: Program, there: Sequence[jax.Device] = ()
-) -> tuple[Any, Future[tuple[Any, float]]]:
+def compile_both(program: Program) -> tuple[Any, Future[tuple[Any, float]]]:
     """Return `Executables.train_chunk` and `Executables.evaluate_future`, which
-    compiles in another thread. Arguments are those of `compile_to_fit`."""
+    compiles in another thread."""
     trainer = program.trainer
-    cpu = (there or jax.local_devices())[0].platform == "cpu"
-    states, operands, eval_operands = program.example(there)
+    spec = trainer.spec
+    is_cpu = (program.chips or jax.local_devices())[0].platform == "cpu"
+    states, operands, eval_operands = program.example()
+    evaluate: Callable[..., Any] = trainer.evaluate
+    if spec.evaluation.lengths:
+        evaluate = trainer.evaluate_sequences
+    if isinstance(spec.task, FileTask):
+        evaluate = trainer.evaluate_part
 
     def compile_evaluate() -> tuple[Any, float]:
         with jax_setup.precision():
-            function = (
-                trainer.evaluate_sequences
-                if trainer.spec.evaluation.lengths
-                else trainer.evaluate
-            )
-            function = (
-                trainer.evaluate_part
-                if isinstance(trainer.spec.task, FileTask)
-                else function
-            )
-            evaluate = jax.jit(program.map_over_lanes(function, there))
-            lowered = evaluate.lower(states.params, eval_operands)
-            return lowered.compile(FAST_COMPILE if cpu else None), time.perf_counter()
+            mapped = jax.jit(program.map_over_lanes(evaluate))
+            lowered = mapped.lower(states.params, eval_operands)
+            options = FAST_COMPILE if is_cpu else None
+            return lowered.compile(options), time.perf_counter()
 
     with jax_setup.precision():
-        train_chunk = jax.jit(
-            program.map_over_lanes(trainer.train_chunk, there), donate_argnums=0
-        )
-        lowered = train_chunk.lower(states, operands)
+        mapped = program.map_over_lanes(trainer.train_chunk)
+        lowered = jax.jit(mapped, donate_argnums=0).lower(states, operands)
         evaluate_future = _beside.submit(compile_evaluate)
-        fast = cpu and trainer.spec.recipe.batch <= 32
-        return lowered.compile(FAST_COMPILE if fast else None), evaluate_future
+        options = FAST_COMPILE if is_cpu and spec.recipe.batch <= 32 else None
+        return lowered.compile(options), evaluate_future
 
 
 def needed_memory(program: Program, train_chunk: Any, evaluate: Any) -> float:
@@ -444,20 +425,16 @@ def needed_memory(program: Program, train_chunk: Any, evaluate: Any) -> float:
 
     def planned(executable: Any) -> float:
         plan = executable.memory_analysis()
-        outside = (
-            plan.argument_size_in_bytes
+        return (
+            plan.temp_size_in_bytes
+            + plan.argument_size_in_bytes
             + plan.output_size_in_bytes
             - plan.alias_size_in_bytes
         )
-        return plan.temp_size_in_bytes + outside
 
-    leaves = jax.tree.leaves(
-        program.example()[0]
-    )  # while an evaluation runs, all states stay
-    resident = (
-        sum(math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in leaves)
-        / program.devices
-    )
+    states = jax.tree.leaves(program.example()[0])  # which stay during an evaluation
+    sizes = [math.prod(leaf.shape) * leaf.dtype.itemsize for leaf in states]
+    resident = sum(sizes) / program.devices
     return max(planned(train_chunk), planned(evaluate) + resident)
 
 

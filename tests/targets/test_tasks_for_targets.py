@@ -48,7 +48,7 @@ def test_time_steps_of_the_lstm(name, task):
 class TripCountEach(Program):
     """Broken on purpose: lanes side by side, each with a trip count of its own."""
 
-    def map_over_lanes(self, function, there=()):
+    def map_over_lanes(self, function):
         return jax.vmap(function)
 
 

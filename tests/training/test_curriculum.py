@@ -160,44 +160,6 @@ def test_uniform_lags_are_drawn_anew_for_each_batch_with_their_lengths():
     assert set(lags.tolist()) == {1, 2, 3}
 
 
-@pytest.mark.breadth
-def test_uniform_lags_are_what_is_trained_on():
-    """Step by step on batches that are drawn here."""
-    trainer = Program.of(UNIFORM).trainer
-    operands = train_operands(trainer, UNIFORM)
-    state = initial_state(trainer, UNIFORM)
-    step = jax.jit(trainer.train_step)
-    expected = []
-    lags = []
-    for number in range(10):
-        base = jax.random.wrap_key_data(operands.key)
-        bits = jax.random.bits(
-            jax.random.fold_in(base, np.uint32(2**32 - 1 - number)), (), np.uint32
-        )
-        lag = 1 + int(bits) % 6
-        key = jax.random.fold_in(base, number)
-        batch = UNIFORM.task.sample(
-            key, lag, lag + 1, UNIFORM.length, UNIFORM.recipe.batch
-        )
-        state, loss = step(state, operands, batch)
-        expected.append(float(loss))
-        lags.append(lag)
-    assert len(set(lags)) > 2
-    _, losses = jax.jit(trainer.train_chunk)(initial_state(trainer, UNIFORM), operands)
-    np.testing.assert_allclose(losses, expected, rtol=1e-5)
-
-
-@pytest.mark.breadth
-def test_a_net_of_uniform_lags_is_asked_at_its_own():
-    """Its running score is over all lags, and is there from the first step on."""
-    listener = Remembers()
-    train([UNIFORM], Engine(workers=1), listener)
-    points = dict(listener.points[UNIFORM])
-    assert all(np.isfinite(points[step]["train/accuracy"]) for step in (10, 20))
-    assert "train/lag" not in points[20]  # it has no curriculum
-    assert "eval/accuracy" in points[20]
-
-
 def test_nothing_is_asked_before_the_front_has_arrived():
     """Lag 2 of one symbol in two is soon learned at lag 1: still no evaluation before
     step 70, where the curriculum is forced."""

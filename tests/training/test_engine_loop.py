@@ -9,8 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 from command import python
-from native_checks import EMPTY_PATH, needs_compiler
-from task_checks import draw
+from native_checks import needs_compiler
 from training_checks import ONE, member, programs, vector
 
 from memcap import loops, store
@@ -21,10 +20,8 @@ from memcap.loops import Choice, Loop, Request, gru_native, lstm_native
 from memcap.loops.gated_native import GatedC
 from memcap.planning.plan import elsewhere
 from memcap.planning.step_cost import step_cost
-from memcap.rule import Stream
 from memcap.terminal.words import warn_once
 from memcap.training.engine import train
-from memcap.training.operands import eval_operands, initial_state, train_operands
 from memcap.training.program import (
     SECONDS_A_PROGRAM,
     Program,
@@ -127,14 +124,6 @@ def test_a_cell_that_fails_its_test_costs_a_line_and_the_other_runs_in_c(
         assert chosen(loop, "GRUCell") == Choice("while", side_by_side=False)
     line = "memcap: XLA runs the GRU's loop, as engine.loop=native cannot run here: of a reason\n"
     assert capsys.readouterr().err == line
-
-
-@pytest.mark.parametrize(
-    "cell",
-    ["GRUCell+noise0.1", "LRU", "LSTMCell", "lstm+noise0.1", "OptimizedLSTMCell"],
-)
-def test_cells_that_it_does_not_serve_compile_nothing(unasked, cell):
-    assert chosen("auto", cell) == Choice("while", side_by_side=False)
 
 
 def test_reproducible_is_xlas_loops_and_asks_for_nothing(unasked):
@@ -283,56 +272,6 @@ def test_a_state_is_gone_on_with_by_the_loop_that_made_it_alone():
 
 @pytest.mark.breadth
 @needs_native
-def test_a_small_study_has_equal_counts_by_both_loops():
-    ask = {"every": 10, "sequences": 128}
-    recipe = {"lr": 0.1, "budget": 80, "batch": 32, "schedule": "constant"}
-    study = [
-        *(
-            member(
-                "delay_line",
-                1,
-                seed=s,
-                model={"units": 3},
-                recipe=recipe,
-                evaluation=ask,
-            )
-            for s in range(2)
-        ),
-        member(
-            "delay_line",
-            2,
-            model={"units": 3},
-            recipe=recipe | {"budget": 25},
-            evaluation=ask,
-        ),
-        member(
-            "latch",
-            3,
-            model={"units": 2, "cell": "GRUCell"},
-            recipe=recipe,
-            evaluation=ask,
-        ),
-    ]
-    usual = train(study, ONE)
-    ours = train(study, NATIVE)
-    assert {each.status for each in usual} == {"solved", "unsolved"}
-    assert [each.loop for each in usual] == 4 * ["while"]
-    assert [each.loop for each in ours] == 4 * ["native"]
-    for one, other in zip(usual, ours, strict=True):
-        assert (one.status, one.steps, one.program_steps) == (
-            other.status,
-            other.steps,
-            other.program_steps,
-        )
-        np.testing.assert_allclose(vector(one), vector(other), rtol=1e-3, atol=1e-3)
-    again = train(study[:2], NATIVE)
-    assert [vector(each).tolist() for each in again] == [
-        vector(each).tolist() for each in ours[:2]
-    ]
-
-
-@pytest.mark.breadth
-@needs_native
 @pytest.mark.usefixtures("quick_compile")
 def test_widths_that_share_a_program_train_as_alone():
     ask = {"every": 10, "sequences": 128}
@@ -361,38 +300,6 @@ def test_widths_that_share_a_program_train_as_alone():
             np.shape, other.weights
         )
         np.testing.assert_allclose(vector(one), vector(other), rtol=1e-4, atol=1e-5)
-
-
-@pytest.mark.breadth
-@needs_native
-def test_a_program_leaves_out_the_units_that_pad():
-    """A NaN in their weights would reach every unit, and the score."""
-    one = member("delay_line", 1, model={"units": 2})
-    trainer = Program.of(one, NATIVE).trainer
-    wide = replace(trainer, spec=trainer.spec.at_width(4))
-    architecture = wide.spec.architecture
-    start = initial_state(wide, one)
-    weights = architecture.unflatten(np.array(start.params))
-    for name in ("kernel", "recurrent", "bias"):
-        weights["cell"][name].reshape(-1, 4, 4)[..., 2:] = np.nan
-    poisoned = architecture.flatten(weights)
-    assert np.isnan(poisoned).any()
-    alone = jax.jit(trainer.evaluate)(
-        initial_state(trainer, one).params, eval_operands(trainer, one, Stream.EVALUATE)
-    )
-    assert (
-        jax.jit(wide.evaluate)(poisoned, eval_operands(wide, one, Stream.EVALUATE))
-        == alone
-    )
-    operands = train_operands(wide, one)
-    batch = draw(one.task, one.lag, one.length, steps=wide.max_length, batch=16)
-    loss = jax.jit(wide.train_step)(start._replace(params=poisoned), operands, batch)[1]
-    assert np.isfinite(loss)
-    assert not np.isfinite(
-        jax.jit(wide.train_step)(
-            start._replace(params=poisoned), operands._replace(units=3), batch
-        )[1]
-    )
 
 
 def test_widths_in_c_share_a_program_where_padding_costs_less_than_compiling_another_one():
@@ -460,27 +367,6 @@ def run(folder, *arguments, **environment):
         *TINY,
     ]
     return python(folder, *words, *arguments, JAX_PLATFORMS="cpu", **environment)
-
-
-@pytest.mark.breadth
-def test_without_a_compiler_the_command_refuses_native_and_leaves_nothing(tmp_path):
-    (tmp_path / "here").mkdir()
-    done = run(
-        tmp_path / "here",
-        "engine.loop=native",
-        XDG_CACHE_HOME=str(tmp_path),
-        **EMPTY_PATH,
-    )
-    line = (
-        "memcap: engine.loop=native: cannot run here: there is no C compiler `cc` here"
-    )
-    line += " (No such file or directory);"
-    assert done.returncode == 2
-    assert (done.stdout, done.stderr) == (
-        "",
-        f"{line} engine.loop=reproducible runs anywhere\n",
-    )
-    assert list((tmp_path / "here").iterdir()) == []
 
 
 @pytest.mark.breadth

@@ -206,23 +206,6 @@ def test_a_padded_unit_stays_zero_after_400_steps_and_the_rest_learns_as_alone(
 
 
 @pytest.mark.breadth
-def test_rows_say_what_a_member_was_padded_to():
-    members = memcap.members(
-        task="latch",
-        lag=[2, 3],
-        units=[1, 3],
-        seed=1,
-        budget=20,
-        batch=8,
-        sequences=16,
-        stretch=1,
-    )
-    rows = memcap.train(members, engine=TOGETHER, progress=False)
-    assert set(rows["program_units"]) == {3}
-    assert set(rows["program_steps"]) == {5}
-
-
-@pytest.mark.breadth
 def test_a_search_makes_its_programs_as_large_as_it_will_need_them():
     members = memcap.members(
         task="delay_line",

@@ -231,12 +231,6 @@ def test_what_a_worker_hands_in_after_the_end_is_ignored():
     assert listener.results == []
 
 
-def test_a_stopped_queue_gives_nothing_out():
-    queue = Queue(wide(2), ONE)
-    queue.stop()
-    assert queue.claim_program(0) is None
-
-
 def test_more_members_than_lanes_get_more_lanes():
     queue = Queue(wide(2), Engine(loop="associative"))
     assert queue.claim_program(0).lanes == 1
