@@ -14,8 +14,6 @@ from hypothesis import strategies as st
 from lstm_reference import quick_jit
 
 from memcap.tasks import Batch, Task, task_classes
-from memcap.tasks.copy import Copy
-from memcap.tasks.selective_copy import SelectiveCopy
 
 STEPS = 48
 BATCH = 32
@@ -50,21 +48,6 @@ def evenly(counts: np.ndarray, kinds: int, errors: float = 4) -> bool:
     return len(counts) == kinds and bool(
         np.all(apart < errors * (share * (1 - share) / total) ** 0.5)
     )
-
-
-def recall(task: Copy | SelectiveCopy, row: np.ndarray) -> np.ndarray:
-    """Keep what is a symbol, wherever it comes; after the cue say it, oldest first:
-    (T,) symbols to (T,) answers."""
-    kept = []
-    guess = np.zeros(len(row), int)
-    cued = False
-    for t, x in enumerate(row):
-        if cued:
-            guess[t] = kept.pop(0)
-        if x < task.symbols:
-            kept.append(x)
-        cued = cued or x == task.vocabulary - 1
-    return guess
 
 
 def other_values(field: Field) -> list[Any]:

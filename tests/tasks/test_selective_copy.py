@@ -1,62 +1,10 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from task_checks import STEPS, draw, evenly, few, recall, seeds
+from task_checks import draw
 
-from memcap.config.recipes import recommended
-from memcap.tasks.chance import score, sequences
+from memcap.tasks.chance import sequences
 from memcap.tasks.copy import Copy
 from memcap.tasks.selective_copy import SelectiveCopy
-
-KINDS = [
-    SelectiveCopy(),
-    SelectiveCopy(items=3, symbols=5, distractors=2, cue="throughout"),
-    SelectiveCopy(items=1),
-]
-
-
-@pytest.mark.parametrize("task", KINDS, ids=str)
-@few
-@given(lag=st.integers(1, 20), extra=st.integers(0, 10), seed=seeds)
-def test_a_queue_of_what_is_a_symbol_solves_it(task, lag, extra, seed):
-    length = min(task.shortest(lag) + extra, STEPS)
-    inputs, targets, mask = sequences(task, draw(task, lag, length, seed=seed), length)
-    guess = np.array([recall(task, row) for row in inputs])
-    assert score(task, guess, targets, mask).mean == 1
-    assert np.all(mask == [0] * (length - task.items) + [1] * task.items)
-    symbols = inputs < task.symbols
-    assert np.all(symbols.sum(1) == task.items)
-    assert not symbols[:, : length - task.shortest(lag)].any(), (
-        "what is longer than need be begins with filler"
-    )
-    assert not symbols[:, -task.items - 1 :].any()
-
-
-def test_the_layout_of_the_docstring():
-    task = SelectiveCopy(items=3)
-    inputs, _, mask = sequences(task, draw(task, 3), 9)
-    assert np.all((inputs[:, :5] < 2).sum(1) == 3)
-    assert np.all(inputs[:, :5] <= 2)
-    assert np.all(inputs[:, 5:] == [3, 2, 2, 2])
-    assert np.all(mask == [0] * 6 + [1] * 3)
-    throughout = SelectiveCopy(items=3, cue="throughout")
-    assert np.all(sequences(throughout, draw(throughout, 3), 9)[0][:, 5:] == 3)
-
-
-def test_each_choice_of_places_is_as_frequent():
-    """Of 2 symbols in the 5 steps before the cue: ten choices. And all pairs of symbols
-    are drawn alike."""
-    batch = 8192
-    task = SelectiveCopy(items=2)
-    inputs, _, _ = sequences(task, draw(task, 4, batch=batch), 8)
-    places = (inputs[:, :5] < 2) @ [16, 8, 4, 2, 1]
-    symbols = inputs[inputs < 2].reshape(batch, 2) @ [2, 1]
-    for counts, kinds in (
-        (np.unique(places, return_counts=True)[1], 10),
-        (np.bincount(symbols), 4),
-    ):
-        assert evenly(counts, kinds)
 
 
 @pytest.mark.parametrize(
@@ -100,11 +48,3 @@ def test_what_came_a_fixed_number_of_steps_ago_is_no_answer():
     ]
     assert right[-1] == pytest.approx(4 / 11, abs=0.02)
     assert max(right) == right[-1]
-
-
-def test_recipe():
-    assert [
-        recommended(SelectiveCopy(items=items), lag)
-        for items in (1, 4, 16)
-        for lag in (1, 50)
-    ] == ["curriculum_from_one"] * 6

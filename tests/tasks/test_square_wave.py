@@ -1,64 +1,12 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from task_checks import draw, evenly, few, seeds
+from task_checks import draw
 
 from memcap.rule import Criterion
 from memcap.tasks.chance import score, sequences
 from memcap.tasks.square_wave import SquareWave
 
 LONG = 64
-
-
-def countdown(row: np.ndarray, ones: int, lag: int) -> np.ndarray:
-    """A one that comes after a zero sets a counter, which says when to answer: (T,)
-    inputs, (T,) answers."""
-    guess = np.zeros(len(row), int)
-    left = 0
-    before = 0
-    for t, x in enumerate(row):
-        left = 2 * ones + lag if x > before else max(left - 1, 0)
-        guess[t] = 1 <= left <= ones
-        before = x
-    return guess
-
-
-@pytest.mark.parametrize("ones", [1, 5])
-@few
-@given(lag=st.integers(1, 20), extra=st.integers(0, 9), seed=seeds)
-def test_a_counter_solves_it(ones, lag, extra, seed):
-    task = SquareWave(ones=ones)
-    length = task.shortest(lag) + extra
-    inputs, targets, mask = sequences(
-        task, draw(task, lag, length, seed=seed, steps=LONG), length
-    )
-    guess = np.array([countdown(row, ones, lag) for row in inputs])
-    assert np.array_equal(guess, targets)
-    assert mask.all()
-    assert (inputs.sum(1) == ones).all()
-    falls = np.array([np.flatnonzero(row)[-1] + 1 for row in inputs])
-    assert np.array_equal(targets.argmax(1), falls + lag)
-
-
-def test_the_example_of_the_docstring():
-    inputs, targets, _ = sequences(
-        SquareWave(2), draw(SquareWave(2), 2, 10, batch=256), 10
-    )
-    same, *_ = np.flatnonzero((inputs == [0, 1, 1, 0, 0, 0, 0, 0, 0, 0]).all(1))
-    assert targets[same].tolist() == [0, 0, 0, 0, 0, 1, 1, 0, 0, 0]
-
-
-def test_every_start_that_leaves_room_is_as_frequent():
-    task = SquareWave(ones=2)
-    lag = 4
-    length = 14
-    batch = 8192
-    inputs, targets, _ = sequences(task, draw(task, lag, length, batch=batch), length)
-    counts = np.bincount(inputs.argmax(1))
-    starts = length - 2 * 2 - lag + 1
-    assert evenly(counts, starts)
-    assert targets[:, -1].any(), "the answer to the last start ends with the sequence"
 
 
 @pytest.mark.parametrize(
@@ -117,12 +65,3 @@ def test_solved_is_one_error_for_a_hundred_ones(wrong, passes):
     guess[:wrong, 3] ^= 1
     criterion = Criterion(task.metric, task.facts(lag, length).threshold)
     assert criterion.passes(score(task, guess, targets, mask).mean) == passes
-
-
-def test_facts_and_lengths():
-    task = SquareWave()
-    assert [task.length(lag) for lag in (1, 50)] == [17, 115]
-    facts = task.facts(50, 115)
-    assert (facts.held, facts.bits) == (1, np.log2(56))
-    assert task.stretched(50, 20) == (50, 2300)
-    assert not task.has_other_lags(50), "no batch says which lag it has"

@@ -1,0 +1,314 @@
+"""What tasks say of themselves, against enumerations, papers and formulas written out."""
+
+import itertools
+import math
+from collections import Counter, defaultdict
+
+import numpy as np
+import pytest
+from task_checks import STEPS, draw
+
+from memcap.config.recipes import recommended
+from memcap.tasks.adding import Adding
+from memcap.tasks.bandlimited_delay import BandlimitedDelay
+from memcap.tasks.copy import Copy
+from memcap.tasks.count import Count
+from memcap.tasks.counter_language import CounterLanguage
+from memcap.tasks.cue_discrimination import CueDiscrimination
+from memcap.tasks.cycle_navigation import CycleNavigation
+from memcap.tasks.delay_line import DelayLine
+from memcap.tasks.fading_kernel import FadingKernel
+from memcap.tasks.latch import Latch
+from memcap.tasks.modular_arithmetic import ModularArithmetic
+from memcap.tasks.reber import _FAR, words_left
+from memcap.tasks.selective_copy import SelectiveCopy
+from memcap.tasks.square_wave import SquareWave
+from memcap.tasks.temporal_order import TemporalOrder
+from memcap.tasks.window_parity import WindowParity
+from memcap.tasks.word_problem import WordProblem, _generators, _table
+
+
+def commonest(values):
+    """The share of the commonest of some values."""
+    return Counter(values).most_common(1)[0][1] / len(values)
+
+
+def of_token_counts(task, lag, length):
+    """All (t, count) pairs with their probabilities, apart for each current bit."""
+    error = 0.0
+    for bit in (0, 1):
+        pairs = [(t, before) for t in range(1, lag + 1) for before in range(t)]
+        weight = [math.comb(t - 1, before) * 0.5 ** (t - 1) for t, before in pairs]
+        count = np.array([(before + bit) / lag for _, before in pairs])
+        mean = np.average(count, weights=weight)
+        error += np.average((count - mean) ** 2, weights=weight) / 2
+    return error
+
+
+def words(symbols, lag):
+    return ["".join(x * n for x in "abcd"[:symbols]) for n in range(1, lag + 1)]
+
+
+def of_counter_words(task, lag, length):
+    """The likeliest answer to each letter, over all words with the blanks after them."""
+    answers = defaultdict(Counter)
+    for word in words(task.symbols, lag):
+        due = [*range(word.index("b"), len(word) - 1)]
+        for t in due:
+            answers[word[t]][word[t + 1]] += 1
+        answers[word[-1]]["!"] += 1
+        if len(word) < length:
+            answers["_"]["!"] += 1
+    right = sum(max(counts.values()) for counts in answers.values())
+    return right / sum(counts.total() for counts in answers.values())
+
+
+def of_walks(task, lag, length):
+    walks = itertools.product((0, 1, -1), repeat=lag)
+    return commonest([sum(walk) % task.places for walk in walks])
+
+
+def of_expressions(task, lag, length):
+    digits = [map(str, range(task.modulus))] * ((lag + 1) // 2)
+    places = [list(digits[0]), *[["+", "-", "*"], None] * (len(digits) - 1)]
+    places = [place or places[0] for place in places]
+    texts = map("".join, itertools.product(*places))
+    return commonest([eval(text) % task.modulus for text in texts])
+
+
+def of_swaps(task, lag, length):
+    table = _table(task.group)
+    counts = np.zeros((len(table), len(table)))
+    for word in itertools.product(_generators(task.group, "swaps"), repeat=length):
+        product = word[0]
+        for swap in word[1:]:
+            product = table[product, swap]
+            counts[swap, product] += 1
+    return counts.max(1).sum() / counts.sum()
+
+
+def of_no_window(task, lag, length):
+    """Heads for more bits than the lag are due nothing."""
+    batch = draw(task, lag, length, batch=64)
+    assert np.all(abs(batch.targets[: lag - 1]) == 1)
+    assert not batch.targets[lag - 1 :].any()
+    return np.mean(batch.targets**2)
+
+
+CHANCE = [
+    *(
+        (Count(kind="tokens", scale=None), lag, of_token_counts)
+        for lag in (3, 4, 10, 50)
+    ),
+    *((CounterLanguage(symbols=k), 8, of_counter_words) for k in (2, 3, 4)),
+    *((CycleNavigation(places=k), 6, of_walks) for k in (3, 5, 8)),
+    *((ModularArithmetic(modulus=3), lag, of_expressions) for lag in (5, 6, 7)),
+    (ModularArithmetic(), 5, of_expressions),
+    *((WordProblem(generators="swaps"), lag, of_swaps) for lag in (1, 2, 4)),
+    (WindowParity(heads=4), 3, of_no_window),
+    (Adding(), 1, 1 / 12),
+    (Adding(), 50, 1 / 6 - 1 / 312),
+    (CueDiscrimination(), 40, 1 / 2),
+    (CueDiscrimination(), 6, 6 / 16),  # silence
+    (CueDiscrimination(), 2, 5 / 12),  # or a cue
+    (TemporalOrder(), 50, 1 / 4),
+    (TemporalOrder(relevant=3), 50, 1 / 8),
+    # of 10 cycles a quarter of the window is 5 zeros of the sinc away
+    (BandlimitedDelay(), 100, 0.8),
+    (BandlimitedDelay(rms=0.5), 100, 0.2),
+    (BandlimitedDelay(cycles=1), 100, 1 - np.mean(np.sinc(np.arange(5) / 2) ** 2)),
+]
+
+
+@pytest.mark.parametrize(("task", "lag", "chance"), CHANCE)
+@pytest.mark.parametrize("extra", [0, 5])
+def test_chance(task, lag, chance, extra):
+    if extra and not isinstance(task, CounterLanguage):
+        length = task.length(lag)
+    else:
+        length = task.shortest(lag) + extra
+    expected = chance if isinstance(chance, float) else chance(task, lag, length)
+    assert task.facts(lag, length).chance == pytest.approx(expected, rel=1e-9)
+
+
+def of_futures(task, lag):
+    """After each beginning of a word, the words that may go on from there: as many as
+    differ, where the same letter was read."""
+    futures = defaultdict(set)
+    alike = words(task.symbols, lag)
+    for word in alike:
+        for end in range(1, len(word) + 1):
+            rests = (other[end:] for other in alike if other.startswith(word[:end]))
+            futures[word[end - 1]].add(frozenset(rests))
+    return max(map(len, futures.values()))
+
+
+def of_beginnings(task, lag):
+    """After an operator two beginnings differ if some ending tells them apart."""
+    digits = range(task.modulus)
+    ends = [f"{digit}{end}" for digit in digits for end in ("", "+1", "*2")]
+    beginnings = itertools.product(digits, "+-*", digits, "+-*")
+    texts = ("".join(map(str, beginning)) for beginning in beginnings)
+    return len(
+        {tuple(eval(text + end) % task.modulus for end in ends) for text in texts}
+    )
+
+
+def of_ends(task, lag):
+    walks = itertools.product((0, 1, -1), repeat=lag)
+    return len({sum(walk) % task.places for walk in walks})
+
+
+STATES = [
+    *((CounterLanguage(symbols=k), lag, of_futures) for k in (2, 3) for lag in (2, 8)),
+    *((ModularArithmetic(modulus=k), 9, of_beginnings) for k in (3, 5, 7)),
+    *((CycleNavigation(places=k), lag, of_ends) for k, lag in ((3, 1), (5, 1), (5, 7))),
+    (Copy(items=10, symbols=8), 50, 2**30),
+    (DelayLine(), 50, 2**50),
+    (SquareWave(), 50, 56),
+]
+
+
+@pytest.mark.parametrize(("task", "lag", "states"), STATES)
+def test_bits_tell_apart_all_that_must_be_told_apart(task, lag, states):
+    states = states if isinstance(states, int) else states(task, lag)
+    assert 2 ** task.facts(lag, task.length(lag)).bits == pytest.approx(states)
+
+
+@pytest.mark.parametrize(
+    ("task", "lengths"),
+    [
+        (DelayLine(), {1: 12, 5: 20, 50: 200}),
+        (BandlimitedDelay(), {1: 3, 25: 62, 100: 250, 1600: 4000}),
+        (SquareWave(), {1: 17, 50: 115}),
+        (TemporalOrder(), {5: 7, 50: 56, 90: 101}),
+        (Copy(items=10), {50: 70}),
+    ],
+)
+def test_lengths(task, lengths):
+    assert {lag: task.length(lag) for lag in lengths} == lengths
+    if isinstance(task, (DelayLine, BandlimitedDelay)):
+        assert [task.shortest(lag) for lag in (1, 50)] == [3, 101]
+        assert task.stretched(50, 20) == (50, 1000)
+
+
+@pytest.mark.parametrize(
+    ("task", "recipes"),
+    [
+        (Copy(items=2), {10: "curriculum_chrono"}),
+        (Copy(items=4), {10: "curriculum_chrono", 50: "curriculum_from_one"}),
+        (Copy(items=16), {10: "curriculum_from_one"}),
+        (SelectiveCopy(items=1), {1: "curriculum_from_one", 50: "curriculum_from_one"}),
+        (SelectiveCopy(items=16), {1: "curriculum_from_one"}),
+        (
+            DelayLine(),
+            {
+                5: "forget_bias",
+                6: "curriculum_ggt",
+                50: "curriculum_ggt",
+                51: "curriculum",
+            },
+        ),
+        (DelayLine(symbols=4), {3: "curriculum", 20: "curriculum_muon"}),
+        (
+            DelayLine(symbols=8),
+            {
+                1: "curriculum",
+                8: "curriculum_muon",
+                16: "curriculum_muon",
+                50: "open_gate",
+            },
+        ),
+        (DelayLine(reals=True), {20: "forget_bias", 21: "open_gate"}),
+        (BandlimitedDelay(), {50: "forget_bias"}),
+    ],
+)
+def test_recipes(task, recipes):
+    assert {lag: recommended(task, lag) for lag in recipes} == recipes
+
+
+@pytest.mark.parametrize("kind", ["time", "tokens"])
+def test_a_count_cannot_be_told_from_none_at_the_least_lags(kind):
+    task = Count(kind=kind)
+    two, three, fifty = (task.facts(lag, lag) for lag in (2, 3, 50))
+    assert two.chance <= two.threshold
+    assert three.chance > three.threshold
+    assert fifty.threshold == pytest.approx(1e-4)
+    assert math.log2(50) - 2 < fifty.bits < math.log2(50)
+
+
+def test_a_stretched_count_keeps_its_scale():
+    assert Count(scale=None).stretched(8, 4) == (8, 32)
+    assert draw(Count(scale=None), 8, 32).targets[31, 0] == 4
+    assert Count(scale=8).stretched(8, 4) == (32, 32)
+    assert draw(Count(scale=8), 32, 32).targets[31, 0] == 4
+
+
+def test_every_step_of_a_delay_is_due_as_often():
+    """Where the parts are even; 4 steps of 20 count, so each in a fifth of the sequences."""
+    mask = draw(CueDiscrimination(cue=1, response=4), 20, batch=4096).mask[1:21]
+    assert np.all(abs(mask.mean(1) - 1 / 5) < 5 * (1 / 5 * 4 / 5 / 4096) ** 0.5)
+
+
+def exponentials_error(decays, lag):
+    """The least squared error of a sum of exponentials with these decays per step, as a
+    share of the criterion."""
+    task = FadingKernel()
+    steps = np.sqrt(1 - np.arange(lag + 1) / (lag + 1))  # how many have this age
+    basis = decays ** np.arange(lag + 1)[:, None] * steps[:, None]
+    wanted = (1.0 + np.arange(lag + 1)) ** -task.power * steps
+    _, (error,), *_ = np.linalg.lstsq(basis, wanted)
+    return error / task.facts(lag, lag + 1).threshold
+
+
+@pytest.mark.parametrize(("lag", "least"), [(1, 1), (3, 2), (16, 2), (50, 3)])
+def test_the_linear_units_that_a_fading_kernel_takes_grow_with_the_lag(lag, least):
+    """By a search of all decays on a grid."""
+    grid = 1 - 1 / np.geomspace(1.02, 4 * lag + 8, 24)
+    for units in range(max(1, least - 1), least + 1):
+        errors = [
+            exponentials_error(np.array(decays), lag)
+            for decays in itertools.combinations(grid, units)
+        ]
+        assert (min(errors) <= 1) == (units == least)
+
+
+def test_fillers_of_a_latch():
+    assert {*draw(Latch(distractors=0), 9, 11).inputs[1:10].flat} == {2}
+    assert {*draw(Latch(distractors=3), 9, 11).inputs[1:10].flat} == {2, 3, 4}
+    batch = draw(Latch(symbols=3, noise=0.1), 9, 12)
+    assert batch.inputs.shape == (STEPS, 32, 1)
+    shown = np.rint(batch.inputs[2, :, 0])  # the first 2 steps are noise
+    assert np.array_equal(shown, batch.targets - 1)
+    assert abs(batch.inputs[3:12].mean()) < 0.03
+    assert 0.08 < batch.inputs[3:12].std() < 0.12
+
+
+def test_far_from_the_end_all_steps_of_a_long_word_are_alike():
+    far = words_left(2000)[_FAR - 1 :]
+    np.testing.assert_allclose(far, np.broadcast_to(far[-1], far.shape), rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("relevant", "places"),
+    [(2, [(10, 20), (50, 60)]), (3, [(10, 20), (33, 43), (66, 76)])],
+)
+def test_the_places_of_a_paper(relevant, places):
+    """Experiments 6a and 6b: t1 in 10..20 and so on, the trigger at step 100."""
+    batch = draw(TemporalOrder(relevant=relevant), 90, steps=101, batch=2048)
+    found = np.array([np.flatnonzero(row < 2) for row in batch.inputs.T])
+    for place, (first, last) in zip(found.T, places, strict=True):
+        assert {*place} == {*range(first, last + 1)}
+
+
+@pytest.mark.parametrize(("relevant", "opens"), [(2, [0, 40]), (3, [0, 23, 56])])
+def test_the_smallest_lag_is_the_smallest_at_which_windows_keep_apart(relevant, opens):
+    least = TemporalOrder(relevant=relevant).smallest_lag
+
+    def are_apart(lag):
+        starts = [*(opening * lag // 90 for opening in opens), lag]
+        pairs = itertools.pairwise(starts)
+        return all(start + lag // 9 < following for start, following in pairs)
+
+    assert not are_apart(least - 1)
+    assert all(are_apart(lag) for lag in range(least, 1000))

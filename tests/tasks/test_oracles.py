@@ -1,0 +1,387 @@
+"""What each task asks for, said once more in a few lines of Python that read a sequence
+with all memory that they like: an oracle per task. And what is drawn is drawn alike."""
+
+import itertools
+import re
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from task_checks import draw, evenly, few, seeds
+
+from memcap.tasks.adding import Adding
+from memcap.tasks.bandlimited_delay import BandlimitedDelay
+from memcap.tasks.chance import sequences
+from memcap.tasks.copy import Copy
+from memcap.tasks.count import Count
+from memcap.tasks.counter_language import CounterLanguage
+from memcap.tasks.cue_discrimination import CueDiscrimination
+from memcap.tasks.cycle_navigation import CycleNavigation
+from memcap.tasks.delay_line import DelayLine
+from memcap.tasks.dyck import Dyck
+from memcap.tasks.even_pairs import EvenPairs
+from memcap.tasks.fading_kernel import FadingKernel
+from memcap.tasks.latch import Latch
+from memcap.tasks.modular_arithmetic import ModularArithmetic
+from memcap.tasks.parity import Parity
+from memcap.tasks.pattern import Pattern
+from memcap.tasks.reber import Reber
+from memcap.tasks.selective_copy import SelectiveCopy
+from memcap.tasks.square_wave import SquareWave
+from memcap.tasks.temporal_order import TemporalOrder
+from memcap.tasks.vector_hold import VectorHold
+from memcap.tasks.window_parity import WindowParity
+from memcap.tasks.windows import Windows
+from memcap.tasks.word_problem import WordProblem, _generators, _permutations
+
+STEPS = 96
+
+# An oracle gets the task, one sequence (T,) or (T, F), the lag, and where an answer is due
+# (T,); it returns the answers at all T steps, or the one answer. What else is promised of
+# the sequence it asserts.
+
+
+def adding(task, row, lag, due):
+    value, marker = row.T
+    half = len(row) - 1 - lag + (lag + 1) // 2
+    assert {*marker} <= {0, 1}
+    assert marker[len(row) - 1 - lag : half].sum() == marker[half:].sum() == 1
+    assert 0 <= value.min() < value.max() < 1
+    return value @ marker
+
+
+def bandlimited_delay(task, row, lag, due):
+    assert due.tolist() == [False] * lag + [True] * (len(row) - lag)
+    delays = np.linspace(0, lag, 5, dtype=int)  # as in the source's code
+    return np.stack([np.roll(row[:, 0], delay) for delay in delays], -1)
+
+
+def copy(task, row, lag, due):
+    """Queue what is a symbol; after the cue say it, oldest first."""
+    queue = []
+    answers = np.zeros(len(row), int)
+    is_cued = False
+    for t, x in enumerate(row):
+        if is_cued:
+            answers[t] = queue.pop(0)
+        if x < task.symbols:
+            queue.append(x)
+        is_cued = is_cued or x == task.vocabulary - 1
+    assert due.tolist() == [False] * (len(row) - task.items) + [True] * task.items
+    return answers
+
+
+def selective_copy(task, row, lag, due):
+    is_symbol = row < task.symbols
+    assert is_symbol.sum() == task.items
+    assert not is_symbol[: len(row) - task.shortest(lag)].any()
+    assert not is_symbol[-task.items - 1 :].any()
+    return copy(task, row, lag, due)
+
+
+def count(task, row, lag, due):
+    assert due.all()
+    counts = np.cumsum(np.ones(len(row)) if task.kind == "time" else row == 1)
+    return counts / (task.scale or lag)
+
+
+def counter_language(task, row, lag, due):
+    word = "".join("abcd"[: task.symbols][x] for x in row[row < task.symbols])
+    number = word.count("a")
+    assert word == "".join(x * number for x in "abcd"[: task.symbols])
+    assert 1 <= number <= lag
+    assert np.all(row[len(word) :] == task.symbols)
+    step = np.arange(len(row))
+    of_word = (step >= number) & (step < len(word))
+    assert np.array_equal(due, of_word | (step == len(row) - 1))
+    return np.r_[row[1:], task.symbols] - 1
+
+
+def cue_discrimination(task, row, lag, due):
+    before = len(row) - task.shortest(lag)
+    shown = row[before]
+    assert shown in (0, 1)
+    blanks = [2] * (lag + task.response)
+    assert row.tolist() == [2] * before + [shown] * task.cue + blanks
+    assert due[-task.response :].all()
+    assert not due[: before + task.cue].any()
+    steps = np.flatnonzero(due[before + task.cue : -task.response])
+    parts = min(lag, task.response)  # of the delay: one step of each is due
+    edges = np.arange(parts + 1) * lag // parts
+    assert np.histogram(steps, edges - 0.5)[0].tolist() == [1] * parts
+    return np.where(np.arange(len(row)) < len(row) - task.response, 2, shown)
+
+
+def cycle_navigation(task, row, lag, due):
+    assert np.sum(row != 3) == lag
+    return sum((0, 1, -1, 0)[x] for x in row) % task.places
+
+
+def delay_line(task, row, lag, due):
+    assert due.tolist() == [False] * lag + [True] * (len(row) - lag)
+    return np.roll(row.reshape(len(row)), lag)
+
+
+def dyck(task, row, lag, due):
+    """Push what opens, pop what closes; the top of the stack is the answer."""
+    start = len(row) - 1 - lag
+    stack = []
+    answers = np.zeros(len(row), int)
+    for t, x in enumerate(row):
+        if x < task.types:
+            stack.append(x)
+            assert len(stack) <= task.depth
+        elif x < 2 * task.types:
+            assert stack.pop() == x - task.types
+        else:
+            assert t < start or (t == start + 1 and lag % 2)
+        answers[t] = stack[-1] if stack else 0
+    assert stack == [row[start]]
+    closes = (row >= task.types) & (row < 2 * task.types)
+    assert np.array_equal(due[:-1], closes[1:] & closes[:-1])
+    return answers
+
+
+def even_pairs(task, row, lag, due):
+    bits = row[row != 2]
+    assert row[-1] == 2
+    assert len(bits) == lag
+    return sum(a != b for a, b in pairwise(bits)) % 2 == 0
+
+
+def fading_kernel(task, row, lag, due):
+    assert due.all()
+    weights = (1.0 + np.arange(lag + 1)) ** -task.power
+    return np.convolve(row[:, 0], weights)[: len(row)]
+
+
+def latch(task, row, lag, due):
+    """The one symbol of the alphabet, `lag` distractors before the trigger."""
+    shown = len(row) - 2 - lag
+    assert np.flatnonzero(row < task.symbols).tolist() == [shown]
+    assert np.flatnonzero(row == task.vocabulary - 1).tolist() == [len(row) - 1]
+    return row[shown]
+
+
+def modular_arithmetic(task, row, lag, due):
+    """Python works it out."""
+    assert row[-1] == task.modulus + 3
+    signs = {task.modulus + k: sign for k, sign in enumerate("+-*")}
+    text = "".join(signs.get(x, str(x)) for x in row if x != task.modulus + 3)
+    assert len(text) == lag - (1 - lag % 2)
+    return eval(text) % task.modulus
+
+
+def parity(task, row, lag, due):
+    assert row[-1] == 2
+    assert np.sum(row != 2) == lag
+    return np.sum(row == 1) % 2
+
+
+def pattern(task, row, lag, due):
+    between = row[len(row) - lag : -1]
+    assert {*between} <= ({0} if task.middle == "zeros" else {0, 1})
+    return {(1, 0): 1, (1, 1): 2, (0, 1): 3, (0, 0): 0}[
+        row[len(row) - 1 - lag], row[-1]
+    ]
+
+
+REST = "(?:XT*VP)*(?:S|XT*VV)"  # of a word, from the state after TS*X on
+WORD = re.compile(f"B(?:TS*X{REST}|PT*V(?:V|P{REST}))E")
+
+
+def reber(task, row, lag, due):
+    """A begin, the symbol, and a word of the grammar."""
+    text = "".join("BTPSXVE"[symbol] for symbol in row)
+    assert text[: -lag - 1] == "B" * (len(row) - lag - 1)
+    assert WORD.fullmatch(text[-lag:])
+    return "TP".index(text[-lag - 1])
+
+
+def square_wave(task, row, lag, due):
+    """A one that comes after a zero sets a counter, which says when to answer."""
+    assert due.all()
+    assert row.sum() == task.ones
+    answers = np.zeros(len(row), int)
+    left = 0
+    for t, (before, x) in enumerate(pairwise([0, *row])):
+        left = 2 * task.ones + lag if x > before else max(left - 1, 0)
+        answers[t] = 1 <= left <= task.ones
+    return answers
+
+
+def temporal_order(task, row, lag, due):
+    """The class is the relevant symbols in their order."""
+    places = np.flatnonzero(row < 2)
+    assert (row[0], row[-1]) == (6, 7)
+    assert places[0] >= len(row) - 1 - lag
+    assert {*np.delete(row, [0, *places, -1])} <= {2, 3, 4, 5}
+    orders = list(itertools.product((0, 1), repeat=task.relevant))
+    return orders.index(tuple(row[places]))
+
+
+def vector_hold(task, row, lag, due):
+    assert not np.delete(row, len(row) - 1 - lag, axis=0).any()
+    return row[len(row) - 1 - lag]
+
+
+def window_parity(task, row, lag, due):
+    """Each head answers for its own window, in a sequence of any length."""
+    bits = row[:, 0]
+    number = np.sum(bits != 0)
+    assert lag + 2 <= number <= len(row)
+    assert bits[-number:].all()
+    windows = [*range(2, task.heads + 1), max(task.heads + 1, lag)]
+    parities = [1 - 2 * (np.sum(bits[-window:] == 1) % 2 == 0) for window in windows]
+    return np.where(np.array(windows) <= lag, parities, 0)
+
+
+def windows(task, row, lag, due):
+    """Whether a one was seen."""
+    first = len(row) - 1 - lag
+    assert not np.delete(row, first).any()
+    ends = [t for t in range(first, len(row)) if (t - first) % task.window == 3]
+    ends = ends if task.label == "every" else []
+    assert {*np.flatnonzero(due)} == {*ends, len(row) - 1}
+    return row.max() * (np.arange(len(row)) >= first)
+
+
+def word_problem(task, row, lag, due):
+    """Things are shuffled."""
+    first = len(row) - 1 - lag
+    elements = _permutations(task.group).tolist()
+    which = _generators(task.group, task.generators)
+    assert np.all(row[:first] == task.vocabulary - 1)
+    assert np.array_equal(due, np.arange(len(row)) > first)
+    things = [*range(int(task.group[1:]))]
+    answers = np.zeros(len(row), int)
+    for t in range(first, len(row)):
+        things = [elements[which[row[t]]][thing] for thing in things]
+        answers[t] = elements.index(things)
+    return answers
+
+
+ORACLES = [
+    (adding, Adding()),
+    (bandlimited_delay, BandlimitedDelay(), BandlimitedDelay(cycles=2, rms=0.3)),
+    (
+        copy,
+        Copy(),
+        Copy(items=3, symbols=5, distractors=2, cue="throughout"),
+        Copy(items=3, symbols=5, waits="drawn"),
+    ),
+    (
+        selective_copy,
+        SelectiveCopy(),
+        SelectiveCopy(items=3, symbols=5, distractors=2, cue="throughout"),
+        SelectiveCopy(items=1),
+    ),
+    (
+        count,
+        Count(kind="time", scale=None),
+        Count(kind="tokens", scale=None),
+        Count(kind="tokens", scale=50),
+    ),
+    (counter_language, *(CounterLanguage(symbols=k) for k in (2, 3, 4))),
+    (cue_discrimination, CueDiscrimination(), CueDiscrimination(cue=1, response=3)),
+    (cycle_navigation, *(CycleNavigation(places=k) for k in (3, 5, 8))),
+    (delay_line, DelayLine(), DelayLine(symbols=5), DelayLine(reals=True)),
+    (dyck, Dyck(), Dyck(types=5, depth=2)),
+    (even_pairs, EvenPairs()),
+    (fading_kernel, FadingKernel(), FadingKernel(power=0.5)),
+    (latch, Latch(), Latch(symbols=6, distractors=0)),
+    (modular_arithmetic, *(ModularArithmetic(modulus=k) for k in (3, 5, 7))),
+    (parity, Parity()),
+    (pattern, Pattern(), Pattern(classes=4, middle="random")),
+    (reber, Reber()),
+    (square_wave, SquareWave(), SquareWave(ones=1)),
+    (temporal_order, TemporalOrder(), TemporalOrder(relevant=3)),
+    (vector_hold, VectorHold(), VectorHold(numbers=1)),
+    (window_parity, WindowParity(), WindowParity(heads=4)),
+    (windows, Windows(window=4), Windows(window=4, label="last")),
+    (
+        word_problem,
+        WordProblem(),
+        WordProblem(generators="swaps"),
+        WordProblem(group="A4"),
+        WordProblem(group="S5"),
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("oracle", "task"),
+    [(oracle, task) for oracle, *tasks in ORACLES for task in tasks],
+    ids=str,
+)
+@few
+@given(more=st.integers(0, 16), extra=st.integers(0, 8), seed=seeds)
+def test_an_oracle_is_right_wherever_an_answer_is_due(oracle, task, more, extra, seed):
+    lag = task.smallest_lag + more
+    length = task.shortest(lag) + extra
+    batch = draw(task, lag, length, seed=seed, steps=STEPS, batch=8)
+    for row, targets, due in zip(*sequences(task, batch, length), strict=True):
+        answers = np.broadcast_to(oracle(task, row, lag, due), targets.shape)
+        np.testing.assert_allclose(answers[due], targets[due], rtol=1e-5, atol=1e-5)
+
+
+def code(bits):
+    """A number for each row of bits."""
+    return bits @ 2 ** np.arange(bits.shape[-1])
+
+
+def shown(inputs, count):
+    """The first `count` symbols of the alphabet {0, 1} in each sequence."""
+    return inputs[inputs < 2].reshape(-1, count)
+
+
+WORDS = {
+    word
+    for middle in itertools.product("TPSXV", repeat=6)
+    if WORD.fullmatch(word := f"B{''.join(middle)}E")
+}
+ALIKE = [  # a task, its lag, what is drawn, and how many kinds of it there are
+    (Adding(), 6, lambda x: x[..., 1].argmax(1), 3),
+    (Adding(), 7, lambda x: x[:, ::-1, 1].argmax(1), 4),
+    (Copy(items=2, waits="drawn"), 5, lambda x: (x < 2).argmax(1), 5),
+    (Copy(items=3), 2, lambda x: code(shown(x, 3)), 8),
+    (CounterLanguage(), 9, lambda x: (x == 0).sum(1), 9),
+    (DelayLine(symbols=4), 3, lambda x: x, 4),
+    (Dyck(depth=4), 8, lambda x: code(x[:, 1:] < 2), 13),  # words within the first one
+    (Pattern(classes=3), 3, lambda x: code(x), 3),
+    (Pattern(classes=4), 3, lambda x: code(x), 4),
+    (Reber(), 8, lambda x: x[:, -8:] @ 7 ** np.arange(8), len(WORDS)),
+    (SelectiveCopy(items=2), 4, lambda x: code(x[:, :5] < 2), 10),
+    (SelectiveCopy(items=2), 4, lambda x: code(shown(x, 2)), 4),
+    (SquareWave(ones=2), 4, lambda x: x.argmax(1), SquareWave(ones=2).length(4) - 7),
+    (TemporalOrder(relevant=3), 12, lambda x: code(shown(x, 3)), 8),
+]
+
+
+@pytest.mark.parametrize(("task", "lag", "kind", "count"), ALIKE)
+def test_each_kind_is_drawn_as_often(task, lag, kind, count):
+    length = task.length(lag)
+    batch = draw(task, lag, length, steps=max(48, length), batch=8192)
+    inputs, _, _ = sequences(task, batch, length)
+    _, counts = np.unique(kind(inputs), return_counts=True)
+    assert evenly(counts, count, errors=5)
+
+
+EXAMPLES = [  # of docstrings: a task, its lag, a sequence, and its answers where due
+    (Copy(items=3), 3, [0, 1, 1, 2, 2, 3, 2, 2, 2], [0, 1, 1]),
+    (Dyck(), 6, [0, 1, 0, 2, 3, 0, 2], [1, 0]),
+    (SquareWave(2), 2, [0, 1, 1, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 1, 1, 0, 0, 0]),
+    (WordProblem(group="Z6"), 2, [3, 5, 4], [2, 0]),
+    (CounterLanguage(), 3, [0, 0, 0, 1, 1, 1], [0, 0, 1]),
+]
+
+
+@pytest.mark.parametrize(("task", "lag", "example", "answers"), EXAMPLES)
+def test_the_example_of_a_docstring_is_drawn(task, lag, example, answers):
+    batch = draw(task, lag, len(example), batch=8192)
+    inputs, targets, due = sequences(task, batch, len(example))
+    alike = (inputs == example).all(1)
+    assert alike.any()
+    assert np.all(targets[alike][due[alike]].reshape(-1, len(answers)) == answers)
