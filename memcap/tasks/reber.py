@@ -19,7 +19,7 @@ _WRITES = np.array(
     ]
 )
 # symbols from the end, beyond which the shares below differ by less than a float32 tells
-# (tests/tasks/test_reber.py)
+# (tests/tasks/test_facts.py)
 _FAR = 128
 
 
