@@ -688,7 +688,7 @@ def test_nets_that_are_right_up_to_a_longer_lag_are_right_up_to_a_shorter_one():
         assert second.startswith(
             "Train them up to lag 40, for which fewer units are known to be enough than for"
         )
-        assert "\nLAG, LENGTH, FEATURES, OUTPUTS = 40, " in code(found, "torch")
+        assert "on latch at lag 40, and judge" in code(found, "torch")
     assert (long.training_lag, long.trains_longer, len(sentences(long))) == (
         40,
         False,
