@@ -59,6 +59,7 @@ LATE = {  # who may import where it is needed, and what
     "memcap.scripts.script": {"memcap.optimizers"},
     "memcap.own.losses": {"scipy.special"},
     "memcap.frontiers.cell_map": {"scipy.stats"},
+    "memcap.figures": {"matplotlib", "memcap.figures.style"},  # only to draw
     # a third of a second of the end of every job, whose names mostly stand apart
     "memcap.figures.lines": {"scipy.optimize"},
     "memcap.runtime.jax_setup": {"jax"},  # flags must be set before JAX starts
