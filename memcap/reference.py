@@ -155,10 +155,10 @@ class Net:
 
     def is_near(self, training_score: float) -> bool:
         """Return True if the training score is close enough to the criterion to evaluate."""
-        threshold = self.member.criterion.threshold
+        criterion = self.member.criterion.value
         if self.member.criterion.higher_is_better:
-            return training_score >= threshold - 0.01
-        return training_score <= 1.5 * threshold
+            return training_score >= criterion - 0.01
+        return training_score <= 1.5 * criterion
 
     def decide(self, training_score: float) -> None:
         """Evaluate if it is time to, record the verdicts, and set the status.

@@ -126,7 +126,7 @@ class Criterion:
     """The score that a net must reach."""
 
     metric: str  # "accuracy", or "mse", of which less is better
-    threshold: float
+    value: float
 
     @property
     def higher_is_better(self) -> bool:
@@ -136,14 +136,14 @@ class Criterion:
     def passes(self, score: Any) -> Any:
         """Tell whether a score, or each of an array, is good enough; NaN is not."""
         if self.higher_is_better:
-            return score >= self.threshold
-        return score <= self.threshold
+            return score >= self.value
+        return score <= self.value
 
     def is_near(self, training_score: float) -> bool:
         """Tell whether a running training score is good enough to evaluate."""
         if self.higher_is_better:
-            return training_score >= self.threshold - NEAR
-        return training_score <= NEAR_ERROR * self.threshold
+            return training_score >= self.value - NEAR
+        return training_score <= NEAR_ERROR * self.value
 
     def on_few(self, sequences: int) -> "Criterion":
         """Return the criterion that a net which just meets this one fails by chance
@@ -152,7 +152,7 @@ class Criterion:
         Answers in one sequence may be wrong together, so sequences are counted: each
         right or wrong, or with a squared Gaussian error.
         """
-        least = self.threshold
+        least = self.value
         if self.higher_is_better:
             least = least - DEVIATIONS * math.sqrt(least * (1 - least) / sequences)
         else:
@@ -175,7 +175,7 @@ class Criterion:
     def words(self) -> str:
         """The criterion in words: "accuracy at least 0.99"."""
         side = "least" if self.higher_is_better else "most"
-        return f"{self.metric} at {side} {bound(self.threshold)}"
+        return f"{self.metric} at {side} {bound(self.value)}"
 
 
 @dataclass(kw_only=True)

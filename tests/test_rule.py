@@ -210,7 +210,7 @@ def test_at_all_lags_the_mean_must_pass_and_none_may_be_worse_than_chance_makes_
 
 def test_of_errors_the_largest_is_the_worst():
     most = 0.05 * (1 + 3 * (2 / 256) ** 0.5)
-    assert ERROR.on_few(256).threshold == pytest.approx(most)
+    assert ERROR.on_few(256).value == pytest.approx(most)
     for worst, passes in ((0.999 * most, True), (1.001 * most, False)):
         score = new(UP_TO, 117, ERROR, passed=1, solved=5)
         score.update(Stream.UP_TO, 10, dict.fromkeys(LAGS, 0.025) | {5: worst})

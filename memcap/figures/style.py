@@ -179,14 +179,14 @@ def budgets(points: Iterable[Point]) -> str:
 
 def pass_rules(points: Sequence[Point]) -> list[str]:
     """Explain "solved" and, if it counts, "steady": a sentence for each way of judging."""
-    thresholds: dict[tuple[Evaluation, bool], dict[str, set[float]]] = {}
+    criteria: dict[tuple[Evaluation, bool], dict[str, set[float]]] = {}
     for p in points:
         # neither stretch nor until decides whether a member is solved
         way = replace(p.evaluation, stretch=1, until=None), isinstance(p.task, FileTask)
-        thresholds.setdefault(way, {}).setdefault(p.task.metric, set()).add(p.threshold)
+        criteria.setdefault(way, {}).setdefault(p.task.metric, set()).add(p.criterion)
     sentences = [
         solved_words(" or ".join(_criteria(each)), *way)
-        for way, each in thresholds.items()
+        for way, each in criteria.items()
     ]
     rules: dict[int, dict[int, list[str]]] = {}
     for p in (p for p in points if p.at == "steady"):

@@ -143,7 +143,7 @@ def _point(row: dict[str, Any], at: At, confidence: float) -> Point:
         row["lag"],
         row["length"],
         model_of(row),
-        threshold=row["threshold"],
+        criterion=row["threshold"],
         evaluation=evaluation_of(row),
         recipe=recipe_of(row),
         recipes=1,

@@ -32,7 +32,7 @@ class Point:
     lag: int  # of the training, as is the length
     length: int
     model: Model  # what all widths have in common, at one unit
-    threshold: float  # the criterion
+    criterion: float
     evaluation: Evaluation
     recipe: ResolvedRecipe  # the best of those that competed
     recipes: int  # how many did
@@ -143,7 +143,7 @@ class Point:
     def place(self) -> tuple[Any, ...]:
         """What competing recipes have in common."""
         net = (self.task, self.lag, self.length, self.model)
-        return (*net, self.threshold, self.evaluation)
+        return (*net, self.criterion, self.evaluation)
 
     @property
     def label(self) -> str:

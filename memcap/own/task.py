@@ -284,16 +284,16 @@ class Data(FileTask):
         but you: `bits`, and one symbol."""
         file = self.file_content
         if isinstance(self.criterion, str):  # best; no score is a pass by itself
-            threshold = 1.0 if file.classes else 0.0
+            criterion = 1.0 if file.classes else 0.0
         elif self.criterion is not None:
-            threshold = self.criterion
+            criterion = self.criterion
         elif file.classes:
-            threshold = 0.99
+            criterion = 0.99
         else:
             axes = tuple(range(file.targets.ndim - self.several_values))
-            threshold = 0.05 * float(file.targets.var(axis=axes).mean())
+            criterion = 0.05 * float(file.targets.var(axis=axes).mean())
         chance = _chance(self, lag, length)
-        return Facts(1, self.bits, chance, threshold, file.digest)
+        return Facts(1, self.bits, chance, criterion, file.digest)
 
     def stretched(self, lag: int, factor: int) -> tuple[int, int]:
         """Return the same sequences: there are no longer ones."""

@@ -115,8 +115,8 @@ def _script(member: Member, framework: str, heading: str, command: str) -> str:
         "metric": task.metric,
         "better": ">=" if classes else "<=",
         "worst": "min" if classes else "max",
-        "threshold": f"{member.criterion.threshold:g}",
-        "allowed": f"{member.criterion.on_few(fewest).threshold:g}",
+        "threshold": f"{member.criterion.value:g}",
+        "allowed": f"{member.criterion.on_few(fewest).value:g}",
     }
     parts = (recipe, model, member.evaluation, recipes, curriculum, optimizers)
     text = _template(framework).replace("$numpy\n", _template("numpy"))

@@ -3,8 +3,8 @@ of its own up to its own.
 
 The lag rises by one when the running accuracy on training batches reaches `advance`,
 and is pushed along a line that reaches the member's lag at `deadline` of the budget. An
-error is turned into an accuracy: 1 minus `PER_THRESHOLD` times the error over the
-threshold, so that an error at the threshold is .99. Held-out sequences are drawn at the
+error is turned into an accuracy: 1 minus `PER_CRITERION` times the error over the
+criterion, so that an error at the criterion is .99. Held-out sequences are drawn at the
 member's lag only, once the curriculum has arrived there. A learning rate that falls
 with the lag (`falls_above`) follows the curriculum's lag. With schedule=arrive it then
 falls to 0, as a cosine over the rest of the budget, once the curriculum has arrived.
@@ -23,8 +23,8 @@ from memcap.config.member import Member
 
 DECAY = 0.8  # of the running accuracy
 AFTER_A_RISE = 0.5  # the running accuracy starts here again
-PER_THRESHOLD = (
-    0.01  # what an error as large as the threshold takes off an accuracy of 1
+PER_CRITERION = (
+    0.01  # what an error as large as the criterion takes off an accuracy of 1
 )
 
 
@@ -38,7 +38,7 @@ class Curriculum(NamedTuple):
     falls_above: Any
     lengths: Any  # (T + 1,) int32, the length of sequences for each lag
     # the error at which the member counts as solved; () for a task scored by accuracy
-    threshold: Any = ()
+    criterion: Any = ()
 
 
 class CurriculumState(NamedTuple):
@@ -91,8 +91,8 @@ def update(
     """Return the state after a training step, given the member's lag, () int32, the
     steps taken, this one included, () int32, and the accuracy or error on the step's
     batch, ()."""
-    if not isinstance(curriculum.threshold, tuple):
-        score = jnp.clip(1 - PER_THRESHOLD * score / curriculum.threshold, 0, 1)
+    if not isinstance(curriculum.criterion, tuple):
+        score = jnp.clip(1 - PER_CRITERION * score / curriculum.criterion, 0, 1)
     mean = DECAY * state.score + (1 - DECAY) * score
     rises = mean >= curriculum.advance
     rise = (lag - curriculum.start) * jnp.minimum(

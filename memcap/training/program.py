@@ -181,9 +181,9 @@ class Program:
         curriculum: Any = ()
         if self.spec.curriculum:
             lengths = np.zeros(self.trainer.max_length + 1, np.int32)
-            threshold = () if self.spec.task.higher_is_better else real
+            criterion = () if self.spec.task.higher_is_better else real
             curriculum = Curriculum(
-                number, real, real, np.bool_(False), real, lengths, threshold
+                number, real, real, np.bool_(False), real, lengths, criterion
             )
         train = TrainOperands(
             key,

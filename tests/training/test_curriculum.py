@@ -57,7 +57,7 @@ def test_the_front_rises_where_the_running_accuracy_is_good_enough_and_the_mean_
 
 def test_an_error_counts_as_an_accuracy_its_threshold_as_99_of_100():
     of_errors = curriculum_of(member(8, task="vector_hold"), 42)
-    assert float(of_errors.threshold) == pytest.approx(0.02)
+    assert float(of_errors.criterion) == pytest.approx(0.02)
     state = CurriculumState(jnp.int32(5), jnp.float32(0), jnp.int32(-1))
 
     def score(error):
@@ -74,7 +74,7 @@ def test_an_error_counts_as_an_accuracy_its_threshold_as_99_of_100():
         [1, 0.99, 0.95, 0]
     )
     assert (
-        CURRICULUM.threshold == ()
+        CURRICULUM.criterion == ()
     )  # an accuracy's is no operand: its programs are as they were
 
 
