@@ -70,7 +70,7 @@ READ = {
 
 def solved() -> str:
     """The rule by which a member is solved."""
-    return filled(solved_words(Criterion("accuracy", 0.99).words, Evaluation()))
+    return filled(solved_words(str(Criterion("accuracy", 0.99)), Evaluation()))
 
 
 def steady() -> str:

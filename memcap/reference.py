@@ -3,7 +3,6 @@
 docs/decides.md explains the rules. The engine adds curricula, many nets at a time, and speed.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import jax
@@ -13,8 +12,11 @@ import optax
 from memcap.config.member import Member
 from memcap.models.network import pass_of
 from memcap.optimizers import NET_OPTIMIZERS, freeze_cell
-from memcap.rule import Stream
+from memcap.rule import Stream, Verdict
 from memcap.tasks.base import Batch, Task, random_key
+
+# The held-out sequences on which a stricter verdict than "solved" is found
+STREAMS = {Verdict.STEADY: Stream.STRETCH, Verdict.UP_TO: Stream.UP_TO}
 
 
 @jax.jit(static_argnums=1)
@@ -24,12 +26,12 @@ def loss_and_score(
     """Compute a net's loss and score on a batch of sequences.
 
     Returns:
-        The mean loss over the answers that are due, (); and as aux the sum of their
-        scores and their number, (2,). A score is 1 for the right class and 0 for
-        another one; for values it is the squared error.
+        The mean loss over the answers that are due, a scalar; and an array (2,) of the
+        sum of their scores, and their number. A score is 1 for the right class and 0
+        for another one; for values it is the squared error.
     """
     network = member.architecture.build(member.architecture.unflatten(weights))
-    # (O, T, B), or (O, B) if the task asks at the last step only
+    # Outputs of all T steps, (O, T, B), or (O, B) if the task asks at the last one only
     _, outputs = network.run(pass_of(member.task, batch), "plain")
     if member.task.loss == "classes":
         cross_entropy = optax.softmax_cross_entropy_with_integer_labels
@@ -38,51 +40,50 @@ def loss_and_score(
     else:
         loss = ((outputs - batch.targets) ** 2).mean(0)
         score = loss
-    due = jnp.ones(loss.shape) if batch.mask is None else batch.mask
-    mean_loss = (loss * due).sum() / due.sum()
-    return mean_loss, jnp.stack([(score * due).sum(), due.sum()])
+    # The mask is 1 where an answer is due, and 0 elsewhere.
+    mask = jnp.ones(loss.shape) if batch.mask is None else batch.mask
+    number = mask.sum()
+    return (loss * mask).sum() / number, jnp.stack([(score * mask).sum(), number])
 
 
-def direction_of(member: Member) -> optax.GradientTransformation:
-    """Return the transformation that gives the recipe's optimizer its name."""
+def base_optimizer(member: Member) -> optax.GradientTransformation:
+    """Return the recipe's optimizer without learning rate, clipping and decay."""
     name = member.recipe.optimizer
     if name in NET_OPTIMIZERS:
         return NET_OPTIMIZERS[name](member.architecture)
     if name == "sgd":
-        return optax.trace(0.9)
+        return optax.trace(0.9)  # descent with momentum
     if name == "rmsprop":
         return optax.scale_by_rms(0.99, 1e-8, eps_in_sqrt=False)
     return optax.scale_by_adam()
 
 
-def learning_rate_of(member: Member) -> optax.Schedule:
+def learning_rate(member: Member) -> optax.Schedule:
     """Return the learning rate as a function of the step: a warmup times a schedule."""
     recipe = member.recipe
     peak = recipe.peak(member.lag, member.model.units)
-    end = 1.0
+    schedule = optax.constant_schedule(peak)
     if recipe.schedule == "cosine":
         end = recipe.floor or 0.0
-    decay = optax.cosine_decay_schedule(peak, recipe.budget, end)
+        schedule = optax.cosine_decay_schedule(peak, recipe.budget, end)
     warmup = optax.linear_schedule(0.0, 1.0, max(recipe.warmup_steps, 1))
-    return lambda step: decay(step) * warmup(step + 1)
+    return lambda step: schedule(step) * warmup(step + 1)
 
 
-def optimizer_of(member: Member) -> optax.GradientTransformationExtraArgs:
-    """Chain the recipe's clipping, direction, weight decay and learning rate."""
+def optimizer(member: Member) -> optax.GradientTransformationExtraArgs:
+    """Chain the recipe's clipping, optimizer, weight decay and learning rate."""
     recipe = member.recipe
     net = member.architecture
     clip = optax.clip_by_global_norm
     if recipe.clip_by == "element":
         clip = optax.clip
-    decay = (recipe.decay or 0.0) * jnp.asarray(net.matrices())
-    optimizer = optax.chain(
-        clip(recipe.clip), direction_of(member), optax.add_decayed_weights(decay)
-    )
+    # All weights are one vector: 1 marks those in a matrix, which decay; 0 marks biases.
+    matrices = jnp.asarray(net.matrices())
+    decay = optax.add_decayed_weights((recipe.decay or 0.0) * matrices)
+    transform = optax.chain(clip(recipe.clip), base_optimizer(member), decay)
     if recipe.freeze == "cell":
-        optimizer = freeze_cell(net, optimizer)
-    return optax.chain(
-        optimizer, optax.scale_by_learning_rate(learning_rate_of(member))
-    )
+        transform = freeze_cell(net, transform)
+    return optax.chain(transform, optax.scale_by_learning_rate(learning_rate(member)))
 
 
 @jax.jit(static_argnums=1)
@@ -92,27 +93,28 @@ def train_step(
     """Train on one batch.
 
     Returns:
-        The new weights, the optimizer's new state, the batch's mean score, (), and
-        whether its loss and the new weights are finite, () bool.
+        The new weights, the optimizer's new state, and two scalars: the batch's mean
+        score, and whether its loss and the new weights are finite.
     """
     key = random_key(*member.seeds, Stream.TRAIN, 0, step)
+    length = member.length
     batch = member.task.sample(
-        key, member.lag, member.length, member.length, member.recipe.batch
+        key, member.lag, length, steps=length, batch=member.recipe.batch
     )
     loss_and_gradient = jax.value_and_grad(loss_and_score, has_aux=True)
-    (loss, (score, due)), gradient = loss_and_gradient(weights, member, batch)
-    updates, state = optimizer_of(member).update(
+    (loss, (score, number)), gradient = loss_and_gradient(weights, member, batch)
+    updates, state = optimizer(member).update(
         gradient, state, weights, units=member.model.units
     )
     weights = weights + jnp.asarray(updates)
     is_finite = jnp.isfinite(loss) & jnp.isfinite(weights).all()
-    return weights, state, score / due, is_finite
+    return weights, state, score / number, is_finite
 
 
 @jax.jit(static_argnums=(0, 2, 3, 4))
-def unseen(task: Task, key: jax.Array, lag: int, length: int, size: int) -> Batch:
+def held_out(task: Task, key: jax.Array, lag: int, length: int, size: int) -> Batch:
     """Draw sequences that training never draws."""
-    return task.unseen(key, lag, length, length, size)
+    return task.unseen(key, lag, length, steps=length, batch=size)
 
 
 @dataclass
@@ -123,73 +125,79 @@ class Net:
     weights: jax.Array  # all of them, as one vector
     steps: int = 0
     status: str = "running"  # at the end "solved", "unsolved" or "diverged"
-    # The step at which it became "solved", "steady" or "up_to".
-    verdicts: dict[str, int] = field(default_factory=dict)
-    # The last mean score on each stream of held-out sequences.
+    # The step at which it got each verdict
+    verdicts: dict[Verdict, int] = field(default_factory=dict)
+    # The last mean score on each stream of held-out sequences
     scores: dict[Stream, float] = field(default_factory=dict)
     evaluations: int = 0
     passes_in_a_row: int = 0
 
-    def scores_on(self, stream: Stream, index: int) -> Iterator[float]:
-        """Compute the mean score at each lag and length of a stream."""
-        member = self.member
-        block_size = member.evaluation.block
-        for number, (lag, length, blocks) in enumerate(member.sizes(stream), index):
-            total = jnp.zeros(2)
-            for block in range(blocks):
-                key = random_key(*member.seeds, stream, number, block)
-                batch = unseen(member.task, key, lag, length, block_size)
-                total = total + loss_and_score(self.weights, member, batch)[1]
-            yield float(total[0] / total[1])
+    def score(
+        self, stream: Stream, number: int, lag: int, length: int, blocks: int
+    ) -> float:
+        """Compute the mean score on held-out sequences, drawn in blocks; each stream
+        and number has other ones."""
+        block_size = self.member.evaluation.block
+        total = jnp.zeros(2)
+        for block in range(blocks):
+            key = random_key(*self.member.seeds, stream, number, block)
+            batch = held_out(self.member.task, key, lag, length, block_size)
+            total = total + loss_and_score(self.weights, self.member, batch)[1]
+        return float(total[0] / total[1])
 
-    def passes(self, stream: Stream, index: int = 0) -> bool:
-        """Judge a stream: its mean meets the criterion, and no lag falls short beyond chance."""
-        criterion = self.member.criterion
-        criterion_of_a_lag = criterion.on_few(self.member.evaluation.block)
-        scores = list(self.scores_on(stream, index))
+    def evaluate(self, stream: Stream, number: int = 0) -> bool:
+        """Score the net at each lag and length of a stream, record the mean, and tell
+        whether that meets the criterion, and no lag falls short of it beyond chance."""
+        scores = [
+            self.score(stream, number + k, lag, length, blocks)
+            for k, (lag, length, blocks) in enumerate(self.member.sizes(stream))
+        ]
         mean = sum(scores) / len(scores)
         self.scores[stream] = mean
-        if not criterion.passes(mean):
-            return False
-        return all(criterion_of_a_lag.passes(score) for score in scores)
+        criterion = self.member.criterion
+        at_a_lag = criterion.with_margin(self.member.evaluation.block)
+        return criterion.passes(mean) and all(map(at_a_lag.passes, scores))
 
     def is_near(self, training_score: float) -> bool:
-        """Return True if the training score is close enough to the criterion to evaluate."""
-        criterion = self.member.criterion.value
-        if self.member.criterion.higher_is_better:
-            return training_score >= criterion - 0.01
-        return training_score <= 1.5 * criterion
+        """Tell whether the training score is close enough to the criterion to evaluate."""
+        criterion = self.member.criterion
+        if criterion.higher_is_better:
+            return training_score >= criterion.value - 0.01
+        return training_score <= 1.5 * criterion.value
 
     def decide(self, training_score: float) -> None:
         """Evaluate if it is time to, record the verdicts, and set the status.
 
-        A net is evaluated near the criterion, every fifth time once it is solved, and
-        at the end. A net that passes at the end for the first time trains on, so that
-        it can pass again.
+        A net is evaluated when it is near the criterion, after every fifth chunk once
+        it is solved, and at the end of its budget. A net that passes at the end, but
+        not yet often enough, takes no further step: it is evaluated again, on other
+        sequences.
         """
         evaluation = self.member.evaluation
         at_end = self.steps == self.member.recipe.budget
-        if "solved" in self.verdicts:
-            is_due = at_end or self.steps % (5 * evaluation.every) == 0
+        if Verdict.SOLVED in self.verdicts:
+            is_due = self.steps % (5 * evaluation.every) == 0
         else:
-            is_due = at_end or self.is_near(training_score)
-        has_passed = is_due and self.passes(Stream.EVALUATE, self.evaluations)
-        self.evaluations += is_due
-        self.passes_in_a_row = self.passes_in_a_row + 1 if has_passed else 0
+            is_due = self.is_near(training_score)
+        passes = False
+        if is_due or at_end:
+            passes = self.evaluate(Stream.EVALUATE, self.evaluations)
+            self.evaluations += 1
+        self.passes_in_a_row = self.passes_in_a_row + 1 if passes else 0
 
         if self.passes_in_a_row >= evaluation.successive:
-            self.verdicts.setdefault("solved", self.steps)
-        is_solved = "solved" in self.verdicts
-        until = evaluation.until or "solved"
-        stricter = {"steady": Stream.STRETCH, "up_to": Stream.UP_TO}
-        may_pass = is_solved and has_passed and until in stricter
-        if may_pass and self.passes(stricter[until]):
+            self.verdicts.setdefault(Verdict.SOLVED, self.steps)
+        is_solved = Verdict.SOLVED in self.verdicts
+        # The verdict until which it trains: where a config says null, `Member` has
+        # filled in the task's usual one.
+        until = Verdict(str(evaluation.until))
+        if is_solved and passes and until in STREAMS and self.evaluate(STREAMS[until]):
             self.verdicts[until] = self.steps
 
-        ends_unsolved = at_end and not has_passed
-        ends_solved = at_end and is_solved
-        if until in self.verdicts or ends_solved or ends_unsolved:
-            self.status = "solved" if is_solved else "unsolved"
+        if until in self.verdicts or (at_end and is_solved):
+            self.status = "solved"
+        elif at_end and not passes:
+            self.status = "unsolved"
 
 
 def train(member: Member) -> Net:
@@ -202,7 +210,7 @@ def train(member: Member) -> Net:
         raise ValueError(f"recipe={member.recipe.name}: trains at other lags")
     start = member.architecture.init(member.init, member.seeds)
     net = Net(member, jnp.asarray(member.architecture.flatten(start)))
-    state = optimizer_of(member).init(net.weights)
+    state = optimizer(member).init(net.weights)
     running_score = 0.0
     while net.status == "running":
         if net.steps < member.recipe.budget:
@@ -221,6 +229,8 @@ def train(member: Member) -> Net:
         at_end = net.steps == member.recipe.budget
         if at_end or net.steps % member.evaluation.every == 0:
             net.decide(running_score)
-    if net.passes(Stream.STRETCH) and net.status == "solved" and net.passes_in_a_row:
-        net.verdicts["steady"] = net.steps
+    # The same weights must pass at both lengths, or the net is not steady.
+    is_right_when_longer = net.evaluate(Stream.STRETCH)
+    if is_right_when_longer and net.status == "solved" and net.passes_in_a_row:
+        net.verdicts[Verdict.STEADY] = net.steps
     return net

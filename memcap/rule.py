@@ -1,11 +1,15 @@
 """The rule by which a net is judged: what it must reach, when it is tested for that,
-and when its training ends. Tasks and networks are not known here."""
+and when its training ends. Tasks and networks are not known here.
+
+A net trains in chunks of `Evaluation.every` steps. After each chunk the engine asks the
+net's rule on which streams of sequences it is to be tested (`is_due`), tests it there,
+and reports the scores (`update`), until the rule's `status` is no longer "running".
+"""
 
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from enum import IntEnum, StrEnum
-from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,13 +17,16 @@ import numpy as np
 from memcap.config.knobs import MOST, UserError, check, field_values, knob
 from memcap.terminal.printing import bound
 
-NEAR = 0.01  # accuracy below the criterion at which a net in training is evaluated
-NEAR_ERROR = 1.5  # the same for errors, as a multiple of the criterion
-RARELY = 5  # chunks between evaluations of a solved net for a stricter verdict
-DEVIATIONS = 3  # standard deviations by which a score on few sequences may be worse
-PATIENCE = 10  # least evaluations without a lower loss
-# Least share of the steps so far without a lower loss: one that fell late may fall
-# late again.
+# A net that is not solved yet is evaluated if its training accuracy is at most this much
+# below the criterion, or its training error at most this multiple of it.
+NEAR_ACCURACY = 0.01
+NEAR_ERROR = 1.5
+# A solved net that trains on, for a stricter verdict, is tested after every fifth chunk.
+CHUNKS_BETWEEN_TESTS = 5
+DEVIATIONS = 3  # standard deviations that a score on few sequences may be worse
+# Where the loss decides, training ends once it has not fallen for ten evaluations, and
+# not for .4 of all steps so far: a loss that fell late may fall late again.
+PATIENCE = 10
 PATIENT_SHARE = 0.4
 
 
@@ -37,13 +44,13 @@ class Stream(IntEnum):
 class Verdict(StrEnum):
     """What a net was found to be; each is also a column of rows."""
 
-    SOLVED = "solved"
-    STEADY = "steady"
-    UP_TO = "up_to"
+    SOLVED = "solved"  # right at its own lag
+    STEADY = "steady"  # and at a longer lag or length
+    UP_TO = "up_to"  # and at every shorter lag
 
     @property
-    def words(self) -> str:
-        """The verdict in words: "its net is ..."."""
+    def description(self) -> str:
+        """The verdict as it ends the sentence "its net is ..."."""
         return "right at every lag" if self == Verdict.UP_TO else self.value
 
 
@@ -97,9 +104,9 @@ class Evaluation:
         if self.lengths is None:
             return
         words = str(self.lengths).split()
-        numbers = [int(word) if word.isdecimal() else 0 for word in words]
-        rise = all(one < other for one, other in pairwise([0, *numbers]))
-        if not numbers or not rise:
+        numbers = [int(word) for word in words if word.isdecimal()]
+        rising = sorted(set(numbers) - {0})
+        if not rising or rising != numbers or len(numbers) < len(words):
             raise UserError(
                 f"evaluation.lengths={self.lengths}: must be rising whole numbers, as in '41"
                 " 100 500'"
@@ -111,14 +118,11 @@ class Evaluation:
         """The number of sequences that an evaluation draws at once."""
         return min(256, self.sequences)
 
-    def unlike(self, usual: "Evaluation") -> dict[str, Any]:
+    def differences(self, usual: "Evaluation") -> dict[str, Any]:
         """Return the values that differ from those of `usual` and affect a verdict, by name."""
-        others = field_values(usual) | {"lengths": self.lengths}
-        return {
-            name: value
-            for name, value in field_values(self).items()
-            if value != others[name]
-        }
+        expected = field_values(usual) | {"lengths": self.lengths}
+        values = field_values(self)
+        return {name: values[name] for name in values if values[name] != expected[name]}
 
 
 @dataclass(frozen=True)
@@ -128,9 +132,13 @@ class Criterion:
     metric: str  # "accuracy", or "mse", of which less is better
     value: float
 
+    def __str__(self) -> str:
+        side = "least" if self.higher_is_better else "most"
+        return f"{self.metric} at {side} {bound(self.value)}"
+
     @property
     def higher_is_better(self) -> bool:
-        """Tell whether the score is an accuracy."""
+        """True for an accuracy, False for an error."""
         return self.metric == "accuracy"
 
     def passes(self, score: Any) -> Any:
@@ -140,77 +148,74 @@ class Criterion:
         return score <= self.value
 
     def is_near(self, training_score: float) -> bool:
-        """Tell whether a running training score is good enough to evaluate."""
+        """Tell whether a running training score is good enough to evaluate the net."""
         if self.higher_is_better:
-            return training_score >= self.value - NEAR
+            return training_score >= self.value - NEAR_ACCURACY
         return training_score <= NEAR_ERROR * self.value
 
-    def on_few(self, sequences: int) -> "Criterion":
-        """Return the criterion that a net which just meets this one fails by chance
-        alone in one of many evaluations of so few sequences.
+    def with_margin(self, sequences: int) -> "Criterion":
+        """Return the criterion for a score on a few sequences, which chance makes worse.
 
-        Answers in one sequence may be wrong together, so sequences are counted: each
-        right or wrong, or with a squared Gaussian error.
+        It is `DEVIATIONS` standard deviations weaker: of the share of sequences that are
+        right, for a net whose true accuracy is the criterion; or of the mean of squared
+        Gaussian errors. Sequences are counted, not answers, as answers in one sequence
+        may be wrong together.
         """
-        least = self.value
         if self.higher_is_better:
-            least = least - DEVIATIONS * math.sqrt(least * (1 - least) / sequences)
-        else:
-            least = least * (1 + DEVIATIONS * math.sqrt(2 / sequences))
-        return Criterion(self.metric, least)
+            deviation = math.sqrt(self.value * (1 - self.value) / sequences)
+            return Criterion(self.metric, self.value - DEVIATIONS * deviation)
+        relative = math.sqrt(2 / sequences)
+        return Criterion(self.metric, self.value * (1 + DEVIATIONS * relative))
 
-    def passes_all(self, scores: Sequence[float] | np.ndarray, sequences: int) -> bool:
-        """Tell whether the mean of scores is good enough, and each of them, on so many
-        sequences, up to chance."""
-        worst = scores[self.worst(scores)]
-        return self.passes(float(np.mean(scores))) and self.on_few(sequences).passes(
-            worst
-        )
+    def passes_at_all(
+        self, scores: Sequence[float] | np.ndarray, sequences: int
+    ) -> bool:
+        """Tell whether the mean of scores meets the criterion, and the worst of them,
+        each on so many sequences, meets it with a margin."""
+        worst = scores[self.index_of_worst(scores)]
+        is_mean_enough = self.passes(float(np.mean(scores)))
+        return is_mean_enough and self.with_margin(sequences).passes(worst)
 
-    def worst(self, scores: Sequence[float] | np.ndarray) -> int:
-        """Return the place of the worst score."""
+    def index_of_worst(self, scores: Sequence[float] | np.ndarray) -> int:
+        """Return the index of the worst score."""
         return int(np.argmin(scores) if self.higher_is_better else np.argmax(scores))
-
-    @property
-    def words(self) -> str:
-        """The criterion in words: "accuracy at least 0.99"."""
-        side = "least" if self.higher_is_better else "most"
-        return f"{self.metric} at {side} {bound(self.value)}"
 
 
 @dataclass(kw_only=True)
-class Verdicts:
-    """The results of a member's held-out evaluations."""
+class Assessment:
+    """What the tests of a net have found so far."""
 
-    # "running", "solved", "unsolved" (budget used up), "diverged", or "failed": it took
-    # two workers with it
+    # "running"; "solved"; "unsolved", when its training ended without that; "diverged";
+    # or "failed": two worker processes died of it
     status: str = "running"
-    score: float = math.nan  # the last held-out score
+    score: float = math.nan  # the last score on held-out sequences
     best: float = math.nan  # the best so far
     stretched: float = math.nan  # the last score at the stretched lag (or length)
     mean: float = math.nan  # mean score over all lags up to its own
     worst: float = math.nan  # the worst of them
-    worst_lag: int | None = None
-    # The steps after which it had each verdict, with the evaluations that confirmed it
+    worst_lag: int | None = None  # and its lag
+    # The training step at which the net got each verdict; None: it did not
     solved: int | None = None
     steady: int | None = None
     up_to: int | None = None
-    validation_loss: float = math.nan  # its lowest; NaN unless that decides
-    held_out_loss: float = math.nan  # with the same weights
+    # The lowest loss on validation's sequences, and the loss of the same weights on
+    # held-out ones; NaN where scores decide
+    validation_loss: float = math.nan
+    held_out_loss: float = math.nan
 
-    def verdicts(self) -> dict[str, Any]:
-        """Return the fields of `Verdicts` alone, by name."""
-        return {item.name: getattr(self, item.name) for item in fields(Verdicts)}
+    def assessment(self) -> dict[str, Any]:
+        """Return the fields above by name, without those of a subclass."""
+        return {item.name: getattr(self, item.name) for item in fields(Assessment)}
 
 
 @dataclass
-class Score(Verdicts):
-    """Judges a net by its score on held-out sequences, after each chunk of training."""
+class ScoreRule(Assessment):
+    """Judges a net by its scores on held-out sequences."""
 
     criterion: Criterion
     evaluation: Evaluation
-    budget: int
-    passed: int = 0  # number of successive evaluations that passed, up to the last one
+    budget: int  # training steps
+    passes_in_a_row: int = 0  # of the last evaluations, how many passed
     evaluations: int = 0  # number of evaluations so far
     by_loss: ClassVar[bool] = False  # whether a loss decides, on validation's sequences
 
@@ -222,21 +227,25 @@ class Score(Verdicts):
 
     @property
     def running(self) -> bool:
-        """True while the member trains on."""
+        """True while the net trains on."""
         return self.status == "running"
 
-    def wants(self, stream: Stream, step: int, training_score: float) -> bool:
-        """Return whether to test the net on a stream after a chunk that ended at `step`."""
+    def is_due(self, stream: Stream, step: int, training_score: float) -> bool:
+        """Tell whether to test the net on a stream, after a chunk that ended at `step`.
+
+        A net that has ended is still tested on the stretched stream, and on that of the
+        verdict it trained for, as its row has these scores, too.
+        """
         if stream == Stream.EVALUATE:
             if self.solved is None:
-                due = self.criterion.is_near(training_score)
+                is_time = self.criterion.is_near(training_score)
             else:
-                due = step % (RARELY * self.evaluation.every) == 0
-            return self.running and (due or self._at_end(step))
+                is_time = step % (CHUNKS_BETWEEN_TESTS * self.evaluation.every) == 0
+            return self.running and (is_time or self._at_end(step))
         is_goal = TESTS[stream] == self.evaluation.until
         if not self.running:
             return is_goal or stream == Stream.STRETCH
-        return is_goal and self.solved is not None and self.passed > 0
+        return is_goal and self.solved is not None and self.passes_in_a_row > 0
 
     def update(
         self,
@@ -245,83 +254,87 @@ class Score(Verdicts):
         scores: Mapping[int, float],
         loss: float = math.nan,
     ) -> None:
-        """Decide after a test.
+        """Record a test and its verdict, and end the training if it is time.
 
         At the end of the budget a net that has just passed is evaluated again, on other
         sequences, until it has passed often enough or fails.
 
         Args:
-            stream, step: as for `wants`.
+            stream, step: as for `is_due`.
             scores: by lag; empty if the net was not tested.
             loss: the mean loss.
         """
         if stream == Stream.EVALUATE and self.running:
-            self._update_solved(step, *scores.values())
+            if scores:
+                (score,) = scores.values()
+                self._update_solved(step, score)
+            else:
+                self.passes_in_a_row = 0
         elif stream == Stream.STRETCH and scores:
             (self.stretched,) = scores.values()
-            if self._settles(step, self.criterion.passes(self.stretched)):
-                self.steady = step
+            passes = self.criterion.passes(self.stretched)
+            self._update_stricter(Verdict.STEADY, step, passes)
         elif stream == Stream.UP_TO and scores:
             values = list(scores.values())
-            place = self.criterion.worst(values)
+            index = self.criterion.index_of_worst(values)
             self.mean = float(np.mean(values))
-            self.worst = values[place]
-            self.worst_lag = list(scores)[place]
-            passes = self.criterion.passes_all(values, self.evaluation.block)
-            if self._settles(step, passes):
-                self.up_to = step
+            self.worst = values[index]
+            self.worst_lag = list(scores)[index]
+            passes = self.criterion.passes_at_all(values, self.evaluation.block)
+            self._update_stricter(Verdict.UP_TO, step, passes)
 
-    def _update_solved(self, step: int, score: float | None = None) -> None:
-        if score is None:
-            self.passed = 0
-            return
+    def _update_solved(self, step: int, score: float) -> None:
         passes = self.criterion.passes(score)
         better = np.fmax if self.criterion.higher_is_better else np.fmin
         self.evaluations += 1
         self.score = score
         self.best = float(better(self.best, score))
-        self.passed = self.passed + 1 if passes else 0
-        if self.solved is None and self.passed >= self.evaluation.successive:
+        self.passes_in_a_row = self.passes_in_a_row + 1 if passes else 0
+        if self.solved is None and self.passes_in_a_row >= self.evaluation.successive:
             self.solved = step
         fails_at_end = self._at_end(step) and not passes
         if self.solved is None:
             if fails_at_end:
                 self.status = "unsolved"
         elif self.evaluation.until == Verdict.SOLVED or fails_at_end:
+            # A net that was solved earlier stays solved, whatever its last score.
             self.status = "solved"
 
-    def _settles(self, step: int, passes: bool) -> bool:
-        """Return whether a test for a stricter verdict settles it; end the member if it
-        is time."""
+    def _update_stricter(self, verdict: Verdict, step: int, passes: bool) -> None:
+        """Record a verdict that only a solved net can get, with weights that have just
+        passed at its own lag; end the training if it got it, or at the end."""
         if self.solved is None or self.status == "diverged":
-            return False
-        settled = passes and self.passed > 0
-        if self.running and (settled or self._at_end(step)):
+            return
+        is_reached = passes and self.passes_in_a_row > 0
+        if is_reached:
+            setattr(self, verdict, step)
+        if self.running and (is_reached or self._at_end(step)):
             self.status = "solved"
-        return settled
 
     def _at_end(self, step: int) -> bool:
         return step >= self.budget
 
 
 @dataclass
-class LowestLoss(Score):
-    """Judges a net by its loss on validation's sequences, until that falls no more.
+class LossRule(ScoreRule):
+    """Judges a net by its loss on validation's sequences, and ends the training when
+    that has not fallen for long.
 
-    The held-out sequences are evaluated only with the weights of the lowest loss: they
-    choose nothing.
+    Here the stream EVALUATE draws validation's sequences, and STRETCH the held-out ones.
+    These are evaluated only with the weights of the lowest loss so far: they choose
+    nothing. As no score is asked for, the status of a net that has ended is "unsolved".
     """
 
-    lowest: int = 0  # the step of the lowest loss
-    falls: bool = False  # whether that was the last evaluation
+    lowest_step: int = 0  # at which the loss was lowest
+    is_lowest: bool = False  # whether the last evaluation had the lowest loss
     by_loss: ClassVar[bool] = True
 
-    def wants(self, stream: Stream, step: int, training_score: float) -> bool:
+    def is_due(self, stream: Stream, step: int, training_score: float) -> bool:
         """Return true for validation's sequences after every chunk, and for the
-        held-out ones if their loss fell."""
+        held-out ones if the loss fell."""
         if stream == Stream.EVALUATE:
             return self.running
-        return stream == Stream.STRETCH and self.falls
+        return stream == Stream.STRETCH and self.is_lowest
 
     def update(
         self,
@@ -339,30 +352,31 @@ class LowestLoss(Score):
             self.held_out_loss = loss
         if stream != Stream.EVALUATE:
             return
-        self.falls = False
+        self.is_lowest = False
         if not self.running or not scores:
             return
         self.evaluations += 1
-        self.falls = loss < self.validation_loss or math.isnan(self.validation_loss)
-        if self.falls:
+        is_first = math.isnan(self.validation_loss)
+        self.is_lowest = is_first or loss < self.validation_loss
+        if self.is_lowest:
             (self.best,) = scores.values()
             self.validation_loss = loss
-            self.lowest = step
+            self.lowest_step = step
         patience = max(PATIENCE * self.evaluation.every, PATIENT_SHARE * step)
-        if self._at_end(step) or step - self.lowest >= patience:
+        if self._at_end(step) or step - self.lowest_step >= patience:
             self.status = "unsolved"
 
 
-def solved_words(criterion: str, evaluation: Evaluation, of_file: bool = False) -> str:
-    """Say what "solved" means, for a criterion in words; `of_file`: all held-out
-    sequences are evaluated."""
+def solved_words(criterion: str, evaluation: Evaluation, has_file: bool = False) -> str:
+    """Say what "solved" means, for a criterion in words; with a file of sequences all
+    those held out are evaluated."""
     which = f"{evaluation.sequences:,} fresh sequences"
-    if of_file:
+    if has_file:
         which = "all held-out sequences"
     return (
         f"Solved: {criterion} on {which}, in {evaluation.successive} evaluations in a row. After"
         f" every {evaluation.every} training steps, a net is evaluated if its running training"
-        f" score is near the criterion (an accuracy within {NEAR:g}, an error within"
+        f" score is near the criterion (an accuracy within {NEAR_ACCURACY:g}, an error within"
         f" {NEAR_ERROR:g} times); if not, the count starts anew. A net is also evaluated at the"
         " end of the budget."
     )
@@ -388,7 +402,8 @@ def up_to_words(every: int) -> str:
 
 
 def _tested_words(every: int) -> str:
+    steps = CHUNKS_BETWEEN_TESTS * every
     return (
-        f"A solved net is tested for this at once, then every {RARELY * every} training"
+        f"A solved net is tested for this at once, then every {steps} training"
         " steps, and at the end of the budget. Until one of these tests passes, it trains on."
     )

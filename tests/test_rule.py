@@ -10,7 +10,7 @@ import pytest
 
 from memcap import rule
 from memcap.config.knobs import UserError
-from memcap.rule import Criterion, Evaluation, LowestLoss, Score, Stream
+from memcap.rule import Criterion, Evaluation, LossRule, ScoreRule, Stream
 
 ACCURACY = Criterion("accuracy", 0.99)
 ERROR = Criterion("mse", 0.05)
@@ -22,7 +22,7 @@ UP_TO = replace(SOLVED, until="up_to", successive=1, sequences=256)
 
 
 def new(evaluation=SOLVED, budget=25, criterion=ACCURACY, **state):
-    return Score(criterion, evaluation, budget, **state)
+    return ScoreRule(criterion, evaluation, budget, **state)
 
 
 def evaluate(score, step, value):
@@ -35,32 +35,34 @@ def test_passes_must_be_successive(between):
     score = new()
     for step, value in ((5, PASS), (10, between), (15, PASS)):
         evaluate(score, step, value)
-    assert (score.status, score.passed) == ("running", 1)
+    assert (score.status, score.passes_in_a_row) == ("running", 1)
     evaluate(score, 20, PASS)
     assert score.status == "solved"
 
 
 @pytest.mark.parametrize(("criterion", "value"), [(ACCURACY, 0.99), (ERROR, 0.05)])
 def test_exactly_the_threshold_passes(criterion, value):
-    score = new(criterion=criterion, passed=1)
+    score = new(criterion=criterion, passes_in_a_row=1)
     evaluate(score, 10, value)
     assert score.status == "solved"
 
 
 @pytest.mark.parametrize(
     ("criterion", "edge", "inside"),
-    [(ACCURACY, 0.99 - rule.NEAR, 1), (ERROR, 0.05 * rule.NEAR_ERROR, -1)],
+    [(ACCURACY, 0.99 - rule.NEAR_ACCURACY, 1), (ERROR, 0.05 * rule.NEAR_ERROR, -1)],
 )
 def test_a_net_is_evaluated_near_the_criterion(criterion, edge, inside):
     for off in (1e-6, -1e-6):
-        wants = new(criterion=criterion).wants(Stream.EVALUATE, 10, edge + inside * off)
+        wants = new(criterion=criterion).is_due(
+            Stream.EVALUATE, 10, edge + inside * off
+        )
         assert wants == (off > 0)
-    assert not new().wants(Stream.EVALUATE, 10, math.nan)
+    assert not new().is_due(Stream.EVALUATE, 10, math.nan)
 
 
 def test_a_net_is_evaluated_at_the_end_and_never_once_it_diverged():
-    assert new().wants(Stream.EVALUATE, 25, 0.5)
-    assert not new(status="diverged").wants(Stream.EVALUATE, 25, 1.0)
+    assert new().is_due(Stream.EVALUATE, 25, 0.5)
+    assert not new(status="diverged").is_due(Stream.EVALUATE, 25, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -71,10 +73,10 @@ def test_at_the_end_it_is_evaluated_until_the_verdict_is_in(values, status):
     score = new(replace(SOLVED, successive=4))
     for value in values:
         assert score.running
-        assert score.wants(Stream.EVALUATE, 25, math.nan)
+        assert score.is_due(Stream.EVALUATE, 25, math.nan)
         evaluate(score, 25, value)
     assert (score.status, score.evaluations) == (status, len(values))
-    assert not score.wants(Stream.EVALUATE, 25, 1.0)
+    assert not score.is_due(Stream.EVALUATE, 25, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -109,12 +111,12 @@ def run(evaluation, values, stretched, budget=117):
         if not score.running:
             break
         training = values.get(step, 0.5)
-        if score.wants(Stream.EVALUATE, step, training):
+        if score.is_due(Stream.EVALUATE, step, training):
             evaluated.append(step)
             evaluate(score, step, values.get(step, FAIL))
         else:
             evaluate(score, step, None)
-        if score.wants(Stream.STRETCH, step, training):
+        if score.is_due(Stream.STRETCH, step, training):
             tested.append(step)
             score.update(Stream.STRETCH, step, {60: stretched.get(step, FAIL)})
     return (score.status, score.solved, score.steady), evaluated, tested
@@ -165,7 +167,7 @@ def test_a_net_is_steady_if_the_same_weights_pass_at_both_lengths(case):
 
 def test_errors_are_steady_below_the_criterion():
     for value, steady in ((0.05, 20), (0.06, None)):
-        score = new(STEADY, criterion=ERROR, passed=1)
+        score = new(STEADY, criterion=ERROR, passes_in_a_row=1)
         evaluate(score, 20, 0.05)
         assert (score.running, score.solved) == (True, 20)
         score.update(Stream.STRETCH, 20, {60: value})
@@ -173,7 +175,7 @@ def test_errors_are_steady_below_the_criterion():
 
 
 def test_a_net_that_diverges_after_it_was_solved_stays_solved():
-    score = new(STEADY, 60, solved=20, passed=1, status="diverged")
+    score = new(STEADY, 60, solved=20, passes_in_a_row=1, status="diverged")
     evaluate(score, 32, None)
     score.update(Stream.STRETCH, 32, {60: 1.0})
     assert (score.status, score.solved, score.steady) == ("diverged", 20, None)
@@ -199,7 +201,7 @@ def test_at_all_lags_the_mean_must_pass_and_none_may_be_worse_than_chance_makes_
 ):
     score = new(UP_TO, 117)
     evaluate(score, 10, PASS)
-    assert score.wants(Stream.UP_TO, 10, PASS)
+    assert score.is_due(Stream.UP_TO, 10, PASS)
     scores = dict.fromkeys(LAGS, others) | {5: worst}
     score.update(Stream.UP_TO, 10, scores)
     assert (score.solved, score.up_to) == (10, 10 if passes else None)
@@ -210,9 +212,9 @@ def test_at_all_lags_the_mean_must_pass_and_none_may_be_worse_than_chance_makes_
 
 def test_of_errors_the_largest_is_the_worst():
     most = 0.05 * (1 + 3 * (2 / 256) ** 0.5)
-    assert ERROR.on_few(256).value == pytest.approx(most)
+    assert ERROR.with_margin(256).value == pytest.approx(most)
     for worst, passes in ((0.999 * most, True), (1.001 * most, False)):
-        score = new(UP_TO, 117, ERROR, passed=1, solved=5)
+        score = new(UP_TO, 117, ERROR, passes_in_a_row=1, solved=5)
         score.update(Stream.UP_TO, 10, dict.fromkeys(LAGS, 0.025) | {5: worst})
         assert (score.up_to == 10, score.worst, score.worst_lag) == (passes, worst, 5)
 
@@ -220,34 +222,34 @@ def test_of_errors_the_largest_is_the_worst():
 def test_lags_are_tested_if_a_solved_net_has_just_passed_and_at_the_end():
     score = new(UP_TO, 117)
     evaluate(score, 10, FAIL)
-    assert not score.wants(Stream.UP_TO, 10, 1.0)
+    assert not score.is_due(Stream.UP_TO, 10, 1.0)
     evaluate(score, 20, PASS)
     low = dict.fromkeys(LAGS, 0.5)
     score.update(Stream.UP_TO, 20, low)
-    assert not score.wants(Stream.STRETCH, 20, 1.0)  # which decides nothing here
-    wants = [score.wants(Stream.EVALUATE, step, 1.0) for step in (30, 50, 60)]
+    assert not score.is_due(Stream.STRETCH, 20, 1.0)  # which decides nothing here
+    wants = [score.is_due(Stream.EVALUATE, step, 1.0) for step in (30, 50, 60)]
     assert wants == [False, True, False]
     evaluate(score, 117, PASS)
     score.update(Stream.UP_TO, 117, low)
     assert (score.status, score.up_to) == ("solved", None)
-    assert score.wants(Stream.STRETCH, 117, 1.0)
+    assert score.is_due(Stream.STRETCH, 117, 1.0)
     failed = new(UP_TO, 117)
     evaluate(failed, 117, FAIL)
     assert failed.status == "unsolved"
-    assert failed.wants(Stream.UP_TO, 117, 0.0)
-    assert not new(status="solved").wants(Stream.UP_TO, 10, 1.0)
+    assert failed.is_due(Stream.UP_TO, 117, 0.0)
+    assert not new(status="solved").is_due(Stream.UP_TO, 10, 1.0)
 
 
 def test_the_lowest_loss_counts_and_patience_ends_it():
-    lowest = LowestLoss(ACCURACY, replace(SOLVED, every=20), 1500)
+    lowest = LossRule(ACCURACY, replace(SOLVED, every=20), 1500)
     step = 0
     for loss, falls in ((0.7, True), (0.5, True), (0.6, False)):
         step += 20
-        assert lowest.wants(Stream.EVALUATE, step, math.nan)
+        assert lowest.is_due(Stream.EVALUATE, step, math.nan)
         lowest.update(Stream.EVALUATE, step, {3: 0.5}, loss)
-        assert lowest.wants(Stream.STRETCH, step, math.nan) == falls
+        assert lowest.is_due(Stream.STRETCH, step, math.nan) == falls
         lowest.update(Stream.STRETCH, step, {3: 0.9} if falls else {}, loss + 1)
-    losses = lowest.validation_loss, lowest.held_out_loss, lowest.lowest
+    losses = lowest.validation_loss, lowest.held_out_loss, lowest.lowest_step
     assert losses == (0.5, 1.5, 40)
     while lowest.running:
         step += 20
@@ -255,9 +257,9 @@ def test_the_lowest_loss_counts_and_patience_ends_it():
     assert step == 240  # 10 evaluations of 20 steps after the lowest
 
 
-@pytest.mark.parametrize("kind", [Score, LowestLoss])
+@pytest.mark.parametrize("kind", [ScoreRule, LossRule])
 def test_a_rule_goes_on_from_its_state(kind):
-    one = kind(ACCURACY, SOLVED, 25, passed=1, validation_loss=0.5)
+    one = kind(ACCURACY, SOLVED, 25, passes_in_a_row=1, validation_loss=0.5)
     assert repr(kind(ACCURACY, SOLVED, 25, **one.state())) == repr(
         one
     )  # NaN is not NaN
@@ -278,18 +280,26 @@ def numbers(words):
 
 
 def test_the_criterion_in_words():
-    assert ACCURACY.words == "accuracy at least 0.99"
-    assert ERROR.words == "mse at most 0.05"
+    assert str(ACCURACY) == "accuracy at least 0.99"
+    assert str(ERROR) == "mse at most 0.05"
 
 
 @pytest.mark.parametrize(
     "evaluation", [Evaluation(), Evaluation(every=37, sequences=12_345, successive=5)]
 )
 def test_the_rules_in_words_hold_the_numbers_of_the_code(evaluation):
-    words = rule.solved_words(ACCURACY.words, evaluation)
+    words = rule.solved_words(str(ACCURACY), evaluation)
     assert words.startswith("Solved: accuracy at least 0.99 on ")
     every = evaluation.every
     counts = evaluation.sequences, evaluation.successive, every
-    assert numbers(words) == [0.99, *counts, rule.NEAR, rule.NEAR_ERROR]
-    assert numbers(rule.steady_words(20, every)) == [20, rule.RARELY * every]
-    assert numbers(rule.up_to_words(every)) == [8, 256, 3, rule.RARELY * every]
+    assert numbers(words) == [0.99, *counts, rule.NEAR_ACCURACY, rule.NEAR_ERROR]
+    assert numbers(rule.steady_words(20, every)) == [
+        20,
+        rule.CHUNKS_BETWEEN_TESTS * every,
+    ]
+    assert numbers(rule.up_to_words(every)) == [
+        8,
+        256,
+        3,
+        rule.CHUNKS_BETWEEN_TESTS * every,
+    ]

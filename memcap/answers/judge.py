@@ -87,7 +87,7 @@ def judge(
     )
     criterion = member.criterion
     if every_lag:
-        criterion = criterion.on_few(sequences)
+        criterion = criterion.with_margin(sequences)
     key = jax.random.key(whole(seed, "seed", 0, MOST))
     rows = []
     for index, (at, length) in enumerate(sizes):
@@ -163,10 +163,10 @@ def _verdict(member: Member, table: pl.DataFrame, sequences: int) -> Judgement:
     right_to = [
         lag
         for count, lag in enumerate(table["lag"], 1)
-        if member.criterion.passes_all(scores[:count], sequences)
+        if member.criterion.passes_at_all(scores[:count], sequences)
     ]
     up_to = right_to[-1] if right_to and not task.stream else None
-    worst = member.criterion.worst(scores)
+    worst = member.criterion.index_of_worst(scores)
     about = (
         f"without memory {number(table['chance'][worst])}; criterion"
         f" {bound(member.facts.threshold)}"

@@ -34,7 +34,7 @@ from memcap.config.knobs import (
 from memcap.config.recipes import Recipe, ResolvedRecipe, complete
 from memcap.models.initializers import Init, preset
 from memcap.models.model import Model
-from memcap.rule import Criterion, Evaluation, Score, Stream, Verdict
+from memcap.rule import Criterion, Evaluation, ScoreRule, Stream, Verdict
 from memcap.runtime.plugins import names_in_data
 from memcap.tasks import Facts, FileTask, Task, contract, is_own, task_class
 from memcap.tasks.chance import without_memory
@@ -215,9 +215,9 @@ class Member:
         """The score that it must reach."""
         return Criterion(self.task.metric, self.facts.threshold)
 
-    def rule(self, **state: Any) -> Score:
+    def rule(self, **state: Any) -> ScoreRule:
         """Return the rule that judges it while it trains, at its start, or in a state
-        (`Score.state`)."""
+        (`ScoreRule.state`)."""
         settings = self.criterion, self.evaluation, self.recipe.budget
         return self.task.rule(*settings, **state)
 

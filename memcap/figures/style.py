@@ -212,7 +212,7 @@ def _criteria(thresholds: dict[str, set[float]]) -> Iterable[str]:
     for metric, values in sorted(thresholds.items()):
         least = min(values)
         most = max(values)
-        yield Criterion(metric, most).words + (
+        yield str(Criterion(metric, most)) + (
             f" (down to {least:.3g}, by lag)" if least < most else ""
         )
 
@@ -222,9 +222,9 @@ def which_seeds_count(points: Sequence[Point]) -> str:
     labels: dict[str, list[str]] = {}
     for p in points:
         verdict = Verdict.SOLVED if p.at == "trained" else Verdict(p.at)
-        labels.setdefault(verdict.words, []).append(p.subject)
+        labels.setdefault(verdict.description, []).append(p.subject)
     seeds = "; ".join(
-        f"{words} ({listing(names)})" for words, names in sorted(labels.items())
+        f"{verdict} ({listing(names)})" for verdict, names in sorted(labels.items())
     )
     return f"A seed passes if its net is {seeds}."
 

@@ -168,7 +168,7 @@ class Point:
     @property
     def _unusual(self) -> list[str]:
         """Values of the evaluation that are not the default and affect the verdict."""
-        values = self.evaluation.unlike(usual_evaluation(self.task))
+        values = self.evaluation.differences(usual_evaluation(self.task))
         values.pop("every", None)
         if not self.task.stream and self.evaluation.until != "steady":
             values.pop("stretch", None)
@@ -184,7 +184,7 @@ class Point:
     @property
     def evaluation_words(self) -> list[str]:
         """Values of the evaluation that are not the default, as words of a command."""
-        values = self.evaluation.unlike(usual_evaluation(self.task))
+        values = self.evaluation.differences(usual_evaluation(self.task))
         return [f"evaluation.{name}={value}" for name, value in values.items()]
 
     def recipe_columns(self, *names: str) -> dict[str, Any]:

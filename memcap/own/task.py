@@ -11,7 +11,7 @@ import numpy as np
 
 from memcap.config.knobs import UserError, knob
 from memcap.own.file import EXAMPLE, Sequences, read
-from memcap.rule import LowestLoss, Score
+from memcap.rule import LossRule, ScoreRule
 from memcap.tasks.base import Batch, Facts, FileTask, Operand, RandomKey, integers
 from memcap.tasks.chance import best_map, sequences
 
@@ -112,9 +112,9 @@ class Data(FileTask):
         return read(self.file).split is not None
 
     @property
-    def rule(self) -> type[Score]:
+    def rule(self) -> type[ScoreRule]:
         """The lowest loss, where no score is a pass by itself."""
-        return LowestLoss if self.criterion == BEST else Score
+        return LossRule if self.criterion == BEST else ScoreRule
 
     def doubts(self, longest_lag: int) -> list[str]:
         """Return those about the file, its scale, and steps that no net would see."""

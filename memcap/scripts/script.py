@@ -116,7 +116,7 @@ def _script(member: Member, framework: str, heading: str, command: str) -> str:
         "better": ">=" if classes else "<=",
         "worst": "min" if classes else "max",
         "threshold": f"{member.criterion.value:g}",
-        "allowed": f"{member.criterion.on_few(fewest).value:g}",
+        "allowed": f"{member.criterion.with_margin(fewest).value:g}",
     }
     parts = (recipe, model, member.evaluation, recipes, curriculum, optimizers)
     text = _template(framework).replace("$numpy\n", _template("numpy"))

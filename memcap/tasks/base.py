@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 import jax
 import jax.numpy as jnp
 
-from memcap.rule import Score
+from memcap.rule import ScoreRule
 
 if TYPE_CHECKING:
     from jaxtyping import Array, Bool, Float, Int, Key, UInt32
@@ -120,9 +120,9 @@ class Task(ABC):
         return "classes"
 
     @property
-    def rule(self) -> type[Score]:
+    def rule(self) -> type[ScoreRule]:
         """The rule by which members are judged."""
-        return Score
+        return ScoreRule
 
     @property
     def longest_lag(self) -> int | None:

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 
 from memcap.config.member import Member
-from memcap.rule import Verdicts
+from memcap.rule import Assessment
 from memcap.training.program import Program, loop_version
 from memcap.training.step import Trainer
 
 
 @dataclass(kw_only=True)
-class Result(Verdicts):
+class Result(Assessment):
     """The result of a member."""
 
     member: Member = field(kw_only=False)

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from memcap.config.member import Member
-from memcap.rule import TESTS, Score, Stream
+from memcap.rule import TESTS, ScoreRule, Stream
 from memcap.training.operands import (
     empty_state,
     eval_operands,
@@ -76,7 +76,7 @@ class Lane:
     """A member in training, as the host sees it."""
 
     member: Member
-    rule: Score  # decides whether the member goes on
+    rule: ScoreRule  # decides whether the member goes on
     steps: int = 0  # taken before the chunk in hand
     loss: float = math.nan  # mean over the last chunk
     seconds: float = 0.0  # its share of the time so far
@@ -235,13 +235,13 @@ class Lanes:
     def _test(
         self, stream: Stream, steps: Sequence[int], train_scores: Sequence[float]
     ) -> dict[int, list[list[float]]]:
-        """Test the lanes whose rule wants that, and let each rule decide; return what
+        """Test the lanes whose rule says so, and let each rule decide; return what
         `_evaluate` does."""
         active = self.active
         due = {
             k: lane
             for k, lane in active.items()
-            if lane.rule.wants(stream, steps[k], train_scores[k])
+            if lane.rule.is_due(stream, steps[k], train_scores[k])
         }
         evaluations = self._evaluate(due, stream)
         for k, lane in active.items():
@@ -313,7 +313,7 @@ class Lanes:
     def _result(self, lane: Lane, weights: np.ndarray) -> Result:
         return Result(
             lane.member,
-            **lane.rule.verdicts(),
+            **lane.rule.assessment(),
             steps=lane.steps,
             train_loss=lane.loss,
             weights=weights_of(self.trainer, lane.member, np.array(weights)),

@@ -100,7 +100,7 @@ def passing(member: Member, weights: np.ndarray, scores: Scores) -> np.ndarray:
         by_lag = np.stack(
             [ask(Stream.UP_TO, index) for index in range(len(member.lags_up_to))]
         )
-        at_a_lag = criterion.on_few(evaluation.block)
+        at_a_lag = criterion.with_margin(evaluation.block)
         good &= criterion.passes(by_lag.mean(0)) & at_a_lag.passes(by_lag).all(0)
     return good
 
@@ -127,7 +127,7 @@ DRAWS = {"by_recipe": starts, "wide": wide}
 
 def guess(member: Member, draws: int) -> dict[str, list[int]]:
     """Return the draws that pass, from 1 on, by how they are drawn."""
-    near = member.criterion.on_few(SCREEN)
+    near = member.criterion.with_margin(SCREEN)
     look = scores_of(screen_of(member), CHUNK)
     scores = scores_of(member, FEW)
     found: dict[str, list[int]] = {way: [] for way in DRAWS}

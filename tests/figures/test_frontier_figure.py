@@ -107,7 +107,7 @@ def test_the_steady_members_are_drawn_and_the_caption_says_what_that_is():
         in text
     )
     assert steady_words(7, 100) in text
-    assert solved_words(Criterion("accuracy", 0.99).words, Evaluation()) in text
+    assert solved_words(str(Criterion("accuracy", 0.99)), Evaluation()) in text
     assert "Steady:" not in " ".join(caption(frontier(rows, "trained")))
 
 

@@ -24,9 +24,9 @@ REAL = member(
 
 
 def test_a_member_that_diverges_after_it_was_solved_stays_solved():
-    lane = Lane(STREAM, STREAM.rule(solved=20, passed=1), steps=30)
+    lane = Lane(STREAM, STREAM.rule(solved=20, passes_in_a_row=1), steps=30)
     lane.add_losses(32, False, np.array([1.0, 2.0, np.inf] + [0.0] * 7, np.float32))
-    assert not lane.rule.wants(Stream.EVALUATE, 32, 1.0)
+    assert not lane.rule.is_due(Stream.EVALUATE, 32, 1.0)
     assert (lane.rule.status, lane.rule.solved) == ("diverged", 20)
     assert lane.loss == np.inf
 
