@@ -313,8 +313,11 @@ ORACLES = [
 
 @pytest.mark.parametrize(
     ("oracle", "task"),
-    [(oracle, task) for oracle, *tasks in ORACLES for task in tasks],
-    ids=str,
+    [
+        pytest.param(oracle, task, id=str(task))
+        for oracle, *tasks in ORACLES
+        for task in tasks
+    ],
 )
 @few
 @given(more=st.integers(0, 16), extra=st.integers(0, 8), seed=seeds)
