@@ -8,20 +8,21 @@ yours do not measure the lag.
 import shlex
 import sys
 from argparse import ArgumentParser, Namespace
+from collections.abc import Iterable
 from contextlib import redirect_stdout
 from dataclasses import Field, fields
 from functools import partial
-from typing import Any, TextIO
+from typing import Any
 
 from rich.console import Console
 from rich.prompt import IntPrompt, Prompt
 
 from memcap import commands
-from memcap.answers.answer import Answer
 from memcap.answers.question import Question
 from memcap.answers.sources import best_answer, cell_name
 from memcap.answers.words import as_dict, code, sentences, why
 from memcap.commands.arguments import (
+    add_json,
     add_knobs,
     add_results,
     add_strict,
@@ -42,7 +43,7 @@ from memcap.scripts.options import add_code, print_code
 from memcap.store import rows_of
 from memcap.store.shards import OUTPUTS
 from memcap.tasks import Task, task_classes
-from memcap.terminal.printing import add_json, print_json
+from memcap.terminal.printing import print_json
 from memcap.terminal.words import fold, printable
 
 OTHERS = {  # questions that no task answers, and what does
@@ -69,29 +70,42 @@ NOBODY = (
 
 def add_arguments(parser: ArgumentParser) -> None:
     add = parser.add_argument
-    about = "name of a task, as in `memcap tasks`; without it you are asked what to remember"
-    add("--task", help=about)
-    about = "time steps (default for data: all of a sequence)"
-    add("--lag", type=steps, help=about)
-    add_knobs(parser)
-    about = "cell: lstm (default), gru, elman, or as in rows"
-    add("--cell", default="lstm", help=about)
-    about = "layers of this cell (default 1)"
-    add("--layers", type=layers, default=1, help=about)
-    about = "also print what the answer rests on"
-    add("--why", action="store_true", help=about)
-    about = "folder with recipes of your own, for the command that measures"
-    add("--config-dir", type=location, help=about)
-    about = (
-        "share of the seeds that should pass, of those that train at all (default .9)"
+    add(
+        "--task",
+        help="name of a task, as in `memcap tasks`; without it you are asked what to remember",
     )
-    add("--confidence", type=share, default=0.9, help=about)
+    add("--lag", type=steps, help="time steps (default for data: all of a sequence)")
+    add_knobs(parser)
+    add(
+        "--cell", default="lstm", help="cell: lstm (default), gru, elman, or as in rows"
+    )
+    add("--layers", type=layers, default=1, help="layers of this cell (default 1)")
+    add("--why", action="store_true", help="also print what the answer rests on")
+    add(
+        "--config-dir",
+        type=location,
+        help="folder with recipes of your own, for the command that measures",
+    )
+    add(
+        "--confidence",
+        type=share,
+        default=0.9,
+        help="share of the seeds that should pass, of those that train at all (default .9)",
+    )
     add_verdict(parser)
-    about = "ask about this lag alone, not about shorter ones; short for --at steady"
-    add("--exactly", dest="at", action="store_const", const="steady", help=about)
+    add(
+        "--exactly",
+        dest="at",
+        action="store_const",
+        const="steady",
+        help="ask about this lag alone, not about shorter ones; short for --at steady",
+    )
     add_code(parser)
-    about = "if the lag was not measured, first train what measures it"
-    add("--measure", action="store_true", help=about)
+    add(
+        "--measure",
+        action="store_true",
+        help="if the lag was not measured, first train what measures it",
+    )
     add_strict(parser)
     about = "outputs, and the published atlas where it does not measure the lag"
     add_results(parser, about)
@@ -103,10 +117,8 @@ def run(arguments: Namespace) -> None:
     subject = _subject(arguments)
     if subject is None:
         return
-    task, lag = subject
     question = Question(
-        task,
-        lag,
+        *subject,
         Model(cell_name(arguments.cell), 1, layers=arguments.layers),
         share=arguments.confidence,
         at=arguments.at,
@@ -117,20 +129,35 @@ def run(arguments: Namespace) -> None:
     )
     curve = _curve(question, bool(arguments.knob or arguments.lag))
     if curve is not None:
-        _print_curve(curve, arguments.json)
+        if arguments.json:
+            print_json(loss_words.as_dict(curve))
+        else:
+            _print(loss_words.sentences(curve))
         return
     answer = best_answer(question)
     asked = answer.settled and answer.as_asked
     if arguments.measure and not asked and answer.command:
         aside = arguments.json or arguments.code
-        _measure(answer.command, sys.stderr if aside else sys.stdout)
+        with redirect_stdout(sys.stderr if aside else sys.stdout):
+            overrides = shlex.split(answer.command)[2:]
+            commands.find("train").run(Namespace(overrides=overrides))
         answer = best_answer(question.of_rows(OUTPUTS))
     if arguments.code:
         print_code(arguments, partial(code, answer))
     elif arguments.json:
         print_json(as_dict(answer))
+    elif arguments.why:
+        _print(sentences(answer) + why(answer))
     else:
-        _print(answer, arguments.why)
+        hint = "--why says what this rests on."
+        if answer.point is None and answer.command:
+            hint += " --measure trains what is missing, and answers then."
+        _print([*sentences(answer), hint])
+
+
+def _print(lines: Iterable[str]) -> None:
+    for line in map(printable, lines):
+        print(line if line.startswith("memcap train ") else fold(line, sys.stdout))
 
 
 def _subject(arguments: Namespace) -> tuple[Task, int] | None:
@@ -150,7 +177,12 @@ def _subject(arguments: Namespace) -> tuple[Task, int] | None:
             raise UserError(
                 "--task: not given; give --task and --lag, or neither to be asked"
             )
-        return ask(Console(stderr=True))
+        out = Console(stderr=True)
+        try:
+            return _ask(out)
+        except EOFError as error:
+            out.print()  # ends the line of the question
+            raise UserError(NOBODY) from error
     task = task_of(arguments.task, arguments.knob)
     lag = arguments.lag or task.longest_lag
     if lag is None:
@@ -159,24 +191,6 @@ def _subject(arguments: Namespace) -> tuple[Task, int] | None:
             " --lag 50"
         )
     return task, lag
-
-
-def _measure(command: str, out: TextIO) -> None:
-    """Run a command that trains, with its lines on `out`."""
-    with redirect_stdout(out):
-        commands.find("train").run(Namespace(overrides=shlex.split(command)[2:]))
-
-
-def _print(answer: Answer, with_reasons: bool) -> None:
-    for line in sentences(answer) + (why(answer) if with_reasons else []):
-        line = printable(line)
-        print(line if line.startswith("memcap train ") else fold(line, sys.stdout))
-    if with_reasons:
-        return
-    words = "--why says what this rests on."
-    if answer.point is None and answer.command:
-        words += " --measure trains what is missing, and answers then."
-    print(fold(words, sys.stdout))
 
 
 def _curve(question: Question, named: bool) -> LossCurve | None:
@@ -197,49 +211,26 @@ def _curve(question: Question, named: bool) -> LossCurve | None:
     return curves[0] if curves else None
 
 
-def _print_curve(curve: LossCurve, as_json: bool) -> None:
-    if as_json:
-        print_json(loss_words.as_dict(curve))
-        return
-    for line in loss_words.sentences(curve):
-        print(fold(line, sys.stdout))
-
-
-def ask(out: Console) -> tuple[Task, int] | None:
-    """Ask what has to be remembered, over how many steps, and for the task's `asks`.
-
-    Args:
-        out: console for the questions; the answers are read from stdin.
-
-    Returns:
-        The task with its knobs, and the lag; None if no task of memcap's fits, and
-        advice was printed.
-
-    Raises:
-        UserError: stdin has ended.
-    """
-    try:
-        return _ask(out)
-    except EOFError as error:
-        out.print()  # ends the line of the question
-        raise UserError(NOBODY) from error
-
-
 def _ask(out: Console) -> tuple[Task, int] | None:
+    """Ask what has to be remembered, over how many steps, and for the task's `asks`.
+    None if no task of memcap's fits, and advice was printed."""
     offered = [cls for cls in task_classes().values() if cls.question]
     questions = [*(cls.question for cls in offered), *OTHERS]
     out.print("What has to be remembered?")
     for number, question in enumerate(questions, start=1):
         out.print(f"  {number}  {question}", highlight=False)
-    numbers = [str(k + 1) for k in range(len(questions))]
+    numbers = list(map(str, range(1, len(questions) + 1)))
     which = IntPrompt.ask("Which", console=out, choices=numbers, show_choices=False)
     if which > len(offered):
-        for line in OTHERS[questions[which - 1]]:
-            print(fold(line, sys.stdout))
+        _print(OTHERS[questions[which - 1]])
         return None
     cls = offered[which - 1]
-    asked = [field for field in fields(cls) if field.name in cls.asks]
-    task = typed(cls, {field.name: _knob(out, cls, field) for field in asked}, "task")
+    knobs = {
+        field.name: _knob(out, cls, field)
+        for field in fields(cls)
+        if field.name in cls.asks
+    }
+    task = typed(cls, knobs, "task")
     question = f"Over how many steps (at least {task.smallest_lag})"
     lag = 0
     while lag < task.smallest_lag:

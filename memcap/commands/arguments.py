@@ -28,7 +28,7 @@ def add_results(parser: argparse.ArgumentParser, otherwise: str = "") -> None:
 
 
 def add_knobs(parser: argparse.ArgumentParser) -> None:
-    """Give a command the option `--knob`, for `memcap.config.member.task_of`."""
+    """Add the option `--knob`, for `memcap.config.member.task_of`."""
     about = "a knob of the task, as symbols=4"
     parser.add_argument(
         "--knob", action="append", default=[], metavar="NAME=VALUE", help=about
@@ -36,7 +36,7 @@ def add_knobs(parser: argparse.ArgumentParser) -> None:
 
 
 def add_verdict(parser: argparse.ArgumentParser) -> None:
-    """Give a command `--at` and `--budget`, for `memcap.frontiers.frontier.frontier`."""
+    """Add `--at` and `--budget`, for `memcap.frontiers.frontier.frontier`."""
     about = (
         "up_to: right at every shorter lag, too, where members were trained until that, and"
         " elsewhere steady (default); steady: right on longer sequences, too, where the task is a"
@@ -48,9 +48,20 @@ def add_verdict(parser: argparse.ArgumentParser) -> None:
 
 
 def add_strict(parser: argparse.ArgumentParser) -> None:
-    """Give a command the option `--strict`, for `memcap.store.read`."""
+    """Add the option `--strict`, for `memcap.store.read`."""
     about = "refuse bad files of rows; without it they are named and skipped"
     parser.add_argument("--strict", action="store_true", help=about)
+
+
+def add_output(parser: argparse.ArgumentParser, about: str) -> None:
+    """Add the option `-o`."""
+    parser.add_argument("-o", "--output", type=location, help=about)
+
+
+def add_json(parser: argparse.ArgumentParser) -> None:
+    """Add the option `--json`."""
+    about = "print JSON instead of words"
+    parser.add_argument("--json", action="store_true", help=about)
 
 
 def location(text: str) -> Path:

@@ -3,12 +3,11 @@ DIR/curves.parquet."""
 
 from argparse import ArgumentParser, Namespace
 
-import polars as pl
 from polars import selectors as cs
 
-from memcap.commands.arguments import add_results, add_strict
+from memcap.commands.arguments import add_json, add_results, add_strict
 from memcap.store import curves, files, shards
-from memcap.terminal.printing import add_json, print_json
+from memcap.terminal.printing import print_json
 from memcap.terminal.words import plural
 
 
@@ -27,14 +26,11 @@ def run(arguments: Namespace) -> None:
     curves.collect(arguments.results)
     if arguments.csv:
         path = path.with_suffix(".csv")
+        # a quote before texts that a spreadsheet would take for formulas
+        as_text = cs.string().str.replace(r"^[=+\-@\t\r]", "'$0")
         with files.output_of(path, "give the folder of a study"):
-            files.replace(path, rows.with_columns(_as_text()).write_csv().encode())
+            files.replace(path, rows.with_columns(as_text).write_csv().encode())
     if arguments.json:
         print_json({"file": str(path), "rows": rows.height})
     else:
         print(f"{plural(rows.height, 'row')} in {path}")
-
-
-def _as_text() -> pl.Expr:
-    """Put a quote before texts that a spreadsheet would take for formulas."""
-    return cs.string().str.replace(r"^[=+\-@\t\r]", "'$0")

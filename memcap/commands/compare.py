@@ -13,22 +13,14 @@ from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
 
-from memcap.commands.arguments import PLACE, add_strict, add_verdict, location
+from memcap.commands.arguments import PLACE, add_json, add_strict, add_verdict, location
 from memcap.config.knobs import UserError
 from memcap.frontiers.comparison import Pair, Shift, compare, count_directions
 from memcap.frontiers.frontier import frontier
 from memcap.frontiers.points import Point
 from memcap.report.tables import threshold_text
 from memcap.store import rows_of
-from memcap.terminal.printing import (
-    Column,
-    Listing,
-    add_json,
-    number,
-    order,
-    print_json,
-    show,
-)
+from memcap.terminal.printing import Column, Listing, number, order, print_json, show
 
 COLUMNS = (
     Column("task", "task of the first / of the second, if they differ"),
@@ -63,23 +55,20 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Print one line per task and lag that both have."""
-    tables = [
-        rows_of(place, arguments.strict)
-        for place in (arguments.first, arguments.second)
-    ]
+    places = arguments.first, arguments.second
+    tables = [rows_of(place, arguments.strict) for place in places]
     first, second = (frontier(rows, arguments.at, arguments.budget) for rows in tables)
     pairs, alone = compare(first, second)
+    a, b = places
     if not pairs:
         raise UserError(
-            f"{arguments.first}, {arguments.second}: have no task at a lag in common; memcap"
-            " frontier shows each"
+            f"{a}, {b}: have no task at a lag in common; memcap frontier shows each"
         )
     shared = len({*tables[0]["key"]} & {*tables[1]["key"]})
     if arguments.json:
         table = [_columns(pair) for pair in pairs]
         print_json({"pairs": table, "alone": _places(alone), "shared_members": shared})
         return
-    rows = [_row(pair) for pair in pairs]
     notes = [_verdicts(pairs)]
     if alone:
         notes.append(f"In one of them only: {'; '.join(_places(alone))}.")
@@ -88,27 +77,18 @@ def run(arguments: Namespace) -> None:
             f"NOT independent: {shared:,} members are in both; as a rule the intervals are too"
             " wide then."
         )
-    show(
-        Listing(
-            f"B = {arguments.second} against A = {arguments.first}",
-            COLUMNS,
-            rows,
-            DROPS,
-            notes,
-        )
-    )
+    rows = list(map(_row, pairs))
+    show(Listing(f"B = {b} against A = {a}", COLUMNS, rows, DROPS, notes))
 
 
 def ratio(shift: Shift) -> str:
     """Write a shift with its interval."""
-    sign = {"no": "", "below": "< ", "above": "> ", "open": ""}[shift.bound]
+    sign = {"below": "< ", "above": "> "}.get(shift.bound, "")
     text = "?" if shift.ratio is None else sign + number(shift.ratio)
     if shift.low == 0 and math.isinf(shift.high):
         return text
-    low, high = (
-        "open" if end in (0, math.inf) else number(end)
-        for end in (shift.low, shift.high)
-    )
+    low = number(shift.low) if shift.low else "open"
+    high = "open" if math.isinf(shift.high) else number(shift.high)
     return f"{text} [{low}, {high}]"
 
 
@@ -116,16 +96,14 @@ def _either(first: str, second: str) -> str:
     return first if first == second else f"{first} / {second}"
 
 
-def _row(pair: Pair) -> list[str]:
+def _row(pair: Pair) -> list[Any]:
     a = pair.first
     b = pair.second
-    cells = [_either(a.label, b.label), str(a.lag)]
+    recipes = (f"{p.recipe.name}, {p.recipe.budget:,} steps" for p in (a, b))
+    cells = [_either(a.label, b.label), a.lag]
     for name, shift in (("u50", pair.u50), ("u90", pair.u90)):
         cells += [threshold_text(a, name), threshold_text(b, name), ratio(shift)]
-    return [
-        *cells,
-        _either(*(f"{p.recipe.name}, {p.recipe.budget:,} steps" for p in (a, b))),
-    ]
+    return [*cells, _either(*recipes)]
 
 
 def _verdicts(pairs: list[Pair]) -> str:
@@ -144,20 +122,22 @@ def _places(points: Iterable[Point]) -> list[str]:
     return [f"{label} at {', '.join(each)}" for label, each in lags.items()]
 
 
-def _columns(pair: Pair) -> dict[str, Any]:
-    def side(point: Point) -> dict[str, Any]:
-        about = {
-            "label": point.label,
-            "at": point.at,
-            **point.recipe_columns("recipe", "lr", "budget"),
-        }
-        return about | {"u50": asdict(point.fit.u50), "u90": asdict(point.fit.u90)}
+def _side(point: Point) -> dict[str, Any]:
+    return {
+        "label": point.label,
+        "at": point.at,
+        **point.recipe_columns("recipe", "lr", "budget"),
+        "u50": asdict(point.fit.u50),
+        "u90": asdict(point.fit.u90),
+    }
 
+
+def _columns(pair: Pair) -> dict[str, Any]:
     return {
         "task": pair.first.task.name,
         "lag": pair.first.lag,
-        "first": side(pair.first),
-        "second": side(pair.second),
+        "first": _side(pair.first),
+        "second": _side(pair.second),
         "u50": asdict(pair.u50),
         "u90": asdict(pair.u90),
     }

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 
 from memcap import figures
-from memcap.commands.arguments import PLACE, add_strict, folder_of, location
+from memcap.commands.arguments import PLACE, add_output, add_strict, folder_of, location
 from memcap.store import rows_of
 from memcap.store.rows import one_per_key
 from memcap.store.shards import OUTPUTS
@@ -16,8 +16,7 @@ def add_arguments(parser: ArgumentParser) -> None:
         "results", type=location, nargs="*", default=[OUTPUTS], help=about
     )
     add_strict(parser)
-    about = "folder to write to (default: figures/ in the first of RESULTS)"
-    parser.add_argument("-o", "--output", type=location, help=about)
+    add_output(parser, "folder to write to (default: figures/ in the first of RESULTS)")
     lines = (f"  {name:<21} {text}" for name, text in figures.summaries().items())
     parser.epilog = "\n".join(["figures:", *lines])
 
@@ -26,8 +25,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> None:
     """Draw, and print the path of the picture."""
     figure = figures.find(arguments.name)
-    drawn = figure.draw(
-        one_per_key([rows_of(place, arguments.strict) for place in arguments.results])
-    )
+    tables = [rows_of(place, arguments.strict) for place in arguments.results]
+    drawn = figure.draw(one_per_key(tables))
     folder = arguments.output or folder_of(arguments.results[0]) / "figures"
     print(figures.save(drawn, folder, arguments.name.rpartition(":")[2]))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from memcap import figures, store
 from memcap.api import load
-from memcap.commands.arguments import location, positive
+from memcap.commands.arguments import add_json, location, positive
 from memcap.config.knobs import UserError, names_of
 from memcap.config.member import Engine, Member
 from memcap.config.recipes import Recipe
@@ -36,7 +36,7 @@ from memcap.own.words import as_dict, loss_table
 from memcap.scripts import script
 from memcap.scripts.options import add_code, print_code
 from memcap.store.shards import OUTPUTS
-from memcap.terminal.printing import add_json, print_json, show
+from memcap.terminal.printing import print_json, show
 from memcap.terminal.words import printable
 
 
@@ -98,11 +98,14 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="folder of the study (default: outputs/NAME of the file)",
     )
     add(
-        "--most", type=positive, default=32, help="units of the widest net (default 32)"
+        "--most",
+        type=partial(positive, most=MOST_UNITS),
+        default=32,
+        help="units of the widest net (default 32)",
     )
     add(
         "--folds",
-        type=positive,
+        type=partial(positive, most=5),
         default=5,
         help="folds of the cross-validation, at most 5 (default 5); with your own split,"
         " repeats",
@@ -125,17 +128,11 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Train what is missing, and answer."""
-    if arguments.most > MOST_UNITS:
-        raise UserError(f"--most {arguments.most}: must be at most {MOST_UNITS}")
-    if arguments.folds > 5:
-        raise UserError(
-            f"--folds {arguments.folds}: must be at most 5, each a fifth of the sequences"
-        )
     aside = arguments.json or arguments.code
     folder = arguments.out or OUTPUTS / arguments.file.stem
     task, words = _task(arguments, folder)
-    for sentence in words if not aside else ():
-        print(printable(sentence))  # it has names of the file
+    if not aside:
+        print("\n".join(map(printable, words)))  # they have names of the file
     if arguments.check:
         return
     engine = Engine(workers=arguments.workers or 0)
@@ -166,7 +163,8 @@ def _task(arguments: Namespace, folder: Path) -> tuple[Data, tuple[str, ...]]:
                 f"{file}: must be a {', '.join(READERS)} or .npz file, or a folder of .npy files"
             )
         for option in ("target", "split", "take"):
-            if (value := getattr(arguments, option)) is not None:
+            value = getattr(arguments, option)
+            if value is not None:
                 raise UserError(
                     f"--{option} {value}: arrays have no columns; leave it out"
                 )
@@ -192,13 +190,11 @@ def _code(curve: LossCurve, framework: str, file: Path | None, command: str) -> 
     good as those here."""
     if curve.units is None:
         raise UserError("--code: no width helps, so there is none to train")
-    chosen = curve.enough[0]
-    classes = curve.task.loss == "classes"
-    criterion = (
-        round(chosen.score - 0.01, 3)
-        if classes
-        else float(f"{1.05 * chosen.score:.3g}")
-    )
+    score = curve.enough[0].score
+    if curve.task.loss == "classes":
+        criterion = round(score - 0.01, 3)
+    else:
+        criterion = float(f"{1.05 * score:.3g}")
     task = replace(curve.task, criterion=criterion)
     values = {name: getattr(curve.recipe, name) for name in ("name", "lr", "budget")}
     member = Member(

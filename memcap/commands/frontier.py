@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 
 from memcap import store
-from memcap.commands.arguments import add_results, add_strict, add_verdict
+from memcap.commands.arguments import add_json, add_results, add_strict, add_verdict
 from memcap.config.knobs import UserError
 from memcap.frontiers.frontier import frontier
 from memcap.frontiers.points import columns
@@ -11,7 +11,7 @@ from memcap.own.losses import loss_curves
 from memcap.own.words import as_dict, loss_table
 from memcap.report import tables
 from memcap.store.rows import IS_BY_LOSS
-from memcap.terminal.printing import add_json, order, print_json, show
+from memcap.terminal.printing import order, print_json, show
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -26,9 +26,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> None:
     """Print one line per task and lag."""
     rows = store.read(arguments.results, arguments.strict)
-    others = store.unknown(arguments.results).filter(
-        ~IS_BY_LOSS
-    )  # of those no counts tell anything
+    others = store.unknown(arguments.results).filter(~IS_BY_LOSS)
     if rows.is_empty() and others.is_empty():
         raise store.no_rows(arguments.results)
     if (task := arguments.task) is not None:

@@ -10,30 +10,24 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from memcap.commands.arguments import layers, positive, steps
+from memcap.commands.arguments import add_json, layers, positive, steps
 from memcap.models.architecture import Architecture
 from memcap.models.model import Model
 from memcap.models.network import Network, cell_names
-from memcap.terminal.printing import add_json, print_json
+from memcap.terminal.printing import print_json
 from memcap.terminal.words import fold, plural
+
+# of the arrays of a layer's state, by their number
+NAMES: dict[int, Sequence[Any]] = {1: ("h",), 2: ("c", "h")}
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "--units", type=positive, default=5, help="hidden width (default 5)"
-    )
-    parser.add_argument(
-        "--timesteps", type=steps, default=2, help="steps of a sequence (default 2)"
-    )
-    parser.add_argument(
-        "--features", type=positive, default=3, help="numbers in an input (default 3)"
-    )
-    parser.add_argument(
-        "--cell", default="lstm", help="lstm (the default), gru, elman, or as in rows"
-    )
-    parser.add_argument(
-        "--layers", type=layers, default=1, help="layers of this cell (default 1)"
-    )
+    add = parser.add_argument
+    add("--units", type=positive, default=5, help="hidden width (default 5)")
+    add("--timesteps", type=steps, default=2, help="steps of a sequence (default 2)")
+    add("--features", type=positive, default=3, help="numbers in an input (default 3)")
+    add("--cell", default="lstm", help="lstm (the default), gru, elman, or as in rows")
+    add("--layers", type=layers, default=1, help="layers of this cell (default 1)")
     add_json(parser)
 
 
@@ -44,7 +38,8 @@ def run(arguments: Namespace) -> None:
     if arguments.json:
         print_json(asdict(shapes))
     else:
-        print("\n".join(fold(line, sys.stdout) for line in sentences(shapes)))
+        for line in sentences(shapes):
+            print(fold(line, sys.stdout))
 
 
 @dataclass(frozen=True)
@@ -76,13 +71,10 @@ def inspect(model: Model, timesteps: int, features: int, batch: int = 1) -> Insp
         carries, hidden = nnx.eval_shape(run)
         carry = {}
         for layer, leaves in enumerate(map(jax.tree.leaves, carries), 1):
-            usual: dict[int, Sequence[Any]] = {1: ("h",), 2: ("c", "h")}
-            names = usual.get(len(leaves), range(len(leaves)))
+            names = NAMES.get(len(leaves), range(len(leaves)))
             end = "" if model.layers == 1 else f"_{layer}"
-            carry |= {
-                f"{name}{end}": leaf.shape
-                for name, leaf in zip(names, leaves, strict=True)
-            }
+            for name, leaf in zip(names, leaves, strict=True):
+                carry[f"{name}{end}"] = leaf.shape
         return carry, (batch, *hidden.shape[:2])
 
     carry, every = shapes(timesteps)
@@ -106,18 +98,17 @@ def inspect(model: Model, timesteps: int, features: int, batch: int = 1) -> Insp
 def sentences(shapes: Inspection) -> list[str]:
     """Write the inspection in words."""
     m = shapes.model
-    carry = ", ".join(f"{name} {shape}" for name, shape in shapes.carry.items())
+    steps = shapes.timesteps
+    features = shapes.features
+    carry = _named(shapes.carry)
     net = f"{m.cell} of {plural(m.units, 'unit')}"
     cells = "the cell"
     if m.layers > 1:
         net = f"{m.layers} layers of {net} each"
         cells = f"the {m.layers} cells"
     return [
-        f"{net} on sequences of {shapes.timesteps} time steps with {shapes.features} features:",
-        (
-            f"  input             {(shapes.batch, shapes.timesteps, shapes.features)}  (batch,"
-            " time, features)"
-        ),
+        f"{net} on sequences of {steps} time steps with {features} features:",
+        f"  input             {(shapes.batch, steps, features)}  (batch, time, features)",
         f"  output, each step {shapes.every}  (return_sequences=True in Keras)",
         f"  output, last step {shapes.last}  (the last row of the above: the same h)",
         f"  carry             {carry}: {shapes.carry_numbers} numbers per sequence",
@@ -129,8 +120,13 @@ def sentences(shapes: Inspection) -> list[str]:
             "The state has one entry per unit, not one per time step: the same cell is applied at"
             " every step, and its carry is all that passes from one step to the next."
         ),
-        f"At {10 * shapes.timesteps} time steps the carry is the same: "
-        + ", ".join(f"{name} {shape}" for name, shape in shapes.longer.items())
-        + ". What has to fit into it is what the task must still know, not how long ago it was"
-        " seen.",
+        (
+            f"At {10 * steps} time steps the carry is the same: {_named(shapes.longer)}."
+            " What has to fit into it is what the task must still know, not how long ago it was"
+            " seen."
+        ),
     ]
+
+
+def _named(shapes: dict[str, tuple[int, ...]]) -> str:
+    return ", ".join(f"{name} {shape}" for name, shape in shapes.items())

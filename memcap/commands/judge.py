@@ -14,25 +14,29 @@ or classes as whole numbers (N, T). For a PyTorch module `net`:
 from argparse import ArgumentParser, Namespace
 
 from memcap.answers.judge import judge
-from memcap.commands.arguments import add_knobs, positive, steps
+from memcap.commands.arguments import add_json, add_knobs, positive, steps
 from memcap.config.member import task_of
 from memcap.runtime.plugins import import_object
-from memcap.terminal.printing import Column, Listing, add_json, number, print_json, show
+from memcap.terminal.printing import Column, Listing, print_json, show
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "net", metavar="MODULE:NAME", help="a function, or a model that can be called"
-    )
-    parser.add_argument(
-        "--task", required=True, help="name of a task, as in `memcap tasks`"
-    )
-    parser.add_argument("--lag", type=steps, required=True, help="time steps")
+    add = parser.add_argument
+    add("net", metavar="MODULE:NAME", help="a function, or a model that can be called")
+    add("--task", required=True, help="name of a task, as in `memcap tasks`")
+    add("--lag", type=steps, required=True, help="time steps")
     add_knobs(parser)
-    about = "give symbols as whole numbers (N, T), as an embedding takes them"
-    parser.add_argument("--indices", action="store_true", help=about)
-    about = "fresh sequences at each lag (default 256; of a file all held-out ones)"
-    parser.add_argument("--sequences", type=positive, default=256, help=about)
+    add(
+        "--indices",
+        action="store_true",
+        help="give symbols as whole numbers (N, T), as an embedding takes them",
+    )
+    add(
+        "--sequences",
+        type=positive,
+        default=256,
+        help="fresh sequences at each lag (default 256; of a file all held-out ones)",
+    )
     add_json(parser)
 
 
@@ -45,19 +49,11 @@ def run(arguments: Namespace) -> None:
     )
     if arguments.json:
         verdict = {
-            "right": judgement.right,
-            "up_to": judgement.up_to,
-            "words": judgement.words,
+            name: getattr(judgement, name) for name in ("right", "up_to", "words")
         }
         print_json(verdict | {"lags": judgement.table.to_dicts()})
         return
-    columns = [Column(head, right=True) for head in judgement.table.columns]
-    rows = [
-        [
-            ("yes" if cell else "no") if isinstance(cell, bool) else number(cell)
-            for cell in row
-        ]
-        for row in judgement.table.iter_rows()
-    ]
-    show(Listing(f"{arguments.net} on {task.name}", columns, rows))
+    table = judgement.table
+    columns = [Column(head, right=True) for head in table.columns]
+    show(Listing(f"{arguments.net} on {task.name}", columns, table.rows()))
     show(judgement.words)

@@ -6,13 +6,15 @@ memcap knobs latch           the knobs of one task, also of my_tasks:Pulses
 memcap knobs --markdown      all knobs, as a page
 """
 
+import itertools
 import json
 import re
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable, Sequence
-from dataclasses import Field, asdict, dataclass, fields
+from dataclasses import Field, asdict, astuple, dataclass, fields
 from typing import Any, get_type_hints
 
+from memcap.commands.arguments import add_json
 from memcap.config.knobs import LONGEST, UserError, allowed
 from memcap.config.member import task_defaults
 from memcap.config.recipes import recipe_file
@@ -20,7 +22,7 @@ from memcap.launch.jobs import GROUPS
 from memcap.runtime import plugins
 from memcap.runtime.project import root
 from memcap.tasks import Task, task_class, task_classes
-from memcap.terminal.printing import Column, Listing, add_json, print_json, show
+from memcap.terminal.printing import Column, Listing, print_json, show
 from memcap.terminal.words import first_paragraph
 
 COLUMNS = (
@@ -35,6 +37,7 @@ HEAD = """# Knobs
 prints a part of it. Set a knob as `recipe.lr=0.01` on the command line, as `recipe.lr: [0.01, 0.03]` in a
 study's axes, and as `lr=0.01` in Python. `null` means that the knob is not set.
 """  # noqa: E501
+NO_KNOBS = "No knobs of its own.\n"
 RECIPES = "Recipes, with the values of their files"
 WORDS = {bool: "true or false", int: "whole number", float: "number", str: "text"}
 
@@ -58,10 +61,8 @@ class KnobGroup:
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    names = f"job, task, {', '.join(GROUPS)}, or a task"
-    parser.add_argument(
-        "group", nargs="?", metavar="GROUP", help=f"one of {names} (default: all)"
-    )
+    about = f"one of job, task, {', '.join(GROUPS)}, or a task (default: all)"
+    parser.add_argument("group", nargs="?", metavar="GROUP", help=about)
     parser.add_argument("--markdown", action="store_true", help="print them as a page")
     add_json(parser)
 
@@ -69,23 +70,27 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace) -> None:
     """Print a table a group."""
     chosen = groups(arguments.group)
-    recipes = arguments.group in (None, "recipe")
+    recipes = recipe_values() if arguments.group in (None, "recipe") else {}
     if arguments.json:
-        print_json(
-            [asdict(group) for group in chosen]
-            + [{"recipes": recipe_values()}] * recipes
-        )
+        groups_there = [asdict(group) for group in chosen]
+        print_json(groups_there + [{"recipes": recipes}] * bool(recipes))
     elif arguments.markdown:
-        print(
-            "\n".join([HEAD, *map(_page, chosen), *[_recipes_page()] * recipes]), end=""
-        )
-    else:
-        for group in filter(lambda group: group.knobs, chosen):
-            rows = [[k.name, k.default, k.range, k.meaning] for k in group.knobs]
-            show(Listing(group.title, COLUMNS, rows))
-            show("")
+        pages = [HEAD, *map(_page, chosen)]
         if recipes:
-            show(_recipes())
+            table = _table(["", *recipes], _recipe_rows(recipes))
+            pages.append(f"## {RECIPES}\n\n{table}")
+        print("\n".join(pages), end="")
+    else:
+        for group in chosen:
+            if group.knobs:
+                rows = [astuple(knob) for knob in group.knobs]
+                show(Listing(group.title, COLUMNS, rows))
+                show("")
+        if recipes:
+            columns = [Column(name, right=True) for name in recipes]
+            rows = _recipe_rows(recipes)
+            drops = list(reversed(recipes))
+            show(Listing(RECIPES, [Column("recipe"), *columns], rows, drops))
 
 
 def groups(name: str | None = None) -> list[KnobGroup]:
@@ -95,28 +100,25 @@ def groups(name: str | None = None) -> list[KnobGroup]:
         UserError: no such group or task.
     """
     tasks = {task: _task(cls) for task, cls in task_classes().items()}
-    own = {"job": [_job()], "task": [_any_task(), *tasks.values()]}
-    own |= {
-        group: [_of(group.capitalize(), group, cls)] for group, cls in GROUPS.items()
-    }
+    groups_of = {"job": [_job()], "task": [_any_task(), *tasks.values()]}
+    for group, cls in GROUPS.items():
+        groups_of[group] = [_of(group.capitalize(), group, cls)]
     if name is None:
-        return [group for part in own.values() for group in part]
-    if name in own:
-        return own[name]
+        return [*itertools.chain(*groups_of.values())]
+    if name in groups_of:
+        return groups_of[name]
     if name in tasks or plugins.is_import_path(name):
-        return [_any_task(), tasks.get(name) or _task(task_class(name))]
+        return [_any_task(), _task(task_class(name))]
     raise UserError(
-        f"{name}: no such group of knobs; one of {', '.join([*own, *tasks])}, or MODULE:TASK of"
-        " your own"
+        f"{name}: no such group of knobs; one of {', '.join([*groups_of, *tasks])}, or"
+        " MODULE:TASK of your own"
     )
 
 
 def recipe_values() -> dict[str, dict[str, Any]]:
     """Read the values of each file of conf/recipe/, by its name."""
     names = sorted(path.stem for path in (root() / "conf" / "recipe").glob("*.yaml"))
-    return {
-        name: values for name in names if len(values := recipe_file(name)) > 1
-    }  # auto names another
+    return {name: recipe_file(name) for name in names if name != "auto"}
 
 
 def _job() -> KnobGroup:
@@ -144,9 +146,8 @@ def _any_task() -> KnobGroup:
     about = "time steps to remember; for data also null, which means all of a sequence"
     lag = Knob("task.lag", usual, span, about)
     about = "steps of a sequence; null: the task's own for this lag"
-    return KnobGroup(
-        "Every task", (lag, Knob("task.length", "null", f"null, or {span}", about))
-    )
+    length = Knob("task.length", "null", f"null, or {span}", about)
+    return KnobGroup("Every task", (lag, length))
 
 
 def _task(cls: type[Task]) -> KnobGroup:
@@ -170,13 +171,10 @@ def _of(title: str, prefix: str, cls: Any) -> KnobGroup:
 
 def _range(field: Field, hint: Any) -> str:
     kinds = getattr(hint, "__args__", (hint,))
-    limits = allowed(field.metadata)
-    kind = next(WORDS[kind] for kind in kinds if kind in WORDS)
-    text = (
-        limits
-        if field.metadata.get("choices")
-        else ", ".join(filter(None, (kind, limits)))
-    )
+    text = allowed(field.metadata)
+    if not field.metadata.get("choices"):
+        kind = next(WORDS[kind] for kind in kinds if kind in WORDS)
+        text = f"{kind}, {text}" if text else kind
     return f"null, or {text}" if type(None) in kinds else text
 
 
@@ -184,34 +182,19 @@ def _plain(value: Any) -> str:
     return json.dumps(value) if value is None or isinstance(value, bool) else str(value)
 
 
-def _recipes() -> Listing:
-    values = recipe_values()
-    columns = [Column("recipe"), *(Column(name, right=True) for name in values)]
-    return Listing(RECIPES, columns, _recipe_rows(values), drops=(*values,)[::-1])
-
-
-def _recipe_rows(values: dict[str, dict[str, Any]]) -> list[list[str]]:
-    names = list(
-        dict.fromkeys(key for each in values.values() for key in each if key != "name")
-    )
+def _recipe_rows(recipes: dict[str, dict[str, Any]]) -> list[list[str]]:
+    names = dict.fromkeys(itertools.chain(*recipes.values()))
+    del names["name"]
     return [
-        [name, *(_plain(each.get(name)) for each in values.values())] for name in names
+        [name, *(_plain(values.get(name)) for values in recipes.values())]
+        for name in names
     ]
 
 
 def _page(group: KnobGroup) -> str:
-    rows = [[f"`{k.name}`", k.default, k.range, k.meaning] for k in group.knobs]
-    table = (
-        _table(["knob", "default", "range", "meaning"], rows)
-        if rows
-        else "No knobs of its own.\n"
-    )
-    return f"## {group.title}\n\n{table}"
-
-
-def _recipes_page() -> str:
-    values = recipe_values()
-    return f"## {RECIPES}\n\n" + _table(["", *values], _recipe_rows(values))
+    rows = [(f"`{k.name}`", k.default, k.range, k.meaning) for k in group.knobs]
+    table = _table([column.head for column in COLUMNS], rows)
+    return f"## {group.title}\n\n{table if rows else NO_KNOBS}"
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

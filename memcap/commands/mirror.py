@@ -19,31 +19,32 @@ SECONDS_BETWEEN_LOOKS = 3.0
 
 
 def add_arguments(parser: ArgumentParser) -> None:
+    add = parser.add_argument
     about = "folder of a study, or of many (default: outputs)"
-    parser.add_argument(
-        "results", type=location, nargs="?", default=OUTPUTS, help=about
-    )
+    add("results", type=location, nargs="?", default=OUTPUTS, help=about)
     add_strict(parser)
-    parser.add_argument(
-        "--follow", action="store_true", help="go on while jobs train in the folder"
-    )
+    add("--follow", action="store_true", help="go on while jobs train in the folder")
     about = "the service: wandb (default) or trackio"
-    parser.add_argument("--to", default="wandb", metavar="SERVICE", help=about)
-    parser.add_argument(
-        "--project", help="project of the service (default: WANDB_PROJECT, or memcap)"
-    )
-    parser.add_argument("--entity", help="W&B user or team (default: the account's)")
+    add("--to", default="wandb", metavar="SERVICE", help=about)
+    about = "project of the service (default: WANDB_PROJECT, or memcap)"
+    add("--project", help=about)
+    add("--entity", help="W&B user or team (default: the account's)")
     about = "auto: online only where a key is present (default)"
-    parser.add_argument("--wandb", choices=WANDB_MODES, default="auto", help=about)
+    add("--wandb", choices=WANDB_MODES, default="auto", help=about)
     about = "a run a member or per group of seeds; auto: groups in large studies"
-    parser.add_argument("--runs", choices=RUNS, default="auto", help=about)
+    add("--runs", choices=RUNS, default="auto", help=about)
 
 
 def run(arguments: Namespace) -> None:
     """Send one study after another, or follow one."""
     place = arguments.results
-    knobs = "to", "project", "entity", "wandb", "runs"
-    settings = Tracking(*(getattr(arguments, name) for name in knobs))
+    settings = Tracking(
+        arguments.to,
+        arguments.project,
+        arguments.entity,
+        arguments.wandb,
+        arguments.runs,
+    )
     if settings.is_off:
         raise UserError(
             f"--to {arguments.to}: is turned off, by the service off or by WANDB_MODE=disabled"

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import jax
 import polars as pl
 
-from memcap.commands.arguments import location
+from memcap.commands.arguments import add_json, location
 from memcap.config.member import Member
 from memcap.launch.app import compose_jobs
 from memcap.launch.jobs import Job, Settings
@@ -32,7 +32,6 @@ from memcap.terminal.printing import (
     Column,
     Listing,
     Waiting,
-    add_json,
     duration,
     number,
     print_json,
@@ -64,17 +63,13 @@ FARTHEST = (
 
 def add_arguments(parser: ArgumentParser) -> None:
     about = "as for memcap train: task.lag=50, sweeps=NAME, 'axes={...}'"
-    parser.add_argument("overrides", nargs="*", help=about)
-    parser.add_argument(
-        "-m", "--multirun", action="store_true", help="all jobs of a multirun"
-    )
+    add = parser.add_argument
+    add("overrides", nargs="*", help=about)
+    add("-m", "--multirun", action="store_true", help="all jobs of a multirun")
     about = "a folder with recipes and studies of your own"
-    parser.add_argument("--config-dir", "-cd", type=location, help=about)
-    about = (
-        "this (default), or"
-        f" {', '.join(f'{each.name} ({each.about})' for each in DEVICES.values())}"
-    )
-    parser.add_argument("--device", default="this", help=about)
+    add("--config-dir", "-cd", type=location, help=about)
+    kinds = ", ".join(f"{each.name} ({each.about})" for each in DEVICES.values())
+    add("--device", default="this", help=f"this (default), or {kinds}")
     add_json(parser)
 
 
@@ -94,13 +89,12 @@ def run(arguments: Namespace) -> None:
         for study in studies:
             for program, members in study.programs(here=device is None):
                 programs.setdefault(program, []).extend(members)
-        costliest = sorted(programs.items(), key=lambda each: -sum(map(cost, each[1])))[
-            :MOST_PROGRAMS
-        ]
-        waiting.now(f"compiling {plural(len(costliest), 'program')}")
-        of_all = f"of {plural(len(costliest), 'program')} compiled"
+        by_cost = sorted(programs.items(), key=lambda each: -sum(map(cost, each[1])))
+        costliest = by_cost[:MOST_PROGRAMS]
+        count = plural(len(costliest), "program")
+        waiting.now(f"compiling {count}")
         plans = compile_plan(
-            costliest, device, lambda done: waiting.now(f"{done} {of_all}")
+            costliest, device, lambda done: waiting.now(f"{done} of {count} compiled")
         )
 
     about = _about(studies, plans, len(programs), device)
@@ -124,13 +118,11 @@ class StudyPlan(NamedTuple):
     def programs(self, here: bool) -> list[tuple[Program, list[Member]]]:
         """Group the members by the programs to compile, for this machine or for an accelerator."""
         todo = self.todo
+        if not todo.most:
+            return []
         engine = self.settings.engine if here else elsewhere(self.settings.engine)
         searched = todo.search is not None
-        return (
-            group_programs(todo.missing, self.members, engine, searched)
-            if todo.most
-            else []
-        )
+        return group_programs(todo.missing, self.members, engine, searched)
 
     @property
     def cost(self) -> float:
@@ -159,11 +151,12 @@ def _about(
     most = sum(todo.most for todo in todos)
     floors = [each.floor * each.steps for each in plans if each.floor is not None]
     guess = _measured(studies) if device is None and missing else None
-    usually = (
-        sum(todo.usual or todo.most for todo in todos)
-        if any(todo.usual for todo in todos)
-        else None
-    )
+    workers = 1
+    if device is None:
+        workers = max(worker_count(study.settings.engine) for study in studies)
+    usually = None
+    if any(todo.usual for todo in todos):
+        usually = sum(todo.usual or todo.most for todo in todos)
     return {
         "device": jax.devices()[0].device_kind if device is None else device.about,
         "folder": ", ".join(sorted({str(study.settings.folder) for study in studies})),
@@ -176,9 +169,7 @@ def _about(
         "floor_seconds": most / missing * sum(floors) if floors else None,
         "estimated_seconds": guess and guess[0],
         "estimated_from_rows": guess and guess[1],
-        "workers": max(worker_count(s.settings.engine) for s in studies)
-        if device is None
-        else 1,
+        "workers": workers,
     }
 
 
@@ -191,9 +182,12 @@ def _measured(studies: Sequence[StudyPlan]) -> tuple[float, int] | None:
     folders = [folder for folder in places if folder.exists()]
     rows = one_per_key([shards.read(folder) for folder in folders])
     rows = rows.filter(
-        backend="cpu", device=jax.devices()[0].device_kind, batching="map"
+        pl.col("run_seconds") > 0,
+        pl.col("steps") > 0,
+        backend="cpu",
+        device=jax.devices()[0].device_kind,
+        batching="map",
     )
-    rows = rows.filter(pl.col("run_seconds") > 0, pl.col("steps") > 0)
     if rows.is_empty():
         return None
     done = work(*map(pl.col, ("steps", "length", "batch", "layers", "units")))
@@ -202,28 +196,28 @@ def _measured(studies: Sequence[StudyPlan]) -> tuple[float, int] | None:
         used=pl.col("steps").sum() / pl.col("budget").sum(),
     ).row(0)
     seconds = pace * used * sum(study.cost for study in studies)
-    return (
-        None
-        if seconds > FARTHEST * rows["run_seconds"].sum()
-        else (seconds, rows.height)
-    )
+    if seconds > FARTHEST * rows["run_seconds"].sum():
+        return None
+    return seconds, rows.height
 
 
 def _columns(each: ProgramPlan) -> dict[str, Any]:
     program = each.program
-    trainer = each.program.trainer
+    trainer = program.trainer
+    spec = program.spec
+    model = spec.architecture.model
     return {
-        "task": program.spec.task.name,
-        "cell": program.spec.architecture.model.cell,
-        "layers": program.spec.architecture.model.layers,
+        "task": spec.task.name,
+        "cell": model.cell,
+        "layers": model.layers,
         "members": len(each.members),
         "lanes": program.lanes,
         "devices": program.devices,
         "batching": "vmap" if trainer.side_by_side else "map",
-        "units": program.spec.architecture.model.units,
+        "units": model.units,
         "steps": trainer.max_length,
         "evaluation_steps": trainer.max_eval_length,
-        "batch": program.spec.recipe.batch,
+        "batch": spec.recipe.batch,
         "memory_bytes": each.memory,
         "step_operations": each.flops,
         "step_bytes": each.bytes,
@@ -236,26 +230,25 @@ def _table(plans: Sequence[ProgramPlan], device: str) -> Listing:
     rows = []
     for each in plans:
         row = _columns(each)
-        cell = "" if row["cell"] == "lstm" else f", {row['cell']}"
-        cell += "" if row["layers"] == 1 else f", {row['layers']} layers"
-        numbers = (
-            str(row[name])
-            for name in ("members", "lanes", "units", "steps", "evaluation_steps")
-        )
-        amounts = (
+        name = row["task"]
+        if row["cell"] != "lstm":
+            name += f", {row['cell']}"
+        if row["layers"] > 1:
+            name += f", {row['layers']} layers"
+        line = [name]
+        line += [
+            row[k] for k in ("members", "lanes", "units", "steps", "evaluation_steps")
+        ]
+        line += [
             scaled(each.memory, "B"),
             scaled(each.flops, ""),
             scaled(each.bytes, "B"),
-        )
-        floor = "" if each.floor is None else scaled(each.floor, "s")
-        rows.append([row["task"] + cell, *numbers, *amounts, floor])
-    columns = [
-        Column("program"),
-        *(Column(head, about, right=True) for head, about in HEADS.items()),
-    ]
-    if not any(row[-1] for row in rows):  # as on a CPU, which has no known floor
-        columns = columns[:-1]
-        rows = [row[:-1] for row in rows]
+        ]
+        if each.floor is not None:  # a CPU has no known one
+            line.append(scaled(each.floor, "s"))
+        rows.append(line)
+    columns = [Column(head, about, right=True) for head, about in HEADS.items()]
+    columns = [Column("program"), *columns][: len(rows[0])]
     drops = "lanes", "eval", "passes", "products", "length"
     return Listing(f"Programs for {device}", columns, rows, drops)
 
@@ -266,33 +259,27 @@ def _sentences(
     there = f"Members: {about['members']:,}, of which {about['folder']} holds {about['there']:,}."
     if not plans:
         return [f"{there} Nothing would be trained."]
-    trained = (
-        f"At most {about['at_most']:,}"
-        if about["searched"]
-        else f"{about['at_most']:,}"
-    )
-    trained += f", usually about {about['usually']:,}," if about["usually"] else ""
-    search = ", which ones is decided as results come" if about["searched"] else ""
-    left = about["programs_in_all"] - len(plans)
-    more = (
-        f" The {len(plans)} costliest of {about['programs_in_all']} programs are shown."
-        if left
-        else ""
-    )
+    trained = f"{about['at_most']:,}"
+    who = "all of them take"
+    search = ""
+    if about["searched"]:
+        trained = f"At most {trained}"
+        who = "so many members of average cost take"
+        search = ", which ones is decided as results come"
+    if about["usually"]:
+        trained += f", usually about {about['usually']:,},"
+    programs = about["programs_in_all"]
+    shown = f" The {len(plans)} costliest of {programs} programs are shown."
+    more = shown if programs > len(plans) else ""
     chip = device or plans[0].device
-    who = (
-        "so many members of average cost take"
-        if about["searched"]
-        else "all of them take"
-    )
-    of_all = (
-        f", of the {scaled(chip.usable, 'B')} that a program may take" if chip else ""
-    )
+    each_chip = " for each chip" if chip else ""
+    most = f"{scaled(max(each.memory for each in plans), 'B')} at most"
+    if chip:
+        most += f", of the {scaled(chip.usable, 'B')} that a program may take"
     sentences = [
         f"{there} {trained} would be trained{search}.{more}",
         (
-            f"memory: what the compiler plans{' for each chip' if chip else ''};"
-            f" {scaled(max(e.memory for e in plans), 'B')} at most{of_all}."
+            f"memory: what the compiler plans{each_chip}; {most}."
             " products, passes: of a training step, and what its passes over time write and read."
         ),
     ]

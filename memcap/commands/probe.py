@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from memcap import figures, probes, store
-from memcap.commands.arguments import NET, add_results, folder_of, location
+from memcap.commands.arguments import NET, add_json, add_output, add_results, folder_of
 from memcap.config.knobs import UserError
 from memcap.config.member import member_of
 from memcap.store.nets import find_net
 from memcap.store.shards import OUTPUTS
-from memcap.terminal.printing import Column, Listing, add_json, number, print_json, show
+from memcap.terminal.printing import Column, Listing, print_json, show
 from memcap.trained import Trained
 
 
@@ -28,8 +28,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     add_results(parser)
     about = "probes (default: all), or MODULE:NAME of your own"
     parser.add_argument("--what", nargs="+", metavar="NAME", help=about)
-    about = "folder to write to (default: RESULTS/probes/KEY)"
-    parser.add_argument("-o", "--output", type=location, help=about)
+    add_output(parser, "folder to write to (default: RESULTS/probes/KEY)")
     add_json(parser)
     lines = (f"  {name:<12} {text}" for name, text in probes.summaries().items())
     parser.epilog = "\n".join(["probes:", *lines])
@@ -66,22 +65,9 @@ def run(arguments: Namespace) -> None:
 
 
 def _listing(name: str, probed: probes.Probed, picture: Path) -> Listing:
+    table = probed.table
     columns = [
-        Column(head, right=dtype.is_numeric())
-        for head, dtype in probed.table.schema.items()
+        Column(head, right=kind.is_numeric()) for head, kind in table.schema.items()
     ]
-    rows = [[_cell(value) for value in row] for row in probed.table.iter_rows()]
-    return Listing(
-        name,
-        columns,
-        rows,
-        notes=[*probed.notes, f"Figure: {picture} (numbers beside it)"],
-    )
-
-
-def _cell(value: Any) -> str:
-    return (
-        number(value)
-        if value is None or isinstance(value, (int, float))
-        else str(value)
-    )
+    notes = [*probed.notes, f"Figure: {picture} (numbers beside it)"]
+    return Listing(name, columns, table.rows(), notes=notes)

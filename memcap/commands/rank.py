@@ -20,19 +20,11 @@ from pathlib import Path
 from typing import Any
 
 from memcap import api, figures, store
-from memcap.commands.arguments import location
+from memcap.commands.arguments import add_json, add_output
 from memcap.frontiers import cell_map
 from memcap.store.published import rows_file
 from memcap.store.shards import OUTPUTS
-from memcap.terminal.printing import (
-    Column,
-    Listing,
-    add_json,
-    number,
-    order,
-    print_json,
-    show,
-)
+from memcap.terminal.printing import Column, Listing, order, print_json, show
 
 COLUMNS = (
     Column("task"),
@@ -76,7 +68,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     about = "MODULE:CLASS of your own, a cell of memcap or of flax.nnx; none: the published cells"
     parser.add_argument("cell", nargs="?", help=about)
     about = f"folder of its rows and of the figure (default: {OUTPUTS}/rank_CELL)"
-    parser.add_argument("-o", "--output", type=location, help=about)
+    add_output(parser, about)
     about = f"first of its seeds (default: {cell_map.FRESH_SEED}; the published cells have 0 to 7)"
     parser.add_argument("--seed", type=int, default=cell_map.FRESH_SEED, help=about)
     add_json(parser)
@@ -90,48 +82,39 @@ def run(arguments: Namespace) -> None:
     if arguments.cell is None:
         _show_published(arguments.json)
         return
-    word = re.sub(r"\W", "_", arguments.cell)
+    cell = arguments.cell
+    word = re.sub(r"\W", "_", cell)
     folder = arguments.output or OUTPUTS / f"rank_{word}"
-    ranking = api.rank(
-        arguments.cell, folder, progress=not arguments.json, seed=arguments.seed
-    )
+    ranking = api.rank(cell, folder, progress=not arguments.json, seed=arguments.seed)
     picture = figures.save(ranking.map, folder / "figures", "cell_map")
     lines = ranking.table.to_dicts()
     if arguments.json:
         print_json({"cell": ranking.cell, "tasks": lines, "figure": str(picture)})
         return
     title = f"{ranking.cell} on the map of cells, all by one recipe"
-    show(
-        Listing(
-            title, COLUMNS, [_cells(line) for line in lines], DROPS, [_rates(lines)]
-        )
-    )
+    rows = list(map(_cells, lines))
+    show(Listing(title, COLUMNS, rows, DROPS, [_rates(lines)]))
     print(f"Figure: {picture}")
 
 
-def _cells(line: dict[str, Any]) -> list[str]:
+def _cells(line: dict[str, Any]) -> list[Any]:
     parameters = line["parameters_u90"]
-    others = len(line["best_cells"]) - 1
-    more = f" and {others} more" * (others > 0)
-    return [
-        line["task"],
-        str(line["lag"]),
-        line["verdict"],
-        line["band"],
-        line["words"],
-        "" if parameters is None else f"{parameters:.0f}",
-        f"{line['best_cells'][0]} {line['best_words']}{more}"
-        if line["best_cells"]
-        else "none",
-    ]
+    best = "none"
+    if line["best_cells"]:
+        first, *others = line["best_cells"]
+        more = f" and {len(others)} more" if others else ""
+        best = f"{first} {line['best_words']}{more}"
+    names = ("task", "lag", "verdict", "band", "words")
+    whole = None if parameters is None else round(parameters)
+    return [*(line[name] for name in names), whole, best]
 
 
 def _rates(lines: list[dict[str, Any]]) -> str:
     """Say which learning rate of the cell won the race on each task."""
-    tasks: dict[float, dict[str, None]] = {}
+    tasks: dict[float, list[str]] = {}
     for line in lines:
-        tasks.setdefault(line["lr"], {})[line["task"]] = None
-    rates = (f"{lr:g} in {', '.join(there)}" for lr, there in sorted(tasks.items()))
+        tasks.setdefault(line["lr"], []).append(line["task"])
+    rates = (f"{lr:g} in {', '.join(dict.fromkeys(tasks[lr]))}" for lr in sorted(tasks))
     return f"Learning rates that won their races: {'; '.join(rates)}."
 
 
@@ -142,22 +125,22 @@ def _show_published(as_json: bool) -> None:
     places = cell_map.by_place(cell_map.needs(store.rows_of(Path(cell_map.STUDY))))
     rows = []
     lines = []
-    for place, there in places.items():
-        tau, cells = taus[place]
-        train = sum(need.point.trains for need in there)
-        best = cell_map.best_of(there)
+    for task, needs in places.items():
+        tau, cells = taus[task]
+        train = sum(need.point.trains for need in needs)
+        best = cell_map.best_of(needs)
         lines.append(
             {
-                "task": place,
+                "task": task,
                 "tau": tau,
                 "tau_cells": cells,
-                "cells": len(there),
+                "cells": len(needs),
                 "train": train,
                 "best": {need.cell: need.u90["bytes"].units for need in best},
             }
         )
         words = ", ".join(f"{need.cell} {need.width}" for need in best)
-        rows.append([place, number(tau), str(cells), f"{train} of {len(there)}", words])
+        rows.append([task, tau, cells, f"{train} of {len(needs)}", words])
     if as_json:
         print_json({"tasks": lines})
     else:

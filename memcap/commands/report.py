@@ -8,7 +8,7 @@ The page is one file that fetches nothing; it can be mailed, or opened from a di
 
 from argparse import ArgumentParser, Namespace
 
-from memcap.commands.arguments import add_results, add_strict, folder_of, location
+from memcap.commands.arguments import add_output, add_results, add_strict, folder_of
 from memcap.report.html import page
 from memcap.store import curves, files, rows_of
 
@@ -16,12 +16,7 @@ from memcap.store import curves, files, rows_of
 def add_arguments(parser: ArgumentParser) -> None:
     add_results(parser)
     add_strict(parser)
-    parser.add_argument(
-        "-o",
-        "--output",
-        type=location,
-        help="file to write (default: RESULTS/report.html)",
-    )
+    add_output(parser, "file to write (default: RESULTS/report.html)")
 
 
 def run(arguments: Namespace) -> None:

@@ -22,7 +22,6 @@ sweeps/NAME.
       your own paper, with the study my_conf/sweeps/hello.yaml
 """
 
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Sequence
 from dataclasses import replace
@@ -33,7 +32,7 @@ import polars as pl
 
 from memcap import figures, findings
 from memcap.api import train
-from memcap.commands.arguments import folder_of, location
+from memcap.commands.arguments import add_output, folder_of, location, positive
 from memcap.config.knobs import UserError
 from memcap.config.member import Member
 from memcap.findings import resample
@@ -94,12 +93,11 @@ TINY_SEQUENCES = 256
 
 
 def add_arguments(parser: ArgumentParser) -> None:
-    parser.add_argument(
-        "name", nargs="?", help="a paper of --list, or MODULE:NAME of your own"
-    )
+    add = parser.add_argument
+    add("name", nargs="?", help="a paper of --list, or MODULE:NAME of your own")
     about = "overrides for training, as `memcap train` takes them"
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=about)
-    parser.add_argument("--list", action="store_true", help="list the papers")
+    add("overrides", nargs="*", metavar="KEY=VALUE", help=about)
+    add("--list", action="store_true", help="list the papers")
     size = parser.add_mutually_exclusive_group()
     about = "train some members for some steps, to see whether all parts work"
     size.add_argument("--tiny", action="store_true", help=about)
@@ -116,27 +114,27 @@ def add_arguments(parser: ArgumentParser) -> None:
         "exit status 1 if a verdict is not the one that the paper's file expects, or with"
         " --resample one comes by chance"
     )
-    parser.add_argument("--check", action="store_true", help=about)
+    add("--check", action="store_true", help=about)
     about = (
         "judge N shuffles of the outcomes, and N draws of the seeds, too: whether each verdict"
         f" could be another, and whether it stands (default: {resample.NUMBER}); adds"
         " resampled.csv"
     )
-    parser.add_argument(
+    add(
         "--resample",
-        type=int,
+        type=positive,
         nargs="?",
         const=resample.NUMBER,
         metavar="N",
         help=about,
     )
     about = "folder with sweeps/NAME.yaml, for a paper of your own"
-    parser.add_argument("--config-dir", type=location, help=about)
+    add("--config-dir", type=location, help=about)
     about = (
         "folder for figure and verdicts (default: paper/ beside the rows; of a paper's own rows"
         f" {OUTPUTS}/NAME/published)"
     )
-    parser.add_argument("-o", "--output", type=location, help=about)
+    add_output(parser, about)
     parser.epilog = order(DROPS)
 
 
@@ -145,79 +143,54 @@ def run(arguments: Namespace) -> None:
     if arguments.list:
         _list()
         return
-    if arguments.resample is not None and arguments.resample < 1:
-        raise UserError(f"--resample {arguments.resample}: at least 1")
     if arguments.name is None:
         raise UserError(
             f"which paper? one of {', '.join(findings.papers())}, or MODULE:NAME of your own;"
             " --list says more"
         )
     reproduction = findings.find(arguments.name)
+    paper = reproduction.PAPER
     rows, place = _rows(arguments)
-    table = findings.judge_claims(reproduction.PAPER, rows)
+    table = findings.judge_claims(paper, rows)
     place = arguments.output or place
     with figures.own_style():
         picture = figures.save(reproduction.draw(rows), place, "figure")
     _write(table, place / "verdicts.csv")
-    notes = [
-        f"Why not: {line['claim']}: {line['why']}"
-        for line in table.to_dicts()
-        if line["why"]
-    ]
+    reasons = table.select("claim", "why").rows()
+    notes = [f"Why not: {claim}: {why}" for claim, why in reasons if why]
     if arguments.tiny:
         notes.append("A tiny run shows that all parts work; its verdicts mean nothing.")
-    title = f"{arguments.name}: {reproduction.PAPER.source}"
-    show(
-        Listing(
-            title,
-            CLAIMS,
-            [[line[c.head] for c in CLAIMS] for line in table.to_dicts()],
-            DROPS,
-            notes,
-        )
-    )
+    lines = table.select(column.head for column in CLAIMS).rows()
+    show(Listing(f"{arguments.name}: {paper.source}", CLAIMS, lines, DROPS, notes))
     print(f"Figure: {picture} (numbers and verdicts beside it)")
-    wrong = {
-        f"not as {arguments.name} expects": table.filter(~pl.col("expected"))[
-            "claim"
-        ].to_list()
-    }
+    others = table.filter(~pl.col("expected"))["claim"]
+    wrong = {f"not as {arguments.name} expects": others}
     if arguments.resample is not None:
-        by_chance = _resample(reproduction.PAPER, rows, arguments.resample, place)
-        wrong[f"in over {resample.BY_CHANCE:.0%} of shuffles these hold, too"] = (
-            by_chance
-        )
-    if arguments.check and any(wrong.values()):
+        words = f"in over {resample.BY_CHANCE:.0%} of shuffles these hold, too"
+        wrong[words] = _resample(paper, rows, arguments.resample, place)
+    wrong = {words: claims for words, claims in wrong.items() if len(claims)}
+    if arguments.check and wrong:
         for words, claims in wrong.items():
-            if claims:
-                complain(f"{words}: {'; '.join(claims)}")
-        sys.exit(1)
+            complain(f"{words}: {'; '.join(claims)}")
+        raise SystemExit(1)
 
 
 def _resample(
     paper: findings.Paper, rows: pl.DataFrame, number: int, place: Path
-) -> list[str]:
+) -> pl.Series:
     """Judge resampled rows, print and write how each verdict fares; return claims that
     hold by chance."""
     table = resample.resample(paper, rows, number)
     _write(table, place / "resampled.csv")
     shares = pl.col("shuffled", "bootstrapped").round(3).cast(pl.String).fill_null("-")
-    lines = (
-        table.with_columns(shares).select(column.head for column in RESAMPLED).rows()
-    )
-    show(
-        Listing(
-            f"Of {number} shuffles of outcomes, and {number} draws of seeds",
-            RESAMPLED,
-            lines,
-        )
-    )
-    return table.filter(pl.col("shuffled") > resample.BY_CHANCE)["claim"].to_list()
+    shown = table.with_columns(shares).select(column.head for column in RESAMPLED)
+    title = f"Of {number} shuffles of outcomes, and {number} draws of seeds"
+    show(Listing(title, RESAMPLED, shown.rows()))
+    return table.filter(pl.col("shuffled") > resample.BY_CHANCE)["claim"]
 
 
 def _write(table: pl.DataFrame, path: Path) -> None:
-    content = table.write_csv().encode()
-    files.write(path, lambda file: file.write(content))
+    files.replace(path, table.write_csv().encode())
 
 
 def _rows(arguments: Namespace) -> tuple[pl.DataFrame, Path]:
@@ -240,20 +213,14 @@ def _rows(arguments: Namespace) -> tuple[pl.DataFrame, Path]:
     overrides = [f"sweeps={study}", *arguments.overrides]
     if arguments.tiny:
         ((job,),) = app.compose_jobs(overrides, arguments.config_dir)
-        folder = job.settings.folder.with_name(f"{job.settings.folder.name}_tiny")
-        train(
-            tiny(job.members),
-            folder,
-            study=job.settings.study.name,
-            engine=job.settings.engine,
-        )
-        return rows_of(folder), folder / "paper"
-    where = (
-        []
-        if arguments.config_dir is None
-        else ["--config-dir", str(arguments.config_dir)]
-    )
-    (folder,) = app.main([*where, *overrides])
+        settings = job.settings
+        folder = settings.folder.with_name(f"{settings.folder.name}_tiny")
+        name = settings.study.name
+        train(tiny(job.members), folder, study=name, engine=settings.engine)
+    else:
+        if arguments.config_dir is not None:
+            overrides += ["--config-dir", str(arguments.config_dir)]
+        (folder,) = app.main(overrides)
     return rows_of(folder), folder / "paper"
 
 
@@ -280,14 +247,12 @@ def tiny(members: Sequence[Member]) -> list[Member]:
         kind = member.task, replace(member.model, units=1), member.recipe.name
         groups.setdefault(kind, []).append(member)
     few = []
-    width = attrgetter("model.units")
     for group in groups.values():
-        least = min(member.lag for member in group)
-        short = [member for member in group if member.lag == least]
-        for member in dict.fromkeys((min(short, key=width), max(short, key=width))):
-            recipe = replace(
-                member.recipe, budget=min(member.recipe.budget, TINY_BUDGET)
-            )
+        by_width = sorted(group, key=attrgetter("lag", "model.units"))
+        short = [member for member in by_width if member.lag == by_width[0].lag]
+        for member in dict.fromkeys((short[0], short[-1])):
+            budget = min(member.recipe.budget, TINY_BUDGET)
+            recipe = replace(member.recipe, budget=budget)
             sequences = min(member.evaluation.sequences, TINY_SEQUENCES)
             evaluation = replace(member.evaluation, sequences=sequences, stretch=1)
             few.append(replace(member, recipe=recipe, evaluation=evaluation))
@@ -296,21 +261,12 @@ def tiny(members: Sequence[Member]) -> list[Member]:
 
 def _list() -> None:
     rows = []
+    after = 0
     for name, question in findings.papers().items():
         paper = findings.find(name).PAPER
-        counts = findings.counts(name).values()
-        rows.append(
-            [
-                name,
-                question,
-                *counts,
-                paper.read,
-                paper.cost,
-                paper.hardware,
-                paper.source,
-            ]
-        )
-    after = sum(findings.find(name).PAPER.read == "notes" for name, *_ in rows)
+        after += paper.read == "notes"
+        known = (getattr(paper, column.head) for column in LISTED[5:])
+        rows.append([name, question, *findings.counts(name).values(), *known])
     title = "Papers that memcap redraws: memcap reproduce NAME"
     totals = ", ".join(
         f"{whose} {held} of {of}" for whose, (held, of) in findings.totals().items()

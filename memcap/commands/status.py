@@ -14,19 +14,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from memcap.commands.arguments import add_results
+from memcap.commands.arguments import add_json, add_results
 from memcap.store.heartbeat import Heartbeat, Running
 from memcap.store.rows import JUDGED
 from memcap.store.status import Failure, Status, status, studies
-from memcap.terminal.printing import (
-    Column,
-    Listing,
-    add_json,
-    duration,
-    number,
-    print_json,
-    show,
-)
+from memcap.terminal.printing import Column, Listing, duration, number, print_json, show
 from memcap.terminal.words import plural, printable
 
 # An override of a job's own keys, of which nothing is looked up but a group's name.
@@ -46,6 +38,7 @@ RUNNING = (
     Column("trains", "time since it began"),
     Column("left", "longest time left, at its speed so far"),
 )
+FAILED = (Column("key"), Column("member"), Column("reason", folds=True))
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -55,37 +48,30 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace) -> None:
     """Print what is known of each study there."""
-    studies_there = [status(folder) for folder in studies(arguments.results)]
+    found = [status(folder) for folder in studies(arguments.results)]
     if arguments.json:
-        print_json([_columns(each) for each in studies_there])
+        print_json(list(map(_columns, found)))
         return
-    for place, each in enumerate(studies_there):
+    for place, study in enumerate(found):
         if place:
             show("")
-        _say(each)
+        _print(study)
 
 
 def _columns(study: Status) -> dict[str, Any]:
-    jobs = [_job_columns(job) for job in study.jobs]
+    jobs = [asdict(job) | {"state": state(job)} for job in study.jobs]
+    for job in jobs:
+        job["heard"] = job.pop("updated")
+        job["left"] = job.pop("seconds_left")
+    commands = (_again(job, study.folder) for job in study.unfinished)
     return asdict(study) | {
         "members": study.members,
         "jobs": jobs,
-        "goes_on": [
-            _again(job, study.folder).removeprefix("Resume with: ")
-            for job in study.unfinished
-        ],
+        "goes_on": [command.removeprefix("Resume with: ") for command in commands],
     }
 
 
-def _job_columns(job: Heartbeat) -> dict[str, Any]:
-    """Return a job's fields for JSON, two of them under their older names."""
-    columns = {"updated": "heard", "seconds_left": "left"}
-    return {columns.get(name, name): value for name, value in asdict(job).items()} | {
-        "state": state(job)
-    }
-
-
-def _say(study: Status) -> None:
+def _print(study: Status) -> None:
     for sentence in sentences(study):
         show(sentence)
     if study.longest:
@@ -101,39 +87,28 @@ def sentences(study: Status) -> list[str]:
     judged = study.done - study.by_loss
     most = "at most " if study.at_most and study.members > study.done else ""
     members = plural(study.members, "member")
-    every = "" if study.up_to is None else f", {study.up_to:,} of them at every lag"
+    verdicts = []
+    if judged or not study.by_loss:
+        every = "" if study.up_to is None else f", {study.up_to:,} of them at every lag"
+        others = judged - study.solved
+        verdicts.append(f"{study.solved:,} solved{every}, {others:,} not")
+    if study.by_loss:
+        verdicts.append(f"{study.by_loss:,} {JUDGED}")
     diverged = f" ({study.diverged:,} diverged)" if study.diverged else ""
-    verdicts = [
-        f"{study.solved:,} solved{every}, {judged - study.solved:,} not"
-    ] * bool(judged or not study.by_loss)
-    verdicts += [f"{study.by_loss:,} {JUDGED}"] * bool(study.by_loss)
-    what = ", ".join(verdicts) + diverged
     lines = [
-        f"{study.folder}: {study.done:,} of {most}{members} done: {what}; {len(study.failed):,}"
-        " failed."
+        f"{study.folder}: {study.done:,} of {most}{members} done:"
+        f" {', '.join(verdicts)}{diverged}; {len(study.failed):,} failed."
     ]
     if any(job.alive for job in study.jobs):
-        pace = (
-            []
-            if study.a_minute is None
-            else [f"{number(study.a_minute)} members per minute"]
-        )
-        pace += (
-            [] if study.left is None else [f"about {duration(round(study.left))} left"]
-        )
-        pace += [] if study.running else ["compiling, or in the first steps"]
-        lines.append(
-            "; ".join(
-                filter(
-                    None,
-                    [
-                        f"{study.running:,} running, {study.waiting:,} waiting",
-                        ", ".join(pace),
-                    ],
-                )
-            )
-            + "."
-        )
+        pace = []
+        if study.a_minute is not None:
+            pace.append(f"{number(study.a_minute)} members per minute")
+        if study.left is not None:
+            pace.append(f"about {duration(round(study.left))} left")
+        if not study.running:
+            pace.append("compiling, or in the first steps")
+        now = f"{study.running:,} running, {study.waiting:,} waiting"
+        lines.append(f"{now}; {', '.join(pace)}." if pace else f"{now}.")
     if study.left_over:
         lines.append(
             f"{plural(study.left_over, 'member')} unfinished: no running job trains them."
@@ -145,37 +120,33 @@ def sentences(study: Status) -> list[str]:
         if job.ended != "done" and (job.alive or not over)
     ]
     if study.unreadable:
-        lines.append(
-            f"{plural(len(study.unreadable), 'file')} of rows cannot be read: memcap verify"
-            f" {shlex.quote(str(study.folder))}"
-        )
+        bad = plural(len(study.unreadable), "file")
+        folder = shlex.quote(str(study.folder))
+        lines.append(f"{bad} of rows cannot be read: memcap verify {folder}")
     return lines
 
 
 def state(job: Heartbeat) -> str:
     """Describe the state of a job."""
-    ago = f"{duration(round(job.age))} ago"
+    age = duration(round(job.age))
     if job.ended is not None:
-        return f"{job.ended}, {ago}"
+        return f"{job.ended}, {age} ago"
     if job.alive:
         return f"trains, for {duration(round(job.updated - job.started))}"
     if job.ahead:
-        return (
-            f"its last heartbeat is dated {duration(round(job.ahead))} ahead of this"
-            " host's clock"
-        )
+        ahead = duration(round(job.ahead))
+        return f"its last heartbeat is dated {ahead} ahead of this host's clock"
     if job.exists:
-        return f"no heartbeat for {duration(round(job.age))}"
-    return f"killed: its process is gone; last heartbeat {ago}"
+        return f"no heartbeat for {age}"
+    return f"killed: its process is gone; last heartbeat {age} ago"
 
 
 def goes_on(study: Status) -> list[str]:
     """Return commands that train members without a job; or, if all is done, that show
     the results."""
     if study.left_over or study.failed:
-        return list(
-            dict.fromkeys(_again(job, study.folder) for job in study.unfinished)
-        )
+        commands = (_again(job, study.folder) for job in study.unfinished)
+        return list(dict.fromkeys(commands))
     if study.running or study.waiting:
         return []
     return [f"Then: memcap frontier {shlex.quote(str(study.folder))}"]
@@ -187,18 +158,18 @@ def _again(job: Heartbeat, folder: Path) -> str:
     writes elsewhere, is marked."""
     if job.command is None:
         return "Resume with: the same call of memcap.train, with this folder"
-    words = _words(job.command)
+    try:
+        words = shlex.split(job.command)
+    except ValueError:
+        words = []
     if words[:2] != ["memcap", "train"] or job.command != shlex.join(words):
         return (
             "Resume with the command that trained it; its file says none of memcap's:"
             f" {job.command!r}"
         )
-    stays = all(_stays_here(word, job, folder) for word in words[2:])
-    note = (
-        ""
-        if stays
-        else " (its file says so; read it first, as it names code, a service or a folder)"
-    )
+    note = ""
+    if not all(_stays_here(word, job, folder) for word in words[2:]):
+        note = " (its file says so; read it first, as it names code, a service or a folder)"
     here = "" if Path(job.folder) == Path.cwd() else f"cd {shlex.quote(job.folder)} && "
     return f"Resume with{note}: {here}{job.command}"
 
@@ -209,17 +180,9 @@ def _stays_here(word: str, job: Heartbeat, folder: Path) -> bool:
     if IMPORT.search(word):
         return False
     if word.startswith("out="):
-        return (
-            Path(job.folder) / word.removeprefix("out=")
-        ).resolve() == folder.resolve()
+        out = Path(job.folder) / word.removeprefix("out=")
+        return out.resolve() == folder.resolve()
     return bool(OVERRIDE.fullmatch(word))
-
-
-def _words(command: str) -> list[str]:
-    try:
-        return shlex.split(command)
-    except ValueError:
-        return []
 
 
 def _running(longest: Sequence[Running], running: int) -> Listing:
@@ -229,27 +192,18 @@ def _running(longest: Sequence[Running], running: int) -> Listing:
             each.name,
             f"{each.step:,}",
             f"{each.budget:,}",
-            number(each.loss),
+            each.loss,
             duration(round(each.seconds)),
-            "" if each.left is None else duration(round(each.left)),
+            None if each.left is None else duration(round(each.left)),
         ]
         for each in longest[:SHOWN]
     ]
-    notes = (
-        [f"{len(rows)} of {running}, those that have trained longest."]
-        if running > len(rows)
-        else []
-    )
+    note = f"{len(rows)} of {running}, those that have trained longest."
+    notes = [note] if running > len(rows) else []
     return Listing("Running", RUNNING, rows, ("budget", "trains", "loss"), notes)
 
 
 def _failed(failed: Sequence[Failure]) -> Listing:
     rows = [[each.key, each.name, each.reason] for each in failed[:SHOWN]]
     notes = [f"The first {SHOWN} of {len(failed)}."] if len(failed) > SHOWN else []
-    return Listing(
-        "Failed",
-        [Column("key"), Column("member"), Column("reason", folds=True)],
-        rows,
-        (),
-        notes,
-    )
+    return Listing("Failed", FAILED, rows, notes=notes)

@@ -3,20 +3,11 @@
 from argparse import ArgumentParser, Namespace
 from typing import Any
 
-from memcap.commands.arguments import steps
+from memcap.commands.arguments import add_json, steps
 from memcap.config.recipes import recommended
 from memcap.frontiers.points import references
 from memcap.tasks import task_classes
-from memcap.terminal.printing import (
-    Column,
-    Listing,
-    add_json,
-    bound,
-    number,
-    order,
-    print_json,
-    show,
-)
+from memcap.terminal.printing import Column, Listing, bound, order, print_json, show
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -57,13 +48,7 @@ DROPS = ("shortest", "held", "length", "constructed", "chance", "one/number", "r
 
 def tasks_table(lag: int) -> Listing:
     """Return a table with one line per task, with its default knobs."""
-    rows = [
-        [
-            number(v) if isinstance(v, (int, float)) else "" if v is None else v
-            for v in row.values()
-        ]
-        for row in task_rows(lag)
-    ]
+    rows = [list(row.values()) for row in task_rows(lag)]
     title = (
         f"Tasks at lag {lag}, with their default knobs; reference widths are an LSTM's"
     )

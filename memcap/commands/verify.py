@@ -4,13 +4,12 @@ training, each member's weights, curves and checkpoints.
 The exit status is 1 if anything is wrong.
 """
 
-import sys
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 
-from memcap.commands.arguments import add_results
+from memcap.commands.arguments import add_json, add_results
 from memcap.studies.verify import verify
-from memcap.terminal.printing import add_json, print_json
+from memcap.terminal.printing import print_json
 from memcap.terminal.words import plural, printable
 
 
@@ -27,23 +26,16 @@ def run(arguments: Namespace) -> None:
     if arguments.json:
         print_json(asdict(report))
     else:
-        beside = (
-            ""
-            if arguments.rows_only
-            else f", {plural(report.weight_files, 'file')} of weights"
-        )
-        for count, what in (
-            (report.curve_files, "curves"),
-            (report.checkpoint_files, "checkpoints"),
-        ):
-            beside += f", {plural(count, 'file')} of {what}" if count else ""
-        verdict = "Read" if report.wrong else "OK"
-        rows = f"{plural(report.rows, 'row')} in {plural(report.row_files, 'file')}"
-        problems = f"; {plural(len(report.wrong), 'problem')}" if report.wrong else ""
-        print(
-            "\n".join(
-                [*map(printable, report.wrong), f"{verdict}: {rows}{beside}{problems}"]
-            )
-        )
+        for problem in report.wrong:
+            print(printable(problem))
+        found = f"{plural(report.rows, 'row')} in {plural(report.row_files, 'file')}"
+        if not arguments.rows_only:
+            found += f", {plural(report.weight_files, 'file')} of weights"
+        if report.curve_files:
+            found += f", {plural(report.curve_files, 'file')} of curves"
+        if report.checkpoint_files:
+            found += f", {plural(report.checkpoint_files, 'file')} of checkpoints"
+        problems = plural(len(report.wrong), "problem")
+        print(f"Read: {found}; {problems}" if report.wrong else f"OK: {found}")
     if report.wrong:
-        sys.exit(1)
+        raise SystemExit(1)

@@ -9,7 +9,7 @@ import polars as pl
 
 from memcap.config.member import Member
 from memcap.launch.jobs import Job, Settings
-from memcap.report.job_end import print_places, print_summary, summarize
+from memcap.report.job_end import print_summary, summarize
 from memcap.runtime.signals import Interrupted
 from memcap.store import shards
 from memcap.store.rows import one_per_key
@@ -68,7 +68,9 @@ class Ledger:
                 # waits less if the command was interrupted
                 tracker.__exit__(kind, error, trace)
         if not interrupted:
-            print_places(tracker.where for tracker in self.trackers.values())
+            for tracker in self.trackers.values():
+                if tracker.where:
+                    print(tracker.where)
 
     def count(self, interrupted: Interrupted) -> None:
         """Add the rows of ended jobs to the count of saved rows that an interruption reports."""

@@ -32,8 +32,24 @@ MEMBERS = (
     "parameters",
     "recipe",
     "seed",
+    "status",
+    "steps",
+    "final",
+    "stretched",
 )
-MEMBERS += ("status", "steps", "final", "stretched")
+POINT = (
+    "label",
+    "lag",
+    "u90",
+    "u90_low",
+    "u90_high",
+    "u90_censored",
+    "one_per_number",
+    "recipe",
+    "budget",
+    "counts",
+)
+ORDER = ("task", "knobs", "cell", "layers", "lag", "units", "seed")
 MOST_MEMBERS = 2_000
 BYTES_OF_CURVES = 500_000
 BYTES_OF_A_POINT = 22
@@ -47,58 +63,44 @@ def page(rows: pl.DataFrame, curves: pl.DataFrame, title: str) -> str:
         points = []
     listings = [loss_table(curve) for curve in curves_by_width]
     listing = listings[0] if listings else frontier_table(points)
-    some = rows.sort("task", "knobs", "cell", "layers", "lag", "units", "seed").head(
-        MOST_MEMBERS
-    )
+    some = rows.sort(ORDER).head(MOST_MEMBERS)
+    widths = _widths(points, curves_by_width, rows)
     data = {
-        "points": [_point(point) for point in points],
-        "widths": _widths(points, curves_by_width, rows),
+        "points": list(map(_point, points)),
+        "widths": widths,
         "heads": [column.head for column in listing.columns],
-        "thresholds": [[_number(cell) for cell in row] for row in listing.rows],
+        "thresholds": [[_number(cell) for cell in row] for row in listing.texts],
         "memberHeads": MEMBERS,
-        "members": [
-            [_plain(cell) for cell in row] for row in some.select(MEMBERS).iter_rows()
-        ],
+        "members": some.select(MEMBERS).rows(),
         "curves": _curves(curves, some["key"]),
     }
     caption: list[str] = []
     if points:
-        open_ends = "A dashed bar has no end: the widths tried leave it open."
         caption = [which_seeds_count(points), *pass_rules(points)]
-        caption += [open_ends] if data["widths"] is None else []
+        if widths is None:
+            caption.append("A dashed bar has no end: the widths tried leave it open.")
     caption += [sentence for each in listings for sentence in each.notes]
+    shown = f"{some.height:,} of {rows.height:,}."
+    versions = ", ".join(sorted(set(rows["memcap"].drop_nulls())))
     texts = {
         "title": title,
         "summary": f"{totals(rows)}.",
         "caption": " ".join(caption),
-        "members": f"{some.height:,} of {rows.height:,}."
-        if some.height < rows.height
-        else "",
-        "made": (
-            f"Made by memcap {', '.join(sorted(set(rows['memcap'].drop_nulls())))}: memcap"
-            " report."
-        ),
+        "members": shown if some.height < rows.height else "",
+        "made": f"Made by memcap {versions}: memcap report.",
     }
-    template = Template(
-        Path(__file__).with_name("page.html").read_text(encoding="utf-8")
-    )
-    script = json.dumps(data, separators=(",", ":"), allow_nan=False).replace(
-        "<", "\\u003c"
-    )
-    return template.substitute(
-        {k: html.escape(v) for k, v in texts.items()},
-        data=script,
+    page = Path(__file__).with_name("page.html").read_text(encoding="utf-8")
+    script = json.dumps(_plain(data), separators=(",", ":"), allow_nan=False)
+    return Template(page).substitute(
+        {name: html.escape(text) for name, text in texts.items()},
+        data=script.replace("<", "\\u003c"),
         colours=json.dumps(COLOURS),
     )
 
 
 def _point(point: Point) -> dict[str, Any]:
     row = columns(point)
-    names = ["label", "lag", "u90", "u90_low", "u90_high", "u90_censored"]
-    names += ["one_per_number", "recipe", "budget", "counts"]
-    return {name: _plain(row[name]) for name in names} | {
-        "said": threshold_text(point, "u90")
-    }
+    return {name: row[name] for name in POINT} | {"said": threshold_text(point, "u90")}
 
 
 def _widths(
@@ -119,10 +121,10 @@ def _widths(
 
 def _losses(curve: LossCurve) -> dict[str, Any]:
     means = [
-        [w.units, _plain(w.mean), f"{plural(w.units, 'unit')}: loss {loss_text(w)}"]
+        [w.units, w.mean, f"{plural(w.units, 'unit')}: loss {loss_text(w)}"]
         for w in curve.widths
     ]
-    folds = [[w.units, _plain(loss)] for w in curve.widths for loss in w.folds]
+    folds = [[w.units, loss] for w in curve.widths for loss in w.folds]
     return {
         "label": f"{Path(curve.task.file).stem}, lag {curve.lag}",
         "line": means,
@@ -134,26 +136,22 @@ def _shares(point: Point, rows: pl.DataFrame) -> dict[str, Any]:
     """Return the shares that passed by width, with each seed's score if that is an accuracy."""
     counts = zip(point.units, point.solved, point.runs, strict=True)
     shares = [
-        [u, _plain(k / n), f"{plural(u, 'unit')}: {k} of {n} passed"]
-        for u, k, n in counts
+        [u, k / n, f"{plural(u, 'unit')}: {k} of {n} passed"] for u, k, n in counts
     ]
-    own = rows_for(rows, point.task, point.model).filter(
-        recipe=point.recipe.name, lr=point.recipe.lr
-    )
-    scores = (
-        own.select("units", "final").drop_nulls().rows()
-        if point.task.higher_is_better
-        else []
-    )
-    return {
-        "label": point.label,
-        "line": shares,
-        "dots": [[u, _plain(score)] for u, score in scores],
-    }
+    scores = []
+    if point.task.higher_is_better:
+        members = rows_for(rows, point.task, point.model)
+        members = members.filter(recipe=point.recipe.name, lr=point.recipe.lr)
+        scores = members.select("units", "final").drop_nulls().rows()
+    return {"label": point.label, "line": shares, "dots": scores}
 
 
 def _plain(value: Any) -> Any:
-    """Return a value for JSON, with four digits."""
+    """Return a value for JSON, its numbers with four digits."""
+    if isinstance(value, dict):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return list(map(_plain, value))
     if isinstance(value, float):
         return float(f"{value:.4g}") if math.isfinite(value) else None
     return value
@@ -162,12 +160,12 @@ def _plain(value: Any) -> Any:
 def _number(text: str) -> Any:
     """Return a cell of a table, as a number if it is one, so that it sorts as one."""
     try:
-        return _plain(float(text)) if text else None
+        return float(text) if text else None
     except ValueError:
         return text
 
 
-def _curves(curves: pl.DataFrame, keys: pl.Series) -> dict[str, list[list[Any]]]:
+def _curves(curves: pl.DataFrame, keys: pl.Series) -> dict[str, list[tuple]]:
     """Return [step, loss, held-out score] by key, thinned evenly to fit a page; and the
     validation loss of members that are judged by it."""
     own = curves.filter(pl.col("key").is_in(keys.to_list()))
@@ -182,7 +180,5 @@ def _curves(curves: pl.DataFrame, keys: pl.Series) -> dict[str, list[list[Any]]]
         )
         names = ["step", "train_loss", "held_out"]
         names += ["validation_loss"] if curve["validation_loss"].count() else []
-        points[str(key)] = [
-            [_plain(v) for v in row] for row in thin.select(names).iter_rows()
-        ]
+        points[str(key)] = thin.select(names).rows()
     return points

@@ -1,6 +1,6 @@
 """The end of a job: its frontier, its figure and its score."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,12 +23,11 @@ class Summary:
 
     rows: pl.DataFrame  # their rows
     folder: Path  # the study's folder
-    points: tuple[
-        Point, ...
-    ] = ()  # the frontier of these rows; empty if listing the members says all
+    # the frontier of these rows; empty if listing the members says all
+    points: Sequence[Point] = ()
     picture: Path | None = None  # the study's figure; None if none was drawn
     # loss curves of the study's members that are judged by their held-out loss
-    curves: tuple[LossCurve, ...] = ()
+    curves: Sequence[LossCurve] = ()
 
 
 @figures.own_style()
@@ -36,20 +35,17 @@ def summarize(rows: pl.DataFrame, folder: Path) -> Summary:
     """Fit the frontier of a job, or of all jobs of a multirun, and draw the figure into
     folder/figures/, unless there is only one width; raise UserError if that cannot be
     written."""
-    points = tuple(frontier(rows))
-    if rows.filter(IS_BY_LOSS).height:
-        everything = store.read(folder)
-        picture = figures.save(
-            figures.find("held_out").draw(everything), folder / "figures", "held_out"
-        )
-        curves = tuple(loss_curves(everything))
-        return Summary(rows, folder, points, picture, curves)
-    if all(len(p.units) == 1 for p in points):
+    points = frontier(rows)
+    by_loss = rows.filter(IS_BY_LOSS).height > 0
+    if not by_loss and all(len(point.units) == 1 for point in points):
         return Summary(rows, folder)
     # the picture shows the whole study, which may have more than this job
-    drawing = figures.find("frontier").draw(store.read(folder))
-    picture = figures.save(drawing, folder / "figures", "frontier")
-    return Summary(rows, folder, points, picture)
+    study = store.read(folder)
+    name = "held_out" if by_loss else "frontier"
+    drawing = figures.find(name).draw(study)
+    picture = figures.save(drawing, folder / "figures", name)
+    curves = loss_curves(study) if by_loss else ()
+    return Summary(rows, folder, points, picture, curves)
 
 
 def print_summary(summary: Summary) -> None:
@@ -57,13 +53,10 @@ def print_summary(summary: Summary) -> None:
     and folder."""
     for curve in summary.curves:
         show(loss_table(curve))
-    if summary.points or not summary.curves:
-        table = (
-            short_table(summary.points, summary.folder)
-            if summary.points
-            else rows_table(summary.rows)
-        )
-        show(table)
+    if summary.points:
+        show(short_table(summary.points, summary.folder))
+    elif not summary.curves:
+        show(rows_table(summary.rows))
     if summary.picture is not None:
         print(f"Figure: {summary.picture} (data beside it)")
     print(f"{totals(summary.rows)}. Rows and weights: {summary.folder}")
@@ -80,18 +73,9 @@ def par2_score(rows: pl.DataFrame) -> float:
     """
     if rows.is_empty():
         return 0.0
-    of_verdict = (
-        pl.when(evaluation_until="up_to")
-        .then("steps_to_up_to")
-        .otherwise("steps_to_solve")
-    )
-    return float(rows.select(of_verdict.fill_null(2 * pl.col("budget")).mean()).item())
-
-
-def print_places(places: Iterable[str]) -> None:
-    """Print where to find runs (`memcap.tracking.Tracker.where`)."""
-    for place in filter(None, places):
-        print(place)
+    is_up_to = pl.when(evaluation_until="up_to")
+    steps = is_up_to.then("steps_to_up_to").otherwise("steps_to_solve")
+    return rows.select(steps.fill_null(2 * pl.col("budget")).mean()).item()
 
 
 def totals(rows: pl.DataFrame) -> str:
@@ -102,6 +86,6 @@ def totals(rows: pl.DataFrame) -> str:
         counts = f"{plural(rows.height, 'member')}, {JUDGED}"
     if (every := right_at_every_lag(rows)) is not None:
         counts += f", {every:,} of them at every lag up to their own"
-    return counts + (
-        f", {failed:,} failed (the same command trains these again)" if failed else ""
-    )
+    if failed:
+        counts += f", {failed:,} failed (the same command trains these again)"
+    return counts

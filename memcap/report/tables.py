@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,17 +64,33 @@ VERDICT_NOTES = {
     ),
 }
 FRONTIER_DROPS = (
-    *(
-        "75 %",
-        "any seed",
-        "constructed",
-        "one/number",
-        "u50 trained",
-        "u90 trained",
-        "seeds",
-    ),
-    *("floor", "lr", "budget", "verdict", "recipe", "passed"),
+    "75 %",
+    "any seed",
+    "constructed",
+    "one/number",
+    "u50 trained",
+    "u90 trained",
+    "seeds",
+    "floor",
+    "lr",
+    "budget",
+    "verdict",
+    "recipe",
+    "passed",
 )
+# the heads whose values are those of `memcap frontier --json`, by their names there
+AS_IN_JSON = {
+    "task": "label",
+    "lag": "lag",
+    "verdict": "at",
+    "any seed": "u_exist",
+    "75 %": "u75_observed",
+    "floor": "information_floor",
+    "one/number": "one_per_number",
+    "constructed": "constructed",
+    "budget": "budget",
+    "seeds": "seeds",
+}
 SHORT = ("task", "lag", "u50", "u90", "passed")
 TELL_APART = ("verdict", "recipe", "lr", "budget")
 MEMBERS = (
@@ -120,115 +136,107 @@ def threshold_text(point: Point, name: str) -> str:
 
 def frontier_table(points: Sequence[Point]) -> Listing:
     """Return one line per task and lag."""
-    verdicts = {point.at for point in points}
-    both = verdicts != {"trained"}  # otherwise there is only one verdict
-    rows = []
-    for point in points:
-        row = columns(point)
-        strict = point.at != "trained"
-        rows.append(
-            {
-                "task": point.label,
-                "lag": number(row["lag"]),
-                "verdict": point.at,
-                "any seed": number(row["u_exist"]),
-                "75 %": number(row["u75_observed"]),
-                "u50": threshold_text(point, "u50"),
-                "u90": threshold_text(point, "u90"),
-                "u50 trained": interval_text(point.trained.u50) if strict else "",
-                "u90 trained": interval_text(point.trained.u90) if strict else "",
-                "floor": number(row["information_floor"]),
-                "one/number": number(row["one_per_number"]),
-                "constructed": number(row["constructed"]),
-                "recipe": (
-                    row["recipe"]
-                    + (f" (best of {point.recipes})" if point.recipes > 1 else "")
-                ),
-                "lr": f"{row['lr']:g}",
-                **{name: str(row[name]) for name in ("budget", "seeds")},
-                "passed": " ".join([row["counts"], *_flags(point)]),
-            }
-        )
-    notes = [text for verdict, text in VERDICT_NOTES.items() if verdict in verdicts]
+    both = any(point.at != "trained" for point in points)
+    only_both = () if both else ("verdict", "u50 trained", "u90 trained")
+    heads = [column for column in FRONTIER if column.head not in only_both]
+    lines = [_line(point) for point in points]
+    rows = [[line[column.head] for column in heads] for line in lines]
+    notes = _verdict_notes(points)
     if any(point.recipes > 1 for point in points):
         notes.append("best of k recipes: chosen on the seeds that it is judged on.")
-    opened = [(point, seeds_to_close(point)) for point in points if point.trains]
-    more = [
-        f"{point.label} at lag {point.lag}, {text}" for point, text in opened if text
-    ]
-    some = "; ".join(more[:MOST_NOTES]) + "; ..." * (len(more) > MOST_NOTES)
-    close = [f"{OPEN_NOTE} To close such intervals: {some}."]
-    only_both = () if both else ("verdict", "u50 trained", "u90 trained")
-    heads = [each for each in FRONTIER if each.head not in only_both]
-    lines = [[row[each.head] for each in heads] for row in rows]
-    notes += [*_warnings(points), *close * bool(more)]
-    return Listing(TITLE, heads, lines, FRONTIER_DROPS, notes)
+    notes += _warnings(points)
+    opened = {point: seeds_to_close(point) for point in points if point.trains}
+    if more := _some(opened, ", "):
+        notes.append(f"{OPEN_NOTE} To close such intervals: {more}.")
+    return Listing(TITLE, heads, rows, FRONTIER_DROPS, notes)
+
+
+def _line(point: Point) -> dict[str, Any]:
+    """Return a point's values by the heads of `FRONTIER`."""
+    row = columns(point)
+    strict = point.at != "trained"
+    recipe = row["recipe"]
+    if point.recipes > 1:
+        recipe += f" (best of {point.recipes})"
+    return {head: row[name] for head, name in AS_IN_JSON.items()} | {
+        "u50": threshold_text(point, "u50"),
+        "u90": threshold_text(point, "u90"),
+        "u50 trained": interval_text(point.trained.u50) if strict else "",
+        "u90 trained": interval_text(point.trained.u90) if strict else "",
+        "recipe": recipe,
+        "lr": f"{row['lr']:g}",
+        "passed": " ".join([row["counts"], *_flags(point)]),
+    }
 
 
 def short_table(points: Sequence[Point], folder: Path) -> Listing:
     """Return the frontier's columns for a newcomer, those that distinguish lines of one
     task and lag, and the command for the others."""
     whole = frontier_table(points)
-    at = [column.head for column in whole.columns]
+    heads = [column.head for column in whole.columns]
+    table = pl.DataFrame(whole.texts, heads, orient="row")
 
-    def differs(head: str) -> bool:
-        lines = {
-            (row[at.index("task")], row[at.index("lag")], row[at.index(head)])
-            for row in whole.rows
-        }
-        return len(lines) > len({line[:2] for line in lines})
+    def lines(*others: str) -> int:
+        return table.select("task", "lag", *others).n_unique()
 
-    places = [
-        place
-        for place, head in enumerate(at)
-        if head in SHORT or (head in TELL_APART and differs(head))
+    shown = [
+        column
+        for column in whole.columns
+        if column.head in SHORT
+        or (column.head in TELL_APART and lines(column.head) > lines())
     ]
-    heads = [whole.columns[place] for place in places]
-    rows = [[row[place] for place in places] for row in whole.rows]
-    other = (
-        "Other columns, and seeds that close open intervals: memcap frontier"
-        f" {shlex.quote(str(folder))}"
-    )
-    verdicts = {point.at for point in points}
-    notes = [text for verdict, text in VERDICT_NOTES.items() if verdict in verdicts]
-    notes += [OPEN_NOTE] * any("open" in cell for row in rows for cell in row)
+    rows = table.select(column.head for column in shown).rows()
+    notes = _verdict_notes(points)
+    if any("open" in cell for row in rows for cell in row):
+        notes.append(OPEN_NOTE)
+    command = f"memcap frontier {shlex.quote(str(folder))}"
+    other = f"Other columns, and seeds that close open intervals: {command}"
     return Listing(
-        TITLE, heads, rows, FRONTIER_DROPS, [*notes, *_warnings(points), other]
+        TITLE, shown, rows, FRONTIER_DROPS, [*notes, *_warnings(points), other]
     )
+
+
+def _verdict_notes(points: Sequence[Point]) -> list[str]:
+    verdicts = {point.at for point in points}
+    return [text for verdict, text in VERDICT_NOTES.items() if verdict in verdicts]
 
 
 def _warnings(points: Sequence[Point]) -> list[str]:
     """Return the lines that explain words in place of numbers."""
     notes = []
-    if untrained := [point for point in points if not point.trains]:
-        some = "; ".join(
-            f"{p.label} at lag {p.lag}: {scores_words(p)}"
-            for p in untrained[:MOST_NOTES]
-        )
-        more = "; ..." * (len(untrained) > MOST_NOTES)
+    untrained = {point: scores_words(point) for point in points if not point.trains}
+    if untrained:
         notes.append(
             f"{UNTRAINED}: under half of the seeds at every width, and no more with more units,"
-            f" which says nothing of wider nets; try other recipes first. {some}{more}."
+            " which says nothing of wider nets; try other recipes first."
+            f" {_some(untrained)}."
         )
     if any(not point.fit.fits for point in points):
         notes.append(
             f"{MISFIT}: counts that do not rise with the width as the model expects; train more"
             " seeds there."
         )
-    falls = [
-        (point, fall_words(point.fit.fall))
+    falls = {
+        point: fall_words(point.fit.fall)
         for point in points
         if point.fit.fall is not None
-    ]
+    }
     if falls:
-        some = "; ".join(
-            f"{p.label} at lag {p.lag}: {words}" for p, words in falls[:MOST_NOTES]
-        )
-        more = "; ..." * (len(falls) > MOST_NOTES)
         notes.append(
-            f"{FALLS}: beyond chance; the thresholds are of the widths before that. {some}{more}."
+            f"{FALLS}: beyond chance; the thresholds are of the widths before that."
+            f" {_some(falls)}."
         )
     return notes
+
+
+def _some(texts: Mapping[Point, str | None], sign: str = ": ") -> str:
+    """Say something of the first few points of which there is something to say."""
+    lines = [
+        f"{point.label} at lag {point.lag}{sign}{text}"
+        for point, text in texts.items()
+        if text
+    ]
+    return "; ".join(lines[:MOST_NOTES]) + "; ..." * (len(lines) > MOST_NOTES)
 
 
 def _flags(point: Point) -> list[str]:
@@ -248,51 +256,26 @@ def counts_table(rows: pl.DataFrame) -> Listing:
     heads = [Column(head, folds=head == "knobs") for head in (*same, "solved")]
     note = "Their frontier is fitted, too, once what the lines on stderr name is there."
     title = "Members whose tasks or cells are not here, as their columns describe them"
-    cells = [[str(cell) for cell in line] for line in lines.rows()]
-    return Listing(title, heads, cells, ("knobs", "recipe"), [note])
+    return Listing(title, heads, lines.rows(), ("knobs", "recipe"), [note])
 
 
 def rows_table(rows: pl.DataFrame) -> Listing:
     """Return one line per member, with the swept values, and a word if a score is at chance."""
     rows, swept = _with_swept(rows)
-    columns = [
-        each for each in MEMBERS if each.head != "layers" or (rows["layers"] > 1).any()
-    ]
+    several = (rows["layers"] > 1).any()
+    columns = [each for each in MEMBERS if several or each.head != "layers"]
     place = [each.head for each in columns].index("status")
-    heads = [
-        *columns[:place],
-        *(Column(name, right=True) for name in swept),
-        *columns[place:],
-    ]
-    some = rows.head(SHOWN_ROWS)
-    table = {
-        each.head: [
-            str(v) if isinstance(v, (str, int)) else number(v) for v in some[each.head]
-        ]
-        for each in heads
-    }
-    chances = [_is_chance(row) for row in some.iter_rows(named=True)]
-    table["stretched"] = [
-        f"{score} ({CHANCE})" if is_chance else score
-        for score, is_chance in zip(table["stretched"], chances, strict=True)
-    ]
-    notes = (
-        [f"{CHANCE}: about what a net without memory has there."]
-        if any(chances)
-        else []
-    )
-    notes += (
-        [f"The first {SHOWN_ROWS} of {rows.height}."]
-        if rows.height > SHOWN_ROWS
-        else []
-    )
-    return Listing(
-        "Members",
-        heads,
-        [*zip(*table.values(), strict=True)],
-        (*MEMBERS_DROPS, *swept),
-        notes,
-    )
+    columns[place:place] = [Column(name, right=True) for name in swept]
+    lines = []
+    notes = []
+    for row in rows.head(SHOWN_ROWS).iter_rows(named=True):
+        if _is_chance(row):
+            row["stretched"] = f"{number(row['stretched'])} ({CHANCE})"
+            notes = [f"{CHANCE}: about what a net without memory has there."]
+        lines.append([row[column.head] for column in columns])
+    if rows.height > SHOWN_ROWS:
+        notes.append(f"The first {SHOWN_ROWS} of {rows.height}.")
+    return Listing("Members", columns, lines, (*MEMBERS_DROPS, *swept), notes)
 
 
 def _with_swept(rows: pl.DataFrame) -> tuple[pl.DataFrame, list[str]]:

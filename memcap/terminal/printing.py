@@ -8,7 +8,6 @@ import json
 import math
 import sys
 import threading
-from argparse import ArgumentParser
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
@@ -50,52 +49,45 @@ class Listing:
 
     title: str  # the line above
     columns: Sequence[Column]
-    rows: Sequence[Sequence[str]]  # one text per column
+    rows: Sequence[Sequence[Any]]  # one value per column
     drops: Sequence[str] = ()  # heads of the columns that may be hidden, in this order
     notes: Sequence[str] = ()  # further lines below the table
+
+    @property
+    def texts(self) -> list[list[str]]:
+        """The rows as they are printed."""
+        return [[printable(text_of(cell)) for cell in row] for row in self.rows]
 
     def __rich_console__(
         self, console: Console, options: ConsoleOptions
     ) -> RenderResult:
         unbounded = options.update(width=UNBOUNDED, max_width=UNBOUNDED)
+        plain = not console.is_terminal
+        droppable = [] if plain else list(self.drops)
         dropped: list[str] = []
-        if console.is_terminal:
-            droppable = list(self.drops)
-            while (
-                droppable
-                and self._width(console, unbounded, dropped) > options.max_width
-            ):
-                dropped.append(droppable.pop(0))
-        table = self._table(dropped, plain=not console.is_terminal)
-        width = max(
-            Measurement.get(console, unbounded, table).minimum, options.max_width
-        )
+        while True:
+            table = self._table(dropped, plain)
+            width = Measurement.get(console, unbounded, table).minimum
+            if width <= options.max_width or not droppable:
+                break
+            dropped.append(droppable.pop(0))
         yield Text(printable(self.title), style="bold")
+        width = max(width, options.max_width)
         yield from console.render(table, options.update(max_width=width))
         yield from (Text(printable(note)) for note in self._below(dropped))
-
-    def _width(
-        self, console: Console, options: ConsoleOptions, dropped: Sequence[str]
-    ) -> int:
-        return Measurement.get(
-            console, options, self._table(dropped, plain=False)
-        ).minimum
 
     def _table(self, dropped: Sequence[str], plain: bool) -> Table:
         style, gap = (None, 2) if plain else (box.SIMPLE_HEAD, 1)  # the box adds one
         table = Table(
             box=style, padding=(0, gap, 0, 0), pad_edge=False, show_edge=False
         )
-        cells = [[printable(cell) for cell in row] for row in self.rows]
-        places = [
-            place
-            for place, column in enumerate(self.columns)
-            if column.head not in dropped
-        ]
-        for place in places:
-            column = self.columns[place]
+        kept = [column for column in self.columns if column.head not in dropped]
+        places = [self.columns.index(column) for column in kept]
+        rows = [[row[place] for place in places] for row in self.texts]
+        for place, column in enumerate(kept):
+            cells = [row[place] for row in rows]
             folds = column.folds and not plain
-            width = max(map(cell_len, [column.head, *(row[place] for row in cells)]))
+            width = max(map(cell_len, [column.head, *cells]))
             table.add_column(
                 column.head,
                 justify="right" if column.right else "left",
@@ -104,8 +96,8 @@ class Listing:
                 min_width=min(width, FOLDED) if folds else None,
                 width=None if folds else width,  # not measured again, cell by cell
             )
-        for row in cells:
-            table.add_row(*(Text(row[place]) for place in places))
+        for row in rows:
+            table.add_row(*map(Text, row))
         return table
 
     def _below(self, dropped: Sequence[str]) -> Iterable[str]:
@@ -142,6 +134,13 @@ def show(what: RenderableType) -> None:
         console.print(what, highlight=False, markup=False)
     for line in printed.get().splitlines():
         print(line.rstrip())
+
+
+def text_of(value: Any) -> str:
+    """Write a value of a table: a fraction with three digits, nothing for None."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return number(value) if value is None or isinstance(value, float) else str(value)
 
 
 def number(value: float | None) -> str:
@@ -231,13 +230,6 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{number(seconds / size)} {unit}"
     return f"{number(seconds)} second{'s' * (seconds != 1)}"
-
-
-def add_json(parser: ArgumentParser) -> None:
-    """Give a command the option `--json`."""
-    parser.add_argument(
-        "--json", action="store_true", help="print JSON instead of words"
-    )
 
 
 def print_json(value: Any) -> None:

@@ -114,8 +114,8 @@ BAD = {
     "objects": "objects/inputs.npy: cannot be read as an array (",
     "cut": "cut/inputs.npy: cannot be read as an array (",
     "packed": "packed/inputs.npy: cannot be read as an array (",
-    "mine.csv --target y --folds 6": "--folds 6: must be at most 5",
-    "mine.csv --target y --most 100000": "--most 100000: must be at most",
+    "mine.csv --target y --folds 6": "--folds: 6: must be at most 5",
+    "mine.csv --target y --most 100000": "--most: 100000: must be at most",
     "mine.csv --target y --missing drop": "'drop'",
     "mine.csv --target y --split part": (
         "mine.csv: has no column `part` (--split); it has sequence, x, y"
