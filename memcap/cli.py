@@ -97,7 +97,9 @@ def _run_to_its_end(arguments: list[str]) -> None:
             2,
         )
     except SystemExit as ended:
-        place = traceback.extract_tb(ended.__traceback__)[-1]
+        frames = traceback.extract_tb(ended.__traceback__)
+        # a hook of W&B stands in for sys.exit
+        place = [frame for frame in frames if "exit_hooks" not in frame.filename][-1]
         if not ENDS.search(place.filename):
             at = f"{place.filename}:{place.lineno}"
             _stop(f"SystemExit: {ended.code}, at {at}, ends the command", 2)

@@ -83,22 +83,19 @@ def test_of_one_lag_it_draws_the_share_that_passed_against_the_width():
 
 @pytest.mark.breadth
 def test_a_large_study_is_below_a_megabyte_and_says_what_it_leaves_out():
-    rows = table(
-        *(
-            group("latch", lag, dict.fromkeys(range(1, 17), (8, 8)))
-            for lag in range(1, 41)
-        )
+    counts = dict.fromkeys(range(1, 17), (8, 8))
+    rows = table(*(group("latch", lag, counts) for lag in range(1, 41)))
+    keys = rows.sort("lag", "units", "seed").select("key").head(2000)
+    steps = pl.DataFrame(
+        {"step": range(100, 1100, 100)}, {"step": curves.SCHEMA["step"]}
     )
-    steps = [
-        (step, 0.123456, 0.5, 0.5 if step == 1000 else None, 3, *3 * [None])
-        for step in range(100, 1100, 100)
-    ]
-    lines = [
-        (key, *values)
-        for key in rows.sort("lag", "units", "seed")["key"][:2000]
-        for values in steps
-    ]
-    text = html.page(rows, pl.DataFrame(lines, curves.SCHEMA, orient="row"), "large")
+    lines = keys.join(steps, how="cross").with_columns(
+        train_loss=0.123456, held_out=0.5
+    )
+    table_of_curves = pl.concat(
+        [pl.DataFrame(schema=curves.SCHEMA), lines], how="diagonal"
+    )
+    text = html.page(rows, table_of_curves, "large")
     assert rows.height == 5120
     assert len(text.encode()) < 1_000_000
     assert "2,000 of 5,120." in text
@@ -134,15 +131,11 @@ def test_in_a_browser_a_click_shows_a_curve_and_a_head_sorts(study, scheme):
         assert tab.locator("#curve polyline.loss").count() == 1
         assert tab.locator("#curve .held-out").count() == 1
         tab.click("#members th button:text-is('units')")
-        assert [
-            int(units)
-            for units in tab.locator(
-                "#members tbody tr td:nth-child(5)"
-            ).all_inner_texts()
-        ] == sorted(rows["units"])
+        units = tab.locator("#members tbody tr td:nth-child(5)")
+        rising = list(map(str, sorted(rows["units"])))
+        assert units.all_inner_texts() == rising
         tab.click("#members th button:text-is('units')")
         assert tab.locator("#members th[aria-sort=descending]").inner_text() == "units"
-        units = tab.locator("#members tbody tr td:nth-child(5)").all_inner_texts()
-        assert [int(each) for each in units] == sorted(rows["units"], reverse=True)
+        assert units.all_inner_texts() == rising[::-1]
         assert errors == []
         browser.close()
