@@ -3,7 +3,6 @@ take one line."""
 
 import argparse
 import contextlib
-import gc
 import inspect
 import io
 import os
@@ -13,7 +12,7 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from memcap import __version__, commands
@@ -209,8 +208,7 @@ def _top() -> CommandParser:
 
 
 def _call(name: str, words: list[str]) -> None:
-    with _libraries_coming():
-        command = commands.find(name)
+    command = commands.find(name)
     if (
         "jax" in sys.modules
     ):  # memcap's own modules use JAX only later, and some not at all
@@ -223,21 +221,6 @@ def _call(name: str, words: list[str]) -> None:
     command.run(
         (parser.parse_args if takes_all else parser.parse_intermixed_args)(words)
     )
-
-
-@contextlib.contextmanager
-def _libraries_coming() -> Generator[None]:
-    """Import without garbage collection, and never collect the libraries: this saves
-    much of the start."""
-    if "jax" in sys.modules or not gc.isenabled():  # this process is not only ours
-        yield
-        return
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        gc.enable()
 
 
 def _parser(name: str, command: commands.Command) -> CommandParser:

@@ -470,23 +470,6 @@ def test_what_draws_nothing_waits_for_no_matplotlib(tmp_path):
     in_a_new_process(tmp_path, script)
 
 
-@pytest.mark.breadth
-@pytest.mark.parametrize(("first", "frozen"), [("", True), ("import jax; ", False)])
-def test_garbage_is_looked_for_again_once_a_command_is_imported(
-    tmp_path, first, frozen
-):
-    script = (
-        f"{first}import gc; from memcap import cli\n"
-        "cli.main(['tasks'])\n"
-        "assert gc.isenabled()\n"
-        f"assert (gc.get_freeze_count() > 50_000) is {frozen}\n"
-        "try: cli.main(['no_such_module:command'])\n"
-        "except SystemExit: pass\n"
-        "assert gc.isenabled()"
-    )
-    in_a_new_process(tmp_path, script)
-
-
 @pytest.mark.parametrize("arguments", ["tasks --json", *leave(["train --info config"])])
 def test_a_closed_pipe_ends_without_a_traceback(tmp_path, arguments):
     reader, writer = os.pipe()

@@ -1,4 +1,4 @@
-"""Who may import whom: imports point down, and nobody imports in a circle or within a function."""
+"""Who may import whom: imports point down, and nobody imports in a circle."""
 
 import ast
 from functools import cache
@@ -44,36 +44,8 @@ HEIGHT = {"memcap": 0} | {
 }
 # What a task, a cell or a network may know of the world: no files, no configuration, no results.
 MATHS = "__future__ abc collections dataclasses flax functools jax math memcap numpy sys typing"
-LATE = {  # who may import where it is needed, and what
-    # JAX, which who only reads rows does without
-    "memcap.config.member": {"memcap.loops", "memcap.models.architecture"},
-    "memcap.launch.slurm": {  # submitit, which is optional
-        "hydra_plugins.hydra_submitit_launcher.config",
-        "submitit",
-        "submitit.core.utils",
-        "submitit.helpers",
-    },
-    "memcap.__main__": {"memcap"},  # signals are heard before
-    # half a second that whoever reads rows of other tasks does without
-    "memcap.own.last_steps": {"scipy.optimize"},
-    "memcap.scripts.script": {"memcap.optimizers"},
-    "memcap.own.losses": {"scipy.special"},
-    "memcap.frontiers.cell_map": {"scipy.stats"},
-    "memcap.figures": {"matplotlib", "memcap.figures.style"},  # only to draw
-    # a third of a second of the end of every job, whose names mostly stand apart
-    "memcap.figures.lines": {"scipy.optimize"},
-    "memcap.runtime.jax_setup": {"jax"},  # flags must be set before JAX starts
-    "memcap.training.workers": {
-        "memcap.training.train_loop"
-    },  # JAX, after the first heartbeat
-    # seconds that nobody waits for whose tracking is off
-    "memcap.tracking.services": {"wandb", "wandb.sdk.lib.wbauth", "trackio"},
-}
-BY_NAME = {
-    "memcap",
-    "memcap.runtime.lazy",
-    "memcap.runtime.plugins",
-}  # who may import what is named at run time
+# who may import what is named at run time
+BY_NAME = {"memcap", "memcap.runtime.plugins"}
 
 
 @cache
@@ -98,17 +70,19 @@ def place(module: str) -> str:
 
 
 @cache
-def nodes(source: str):
-    """(import statement, whether it stands at the module's top) of all but those for
-    type checkers."""
-    tree = ast.parse(source)
-    ours = [
-        n
-        for n in tree.body
-        if not (isinstance(n, ast.If) and ast.unparse(n.test) == "TYPE_CHECKING")
+def statements(source: str) -> list[ast.Import | ast.ImportFrom]:
+    """All import statements but those for type checkers."""
+    at_run_time = [
+        node
+        for node in ast.parse(source).body
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING")
     ]
-    pairs = [(node, node is outer) for outer in ours for node in ast.walk(outer)]
-    return [pair for pair in pairs if isinstance(pair[0], (ast.Import, ast.ImportFrom))]
+    return [
+        node
+        for outer in at_run_time
+        for node in ast.walk(outer)
+        if isinstance(node, (ast.Import, ast.ImportFrom))
+    ]
 
 
 def imported(node, modules) -> list[str]:
@@ -125,7 +99,7 @@ def graph(code: dict[str, str]) -> dict[str, set[str]]:
     return {
         module: {
             name
-            for node, _ in nodes(source)
+            for node in statements(source)
             for name in imported(node, code)
             if name.partition(".")[0] == "memcap"
         }
@@ -168,24 +142,12 @@ def test_mathematics_knows_no_files_no_configuration_and_no_results(name):
     }
     assert len(code) > 4
     for module, source in code.items():
-        outside = {other for node, _ in nodes(source) for other in imported(node, code)}
+        outside = {
+            other for node in statements(source) for other in imported(node, code)
+        }
         assert {other.partition(".")[0] for other in outside} <= {*MATHS.split()}, (
             module
         )
-
-
-def test_imports_stand_at_the_top():
-    found = {}
-    for module, source in sources().items():
-        late = {
-            name
-            for node, at_top in nodes(source)
-            if not at_top
-            for name in imported(node, ())
-        }
-        if late:
-            found[module] = late
-    assert found == LATE
 
 
 @pytest.mark.parametrize("private", ["_internal", "jax._src"])

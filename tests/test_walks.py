@@ -25,7 +25,7 @@ LOOKED_UP = {
         "memcap/cells/registry.py",
         "memcap/loops/__init__.py",
     ),
-    *("memcap/runtime/plugins.py", "memcap/tasks/base.py", "memcap/runtime/lazy.py"),
+    *("memcap/runtime/plugins.py", "memcap/tasks/base.py"),
     *(
         "memcap/loops/c_library.py",
         "memcap/loops/vectors.h",

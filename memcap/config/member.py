@@ -11,10 +11,6 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
-
 from memcap.cells import check_contract
 from memcap.config.knobs import (
     LONGEST,
@@ -416,15 +412,21 @@ def member_of(config: dict[str, Any]) -> Member:
 
 def task_of(name: str, knobs: Sequence[str]) -> Task:
     """Return a task from its name and "knob=value" texts, as on the command line."""
-    values: dict[str, Any] = {}
-    for text in knobs:
-        key, separator, value = text.partition("=")
-        if not separator:
-            raise UserError(f"--knob {text}: must be NAME=VALUE, as in symbols=4")
-        try:
-            values[key] = OmegaConf.from_dotlist([f"value={value}"]).value
-        except (OmegaConfBaseException, YAMLError) as error:
-            raise UserError(
-                f"--knob {text}: the value cannot be read; must be a plain one, as in symbols=4"
-            ) from error
+    values = dict(map(_knob, knobs))
     return typed(task_class(name), values, "task")
+
+
+def _knob(text: str) -> tuple[str, Any]:
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
+    key, separator, value = text.partition("=")
+    if not separator:
+        raise UserError(f"--knob {text}: must be NAME=VALUE, as in symbols=4")
+    try:
+        return key, OmegaConf.from_dotlist([f"value={value}"]).value
+    except (OmegaConfBaseException, YAMLError) as error:
+        raise UserError(
+            f"--knob {text}: the value cannot be read; must be a plain one, as in symbols=4"
+        ) from error

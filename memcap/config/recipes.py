@@ -8,10 +8,6 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
-
 from memcap import cells
 from memcap.config.knobs import (
     MOST,
@@ -255,7 +251,7 @@ def _file(name: str) -> Path | None:
     return next(filter(os.path.isfile, paths), None)
 
 
-def of_yaml(error: YAMLError | UnicodeDecodeError | RecursionError) -> str:
+def of_yaml(error: Exception) -> str:
     """Say what is wrong with a YAML file, and where."""
     if isinstance(error, RecursionError):
         return (
@@ -269,6 +265,10 @@ def of_yaml(error: YAMLError | UnicodeDecodeError | RecursionError) -> str:
 
 
 def _plain(path: Path) -> dict[str, Any]:
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+    from yaml import YAMLError
+
     try:
         values = OmegaConf.to_container(OmegaConf.load(path), resolve=True)
     except (YAMLError, RecursionError) as error:

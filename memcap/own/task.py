@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
-import jax.numpy as jnp
 import numpy as np
 
 from memcap.config.knobs import UserError, knob
@@ -194,10 +193,10 @@ class Data(FileTask):
         return lag + 1
 
     def laid_out(
-        self, which: Any, lag: Operand, length: Operand, steps: int, xp: Any = jnp
+        self, which: Any, lag: Operand, length: Operand, steps: int, xp: Any
     ) -> Batch:
         """Return the last `lag` + 1 steps of the file's sequences at these places, as
-        arrays of `xp`: JAX's, or NumPy's."""
+        arrays of `xp`: jax.numpy or NumPy."""
         file = self.file_content
         step = xp.arange(steps)
         # the end of a sequence at the end of `length` steps
@@ -222,6 +221,8 @@ class Data(FileTask):
 
     def _drawn(self, key: RandomKey, part: int, batch: int) -> Int[Array, " B"]:
         """Draw places of a part's sequences, with replacement."""
+        import jax.numpy as jnp
+
         places = jnp.asarray(self.parts[part])
         return places[integers(key, (batch,), 0, len(places))]
 
@@ -229,18 +230,22 @@ class Data(FileTask):
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
         """Draw training sequences, with replacement."""
-        return self.laid_out(self._drawn(key, 0, batch), lag, length, steps)
+        import jax.numpy as jnp
+
+        return self.laid_out(self._drawn(key, 0, batch), lag, length, steps, jnp)
 
     def unseen(
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
         """Draw held-out sequences, with replacement; each of them once, if the batch is
         of as many."""
+        import jax.numpy as jnp
+
         if batch == self.part_sizes[1]:
             which = jnp.asarray(self.parts[2])
         else:
             which = self._drawn(key, 2, batch)
-        return self.laid_out(which, lag, length, steps)
+        return self.laid_out(which, lag, length, steps, jnp)
 
     @property
     def parts(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -271,13 +276,15 @@ class Data(FileTask):
     ) -> tuple[Batch, Bool[Array, " B"]]:
         """Return a block of validation's sequences (`side` 0), or of the held-out ones
         (1); and which of them count."""
+        import jax.numpy as jnp
+
         both = self.parts[1:]
         most = max(map(len, both))
         places = jnp.asarray(np.stack([np.resize(part, most) for part in both]))
         at = block * batch + jnp.arange(batch)
         which = places[side, jnp.clip(at, 0, most - 1)]
         counts = at < jnp.asarray(self.part_sizes)[side]
-        return self.laid_out(which, lag, length, steps), counts
+        return self.laid_out(which, lag, length, steps, jnp), counts
 
     def facts(self, lag: int, length: int) -> Facts:
         """Measure chance on the training sequences; what has to be held, nobody knows

@@ -7,12 +7,13 @@ once per jaxlib version. The flags in use are in every row (`xla_flags`).
 
 import contextlib
 import hashlib
-import importlib.metadata
 import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import jaxlib
 
 from memcap.config.knobs import UserError
 from memcap.runtime import cache
@@ -62,10 +63,7 @@ def is_known(flag: str) -> bool:
 
 def _verdict(flag: str) -> str:
     """Return whether jaxlib knows a flag, or several: "yes", "no", or "" if unknown."""
-    path = (
-        cache.folder()
-        / f"flag-jaxlib-{importlib.metadata.version('jaxlib')}-{digest(flag)}"
-    )
+    path = cache.folder() / f"flag-jaxlib-{jaxlib.__version__}-{digest(flag)}"
     try:
         answer = path.read_text()
     except (OSError, UnicodeDecodeError):

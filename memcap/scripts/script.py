@@ -8,7 +8,6 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-import jax
 import numpy as np
 
 from memcap import cells
@@ -19,7 +18,6 @@ from memcap.models.model import Model
 from memcap.scripts.sequences import counts, first_lag, sequences
 from memcap.store.weights import write_arrays
 from memcap.terminal.words import plural
-from memcap.training import curriculum
 
 TEMPLATES = Path(__file__).parent
 FRAMEWORKS = ("flax", "keras", "torch")
@@ -83,7 +81,8 @@ def script(
 
 
 def _script(member: Member, framework: str, heading: str, command: str) -> str:
-    import memcap.optimizers as optimizers  # needs JAX
+    from memcap import optimizers
+    from memcap.training import curriculum
 
     _check(member, framework)
     task = member.task
@@ -252,6 +251,8 @@ def _window(member: Member) -> int | None:
         UserError: windows have several lengths, or come with a curriculum or longer
         sequences.
     """
+    import jax
+
     task = member.task
     length = member.length
     sizes = (member.lag, length, length, 1)

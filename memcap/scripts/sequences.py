@@ -3,7 +3,6 @@
 import math
 from typing import Any
 
-import jax
 import numpy as np
 
 from memcap.config.member import Member
@@ -64,6 +63,8 @@ def sequences(member: Member) -> Arrays:
         `split` (N,), train or test. Until steady also `longer_inputs`, `longer_targets`
         and `longer_mask`, of longer sequences.
     """
+    import jax
+
     task: Any = member.task
     sample = jax.jit(task.sample, static_argnums=(3, 4))
     parts = []
@@ -72,7 +73,7 @@ def sequences(member: Member) -> Arrays:
         if isinstance(task, FileTask):  # where each counts once
             places = task.parts[0 if split == "train" else 2]
             chosen = np.random.default_rng(lag).permutation(places)[:count]
-            batch = task.laid_out(chosen, *sizes)
+            batch = task.laid_out(chosen, *sizes, np)
         else:
             batch = sample(random_key(member.seed, number), *sizes, count)
         part = _arrays(task, batch, sizes[1])

@@ -3,9 +3,6 @@
 import math
 from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
-
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
 
@@ -41,6 +38,9 @@ class Adding(Task):
     ) -> Batch:
         """Draw inputs (T, B, 2), targets (B,). In a sequence longer than lag + 1 the
         first steps are never marked."""
+        import jax
+        import jax.numpy as jnp
+
         value_key, first_key, second_key = jax.random.split(key, 3)
         value = jax.random.uniform(value_key, (steps, batch))
         start = length - 1 - lag

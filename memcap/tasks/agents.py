@@ -8,10 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from memcap.config.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, scored
@@ -136,6 +133,10 @@ class Agents(Task):
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
         """Draw inputs, targets and mask (T, B)."""
+        import jax
+        import jax.numpy as jnp
+        from jax import lax
+
         first, draws = jax.random.split(key)
         better = jax.random.uniform(first, (batch,)) < 0.5
         u = jax.random.uniform(draws, (steps, 4, batch))

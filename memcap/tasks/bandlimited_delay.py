@@ -4,9 +4,6 @@ sliding window of `lag` steps."""
 import math
 from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
-
 from memcap.config.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers, scored
 
@@ -71,6 +68,9 @@ class BandlimitedDelay(Task):
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
         """Draw inputs (T, B, 1), targets (5, T, B), mask (T, B)."""
+        import jax
+        import jax.numpy as jnp
+
         start_key, pace_key = jax.random.split(key)
         waves = max(32, 4 * self.cycles)
         shape = waves, batch

@@ -15,9 +15,6 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, TypeAlias
 
-import jax
-import jax.numpy as jnp
-
 from memcap.rule import ScoreRule
 
 if TYPE_CHECKING:
@@ -345,12 +342,16 @@ def scored(
     targets: Int[Array, "T B"] | Float[Array, "T B"], lag: Operand, length: Operand
 ) -> Bool[Array, "T B"]:
     """Mark the steps from `lag` to the end of the sequence."""
+    import jax.numpy as jnp
+
     step = jnp.arange(targets.shape[0])
     return jnp.broadcast_to(((step >= lag) & (step < length))[:, None], targets.shape)
 
 
 def random_key(seed: Operand, *parts: Operand) -> RandomKey:
     """Return a key that depends on a seed and all parts."""
+    import jax
+
     return reduce(jax.random.fold_in, parts, jax.random.key(seed))
 
 
@@ -366,5 +367,8 @@ def integers(
     Takes one pass of random bits instead of the two of `jax.random.randint`: half the
     time to compile and to run.
     """
+    import jax
+    import jax.numpy as jnp
+
     bits = jax.random.bits(key, shape, jnp.uint32)
     return least + (bits % jnp.asarray(end - least, jnp.uint32)).astype(jnp.int32)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from typing import Any
 
-import jax
 import numpy as np
 
 from memcap.runtime import jax_setup
@@ -97,6 +96,8 @@ def without_memory(
 
 def _draw(task: Task, method: str, seed: int, sizes: tuple[int, int, int, int]) -> Any:
     """Draw sequences of a lag and length, in so many steps and of so many in a batch."""
+    import jax
+
     lag, length, steps, batch = sizes
     try:
         result = _sampler(task, method, steps, batch)(jax.random.key(seed), lag, length)
@@ -157,4 +158,6 @@ def _quadratic(inputs: np.ndarray) -> np.ndarray:
 
 @lru_cache(maxsize=64)
 def _sampler(task: Task, method: str, steps: int, batch: int) -> Any:
+    import jax
+
     return jax.jit(partial(getattr(task, method), steps=steps, batch=batch))

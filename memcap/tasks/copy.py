@@ -3,9 +3,6 @@
 import math
 from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
-
 from memcap.config.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers, scored
 
@@ -91,6 +88,9 @@ class Copy(Task):
     ) -> Batch:
         """Draw inputs, targets and mask (T, B). In a sequence longer than 2 K + lag the
         symbols come later, after filler."""
+        import jax
+        import jax.numpy as jnp
+
         symbol_key, filler_key = jax.random.split(key)
         symbols = integers(symbol_key, (self.items, batch), 0, self.symbols)
         filler = integers(filler_key, (steps, batch), self.symbols, self._cue)

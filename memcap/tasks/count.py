@@ -3,8 +3,6 @@
 import math
 from dataclasses import dataclass
 
-import jax.numpy as jnp
-
 from memcap.config.knobs import LONGEST, knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers, scored
 
@@ -59,6 +57,8 @@ class Count(Task):
     ) -> Batch:
         """Draw inputs, targets and mask (T, B). In a sequence longer than lag the
         counting goes on, above 1."""
+        import jax.numpy as jnp
+
         if self.kind == "time":
             inputs = jnp.zeros((steps, batch), jnp.int32)
             increments = inputs + 1

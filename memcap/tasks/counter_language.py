@@ -4,8 +4,6 @@ the word is over."""
 import math
 from dataclasses import dataclass
 
-import jax.numpy as jnp
-
 from memcap.config.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
@@ -60,6 +58,8 @@ class CounterLanguage(Task):
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
         """Draw inputs, targets and mask (T, B)."""
+        import jax.numpy as jnp
+
         number = integers(key, (batch,), 1, lag + 1)
         step = jnp.arange(steps)[:, None]
         inputs = jnp.minimum(

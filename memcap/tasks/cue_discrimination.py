@@ -3,9 +3,6 @@ shown. Nothing tells when."""
 
 from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
-
 from memcap.config.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
@@ -50,6 +47,9 @@ class CueDiscrimination(Task):
     ) -> Batch:
         """Draw inputs, targets and mask (T, B). In a longer sequence more blanks come
         before the cue, where nothing is due."""
+        import jax
+        import jax.numpy as jnp
+
         cue_key, place_key = jax.random.split(key)
         cue = integers(cue_key, (batch,), 0, 2)
         step = jnp.arange(steps)[:, None]

@@ -4,7 +4,6 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-import jax.numpy as jnp
 import numpy as np
 
 from memcap.config.knobs import knob
@@ -43,6 +42,8 @@ class CycleNavigation(Task):
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
         """Draw inputs (T, B), targets (B,)."""
+        import jax.numpy as jnp
+
         step = jnp.arange(steps)[:, None]
         moves = integers(key, (steps, batch), 0, _MOVES)
         counts = (step >= length - 1 - lag) & (step < length - 1)

@@ -4,9 +4,6 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-import jax
-import jax.numpy as jnp
-
 from memcap.config.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers, scored
 
@@ -70,6 +67,9 @@ class DelayLine(Task):
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
         """Draw inputs (T, B), or (T, B, 1) for reals; targets and mask (T, B)."""
+        import jax
+        import jax.numpy as jnp
+
         x = (
             jax.random.normal(key, (steps, batch))
             if self.reals

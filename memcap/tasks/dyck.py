@@ -4,10 +4,7 @@ import math
 from dataclasses import dataclass
 from functools import lru_cache
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from memcap.config.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
@@ -61,6 +58,10 @@ class Dyck(Task):
     ) -> Batch:
         """Draw inputs, targets and mask (T, B). In a sequence longer than lag + 1
         blanks come before the first bracket."""
+        import jax
+        import jax.numpy as jnp
+        from jax import lax
+
         type_key, open_key = jax.random.split(key)
         types = integers(type_key, (steps, batch), 0, self.types)
         chances = jax.random.uniform(open_key, (steps, batch))

@@ -3,8 +3,6 @@ ends are alike."""
 
 from dataclasses import dataclass
 
-import jax.numpy as jnp
-
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
 _BLANK = 2
@@ -37,6 +35,8 @@ class EvenPairs(Task):
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
         """Draw inputs (T, B), targets (B,)."""
+        import jax.numpy as jnp
+
         step = jnp.arange(steps)[:, None]
         bits = integers(key, (steps, batch), 0, 2)
         first = bits[length - 1 - lag]

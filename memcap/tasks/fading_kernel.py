@@ -4,9 +4,6 @@ their age."""
 import math
 from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
-
 from memcap.config.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, scored
 
@@ -46,6 +43,9 @@ class FadingKernel(Task):
     ) -> Batch:
         """Draw inputs (T, B, 1), targets and mask (T, B). In a sequence longer than lag
         + 1 what is older than `lag` counts no more."""
+        import jax
+        import jax.numpy as jnp
+
         x = jax.random.normal(key, (steps, batch))
         past = jnp.concatenate([jnp.zeros_like(x), x])
 

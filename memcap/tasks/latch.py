@@ -3,9 +3,6 @@
 import math
 from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
-
 from memcap.config.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
@@ -67,6 +64,9 @@ class Latch(Task):
     ) -> Batch:
         """Draw inputs (T, B), or (T, B, 1) under noise; targets (B,). In a longer
         sequence the symbol comes later, after distractors."""
+        import jax
+        import jax.numpy as jnp
+
         symbol_key, filler_key = jax.random.split(key)
         symbol = integers(symbol_key, (batch,), 0, self.symbols)
         if self.vocabulary is None:

@@ -7,10 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from memcap.config.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
@@ -60,6 +57,10 @@ class ModularArithmetic(Task):
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
         """Draw inputs (T, B), targets (B,)."""
+        import jax
+        import jax.numpy as jnp
+        from jax import lax
+
         digit_key, operator_key = jax.random.split(key)
         digits = integers(digit_key, (steps, batch), 0, self.modulus)
         operators = integers(operator_key, (steps, batch), 0, _OPERATORS)

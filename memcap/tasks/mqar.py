@@ -7,10 +7,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import jax
-import jax.numpy as jnp
-from jax import lax
-
 from memcap.config.knobs import UserError, knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
@@ -133,6 +129,10 @@ class Mqar(Task):
     ) -> Batch:
         """Draw inputs (T, B), stacked (T, B, 2 V + 1); targets and mask (T, B). In a
         sequence longer than the shortest blanks come before the pairs."""
+        import jax
+        import jax.numpy as jnp
+        from jax import lax
+
         keys_key, values_key, order_key, gap_key = jax.random.split(key, 4)
         keys = _some(keys_key, self.symbols, self.pairs, batch)
         values = _some(values_key, self.symbols, self.writes, batch)
@@ -204,4 +204,7 @@ class Mqar(Task):
 
 def _some(key: RandomKey, symbols: int, count: int, batch: int) -> Int[Array, "K B"]:
     """Draw (count, B) of the symbols 0 to `symbols` - 1, without replacement, in random order."""
+    import jax
+    from jax import lax
+
     return lax.top_k(jax.random.uniform(key, (batch, symbols)), count)[1].T

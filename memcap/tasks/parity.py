@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import jax.numpy as jnp
-
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
 _BLANK = 2
@@ -37,6 +35,8 @@ class Parity(Task):
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
         """Draw inputs (T, B), targets (B,)."""
+        import jax.numpy as jnp
+
         step = jnp.arange(steps)[:, None]
         bits = integers(key, (steps, batch), 0, 2)
         counts = (step >= length - 1 - lag) & (step < length - 1)

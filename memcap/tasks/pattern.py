@@ -2,9 +2,6 @@
 
 from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
-
 from memcap.config.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
@@ -52,6 +49,9 @@ class Pattern(Task):
     ) -> Batch:
         """Draw inputs (T, B), targets (B,). In a sequence longer than lag + 1 the steps
         before are like the middle."""
+        import jax
+        import jax.numpy as jnp
+
         class_key, middle_key = jax.random.split(key)
         label = integers(class_key, (batch,), 4 - self.classes, 4)
         inputs = integers(

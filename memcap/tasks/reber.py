@@ -2,10 +2,7 @@
 
 from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
@@ -65,6 +62,10 @@ class Reber(Task):
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
         """Draw inputs (T, B), targets (B,). In a longer sequence the begin is repeated."""
+        import jax
+        import jax.numpy as jnp
+        from jax import lax
+
         symbol_key, branch_key = jax.random.split(key)
         symbol = integers(symbol_key, (batch,), 0, 2)
         branch = jax.random.uniform(branch_key, (steps, batch))

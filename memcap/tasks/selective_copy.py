@@ -4,10 +4,6 @@ all in order."""
 import math
 from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
-from jax import lax
-
 from memcap.config.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers, scored
 
@@ -71,6 +67,10 @@ class SelectiveCopy(Task):
     ) -> Batch:
         """Draw inputs, targets and mask (T, B). In a sequence longer than 2 K + lag
         more filler comes first."""
+        import jax
+        import jax.numpy as jnp
+        from jax import lax
+
         symbol_key, filler_key, place_key = jax.random.split(key, 3)
         symbols = integers(symbol_key, (self.items, batch), 0, self.symbols)
         filler = integers(filler_key, (steps, batch), self.symbols, self._cue)

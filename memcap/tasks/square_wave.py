@@ -3,8 +3,6 @@
 import math
 from dataclasses import dataclass
 
-import jax.numpy as jnp
-
 from memcap.config.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers, scored
 
@@ -49,6 +47,8 @@ class SquareWave(Task):
     ) -> Batch:
         """Draw inputs, targets and mask (T, B). All starts that leave room for the
         answer are equally likely."""
+        import jax.numpy as jnp
+
         start = integers(key, (batch,), 0, length - 2 * self.ones - lag + 1)
         age = jnp.arange(steps)[:, None] - start
         inputs = ((age >= 0) & (age < self.ones)).astype(jnp.int32)

@@ -3,9 +3,6 @@ distractors."""
 
 from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
-
 from memcap.config.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
@@ -70,6 +67,9 @@ class TemporalOrder(Task):
     ) -> Batch:
         """Draw inputs (T, B), targets (B,). In a longer sequence more distractors come
         before the first window."""
+        import jax
+        import jax.numpy as jnp
+
         symbol_key, place_key, filler_key = jax.random.split(key, 3)
         symbols = integers(symbol_key, (self.relevant, batch), 0, 2)
         places = integers(

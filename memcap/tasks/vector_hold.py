@@ -3,9 +3,6 @@
 import math
 from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
-
 from memcap.config.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task
 
@@ -48,6 +45,9 @@ class VectorHold(Task):
     ) -> Batch:
         """Draw inputs (T, B, N), targets (N, B), or (B,) if N is 1. In a longer
         sequence zeros come before the vector."""
+        import jax
+        import jax.numpy as jnp
+
         vector = jax.random.normal(key, (batch, self.numbers))
         is_first = jnp.arange(steps)[:, None, None] == length - 1 - lag
         return Batch(

@@ -3,9 +3,6 @@ N or many at once."""
 
 from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
-
 from memcap.config.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
@@ -65,6 +62,9 @@ class WindowParity(Task):
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
         """Draw inputs (T, B, 1), targets (H, B), or (B,) of one head."""
+        import jax
+        import jax.numpy as jnp
+
         bits_key, number_key = jax.random.split(key)
         bits = integers(bits_key, (steps, batch), 0, 2)
         number = integers(number_key, (batch,), lag + 2, length + 1)

@@ -2,8 +2,6 @@
 
 from dataclasses import dataclass
 
-import jax.numpy as jnp
-
 from memcap.config.knobs import knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers
 
@@ -67,6 +65,8 @@ class Windows(Task):
         opens a window: at the end of one, no gradient would ever reach it. An answer is
         due only after the bit.
         """
+        import jax.numpy as jnp
+
         bit = integers(key, (batch,), 0, 2)
         step = jnp.arange(steps)
         age = step - (length - 1 - lag)

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-import jax.numpy as jnp
 import numpy as np
-from jax import lax
 
 from memcap.config.knobs import UserError, knob
 from memcap.tasks.base import Batch, Facts, Operand, RandomKey, Task, integers, scored
@@ -73,6 +71,9 @@ class WordProblem(Task):
         self, key: RandomKey, lag: Operand, length: Operand, steps: int, batch: int
     ) -> Batch:
         """Draw inputs, targets and mask (T, B)."""
+        import jax.numpy as jnp
+        from jax import lax
+
         which = _generators(self.group, self.generators)
         table = jnp.asarray(_table(self.group))
         elements = jnp.asarray(np.append(which, 0))

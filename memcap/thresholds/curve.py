@@ -342,13 +342,12 @@ def _log_likelihood(data: Counts, correlation: float) -> Floats:
 
 def _log_binomial(data: Counts, grid: Grid) -> Floats:
     """Compute the log likelihood of counts of independent seeds, (N, K)."""
-    failed = data.runs - data.solved
-    some = failed > 0
-    log_failed = np.zeros((len(failed), *grid.log_prior.shape))
-    part = (1 - grid.lapse) * logistic(-grid.logits[some])[..., None]
-    part += grid.lapse  # in place: new pages of memory take longer than the sums
-    log_failed[some] = np.log(part, out=part)
-    log_p = np.tensordot(failed.astype(float), log_failed, 1)
+    log_p = np.zeros_like(grid.log_prior)
+    # width by width: new pages of memory for all at once take longer than the sums
+    for failed, logits in zip(data.runs - data.solved, grid.logits, strict=True):
+        if failed:
+            fails = np.outer(logistic(-logits), 1 - grid.lapse) + grid.lapse
+            log_p += failed * np.log(fails)
     log_p += (data.solved.astype(float) @ log_logistic(grid.logits))[:, None]
     log_p += data.solved.sum() * np.log1p(-grid.lapse)
     return log_p

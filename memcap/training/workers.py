@@ -8,7 +8,6 @@ cannot be forked. Only `worker_main` imports JAX, so that a worker sends heartbe
 while it still imports.
 """
 
-import gc
 import math
 import multiprocessing
 import os
@@ -121,11 +120,7 @@ def worker_main() -> None:
     pipe = parent_pipe()
     beat = (pipe, float(sys.argv[2]), os.getppid())
     threading.Thread(target=_send_heartbeats, args=beat, daemon=True).start()
-    gc.disable()  # as in memcap/cli.py: what is imported stays
     from memcap.training.train_loop import run_worker
-
-    gc.freeze()
-    gc.enable()
 
     try:
         settings, checkpoint_after = pipe.receive()
