@@ -21,34 +21,36 @@ def draw(rows: pl.DataFrame) -> Drawn:
             "no rows with task.criterion=best: nothing to draw; train them by: memcap fit FILE"
         )
     curve = curves[0]
-    columns = {
-        "units": [width.units for width in curve.widths],
-        "loss": [width.mean for width in curve.widths],
-        "error": [width.error for width in curve.widths],
-        "score": [width.score for width in curve.widths],
-        "enough": [width in curve.enough for width in curve.widths],
-    }
-    return Drawn(plot(curve), pl.DataFrame(columns))
+    data = pl.DataFrame(
+        [
+            {
+                "units": width.units,
+                "loss": width.mean,
+                "error": width.error,
+                "score": width.score,
+                "enough": width in curve.enough,
+            }
+            for width in curve.widths
+        ]
+    )
+    return Drawn(_plot(curve, data), data)
 
 
-def plot(curve: LossCurve) -> Figure:
+def _plot(curve: LossCurve, data: pl.DataFrame) -> Figure:
     """Draw the loss of each width with its standard error, the band that is enough, and
     the losses without state."""
     figure = Figure(figsize=(6.4, 4.2))
     unit = "nats" if curve.task.loss == "classes" else "squared error"
     axes = figure.add_subplot(xlabel="units", ylabel=f"held-out loss ({unit})")
-    units = [width.units for width in curve.widths]
     low = curve.best.mean
     axes.axhspan(low, low + curve.margin, color=COLOURS[0], alpha=0.15, lw=0)
-    means = [width.mean for width in curve.widths]
-    errors = [width.error for width in curve.widths] if len(curve.folds) > 1 else None
-    axes.errorbar(units, means, errors, color=COLOURS[0], marker="o", capsize=3)
-    references = [
-        (curve.without_state, "current input alone", "--"),
-        (curve.n_gram, f"last {curve.steps} steps alone", ":"),
-    ]
-    for loss, label, style in references:
-        axes.axhline(loss.mean, color=COLOURS[1], ls=style, label=label)
+    units = data["units"].to_list()
+    errors = data["error"] if len(curve.folds) > 1 else None
+    axes.errorbar(units, data["loss"], errors, color=COLOURS[0], marker="o", capsize=3)
+    one = curve.without_state.mean
+    axes.axhline(one, color=COLOURS[1], ls="--", label="current input alone")
+    label = f"last {curve.steps} steps alone"
+    axes.axhline(curve.n_gram.mean, color=COLOURS[1], ls=":", label=label)
     if curve.units is not None:
         label = f"{plural(curve.units, 'unit')}: enough"
         axes.axvline(curve.units, color=COLOURS[2], lw=1, label=label)

@@ -62,9 +62,9 @@ class Sequences:
     def scaled(self, places: np.ndarray) -> "Sequences":
         """Return the sequences scaled so that those at `places` have mean 0 and spread
         1 in each feature, with blanks at 0."""
-        lengths = self.steps if self.lengths is None else self.lengths[:, None]
-        counts = np.arange(self.steps) >= self.steps - lengths
-        counts = np.broadcast_to(counts, self.inputs.shape[:2])
+        counts = np.ones(self.inputs.shape[:2], bool)
+        if self.lengths is not None:
+            counts = np.arange(self.steps) >= self.steps - self.lengths[:, None]
         seen = self.inputs[places][counts[places]].astype(np.float64)
         mean = [float(f"{number:.6g}") for number in seen.mean(0)]
         spread = [float(f"{number:.6g}") or 1.0 for number in seen.std(0)]
@@ -88,27 +88,26 @@ class Sequences:
     @property
     def doubts(self) -> list[str]:
         """Possible mistakes in the file, a sentence each."""
-        targets = self.targets[:1000]
         if self.classes is not None:
             return []
+        targets = self.targets[:1000]
         several = targets.ndim == (2 if self.due is None else 3)
-        if several and ((targets.sum(-1) == 1) & (targets.max(-1) == 1)).all():
-            kind = "one-hot numbers"
-            mend = "targets.argmax(-1)"
-        elif (targets == targets.round()).all() and len(np.unique(targets)) <= 20:
-            kind = "not integers"
-            mend = "targets.astype(int)"
-        else:
-            return []
-        return [f"targets are {kind}, so they count as values; as classes: {mend}"]
+        one_hot = (targets.sum(-1) == 1) & (targets.max(-1) == 1)
+        text = "targets are {}, so they count as values; as classes: targets.{}"
+        if several and one_hot.all():
+            return [text.format("one-hot numbers", "argmax(-1)")]
+        if (targets == targets.round()).all() and len(np.unique(targets)) <= 20:
+            return [text.format("not integers", "astype(int)")]
+        return []
 
     @property
     def is_unscaled(self) -> bool:
         """Tell whether some feature's mean is far from 0, or its spread from 1."""
         if self.symbols is not None:
             return False
-        numbers = self.inputs[:1000].reshape(-1, self.inputs.shape[-1])
-        return bool((np.abs(numbers.mean(0)) > 10).any() or (numbers.std(0) > 10).any())
+        numbers = self.inputs[:1000]
+        offsets = np.abs(numbers.mean((0, 1)))
+        return bool(max(offsets.max(), numbers.std((0, 1)).max()) > 10)
 
 
 @lru_cache(maxsize=8)
@@ -183,14 +182,14 @@ def checked(file: str, arrays: dict[str, np.ndarray], digest: str) -> Sequences:
     lengths = arrays.get("lengths")
     if lengths is not None:
         inputs = _at_the_end(inputs, lengths, symbols or 0)
-        if due is not None:
-            targets = _at_the_end(targets, lengths, 0)
-            due = _at_the_end(due, lengths, False)
+    if lengths is not None and due is not None:
+        targets = _at_the_end(targets, lengths, 0)
+        due = _at_the_end(due, lengths, False)
     refuse(
         due is not None and not due[:, -1].all(),
         "`mask` must ask for an answer at the last step of every sequence",
     )
-    for name, array in (("inputs", inputs), ("targets", targets)):
+    for name, array in {"inputs": inputs, "targets": targets}.items():
         refuse(
             (np.abs(array) > MOST).any(),
             f"`{name}` holds numbers above {MOST:g}, too large for float32; scale them",
@@ -272,10 +271,9 @@ def _check_arrays(arrays: dict[str, np.ndarray], refuse: Any) -> None:
         )
     if "lengths" in arrays:
         lengths = arrays["lengths"]
+        in_range = (lengths >= 1) & (lengths <= steps)
         refuse(
-            not _are_whole(lengths, count)
-            or lengths.min() < 1
-            or lengths.max() > steps,
+            not _are_whole(lengths, count) or not in_range.all(),
             f"`lengths` must be ({count},) whole numbers from 1 to {steps}",
         )
     groups = arrays.get("groups", np.arange(count))
@@ -283,10 +281,9 @@ def _check_arrays(arrays: dict[str, np.ndarray], refuse: Any) -> None:
         not _are_whole(groups, count) or len(np.unique(groups)) < 2,
         f"`groups` must be ({count},) whole numbers, of at least two groups",
     )
-    split = arrays.get("split", np.array(["train"] * count))
-    is_text = split.shape == (count,) and split.dtype.kind == "U"
+    split = arrays.get("split", np.full(count, "train"))
     refuse(
-        not is_text or not np.isin(split, PARTS).all(),
+        split.shape != (count,) or not np.isin(split, PARTS).all(),
         f"`split` must be ({count},) texts: {', '.join(PARTS)}",
     )
     refuse(
@@ -313,7 +310,8 @@ def _parts_of(split: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
 
 def _at_the_end(array: np.ndarray, lengths: np.ndarray, blank: Any) -> np.ndarray:
     """Move the first `lengths` steps of each sequence to the end."""
-    moved = np.full_like(array, blank)
-    for place, length in enumerate(lengths):
-        moved[place, array.shape[1] - length :] = array[place, :length]
+    steps = array.shape[1]
+    source = np.arange(steps) - steps + lengths[:, None]
+    moved = array[np.arange(len(array))[:, None], source]
+    moved[source < 0] = blank
     return moved

@@ -15,8 +15,6 @@ import numpy as np
 from memcap.own.file import Sequences
 from memcap.own.task import Data
 
-# of training's sequences, of validation's, and of those held out
-Arrays = list[np.ndarray]
 Measure = Callable[[np.ndarray, np.ndarray], float]
 
 MOST_STEPS = 5  # to which an n-gram looks back
@@ -38,22 +36,20 @@ def loss_of_last_steps(task: Data, lag: int, steps: int) -> float:
     file = task.file_content
     most = MOST_CELLS // (task.outputs * (1 if file.symbols else 8))
     parts = [_windows(file, places, lag, steps, most) for places in task.parts]
-    windows = [windows for windows, _ in parts]
+    windows = np.concatenate([windows for windows, _ in parts])
+    answers = np.concatenate([answers for _, answers in parts])
+    part = np.repeat([0, 1, 2], [len(windows) for windows, _ in parts])
     if task.loss == "classes":
-        answers = [np.eye(task.outputs)[answers] for _, answers in parts]
+        answers = np.eye(task.outputs)[answers]
+        measure = _log_loss
     else:
-        answers = [answers.reshape(len(answers), -1) for _, answers in parts]
-        answers = [numbers.astype(np.float64) for numbers in answers]
-    measure = _log_loss if task.loss == "classes" else _squared_error
-    if file.symbols is None:
-        guesses = _regressions(_features(windows), answers, measure)
-    else:
-        guesses = _tables(windows, answers, file.symbols + 1, measure)
-    losses = [
-        (measure(validation, answers[1]), measure(held_out, answers[2]))
-        for validation, held_out in guesses
-    ]
-    return min(losses)[1]
+        answers = answers.reshape(len(answers), -1).astype(np.float64)
+        measure = _squared_error
+    predict = _regressions if file.symbols is None else _tables
+    return min(
+        [measure(guess[part == k], answers[part == k]) for k in (1, 2)]
+        for guess in predict(windows, answers, part, measure)
+    )[1]
 
 
 def _windows(
@@ -77,7 +73,7 @@ def _windows(
         answers = file.targets[which, when]
     back = when[:, None] - np.arange(steps)[::-1]
     windows = file.inputs[which[:, None], np.maximum(back, 0)]
-    windows[back < first] = 0 if file.symbols is None else file.symbols
+    windows[back < first] = file.blank
     return windows, answers
 
 
@@ -89,96 +85,88 @@ def _squared_error(guess: np.ndarray, answers: np.ndarray) -> float:
     return float(((guess - answers) ** 2).mean())
 
 
-def _constants(answers: Arrays, measure: Measure) -> list[np.ndarray]:
-    """Guess the same for all answers: the mean; of classes, with one more in each."""
-    training, *others = answers
+def _constant(answers: np.ndarray, part: np.ndarray, measure: Measure) -> np.ndarray:
+    """Guess the mean of training's answers; of classes, with one more in each."""
+    training = answers[part == 0]
     more = measure is _log_loss
     mean = (training.sum(0) + more) / (len(training) + more * training.shape[1])
-    return [np.tile(mean, (len(other), 1)) for other in others]
+    return np.tile(mean, (len(answers), 1))
 
 
 def _tables(
-    windows: Arrays, answers: Arrays, symbols: int, measure: Measure
-) -> Iterator[list[np.ndarray]]:
-    """Guess validation's and held-out answers by the table for each number of symbols."""
-    guesses = _constants(answers, measure)
-    outputs = answers[0].shape[1]
-    codes = [np.zeros(len(window), np.int64) for window in windows]
-    for back in range(windows[0].shape[1]):
-        codes = [
-            code * symbols + window[:, -1 - back]
-            for code, window in zip(codes, windows, strict=True)
-        ]
-        contexts, place = np.unique(codes[0], return_inverse=True)
+    windows: np.ndarray, answers: np.ndarray, part: np.ndarray, measure: Measure
+) -> Iterator[np.ndarray]:
+    """Guess all answers by the table of training's for each number of symbols."""
+    guess = _constant(answers, part, measure)
+    outputs = answers.shape[1]
+    symbols = int(windows.max()) + 1
+    code = np.zeros(len(windows), np.int64)
+    for back in range(windows.shape[1]):
+        code = code * symbols + windows[:, -1 - back]
+        contexts, place = np.unique(code[part == 0], return_inverse=True)
         if len(contexts) * outputs > MOST_CELLS or symbols ** (back + 1) > 1 << 62:
             break
         sums = np.zeros((len(contexts), outputs))
-        np.add.at(sums, place, answers[0])
+        np.add.at(sums, place, answers[part == 0])
         counts = np.bincount(place)[:, None]
+        nearest = np.minimum(np.searchsorted(contexts, code), len(contexts) - 1)
+        known = (contexts[nearest] == code)[:, None]
         options = []
         for smoothing in SMOOTHINGS:
-            option = []
-            for code, guess in zip(codes[1:], guesses, strict=True):
-                at = np.minimum(np.searchsorted(contexts, code), len(contexts) - 1)
-                share = (sums[at] + smoothing * guess) / (counts[at] + smoothing)
-                known = (contexts[at] == code)[:, None]
-                option.append(np.where(known, share, guess))
-            options.append(option)
-        guesses = min(options, key=lambda option: measure(option[0], answers[1]))
-        yield guesses
+            shares = sums[nearest] + smoothing * guess
+            shares /= counts[nearest] + smoothing
+            options.append(np.where(known, shares, guess))
+        guess = min(options, key=lambda g: measure(g[part == 1], answers[part == 1]))
+        yield guess
 
 
-def _features(windows: Arrays) -> Arrays:
+def _features(windows: np.ndarray, part: np.ndarray) -> np.ndarray:
     """Return features of the last steps, (A, P): 1, numbers and squares; all products
     if these are few."""
-    flat = [window.reshape(len(window), -1).astype(np.float64) for window in windows]
-    width = flat[0].shape[1]
+    x = windows.reshape(len(windows), -1).astype(np.float64)
+    width = x.shape[1]
     first = second = np.arange(width)
-    if (width + 1) ** 2 <= MOST_PRODUCTS and windows[0].shape[1] == 1:
+    if (width + 1) ** 2 <= MOST_PRODUCTS and windows.shape[1] == 1:
         first, second = np.triu_indices(width)
-    flat = [np.concatenate([x, x[:, first] * x[:, second]], 1) for x in flat]
-    mean = flat[0].mean(0)
-    spread = flat[0].std(0)
-    scaled = [(x - mean) / np.where(spread > 0, spread, 1) for x in flat]
-    return [np.insert(np.clip(x, -10, 10), 0, 1, axis=1) for x in scaled]
+    x = np.concatenate([x, x[:, first] * x[:, second]], 1)
+    spread = x[part == 0].std(0)
+    x = (x - x[part == 0].mean(0)) / np.where(spread > 0, spread, 1)
+    return np.insert(np.clip(x, -10, 10), 0, 1, axis=1)
 
 
 def _regressions(
-    seen: Arrays, answers: Arrays, measure: Measure
-) -> Iterator[list[np.ndarray]]:
-    """Guess validation's and held-out answers by the best constant, and by a regression
-    per penalty."""
-    yield _constants(answers, measure)
-    rows = np.random.default_rng(0).permutation(len(seen[0]))[:MOST_ROWS]
-    x = seen[0][rows]
-    y = answers[0][rows]
+    windows: np.ndarray, answers: np.ndarray, part: np.ndarray, measure: Measure
+) -> Iterator[np.ndarray]:
+    """Guess all answers by the best constant, and by a regression per penalty."""
+    from scipy.special import softmax
+
+    yield _constant(answers, part, measure)
+    features = _features(windows, part)
+    count = np.count_nonzero(part == 0)
+    rows = np.random.default_rng(0).permutation(count)[:MOST_ROWS]
+    x = features[rows]
+    y = answers[rows]
     for penalty in PENALTIES:
         if measure is _log_loss:
-            weights = _logistic(x, y, penalty)
-            yield [_softmax(features @ weights) for features in seen[1:]]
+            yield softmax(features @ _logistic(x, y, penalty), 1)
         else:
             ridge = penalty * len(x) * np.eye(x.shape[1])
             ridge[0, 0] = 0
             ridge += 1e-9 * np.eye(len(ridge))
-            weights = np.linalg.solve(x.T @ x + ridge, x.T @ y)
-            yield [features @ weights for features in seen[1:]]
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    shares = np.exp(logits - logits.max(1, keepdims=True))
-    return shares / shares.sum(1, keepdims=True)
+            yield features @ np.linalg.solve(x.T @ x + ridge, x.T @ y)
 
 
 def _logistic(x: np.ndarray, y: np.ndarray, penalty: float) -> np.ndarray:
     """Return the weights (P, C) of a multinomial logistic regression."""
     from scipy.optimize import minimize
+    from scipy.special import softmax
 
     start = np.zeros((x.shape[1], y.shape[1]))
     start[0] = np.log(np.maximum(y.mean(0), LEAST))
 
     def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
         weights = flat.reshape(start.shape)
-        guess = _softmax(x @ weights)
+        guess = softmax(x @ weights, 1)
         bare = weights.copy()
         bare[0] = 0  # no penalty on the constant
         value = _log_loss(guess, y) + penalty / 2 * (bare**2).sum()

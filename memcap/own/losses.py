@@ -191,8 +191,9 @@ class LossCurve:
     @property
     def below(self) -> int:
         """The widest width tried below `units`; 0 if there is none."""
-        widths = [width.units for width in self.widths]
-        return max((units for units in widths if units < (self.units or 0)), default=0)
+        least = self.units or 0
+        narrower = [w.units for w in self.widths if w.units < least]
+        return max(narrower, default=0)
 
     @cached_property
     def state_helps(self) -> bool:
@@ -222,7 +223,8 @@ class LossCurve:
 def loss_curves(rows: pl.DataFrame) -> list[LossCurve]:
     """Return a curve per file, lag and network judged by loss, with the recipe that has
     most runs."""
-    rows = by_loss(rows).filter(pl.col("held_out_loss").is_not_null())
+    measured = pl.col("held_out_loss").is_not_null()
+    rows = without_failed(rows).filter(IS_BY_LOSS, measured)
     tasks = {knobs: _data(knobs) for knobs in rows["knobs"].unique()}
     files = {knobs: repr(replace(task, fold=0)) for knobs, task in tasks.items()}
     folds = {  # None: seeds are repeats
@@ -266,19 +268,13 @@ def width_losses(rows: pl.DataFrame) -> tuple[tuple[int, ...], tuple[WidthLoss, 
             continue
         units = part["units"][0]
         train, score = part.select(pl.col("train_loss", "final").mean()).row(0)
-        widths.append(
-            WidthLoss(
-                tuple(part["held_out_loss"]),
-                units,
-                train,
-                score,
-                rows.filter(units=units).height,
-                tuple(part["key"]),
-            )
+        width = WidthLoss(
+            folds=tuple(part["held_out_loss"]),
+            units=units,
+            train=train,
+            score=score,
+            runs=rows.filter(units=units).height,
+            keys=tuple(part["key"]),
         )
+        widths.append(width)
     return folds, tuple(widths)
-
-
-def by_loss(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the rows whose widths are judged by their held-out loss."""
-    return without_failed(rows).filter(IS_BY_LOSS)

@@ -64,11 +64,10 @@ class WidthSearch:
         ]
         kinds = itertools.product(RACE_UNITS, recipes, [0], range(RACE_SEEDS))
         rows = self._train([self.member(*kind) for kind in kinds])
-        losses = rows.with_columns(pl.col("validation_loss").fill_null(math.inf))
 
         def loss(recipe: Recipe) -> Any:
-            nets = losses.filter(recipe=recipe.name, lr=recipe.lr)
-            return nets["validation_loss"].mean()
+            nets = rows.filter(recipe=recipe.name, lr=recipe.lr)
+            return nets["validation_loss"].fill_null(math.inf).mean()
 
         return min(recipes, key=loss)
 

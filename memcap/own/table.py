@@ -265,7 +265,7 @@ class _Table:
         }
         self.roles = {option: column for option, column in roles.items() if column}
         others = [name for name in frame.columns if name not in self.roles.values()]
-        self.features = list(columns.features) or others
+        self.features = columns.features or others
         self._check(frame)
         frame = frame.with_columns(pl.col(pl.Float32, pl.Float64).fill_nan(None))
         for option, column in self.roles.items():
@@ -281,27 +281,22 @@ class _Table:
             chosen = names[order[: columns.take]].to_frame()
             frame = frame.join(chosen, sequence, "semi", maintain_order="left")
         if step is None:
-            codes = frame[sequence].rank("dense").to_numpy() - 1
-            first = np.unique(codes, return_index=True)[1]
-            frame = frame[np.argsort(first[codes], kind="stable")]
+            frame = pl.concat(frame.partition_by(sequence, maintain_order=True))
         else:
             frame = self._in_order(frame, step)
-        self.place = frame[sequence].rle_id().to_numpy()
-        self.position = np.arange(len(self.place)) - np.searchsorted(
-            self.place, self.place
-        )
-        is_due = frame[target].is_not_null().to_numpy()
-        last = np.full(self.place[-1] + 1, -1)
-        np.maximum.at(last, self.place[is_due], self.position[is_due])
-        unanswered = frame[sequence].filter(last[self.place] < 0)
+        steps = pl.int_range(pl.len())
+        last_answer = steps.filter(pl.col(target).is_not_null()).max()
+        position = frame.select(steps.over(sequence)).to_series()
+        last = frame.select(last_answer.over(sequence)).to_series()
+        unanswered = frame[sequence].filter(last.is_null())
         if len(unanswered):
             raise self.wrong(f"sequence {unanswered[0]} has no `{target}` at any step")
-        counts = self.position <= last[self.place]
+        counts = position <= last
         self.frame = frame.filter(counts)
-        self.place = self.place[counts]
-        self.position = self.position[counts]
-        self.lengths = last + 1
-        self.shape = len(last), int(self.lengths.max())
+        self.position = position.filter(counts).to_numpy()
+        self.place = self.frame[sequence].rle_id().to_numpy()
+        self.lengths = np.bincount(self.place)
+        self.shape = len(self.lengths), int(self.lengths.max())
 
     def wrong(self, what: str) -> UserError:
         return UserError(f"{self.name}: {what}")
@@ -312,10 +307,13 @@ class _Table:
 
     def _check(self, frame: pl.DataFrame) -> None:
         """Check that each column exists, has one meaning, and has numbers or names."""
+        target = self.columns.target
+        categories = self.columns.categories
+        missing = self.columns.missing
         columns = [
             *self.roles.items(),
             *(("--features", name) for name in self.features),
-            *(("--categories", name) for name in self.columns.categories),
+            *(("--categories", name) for name in categories),
         ]
         present = ", ".join(frame.columns[:20]) + ", ..." * (len(frame.columns) > 20)
         for option, name in columns:
@@ -325,7 +323,7 @@ class _Table:
             )
         for option, name in self.roles.items():
             self.refuse(
-                option != "--target" and name == self.columns.target,
+                option != "--target" and name == target,
                 f"--target {name}: is the column of {option}, too",
             )
         for name in self.features:
@@ -336,7 +334,7 @@ class _Table:
             self.refuse(
                 self.features.count(name) > 1, f"--features {name}: stands there twice"
             )
-        for name in self.columns.categories:
+        for name in categories:
             self.refuse(
                 name not in self.features,
                 f"--categories {name}: is no column that the net sees",
@@ -345,20 +343,15 @@ class _Table:
             not self.features, "has no column that the net could see beside the target"
         )
         self.refuse(frame.is_empty(), "has no lines")
-        missing = self.columns.missing
         self.refuse(
             missing not in ("refuse", "mask"),
             f"--missing {missing}: must be refuse or mask",
         )
-        split = self.roles.get("--split", self.columns.target)
-        for name in (*self.features, self.columns.target, split):
+        for name in (*self.features, target, self.roles.get("--split", target)):
             kind = frame.schema[name]
+            has_numbers = kind.is_numeric() or kind in (pl.Boolean, pl.Null)
             self.refuse(
-                not (
-                    kind.is_numeric()
-                    or kind in (pl.Boolean, pl.Null)
-                    or _has_names(kind)
-                ),
+                not has_numbers and not _has_names(kind),
                 f"`{name}` holds {kind}; it must hold numbers or names",
             )
 
@@ -395,10 +388,10 @@ class _Table:
         column = self.of_sequences("--split")
         parts = column.cast(pl.String).str.to_lowercase()
         parts = parts.replace_strict(PART_NAMES, default=None)
-        if parts.null_count():
-            odd = column.filter(parts.is_null())[0]
+        odd = column.filter(parts.is_null())
+        if len(odd):
             raise self.wrong(
-                f"`{column.name}` (--split) holds {odd}; it must be {', '.join(PARTS)}"
+                f"`{column.name}` (--split) holds {odd[0]}; it must be {', '.join(PARTS)}"
             )
         return np.array(parts.to_list(), np.str_)
 
@@ -415,8 +408,8 @@ class _Table:
 
     def inputs(self) -> tuple[np.ndarray, list[str], str]:
         """Return the inputs, the names of symbols, and a sentence about them."""
-        if len(self.features) == 1 and self._is_named(self.features[0]):
-            (name,) = self.features
+        name = self.features[0]
+        if len(self.features) == 1 and self._is_named(name):
             codes, names = self._codes(name)
             text = f"Inputs: {name}, one of {plural(len(names), 'name')} a step."
             return self._spread(codes), names, text
@@ -435,14 +428,14 @@ class _Table:
                 gaps == len(numbers),
                 f"`{name}` is missing in every line; leave it out by --features",
             )
-            parts.append(numbers.fill_null(numbers.mean()).to_numpy()[:, None])
+            parts.append(numbers.fill_null(numbers.mean()))
             labels.append(name)
             if gaps:
-                parts.append(numbers.is_null().to_numpy()[:, None])
+                parts.append(numbers.is_null())
                 labels.append(f"whether {name} is missing")
-        width = sum(part.shape[1] for part in parts)
+        table = np.column_stack(parts).astype(np.float32)
+        width = table.shape[1]
         self._check_width(width)
-        table = np.concatenate(parts, axis=1, dtype=np.float32)
         text = f"Inputs: {plural(width, 'number')} a step: {_first(labels)}."
         return self._spread(table), [], text
 
@@ -459,23 +452,12 @@ class _Table:
         """Return the targets, with a mask if they are not due at every step; the names
         of classes; and a sentence about them."""
         name = self.columns.target
-        values = self.columns.values
         column = self.frame[name]
-        is_named = self._is_named(name)
-        self.refuse(
-            is_named and values is True,
-            f"`{name}` holds {column.dtype}, which are no values",
-        )
-        if not is_named:
-            numbers = self._numbers(name)
-            few = numbers.drop_nulls().n_unique() <= MOST_CLASSES
-            whole = bool((numbers.drop_nulls() % 1 == 0).all())
-            is_named = whole and not values and (few or values is False)
         names: list[str] = []
-        if is_named:
+        if self._has_classes(name):
             entries, names = self._codes(name)
         else:
-            entries = numbers.fill_null(0).to_numpy().astype(np.float32)
+            entries = self._numbers(name).fill_null(0).to_numpy().astype(np.float32)
         due = column.is_not_null().to_numpy()
         answers = self.frame.filter(due).select(self.columns.sequence, name).unique()
         if answers.height == self.shape[0]:
@@ -494,15 +476,27 @@ class _Table:
             not np.ptp(entries),
             f"`{name}` is always {one}: there is nothing to tell apart",
         )
-        if not names:
-            kind = (
-                f"values of mean {entries.mean():.4g} and deviation {entries.std():.4g}"
-            )
-            return arrays, names, f"Target: {name}, {kind}, {where}."
-        shares = np.bincount(entries, minlength=len(names)) / len(entries)
-        balance = [f"{names[k]} {shares[k]:.1%}" for k in np.argsort(-shares)]
-        kind = f"one of {len(names)} classes {where}: {_first(balance)}"
+        if names:
+            shares = np.bincount(entries, minlength=len(names)) / len(entries)
+            balance = [f"{names[k]} {shares[k]:.1%}" for k in np.argsort(-shares)]
+            kind = f"one of {len(names)} classes {where}: {_first(balance)}"
+        else:
+            mean = f"{entries.mean():.4g}"
+            kind = f"values of mean {mean} and deviation {entries.std():.4g}, {where}"
         return arrays, names, f"Target: {name}, {kind}."
+
+    def _has_classes(self, name: str) -> bool:
+        """Tell whether the target has classes: names, or few whole numbers."""
+        values = self.columns.values
+        if self._is_named(name):
+            self.refuse(
+                values is True,
+                f"`{name}` holds {self.frame.schema[name]}, which are no values",
+            )
+            return True
+        numbers = self._numbers(name).drop_nulls()
+        few = values is False or numbers.n_unique() <= MOST_CLASSES
+        return not values and few and bool((numbers % 1 == 0).all())
 
     def _numbers(self, name: str) -> pl.Series:
         """Return a column's numbers, whose squares fit into float32."""
@@ -530,14 +524,12 @@ class _Table:
             f"`{name}` has {len(values):,} different names, more than {MOST_NAMES:,}",
         )
         names = [f"{v:g}" if isinstance(v, float) else str(v) for v in values]
-        missing = 0
+        missing = 1
         if name != self.columns.target and self._check_gaps(name):
-            missing = len(names)
             names.append(MISSING)
-        codes = column.replace_strict(
-            values, np.arange(len(values)), default=missing, return_dtype=pl.Int64
-        )
-        return codes.to_numpy(), names
+            missing = len(names)
+        ranks = column.rank("dense").cast(pl.Int64).fill_null(missing)
+        return ranks.to_numpy() - 1, names
 
     def _check_gaps(self, name: str) -> int:
         """Return in how many lines a feature is missing, if that is allowed."""

@@ -257,8 +257,8 @@ class Data(FileTask):
     def constant_bytes(self) -> int:
         """The bytes of the file's arrays."""
         file = self.file_content
-        due = 0 if file.due is None else file.due.nbytes
-        return file.inputs.nbytes + file.targets.nbytes + due
+        size = file.inputs.nbytes + file.targets.nbytes
+        return size if file.due is None else size + file.due.nbytes
 
     @property
     def part_sizes(self) -> tuple[int, int]:
@@ -327,37 +327,29 @@ def _parts(
     if parts is None:
         groups = content.groups
         groups = np.arange(len(content.inputs)) if groups is None else groups
-        names, place = np.unique(groups, return_inverse=True)
-        draw = _folds if by_loss else _sides
-        parts = draw(file, len(names), held_out, fold)[place]
+        names, group = np.unique(groups, return_inverse=True)
+        count = len(names)
+        if by_loss:
+            folds = min(max(round(1 / held_out), 3), count)
+            if folds < 3:
+                raise UserError(
+                    f"task.criterion=best: {file} has too few sequences or groups; it takes at"
+                    " least 3"
+                )
+            away = (_ranks(count, fold // folds) * folds // count - fold) % folds
+            parts = np.select([away == 0, away == 1], [2, 1], 0)[group]
+        else:
+            tests = min(max(round(held_out * count), 1), count - 1)
+            parts = np.where(_ranks(count, fold) < tests, 2, 0)[group]
     training, validation, tests = (
         np.flatnonzero(parts == part).astype(np.int32) for part in range(3)
     )
     return training, validation, tests
 
 
-def _sides(file: str, count: int, held_out: float, fold: int) -> np.ndarray:
-    """Draw which of `count` groups are held out (2); the others train (0)."""
-    del file
-    tests = min(max(round(held_out * count), 1), count - 1)
-    order = np.random.default_rng([fold, count]).permutation(count)
-    parts = np.zeros(count, np.int64)
-    parts[order[:tests]] = 2
-    return parts
-
-
-def _folds(file: str, count: int, held_out: float, fold: int) -> np.ndarray:
-    """Draw which of `count` groups train (0), are validation (1) and held out (2)."""
-    folds = min(max(round(1 / held_out), 3), count)
-    if folds < 3:
-        raise UserError(
-            f"task.criterion=best: {file} has too few sequences or groups; it takes at least 3"
-        )
-    order = np.random.default_rng([fold // folds, count]).permutation(count)
-    folds_of = np.empty(count, np.int64)
-    folds_of[order] = np.arange(count) * folds // count
-    away = (folds_of - fold) % folds
-    return np.select([away == 0, away == 1], [2, 1], 0)
+def _ranks(count: int, seed: int) -> np.ndarray:
+    """Return the place of each of `count` groups in a random order of them."""
+    return np.argsort(np.random.default_rng([seed, count]).permutation(count))
 
 
 @lru_cache(maxsize=16)
