@@ -37,9 +37,8 @@ from memcap.config.knobs import UserError
 from memcap.config.member import Member
 from memcap.designs.bisect import REACH, Search
 from memcap.designs.design import Design, Outcome, SearchKey
-from memcap.thresholds.curve import SMALLEST, Counts, Floats
+from memcap.thresholds.curve import SMALLEST, Counts, Floats, logistic, logit
 from memcap.thresholds.lags import Belief, believe
-from memcap.thresholds.logistic import logistic, logit
 
 PRECISION = 0.15  # of u90, by default
 BATCH = 4  # members per lag and round

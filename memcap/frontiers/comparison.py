@@ -16,8 +16,7 @@ from numpy.polynomial import Polynomial
 
 from memcap.cells import cell_facts
 from memcap.frontiers.points import Point, of_network
-from memcap.thresholds.curve import Floats, Posterior, Threshold, threshold
-from memcap.thresholds.logistic import logit
+from memcap.thresholds.curve import Floats, Posterior, Threshold, logit, threshold
 
 Bound = Literal["no", "below", "above", "open"]
 Side = Literal["no", "below", "above"]
@@ -129,11 +128,7 @@ def shift(
     """Compare the widths at which a share `p` of the seeds that train at all solves,
     from posteriors of two studies: the second over the first, with an interval of equal
     tails. `counts` are to compare in place of widths, such as parameters, for each
-    study's nets.
-
-    Raises:
-        ValueError: `p` or `confidence` out of range.
-    """
+    study's nets."""
     a = threshold(first, p, confidence)
     b = threshold(second, p, confidence)
     a_low, a_high = (_log2_of(counts[0], draws) for draws in _draws(first, a, p))

@@ -65,8 +65,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from memcap.thresholds.logistic import log_logistic, logistic, logit
-
 Floats = NDArray[np.float64]
 Floats32 = NDArray[np.float32]
 Integers = NDArray[np.int64]
@@ -93,6 +91,29 @@ MOST_SURPRISE = 40.0
 SMALLEST = np.finfo(float).tiny  # least probability whose logarithm is taken
 LOGIT_STEP = 0.04  # of the beta-binomial's table
 LOGIT_MOST = 12.0
+
+
+# SciPy has these three functions, too, but importing its special functions would take
+# a third of the time in which `memcap answer` starts.
+
+
+def logistic(z: ArrayLike) -> Floats:
+    """Compute 1 / (1 + exp(-z)), for any shape."""
+    z = np.asarray(z, float)
+    small = np.exp(-np.abs(z))
+    return np.where(z < 0, small, 1) / (1 + small)
+
+
+def log_logistic(z: ArrayLike) -> Floats:
+    """Compute the logarithm of `logistic`."""
+    z = np.asarray(z, float)
+    return np.minimum(z, 0) - np.log1p(np.exp(-np.abs(z)))
+
+
+def logit(p: ArrayLike) -> Floats:
+    """Invert `logistic`, for values between 0 and 1."""
+    p = np.asarray(p, float)
+    return np.log(p) - np.log1p(-p)
 
 
 @dataclass(frozen=True)
@@ -138,7 +159,6 @@ class Fall:
 class Fit:
     """The thresholds and the lapse fitted to the counts of one task and lag."""
 
-    u_exist: int | None  # smallest width that any seed solved
     # largest width that no seed solved; smallest width from which on all seeds of all
     # tested widths solved
     bracket: tuple[int | None, int | None]
@@ -150,8 +170,6 @@ class Fit:
     lapse: float
     lapse_low: float
     lapse_high: float
-    slope: float  # posterior median, in logits per doubling of units
-    runs: int  # seeds counted, over all widths
     # probability of counts as unlike the fitted curve as these, if all seeds are
     # independent
     misfit: float
@@ -274,22 +292,13 @@ def counts(units: ArrayLike, solved: ArrayLike, runs: ArrayLike) -> Counts:
     repeated widths are added.
 
     Raises:
-        ValueError: shapes do not match, or a number is out of range.
+        ValueError: a number is out of range.
     """
     units = np.asarray(units)
     solved = np.asarray(solved)
     runs = np.asarray(runs)
-    if units.ndim != 1 or not units.shape == solved.shape == runs.shape != (0,):
-        raise ValueError(
-            f"units {units.shape}, solved {solved.shape}, runs {runs.shape}: must be"
-            " sequences of one length"
-        )
-    if not all(each.dtype.kind in "iu" for each in (units, solved, runs)):
-        raise ValueError("units, solved and runs must be whole numbers")
-    if np.any(units < 1) or np.any(runs < 1):
-        raise ValueError("units and runs must be at least 1")
-    if np.any(solved < 0) or np.any(solved > runs):
-        raise ValueError("solved must be from 0 to runs")
+    if np.any(units < 1) or np.any(solved < 0) or np.any(solved > runs):
+        raise ValueError("units must be at least 1, and solved from 0 to runs")
     # np.unique would import numpy.ma, which takes 0.05 s
     widths = np.array(sorted(set(units.tolist())))
     same = (units[:, None] == widths).astype(np.int64)
@@ -305,7 +314,7 @@ def posterior(
     """Compute the posterior given `solved` of `runs` seeds at each of `units`.
 
     Args:
-        units, solved, runs: as for `counts`, with its errors.
+        units, solved, runs: as for `counts`.
         correlations: intraclass correlations of the seeds of a width, each with its
             prior; `INDEPENDENT` takes seeds as independent.
     """
@@ -314,29 +323,27 @@ def posterior(
     weights = np.zeros_like(grid.log_prior)
     shift = None
     for correlation, share in correlations:
-        part = _log_likelihood(data, correlation)
-        part += grid.log_prior
-        shift = part.max() if shift is None else shift
-        part -= shift
-        weights += share * np.exp(part, out=part)
+        log_p = _log_likelihood(data, grid, correlation)
+        log_p += grid.log_prior
+        if shift is None:
+            shift = log_p.max()
+        log_p -= shift
+        weights += share * np.exp(log_p, out=log_p)
     weights /= weights.sum()
-    return Posterior(
-        data.widths, data.solved, data.runs, grid.mu, grid.slope, grid.lapse, weights
-    )
+    numbers = data.widths, data.solved, data.runs
+    return Posterior(*numbers, grid.mu, grid.slope, grid.lapse, weights)
 
 
-def _log_likelihood(data: Counts, correlation: float) -> Floats:
+def _log_likelihood(data: Counts, grid: Grid, correlation: float) -> Floats:
     """Compute the log likelihood of counts on the grid of their widths, (N, K)."""
-    grid = _grid(tuple(data.widths.tolist()))
     if correlation == 0:
         return _log_binomial(data, grid)
     log_p = np.zeros_like(grid.log_prior)
     lapses = tuple(grid.lapse.tolist())
-    for solved, runs, rows in zip(
-        data.solved.tolist(), data.runs.tolist(), nearest(grid.logits), strict=True
-    ):
+    counts_by_width = zip(data.solved.tolist(), data.runs.tolist(), strict=True)
+    for (solved, runs), z in zip(counts_by_width, grid.logits, strict=True):
         table = beta_binomial(solved, runs, lapses, (correlation,))
-        log_p += table[:, 0].take(rows, axis=0)
+        log_p += table[:, 0].take(nearest(z), axis=0)
     return log_p
 
 
@@ -369,14 +376,7 @@ def _allowed(post: Posterior) -> tuple[bool, NDArray[np.bool_]]:
 
 def threshold(post: Posterior, p: float, confidence: float = 0.95) -> Threshold:
     """Compute the width at which a share `p` of the seeds that can train at all solves,
-    with an interval of equal tails.
-
-    Raises:
-        ValueError: `p` or `confidence` is not between 0 and 1.
-    """
-    for name, value in (("p", p), ("confidence", confidence)):
-        if not 0 < value < 1:
-            raise ValueError(f"{name}={value}: must be above 0 and below 1")
+    with an interval of equal tails."""
     ruled_out, allowed = _allowed(post)
     log_units = post.mu + logit(p) / post.slope
     order = np.argsort(log_units, kind="stable")
@@ -411,48 +411,31 @@ def threshold(post: Posterior, p: float, confidence: float = 0.95) -> Threshold:
 
 def probability(post: Posterior, units: ArrayLike) -> Floats:
     """Compute the posterior mean of P(solved) of a seed, including the lapse, at each
-    of `units` (any shape, > 0, tested or not).
-
-    Raises:
-        ValueError: `units` out of range.
-    """
-    x = np.asarray(units, float)
-    if not np.all(x > 0):
-        raise ValueError(f"units={units}: must be above 0")
-    rise = logistic(post.slope * (np.log2(x)[..., None] - post.mu))
+    of `units` (any shape, > 0, tested or not)."""
+    rise = logistic(post.slope * (np.log2(units)[..., None] - post.mu))
     return rise @ (post.weights @ (1 - post.lapse))
 
 
 def fit_of(post: Posterior, confidence: float = 0.95) -> Fit:
     """Fit everything that is reported about one task and lag.
 
-    Example: units 4 5 6 7 8, solved 0 0 3 7 8 of 8 each -> u_exist 6, bracket (5, 8),
-    u50 6.1, u90 6.8.
+    Example: units 4 5 6 7 8, solved 0 0 3 7 8 of 8 each -> bracket (5, 8), u50 6.1, u90
+    6.8.
     """
     none = post.widths[post.solved == 0].tolist()
-    some = post.widths[post.solved > 0].tolist()
-    # of widths from which on all seeds solved
+    # widths from which on all seeds solved
     every = np.logical_and.accumulate((post.solved == post.runs)[::-1])[::-1]
+    all_solved = post.widths[every].tolist()
     by_lapse = post.weights.sum(axis=0)
-    mass_of_lapse = np.cumsum(by_lapse)
-    mass_of_slope = np.cumsum(post.curves)
-
-    def lapse(rank: float) -> float:
-        return float(post.lapse[np.searchsorted(mass_of_lapse, rank)])
-
+    ends = np.array([1 - confidence, 1 + confidence]) / 2
+    low, high = post.lapse[np.searchsorted(np.cumsum(by_lapse), ends)].tolist()
     return Fit(
-        u_exist=some[0] if some else None,
-        bracket=(
-            none[-1] if none else None,
-            int(post.widths[every][0]) if every.any() else None,
-        ),
+        bracket=(none[-1] if none else None, all_solved[0] if all_solved else None),
         u50=threshold(post, 0.5, confidence),
         u90=threshold(post, 0.9, confidence),
         lapse=float(by_lapse @ post.lapse),
-        lapse_low=lapse((1 - confidence) / 2),
-        lapse_high=lapse((1 + confidence) / 2),
-        slope=float(post.slope[np.searchsorted(mass_of_slope, 0.5)]),
-        runs=int(post.runs.sum()),
+        lapse_low=low,
+        lapse_high=high,
         misfit=misfit(post),
     )
 
@@ -472,9 +455,8 @@ def misfit(post: Posterior) -> float:
         passed = np.arange(runs + 1)
         log_factorials = np.cumsum(np.log(np.maximum(passed, 1)))
         log_p = log_factorials[-1] - log_factorials - log_factorials[::-1]
-        log_p += passed * np.log(max(mean, SMALLEST)) + (runs - passed) * np.log1p(
-            -mean
-        )
+        log_fails = (runs - passed) * np.log1p(-mean)
+        log_p += passed * np.log(max(mean, SMALLEST)) + log_fails
         steps = np.rint(-np.maximum(log_p, -MOST_SURPRISE) / SURPRISE).astype(int)
         surprise += steps[solved]
         sums = np.zeros(len(chances) + steps.max())

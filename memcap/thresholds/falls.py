@@ -20,12 +20,12 @@ A less certain fall may still be too likely to trust a curve that cannot fall:
 `width_to_take` then goes by the counts of the widths themselves.
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import pairwise, product
+from itertools import combinations, pairwise, product
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from memcap.thresholds.curve import (
     CORRELATIONS,
@@ -39,9 +39,9 @@ from memcap.thresholds.curve import (
     counts,
     fit_of,
     log_probability,
+    logistic,
     posterior,
 )
-from memcap.thresholds.logistic import logistic
 
 PRIOR = 0.2  # of a fall
 ALARM = 0.9  # posterior of a fall from which counts are said to fall
@@ -78,14 +78,14 @@ class Curves:
         """The probability that the curve falls."""
         return float(1 - self.weights[:, 0].sum())
 
-    def reached(self, share: float, units: Iterable[int]) -> Floats:
+    def reached(self, share: float, units: ArrayLike) -> Floats:
         """Compute the probability that nets of `units` reach a share of the seeds that
         train at all."""
-        masses = []
-        for log_units in np.log2(np.array(list(units))):
-            rates = _rates(log_units, self.mu, self.slope, self.falls)
-            masses.append(self.weights[rates >= share].sum())
-        return np.array(masses)
+        reaching = (
+            _rates(log_units, self.mu, self.slope, self.falls) >= share
+            for log_units in np.log2(units)
+        )
+        return np.array([self.weights[curves].sum() for curves in reaching])
 
 
 def _rates(x: float, mu: Floats, slope: Floats, falls: Floats) -> Floats32:
@@ -118,8 +118,8 @@ def _table(solved: int, runs: int) -> Floats32:
 
 def curves(data: Counts) -> Curves:
     """Compute the posterior over curves that may fall, given the counts of one study."""
-    counts = (data.widths, data.solved, data.runs)
-    return _curves(*(tuple(each.tolist()) for each in counts))
+    numbers = (data.widths, data.solved, data.runs)
+    return _curves(*(tuple(array.tolist()) for array in numbers))
 
 
 @lru_cache(maxsize=16)
@@ -228,42 +228,36 @@ def _doubtful(data: Counts) -> Curves | None:
 
 @lru_cache(maxsize=64)
 def _blocks(widths: int) -> Integers:
-    """Return the first and last place of a block of widths, and the last of the block
-    behind it, for all pairs of adjacent blocks, (3, B)."""
-    pairs = [
-        (first, last, widest)
-        for first in range(widths)
-        for last in range(first, widths - 1)
-        for widest in range(last + 1, widths)
-    ]
-    return np.array(pairs, np.int64).reshape(-1, 3).T
+    """Return where a block of widths begins, where the next one does, and where that
+    ends, for all pairs of adjacent blocks, (3, B)."""
+    return np.array(list(combinations(range(widths + 1), 3)), np.int64).T
 
 
 def _deepest(data: Counts) -> tuple[Fall | None, float]:
     """Return the two adjacent blocks of widths that differ most, with the wider one
     failing more, and twice the log likelihood ratio of their difference."""
-    first, last, widest = _blocks(len(data.widths))
-    if not first.size:
+    if len(data.widths) < 2:
         return None, 0.0
+    blocks = _blocks(len(data.widths))
     solved = np.concatenate([[0], np.cumsum(data.solved)])
     runs = np.concatenate([[0], np.cumsum(data.runs)])
-    passed = solved[last + 1] - solved[first]
-    trained = runs[last + 1] - runs[first]
-    wide_passed = solved[widest + 1] - solved[last + 1]
-    wide_trained = runs[widest + 1] - runs[last + 1]
+    passed, wide_passed = np.diff(solved[blocks], axis=0)
+    trained, wide_trained = np.diff(runs[blocks], axis=0)
     apart = _log_likelihood(passed, trained)
     apart = apart + _log_likelihood(wide_passed, wide_trained)
     alike = _log_likelihood(passed + wide_passed, trained + wide_trained)
     falls = passed * wide_trained > wide_passed * trained
     drop = np.where(falls, 2 * (apart - alike), 0)
     best = int(np.argmax(np.round(drop, 6)))
+    first, wider, end = blocks[:, best].tolist()
+    widths = data.widths.tolist()
     fall = Fall(
-        first=int(data.widths[first[best]]),
-        last=int(data.widths[last[best]]),
+        first=widths[first],
+        last=widths[wider - 1],
         passed=int(passed[best]),
         runs=int(trained[best]),
-        wider=int(data.widths[last[best] + 1]),
-        widest=int(data.widths[widest[best]]),
+        wider=widths[wider],
+        widest=widths[end - 1],
         wider_passed=int(wide_passed[best]),
         wider_runs=int(wide_trained[best]),
     )

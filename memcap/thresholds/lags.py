@@ -22,7 +22,6 @@ supports are dropped before the passes.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,9 +35,9 @@ from memcap.thresholds.curve import (
     Floats32,
     Integers,
     beta_binomial,
+    logit,
     nearest,
 )
-from memcap.thresholds.logistic import logit
 
 STEP = 1 / 48  # doublings of units between values of mu
 SLOPES = np.geomspace(2, 200, 12)  # steepness, in logits per doubling of units
@@ -70,11 +69,10 @@ class Belief:
     def reached(self, share: float, units: Floats) -> Floats:
         """Compute the probability that nets of `units` (any shape) reach a share of the
         trainable seeds."""
-        mass = np.cumsum(self.weights, axis=0).T
-        mu = np.log2(units)[..., None] - logit(share) / self.slope
+        mass = np.cumsum(self.weights, axis=0)
         parts = [
-            np.interp(mu[..., k], self.mu, by_mu, left=0.0)
-            for k, by_mu in enumerate(mass)
+            np.interp(np.log2(units) - shift, self.mu, by_mu, left=0.0)
+            for shift, by_mu in zip(logit(share) / self.slope, mass.T, strict=True)
         ]
         return np.sum(parts, axis=0)
 
@@ -144,7 +142,6 @@ def _spread(values: Floats, spread: float) -> Floats:
     return weights / weights.sum(axis=1, keepdims=True)
 
 
-@lru_cache(maxsize=1)
 def _lapses() -> Floats:
     """Compute the likelihood of each lapse at a lag, given the mean of all lags, (K, P)."""
     lapse = LAPSES[:, None]
@@ -162,12 +159,8 @@ def _likelihood(counts: Counts, mu: Floats) -> Floats:
     lapses = tuple(LAPSES.tolist())
     shape = (len(mu), len(SLOPES), len(prior), len(LAPSES))
     log_p: Floats32 = np.zeros(shape, np.float32)
-    for log_units, solved, runs in zip(
-        np.log2(counts.widths),
-        counts.solved.tolist(),
-        counts.runs.tolist(),
-        strict=True,
-    ):
+    numbers = (np.log2(counts.widths), counts.solved.tolist(), counts.runs.tolist())
+    for log_units, solved, runs in zip(*numbers, strict=True):
         rows = nearest(SLOPES * (log_units - mu)[:, None])
         log_p += beta_binomial(solved, runs, lapses, correlations)[rows]
     likelihood = np.exp(log_p - np.max(log_p))

@@ -31,9 +31,8 @@ from memcap.designs.design import Outcome
 from memcap.models.model import Model
 from memcap.store.published import ATLAS, rows_file
 from memcap.tasks import task_class
-from memcap.thresholds.curve import Counts, Floats
+from memcap.thresholds.curve import Counts, Floats, logistic, logit
 from memcap.thresholds.lags import believe
-from memcap.thresholds.logistic import logistic, logit
 
 ENDS = np.array([0.025, 0.5, 0.975])
 # of log2 u50, of all lags and of each

@@ -38,8 +38,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import special
 from scipy.special import expit, logit
 
+from memcap.thresholds import curve
 from memcap.thresholds.curve import (
     CORRELATIONS,
     INDEPENDENT,
@@ -54,6 +56,7 @@ from memcap.thresholds.curve import (
 INTEGERS = tuple(range(1, 17))
 MIXED = (1, 2, 3, 4, 6, 8, 12, 16, 24)
 OCTAVES = (1, 2, 4, 8, 16, 32)
+NEAR_48 = tuple(range(32, 65))
 INF = math.inf
 STUDIES = 500  # a cell of the table
 
@@ -117,75 +120,44 @@ def covered(
     return rows
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("seeds", [4, 8, 16])
-@pytest.mark.parametrize("units", [INTEGERS, MIXED], ids=["integers", "mixed"])
-def test_coverage(units, seeds):
-    """Conservative where seeds are few, or widths as far apart as the transition is
-    wide: steep and shallow curves fit."""
-    u50, _, u90, _ = covered(units, seeds)
-    assert 0.93 <= u50 <= (0.99 if units == MIXED else 0.98)
-    assert (
-        0.93
-        <= u90
-        <= (
-            0.995
-            if (units, seeds) == (MIXED, 4)
-            else 0.99
-            if units == MIXED or seeds == 4
-            else 0.98
-        )
-    )
+COVERAGE = [  # widths, seeds, truths, the least and the most coverage
+    (INTEGERS, 4, {}, 0.93, 0.99),
+    (INTEGERS, 8, {}, 0.93, 0.98),
+    (INTEGERS, 16, {}, 0.93, 0.98),
+    (MIXED, 4, {}, 0.93, 0.995),
+    (MIXED, 8, {}, 0.93, 0.99),
+    (MIXED, 16, {}, 0.93, 0.99),
+    # coarser than the transition: conservative
+    (OCTAVES, 4, {}, 0.95, 1),
+    (OCTAVES, 8, {}, 0.95, 1),
+    (OCTAVES, 16, {}, 0.95, 1),
+    # 10 % to 90 % within 1 to 6 units, near 48
+    (NEAR_48, 4, {"factor": (1.02, 1.13)}, 0.93, 0.98),
+    (NEAR_48, 8, {"factor": (1.02, 1.13)}, 0.93, 0.98),
+    (NEAR_48, 16, {"factor": (1.02, 1.13)}, 0.93, 0.98),
+    (INTEGERS, 8, {"factor": (1.05, 3.0)}, 0.93, 0.98),  # from sharp to shallow
+    (INTEGERS, 8, {"factor": (2.0, 4.0)}, 0.93, 0.98),  # shallow
+    (INTEGERS, 8, {"factor": (1.02, 1.1)}, 0.93, 0.99),  # steeper than a step
+    (INTEGERS, 8, {"lapse": (0.2, 0.3)}, 0.93, 0.98),  # a plateau at 0.7 to 0.8
+    (INTEGERS, 8, {"lapse": (0.3, 0.5)}, 0.93, 0.98),
+    (INTEGERS, 8, {"lapse": (0.6, 0.8)}, 0.3, 0.9),  # beyond its prior: not to trust
+    # seeds of a width may be alike
+    (INTEGERS, 4, {"correlation": 0.0}, 0.93, 1),
+    (INTEGERS, 16, {"correlation": 0.0}, 0.93, 1),
+    (MIXED, 8, {"correlation": 0.0}, 0.93, 1),
+    (INTEGERS, 4, {"correlation": 0.2}, 0.93, 1),
+    (INTEGERS, 16, {"correlation": 0.2}, 0.93, 1),
+    (MIXED, 8, {"correlation": 0.2}, 0.93, 1),
+]
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seeds", [4, 8, 16])
-def test_coverage_on_a_grid_coarser_than_the_transition_is_conservative(seeds):
-    u50, _, u90, _ = covered(OCTAVES, seeds)
-    assert min(u50, u90) >= 0.95
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("factor", "lapse", "least", "most"),
-    [
-        ((1.05, 3.0), (0.0, 0.1), 0.93, 0.98),  # transitions from sharp to shallow
-        ((2.0, 4.0), (0.0, 0.1), 0.93, 0.98),  # shallow
-        (
-            (1.2, 1.6),
-            (0.2, 0.3),
-            0.93,
-            0.98,
-        ),  # failures of training, plateau at 0.7 to 0.8
-        ((1.2, 1.6), (0.3, 0.5), 0.93, 0.98),  # plateau at 0.5 to 0.7
-        (
-            (1.02, 1.1),
-            (0.0, 0.1),
-            0.93,
-            0.99,
-        ),  # steeper than a step of the widths: conservative
-        (
-            (1.2, 1.6),
-            (0.6, 0.8),
-            0.30,
-            0.90,
-        ),  # a lapse beyond its prior: not to be trusted
-    ],
-)
-def test_coverage_outside_the_class(factor, lapse, least, most):
-    _, _, u90, above = covered(INTEGERS, 8, factor, lapse)
-    assert least <= u90 <= most
+@pytest.mark.parametrize(("units", "seeds", "truth", "least", "most"), COVERAGE)
+def test_coverage(units, seeds, truth, least, most):
+    u50, _, u90, above = covered(units, seeds, **truth)
+    assert least <= min(u50, u90) <= max(u50, u90) <= most
     if most < 0.95:  # where it errs, it asks for too many units, not for too few
         assert above > 0.75 * (1 - u90)
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("seeds", [4, 8, 16])
-def test_coverage_of_sharp_transitions_at_large_widths(seeds):
-    """10 % to 90 % within 1 to 6 units, near 48."""
-    u50, _, u90, _ = covered(tuple(range(32, 65)), seeds, (1.02, 1.13))
-    assert 0.93 <= u50 <= 0.98
-    assert 0.93 <= u90 <= 0.98
 
 
 @pytest.mark.slow
@@ -299,51 +271,33 @@ def test_u50_is_that_of_psignifit(row, u50):
     assert fit(*parse(row)).u50.units == pytest.approx(u50, rel=0.03)
 
 
-def test_fit_of_the_example():
-    found = fit([4, 5, 6, 7, 8], [0, 0, 3, 7, 8], [8] * 5)
-    assert (found.u_exist, found.bracket, found.runs) == (6, (5, 8), 40)
-    assert round(found.u50.units, 1) == 6.1
-    assert round(found.u90.units, 1) == 6.9
-    assert 0 < found.lapse_low < found.lapse < found.lapse_high < 0.4
-    assert 5 < found.slope < 30
+@pytest.mark.parametrize(
+    ("row", "u50", "u90", "bracket"),
+    [
+        ("4:0/8 5:0/8 6:3/8 7:7/8 8:8/8", "no", "no", (5, 8)),
+        ("1:8/8 2:8/8 3:8/8", "below", "below", (None, 1)),
+        ("4:0/8 8:0/8", "above", "above", (8, None)),
+        ("4:0/8 6:2/8 8:5/8", "no", "above", (4, None)),
+        ("4:6/8 6:7/8 8:8/8 10:8/8", "below", "no", (None, 8)),
+        ("4:1/1", "below", "below", (None, 4)),
+        ("4:0/1", "above", "above", (4, None)),
+    ],
+)
+def test_a_threshold_is_measured_or_lies_beyond_the_widths(row, u50, u90, bracket):
+    found = fit(*parse(row))
+    assert (found.u50.censored, found.u90.censored) == (u50, u90)
+    assert found.bracket == bracket
+    assert 0 < found.lapse_low < found.lapse < found.lapse_high < 0.6
 
 
-def test_all_solved_from_one_unit_on():
-    found = fit([1, 2, 3], [8, 8, 8], [8, 8, 8])
-    assert (found.u_exist, found.bracket) == (1, (None, 1))
-    for mine in (found.u50, found.u90):
-        assert (mine.units, mine.low, mine.censored) == (1, 1, "below")
-    assert found.u50.high == 1
-    assert found.u90.high < 1.5
-
-
-def test_none_solved():
-    found = fit([4, 8], [0, 0], [8, 8])
-    assert (found.u_exist, found.bracket) == (None, (8, None))
-    for mine in (found.u50, found.u90):
-        assert (mine.units, mine.high, mine.censored) == (8, INF, "above")
-        assert 7 < mine.low <= 8
-
-
-def test_u50_measured_and_u90_not_reached():
-    found = fit([4, 6, 8], [0, 2, 5], [8, 8, 8])
-    assert found.u50.censored == "no"
-    assert (found.u90.units, found.u90.high, found.u90.censored) == (8, INF, "above")
-    assert found.bracket == (4, None)
-
-
-def test_u50_below_and_u90_measured():
-    found = fit([4, 6, 8, 10], [6, 7, 8, 8], [8] * 4)
-    assert (found.u50.units, found.u50.low, found.u50.censored) == (4, 0, "below")
-    assert found.u90.censored == "no"
-    assert 4 < found.u90.units < 8
-
-
-def test_one_run():
-    for solved, side in ((1, "below"), (0, "above")):
-        found = fit([4], [solved], [1])
-        assert found.u50.censored == side
-        assert found.u90.high == INF  # one run cannot show that nine in ten solve
+def test_intervals_of_censored_thresholds():
+    all_solved = fit([1, 2, 3], [8, 8, 8], [8, 8, 8])
+    assert all_solved.u50.high == 1
+    assert all_solved.u90.high < 1.5
+    none_solved = fit([4, 8], [0, 0], [8, 8])
+    assert 7 < none_solved.u50.low <= none_solved.u90.low <= 8
+    for solved in (0, 1):  # one run cannot show that nine in ten solve
+        assert fit([4], [solved], [1]).u90.high == INF
 
 
 def test_without_one_failure_or_one_success_nothing_is_measured():
@@ -375,13 +329,6 @@ def test_u50_lies_above_a_width_at_which_no_seed_solved_and_not_above_one_at_whi
     assert sure.u50.high < 47.1
 
 
-def test_a_plateau_is_a_lapse_and_not_a_lack_of_width():
-    assert (
-        fit_of(posterior([4, 5, 6, 8], [400] * 4, [1000] * 4, INDEPENDENT)).u50.censored
-        == "below"
-    )
-
-
 def test_a_sharp_transition_between_two_widths_leaves_u50_anywhere_between_them():
     found = fit([40, 44, 46, 47, 48, 50], [0, 0, 0, 16, 16, 16], [16] * 6).u50
     assert 46 < found.low < 46.25
@@ -390,9 +337,10 @@ def test_a_sharp_transition_between_two_widths_leaves_u50_anywhere_between_them(
 
 
 def test_a_plateau_is_read_as_a_lapse_and_not_as_a_lack_of_width():
-    post = posterior(
-        [4, 6, 8, 12, 16, 24, 32], [0, 10, 24, 26, 25, 27, 26], [32] * 7
-    )  # a plateau near 0.8
+    for units, solved in (([4, 5, 6, 8], 25), ([8, 12, 16, 24, 32], 26)):
+        post = posterior(units, [solved] * len(units), [32] * len(units), INDEPENDENT)
+        assert threshold(post, 0.5).censored == "below"
+    post = posterior([4, 6, 8, 12, 16, 24, 32], [0, 10, 24, 26, 25, 27, 26], [32] * 7)
     assert threshold(post, 0.9).censored == "no"
     assert fit([4, 6, 8, 12], [0, 10, 26, 26], [32] * 4).lapse == pytest.approx(
         12 / (64 + 14), abs=0.02
@@ -419,17 +367,6 @@ def test_counts_that_no_rising_curve_gives_are_a_misfit():
     assert np.mean(np.array(found) < 0.02) <= 0.02
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("correlation", [0.0, 0.2])
-@pytest.mark.parametrize(
-    ("units", "seeds"), [(INTEGERS, 4), (INTEGERS, 16), (MIXED, 8)]
-)
-def test_coverage_where_the_seeds_of_a_width_may_be_alike(units, seeds, correlation):
-    """An intraclass correlation of .2: taken as independent, u50 is covered in 78 to 90 %."""
-    u50, _, u90, _ = covered(units, seeds, correlation=correlation)
-    assert min(u50, u90) >= 0.93
-
-
 def test_the_probability_rises_to_what_lapses_leave():
     post = posterior([4, 5, 6, 7, 8, 10], [0, 0, 3, 7, 8, 8], [8] * 6)
     mean = probability(post, np.linspace(1, 40, 118))
@@ -443,33 +380,30 @@ def test_the_probability_rises_to_what_lapses_leave():
 
 
 @pytest.mark.parametrize(
-    ("units", "solved", "runs", "word"),
-    [
-        ([], [], [], "one length"),
-        (4, 1, 1, "one length"),
-        ([4, 5], [1], [2, 2], "one length"),
-        ([4], [[1], [1]], [2], "one length"),
-        ([4.5], [1], [1], "whole numbers"),
-        ([0], [1], [1], "at least 1"),
-        ([4], [0], [0], "at least 1"),
-        ([4], [3], [2], "solved"),
-        ([4], [-1], [2], "solved"),
-    ],
+    ("units", "solved", "runs"), [([0], [1], [1]), ([4], [3], [2]), ([4], [-1], [2])]
 )
-def test_wrong_counts_are_refused(units, solved, runs, word):
-    with pytest.raises(ValueError, match=word):
+def test_counts_out_of_range_are_refused(units, solved, runs):
+    with pytest.raises(ValueError, match="units must be at least 1, and solved from"):
         fit(units, solved, runs)
 
 
-def test_wrong_questions_are_refused():
-    post = posterior([4, 8], [0, 8], [8, 8])
-    for p in (0.0, 1.0, math.nan):
-        with pytest.raises(ValueError, match="p="):
-            threshold(post, p)
-    with pytest.raises(ValueError, match="confidence"):
-        fit([4], [1], [1], confidence=95)
-    with pytest.raises(ValueError, match="units"):
-        probability(post, [0.0, 1.0])
+LOGITS = np.concatenate([-np.geomspace(700, 1e-9), [0], np.geomspace(1e-9, 5000)])
+SHARES = np.concatenate([np.geomspace(1e-300, 0.4), 1 - np.geomspace(1e-12, 0.5)])
+
+
+@pytest.mark.parametrize(
+    ("name", "reference", "values"),
+    [
+        ("logistic", special.expit, LOGITS),
+        ("log_logistic", special.log_expit, LOGITS),
+        ("logit", special.logit, SHARES),
+    ],
+)
+def test_the_logistic_function_its_logarithm_and_its_inverse_are_scipys(
+    name, reference, values
+):
+    found = getattr(curve, name)(values)
+    np.testing.assert_allclose(found, reference(values), rtol=1e-13, atol=0)
 
 
 @st.composite
@@ -578,5 +512,3 @@ def test_one_more_solved(study, data):
         assert np.all(
             (higher / higher[-1])[:, likely] >= (lower / lower[-1])[:, likely] - 1e-9
         )
-    exist = fit(units, more, runs).u_exist
-    assert exist is None or exist <= (fit(*study).u_exist or units[-1])

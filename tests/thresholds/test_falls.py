@@ -80,13 +80,8 @@ def study(rng, kind, design, seeds=8, correlation=0.0):
         like = (1 - correlation) / correlation
         p = rng.beta(*(np.maximum(like * part, 1e-9) for part in (p, 1 - p)))
     if design == "bisection":
-        found, _ = bisected(
-            rng,
-            5,
-            rng.choice([1, 2 ** rng.uniform(0, 5)]),
-            lambda widths: p[widths - 1],
-            0.0,
-        )
+        guess = rng.choice([1, 2 ** rng.uniform(0, 5)])
+        found, _ = bisected(rng, 5, guess, lambda widths: p[widths - 1], 0.0)
         return share, counts(found.widths, found.solved, found.runs)
     widths = GRIDS[design]
     return share, counts(
@@ -176,12 +171,8 @@ def test_false_alarms_are_rare(correlation, most):
 def test_counts_that_fall_are_found_where_they_do():
     fall = find_fall(counts(*LATCH))
     assert (fall.first, fall.last, fall.passed, fall.runs) == (4, 5, 13, 15)
-    assert (fall.wider, fall.widest, fall.wider_passed, fall.wider_runs) == (
-        6,
-        9,
-        8,
-        24,
-    )
+    wider = (fall.wider, fall.widest, fall.wider_passed, fall.wider_runs)
+    assert wider == (6, 9, 8, 24)
     assert before(counts(*LATCH), fall).widths.tolist() == [2, 3, 4, 5]
 
 
@@ -195,24 +186,21 @@ def test_counts_that_fall_are_found_where_they_do():
     ],
 )
 def test_counts_that_chance_may_explain_do_not_fall(units, solved):
-    data = counts(units, solved, [8] * len(units))
-    assert find_fall(data) is None
-    assert before(data, None).widths.tolist() == units
+    assert find_fall(counts(units, solved, [8] * len(units))) is None
 
 
-def test_where_counts_hardly_fall_the_width_to_take_is_that_of_the_curve():
-    assert width_to_take(counts([2, 3, 4], [0, 7, 8], [8] * 3), 0.9, 4) == 4
-    assert width_to_take(counts([2, 3, 4], [0, 2, 4], [8] * 3), 0.9, None) is None
-
-
-def test_where_counts_fall_only_widths_that_pass_themselves_are_taken():
-    assert width_to_take(counts(*LATCH), 0.9, 5) == 14
-    assert (
-        width_to_take(counts([3, 4, 5, 6, 8], [0, 16, 15, 4, 3], [16] * 5), 0.9, 6) == 4
-    )
-    falls = counts([4, 5, 6, 8, 12], [0, 5, 3, 1, 0], [8] * 5)
-    assert width_to_take(falls, 0.9, 8) is None
-
-
-def test_nets_wider_than_any_tried_are_not_taken_where_the_widest_pass():
-    assert width_to_take(counts([1, 2, 3, 4], [0, 1, 7, 8], [8] * 4), 0.9, 6) == 4
+@pytest.mark.parametrize(
+    ("data", "by_the_curve", "taken"),
+    [
+        (([2, 3, 4], [0, 7, 8], [8] * 3), 4, 4),  # hardly falls
+        (([2, 3, 4], [0, 2, 4], [8] * 3), None, None),
+        # of counts that fall, only widths that pass themselves
+        (LATCH, 5, 14),
+        (([3, 4, 5, 6, 8], [0, 16, 15, 4, 3], [16] * 5), 6, 4),
+        (([4, 5, 6, 8, 12], [0, 5, 3, 1, 0], [8] * 5), 8, None),
+        # none wider than any tried where the widest pass
+        (([1, 2, 3, 4], [0, 1, 7, 8], [8] * 4), 6, 4),
+    ],
+)
+def test_the_width_to_take(data, by_the_curve, taken):
+    assert width_to_take(counts(*data), 0.9, by_the_curve) == taken

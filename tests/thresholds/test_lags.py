@@ -153,31 +153,21 @@ def test_nine_in_ten_pass_up_to_a_lag_by_nets_that_were_trained_up_to_a_longer_o
     longer = 0
     for _ in range(STUDIES):
         mu, slope, _, measured = simulated(rng, FIVE, 0.2)
-        rows = [
-            group(
-                lag=lag,
-                counts=dict(zip(units, zip(*counts, strict=True), strict=True)),
-                **UP_TO,
-            )
-            for lag, post in measured.items()
-            for units, *counts in [
-                [each.tolist() for each in (post.widths, post.solved, post.runs)]
-            ]
-        ]
+        rows = []
+        for lag, post in measured.items():
+            pairs = zip(post.solved.tolist(), post.runs.tolist(), strict=True)
+            counts = dict(zip(post.widths.tolist(), pairs, strict=True))
+            rows.append(group(lag=lag, counts=counts, **UP_TO))
         points = {p.lag: p for p in frontier(table(*rows)) if p.trains}
-        advised = [
-            advise(points, lag, 0.9, up_to=True) for lag in sorted({*FIVE, *UNMEASURED})
-        ]
-        known = [units for _, units, _ in advised if units is not None]
+        known = []
+        for lag in sorted({*FIVE, *UNMEASURED}):
+            advice = advise(points, lag, 0.9, up_to=True)
+            longer += advice.training_lag > lag
+            if advice.units is not None:
+                known.append(advice.units)
+                k = advice.training_lag - 1
+                passed.append(expit(slope[k] * (np.log2(advice.units) - mu[k])))
         assert known == sorted(known)
-        for lag, (_, units, trained) in zip(
-            sorted({*FIVE, *UNMEASURED}), advised, strict=True
-        ):
-            longer += trained > lag
-            if units is not None:
-                passed.append(
-                    expit(slope[trained - 1] * (np.log2(units) - mu[trained - 1]))
-                )
     enough = np.mean(np.array(passed) >= 0.9)
     print(
         f"\nup to a lag: {np.mean(passed):.3f} pass, {enough:.3f} enough, {longer} of"
@@ -188,50 +178,48 @@ def test_nine_in_ten_pass_up_to_a_lag_by_nets_that_were_trained_up_to_a_longer_o
     assert longer
 
 
-def sharp(lag, width):
+def sharp(width):
     return posterior([width - 1, width, width + 1], [0, 4, 8], [8, 8, 8])
 
 
+def u50(belief):
+    """The median of u50."""
+    return belief.quantiles(0.5, np.array([0.5]))[0]
+
+
+def spread(belief):
+    """The width of the interval of u50, as a logarithm."""
+    return np.ptp(np.log(belief.quantiles(0.5, ENDS)))
+
+
 def test_a_lag_between_two_that_were_measured_lies_between_them_and_is_less_sure():
-    found = believe({lag: sharp(lag, lag) for lag in (4, 8, 16, 32)}, [8, 11, 16])
-    low, middle, high = (
-        found[lag].quantiles(0.5, np.array([0.5]))[0] for lag in (8, 11, 16)
-    )
-    assert low < middle < high
-    assert middle == pytest.approx(11, rel=0.06)
-    spread = [np.ptp(np.log(found[lag].quantiles(0.5, ENDS))) for lag in (8, 11, 16)]
-    assert spread[1] > 1.5 * max(spread[0], spread[2])
-    assert 0.05 < spread[1] < 0.6
+    found = believe({lag: sharp(lag) for lag in (4, 8, 16, 32)}, [8, 11, 16])
+    assert u50(found[8]) < u50(found[11]) < u50(found[16])
+    assert u50(found[11]) == pytest.approx(11, rel=0.06)
+    assert spread(found[11]) > 1.5 * max(spread(found[8]), spread(found[16]))
+    assert 0.05 < spread(found[11]) < 0.6
 
 
 def test_a_measured_lag_is_sharpened_by_its_neighbours():
-    poor = posterior([10, 20], [0, 4], [4, 4])
-    others = {lag: sharp(lag, lag) for lag in (4, 8, 12, 20, 32)}
-    alone = believe({16: poor}, [16])[16]
-    among = believe(others | {16: poor}, [16])[16]
-    widths = [np.ptp(np.log(each.quantiles(0.5, ENDS))) for each in (alone, among)]
-    assert widths[1] < 0.7 * widths[0]
-    assert among.quantiles(0.5, np.array([0.5]))[0] == pytest.approx(16, rel=0.1)
+    poor = {16: posterior([10, 20], [0, 4], [4, 4])}
+    others = {lag: sharp(lag) for lag in (4, 8, 12, 20, 32)}
+    alone = believe(poor, [16])[16]
+    among = believe(others | poor, [16])[16]
+    assert spread(among) < 0.7 * spread(alone)
+    assert u50(among) == pytest.approx(16, rel=0.1)
 
 
 def test_scatter_is_learned_from_lags_that_lie_side_by_side():
     """Its prior has a median of 4.5 %; twelve neighbours about a flat line tell more from less."""
     jumps = np.array([0, 5, -4, 6, -5, 3, -6, 5, -4, 6, -5, 4])
-    still, loud = (
-        believe(
-            {20 + k: sharp(20 + k, 32 + size * jump) for k, jump in enumerate(jumps)},
-            [40],
-        )[40]
-        for size in (0, 1)
-    )
-    spread = [np.ptp(np.log(each.quantiles(0.5, ENDS))) for each in (still, loud)]
-    assert spread[1] > 1.5 * spread[0]
+    still = {20 + k: sharp(32) for k in range(len(jumps))}
+    loud = {20 + k: sharp(32 + jump) for k, jump in enumerate(jumps)}
+    assert spread(believe(loud, [40])[40]) > 1.5 * spread(believe(still, [40])[40])
 
 
 def test_beyond_the_lags_measured_the_interval_grows():
-    found = believe({lag: sharp(lag, lag) for lag in (4, 8, 16)}, [20, 40, 80])
-    spread = [np.ptp(np.log(found[lag].quantiles(0.5, ENDS))) for lag in (20, 40, 80)]
-    assert spread[0] < spread[1] < spread[2]
+    found = believe({lag: sharp(lag) for lag in (4, 8, 16)}, [20, 40, 80])
+    assert spread(found[20]) < spread(found[40]) < spread(found[80])
     low, high = found[40].quantiles(0.5, ENDS)
     assert low < 40 < high
 
@@ -244,8 +232,7 @@ def test_where_one_unit_is_enough_it_is_one():
 
 def test_a_lag_out_of_line_does_not_break_the_others():
     odd = posterior([20, 40, 60, 80, 100, 120], [0, 0, 0, 0, 4, 8], [8] * 6)
-    measured = {lag: sharp(lag, 8) for lag in (4, 8, 16)} | {12: odd}
-    found = believe(measured, [8, 12])
-    assert found[8].quantiles(0.5, np.array([0.5]))[0] == pytest.approx(8, rel=0.1)
+    found = believe({lag: sharp(8) for lag in (4, 8, 16)} | {12: odd}, [8, 12])
+    assert u50(found[8]) == pytest.approx(8, rel=0.1)
     assert np.isfinite(found[12].weights).all()
-    assert found[12].quantiles(0.5, np.array([0.5]))[0] > 50
+    assert u50(found[12]) > 50
