@@ -51,16 +51,14 @@ class Pass:
 
     inputs: Any  # symbols below F, (T, B) int, or vectors, (T, B, F)
     length: Any  # () int, how many of the T steps count, the same for all sequences
-    window_starts: Any = (
-        None  # (T,) bool, true at the first step of each window; None: one window
-    )
+    # (T,) bool, true at the first step of each window; None: one window
+    window_starts: Any = None
     # whether the carry is set to zero where a window starts; otherwise only its gradient is cut
     reset_carry: bool = field(default=False, metadata={"static": True})
     # whether to return the hidden state or output of every step, or of the last one
     return_sequences: bool = field(default=True, metadata={"static": True})
-    readout: Readout | None = (
-        None  # the read-out to apply to hidden states; None: return hidden states
-    )
+    # the read-out to apply to hidden states; None: return hidden states
+    readout: Readout | None = None
     # () int, the number of real units; further ones are padding, with zero weights,
     # which a loop may skip to save time. None: no padding
     num_units: Any = None
@@ -124,12 +122,10 @@ class Loop:
     # whether `engine.loop=reproducible` may choose it: its results have equal bits on
     # machines with the same jaxlib and the same kind of processor
     reproducible: bool = False
-    fallback: str = (
-        "while"  # name of the loop that serves the requests that this one refuses
-    )
-    fuses_readout: bool = (
-        False  # whether `run` applies the read-out's kernel; else `Loop.__call__` does
-    )
+    # name of the loop that serves the requests that this one refuses
+    fallback: str = "while"
+    # whether `run` applies the read-out's kernel; else `Loop.__call__` does
+    fuses_readout: bool = False
     # names of the knobs of network and recipe with which its results are right; None:
     # all, as it runs the cell's own step, and leaves the loss to `loss_and_score_sums`
     knobs: Collection[str] | None = None

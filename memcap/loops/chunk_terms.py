@@ -42,12 +42,10 @@ class Terms(NamedTuple):
     key: Float[Array, "W B K"]  # per write; their number W is T or a multiple of T
     value: Float[Array, "W B V"]  # likewise
     query: Float[Array, "T B K"]  # per step
-    scales: Float[Array, "T1 B"] | None = (
-        None  # the rest of the state, if any: at first and after each step
-    )
-    strength: Float[Array, "W B"] | None = (
-        None  # per write, for the delta rule; None: values are added
-    )
+    # the rest of the state, if any: at first and after each step
+    scales: Float[Array, "T1 B"] | None = None
+    # per write, for the delta rule; None: values are added
+    strength: Float[Array, "W B"] | None = None
 
     @property
     def writes(self) -> int:

@@ -172,12 +172,10 @@ class Backward(NamedTuple):
     matrix: Any  # (U, 4U + O), maps the gradient of a step's product to that of h
     dc: Any  # (U, B), gradients of the last carry, c and h
     dh: Any
-    d_readout: (
-        Any  # (U, O), the read-out's gradient by the last step; None: no read-out
-    )
-    sums: (
-        Any  # zeros, for the gradients of the matrix (F + U, 4U + O) and the bias (4U,)
-    )
+    # (U, O), the read-out's gradient by the last step; None: no read-out
+    d_readout: Any
+    # zeros, for the gradients of the matrix (F + U, 4U + O) and the bias (4U,)
+    sums: Any
 
 
 def start_backward(

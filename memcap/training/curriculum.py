@@ -23,9 +23,8 @@ from memcap.config.member import Member
 
 DECAY = 0.8  # of the running accuracy
 AFTER_A_RISE = 0.5  # the running accuracy starts here again
-PER_CRITERION = (
-    0.01  # what an error as large as the criterion takes off an accuracy of 1
-)
+# what an error as large as the criterion takes off an accuracy of 1
+PER_CRITERION = 0.01
 
 
 class Curriculum(NamedTuple):

@@ -22,9 +22,8 @@ from memcap.training.results import Checkpoint, CurveChunk, Result
 from memcap.training.step import Trainer
 
 MAX_LANES = 4096  # members in flight on an accelerator, if its memory holds so many
-MIN_LANES_OF_A_SEARCH = (
-    256  # least lanes of an adaptive search, if it has that many candidates
-)
+# least lanes of an adaptive search, if it has that many candidates
+MIN_LANES_OF_A_SEARCH = 256
 
 
 class Listener:

@@ -22,12 +22,10 @@ class Result(Assessment):
     steps: int = 0  # training steps taken
     train_loss: float  # mean over the last chunk, in nats or squared error
     weights: dict[str, Any]  # nested dict of arrays
-    compile_seconds: float = (
-        0.0  # of the member's program, which all members in it share
-    )
-    run_seconds: float = (
-        0.0  # the member's share of the time that its program ran, evaluations included
-    )
+    # of the member's program, which all members in it share
+    compile_seconds: float = 0.0
+    # the member's share of the time that its program ran, evaluations included
+    run_seconds: float = 0.0
     loop: str  # name of its loop over time (memcap/loops/)
     side_by_side: bool  # whether the program's members ran under `vmap`
     program_units: int  # width of the program, to which the member was padded
@@ -64,18 +62,14 @@ class CurveChunk:
     losses: np.ndarray  # (steps of the chunk,) float32, the training loss of each
     train_score: float  # running training score at the chunk's end
     score: float | None  # held-out score, None if it was not evaluated
-    lag: int | None = (
-        None  # lag of the member's curriculum at the chunk's end; None without a curriculum
-    )
-    worst: float | None = (
-        None  # held-out score at the worst lag up to its own; None if it was not evaluated
-    )
-    lr: float | None = (
-        None  # learning rate of the next step; None where it is not known
-    )
-    validation_loss: float | None = (
-        None  # of members that are judged by it; None if it was not evaluated
-    )
+    # lag of the member's curriculum at the chunk's end; None without a curriculum
+    lag: int | None = None
+    # held-out score at the worst lag up to its own; None if it was not evaluated
+    worst: float | None = None
+    # learning rate of the next step; None where it is not known
+    lr: float | None = None
+    # of members that are judged by it; None if it was not evaluated
+    validation_loss: float | None = None
 
     def points(self, most: int | None = None) -> Iterator[tuple[int, dict[str, float]]]:
         """Yield (step, values) for each step, or `most` of them, with the mean loss
@@ -116,9 +110,8 @@ class Checkpoint:
     """A member between two chunks."""
 
     key: str  # of the member
-    program: (
-        str  # its program in words (`program_id`); only an equal one may continue it
-    )
+    # its program in words (`program_id`); only an equal one may continue it
+    program: str
     host_state: dict[
         str, Any
     ]  # the host's part, as plain values: `train_loop.Lane.to_dict`

@@ -70,9 +70,8 @@ class TrainState(NamedTuple):
     opt_state: Any
     step: Any  # scalar, as are the next two
     active: Any  # turns false once the loss or a weight is not finite
-    train_score: (
-        Any  # running mean over about 10 steps; NaN until a curriculum has ended
-    )
+    # running mean over about 10 steps; NaN until a curriculum has ended
+    train_score: Any
     curriculum: Any = ()  # a `CurriculumState`, or () without one
 
 
@@ -152,12 +151,10 @@ class Trainer:
     """The pure functions that train and evaluate one member."""
 
     spec: TrainSpec  # the spec that the members share
-    max_length: (
-        int  # steps T of the buffer for training sequences, at least the longest length
-    )
-    max_eval_length: (
-        int  # the same for evaluations, stretched and at other lengths, too
-    )
+    # steps T of the buffer for training sequences, at least the longest length
+    max_length: int
+    # the same for evaluations, stretched and at other lengths, too
+    max_eval_length: int
     loop: str = "while"  # name of the loop over time (memcap/loops/)
     # whether members run under `vmap`. Then a chunk has a fixed number of training
     # steps, and a mask freezes members that have ended

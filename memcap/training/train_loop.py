@@ -86,9 +86,8 @@ class Lane:
     # once the member has ended: score, and share of whole sequences right, at each of
     # `evaluation.lengths`
     at_lengths: list[tuple[float, float]] = field(default_factory=list)
-    lowest: np.ndarray | None = (
-        None  # (P,) the weights of the lowest validation loss, if that decides
-    )
+    # (P,) the weights of the lowest validation loss, if that decides
+    lowest: np.ndarray | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return the lane as plain values, without the member and `since`.

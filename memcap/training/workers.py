@@ -32,18 +32,15 @@ if TYPE_CHECKING:  # these import JAX
 MAIN = "from memcap.training.workers import worker_main; worker_main()"
 # XLA's threads in a worker of one core; set it in our own environment to overrule it.
 ENVIRONMENT = {"PJRT_NPROC": "1"}
-HEARTBEAT_TIMEOUT = (
-    60.0  # seconds of silence after which a worker counts as hung or stopped
-)
+# seconds of silence after which a worker counts as hung or stopped
+HEARTBEAT_TIMEOUT = 60.0
 HEARTBEATS = 30  # in that time
 # Calls of a `WorkerQueue` for whose answer a worker waits; after any other it goes on at once.
 ANSWERED = ("claim_program", "take_members", "load_checkpoints")
-MAX_FALSE_STARTS = (
-    3  # deaths in a row of workers without members: the environment is broken
-)
-CLOCK_JUMP = (
-    5.0  # seconds between two of our checks after which this process itself was stopped
-)
+# deaths in a row of workers without members: the environment is broken
+MAX_FALSE_STARTS = 3
+# seconds between two of our checks after which this process itself was stopped
+CLOCK_JUMP = 5.0
 # seconds that a worker in this process has to end its chunk once the job is over; then we leave it
 SHUTDOWN_WAIT = 0.3
 

@@ -545,9 +545,8 @@ def test_a_library_that_fails_its_test_is_not_used(monkeypatch, name, step, reas
     assert re.search(reason.format(name), GatedC.missing.__wrapped__(IN_C[name]))
 
 
-GRADIENTS = (
-    4  # of kernel, recurrent weights, bias and read-out, before those of the carry
-)
+# of kernel, recurrent weights, bias and read-out, before those of the carry
+GRADIENTS = 4
 WRONG = [
     *(
         (name, 1, place)

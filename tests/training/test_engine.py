@@ -126,9 +126,8 @@ def test_a_solved_stream_trains_on_until_it_is_steady_or_the_budget_ends():
 # Divergence
 
 
-WILD = (
-    1e38  # a learning rate at which weights overflow what a loss can be computed from
-)
+# a learning rate at which weights overflow what a loss can be computed from
+WILD = 1e38
 
 
 @pytest.mark.parametrize("loop", ["while", *leave(["associative"])])

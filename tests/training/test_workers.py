@@ -272,9 +272,8 @@ def test_a_member_that_kills_two_workers_has_failed_and_the_rest_goes_on(
         2,
         listener,
     )
-    queue.workers = (
-        1  # of which it is the only one that comes: no share is left to another
-    )
+    # of which it is the only one that comes: no share is left to another
+    queue.workers = 1
     pool = WorkerPool(queue, run_worker)
 
     def take_members(self, number, program, most):
