@@ -104,9 +104,8 @@ def scale_by_muon(architecture: Architecture) -> optax.GradientTransformationExt
         direction, adam_state = ADAM.update(updates, state.adam)
         gradient = blocks(updates)
         momentum = _mean(MUON_DECAY, state.momentum, gradient)
-        turn = orthogonal(
-            _mean(MUON_DECAY, momentum, gradient)
-        )  # one step ahead, as in Nesterov's momentum
+        # one step ahead, as in Nesterov's momentum
+        turn = orthogonal(_mean(MUON_DECAY, momentum, gradient))
         turn = MUON_RMS * jnp.sqrt(jnp.float32(units)) * turn
         for place, layer in zip(places, jnp.split(turn, len(places)), strict=True):
             direction = _put(direction, layer.swapaxes(0, 1).ravel(), place)
@@ -264,9 +263,8 @@ def scale_by_ggt(architecture: Architecture) -> optax.GradientTransformation:
         free = jnp.maximum(updates.size - (variance > 0).sum(), 1)
         outside = _mean(SQUARE_DECAY, state.outside, (across**2).sum() / free)
         outside = jnp.where(count < GGT_EVERY, 0, outside)
-        share = 1 - SQUARE_DECAY ** jnp.maximum(
-            count - GGT_EVERY + 1, 1
-        )  # of data in the mean
+        # of data in the mean
+        share = 1 - SQUARE_DECAY ** jnp.maximum(count - GGT_EVERY + 1, 1)
         deviations = _deviation(jnp.append(variance, outside / share), GGT_FLOOR)
         whole = (mean_along / deviations[:-1]) @ basis + mean_across / deviations[-1]
         direction = jnp.where(count < GGT_EVERY, direction, whole)

@@ -26,9 +26,8 @@ class Trace(NamedTuple):
     """A run with all its states. T steps, B sequences."""
 
     outputs: np.ndarray  # (T, B, O), logits or values
-    hidden: (
-        np.ndarray
-    )  # (T, B, H), the hidden state of the last layer, which the read-out sees
+    # (T, B, H), the hidden state of the last layer, which the read-out sees
+    hidden: np.ndarray
     carries: Any  # the state after each step, a pytree of arrays (T, B, ...)
 
 

@@ -66,9 +66,8 @@ def _instruction(line: str) -> Instruction:
     name, _, rest = line.strip().removeprefix("ROOT ").partition(" = ")
     end = 0
     depth = 0
-    while (
-        rest[end] != " " or depth
-    ):  # a tuple's type has spaces and brackets of its own
+    # a tuple's type has spaces and brackets of its own
+    while rest[end] != " " or depth:
         depth += (rest[end] in "({[") - (rest[end] in ")}]")
         end += 1
     return Instruction(

@@ -32,9 +32,8 @@ if TYPE_CHECKING:
     ]
 
 Carry = Any
-Weights = tuple[
-    jax.Array, jax.Array, jax.Array, jax.Array | None
-]  # kernel, recurrent, bias, read-out
+# kernel, recurrent, bias, read-out
+Weights = tuple[jax.Array, jax.Array, jax.Array, jax.Array | None]
 
 
 class Readout(NamedTuple):
@@ -113,9 +112,8 @@ class Loop:
     what: str = (  # the cell that it runs, in words, for the warning that the loop cannot run here
         "the cell"
     )
-    chosen_on: Collection[
-        str
-    ] = ()  # platforms on which `engine.loop=auto` may choose it
+    # platforms on which `engine.loop=auto` may choose it
+    chosen_on: Collection[str] = ()
     # `auto` takes the highest-ranked loop that it may choose and that can run the
     # request
     rank: int = 0

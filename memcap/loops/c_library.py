@@ -144,9 +144,8 @@ def _cached(stem: str, parts: list[bytes], make: Callable[[Path], Any]) -> Path:
             library = Path(scratch, path.name)
             make(library)
             library.chmod(0o700)  # whatever the umask, nobody else may write it
-            library.replace(
-                path
-            )  # whole or not at all: other processes may make it, too
+            # whole or not at all: other processes may make it, too
+            library.replace(path)
     return path
 
 

@@ -36,9 +36,8 @@ class Terms(NamedTuple):
     """
 
     matrix: Float[Array, "B K V"]  # S before the first step
-    log_decay: (
-        Float[Array, "W B D"] | None
-    )  # per write, at most 0; D is 1 or the numbers of a key; None: 0
+    # per write, at most 0; D is 1 or the numbers of a key; None: 0
+    log_decay: Float[Array, "W B D"] | None
     key: Float[Array, "W B K"]  # per write; their number W is T or a multiple of T
     value: Float[Array, "W B V"]  # likewise
     query: Float[Array, "T B K"]  # per step
@@ -146,9 +145,8 @@ def _(cell: MLSTM, state: Any, shifted: Any, resets: Any) -> Terms:
         running_stabilizer(log_keep, write, start, resets)
     )
     before = jnp.concatenate([start[None], stabilizers[:-1]])
-    if (
-        resets is not None
-    ):  # otherwise a decay across a reset, which is never used, could be infinite
+    # otherwise a decay across a reset, which is never used, could be infinite
+    if resets is not None:
         before = jnp.where(resets[:, None], 0, before)
     key = cell.key_of(shifted) / math.sqrt(cell.keys)
     value = shifted @ cell.value[...]

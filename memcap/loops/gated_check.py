@@ -68,9 +68,8 @@ def is_right(cell: GatedC, case: Case) -> bool:
     pairs = zip(values, expected, strict=True)
     right = [np.abs(a - b).max() <= TOLERANCE * (1 + np.abs(b).max()) for a, b in pairs]
     for k, gradient in enumerate(gradients if case.vectors else gradients[:-1]):
-        direction = rng.standard_normal(gradient.shape) + np.sign(
-            gradient
-        )  # so that its parts add up
+        # so that its parts add up
+        direction = rng.standard_normal(gradient.shape) + np.sign(gradient)
         ends = [
             [*start[:k], start[k] + far * direction, *start[k + 1 :]]
             for far in (-NUDGE, NUDGE)

@@ -27,9 +27,8 @@ from memcap.loops.while_loop import WhileLoop
 if TYPE_CHECKING:
     from memcap.loops.base import CarryAndOutputs
 
-WORK, SLOTS, TWO_SLOTS, SLOTS_OF_A_BLOCK, WORK_WITH_LOSS = range(
-    5
-)  # buffers, as `GatedC.size` counts them
+# buffers, as `GatedC.size` counts them
+WORK, SLOTS, TWO_SLOTS, SLOTS_OF_A_BLOCK, WORK_WITH_LOSS = range(5)
 MOST_STEPS = 2**24
 # The C has the cell's equations and the loss in it. Of these knobs it needs to know
 # none, as they act before and after it.
@@ -58,9 +57,8 @@ class GatedC:
     # the cell in NumPy: (x @ kernel + bias and h @ recurrent, each (B, blocks * U); the
     # carry, each (U, B)) -> the next carry
     step: Callable[[Any, Any, Any], Any]
-    check: Callable[
-        [GatedC], bool
-    ]  # whether the C computes what the step does (memcap/loops/gated_check.py)
+    # whether the C computes what the step does (memcap/loops/gated_check.py)
+    check: Callable[[GatedC], bool]
 
     @property
     def source(self) -> Path:
@@ -336,9 +334,8 @@ class GatedNative(WhileLoop):
     seconds_per_padded_weight = 3e-9
     knobs = KNOBS
     in_c: GatedC  # the cell
-    xla: Loop = (
-        while_loop.LOOP
-    )  # the loop that runs what the C does not serve, such as float64
+    # the loop that runs what the C does not serve, such as float64
+    xla: Loop = while_loop.LOOP
 
     def weights(self, cell: Any) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Return kernel, recurrent weights and bias of a cell; see `over_time`."""

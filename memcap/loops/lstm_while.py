@@ -189,9 +189,8 @@ def start_backward(
     dtype = kernel.dtype
     matrix = recurrent
     d_readout = None
-    if (
-        readout is not None
-    ):  # as in the forward loop: step t's gates go with the read-out of step t - 1
+    # as in the forward loop: step t's gates go with the read-out of step t - 1
+    if readout is not None:
         matrix = jnp.concatenate([recurrent, readout], 1)
         dh = dh + readout @ read_row(d_outputs, over.length - 1)
         d_readout = last @ read_row(d_outputs, over.length - 1).T

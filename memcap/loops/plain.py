@@ -44,9 +44,8 @@ class Plain(Loop):
             carry, last = state
             t, x, factor = row
             entered = carry
-            if (
-                factor is not None
-            ):  # at the start of a window no carry flows in, or no gradient flows back
+            # at the start of a window no carry flows in, or no gradient flows back
+            if factor is not None:
                 cut = jax.tree.map(
                     jnp.zeros_like if over.reset_carry else lax.stop_gradient, carry
                 )

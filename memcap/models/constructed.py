@@ -52,9 +52,8 @@ def constructed(task: Task, lag: int) -> Constructed | None:
 def constructed_units(task: Task, lag: int) -> int | None:
     """Return the width at which hand-set weights solve `task` at `lag`, perhaps not the
     least one; None if unknown."""
-    if isinstance(
-        task, DelayLine
-    ):  # at a long lag its weights would not fit into memory
+    # at a long lag its weights would not fit into memory
+    if isinstance(task, DelayLine):
         return shift_register(lag)
     network_there = constructed(task, lag)
     return None if network_there is None else network_there[0].units

@@ -32,9 +32,8 @@ if TYPE_CHECKING:
 
     from memcap.tasks import Batch, Task
 
-    StepInputs: TypeAlias = (
-        Int[Array, " B"] | Float[Array, "B F"]
-    )  # symbols, or vectors
+    # symbols, or vectors
+    StepInputs: TypeAlias = Int[Array, " B"] | Float[Array, "B F"]
     Inputs: TypeAlias = Int[Array, "T B"] | Float[Array, "T B F"]
 
 

@@ -194,9 +194,10 @@ def read(
     """Yield chunks of ((h (n, H), carry (n, N)), targets (n, 2 K D)): the coordinates
     of the inputs, and those of another sequence."""
     widest = max(basis.shape[1] for basis in lift)
+    # (K, F, D)
     full = np.stack(
         [np.pad(basis, [(0, 0), (0, widest - basis.shape[1])]) for basis in lift]
-    )  # (K, F, D)
+    )
     for index in indices:
         batch = fresh_batch(net, sequences, index, when.at)
         run = trace(net, batch)

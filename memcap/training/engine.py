@@ -79,13 +79,11 @@ def train(
 
     queue = Queue(members, engine, workers, listener, next_members, candidates, study)
     with WorkerPool(queue, run_worker) as pool:
-        if any(
-            group.side_by_side for group in queue.pending
-        ):  # compiling then costs more than training
+        # compiling then costs more than training
+        if any(group.side_by_side for group in queue.pending):
             _compile_ahead(queue)
-        while not queue.done.wait(
-            0.2
-        ):  # a wait without a timeout can sleep through Ctrl-C
+        # a wait without a timeout can sleep through Ctrl-C
+        while not queue.done.wait(0.2):
             signals.look()
             pool.kill_hung()
             queue.listener.tick()

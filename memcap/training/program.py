@@ -60,9 +60,8 @@ MEMBERS = "members"  # the axis of the device mesh
 # instead of 3.3 s (delay line, lag 50, 50 units). With 128 it runs 15 % slower.
 FAST_COMPILE: dict[str, Any] = {"xla_backend_optimization_level": 2}
 MAX_PROGRAMS = 64  # that a process keeps
-MAX_CONSTANTS = (
-    2**29
-)  # bytes of arrays in these, as each holds all sequences of a user's file
+# bytes of arrays in these, as each holds all sequences of a user's file
+MAX_CONSTANTS = 2**29
 MEMORY_FRACTION = 0.9  # of a device's memory that a program may take
 _lock = threading.Lock()
 _beside = ThreadPoolExecutor(thread_name_prefix="memcap-compile")
@@ -260,9 +259,8 @@ def shared_programs(
     less than compiling another one.
     """
     shared: dict[TrainSpec, TrainSpec] = {}
-    wider: dict[
-        TrainSpec, TrainSpec
-    ] = {}  # the current program, by what all widths have in common
+    # the current program, by what all widths have in common
+    wider: dict[TrainSpec, TrainSpec] = {}
     for spec in sorted(steps, key=lambda spec: -spec.architecture.model.units):
         family = spec.at_width(1)
         program = wider.get(family, spec)
@@ -341,9 +339,8 @@ def compiled(program: Program) -> Executables:
     with _lock:
         job = _jobs.pop(program, None)
         mine = job is None
-        job = _jobs[program] = (
-            job or Future()
-        )  # the last one used is the last one to go
+        # the last one used is the last one to go
+        job = _jobs[program] = job or Future()
         while len(_jobs) > most_kept(program):
             del _jobs[next(iter(_jobs))]
     if mine:

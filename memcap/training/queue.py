@@ -29,9 +29,8 @@ MIN_LANES_OF_A_SEARCH = 256
 class Listener:
     """Listener to a training, which ignores all events; several threads may call every method."""
 
-    checkpoint_after = (
-        math.inf
-    )  # seconds of training between two checkpoints of a member; infinite: none
+    # seconds of training between two checkpoints of a member; infinite: none
+    checkpoint_after = math.inf
 
     def add_curve(self, chunk: CurveChunk) -> None:
         """Take a piece of a member's curve; after a worker's death it begins again at
@@ -104,14 +103,12 @@ class Queue:
             worker: {} for worker in range(workers)
         }
         self.results: dict[Member, Result] = {}  # in the order in which members ended
-        self.failures: Counter[Member] = (
-            Counter()
-        )  # deaths of workers that had the member
+        # deaths of workers that had the member
+        self.failures: Counter[Member] = Counter()
 
         # Programs
-        self.sizes: dict[
-            Group, tuple[Size, int]
-        ] = {}  # largest size and number of members
+        # largest size and number of members
+        self.sizes: dict[Group, tuple[Size, int]] = {}
         self.programs: dict[Group, list[Program]] = {}
         self.owners: dict[Group, set[int]] = {}
         self.claims: dict[int, Program] = {}  # by worker
@@ -269,9 +266,8 @@ class Queue:
         """Take a share of the waiting members that fit into the program's buffers; see
         `WorkerQueue`."""
         with self.changed:
-            if (
-                program not in self.compiled
-            ):  # a worker compiles before it takes members
+            # a worker compiles before it takes members
+            if program not in self.compiled:
                 self.compiled.add(program)
                 self.changed.notify_all()
             group = self._group(program)

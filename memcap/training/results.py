@@ -112,9 +112,8 @@ class Checkpoint:
     key: str  # of the member
     # its program in words (`program_id`); only an equal one may continue it
     program: str
-    host_state: dict[
-        str, Any
-    ]  # the host's part, as plain values: `train_loop.Lane.to_dict`
+    # the host's part, as plain values: `train_loop.Lane.to_dict`
+    host_state: dict[str, Any]
     state: Sequence[np.ndarray]  # the leaves of its `TrainState`
 
     @property

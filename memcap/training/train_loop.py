@@ -80,9 +80,8 @@ class Lane:
     steps: int = 0  # taken before the chunk in hand
     loss: float = math.nan  # mean over the last chunk
     seconds: float = 0.0  # its share of the time so far
-    since: float = field(
-        default_factory=time.monotonic
-    )  # when it entered its lane, on the monotonic clock
+    # when it entered its lane, on the monotonic clock
+    since: float = field(default_factory=time.monotonic)
     # once the member has ended: score, and share of whole sequences right, at each of
     # `evaluation.lengths`
     at_lengths: list[tuple[float, float]] = field(default_factory=list)

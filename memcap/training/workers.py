@@ -175,9 +175,8 @@ class WorkerProcess:
     def __init__(self) -> None:
         self.process, connection = spawn(MAIN, str(HEARTBEAT_TIMEOUT / HEARTBEATS))
         self.pipe = Pipe(connection)
-        self.last_message = (
-            time.monotonic()
-        )  # when it came; infinite while a call is answered
+        # when it came; infinite while a call is answered
+        self.last_message = time.monotonic()
         self.timed_out = False
         self.last_line = ""
         self.buffered: list[str] = []
@@ -241,9 +240,8 @@ class WorkerProcess:
 
     def exit_reason(self) -> str:
         """Return how a dead process ended, and the last line that it printed."""
-        self.reader.join(
-            5
-        )  # no longer, as another process may have inherited its stderr
+        # no longer, as another process may have inherited its stderr
+        self.reader.join(5)
         if self.timed_out:
             reason = f"said nothing for {HEARTBEAT_TIMEOUT:g} s and was killed"
         else:

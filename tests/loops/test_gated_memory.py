@@ -107,12 +107,10 @@ def test_narrower_vectors_compute_the_same(tmp_path, monkeypatch, cell, flags):
     monkeypatch.setattr(c_library, "FLAGS", ("-O2", *flags.split()))
     GatedC.library.cache_clear()
     try:
-        rows = (
-            1 + cell.states + 4 + (cell is LSTM)
-        )  # of a slot: x, the carry, gates, tanh c
-        assert (
-            cell.size(2, 1, 1, 1, 1, 1, 1) == 2 * rows * 2 * width
-        )  # two slots, two vectors a row
+        # of a slot: x, the carry, gates, tanh c
+        rows = 1 + cell.states + 4 + (cell is LSTM)
+        # two slots, two vectors a row
+        assert cell.size(2, 1, 1, 1, 1, 1, 1) == 2 * rows * 2 * width
         assert all_right(cell)
     finally:
         GatedC.library.cache_clear()

@@ -61,9 +61,8 @@ def test_weights_come_back_from_their_vector_as_they_were(cell, readout):
     vector = net.flatten(weights)
     assert vector.dtype == np.float32
     assert vector.shape == (net.parameters(),)
-    assert len(np.unique(vector)) > 0.9 * len(
-        vector
-    )  # no part is there twice, and none is lost
+    # no part is there twice, and none is lost
+    assert len(np.unique(vector)) > 0.9 * len(vector)
     for back in (net.unflatten(vector), jax.jit(net.unflatten)(vector)):
         assert jax.tree.structure(back) == jax.tree.structure(weights)
         for found, leaf in zip(

@@ -109,9 +109,8 @@ def test_so_many_units_solve_it(task, lag, units, options):
     if task.loss == "classes":
         assert np.array_equal(outputs.argmax(0), targets)
     elif task.name == "count":
-        assert (
-            np.abs(outputs[0] - targets).max() * lag < 1e-3
-        )  # counts; the task asks for half a count
+        # counts; the task asks for half a count
+        assert np.abs(outputs[0] - targets).max() * lag < 1e-3
     else:  # the tasks ask for .05 and 1e-2
         assert (
             np.mean((outputs[0] - targets) ** 2)
@@ -126,14 +125,12 @@ def test_a_shorter_register_does_not_solve_a_longer_lag(task):
     """Units are claimed one for one: the register for lag 5 is exact there, and at
     chance when asked for lag 6."""
     outputs, targets = answers(task, 5)
-    earlier = np.roll(targets.reshape(-1, SEQUENCES), 1, axis=0)[
-        1:
-    ].ravel()  # what was seen one step before the answer
+    # what was seen one step before the answer
+    earlier = np.roll(targets.reshape(-1, SEQUENCES), 1, axis=0)[1:].ravel()
     outputs = outputs[:, SEQUENCES:]
     if task.reals:
-        assert (
-            np.mean((outputs[0] - earlier) ** 2) > 1.9
-        )  # the variance of a difference of two reals
+        # the variance of a difference of two reals
+        assert np.mean((outputs[0] - earlier) ** 2) > 1.9
     else:
         assert np.mean(outputs.argmax(0) == earlier) == pytest.approx(
             task.facts(6, task.length(6)).chance, abs=0.02

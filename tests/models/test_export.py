@@ -159,9 +159,8 @@ def test_constructed_delay_line_survives_the_way_through_a_file(tmp_path):
         tmp_path / "weights.npz", **export(*constructed(DelayLine(), lag), "keras")
     )
     with np.load(tmp_path / "weights.npz") as file:
-        kernel, recurrent, bias, top, top_bias = (
-            file.values()
-        )  # in the order of set_weights
+        # in the order of set_weights
+        kernel, recurrent, bias, top, top_bias = file.values()
     outputs = keras_lstm(np.eye(2)[bits], kernel, recurrent, bias) @ top + top_bias
     assert np.array_equal(outputs.argmax(-1)[:, lag:], bits[:, :-lag])
 

@@ -82,9 +82,8 @@ def test_the_gates_of_a_gru_do_what_their_names_say():
     rest = [
         act("GRUCell", Init(forget=SHUT, output=SHUT), seed, x)[1] for seed in (0, 1)
     ]
-    np.testing.assert_allclose(
-        *rest, atol=1e-6
-    )  # neither gate lets the old state through
+    # neither gate lets the old state through
+    np.testing.assert_allclose(*rest, atol=1e-6)
     seen = [
         act("GRUCell", Init(forget=SHUT, output=OPEN), seed, x)[1] for seed in (0, 1)
     ]
@@ -124,9 +123,8 @@ def test_recurrent_blocks_are_orthogonal_and_only_the_candidate_s_has_the_gain(c
         gain = 1.5 if role == "candidate" else 1.0
         np.testing.assert_allclose(block.T @ block, gain**2 * np.eye(U), atol=1e-12)
         np.testing.assert_array_equal(biases, bias[role])
-    limit = math.sqrt(
-        6 / (F + len(gates.roles) * U)
-    )  # Glorot's, over all gates at once
+    # Glorot's, over all gates at once
+    limit = math.sqrt(6 / (F + len(gates.roles) * U))
     assert 0.8 * limit < np.abs(drawn[gates.kernel]).max() <= limit
 
 
@@ -180,9 +178,8 @@ def test_open_gate_starts_with_a_loop_gain_of_1_16():
 def test_hold_opens_the_forget_gate_by_the_log_of_the_lag(lag):
     init = preset("hold", lag, 3 * lag)
     assert init == Init(input=-math.log(lag + 1) - 1, forget=math.log(lag + 1) + 1)
-    assert (
-        expit(init.forget) ** lag > 0.69
-    )  # most of the cell is left when the answer is due
+    # most of the cell is left when the answer is due
+    assert expit(init.forget) ** lag > 0.69
 
 
 def test_chrono_draws_log_uniform_times_and_shuts_the_input_gate_as_much():

@@ -284,7 +284,6 @@ def test_a_trained_net_of_layers_is_stored_loaded_and_streamed(tmp_path):
     np.testing.assert_allclose(whole, streamed, atol=1e-6)
     jax.tree.map(partial(np.testing.assert_allclose, atol=1e-6), end, carry)
     trace = net.trace(bits)
-    np.testing.assert_array_equal(
-        trace.hidden, trace.carries[1][1]
-    )  # h of the last layer
+    # h of the last layer
+    np.testing.assert_array_equal(trace.hidden, trace.carries[1][1])
     np.testing.assert_allclose(trace.outputs, whole, atol=1e-6)

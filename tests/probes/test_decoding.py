@@ -57,9 +57,8 @@ def test_a_linear_net_has_the_curve_of_its_closed_form():
     for _ in range(400):
         reached.append(reached[-1] @ recurrent)
     covariance = sum(np.outer(v, v) for v in reached)
-    exact = [
-        v @ np.linalg.solve(covariance, v) for v in reached[:7]
-    ]  # Jaeger (2001), prop. 2
+    # Jaeger (2001), prop. 2
+    exact = [v @ np.linalg.solve(covariance, v) for v in reached[:7]]
     found, _ = curves(net)
     assert list(found) == ["h"]  # its carry is h
     np.testing.assert_allclose(found["h"], exact, atol=0.02)
@@ -93,9 +92,8 @@ def test_regression_on_nothing_finds_nothing_and_collinear_states_cost_nothing()
             x, noise = rng.standard_normal((2, 2000, 2))
             # each twice, and one that is constant
             states = np.concatenate([x, x * 1e-3 + 5, np.ones((2000, 1))], 1)
-            mixed = (
-                x @ [[1.0], [2.0]] + np.sqrt(5) * noise[:, :1]
-            )  # half of its variance is noise
+            # half of its variance is noise
+            mixed = x @ [[1.0], [2.0]] + np.sqrt(5) * noise[:, :1]
             real = np.concatenate([x[:, :1], mixed, noise[:, 1:]], 1)
             half.add(states, np.concatenate([real, np.roll(real, 1, 0)], 1))
     r2, null = decoding.memory(halves, 1)

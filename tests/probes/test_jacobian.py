@@ -36,9 +36,8 @@ def test_a_shift_register_passes_changes_on_until_they_fall_out():
     )
     assert all(norm > 0.5 for norm in norms[: units - 1])
     assert max(norms[units:]) < 1e-6
-    assert (
-        data["modulus"].drop_nulls().max() < 0.05
-    )  # nilpotent, as far as rounding lets eigenvalues say so
+    # nilpotent, as far as rounding lets eigenvalues say so
+    assert data["modulus"].drop_nulls().max() < 0.05
 
 
 @pytest.mark.parametrize(

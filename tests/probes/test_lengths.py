@@ -29,9 +29,8 @@ def test_a_stream_keeps_its_lag_and_gets_longer():
 
 
 def test_a_counter_drifts_the_further_it_counts():
-    table = lengths.probe(
-        hand_set(Count(kind="tokens", scale=None), 4)
-    ).table  # h = tanh(c) falls short by c^3 / 3
+    # h = tanh(c) falls short by c^3 / 3
+    table = lengths.probe(hand_set(Count(kind="tokens", scale=None), 4)).table
     assert table["length"].to_list() == [4, 8, 20, 40, 80]
     assert table["mse"].to_list() == sorted(table["mse"])
     assert table["mse"][4] > 100 * table["mse"][2]

@@ -57,7 +57,7 @@ def test_the_front_rises_where_the_running_accuracy_is_good_enough_and_the_mean_
 
 def test_an_error_counts_as_an_accuracy_its_threshold_as_99_of_100():
     of_errors = curriculum_of(member(8, task="vector_hold"), 42)
-    assert float(of_errors.criterion) == pytest.approx(0.02)
+    assert float(of_errors.threshold) == pytest.approx(0.02)
     state = CurriculumState(jnp.int32(5), jnp.float32(0), jnp.int32(-1))
 
     def score(error):
@@ -73,9 +73,8 @@ def test_an_error_counts_as_an_accuracy_its_threshold_as_99_of_100():
     assert [score(error) for error in (0.0, 0.02, 0.1, 4.0)] == pytest.approx(
         [1, 0.99, 0.95, 0]
     )
-    assert (
-        CURRICULUM.criterion == ()
-    )  # an accuracy's is no operand: its programs are as they were
+    # an accuracy's is no operand: its programs are as they were
+    assert CURRICULUM.threshold == ()
 
 
 def test_the_front_arrives_by_the_deadline_whatever_the_accuracy():
@@ -145,14 +144,12 @@ def test_uniform_lags_are_drawn_anew_for_each_batch_with_their_lengths():
     )(steps)
     counts = np.bincount(lags, minlength=7)
     assert counts[0] == 0
-    assert (
-        (counts[1:] - 1000) ** 2 / 1000
-    ).sum() < 20.5  # chi-squared, 5 degrees: passed in 999 of 1,000
+    # chi-squared, 5 degrees: passed in 999 of 1,000
+    assert ((counts[1:] - 1000) ** 2 / 1000).sum() < 20.5
     assert abs(np.corrcoef(lags[:-1], lags[1:])[0, 1]) < 0.04  # three standard errors
     np.testing.assert_array_equal(lengths, np.asarray(lags) + 1)
-    halfway = CurriculumState(
-        np.int32(3), np.float32(0), np.int32(-1)
-    )  # a curriculum draws up to its front
+    # a curriculum draws up to its front
+    halfway = CurriculumState(np.int32(3), np.float32(0), np.int32(-1))
     half = state._replace(curriculum=halfway)
     lags, _ = jax.vmap(
         lambda step: trainer.lag_and_length(half._replace(step=step), operands)
@@ -210,9 +207,8 @@ def test_learning_rates_fall_with_the_lag_of_the_front():
     )
     trainer = Program.of(member(64)).trainer
     made = curriculum_of(member(64), 256)
-    assert float(train_operands(trainer, member(64)).lr) == pytest.approx(
-        0.02
-    )  # the front's share comes on top
+    # the front's share comes on top
+    assert float(train_operands(trainer, member(64)).lr) == pytest.approx(0.02)
     states = [
         CurriculumState(jnp.int32(lag), jnp.float32(0), jnp.int32(-1))
         for lag in (10, 16, 32, 64)

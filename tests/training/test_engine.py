@@ -70,9 +70,8 @@ def test_a_member_alone_and_among_others_has_one_result(reference):
 @pytest.mark.parametrize(
     "other",
     [
-        *leave(
-            [Engine(loop="while", lanes=1, workers=1)]
-        ),  # one after another: the queue
+        # one after another: the queue
+        *leave([Engine(loop="while", lanes=1, workers=1)]),
         *leave([Engine(loop="while", lanes=2, workers=2)]),  # a process beside this one
         *leave([Engine(loop="associative", lanes=4, workers=1)]),
     ],
@@ -144,9 +143,8 @@ def test_divergence_is_recorded_and_leaves_the_neighbours_alone(loop):
     assert np.isnan(lost.score)
     assert np.isnan(lost.best)
     assert np.isfinite(vector(lost)).all()
-    assert (
-        np.abs(vector(lost)).max() > 1e37
-    )  # its last finite weights, not a fresh start
+    # its last finite weights, not a fresh start
+    assert np.abs(vector(lost)).max() > 1e37
     assert len(listener.results) == 3
     for mine, before in ((first, usual[0]), (last, usual[2])):
         assert mine.status == before.status == "unsolved"

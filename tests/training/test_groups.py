@@ -193,9 +193,8 @@ def test_a_padded_unit_stays_zero_after_400_steps_and_the_rest_learns_as_alone(
     padded = wide.spec.architecture.unflatten(vector)
     cropped_and_back = member.architecture.resized(weights_of(wide, member, vector), 5)
     assert int(states[wide].step) == 400
-    assert jax.tree.all(
-        jax.tree.map(np.array_equal, padded, cropped_and_back)
-    )  # so all that was cropped is exactly zero
+    # so all that was cropped is exactly zero
+    assert jax.tree.all(jax.tree.map(np.array_equal, padded, cropped_and_back))
     assert np.abs(np.asarray(states[alone].params) - start).max() > 0.1
     ends = {t: weights_of(t, member, np.asarray(few[t].params)) for t in few}
     jax.tree.map(

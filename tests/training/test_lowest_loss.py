@@ -16,9 +16,8 @@ from memcap.training.train_loop import Lane
 
 
 def file_of(tmp_path, targets, count=300):
-    file = (
-        tmp_path / f"{targets.__name__}.npz"
-    )  # a name of its own: files are read once
+    # a name of its own: files are read once
+    file = tmp_path / f"{targets.__name__}.npz"
     inputs = np.random.default_rng(0).integers(0, 8, (count, 4))
     np.savez(file, inputs=inputs, targets=targets(inputs, np.random.default_rng(1)))
     return str(file)

@@ -37,9 +37,8 @@ def test_the_loss_is_the_mean_of_the_steps_taken():
     lane.add_losses(25, True, losses)
     assert lane.loss == 3.0
     lane.steps = 25
-    lane.add_losses(
-        25, True, np.zeros(10, np.float32)
-    )  # asked again at the budget's end: no step taken
+    # asked again at the budget's end: no step taken
+    lane.add_losses(25, True, np.zeros(10, np.float32))
     assert lane.loss == 3.0
     assert lane.rule.running
 

@@ -222,9 +222,8 @@ def test_streams_never_meet():
     for a, b in itertools.combinations(
         [drawn(key, k) for key in keys for k in range(3)], 2
     ):
-        assert (
-            len(np.intersect1d(a, b)) < 2
-        )  # a pair of 24-bit numbers may meet by chance
+        # a pair of 24-bit numbers may meet by chance
+        assert len(np.intersect1d(a, b)) < 2
 
 
 def test_the_verdict_is_of_fresh_sequences_at_least_as_many_as_asked():

@@ -134,9 +134,8 @@ def test_lengths_are_the_tasks_and_at_its_own_lag_the_members():
     longer = member("temporal_order", 20, length=30)
     assert longer.lags_up_to[0] == (3, longer.task.length(3))
     assert longer.lags_up_to[-1] == (20, 30)
-    tight = member(
-        "temporal_order", 90, length=92
-    )  # nearly without the steps before its first window
+    # nearly without the steps before its first window
+    tight = member("temporal_order", 90, length=92)
     assert tight.lags_up_to[-2:] == ((83, 92), (90, 92))
     assert tight.task.length(83) == 93
 

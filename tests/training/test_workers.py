@@ -340,8 +340,7 @@ print(len(train([resolve(values | {"seed": seed}) for seed in (0, 1)], Engine(wo
 @pytest.mark.breadth
 def test_a_script_without_a_main_guard_runs_once(tmp_path):
     (tmp_path / "script.py").write_text(SCRIPT)
-    (tmp_path / "random.py").write_text(
-        "raise ImportError"
-    )  # a name of the standard library, in the user's own folder
+    # a name of the standard library, in the user's own folder
+    (tmp_path / "random.py").write_text("raise ImportError")
     done = python(tmp_path, "-P", "script.py")
     assert done.stdout == "once\n2\n", done.stderr

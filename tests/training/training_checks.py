@@ -59,9 +59,8 @@ class Remembers(Listener):
     def add_curve(self, chunk: CurveChunk) -> None:
         points = self.points.setdefault(chunk.member, [])
         for step, values in chunk.points():
-            if (
-                points and points[-1][0] == step
-            ):  # what is said of one step at several times belongs together
+            # what is said of one step at several times belongs together
+            if points and points[-1][0] == step:
                 points[-1][1].update(values)
             else:
                 points.append((step, values))
